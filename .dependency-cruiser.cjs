@@ -18,6 +18,7 @@ const ROOMS = [
   'page',
   'daemon',
   'sdk',
+  'testing',
   'cli',
 ];
 
@@ -244,6 +245,27 @@ const rooms = [
     [room('core', 'wire', 'transport')],
     'sdk imports core, wire and transport only: a user who imports it must load nothing of the daemon. Move what both need to core or wire.',
   ),
+  {
+    name: 'testing-is-not-imported',
+    severity: 'error',
+    comment:
+      'testing is for tests of users and of this project: what runs in production does not import it. Move what both need to the room that it belongs to.',
+    from: { path: '^src/', pathNot: room('testing') },
+    to: { path: room('testing') },
+  },
+  {
+    name: 'testing-without-native-modules',
+    severity: 'error',
+    comment: 'A test broker loads no native module. Use the memory store and the zmtp transport.',
+    from: { path: room('testing') },
+    to: {
+      path: [
+        '^src/titanic/io/',
+        '^src/transport/libzmq/',
+        room('cli', 'config', 'http', 'observe', 'page'),
+      ],
+    },
+  },
   mayImport(
     'cli',
     [room('sdk', 'config', 'core'), ...LAZY],

@@ -13,7 +13,8 @@ RUN apt-get update \
 ENV npm_config_nodedir=/usr/local
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
-RUN npm ci
+# The package's own script builds it, and its sources are not here yet.
+RUN npm ci --ignore-scripts && npm rebuild
 COPY tsconfig.json tsconfig.page.json ./
 COPY scripts/ scripts/
 COPY src/ src/

@@ -51,7 +51,7 @@ const plainRules = {
 };
 
 export default defineConfig(
-  globalIgnores(['build/', 'dist/', 'data/', 'coverage/']),
+  globalIgnores(['build/', '**/dist/', 'release/', 'data/', 'coverage/']),
   { linterOptions: { reportUnusedDisableDirectives: 'error', reportUnusedInlineConfigs: 'error' } },
   {
     files: UNTYPED,

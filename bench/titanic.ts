@@ -10,7 +10,7 @@ import { Frames } from '../src/core/frames.js';
 import { pack, packedBytes } from '../src/core/packed.js';
 import { Labels } from '../src/core/labels.js';
 import { secureRandom } from '../src/core/random.js';
-import type { EmbeddedServiceApi, BrokerHost } from '../src/broker/ports.js';
+import type { BrokerHost, EmbeddedServiceApi, StoredBody } from '../src/broker/ports.js';
 import { Standalone } from '../src/titanic/machine/replica.js';
 import type { Change, RequestUuid, StoreCounts, Transaction } from '../src/titanic/store/store.js';
 import { Titanic } from '../src/titanic/machine/titanic.js';
@@ -116,7 +116,7 @@ function turn(): void {
     titanic.committed(batch.number, results, counts);
   }
   for (const { number, count } of store.loads.splice(0)) {
-    titanic.loaded(number, new Array<Buffer>(count).fill(BODY));
+    titanic.loaded(number, new Array<StoredBody>(count).fill({ body: BODY, headers: null }));
   }
   titanic.run(now, Date.now(), host, embedded);
 }
@@ -138,7 +138,7 @@ function accept(): void {
     for (let burst = 0; burst < OUTSTANDING && made < OPEN; burst++, made++) {
       const frames = messages[made % SERVICES] ?? new Frames();
       titanic.request(
-        { id: made, service: TITANIC_REQUEST, frames, body: 1, asker: somebody },
+        { id: made, service: TITANIC_REQUEST, frames, headers: -1, body: 1, asker: somebody },
         host,
       );
     }

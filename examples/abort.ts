@@ -4,7 +4,7 @@
  * No worker serves `nobody`: the request would wait in the broker, and the client would send it again
  * after each timeout. The signal ends that when the caller no longer needs the answer.
  */
-import { Client, codeOf } from 'majordomo-broker/client';
+import { Client, codeOf } from 'majordomo-sdk';
 
 const endpoint = process.argv[2] ?? 'tcp://127.0.0.1:5555';
 

@@ -6,7 +6,7 @@
  *
  * The idempotency key makes it safe to run `submit` again after an error: each order is stored once.
  */
-import { Client, codeOf } from 'majordomo-broker/client';
+import { Client, isMajordomoError } from 'majordomo-sdk';
 
 const [, , what = 'submit', endpoint = 'tcp://127.0.0.1:5555', argument = 'hello'] = process.argv;
 
@@ -23,7 +23,7 @@ try {
     await job.close();
   }
 } catch (error) {
-  if (codeOf(error) !== 'ERR_TITANIC_UNKNOWN') throw error;
+  if (!isMajordomoError(error, 'ERR_TITANIC_UNKNOWN')) throw error;
   console.error('unknown: closed, expired, or never stored');
   process.exitCode = 1;
 } finally {

@@ -1,5 +1,5 @@
 /** Offers the service `echo`: node echo-worker.js [ENDPOINT] */
-import { Worker } from 'majordomo-broker/worker';
+import { Worker } from 'majordomo-sdk';
 
 const endpoint = process.argv[2] ?? 'tcp://127.0.0.1:5555';
 

@@ -4,7 +4,7 @@
  * Each `request` returns a promise, and answers arrive in any order. A window limits how many requests
  * are outstanding at a time, so that a long list does not fill the broker with requests.
  */
-import { Client } from 'majordomo-broker/client';
+import { Client } from 'majordomo-sdk';
 
 const endpoint = process.argv[2] ?? 'tcp://127.0.0.1:5555';
 const count = Number(process.argv[3] ?? '10000');

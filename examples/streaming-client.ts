@@ -1,5 +1,5 @@
 /** Reads a streamed answer part by part: node streaming-client.js [ENDPOINT] [FROM] */
-import { Client } from 'majordomo-broker/client';
+import { Client } from 'majordomo-sdk';
 
 const endpoint = process.argv[2] ?? 'tcp://127.0.0.1:5555';
 const from = process.argv[3] ?? '3';

@@ -1,6 +1,6 @@
 /** Offers `countdown`, which answers in parts: node streaming-worker.js [ENDPOINT] */
 import { setTimeout as pause } from 'node:timers/promises';
-import { Worker } from 'majordomo-broker/worker';
+import { Worker } from 'majordomo-sdk';
 
 const endpoint = process.argv[2] ?? 'tcp://127.0.0.1:5555';
 

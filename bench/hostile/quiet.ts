@@ -46,13 +46,10 @@ export class Quiet {
     this.#options = options;
     this.#client = this.#newClient();
     this.#workers = SERVICES.map((service) => {
-      const worker = new Worker(
-        { ...this.#site, service, concurrency: 100, onError: () => undefined },
-        ({ frames }) => {
-          this.#arrivals.get(String(frames[0]))?.();
-          return frames;
-        },
-      );
+      const worker = new Worker({ ...this.#site, service, concurrency: 100 }, ({ frames }) => {
+        this.#arrivals.get(String(frames[0]))?.();
+        return frames;
+      });
       void worker.run();
       return worker;
     });

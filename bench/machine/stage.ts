@@ -42,6 +42,10 @@ class TokenSink implements BrokerSink {
     this.peers[this.count++] = peer;
   }
 
+  requestWithHeaders(peer: number, version: 1 | 2, token: Words): void {
+    this.request(peer, version, token);
+  }
+
   heartbeat(): void {
     this.replies += 0;
   }

@@ -18,6 +18,8 @@ export interface InternalRequest {
   /** The service name. */
   readonly service: Buffer;
   readonly frames: Frames;
+  /** Index of the headers frame, which may be empty; -1: a request without headers (D67). */
+  readonly headers: number;
   /** Index of the first body frame. */
   readonly body: number;
   readonly asker: Asker;
@@ -108,6 +110,14 @@ export interface InternalClient {
   handedBack(reference: number): void;
 }
 
+/** What is sent of a stored request to a worker. */
+export interface StoredBody {
+  /** Packed frames. */
+  readonly body: Buffer;
+  /** As the client sent them; `null`: none. */
+  readonly headers: Buffer | null;
+}
+
 /** What the internal client can call, in its own turn. */
 export interface EmbeddedServiceApi {
   /** How many more requests of a service are wanted now; 0 without workers or while not serving. */
@@ -116,11 +126,16 @@ export interface EmbeddedServiceApi {
   setBacklog(service: Buffer, has: boolean): void;
   /**
    * Submits a request for one delivery.
-   * @param body packed frames, copied
+   * @param content copied
    * @param again the request's number, if it was submitted before and is still known
    * @returns its number; `null` if the service has no workers, or clients are not served here
    */
-  submit(service: Buffer, reference: number, body: Buffer, again: number | null): number | null;
+  submit(
+    service: Buffer,
+    reference: number,
+    content: StoredBody,
+    again: number | null,
+  ): number | null;
   /** Sets whether requests for a service are stored. If so, it is listed even without workers. */
   setStored(service: Buffer, hasStored: boolean): void;
   /** Ends a submitted request; the broker reports nothing more about it. */

@@ -17,6 +17,19 @@ export interface BrokerSink {
     bodyStart: number,
     bodyEnd: number,
   ): void;
+  /**
+   * REQUEST to a worker that asked for headers (D67). `rest` holds the headers frame and the body.
+   * @param leftMs what is left of the deadline, in milliseconds; 0: there is none
+   */
+  requestWithHeaders(
+    peer: number,
+    version: MdpVersion,
+    token: Words,
+    leftMs: number,
+    rest: Words,
+    restStart: number,
+    restEnd: number,
+  ): void;
   heartbeat(peer: number, version: MdpVersion): void;
   /** The DISCONNECT command. The connection stays open. */
   disconnect(peer: number, version: MdpVersion): void;

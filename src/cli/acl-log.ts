@@ -22,6 +22,7 @@ import {
   type OutputFormat,
 } from './options.js';
 import { print, printable, printJson, table } from './output.js';
+import { askAgain } from './watch.js';
 
 interface LogOptions extends AdminOptions {
   readonly output: OutputFormat;
@@ -87,7 +88,7 @@ async function watch(
   first: readonly Facts[],
 ): Promise<never> {
   const shown = new Map<unknown, unknown>();
-  for (let items = first; ; items = await asked(client, KEPT_MAX)) {
+  for (let items = first; ; items = await askAgain(() => asked(client, KEPT_MAX))) {
     const fresh = items.filter(({ number, count }) => shown.get(number) !== count);
     shown.clear();
     for (const { number, count } of items) shown.set(number, count);

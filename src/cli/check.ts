@@ -6,7 +6,7 @@ import { listenersInFull, refuseExposed } from '../config/io/exposure.js';
 import type { Loaded } from '../config/io/load.js';
 import { sharedNames } from '../config/io/shared-names.js';
 import { problemLine, type Problem } from '../config/problem.js';
-import { codeOf } from '../core/errors.js';
+import { codeOf, detailsOf } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
 import { load } from './config-options.js';
 import {
@@ -65,7 +65,7 @@ async function check(options: CheckOptions): Promise<void> {
     keys = keysInEffect(loaded.config, (absent) => warnings.push(absent));
   } catch (error) {
     if (isJson && codeOf(error) === 'ERR_CONFIG_INVALID') {
-      await printJson({ ...empty(options), problems: problemsOf(error) });
+      await printJson({ ...empty(options), problems: detailsOf(error)['problems'] ?? [] });
     }
     throw error;
   }
@@ -102,11 +102,4 @@ async function check(options: CheckOptions): Promise<void> {
 function empty({ config }: CheckOptions): Readonly<Record<string, unknown>> {
   const nothing = { configuration: [], quotas: {}, keys: [], warnings: [], problems: [] };
   return { valid: false, file: config ?? null, ...nothing };
-}
-
-function problemsOf(error: unknown): unknown {
-  if (typeof error !== 'object' || error === null || !('details' in error)) return [];
-  const { details } = error;
-  if (typeof details !== 'object' || details === null || !('problems' in details)) return [];
-  return details.problems;
 }

@@ -2,6 +2,7 @@
 import { Argument, type Command } from 'commander';
 
 import { EXIT } from '../core/exit.js';
+import { liveNamesOf } from './complete.js';
 import { type Done, examples } from './options.js';
 import { print } from './output.js';
 
@@ -23,6 +24,8 @@ interface Word {
   /** Of an option: possible values; empty: a file, or anything. */
   readonly values: readonly string[];
   readonly takesValue: boolean;
+  /** Its value is a name that the broker knows. */
+  readonly isLive: boolean;
 }
 
 /** A command, by its words: `ha status`. */
@@ -30,6 +33,8 @@ interface CommandPath {
   readonly path: string;
   readonly about: string;
   readonly words: readonly Word[];
+  /** One of its arguments is a name that the broker knows. */
+  readonly isLive: boolean;
 }
 
 /** What can stand beside commands. */
@@ -39,7 +44,7 @@ const FIRST: readonly Word[] = (
     ['--help', 'show help'],
     ['--version', 'print the version'],
   ] as const
-).map(([word, about]) => ({ word, about, values: [], takesValue: false }));
+).map(([word, about]) => plain(word, about));
 
 export function defineCompletion(
   command: Command,
@@ -52,14 +57,20 @@ export function defineCompletion(
     .action(async (shell: Shell) => {
       const all = await commands();
       const places = all.flatMap((each) => commandPathsOf(each, each.name()));
-      const first: CommandPath = { path: '', about: '', words: [...all.map(nameOf), ...FIRST] };
+      const words = [...all.map(nameOf), ...FIRST];
+      const first: CommandPath = { path: '', about: '', words, isLive: false };
       await print(SCRIPTS[shell]([first, ...places]));
       done(EXIT.done);
     });
 }
 
 function nameOf(command: Command): Word {
-  return { word: command.name(), about: command.summary(), values: [], takesValue: false };
+  return plain(command.name(), command.summary());
+}
+
+/** A word without a value. */
+function plain(word: string, about: string): Word {
+  return { word, about, values: [], takesValue: false, isLive: false };
 }
 
 /** A command and its subcommands. */
@@ -67,18 +78,21 @@ function commandPathsOf(command: Command, path: string): CommandPath[] {
   const options = command.options.flatMap(({ long, short, description, argChoices, required }) =>
     [long, short].flatMap((word): Word[] => {
       if (typeof word !== 'string') return [];
-      return [{ word, about: description, values: argChoices ?? [], takesValue: required }];
+      const isLive = long !== undefined && liveNamesOf(long) !== null;
+      const values = argChoices ?? [];
+      return [{ word, about: description, values, takesValue: required, isLive }];
     }),
   );
   const values = command.registeredArguments.flatMap(({ argChoices }) => argChoices ?? []);
   const words = [
     ...command.commands.map(nameOf),
-    ...values.map((word): Word => ({ word, about: '', values: [], takesValue: false })),
+    ...values.map((word) => plain(word, '')),
     ...options,
-    { word: '--help', about: 'show help', values: [], takesValue: false },
+    plain('--help', 'show help'),
   ];
   const below = command.commands.flatMap((each) => commandPathsOf(each, `${path} ${each.name()}`));
-  return [{ path, about: command.summary(), words }, ...below];
+  const isLive = command.registeredArguments.some((each) => liveNamesOf(each.name()) !== null);
+  return [{ path, about: command.summary(), words, isLive }, ...below];
 }
 
 const SCRIPTS: Readonly<Record<Shell, (places: readonly CommandPath[]) => string>> = {
@@ -92,6 +106,9 @@ function quoted(text: string): string {
   return `'${text.replaceAll("'", String.raw`'\''`)}'`;
 }
 
+/** What `values` or `words` have in a script at a place where the broker is asked. */
+const LIVE = '"$(_majordomo_live)"';
+
 /** Patterns of `path:option`, and the possible values. */
 function valueCases(places: readonly CommandPath[]): string {
   return places
@@ -99,8 +116,8 @@ function valueCases(places: readonly CommandPath[]): string {
       words
         .filter(({ takesValue }) => takesValue)
         .map(
-          ({ word, values }) =>
-            `    ${quoted(`${path}:${word}`)}) values=${quoted(values.join(' '))} ;;`,
+          ({ word, values, isLive }) =>
+            `    ${quoted(`${path}:${word}`)}) values=${isLive ? LIVE : quoted(values.join(' '))} ;;`,
         ),
     )
     .join('\n');
@@ -123,13 +140,20 @@ function pathLoop(places: readonly CommandPath[], words: string): string {
 }
 
 function bash(places: readonly CommandPath[]): string {
-  const cases = places.map(
-    ({ path, words }) =>
-      `    ${quoted(path)}) words=${quoted(words.map(({ word }) => word).join(' '))} ;;`,
-  );
+  const cases = places.map(({ path, words, isLive }) => {
+    const fixed = quoted(words.map(({ word }) => word).join(' '));
+    return `    ${quoted(path)}) words=${fixed}${isLive ? ' live=1' : ''} ;;`;
+  });
   return `# bash completion for majordomo
+# Services and uuids of the broker that the line names. (Bash takes words apart at colons.)
+_majordomo_live() {
+  local -a line
+  read -ra line <<< "\${COMP_LINE:0:COMP_POINT}"
+  [[ "\${COMP_LINE:COMP_POINT-1:1}" == ' ' ]] && line+=('')
+  "\${line[0]}" complete "\${line[@]:1}" 2>/dev/null
+}
 _majordomo() {
-  local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}" words='' values=-
+  local current="\${COMP_WORDS[COMP_CWORD]}" previous="\${COMP_WORDS[COMP_CWORD-1]}" words='' values=- live=''
 ${pathLoop(places, `"\${COMP_WORDS[@]:1:COMP_CWORD-1}"`)}
   case "$place:$previous" in
 ${valueCases(places)}
@@ -142,6 +166,7 @@ ${valueCases(places)}
   case "$place" in
 ${cases.join('\n')}
   esac
+  [[ -z "$live" || "$current" == -* ]] || words+=" "${LIVE}
   COMPREPLY=($(compgen -W "$words" -- "$current"))
   [[ \${#COMPREPLY[@]} -gt 0 || "$current" == -* ]] || COMPREPLY=($(compgen -f -- "$current"))
 }
@@ -152,10 +177,13 @@ complete -o filenames -F _majordomo majordomo
 function zsh(places: readonly CommandPath[]): string {
   const described = ({ word, about }: Word): string =>
     quoted(`${word.replaceAll(':', String.raw`\:`)}:${about.replaceAll(':', String.raw`\:`)}`);
-  const cases = places.map(
-    ({ path, words }) => `    ${quoted(path)}) words_here=(${words.map(described).join(' ')}) ;;`,
-  );
+  const cases = places.map(({ path, words, isLive }) => {
+    const all = `${words.map(described).join(' ')}${isLive ? ` \${(f)${LIVE}}` : ''}`;
+    return `    ${quoted(path)}) words_here=(${all}) ;;`;
+  });
   return `#compdef majordomo
+# Services and uuids of the broker that the line names.
+_majordomo_live() { "\${words[1]}" complete "\${(@)words[2,CURRENT]}" 2>/dev/null }
 _majordomo() {
   local previous="\${words[CURRENT-1]}" values=-
   local -a words_here
@@ -164,7 +192,7 @@ ${pathLoop(places, `"\${(@)words[2,CURRENT-1]}"`)}
 ${valueCases(places)}
   esac
   if [[ "$values" != - ]]; then
-    if [[ -n "$values" ]]; then compadd -- \${(s: :)values}
+    if [[ -n "$values" ]]; then compadd -- \${=values}
     else _files; fi
     return
   fi
@@ -177,9 +205,11 @@ if [[ "\${funcstack[1]}" == _majordomo ]]; then _majordomo "$@"; else compdef _m
 `;
 }
 
+const FISH_LIVE = '(__majordomo_live)';
+
 function fish(places: readonly CommandPath[]): string {
   const lines = places.flatMap(({ path, words }) =>
-    words.map(({ word, about, values, takesValue }) => {
+    words.map(({ word, about, values, takesValue, isLive }) => {
       const flags = word.startsWith('--')
         ? `-l ${word.slice(2)}`
         : word.startsWith('-')
@@ -187,13 +217,19 @@ function fish(places: readonly CommandPath[]): string {
           : `-f -a ${quoted(word)}`;
       const value = !takesValue
         ? ''
-        : values.length > 0
-          ? ` -x -a ${quoted(values.join(' '))}`
+        : isLive || values.length > 0
+          ? ` -x -a ${quoted(isLive ? FISH_LIVE : values.join(' '))}`
           : ' -r';
       const condition = quoted(`test (__majordomo_path) = "${path}"`);
       return `complete -c majordomo -n ${condition} ${flags}${value} -d ${quoted(about)}`;
     }),
   );
+  const live = places
+    .filter(({ isLive }) => isLive)
+    .map(({ path }) => {
+      const condition = quoted(`test (__majordomo_path) = "${path}"`);
+      return `complete -c majordomo -n ${condition} -f -a ${quoted(FISH_LIVE)}`;
+    });
   const known = places.map(({ path }) => path).filter((path) => path !== '');
   return `# fish completion for majordomo
 function __majordomo_path
@@ -205,6 +241,11 @@ function __majordomo_path
   end
   echo "$path"
 end
-${lines.join('\n')}
+# Services and uuids of the broker that the line names.
+function __majordomo_live
+  set -l line (commandline -opc)
+  $line[1] complete $line[2..-1] (commandline -ct) 2>/dev/null
+end
+${[...lines, ...live].join('\n')}
 `;
 }

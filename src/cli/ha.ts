@@ -10,17 +10,17 @@ import {
   type AdminOptions,
 } from './admin.js';
 import type { Facts } from './ask.js';
-import { addOutputOption, type Done, examples, type OutputFormat } from './options.js';
-import { duration, print, printable, printJson, table } from './output.js';
+import { addOutputOption, type Done, examples } from './options.js';
+import { duration, printable, table } from './output.js';
+import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from './watch.js';
 
-interface HaOptions extends AdminOptions {
-  readonly output: OutputFormat;
-}
+type HaOptions = AdminOptions & WatchOptions;
 
 const STATUS = '/api/v1/ha';
 
 const EXAMPLES = [
   ['majordomo ha status', 'both nodes, as this one sees them'],
+  ['majordomo ha status --watch', 'refreshed every second'],
   ['majordomo ha status --admin http://left:5580 -o json | jq .inSync', 'for scripts'],
   ['majordomo ha switchover --admin http://left:5580', 'left is active: make right active instead'],
   ['majordomo ha promote --admin http://right:5580', 'left is lost: make right serve alone'],
@@ -52,12 +52,12 @@ export function defineHa(command: Command, done: Done): void {
       .action(async (options: HaOptions) => {
         const client = await adminClient(options);
         const path = order ?? STATUS;
-        const answer = await (order === null ? client.get(path) : client.post(path));
-        const status = adminFacts(path, answer);
-        if (options.output === 'json') await printJson(status);
-        else await print(text(status));
+        const ask = async (): Promise<Facts> =>
+          adminFacts(path, await (order === null ? client.get(path) : client.post(path)));
+        await show(options, ask, text);
         done(EXIT.done);
       });
+    if (order === null) addWatchOption(action).addHelpText('after', WATCH_TEXT);
   }
 }
 

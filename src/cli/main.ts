@@ -5,6 +5,7 @@ import { BROKER_ENDPOINT } from '../core/defaults.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import { EXIT, exitStatusOf, type ExitStatus } from '../core/exit.js';
 import { packageVersion } from '../core/version.js';
+import { nativeFailure } from './native.js';
 import { type Done, examples } from './options.js';
 import { guardOutput, terminalSafe } from './output.js';
 
@@ -14,6 +15,8 @@ type Define = (command: Command, done: Done) => void;
 interface Entry {
   readonly summary: string;
   readonly load: () => Promise<Define>;
+  /** Not for people: absent from help and completion. */
+  readonly isHidden?: true;
 }
 
 const COMMANDS: Readonly<Record<string, Entry>> = {
@@ -85,12 +88,26 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'check this machine and configuration for common problems',
     load: async () => (await import('./doctor.js')).defineDoctor,
   },
+  version: {
+    summary: 'print the version, and what it runs on',
+    load: async () => (await import('./version.js')).defineVersion,
+  },
   completion: {
     summary: 'print a shell completion script',
     load: async () => {
       const { defineCompletion } = await import('./completion.js');
       return (command, done) => {
         defineCompletion(command, done, describeAll);
+      };
+    },
+  },
+  complete: {
+    summary: 'print the names of a running broker, for completion scripts',
+    isHidden: true,
+    load: async () => {
+      const { defineComplete } = await import('./complete.js');
+      return (command, done) => {
+        defineComplete(command, done, describe);
       };
     },
   },
@@ -155,8 +172,9 @@ async function buildProgram(called: string, done: Done): Promise<Command> {
     .enablePositionalOptions()
     .exitOverride()
     .addHelpText('after', examples(EXAMPLES) + ENVIRONMENT + EXIT_STATUSES);
-  for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
-    const command = program.command(name).summary(summary).description(summary);
+  for (const [name, { summary, load, isHidden }] of Object.entries(COMMANDS)) {
+    const command = program.command(name, { hidden: isHidden === true });
+    command.summary(summary).description(summary);
     command.showHelpAfterError(`(majordomo help ${name} shows examples)`);
     if (name === called) (await load())(command, done);
   }
@@ -165,17 +183,24 @@ async function buildProgram(called: string, done: Done): Promise<Command> {
 
 /** All commands with their arguments and options, loaded. */
 async function describeAll(): Promise<readonly Command[]> {
-  return await Promise.all(
-    Object.entries(COMMANDS).map(async ([name, { summary, load }]) => {
-      const command = new Command(name).summary(summary);
-      (await load())(command, () => undefined);
-      return command;
-    }),
-  );
+  const shown = Object.entries(COMMANDS).filter(([, { isHidden }]) => isHidden !== true);
+  return await Promise.all(shown.map(([name, entry]) => describeEntry(name, entry)));
+}
+
+async function describe(name: string): Promise<Command | null> {
+  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
+  return entry === undefined ? null : await describeEntry(name, entry);
+}
+
+async function describeEntry(name: string, { summary, load }: Entry): Promise<Command> {
+  const command = new Command(name).summary(summary);
+  (await load())(command, () => undefined);
+  return command;
 }
 
 /** Reports an error, once; a stack only for bugs. */
-function failed(error: unknown): ExitStatus {
+function failed(thrown: unknown): ExitStatus {
+  const error = nativeFailure(thrown) ?? thrown;
   const code = codeOf(error) ?? '';
   if (code.startsWith('commander.')) return isHelp(error, code) ? EXIT.done : EXIT.usage;
   const status = exitStatusOf(error);

@@ -54,13 +54,25 @@ export function addCurveOptions(command: Command): Command {
     );
 }
 
-/** `-o text|json`. */
+/** `-o text|json`, and `--json` for `-o json`. */
 export function addOutputOption(command: Command, formats: readonly string[] = []): Command {
-  return command.addOption(
-    new Option('-o, --output <format>', 'output format')
-      .choices(['text', 'json', ...formats])
-      .default('text'),
-  );
+  return command
+    .addOption(
+      new Option('-o, --output <format>', 'output format')
+        .choices(['text', 'json', ...formats])
+        .default('text'),
+    )
+    .addOption(new Option('--json', 'the same as -o json').implies({ output: 'json' }))
+    .hook('preAction', refuseTwoFormats);
+}
+
+/** Commander lets `-o text --json` pass. */
+function refuseTwoFormats(command: Command): void {
+  if (command.getOptionValueSource('json') !== 'cli') return;
+  if (command.getOptionValueSource('output') !== 'cli' || command.opts()['output'] === 'json') {
+    return;
+  }
+  throw new MajordomoError('ERR_USAGE', 'give either --json or -o, not both');
 }
 
 /** An option whose value is a whole number within bounds. */

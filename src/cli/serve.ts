@@ -1,4 +1,5 @@
 /** `majordomo serve`: runs the daemon in the foreground until a signal ends it. */
+import { basename, relative } from 'node:path';
 import { setFlagsFromString } from 'node:v8';
 
 import type { Command } from 'commander';
@@ -7,6 +8,7 @@ import type { Config } from '../config/config.js';
 import { refuseExposed } from '../config/io/exposure.js';
 import { BROKER_ENDPOINT, HTTP_ADDRESS } from '../core/defaults.js';
 import { load } from './config-options.js';
+import { requireNativeModules } from './native.js';
 import { addConfigOptions, type ConfigOptions, type Done, examples } from './options.js';
 
 const EXAMPLES = [
@@ -41,6 +43,7 @@ export function defineServe(command: Command, done: Done): void {
       const reload = (): ReturnType<typeof load> => load(options);
       const loaded = reload();
       await refuseExposed(loaded);
+      requireNativeModules(loaded.config);
       if (options.init === true) await reportFirstKeys(loaded.config);
       inlineMore();
       const { serve } = await import('../daemon/serve.js');
@@ -71,6 +74,14 @@ function inlineMore(): void {
   setFlagsFromString('--max-inlined-bytecode-size-cumulative=4000');
 }
 
+/** How this command was called, for people who call it again: an installed command, or a file. */
+function commandName(): string {
+  const called = process.argv[1] ?? '';
+  const name = basename(called);
+  if (name.endsWith('.js')) return `node ${relative(process.cwd(), called)}`;
+  return process.env['npm_command'] === 'exec' ? `npx ${name}` : name;
+}
+
 /** For the first start, without a configuration file: three commands to try. */
 function whatNext(endpoints: readonly string[], http: string | null): string {
   const endpoint = endpoints[0] ?? '';
@@ -79,13 +90,14 @@ function whatNext(endpoints: readonly string[], http: string | null): string {
   // `services` asks over HTTP, at the default address.
   const look = http === `http://${HTTP_ADDRESS}` ? '' : ` --endpoint ${endpoint}`;
   const at = isDefault ? '' : ` --endpoint ${endpoint}`;
+  const command = commandName();
   return [
     '',
     `Majordomo listens on ${where.join(', ')}. In other terminals, try:`,
     '',
-    `  node dist/main.js worker upper${at} -- tr a-z A-Z    # any command is a service`,
-    `  node dist/main.js request upper hello${at}           # prints HELLO`,
-    `  node dist/main.js services${look}                      # list services and their load`,
+    `  ${command} worker upper${at} -- tr a-z A-Z    # any command is a service`,
+    `  ${command} request upper hello${at}           # prints HELLO`,
+    `  ${command} services${look}                      # list services and their load`,
     '',
     '',
   ].join('\n');

@@ -5,11 +5,13 @@ import { EXIT } from '../core/exit.js';
 import { addLookOptions, look, type LookOptions, WHERE_TEXT } from './broker-state.js';
 import type { Facts } from './ask.js';
 import { type Done, examples } from './options.js';
-import { print, printable, printJson, table } from './output.js';
+import { printable, table } from './output.js';
 import { countText, msText, partOf, rateText } from './service-cells.js';
+import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from './watch.js';
 
 const EXAMPLES = [
   ['majordomo services', 'all services, by name'],
+  ['majordomo services --watch', 'refreshed every second'],
   ['majordomo services --endpoint tcp://mq.example.org:5555', 'another broker, over MMI'],
   [
     'majordomo services --admin http://mq.example.org:5580',
@@ -22,7 +24,7 @@ const AFTER = `${examples(EXAMPLES)}
 IDLE and BUSY count workers, QUEUED counts requests that wait for a worker. PENDING to OLDEST describe stored
 requests, P99 describes plain ones. Bytes of a name that are not printable ASCII are percent-escaped. A service
 is listed while it has workers, queued or stored requests, and for ten minutes after.
-${WHERE_TEXT}`;
+${WATCH_TEXT}${WHERE_TEXT}`;
 
 /** The cell of each column. */
 const CELLS: readonly (readonly [head: string, cell: (service: Facts) => string])[] = [
@@ -40,21 +42,20 @@ const CELLS: readonly (readonly [head: string, cell: (service: Facts) => string]
 const COLUMNS = [{ head: 'SERVICE' }, ...CELLS.map(([head]) => ({ head, right: true }))];
 
 export function defineServices(command: Command, done: Done): void {
-  addLookOptions(command)
+  addWatchOption(addLookOptions(command))
     .addHelpText('after', AFTER)
-    .action(async (options: LookOptions) => {
-      const services = await look(options, (broker) => broker.services());
-      if (options.output === 'json') {
-        await printJson(services);
-      } else {
-        const rows = services.map((service) => [
-          printable(service['service']),
-          ...CELLS.map(([, cell]) => cell(service)),
-        ]);
-        await print(table(COLUMNS, rows.sort(byName)));
-      }
+    .action(async (options: LookOptions & WatchOptions) => {
+      await look(options, (broker) => show(options, () => broker.services(), listText));
       done(EXIT.done);
     });
+}
+
+function listText(services: readonly Facts[]): string {
+  const rows = services.map((service) => [
+    printable(service['service']),
+    ...CELLS.map(([, cell]) => cell(service)),
+  ]);
+  return table(COLUMNS, rows.sort(byName));
 }
 
 function byName([left = '']: readonly string[], [right = '']: readonly string[]): number {

@@ -20,6 +20,7 @@ import { duration, print, printJson, say } from './output.js';
 import { Progress } from './progress.js';
 import { bodiesText } from './titanic-bodies.js';
 import { listText, historyText } from './titanic-text.js';
+import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from './watch.js';
 
 interface FilterOptions extends AdminOptions {
   readonly output: OutputFormat;
@@ -28,7 +29,7 @@ interface FilterOptions extends AdminOptions {
   readonly olderThan?: number;
 }
 
-interface ListOptions extends FilterOptions {
+interface ListOptions extends FilterOptions, WatchOptions {
   readonly limit: number;
   readonly cursor?: string;
 }
@@ -55,6 +56,7 @@ const SLICE_REQUESTS = 5000;
 
 const EXAMPLES = [
   ['majordomo titanic ls --state dead', 'requests that need attention'],
+  ['majordomo titanic ls --watch', 'the newest, refreshed every second'],
   ['majordomo titanic show 0193F0C0A1B27000800000000000ABCD', 'the history of one request'],
   ['majordomo titanic retry --service render', 'retry all dead requests of a service'],
   [
@@ -183,29 +185,40 @@ function pathOf(uuid: string): string {
 // ---------------------------------------------------------------- many requests
 
 function defineList(command: Command, done: Done): void {
-  addFilters(sub(command, 'ls', 'list stored requests, newest first'), STATES)
+  addFilters(addWatchOption(sub(command, 'ls', 'list stored requests, newest first')), STATES)
     .addOption(
       integerOption('--limit <n>', 'list at most this many', 1, LIST_MAX).default(LIST_DEFAULT),
     )
     .option('--cursor <cursor>', 'continue after the previous list: the value of its next')
+    .addHelpText('after', WATCH_TEXT)
     .action(async (options: ListOptions) => {
-      const { items, next } = await listOf(options);
-      if (options.output === 'json') await printJson({ items, next });
-      else {
-        await print(listText(items, Date.now(), process.stdout.columns || Infinity));
-        if (items.some(({ uuid }) => String(uuid).endsWith('…'))) say(SHORTENED);
-        if (next !== null) say(`there are more: use --limit, or --cursor ${next}`);
-      }
+      const admin = await adminClient(options);
+      let last: List = { items: [], next: null };
+      await show(
+        options,
+        async () => (last = await listOf(admin, options)),
+        ({ items }) => listText(items, Date.now(), process.stdout.columns || Infinity),
+      );
+      if (options.output === 'text') hintAt(last);
       done(EXIT.done);
     });
 }
 
+interface List {
+  readonly items: readonly Facts[];
+  /** A cursor; `null`: there are no more. */
+  readonly next: string | null;
+}
+
+/** Says what the list leaves out. */
+function hintAt({ items, next }: List): void {
+  if (items.some(({ uuid }) => String(uuid).endsWith('…'))) say(SHORTENED);
+  if (next !== null) say(`there are more: use --limit, or --cursor ${next}`);
+}
+
 /** Page by page; a page may have fewer items than requested. */
-async function listOf(
-  options: ListOptions,
-): Promise<{ readonly items: readonly Facts[]; readonly next: string | null }> {
-  const admin = await adminClient(options);
-  const progress = new Progress('titanic ls');
+async function listOf(admin: AdminClient, options: ListOptions): Promise<List> {
+  const progress = options.watch === true ? null : new Progress('titanic ls');
   const items: Facts[] = [];
   let cursor = options.cursor ?? null;
   try {
@@ -215,10 +228,10 @@ async function listOf(
       const page = await pageOf(admin, `${TITANIC}/requests`, query, cursor);
       items.push(...page.items);
       cursor = page.next;
-      progress.count(items.length);
+      progress?.count(items.length);
     } while (cursor !== null && items.length < options.limit);
   } finally {
-    progress.end();
+    progress?.end();
   }
   return { items, next: cursor };
 }

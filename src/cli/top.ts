@@ -1,8 +1,6 @@
 /** `majordomo top`: services and their load, refreshed. */
-import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 
-import { codeOf, messageOf } from '../core/errors.js';
 import { escapeName } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
 import type { AdminClient } from './admin-client.js';
@@ -22,12 +20,11 @@ import {
   integerOption,
   type OutputFormat,
 } from './options.js';
-import { print, printable, printJson } from './output.js';
-import { Screen } from './top/screen.js';
-import { clipped } from './top/fit.js';
+import { print, printJson } from './output.js';
 import { render, type Snapshot } from './top/render.js';
 import type { NamedService } from './top/workers.js';
 import { counted, type Counted } from './top/counted.js';
+import { watchOnScreen } from './watch.js';
 
 interface TopOptions extends AdminOptions {
   readonly output: OutputFormat;
@@ -49,9 +46,6 @@ Lists the busiest services first; with SERVICE also its workers, the busiest fir
 give a token. If standard output is not a terminal, prints once and exits.
 `;
 
-/** Errors after which `top` goes on trying. */
-const PASSING: ReadonlySet<string> = new Set(['ERR_HTTP_NO_ANSWER', 'ERR_HTTP_UNREACHABLE']);
-const RETRY_MS = 500;
 /** Workers of the named service. */
 const WORKERS_MAX = 1000;
 
@@ -70,7 +64,7 @@ export function defineTop(command: Command, done: Done): void {
       const client = await adminClient(options);
       const see: TakeSnapshot = (before) => takeSnapshot(client, service ?? null, before);
       if (options.output === 'json') await printJson(jsonOf(await see(null)));
-      else if (process.stdout.isTTY) await watch(see, options.intervalMs);
+      else if (process.stdout.isTTY) await watchOnScreen(see, render, options.intervalMs);
       else await print(render(await see(null), { columns: 100, rows: Infinity }));
       done(EXIT.done);
     });
@@ -123,37 +117,4 @@ function jsonOf({ status, health, services, named }: Snapshot): Readonly<Record<
     services: services.filter((each) => each['service'] === service),
     workers,
   };
-}
-
-/** Until the user presses q or Ctrl-C, or a signal arrives. */
-async function watch(see: TakeSnapshot, intervalMs: number): Promise<void> {
-  // Asked before the screen is taken, so that an error ends the command.
-  let last = await see(null);
-  const screen = new Screen();
-  try {
-    while (!screen.left.aborted) {
-      const seen = last;
-      screen.show((size) => render(seen, size));
-      await delay(intervalMs, undefined, { signal: screen.left }).catch(() => undefined);
-      last = await next(see, last, screen);
-    }
-  } finally {
-    screen.close();
-  }
-}
-
-/** Waits for a daemon that restarts or is slow. */
-async function next(see: TakeSnapshot, last: Snapshot, screen: Screen): Promise<Snapshot> {
-  let before: Snapshot | null = last;
-  for (;;) {
-    if (screen.left.aborted) return last;
-    try {
-      return await see(before);
-    } catch (error) {
-      if (!PASSING.has(codeOf(error) ?? '')) throw error;
-      before = null;
-      screen.show(({ columns }) => clipped(printable(messageOf(error)), columns));
-      await delay(RETRY_MS, undefined, { signal: screen.left }).catch(() => undefined);
-    }
-  }
 }

@@ -7,8 +7,8 @@ import { MajordomoError } from '../core/errors.js';
 import { EXIT, EXIT_SIGNALLED } from '../core/exit.js';
 import { failureWords } from '../core/failure-words.js';
 import { CLOSE_DEFAULTS } from '../sdk/defaults.js';
-import { failureOf } from '../sdk/failure-of.js';
-import { FailureReport } from '../sdk/failure-report.js';
+import { failureOf } from '../sdk/worker/failure-of.js';
+import { FailureReport } from '../sdk/worker/failure-report.js';
 import type { Worker } from '../sdk/worker.js';
 import { curveOf } from './curve.js';
 import { checkEndpoints, endpointsOf } from './endpoints.js';
@@ -137,14 +137,19 @@ async function serve(
       protocol,
       ...(name === undefined ? {} : { name }),
       dial: reportingDial(dialOf('zmtp', curve), service, curve),
-      onError: (error) => {
-        const failure = failureOf(error, true);
-        const said = `${printable(service)} failed: ${printable(failureWords(failure))}`;
-        failures.report(failure.code, said);
-      },
     },
     (request, { signal }) => jobs.run(request.frames, signal),
   );
+  worker.on('failed', ({ error }) => {
+    const failure = failureOf(error, true);
+    const said = `${printable(service)} failed: ${printable(failureWords(failure))}`;
+    failures.report(failure.code, said);
+  });
+  worker.on('lost', ({ endpoint, reason }) => {
+    // The others are told by the dial.
+    if (reason === 'dismissed') say(`${printable(service)}: not accepted by ${endpoint}, retrying`);
+    else if (reason === 'silent') say(`${printable(service)}: ${endpoint} is silent, retrying`);
+  });
   drainOnSignal(worker, jobs, options.graceMs);
   await worker.run();
   failures.flush();

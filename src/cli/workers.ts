@@ -6,7 +6,8 @@ import { EXIT } from '../core/exit.js';
 import type { Facts } from './ask.js';
 import { addLookOptions, look, type LookOptions, WHERE_TEXT } from './broker-state.js';
 import { checkService, type Done, examples } from './options.js';
-import { duration, print, printable, printJson, table } from './output.js';
+import { duration, printable, table } from './output.js';
+import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from './watch.js';
 
 const EXAMPLES = [
   ['majordomo workers', 'the workers of all services'],
@@ -17,8 +18,8 @@ const EXAMPLES = [
 const AFTER = `${examples(EXAMPLES)}
 NAME is the name that a worker gives itself, by default its host and process. ADDRESS is its network address,
 shown only over HTTP and with a token.
-Exit status 1 if the named service has no worker.
-${WHERE_TEXT}`;
+Exit status 1 if the named service has no worker; not with --watch, which waits for one.
+${WATCH_TEXT}${WHERE_TEXT}`;
 
 const COLUMNS = [
   { head: 'SERVICE' },
@@ -33,21 +34,32 @@ const COLUMNS = [
 ] as const;
 
 export function defineWorkers(command: Command, done: Done): void {
-  addLookOptions(command.argument('[service]', 'only the workers of this service'))
+  addWatchOption(addLookOptions(command.argument('[service]', 'only the workers of this service')))
     .addHelpText('after', AFTER)
-    .action(async (service: string | undefined, options: LookOptions) => {
+    .action(async (service: string | undefined, options: LookOptions & WatchOptions) => {
       if (service !== undefined) checkService(service);
-      const workers = await look(options, (broker) => broker.workers(service));
-      if (service !== undefined && workers.length === 0) {
-        throw new MajordomoError(
-          'ERR_REQUEST_FAILED',
-          `no worker is registered for ${printable(service)}`,
-        );
-      }
-      if (options.output === 'json') await printJson(workers);
-      else await print(table(COLUMNS, workers.map(row)));
+      await look(options, (broker) =>
+        show(
+          options,
+          async () => {
+            const workers = await broker.workers(service);
+            if (options.watch !== true) refuseNone(workers, service);
+            return workers;
+          },
+          (workers) => table(COLUMNS, workers.map(row)),
+        ),
+      );
       done(EXIT.done);
     });
+}
+
+/** @throws ERR_REQUEST_FAILED if the named service has no worker */
+function refuseNone(workers: readonly Facts[], service: string | undefined): void {
+  if (service === undefined || workers.length > 0) return;
+  throw new MajordomoError(
+    'ERR_REQUEST_FAILED',
+    `no worker is registered for ${printable(service)}`,
+  );
 }
 
 function row(worker: Facts): readonly string[] {

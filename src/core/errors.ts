@@ -1,3 +1,6 @@
+/** Marks the errors of every copy of this package in the process. */
+const BRAND = Symbol.for('majordomo.error');
+
 /** Options of `MajordomoError`. */
 export interface MajordomoErrorOptions {
   readonly cause?: unknown;
@@ -9,19 +12,38 @@ export interface MajordomoErrorOptions {
  * The class of every error that this package throws on purpose. Match on `code`, which is stable,
  * never on the text or with `instanceof` (a process may have two copies of the package).
  */
-export class MajordomoError extends Error {
+export class MajordomoError<Code extends string = string> extends Error {
+  static {
+    // On the prototype, so that it costs an error nothing and does not show.
+    Object.defineProperty(this.prototype, BRAND, { value: true });
+  }
+
   override readonly name: string = 'MajordomoError';
-  readonly code: string;
+  readonly code: Code;
   readonly details: Readonly<Record<string, unknown>>;
 
-  constructor(code: string, message: string, options: MajordomoErrorOptions = {}) {
+  constructor(code: Code, message: string, options: MajordomoErrorOptions = {}) {
     super(message, options.cause === undefined ? undefined : { cause: options.cause });
     this.code = code;
     this.details = options.details ?? {};
   }
 }
 
-/** The `code` of any thrown value, or `undefined`; works for errors of native modules, too. */
+/** True for errors of this package, also of another copy of it. */
+export function isBranded(error: unknown): error is MajordomoError {
+  return typeof error === 'object' && error !== null && BRAND in error;
+}
+
+/** The facts that an error of this package carries; `{}` for any other value. */
+export function detailsOf(error: unknown): Readonly<Record<string, unknown>> {
+  return isBranded(error) ? error.details : {};
+}
+
+/**
+ * The `code` of any thrown value, or `undefined`; works for errors of native modules, too.
+ *
+ *     if (codeOf(error) === 'ENOENT') …
+ */
 export function codeOf(error: unknown): string | undefined {
   if (typeof error !== 'object' || error === null || !('code' in error)) return undefined;
   return typeof error.code === 'string' ? error.code : undefined;

@@ -18,6 +18,7 @@ import { packageVersion } from '../core/version.js';
 import { EventFeed } from '../http/event-feed.js';
 import type { HttpServer } from '../http/io/server.js';
 import type { OperatorPort } from '../http/ports.js';
+import { EXTENSIONS, TITANIC_EXTENSIONS } from '../mmi/extensions.js';
 import { Mmi } from '../mmi/mmi.js';
 import { EventLog, levelOf } from '../observe/event-log.js';
 import type { Log, LogLevel } from '../observe/log.js';
@@ -423,9 +424,6 @@ function brokerOptions(
   };
 }
 
-/** The extensions that every node offers its peers, as listed by `mmi.broker`. */
-const EXTENSIONS: readonly string[] = ['credit', 'ready-options', 'fail', 'hello'];
-
 function brokerStatus(config: Config, uptimeMs: number, view: PairView | null): MinimalStatus {
   const { state, epoch } = view?.status() ?? { state: 'active', epoch: 0 };
   return {
@@ -436,7 +434,7 @@ function brokerStatus(config: Config, uptimeMs: number, view: PairView | null): 
     state,
     epoch,
     limits: numbersOf(config.limits),
-    extensions: [...EXTENSIONS, ...(config.titanic.enabled ? ['submit', 'wait'] : [])],
+    extensions: [...EXTENSIONS, ...(config.titanic.enabled ? TITANIC_EXTENSIONS : [])],
     pairHeartbeatMs: config.bstar.role === 'standalone' ? 0 : config.bstar.heartbeatIntervalMs,
   };
 }

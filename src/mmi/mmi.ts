@@ -60,6 +60,7 @@ export class Mmi implements InternalService {
     const isSingle = frames.count - body === 1;
     const name = request.service.toString('latin1');
     if (asker.isMmiMinimal && !MINIMAL.includes(name)) return [UNKNOWN];
+    if (request.headers >= 0) return [BAD_REQUEST]; // D67
     switch (name) {
       case MMI_SERVICE:
         if (!isSingle || argument.length === 0) return [BAD_REQUEST];

@@ -28,6 +28,8 @@ export interface Log {
 
 /** The most output kept for a reader of standard output that stalls; more is dropped. */
 const BUFFERED_BYTES_MAX = 16 * 1024 * 1024;
+/** How pino begins such a line. */
+const FATAL = '{"level":"fatal"';
 /** How long a stalled reader of standard output may delay the exit. */
 const FLUSH_MS_MAX = 1000;
 
@@ -48,7 +50,9 @@ export async function createLog(
   });
   // A reader that goes away must not end the broker.
   out.on('error', () => undefined);
-  const stream = isPretty ? await prettyTo(out, isTerminal) : out;
+  const stream = isPretty
+    ? await prettyTo(out, isTerminal, () => logger.isLevelEnabled('debug'))
+    : out;
   const logger: Logger = pino(
     {
       level,
@@ -90,8 +94,28 @@ export async function createLog(
   };
 }
 
-/** For people; a daemon that logs JSON does not load it. */
-async function prettyTo(out: DestinationStream, isTerminal: boolean): Promise<DestinationStream> {
-  const { default: pretty } = await import('pino-pretty');
-  return pretty({ destination: out, colorize: isTerminal, ignore: 'event', hideObject: false });
+/**
+ * For people: one line with time, level and message, and the fields only at level `debug`. A daemon
+ * that logs JSON does not load it.
+ */
+async function prettyTo(
+  out: DestinationStream,
+  isTerminal: boolean,
+  showsFields: () => boolean,
+): Promise<DestinationStream> {
+  const { prettyFactory } = await import('pino-pretty');
+  const options = {
+    colorize: isTerminal && (process.env['NO_COLOR'] ?? '') === '',
+    // In a file, the day and the time zone matter, too.
+    translateTime: isTerminal && 'SYS:HH:MM:ss.l',
+  };
+  const brief = prettyFactory({ ...options, hideObject: true });
+  const full = prettyFactory({ ...options, singleLine: true, ignore: 'event' });
+  return {
+    write: (line) => {
+      // Of a crash, the stack counts.
+      const format = showsFields() || line.startsWith(FATAL) ? full : brief;
+      out.write(format(line));
+    },
+  };
 }

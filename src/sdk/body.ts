@@ -1,7 +1,11 @@
 import { EMPTY } from '../wire/mdp.js';
 import { sdkError } from './errors.js';
 
-/** The body of a request or reply: text (sent as UTF-8), bytes, or an array of frames of either. */
+/**
+ * The body of a request or reply: text (sent as UTF-8), bytes, or an array of frames of either.
+ *
+ *     await client.request('resize', ['320x200', image]); // two frames
+ */
 export type Body = string | Uint8Array | readonly (string | Uint8Array)[];
 
 /** One or more frames: most bodies are one frame, which needs no array. */

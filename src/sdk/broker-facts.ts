@@ -22,6 +22,8 @@ export interface WorkerOffers {
   readonly credit: boolean;
   /** READY may have options, after the credit. */
   readonly options: boolean;
+  /** Workers may ask for headers in these options. */
+  readonly headers: boolean;
   /** Workers may report failures. */
   readonly fail: boolean;
 }
@@ -29,26 +31,37 @@ export interface WorkerOffers {
 export const NO_WORKER_OFFERS: WorkerOffers = {
   credit: false,
   options: false,
+  headers: false,
   fail: false,
 };
 
 export function workerOffersOf(frames: Frames, at: number): WorkerOffers {
   const has = extensionsOf(frames, at);
   const credit = has('credit');
-  return { credit, options: credit && has('ready-options'), fail: has('fail') };
+  const options = credit && has('ready-options');
+  return { credit, options, headers: options && has('headers'), fail: has('fail') };
 }
 
-/** Extensions that a client uses: stored requests with options, waiting for replies, failures. */
+/**
+ * Extensions that a client uses: stored requests with options, waiting for replies, failures,
+ * headers.
+ */
 export interface Offers {
   readonly submit: boolean;
   readonly wait: boolean;
   readonly fail: boolean;
+  readonly headers: boolean;
 }
 
 /** The broker's extensions; none if it does not know the question. */
 export function offersOf(frames: Frames, at: number): Offers {
   const has = extensionsOf(frames, at);
-  return { submit: has('submit'), wait: has('wait'), fail: has('fail') };
+  return {
+    submit: has('submit'),
+    wait: has('wait'),
+    fail: has('fail'),
+    headers: has('headers'),
+  };
 }
 
 function extensionsOf(frames: Frames, at: number): (name: string) => boolean {

@@ -1,6 +1,6 @@
 /**
- * The client, `majordomo-broker/client`: sends requests to any MDP/0.1 or 0.2 broker, or to a pair.
- * How it handles silent, refusing and lost brokers: see `lazy-pirate.ts` and `docs/sdk.md`.
+ * The client, `majordomo-sdk/client`: sends requests to any MDP/0.1 or 0.2 broker, or to a pair.
+ * How it handles silent, refusing and lost brokers: see `client/lazy-pirate.ts` and `docs/sdk.md`.
  */
 import { monotonicMs } from '../core/clock.js';
 import type { MajordomoError } from '../core/errors.js';
@@ -9,18 +9,23 @@ import type { Dial, Link } from '../transport/port.js';
 import {
   clientRequest,
   clientRequestHead,
+  clientRequestWithHeadersHead,
   type ClientReply,
   readClientReply,
 } from '../wire/client-side.js';
+import { encodeHeaders, type Headers } from '../wire/headers.js';
 import { EMPTY } from '../wire/mdp.js';
 import { readClientFailure } from '../wire/failure.js';
 import { helloFrame, MMI_BROKER, MMI_FAILED, MMI_HELLO, MMI_REFUSED } from '../wire/mmi.js';
-import { BareLinks } from './bare-links.js';
+import { CLIENT_EVENTS, type ClientEvents } from './client/client-events.js';
+import { BareLinks } from './client/bare-links.js';
 import { int32At } from '../core/bytes.js';
 import { type Body, type BodyFrames, bodyFrames } from './body.js';
 import { type Offers, offersOf, pairHeartbeatMs } from './broker-facts.js';
-import { Call, type CallOwner, type Target } from './call.js';
-import { CallTable } from './call-table.js';
+import { type Decode, type Encode, encoderOf, replyDecoderOf } from './codec/codec.js';
+import type { NoServices, ServiceTypes } from './codec/contract.js';
+import { Call, type CallOwner, type Target } from './client/call.js';
+import { CallTable } from './client/call-table.js';
 import {
   ATTEMPT_MODULUS,
   correlation,
@@ -28,15 +33,18 @@ import {
   HEAD_CORRELATION_AT,
   PROBE_ID,
   putCorrelation,
-} from './correlation.js';
-import type { DeliveryStrategy, DeliverySink } from './delivery-strategy.js';
-import { sdkError } from './errors.js';
-import type { Job } from './job.js';
-import type { SubmitOptions } from './job-options.js';
-import { type Asker, Jobs } from './jobs.js';
-import { LazyPirate } from './lazy-pirate.js';
+} from './client/correlation.js';
+import type { DeliveryStrategy, DeliverySink } from './client/delivery-strategy.js';
+import type { Endpoints } from './endpoints.js';
+import { sdkError, wrong } from './errors.js';
+import { Listeners } from './events.js';
+import type { Job } from './jobs/job.js';
+import type { SubmitOptions } from './jobs/job-options.js';
+import { type Asker, Jobs } from './jobs/jobs.js';
+import { HeadedCalls, unsupportedError } from './client/headed-calls.js';
+import { LazyPirate } from './client/lazy-pirate.js';
 import { endpointError, writeBody, writeHead, writeMessage } from './links.js';
-import { type Message, ReceivedMessage, type StreamPart } from './message.js';
+import { joined, type Message, ReceivedMessage, type StreamPart } from './message.js';
 import {
   type ClientOptions,
   type ClientSettings,
@@ -46,24 +54,48 @@ import {
   requestSettings,
   serviceName,
 } from './options.js';
-import { PendingReplies } from './pending-replies.js';
-import { ReplyStream } from './reply-stream.js';
+import { ProcessHold } from './client/process-hold.js';
+import { PendingReplies } from './client/pending-replies.js';
+import { ReplyStream } from './client/reply-stream.js';
 import { serviceError } from './service-error.js';
 import { Ticker } from './ticker.js';
 
-export { codeOf, MajordomoError } from '../core/errors.js';
+export { codeOf } from '../core/errors.js';
 export type { Dial, Link, LinkEvents } from '../transport/port.js';
+export type { Headers } from '../wire/headers.js';
 export type { Body } from './body.js';
-export { SDK_ERRORS, type SdkErrorCode } from './errors.js';
-export type { Job, JobState } from './job.js';
-export { ServiceError, type ServiceErrorOptions } from './service-error.js';
-export type { ResultOptions, SubmitOptions } from './job-options.js';
+export { type Codec, json } from './codec/codec.js';
+export {
+  type Contract,
+  type ContractOptions,
+  defineService,
+  type NoServices,
+  type SchemaIssue,
+  type SchemaResult,
+  type ServiceSchemas,
+  type ServiceTypes,
+  type StandardSchema,
+} from './codec/contract.js';
+export type { ClientEvents, Connected, Refused, Switched } from './client/client-events.js';
+export type { Endpoints } from './endpoints.js';
+export { MajordomoError, SDK_ERRORS, type SdkErrorCode } from './errors.js';
+export type { Job, JobState } from './jobs/job.js';
+export {
+  type ErrorOf,
+  isMajordomoError,
+  ServiceError,
+  type ServiceErrorOptions,
+} from './service-error.js';
+export type { ResultOptions, SubmitOptions } from './jobs/job-options.js';
 export type { ClientOptions, CurveOptions, Protocol, RequestOptions } from './options.js';
 
 /** The reply to a request. */
-export type Reply = Message;
+export type Reply<Value = Buffer> = Message<Value>;
 /** One part of a streamed reply. */
-export type Part = StreamPart;
+export type Part<Value = Buffer> = StreamPart<Value>;
+
+type AskOf<Type> = Type extends ServiceTypes ? Type['ask'] : never;
+type AnsweredOf<Type> = Type extends ServiceTypes ? Type['answered'] : never;
 
 /** Counters of a client, since it was created. */
 export interface ClientCounters {
@@ -73,7 +105,7 @@ export interface ClientCounters {
   late: number;
   /** How often requests were sent again. */
   resends: number;
-  /** Connections opened after the first. */
+  /** Connections opened after the first; also those to another endpoint. */
   reopened: number;
 }
 
@@ -86,7 +118,36 @@ const FAILED = Buffer.from(MMI_FAILED);
 /** Services whose targets are kept. */
 const TARGETS_MAX = 256;
 
-export class Client {
+/**
+ * Returns a client of the broker, or pair of brokers, at `endpoints`; without them, of those that the
+ * environment variable `MAJORDOMO_URL` names. It does not wait for the connection: requests do.
+ *
+ *     await using client = connect('tcp://127.0.0.1:5555', { timeoutMs: 1000 });
+ *     console.log((await client.request('echo', 'hello')).text());
+ *
+ * @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT
+ */
+export function connect<In = Body, Out = Buffer, Types = NoServices>(
+  endpoints?: Endpoints,
+  options?: Omit<ClientOptions<In, Out, Types>, 'endpoints'>,
+): Client<In, Out, Types> {
+  const given: unknown = options;
+  if (given === undefined) return new Client(endpoints);
+  if (typeof given !== 'object' || given === null) throw wrong('options', 'must be an object');
+  if ('endpoints' in given) throw wrong('endpoints', 'is the first argument of connect');
+  return new Client(endpoints === undefined ? given : { ...given, endpoints });
+}
+
+/**
+ * Sends requests to services, over one connection to one broker at a time.
+ *
+ * A client keeps the process alive only while requests, streams or `job.result()` are outstanding.
+ *
+ * @typeParam In what the codec makes bodies of
+ * @typeParam Out what the codec reads from replies
+ * @typeParam Types the services of the contract
+ */
+export class Client<In = Body, Out = Buffer, Types = NoServices> {
   readonly counters: ClientCounters = { malformed: 0, late: 0, resends: 0, reopened: 0 };
   readonly #settings: ClientSettings;
   readonly #dial: Dial;
@@ -97,19 +158,41 @@ export class Client {
   /** With `envelope: false`, the same object: it knows which call a link carries. */
   readonly #bare: BareLinks | null;
   readonly #links = new Map<number, Link>();
+  readonly #endpointOf = new Map<number, string>();
   readonly #calls = new CallTable();
+  /** Make bodies and values; `null`: no codec. */
+  readonly #encode: Encode | null;
+  readonly #decode: Decode | null;
   readonly #replies: PendingReplies;
+  readonly #headed: HeadedCalls = this.#headedCalls();
   readonly #closing = new Set<Promise<void>>();
   readonly #ticker: Ticker;
+  readonly #hold: ProcessHold = new ProcessHold(
+    () => this.#calls.size === 0,
+    (isHeld) => {
+      this.#setRef(isHeld);
+    },
+  );
   readonly #jobs: Jobs;
+  readonly #listeners = new Listeners<ClientEvents>(CLIENT_EVENTS);
+  /** The last link that was connected, and is. */
+  #connectedLink = 0;
+  #endpoint: string | null = null;
   /** The broker's extensions; `null`: unknown yet. */
   #offers: Offers | null = null;
   readonly #targets = new Map<string, Target>();
   #closed = false;
   #warned = false;
 
-  /** Connects to the first endpoint at once. @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
-  constructor(options: ClientOptions) {
+  /**
+   * Connects to the first endpoint at once, in the background: requests wait for the connection.
+   *
+   *     const client = new Client('tcp://127.0.0.1:5555');
+   *
+   * @param options endpoints alone, or options; without either, `MAJORDOMO_URL` names the endpoints
+   * @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT
+   */
+  constructor(options?: Endpoints | ClientOptions<In, Out, Types>) {
     const settings = clientSettings(options);
     this.#settings = settings;
     this.#dial = settings.dial;
@@ -122,15 +205,49 @@ export class Client {
     const machine = { ...settings, endpoints: settings.endpoints.length, connectMs: CONNECT_MS };
     this.#bare = settings.envelope ? null : new BareLinks(machine, sink);
     this.#strategy = this.#bare ?? new LazyPirate(machine, sink, Math.random);
-    this.#replies = new PendingReplies(settings.streamBufferBytes, (call) => {
+    const { codec } = settings;
+    this.#encode = codec === undefined ? null : encoderOf(codec);
+    this.#decode = codec === undefined ? null : replyDecoderOf(codec);
+    this.#replies = new PendingReplies(settings.streamBufferBytes, this.#decode, (call) => {
       this.#overflow(call);
     });
     this.#ticker = new Ticker((now) => {
       this.#strategy.tick(now);
       return this.#strategy.nextMs();
     });
+    this.#ticker.setRef(false);
     this.#jobs = new Jobs(this.#asker());
     this.#strategy.start(monotonicMs());
+  }
+
+  /** The endpoint that the client is connected to; `null`: none at this moment. */
+  get endpoint(): string | null {
+    return this.#endpoint;
+  }
+
+  /**
+   * Calls `listener` at each such event, in order; adding it twice changes nothing. For the events see
+   * `ClientEvents`. Listening does not keep the process alive.
+   *
+   *     client.on('switched', ({ from, to, reason }) => log.info({ from, to, reason }));
+   *
+   * @throws ERR_MDP_OPTION if there is no such event
+   */
+  on<Name extends keyof ClientEvents>(
+    event: Name,
+    listener: (event: ClientEvents[Name]) => void,
+  ): this {
+    this.#listeners.add(event, listener);
+    return this;
+  }
+
+  /** Ends what `on` began. @throws ERR_MDP_OPTION if there is no such event */
+  off<Name extends keyof ClientEvents>(
+    event: Name,
+    listener: (event: ClientEvents[Name]) => void,
+  ): this {
+    this.#listeners.delete(event, listener);
+    return this;
   }
 
   /** The number of requests that wait for an answer. */
@@ -144,20 +261,46 @@ export class Client {
    *
    * Rejects with a `ServiceError` (ERR_SERVICE_FAILED) if the service reports a failure, and with
    * ERR_MDP_TIMEOUT, ERR_MDP_UNREACHABLE, ERR_MDP_REFUSED, ERR_MDP_NO_WORKER, ERR_MDP_KEY_REFUSED, ERR_MDP_ABORTED,
-   * ERR_MDP_CLOSED, ERR_MDP_LIMIT, ERR_MDP_OPTION or ERR_MDP_BODY.
+   * ERR_MDP_CLOSED, ERR_MDP_LIMIT, ERR_MDP_UNSUPPORTED, ERR_MDP_OPTION, ERR_MDP_BODY or ERR_MDP_CODEC.
+   *
+   *     const reply = await client.request('echo', 'hello', { timeoutMs: 500 });
+   *     console.log(reply.text());
    */
-  request(service: string, body: Body, options?: RequestOptions): Promise<Reply> {
-    const promise = new Promise<Reply>(takeSettlers);
-    const { resolve, reject } = settlers;
+  request(service: string, body: In, options?: RequestOptions): Promise<Reply<Out>> {
+    const promise = new Promise<Reply<Out>>(takeSettlers);
+    const { reject } = settlers;
+    const resolve = settlers.resolve as (reply: Message) => void;
     // They would keep the promise, and its reply, in memory.
     takeSettlers(ignore, ignore);
     try {
       const settings = options === undefined ? this.#defaults : this.#requestSettings(options);
-      this.#ask(service, body, settings, resolve, reject);
+      const target = this.#targetOf(service, settings.headers);
+      this.#ask(target, this.#bodyOf(service, body), settings, resolve, reject);
     } catch (error) {
       reject(error);
     }
     return promise;
+  }
+
+  /**
+   * Sends a request to a service of the option `contract`, and returns the value of its reply.
+   *
+   *     const { rate } = await client.call('tax.rate', { country: 'DE' });
+   *
+   * Rejects as `request` does; before it sends anything, with a `ServiceError` `invalid_argument` if the
+   * contract's validator refuses the request, and afterwards with `invalid_reply` if it refuses the reply.
+   * `details.issues` says what is wrong. ERR_MDP_CODEC: a codec or validator failed.
+   */
+  async call<Name extends keyof Types & string>(
+    service: Name,
+    request: AskOf<Types[Name]>,
+    options?: RequestOptions,
+  ): Promise<AnsweredOf<Types[Name]>> {
+    const { contract } = this.#settings;
+    if (contract === undefined) throw wrong('contract', 'must be given to the client for call()');
+    const { encodeRequest, decodeReply } = contract.service(service);
+    const reply = await this.#requestFrames(service, encodeRequest(request), options);
+    return decodeReply(joined(reply.frames)) as AnsweredOf<Types[Name]>;
   }
 
   /**
@@ -168,8 +311,8 @@ export class Client {
    *
    * Rejects as `request` does, and with ERR_TITANIC_REFUSED or ERR_TITANIC_UNSUPPORTED.
    */
-  submit(service: string, body: Body, options?: SubmitOptions): Promise<Job> {
-    return this.#jobs.submit(service, body, options);
+  submit(service: string, body: In, options?: SubmitOptions): Promise<Job<Out>> {
+    return this.#jobs.submit(service, body, options) as Promise<Job<Out>>;
   }
 
   /**
@@ -177,8 +320,8 @@ export class Client {
    * operator's may read it, unless it is `shared`. Sends nothing yet.
    * @throws ERR_MDP_OPTION unless the uuid is 32 hexadecimal characters
    */
-  job(uuid: string): Job {
-    return this.#jobs.job(uuid);
+  job(uuid: string): Job<Out> {
+    return this.#jobs.job(uuid) as Job<Out>;
   }
 
   /**
@@ -186,27 +329,38 @@ export class Client {
    * `final: true`. The request is sent at the first `next()`. After the first part it is never sent
    * again; a lost or silent connection is then ERR_MDP_STREAM_BROKEN. `timeoutMs` is the longest wait
    * for each part.
+   *
+   *     for await (const part of client.stream('countdown', '3')) console.log(part.text(), part.final);
+   *
    * @throws ERR_MDP_OPTION, ERR_MDP_BODY; the iterator throws what `request` rejects with
    */
   stream(
     service: string,
-    body: Body,
+    body: In,
     options?: RequestOptions,
-  ): AsyncIterableIterator<Part, undefined> {
-    const target = this.#targetOf(service);
-    const frames = bodyFrames(body);
+  ): AsyncIterableIterator<Part<Out>, undefined> {
+    const frames = this.#bodyOf(service, body);
     const settings = options === undefined ? this.#defaults : this.#requestSettings(options);
+    const target = this.#targetOf(service, settings.headers);
     const source = {
+      decode: this.#decode,
       obstacle: () => this.#obstacle(settings),
       begin: (owner: CallOwner) => this.#begin(target, frames, true, settings, owner),
       abandon: (call: Call) => {
         this.#abandon(call);
       },
     };
-    return new ReplyStream(source, this.#settings.streamBufferBytes);
+    const parts: AsyncIterableIterator<unknown> = new ReplyStream(
+      source,
+      this.#settings.streamBufferBytes,
+    );
+    return parts as AsyncIterableIterator<Part<Out>, undefined>;
   }
 
-  /** Rejects outstanding requests with ERR_MDP_CLOSED, and closes the connections. */
+  /**
+   * Rejects outstanding requests with ERR_MDP_CLOSED, and closes the connections. A worker may still run the
+   * requests. Never rejects.
+   */
   async close(): Promise<void> {
     this.#closed = true;
     this.#ticker.stop();
@@ -219,16 +373,19 @@ export class Client {
     await Promise.all(this.#closing);
   }
 
+  /** As `close`, for `await using client = connect(…)`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
+  }
+
   /** `null` if the request could not begin and was rejected. */
   #ask(
-    service: string,
-    body: Body,
+    target: Target,
+    frames: BodyFrames,
     settings: RequestSettings,
-    resolve: (reply: Reply) => void,
+    resolve: (reply: Message) => void,
     reject: (error: MajordomoError) => void,
   ): Call | null {
-    const target = this.#targetOf(service);
-    const frames = bodyFrames(body);
     const obstacle = this.#obstacle(settings);
     if (obstacle === null) {
       return this.#begin(target, frames, false, settings, this.#replies, resolve, reject);
@@ -255,23 +412,51 @@ export class Client {
       learn: (learnt) => {
         this.#offers = learnt;
       },
-      request: (service, body, options) => this.request(service, body, options),
+      encode: (body) => (this.#encode === null ? bodyFrames(body) : this.#encode(body)),
+      decode: this.#decode,
+      request: (service, body, options) => this.#requestFrames(service, bodyFrames(body), options),
       ask: (service, body, settings, resolve, reject) =>
-        this.#ask(service, body, settings, resolve, reject),
+        this.#ask(
+          this.#targetOf(service, settings.headers),
+          bodyFrames(body),
+          settings,
+          resolve,
+          reject,
+        ),
       abandon: (call) => {
         this.#abandon(call);
       },
     };
   }
 
-  #targetOf(service: string): Target {
+  /** As `request`, with a body that is frames already. */
+  async #requestFrames(
+    service: string,
+    frames: BodyFrames,
+    options: RequestOptions | undefined,
+  ): Promise<Message> {
+    const settings = options === undefined ? this.#defaults : this.#requestSettings(options);
+    const target = this.#targetOf(service, settings.headers);
+    return await new Promise<Message>((resolve, reject) => {
+      this.#ask(target, frames, settings, resolve, reject);
+    });
+  }
+
+  #bodyOf(service: string, body: unknown): BodyFrames {
+    if (this.#encode === null || isBrokers(service)) return bodyFrames(body);
+    return this.#encode(body);
+  }
+
+  #targetOf(service: string, headers: Headers | undefined): Target {
+    if (headers !== undefined) return headedTarget(service, headers);
     return this.#targets.get(service) ?? this.#newTarget(service);
   }
 
   #newTarget(service: string): Target {
     const name = serviceName(service);
     const id = this.#bare === null ? correlation(PROBE_ID, 0) : null;
-    const target = { service, name, head: clientRequestHead(this.#settings.version, id, name) };
+    const head = clientRequestHead(this.#settings.version, id, name);
+    const target = { service, name, head, headers: null };
     if (this.#targets.size === TARGETS_MAX) this.#targets.clear();
     this.#targets.set(service, target);
     return target;
@@ -306,6 +491,7 @@ export class Client {
     const call = new Call(id, target, body, streams, settings, owner, resolve, reject);
     if (signal !== undefined) this.#heed(signal, call);
     this.#calls.add(call);
+    this.#hold.hold();
     this.#strategy.add(call, monotonicMs());
     this.#wake();
     return call;
@@ -332,6 +518,13 @@ export class Client {
   #release(call: Call): void {
     this.#calls.delete(call);
     call.unlisten?.();
+    if (call.target.headers !== null) this.#headed.forget(call);
+    if (this.#calls.size === 0) this.#hold.letGoSoon();
+  }
+
+  #setRef(isRef: boolean): void {
+    this.#ticker.setRef(isRef);
+    for (const link of this.#links.values()) link.setRef?.(isRef);
   }
 
   #wake(): void {
@@ -341,7 +534,7 @@ export class Client {
   #sink(): DeliverySink {
     return {
       open: (link, endpoint) => {
-        this.#openLink(link, this.#settings.endpoints[endpoint] ?? '');
+        this.#openLink(link, this.#endpointAt(endpoint));
       },
       close: (link) => {
         this.#closeLink(link);
@@ -358,8 +551,17 @@ export class Client {
         this.#send(link, call);
       },
       fail: (call, error) => {
+        const isHeaded = call.target.headers !== null;
+        const reason = isHeaded ? this.#headed.errorOf(call, error) : error;
         this.#release(call);
-        call.owner.fail(call, error);
+        call.owner.fail(call, reason);
+      },
+      switched: (from, to, reason) => {
+        const event = { from: this.#endpointAt(from), to: this.#endpointAt(to), reason };
+        // Not now: a listener may abort a request, or close the client, which is on its way there.
+        queueMicrotask(() => {
+          this.#listeners.emit('switched', event);
+        });
       },
       raised: (fromMs, toMs) => {
         this.#warnRaised(fromMs, toMs);
@@ -367,16 +569,24 @@ export class Client {
     };
   }
 
+  #endpointAt(index: number): string {
+    return this.#settings.endpoints[index] ?? '';
+  }
+
   #openLink(link: number, endpoint: string): void {
     if (link > 1) this.counters.reopened++;
     const events = {
       connected: () => {
         if (!this.#links.has(link)) return;
+        this.#connectedLink = link;
+        this.#endpoint = endpoint;
         this.#strategy.connected(link, monotonicMs());
         this.#wake();
+        this.#listeners.emit('connected', { endpoint });
       },
       disconnected: () => {
         if (!this.#links.has(link)) return;
+        this.#notConnected(link);
         this.#strategy.disconnected(link, monotonicMs());
         this.#wake();
       },
@@ -384,13 +594,17 @@ export class Client {
         if (!this.#links.has(link)) return;
         this.#strategy.unreachable(link, isKeyRefused, monotonicMs());
         this.#wake();
+        if (isKeyRefused) this.#keyRefused(endpoint);
       },
       message: (frames: Frames) => {
         if (this.#links.has(link)) this.#receive(link, frames);
       },
     };
     try {
-      this.#links.set(link, this.#dial(endpoint, events));
+      const opened = this.#dial(endpoint, events);
+      this.#links.set(link, opened);
+      this.#endpointOf.set(link, endpoint);
+      if (!this.#hold.isHeld) opened.setRef?.(false);
     } catch (error) {
       if (link === 1) throw endpointError(endpoint, error);
       this.#notOpened(link);
@@ -410,9 +624,21 @@ export class Client {
     });
   }
 
+  #notConnected(link: number): void {
+    if (link === this.#connectedLink) this.#endpoint = null;
+  }
+
+  #keyRefused(endpoint: string): void {
+    const reason = 'the broker does not admit this key';
+    this.#listeners.emit('refused', { endpoint, service: null, status: 'key', reason });
+  }
+
   #closeLink(link: number): void {
+    this.#notConnected(link);
     const found = this.#links.get(link);
     this.#links.delete(link);
+    this.#endpointOf.delete(link);
+    this.#headed.closed(link);
     if (found === undefined) return;
     const closing = found.close(0).finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);
@@ -430,12 +656,36 @@ export class Client {
 
   #send(link: number, call: Call): void {
     if (call.attempt > 1) this.counters.resends++;
+    if (call.target.headers === null) this.#writeCall(link, call, null);
+    else this.#headed.send(link, call);
+  }
+
+  /** @param metadata packed deadline and headers; `null`: none */
+  #writeCall(link: number, call: Call, metadata: Buffer | null): void {
     const found = this.#links.get(link);
     if (found === undefined) return;
     const { head } = call.target;
     if (this.#bare === null) putCorrelation(head, HEAD_CORRELATION_AT, call.id, call.attempt);
     writeHead(found, head, 0, head.length);
+    if (metadata !== null) writeHead(found, metadata, 0, metadata.length);
     writeBody(found, call.body);
+  }
+
+  #headedCalls(): HeadedCalls {
+    return new HeadedCalls({
+      send: (link, call, metadata) => {
+        this.#writeCall(link, call, metadata);
+      },
+      refuse: (call) => {
+        // Not at once: the strategy is in the middle of sending.
+        queueMicrotask(() => {
+          if (call.state === 'settled') return;
+          this.#abandon(call);
+          call.owner.fail(call, unsupportedError(call, 'does not'));
+        });
+      },
+      remainingMs: (call) => this.#strategy.remainingMs(call, monotonicMs()),
+    });
   }
 
   #receive(link: number, frames: Frames): void {
@@ -465,11 +715,13 @@ export class Client {
     } else if (id !== PROBE_ID) {
       this.counters.late++;
     } else if (frames.equals(reply.service, BROKER)) {
+      const offers = offersOf(frames, reply.body);
+      this.#headed.learnt(link, offers.headers);
       const heartbeatMs = pairHeartbeatMs(frames, reply.body);
       if (heartbeatMs === null) return;
       this.#strategy.learnt(link, heartbeatMs, monotonicMs());
       this.#wake();
-      this.#offers = offersOf(frames, reply.body);
+      this.#offers = offers;
     }
   }
 
@@ -487,7 +739,7 @@ export class Client {
       this.counters.late++;
       return;
     }
-    const message = ReceivedMessage.copied(call.service, frames, reply.body);
+    const message = ReceivedMessage.copied(call.service, frames, reply.body, this.#decode);
     if (final) {
       this.#release(call);
       this.#strategy.answered(call, monotonicMs());
@@ -503,8 +755,11 @@ export class Client {
   #refuse(call: Call, frames: Frames, reply: ClientReply): void {
     const [status, , reason] = frames.copyFrom(reply.body);
     const refusal = { status: status?.toString() ?? '', reason: reason?.toString() ?? '' };
+    // Only its last send can be refused.
+    const endpoint = this.#endpointOf.get(call.link) ?? '';
     this.#strategy.refused(call, refusal, monotonicMs());
     this.#wake();
+    this.#listeners.emit('refused', { endpoint, service: call.service, ...refusal });
   }
 
   /** The service reports a failure (D62): that is the answer. */
@@ -531,7 +786,7 @@ export class Client {
 }
 
 /** What settles the promise that was made last: one function for all, not one for each promise. */
-const settlers: { resolve: (reply: Reply) => void; reject: (error: unknown) => void } = {
+const settlers: { resolve: (reply: never) => void; reject: (error: unknown) => void } = {
   resolve: ignore,
   reject: ignore,
 };
@@ -540,9 +795,21 @@ function ignore(): void {
   // Between two requests.
 }
 
-function takeSettlers(resolve: (reply: Reply) => void, reject: (error: unknown) => void): void {
+function takeSettlers(resolve: (reply: never) => void, reject: (error: unknown) => void): void {
   settlers.resolve = resolve;
   settlers.reject = reject;
+}
+
+/** Services that the broker answers itself. */
+function isBrokers(service: string): boolean {
+  return service.startsWith('mmi.') || service.startsWith('titanic.');
+}
+
+/** The target of one request with headers. */
+function headedTarget(service: string, headers: Headers): Target {
+  const name = serviceName(service);
+  const head = clientRequestWithHeadersHead(correlation(PROBE_ID, 0), name);
+  return { service, name, head, headers: encodeHeaders(headers) };
 }
 
 function abortedError(signal: AbortSignal): MajordomoError {

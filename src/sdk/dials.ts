@@ -1,6 +1,7 @@
 /** How the SDK connects: with this package's own ZMTP engine, or with libzmq. */
 import type { Dial, Link, LinkEvents, TransportLimits } from '../transport/port.js';
 import { checkDialled } from '../transport/endpoints.js';
+import { checkZeromq } from '../transport/libzmq/installed.js';
 import { Outbox } from '../transport/outbox.js';
 import { type CurveClientKeys, dialZmtp } from '../transport/zmtp/link.js';
 
@@ -25,13 +26,14 @@ interface SdkLinkOptions {
 }
 
 /**
- * The dial of an engine. It loads libzmq's native module at its first link, libsodium at its first
- * link with keys.
+ * The dial of an engine. It loads libsodium at its first link with keys.
+ * @throws ERR_MDP_OPTION for `libzmq` where the package zeromq is missing, or does not load
  */
 export function dialOf(transport: TransportName, curve?: CurveClientKeys): Dial {
   const limits = LINK_LIMITS;
   const options: SdkLinkOptions = curve === undefined ? { limits } : { limits, curve };
   if (transport === 'zmtp') return dialZmtp(options);
+  checkZeromq();
   return (endpoint, events) => {
     checkDialled(endpoint);
     return new LateLink(endpoint, options, events);

@@ -1,10 +1,12 @@
-import { MajordomoError, type MajordomoErrorOptions } from '../core/errors.js';
+import { MajordomoError as AnyMajordomoError, type MajordomoErrorOptions } from '../core/errors.js';
 
 /** Every code that the SDK throws or rejects with, and when. `docs/errors.md` is compared with it. */
 export const SDK_ERRORS = {
   ERR_MDP_ABORTED: 'The given AbortSignal aborted; `cause` is its reason.',
   ERR_MDP_BODY: 'A body is invalid: not bytes or text when sending, not JSON when reading.',
-  ERR_MDP_CLOSED: 'The client was closed, before the call or while it waited.',
+  ERR_MDP_CLOSED: 'The client, or the worker, was closed, before the call or while it waited.',
+  ERR_MDP_CODEC:
+    'A codec or a validator threw, or returned something unusable; `details.option` names it.',
   ERR_MDP_ENDPOINT: 'The client cannot dial an endpoint of this form.',
   ERR_MDP_FORBIDDEN:
     'The broker refused (403): the key, or the listener, gives no right to that service; `details` as in ERR_MDP_REFUSED.',
@@ -13,12 +15,15 @@ export const SDK_ERRORS = {
   ERR_MDP_LIMIT: 'The client reached one of its limits: `maxOutstanding` or `streamBufferBytes`.',
   ERR_MDP_NO_WORKER:
     'No worker serves that service now, and the client does not wait (`ifNoWorker: "fail"`).',
-  ERR_MDP_OPTION: 'An option or argument is unknown, of the wrong type or out of range.',
+  ERR_MDP_OPTION:
+    'An option or argument is unknown, of the wrong type or out of range, or needs a package that is not installed.',
   ERR_MDP_REFUSED: 'The broker refused: `details` has `status`, `service` and `reason`.',
   ERR_MDP_STREAM_BROKEN: 'A stream ended after a PARTIAL was delivered and before FINAL.',
   ERR_MDP_TIMEOUT:
     'No answer arrived in time; `details.sends` says how many times the request was sent.',
   ERR_MDP_UNREACHABLE: 'No endpoint accepted a connection in time; nothing was sent.',
+  ERR_MDP_UNSUPPORTED:
+    'The request has headers, and the broker does not support them or does not say so; the request was not sent.',
   ERR_SERVICE_FAILED:
     'The service reported a failure: a `ServiceError` with `service`, `serviceCode`, `message` and `details`.',
   ERR_TITANIC_DEAD:
@@ -28,10 +33,18 @@ export const SDK_ERRORS = {
   ERR_TITANIC_REFUSED: 'A submit or close was refused: `details` has `status` and `text`.',
   ERR_TITANIC_UNKNOWN: 'The stored request is unknown (400): closed, expired, or never stored.',
   ERR_TITANIC_UNSUPPORTED:
-    'An option of submit needs `titanic.submit`, which this broker does not support.',
+    'An option of submit needs `titanic.submit`, or headers, which this broker does not support.',
 } as const;
 
+/** The codes of the SDK's errors. */
 export type SdkErrorCode = keyof typeof SDK_ERRORS;
+
+/**
+ * An error of the SDK. Recognise it with `isMajordomoError`, by its `code`; `instanceof` fails if a process
+ * has two copies of the package.
+ */
+export type MajordomoError<Code extends SdkErrorCode = SdkErrorCode> = AnyMajordomoError<Code>;
+export const MajordomoError: typeof AnyMajordomoError = AnyMajordomoError;
 
 export function sdkError(
   code: SdkErrorCode,
@@ -39,4 +52,9 @@ export function sdkError(
   options?: MajordomoErrorOptions,
 ): MajordomoError {
   return new MajordomoError(code, message, options);
+}
+
+/** ERR_MDP_OPTION: the error of a wrong option. */
+export function wrong(option: string, what: string): MajordomoError {
+  return sdkError('ERR_MDP_OPTION', `${option} ${what}`, { details: { option } });
 }

@@ -1,29 +1,50 @@
 /** The SDK's options: types, defaults, ranges. Every error names its option. */
-import { hostname } from 'node:os';
-
 import type { Dial } from '../transport/port.js';
-import { CREDIT_MAX, type MdpVersion, SERVICE_NAME_BYTES_MAX } from '../wire/mdp.js';
-import { NAME_CHARACTERS_MAX } from '../wire/ready-options.js';
+import { type Headers, headersFault } from '../wire/headers.js';
+import { type MdpVersion, SERVICE_NAME_BYTES_MAX } from '../wire/mdp.js';
 import { CURVE_KEY_BYTES, decodeCurveKey } from '../core/z85.js';
 import type { CurveClientKeys } from '../transport/zmtp/link.js';
-import { CLIENT_DEFAULTS, CLOSE_DEFAULTS, WORKER_DEFAULTS } from './defaults.js';
+import type { Body } from './body.js';
+import { checkedCodec, type Codec } from './codec/codec.js';
+import { checkedContract, type Contract, type NoServices } from './codec/contract.js';
+import { CLIENT_DEFAULTS } from './defaults.js';
 import { dialOf, type TransportName } from './dials.js';
-import { sdkError } from './errors.js';
+import { endpointList, type Endpoints } from './endpoints.js';
+import { sdkError, wrong } from './errors.js';
 
 /** MDP version to speak: 7/MDP is `0.1`, 18/MDP is `0.2`. */
 export type Protocol = '0.1' | '0.2';
 
-/** CURVE (25/ZMTP-CURVE): encrypts the connection, and accepts only the broker with this key. */
+/**
+ * CURVE (25/ZMTP-CURVE): encrypts the connection, and accepts only the broker with this key.
+ *
+ *     connect('tcp://broker:5557', { curve: { serverKey, publicKey, secretKey } });
+ */
 export interface CurveOptions {
   /** The broker's public key: 40 characters of Z85, or 32 bytes. */
   readonly serverKey: string | Uint8Array;
+  /** This program's public key, in the same form. */
   readonly publicKey: string | Uint8Array;
+  /** This program's secret key, in the same form. */
   readonly secretKey: string | Uint8Array;
 }
 
-export interface ClientOptions {
-  /** Endpoints such as `tcp://127.0.0.1:5555`: one broker, or the nodes of a pair, in order. */
-  readonly endpoints: readonly string[];
+/**
+ * Options of `Client` and `connect`. An unknown option, or one of a wrong type or size, is ERR_MDP_OPTION,
+ * which names it in `details.option`.
+ *
+ *     new Client({ endpoints: ['tcp://a:5555', 'tcp://b:5555'], timeoutMs: 1000, retries: 5 });
+ *
+ * @typeParam In what the codec makes bodies of
+ * @typeParam Out what the codec reads from replies
+ * @typeParam Types the services of the contract
+ */
+export interface ClientOptions<In = Body, Out = Buffer, Types = NoServices> {
+  /**
+   * One broker, or the nodes of a pair, in order: `'tcp://127.0.0.1:5555'`, several in one text, separated
+   * by commas, or a list. Default: the environment variable `MAJORDOMO_URL`.
+   */
+  readonly endpoints?: Endpoints | undefined;
   /** How long to wait for a reply before sending again, in milliseconds. Default 2500. */
   readonly timeoutMs?: number;
   /** How many times a request may be sent again; 0: only after a refusal. Default 3. */
@@ -47,6 +68,13 @@ export interface ClientOptions {
   /** First and longest pause after a refusal, before jitter, in milliseconds. Defaults 100 and 2000. */
   readonly retryBaseMs?: number;
   readonly retryMaxMs?: number;
+  /**
+   * Makes bodies of values, and reads `reply.value`; for instance `json()`. Requests to `mmi.*` and
+   * `titanic.*` have bodies of text and bytes all the same. Default: bodies of text and bytes.
+   */
+  readonly codec?: Codec<In, Out>;
+  /** The services that `call` knows, from `defineService`. */
+  readonly contract?: Contract<Types>;
   /** Socket engine: `zmtp`, which needs no native module, or `libzmq`. Default `zmtp`. */
   readonly transport?: TransportName;
   /** Keys, if the broker's listener uses CURVE. Default: none, no encryption. */
@@ -55,60 +83,25 @@ export interface ClientOptions {
   readonly dial?: Dial;
 }
 
+/**
+ * Options of one request.
+ *
+ *     await client.request('echo', 'hello', { timeoutMs: 500, retries: 0, signal: controller.signal });
+ */
 export interface RequestOptions {
-  /** Instead of the client's `timeoutMs`. */
+  /** Instead of the client's `timeoutMs`, in milliseconds. */
   readonly timeoutMs?: number;
   /** Instead of the client's `retries`. */
   readonly retries?: number;
   /** Aborting it cancels the request: ERR_MDP_ABORTED. */
   readonly signal?: AbortSignal | undefined;
-}
-
-export interface WorkerOptions {
-  /** Endpoints of brokers; the worker registers at every one of them. */
-  readonly endpoints: readonly string[];
-  /** The service that the worker offers, 1 to 255 bytes. */
-  readonly service: string;
   /**
-   * Name of the worker in lists and logs, if the broker supports names: at most 64 characters; empty:
-   * no name. Default: host name and process id, `HOST:PID`.
+   * Metadata beside the body, such as a trace context: `request.headers` in the handler. At most 64, with
+   * names of 1 to 64 characters of `a-z`, `0-9` and `-`, and 8 KiB as JSON. A request with headers, also with
+   * `{}`, tells the worker how long this client waits. The client sends it only to a broker that supports
+   * headers; otherwise it fails with ERR_MDP_UNSUPPORTED. Default: none.
    */
-  readonly name?: string;
-  /** Maximum number of requests at the same time, from all endpoints together. Default 1. */
-  readonly concurrency?: number;
-  /** The MDP version. Default `0.2`. */
-  readonly protocol?: Protocol;
-  /** Time between heartbeats to the broker, in milliseconds. Default 2500. */
-  readonly heartbeatIntervalMs?: number;
-  /** Number of silent intervals after which the worker treats the broker as dead. Default 3. */
-  readonly heartbeatLiveness?: number;
-  /**
-   * First and longest pause before registering again, before jitter, in milliseconds.
-   * Defaults 100 and 5000.
-   */
-  readonly retryBaseMs?: number;
-  readonly retryMaxMs?: number;
-  /**
-   * Whether clients get the message of every error that a handler throws. False: they get the message of
-   * a `ServiceError`, and only the code of other errors. Default true.
-   */
-  readonly exposeErrors?: boolean;
-  /**
-   * Called with each error that a handler throws. Default: a process warning, at most one per second for
-   * each code, with the number of omitted ones.
-   */
-  readonly onError?: (error: unknown, request: { readonly service: string }) => void;
-  /** Socket engine: `zmtp`, which needs no native module, or `libzmq`. Default `zmtp`. */
-  readonly transport?: TransportName;
-  /** Keys, if the broker's listener uses CURVE. Default: none, no encryption. */
-  readonly curve?: CurveOptions;
-  /** Opens connections, instead of `transport`. */
-  readonly dial?: Dial;
-}
-
-export interface CloseOptions {
-  /** How long running requests may take to finish, in milliseconds. Default 10000. */
-  readonly graceMs?: number;
+  readonly headers?: Headers | undefined;
 }
 
 /** `ClientOptions` with defaults filled in. */
@@ -124,35 +117,18 @@ export interface ClientSettings {
   readonly maxLinks: number;
   readonly retryBaseMs: number;
   readonly retryMaxMs: number;
-  readonly dial: Dial;
-}
-
-/** `WorkerOptions` with defaults filled in. */
-export interface WorkerSettings {
-  readonly endpoints: readonly string[];
-  readonly service: string;
-  readonly serviceName: Buffer;
-  /** `null`: none is sent. */
-  readonly name: string | null;
-  readonly concurrency: number;
-  readonly version: MdpVersion;
-  readonly heartbeatIntervalMs: number;
-  readonly heartbeatLiveness: number;
-  readonly retryBaseMs: number;
-  readonly retryMaxMs: number;
-  readonly exposeErrors: boolean;
-  readonly onError: WorkerOptions['onError'];
+  readonly codec: Codec | undefined;
+  readonly contract: Contract<unknown> | undefined;
   readonly dial: Dial;
 }
 
 export const DAY_MS = 86_400_000;
 const MIB = 1_048_576;
-const ENDPOINTS_MAX = 64;
-const ENDPOINT = /^(tcp:\/\/.+:\d{1,5}|(ipc|inproc):\/\/.+)$/;
 
 /** @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
 export function clientSettings(given: unknown): ClientSettings {
-  const options = new Options('Client', given);
+  const isEndpoints = typeof given === 'string' || Array.isArray(given);
+  const options = new Options('Client', isEndpoints ? { endpoints: given } : given);
   const settings: ClientSettings = {
     endpoints: options.endpoints(),
     timeoutMs: options.integer('timeoutMs', CLIENT_DEFAULTS.timeoutMs, 1, DAY_MS),
@@ -176,6 +152,8 @@ export function clientSettings(given: unknown): ClientSettings {
     maxLinks: options.integer('maxLinks', CLIENT_DEFAULTS.maxLinks, 1, 10_000),
     retryBaseMs: options.integer('retryBaseMs', CLIENT_DEFAULTS.retryBaseMs, 1, DAY_MS),
     retryMaxMs: options.integer('retryMaxMs', CLIENT_DEFAULTS.retryMaxMs, 1, DAY_MS),
+    codec: checkedCodec(options.take('codec')),
+    contract: checkedContract(options.take('contract')),
     dial: options.dial(CLIENT_DEFAULTS.transport),
   };
   if (settings.failsWithoutWorker && !settings.envelope) {
@@ -188,60 +166,24 @@ export function clientSettings(given: unknown): ClientSettings {
   return settings;
 }
 
-/** @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
-export function workerSettings(given: unknown): WorkerSettings {
-  const options = new Options('Worker', given);
-  const service = serviceName(options.take('service'));
-  const settings: WorkerSettings = {
-    endpoints: options.endpoints(),
-    service: service.toString('utf8'),
-    serviceName: service,
-    name: workerName(options.take('name')),
-    concurrency: options.integer('concurrency', WORKER_DEFAULTS.concurrency, 1, CREDIT_MAX),
-    version: options.version(WORKER_DEFAULTS.protocol),
-    heartbeatIntervalMs: options.integer(
-      'heartbeatIntervalMs',
-      WORKER_DEFAULTS.heartbeatIntervalMs,
-      10,
-      DAY_MS,
-    ),
-    heartbeatLiveness: options.integer(
-      'heartbeatLiveness',
-      WORKER_DEFAULTS.heartbeatLiveness,
-      1,
-      1000,
-    ),
-    retryBaseMs: options.integer('retryBaseMs', WORKER_DEFAULTS.retryBaseMs, 1, DAY_MS),
-    retryMaxMs: options.integer('retryMaxMs', WORKER_DEFAULTS.retryMaxMs, 1, DAY_MS),
-    exposeErrors: options.boolean('exposeErrors', WORKER_DEFAULTS.exposeErrors),
-    onError: options.optional('onError', isErrorHook, 'a function'),
-    dial: options.dial(WORKER_DEFAULTS.transport),
-  };
-  options.end();
-  return settings;
-}
-
 /** `RequestOptions`, with the client's values as defaults. */
 export interface RequestSettings {
   readonly timeoutMs: number;
   readonly retries: number;
   readonly signal: AbortSignal | undefined;
+  /** Checked. */
+  readonly headers: Headers | undefined;
 }
 
 /** @throws ERR_MDP_OPTION */
 export function requestSettings(given: unknown, client: ClientSettings): RequestSettings {
   const options = new Options('request', given);
   const settings = options.request(client);
+  if (settings.headers !== undefined && (client.version === 1 || !client.envelope)) {
+    throw wrong('headers', "needs protocol '0.2' and envelope: true");
+  }
   options.end();
   return settings;
-}
-
-/** @returns milliseconds @throws ERR_MDP_OPTION */
-export function closeGraceMs(given: unknown): number {
-  const options = new Options('close', given);
-  const graceMs = options.integer('graceMs', CLOSE_DEFAULTS.graceMs, 0, DAY_MS);
-  options.end();
-  return graceMs;
 }
 
 /** The bytes of a service name. @throws ERR_MDP_OPTION */
@@ -252,27 +194,6 @@ export function serviceName(service: unknown): Buffer {
     throw wrong('service', `must have 1 to ${SERVICE_NAME_BYTES_MAX} bytes`);
   }
   return bytes;
-}
-
-/** @throws ERR_MDP_OPTION */
-function workerName(given: unknown): string | null {
-  if (given === undefined) return nameOfProcess();
-  if (typeof given !== 'string') throw wrong('name', 'must be a string');
-  if (Array.from(given).length > NAME_CHARACTERS_MAX) {
-    throw wrong('name', `must have at most ${NAME_CHARACTERS_MAX} characters`);
-  }
-  return given === '' ? null : given;
-}
-
-/** Cuts the host name if necessary, never the process id. */
-function nameOfProcess(): string {
-  const suffix = `:${process.pid}`;
-  return hostname().slice(0, NAME_CHARACTERS_MAX - suffix.length) + suffix;
-}
-
-/** ERR_MDP_OPTION. */
-export function wrong(option: string, what: string): Error {
-  return sdkError('ERR_MDP_OPTION', `${option} ${what}`, { details: { option } });
 }
 
 /** Reads the options of an object one by one; `end` rejects unknown ones. */
@@ -302,10 +223,8 @@ export class Options {
   integer(name: string, fallback: number, min: number, max: number): number {
     const value = this.take(name);
     if (value === undefined) return fallback;
-    if (typeof value !== 'number' || !Number.isInteger(value) || value < min || value > max) {
-      throw wrong(name, `must be a whole number from ${min} to ${max}`);
-    }
-    return value;
+    if (isCount(value, min, max)) return value;
+    throw wrong(name, `must be a whole number from ${min} to ${max}`);
   }
 
   boolean(name: string, fallback: boolean): boolean {
@@ -323,13 +242,23 @@ export class Options {
     throw wrong(name, `must be ${values.map((one) => `'${one}'`).join(' or ')}`);
   }
 
-  /** `timeoutMs`, `retries` and `signal` of one request. */
+  /** `timeoutMs`, `retries`, `signal` and `headers` of one request. */
   request(client: ClientSettings): RequestSettings {
     return {
       timeoutMs: this.integer('timeoutMs', client.timeoutMs, 1, DAY_MS),
       retries: this.integer('retries', client.retries, 0, 1000),
       signal: this.optional('signal', isSignal, 'an AbortSignal'),
+      headers: this.#headers(),
     };
+  }
+
+  /** A copy, which nobody changes. */
+  #headers(): Headers | undefined {
+    const given = this.take('headers');
+    if (given === undefined) return undefined;
+    const fault = headersFault(given);
+    if (fault === null) return { ...(given as Headers) };
+    throw sdkError('ERR_MDP_OPTION', fault, { details: { option: 'headers' } });
   }
 
   version(fallback: Protocol): MdpVersion {
@@ -372,22 +301,7 @@ export class Options {
   }
 
   endpoints(): readonly string[] {
-    const value = this.take('endpoints');
-    if (!Array.isArray(value) || value.length === 0 || value.length > ENDPOINTS_MAX) {
-      throw wrong('endpoints', `must be an array of 1 to ${ENDPOINTS_MAX} strings`);
-    }
-    const list: readonly unknown[] = value;
-    return list.map((endpoint) => {
-      if (typeof endpoint !== 'string') throw wrong('endpoints', 'must be an array of strings');
-      if (ENDPOINT.test(endpoint)) return endpoint;
-      throw sdkError(
-        'ERR_MDP_ENDPOINT',
-        `not an endpoint: ${endpoint} (tcp://HOST:PORT, ipc://…)`,
-        {
-          details: { endpoint },
-        },
-      );
-    });
+    return endpointList(this.take('endpoints'));
   }
 
   end(): void {
@@ -408,11 +322,12 @@ function curveKey(name: string, value: unknown): Buffer {
   throw wrong(`curve.${name}`, `must be a key: 40 characters of Z85, or ${CURVE_KEY_BYTES} bytes`);
 }
 
-function isDial(value: unknown): value is Dial {
-  return typeof value === 'function';
+/** A whole number in a range. */
+export function isCount(value: unknown, min: number, max: number): value is number {
+  return typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max;
 }
 
-function isErrorHook(value: unknown): value is NonNullable<WorkerOptions['onError']> {
+function isDial(value: unknown): value is Dial {
   return typeof value === 'function';
 }
 

@@ -1,6 +1,6 @@
-import { MajordomoError } from '../core/errors.js';
+import { isBranded, MajordomoError } from '../core/errors.js';
 import { type ClientFailure, isFailureCode } from '../wire/failure.js';
-import { sdkError } from './errors.js';
+import { type MajordomoError as SdkError, sdkError, type SdkErrorCode } from './errors.js';
 
 /** Options of `ServiceError`. */
 export interface ServiceErrorOptions {
@@ -23,7 +23,7 @@ export interface ServiceErrorOptions {
  *
  * Its `code` is always `ERR_SERVICE_FAILED`; `serviceCode` and `message` come from the service.
  */
-export class ServiceError extends MajordomoError {
+export class ServiceError extends MajordomoError<'ERR_SERVICE_FAILED'> {
   override readonly name = 'ServiceError';
   /** The error code of the service: 1 to 64 characters of `A-Z a-z 0-9 . _ -`. Codes that begin with `mdp.` are the broker's. */
   readonly serviceCode: string;
@@ -91,4 +91,29 @@ export function isServiceError(error: unknown): error is ServiceError {
     'message' in error &&
     typeof error.message === 'string'
   );
+}
+
+/** The error with a code: a `ServiceError` for ERR_SERVICE_FAILED. */
+export type ErrorOf<Code extends SdkErrorCode> = Code extends 'ERR_SERVICE_FAILED'
+  ? ServiceError
+  : SdkError<Code>;
+
+/**
+ * True for an error of the SDK, with `code` if that is given; also for one of another copy of the package.
+ *
+ *     try {
+ *       await client.request('pay', order);
+ *     } catch (error) {
+ *       if (isMajordomoError(error, 'ERR_SERVICE_FAILED')) console.log(error.serviceCode);
+ *       else if (isMajordomoError(error, 'ERR_MDP_TIMEOUT')) console.log('no answer in time');
+ *       else throw error;
+ *     }
+ */
+export function isMajordomoError(error: unknown): error is ErrorOf<SdkErrorCode>;
+export function isMajordomoError<Code extends SdkErrorCode>(
+  error: unknown,
+  code: Code,
+): error is ErrorOf<Code>;
+export function isMajordomoError(error: unknown, code?: SdkErrorCode): boolean {
+  return isBranded(error) && (code === undefined || error.code === code);
 }

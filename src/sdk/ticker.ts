@@ -9,6 +9,7 @@ export class Ticker {
   #timer: NodeJS.Timeout | null = null;
   #immediate: NodeJS.Immediate | null = null;
   #atMs: MonotonicMs = Infinity;
+  #isRef = true;
 
   /** @param tick does what is due, and returns when it wants to be called next */
   constructor(tick: (now: MonotonicMs) => MonotonicMs) {
@@ -27,6 +28,14 @@ export class Ticker {
         this.want(this.#tick(monotonicMs()));
       });
     }, Math.ceil(waitMs));
+    if (!this.#isRef) this.#timer.unref();
+  }
+
+  /** Whether its timer keeps the process alive; true at first. */
+  setRef(isRef: boolean): void {
+    this.#isRef = isRef;
+    if (isRef) this.#timer?.ref();
+    else this.#timer?.unref();
   }
 
   stop(): void {

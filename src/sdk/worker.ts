@@ -1,32 +1,78 @@
 /**
- * The worker, `majordomo-broker/worker`: offers a service at one broker, or at both nodes of a pair.
- * How it registers, handles lost brokers and drains: see `worker-session.ts` and `docs/sdk.md`.
+ * The worker, `majordomo-sdk/worker`: offers a service at one broker, or at both nodes of a pair.
+ * How it registers, handles lost brokers and drains: see `worker/worker-session.ts` and `docs/sdk.md`.
  */
 import { monotonicMs, type MonotonicMs } from '../core/clock.js';
 import { oneLine } from '../core/escape.js';
 import { failureWords } from '../core/failure-words.js';
-import type { BodyFrames } from './body.js';
+import type { Body, BodyFrames } from './body.js';
+import type { NoServices } from './codec/contract.js';
 import { sdkError } from './errors.js';
-import { failureOf } from './failure-of.js';
-import { FailureReport } from './failure-report.js';
-import { type Handler, TaskContext } from './handler.js';
-import type { Message } from './message.js';
-import { type CloseOptions, closeGraceMs, type WorkerOptions, workerSettings } from './options.js';
-import { ConcurrencyLimiter } from './concurrency-limiter.js';
+import { Listeners } from './events.js';
+import { failureOf } from './worker/failure-of.js';
+import { FailureReport } from './worker/failure-report.js';
+import { type Handler, TaskContext } from './worker/handler.js';
+import type { Request } from './message.js';
+import {
+  type CloseOptions,
+  closeGraceMs,
+  type ContractWorkerOptions,
+  type WorkerOptions,
+  workerSettings,
+} from './worker/worker-options.js';
 import { Ticker } from './ticker.js';
-import type { Task, WorkerSession } from './worker-session.js';
-import { type ConnectionOwner, WorkerConnection } from './worker-connection.js';
+import type { OfferedService } from './worker/services.js';
+import type { Task, WorkerSession } from './worker/worker-session.js';
+import { type ConnectionOwner, WorkerConnection } from './worker/worker-connection.js';
+import {
+  type Registration,
+  warnLost,
+  WORKER_EVENTS,
+  type WorkerEvents,
+} from './worker/worker-events.js';
 
-export { codeOf, MajordomoError } from '../core/errors.js';
+export { codeOf } from '../core/errors.js';
 export type { Dial, Link, LinkEvents } from '../transport/port.js';
 export type { Body } from './body.js';
-export { SDK_ERRORS, type SdkErrorCode } from './errors.js';
-export type { Handler, HandlerContext } from './handler.js';
-export { ServiceError, type ServiceErrorOptions } from './service-error.js';
-export type { CloseOptions, CurveOptions, Protocol, WorkerOptions } from './options.js';
+export { type Codec, json } from './codec/codec.js';
+export {
+  type Contract,
+  type ContractOptions,
+  defineService,
+  type NoServices,
+  type SchemaIssue,
+  type SchemaResult,
+  type ServiceSchemas,
+  type ServiceTypes,
+  type StandardSchema,
+} from './codec/contract.js';
+export type { Endpoints } from './endpoints.js';
+export { MajordomoError, SDK_ERRORS, type SdkErrorCode } from './errors.js';
+export type { Handler, HandlerContext } from './worker/handler.js';
+export {
+  type ErrorOf,
+  isMajordomoError,
+  ServiceError,
+  type ServiceErrorOptions,
+} from './service-error.js';
+export type {
+  Drained,
+  FailedRequest,
+  RegistrationLoss,
+  LostRegistration,
+  Registration,
+  WorkerEvents,
+} from './worker/worker-events.js';
+export type { CurveOptions, Protocol } from './options.js';
+export type {
+  CloseOptions,
+  ContractWorkerOptions,
+  HandlersOf,
+  WorkerOptions,
+} from './worker/worker-options.js';
 
-/** The request that a handler receives. */
-export type Request = Message;
+export type { Headers } from '../wire/headers.js';
+export type { Request } from './message.js';
 
 /** Counters of a worker, since it was created. */
 export interface WorkerCounters {
@@ -34,17 +80,28 @@ export interface WorkerCounters {
   answered: number;
   /** Requests whose handlers threw. */
   failed: number;
-  /** Invalid messages from brokers. */
+  /** Invalid messages from brokers, and requests with invalid headers. */
   malformed: number;
   /** Connections replaced because they were lost or the broker was silent. */
   reconnects: number;
 }
 
-export class Worker {
+/**
+ * Offers services, at one broker or at every node of a pair. It keeps the process alive from `run()` until it
+ * is closed.
+ *
+ *     const worker = new Worker({ endpoints: 'tcp://127.0.0.1:5555', service: 'echo' }, (request) => request.frames);
+ *     process.once('SIGTERM', () => void worker.close());
+ *     await worker.run();
+ *
+ * @typeParam In what the codec makes answers of
+ * @typeParam Out what the codec reads from requests
+ * @typeParam Types the services of the contract
+ */
+export class Worker<In = Body, Out = Buffer, Types = NoServices> {
   readonly counters: WorkerCounters = { answered: 0, failed: 0, malformed: 0, reconnects: 0 };
-  readonly #handler: Handler;
   readonly #owner: ConnectionOwner;
-  readonly #onError: WorkerOptions['onError'];
+  readonly #listeners = new Listeners<WorkerEvents>(WORKER_EVENTS);
   readonly #connections = new Set<WorkerConnection>();
   /** In no particular order: each knows its place. */
   readonly #running: TaskContext<WorkerSession>[] = [];
@@ -56,28 +113,33 @@ export class Worker {
   #finish: (() => void) | null = null;
   #error: Error | null = null;
   #closed = false;
+  /** Requests given back because the grace period was over. */
+  #abandoned = 0;
+  /** Services that were registered somewhere, until all were. */
+  #ready: Promise<void> | null = null;
+  #isReady: (() => void) | null = null;
+  #isNotReady: ((error: unknown) => void) | null = null;
   #grace: NodeJS.Timeout | undefined;
+  #hasWarned = false;
   readonly #failures = new FailureReport((line) => {
     process.emitWarning(line, { code: 'MDP_HANDLER_FAILED' });
   }, monotonicMs);
 
-  /** @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
-  constructor(options: WorkerOptions, handler: Handler) {
-    const settings = workerSettings(options);
-    if (typeof handler !== 'function') {
-      throw sdkError('ERR_MDP_OPTION', 'handler must be a function', {
-        details: { option: 'handler' },
-      });
-    }
-    this.#handler = handler;
-    this.#onError = settings.onError;
+  /**
+   * Does nothing yet: `run()` starts the worker.
+   * @param handler of `service`; with `services`, which has the handlers, there is none
+   * @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT
+   */
+  constructor(options: ContractWorkerOptions<Types>);
+  constructor(options: WorkerOptions<In, Out>, handler?: Handler<Out, In>);
+  constructor(options: object, handler?: unknown) {
+    const settings = workerSettings(options, handler);
     this.#ticker = new Ticker((now) => this.#tick(now));
     this.#owner = {
       settings,
       dial: settings.dial,
-      limiter: new ConcurrencyLimiter(settings.concurrency),
-      run: (session, task) => {
-        this.#begin(session, task);
+      run: (session, task, offered) => {
+        this.#begin(session, task, offered);
       },
       closing: (promise) => {
         const tracked = promise.finally(() => this.#closings.delete(tracked));
@@ -85,6 +147,10 @@ export class Worker {
       },
       malformed: () => {
         this.counters.malformed++;
+      },
+      invalidHeaders: (service) => {
+        this.counters.malformed++;
+        this.#warnHeaders(service);
       },
       reconnecting: () => {
         this.counters.reconnects++;
@@ -99,15 +165,76 @@ export class Worker {
       ended: () => {
         this.#ended();
       },
+      registered: (at) => {
+        this.#nowRegistered(at);
+      },
+      lost: (at) => {
+        if (!this.#listeners.emit('lost', at)) warnLost(at);
+      },
     };
-    for (const endpoint of settings.endpoints) {
-      this.#connections.add(new WorkerConnection(endpoint, this.#owner));
+    for (const offered of settings.services) {
+      for (const endpoint of settings.endpoints) {
+        this.#connections.add(new WorkerConnection(endpoint, offered, this.#owner));
+      }
     }
   }
 
   /** The number of requests that handlers are working on. */
   get running(): number {
     return this.#running.length;
+  }
+
+  /** The registrations that brokers have confirmed, at this moment. */
+  get registrations(): readonly Registration[] {
+    const confirmed = [...this.#connections].filter(({ isRegistered }) => isRegistered);
+    return confirmed.map(({ registration }) => registration);
+  }
+
+  /**
+   * Resolves when every service is registered with at least one broker, which has confirmed it: then
+   * requests find this worker. Starts the worker if `run()` was not called.
+   *
+   *     await worker.ready;
+   *
+   * Rejects with ERR_MDP_CLOSED if the worker is closed first, and with ERR_MDP_ENDPOINT as `run()` does.
+   */
+  get ready(): Promise<void> {
+    if (this.#ready === null) {
+      this.#ready = new Promise((resolve, reject) => {
+        this.#isReady = resolve;
+        this.#isNotReady = reject;
+      });
+      this.run().then(this.#cannotBeReady, this.#cannotBeReady);
+      this.#lookReady();
+    }
+    return this.#ready;
+  }
+
+  /**
+   * Calls `listener` at each such event, in order; adding it twice changes nothing. For the events see
+   * `WorkerEvents`.
+   *
+   *     worker.on('lost', ({ service, endpoint, reason }) => log.warn({ service, endpoint, reason }));
+   *
+   * What goes wrong is reported once: to the listeners of `lost` and `failed` or, if there are none, as
+   * a process warning.
+   * @throws ERR_MDP_OPTION if there is no such event
+   */
+  on<Name extends keyof WorkerEvents>(
+    event: Name,
+    listener: (event: WorkerEvents[Name]) => void,
+  ): this {
+    this.#listeners.add(event, listener);
+    return this;
+  }
+
+  /** Ends what `on` began. @throws ERR_MDP_OPTION if there is no such event */
+  off<Name extends keyof WorkerEvents>(
+    event: Name,
+    listener: (event: WorkerEvents[Name]) => void,
+  ): this {
+    this.#listeners.delete(event, listener);
+    return this;
   }
 
   /**
@@ -121,7 +248,12 @@ export class Worker {
 
   /**
    * Drains: accepts no more requests, gives running ones `graceMs` to finish, then aborts the signals of
-   * the others and gives them back to the broker. Resolves with `run()`.
+   * the others and gives them back to the broker. Resolves with `run()`; the event `drained` says how many
+   * were given back.
+   *
+   *     process.once('SIGTERM', () => void worker.close({ graceMs: 30_000 }));
+   *
+   * Rejects with ERR_MDP_OPTION.
    */
   async close(options?: CloseOptions): Promise<void> {
     const graceMs = closeGraceMs(options);
@@ -135,6 +267,11 @@ export class Worker {
       for (const connection of [...this.#connections]) connection.close();
     }
     await this.#run.catch(() => undefined);
+  }
+
+  /** As `close()`, for `await using worker = new Worker(…)`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   async #serve(): Promise<void> {
@@ -152,10 +289,28 @@ export class Worker {
     clearTimeout(this.#grace);
     await Promise.all(this.#closings);
     if (this.#error !== null) throw this.#error;
+    this.#listeners.emit('drained', { abandoned: this.#abandoned });
   }
+
+  #nowRegistered(at: Registration): void {
+    this.#listeners.emit('registered', at);
+    this.#lookReady();
+  }
+
+  #lookReady(): void {
+    if (this.#isReady === null) return;
+    const served = new Set(this.registrations.map(({ service }) => service));
+    if (served.size === this.#owner.settings.services.length) this.#isReady();
+  }
+
+  readonly #cannotBeReady = (error: unknown): void => {
+    const text = 'the worker was closed before it was registered';
+    this.#isNotReady?.(error ?? sdkError('ERR_MDP_CLOSED', text));
+  };
 
   #abort(): void {
     this.#closed = true;
+    this.#abandoned += this.#running.length;
     for (const context of [...this.#running]) context.abort();
     for (const connection of [...this.#connections]) connection.abort();
     if (this.#error !== null) this.#finish?.();
@@ -181,10 +336,12 @@ export class Worker {
     this.#ticker.want(this.#nextMs());
   }
 
-  #begin(session: WorkerSession, task: Task): void {
-    const context = new TaskContext(this.#owner.settings.version, session, task);
+  #begin(session: WorkerSession, task: Task, { handler, encode }: OfferedService): void {
+    const { version } = this.#owner.settings;
+    const context = new TaskContext(version, session, task, encode);
     context.place = this.#running.push(context) - 1;
-    const answer = context.run(this.#handler, task.request);
+    task.request.begin(context);
+    const answer = context.run(handler, task.request);
     if ('then' in answer) {
       void this.#await(context, answer);
       return;
@@ -231,24 +388,25 @@ export class Worker {
   }
 
   #remove(context: TaskContext<WorkerSession>): void {
+    context.ended();
     const last = this.#running.pop();
     if (last === undefined || last === context) return;
     this.#running[context.place] = last;
     last.place = context.place;
   }
 
-  #report(error: unknown, request: Message): void {
-    try {
-      if (this.#onError !== undefined) {
-        this.#onError(error, request);
-        return;
-      }
-    } catch (hookError) {
-      process.emitWarning(`onError threw an error: ${oneLine(failureOf(hookError, true).text)}`);
-      return;
-    }
+  #warnHeaders(service: string): void {
+    if (this.#hasWarned) return;
+    this.#hasWarned = true;
+    const text = `a request for '${service}' has invalid headers; the handler gets none`;
+    process.emitWarning(text, { code: 'MDP_INVALID_HEADERS' });
+  }
+
+  #report(error: unknown, request: Request): void {
+    const { service } = request;
+    if (this.#listeners.emit('failed', { error, request, service })) return;
     const failure = failureOf(error, true);
     const said = oneLine(failureWords(failure));
-    this.#failures.report(failure.code, `a handler of '${request.service}' failed: ${said}`);
+    this.#failures.report(failure.code, `a handler of '${service}' failed: ${said}`);
   }
 }

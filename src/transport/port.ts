@@ -233,6 +233,11 @@ export interface Link {
    * with MORE. Without this method they are written one by one.
    */
   writeHead?(packed: Buffer, start: number, end: number): void;
+  /**
+   * Whether the link keeps the process alive; true at first, and while it closes. Without this method
+   * it always does.
+   */
+  setRef?(isRef: boolean): void;
   /** Ends the connection; waiting output has `lingerMs` to leave. */
   close(lingerMs: number): Promise<void>;
 }

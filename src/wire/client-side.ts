@@ -9,6 +9,7 @@ import {
   CLIENT_FINAL,
   CLIENT_PARTIAL,
   CLIENT_REQUEST,
+  CLIENT_REQUEST_WITH_HEADERS,
   COMMAND_FRAMES,
   EMPTY,
   ENVELOPE_FRAMES_MAX,
@@ -51,6 +52,34 @@ export function clientRequest(
   return frames;
 }
 
+/** What stands before the body of a request with headers (D66). */
+export interface Metadata {
+  /** 1 to 2147483647; 0: none. */
+  readonly deadlineMs: number;
+  /** UTF-8 JSON of at most 8 KiB, or empty. */
+  readonly headers: Buffer;
+}
+
+/**
+ * The frames of a 0.2 request with headers, in order (D67); only to a broker that lists `headers`.
+ */
+export function clientRequestWithHeaders(
+  correlation: Buffer | null,
+  service: Buffer,
+  { deadlineMs, headers }: Metadata,
+  body: readonly Uint8Array[],
+): Uint8Array[] {
+  return [
+    ...(correlation === null ? [] : [correlation, EMPTY]),
+    CLIENT_02,
+    COMMAND_FRAMES[CLIENT_REQUEST_WITH_HEADERS] ?? EMPTY,
+    service,
+    deadlineMs === 0 ? EMPTY : Buffer.from(String(deadlineMs)),
+    headers,
+    ...(body.length === 0 ? [EMPTY] : body),
+  ];
+}
+
 /**
  * The frames of a request before its body, packed, and each with MORE. A correlation frame is the
  * first of them.
@@ -61,6 +90,17 @@ export function clientRequestHead(
   service: Buffer,
 ): Buffer {
   return packedHead(clientRequest(version, correlation, service, [EMPTY]).slice(0, -1));
+}
+
+/** As `clientRequestHead`, for a request with headers: `packedMetadata` follows it. */
+export function clientRequestWithHeadersHead(correlation: Buffer | null, service: Buffer): Buffer {
+  const metadata = { deadlineMs: 0, headers: EMPTY };
+  return packedHead(clientRequestWithHeaders(correlation, service, metadata, []).slice(0, -3));
+}
+
+/** Deadline and headers, packed, and each with MORE. */
+export function packedMetadata({ deadlineMs, headers }: Metadata): Buffer {
+  return packedHead([deadlineMs === 0 ? EMPTY : Buffer.from(String(deadlineMs)), headers]);
 }
 
 export function readClientReply(frames: Frames): ClientReply | MalformedReply {

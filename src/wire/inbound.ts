@@ -5,9 +5,12 @@
 import { Frames } from '../core/frames.js';
 import {
   CLIENT_REQUEST,
+  CLIENT_REQUEST_WITH_HEADERS,
   CREDIT_MAX,
+  DEADLINE_MS_MAX,
   ENVELOPE_FRAMES_MAX,
   HEADER_BYTES,
+  HEADERS_BYTES_MAX,
   type MdpVersion,
   SERVICE_NAME_BYTES_MAX,
   WORKER_01_DISCONNECT,
@@ -54,6 +57,13 @@ export class Inbound {
   service = 0;
   /** final, partial, return, fail: index of the frame with the client's token (D7). */
   client = 0;
+  /**
+   * request: index of the headers frame, which stands before the body; -1 for a request without
+   * headers and deadline (D67).
+   */
+  headers = -1;
+  /** request with `headers`: how long its client waits, in milliseconds; 0: it did not say. */
+  deadlineMs = 0;
   /** request, final, partial: index of the first body frame. return: of the reason, if any. fail: of the kind. */
   body = 0;
   /** ready: the declared credit (D23), or 1. */
@@ -62,6 +72,8 @@ export class Inbound {
   declaresCredit = false;
   /** ready: the name that the worker gives itself (D67), or `null`. */
   workerName: string | null = null;
+  /** ready: the worker asks for headers and deadlines (D67). */
+  wantsHeaders = false;
   malformed: MalformedKind = 'envelope';
   reason = '';
 
@@ -70,6 +82,19 @@ export class Inbound {
     this.malformed = kind;
     this.reason = reason;
   };
+
+  /**
+   * request: there are headers, or a deadline, to pass on. (False for a command 0x04 in which both
+   * are empty.)
+   */
+  get hasHeaders(): boolean {
+    return this.headers >= 0 && (this.deadlineMs > 0 || this.frames.size(this.headers) > 0);
+  }
+
+  /** request: index of the first frame that is kept: the headers, or else the body. */
+  get kept(): number {
+    return this.hasHeaders ? this.headers : this.body;
+  }
 
   /** Reads one message, passed without its routing id. */
   read(frames: Frames): void {
@@ -109,7 +134,12 @@ export class Inbound {
     const frames = this.frames;
     let service = from;
     if (version === 2) {
-      if (byteOf(frames, from) !== CLIENT_REQUEST) {
+      const command = byteOf(frames, from);
+      if (command === CLIENT_REQUEST_WITH_HEADERS) {
+        this.#readRequestWithHeaders(from + 1);
+        return;
+      }
+      if (command !== CLIENT_REQUEST) {
         this.#fail('client', 'not a REQUEST');
         return;
       }
@@ -125,7 +155,34 @@ export class Inbound {
       this.kind = 'request';
       this.version = version;
       this.service = service;
+      this.headers = -1;
       this.body = service + 1;
+    }
+  }
+
+  /** `service, deadline, headers, body+` (D67). */
+  #readRequestWithHeaders(service: number): void {
+    const frames = this.frames;
+    const headers = service + 2;
+    if (headers + 1 >= frames.count) {
+      this.#fail('client', 'a request with headers is service, deadline, headers, body');
+      return;
+    }
+    const deadline = service + 1;
+    const deadlineMs = frames.size(deadline) === 0 ? 0 : decimal(frames, deadline, DEADLINE_MS_MAX);
+    if (!isServiceName(frames, service)) {
+      this.#fail('client', 'a service name is 1 to 255 bytes');
+    } else if (deadlineMs < 0) {
+      this.#fail('client', 'a deadline is empty or decimal milliseconds from 1 to 2147483647');
+    } else if (frames.size(headers) > HEADERS_BYTES_MAX) {
+      this.#fail('client', 'headers are at most 8 KiB');
+    } else {
+      this.kind = 'request';
+      this.version = 2;
+      this.service = service;
+      this.headers = headers;
+      this.deadlineMs = deadlineMs;
+      this.body = headers + 1;
     }
   }
 
@@ -176,6 +233,7 @@ export class Inbound {
       this.declaresCredit = frames.count > at + 1;
       this.credit = this.declaresCredit ? decimal(frames, at + 1, CREDIT_MAX) : 1;
       this.workerName = null;
+      this.wantsHeaders = false;
       if (this.credit < 1) this.#fail('worker', 'credit is a decimal number from 1 to 10000');
       else if (frames.count === at + 3) this.#readOptions(frames.view(at + 2));
     }
@@ -184,8 +242,14 @@ export class Inbound {
   /** D67: what follows the credit. */
   #readOptions(frame: Buffer): void {
     const options = readReadyOptions(frame);
-    if (options !== null) this.workerName = options.name;
-    else this.#fail('worker', 'options are a JSON object of at most 1 KiB, its name a string');
+    if (options === null) {
+      const what =
+        'options are a JSON object of at most 1 KiB: name is a string, headers a boolean';
+      this.#fail('worker', what);
+    } else {
+      this.workerName = options.name;
+      this.wantsHeaders = options.headers;
+    }
   }
 
   /** `client, empty, …` of a reply or RETURN. */

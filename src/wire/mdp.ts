@@ -17,6 +17,8 @@ export const WORKER_02: Buffer = Buffer.from('MDPW02');
 export const CLIENT_REQUEST = 0x01;
 export const CLIENT_PARTIAL = 0x02;
 export const CLIENT_FINAL = 0x03;
+/** 0.2 only: a REQUEST with headers and a deadline. */
+export const CLIENT_REQUEST_WITH_HEADERS = 0x04; // D67
 
 /** Commands of MDP/Worker that both versions share. */
 export const WORKER_READY = 0x01;
@@ -34,18 +36,24 @@ export const WORKER_02_DISCONNECT = 0x06;
 export const WORKER_RETURN = 0x07; // D25
 /** Either version: the request was tried and failed. */
 export const WORKER_FAIL = 0x08; // D60
+/** Either version, to workers that asked for it: a REQUEST with headers and a deadline. */
+export const WORKER_REQUEST_WITH_HEADERS = 0x09; // D67
 
 /** Identity and correlation frames that may stand before the empty delimiter. */
 export const ENVELOPE_FRAMES_MAX = 8; // D1
 export const SERVICE_NAME_BYTES_MAX = 255;
 /** The most requests that a worker can take at once. */
 export const CREDIT_MAX = 10_000; // D23
+/** Maximum size of the headers of a request. */
+export const HEADERS_BYTES_MAX = 8192; // D66
+/** The longest deadline. */
+export const DEADLINE_MS_MAX = 2_147_483_647; // D66
 
 /** Names with this prefix belong to the broker: no worker may offer them. */
 export const MMI_PREFIX: Buffer = Buffer.from('mmi.'); // D4
 
 /** A one-byte frame for each command, made once. */
-export const COMMAND_FRAMES: readonly Buffer[] = Array.from({ length: 9 }, (_, command) =>
+export const COMMAND_FRAMES: readonly Buffer[] = Array.from({ length: 10 }, (_, command) =>
   Buffer.from([command]),
 );
 export const EMPTY: Buffer = Buffer.alloc(0);

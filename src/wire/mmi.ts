@@ -143,7 +143,7 @@ export interface BrokerStatus {
   readonly epoch: number;
   readonly limits: Readonly<Record<string, number>>;
   /**
-   * The extensions that a peer may use: `credit` (D23), `ready-options` (D67), `hello` (D11),
+   * The extensions that a peer may use: `credit` (D23), `ready-options` and `headers` (D67), `hello` (D11),
    * `submit` and `wait` (D16), as offered.
    */
   readonly extensions: readonly string[];

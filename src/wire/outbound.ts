@@ -28,6 +28,7 @@ import {
   WORKER_02_DISCONNECT,
   WORKER_02_HEARTBEAT,
   WORKER_REQUEST,
+  WORKER_REQUEST_WITH_HEADERS,
 } from './mdp.js';
 
 /** The sending half of the transport port, as far as the codec needs it. */
@@ -112,12 +113,24 @@ class Head {
     copyWords(token, 0, length, this.words, at);
     return packHead(this.words.bytes, at + length, 0, true);
   }
+
+  /** Fills in a short text after what ends at `from`. Returns where it ends. */
+  fillText(from: number, text: string): number {
+    const at = packHead(this.words.bytes, from, text.length, true);
+    return at + this.words.bytes.write(text, at, 'latin1');
+  }
 }
 
 /** `fixed…, token, empty` */
 const REQUEST_HEADS: Readonly<Record<MdpVersion, Head>> = {
   1: new Head(EMPTY, WORKER_01, commandFrame(WORKER_REQUEST)),
   2: new Head(WORKER_02, commandFrame(WORKER_REQUEST)),
+};
+
+/** `fixed…, token, empty, deadline` */
+const REQUEST_WITH_HEADERS_HEADS: Readonly<Record<MdpVersion, Head>> = {
+  1: new Head(EMPTY, WORKER_01, commandFrame(WORKER_REQUEST_WITH_HEADERS)),
+  2: new Head(WORKER_02, commandFrame(WORKER_REQUEST_WITH_HEADERS)),
 };
 
 /** `fixed…, service` */
@@ -163,6 +176,27 @@ export function writeWorkerRequest(
   }
   copyWords(head.words, 0, headEnd, room.words, room.at);
   copyWords(body, bodyStart, bodyEnd, room.words, room.at + headEnd);
+}
+
+/**
+ * REQUEST with headers to a worker that asked for them (D67).
+ * @param leftMs what is left of its deadline; 0: it has none
+ * @param rest the headers frame and the body, packed
+ */
+export function writeWorkerRequestWithHeaders(
+  out: FrameWriter,
+  peer: number,
+  version: MdpVersion,
+  token: Words,
+  leftMs: number,
+  rest: Words,
+  restStart: number,
+  restEnd: number,
+): void {
+  const head = REQUEST_WITH_HEADERS_HEADS[version];
+  const headEnd = head.fillText(head.fillToken(token), leftMs === 0 ? '' : String(leftMs));
+  out.writePacked(peer, head.words.bytes, 0, headEnd, true);
+  out.writePacked(peer, rest.bytes, restStart, restEnd, false);
 }
 
 export function writeWorkerHeartbeat(out: FrameWriter, peer: number, version: MdpVersion): void {

@@ -8,6 +8,8 @@ export const NAME_CHARACTERS_MAX = 64;
 export interface ReadyOptions {
   /** The name shown to people, as the worker sent it: escape it before display. */
   readonly name: string | null;
+  /** It wants the headers and deadlines of its requests. */
+  readonly headers: boolean;
 }
 
 /** @returns `null` if the frame is not a JSON object of valid options */
@@ -21,14 +23,18 @@ export function readReadyOptions(frame: Buffer): ReadyOptions | null {
   }
   if (typeof given !== 'object' || given === null || Array.isArray(given)) return null;
   // Unknown keys belong to later versions.
-  const { name = '' }: { readonly name?: unknown } = given;
-  if (typeof name !== 'string') return null;
-  return { name: name === '' ? null : cutName(name) };
+  const { name = '', headers = false }: { readonly name?: unknown; readonly headers?: unknown } =
+    given;
+  if (typeof name !== 'string' || typeof headers !== 'boolean') return null;
+  return { name: name === '' ? null : cutName(name), headers };
 }
 
 /** The frame for these options; `null` if there are none. */
-export function readyOptionsFrame({ name }: ReadyOptions): Buffer | null {
-  return name === null ? null : Buffer.from(JSON.stringify({ name }));
+export function readyOptionsFrame({ name, headers }: Partial<ReadyOptions>): Buffer | null {
+  const hasName = typeof name === 'string';
+  if (!hasName && headers !== true) return null;
+  const given = { ...(headers === true ? { headers } : {}), ...(hasName ? { name } : {}) };
+  return Buffer.from(JSON.stringify(given));
 }
 
 /** The beginning of a name, cut between two characters. */

@@ -4,7 +4,8 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { Frames } from '../core/frames.js';
-import { SERVICE_NAME_BYTES_MAX } from './mdp.js';
+import { encodeHeaders, type Headers, headersFault } from './headers.js';
+import { HEADERS_BYTES_MAX, SERVICE_NAME_BYTES_MAX } from './mdp.js';
 
 export const TITANIC_PREFIX: Buffer = Buffer.from('titanic.');
 export const TITANIC_REQUEST = 'titanic.request';
@@ -24,7 +25,8 @@ export const TITANIC_SERVICES: readonly string[] = [
 
 const UUID_TEXT_BYTES = 32;
 const WAIT_MS_MAX = 60_000;
-const OPTIONS_BYTES_MAX = 8192;
+/** The headers, and as much for the rest. */
+const OPTIONS_BYTES_MAX: number = HEADERS_BYTES_MAX + 8192;
 const KEY_BYTES_MAX = 255;
 const ONCE_KEY_BYTES = 37;
 export const PRIORITY_MAX = 100;
@@ -56,6 +58,8 @@ export interface SubmitOptions {
   readonly maxAttempts: number | null;
   /** D71: open to everybody who knows the uuid. */
   readonly shared: boolean | null;
+  /** D66: JSON, to be passed to the worker as it is. */
+  readonly headers: Buffer | null;
 }
 
 const NO_OPTIONS: SubmitOptions = {
@@ -65,6 +69,7 @@ const NO_OPTIONS: SubmitOptions = {
   ttlMs: null,
   maxAttempts: null,
   shared: null,
+  headers: null,
 };
 
 /** `titanic.request`, `titanic.submit`: indexes into the frames that it was read from. */
@@ -155,8 +160,15 @@ function setOption(
     case 'shared':
       options.shared = typeof value === 'boolean' ? value : null;
       return options.shared === null ? 'shared is true or false' : null;
+    case 'headers': {
+      const fault = headersFault(value);
+      if (fault !== null) return fault;
+      const headers = encodeHeaders(value as Headers);
+      options.headers = headers.length === 0 ? null : headers;
+      return null;
+    }
     default:
-      return 'unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, shared';
+      return 'unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, shared, headers';
   }
 }
 

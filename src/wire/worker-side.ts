@@ -21,6 +21,7 @@ import {
   WORKER_FAIL,
   WORKER_READY,
   WORKER_REQUEST,
+  WORKER_REQUEST_WITH_HEADERS,
   WORKER_RETURN,
 } from './mdp.js';
 import { type ReadyOptions, readyOptionsFrame } from './ready-options.js';
@@ -29,6 +30,8 @@ import { type ReadyOptions, readyOptionsFrame } from './ready-options.js';
 export interface WorkerRequest {
   readonly kind: 'request';
   readonly client: number;
+  /** The index of the headers frame, which follows the deadline; -1 for a REQUEST without them. */
+  readonly headers: number;
   readonly body: number;
 }
 
@@ -59,7 +62,7 @@ export function workerReady(
   version: MdpVersion,
   service: Buffer,
   credit: number | null,
-  options: ReadyOptions = { name: null },
+  options: Partial<ReadyOptions> = {},
 ): Uint8Array[] {
   const rest: Uint8Array[] = [service];
   const said = readyOptionsFrame(options);
@@ -129,7 +132,13 @@ export function readWorkerInbound(version: MdpVersion, frames: Frames): WorkerIn
     if (frames.count < at + 4 || frames.size(at + 2) !== 0) {
       return malformed('REQUEST without client, empty frame and body');
     }
-    return { kind: 'request', client: at + 1, body: at + 3 };
+    return { kind: 'request', client: at + 1, headers: -1, body: at + 3 };
+  }
+  if (command === WORKER_REQUEST_WITH_HEADERS) {
+    if (frames.count < at + 6 || frames.size(at + 2) !== 0) {
+      return malformed('REQUEST without client, empty frame, deadline, headers and body');
+    }
+    return { kind: 'request', client: at + 1, headers: at + 4, body: at + 5 };
   }
   if (command === (version === 1 ? WORKER_01_HEARTBEAT : WORKER_02_HEARTBEAT)) {
     return signal('heartbeat', frames, at);

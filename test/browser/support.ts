@@ -18,6 +18,7 @@ import { type Handler, Worker } from '../../src/sdk/worker.js';
 import { type Daemon, type DaemonOptions, removeDaemons, startDaemon } from '../support/daemon.js';
 import { httpOf, tokenOf } from '../support/http.js';
 import { toolAvailable } from '../support/tools.js';
+import { silent } from '../support/silent.js';
 
 const FLAGS = [
   '--no-sandbox',
@@ -86,10 +87,10 @@ export class Stand {
     name?: string,
   ): Promise<void> {
     const before = this.daemon.logged('worker.registered').length;
-    const options = { endpoints: [this.daemon.endpoint], service, onError: () => undefined };
+    const options = { endpoints: [this.daemon.endpoint], service };
     const worker = new Worker(name === undefined ? options : { ...options, name }, handler);
     closing.push(() => worker.close({ graceMs: 0 }));
-    void worker.run();
+    void silent(worker).run();
     await this.daemon.waitFor('worker.registered', before + 1);
   }
 

@@ -14,6 +14,7 @@ import { Child } from '../support/child.js';
 import { startDaemon } from '../support/daemon.js';
 import { freePorts } from '../support/free-ports.js';
 import type { SimRandom } from '../simulation/world/random.js';
+import { silent } from '../support/silent.js';
 
 const SERVICES = ['handler', 'command'] as const;
 const LANES = 12;
@@ -55,12 +56,13 @@ class Failing {
   #handler(): Worker {
     const random = this.#random;
     const options = { endpoints: [this.#endpoint], service: 'handler', concurrency: 4 };
-    return new Worker({ ...options, onError: () => undefined }, (request) => {
+    const worker = new Worker(options, (request) => {
       if (!random.chance(0.2)) return request.text().toUpperCase();
       this.thrown++;
       if (random.chance(0.5)) throw new Error('as it happens');
       throw new ServiceError('as-it-happens', 'as it happens', { details: { why: 'chaos' } });
     });
+    return silent(worker);
   }
 
   async start(): Promise<void> {

@@ -4,6 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Worker } from '../../src/sdk/worker.js';
 import type { SimRandom } from '../simulation/world/random.js';
 import { replyTo } from './receipts.js';
+import { silent } from '../support/silent.js';
 
 const CHANGE_MS = 500;
 const SLOW_MS = 30;
@@ -71,7 +72,6 @@ export class Workers {
         heartbeatIntervalMs: 200,
         retryBaseMs: 20,
         retryMaxMs: 100,
-        onError: () => undefined,
       },
       async ({ frames }) => {
         if (!this.#isSteady && random.chance(0.1)) await pause(random.int(0, SLOW_MS));
@@ -81,6 +81,6 @@ export class Workers {
       },
     );
     this.#present.set(service, worker);
-    void worker.run();
+    void silent(worker).run();
   }
 }

@@ -5,7 +5,7 @@ import fc from 'fast-check';
 
 import { verifyStore } from '../../src/titanic/io/file/verify.js';
 import { type Change, readFrom } from '../../src/titanic/store/store.js';
-import { MemoryDisk } from '../support/memory-store.js';
+import { MemoryDisk } from '../../src/testing/memory-store.js';
 import {
   accept,
   close,

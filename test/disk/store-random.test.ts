@@ -12,7 +12,7 @@ import {
 import { Labels } from '../../src/core/labels.js';
 import { TitanicCounters } from '../../src/titanic/machine/counters.js';
 import { StoredServices } from '../../src/titanic/machine/stored-services.js';
-import { MemoryDisk } from '../support/memory-store.js';
+import { MemoryDisk } from '../../src/testing/memory-store.js';
 import { sqliteContent } from '../support/sqlite-content.js';
 import {
   accept,

@@ -5,7 +5,7 @@ import { openForService } from '../../src/titanic/io/file/database.js';
 import { KnownStore } from '../../src/titanic/io/file/known-store.js';
 import { verifyStore } from '../../src/titanic/io/file/verify.js';
 import type { Change } from '../../src/titanic/store/store.js';
-import { MemoryTables, type StoreContent } from '../support/memory-tables.js';
+import { MemoryTables, type StoreContent } from '../../src/testing/memory-tables.js';
 import { sqliteContent } from '../support/sqlite-content.js';
 import { seededRandom } from '../support/stage-random.js';
 import { accept, attempt, close, dead, reply, retry } from '../support/store-changes.js';

@@ -37,7 +37,7 @@ function saved(name: string, text: string): string {
   const sdk = join(process.cwd(), 'build/src/sdk');
   const here = text
     .replaceAll(ENDPOINT, daemon.endpoint)
-    .replaceAll(/'majordomo-broker\/(\w+)'/g, `'${sdk}/$1.js'`);
+    .replaceAll("'majordomo-sdk'", `'${sdk}/index.js'`);
   writeFileSync(path, here);
   return path;
 }
@@ -137,7 +137,7 @@ describe('README.md', () => {
   it('has a worker and a client in Node', async () => {
     start(process.execPath, [saved('worker.mjs', block('js', 'new Worker'))]);
     await daemon.waitFor('worker.registered');
-    const client = saved('client.mjs', block('js', 'new Client'));
+    const client = saved('client.mjs', block('js', 'connect('));
     const { stdout } = await run(process.execPath, [client]);
     expect(stdout).toBe('hello\n');
   });

@@ -55,6 +55,34 @@ describe.each(TRANSPORTS)('workers on pyzmq alone, over %s', (transport) => {
     ]);
   });
 
+  itWithTool(TOOL, 'headers and deadline reach a worker that asks for them (D67)', async () => {
+    for (const version of ['0.1', '0.2']) {
+      const asking = await worker('--version', version, '--headers');
+      const headers = { tenant: 'a', text: 'é' };
+      const sent = ['--headers', JSON.stringify(headers), '--deadline-ms', '50000'];
+      const replies = repliesOf(await client('0.2', 'x', ...sent, '--count', '2').finished());
+      expect(replies).toEqual([
+        ['final', 'x', '0'],
+        ['final', 'x', '1'],
+      ]);
+      expect(repliesOf(await client('0.2', 'plain').finished())).toEqual([['final', 'plain', '0']]);
+      const told = asking.lines.filter(({ event }) => event === 'headers');
+      expect(told).toMatchObject([{ headers }, { headers }]);
+      for (const { deadline } of told) {
+        expect(Number(deadline)).toBeGreaterThan(0);
+        expect(Number(deadline)).toBeLessThanOrEqual(50_000);
+      }
+      await workers.leaves(asking);
+    }
+  });
+
+  itWithTool(TOOL, 'a worker that does not ask gets a plain REQUEST (D67)', async () => {
+    const old = await worker('--version', '0.2');
+    const sent = ['--headers', '{"tenant":"a"}', '--deadline-ms', '50000'];
+    expect(repliesOf(await client('0.2', 'x', ...sent).finished())).toEqual([['final', 'x', '0']]);
+    expect(old.lines.filter(({ event }) => event === 'strange')).toEqual([]);
+  });
+
   itWithTool(TOOL, 'a worker without credit has one request at a time (7/MDP)', async () => {
     const held = await worker('--mode', 'hold');
     const asked = client('0.2', '--count', '3');

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { Client, type ClientOptions } from '../../src/sdk/client.js';
-import type { Handler } from '../../src/sdk/handler.js';
+import type { Handler } from '../../src/sdk/worker/handler.js';
 import { Worker } from '../../src/sdk/worker.js';
 import {
   otherOf,

@@ -5,6 +5,7 @@ import { codeOf, messageOf } from '../../src/core/errors.js';
 import { Client, type ClientOptions } from '../../src/sdk/client.js';
 import { Worker } from '../../src/sdk/worker.js';
 import { until } from './until.js';
+import { silent } from './silent.js';
 
 const SERVICE = 'upper';
 const STORED_LANES = 4;
@@ -29,10 +30,10 @@ export class PairLoad {
 
   constructor(endpoints: readonly string[], options: Partial<ClientOptions> = {}) {
     this.#worker = new Worker(
-      { endpoints, service: SERVICE, concurrency: 100, retryMaxMs: 500, onError: () => undefined },
+      { endpoints, service: SERVICE, concurrency: 100, retryMaxMs: 500 },
       ({ frames }) => frames.map((frame) => upper(frame.toString())),
     );
-    void this.#worker.run();
+    void silent(this.#worker).run();
     this.#client = new Client({ endpoints, retries: 30, ...options });
   }
 

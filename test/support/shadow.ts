@@ -14,6 +14,7 @@ import {
   writeWorkerDisconnect,
   writeWorkerHeartbeat,
   writeWorkerRequest,
+  writeWorkerRequestWithHeaders,
 } from '../../src/wire/outbound.js';
 import { Recorder } from '../unit/wire/recorder.js';
 import { seededRandom } from './stage-random.js';
@@ -30,6 +31,12 @@ export class EffectLog {
           writeWorkerRequest(out, ...effect);
         });
         sink.request(...effect);
+      },
+      requestWithHeaders: (...effect) => {
+        this.#sent((out) => {
+          writeWorkerRequestWithHeaders(out, ...effect);
+        });
+        sink.requestWithHeaders(...effect);
       },
       heartbeat: (...effect) => {
         this.#sent((out) => {
@@ -80,6 +87,7 @@ export class EffectLog {
 
 const NOWHERE: BrokerSink = {
   request: () => undefined,
+  requestWithHeaders: () => undefined,
   heartbeat: () => undefined,
   disconnect: () => undefined,
   reply: () => undefined,

@@ -8,6 +8,8 @@ export class Keeper implements InternalClient {
   readonly stage: Stage;
   #heard: string[] = [];
   readonly ids = new Map<number, number>();
+  /** Of its requests; those that are not here have none. */
+  readonly headers = new Map<number, Buffer>();
 
   constructor(made: Stage) {
     this.stage = made;
@@ -49,7 +51,9 @@ export class Keeper implements InternalClient {
     const taken: number[] = [];
     this.stage.input((broker) => {
       const again = this.ids.get(reference) ?? null;
-      const id = broker.embedded.submit(Buffer.from(service), reference, packed, again);
+      const headers = this.headers.get(reference) ?? null;
+      const content = { body: packed, headers };
+      const id = broker.embedded.submit(Buffer.from(service), reference, content, again);
       if (id !== null) taken.push(id);
       packed.fill(0xee);
     });

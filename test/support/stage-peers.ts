@@ -4,7 +4,11 @@
  */
 import type { Frames } from '../../src/core/frames.js';
 import { identityOf } from '../../src/transport/identity.js';
-import { clientRequest, readClientReply } from '../../src/wire/client-side.js';
+import {
+  clientRequest,
+  clientRequestWithHeaders,
+  readClientReply,
+} from '../../src/wire/client-side.js';
 import type { MdpVersion } from '../../src/wire/mdp.js';
 import {
   readWorkerInbound,
@@ -24,10 +28,11 @@ function toBytes(frame: FrameLike): Buffer {
   return typeof frame === 'string' ? Buffer.from(frame, 'latin1') : Buffer.from(frame);
 }
 
-/** Frames `[from, …)` as one text, with `|` between them. */
-function bodyText(frames: Frames, from: number): string {
+/** Frames `[from, …)`, at most `most`, as one text, with `|` between them. */
+function bodyText(frames: Frames, from: number, most = Infinity): string {
   return frames
     .copyFrom(from)
+    .slice(0, most)
     .map((frame) => frame.toString('latin1'))
     .join('|');
 }
@@ -149,6 +154,7 @@ export interface Which {
 export interface ReadyWith {
   readonly credit?: number;
   readonly name?: string;
+  readonly headers?: boolean;
 }
 
 export class WorkerActor implements Reader {
@@ -166,8 +172,9 @@ export class WorkerActor implements Reader {
   }
 
   ready(service: FrameLike, options: ReadyWith = {}): this {
-    const { credit = null, name = null } = options;
-    return this.#sends(workerReady(this.version, toBytes(service), credit, { name }));
+    const { credit = null, name = null, headers = false } = options;
+    const said = { name, headers };
+    return this.#sends(workerReady(this.version, toBytes(service), credit, said));
   }
 
   /** REPLY (0.1) or FINAL (0.2) to the oldest open request, or to the given one. */
@@ -241,13 +248,19 @@ export class WorkerActor implements Reader {
       case 'request': {
         const body = bodyText(frames, message.body);
         this.#open.push({ body, token: frames.copy(message.client) });
-        this.#inbox.push(`REQUEST ${body}`);
+        const { headers } = message;
+        const before =
+          headers < 0 ? [] : [headers - 1, headers].map((at) => bodyText(frames, at, 1));
+        this.#inbox.push(['REQUEST', ...before, body].join(' '));
         return true;
       }
     }
   }
 
-  /** Messages since the last call except HEARTBEATs: `REQUEST hi|there`, `DISCONNECT`. */
+  /**
+   * Messages since the last call except HEARTBEATs: `REQUEST hi|there`, `DISCONNECT`, and with
+   * deadline and headers `REQUEST 5000 {"a":"b"} hi|there`.
+   */
   inbox(): string[] {
     const inbox = this.#inbox;
     this.#inbox = [];
@@ -304,6 +317,19 @@ export class ClientActor implements Reader {
     const bare = clientRequest(this.version, null, toBytes(service), body.map(toBytes));
     const delimiter = this.#enveloped && this.version === 2 ? [''] : [];
     this.connection.sends(...this.#envelope, ...delimiter, ...bare);
+    return this;
+  }
+
+  /** Command 0x04 (D67). */
+  requestWithHeaders(
+    service: FrameLike,
+    deadlineMs: number,
+    headers: FrameLike,
+    ...body: FrameLike[]
+  ): this {
+    const metadata = { deadlineMs, headers: toBytes(headers) };
+    const bare = clientRequestWithHeaders(null, toBytes(service), metadata, body.map(toBytes));
+    this.connection.sends(...this.#envelope, ...(this.#enveloped ? [''] : []), ...bare);
     return this;
   }
 

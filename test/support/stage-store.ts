@@ -2,6 +2,7 @@
  * A store on a stage: the state ladder (D17) on plain maps. Its calls wait until it is told to
  * answer, so that a script controls what happens in between; a crash discards waiting calls.
  */
+import type { StoredBody } from '../../src/broker/ports.js';
 import { present } from '../../src/core/assert.js';
 import type {
   Change,
@@ -17,7 +18,7 @@ import type {
 } from '../../src/titanic/store/store.js';
 import type { TitanicReads } from '../../src/titanic/machine/context.js';
 import type { TitanicStoreEvents } from '../../src/titanic/machine/titanic.js';
-import { type Entry, MemoryTables } from './memory-tables.js';
+import { type Entry, MemoryTables } from '../../src/testing/memory-tables.js';
 
 /** The number of pending requests reported at once. */
 const PIECE_REQUESTS = 3;
@@ -163,7 +164,7 @@ export class StageStore implements TitanicReads, Pick<Store, 'commit'> {
     return this.disk.pending.filter(({ number }) => number > after).slice(0, PIECE_REQUESTS);
   }
 
-  #body(uuid: RequestUuid): Buffer | null {
+  #body(uuid: RequestUuid): StoredBody | null {
     return this.disk.tables.body(uuid);
   }
 }

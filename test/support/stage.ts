@@ -19,6 +19,7 @@ import {
   writeWorkerDisconnect,
   writeWorkerHeartbeat,
   writeWorkerRequest,
+  writeWorkerRequestWithHeaders,
 } from '../../src/wire/outbound.js';
 import { Recorder } from '../unit/wire/recorder.js';
 import { givePacked } from './packed-frames.js';
@@ -310,6 +311,10 @@ export class Stage {
     return {
       request: (peer, version, token, body, start, end) => {
         writeWorkerRequest(out, peer, version, token, body, start, end);
+        this.#carryOut();
+      },
+      requestWithHeaders: (...effect) => {
+        writeWorkerRequestWithHeaders(out, ...effect);
         this.#carryOut();
       },
       heartbeat: (peer, version) => {

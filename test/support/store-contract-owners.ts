@@ -1,7 +1,18 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { type Change, type Owner, readFrom } from '../../src/titanic/store/store.js';
-import { accept, attempt, close, dead, DAY_MS, NOON, reply, uuidOf } from './store-changes.js';
+import { extraOfHeaders } from '../../src/titanic/store/fields.js';
+import {
+  accept,
+  attempt,
+  close,
+  DAY_MS,
+  dead,
+  NOON,
+  reply,
+  retry,
+  uuidOf,
+} from './store-changes.js';
 import type { Subject } from './store-contract.js';
 import { chunksFrom, contentOf, mergeInto, packed, StorePair } from './store-pair.js';
 
@@ -248,6 +259,33 @@ function describeMerges(subject: Subject): void {
       expect(await each.lookUp(uuidOf(1))).toEqual({ state: 'closed', by: [''] });
       expect(await each.lookUp(uuidOf(2))).toEqual({ state: 'closed', by: [''] });
     }
+  });
+
+  it("a client's headers are kept, told on, merged, loaded and counted (D67)", async () => {
+    const { user } = subject;
+    const other = await subject.other();
+    const headers = Buffer.from('{"tenant":"a"}');
+    const extra = extraOfHeaders(headers);
+    await user.commit({ ...owned(1, ALICE), extra }, owned(2, ALICE));
+    const loaded = [
+      { body, headers },
+      { body, headers: null },
+    ];
+    expect(await user.loadWhole(uuidOf(1), uuidOf(2))).toEqual(loaded);
+    const bytes = 2 * body.length + extra.length;
+    expect((await subject.reopen()).recovered.counts.owners).toEqual([
+      { owner: ALICE, stored: 2, bytes },
+    ]);
+    for (const chunk of await chunksFrom(subject.user, readFrom(null))) {
+      await mergeInto(other, chunk, true);
+    }
+    expect(await other.loadWhole(uuidOf(1), uuidOf(2))).toEqual(loaded);
+    // A field of a later version joins them; a close takes both away.
+    await subject.user.commit({ ...reply(1, { reply: packed('x') }), extra: EXTRA });
+    await subject.user.commit(retry(1));
+    expect(await subject.user.loadWhole(uuidOf(1))).toMatchObject([{ headers }]);
+    await subject.user.commit(close(1), close(2));
+    expect((await subject.reopen()).recovered.counts.owners).toEqual([]);
   });
 
   it('what a later version says beside is kept, told on, and joined', async () => {

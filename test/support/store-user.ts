@@ -1,4 +1,5 @@
 /** Uses a store like the machine: one batch at a time, waiting for its events. */
+import type { StoredBody } from '../../src/broker/ports.js';
 import { assert, present } from '../../src/core/assert.js';
 import { MajordomoError } from '../../src/core/errors.js';
 import {
@@ -171,6 +172,14 @@ export class StoreUser implements StoreEvents {
   }
 
   async load(...uuids: readonly RequestUuid[]): Promise<readonly (Buffer | null)[] | StoreFailure> {
+    const loaded = await this.loadWhole(...uuids);
+    return 'kind' in loaded ? loaded : loaded.map((stored) => stored?.body ?? null);
+  }
+
+  /** Like `load`, with headers. */
+  async loadWhole(
+    ...uuids: readonly RequestUuid[]
+  ): Promise<readonly (StoredBody | null)[] | StoreFailure> {
     const load = ++this.#last;
     return await this.#call(`load ${load}`, () => this.store.load(load, uuids));
   }
@@ -230,7 +239,7 @@ export class StoreUser implements StoreEvents {
     this.#tell(`list ${list}`, failure);
   }
 
-  loaded(load: number, bodies: readonly (Buffer | null)[]): void {
+  loaded(load: number, bodies: readonly (StoredBody | null)[]): void {
     this.#tell(`load ${load}`, bodies);
   }
 

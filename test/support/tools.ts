@@ -36,6 +36,7 @@ const PROBES = {
     command: '/bin/sh',
     args: ['-c', 'command -v script && command -v stty'],
   },
+  git: { command: 'git', args: ['--version'] },
   openssl: { command: 'openssl', args: ['version'] },
   promtool: { command: 'promtool', args: ['--version'] },
   chromium: { command: 'chromium', args: ['--version'] },

@@ -114,7 +114,7 @@ export class ClientRequests {
     }
     const bytes =
       packedBytes(frames, 0, inbound.envelopeFrames) +
-      packedBytes(frames, inbound.body, frames.count);
+      packedBytes(frames, inbound.kept, frames.count);
     const refusal = this.#limits.ofRequest(service, bytes, peer.identity);
     if (refusal !== null) {
       this.#replies.refuse(inbound, peer, refusal, false);
@@ -123,7 +123,7 @@ export class ClientRequests {
     if (service === null) service = services.add(frames.copy(at), peer.identity);
     else if (service.namedBy === null) services.use(service, peer.identity);
     this.#lifecycle.accept(this.#requests.add(inbound, peer, now), service);
-    if (frames.isPacked && inbound.envelopeFrames <= 1) {
+    if (frames.isPacked && inbound.envelopeFrames <= 1 && inbound.headers < 0) {
       const { version, enveloped, envelopeFrames } = inbound;
       peer.lastForm = service.form(version, enveloped, envelopeFrames);
       peer.lastService = service;
@@ -140,7 +140,7 @@ export class ClientRequests {
   }
 
   #toInternal(internal: InternalService, peer: Peer, inbound: Inbound, now: number): void {
-    const { frames, service, body } = inbound;
+    const { frames, service, headers, body } = inbound;
     // What is for all is answered at once, even if its sender has used up its quota.
     const identity = internal.isForAll === true ? null : peer.identity;
     const refusal = this.#limits.ofInternal(inbound, identity);
@@ -151,7 +151,9 @@ export class ClientRequests {
     const id = this.#internalRequests.accept(inbound, peer);
     peer.asker ??= new PeerAsker(peer, this.#outputLeft);
     const name = frames.view(service);
-    const request: InternalRequest = { id, service: name, frames, body, asker: peer.asker };
+    const request: InternalRequest = {
+      ...{ id, service: name, frames, headers, body, asker: peer.asker },
+    };
     internal.request(request, this.#host, now);
   }
 

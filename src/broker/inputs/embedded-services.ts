@@ -6,7 +6,13 @@ import type { Admission } from '../admission/admission.js';
 import type { InternalRequests } from '../lifecycle/internal-requests.js';
 import type { StoredDeliveries } from '../lifecycle/stored-deliveries.js';
 import { type Figures, ListedLazily, serviceStatus, workerStatus } from '../listing.js';
-import type { BrokerHost, EmbeddedServiceApi, InternalService, Listed } from '../ports.js';
+import type {
+  BrokerHost,
+  EmbeddedServiceApi,
+  InternalService,
+  Listed,
+  StoredBody,
+} from '../ports.js';
 import type { InternalServices } from '../state/internal-services.js';
 import { NONE } from '../state/request-table.js';
 import type { RequestStore } from '../state/request-store.js';
@@ -129,9 +135,14 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
     this.#stored.setBacklog(service, has);
   }
 
-  submit(service: Buffer, reference: number, body: Buffer, again: number | null): number | null {
+  submit(
+    service: Buffer,
+    reference: number,
+    content: StoredBody,
+    again: number | null,
+  ): number | null {
     if (!this.#admission.isOpen) return null;
-    return this.#stored.submit(service, reference, body, again);
+    return this.#stored.submit(service, reference, content, again);
   }
 
   setStored(service: Buffer, hasStored: boolean): void {

@@ -3,7 +3,7 @@
  * machine, in order of arrival; runs everything that is due once; then the transport writes once
  * per connection.
  */
-import { monotonicMs } from '../../core/clock.js';
+import { type MonotonicMs, monotonicMs } from '../../core/clock.js';
 import type { Words } from '../../core/bytes.js';
 import type { Frames } from '../../core/frames.js';
 import type { Holdings } from '../../core/holdings.js';
@@ -41,25 +41,31 @@ export class BrokerLoop implements TransportEvents {
   readonly #holdings: Holdings;
   #companion: Companion | null = null;
   #transport: Transport | null = null;
-  #now = monotonicMs();
+  readonly #clock: () => MonotonicMs;
+  #now: MonotonicMs;
   #turnDue = false;
   #timer: NodeJS.Timeout | null = null;
   #timerAt = Infinity;
   /** Called at the end of each turn while draining. */
   #afterTurn: (() => void) | null = null;
   /** Called once, at the end of the next turn. */
-  #afterNextTurn: (() => void) | null = null;
+  #afterNextTurn: (() => void)[] = [];
 
-  /** @param holdings the shared account of the broker and the transport */
-  constructor(broker: Broker, holdings: Holdings) {
+  /**
+   * @param holdings the shared account of the broker and the transport
+   * @param clock the time that the machines get; may leap ahead in tests
+   */
+  constructor(broker: Broker, holdings: Holdings, clock: () => MonotonicMs = monotonicMs) {
     this.#broker = broker;
     this.#holdings = holdings;
+    this.#clock = clock;
+    this.#now = clock();
   }
 
   /** The transport that delivers events here. Its output is flushed once per turn. */
   attach(transport: Transport): void {
     this.#transport = transport;
-    this.#broker.begin(monotonicMs());
+    this.#broker.begin(this.#clock());
     this.#schedule();
   }
 
@@ -79,9 +85,17 @@ export class BrokerLoop implements TransportEvents {
     this.#schedule();
   }
 
+  /** The clock has leapt ahead: what was due later may be due now. */
+  leapt(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    this.#timerAt = Infinity;
+    this.#schedule();
+  }
+
   /** Takes a turn and calls `then` at its end. Never calls it once turns have stopped. */
   afterNextTurn(then: () => void): void {
-    this.#afterNextTurn = then;
+    this.#afterNextTurn.push(then);
     this.#schedule();
   }
 
@@ -97,7 +111,7 @@ export class BrokerLoop implements TransportEvents {
 
   packed(peer: PeerId, words: Words, from: number, end: number): number {
     // A message that is incomplete, or not taken, is no reason for a turn.
-    const now = this.#turnDue ? this.#now : monotonicMs();
+    const now = this.#turnDue ? this.#now : this.#clock();
     const next = this.#broker.packed(peer, words, from, end, now);
     if (next > 0) this.#schedule();
     return next;
@@ -143,14 +157,14 @@ export class BrokerLoop implements TransportEvents {
    * Resolves when the last output was handed to the transport.
    */
   async drain(graceMs: number): Promise<void> {
-    const until = monotonicMs() + graceMs;
+    const until = this.#clock() + graceMs;
     await new Promise<void>((resolve) => {
       const grace = setTimeout(resolve, graceMs);
       this.#afterTurn = () => {
         const { requests, requestsOut } = this.#broker.load;
         const isSettled = this.#companion?.isSettled ?? true;
         const isDone = requests + requestsOut === 0 && isSettled;
-        if (!isDone && monotonicMs() < until) return;
+        if (!isDone && this.#clock() < until) return;
         clearTimeout(grace);
         resolve();
       };
@@ -158,7 +172,7 @@ export class BrokerLoop implements TransportEvents {
       this.#broker.drain(this.#now);
     });
     this.#afterTurn = null;
-    this.#broker.stop(monotonicMs());
+    this.#broker.stop(this.#clock());
     this.#transport?.flush();
     this.stop();
   }
@@ -174,7 +188,7 @@ export class BrokerLoop implements TransportEvents {
   #schedule(): void {
     if (this.#turnDue) return;
     this.#turnDue = true;
-    this.#now = monotonicMs();
+    this.#now = this.#clock();
     this.#companion?.setTime(this.#now);
     setImmediate(this.#turn);
   }
@@ -182,7 +196,7 @@ export class BrokerLoop implements TransportEvents {
   readonly #turn = (): void => {
     this.#turnDue = false;
     if (this.#transport === null) return;
-    this.#now = monotonicMs();
+    this.#now = this.#clock();
     let more = this.#broker.run(this.#now);
     let dueAt = this.#broker.nextRunAt();
     if (this.#companion !== null) {
@@ -195,9 +209,9 @@ export class BrokerLoop implements TransportEvents {
     this.#transport.flush();
     this.#relieve(this.#transport);
     this.#afterTurn?.();
-    const then = this.#afterNextTurn;
-    this.#afterNextTurn = null;
-    then?.();
+    if (this.#afterNextTurn.length > 0) {
+      for (const then of this.#afterNextTurn.splice(0)) then();
+    }
     if (more) this.#schedule();
     this.#arm(dueAt);
   };

@@ -8,6 +8,7 @@ import {
   writeWorkerDisconnect,
   writeWorkerHeartbeat,
   writeWorkerRequest,
+  writeWorkerRequestWithHeaders,
 } from '../../wire/outbound.js';
 import type { BrokerSink } from '../sink.js';
 
@@ -36,6 +37,20 @@ export class TransportSink implements BrokerSink {
   ): void {
     if (this.#transport === null) return;
     writeWorkerRequest(this.#transport, peer, version, token, body, bodyStart, bodyEnd);
+  }
+
+  requestWithHeaders(
+    peer: number,
+    version: MdpVersion,
+    token: Words,
+    leftMs: number,
+    rest: Words,
+    restStart: number,
+    restEnd: number,
+  ): void {
+    const out = this.#transport;
+    if (out === null) return;
+    writeWorkerRequestWithHeaders(out, peer, version, token, leftMs, rest, restStart, restEnd);
   }
 
   heartbeat(peer: number, version: MdpVersion): void {

@@ -11,6 +11,7 @@ import {
   DELIVERIES,
   DISPATCHED_AT,
   FLAGS,
+  HEADED,
   LOST,
   NONE,
   OUT,
@@ -92,24 +93,52 @@ export class Deliveries {
     page[at + FLAGS] = (flags & ~QUEUED) | OUT;
     page[at + WORKER] = worker.peer.id;
     table.setTime(id, DISPATCHED_AT, now);
-    if ((flags & STORED) !== 0) {
-      service.storedOut++;
+    this.#requests.locateBody(id);
+    if ((flags & (STORED | HEADED)) === 0) {
+      this.#count(id, worker, delivery, now);
+      this.#send(id, worker, this.#requests.body.start);
     } else {
-      if (delivery === 1) {
-        this.#counters.requests.countWait(service.label, now - table.getTime(id, ARRIVED_AT));
-      }
-      if (this.#tracer.isOn) {
-        this.#tracer.step(id, { name: 'request.dispatched', worker: worker.number, delivery });
-      }
+      if ((flags & STORED) !== 0) service.storedOut++;
+      else this.#count(id, worker, delivery, now);
+      if ((flags & HEADED) === 0) this.#send(id, worker, this.#requests.body.start);
+      else this.#sendWithHeaders(id, worker, now);
     }
     this.#byDispatch.pushBack(id);
     this.#out++;
     worker.held.pushBack(id);
-    const requests = this.#requests;
-    requests.locateBody(id);
-    const { words, start, end } = requests.body;
-    this.#sink.request(worker.peer.id, worker.version, this.#tokens.encode(id), words, start, end);
     this.#workers.took(worker, now);
+  }
+
+  #count(id: RequestId, worker: Worker, delivery: number, now: number): void {
+    if (delivery === 1) {
+      const waitedMs = now - this.#table.getTime(id, ARRIVED_AT);
+      this.#counters.requests.countWait(worker.service.label, waitedMs);
+    }
+    if (this.#tracer.isOn) {
+      this.#tracer.step(id, { name: 'request.dispatched', worker: worker.number, delivery });
+    }
+  }
+
+  /** Sends a plain REQUEST. @param from where its body begins, in what `locateBody` found */
+  #send(id: RequestId, worker: Worker, from: number): void {
+    const { words, end } = this.#requests.body;
+    this.#sink.request(worker.peer.id, worker.version, this.#tokens.encode(id), words, from, end);
+  }
+
+  /** D67: a worker that did not ask for headers gets a plain REQUEST. */
+  #sendWithHeaders(id: RequestId, worker: Worker, now: number): void {
+    const requests = this.#requests;
+    if (!worker.wantsHeaders) {
+      this.#send(id, worker, requests.afterHeaders());
+      return;
+    }
+    const { words, start, end } = requests.body;
+    const token = this.#tokens.encode(id);
+    const at = requests.deadlines.of(id);
+    // Rounded up: 0 would stand for none.
+    const leftMs = at === Infinity ? 0 : Math.ceil(at - now);
+    const { peer, version } = worker;
+    this.#sink.requestWithHeaders(peer.id, version, token, leftMs, words, start, end);
   }
 
   /** The worker no longer has the request. */

@@ -1,6 +1,6 @@
 /** Hands waiting requests to available workers. */
-import type { Service } from '../state/entities.js';
-import { NONE, type RequestId, type RequestTable, STORED } from '../state/request-table.js';
+import type { Service, Worker } from '../state/entities.js';
+import { NONE, type RequestId, type RequestTable, STORED, TIMED } from '../state/request-table.js';
 import type { RequestStore } from '../state/request-store.js';
 import type { ServiceTable } from '../state/service-table.js';
 import type { Workers } from '../state/workers.js';
@@ -75,14 +75,10 @@ export class Dispatcher {
       const id = nextOf(service);
       const worker = service.available.first();
       if (id === NONE || worker === null) break;
-      if (table.is(id, STORED)) {
-        service.stored.remove(id);
-        service.isStoredNext = false;
-        this.#deliveries.deliver(id, worker, now);
-        this.#stored.dispatched(id, worker);
-      } else if (this.#requests.isClientGone(id)) {
+      if (table.is(id, STORED | TIMED) && this.#takeSpecial(id, service, worker, now)) continue;
+      if (this.#requests.isClientGone(id)) {
         this.#ends.dropQueued(id);
-      } else if (this.#ends.isExpired(id, now)) {
+      } else if (this.#ends.hasTtlEnded(id, now)) {
         // Overdue: this happens when more requests expire than one turn handles.
         service.queue.remove(id);
         this.#ends.expire(id, now);
@@ -93,6 +89,24 @@ export class Dispatcher {
       }
     }
     return left;
+  }
+
+  /**
+   * Dispatches a stored request, or ends one whose deadline has passed.
+   * @returns false if it is dispatched like a plain one
+   */
+  #takeSpecial(id: RequestId, service: Service, worker: Worker, now: number): boolean {
+    if (this.#table.is(id, STORED)) {
+      service.stored.remove(id);
+      service.isStoredNext = false;
+      this.#deliveries.deliver(id, worker, now);
+      this.#stored.dispatched(id, worker);
+      return true;
+    }
+    if (!this.#ends.isPastDeadline(id, now)) return false;
+    service.queue.remove(id);
+    this.#ends.expire(id, now);
+    return true;
   }
 }
 

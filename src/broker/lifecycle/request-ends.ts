@@ -13,6 +13,7 @@ import {
   QUEUED,
   type RequestId,
   type RequestTable,
+  TIMED,
 } from '../state/request-table.js';
 import type { RequestStore } from '../state/request-store.js';
 import type { ServiceTable } from '../state/service-table.js';
@@ -57,15 +58,19 @@ export class RequestEnds {
    * @returns what is left of the budget
    */
   expireDue(now: number, budget: number): number {
-    const { byArrival } = this.#requests;
+    const { byArrival, deadlines } = this.#requests;
     let left = budget;
+    while (left > 0 && deadlines.earliest <= now) {
+      const id = deadlines.pop();
+      // One that is out at a worker expires if the worker gives it back.
+      if (this.#table.is(id, QUEUED)) this.#expireQueued(id, now);
+      left--;
+    }
     while (left > 0) {
       const id = byArrival.head;
-      if (id === NONE || !this.isExpired(id, now)) break;
+      if (id === NONE || !this.hasTtlEnded(id, now)) break;
       if (this.#table.is(id, QUEUED)) {
-        const service = this.#unqueue(id);
-        this.expire(id, now);
-        this.#services.releaseIfUnused(service);
+        this.#expireQueued(id, now);
       } else {
         // It is out at a worker, which may take its time. It expires if the worker gives it back.
         byArrival.remove(id);
@@ -77,9 +82,10 @@ export class RequestEnds {
 
   /** When the next request expires; Infinity for never. */
   nextDueAt(): number {
-    const id = this.#requests.byArrival.head;
+    const { byArrival, deadlines } = this.#requests;
+    const id = byArrival.head;
     if (id === NONE) return Infinity;
-    return this.#table.getTime(id, ARRIVED_AT) + this.#requestTtlMs;
+    return Math.min(this.#table.getTime(id, ARRIVED_AT) + this.#requestTtlMs, deadlines.earliest);
   }
 
   /**
@@ -112,6 +118,12 @@ export class RequestEnds {
     this.#services.releaseIfUnused(service);
   }
 
+  #expireQueued(id: RequestId, now: number): void {
+    const service = this.#unqueue(id);
+    this.expire(id, now);
+    this.#services.releaseIfUnused(service);
+  }
+
   #unqueue(id: RequestId): Service {
     const service = this.#requests.serviceOf(id);
     service.queue.remove(id);
@@ -121,7 +133,17 @@ export class RequestEnds {
   // ---------------------------------------------------------------- requests in no queue
 
   isExpired(id: RequestId, now: number): boolean {
+    return this.hasTtlEnded(id, now) || this.isPastDeadline(id, now);
+  }
+
+  /** Whether it has waited for `broker.requestTtlMs`. */
+  hasTtlEnded(id: RequestId, now: number): boolean {
     return this.#table.getTime(id, ARRIVED_AT) + this.#requestTtlMs <= now;
+  }
+
+  /** Whether its client no longer waits for a reply (D68). */
+  isPastDeadline(id: RequestId, now: number): boolean {
+    return this.#table.is(id, TIMED) && this.#requests.deadlines.of(id) <= now;
   }
 
   expire(id: RequestId, now: number): void {

@@ -6,7 +6,7 @@
 import { assert } from '../../core/assert.js';
 import type { Frames } from '../../core/frames.js';
 import type { Failure } from '../../wire/failure.js';
-import type { InternalClient } from '../ports.js';
+import type { InternalClient, StoredBody } from '../ports.js';
 import type { Service, Worker } from '../state/entities.js';
 import {
   ANSWERED,
@@ -64,13 +64,18 @@ export class StoredDeliveries {
   }
 
   /** @returns `null` if the service has no workers, or nothing more can be held */
-  submit(name: Buffer, reference: number, body: Buffer, again: RequestId | null): RequestId | null {
+  submit(
+    name: Buffer,
+    reference: number,
+    { body, headers }: StoredBody,
+    again: RequestId | null,
+  ): RequestId | null {
     const table = this.#table;
     const requests = this.#requests;
     const service = this.#services.find(name, 0, name.length);
     if (service === null || service.workers.size === 0 || !requests.hasRoom) return null;
     const id = again ?? requests.addStored();
-    requests.setBody(id, body);
+    requests.setBody(id, body, headers);
     table.set(id, SERVICE, service.id);
     table.setTime(id, REFERENCE, reference);
     table.raise(id, QUEUED);

@@ -167,7 +167,10 @@ export class Service {
 }
 
 /** What READY says about a worker, besides its service. */
-export type WorkerFacts = Pick<Inbound, 'version' | 'credit' | 'declaresCredit' | 'workerName'>;
+export type WorkerFacts = Pick<
+  Inbound,
+  'version' | 'credit' | 'declaresCredit' | 'workerName' | 'wantsHeaders'
+>;
 
 export class Worker {
   readonly peer: Peer;
@@ -180,6 +183,8 @@ export class Worker {
   readonly declaredCredit: boolean;
   /** The name that it gives itself (D67), in printable form; `null`: none. */
   readonly name: string | null;
+  /** It asked for the headers and deadlines of its requests (D67). */
+  readonly wantsHeaders: boolean;
   readonly registeredAt: number;
   /** Requests out at it, in order of dispatch. */
   readonly held: RequestList;
@@ -198,7 +203,7 @@ export class Worker {
     peer: Peer,
     service: Service,
     number: number,
-    { version, credit, declaresCredit, workerName }: WorkerFacts,
+    { version, credit, declaresCredit, workerName, wantsHeaders }: WorkerFacts,
     table: RequestTable,
     now: number,
   ) {
@@ -209,6 +214,7 @@ export class Worker {
     this.credit = credit;
     this.declaredCredit = declaresCredit;
     this.name = workerName === null ? null : escapeName(Buffer.from(workerName));
+    this.wantsHeaders = wantsHeaders;
     this.held = RequestList.queue(table);
     this.registeredAt = now;
     this.lastSeenAt = now;

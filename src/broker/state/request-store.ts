@@ -6,7 +6,15 @@ import { Arena, type ArenaHandle } from '../../core/arena.js';
 import { copyBytes, copyWords, Words } from '../../core/bytes.js';
 import { Frames } from '../../core/frames.js';
 import type { Holder, Holdings } from '../../core/holdings.js';
-import { pack, packedBytes, unpack } from '../../core/packed.js';
+import {
+  pack,
+  PackedCursor,
+  packedBytes,
+  packedFrameBytes,
+  packHead,
+  readPacked,
+  unpack,
+} from '../../core/packed.js';
 import type { Inbound } from '../../wire/inbound.js';
 import { EMPTY } from '../../wire/mdp.js';
 import type { ReturnPath } from '../../wire/outbound.js';
@@ -14,6 +22,7 @@ import type { RequestForm } from '../../wire/packed-forms.js';
 import type { RequestTracer } from '../request-trace.js';
 import type { Clients } from './clients.js';
 import type { Client, Peer, Service } from './entities.js';
+import { Deadlines } from './deadlines.js';
 import { HeldPartials } from './held-partials.js';
 import type { Identities } from './identities.js';
 import { ReportedFailures } from './reported-failures.js';
@@ -25,6 +34,7 @@ import {
   ENVELOPE_BYTES,
   ENVELOPED,
   FLAGS,
+  HEADED,
   HELD,
   INTERNAL,
   LOST,
@@ -36,6 +46,7 @@ import {
   type RequestTable,
   SERVICE,
   STORED,
+  TIMED,
   UNDERSTANDS_REFUSALS,
   VERSION_02,
 } from './request-table.js';
@@ -77,6 +88,7 @@ export class RequestStore {
   readonly byArrival: RequestList;
   readonly partials: HeldPartials;
   readonly failures: ReportedFailures;
+  readonly deadlines: Deadlines;
   /** Set by `locateBody`, and reused. */
   readonly body: PackedRange = { words: NO_WORDS, start: 0, end: 0 };
   readonly #table: RequestTable;
@@ -111,6 +123,7 @@ export class RequestStore {
     this.byArrival = RequestList.byArrival(deps.table);
     this.partials = new HeldPartials(deps.table);
     this.failures = new ReportedFailures(deps.table);
+    this.deadlines = new Deadlines(deps.table);
   }
 
   /** Requests of clients held for worker services. */
@@ -142,8 +155,14 @@ export class RequestStore {
 
   /** Copies a request for a worker service. This is the only copy of its body. */
   add(inbound: Inbound, peer: Peer, now: number): RequestId {
-    const { frames, body } = inbound;
-    return this.#arrived(this.#store(inbound, peer, frames, body, frames.count), now);
+    const { frames, kept } = inbound;
+    const id = this.#arrived(this.#store(inbound, peer, frames, kept, frames.count), now);
+    if (inbound.hasHeaders) {
+      this.#table.raise(id, HEADED);
+      const { deadlineMs } = inbound;
+      if (deadlineMs > 0) this.deadlines.keep(id, now + deadlineMs, peer.identity.holder);
+    }
+    return id;
   }
 
   /** The same for a request that is still packed: its frames were found by `form`. */
@@ -184,15 +203,28 @@ export class RequestStore {
     return id;
   }
 
-  /** Copies the packed body of a stored request that has none at present. */
-  setBody(id: RequestId, body: Buffer): void {
+  /**
+   * Copies the packed body of a stored request that has none at present.
+   * @param headers `null`: it has none
+   */
+  setBody(id: RequestId, body: Buffer, headers: Buffer | null): void {
     const table = this.#table;
-    const handle = this.#arena.allocate(body.length);
-    copyBytes(body, 0, body.length, this.#arena.buffer(handle), this.#arena.offset(handle));
+    const headersBytes = headers === null ? 0 : packedFrameBytes(headers.length);
+    const bytes = headersBytes + body.length;
+    const handle = this.#arena.allocate(bytes);
+    const to = this.#arena.buffer(handle);
+    const offset = this.#arena.offset(handle);
+    if (headers === null) {
+      table.lower(id, HEADED);
+    } else {
+      copyBytes(headers, 0, headers.length, to, packHead(to, offset, headers.length, true));
+      table.raise(id, HEADED);
+    }
+    copyBytes(body, 0, body.length, to, offset + headersBytes);
     table.set(id, BYTES, handle);
-    table.set(id, BODY_BYTES, body.length);
-    this.#bytes += body.length;
-    this.#keeper.add('requests', body.length);
+    table.set(id, BODY_BYTES, bytes);
+    this.#bytes += bytes;
+    this.#keeper.add('requests', bytes);
   }
 
   /** Drops the body: between two deliveries only the keeper has it. */
@@ -210,7 +242,10 @@ export class RequestStore {
 
   // ---------------------------------------------------------------- reading
 
-  /** Sets `body` to the body of a request. (For an internal service: to its name.) */
+  /**
+   * Sets `body` to the body of a request, which its headers precede if it is HEADED. (For an
+   * internal service: to its name.)
+   */
   locateBody(id: RequestId): void {
     const table = this.#table;
     const handle = table.get(id, BYTES);
@@ -218,6 +253,13 @@ export class RequestStore {
     body.words = this.#arena.words(handle);
     body.start = this.#arena.offset(handle) + table.get(id, ENVELOPE_BYTES);
     body.end = body.start + table.get(id, BODY_BYTES);
+  }
+
+  /** Where the body begins in `body`, which begins with headers. */
+  afterHeaders(): number {
+    const cursor = new PackedCursor();
+    readPacked(this.body.words.bytes, this.body.start, cursor);
+    return cursor.end;
   }
 
   /** The packed envelope of a request, as a copy. */
@@ -272,7 +314,7 @@ export class RequestStore {
   release(id: RequestId, outcome: LateReplyReason): void {
     const table = this.#table;
     if (this.#tracer.isOn) this.#tracer.forget(id);
-    if (table.is(id, HELD | REPORTED)) this.#dropKept(id);
+    if (table.is(id, HELD | REPORTED | TIMED)) this.#dropKept(id);
     if (table.get(id, LOST) !== 0) this.#tokens.outlive(id, outcome);
     const client = this.clientOf(id);
     if (client !== null) {
@@ -295,10 +337,11 @@ export class RequestStore {
     table.free(id);
   }
 
-  /** Drops what was kept from its deliveries. */
+  /** Drops its deadline, and what was kept from its deliveries. */
   #dropKept(id: RequestId): void {
     this.partials.drop(id);
     this.failures.drop(id);
+    this.deadlines.drop(id);
   }
 
   /** Makes the record, with the envelope and the frames `[from, to)` as its body. */

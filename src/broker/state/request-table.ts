@@ -71,6 +71,10 @@ export const GIVEN_UP: number = 1 << 9;
 export const STORED: number = 1 << 10;
 /** A worker failed on it, and the report is kept for its client: see `reported-failures.ts`. */
 export const REPORTED: number = 1 << 11;
+/** Its headers frame is kept in front of its body (D67). */
+export const HEADED: number = 1 << 12;
+/** Its client waits only until a deadline: see `deadlines.ts`. */
+export const TIMED: number = 1 << 13;
 
 const NO_PAGE = new Int32Array(0);
 

@@ -5,7 +5,7 @@ import { dirname } from 'node:path';
 
 import type { Config, ListenerConfig } from '../../config/config.js';
 import { parseEndpoint } from '../../config/endpoint.js';
-import { PAIR_TIMEOUT_HEARTBEATS } from '../../sdk/lazy-pirate.js';
+import { PAIR_TIMEOUT_HEARTBEATS } from '../../sdk/client/lazy-pirate.js';
 import { ask, factsOf, withClient } from '../ask.js';
 import { printable } from '../output.js';
 import { type Finding, ok, problem } from './finding.js';

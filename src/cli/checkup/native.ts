@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 
 import { messageOf } from '../../core/errors.js';
+import { REBUILD } from '../native.js';
 import { type Finding, ok, problem, warning } from './finding.js';
 
 const require = createRequire(import.meta.url);
@@ -14,7 +15,6 @@ const require = createRequire(import.meta.url);
 const PROBE_MS = 20_000;
 /** Earlier versions can lose data when they reset the write-ahead log. */
 const SQLITE_MIN = '3.51.3';
-const REBUILD = 'run npm ci again with this Node version; a build needs python3, make and g++';
 
 /** The module's version, printed by a process that loads and uses it. */
 const PROBES = {

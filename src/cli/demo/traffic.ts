@@ -31,6 +31,8 @@ export class Traffic {
       { endpoints, service: SERVICE, concurrency: 100 },
       ({ frames }) => frames,
     );
+    // The demonstration kills brokers.
+    this.#worker.on('lost', () => undefined);
     void this.#worker.run();
     this.#client = new Client({ endpoints, retries: 20 });
     this.#lanes = Array.from({ length: LANES }, (_, lane) =>

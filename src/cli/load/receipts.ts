@@ -2,7 +2,7 @@
 import { MajordomoError } from '../../core/errors.js';
 import type { Client } from '../../sdk/client.js';
 import { CLIENT_DEFAULTS } from '../../sdk/defaults.js';
-import { readAnswer, type TitanicAnswer } from '../../sdk/titanic-answer.js';
+import { readAnswer, type TitanicAnswer } from '../../sdk/jobs/titanic-answer.js';
 
 const TITANIC_REQUEST = 'titanic.request';
 const TITANIC_CLOSE = 'titanic.close';

@@ -18,6 +18,7 @@ import {
   type ServiceCount,
   STATES,
   type StoreCounts,
+  type StoredBody,
   type StoredRequest,
   type StoreFailure,
   type Tombstones,
@@ -380,13 +381,19 @@ export function unpackUuids(from: PackReader): RequestUuid[] {
   return Array.from({ length: from.number() }, () => from.bytes());
 }
 
-export function packBodies(to: PackWriter, bodies: readonly (Buffer | null)[]): void {
+export function packBodies(to: PackWriter, bodies: readonly (StoredBody | null)[]): void {
   to.number(bodies.length);
-  for (const body of bodies) packMaybe(to, body);
+  for (const stored of bodies) {
+    packMaybe(to, stored === null ? null : stored.body);
+    if (stored !== null) packMaybe(to, stored.headers);
+  }
 }
 
-export function unpackBodies(from: PackReader): (Buffer | null)[] {
-  return Array.from({ length: from.number() }, () => unpackMaybe(from));
+export function unpackBodies(from: PackReader): (StoredBody | null)[] {
+  return Array.from({ length: from.number() }, () => {
+    const body = unpackMaybe(from);
+    return body === null ? null : { body, headers: unpackMaybe(from) };
+  });
 }
 
 function packMaybe(to: PackWriter, bytes: Buffer | null): void {

@@ -4,7 +4,7 @@
  * workers costs nothing and delays no other.
  */
 import { IndexedHeap } from '../../core/indexed-heap.js';
-import type { EmbeddedServiceApi } from '../../broker/ports.js';
+import type { EmbeddedServiceApi, StoredBody } from '../../broker/ports.js';
 import {
   AGE_PLACE,
   ATTEMPTS,
@@ -39,7 +39,7 @@ import type { RequestUuid, StoredRequest, AccessFacts } from '../store/store.js'
 interface LoadedBody {
   readonly slot: Slot;
   readonly load: number;
-  readonly body: Buffer | null;
+  readonly content: StoredBody | null;
 }
 
 /** The open requests of one service. */
@@ -309,11 +309,11 @@ export class Dispatcher {
 
   // ---------------------------------------------------------------- reports of the store
 
-  loaded(load: number, bodies: readonly (Buffer | null)[]): void {
+  loaded(load: number, bodies: readonly (StoredBody | null)[]): void {
     const slots = this.#loads.get(load) ?? [];
     this.#loads.delete(load);
     for (const [place, slot] of slots.entries()) {
-      this.#loaded.push({ slot, load, body: bodies[place] ?? null });
+      this.#loaded.push({ slot, load, content: bodies[place] ?? null });
     }
   }
 
@@ -354,15 +354,15 @@ export class Dispatcher {
     const { index } = this;
     const loaded = this.#loaded;
     this.#loaded = [];
-    for (const { slot, load, body } of loaded) {
+    for (const { slot, load, content } of loaded) {
       if (!this.#isLoading(slot, load)) continue;
-      if (body === null) {
+      if (content === null) {
         missing.push(slot);
         continue;
       }
       const known = index.getDouble(slot, BROKER_ID);
       const name = this.serviceOf(slot).name;
-      const id = embedded.submit(name, slot, body, known < 0 ? null : known);
+      const id = embedded.submit(name, slot, content, known < 0 ? null : known);
       if (id === null) {
         this.handedBack(slot);
       } else {

@@ -23,13 +23,16 @@ import { mayAccess, ownerOf } from './ownership.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import { NO_SLOT } from './open-index.js';
 import { type ChangeCallback, DOUBTFUL, type OpenRequests } from './open-requests.js';
-import type { ChangeResult, Owner, RequestUuid, StoredRequest } from '../store/store.js';
+import { extraOfHeaders } from '../store/fields.js';
+import type { Change, ChangeResult, Owner, RequestUuid, StoredRequest } from '../store/store.js';
 import type { Uuids } from './uuid.js';
 import { type WaitingNumber, type WaitingRequest, WaitingRequests } from './waiting-requests.js';
 import type { Intent } from './writer.js';
 
 const STATUS_NO_SUCH_SERVICE = Buffer.from('501');
 const NO_RIGHT = 'no right to send requests to this service';
+/** D67: the options of `titanic.submit` take headers. */
+const HEADERS_APART: TspFault = { fault: 'titanic.submit takes headers in its options' };
 /** Memory that a request on its way to the store takes besides its body. */
 const WAITING_BYTES = 1024;
 
@@ -52,11 +55,14 @@ export class TitanicServices {
     const { id, frames, body, asker } = request;
     switch (request.service.toString('latin1')) {
       case TITANIC_REQUEST:
-        this.#accept(request, host, readTspRequest(frames, body));
+        this.#accept(request, host, readTspRequest(frames, body), headersOf(request));
         return;
-      case TITANIC_SUBMIT:
-        this.#accept(request, host, readTspSubmit(frames, body));
+      case TITANIC_SUBMIT: {
+        const submit = request.headers < 0 ? readTspSubmit(frames, body) : HEADERS_APART;
+        const headers = submit.fault === null ? submit.options.headers : null;
+        this.#accept(request, host, submit, headers);
         return;
+      }
       case TITANIC_REPLY: {
         const uuid = readTspUuid(frames, body);
         if ('fault' in uuid) this.#refuse(id, uuid);
@@ -95,6 +101,7 @@ export class TitanicServices {
     { id, frames, asker }: InternalRequest,
     host: BrokerHost,
     read: TspRequest | TspFault,
+    headers: Buffer | null,
   ): void {
     if (read.fault !== null) {
       this.#refuse(id, read);
@@ -106,7 +113,8 @@ export class TitanicServices {
       return;
     }
     const bodyBytes = packedBytes(frames, read.body, frames.count);
-    const obstacle = this.#requests.obstacle(asker.identity) ?? this.#limit(asker, bodyBytes);
+    const bytes = bodyBytes + (headers === null ? 0 : headers.length);
+    const obstacle = this.#requests.obstacle(asker.identity) ?? this.#limit(asker, bytes);
     if (obstacle !== null) {
       this.#answer(id, status(500, obstacle));
       return;
@@ -127,23 +135,26 @@ export class TitanicServices {
       key: options.key,
     };
     const sender = { party, owner, holder };
-    const number = this.#waiting.add(sender, facts, frames, read.service, read.body, bodyBytes);
-    this.#countAccepting(owner, bodyBytes, holder, 1);
-    this.#requests.intendNumber(party, number, bodyBytes);
+    const { service, body } = read;
+    const number = this.#waiting.add(sender, facts, frames, service, body, bodyBytes, headers);
+    this.#countAccepting(owner, bytes, holder, 1);
+    this.#requests.intendNumber(party, number, bytes);
   }
 
   /** Makes the intent of a request whose batch is sent to the store, or that is given up. */
   accepting(number: WaitingNumber): Intent {
     const waiting = this.#waiting.take(number);
-    const { id, party, owner, holder, body, key } = waiting;
+    const { id, party, owner, holder, body, key, headers } = waiting;
     const request = this.#newRequest(waiting);
+    const bytes = body.length + (headers === null ? 0 : headers.length);
     const decided = (): void => {
-      this.#countAccepting(owner, body.length, holder, -1);
+      this.#countAccepting(owner, bytes, holder, -1);
     };
+    const change: Change = { kind: 'accept', request, body, key };
     return {
-      change: { kind: 'accept', request, body, key },
+      change: headers === null ? change : { ...change, extra: extraOfHeaders(headers) },
       party,
-      bytes: body.length,
+      bytes,
       begins: () => {
         request.number = this.#context.nextNumber++;
       },
@@ -270,4 +281,9 @@ export class TitanicServices {
       this.#requests.answers.unknown(id);
     });
   }
+}
+
+/** The headers frame of a request for `titanic.request`; `null`: there is none, or it is empty. */
+function headersOf({ frames, headers }: InternalRequest): Buffer | null {
+  return headers < 0 || frames.size(headers) === 0 ? null : frames.view(headers);
 }

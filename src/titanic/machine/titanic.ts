@@ -17,6 +17,7 @@ import type {
   InternalClient,
   InternalRequest,
   InternalService,
+  StoredBody,
 } from '../../broker/ports.js';
 import type { Failure } from '../../wire/failure.js';
 import type { DurableCounts } from '../../wire/mmi.js';
@@ -355,7 +356,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     return read > first && read < first + ACTIVATION_READS ? read - first : null;
   }
 
-  loaded(load: number, bodies: readonly (Buffer | null)[]): void {
+  loaded(load: number, bodies: readonly (StoredBody | null)[]): void {
     const asked = this.#ofThisActivation(load);
     if (asked !== null) this.#dispatcher.loaded(asked, bodies);
   }

@@ -41,7 +41,13 @@ export const MOST = 27;
 export const BY = 28;
 export const FAILURE = 29;
 
-/** The highest known number. */
+/**
+ * The client's headers (D67). The store keeps them with the fields that it does not know, so a
+ * request without headers has no column for them, and an older node or program keeps them, too.
+ */
+const HEADERS = 30;
+
+/** The highest number of the fields that are read one by one. */
 const LAST = FAILURE;
 const END = 0;
 const EXTRA_BYTES = 256;
@@ -162,6 +168,18 @@ export function takeKept(
   const from = new PackReader(kept);
   from.byte();
   return { bytes: from.bytes(), rest: fields.size === 0 ? null : inOrder(fields) };
+}
+
+/** `extra` of a new request with these headers. */
+export function extraOfHeaders(headers: Buffer): Buffer {
+  const to = new PackWriter(EXTRA_BYTES + headers.length);
+  putBytes(to, HEADERS, headers);
+  return to.takeBuffer();
+}
+
+/** The client's headers in a request's `extra`; `null`: it sent none. */
+export function headersIn(extra: Buffer | null): Buffer | null {
+  return extra === null ? null : takeKept(extra, HEADERS).bytes;
 }
 
 function inOrder(fields: ReadonlyMap<number, Buffer>): Buffer {

@@ -15,6 +15,10 @@
  * each other's records they have the same content, except for the numbers of requests.
  */
 
+import type { StoredBody } from '../../broker/ports.js';
+
+export type { StoredBody };
+
 /** 16 bytes: a UUIDv7. */
 export type RequestUuid = Buffer;
 
@@ -98,7 +102,10 @@ export interface StoredRequest extends Ownership {
 
 /** A step of one request. Bodies and replies are packed frames. */
 export type Change = Step & {
-  /** Fields of a later version, as they came, which the request keeps. See fields.ts. */
+  /**
+   * Fields that the store does not read, such as those of a later version: the request keeps them
+   * as they came. See fields.ts.
+   */
   readonly extra?: Buffer;
 };
 
@@ -370,7 +377,7 @@ export interface StoreEvents {
   merged(transaction: number, merged: Merged, counts: StoreCounts): void;
   mergeFailed(transaction: number, failure: MergeFailure): void;
   /** Bodies in the order of the question; `null` for a request that is no longer pending. */
-  loaded(load: number, bodies: readonly (Buffer | null)[]): void;
+  loaded(load: number, bodies: readonly (StoredBody | null)[]): void;
   found(look: number, found: Found): void;
   /** Pending requests in order of their numbers; an empty list: there are no more. */
   listed(list: number, requests: readonly StoredRequest[]): void;
@@ -421,7 +428,7 @@ export interface Store {
   read(read: number, place: ReadPlace, requestsMax: number, bytesMax: number, format: Format): void;
   /** Lists pending requests without bodies, in part: those with a number above this one. */
   list(list: number, after: number): void;
-  /** The bodies of pending requests, packed. */
+  /** The bodies of pending requests, packed, and their headers. */
   load(load: number, uuids: readonly RequestUuid[]): void;
   /** @param replyBytesMax of a larger reply only the size is returned */
   lookUp(look: number, uuid: RequestUuid, replyBytesMax: number): void;

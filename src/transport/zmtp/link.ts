@@ -86,6 +86,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   /** Loaded before the first connection that needs it. */
   #crypto: CurveCrypto | null = null;
   #isReady = false;
+  /** It keeps the process alive. */
+  #isRef = true;
   #isFlushDue = false;
   /** Where the message being written goes, until its last frame. */
   #route: 'none' | 'out' | 'waiting' | 'dropped' = 'none';
@@ -141,6 +143,17 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     this.#route = 'none';
   }
 
+  setRef(isRef: boolean): void {
+    if (this.#closing === null) this.#applyRef(isRef);
+  }
+
+  #applyRef(isRef: boolean): void {
+    this.#isRef = isRef;
+    this.#shell?.setRef(isRef);
+    if (isRef) this.#timer?.ref();
+    else this.#timer?.unref();
+  }
+
   close(lingerMs: number): Promise<void> {
     this.#closing ??= this.#close(lingerMs);
     return this.#closing;
@@ -149,6 +162,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   async #close(lingerMs: number): Promise<void> {
     const deadline = monotonicMs() + lingerMs;
     this.#lingersUntil = deadline;
+    // Somebody may wait for the end.
+    this.#applyRef(true);
     const closed = new Promise<void>((resolve) => {
       this.#whenClosed = resolve;
     });
@@ -207,6 +222,11 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     this.#timer = setTimeout(() => {
       shell.destroy();
     }, HANDSHAKE_MS_MAX);
+    if (!this.#isRef) this.#applyRef(false);
+    // Each address of a name is tried with a new handle (RFC 8305), which is to be released as well.
+    source.socket.on('connectionAttempt', () => {
+      if (!this.#isRef) shell.setRef(false);
+    });
   };
 
   #dialLater(): void {
@@ -214,6 +234,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     const waitMs = this.#retryMs * (0.5 + Math.random() / 2);
     this.#retryMs = Math.min(this.#retryMs * 2, this.#patience.reconnectMsMax);
     this.#timer = setTimeout(this.#dial, waitMs);
+    if (!this.#isRef) this.#timer.unref();
   }
 
   // ---------------------------------------------------------------- connection events

@@ -29,7 +29,8 @@ export class ByteSource {
   }
 
   static dialled(where: NetConnectOpts): ByteSource {
-    return new ByteSource((onread) => connect({ ...where, onread }));
+    // Every address of a name is tried, whatever the program's own defaults are (RFC 8305).
+    return new ByteSource((onread) => connect({ autoSelectFamily: true, ...where, onread }));
   }
 
   /** @param accepted from a server with `pauseOnConnect`; the source's own socket replaces it */

@@ -162,6 +162,12 @@ export class SocketShell implements Reading, Writing, Watched {
     this.#source.resume();
   }
 
+  /** Whether the socket keeps the process alive; true at first. */
+  setRef(isRef: boolean): void {
+    if (isRef) this.#socket.ref();
+    else this.#socket.unref();
+  }
+
   #received(): void {
     if (this.connection.ttlMs > 0) silences.watch(this);
     this.#events.received();

@@ -30,7 +30,8 @@ const SERVICES = [
 ];
 const READIES = ['echo', 'upper', 'x.y', 'mmi.x'];
 /** Of a READY with a credit (D67): mostly none. */
-const OPTIONS = [[], ['{"name":"\\u001b[31m"}'], ['{}'], ['{"name":7}']];
+const OPTIONS = [[], ['{"name":"\\u001b[31m"}'], ['{}'], ['{"name":7}'], ['{"headers":true}']];
+const DEADLINES = ['', '1', '900', '2147483647', '0'];
 const WAITS_MS = [0, 1, 50, 1000, 3000, 20_000];
 
 interface Held {
@@ -65,11 +66,14 @@ class World {
       case 0:
       case 1:
       case 2: {
-        const version = script.below(2);
+        // The third is 0.2 with headers, which are the sender's secret too.
+        const version = script.below(3);
         const id = script.below(3) === 0 ? [] : [`id${script.below(3)}`, ''];
-        const head = version === 0 ? ['MDPC02', '\x01'] : ['MDPC01'];
+        const head = [['MDPC02', '\x01'], ['MDPC01'], ['MDPC02', '\x04']][version] ?? [];
         const start = version === 1 && id.length === 0 ? [''] : id;
-        connection.sends(...start, ...head, script.pick(SERVICES), secretOf(owner));
+        const service = script.pick(SERVICES);
+        const metadata = version === 2 ? [script.pick(DEADLINES), secretOf(owner)] : [];
+        connection.sends(...start, ...head, service, ...metadata, secretOf(owner));
         break;
       }
       case 3: {
@@ -129,7 +133,8 @@ class World {
   #hears(member: Member, frames: readonly string[]): void {
     const at = frames[0] === '' ? 1 : 0;
     const [header, command] = frames.slice(at);
-    if ((header === 'MDPW02' || header === 'MDPW01') && command === '\x02') {
+    const isWorkers = header === 'MDPW02' || header === 'MDPW01';
+    if (isWorkers && (command === '\x02' || command === '\x09')) {
       const token = Buffer.from(frames[at + 2] ?? '', 'latin1');
       this.#held.push({ member, token, version: header === 'MDPW01' ? 1 : 2 });
       this.#owners.set(token.toString('hex'), frames.at(-1) ?? '');

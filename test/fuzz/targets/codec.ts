@@ -2,9 +2,13 @@
 import { Words } from '../../../src/core/bytes.js';
 import { Frames } from '../../../src/core/frames.js';
 import { Inbound } from '../../../src/wire/inbound.js';
-import { clientRequest } from '../../../src/wire/client-side.js';
-import { writeClientReply, writeWorkerRequest } from '../../../src/wire/outbound.js';
-import { workerReady } from '../../../src/wire/worker-side.js';
+import { clientRequest, clientRequestWithHeaders } from '../../../src/wire/client-side.js';
+import {
+  writeClientReply,
+  writeWorkerRequest,
+  writeWorkerRequestWithHeaders,
+} from '../../../src/wire/outbound.js';
+import { readWorkerInbound, workerReady } from '../../../src/wire/worker-side.js';
 import { asRead } from '../../support/packed-frames.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';
 import { atBroker, atClient, atWorker } from '../../unit/wire/readers.js';
@@ -26,6 +30,10 @@ export const MDP_WORDS: readonly string[] = [
   '\x09mmi.hello',
   '\x02{}',
   '\x0c{"name":"w"}',
+  '\x10{"headers":true}',
+  '\x06MDPC02\x01\x04\x04echo\x041000\x09{"a":"b"}',
+  '\x06MDPW02\x01\x09',
+  '\x0a2147483647',
   '\x0510000',
 ];
 
@@ -72,10 +80,13 @@ function run(input: Buffer): void {
 }
 
 function readyAgain(frames: Frames, inbound: Inbound): void {
-  const { version, service, credit, declaresCredit, workerName: name } = inbound;
+  const { version, service, credit, declaresCredit, workerName: name, wantsHeaders } = inbound;
   check(name === null || (Array.from(name).length <= 64 && name !== ''), 'a name is not cut');
   const stated = declaresCredit ? credit : null;
-  const again = workerReady(version, frames.copy(service), stated, { name });
+  const again = workerReady(version, frames.copy(service), stated, {
+    name,
+    headers: wantsHeaders,
+  });
   same(atBroker(Frames.of(...again)), atBroker(frames), 'a READY is another when written');
 }
 
@@ -85,7 +96,17 @@ function roundTrip(frames: Frames, inbound: Inbound): void {
   const bodies = frames.copyFrom(body);
   if (envelopeFrames <= 1 && (envelopeFrames === 1 || !enveloped || version === 1)) {
     const correlation = envelopeFrames === 1 ? frames.copy(0) : null;
-    const again = clientRequest(version, correlation, frames.copy(service), bodies);
+    const { headers, deadlineMs } = inbound;
+    const name = frames.copy(service);
+    const again =
+      headers < 0
+        ? clientRequest(version, correlation, name, bodies)
+        : clientRequestWithHeaders(
+            correlation,
+            name,
+            { deadlineMs, headers: frames.copy(headers) },
+            bodies,
+          );
     same(atBroker(Frames.of(...again)), atBroker(frames), 'a request is another when written');
   }
   const packed = Buffer.alloc(packedBytes(frames, body, frames.count));
@@ -98,6 +119,7 @@ function roundTrip(frames: Frames, inbound: Inbound): void {
     check(told.kind === 'request', 'a REQUEST is none to its worker');
     same(told.body, bodies.map(textOf), 'a body is another');
   }
+  if (inbound.headers >= 0) withHeaders(frames, inbound, token);
   const envelope = Buffer.alloc(packedBytes(frames, 0, envelopeFrames));
   pack(frames, 0, envelopeFrames, envelope, 0, true);
   const path = {
@@ -122,6 +144,24 @@ function roundTrip(frames: Frames, inbound: Inbound): void {
   }
 }
 
+/** Headers, deadline and body reach the worker as they are. */
+function withHeaders(frames: Frames, { headers, deadlineMs, body }: Inbound, token: Words): void {
+  const rest = Buffer.alloc(packedBytes(frames, headers, frames.count));
+  pack(frames, headers, frames.count, rest, 0, false);
+  for (const to of [1, 2] as const) {
+    const recorder = new Recorder();
+    const words = new Words(rest);
+    writeWorkerRequestWithHeaders(recorder, 3, to, token, deadlineMs, words, 0, rest.length);
+    const told = recorder.only(3);
+    const at = readWorkerInbound(to, told);
+    check(at.kind === 'request' && at.headers >= 0, 'a REQUEST with headers is none');
+    const left = told.view(at.headers - 1).toString();
+    check(left === (deadlineMs === 0 ? '' : String(deadlineMs)), 'a deadline is another');
+    check(told.view(at.headers).equals(frames.view(headers)), 'headers are others');
+    same(textsOf(told, at.body), frames.copyFrom(body).map(textOf), 'a body is another');
+  }
+}
+
 export function codec(): Target {
   return {
     name: 'codec',
@@ -131,6 +171,10 @@ export function codec(): Target {
       inputOf(['MDPC02', '\x01', 'echo', 'hi']),
       inputOf(['', 'MDPC01', 'echo', 'a', 'b']),
       inputOf(['id', '', 'MDPC02', '\x01', 'echo', 'hi']),
+      inputOf(['MDPC02', '\x04', 'echo', '5000', '{"a":"b"}', 'hi']),
+      inputOf(['id', '', 'MDPC02', '\x04', 'echo', '', '{"a":"b"}', 'hi', '']),
+      inputOf(['MDPW02', '\x01', 'echo', '5', '{"headers":true}']),
+      inputOf(['MDPW02', '\x09', 'token', '', '5000', '{"a":"b"}', 'hi']),
       inputOf(['', 'MDPW01', '\x01', 'echo', '100']),
       inputOf(['MDPW02', '\x01', 'echo', '5', '{"name":"host:17","later":[1]}']),
       inputOf(['MDPW02', '\x04', 'token', '', 'body']),

@@ -2,7 +2,7 @@
 import { packBatch, unpackBatch } from '../../../src/titanic/store/batch-codec.js';
 import { RecordWriter, unpackRecords } from '../../../src/titanic/store/record-codec.js';
 import type { Format, Transaction } from '../../../src/titanic/store/store.js';
-import { MemoryTables } from '../../support/memory-tables.js';
+import { MemoryTables } from '../../../src/testing/memory-tables.js';
 import { accept, close, reply } from '../../support/store-changes.js';
 import { check, type Target } from '../target.js';
 

@@ -74,7 +74,10 @@ class World {
         break;
       }
       case 4:
-        connection.sends('MDPW02', '\x01', script.pick(['echo', 'upper']), '3');
+        connection.sends(
+          ...['MDPW02', '\x01', script.pick(['echo', 'upper']), '3'],
+          ...script.pick([[], ['{"headers":true}']]),
+        );
         break;
       case 5: {
         if (this.#held.length === 0) break;
@@ -85,7 +88,8 @@ class World {
       }
       case 6: {
         const frames = framesIn(script.piece());
-        if (frames.length > 0) connection.sends('MDPC02', '\x01', ...frames);
+        const command = script.pick(['\x01', '\x04']);
+        if (frames.length > 0) connection.sends('MDPC02', command, ...frames);
         break;
       }
       case 7:
@@ -122,7 +126,7 @@ class World {
   }
 
   #hears(member: Member, frames: readonly string[]): void {
-    if (frames[0] === 'MDPW02' && frames[1] === '\x02') {
+    if (frames[0] === 'MDPW02' && (frames[1] === '\x02' || frames[1] === '\x09')) {
       const body = frames.at(-1) ?? '';
       const token = Buffer.from(frames[2] ?? '', 'latin1');
       if (this.#held.length < 200) this.#held.push({ member, token, body });
@@ -192,7 +196,10 @@ function run(input: Buffer): void {
 export function titanic(): Target {
   return {
     name: 'titanic',
-    words: ['\x0ftitanic.request', '\x0etitanic.submit', '\x0dtitanic.reply', '{"key":"k"}'],
+    words: [
+      ...['\x0ftitanic.request', '\x0etitanic.submit', '\x0dtitanic.reply', '{"key":"k"}'],
+      ...['{"headers":{"a":"b"}}', '\x0ftitanic.request\x00\x09{"a":"b"}\x04echo'],
+    ],
     bytesMax: 512,
     seeds: [
       Buffer.from([0, 0, 0, 4, 2, 0, 5, 2, 0, 0, 2, 0, 0, 0, 2, 2, 0, 0, 2, 0, 1, 0]),

@@ -1,5 +1,6 @@
 /** What the bodies of requests for `titanic.*` say: total, and nothing but what 9/TSP and D16 allow. */
 import { Frames } from '../../../src/core/frames.js';
+import { decodeHeaders } from '../../../src/wire/headers.js';
 import {
   readTspRequest,
   readTspSubmit,
@@ -25,6 +26,11 @@ function run(input: Buffer): void {
     const name = frames.view(read.service).toString('latin1');
     check(!/^(mmi|titanic)\./.test(name) && name.length > 0, 'a reserved service is taken');
     check(read.body < frames.count, 'a request without a body is taken');
+    const { headers } = read.options;
+    if (headers !== null) {
+      check(decodeHeaders(headers) !== null, 'headers are taken that no worker reads');
+      check(headers.length > 2, 'no headers are taken for some');
+    }
   }
   const uuid = readTspUuid(frames, 0);
   if (Buffer.isBuffer(uuid)) {
@@ -45,6 +51,7 @@ export function tsp(): Target {
       '{"key":"k"}',
       '"priority":',
       '"delayMs":1',
+      '"headers":{"a":"b"}',
       '"ttlMs":',
       '60000',
       uuid,
@@ -55,6 +62,7 @@ export function tsp(): Target {
     seeds: [
       inputOf(['echo', 'hi']),
       inputOf(['{"key":"a","priority":-100,"delayMs":5,"ttlMs":9,"maxAttempts":3}', 'echo', 'hi']),
+      inputOf(['{"headers":{"tenant":"a"}}', 'echo', 'hi']),
       inputOf([uuid]),
       inputOf([uuid.toLowerCase(), '60000']),
     ],

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { openSqliteStore } from '../../../src/titanic/io/sqlite-store.js';
-import { MemoryDisk } from '../../support/memory-store.js';
+import { MemoryDisk } from '../../../src/testing/memory-store.js';
 import { describeStoreContract } from '../../support/store-contract.js';
 
 describeStoreContract('SQLite', async () => {

@@ -8,6 +8,7 @@ replies have come.
 """
 
 import argparse
+import json
 
 import zmq
 
@@ -23,6 +24,8 @@ args.add_argument("--ids", type=int, default=1, help="frames of the envelope")
 args.add_argument("--count", type=int, default=1)
 args.add_argument("--first", type=int, default=0, help="number of the first request")
 args.add_argument("--identity", default="")
+args.add_argument("--headers", help="JSON, sent with each request (D67)")
+args.add_argument("--deadline-ms", type=int, default=0)
 args.add_argument("--listen-only", type=int, default=0, help="send nothing; await this many")
 args.add_argument("--timeout-ms", type=int, default=60000)
 args = args.parse_args()
@@ -45,9 +48,13 @@ if args.listen_only:
 else:
     for number in range(args.first, args.first + args.count):
         body = [frame.encode() for frame in args.body] + [b"%d" % number]
-        socket.send_multipart(
-            envelope(number) + mdp.request_frames(args.version, args.service.encode(), body)
-        )
+        service = args.service.encode()
+        if args.headers is None:
+            message = mdp.request_frames(args.version, service, body)
+        else:
+            headers = json.loads(args.headers)
+            message = mdp.request_with_headers(service, args.deadline_ms, headers, body)
+        socket.send_multipart(envelope(number) + message)
     wanted = args.count
 mdp.say("sent", count=wanted)
 

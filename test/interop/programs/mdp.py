@@ -16,6 +16,7 @@ WORKER = {"0.1": b"MDPW01", "0.2": b"MDPW02"}
 READY = b"\x01"
 REQUEST = b"\x02"
 RETURN = b"\x07"
+REQUEST_WITH_HEADERS = b"\x09"
 PARTIAL_OF_WORKER = b"\x03"
 FINAL = {"0.1": b"\x03", "0.2": b"\x04"}
 HEARTBEAT = {"0.1": b"\x04", "0.2": b"\x05"}
@@ -36,6 +37,12 @@ def request_frames(version, service, body):
     """What follows the envelope's empty delimiter."""
     command = [b"\x01"] if version == "0.2" else []
     return [CLIENT[version], *command, service, *body]
+
+
+def request_with_headers(service, deadline_ms, headers, body):
+    """The same with headers and a deadline (D67): only 0.2 has them."""
+    deadline = b"%d" % deadline_ms if deadline_ms else b""
+    return [CLIENT["0.2"], b"\x04", service, deadline, json.dumps(headers).encode(), *body]
 
 
 def parse_reply(version, frames):

@@ -6,10 +6,12 @@
 --mode mute      as hold, but without heartbeats while it holds one
 --mode parts     sends --parts PARTIALs, each with the body and its number, then FINAL (0.2)
 
+--headers asks for headers and deadlines (D67), which it shows with each request.
 --tag adds a last frame to every reply. It registers anew after DISCONNECT or silence.
 """
 
 import argparse
+import json
 import sys
 
 import zmq
@@ -22,6 +24,7 @@ args.add_argument("service")
 args.add_argument("--version", default="0.1")
 args.add_argument("--mode", choices=["echo", "hold", "mute", "parts"], default="echo")
 args.add_argument("--credit", type=int, default=0)
+args.add_argument("--headers", action="store_true")
 args.add_argument("--parts", type=int, default=2)
 args.add_argument("--tag", default="")
 args.add_argument("--heartbeat-ms", type=float, default=2500)
@@ -48,6 +51,8 @@ class Worker:
         self.held = []
         self.socket = mdp.connect(zmq.DEALER, args.endpoint)
         credit = [b"%d" % args.credit] if args.credit else []
+        if args.headers:
+            credit = [b"%d" % max(args.credit, 1), b'{"headers":true}']
         self.send(mdp.READY, args.service.encode(), *credit)
         self.heard_at = mdp.now_ms()
         mdp.say("ready-sent")
@@ -80,6 +85,10 @@ class Worker:
             if rest[1] != b"":
                 mdp.say("strange", frames=mdp.text(frames))
             self.request(rest[0], rest[2:])
+        elif command == mdp.REQUEST_WITH_HEADERS and args.headers:
+            client, _, deadline, headers, *body = rest
+            mdp.say("headers", deadline=deadline.decode(), headers=json.loads(headers))
+            self.request(client, body)
         elif command == mdp.DISCONNECT[args.version]:
             mdp.say("disconnect")
             self.register()

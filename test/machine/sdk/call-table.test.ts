@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
-import { Call } from '../../../src/sdk/call.js';
-import { CallTable } from '../../../src/sdk/call-table.js';
+import { Call } from '../../../src/sdk/client/call.js';
+import { CallTable } from '../../../src/sdk/client/call-table.js';
 
 const INT32_MAX = 0x7fff_ffff;
-const TARGET = { service: 's', name: Buffer.from('s'), head: Buffer.alloc(0) };
-const SETTINGS = { timeoutMs: 1000, retries: 0, signal: undefined };
+const TARGET = { service: 's', name: Buffer.from('s'), head: Buffer.alloc(0), headers: null };
+const SETTINGS = { timeoutMs: 1000, retries: 0, signal: undefined, headers: undefined };
 const OWNER = { part: () => undefined, done: () => undefined, fail: () => undefined };
 
 function added(table: CallTable): Call {

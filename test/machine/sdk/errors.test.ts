@@ -1,7 +1,11 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from '@jest/globals';
-import { SDK_ERRORS } from '../../../src/sdk/errors.js';
+import { MajordomoError as DaemonError } from '../../../src/core/errors.js';
+import { connect } from '../../../src/sdk/client.js';
+import { SDK_ERRORS, type SdkErrorCode } from '../../../src/sdk/errors.js';
+import { isMajordomoError, ServiceError } from '../../../src/sdk/worker.js';
+import { FakeNet } from './fake-dial.js';
 
 describe('docs/errors.md', () => {
   it('has exactly the codes of the SDK, each with the words of the code', () => {
@@ -10,5 +14,51 @@ describe('docs/errors.md', () => {
     const rows = [...section.matchAll(/^\| `(ERR_\w+)` +\| (.+?) +\|$/gm)];
     const documented = new Map(rows.map(([, code, text]) => [code, text]));
     expect(documented).toEqual(new Map(Object.entries(SDK_ERRORS)));
+  });
+});
+
+describe('isMajordomoError', () => {
+  it('narrows the code of an error, for a compiler, too', async () => {
+    const client = connect('tcp://a:1', { dial: new FakeNet().dial });
+    await client.close();
+    const error: unknown = await client.request('echo', 'x').catch((thrown: unknown) => thrown);
+    if (!isMajordomoError(error)) throw new Error('not recognised');
+    const code: SdkErrorCode = error.code;
+    expect(code).toBe('ERR_MDP_CLOSED');
+    expect(isMajordomoError(error, 'ERR_MDP_TIMEOUT')).toBe(false);
+    if (!isMajordomoError(error, 'ERR_MDP_CLOSED')) throw new Error('not narrowed');
+    const closed: 'ERR_MDP_CLOSED' = error.code;
+    expect(closed).toBe('ERR_MDP_CLOSED');
+    // @ts-expect-error there is no such code
+    expect(isMajordomoError(error, 'ERR_MDP_CLSED')).toBe(false);
+  });
+
+  it('knows a failure of a service as a ServiceError', () => {
+    const error: unknown = new ServiceError('declined', 'no');
+    if (!isMajordomoError(error, 'ERR_SERVICE_FAILED')) throw new Error('not recognised');
+    const { serviceCode, detail } = error;
+    expect([serviceCode, detail]).toEqual(['declined', []]);
+  });
+
+  it.each([undefined, null, 'ERR_MDP_TIMEOUT', { code: 'ERR_MDP_TIMEOUT' }, new Error('x')])(
+    'is false for %p',
+    (thrown) => {
+      expect(isMajordomoError(thrown)).toBe(false);
+      expect(isMajordomoError(thrown, 'ERR_MDP_TIMEOUT')).toBe(false);
+    },
+  );
+
+  it('is true for an error of another copy of the package, and nothing of that shows', () => {
+    const brand = Symbol.for('majordomo.error');
+    class Copy extends Error {
+      readonly code = 'ERR_MDP_TIMEOUT';
+      static {
+        Object.defineProperty(this.prototype, brand, { value: true });
+      }
+    }
+    expect(isMajordomoError(new Copy('x'), 'ERR_MDP_TIMEOUT')).toBe(true);
+    const error = new DaemonError('ERR_MDP_TIMEOUT', 'x');
+    expect(isMajordomoError(error, 'ERR_MDP_TIMEOUT')).toBe(true);
+    expect(Reflect.ownKeys(error)).not.toContain(brand);
   });
 });

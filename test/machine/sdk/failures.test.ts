@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 
-import { failureOf } from '../../../src/sdk/failure-of.js';
-import { FailureReport } from '../../../src/sdk/failure-report.js';
+import { failureOf } from '../../../src/sdk/worker/failure-of.js';
+import { FailureReport } from '../../../src/sdk/worker/failure-report.js';
 import { ServiceError, serviceError } from '../../../src/sdk/service-error.js';
 
 class CardError extends Error {}

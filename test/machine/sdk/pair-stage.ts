@@ -3,9 +3,9 @@
  * after a moment, and each node answers as it stands. Links, deaths and stops are those of processes.
  */
 import type { MajordomoError } from '../../../src/core/errors.js';
-import { Call } from '../../../src/sdk/call.js';
-import type { DeliverySink } from '../../../src/sdk/delivery-strategy.js';
-import { LazyPirate } from '../../../src/sdk/lazy-pirate.js';
+import { Call } from '../../../src/sdk/client/call.js';
+import type { DeliverySink } from '../../../src/sdk/client/delivery-strategy.js';
+import { LazyPirate } from '../../../src/sdk/client/lazy-pirate.js';
 
 const TURNS_MAX = 1_000_000;
 
@@ -76,9 +76,15 @@ export class PairStage {
         timeoutMs: options.timeoutMs ?? 2500,
         retries: options.retries ?? 3,
         signal: undefined,
+        headers: undefined,
       };
       const owner = { part: () => undefined, done: () => undefined, fail: () => undefined };
-      const target = { service: 'echo', name: Buffer.from('echo'), head: Buffer.alloc(0) };
+      const target = {
+        service: 'echo',
+        name: Buffer.from('echo'),
+        head: Buffer.alloc(0),
+        headers: null,
+      };
       const call = new Call(number, target, [], false, settings, owner);
       this.#calls.push(call);
       this.pirate.add(call, this.now);
@@ -245,6 +251,7 @@ export class PairStage {
       fail: (_call, error) => {
         this.failures.push(error);
       },
+      switched: () => undefined,
       raised: () => undefined,
     };
   }

@@ -1,13 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import { Frames } from '../../../src/core/frames.js';
 import { backoffMs } from '../../../src/sdk/backoff.js';
-import { Deadlines, type DueQueue, type Timed } from '../../../src/sdk/deadlines.js';
-import { type Handler, TaskContext } from '../../../src/sdk/handler.js';
+import { Deadlines, type DueQueue, type Timed } from '../../../src/sdk/client/deadlines.js';
+import { type Handler, TaskContext } from '../../../src/sdk/worker/handler.js';
 import { type BodyFrames, frameList } from '../../../src/sdk/body.js';
-import { ReceivedMessage } from '../../../src/sdk/message.js';
-import { workerSettings } from '../../../src/sdk/options.js';
+import { ReceivedRequest } from '../../../src/sdk/message.js';
+import { workerSettings } from '../../../src/sdk/worker/worker-options.js';
 import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
-import { Task } from '../../../src/sdk/worker-session.js';
+import { Task } from '../../../src/sdk/worker/worker-session.js';
 
 class Item implements Timed<Item> {
   dueMs = 0;
@@ -58,7 +58,7 @@ describe('pauses', () => {
 });
 
 function contextOf(version: 1 | 2, partial: (body: BodyFrames) => boolean): TaskContext {
-  const task = new Task(Frames.of('token', '', 'in'), 0, new ReceivedMessage('s', []));
+  const task = new Task(Frames.of('token', '', 'in'), 0, new ReceivedRequest(null, 's', []));
   return new TaskContext(version, { partial: (_task, body) => partial(body) }, task);
 }
 
@@ -68,7 +68,10 @@ async function run(handler: unknown, version: 1 | 2 = 2): Promise<string[]> {
     said.push(`PARTIAL ${frameList(body).join()}`);
     return true;
   });
-  const body = await context.run(handler as Handler, new ReceivedMessage('s', [Buffer.from('in')]));
+  const body = await context.run(
+    handler as Handler,
+    new ReceivedRequest(null, 's', [Buffer.from('in')]),
+  );
   return [
     ...said,
     `FINAL ${frameList(body)
@@ -79,7 +82,7 @@ async function run(handler: unknown, version: 1 | 2 = 2): Promise<string[]> {
 
 describe('handlers', () => {
   it('answer by a body, a promise of one, or parts and a last one', async () => {
-    expect(await run((request: ReceivedMessage) => request.frames)).toEqual(['FINAL in']);
+    expect(await run((request: ReceivedRequest) => request.frames)).toEqual(['FINAL in']);
     expect(await run(() => Promise.resolve(['a', 'b']))).toEqual(['FINAL a,b']);
     const parts = async function* (): AsyncGenerator<string, string> {
       yield await Promise.resolve('1');
@@ -102,7 +105,7 @@ describe('handlers', () => {
       partial('x');
       return '';
     };
-    await expect(context.run(handler, new ReceivedMessage('s', []))).rejects.toMatchObject({
+    await expect(context.run(handler, new ReceivedRequest(null, 's', []))).rejects.toMatchObject({
       code: 'ERR_MDP_STREAM_BROKEN',
     });
   });
@@ -120,7 +123,7 @@ describe('options of a worker', () => {
   const endpoints = ['tcp://127.0.0.1:5555'];
   it('name it by host and process, as it is told, or not at all (D67)', () => {
     const named = (more: object): string | null =>
-      workerSettings({ endpoints, service: 's', ...more }).name;
+      workerSettings({ endpoints, service: 's', ...more }, () => '').name;
     expect(named({})).toMatch(new RegExp(`^.{1,${63 - `${process.pid}`.length}}:${process.pid}$`));
     expect(named({ name: '😀'.repeat(64) })).toBe('😀'.repeat(64));
     expect(named({ name: '' })).toBeNull();
@@ -133,6 +136,7 @@ describe('options of a worker', () => {
     [{ endpoints, service: 's', concurrency: 10_001 }, 'concurrency'],
     [{ endpoints, service: 's', heartbeatIntervalMs: 1 }, 'heartbeatIntervalMs'],
     [{ endpoints, service: 's', onError: 'log' }, 'onError'],
+    [{ endpoints, service: 's', concurrency: { s: 1 } }, 'concurrency'],
     [{ endpoints, service: 's', name: 7 }, 'name'],
     [{ endpoints, service: 's', name: '😀'.repeat(65) }, 'name'],
     [{ endpoints, service: 's', title: 'x' }, 'title'],

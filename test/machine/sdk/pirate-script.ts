@@ -1,9 +1,9 @@
 /** A script of the client's machines in virtual time: inputs go in, effects come out as lines. */
 import type { MajordomoError } from '../../../src/core/errors.js';
-import { BareLinks } from '../../../src/sdk/bare-links.js';
-import { Call } from '../../../src/sdk/call.js';
-import type { DeliveryStrategy, DeliverySink } from '../../../src/sdk/delivery-strategy.js';
-import { LazyPirate } from '../../../src/sdk/lazy-pirate.js';
+import { BareLinks } from '../../../src/sdk/client/bare-links.js';
+import { Call } from '../../../src/sdk/client/call.js';
+import type { DeliveryStrategy, DeliverySink } from '../../../src/sdk/client/delivery-strategy.js';
+import { LazyPirate } from '../../../src/sdk/client/lazy-pirate.js';
 
 export interface ScriptOptions {
   readonly endpoints?: number;
@@ -26,6 +26,8 @@ export class PirateScript {
   now = 0;
   link = 0;
   readonly strategy: DeliveryStrategy;
+  /** Changes of the endpoint, beside the other effects. */
+  readonly switches: string[] = [];
   readonly #lines: string[] = [];
   readonly #calls = new Map<string, Call>();
   readonly errors = new Map<string, MajordomoError>();
@@ -57,10 +59,11 @@ export class PirateScript {
       timeoutMs: options.timeoutMs ?? 1000,
       retries: options.retries ?? 3,
       signal: undefined,
+      headers: undefined,
     };
     const owner = { part: () => undefined, done: () => undefined, fail: () => undefined };
     const streams = options.streams === true;
-    const target = { service: name, name: Buffer.from(name), head: Buffer.alloc(0) };
+    const target = { service: name, name: Buffer.from(name), head: Buffer.alloc(0), headers: null };
     const call = new Call(this.#calls.size + 1, target, [], streams, settings, owner);
     this.#calls.set(name, call);
     this.strategy.add(call, this.now);
@@ -166,6 +169,9 @@ export class PirateScript {
       fail: (call, error) => {
         this.errors.set(call.service, error);
         say(`fail ${call.service} ${error.code}`);
+      },
+      switched: (from, to, why) => {
+        this.switches.push(`${from} to ${to}: ${why}`);
       },
       raised: (fromMs, toMs) => {
         const line = `raised ${fromMs} to ${toMs}`;

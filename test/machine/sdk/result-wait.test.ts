@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { MajordomoError } from '../../../src/core/errors.js';
 import { sdkError, type SdkErrorCode } from '../../../src/sdk/errors.js';
-import { ResultWait } from '../../../src/sdk/result-wait.js';
+import { ResultWait } from '../../../src/sdk/jobs/result-wait.js';
 
 const UUID = '0123456789ABCDEF0123456789ABCDEF';
 

@@ -1,8 +1,8 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
-import { ConcurrencyLimiter } from '../../../src/sdk/concurrency-limiter.js';
+import { ConcurrencyLimiter } from '../../../src/sdk/worker/concurrency-limiter.js';
 import { Frames } from '../../../src/core/frames.js';
-import { ReceivedMessage } from '../../../src/sdk/message.js';
-import { type SessionSink, Task, WorkerSession } from '../../../src/sdk/worker-session.js';
+import { ReceivedRequest } from '../../../src/sdk/message.js';
+import { type SessionSink, Task, WorkerSession } from '../../../src/sdk/worker/worker-session.js';
 
 const OPTIONS = {
   heartbeatIntervalMs: 1000,
@@ -14,13 +14,15 @@ const OPTIONS = {
 const FAILURE = { kind: 'error', code: 'E', text: 'no', detail: [] } as const;
 
 function taskOf(token: string): Task {
-  return new Task(Frames.of(token, '', 'body'), 0, new ReceivedMessage('s', []));
+  return new Task(Frames.of(token, '', 'body'), 0, new ReceivedRequest(null, 's', []));
 }
 
 /** A session in virtual time: inputs go in, effects come out as lines; tasks go by their token. */
 class SessionScript {
   now = 0;
   readonly session: WorkerSession;
+  /** Whether the registration stands: beside the other effects. */
+  readonly reports: string[] = [];
   readonly #tasks = new Map<string, Task>();
   readonly #lines: string[] = [];
 
@@ -50,8 +52,8 @@ class SessionScript {
     return this;
   }
 
-  offers(credit: boolean, options = false, fail = false): this {
-    this.session.offers({ credit, options, fail }, this.now);
+  offers(credit: boolean, options = false, fail = false, headers = false): this {
+    this.session.offers({ credit, options, fail, headers }, this.now);
     return this;
   }
 
@@ -119,8 +121,13 @@ class SessionScript {
       open: saying('open'),
       close: saying('close link'),
       ask: saying('ask'),
-      ready: (credit, tellsName) => {
-        say(`READY${credit === null ? '' : ` ${credit}`}${tellsName ? ' as NAME' : ''}`);
+      askAgain: () => {
+        this.reports.push('asked');
+      },
+      ready: (credit, tellsName, asksForHeaders) => {
+        const stated = credit === null ? '' : ` ${credit}`;
+        const options = (tellsName ? ' as NAME' : '') + (asksForHeaders ? ' with headers' : '');
+        say(`READY${stated}${options}`);
       },
       heartbeat: saying('HEARTBEAT'),
       disconnect: saying('DISCONNECT'),
@@ -136,6 +143,12 @@ class SessionScript {
       learnt: (credit) => {
         say(credit ? 'credit' : 'no credit');
       },
+      confirmed: () => {
+        this.reports.push('confirmed');
+      },
+      lost: (reason) => {
+        this.reports.push(reason);
+      },
       ended: saying('ended'),
     };
   }
@@ -146,6 +159,7 @@ const SILENT: SessionSink = {
   open: nothing,
   close: nothing,
   ask: nothing,
+  askAgain: nothing,
   ready: nothing,
   heartbeat: nothing,
   disconnect: nothing,
@@ -156,6 +170,8 @@ const SILENT: SessionSink = {
   fail: nothing,
   giveBack: nothing,
   learnt: nothing,
+  confirmed: nothing,
+  lost: nothing,
   ended: nothing,
 };
 
@@ -309,6 +325,23 @@ describe('credit (D23)', () => {
     script = registered(2).request('t1', 't2', 't3', 't4', 't5').answer('t1').answer('t2');
     script.answer('t3').answer('t4');
     expect(script.effects.filter((line) => line.includes('begin'))).toHaveLength(4);
+  });
+});
+
+describe('headers (D67)', () => {
+  const asking = (credit = 1): SessionScript =>
+    new SessionScript(credit, new ConcurrencyLimiter(Infinity), true);
+
+  it('are asked for where the broker knows them', () => {
+    script = asking().connect().offers(true, true, true, true);
+    expect(script.effects.slice(2)).toEqual(['0 READY 1 as NAME with headers']);
+    script = asking(4).connect().offers(true, true, true, true);
+    expect(script.effects.slice(3)).toEqual(['0 READY 4 as NAME with headers']);
+  });
+
+  it('are not asked for where the broker does not know them', () => {
+    script = asking().connect().offers(true, true, true);
+    expect(script.effects.slice(2)).toEqual(['0 READY 1 as NAME']);
   });
 });
 
@@ -467,5 +500,74 @@ describe('the registrations of one worker', () => {
     b.forget();
     a.answer('a1').request('a2');
     expect([a.effects.at(-1), b.effects]).toEqual(['0 begin a2', []]);
+  });
+});
+
+describe('whether a registration stands', () => {
+  function asking(credit = 1): SessionScript {
+    return new SessionScript(credit, new ConcurrencyLimiter(Infinity), true).connect();
+  }
+
+  it('says the answer to a question that was asked after READY', () => {
+    script = asking();
+    expect(script.reports).toEqual([]);
+    script.offers(true, true);
+    expect(script.reports).toEqual(['asked']);
+    script.offers(true, true);
+    expect(script.reports).toEqual(['asked', 'confirmed']);
+    script.offers(true, true).beat().request('t1');
+    expect(script.reports).toEqual(['asked', 'confirmed']);
+  });
+
+  it('says the next answer where READY did not wait for the first', () => {
+    const options = { ...OPTIONS, credit: 1, hasName: false, asks: true };
+    const reports: string[] = [];
+    const session = new WorkerSession(
+      options,
+      {
+        ...SILENT,
+        askAgain: () => reports.push('asked'),
+        confirmed: () => reports.push('confirmed'),
+      },
+      new ConcurrencyLimiter(1),
+      () => 0,
+    );
+    session.start(0);
+    session.connected(0);
+    const offers = { credit: true, options: true, fail: true, headers: false };
+    session.offers(offers, 1);
+    expect(reports).toEqual(['asked']);
+    session.offers(offers, 2);
+    expect(reports).toEqual(['asked', 'confirmed']);
+  });
+
+  it('says a request or a heartbeat of a broker that answers no question', () => {
+    for (const sign of ['beat', 'request'] as const) {
+      script = new SessionScript().connect();
+      if (sign === 'beat') script.beat().beat();
+      else script.request('t1');
+      expect(script.reports).toEqual(['confirmed']);
+    }
+  });
+
+  it('does not say an answer that the broker sent before it read READY', () => {
+    script = asking().offers(true, true).dismiss();
+    script.pass(50);
+    // The late answer of the first READY, then that about options, then that of the second READY.
+    script.offers(true, true).offers(true, true);
+    expect(script.reports).toEqual(['asked', 'dismissed', 'asked']);
+    script.offers(true, true);
+    expect(script.reports).toEqual(['asked', 'dismissed', 'asked', 'confirmed']);
+  });
+
+  it('ends, and says why', () => {
+    const why = (script: SessionScript): string | undefined => script.reports.at(-1);
+    expect(why(registered().beat().dismiss())).toBe('dismissed');
+    expect(why(registered().beat().cut())).toBe('connection');
+    expect(why(registered().pass(3000))).toBe('silent');
+    expect(why(registered().request('t1').fail('t1'))).toBe('own');
+    script = registered().beat().cut();
+    script.close();
+    expect(script.reports).toEqual(['confirmed', 'connection']);
   });
 });

@@ -71,13 +71,13 @@ describe('titanic.submit', () => {
     ['400 the options are not a JSON object', ['null', 'echo', 'x']],
     ['400 the options are not a JSON object', ['7', 'echo', 'x']],
     ['400 the options are not UTF-8', ['{"key":"\xff"}', 'echo', 'x']],
-    ['400 the options are too long', [`{"key":"${'x'.repeat(9000)}"}`, 'echo', 'x']],
+    ['400 the options are too long', [`{"key":"${'x'.repeat(17_000)}"}`, 'echo', 'x']],
     [
-      '400 unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, shared',
+      '400 unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, shared, headers',
       ['{"Key":"k"}', 'echo', 'x'],
     ],
     [
-      '400 unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, shared',
+      '400 unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, shared, headers',
       ['{"__proto__":{}}', 'echo', 'x'],
     ],
     ['400 key is a string of 1 to 255 bytes', ['{"key":""}', 'echo', 'x']],

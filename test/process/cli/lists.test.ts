@@ -41,6 +41,34 @@ function cells(stdout: string): string[][] {
     .map((line) => line.split(/ {2,}/));
 }
 
+describe('--watch', () => {
+  it('prints a list again when it has changed, as JSON one per line', async () => {
+    const daemon = await startDaemon();
+    const at = ['--endpoint', daemon.endpoint];
+    const json = new Child(['workers', 'alpha', '--watch', '--json', ...at]);
+    const text = new Child(['services', '--watch', ...at]);
+    await json.until(({ stdout }) => stdout === '[]\n', 'an empty list');
+    await offer(daemon, 'alpha');
+    await json.until(({ stdout }) => stdout.split('\n').length > 2, 'a second list');
+    expect(JSON.parse(json.stdout.split('\n')[1] ?? '')).toMatchObject([{ service: 'alpha' }]);
+    await text.until(({ stdout }) => stdout.includes('alpha'), 'a table with the service');
+    expect(text.stdout.split('SERVICE')).toHaveLength(3);
+  });
+
+  it('waits for a broker that restarts, and ends if there was none', async () => {
+    const daemon = await startDaemon({ sets: ['http.listen=127.0.0.1:0'] });
+    const at = ['--admin', httpOf(daemon)];
+    const watching = new Child(['services', '--watch', '--json', ...at]);
+    await watching.until(({ stdout }) => stdout === '[]\n', 'an empty list');
+    daemon.signal('SIGTERM');
+    await daemon.finished();
+    await watching.until(({ stderr }) => stderr.includes('; retrying\n'), 'its message');
+    expect(watching.stderr.split('\n')).toHaveLength(2);
+    expect(watching.ended).toBe(false);
+    expect(await run(['services', '--watch', ...at])).toMatchObject({ status: 69, stdout: '' });
+  });
+});
+
 describe('majordomo services', () => {
   it('shows a table by name, and the JSON of mmi.services', async () => {
     const daemon = await startDaemon();

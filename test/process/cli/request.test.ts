@@ -1,7 +1,7 @@
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { Client } from '../../../src/sdk/client.js';
-import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
+import { type Handler, Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
 import { Child, type Finished, killAll, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
@@ -28,7 +28,7 @@ afterAll(async () => {
 async function offer(
   at: Daemon,
   service: string,
-  handler: ConstructorParameters<typeof Worker>[1],
+  handler: Handler,
   options: Partial<WorkerOptions> = {},
 ): Promise<void> {
   const worker = new Worker({ endpoints: [at.endpoint], service, ...options }, handler);

@@ -107,6 +107,25 @@ describe('majordomo serve', () => {
     expect(daemon.logged('config.reloaded')).toHaveLength(1);
   });
 
+  it('logs one line per event for people, with fields only at level debug', async () => {
+    const [first = 0, second = 0] = await freePorts(2);
+    const brief = new Daemon({ endpoint: `tcp://127.0.0.1:${first}`, sets: ['log.format=pretty'] });
+    const full = new Daemon({
+      endpoint: `tcp://127.0.0.1:${second}`,
+      sets: ['log.format=pretty', 'log.level=debug'],
+    });
+    for (const daemon of [brief, full]) {
+      await daemon.until(({ stdout }) => stdout.includes('listening on'), 'its first words');
+      daemon.signal('SIGTERM');
+      await daemon.exited;
+      for (const line of daemon.stdout.trimEnd().split('\n')) {
+        expect(line).toMatch(/^\[\d{4}-\d\d-\d\dT[\d:.]+Z\] [A-Z]+: \S/);
+      }
+    }
+    expect(brief.stdout).toMatch(/listening on tcp:\S+\n/);
+    expect(full.stdout).toMatch(/listening on tcp:\S+ \{"endpoint.*\}\n/);
+  });
+
   it.each(['json', 'pretty'])('ends with 0 even if nobody reads its log (%s)', async (format) => {
     const [port = 0] = await freePorts(1);
     const endpoint = `tcp://127.0.0.1:${port}`;

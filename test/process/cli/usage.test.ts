@@ -17,7 +17,9 @@ const COMMANDS = [
   'titanic',
   'backup',
   'verify',
+  'version',
 ] as const;
+const PLATFORM = `${process.platform}-${process.arch}`;
 
 const WRONG = [
   { args: ['reqest', 'upper'], says: 'Did you mean request?' },
@@ -99,6 +101,27 @@ describe('help', () => {
     expect(asked?.stdout).toContain(`Usage: majordomo ${command} `);
     expect(asked?.stdout).toMatch(new RegExp(`EXAMPLES\\n +.*majordomo ${command}\\b`));
     expect(ended.get(`${command} --help`)).toEqual(asked);
+  });
+
+  it('prints the version and what it runs on, for people and for scripts', async () => {
+    const version = (await run(['--version'])).stdout.trim();
+    const { stdout } = await run(['version']);
+    expect(stdout).toBe(`majordomo ${version}, Node.js ${process.version}, ${PLATFORM}\n`);
+    for (const json of [['--json'], ['-o', 'json'], ['--json', '-o', 'json']]) {
+      expect(JSON.parse((await run(['version', ...json])).stdout)).toEqual({
+        version,
+        node: process.version,
+        platform: PLATFORM,
+      });
+    }
+  });
+
+  it('refuses --json beside another format', async () => {
+    expect(await run(['version', '--json', '-o', 'text'])).toMatchObject({
+      status: 64,
+      stdout: '',
+      stderr: 'majordomo: give either --json or -o, not both\n',
+    });
   });
 
   it('gives the version of the package', async () => {

@@ -3,9 +3,10 @@ import { hostname } from 'node:os';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { messageOf } from '../../../src/core/errors.js';
 import { Client, type ClientOptions } from '../../../src/sdk/client.js';
-import type { Handler } from '../../../src/sdk/handler.js';
+import type { Handler } from '../../../src/sdk/worker/handler.js';
 import { ServiceError, Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+import { silent } from '../../support/silent.js';
 import { until } from '../../support/until.js';
 
 /** Long enough that a busy machine does not expire live peers. */
@@ -182,11 +183,10 @@ describe('client and worker with the broker', () => {
     async (concurrency) => {
       const { endpoint } = await brokerAt();
       const errors: string[] = [];
-      const onError = (error: unknown): void => {
-        errors.push(messageOf(error));
-      };
-      const failing = worker(endpoint, { concurrency, onError }, () => {
+      const failing = worker(endpoint, { concurrency }, () => {
         throw new Error('no');
+      }).on('failed', ({ error }) => {
+        errors.push(messageOf(error));
       });
       const asking = client(endpoint, { timeoutMs: DEADLINE_MS });
       await registered(asking, 1);
@@ -204,11 +204,12 @@ describe('client and worker with the broker', () => {
   it('a ServiceError reaches the client and the broker', async () => {
     const { endpoint } = await brokerAt();
     const card = { card: '4242', tries: [1, 2] };
-    worker(endpoint, { onError: () => undefined }, async function* (request) {
+    const failing = worker(endpoint, {}, async function* (request) {
       if (request.text() === 'stream') yield 'a part';
       const retry = request.text() === 'elsewhere' ? 'elsewhere' : false;
       throw new ServiceError('card_declined', 'The card was declined', { retry, details: card });
     });
+    silent(failing);
     const asking = client(endpoint, { timeoutMs: DEADLINE_MS });
     await registered(asking, 1);
     const failed = {
@@ -234,9 +235,10 @@ describe('client and worker with the broker', () => {
 
   it('with exposeErrors: false, clients get the code of an error and not its message', async () => {
     const { endpoint } = await brokerAt();
-    worker(endpoint, { exposeErrors: false, onError: () => undefined }, () => {
+    const failing = worker(endpoint, { exposeErrors: false }, () => {
       throw Object.assign(new Error('the password is 1234'), { code: 'ENOENT' });
     });
+    silent(failing);
     const asking = client(endpoint, { timeoutMs: DEADLINE_MS });
     await expect(asking.request('echo', 'x')).rejects.toMatchObject({
       ...{ serviceCode: 'ENOENT', message: 'ENOENT' },

@@ -8,7 +8,8 @@ import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/da
 
 const BUILD = fileURLToPath(new URL('../../../', import.meta.url));
 const EXAMPLES = join(BUILD, 'examples');
-const PACKAGE = join(process.cwd(), 'package.json');
+/** The SDK as compiled for the tests, under its name. (`test/process/deploy` has the packed one.) */
+const PACKAGE = { name: 'majordomo-sdk', type: 'module', exports: './dist/sdk/index.js' };
 
 let project: string;
 let endpoint: string;
@@ -18,9 +19,9 @@ const ran = new Set<string>();
 /** A project of a user's: the package in its node_modules, and the examples beside it. */
 function userProject(): string {
   const directory = temporaryDirectory();
-  const installed = join(directory, 'node_modules', 'majordomo-broker');
+  const installed = join(directory, 'node_modules', PACKAGE.name);
   mkdirSync(installed, { recursive: true });
-  copyFileSync(PACKAGE, join(installed, 'package.json'));
+  writeFileSync(join(installed, 'package.json'), JSON.stringify(PACKAGE));
   symlinkSync(join(BUILD, 'src'), join(installed, 'dist'));
   writeFileSync(join(directory, 'package.json'), '{"type": "module"}');
   for (const name of readdirSync(EXAMPLES)) {

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import type { BrokerHost, InternalRequest, InternalService } from '../../../src/broker/ports.js';
 import { Client, type ClientOptions } from '../../../src/sdk/client.js';
-import type { Handler } from '../../../src/sdk/handler.js';
+import type { Handler } from '../../../src/sdk/worker/handler.js';
 import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
 import { Child, killAll, run } from '../../support/child.js';
 import { endPairs, PAIR_HEARTBEAT_MS, type PairNode, startPair } from '../../support/pair-nodes.js';

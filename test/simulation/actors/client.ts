@@ -3,7 +3,12 @@
  * knowledge of the broker or the model.
  */
 import { Frames } from '../../../src/core/frames.js';
-import { clientRequest, readClientReply } from '../../../src/wire/client-side.js';
+import {
+  clientRequest,
+  clientRequestWithHeaders,
+  type Metadata,
+  readClientReply,
+} from '../../../src/wire/client-side.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 import type { Delivered, RequestIntent, Sent } from '../model/intent.js';
 import type { SimTimer } from '../world/clock.js';
@@ -170,7 +175,8 @@ export class SimClient implements Actor {
     this.#byCorrelation.set(attempt.correlation, attempt);
     this.#around.tally.requests++;
     const filler = Buffer.alloc(this.#random.int(0, habits.bodyBytesMax), 'x');
-    this.#send(attempt.service, this.#correlated(attempt.correlation), [Buffer.from(key), filler]);
+    const ids = this.#correlated(attempt.correlation);
+    this.#send(attempt.service, ids, [Buffer.from(key), filler], this.#metadataOf(attempt));
     if (habits.patienceMs === Infinity) return;
     attempt.timer = this.#around.clock.after(habits.patienceMs, () => {
       this.#giveUp(attempt, tries);
@@ -189,14 +195,36 @@ export class SimClient implements Actor {
     this.#try(attempt.number, tries + 1);
   }
 
-  #send(service: string, ids: readonly Buffer[], body: readonly Buffer[]): void {
+  /** Every third request of 0.2 has headers; its deadline is the client's patience (D68). */
+  #metadataOf({ key, number }: Attempt): Metadata | null {
+    const { version, patienceMs, bodyBytesMax } = this.habits;
+    if (version === 1 || number % 3 !== 1) return null;
+    // They count in the limits of the broker, as the body does.
+    const filler = 'x'.repeat(Math.min(key.length * 20, bodyBytesMax));
+    const headers = Buffer.from(JSON.stringify({ key, filler }));
+    const deadlineMs = patienceMs === Infinity ? 0 : Math.max(1, Math.round(patienceMs));
+    return { deadlineMs, headers };
+  }
+
+  #send(
+    service: string,
+    ids: readonly Buffer[],
+    body: readonly Buffer[],
+    metadata: Metadata | null = null,
+  ): void {
     const { version, prefix } = this.habits;
     const envelope = [...prefix, ...ids];
     const name = Buffer.from(service);
     // The first id is the proxy's or the correlation id; further ones precede it on the wire.
     const enveloped = version === 1 || envelope.length > 0;
-    const frames = clientRequest(version, envelope.at(-1) ?? null, name, body);
-    const intent: RequestIntent = { kind: 'request', version, enveloped, envelope, service, body };
+    const id = envelope.at(-1) ?? null;
+    const frames =
+      metadata === null
+        ? clientRequest(version, id, name, body)
+        : clientRequestWithHeaders(id, name, metadata, body);
+    const intent: RequestIntent = {
+      ...{ kind: 'request', version, enveloped, envelope, service, body, metadata },
+    };
     const sent: Sent = { frames: [...envelope.slice(0, -1), ...frames], intent };
     this.#line.send(sent);
   }

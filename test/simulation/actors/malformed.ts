@@ -22,6 +22,9 @@ const CLIENT: readonly [Parts, ...Parts[]] = [
   ['MDPC02', '\x02', 's', 'x'],
   ['MDPC02', '\x01', 's'],
   ['MDPC02', '\x01\x01', 's', 'x'],
+  ['MDPC02', '\x04', 's', '1', '{}'],
+  ['MDPC02', '\x04', 's', '-1', '{}', 'x'],
+  ['id', '', 'MDPC02', '\x04', 's', '', 'h'.repeat(8193), 'x'],
   ['id', '', 'MDPC02', '\x03', 's', 'x'],
 ];
 

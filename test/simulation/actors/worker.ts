@@ -115,9 +115,11 @@ export class SimWorker implements Actor {
     if (!this.#line.isOpen) this.#line.dial();
     const { version, service, credit } = this.habits;
     // A worker that declares its credit may also state its name (D67), which changes nothing.
-    const options = { name: credit === null ? null : this.name };
+    // Some ask for headers.
+    const headers = credit !== null && this.name.length % 2 === 0;
+    const options = { name: credit === null ? null : this.name, headers };
     const frames = workerReady(version, Buffer.from(service), credit, options);
-    this.#send(frames, { kind: 'ready', version, service, credit });
+    this.#send(frames, { kind: 'ready', version, service, credit, headers });
     this.#registered = true;
     this.#heardAt = this.#around.clock.now;
   }

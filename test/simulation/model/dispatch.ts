@@ -26,6 +26,28 @@ export function checkDispatch(
   hold(first === undefined, `${key} overtakes ${keyOf(first?.intent.body ?? [])}`);
   hold(service.nextWorker() === worker, `peer ${worker.peer.id} is not the next worker`);
   hold(request.deliveries < options.maxDeliveries, `${key} is delivered once too often`);
-  hold(request.arrivedAt + options.requestTtlMs > now, `${key} is delivered after its time`);
+  hold(request.expiresAt > now, `${key} is delivered after its time`);
   hold(!(request.client?.departed ?? true), `${key} is delivered for nobody`);
+}
+
+/**
+ * What stands between the empty frame and the body of a REQUEST to this worker: deadline and headers
+ * if the client sent them and the worker asked for them (D67).
+ */
+export function checkMetadata(
+  { intent, deadlineAt }: ModelRequest,
+  worker: ModelWorker,
+  told: readonly Buffer[],
+  now: number,
+): void {
+  const key = keyOf(intent.body);
+  const metadata = worker.wantsHeaders ? (intent.metadata ?? null) : null;
+  if (metadata === null) {
+    hold(told.length === 0, `${key} comes with headers that nobody sent or wants`);
+    return;
+  }
+  const [deadline, headers] = told;
+  const left = deadlineAt === Infinity ? '' : String(Math.ceil(deadlineAt - now));
+  hold(deadline?.toString() === left, `${key} has ${left} ms left, and not ${show(told)}`);
+  hold(headers?.equals(metadata.headers) === true, `${key} has other headers`);
 }

@@ -3,6 +3,7 @@
  * the truth without parsing the wire, and can check the broker, which sees only the frames.
  */
 import type { Failure } from '../../../src/wire/failure.js';
+import type { Metadata } from '../../../src/wire/client-side.js';
 import type { MalformedKind } from '../../../src/wire/inbound.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 
@@ -13,6 +14,8 @@ export interface RequestIntent {
   readonly envelope: readonly Buffer[];
   readonly service: string;
   readonly body: readonly Buffer[];
+  /** Sent with headers (D67): never with both empty. */
+  readonly metadata?: Metadata | null;
 }
 
 export interface ReadyIntent {
@@ -20,6 +23,8 @@ export interface ReadyIntent {
   readonly version: MdpVersion;
   readonly service: string;
   readonly credit: number | null;
+  /** It asks for headers. */
+  readonly headers?: boolean;
 }
 
 export interface ReplyIntent {

@@ -10,7 +10,7 @@ import type { MdpVersion } from '../../../src/wire/mdp.js';
 import { hold, violated } from '../world/failure.js';
 import type { Dialled } from '../world/network.js';
 import type { ModelCounters } from './counters.js';
-import { checkDispatch } from './dispatch.js';
+import { checkDispatch, checkMetadata } from './dispatch.js';
 import { replyFrames, show, workerFrames } from './expected.js';
 import type {
   FailIntent,
@@ -181,8 +181,8 @@ export class Model {
     else if (isLimit) refusals.limit++;
     else {
       const service = this.#services.named(intent.service);
-      const { version, credit } = intent;
-      const worker = new ModelWorker(peer, service, version, credit, now, this.#uses++);
+      const { version } = intent;
+      const worker = new ModelWorker(peer, service, version, intent, now, this.#uses++);
       service.workers.add(worker);
       this.#workers.add(worker);
       peer.worker = worker;
@@ -326,9 +326,7 @@ export class Model {
       due = Math.min(due, heartbeatAt, worker.lostAt(this.#options));
     }
     for (const service of this.#services.all()) {
-      for (const { arrivedAt } of service.queue) {
-        due = Math.min(due, arrivedAt + this.#options.requestTtlMs);
-      }
+      for (const { expiresAt } of service.queue) due = Math.min(due, expiresAt);
     }
     return due;
   }
@@ -351,7 +349,11 @@ export class Model {
         return;
       }
       if (frames.length > header.length + 2 && command?.equals(Buffer.from([2])) === true) {
-        this.#sentRequest(worker, frames, header.length);
+        this.#sentRequest(worker, frames, header.length, 0);
+        return;
+      }
+      if (frames.length > header.length + 4 && command?.equals(Buffer.from([9])) === true) {
+        this.#sentRequest(worker, frames, header.length, 2);
         return;
       }
     }
@@ -369,11 +371,14 @@ export class Model {
     worker.lastSentAt = this.#now;
   }
 
-  #sentRequest(worker: ModelWorker, frames: readonly Buffer[], at: number): void {
-    const [token, empty, ...body] = frames.slice(at);
+  /** @param told how many frames are before the body: deadline and headers, or nothing */
+  #sentRequest(worker: ModelWorker, frames: readonly Buffer[], at: number, told: number): void {
+    const [token, empty, ...rest] = frames.slice(at);
+    const body = rest.slice(told);
     hold(token !== undefined && empty?.length === 0, 'REQUEST without token and empty frame');
     const request = this.#requests.byKey.get(keyOf(body));
     checkDispatch(request, worker, body, this.#options, this.#now);
+    checkMetadata(request, worker, rest.slice(0, told), this.#now);
     this.#deliver(request, worker, token);
   }
 

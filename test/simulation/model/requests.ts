@@ -9,6 +9,7 @@ import { ModelCounters } from './counters.js';
 import { Expected, replyFrames } from './expected.js';
 import type { FailIntent, ReplyIntent, RequestIntent } from './intent.js';
 import {
+  bytesOf,
   type Delivery,
   type ModelClient,
   type ModelHello,
@@ -73,7 +74,8 @@ export class ModelRequests {
     }
     const service = this.#services.named(intent.service);
     const owner = client();
-    const request = new ModelRequest(intent, service, owner, tells, now, this.#order++);
+    const times = { now, ttlMs: this.#options.requestTtlMs };
+    const request = new ModelRequest(intent, service, owner, tells, times, this.#order++);
     owner.requests.add(request);
     this.byKey.set(keyOf(intent.body), request);
     this.bytes += request.bytes;
@@ -91,7 +93,7 @@ export class ModelRequests {
 
   #isOverLimit(intent: RequestIntent): boolean {
     const { limits } = this.#options;
-    const bytes = packedSize(intent.envelope) + packedSize(intent.body);
+    const bytes = bytesOf(intent);
     if (this.held >= limits.queuedRequests) return true;
     if (this.bytes + bytes > limits.queuedBytes) return true;
     const service = this.#services.find(intent.service);
@@ -259,7 +261,7 @@ export class ModelRequests {
   }
 
   #afterLoss(request: ModelRequest, now: number): void {
-    const { maxDeliveries, requestTtlMs } = this.#options;
+    const { maxDeliveries } = this.#options;
     if (request.answered || request.givenUp) {
       this.#end(request, request.answered ? 'answered' : 'too_late');
     } else if (isClientGone(request)) {
@@ -273,7 +275,7 @@ export class ModelRequests {
         this.#tellFailure(request, request.reported);
       }
       this.#end(request, 'too_late');
-    } else if (request.arrivedAt + requestTtlMs <= now) {
+    } else if (request.expiresAt <= now) {
       this.#expire(request);
     } else if (this.draining) {
       this.#refuseHeld(request);
@@ -288,7 +290,7 @@ export class ModelRequests {
     for (const request of [...this.byKey.values()]) {
       if (request.state !== 'queued') continue;
       if (this.draining) this.#refuseHeld(request);
-      else if (request.arrivedAt + this.#options.requestTtlMs <= now) this.#expire(request);
+      else if (request.expiresAt <= now) this.#expire(request);
     }
   }
 

@@ -2,7 +2,7 @@
 import type { BrokerOptions } from '../../../src/broker/options.js';
 import type { Failure } from '../../../src/wire/failure.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
-import type { RequestIntent } from './intent.js';
+import type { ReadyIntent, RequestIntent } from './intent.js';
 
 export interface ModelHello {
   readonly envelope: readonly Buffer[];
@@ -47,6 +47,7 @@ export class ModelWorker {
   readonly version: MdpVersion;
   readonly credit: number;
   readonly declaredCredit: boolean;
+  readonly wantsHeaders: boolean;
   /** In order of dispatch. */
   readonly held: ModelRequest[] = [];
   lastSeenAt: number;
@@ -59,7 +60,7 @@ export class ModelWorker {
     peer: ModelPeer,
     service: ModelService,
     version: MdpVersion,
-    credit: number | null,
+    { credit, headers = false }: ReadyIntent,
     now: number,
     usedAt: number,
   ) {
@@ -68,6 +69,7 @@ export class ModelWorker {
     this.version = version;
     this.credit = credit ?? 1;
     this.declaredCredit = credit !== null;
+    this.wantsHeaders = headers;
     this.lastSeenAt = now;
     this.lastSentAt = now;
     this.usedAt = usedAt;
@@ -117,7 +119,10 @@ export class ModelRequest {
   readonly intent: RequestIntent;
   readonly service: ModelService;
   readonly bytes: number;
-  readonly arrivedAt: number;
+  /** Until when its client waits; Infinity: it did not say (D68). */
+  readonly deadlineAt: number;
+  /** When it expires if no worker has it. */
+  readonly expiresAt: number;
   /** It is to receive refusals (D11). */
   readonly tells: boolean;
   client: ModelClient | null;
@@ -149,16 +154,18 @@ export class ModelRequest {
     service: ModelService,
     client: ModelClient,
     tells: boolean,
-    now: number,
+    { now, ttlMs }: { readonly now: number; readonly ttlMs: number },
     order: number,
   ) {
     this.intent = intent;
     this.service = service;
     this.client = client;
     this.tells = tells;
-    this.arrivedAt = now;
+    const deadlineMs = intent.metadata?.deadlineMs ?? 0;
+    this.deadlineAt = deadlineMs === 0 ? Infinity : now + deadlineMs;
+    this.expiresAt = Math.min(now + ttlMs, this.deadlineAt);
     this.order = order;
-    this.bytes = packedSize(intent.envelope) + packedSize(intent.body);
+    this.bytes = bytesOf(intent);
   }
 
   /** True if this one must be dispatched before `other`. */
@@ -180,6 +187,12 @@ export class Delivery {
     this.request = request;
     this.worker = worker;
   }
+}
+
+/** What the broker holds of it: headers count like the body. */
+export function bytesOf({ envelope, metadata, body }: RequestIntent): number {
+  const headers = metadata ? packedSize([metadata.headers]) : 0;
+  return packedSize(envelope) + headers + packedSize(body);
 }
 
 /** Bytes that frames take in the broker's memory: the same as on a ZMTP wire. */

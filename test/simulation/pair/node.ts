@@ -17,7 +17,7 @@ import { Replication } from '../../../src/replication/replication.js';
 import type { Store, StoreEvents, StoreFailure } from '../../../src/titanic/store/store.js';
 import { Titanic } from '../../../src/titanic/machine/titanic.js';
 import type { BrokerStatus } from '../../../src/wire/mmi.js';
-import { MemoryDisk, type StoreCall, type StoreFault } from '../../support/memory-store.js';
+import { MemoryDisk, type StoreCall, type StoreFault } from '../../../src/testing/memory-store.js';
 import type { Tally } from '../actors/tally.js';
 import { checkServices } from '../stored/cast.js';
 import type { SimClock } from '../world/clock.js';

@@ -9,6 +9,7 @@ import {
   writeWorkerDisconnect,
   writeWorkerHeartbeat,
   writeWorkerRequest,
+  writeWorkerRequestWithHeaders,
 } from '../../../src/wire/outbound.js';
 import type { Delivered } from '../model/intent.js';
 
@@ -37,6 +38,11 @@ export class WholeMessages implements Output {
       request: (...effect) => {
         outlet.effect();
         writeWorkerRequest(this, ...effect);
+        this.#read();
+      },
+      requestWithHeaders: (...effect) => {
+        outlet.effect();
+        writeWorkerRequestWithHeaders(this, ...effect);
         this.#read();
       },
       heartbeat: (...effect) => {

@@ -28,6 +28,7 @@ const PACKAGES = [
 /** What the importing files import; each exports a value `x` and a type `T`. */
 const TARGETS = [
   'src/bstar/target.ts',
+  'src/testing/target.ts',
   'src/broker/target.ts',
   'src/broker/broker.ts',
   'src/broker/ports.ts',
@@ -98,6 +99,8 @@ const BROKEN: readonly Case[] = [
   ['src/page/a3.ts', 'src/http/api/words.ts', 'page-imports-types'],
   ['src/sdk/a.ts', 'src/broker/target.ts', 'sdk-imports'],
   ['src/sdk/a2.ts', 'type src/config/target.ts', 'sdk-imports'],
+  ['src/sdk/a3.ts', 'src/testing/target.ts', 'testing-is-not-imported', 'sdk-imports'],
+  ['src/testing/a.ts', 'src/titanic/io/target.ts', 'testing-without-native-modules'],
   ['src/cli/a.ts', 'src/broker/target.ts', 'cli-imports'],
   ['src/cli/a2.ts', 'lazy src/titanic/machine/target.ts', 'cli-imports'],
   ['src/cli/a3.ts', 'src/daemon/target.ts', 'cli-imports-lazily'],
@@ -164,6 +167,7 @@ const ALLOWED: readonly Case[] = [
   ['src/config/ok2.ts', 'type src/broker/target.ts'],
   ['src/observe/ok.ts', 'pino'],
   ['src/sdk/ok.ts', 'src/transport/target.ts'],
+  ['src/testing/ok.ts', 'src/daemon/target.ts'],
   ['src/cli/ok.ts', 'lazy src/daemon/target.ts'],
   ['src/cli/ok2.ts', 'src/config/io/target.ts'],
   ['src/cli/ok3.ts', 'lazy src/zmtp/target.ts'],

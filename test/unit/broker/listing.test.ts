@@ -15,7 +15,13 @@ const ALL = (): boolean => true;
 
 const somebody = new Identity('ipc', null, new Holdings().use('ipc'), null);
 
-const READY = { version: 2, credit: 1, declaresCredit: false, workerName: null } as const;
+const READY = {
+  version: 2,
+  credit: 1,
+  declaresCredit: false,
+  workerName: null,
+  wantsHeaders: false,
+} as const;
 
 describe('pages of what is registered', () => {
   let table: RequestTable;

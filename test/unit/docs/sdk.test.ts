@@ -30,9 +30,10 @@ function documented(heading: string, defaults: object): Record<string, unknown> 
 
 /** The defaults in the docstrings of an interface of options. */
 function inDocstrings(name: string, defaults: object): Record<string, unknown> {
-  const file = sourceFile('src/sdk/options.ts');
+  const files = ['src/sdk/options.ts', 'src/sdk/worker/worker-options.ts'].map(sourceFile);
   const found: [string, unknown][] = [];
-  const options = file.statements.find(
+  const statements = files.flatMap((file) => [...file.statements]);
+  const options = statements.find(
     (each) => ts.isInterfaceDeclaration(each) && each.name.text === name,
   );
   let carried: string[] = [];

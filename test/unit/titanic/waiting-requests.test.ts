@@ -36,14 +36,15 @@ function add(
   sender: Sender,
   facts: WaitingFacts,
   service: Buffer,
+  headers: Buffer | null,
   ...body: readonly Buffer[]
 ): { readonly number: WaitingNumber; readonly wanted: WaitingRequest } {
   const frames = framesOf(Buffer.from('before'), service, ...body);
   const bytes = packedBytes(frames, 2, frames.count);
-  const number = waiting.add(sender, facts, frames, 1, 2, bytes);
+  const number = waiting.add(sender, facts, frames, 1, 2, bytes, headers);
   const packed = Buffer.alloc(bytes);
   pack(frames, 2, frames.count, packed, 0, false);
-  return { number, wanted: { ...facts, ...sender, service, body: packed } };
+  return { number, wanted: { ...facts, ...sender, service, headers, body: packed } };
 }
 
 describe('requests that wait for their batch', () => {
@@ -56,16 +57,19 @@ describe('requests that wait for their batch', () => {
   ])('one %s comes out as it went in', (_, facts, service, bodyBytes) => {
     const waiting = new WaitingRequests();
     const body = Buffer.alloc(bodyBytes, 'b');
-    const { number, wanted } = add(waiting, ALICE, facts, Buffer.from(service), body, body);
-    expect(waiting.take(number)).toEqual(wanted);
+    for (const headers of [null, Buffer.from('{"a":"b"}'), Buffer.alloc(8192, 'h')]) {
+      const name = Buffer.from(service);
+      const { number, wanted } = add(waiting, ALICE, facts, name, headers, body, body);
+      expect(waiting.take(number)).toEqual(wanted);
+    }
   });
 
   it('what was taken out stays as it is when others come in its place', () => {
     const waiting = new WaitingRequests();
     for (const bytes of [10, 1000, 10_000, 20_000]) {
-      const first = add(waiting, ALICE, FACTS, Buffer.from('one'), Buffer.alloc(bytes, '1'));
+      const first = add(waiting, ALICE, FACTS, Buffer.from('one'), null, Buffer.alloc(bytes, '1'));
       const taken = waiting.take(first.number);
-      add(waiting, BOB, { ...FACTS, id: 8 }, Buffer.from('two'), Buffer.alloc(bytes, '2'));
+      add(waiting, BOB, { ...FACTS, id: 8 }, Buffer.from('two'), null, Buffer.alloc(bytes, '2'));
       expect(taken).toEqual(first.wanted);
     }
   });
@@ -76,7 +80,7 @@ describe('requests that wait for their batch', () => {
     const service = Buffer.from('echo');
     for (let round = 0; round < 3; round++) {
       const added = [ALICE, BOB, renamed, ALICE, BOB, renamed].map((sender, id) =>
-        add(waiting, sender, { ...FACTS, id }, service, Buffer.from('x')),
+        add(waiting, sender, { ...FACTS, id }, service, null, Buffer.from('x')),
       );
       for (const { number, wanted } of added) {
         const taken = waiting.take(number);

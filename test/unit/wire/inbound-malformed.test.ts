@@ -48,6 +48,12 @@ const CUTS: readonly Cut[] = [
     6,
     ['envelope', 'envelope', 'envelope', 'client', 'client', 'client'],
   ],
+  [
+    '0.2 request with headers',
+    ['MDPC02', '\x04', 's', '', '', 'b'],
+    6,
+    ['envelope', ...Array<string>(5).fill('client')],
+  ],
   ...VERSIONS.flatMap((version): Cut[] => {
     const prefix = PREFIX[version];
     const v = `0.${String(version)}`;
@@ -283,14 +289,16 @@ describe('The options of a READY', () => {
   const names = ['1', 'null', 'true', '[]', '["w"]', '{}', '{"name":"w"}'];
   const deep = `{"a":${'['.repeat(500)}`;
 
-  it.each([...wrong, ...names.map((name) => `{"name":${name}}`), deep])(
-    'are a JSON object, its name a string, and not %j (D67)',
-    (options) => {
-      for (const version of VERSIONS) {
-        expectMalformed([...PREFIX[version], '\x01', 's', '5', options], 'worker');
-      }
-    },
-  );
+  const flags = ['1', '0', 'null', '"true"', '[]', '{}'];
+
+  it.each([
+    ...[...wrong, ...names.map((name) => `{"name":${name}}`), deep],
+    ...flags.map((flag) => `{"headers":${flag}}`),
+  ])('are a JSON object, its name a string, its headers a boolean, and not %j (D67)', (options) => {
+    for (const version of VERSIONS) {
+      expectMalformed([...PREFIX[version], '\x01', 's', '5', options], 'worker');
+    }
+  });
 
   it('are at most 1 KiB (D67)', () => {
     const sized = (bytes: number): string => `{"x":"${'x'.repeat(bytes - 8)}"}`;
@@ -317,6 +325,48 @@ describe('The options of a READY', () => {
     for (const later of [start, [...start, '{}'], ['MDPW02', '\x01', 's']]) {
       expect(atBroker(scattered(later), inbound)['workerName']).toBeNull();
     }
+  });
+});
+
+describe('A request with headers', () => {
+  const wide = ['2147483648', '9999999999', '99999999999999999999'];
+  const wrong = ['0', '01', '+1', '-1', '1.5', '1e3', '1e99', ' 1', '1 ', 'x', '\0', 'null'];
+
+  it.each([...wrong, ...wide])(
+    'has a deadline of decimal milliseconds from 1 to 2147483647, and not %j (D66)',
+    (deadline) => {
+      expectMalformed(['MDPC02', '\x04', 's', deadline, '{}', 'b'], 'client');
+      expectMalformed(['id', '', 'MDPC02', '\x04', 's', deadline, '', 'b'], 'client');
+    },
+  );
+
+  it('has at most 8 KiB of headers (D66)', () => {
+    expectMalformed(['MDPC02', '\x04', 's', '1', 'x'.repeat(8193), 'b'], 'client');
+  });
+
+  it('names a service of 1 to 255 bytes (§2)', () => {
+    for (const name of ['', 'n'.repeat(256)]) {
+      expectMalformed(['MDPC02', '\x04', name, '1', '{}', 'b'], 'client');
+    }
+  });
+
+  it('is none in 0.1, where the command would be the service (D67)', () => {
+    const read = atBroker(scattered(['', 'MDPC01', '\x04', 's', '1', '{}', 'b']));
+    expect(read).toMatchObject({ kind: 'request', service: '\x04', body: ['s', '1', '{}', 'b'] });
+  });
+
+  it('leaves no headers to a request after it (D69)', () => {
+    const inbound = new Inbound();
+    atBroker(scattered(['MDPC02', '\x04', 's', '1', '{"a":"b"}', 'b']), inbound);
+    const plain = atBroker(scattered(['MDPC02', '\x01', 's', 'b']), inbound);
+    expect(plain).toEqual({
+      kind: 'request',
+      version: 2,
+      envelope: null,
+      service: 's',
+      body: ['b'],
+    });
+    expect(inbound.hasHeaders).toBe(false);
   });
 });
 

@@ -69,6 +69,37 @@ const CLIENT_ROWS: readonly Row[] = [
   ],
 ];
 
+const HEADERS = '{"tenant":"a"}';
+
+/** Command 0x04 (D67). */
+const HEADED_ROWS: readonly Row[] = [
+  [
+    '0.2 request with deadline and headers',
+    ['MDPC02', '\x04', 'echo', '5000', HEADERS, 'hi'],
+    { ...request(2, null, 'echo', ['hi']), deadlineMs: 5000, headers: HEADERS },
+  ],
+  [
+    '0.2 request with an envelope and the longest deadline',
+    ['', 'MDPC02', '\x04', 'echo', '2147483647', '', 'a', '', 'b'],
+    { ...request(2, [], 'echo', ['a', '', 'b']), deadlineMs: 2147483647, headers: '' },
+  ],
+  [
+    '0.2 request with headers and no deadline',
+    ['MDPC02', '\x04', 'echo', '', HEADERS, ''],
+    { ...request(2, null, 'echo', ['']), deadlineMs: 0, headers: HEADERS },
+  ],
+  [
+    '0.2 request with neither, which stands for a plain one',
+    ['MDPC02', '\x04', 'echo', '', '', 'hi'],
+    { ...request(2, null, 'echo', ['hi']), deadlineMs: 0, headers: '' },
+  ],
+  [
+    '0.2 request with 8 KiB of headers that are not JSON, which the broker does not read',
+    ['MDPC02', '\x04', 'echo', '1', 'x'.repeat(8192), 'hi'],
+    { ...request(2, null, 'echo', ['hi']), deadlineMs: 1, headers: 'x'.repeat(8192) },
+  ],
+];
+
 function ready(version: 1 | 2, service: string, credit: number, declaresCredit: boolean): Read {
   return { kind: 'ready', version, service, credit, declaresCredit, workerName: null };
 }
@@ -79,7 +110,7 @@ const OPTIONS: readonly (readonly [options: FrameText, workerName: string | null
   ['{"name":""}', null],
   ['{"name":"host:17"}', 'host:17'],
   [' {"name" : "a",\n "name": "b"} ', 'b'],
-  ['{"headers":true,"later":{"name":[1]},"name":"w"}', 'w'],
+  ['{"headers":false,"later":{"name":[1]},"name":"w"}', 'w'],
   ['{"__proto__":{"name":"x"}}', null],
   [textOf(Buffer.from('{"name":"Köln:7"}')), 'Köln:7'],
   // What is not UTF-8 is replaced, and what is half a character stays harmless.
@@ -122,6 +153,11 @@ const READY_ROWS: readonly Row[] = (
       [...prefix, '\x01', 'echo', credit],
       ready(version, 'echo', Number(credit), true),
     ]),
+    [
+      `${name} that asks for headers (D67)`,
+      [...prefix, '\x01', 'echo', '3', '{"headers":true,"name":"w"}'],
+      { ...ready(version, 'echo', 3, true), workerName: 'w', wantsHeaders: true },
+    ],
     ...OPTIONS.map(([options, workerName], at): Row => [
       `${name} with options ${at + 1} (D67)`,
       [...prefix, '\x01', 'echo', '3', options],
@@ -182,9 +218,12 @@ const WORKER_ROWS: readonly Row[] = [
 ];
 
 describe('What a broker reads', () => {
-  it.each(CLIENT_ROWS)('reads a %s frame by frame (§2)', (_name, message, read) => {
-    for (const frames of layouts(message)) expect(atBroker(frames)).toEqual(read);
-  });
+  it.each([...CLIENT_ROWS, ...HEADED_ROWS])(
+    'reads a %s frame by frame (§2)',
+    (_name, message, read) => {
+      for (const frames of layouts(message)) expect(atBroker(frames)).toEqual(read);
+    },
+  );
 
   it.each(READY_ROWS)('reads a %s (§3)', (_name, message, read) => {
     for (const frames of layouts(message)) expect(atBroker(frames)).toEqual(read);
@@ -195,7 +234,7 @@ describe('What a broker reads', () => {
   });
 
   it('reads each message alike whatever the reused instance read before', () => {
-    const rows = [...CLIENT_ROWS, ...READY_ROWS, ...WORKER_ROWS];
+    const rows = [...CLIENT_ROWS, ...HEADED_ROWS, ...READY_ROWS, ...WORKER_ROWS];
     const inbound = new Inbound();
     for (const [, before] of rows) {
       for (const [, message, read] of rows) {

@@ -9,6 +9,7 @@ import {
   writeWorkerDisconnect,
   writeWorkerHeartbeat,
   writeWorkerRequest,
+  writeWorkerRequestWithHeaders,
 } from '../../../src/wire/outbound.js';
 import { asRead } from '../../support/packed-frames.js';
 import { bytesOf, type FrameText, ids, scattered, textsOf } from './layouts.js';
@@ -62,6 +63,22 @@ describe('What a broker sends to a worker', () => {
         start,
         end,
       );
+      expect(textsOf(out.only(PEER))).toEqual(sent);
+    },
+  );
+
+  it.each([
+    [1, 5000, ['', 'MDPW01', '\x09', 'token', '', '5000', '{"a":"b"}', 'a', '', long]],
+    [2, 2147483647, ['MDPW02', '\x09', 'token', '', '2147483647', '{"a":"b"}', 'a', '', long]],
+    [2, 0, ['MDPW02', '\x09', 'token', '', '', '{"a":"b"}', 'a', '', long]],
+  ] satisfies [1 | 2, number, FrameText[]][])(
+    'is in 0.%d, with %d ms left, a REQUEST with deadline and headers (D67)',
+    (version, leftMs, sent) => {
+      const { bytes, start, end } = packedInside(['{"a":"b"}', 'a', '', long], false);
+      const out = new Recorder();
+      const token = new Words(bytesOf('token'));
+      const rest = new Words(bytes);
+      writeWorkerRequestWithHeaders(out, PEER, version, token, leftMs, rest, start, end);
       expect(textsOf(out.only(PEER))).toEqual(sent);
     },
   );

@@ -17,13 +17,15 @@ export function atBroker(frames: Frames, inbound: Inbound = new Inbound()): Read
     case 'malformed':
       return { kind, of: inbound.malformed };
     case 'request': {
-      const { enveloped, envelopeFrames, service, body } = inbound;
+      const { enveloped, envelopeFrames, service, headers, deadlineMs, body } = inbound;
       const envelope = enveloped ? textsOf(frames, 0, envelopeFrames) : null;
-      return { kind, version, envelope, service: text(service), body: textsOf(frames, body) };
+      const read = { kind, version, envelope, service: text(service), body: textsOf(frames, body) };
+      return headers < 0 ? read : { ...read, deadlineMs, headers: text(headers) };
     }
     case 'ready': {
-      const { credit, declaresCredit, service, workerName } = inbound;
-      return { kind, version, service: text(service), credit, declaresCredit, workerName };
+      const { credit, declaresCredit, service, workerName, wantsHeaders } = inbound;
+      const read = { kind, version, service: text(service), credit, declaresCredit, workerName };
+      return wantsHeaders ? { ...read, wantsHeaders } : read;
     }
     case 'final':
     case 'partial':
@@ -62,9 +64,12 @@ export function atWorker(version: MdpVersion, frames: Frames): Read {
     return { kind: message.kind, explained: message.reason.length > 0 };
   }
   if (message.kind !== 'request') return { kind: message.kind };
+  const { kind, client, headers, body } = message;
+  const read = { kind, client: textOf(frames.view(client)), body: textsOf(frames, body) };
+  if (headers < 0) return read;
   return {
-    kind: message.kind,
-    client: textOf(frames.view(message.client)),
-    body: textsOf(frames, message.body),
+    ...read,
+    deadline: frames.view(headers - 1).toString(),
+    headers: textOf(frames.view(headers)),
   };
 }

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 
 import type { Frames } from '../../../src/core/frames.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';
-import { clientRequest } from '../../../src/wire/client-side.js';
+import { clientRequest, clientRequestWithHeaders } from '../../../src/wire/client-side.js';
 import { Inbound } from '../../../src/wire/inbound.js';
 import { CREDIT_MAX } from '../../../src/wire/mdp.js';
 import {
@@ -12,6 +12,7 @@ import {
   writeWorkerDisconnect,
   writeWorkerHeartbeat,
   writeWorkerRequest,
+  writeWorkerRequestWithHeaders,
 } from '../../../src/wire/outbound.js';
 import {
   workerDisconnect,
@@ -82,6 +83,41 @@ describe('From a client to a broker', () => {
           version: v,
           envelope: id === null ? bare : [id],
           service: name,
+          body: frames,
+        });
+      }),
+    );
+  });
+});
+
+const deadlineMs = fc.oneof(fc.constant(0), fc.integer({ min: 1, max: 2 ** 31 - 1 }));
+const headers = fc.oneof(text(0, 300), text(8000, 8192));
+
+describe('From a client through a broker to a worker', () => {
+  it('any headers arrive unchanged, with the deadline (D67)', () => {
+    fc.assert(
+      fc.property(version, service, deadlineMs, headers, body, (v, name, ms, given, frames) => {
+        const metadata = { deadlineMs: ms, headers: bytesOf(given) };
+        const sent = clientRequestWithHeaders(null, bytesOf(name), metadata, buffers(frames));
+        const inbound = new Inbound();
+        expect(atBroker(received(sent), inbound)).toEqual({
+          kind: 'request',
+          version: 2,
+          envelope: null,
+          service: name,
+          deadlineMs: ms,
+          headers: given,
+          body: frames,
+        });
+        const rest = kept(inbound.frames, inbound.headers, inbound.frames.count, false);
+        const out = new Recorder();
+        const token = new Words(bytesOf('t'));
+        writeWorkerRequestWithHeaders(out, PEER, v, token, ms, new Words(rest), 0, rest.length);
+        expect(atWorker(v, out.only(PEER))).toEqual({
+          kind: 'request',
+          client: 't',
+          deadline: ms === 0 ? '' : String(ms),
+          headers: given,
           body: frames,
         });
       }),

@@ -23,6 +23,7 @@ const FRAMES = [
   '\x06',
   '\x07',
   '\x00',
+  '\x09',
   '5',
   '10000',
   '10001',
@@ -43,6 +44,10 @@ const prefix = fc.constantFrom<readonly FrameText[]>(
   ['a', 'b', ''],
   ['', 'MDPC01'],
   ['MDPC02', '\x01'],
+  ['MDPC02', '\x04', 's'],
+  ['a', '', 'MDPC02', '\x04', 's', '5'],
+  ['', 'MDPW01', '\x09', 't', ''],
+  ['MDPW02', '\x09', 't', '', '5'],
   ['', 'MDPC02', '\x03'],
   ['', 'MDPW01'],
   ['MDPW02'],
@@ -67,18 +72,21 @@ function letters(frames: readonly FrameText[]): string {
   return frames
     .map((text) => {
       if (text === '') return 'e';
-      if (/^[\0-\x07]$/u.test(text)) return String(text.charCodeAt(0));
+      if (/^[\0-\x07\x09]$/u.test(text)) return String(text.charCodeAt(0));
       if (/^([1-9][0-9]{0,3}|10000)$/u.test(text)) return 'k';
+      if (/^[1-9][0-9]{4,9}$/u.test(text) && Number(text) < 2 ** 31) return 'd';
       if (text === '{"name":"w"}') return 'o';
       return headers[text] ?? (text.length > 255 ? 'x' : 'n');
     })
     .join('');
 }
 
-/** §1 to §3, D1, D2, D23 to D25, D67; the first form that fits, none: malformed. */
+/** §1 to §3, D1, D2, D23 to D25, D66, D67; the first form that fits, none: malformed. */
 const BROKER_FORMS: readonly (readonly [RegExp, string])[] = [
   [/^C1[^ex]./u, 'request'],
   [/^(?![CW])[^e]{0,8}e(c|C1)[^ex]./u, 'request'],
+  [/^C4[^ex][edk]../u, 'request'],
+  [/^(?![CW])[^e]{0,8}eC4[^ex][edk]../u, 'request'],
   [/^(ew|W)1[^ex](ko?)?$/u, 'ready'],
   [/^(ew3|W4).e./u, 'final'],
   [/^W3.e./u, 'partial'],
@@ -97,12 +105,14 @@ const CLIENT_FORMS: readonly (readonly [RegExp, string])[] = [
 const WORKER_FORMS = {
   1: [
     [/^ew2.e./u, 'request'],
+    [/^ew9.e.../u, 'request'],
     [/^ew4$/u, 'heartbeat'],
     [/^ew5$/u, 'disconnect'],
     [/^(?!ew)/u, 'other'],
   ],
   2: [
     [/^W2.e./u, 'request'],
+    [/^W9.e.../u, 'request'],
     [/^W5$/u, 'heartbeat'],
     [/^W6$/u, 'disconnect'],
     [/^(?!W)/u, 'other'],

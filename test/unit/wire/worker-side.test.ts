@@ -43,6 +43,16 @@ describe.each(VERSIONS)('What an 0.%d worker reads', (version) => {
     expectRead(version, [...prefix, '\x02', TOKEN, '', ...body], { ...request, body });
   });
 
+  it('is a REQUEST with deadline and headers (D67)', () => {
+    const sent = [...prefix, '\x09', TOKEN, '', '5000', '{"a":"b"}', 'x', ''];
+    const request = { kind: 'request', client: TOKEN, deadline: '5000', headers: '{"a":"b"}' };
+    expectRead(version, sent, { ...request, body: ['x', ''] });
+    for (const cut of truncations(sent).filter(({ length }) => length > prefix.length)) {
+      if (cut.length < prefix.length + 6) expectRead(version, cut, MALFORMED, sent);
+    }
+    expectRead(version, [...prefix, '\x09', TOKEN, 'x', '', '', 'b'], MALFORMED);
+  });
+
   it('is a HEARTBEAT or DISCONNECT (§3)', () => {
     expectRead(version, [...prefix, HEARTBEAT[version]], { kind: 'heartbeat' });
     expectRead(version, [...prefix, DISCONNECT[version]], { kind: 'disconnect' });

@@ -58,10 +58,17 @@ export class ChangeRows {
     const { extra } = change;
     const isStep = result.kind === 'done' || result.kind === 'retried';
     if (extra !== undefined && 'uuid' in change && isStep) {
-      const known = standingOf(this.#sql, change.uuid)?.extra ?? null;
-      this.#sql.setExtra.run(joinExtra(extra, known), change.uuid);
+      this.#joinExtra(change.uuid, extra);
     }
     return result;
+  }
+
+  #joinExtra(uuid: RequestUuid, extra: Buffer): void {
+    const standing = standingOf(this.#sql, uuid);
+    if (standing === undefined) return;
+    const joined = joinExtra(extra, standing.extra);
+    this.#sql.setExtra.run(joined, uuid);
+    this.#owners.add(standing.owner, 0, (joined?.length ?? 0) - extraBytes(standing));
   }
 
   #step(change: Change): ChangeResult {
@@ -130,7 +137,7 @@ export class ChangeRows {
     if (!isNumbered) this.#tally.nextNumber++;
     this.#sql.insertBody.run(number, body);
     this.#enterState(request.service, 'pending', request.attempts);
-    this.#owners.add(request.owner, 1, request.bodyBytes);
+    this.#owners.add(request.owner, 1, request.bodyBytes + extraBytes(change));
     return DONE;
   }
 
@@ -264,7 +271,7 @@ export class ChangeRows {
   #remove(standing: Standing, uuid: RequestUuid, keyUntil: number): void {
     this.#leaveState(standing);
     const { number, service, key, owner } = standing;
-    this.#owners.add(owner, -1, -standing.bodyBytes);
+    this.#owners.add(owner, -1, -(standing.bodyBytes + extraBytes(standing)));
     if (key !== null) {
       const { number: changed } = this.#transaction;
       if (isOnceKey(key)) this.#sql.forgetKey.run(service, key, owner, uuid);
@@ -306,6 +313,10 @@ export class ChangeRows {
       this.#sql.deleteDeath.run(number);
     }
   }
+}
+
+function extraBytes({ extra }: { readonly extra?: Buffer | null | undefined }): number {
+  return extra?.length ?? 0;
 }
 
 /** Who closed a request, according to its tombstones. */

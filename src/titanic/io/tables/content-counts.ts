@@ -22,7 +22,7 @@ export interface ContentCounts {
 const COUNT = `
   CREATE TEMP TABLE counted AS
     SELECT service, owner, state, state = ${PENDING} AND attempts > 0 AS is_retrying,
-      count(*) AS requests, sum(body_bytes) AS bytes
+      count(*) AS requests, sum(body_bytes + coalesce(length(extra), 0)) AS bytes
     FROM requests GROUP BY service, owner, state, is_retrying;
 
   CREATE TEMP TABLE services (

@@ -160,6 +160,6 @@ export class MergeRows implements MergeTables {
 }
 
 /** What a request uses of its owner's quota. */
-function bytesOf({ request, reply }: RequestState): number {
-  return request.bodyBytes + (reply?.reply.length ?? 0);
+function bytesOf({ request, reply, extra }: RequestState): number {
+  return request.bodyBytes + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
 }

@@ -171,7 +171,8 @@ const SQL = {
   pending: `SELECT hex(uuid), hex(service), owner, number, 0, priority, accepted_at, not_before, expires_at,
     max_attempts, attempts, generation, body_bytes, shared FROM requests WHERE state = ${PENDING} AND number > ?
     AND number <= ? ORDER BY number LIMIT ?`,
-  body: `SELECT body FROM requests JOIN bodies USING (number) WHERE uuid = ? AND state = ${PENDING}`,
+  body: `SELECT body, extra FROM requests JOIN bodies USING (number)
+    WHERE uuid = ? AND state = ${PENDING}`,
   bodyOf: 'SELECT body FROM bodies WHERE number = ?',
   reply: 'SELECT reply FROM replies WHERE number = ?',
   /** Without reading the whole value. */
@@ -271,7 +272,7 @@ interface Rows {
   readonly request: RequestRow;
   readonly endOfSlice: number;
   readonly pending: PendingRow;
-  readonly body: Buffer;
+  readonly body: readonly [body: Buffer, extra: Buffer | null];
   readonly reply: Buffer;
   readonly reason: string;
   readonly lastFailure: Buffer | null;
@@ -302,7 +303,6 @@ const SCALARS: readonly string[] = [
   'freePages',
   'pageBytes',
   'endOfSlice',
-  'body',
   'reply',
   'reason',
   'lastFailure',
@@ -314,7 +314,7 @@ const SCALARS: readonly string[] = [
 ] satisfies Name[];
 
 /** Statements whose rows are arrays. */
-const ARRAYS: readonly string[] = ['standing', 'over', 'pending'] satisfies Name[];
+const ARRAYS: readonly string[] = ['standing', 'over', 'pending', 'body'] satisfies Name[];
 
 export type Statements = {
   readonly [Each in Name]: Database.Statement<

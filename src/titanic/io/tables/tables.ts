@@ -7,6 +7,7 @@ import type Database from 'better-sqlite3';
 import { present } from '../../../core/assert.js';
 import { failureLine } from '../../../wire/failure.js';
 import { unpackFailure } from '../../store/failure-codec.js';
+import { headersIn } from '../../store/fields.js';
 import { merge } from '../../store/merge.js';
 import type { StoreRecord } from '../../store/record-codec.js';
 import type {
@@ -20,6 +21,7 @@ import type {
   Recovered,
   RequestUuid,
   StoreCounts,
+  StoredBody,
   Transaction,
 } from '../../store/store.js';
 import { failureOf } from '../file/sqlite-errors.js';
@@ -263,8 +265,9 @@ export class Tables {
 
   // ---------------------------------------------------------------- reads
 
-  body(uuid: RequestUuid): Buffer | null {
-    return this.#sql.body.get(uuid) ?? null;
+  body(uuid: RequestUuid): StoredBody | null {
+    const row = this.#sql.body.get(uuid);
+    return row === undefined ? null : { body: row[0], headers: headersIn(row[1]) };
   }
 
   lookUp(uuid: RequestUuid, replyBytesMax: number): Found {

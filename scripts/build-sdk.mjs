@@ -1,0 +1,92 @@
+/**
+ * Builds packages/sdk/dist, which is the package majordomo-sdk and what `majordomo-broker/client` and
+ * `/worker` export, from what the compiler put into dist/. Each export of packages/sdk/package.json is
+ * an entry: `./client` is built from dist/sdk/client.js, `.` from dist/sdk/index.js.
+ *
+ * The code is CommonJS, in one file, because loading many files is slow. ES modules re-export it, so
+ * that a program which loads the package both ways has one copy of it.
+ */
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import { dirname, join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { rollup } from '@rollup/wasm-node';
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+const COMPILED = join(ROOT, 'dist');
+const PACKAGE = join(ROOT, 'packages/sdk');
+const TARGET = join(PACKAGE, 'dist');
+const IMPORTED = /((?:from |import\()')(\.[^']+)\.js'/g;
+
+/** What `import.meta.url` is in CommonJS. */
+const OWN_URL = "require('node:url').pathToFileURL(__filename).href";
+
+const { exports } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'));
+const entries = Object.keys(exports)
+  .filter((path) => path !== './package.json')
+  .map((path) => (path === '.' ? 'index' : path.slice(2)));
+
+/** In dist/: a test broker is no part of the SDK's own room. */
+const sourceOf = (name) => (name === 'testing' ? 'testing/testing' : `sdk/${name}`);
+const compiledEntry = (name) => join(COMPILED, `${sourceOf(name)}.js`);
+
+/** What users load of the entries; a module that is loaded later has a file of its own. */
+async function writeCode() {
+  const bundle = await rollup({
+    input: Object.fromEntries(entries.map((name) => [name, compiledEntry(name)])),
+    external: /^[^./]/,
+    plugins: [{ name: 'import.meta.url', resolveImportMeta: () => OWN_URL }],
+    onwarn: (warning) => {
+      throw new Error(warning.message);
+    },
+  });
+  await bundle.write({
+    dir: TARGET,
+    format: 'cjs',
+    entryFileNames: '[name].cjs',
+    chunkFileNames: '[name].cjs',
+    manualChunks: { sdk: [compiledEntry('index')] },
+    generatedCode: 'es2015',
+    externalLiveBindings: false,
+    interop: (id) => (id?.startsWith('node:') ? 'default' : 'auto'),
+  });
+  await bundle.close();
+}
+
+function writeModules() {
+  const require = createRequire(import.meta.url);
+  for (const name of entries) {
+    const names = Object.keys(require(join(TARGET, `${name}.cjs`)));
+    writeFileSync(
+      join(TARGET, `${name}.js`),
+      `export { ${names.join(', ')} } from './${name}.cjs';\n`,
+    );
+    writeFileSync(join(TARGET, `${name}.d.ts`), `export * from './${name}.cjs';\n`);
+  }
+}
+
+/** The declarations of the entries, and those that they need, in the folders of src/. */
+function writeTypes() {
+  const needed = new Set(entries.map((name) => join(COMPILED, `${sourceOf(name)}.d.ts`)));
+  // A Set visits what is added to it meanwhile.
+  for (const file of needed) {
+    const text = readFileSync(file, 'utf8').replace(IMPORTED, (_, before, path) => {
+      needed.add(join(dirname(file), `${path}.d.ts`));
+      return `${before}${path}.cjs'`;
+    });
+    const target = join(TARGET, 'types', relative(COMPILED, file).replace(/\.d\.ts$/, '.d.cts'));
+    mkdirSync(dirname(target), { recursive: true });
+    writeFileSync(target, text.replace(/\n\/\/# sourceMappingURL=.*/, ''));
+  }
+  for (const name of entries) {
+    writeFileSync(
+      join(TARGET, `${name}.d.cts`),
+      `export * from './types/${sourceOf(name)}.cjs';\n`,
+    );
+  }
+}
+
+rmSync(TARGET, { recursive: true, force: true });
+await writeCode();
+writeModules();
+writeTypes();

@@ -1,0 +1,66 @@
+/**
+ * Until when the clients of some requests wait (D68). Most requests have no deadline, so it is no
+ * field of theirs.
+ */
+import type { Holder } from '../../core/holdings.js';
+import { IndexedHeap } from '../../core/indexed-heap.js';
+import { NONE, type RequestId, type RequestTable, TIMED } from './request-table.js';
+
+interface Kept {
+  /** Monotonic milliseconds. */
+  readonly at: number;
+  /** In the heap; -1: it is not there. */
+  place: number;
+  readonly holder: Holder;
+}
+
+/** Memory that an entry takes. */
+const KEPT_BYTES = 160;
+
+export class Deadlines {
+  readonly #table: RequestTable;
+  readonly #kept = new Map<RequestId, Kept>();
+  readonly #heap = new IndexedHeap({
+    before: (a, b) => this.of(a) < this.of(b),
+    moved: (id, place) => {
+      const kept = this.#kept.get(id);
+      if (kept !== undefined) kept.place = place;
+    },
+  });
+
+  constructor(table: RequestTable) {
+    this.#table = table;
+  }
+
+  /** @param at monotonic milliseconds @param holder of the client */
+  keep(id: RequestId, at: number, holder: Holder): void {
+    holder.add('requests', KEPT_BYTES);
+    this.#kept.set(id, { at, place: -1, holder });
+    this.#heap.push(id);
+    this.#table.raise(id, TIMED);
+  }
+
+  /** In monotonic milliseconds; Infinity: it has none. */
+  of(id: RequestId): number {
+    return this.#kept.get(id)?.at ?? Infinity;
+  }
+
+  /** The earliest, in monotonic milliseconds; Infinity: there is none. */
+  get earliest(): number {
+    return this.#heap.size === 0 ? Infinity : this.of(this.#heap.peek());
+  }
+
+  /** Takes the request whose deadline comes first off the heap, or returns NONE. */
+  pop(): RequestId {
+    return this.#heap.size === 0 ? NONE : this.#heap.pop();
+  }
+
+  drop(id: RequestId): void {
+    const kept = this.#kept.get(id);
+    if (kept === undefined) return;
+    this.#heap.removeAt(kept.place);
+    kept.holder.add('requests', -KEPT_BYTES);
+    this.#kept.delete(id);
+    this.#table.lower(id, TIMED);
+  }
+}

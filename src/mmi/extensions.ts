@@ -1,0 +1,11 @@
+/** The extensions that every broker offers its peers, as `mmi.broker` lists them. */
+export const EXTENSIONS: readonly string[] = [
+  'credit',
+  'ready-options',
+  'headers',
+  'fail',
+  'hello',
+];
+
+/** Those of Titanic. */
+export const TITANIC_EXTENSIONS: readonly string[] = ['submit', 'wait'];

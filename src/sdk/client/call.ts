@@ -1,0 +1,203 @@
+import type { MonotonicMs } from '../../core/clock.js';
+import type { MajordomoError } from '../../core/errors.js';
+import type { BodyFrames } from '../body.js';
+import type { DueQueue, Timed } from './deadlines.js';
+import { sdkError } from '../errors.js';
+import type { Message } from '../message.js';
+import type { RequestSettings } from '../options.js';
+
+/** Gets the outcome of a request: one call of either `done` or `fail`. */
+export interface CallOwner {
+  /** A PARTIAL, in order. */
+  part(call: Call, part: Message): void;
+  done(call: Call, reply: Message): void;
+  fail(call: Call, error: MajordomoError): void;
+}
+
+/** Where requests go: made once, shared by the calls for one service. */
+export interface Target {
+  readonly service: string;
+  /** The bytes of `service`. */
+  readonly name: Buffer;
+  /**
+   * The frames before the body, or before deadline and headers, packed; each send writes its
+   * correlation into them.
+   */
+  readonly head: Buffer;
+  /** As sent, of the one request that this target is for; `null`: none. */
+  readonly headers: Buffer | null;
+}
+
+/** The parts of a streamed reply that `request` joins. */
+export interface JoinedParts {
+  /** The attempt that they answer. */
+  readonly attempt: number;
+  readonly frames: Buffer[];
+  bytes: number;
+}
+
+/** A refusal, from `mmi.refused`. */
+export interface BrokerRefusal {
+  readonly status: string;
+  readonly reason: string;
+}
+
+/**
+ * The state of a request. *waiting*: for a connection; *sent*: for its answer; *resting*: for the
+ * end of a pause after a refusal; *settled*: nothing more happens.
+ */
+export type CallState = 'waiting' | 'sent' | 'resting' | 'settled';
+
+/**
+ * One request and all its sends.
+ *
+ * With many requests outstanding, the garbage collector's time goes into what each of them keeps
+ * alive, so that is one object: times are whole milliseconds, which need no memory of their own,
+ * and what few requests need is made on demand.
+ */
+export class Call implements Timed<Call> {
+  dueMs: MonotonicMs = 0;
+  dueQueue: DueQueue<Call> | null = null;
+  dueBefore: Call | null = null;
+  dueAfter: Call | null = null;
+
+  readonly id: number;
+  readonly target: Target;
+  readonly body: BodyFrames;
+  readonly owner: CallOwner;
+  readonly timeoutMs: number;
+  readonly retries: number;
+  /** The user gets PARTIALs as they arrive, so the request is never sent again after the first. */
+  readonly streams: boolean;
+  /** Rounded up. */
+  startedMs: MonotonicMs = 0;
+
+  state: CallState = 'waiting';
+  /** Number of the link of its last send; 0 when that link is gone, or before the first send. */
+  link = 0;
+  /** Every send has a number, which comes back in the envelope. */
+  attempt = 0;
+  /** Sends that a worker may have got: those that were not refused. */
+  sends = 0;
+  /** How many messages the link had received when it was sent. */
+  heardAtSend = 0;
+  refusals = 0;
+  refusal: BrokerRefusal | null = null;
+
+  /** Takes the listener off the request's AbortSignal. */
+  unlisten: (() => void) | null = null;
+
+  /** A PARTIAL of `partsOf` has arrived; parts of different attempts are not mixed. */
+  hasParts = false;
+  partsOf = 0;
+  /** Answers to earlier attempts are incomplete: their PARTIALs were dropped. */
+  oldestAttempt = 0;
+  joined: JoinedParts | null = null;
+  /** Settle the promise of a request; a stream settles its own. */
+  readonly resolve: (reply: Message) => void;
+  readonly reject: (error: MajordomoError) => void;
+
+  constructor(
+    id: number,
+    target: Target,
+    body: BodyFrames,
+    streams: boolean,
+    settings: RequestSettings,
+    owner: CallOwner,
+    resolve: (reply: Message) => void = ignore,
+    reject: (error: MajordomoError) => void = ignore,
+  ) {
+    this.id = id;
+    this.target = target;
+    this.body = body;
+    this.streams = streams;
+    this.timeoutMs = settings.timeoutMs;
+    this.retries = settings.retries;
+    this.owner = owner;
+    this.resolve = resolve;
+    this.reject = reject;
+  }
+
+  get service(): string {
+    return this.target.service;
+  }
+
+  get mayBeSent(): boolean {
+    return this.sends <= this.retries && !(this.streams && this.hasParts);
+  }
+
+  /** Called at each send. */
+  sent(link: number, heard: number): void {
+    this.state = 'sent';
+    this.link = link;
+    this.heardAtSend = heard;
+    this.refusal = null;
+    this.attempt++;
+    this.sends++;
+    if (!this.hasParts) return;
+    this.hasParts = false;
+    this.oldestAttempt = this.attempt;
+  }
+
+  /**
+   * True if an answer to `attempt` (modulo `modulus`) can be used; records whose parts these are.
+   */
+  accepts(attemptModulo: number, modulus: number, final: boolean): boolean {
+    const attempt =
+      this.attempt - ((((this.attempt - attemptModulo) % modulus) + modulus) % modulus);
+    if (attempt < Math.max(1, this.oldestAttempt)) return false;
+    if (this.hasParts) return attempt === this.partsOf;
+    if (!final) {
+      this.hasParts = true;
+      this.partsOf = attempt;
+    }
+    return true;
+  }
+
+  /** The error of a request whose time is over. */
+  timeoutError(): MajordomoError {
+    const { service, sends } = this;
+    if (this.refusal !== null) return this.refusedError(this.refusal);
+    if (this.streams && this.hasParts) return this.brokenError('no further part arrived in time');
+    if (sends === 0 && this.attempt === 0) {
+      const text = `no endpoint accepted a connection for the request to '${service}'`;
+      return sdkError('ERR_MDP_UNREACHABLE', text, { details: { service, sends } });
+    }
+    const text = `no answer from '${service}' (sent ${sends} times)`;
+    return sdkError('ERR_MDP_TIMEOUT', text, { details: { service, sends } });
+  }
+
+  /** The broker does not admit its client's key. */
+  keyError(): MajordomoError {
+    const { service } = this;
+    const what = this.attempt === 0 ? 'was not sent' : 'was sent before and has no answer';
+    const text = `the broker refuses the key of this client: the request to '${service}' ${what}`;
+    return sdkError('ERR_MDP_KEY_REFUSED', text, { details: { service } });
+  }
+
+  refusedError(refusal: BrokerRefusal): MajordomoError {
+    const { status, reason } = refusal;
+    const details = { status, service: this.service, reason };
+    if (status === '404') {
+      return sdkError('ERR_MDP_NO_WORKER', `no worker serves '${this.service}'`, { details });
+    }
+    const text = `the broker refused the request to '${this.service}': ${status} ${reason}`;
+    return sdkError(status === '403' ? 'ERR_MDP_FORBIDDEN' : 'ERR_MDP_REFUSED', text, {
+      details,
+    });
+  }
+
+  brokenError(why: string): MajordomoError {
+    const text = `the stream of '${this.service}' broke off: ${why}`;
+    return sdkError('ERR_MDP_STREAM_BROKEN', text, { details: { service: this.service } });
+  }
+}
+
+function ignore(): void {
+  // A stream has no promise for the whole reply.
+}
+
+/** Orders calls by their ids, which go from the largest number to the smallest. */
+export function byAge(a: Call, b: Call): number {
+  return (a.id - b.id) | 0;
+}

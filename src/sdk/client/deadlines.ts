@@ -1,0 +1,105 @@
+import type { MonotonicMs } from '../../core/clock.js';
+
+/** Something that can have a deadline. The fields belong to `Deadlines`. */
+export interface Timed<T> {
+  /** A whole number, which V8 stores without allocating; valid while it is in a queue. */
+  dueMs: MonotonicMs;
+  /** The queue it is in, and its neighbours there. */
+  dueQueue: DueQueue<T> | null;
+  dueBefore: T | null;
+  dueAfter: T | null;
+}
+
+/** The items whose deadlines have the same duration, in order of time. */
+export interface DueQueue<T> {
+  readonly duration: number;
+  first: T | null;
+  last: T | null;
+}
+
+/** With more different durations than this, durations are rounded up, by at most a sixteenth. */
+const EXACT_QUEUES_MAX = 64;
+const STEPS_PER_OCTAVE = 16;
+
+/**
+ * One deadline for each item, in one first-in-first-out queue per duration. A client's requests
+ * usually share one time-out, so setting or clearing a deadline changes the end or the middle of
+ * one list, whose links are in the items.
+ */
+export class Deadlines<T extends Timed<T>> {
+  readonly #queues = new Map<number, DueQueue<T>>();
+  #lastQueue: DueQueue<T> | null = null;
+
+  /** Sets or moves the deadline of `item`, to the next whole millisecond of the duration. */
+  set(item: T, now: MonotonicMs, durationMs: number): void {
+    this.clear(item);
+    const queue = this.#queueFor(Math.max(1, Math.ceil(durationMs)));
+    item.dueMs = Math.ceil(now + queue.duration);
+    item.dueQueue = queue;
+    item.dueBefore = queue.last;
+    if (queue.last === null) queue.first = item;
+    else queue.last.dueAfter = item;
+    queue.last = item;
+  }
+
+  clear(item: T): void {
+    const queue = item.dueQueue;
+    if (queue === null) return;
+    const { dueBefore, dueAfter } = item;
+    if (dueBefore === null) queue.first = dueAfter;
+    else dueBefore.dueAfter = dueAfter;
+    if (dueAfter === null) queue.last = dueBefore;
+    else dueAfter.dueBefore = dueBefore;
+    item.dueQueue = null;
+    item.dueBefore = null;
+    item.dueAfter = null;
+  }
+
+  /** When the next deadline is; `Infinity` if there is none. */
+  nextMs(): MonotonicMs {
+    let next = Infinity;
+    for (const { first } of this.#queues.values()) {
+      if (first !== null && first.dueMs < next) next = first.dueMs;
+    }
+    return next;
+  }
+
+  /** Removes and returns one that is due, or `undefined`. */
+  takeDue(now: MonotonicMs): T | undefined {
+    for (const { first } of this.#queues.values()) {
+      if (first === null || first.dueMs > now) continue;
+      this.clear(first);
+      return first;
+    }
+    return undefined;
+  }
+
+  /** All items that have a deadline, in no particular order. */
+  all(): T[] {
+    const items: T[] = [];
+    for (const { first } of this.#queues.values()) {
+      for (let item = first; item !== null; item = item.dueAfter) items.push(item);
+    }
+    return items;
+  }
+
+  #queueFor(exact: number): DueQueue<T> {
+    if (this.#lastQueue?.duration === exact) return this.#lastQueue;
+    const duration = this.#durationFor(exact);
+    let queue = this.#queues.get(duration);
+    if (queue === undefined) {
+      queue = { duration, first: null, last: null };
+      this.#queues.set(duration, queue);
+    }
+    this.#lastQueue = queue;
+    return queue;
+  }
+
+  #durationFor(duration: number): number {
+    if (this.#queues.size < EXACT_QUEUES_MAX || this.#queues.has(duration)) return duration;
+    for (const [other, { first }] of this.#queues) if (first === null) this.#queues.delete(other);
+    if (this.#queues.size < EXACT_QUEUES_MAX) return duration;
+    const step = Math.max(1, 2 ** Math.floor(Math.log2(duration)) / STEPS_PER_OCTAVE);
+    return Math.ceil(duration / step) * step;
+  }
+}

@@ -1,0 +1,55 @@
+import type { MonotonicMs } from '../../core/clock.js';
+import type { MajordomoError } from '../../core/errors.js';
+import type { Call, BrokerRefusal } from './call.js';
+import type { Leaving } from './turns.js';
+
+/** After this many refused handshakes in a row, waiting requests fail. */
+export const KEY_REFUSALS = 2;
+
+/** Effects of the client's machines, carried out in order. Links have numbers from 1. */
+export interface DeliverySink {
+  /** Dial the endpoint with this index. */
+  open(link: number, endpoint: number): void;
+  /** Close the link; ignore what still arrives on it. */
+  close(link: number): void;
+  /** Send `mmi.hello` and ask `mmi.broker`: the first messages on a connection. */
+  greet(link: number): void;
+  /** Ask `mmi.broker` as a sign of life. */
+  probe(link: number): void;
+  send(link: number, call: Call): void;
+  /** The call has settled without an answer. */
+  fail(call: Call, error: MajordomoError): void;
+  /** Requests go to another endpoint from now on. Endpoints by their indexes. */
+  switched(from: number, to: number, why: Leaving): void;
+  /** A time-out was raised to the minimum for a pair. */
+  raised(fromMs: number, toMs: number): void;
+}
+
+/** A machine that delivers requests to brokers: pure, with time as an argument. */
+export interface DeliveryStrategy {
+  start(now: MonotonicMs): void;
+  add(call: Call, now: MonotonicMs): void;
+  connected(link: number, now: MonotonicMs): void;
+  disconnected(link: number, now: MonotonicMs): void;
+  /**
+   * Dialling failed; the link keeps trying.
+   * @param isKeyRefused the broker does not admit this client's key
+   */
+  unreachable(link: number, isKeyRefused: boolean, now: MonotonicMs): void;
+  /** A message of any kind arrived on the link. */
+  heard(link: number): void;
+  /** The broker answered `mmi.broker`. */
+  learnt(link: number, pairHeartbeatMs: number, now: MonotonicMs): void;
+  /** A PARTIAL for the call arrived. */
+  progressed(call: Call, now: MonotonicMs): void;
+  /** The call has its answer. */
+  answered(call: Call, now: MonotonicMs): void;
+  refused(call: Call, refusal: BrokerRefusal, now: MonotonicMs): void;
+  /** Nobody waits for the call any longer. */
+  forget(call: Call, now: MonotonicMs): void;
+  tick(now: MonotonicMs): void;
+  /** How long the call may still wait for its answer, in milliseconds. */
+  remainingMs(call: Call, now: MonotonicMs): number;
+  /** When `tick` should be called next; `Infinity`: never. */
+  nextMs(): MonotonicMs;
+}

@@ -1,0 +1,433 @@
+/**
+ * The client over brokers that return the envelope: all requests share one link.
+ *
+ * Lazy Pirate (docs/sdk.md), made asynchronous:
+ * - A request that is silent for its time-out is sent again, over the same link if anything at all
+ *   was heard there since it was sent; else the broker is taken for dead: the link is closed, one to
+ *   the next endpoint opened, and everything unanswered sent there. So that a slow service on a
+ *   quiet link is not taken for a dead broker, `mmi.broker` is asked after half the time-out, of
+ *   brokers that have answered it before on that connection.
+ * - A request is sent at most `1 + retries` times, refused sends not counted (nobody ran them), and
+ *   settles within `(1 + retries) × timeoutMs`, a stream's parts excepted.
+ * - 503: the next endpoint, at once; where that would be too soon (all have refused), the same one
+ *   again, after a pause. 429: again, after a pause. Other refusals are final.
+ * - While anything is out at a node of a pair, the node has to be heard of: if it says nothing for a
+ *   while, and nothing for as long after it was asked, what may be sent again goes to the next.
+ */
+import type { MonotonicMs } from '../../core/clock.js';
+import type { MajordomoError } from '../../core/errors.js';
+import { backoffMs, type Random } from '../backoff.js';
+import { byAge, type Call, type BrokerRefusal } from './call.js';
+import { type DeliveryStrategy, type DeliverySink, KEY_REFUSALS } from './delivery-strategy.js';
+import { Deadlines } from './deadlines.js';
+import { type Leaving, Turns, type TurnsOptions } from './turns.js';
+
+export interface LazyPirateOptions extends TurnsOptions {
+  /** How long an endpoint may have no connection before the next is tried, in milliseconds. */
+  readonly connectMs: number;
+}
+
+/** The least time-out of a client of a pair, in heartbeats of the pair (docs/sdk.md). */
+export const PAIR_TIMEOUT_HEARTBEATS = 2.5;
+
+/** One connection to one endpoint. */
+interface Line {
+  readonly link: number;
+  readonly endpoint: number;
+  connected: boolean;
+  /** When it lost its connection. */
+  offlineMs: MonotonicMs;
+  /** Number of messages received. */
+  heard: number;
+  /**
+   * Whether it may be asked for a sign of life: it has answered `mmi.broker` on this connection.
+   */
+  answersProbes: boolean;
+  /** Calls out on it. */
+  out: number;
+  /** Nothing listens there. */
+  unreachable: boolean;
+  /** The value of `heard` at the last check of the node. */
+  heardAtWatch: number;
+  /** That check asked it for a sign of life. */
+  asked: boolean;
+}
+
+export class LazyPirate implements DeliveryStrategy {
+  readonly #options: LazyPirateOptions;
+  readonly #sink: DeliverySink;
+  readonly #random: Random;
+  readonly #waiting = new Set<Call>();
+  /** Every call that has not settled has a deadline. */
+  readonly #deadlines = new Deadlines<Call>();
+  /** Where new requests go; null in the pause before the next endpoint. */
+  #line: Line | null = null;
+  /** Lines that refused: they still bring the answers to their requests, then close. */
+  readonly #retired = new Map<number, Line>();
+  #links = 0;
+  #endpoint = 0;
+  #openMs: MonotonicMs = Infinity;
+  #probeMs: MonotonicMs = Infinity;
+  #watchMs: MonotonicMs = Infinity;
+  /** Connections lost in a row without an answer to any request. */
+  #failures = 0;
+  /** Handshakes refused because of this client's key, since one was accepted. */
+  #keyRefusals = 0;
+  /** Endpoints whose last handshake was refused so. */
+  readonly #refusing = new Set<number>();
+  readonly #turns: Turns;
+
+  constructor(options: LazyPirateOptions, sink: DeliverySink, random: Random) {
+    this.#options = options;
+    this.#sink = sink;
+    this.#random = random;
+    this.#turns = new Turns(options, random);
+  }
+
+  start(now: MonotonicMs): void {
+    this.#open(now);
+  }
+
+  add(call: Call, now: MonotonicMs): void {
+    call.startedMs = Math.ceil(now);
+    const line = this.#line;
+    // The patience with an endpoint counts from the first request that needs it.
+    if (line !== null && !line.connected && this.#waiting.size === 0) line.offlineMs = now;
+    this.#dispatch(call, now);
+    this.#leaveUnreachable(now);
+  }
+
+  connected(link: number, now: MonotonicMs): void {
+    const line = this.#line;
+    if (line?.link !== link) return;
+    line.connected = true;
+    line.unreachable = false;
+    this.#keyRefusals = 0;
+    this.#refusing.clear();
+    this.#sink.greet(link);
+    for (const call of this.#waiting) this.#send(line, call, now);
+    this.#waiting.clear();
+  }
+
+  disconnected(link: number, now: MonotonicMs): void {
+    const retired = this.#retired.get(link);
+    if (retired !== undefined) this.#close(retired, now);
+    const line = this.#line;
+    if (line?.link !== link) return;
+    // A new link, not the next connection of the old one: that would send its buffered output
+    // before the hello.
+    this.#line = null;
+    this.#probeMs = Infinity;
+    this.#watchMs = Infinity;
+    this.#failures++;
+    this.#openMs = now + backoffMs(this.#options, this.#failures, this.#random);
+    this.#close(line, now);
+  }
+
+  unreachable(link: number, isKeyRefused: boolean, now: MonotonicMs): void {
+    if (this.#line?.link !== link) return;
+    if (isKeyRefused) {
+      this.#keyRefusals++;
+      this.#refusing.add(this.#line.endpoint);
+    } else {
+      this.#refusing.delete(this.#line.endpoint);
+    }
+    if (this.#isShutOut) {
+      for (const call of [...this.#waiting]) this.#fail(call, call.keyError(), now);
+    }
+    this.#line.unreachable = true;
+    this.#leaveUnreachable(now);
+  }
+
+  heard(link: number): void {
+    const line = this.#lineOf(link);
+    if (line === undefined) return;
+    line.heard++;
+    if (line === this.#line) this.#probeMs = Infinity;
+  }
+
+  learnt(link: number, pairHeartbeatMs: number, now: MonotonicMs): void {
+    const line = this.#lineOf(link);
+    if (line === undefined) return;
+    line.answersProbes = true;
+    const isNews = pairHeartbeatMs !== this.#turns.pairHeartbeatMs;
+    this.#turns.pairHeartbeatMs = pairHeartbeatMs;
+    if (isNews) this.#renewDeadlines(now);
+    if (line === this.#line && line.out > 0) this.#beginWatch(line, now);
+  }
+
+  /** Requests that are out may have a time-out that is too short for a pair. */
+  #renewDeadlines(now: MonotonicMs): void {
+    for (const call of this.#calls()) {
+      if (call.state !== 'sent' || this.#timeoutMs(call) === call.timeoutMs) continue;
+      this.#deadlines.set(call, now, Math.min(this.#timeoutMs(call), this.remainingMs(call, now)));
+    }
+  }
+
+  progressed(call: Call, now: MonotonicMs): void {
+    this.#failures = 0;
+    this.#turns.answered();
+    this.#deadlines.set(call, now, this.#timeoutMs(call));
+  }
+
+  answered(call: Call, now: MonotonicMs): void {
+    this.#failures = 0;
+    this.#turns.answered();
+    this.forget(call, now);
+  }
+
+  refused(call: Call, refusal: BrokerRefusal, now: MonotonicMs): void {
+    if (call.state !== 'sent') return;
+    const line = this.#lineOf(call.link);
+    const again = refusal.status === '503' || refusal.status === '429';
+    this.#takeOff(call, now);
+    if (!again || (call.streams && call.hasParts)) {
+      this.#fail(call, call.refusedError(refusal), now);
+      return;
+    }
+    call.refusal = refusal;
+    call.sends--;
+    if (refusal.status === '503' && this.#leaveRefusing(line, now)) this.#dispatch(call, now);
+    else this.#rest(call, now);
+  }
+
+  /** @returns false if the same endpoint is to be asked again, after a pause */
+  #leaveRefusing(line: Line | undefined, now: MonotonicMs): boolean {
+    if (this.#options.endpoints === 1) return false;
+    // Left already.
+    if (line === undefined || line !== this.#line) return true;
+    if (!this.#turns.refused(line.endpoint, now)) return false;
+    this.#moveOn(line, now, 'refused');
+    return true;
+  }
+
+  #rest(call: Call, now: MonotonicMs): void {
+    call.state = 'resting';
+    call.refusals++;
+    const restMs = backoffMs(this.#options, call.refusals, this.#random);
+    // Nodes of a pair may change roles within heartbeats.
+    const mostMs = this.#turns.pairHeartbeatMs > 0 ? this.#turns.pairHeartbeatMs / 2 : Infinity;
+    this.#deadlines.set(call, now, Math.min(restMs, mostMs, this.remainingMs(call, now)));
+  }
+
+  forget(call: Call, now: MonotonicMs): void {
+    if (call.state === 'settled') return;
+    this.#deadlines.clear(call);
+    this.#waiting.delete(call);
+    this.#takeOff(call, now);
+    call.state = 'settled';
+  }
+
+  tick(now: MonotonicMs): void {
+    let call = this.#deadlines.takeDue(now);
+    while (call !== undefined) {
+      this.#due(call, now);
+      call = this.#deadlines.takeDue(now);
+    }
+    if (this.#openMs <= now) this.#open(now);
+    const line = this.#line;
+    if (line !== null && this.#giveUpMs() <= now) this.#moveOn(line, now, 'silent');
+    if (line !== null && this.#watchMs <= now) this.#watch(line, now);
+    if (line !== null && this.#probeMs <= now) {
+      this.#probeMs = Infinity;
+      this.#sink.probe(line.link);
+    }
+  }
+
+  nextMs(): MonotonicMs {
+    const lineMs = Math.min(this.#giveUpMs(), this.#probeMs, this.#watchMs);
+    return Math.min(this.#deadlines.nextMs(), this.#openMs, lineMs);
+  }
+
+  /** The calls that have not settled, in order of arrival. */
+  #calls(): Call[] {
+    return this.#deadlines.all().sort(byAge);
+  }
+
+  #lineOf(link: number): Line | undefined {
+    return this.#line?.link === link ? this.#line : this.#retired.get(link);
+  }
+
+  /** When the endpoint is given up because it has no connection; only if a request waits for it. */
+  #giveUpMs(): MonotonicMs {
+    const line = this.#line;
+    if (line === null || line.connected || this.#waiting.size === 0) return Infinity;
+    return this.#options.endpoints > 1 ? line.offlineMs + this.#options.connectMs : Infinity;
+  }
+
+  get #leastTimeoutMs(): number {
+    return Math.ceil(this.#turns.pairHeartbeatMs * PAIR_TIMEOUT_HEARTBEATS);
+  }
+
+  #timeoutMs(call: Call): number {
+    const leastMs = this.#leastTimeoutMs;
+    if (call.timeoutMs >= leastMs) return call.timeoutMs;
+    this.#sink.raised(call.timeoutMs, leastMs);
+    return leastMs;
+  }
+
+  remainingMs(call: Call, now: MonotonicMs): number {
+    return call.startedMs + this.#timeoutMs(call) * (1 + call.retries) - now;
+  }
+
+  #dispatch(call: Call, now: MonotonicMs): void {
+    if (this.#line?.connected === true) {
+      this.#send(this.#line, call, now);
+      return;
+    }
+    call.state = 'waiting';
+    this.#waiting.add(call);
+    this.#deadlines.set(call, now, this.remainingMs(call, now));
+  }
+
+  #send(line: Line, call: Call, now: MonotonicMs): void {
+    call.sent(line.link, line.heard);
+    line.out++;
+    const timeoutMs = this.#timeoutMs(call);
+    this.#deadlines.set(call, now, Math.min(timeoutMs, this.remainingMs(call, now)));
+    if (line.answersProbes) {
+      this.#probeMs = Math.min(this.#probeMs, now + timeoutMs / 2);
+      this.#beginWatch(line, now);
+    }
+    this.#sink.send(line.link, call);
+  }
+
+  /** Checks a node of a pair, if there is another one. */
+  #beginWatch(line: Line, now: MonotonicMs): void {
+    const isPair = this.#turns.pairHeartbeatMs > 0 && this.#options.endpoints > 1;
+    if (!isPair || this.#watchMs < Infinity) return;
+    line.heardAtWatch = line.heard;
+    line.asked = false;
+    this.#watchMs = now + this.#leastTimeoutMs / 2;
+  }
+
+  #watch(line: Line, now: MonotonicMs): void {
+    this.#watchMs = Infinity;
+    if (line.out === 0) return;
+    const isQuiet = line.heard === line.heardAtWatch;
+    if (isQuiet && line.asked) {
+      this.#moveOn(line, now, 'quiet');
+      return;
+    }
+    line.heardAtWatch = line.heard;
+    line.asked = isQuiet;
+    if (isQuiet) this.#probeMs = now;
+    this.#watchMs = now + this.#leastTimeoutMs / 2;
+  }
+
+  #due(call: Call, now: MonotonicMs): void {
+    const line = this.#line;
+    const wasSent = call.state === 'sent';
+    if (wasSent && line?.link === call.link && line.heard === call.heardAtSend) {
+      this.#takeOff(call, now);
+      this.#moveOn(line, now, 'silent');
+    } else {
+      this.#takeOff(call, now);
+    }
+    const over = this.remainingMs(call, now) < 1;
+    const broken = call.streams && call.hasParts;
+    if (over || broken || (wasSent && !call.mayBeSent)) this.#fail(call, this.#errorOf(call), now);
+    else this.#dispatch(call, now);
+  }
+
+  /** No endpoint admits this client's key. */
+  get #isShutOut(): boolean {
+    return this.#keyRefusals >= KEY_REFUSALS && this.#refusing.size === this.#options.endpoints;
+  }
+
+  /** Why no answer came in time. */
+  #errorOf(call: Call): MajordomoError {
+    const isKeyRefused = this.#refusing.size > 0 && call.attempt === 0;
+    return isKeyRefused ? call.keyError() : call.timeoutError();
+  }
+
+  /** The call no longer waits for an answer on its link. */
+  #takeOff(call: Call, now: MonotonicMs): void {
+    const line = this.#lineOf(call.link);
+    call.link = 0;
+    if (line === undefined) return;
+    line.out--;
+    if (line.out === 0 && this.#retired.has(line.link)) this.#close(line, now);
+  }
+
+  #fail(call: Call, error: MajordomoError, now: MonotonicMs): void {
+    this.forget(call, now);
+    this.#sink.fail(call, error);
+  }
+
+  #open(now: MonotonicMs): void {
+    this.#openMs = Infinity;
+    this.#links++;
+    this.#line = {
+      link: this.#links,
+      endpoint: this.#endpoint,
+      connected: false,
+      offlineMs: now,
+      heard: 0,
+      answersProbes: false,
+      out: 0,
+      unreachable: false,
+      heardAtWatch: 0,
+      asked: false,
+    };
+    this.#sink.open(this.#links, this.#endpoint);
+  }
+
+  /** Leaves the current endpoint for the next, or dials the only one again. */
+  #moveOn(line: Line, now: MonotonicMs, why: Leaving): void {
+    this.#line = null;
+    this.#probeMs = Infinity;
+    this.#watchMs = Infinity;
+    this.#endpoint = this.#turns.after(line.endpoint);
+    this.#openMs = this.#turns.leave(line.endpoint, why, now);
+    if (line.out > 0 && (why === 'refused' || why === 'quiet')) {
+      this.#retired.set(line.link, line);
+      if (why === 'quiet') this.#sendElsewhere(line, now);
+    } else {
+      this.#close(line, now);
+    }
+    if (this.#endpoint !== line.endpoint) {
+      this.#sink.switched(line.endpoint, this.#endpoint, why);
+    }
+    if (this.#openMs <= now) this.#open(now);
+  }
+
+  #leaveUnreachable(now: MonotonicMs): void {
+    const line = this.#line;
+    if (line?.unreachable !== true || this.#waiting.size === 0) return;
+    if (this.#options.endpoints > 1) this.#moveOn(line, now, 'unreachable');
+  }
+
+  /** The requests of a line that was left that may be sent again. */
+  #sendElsewhere(line: Line, now: MonotonicMs): void {
+    for (const call of this.#calls()) {
+      if (call.link !== line.link || !call.mayBeSent) continue;
+      this.#takeOff(call, now);
+      this.#dispatch(call, now);
+    }
+  }
+
+  #close(line: Line, now: MonotonicMs): void {
+    this.#retired.delete(line.link);
+    this.#sink.close(line.link);
+    this.#release(line, now);
+  }
+
+  /**
+   * The requests of a line whose connection has ended go to the next line; their answers are lost.
+   */
+  #release(line: Line, now: MonotonicMs): void {
+    if (line.out === 0) return;
+    line.out = 0;
+    for (const call of this.#calls()) {
+      if (call.link !== line.link) continue;
+      call.link = 0;
+      if (call.streams && call.hasParts) {
+        this.#fail(call, call.brokenError('the connection was lost'), now);
+      } else if (call.mayBeSent) {
+        this.#dispatch(call, now);
+      }
+      // Otherwise its last send is lost, and its time-out runs on.
+    }
+  }
+}

@@ -1,0 +1,42 @@
+import type { MajordomoError } from '../../core/errors.js';
+import { bodyCost } from '../body.js';
+import type { Decode } from '../codec/codec.js';
+import type { Call, CallOwner } from './call.js';
+import { type Message, ReceivedMessage } from '../message.js';
+
+/** Settles the promises of a client's requests. The parts of a stream are joined. */
+export class PendingReplies implements CallOwner {
+  readonly #bufferBytes: number;
+  readonly #decode: Decode | null;
+  readonly #overflow: (call: Call) => void;
+
+  /** @param overflow called when the parts of one reply exceed `bufferBytes` */
+  constructor(bufferBytes: number, decode: Decode | null, overflow: (call: Call) => void) {
+    this.#bufferBytes = bufferBytes;
+    this.#decode = decode;
+    this.#overflow = overflow;
+  }
+
+  part(call: Call, { frames }: Message): void {
+    if (call.joined?.attempt !== call.partsOf) {
+      call.joined = { attempt: call.partsOf, frames: [], bytes: 0 };
+    }
+    const { joined } = call;
+    joined.bytes += bodyCost(frames);
+    if (joined.bytes > this.#bufferBytes) this.#overflow(call);
+    else joined.frames.push(...frames);
+  }
+
+  done(call: Call, reply: Message): void {
+    const { joined } = call;
+    if (joined === null || !call.hasParts) call.resolve(reply);
+    else {
+      const frames = [...joined.frames, ...reply.frames];
+      call.resolve(ReceivedMessage.of(call.service, frames, this.#decode));
+    }
+  }
+
+  fail(call: Call, error: MajordomoError): void {
+    call.reject(error);
+  }
+}

@@ -1,0 +1,52 @@
+/** Which endpoints a client or worker connects to: its option `endpoints`, else `MAJORDOMO_URL`. */
+import { sdkError, wrong } from './errors.js';
+
+/** One endpoint, several separated by commas or spaces, or a list of them. */
+export type Endpoints = string | readonly string[];
+
+/** The environment variable that is read when `endpoints` is not given. */
+const VARIABLE = 'MAJORDOMO_URL';
+const ENDPOINTS_MAX = 64;
+const ENDPOINT = /^(tcp:\/\/.+:\d{1,5}|(ipc|inproc):\/\/.+)$/;
+/** What the variable may name besides, for the commands of operators. */
+const HTTP_ADDRESS = /^(https?:\/\/|unix:)/;
+const SEPARATORS = /[\s,]+/;
+
+/** @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
+export function endpointList(given: unknown): readonly string[] {
+  if (given === undefined) return fromEnvironment();
+  if (typeof given === 'string') return checked(split(given), 'endpoints');
+  if (Array.isArray(given)) return checked(given, 'endpoints');
+  throw wrong('endpoints', 'must be text or an array of strings, such as tcp://127.0.0.1:5555');
+}
+
+function fromEnvironment(): readonly string[] {
+  const listed = split(process.env[VARIABLE] ?? '');
+  const endpoints = listed.filter((each) => !HTTP_ADDRESS.test(each));
+  if (endpoints.length > 0) return checked(endpoints, VARIABLE);
+  const [address] = listed;
+  if (address !== undefined) {
+    const text = `${VARIABLE}: ${address} is for commands: a program needs the broker's endpoint, tcp://HOST:PORT`;
+    throw sdkError('ERR_MDP_ENDPOINT', text, {
+      details: { option: 'endpoints', endpoint: address },
+    });
+  }
+  throw wrong('endpoints', `must be given, or ${VARIABLE} set, for example tcp://127.0.0.1:5555`);
+}
+
+function split(text: string): string[] {
+  return text.split(SEPARATORS).filter((endpoint) => endpoint !== '');
+}
+
+/** @param place where the endpoints come from, for messages */
+function checked(endpoints: readonly unknown[], place: string): readonly string[] {
+  if (endpoints.length === 0 || endpoints.length > ENDPOINTS_MAX) {
+    throw wrong('endpoints', `must be 1 to ${ENDPOINTS_MAX}, not ${endpoints.length}`);
+  }
+  return endpoints.map((endpoint) => {
+    if (typeof endpoint !== 'string') throw wrong('endpoints', 'must be an array of strings');
+    if (ENDPOINT.test(endpoint)) return endpoint;
+    const text = `${place}: not an endpoint: ${endpoint} (tcp://HOST:PORT, ipc://…)`;
+    throw sdkError('ERR_MDP_ENDPOINT', text, { details: { option: 'endpoints', endpoint } });
+  });
+}

@@ -1,0 +1,5 @@
+/** The whole package `majordomo-sdk`: everything of its client and its worker. */
+// eslint-disable-next-line no-restricted-syntax -- what they list is this list
+export * from './client.js';
+// eslint-disable-next-line no-restricted-syntax -- as above
+export * from './worker.js';

@@ -1,0 +1,136 @@
+/** Options of stored requests: types, defaults, ranges. */
+import type { Headers } from '../../wire/headers.js';
+import { ATTEMPTS_MAX, PRIORITY_MAX } from '../../wire/tsp.js';
+import { wrong } from '../errors.js';
+import {
+  type ClientSettings,
+  DAY_MS,
+  isSignal,
+  Options,
+  type RequestOptions,
+  type RequestSettings,
+} from '../options.js';
+
+/**
+ * Options of `Client.submit`.
+ *
+ *     await client.submit('render', scene, { idempotencyKey: 'order-17', delayMs: 60_000 });
+ */
+export interface SubmitOptions extends RequestOptions {
+  /** The same key for the same service means the same request: it is stored once. */
+  readonly idempotencyKey?: string;
+  /** -100 to 100; higher runs first. Default 0. */
+  readonly priority?: number;
+  /** The request does not run before this many milliseconds from now. Default 0. */
+  readonly delayMs?: number;
+  /** An unserved request expires after this many milliseconds. Default: the broker's `titanic.requestTtlMs`. */
+  readonly ttlMs?: number;
+  /** Attempts after which the request is dead. Default: the broker's `titanic.maxAttempts`. */
+  readonly maxAttempts?: number;
+  /**
+   * Whether clients with another key may read and close the request if they have its uuid. Default
+   * false. A request stored without a key is always open to every holder of its uuid.
+   */
+  readonly shared?: boolean;
+}
+
+/**
+ * Options of `Job.result`.
+ *
+ *     await job.result({ timeoutMs: 60_000 });
+ */
+export interface ResultOptions {
+  /** How long to wait for the reply, in milliseconds. Default: until there is an answer. */
+  readonly timeoutMs?: number;
+  /** Aborting it ends the wait: ERR_MDP_ABORTED. */
+  readonly signal?: AbortSignal | undefined;
+}
+
+/** `SubmitOptions` as sent to the broker, which has defaults for absent ones. */
+export interface StoredOptions {
+  readonly key: string | undefined;
+  readonly priority: number | undefined;
+  readonly delayMs: number | undefined;
+  readonly ttlMs: number | undefined;
+  readonly maxAttempts: number | undefined;
+  readonly shared: true | undefined;
+  readonly headers: Headers | undefined;
+}
+
+export interface SubmitSettings {
+  readonly stored: StoredOptions;
+  readonly request: RequestSettings;
+}
+
+export interface ResultSettings {
+  /** `Infinity`: no limit. */
+  readonly timeoutMs: number;
+  readonly signal: AbortSignal | undefined;
+}
+
+const KEY_BYTES_MAX = 255;
+const AHEAD_MS_MAX = 36_500 * DAY_MS;
+const UUID = /^[0-9A-Fa-f]{32}$/;
+
+/** @throws ERR_MDP_OPTION */
+export function submitSettings(given: unknown, client: ClientSettings): SubmitSettings {
+  const options = new Options('submit', given);
+  const { headers, ...request } = options.request(client);
+  const settings: SubmitSettings = {
+    stored: {
+      key: options.optional(
+        'idempotencyKey',
+        isKey,
+        `a string of valid Unicode, 1 to ${KEY_BYTES_MAX} bytes in UTF-8`,
+      ),
+      priority: maybe(options, 'priority', -PRIORITY_MAX, PRIORITY_MAX),
+      delayMs: maybe(options, 'delayMs', 0, AHEAD_MS_MAX),
+      ttlMs: maybe(options, 'ttlMs', 1, AHEAD_MS_MAX),
+      maxAttempts: maybe(options, 'maxAttempts', 1, ATTEMPTS_MAX),
+      // Omitted when false: brokers without owners refuse options that they do not know.
+      shared: options.optional('shared', isBoolean, 'true or false') === true ? true : undefined,
+      headers: headers === undefined || Object.keys(headers).length === 0 ? undefined : headers,
+    },
+    request: { ...request, headers: undefined },
+  };
+  options.end();
+  return settings;
+}
+
+/** @throws ERR_MDP_OPTION */
+export function resultSettings(given: unknown): ResultSettings {
+  const options = new Options('result', given);
+  const settings: ResultSettings = {
+    timeoutMs: options.integer('timeoutMs', Infinity, 1, 365 * DAY_MS),
+    signal: options.optional('signal', isSignal, 'an AbortSignal'),
+  };
+  options.end();
+  return settings;
+}
+
+/** True for 32 hexadecimal characters. */
+export function isUuid(value: unknown): value is string {
+  return typeof value === 'string' && UUID.test(value);
+}
+
+/** @throws ERR_MDP_OPTION */
+export function checkUuid(uuid: unknown): string {
+  if (isUuid(uuid)) return uuid;
+  throw wrong('uuid', 'must be 32 hexadecimal characters');
+}
+
+function isBoolean(value: unknown): value is boolean {
+  return typeof value === 'boolean';
+}
+
+function isKey(value: unknown): value is string {
+  if (typeof value !== 'string') return false;
+  const bytes = Buffer.from(value, 'utf8');
+  // Unpaired surrogates all encode to the same bytes, but are different keys.
+  if (bytes.toString('utf8') !== value) return false;
+  return bytes.length > 0 && bytes.length <= KEY_BYTES_MAX;
+}
+
+function maybe(options: Options, name: string, min: number, max: number): number | undefined {
+  return options.given(name) ? options.integer(name, 0, min, max) : undefined;
+}

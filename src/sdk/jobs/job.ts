@@ -1,0 +1,77 @@
+import type { ResultOptions } from './job-options.js';
+import type { Message } from '../message.js';
+import type { RequestOptions } from '../options.js';
+
+/**
+ * The state of a stored request. *pending*: it waits, or is at a worker. *dead*: its last attempt failed,
+ * or a worker said that trying again would fail; the broker makes no more attempts. *unknown*: closed,
+ * expired, or never stored.
+ */
+export type JobState<Value = Buffer> =
+  | { readonly state: 'pending' }
+  | { readonly state: 'replied'; readonly reply: Message<Value> }
+  /** `code`: the code that the service reported; `null`: no worker reported one. */
+  | { readonly state: 'dead'; readonly reason: string; readonly code: string | null }
+  | { readonly state: 'unknown' };
+
+/** What names a job to its client. */
+type StoredRequest = Pick<Job, 'uuid' | 'service'>;
+
+/** What a job needs of its client. */
+export interface JobClient {
+  result(job: StoredRequest, options: ResultOptions | undefined): Promise<Message>;
+  state(job: StoredRequest, options: RequestOptions | undefined): Promise<JobState>;
+  closeJob(job: StoredRequest, options: RequestOptions | undefined): Promise<void>;
+}
+
+/**
+ * A stored request. To find it again you need only its uuid: `client.job(uuid)`.
+ *
+ *     const job = await client.submit('render', scene, { idempotencyKey: 'order-17' });
+ *     const reply = await job.result({ timeoutMs: 60_000 });
+ *     await job.close();
+ *
+ * @typeParam Value what the client's codec reads from a reply
+ */
+export class Job<Value = Buffer> {
+  /**
+   * What you need to find the request again; without a CURVE key, the only credential for its reply:
+   * keep it secret.
+   */
+  readonly uuid: string;
+  /** The requested service; `titanic.reply` if the job was created from its uuid. */
+  readonly service: string;
+  readonly #client: JobClient;
+
+  constructor(client: JobClient, uuid: string, service: string) {
+    this.#client = client;
+    this.uuid = uuid;
+    this.service = service;
+  }
+
+  /**
+   * Waits for the reply, across broker restarts and lost connections. The reply stays stored until
+   * `close`, or until `titanic.replyTtlMs` (7 days) has passed.
+   *
+   * Rejects with a `ServiceError` (ERR_SERVICE_FAILED) if the request is dead and a worker reported why, and
+   * with ERR_TITANIC_PENDING, ERR_TITANIC_DEAD, ERR_TITANIC_UNKNOWN, ERR_TITANIC_REFUSED,
+   * ERR_MDP_UNREACHABLE, ERR_MDP_REFUSED, ERR_MDP_ABORTED, ERR_MDP_CLOSED, ERR_MDP_LIMIT or
+   * ERR_MDP_OPTION.
+   */
+  result(options?: ResultOptions): Promise<Message<Value>> {
+    return this.#client.result(this, options) as Promise<Message<Value>>;
+  }
+
+  /** Asks the broker once. Rejects as `Client.request` does, and with ERR_TITANIC_REFUSED. */
+  state(options?: RequestOptions): Promise<JobState<Value>> {
+    return this.#client.state(this, options) as Promise<JobState<Value>>;
+  }
+
+  /**
+   * Deletes the request and its reply, and stops further attempts. It is safe to close twice. Rejects as
+   * `Client.request` does, and with ERR_TITANIC_REFUSED.
+   */
+  close(options?: RequestOptions): Promise<void> {
+    return this.#client.closeJob(this, options);
+  }
+}

@@ -1,0 +1,204 @@
+/** Stored requests of one client: 9/TSP, and `titanic.submit` if the broker offers it. */
+import { codeOf, type MajordomoError } from '../../core/errors.js';
+import { Frames } from '../../core/frames.js';
+import { secureRandom } from '../../core/random.js';
+import { MMI_BROKER } from '../../wire/mmi.js';
+import {
+  onceKey,
+  TITANIC_CLOSE,
+  TITANIC_REPLY,
+  TITANIC_REQUEST,
+  TITANIC_SUBMIT,
+} from '../../wire/tsp.js';
+import { type Body, type BodyFrames, frameList } from '../body.js';
+import type { Decode } from '../codec/codec.js';
+import { type Offers, offersOf } from '../broker-facts.js';
+import type { Call } from '../client/call.js';
+import { sdkError } from '../errors.js';
+import { Job, type JobClient, type JobState } from './job.js';
+import {
+  checkUuid,
+  isUuid,
+  type ResultOptions,
+  resultSettings,
+  type StoredOptions,
+  submitSettings,
+} from './job-options.js';
+import { type Message, ReceivedMessage } from '../message.js';
+import {
+  type ClientSettings,
+  DAY_MS,
+  type RequestOptions,
+  type RequestSettings,
+  serviceName,
+} from '../options.js';
+import { ResultRun } from './result-run.js';
+import {
+  answerError,
+  deathOf,
+  readAnswer,
+  replyError,
+  type TitanicAnswer,
+} from './titanic-answer.js';
+
+/** What it needs of the client. */
+export interface Asker {
+  readonly settings: ClientSettings;
+  /** The broker's extensions; `null`: unknown yet. */
+  readonly offers: Offers | null;
+  learn(offers: Offers): void;
+  /** Makes the body of a request. */
+  encode(body: unknown): BodyFrames;
+  /** Reads the values of replies; `null`: no codec. */
+  readonly decode: Decode | null;
+  request(service: string, body: Body, options?: RequestOptions): Promise<Message>;
+  /** As `request`, with settings already checked; `null` if it has failed already. */
+  ask(
+    service: string,
+    body: Body,
+    settings: RequestSettings,
+    resolve: (reply: Message) => void,
+    reject: (error: MajordomoError) => void,
+  ): Call | null;
+  /** Nobody waits for it any longer. */
+  abandon(call: Call): void;
+}
+
+const KEY_RANDOM_BYTES = 16;
+
+export class Jobs implements JobClient {
+  readonly #asker: Asker;
+  readonly #waits = new Set<ResultRun>();
+
+  constructor(asker: Asker) {
+    this.#asker = asker;
+  }
+
+  async submit(service: string, body: unknown, options: unknown): Promise<Job> {
+    const { stored, request } = submitSettings(options, this.#asker.settings);
+    const name = serviceName(service);
+    const frames = frameList(this.#asker.encode(body));
+    const canSubmit = await this.#canSubmit(stored, request);
+    const answer = canSubmit
+      ? await this.#ask(TITANIC_SUBMIT, [optionsFrame(stored, request), name, ...frames], request)
+      : await this.#ask(TITANIC_REQUEST, [name, ...frames], onceIn(request));
+    const uuid = answer.frames[0]?.toString('latin1');
+    if (answer.status === 200 && isUuid(uuid)) return new Job(this, uuid, service);
+    const why = answer.status === 200 ? { ...answer, text: 'without a uuid' } : answer;
+    throw answerError('ERR_TITANIC_REFUSED', `the request to '${service}' was not stored`, why);
+  }
+
+  job(uuid: unknown): Job {
+    return new Job(this, checkUuid(uuid), TITANIC_REPLY);
+  }
+
+  async result(
+    job: Pick<Job, 'uuid' | 'service'>,
+    options: ResultOptions | undefined,
+  ): Promise<Message> {
+    const settings = resultSettings(options);
+    const run = new ResultRun(this.#asker, job.uuid, job.service, settings, () => {
+      this.#waits.delete(run);
+    });
+    this.#waits.add(run);
+    return await run.run();
+  }
+
+  async state(
+    job: Pick<Job, 'uuid' | 'service'>,
+    options: RequestOptions | undefined,
+  ): Promise<JobState> {
+    const reply = await this.#asker.request(TITANIC_REPLY, job.uuid, options);
+    const answer = readAnswer(reply.frames);
+    switch (answer.status) {
+      case 200:
+        return {
+          state: 'replied',
+          reply: ReceivedMessage.of(job.service, answer.frames, this.#asker.decode),
+        };
+      case 300:
+        return { state: 'pending' };
+      case 400:
+        return { state: 'unknown' };
+      case 500: {
+        const death = deathOf(answer);
+        if (death !== null) return { state: 'dead', reason: death.text, code: death.code };
+        // D63: from brokers that report deaths as such, any other 500 is a passing error.
+        if (this.#asker.offers?.fail === true) break;
+        return { state: 'dead', reason: answer.text, code: null };
+      }
+      default:
+        throw replyError(answer, job.uuid);
+    }
+    throw answerError('ERR_TITANIC_REFUSED', `no answer about ${job.uuid}`, answer, job.uuid);
+  }
+
+  async closeJob(job: Pick<Job, 'uuid'>, options: RequestOptions | undefined): Promise<void> {
+    const reply = await this.#asker.request(TITANIC_CLOSE, job.uuid, options);
+    const answer = readAnswer(reply.frames);
+    if (answer.status === 200) return;
+    const code = answer.status === 400 ? 'ERR_TITANIC_UNKNOWN' : 'ERR_TITANIC_REFUSED';
+    throw answerError(code, `${job.uuid} was not closed`, answer, job.uuid);
+  }
+
+  /** The client is closed. */
+  close(error: MajordomoError): void {
+    for (const wait of [...this.#waits]) wait.stop(error);
+  }
+
+  /**
+   * @throws ERR_TITANIC_UNSUPPORTED if an option needs `titanic.submit`, which the broker does not
+   * offer
+   */
+  async #canSubmit(stored: StoredOptions, request: RequestSettings): Promise<boolean> {
+    const asked = Object.values(stored).some((value) => value !== undefined);
+    try {
+      if (this.#asker.offers === null) {
+        const { frames } = await this.#asker.request(MMI_BROKER, '', request);
+        this.#asker.learn(offersOf(Frames.of(...frames), 0));
+      }
+    } catch (error) {
+      // 8/MMI is optional: a broker that does not answer it may still know 9/TSP.
+      if (asked || !isTimeout(error)) throw error;
+      return false;
+    }
+    const { offers } = this.#asker;
+    if (offers?.submit === true) {
+      if (stored.headers === undefined || offers.headers) return true;
+      throw sdkError('ERR_TITANIC_UNSUPPORTED', 'this broker does not support headers');
+    }
+    if (!asked) return false;
+    const text =
+      'this broker does not support titanic.submit, so options of a stored request cannot be used';
+    throw sdkError('ERR_TITANIC_UNSUPPORTED', text);
+  }
+
+  async #ask(
+    service: string,
+    body: readonly Uint8Array[],
+    request: RequestOptions,
+  ): Promise<TitanicAnswer> {
+    return readAnswer((await this.#asker.request(service, body, request)).frames);
+  }
+}
+
+/** Sent once: a second send could be stored as well. It waits as long as all sends would. */
+function onceIn({ timeoutMs, retries, signal }: RequestSettings): RequestOptions {
+  return { timeoutMs: Math.min(timeoutMs * (1 + retries), DAY_MS), retries: 0, signal };
+}
+
+/** A key for anything that may be sent twice: after a lost answer it is not stored again (D16). */
+function optionsFrame(stored: StoredOptions, { retries }: RequestSettings): Buffer {
+  const key = stored.key ?? (retries > 0 ? randomKey() : undefined);
+  return Buffer.from(JSON.stringify({ ...stored, key }));
+}
+
+function randomKey(): string {
+  const bytes = Buffer.alloc(KEY_RANDOM_BYTES);
+  secureRandom(bytes);
+  return onceKey(bytes);
+}
+
+function isTimeout(error: unknown): boolean {
+  return codeOf(error) === 'ERR_MDP_TIMEOUT';
+}

@@ -1,0 +1,155 @@
+/** One wait for the reply of a stored request, carried out: its questions, its timer, its signal. */
+import { monotonicMs } from '../../core/clock.js';
+import type { MajordomoError } from '../../core/errors.js';
+import { Frames } from '../../core/frames.js';
+import { MMI_BROKER } from '../../wire/mmi.js';
+import { TITANIC_REPLY, TITANIC_WAIT } from '../../wire/tsp.js';
+import { offersOf } from '../broker-facts.js';
+import type { Call } from '../client/call.js';
+import { sdkError } from '../errors.js';
+import type { ResultSettings } from './job-options.js';
+import type { Asker } from './jobs.js';
+import { type Message, ReceivedMessage } from '../message.js';
+import type { RequestSettings } from '../options.js';
+import { type Question, ResultWait } from './result-wait.js';
+import { Ticker } from '../ticker.js';
+
+/** A wait is idempotent: it is sent again whenever a connection is lost. */
+const WAIT_RETRIES = 1000;
+
+export class ResultRun {
+  readonly #asker: Asker;
+  readonly #uuid: string;
+  readonly #service: string;
+  readonly #signal: AbortSignal | undefined;
+  readonly #ended: () => void;
+  readonly #wait: ResultWait;
+  readonly #ticker: Ticker;
+  #call: Call | null = null;
+  #resolve: (reply: Message) => void = () => undefined;
+  #reject: (error: unknown) => void = () => undefined;
+
+  /** @param ended called once, when the promise of `run` settles */
+  constructor(
+    asker: Asker,
+    uuid: string,
+    service: string,
+    settings: ResultSettings,
+    ended: () => void,
+  ) {
+    this.#asker = asker;
+    this.#uuid = uuid;
+    this.#service = service;
+    this.#signal = settings.signal;
+    this.#ended = ended;
+    const { retryBaseMs, retryMaxMs } = asker.settings;
+    this.#wait = new ResultWait(
+      {
+        uuid,
+        service,
+        timeoutMs: settings.timeoutMs,
+        retryBaseMs,
+        retryMaxMs,
+        offersWait: () => asker.offers?.wait ?? null,
+        offersFail: () => asker.offers?.fail === true,
+      },
+      {
+        ask: (question, waitMs) => {
+          this.#ask(question, waitMs);
+        },
+        giveUp: () => {
+          this.#giveUp();
+        },
+        done: (frames) => {
+          this.#end();
+          this.#resolve(ReceivedMessage.of(this.#service, frames, this.#asker.decode));
+        },
+        fail: (error) => {
+          this.#end();
+          this.#reject(error);
+        },
+      },
+      Math.random,
+    );
+    this.#ticker = new Ticker((now) => {
+      this.#wait.tick(now);
+      return this.#wait.nextMs();
+    });
+  }
+
+  run(): Promise<Message> {
+    return new Promise((resolve, reject) => {
+      this.#resolve = resolve;
+      this.#reject = reject;
+      if (this.#signal?.aborted === true) {
+        this.#aborted();
+        return;
+      }
+      this.#signal?.addEventListener('abort', this.#aborted, { once: true });
+      this.#wait.start(monotonicMs());
+      this.#ticker.want(this.#wait.nextMs());
+    });
+  }
+
+  /** Ends it from outside: the client is closed, or nobody waits any longer. */
+  stop(error: MajordomoError): void {
+    const call = this.#call;
+    this.#end();
+    if (call !== null) this.#asker.abandon(call);
+    this.#reject(error);
+  }
+
+  readonly #aborted = (): void => {
+    const cause: unknown = this.#signal?.reason;
+    this.stop(sdkError('ERR_MDP_ABORTED', 'the wait for the reply was aborted', { cause }));
+  };
+
+  #end(): void {
+    this.#call = null;
+    this.#ticker.stop();
+    this.#signal?.removeEventListener('abort', this.#aborted);
+    this.#ended();
+  }
+
+  #ask(question: Question, waitMs: number): void {
+    const { timeoutMs, retries } = this.#asker.settings;
+    const usual: RequestSettings = { timeoutMs, retries, signal: undefined, headers: undefined };
+    switch (question) {
+      case 'offers':
+        this.#send(MMI_BROKER, [''], usual);
+        return;
+      case 'reply':
+        this.#send(TITANIC_REPLY, [this.#uuid], usual);
+        return;
+      case 'wait': {
+        // Longer than the broker waits, or each wait would be sent twice.
+        const patient = { ...usual, timeoutMs: waitMs + timeoutMs, retries: WAIT_RETRIES };
+        this.#send(TITANIC_WAIT, [this.#uuid, String(waitMs)], patient);
+      }
+    }
+  }
+
+  #send(service: string, body: readonly string[], settings: RequestSettings): void {
+    const answered = ({ frames }: Message): void => {
+      this.#call = null;
+      if (service === MMI_BROKER) this.#asker.learn(offersOf(Frames.of(...frames), 0));
+      this.#wait.answered(frames, monotonicMs());
+      this.#ticker.want(this.#wait.nextMs());
+    };
+    const failed = (error: MajordomoError): void => {
+      this.#call = null;
+      this.#wait.failed(error, monotonicMs());
+      this.#ticker.want(this.#wait.nextMs());
+    };
+    this.#call = this.#asker.ask(service, body, settings, answered, failed);
+  }
+
+  #giveUp(): void {
+    const call = this.#call;
+    if (call === null) return;
+    this.#call = null;
+    const error = call.timeoutError();
+    this.#asker.abandon(call);
+    this.#wait.failed(error, monotonicMs());
+  }
+}

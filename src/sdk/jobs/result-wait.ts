@@ -1,0 +1,191 @@
+/**
+ * The wait for the reply of a stored request: pure, with time as an argument.
+ *
+ * One question is out at a time: `titanic.wait` if the broker offers it, for at most `WAIT_MS`
+ * each; else `titanic.reply`, with growing pauses. Questions that fail because brokers are silent,
+ * away or refuse are asked again until the time is over. A broker that answers a wait at once with
+ * 300 is also asked again only after such a pause, so nothing polls without a pause.
+ */
+import type { MonotonicMs } from '../../core/clock.js';
+import { codeOf, type MajordomoError } from '../../core/errors.js';
+import { type BackoffOptions, backoffMs, type Random } from '../backoff.js';
+import { sdkError } from '../errors.js';
+import {
+  deathError,
+  deathOf,
+  readAnswer,
+  replyError,
+  type TitanicAnswer,
+} from './titanic-answer.js';
+
+/** The question to the broker: its extensions, `titanic.wait`, or `titanic.reply`. */
+export type Question = 'offers' | 'wait' | 'reply';
+
+export interface ResultWaitSink {
+  /** Ask once, and call `answered` or `failed`. `waitMs` is the broker's part of a `wait`. */
+  ask(question: Question, waitMs: number): void;
+  /** Drop the question that is out, and pass its state to `failed`. */
+  giveUp(): void;
+  done(frames: Buffer[]): void;
+  fail(error: MajordomoError): void;
+}
+
+export interface ResultWaitOptions extends BackoffOptions {
+  readonly uuid: string;
+  /** The requested service, as far as it is known. */
+  readonly service: string;
+  /** `Infinity`: no limit. */
+  readonly timeoutMs: number;
+  /** Whether the broker offers `wait`; `null`: unknown yet. */
+  readonly offersWait: () => boolean | null;
+  /** Whether the broker is known to report failures. */
+  readonly offersFail: () => boolean;
+}
+
+/** The longest wait at a broker; the broker's own limit is a minute. */
+const WAIT_MS = 30_000;
+
+/** What ends a question but not the wait for the reply. */
+const PASSING = new Set(['ERR_MDP_TIMEOUT', 'ERR_MDP_UNREACHABLE', 'ERR_MDP_REFUSED']);
+
+export class ResultWait {
+  readonly #options: ResultWaitOptions;
+  readonly #sink: ResultWaitSink;
+  readonly #random: Random;
+  #deadlineMs: MonotonicMs = Infinity;
+  #question: Question | null = null;
+  #askedMs: MonotonicMs = 0;
+  #waitMs = 0;
+  /** When the next question is due. */
+  #askMs: MonotonicMs = Infinity;
+  /** Answers and failures in a row without any waiting at the broker. */
+  #pauses = 0;
+  /** A broker did not list its extensions, or lists `wait` and does not know it. */
+  #onlyReply = false;
+  #isAnswered = false;
+  #isOver = false;
+
+  constructor(options: ResultWaitOptions, sink: ResultWaitSink, random: Random) {
+    this.#options = options;
+    this.#sink = sink;
+    this.#random = random;
+  }
+
+  start(now: MonotonicMs): void {
+    this.#deadlineMs = now + this.#options.timeoutMs;
+    this.#ask(now);
+  }
+
+  /** The open question was answered. */
+  answered(frames: readonly Buffer[], now: MonotonicMs): void {
+    const question = this.#question;
+    this.#question = null;
+    if (question === null || this.#isOver) return;
+    this.#isAnswered = true;
+    if (question === 'offers') {
+      if (this.#options.offersWait() === null) this.#onlyReply = true;
+      this.#ask(now);
+      return;
+    }
+    const answer = readAnswer(frames);
+    if (answer.status === 200) {
+      this.#isOver = true;
+      this.#sink.done(answer.frames);
+    } else if (answer.status === 300) {
+      this.#pending(question, now);
+    } else if (answer.status === 501 && question === 'wait') {
+      this.#onlyReply = true;
+      this.#ask(now);
+    } else {
+      this.#refused(answer, now);
+    }
+  }
+
+  #refused(answer: TitanicAnswer, now: MonotonicMs): void {
+    const { uuid, service, offersFail } = this.#options;
+    const death = deathOf(answer);
+    if (death !== null) this.#fail(deathError(service, uuid, death, answer));
+    // D63: from brokers that report deaths as such, any other 500 is an error that may pass.
+    else if (answer.status === 500 && offersFail()) this.#pause(now);
+    else this.#fail(replyError(answer, uuid));
+  }
+
+  /** The open question failed. */
+  failed(error: MajordomoError, now: MonotonicMs): void {
+    const question = this.#question;
+    this.#question = null;
+    if (question === null || this.#isOver) return;
+    if (!PASSING.has(error.code)) this.#fail(error);
+    else if (now >= this.#deadlineMs) this.#timeUp(error);
+    else {
+      // 8/MMI is optional: a broker that does not answer it may still know 9/TSP.
+      if (question === 'offers' && error.code === 'ERR_MDP_TIMEOUT') this.#onlyReply = true;
+      this.#pause(now);
+    }
+  }
+
+  tick(now: MonotonicMs): void {
+    if (this.#isOver) return;
+    if (now >= this.#deadlineMs) {
+      if (this.#question === null) this.#timeUp(null);
+      else this.#sink.giveUp();
+    } else if (now >= this.#askMs) {
+      this.#ask(now);
+    }
+  }
+
+  /** When `tick` should be called next; `Infinity`: never. */
+  nextMs(): MonotonicMs {
+    return this.#isOver ? Infinity : Math.min(this.#askMs, this.#deadlineMs);
+  }
+
+  #ask(now: MonotonicMs): void {
+    this.#askMs = Infinity;
+    const offersWait = this.#options.offersWait();
+    this.#waitMs = 0;
+    if (this.#onlyReply || offersWait === false) {
+      this.#question = 'reply';
+    } else if (offersWait === null) {
+      this.#question = 'offers';
+    } else {
+      this.#question = 'wait';
+      this.#waitMs = Math.min(WAIT_MS, Math.max(0, Math.ceil(this.#deadlineMs - now)));
+    }
+    this.#askedMs = now;
+    this.#sink.ask(this.#question, this.#waitMs);
+  }
+
+  #pending(question: Question, now: MonotonicMs): void {
+    if (question === 'wait' && now - this.#askedMs >= this.#waitMs / 2) {
+      this.#pauses = 0;
+      if (now < this.#deadlineMs) this.#ask(now);
+      else this.#timeUp(null);
+    } else {
+      this.#pause(now);
+    }
+  }
+
+  #pause(now: MonotonicMs): void {
+    this.#pauses++;
+    this.#askMs = now + backoffMs(this.#options, this.#pauses, this.#random);
+  }
+
+  #timeUp(error: MajordomoError | null): void {
+    const code = codeOf(error);
+    // No broker has answered about the request: the reason is more useful than `pending`.
+    const isTold = code === 'ERR_MDP_UNREACHABLE' || code === 'ERR_MDP_REFUSED';
+    if (error !== null && isTold && !this.#isAnswered) {
+      this.#fail(error);
+      return;
+    }
+    const { uuid, timeoutMs } = this.#options;
+    const text = `no reply to the stored request ${uuid} within ${timeoutMs} ms`;
+    const cause = error === null ? {} : { cause: error };
+    this.#fail(sdkError('ERR_TITANIC_PENDING', text, { ...cause, details: { uuid } }));
+  }
+
+  #fail(error: MajordomoError): void {
+    this.#isOver = true;
+    this.#sink.fail(error);
+  }
+}

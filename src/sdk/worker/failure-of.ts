@@ -1,0 +1,85 @@
+/** What a worker reports about an error that a handler threw. */
+import { codeOf, messageOf } from '../../core/errors.js';
+import {
+  type Failure,
+  FAILURE_DETAIL_BYTES_MAX,
+  FAILURE_DETAIL_FRAMES_MAX,
+  FAILURE_TEXT_BYTES_MAX,
+  type FailureKind,
+  failureText,
+  isFailureCode,
+} from '../../wire/failure.js';
+import { isServiceError, type ServiceError } from '../service-error.js';
+
+/** The code of an error without a usable one. */
+const ANY_CODE = 'Error';
+
+/**
+ * A `ServiceError` is reported unchanged. Of any other error: its `code` if that is a short
+ * identifier, else the name of its class, and its message.
+ * @param exposeErrors false: of any other error only the code
+ */
+export function failureOf(error: unknown, exposeErrors: boolean): Failure {
+  try {
+    if (isServiceError(error)) return failureOfServiceError(error);
+    const text = exposeErrors ? cut(messageOf(error)) : '';
+    return { kind: 'error', code: codeFor(error), text, detail: [] };
+  } catch {
+    // The thrown value throws itself when it is read.
+    return { kind: 'error', code: ANY_CODE, text: '', detail: [] };
+  }
+}
+
+function failureOfServiceError(error: ServiceError): Failure {
+  const { serviceCode, message } = error;
+  const code = isFailureCode(serviceCode) ? serviceCode : ANY_CODE;
+  return { kind: kindOf(error), code, text: cut(message), detail: detailOf(error) };
+}
+
+function kindOf({ retry }: Pick<ServiceError, 'retry'>): FailureKind {
+  if (retry === 'elsewhere') return 'retry';
+  return !retry ? 'final' : 'error';
+}
+
+/**
+ * Details that cannot be sent must not lose the failure's code and kind; the detail says what was
+ * wrong.
+ */
+function detailOf({ details, detail }: Partial<ServiceError>): readonly Buffer[] {
+  // Detail that another service sent to this worker is passed on unchanged.
+  if (Array.isArray(detail) && detail.length > 0) {
+    return whole(detail.filter((frame) => Buffer.isBuffer(frame)));
+  }
+  try {
+    const isEmpty = typeof details !== 'object' || Object.keys(details).length === 0;
+    return isEmpty ? [] : whole([Buffer.from(JSON.stringify(details))]);
+  } catch (error) {
+    return [omitted(`the details are not JSON: ${messageOf(error)}`)];
+  }
+}
+
+function whole(detail: readonly Buffer[]): readonly Buffer[] {
+  const bytes = detail.reduce((sum, frame) => sum + frame.length, 0);
+  if (bytes <= FAILURE_DETAIL_BYTES_MAX && detail.length <= FAILURE_DETAIL_FRAMES_MAX) {
+    return detail;
+  }
+  return [
+    omitted(`the details have ${bytes} bytes, at most ${FAILURE_DETAIL_BYTES_MAX} are allowed`),
+  ];
+}
+
+function omitted(why: string): Buffer {
+  return Buffer.from(JSON.stringify({ omitted: cut(why) }));
+}
+
+function codeFor(error: unknown): string {
+  const code = codeOf(error);
+  if (code !== undefined && isFailureCode(code)) return code;
+  const name: unknown = error instanceof Object ? error.constructor.name : '';
+  return typeof name === 'string' && isFailureCode(name) ? name : ANY_CODE;
+}
+
+/** The first KiB: every character takes at least a byte. */
+function cut(text: string): string {
+  return failureText(Buffer.from(text.slice(0, FAILURE_TEXT_BYTES_MAX)));
+}

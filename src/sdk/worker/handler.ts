@@ -1,0 +1,206 @@
+import { type MonotonicMs, monotonicMs } from '../../core/clock.js';
+import { EMPTY, type MdpVersion } from '../../wire/mdp.js';
+import { type Body, type BodyFrames, bodyFrames, frameList } from '../body.js';
+import type { Encode } from '../codec/codec.js';
+import { sdkError } from '../errors.js';
+import type { Request } from '../message.js';
+import type { Task } from './worker-session.js';
+
+/** The longest time that a timer can wait. */
+const TIMER_MS_MAX = 2_147_483_647;
+
+/** The second argument of a handler. */
+export interface HandlerContext<Answer = Body> {
+  /** The same as `request.signal`. */
+  readonly signal: AbortSignal;
+  /**
+   * Sends a part of the reply. The handler returns the last part. With a 0.1 broker the worker keeps
+   * the parts and sends them joined in one reply.
+   * @throws ERR_MDP_STREAM_BROKEN if the broker took the request away; ERR_MDP_BODY
+   */
+  readonly partial: (body: Answer) => void;
+}
+
+/**
+ * Handles one request. A generator yields the parts of the reply and returns the last one. If the handler
+ * throws, or returns something that is not a body, the request fails: the client gets the code and message of
+ * the error, ideally a `ServiceError`. If the broker does not support failures, the worker gives the request back.
+ *
+ *     async function* countdown(request: Request): AsyncGenerator<string, string> {
+ *       for (let left = Number(request.text()); left > 0; left--) yield String(left);
+ *       return 'lift-off';
+ *     }
+ *
+ * @typeParam Value what the codec reads from requests
+ * @typeParam Answer what the codec makes replies of
+ */
+export type Handler<Value = Buffer, Answer = Body> = (
+  request: Request<Value>,
+  context: HandlerContext<Answer>,
+) => Answer | Promise<Answer> | AsyncGenerator<Answer, Answer, unknown>;
+
+/** Where the parts of an answer go. */
+export interface PartSink {
+  /** Sends a PARTIAL. @returns false if that is no longer possible */
+  partial(task: Task, body: BodyFrames): boolean;
+}
+
+/** Aborts at the deadline of a request, or before. */
+class TaskSignal {
+  readonly #controller = new AbortController();
+  #timer: NodeJS.Timeout | undefined;
+
+  /** @param deadlineMs monotonic; 0: none */
+  constructor(deadlineMs: MonotonicMs) {
+    if (deadlineMs === 0) return;
+    const leftMs = deadlineMs - monotonicMs();
+    if (leftMs <= 0) this.abort(deadlineError());
+    else if (leftMs <= TIMER_MS_MAX) this.#timer = setTimeout(this.#expire, leftMs).unref();
+  }
+
+  get signal(): AbortSignal {
+    return this.#controller.signal;
+  }
+
+  readonly #expire = (): void => {
+    this.abort(deadlineError());
+  };
+
+  abort(reason: Error): void {
+    clearTimeout(this.#timer);
+    this.#controller.abort(reason);
+  }
+
+  /** Nobody needs it any more. */
+  rest(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+/** The context of one request. */
+export class TaskContext<S extends PartSink = PartSink> implements HandlerContext {
+  readonly task: Task;
+  readonly session: S;
+  /** Its index in the worker's list of running requests. */
+  place = 0;
+  /** The answer, while it waits to be sent. */
+  answer: BodyFrames = EMPTY;
+  readonly #version: MdpVersion;
+  readonly #encode: Encode | null;
+  #kept: Uint8Array[] | null = null;
+  /** Created on demand, as `#partial`: most handlers use neither. */
+  #signal: TaskSignal | null = null;
+  #partial: ((body: Body) => void) | null = null;
+  #over = false;
+
+  /** @param encode makes the bodies of answers; `null`: no codec */
+  constructor(version: MdpVersion, session: S, task: Task, encode: Encode | null = null) {
+    this.#version = version;
+    this.#encode = encode;
+    this.session = session;
+    this.task = task;
+  }
+
+  get signal(): AbortSignal {
+    if (this.#signal === null) {
+      this.#signal = new TaskSignal(this.task.request.deadlineMs);
+      if (this.#over) this.#signal.abort(closedError());
+    }
+    return this.#signal.signal;
+  }
+
+  /** A function of its own, so that handlers can destructure the context. */
+  get partial(): (body: Body) => void {
+    this.#partial ??= (body) => {
+      this.#send(this.#bodyOf(body));
+    };
+    return this.#partial;
+  }
+
+  #send(body: BodyFrames): void {
+    if (!this.#over && this.#version === 1) {
+      this.#kept ??= [];
+      this.#kept.push(...frameList(body));
+      return;
+    }
+    if (this.#over || !this.session.partial(this.task, body)) {
+      throw sdkError('ERR_MDP_STREAM_BROKEN', 'the broker took the request away from this worker');
+    }
+  }
+
+  /** The request was given back. */
+  abort(): void {
+    this.#over = true;
+    this.#signal?.abort(closedError());
+  }
+
+  /** The handler has ended. */
+  ended(): void {
+    this.#signal?.rest();
+  }
+
+  /**
+   * Runs the handler.
+   * @returns the answer, if the handler returns a body; otherwise a promise of it, which rejects
+   * with what the handler throws
+   */
+  run(handler: Handler, request: Request): BodyFrames | Promise<BodyFrames> {
+    try {
+      const given: unknown = handler(request, this);
+      const isHere = this.#encode === null ? isBody(given) : !isLater(given);
+      return isHere ? this.#answer(given) : this.#await(given);
+    } catch (error) {
+      const thrown = error as Error;
+      return Promise.reject(thrown);
+    }
+  }
+
+  async #await(given: unknown): Promise<BodyFrames> {
+    return this.#answer(isGenerator(given) ? await this.#drive(given) : await given);
+  }
+
+  #answer(body: unknown): BodyFrames {
+    const frames = this.#bodyOf(body);
+    return this.#kept === null ? frames : [...this.#kept, ...frameList(frames)];
+  }
+
+  #bodyOf(body: unknown): BodyFrames {
+    return this.#encode === null ? bodyFrames(body) : this.#encode(body);
+  }
+
+  async #drive(parts: AsyncGenerator<Body, Body, unknown>): Promise<Body> {
+    for (;;) {
+      const step = await parts.next();
+      if (step.done === true) return step.value;
+      try {
+        this.partial(step.value);
+      } catch (error) {
+        await parts.throw(error);
+        throw error;
+      }
+    }
+  }
+}
+
+function deadlineError(): Error {
+  return sdkError('ERR_MDP_TIMEOUT', 'the deadline has passed: the client no longer waits');
+}
+
+function closedError(): Error {
+  return sdkError('ERR_MDP_CLOSED', 'the worker was closed');
+}
+
+function isBody(value: unknown): boolean {
+  return typeof value === 'string' || Array.isArray(value) || ArrayBuffer.isView(value);
+}
+
+/** A promise, or a generator. */
+function isLater(value: unknown): boolean {
+  return typeof value === 'object' && value !== null && ('then' in value || isGenerator(value));
+}
+
+function isGenerator(value: unknown): value is AsyncGenerator<Body, Body, unknown> {
+  return (
+    typeof value === 'object' && value !== null && Symbol.asyncIterator in value && 'next' in value
+  );
+}

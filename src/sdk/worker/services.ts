@@ -1,0 +1,121 @@
+/** The services of a worker: `service` with one handler, or `services` with a handler each. */
+import { CREDIT_MAX } from '../../wire/mdp.js';
+import { WORKER_DEFAULTS } from '../defaults.js';
+import {
+  checkedCodec,
+  type Decode,
+  type Encode,
+  encoderOf,
+  requestDecoderOf,
+} from '../codec/codec.js';
+import { checkedContract } from '../codec/contract.js';
+import { wrong } from '../errors.js';
+import { isCount, type Options, serviceName } from '../options.js';
+import { ConcurrencyLimiter } from './concurrency-limiter.js';
+import type { Handler } from './handler.js';
+
+export interface OfferedService {
+  readonly service: string;
+  /** The bytes of `service`. */
+  readonly name: Buffer;
+  readonly handler: Handler;
+  /** `null`: no codec. */
+  readonly encode: Encode | null;
+  readonly decode: Decode | null;
+  /** Requests at once, as told to brokers. */
+  readonly concurrency: number;
+  /** Their places, which services may share. */
+  readonly limiter: ConcurrencyLimiter;
+}
+
+/** Each has a connection to every endpoint. */
+const SERVICES_MAX = 1000;
+
+/** @throws ERR_MDP_OPTION */
+export function offeredServices(options: Options, handler: unknown): readonly OfferedService[] {
+  const isTyped = options.given('contract');
+  if (isTyped && !options.given('services')) throw wrong('services', 'must be given with contract');
+  const handlers = options.given('services')
+    ? handlersIn(options.take('services'), options, handler)
+    : [[options.take('service'), checkedHandler(handler, 'handler')] as const];
+  const values = valuesOf(options);
+  const placesOf = places(options, new Set(handlers.map(([service]) => String(service))));
+  return handlers.map(([service, handles]) => {
+    const name = serviceName(service);
+    const text = name.toString('utf8');
+    return { service: text, name, ...values(text, handles), ...placesOf(text) };
+  });
+}
+
+function handlersIn(
+  services: unknown,
+  options: Options,
+  handler: unknown,
+): (readonly [string, Handler])[] {
+  if (options.given('service')) throw wrong('services', 'cannot be combined with service');
+  if (handler !== undefined) throw wrong('handler', 'cannot be combined with services');
+  const must = `must be an object of 1 to ${SERVICES_MAX} handlers by service`;
+  if (typeof services !== 'object' || services === null) throw wrong('services', must);
+  const given = Object.entries(services);
+  if (given.length === 0 || given.length > SERVICES_MAX) throw wrong('services', must);
+  return given.map(([service, each]) => [service, checkedHandler(each, `services['${service}']`)]);
+}
+
+function checkedHandler(handler: unknown, option: string): Handler {
+  if (typeof handler === 'function') return handler as Handler;
+  throw wrong(option, 'must be a function');
+}
+
+type Values = Pick<OfferedService, 'handler' | 'encode' | 'decode'>;
+
+/** How the bodies of each service become values. */
+function valuesOf(options: Options): (service: string, handler: Handler) => Values {
+  const codec = checkedCodec(options.take('codec'));
+  const contract = checkedContract(options.take('contract'));
+  if (contract === undefined) {
+    const encode = codec === undefined ? null : encoderOf(codec);
+    const decode = codec === undefined ? null : requestDecoderOf(codec);
+    return (_service, handler) => ({ handler, encode, decode });
+  }
+  if (codec !== undefined) throw wrong('codec', 'cannot be combined with contract, which has one');
+  return (service, handler) => {
+    const { encodeReply, decodeRequest } = contract.service(service);
+    return { handler: withValue(handler), encode: encodeReply, decode: decodeRequest };
+  };
+}
+
+/** A wrong request does not reach the handler. */
+function withValue(handler: Handler): Handler {
+  return (request, context) => {
+    // Whatever the handler does with it.
+    Reflect.get(request, 'value');
+    return handler(request, context);
+  };
+}
+
+type Places = Pick<OfferedService, 'concurrency' | 'limiter'>;
+
+/** One number for all together, or a number for each. */
+function places(options: Options, services: ReadonlySet<string>): (service: string) => Places {
+  const given = options.take('concurrency');
+  if (typeof given !== 'object' || given === null || !options.given('services')) {
+    const concurrency = options.integer('concurrency', WORKER_DEFAULTS.concurrency, 1, CREDIT_MAX);
+    const shared = { concurrency, limiter: new ConcurrencyLimiter(concurrency) };
+    return () => shared;
+  }
+  const counts = new Map(Object.entries(given).map((entry) => placesOfOne(entry, services)));
+  return (service) => {
+    const concurrency = counts.get(service) ?? WORKER_DEFAULTS.concurrency;
+    return { concurrency, limiter: new ConcurrencyLimiter(concurrency) };
+  };
+}
+
+function placesOfOne(
+  [service, count]: readonly [string, unknown],
+  services: ReadonlySet<string>,
+): readonly [string, number] {
+  const option = `concurrency['${service}']`;
+  if (!services.has(service)) throw wrong(option, 'is for none of the services');
+  if (isCount(count, 1, CREDIT_MAX)) return [service, count];
+  throw wrong(option, `must be a whole number from 1 to ${CREDIT_MAX}`);
+}

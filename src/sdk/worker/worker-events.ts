@@ -1,0 +1,73 @@
+/** The events of a worker, and what it prints if nobody listens to those that report trouble. */
+import type { Message } from '../message.js';
+
+/** A service and a broker. */
+export interface Registration {
+  readonly service: string;
+  readonly endpoint: string;
+}
+
+/**
+ * Why a registration was lost. `connection`: the connection broke; `silent`: the broker sent nothing
+ * for `heartbeatIntervalMs × heartbeatLiveness`; `dismissed`: the broker sent DISCONNECT, because it
+ * does not know the worker, drains, or gives it no right to the service; `unreachable`: no broker has
+ * answered since the start; `key`: the broker does not admit the CURVE key.
+ */
+export type RegistrationLoss = 'connection' | 'silent' | 'dismissed' | 'unreachable' | 'key';
+
+/** The event `lost`. */
+export interface LostRegistration extends Registration {
+  readonly reason: RegistrationLoss;
+}
+
+/** The event `failed`. */
+export interface FailedRequest {
+  /** What the handler threw. */
+  readonly error: unknown;
+  readonly request: Message;
+  readonly service: string;
+}
+
+/** The event `drained`. */
+export interface Drained {
+  /** How many requests were given back because `graceMs` was over. */
+  readonly abandoned: number;
+}
+
+/** The events of `Worker.on`. */
+export interface WorkerEvents {
+  /** The broker has confirmed a registration: the first, or again after `lost`. */
+  readonly registered: Registration;
+  /**
+   * A registration was lost, or did not come about within three seconds; once, until it is `registered`.
+   * The worker goes on trying. If nobody listens: a process warning, `MDP_WORKER_LOST`.
+   */
+  readonly lost: LostRegistration;
+  /**
+   * A handler threw. If nobody listens: a process warning, `MDP_HANDLER_FAILED`, at most one per
+   * second for each code, with the number of omitted ones.
+   */
+  readonly failed: FailedRequest;
+  /** After `close()`: no request runs any longer, and no broker sends one. */
+  readonly drained: Drained;
+}
+
+export const WORKER_EVENTS: readonly (keyof WorkerEvents)[] = [
+  'registered',
+  'lost',
+  'failed',
+  'drained',
+];
+
+const WHY: Readonly<Record<RegistrationLoss, string>> = {
+  connection: 'the connection was lost',
+  silent: 'the broker is silent',
+  dismissed: 'the broker does not accept the worker (any longer)',
+  unreachable: 'no broker answers',
+  key: 'the broker does not admit the key',
+};
+
+export function warnLost({ service, endpoint, reason }: LostRegistration): void {
+  const text = `'${service}' is not registered at ${endpoint}: ${WHY[reason]}; trying again`;
+  process.emitWarning(text, { code: 'MDP_WORKER_LOST' });
+}

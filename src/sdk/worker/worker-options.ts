@@ -1,0 +1,176 @@
+/** The options of a worker: types, defaults, ranges. */
+import { hostname } from 'node:os';
+
+import type { Dial } from '../../transport/port.js';
+import type { MdpVersion } from '../../wire/mdp.js';
+import { NAME_CHARACTERS_MAX } from '../../wire/ready-options.js';
+import type { Body } from '../body.js';
+import type { Codec } from '../codec/codec.js';
+import type { Contract, ServiceTypes } from '../codec/contract.js';
+import { CLOSE_DEFAULTS, WORKER_DEFAULTS } from '../defaults.js';
+import type { TransportName } from '../dials.js';
+import type { Endpoints } from '../endpoints.js';
+import { wrong } from '../errors.js';
+import { type CurveOptions, DAY_MS, Options, type Protocol } from '../options.js';
+import type { Handler } from './handler.js';
+import { type OfferedService, offeredServices } from './services.js';
+
+/**
+ * Options of `Worker`. An unknown option, or one of a wrong type or size, is ERR_MDP_OPTION, which names it in
+ * `details.option`.
+ *
+ *     new Worker({ service: 'resize', concurrency: 8 }, (request) => resized(request.frames));
+ *
+ * @typeParam In what the codec makes answers of
+ * @typeParam Out what the codec reads from requests
+ */
+export interface WorkerOptions<In = Body, Out = Buffer> {
+  /**
+   * The brokers, at each of which the worker registers; in the form of `ClientOptions.endpoints`.
+   * Default: the environment variable `MAJORDOMO_URL`.
+   */
+  readonly endpoints?: Endpoints | undefined;
+  /** The service that the worker offers, 1 to 255 bytes; its handler is the second argument of `Worker`. */
+  readonly service?: string;
+  /**
+   * Several services, instead of `service`: the handler of each by its name. They share everything but the
+   * connections: MDP registers one service on a connection, so each has one to every endpoint.
+   */
+  readonly services?: Readonly<Record<string, Handler<Out, In>>>;
+  /**
+   * Name of the worker in lists and logs, if the broker supports names: at most 64 characters; empty:
+   * no name. Default: host name and process id, `HOST:PID`.
+   */
+  readonly name?: string;
+  /**
+   * Maximum number of requests at the same time, 1 to 10000, from all endpoints together. Several services
+   * share it; `{ 'tax.rate': 4, … }` gives each its own, 1 where it is not named. Default 1.
+   */
+  readonly concurrency?: number | Readonly<Record<string, number>>;
+  /** The MDP version. Default `0.2`. */
+  readonly protocol?: Protocol;
+  /** Time between heartbeats to the broker, in milliseconds. Default 2500. */
+  readonly heartbeatIntervalMs?: number;
+  /** Number of silent intervals after which the worker treats the broker as dead. Default 3. */
+  readonly heartbeatLiveness?: number;
+  /**
+   * First and longest pause before registering again, before jitter, in milliseconds.
+   * Defaults 100 and 5000.
+   */
+  readonly retryBaseMs?: number;
+  readonly retryMaxMs?: number;
+  /**
+   * Whether clients get the message of every error that a handler throws. False: they get the message of
+   * a `ServiceError`, and only the code of other errors. Default true.
+   */
+  readonly exposeErrors?: boolean;
+  /** Reads `request.value`, and makes bodies of answers; for instance `json()`. Default: text and bytes. */
+  readonly codec?: Codec<In, Out>;
+  /** Only with `services`: see `ContractWorkerOptions`. */
+  readonly contract?: undefined;
+  /** Socket engine: `zmtp`, which needs no native module, or `libzmq`. Default `zmtp`. */
+  readonly transport?: TransportName;
+  /** Keys, if the broker's listener uses CURVE. Default: none, no encryption. */
+  readonly curve?: CurveOptions;
+  /** Opens connections, instead of `transport`. */
+  readonly dial?: Dial;
+}
+
+/** The handlers of a contract's services, with their types. */
+export type HandlersOf<Types> = {
+  readonly [Name in keyof Types]?: Types[Name] extends ServiceTypes
+    ? Handler<Types[Name]['asked'], Types[Name]['answer']>
+    : never;
+};
+
+/** Options of a worker for services of a contract. */
+export interface ContractWorkerOptions<Types> extends Omit<
+  WorkerOptions,
+  'service' | 'services' | 'codec' | 'contract'
+> {
+  /**
+   * From `defineService`. Requests that its validators refuse do not reach the handler: the client gets the
+   * `ServiceError` `invalid_argument`.
+   */
+  readonly contract: Contract<Types>;
+  /** The handlers of some or all of its services. */
+  readonly services: HandlersOf<Types>;
+}
+
+/**
+ * Options of `Worker.close`.
+ *
+ *     await worker.close({ graceMs: 30_000 });
+ */
+export interface CloseOptions {
+  /** How long running requests may take to finish, in milliseconds. Default 10000. */
+  readonly graceMs?: number;
+}
+
+/** `WorkerOptions` with defaults filled in. */
+export interface WorkerSettings {
+  readonly endpoints: readonly string[];
+  readonly services: readonly OfferedService[];
+  /** `null`: none is sent. */
+  readonly name: string | null;
+  readonly version: MdpVersion;
+  readonly heartbeatIntervalMs: number;
+  readonly heartbeatLiveness: number;
+  readonly retryBaseMs: number;
+  readonly retryMaxMs: number;
+  readonly exposeErrors: boolean;
+  readonly dial: Dial;
+}
+
+/** @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
+export function workerSettings(given: unknown, handler: unknown): WorkerSettings {
+  const options = new Options('Worker', given);
+  const settings: WorkerSettings = {
+    services: offeredServices(options, handler),
+    endpoints: options.endpoints(),
+    name: workerName(options.take('name')),
+    version: options.version(WORKER_DEFAULTS.protocol),
+    heartbeatIntervalMs: options.integer(
+      'heartbeatIntervalMs',
+      WORKER_DEFAULTS.heartbeatIntervalMs,
+      10,
+      DAY_MS,
+    ),
+    heartbeatLiveness: options.integer(
+      'heartbeatLiveness',
+      WORKER_DEFAULTS.heartbeatLiveness,
+      1,
+      1000,
+    ),
+    retryBaseMs: options.integer('retryBaseMs', WORKER_DEFAULTS.retryBaseMs, 1, DAY_MS),
+    retryMaxMs: options.integer('retryMaxMs', WORKER_DEFAULTS.retryMaxMs, 1, DAY_MS),
+    exposeErrors: options.boolean('exposeErrors', WORKER_DEFAULTS.exposeErrors),
+    dial: options.dial(WORKER_DEFAULTS.transport),
+  };
+  options.end();
+  return settings;
+}
+
+/** @returns milliseconds @throws ERR_MDP_OPTION */
+export function closeGraceMs(given: unknown): number {
+  const options = new Options('close', given);
+  const graceMs = options.integer('graceMs', CLOSE_DEFAULTS.graceMs, 0, DAY_MS);
+  options.end();
+  return graceMs;
+}
+
+/** @throws ERR_MDP_OPTION */
+function workerName(given: unknown): string | null {
+  if (given === undefined) return nameOfProcess();
+  if (typeof given !== 'string') throw wrong('name', 'must be a string');
+  if (Array.from(given).length > NAME_CHARACTERS_MAX) {
+    throw wrong('name', `must have at most ${NAME_CHARACTERS_MAX} characters`);
+  }
+  return given === '' ? null : given;
+}
+
+/** Cuts the host name if necessary, never the process id. */
+function nameOfProcess(): string {
+  const suffix = `:${process.pid}`;
+  return hostname().slice(0, NAME_CHARACTERS_MAX - suffix.length) + suffix;
+}

@@ -1,0 +1,479 @@
+/**
+ * One registration of a worker at one broker: a machine without I/O (7/MDP, 18/MDP §Reconnect).
+ *
+ * - READY on every connection, and again after a DISCONNECT or a pause of our own making.
+ * - A HEARTBEAT each interval while registered, also while busy; and for each of the broker's that
+ *   comes sooner, for it wants them as often. A broker that is silent for `interval × liveness` is
+ *   left for a new connection.
+ * - The broker is asked what it knows, on the same connection. For a credit of more than one, and
+ *   for a name, the answer is waited for, and READY asks for headers, too; that the broker hears of
+ *   failures may be learnt later.
+ * - MDP does not confirm a READY. A broker that answers is asked once more after it: its answer
+ *   confirms the registration, as do a request and a heartbeat.
+ * - A reply whose registration has ended goes out *late*: over a connection of its own, since on a
+ *   registered one a token that the broker does not know would cost it every other request.
+ * - What it is given begins when the worker has a place, which it shares with its other registrations.
+ */
+import type { MonotonicMs } from '../../core/clock.js';
+import type { Frames } from '../../core/frames.js';
+import { pack, packedBytes, PackedCursor, readPacked } from '../../core/packed.js';
+import type { Failure } from '../../wire/failure.js';
+import { type BackoffOptions, backoffMs, type Random } from '../backoff.js';
+import type { BodyFrames } from '../body.js';
+import { NO_WORKER_OFFERS, type WorkerOffers } from '../broker-facts.js';
+import type { ConcurrencyLimiter, SlotTaker } from './concurrency-limiter.js';
+import type { ReceivedRequest } from '../message.js';
+import { Slab } from '../slab.js';
+
+export interface SessionOptions extends BackoffOptions {
+  readonly heartbeatIntervalMs: number;
+  readonly heartbeatLiveness: number;
+  /** Requests at once. More than 1: ask for credit, and register only if it is offered. */
+  readonly credit: number;
+  /** It has a name to send. */
+  readonly hasName: boolean;
+  /** Whether the broker is asked at all. */
+  readonly asks: boolean;
+}
+
+/**
+ * The longest wait for an answer that only name and headers need, until one failed to come: a broker
+ * without MMI must not miss its worker for long. In milliseconds.
+ */
+const OPTIONS_PATIENCE_MS = 1000;
+const TOKEN_AND_EMPTY = 2;
+const cursor = new PackedCursor();
+
+const slab = new Slab();
+
+/** One request that this worker got. */
+export class Task {
+  readonly request: ReceivedRequest;
+  /** `[start, end)` are the broker's token and the empty frame after it, packed, for the answer. */
+  readonly bytes: Buffer;
+  readonly start: number;
+  readonly end: number;
+  /** The registration that it belongs to. */
+  registration = 0;
+  /** It has begun and has not ended. */
+  isRunning = false;
+  /** PARTIALs were sent, so the answer can no longer be sent as a whole. */
+  streamed = false;
+
+  /** @param client index of the token in `frames`, which are copied */
+  constructor(frames: Frames, client: number, request: ReceivedRequest) {
+    const bytes = packedBytes(frames, client, client + TOKEN_AND_EMPTY);
+    this.request = request;
+    this.start = slab.reserve(bytes);
+    this.end = this.start + bytes;
+    this.bytes = slab.bytes;
+    pack(frames, client, client + TOKEN_AND_EMPTY, this.bytes, this.start, true);
+  }
+
+  /** The broker's token. */
+  get client(): Buffer {
+    readPacked(this.bytes, this.start, cursor);
+    return this.bytes.subarray(cursor.start, cursor.end);
+  }
+}
+
+/** Effects, carried out in order. */
+export interface SessionSink {
+  open(): void;
+  close(): void;
+  /** Ask `mmi.broker`; the answer comes back as `offers`. */
+  ask(): void;
+  /** Ask it once more, so that the answer confirms the READY before it. */
+  askAgain(): void;
+  /** @param asksForHeaders the broker knows headers */
+  ready(credit: number | null, tellsName: boolean, asksForHeaders: boolean): void;
+  heartbeat(): void;
+  disconnect(): void;
+  /** Give it to the handler. */
+  begin(task: Task): void;
+  partial(task: Task, body: BodyFrames): void;
+  final(task: Task, body: BodyFrames): void;
+  /** Send the whole answer, over a connection of its own. */
+  late(task: Task, body: BodyFrames): void;
+  /** Send FAIL. */
+  fail(task: Task, failure: Failure): void;
+  /** Send RETURN. */
+  giveBack(task: Task): void;
+  /** It is now known whether the broker offers the credit. */
+  learnt(credit: boolean): void;
+  /** The broker has confirmed the registration. */
+  confirmed(): void;
+  /** The registration, confirmed or not, has ended; a new one will follow. */
+  lost(reason: SessionLoss): void;
+  /** This session has ended. */
+  ended(): void;
+}
+
+/**
+ * *away*: no link, in the pause before the next; *dialling*; *asking* for credit; *resting*: connected,
+ * READY follows after a pause; *full*: connected, READY follows when handlers of an earlier
+ * registration have ended.
+ */
+export type SessionState =
+  'away' | 'dialling' | 'asking' | 'resting' | 'full' | 'registered' | 'ended';
+
+/** Why a registration ended. `own`: to give a request back to a broker without RETURN. */
+export type SessionLoss = 'connection' | 'silent' | 'dismissed' | 'own';
+
+export class WorkerSession implements SlotTaker {
+  readonly #options: SessionOptions;
+  readonly #sink: SessionSink;
+  readonly #limiter: ConcurrencyLimiter;
+  readonly #random: Random;
+  #state: SessionState = 'away';
+  /** When the present state's pause or question ends; `Infinity` if it has none. */
+  #untilMs: MonotonicMs = Infinity;
+  #beatMs: MonotonicMs = Infinity;
+  /** The current interval brought our HEARTBEAT since the broker's last one. */
+  #beatSinceHeard = false;
+  #heardMs: MonotonicMs = 0;
+  #tickMs: MonotonicMs = 0;
+  #failures = 0;
+  #registration = 0;
+  /** The extensions of the broker on this connection, as far as it was asked. */
+  #offers: WorkerOffers = NO_WORKER_OFFERS;
+  /** The last question got no answer in time. */
+  #missedAnswer = false;
+  /** Questions and answers on this connection. */
+  #asked = 0;
+  #answered = 0;
+  /** The number of the question whose answer confirms this registration; 0: none was asked. */
+  #confirmedBy = 0;
+  #isConfirmed = false;
+  /** The credit that this registration declared. */
+  #declared: number | null = null;
+  #closing = false;
+  /** Number of requests that have begun, of any registration. */
+  #running = 0;
+  /** Requests of the broker that have not begun, because all slots are taken. */
+  #held: Task[] = [];
+
+  constructor(
+    options: SessionOptions,
+    sink: SessionSink,
+    limiter: ConcurrencyLimiter,
+    random: Random,
+  ) {
+    this.#options = options;
+    this.#sink = sink;
+    this.#limiter = limiter;
+    this.#random = random;
+  }
+
+  get state(): SessionState {
+    return this.#state;
+  }
+
+  /** It drains, or has ended. */
+  get closing(): boolean {
+    return this.#closing || this.#state === 'ended';
+  }
+
+  start(now: MonotonicMs): void {
+    this.#tickMs = now;
+    this.#open();
+  }
+
+  connected(now: MonotonicMs): void {
+    if (this.#state === 'ended') return;
+    this.#heardMs = now;
+    if (this.#closing) return;
+    const { asks, credit, hasName, heartbeatIntervalMs } = this.#options;
+    const isForOptionsAlone = credit === 1;
+    if (asks) {
+      this.#asked++;
+      this.#sink.ask();
+    }
+    if (!asks || (isForOptionsAlone && (!hasName || this.#missedAnswer))) {
+      this.#register(now, NO_WORKER_OFFERS);
+      return;
+    }
+    this.#state = 'asking';
+    const patienceMs = isForOptionsAlone ? OPTIONS_PATIENCE_MS : Infinity;
+    this.#untilMs = now + Math.min(heartbeatIntervalMs, patienceMs);
+  }
+
+  /**
+   * The connection is lost. A new link follows, because the old one would first send its buffered
+   * output.
+   */
+  disconnected(now: MonotonicMs): void {
+    if (this.#state !== 'ended' && this.#state !== 'away') this.#leave(now, 'connection');
+  }
+
+  /** The broker's answer about its extensions has arrived. */
+  offers(offers: WorkerOffers, now: MonotonicMs): void {
+    this.#heardMs = now;
+    this.#missedAnswer = false;
+    this.#answered++;
+    if (this.#state === 'asking') {
+      this.#learn(offers, now);
+      return;
+    }
+    this.#offers = { ...this.#offers, fail: offers.fail };
+    if (this.#state !== 'registered' || this.#isConfirmed) return;
+    if (this.#confirmedBy === 0) this.#askAgain();
+    else if (this.#answered >= this.#confirmedBy) this.#confirm();
+  }
+
+  heartbeat(now: MonotonicMs): void {
+    this.#heardMs = now;
+    if (this.#state !== 'registered') return;
+    this.#failures = 0;
+    if (!this.#isConfirmed) this.#confirm();
+    // 18/MDP §Heartbeating: both sides have the same interval. The broker's shorter one shows here.
+    if (this.#beatSinceHeard) this.#beatSinceHeard = false;
+    else this.#beat(now);
+  }
+
+  /** DISCONNECT from the broker: it has forgotten us. */
+  dismissed(now: MonotonicMs): void {
+    this.#heardMs = now;
+    if (this.#state === 'registered') this.#rest(now, 'dismissed');
+  }
+
+  request(task: Task, now: MonotonicMs): void {
+    this.#heardMs = now;
+    // It crossed our DISCONNECT: the broker has taken it back.
+    if (this.#state !== 'registered') return;
+    this.#failures = 0;
+    if (!this.#isConfirmed) this.#confirm();
+    // More than the broker may send: one at a time in 18/MDP, the credit in D23.
+    if (this.#held.length >= this.#credit) return;
+    task.registration = this.#registration;
+    if (this.#held.length === 0 && this.#takesSlot()) this.#begin(task);
+    else this.#held.push(task);
+  }
+
+  /** Sends a part of the answer. @returns false if it can no longer be sent */
+  partial(task: Task, body: BodyFrames): boolean {
+    task.streamed = true;
+    if (!task.isRunning || !this.#isPresent(task)) return false;
+    this.#sink.partial(task, body);
+    return true;
+  }
+
+  /** The handler has answered. */
+  finished(task: Task, body: BodyFrames, now: MonotonicMs): void {
+    if (!this.#ends(task)) return;
+    if (this.#state !== 'ended') {
+      if (this.#isPresent(task)) this.#sink.final(task, body);
+      else if (!task.streamed) this.#sink.late(task, body);
+    }
+    this.#over(now);
+  }
+
+  /**
+   * The handler has thrown: reports the failure to the broker. A broker that does not support
+   * failures gets the request back, because a made-up body would count as an answer.
+   */
+  failed(task: Task, failure: Failure, now: MonotonicMs): void {
+    if (!this.#ends(task)) return;
+    if (this.#isPresent(task)) {
+      if (this.#offers.fail) {
+        this.#sink.fail(task, failure);
+      } else if (this.#declared !== null) {
+        this.#sink.giveBack(task);
+      } else {
+        this.#sink.disconnect();
+        this.#rest(now, 'own');
+      }
+    }
+    this.#over(now);
+  }
+
+  slotIsFree(): void {
+    this.#beginHeld();
+  }
+
+  /**
+   * Drains: what has begun may end. What arrives now is kept, not returned: if no other worker is
+   * free, the broker would send it straight back until `maxDeliveries` abandons it. The DISCONNECT
+   * at the end gives it back, once.
+   */
+  close(): void {
+    if (this.#state === 'ended') return;
+    this.#closing = true;
+    if (this.#running === 0) this.#end();
+  }
+
+  /** Ends at once; the DISCONNECT gives back everything that is out. */
+  abort(): void {
+    if (this.#state !== 'ended') this.#end();
+  }
+
+  tick(now: MonotonicMs): void {
+    if (this.#state === 'ended') return;
+    // Our own pause is not the broker's silence: what it sent may still be unread.
+    if (now - this.#tickMs > this.#options.heartbeatIntervalMs * 2) this.#heardMs = now;
+    this.#tickMs = now;
+    if (this.#state === 'registered') {
+      if (this.#silentMs() <= now) {
+        this.#leave(now, 'silent');
+        return;
+      }
+      if (this.#beatMs <= now) {
+        this.#beat(now);
+        this.#beatSinceHeard = true;
+      }
+      return;
+    }
+    if (this.#untilMs > now) return;
+    this.#untilMs = Infinity;
+    if (this.#state === 'away') this.#open();
+    else if (this.#state === 'asking') this.#missAnswer(now);
+    else if (this.#state === 'resting') this.connected(now);
+  }
+
+  nextMs(): MonotonicMs {
+    if (this.#state !== 'registered') return this.#untilMs;
+    return Math.min(this.#beatMs, this.#silentMs());
+  }
+
+  get #credit(): number {
+    return this.#declared ?? 1;
+  }
+
+  #silentMs(): MonotonicMs {
+    return this.#heardMs + this.#options.heartbeatIntervalMs * this.#options.heartbeatLiveness;
+  }
+
+  #isPresent(task: Task): boolean {
+    return this.#state === 'registered' && task.registration === this.#registration;
+  }
+
+  #open(): void {
+    this.#state = 'dialling';
+    this.#untilMs = Infinity;
+    this.#asked = 0;
+    this.#answered = 0;
+    this.#sink.open();
+  }
+
+  #askAgain(): void {
+    this.#asked++;
+    this.#confirmedBy = this.#asked;
+    this.#sink.askAgain();
+  }
+
+  #confirm(): void {
+    this.#isConfirmed = true;
+    this.#sink.confirmed();
+  }
+
+  #missAnswer(now: MonotonicMs): void {
+    this.#missedAnswer = true;
+    this.#learn(NO_WORKER_OFFERS, now);
+  }
+
+  #learn(offers: WorkerOffers, now: MonotonicMs): void {
+    if (this.#options.credit > 1) this.#sink.learnt(offers.credit);
+    this.#register(now, offers);
+  }
+
+  #register(now: MonotonicMs, offers: WorkerOffers): void {
+    const { credit, hasName } = this.#options;
+    const tellsName = hasName && offers.options;
+    const asksForHeaders = offers.headers;
+    this.#untilMs = Infinity;
+    this.#offers = offers;
+    // D67: a worker with options always states its credit.
+    this.#declared = offers.credit && (credit > 1 || tellsName || asksForHeaders) ? credit : null;
+    // Handlers of an earlier registration still run, so their slots are not free.
+    if (this.#running >= this.#credit) {
+      this.#state = 'full';
+      return;
+    }
+    this.#registration++;
+    this.#held = [];
+    this.#state = 'registered';
+    this.#heardMs = now;
+    this.#tickMs = now;
+    this.#beatSinceHeard = false;
+    this.#sink.ready(this.#declared, tellsName, asksForHeaders);
+    this.#beatMs = now + this.#options.heartbeatIntervalMs;
+    this.#confirmedBy = 0;
+    this.#isConfirmed = false;
+    if (this.#answered > 0) this.#askAgain();
+  }
+
+  #beat(now: MonotonicMs): void {
+    this.#sink.heartbeat();
+    this.#beatMs = now + this.#options.heartbeatIntervalMs;
+  }
+
+  #leave(now: MonotonicMs, reason: SessionLoss): void {
+    this.#sink.close();
+    this.#failures++;
+    this.#lose('away', reason, now + backoffMs(this.#options, this.#failures, this.#random));
+  }
+
+  /** This registration is over, ended by the broker or by us; a new one follows after a pause. */
+  #rest(now: MonotonicMs, reason: SessionLoss): void {
+    this.#failures++;
+    this.#lose('resting', reason, now + backoffMs(this.#options, this.#failures, this.#random));
+  }
+
+  /** Requests that have not begun no longer belong to this worker. */
+  #lose(next: SessionState, reason: SessionLoss, untilMs: MonotonicMs): void {
+    if (this.#state === 'registered') this.#sink.lost(reason);
+    this.#state = next;
+    this.#untilMs = untilMs;
+    this.#held = [];
+    if (this.#closing && this.#running === 0) this.#end();
+  }
+
+  #beginHeld(): void {
+    while (this.#held.length > 0 && this.#takesSlot()) {
+      const task = this.#held.shift();
+      if (task !== undefined) this.#begin(task);
+    }
+  }
+
+  /** @returns false if none may begin: `slotIsFree` follows if all slots are taken */
+  #takesSlot(): boolean {
+    return !this.#closing && this.#running < this.#credit && this.#limiter.take(this);
+  }
+
+  #begin(task: Task): void {
+    task.isRunning = true;
+    this.#running++;
+    this.#sink.begin(task);
+  }
+
+  /** @returns false if it has ended before */
+  #ends(task: Task): boolean {
+    if (!task.isRunning) return false;
+    task.isRunning = false;
+    this.#running--;
+    return true;
+  }
+
+  /** A request that had begun has ended. */
+  #over(now: MonotonicMs): void {
+    // Others may have waited longer.
+    this.#limiter.free();
+    if (this.#state === 'ended') return;
+    if (this.#closing) {
+      if (this.#running === 0) this.#end();
+      return;
+    }
+    if (this.#state === 'full') this.#register(now, this.#offers);
+    else this.#beginHeld();
+  }
+
+  #end(): void {
+    const registered = this.#state === 'registered';
+    this.#state = 'ended';
+    this.#untilMs = Infinity;
+    this.#held = [];
+    if (registered) this.#sink.disconnect();
+    this.#sink.close();
+    this.#sink.ended();
+  }
+}

@@ -1,0 +1,243 @@
+/**
+ * A store in memory, for test brokers and the simulator: its disk survives crashes, calls in progress do not; any
+ * call can fail, and takes as long as the simulator says.
+ */
+import type {
+  Change,
+  Format,
+  Found,
+  MergeFailure,
+  OpenStore,
+  ReadPlace,
+  Recovered,
+  RequestUuid,
+  Store,
+  StoreEvents,
+  StoreFailure,
+  Transaction,
+} from '../titanic/store/store.js';
+import { MemoryTables, type StoreContent } from './memory-tables.js';
+
+/** Called after each `commit`: what it reports was on disk before. */
+export type StoreCall = 'open' | 'commit' | 'merge' | 'told' | 'load' | 'lookUp' | 'list' | 'read';
+
+export interface StoreFault {
+  readonly failure: StoreFailure;
+  /** The batch is on disk anyway: only a fatal failure leaves that open. */
+  readonly isApplied?: boolean;
+}
+
+export interface MemoryDiskOptions {
+  /** Runs it later, never at once. */
+  readonly schedule: (call: StoreCall, run: () => void) => void;
+  /** Evaluated when the call is executed. */
+  readonly faultOf?: (call: StoreCall) => StoreFault | null;
+}
+
+const PIECE_REQUESTS = 100;
+
+/** The disk under memory stores; one store at a time uses it. */
+export class MemoryDisk {
+  readonly #options: MemoryDiskOptions;
+  readonly #tables = new MemoryTables();
+  #open: MemoryStore | null = null;
+
+  constructor(options: MemoryDiskOptions) {
+    this.#options = options;
+  }
+
+  /** Opens a store on it; one that was not closed is lost as in a crash. */
+  readonly openStore: OpenStore = (events) => {
+    this.crash();
+    return new Promise((resolve, reject) => {
+      this.#options.schedule('open', () => {
+        const fault = this.#options.faultOf?.('open') ?? null;
+        if (fault !== null) {
+          reject(new Error(fault.failure.message));
+          return;
+        }
+        resolve(this.openNow(events));
+      });
+    });
+  };
+
+  /** Like `openStore`, but synchronous and without faults. */
+  openNow(events: StoreEvents): { store: Store; recovered: Recovered } {
+    this.crash();
+    const store = new MemoryStore(this.#tables, this.#options, events);
+    this.#open = store;
+    return { store, recovered: this.#tables.open() };
+  }
+
+  /** The process ends: calls in progress do not reach the disk, and no events follow. */
+  crash(): void {
+    this.#open?.kill();
+    this.#open = null;
+  }
+
+  content(): StoreContent {
+    return this.#tables.content();
+  }
+
+  get entries(): StoreContent['requests'] {
+    return this.#tables.entries;
+  }
+
+  lookUp(uuid: RequestUuid): Found {
+    return this.#tables.lookUp(uuid, Infinity);
+  }
+}
+
+interface Order {
+  readonly call: StoreCall;
+  carryOut(): void;
+  fail(failure: StoreFailure): void;
+}
+
+class MemoryStore implements Store {
+  readonly #tables: MemoryTables;
+  readonly #options: MemoryDiskOptions;
+  readonly #events: StoreEvents;
+  /** The first one is in progress, if it is busy. */
+  readonly #orders: Order[] = [];
+  #isBusy = false;
+  #fatal: StoreFailure | null = null;
+  #isDead = false;
+  #closed: (() => void) | null = null;
+
+  constructor(tables: MemoryTables, options: MemoryDiskOptions, events: StoreEvents) {
+    this.#tables = tables;
+    this.#options = options;
+    this.#events = events;
+  }
+
+  kill(): void {
+    this.#isDead = true;
+  }
+
+  commit(transaction: Transaction, changes: readonly Change[]): void {
+    const { number } = transaction;
+    this.#order({
+      call: 'commit',
+      carryOut: () => {
+        const results = this.#tables.commit(transaction, changes);
+        const { counts } = this.#tables;
+        this.#orders.unshift({
+          call: 'told',
+          carryOut: () => this.#events.committed(number, results, counts),
+          fail: (failure) => this.#events.batchFailed(number, failure),
+        });
+      },
+      fail: (failure) => this.#events.batchFailed(number, failure),
+    });
+  }
+
+  merge(transaction: Transaction, records: Buffer, isFromActive: boolean): void {
+    const { number } = transaction;
+    const fail = (failure: MergeFailure): void => this.#events.mergeFailed(number, failure);
+    this.#order({
+      call: 'merge',
+      carryOut: () => {
+        const merged = this.#tables.merge(transaction, records, isFromActive);
+        const { counts } = this.#tables;
+        this.#orders.unshift({
+          call: 'told',
+          carryOut: () => {
+            if (merged === null) fail({ kind: 'malformed', message: 'no records' });
+            else this.#events.merged(number, merged, counts);
+          },
+          fail,
+        });
+      },
+      fail,
+    });
+  }
+
+  read(
+    read: number,
+    place: ReadPlace,
+    requestsMax: number,
+    bytesMax: number,
+    format: Format,
+  ): void {
+    this.#order({
+      call: 'read',
+      carryOut: () =>
+        this.#events.chunk(read, this.#tables.read(place, requestsMax, bytesMax, format)),
+      fail: (failure) => this.#events.readFailed(read, failure),
+    });
+  }
+
+  list(list: number, after: number): void {
+    this.#order({
+      call: 'list',
+      carryOut: () => {
+        const rest = this.#tables.pending().filter(({ number }) => number > after);
+        this.#events.listed(list, rest.slice(0, PIECE_REQUESTS));
+      },
+      fail: (failure) => this.#events.listFailed(list, failure),
+    });
+  }
+
+  load(load: number, uuids: readonly RequestUuid[]): void {
+    this.#order({
+      call: 'load',
+      carryOut: () => {
+        const bodies = uuids.map((uuid) => this.#tables.body(uuid));
+        this.#events.loaded(load, bodies);
+      },
+      fail: (failure) => this.#events.loadFailed(load, failure),
+    });
+  }
+
+  lookUp(look: number, uuid: RequestUuid, replyBytesMax: number): void {
+    this.#order({
+      call: 'lookUp',
+      carryOut: () => this.#events.found(look, this.#tables.lookUp(uuid, replyBytesMax)),
+      fail: (failure) => this.#events.lookFailed(look, failure),
+    });
+  }
+
+  async close(): Promise<void> {
+    await new Promise<void>((resolve) => {
+      this.#closed = resolve;
+      if (!this.#isBusy) resolve();
+    });
+    this.#isDead = true;
+  }
+
+  #order(order: Order): void {
+    if (this.#isDead) return;
+    this.#orders.push(order);
+    if (!this.#isBusy) this.#next();
+  }
+
+  #next(): void {
+    const order = this.#orders[0];
+    this.#isBusy = order !== undefined;
+    if (order === undefined) {
+      this.#closed?.();
+      return;
+    }
+    this.#options.schedule(order.call, () => {
+      if (this.#isDead) return;
+      this.#orders.shift();
+      const fault = this.#faultOf(order.call);
+      if (fault === null || fault.isApplied === true) order.carryOut();
+      if (fault !== null) this.#failed(order, fault);
+      this.#next();
+    });
+  }
+
+  #faultOf(call: StoreCall): StoreFault | null {
+    if (this.#fatal !== null) return { failure: this.#fatal };
+    return this.#options.faultOf?.(call) ?? null;
+  }
+
+  #failed(order: Order, { failure, isApplied }: StoreFault): void {
+    // It was executed, but the event that reports it is lost.
+    if (isApplied === true && ['commit', 'merge'].includes(order.call)) this.#orders.shift();
+    if (failure.kind === 'fatal') this.#fatal = failure;
+    order.fail(failure);
+  }
+}

@@ -1,0 +1,626 @@
+/**
+ * The content of a store in memory: the state ladder of the store port (D16, D17), as simply as
+ * possible.
+ */
+import type { StoredBody } from '../broker/ports.js';
+import { present } from '../core/assert.js';
+import { unpackFailure } from '../titanic/store/failure-codec.js';
+import { headersIn, joinExtra } from '../titanic/store/fields.js';
+import { failureLine } from '../wire/failure.js';
+import { isOnceKey } from '../wire/tsp.js';
+import { merge, type MergeTables } from '../titanic/store/merge.js';
+import {
+  type RequestRecord,
+  RecordWriter,
+  type StoredDeath,
+  type StoredReply,
+  unpackRecords,
+} from '../titanic/store/record-codec.js';
+import {
+  type Attempt,
+  ATTEMPTS_KEPT,
+  type Change,
+  type ChangeResult,
+  type Chunk,
+  FORMAT,
+  type Format,
+  type Found,
+  type Holding,
+  isEndedBy,
+  isOpenTo,
+  type Merged,
+  NO_OWNER,
+  type Owner,
+  type OwnerCount,
+  type ReadPlace,
+  type Recovered,
+  type RequestUuid,
+  type ServiceCount,
+  type StoreCounts,
+  type StoredRequest,
+  type Tombstone as TombstoneFacts,
+  type Transaction,
+} from '../titanic/store/store.js';
+
+export interface Entry {
+  readonly request: StoredRequest;
+  readonly key: Buffer | null;
+  readonly body: Buffer;
+  readonly attemptsEver: number;
+  readonly attempts: readonly (Attempt & { readonly ordinal: number })[];
+  readonly reply: StoredReply | null;
+  readonly death: StoredDeath | null;
+  readonly extra: Buffer | null;
+  /** The transactions that last changed it, and that stored its body here. */
+  readonly changed: number;
+  readonly born: number;
+}
+
+interface Key {
+  readonly service: Buffer;
+  readonly key: Buffer;
+  readonly uuid: Buffer;
+  /** `null` while its request exists. */
+  readonly until: number | null;
+  readonly owner: Owner;
+  readonly extra: Buffer | null;
+  readonly changed: number;
+}
+
+interface Tombstone extends TombstoneFacts {
+  readonly uuid: Buffer;
+  readonly changed: number;
+}
+
+/** The whole content in a canonical order: stores with equal content give equal values. */
+export interface StoreContent {
+  readonly nextNumber: number;
+  readonly requests: readonly Entry[];
+  readonly keys: readonly Key[];
+  readonly tombstones: readonly Tombstone[];
+  /** Services with any content. */
+  readonly owners: readonly OwnerCount[];
+  readonly services: readonly ServiceCount[];
+  readonly holds: Holding | null;
+}
+
+/** Size of a request apart from its bytes; only the order of magnitude is right. */
+const ENTRY_BYTES = 200;
+const TOMBSTONE_BYTES = 40;
+const TOMBSTONES_DROPPED = 1000;
+const OPENING_TRANSACTIONS = 2 ** 32;
+
+const NOTHING_OF_IT = { pending: 0, retrying: 0, replied: 0, dead: 0 };
+
+let stores = 0;
+
+/** The counts of each service, in the order of their names. */
+export function countServices(
+  entries: Iterable<{ readonly request: StoredRequest }>,
+): readonly ServiceCount[] {
+  const counts = new Map<string, { -readonly [Key in keyof ServiceCount]: ServiceCount[Key] }>();
+  for (const { request } of entries) {
+    const { service, state, attempts } = request;
+    const name = service.toString('latin1');
+    const count = counts.get(name) ?? { service, ...NOTHING_OF_IT };
+    count[state]++;
+    if (state === 'pending' && attempts > 0) count.retrying++;
+    counts.set(name, count);
+  }
+  return [...counts.values()].sort((a, b) => a.service.compare(b.service));
+}
+
+export class MemoryTables {
+  #entries = new Map<string, Entry>();
+  #keys = new Map<string, Key>();
+  /** By uuid, one entry for each owner that closed it. */
+  #tombstones = new Map<string, readonly Tombstone[]>();
+  #holds: Holding | null = null;
+  #nextNumber = 1;
+  /** All that had content since it was opened: empty ones are reported, too. */
+  readonly #owners = new Set<Owner>();
+  /** The same, by name. */
+  readonly #services = new Set<string>();
+  #openings = 0;
+  readonly #storeId = Buffer.alloc(16, ++stores);
+  /** The current transaction. */
+  #transaction: Transaction = { number: 0, tombstones: 'none', holds: null, peerHolds: 0 };
+  #last = 0;
+  #peerHolds = 0;
+
+  /** A process opens it. */
+  open(): Recovered {
+    this.#openings++;
+    this.#owners.clear();
+    this.#services.clear();
+    this.#last = this.#openings * OPENING_TRANSACTIONS;
+    return {
+      counts: this.counts,
+      storeId: this.#storeId,
+      firstTransaction: this.#last + 1,
+      holds: this.#holds,
+      isNumbered: true,
+    };
+  }
+
+  /** The number of the last transaction. */
+  get last(): number {
+    return this.#last;
+  }
+
+  get counts(): StoreCounts {
+    const nextNumber = this.#nextNumber;
+    const owners = new Map<Owner, { owner: Owner; stored: number; bytes: number }>(
+      [...this.#owners].map((owner) => [owner, { owner, stored: 0, bytes: 0 }]),
+    );
+    const counts = { pending: 0, replied: 0, dead: 0, bytes: 0, nextNumber };
+    for (const { request, body, reply, extra } of this.#entries.values()) {
+      counts[request.state]++;
+      const { owner } = request;
+      const count = owners.get(owner) ?? { owner, stored: 0, bytes: 0 };
+      count.stored++;
+      count.bytes += body.length + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
+      owners.set(owner, count);
+      this.#owners.add(owner);
+      counts.bytes += ENTRY_BYTES + body.length + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
+    }
+    counts.bytes += [...this.#tombstones.values()].flat().length * TOMBSTONE_BYTES;
+    return { ...counts, owners: [...owners.values()], services: this.#countServices() };
+  }
+
+  #countServices(): ServiceCount[] {
+    const counted = countServices(this.#entries.values());
+    for (const { service } of counted) this.#services.add(service.toString('latin1'));
+    const known = new Map(counted.map((count) => [count.service.toString('latin1'), count]));
+    return [...this.#services].map(
+      (name) => known.get(name) ?? { service: Buffer.from(name, 'latin1'), ...NOTHING_OF_IT },
+    );
+  }
+
+  content(): StoreContent {
+    return {
+      nextNumber: this.#nextNumber,
+      requests: this.entries,
+      keys: [...this.#keys.values()].sort(
+        (a, b) =>
+          a.service.compare(b.service) ||
+          a.key.compare(b.key) ||
+          Buffer.from(a.owner).compare(Buffer.from(b.owner)),
+      ),
+      tombstones: [...this.#tombstones.values()].flat().sort((a, b) => a.uuid.compare(b.uuid)),
+      owners: this.counts.owners
+        .filter(({ stored }) => stored > 0)
+        .sort((a, b) => Buffer.from(a.owner).compare(Buffer.from(b.owner))),
+      services: countServices(this.#entries.values()),
+      holds: this.#holds,
+    };
+  }
+
+  /** In ascending order of their numbers. */
+  get entries(): readonly Entry[] {
+    return [...this.#entries.values()].sort((a, b) => a.request.number - b.request.number);
+  }
+
+  entry(uuid: RequestUuid): Entry | undefined {
+    return this.#entries.get(nameOf(uuid));
+  }
+
+  commit(transaction: Transaction, changes: readonly Change[]): ChangeResult[] {
+    this.#transaction = transaction;
+    const results = changes.map((change) => this.#apply(change));
+    this.#end();
+    return results;
+  }
+
+  /** @returns `null` if they cannot be merged; then nothing is changed */
+  merge(transaction: Transaction, chunk: Buffer, isFromActive: boolean): Merged | null {
+    const records = unpackRecords(chunk);
+    if (records === null) return null;
+    const before = {
+      entries: new Map(this.#entries),
+      keys: new Map(this.#keys),
+      tombstones: new Map(this.#tombstones),
+      nextNumber: this.#nextNumber,
+    };
+    this.#transaction = transaction;
+    const merged = merge(this.#mergeTables(), records, isFromActive);
+    if (merged === null) {
+      this.#entries = before.entries;
+      this.#keys = before.keys;
+      this.#tombstones = before.tombstones;
+      this.#nextNumber = before.nextNumber;
+      return null;
+    }
+    this.#end();
+    return merged;
+  }
+
+  #end(): void {
+    const { number, holds, peerHolds } = this.#transaction;
+    if (holds !== null) this.#holds = holds;
+    this.#peerHolds = Math.max(this.#peerHolds, peerHolds);
+    const over = [...this.#tombstones.values()]
+      .flat()
+      .filter(({ changed }) => changed <= this.#peerHolds)
+      .sort((a, b) => a.changed - b.changed || a.uuid.compare(b.uuid));
+    for (const { uuid, by } of over.slice(0, TOMBSTONES_DROPPED)) {
+      const rest = this.#tombstonesOf(uuid).filter((each) => each.by !== by);
+      if (rest.length > 0) this.#tombstones.set(nameOf(uuid), rest);
+      else this.#dropTombstones(uuid);
+    }
+    this.#last = number;
+  }
+
+  /** Whole transactions, one after the other, up to this many requests or bytes. */
+  read(place: ReadPlace, requestsMax: number, bytesMax: number, format: Format = FORMAT): Chunk {
+    const records = new RecordWriter(format);
+    const requests = [...this.#entries.values()]
+      .filter(({ changed, request }) => isAfter(place, changed, request.number))
+      .sort((a, b) => a.changed - b.changed || a.request.number - b.request.number);
+    let { changed, number } = place;
+    let count = 0;
+    for (const entry of requests) {
+      if (count > 0 && (count === requestsMax || records.bytes >= bytesMax)) break;
+      records.add(recordOf(entry, entry.born > place.bodiesUpTo));
+      ({ changed } = entry);
+      ({ number } = entry.request);
+      count++;
+    }
+    const next = requests[count];
+    const upTo = next === undefined ? this.#last : Math.max(place.upTo, next.changed - 1);
+    const isNew = (at: { readonly changed: number }): boolean =>
+      at.changed > place.upTo && at.changed <= upTo;
+    for (const { uuid, keyUntil, by, extra } of [...this.#tombstones.values()]
+      .flat()
+      .filter(isNew)) {
+      records.add({ kind: 'tombstone', uuid, keyUntil, by, extra });
+    }
+    for (const { until, ...known } of [...this.#keys.values()].filter(isNew)) {
+      if (until !== null) records.add({ kind: 'key', ...known, until });
+    }
+    const isLast = next === undefined && records.bytes < bytesMax;
+    const bodiesUpTo = isLast ? this.#last : place.bodiesUpTo;
+    return {
+      records: records.take(),
+      holds: { storeId: this.#storeId, upTo, bodiesUpTo },
+      next: isLast ? null : { upTo, bodiesUpTo, changed, number },
+    };
+  }
+
+  pending(): StoredRequest[] {
+    return [...this.#entries.values()]
+      .map(({ request }) => request)
+      .filter(({ state }) => state === 'pending')
+      .sort((a, b) => a.number - b.number);
+  }
+
+  body(uuid: RequestUuid): StoredBody | null {
+    const entry = this.#entries.get(nameOf(uuid));
+    if (entry?.request.state !== 'pending') return null;
+    return { body: entry.body, headers: headersIn(entry.extra) };
+  }
+
+  lookUp(uuid: RequestUuid, replyBytesMax = Infinity): Found {
+    const entry = this.#entries.get(nameOf(uuid));
+    if (entry === undefined) {
+      const by = this.#tombstonesOf(uuid).map((each) => each.by);
+      return by.length === 0 ? { state: 'absent' } : { state: 'closed', by };
+    }
+    const { owner, isShared, service } = entry.request;
+    const whose = { owner, isShared, service };
+    if (entry.reply !== null) {
+      const { reply } = entry.reply;
+      const read = reply.length <= replyBytesMax ? reply : null;
+      return { state: 'replied', reply: read, replyBytes: reply.length, ...whose };
+    }
+    if (entry.death !== null) {
+      const { reason } = entry.death;
+      const failure = entry.attempts.at(-1)?.failure ?? null;
+      const last = unpackFailure(failure);
+      const isWhy = last !== null && failureLine(last) === reason;
+      return { state: 'dead', reason, failure: isWhy ? failure : null, ...whose };
+    }
+    return { state: 'pending', ...whose };
+  }
+
+  #apply(change: Change): ChangeResult {
+    const result = this.#step(change);
+    const { extra } = change;
+    const entry = 'uuid' in change ? this.#entries.get(nameOf(change.uuid)) : undefined;
+    if (extra !== undefined && entry !== undefined && result.kind !== 'passed') {
+      this.#put({ ...entry, extra: joinExtra(extra, entry.extra) });
+    }
+    return result;
+  }
+
+  #step(change: Change): ChangeResult {
+    if (change.kind === 'accept') {
+      return this.#accept(change.request, change.body, change.key, change.extra ?? null);
+    }
+    if (change.kind === 'sweep') return this.#sweep(change.now, change.keyUntil, change.most);
+    const entry = this.#entries.get(nameOf(change.uuid));
+    if (entry === undefined) return this.#endUnknown(change);
+    switch (change.kind) {
+      case 'close':
+      case 'expire': {
+        const { owner, service } = entry.request;
+        if (!isOpenTo(change.by, entry.request)) return { kind: 'denied', owner, service };
+        this.#remove(entry, change.keyUntil);
+        if (this.#transaction.tombstones !== 'none') {
+          this.#leaveTombstone(change.uuid, change.keyUntil);
+        }
+        return { kind: 'done' };
+      }
+      case 'retry': {
+        const after = retried(entry, change);
+        if (after === null) return { kind: 'passed' };
+        this.#put(after);
+        return { kind: 'retried', request: after.request };
+      }
+      default: {
+        const after = stepped(entry, change);
+        if (after === null) return { kind: 'passed' };
+        this.#put(after);
+        return { kind: 'done' };
+      }
+    }
+  }
+
+  #endUnknown(change: Exclude<Change, { readonly kind: 'accept' | 'sweep' }>): ChangeResult {
+    const isEnd = change.kind === 'close' || change.kind === 'expire';
+    if (!isEnd || this.#transaction.tombstones !== 'all') return { kind: 'passed' };
+    const known = this.#tombstonesOf(change.uuid);
+    if (known.some(({ by }) => by === NO_OWNER || by === change.by)) return { kind: 'passed' };
+    if (change.by === NO_OWNER) this.#dropTombstones(change.uuid);
+    this.#leaveTombstone(change.uuid, change.keyUntil, change.by);
+    return { kind: 'done' };
+  }
+
+  #accept(
+    request: StoredRequest,
+    body: Buffer,
+    key: Buffer | null,
+    extra: Buffer | null,
+  ): ChangeResult {
+    if (this.#tombstonesOf(request.uuid).some(({ by }) => isEndedBy(by, request))) {
+      return { kind: 'passed' };
+    }
+    this.#dropTombstones(request.uuid);
+    const number = Math.max(this.#nextNumber, request.number);
+    this.#nextNumber = Math.max(this.#nextNumber, request.number + 1);
+    const { number: changed } = this.#transaction;
+    const entry = this.#entries.get(nameOf(request.uuid));
+    if (entry !== undefined) {
+      if (request.generation <= entry.request.generation) return { kind: 'passed' };
+      const { generation, attempts, notBefore, expiresAt } = request;
+      const now = { generation, attempts, notBefore, expiresAt, state: 'pending' as const };
+      this.#put({ ...entry, request: { ...entry.request, ...now }, reply: null, death: null });
+      return { kind: 'done' };
+    }
+    if (key !== null) {
+      const { service, uuid, owner, acceptedAt } = request;
+      for (const each of [owner, NO_OWNER] as const) {
+        const known = this.#keys.get(keyName(service, key, each));
+        if (known !== undefined && (known.until === null || known.until > acceptedAt)) {
+          return { kind: 'known', uuid: known.uuid };
+        }
+      }
+      const fresh = { service, key, owner, uuid, until: null, changed, extra: null };
+      this.#keys.set(keyName(service, key, owner), fresh);
+    }
+    this.#nextNumber = Math.max(this.#nextNumber, number + 1);
+    const history = { attemptsEver: 0, attempts: [], reply: null, death: null, extra };
+    const stored = { ...request, number, state: 'pending' as const };
+    this.#put({ request: stored, body, key, ...history, changed, born: changed });
+    return { kind: 'done' };
+  }
+
+  #sweep(now: number, keyUntil: number, most: number): ChangeResult {
+    const over = [...this.#entries.values()]
+      .filter(({ request }) => request.state !== 'pending' && request.expiresAt <= now)
+      .sort(
+        (a, b) =>
+          a.request.expiresAt - b.request.expiresAt || a.request.uuid.compare(b.request.uuid),
+      );
+    const swept = over.slice(0, most);
+    const { tombstones } = this.#transaction;
+    for (const entry of swept) {
+      this.#remove(entry, keyUntil);
+      if (tombstones !== 'none') this.#leaveTombstone(entry.request.uuid, keyUntil);
+    }
+    const forgettable = [...this.#keys.values()]
+      .filter(({ until }) => tombstones !== 'all' && until !== null && until <= now)
+      .sort(
+        (a, b) =>
+          (a.until ?? 0) - (b.until ?? 0) ||
+          a.service.compare(b.service) ||
+          a.key.compare(b.key) ||
+          Buffer.from(a.owner).compare(Buffer.from(b.owner)),
+      );
+    for (const { service, key, owner } of forgettable.slice(0, most)) {
+      this.#keys.delete(keyName(service, key, owner));
+    }
+    const replied = swept.filter(({ reply }) => reply !== null).length;
+    const more = over.length > most || forgettable.length > most;
+    const services = new Map<string, { readonly service: Buffer; count: number }>();
+    for (const { request } of swept) {
+      const name = request.service.toString('latin1');
+      const each = services.get(name) ?? { service: request.service, count: 0 };
+      each.count++;
+      services.set(name, each);
+    }
+    const dead = swept.length - replied;
+    return { kind: 'swept', replied, dead, services: [...services.values()], more };
+  }
+
+  #put(entry: Entry): void {
+    const { number: changed } = this.#transaction;
+    this.#entries.set(nameOf(entry.request.uuid), { ...entry, changed });
+  }
+
+  #leaveTombstone(uuid: RequestUuid, keyUntil: number, by: Owner = NO_OWNER): void {
+    this.#putTombstone(uuid, { keyUntil, by, extra: null });
+  }
+
+  #putTombstone(uuid: RequestUuid, tombstone: TombstoneFacts): void {
+    const { number: changed } = this.#transaction;
+    const others = this.#tombstonesOf(uuid).filter(({ by }) => by !== tombstone.by);
+    const all = [...others, { ...tombstone, uuid, changed }];
+    all.sort((a, b) => Buffer.from(a.by).compare(Buffer.from(b.by)));
+    this.#tombstones.set(nameOf(uuid), all);
+  }
+
+  #dropTombstones(uuid: RequestUuid): void {
+    this.#tombstones.delete(nameOf(uuid));
+  }
+
+  #tombstonesOf(uuid: RequestUuid): readonly Tombstone[] {
+    return this.#tombstones.get(nameOf(uuid)) ?? [];
+  }
+
+  /** The form that a merge compares. */
+  #mergeTables(): MergeTables {
+    const entryOf = (uuid: RequestUuid): Entry =>
+      present(this.#entries.get(nameOf(uuid)), 'a request that is there');
+    return {
+      tombstones: (uuid) => this.#tombstonesOf(uuid),
+      putTombstone: (uuid, { keyUntil, by, extra }) => {
+        this.#putTombstone(uuid, { keyUntil, by, extra });
+      },
+      dropTombstones: (uuid) => {
+        this.#dropTombstones(uuid);
+      },
+      request: (uuid) => {
+        const entry = this.#entries.get(nameOf(uuid));
+        return entry === undefined ? null : recordOf(entry, false);
+      },
+      isFree: (number) => this.entries.every(({ request }) => request.number !== number),
+      takeNumber: () => this.#nextNumber++,
+      insert: ({ request, attemptsEver, attempts, reply, death, extra }, body, number) => {
+        this.#nextNumber = Math.max(this.#nextNumber, number + 1);
+        const { number: born } = this.#transaction;
+        const numbered = { ...request, number };
+        const history = {
+          attemptsEver,
+          attempts: inOrder(attempts, attemptsEver),
+          reply,
+          death,
+          extra,
+        };
+        this.#put({ request: numbered, key: null, body, ...history, changed: born, born });
+      },
+      update: (_before, { request, attemptsEver, attempts, reply, death, extra }) => {
+        const history = {
+          attemptsEver,
+          attempts: inOrder(attempts, attemptsEver),
+          reply,
+          death,
+          extra,
+        };
+        this.#put({ ...entryOf(request.uuid), request, ...history });
+      },
+      touch: (uuid) => this.#put(entryOf(uuid)),
+      remove: (uuid, keyUntil) => this.#remove(entryOf(uuid), keyUntil),
+      keys: (service, key) =>
+        [...this.#keys.values()].filter(
+          (known) => known.service.equals(service) && known.key.equals(key),
+        ),
+      putKey: (service, key, { uuid, until, owner, extra }) => {
+        const { number: changed } = this.#transaction;
+        const known = { service, key, uuid, until, owner, extra, changed };
+        this.#keys.set(keyName(service, key, owner), known);
+      },
+      dropKey: (service, key, owner) => this.#keys.delete(keyName(service, key, owner)),
+      setKeyOf: (uuid, key) => this.#put({ ...entryOf(uuid), key }),
+    };
+  }
+
+  #remove({ request, key }: Entry, until: number): void {
+    this.#entries.delete(nameOf(request.uuid));
+    if (key === null) return;
+    const name = keyName(request.service, key, request.owner);
+    const known = present(this.#keys.get(name), 'a request in the store has its key');
+    if (!known.uuid.equals(request.uuid)) return;
+    if (isOnceKey(key)) this.#keys.delete(name);
+    else this.#keys.set(name, { ...known, until, changed: this.#transaction.number });
+  }
+}
+
+function isAfter(place: ReadPlace, changed: number, number: number): boolean {
+  return changed === place.changed ? number > place.number : changed > place.changed;
+}
+
+function recordOf(entry: Entry, withBody: boolean): RequestRecord {
+  const { request, key, body, attemptsEver, attempts, reply, death, extra } = entry;
+  const bare = attempts.map(({ ordinal: _ordinal, ...attempt }) => attempt);
+  const history = { attemptsEver, attempts: bare, reply, death, extra };
+  return { kind: 'request', request, key, body: withBody ? body : null, ...history };
+}
+
+function inOrder(attempts: readonly Attempt[], ever: number): Entry['attempts'] {
+  return attempts.map((attempt, at) => ({ ...attempt, ordinal: ever - attempts.length + at + 1 }));
+}
+
+type Step = Extract<Change, { readonly kind: 'attempt' | 'reply' | 'dead' }>;
+
+/** The entry after a step up, or `null` if it is not a step up (D17). */
+function stepped(entry: Entry, step: Step): Entry | null {
+  const { request } = entry;
+  if (step.generation < request.generation) return null;
+  const isLater = step.generation > request.generation;
+  const { generation } = step;
+  switch (step.kind) {
+    case 'attempt': {
+      const counts = request.state === 'pending' && step.attempts > request.attempts;
+      if (!isLater && !counts) return null;
+      const ordinal = entry.attemptsEver + 1;
+      const { attempts, notBefore } = step;
+      return {
+        ...entry,
+        request: { ...request, state: 'pending', generation, attempts, notBefore },
+        attemptsEver: ordinal,
+        attempts: [...entry.attempts, { ...step.attempt, ordinal }].slice(-ATTEMPTS_KEPT),
+        reply: null,
+        death: null,
+      };
+    }
+    case 'reply': {
+      if (!isLater && request.state === 'replied') return null;
+      const { expiresAt, reply, worker, at } = step;
+      return {
+        ...entry,
+        request: { ...request, state: 'replied', generation, expiresAt },
+        reply: { reply, worker, at },
+        death: null,
+      };
+    }
+    case 'dead': {
+      if (!isLater && request.state !== 'pending') return null;
+      const { expiresAt, reason, at } = step;
+      return {
+        ...entry,
+        request: { ...request, state: 'dead', generation, expiresAt },
+        reply: null,
+        death: { reason, at },
+      };
+    }
+  }
+}
+
+function retried(
+  entry: Entry,
+  { generation, at, expiresAt }: Extract<Change, { readonly kind: 'retry' }>,
+): Entry | null {
+  const { request } = entry;
+  if (generation <= request.generation) return null;
+  const now = { state: 'pending' as const, generation, attempts: 0, notBefore: at, expiresAt };
+  return { ...entry, request: { ...request, ...now }, reply: null, death: null };
+}
+
+function nameOf(uuid: RequestUuid): string {
+  return uuid.toString('latin1');
+}
+
+function keyName(service: Buffer, key: Buffer, owner: Owner): string {
+  return `${service.toString('hex')}:${key.toString('hex')}:${owner}`;
+}

@@ -1,0 +1,22 @@
+/** Whether the package zeromq is installed: programs that use the SDK install it themselves. */
+import { createRequire } from 'node:module';
+
+import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
+
+const require = createRequire(import.meta.url);
+
+/**
+ * Loads libzmq's native module, so that a program without it fails where it chose the transport.
+ * @throws ERR_MDP_OPTION, with what to install
+ */
+export function checkZeromq(): void {
+  try {
+    require('zeromq');
+  } catch (cause) {
+    const isMissing = codeOf(cause) === 'MODULE_NOT_FOUND';
+    const text = isMissing
+      ? "transport 'libzmq' needs the package zeromq, which is not installed: npm install zeromq"
+      : `transport 'libzmq' cannot load the package zeromq: ${messageOf(cause)}`;
+    throw new MajordomoError('ERR_MDP_OPTION', text, { cause, details: { option: 'transport' } });
+  }
+}

@@ -1,0 +1,201 @@
+import { execFileSync } from 'node:child_process';
+import { setTimeout as delay } from 'node:timers/promises';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { Client } from '../../../src/sdk/client.js';
+import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
+import {
+  FakeClock,
+  startTestBroker,
+  type TestBroker,
+  type TestBrokerOptions,
+} from '../../../src/testing/testing.js';
+
+const HOUR_MS = 3_600_000;
+
+const opened: { close(): Promise<unknown> }[] = [];
+
+function opening<Each extends { close(): Promise<unknown> }>(each: Each): Each {
+  opened.unshift(each);
+  return each;
+}
+
+/** Closes what a test opened, the last first. */
+afterEach(async () => {
+  for (const each of opened.splice(0)) await each.close();
+});
+
+async function start(options?: TestBrokerOptions): Promise<TestBroker> {
+  return opening(await startTestBroker(options));
+}
+
+function clientOf({ endpoint }: TestBroker): Client {
+  return opening(new Client({ endpoints: endpoint }));
+}
+
+async function offer(
+  { endpoint }: TestBroker,
+  service: string,
+  handler: (body: string) => string,
+  options: Partial<WorkerOptions> = {},
+): Promise<Worker> {
+  const worker = opening(
+    new Worker({ endpoints: endpoint, service, ...options }, (request) => handler(request.text())),
+  );
+  void worker.run();
+  await worker.ready;
+  return worker;
+}
+
+describe('startTestBroker', () => {
+  it('gives requests to workers over real sockets', async () => {
+    const broker = await start();
+    expect(broker.endpoint).toMatch(/^tcp:\/\/127\.0\.0\.1:\d+$/);
+    await offer(broker, 'upper', (text) => text.toUpperCase());
+    const client = clientOf(broker);
+    expect((await client.request('upper', 'hello')).text()).toBe('HELLO');
+    expect((await client.request('mmi.service', 'upper')).text()).toBe('200');
+  });
+
+  it('stores requests, which survive its restart', async () => {
+    const broker = await start();
+    const client = clientOf(broker);
+    const job = await client.submit('upper', 'later', { idempotencyKey: 'one' });
+    const { endpoint } = broker;
+    await broker.restart();
+    expect(broker.endpoint).toBe(endpoint);
+    await offer(broker, 'upper', (text) => text.toUpperCase());
+    expect((await job.result()).text()).toBe('LATER');
+    await broker.restart();
+    expect((await client.submit('upper', 'later', { idempotencyKey: 'one' })).uuid).toBe(job.uuid);
+  });
+
+  it('attempts a stored request as often as it is told', async () => {
+    const broker = await start({ maxAttempts: 2, retryBaseMs: 1, retryMaxMs: 1 });
+    let attempts = 0;
+    await offer(broker, 'fail', () => {
+      attempts++;
+      throw new Error('no');
+    });
+    const job = await clientOf(broker).submit('fail', 'x');
+    await expect(job.result()).rejects.toMatchObject({ code: 'ERR_SERVICE_FAILED' });
+    expect(attempts).toBe(2);
+  });
+
+  it('has a clock that a test puts forward', async () => {
+    const clock = new FakeClock();
+    const broker = await start({ clock });
+    const worker = await offer(broker, 'upper', (text) => text.toUpperCase());
+    let losses = 0;
+    worker.on('lost', () => losses++);
+    const client = clientOf(broker);
+    const job = await client.submit('upper', 'in an hour', { delayMs: HOUR_MS });
+    await expect(job.result({ timeoutMs: 50 })).rejects.toMatchObject({
+      code: 'ERR_TITANIC_PENDING',
+    });
+    await clock.advance(HOUR_MS);
+    expect((await job.result()).text()).toBe('IN AN HOUR');
+    expect(losses).toBe(0);
+  });
+
+  it('runs on after a leap', async () => {
+    const clock = new FakeClock();
+    const broker = await start({ clock });
+    await offer(broker, 'upper', (text) => text.toUpperCase());
+    const job = await clientOf(broker).submit('upper', 'soon', { delayMs: HOUR_MS });
+    await Promise.all([clock.advance(HOUR_MS / 2), clock.advance(HOUR_MS / 2 - 50)]);
+    expect((await job.result()).text()).toBe('SOON');
+  });
+
+  it('ends what waits for a leap when it is closed', async () => {
+    const clock = new FakeClock();
+    const broker = await start({ clock });
+    const leapt = clock.advance(HOUR_MS);
+    await broker.close();
+    await leapt;
+  });
+
+  it('stays closed if it is closed while it restarts', async () => {
+    const broker = await start();
+    const restarted = broker.restart();
+    await broker.close();
+    await restarted;
+    await expect(broker.restart()).rejects.toMatchObject({ code: 'ERR_MDP_CLOSED' });
+  });
+
+  it('expires requests that wait for a worker, in its own time', async () => {
+    const clock = new FakeClock();
+    const broker = await start({ clock, requestTtlMs: HOUR_MS });
+    const client = clientOf(broker);
+    const asked = client.request('nobody', 'x', { timeoutMs: 60_000 });
+    const refused = expect(asked).rejects.toMatchObject({
+      code: 'ERR_MDP_REFUSED',
+      details: { status: '408' },
+    });
+    await client.request('mmi.service', 'nobody');
+    await clock.advance(HOUR_MS + 1);
+    await refused;
+  });
+
+  it('can be closed more than once, and ends connections', async () => {
+    const broker = await start();
+    const worker = await offer(broker, 'upper', (text) => text);
+    const lost = new Promise((resolve) => worker.on('lost', resolve));
+    await broker.close();
+    await broker.close();
+    await lost;
+    await expect(broker.restart()).rejects.toMatchObject({ code: 'ERR_MDP_CLOSED' });
+  });
+
+  it.each<[string, object]>([
+    ['port is not an option of startTestBroker', { port: 5555 }],
+    ['endpoint must be text', { endpoint: 5555 }],
+    ['clock must be a FakeClock', { clock: Date }],
+    ['maxAttempts must be a whole number', { maxAttempts: 0 }],
+    ['requestTtlMs must be a whole number', { requestTtlMs: '5s' }],
+  ])('refuses options: %s', async (says, options) => {
+    await expect(startTestBroker(options as TestBrokerOptions)).rejects.toMatchObject({
+      code: 'ERR_MDP_OPTION',
+      message: expect.stringContaining(says),
+    });
+  });
+
+  it('refuses an endpoint that is in use, and a form that it cannot listen on', async () => {
+    const { endpoint } = await start();
+    await expect(startTestBroker({ endpoint })).rejects.toMatchObject({
+      code: 'ERR_MDP_ENDPOINT_IN_USE',
+    });
+    await expect(startTestBroker({ endpoint: 'udp://x:1' })).rejects.toMatchObject({
+      code: 'ERR_MDP_ENDPOINT',
+    });
+  });
+
+  it('loads no native module', () => {
+    const program = `
+      const { startTestBroker } = await import(${JSON.stringify(new URL('../../../src/testing/testing.js', import.meta.url))});
+      const broker = await startTestBroker();
+      await broker.close();
+      console.log(JSON.stringify(process.report.getReport().sharedObjects));`;
+    const out = execFileSync(process.execPath, ['--input-type=module', '-e', program]);
+    const objects = JSON.parse(out.toString()) as string[];
+    expect(objects.length).toBeGreaterThan(0);
+    expect(objects.filter((path) => path.endsWith('.node'))).toEqual([]);
+  });
+});
+
+describe('FakeClock', () => {
+  it('runs, and leaps', async () => {
+    const clock = new FakeClock();
+    const [now, wall] = [clock.now(), clock.wall()];
+    await delay(5);
+    expect(clock.now()).toBeGreaterThan(now);
+    await clock.advance(HOUR_MS);
+    expect(clock.now() - now).toBeGreaterThan(HOUR_MS);
+    expect(clock.wall() - wall).toBeGreaterThanOrEqual(HOUR_MS);
+  });
+
+  it.each([-1, NaN, Infinity])('does not take %s', async (ms) => {
+    await expect(new FakeClock().advance(ms)).rejects.toThrow(RangeError);
+  });
+});

@@ -1,0 +1,456 @@
+/** Bodies by codec, and typed services: what each end sends, reads and refuses. */
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { setImmediate as turn } from 'node:timers/promises';
+import { z } from 'zod';
+
+import {
+  Client,
+  type ClientOptions,
+  type Codec,
+  connect,
+  defineService,
+  isMajordomoError,
+  json,
+  type StandardSchema,
+} from '../../../src/sdk/client.js';
+import { Worker } from '../../../src/sdk/worker.js';
+import { FakeNet, shown } from './fake-dial.js';
+
+const A = 'tcp://a:1';
+const closing: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  await Promise.all(closing.splice(0).map((close) => close()));
+});
+
+/** A client that is connected, and the net that it talks to. */
+function connected<In, Out, Types>(
+  options: ClientOptions<In, Out, Types>,
+): { client: Client<In, Out, Types>; net: FakeNet } {
+  const net = new FakeNet();
+  const client = new Client({ endpoints: A, dial: net.dial, retries: 0, ...options });
+  closing.push(() => client.close());
+  net.link.events.connected();
+  net.link.written();
+  return { client, net };
+}
+
+/** Answers the request that was sent, and returns its body. */
+function answer(net: FakeNet, ...body: string[]): string {
+  const frames = net.link.written()[0] ?? [];
+  const [id = '', , , , service = ''] = frames;
+  net.link.says(id, '', 'MDPC02', '\x03', service, ...body);
+  return shown([frames.slice(5)])[0] ?? '';
+}
+
+/** A worker that got one request; `sent` are the messages that it answered with. */
+async function asked(
+  body: string,
+  make: (net: FakeNet) => Worker<never, never, never> | object,
+): Promise<{ sent: string[]; failed: unknown[] }> {
+  const net = new FakeNet();
+  const worker = make(net) as Worker;
+  closing.push(() => worker.close({ graceMs: 0 }));
+  const failed: unknown[] = [];
+  worker.on('failed', ({ error }) => failed.push(error));
+  void worker.run();
+  net.link.events.connected();
+  net.link.says('', 'MDPC02', '\x03', 'mmi.broker', '200', '{"extensions":["fail"]}');
+  net.link.written();
+  net.link.says('MDPW02', '\x02', 'token', '', body);
+  await turn();
+  await turn();
+  return { sent: shown(net.link.written()), failed };
+}
+
+async function thrown(promise: Promise<unknown>): Promise<unknown> {
+  return await promise.then(
+    () => 'resolved',
+    (error: unknown) => error,
+  );
+}
+
+const BROKEN: Codec<unknown, unknown> = {
+  contentType: 'text/broken',
+  encode: () => {
+    throw new Error('no pen');
+  },
+  decode: () => {
+    throw new Error('no glasses');
+  },
+};
+
+describe('a client with a codec', () => {
+  it('json(): any JSON value is a body, and reply.value its parse', async () => {
+    for (const value of [{ a: [1, 'ü'] }, [1, 2], 'text', 7, true, null]) {
+      const { client, net } = connected({ codec: json() });
+      const reply = client.request('echo', value);
+      expect(answer(net, JSON.stringify(value))).toBe(
+        shown([[Buffer.from(JSON.stringify(value))]])[0],
+      );
+      const { value: read } = await reply;
+      expect(read).toEqual(value);
+      expect((await reply).value).toBe(read);
+      expect((await reply).text()).toBe(JSON.stringify(value));
+    }
+  });
+
+  it('reads the joined frames, parts of streams, and replies joined of parts', async () => {
+    const { client, net } = connected({ codec: json<number[]>() });
+    const reply = client.request('echo', [0]);
+    answer(net, '[1,', '2]');
+    expect((await reply).value).toEqual([1, 2]);
+    const parts = client.stream('echo', [0]);
+    const part = parts.next();
+    answer(net, '[3]');
+    const got = await part;
+    expect([got.value?.value, got.value?.final]).toEqual([[3], true]);
+  });
+
+  it('still asks the broker in text and bytes', async () => {
+    const { client, net } = connected({ codec: json() });
+    const reply = client.request('mmi.service', 'echo');
+    expect(answer(net, '200')).toBe('echo');
+    expect((await reply).text()).toBe('200');
+  });
+
+  it('without one, value is the bytes', async () => {
+    const { client, net } = connected({});
+    const reply = client.request('echo', 'x');
+    answer(net, 'a', 'b');
+    expect(String((await reply).value)).toBe('ab');
+  });
+
+  it('a value that cannot be encoded: ERR_MDP_CODEC, and nothing is sent', async () => {
+    const cycle: unknown[] = [];
+    cycle.push(cycle);
+    for (const value of [undefined, () => 1, 10n, cycle]) {
+      const { client, net } = connected({ codec: json() });
+      const error = await thrown(client.request('echo', value));
+      expect(error).toMatchObject({ code: 'ERR_MDP_CODEC', details: { option: 'codec' } });
+      expect(net.link.written()).toEqual([]);
+      expect(client.outstanding).toBe(0);
+    }
+    const { client } = connected({ codec: BROKEN });
+    expect(await thrown(client.request('echo', 'x'))).toMatchObject({
+      message: 'codec text/broken: cannot encode the value: no pen',
+      cause: { message: 'no pen' },
+    });
+    expect(await thrown(client.submit('echo', 'x'))).toMatchObject({ code: 'ERR_MDP_CODEC' });
+    expect(() => client.stream('echo', 'x')).toThrow(
+      expect.objectContaining({ code: 'ERR_MDP_CODEC' }),
+    );
+    const wrong = { ...BROKEN, encode: () => 7 } as never;
+    const { client: other } = connected({ codec: wrong });
+    expect(await thrown(other.request('echo', 'x'))).toMatchObject({
+      message: 'codec text/broken: encode returned number, not a string or bytes',
+    });
+  });
+
+  it('a reply that cannot be decoded: ERR_MDP_CODEC, and its frames are not lost', async () => {
+    const { client, net } = connected({ codec: json() });
+    const reply = client.request('echo', 1);
+    answer(net, 'not JSON');
+    const message = await reply;
+    expect(() => message.value).toThrow(expect.objectContaining({ code: 'ERR_MDP_CODEC' }));
+    expect(message.text()).toBe('not JSON');
+  });
+
+  const none: [unknown, string][] = [
+    ['json', 'codec'],
+    [{ encode: String }, 'codec'],
+    [{ encode: String, decode: String }, 'codec.contentType'],
+    [null, 'codec'],
+  ];
+  it.each(none)('%j is ERR_MDP_OPTION', (codec, option) => {
+    const error = expect.objectContaining({ code: 'ERR_MDP_OPTION', details: { option } });
+    expect(() => connect(A, { codec: codec as Codec })).toThrow(error);
+    const options = { endpoints: A, service: 'echo', codec: codec as Codec };
+    expect(() => new Worker(options, () => 1)).toThrow(error);
+  });
+});
+
+describe('a worker with a codec', () => {
+  const made = (handler: (value: unknown) => unknown, codec: Codec = json()) => {
+    return (net: FakeNet): object =>
+      new Worker({ endpoints: A, service: 's', name: '', dial: net.dial, codec }, ({ value }) =>
+        handler(value),
+      );
+  };
+
+  it('reads request.value, and makes the answer of any value, also of a promise', async () => {
+    expect(
+      (
+        await asked(
+          '[1,2]',
+          made((value) => ({ got: value })),
+        )
+      ).sent,
+    ).toEqual(['MDPW02|\\x04|token||{"got":[1,2]}']);
+    expect(
+      (
+        await asked(
+          '1',
+          made(async () => [null, 7]),
+        )
+      ).sent,
+    ).toEqual(['MDPW02|\\x04|token||[null,7]']);
+    expect(
+      (
+        await asked(
+          '1',
+          made(() => null),
+        )
+      ).sent,
+    ).toEqual(['MDPW02|\\x04|token||null']);
+  });
+
+  it('and of the parts that a generator yields', async () => {
+    async function* parts(): AsyncGenerator<unknown, unknown> {
+      yield { part: 1 };
+      return 'last';
+    }
+    expect((await asked('1', made(parts))).sent).toEqual([
+      'MDPW02|\\x03|token||{"part":1}',
+      'MDPW02|\\x04|token||"last"',
+    ]);
+  });
+
+  it('a body that it cannot read: the client gets invalid_argument', async () => {
+    const { sent, failed } = await asked(
+      'not JSON',
+      made((value) => value),
+    );
+    expect(sent).toEqual([
+      expect.stringMatching(
+        /\|final\|invalid_argument\|the body is not application\/json: .*"option":"codec"/,
+      ),
+    ]);
+    expect(failed).toHaveLength(1);
+  });
+
+  it('an answer that cannot be encoded fails the request, and names the option', async () => {
+    const { sent, failed } = await asked(
+      '1',
+      made(() => undefined),
+    );
+    expect(sent).toEqual([expect.stringContaining('|error|ERR_MDP_CODEC|codec application/json')]);
+    expect(failed).toEqual([
+      expect.objectContaining({ details: expect.objectContaining({ option: 'codec' }) }),
+    ]);
+    const lazy: Codec = { ...BROKEN, decode: String };
+    expect(
+      (
+        await asked(
+          '1',
+          made(() => 1, lazy),
+        )
+      ).failed,
+    ).toEqual([expect.objectContaining({ code: 'ERR_MDP_CODEC' })]);
+  });
+});
+
+/** A schema without a library: what `check` says is wrong is an issue; the output is `to` of the value. */
+function schema<Input, Output = Input>(
+  check: (value: unknown) => string | null,
+  to: (value: Input) => Output = (value) => value as never,
+): StandardSchema<Input, Output> {
+  const validate = (value: unknown): { value: Output } | { issues: { message: string }[] } => {
+    const what = check(value);
+    if (what === null) return { value: to(value as Input) };
+    return { issues: [{ message: what, path: ['country', { key: 0 }] }] as never };
+  };
+  return { '~standard': { version: 1, vendor: 'test', validate } };
+}
+
+const Country = schema<{ country: string }, { country: string; upper: string }>(
+  (value) => (typeof (value as { country?: unknown }).country === 'string' ? null : 'not text'),
+  ({ country }) => ({ country, upper: country.toUpperCase() }),
+);
+const Rate = schema<{ rate: number }>((value) =>
+  typeof (value as { rate?: unknown }).rate === 'number' ? null : 'not a number',
+);
+
+describe('typed services', () => {
+  it('by types alone: call() and handlers have them', async () => {
+    const contract = defineService<{ 'tax.rate': [{ country: string }, { rate: number }] }>();
+    const { client, net } = connected({ contract });
+    const call = client.call('tax.rate', { country: 'DE' });
+    expect(answer(net, '{"rate":0.19}')).toBe('{"country":"DE"}');
+    const { rate }: { rate: number } = await call;
+    expect(rate).toBe(0.19);
+    // @ts-expect-error it has no such service
+    const other = client.call('tax.rates', { country: 'DE' });
+    // @ts-expect-error its request is another
+    const wrong = client.call('tax.rate', { land: 'DE' });
+    void Promise.allSettled([other, wrong]);
+    const { sent } = await asked(
+      '{"country":"DE"}',
+      (dial) =>
+        new Worker({
+          ...{ endpoints: A, name: '', dial: dial.dial, contract },
+          services: { 'tax.rate': ({ value }) => ({ rate: value.country.length }) },
+        }),
+    );
+    expect(sent).toEqual(['MDPW02|\\x04|token||{"rate":2}']);
+  });
+
+  const contract = defineService({ 'tax.rate': { request: Country, reply: Rate } });
+
+  function rated(handler: (upper: string) => { rate: number }): (net: FakeNet) => object {
+    return (net) =>
+      new Worker({
+        ...{ endpoints: A, name: '', dial: net.dial, contract },
+        services: { 'tax.rate': ({ value }) => handler(value.upper) },
+      });
+  }
+
+  it('a validator changes what the other end receives, not what is sent', async () => {
+    const { client, net } = connected({ contract });
+    const call = client.call('tax.rate', { country: 'de' });
+    expect(answer(net, '{"rate":1}')).toBe('{"country":"de"}');
+    expect((await call).rate).toBe(1);
+    let upper = '';
+    const { sent } = await asked(
+      '{"country":"de"}',
+      rated((given) => {
+        upper = given;
+        return { rate: 2 };
+      }),
+    );
+    expect([upper, sent]).toEqual(['DE', ['MDPW02|\\x04|token||{"rate":2}']]);
+  });
+
+  it('a wrong request is invalid_argument at the client, and not sent', async () => {
+    const { client, net } = connected({ contract });
+    const error = await thrown(client.call('tax.rate', { country: 7 as never }));
+    if (!isMajordomoError(error, 'ERR_SERVICE_FAILED')) throw error;
+    const issues = [{ message: 'not text', path: ['country', '0'] }];
+    expect(error).toMatchObject({
+      ...{ serviceCode: 'invalid_argument', service: 'tax.rate', details: { issues } },
+      message: "the request of 'tax.rate' is wrong: country.0: not text",
+    });
+    expect(net.link.written()).toEqual([]);
+  });
+
+  it('and at the worker, whose handler does not run', async () => {
+    let ran = false;
+    const { sent } = await asked(
+      '{"country":7}',
+      rated(() => {
+        ran = true;
+        return { rate: 1 };
+      }),
+    );
+    expect(sent).toEqual([
+      expect.stringMatching(/\|final\|invalid_argument\|.*\|\{"issues":\[\{"message":"not text"/),
+    ]);
+    expect(ran).toBe(false);
+  });
+
+  it('a wrong reply is invalid_reply at either end', async () => {
+    const { sent } = await asked(
+      '{"country":"DE"}',
+      rated(() => ({ rate: '1' as never })),
+    );
+    expect(sent).toEqual([expect.stringContaining('|error|invalid_reply|')]);
+    const { client, net } = connected({ contract });
+    const call = client.call('tax.rate', { country: 'DE' });
+    answer(net, '{"rate":"1"}');
+    expect(await thrown(call)).toMatchObject({ serviceCode: 'invalid_reply', service: 'tax.rate' });
+  });
+
+  const bad: [string, () => unknown][] = [
+    [
+      'returned a promise: a validator must answer at once',
+      () => Promise.reject(new Error('late')),
+    ],
+    [
+      'threw an error: slip',
+      () => {
+        throw new Error('slip');
+      },
+    ],
+    ['returned neither a value nor issues', () => undefined],
+    ['returned neither a value nor issues', () => ({ ok: true })],
+  ];
+  it.each(bad)(
+    'a validator that %s: ERR_MDP_CODEC names it, nothing is sent or lost',
+    async (what, validate) => {
+      const request = { '~standard': { version: 1, vendor: 'test', validate } } as StandardSchema;
+      const broken = defineService({ s: { request } });
+      const { client, net } = connected({ contract: broken });
+      const option = "services['s'].request";
+      expect(await thrown(client.call('s', 1))).toMatchObject({
+        ...{ code: 'ERR_MDP_CODEC', message: `the validator ${option} ${what}` },
+        details: { option },
+      });
+      expect(net.link.written()).toEqual([]);
+      const { sent } = await asked(
+        '1',
+        (dial) =>
+          new Worker({
+            endpoints: A,
+            name: '',
+            dial: dial.dial,
+            contract: broken,
+            services: { s: () => 1 },
+          }),
+      );
+      expect(sent).toEqual([
+        expect.stringContaining(`|error|ERR_MDP_CODEC|the validator ${option}`),
+      ]);
+    },
+  );
+
+  it('takes the schemas of a library: Zod', async () => {
+    const request = z.object({ country: z.string().length(2) });
+    const reply = z.object({ rate: z.number() });
+    const { client, net } = connected({ contract: defineService({ tax: { request, reply } }) });
+    const call = client.call('tax', { country: 'DE' });
+    answer(net, '{"rate":0.5,"more":1}');
+    const read: { rate: number } = await call;
+    expect(read).toEqual({ rate: 0.5 });
+    expect(await thrown(client.call('tax', { country: 'DEU' }))).toMatchObject({
+      serviceCode: 'invalid_argument',
+      details: { issues: [{ path: ['country'] }] },
+    });
+  });
+
+  it('wrong definitions: ERR_MDP_OPTION', async () => {
+    const services: [unknown, string][] = [
+      [null, 'services'],
+      ['tax', 'services'],
+      [{ s: null }, "services['s']"],
+      [{ s: { request: {} } }, "services['s'].request"],
+      [{ s: { ask: Country } }, "services['s'].ask"],
+    ];
+    for (const [given, option] of services) {
+      expect(() => defineService(given as Record<string, never>)).toThrow(
+        expect.objectContaining({ code: 'ERR_MDP_OPTION', details: { option } }),
+      );
+    }
+    expect(() => defineService(undefined, { codex: json() } as object)).toThrow(
+      expect.objectContaining({ details: { option: 'codex' } }),
+    );
+    const option = { details: { option: 'contract' } };
+    expect(() => connect(A, { contract: {} as never })).toThrow(expect.objectContaining(option));
+    const { client } = connected({});
+    expect(await thrown(client.call('s' as never, 1 as never))).toMatchObject(option);
+    const { client: known } = connected({ contract });
+    expect(await thrown(known.call('other' as 'tax.rate', { country: '' }))).toMatchObject({
+      ...{ code: 'ERR_MDP_OPTION', details: { option: 'service' } },
+    });
+    const worker = { endpoints: A, contract };
+    const wrongs: [object, string][] = [
+      [{ ...worker, services: { other: () => 1 } }, 'service'],
+      [{ ...worker, service: 'tax.rate' }, 'services'],
+      [{ ...worker, services: { 'tax.rate': () => 1 }, codec: json() }, 'codec'],
+    ];
+    for (const [options, named] of wrongs) {
+      expect(() => new Worker(options)).toThrow(
+        expect.objectContaining({ code: 'ERR_MDP_OPTION', details: { option: named } }),
+      );
+    }
+  });
+});

@@ -1,0 +1,301 @@
+/** Events of clients and workers: who hears them, and what is printed if nobody does. */
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { setImmediate as turn } from 'node:timers/promises';
+
+import { Client, type ClientOptions } from '../../../src/sdk/client.js';
+import type { Handler } from '../../../src/sdk/worker/handler.js';
+import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
+import { FakeNet, shown } from './fake-dial.js';
+import { PirateScript } from './pirate-script.js';
+
+const A = 'tcp://a:1';
+const B = 'tcp://b:2';
+const BROKER = ['', 'MDPC02', '\x03', 'mmi.broker', '200'] as const;
+
+let warnings: string[] = [];
+const emitWarning = process.emitWarning.bind(process);
+const closing: (() => Promise<void>)[] = [];
+
+beforeEach(() => {
+  warnings = [];
+  process.emitWarning = (warning: string | Error, options?: unknown): void => {
+    const { code = '' } = (options ?? {}) as { code?: string };
+    warnings.push(`${code}: ${String(warning)}`);
+  };
+});
+
+afterEach(async () => {
+  await Promise.all(closing.splice(0).map((close) => close()));
+  process.emitWarning = emitWarning;
+});
+
+function clientOf(options: ClientOptions = {}): { client: Client; net: FakeNet; heard: unknown[] } {
+  const net = new FakeNet();
+  const client = new Client({ endpoints: [A, B], dial: net.dial, ...options });
+  closing.push(() => client.close());
+  const heard: unknown[] = [];
+  for (const name of ['connected', 'switched', 'refused'] as const) {
+    client.on(name, (event) => heard.push([name, event]));
+  }
+  return { client, net, heard };
+}
+
+interface Made {
+  readonly worker: Worker;
+  readonly net: FakeNet;
+}
+
+function workerOf(options: Partial<WorkerOptions> = {}, handler: Handler = () => 'x'): Made {
+  const net = new FakeNet();
+  const worker = new Worker(
+    { endpoints: A, service: 'echo', name: '', dial: net.dial, ...options },
+    handler,
+  );
+  closing.push(() => worker.close({ graceMs: 0 }));
+  return { worker, net };
+}
+
+/** A worker that the broker has confirmed. */
+function registered(options: Partial<WorkerOptions> = {}, handler?: Handler): Made {
+  const made = workerOf(options, handler);
+  void made.worker.run();
+  made.net.link.events.connected();
+  made.net.link.says('MDPW02', '\x05');
+  return made;
+}
+
+function listen(worker: Worker): unknown[] {
+  const heard: unknown[] = [];
+  for (const name of ['registered', 'lost', 'failed', 'drained'] as const) {
+    worker.on(name, (event) => heard.push([name, event]));
+  }
+  return heard;
+}
+
+describe('a client tells', () => {
+  it('that it is connected, each time, and where', () => {
+    const { client, net, heard } = clientOf();
+    expect(client.endpoint).toBeNull();
+    net.link.events.connected();
+    expect(heard).toEqual([['connected', { endpoint: A }]]);
+    expect(client.endpoint).toBe(A);
+    net.link.events.disconnected();
+    expect(client.endpoint).toBeNull();
+  });
+
+  it('that a broker refused, and that it goes to the other node', async () => {
+    const { client, net, heard } = clientOf({ timeoutMs: 1000, retries: 0 });
+    net.link.events.connected();
+    net.link.written();
+    const answer = client.request('echo', 'hi');
+    answer.catch(() => undefined);
+    const id = net.link.written()[0]?.[0] ?? '';
+    net.link.says(id, '', 'MDPC02', '\x03', 'mmi.refused', '503', 'echo', 'not active');
+    // Where a listener may abort requests and close the client: after the client has moved.
+    expect(heard).toHaveLength(2);
+    await Promise.resolve();
+    expect(heard.slice(1)).toEqual([
+      ['refused', { endpoint: A, service: 'echo', status: '503', reason: 'not active' }],
+      ['switched', { from: A, to: B, reason: 'refused' }],
+    ]);
+    net.link.events.unreachable?.(true);
+    const reason = 'the broker does not admit this key';
+    expect(heard).toContainEqual([
+      'refused',
+      { endpoint: B, service: null, status: 'key', reason },
+    ]);
+    expect(warnings).toEqual([]);
+  });
+
+  it('why it leaves an endpoint', () => {
+    const silent = new PirateScript({ endpoints: 2 });
+    silent.connect().ask('r').pass(1000);
+    expect(silent.switches).toEqual(['0 to 1: silent']);
+    const alone = new PirateScript({ endpoints: 1 });
+    alone.connect().ask('r').pass(1000);
+    expect(alone.switches).toEqual([]);
+    const bare = new PirateScript({ endpoints: 2, bare: true });
+    bare.ask('r').pass(1000);
+    expect(bare.switches).toEqual(['0 to 1: unreachable']);
+  });
+
+  it('nothing to listeners that were taken off', () => {
+    const { client, net } = clientOf();
+    const heard: unknown[] = [];
+    const listener = (): void => {
+      heard.push(1);
+    };
+    client.on('connected', listener).on('connected', listener);
+    net.link.events.connected();
+    client.off('connected', listener);
+    net.link.events.connected();
+    expect(heard).toEqual([1]);
+  });
+});
+
+describe('a worker tells', () => {
+  it('that it is registered when the broker has confirmed it, and that it lost that', async () => {
+    const { worker, net } = workerOf();
+    const heard = listen(worker);
+    const ready = worker.ready;
+    net.link.events.connected();
+    // It asks about failures first; the answer to the second question comes after READY.
+    net.link.says(...BROKER, '{"extensions":["fail"]}');
+    expect(heard).toEqual([]);
+    expect(shown(net.link.written())).toEqual([
+      'MDPC02|\\x01|mmi.broker|',
+      'MDPW02|\\x01|echo',
+      'MDPC02|\\x01|mmi.broker|',
+    ]);
+    net.link.says(...BROKER, '{"extensions":["fail"]}');
+    await ready;
+    const at = { service: 'echo', endpoint: A };
+    expect(heard).toEqual([['registered', at]]);
+    expect(worker.registrations).toEqual([at]);
+    net.link.events.disconnected();
+    expect(heard.slice(1)).toEqual([['lost', { ...at, reason: 'connection' }]]);
+    expect(worker.registrations).toEqual([]);
+    expect(warnings).toEqual([]);
+  });
+
+  it('ready: once every service is registered, with any of the brokers', async () => {
+    const net = new FakeNet();
+    const services = { one: () => '1', two: () => '2' };
+    const worker = new Worker({ endpoints: [A, B], services, dial: net.dial, name: '' });
+    closing.push(() => worker.close());
+    let isReady = false;
+    void worker.ready.then(() => {
+      isReady = true;
+    });
+    for (const index of [0, 1]) {
+      net.links[index]?.events.connected();
+      net.links[index]?.says('MDPW02', '\x05');
+      await turn();
+      expect(isReady).toBe(false);
+    }
+    net.links[3]?.events.connected();
+    net.links[3]?.says('MDPW02', '\x05');
+    await turn();
+    expect(isReady).toBe(true);
+  });
+
+  it('ready: that it was closed before', async () => {
+    const { worker } = workerOf();
+    const ready = worker.ready;
+    await Promise.all([
+      expect(ready).rejects.toMatchObject({ code: 'ERR_MDP_CLOSED' }),
+      worker.close(),
+    ]);
+  });
+
+  it('what its handlers threw, and for which request', async () => {
+    const error = new Error('no');
+    const { worker, net } = registered({}, () => {
+      throw error;
+    });
+    const heard = listen(worker);
+    net.link.says('MDPW02', '\x02', 'token', '', 'hi');
+    await turn();
+    expect(heard).toEqual([
+      ['failed', { error, service: 'echo', request: expect.objectContaining({ service: 'echo' }) }],
+    ]);
+    expect(warnings).toEqual([]);
+  });
+
+  it('that it has drained, and what it gave back', async () => {
+    const { worker, net } = registered({}, () => new Promise(() => undefined));
+    const heard = listen(worker);
+    net.link.says('MDPW02', '\x02', 'token', '', 'hi');
+    await worker.close({ graceMs: 1 });
+    expect(heard).toEqual([['drained', { abandoned: 1 }]]);
+    const idle = registered();
+    const idleHeard = listen(idle.worker);
+    await idle.worker.close();
+    expect(idleHeard).toEqual([['drained', { abandoned: 0 }]]);
+  });
+});
+
+describe('what goes wrong is printed once if nobody listens', () => {
+  it('a failed request', async () => {
+    const { net } = registered({}, () => {
+      throw new Error('no');
+    });
+    net.link.says('MDPW02', '\x02', 'token', '', 'hi');
+    await turn();
+    expect(warnings).toEqual(["MDP_HANDLER_FAILED: a handler of 'echo' failed: Error: no"]);
+  });
+
+  it('a lost registration, until it is registered again', async () => {
+    const { net } = registered({ retryBaseMs: 1, retryMaxMs: 1 });
+    const line = `MDP_WORKER_LOST: 'echo' is not registered at ${A}: the connection was lost; trying again`;
+    net.link.events.disconnected();
+    expect(warnings).toEqual([line]);
+    for (let count = 0; count < 3; count++) {
+      while (net.links.length < count + 2) await turn();
+      net.link.events.connected();
+      net.link.says('MDPW02', '\x06');
+      net.link.events.disconnected();
+    }
+    expect(warnings).toEqual([line]);
+    while (net.links.length < 5) await turn();
+    net.link.events.connected();
+    net.link.says('MDPW02', '\x05');
+    net.link.events.disconnected();
+    expect(warnings).toEqual([line, line]);
+  });
+
+  it('a worker that the broker never accepts, or whose key it does not admit', () => {
+    const dismissed = workerOf();
+    void dismissed.worker.run();
+    dismissed.net.link.events.connected();
+    dismissed.net.link.says('MDPW02', '\x06');
+    const refused = workerOf();
+    void refused.worker.run();
+    refused.net.link.events.unreachable?.(false);
+    expect(warnings).toHaveLength(1);
+    refused.net.link.events.unreachable?.(true);
+    refused.net.link.events.unreachable?.(true);
+    expect(warnings).toEqual([
+      expect.stringContaining('the broker does not accept the worker'),
+      expect.stringContaining('the broker does not admit the key'),
+    ]);
+  });
+
+  it('not a registration that the worker ends itself', async () => {
+    const { worker } = registered();
+    await worker.close();
+    expect(warnings).toEqual([]);
+  });
+});
+
+describe('bad listeners', () => {
+  it('an event that does not exist, and a listener that is none: ERR_MDP_OPTION', () => {
+    const { client } = clientOf();
+    const { worker } = workerOf();
+    const option = { code: 'ERR_MDP_OPTION', details: { option: 'event' } };
+    expect(() => client.on('conected' as 'connected', () => undefined)).toThrow(
+      expect.objectContaining(option),
+    );
+    expect(() => worker.off('error' as 'failed', () => undefined)).toThrow(
+      expect.objectContaining(option),
+    );
+    expect(() => worker.on('failed', 'log' as never)).toThrow(
+      expect.objectContaining({ details: { option: 'listener' } }),
+    );
+  });
+
+  it('one that throws disturbs nobody, and is printed', async () => {
+    const { worker, net } = registered({}, () => {
+      throw new Error('no');
+    });
+    const heard: unknown[] = [];
+    worker.on('failed', () => {
+      throw new Error('slip');
+    });
+    worker.on('failed', ({ service }) => heard.push(service));
+    net.link.says('MDPW02', '\x02', 'token', '', 'hi');
+    await turn();
+    expect(heard).toEqual(['echo']);
+    expect(warnings).toEqual(["MDP_LISTENER_FAILED: a listener of 'failed' threw an error: slip"]);
+  });
+});

@@ -1,0 +1,57 @@
+import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+import { run } from '../../support/child.js';
+
+const BUILT = fileURLToPath(new URL('../../../src', import.meta.url));
+const PACKAGE = fileURLToPath(new URL('../../../..', import.meta.url));
+const MODULE = 'better-sqlite3';
+
+let copy: string;
+
+/** A copy of the program whose better-sqlite3 has no binary. */
+beforeAll(() => {
+  copy = mkdtempSync(join(tmpdir(), 'majordomo-native-'));
+  cpSync(BUILT, join(copy, 'dist'), { recursive: true });
+  cpSync(join(PACKAGE, 'package.json'), join(copy, 'package.json'));
+  const modules = join(PACKAGE, 'node_modules');
+  mkdirSync(join(copy, 'node_modules', MODULE), { recursive: true });
+  for (const name of readdirSync(modules)) {
+    if (name !== MODULE) symlinkSync(join(modules, name), join(copy, 'node_modules', name));
+  }
+  for (const part of ['lib', 'package.json']) {
+    cpSync(join(modules, MODULE, part), join(copy, 'node_modules', MODULE, part), {
+      recursive: true,
+    });
+  }
+});
+
+afterAll(() => {
+  rmSync(copy, { recursive: true });
+});
+
+describe('a native module that does not load', () => {
+  const said =
+    /^majordomo: better-sqlite3 does not load: .+; run npm ci or npm rebuild with this version of Node\.js; .+\n$/;
+
+  it.each([
+    ['has no binary', 'serve', () => undefined],
+    [
+      'is absent',
+      'verify',
+      () => {
+        rmSync(join(copy, 'node_modules', MODULE), { recursive: true });
+      },
+    ],
+  ])('that %s ends %s with one sentence that says what to do', async (_what, command, prepare) => {
+    prepare();
+    const program = join(copy, 'dist', 'main.js');
+    const { status, stderr } = await run([command], { program, directory: copy });
+    expect(stderr).toMatch(said);
+    expect(status).toBe(78);
+  });
+});

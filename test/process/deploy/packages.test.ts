@@ -1,0 +1,395 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { dirname, join, resolve } from 'node:path';
+
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+import { freePorts } from '../../support/free-ports.js';
+import { run, type Tarballs, tarballs } from '../../support/tarballs.js';
+import { until } from '../../support/until.js';
+
+/** `--ignore-scripts`: compiling better-sqlite3 takes minutes; it is copied from node_modules here. */
+const INSTALL = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'];
+const NATIVE = 'node_modules/better-sqlite3/build/Release/better_sqlite3.node';
+const MIB = 1_048_576;
+
+const WORKER = `
+import { Worker } from 'majordomo-sdk';
+
+const worker = new Worker({ service: 'upper' }, (request) => {
+  return request.text().toUpperCase();
+});
+process.once('SIGTERM', () => void worker.close());
+await worker.run();
+`;
+
+const CLIENT = `
+import { connect } from 'majordomo-sdk';
+
+const client = connect();
+console.log((await client.request('upper', 'hello')).text());
+await client.close();
+`;
+
+/** Waits for a reply over CURVE, whose library is loaded only then. */
+const CURVE = `
+const { readFileSync } = require('node:fs');
+const { connect } = require('majordomo-sdk');
+
+const key = (name) => readFileSync(name, 'utf8').trim();
+const curve = { serverKey: key('server.pub'), publicKey: key('own.pub'), secretKey: key('own') };
+const client = connect(process.argv[2], { curve });
+client.request('upper', 'sealed').then((reply) => console.log(reply.text()));
+`;
+
+/** Everything that a program names of the package, with one error that its types must find. */
+const typed = (client: string, worker: string): string => `
+import { Client, codeOf, connect, type ClientOptions, type Reply } from '${client}';
+import { ServiceError, Worker, type Request } from '${worker}';
+
+const endpoints = 'tcp://127.0.0.1:1';
+const options: ClientOptions = { endpoints, timeoutMs: 10, retries: 0 };
+export const worker = new Worker({ endpoints, service: 'echo' }, (request: Request) => {
+  if (request.frames.length > 1) throw new ServiceError('too-many', 'one frame, please', { retry: false });
+  return request.frames;
+});
+export const client: Client = new Client(options);
+export const same: typeof client = connect(endpoints, { timeoutMs: 10 });
+client.request('echo', 'hello').then(
+  (reply: Reply) => {
+    const text: string = reply.text();
+    // @ts-expect-error: types are checked
+    const wrong: number = text;
+    void wrong;
+  },
+  (error: unknown) => {
+    console.log(codeOf(error));
+  },
+);
+`;
+
+let folder = '';
+let archives: Tarballs;
+/** Empty folders into which the broker, and the SDK, were installed. */
+let withBroker = '';
+let withSdk = '';
+
+interface Manifest {
+  readonly version: string;
+  readonly dependencies?: Readonly<Record<string, string>>;
+  readonly [key: string]: unknown;
+}
+
+function manifestOf(path: string): Manifest {
+  return JSON.parse(readFileSync(join(path, 'package.json'), 'utf8')) as Manifest;
+}
+
+function install(name: string, archive: string): string {
+  const directory = join(folder, name);
+  mkdirSync(directory);
+  run('npm', [...INSTALL, archive], directory);
+  return directory;
+}
+
+function packageFolder(name: 'majordomo-broker' | 'majordomo-sdk'): string {
+  const directory = name === 'majordomo-sdk' ? withSdk : withBroker;
+  return join(directory, 'node_modules', name);
+}
+
+function filesOf(directory: string): string[] {
+  return readdirSync(directory, { recursive: true, encoding: 'utf8' }).filter((path) =>
+    statSync(join(directory, path)).isFile(),
+  );
+}
+
+function write(directory: string, files: Readonly<Record<string, string>>): void {
+  for (const [path, text] of Object.entries(files)) writeFileSync(join(directory, path), text);
+}
+
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), 'majordomo-packages-'));
+  archives = tarballs(folder);
+  withSdk = install('with-sdk', archives.sdk);
+  withBroker = install('with-broker', archives.broker);
+  mkdirSync(dirname(join(withBroker, NATIVE)), { recursive: true });
+  copyFileSync(NATIVE, join(withBroker, NATIVE));
+  for (const directory of [withSdk, withBroker]) {
+    mkdirSync(join(directory, 'node_modules/@types'), { recursive: true });
+    for (const types of ['@types/node', 'undici-types']) {
+      symlinkSync(resolve('node_modules', types), join(directory, 'node_modules', types));
+    }
+  }
+}, 300_000);
+
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true });
+});
+
+describe('both packages, installed from their archives', () => {
+  it('serve, work and ask: npx majordomo-broker serve, a seven-line worker, a five-line client; also with CURVE', async () => {
+    const ports = await freePorts(2);
+    const [endpoint, sealed] = ports.map((port) => `tcp://127.0.0.1:${port}`);
+    const environment = { ...process.env, MAJORDOMO_URL: endpoint };
+    const program = 'node_modules/.bin/majordomo-broker';
+    for (const name of ['server', 'own']) {
+      run(program, ['keygen', join(withSdk, name)], withBroker);
+    }
+    const publicKey = readFileSync(join(withSdk, 'own.pub'), 'utf8').trim();
+    const keys = [{ name: 'own', publicKey, allow: ['client'] }];
+    write(withSdk, { 'keys.yaml': JSON.stringify(keys) });
+    const curve = {
+      secretKeyFile: join(withSdk, 'server'),
+      keysFile: join(withSdk, 'keys.yaml'),
+    };
+    const listen = JSON.stringify([{ endpoint }, { endpoint: sealed, curve }]);
+    const sets = [`broker.listen=${listen}`, 'http.listen=off', 'log.format=json'];
+    const serve = ['majordomo-broker', 'serve', ...sets.flatMap((set) => ['--set', set])];
+    // A group of its own, because npx starts a shell, and that the broker.
+    const broker = spawn('npx', ['--no-install', ...serve], { cwd: withBroker, detached: true });
+    let log = '';
+    broker.stdout.on('data', (chunk: Buffer) => (log += chunk.toString()));
+    broker.stderr.on('data', (chunk: Buffer) => (log += chunk.toString()));
+    const ended = once(broker, 'close');
+    write(withSdk, { 'worker.mjs': WORKER, 'client.mjs': CLIENT, 'curve.cjs': CURVE });
+    const options = { cwd: withSdk, env: environment };
+    const worker = spawn(process.execPath, ['worker.mjs'], options);
+    try {
+      await until(() => log.includes('broker.ready'), 'broker.ready in the log');
+      const printed = async (...args: string[]): Promise<string> => {
+        const client = spawn(process.execPath, args, options);
+        let output = '';
+        client.stdout.on('data', (chunk: Buffer) => (output += chunk.toString()));
+        await once(client, 'close');
+        return output;
+      };
+      expect(await printed('client.mjs')).toBe('HELLO\n');
+      expect(await printed('curve.cjs', sealed ?? '')).toBe('SEALED\n');
+      worker.kill('SIGTERM');
+      await once(worker, 'close');
+      expect(worker.exitCode).toBe(0);
+    } finally {
+      worker.kill('SIGKILL');
+      if (broker.pid !== undefined) process.kill(-broker.pid, 'SIGTERM');
+      await ended;
+    }
+    expect(log).toContain('broker.stopped');
+  });
+
+  it.each(['majordomo-broker', 'majordomo-sdk'] as const)(
+    '%s says what it is, and has the licence',
+    (name) => {
+      const manifest = manifestOf(packageFolder(name));
+      const wanted = ['description', 'keywords', 'license', 'repository', 'engines', 'files'];
+      expect(Object.keys(manifest)).toEqual(expect.arrayContaining(wanted));
+      expect(manifest.version).toBe(manifestOf('.').version);
+      expect(existsSync(join(packageFolder(name), 'LICENSE'))).toBe(true);
+    },
+  );
+
+  it.each(['majordomo-broker', 'majordomo-sdk'] as const)(
+    '%s has every file to which one of its pages links',
+    (name) => {
+      const root = packageFolder(name);
+      const pages = filesOf(root).filter((path) => path.endsWith('.md'));
+      expect(pages).toContain('README.md');
+      const broken = pages.flatMap((page) => {
+        const links = readFileSync(join(root, page), 'utf8').matchAll(/\]\(([^)#\s]+)[^)]*\)/g);
+        return Array.from(links, ([, target = '']) => target)
+          .filter((target) => !/^[a-z]+:/.test(target))
+          .filter((target) => !existsSync(join(root, dirname(page), target)))
+          .map((target) => `${page}: ${target}`);
+      });
+      expect(broken).toEqual([]);
+    },
+  );
+
+  it.each(['broker', 'sdk'] as const)(
+    'the types of %s are right for every kind of import (attw)',
+    (name) => {
+      const attw = resolve('node_modules/@arethetypeswrong/cli/dist/index.js');
+      const args = [attw, archives[name], '--format', 'ascii', '--no-color', '--no-emoji'];
+      const output = run(process.execPath, args, folder);
+      expect(output).toContain('No problems found');
+    },
+  );
+});
+
+describe('majordomo-broker', () => {
+  it('has the program, the page, and no types of its own rooms', () => {
+    const files = filesOf(packageFolder('majordomo-broker'));
+    for (const file of ['dist/main.js', 'dist/page/index.html', 'packages/sdk/dist/sdk.cjs']) {
+      expect([file, files.includes(file)]).toEqual([file, true]);
+    }
+    expect(files.filter((path) => /^dist\/.*\.(d\.ts|map)$/.test(path))).toEqual([]);
+  });
+
+  it('exports what majordomo-sdk exports', () => {
+    const program = (name: string): string =>
+      ['client', 'worker', 'testing']
+        .map(
+          (part) =>
+            `import * as ${part} from '${name}/${part}'; console.log(Object.keys(${part}).join());`,
+        )
+        .join('');
+    const names = (directory: string, name: string): string =>
+      run(process.execPath, ['--input-type=module', '-e', program(name)], directory);
+    expect(names(withBroker, 'majordomo-broker')).toBe(names(withSdk, 'majordomo-sdk'));
+  });
+});
+
+describe('majordomo-sdk', () => {
+  it('is below 1 MB, and brings only what CURVE needs', () => {
+    const root = packageFolder('majordomo-sdk');
+    const bytes = filesOf(root).reduce((sum, path) => sum + statSync(join(root, path)).size, 0);
+    expect(bytes).toBeLessThan(MIB);
+    const lock = readFileSync(join(withSdk, 'node_modules/.package-lock.json'), 'utf8');
+    const { packages } = JSON.parse(lock) as { packages: Readonly<Record<string, unknown>> };
+    expect(Object.keys(packages).sort()).toEqual([
+      'node_modules/libsodium-sumo',
+      'node_modules/libsodium-wrappers-sumo',
+      'node_modules/majordomo-sdk',
+    ]);
+  });
+
+  it('depends on the version of libsodium that the broker depends on', () => {
+    const name = 'libsodium-wrappers-sumo';
+    const [sdk, broker] = [packageFolder('majordomo-sdk'), packageFolder('majordomo-broker')].map(
+      (path) => manifestOf(path).dependencies?.[name],
+    );
+    expect(sdk).toBe(broker);
+  });
+
+  it('loads libsodium only for CURVE: without it a client still runs', () => {
+    const modules = join(withSdk, 'node_modules');
+    const hidden = join(withSdk, 'hidden');
+    renameSync(join(modules, 'libsodium-wrappers-sumo'), hidden);
+    try {
+      const program =
+        "const { connect, codeOf } = require('majordomo-sdk');" +
+        "connect('tcp://127.0.0.1:1', { timeoutMs: 10, retries: 0 }).request('echo', '')" +
+        '.catch((error) => console.log(codeOf(error)));';
+      expect(run(process.execPath, ['-e', program], withSdk)).toBe('ERR_MDP_UNREACHABLE\n');
+    } finally {
+      renameSync(hidden, join(modules, 'libsodium-wrappers-sumo'));
+    }
+  });
+
+  it('has a broker for tests', () => {
+    const program =
+      "const { startTestBroker } = require('majordomo-sdk/testing');" +
+      "const { connect, Worker } = require('majordomo-sdk');" +
+      '(async () => {' +
+      'const broker = await startTestBroker();' +
+      'const { endpoint: endpoints } = broker;' +
+      "const worker = new Worker({ endpoints, service: 'echo' }, ({ frames }) => frames);" +
+      'void worker.run();' +
+      'const client = connect(endpoints);' +
+      "const job = await client.submit('echo', 'kept');" +
+      'console.log((await job.result()).text());' +
+      'await client.close(); await worker.close(); await broker.close();' +
+      '})();';
+    expect(run(process.execPath, ['-e', program], withSdk)).toBe('kept\n');
+  });
+
+  it("says what to install for transport: 'libzmq'", () => {
+    const program =
+      "const { connect } = require('majordomo-sdk');" +
+      "try { connect('tcp://127.0.0.1:1', { transport: 'libzmq' }); }" +
+      'catch (error) { console.log(error.code, error.message); }';
+    expect(run(process.execPath, ['-e', program], withSdk)).toBe(
+      "ERR_MDP_OPTION transport 'libzmq' needs the package zeromq, which is not installed: npm install zeromq\n",
+    );
+  });
+
+  it('is imported in less than 40 ms', () => {
+    const program =
+      "const before = process.cpuUsage(); await import('majordomo-sdk');" +
+      'const { user, system } = process.cpuUsage(before); console.log((user + system) / 1000);';
+    write(withSdk, { 'import.mjs': program });
+    // Other processes of the machine make some runs slower; none makes one faster.
+    const runs = Array.from({ length: 7 }, () => run(process.execPath, ['import.mjs'], withSdk));
+    expect(Math.min(...runs.map(Number))).toBeLessThan(40);
+  });
+
+  it('is one copy for import and require', () => {
+    const program =
+      "import { createRequire } from 'node:module'; import { Client } from 'majordomo-sdk';" +
+      "import { Client as Same } from 'majordomo-sdk/client';" +
+      "const { Client: Required } = createRequire(import.meta.url)('majordomo-sdk');" +
+      'console.log(Client === Required && Client === Same);';
+    write(withSdk, { 'both.mjs': program });
+    expect(run(process.execPath, ['both.mjs'], withSdk)).toBe('true\n');
+  });
+
+  it('explains its types without the numbers of decisions, which are for developers', () => {
+    const root = packageFolder('majordomo-sdk');
+    for (const path of filesOf(root).filter((name) => /\.d\.c?ts$/.test(name))) {
+      const lines = readFileSync(join(root, path), 'utf8').split('\n');
+      const numbered = lines.filter((line) => /\bD\d+\b/.test(line));
+      expect([path, numbered]).toEqual([path, []]);
+    }
+  });
+});
+
+interface Kind {
+  readonly name: 'majordomo-broker' | 'majordomo-sdk';
+  readonly options: Readonly<Record<string, unknown>>;
+  /** Programs: `.mts` is an ES module, `.cts` CommonJS. */
+  readonly programs: readonly string[];
+}
+
+const BOTH = ['program.mts', 'program.cts'];
+const BUNDLER = { module: 'preserve', moduleResolution: 'bundler' };
+const KINDS: readonly (readonly [string, Kind])[] = [
+  ['nodenext', { name: 'majordomo-sdk', options: { module: 'nodenext' }, programs: BOTH }],
+  [
+    'nodenext and the broker',
+    { name: 'majordomo-broker', options: { module: 'nodenext' }, programs: BOTH },
+  ],
+  ['node16', { name: 'majordomo-sdk', options: { module: 'node16' }, programs: ['program.cts'] }],
+  ['bundler', { name: 'majordomo-sdk', options: BUNDLER, programs: ['program.mts'] }],
+];
+
+describe('a program in TypeScript compiles and runs', () => {
+  it.each(KINDS)('with %s', (title, { name, options, programs }) => {
+    const broker = name === 'majordomo-broker';
+    const program = join(broker ? withBroker : withSdk, title.replaceAll(' ', '-'));
+    mkdirSync(program);
+    const compilerOptions = {
+      target: 'es2023',
+      lib: ['es2023'],
+      strict: true,
+      exactOptionalPropertyTypes: true,
+      skipLibCheck: false,
+      outDir: 'out',
+      rootDir: '.',
+      types: ['node'],
+      ...options,
+    };
+    write(program, {
+      'package.json': '{}',
+      'tsconfig.json': JSON.stringify({ compilerOptions }),
+    });
+    const text = typed(broker ? `${name}/client` : name, broker ? `${name}/worker` : name);
+    for (const path of programs) write(program, { [path]: text });
+    run(process.execPath, [resolve('node_modules/typescript/bin/tsc'), '-p', '.'], program);
+    for (const path of programs) {
+      const made = join('out', path.replace('ts', 'js'));
+      expect(run(process.execPath, [made], program)).toBe('ERR_MDP_UNREACHABLE\n');
+    }
+  });
+});

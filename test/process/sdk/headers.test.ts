@@ -1,0 +1,277 @@
+/** Headers and deadlines as applications use them (docs/sdk.md). */
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { Router } from 'zeromq';
+
+import { codeOf } from '../../../src/core/errors.js';
+import { Client, type ClientOptions } from '../../../src/sdk/client.js';
+import { type Handler, Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
+import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+
+const DEADLINE_MS = 60_000;
+const HEADERS = {
+  tenant: 'a',
+  traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+};
+const closing: (() => Promise<void>)[] = [];
+
+afterEach(async () => {
+  await Promise.all(closing.splice(0).map((close) => close()));
+  await removeDaemons();
+});
+
+function client(endpoint: string, options: Partial<ClientOptions> = {}): Client {
+  const made = new Client({ endpoints: [endpoint], ...options });
+  closing.push(() => made.close());
+  return made;
+}
+
+async function worker(
+  daemon: Daemon,
+  handler: Handler,
+  options: Partial<WorkerOptions> = {},
+): Promise<void> {
+  const made = new Worker({ endpoints: [daemon.endpoint], service: 'echo', ...options }, handler);
+  closing.push(() => made.close({ graceMs: 100 }));
+  void made.run();
+  await daemon.waitFor('worker.registered');
+}
+
+/** Answers with what it was told beside the body. */
+const tells: Handler = (request) => JSON.stringify([request.text(), request.headers]);
+
+describe('headers', () => {
+  it.each<['0.1' | '0.2', number, string | undefined]>([
+    ['0.2', 1, undefined],
+    ['0.2', 3, undefined],
+    ['0.1', 1, undefined],
+    ['0.2', 2, ''],
+  ])(
+    'reach the handler, and only of requests that have them (%s, %i, name %j)',
+    async (...given) => {
+      const [protocol, concurrency, name] = given;
+      const daemon = await startDaemon();
+      const named = name === undefined ? {} : { name };
+      const frozen: boolean[] = [];
+      await worker(
+        daemon,
+        (request, context) => {
+          frozen.push(Object.isFrozen(request.headers));
+          return tells(request, context);
+        },
+        { protocol, concurrency, ...named },
+      );
+      const asking = client(daemon.endpoint, { timeoutMs: DEADLINE_MS });
+      const told = async (headers?: Record<string, string>): Promise<unknown> =>
+        (await asking.request('echo', 'hi', headers === undefined ? {} : { headers })).json();
+      expect(await told(HEADERS)).toEqual(['hi', HEADERS]);
+      expect(await told()).toEqual(['hi', {}]);
+      expect(await told({})).toEqual(['hi', {}]);
+      // The first request of a client, which does not know yet what its broker takes.
+      const first = client(daemon.endpoint, { timeoutMs: DEADLINE_MS });
+      const replies = await Promise.all([
+        first.request('echo', '1', { headers: HEADERS }),
+        first.request('echo', '2'),
+      ]);
+      expect(replies.map((reply) => reply.json())).toEqual([
+        ['1', HEADERS],
+        ['2', {}],
+      ]);
+      expect(frozen).toEqual([true, true, true, true, true]);
+      expect(first.counters).toEqual({ malformed: 0, late: 0, resends: 0, reopened: 0 });
+    },
+  );
+
+  it('come with a stream, without a deadline', async () => {
+    const daemon = await startDaemon();
+    await worker(daemon, async function* (request) {
+      yield await Promise.resolve(JSON.stringify(request.headers));
+      return String(request.signal.aborted);
+    });
+    const parts: string[] = [];
+    const stream = client(daemon.endpoint).stream('echo', '', { headers: HEADERS });
+    for await (const part of stream) parts.push(part.text());
+    expect(parts).toEqual([JSON.stringify(HEADERS), 'false']);
+  });
+
+  it('of a stored request are there at each attempt, after a kill of the broker too', async () => {
+    const daemon = await startDaemon();
+    const storing = client(daemon.endpoint, { timeoutMs: DEADLINE_MS });
+    const job = await storing.submit('echo', 'hi', { headers: HEADERS });
+    const plain = await storing.submit('echo', 'none', { headers: {} });
+    await daemon.kill();
+    const { endpoint, dataDir } = daemon;
+    const next = await startDaemon({ endpoint, dataDir, sets: ['titanic.retryBaseMs=10'] });
+    let attempts = 0;
+    await worker(next, (request, context) => {
+      if (request.text() === 'hi' && attempts++ === 0) throw new Error('not yet');
+      return tells(request, context);
+    });
+    expect((await job.result({ timeoutMs: DEADLINE_MS })).json()).toEqual(['hi', HEADERS]);
+    expect((await plain.result({ timeoutMs: DEADLINE_MS })).json()).toEqual(['none', {}]);
+    expect(attempts).toBe(2);
+  });
+
+  it('of another client that are not what they should be are left out, with a warning', async () => {
+    const daemon = await startDaemon();
+    const warnings: unknown[] = [];
+    const warn = jest.spyOn(process, 'emitWarning').mockImplementation((_, options) => {
+      warnings.push(options);
+    });
+    closing.push(() => {
+      warn.mockRestore();
+      return Promise.resolve();
+    });
+    await worker(daemon, tells);
+    const asking = client(daemon.endpoint, { timeoutMs: DEADLINE_MS });
+    // As `titanic.request` of a client that checks nothing, by hand.
+    const { Dealer } = await import('zeromq');
+    const raw = new Dealer({ linger: 0 });
+    closing.push(() => {
+      raw.close();
+      return Promise.resolve();
+    });
+    raw.connect(daemon.endpoint);
+    await raw.send(['MDPC02', '\x04', 'echo', '', '{"A":1}', 'hi']);
+    const answer = await raw.receive();
+    expect(String(answer.at(-1))).toBe('["hi",{}]');
+    expect(warnings).toEqual([{ code: 'MDP_INVALID_HEADERS' }]);
+    expect((await asking.request('echo', 'hi', { headers: HEADERS })).json()).toEqual([
+      'hi',
+      HEADERS,
+    ]);
+  });
+});
+
+describe('the deadline', () => {
+  it('is what the client has left of its time-outs, and aborts the signal', async () => {
+    const daemon = await startDaemon();
+    const aborted: string[] = [];
+    const ended = new Promise<void>((resolve) => {
+      void worker(daemon, async ({ signal }, context) => {
+        if (signal !== context.signal) throw new Error('two signals');
+        await new Promise((abort) => {
+          signal.addEventListener('abort', abort);
+        });
+        aborted.push(codeOf(signal.reason) ?? '');
+        resolve();
+        return 'too late';
+      });
+    });
+    const asking = client(daemon.endpoint);
+    const options = { headers: {}, timeoutMs: 400, retries: 0 };
+    const since = performance.now();
+    await expect(asking.request('echo', 'hi', options)).rejects.toMatchObject({
+      code: 'ERR_MDP_TIMEOUT',
+    });
+    await ended;
+    expect(aborted).toEqual(['ERR_MDP_TIMEOUT']);
+    expect(performance.now() - since).toBeGreaterThan(350);
+  });
+
+  it('is the time to live of a request without a worker', async () => {
+    const daemon = await startDaemon();
+    const asking = client(daemon.endpoint);
+    await expect(
+      asking.request('nobody', 'hi', { headers: {}, timeoutMs: 300, retries: 0 }),
+    ).rejects.toMatchObject({ code: expect.stringMatching(/^ERR_MDP_(TIMEOUT|REFUSED)$/) });
+    expect(await daemon.waitFor('request.expired')).toMatchObject({ service: 'nobody' });
+  });
+});
+
+describe('what cannot be sent', () => {
+  const long = 'x'.repeat(9000);
+  const many = Object.fromEntries(Array.from({ length: 65 }, (_, at) => [`h${at}`, '']));
+
+  it.each<[string, unknown]>([
+    ['headers are an object of strings', null],
+    ['headers are an object of strings', 'a=b'],
+    ['headers are an object of strings', ['a']],
+    ['headers are an object of strings', new Map([['a', 'b']])],
+    ['the header name "Tenant" is not 1 to 64 characters of a-z, 0-9 and -', { Tenant: 'a' }],
+    ['the header a is not a string', { a: 5 }],
+    ['headers take 9008 bytes; at most 8192 are allowed', { a: long }],
+    ['there are at most 64 headers', many],
+  ])('is ERR_MDP_OPTION: %s', async (message, headers) => {
+    const asking = client('tcp://127.0.0.1:1');
+    const options = { headers } as { headers: Record<string, string> };
+    const error = { code: 'ERR_MDP_OPTION', message, details: { option: 'headers' } };
+    await expect(asking.request('echo', 'hi', options)).rejects.toMatchObject(error);
+    await expect(asking.submit('echo', 'hi', options)).rejects.toMatchObject(error);
+    expect(() => asking.stream('echo', 'hi', options)).toThrow(expect.objectContaining(error));
+  });
+
+  it.each([-1, 1e99, 0, NaN])('is a time-out of %d: ERR_MDP_OPTION', async (timeoutMs) => {
+    const asking = client('tcp://127.0.0.1:1');
+    const asked = asking.request('echo', 'hi', { headers: {}, timeoutMs });
+    await expect(asked).rejects.toMatchObject({
+      code: 'ERR_MDP_OPTION',
+      details: { option: 'timeoutMs' },
+    });
+  });
+
+  it.each([{ protocol: '0.1' }, { envelope: false }] as const)(
+    'is headers with %j: ERR_MDP_OPTION',
+    async (options) => {
+      const asking = client('tcp://127.0.0.1:1', options);
+      const asked = asking.request('echo', 'hi', { headers: HEADERS });
+      await expect(asked).rejects.toMatchObject({ code: 'ERR_MDP_OPTION' });
+    },
+  );
+});
+
+describe('a broker without headers', () => {
+  /** Answers `mmi.broker` with these extensions, or not at all, and every other request. */
+  async function olderBroker(
+    extensions: readonly string[] | null,
+  ): Promise<{ readonly endpoint: string; readonly requests: string[] }> {
+    const router = new Router({ linger: 0 });
+    await router.bind('tcp://127.0.0.1:*');
+    closing.push(() => {
+      router.close();
+      return Promise.resolve();
+    });
+    const requests: string[] = [];
+    const answer = async (): Promise<void> => {
+      for await (const [peer = '', ...frames] of router) {
+        const at = frames.findIndex((frame) => String(frame) === 'MDPC02');
+        const service = String(frames[at + 2]);
+        if (service !== 'mmi.broker') requests.push(frames.slice(at + 1).join(' '));
+        const facts = JSON.stringify({ extensions, pairHeartbeatMs: 0 });
+        const body = service === 'mmi.broker' ? ['200', facts] : ['200'];
+        const isHeard = extensions !== null || service !== 'mmi.broker';
+        const envelope = frames.slice(0, at + 1);
+        if (isHeard) await router.send([peer, ...envelope, '\x03', service, ...body]);
+      }
+    };
+    void answer().catch(() => undefined);
+    return { endpoint: router.lastEndpoint ?? '', requests };
+  }
+
+  it('is not sent the request, which fails with ERR_MDP_UNSUPPORTED; others go on', async () => {
+    const { endpoint, requests } = await olderBroker(['submit', 'hello']);
+    const asking = client(endpoint, { timeoutMs: DEADLINE_MS });
+    const [headed, plain] = await Promise.allSettled([
+      asking.request('echo', 'hi', { headers: HEADERS }),
+      asking.request('echo', 'plain'),
+    ]);
+    expect(headed).toMatchObject({ status: 'rejected', reason: { code: 'ERR_MDP_UNSUPPORTED' } });
+    expect(plain).toMatchObject({ status: 'fulfilled' });
+    await expect(asking.request('echo', 'hi', { headers: {} })).rejects.toMatchObject({
+      code: 'ERR_MDP_UNSUPPORTED',
+    });
+    await expect(asking.submit('echo', 'hi', { headers: HEADERS })).rejects.toMatchObject({
+      code: 'ERR_TITANIC_UNSUPPORTED',
+    });
+    expect(requests.filter((text) => !text.includes('mmi.hello'))).toEqual(['\x01 echo plain']);
+    expect(asking.outstanding).toBe(0);
+  });
+
+  it('that does not say what it takes is not sent it either', async () => {
+    const { endpoint, requests } = await olderBroker(null);
+    const asking = client(endpoint, { timeoutMs: 100, retries: 1 });
+    await expect(asking.request('echo', 'hi', { headers: HEADERS })).rejects.toMatchObject({
+      code: 'ERR_MDP_UNSUPPORTED',
+    });
+    expect(requests.filter((text) => text.includes('echo'))).toEqual([]);
+  });
+});
