@@ -42,6 +42,7 @@ function told(): BrokerEvents {
     error: silent,
     fatal: silent,
     setLevel: silent,
+    close: () => Promise.resolve(),
     flush: silent,
   };
   const feed = new EventFeed(Date.now);

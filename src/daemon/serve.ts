@@ -55,7 +55,7 @@ export async function serve(
   await stopped;
   supervisor.stopping();
   await daemon.stop();
-  log.flush();
+  await log.close();
   // Otherwise Node removes its signal handlers first, and a SIGHUP ends the process instead.
   process.once('exit', () => process.exit());
   return EXIT.done;

@@ -2,9 +2,9 @@
  * The log: one JSON object per line on standard output, or readable lines on a terminal
  * (docs/logs.md: the keys `time`, `level`, `event`, `msg`, and fields).
  */
-import { destination, type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
+import { type DestinationStream, type Logger, pino, stdTimeFunctions } from 'pino';
 
-import { monotonicMs } from '../core/clock.js';
+import { LogOutput } from './log-output.js';
 
 export type LogLevel = 'trace' | 'debug' | 'info' | 'warn' | 'error' | 'fatal' | 'silent';
 export type LogFormat = 'auto' | 'json' | 'pretty';
@@ -20,14 +20,18 @@ export interface Log {
   fatal(fields: LogFields, text: string): void;
   setLevel(level: LogLevel): void;
   /**
-   * Writes out the buffer before the process ends. Waits `FLUSH_MS_MAX` for a reader that stalls,
-   * then drops the rest.
+   * Writes out what is buffered and takes no more lines. Waits `FLUSH_MS_MAX` for a reader that
+   * stalls, then drops the rest.
+   */
+  close(): Promise<void>;
+  /**
+   * The same at once, for an exit that cannot wait. A line whose writing has begun may come after
+   * those that follow it: another thread writes it.
    */
   flush(): void;
 }
 
-/** The most output kept for a reader of standard output that stalls; more is dropped. */
-const BUFFERED_BYTES_MAX = 16 * 1024 * 1024;
+const STANDARD_OUTPUT = 1;
 /** How pino begins such a line. */
 const FATAL = '{"level":"fatal"';
 /** How long a stalled reader of standard output may delay the exit. */
@@ -40,16 +44,7 @@ export async function createLog(
   isTerminal: boolean,
 ): Promise<Log> {
   const isPretty = format === 'pretty' || (format === 'auto' && isTerminal);
-  /** Retries a full pipe until then. */
-  let patientUntil = Infinity;
-  const out = destination({
-    dest: 1,
-    sync: false,
-    maxLength: BUFFERED_BYTES_MAX,
-    retryEAGAIN: () => monotonicMs() < patientUntil,
-  });
-  // A reader that goes away must not end the broker.
-  out.on('error', () => undefined);
+  const out = new LogOutput(STANDARD_OUTPUT);
   const stream = isPretty
     ? await prettyTo(out, isTerminal, () => logger.isLevelEnabled('debug'))
     : out;
@@ -81,15 +76,11 @@ export async function createLog(
     setLevel: (next) => {
       logger.level = next;
     },
+    close: async () => {
+      await out.close(FLUSH_MS_MAX);
+    },
     flush: () => {
-      patientUntil = Math.min(patientUntil, monotonicMs() + FLUSH_MS_MAX);
-      try {
-        out.flushSync();
-      } catch {
-        // Standard output is gone or not read: nothing must retry when the process exits.
-        logger.level = 'silent';
-        out.destroy();
-      }
+      out.flush(FLUSH_MS_MAX);
     },
   };
 }

@@ -163,6 +163,7 @@ function silentLog(): Log & { readonly warnings: LogFields[] } {
     error: ignore,
     fatal: ignore,
     setLevel: ignore,
+    close: () => Promise.resolve(),
     flush: ignore,
   };
 }

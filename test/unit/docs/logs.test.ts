@@ -100,6 +100,7 @@ function levelsOf(name: string, members: ReadonlyMap<string, ts.TypeNode>): stri
       error: note('error'),
       fatal: note('fatal'),
       setLevel: () => undefined,
+      close: () => Promise.resolve(),
       flush: () => undefined,
     };
     const throttle = new Throttle(() => 0);
