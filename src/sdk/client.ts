@@ -739,7 +739,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
       this.counters.late++;
       return;
     }
-    const message = ReceivedMessage.copied(call.service, frames, reply.body, this.#decode);
+    const message = ReceivedMessage.copied(call.service, this.#decode, frames, reply.body);
     if (final) {
       this.#release(call);
       this.#strategy.answered(call, monotonicMs());

@@ -59,24 +59,40 @@ export interface StreamPart<Value = Buffer> extends Message<Value> {
   readonly final: boolean;
 }
 
-/** @returns where the frame is in `slab.bytes` */
-function copyToSlab(frames: Frames, from: number, size: number): number {
-  const at = slab.reserve(size);
-  copyBytes(frames.buffer(from), frames.start(from), frames.end(from), slab.bytes, at);
-  return at;
-}
+type MessageClass<Received extends ReceivedMessage> = new (
+  service: string,
+  decode: Decode | null,
+  frames: Buffer[] | null,
+  bytes?: Buffer,
+  start?: number,
+  end?: number,
+) => Received;
 
-/** A message whose frames are made when they are first read. */
+/** Its value is not read yet. */
+const UNREAD = Symbol('unread');
+
+/** A message whose frames are made, and whose value is read, when somebody asks for them. */
 export class ReceivedMessage implements Message {
   readonly service: string;
+  readonly #decode: Decode | null;
   /** `null`: the one frame is `[start, end)` of `bytes`, and nobody has asked for it yet. */
   #frames: Buffer[] | null;
   readonly #bytes: Buffer;
   readonly #start: number;
   readonly #end: number;
+  #value: unknown = UNREAD;
 
-  constructor(service: string, frames: Buffer[] | null, bytes = EMPTY, start = 0, end = 0) {
+  /** @param decode the codec's; `null`: the value is the bytes */
+  constructor(
+    service: string,
+    decode: Decode | null,
+    frames: Buffer[] | null,
+    bytes = EMPTY,
+    start = 0,
+    end = 0,
+  ) {
     this.service = service;
+    this.#decode = decode;
     this.#frames = frames;
     this.#bytes = bytes;
     this.#start = start;
@@ -84,29 +100,29 @@ export class ReceivedMessage implements Message {
   }
 
   /** Copies the body that is the frames from index `from` on. */
-  static copied(
+  static copied<Received extends ReceivedMessage>(
+    this: MessageClass<Received>,
     service: string,
+    decode: Decode | null,
     frames: Frames,
     from: number,
-    decode: Decode | null,
-  ): ReceivedMessage {
+  ): Received {
     const size = frames.size(from);
     if (frames.count !== from + 1 || size > SLAB_COPY_BYTES_MAX) {
-      return ReceivedMessage.of(service, frames.copyFrom(from), decode);
+      return new this(service, decode, frames.copyFrom(from));
     }
-    const at = copyToSlab(frames, from, size);
-    return decode === null
-      ? new ReceivedMessage(service, null, slab.bytes, at, at + size)
-      : new DecodedMessage(decode, service, null, slab.bytes, at, at + size);
+    const at = slab.reserve(size);
+    copyBytes(frames.buffer(from), frames.start(from), frames.end(from), slab.bytes, at);
+    return new this(service, decode, null, slab.bytes, at, at + size);
   }
 
-  static of(service: string, frames: Buffer[], decode: Decode | null): ReceivedMessage {
-    if (decode === null) return new ReceivedMessage(service, frames);
-    return new DecodedMessage(decode, service, frames);
-  }
-
+  /** Its type is that of the codec, which the client or worker of the message knows. */
   get value(): Buffer {
-    return joined(this.frames);
+    if (this.#value === UNREAD) {
+      const bytes = joined(this.frames);
+      this.#value = this.#decode === null ? bytes : this.#decode(bytes);
+    }
+    return this.#value as Buffer;
   }
 
   get frames(): Buffer[] {
@@ -140,75 +156,16 @@ export class ReceivedMessage implements Message {
   }
 }
 
-/** A message whose value a codec reads, once. */
-class DecodedMessage extends ReceivedMessage {
-  /** `null`: the value was read. */
-  #decode: Decode | null;
-  #value: unknown;
-
-  constructor(
-    decode: Decode,
-    service: string,
-    frames: Buffer[] | null,
-    bytes?: Buffer,
-    start?: number,
-    end?: number,
-  ) {
-    super(service, frames, bytes, start, end);
-    this.#decode = decode;
-  }
-
-  /** Its type is that of the codec, which the client or worker of the message knows. */
-  override get value(): Buffer {
-    if (this.#decode !== null) {
-      this.#value = this.#decode(super.value);
-      this.#decode = null;
-    }
-    return this.#value as Buffer;
-  }
-}
-
 /** What a request's `signal` is taken from: its context, when it has begun. */
 interface SignalSource {
   readonly signal: AbortSignal;
 }
 
-/** A request, and its value if a codec reads it. */
 export class ReceivedRequest extends ReceivedMessage implements Request {
   headers: Headers = NO_HEADERS;
   /** When its client stops waiting, in whole monotonic milliseconds; 0: it did not say. */
   deadlineMs: MonotonicMs = 0;
   #source: SignalSource | null = null;
-  readonly #decode: Decode | null;
-  #isRead = false;
-  #value: unknown;
-
-  constructor(
-    decode: Decode | null,
-    service: string,
-    frames: Buffer[] | null,
-    bytes?: Buffer,
-    start?: number,
-    end?: number,
-  ) {
-    super(service, frames, bytes, start, end);
-    this.#decode = decode;
-  }
-
-  /** As `ReceivedMessage.copied`. */
-  static override copied(
-    service: string,
-    frames: Frames,
-    from: number,
-    decode: Decode | null,
-  ): ReceivedRequest {
-    const size = frames.size(from);
-    if (frames.count !== from + 1 || size > SLAB_COPY_BYTES_MAX) {
-      return new ReceivedRequest(decode, service, frames.copyFrom(from));
-    }
-    const at = copyToSlab(frames, from, size);
-    return new ReceivedRequest(decode, service, null, slab.bytes, at, at + size);
-  }
 
   begin(source: SignalSource): void {
     this.#source = source;
@@ -218,16 +175,6 @@ export class ReceivedRequest extends ReceivedMessage implements Request {
     return present(this.#source, 'a handler has the request').signal;
   }
 
-  /** As in `DecodedMessage`. */
-  override get value(): Buffer {
-    if (this.#decode === null) return super.value;
-    if (!this.#isRead) {
-      this.#value = this.#decode(super.value);
-      this.#isRead = true;
-    }
-    return this.#value as Buffer;
-  }
-
   override toJSON(): object {
     return { ...super.toJSON(), headers: this.headers };
   }
@@ -235,18 +182,10 @@ export class ReceivedRequest extends ReceivedMessage implements Request {
 
 export class ReceivedPart extends ReceivedMessage implements StreamPart {
   readonly final: boolean;
-  readonly #decode: Decode | null;
-  #decoded: ReceivedMessage | null = null;
 
-  constructor(service: string, frames: Buffer[], final: boolean, decode: Decode | null) {
-    super(service, frames);
+  constructor(service: string, decode: Decode | null, frames: Buffer[], final: boolean) {
+    super(service, decode, frames);
     this.final = final;
-    this.#decode = decode;
-  }
-
-  override get value(): Buffer {
-    this.#decoded ??= ReceivedMessage.of(this.service, this.frames, this.#decode);
-    return this.#decoded.value;
   }
 
   override toJSON(): object {

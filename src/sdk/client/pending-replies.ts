@@ -32,7 +32,7 @@ export class PendingReplies implements CallOwner {
     if (joined === null || !call.hasParts) call.resolve(reply);
     else {
       const frames = [...joined.frames, ...reply.frames];
-      call.resolve(ReceivedMessage.of(call.service, frames, this.#decode));
+      call.resolve(new ReceivedMessage(call.service, this.#decode, frames));
     }
   }
 

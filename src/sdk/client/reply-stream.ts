@@ -78,11 +78,11 @@ export class ReplyStream implements AsyncIterableIterator<StreamPart, undefined>
   }
 
   part(call: Call, { frames }: Message): void {
-    this.#give(new ReceivedPart(call.service, frames, false, this.#source.decode));
+    this.#give(new ReceivedPart(call.service, this.#source.decode, frames, false));
   }
 
   done(call: Call, { frames }: Message): void {
-    this.#give(new ReceivedPart(call.service, frames, true, this.#source.decode));
+    this.#give(new ReceivedPart(call.service, this.#source.decode, frames, true));
     if (this.#state === 'open') this.#finish(null);
   }
 

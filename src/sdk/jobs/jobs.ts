@@ -114,7 +114,7 @@ export class Jobs implements JobClient {
       case 200:
         return {
           state: 'replied',
-          reply: ReceivedMessage.of(job.service, answer.frames, this.#asker.decode),
+          reply: new ReceivedMessage(job.service, this.#asker.decode, answer.frames),
         };
       case 300:
         return { state: 'pending' };

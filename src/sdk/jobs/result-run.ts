@@ -62,7 +62,7 @@ export class ResultRun {
         },
         done: (frames) => {
           this.#end();
-          this.#resolve(ReceivedMessage.of(this.#service, frames, this.#asker.decode));
+          this.#resolve(new ReceivedMessage(this.#service, this.#asker.decode, frames));
         },
         fail: (error) => {
           this.#end();

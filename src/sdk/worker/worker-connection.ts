@@ -429,7 +429,7 @@ class Registration implements SessionSink {
 
   #request(frames: Frames, { client, headers, body }: WorkerRequest, now: MonotonicMs): void {
     const { service, decode } = this.#offered;
-    const request = ReceivedRequest.copied(service, frames, body, decode);
+    const request = ReceivedRequest.copied(service, decode, frames, body);
     if (headers >= 0) this.#readMetadata(frames, headers, request, now);
     this.session.request(new Task(frames, client, request), now);
   }

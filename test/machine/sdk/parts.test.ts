@@ -58,7 +58,7 @@ describe('pauses', () => {
 });
 
 function contextOf(version: 1 | 2, partial: (body: BodyFrames) => boolean): TaskContext {
-  const task = new Task(Frames.of('token', '', 'in'), 0, new ReceivedRequest(null, 's', []));
+  const task = new Task(Frames.of('token', '', 'in'), 0, new ReceivedRequest('s', null, []));
   return new TaskContext(version, { partial: (_task, body) => partial(body) }, task);
 }
 
@@ -70,7 +70,7 @@ async function run(handler: unknown, version: 1 | 2 = 2): Promise<string[]> {
   });
   const body = await context.run(
     handler as Handler,
-    new ReceivedRequest(null, 's', [Buffer.from('in')]),
+    new ReceivedRequest('s', null, [Buffer.from('in')]),
   );
   return [
     ...said,
@@ -105,7 +105,7 @@ describe('handlers', () => {
       partial('x');
       return '';
     };
-    await expect(context.run(handler, new ReceivedRequest(null, 's', []))).rejects.toMatchObject({
+    await expect(context.run(handler, new ReceivedRequest('s', null, []))).rejects.toMatchObject({
       code: 'ERR_MDP_STREAM_BROKEN',
     });
   });

@@ -27,7 +27,7 @@ describe('small messages share a buffer', () => {
   it('that cannot be moved to a thread with one of them', () => {
     const slab = new Slab();
     slab.reserve(10);
-    const message = ReceivedMessage.copied('echo', Frames.of('x'), 0, null);
+    const message = ReceivedMessage.copied('echo', null, Frames.of('x'), 0);
     const { port1, port2 } = new MessageChannel();
     for (const bytes of [slab.bytes, ...message.frames]) {
       try {

@@ -14,7 +14,7 @@ const OPTIONS = {
 const FAILURE = { kind: 'error', code: 'E', text: 'no', detail: [] } as const;
 
 function taskOf(token: string): Task {
-  return new Task(Frames.of(token, '', 'body'), 0, new ReceivedRequest(null, 's', []));
+  return new Task(Frames.of(token, '', 'body'), 0, new ReceivedRequest('s', null, []));
 }
 
 /** A session in virtual time: inputs go in, effects come out as lines; tasks go by their token. */
