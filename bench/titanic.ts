@@ -17,6 +17,10 @@ import { Titanic } from '../src/titanic/machine/titanic.js';
 import { asker } from '../test/support/asker.js';
 
 const OPEN = Number(process.argv[2] ?? 1_000_000);
+if (!Number.isSafeInteger(OPEN) || OPEN < 1) {
+  process.stderr.write('usage: npm run bench:titanic [-- REQUESTS]\n');
+  process.exit(64);
+}
 const BODY_BYTES = 1024;
 const OUTSTANDING = 64;
 const SERVICES = 10;
