@@ -24,6 +24,7 @@ const ROOMS = [
 
 /** Every package that src/ may import; `packages` below says where. */
 const PACKAGES = [
+  '@opentelemetry/api',
   'better-sqlite3',
   'commander',
   'libsodium-wrappers-sumo',
@@ -385,6 +386,11 @@ const packages = [
     'Only observe and daemon know the metrics library. Report an event; observe counts it.',
   ),
   packageOnlyIn(
+    '@opentelemetry/api',
+    ['^src/sdk/otel\\.ts$'],
+    'Only majordomo-sdk/otel traces: others get interceptors.',
+  ),
+  packageOnlyIn(
     'zod',
     [room('config', 'http')],
     'Only config and http import zod: for the schema of the configuration, and that of the API. Import the type that is made from it.',
@@ -419,7 +425,8 @@ const packages = [
     to: {
       dependencyTypes: ['npm-dev'],
       dependencyTypesNot: TYPES_ONLY,
-      pathNot: '(^|/)node_modules/@types/',
+      // Who imports `majordomo-sdk/otel` has the API.
+      pathNot: ['(^|/)node_modules/@types/', npmPackage('@opentelemetry/api')],
     },
   },
   {

@@ -11,6 +11,7 @@ import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rollup } from '@rollup/wasm-node';
+import ts from 'typescript';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const COMPILED = join(ROOT, 'dist');
@@ -35,7 +36,10 @@ async function writeCode() {
   const bundle = await rollup({
     input: Object.fromEntries(entries.map((name) => [name, compiledEntry(name)])),
     external: /^[^./]/,
-    plugins: [{ name: 'import.meta.url', resolveImportMeta: () => OWN_URL }],
+    plugins: [
+      { name: 'import.meta.url', resolveImportMeta: () => OWN_URL },
+      { name: 'no comments', renderChunk: withoutComments },
+    ],
     onwarn: (warning) => {
       throw new Error(warning.message);
     },
@@ -51,6 +55,14 @@ async function writeCode() {
     interop: (id) => (id?.startsWith('node:') ? 'default' : 'auto'),
   });
   await bundle.close();
+}
+
+/** The declarations have them, too. */
+function withoutComments(code) {
+  const { ESNext: target } = ts.ScriptTarget;
+  const { CommonJS: module } = ts.ModuleKind;
+  const compilerOptions = { removeComments: true, target, module };
+  return { code: ts.transpileModule(code, { compilerOptions }).outputText };
 }
 
 function writeModules() {

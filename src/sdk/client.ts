@@ -19,6 +19,11 @@ import { readClientFailure } from '../wire/failure.js';
 import { helloFrame, MMI_BROKER, MMI_FAILED, MMI_HELLO, MMI_REFUSED } from '../wire/mmi.js';
 import { CLIENT_EVENTS, type ClientEvents } from './client/client-events.js';
 import { BareLinks } from './client/bare-links.js';
+import {
+  type OutgoingRequest,
+  resultThrough,
+  streamThrough,
+} from './client/client-interceptors.js';
 import { int32At } from '../core/bytes.js';
 import { type Body, type BodyFrames, bodyFrames } from './body.js';
 import { type Offers, offersOf, pairHeartbeatMs } from './broker-facts.js';
@@ -76,6 +81,7 @@ export {
   type ServiceTypes,
   type StandardSchema,
 } from './codec/contract.js';
+export type { ClientInterceptor, Outcome, OutgoingRequest } from './client/client-interceptors.js';
 export type { ClientEvents, Connected, Refused, Switched } from './client/client-events.js';
 export type { Endpoints } from './endpoints.js';
 export { MajordomoError, SDK_ERRORS, type SdkErrorCode } from './errors.js';
@@ -267,6 +273,19 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    *     console.log(reply.text());
    */
   request(service: string, body: In, options?: RequestOptions): Promise<Reply<Out>> {
+    const { interceptors } = this.#settings;
+    if (interceptors === null) return this.#request(service, body, options);
+    const request: OutgoingRequest = { kind: 'request', service, body, options: options ?? {} };
+    return resultThrough(interceptors, request, (given) =>
+      this.#request(given.service, given.body, given.options),
+    ) as Promise<Reply<Out>>;
+  }
+
+  #request(
+    service: string,
+    body: unknown,
+    options: RequestOptions | undefined,
+  ): Promise<Reply<Out>> {
     const promise = new Promise<Reply<Out>>(takeSettlers);
     const { reject } = settlers;
     const resolve = settlers.resolve as (reply: Message) => void;
@@ -296,11 +315,19 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     request: AskOf<Types[Name]>,
     options?: RequestOptions,
   ): Promise<AnsweredOf<Types[Name]>> {
-    const { contract } = this.#settings;
+    const { contract, interceptors } = this.#settings;
     if (contract === undefined) throw wrong('contract', 'must be given to the client for call()');
     const { encodeRequest, decodeReply } = contract.service(service);
-    const reply = await this.#requestFrames(service, encodeRequest(request), options);
-    return decodeReply(joined(reply.frames)) as AnsweredOf<Types[Name]>;
+    const outgoing: OutgoingRequest = {
+      kind: 'request',
+      service,
+      body: request,
+      options: options ?? {},
+    };
+    const reply = await resultThrough(interceptors ?? [], outgoing, (given) =>
+      this.#requestFrames(given.service, encodeRequest(given.body), given.options),
+    );
+    return decodeReply(joined((reply as Reply).frames)) as AnsweredOf<Types[Name]>;
   }
 
   /**
@@ -312,7 +339,11 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    * Rejects as `request` does, and with ERR_TITANIC_REFUSED or ERR_TITANIC_UNSUPPORTED.
    */
   submit(service: string, body: In, options?: SubmitOptions): Promise<Job<Out>> {
-    return this.#jobs.submit(service, body, options) as Promise<Job<Out>>;
+    const { interceptors } = this.#settings;
+    const request: OutgoingRequest = { kind: 'enqueue', service, body, options: options ?? {} };
+    return resultThrough(interceptors ?? [], request, (given) =>
+      this.#jobs.submit(given.service, given.body, given.options),
+    ) as Promise<Job<Out>>;
   }
 
   /**
@@ -332,12 +363,26 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    *
    *     for await (const part of client.stream('countdown', '3')) console.log(part.text(), part.final);
    *
-   * @throws ERR_MDP_OPTION, ERR_MDP_BODY; the iterator throws what `request` rejects with
+   * @throws ERR_MDP_OPTION, ERR_MDP_BODY, which with `interceptors` come from the iterator, too; the iterator
+   * throws what `request` rejects with
    */
   stream(
     service: string,
     body: In,
     options?: RequestOptions,
+  ): AsyncIterableIterator<Part<Out>, undefined> {
+    const { interceptors } = this.#settings;
+    if (interceptors === null) return this.#stream(service, body, options);
+    const request: OutgoingRequest = { kind: 'stream', service, body, options: options ?? {} };
+    return streamThrough(interceptors, request, (given) =>
+      this.#stream(given.service, given.body, given.options),
+    );
+  }
+
+  #stream(
+    service: string,
+    body: unknown,
+    options: RequestOptions | undefined,
   ): AsyncIterableIterator<Part<Out>, undefined> {
     const frames = this.#bodyOf(service, body);
     const settings = options === undefined ? this.#defaults : this.#requestSettings(options);

@@ -7,6 +7,7 @@ import type { CurveClientKeys } from '../transport/zmtp/link.js';
 import type { Body } from './body.js';
 import { checkedCodec, type Codec } from './codec/codec.js';
 import { checkedContract, type Contract, type NoServices } from './codec/contract.js';
+import type { ClientInterceptor } from './client/client-interceptors.js';
 import { CLIENT_DEFAULTS } from './defaults.js';
 import { dialOf, type TransportName } from './dials.js';
 import { endpointList, type Endpoints } from './endpoints.js';
@@ -75,6 +76,8 @@ export interface ClientOptions<In = Body, Out = Buffer, Types = NoServices> {
   readonly codec?: Codec<In, Out>;
   /** The services that `call` knows, from `defineService`. */
   readonly contract?: Contract<Types>;
+  /** Functions around each request, the first outermost: see `ClientInterceptor`. Default: none. */
+  readonly interceptors?: readonly ClientInterceptor[];
   /** Socket engine: `zmtp`, which needs no native module, or `libzmq`. Default `zmtp`. */
   readonly transport?: TransportName;
   /** Keys, if the broker's listener uses CURVE. Default: none, no encryption. */
@@ -119,6 +122,8 @@ export interface ClientSettings {
   readonly retryMaxMs: number;
   readonly codec: Codec | undefined;
   readonly contract: Contract<unknown> | undefined;
+  /** `null`: none. */
+  readonly interceptors: readonly ClientInterceptor[] | null;
   readonly dial: Dial;
 }
 
@@ -154,6 +159,7 @@ export function clientSettings(given: unknown): ClientSettings {
     retryMaxMs: options.integer('retryMaxMs', CLIENT_DEFAULTS.retryMaxMs, 1, DAY_MS),
     codec: checkedCodec(options.take('codec')),
     contract: checkedContract(options.take('contract')),
+    interceptors: options.interceptors() as readonly ClientInterceptor[] | null,
     dial: options.dial(CLIENT_DEFAULTS.transport),
   };
   if (settings.failsWithoutWorker && !settings.envelope) {
@@ -259,6 +265,17 @@ export class Options {
     const fault = headersFault(given);
     if (fault === null) return { ...(given as Headers) };
     throw sdkError('ERR_MDP_OPTION', fault, { details: { option: 'headers' } });
+  }
+
+  /** A copy of the list; `null`: none. */
+  interceptors(): readonly unknown[] | null {
+    const given = this.take('interceptors');
+    if (given === undefined) return null;
+    if (!Array.isArray(given)) throw wrong('interceptors', 'must be a list of functions');
+    const list: readonly unknown[] = given;
+    const other = list.findIndex((each) => typeof each !== 'function');
+    if (other >= 0) throw wrong(`interceptors[${other}]`, 'must be a function');
+    return list.length === 0 ? null : [...list];
   }
 
   version(fallback: Protocol): MdpVersion {

@@ -49,6 +49,7 @@ export {
 export type { Endpoints } from './endpoints.js';
 export { MajordomoError, SDK_ERRORS, type SdkErrorCode } from './errors.js';
 export type { Handler, HandlerContext } from './worker/handler.js';
+export type { WorkerInterceptor } from './worker/worker-interceptors.js';
 export {
   type ErrorOf,
   isMajordomoError,
@@ -131,7 +132,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
    * @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT
    */
   constructor(options: ContractWorkerOptions<Types>);
-  constructor(options: WorkerOptions<In, Out>, handler?: Handler<Out, In>);
+  constructor(options: WorkerOptions<In, Out>, handler?: Handler<Out, NoInfer<In>>);
   constructor(options: object, handler?: unknown) {
     const settings = workerSettings(options, handler);
     this.#ticker = new Ticker((now) => this.#tick(now));

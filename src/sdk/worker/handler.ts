@@ -156,7 +156,7 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   }
 
   async #await(given: unknown): Promise<BodyFrames> {
-    return this.#answer(isGenerator(given) ? await this.#drive(given) : await given);
+    return this.#answer(await lastOf(given, this));
   }
 
   #answer(body: unknown): BodyFrames {
@@ -167,17 +167,22 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   #bodyOf(body: unknown): BodyFrames {
     return this.#encode === null ? bodyFrames(body) : this.#encode(body);
   }
+}
 
-  async #drive(parts: AsyncGenerator<Body, Body, unknown>): Promise<Body> {
-    for (;;) {
-      const step = await parts.next();
-      if (step.done === true) return step.value;
-      try {
-        this.partial(step.value);
-      } catch (error) {
-        await parts.throw(error);
-        throw error;
-      }
+/**
+ * What a handler returned, when it is there: of a generator, the last part; the others are sent as the
+ * generator yields them.
+ */
+export async function lastOf(given: unknown, context: HandlerContext): Promise<unknown> {
+  if (!isGenerator(given)) return await given;
+  for (;;) {
+    const step = await given.next();
+    if (step.done === true) return step.value;
+    try {
+      context.partial(step.value);
+    } catch (error) {
+      await given.throw(error);
+      throw error;
     }
   }
 }

@@ -13,6 +13,7 @@ import { wrong } from '../errors.js';
 import { isCount, type Options, serviceName } from '../options.js';
 import { ConcurrencyLimiter } from './concurrency-limiter.js';
 import type { Handler } from './handler.js';
+import { type WorkerInterceptor, within } from './worker-interceptors.js';
 
 export interface OfferedService {
   readonly service: string;
@@ -68,19 +69,21 @@ function checkedHandler(handler: unknown, option: string): Handler {
 
 type Values = Pick<OfferedService, 'handler' | 'encode' | 'decode'>;
 
-/** How the bodies of each service become values. */
+/** How the bodies of each service become values, and its handler with the interceptors around it. */
 function valuesOf(options: Options): (service: string, handler: Handler) => Values {
+  const interceptors = (options.interceptors() ?? []) as readonly WorkerInterceptor[];
   const codec = checkedCodec(options.take('codec'));
   const contract = checkedContract(options.take('contract'));
   if (contract === undefined) {
     const encode = codec === undefined ? null : encoderOf(codec);
     const decode = codec === undefined ? null : requestDecoderOf(codec);
-    return (_service, handler) => ({ handler, encode, decode });
+    return (_service, handler) => ({ handler: within(interceptors, handler), encode, decode });
   }
   if (codec !== undefined) throw wrong('codec', 'cannot be combined with contract, which has one');
   return (service, handler) => {
     const { encodeReply, decodeRequest } = contract.service(service);
-    return { handler: withValue(handler), encode: encodeReply, decode: decodeRequest };
+    const checked = within(interceptors, withValue(handler));
+    return { handler: checked, encode: encodeReply, decode: decodeRequest };
   };
 }
 

@@ -13,6 +13,7 @@ import type { Endpoints } from '../endpoints.js';
 import { wrong } from '../errors.js';
 import { type CurveOptions, DAY_MS, Options, type Protocol } from '../options.js';
 import type { Handler } from './handler.js';
+import type { WorkerInterceptor } from './worker-interceptors.js';
 import { type OfferedService, offeredServices } from './services.js';
 
 /**
@@ -36,7 +37,7 @@ export interface WorkerOptions<In = Body, Out = Buffer> {
    * Several services, instead of `service`: the handler of each by its name. They share everything but the
    * connections: MDP registers one service on a connection, so each has one to every endpoint.
    */
-  readonly services?: Readonly<Record<string, Handler<Out, In>>>;
+  readonly services?: Readonly<Record<string, Handler<Out, NoInfer<In>>>>;
   /**
    * Name of the worker in lists and logs, if the broker supports names: at most 64 characters; empty:
    * no name. Default: host name and process id, `HOST:PID`.
@@ -66,6 +67,8 @@ export interface WorkerOptions<In = Body, Out = Buffer> {
   readonly exposeErrors?: boolean;
   /** Reads `request.value`, and makes bodies of answers; for instance `json()`. Default: text and bytes. */
   readonly codec?: Codec<In, Out>;
+  /** Functions around the handlers, the first outermost: see `WorkerInterceptor`. Default: none. */
+  readonly interceptors?: readonly WorkerInterceptor<NoInfer<Out>, NoInfer<In>>[];
   /** Only with `services`: see `ContractWorkerOptions`. */
   readonly contract?: undefined;
   /** Socket engine: `zmtp`, which needs no native module, or `libzmq`. Default `zmtp`. */
@@ -86,7 +89,7 @@ export type HandlersOf<Types> = {
 /** Options of a worker for services of a contract. */
 export interface ContractWorkerOptions<Types> extends Omit<
   WorkerOptions,
-  'service' | 'services' | 'codec' | 'contract'
+  'service' | 'services' | 'codec' | 'contract' | 'interceptors'
 > {
   /**
    * From `defineService`. Requests that its validators refuse do not reach the handler: the client gets the
@@ -95,6 +98,8 @@ export interface ContractWorkerOptions<Types> extends Omit<
   readonly contract: Contract<Types>;
   /** The handlers of some or all of its services. */
   readonly services: HandlersOf<Types>;
+  /** As `WorkerOptions.interceptors`, for handlers of any type. */
+  readonly interceptors?: readonly WorkerInterceptor<unknown, unknown>[];
 }
 
 /**

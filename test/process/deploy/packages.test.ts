@@ -5,8 +5,8 @@ import {
   existsSync,
   mkdirSync,
   mkdtempSync,
-  readdirSync,
   readFileSync,
+  readdirSync,
   renameSync,
   rmSync,
   statSync,
@@ -303,6 +303,22 @@ describe('majordomo-sdk', () => {
       'await client.close(); await worker.close(); await broker.close();' +
       '})();';
     expect(run(process.execPath, ['-e', program], withSdk)).toBe('kept\n');
+  });
+
+  it('traces with the API of OpenTelemetry, which a program brings', () => {
+    const program =
+      "try { console.log(Object.keys(require('majordomo-sdk/otel')).join()); }" +
+      'catch (error) { console.log(error.code); }';
+    expect(run(process.execPath, ['-e', program], withSdk)).toBe('MODULE_NOT_FOUND\n');
+    const api = join(withSdk, 'node_modules/@opentelemetry/api');
+    mkdirSync(dirname(api));
+    symlinkSync(resolve('node_modules/@opentelemetry/api'), api);
+    try {
+      const names = 'clientTracing,workerTracing\n';
+      expect(run(process.execPath, ['-e', program], withSdk)).toBe(names);
+    } finally {
+      rmSync(dirname(api), { recursive: true });
+    }
   });
 
   it("says what to install for transport: 'libzmq'", () => {

@@ -4,6 +4,7 @@ import { copyFileSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { freePorts } from '../../support/free-ports.js';
 import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 
 const BUILD = fileURLToPath(new URL('../../../', import.meta.url));
@@ -23,6 +24,8 @@ function userProject(): string {
   mkdirSync(installed, { recursive: true });
   writeFileSync(join(installed, 'package.json'), JSON.stringify(PACKAGE));
   symlinkSync(join(BUILD, 'src'), join(installed, 'dist'));
+  const metrics = join('node_modules', 'prom-client');
+  symlinkSync(join(process.cwd(), metrics), join(directory, metrics));
   writeFileSync(join(directory, 'package.json'), '{"type": "module"}');
   for (const name of readdirSync(EXAMPLES)) {
     if (name.endsWith('.js')) copyFileSync(join(EXAMPLES, name), join(directory, name));
@@ -114,6 +117,15 @@ describe('the examples, as a user runs them', () => {
     });
     await once(child, 'close');
     expect(output).toBe('HELLO\n');
+  });
+
+  it('metrics-worker counts what its handlers do', async () => {
+    const [port = 0] = await freePorts(1);
+    const worker = start('metrics-worker.js', String(port));
+    expect(await run('echo-client.js', 'hello')).toBe('hello\n');
+    const answer = await fetch(`http://127.0.0.1:${port}/metrics`);
+    expect(await answer.text()).toContain('handler_seconds_count{service="echo",outcome="ok"} 1\n');
+    await end(worker);
   });
 
   it('durable-client submits a request, and fetches its reply later', async () => {

@@ -1,0 +1,234 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+
+import {
+  Client,
+  type ClientInterceptor,
+  json,
+  type Reply,
+  ServiceError,
+} from '../../../src/sdk/client.js';
+import { type Handler, Worker, type WorkerInterceptor } from '../../../src/sdk/worker.js';
+import { startTestBroker, type TestBroker } from '../../../src/testing/testing.js';
+
+let broker: TestBroker;
+const closing: { close: () => Promise<void> }[] = [];
+
+beforeEach(async () => {
+  broker = await startTestBroker();
+});
+
+afterEach(async () => {
+  for (const each of closing.splice(0).reverse()) await each.close();
+  await broker.close();
+});
+
+function client(...interceptors: ClientInterceptor[]): Client {
+  const made = new Client({ endpoints: broker.endpoint, interceptors });
+  closing.push(made);
+  return made;
+}
+
+async function serve(handler: Handler, ...interceptors: WorkerInterceptor[]): Promise<void> {
+  const worker = new Worker({ endpoints: broker.endpoint, service: 's', interceptors }, handler);
+  closing.push(worker);
+  await worker.ready;
+}
+
+/** Notes when it begins and ends, and how. */
+function noting(notes: string[], name: string): ClientInterceptor {
+  return async (request, next) => {
+    notes.push(`${name} ${request.kind} ${request.service}`);
+    try {
+      return await next(request);
+    } catch (error) {
+      notes.push(`${name} ${String(error)}`);
+      throw error;
+    } finally {
+      notes.push(`${name} ends`);
+    }
+  };
+}
+
+describe('interceptors of a client', () => {
+  it('surround a request, the first outermost', async () => {
+    const notes: string[] = [];
+    await serve(({ frames }) => frames);
+    const reply = await client(noting(notes, 'a'), noting(notes, 'b')).request('s', 'hello');
+    expect(reply.text()).toBe('hello');
+    expect(notes).toEqual(['a request s', 'b request s', 'b ends', 'a ends']);
+  });
+
+  it('change a request, repeat it, and answer in its place', async () => {
+    await serve(({ headers, frames }) => [headers['k'] ?? '', ...frames]);
+    const adding: ClientInterceptor = async (request, next) =>
+      await next({ ...request, body: 'b', options: { headers: { k: 'v' } } });
+    expect((await client(adding).request('s', 'a')).text()).toBe('vb');
+
+    const again: ClientInterceptor = async (request, next) => {
+      const first = await next(request);
+      return await next({ ...request, body: (first as Reply).text() + '!' });
+    };
+    expect((await client(again).request('s', 'a')).text()).toBe('a!');
+
+    const known = await client().request('s', 'known');
+    expect((await client(() => Promise.resolve(known)).request('none', 'x')).text()).toBe('known');
+  });
+
+  it('see failures, and what they throw is what the caller gets', async () => {
+    const notes: string[] = [];
+    await serve(() => {
+      throw new ServiceError('wrong', 'no');
+    });
+    await expect(client(noting(notes, 'a')).request('s', '')).rejects.toMatchObject({
+      serviceCode: 'wrong',
+    });
+    expect(notes).toHaveLength(3);
+    const throws: ClientInterceptor = () => {
+      throw new Error('mine');
+    };
+    await expect(client(throws).request('s', '')).rejects.toThrow('mine');
+    await expect(client(throws).submit('s', '')).rejects.toThrow('mine');
+    await expect(client(throws).stream('s', '').next()).rejects.toThrow('mine');
+  });
+
+  it('must return what next() resolves with', async () => {
+    const forgetful = (() => Promise.resolve(undefined)) as never;
+    await expect(client(forgetful).request('s', '')).rejects.toMatchObject({
+      code: 'ERR_MDP_OPTION',
+      details: { option: 'interceptors' },
+    });
+    expect(await client(forgetful).stream('s', '').next()).toEqual({
+      done: true,
+      value: undefined,
+    });
+  });
+
+  it('surround a stored request, and a stream from its first part to its end', async () => {
+    const notes: string[] = [];
+    await serve(async function* () {
+      yield 'one';
+      await Promise.resolve();
+      return 'two';
+    });
+    const noted = client(noting(notes, 'a'));
+    const job = await noted.submit('s', '');
+    expect((await job.result()).text()).toBe('onetwo');
+    const parts = noted.stream('s', '');
+    expect(notes).toEqual(['a enqueue s', 'a ends']);
+    for await (const part of parts) notes.push(part.text());
+    expect(notes.slice(2)).toEqual(['a stream s', 'one', 'two', 'a ends']);
+  });
+
+  it('end when the reader of a stream leaves, and when it breaks', async () => {
+    const notes: string[] = [];
+    await serve(async function* () {
+      yield 'one';
+      await Promise.resolve();
+      throw new ServiceError('broken', 'off');
+    });
+    const noted = client(noting(notes, 'a'));
+    for await (const part of noted.stream('s', '')) {
+      notes.push(part.text());
+      break;
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(notes).toEqual(['a stream s', 'one', 'a ends']);
+    const parts = noted.stream('s', '');
+    await parts.next();
+    await expect(parts.next()).rejects.toMatchObject({ serviceCode: 'broken' });
+    expect(notes.at(-2)).toMatch(/^a ServiceError/);
+  });
+
+  it('cannot begin a stream twice', async () => {
+    await serve(({ frames }) => frames);
+    const twice: ClientInterceptor = async (request, next) => {
+      void next(request);
+      return await next(request);
+    };
+    const parts = client(twice).stream('s', 'x');
+    await parts.next();
+    await expect(parts.next()).rejects.toMatchObject({ details: { option: 'interceptors' } });
+  });
+
+  it.each([
+    { given: 'x', message: 'interceptors must be a list of functions' },
+    { given: [null], message: 'interceptors[0] must be a function' },
+  ])('are functions: $message', ({ given, message }) => {
+    const options = { endpoints: broker.endpoint, service: 's', interceptors: given as never };
+    expect(() => new Client(options)).toThrow(expect.objectContaining({ message }));
+    expect(() => new Worker(options, () => '')).toThrow(expect.objectContaining({ message }));
+  });
+});
+
+describe('interceptors of a worker', () => {
+  it('surround handlers, see their answers and errors, and may answer themselves', async () => {
+    const notes: unknown[] = [];
+    await serve(
+      ({ value }) => {
+        if (value.toString() === 'bad') throw new ServiceError('wrong', 'no');
+        return 'answer';
+      },
+      async (request, next) => {
+        if (request.text() === 'cached') return 'mine';
+        try {
+          const answer = await next();
+          notes.push(answer);
+          return answer;
+        } catch (error) {
+          notes.push(String(error));
+          throw error;
+        }
+      },
+    );
+    const asking = client();
+    expect((await asking.request('s', 'good')).text()).toBe('answer');
+    expect((await asking.request('s', 'cached')).text()).toBe('mine');
+    await expect(asking.request('s', 'bad')).rejects.toMatchObject({ serviceCode: 'wrong' });
+    expect(notes).toEqual(['answer', 'ServiceError: no']);
+  });
+
+  it('get the last part of a handler that streams', async () => {
+    const notes: unknown[] = [];
+    await serve(
+      async function* () {
+        yield 'one';
+        await Promise.resolve();
+        return 'two';
+      },
+      async (_request, next) => {
+        notes.push(await next());
+        return 'three';
+      },
+    );
+    const texts: string[] = [];
+    for await (const part of client().stream('s', '')) texts.push(part.text());
+    expect(texts).toEqual(['one', 'three']);
+    expect(notes).toEqual(['two']);
+  });
+
+  it('see values, as the codec reads them', async () => {
+    const values: unknown[] = [];
+    const worker = new Worker(
+      {
+        endpoints: broker.endpoint,
+        service: 's',
+        codec: json<number>(),
+        interceptors: [
+          async (request, next) => {
+            values.push(request.value);
+            const answer = await next();
+            values.push(answer);
+            return answer + 1;
+          },
+        ],
+      },
+      ({ value }) => value * 2,
+    );
+    closing.push(worker);
+    await worker.ready;
+    const asking = new Client({ endpoints: broker.endpoint, codec: json<number>() });
+    closing.push(asking);
+    expect((await asking.request('s', 21)).value).toBe(43);
+    expect(values).toEqual([21, 42]);
+  });
+});

@@ -1,0 +1,164 @@
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import { context, propagation, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import { AsyncLocalStorageContextManager } from '@opentelemetry/context-async-hooks';
+import { W3CTraceContextPropagator } from '@opentelemetry/core';
+import {
+  BasicTracerProvider,
+  InMemorySpanExporter,
+  type ReadableSpan,
+  SimpleSpanProcessor,
+} from '@opentelemetry/sdk-trace-base';
+
+import { Client, ServiceError } from '../../../src/sdk/client.js';
+import { clientTracing, workerTracing } from '../../../src/sdk/otel.js';
+import { Worker } from '../../../src/sdk/worker.js';
+import { FakeClock, startTestBroker } from '../../../src/testing/testing.js';
+import { GuideBroker } from './guide-broker.js';
+
+const HOUR_MS = 3_600_000;
+const exporter = new InMemorySpanExporter();
+const closing: { close: () => Promise<void> }[] = [];
+
+/** Closed after the test. */
+function opened<Closable extends { close: () => Promise<void> }>(what: Closable): Closable {
+  closing.push(what);
+  return what;
+}
+
+beforeAll(() => {
+  context.setGlobalContextManager(new AsyncLocalStorageContextManager().enable());
+  propagation.setGlobalPropagator(new W3CTraceContextPropagator());
+  const spanProcessors = [new SimpleSpanProcessor(exporter)];
+  trace.setGlobalTracerProvider(new BasicTracerProvider({ spanProcessors }));
+});
+
+afterEach(async () => {
+  for (const each of closing.splice(0).reverse()) await each.close();
+  exporter.reset();
+});
+
+afterAll(() => {
+  trace.disable();
+  context.disable();
+  propagation.disable();
+});
+
+/** The spans by name. */
+function spans(): ReadonlyMap<string, ReadableSpan> {
+  return new Map(exporter.getFinishedSpans().map((span) => [span.name, span]));
+}
+
+function traceOf(span: ReadableSpan | undefined): string | undefined {
+  return span?.spanContext().traceId;
+}
+
+describe('tracing', () => {
+  it('makes one trace of a request: the client, and the handler and what it calls', async () => {
+    const broker = opened(await startTestBroker());
+    const endpoints = broker.endpoint;
+    const inner = opened(
+      new Worker(
+        { endpoints, service: 'inner', interceptors: [workerTracing()] },
+        ({ frames }) => frames,
+      ),
+    );
+    const client = opened(new Client({ endpoints, interceptors: [clientTracing()] }));
+    const outer = opened(
+      new Worker(
+        { endpoints, service: 'outer', interceptors: [workerTracing()] },
+        async ({ text }) => (await client.request('inner', 'x')).text() + typeof text,
+      ),
+    );
+    await Promise.all([inner.ready, outer.ready]);
+    await client.request('outer', 'x');
+
+    const found = spans();
+    const request = found.get('request outer');
+    const process = found.get('process outer');
+    expect(found.size).toBe(4);
+    expect(new Set([...found.values()].map(traceOf)).size).toBe(1);
+    expect(process?.parentSpanContext?.spanId).toBe(request?.spanContext().spanId);
+    expect(found.get('request inner')?.parentSpanContext?.spanId).toBe(
+      process?.spanContext().spanId,
+    );
+    expect(request).toMatchObject({
+      kind: SpanKind.CLIENT,
+      attributes: {
+        'messaging.system': 'majordomo',
+        'messaging.operation.name': 'request',
+        'messaging.operation.type': 'send',
+        'messaging.destination.name': 'outer',
+      },
+    });
+    expect(process).toMatchObject({
+      kind: SpanKind.CONSUMER,
+      attributes: { 'messaging.operation.type': 'process' },
+    });
+  });
+
+  it('continues the trace of a stored request hours later', async () => {
+    const clock = new FakeClock();
+    const broker = opened(await startTestBroker({ clock }));
+    const endpoints = broker.endpoint;
+    const client = opened(new Client({ endpoints, interceptors: [clientTracing()] }));
+    const job = await client.submit('s', 'x', { delayMs: 3 * HOUR_MS });
+    await broker.restart();
+    const worker = opened(
+      new Worker(
+        { endpoints, service: 's', interceptors: [workerTracing()] },
+        ({ frames }) => frames,
+      ),
+    );
+    await worker.ready;
+    await clock.advance(3 * HOUR_MS);
+    await job.result();
+    const found = spans();
+    const enqueued = found.get('enqueue s');
+    expect(enqueued).toMatchObject({
+      kind: SpanKind.PRODUCER,
+      attributes: { 'messaging.message.id': job.uuid },
+    });
+    expect(found.get('process s')?.parentSpanContext?.spanId).toBe(enqueued?.spanContext().spanId);
+  });
+
+  it('marks both spans when the handler fails', async () => {
+    const broker = opened(await startTestBroker());
+    const endpoints = broker.endpoint;
+    const client = opened(new Client({ endpoints, interceptors: [clientTracing()] }));
+    const worker = opened(
+      new Worker({ endpoints, service: 's', interceptors: [workerTracing()] }, () => {
+        throw new ServiceError('wrong', 'no');
+      }),
+    );
+    worker.on('failed', () => undefined);
+    await worker.ready;
+    await expect(client.request('s', 'x')).rejects.toMatchObject({ serviceCode: 'wrong' });
+    for (const span of spans().values()) {
+      expect(span.status.code).toBe(SpanStatusCode.ERROR);
+      expect(span.attributes['error.type']).toBe('wrong');
+    }
+    expect(spans().size).toBe(2);
+  });
+
+  it('sends a request without the context to a broker without headers', async () => {
+    const guide = await GuideBroker.start();
+    const endpoints = guide.endpoint;
+    const worker = opened(
+      new Worker(
+        { endpoints, service: 'echo', heartbeatIntervalMs: 1000, interceptors: [workerTracing()] },
+        ({ frames }) => frames,
+      ),
+    );
+    void worker.run();
+    const client = opened(
+      new Client({
+        endpoints,
+        envelope: false,
+        interceptors: [clientTracing()],
+      }),
+    );
+    expect((await client.request('echo', 'x')).text()).toBe('x');
+    expect([...spans().keys()].sort()).toEqual(['process echo', 'request echo']);
+    guide.stop();
+  });
+});
