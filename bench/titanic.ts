@@ -10,9 +10,15 @@ import { Frames } from '../src/core/frames.js';
 import { pack, packedBytes } from '../src/core/packed.js';
 import { Labels } from '../src/core/labels.js';
 import { secureRandom } from '../src/core/random.js';
-import type { BrokerHost, EmbeddedServiceApi, StoredBody } from '../src/broker/ports.js';
+import type { BrokerHost, EmbeddedServiceApi } from '../src/broker/ports.js';
 import { Standalone } from '../src/titanic/machine/replica.js';
-import type { Change, RequestUuid, StoreCounts, Transaction } from '../src/titanic/store/store.js';
+import type {
+  Change,
+  RequestUuid,
+  StoreCounts,
+  StoredContent,
+  Transaction,
+} from '../src/titanic/store/store.js';
 import { Titanic } from '../src/titanic/machine/titanic.js';
 import { asker } from '../test/support/asker.js';
 
@@ -120,7 +126,8 @@ function turn(): void {
     titanic.committed(batch.number, results, counts);
   }
   for (const { number, count } of store.loads.splice(0)) {
-    titanic.loaded(number, new Array<StoredBody>(count).fill({ body: BODY, headers: null }));
+    const content = { body: BODY, headers: null, backoff: null };
+    titanic.loaded(number, new Array<StoredContent>(count).fill(content));
   }
   titanic.run(now, Date.now(), host, embedded);
 }

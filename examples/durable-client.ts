@@ -1,19 +1,23 @@
 /**
  * Stores a request on the broker's disk, and fetches the reply later:
  *
- *   node durable-client.js submit [ENDPOINT] [TEXT]   prints a uuid and exits
+ *   node durable-client.js enqueue [ENDPOINT] [TEXT]  prints a uuid and exits
  *   node durable-client.js result [ENDPOINT] UUID     prints the reply, even after days or crashes
  *
- * The idempotency key makes it safe to run `submit` again after an error: each order is stored once.
+ * The idempotency key makes it safe to run `enqueue` again after an error: each order is stored once.
  */
 import { Client, isMajordomoError } from 'majordomo-sdk';
 
-const [, , what = 'submit', endpoint = 'tcp://127.0.0.1:5555', argument = 'hello'] = process.argv;
+const [, , what = 'enqueue', endpoint = 'tcp://127.0.0.1:5555', argument = 'hello'] = process.argv;
 
 const client = new Client({ endpoints: [endpoint] });
 try {
-  if (what === 'submit') {
-    const job = await client.submit('echo', argument, { idempotencyKey: `order ${argument}` });
+  if (what === 'enqueue') {
+    const job = await client.enqueue('echo', argument, {
+      idempotencyKey: `order ${argument}`,
+      maxAttempts: 20,
+      backoff: { baseMs: 1000, maxMs: 60_000 },
+    });
     console.log(job.uuid);
   } else {
     const job = client.job(argument);

@@ -47,6 +47,10 @@ const EXAMPLES = [
   ['majordomo request calc -- -5', 'a frame that begins with a dash'],
   ['majordomo request --durable upper hello', 'stored on disk until answered; survives crashes'],
   ['majordomo request --durable --no-wait --key order-17 bill 99', 'print the uuid'],
+  [
+    'majordomo request --durable --max-attempts 5 --backoff-ms 1000..60000 bill 99',
+    'own pauses between attempts',
+  ],
   ['majordomo request --result UUID', 'wait for the reply and print it'],
   ['majordomo request --close UUID', 'delete the request and its reply'],
 ] as const;

@@ -1,10 +1,11 @@
 /** Stored requests of `majordomo request`: `--durable`, `--result`, `--close`. */
-import { type Command, Option } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 
 import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
 import { escapeName } from '../core/escape.js';
 import { frameJson } from '../core/frame-json.js';
-import type { Client, Job, Reply, SubmitOptions } from '../sdk/client.js';
+import type { Backoff, Client, EnqueueOptions, Job, Reply } from '../sdk/client.js';
+import { ATTEMPTS_MAX, BACKOFF_MS_MAX, isBackoff } from '../wire/tsp.js';
 import { printFrames } from './frames.js';
 import { integerOption, type OutputFormat } from './options.js';
 import { unserved } from './no-worker.js';
@@ -24,10 +25,19 @@ export interface StoredCommandOptions {
   readonly key?: string;
   readonly delayMs?: number;
   readonly priority?: number;
+  readonly maxAttempts?: number;
+  readonly backoffMs?: Backoff;
 }
 
 /** Options that go only with `--durable`. */
-const OF_DURABLE = ['--no-wait', '--key', '--delay-ms', '--priority'] as const;
+const OF_DURABLE = [
+  '--no-wait',
+  '--key',
+  '--delay-ms',
+  '--priority',
+  '--max-attempts',
+  '--backoff-ms',
+] as const;
 const DELAY_MS_MAX = 36_500 * 86_400_000;
 const RESULT_MS_MAX = 365 * 86_400_000;
 /** A wait longer than this prints the uuid first: otherwise it is lost with the terminal. */
@@ -53,6 +63,20 @@ export function addStoredOptions(command: Command): Command {
     )
     .addOption(
       integerOption('--priority <n>', 'with --durable: -100 to 100, higher runs first', -100, 100),
+    )
+    .addOption(
+      integerOption(
+        '--max-attempts <n>',
+        'with --durable: attempts after which it is dead',
+        1,
+        ATTEMPTS_MAX,
+      ),
+    )
+    .addOption(
+      new Option(
+        '--backoff-ms <base..max>',
+        'with --durable: pause after the first failed attempt, doubled after each, and the longest',
+      ).argParser(readBackoff),
     )
     .addOption(
       new Option('--result <uuid>', 'print the reply of a stored request').conflicts([
@@ -86,6 +110,8 @@ export function checkStoredOptions(
     options.key === undefined ? null : '--key',
     options.delayMs === undefined ? null : '--delay-ms',
     options.priority === undefined ? null : '--priority',
+    options.maxAttempts === undefined ? null : '--max-attempts',
+    options.backoffMs === undefined ? null : '--backoff-ms',
   ];
   const first = OF_DURABLE.find((option) => given.includes(option));
   if (first !== undefined) throw usage(`${first} needs --durable`);
@@ -102,7 +128,7 @@ export async function askDurably(
   options: StoredCommandOptions,
   resultMs: number | null,
 ): Promise<void> {
-  const job = await client.submit(service, body, submitOptions(options));
+  const job = await client.enqueue(service, body, enqueueOptions(options));
   if (options.wait === false) {
     if (options.output === 'json') await printJson({ uuid: job.uuid });
     else await print(`${job.uuid}\n`);
@@ -146,11 +172,23 @@ async function resultOf(job: Job, resultMs: number | null): Promise<Reply> {
   }
 }
 
-function submitOptions({ key, delayMs, priority }: StoredCommandOptions): SubmitOptions {
+function readBackoff(text: string): Backoff {
+  const [, baseMs, maxMs] = /^(\d{1,8})\.\.(\d{1,8})$/.exec(text) ?? [];
+  const backoff = { baseMs: Number(baseMs), maxMs: Number(maxMs) };
+  if (isBackoff(backoff)) return backoff;
+  throw new InvalidArgumentError(
+    `It is two numbers of milliseconds from 1 to ${BACKOFF_MS_MAX}, the smaller first: 500..60000`,
+  );
+}
+
+function enqueueOptions(options: StoredCommandOptions): EnqueueOptions {
+  const { key, delayMs, priority, maxAttempts, backoffMs } = options;
   return {
     ...(key === undefined ? {} : { idempotencyKey: key }),
     ...(delayMs === undefined ? {} : { delayMs }),
     ...(priority === undefined ? {} : { priority }),
+    ...(maxAttempts === undefined ? {} : { maxAttempts }),
+    ...(backoffMs === undefined ? {} : { backoff: backoffMs }),
   };
 }
 

@@ -65,6 +65,7 @@ export function historyText(history: Facts, now: number): string {
     ['expires', timeOf(history['expiresAt'], now)],
     ['priority', printable(history['priority'])],
     ['attempts', `${attemptsOf(history)}, ${printable(history['attemptsEver'])} in total`],
+    ['backoff', backoffOf(history['backoff'])],
     ['generation', printable(history['generation'])],
     ['key', history['hasKey'] === true ? 'yes' : 'none'],
     ['body', sizeOf(history['bodyBytes'])],
@@ -149,6 +150,12 @@ function deliveriesOf(history: Facts): string {
     ];
   });
   return `\ndeliveries that ended without a reply\n${table(DELIVERY_COLUMNS, rows)}`;
+}
+
+function backoffOf(given: unknown): string {
+  const backoff = objectOf(given);
+  if (backoff === null) return "the broker's";
+  return `${printable(backoff['baseMs'])} ms, doubled up to ${printable(backoff['maxMs'])} ms`;
 }
 
 function attemptsOf({ attempts, maxAttempts }: Facts): string {

@@ -127,6 +127,7 @@ function historyOf(
   return {
     ...itemOf(request, standing),
     hasKey: facts.hasKey,
+    backoff: facts.backoff,
     attemptsEver: facts.attemptsEver,
     deliveries: attempts.map(({ worker, startedAt, endedAt, reason, failure }) => ({
       worker,

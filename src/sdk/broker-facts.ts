@@ -44,13 +44,14 @@ export function workerOffersOf(frames: Frames, at: number): WorkerOffers {
 
 /**
  * Extensions that a client uses: stored requests with options, waiting for replies, failures,
- * headers.
+ * headers, own pauses.
  */
 export interface Offers {
   readonly submit: boolean;
   readonly wait: boolean;
   readonly fail: boolean;
   readonly headers: boolean;
+  readonly backoff: boolean;
 }
 
 /** The broker's extensions; none if it does not know the question. */
@@ -61,6 +62,7 @@ export function offersOf(frames: Frames, at: number): Offers {
     wait: has('wait'),
     fail: has('fail'),
     headers: has('headers'),
+    backoff: has('backoff'),
   };
 }
 

@@ -44,7 +44,7 @@ import type { Endpoints } from './endpoints.js';
 import { sdkError, wrong } from './errors.js';
 import { Listeners } from './events.js';
 import type { Job } from './jobs/job.js';
-import type { SubmitOptions } from './jobs/job-options.js';
+import type { EnqueueOptions, SubmitOptions } from './jobs/job-options.js';
 import { type Asker, Jobs } from './jobs/jobs.js';
 import { HeadedCalls, unsupportedError } from './client/headed-calls.js';
 import { LazyPirate } from './client/lazy-pirate.js';
@@ -92,7 +92,8 @@ export {
   ServiceError,
   type ServiceErrorOptions,
 } from './service-error.js';
-export type { ResultOptions, SubmitOptions } from './jobs/job-options.js';
+export type { Backoff } from '../wire/tsp.js';
+export type { EnqueueOptions, ResultOptions, SubmitOptions } from './jobs/job-options.js';
 export type { ClientOptions, CurveOptions, Protocol, RequestOptions } from './options.js';
 
 /** The reply to a request. */
@@ -337,13 +338,21 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    * random one. To a broker without `titanic.submit` the client sends it only once.
    *
    * Rejects as `request` does, and with ERR_TITANIC_REFUSED or ERR_TITANIC_UNSUPPORTED.
+   *
+   *     const job = await client.enqueue('render', scene, { idempotencyKey: 'order-17' });
+   *     const reply = await job.result({ timeoutMs: 60_000 });
    */
-  submit(service: string, body: In, options?: SubmitOptions): Promise<Job<Out>> {
+  enqueue(service: string, body: In, options?: EnqueueOptions): Promise<Job<Out>> {
     const { interceptors } = this.#settings;
     const request: OutgoingRequest = { kind: 'enqueue', service, body, options: options ?? {} };
     return resultThrough(interceptors ?? [], request, (given) =>
       this.#jobs.submit(given.service, given.body, given.options),
     ) as Promise<Job<Out>>;
+  }
+
+  /** The same as `enqueue`, under the name of the service that it asks: `titanic.submit`. */
+  submit(service: string, body: In, options?: SubmitOptions): Promise<Job<Out>> {
+    return this.enqueue(service, body, options);
   }
 
   /**

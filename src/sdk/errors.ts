@@ -30,7 +30,8 @@ export const SDK_ERRORS = {
     'The stored request is dead (500): no attempt was answered, and no worker reported why; see `details.text`.',
   ERR_TITANIC_PENDING:
     'No reply to the stored request arrived within `timeoutMs`; it may still arrive.',
-  ERR_TITANIC_REFUSED: 'A submit or close was refused: `details` has `status` and `text`.',
+  ERR_TITANIC_REFUSED:
+    'Storing or closing a request was refused: `details` has `status` and `text`.',
   ERR_TITANIC_UNKNOWN: 'The stored request is unknown (400): closed, expired, or never stored.',
   ERR_TITANIC_UNSUPPORTED:
     'An option of submit needs `titanic.submit`, or headers, which this broker does not support.',

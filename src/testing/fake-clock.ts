@@ -8,7 +8,7 @@ import { monotonicMs } from '../core/clock.js';
  * @example
  * const clock = new FakeClock();
  * const broker = await startTestBroker({ clock });
- * const job = await client.submit('render', scene, { delayMs: 3_600_000 });
+ * const job = await client.enqueue('render', scene, { delayMs: 3_600_000 });
  * await clock.advance(3_600_000); // it is executed now
  */
 export class FakeClock {

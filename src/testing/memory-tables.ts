@@ -2,10 +2,9 @@
  * The content of a store in memory: the state ladder of the store port (D16, D17), as simply as
  * possible.
  */
-import type { StoredBody } from '../broker/ports.js';
 import { present } from '../core/assert.js';
 import { unpackFailure } from '../titanic/store/failure-codec.js';
-import { headersIn, joinExtra } from '../titanic/store/fields.js';
+import { backoffIn, headersIn, joinExtra } from '../titanic/store/fields.js';
 import { failureLine } from '../wire/failure.js';
 import { isOnceKey } from '../wire/tsp.js';
 import { merge, type MergeTables } from '../titanic/store/merge.js';
@@ -37,6 +36,7 @@ import {
   type RequestUuid,
   type ServiceCount,
   type StoreCounts,
+  type StoredContent,
   type StoredRequest,
   type Tombstone as TombstoneFacts,
   type Transaction,
@@ -294,10 +294,11 @@ export class MemoryTables {
       .sort((a, b) => a.number - b.number);
   }
 
-  body(uuid: RequestUuid): StoredBody | null {
+  body(uuid: RequestUuid): StoredContent | null {
     const entry = this.#entries.get(nameOf(uuid));
     if (entry?.request.state !== 'pending') return null;
-    return { body: entry.body, headers: headersIn(entry.extra) };
+    const { body, extra } = entry;
+    return { body, headers: headersIn(extra), backoff: backoffIn(extra) };
   }
 
   lookUp(uuid: RequestUuid, replyBytesMax = Infinity): Found {

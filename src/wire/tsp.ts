@@ -29,6 +29,8 @@ const WAIT_MS_MAX = 60_000;
 const OPTIONS_BYTES_MAX: number = HEADERS_BYTES_MAX + 8192;
 const KEY_BYTES_MAX = 255;
 const ONCE_KEY_BYTES = 37;
+const BACKOFF_FAULT =
+  'backoff is {"baseMs", "maxMs"}, whole numbers from 1 to 86400000, maxMs not below baseMs';
 export const PRIORITY_MAX = 100;
 export const ATTEMPTS_MAX = 1000;
 /** A hundred years: the furthest into the future that a time here can be. */
@@ -44,6 +46,25 @@ export function isOnceKey(key: Buffer): boolean {
   return key.length === ONCE_KEY_BYTES && /^once-[0-9a-f]{32}$/.test(key.toString('latin1'));
 }
 
+/** The pauses between the attempts of one stored request (D81), in milliseconds, before jitter. */
+export interface Backoff {
+  /** After the first failed attempt; it doubles after each further one. */
+  readonly baseMs: number;
+  /** The longest; at least `baseMs`. */
+  readonly maxMs: number;
+}
+
+export const BACKOFF_MS_MAX = 86_400_000;
+
+/** Whether these are pauses, as `backoff` of `titanic.submit` takes them. */
+export function isBackoff(value: unknown): value is Backoff {
+  if (typeof value !== 'object' || value === null) return false;
+  const { baseMs, maxMs, ...others }: { readonly [Name in keyof Backoff]?: unknown } = value;
+  if (Object.keys(others).length > 0) return false;
+  const base = integer(baseMs, 1, BACKOFF_MS_MAX);
+  return base !== null && integer(maxMs, base, BACKOFF_MS_MAX) !== null;
+}
+
 /** The request cannot be understood: status 400 with this text. */
 export interface TspFault {
   readonly fault: string;
@@ -56,6 +77,8 @@ export interface SubmitOptions {
   readonly delayMs: number | null;
   readonly ttlMs: number | null;
   readonly maxAttempts: number | null;
+  /** D81: instead of the broker's `titanic.retryBaseMs` and `titanic.retryMaxMs`. */
+  readonly backoff: Backoff | null;
   /** D71: open to everybody who knows the uuid. */
   readonly shared: boolean | null;
   /** D66: JSON, to be passed to the worker as it is. */
@@ -68,6 +91,7 @@ const NO_OPTIONS: SubmitOptions = {
   delayMs: null,
   ttlMs: null,
   maxAttempts: null,
+  backoff: null,
   shared: null,
   headers: null,
 };
@@ -157,6 +181,9 @@ function setOption(
       return options.maxAttempts === null
         ? `maxAttempts is a whole number from 1 to ${ATTEMPTS_MAX}`
         : null;
+    case 'backoff':
+      options.backoff = isBackoff(value) ? { baseMs: value.baseMs, maxMs: value.maxMs } : null;
+      return options.backoff === null ? BACKOFF_FAULT : null;
     case 'shared':
       options.shared = typeof value === 'boolean' ? value : null;
       return options.shared === null ? 'shared is true or false' : null;
@@ -168,7 +195,7 @@ function setOption(
       return null;
     }
     default:
-      return 'unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, shared, headers';
+      return 'unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, backoff, shared, headers';
   }
 }
 

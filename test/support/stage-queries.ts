@@ -1,6 +1,7 @@
 /** The query port on a stage's disk, as simple as possible; it answers when the stage lets it. */
 import { type Bodies, shownBody } from '../../src/titanic/operator/bodies.js';
 import { unpackFailure } from '../../src/titanic/store/failure-codec.js';
+import { backoffIn } from '../../src/titanic/store/fields.js';
 import {
   type PageQuery,
   type RequestPage,
@@ -67,10 +68,11 @@ export class StageQueries implements StoreQueries {
   #history(uuid: RequestUuid): RequestHistory | null {
     const row = this.#disk.row(uuid);
     if (row === undefined) return null;
-    const { key, attempts, attemptsEver, reply, death } = row;
+    const { key, attempts, attemptsEver, reply, death, extra } = row;
     return {
       request: listed(row),
       hasKey: key !== null,
+      backoff: backoffIn(extra),
       attemptsEver,
       attempts: attempts.map(({ worker, startedAt, endedAt, reason, failure }) => ({
         ...{ worker, startedAt, endedAt, reason },

@@ -2,7 +2,6 @@
  * A store on a stage: the state ladder (D17) on plain maps. Its calls wait until it is told to
  * answer, so that a script controls what happens in between; a crash discards waiting calls.
  */
-import type { StoredBody } from '../../src/broker/ports.js';
 import { present } from '../../src/core/assert.js';
 import type {
   Change,
@@ -12,6 +11,7 @@ import type {
   RequestUuid,
   Store,
   StoreCounts,
+  StoredContent,
   StoredRequest,
   StoreFailure,
   Transaction,
@@ -164,7 +164,7 @@ export class StageStore implements TitanicReads, Pick<Store, 'commit'> {
     return this.disk.pending.filter(({ number }) => number > after).slice(0, PIECE_REQUESTS);
   }
 
-  #body(uuid: RequestUuid): StoredBody | null {
+  #body(uuid: RequestUuid): StoredContent | null {
     return this.disk.tables.body(uuid);
   }
 }

@@ -1,7 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 
+import { present } from '../../src/core/assert.js';
 import { type Change, type Owner, readFrom } from '../../src/titanic/store/store.js';
-import { extraOfHeaders } from '../../src/titanic/store/fields.js';
+import { extraOf } from '../../src/titanic/store/fields.js';
 import {
   accept,
   attempt,
@@ -261,15 +262,16 @@ function describeMerges(subject: Subject): void {
     }
   });
 
-  it("a client's headers are kept, told on, merged, loaded and counted (D67)", async () => {
+  it("a client's headers and pauses are kept, told on, merged, loaded and counted (D67, D81)", async () => {
     const { user } = subject;
     const other = await subject.other();
     const headers = Buffer.from('{"tenant":"a"}');
-    const extra = extraOfHeaders(headers);
+    const backoff = { baseMs: 250, maxMs: 86_400_000 };
+    const extra = present(extraOf(headers, backoff), 'fields');
     await user.commit({ ...owned(1, ALICE), extra }, owned(2, ALICE));
     const loaded = [
-      { body, headers },
-      { body, headers: null },
+      { body, headers, backoff },
+      { body, headers: null, backoff: null },
     ];
     expect(await user.loadWhole(uuidOf(1), uuidOf(2))).toEqual(loaded);
     const bytes = 2 * body.length + extra.length;
@@ -283,7 +285,7 @@ function describeMerges(subject: Subject): void {
     // A field of a later version joins them; a close takes both away.
     await subject.user.commit({ ...reply(1, { reply: packed('x') }), extra: EXTRA });
     await subject.user.commit(retry(1));
-    expect(await subject.user.loadWhole(uuidOf(1))).toMatchObject([{ headers }]);
+    expect(await subject.user.loadWhole(uuidOf(1))).toMatchObject([{ headers, backoff }]);
     await subject.user.commit(close(1), close(2));
     expect((await subject.reopen()).recovered.counts.owners).toEqual([]);
   });

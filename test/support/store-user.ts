@@ -1,5 +1,4 @@
 /** Uses a store like the machine: one batch at a time, waiting for its events. */
-import type { StoredBody } from '../../src/broker/ports.js';
 import { assert, present } from '../../src/core/assert.js';
 import { MajordomoError } from '../../src/core/errors.js';
 import {
@@ -17,6 +16,7 @@ import {
   type RequestUuid,
   type Store,
   type StoreCounts,
+  type StoredContent,
   type StoredRequest,
   type StoreEvents,
   type StoreFailure,
@@ -179,7 +179,7 @@ export class StoreUser implements StoreEvents {
   /** Like `load`, with headers. */
   async loadWhole(
     ...uuids: readonly RequestUuid[]
-  ): Promise<readonly (StoredBody | null)[] | StoreFailure> {
+  ): Promise<readonly (StoredContent | null)[] | StoreFailure> {
     const load = ++this.#last;
     return await this.#call(`load ${load}`, () => this.store.load(load, uuids));
   }
@@ -239,7 +239,7 @@ export class StoreUser implements StoreEvents {
     this.#tell(`list ${list}`, failure);
   }
 
-  loaded(load: number, bodies: readonly (StoredBody | null)[]): void {
+  loaded(load: number, bodies: readonly (StoredContent | null)[]): void {
     this.#tell(`load ${load}`, bodies);
   }
 

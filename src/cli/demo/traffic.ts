@@ -69,7 +69,7 @@ export class Traffic {
       const text = `${lane} ${number}`;
       const began = performance.now();
       try {
-        const job = await this.#client.submit(SERVICE, text);
+        const job = await this.#client.enqueue(SERVICE, text);
         this.tally.receipts++;
         const reply = await job.result({ timeoutMs: 60_000 });
         if (reply.text() !== text) this.tally.lost++;

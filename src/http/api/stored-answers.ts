@@ -66,6 +66,11 @@ export type WorkerFailure = Json<typeof workerFailure>;
 export const RequestHistory = object({
   ...item,
   hasKey: flag('Whether the request has an idempotency key.'),
+  backoff: orNull(
+    object({ baseMs: count(), maxMs: count() }),
+    'Pauses between attempts that its client chose: after the first failed attempt, and the longest; ' +
+      'null: `titanic.retryBaseMs` and `titanic.retryMaxMs`.',
+  ),
   attemptsEver: count('Attempts in total, including those before retries by an operator.'),
   deliveries: listOf(
     object({

@@ -1,6 +1,6 @@
 /** Functions around the requests of a client, for instance for tracing, metrics or a cache. */
 import type { Job } from '../jobs/job.js';
-import type { SubmitOptions } from '../jobs/job-options.js';
+import type { EnqueueOptions } from '../jobs/job-options.js';
 import { wrong } from '../errors.js';
 import type { Message } from '../message.js';
 import type { RequestOptions } from '../options.js';
@@ -12,8 +12,8 @@ export interface OutgoingRequest {
   readonly service: string;
   /** As given: the codec makes a body of it later. */
   readonly body: unknown;
-  /** As given; of `enqueue`, `SubmitOptions`. */
-  readonly options: RequestOptions | SubmitOptions;
+  /** As given; of `enqueue`, `EnqueueOptions`. */
+  readonly options: RequestOptions | EnqueueOptions;
 }
 
 /** What `next` resolves with: the reply, the stored job, or `null` when a stream has ended. */

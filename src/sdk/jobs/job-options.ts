@@ -1,6 +1,12 @@
 /** Options of stored requests: types, defaults, ranges. */
 import type { Headers } from '../../wire/headers.js';
-import { ATTEMPTS_MAX, PRIORITY_MAX } from '../../wire/tsp.js';
+import {
+  ATTEMPTS_MAX,
+  type Backoff,
+  BACKOFF_MS_MAX,
+  isBackoff,
+  PRIORITY_MAX,
+} from '../../wire/tsp.js';
 import { wrong } from '../errors.js';
 import {
   type ClientSettings,
@@ -12,11 +18,11 @@ import {
 } from '../options.js';
 
 /**
- * Options of `Client.submit`.
+ * Options of `Client.enqueue`.
  *
- *     await client.submit('render', scene, { idempotencyKey: 'order-17', delayMs: 60_000 });
+ *     await client.enqueue('render', scene, { idempotencyKey: 'order-17', delayMs: 60_000 });
  */
-export interface SubmitOptions extends RequestOptions {
+export interface EnqueueOptions extends RequestOptions {
   /** The same key for the same service means the same request: it is stored once. */
   readonly idempotencyKey?: string;
   /** -100 to 100; higher runs first. Default 0. */
@@ -28,11 +34,20 @@ export interface SubmitOptions extends RequestOptions {
   /** Attempts after which the request is dead. Default: the broker's `titanic.maxAttempts`. */
   readonly maxAttempts?: number;
   /**
+   * Pauses between attempts: `baseMs` after the first failed attempt, doubled after each further one, at
+   * most `maxMs`, each less a random part of up to half. 1 to 86400000 milliseconds. Default: the broker's
+   * `titanic.retryBaseMs` and `titanic.retryMaxMs`.
+   */
+  readonly backoff?: Backoff;
+  /**
    * Whether clients with another key may read and close the request if they have its uuid. Default
    * false. A request stored without a key is always open to every holder of its uuid.
    */
   readonly shared?: boolean;
 }
+
+/** Options of `Client.submit`: the same. */
+export type SubmitOptions = EnqueueOptions;
 
 /**
  * Options of `Job.result`.
@@ -46,13 +61,14 @@ export interface ResultOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
-/** `SubmitOptions` as sent to the broker, which has defaults for absent ones. */
+/** `EnqueueOptions` as sent to the broker, which has defaults for absent ones. */
 export interface StoredOptions {
   readonly key: string | undefined;
   readonly priority: number | undefined;
   readonly delayMs: number | undefined;
   readonly ttlMs: number | undefined;
   readonly maxAttempts: number | undefined;
+  readonly backoff: Backoff | undefined;
   readonly shared: true | undefined;
   readonly headers: Headers | undefined;
 }
@@ -74,7 +90,7 @@ const UUID = /^[0-9A-Fa-f]{32}$/;
 
 /** @throws ERR_MDP_OPTION */
 export function submitSettings(given: unknown, client: ClientSettings): SubmitSettings {
-  const options = new Options('submit', given);
+  const options = new Options('enqueue', given);
   const { headers, ...request } = options.request(client);
   const settings: SubmitSettings = {
     stored: {
@@ -87,6 +103,11 @@ export function submitSettings(given: unknown, client: ClientSettings): SubmitSe
       delayMs: maybe(options, 'delayMs', 0, AHEAD_MS_MAX),
       ttlMs: maybe(options, 'ttlMs', 1, AHEAD_MS_MAX),
       maxAttempts: maybe(options, 'maxAttempts', 1, ATTEMPTS_MAX),
+      backoff: options.optional(
+        'backoff',
+        isBackoff,
+        `{baseMs, maxMs}: whole numbers from 1 to ${BACKOFF_MS_MAX}, maxMs not below baseMs`,
+      ),
       // Omitted when false: brokers without owners refuse options that they do not know.
       shared: options.optional('shared', isBoolean, 'true or false') === true ? true : undefined,
       headers: headers === undefined || Object.keys(headers).length === 0 ? undefined : headers,

@@ -27,7 +27,7 @@ export interface JobClient {
 /**
  * A stored request. To find it again you need only its uuid: `client.job(uuid)`.
  *
- *     const job = await client.submit('render', scene, { idempotencyKey: 'order-17' });
+ *     const job = await client.enqueue('render', scene, { idempotencyKey: 'order-17' });
  *     const reply = await job.result({ timeoutMs: 60_000 });
  *     await job.close();
  *

@@ -164,8 +164,14 @@ export class Jobs implements JobClient {
     }
     const { offers } = this.#asker;
     if (offers?.submit === true) {
-      if (stored.headers === undefined || offers.headers) return true;
-      throw sdkError('ERR_TITANIC_UNSUPPORTED', 'this broker does not support headers');
+      const missing =
+        stored.headers !== undefined && !offers.headers
+          ? 'headers'
+          : stored.backoff !== undefined && !offers.backoff
+            ? 'the option backoff'
+            : null;
+      if (missing === null) return true;
+      throw sdkError('ERR_TITANIC_UNSUPPORTED', `this broker does not support ${missing}`);
     }
     if (!asked) return false;
     const text =

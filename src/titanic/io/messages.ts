@@ -18,7 +18,7 @@ import {
   type ServiceCount,
   STATES,
   type StoreCounts,
-  type StoredBody,
+  type StoredContent,
   type StoredRequest,
   type StoreFailure,
   type Tombstones,
@@ -381,18 +381,24 @@ export function unpackUuids(from: PackReader): RequestUuid[] {
   return Array.from({ length: from.number() }, () => from.bytes());
 }
 
-export function packBodies(to: PackWriter, bodies: readonly (StoredBody | null)[]): void {
+export function packBodies(to: PackWriter, bodies: readonly (StoredContent | null)[]): void {
   to.number(bodies.length);
   for (const stored of bodies) {
     packMaybe(to, stored === null ? null : stored.body);
-    if (stored !== null) packMaybe(to, stored.headers);
+    if (stored === null) continue;
+    packMaybe(to, stored.headers);
+    to.number(stored.backoff?.baseMs ?? 0);
+    to.number(stored.backoff?.maxMs ?? 0);
   }
 }
 
-export function unpackBodies(from: PackReader): (StoredBody | null)[] {
+export function unpackBodies(from: PackReader): (StoredContent | null)[] {
   return Array.from({ length: from.number() }, () => {
     const body = unpackMaybe(from);
-    return body === null ? null : { body, headers: unpackMaybe(from) };
+    if (body === null) return null;
+    const headers = unpackMaybe(from);
+    const [baseMs, maxMs] = [from.number(), from.number()];
+    return { body, headers, backoff: baseMs === 0 ? null : { baseMs, maxMs } };
   });
 }
 

@@ -4,7 +4,7 @@
  * workers costs nothing and delays no other.
  */
 import { IndexedHeap } from '../../core/indexed-heap.js';
-import type { EmbeddedServiceApi, StoredBody } from '../../broker/ports.js';
+import type { EmbeddedServiceApi } from '../../broker/ports.js';
 import {
   AGE_PLACE,
   ATTEMPTS,
@@ -33,13 +33,14 @@ import {
 } from './open-index.js';
 import { type OpenService, OpenServices } from './open-services.js';
 import { Origins } from './origins.js';
-import type { RequestUuid, StoredRequest, AccessFacts } from '../store/store.js';
+import type { Backoff } from '../../wire/tsp.js';
+import type { RequestUuid, StoredContent, StoredRequest, AccessFacts } from '../store/store.js';
 
 /** A body that was read for a request that was LOADING in that load. */
 interface LoadedBody {
   readonly slot: Slot;
   readonly load: number;
-  readonly content: StoredBody | null;
+  readonly content: StoredContent | null;
 }
 
 /** The open requests of one service. */
@@ -84,6 +85,8 @@ export class Dispatcher {
   #lastLoad = 0;
   #loaded: LoadedBody[] = [];
   readonly #deliveries = new Map<Slot, Delivery>();
+  /** Of requests that are OUT and have their own (D81): others need no memory for it. */
+  readonly #backoffs = new Map<Slot, Backoff>();
   /** The broker's numbers of requests to withdraw in the next turn, by slot. */
   readonly #withdrawals = new Map<Slot, number>();
   /** Requests that are LOADING or OUT. */
@@ -286,6 +289,11 @@ export class Dispatcher {
     return this.#deliveries.get(slot) ?? null;
   }
 
+  /** The pauses of a request that is with the broker; `null`: it has none of its own. */
+  backoffOf(slot: Slot): Backoff | null {
+    return this.#backoffs.get(slot) ?? null;
+  }
+
   /** The uuids of the requests that are with a worker, concatenated. */
   get out(): Buffer {
     return Buffer.concat([...this.#deliveries.keys()].map((slot) => this.index.uuid(slot)));
@@ -309,7 +317,7 @@ export class Dispatcher {
 
   // ---------------------------------------------------------------- reports of the store
 
-  loaded(load: number, bodies: readonly (StoredBody | null)[]): void {
+  loaded(load: number, bodies: readonly (StoredContent | null)[]): void {
     const slots = this.#loads.get(load) ?? [];
     this.#loads.delete(load);
     for (const [place, slot] of slots.entries()) {
@@ -369,6 +377,7 @@ export class Dispatcher {
         this.serviceOf(slot).loading--;
         index.setDouble(slot, BROKER_ID, id);
         index.set(slot, STATE, OUT);
+        if (content.backoff !== null) this.#backoffs.set(slot, content.backoff);
       }
     }
     return missing;
@@ -438,6 +447,7 @@ export class Dispatcher {
     this.#inFlightBytes -= this.index.get(slot, BODY_BYTES);
     const service = this.serviceOf(slot);
     if (this.#deliveries.delete(slot)) service.out--;
+    this.#backoffs.delete(slot);
     if (this.index.get(slot, STATE) === LOADING) service.loading--;
     // There is now room for another.
     if (service.ready.size > 0) this.#addDemand(service);

@@ -99,7 +99,7 @@ export class Execution {
     const label = this.#context.labelOf(shown);
     increment(counters.services.attemptsFailed[failure?.kind ?? 'lost'], label);
     const isLast = failure?.kind === 'final' || attempts >= index.get(slot, ATTEMPTS_MAX);
-    const pauseMs = isLast ? 0 : this.#pauseMs(attempts);
+    const pauseMs = isLast ? 0 : this.#pauseMs(slot, attempts);
     const change: Extract<Change, { kind: 'attempt' }> = {
       kind: 'attempt',
       uuid,
@@ -135,9 +135,11 @@ export class Execution {
   }
 
   /** Exponential with jitter: between half of the value and all of it. */
-  #pauseMs(attempts: number): number {
+  #pauseMs(slot: Slot, attempts: number): number {
     const { retryBaseMs, retryMaxMs } = this.#context.options;
-    const whole = Math.min(retryMaxMs, retryBaseMs * 2 ** Math.min(attempts - 1, 40));
+    const own = this.#dispatcher.backoffOf(slot);
+    const { baseMs, maxMs } = own ?? { baseMs: retryBaseMs, maxMs: retryMaxMs };
+    const whole = Math.min(maxMs, baseMs * 2 ** Math.min(attempts - 1, 40));
     const bytes = Buffer.alloc(4);
     this.#random(bytes);
     return Math.round(whole * (0.5 + bytes.readUInt32BE() / 2 ** 33));

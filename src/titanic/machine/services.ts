@@ -23,7 +23,7 @@ import { mayAccess, ownerOf } from './ownership.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import { NO_SLOT } from './open-index.js';
 import { type ChangeCallback, DOUBTFUL, type OpenRequests } from './open-requests.js';
-import { extraOfHeaders } from '../store/fields.js';
+import { extraOf } from '../store/fields.js';
 import type { Change, ChangeResult, Owner, RequestUuid, StoredRequest } from '../store/store.js';
 import type { Uuids } from './uuid.js';
 import { type WaitingNumber, type WaitingRequest, WaitingRequests } from './waiting-requests.js';
@@ -113,7 +113,8 @@ export class TitanicServices {
       return;
     }
     const bodyBytes = packedBytes(frames, read.body, frames.count);
-    const bytes = bodyBytes + (headers === null ? 0 : headers.length);
+    const extra = extraOf(headers, read.options.backoff);
+    const bytes = bodyBytes + (extra === null ? 0 : extra.length);
     const obstacle = this.#requests.obstacle(asker.identity) ?? this.#limit(asker, bytes);
     if (obstacle !== null) {
       this.#answer(id, status(500, obstacle));
@@ -136,7 +137,7 @@ export class TitanicServices {
     };
     const sender = { party, owner, holder };
     const { service, body } = read;
-    const number = this.#waiting.add(sender, facts, frames, service, body, bodyBytes, headers);
+    const number = this.#waiting.add(sender, facts, frames, service, body, bodyBytes, extra);
     this.#countAccepting(owner, bytes, holder, 1);
     this.#requests.intendNumber(party, number, bytes);
   }
@@ -144,15 +145,15 @@ export class TitanicServices {
   /** Makes the intent of a request whose batch is sent to the store, or that is given up. */
   accepting(number: WaitingNumber): Intent {
     const waiting = this.#waiting.take(number);
-    const { id, party, owner, holder, body, key, headers } = waiting;
+    const { id, party, owner, holder, body, key, extra } = waiting;
     const request = this.#newRequest(waiting);
-    const bytes = body.length + (headers === null ? 0 : headers.length);
+    const bytes = body.length + (extra === null ? 0 : extra.length);
     const decided = (): void => {
       this.#countAccepting(owner, bytes, holder, -1);
     };
     const change: Change = { kind: 'accept', request, body, key };
     return {
-      change: headers === null ? change : { ...change, extra: extraOfHeaders(headers) },
+      change: extra === null ? change : { ...change, extra },
       party,
       bytes,
       begins: () => {

@@ -17,7 +17,6 @@ import type {
   InternalClient,
   InternalRequest,
   InternalService,
-  StoredBody,
 } from '../../broker/ports.js';
 import type { Failure } from '../../wire/failure.js';
 import type { DurableCounts } from '../../wire/mmi.js';
@@ -40,6 +39,7 @@ import type {
   Found,
   RequestUuid,
   StoreCounts,
+  StoredContent,
   StoredRequest,
   StoreEvents,
   StoreFailure,
@@ -356,7 +356,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     return read > first && read < first + ACTIVATION_READS ? read - first : null;
   }
 
-  loaded(load: number, bodies: readonly (StoredBody | null)[]): void {
+  loaded(load: number, bodies: readonly (StoredContent | null)[]): void {
     const asked = this.#ofThisActivation(load);
     if (asked !== null) this.#dispatcher.loaded(asked, bodies);
   }

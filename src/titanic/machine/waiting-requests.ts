@@ -40,8 +40,8 @@ export interface WaitingRequest extends WaitingFacts, Sender {
   readonly service: Buffer;
   /** Packed. */
   readonly body: Buffer;
-  /** `null`: it has none. */
-  readonly headers: Buffer | null;
+  /** See `Change`; `null`: it has none. */
+  readonly extra: Buffer | null;
 }
 
 /** Doubles. */
@@ -60,7 +60,7 @@ const SERVICE_BYTES = 46;
 /** 0: it has none. */
 const KEY_BYTES = 47;
 /** 16 bits; 0: it has none. */
-const HEADERS_BYTES = 48;
+const EXTRA_BYTES = 48;
 const BYTES = 50;
 
 interface KnownSender {
@@ -80,7 +80,7 @@ export class WaitingRequests {
    * @param service index of the frame that names it, at most 255 bytes
    * @param body index of its first frame; it includes all frames after that
    * @param bodyBytes its size when packed
-   * @param headers at most 8 KiB
+   * @param extra less than 64 KiB
    */
   add(
     sender: Sender,
@@ -89,13 +89,13 @@ export class WaitingRequests {
     service: number,
     body: number,
     bodyBytes: number,
-    headers: Buffer | null,
+    extra: Buffer | null,
   ): WaitingNumber {
     const { key } = facts;
     const keyBytes = key === null ? 0 : key.length;
     const serviceBytes = frames.size(service);
-    const headersBytes = headers === null ? 0 : headers.length;
-    const bytes = BYTES + serviceBytes + keyBytes + headersBytes + bodyBytes;
+    const extraBytes = extra === null ? 0 : extra.length;
+    const bytes = BYTES + serviceBytes + keyBytes + extraBytes + bodyBytes;
     const number = this.#arena.allocate(bytes);
     const to = this.#arena.buffer(number);
     const start = this.#arena.offset(number);
@@ -110,14 +110,14 @@ export class WaitingRequests {
     to.writeUInt8(facts.isShared ? 1 : 0, start + SHARED);
     to.writeUInt8(serviceBytes, start + SERVICE_BYTES);
     to.writeUInt8(keyBytes, start + KEY_BYTES);
-    to.writeUInt16LE(headersBytes, start + HEADERS_BYTES);
+    to.writeUInt16LE(extraBytes, start + EXTRA_BYTES);
     let at = start + BYTES;
     copyBytes(frames.buffer(service), frames.start(service), frames.end(service), to, at);
     at += serviceBytes;
     if (key !== null) copyBytes(key, 0, keyBytes, to, at);
     at += keyBytes;
-    if (headers !== null) copyBytes(headers, 0, headersBytes, to, at);
-    pack(frames, body, frames.count, to, at + headersBytes, false);
+    if (extra !== null) copyBytes(extra, 0, extraBytes, to, at);
+    pack(frames, body, frames.count, to, at + extraBytes, false);
     return number;
   }
 
@@ -129,8 +129,8 @@ export class WaitingRequests {
     const keyBytes = from.readUInt8(start + KEY_BYTES);
     const bodyBytes = from.readUInt32LE(start + BODY_BYTES);
     const key = BYTES + serviceBytes;
-    const headers = key + keyBytes;
-    const body = headers + from.readUInt16LE(start + HEADERS_BYTES);
+    const extra = key + keyBytes;
+    const body = extra + from.readUInt16LE(start + EXTRA_BYTES);
     const { party, owner, holder } = this.#release(from.readInt32LE(start + SENDER));
     const run = this.#arena.take(number, body + bodyBytes);
     // Field by field: spreading an object with doubles costs several microseconds.
@@ -146,8 +146,8 @@ export class WaitingRequests {
       owner,
       holder,
       service: run.subarray(BYTES, key),
-      key: keyBytes === 0 ? null : run.subarray(key, headers),
-      headers: headers === body ? null : run.subarray(headers, body),
+      key: keyBytes === 0 ? null : run.subarray(key, extra),
+      extra: extra === body ? null : run.subarray(extra, body),
       body: run.subarray(body),
     };
   }

@@ -4,6 +4,7 @@
  * a worker.
  */
 import type { Failure } from '../../wire/failure.js';
+import type { Backoff } from '../../wire/tsp.js';
 import type { Bodies } from './bodies.js';
 import type {
   Attempt,
@@ -63,6 +64,8 @@ export interface HistoryAttempt extends Pick<
 export interface RequestHistory {
   readonly request: ListedRequest;
   readonly hasKey: boolean;
+  /** The pauses that its client chose; `null`: those of the broker. */
+  readonly backoff: Backoff | null;
   /** Including those before a retry, and those that are no longer kept. */
   readonly attemptsEver: number;
   /** The last attempts, oldest first. */

@@ -8,6 +8,7 @@
  * Unknown fields are kept as they came (`extra`), stored, and written again. So a later version can
  * add fields without a new format, even while one node of a pair does not know them yet.
  */
+import { type Backoff, isBackoff } from '../../wire/tsp.js';
 import { PackReader, PackWriter } from './packing.js';
 
 export const UUID = 1;
@@ -46,6 +47,9 @@ export const FAILURE = 29;
  * request without headers has no column for them, and an older node or program keeps them, too.
  */
 const HEADERS = 30;
+/** The pauses that its client chose (D81): base and longest, each 32 bits. Kept in the same way. */
+const BACKOFF = 31;
+const BACKOFF_BYTES = 8;
 
 /** The highest number of the fields that are read one by one. */
 const LAST = FAILURE;
@@ -170,16 +174,33 @@ export function takeKept(
   return { bytes: from.bytes(), rest: fields.size === 0 ? null : inOrder(fields) };
 }
 
-/** `extra` of a new request with these headers. */
-export function extraOfHeaders(headers: Buffer): Buffer {
-  const to = new PackWriter(EXTRA_BYTES + headers.length);
+/** `extra` of a new request; `null`: it has neither. */
+export function extraOf(headers: Buffer | null, backoff: Backoff | null): Buffer | null {
+  if (headers === null && backoff === null) return null;
+  const to = new PackWriter(EXTRA_BYTES + (headers?.length ?? 0));
   putBytes(to, HEADERS, headers);
+  putBytes(to, BACKOFF, backoff === null ? null : packedBackoff(backoff));
   return to.takeBuffer();
+}
+
+function packedBackoff({ baseMs, maxMs }: Backoff): Buffer {
+  const bytes = Buffer.allocUnsafe(BACKOFF_BYTES);
+  bytes.writeUInt32LE(baseMs, 0);
+  bytes.writeUInt32LE(maxMs, BACKOFF_BYTES / 2);
+  return bytes;
 }
 
 /** The client's headers in a request's `extra`; `null`: it sent none. */
 export function headersIn(extra: Buffer | null): Buffer | null {
   return extra === null ? null : takeKept(extra, HEADERS).bytes;
+}
+
+/** The pauses in a request's `extra`; `null`: its client chose none, or a peer sent wrong ones. */
+export function backoffIn(extra: Buffer | null): Backoff | null {
+  const bytes = extra === null ? null : takeKept(extra, BACKOFF).bytes;
+  if (bytes?.length !== BACKOFF_BYTES) return null;
+  const backoff = { baseMs: bytes.readUInt32LE(0), maxMs: bytes.readUInt32LE(BACKOFF_BYTES / 2) };
+  return isBackoff(backoff) ? backoff : null;
 }
 
 function inOrder(fields: ReadonlyMap<number, Buffer>): Buffer {

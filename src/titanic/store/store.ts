@@ -16,8 +16,13 @@
  */
 
 import type { StoredBody } from '../../broker/ports.js';
+import type { Backoff } from '../../wire/tsp.js';
 
-export type { StoredBody };
+/** What is read of a request when it is sent to a worker. */
+export interface StoredContent extends StoredBody {
+  /** D81: the pauses that its client chose; `null`: those of this broker. */
+  readonly backoff: Backoff | null;
+}
 
 /** 16 bytes: a UUIDv7. */
 export type RequestUuid = Buffer;
@@ -377,7 +382,7 @@ export interface StoreEvents {
   merged(transaction: number, merged: Merged, counts: StoreCounts): void;
   mergeFailed(transaction: number, failure: MergeFailure): void;
   /** Bodies in the order of the question; `null` for a request that is no longer pending. */
-  loaded(load: number, bodies: readonly (StoredBody | null)[]): void;
+  loaded(load: number, bodies: readonly (StoredContent | null)[]): void;
   found(look: number, found: Found): void;
   /** Pending requests in order of their numbers; an empty list: there are no more. */
   listed(list: number, requests: readonly StoredRequest[]): void;

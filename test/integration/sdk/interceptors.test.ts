@@ -111,7 +111,7 @@ describe('interceptors of a client', () => {
       return 'two';
     });
     const noted = client(noting(notes, 'a'));
-    const job = await noted.submit('s', '');
+    const job = await noted.enqueue('s', '');
     expect((await job.result()).text()).toBe('onetwo');
     const parts = noted.stream('s', '');
     expect(notes).toEqual(['a enqueue s', 'a ends']);

@@ -101,7 +101,7 @@ describe('tracing', () => {
     const broker = opened(await startTestBroker({ clock }));
     const endpoints = broker.endpoint;
     const client = opened(new Client({ endpoints, interceptors: [clientTracing()] }));
-    const job = await client.submit('s', 'x', { delayMs: 3 * HOUR_MS });
+    const job = await client.enqueue('s', 'x', { delayMs: 3 * HOUR_MS });
     await broker.restart();
     const worker = opened(
       new Worker(

@@ -11,6 +11,7 @@ import {
   type TestBroker,
   type TestBrokerOptions,
 } from '../../../src/testing/testing.js';
+import { until } from '../../support/until.js';
 
 const HOUR_MS = 3_600_000;
 
@@ -61,14 +62,14 @@ describe('startTestBroker', () => {
   it('stores requests, which survive its restart', async () => {
     const broker = await start();
     const client = clientOf(broker);
-    const job = await client.submit('upper', 'later', { idempotencyKey: 'one' });
+    const job = await client.enqueue('upper', 'later', { idempotencyKey: 'one' });
     const { endpoint } = broker;
     await broker.restart();
     expect(broker.endpoint).toBe(endpoint);
     await offer(broker, 'upper', (text) => text.toUpperCase());
     expect((await job.result()).text()).toBe('LATER');
     await broker.restart();
-    expect((await client.submit('upper', 'later', { idempotencyKey: 'one' })).uuid).toBe(job.uuid);
+    expect((await client.enqueue('upper', 'later', { idempotencyKey: 'one' })).uuid).toBe(job.uuid);
   });
 
   it('attempts a stored request as often as it is told', async () => {
@@ -78,9 +79,32 @@ describe('startTestBroker', () => {
       attempts++;
       throw new Error('no');
     });
-    const job = await clientOf(broker).submit('fail', 'x');
+    const job = await clientOf(broker).enqueue('fail', 'x');
     await expect(job.result()).rejects.toMatchObject({ code: 'ERR_SERVICE_FAILED' });
     expect(attempts).toBe(2);
+  });
+
+  it('pauses between the attempts of one request as long as its client says', async () => {
+    const clock = new FakeClock();
+    const broker = await start({ clock, retryBaseMs: 1, retryMaxMs: 1 });
+    let attempts = 0;
+    await offer(broker, 'fail', () => {
+      attempts++;
+      throw new Error('no');
+    });
+    const backoff = { baseMs: HOUR_MS, maxMs: 2 * HOUR_MS };
+    const job = await clientOf(broker).enqueue('fail', 'x', { maxAttempts: 4, backoff });
+    const failed = expect(job.result()).rejects.toMatchObject({ code: 'ERR_SERVICE_FAILED' });
+    for (const [attempt, pauseMs] of [HOUR_MS, 2 * HOUR_MS, 2 * HOUR_MS].entries()) {
+      await until(() => attempts === attempt + 1, `attempt ${attempt + 1}`);
+      await delay(20);
+      await clock.advance(pauseMs / 2 - 1000);
+      await delay(20);
+      expect(attempts).toBe(attempt + 1);
+      await clock.advance(pauseMs / 2 + 1000);
+    }
+    await failed;
+    expect(attempts).toBe(4);
   });
 
   it('has a clock that a test puts forward', async () => {
@@ -90,7 +114,7 @@ describe('startTestBroker', () => {
     let losses = 0;
     worker.on('lost', () => losses++);
     const client = clientOf(broker);
-    const job = await client.submit('upper', 'in an hour', { delayMs: HOUR_MS });
+    const job = await client.enqueue('upper', 'in an hour', { delayMs: HOUR_MS });
     await expect(job.result({ timeoutMs: 50 })).rejects.toMatchObject({
       code: 'ERR_TITANIC_PENDING',
     });
@@ -103,7 +127,7 @@ describe('startTestBroker', () => {
     const clock = new FakeClock();
     const broker = await start({ clock });
     await offer(broker, 'upper', (text) => text.toUpperCase());
-    const job = await clientOf(broker).submit('upper', 'soon', { delayMs: HOUR_MS });
+    const job = await clientOf(broker).enqueue('upper', 'soon', { delayMs: HOUR_MS });
     await Promise.all([clock.advance(HOUR_MS / 2), clock.advance(HOUR_MS / 2 - 50)]);
     expect((await job.result()).text()).toBe('SOON');
   });

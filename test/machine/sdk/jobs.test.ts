@@ -59,7 +59,7 @@ class Stage {
   }
 }
 
-const OURS = ['credit', 'hello', 'submit', 'wait'];
+const OURS = ['credit', 'hello', 'submit', 'wait', 'backoff'];
 
 async function codeFrom(promise: Promise<unknown>): Promise<string | undefined> {
   try {
@@ -74,15 +74,16 @@ function options(asked: Asked): Record<string, unknown> {
   return JSON.parse(asked.body[0] ?? '') as Record<string, unknown>;
 }
 
-describe('submit where titanic.submit is offered (D16)', () => {
+describe('enqueue where titanic.submit is offered (D16)', () => {
   it('sends its options, the service and the body, and gives a job', async () => {
     const stage = new Stage(OURS);
-    const submitted = stage.client.submit('render', ['a', 'b'], {
+    const submitted = stage.client.enqueue('render', ['a', 'b'], {
       idempotencyKey: 'order-17',
       priority: -3,
       delayMs: 0,
       ttlMs: 1000,
       maxAttempts: 2,
+      backoff: { baseMs: 100, maxMs: 1000 },
       shared: true,
     });
     const asked = await stage.request();
@@ -93,15 +94,25 @@ describe('submit where titanic.submit is offered (D16)', () => {
       delayMs: 0,
       ttlMs: 1000,
       maxAttempts: 2,
+      backoff: { baseMs: 100, maxMs: 1000 },
       shared: true,
     });
     asked.answer('200', UUID);
     expect(await submitted).toMatchObject({ uuid: UUID, service: 'render' });
   });
 
+  it('is called submit, too', async () => {
+    const stage = new Stage(OURS);
+    const submitted = stage.client.submit('render', 'a');
+    const asked = await stage.request();
+    expect(asked.service).toBe('titanic.submit');
+    asked.answer('200', UUID);
+    expect(await submitted).toMatchObject({ uuid: UUID, service: 'render' });
+  });
+
   it('makes a key of its own, the same in each send of a request and new for the next', async () => {
     const stage = new Stage(OURS);
-    const first = stage.client.submit('render', 'a');
+    const first = stage.client.enqueue('render', 'a');
     const before = await stage.request();
     stage.net.link.events.disconnected();
     await until(() => stage.net.links.length === 2, 'a second connection');
@@ -110,7 +121,7 @@ describe('submit where titanic.submit is offered (D16)', () => {
     expect(again?.body).toEqual(before.body);
     again?.answer('200 OK', UUID);
     await first;
-    const second = stage.client.submit('render', 'a');
+    const second = stage.client.enqueue('render', 'a');
     const other = await stage.request();
     expect(Object.keys(options(other))).toEqual(['key']);
     expect(options(other)['key']).not.toBe(options(before)['key']);
@@ -136,7 +147,7 @@ describe('submit where titanic.submit is offered (D16)', () => {
     [['what'], { status: 0 }],
   ])('an answer %j is ERR_TITANIC_REFUSED with status and text', async (answer, details) => {
     const stage = new Stage(OURS);
-    const submitted = stage.client.submit('render', 'a');
+    const submitted = stage.client.enqueue('render', 'a');
     (await stage.request()).answer(...answer);
     await expect(submitted).rejects.toMatchObject({ code: 'ERR_TITANIC_REFUSED', details });
   });
@@ -146,7 +157,7 @@ describe('submit where titanic.submit is offered (D16)', () => {
     const controller = new AbortController();
     const { signal } = controller;
     const aborted = codeFrom(stage.client.submit('render', 'a', { signal }));
-    const closed = codeFrom(stage.client.submit('render', 'a'));
+    const closed = codeFrom(stage.client.enqueue('render', 'a'));
     await new Promise((resolve) => setImmediate(resolve));
     controller.abort();
     expect(await aborted).toBe('ERR_MDP_ABORTED');
@@ -163,6 +174,11 @@ describe('submit where titanic.submit is offered (D16)', () => {
     [{ ttlMs: 0 }, 'ttlMs'],
     [{ maxAttempts: 1.5 }, 'maxAttempts'],
     [{ shared: 'yes' }, 'shared'],
+    [{ backoff: 1000 }, 'backoff'],
+    [{ backoff: { baseMs: 1000 } }, 'backoff'],
+    [{ backoff: { baseMs: 1000, maxMs: 999 } }, 'backoff'],
+    [{ backoff: { baseMs: 0, maxMs: 1 } }, 'backoff'],
+    [{ backoff: { baseMs: 1, maxMs: 86_400_001 } }, 'backoff'],
     [{ key: 'x' }, 'key'],
   ])('%j is ERR_MDP_OPTION, and nothing is sent', async (given, named) => {
     const stage = new Stage(OURS);
@@ -175,7 +191,7 @@ describe('submit where titanic.submit is offered (D16)', () => {
   });
 });
 
-describe('submit at a broker without titanic.submit (9/TSP)', () => {
+describe('enqueue at a broker without titanic.submit (9/TSP)', () => {
   it.each([[null], [['credit']]])('sends titanic.request, once (%j)', async (extensions) => {
     const stage = new Stage(extensions, { timeoutMs: 20, retries: 2 });
     const submitted = stage.client.submit('render', ['a', '']);
@@ -185,6 +201,17 @@ describe('submit at a broker without titanic.submit (9/TSP)', () => {
       code: 'ERR_MDP_TIMEOUT',
       details: { sends: 1 },
     });
+  });
+
+  it('does not pretend that it keeps pauses if only those are not offered', async () => {
+    const stage = new Stage(['credit', 'submit', 'wait']);
+    const options = { backoff: { baseMs: 1, maxMs: 2 } };
+    const enqueued = stage.client.enqueue('render', 'a', options);
+    await expect(enqueued).rejects.toMatchObject({
+      code: 'ERR_TITANIC_UNSUPPORTED',
+      message: 'this broker does not support the option backoff',
+    });
+    expect(stage.requests()).toEqual([]);
   });
 
   it('does not pretend that it keeps a key, a priority or a time', async () => {

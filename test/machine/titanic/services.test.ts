@@ -5,6 +5,8 @@ afterEach(endTitanicStages);
 
 const UUID = '0190A0B0C0D07000800000000000ABCD';
 const LONG_NAME = 'n'.repeat(256);
+const BACKOFF =
+  'backoff is {"baseMs", "maxMs"}, whole numbers from 1 to 86400000, maxMs not below baseMs';
 
 describe('titanic.request', () => {
   it('answers 200 and 32 upper-case hexadecimal characters (9/TSP)', () => {
@@ -73,11 +75,11 @@ describe('titanic.submit', () => {
     ['400 the options are not UTF-8', ['{"key":"\xff"}', 'echo', 'x']],
     ['400 the options are too long', [`{"key":"${'x'.repeat(17_000)}"}`, 'echo', 'x']],
     [
-      '400 unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, shared, headers',
+      '400 unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, backoff, shared, headers',
       ['{"Key":"k"}', 'echo', 'x'],
     ],
     [
-      '400 unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, shared, headers',
+      '400 unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, backoff, shared, headers',
       ['{"__proto__":{}}', 'echo', 'x'],
     ],
     ['400 key is a string of 1 to 255 bytes', ['{"key":""}', 'echo', 'x']],
@@ -93,6 +95,13 @@ describe('titanic.submit', () => {
     ['400 maxAttempts is a whole number from 1 to 1000', ['{"maxAttempts":0}', 'echo', 'x']],
     ['400 maxAttempts is a whole number from 1 to 1000', ['{"maxAttempts":1001}', 'echo', 'x']],
     ['400 maxAttempts is a whole number from 1 to 1000', ['{"maxAttempts":null}', 'echo', 'x']],
+    [`400 ${BACKOFF}`, ['{"backoff":1000}', 'echo', 'x']],
+    [`400 ${BACKOFF}`, ['{"backoff":null}', 'echo', 'x']],
+    [`400 ${BACKOFF}`, ['{"backoff":{"baseMs":1}}', 'echo', 'x']],
+    [`400 ${BACKOFF}`, ['{"backoff":{"baseMs":0,"maxMs":1}}', 'echo', 'x']],
+    [`400 ${BACKOFF}`, ['{"backoff":{"baseMs":2,"maxMs":1}}', 'echo', 'x']],
+    [`400 ${BACKOFF}`, ['{"backoff":{"baseMs":1,"maxMs":86400001}}', 'echo', 'x']],
+    [`400 ${BACKOFF}`, ['{"backoff":{"baseMs":1,"maxMs":2,"factor":3}}', 'echo', 'x']],
     ['400 shared is true or false', ['{"shared":1}', 'echo', 'x']],
     ['400 no service name', ['{}']],
     ['400 no service name', ['{}', '', 'x']],

@@ -5,6 +5,7 @@ import { ServiceError, Worker } from '../../../src/sdk/worker.js';
 import { type Finished, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { httpOf, tokenOf } from '../../support/http.js';
+import { until } from '../../support/until.js';
 
 const HTTP = 'http.listen=127.0.0.1:0';
 const NEVER = 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF';
@@ -135,6 +136,37 @@ describe('majordomo titanic show', () => {
         },
       ],
     });
+  });
+
+  it('shows the attempts and pauses that the request command chose, after a kill, too', async () => {
+    const post = await Post.open();
+    const { endpoint, dataDir } = post.daemon;
+    const chosen = ['--max-attempts', '4', '--backoff-ms', '3600000..7200000'];
+    const request = ['request', '--endpoint', endpoint, '--durable', '--no-wait'];
+    const { stdout, stderr } = await run([...request, ...chosen, 'work', 'hi']);
+    expect(stderr).toContain('waits for a worker');
+    const uuid = stdout.trim();
+    const [other = ''] = await post.submits('idle', 1);
+    await post.daemon.kill();
+    const next = new Post(await startDaemon({ endpoint, dataDir, sets: [HTTP] }));
+    expect(await next.done('show', uuid)).toMatch(
+      /^backoff +3600000 ms, doubled up to 7200000 ms$/m,
+    );
+    const worker = new Worker({ endpoints: endpoint, service: 'work' }, () => {
+      throw new ServiceError('out-of-paper', 'it fails');
+    });
+    closing.push(() => worker.close());
+    void worker.run();
+    const facts = async (asked: string): Promise<Record<string, unknown>> =>
+      JSON.parse(await next.done('show', asked, '-o', 'json')) as Record<string, unknown>;
+    await until(async () => (await facts(uuid))['attempts'] === 1, 'an attempt');
+    const tried = await facts(uuid);
+    expect(tried).toMatchObject({
+      maxAttempts: 4,
+      backoff: { baseMs: 3_600_000, maxMs: 7_200_000 },
+    });
+    expect(Date.parse(String(tried['notBefore'])) - Date.now()).toBeGreaterThan(1_500_000);
+    expect(await facts(other)).toMatchObject({ backoff: null });
   });
 
   it('with --body shows the bodies, which do nothing to the terminal; JSON has their frames', async () => {

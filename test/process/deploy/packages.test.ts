@@ -298,7 +298,7 @@ describe('majordomo-sdk', () => {
       "const worker = new Worker({ endpoints, service: 'echo' }, ({ frames }) => frames);" +
       'void worker.run();' +
       'const client = connect(endpoints);' +
-      "const job = await client.submit('echo', 'kept');" +
+      "const job = await client.enqueue('echo', 'kept');" +
       'console.log((await job.result()).text());' +
       'await client.close(); await worker.close(); await broker.close();' +
       '})();';

@@ -128,13 +128,13 @@ describe('the examples, as a user runs them', () => {
     await end(worker);
   });
 
-  it('durable-client submits a request, and fetches its reply later', async () => {
+  it('durable-client stores a request, and fetches its reply later', async () => {
     const durable = (...args: string[]): Promise<string> => {
       return outputOf('durable-client.js', startWith('durable-client.js', ...args));
     };
-    const uuid = (await durable('submit', endpoint, 'stored')).trim();
+    const uuid = (await durable('enqueue', endpoint, 'stored')).trim();
     expect(uuid).toMatch(/^[0-9A-F]{32}$/);
-    expect((await durable('submit', endpoint, 'stored')).trim()).toBe(uuid);
+    expect((await durable('enqueue', endpoint, 'stored')).trim()).toBe(uuid);
     const worker = start('echo-worker.js');
     expect(await durable('result', endpoint, uuid)).toBe('stored\n');
     await expect(durable('result', endpoint, uuid)).rejects.toThrow('unknown: closed, expired');

@@ -36,15 +36,15 @@ function add(
   sender: Sender,
   facts: WaitingFacts,
   service: Buffer,
-  headers: Buffer | null,
+  extra: Buffer | null,
   ...body: readonly Buffer[]
 ): { readonly number: WaitingNumber; readonly wanted: WaitingRequest } {
   const frames = framesOf(Buffer.from('before'), service, ...body);
   const bytes = packedBytes(frames, 2, frames.count);
-  const number = waiting.add(sender, facts, frames, 1, 2, bytes, headers);
+  const number = waiting.add(sender, facts, frames, 1, 2, bytes, extra);
   const packed = Buffer.alloc(bytes);
   pack(frames, 2, frames.count, packed, 0, false);
-  return { number, wanted: { ...facts, ...sender, service, headers, body: packed } };
+  return { number, wanted: { ...facts, ...sender, service, extra, body: packed } };
 }
 
 describe('requests that wait for their batch', () => {
@@ -57,9 +57,9 @@ describe('requests that wait for their batch', () => {
   ])('one %s comes out as it went in', (_, facts, service, bodyBytes) => {
     const waiting = new WaitingRequests();
     const body = Buffer.alloc(bodyBytes, 'b');
-    for (const headers of [null, Buffer.from('{"a":"b"}'), Buffer.alloc(8192, 'h')]) {
+    for (const extra of [null, Buffer.from('{"a":"b"}'), Buffer.alloc(8192, 'h')]) {
       const name = Buffer.from(service);
-      const { number, wanted } = add(waiting, ALICE, facts, name, headers, body, body);
+      const { number, wanted } = add(waiting, ALICE, facts, name, extra, body, body);
       expect(waiting.take(number)).toEqual(wanted);
     }
   });

@@ -41,6 +41,8 @@ export interface HistoryRows {
   readonly row: ListedRow;
   readonly hasKey: boolean;
   readonly attemptsEver: number;
+  /** Empty: it has none. */
+  readonly extra: string;
   readonly attempts: readonly AttemptRow[];
   readonly reply: RequestHistory['reply'];
   readonly death: RequestHistory['death'];

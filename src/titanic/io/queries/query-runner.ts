@@ -24,6 +24,13 @@ const TIME_DIGITS = 12;
 const TIME_MAX = 2 ** 48 - 1;
 const UUID_DIGITS = 32;
 
+/** The rest of a request. */
+interface MoreRow {
+  readonly hasKey: number;
+  readonly attemptsEver: number;
+  readonly extra: string;
+}
+
 type Prepared = Readonly<Record<keyof typeof QUERY_SQL, Database.Statement>>;
 
 export class QueryRunner {
@@ -103,11 +110,12 @@ export class QueryRunner {
       const row = this.#sql.one.get(bytesOf(uuid)) as ListedRow | undefined;
       if (row === undefined) return null;
       const [, , , number] = row;
-      const more = this.#sql.more.get(bytesOf(uuid)) as { hasKey: number; attemptsEver: number };
+      const more = this.#sql.more.get(bytesOf(uuid)) as MoreRow;
       return {
         row,
         hasKey: more.hasKey === 1,
         attemptsEver: more.attemptsEver,
+        extra: more.extra,
         attempts: this.#sql.attempts.all(number) as HistoryRows['attempts'],
         reply: (this.#sql.reply.get(number) ?? null) as HistoryRows['reply'],
         death: (this.#sql.death.get(number) ?? null) as HistoryRows['death'],

@@ -27,7 +27,8 @@ export const QUERY_SQL = {
   sliceOfDead: `SELECT ${COLUMNS} FROM requests INDEXED BY requests_dead
     WHERE state = ${DEAD} AND uuid < :from AND uuid >= :to AND ${OF_SERVICE} ${NEWEST} LIMIT :most`,
   one: `SELECT ${COLUMNS} FROM requests WHERE uuid = ?`,
-  more: 'SELECT key IS NOT NULL AS hasKey, attempts_ever AS attemptsEver FROM requests WHERE uuid = ?',
+  more: `SELECT key IS NOT NULL AS hasKey, attempts_ever AS attemptsEver, hex(extra) AS extra
+    FROM requests WHERE uuid = ?`,
   attempts: `SELECT worker, started_at AS startedAt, ended_at AS endedAt, reason, hex(failure) AS failure
     FROM attempts WHERE number = ? ORDER BY ordinal`,
   reply: 'SELECT length(reply) AS bytes, worker, replied_at AS at FROM replies WHERE number = ?',

@@ -6,6 +6,7 @@ import { Worker } from 'node:worker_threads';
 import { messageOf } from '../../../core/errors.js';
 import { type Bodies, type ShownBody, shownBody } from '../../operator/bodies.js';
 import { unpackFailure } from '../../store/failure-codec.js';
+import { backoffIn } from '../../store/fields.js';
 import type {
   PageQuery,
   RequestPage,
@@ -86,8 +87,9 @@ class ThreadQueries implements SqliteQueries {
   ): void {
     this.#query({ kind: 'history', uuid: hex(uuid) }, answer, (value) => {
       if (value === null) return null;
-      const { row, attempts, ...rest } = value as HistoryRows;
-      return { request: requestOf(row), attempts: attempts.map(attemptOf), ...rest };
+      const { row, attempts, extra, ...rest } = value as HistoryRows;
+      const backoff = backoffIn(Buffer.from(extra, 'hex'));
+      return { request: requestOf(row), attempts: attempts.map(attemptOf), backoff, ...rest };
     });
   }
 

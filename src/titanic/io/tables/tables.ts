@@ -7,7 +7,7 @@ import type Database from 'better-sqlite3';
 import { present } from '../../../core/assert.js';
 import { failureLine } from '../../../wire/failure.js';
 import { unpackFailure } from '../../store/failure-codec.js';
-import { headersIn } from '../../store/fields.js';
+import { backoffIn, headersIn } from '../../store/fields.js';
 import { merge } from '../../store/merge.js';
 import type { StoreRecord } from '../../store/record-codec.js';
 import type {
@@ -21,7 +21,7 @@ import type {
   Recovered,
   RequestUuid,
   StoreCounts,
-  StoredBody,
+  StoredContent,
   Transaction,
 } from '../../store/store.js';
 import { failureOf } from '../file/sqlite-errors.js';
@@ -265,9 +265,11 @@ export class Tables {
 
   // ---------------------------------------------------------------- reads
 
-  body(uuid: RequestUuid): StoredBody | null {
+  body(uuid: RequestUuid): StoredContent | null {
     const row = this.#sql.body.get(uuid);
-    return row === undefined ? null : { body: row[0], headers: headersIn(row[1]) };
+    if (row === undefined) return null;
+    const [body, extra] = row;
+    return { body, headers: headersIn(extra), backoff: backoffIn(extra) };
   }
 
   lookUp(uuid: RequestUuid, replyBytesMax: number): Found {
