@@ -250,6 +250,7 @@ describe('the history of a stored request', () => {
     expect(await history(1)).toEqual({
       request: { ...requestOf(1, { attempts: 1, notBefore: NOON + 1000 }), reason: 'lost' },
       hasKey: true,
+      backoff: null,
       attemptsEver: 1,
       attempts: [told],
       reply: null,
