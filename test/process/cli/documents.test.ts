@@ -12,9 +12,11 @@ afterAll(removeDaemons);
 const PAGES = [
   'README.md',
   'deploy/README.md',
-  ...readdirSync('docs')
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => `docs/${name}`),
+  ...['docs', 'docs/languages', 'docs/recipes'].flatMap((folder) =>
+    readdirSync(folder)
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `${folder}/${name}`),
+  ),
 ];
 
 interface Block {
@@ -41,7 +43,7 @@ interface Typed {
 /** The command in a line of shell and its options, without those of what a worker runs. */
 function typed(page: string, line: string, commands: readonly string[]): Typed | null {
   const called = new RegExp(
-    `(?:majordomo|node dist/main\\.js) ((?:${commands.join('|')})\\b(?: .*)?)$`,
+    `(?:majordomo|npx majordomo-broker|node dist/main\\.js) ((?:${commands.join('|')})\\b(?: .*)?)$`,
   ).exec(line);
   const [own = ''] = (called?.[1] ?? '').split(/ -- | # | [|>&<]/);
   const [name = '', ...words] = own.trim().split(/ +/);

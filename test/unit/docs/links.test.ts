@@ -3,13 +3,21 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 
-const FOLDERS = ['docs', 'docs/adr', 'deploy', 'examples'];
+/** The pages in a folder and its folders. */
+function pagesIn(folder: string): string[] {
+  return readdirSync(folder, { withFileTypes: true })
+    .filter(({ name }) => name !== 'node_modules' && name !== 'dist')
+    .flatMap((entry) => {
+      const path = normalize(join(folder, entry.name));
+      if (entry.isDirectory()) return pagesIn(path);
+      return path.endsWith('.md') ? [path] : [];
+    });
+}
 
-const PAGES = ['.', ...FOLDERS].flatMap((folder) =>
-  readdirSync(folder)
-    .filter((name) => name.endsWith('.md'))
-    .map((name) => normalize(join(folder, name))),
-);
+const PAGES = [
+  ...readdirSync('.').filter((name) => name.endsWith('.md')),
+  ...['docs', 'deploy', 'examples', 'packages'].flatMap(pagesIn),
+];
 
 /** Without code, in which nothing is a link or a heading. */
 function prose(path: string): string {
@@ -32,6 +40,7 @@ function anchors(path: string): Set<string> {
     found.set(slug, before + 1);
     all.add(before === 0 ? slug : `${slug}-${before}`);
   }
+  for (const [, id = ''] of prose(path).matchAll(/<a (?:id|name)="([^"]+)"/g)) all.add(id);
   return all;
 }
 
@@ -46,11 +55,25 @@ function targets(path: string): string[] {
 
 /** Why a link leads nowhere; `null`: it does lead there. */
 function fault(from: string, to: string): string | null {
-  const [path = '', anchor] = to.split('#');
+  const [path = '', anchor] = decodeURI(to).split('#');
   const target = path === '' ? from : normalize(join(dirname(from), path));
   if (!existsSync(target)) return `${from}: ${to}: no such file`;
   if (anchor === undefined || !target.endsWith('.md')) return null;
   return anchors(target).has(anchor) ? null : `${from}: ${to}: no such heading`;
+}
+
+/** The pages that a page links to. */
+function linked(from: string): string[] {
+  return targets(from)
+    .map((to) => normalize(join(dirname(from), decodeURI(to).split('#')[0] ?? '')))
+    .filter((target) => target.endsWith('.md') && existsSync(target));
+}
+
+/** A page, and all that can be reached from it over links. */
+function reachable(from: string): ReadonlySet<string> {
+  const seen = new Set([from]);
+  for (const path of seen) for (const target of linked(path)) seen.add(target);
+  return seen;
 }
 
 describe('the documents', () => {
@@ -60,15 +83,15 @@ describe('the documents', () => {
     expect(found.filter((each) => each !== null)).toEqual([]);
   });
 
-  it('are all found from README.md', () => {
-    const seen = new Set(['README.md']);
-    for (const path of seen) {
-      for (const to of targets(path)) {
-        const target = normalize(join(dirname(path), to.split('#')[0] ?? ''));
-        if (target.endsWith('.md') && existsSync(target)) seen.add(target);
-      }
-    }
-    expect(PAGES.filter((path) => !seen.has(path) && dirname(path) !== 'docs/adr')).toEqual([]);
+  it('are all found from the index, docs/README.md, and that from README.md', () => {
+    const found = reachable('docs/README.md');
+    expect(PAGES.filter((path) => !found.has(path) && !path.startsWith('packages/'))).toEqual([]);
+    expect(linked('README.md')).toContain('docs/README.md');
+  });
+
+  it('of docs/ are all in the index itself', () => {
+    const index = [...linked('docs/README.md'), 'docs/README.md'];
+    expect(PAGES.filter((path) => dirname(path) === 'docs' && !index.includes(path))).toEqual([]);
   });
 
   it('name only files of src/ that are there', () => {
@@ -101,7 +124,11 @@ describe('the documents', () => {
       Array.from(help.matchAll(/^ {2}([a-z-]+)/gm), ([, name = '']) => name),
     );
     const wrong = PAGES.flatMap((path) =>
-      Array.from(readFileSync(path, 'utf8').matchAll(/dist\/main\.js ([a-z][a-z-]*)/g))
+      Array.from(
+        readFileSync(path, 'utf8').matchAll(
+          /(?:dist\/main\.js|npx majordomo-broker) ([a-z][a-z-]*)/g,
+        ),
+      )
         .filter(([, name = '']) => !commands.has(name))
         .map(([line]) => `${path}: ${line}`),
     );
