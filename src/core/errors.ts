@@ -19,7 +19,9 @@ export class MajordomoError<Code extends string = string> extends Error {
   }
 
   override readonly name: string = 'MajordomoError';
+  /** What happened, as a stable word: for `switch` and for logs. */
   readonly code: Code;
+  /** Facts for programs; `{}` if there are none. */
   readonly details: Readonly<Record<string, unknown>>;
 
   constructor(code: Code, message: string, options: MajordomoErrorOptions = {}) {

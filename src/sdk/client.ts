@@ -82,7 +82,13 @@ export {
   type StandardSchema,
 } from './codec/contract.js';
 export type { ClientInterceptor, Outcome, OutgoingRequest } from './client/client-interceptors.js';
-export type { ClientEvents, Connected, Refused, Switched } from './client/client-events.js';
+export type {
+  ClientEvents,
+  Connected,
+  Leaving,
+  Refused,
+  Switched,
+} from './client/client-events.js';
 export type { Endpoints } from './endpoints.js';
 export { MajordomoError, SDK_ERRORS, type SdkErrorCode } from './errors.js';
 export type { Job, JobState } from './jobs/job.js';
@@ -95,6 +101,9 @@ export {
 export type { Backoff } from '../wire/tsp.js';
 export type { EnqueueOptions, ResultOptions, SubmitOptions } from './jobs/job-options.js';
 export type { ClientOptions, CurveOptions, Protocol, RequestOptions } from './options.js';
+
+export type { TransportName } from './dials.js';
+export type { Message, StreamPart } from './message.js';
 
 /** The reply to a request. */
 export type Reply<Value = Buffer> = Message<Value>;
@@ -150,11 +159,16 @@ export function connect<In = Body, Out = Buffer, Types = NoServices>(
  *
  * A client keeps the process alive only while requests, streams or `job.result()` are outstanding.
  *
+ *     const client = new Client({ endpoints: ['tcp://a:5555', 'tcp://b:5555'] });
+ *     const reply = await client.request('echo', 'hello');
+ *     await client.close();
+ *
  * @typeParam In what the codec makes bodies of
  * @typeParam Out what the codec reads from replies
  * @typeParam Types the services of the contract
  */
 export class Client<In = Body, Out = Buffer, Types = NoServices> {
+  /** What has happened since the client was created; the client changes them. */
   readonly counters: ClientCounters = { malformed: 0, late: 0, resends: 0, reopened: 0 };
   readonly #settings: ClientSettings;
   readonly #dial: Dial;
@@ -358,6 +372,9 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   /**
    * Returns the stored request with this uuid. If it was stored with a CURVE key, only that key or an
    * operator's may read it, unless it is `shared`. Sends nothing yet.
+   *
+   *     const reply = await client.job(uuid).result({ timeoutMs: 60_000 });
+   *
    * @throws ERR_MDP_OPTION unless the uuid is 32 hexadecimal characters
    */
   job(uuid: string): Job<Out> {

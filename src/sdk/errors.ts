@@ -41,10 +41,12 @@ export const SDK_ERRORS = {
 export type SdkErrorCode = keyof typeof SDK_ERRORS;
 
 /**
- * An error of the SDK. Recognise it with `isMajordomoError`, by its `code`; `instanceof` fails if a process
- * has two copies of the package.
+ * An error of the SDK: an `Error` with a stable `code`, and with `details`, facts for programs (`{}` if there
+ * are none). Recognise it with `isMajordomoError`, by its `code`; `instanceof` fails if a process has two
+ * copies of the package. The text of `message` is for people and may change.
  */
 export type MajordomoError<Code extends SdkErrorCode = SdkErrorCode> = AnyMajordomoError<Code>;
+/** The class of these errors. A program needs it only to make such an error in a test. */
 export const MajordomoError: typeof AnyMajordomoError = AnyMajordomoError;
 
 export function sdkError(

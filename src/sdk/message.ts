@@ -56,6 +56,7 @@ export interface Request<Value = Buffer> extends Message<Value> {
 
 /** One part of a streamed reply; `final` marks the last. */
 export interface StreamPart<Value = Buffer> extends Message<Value> {
+  /** True for the last part: what the handler returned. */
   readonly final: boolean;
 }
 

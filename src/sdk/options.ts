@@ -68,6 +68,7 @@ export interface ClientOptions<In = Body, Out = Buffer, Types = NoServices> {
   readonly maxLinks?: number;
   /** First and longest pause after a refusal, before jitter, in milliseconds. Defaults 100 and 2000. */
   readonly retryBaseMs?: number;
+  /** The longest such pause, in milliseconds: see `retryBaseMs`. */
   readonly retryMaxMs?: number;
   /**
    * Makes bodies of values, and reads `reply.value`; for instance `json()`. Requests to `mmi.*` and

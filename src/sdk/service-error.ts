@@ -2,7 +2,11 @@ import { isBranded, MajordomoError } from '../core/errors.js';
 import { type ClientFailure, isFailureCode } from '../wire/failure.js';
 import { type MajordomoError as SdkError, sdkError, type SdkErrorCode } from './errors.js';
 
-/** Options of `ServiceError`. */
+/**
+ * Options of `ServiceError`.
+ *
+ *     throw new ServiceError('busy', 'Try later', { retry: 'elsewhere', details: { load: 0.97 } });
+ */
 export interface ServiceErrorOptions {
   /**
    * Whether the broker retries a stored request: `true`, the default: after a pause; `false`: never, the
@@ -12,6 +16,7 @@ export interface ServiceErrorOptions {
   readonly retry?: boolean | 'elsewhere';
   /** Details for the client program, sent as JSON: at most 64 KiB. */
   readonly details?: Readonly<Record<string, unknown>>;
+  /** The error behind this one. It stays in the worker: clients do not get it. */
   readonly cause?: unknown;
 }
 
@@ -24,11 +29,13 @@ export interface ServiceErrorOptions {
  * Its `code` is always `ERR_SERVICE_FAILED`; `serviceCode` and `message` come from the service.
  */
 export class ServiceError extends MajordomoError<'ERR_SERVICE_FAILED'> {
+  /** Always `ServiceError`. */
   override readonly name = 'ServiceError';
   /** The error code of the service: 1 to 64 characters of `A-Z a-z 0-9 . _ -`. Codes that begin with `mdp.` are the broker's. */
   readonly serviceCode: string;
   /** The service that failed; empty in a handler. */
   readonly service: string = '';
+  /** As given in the options of a handler's error; at a client it says nothing, and is `true`. */
   readonly retry: boolean | 'elsewhere';
   /** The detail frames of the failure. A handler of this SDK sends one frame, the JSON of `details`. */
   readonly detail: readonly Buffer[] = [];

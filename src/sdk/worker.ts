@@ -73,7 +73,8 @@ export type {
 } from './worker/worker-options.js';
 
 export type { Headers } from '../wire/headers.js';
-export type { Request } from './message.js';
+export type { TransportName } from './dials.js';
+export type { Message, Request } from './message.js';
 
 /** Counters of a worker, since it was created. */
 export interface WorkerCounters {
@@ -100,6 +101,7 @@ export interface WorkerCounters {
  * @typeParam Types the services of the contract
  */
 export class Worker<In = Body, Out = Buffer, Types = NoServices> {
+  /** What has happened since the worker was created; the worker changes them. */
   readonly counters: WorkerCounters = { answered: 0, failed: 0, malformed: 0, reconnects: 0 };
   readonly #owner: ConnectionOwner;
   readonly #listeners = new Listeners<WorkerEvents>(WORKER_EVENTS);
@@ -127,11 +129,22 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
   }, monotonicMs);
 
   /**
-   * Does nothing yet: `run()` starts the worker.
-   * @param handler of `service`; with `services`, which has the handlers, there is none
+   * A worker for services of a contract, whose handlers have its types. Does nothing yet: `run()` starts it.
+   *
+   *     const services = { 'tax.rate': ({ value }) => ({ rate: rateOf(value.country) }) };
+   *     const worker = new Worker({ contract, services });
+   *
    * @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT
    */
   constructor(options: ContractWorkerOptions<Types>);
+  /**
+   * A worker for one service, or several. Does nothing yet: `run()` starts it.
+   *
+   *     const worker = new Worker({ service: 'echo', concurrency: 4 }, (request) => request.frames);
+   *
+   * @param handler of `service`; with `services`, which has the handlers, there is none
+   * @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT
+   */
   constructor(options: WorkerOptions<In, Out>, handler?: Handler<Out, NoInfer<In>>);
   constructor(options: object, handler?: unknown) {
     const settings = workerSettings(options, handler);

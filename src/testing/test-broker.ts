@@ -21,7 +21,11 @@ import { openZmtpRouter } from '../transport/zmtp/router.js';
 import type { FakeClock } from './fake-clock.js';
 import { MemoryDisk } from './memory-store.js';
 
-/** Durations are in milliseconds. */
+/**
+ * Options of `startTestBroker`. Durations are in milliseconds.
+ *
+ *     await startTestBroker({ maxAttempts: 2, retryBaseMs: 10 });
+ */
 export interface TestBrokerOptions {
   /** Where it listens: `tcp://HOST:PORT`, or `ipc://PATH`. Default: a free port on 127.0.0.1. */
   readonly endpoint?: string;
@@ -33,6 +37,7 @@ export interface TestBrokerOptions {
   readonly maxAttempts?: number;
   /** First and longest pause between attempts, before jitter. Defaults 500 and 60000. */
   readonly retryBaseMs?: number;
+  /** The longest such pause, in milliseconds: see `retryBaseMs`. */
   readonly retryMaxMs?: number;
   /**
    * Its time. With a clock, the broker takes a worker as lost only when its connection is closed, because

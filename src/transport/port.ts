@@ -226,7 +226,10 @@ export interface LinkEvents {
 
 /** One DEALER connection to one endpoint, which reconnects until it is closed. */
 export interface Link {
-  /** See `Output.write`. Without a connection output waits, up to `outputBytesMax`. */
+  /**
+   * Writes the next frame of a message: the bytes `[start, end)`, which are copied at once. A frame with
+   * `more` false completes the message. Without a connection output waits, up to `outputBytesMax`.
+   */
   write(bytes: Uint8Array, start: number, end: number, more: boolean): void;
   /**
    * Writes the next frames of a message that goes on after them: packed (see `core/packed`), and each

@@ -21,6 +21,7 @@ export type SchemaResult<Output> =
 
 /** One thing that is wrong with a value. */
 export interface SchemaIssue {
+  /** What is wrong, for people. */
   readonly message: string;
   /** Where in the value: the keys from the outside in. */
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined;
@@ -28,18 +29,24 @@ export interface SchemaIssue {
 
 /** A validator with the interface of https://standardschema.dev: of Zod, Valibot, ArkType and others. */
 export interface StandardSchema<Input = unknown, Output = Input> {
+  /** What the library offers to programs like this one. */
   readonly '~standard': {
+    /** Of the interface. */
     readonly version: 1;
+    /** The name of the library. */
     readonly vendor: string;
     /** It must answer at once: a promise is ERR_MDP_CODEC. */
     readonly validate: (value: unknown) => SchemaResult<Output> | Promise<SchemaResult<Output>>;
+    /** Only for the compiler. */
     readonly types?: { readonly input: Input; readonly output: Output } | undefined;
   };
 }
 
 /** The validators of one service. What has none is not checked. */
 export interface ServiceSchemas {
+  /** Checks what the client sends: at the client, and at the worker before the handler runs. */
   readonly request?: StandardSchema;
+  /** Checks what the handler returns: at the worker, and at the client. */
   readonly reply?: StandardSchema;
 }
 
@@ -82,7 +89,11 @@ type TypesOfSchemas<All> = {
   };
 };
 
-/** Options of `defineService`. */
+/**
+ * Options of `defineService`.
+ *
+ *     defineService<{ sum: [number[], number] }>(undefined, { codec: msgpack });
+ */
 export interface ContractOptions {
   /** How values are sent. Default `json()`. */
   readonly codec?: Codec<never, unknown> | undefined;

@@ -3,7 +3,9 @@ import type { Message } from '../message.js';
 
 /** A service and a broker. */
 export interface Registration {
+  /** The name of the service. */
   readonly service: string;
+  /** The endpoint of the broker, as given in the options. */
   readonly endpoint: string;
 }
 
@@ -17,6 +19,7 @@ export type RegistrationLoss = 'connection' | 'silent' | 'dismissed' | 'unreacha
 
 /** The event `lost`. */
 export interface LostRegistration extends Registration {
+  /** What happened. */
   readonly reason: RegistrationLoss;
 }
 
@@ -24,7 +27,9 @@ export interface LostRegistration extends Registration {
 export interface FailedRequest {
   /** What the handler threw. */
   readonly error: unknown;
+  /** The request that failed, as the handler got it. */
   readonly request: Message;
+  /** The service whose handler it was. */
   readonly service: string;
 }
 
@@ -34,7 +39,11 @@ export interface Drained {
   readonly abandoned: number;
 }
 
-/** The events of `Worker.on`. */
+/**
+ * The events of `Worker.on`, and what their listeners get.
+ *
+ *     worker.on('failed', ({ service, error }) => console.error(service, error));
+ */
 export interface WorkerEvents {
   /** The broker has confirmed a registration: the first, or again after `lost`. */
   readonly registered: Registration;

@@ -59,6 +59,7 @@ export interface WorkerOptions<In = Body, Out = Buffer> {
    * Defaults 100 and 5000.
    */
   readonly retryBaseMs?: number;
+  /** The longest such pause, in milliseconds: see `retryBaseMs`. */
   readonly retryMaxMs?: number;
   /**
    * Whether clients get the message of every error that a handler throws. False: they get the message of
@@ -86,7 +87,11 @@ export type HandlersOf<Types> = {
     : never;
 };
 
-/** Options of a worker for services of a contract. */
+/**
+ * Options of a worker for services of a contract: those of `WorkerOptions`, except `service` and `codec`.
+ *
+ *     new Worker({ contract, services: { 'tax.rate': ({ value }) => ({ rate: rateOf(value.country) }) } });
+ */
 export interface ContractWorkerOptions<Types> extends Omit<
   WorkerOptions,
   'service' | 'services' | 'codec' | 'contract' | 'interceptors'
