@@ -9,6 +9,7 @@ import type { RequestOptions } from '../options.js';
 export interface OutgoingRequest {
   /** `request`: of `request()` and `call()`; `stream`: of `stream()`; `enqueue`: of `enqueue()`. */
   readonly kind: 'request' | 'stream' | 'enqueue';
+  /** The name of the service that is asked. */
   readonly service: string;
   /** As given: the codec makes a body of it later. */
   readonly body: unknown;

@@ -46,7 +46,11 @@ export interface EnqueueOptions extends RequestOptions {
   readonly shared?: boolean;
 }
 
-/** Options of `Client.submit`: the same. */
+/**
+ * Options of `Client.submit`: the same.
+ *
+ *     await client.submit('render', scene, { delayMs: 60_000 });
+ */
 export type SubmitOptions = EnqueueOptions;
 
 /**
