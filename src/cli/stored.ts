@@ -5,7 +5,7 @@ import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
 import { escapeName } from '../core/escape.js';
 import { frameJson } from '../core/frame-json.js';
 import type { Backoff, Client, EnqueueOptions, Job, Reply } from '../sdk/client.js';
-import { ATTEMPTS_MAX, BACKOFF_MS_MAX, isBackoff } from '../wire/tsp.js';
+import { ATTEMPTS_MAX, BACKOFF_MS_MAX, isBackoff } from '../sdk/jobs/job-options.js';
 import { printFrames } from './frames.js';
 import { integerOption, type OutputFormat } from './options.js';
 import { unserved } from './no-worker.js';

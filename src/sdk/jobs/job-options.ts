@@ -17,6 +17,9 @@ import {
   type RequestSettings,
 } from '../options.js';
 
+/** For the command line, whose options are these. */
+export { ATTEMPTS_MAX, BACKOFF_MS_MAX, isBackoff };
+
 /**
  * Options of `Client.enqueue`.
  *
