@@ -44,14 +44,20 @@ export async function endpointsOf(
  * @throws ERR_USAGE if one cannot be dialled, or `MAJORDOMO_URL` is not an address
  */
 export function checkEndpoints({ endpoint: given }: EndpointOptions): readonly string[] | null {
-  if (given !== undefined) return checked(given, '--endpoint');
-  const listed = (process.env['MAJORDOMO_ENDPOINT'] ?? '').split(/[\s,]+/).filter(Boolean);
+  if (given !== undefined) return checked(given.flatMap(listOf), '--endpoint');
+  const listed = listOf(process.env['MAJORDOMO_ENDPOINT'] ?? '');
   if (listed.length > 0) return checked(listed, 'MAJORDOMO_ENDPOINT');
   const { endpoints } = nodeUrl() ?? { endpoints: [] };
   return endpoints.length > 0 ? endpoints : null;
 }
 
+/** Separated by commas or blanks. */
+function listOf(text: string): string[] {
+  return text.split(/[\s,]+/).filter(Boolean);
+}
+
 function checked(endpoints: readonly string[], place: string): readonly string[] {
+  if (endpoints.length === 0) throw new MajordomoError('ERR_USAGE', `${place} names no endpoint`);
   for (const endpoint of endpoints) {
     const parsed = parseDialEndpoint(endpoint);
     if (!parsed.ok) {

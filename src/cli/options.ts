@@ -38,7 +38,7 @@ export function addEndpointOption(command: Command): Command {
     command.addOption(
       new Option(
         '--endpoint <endpoint>',
-        `address of the broker; repeat it for the nodes of a pair (default: MAJORDOMO_ENDPOINT, a list; else MAJORDOMO_URL, which may also be the HTTP address; else ${BROKER_ENDPOINT})`,
+        `address of the broker; of a pair both, separated by a comma (default: MAJORDOMO_ENDPOINT, a list; else MAJORDOMO_URL, which may also be the HTTP address; else ${BROKER_ENDPOINT})`,
       ).argParser((value: string, before?: readonly string[]) => [...(before ?? []), value]),
     ),
   );
