@@ -43,7 +43,7 @@ interface Typed {
 /** The command in a line of shell and its options, without those of what a worker runs. */
 function typed(page: string, line: string, commands: readonly string[]): Typed | null {
   const called = new RegExp(
-    `(?:majordomo|npx majordomo-broker|node dist/main\\.js) ((?:${commands.join('|')})\\b(?: .*)?)$`,
+    `(?:majordomo(?:-broker)?|node dist/main\\.js) ((?:${commands.join('|')})\\b(?: .*)?)$`,
   ).exec(line);
   const [own = ''] = (called?.[1] ?? '').split(/ -- | # | [|>&<]/);
   const [name = '', ...words] = own.trim().split(/ +/);
