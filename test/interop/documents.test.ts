@@ -1,108 +1,38 @@
-/**
- * The programs of README.md and of pages of docs/, as they stand there, against a broker; only its port is
- * another.
- */
+/** The programs of README.md and of pages of docs/, as they stand there, against a broker. */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
-import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
-import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import type { Readable } from 'node:stream';
-import { promisify } from 'node:util';
 import { gunzipSync } from 'node:zlib';
 
-import { type Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../support/daemon.js';
+import { blocksOf } from '../support/blocks.js';
 import { freePorts } from '../support/free-ports.js';
 import { itWithTool, PYTHON } from '../support/tools.js';
+import { type Page, removePages, run, startPage } from './support/page-programs.js';
 
-const run = promisify(execFile);
 const README = 'README.md';
 const SHELL = 'docs/languages/shell.md';
 const DURABLE = 'docs/durable.md';
 const SECURITY = 'docs/security.md';
-const ENDPOINT = 'tcp://127.0.0.1:5555';
-const MAIN = join(process.cwd(), 'build/src/main.js');
 
-const running = new Set<ChildProcessByStdio<null, Readable, null>>();
-let daemon: Daemon;
-let directory: string;
+let page: Page;
 
 /** The only block of a page in that language that has these words. */
-function block(page: string, language: string, words: string): string {
-  const blocks = Array.from(
-    readFileSync(page, 'utf8').matchAll(/^```(\w+)\n([\s\S]*?)^```$/gm),
-    ([, of, text = '']) => ({ of, text }),
-  ).filter(({ of, text }) => of === language && text.includes(words));
-  expect([page, words, blocks.length]).toEqual([page, words, 1]);
+function block(path: string, language: string, words: string): string {
+  const blocks = blocksOf(path, language).filter(({ text }) => text.includes(words));
+  expect([path, words, blocks.length]).toEqual([path, words, 1]);
   return blocks[0]?.text ?? '';
 }
 
-/** Writes a block to a file, for this broker and this build of the SDK. */
-function saved(name: string, text: string): string {
-  const path = join(directory, name);
-  const sdk = join(process.cwd(), 'build/src/sdk');
-  const here = text
-    .replaceAll(ENDPOINT, daemon.endpoint)
-    .replaceAll("'majordomo-sdk'", `'${sdk}/index.js'`);
-  writeFileSync(path, here);
-  return path;
-}
-
-/** @returns what waits until it has said a text on its standard output */
-function start(
-  command: string,
-  args: readonly string[],
-  environment = {},
-): (text: string) => Promise<void> {
-  const child = spawn(command, [...args], {
-    cwd: directory,
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, MAJORDOMO_ENDPOINT: daemon.endpoint, ...environment },
-    detached: true,
-  });
-  running.add(child);
-  let said = '';
-  const heard = new Set<() => void>();
-  child.stdout.on('data', (chunk: Buffer) => {
-    said += chunk.toString();
-    for (const look of heard) look();
-  });
-  return (text) =>
-    new Promise((resolve) => {
-      const look = (): void => {
-        if (said.includes(text)) resolve();
-      };
-      heard.add(look);
-      look();
-    });
-}
-
-/** A line of shell whose `majordomo` is this build. */
-function here(line: string): string {
-  return line.replaceAll(
-    /(^|\$\()(?:npx majordomo-broker|majordomo)(?= )/gm,
-    `$1${process.execPath} ${MAIN}`,
-  );
-}
-
-async function shell(line: string): Promise<string> {
-  const { stdout } = await run('/bin/sh', ['-c', here(line)], {
-    cwd: directory,
-    env: { ...process.env, MAJORDOMO_ENDPOINT: daemon.endpoint },
-  });
-  return stdout;
-}
-
 /** The worker `upper` in a line of shell. */
-function startUpper(environment = {}): void {
+function startUpper(environment: Readonly<Record<string, string>> = {}): void {
   const [worker = ''] = block(SHELL, 'sh', '# HELLO').split('\n');
-  start('/bin/sh', ['-c', here(worker)], environment);
+  page.startShell(worker, environment);
 }
 
 /** A worker for `reverse` that does not come from the page under test. */
 async function startReverse(): Promise<void> {
-  start(process.execPath, [MAIN, 'worker', 'reverse', '--', process.execPath, '-e', REVERSE]);
-  await daemon.waitFor('worker.registered');
+  page.majordomo('worker', 'reverse', '--', process.execPath, '-e', REVERSE);
+  await page.daemon.waitFor('worker.registered');
 }
 
 /** Compiles a program of a page. @returns its path */
@@ -113,42 +43,33 @@ async function compiled(compiler: string, source: string, ...options: string[]):
 }
 
 beforeEach(async () => {
-  daemon = await startDaemon();
-  directory = temporaryDirectory();
+  page = await startPage();
 });
 
-afterEach(async () => {
-  for (const child of running) {
-    const ended = once(child, 'close');
-    process.kill(-(child.pid ?? 0), 'SIGKILL');
-    await ended;
-  }
-  running.clear();
-  await removeDaemons();
-});
+afterEach(removePages);
 
 describe('README.md', () => {
   it('has a worker and a client in TypeScript that are also JavaScript', async () => {
-    start(process.execPath, [saved('worker.mjs', block(README, 'ts', 'new Worker'))]);
-    await daemon.waitFor('worker.registered');
-    const client = saved('client.mjs', block(README, 'ts', 'connect('));
+    page.start(process.execPath, [page.saved('worker.mjs', block(README, 'ts', 'new Worker'))]);
+    await page.daemon.waitFor('worker.registered');
+    const client = page.saved('client.mjs', block(README, 'ts', 'connect('));
     const { stdout } = await run(process.execPath, [client]);
     expect(stdout).toBe('HELLO\n');
   });
 
   it('has a durable request', async () => {
-    expect(await shell(block(README, 'sh', '--durable'))).toMatch(/^[0-9A-F]{32}\n$/);
+    expect(await page.shell(block(README, 'sh', '--durable'))).toMatch(/^[0-9A-F]{32}\n$/);
   });
 });
 
 describe(DURABLE, () => {
   it('has a request whose reply is fetched later', async () => {
     const [submit = '', result = '', close = ''] = block(DURABLE, 'sh', '--no-wait').split('\n');
-    const uuid = (await shell(submit)).trim();
+    const uuid = (await page.shell(submit)).trim();
     startUpper();
-    await daemon.waitFor('worker.registered');
-    expect(await shell(result.replace('UUID', uuid))).toBe('HELLO\n');
-    await shell(close.replace('UUID', uuid));
+    await page.daemon.waitFor('worker.registered');
+    expect(await page.shell(result.replace('UUID', uuid))).toBe('HELLO\n');
+    await page.shell(close.replace('UUID', uuid));
   });
 });
 
@@ -157,74 +78,76 @@ describe(SECURITY, () => {
     const [open = 0, sealed = 0] = await freePorts(2);
     const moved = (text: string): string =>
       text.replace(':5555', `:${open}`).replace('127.0.0.1:5557', `127.0.0.1:${sealed}`);
-    await shell(block(SECURITY, 'sh', 'keygen broker.key'));
-    writeFileSync(join(directory, 'broker.yaml'), moved(block(SECURITY, 'yaml', 'keysFile')));
+    await page.shell(block(SECURITY, 'sh', 'keygen broker.key'));
+    const configuration = moved(block(SECURITY, 'yaml', 'keysFile'));
+    writeFileSync(join(page.directory, 'broker.yaml'), configuration);
     const [serve = '', request = ''] = moved(block(SECURITY, 'sh', '--curve-key-file')).split(
       ' &\n',
     );
-    const says = start('/bin/sh', ['-c', `exec ${here(serve)}`], { MAJORDOMO_HTTP__LISTEN: 'off' });
+    const broker = page.startShell(`exec ${serve}`, { MAJORDOMO_HTTP__LISTEN: 'off' });
     startUpper({ MAJORDOMO_ENDPOINT: `tcp://127.0.0.1:${open}` });
-    await says('worker.registered');
-    expect(await shell(request)).toBe('HELLO\n');
+    await broker.says('worker.registered');
+    expect(await page.shell(request)).toBe('HELLO\n');
   });
 });
 
 describe('docs/languages', () => {
   it('shell.md has a worker and a client', async () => {
     startUpper();
-    await daemon.waitFor('worker.registered');
+    await page.daemon.waitFor('worker.registered');
     const [, request = ''] = block(SHELL, 'sh', '# HELLO').split('\n');
-    expect(await shell(request)).toBe('HELLO\n');
+    expect(await page.shell(request)).toBe('HELLO\n');
   });
 
   it('shell.md has a worker that packs a file, byte for byte', async () => {
     const [worker = '', request = ''] = block(SHELL, 'sh', 'gzip').split('\n');
-    start('/bin/sh', ['-c', here(worker).replace(/ &$/, '')]);
-    await daemon.waitFor('worker.registered');
+    page.startShell(worker.replace(/ &$/, ''));
+    await page.daemon.waitFor('worker.registered');
     const text = readFileSync(README, 'utf8');
-    writeFileSync(join(directory, 'README.md'), text);
-    await shell(request);
-    expect(gunzipSync(readFileSync(join(directory, 'README.md.gz'))).toString()).toBe(text);
+    writeFileSync(join(page.directory, 'README.md'), text);
+    await page.shell(request);
+    const packed = readFileSync(join(page.directory, 'README.md.gz'));
+    expect(gunzipSync(packed).toString()).toBe(text);
   });
 
   itWithTool('python3-zmq', 'python.md has a worker and clients, one durable (7/MDP)', async () => {
-    const page = 'docs/languages/python.md';
-    start(PYTHON, [saved('worker.py', block(page, 'python', 'MDPW01'))]);
-    await daemon.waitFor('worker.registered');
-    const client = block(page, 'python', 'MDPC01');
-    const { stdout } = await run(PYTHON, [saved('client.py', client)]);
+    const path = 'docs/languages/python.md';
+    page.start(PYTHON, [page.saved('worker.py', block(path, 'python', 'MDPW01'))]);
+    await page.daemon.waitFor('worker.registered');
+    const client = block(path, 'python', 'MDPC01');
+    const { stdout } = await run(PYTHON, [page.saved('client.py', client)]);
     expect(stdout).toBe("[b'olleh']\n");
-    const durable = client + block(page, 'python', 'titanic.submit');
-    const { stdout: later } = await run(PYTHON, [saved('durable.py', durable)]);
+    const durable = client + block(path, 'python', 'titanic.submit');
+    const { stdout: later } = await run(PYTHON, [page.saved('durable.py', durable)]);
     expect(later).toBe("[b'olleh']\nb'200' [b'olleh']\n");
   });
 
   itWithTool('gcc and libzmq3-dev', 'c.md has a client (7/MDP)', async () => {
     await startReverse();
-    const source = saved('client.c', block('docs/languages/c.md', 'c', 'MDPC01'));
-    const { stdout } = await run(await compiled('gcc', source));
+    const source = page.saved('client.c', block('docs/languages/c.md', 'c', 'MDPC01'));
+    const { stdout } = await run(await compiled('gcc', source), []);
     expect(stdout).toBe('olleh\n');
   });
 
   itWithTool('gcc and libzmq3-dev', 'c.md has a worker (7/MDP)', async () => {
-    const source = saved('worker.c', block('docs/languages/c.md', 'c', 'MDPW01'));
-    start(await compiled('gcc', source), []);
-    await daemon.waitFor('worker.registered');
-    expect(await shell('majordomo request reverse hello')).toBe('olleh\n');
+    const source = page.saved('worker.c', block('docs/languages/c.md', 'c', 'MDPW01'));
+    page.start(await compiled('gcc', source), []);
+    await page.daemon.waitFor('worker.registered');
+    expect(await page.shell('majordomo request reverse hello')).toBe('olleh\n');
   });
 
   itWithTool('g++ and cppzmq-dev', 'cpp.md has a client (7/MDP)', async () => {
     await startReverse();
-    const source = saved('client.cpp', block('docs/languages/cpp.md', 'cpp', 'MDPC01'));
-    const { stdout } = await run(await compiled('g++', source, '-std=c++17'));
+    const source = page.saved('client.cpp', block('docs/languages/cpp.md', 'cpp', 'MDPC01'));
+    const { stdout } = await run(await compiled('g++', source, '-std=c++17'), []);
     expect(stdout).toBe('olleh\n');
   });
 
   itWithTool('g++ and cppzmq-dev', 'cpp.md has a worker (18/MDP)', async () => {
-    const source = saved('worker.cpp', block('docs/languages/cpp.md', 'cpp', 'MDPW02'));
-    start(await compiled('g++', source, '-std=c++17'), []);
-    await daemon.waitFor('worker.registered');
-    expect(await shell('majordomo request reverse hello')).toBe('olleh\n');
+    const source = page.saved('worker.cpp', block('docs/languages/cpp.md', 'cpp', 'MDPW02'));
+    page.start(await compiled('g++', source, '-std=c++17'), []);
+    await page.daemon.waitFor('worker.registered');
+    expect(await page.shell('majordomo request reverse hello')).toBe('olleh\n');
   });
 });
 

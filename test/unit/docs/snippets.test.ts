@@ -1,86 +1,88 @@
-/** Compiles the TypeScript of the documents against the SDK. */
-import { readFileSync } from 'node:fs';
-import { join, resolve } from 'node:path';
-
-import { describe, expect, it } from '@jest/globals';
+/** The TypeScript programs in README.md, docs/migrating.md and docs/recipes are right by the types of the SDK as it is. */
+import { beforeAll, describe, expect, it } from '@jest/globals';
+import { readdirSync } from 'node:fs';
+import { dirname, join, resolve } from 'node:path';
 import ts from 'typescript';
 
-import { page } from './page.js';
+import { blocksOf } from '../../support/blocks.js';
 
-/** Names that a manual's snippet may use without saying where they come from. */
-const CANNOT_FIND_NAME = new Set([2304, 2552, 18004]);
-/** Packages of which a snippet shows the use, and which are not installed here. */
-const CANNOT_FIND_MODULE = 2307;
+const PAGES = [
+  'README.md',
+  'docs/migrating.md',
+  ...readdirSync('docs/recipes')
+    .filter((name) => name.endsWith('.md'))
+    .map((name) => `docs/recipes/${name}`),
+];
 
-interface Snippet {
-  /** Where the compiler sees it: a file of docs/ that does not exist. */
-  readonly path: string;
-  readonly text: string;
-}
+const OPTIONS: ts.CompilerOptions = {
+  target: ts.ScriptTarget.ES2023,
+  lib: ['lib.es2023.d.ts'],
+  module: ts.ModuleKind.NodeNext,
+  moduleResolution: ts.ModuleResolutionKind.NodeNext,
+  types: ['node'],
+  strict: true,
+  noUnusedLocals: true,
+  noUncheckedIndexedAccess: true,
+  exactOptionalPropertyTypes: true,
+  noPropertyAccessFromIndexSignature: true,
+  erasableSyntaxOnly: true,
+  verbatimModuleSyntax: true,
+  skipLibCheck: true,
+  noEmit: true,
+  paths: {
+    'majordomo-sdk': ['./src/sdk/index.ts'],
+    'majordomo-sdk/otel': ['./src/sdk/otel.ts'],
+    'majordomo-sdk/testing': ['./src/testing/testing.ts'],
+  },
+};
 
-function snippets(name: string): Snippet[] {
-  const fences = page(name).matchAll(/^```ts\n([\s\S]*?)^```$/gm);
-  return Array.from(fences, ([, text = ''], index) => ({
-    path: resolve('docs', `${name}.${index}.ts`),
-    // A module, also without imports: its names are its own, and it may await.
-    text: `${text}\nexport {};\n`,
-  }));
-}
+/** The programs, as if each page were a folder of the repository. */
+const programs = new Map(
+  PAGES.flatMap((page) =>
+    blocksOf(page, 'ts').map(({ name, text }): [string, string] => [
+      resolve('build/snippets', page.replace(/\.md$/, ''), name),
+      text,
+    ]),
+  ),
+);
 
-/** The options of the tests, without what only matters for a whole program. */
-function options(): ts.CompilerOptions {
-  const parsed = ts.getParsedCommandLineOfConfigFile(
-    'tsconfig.test.json',
-    { noEmit: true, noUnusedLocals: false, noUnusedParameters: false, incremental: false },
-    { ...ts.sys, onUnRecoverableConfigFileDiagnostic: () => undefined },
-  );
-  if (parsed === undefined) throw new Error('tsconfig.test.json cannot be read');
-  return parsed.options;
-}
-
-/** What the compiler has to say about snippets, one line each. */
-function errorsIn(all: readonly Snippet[], allowed: ReadonlySet<number>): string[] {
-  const texts = new Map(all.map(({ path, text }) => [path, text]));
-  const compilerOptions = options();
-  const host = ts.createCompilerHost(compilerOptions);
-  const { fileExists, readFile, getSourceFile } = host;
-  host.fileExists = (path) => texts.has(path) || fileExists(path);
-  host.readFile = (path) => texts.get(path) ?? readFile(path);
-  host.getSourceFile = (path, language, ...rest) => {
-    const text = texts.get(path);
-    return text === undefined
-      ? getSourceFile(path, language, ...rest)
-      : ts.createSourceFile(path, text, language);
+/** `PAGE/NAME:LINE: what is wrong`, of the programs only. */
+function faults(): string[] {
+  const host = ts.createCompilerHost(OPTIONS);
+  const { fileExists, readFile, getSourceFile, directoryExists } = host;
+  const folders = new Set([...programs.keys()].map((path) => dirname(path)));
+  host.fileExists = (path) => programs.has(path) || fileExists(path);
+  host.readFile = (path) => programs.get(path) ?? readFile(path);
+  host.directoryExists = (path) => folders.has(path) || directoryExists?.(path) === true;
+  host.getSourceFile = (path, target, ...rest) => {
+    const text = programs.get(path);
+    if (text === undefined) return getSourceFile(path, target, ...rest);
+    return ts.createSourceFile(path, text, target);
   };
-  const program = ts.createProgram([...texts.keys()], compilerOptions, host);
-  return all.flatMap(({ path, text }) => {
-    const file = program.getSourceFile(path);
-    const found = [
-      ...program.getSyntacticDiagnostics(file),
-      ...program.getSemanticDiagnostics(file),
-    ];
-    return found
-      .filter(({ code }) => !allowed.has(code))
-      .map(({ messageText, code, start = 0 }) => {
-        const said = ts.flattenDiagnosticMessageText(messageText, '\n');
-        return `${path}: ${text.slice(start, start + 60).split('\n')[0] ?? ''}: ${code} ${said}`;
+  const program = ts.createProgram([...programs.keys()], OPTIONS, host);
+  const root = resolve('build/snippets');
+  return [...programs.keys()].flatMap((path) => {
+    const source = program.getSourceFile(path);
+    return ts
+      .getPreEmitDiagnostics(program, source)
+      .filter(({ file }) => file === source)
+      .map(({ messageText, start = 0 }) => {
+        const line = (source?.getLineAndCharacterOfPosition(start).line ?? 0) + 1;
+        const text = ts.flattenDiagnosticMessageText(messageText, ' ');
+        return `${path.slice(join(root, '/').length)}:${line}: ${text}`;
       });
   });
 }
 
-describe('the TypeScript in the documents compiles against the SDK', () => {
-  it('migrating.md, where every snippet is a whole module', () => {
-    const all = snippets('migrating.md');
-    expect(all.length).toBeGreaterThan(10);
-    expect(errorsIn(all, new Set())).toEqual([]);
-  });
+describe('the programs of the documents', () => {
+  let found: readonly string[] = [];
 
-  it('migrating.md shows new code beside the old, in every language that it names', () => {
-    const languages = new Set(
-      Array.from(page('migrating.md').matchAll(/^```(\w+)$/gm), ([, language]) => language),
-    );
-    expect([...languages].sort()).toEqual(['c', 'js', 'python', 'sh', 'ts']);
+  beforeAll(() => {
+    found = faults();
+  }, 60_000);
+
+  it('have no errors of types', () => {
+    expect(programs.size).toBeGreaterThan(10);
+    expect(found).toEqual([]);
   });
 });
-
-void [readFileSync, join, CANNOT_FIND_NAME, CANNOT_FIND_MODULE];

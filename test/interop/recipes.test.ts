@@ -1,0 +1,231 @@
+/** The programs of docs/recipes, as they stand there, against a broker. */
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { once } from 'node:events';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+import { blocksOf } from '../support/blocks.js';
+import { freePorts } from '../support/free-ports.js';
+import { itWithTool, PYTHON } from '../support/tools.js';
+import {
+  type Page,
+  type PageProgram,
+  removePages,
+  run,
+  startPage,
+} from './support/page-programs.js';
+
+/** So that a service without workers is soon known as one. */
+const QUICK = ['broker.heartbeatIntervalMs=100', 'titanic.retryBaseMs=100'];
+const UPPER = ['--', 'tr', 'a-z', 'A-Z'];
+
+const servers: Server[] = [];
+let page: Page;
+
+afterEach(async () => {
+  for (const server of servers.splice(0)) server.close().closeAllConnections();
+  await removePages();
+});
+
+/** Saves the programs of a recipe. @returns their paths by name */
+function programsOf(recipe: string, language: string, change = (text: string) => text) {
+  const blocks = blocksOf(`docs/recipes/${recipe}.md`, language);
+  return new Map(blocks.map(({ name, text }) => [name, page.saved(name, change(text))]));
+}
+
+/** Starts a Node program, and waits until `count` workers have registered. */
+async function startWorker(
+  path: string | undefined,
+  count: number,
+  environment: Readonly<Record<string, string>> = {},
+): Promise<PageProgram> {
+  const program = page.start(process.execPath, [path ?? ''], environment);
+  await page.daemon.waitFor('worker.registered', count);
+  return program;
+}
+
+describe('http-front.md', () => {
+  let base = '';
+
+  async function startFront(): Promise<void> {
+    page = await startPage(QUICK);
+    const [port = 0] = await freePorts(1);
+    base = `http://127.0.0.1:${port}`;
+    const programs = programsOf('http-front', 'ts', (text) => text.replace('8080', String(port)));
+    page.start(process.execPath, [programs.get('front.ts') ?? '']);
+    while (!(await fetch(base).then(Boolean, () => false))) await new Promise(setImmediate);
+  }
+
+  async function post(path: string, body: string, headers: Record<string, string> = {}) {
+    return await fetch(`${base}${path}`, { method: 'POST', body, headers });
+  }
+
+  it('answers with replies, and with a status for each error', async () => {
+    await startFront();
+    page.majordomo('worker', 'upper', ...UPPER);
+    await page.daemon.waitFor('worker.registered');
+    const reply = await post('/upper', 'hello');
+    expect([reply.status, await reply.text()]).toEqual([200, 'HELLO']);
+    expect((await post('/titanic.request', 'x')).status).toBe(404);
+    expect((await fetch(`${base}/upper`)).status).toBe(404);
+    expect((await post('/upper', 'x'.repeat(2_000_000))).status).toBe(413);
+    const without = await post('/render', 'x');
+    expect([without.status, without.headers.get('retry-after')]).toEqual([503, '1']);
+    page.majordomo('worker', 'render', '--', 'false');
+    await page.daemon.waitFor('worker.registered', 2);
+    const failed = await post('/render', 'x');
+    expect([failed.status, await failed.json()]).toEqual([
+      500,
+      { error: { message: 'The request failed.' } },
+    ]);
+  });
+
+  it('stores a job once for each key, and hands out its reply until it is deleted', async () => {
+    await startFront();
+    const first = await post('/jobs/upper', 'hello', { 'idempotency-key': 'one' });
+    const location = first.headers.get('location') ?? '';
+    expect([first.status, location]).toEqual([202, expect.stringMatching(/^\/jobs\/\w{32}$/)]);
+    const again = await post('/jobs/upper', 'hello', { 'idempotency-key': 'one' });
+    expect(again.headers.get('location')).toBe(location);
+    expect((await fetch(`${base}${location}`)).status).toBe(202);
+    page.majordomo('worker', 'upper', ...UPPER);
+    let answer = await fetch(`${base}${location}`);
+    while (answer.status === 202) answer = await fetch(`${base}${location}`);
+    expect([answer.status, await answer.text()]).toEqual([200, 'HELLO']);
+    expect((await fetch(`${base}${location}`, { method: 'DELETE' })).status).toBe(204);
+    expect((await fetch(`${base}${location}`)).status).toBe(404);
+    expect((await fetch(`${base}/jobs/none`)).status).toBe(404);
+  });
+});
+
+describe('python-fleet.md', () => {
+  itWithTool('python3-zmq', 'has a worker that answers, fails and leaves', async () => {
+    page = await startPage();
+    const [worker] = blocksOf('docs/recipes/python-fleet.md', 'python');
+    const path = page.saved('fleet_worker.py', worker?.text ?? '');
+    const fleet = [page.start(PYTHON, [path]), page.start(PYTHON, [path])];
+    await page.daemon.waitFor('worker.registered', 2);
+    expect(await page.shell("majordomo request word.count 'one two three'")).toBe('3\n');
+    await expect(page.shell("majordomo request word.count ''")).rejects.toMatchObject({
+      code: 2,
+      stderr: expect.stringContaining('word.count failed: Refused: no text'),
+    });
+    expect(await Promise.all(fleet.map((each) => each.stop()))).toEqual([0, 0]);
+    await page.daemon.waitFor('worker.lost', 2);
+    const reasons = page.daemon.logged('worker.lost').map(({ reason }) => reason);
+    expect(reasons).toEqual(['disconnected', 'disconnected']);
+  });
+});
+
+describe('rate-limited-api.md', () => {
+  it('keeps the interval, waits as long as the API asks, and tries again', async () => {
+    page = await startPage(QUICK);
+    const calls: number[] = [];
+    const server = createServer((request, response) => {
+      calls.push(performance.now());
+      if (calls.length === 1) response.writeHead(429, { 'retry-after': '1' }).end();
+      else response.end(`place of ${request.url}`);
+    }).listen(0, '127.0.0.1');
+    servers.push(server);
+    await once(server, 'listening');
+    const { port } = server.address() as AddressInfo;
+    const programs = programsOf('rate-limited-api', 'ts');
+    const api = { GEOCODE_API: `http://127.0.0.1:${port}/` };
+    await startWorker(programs.get('geocode-worker.ts'), 1, api);
+    const { stdout } = await run(process.execPath, [programs.get('geocode-client.ts') ?? '']);
+    expect(stdout).toBe('place of /?q=Berlin\n');
+    await page.shell('majordomo request geocode Bonn');
+    const [first = 0, second = 0, third = 0] = calls;
+    expect(second - first).toBeGreaterThan(990);
+    expect(third - second).toBeGreaterThan(190);
+  });
+});
+
+describe('idempotent-payment.md', () => {
+  it('charges once, whatever is sent again and whoever is restarted', async () => {
+    page = await startPage(QUICK);
+    const programs = programsOf('idempotent-payment', 'ts');
+    const payer = programs.get('pay.ts') ?? '';
+    const ledger = { LEDGER: join(page.directory, 'ledger') };
+    const worker = await startWorker(programs.get('payment-worker.ts'), 1, ledger);
+    const pay = async (order: string): Promise<string> =>
+      (await run(process.execPath, [payer, order])).stdout;
+    expect(await pay('17')).toBe('charge-of-payment-17\n');
+    expect(await pay('17')).toBe('charge-of-payment-17\n');
+    await worker.kill();
+    await startWorker(programs.get('payment-worker.ts'), 2, ledger);
+    // As after the broker has forgotten the key: the worker sees the same payment again.
+    const again = '{"key": "payment-17", "order": "17", "cents": 4200}';
+    expect(await page.shell(`majordomo request payment '${again}'`)).toBe(
+      '{"charge":"charge-of-payment-17"}\n',
+    );
+    const line = '{"key":"payment-17","charge":"charge-of-payment-17"}\n';
+    expect(readFileSync(ledger.LEDGER, 'utf8')).toBe(line);
+    const dear = '{"key": "payment-18", "order": "18", "cents": 4200000}';
+    await expect(page.shell(`majordomo request payment '${dear}'`)).rejects.toMatchObject({
+      stderr: expect.stringContaining('card_declined'),
+    });
+  });
+});
+
+describe('cron.md', () => {
+  it('has a line that stores one request a day, however often it runs', async () => {
+    page = await startPage(QUICK);
+    const [line] = blocksOf('docs/recipes/cron.md', 'sh');
+    const first = await page.shell(line?.text ?? '');
+    expect(first).toMatch(/^[0-9A-F]{32}\n$/);
+    expect(await page.shell(line?.text ?? '')).toBe(first);
+  });
+});
+
+describe('kubernetes.md', () => {
+  it('has a worker that takes its endpoints and keys from outside', async () => {
+    page = await startPage();
+    const keys = { secretKeyFile: 'broker.key', keysFile: 'keys.yaml' };
+    await page.shell('majordomo keygen broker.key');
+    await page.shell('majordomo keygen app.key');
+    const entry = `printf -- "- name: app\\n  publicKey: '%s'\\n" "$(cat app.key.pub)" > keys.yaml`;
+    await page.shell(entry);
+    const [port = 0] = await freePorts(1);
+    const endpoint = `tcp://127.0.0.1:${port}`;
+    const listen = JSON.stringify([{ endpoint, curve: keys }]);
+    const broker = page.startShell(
+      `exec majordomo serve --set http.listen=off --set 'broker.listen=${listen}'`,
+    );
+    await broker.says('broker.ready');
+    const programs = programsOf('kubernetes', 'ts');
+    const worker = page.start(process.execPath, [programs.get('render-worker.ts') ?? ''], {
+      KEYS: page.directory,
+      MAJORDOMO_URL: endpoint,
+    });
+    await broker.says('worker.registered');
+    expect(await worker.stop()).toBe(0);
+  });
+});
+
+describe('metrics.md', () => {
+  it('counts requests and handlers by outcome', async () => {
+    page = await startPage(QUICK);
+    const [port = 0, other = 0] = await freePorts(2);
+    const programs = programsOf('metrics', 'ts', (text) =>
+      text.replace('9464', String(port)).replace('9465', String(other)),
+    );
+    await startWorker(programs.get('upper-worker.ts'), 1);
+    const { stdout } = await run(process.execPath, [programs.get('upper-client.ts') ?? '']);
+    expect(stdout).toBe('HELLO\n');
+    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
+    expect(text).toContain('handler_seconds_count{service="upper",outcome="ok"} 1\n');
+  });
+});
+
+describe('tracing.md', () => {
+  it('has a worker and a client', async () => {
+    page = await startPage(QUICK);
+    const programs = programsOf('tracing', 'ts');
+    await startWorker(programs.get('upper-worker.ts'), 1);
+    const { stdout } = await run(process.execPath, [programs.get('upper-client.ts') ?? '']);
+    expect(stdout).toBe('HELLO\nLATER\n');
+  });
+});
