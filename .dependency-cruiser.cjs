@@ -27,6 +27,7 @@ const PACKAGES = [
   '@opentelemetry/api',
   'better-sqlite3',
   'commander',
+  'croner',
   'libsodium-wrappers-sumo',
   'pino',
   'pino-pretty',
@@ -399,6 +400,11 @@ const packages = [
     'yaml',
     ['^src/config/io/'],
     'Only config/io reads YAML. Let it hand over the value.',
+  ),
+  packageOnlyIn(
+    'croner',
+    ['^src/titanic/machine/due-times\\.ts$'],
+    'Only titanic/machine/due-times.ts reads cron lines. Ask it for due times.',
   ),
   packageOnlyIn(
     'commander',

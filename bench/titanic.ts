@@ -6,6 +6,7 @@
  */
 import { performance } from 'node:perf_hooks';
 
+import { NO_QUOTAS } from '../src/broker/quotas.js';
 import { Frames } from '../src/core/frames.js';
 import { pack, packedBytes } from '../src/core/packed.js';
 import { Labels } from '../src/core/labels.js';
@@ -92,6 +93,7 @@ const embedded: EmbeddedServiceApi = {
   submit: (_service, reference) => out.push(reference),
   setStored: () => undefined,
   withdraw: () => undefined,
+  standingOf: () => ({ mayRequest: true, quotas: NO_QUOTAS }),
 };
 const titanic = new Titanic(
   {

@@ -31,12 +31,21 @@ const entries = Object.keys(exports)
 const sourceOf = (name) => (name === 'testing' ? 'testing/testing' : `sdk/${name}`);
 const compiledEntry = (name) => join(COMPILED, `${sourceOf(name)}.js`);
 
+/** Packages that become part of the code: the SDK depends on as few as possible. */
+const PARTS = ['croner'];
+
+const parts = {
+  name: 'parts',
+  resolveId: (id) => (PARTS.includes(id) ? fileURLToPath(import.meta.resolve(id)) : null),
+};
+
 /** What users load of the entries; a module that is loaded later has a file of its own. */
 async function writeCode() {
   const bundle = await rollup({
     input: Object.fromEntries(entries.map((name) => [name, compiledEntry(name)])),
-    external: /^[^./]/,
+    external: (id) => /^[^./]/.test(id) && !PARTS.includes(id),
     plugins: [
+      parts,
       { name: 'import.meta.url', resolveImportMeta: () => OWN_URL },
       { name: 'no comments', renderChunk: withoutComments },
     ],
@@ -102,3 +111,7 @@ rmSync(TARGET, { recursive: true, force: true });
 await writeCode();
 writeModules();
 writeTypes();
+for (const name of PARTS) {
+  const licence = readFileSync(join(ROOT, 'node_modules', name, 'LICENSE'));
+  writeFileSync(join(TARGET, `LICENSE.${name}`), licence);
+}

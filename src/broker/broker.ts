@@ -22,6 +22,7 @@ import { ClientRequests } from './inputs/client-requests.js';
 import { Connections } from './inputs/connections.js';
 import { FastPath } from './inputs/fast-path.js';
 import { EmbeddedServices } from './inputs/embedded-services.js';
+import { OwnerRights } from './inputs/owner-rights.js';
 import { WorkerInputs } from './inputs/worker-inputs.js';
 import { ClientScans } from './lifecycle/client-scans.js';
 import { Deliveries } from './lifecycle/deliveries.js';
@@ -164,6 +165,7 @@ export class Broker {
     this.listing = new Listing(services, figures);
     this.embedded = new EmbeddedServices({
       ...{ figures, internals, services, workers, requests, admission, internalRequests, stored },
+      owners: new OwnerRights(options),
     });
     this.#fromClients = new ClientRequests({
       outputLeft: options.outputLeft ?? (() => Infinity),

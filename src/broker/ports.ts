@@ -118,6 +118,13 @@ export interface StoredBody {
   readonly headers: Buffer | null;
 }
 
+/** What the owner of stored requests may do now, whether it is connected or not. */
+export interface OwnerStanding {
+  /** Whether it may send requests to the service (D72). */
+  readonly mayRequest: boolean;
+  readonly quotas: Quotas;
+}
+
 /** What the internal client can call, in its own turn. */
 export interface EmbeddedServiceApi {
   /** How many more requests of a service are wanted now; 0 without workers or while not serving. */
@@ -138,6 +145,8 @@ export interface EmbeddedServiceApi {
   ): number | null;
   /** Sets whether requests for a service are stored. If so, it is listed even without workers. */
   setStored(service: Buffer, hasStored: boolean): void;
+  /** @param key the name of the owner's key; `null`: the shared anonymous owner */
+  standingOf(key: string | null, service: Buffer): OwnerStanding;
   /** Ends a submitted request; the broker reports nothing more about it. */
   withdraw(id: number): void;
 }

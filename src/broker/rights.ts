@@ -28,6 +28,8 @@ export interface ListenerRules extends ServiceRights {
    * it.
    */
   readonly authoriser?: Buffer | null;
+  /** Whether its peers connect with a key. Absent: some do. */
+  readonly hasKeys?: boolean;
 }
 
 export const EVERYTHING: ListenerRules = {

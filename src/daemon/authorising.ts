@@ -63,7 +63,9 @@ export class Authorising implements Elsewhere, AuthoriserHost {
 
   /** The rules of all listeners for the broker: those of the others and its own. */
   rulesOf(others: readonly ListenerRules[]): readonly ListenerRules[] {
-    const own: ListenerRules = { client: GlobSet.all, worker: GlobSet.none, mmi: 'minimal' };
+    const rights = { client: GlobSet.all, worker: GlobSet.none };
+    // Only this process connects to it, so no owner of stored requests has its rights.
+    const own: ListenerRules = { ...rights, mmi: 'minimal', hasKeys: true };
     return [...others.map((rules) => ({ ...rules, authoriser: this.#service })), own];
   }
 

@@ -389,8 +389,9 @@ function routerLimits(config: Config, { rightsOf }: Keys): RouterLimits {
   };
 }
 
-function rulesOf({ client, worker, mmi }: ListenerConfig): ListenerRules {
-  return { client: GlobSet.of(client), worker: GlobSet.of(worker), mmi: mmi ?? 'minimal' };
+function rulesOf({ client, worker, mmi, curve }: ListenerConfig): ListenerRules {
+  const rights = { client: GlobSet.of(client), worker: GlobSet.of(worker) };
+  return { ...rights, mmi: mmi ?? 'minimal', hasKeys: curve !== undefined };
 }
 
 /** `null`: no service authorises keys. */

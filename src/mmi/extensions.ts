@@ -8,4 +8,4 @@ export const EXTENSIONS: readonly string[] = [
 ];
 
 /** Those of Titanic. */
-export const TITANIC_EXTENSIONS: readonly string[] = ['submit', 'wait', 'backoff'];
+export const TITANIC_EXTENSIONS: readonly string[] = ['submit', 'wait', 'backoff', 'schedule'];

@@ -130,6 +130,20 @@ function lineOf(event: Event): Line {
       const text = `${who} asked ${wanted} a stored request of another client: refused`;
       return { ...of('warn', name, text), who };
     }
+    case 'schedule.made':
+      return of('info', name, `the schedule ${event.schedule} is due next at ${event.next}`);
+    case 'schedule.ended':
+      return of('info', name, `the schedule ${event.schedule} ended: ${event.reason}`);
+    case 'schedule.denied': {
+      const text = `the schedule ${event.schedule} was due, but its owner has no right to ${event.service}`;
+      return { ...of('warn', name, text), who: event.key ?? event.schedule };
+    }
+    case 'schedule.delayed': {
+      const text = `the schedule ${event.schedule} is due, and tried again soon: ${event.text}`;
+      return { ...of('warn', name, text), who: event.key ?? event.schedule };
+    }
+    case 'schedule.unreadable':
+      return of('error', name, `the schedule ${event.uuid}… cannot be read here: ${event.text}`);
     case 'titanic.malformed':
       return of('warn', name, `a malformed request for titanic.*: ${event.reason}`);
     case 'store.failed':

@@ -183,6 +183,19 @@ const TABLE = {
     help: 'Size of the store, without free space in its file.',
     meaning: 'At `titanic.maxBytes` the broker accepts no more requests.',
   },
+  titanic_schedules: {
+    type: 'gauge',
+    labels: {},
+    help: 'Schedules in the store.',
+    meaning: 'They are not counted in titanic_requests.',
+  },
+  titanic_schedules_due_total: {
+    type: 'counter',
+    labels: { outcome: ['stored', 'denied', 'delayed'] },
+    help: 'How often schedules were due: a request was stored; their owner had no right to the service; nothing could be stored, so it was tried again.',
+    meaning:
+      'Denied: the rights of a key were narrowed. Delayed: a limit or a quota is reached; see the log.',
+  },
   titanic_accepted_total: {
     type: 'counter',
     labels: { service: null },

@@ -11,6 +11,8 @@ import type { Exposition } from './exposition.js';
 export interface TitanicSource {
   readonly counters: TitanicCounters;
   readonly counts: Pick<StoreCounts, 'pending' | 'replied' | 'dead' | 'bytes'>;
+  /** Schedules in the store. */
+  readonly scheduled: number;
   /** Stored requests at workers. */
   readonly delivered: number;
   readonly commits: Commits;
@@ -31,6 +33,12 @@ export function titanicMetrics(out: Exposition, source: TitanicSource, wall: num
   perService(out, 'titanic_oldest_pending_seconds', services, oldestMs, 1000);
   out.metric('titanic_store_bytes');
   out.sample('', counts.bytes);
+  out.metric('titanic_schedules');
+  out.sample('', source.scheduled);
+  out.metric('titanic_schedules_due_total');
+  for (const [outcome, count] of Object.entries(counters.schedules)) {
+    out.sample(`outcome="${outcome}"`, count);
+  }
   perService(out, 'titanic_accepted_total', services, counted.accepted);
   perService(out, 'titanic_completed_total', services, counted.completed);
   perService(out, 'titanic_retried_total', services, counted.retried);

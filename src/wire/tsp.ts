@@ -13,6 +13,9 @@ export const TITANIC_REPLY = 'titanic.reply';
 export const TITANIC_CLOSE = 'titanic.close';
 export const TITANIC_SUBMIT = 'titanic.submit';
 export const TITANIC_WAIT = 'titanic.wait';
+export const TITANIC_SCHEDULE = 'titanic.schedule';
+export const TITANIC_UNSCHEDULE = 'titanic.unschedule';
+export const TITANIC_SCHEDULES = 'titanic.schedules';
 
 /** The services that exist. */
 export const TITANIC_SERVICES: readonly string[] = [
@@ -21,6 +24,9 @@ export const TITANIC_SERVICES: readonly string[] = [
   TITANIC_CLOSE,
   TITANIC_SUBMIT,
   TITANIC_WAIT,
+  TITANIC_SCHEDULE,
+  TITANIC_UNSCHEDULE,
+  TITANIC_SCHEDULES,
 ];
 
 const UUID_TEXT_BYTES = 32;
@@ -34,7 +40,7 @@ const BACKOFF_FAULT =
 export const PRIORITY_MAX = 100;
 export const ATTEMPTS_MAX = 1000;
 /** A hundred years: the furthest into the future that a time here can be. */
-const AHEAD_MS_MAX = 100 * 365 * 86_400_000;
+export const AHEAD_MS_MAX: number = 100 * 365 * 86_400_000;
 
 /** A key that a client generates for the copies of one submit, from 16 random bytes. */
 export function onceKey(random: Buffer): string {
@@ -130,6 +136,13 @@ function readTarget(frames: Frames, at: number, options: SubmitOptions): TspRequ
 }
 
 function readOptions(bytes: Buffer): SubmitOptions | TspFault {
+  const given = readObject(bytes);
+  return 'fault' in given ? given : optionsOf(given.value);
+}
+
+function readObject(
+  bytes: Buffer,
+): { readonly value: Readonly<Record<string, unknown>> } | TspFault {
   if (bytes.length > OPTIONS_BYTES_MAX) return { fault: 'the options are too long' };
   if (!isUtf8(bytes)) return { fault: 'the options are not UTF-8' };
   let given: unknown;
@@ -141,10 +154,14 @@ function readOptions(bytes: Buffer): SubmitOptions | TspFault {
   if (typeof given !== 'object' || given === null || Array.isArray(given)) {
     return { fault: 'the options are not a JSON object' };
   }
+  return { value: given as Record<string, unknown> };
+}
+
+function optionsOf(given: Readonly<Record<string, unknown>>): SubmitOptions | TspFault {
   const options: { -readonly [Name in keyof SubmitOptions]: SubmitOptions[Name] } = {
     ...NO_OPTIONS,
   };
-  for (const [name, value] of Object.entries(given) as [string, unknown][]) {
+  for (const [name, value] of Object.entries(given)) {
     const fault = setOption(options, name, value);
     if (fault !== null) return { fault };
   }
@@ -237,4 +254,77 @@ function uuidAt(frames: Frames, index: number): Buffer | null {
 /** As sent: 32 upper-case hexadecimal characters. */
 export function uuidText(uuid: Buffer): string {
   return uuid.toString('hex').toUpperCase();
+}
+
+/** The name of a schedule, in UTF-8: the keys of its requests contain it. */
+export const SCHEDULE_NAME_BYTES_MAX = 128;
+const CRON_CHARACTERS_MAX = 256;
+const TIME_ZONE_CHARACTERS_MAX = 64;
+
+/** `titanic.schedule`: as `titanic.submit`, and when (D80). Its `options` have no key. */
+export interface TspSchedule extends TspRequest {
+  readonly name: string;
+  readonly cron: string;
+  readonly timeZone: string;
+  /** All options in one form: equal texts mean the same. */
+  readonly text: string;
+}
+
+/** @param from index of the first frame of the body of `titanic.schedule` */
+export function readTspSchedule(frames: Frames, from: number): TspSchedule | TspFault {
+  if (from >= frames.count) return { fault: 'no options' };
+  const given = readObject(frames.view(from));
+  if ('fault' in given) return given;
+  const { name, cron, timeZone = 'UTC', ...others } = given.value;
+  if (!isScheduleName(name)) {
+    return { fault: `name is a string of 1 to ${SCHEDULE_NAME_BYTES_MAX} bytes` };
+  }
+  if (!isText(cron, CRON_CHARACTERS_MAX)) {
+    return { fault: `cron is a string of 1 to ${CRON_CHARACTERS_MAX} characters` };
+  }
+  if (!isText(timeZone, TIME_ZONE_CHARACTERS_MAX)) {
+    return { fault: 'timeZone is the name of a time zone, as in Europe/Berlin' };
+  }
+  if ('key' in others) return { fault: 'key: a schedule makes a key for each of its requests' };
+  const options = optionsOf(others);
+  if ('fault' in options) return options;
+  const target = readTarget(frames, from + 1, options);
+  if (target.fault !== null) return target;
+  const sorted = Object.entries(others).sort(([a], [b]) => (a < b ? -1 : 1));
+  const text = JSON.stringify({ name, cron, timeZone, ...Object.fromEntries(sorted) });
+  return { ...target, name, cron, timeZone, text };
+}
+
+function isText(value: unknown, charactersMax: number): value is string {
+  return typeof value === 'string' && value.length > 0 && value.length <= charactersMax;
+}
+
+function isScheduleName(value: unknown): value is string {
+  if (!isText(value, SCHEDULE_NAME_BYTES_MAX)) return false;
+  const bytes = Buffer.from(value, 'utf8');
+  // Unpaired surrogates all become the same bytes, but are different names.
+  return bytes.length <= SCHEDULE_NAME_BYTES_MAX && bytes.toString('utf8') === value;
+}
+
+/** The name of the schedule that `titanic.unschedule` ends, or a fault. */
+export function readTspName(frames: Frames, from: number): string | TspFault {
+  const bytes = frames.count === from + 1 ? frames.view(from) : null;
+  const name = bytes !== null && isUtf8(bytes) ? bytes.toString('utf8') : null;
+  return isScheduleName(name) ? name : { fault: 'the body is the name of a schedule' };
+}
+
+/** `titanic.schedules`: those whose name comes after this one. */
+export interface TspSchedules {
+  readonly fault: null;
+  readonly after: string;
+}
+
+export function readTspSchedules(frames: Frames, from: number): TspSchedules | TspFault {
+  if (from >= frames.count || frames.size(from) === 0) return { fault: null, after: '' };
+  const given = readObject(frames.view(from));
+  if ('fault' in given) return given;
+  const { after = '', ...others } = given.value;
+  if (Object.keys(others).length > 0) return { fault: 'unknown option; there is after' };
+  const isName = after === '' || isScheduleName(after);
+  return isName ? { fault: null, after } : { fault: 'after is the name of a schedule' };
 }

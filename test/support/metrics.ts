@@ -69,6 +69,7 @@ export function sources(broker: Broker, given: Partial<MetricSources> = {}): Met
   const titanic = {
     counters: new TitanicCounters(broker.counters.requests.labels),
     counts: { pending: 0, replied: 0, dead: 0, bytes: 0 },
+    scheduled: 0,
     delivered: 0,
     commits: new Commits(),
     durableOf: () => null,

@@ -54,7 +54,8 @@ export class StageQueries implements StoreQueries {
     const found = this.#disk.rows
       .map(listed)
       .filter((request) => state === null || request.state === state)
-      .filter((request) => service === null || request.service.equals(service))
+      .filter((request) => request.service.equals(service ?? request.service))
+      .filter(({ service: of }) => service !== null || of.toString() !== 'titanic.schedule')
       .filter(({ acceptedAt }) => acceptedBefore === null || acceptedAt < acceptedBefore)
       .filter(({ uuid }) => after === null || uuid.compare(after) < 0)
       .filter(({ uuid }) => only === null || isAmong(uuid, only))

@@ -70,7 +70,7 @@ export class TitanicStage extends Stage {
   wallOffset: number;
   readonly #told: TitanicEvent[] = [];
   readonly #client: ClientActor;
-  readonly #replica: StageReplica | null;
+  readonly replica: StageReplica | null;
   /** The peer confirms only when told to. */
   isPeerHeld = false;
   readonly #seed: number;
@@ -88,9 +88,9 @@ export class TitanicStage extends Stage {
     const random = seededRandom(this.#seed + 1000);
     const { disk } = this.store;
     const { firstTransaction } = disk.recovered;
-    this.#replica = options.replica ?? null;
-    this.#replica?.opened(this.store, firstTransaction);
-    const replica = this.#replica ?? new Standalone(this.store, firstTransaction);
+    this.replica = options.replica ?? null;
+    this.replica?.opened(this.store, firstTransaction);
+    const replica = this.replica ?? new Standalone(this.store, firstTransaction);
     const titanicOptions = { ...TITANIC, ...options.titanic };
     const { labels } = this.broker.counters.requests;
     this.titanic = new Titanic(titanicOptions, this.store, replica, events, random, labels);
@@ -190,7 +190,7 @@ export class TitanicStage extends Stage {
 
   /** The peer is lost: it confirms nothing any more. */
   losesPeer(refusal: string | null = null): this {
-    const replica = present(this.#replica, 'a pair');
+    const replica = present(this.replica, 'a pair');
     replica.isInSync = false;
     replica.refusal = refusal;
     this.titanic.setTime(this.now, this.wall);
@@ -203,7 +203,7 @@ export class TitanicStage extends Stage {
 
   /** The peer has everything that this node has. */
   findsPeer(): this {
-    const replica = present(this.#replica, 'a pair');
+    const replica = present(this.replica, 'a pair');
     replica.isInSync = true;
     replica.refusal = null;
     this.turn();
@@ -214,7 +214,7 @@ export class TitanicStage extends Stage {
   merges(other: StageDisk): this {
     const { disk } = this.store;
     const { records } = other.tables.read(readFrom(null), 1000, 1_000_000);
-    const number = present(this.#replica, 'a pair').next();
+    const number = present(this.replica, 'a pair').next();
     const transaction = { number, tombstones: 'all', holds: null, peerHolds: 0 } as const;
     const merged = present(disk.tables.merge(transaction, records, false), 'records');
     this.titanic.setTime(this.now, this.wall);
@@ -225,12 +225,12 @@ export class TitanicStage extends Stage {
 
   #confirmNext(): boolean {
     this.titanic.setTime(this.now, this.wall);
-    const probe = this.#replica?.probing.shift();
+    const probe = this.replica?.probing.shift();
     if (probe !== undefined) {
       this.titanic.probed(probe);
       return true;
     }
-    const number = this.#replica?.unconfirmed.shift();
+    const number = this.replica?.unconfirmed.shift();
     if (number === undefined) return false;
     this.titanic.confirmed(number);
     return true;
@@ -330,7 +330,7 @@ export class TitanicStage extends Stage {
     this.store.failure = null;
     this.store.readFailure = null;
     this.isPeerHeld = false;
-    if (this.#replica !== null) this.findsPeer();
+    if (this.replica !== null) this.findsPeer();
     this.queries.failure = null;
     this.isReadingHeld = false;
     this.freesStore();

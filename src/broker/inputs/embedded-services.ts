@@ -11,9 +11,11 @@ import type {
   EmbeddedServiceApi,
   InternalService,
   Listed,
+  OwnerStanding,
   StoredBody,
 } from '../ports.js';
 import type { InternalServices } from '../state/internal-services.js';
+import type { OwnerRights } from './owner-rights.js';
 import { NONE } from '../state/request-table.js';
 import type { RequestStore } from '../state/request-store.js';
 import type { ServiceTable } from '../state/service-table.js';
@@ -34,6 +36,7 @@ export interface EmbeddedServicesDeps {
   readonly admission: Admission;
   readonly internalRequests: InternalRequests;
   readonly stored: StoredDeliveries;
+  readonly owners: OwnerRights;
 }
 
 export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
@@ -45,6 +48,7 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
   readonly #admission: Admission;
   readonly #internalRequests: InternalRequests;
   readonly #stored: StoredDeliveries;
+  readonly #owners: OwnerRights;
 
   constructor(deps: EmbeddedServicesDeps) {
     this.#figures = deps.figures;
@@ -55,6 +59,7 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
     this.#admission = deps.admission;
     this.#internalRequests = deps.internalRequests;
     this.#stored = deps.stored;
+    this.#owners = deps.owners;
   }
 
   // ---------------------------------------------------------------- for internal services
@@ -147,6 +152,10 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
 
   setStored(service: Buffer, hasStored: boolean): void {
     this.#services.setStored(service, hasStored);
+  }
+
+  standingOf(key: string | null, service: Buffer): OwnerStanding {
+    return this.#owners.standingOf(key, service);
   }
 
   withdraw(id: number): void {

@@ -1,17 +1,27 @@
 /** The context that all parts of the Titanic machine share, and that outlives an activation. */
 import type { Asker } from '../../broker/ports.js';
 import type { Label, Labels } from '../../core/labels.js';
-import { uuidText } from '../../wire/tsp.js';
+import { TITANIC_SCHEDULE, uuidText } from '../../wire/tsp.js';
 import { Commits } from './commits.js';
 import { TitanicCounters } from './counters.js';
 import type { TitanicEnd, TitanicEvents, TitanicTrace } from './events.js';
 import type { TitanicOptions } from './options.js';
 import type { Replica } from './replica.js';
-import type { Owner, OwnerCount, RequestUuid, Store, StoreCounts } from '../store/store.js';
+import type {
+  Owner,
+  OwnerCount,
+  RequestUuid,
+  ServiceCount,
+  Store,
+  StoreCounts,
+} from '../store/store.js';
 import { StoredServices } from './stored-services.js';
 
 /** What Titanic reads of the store. It commits through its replica. */
 export type TitanicReads = Pick<Store, 'list' | 'load' | 'lookUp'>;
+
+/** The service of the requests that stand for schedules (D80). */
+export const SCHEDULES: Buffer = Buffer.from(TITANIC_SCHEDULE);
 
 const NOTHING: StoreCounts = {
   pending: 0,
@@ -32,8 +42,10 @@ export class TitanicContext {
   readonly commits: Commits = new Commits();
   /** True while it serves. Otherwise it is inactive and knows no requests. */
   isActive = false;
-  /** The contents of the store, as last reported. */
+  /** The contents of the store, as last reported. Schedules do not wait for a worker. */
   counts: StoreCounts = NOTHING;
+  /** How many schedules are in the store, which are not in `counts`. */
+  scheduled = 0;
   /** What the store holds for each owner. */
   readonly #owners = new Map<Owner, OwnerCount>();
   /** What the store holds for each service. */
@@ -62,8 +74,11 @@ export class TitanicContext {
   }
 
   counted(counts: StoreCounts): void {
-    this.counts = counts;
-    this.services.update(counts.services);
+    const isSchedules = ({ service }: ServiceCount): boolean => service.equals(SCHEDULES);
+    this.scheduled = counts.services.find(isSchedules)?.pending ?? this.scheduled;
+    const services = counts.services.filter((count) => !isSchedules(count));
+    this.counts = { ...counts, pending: counts.pending - this.scheduled, services };
+    this.services.update(services);
     for (const count of counts.owners) {
       if (count.stored === 0) this.#owners.delete(count.owner);
       else this.#owners.set(count.owner, count);

@@ -6,6 +6,12 @@ import type { FailureKind } from '../../wire/failure.js';
 /** How an attempt failed: as reported by its worker, or `lost`: it ended without a report. */
 export type AttemptFailure = FailureKind | 'lost';
 
+/**
+ * What became of a schedule that was due: a request was stored; its owner had no right to the
+ * service; nothing can be stored now, so it is tried again.
+ */
+export type ScheduleOutcome = 'stored' | 'denied' | 'delayed';
+
 /** From a hundredth of a second, roughly the time of two commits, to a day. */
 const BOUNDS_MS = [
   10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000, 1_800_000,
@@ -38,6 +44,8 @@ export class TitanicCounters {
   };
   /** Labels of services that have, or had, stored requests. */
   readonly stored: Set<Label> = new Set();
+  /** How often schedules were due, by what became of it. */
+  readonly schedules: Record<ScheduleOutcome, number> = { stored: 0, denied: 0, delayed: 0 };
   /** Requests for `titanic.*` that could not be read. */
   malformed = 0;
 

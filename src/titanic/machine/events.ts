@@ -52,6 +52,42 @@ export type TitanicEvent =
       readonly key: string | null;
       readonly address: string;
     }
+  /** A schedule was made, or took the place of one of that name. */
+  | {
+      readonly name: 'schedule.made';
+      /** Its name, and the service of its requests. */
+      readonly schedule: string;
+      readonly service: string;
+      /** The name of its owner's key; `null`: the shared anonymous owner. */
+      readonly key: string | null;
+      readonly next: string;
+    }
+  /** By its owner, by an operator, or in favour of a younger one of that name in a merge. */
+  | {
+      readonly name: 'schedule.ended';
+      readonly schedule: string;
+      readonly service: string;
+      readonly key: string | null;
+      readonly reason: string;
+    }
+  /** It was due, and nothing was stored: its owner has no right to the service now. */
+  | {
+      readonly name: 'schedule.denied';
+      readonly schedule: string;
+      readonly service: string;
+      readonly key: string | null;
+      readonly due: string;
+    }
+  /** It is due, but nothing can be stored for it now: it is tried again soon. */
+  | {
+      readonly name: 'schedule.delayed';
+      readonly schedule: string;
+      readonly service: string;
+      readonly key: string | null;
+      readonly text: string;
+    }
+  /** It is in the store, but this version, or this system, does not understand it. */
+  | { readonly name: 'schedule.unreadable'; readonly uuid: string; readonly text: string }
   /** A request for `titanic.*` was answered 400 because it cannot be read (D12). */
   | { readonly name: 'titanic.malformed'; readonly reason: string }
   /** Emitted once; new requests are answered 500 until `store.healed`. */

@@ -9,7 +9,7 @@ import { increment } from '../../core/labels.js';
 import type { Failure } from '../../wire/failure.js';
 import { Answers, deadStatusFrame } from './answers.js';
 import { closerOf, mayAccess } from './ownership.js';
-import type { TitanicContext } from './context.js';
+import { SCHEDULES, type TitanicContext } from './context.js';
 import { Dispatcher } from './dispatcher.js';
 import { keptDetail } from '../store/failure-codec.js';
 import { ENDING, GENERATION, NO_SLOT, SETTLING, type Slot, STATE } from './open-index.js';
@@ -57,11 +57,19 @@ interface LastAttempt {
   readonly failure: Failure | null;
 }
 
+/** Pending requests that stand for schedules, which are not dispatched (D80). */
+export interface ScheduleRequests {
+  restore(request: StoredRequest): void;
+  /** Called for every request that ended. */
+  gone(uuid: RequestUuid): void;
+}
+
 export class OpenRequests {
   readonly dispatcher: Dispatcher;
   readonly writer: Writer;
   readonly answers: Answers;
   readonly #context: TitanicContext;
+  readonly #schedules: ScheduleRequests;
   /**
    * Look-up results withheld because they may come from a batch that the peer has not confirmed.
    */
@@ -76,8 +84,14 @@ export class OpenRequests {
    * @param firstRead reads of the store are numbered above this
    * @param made makes the intent of a request that was given to `intendNumber`
    */
-  constructor(context: TitanicContext, firstRead: number, made: (number: IntentNumber) => Intent) {
+  constructor(
+    context: TitanicContext,
+    firstRead: number,
+    made: (number: IntentNumber) => Intent,
+    schedules: ScheduleRequests,
+  ) {
     this.#context = context;
+    this.#schedules = schedules;
     const { options, store, replica, commits } = context;
     this.answers = new Answers(
       (look, uuid, replyBytesMax) => {
@@ -240,6 +254,7 @@ export class OpenRequests {
     for (const uuid of ended) {
       const slot = index.find(uuid);
       if (slot !== NO_SLOT && !this.#isSettling(slot)) this.gone(uuid);
+      this.#schedules.gone(uuid);
     }
     this.answers.merged();
   }
@@ -267,6 +282,10 @@ export class OpenRequests {
 
   /** The request is pending in the store. */
   restore(request: StoredRequest): void {
+    if (request.service.equals(SCHEDULES)) {
+      this.#schedules.restore(request);
+      return;
+    }
     const slot = this.#open(request);
     // The process ended between the last attempt and the commit of its end.
     if (request.attempts < request.maxAttempts) return;
@@ -344,6 +363,7 @@ export class OpenRequests {
           return;
         }
         this.#context.traceEnd(uuid, 'closed');
+        this.#schedules.gone(uuid);
         // It may have been accepted while its close was being committed.
         const isOpen = this.dispatcher.index.find(uuid) !== NO_SLOT;
         if (by === NO_OWNER || (kind === 'done' && isOpen)) this.#ended(uuid);

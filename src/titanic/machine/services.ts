@@ -1,54 +1,66 @@
 /** The services of Titanic, as the broker's clients use them (9/TSP; D12, D16). */
 import type { Asker, BrokerHost, InternalRequest } from '../../broker/ports.js';
 import { escapeName } from '../../core/escape.js';
-import type { Holder } from '../../core/holdings.js';
-import { increment } from '../../core/labels.js';
 import { packedBytes } from '../../core/packed.js';
 import {
+  readTspName,
   readTspRequest,
+  readTspSchedule,
+  readTspSchedules,
   readTspSubmit,
   readTspUuid,
   readTspWait,
   TITANIC_CLOSE,
   TITANIC_REPLY,
   TITANIC_REQUEST,
+  TITANIC_SCHEDULE,
+  TITANIC_SCHEDULES,
   TITANIC_SUBMIT,
+  TITANIC_UNSCHEDULE,
   TITANIC_WAIT,
   type TspFault,
   type TspRequest,
   uuidText,
 } from '../../wire/tsp.js';
+import type { Accepting } from './accepting.js';
 import { status, STATUS_OK } from './answers.js';
 import { mayAccess, ownerOf } from './ownership.js';
-import { uuidPrefix, type TitanicContext } from './context.js';
+import type { TitanicContext } from './context.js';
 import { NO_SLOT } from './open-index.js';
+import type { Schedules } from './schedules.js';
 import { type ChangeCallback, DOUBTFUL, type OpenRequests } from './open-requests.js';
 import { extraOf } from '../store/fields.js';
-import type { Change, ChangeResult, Owner, RequestUuid, StoredRequest } from '../store/store.js';
+import type { Change, ChangeResult, RequestUuid, StoredRequest } from '../store/store.js';
 import type { Uuids } from './uuid.js';
 import { type WaitingNumber, type WaitingRequest, WaitingRequests } from './waiting-requests.js';
 import type { Intent } from './writer.js';
 
 const STATUS_NO_SUCH_SERVICE = Buffer.from('501');
 const NO_RIGHT = 'no right to send requests to this service';
-/** D67: the options of `titanic.submit` take headers. */
+/** D67: the options of `titanic.submit` and `titanic.schedule` take headers. */
 const HEADERS_APART: TspFault = { fault: 'titanic.submit takes headers in its options' };
-/** Memory that a request on its way to the store takes besides its body. */
-const WAITING_BYTES = 1024;
+const SCHEDULE_HEADERS_APART: TspFault = { fault: 'titanic.schedule takes headers in its options' };
 
 export class TitanicServices {
   readonly #context: TitanicContext;
   readonly #requests: OpenRequests;
   readonly #uuids: Uuids;
   readonly #waiting = new WaitingRequests();
-  /** Requests accepted but not committed: for each owner, and in total. */
-  readonly #acceptingOf = new Map<Owner, { stored: number; bytes: number }>();
-  #acceptIntent = 0;
+  readonly #accepting: Accepting;
+  readonly #schedules: Schedules;
 
-  constructor(context: TitanicContext, requests: OpenRequests, uuids: Uuids) {
+  constructor(
+    context: TitanicContext,
+    requests: OpenRequests,
+    uuids: Uuids,
+    accepting: Accepting,
+    schedules: Schedules,
+  ) {
     this.#context = context;
     this.#requests = requests;
     this.#uuids = uuids;
+    this.#accepting = accepting;
+    this.#schedules = schedules;
   }
 
   request(request: InternalRequest, host: BrokerHost): void {
@@ -79,6 +91,21 @@ export class TitanicServices {
         const uuid = readTspUuid(frames, body);
         if ('fault' in uuid) this.#refuse(id, uuid);
         else this.#close(id, asker, uuid);
+        return;
+      }
+      case TITANIC_SCHEDULE:
+        this.#schedule(request, host);
+        return;
+      case TITANIC_UNSCHEDULE: {
+        const name = readTspName(frames, body);
+        if (typeof name === 'string') this.#schedules.unschedule(id, asker, name);
+        else this.#refuse(id, name);
+        return;
+      }
+      case TITANIC_SCHEDULES: {
+        const list = readTspSchedules(frames, body);
+        if (list.fault === null) this.#schedules.list(id, asker, list.after);
+        else this.#refuse(id, list);
         return;
       }
       default:
@@ -115,13 +142,14 @@ export class TitanicServices {
     const bodyBytes = packedBytes(frames, read.body, frames.count);
     const extra = extraOf(headers, read.options.backoff);
     const bytes = bodyBytes + (extra === null ? 0 : extra.length);
-    const obstacle = this.#requests.obstacle(asker.identity) ?? this.#limit(asker, bytes);
+    const owner = ownerOf(asker);
+    const { identity: party, holder, quotas } = asker;
+    const who = { owner, quotas, holder };
+    const obstacle = this.#requests.obstacle(party) ?? this.#accepting.limit(who, bytes);
     if (obstacle !== null) {
       this.#answer(id, status(500, obstacle));
       return;
     }
-    const { identity: party, holder } = asker;
-    const owner = ownerOf(asker);
     const { requestTtlMs, maxAttempts } = this.#context.options;
     const { wall } = this.#context;
     const { options } = read;
@@ -138,8 +166,19 @@ export class TitanicServices {
     const sender = { party, owner, holder };
     const { service, body } = read;
     const number = this.#waiting.add(sender, facts, frames, service, body, bodyBytes, extra);
-    this.#countAccepting(owner, bytes, holder, 1);
+    this.#accepting.count(who, bytes, 1);
     this.#requests.intendNumber(party, number, bytes);
+  }
+
+  #schedule({ id, frames, body, headers, asker }: InternalRequest, host: BrokerHost): void {
+    const read = headers < 0 ? readTspSchedule(frames, body) : SCHEDULE_HEADERS_APART;
+    const due = read.fault === null ? this.#schedules.firstDue(read) : read;
+    if (read.fault !== null) this.#refuse(id, read);
+    else if (typeof due !== 'number') this.#refuse(id, due);
+    // D72
+    else if (!asker.mayRequest(frames.view(read.service))) {
+      host.refuse(id, 'rights', `${NO_RIGHT}: ${escapeName(frames.view(read.service))}`);
+    } else this.#schedules.schedule(id, asker, frames, read);
   }
 
   /** Makes the intent of a request whose batch is sent to the store, or that is given up. */
@@ -149,7 +188,7 @@ export class TitanicServices {
     const request = this.#newRequest(waiting);
     const bytes = body.length + (extra === null ? 0 : extra.length);
     const decided = (): void => {
-      this.#countAccepting(owner, bytes, holder, -1);
+      this.#accepting.count({ owner, holder }, bytes, -1);
     };
     const change: Change = { kind: 'accept', request, body, key };
     return {
@@ -180,17 +219,6 @@ export class TitanicServices {
     };
   }
 
-  /** @param change 1: it is being accepted; -1: it is committed or given up */
-  #countAccepting(owner: Owner, bodyBytes: number, holder: Holder, change: 1 | -1): void {
-    this.#acceptIntent += change;
-    holder.add('stored', change * (bodyBytes + WAITING_BYTES));
-    const count = this.#acceptingOf.get(owner) ?? { stored: 0, bytes: 0 };
-    count.stored += change;
-    count.bytes += change * bodyBytes;
-    if (count.stored === 0) this.#acceptingOf.delete(owner);
-    else this.#acceptingOf.set(owner, count);
-  }
-
   #newRequest(waiting: WaitingRequest): {
     -readonly [Field in keyof StoredRequest]: StoredRequest[Field];
   } {
@@ -217,43 +245,8 @@ export class TitanicServices {
   /** Returns the uuid for the client. */
   #accepted(request: StoredRequest, party: string, result: ChangeResult): Buffer {
     if (result.kind === 'known') return Buffer.from(uuidText(result.uuid));
-    const { counters } = this.#context;
-    const slot = this.#requests.openOnce(request, party);
-    const { shown } = this.#requests.dispatcher.serviceOf(slot);
-    increment(counters.services.accepted, this.#context.labelOf(shown));
-    this.#context.trace?.({
-      name: 'titanic.accepted',
-      uuid: uuidPrefix(request.uuid),
-      service: shown,
-    });
+    this.#accepting.accepted(request, party);
     return Buffer.from(uuidText(request.uuid));
-  }
-
-  /** The limit, or the quota, that one more request would exceed, or `null`. */
-  #limit(asker: Asker, bodyBytes: number): string | null {
-    const { options, counts, events } = this.#context;
-    const { pending, replied, dead, bytes } = counts;
-    const text =
-      pending + replied + dead + this.#acceptIntent >= options.maxOpen
-        ? 'titanic.maxOpen is reached'
-        : bytes + this.#requests.writer.bytes >= options.maxBytes
-          ? 'titanic.maxBytes is reached'
-          : asker.holder.mayHold(bodyBytes + WAITING_BYTES)
-            ? this.#quota(asker, bodyBytes)
-            : 'limits.memoryBytes is reached';
-    if (text !== null) events.emit({ name: 'titanic.refused', reason: 'limit', text });
-    return text;
-  }
-
-  /** The quota of its owner that one more request would exceed (D75), or `null`. */
-  #quota(asker: Asker, bodyBytes: number): string | null {
-    const owner = ownerOf(asker);
-    const { quotas } = asker;
-    const { stored, bytes } = this.#context.storedOf(owner);
-    const accepting = this.#acceptingOf.get(owner);
-    if (stored + (accepting?.stored ?? 0) >= quotas.stored) return 'the quota `stored` is used up';
-    const taken = bytes + (accepting?.bytes ?? 0) + bodyBytes;
-    return taken > quotas.storedBytes ? 'the quota `storedBytes` is used up' : null;
   }
 
   #lookUp(id: number, asker: Asker, uuid: RequestUuid, waitMs: number): void {

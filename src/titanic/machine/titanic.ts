@@ -21,6 +21,7 @@ import type {
 import type { Failure } from '../../wire/failure.js';
 import type { DurableCounts } from '../../wire/mmi.js';
 import { TITANIC_PREFIX, TITANIC_REPLY, TITANIC_SERVICES, TITANIC_WAIT } from '../../wire/tsp.js';
+import { Accepting } from './accepting.js';
 import type { Commits } from './commits.js';
 import { TitanicContext, type TitanicReads } from './context.js';
 import type { TitanicCounters } from './counters.js';
@@ -33,6 +34,7 @@ import type { OperatorHost } from './operator-host.js';
 import type { TitanicOptions } from './options.js';
 import { type StoredGauges, storedGauges } from './gauges.js';
 import type { Replica } from './replica.js';
+import { Schedules } from './schedules.js';
 import { TitanicServices } from './services.js';
 import type {
   ChangeResult,
@@ -50,6 +52,8 @@ import { Uuids } from './uuid.js';
 
 /** How many reads one activation can request, because their numbers are consecutive. */
 const ACTIVATION_READS = 2 ** 40;
+/** Of these, the reads for schedules are numbered above this. */
+const SCHEDULE_READS = 2 ** 39;
 /** Delay after a read that failed. */
 const READ_RETRY_MS = 1000;
 
@@ -67,6 +71,7 @@ interface Activation {
   readonly services: TitanicServices;
   readonly execution: Execution;
   readonly upkeep: Upkeep;
+  readonly schedules: Schedules;
 }
 
 export class Titanic implements InternalService, InternalClient, TitanicStoreEvents {
@@ -108,11 +113,26 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
       this.#context,
       this.#activations * ACTIVATION_READS,
       (number) => services.accepting(number),
+      {
+        restore: (request) => {
+          schedules.restore(request);
+        },
+        gone: (uuid) => {
+          schedules.gone(uuid);
+        },
+      },
     );
-    const services = new TitanicServices(this.#context, requests, this.#uuids);
+    const accepting = new Accepting(this.#context, requests);
+    const shared = [this.#context, requests, this.#uuids, accepting] as const;
+    const schedules = new Schedules(
+      ...shared,
+      this.#activations * ACTIVATION_READS + SCHEDULE_READS,
+    );
+    const services = new TitanicServices(...shared, schedules);
     return {
       requests,
       services,
+      schedules,
       execution: new Execution(this.#context, requests, this.#random),
       upkeep: new Upkeep(this.#context, requests),
     };
@@ -185,6 +205,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
       const { pending, replied, dead } = counts;
       const tookMs = Math.round(now - this.#listing.since);
       events.emit({ name: 'titanic.recovered', pending, replied, dead, tookMs });
+      this.#activation.schedules.allListed();
       return;
     }
     // The store reads the next ones meanwhile.
@@ -211,6 +232,11 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
 
   get counts(): StoreCounts {
     return this.#context.counts;
+  }
+
+  /** Schedules in the store. */
+  get scheduled(): number {
+    return this.#context.scheduled;
   }
 
   /** What the store holds for each service, as far as it is kept by name. */
@@ -358,12 +384,16 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
 
   loaded(load: number, bodies: readonly (StoredContent | null)[]): void {
     const asked = this.#ofThisActivation(load);
-    if (asked !== null) this.#dispatcher.loaded(asked, bodies);
+    if (asked === null) return;
+    if (asked < SCHEDULE_READS) this.#dispatcher.loaded(asked, bodies);
+    else this.#activation.schedules.loaded(asked - SCHEDULE_READS, bodies);
   }
 
   loadFailed(load: number): void {
     const asked = this.#ofThisActivation(load);
-    if (asked !== null) this.#dispatcher.loadFailed(asked, this.#context.now, READ_RETRY_MS);
+    if (asked === null) return;
+    if (asked >= SCHEDULE_READS) this.#activation.schedules.loaded(asked - SCHEDULE_READS, null);
+    else this.#dispatcher.loadFailed(asked, this.#context.now, READ_RETRY_MS);
   }
 
   found(look: number, found: Found): void {
@@ -426,7 +456,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     for (const id of this.#toWithdraw.values()) embedded.withdraw(id);
     this.#toWithdraw.clear();
     if (!this.#context.isActive) return;
-    const { requests, upkeep } = this.#activation;
+    const { requests, upkeep, schedules } = this.#activation;
     const { answers, dispatcher, writer } = requests;
     requests.show();
     if (now >= this.#listAgainAt) {
@@ -438,6 +468,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     for (const slot of dispatcher.run(embedded, now, areExpired && requests.mayWork)) {
       requests.gone(dispatcher.index.uuid(slot));
     }
+    schedules.run(embedded);
     writer.run(now);
     answers.send(host, now);
   }
@@ -445,12 +476,12 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
   /** Milliseconds until `run` is due if no input arrives; Infinity for never. */
   dueInMs(now: number, wall: number): number {
     if (!this.#context.isActive) return this.#toWithdraw.size > 0 ? 0 : Infinity;
-    const { requests, upkeep } = this.#activation;
+    const { requests, upkeep, schedules } = this.#activation;
     const { answers, dispatcher, writer, mayWork } = requests;
     if (answers.areDue || (mayWork && dispatcher.hasDemand)) return 0;
     const dueAts = [answers.dueAt, writer.dueAt, upkeep.dueAt, dispatcher.dueAt, this.#listAgainAt];
     const patienceMs = Math.min(...dueAts) - now;
     const expiryMs = mayWork ? dispatcher.expiryAt - wall : Infinity;
-    return Math.max(0, Math.min(patienceMs, expiryMs));
+    return Math.max(0, Math.min(patienceMs, expiryMs, schedules.dueInMs(now, wall)));
   }
 }

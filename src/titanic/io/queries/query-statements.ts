@@ -1,6 +1,7 @@
 /** All statements that read for display. */
 import { REASON_CHARACTERS_MAX } from '../../operator/queries.js';
 import { SHOWN_BYTES_MAX } from '../../operator/bodies.js';
+import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
 import { DEAD, REPLIED } from '../file/schema.js';
 
 /** Looked up only for the rows of a page, not for all rows examined. */
@@ -15,7 +16,9 @@ const COLUMNS = `hex(uuid), hex(service), owner, number, state - 1, priority, ac
 
 /** Newest first: uuids of version 7 are in order of acceptance. */
 const NEWEST = 'ORDER BY uuid DESC';
-const OF_SERVICE = '(:service IS NULL OR service = :service)';
+/** Schedules do not wait for workers: they are in no list, unless it is asked for theirs. */
+const OF_SERVICE = `(service = :service
+  OR :service IS NULL AND service <> CAST('${TITANIC_SCHEDULE}' AS BLOB))`;
 
 export const QUERY_SQL = {
   /** The last row of a slice. */

@@ -1,6 +1,7 @@
 /** All statements that run while a store is in service. */
 import type Database from 'better-sqlite3';
 
+import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
 import type { KnownKey } from '../../store/merge.js';
 import type {
   KeyRecord,
@@ -234,7 +235,8 @@ const SQL = {
     WHERE until IS NOT NULL AND changed > ? AND changed <= ? ORDER BY changed LIMIT ?`,
 
   services: `SELECT service, pending, retrying, replied, dead FROM services
-    ORDER BY pending + replied + dead DESC, service LIMIT ?`,
+    ORDER BY service = CAST('${TITANIC_SCHEDULE}' AS BLOB) DESC, pending + replied + dead DESC, service
+    LIMIT ?`,
   addToService: `INSERT INTO services (service, pending, retrying, replied, dead)
     VALUES (?, ?, ?, ?, ?) ON CONFLICT (service) DO UPDATE SET
     pending = pending + excluded.pending, retrying = retrying + excluded.retrying,

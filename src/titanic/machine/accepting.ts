@@ -1,0 +1,80 @@
+/** What new requests count against before they are in the store, and what becomes of them then. */
+import type { Asker } from '../../broker/ports.js';
+import type { Holder } from '../../core/holdings.js';
+import { increment } from '../../core/labels.js';
+import { uuidPrefix, type TitanicContext } from './context.js';
+import type { OpenRequests } from './open-requests.js';
+import type { Owner, StoredRequest } from '../store/store.js';
+
+/** Memory that a request on its way to the store takes besides its body. */
+const WAITING_BYTES = 1024;
+
+/** Who is to own a new request. */
+export interface NewOwner {
+  readonly owner: Owner;
+  readonly quotas: Pick<Asker['quotas'], 'stored' | 'storedBytes'>;
+  /** Accounts for it until it is stored; `null`: it is not sent by a peer. */
+  readonly holder: Holder | null;
+}
+
+export class Accepting {
+  readonly #context: TitanicContext;
+  readonly #requests: OpenRequests;
+  /** Requests accepted but not committed: for each owner, and in total. */
+  readonly #ofOwner = new Map<Owner, { stored: number; bytes: number }>();
+  #count = 0;
+
+  constructor(context: TitanicContext, requests: OpenRequests) {
+    this.#context = context;
+    this.#requests = requests;
+  }
+
+  /** @param change 1: it is being accepted; -1: it is committed or given up */
+  count({ owner, holder }: Omit<NewOwner, 'quotas'>, bytes: number, change: 1 | -1): void {
+    this.#count += change;
+    holder?.add('stored', change * (bytes + WAITING_BYTES));
+    const count = this.#ofOwner.get(owner) ?? { stored: 0, bytes: 0 };
+    count.stored += change;
+    count.bytes += change * bytes;
+    if (count.stored === 0) this.#ofOwner.delete(owner);
+    else this.#ofOwner.set(owner, count);
+  }
+
+  /** The limit, or the quota, that one more request would exceed, or `null`. */
+  limit(who: NewOwner, bytes: number): string | null {
+    const { options, counts, scheduled, events } = this.#context;
+    const stored = counts.pending + counts.replied + counts.dead + scheduled;
+    const text =
+      stored + this.#count >= options.maxOpen
+        ? 'titanic.maxOpen is reached'
+        : counts.bytes + this.#requests.writer.bytes >= options.maxBytes
+          ? 'titanic.maxBytes is reached'
+          : who.holder?.mayHold(bytes + WAITING_BYTES) === false
+            ? 'limits.memoryBytes is reached'
+            : this.#quota(who, bytes);
+    if (text !== null) events.emit({ name: 'titanic.refused', reason: 'limit', text });
+    return text;
+  }
+
+  /** The quota of its owner that one more request would exceed (D75), or `null`. */
+  #quota({ owner, quotas }: NewOwner, more: number): string | null {
+    const { stored, bytes } = this.#context.storedOf(owner);
+    const accepting = this.#ofOwner.get(owner);
+    if (stored + (accepting?.stored ?? 0) >= quotas.stored) return 'the quota `stored` is used up';
+    const taken = bytes + (accepting?.bytes ?? 0) + more;
+    return taken > quotas.storedBytes ? 'the quota `storedBytes` is used up' : null;
+  }
+
+  /** It is in the store. @param party see `Origin` */
+  accepted(request: StoredRequest, party: string): void {
+    const { counters } = this.#context;
+    const slot = this.#requests.openOnce(request, party);
+    const { shown } = this.#requests.dispatcher.serviceOf(slot);
+    increment(counters.services.accepted, this.#context.labelOf(shown));
+    this.#context.trace?.({
+      name: 'titanic.accepted',
+      uuid: uuidPrefix(request.uuid),
+      service: shown,
+    });
+  }
+}

@@ -1,0 +1,486 @@
+/**
+ * Schedules (D80). One is kept as a pending request for `titanic.schedule`, whose body is what its
+ * client sent. Its `notBefore` is the next due time, which is stored before anything of that due time is
+ * shown: a clock that is set back makes nothing due again. When it is due, one transaction stores the
+ * request, under a key made of name and due time, and an attempt of the schedule with the next due
+ * time.
+ *
+ * Only what is small is in memory. Bodies are read when a schedule becomes known, and when it is due.
+ */
+import type { Asker, EmbeddedServiceApi, StoredBody } from '../../broker/ports.js';
+import { Frames } from '../../core/frames.js';
+import { pack, packedBytes, unpack } from '../../core/packed.js';
+import { readTspSchedule, type TspSchedule } from '../../wire/tsp.js';
+import type { Accepting } from './accepting.js';
+import { uuidPrefix, type TitanicContext } from './context.js';
+import { type DueFault, type DueTimes, firstDue, readDueTimes } from './due-times.js';
+import type { OpenRequests } from './open-requests.js';
+import { ScheduleCommands } from './schedule-commands.js';
+import { keyOf, type Schedule, ScheduleTable } from './schedule-table.js';
+import { extraOf } from '../store/fields.js';
+import { type Change, NO_OWNER, type RequestUuid, type StoredRequest } from '../store/store.js';
+import type { Uuids } from './uuid.js';
+
+/** Maximum number that are due at once, and of the bytes of their bodies; the first may be larger. */
+const DUE_MAX = 32;
+const DUE_BYTES_MAX = 8 * 1024 * 1024;
+/** Maximum number of bodies read at once when schedules become known, and of their bytes. */
+const READ_MAX = 256;
+const READ_BYTES_MAX = 8 * 1024 * 1024;
+/** Delay after a read that failed. */
+const READ_AGAIN_MS = 1000;
+/** Delay after a due time when nothing can be stored. */
+const DELAYED_MS = 5000;
+
+type Bodies = readonly (StoredBody | null)[];
+
+/** A schedule that is due, with its body. */
+interface DueSchedule {
+  readonly schedule: Schedule;
+  readonly body: Buffer;
+}
+
+export class Schedules {
+  readonly #context: TitanicContext;
+  readonly #requests: OpenRequests;
+  readonly #uuids: Uuids;
+  readonly #accepting: Accepting;
+  readonly #table = new ScheduleTable();
+  readonly #commands: ScheduleCommands;
+  readonly #firstRead: number;
+  /** Reads in progress: what to do with their results. `null`: the read failed. */
+  readonly #reads = new Map<number, (bodies: Bodies | null) => void>();
+  #lastRead = 0;
+  /** Schedules whose body is not read yet. */
+  #unread: Schedule[] = [];
+  #isReading = false;
+  #readAgainAt = -Infinity;
+  #isListed = false;
+  /** How many are due: their body is being read, or their request is being stored. */
+  #due = 0;
+  #dueBytes = 0;
+  #loaded: DueSchedule[] = [];
+  /** Due, but nothing could be stored: monotonic milliseconds, in their order. */
+  readonly #delayed: { readonly schedule: Schedule; readonly until: number }[] = [];
+
+  /** @param firstRead reads of the store are numbered above this */
+  constructor(
+    context: TitanicContext,
+    requests: OpenRequests,
+    uuids: Uuids,
+    accepting: Accepting,
+    firstRead: number,
+  ) {
+    this.#context = context;
+    this.#requests = requests;
+    this.#uuids = uuids;
+    this.#accepting = accepting;
+    this.#firstRead = firstRead;
+    this.#commands = new ScheduleCommands(context, requests, uuids, accepting, this.#table, {
+      read: (uuid, then) => {
+        this.#read([uuid], (bodies) => {
+          then(bodies?.[0]?.body ?? null);
+        });
+      },
+      ended: (schedule, reason) => {
+        this.#ended(schedule, reason);
+      },
+    });
+  }
+
+  // ---------------------------------------------------------------- what clients ask for
+
+  /** When it is due first, or what is wrong with its times. */
+  firstDue({ cron, timeZone }: TspSchedule): number | DueFault {
+    const times = readDueTimes(cron, timeZone);
+    return 'fault' in times ? times : firstDue(times, this.#context.wall);
+  }
+
+  /** @param frames that it was read from */
+  schedule(id: number, asker: Asker, frames: Frames, read: TspSchedule): void {
+    const body = new Frames();
+    body.push(Buffer.from(read.text), 0, Buffer.byteLength(read.text));
+    for (let at = read.service; at < frames.count; at++) {
+      body.push(frames.buffer(at), frames.start(at), frames.end(at));
+    }
+    const packed = Buffer.allocUnsafeSlow(packedBytes(body, 0, body.count));
+    pack(body, 0, body.count, packed, 0, false);
+    const { name, cron, timeZone } = read;
+    const facts = { name, cron, timeZone, service: frames.copy(read.service) };
+    this.#commands.schedule(id, asker, facts, packed, this.isReady);
+  }
+
+  unschedule(id: number, asker: Asker, name: string): void {
+    this.#commands.unschedule(id, asker, name, this.isReady);
+  }
+
+  list(id: number, asker: Asker, after: string): void {
+    this.#commands.list(id, asker, after, this.isReady);
+  }
+
+  /** All of them, for operators. */
+  all(): Schedule[] {
+    return this.#table.all();
+  }
+
+  // ---------------------------------------------------------------- schedules come and go
+
+  /** All schedules in the store are known; until then none of them is due. */
+  get isReady(): boolean {
+    return this.#isListed && this.#unread.length === 0 && !this.#isReading;
+  }
+
+  /** All pending requests have been listed. */
+  allListed(): void {
+    this.#isListed = true;
+  }
+
+  /** One that is in the store: listed, or merged from the other node of the pair. */
+  restore(request: StoredRequest): void {
+    const known = this.#table.find(request.uuid);
+    if (known === null) {
+      this.#unread.push(this.#table.add(request));
+      return;
+    }
+    const isWaiting = known.place >= 0;
+    this.#table.hold(known);
+    // It never goes back: what was due is not due again.
+    known.due = Math.max(known.due, request.notBefore);
+    known.attempts = Math.max(known.attempts, request.attempts);
+    if (isWaiting) this.#table.wait(known);
+  }
+
+  /** It was closed, by whomever. */
+  gone(uuid: RequestUuid): void {
+    const schedule = this.#table.find(uuid);
+    if (schedule !== null) this.#ended(schedule, 'closed');
+  }
+
+  #ended(schedule: Schedule, reason: string): void {
+    if (schedule.isGone) return;
+    this.#table.remove(schedule);
+    this.#context.events.emit({ name: 'schedule.ended', reason, ...schedule.named });
+  }
+
+  // ---------------------------------------------------------------- reads
+
+  #read(uuids: readonly RequestUuid[], then: (bodies: Bodies | null) => void): void {
+    this.#reads.set(++this.#lastRead, then);
+    this.#context.store.load(this.#firstRead + this.#lastRead, uuids);
+  }
+
+  loaded(read: number, bodies: Bodies | null): void {
+    const then = this.#reads.get(read);
+    this.#reads.delete(read);
+    then?.(bodies);
+  }
+
+  #readNext(): void {
+    if (this.#isReading || this.#context.now < this.#readAgainAt) return;
+    let bytes = 0;
+    let count = 0;
+    while (count < Math.min(READ_MAX, this.#unread.length)) {
+      bytes += this.#unread[count]?.bodyBytes ?? 0;
+      if (count > 0 && bytes > READ_BYTES_MAX) break;
+      count++;
+    }
+    if (count === 0) return;
+    this.#isReading = true;
+    const schedules = this.#unread.splice(0, count);
+    const uuids = schedules.map(({ uuid }) => uuid);
+    this.#read(uuids, (bodies) => {
+      this.#isReading = false;
+      if (bodies === null) {
+        this.#readAgainAt = this.#context.now + READ_AGAIN_MS;
+        this.#unread = [...schedules, ...this.#unread];
+        return;
+      }
+      for (const [at, schedule] of schedules.entries()) this.#known(schedule, bodies[at] ?? null);
+    });
+  }
+
+  #known(schedule: Schedule, stored: StoredBody | null): void {
+    // Its facts are known if its client's request was answered meanwhile.
+    if (schedule.isGone || schedule.facts !== null) return;
+    if (stored === null) {
+      this.#table.remove(schedule);
+      return;
+    }
+    const frames = unpacked(stored.body);
+    const read = readTspSchedule(frames, 0);
+    if (read.fault !== null) {
+      this.#unreadable(schedule, read.fault);
+      return;
+    }
+    const { name, cron, timeZone } = read;
+    const facts = { name, cron, timeZone, service: frames.copy(read.service) };
+    const older = this.#table.name(schedule, facts);
+    if (older !== schedule) this.#table.wait(schedule);
+    if (older !== null) this.#endOlder(older);
+  }
+
+  #unreadable({ uuid }: Schedule, text: string): void {
+    const { events } = this.#context;
+    events.emit({ name: 'schedule.unreadable', uuid: uuidPrefix(uuid), text });
+  }
+
+  /** Two nodes that could not see each other made one of the same name: the younger one stays. */
+  #endOlder(older: Schedule): void {
+    older.isEnding = true;
+    this.#table.hold(older);
+    this.#requests.intend(older.owner, this.#closeOf(older), 0, {
+      committed: () => {
+        this.#ended(older, 'a younger one has its name');
+      },
+      failed: () => true,
+    });
+  }
+
+  #closeOf({ uuid }: Schedule): Change {
+    const at = this.#context.wall;
+    return { kind: 'close', uuid, at, keyUntil: at, by: NO_OWNER };
+  }
+
+  // ---------------------------------------------------------------- a turn
+
+  /** Milliseconds until `run` is due if no input arrives; Infinity for never. */
+  dueInMs(now: number, wall: number): number {
+    if (!this.isReady) {
+      const isUnread = this.#unread.length > 0 && !this.#isReading;
+      return isUnread ? Math.max(0, this.#readAgainAt - now) : Infinity;
+    }
+    if (this.#loaded.length > 0 || this.#commands.areWaiting) return 0;
+    const delayedMs = (this.#delayed[0]?.until ?? Infinity) - now;
+    const dueMs = this.#mayBegin ? this.#table.dueAt - wall : Infinity;
+    return Math.max(0, Math.min(delayedMs, dueMs));
+  }
+
+  get #mayBegin(): boolean {
+    return this.#requests.mayWork && this.#due < DUE_MAX && this.#dueBytes < DUE_BYTES_MAX;
+  }
+
+  run(embedded: EmbeddedServiceApi): void {
+    this.#readNext();
+    if (!this.isReady) return;
+    this.#commands.run();
+    const loaded = this.#loaded;
+    this.#loaded = [];
+    for (const { schedule, body } of loaded) this.#fire(schedule, body, embedded);
+    this.#resumeDelayed();
+    this.#begin();
+  }
+
+  #resumeDelayed(): void {
+    for (;;) {
+      const [first] = this.#delayed;
+      if (first === undefined || first.until > this.#context.now) return;
+      this.#delayed.shift();
+      this.#table.wait(first.schedule);
+    }
+  }
+
+  #begin(): void {
+    const begun: Schedule[] = [];
+    while (this.#mayBegin) {
+      const schedule = this.#table.takeDue(this.#context.wall);
+      if (schedule === null) break;
+      begun.push(schedule);
+      schedule.isDue = true;
+      this.#due++;
+      this.#dueBytes += schedule.bodyBytes;
+    }
+    if (begun.length === 0) return;
+    const uuids = begun.map(({ uuid }) => uuid);
+    this.#read(uuids, (bodies) => {
+      for (const [at, schedule] of begun.entries()) {
+        const stored = bodies?.[at] ?? null;
+        if (stored !== null) {
+          this.#loaded.push({ schedule, body: stored.body });
+          continue;
+        }
+        if (bodies === null) this.#delay(schedule);
+        // It is no longer in the store.
+        else this.#table.remove(schedule);
+        this.#settled(schedule);
+      }
+    });
+  }
+
+  /** It is not due any more, or has to wait. */
+  #settled(schedule: Schedule): void {
+    schedule.isDue = false;
+    this.#due--;
+    this.#dueBytes -= schedule.bodyBytes;
+  }
+
+  #delay(schedule: Schedule): void {
+    this.#delayed.push({ schedule, until: this.#context.now + DELAYED_MS });
+  }
+
+  // ---------------------------------------------------------------- a due time
+
+  #fire(schedule: Schedule, packed: Buffer, embedded: EmbeddedServiceApi): void {
+    const { wall } = this.#context;
+    // It may have been replaced, or moved on by a merge, or the clock was set back.
+    if (schedule.isGone || schedule.isEnding || schedule.due > wall) {
+      this.#settled(schedule);
+      this.#table.wait(schedule);
+      return;
+    }
+    const frames = unpacked(packed);
+    const read = readTspSchedule(frames, 0);
+    const times = read.fault === null ? readDueTimes(read.cron, read.timeZone) : read;
+    if (read.fault !== null || 'fault' in times) {
+      this.#settled(schedule);
+      const fault = 'fault' in times ? times.fault : read.fault;
+      this.#unreadable(schedule, fault ?? '');
+      return;
+    }
+    const due = times.latest(schedule.due, wall);
+    const standing = embedded.standingOf(keyOf(schedule.owner), frames.view(read.service));
+    if (standing.mayRequest) this.#store(schedule, due, times, frames, read, standing.quotas);
+    else this.#skip(schedule, due, times);
+  }
+
+  /** The schedule's step after a due time, and when it is due next. */
+  #step(
+    schedule: Schedule,
+    due: number,
+    times: DueTimes,
+    reason: string,
+  ): { readonly change: Change; readonly next: number | null } {
+    const { wall } = this.#context;
+    const next = times.next(wall);
+    if (next === null) return { change: this.#closeOf(schedule), next };
+    const { uuid, generation } = schedule;
+    const change: Change = {
+      kind: 'attempt',
+      uuid,
+      generation,
+      attempts: schedule.attempts + 1,
+      attempt: { worker: '', startedAt: due, endedAt: wall, reason, failure: null, extra: null },
+      notBefore: next,
+    };
+    return { change, next };
+  }
+
+  /** The step is committed. */
+  #stepped(schedule: Schedule, next: number | null): void {
+    this.#settled(schedule);
+    if (next === null) {
+      this.#ended(schedule, 'it is never due again');
+      return;
+    }
+    schedule.attempts++;
+    schedule.due = Math.max(schedule.due, next);
+    this.#table.wait(schedule);
+  }
+
+  #skip(schedule: Schedule, due: number, times: DueTimes): void {
+    const { change, next } = this.#step(schedule, due, times, 'no right to the service');
+    this.#requests.intend(schedule.owner, change, 0, {
+      committed: () => {
+        const { counters, events } = this.#context;
+        counters.schedules.denied++;
+        events.emit({ name: 'schedule.denied', due: timeText(due), ...schedule.named });
+        this.#stepped(schedule, next);
+      },
+      failed: () => {
+        this.#settled(schedule);
+        this.#delay(schedule);
+        return false;
+      },
+    });
+  }
+
+  #store(
+    schedule: Schedule,
+    due: number,
+    times: DueTimes,
+    frames: Frames,
+    read: TspSchedule,
+    quotas: Asker['quotas'],
+  ): void {
+    const { owner } = schedule;
+    const extra = extraOf(read.options.headers, read.options.backoff);
+    const bodyBytes = packedBytes(frames, read.body, frames.count);
+    const bytes = bodyBytes + (extra === null ? 0 : extra.length);
+    const who = { owner, quotas, holder: null };
+    const obstacle = this.#requests.obstacle(owner) ?? this.#accepting.limit(who, bytes);
+    if (obstacle !== null) {
+      this.#settled(schedule);
+      this.#delay(schedule);
+      const { counters, events } = this.#context;
+      counters.schedules.delayed++;
+      events.emit({ name: 'schedule.delayed', text: obstacle, ...schedule.named });
+      return;
+    }
+    const body = Buffer.allocUnsafeSlow(bodyBytes);
+    pack(frames, read.body, frames.count, body, 0, false);
+    const request = this.#newRequest(owner, read, frames.copy(read.service), bodyBytes);
+    const key = Buffer.from(`schedule:${read.name}:${timeText(due)}`);
+    const accept: Change = { kind: 'accept', request, body, key };
+    const { change: before, next } = this.#step(schedule, due, times, 'a request was stored');
+    this.#accepting.count(who, bytes, 1);
+    const stored = (): void => {
+      this.#accepting.count(who, bytes, -1);
+      this.#context.counters.schedules.stored++;
+      this.#stepped(schedule, next);
+    };
+    const change = extra === null ? accept : { ...accept, extra };
+    this.#requests.intend(owner, change, bytes, {
+      before,
+      begins: () => {
+        request.number = this.#context.nextNumber++;
+      },
+      committed: ({ kind }) => {
+        stored();
+        // Otherwise it was stored before, by this node or by the other one of the pair.
+        if (kind !== 'known') this.#accepting.accepted(request, owner);
+      },
+      failed: () => {
+        this.#accepting.count(who, bytes, -1);
+        this.#settled(schedule);
+        this.#delay(schedule);
+        return false;
+      },
+    });
+  }
+
+  #newRequest(
+    owner: StoredRequest['owner'],
+    { options }: TspSchedule,
+    service: Buffer,
+    bodyBytes: number,
+  ): { -readonly [Field in keyof StoredRequest]: StoredRequest[Field] } {
+    const { wall, options: defaults } = this.#context;
+    return {
+      uuid: this.#uuids.next(wall),
+      // Its number is assigned when its batch begins.
+      number: 0,
+      service,
+      state: 'pending',
+      priority: options.priority ?? 0,
+      acceptedAt: wall,
+      notBefore: wall + (options.delayMs ?? 0),
+      expiresAt: wall + (options.ttlMs ?? defaults.requestTtlMs),
+      maxAttempts: options.maxAttempts ?? defaults.maxAttempts,
+      attempts: 0,
+      generation: 0,
+      bodyBytes,
+      owner,
+      isShared: options.shared ?? false,
+    };
+  }
+}
+
+/** A time as keys, events and answers name it. */
+function timeText(wall: number): string {
+  return new Date(wall).toISOString();
+}
+
+function unpacked(body: Buffer): Frames {
+  const frames = new Frames();
+  unpack(body, 0, body.length, frames);
+  return frames;
+}

@@ -1,0 +1,512 @@
+/** Schedules (D80): requests that the broker stores itself when a cron line says so. */
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { NO_QUOTAS } from '../../../src/broker/quotas.js';
+import type { ClientActor } from '../../support/stage-peers.js';
+import { StageReplica } from '../../support/stage-replica.js';
+import { rules, TestKey } from '../../support/rights.js';
+import { StageDisk } from '../../support/stage-store.js';
+import {
+  endTitanicStages,
+  STAGE_WALL_MS,
+  titanicStage,
+  type TitanicStage,
+} from '../../support/titanic-stage.js';
+
+afterEach(endTitanicStages);
+
+const SECOND_MS = 1000;
+const MINUTE_MS = 60 * SECOND_MS;
+const HOUR_MS = 60 * MINUTE_MS;
+const DAY_MS = 24 * HOUR_MS;
+/** Patient enough for whole days. */
+const TITANIC = { requestTtlMs: 90 * DAY_MS, replyTtlMs: 90 * DAY_MS, keyTtlMs: DAY_MS };
+
+function stage(options: Parameters<typeof titanicStage>[0] = {}): TitanicStage {
+  return titanicStage({ ...options, titanic: { ...TITANIC, ...options.titanic } });
+}
+
+/** The stage begins on Friday the 20th of November 2026, at 00:00 UTC. */
+function at(ms: number): string {
+  return new Date(STAGE_WALL_MS + ms).toISOString();
+}
+
+function schedules(s: TitanicStage, options: object, service = 'echo', body = 'hi'): string {
+  return s.asks('schedule', JSON.stringify({ name: 'n', ...options }), service, body);
+}
+
+interface Shown {
+  readonly name: string;
+  readonly next: string;
+  readonly firings: number;
+}
+
+function listed(answer: string): Shown[] {
+  const [status, json = ''] = answer.split('|');
+  expect(status).toBe('200');
+  return (JSON.parse(json) as { readonly schedules: Shown[] }).schedules;
+}
+
+/** The requests in the store that are no schedules: service, key. */
+function stored(s: TitanicStage | StageDisk): string[] {
+  const disk = s instanceof StageDisk ? s : s.store.disk;
+  return disk.rows
+    .filter(({ request }) => request.service.toString() !== 'titanic.schedule')
+    .map(({ request, key }) => `${request.service.toString()} ${key?.toString() ?? '-'}`);
+}
+
+function kept(s: TitanicStage): number {
+  return s.store.disk.rows.filter(
+    ({ request: { service, state } }) =>
+      service.toString() === 'titanic.schedule' && state === 'pending',
+  ).length;
+}
+
+describe('a schedule', () => {
+  it('stores a request when it is due, under a key of its name and due time', () => {
+    const s = stage();
+    const answer = schedules(s, { cron: '30 2 * * *' });
+    expect(answer.split('|')[0]).toBe('200');
+    expect(JSON.parse(answer.split('|')[1] ?? '')).toEqual({
+      name: 'n',
+      service: 'echo',
+      cron: '30 2 * * *',
+      timeZone: 'UTC',
+      next: at(2.5 * HOUR_MS),
+      since: at(0),
+      firings: 0,
+    });
+    s.after(2.5 * HOUR_MS - 1);
+    expect(stored(s)).toEqual([]);
+    s.after(1);
+    expect(stored(s)).toEqual([`echo schedule:n:${at(2.5 * HOUR_MS)}`]);
+    s.after(DAY_MS);
+    expect(stored(s)).toHaveLength(2);
+    expect(listed(s.asks('schedules'))).toMatchObject([
+      { name: 'n', next: at(2 * DAY_MS + 2.5 * HOUR_MS), firings: 2 },
+    ]);
+    expect(s.titanic.counters.schedules).toEqual({ stored: 2, denied: 0, delayed: 0 });
+  });
+
+  it('gives its request the options, the headers and every frame of the body', () => {
+    const s = stage();
+    const options = { priority: 7, maxAttempts: 2, ttlMs: 90_000, delayMs: 1000, shared: true };
+    const json = JSON.stringify({
+      ...{ name: 'n', cron: '* * * * *', timeZone: 'Europe/Berlin' },
+      ...{ ...options, headers: { tenant: 'a' } },
+    });
+    s.asks('schedule', json, 'echo', 'a', '', 'c');
+    s.after(MINUTE_MS);
+    const [row] = s.store.disk.rows.filter(({ key }) => key !== null);
+    expect(row?.request).toMatchObject({
+      ...{ priority: 7, maxAttempts: 2, isShared: true, owner: 'anonymous' },
+      notBefore: STAGE_WALL_MS + MINUTE_MS + 1000,
+      expiresAt: STAGE_WALL_MS + MINUTE_MS + 90_000,
+    });
+    const w1 = s.worker('w1').ready('echo');
+    s.after(1000);
+    expect(w1.inbox().join()).toMatch(/REQUEST.*a\|\|c/);
+  });
+
+  it('runs in its time zone', () => {
+    const s = stage();
+    schedules(s, { cron: '@daily', timeZone: 'America/New_York' });
+    expect(listed(s.asks('schedules'))[0]?.next).toBe(at(5 * HOUR_MS));
+  });
+
+  it('is not counted as a request that waits, in gauges, by MMI, in lists, or at recovery', () => {
+    const s = stage();
+    schedules(s, { cron: '@daily' });
+    s.after(HOUR_MS);
+    expect(s.titanic.counts.pending).toBe(0);
+    expect(s.titanic.openOf(Buffer.from('titanic.schedule')).since).toBeNull();
+    expect(s.titanic.durableOf(Buffer.from('titanic.schedule'), s.wall)).toBeNull();
+    const { requests, oldestMs } = s.titanic.gauges(s.wall);
+    expect(Math.max(0, ...Object.values(requests.pending), ...Object.values(oldestMs))).toBe(0);
+    const query = { service: null, state: null, olderThanMs: null, after: null, limit: 10 };
+    const list = s.operates((operator, answer) => operator.list(query, answer));
+    expect(list()).toMatchObject({ value: { requests: [] } });
+    const c1 = s.client('c1');
+    c1.request('mmi.services');
+    expect(c1.inbox().join()).not.toContain('titanic.schedule');
+    const next = s.crashes();
+    expect(next.told('titanic.recovered')).toMatchObject([{ pending: 0 }]);
+    expect(next.titanic.counts.pending).toBe(0);
+  });
+
+  it('is kept through a crash, with its due time', () => {
+    const s = stage();
+    schedules(s, { cron: '@hourly' });
+    const next = s.crashes({ titanic: TITANIC });
+    next.after(HOUR_MS);
+    expect(stored(next)).toEqual([`echo schedule:n:${at(HOUR_MS)}`]);
+    expect(listed(next.asks('schedules'))).toHaveLength(1);
+  });
+
+  it('never dies and never expires, however often it was due', () => {
+    const s = stage({ titanic: { maxAttempts: 2, maxOpen: 1e6, requestTtlMs: HOUR_MS } });
+    schedules(s, { cron: '*/10 * * * *' });
+    for (let hour = 0; hour < 30; hour++) s.after(HOUR_MS);
+    expect(s.titanic.counters.schedules.stored).toBe(180);
+    const next = s.crashes();
+    next.after(10 * MINUTE_MS);
+    expect(next.titanic.counters.schedules.stored).toBe(1);
+    expect(kept(next)).toBe(1);
+  });
+
+  it('ends when its line is never due again', () => {
+    const s = stage();
+    schedules(s, { cron: '0 0 1 20 11 * 2026' });
+    s.after(HOUR_MS);
+    expect(stored(s)).toHaveLength(1);
+    expect(kept(s)).toBe(0);
+    expect(listed(s.asks('schedules'))).toEqual([]);
+    expect(s.told('schedule.ended')).toMatchObject([{ reason: 'it is never due again' }]);
+  });
+});
+
+describe('a request of a schedule is stored once', () => {
+  it('when the node crashes after the commit, or before it', () => {
+    const s = stage();
+    schedules(s, { cron: '@hourly' });
+    s.holdsStore();
+    s.after(HOUR_MS);
+    s.answers('load');
+    // Not committed: the next process stores it.
+    const second = s.crashes({ titanic: TITANIC });
+    second.after(1);
+    expect(stored(second)).toEqual([`echo schedule:n:${at(HOUR_MS)}`]);
+    const third = second.crashes({ titanic: TITANIC });
+    third.after(10 * MINUTE_MS);
+    expect(stored(third)).toHaveLength(1);
+  });
+
+  it('when the clock is set back', () => {
+    const s = stage();
+    schedules(s, { cron: '*/10 * * * *' });
+    s.after(30 * MINUTE_MS);
+    expect(stored(s)).toHaveLength(3);
+    s.wallOffset -= 25 * MINUTE_MS;
+    s.after(25 * MINUTE_MS);
+    expect(stored(s)).toHaveLength(3);
+    s.after(10 * MINUTE_MS);
+    expect(stored(s)).toHaveLength(4);
+  });
+
+  it('when the clock was set back before a start', () => {
+    const s = stage();
+    schedules(s, { cron: '*/10 * * * *' });
+    s.after(30 * MINUTE_MS);
+    s.wallOffset -= 25 * MINUTE_MS;
+    const next = s.crashes({ titanic: TITANIC });
+    next.after(25 * MINUTE_MS);
+    expect(stored(next)).toHaveLength(3);
+  });
+
+  it('when the other node of a pair, which is active now, stored it already', () => {
+    const s = stage({ replica: new StageReplica() });
+    schedules(s, { cron: '@hourly' });
+    // The passive node has the same store up to here.
+    const other = new StageDisk();
+    for (const { transaction, changes } of shippings(s)) other.tables.commit(transaction, changes);
+    s.losesPeer();
+    s.after(HOUR_MS + 1);
+    const b = stage({
+      disk: other,
+      wall: STAGE_WALL_MS + HOUR_MS + 5,
+      replica: new StageReplica(),
+    });
+    b.losesPeer();
+    b.after(1);
+    expect(stored(b)).toEqual([`echo schedule:n:${at(HOUR_MS)}`]);
+    b.merges(s.store.disk);
+    expect(stored(b)).toHaveLength(2);
+    const withKey = b.store.disk.rows.filter(({ key }) => key?.toString().startsWith('schedule:'));
+    expect(withKey).toHaveLength(1);
+    b.after(HOUR_MS);
+    expect(stored(b)).toHaveLength(3);
+  });
+});
+
+/** What a pair's node sent to its peer. */
+function shippings(s: TitanicStage): readonly (typeof StageReplica.prototype.shippings)[number][] {
+  return s.replica?.shippings ?? [];
+}
+
+describe('after an absence', () => {
+  it('one missed due time is made up, the last one, and the next follows', () => {
+    const s = stage();
+    schedules(s, { cron: '@hourly' });
+    s.wallOffset += 10.5 * HOUR_MS;
+    const next = s.crashes({ titanic: TITANIC });
+    next.after(1);
+    expect(stored(next)).toEqual([`echo schedule:n:${at(10 * HOUR_MS)}`]);
+    expect(listed(next.asks('schedules'))[0]?.next).toBe(at(11 * HOUR_MS));
+    next.after(HOUR_MS);
+    expect(stored(next)).toHaveLength(2);
+  });
+
+  it('a node that was passive makes up one', () => {
+    const s = stage({ isDormant: true });
+    s.activates();
+    schedules(s, { cron: '@hourly' });
+    s.deactivates();
+    s.after(3.5 * HOUR_MS);
+    expect(stored(s)).toEqual([]);
+    s.activates();
+    s.after(1);
+    expect(stored(s)).toEqual([`echo schedule:n:${at(3 * HOUR_MS)}`]);
+  });
+});
+
+describe('the name of a schedule', () => {
+  it('is unique for its owner: another of that name takes its place', () => {
+    const s = stage();
+    schedules(s, { cron: '@hourly' });
+    schedules(s, { cron: '@daily' }, 'other');
+    expect(kept(s)).toBe(1);
+    s.after(DAY_MS);
+    expect(stored(s)).toEqual([`other schedule:n:${at(DAY_MS)}`]);
+  });
+
+  it('changes nothing if all is equal, in whatever order the options are', () => {
+    const s = stage();
+    s.asks('schedule', '{"name":"n","cron":"@hourly","priority":1,"ttlMs":5000}', 'echo', 'hi');
+    s.after(HOUR_MS);
+    const again = '{"ttlMs":5000,"priority":1,"timeZone":"UTC","cron":"@hourly","name":"n"}';
+    expect(s.asks('schedule', again, 'echo', 'hi')).toContain('"firings":1');
+    expect(s.told('schedule.made')).toHaveLength(1);
+    s.asks('schedule', again, 'echo', 'ho');
+    expect(s.told('schedule.made')).toHaveLength(2);
+  });
+
+  it('is separate for each owner, who sees and ends only their own', () => {
+    const s = stage({ rightsOf: () => new TestKey(true, true) });
+    const alice = s.client('alice', { key: 'alice' });
+    const bob = s.client('bob', { key: 'bob' });
+    for (const each of [alice, bob]) {
+      ask(each, 'schedule', '{"name":"n","cron":"@hourly"}', 'echo', 'hi');
+    }
+    expect(kept(s)).toBe(2);
+    expect(listed(ask(alice, 'schedules'))).toHaveLength(1);
+    expect(ask(alice, 'unschedule', 'n')).toBe('200|{"removed":true}');
+    expect(ask(alice, 'unschedule', 'n')).toBe('200|{"removed":false}');
+    expect(listed(ask(alice, 'schedules'))).toEqual([]);
+    expect(listed(ask(bob, 'schedules'))).toHaveLength(1);
+    s.after(HOUR_MS);
+    const owners = s.store.disk.rows.map(({ request }) => request.owner);
+    expect(owners).toEqual(['key:bob', 'key:bob']);
+  });
+
+  it('belongs to the younger of two that a split made, on both sides', () => {
+    const older = stage();
+    schedules(older, { cron: '@hourly' });
+    const s = stage({ wall: STAGE_WALL_MS + 5, replica: new StageReplica() });
+    schedules(s, { cron: '@hourly' }, 'younger');
+    s.merges(older.store.disk);
+    expect(kept(s)).toBe(1);
+    s.after(HOUR_MS);
+    expect(stored(s)).toEqual([`younger schedule:n:${at(HOUR_MS)}`]);
+    const other = stage({ replica: new StageReplica() });
+    schedules(other, { cron: '@hourly' }, 'older');
+    const late = stage({ wall: STAGE_WALL_MS + 5 });
+    schedules(late, { cron: '@hourly' }, 'younger');
+    other.merges(late.store.disk);
+    other.after(HOUR_MS);
+    expect(stored(other)).toEqual([`younger schedule:n:${at(HOUR_MS)}`]);
+    expect(kept(other)).toBe(1);
+  });
+
+  it('ends by unschedule at once, also while it is due', () => {
+    const s = stage();
+    schedules(s, { cron: '@hourly' });
+    s.holdsStore();
+    s.after(HOUR_MS);
+    expect(s.asks('unschedule', 'n')).toBe('');
+    s.freesStore();
+    expect(s.hears()).toBe('200|{"removed":true}');
+    expect(stored(s)).toEqual([]);
+    s.after(DAY_MS);
+    expect(stored(s)).toEqual([]);
+  });
+
+  it('takes commands for one name in their order', () => {
+    const s = stage().holdsStore();
+    expect(schedules(s, { cron: '@hourly' }, 'a')).toBe('');
+    expect(schedules(s, { cron: '@hourly' }, 'b')).toBe('');
+    expect(s.asks('unschedule', 'n')).toBe('');
+    expect(schedules(s, { cron: '@hourly' }, 'c')).toBe('');
+    s.freesStore();
+    expect(
+      s
+        .hears()
+        .split(' / ')
+        .map((text) => text.slice(0, 3)),
+    ).toEqual(Array(4).fill('200'));
+    expect(kept(s)).toBe(1);
+    s.after(HOUR_MS);
+    expect(stored(s)).toEqual([`c schedule:n:${at(HOUR_MS)}`]);
+  });
+
+  it('is ended by an operator who cancels it, and not by a purge', () => {
+    const s = stage();
+    schedules(s, { cron: '@hourly' });
+    const [row] = s.store.disk.rows;
+    const purge = { service: null, state: 'pending' as const, olderThanMs: null };
+    s.after(1);
+    s.operates((operator, answer) => operator.purge(purge, 100, answer));
+    expect(kept(s)).toBe(1);
+    s.operates((operator, answer) => {
+      operator.cancel(row?.request.uuid ?? Buffer.alloc(16), answer);
+    });
+    s.after(DAY_MS);
+    expect([kept(s), stored(s)]).toEqual([0, []]);
+  });
+});
+
+function ask(client: ClientActor, service: string, ...body: string[]): string {
+  client.request(`titanic.${service}`, ...body);
+  return (client.inbox()[0] ?? '').replace(/^FINAL titanic\.[a-z]+ /, '');
+}
+
+describe('the rights of its owner', () => {
+  it('are asked when it is made', () => {
+    const s = stage({ rightsOf: () => new TestKey(['titanic.*', 'echo'], false) });
+    const alice = s.client('alice', { key: 'alice' });
+    ask(alice, 'schedule', '{"name":"n","cron":"@hourly"}', 'secret', 'hi');
+    expect(kept(s)).toBe(0);
+    ask(alice, 'schedule', '{"name":"n","cron":"@hourly"}', 'echo', 'hi');
+    expect(kept(s)).toBe(1);
+  });
+
+  it('are asked again whenever it is due, also while the owner is away', () => {
+    const key = new TestKey(true, false);
+    const s = stage({ rightsOf: () => key });
+    const alice = s.client('alice', { key: 'alice' });
+    ask(alice, 'schedule', '{"name":"n","cron":"@hourly"}', 'echo', 'hi');
+    alice.disconnect();
+    key.may(['titanic.*'], false);
+    s.after(HOUR_MS);
+    expect(stored(s)).toEqual([]);
+    expect(s.told('schedule.denied')).toEqual([
+      {
+        ...{ name: 'schedule.denied', schedule: 'n', service: 'echo', key: 'alice' },
+        due: at(HOUR_MS),
+      },
+    ]);
+    expect(s.titanic.counters.schedules.denied).toBe(1);
+    key.may(true, false);
+    s.after(HOUR_MS);
+    expect(stored(s)).toEqual([`echo schedule:n:${at(2 * HOUR_MS)}`]);
+  });
+
+  it('without a key are those of the listeners that take peers without one', () => {
+    const open = { ...rules(['titanic.*', 'echo'], false), hasKeys: false };
+    const locked = { ...rules(true, true), hasKeys: true };
+    const s = stage({ listeners: [open, locked] });
+    const { embedded } = s.broker;
+    expect(embedded.standingOf(null, Buffer.from('echo')).mayRequest).toBe(true);
+    expect(embedded.standingOf(null, Buffer.from('other')).mayRequest).toBe(false);
+    expect(embedded.standingOf('alice', Buffer.from('other')).mayRequest).toBe(true);
+  });
+});
+
+describe('when nothing can be stored', () => {
+  it('because of a limit, it is tried again until there is room', () => {
+    const s = stage({ titanic: { maxOpen: 3 } });
+    schedules(s, { cron: '@hourly' });
+    const uuids = [s.submits('other'), s.submits('other')];
+    s.after(HOUR_MS);
+    expect(stored(s)).toHaveLength(2);
+    expect(s.told('schedule.delayed')).toMatchObject([
+      { schedule: 'n', text: 'titanic.maxOpen is reached' },
+    ]);
+    s.asks('close', uuids[0] ?? '');
+    s.after(10 * SECOND_MS);
+    expect(stored(s)).toEqual(['other -', `echo schedule:n:${at(HOUR_MS)}`]);
+  });
+
+  it('because of a quota of its owner', () => {
+    const s = stage({ quotasOf: (quota) => ({ ...NO_QUOTAS, stored: quota === null ? 2 : 1 }) });
+    schedules(s, { cron: '@hourly' });
+    s.submits('other');
+    s.after(HOUR_MS);
+    expect(s.told('schedule.delayed')).toMatchObject([{ text: 'the quota `stored` is used up' }]);
+  });
+
+  it('because the store fails, it is tried again', () => {
+    const s = stage();
+    schedules(s, { cron: '@hourly' });
+    s.store.failure = { kind: 'full', message: 'the disk is full' };
+    s.after(HOUR_MS + MINUTE_MS);
+    expect(stored(s)).toEqual([]);
+    s.store.failure = null;
+    s.after(MINUTE_MS);
+    expect(stored(s)).toEqual([`echo schedule:n:${at(HOUR_MS)}`]);
+  });
+
+  it('because it cannot be read, it is tried again', () => {
+    const s = stage();
+    schedules(s, { cron: '@hourly' });
+    s.store.readFailure = { kind: 'busy', message: 'not now' };
+    s.after(HOUR_MS + SECOND_MS);
+    s.store.readFailure = null;
+    s.after(MINUTE_MS);
+    expect(stored(s)).toHaveLength(1);
+  });
+
+  it('answers a schedule that is not stored with 500, and the one before it stays', () => {
+    const s = stage();
+    schedules(s, { cron: '@hourly' });
+    s.store.failure = { kind: 'full', message: 'the disk is full' };
+    expect(schedules(s, { cron: '@hourly' }, 'other')).toBe('500 the disk is full');
+    s.store.failure = null;
+    s.after(HOUR_MS);
+    expect(stored(s)).toEqual([`echo schedule:n:${at(HOUR_MS)}`]);
+  });
+});
+
+describe('a schedule that cannot be', () => {
+  it.each([
+    [{ cron: '0 0 30 2 *' }, '400 cron: it never comes'],
+    [{ cron: '0 0 0 1 1 * 2020' }, '400 cron: all its times are in the past'],
+    [{ cron: '61 * * * *' }, '400 cron: Invalid value for minute: 61'],
+    [{ cron: 5 }, '400 cron is a string of 1 to 256 characters'],
+    [{}, '400 cron is a string of 1 to 256 characters'],
+    [{ cron: '@daily', timeZone: 'Europe/Atlantis' }, '400 timeZone: there is no such time zone'],
+    [
+      { cron: '@daily', timeZone: 1 },
+      '400 timeZone is the name of a time zone, as in Europe/Berlin',
+    ],
+    [{ cron: '@daily', name: '' }, '400 name is a string of 1 to 128 bytes'],
+    [{ cron: '@daily', name: 'x'.repeat(129) }, '400 name is a string of 1 to 128 bytes'],
+    [{ cron: '@daily', name: '\ud800' }, '400 name is a string of 1 to 128 bytes'],
+    [{ cron: '@daily', key: 'k' }, '400 key: a schedule makes a key for each of its requests'],
+    [{ cron: '@daily', priority: 101 }, '400 priority is a whole number from -100 to 100'],
+    [{ cron: '@daily', colour: 1 }, /^400 unknown option/],
+  ])('is refused by the name of its option, and nothing is stored %#', (options, answer) => {
+    const s = stage();
+    if (typeof answer === 'string') expect(schedules(s, options)).toBe(answer);
+    else expect(schedules(s, options)).toMatch(answer);
+    expect(kept(s)).toBe(0);
+  });
+
+  it('is refused without a service or a body, or for a service that cannot be stored', () => {
+    const s = stage();
+    const options = '{"name":"n","cron":"@daily"}';
+    expect(s.asks('schedule')).toBe('400 the options are not JSON');
+    expect(s.asks('schedule', options)).toBe('400 no service name');
+    expect(s.asks('schedule', options, 'echo')).toBe('400 no body');
+    expect(s.asks('schedule', options, 'titanic.submit', 'x')).toMatch(/^400 mmi/);
+    expect(s.asks('unschedule')).toBe('400 the body is the name of a schedule');
+    expect(s.asks('schedules', '{"x":1}')).toBe('400 unknown option; there is after');
+  });
+
+  it('is refused above its size', () => {
+    const s = stage();
+    const big = 'x'.repeat(1024 * 1024);
+    expect(schedules(s, { cron: '@daily' }, 'echo', big)).toBe(
+      '500 a schedule has at most 1048576 bytes',
+    );
+  });
+});
