@@ -53,7 +53,7 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     load: async () => (await import('./top.js')).defineTop,
   },
   titanic: {
-    summary: 'list, show, retry, cancel and purge stored requests',
+    summary: 'list, show, retry, cancel and purge stored requests; schedules',
     load: async () => (await import('./titanic.js')).defineTitanic,
   },
   ha: {

@@ -18,6 +18,7 @@ import {
 } from './options.js';
 import { duration, print, printJson, say } from './output.js';
 import { Progress } from './progress.js';
+import { defineSchedules } from './schedules.js';
 import { bodiesText } from './titanic-bodies.js';
 import { listText, historyText } from './titanic-text.js';
 import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from './watch.js';
@@ -91,6 +92,7 @@ export function defineTitanic(command: Command, done: Done): void {
   defineRetry(command, done);
   defineCancel(command, done);
   definePurge(command, done);
+  defineSchedules(command, done);
 }
 
 function sub(command: Command, name: string, summary: string): Command {

@@ -54,7 +54,8 @@ export function defineVerify(command: Command, done: Done): void {
       } finally {
         progress.end();
       }
-      const { problems, pending, replied, dead, keys, bytes, freeBytes, version } = report;
+      const { problems, pending, replied, dead, keys, schedules } = report;
+      const { bytes, freeBytes, version } = report;
       for (const problem of problems) say(`${file}: ${printable(problem)}`);
       if (options.output === 'json') {
         await printJson({ file, ...report });
@@ -62,7 +63,7 @@ export function defineVerify(command: Command, done: Done): void {
         const size = `${shownSize(bytes)}, of which ${shownSize(freeBytes)} are free for reuse`;
         await print(
           `${file}: ${problems.length === 0 ? 'whole' : `${problems.length} problems`}\n` +
-            `${pending} pending, ${replied} replied, ${dead} dead, ${keys} keys\n` +
+            `${pending} pending, ${replied} replied, ${dead} dead, ${keys} keys, ${schedules} schedules\n` +
             `version ${version}, ${size}\n`,
         );
       }

@@ -44,8 +44,9 @@ import type { Endpoints } from './endpoints.js';
 import { sdkError, wrong } from './errors.js';
 import { Listeners } from './events.js';
 import type { Job } from './jobs/job.js';
-import type { EnqueueOptions, SubmitOptions } from './jobs/job-options.js';
+import type { EnqueueOptions, ScheduleOptions, SubmitOptions } from './jobs/job-options.js';
 import { type Asker, Jobs } from './jobs/jobs.js';
+import { type Schedule, Schedules } from './jobs/schedules.js';
 import { HeadedCalls, unsupportedError } from './client/headed-calls.js';
 import { LazyPirate } from './client/lazy-pirate.js';
 import { endpointError, writeBody, writeHead, writeMessage } from './links.js';
@@ -99,7 +100,13 @@ export {
   type ServiceErrorOptions,
 } from './service-error.js';
 export type { Backoff } from '../wire/tsp.js';
-export type { EnqueueOptions, ResultOptions, SubmitOptions } from './jobs/job-options.js';
+export type {
+  EnqueueOptions,
+  ResultOptions,
+  ScheduleOptions,
+  SubmitOptions,
+} from './jobs/job-options.js';
+export type { Schedule } from './jobs/schedules.js';
 export type { ClientOptions, CurveOptions, Protocol, RequestOptions } from './options.js';
 
 export type { TransportName } from './dials.js';
@@ -195,6 +202,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     },
   );
   readonly #jobs: Jobs;
+  readonly #schedules: Schedules;
   readonly #listeners = new Listeners<ClientEvents>(CLIENT_EVENTS);
   /** The last link that was connected, and is. */
   #connectedLink = 0;
@@ -237,7 +245,9 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
       return this.#strategy.nextMs();
     });
     this.#ticker.setRef(false);
-    this.#jobs = new Jobs(this.#asker());
+    const asker = this.#asker();
+    this.#jobs = new Jobs(asker);
+    this.#schedules = new Schedules(asker);
     this.#strategy.start(monotonicMs());
   }
 
@@ -367,6 +377,34 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   /** The same as `enqueue`, under the name of the service that it asks: `titanic.submit`. */
   submit(service: string, body: In, options?: SubmitOptions): Promise<Job<Out>> {
     return this.enqueue(service, body, options);
+  }
+
+  /**
+   * Makes the broker store a request for `service` whenever a cron line says so, and resolves when the
+   * schedule is on disk. The name is yours alone; a schedule of that name is replaced, and if all is
+   * equal nothing changes. Each request has a key of name and due time, so it is stored once; it runs
+   * at least once. After an absence of the broker, the last missed due time is made up.
+   *
+   *     await client.schedule('nightly', 'report', '', { cron: '30 2 * * *', timeZone: 'Europe/Berlin' });
+   *
+   * Rejects as `request` does; ERR_TITANIC_REFUSED: its text names the option, as with a line that never
+   * comes or a time zone that does not exist; ERR_TITANIC_UNSUPPORTED: the broker has no schedules.
+   */
+  schedule(name: string, service: string, body: In, options: ScheduleOptions): Promise<Schedule> {
+    return this.#schedules.schedule(name, service, body, options);
+  }
+
+  /**
+   * Ends your schedule of that name. Requests that it stored stay.
+   * @returns false if there was none
+   */
+  unschedule(name: string, options?: RequestOptions): Promise<boolean> {
+    return this.#schedules.unschedule(name, options);
+  }
+
+  /** Returns your schedules, by name. Rejects as `schedule` does. */
+  schedules(options?: RequestOptions): Promise<Schedule[]> {
+    return this.#schedules.list(options);
   }
 
   /**

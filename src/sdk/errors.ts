@@ -31,10 +31,10 @@ export const SDK_ERRORS = {
   ERR_TITANIC_PENDING:
     'No reply to the stored request arrived within `timeoutMs`; it may still arrive.',
   ERR_TITANIC_REFUSED:
-    'Storing or closing a request was refused: `details` has `status` and `text`.',
+    'Storing or closing a request, or a schedule, was refused: `details` has `status` and `text`, which names a wrong option.',
   ERR_TITANIC_UNKNOWN: 'The stored request is unknown (400): closed, expired, or never stored.',
   ERR_TITANIC_UNSUPPORTED:
-    'An option of submit needs `titanic.submit`, or headers, which this broker does not support.',
+    'An option of submit needs `titanic.submit`, or headers, which this broker does not support; or it has no schedules.',
 } as const;
 
 /** The codes of the SDK's errors. */

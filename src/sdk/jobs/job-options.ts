@@ -6,6 +6,7 @@ import {
   BACKOFF_MS_MAX,
   isBackoff,
   PRIORITY_MAX,
+  SCHEDULE_NAME_BYTES_MAX,
 } from '../../wire/tsp.js';
 import { wrong } from '../errors.js';
 import {
@@ -57,6 +58,21 @@ export interface EnqueueOptions extends RequestOptions {
 export type SubmitOptions = EnqueueOptions;
 
 /**
+ * Options of `Client.schedule`: when, and those of `Client.enqueue` for each request.
+ *
+ *     await client.schedule('nightly', 'report', '', { cron: '30 2 * * *', timeZone: 'Europe/Berlin' });
+ */
+export interface ScheduleOptions extends Omit<EnqueueOptions, 'idempotencyKey'> {
+  /**
+   * Minute, hour, day of the month, month and day of the week, with seconds before and years after
+   * them if you like; or `@hourly`, `@daily`, `@weekly`, `@monthly`, `@yearly`.
+   */
+  readonly cron: string;
+  /** Whose local times the line names, as in `Europe/Berlin`. Default `UTC`. */
+  readonly timeZone?: string;
+}
+
+/**
  * Options of `Job.result`.
  *
  *     await job.result({ timeoutMs: 60_000 });
@@ -96,8 +112,12 @@ const AHEAD_MS_MAX = 36_500 * DAY_MS;
 const UUID = /^[0-9A-Fa-f]{32}$/;
 
 /** @throws ERR_MDP_OPTION */
-export function submitSettings(given: unknown, client: ClientSettings): SubmitSettings {
-  const options = new Options('enqueue', given);
+export function submitSettings(
+  given: unknown,
+  client: ClientSettings,
+  what = 'enqueue',
+): SubmitSettings {
+  const options = new Options(what, given);
   const { headers, ...request } = options.request(client);
   const settings: SubmitSettings = {
     stored: {
@@ -123,6 +143,32 @@ export function submitSettings(given: unknown, client: ClientSettings): SubmitSe
   };
   options.end();
   return settings;
+}
+
+export interface ScheduleSettings extends SubmitSettings {
+  readonly cron: string;
+  readonly timeZone: string | undefined;
+}
+
+/** The broker reads the line and knows the time zones. @throws ERR_MDP_OPTION */
+export function scheduleSettings(given: unknown, client: ClientSettings): ScheduleSettings {
+  if (typeof given !== 'object' || given === null) throw wrong('cron', 'must be a cron line');
+  const { cron, timeZone, ...others } = given as Record<string, unknown>;
+  if (typeof cron !== 'string' || cron === '') throw wrong('cron', 'must be a cron line');
+  if (timeZone !== undefined && (typeof timeZone !== 'string' || timeZone === '')) {
+    throw wrong('timeZone', "must be the name of a time zone, as in 'Europe/Berlin'");
+  }
+  if (others['idempotencyKey'] !== undefined) {
+    throw wrong('idempotencyKey', 'cannot be given: a schedule makes a key for each request');
+  }
+  return { cron, timeZone, ...submitSettings(others, client, 'schedule') };
+}
+
+/** @throws ERR_MDP_OPTION */
+export function scheduleName(name: unknown): string {
+  if (isUnicode(name, SCHEDULE_NAME_BYTES_MAX)) return name;
+  const bytes = `1 to ${SCHEDULE_NAME_BYTES_MAX} bytes in UTF-8`;
+  throw wrong('name', `must be a string of valid Unicode, ${bytes}`);
 }
 
 /** @throws ERR_MDP_OPTION */
@@ -152,11 +198,15 @@ function isBoolean(value: unknown): value is boolean {
 }
 
 function isKey(value: unknown): value is string {
+  return isUnicode(value, KEY_BYTES_MAX);
+}
+
+function isUnicode(value: unknown, bytesMax: number): value is string {
   if (typeof value !== 'string') return false;
   const bytes = Buffer.from(value, 'utf8');
   // Unpaired surrogates all encode to the same bytes, but are different keys.
   if (bytes.toString('utf8') !== value) return false;
-  return bytes.length > 0 && bytes.length <= KEY_BYTES_MAX;
+  return bytes.length > 0 && bytes.length <= bytesMax;
 }
 
 function maybe(options: Options, name: string, min: number, max: number): number | undefined {

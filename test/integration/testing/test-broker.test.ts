@@ -3,6 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
+import { until } from '../../support/until.js';
 import { Client } from '../../../src/sdk/client.js';
 import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
 import {
@@ -14,6 +15,7 @@ import {
 import { until } from '../../support/until.js';
 
 const HOUR_MS = 3_600_000;
+const HOURLY = { cron: '@hourly', timeZone: 'Europe/Berlin' };
 
 const opened: { close(): Promise<unknown> }[] = [];
 
@@ -221,5 +223,83 @@ describe('FakeClock', () => {
 
   it.each([-1, NaN, Infinity])('does not take %s', async (ms) => {
     await expect(new FakeClock().advance(ms)).rejects.toThrow(RangeError);
+  });
+});
+
+describe('schedules', () => {
+  it('run hours later, when the clock leaps, with their options, headers and body', async () => {
+    const clock = new FakeClock();
+    const broker = await start({ clock });
+    const client = clientOf(broker);
+    const seen: string[] = [];
+    const worker = opening(
+      new Worker({ endpoints: broker.endpoint, service: 'report' }, (request) => {
+        seen.push(`${request.text()} ${request.headers['tenant'] ?? ''}`);
+        return 'done';
+      }),
+    );
+    void worker.run();
+    await worker.ready;
+    const options = { cron: '@hourly', timeZone: 'Europe/Berlin', headers: { tenant: 'a' } };
+    const made = await client.schedule('hourly', 'report', 'body', options);
+    expect(made).toMatchObject({ name: 'hourly', service: 'report', ...HOURLY, firings: 0 });
+    const untilDueMs = made.next.getTime() - clock.wall();
+    expect(untilDueMs).toBeLessThanOrEqual(HOUR_MS);
+    await clock.advance(untilDueMs);
+    await until(() => seen.length === 1, 'the first request');
+    await clock.advance(5 * HOUR_MS);
+    await until(() => seen.length === 2, 'the second request');
+    await broker.restart();
+    const [known] = await client.schedules();
+    expect(known).toMatchObject({ ...HOURLY, firings: 2, since: made.since });
+    expect(known?.next.getTime()).toBe(made.next.getTime() + 6 * HOUR_MS);
+    expect(seen).toEqual(['body a', 'body a']);
+    expect(await client.unschedule('hourly')).toBe(true);
+    expect(await client.unschedule('hourly')).toBe(false);
+    expect(await client.schedules()).toEqual([]);
+  });
+
+  it('are refused by an error that names the option, and nothing is stored', async () => {
+    const client = clientOf(await start());
+    const refused = async (options: unknown, name: unknown = 'n'): Promise<unknown> => {
+      const given = options as { cron: string };
+      return await client.schedule(name as string, 'report', '', given).catch((error: unknown) => {
+        const { code, details } = error as {
+          readonly code: string;
+          readonly details: Readonly<Record<string, unknown>>;
+        };
+        return [code, details['option'] ?? details['text']];
+      });
+    };
+    const option = 'ERR_MDP_OPTION';
+    const broker = 'ERR_TITANIC_REFUSED';
+    expect(await refused(undefined)).toEqual([option, 'cron']);
+    expect(await refused({ cron: 1 })).toEqual([option, 'cron']);
+    expect(await refused({ cron: '@daily', timeZone: 1 })).toEqual([option, 'timeZone']);
+    expect(await refused({ cron: '@daily', idempotencyKey: 'k' })).toEqual([
+      option,
+      'idempotencyKey',
+    ]);
+    expect(await refused({ cron: '@daily', delayMs: -1 })).toEqual([option, 'delayMs']);
+    expect(await refused({ cron: '@daily', colour: 1 })).toEqual([option, 'colour']);
+    expect(await refused({ cron: '@daily' }, '')).toEqual([option, 'name']);
+    expect(await refused({ cron: '@daily' }, 'ä'.repeat(65))).toEqual([option, 'name']);
+    expect(await refused({ cron: '0 0 30 2 *' })).toEqual([broker, 'cron: it never comes']);
+    expect(await refused({ cron: '0 0 0 1 1 * 2020' })).toEqual([
+      broker,
+      'cron: all its times are in the past',
+    ]);
+    expect(await refused({ cron: '@daily', timeZone: 'Mars/Olympus' })).toEqual([
+      broker,
+      'timeZone: there is no such time zone',
+    ]);
+    expect(await client.schedules()).toEqual([]);
+  });
+
+  it('are listed whole, however many there are', async () => {
+    const client = clientOf(await start());
+    const names = Array.from({ length: 1005 }, (_, at) => `n${String(at).padStart(4, '0')}`);
+    await Promise.all(names.map((name) => client.schedule(name, 'echo', '', { cron: '@daily' })));
+    expect((await client.schedules()).map(({ name }) => name)).toEqual(names);
   });
 });

@@ -2,6 +2,7 @@
 import type Database from 'better-sqlite3';
 
 import { codeOf, messageOf } from '../../../core/errors.js';
+import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
 import { ATTEMPTS_KEPT } from '../../store/store.js';
 import { openForReading } from './database.js';
 import { openError } from './sqlite-errors.js';
@@ -15,6 +16,8 @@ export interface StoreReport {
   readonly pending: number;
   readonly replied: number;
   readonly dead: number;
+  /** Not in `pending`. */
+  readonly schedules: number;
   /** Number of idempotency keys that are remembered. */
   readonly keys: number;
   /** The problems, in words; empty if there are none. */
@@ -132,7 +135,7 @@ function verify(
   onProgress: (what: string, done: number, all: number) => void,
 ): StoreReport {
   const problems: string[] = [];
-  const facts = { pending: 0, replied: 0, dead: 0, keys: 0 };
+  const facts = { pending: 0, replied: 0, dead: 0, schedules: 0, keys: 0 };
   const version = pragma(db, 'user_version');
   const invariants = [
     ...INVARIANTS,
@@ -160,6 +163,11 @@ function verify(
   db.exec('BEGIN');
   step('counts', () => {
     Object.assign(facts, count(db));
+    facts.schedules = scalar(
+      db,
+      `SELECT count(*) FROM requests WHERE state = ${PENDING}
+        AND service = CAST('${TITANIC_SCHEDULE}' AS BLOB)`,
+    );
     if (version >= 2) checkStoreId(db, problems);
     if (version >= COUNTED_AT_START) return;
     checkStates(db, facts, problems);
@@ -189,6 +197,7 @@ function verify(
     bytes: pragma(db, 'page_count') * pageBytes,
     freeBytes: pragma(db, 'freelist_count') * pageBytes,
     ...facts,
+    pending: facts.pending - facts.schedules,
     problems,
   };
 }

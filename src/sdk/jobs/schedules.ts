@@ -1,0 +1,108 @@
+/** Schedules of one client: `titanic.schedule`, `titanic.unschedule`, `titanic.schedules`. */
+import { unescapeName } from '../../core/escape.js';
+import { TITANIC_SCHEDULE, TITANIC_SCHEDULES, TITANIC_UNSCHEDULE } from '../../wire/tsp.js';
+import { frameList } from '../body.js';
+import { sdkError } from '../errors.js';
+import { type RequestOptions, serviceName } from '../options.js';
+import { scheduleName, scheduleSettings } from './job-options.js';
+import type { Asker } from './jobs.js';
+import { answerError, readAnswer, type TitanicAnswer } from './titanic-answer.js';
+
+/** A schedule, as `Client.schedule` and `Client.schedules` return it. */
+export interface Schedule {
+  readonly name: string;
+  readonly service: string;
+  readonly cron: string;
+  readonly timeZone: string;
+  /** When it is due next. */
+  readonly next: Date;
+  /** When it was made. */
+  readonly since: Date;
+  /** How often it was due since then. */
+  readonly firings: number;
+}
+
+export class Schedules {
+  readonly #asker: Pick<Asker, 'settings' | 'encode' | 'request'>;
+
+  constructor(asker: Pick<Asker, 'settings' | 'encode' | 'request'>) {
+    this.#asker = asker;
+  }
+
+  async schedule(
+    name: unknown,
+    service: string,
+    body: unknown,
+    options: unknown,
+  ): Promise<Schedule> {
+    const { cron, timeZone, stored, request } = scheduleSettings(options, this.#asker.settings);
+    const given = { ...stored, name: scheduleName(name), cron, timeZone };
+    const frames = [Buffer.from(JSON.stringify(given)), Buffer.from(serviceName(service))];
+    frames.push(...frameList(this.#asker.encode(body)).map((frame) => Buffer.from(frame)));
+    const what = `the schedule '${given.name}' was not stored`;
+    return scheduleOf(await this.#ask(TITANIC_SCHEDULE, frames, request, what));
+  }
+
+  async unschedule(name: unknown, options: RequestOptions | undefined): Promise<boolean> {
+    const known = scheduleName(name);
+    const what = `the schedule '${known}' was not ended`;
+    const answer = await this.#ask(TITANIC_UNSCHEDULE, [Buffer.from(known)], options, what);
+    return answer['removed'] === true;
+  }
+
+  async list(options: RequestOptions | undefined): Promise<Schedule[]> {
+    const found: Schedule[] = [];
+    for (let after: unknown = ''; typeof after === 'string';) {
+      const frame = Buffer.from(after === '' ? '' : JSON.stringify({ after }));
+      const answer = await this.#ask(TITANIC_SCHEDULES, [frame], options, 'no list of schedules');
+      const { schedules, next } = answer;
+      if (!Array.isArray(schedules)) throw notUnderstood();
+      found.push(...schedules.map(scheduleOf));
+      // A page that does not go on would be asked for forever.
+      after = typeof next === 'string' && next > after ? next : null;
+    }
+    return found;
+  }
+
+  async #ask(
+    service: string,
+    body: readonly Buffer[],
+    options: RequestOptions | undefined,
+    what: string,
+  ): Promise<Readonly<Record<string, unknown>>> {
+    const answer = readAnswer((await this.#asker.request(service, body, options)).frames);
+    if (answer.status === 501) {
+      throw sdkError('ERR_TITANIC_UNSUPPORTED', 'this broker does not support schedules');
+    }
+    if (answer.status !== 200) throw answerError('ERR_TITANIC_REFUSED', what, answer);
+    return jsonOf(answer);
+  }
+}
+
+function jsonOf({ frames }: TitanicAnswer): Readonly<Record<string, unknown>> {
+  try {
+    const value: unknown = JSON.parse(frames[0]?.toString('utf8') ?? '');
+    if (typeof value === 'object' && value !== null) return value as Record<string, unknown>;
+  } catch {
+    // As for a value of another kind.
+  }
+  throw notUnderstood();
+}
+
+function scheduleOf(value: unknown): Schedule {
+  const { name, service, cron, timeZone, next, since, firings } = value as Record<string, unknown>;
+  return {
+    name: String(name),
+    service: unescapeName(String(service))?.toString('utf8') ?? String(service),
+    cron: String(cron),
+    timeZone: String(timeZone),
+    next: new Date(String(next)),
+    since: new Date(String(since)),
+    firings: Number(firings),
+  };
+}
+
+function notUnderstood(): Error {
+  const answer = { status: 200, text: 'not a schedule', frames: [] };
+  return answerError('ERR_TITANIC_REFUSED', 'the answer is not understood', answer);
+}

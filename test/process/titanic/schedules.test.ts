@@ -1,0 +1,94 @@
+/** Schedules by the command line, through kill -9, backup and verify. */
+import { join } from 'node:path';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { killAll, run } from '../../support/child.js';
+import {
+  type Daemon,
+  removeDaemons,
+  startDaemon,
+  temporaryDirectory,
+} from '../../support/daemon.js';
+import { httpOf } from '../../support/http.js';
+import { until } from '../../support/until.js';
+
+afterEach(async () => {
+  await killAll();
+  await removeDaemons();
+});
+
+const HTTP = { sets: ['http.listen=127.0.0.1:0'] };
+
+interface Listed {
+  readonly items: readonly { readonly name: string; readonly firings: number }[];
+}
+
+async function titanic(daemon: Daemon, ...args: string[]): Promise<string> {
+  const ended = await run(['titanic', ...args, '--endpoint', daemon.endpoint]);
+  expect([ended.stderr, ended.status]).toEqual(['', 0]);
+  return ended.stdout;
+}
+
+async function schedules(daemon: Daemon): Promise<Listed['items']> {
+  const { items } = JSON.parse(await titanic(daemon, 'schedules', '-o', 'json')) as Listed;
+  return items;
+}
+
+async function stored(daemon: Daemon): Promise<number> {
+  const asked = ['titanic', 'ls', '--service', 'tick', '-o', 'json', '--admin', httpOf(daemon)];
+  const { stdout } = await run(asked);
+  return (JSON.parse(stdout) as { readonly items: readonly unknown[] }).items.length;
+}
+
+describe('majordomo titanic schedule', () => {
+  it('has requests stored, also after kill -9; verify and backup cover it; unschedule ends it', async () => {
+    const first = await startDaemon(HTTP);
+    const made = await titanic(first, 'schedule', 'every', '* * * * * *', 'tick', 'hello');
+    expect(made).toMatch(/^every is due next at \d{4}-\d\d-\d\dT[\d:.]+Z\n$/);
+    await titanic(first, 'schedule', 'never', '0 0 29 2 *', 'tick', '-o', 'json');
+    await until(async () => (await stored(first)) >= 2, 'two requests of the schedule');
+    await first.kill();
+    const { endpoint, dataDir } = first;
+    const copy = join(temporaryDirectory(), 'copy.db');
+    await run(['backup', '--set', `node.dataDir=${dataDir}`, copy]);
+    const { stdout } = await run(['verify', copy, '-o', 'json']);
+    expect(JSON.parse(stdout)).toMatchObject({ schedules: 2, problems: [] });
+    const again = await startDaemon({ ...HTTP, endpoint, dataDir });
+    const before = await stored(again);
+    await until(async () => (await stored(again)) > before, 'a request after the start');
+    const shown = await titanic(again, 'schedules');
+    expect(shown).toMatch(/NAME +CRON +TIME ZONE +SERVICE +NEXT +IN +FIRINGS/);
+    expect(shown).toMatch(/never +0 0 29 2 \* +UTC +tick +\d{4}-02-29T00:00:00\.000Z/);
+    const [every] = await schedules(again);
+    expect(every?.name).toBe('every');
+    // One for each due time: none twice.
+    expect(await titanic(again, 'unschedule', 'every')).toBe('every is ended\n');
+    const firings = await stored(again);
+    expect(every?.firings).toBeLessThanOrEqual(firings);
+    expect(await schedules(again)).toHaveLength(1);
+    const gone = await run(['titanic', 'unschedule', 'every', '--endpoint', again.endpoint]);
+    expect(gone).toMatchObject({ status: 1, stdout: 'every was no schedule of yours\n' });
+    const ls = await run(['titanic', 'ls', '-o', 'json', '--admin', httpOf(again)]);
+    expect(ls.stdout).not.toContain('titanic.schedule');
+  });
+
+  it('says what is wrong with its line, its time zone or its name, and stores nothing', async () => {
+    const daemon = await startDaemon(HTTP);
+    const refused = async (...args: string[]): Promise<string> => {
+      const asked = ['titanic', 'schedule', ...args, '--endpoint', daemon.endpoint];
+      const { status, stderr } = await run(asked);
+      expect(status).not.toBe(0);
+      return stderr;
+    };
+    expect(await refused('n', '0 0 30 2 *', 'tick')).toContain('cron: it never comes');
+    expect(await refused('n', '0 0 0 1 1 * 2020', 'tick')).toContain(
+      'all its times are in the past',
+    );
+    expect(await refused('n', '@daily', 'tick', '--time-zone', 'Mars/Olympus')).toContain(
+      'timeZone: there is no such time zone',
+    );
+    expect(await refused('', '@daily', 'tick')).toContain('name');
+    expect(await schedules(daemon)).toEqual([]);
+  });
+});
