@@ -71,6 +71,18 @@ export function isBackoff(value: unknown): value is Backoff {
   return base !== null && integer(maxMs, base, BACKOFF_MS_MAX) !== null;
 }
 
+/** No client can send such a key: this byte is not in UTF-8. */
+const SCHEDULE_KEY = Buffer.from('\xffschedule:', 'latin1');
+
+/** The key of the request that a schedule stores for a due time (D80). @param due as in ISO 8601 */
+export function scheduleKey(name: string, due: string): Buffer {
+  return Buffer.concat([SCHEDULE_KEY, Buffer.from(`${name}:${due}`)]);
+}
+
+export function isScheduleKey(key: Buffer): boolean {
+  return key.subarray(0, SCHEDULE_KEY.length).equals(SCHEDULE_KEY);
+}
+
 /** The request cannot be understood: status 400 with this text. */
 export interface TspFault {
   readonly fault: string;

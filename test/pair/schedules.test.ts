@@ -27,7 +27,7 @@ async function keysOf(pair: PairOfDaemons): Promise<string[]> {
   const { requests } = sqliteContent(join(pair.dataDirOf('primary'), 'titanic.db'));
   return requests
     .filter(({ request: { service } }) => service.toString() === 'tick')
-    .map(({ key }) => key?.toString() ?? 'without a key');
+    .map(({ key }) => key?.toString('latin1') ?? 'without a key');
 }
 
 function clientOf(endpoints: readonly string[]): Client {
@@ -56,11 +56,11 @@ describe('a schedule of a pair', () => {
     await client.unschedule('every');
     const keys = await keysOf(pair);
     expect(keys.length).toBeGreaterThanOrEqual(6);
-    expect(keys.every((key) => key.startsWith('schedule:every:'))).toBe(true);
+    expect(keys).not.toContain('without a key');
     expect(new Set(keys).size).toBe(keys.length);
   });
 
-  it('that both nodes served during a split stored each due time at most once', async () => {
+  it('that both nodes served during a split stored each due time once', async () => {
     const pair = await startPairOfDaemons();
     const client = clientOf(pair.endpoints);
     await client.schedule('every', 'tick', 'x', { cron: '* * * * * *' });
@@ -75,7 +75,8 @@ describe('a schedule of a pair', () => {
     pair.link.set('open');
     await pair.inSync();
     await client.unschedule('every');
-    const keys = (await keysOf(pair)).filter((key) => key !== 'without a key');
+    const keys = await keysOf(pair);
+    expect(keys).not.toContain('without a key');
     expect(new Set(keys).size).toBe(keys.length);
     expect(keys.length).toBeGreaterThanOrEqual(3);
   });

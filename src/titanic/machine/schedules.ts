@@ -10,7 +10,7 @@
 import type { Asker, EmbeddedServiceApi, StoredBody } from '../../broker/ports.js';
 import { Frames } from '../../core/frames.js';
 import { pack, packedBytes, unpack } from '../../core/packed.js';
-import { readTspSchedule, type TspSchedule } from '../../wire/tsp.js';
+import { readTspSchedule, scheduleKey, type TspSchedule } from '../../wire/tsp.js';
 import type { Accepting } from './accepting.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import { type DueFault, type DueTimes, firstDue, readDueTimes } from './due-times.js';
@@ -418,7 +418,7 @@ export class Schedules {
     const body = Buffer.allocUnsafeSlow(bodyBytes);
     pack(frames, read.body, frames.count, body, 0, false);
     const request = this.#newRequest(owner, read, frames.copy(read.service), bodyBytes);
-    const key = Buffer.from(`schedule:${read.name}:${timeText(due)}`);
+    const key = scheduleKey(read.name, timeText(due));
     const accept: Change = { kind: 'accept', request, body, key };
     const { change: before, next } = this.#step(schedule, due, times, 'a request was stored');
     this.#accepting.count(who, bytes, 1);

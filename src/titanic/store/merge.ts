@@ -7,7 +7,7 @@
  * the passive node's records first, then the passive node merges the active node's, and both are
  * equal.
  */
-import { isOnceKey } from '../../wire/tsp.js';
+import { isOnceKey, isScheduleKey } from '../../wire/tsp.js';
 import { join, type RequestState } from './join.js';
 import { joinExtra } from './fields.js';
 import type { KeyRecord, RequestRecord, StoreRecord, TombstoneRecord } from './record-codec.js';
@@ -154,11 +154,25 @@ class Merging {
     }
     const before = this.#tables.request(uuid);
     if (before === null && body === null) return false;
+    if (before === null && this.#isStoredTwice(record)) {
+      this.#tables.putTombstone(uuid, TWICE);
+      return true;
+    }
     if (tombstones.length > 0) this.#tables.dropTombstones(uuid);
     if (before !== null) this.#join(before, record);
     else if (body !== null && this.#tables.isFree(number)) this.#insert({ record, body }, number);
     else if (body !== null) this.#withoutNumber.set(nameOf(uuid), { record, body });
     return true;
+  }
+
+  /**
+   * D80: both nodes stored the request of a schedule for the same due time. Nobody was told its uuid,
+   * so only that of the node that stays active is kept.
+   */
+  #isStoredTwice({ key, request: { service, owner, uuid } }: RequestRecord): boolean {
+    if (key === null || !isScheduleKey(key) || this.#isFromActive) return false;
+    const known = this.#keyOf(service, key, owner);
+    return known !== null && !known.uuid.equals(uuid);
   }
 
   /** Requests whose number is taken here are placed after all others. */
@@ -214,6 +228,14 @@ class Merging {
     else this.#tables.putKey(service, key, { owner, uuid, until: null, extra });
   }
 
+  /** The same on the side that yields. */
+  #endTwin(uuid: RequestUuid): void {
+    this.#tables.remove(uuid, TWICE.keyUntil);
+    this.#tables.putTombstone(uuid, TWICE);
+    this.#joined++;
+    this.#end(uuid);
+  }
+
   /** On the other side, the key leads to this request, which is also in this store. */
   #pointKeyHere({ service, uuid, owner }: StoredRequest, key: Buffer): void {
     const known = this.#keyOf(service, key, owner);
@@ -223,7 +245,8 @@ class Merging {
       this.#tables.touch(known.uuid);
       return;
     }
-    this.#releaseKey(known);
+    if (known?.until === null && isScheduleKey(key)) this.#endTwin(known.uuid);
+    else this.#releaseKey(known);
     this.#tables.putKey(service, key, { owner, uuid, until: null, extra: known?.extra ?? null });
     this.#tables.setKeyOf(uuid, key);
   }
@@ -296,6 +319,9 @@ class Merging {
     this.#ended.set(name, uuid);
   }
 }
+
+/** The key of a request that ended so leads to the other one. */
+const TWICE: Tombstone = { keyUntil: 0, by: NO_OWNER, extra: null };
 
 function joinTombstones(by: Owner, all: readonly Omit<Tombstone, 'by'>[]): Tombstone {
   return {
