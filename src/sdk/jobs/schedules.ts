@@ -10,9 +10,13 @@ import { answerError, readAnswer, type TitanicAnswer } from './titanic-answer.js
 
 /** A schedule, as `Client.schedule` and `Client.schedules` return it. */
 export interface Schedule {
+  /** It is unique among yours. */
   readonly name: string;
+  /** For which a request is stored at each due time. */
   readonly service: string;
+  /** The cron line, as given. */
   readonly cron: string;
+  /** Whose local times the line names. */
   readonly timeZone: string;
   /** When it is due next. */
   readonly next: Date;

@@ -3,7 +3,6 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { until } from '../../support/until.js';
 import { Client } from '../../../src/sdk/client.js';
 import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
 import {
