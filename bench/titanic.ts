@@ -92,6 +92,7 @@ const embedded: EmbeddedServiceApi = {
   setBacklog: () => undefined,
   submit: (_service, reference) => out.push(reference),
   setStored: () => undefined,
+  parts: () => null,
   withdraw: () => undefined,
   standingOf: () => ({ mayRequest: true, quotas: NO_QUOTAS }),
 };
@@ -168,7 +169,7 @@ function deliver(): void {
     turn();
     for (const reference of out.splice(0)) {
       titanic.dispatched(reference, 1);
-      titanic.replied(reference, reply, 0);
+      titanic.replied(reference, reply, 0, null);
     }
   }
 }

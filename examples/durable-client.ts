@@ -21,6 +21,8 @@ try {
     console.log(job.uuid);
   } else {
     const job = client.job(argument);
+    // What the worker says while it works, if it sends parts.
+    for await (const part of job.progress({ timeoutMs: 20_000 })) console.error(part.text());
     const reply = await job.result({ timeoutMs: 20_000 });
     console.log(reply.text());
     // The reply has arrived, so the broker need not keep it any longer.

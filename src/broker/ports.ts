@@ -95,11 +95,14 @@ export interface InternalClient {
   roomAt(service: Buffer): void;
   /** @param worker the number of the worker, as in the log */
   dispatched(reference: number, worker: number): void;
+  /** A PARTIAL came: see `EmbeddedServiceApi.parts`. */
+  progressed(reference: number): void;
   /**
    * The whole reply: frames starting at `from`, valid until this returns. The broker forgets the
    * request.
+   * @param parts as `EmbeddedServiceApi.parts` returned them until now
    */
-  replied(reference: number, frames: Frames, from: number): void;
+  replied(reference: number, frames: Frames, from: number, parts: Buffer | null): void;
   /**
    * A delivery ended without a reply.
    * @param isKnown the request's number stays valid, and a reply may still arrive
@@ -147,6 +150,11 @@ export interface EmbeddedServiceApi {
   setStored(service: Buffer, hasStored: boolean): void;
   /** @param key the name of the owner's key; `null`: the shared anonymous owner */
   standingOf(key: string | null, service: Buffer): OwnerStanding;
+  /**
+   * The PARTIALs of the present delivery, packed: each ends with a frame that no other follows.
+   * `null`: none. The bytes do not change, and may be kept.
+   */
+  parts(id: number): Buffer | null;
   /** Ends a submitted request; the broker reports nothing more about it. */
   withdraw(id: number): void;
 }

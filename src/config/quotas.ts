@@ -80,7 +80,7 @@ export const QUOTA_ROWS = {
     min: 1,
     max: 16_000_000,
     about:
-      '`titanic.wait` calls that may wait at the same time; the same number may also wait for a large reply.',
+      '`titanic.wait` and `titanic.progress` calls that may wait at the same time; the same number may also wait for a large reply.',
   },
   hellos: {
     kind: 'count',

@@ -8,4 +8,10 @@ export const EXTENSIONS: readonly string[] = [
 ];
 
 /** Those of Titanic. */
-export const TITANIC_EXTENSIONS: readonly string[] = ['submit', 'wait', 'backoff', 'schedule'];
+export const TITANIC_EXTENSIONS: readonly string[] = [
+  'submit',
+  'wait',
+  'backoff',
+  'schedule',
+  'progress',
+];

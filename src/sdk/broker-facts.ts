@@ -44,7 +44,7 @@ export function workerOffersOf(frames: Frames, at: number): WorkerOffers {
 
 /**
  * Extensions that a client uses: stored requests with options, waiting for replies, failures,
- * headers, own pauses.
+ * headers, own pauses, parts while a worker sends them.
  */
 export interface Offers {
   readonly submit: boolean;
@@ -52,6 +52,7 @@ export interface Offers {
   readonly fail: boolean;
   readonly headers: boolean;
   readonly backoff: boolean;
+  readonly progress: boolean;
 }
 
 /** The broker's extensions; none if it does not know the question. */
@@ -63,6 +64,7 @@ export function offersOf(frames: Frames, at: number): Offers {
     fail: has('fail'),
     headers: has('headers'),
     backoff: has('backoff'),
+    progress: has('progress'),
   };
 }
 

@@ -102,11 +102,13 @@ export {
 export type { Backoff } from '../wire/tsp.js';
 export type {
   EnqueueOptions,
+  ProgressOptions,
   ResultOptions,
   ScheduleOptions,
   SubmitOptions,
 } from './jobs/job-options.js';
 export type { Schedule } from './jobs/schedules.js';
+export type { ProgressPart } from './message.js';
 export type { ClientOptions, CurveOptions, Protocol, RequestOptions } from './options.js';
 
 export type { TransportName } from './dials.js';
@@ -164,7 +166,8 @@ export function connect<In = Body, Out = Buffer, Types = NoServices>(
 /**
  * Sends requests to services, over one connection to one broker at a time.
  *
- * A client keeps the process alive only while requests, streams or `job.result()` are outstanding.
+ * A client keeps the process alive only while requests, streams, `job.result()` or `job.progress()` are
+ * outstanding.
  *
  *     const client = new Client({ endpoints: ['tcp://a:5555', 'tcp://b:5555'] });
  *     const reply = await client.request('echo', 'hello');

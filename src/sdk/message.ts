@@ -60,6 +60,14 @@ export interface StreamPart<Value = Buffer> extends Message<Value> {
   readonly final: boolean;
 }
 
+/** One part of the reply to a stored request that a worker is still working on. */
+export interface ProgressPart<Value = Buffer> extends Message<Value> {
+  /** Which attempt it belongs to, from 1. Each attempt begins again with its first part. */
+  readonly attempt: number;
+  /** Its place among the parts of this attempt, from 0. 0 again: another run began. */
+  readonly index: number;
+}
+
 type MessageClass<Received extends ReceivedMessage> = new (
   service: string,
   decode: Decode | null,
@@ -191,5 +199,25 @@ export class ReceivedPart extends ReceivedMessage implements StreamPart {
 
   override toJSON(): object {
     return { ...super.toJSON(), final: this.final };
+  }
+}
+
+export class ReceivedProgress extends ReceivedMessage implements ProgressPart {
+  readonly attempt: number;
+  readonly index: number;
+
+  constructor(
+    service: string,
+    decode: Decode | null,
+    frames: Buffer[],
+    { attempt, index }: { readonly attempt: number; readonly index: number },
+  ) {
+    super(service, decode, frames);
+    this.attempt = attempt;
+    this.index = index;
+  }
+
+  override toJSON(): object {
+    return { ...super.toJSON(), attempt: this.attempt, index: this.index };
   }
 }

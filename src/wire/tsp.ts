@@ -16,6 +16,7 @@ export const TITANIC_WAIT = 'titanic.wait';
 export const TITANIC_SCHEDULE = 'titanic.schedule';
 export const TITANIC_UNSCHEDULE = 'titanic.unschedule';
 export const TITANIC_SCHEDULES = 'titanic.schedules';
+export const TITANIC_PROGRESS = 'titanic.progress';
 
 /** The services that exist. */
 export const TITANIC_SERVICES: readonly string[] = [
@@ -27,10 +28,12 @@ export const TITANIC_SERVICES: readonly string[] = [
   TITANIC_SCHEDULE,
   TITANIC_UNSCHEDULE,
   TITANIC_SCHEDULES,
+  TITANIC_PROGRESS,
 ];
 
 const UUID_TEXT_BYTES = 32;
 const WAIT_MS_MAX = 60_000;
+const WAIT_FAULT = 'the time is decimal milliseconds from 0 to 60000';
 /** The headers, and as much for the rest. */
 const OPTIONS_BYTES_MAX: number = HEADERS_BYTES_MAX + 8192;
 const KEY_BYTES_MAX = 255;
@@ -251,10 +254,34 @@ export function readTspWait(frames: Frames, from: number): TspWait | TspFault {
   if (frames.count > from + 2) return { fault: 'frames too many' };
   const uuid = uuidAt(frames, from);
   if (uuid === null) return { fault: 'a uuid is 32 hexadecimal characters' };
-  const text = frames.count > from + 1 ? frames.view(from + 1).toString('latin1') : '';
+  const waitMs = waitMsAt(frames, from + 1);
+  return waitMs === null ? { fault: WAIT_FAULT } : { fault: null, uuid, waitMs };
+}
+
+/** `titanic.progress` (D82). */
+export interface TspProgress extends Omit<TspWait, 'fault'> {
+  readonly fault: null;
+  /** As in the answer before; empty: from the first part. */
+  readonly place: string;
+}
+
+const PLACE_BYTES_MAX = 64;
+
+export function readTspProgress(frames: Frames, from: number): TspProgress | TspFault {
+  if (frames.count > from + 3) return { fault: 'frames too many' };
+  const uuid = uuidAt(frames, from);
+  if (uuid === null) return { fault: 'a uuid is 32 hexadecimal characters' };
+  if (frames.count < from + 3) return { fault: 'no place, or no time' };
+  const place = frames.view(from + 1).toString('latin1');
+  if (place.length > PLACE_BYTES_MAX) return { fault: 'the place is too long' };
+  const waitMs = waitMsAt(frames, from + 2);
+  return waitMs === null ? { fault: WAIT_FAULT } : { fault: null, uuid, place, waitMs };
+}
+
+function waitMsAt(frames: Frames, index: number): number | null {
+  const text = frames.count > index ? frames.view(index).toString('latin1') : '';
   const waitMs = /^[0-9]{1,5}$/.test(text) ? Number(text) : Infinity;
-  if (waitMs > WAIT_MS_MAX) return { fault: 'the time is decimal milliseconds from 0 to 60000' };
-  return { fault: null, uuid, waitMs };
+  return waitMs > WAIT_MS_MAX ? null : waitMs;
 }
 
 function uuidAt(frames: Frames, index: number): Buffer | null {

@@ -25,6 +25,10 @@ export class Keeper implements InternalClient {
     this.#heard.push(`${reference} out`);
   }
 
+  progressed(reference: number): void {
+    this.#heard.push(`${reference} progressed`);
+  }
+
   replied(reference: number, frames: Frames, from: number): void {
     const body = frames.copyFrom(from).map((frame) => frame.toString('latin1'));
     this.ids.delete(reference);

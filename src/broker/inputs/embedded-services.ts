@@ -158,6 +158,10 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
     return this.#owners.standingOf(key, service);
   }
 
+  parts(id: number): Buffer | null {
+    return this.#requests.partials.packedOf(id);
+  }
+
   withdraw(id: number): void {
     this.#stored.withdraw(id);
   }

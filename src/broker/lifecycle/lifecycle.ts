@@ -184,6 +184,7 @@ export class Lifecycle {
       this.#giveUp(id, 'the PARTIALs held for a 0.1 client are too large');
     } else {
       requests.partials.add(id, frames, body, holder);
+      if (table.is(id, STORED)) this.#stored.progressed(id);
     }
   }
 

@@ -119,8 +119,13 @@ export class StoredDeliveries {
     this.#client?.roomAt(service.name);
   }
 
+  progressed(id: RequestId): void {
+    this.#client?.progressed(this.#reference(id));
+  }
+
   replied(id: RequestId, frames: Frames, from: number): void {
-    this.#client?.replied(this.#reference(id), frames, from);
+    const parts = this.#requests.partials.packedOf(id);
+    this.#client?.replied(this.#reference(id), frames, from, parts);
   }
 
   /**

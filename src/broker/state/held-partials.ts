@@ -1,4 +1,4 @@
-/** PARTIALs held back for 0.1 clients, which understand only whole replies (D10). */
+/** PARTIALs held back for 0.1 clients (D10) and stored requests, which take only whole replies. */
 import { Frames } from '../../core/frames.js';
 import type { Holder } from '../../core/holdings.js';
 import { pack, packedBytes, unpack } from '../../core/packed.js';
@@ -26,6 +26,13 @@ export class HeldPartials {
 
   of(id: RequestId): PartialsOfRequest | null {
     return this.#table.is(id, HELD) ? (this.#byRequest.get(id) ?? null) : null;
+  }
+
+  /** See `EmbeddedServiceApi.parts`. */
+  packedOf(id: RequestId): Buffer | null {
+    const held = this.of(id);
+    // Bytes that are there do not change: those of later PARTIALs are added behind, or elsewhere.
+    return held === null ? null : held.buffer.subarray(0, held.bytes);
   }
 
   /** @param holder of the worker that sent it */

@@ -84,6 +84,18 @@ export interface ResultOptions {
   readonly signal?: AbortSignal | undefined;
 }
 
+/**
+ * Options of `Job.progress`.
+ *
+ *     for await (const part of job.progress({ timeoutMs: 60_000 })) show(part.json());
+ */
+export interface ProgressOptions {
+  /** The longest wait for each part, or for the reply, in milliseconds. Default: no limit. */
+  readonly timeoutMs?: number;
+  /** Aborting it ends the wait: ERR_MDP_ABORTED. */
+  readonly signal?: AbortSignal | undefined;
+}
+
 /** `EnqueueOptions` as sent to the broker, which has defaults for absent ones. */
 export interface StoredOptions {
   readonly key: string | undefined;
@@ -101,6 +113,7 @@ export interface SubmitSettings {
   readonly request: RequestSettings;
 }
 
+/** Of `Job.result` and `Job.progress`. */
 export interface ResultSettings {
   /** `Infinity`: no limit. */
   readonly timeoutMs: number;
@@ -172,8 +185,8 @@ export function scheduleName(name: unknown): string {
 }
 
 /** @throws ERR_MDP_OPTION */
-export function resultSettings(given: unknown): ResultSettings {
-  const options = new Options('result', given);
+export function resultSettings(what: 'result' | 'progress', given: unknown): ResultSettings {
+  const options = new Options(what, given);
   const settings: ResultSettings = {
     timeoutMs: options.integer('timeoutMs', Infinity, 1, 365 * DAY_MS),
     signal: options.optional('signal', isSignal, 'an AbortSignal'),

@@ -1,5 +1,5 @@
-import type { ResultOptions } from './job-options.js';
-import type { Message } from '../message.js';
+import type { ProgressOptions, ResultOptions } from './job-options.js';
+import type { Message, ProgressPart } from '../message.js';
 import type { RequestOptions } from '../options.js';
 
 /**
@@ -20,6 +20,10 @@ type StoredRequest = Pick<Job, 'uuid' | 'service'>;
 /** What a job needs of its client. */
 export interface JobClient {
   result(job: StoredRequest, options: ResultOptions | undefined): Promise<Message>;
+  progress(
+    job: StoredRequest,
+    options: ProgressOptions | undefined,
+  ): AsyncIterableIterator<ProgressPart, undefined>;
   state(job: StoredRequest, options: RequestOptions | undefined): Promise<JobState>;
   closeJob(job: StoredRequest, options: RequestOptions | undefined): Promise<void>;
 }
@@ -60,6 +64,24 @@ export class Job<Value = Buffer> {
    */
   result(options?: ResultOptions): Promise<Message<Value>> {
     return this.#client.result(this, options) as Promise<Message<Value>>;
+  }
+
+  /**
+   * Yields what the worker sends as parts of its reply while it works (a handler that is a generator), the
+   * parts so far first, and ends when the reply is there: then ask `result()`, which has the frames of all
+   * parts. Each attempt begins again with its first part: see `attempt` and `index` of the parts.
+   *
+   *     for await (const part of job.progress()) console.log(part.attempt, part.index, part.text());
+   *     const reply = await job.result();
+   *
+   * Parts are only in the broker's memory: they are lost when it ends, or when an attempt fails. `timeoutMs`
+   * is the longest wait for each. The iterator throws what `result` rejects with, and
+   * ERR_TITANIC_UNSUPPORTED if the broker cannot tell.
+   * @throws ERR_MDP_OPTION
+   */
+  progress(options?: ProgressOptions): AsyncIterableIterator<ProgressPart<Value>, undefined> {
+    const parts: AsyncIterableIterator<unknown> = this.#client.progress(this, options);
+    return parts as AsyncIterableIterator<ProgressPart<Value>, undefined>;
   }
 
   /** Asks the broker once. Rejects as `Client.request` does, and with ERR_TITANIC_REFUSED. */

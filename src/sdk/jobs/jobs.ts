@@ -19,12 +19,13 @@ import { Job, type JobClient, type JobState } from './job.js';
 import {
   checkUuid,
   isUuid,
+  type ProgressOptions,
   type ResultOptions,
   resultSettings,
   type StoredOptions,
   submitSettings,
 } from './job-options.js';
-import { type Message, ReceivedMessage } from '../message.js';
+import { type Message, type ProgressPart, ReceivedMessage } from '../message.js';
 import {
   type ClientSettings,
   DAY_MS,
@@ -32,6 +33,7 @@ import {
   type RequestSettings,
   serviceName,
 } from '../options.js';
+import { ProgressReader } from './progress-reader.js';
 import { ResultRun } from './result-run.js';
 import {
   answerError,
@@ -96,12 +98,19 @@ export class Jobs implements JobClient {
     job: Pick<Job, 'uuid' | 'service'>,
     options: ResultOptions | undefined,
   ): Promise<Message> {
-    const settings = resultSettings(options);
+    const settings = resultSettings('result', options);
     const run = new ResultRun(this.#asker, job.uuid, job.service, settings, () => {
       this.#waits.delete(run);
     });
     this.#waits.add(run);
     return await run.run();
+  }
+
+  progress(
+    job: Pick<Job, 'uuid' | 'service'>,
+    options: ProgressOptions | undefined,
+  ): AsyncIterableIterator<ProgressPart, undefined> {
+    return new ProgressReader(this.#asker, job, resultSettings('progress', options));
   }
 
   async state(

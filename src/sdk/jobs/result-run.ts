@@ -11,11 +11,8 @@ import type { ResultSettings } from './job-options.js';
 import type { Asker } from './jobs.js';
 import { type Message, ReceivedMessage } from '../message.js';
 import type { RequestSettings } from '../options.js';
-import { type Question, ResultWait } from './result-wait.js';
+import { type Question, ResultWait, WAIT_RETRIES } from './result-wait.js';
 import { Ticker } from '../ticker.js';
-
-/** A wait is idempotent: it is sent again whenever a connection is lost. */
-const WAIT_RETRIES = 1000;
 
 export class ResultRun {
   readonly #asker: Asker;

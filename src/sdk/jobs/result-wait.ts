@@ -43,10 +43,20 @@ export interface ResultWaitOptions extends BackoffOptions {
 }
 
 /** The longest wait at a broker; the broker's own limit is a minute. */
-const WAIT_MS = 30_000;
+export const WAIT_MS = 30_000;
+/** A wait is idempotent: it is sent again whenever a connection is lost. */
+export const WAIT_RETRIES = 1000;
 
 /** What ends a question but not the wait for the reply. */
-const PASSING = new Set(['ERR_MDP_TIMEOUT', 'ERR_MDP_UNREACHABLE', 'ERR_MDP_REFUSED']);
+const PASSING: ReadonlySet<unknown> = new Set([
+  'ERR_MDP_TIMEOUT',
+  'ERR_MDP_UNREACHABLE',
+  'ERR_MDP_REFUSED',
+]);
+
+export function isPassing(error: unknown): boolean {
+  return PASSING.has(codeOf(error));
+}
 
 export class ResultWait {
   readonly #options: ResultWaitOptions;
@@ -115,7 +125,7 @@ export class ResultWait {
     const question = this.#question;
     this.#question = null;
     if (question === null || this.#isOver) return;
-    if (!PASSING.has(error.code)) this.#fail(error);
+    if (!isPassing(error)) this.#fail(error);
     else if (now >= this.#deadlineMs) this.#timeUp(error);
     else {
       // 8/MMI is optional: a broker that does not answer it may still know 9/TSP.

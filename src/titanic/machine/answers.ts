@@ -63,6 +63,8 @@ export class Answers {
   #probing: { readonly probe: number; readonly query: ReplyQuery }[] = [];
   readonly #lookUps: LookUps;
   readonly #waiters = new Waiters();
+  /** Those of `titanic.progress`, which each part of the reply concerns. */
+  readonly #followers = new Waiters();
   /** Uuids that somebody waits for and that are in no row here, but may be in the peer's store. */
   readonly #unknown = new Map<string, RequestUuid>();
   readonly #room = new OutputWaiters();
@@ -91,7 +93,8 @@ export class Answers {
   /** When `run` is next due if no input arrives; Infinity for never. Monotonic milliseconds. */
   get dueAt(): number {
     const keptUntil = this.#cached?.until ?? Infinity;
-    return Math.min(this.#waiters.dueAt, this.#lookUps.dueAt, this.#room.dueAt, keptUntil);
+    const waitUntil = Math.min(this.#waiters.dueAt, this.#followers.dueAt);
+    return Math.min(waitUntil, this.#lookUps.dueAt, this.#room.dueAt, keptUntil);
   }
 
   answer(id: number, ...body: readonly Buffer[]): void {
@@ -116,7 +119,9 @@ export class Answers {
   }
 
   #reply(query: ReplyQuery, reply: readonly Buffer[]): void {
-    this.#ready.push({ id: query.id, body: [STATUS_OK, ...reply], query });
+    // D82: who follows its parts asks for the reply by itself.
+    if (query.place !== null) this.answer(query.id, STATUS_OK);
+    else this.#ready.push({ id: query.id, body: [STATUS_OK, ...reply], query });
   }
 
   /**
@@ -126,14 +131,29 @@ export class Answers {
     if (this.isUntrusted) return;
     const { id, asker, until } = query;
     // D75: above the quota, it does not wait.
-    const mayWait = this.#waiters.countOf(asker.identity) < asker.quotas.waits;
-    if (until > now && mayWait) this.#waiters.add(query);
+    const { identity } = asker;
+    const waits = this.#waiters.countOf(identity) + this.#followers.countOf(identity);
+    if (until > now && waits < asker.quotas.waits) this.#add(query);
     else this.answer(id, STATUS_PENDING);
   }
 
   /** Its end is being committed, so it can no longer be called pending. */
   withhold(query: ReplyQuery): void {
-    if (!this.isUntrusted) this.#waiters.add({ ...query, until: Infinity });
+    if (!this.isUntrusted) this.#add({ ...query, until: Infinity });
+  }
+
+  #add(query: ReplyQuery): void {
+    (query.place === null ? this.#waiters : this.#followers).add(query);
+  }
+
+  /** True if a client waits for the parts of the reply to this request. */
+  isFollowed(uuid: RequestUuid): boolean {
+    return this.#followers.has(uuid);
+  }
+
+  /** Takes out the clients that wait for parts of the reply. */
+  takeFollowers(uuid: RequestUuid): ReplyQuery[] {
+    return this.#followers.takeOf(uuid);
   }
 
   /** Looks the request up in the store. */
@@ -182,8 +202,8 @@ export class Answers {
     } else if (found.state === 'dead') {
       const detail = unpackFailure(found.failure)?.detail ?? [];
       this.answer(id, deadStatusFrame(found.reason), ...detail);
-    } else if (reply !== null) {
-      this.#reply(query, reply);
+    } else if (reply !== null || query.place !== null) {
+      this.#reply(query, reply ?? []);
     } else {
       this.#large(query, found.replyBytes, now);
     }
@@ -225,7 +245,7 @@ export class Answers {
   #pendingUnknown(query: ReplyQuery, now: number): void {
     this.pending(query, now);
     const { uuid } = query;
-    if (this.#waiters.has(uuid)) this.#unknown.set(uuid.toString('latin1'), uuid);
+    if (this.#has(uuid)) this.#unknown.set(uuid.toString('latin1'), uuid);
   }
 
   /** More of the peer's requests have arrived: looks again for those that were not found. */
@@ -233,7 +253,7 @@ export class Answers {
     const unknown = [...this.#unknown.values()];
     this.#unknown.clear();
     for (const uuid of unknown) {
-      for (const query of this.#waiters.takeOf(uuid)) this.lookUp(query);
+      for (const query of this.#takeOf(uuid)) this.lookUp(query);
     }
   }
 
@@ -280,7 +300,12 @@ export class Answers {
 
   #takeOf(uuid: RequestUuid): ReplyQuery[] {
     this.#unknown.delete(uuid.toString('latin1'));
-    return this.#waiters.takeOf(uuid);
+    const waiting = this.#waiters.takeOf(uuid);
+    return this.#followers.has(uuid) ? [...waiting, ...this.#followers.takeOf(uuid)] : waiting;
+  }
+
+  #has(uuid: RequestUuid): boolean {
+    return this.#waiters.has(uuid) || this.#followers.has(uuid);
   }
 
   /**
@@ -288,9 +313,11 @@ export class Answers {
    * now.
    */
   run(now: number): void {
-    for (const query of this.#waiters.takeDue(now, TURN_ANSWERS_MAX)) {
+    const due = this.#waiters.takeDue(now, TURN_ANSWERS_MAX);
+    due.push(...this.#followers.takeDue(now, TURN_ANSWERS_MAX));
+    for (const query of due) {
       const { id, uuid } = query;
-      if (!this.#waiters.has(uuid)) this.#unknown.delete(uuid.toString('latin1'));
+      if (!this.#has(uuid)) this.#unknown.delete(uuid.toString('latin1'));
       if (this.#isWithheld(uuid)) this.withhold(query);
       else this.answer(id, STATUS_PENDING);
     }

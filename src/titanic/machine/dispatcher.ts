@@ -63,6 +63,8 @@ export interface Delivery {
   readonly worker: number;
   /** Wall milliseconds. */
   readonly startedAt: number;
+  /** A client has asked for its parts (D82). */
+  isFollowed: boolean;
 }
 
 /** Maximum for bodies being read and for those with the broker. The first may be of any size. */
@@ -276,12 +278,12 @@ export class Dispatcher {
     const service = this.serviceOf(slot);
     if (!this.#deliveries.has(slot)) service.out++;
     service.oldest.removeAt(this.index.get(slot, AGE_PLACE));
-    this.#deliveries.set(slot, { worker, startedAt: wall });
+    this.#deliveries.set(slot, { worker, startedAt: wall, isFollowed: false });
   }
 
   /** The delivery that has just ended; worker 0 if it never began. */
   delivery(slot: Slot, wall: number): Delivery {
-    return this.#deliveries.get(slot) ?? { worker: 0, startedAt: wall };
+    return this.#deliveries.get(slot) ?? { worker: 0, startedAt: wall, isFollowed: false };
   }
 
   /** The delivery of a request that is with a worker now. */

@@ -10,6 +10,7 @@ import type { Dispatcher } from './dispatcher.js';
 import { ATTEMPTS, ATTEMPTS_MAX, GENERATION, SETTLING, SINCE, type Slot } from './open-index.js';
 import { packFailure } from '../store/failure-codec.js';
 import type { OpenRequests } from './open-requests.js';
+import type { Progress } from './progress.js';
 import type { Change } from '../store/store.js';
 
 export class Execution {
@@ -17,12 +18,19 @@ export class Execution {
   readonly #requests: OpenRequests;
   readonly #dispatcher: Dispatcher;
   readonly #random: RandomFill;
+  readonly #progress: Progress;
 
-  constructor(context: TitanicContext, requests: OpenRequests, random: RandomFill) {
+  constructor(
+    context: TitanicContext,
+    requests: OpenRequests,
+    random: RandomFill,
+    progress: Progress,
+  ) {
     this.#context = context;
     this.#requests = requests;
     this.#dispatcher = requests.dispatcher;
     this.#random = random;
+    this.#progress = progress;
   }
 
   dispatched(slot: Slot, worker: number): void {
@@ -35,9 +43,10 @@ export class Execution {
     });
   }
 
-  replied(slot: Slot, frames: Frames, from: number): void {
+  replied(slot: Slot, frames: Frames, from: number, parts: Buffer | null): void {
     const { index } = this.#dispatcher;
     const isWanted = this.#dispatcher.isWithBroker(slot);
+    if (isWanted) this.#progress.replied(slot, parts);
     this.#dispatcher.forgotten(slot);
     if (!isWanted) return;
     const uuid = index.uuid(slot);

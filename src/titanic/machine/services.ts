@@ -4,6 +4,7 @@ import { escapeName } from '../../core/escape.js';
 import { packedBytes } from '../../core/packed.js';
 import {
   readTspName,
+  readTspProgress,
   readTspRequest,
   readTspSchedule,
   readTspSchedules,
@@ -11,6 +12,7 @@ import {
   readTspUuid,
   readTspWait,
   TITANIC_CLOSE,
+  TITANIC_PROGRESS,
   TITANIC_REPLY,
   TITANIC_REQUEST,
   TITANIC_SCHEDULE,
@@ -19,6 +21,7 @@ import {
   TITANIC_UNSCHEDULE,
   TITANIC_WAIT,
   type TspFault,
+  type TspProgress,
   type TspRequest,
   uuidText,
 } from '../../wire/tsp.js';
@@ -31,6 +34,8 @@ import type { Schedules } from './schedules.js';
 import { type ChangeCallback, DOUBTFUL, type OpenRequests } from './open-requests.js';
 import { extraOf } from '../store/fields.js';
 import type { Change, ChangeResult, RequestUuid, StoredRequest } from '../store/store.js';
+import { placeOf } from './parts.js';
+import type { Progress } from './progress.js';
 import type { Uuids } from './uuid.js';
 import { type WaitingNumber, type WaitingRequest, WaitingRequests } from './waiting-requests.js';
 import type { Intent } from './writer.js';
@@ -45,6 +50,7 @@ export class TitanicServices {
   readonly #context: TitanicContext;
   readonly #requests: OpenRequests;
   readonly #uuids: Uuids;
+  readonly #progress: Progress;
   readonly #waiting = new WaitingRequests();
   readonly #accepting: Accepting;
   readonly #schedules: Schedules;
@@ -55,12 +61,14 @@ export class TitanicServices {
     uuids: Uuids,
     accepting: Accepting,
     schedules: Schedules,
+    progress: Progress,
   ) {
     this.#context = context;
     this.#requests = requests;
     this.#uuids = uuids;
     this.#accepting = accepting;
     this.#schedules = schedules;
+    this.#progress = progress;
   }
 
   request(request: InternalRequest, host: BrokerHost): void {
@@ -85,6 +93,12 @@ export class TitanicServices {
         const wait = readTspWait(frames, body);
         if (wait.fault === null) this.#lookUp(id, asker, wait.uuid, wait.waitMs);
         else this.#refuse(id, wait);
+        return;
+      }
+      case TITANIC_PROGRESS: {
+        const progress = readTspProgress(frames, body);
+        if (progress.fault === null) this.#follow(id, asker, progress);
+        else this.#refuse(id, progress);
         return;
       }
       case TITANIC_CLOSE: {
@@ -252,12 +266,17 @@ export class TitanicServices {
   #lookUp(id: number, asker: Asker, uuid: RequestUuid, waitMs: number): void {
     const { answers, dispatcher } = this.#requests;
     const { now } = this.#context;
-    const query = { id, asker, uuid, until: now + waitMs };
+    const query = { id, asker, uuid, until: now + waitMs, place: null };
     const slot = dispatcher.index.find(uuid);
     if (slot === NO_SLOT) answers.lookUp(query);
     else if (!mayAccess(asker, dispatcher.accessFactsOf(slot))) answers.denied(query);
     else if (this.#requests.isWithheld(uuid)) answers.withhold(query);
     else answers.pending(query, now);
+  }
+
+  #follow(id: number, asker: Asker, { uuid, place, waitMs }: TspProgress): void {
+    const until = this.#context.now + waitMs;
+    this.#progress.ask({ id, asker, uuid, until, place: placeOf(place) });
   }
 
   #close(id: number, asker: Asker, uuid: RequestUuid): void {
@@ -267,8 +286,10 @@ export class TitanicServices {
       return;
     }
     const decided: ChangeCallback = (result) => {
-      if (result === 'done' || result === 'passed') this.#answer(id, STATUS_OK);
-      else if (result.kind !== 'fatal') this.#answer(id, status(500, result.message));
+      if (result === 'done' || result === 'passed') {
+        this.#progress.forget(uuid);
+        this.#answer(id, STATUS_OK);
+      } else if (result.kind !== 'fatal') this.#answer(id, status(500, result.message));
     };
     this.#requests.closeFor(asker, uuid, decided, () => {
       this.#context.denied(asker, uuid, 'close');

@@ -20,7 +20,13 @@ import type {
 } from '../../broker/ports.js';
 import type { Failure } from '../../wire/failure.js';
 import type { DurableCounts } from '../../wire/mmi.js';
-import { TITANIC_PREFIX, TITANIC_REPLY, TITANIC_SERVICES, TITANIC_WAIT } from '../../wire/tsp.js';
+import {
+  TITANIC_PREFIX,
+  TITANIC_PROGRESS,
+  TITANIC_REPLY,
+  TITANIC_SERVICES,
+  TITANIC_WAIT,
+} from '../../wire/tsp.js';
 import { Accepting } from './accepting.js';
 import type { Commits } from './commits.js';
 import { TitanicContext, type TitanicReads } from './context.js';
@@ -34,6 +40,7 @@ import type { OperatorHost } from './operator-host.js';
 import type { TitanicOptions } from './options.js';
 import { type StoredGauges, storedGauges } from './gauges.js';
 import type { Replica } from './replica.js';
+import { Progress } from './progress.js';
 import { Schedules } from './schedules.js';
 import { TitanicServices } from './services.js';
 import type {
@@ -69,6 +76,7 @@ const NO_LIST = 0;
 interface Activation {
   readonly requests: OpenRequests;
   readonly services: TitanicServices;
+  readonly progress: Progress;
   readonly execution: Execution;
   readonly upkeep: Upkeep;
   readonly schedules: Schedules;
@@ -128,12 +136,14 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
       ...shared,
       this.#activations * ACTIVATION_READS + SCHEDULE_READS,
     );
-    const services = new TitanicServices(...shared, schedules);
+    const progress = new Progress(this.#context, requests);
+    const services = new TitanicServices(...shared, schedules, progress);
     return {
       requests,
       services,
       schedules,
-      execution: new Execution(this.#context, requests, this.#random),
+      progress,
+      execution: new Execution(this.#context, requests, this.#random, progress),
       upkeep: new Upkeep(this.#context, requests),
     };
   }
@@ -305,7 +315,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
 
   onlyAsks(service: Buffer): boolean {
     const name = service.toString('latin1');
-    return name === TITANIC_REPLY || name === TITANIC_WAIT;
+    return name === TITANIC_REPLY || name === TITANIC_WAIT || name === TITANIC_PROGRESS;
   }
 
   request(request: InternalRequest, host: BrokerHost): void {
@@ -350,10 +360,14 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     if (!this.#isStale) this.#activation.execution.dispatched(slot, worker);
   }
 
-  replied(slot: Slot, frames: Frames, from: number): void {
+  progressed(slot: Slot): void {
+    if (!this.#isStale) this.#activation.progress.progressed(slot);
+  }
+
+  replied(slot: Slot, frames: Frames, from: number, parts: Buffer | null): void {
     // The broker has already forgotten it: its number may be reused by the next turn.
     if (this.#isStale) this.#toWithdraw.delete(slot);
-    else this.#activation.execution.replied(slot, frames, from);
+    else this.#activation.execution.replied(slot, frames, from, parts);
   }
 
   failed(slot: Slot, reason: string, isKnown: boolean, failure: Failure | null): void {
@@ -456,8 +470,9 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     for (const id of this.#toWithdraw.values()) embedded.withdraw(id);
     this.#toWithdraw.clear();
     if (!this.#context.isActive) return;
-    const { requests, upkeep, schedules } = this.#activation;
+    const { requests, upkeep, schedules, progress } = this.#activation;
     const { answers, dispatcher, writer } = requests;
+    progress.run(embedded);
     requests.show();
     if (now >= this.#listAgainAt) {
       this.#listAgainAt = Infinity;
@@ -476,11 +491,12 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
   /** Milliseconds until `run` is due if no input arrives; Infinity for never. */
   dueInMs(now: number, wall: number): number {
     if (!this.#context.isActive) return this.#toWithdraw.size > 0 ? 0 : Infinity;
-    const { requests, upkeep, schedules } = this.#activation;
+    const { requests, upkeep, schedules, progress } = this.#activation;
     const { answers, dispatcher, writer, mayWork } = requests;
+    if (progress.isDue) return 0;
     if (answers.areDue || (mayWork && dispatcher.hasDemand)) return 0;
-    const dueAts = [answers.dueAt, writer.dueAt, upkeep.dueAt, dispatcher.dueAt, this.#listAgainAt];
-    const patienceMs = Math.min(...dueAts) - now;
+    const dueAts = [answers.dueAt, writer.dueAt, upkeep.dueAt, dispatcher.dueAt, progress.dueAt];
+    const patienceMs = Math.min(...dueAts, this.#listAgainAt) - now;
     const expiryMs = mayWork ? dispatcher.expiryAt - wall : Infinity;
     return Math.max(0, Math.min(patienceMs, expiryMs, schedules.dueInMs(now, wall)));
   }

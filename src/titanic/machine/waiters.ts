@@ -1,7 +1,8 @@
-/** Clients that wait for an answer by `titanic.wait`, by uuid and by the end of their wait. */
+/** Clients that wait for an answer by `titanic.wait` or `titanic.progress`, by uuid and by the end of their wait. */
 import type { Asker } from '../../broker/ports.js';
 import { IndexedHeap } from '../../core/indexed-heap.js';
 import type { RequestUuid } from '../store/store.js';
+import type { Place } from './parts.js';
 
 /** A client's query for the reply to a stored request. */
 export interface ReplyQuery {
@@ -11,6 +12,8 @@ export interface ReplyQuery {
   readonly uuid: RequestUuid;
   /** Until when it waits for a pending request: monotonic milliseconds. */
   readonly until: number;
+  /** Of `titanic.progress`: what the client has read so far; `null`: it asks for the reply. */
+  readonly place: Place | null;
 }
 
 interface Waiter {

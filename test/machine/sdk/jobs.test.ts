@@ -311,3 +311,59 @@ describe('a job', () => {
     });
   });
 });
+
+describe('job.progress', () => {
+  it('fails before it asks a broker that does not offer it', async () => {
+    const stage = new Stage(OURS);
+    const parts = stage.client.job(UUID).progress();
+    await expect(parts.next()).rejects.toMatchObject({ code: 'ERR_TITANIC_UNSUPPORTED' });
+    expect(stage.requests()).toEqual([]);
+  });
+
+  it('asks by titanic.progress, each time from where the last answer ended', async () => {
+    const stage = new Stage([...OURS, 'progress']);
+    const parts = stage.client.job(UUID).progress({ timeoutMs: 5000 });
+    const first = parts.next();
+    const asked = await stage.request();
+    expect([asked.service, ...asked.body]).toEqual(['titanic.progress', UUID, '', '5000']);
+    asked.answer('300', 'here', '{"attempt":2,"first":3,"frames":[1,2]}', 'a', 'b', 'c');
+    expect((await first).value).toMatchObject({ attempt: 2, index: 3 });
+    expect((await parts.next()).value).toMatchObject({ attempt: 2, index: 4 });
+    const last = parts.next();
+    const next = await stage.request();
+    expect(next.body[1]).toBe('here');
+    next.answer('200');
+    expect(await last).toEqual({ done: true, value: undefined });
+  });
+
+  it.each([
+    ['no JSON'],
+    ['null'],
+    ['{"attempt":1,"first":0,"frames":[2]}'],
+    ['{"attempt":1,"first":-1,"frames":[1]}'],
+    ['{"attempt":1,"first":0,"frames":["1"]}'],
+  ])('does not believe an answer with %s', async (facts) => {
+    const stage = new Stage([...OURS, 'progress']);
+    const part = stage.client.job(UUID).progress().next();
+    (await stage.request()).answer('300', 'here', facts, 'a');
+    expect(await codeFrom(part)).toBe('ERR_TITANIC_REFUSED');
+  });
+
+  it('fails if the broker does not know the service after all', async () => {
+    const stage = new Stage([...OURS, 'progress']);
+    const part = stage.client.job(UUID).progress().next();
+    (await stage.request()).answer('501');
+    expect(await codeFrom(part)).toBe('ERR_TITANIC_UNSUPPORTED');
+  });
+
+  it('asks again after an answer that may pass, with a pause', async () => {
+    const stage = new Stage([...OURS, 'progress', 'fail'], { retryBaseMs: 1, retryMaxMs: 1 });
+    const part = stage.client.job(UUID).progress().next();
+    for (const answer of ['500 the store is overloaded', '300', '200']) {
+      let asked: Asked | undefined;
+      await until(() => (asked = stage.requests()[0]) !== undefined, 'a question');
+      asked?.answer(answer);
+    }
+    expect(await part).toEqual({ done: true, value: undefined });
+  });
+});

@@ -351,7 +351,7 @@ describe('replies that are large (D76)', () => {
     const output = { max: 30_000_000 };
     const reader = asker({ outputLeft: () => output.max - sent.length * LARGE });
     for (let id = 1; id <= 240; id++) {
-      answers.lookUp({ id, asker: reader, uuid: uuidOf(1), until: 0 });
+      answers.lookUp({ id, asker: reader, uuid: uuidOf(1), until: 0, place: null });
     }
     expect(asked).toEqual([{ look: 1, bytesMax: 4096 }]);
     answers.found(1, replied(null), 0);
@@ -377,7 +377,13 @@ describe('replies that are large (D76)', () => {
 
   it('who does not read is refused in the end, and nothing is kept for it', () => {
     const { answers, asked, sent, turn } = bare();
-    answers.lookUp({ id: 7, asker: asker({ outputLeft: () => 0 }), uuid: uuidOf(1), until: 0 });
+    answers.lookUp({
+      id: 7,
+      asker: asker({ outputLeft: () => 0 }),
+      uuid: uuidOf(1),
+      until: 0,
+      place: null,
+    });
     answers.found(1, replied(null), 0);
     turn(0);
     turn(59_000);
@@ -394,14 +400,14 @@ describe('replies that are large (D76)', () => {
     const output = { left: 0 };
     const reader = (): ReturnType<typeof asker> => asker({ quotas, outputLeft: () => output.left });
     for (const id of [1, 2, 3, 4, 5]) {
-      answers.lookUp({ id, asker: reader(), uuid: uuidOf(1), until: 0 });
+      answers.lookUp({ id, asker: reader(), uuid: uuidOf(1), until: 0, place: null });
     }
     answers.found(1, replied(null), 0);
     turn(0);
     expect(sent).toEqual([-4, -5]);
     output.left = Infinity;
     turn(100);
-    answers.lookUp({ id: 6, asker: reader(), uuid: uuidOf(1), until: 0 });
+    answers.lookUp({ id: 6, asker: reader(), uuid: uuidOf(1), until: 0, place: null });
     answers.found(2, replied(null), 100);
     turn(100);
     expect(sent).toEqual([-4, -5]);
@@ -410,7 +416,7 @@ describe('replies that are large (D76)', () => {
   it('is read once for those who ask for it within a moment, and anew after that', () => {
     const { answers, asked, sent, turn } = bare();
     const ask = (id: number, uuid: number): void => {
-      answers.lookUp({ id, asker: asker(), uuid: uuidOf(uuid), until: 0 });
+      answers.lookUp({ id, asker: asker(), uuid: uuidOf(uuid), until: 0, place: null });
     };
     const frame = Buffer.concat([
       Buffer.from([2, 0, 0, 0, 0, 0, 0xb7, 0x1b, 0]),
@@ -445,7 +451,7 @@ describe('replies that are large (D76)', () => {
     const { answers, asked, sent, turn } = bare();
     const reader = { ...asker({ outputLeft: () => 0 }), isGone: false };
     for (let id = 1; id <= 5000; id++) {
-      answers.lookUp({ id, asker: reader, uuid: uuidOf(1), until: 0 });
+      answers.lookUp({ id, asker: reader, uuid: uuidOf(1), until: 0, place: null });
     }
     answers.found(1, replied(null), 0);
     turn(0);
@@ -470,7 +476,7 @@ describe('replies that are large (D76)', () => {
     const outputLeft = (): number => output.left;
     for (let id = 1; id <= 20; id++) {
       const reader = asker({ outputLeft, identityOutputLeft: outputLeft });
-      answers.lookUp({ id, asker: reader, uuid: uuidOf(id), until: 0 });
+      answers.lookUp({ id, asker: reader, uuid: uuidOf(id), until: 0, place: null });
       answers.found(id, replied(null), 0);
     }
     turn(0);
@@ -484,9 +490,9 @@ describe('replies that are large (D76)', () => {
     const { answers, asked } = bare();
     const [flooder, quiet] = [asker({ identity: 'a' }), asker({ identity: 'b' })];
     for (let n = 1; n <= 20; n++) {
-      answers.lookUp({ id: n, asker: flooder, uuid: uuidOf(n), until: 0 });
+      answers.lookUp({ id: n, asker: flooder, uuid: uuidOf(n), until: 0, place: null });
     }
-    answers.lookUp({ id: 99, asker: quiet, uuid: uuidOf(99), until: 0 });
+    answers.lookUp({ id: 99, asker: quiet, uuid: uuidOf(99), until: 0, place: null });
     for (const { look } of asked.splice(0)) answers.found(look, replied(null), 0);
     // 12 MB each, of 16 MiB.
     expect(asked.splice(0).map(({ look }) => look)).toEqual([22]);
@@ -508,7 +514,10 @@ describe('many who wait for one', () => {
       const waiting = asker();
       const began = process.cpuUsage().user;
       for (let id = 0; id < count; id++) {
-        answers.pending({ id, asker: waiting, uuid: uuidOf(1), until: 1000 + (id % 7) }, 0);
+        answers.pending(
+          { id, asker: waiting, uuid: uuidOf(1), until: 1000 + (id % 7), place: null },
+          0,
+        );
       }
       for (let now = 1000; answers.dueAt < Infinity; now += 10) answers.run(now);
       return process.cpuUsage().user - began;

@@ -346,10 +346,10 @@ describe('titanic.*', () => {
   it('is known to mmi.service, and no worker may offer it (8/MMI, D4)', () => {
     const s = titanicStage();
     const c1 = s.client('c1');
-    for (const name of ['titanic.request', 'titanic.wait', 'titanic.nothing']) {
+    for (const name of ['titanic.request', 'titanic.wait', 'titanic.progress', 'titanic.nothing']) {
       c1.request('mmi.service', name);
     }
-    expect(c1.inbox().map((text) => text.slice(-3))).toEqual(['200', '200', '404']);
+    expect(c1.inbox().map((text) => text.slice(-3))).toEqual(['200', '200', '200', '404']);
     expect(s.worker('w1').ready('titanic.request').inbox()).toEqual(['DISCONNECT']);
     expect(s.worker('w2').ready('titanic.mine').inbox()).toEqual(['DISCONNECT']);
   });

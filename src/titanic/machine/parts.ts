@@ -1,0 +1,56 @@
+/** The parts of a reply that is not complete yet, and how far a client has read them (D82). */
+import { PackedCursor, readPacked } from '../../core/packed.js';
+
+/** How far a client has read. */
+export interface Place {
+  /** Names the delivery whose parts it has read; empty: none yet. */
+  readonly run: string;
+  /** Index of the next part. */
+  readonly index: number;
+}
+
+const NOWHERE: Place = { run: '', index: 0 };
+
+/** The place in an answer, as the client sends it back. A text of another origin is the start. */
+export function placeOf(text: string): Place {
+  const match = /^([0-9]+-[0-9]+-[0-9]+)-([0-9]{1,9})$/.exec(text);
+  return match === null ? NOWHERE : { run: match[1] ?? '', index: Number(match[2]) };
+}
+
+export function placeText({ run, index }: Place): string {
+  return `${run}-${index}`;
+}
+
+/** Consecutive parts. */
+export interface Parts {
+  /** The number of frames of each part. */
+  readonly counts: readonly number[];
+  /** The frames of all of them, as views. */
+  readonly frames: readonly Buffer[];
+  readonly bytes: number;
+}
+
+/**
+ * The parts from `index` on, as many as fit into `bytesMax`; the first may be of any size.
+ * @param packed each part ends with a frame that no other follows
+ */
+export function partsFrom(packed: Buffer, index: number, bytesMax: number): Parts {
+  const cursor = new PackedCursor();
+  const counts: number[] = [];
+  const frames: Buffer[] = [];
+  let bytes = 0;
+  let part: Buffer[] = [];
+  for (let at = 0, number = 0; at < packed.length; at = cursor.end) {
+    readPacked(packed, at, cursor);
+    if (number >= index) part.push(packed.subarray(cursor.start, cursor.end));
+    if (cursor.more) continue;
+    if (number++ < index) continue;
+    const partBytes = part.reduce((sum, frame) => sum + frame.length, 0);
+    if (counts.length > 0 && bytes + partBytes > bytesMax) break;
+    counts.push(part.length);
+    frames.push(...part);
+    bytes += partBytes;
+    part = [];
+  }
+  return { counts, frames, bytes };
+}

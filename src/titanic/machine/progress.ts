@@ -1,0 +1,181 @@
+/**
+ * Clients that follow the parts of replies while a worker sends them (`titanic.progress`, D82). The
+ * broker holds the parts, for the reply that it will join from them. Those that a client may not
+ * have read when the reply is complete are kept for a short time.
+ */
+import type { EmbeddedServiceApi } from '../../broker/ports.js';
+import type { TitanicContext } from './context.js';
+import { ATTEMPTS, BROKER_ID, NO_SLOT, type Slot } from './open-index.js';
+import type { OpenRequests } from './open-requests.js';
+import { mayAccess } from './ownership.js';
+import { partsFrom, placeText } from './parts.js';
+import type { AccessFacts, RequestUuid } from '../store/store.js';
+import type { ReplyQuery } from './waiters.js';
+
+/** One answer has at most this many bytes of parts, or one part. */
+const ANSWER_BYTES_MAX = 1024 * 1024;
+/** How long, and how many bytes in all, parts of complete replies are kept. */
+const KEPT_MS = 10_000;
+const KEPT_BYTES_MAX = 16 * 1024 * 1024;
+const STATUS_PENDING = Buffer.from('300');
+
+/** The parts of one delivery. */
+interface Source {
+  readonly attempt: number;
+  readonly run: string;
+  /** See `EmbeddedServiceApi.parts`. */
+  readonly packed: Buffer;
+}
+
+/** A source that the broker no longer has. */
+interface Kept extends Source {
+  readonly facts: AccessFacts;
+  /** Monotonic milliseconds. */
+  readonly until: number;
+}
+
+export class Progress {
+  readonly #context: TitanicContext;
+  readonly #requests: OpenRequests;
+  /** Queries to be answered in this turn. */
+  #asked: ReplyQuery[] = [];
+  /** Uuids of requests with new parts that somebody waits for. */
+  readonly #news = new Map<string, RequestUuid>();
+  /** By uuid, the oldest first. */
+  readonly #kept = new Map<string, Kept>();
+  #keptBytes = 0;
+
+  constructor(context: TitanicContext, requests: OpenRequests) {
+    this.#context = context;
+    this.#requests = requests;
+  }
+
+  /** True if queries wait for `run`. */
+  get isDue(): boolean {
+    return this.#asked.length > 0 || this.#news.size > 0;
+  }
+
+  /** When `run` is next due if no input arrives; Infinity for never. Monotonic milliseconds. */
+  get dueAt(): number {
+    const [oldest] = this.#kept.values();
+    return oldest === undefined ? Infinity : oldest.until;
+  }
+
+  ask(query: ReplyQuery): void {
+    this.#asked.push(query);
+  }
+
+  /** The worker of a request has sent one more part. */
+  progressed(slot: Slot): void {
+    const uuid = this.#requests.dispatcher.index.uuid(slot);
+    if (this.#requests.answers.isFollowed(uuid)) this.#news.set(nameOf(uuid), uuid);
+  }
+
+  /** The reply of a request is complete, and its delivery about to be forgotten. */
+  replied(slot: Slot, packed: Buffer | null): void {
+    const { answers, dispatcher } = this.#requests;
+    const uuid = dispatcher.index.uuid(slot);
+    const delivery = dispatcher.deliveryOf(slot);
+    if (packed === null || delivery === null || packed.length > KEPT_BYTES_MAX) return;
+    const isWaitedFor = answers.isFollowed(uuid);
+    if (!delivery.isFollowed && !isWaitedFor) return;
+    this.forget(uuid);
+    const facts = dispatcher.accessFactsOf(slot);
+    const until = this.#context.now + KEPT_MS;
+    this.#kept.set(nameOf(uuid), {
+      ...this.#deliveryOf(slot),
+      packed: Buffer.from(packed),
+      facts,
+      until,
+    });
+    this.#keptBytes += packed.length;
+    for (const [name, { packed: oldest }] of this.#kept) {
+      if (this.#keptBytes <= KEPT_BYTES_MAX) break;
+      this.#drop(name, oldest);
+    }
+    if (isWaitedFor) this.#news.set(nameOf(uuid), uuid);
+  }
+
+  /** The request is closed: its parts are unknown from now on, too. */
+  forget(uuid: RequestUuid): void {
+    const kept = this.#kept.get(nameOf(uuid));
+    if (kept !== undefined) this.#drop(nameOf(uuid), kept.packed);
+  }
+
+  #drop(name: string, packed: Buffer): void {
+    this.#kept.delete(name);
+    this.#keptBytes -= packed.length;
+  }
+
+  /** Answers those for whom there are parts; the others wait. */
+  run(embedded: EmbeddedServiceApi): void {
+    for (const [name, { until, packed }] of this.#kept) {
+      if (until > this.#context.now) break;
+      this.#drop(name, packed);
+    }
+    const asked = this.#asked;
+    this.#asked = [];
+    for (const query of asked) this.#serve(query, embedded);
+    const news = [...this.#news.values()];
+    this.#news.clear();
+    for (const uuid of news) {
+      for (const query of this.#requests.answers.takeFollowers(uuid)) this.#serve(query, embedded);
+    }
+  }
+
+  #serve(query: ReplyQuery, embedded: EmbeddedServiceApi): void {
+    const { answers, dispatcher } = this.#requests;
+    const { asker, uuid } = query;
+    if (answers.isUntrusted) return;
+    const slot = dispatcher.index.find(uuid);
+    const kept = this.#kept.get(nameOf(uuid)) ?? null;
+    const facts = slot === NO_SLOT ? kept?.facts : dispatcher.accessFactsOf(slot);
+    if (facts === undefined) answers.lookUp(query);
+    else if (!mayAccess(asker, facts)) answers.denied(query);
+    else if (this.#hasAnswered(query, this.#sourceOf(slot, embedded) ?? kept)) return;
+    else if (slot === NO_SLOT) answers.lookUp(query);
+    else if (this.#requests.isWithheld(uuid)) answers.withhold(query);
+    else answers.pending(query, this.#context.now);
+  }
+
+  /** The parts of the present delivery. */
+  #sourceOf(slot: Slot, embedded: EmbeddedServiceApi): Source | null {
+    const { dispatcher } = this.#requests;
+    const delivery = dispatcher.deliveryOf(slot);
+    if (delivery === null || !dispatcher.isWithBroker(slot)) return null;
+    delivery.isFollowed = true;
+    const packed = embedded.parts(dispatcher.index.getDouble(slot, BROKER_ID));
+    return packed === null ? null : { ...this.#deliveryOf(slot), packed };
+  }
+
+  #deliveryOf(slot: Slot): Omit<Source, 'packed'> {
+    const { dispatcher } = this.#requests;
+    const { worker, startedAt } = dispatcher.delivery(slot, this.#context.wall);
+    const attempt = dispatcher.index.get(slot, ATTEMPTS) + 1;
+    return { attempt, run: `${attempt}-${startedAt}-${worker}` };
+  }
+
+  /** Answers with the parts that the client has not read; false if there are none. */
+  #hasAnswered({ id, asker, place }: ReplyQuery, source: Source | null): boolean {
+    if (source === null || place === null) return false;
+    const { run, attempt } = source;
+    const first = place.run === run ? place.index : 0;
+    const { counts, frames, bytes } = partsFrom(source.packed, first, ANSWER_BYTES_MAX);
+    // D76: a client that does not read gets none; it asks again when its wait is over.
+    if (counts.length === 0 || asker.outputLeft() < bytes) return false;
+    const next = placeText({ run, index: first + counts.length });
+    const facts = JSON.stringify({ attempt, first, frames: counts });
+    this.#requests.answers.answer(
+      id,
+      STATUS_PENDING,
+      Buffer.from(next),
+      Buffer.from(facts),
+      ...frames,
+    );
+    return true;
+  }
+}
+
+function nameOf(uuid: RequestUuid): string {
+  return uuid.toString('latin1');
+}
