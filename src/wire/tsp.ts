@@ -50,12 +50,14 @@ export function onceKey(random: Buffer): string {
   return `once-${random.toString('hex')}`;
 }
 
-/** No client can use it later for another request, so it is forgotten with its request (D16). */
+/** No client can use it later for another request, so it is forgotten with its request. */
 export function isOnceKey(key: Buffer): boolean {
+  // D16
   return key.length === ONCE_KEY_BYTES && /^once-[0-9a-f]{32}$/.test(key.toString('latin1'));
 }
 
-/** The pauses between the attempts of one stored request (D81), in milliseconds, before jitter. */
+// D81
+/** The pauses between the attempts of one stored request, in milliseconds, before jitter. */
 export interface Backoff {
   /** After the first failed attempt; it doubles after each further one. */
   readonly baseMs: number;
@@ -98,12 +100,12 @@ export interface SubmitOptions {
   readonly delayMs: number | null;
   readonly ttlMs: number | null;
   readonly maxAttempts: number | null;
-  /** D81: instead of the broker's `titanic.retryBaseMs` and `titanic.retryMaxMs`. */
-  readonly backoff: Backoff | null;
-  /** D71: open to everybody who knows the uuid. */
-  readonly shared: boolean | null;
-  /** D66: JSON, to be passed to the worker as it is. */
-  readonly headers: Buffer | null;
+  /** Instead of the broker's `titanic.retryBaseMs` and `titanic.retryMaxMs`. */
+  readonly backoff: Backoff | null; // D81
+  /** Open to everybody who knows the uuid. */
+  readonly shared: boolean | null; // D71
+  /** JSON, to be passed to the worker as it is. */
+  readonly headers: Buffer | null; // D66
 }
 
 const NO_OPTIONS: SubmitOptions = {
