@@ -173,10 +173,24 @@ describe('idempotent-payment.md', () => {
 describe('cron.md', () => {
   it('has a line that stores one request a day, however often it runs', async () => {
     page = await startPage(QUICK);
-    const [line] = blocksOf('docs/recipes/cron.md', 'sh');
+    const line = blocksOf('docs/recipes/cron.md', 'sh').find(({ text }) => text.includes('--key'));
     const first = await page.shell(line?.text ?? '');
     expect(first).toMatch(/^[0-9A-F]{32}\n$/);
     expect(await page.shell(line?.text ?? '')).toBe(first);
+  });
+});
+
+describe('cron.md, with a schedule', () => {
+  it('has commands and a program that make one schedule, and a command that ends it', async () => {
+    page = await startPage();
+    const [lines] = blocksOf('docs/recipes/cron.md', 'sh');
+    const [schedule = '', list = '', unschedule = ''] = lines?.text.split('\n') ?? [];
+    expect(await page.shell(schedule)).toMatch(/^report is due next at .*T0[45]:00:00/);
+    const program = programsOf('cron', 'ts').get('schedule.ts') ?? '';
+    const { stdout } = await run(process.execPath, [program]);
+    expect(stdout).toMatch(/^next: .*T0[45]:00:00/);
+    expect((await page.shell(list)).match(/report\.daily/g)?.length).toBe(1);
+    expect(await page.shell(unschedule)).toBe('report is ended\n');
   });
 });
 
