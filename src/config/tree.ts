@@ -115,7 +115,15 @@ export function nearestAt(tree: Tree, path: Path): Tree {
   return tree;
 }
 
-/** The plain value of a tree. Its maps have no prototype, so no key of a file can reach one. */
+/**
+ * What maps inherit: nothing that a key of a file could reach. The schema compares any `length`, also one that
+ * is a map, with a number: that must not throw.
+ */
+const MAP: object = Object.freeze(
+  Object.create(null, { [Symbol.toPrimitive]: { value: () => Number.NaN } }) as object,
+);
+
+/** The plain value of a tree. */
 export function plain(tree: Tree): unknown {
   switch (tree.kind) {
     case 'scalar':
@@ -123,7 +131,7 @@ export function plain(tree: Tree): unknown {
     case 'list':
       return tree.items.map(plain);
     case 'map': {
-      const made: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
+      const made: Record<string, unknown> = Object.create(MAP) as Record<string, unknown>;
       for (const [name, entry] of tree.entries) made[name] = plain(entry.value);
       return made;
     }

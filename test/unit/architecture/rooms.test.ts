@@ -122,6 +122,8 @@ const BROKEN: readonly Case[] = [
   ['src/http/b2.ts', 'prom-client', 'package-prom-client'],
   ['src/http/b3.ts', 'pino-pretty', 'package-pino-pretty'],
   ['src/sdk/b.ts', 'zod', 'package-zod'],
+  ['src/sdk/b2.ts', '@opentelemetry/api', 'package-@opentelemetry/api'],
+  ['src/titanic/machine/b3.ts', 'croner', 'package-croner'],
   ['src/config/b.ts', 'yaml', 'package-yaml'],
   ['src/daemon/b.ts', 'commander', 'package-commander'],
   ['src/observe/b.ts', 'left', 'package-without-room', 'no-dev-dependencies'],
