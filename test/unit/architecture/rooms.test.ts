@@ -13,8 +13,10 @@ const CONFIG = join(ROOT, '.dependency-cruiser.cjs');
 const CRUISER = join(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs');
 
 const PACKAGES = [
+  '@opentelemetry/api',
   'better-sqlite3',
   'commander',
+  'croner',
   'left',
   'libsodium-wrappers-sumo',
   'pino',
