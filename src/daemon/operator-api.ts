@@ -47,6 +47,7 @@ export function operatorApiOf(operator: Operator, loop: BrokerLoop): OperatorApi
         operator.bodies(uuid, answer);
       }),
     counts: () => operator.counts(),
+    schedules: (limit) => operator.schedules(limit),
     retry: (uuid) =>
       ask((answer) => {
         operator.retry(uuid, answer);

@@ -6,13 +6,14 @@ import type {
   OperatorResult,
   ShownHistory,
   ShownRequest,
+  ShownSchedule,
   ShownState,
 } from '../titanic/operator/operator-api.js';
 import type { Owner } from '../titanic/store/store.js';
 import { type Answer, json } from './answer.js';
 import { OPERATIONS } from './api/operations.js';
 import { NO_CURSOR } from './api/parameters.js';
-import type { RequestHistory, StoredBody, StoredRequest } from './api/stored-answers.js';
+import type { RequestHistory, Schedules, StoredBody, StoredRequest } from './api/stored-answers.js';
 import type { Page } from './api/words.js';
 import { type HttpErrorCode, httpError, wrongParameter } from './errors.js';
 import type { Pace } from './pace.js';
@@ -23,6 +24,8 @@ import { type Cursors, shownUuid } from './uuids.js';
 /** The states of requests that are in the store: not closed or expired. */
 const STATES = ['pending', 'dispatched', 'replied', 'dead'] as const satisfies ShownState[];
 const HIDDEN = 'bodies cannot be read: titanic.showBodies is false';
+/** Maximum number of schedules in a list. */
+const SCHEDULES_MAX = 1000;
 /** The latest time that a `Date` can have. */
 const TIME_MS_MAX = 8.64e15;
 
@@ -53,6 +56,11 @@ export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[
       const shown = services.map((each) => ({ ...each, service: escapeName(each.service) }));
       return { ...counts, services: shown };
     }),
+    jsonRoute(OPERATIONS.schedules, ({ standing }) => ({
+      items: operatorApi()
+        .schedules(SCHEDULES_MAX)
+        .map((schedule) => scheduleOf(schedule, standing)),
+    })),
     jsonRoute(OPERATIONS.retry, async ({ parts: { uuid }, standing }) => {
       done(await operatorApi().retry(uuid));
       return { uuid: shownUuid(uuid, standing), state: 'pending' as const };
@@ -145,6 +153,19 @@ function historyOf(
         ? null
         : { bytes: reply.bytes, worker: reply.worker, repliedAt: timeOf(reply.at) },
     death: death === null ? null : { reason: death.reason, diedAt: timeOf(death.at) },
+  };
+}
+
+function scheduleOf(
+  { uuid, owner, name, service, cron, timeZone, due, acceptedAt, firings }: ShownSchedule,
+  standing: Standing,
+): Schedules['items'][number] {
+  return {
+    ...{ uuid: shownUuid(uuid, standing), name, service: escapeName(service), cron, timeZone },
+    owner: standing === 'anyone' ? null : keyNameOf(owner),
+    next: timeOf(due),
+    since: timeOf(acceptedAt),
+    firings,
   };
 }
 

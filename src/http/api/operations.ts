@@ -231,6 +231,14 @@ export const OPERATIONS = {
     answer: { description: 'The current counts.', json: stored.StoredCounts },
     others: { 503: TROUBLE },
   },
+  schedules: {
+    method: 'GET',
+    path: '/api/v1/titanic/schedules',
+    access: 'reader',
+    summary: 'List schedules. Cancel the request of that uuid to end one',
+    answer: { description: 'The schedules of all owners.', json: stored.Schedules },
+    others: { 503: TROUBLE },
+  },
   retryDead: {
     method: 'POST',
     path: '/api/v1/titanic/retry',

@@ -10,6 +10,7 @@ import { button, el, text } from '../dom.js';
 import { count } from '../format.js';
 import { retryDead } from '../retry-dead.js';
 import { requestTable, type Row, rowOf, SERVICE, STATE, UUID } from '../request-table.js';
+import { ScheduleCard } from '../schedule-table.js';
 import { empty } from '../status-line.js';
 import { type Context, linkTo, type Place, repeatedly, type View } from '../view.js';
 
@@ -66,6 +67,7 @@ export function durableView({ watch }: Context, { query }: Place): View {
     whenEmpty: empty('No requests', 'No stored request matches the filters.'),
   });
   const list = new Listing(table, status);
+  const schedules = new ScheduleCard();
   const filter = (): Record<string, string> => ({
     service: search.value.trim(),
     state: state.value,
@@ -102,17 +104,24 @@ export function durableView({ watch }: Context, { query }: Place): View {
   });
   apply();
   const endLoading = repeatedly(
-    () => list.load(),
+    async () => {
+      await Promise.all([list.load(), schedules.load()]);
+    },
     () => EVERY_MS,
   );
   return {
     element: el(
-      'section',
-      { class: 'card' },
-      el('header', { class: 'bar' }, el('h1', {}, 'Durable requests'), status, filters, retry),
-      counts,
-      table.element,
-      list.pager,
+      'div',
+      { class: 'stack' },
+      el(
+        'section',
+        { class: 'card' },
+        el('header', { class: 'bar' }, el('h1', {}, 'Durable requests'), status, filters, retry),
+        counts,
+        table.element,
+        list.pager,
+      ),
+      schedules.element,
     ),
     close: () => {
       endCounts();

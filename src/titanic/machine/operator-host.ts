@@ -2,6 +2,7 @@ import type { ServiceCount, RequestUuid, StoreCounts } from '../store/store.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { TitanicEvents } from './events.js';
 import type { ChangeCallback } from './open-requests.js';
+import type { Schedule } from './schedule-table.js';
 
 /** What the commands of operators (operator/operator.ts) use of the machine. */
 export interface OperatorHost {
@@ -11,6 +12,8 @@ export interface OperatorHost {
   counts(): StoreCounts;
   /** Services that have something in the store. */
   services(): Iterable<ServiceCount>;
+  /** Those that this node knows, by name: none while it is not active. */
+  schedules(): readonly Schedule[];
   /** Milliseconds since 1970. */
   wall(): number;
   /** Monotonic milliseconds. */

@@ -333,6 +333,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
       events: this.#context.events,
       counts: () => this.#context.counts,
       services: () => this.#context.services.all(),
+      schedules: () => this.#activation.schedules.all(),
       wall: () => this.#context.wall,
       now: () => this.#context.now,
       obstacle: () => present().obstacle(),

@@ -4,7 +4,7 @@
  */
 import type { Bodies } from './bodies.js';
 import type { RequestPage, RequestHistory, ListedRequest } from './queries.js';
-import type { RequestUuid, StoredState } from '../store/store.js';
+import type { Owner, RequestUuid, StoredState } from '../store/store.js';
 
 /**
  * `dispatched`: pending, and with a worker now. (Closed and expired requests are not in the store.)
@@ -90,12 +90,29 @@ export type OperatorResult<Value> =
   { readonly kind: 'done'; readonly value: Value } | OperatorRefusal;
 
 /** Changes are on disk when they are answered. */
+/** A schedule. Times in milliseconds since 1970. */
+export interface ShownSchedule {
+  /** Of the request that stands for it, by which it can be cancelled. */
+  readonly uuid: RequestUuid;
+  readonly owner: Owner;
+  readonly name: string;
+  readonly service: Buffer;
+  readonly cron: string;
+  readonly timeZone: string;
+  readonly due: number;
+  readonly acceptedAt: number;
+  /** How often it was due. */
+  readonly firings: number;
+}
+
 export interface OperatorApi {
   list(query: ListQuery): Promise<OperatorResult<ShownPage>>;
   history(uuid: RequestUuid): Promise<OperatorResult<ShownHistory>>;
   /** The beginnings of the request body and of the reply. */
   bodies(uuid: RequestUuid): Promise<OperatorResult<Bodies>>;
   counts(): ShownCounts;
+  /** By due time; none on a node that is not active. @param limit maximum number */
+  schedules(limit: number): readonly ShownSchedule[];
   /** Makes a dead request pending again and resets its attempts. */
   retry(uuid: RequestUuid): Promise<OperatorResult<null>>;
   /** Closes a request that is pending, dispatched or dead. */

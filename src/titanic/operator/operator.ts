@@ -20,6 +20,7 @@ import type {
   ShownPage,
   ShownState,
   ShownHistory,
+  ShownSchedule,
 } from './operator-api.js';
 import { ENDING, NO_SLOT, SETTLING, STATE } from '../machine/open-index.js';
 import type { StoreQueries } from './queries.js';
@@ -116,6 +117,15 @@ export class Operator {
       .map(({ service, pending, replied, dead }) => {
         const { out: dispatched } = dispatcher.figuresOf(service);
         return { service, pending: Math.max(0, pending - dispatched), dispatched, replied, dead };
+      });
+  }
+
+  schedules(limit: number): ShownSchedule[] {
+    return [...this.#host.schedules()]
+      .sort((a, b) => a.due - b.due)
+      .slice(0, limit)
+      .flatMap(({ facts, uuid, owner, due, acceptedAt, attempts: firings }) => {
+        return facts === null ? [] : [{ uuid, owner, due, acceptedAt, firings, ...facts }];
       });
   }
 

@@ -69,6 +69,16 @@ describe('majordomo titanic schedule', () => {
     expect(await schedules(again)).toHaveLength(1);
     const gone = await run(['titanic', 'unschedule', 'every', '--endpoint', again.endpoint]);
     expect(gone).toMatchObject({ status: 1, stdout: 'every was no schedule of yours\n' });
+    const answer = await fetch(`${httpOf(again)}/api/v1/titanic/schedules`);
+    expect(await answer.json()).toEqual({
+      items: [
+        {
+          ...{ name: 'never', service: 'tick', cron: '0 0 29 2 *', timeZone: 'UTC', owner: null },
+          ...{ uuid: expect.stringMatching(/^[0-9A-F]{16}…$/), firings: 0 },
+          ...{ next: expect.stringMatching(/-02-29T/), since: expect.any(String) },
+        },
+      ],
+    });
     const ls = await run(['titanic', 'ls', '-o', 'json', '--admin', httpOf(again)]);
     expect(ls.stdout).not.toContain('titanic.schedule');
   });
