@@ -50,6 +50,20 @@ describe('durable requests on the page (issue 6.2)', () => {
     expect(pill?.width).toBeLessThan(120);
   });
 
+  itWithTool('chromium', 'are listed apart from the schedules that make them', async () => {
+    const stand = await Stand.open();
+    await stand.client.submit('later', 'x');
+    const seen = await look(stand, '#/durable');
+    await seen.sees(seen.row('later'));
+    await seen.gone(seen.page.getByRole('heading', { name: 'Schedules' }));
+    const options = { cron: '0 0 29 2 *', timeZone: 'Europe/Berlin' };
+    await stand.client.schedule('leap day', 'report', 'x', options);
+    const row = seen.page.getByRole('table', { name: 'Schedules' }).getByRole('row');
+    await seen.sees(row.filter({ hasText: 'leap day' }));
+    await seen.sees(row.filter({ hasText: 'Europe/Berlin' }));
+    expect(await seen.page.locator('main').textContent()).toContain('1 pending');
+  });
+
   itWithTool('chromium', 'show why they failed, in the list and in their history', async () => {
     const stand = await Stand.open();
     await fragile(stand);

@@ -25,7 +25,7 @@ import {
 import type { Uuids } from './uuid.js';
 
 /** Maximum number on a node; one owner may have most of them (`IDENTITY_SHARE`). */
-export const SCHEDULES_MAX = 10_000;
+const SCHEDULES_MAX = 10_000;
 /** A schedule, packed, with the body of its requests. */
 const SCHEDULE_BYTES_MAX = 1024 * 1024;
 /** Commands that wait until all schedules are known. */

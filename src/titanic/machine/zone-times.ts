@@ -12,7 +12,10 @@ const FORMATTERS_MAX = 64;
  * Both kinds are milliseconds since 1970.
  */
 export interface ZoneTimes {
-  /** The latest local time that was shown up to then; in a doubled hour, its end. */
+  /**
+   * The latest local time that was shown up to then; in a doubled hour, its end. All local times up to
+   * it have been shown, so a search for the next one begins there.
+   */
   latestLocal(utc: number): number;
   /**
    * When a local time is shown: the first time if it is shown twice. If it is never shown, because

@@ -2,6 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { type DueTimes, firstDue, readDueTimes } from '../../../src/titanic/machine/due-times.js';
+import { zoneTimes } from '../../../src/titanic/machine/zone-times.js';
 
 function times(cron: string, timeZone = 'UTC'): DueTimes {
   const read = readDueTimes(cron, timeZone);
@@ -143,6 +144,18 @@ describe('daylight saving', () => {
     expect(
       due('0 12 * * *', 'Pacific/Apia', '2011-12-29T00:00:00Z', '2011-12-31T23:00:00Z'),
     ).toEqual(['2011-12-29T22:00Z', '2011-12-30T10:00Z', '2011-12-30T22:00Z', '2011-12-31T22:00Z']);
+  });
+});
+
+describe('the latest local time that was shown', () => {
+  it('is the end of a doubled hour while the hour is shown again', () => {
+    const berlin = zoneTimes('Europe/Berlin');
+    const latest = (utc: string): string =>
+      new Date(berlin?.latestLocal(Date.parse(utc)) ?? 0).toISOString();
+    expect(latest('2026-10-25T00:59:59.999Z')).toBe('2026-10-25T02:59:59.999Z');
+    expect(latest('2026-10-25T01:30:00Z')).toBe('2026-10-25T02:59:59.999Z');
+    expect(latest('2026-10-25T02:00:00Z')).toBe('2026-10-25T03:00:00.000Z');
+    expect(latest('2027-03-28T01:00:00Z')).toBe('2027-03-28T03:00:00.000Z');
   });
 });
 
