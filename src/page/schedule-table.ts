@@ -9,8 +9,6 @@ import { linkTo } from './view.js';
 
 type Schedule = Schedules['items'][number];
 
-const SHORTENED = /…$/;
-
 /** A card that is hidden while there are no schedules. */
 export class ScheduleCard {
   readonly element: HTMLElement;
@@ -45,7 +43,7 @@ function scheduleTable(): DataTable<Schedule> {
       {
         head: 'Name',
         make: ({ uuid, name }) =>
-          SHORTENED.test(uuid)
+          uuid.endsWith('…')
             ? el('span', {}, line(name))
             : el('a', { href: linkTo('durable', uuid) }, line(name)),
         by: ({ name }) => name,

@@ -24,6 +24,7 @@ import {
   TITANIC_PREFIX,
   TITANIC_PROGRESS,
   TITANIC_REPLY,
+  TITANIC_SCHEDULES,
   TITANIC_SERVICES,
   TITANIC_WAIT,
 } from '../../wire/tsp.js';
@@ -68,6 +69,14 @@ export type TitanicStoreEvents = Omit<
   StoreEvents,
   'merged' | 'mergeFailed' | 'chunk' | 'readFailed'
 >;
+
+/** Services whose requests change nothing. */
+const ONLY_ASK: readonly string[] = [
+  TITANIC_REPLY,
+  TITANIC_WAIT,
+  TITANIC_PROGRESS,
+  TITANIC_SCHEDULES,
+];
 
 /** The list number while nothing is being listed. */
 const NO_LIST = 0;
@@ -314,8 +323,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
   }
 
   onlyAsks(service: Buffer): boolean {
-    const name = service.toString('latin1');
-    return name === TITANIC_REPLY || name === TITANIC_WAIT || name === TITANIC_PROGRESS;
+    return ONLY_ASK.includes(service.toString('latin1'));
   }
 
   request(request: InternalRequest, host: BrokerHost): void {
