@@ -1,6 +1,6 @@
 /** Shows bodies of stored requests. */
 import type { Facts } from './ask.js';
-import { terminalSafe } from './output.js';
+import { printable, terminalSafe } from './output.js';
 import { shownSize } from './store-file.js';
 
 const HEX_ROW_BYTES = 16;
@@ -10,7 +10,17 @@ const HEX_ROW_BYTES = 16;
  * unescaped
  */
 export function bodiesText(bodies: Facts): string {
-  return bodyText('request body', bodies['body']) + bodyText('reply body', bodies['reply']);
+  const headers = headersText(factsOf(bodies['headers']));
+  return (
+    headers + bodyText('request body', bodies['body']) + bodyText('reply body', bodies['reply'])
+  );
+}
+
+function headersText(headers: Facts | null): string {
+  const lines = Object.entries(headers ?? {}).map(([name, value]) => {
+    return `${printable(name)}: ${printable(value)}\n`;
+  });
+  return lines.length === 0 ? '\nheaders: none\n' : `\nheaders\n${lines.join('')}`;
 }
 
 function bodyText(name: string, given: unknown): string {

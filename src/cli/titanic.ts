@@ -78,7 +78,7 @@ and never requests that a worker has: use cancel for those. At least one filter 
 
 const AFTER_SHOW = `
 --body needs http.token, and titanic.showBodies: true at the broker. Frames that are not text are shown in
-hexadecimal; with -o json they are base64, in bodies.body and bodies.reply.
+hexadecimal; with -o json they are base64, in bodies.body and bodies.reply. The headers are in bodies.headers.
 `;
 
 const AFTER_RETRY = `
@@ -120,15 +120,16 @@ function addFilters(command: Command, states: readonly string[]): Command {
 function defineShow(command: Command, done: Done): void {
   sub(command, 'show', 'show the history of one request')
     .argument('<uuid>')
-    .option('--body', 'also show the request and reply bodies, up to 64 KiB each')
+    .option('--body', 'also show the headers and the request and reply bodies, up to 64 KiB each')
     .addHelpText('after', AFTER_SHOW)
     .action(async (uuid: string, options: ShowOptions) => {
       const path = pathOf(uuid);
       const history = await asked(options, path);
       const bodies = options.body === true ? await asked(options, `${path}/bodies`) : null;
       if (options.output === 'json') {
-        const { body, reply } = bodies ?? {};
-        await printJson(bodies === null ? history : { ...history, bodies: { body, reply } });
+        const { headers, body, reply } = bodies ?? {};
+        const sent = { headers, body, reply };
+        await printJson(bodies === null ? history : { ...history, bodies: sent });
       } else {
         await print(historyText(history, Date.now()) + (bodies === null ? '' : bodiesText(bodies)));
       }

@@ -44,9 +44,10 @@ export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[
     }),
     jsonRoute(OPERATIONS.bodies, async ({ parts: { uuid }, standing }) => {
       if (!showsBodies) throw httpError('ERR_HTTP_NOT_FOUND', HIDDEN);
-      const { body, reply } = done(await operatorApi().bodies(uuid));
+      const { headers, body, reply } = done(await operatorApi().bodies(uuid));
       return {
         uuid: shownUuid(uuid, standing),
+        headers,
         body: body === null ? null : bodyOf(body),
         reply: reply === null ? null : bodyOf(reply),
       };

@@ -55,16 +55,29 @@ function sectionOf(name: string, body: StoredBody | null, way: Way): HTMLElement
   );
 }
 
+function headersOf(headers: Bodies['headers']): HTMLElement {
+  const all = Object.entries(headers ?? {});
+  const head = el('h3', {}, 'Headers');
+  if (all.length === 0) return el('section', {}, head, el('p', { class: 'quiet' }, 'None.'));
+  const text = lines(all.map(([name, value]) => `${name}: ${value}`).join('\n'));
+  return el('section', {}, head, el('pre', { class: 'detail', tabindex: 0 }, text));
+}
+
 /** @param uuid the whole uuid */
 export function storedBodies(uuid: string): HTMLElement {
   const place = el('div', { class: 'bodies' });
-  const show = ({ body, reply }: Bodies): void => {
+  const show = ({ headers, body, reply }: Bodies): void => {
     const sections = el('div', {});
     const best = bestWay([...(body?.frames ?? []), ...(reply?.frames ?? [])]);
     const way = choice('Show bodies as', WAYS, best);
     const draw = (): void => {
       const chosen = way.value as Way;
-      fill(sections, sectionOf('Request', body, chosen), sectionOf('Reply', reply, chosen));
+      fill(
+        sections,
+        headersOf(headers),
+        sectionOf('Request', body, chosen),
+        sectionOf('Reply', reply, chosen),
+      );
     };
     way.addEventListener('change', draw);
     draw();

@@ -1,7 +1,7 @@
 /** The query port on a stage's disk, as simple as possible; it answers when the stage lets it. */
 import { type Bodies, shownBody } from '../../src/titanic/operator/bodies.js';
 import { unpackFailure } from '../../src/titanic/store/failure-codec.js';
-import { backoffIn } from '../../src/titanic/store/fields.js';
+import { backoffIn, readHeadersIn } from '../../src/titanic/store/fields.js';
 import {
   type PageQuery,
   type RequestPage,
@@ -88,8 +88,9 @@ export class StageQueries implements StoreQueries {
   #bodies(uuid: RequestUuid): Bodies | null {
     const row = this.#disk.row(uuid);
     if (row === undefined) return null;
-    const { body, reply } = row;
+    const { body, reply, extra } = row;
     return {
+      headers: readHeadersIn(extra),
       body: shownBody(body, body.length),
       reply: reply === null ? null : shownBody(reply.reply, reply.reply.length),
     };

@@ -106,7 +106,15 @@ const storedBody = object({
 });
 export type StoredBody = Json<typeof storedBody>;
 
-export const Bodies = object({ uuid, body: orNull(storedBody), reply: orNull(storedBody) });
+export const Bodies = object({
+  uuid,
+  headers: orNull(
+    z.record(z.string(), z.string()),
+    'What the client sent beside the body; null: nothing, or no valid headers.',
+  ),
+  body: orNull(storedBody),
+  reply: orNull(storedBody),
+});
 export type Bodies = Json<typeof Bodies>;
 
 const states = { pending: count(), dispatched: count(), replied: count(), dead: count() };

@@ -23,7 +23,7 @@ import {
 
 /** What ends a question or a pause before its time. */
 interface Pending {
-  end(error: unknown): void;
+  end(error: Error): void;
 }
 
 export class ProgressReader implements AsyncIterableIterator<ProgressPart, undefined> {
@@ -57,7 +57,7 @@ export class ProgressReader implements AsyncIterableIterator<ProgressPart, undef
   /** Ends it; a `next()` that waits gets no part. */
   return(): Promise<IteratorResult<ProgressPart, undefined>> {
     this.#isReturned = true;
-    this.#pending?.end(null);
+    this.#pending?.end(sdkError('ERR_MDP_ABORTED', 'nobody waits for parts of the reply'));
     return this.#parts.return(undefined);
   }
 
@@ -154,7 +154,7 @@ export class ProgressReader implements AsyncIterableIterator<ProgressPart, undef
           },
         );
         if (call === null) return;
-        const end = (error: unknown): void => {
+        const end = (error: Error): void => {
           settled();
           this.#asker.abandon(call);
           reject(error);

@@ -1,5 +1,6 @@
 /** Beginnings of stored bodies, for display: packed frames, up to where they were cut. */
 import { PackedCursor, readPacked } from '../../core/packed.js';
+import type { Headers } from '../../wire/headers.js';
 
 /** How many bytes of a body and of a reply are shown, including the length before each frame. */
 export const SHOWN_BYTES_MAX: number = 64 * 1024;
@@ -28,8 +29,10 @@ export interface ShownBody {
   readonly frames: readonly ShownFrame[];
 }
 
-/** The request body and the reply; `null`: there is none. */
+/** What was sent and answered; `null`: there is none. */
 export interface Bodies {
+  /** `null` also if what the client sent is not valid: nobody has checked it (D66). */
+  readonly headers: Headers | null;
   readonly body: ShownBody | null;
   readonly reply: ShownBody | null;
 }

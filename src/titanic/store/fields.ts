@@ -8,6 +8,7 @@
  * Unknown fields are kept as they came (`extra`), stored, and written again. So a later version can
  * add fields without a new format, even while one node of a pair does not know them yet.
  */
+import { decodeHeaders, type Headers } from '../../wire/headers.js';
 import { type Backoff, isBackoff } from '../../wire/tsp.js';
 import { PackReader, PackWriter } from './packing.js';
 
@@ -193,6 +194,12 @@ function packedBackoff({ baseMs, maxMs }: Backoff): Buffer {
 /** The client's headers in a request's `extra`; `null`: it sent none. */
 export function headersIn(extra: Buffer | null): Buffer | null {
   return extra === null ? null : takeKept(extra, HEADERS).bytes;
+}
+
+/** The same, read; `null` also if they are not valid. */
+export function readHeadersIn(extra: Buffer | null): Headers | null {
+  const headers = headersIn(extra);
+  return headers === null ? null : decodeHeaders(headers);
 }
 
 /** The pauses in a request's `extra`; `null`: its client chose none, or a peer sent wrong ones. */

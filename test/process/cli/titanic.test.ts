@@ -172,16 +172,19 @@ describe('majordomo titanic show', () => {
   it('with --body shows the bodies, which do nothing to the terminal; JSON has their frames', async () => {
     const post = await Post.open('titanic.showBodies=true');
     const binary = Buffer.from([...Buffer.from('PNG'), 0xff, 0x1b]);
-    const { uuid } = await post.client.submit('work', ['red \u001b[31m\nline 2', binary, '']);
+    const headers = { tenant: 'ac\u001bme', trace: '1' };
+    const body = ['red \u001b[31m\nline 2', binary, ''];
+    const { uuid } = await post.client.enqueue('work', body, { headers });
     const text = await post.done('show', uuid, '--body');
     expect(text).toContain(
-      '\nrequest body, 27 bytes\nframe 1, 16 bytes\nred \ufffd[31m\nline 2\nframe 2, 5 bytes\n' +
+      '\nheaders\ntenant: ac\ufffdme\ntrace: 1\n\nrequest body, 27 bytes\nframe 1, 16 bytes\nred \ufffd[31m\nline 2\nframe 2, 5 bytes\n' +
         `00000000  50 4e 47 ff 1b${' '.repeat(33)}  PNG..\nframe 3, 0 bytes\n\nreply body: none\n`,
     );
     expect(text).toMatch(/^uuid +[0-9A-F]{32}$/m);
     expect(JSON.parse(await post.done('show', uuid, '--body', '-o', 'json'))).toMatchObject({
       uuid,
       bodies: {
+        headers,
         body: {
           ...{ bytes: 27, cut: false },
           frames: [
@@ -194,8 +197,9 @@ describe('majordomo titanic show', () => {
       },
     });
     expect(JSON.parse(await post.done('show', uuid, '-o', 'json'))).not.toHaveProperty('bodies');
-    const { uuid: large } = await post.client.submit('work', 'x'.repeat(100_000));
+    const { uuid: large } = await post.client.enqueue('work', 'x'.repeat(100_000));
     const cut = await post.done('show', large, '--body');
+    expect(cut).toContain('\nheaders: none\n');
     expect(cut).toMatch(/^request body, .*, truncated$/m);
     expect(cut.length).toBeLessThan(70_000);
   });

@@ -42,9 +42,13 @@ describe('bodies of stored requests over HTTP (contract §3: titanic.showBodies)
     const shown = { bytes: 19, cut: false, frames: [asked, binary] };
     expect((await bodies(daemon, job.uuid, tokenOf(daemon))).json).toEqual({
       uuid: job.uuid,
+      headers: null,
       body: shown,
       reply: null,
     });
+    const headers = { tenant: 'acme', traceparent: '00-0af7651916cd43dd8448eb211c80319c-1-01' };
+    const headed = await client.enqueue('echo', 'x', { headers });
+    expect((await bodies(daemon, headed.uuid, tokenOf(daemon))).json).toMatchObject({ headers });
     const worker = new Worker({ endpoints: [daemon.endpoint], service: 'echo' }, () => 'an answer');
     closing.push(() => worker.close({ graceMs: 0 }));
     void worker.run();

@@ -54,6 +54,8 @@ export interface BodyRows {
   readonly bodyBytes: number | null;
   readonly reply: string;
   readonly replyBytes: number | null;
+  /** Empty: it has none. */
+  readonly extra: string;
 }
 
 export type QueryOrder =

@@ -38,6 +38,7 @@ export const QUERY_SQL = {
   death: 'SELECT reason, died_at AS at FROM deaths WHERE number = ?',
   /** Only the beginnings leave the thread, whatever the size. */
   bodies: `SELECT hex(substr(body, 1, ${SHOWN_BYTES_MAX})) AS body, length(body) AS bodyBytes,
-    hex(substr(reply, 1, ${SHOWN_BYTES_MAX})) AS reply, length(reply) AS replyBytes
+    hex(substr(reply, 1, ${SHOWN_BYTES_MAX})) AS reply, length(reply) AS replyBytes,
+    hex(extra) AS extra
     FROM requests LEFT JOIN bodies USING (number) LEFT JOIN replies USING (number) WHERE uuid = ?`,
 };

@@ -6,7 +6,7 @@ import { Worker } from 'node:worker_threads';
 import { messageOf } from '../../../core/errors.js';
 import { type Bodies, type ShownBody, shownBody } from '../../operator/bodies.js';
 import { unpackFailure } from '../../store/failure-codec.js';
-import { backoffIn } from '../../store/fields.js';
+import { backoffIn, readHeadersIn } from '../../store/fields.js';
 import type {
   PageQuery,
   RequestPage,
@@ -96,8 +96,9 @@ class ThreadQueries implements SqliteQueries {
   bodies(uuid: RequestUuid, answer: (bodies: Bodies | null | StoreFailure) => void): void {
     this.#query({ kind: 'bodies', uuid: hex(uuid) }, answer, (value) => {
       if (value === null) return null;
-      const { body, bodyBytes, reply, replyBytes } = value as BodyRows;
-      return { body: bodyOf(body, bodyBytes), reply: bodyOf(reply, replyBytes) };
+      const { body, bodyBytes, reply, replyBytes, extra } = value as BodyRows;
+      const headers = readHeadersIn(Buffer.from(extra, 'hex'));
+      return { headers, body: bodyOf(body, bodyBytes), reply: bodyOf(reply, replyBytes) };
     });
   }
 
