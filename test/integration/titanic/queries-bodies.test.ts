@@ -1,5 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
+import { present } from '../../../src/core/assert.js';
 import { Frames } from '../../../src/core/frames.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';
 import type { Bodies } from '../../../src/titanic/operator/bodies.js';
@@ -7,6 +8,7 @@ import {
   openSqliteQueries,
   type SqliteQueries,
 } from '../../../src/titanic/io/queries/sqlite-queries.js';
+import { extraOf } from '../../../src/titanic/store/fields.js';
 import type { StoreFailure } from '../../../src/titanic/store/store.js';
 import { accept, close, reply, uuidOf } from '../../support/store-changes.js';
 import { StoreDirectory } from '../../support/store-directory.js';
@@ -43,6 +45,16 @@ function packed(...frames: readonly (string | Uint8Array)[]): Buffer {
 }
 
 describe('bodies of a stored request', () => {
+  it('come with its headers, unless these are not valid', async () => {
+    for (const [n, headers] of ['{"tenant":"a"}', '{"Tenant":"a"}', '{'].entries()) {
+      const extra = present(extraOf(Buffer.from(headers), { baseMs: 1, maxMs: 2 }), 'fields');
+      await user.commit({ ...accept(n + 1, { body: packed('x') }), extra });
+    }
+    expect(await bodies(1)).toMatchObject({ headers: { tenant: 'a' } });
+    expect(await bodies(2)).toMatchObject({ headers: null });
+    expect(await bodies(3)).toMatchObject({ headers: null });
+  });
+
   it('are the frames of the request and those of its reply, if there is one', async () => {
     const body = packed('one', '', Buffer.from([0, 255]));
     await user.commit(accept(1, { body }));
@@ -52,9 +64,10 @@ describe('bodies of a stored request', () => {
       { bytes: 2, data: Buffer.from([0, 255]) },
     ];
     const shown = { bytes: body.length, isCut: false, frames };
-    expect(await bodies(1)).toEqual({ body: shown, reply: null });
+    expect(await bodies(1)).toEqual({ headers: null, body: shown, reply: null });
     await user.commit(reply(1, { reply: packed('done') }));
     expect(await bodies(1)).toEqual({
+      headers: null,
       body: shown,
       reply: { bytes: 6, isCut: false, frames: [{ bytes: 4, data: Buffer.from('done') }] },
     });
