@@ -10,9 +10,9 @@ import { answerError, readAnswer, type TitanicAnswer } from './titanic-answer.js
 
 /** A schedule, as `Client.schedule` and `Client.schedules` return it. */
 export interface Schedule {
-  /** It is unique among yours. */
+  /** Unique for the key of the client. */
   readonly name: string;
-  /** For which a request is stored at each due time. */
+  /** The service of its requests. */
   readonly service: string;
   /** The cron line, as given. */
   readonly cron: string;
