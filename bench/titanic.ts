@@ -44,6 +44,7 @@ const BODY = ((): Buffer => {
 /** Commits everything, keeps nothing. */
 class EchoStore {
   batch: { readonly number: number; readonly changes: readonly Change[] } | null = null;
+  listed: number | null = null;
   readonly loads: { readonly number: number; readonly count: number }[] = [];
 
   commit({ number }: Transaction, changes: readonly Change[]): void {
@@ -54,7 +55,10 @@ class EchoStore {
     this.loads.push({ number, count: uuids.length });
   }
 
-  list(): void {}
+  /** It is empty. */
+  list(number: number): void {
+    this.listed = number;
+  }
 
   lookUp(): void {
     throw new Error('nobody looks');
@@ -128,6 +132,11 @@ function turn(): void {
     );
     titanic.committed(batch.number, results, counts);
   }
+  if (store.listed !== null) {
+    const number = store.listed;
+    store.listed = null;
+    titanic.listed(number, []);
+  }
   for (const { number, count } of store.loads.splice(0)) {
     const content = { body: BODY, headers: null, backoff: null };
     titanic.loaded(number, new Array<StoredContent>(count).fill(content));
@@ -185,6 +194,8 @@ function timed(what: string, work: () => void): void {
   process.stdout.write(`${what}: ${each} µs of processor each, ${perSecond} a second\n`);
 }
 
+titanic.counted(counts);
+titanic.activate();
 turn();
 const before = held();
 timed(`accepted (${BODY_BYTES} bytes, ${OUTSTANDING} outstanding)`, accept);
