@@ -34,7 +34,7 @@ export const SDK_ERRORS = {
     'Storing or closing a request, or a schedule, was refused: `details` has `status` and `text`, which names a wrong option.',
   ERR_TITANIC_UNKNOWN: 'The stored request is unknown (400): closed, expired, or never stored.',
   ERR_TITANIC_UNSUPPORTED:
-    'An option of submit needs `titanic.submit`, or headers, which this broker does not support; or it has no schedules.',
+    'An option needs `titanic.submit`, headers or `backoff`, or a call needs schedules or progress, which this broker does not support.',
 } as const;
 
 /** The codes of the SDK's errors. */

@@ -31,6 +31,7 @@ describe.each(TRANSPORTS)('peers that do not read, over %s', (transport) => {
     async () => {
       const siege = await begin();
       python('worker', siege.endpoint, 'echo', '--credit', 10);
+      await untilLogged(siege.daemon, 'worker.registered', { service: 'echo' });
       const body = Buffer.alloc(64 * KIB, 'x');
       const flood = async (): Promise<void> => {
         const deaf = new RawPeer(siege.endpoint, { reads: false });
