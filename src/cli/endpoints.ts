@@ -51,9 +51,9 @@ export function checkEndpoints({ endpoint: given }: EndpointOptions): readonly s
   return endpoints.length > 0 ? endpoints : null;
 }
 
-/** Separated by commas or blanks. */
+/** Separated by commas or blanks; the path of a socket may have these, too. */
 function listOf(text: string): string[] {
-  return text.split(/[\s,]+/).filter(Boolean);
+  return text.split(/[\s,]+(?=\w+:\/\/)|[\s,]+$/).filter(Boolean);
 }
 
 function checked(endpoints: readonly string[], place: string): readonly string[] {

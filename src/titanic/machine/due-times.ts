@@ -11,8 +11,10 @@ import { type ZoneTimes, zoneTimes } from './zone-times.js';
 
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
-/** A line that does not come within this time never comes. */
-const HORIZON_MS = 100 * 365 * 86_400 * SECOND_MS;
+/** A line that does not come within so many years never comes. */
+const HORIZON_YEARS = 100;
+/** Of a line that names years: how far the parser may have to search. */
+const YEAR_MAX = 2199;
 /** Each step back in the search for the latest due time is this many times the last one. */
 const STEP_GROWTH = 8;
 
@@ -31,21 +33,44 @@ export interface DueFault {
   readonly fault: string;
 }
 
-const NICKNAMES = /^@(yearly|annually|monthly|weekly|daily|midnight|hourly)$/i;
+const NICKNAMES: ReadonlyMap<string, string> = new Map([
+  ['@yearly', '0 0 1 1 *'],
+  ['@annually', '0 0 1 1 *'],
+  ['@monthly', '0 0 1 * *'],
+  ['@weekly', '0 0 * * 0'],
+  ['@daily', '0 0 * * *'],
+  ['@midnight', '0 0 * * *'],
+  ['@hourly', '0 * * * *'],
+]);
+const YEARS = /^\d{4}(-\d{4})?(,\d{4}(-\d{4})?)*$/;
+/**
+ * The parser's `W` (nearest weekday) and `+` (day and weekday) cost it many seconds where they never
+ * come together: anybody could stop the broker with one line.
+ */
+const COSTLY = /[w+]/i;
 
 export function readDueTimes(cron: string, timeZone: string): DueTimes | DueFault {
   const zone = zoneTimes(timeZone);
   if (zone === null) return { fault: 'timeZone: there is no such time zone' };
   const line = cron.trim();
-  const fields = line.split(/\s+/).length;
-  // The parser takes dates, too.
-  if (!NICKNAMES.test(line) && (fields < 5 || fields > 7)) {
+  const fields = (NICKNAMES.get(line.toLowerCase()) ?? line).split(/\s+/);
+  // The parser takes dates and nicknames, too.
+  if (fields.length < 5 || fields.length > 7) {
     return {
       fault: 'cron: it has 5 to 7 fields, or is @hourly, @daily, @weekly, @monthly, @yearly',
     };
   }
+  const [days = '', , weekdays = '', years] = fields.slice(fields.length === 5 ? 2 : 3);
+  if (COSTLY.test(days) || weekdays.includes('+')) {
+    return { fault: 'cron: W and + are not supported' };
+  }
+  const hasYears = years !== undefined && years !== '*';
+  if (hasYears && (!YEARS.test(years) || Math.max(...years.split(/[,-]/).map(Number)) > YEAR_MAX)) {
+    return { fault: `cron: years are numbers up to ${YEAR_MAX}, as in 2027 or 2027-2030` };
+  }
+  const seconds = fields.length === 5 ? ['0'] : [];
   try {
-    return new LineTimes(new Cron(line, { paused: true, timezone: 'UTC' }), zone, fields === 7);
+    return new LineTimes([...seconds, ...fields].slice(0, 6), hasYears ? years : null, zone);
   } catch (error) {
     return { fault: `cron: ${causeOf(error)}` };
   }
@@ -61,21 +86,38 @@ export function firstDue(times: DueTimes, now: number): number | DueFault {
 
 class LineTimes implements DueTimes {
   readonly hasYears: boolean;
-  /** It works on local times, which are written as UTC. */
-  readonly #line: Cron;
+  readonly #fields: readonly string[];
+  readonly #years: string | null;
   readonly #zone: ZoneTimes;
+  /** The parsed line, for a search that begins in this year. */
+  #parsed: { readonly from: number; readonly line: Cron } | null = null;
 
-  constructor(line: Cron, zone: ZoneTimes, hasYears: boolean) {
-    this.#line = line;
+  /** @param fields six, with seconds; @param years `null`: all @throws what is wrong with the line */
+  constructor(fields: readonly string[], years: string | null, zone: ZoneTimes) {
+    this.#fields = fields;
+    this.#years = years;
     this.#zone = zone;
-    this.hasYears = hasYears;
+    this.hasYears = years !== null;
+    this.#lineFrom(0);
+  }
+
+  /** It works on local times, which are written as UTC. */
+  #lineFrom(local: number): Cron {
+    const from = this.hasYears ? 0 : new Date(local).getUTCFullYear();
+    if (this.#parsed?.from !== from) {
+      // The parser would search 400 years.
+      const years = this.#years ?? `${from}-${from + HORIZON_YEARS}`;
+      const line = new Cron([...this.#fields, years].join(' '), { paused: true, utcOffset: 0 });
+      this.#parsed = { from, line };
+    }
+    return this.#parsed.line;
   }
 
   next(after: number): number | null {
     let local = this.#zone.latestLocal(after);
     for (;;) {
-      const next = this.#line.nextRun(new Date(local))?.getTime() ?? Infinity;
-      if (next > after + HORIZON_MS) return null;
+      const next = this.#lineFrom(local).nextRun(new Date(local))?.getTime();
+      if (next === undefined) return null;
       const due = this.#zone.firstUtc(next);
       if (due > after) return due;
       local = next;

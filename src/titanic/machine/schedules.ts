@@ -332,6 +332,8 @@ export class Schedules {
     const times = read.fault === null ? readDueTimes(read.cron, read.timeZone) : read;
     if (read.fault !== null || 'fault' in times) {
       this.#settled(schedule);
+      // Another node, or a later version of Node.js, may know the time zone.
+      this.#delay(schedule);
       const fault = 'fault' in times ? times.fault : read.fault;
       this.#unreadable(schedule, fault ?? '');
       return;

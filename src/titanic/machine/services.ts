@@ -186,13 +186,18 @@ export class TitanicServices {
 
   #schedule({ id, frames, body, headers, asker }: InternalRequest, host: BrokerHost): void {
     const read = headers < 0 ? readTspSchedule(frames, body) : SCHEDULE_HEADERS_APART;
-    const due = read.fault === null ? this.#schedules.firstDue(read) : read;
-    if (read.fault !== null) this.#refuse(id, read);
-    else if (typeof due !== 'number') this.#refuse(id, due);
-    // D72
-    else if (!asker.mayRequest(frames.view(read.service))) {
+    if (read.fault !== null) {
+      this.#refuse(id, read);
+      return;
+    }
+    // D72: before the line is read, which takes time.
+    if (!asker.mayRequest(frames.view(read.service))) {
       host.refuse(id, 'rights', `${NO_RIGHT}: ${escapeName(frames.view(read.service))}`);
-    } else this.#schedules.schedule(id, asker, frames, read);
+      return;
+    }
+    const due = this.#schedules.firstDue(read);
+    if (typeof due === 'number') this.#schedules.schedule(id, asker, frames, read);
+    else this.#refuse(id, due);
   }
 
   /** Makes the intent of a request whose batch is sent to the store, or that is given up. */

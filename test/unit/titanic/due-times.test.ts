@@ -71,7 +71,11 @@ describe('a cron line', () => {
     expect(fault('@reboot')).toMatch(/^cron: it has 5 to 7 fields/);
     expect(fault('a b c d e')).toMatch(/^cron: /);
     expect(fault('0 0 30 2 *')).toBe('cron: it never comes');
-    expect(fault('0 0 0 1 1 * 9999')).toBe('cron: it never comes');
+    expect(fault('0 0 0 30 2 * 2027-2199')).toBe('cron: it never comes');
+    expect(fault('0 0 0 1 1 * 9999')).toMatch(/^cron: years are numbers up to 2199/);
+    expect(fault('0 0 0 1 1 * */2')).toMatch(/^cron: years are numbers/);
+    expect(fault('0 0 1W * *')).toBe('cron: W and + are not supported');
+    expect(fault('0 0 1 * +0')).toBe('cron: W and + are not supported');
     expect(fault('0 0 0 1 1 * 2020')).toBe('cron: all its times are in the past');
   });
 
