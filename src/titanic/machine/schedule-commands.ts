@@ -7,14 +7,15 @@ import type { Asker } from '../../broker/ports.js';
 import { IDENTITY_SHARE } from '../../core/defaults.js';
 import { escapeName } from '../../core/escape.js';
 import { AHEAD_MS_MAX } from '../../wire/tsp.js';
-import type { Accepting, NewOwner } from './accepting.js';
+import type { Accepting } from './accepting.js';
 import { status, STATUS_OK } from './answers.js';
 import { SCHEDULES, type TitanicContext } from './context.js';
 import { firstDue, readDueTimes } from './due-times.js';
 import { DOUBTFUL, type OpenRequests } from './open-requests.js';
 import { ownerOf } from './ownership.js';
-import type { Schedule, ScheduleFacts, ScheduleTable } from './schedule-table.js';
+import { nameOf, type Schedule, type ScheduleFacts, type ScheduleTable } from './schedule-table.js';
 import {
+  ANONYMOUS,
   type Change,
   NO_OWNER,
   type Owner,
@@ -30,20 +31,48 @@ const SCHEDULES_MAX = 10_000;
 const SCHEDULE_BYTES_MAX = 1024 * 1024;
 /** Commands that wait until all schedules are known. */
 const COMMANDS_MAX = 1000;
+/** Commands that wait for one of the same name, and for those of all names. */
+const NAME_COMMANDS_MAX = 100;
+const QUEUED_COMMANDS_MAX = 10_000;
+/** Memory that a command takes besides the body of its schedule. */
+const COMMAND_BYTES = 1024;
 /** Number of schedules in one answer. */
-const PAGE_SCHEDULES = 1000;
+const PAGE_SCHEDULES = 100;
+/** A list up to this size is always sent. */
+const SMALL_BYTES = 4096;
 /** The store counts each due time as an attempt, and 32 bits hold the number. */
 const ATTEMPTS_MAX = 2 ** 31 - 1;
+
+/** As the broker refuses a request for a service without the right to it. */
+const NO_RIGHT = Buffer.from('403 no right to send requests to the service of this schedule');
+
+const LOADING = status(500, 'schedules are being loaded');
 
 /** What they need of the other parts. */
 export interface ScheduleHost {
   /** Reads the packed body of one; `null`: it could not be read. */
   read(uuid: RequestUuid, then: (body: Buffer | null) => void): void;
   ended(schedule: Schedule, reason: string): void;
+  /** Ends one whose name a younger one has. */
+  endOlder(schedule: Schedule): void;
 }
 
-/** A command that is being carried out, and those for the same name that wait. */
-type Queue = (() => void)[];
+/** Takes the answer to a command, once; without frames there is none. */
+type Decided = (...answer: readonly Buffer[]) => void;
+
+interface Command {
+  run(decided: Decided): void;
+  /** Called once, also if it is not run. */
+  readonly answer: Decided;
+}
+
+/** What a client wants a schedule to be. */
+interface Wanted {
+  readonly asker: Asker;
+  readonly owner: Owner;
+  readonly facts: ScheduleFacts;
+  readonly body: Buffer;
+}
 
 export class ScheduleCommands {
   readonly #context: TitanicContext;
@@ -55,7 +84,14 @@ export class ScheduleCommands {
   /** Until all schedules are known. */
   #waiting: (() => void)[] = [];
   /** By owner and name: those after the one that is being carried out. */
-  readonly #busy = new Map<string, Queue>();
+  readonly #busy = new Map<string, Command[]>();
+  /** How many `#busy` contains. */
+  #queued = 0;
+  /** New schedules that are being committed. */
+  readonly #makingOf = new Map<Owner, number>();
+  #making = 0;
+  /** Bytes of lists that this turn answers, by identity: its output does not contain them yet. */
+  readonly #listed = new Map<string, number>();
 
   constructor(
     context: TitanicContext,
@@ -77,164 +113,204 @@ export class ScheduleCommands {
     return this.#waiting.length > 0;
   }
 
-  /** All schedules are known. */
+  /** A turn, when all schedules are known. */
   run(): void {
+    this.#listed.clear();
     for (const command of this.#waiting.splice(0)) command();
   }
 
   /** @param isReady all schedules are known */
   schedule(id: number, asker: Asker, facts: ScheduleFacts, body: Buffer, isReady: boolean): void {
-    const owner = ownerOf(asker);
-    const { identity: party, quotas, holder } = asker;
-    const who = { owner, quotas, holder };
+    const { identity: party, holder } = asker;
+    const bytes = body.length + COMMAND_BYTES;
     const obstacle =
       body.length > SCHEDULE_BYTES_MAX
         ? `a schedule has at most ${SCHEDULE_BYTES_MAX} bytes`
-        : (this.#requests.obstacle(party) ?? this.#accepting.limit(who, body.length));
+        : (this.#requests.obstacle(party) ??
+          (holder.mayHold(bytes) ? null : this.#refused('limits.memoryBytes is reached')));
     if (obstacle !== null) {
       this.#answer(id, status(500, obstacle));
       return;
     }
-    this.#accepting.count(who, body.length, 1);
-    const isTaken = this.#begin(isReady, owner, facts.name, (end) => {
-      const decided = (...answer: readonly Buffer[]): void => {
-        this.#accepting.count(who, body.length, -1);
+    const wanted = { asker, owner: ownerOf(asker), facts, body };
+    holder.add('stored', bytes);
+    this.#begin(isReady, wanted.owner, facts.name, {
+      run: (decided) => {
+        this.#replace(wanted, decided);
+      },
+      answer: (...answer) => {
+        holder.add('stored', -bytes);
         if (answer.length > 0) this.#answer(id, ...answer);
-        end();
-      };
-      this.#replace(who, party, facts, body, decided);
+      },
     });
-    if (isTaken) return;
-    this.#accepting.count(who, body.length, -1);
-    this.#tooMany(id);
   }
 
   unschedule(id: number, asker: Asker, name: string, isReady: boolean): void {
-    const { identity: party } = asker;
     const owner = ownerOf(asker);
-    const obstacle = this.#requests.obstacle(party);
+    const obstacle = this.#requests.obstacle(asker.identity);
     if (obstacle !== null) {
       this.#answer(id, status(500, obstacle));
       return;
     }
-    const isTaken = this.#begin(isReady, owner, name, (end) => {
-      this.#end(owner, party, name, (...answer) => {
+    this.#begin(isReady, owner, name, {
+      run: (decided) => {
+        this.#end(asker, owner, name, decided);
+      },
+      answer: (...answer) => {
         if (answer.length > 0) this.#answer(id, ...answer);
-        end();
-      });
+      },
     });
-    if (!isTaken) this.#tooMany(id);
   }
 
   list(id: number, asker: Asker, after: string, isReady: boolean): void {
-    const owner = ownerOf(asker);
     const command = (): void => {
-      const all = this.#table.ofOwner(owner).filter(({ facts }) => (facts?.name ?? '') > after);
-      const page = all.slice(0, PAGE_SCHEDULES);
-      const next = all.length > page.length ? (page.at(-1)?.facts?.name ?? null) : null;
-      this.#answer(id, STATUS_OK, jsonFrame({ schedules: page.map(shown), next }));
+      this.#list(id, asker, after);
     };
     if (isReady) command();
     else if (this.#waiting.length < COMMANDS_MAX) this.#waiting.push(command);
-    else this.#tooMany(id);
+    else this.#answer(id, LOADING);
+  }
+
+  #list(id: number, asker: Asker, after: string): void {
+    const page: Schedule[] = [];
+    let next: string | null = null;
+    for (const schedule of this.#table.ofOwner(ownerOf(asker))) {
+      if (nameOf(schedule) <= after || !mayAccess(asker, schedule)) continue;
+      if (page.length === PAGE_SCHEDULES) {
+        next = page.at(-1)?.facts?.name ?? null;
+        break;
+      }
+      page.push(schedule);
+    }
+    const answer = jsonFrame({ schedules: page.map(shown), next });
+    const listed = (this.#listed.get(asker.identity) ?? 0) + answer.length;
+    // An answer that its peer would not read is not kept for it (D76).
+    if (answer.length > SMALL_BYTES && listed > asker.outputLeft()) {
+      this.#answer(id, status(500, this.#refused('earlier answers are unread')));
+      return;
+    }
+    this.#listed.set(asker.identity, listed);
+    this.#answer(id, STATUS_OK, answer);
   }
 
   #answer(id: number, ...body: readonly Buffer[]): void {
     this.#requests.answers.answer(id, ...body);
   }
 
-  #tooMany(id: number): void {
-    this.#answer(id, status(500, 'schedules are being loaded'));
+  /** Logs the limit that is reached. */
+  #refused(text: string): string {
+    this.#context.events.emit({ name: 'titanic.refused', reason: 'limit', text });
+    return text;
   }
 
-  /** @returns false if too many wait */
-  #begin(
-    isReady: boolean,
-    owner: Owner,
-    name: string,
-    command: (end: () => void) => void,
-  ): boolean {
+  #begin(isReady: boolean, owner: Owner, name: string, command: Command): void {
     const begin = (): void => {
       this.#inTurn(`${owner.length} ${owner}${name}`, command);
     };
     if (isReady) begin();
     else if (this.#waiting.length < COMMANDS_MAX) this.#waiting.push(begin);
-    else return false;
-    return true;
+    else command.answer(LOADING);
   }
 
-  #inTurn(key: string, command: (end: () => void) => void): void {
-    const run = (): void => {
-      command(() => {
-        const next = this.#busy.get(key)?.shift();
-        if (next === undefined) this.#busy.delete(key);
-        else next();
-      });
-    };
+  #inTurn(key: string, command: Command): void {
     const queue = this.#busy.get(key);
-    if (queue !== undefined) {
-      queue.push(run);
-      return;
+    if (queue === undefined) {
+      this.#busy.set(key, []);
+      this.#carryOut(key, command);
+    } else if (queue.length >= NAME_COMMANDS_MAX || this.#queued >= QUEUED_COMMANDS_MAX) {
+      command.answer(status(500, this.#refused('too many commands for schedules at once')));
+    } else {
+      queue.push(command);
+      this.#queued++;
     }
-    this.#busy.set(key, []);
-    run();
+  }
+
+  /**
+   * Carries out a command, and those that wait for it. It is a loop, because each of them may be
+   * decided at once.
+   */
+  #carryOut(key: string, first: Command): void {
+    for (let command: Command | null = first; command !== null;) {
+      if (!this.#isDecidedAtOnce(key, command)) return;
+      command = this.#nextOf(key);
+    }
+  }
+
+  /** Otherwise the next one follows when it is decided. */
+  #isDecidedAtOnce(key: string, command: Command): boolean {
+    let isDecided = false;
+    let isRunning = true;
+    command.run((...answer) => {
+      command.answer(...answer);
+      isDecided = true;
+      if (isRunning) return;
+      const next = this.#nextOf(key);
+      if (next !== null) this.#carryOut(key, next);
+    });
+    isRunning = false;
+    return isDecided;
+  }
+
+  #nextOf(key: string): Command | null {
+    const next = this.#busy.get(key)?.shift();
+    if (next === undefined) {
+      this.#busy.delete(key);
+      return null;
+    }
+    this.#queued--;
+    return next;
   }
 
   // ---------------------------------------------------------------- titanic.schedule
 
-  #replace(
-    who: NewOwner,
-    party: string,
-    facts: ScheduleFacts,
-    body: Buffer,
-    decided: (...answer: readonly Buffer[]) => void,
-  ): void {
-    const known = this.#table.named(who.owner, facts.name);
+  #replace(wanted: Wanted, decided: Decided): void {
+    const { asker, owner, facts, body } = wanted;
+    const known = this.#table.named(owner, facts.name);
+    if (known !== null && !mayAccess(asker, known)) {
+      decided(NO_RIGHT);
+      return;
+    }
     if (known?.bodyBytes !== body.length) {
-      this.#make(who, party, facts, body, known, decided);
+      this.#make(wanted, known, decided);
       return;
     }
     this.#host.read(known.uuid, (stored) => {
       const isSame = stored?.equals(body) === true && !known.isGone;
       if (isSame) decided(STATUS_OK, jsonFrame(shown(known)));
-      else this.#make(who, party, facts, body, known.isGone ? null : known, decided);
+      else this.#make(wanted, known.isGone ? null : known, decided);
     });
   }
 
-  #make(
-    who: NewOwner,
-    party: string,
-    facts: ScheduleFacts,
-    body: Buffer,
-    known: Schedule | null,
-    decided: (...answer: readonly Buffer[]) => void,
-  ): void {
-    const { events, wall } = this.#context;
+  #make(wanted: Wanted, known: Schedule | null, decided: Decided): void {
+    const { asker, owner, facts, body } = wanted;
     const times = readDueTimes(facts.cron, facts.timeZone);
-    const due = 'fault' in times ? times : firstDue(times, wall);
-    const full = known === null ? this.#fullFor(who.owner) : null;
+    const due = 'fault' in times ? times : firstDue(times, this.#context.wall);
     if (typeof due !== 'number') {
       decided(status(400, due.fault));
       return;
     }
-    if (full !== null) {
-      events.emit({ name: 'titanic.refused', reason: 'limit', text: full });
-      decided(status(500, full));
+    // The memory that it takes is accounted for since its command came.
+    const who = { owner, quotas: asker.quotas, holder: null };
+    const limit =
+      this.#accepting.limit(who, body.length) ?? (known === null ? this.#fullFor(owner) : null);
+    if (limit !== null) {
+      decided(status(500, limit));
       return;
     }
-    const request = this.#newRequest(who.owner, due, body.length);
+    const isNew = known === null;
+    const request = this.#newRequest(owner, due, body.length);
     const change: Change = { kind: 'accept', request, body, key: null };
+    const count = (change: 1 | -1): void => {
+      this.#accepting.count(who, body.length, change);
+      if (isNew) this.#countMaking(owner, change);
+    };
+    count(1);
     if (known !== null) this.#hold(known);
     const made = (): Schedule => {
-      if (known !== null) this.#table.remove(known);
-      const schedule = this.#table.find(request.uuid) ?? this.#table.add(request);
-      this.#table.name(schedule, facts);
-      this.#table.wait(schedule);
-      const next = new Date(schedule.due).toISOString();
-      this.#context.events.emit({ name: 'schedule.made', next, ...schedule.named });
-      return schedule;
+      count(-1);
+      return this.#made(request, facts, known);
     };
-    this.#requests.intend(party, change, body.length, {
+    this.#requests.intend(asker.identity, change, body.length, {
       ...(known === null ? {} : { before: this.#closeOf(known) }),
       begins: () => {
         request.number = this.#context.nextNumber++;
@@ -247,6 +323,7 @@ export class ScheduleCommands {
         decided(status(500, DOUBTFUL.message));
       },
       failed: (failure) => {
+        count(-1);
         if (known !== null) this.#resume(known);
         this.#failed(failure, decided);
         return false;
@@ -254,11 +331,33 @@ export class ScheduleCommands {
     });
   }
 
+  /** It is in the store, and the one before it is not. */
+  #made(request: StoredRequest, facts: ScheduleFacts, before: Schedule | null): Schedule {
+    if (before !== null) this.#table.remove(before);
+    const schedule = this.#table.find(request.uuid) ?? this.#table.add(request);
+    // One of the same name may have been merged meanwhile.
+    const older = this.#table.name(schedule, facts);
+    if (older !== schedule) this.#table.wait(schedule);
+    const next = new Date(schedule.due).toISOString();
+    this.#context.events.emit({ name: 'schedule.made', next, ...schedule.named });
+    if (older !== null) this.#host.endOlder(older);
+    return schedule;
+  }
+
+  #countMaking(owner: Owner, change: 1 | -1): void {
+    this.#making += change;
+    const making = (this.#makingOf.get(owner) ?? 0) + change;
+    if (making === 0) this.#makingOf.delete(owner);
+    else this.#makingOf.set(owner, making);
+  }
+
   #fullFor(owner: Owner): string | null {
     const most = Math.floor(SCHEDULES_MAX * IDENTITY_SHARE);
-    if (this.#table.countOf(owner) >= most) return `one owner has at most ${most} schedules`;
-    return this.#table.size >= SCHEDULES_MAX
-      ? `a node has at most ${SCHEDULES_MAX} schedules`
+    if (this.#table.countOf(owner) + (this.#makingOf.get(owner) ?? 0) >= most) {
+      return this.#refused(`one owner has at most ${most} schedules`);
+    }
+    return this.#table.size + this.#making >= SCHEDULES_MAX
+      ? this.#refused(`a node has at most ${SCHEDULES_MAX} schedules`)
       : null;
   }
 
@@ -288,21 +387,16 @@ export class ScheduleCommands {
   }
 
   /** After a fatal failure it is uncertain what is on disk: there is no answer. */
-  #failed(failure: StoreFailure, decided: (...answer: readonly Buffer[]) => void): void {
+  #failed(failure: StoreFailure, decided: Decided): void {
     if (failure.kind === 'fatal') decided();
     else decided(status(500, this.#requests.failureText(failure)));
   }
 
   // ---------------------------------------------------------------- titanic.unschedule
 
-  #end(
-    owner: Owner,
-    party: string,
-    name: string,
-    decided: (...answer: readonly Buffer[]) => void,
-  ): void {
+  #end(asker: Asker, owner: Owner, name: string, decided: Decided): void {
     const known = this.#table.named(owner, name);
-    if (known === null) {
+    if (known === null || !mayAccess(asker, known)) {
       decided(STATUS_OK, jsonFrame({ removed: false }));
       return;
     }
@@ -310,7 +404,7 @@ export class ScheduleCommands {
     const ended = (): void => {
       this.#host.ended(known, 'unscheduled');
     };
-    this.#requests.intend(party, this.#closeOf(known), 0, {
+    this.#requests.intend(asker.identity, this.#closeOf(known), 0, {
       committed: () => {
         ended();
         decided(STATUS_OK, jsonFrame({ removed: true }));
@@ -342,6 +436,14 @@ export class ScheduleCommands {
     schedule.isEnding = false;
     this.#table.wait(schedule);
   }
+}
+
+/**
+ * Peers without a key are one owner, but may have come in on listeners with different rights: one of
+ * them must not see or end what it may not request.
+ */
+function mayAccess(asker: Asker, { owner, facts }: Schedule): boolean {
+  return owner !== ANONYMOUS || facts === null || asker.mayRequest(facts.service);
 }
 
 /** A schedule as its owner sees it. */

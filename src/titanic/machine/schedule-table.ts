@@ -65,12 +65,20 @@ export function keyOf(owner: Owner): string | null {
   return owner.startsWith('key:') ? owner.slice('key:'.length) : null;
 }
 
+/** What one owner has. */
+interface Owned {
+  /** With those whose facts are not known yet. */
+  count: number;
+  readonly byName: Map<string, Schedule>;
+  /** By name; `null`: it is to be made again. */
+  sorted: readonly Schedule[] | null;
+}
+
 export class ScheduleTable {
   readonly #bySlot: (Schedule | null)[] = [];
   readonly #freeSlots: number[] = [];
   readonly #byUuid = new Map<string, Schedule>();
-  readonly #byName = new Map<string, Schedule>();
-  readonly #countOf = new Map<Owner, number>();
+  readonly #byOwner = new Map<Owner, Owned>();
   readonly #waiting = new IndexedHeap({
     before: (a, b) => this.#at(a).due < this.#at(b).due,
     moved: (slot, place) => {
@@ -88,7 +96,7 @@ export class ScheduleTable {
 
   /** How many one owner has. */
   countOf(owner: Owner): number {
-    return this.#countOf.get(owner) ?? 0;
+    return this.#byOwner.get(owner)?.count ?? 0;
   }
 
   find(uuid: RequestUuid): Schedule | null {
@@ -96,18 +104,20 @@ export class ScheduleTable {
   }
 
   named(owner: Owner, name: string): Schedule | null {
-    return this.#byName.get(nameKey(owner, name)) ?? null;
+    return this.#byOwner.get(owner)?.byName.get(name) ?? null;
   }
 
   /** All of an owner whose facts are known, by name. */
-  ofOwner(owner: Owner): Schedule[] {
-    return this.all().filter((each) => each.owner === owner);
+  ofOwner(owner: Owner): readonly Schedule[] {
+    const owned = this.#byOwner.get(owner);
+    if (owned === undefined) return [];
+    owned.sorted ??= sortedByName(owned.byName.values());
+    return owned.sorted;
   }
 
   /** All whose facts are known, by name. */
   all(): Schedule[] {
-    const nameOf = ({ facts }: Schedule): string => facts?.name ?? '';
-    return [...this.#byName.values()].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+    return sortedByName([...this.#byOwner.values()].flatMap(({ byName }) => [...byName.values()]));
   }
 
   add(request: StoredRequest): Schedule {
@@ -115,7 +125,9 @@ export class ScheduleTable {
     const schedule = new Schedule(slot, request);
     this.#bySlot[slot] = schedule;
     this.#byUuid.set(request.uuid.toString('latin1'), schedule);
-    this.#countOf.set(request.owner, this.countOf(request.owner) + 1);
+    const owned = this.#byOwner.get(request.owner);
+    if (owned !== undefined) owned.count++;
+    else this.#byOwner.set(request.owner, { count: 1, byName: new Map(), sorted: null });
     return schedule;
   }
 
@@ -128,7 +140,10 @@ export class ScheduleTable {
     schedule.facts = facts;
     if (known === schedule) return null;
     const loser = known !== null && isYounger(known, schedule) ? schedule : known;
-    if (loser !== schedule) this.#byName.set(nameKey(schedule.owner, facts.name), schedule);
+    if (loser === schedule) return loser;
+    const owned = present(this.#byOwner.get(schedule.owner), 'the owner of a schedule');
+    owned.byName.set(facts.name, schedule);
+    owned.sorted = null;
     return loser;
   }
 
@@ -139,12 +154,14 @@ export class ScheduleTable {
     this.#bySlot[schedule.slot] = null;
     this.#freeSlots.push(schedule.slot);
     this.#byUuid.delete(schedule.uuid.toString('latin1'));
-    const count = this.countOf(schedule.owner) - 1;
-    if (count === 0) this.#countOf.delete(schedule.owner);
-    else this.#countOf.set(schedule.owner, count);
     const { owner, facts } = schedule;
-    if (facts === null || this.named(owner, facts.name) !== schedule) return;
-    this.#byName.delete(nameKey(owner, facts.name));
+    const owned = present(this.#byOwner.get(owner), 'the owner of a schedule');
+    owned.count--;
+    if (facts !== null && owned.byName.get(facts.name) === schedule) {
+      owned.byName.delete(facts.name);
+      owned.sorted = null;
+    }
+    if (owned.count === 0) this.#byOwner.delete(owner);
   }
 
   /** It waits until it is due, unless it is just due, ending or gone. */
@@ -175,6 +192,10 @@ function isYounger(a: Schedule, b: Schedule): boolean {
   return (a.acceptedAt - b.acceptedAt || a.uuid.compare(b.uuid)) > 0;
 }
 
-function nameKey(owner: Owner, name: string): string {
-  return `${owner.length} ${owner}${name}`;
+function sortedByName(schedules: Iterable<Schedule>): Schedule[] {
+  return [...schedules].sort((a, b) => (nameOf(a) < nameOf(b) ? -1 : 1));
+}
+
+export function nameOf({ facts }: Schedule): string {
+  return facts?.name ?? '';
 }

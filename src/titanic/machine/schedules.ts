@@ -85,6 +85,7 @@ export class Schedules {
       ended: (schedule, reason) => {
         this.#ended(schedule, reason);
       },
+      endOlder: this.#endOlder.bind(this),
     });
   }
 

@@ -361,6 +361,38 @@ describe('the name of a schedule', () => {
     expect(stored(s)).toEqual([`c schedule:n:${at(HOUR_MS)}`]);
   });
 
+  it('has a limited number of commands that wait, and all of them are answered', () => {
+    const s = stage().holdsStore();
+    const c1 = s.client('c1');
+    s.batch(() => {
+      c1.request('titanic.schedule', '{"name":"n","cron":"@hourly"}', 'echo', 'hi');
+      for (let n = 0; n < 50_000; n++) c1.request('titanic.unschedule', 'n');
+    });
+    s.freesStore();
+    for (let turn = 0; turn < 20; turn++) s.after(1);
+    const texts = c1.inbox().map((text) => text.replace(/^FINAL titanic\.[a-z]+ /, ''));
+    expect(texts).toHaveLength(50_001);
+    const countOf = (text: string): number => texts.filter((each) => each === text).length;
+    expect(countOf('500 too many commands for schedules at once')).toBe(49_900);
+    expect(countOf('200|{"removed":true}')).toBe(1);
+    expect(countOf('200|{"removed":false}')).toBe(99);
+    expect(listed(s.asks('schedules'))).toEqual([]);
+    expect(s.asks('unschedule', 'n')).toBe('200|{"removed":false}');
+  });
+
+  it('is free for one that is made while another of that name is merged: the younger one stays', () => {
+    const late = stage({ wall: STAGE_WALL_MS + 5 });
+    schedules(late, { cron: '@hourly' }, 'younger');
+    const s = stage({ replica: new StageReplica() }).holdsPeer();
+    schedules(s, { cron: '@hourly' }, 'older');
+    s.merges(late.store.disk);
+    s.freesPeer();
+    expect(s.hears()).toMatch(/^200/);
+    s.after(HOUR_MS);
+    expect(stored(s)).toEqual([`younger schedule:n:${at(HOUR_MS)}`]);
+    expect(kept(s)).toBe(1);
+  });
+
   it('is ended by an operator who cancels it, and not by a purge', () => {
     const s = stage();
     schedules(s, { cron: '@hourly' });
@@ -390,6 +422,26 @@ describe('the rights of its owner', () => {
     expect(kept(s)).toBe(0);
     ask(alice, 'schedule', '{"name":"n","cron":"@hourly"}', 'echo', 'hi');
     expect(kept(s)).toBe(1);
+  });
+
+  it('without a key are those of the listener it came in on, which shows and ends no others', () => {
+    const listeners = [
+      { ...rules(['titanic.*', 'echo'], false), hasKeys: false },
+      { ...rules(['titanic.*', 'other'], false), hasKeys: false },
+    ];
+    const s = stage({ listeners });
+    const a = s.client('a', { listener: 0 });
+    const b = s.client('b', { listener: 1 });
+    ask(a, 'schedule', '{"name":"n","cron":"@hourly"}', 'echo', 'hi');
+    ask(b, 'schedule', '{"name":"m","cron":"@hourly"}', 'other', 'hi');
+    expect(listed(ask(b, 'schedules')).map(({ name }) => name)).toEqual(['m']);
+    expect(ask(b, 'unschedule', 'n')).toBe('200|{"removed":false}');
+    expect(ask(b, 'schedule', '{"name":"n","cron":"@daily"}', 'other', 'hi')).toBe(
+      '403 no right to send requests to the service of this schedule',
+    );
+    expect(listed(ask(a, 'schedules'))).toMatchObject([{ name: 'n', next: at(HOUR_MS) }]);
+    expect(ask(a, 'unschedule', 'n')).toBe('200|{"removed":true}');
+    expect(ask(b, 'schedule', '{"name":"n","cron":"@daily"}', 'other', 'hi')).toMatch(/^200/);
   });
 
   it('are asked again whenever it is due, also while the owner is away', () => {
@@ -437,6 +489,14 @@ describe('when nothing can be stored', () => {
     s.asks('close', uuids[0] ?? '');
     s.after(10 * SECOND_MS);
     expect(stored(s)).toEqual(['other -', `echo schedule:n:${at(HOUR_MS)}`]);
+  });
+
+  it('because of a quota, an equal schedule is still answered', () => {
+    const s = stage({ quotasOf: () => ({ ...NO_QUOTAS, stored: 1 }) });
+    expect(schedules(s, { cron: '@hourly' })).toMatch(/^200/);
+    expect(schedules(s, { cron: '@hourly' })).toMatch(/^200/);
+    expect(schedules(s, { cron: '@weekly' })).toBe('500 the quota `stored` is used up');
+    expect(s.told('schedule.made')).toHaveLength(1);
   });
 
   it('because of a quota of its owner', () => {
@@ -515,11 +575,66 @@ describe('a schedule that cannot be', () => {
     expect(s.asks('schedules', '{"x":1}')).toBe('400 unknown option; there is after');
   });
 
+  it('is refused above the number for one owner, which counts those being committed', () => {
+    const s = stage({ titanic: { maxOpen: 1e6, maxBytes: 1e9 } }).holdsStore();
+    const c1 = s.client('c1');
+    s.batch(() => {
+      for (let n = 0; n < 8752; n++) {
+        c1.request('titanic.schedule', `{"name":"n${n}","cron":"@daily"}`, 'echo', 'hi');
+      }
+    });
+    expect(c1.inbox()).toEqual(
+      Array(2).fill('FINAL titanic.schedule 500 one owner has at most 8750 schedules'),
+    );
+    s.freesStore();
+    expect(kept(s)).toBe(8750);
+    expect(s.asks('unschedule', 'n0')).toContain('true');
+    s.hears();
+    expect(schedules(s, { cron: '@daily' })).toMatch(/^200/);
+    expect(schedules(s, { name: 'm', cron: '@daily' })).toMatch(/^500 one owner/);
+  });
+
   it('is refused above its size', () => {
     const s = stage();
     const big = 'x'.repeat(1024 * 1024);
     expect(schedules(s, { cron: '@daily' }, 'echo', big)).toBe(
       '500 a schedule has at most 1048576 bytes',
     );
+  });
+});
+
+describe('a list of schedules', () => {
+  it('has pages, by name', () => {
+    const s = stage();
+    const names = Array.from({ length: 205 }, (_, n) => `n${String(n).padStart(3, '0')}`);
+    for (const name of names.toReversed()) schedules(s, { name, cron: '@daily' });
+    const found: string[] = [];
+    for (let after: string | null = ''; after !== null;) {
+      const answer = s.asks('schedules', after === '' ? '' : JSON.stringify({ after }));
+      const page = listed(answer).map(({ name }) => name);
+      expect(page.length).toBeLessThanOrEqual(100);
+      found.push(...page);
+      after = (JSON.parse(answer.split('|')[1] ?? '') as { readonly next: string | null }).next;
+    }
+    expect(found).toEqual(names);
+    s.asks('unschedule', 'n000');
+    schedules(s, { name: 'a', cron: '@daily' });
+    expect(listed(s.asks('schedules'))[0]?.name).toBe('a');
+    expect(listed(s.asks('schedules'))[1]?.name).toBe('n001');
+  });
+
+  it('is not kept for a client that does not read (D76)', () => {
+    let left = 20_000;
+    const s = stage({ outputLeft: () => left });
+    for (let n = 0; n < 100; n++) schedules(s, { name: `n${n}`, cron: '@daily' });
+    const c1 = s.client('c1');
+    s.batch(() => {
+      for (let n = 0; n < 3; n++) c1.request('titanic.schedules', '');
+    });
+    expect(c1.inbox().map((text) => /[0-9]{3}/.exec(text)?.[0])).toEqual(['200', '500', '500']);
+    left = 100;
+    expect(s.asks('schedules')).toBe('500 earlier answers are unread');
+    s.asks('unschedule', 'n0');
+    expect(listed(s.asks('schedules', '{"after":"n98"}'))).toHaveLength(1);
   });
 });
