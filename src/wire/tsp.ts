@@ -79,7 +79,8 @@ export function isBackoff(value: unknown): value is Backoff {
 /** No client can send such a key: this byte is not in UTF-8. */
 const SCHEDULE_KEY = Buffer.from('\xffschedule:', 'latin1');
 
-/** The key of the request that a schedule stores for a due time (D80). @param due as in ISO 8601 */
+// D80
+/** The key of the request that a schedule stores for a due time. @param due as in ISO 8601 */
 export function scheduleKey(name: string, due: string): Buffer {
   return Buffer.concat([SCHEDULE_KEY, Buffer.from(`${name}:${due}`)]);
 }
@@ -260,7 +261,8 @@ export function readTspWait(frames: Frames, from: number): TspWait | TspFault {
   return waitMs === null ? { fault: WAIT_FAULT } : { fault: null, uuid, waitMs };
 }
 
-/** `titanic.progress` (D82). */
+// D82
+/** `titanic.progress`. */
 export interface TspProgress extends Omit<TspWait, 'fault'> {
   readonly fault: null;
   /** As in the answer before; empty: from the first part. */
@@ -302,7 +304,8 @@ export const SCHEDULE_NAME_BYTES_MAX = 128;
 const CRON_CHARACTERS_MAX = 256;
 const TIME_ZONE_CHARACTERS_MAX = 64;
 
-/** `titanic.schedule`: as `titanic.submit`, and when (D80). Its `options` have no key. */
+// D80
+/** `titanic.schedule`: as `titanic.submit`, and when. Its `options` have no key. */
 export interface TspSchedule extends TspRequest {
   readonly name: string;
   readonly cron: string;

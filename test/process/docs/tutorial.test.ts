@@ -56,7 +56,8 @@ class Terminal {
     // A process group of its own, as a terminal has: it is interrupted, and ended, as one.
     this.#shell = spawn('bash', ['-c', 'exec 2>&1; exec bash --norc'], {
       cwd,
-      env: { ...process.env, NO_COLOR: '1', ...environment },
+      // npm warns about settings of this machine.
+      env: { ...process.env, NO_COLOR: '1', npm_config_loglevel: 'error', ...environment },
       detached: true,
       stdio: ['pipe', 'pipe', 'inherit'],
     });
