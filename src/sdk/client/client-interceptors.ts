@@ -35,7 +35,7 @@ export type Outcome = Message<unknown> | Job<unknown> | null;
  *     };
  *
  * Requests that the SDK sends on its own, such as those of `job.result()`, do not pass through it. A stream
- * can begin once: a second `next` rejects.
+ * begins again only if it failed before its first part: otherwise, a second `next` rejects.
  */
 export type ClientInterceptor = (
   request: OutgoingRequest,
@@ -71,67 +71,155 @@ export async function resultThrough(
 }
 
 /** As `through`, for a stream. Interceptors begin at the first `next()`, and end with the stream. */
-export async function* streamThrough<Part>(
+export function streamThrough<Part>(
   interceptors: readonly ClientInterceptor[],
   request: OutgoingRequest,
-  open: (request: OutgoingRequest) => AsyncIterable<Part>,
-): AsyncGenerator<Part, undefined> {
-  const stream = new OpenedStream<Part>();
-  const outcome = through(interceptors, request, (given) => stream.open(() => open(given)));
-  const parts = await stream.openedBy(outcome);
-  try {
-    if (parts !== null) yield* parts;
-  } catch (error) {
-    stream.fail(error);
-  } finally {
-    stream.end();
-  }
-  await outcome;
+  open: (request: OutgoingRequest) => AsyncIterator<Part, undefined>,
+): AsyncIterableIterator<Part, undefined> {
+  return new InterceptedStream(open, (send) => through(interceptors, request, send));
 }
 
-/** What lies between the interceptors of a stream, which await its end, and its reader. */
-class OpenedStream<Part> {
-  #parts: AsyncIterable<Part> | null = null;
-  #opened: () => void = ignore;
-  readonly #isOpened: Promise<void>;
-  #resolve: (end: null) => void = ignore;
-  #reject: (error: unknown) => void = ignore;
-  readonly #ended: Promise<null>;
+/**
+ * What lies between the interceptors of a stream, which await its end, and its reader. No generator: one
+ * could not be left while it waits for a part.
+ */
+class InterceptedStream<Part> implements AsyncIterableIterator<Part, undefined> {
+  readonly #open: (request: OutgoingRequest) => AsyncIterator<Part, undefined>;
+  readonly #intercept: (send: Send) => Promise<Outcome>;
+  /** Of the interceptors; `null`: they have not begun. */
+  #outcome: Promise<Outcome> | null = null;
+  #areInterceptorsDone = false;
+  /** `null`: it has not begun, or it failed. */
+  #parts: AsyncIterator<Part, undefined> | null = null;
+  #canBegin = true;
+  #hasPart = false;
+  /** Settled when the stream begins, and when its reader leaves. */
+  #begun = new Later<undefined>();
+  #ended = new Later<null>();
+  /** Nothing is read any more. */
+  #isOver = false;
+  /** The last `next()`: the following one waits for it. */
+  #reading: Promise<unknown> = Promise.resolve();
+
+  constructor(
+    open: (request: OutgoingRequest) => AsyncIterator<Part, undefined>,
+    intercept: (send: Send) => Promise<Outcome>,
+  ) {
+    this.#open = open;
+    this.#intercept = intercept;
+  }
+
+  [Symbol.asyncIterator](): this {
+    return this;
+  }
+
+  next(): Promise<IteratorResult<Part, undefined>> {
+    const result = this.#reading.then(() => this.#next());
+    this.#reading = result.catch(ignore);
+    return result;
+  }
+
+  /** Cancels the stream at once; a `next()` that waits gets no part. */
+  async return(): Promise<IteratorResult<Part, undefined>> {
+    this.#isOver = true;
+    this.#begun.resolve(undefined);
+    await this.#parts?.return?.();
+    this.#ended.resolve(null);
+    return DONE;
+  }
+
+  async #next(): Promise<IteratorResult<Part, undefined>> {
+    if (this.#isOver) return DONE;
+    try {
+      const result = await this.#read(this.#outcome ?? this.#begin());
+      if (result.done === true) this.#isOver = true;
+      // It was left while this part came.
+      return this.#isOver ? DONE : result;
+    } catch (error) {
+      // Who has left wants to know nothing more.
+      if (this.#isOver) return DONE;
+      this.#isOver = true;
+      throw error;
+    }
+  }
+
+  #begin(): Promise<Outcome> {
+    const outcome = this.#intercept((given) => this.#send(given));
+    const done = (): void => {
+      this.#areInterceptorsDone = true;
+    };
+    // Also: if the reader leaves, nobody awaits it.
+    outcome.then(done, done);
+    this.#outcome = outcome;
+    return outcome;
+  }
+
+  /** `next` of the innermost interceptor. */
+  #send(given: OutgoingRequest): Promise<null> {
+    if (this.#isOver && this.#canBegin) return Promise.resolve(null);
+    if (!this.#canBegin) {
+      return Promise.reject(wrong('interceptors', 'cannot begin a stream twice'));
+    }
+    try {
+      this.#parts = this.#open(given);
+    } catch (error) {
+      return Promise.reject(error as Error);
+    }
+    this.#canBegin = false;
+    this.#ended = new Later();
+    this.#begun.resolve(undefined);
+    return this.#ended.promise;
+  }
+
+  async #read(outcome: Promise<Outcome>): Promise<IteratorResult<Part, undefined>> {
+    for (;;) {
+      await Promise.race([this.#begun.promise, outcome]);
+      const parts = this.#parts;
+      if (parts === null) return DONE;
+      try {
+        const result = await parts.next();
+        if (result.done !== true) {
+          this.#hasPart = true;
+          return result;
+        }
+      } catch (error) {
+        this.#fail(error);
+        continue;
+      }
+      this.#ended.resolve(null);
+      if (!this.#isOver) await outcome;
+      return DONE;
+    }
+  }
+
+  /** The interceptors decide what becomes of the error, and may begin again if nothing was read. */
+  #fail(error: unknown): void {
+    // None of them hears of it.
+    if (this.#areInterceptorsDone) throw error;
+    this.#parts = null;
+    this.#begun = new Later();
+    this.#canBegin = !this.#hasPart;
+    this.#ended.reject(error);
+  }
+}
+
+/** A promise that is settled from outside. */
+class Later<Value> {
+  readonly promise: Promise<Value>;
+  resolve: (value: Value) => void = ignore;
+  reject: (error: unknown) => void = ignore;
 
   constructor() {
-    this.#isOpened = new Promise((resolve) => {
-      this.#opened = resolve;
-    });
-    this.#ended = new Promise((resolve, reject) => {
-      this.#resolve = resolve;
-      this.#reject = reject;
+    this.promise = new Promise((resolve, reject) => {
+      this.resolve = resolve;
+      this.reject = reject;
     });
     // The reader gets the error if no interceptor awaits it.
-    this.#ended.catch(ignore);
-  }
-
-  async open(begin: () => AsyncIterable<Part>): Promise<null> {
-    if (this.#parts !== null) throw wrong('interceptors', 'cannot begin a stream twice');
-    this.#parts = begin();
-    this.#opened();
-    return await this.#ended;
-  }
-
-  /** @returns the parts; `null` if the interceptors ended without them */
-  async openedBy(outcome: Promise<unknown>): Promise<AsyncIterable<Part> | null> {
-    await Promise.race([this.#isOpened, outcome]);
-    return this.#parts;
-  }
-
-  fail(error: unknown): void {
-    this.#reject(error);
-  }
-
-  /** After `fail`, does nothing. */
-  end(): void {
-    this.#resolve(null);
+    this.promise.catch(ignore);
   }
 }
+
+const DONE = { done: true, value: undefined } as const;
 
 function ignore(): void {
   // Replaced when the promise is made.

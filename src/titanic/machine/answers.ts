@@ -47,8 +47,13 @@ interface Ready {
   readonly id: number;
   /** The answer, or why it is refused. */
   readonly body: readonly Buffer[] | { readonly reason: 'quota' | 'limit'; readonly text: string };
-  /** For a reply, who asked: if the connection has no room for it, it waits and is read again. */
+  /**
+   * For a reply, who asked: if the connection has no room for it, it waits and is read again. Parts
+   * of a reply are not kept: their asker asks again.
+   */
   readonly query: ReplyQuery | null;
+  /** Of what is handed over, as far as it counts. */
+  readonly bytes: number;
 }
 
 export class Answers {
@@ -70,6 +75,8 @@ export class Answers {
   readonly #room = new OutputWaiters();
   #cached: CachedReply | null = null;
   #ready: Ready[] = [];
+  /** Bytes of the parts among the ready answers. */
+  #partsBytes = 0;
   /** Stored data may be lost: none of it is shown to anybody any more, and the process ends. */
   isUntrusted = false;
 
@@ -98,7 +105,7 @@ export class Answers {
   }
 
   answer(id: number, ...body: readonly Buffer[]): void {
-    this.#ready.push({ id, body, query: null });
+    this.#ready.push({ id, body, query: null, bytes: 0 });
   }
 
   unknown(id: number): void {
@@ -115,13 +122,28 @@ export class Answers {
   }
 
   #refuse({ id }: ReplyQuery, reason: 'quota' | 'limit', text: string): void {
-    this.#ready.push({ id, body: { reason, text }, query: null });
+    this.#ready.push({ id, body: { reason, text }, query: null, bytes: 0 });
   }
 
   #reply(query: ReplyQuery, reply: readonly Buffer[]): void {
     // D82: who follows its parts asks for the reply by itself.
-    if (query.place !== null) this.answer(query.id, STATUS_OK);
-    else this.#ready.push({ id: query.id, body: [STATUS_OK, ...reply], query });
+    if (query.place !== null) {
+      this.answer(query.id, STATUS_OK);
+      return;
+    }
+    const body = [STATUS_OK, ...reply];
+    this.#ready.push({ id: query.id, body, query, bytes: bytesOf(body) });
+  }
+
+  /** Answers with parts of a reply that is pending. @param body without the status */
+  parts(query: ReplyQuery, body: readonly Buffer[], bytes: number): void {
+    this.#ready.push({ id: query.id, body: [STATUS_PENDING, ...body], query, bytes });
+    this.#partsBytes += bytes;
+  }
+
+  /** True if the ready parts are as many as one turn hands over: more would only wait in memory. */
+  get arePartsEnough(): boolean {
+    return this.#partsBytes >= TURN_BYTES_MAX;
   }
 
   /**
@@ -333,18 +355,20 @@ export class Answers {
   send(host: BrokerHost, now: number): void {
     let given = 0;
     let handedOver = 0;
-    for (const { id, body, query } of this.#ready) {
+    for (const { id, body, query, bytes } of this.#ready) {
       if (given === TURN_ANSWERS_MAX || handedOver >= TURN_BYTES_MAX) break;
       given++;
       if ('reason' in body) {
         host.refuse(id, body.reason, body.text);
         continue;
       }
-      const bytes = query === null ? 0 : bytesOf(body);
+      const areParts = query !== null && query.place !== null;
+      if (areParts) this.#partsBytes -= bytes;
       // If the connection has ended, its peer may have returned on another one, which has its own
       // room.
       if (query !== null && !query.asker.isGone && query.asker.outputLeft() < bytes) {
-        if (!this.#room.wait(query, bytes, now)) host.refuse(id, 'quota', TOO_MANY);
+        if (areParts) host.answer(id, [STATUS_PENDING]);
+        else if (!this.#room.wait(query, bytes, now)) host.refuse(id, 'quota', TOO_MANY);
       } else {
         host.answer(id, body);
         handedOver += bytes;

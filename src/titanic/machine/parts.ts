@@ -27,6 +27,7 @@ export interface Parts {
   readonly counts: readonly number[];
   /** The frames of all of them, as views. */
   readonly frames: readonly Buffer[];
+  /** With the header of each frame: empty frames are not free. */
   readonly bytes: number;
 }
 
@@ -40,12 +41,14 @@ export function partsFrom(packed: Buffer, index: number, bytesMax: number): Part
   const frames: Buffer[] = [];
   let bytes = 0;
   let part: Buffer[] = [];
+  let partAt = 0;
   for (let at = 0, number = 0; at < packed.length; at = cursor.end) {
     readPacked(packed, at, cursor);
     if (number >= index) part.push(packed.subarray(cursor.start, cursor.end));
     if (cursor.more) continue;
+    const partBytes = cursor.end - partAt;
+    partAt = cursor.end;
     if (number++ < index) continue;
-    const partBytes = part.reduce((sum, frame) => sum + frame.length, 0);
     if (counts.length > 0 && bytes + partBytes > bytesMax) break;
     counts.push(part.length);
     frames.push(...part);

@@ -17,7 +17,6 @@ const ANSWER_BYTES_MAX = 1024 * 1024;
 /** How long, and how many bytes in all, parts of complete replies are kept. */
 const KEPT_MS = 10_000;
 const KEPT_BYTES_MAX = 16 * 1024 * 1024;
-const STATUS_PENDING = Buffer.from('300');
 
 /** The parts of one delivery. */
 interface Source {
@@ -113,13 +112,17 @@ export class Progress {
       if (until > this.#context.now) break;
       this.#drop(name, packed);
     }
+    const { answers } = this.#requests;
     const asked = this.#asked;
     this.#asked = [];
-    for (const query of asked) this.#serve(query, embedded);
-    const news = [...this.#news.values()];
+    for (const uuid of this.#news.values()) {
+      for (const query of answers.takeFollowers(uuid)) asked.push(query);
+    }
     this.#news.clear();
-    for (const uuid of news) {
-      for (const query of this.#requests.answers.takeFollowers(uuid)) this.#serve(query, embedded);
+    for (const query of asked) {
+      // D76: the others are served in the next turn, if there is still room then.
+      if (answers.arePartsEnough) this.#asked.push(query);
+      else this.#serve(query, embedded);
     }
   }
 
@@ -156,22 +159,22 @@ export class Progress {
   }
 
   /** Answers with the parts that the client has not read; false if there are none. */
-  #hasAnswered({ id, asker, place }: ReplyQuery, source: Source | null): boolean {
+  #hasAnswered(query: ReplyQuery, source: Source | null): boolean {
+    const { asker, place } = query;
     if (source === null || place === null) return false;
     const { run, attempt } = source;
     const first = place.run === run ? place.index : 0;
-    const { counts, frames, bytes } = partsFrom(source.packed, first, ANSWER_BYTES_MAX);
     // D76: a client that does not read gets none; it asks again when its wait is over.
-    if (counts.length === 0 || asker.outputLeft() < bytes) return false;
+    const room = asker.outputLeft();
+    const { counts, frames, bytes } = partsFrom(
+      source.packed,
+      first,
+      Math.min(room, ANSWER_BYTES_MAX),
+    );
+    if (counts.length === 0 || bytes > room) return false;
     const next = placeText({ run, index: first + counts.length });
     const facts = JSON.stringify({ attempt, first, frames: counts });
-    this.#requests.answers.answer(
-      id,
-      STATUS_PENDING,
-      Buffer.from(next),
-      Buffer.from(facts),
-      ...frames,
-    );
+    this.#requests.answers.parts(query, [Buffer.from(next), Buffer.from(facts), ...frames], bytes);
     return true;
   }
 }

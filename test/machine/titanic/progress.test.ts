@@ -186,6 +186,51 @@ describe('titanic.progress', () => {
     w1.disconnect();
   });
 
+  it('hands over a mebibyte in a turn, to a client that asks much at once, and what it has room for (D76)', () => {
+    const output = { left: Infinity };
+    const s = titanicStage({
+      limits: { messageBytes: 16 * 1024 * 1024 },
+      outputLeft: () => output.left,
+    });
+    const uuid = s.submits('echo');
+    const w1 = at(s).partial(Buffer.alloc(600_000, 'x'));
+    const { embedded } = s.broker;
+    const bytesOfTurns: number[] = [];
+    const answer = embedded.answer.bind(embedded);
+    embedded.answer = (id, body): void => {
+      const bytes = body.reduce((sum, frame) => sum + frame.length, 0);
+      bytesOfTurns[bytesOfTurns.length - 1] = (bytesOfTurns.at(-1) ?? 0) + bytes;
+      answer(id, body);
+    };
+    const run = s.titanic.run.bind(s.titanic);
+    s.titanic.run = (...args): void => {
+      bytesOfTurns.push(0);
+      run(...args);
+    };
+    const client = s.client('flooder');
+    s.batch(() => {
+      for (let n = 0; n < 20; n++) client.request('titanic.progress', uuid, '', '0');
+    });
+    const full = bytesOfTurns.filter((bytes) => bytes > 600_000);
+    expect(full).toHaveLength(10);
+    expect(Math.max(...full)).toBeLessThan(1_201_000);
+    expect(client.inbox()).toHaveLength(20);
+
+    // There is room for the first two when they are asked, and for one when they go out.
+    output.left = 700_000;
+    embedded.answer = (id, body): void => {
+      output.left -= body.reduce((sum, frame) => sum + frame.length, 0);
+      answer(id, body);
+    };
+    s.batch(() => {
+      for (let n = 0; n < 3; n++) client.request('titanic.progress', uuid, '', '0');
+    });
+    const lengths = client.inbox().map((line) => line.length);
+    expect(lengths[0]).toBeGreaterThan(600_000);
+    expect(lengths.slice(1)).toEqual(Array(2).fill('FINAL titanic.progress 300'.length));
+    w1.disconnect();
+  });
+
   it('ends with the death of the request', () => {
     const s = titanicStage({ titanic: { maxAttempts: 1 } });
     const follower = new Follower(s, s.submits('echo'));
