@@ -68,7 +68,8 @@ export class ProgressReader implements AsyncIterableIterator<ProgressPart, undef
     };
     signal?.addEventListener('abort', aborted, { once: true });
     try {
-      for (;;) {
+      // It may be left between the answer and the part that is read of it.
+      while (!this.#isReturned) {
         const parts = await this.#next();
         if (parts === null) return;
         yield* parts;
