@@ -148,7 +148,7 @@ class InterceptedStream<Part> implements AsyncIterableIterator<Part, undefined> 
     const done = (): void => {
       this.#areInterceptorsDone = true;
     };
-    // Also: if the reader leaves, nobody awaits it.
+    // If the reader leaves, nobody else awaits it.
     outcome.then(done, done);
     this.#outcome = outcome;
     return outcome;
@@ -163,7 +163,8 @@ class InterceptedStream<Part> implements AsyncIterableIterator<Part, undefined> 
     try {
       this.#parts = this.#open(given);
     } catch (error) {
-      return Promise.reject(error as Error);
+      const fault = error as Error;
+      return Promise.reject(fault);
     }
     this.#canBegin = false;
     this.#ended = new Later();
@@ -194,12 +195,12 @@ class InterceptedStream<Part> implements AsyncIterableIterator<Part, undefined> 
 
   /** The interceptors decide what becomes of the error, and may begin again if nothing was read. */
   #fail(error: unknown): void {
+    this.#ended.reject(error);
     // None of them hears of it.
     if (this.#areInterceptorsDone) throw error;
     this.#parts = null;
     this.#begun = new Later();
     this.#canBegin = !this.#hasPart;
-    this.#ended.reject(error);
   }
 }
 

@@ -150,6 +150,68 @@ describe('interceptors of a client', () => {
     await expect(parts.next()).rejects.toMatchObject({ details: { option: 'interceptors' } });
   });
 
+  it('may begin a stream again that failed before its first part', async () => {
+    let calls = 0;
+    await serve(({ frames }) => {
+      if (calls++ === 0) throw new ServiceError('busy', 'later');
+      return frames;
+    });
+    const again: ClientInterceptor = async (request, next) => {
+      try {
+        return await next(request);
+      } catch {
+        return await next(request);
+      }
+    };
+    const texts: string[] = [];
+    for await (const part of client(again).stream('s', 'x')) texts.push(part.text());
+    expect(texts).toEqual(['x']);
+  });
+
+  it('a stream is left at once although it waits for a part', async () => {
+    const notes: string[] = [];
+    const stuck = client(noting(notes, 'a')).stream('none', 'x');
+    const waiting = stuck.next();
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    expect(await stuck.return?.()).toEqual({ done: true, value: undefined });
+    expect(await waiting).toEqual({ done: true, value: undefined });
+    expect(notes).toEqual(['a stream none', 'a ends']);
+
+    // Also while an interceptor has not begun it: then nothing is sent.
+    let go = (): void => undefined;
+    const late: ClientInterceptor = async (request, next) => {
+      await new Promise<void>((resolve) => (go = resolve));
+      return await next(request);
+    };
+    const asking = client(late);
+    const parts = asking.stream('none', 'x');
+    const first = parts.next();
+    await parts.return?.();
+    expect((await first).done).toBe(true);
+    go();
+    await new Promise((resolve) => setImmediate(resolve));
+    expect(asking.outstanding).toBe(0);
+  });
+
+  it('that do not await a stream leave its error to the reader', async () => {
+    await serve(() => {
+      throw new ServiceError('wrong', 'no');
+    });
+    const unhandled: unknown[] = [];
+    const note = (error: unknown): void => void unhandled.push(error);
+    process.on('unhandledRejection', note);
+    const floating: ClientInterceptor = (request, next) => {
+      void next(request);
+      return Promise.resolve(null);
+    };
+    await expect(client(floating).stream('s', '').next()).rejects.toMatchObject({
+      serviceCode: 'wrong',
+    });
+    await new Promise((resolve) => setImmediate(resolve));
+    process.off('unhandledRejection', note);
+    expect(unhandled).toEqual([]);
+  });
+
   it.each([
     { given: 'x', message: 'interceptors must be a list of functions' },
     { given: [null], message: 'interceptors[0] must be a function' },
