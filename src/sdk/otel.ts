@@ -13,6 +13,7 @@ import {
 
 import { codeOf } from '../core/errors.js';
 import { headersFault } from '../wire/headers.js';
+import { MMI_BROKER } from '../wire/mmi.js';
 import type { ClientInterceptor, Outcome, OutgoingRequest } from './client/client-interceptors.js';
 import type { Request } from './message.js';
 import { isMajordomoError } from './service-error.js';
@@ -108,15 +109,17 @@ async function sent(
   try {
     return await next({ ...request, options: { ...request.options, headers } });
   } catch (error) {
-    if (own !== undefined || !isOfHeaders(error)) throw error;
+    if (own !== undefined || !isOfHeaders(request, error)) throw error;
     return await next(request);
   }
 }
 
 /** Nothing was sent, because the broker, or the client's protocol, knows no headers. */
-function isOfHeaders(error: unknown): boolean {
+function isOfHeaders({ kind }: OutgoingRequest, error: unknown): boolean {
   if (!isMajordomoError(error)) return false;
   const { code, details } = error;
   if (code === 'ERR_MDP_OPTION') return details['option'] === 'headers';
+  // A broker without 8/MMI may still store requests; it was only asked what it supports.
+  if (code === 'ERR_MDP_TIMEOUT') return kind === 'enqueue' && details['service'] === MMI_BROKER;
   return code === 'ERR_MDP_UNSUPPORTED' || code === 'ERR_TITANIC_UNSUPPORTED';
 }

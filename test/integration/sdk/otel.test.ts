@@ -8,6 +8,7 @@ import {
   type ReadableSpan,
   SimpleSpanProcessor,
 } from '@opentelemetry/sdk-trace-base';
+import { Router } from 'zeromq';
 
 import { Client, ServiceError } from '../../../src/sdk/client.js';
 import { clientTracing, workerTracing } from '../../../src/sdk/otel.js';
@@ -160,5 +161,49 @@ describe('tracing', () => {
     expect((await client.request('echo', 'x')).text()).toBe('x');
     expect([...spans().keys()].sort()).toEqual(['process echo', 'request echo']);
     guide.stop();
+  });
+
+  /** A broker that answers `mmi.broker` with these facts, or not at all, and every request itself. */
+  async function plainBroker(facts: string | null): Promise<Router> {
+    const router = new Router({ linger: 0 });
+    await router.bind('tcp://127.0.0.1:*');
+    void (async () => {
+      for await (const [peer, id, , version, , service, body] of router) {
+        const isFacts = String(service) === 'mmi.broker';
+        if (service === undefined || id?.length === 0 || String(service) === 'mmi.hello') continue;
+        if (isFacts && facts === null) continue;
+        const stored = ['200', '0190A0B0C0D07000800000000000ABCD'];
+        const isStored = String(service) === 'titanic.request';
+        const answer = isFacts ? ['200', facts ?? ''] : isStored ? stored : [body ?? ''];
+        await router.send([peer ?? '', id ?? '', '', version ?? '', '\x03', service, ...answer]);
+      }
+    })().catch(() => undefined);
+    opened({
+      close: () => {
+        router.close();
+        return Promise.resolve();
+      },
+    });
+    return router;
+  }
+
+  it('begins a stream without the context at a broker that says it has no headers', async () => {
+    const { lastEndpoint } = await plainBroker('{"extensions":[]}');
+    const options = { endpoints: lastEndpoint ?? '', interceptors: [clientTracing()] };
+    const client = opened(new Client(options));
+    const texts: string[] = [];
+    for await (const part of client.stream('echo', 'x')) texts.push(part.text());
+    expect(texts).toEqual(['x']);
+    expect(spans().get('request echo')?.status.code).toBe(SpanStatusCode.UNSET);
+  });
+
+  it('stores a request without the context at a broker that does not say what it has', async () => {
+    const { lastEndpoint } = await plainBroker(null);
+    const settings = { timeoutMs: 500, retries: 0 };
+    const client = opened(
+      new Client({ endpoints: lastEndpoint ?? '', interceptors: [clientTracing()], ...settings }),
+    );
+    const { uuid } = await client.enqueue('echo', 'x');
+    expect(uuid).toBe('0190A0B0C0D07000800000000000ABCD');
   });
 });
