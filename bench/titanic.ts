@@ -167,14 +167,18 @@ function accept(): void {
     }
     turn();
   }
-  while (answered < OPEN) turn();
+  for (let turns = 0; answered < OPEN; turns++) {
+    if (turns > OPEN) throw new Error(`${answered} of ${OPEN} requests are answered`);
+    turn();
+  }
 }
 
 function deliver(): void {
   capacity = 256;
   for (let index = 0; index < SERVICES; index++) titanic.roomAt(Buffer.from(`service-${index}`));
   const reply = Frames.of(Buffer.alloc(BODY_BYTES, 'y'));
-  while (titanic.counters.completed < OPEN) {
+  for (let turns = 0; titanic.counters.completed < OPEN; turns++) {
+    if (turns > 10 * OPEN) throw new Error(`${titanic.counters.completed} of ${OPEN} are replied`);
     turn();
     for (const reference of out.splice(0)) {
       titanic.dispatched(reference, 1);

@@ -51,9 +51,12 @@ export function checkEndpoints({ endpoint: given }: EndpointOptions): readonly s
   return endpoints.length > 0 ? endpoints : null;
 }
 
-/** Separated by commas or blanks; the path of a socket may have these, too. */
+/** Separated by commas or blanks, which the path of a socket may have, too. */
 function listOf(text: string): string[] {
-  return text.split(/[\s,]+(?=\w+:\/\/)|[\s,]+$/).filter(Boolean);
+  return text
+    .split(/[\s,]+(?=\w+:\/\/)/)
+    .flatMap((part) => (part.startsWith('ipc://') ? [part] : part.split(/[\s,]+/)))
+    .filter(Boolean);
 }
 
 function checked(endpoints: readonly string[], place: string): readonly string[] {

@@ -1,9 +1,10 @@
 /** `majordomo titanic schedule`, `unschedule`, `schedules`: as a client, for its own schedules. */
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 
 import { escapeName } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
-import type { Client, Schedule } from '../sdk/client.js';
+import type { Backoff, Client, Schedule } from '../sdk/client.js';
+import { ATTEMPTS_MAX } from '../sdk/jobs/job-options.js';
 import { curveOf, withKeyHint } from './curve.js';
 import { endpointsOf } from './endpoints.js';
 import { bodyOf, STDIN } from './frames.js';
@@ -18,6 +19,7 @@ import {
   type OutputFormat,
   timeoutOption,
 } from './options.js';
+import { readBackoff } from './stored.js';
 import { duration, print, printable, printJson, say, table } from './output.js';
 
 interface CommandOptions extends EndpointOptions {
@@ -30,10 +32,11 @@ interface MakeOptions extends CommandOptions {
   readonly priority?: number;
   readonly ttlMs?: number;
   readonly maxAttempts?: number;
+  readonly delayMs?: number;
+  readonly backoffMs?: Backoff;
 }
 
-const TTL_MS_MAX = 36_500 * 86_400_000;
-const ATTEMPTS_MAX = 1000;
+const AHEAD_MS_MAX = 36_500 * 86_400_000;
 
 const EXAMPLES = [
   [
@@ -76,8 +79,15 @@ export function defineSchedules(command: Command, done: Done): void {
     .argument('[frame...]', `frames of their body; ${STDIN} is standard input`)
     .option('--time-zone <zone>', 'whose local times the line names (default: UTC)')
     .addOption(integerOption('--priority <n>', '-100 to 100, higher runs first', -100, 100))
-    .addOption(integerOption('--ttl-ms <ms>', 'they expire unserved after it', 1, TTL_MS_MAX))
+    .addOption(integerOption('--delay-ms <ms>', 'they run that long after it', 0, AHEAD_MS_MAX))
+    .addOption(integerOption('--ttl-ms <ms>', 'they expire unserved after it', 1, AHEAD_MS_MAX))
     .addOption(integerOption('--max-attempts <n>', 'after which one is dead', 1, ATTEMPTS_MAX))
+    .addOption(
+      new Option(
+        '--backoff-ms <base..max>',
+        'pause after the first failed attempt, doubled after each, and the longest',
+      ).argParser(readBackoff),
+    )
     .addHelpText('after', AFTER)
     .action(
       async (
@@ -114,8 +124,9 @@ export function defineSchedules(command: Command, done: Done): void {
   });
 }
 
-function optionsOf({ timeZone, priority, ttlMs, maxAttempts }: MakeOptions): object {
-  const given = Object.entries({ timeZone, priority, ttlMs, maxAttempts });
+function optionsOf(options: MakeOptions): object {
+  const { timeZone, priority, delayMs, ttlMs, maxAttempts, backoffMs: backoff } = options;
+  const given = Object.entries({ timeZone, priority, delayMs, ttlMs, maxAttempts, backoff });
   return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }
 

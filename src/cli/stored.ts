@@ -172,7 +172,7 @@ async function resultOf(job: Job, resultMs: number | null): Promise<Reply> {
   }
 }
 
-function readBackoff(text: string): Backoff {
+export function readBackoff(text: string): Backoff {
   const [, baseMs, maxMs] = /^(\d{1,8})\.\.(\d{1,8})$/.exec(text) ?? [];
   const backoff = { baseMs: Number(baseMs), maxMs: Number(maxMs) };
   if (isBackoff(backoff)) return backoff;

@@ -23,6 +23,7 @@ import {
   type StoredRequest,
   type StoreFailure,
 } from '../store/store.js';
+import { type Command, CommandQueues, type Decided } from './command-queues.js';
 import type { Uuids } from './uuid.js';
 
 /** Maximum number on a node; one owner may have most of them (`IDENTITY_SHARE`). */
@@ -31,9 +32,6 @@ const SCHEDULES_MAX = 10_000;
 const SCHEDULE_BYTES_MAX = 1024 * 1024;
 /** Commands that wait until all schedules are known. */
 const COMMANDS_MAX = 1000;
-/** Commands that wait for one of the same name, and for those of all names. */
-const NAME_COMMANDS_MAX = 100;
-const QUEUED_COMMANDS_MAX = 10_000;
 /** Memory that a command takes besides the body of its schedule. */
 const COMMAND_BYTES = 1024;
 /** Number of schedules in one answer. */
@@ -57,15 +55,6 @@ export interface ScheduleHost {
   endOlder(schedule: Schedule): void;
 }
 
-/** Takes the answer to a command, once; without frames there is none. */
-type Decided = (...answer: readonly Buffer[]) => void;
-
-interface Command {
-  run(decided: Decided): void;
-  /** Called once, also if it is not run. */
-  readonly answer: Decided;
-}
-
 /** What a client wants a schedule to be. */
 interface Wanted {
   readonly asker: Asker;
@@ -83,10 +72,10 @@ export class ScheduleCommands {
   readonly #host: ScheduleHost;
   /** Until all schedules are known. */
   #waiting: (() => void)[] = [];
-  /** By owner and name: those after the one that is being carried out. */
-  readonly #busy = new Map<string, Command[]>();
-  /** How many `#busy` contains. */
-  #queued = 0;
+  /** By owner and name. */
+  readonly #queues = new CommandQueues(() =>
+    status(500, this.#refused('too many commands for schedules at once')),
+  );
   /** New schedules that are being committed. */
   readonly #makingOf = new Map<Owner, number>();
   #making = 0;
@@ -205,60 +194,11 @@ export class ScheduleCommands {
 
   #begin(isReady: boolean, owner: Owner, name: string, command: Command): void {
     const begin = (): void => {
-      this.#inTurn(`${owner.length} ${owner}${name}`, command);
+      this.#queues.add(`${owner.length} ${owner}${name}`, command);
     };
     if (isReady) begin();
     else if (this.#waiting.length < COMMANDS_MAX) this.#waiting.push(begin);
     else command.answer(LOADING);
-  }
-
-  #inTurn(key: string, command: Command): void {
-    const queue = this.#busy.get(key);
-    if (queue === undefined) {
-      this.#busy.set(key, []);
-      this.#carryOut(key, command);
-    } else if (queue.length >= NAME_COMMANDS_MAX || this.#queued >= QUEUED_COMMANDS_MAX) {
-      command.answer(status(500, this.#refused('too many commands for schedules at once')));
-    } else {
-      queue.push(command);
-      this.#queued++;
-    }
-  }
-
-  /**
-   * Carries out a command, and those that wait for it. It is a loop, because each of them may be
-   * decided at once.
-   */
-  #carryOut(key: string, first: Command): void {
-    for (let command: Command | null = first; command !== null;) {
-      if (!this.#isDecidedAtOnce(key, command)) return;
-      command = this.#nextOf(key);
-    }
-  }
-
-  /** Otherwise the next one follows when it is decided. */
-  #isDecidedAtOnce(key: string, command: Command): boolean {
-    let isDecided = false;
-    let isRunning = true;
-    command.run((...answer) => {
-      command.answer(...answer);
-      isDecided = true;
-      if (isRunning) return;
-      const next = this.#nextOf(key);
-      if (next !== null) this.#carryOut(key, next);
-    });
-    isRunning = false;
-    return isDecided;
-  }
-
-  #nextOf(key: string): Command | null {
-    const next = this.#busy.get(key)?.shift();
-    if (next === undefined) {
-      this.#busy.delete(key);
-      return null;
-    }
-    this.#queued--;
-    return next;
   }
 
   // ---------------------------------------------------------------- titanic.schedule

@@ -14,6 +14,7 @@ import { join } from 'node:path';
 import { afterAll, describe, expect, it } from '@jest/globals';
 
 import { LogOutput } from '../../../src/observe/log-output.js';
+import { until } from '../../support/until.js';
 
 const directory = mkdtempSync(join(tmpdir(), 'log-output-'));
 const open: number[] = [];
@@ -73,10 +74,10 @@ describe('LogOutput', () => {
     for (let count = 0; count < 5; count += 1) out.write(long);
     const closed = out.close(10_000);
     let read = '';
-    while (read.length < 5 * long.length) {
-      await new Promise((resolve) => setTimeout(resolve, 5));
+    await until(() => {
       read += drained(fd);
-    }
+      return read.length >= 5 * long.length;
+    }, 'all lines');
     await closed;
     expect(read).toBe(long.repeat(5));
   });
