@@ -85,7 +85,7 @@ const LAZY = [room('daemon'), '^src/titanic/io/', room('zmtp')];
 const folder = (...names) => `^src/broker/(${names.join('|')})/`;
 /** The files of broker/ itself that the folders inside share: interfaces, and what is counted. */
 const BROKER_SHARED =
-  '^src/broker/(counters|events|options|ports|quotas|request-counters|request-trace|rights|sink)\\.ts$';
+  '^src/broker/(counters|dialects|events|options|ports|quotas|request-counters|request-trace|rights|sink)\\.ts$';
 
 /** A folder of broker/ imports, of the room, its own files, `allowed`, and what all folders share. */
 function brokerFolder(name, allowed, comment) {

@@ -14,6 +14,9 @@ export type BrokerName =
   | 'libzmq'
   | 'zmtp-curve'
   | 'libzmq-curve'
+  | 'mdp01'
+  | 'pirates'
+  | 'queue'
   | 'before'
   | 'before-curve'
   | 'c'
@@ -25,6 +28,9 @@ export const BROKER_TITLES: Readonly<Record<BrokerName, string>> = {
   libzmq: 'Majordomo, `transport: libzmq`',
   'zmtp-curve': 'Majordomo with CURVE',
   'libzmq-curve': '`transport: libzmq` with CURVE',
+  mdp01: 'Majordomo, MDP 0.1',
+  pirates: 'Majordomo, Simple Pirates',
+  queue: 'C queue of Simple Pirates on libzmq',
   before: 'Majordomo before',
   'before-curve': 'Majordomo before, with CURVE',
   c: 'C broker on libzmq',
@@ -38,7 +44,9 @@ export interface Broker {
   readonly version: string;
   readonly protocol: Protocol;
   readonly curve?: CurveKeys;
-  command(port: number, sets: readonly string[]): readonly string[];
+  /** Workers use a port of their own. */
+  readonly hasWorkerPort?: true;
+  command(port: number, sets: readonly string[], workerPort: number): readonly string[];
 }
 
 export interface RunningBroker extends LoadTarget {
@@ -83,7 +91,9 @@ export function findBrokers(directory: string, hasCurve: boolean): Found {
   } else {
     absent.push('`transport: libzmq`: the package zeromq cannot be loaded');
   }
-  for (const broker of [cBroker(directory), nats(), gearman(directory)]) {
+  brokers.set('mdp01', { ...ours('zmtp', packageVersion(), directory, null), ...MDP_01 });
+  brokers.set('pirates', pirates(directory));
+  for (const broker of [cBroker(directory), cQueue(directory), nats(), gearman(directory)]) {
     if (typeof broker === 'string') absent.push(broker);
     else brokers.set(broker.name, broker);
   }
@@ -128,6 +138,47 @@ function ours(
       ];
       return [process.execPath, main, 'serve', ...settings.flatMap((set) => ['--set', set])];
     },
+  };
+}
+
+const MDP_01 = { name: 'mdp01', protocol: 'mdp01' } as const;
+
+/** Ours with a listener for plain clients and one for their workers. */
+function pirates(directory: string): Broker {
+  return {
+    name: 'pirates',
+    version: packageVersion(),
+    protocol: 'pirate',
+    hasWorkerPort: true,
+    command: (port, sets, workerPort) => {
+      const listener = (at: number, role: string): string =>
+        `{endpoint: "tcp://${HOST}:${at}", service: work, allow: [${role}]}`;
+      const settings = [
+        `broker.listen=[${listener(port, 'client')}, ${listener(workerPort, 'worker')}]`,
+        `node.dataDir=${join(directory, `data-${port}`)}`,
+        'http.listen=off',
+        'log.format=json',
+        ...sets,
+      ];
+      return [process.execPath, MAIN, 'serve', ...settings.flatMap((set) => ['--set', set])];
+    },
+  };
+}
+
+function cQueue(directory: string): Broker | string {
+  const file = join(directory, 'queue');
+  const failure = compile(file, [join(process.cwd(), 'bench', 'peers', 'queue.c')], ['-lzmq']);
+  if (failure !== null) return 'the C queue: it needs gcc and libzmq3-dev';
+  return {
+    name: 'queue',
+    version: 'as the C broker',
+    protocol: 'pirate',
+    hasWorkerPort: true,
+    command: (port, _sets, workerPort) => [
+      file,
+      `tcp://${HOST}:${port}`,
+      `tcp://${HOST}:${workerPort}`,
+    ],
   };
 }
 
@@ -189,7 +240,8 @@ export async function startBroker(
   cpus: readonly number[] | null,
 ): Promise<RunningBroker> {
   const port = await freePort();
-  const [command, ...args] = pinned(cpus, broker.command(port, sets));
+  const workerPort = broker.hasWorkerPort === true ? await freePort() : port;
+  const [command, ...args] = pinned(cpus, broker.command(port, sets, workerPort));
   const child = spawn(command ?? '', args, {
     env: ENVIRONMENT,
     stdio: ['ignore', 'ignore', 'pipe'],
@@ -208,7 +260,7 @@ export async function startBroker(
     await sleep(50);
   }
   const { protocol, curve } = broker;
-  return { protocol, port, pid, ...(curve && { curve }), stop: () => stop(child) };
+  return { protocol, port, workerPort, pid, ...(curve && { curve }), stop: () => stop(child) };
 }
 
 async function stop(child: ChildProcess): Promise<void> {

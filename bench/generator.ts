@@ -8,7 +8,8 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 
-export type Protocol = 'mdp' | 'nats' | 'gearman' | 'titanic' | 'beanstalkd' | 'redis';
+export type Protocol =
+  'mdp' | 'mdp01' | 'pirate' | 'nats' | 'gearman' | 'titanic' | 'beanstalkd' | 'redis';
 
 /** The generator's load; see the options in `load/main.c`. */
 export interface Load {
@@ -51,6 +52,8 @@ export interface Load {
 export interface LoadTarget {
   readonly protocol: Protocol;
   readonly port: number;
+  /** Where workers connect; default: there, too. */
+  readonly workerPort?: number;
   /** Process id of the broker, whose CPU time is read at both ends of the window. */
   readonly pid: number;
   /** CURVE: the broker's public key and the generator's secret key, both in hexadecimal. */
@@ -171,6 +174,7 @@ function loadArguments(load: Load, target: LoadTarget, window: Window): string[]
   const values: Readonly<Record<string, string | number | undefined>> = {
     protocol: target.protocol,
     port: target.port,
+    'worker-port': target.workerPort,
     pid: target.pid,
     clients: load.clients,
     workers: load.workers,

@@ -92,14 +92,18 @@ function stalls(): void {
   for (let peer = 0; peer < CLIENTS; peer++) gone.broker.disconnected(peer, 1);
   print('  longest turn while clients are gone, ms', longestRun(gone.broker, 1).toFixed(1));
   const served = new Stage(million);
-  served.broker.connected(CLIENTS, {
-    listener: 0,
-    routingId: Buffer.alloc(5),
-    ownRoutingId: false,
-    key: null,
-    address: '127.0.0.1',
-    identity: 'ip:127.0.0.1',
-  });
+  served.broker.connected(
+    CLIENTS,
+    {
+      listener: 0,
+      routingId: Buffer.alloc(5),
+      ownRoutingId: false,
+      key: null,
+      address: '127.0.0.1',
+      identity: 'ip:127.0.0.1',
+    },
+    0,
+  );
   const ready = Frames.of('MDPW02', Buffer.from([1]), 'nobody', '10000');
   served.broker.message(CLIENTS, ready, 1);
   let longest = longestRun(served.broker, 1);

@@ -31,6 +31,10 @@ const HEADINGS: Readonly<Record<Section, readonly [string, string]>> = {
     'The broker',
     'The load generator at both ends, so that the figures are about the broker. It sends the same bytes to Majordomo,\n`transport: libzmq` and the C broker, and the same requests to NATS and gearman in their own protocol,\nover as many connections. (These two have no worker credit: NATS pushes without a limit, gearman gives\na worker one job at a time.)',
   ],
+  pirates: [
+    'Without MDP',
+    'Plain clients and Simple Pirate workers, on two listeners for one service. Every pirate has credit 1; the C queue keeps no request.',
+  ],
   curve: [
     'CURVE',
     'The same with CURVE between all peers and the broker: the broker decrypts and encrypts each frame once.',
@@ -54,7 +58,7 @@ const RESIDENT_MAX_BYTES = 100 * 2 ** 20;
 const CONNECTION_MAX_BYTES = 6 * 2 ** 10;
 
 export function renderReport(report: Report): string {
-  const sections = (['sdk', 'broker', 'curve', 'growth'] as const).flatMap((section) => {
+  const sections = (['sdk', 'broker', 'pirates', 'curve', 'growth'] as const).flatMap((section) => {
     const rows = report.rows.filter(({ row }) => row.section === section);
     const [heading, about] = HEADINGS[section];
     return rows.length === 0 ? [] : [`## ${heading}`, about, ...rows.map(renderRow)];

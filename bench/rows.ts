@@ -2,7 +2,7 @@
 import { BROKER_TITLES, type BrokerName } from './brokers.js';
 import type { Load } from './generator.js';
 
-export type Section = 'sdk' | 'broker' | 'curve' | 'growth';
+export type Section = 'sdk' | 'broker' | 'pirates' | 'curve' | 'growth';
 
 /** The generator acts as clients and workers, or the SDK does, in one process each. */
 export type Drive =
@@ -110,6 +110,20 @@ const brokerRows: readonly Row[] = [
     targets: [
       { against: BROKER_TITLES.c, p50Max: 0.9 },
       { against: BROKER_TITLES.nats, p50Max: 1 },
+    ],
+  },
+];
+
+const pirateRows: readonly Row[] = [
+  {
+    section: 'pirates',
+    title: '32 workers, 100 outstanding, 16 B: without MDP',
+    runners: (['pirates', 'mdp01', 'queue'] as const).map((name) =>
+      played(name, { ...many, outstanding: 100 }),
+    ),
+    targets: [
+      { against: BROKER_TITLES.mdp01, cpuMax: 1.1 },
+      { against: BROKER_TITLES.queue, cpuMax: 0.6 },
     ],
   },
 ];
@@ -227,4 +241,10 @@ function brokerBefore(row: Row): Row[] {
 }
 
 /** In the order of the document. */
-export const ROWS: readonly Row[] = [...sdkRows, ...brokerRows, ...curveRows, ...growthRows];
+export const ROWS: readonly Row[] = [
+  ...sdkRows,
+  ...brokerRows,
+  ...pirateRows,
+  ...curveRows,
+  ...growthRows,
+];

@@ -7,6 +7,7 @@
  *   histogram.c  latencies, to 0.8 %
  *   awake.c      no load: keeps a core from sleeping
  *   mdp.c        MDP 0.2 over zmtp.c (ZMTP 3.0; CURVE in curve.c), with worker credit
+ *   mdp01.c      MDP 0.1; pirate.c: plain clients and Simple Pirates, on two ports
  *   nats.c       NATS request-reply: inboxes with a wildcard, a queue group of responders
  *   gearman.c    gearman's binary protocol
  *   stores.c     beanstalkd's put and Redis' RPUSH, with --life until a worker deleted the job;
@@ -41,6 +42,11 @@ struct connection {
     void *state;
 };
 
+struct frame {
+    const uint8_t *at;
+    size_t size;
+};
+
 struct protocol {
     const char *name;
     /* The connection is up. */
@@ -48,6 +54,9 @@ struct protocol {
     /* Handles the complete messages in `bytes`; returns their size. */
     size_t (*consume)(struct connection *c, const uint8_t *bytes, size_t size);
     void (*request)(struct connection *c, uint32_t slot);
+    /* Over zmtp.c: the handshake is over; a message arrived. */
+    void (*ready)(struct connection *c);
+    void (*message)(struct connection *c, const struct frame *frames, unsigned count);
     /* Sends a worker's heartbeat; NULL if the protocol has none. */
     void (*heartbeat)(struct connection *c);
 };
@@ -55,6 +64,8 @@ struct protocol {
 struct options {
     const struct protocol *protocol;
     const char *host;
+    /* Where workers connect; default: `port`. */
+    unsigned worker_port;
     unsigned port, clients, workers, services, busy, credit, outstanding, size, idle, queued;
     unsigned heartbeat_ms;
     bool single;
@@ -108,16 +119,9 @@ void histogram_add(uint64_t ns);
 double histogram_us(double share);
 
 /* zmtp.c */
-struct frame {
-    const uint8_t *at;
-    size_t size;
-};
 void zmtp_opened(struct connection *c);
 size_t zmtp_consume(struct connection *c, const uint8_t *bytes, size_t size);
 void zmtp_frame(struct connection *c, const void *bytes, size_t size, bool more);
-/* mdp.c: the handshake is over; a message arrived. */
-void mdp_ready(struct connection *c);
-void mdp_message(struct connection *c, const struct frame *frames, unsigned count);
 
 /* curve.c, or stubs in zmtp.c where libsodium is absent */
 bool curve_known(void);
@@ -129,6 +133,6 @@ void curve_seal(struct connection *c, const uint8_t *bytes, size_t size, bool mo
 size_t curve_open(struct connection *c, const uint8_t *sealed, size_t size, uint8_t *plain,
                   uint8_t *flags);
 
-extern const struct protocol mdp, nats, gearman, titanic, beanstalkd, redis;
+extern const struct protocol mdp, mdp01, pirate, nats, gearman, titanic, beanstalkd, redis;
 
 #endif

@@ -239,7 +239,8 @@ static const struct option names_of_options[] = {
     {"rate", 1, NULL, 'r'},         {"batch", 0, NULL, 'B'},      {"single", 0, NULL, 'S'},
     {"pid", 1, NULL, 'i'},          {"idle", 1, NULL, 'I'},       {"queued", 1, NULL, 'q'},
     {"life", 0, NULL, 'L'},         {"heartbeat-ms", 1, NULL, 'H'}, {"server-key", 1, NULL, 'k'},
-    {"secret-key", 1, NULL, 'K'},   {"keep-awake", 1, NULL, 'A'},   {NULL, 0, NULL, 0},
+    {"secret-key", 1, NULL, 'K'},   {"keep-awake", 1, NULL, 'A'},   {"worker-port", 1, NULL, 'W'},
+    {NULL, 0, NULL, 0},
 };
 
 static unsigned whole(const char *text)
@@ -279,13 +280,13 @@ static const uint8_t *key(const char *hex)
 
 static const struct protocol *protocol_named(const char *name)
 {
-    const struct protocol *known[] = {&mdp, &nats, &gearman, &titanic, &beanstalkd, &redis};
+    const struct protocol *known[] = {&mdp,     &mdp01,      &pirate, &nats, &gearman, &titanic, &beanstalkd, &redis};
 
     for (unsigned at = 0; at < sizeof known / sizeof known[0]; at++) {
         if (strcmp(name, known[at]->name) == 0)
             return known[at];
     }
-    die("--protocol is mdp, nats, gearman, titanic, beanstalkd or redis");
+    die("--protocol is mdp, mdp01, pirate, nats, gearman, titanic, beanstalkd or redis");
 }
 
 static void read_options(int count, char **arguments)
@@ -296,6 +297,7 @@ static void read_options(int count, char **arguments)
         case 'p': options.protocol = protocol_named(optarg); break;
         case 'h': options.host = optarg; break;
         case 'P': options.port = whole(optarg); break;
+        case 'W': options.worker_port = whole(optarg); break;
         case 'c': options.clients = whole(optarg); break;
         case 'w': options.workers = whole(optarg); break;
         case 's': options.services = whole(optarg); break;
@@ -321,6 +323,8 @@ static void read_options(int count, char **arguments)
     }
     if (optind < count || options.port == 0 || options.services == 0 || options.heartbeat_ms == 0)
         die("usage: load --port PORT [--protocol NAME] [--clients N] [--workers N] …");
+    if (options.worker_port == 0)
+        options.worker_port = options.port;
     if (options.busy == 0 || options.busy > options.services)
         options.busy = options.services;
     if ((options.server_key != NULL) != (options.secret_key != NULL))

@@ -107,7 +107,7 @@ static void mdp_heartbeat(struct connection *c)
     message_end(c);
 }
 
-void mdp_ready(struct connection *c)
+static void mdp_ready(struct connection *c)
 {
     if (c->role == WORKER) {
         char credit[16];
@@ -153,7 +153,7 @@ static void to_client(struct connection *c, const struct frame *frames, unsigned
     answered(slot);
 }
 
-void mdp_message(struct connection *c, const struct frame *frames, unsigned count)
+static void mdp_message(struct connection *c, const struct frame *frames, unsigned count)
 {
     if (c->role != WORKER) {
         to_client(c, frames, count);
@@ -180,6 +180,8 @@ const struct protocol mdp = {
     .name = "mdp",
     .opened = zmtp_opened,
     .consume = zmtp_consume,
+    .ready = mdp_ready,
+    .message = mdp_message,
     .request = mdp_request,
     .heartbeat = mdp_heartbeat,
 };
@@ -188,6 +190,8 @@ const struct protocol titanic = {
     .name = "titanic",
     .opened = zmtp_opened,
     .consume = zmtp_consume,
+    .ready = mdp_ready,
+    .message = mdp_message,
     .request = titanic_request,
     .heartbeat = mdp_heartbeat,
 };

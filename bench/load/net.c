@@ -42,7 +42,8 @@ static void watch(struct connection *c, int operation, uint32_t events)
 static void open_next(void)
 {
     struct connection *c = &all[opened_count++];
-    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t) options.port)};
+    unsigned port = c->role == WORKER ? options.worker_port : options.port;
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t) port)};
     int one = 1;
 
     if (inet_pton(AF_INET, options.host, &address.sin_addr) != 1)

@@ -35,7 +35,7 @@ static void command(struct connection *c, const uint8_t *at, size_t size)
         die("no READY in the handshake");
     }
     c->phase = TRAFFIC;
-    mdp_ready(c);
+    options.protocol->ready(c);
 }
 
 static void greeted(struct connection *c)
@@ -113,7 +113,7 @@ static void sealed(struct connection *c, const uint8_t *bytes, size_t size)
     unsigned count = opened->count;
     opened->count = 0;
     opened->used = 0;
-    mdp_message(c, frames, count);
+    options.protocol->message(c, frames, count);
 }
 
 size_t zmtp_consume(struct connection *c, const uint8_t *bytes, size_t size)
@@ -151,7 +151,7 @@ size_t zmtp_consume(struct connection *c, const uint8_t *bytes, size_t size)
                 die("a message that is out of place or of too many frames");
             frames[count++] = (struct frame){from, body_size};
             if (!(flags & MORE)) {
-                mdp_message(c, frames, count);
+                options.protocol->message(c, frames, count);
                 break;
             }
         }

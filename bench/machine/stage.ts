@@ -119,14 +119,18 @@ export class Stage {
     this.#answer = setting.fails === true ? FAIL : REPLY;
     for (let peer = 0; peer < CLIENTS + setting.workers; peer++) {
       const routingId = Buffer.alloc(5);
-      this.broker.connected(peer, {
-        listener: 0,
-        routingId,
-        ownRoutingId: false,
-        key: null,
-        address: '127.0.0.1',
-        identity: 'ip:127.0.0.1',
-      });
+      this.broker.connected(
+        peer,
+        {
+          listener: 0,
+          routingId,
+          ownRoutingId: false,
+          key: null,
+          address: '127.0.0.1',
+          identity: 'ip:127.0.0.1',
+        },
+        this.#now,
+      );
     }
     for (let peer = 0; peer < CLIENTS && setting.fails === true; peer++) {
       this.broker.message(peer, HELLO, 0);

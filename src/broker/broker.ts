@@ -22,6 +22,7 @@ import { ClientRequests } from './inputs/client-requests.js';
 import { Connections } from './inputs/connections.js';
 import { FastPath } from './inputs/fast-path.js';
 import { EmbeddedServices } from './inputs/embedded-services.js';
+import { readMessage } from './inputs/reading.js';
 import { OwnerRights } from './inputs/owner-rights.js';
 import { WorkerInputs } from './inputs/worker-inputs.js';
 import { ClientScans } from './lifecycle/client-scans.js';
@@ -47,6 +48,7 @@ import { RequestStore } from './state/request-store.js';
 import { RequestTable } from './state/request-table.js';
 import { ServiceTable } from './state/service-table.js';
 import { Tokens } from './state/tokens.js';
+import { Revivals } from './state/revivals.js';
 import { Workers } from './state/workers.js';
 
 /**
@@ -74,6 +76,7 @@ export class Broker {
   readonly #clients: Clients;
   readonly #services: ServiceTable;
   readonly #workers: Workers;
+  readonly #revivals: Revivals;
   readonly #internals = new InternalServices();
   readonly #requests: RequestStore;
   readonly #tracer = new RequestTracer();
@@ -114,6 +117,7 @@ export class Broker {
     const { labels } = counters.requests;
     const services = new ServiceTable(table, seed.readInt32LE(), labels, identities);
     const workers = new Workers(options, services);
+    const revivals = new Revivals(options.heartbeatIntervalMs);
     const requests = new RequestStore({
       ...{ table, clients, services, identities, tokens, tracer, holdings },
     });
@@ -121,6 +125,7 @@ export class Broker {
     this.#clients = clients;
     this.#services = services;
     this.#workers = workers;
+    this.#revivals = revivals;
     this.#requests = requests;
 
     // Admission.
@@ -173,7 +178,7 @@ export class Broker {
       ...{ requests, replies, lifecycle, internalRequests, host: this.embedded },
     });
     this.#fromWorkers = new WorkerInputs({
-      ...{ sink, events, counters, table, tokens, services, workers, internals },
+      ...{ events, counters, table, tokens, services, workers, revivals, internals },
       ...{ admission, limits, replies, lifecycle, registrations },
     });
     this.#fastPath = new FastPath({
@@ -181,7 +186,7 @@ export class Broker {
       ...{ deliveries },
     });
     this.#connections = new Connections({
-      ...{ options, sink, events, counters, peers, identities, clients, workers },
+      ...{ options, sink, events, counters, peers, identities, clients, workers, revivals },
       ...{ scans, registrations },
     });
   }
@@ -231,8 +236,8 @@ export class Broker {
 
   // ---------------------------------------------------------------- inputs: peers
 
-  connected(id: number, identity: PeerIdentity): void {
-    this.#connections.connected(id, identity);
+  connected(id: number, identity: PeerIdentity, now: number): void {
+    this.#connections.connected(id, identity, now);
   }
 
   disconnected(id: number, now: number): void {
@@ -309,7 +314,7 @@ export class Broker {
     const peer = this.#peers.of(id);
     if (peer.closing) return;
     const inbound = this.#inbound;
-    inbound.read(frames);
+    if (readMessage(inbound, peer, frames)) this.#revivals.forget(peer);
     switch (inbound.kind) {
       case 'request':
         this.#fromClients.request(peer, inbound, now);
@@ -332,6 +337,9 @@ export class Broker {
         return;
       case 'fail':
         this.#fromWorkers.failed(peer, inbound, now);
+        return;
+      case 'ping':
+        this.#fromClients.ping(peer);
         return;
       case 'malformed':
         this.#fromWorkers.malformed(peer, inbound.malformed, inbound.reason, now);
@@ -386,6 +394,7 @@ export class Broker {
     // Each kind of work has its own budget, so that a lot of one does not delay the others.
     const areExpired = this.#registrations.expire(now, RUN_BUDGET);
     let more = !areExpired;
+    if (!this.#fromWorkers.revive(now, RUN_BUDGET)) more = true;
     this.#services.forget(now);
     if (!this.#scans.run(RUN_BUDGET)) more = true;
     if (!this.#refuseWaiting() || this.#ends.expireDue(now, RUN_BUDGET) === 0) more = true;
@@ -400,6 +409,7 @@ export class Broker {
     return Math.min(
       this.#workers.nextDueAt(),
       this.#deliveries.nextDueAt(),
+      this.#revivals.nextDueAt(),
       this.#ends.nextDueAt(),
     );
   }

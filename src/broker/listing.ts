@@ -57,7 +57,7 @@ export function workerStatus(worker: Worker, now: number): WorkerStatus {
   return {
     service: worker.service.shown,
     state: worker.held.count > 0 ? 'busy' : 'waiting',
-    version: worker.version === 1 ? '0.1' : '0.2',
+    version: worker.kind.shown,
     inFlight: worker.held.count,
     credit: worker.credit,
     sinceMs: Math.round(now - worker.registeredAt),

@@ -38,6 +38,8 @@ export interface PeerIdentity {
   readonly publicKey?: string | null;
   readonly address: string;
   readonly identity: string;
+  /** As it declared it; absent if the transport does not know. */
+  readonly socketType?: string;
 }
 
 /** Whether clients are served: see `admission/admission.ts`. */

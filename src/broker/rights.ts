@@ -23,6 +23,11 @@ export interface ListenerRules extends ServiceRights {
   /** `minimal`: of `mmi.*`, only `mmi.service`, `mmi.hello` and `mmi.broker` (D74). */
   readonly mmi: 'full' | 'minimal';
   /**
+   * The one service that its peers use. They are plain sockets and speak no MDP (D30): clients, if
+   * `client` allows any service, else workers.
+   */
+  readonly service: Buffer | null;
+  /**
    * The service that authorises keys. A worker that offers it decides who may connect, so only a
    * key whose rights name it literally, not by a glob, may do so. Only the node itself may request
    * it.
@@ -36,4 +41,5 @@ export const EVERYTHING: ListenerRules = {
   client: GlobSet.all,
   worker: GlobSet.all,
   mmi: 'full',
+  service: null,
 };

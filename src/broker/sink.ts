@@ -4,6 +4,7 @@
  */
 import type { Words } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
+import type { Dialect } from '../wire/dialect.js';
 import type { MdpVersion } from '../wire/mdp.js';
 import type { ReturnPath } from '../wire/outbound.js';
 
@@ -11,7 +12,7 @@ export interface BrokerSink {
   /** REQUEST to a worker. `body` holds packed frames at `[bodyStart, bodyEnd)`. */
   request(
     peer: number,
-    version: MdpVersion,
+    dialect: Dialect,
     token: Words,
     body: Words,
     bodyStart: number,
@@ -30,9 +31,10 @@ export interface BrokerSink {
     restStart: number,
     restEnd: number,
   ): void;
-  heartbeat(peer: number, version: MdpVersion): void;
-  /** The DISCONNECT command. The connection stays open. */
-  disconnect(peer: number, version: MdpVersion): void;
+  /** HEARTBEAT to a worker that knows it. */
+  heartbeat(peer: number, dialect: Dialect): void;
+  /** DISCONNECT to a worker that knows it. The connection stays open. */
+  disconnect(peer: number, dialect: Dialect): void;
   /** A reply to a client: its body is the frames of `frames` starting at `from`. */
   reply(
     peer: number,

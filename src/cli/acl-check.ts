@@ -135,6 +135,9 @@ function entryOf(entries: readonly KeyEntry[], key: string): KeyEntry | undefine
 }
 
 function byListener(listener: ListenerConfig, role: Role, service: Buffer): Verdict {
+  if (listener.service !== null && !service.equals(Buffer.from(listener.service, 'utf8'))) {
+    return { allowed: false, rule: `the listener is for the service ${listener.service} alone` };
+  }
   const rule = GlobSet.of(listener[role]).matching(service);
   if (rule === null) {
     return { allowed: false, rule: `the listener has ${role}: [${listener[role].join(', ')}]` };

@@ -5,6 +5,7 @@ import { explain } from '../config/explain.js';
 import { listenersInFull, refuseExposed } from '../config/io/exposure.js';
 import type { Loaded } from '../config/io/load.js';
 import { sharedNames } from '../config/io/shared-names.js';
+import { withoutPublic } from '../config/service-listeners.js';
 import { problemLine, type Problem } from '../config/problem.js';
 import { codeOf, detailsOf } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
@@ -72,6 +73,7 @@ async function check(options: CheckOptions): Promise<void> {
   warnings.unshift(...loaded.warnings);
   warnings.push(...keys.flatMap(({ entries }) => narrowed(entries)));
   const ofListeners = keys.filter(({ usedBy }) => usedBy.some((user) => user !== PAIR));
+  warnings.push(...withoutPublic(loaded.config.broker.listen));
   warnings.push(...sharedNames(ofListeners.map(({ entries }) => entries)));
   for (const warning of warnings) process.stderr.write(`warning: ${problemLine(warning)}\n`);
   const { written } = loaded;

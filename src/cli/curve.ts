@@ -34,7 +34,8 @@ export async function curveOf(
  * What to do if a broker does not admit the key.
  * @param right that the key's entry must give
  */
-export function keyRemedy(curve: CurveClientKeys, right: 'client' | 'worker'): string {
+export function keyRemedy(curve: CurveClientKeys | undefined, right: 'client' | 'worker'): string {
+  if (curve === undefined) return 'does not admit this program, which has no key';
   const key = encodeZ85(Buffer.from(curve.publicKey));
   return (
     `refuses the key ${key}: the keys file of its listener needs an entry with this ` +

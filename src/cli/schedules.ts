@@ -34,6 +34,7 @@ interface MakeOptions extends CommandOptions {
   readonly maxAttempts?: number;
   readonly delayMs?: number;
   readonly backoffMs?: Backoff;
+  readonly shared?: boolean;
 }
 
 const AHEAD_MS_MAX = 36_500 * 86_400_000;
@@ -88,6 +89,7 @@ export function defineSchedules(command: Command, done: Done): void {
         'pause after the first failed attempt, doubled after each, and the longest',
       ).argParser(readBackoff),
     )
+    .option('--shared', 'other keys may read and close them, too, with their uuids')
     .addHelpText('after', AFTER)
     .action(
       async (
@@ -125,8 +127,9 @@ export function defineSchedules(command: Command, done: Done): void {
 }
 
 function optionsOf(options: MakeOptions): object {
-  const { timeZone, priority, delayMs, ttlMs, maxAttempts, backoffMs: backoff } = options;
-  const given = Object.entries({ timeZone, priority, delayMs, ttlMs, maxAttempts, backoff });
+  const { timeZone, priority, delayMs, ttlMs, maxAttempts, backoffMs: backoff, shared } = options;
+  const all = { timeZone, priority, delayMs, ttlMs, maxAttempts, backoff, shared };
+  const given = Object.entries(all);
   return Object.fromEntries(given.filter(([, value]) => value !== undefined));
 }
 

@@ -51,7 +51,10 @@ export function defineServe(command: Command, done: Done): void {
       const status = await serve({ loaded, reload, isNewStore }, (daemon) => {
         // Without a terminal (a service manager, a container, a file) the log is enough.
         if (options.config !== undefined || !process.stderr.isTTY) return;
-        process.stderr.write(whatNext(daemon.endpoints, daemon.http));
+        const ofMdp = loaded.config.broker.listen.findIndex(({ service }) => service === null);
+        const endpoint = daemon.endpoints[ofMdp];
+        if (endpoint === undefined) return;
+        process.stderr.write(whatNext(endpoint, daemon.endpoints, daemon.http));
       });
       done(status);
     });
@@ -82,9 +85,11 @@ function commandName(): string {
   return process.env['npm_command'] === 'exec' ? `npx ${name}` : name;
 }
 
-/** For the first start, without a configuration file: three commands to try. */
-function whatNext(endpoints: readonly string[], http: string | null): string {
-  const endpoint = endpoints[0] ?? '';
+/**
+ * For the first start, without a configuration file: three commands to try.
+ * @param endpoint where the commands connect
+ */
+function whatNext(endpoint: string, endpoints: readonly string[], http: string | null): string {
   const isDefault = endpoint === BROKER_ENDPOINT;
   const where = [...endpoints, ...(http === null ? [] : [http])];
   // `services` asks over HTTP, at the default address.
@@ -95,9 +100,13 @@ function whatNext(endpoints: readonly string[], http: string | null): string {
     '',
     `Majordomo listens on ${where.join(', ')}. In other terminals, try:`,
     '',
-    `  ${command} worker upper${at} -- tr a-z A-Z    # any command is a service`,
-    `  ${command} request upper hello${at}           # prints HELLO`,
-    `  ${command} services${look}                      # list services and their load`,
+    // No comments behind the commands: zsh would pass a comment on as arguments.
+    'Offer a command as a service, until Ctrl-C:',
+    `  ${command} worker upper${at} -- tr a-z A-Z`,
+    'Send it a request, which prints HELLO:',
+    `  ${command} request upper hello${at}`,
+    'List services and their load:',
+    `  ${command} services${look}`,
     '',
     '',
   ].join('\n');

@@ -27,6 +27,7 @@ export interface StoredCommandOptions {
   readonly priority?: number;
   readonly maxAttempts?: number;
   readonly backoffMs?: Backoff;
+  readonly shared?: boolean;
 }
 
 /** Options that go only with `--durable`. */
@@ -37,6 +38,7 @@ const OF_DURABLE = [
   '--priority',
   '--max-attempts',
   '--backoff-ms',
+  '--shared',
 ] as const;
 const DELAY_MS_MAX = 36_500 * 86_400_000;
 const RESULT_MS_MAX = 365 * 86_400_000;
@@ -78,6 +80,7 @@ export function addStoredOptions(command: Command): Command {
         'with --durable: pause after the first failed attempt, doubled after each, and the longest',
       ).argParser(readBackoff),
     )
+    .option('--shared', 'with --durable: other keys may read and close it, too, with its uuid')
     .addOption(
       new Option('--result <uuid>', 'print the reply of a stored request').conflicts([
         'stream',
@@ -112,6 +115,7 @@ export function checkStoredOptions(
     options.priority === undefined ? null : '--priority',
     options.maxAttempts === undefined ? null : '--max-attempts',
     options.backoffMs === undefined ? null : '--backoff-ms',
+    options.shared === undefined ? null : '--shared',
   ];
   const first = OF_DURABLE.find((option) => given.includes(option));
   if (first !== undefined) throw usage(`${first} needs --durable`);
@@ -182,13 +186,14 @@ export function readBackoff(text: string): Backoff {
 }
 
 function enqueueOptions(options: StoredCommandOptions): EnqueueOptions {
-  const { key, delayMs, priority, maxAttempts, backoffMs } = options;
+  const { key, delayMs, priority, maxAttempts, backoffMs, shared } = options;
   return {
     ...(key === undefined ? {} : { idempotencyKey: key }),
     ...(delayMs === undefined ? {} : { delayMs }),
     ...(priority === undefined ? {} : { priority }),
     ...(maxAttempts === undefined ? {} : { maxAttempts }),
     ...(backoffMs === undefined ? {} : { backoff: backoffMs }),
+    ...(shared === undefined ? {} : { shared }),
   };
 }
 

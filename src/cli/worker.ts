@@ -9,8 +9,9 @@ import { failureWords } from '../core/failure-words.js';
 import { CLOSE_DEFAULTS } from '../sdk/defaults.js';
 import { failureOf } from '../sdk/worker/failure-of.js';
 import { FailureReport } from '../sdk/worker/failure-report.js';
-import type { Worker } from '../sdk/worker.js';
-import { curveOf } from './curve.js';
+import type { CurveClientKeys } from '../sdk/dials.js';
+import type { RegistrationLoss, Worker } from '../sdk/worker.js';
+import { curveOf, keyHint, keyRemedy } from './curve.js';
 import { checkEndpoints, endpointsOf } from './endpoints.js';
 import { isRunnable, Jobs } from './jobs.js';
 import {
@@ -22,7 +23,6 @@ import {
   integerOption,
 } from './options.js';
 import { printable, say } from './output.js';
-import { reportingDial } from './connections.js';
 
 interface WorkerCommandOptions extends EndpointOptions {
   readonly concurrency: number;
@@ -125,7 +125,6 @@ async function serve(
   options: WorkerCommandOptions,
 ): Promise<void> {
   const { Worker } = await import('../sdk/worker.js');
-  const { dialOf } = await import('../sdk/dials.js');
   const { concurrency, protocol, name } = options;
   const { curve } = await curveOf(options);
   const failures = new FailureReport(say, monotonicMs);
@@ -136,7 +135,7 @@ async function serve(
       concurrency,
       protocol,
       ...(name === undefined ? {} : { name }),
-      dial: reportingDial(dialOf('zmtp', curve), service, curve),
+      ...(curve === undefined ? {} : { curve }),
     },
     (request, { signal }) => jobs.run(request.frames, signal),
   );
@@ -145,14 +144,34 @@ async function serve(
     const said = `${printable(service)} failed: ${printable(failureWords(failure))}`;
     failures.report(failure.code, said);
   });
+  worker.on('registered', ({ endpoint }) => {
+    say(`${printable(service)}: registered at ${endpoint}`);
+  });
   worker.on('lost', ({ endpoint, reason }) => {
-    // The others are told by the dial.
-    if (reason === 'dismissed') say(`${printable(service)}: not accepted by ${endpoint}, retrying`);
-    else if (reason === 'silent') say(`${printable(service)}: ${endpoint} is silent, retrying`);
+    say(`${printable(service)}: ${whyLost(reason, endpoint, curve)}, retrying`);
   });
   drainOnSignal(worker, jobs, options.graceMs);
   await worker.run();
   failures.flush();
+}
+
+function whyLost(
+  reason: RegistrationLoss,
+  endpoint: string,
+  curve: CurveClientKeys | undefined,
+): string {
+  switch (reason) {
+    case 'connection':
+      return `lost the connection to ${endpoint}`;
+    case 'silent':
+      return `${endpoint} is silent`;
+    case 'dismissed':
+      return `not accepted by ${endpoint}`;
+    case 'unreachable':
+      return `no answer from ${endpoint}${keyHint(curve)}`;
+    case 'key':
+      return `the broker at ${endpoint} ${keyRemedy(curve, 'worker')}`;
+  }
 }
 
 /** The first signal drains; the second exits at once. */

@@ -25,7 +25,7 @@ const COLUMNS = [
   { head: 'SERVICE' },
   { head: 'NAME' },
   { head: 'STATE' },
-  { head: 'MDP' },
+  { head: 'PROTOCOL' },
   { head: 'IN FLIGHT', right: true },
   { head: 'CREDIT', right: true },
   { head: 'SINCE', right: true },

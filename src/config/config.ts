@@ -49,6 +49,13 @@ export interface ListenerConfig {
   readonly mmi: MmiExtent | null;
   /** Open to a network without CURVE on purpose. */
   readonly insecure: boolean;
+  /**
+   * The one service that its peers use, which speak no MDP: plain clients and Freelance ones, or
+   * Simple and Paranoid Pirate workers; `null`: it speaks MDP.
+   */
+  readonly service: string | null;
+  /** What Freelance clients connect to; `null`: they cannot use it. */
+  readonly public: string | null;
   readonly transport: TransportName;
   readonly curve?: ListenerCurveConfig;
 }

@@ -79,6 +79,12 @@ broker:
   none of \`client\`, \`worker\`, \`allow\` allows everything; a listener with some allows only those
 - \`mmi\`: \`full\`, or \`minimal\`, which answers only \`mmi.service\`, \`mmi.hello\` and \`mmi.broker\`;
   default: \`minimal\` on a listener that is not on loopback and has no \`curve\`, else \`full\`
+- \`service\`: the listener speaks no MDP; all its peers use this one service. It needs \`allow: [client]\`
+  (REQ and DEALER sockets that send a body, ROUTER sockets of the Freelance pattern) or
+  \`allow: [worker]\` (Simple and Paranoid Pirates). \`client\`, \`worker\` and \`mmi\` are errors there.
+  [patterns.md](patterns.md) shows the programs
+- \`public\`: for \`service\` with \`allow: [client]\`: the endpoint that Freelance clients connect to,
+  byte for byte. They know a server by it; without it they cannot use the listener. Needs \`transport: zmtp\`
 - \`transport\`: the socket engine; default \`broker.transport\`
 - \`curve\`: \`{secretKeyFile, keysFile}\`; default none. Encrypts the connection (25/ZMTP-CURVE),
   and only keys in \`keysFile\`, or admitted by the service in \`security.authorize\`, may connect.

@@ -1,10 +1,9 @@
 /** Rules between keys. A rule for one key is in its row. */
 import type { Config } from './config.js';
 import { collide, type Endpoint, parseEndpoint, parseHttpListen } from './endpoint.js';
+import { publicNeedsZmtp, SERVICE_BYTES_MAX } from './service-listeners.js';
 import { formatSize } from './size.js';
 import type { Path } from './tree.js';
-
-const SERVICE_BYTES_MAX = 255;
 
 /** A violation; `path` is the key to change first. */
 export interface Broken {
@@ -122,6 +121,7 @@ function authorised({ broker, security }: Config): readonly Broken[] {
 
 /** Every rule. */
 export const RULES: readonly Rule[] = [
+  { about: ['broker.listen', 'broker.transport'], check: publicNeedsZmtp },
   { about: ['broker.listen', 'broker.transport'], check: oneKeyOfLibzmq },
   { about: ['broker.listen'], check: sealedAndOpen },
   { about: ['broker.listen', 'security.authorize'], check: authorised },

@@ -94,7 +94,7 @@ export const SCHEMA = {
         default: BROKER_ENDPOINT as string,
         live: 'secretKeys',
         about:
-          'An endpoint, a list of endpoints, or a list of `{endpoint, allow, client, worker, mmi, insecure, transport, curve}`; see Listeners. A listener that is not on loopback needs `curve`, or `insecure: true`.',
+          'An endpoint, a list of endpoints, or a list of `{endpoint, allow, client, worker, mmi, service, public, insecure, transport, curve}`; see Listeners. A listener that is not on loopback needs `curve`, or `insecure: true`.',
       },
       transport: {
         kind: 'choice',
@@ -129,7 +129,7 @@ export const SCHEMA = {
         min: 1,
         max: 2_147_483_647,
         about:
-          'How long one request may take at a worker that sends no heartbeats while it works; after that the worker is lost.',
+          'How long one request may take at a worker that sends no heartbeats while it works, and at any pirate worker; after that the worker is lost.',
       },
       maxDeliveries: {
         kind: 'count',

@@ -221,6 +221,8 @@ function listeners(value: unknown, transport: ListenerConfig['transport']): List
       ...grantsOf(written),
       mmi: written.mmi ?? null,
       insecure: written.insecure ?? false,
+      service: written.service ?? null,
+      public: written.public ?? null,
       transport: written.transport ?? transport,
       ...(written.curve === undefined ? {} : { curve: written.curve }),
     };

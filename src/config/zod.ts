@@ -7,6 +7,7 @@ import { webAddress } from '../core/web-address.js';
 import { ROLES, type ListenerConfig, type Role } from './config.js';
 import { givenTwice, GLOB_CHARACTERS_MAX, GLOBS_MAX, twiceMessage } from './grants.js';
 import { QUOTA_ROWS } from './quotas.js';
+import { serviceFault } from './service-listeners.js';
 import { SCHEMA, SECTIONS, type Row } from './schema.js';
 import { parseSize, SIZE_PATTERN } from './size.js';
 
@@ -94,7 +95,17 @@ const globs = z
     error: GLOBS_ERROR,
   })
   .max(GLOBS_MAX, GLOBS_ERROR);
-const LISTENER = '{endpoint, allow, client, worker, mmi, insecure, transport, curve}';
+const ROUTING_ID_BYTES_MAX = 255;
+/** What Freelance clients connect to, which is also the routing id of the listener. */
+const publicEndpoint = parsedText(
+  'what clients connect to (tcp://host:port or ipc://path)',
+  ENDPOINT_PATTERN,
+  parseDialEndpoint,
+).refine((text) => text.length <= ROUTING_ID_BYTES_MAX, {
+  error: `expected at most ${ROUTING_ID_BYTES_MAX} characters`,
+});
+const LISTENER =
+  '{endpoint, allow, client, worker, mmi, service, public, insecure, transport, curve}';
 const LISTENER_ERROR = `expected an endpoint or ${LISTENER}`;
 const listener = z
   .strictObject(
@@ -110,6 +121,8 @@ const listener = z
       client: globs.optional(),
       worker: globs.optional(),
       mmi: z.enum(['full', 'minimal'], { error: 'expected full or minimal' }).optional(),
+      service: z.string({ error: 'expected the name of a service' }).optional(),
+      public: publicEndpoint.optional(),
       insecure: z.boolean({ error: 'expected true or false' }).optional(),
       transport: z.enum(SCHEMA.broker.keys.transport.options).optional(),
       curve: listenerCurve.optional(),
@@ -120,6 +133,10 @@ const listener = z
     for (const role of givenTwice(written)) {
       context.addIssue({ code: 'custom', path: [role], message: twiceMessage(role) });
     }
+    const fault = serviceFault(written);
+    if (fault !== null) {
+      context.addIssue({ code: 'custom', path: [fault.key], message: fault.message });
+    }
   });
 const LISTENERS_ERROR = `expected an endpoint, a list of endpoints, or a list of ${LISTENER}`;
 
@@ -127,7 +144,11 @@ const LISTENERS_ERROR = `expected an endpoint, a list of endpoints, or a list of
 export type WrittenListener = Pick<ListenerConfig, 'endpoint'> & {
   readonly [Key in 'client' | 'worker' | 'mmi' | 'insecure' | 'transport' | 'curve']?:
     ListenerConfig[Key] | undefined;
-} & { readonly allow?: readonly Role[] | undefined };
+} & {
+  readonly allow?: readonly Role[] | undefined;
+  readonly service?: string | undefined;
+  readonly public?: string | undefined;
+};
 
 /** `broker.listen`, in all its forms. */
 export const LISTENERS: z.ZodType<string | (string | WrittenListener)[]> = z.union(

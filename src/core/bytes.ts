@@ -92,11 +92,17 @@ export function copyWords(
   to.setInt32(offset + last, from.getInt32(start + last, true), true);
 }
 
-/** Whether all bytes of `expected`, at least four, are at `at` of `words`, which has that many. */
+/** Whether all bytes of `expected` are at `at` of `words`, which has that many. */
 export function sameWords(words: Words, at: number, expected: Words): boolean {
   const { view } = words;
   const other = expected.view;
   const last = expected.bytes.length - WORD;
+  if (last < 0) {
+    for (let index = 0; index < last + WORD; index++) {
+      if (view.getUint8(at + index) !== other.getUint8(index)) return false;
+    }
+    return true;
+  }
   for (let index = 0; index < last; index += WORD) {
     if (view.getInt32(at + index, true) !== other.getInt32(index, true)) return false;
   }

@@ -65,7 +65,7 @@ export class Authorising implements Elsewhere, AuthoriserHost {
   rulesOf(others: readonly ListenerRules[]): readonly ListenerRules[] {
     const rights = { client: GlobSet.all, worker: GlobSet.none };
     // Only this process connects to it, so no owner of stored requests has its rights.
-    const own: ListenerRules = { ...rights, mmi: 'minimal', hasKeys: true };
+    const own: ListenerRules = { ...rights, mmi: 'minimal', hasKeys: true, service: null };
     return [...others.map((rules) => ({ ...rules, authoriser: this.#service })), own];
   }
 

@@ -346,10 +346,11 @@ async function openTransports(
   opening: (transport: Transport) => void,
 ): Promise<OpenedRouter> {
   const listenersOf = (name: TransportName): ListenerOptions[] =>
-    config.broker.listen.flatMap(({ endpoint, transport }, index) => {
-      if (transport !== name) return [];
+    config.broker.listen.flatMap((listener, index) => {
+      if (listener.transport !== name) return [];
       const curve = keys.curveOf(index);
-      return curve === undefined ? { endpoint, index } : { endpoint, index, curve };
+      const opened = { endpoint: listener.endpoint, index, ...serviceListener(config, listener) };
+      return curve === undefined ? opened : { ...opened, curve };
     });
   const { transport, endpoints } = await openSeveral(
     [
@@ -389,9 +390,26 @@ function routerLimits(config: Config, { rightsOf }: Keys): RouterLimits {
   };
 }
 
-function rulesOf({ client, worker, mmi, curve }: ListenerConfig): ListenerRules {
+/** What is particular to a listener for one service. */
+function serviceListener(
+  { broker }: Config,
+  listener: ListenerConfig,
+): Pick<ListenerOptions, 'identity' | 'pings'> {
+  if (listener.service === null) return {};
+  const identity = listener.public === null ? {} : { identity: Buffer.from(listener.public) };
+  if (listener.worker.length === 0) return identity;
+  const everyMs = broker.heartbeatIntervalMs;
+  return { pings: { everyMs, silentMs: everyMs * broker.heartbeatLiveness } };
+}
+
+function rulesOf({ client, worker, mmi, curve, service }: ListenerConfig): ListenerRules {
   const rights = { client: GlobSet.of(client), worker: GlobSet.of(worker) };
-  return { ...rights, mmi: mmi ?? 'minimal', hasKeys: curve !== undefined };
+  return {
+    ...rights,
+    mmi: mmi ?? 'minimal',
+    hasKeys: curve !== undefined,
+    service: service === null ? null : Buffer.from(service),
+  };
 }
 
 /** `null`: no service authorises keys. */

@@ -47,7 +47,7 @@ export function operatorApiOf(operator: Operator, loop: BrokerLoop): OperatorApi
         operator.bodies(uuid, answer);
       }),
     counts: () => operator.counts(),
-    schedules: (limit) => operator.schedules(limit),
+    schedules: (after, limit) => operator.schedules(after, limit),
     retry: (uuid) =>
       ask((answer) => {
         operator.retry(uuid, answer);

@@ -22,9 +22,10 @@ export function endpointsTold(
   endpoints: readonly string[],
   listeners: readonly ListenerConfig[],
 ): readonly EndpointStatus[] {
-  return listeners.flatMap(({ client, worker, curve }, index): EndpointStatus[] => {
+  return listeners.flatMap(({ client, worker, curve, service }, index): EndpointStatus[] => {
     const bound = endpoints[index];
-    if (bound === undefined) return [];
+    // A listener for one service is of no use to clients that speak MDP.
+    if (bound === undefined || service !== null) return [];
     return [
       {
         endpoint: reachedAt(bound),

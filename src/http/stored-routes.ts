@@ -4,6 +4,7 @@ import type { ShownBody } from '../titanic/operator/bodies.js';
 import type {
   OperatorApi,
   OperatorResult,
+  SchedulePlace,
   ShownHistory,
   ShownRequest,
   ShownSchedule,
@@ -13,7 +14,7 @@ import type { Owner } from '../titanic/store/store.js';
 import { type Answer, json } from './answer.js';
 import { OPERATIONS } from './api/operations.js';
 import { NO_CURSOR } from './api/parameters.js';
-import type { RequestHistory, Schedules, StoredBody, StoredRequest } from './api/stored-answers.js';
+import type { RequestHistory, Schedule, StoredBody, StoredRequest } from './api/stored-answers.js';
 import type { Page } from './api/words.js';
 import { type HttpErrorCode, httpError, wrongParameter } from './errors.js';
 import type { Pace } from './pace.js';
@@ -24,8 +25,9 @@ import { type Cursors, shownUuid } from './uuids.js';
 /** The states of requests that are in the store: not closed or expired. */
 const STATES = ['pending', 'dispatched', 'replied', 'dead'] as const satisfies ShownState[];
 const HIDDEN = 'bodies cannot be read: titanic.showBodies is false';
-/** Maximum number of schedules in a list. */
-const SCHEDULES_MAX = 1000;
+/** A place in the list of schedules: its due time, and its uuid. */
+const DUE_BYTES = 8;
+const SCHEDULE_PLACE_BYTES = DUE_BYTES + 16;
 /** The latest time that a `Date` can have. */
 const TIME_MS_MAX = 8.64e15;
 
@@ -57,11 +59,7 @@ export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[
       const shown = services.map((each) => ({ ...each, service: escapeName(each.service) }));
       return { ...counts, services: shown };
     }),
-    jsonRoute(OPERATIONS.schedules, ({ standing }) => ({
-      items: operatorApi()
-        .schedules(SCHEDULES_MAX)
-        .map((schedule) => scheduleOf(schedule, standing)),
-    })),
+    route(OPERATIONS.schedules, (request) => scheduled(operatorApi(), request, pace, cursors)),
     jsonRoute(OPERATIONS.retry, async ({ parts: { uuid }, standing }) => {
       done(await operatorApi().retry(uuid));
       return { uuid: shownUuid(uuid, standing), state: 'pending' as const };
@@ -100,6 +98,35 @@ async function listed(
     };
     return json(shown);
   });
+}
+
+async function scheduled(
+  operatorApi: OperatorApi,
+  { query: { cursor, limit }, standing }: CheckedRequest<typeof OPERATIONS.schedules>,
+  pace: Pace,
+  cursors: Cursors,
+): Promise<Answer> {
+  const place = cursor === null ? null : cursors.read(cursor, standing, SCHEDULE_PLACE_BYTES);
+  if (cursor !== null && place === null) throw wrongParameter('cursor', NO_CURSOR);
+  const after = place === null ? null : placeIn(place);
+  return await pace.run(() => {
+    const { schedules, next } = operatorApi.schedules(after, limit);
+    const shown: Page<Schedule> = {
+      items: schedules.map((schedule) => scheduleOf(schedule, standing)),
+      next: next === null ? null : cursors.shown(packedPlace(next), standing),
+    };
+    return json(shown);
+  });
+}
+
+function packedPlace({ due, uuid }: SchedulePlace): Buffer {
+  const packed = Buffer.alloc(DUE_BYTES);
+  packed.writeDoubleBE(due);
+  return Buffer.concat([packed, uuid]);
+}
+
+function placeIn(packed: Buffer): SchedulePlace {
+  return { due: packed.readDoubleBE(), uuid: packed.subarray(DUE_BYTES) };
 }
 
 // ---------------------------------------------------------------- answers
@@ -160,7 +187,7 @@ function historyOf(
 function scheduleOf(
   { uuid, owner, name, service, cron, timeZone, due, acceptedAt, firings }: ShownSchedule,
   standing: Standing,
-): Schedules['items'][number] {
+): Schedule {
   return {
     ...{ uuid: shownUuid(uuid, standing), name, service: escapeName(service), cron, timeZone },
     owner: standing === 'anyone' ? null : keyNameOf(owner),

@@ -18,15 +18,16 @@ export function shownUuid(uuid: Buffer, standing: Standing): string {
   return standing === 'anyone' ? `${whole.slice(0, SHOWN)}…` : whole;
 }
 
-/** Parses a whole uuid in hex. */
-function uuidBytes(text: string): Buffer | null {
-  return /^[\da-f]{32}$/i.test(text) ? Buffer.from(text, 'hex') : null;
+/** Parses so many bytes in hex. */
+function hexBytes(text: string, bytes: number): Buffer | null {
+  const isHex = text.length === 2 * bytes && /^[\da-f]*$/i.test(text);
+  return isHex ? Buffer.from(text, 'hex') : null;
 }
 
 /**
- * The cursors of lists. A cursor is the uuid of a request. Requests without a token get encrypted
- * cursors and may use no others: with a cursor of its choice, a client could find whole uuids by
- * bisecting the list.
+ * The cursors of lists. A cursor is the uuid of a request, or a due time and the uuid of a schedule.
+ * Requests without a token get encrypted cursors and may use no others: with a cursor of its choice,
+ * a client could find whole uuids by bisecting the list.
  */
 export class Cursors {
   readonly #random: (bytes: Buffer) => void;
@@ -38,21 +39,24 @@ export class Cursors {
     random(this.#key);
   }
 
-  shown(uuid: Buffer, standing: Standing): string {
-    if (standing !== 'anyone') return shownUuid(uuid, standing);
+  shown(place: Buffer, standing: Standing): string {
+    if (standing !== 'anyone') return place.toString('hex').toUpperCase();
     const iv = Buffer.alloc(IV_BYTES);
     this.#random(iv);
     const cipher = createCipheriv(ALGORITHM, this.#key, iv);
-    const sealed = Buffer.concat([cipher.update(uuid), cipher.final()]);
+    const sealed = Buffer.concat([cipher.update(place), cipher.final()]);
     return Buffer.concat([iv, cipher.getAuthTag(), sealed]).toString('base64url');
   }
 
-  /** @returns `null` if this process did not issue the cursor for that standing */
-  read(cursor: string, standing: Standing): Buffer | null {
-    const plain = standing === 'anyone' ? null : uuidBytes(cursor);
+  /**
+   * @param placeBytes size of a place in that list
+   * @returns `null` if this process did not issue the cursor for that standing
+   */
+  read(cursor: string, standing: Standing, placeBytes = UUID_BYTES): Buffer | null {
+    const plain = standing === 'anyone' ? null : hexBytes(cursor, placeBytes);
     if (plain !== null) return plain;
     const bytes = Buffer.from(cursor, 'base64url');
-    if (bytes.length !== IV_BYTES + TAG_BYTES + UUID_BYTES) return null;
+    if (bytes.length !== IV_BYTES + TAG_BYTES + placeBytes) return null;
     const decipher = createDecipheriv(ALGORITHM, this.#key, bytes.subarray(0, IV_BYTES));
     decipher.setAuthTag(bytes.subarray(IV_BYTES, IV_BYTES + TAG_BYTES));
     try {

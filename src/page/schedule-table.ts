@@ -1,13 +1,15 @@
 /** The schedules of the node, on the page of durable requests. */
-import type { Schedules } from '../http/api/stored-answers.js';
-import { get, messageOf } from './api.js';
+import type { Schedule } from '../http/api/stored-answers.js';
+import type { Page } from '../http/api/words.js';
+import { get, messageOf, withQuery } from './api.js';
 import { DataTable } from './data-table.js';
 import { el, text } from './dom.js';
 import { count, line, moment } from './format.js';
 import { empty } from './status-line.js';
 import { linkTo } from './view.js';
 
-type Schedule = Schedules['items'][number];
+/** As many as one page of the API may have: a node has seldom more. */
+const ITEMS_MAX = 1000;
 
 /** A card that is hidden while there are no schedules. */
 export class ScheduleCard {
@@ -26,10 +28,14 @@ export class ScheduleCard {
 
   async load(): Promise<void> {
     try {
-      const { items } = await get<Schedules>('/api/v1/titanic/schedules');
+      const path = withQuery('/api/v1/titanic/schedules', { limit: String(ITEMS_MAX) });
+      const { items, next } = await get<Page<Schedule>>(path);
       this.element.hidden = items.length === 0;
       this.#table.show(items);
-      text(this.#status, 'next first');
+      text(
+        this.#status,
+        next === null ? 'next first' : `only the next ${count(ITEMS_MAX)} are shown`,
+      );
     } catch (error) {
       text(this.#status, messageOf(error));
     }

@@ -11,10 +11,11 @@ import {
   clientRequestHead,
   clientRequestWithHeadersHead,
   type ClientReply,
+  packedMetadata,
   readClientReply,
 } from '../wire/client-side.js';
 import { encodeHeaders, type Headers } from '../wire/headers.js';
-import { EMPTY } from '../wire/mdp.js';
+import { DEADLINE_MS_MAX, EMPTY } from '../wire/mdp.js';
 import { readClientFailure } from '../wire/failure.js';
 import { helloFrame, MMI_BROKER, MMI_FAILED, MMI_HELLO, MMI_REFUSED } from '../wire/mmi.js';
 import { CLIENT_EVENTS, type ClientEvents } from './client/client-events.js';
@@ -47,7 +48,6 @@ import type { Job } from './jobs/job.js';
 import type { EnqueueOptions, ScheduleOptions, SubmitOptions } from './jobs/job-options.js';
 import { type Asker, Jobs } from './jobs/jobs.js';
 import { type Schedule, Schedules } from './jobs/schedules.js';
-import { HeadedCalls, unsupportedError } from './client/headed-calls.js';
 import { LazyPirate } from './client/lazy-pirate.js';
 import { endpointError, writeBody, writeHead, writeMessage } from './links.js';
 import { joined, type Message, ReceivedMessage, type StreamPart } from './message.js';
@@ -195,7 +195,6 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   readonly #encode: Encode | null;
   readonly #decode: Decode | null;
   readonly #replies: PendingReplies;
-  readonly #headed: HeadedCalls = this.#headedCalls();
   readonly #closing = new Set<Promise<void>>();
   readonly #ticker: Ticker;
   readonly #hold: ProcessHold = new ProcessHold(
@@ -212,6 +211,10 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   #endpoint: string | null = null;
   /** The broker's extensions; `null`: unknown yet. */
   #offers: Offers | null = null;
+  /** The last link that was opened. */
+  #lastLink = 0;
+  /** The last link when a broker had not answered `mmi.broker` in time; 0: each has. */
+  #silentLink = 0;
   readonly #targets = new Map<string, Target>();
   #closed = false;
   #warned = false;
@@ -394,7 +397,11 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    * comes or a time zone that does not exist; ERR_TITANIC_UNSUPPORTED: the broker has no schedules.
    */
   schedule(name: string, service: string, body: In, options: ScheduleOptions): Promise<Schedule> {
-    return this.#schedules.schedule(name, service, body, options);
+    const { interceptors } = this.#settings;
+    const request: OutgoingRequest = { kind: 'schedule', name, service, body, options };
+    return resultThrough(interceptors ?? [], request, (given) =>
+      this.#schedules.schedule(given.name, given.service, given.body, given.options),
+    ) as Promise<Schedule>;
   }
 
   /**
@@ -516,10 +523,21 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
 
   #asker(): Asker {
     const offers = (): Offers | null => this.#offers;
+    const isSilent = (): boolean => this.#isSilent;
+    const isConnected = (): boolean => this.#endpoint !== null || this.#bare !== null;
     return {
       settings: this.#settings,
       get offers() {
         return offers();
+      },
+      get isSilent() {
+        return isSilent();
+      },
+      get isConnected() {
+        return isConnected();
+      },
+      missed: () => {
+        this.#silentLink = this.#lastLink;
       },
       learn: (learnt) => {
         this.#offers = learnt;
@@ -539,6 +557,11 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
         this.#abandon(call);
       },
     };
+  }
+
+  get #isSilent(): boolean {
+    // Links without an envelope come and go with requests.
+    return this.#silentLink > 0 && (this.#bare !== null || this.#silentLink === this.#lastLink);
   }
 
   /** As `request`, with a body that is frames already. */
@@ -630,7 +653,6 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   #release(call: Call): void {
     this.#calls.delete(call);
     call.unlisten?.();
-    if (call.target.headers !== null) this.#headed.forget(call);
     if (this.#calls.size === 0) this.#hold.letGoSoon();
   }
 
@@ -663,10 +685,8 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
         this.#send(link, call);
       },
       fail: (call, error) => {
-        const isHeaded = call.target.headers !== null;
-        const reason = isHeaded ? this.#headed.errorOf(call, error) : error;
         this.#release(call);
-        call.owner.fail(call, reason);
+        call.owner.fail(call, error);
       },
       switched: (from, to, reason) => {
         const event = { from: this.#endpointAt(from), to: this.#endpointAt(to), reason };
@@ -687,6 +707,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
 
   #openLink(link: number, endpoint: string): void {
     if (link > 1) this.counters.reopened++;
+    this.#lastLink = link;
     const events = {
       connected: () => {
         if (!this.#links.has(link)) return;
@@ -750,7 +771,6 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     const found = this.#links.get(link);
     this.#links.delete(link);
     this.#endpointOf.delete(link);
-    this.#headed.closed(link);
     if (found === undefined) return;
     const closing = found.close(0).finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);
@@ -768,36 +788,22 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
 
   #send(link: number, call: Call): void {
     if (call.attempt > 1) this.counters.resends++;
-    if (call.target.headers === null) this.#writeCall(link, call, null);
-    else this.#headed.send(link, call);
-  }
-
-  /** @param metadata packed deadline and headers; `null`: none */
-  #writeCall(link: number, call: Call, metadata: Buffer | null): void {
     const found = this.#links.get(link);
     if (found === undefined) return;
-    const { head } = call.target;
+    const { head, headers } = call.target;
     if (this.#bare === null) putCorrelation(head, HEAD_CORRELATION_AT, call.id, call.attempt);
     writeHead(found, head, 0, head.length);
-    if (metadata !== null) writeHead(found, metadata, 0, metadata.length);
+    if (headers !== null) this.#writeMetadata(found, call, headers);
     writeBody(found, call.body);
   }
 
-  #headedCalls(): HeadedCalls {
-    return new HeadedCalls({
-      send: (link, call, metadata) => {
-        this.#writeCall(link, call, metadata);
-      },
-      refuse: (call) => {
-        // Not at once: the strategy is in the middle of sending.
-        queueMicrotask(() => {
-          if (call.state === 'settled') return;
-          this.#abandon(call);
-          call.owner.fail(call, unsupportedError(call, 'does not'));
-        });
-      },
-      remainingMs: (call) => this.#strategy.remainingMs(call, monotonicMs()),
-    });
+  /** The deadline, and the headers (D67). */
+  #writeMetadata(link: Link, call: Call, headers: Buffer): void {
+    const leftMs = this.#strategy.remainingMs(call, monotonicMs());
+    // A stream may go on for longer than its first part may take.
+    const deadlineMs = call.streams ? 0 : Math.max(1, Math.min(Math.ceil(leftMs), DEADLINE_MS_MAX));
+    const metadata = packedMetadata({ deadlineMs, headers });
+    writeHead(link, metadata, 0, metadata.length);
   }
 
   #receive(link: number, frames: Frames): void {
@@ -828,12 +834,13 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
       this.counters.late++;
     } else if (frames.equals(reply.service, BROKER)) {
       const offers = offersOf(frames, reply.body);
-      this.#headed.learnt(link, offers.headers);
-      const heartbeatMs = pairHeartbeatMs(frames, reply.body);
-      if (heartbeatMs === null) return;
-      this.#strategy.learnt(link, heartbeatMs, monotonicMs());
+      const broker = {
+        takesHeaders: offers.headers,
+        pairHeartbeatMs: pairHeartbeatMs(frames, reply.body),
+      };
+      if (broker.pairHeartbeatMs !== null) this.#offers = offers;
+      this.#strategy.learnt(link, broker, monotonicMs());
       this.#wake();
-      this.#offers = offers;
     }
   }
 

@@ -8,6 +8,8 @@ export const SDK_ERRORS = {
   ERR_MDP_CODEC:
     'A codec or a validator threw, or returned something unusable; `details.option` names it.',
   ERR_MDP_ENDPOINT: 'The client cannot dial an endpoint of this form.',
+  ERR_MDP_ENDPOINT_IN_USE:
+    '`startTestBroker` cannot listen: another process, or socket, already does.',
   ERR_MDP_FORBIDDEN:
     'The broker refused (403): the key, or the listener, gives no right to that service; `details` as in ERR_MDP_REFUSED.',
   ERR_MDP_KEY_REFUSED:

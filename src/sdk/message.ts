@@ -68,15 +68,6 @@ export interface ProgressPart<Value = Buffer> extends Message<Value> {
   readonly index: number;
 }
 
-type MessageClass<Received extends ReceivedMessage> = new (
-  service: string,
-  decode: Decode | null,
-  frames: Buffer[] | null,
-  bytes?: Buffer,
-  start?: number,
-  end?: number,
-) => Received;
-
 /** Its value is not read yet. */
 const UNREAD = Symbol('unread');
 
@@ -109,20 +100,15 @@ export class ReceivedMessage implements Message {
   }
 
   /** Copies the body that is the frames from index `from` on. */
-  static copied<Received extends ReceivedMessage>(
-    this: MessageClass<Received>,
+  static copied(
     service: string,
     decode: Decode | null,
     frames: Frames,
     from: number,
-  ): Received {
-    const size = frames.size(from);
-    if (frames.count !== from + 1 || size > SLAB_COPY_BYTES_MAX) {
-      return new this(service, decode, frames.copyFrom(from));
-    }
-    const at = slab.reserve(size);
-    copyBytes(frames.buffer(from), frames.start(from), frames.end(from), slab.bytes, at);
-    return new this(service, decode, null, slab.bytes, at, at + size);
+  ): ReceivedMessage {
+    const at = copiedTo(frames, from);
+    if (at < 0) return new ReceivedMessage(service, decode, frames.copyFrom(from));
+    return new ReceivedMessage(service, decode, null, slab.bytes, at, at + frames.size(from));
   }
 
   /** Its type is that of the codec, which the client or worker of the message knows. */
@@ -165,16 +151,54 @@ export class ReceivedMessage implements Message {
   }
 }
 
+/**
+ * Copies a small body of one frame, which begins at index `from`, to the slab.
+ * @returns its offset there; -1 if it is another body
+ */
+function copiedTo(frames: Frames, from: number): number {
+  const size = frames.size(from);
+  if (frames.count !== from + 1 || size > SLAB_COPY_BYTES_MAX) return -1;
+  const at = slab.reserve(size);
+  copyBytes(frames.buffer(from), frames.start(from), frames.end(from), slab.bytes, at);
+  return at;
+}
+
 /** What a request's `signal` is taken from: its context, when it has begun. */
 interface SignalSource {
   readonly signal: AbortSignal;
 }
 
 export class ReceivedRequest extends ReceivedMessage implements Request {
-  headers: Headers = NO_HEADERS;
+  headers: Headers;
   /** When its client stops waiting, in whole monotonic milliseconds; 0: it did not say. */
-  deadlineMs: MonotonicMs = 0;
-  #source: SignalSource | null = null;
+  deadlineMs: MonotonicMs;
+  #source: SignalSource | null;
+
+  // Written out: an implicit constructor would put its arguments into an array for each request.
+  constructor(
+    service: string,
+    decode: Decode | null,
+    frames: Buffer[] | null,
+    bytes = EMPTY,
+    start = 0,
+    end = 0,
+  ) {
+    super(service, decode, frames, bytes, start, end);
+    this.headers = NO_HEADERS;
+    this.deadlineMs = 0;
+    this.#source = null;
+  }
+
+  static override copied(
+    service: string,
+    decode: Decode | null,
+    frames: Frames,
+    from: number,
+  ): ReceivedRequest {
+    const at = copiedTo(frames, from);
+    if (at < 0) return new ReceivedRequest(service, decode, frames.copyFrom(from));
+    return new ReceivedRequest(service, decode, null, slab.bytes, at, at + frames.size(from));
+  }
 
   begin(source: SignalSource): void {
     this.#source = source;

@@ -21,22 +21,29 @@ import { isMajordomoError } from './service-error.js';
 const NAME = 'majordomo-sdk';
 
 /**
- * Makes a span for each request, stream and `enqueue`, as the messaging conventions of OpenTelemetry name them.
- * A broker without headers gets the request without the trace context.
+ * Makes a span for each request, stream, `enqueue` and `schedule`, as the messaging conventions of OpenTelemetry
+ * name them. A broker without headers gets the request without the trace context.
+ *
+ * The requests that a schedule stores do not carry the trace context: each begins a trace of its own, since
+ * they may be stored for years, and one trace would have them all.
  *
  *     const client = connect('tcp://127.0.0.1:5555', { interceptors: [clientTracing()] });
  */
 export function clientTracing(): ClientInterceptor {
   return async (request, next) => {
-    const { kind, service } = request;
-    const operation = kind === 'enqueue' ? 'enqueue' : 'request';
+    const { kind, service, name } = request;
+    const operation = kind === 'stream' ? 'request' : kind;
     const options = {
+      // Of a schedule CLIENT, too: no consumer continues its trace.
       kind: kind === 'enqueue' ? SpanKind.PRODUCER : SpanKind.CLIENT,
-      attributes: attributes(operation, 'send', service),
+      attributes: {
+        ...attributes(operation, 'send', service),
+        ...(name === undefined ? {} : { 'majordomo.schedule.name': name }),
+      },
     };
     return await trace.getTracer(NAME).startActiveSpan(`${operation} ${service}`, options, (span) =>
       during(span, async () => {
-        const outcome = await sent(request, next);
+        const outcome = kind === 'schedule' ? await next(request) : await sent(request, next);
         if (outcome !== null && 'uuid' in outcome) {
           span.setAttribute('messaging.message.id', outcome.uuid);
         }

@@ -202,7 +202,7 @@ class RunningBroker implements TestBroker {
       requestTtlMs,
       busyTimeoutMs: clock === null ? BUSY_TIMEOUT_MS : NEVER,
       maxDeliveries,
-      listeners: [{ client: ALL, worker: ALL, mmi: 'full' as const }],
+      listeners: [{ client: ALL, worker: ALL, mmi: 'full' as const, service: null }],
       holdings,
       limits: LIMITS,
     };

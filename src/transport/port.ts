@@ -29,6 +29,8 @@ export interface PeerInfo {
   readonly publicKey?: string | null;
   /** Its source address, for people; `ipc` over a socket file. See `shownAddress`. */
   readonly address: string;
+  /** The type of its socket, as it declared it; absent if the transport does not know. */
+  readonly socketType?: string;
   /** The identity that owns what this peer holds: see `identityOf`. */
   readonly identity: string; // D70
 }
@@ -167,6 +169,18 @@ export interface ListenerOptions {
   readonly index: number;
   /** Only peers with an allowed key may connect, and all traffic is encrypted (25/ZMTP-CURVE). */
   readonly curve?: ListenerCurve;
+  /** The routing id that it gives itself in its handshakes; default: none. Not every engine sends it. */
+  readonly identity?: Buffer;
+  /** How it finds REQ peers that have vanished; default: not at all. Not every engine does. */
+  readonly pings?: PingIntervals;
+}
+
+/** PINGs to peers that say nothing by themselves. All in milliseconds. */
+export interface PingIntervals {
+  /** A peer that was silent for so long is sent a PING. */
+  readonly everyMs: number;
+  /** The connection of a peer that was silent for so long ends. */
+  readonly silentMs: number;
 }
 
 /** CURVE on a listener. */

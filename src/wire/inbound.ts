@@ -3,6 +3,7 @@
  * `malformed` with its reason; nothing throws, and no body is copied.
  */
 import { Frames } from '../core/frames.js';
+import type { Dialect } from './dialect.js';
 import {
   CLIENT_REQUEST,
   CLIENT_REQUEST_WITH_HEADERS,
@@ -37,7 +38,9 @@ export type InboundKind =
   | 'disconnect'
   | 'return'
   /** The frames from `body` on are for `readFailure`, which accepts any input. */
-  | 'fail';
+  | 'fail'
+  /** A Freelance client asks whether this node serves. */
+  | 'ping';
 
 /** Label of `messages_malformed_total`. */
 export type MalformedKind = 'envelope' | 'client' | 'worker' | 'titanic' | 'too_large';
@@ -48,7 +51,7 @@ export type MalformedKind = 'envelope' | 'client' | 'worker' | 'titanic' | 'too_
 export class Inbound {
   kind: InboundKind = 'malformed';
   frames: Frames = new Frames();
-  version: MdpVersion = 1;
+  dialect: Dialect = 1;
   /** request: frames `[0, envelopeFrames)` are the ids before the empty delimiter. */
   envelopeFrames = 0;
   /** request: an empty delimiter precedes the header (always so in 0.1; D2). */
@@ -76,12 +79,17 @@ export class Inbound {
   wantsHeaders = false;
   malformed: MalformedKind = 'envelope';
   reason = '';
+  /** The frames as they came: `frames` may have the name of the service in addition. */
+  received: Frames = this.frames;
+  /** Holds `frames` if the name was added (`wire/pirate.ts`). */
+  readonly named: Frames = new Frames();
 
-  readonly #fail = (kind: MalformedKind, reason: string): void => {
+  /** Makes this a malformed message. */
+  fail(kind: MalformedKind, reason: string): void {
     this.kind = 'malformed';
     this.malformed = kind;
     this.reason = reason;
-  };
+  }
 
   /**
    * request: there are headers, or a deadline, to pass on. (False for a command 0x04 in which both
@@ -99,6 +107,7 @@ export class Inbound {
   /** Reads one message, passed without its routing id. */
   read(frames: Frames): void {
     this.frames = frames;
+    this.received = frames;
     const first = headerAt(frames, 0);
     // D24: right after the routing id, a 0.2 header means 0.2 without envelope.
     if (first === 'client02') {
@@ -113,7 +122,7 @@ export class Inbound {
     }
     const delimiter = firstEmpty(frames);
     if (delimiter < 0) {
-      this.#fail('envelope', 'no empty delimiter among the first nine frames');
+      this.fail('envelope', 'no empty delimiter among the first nine frames');
       return;
     }
     const header = headerAt(frames, delimiter + 1);
@@ -124,9 +133,9 @@ export class Inbound {
     } else if (header === 'worker01' && delimiter === 0) {
       this.#readWorker(1, 2);
     } else if (header === 'worker01' || header === 'worker02') {
-      this.#fail('worker', "an envelope before a worker's header");
+      this.fail('worker', "an envelope before a worker's header");
     } else {
-      this.#fail('envelope', 'no MDP header after the empty delimiter');
+      this.fail('envelope', 'no MDP header after the empty delimiter');
     }
   }
 
@@ -140,20 +149,20 @@ export class Inbound {
         return;
       }
       if (command !== CLIENT_REQUEST) {
-        this.#fail('client', 'not a REQUEST');
+        this.fail('client', 'not a REQUEST');
         return;
       }
       service++;
     }
     if (service >= frames.count) {
-      this.#fail('client', 'no service name');
+      this.fail('client', 'no service name');
     } else if (!isServiceName(frames, service)) {
-      this.#fail('client', 'a service name is 1 to 255 bytes');
+      this.fail('client', 'a service name is 1 to 255 bytes');
     } else if (service + 1 >= frames.count) {
-      this.#fail('client', 'no body');
+      this.fail('client', 'no body');
     } else {
       this.kind = 'request';
-      this.version = version;
+      this.dialect = version;
       this.service = service;
       this.headers = -1;
       this.body = service + 1;
@@ -165,20 +174,20 @@ export class Inbound {
     const frames = this.frames;
     const headers = service + 2;
     if (headers + 1 >= frames.count) {
-      this.#fail('client', 'a request with headers is service, deadline, headers, body');
+      this.fail('client', 'a request with headers is service, deadline, headers, body');
       return;
     }
     const deadline = service + 1;
     const deadlineMs = frames.size(deadline) === 0 ? 0 : decimal(frames, deadline, DEADLINE_MS_MAX);
     if (!isServiceName(frames, service)) {
-      this.#fail('client', 'a service name is 1 to 255 bytes');
+      this.fail('client', 'a service name is 1 to 255 bytes');
     } else if (deadlineMs < 0) {
-      this.#fail('client', 'a deadline is empty or decimal milliseconds from 1 to 2147483647');
+      this.fail('client', 'a deadline is empty or decimal milliseconds from 1 to 2147483647');
     } else if (frames.size(headers) > HEADERS_BYTES_MAX) {
-      this.#fail('client', 'headers are at most 8 KiB');
+      this.fail('client', 'headers are at most 8 KiB');
     } else {
       this.kind = 'request';
-      this.version = 2;
+      this.dialect = 2;
       this.service = service;
       this.headers = headers;
       this.deadlineMs = deadlineMs;
@@ -188,7 +197,7 @@ export class Inbound {
 
   #readWorker(version: MdpVersion, at: number): void {
     const frames = this.frames;
-    this.version = version;
+    this.dialect = version;
     const kind = workerCommand(version, byteOf(frames, at));
     switch (kind) {
       case 'ready':
@@ -197,12 +206,12 @@ export class Inbound {
       case 'final':
       case 'partial':
         if (this.#readToken(kind, at + 1) && this.body >= frames.count) {
-          this.#fail('worker', 'a reply without a body');
+          this.fail('worker', 'a reply without a body');
         }
         return;
       case 'return':
         if (this.#readToken(kind, at + 1) && frames.count - this.body > 1) {
-          this.#fail('worker', 'frames too many');
+          this.fail('worker', 'frames too many');
         }
         return;
       case 'fail':
@@ -211,22 +220,22 @@ export class Inbound {
         return;
       case 'heartbeat':
       case 'disconnect':
-        if (frames.count > at + 1) this.#fail('worker', 'frames too many');
+        if (frames.count > at + 1) this.fail('worker', 'frames too many');
         else this.kind = kind;
         return;
       case null:
-        this.#fail('worker', 'no command that a worker sends');
+        this.fail('worker', 'no command that a worker sends');
     }
   }
 
   #readReady(at: number): void {
     const frames = this.frames;
     if (at >= frames.count) {
-      this.#fail('worker', 'READY without a service name');
+      this.fail('worker', 'READY without a service name');
     } else if (!isServiceName(frames, at)) {
-      this.#fail('worker', 'a service name is 1 to 255 bytes');
+      this.fail('worker', 'a service name is 1 to 255 bytes');
     } else if (frames.count > at + 3) {
-      this.#fail('worker', 'frames too many');
+      this.fail('worker', 'frames too many');
     } else {
       this.kind = 'ready';
       this.service = at;
@@ -234,7 +243,7 @@ export class Inbound {
       this.credit = this.declaresCredit ? decimal(frames, at + 1, CREDIT_MAX) : 1;
       this.workerName = null;
       this.wantsHeaders = false;
-      if (this.credit < 1) this.#fail('worker', 'credit is a decimal number from 1 to 10000');
+      if (this.credit < 1) this.fail('worker', 'credit is a decimal number from 1 to 10000');
       else if (frames.count === at + 3) this.#readOptions(frames.view(at + 2));
     }
   }
@@ -245,7 +254,7 @@ export class Inbound {
     if (options === null) {
       const what =
         'options are a JSON object of at most 1 KiB: name is a string, headers a boolean';
-      this.#fail('worker', what);
+      this.fail('worker', what);
     } else {
       this.workerName = options.name;
       this.wantsHeaders = options.headers;
@@ -256,7 +265,7 @@ export class Inbound {
   #readToken(kind: InboundKind, at: number): boolean {
     const frames = this.frames;
     if (at + 1 >= frames.count || frames.size(at + 1) !== 0) {
-      this.#fail('worker', 'no client frame followed by an empty one');
+      this.fail('worker', 'no client frame followed by an empty one');
       return false;
     }
     this.kind = kind;
@@ -266,7 +275,7 @@ export class Inbound {
   }
 }
 
-type WorkerKind = Exclude<InboundKind, 'malformed' | 'request'>;
+type WorkerKind = Exclude<InboundKind, 'malformed' | 'request' | 'ping'>;
 
 function workerCommand(version: MdpVersion, command: number): WorkerKind | null {
   if (command === WORKER_READY) return 'ready';

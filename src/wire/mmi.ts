@@ -119,7 +119,7 @@ export interface WorkerStatus {
   readonly service: string;
   /** `busy`: a request is out at it. */
   readonly state: 'waiting' | 'busy';
-  readonly version: '0.1' | '0.2';
+  readonly version: '0.1' | '0.2' | 'spp' | 'ppp';
   readonly inFlight: number;
   readonly credit: number;
   /** Milliseconds since it registered. */

@@ -12,6 +12,7 @@ import {
   packedStart,
   type Room,
 } from '../core/packed.js';
+import { BARE, DELIMITED, type Dialect, isMdp } from './dialect.js';
 import {
   CLIENT_01,
   CLIENT_02,
@@ -30,6 +31,7 @@ import {
   WORKER_REQUEST,
   WORKER_REQUEST_WITH_HEADERS,
 } from './mdp.js';
+import { PIRATE_HEARTBEAT } from './pirate.js';
 
 /** The sending half of the transport port, as far as the codec needs it. */
 export interface FrameWriter {
@@ -45,26 +47,13 @@ export interface FrameWriter {
 
 /** The return path of a reply: the envelope of its request, unchanged and in order (D1). */
 export interface ReturnPath {
-  version: MdpVersion;
+  dialect: Dialect;
   /** D2: the reply has the same form as its request. */
   enveloped: boolean;
   /** The id frames of the envelope, packed, each marked as followed by more. */
   envelope: Words;
   envelopeStart: number;
   envelopeEnd: number;
-}
-
-function whole(out: FrameWriter, peer: number, frame: Uint8Array, more: boolean): void {
-  out.write(peer, frame, 0, frame.length, more);
-}
-
-function command(out: FrameWriter, peer: number, code: number, more: boolean): void {
-  out.write(peer, COMMAND_FRAMES[code] ?? EMPTY, 0, 1, more);
-}
-
-function workerHeader(out: FrameWriter, peer: number, version: MdpVersion): void {
-  if (version === 1) whole(out, peer, EMPTY, true);
-  whole(out, peer, version === 1 ? WORKER_01 : WORKER_02, true);
 }
 
 /**
@@ -122,9 +111,11 @@ class Head {
 }
 
 /** `fixed…, token, empty` */
-const REQUEST_HEADS: Readonly<Record<MdpVersion, Head>> = {
+const REQUEST_HEADS: Readonly<Record<Dialect, Head>> = {
   1: new Head(EMPTY, WORKER_01, commandFrame(WORKER_REQUEST)),
   2: new Head(WORKER_02, commandFrame(WORKER_REQUEST)),
+  [DELIMITED]: new Head(EMPTY),
+  [BARE]: new Head(),
 };
 
 /** `fixed…, token, empty, deadline` */
@@ -149,7 +140,10 @@ function replyHeads(...delimiter: readonly Buffer[]): ReplyHeads {
 }
 
 const ENVELOPED_HEADS = replyHeads(EMPTY);
-const BARE_HEADS = replyHeads();
+const UNENVELOPED_HEADS = replyHeads();
+/** What stands between the envelope and the body for clients that do not speak MDP. */
+const DELIMITED_HEAD = new Head(EMPTY);
+const BARE_HEAD = new Head();
 
 function commandFrame(code: number): Buffer {
   return COMMAND_FRAMES[code] ?? EMPTY;
@@ -159,13 +153,13 @@ function commandFrame(code: number): Buffer {
 export function writeWorkerRequest(
   out: FrameWriter,
   peer: number,
-  version: MdpVersion,
+  dialect: Dialect,
   token: Words,
   body: Words,
   bodyStart: number,
   bodyEnd: number,
 ): void {
-  const head = REQUEST_HEADS[version];
+  const head = REQUEST_HEADS[dialect];
   const headEnd = head.fillToken(token);
   const bytes = headEnd + bodyEnd - bodyStart;
   const room = bytes > WHOLE_BYTES_MAX ? null : out.room(peer, bytes);
@@ -199,14 +193,36 @@ export function writeWorkerRequestWithHeaders(
   out.writePacked(peer, rest.bytes, restStart, restEnd, false);
 }
 
-export function writeWorkerHeartbeat(out: FrameWriter, peer: number, version: MdpVersion): void {
-  workerHeader(out, peer, version);
-  command(out, peer, version === 1 ? WORKER_01_HEARTBEAT : WORKER_02_HEARTBEAT, false);
+/** The whole message; empty where there is none. */
+const HEARTBEATS: Readonly<Record<Dialect, readonly Buffer[]>> = {
+  1: [EMPTY, WORKER_01, commandFrame(WORKER_01_HEARTBEAT)],
+  2: [WORKER_02, commandFrame(WORKER_02_HEARTBEAT)],
+  [DELIMITED]: [],
+  [BARE]: [PIRATE_HEARTBEAT],
+};
+
+const DISCONNECTS: Readonly<Record<Dialect, readonly Buffer[]>> = {
+  1: [EMPTY, WORKER_01, commandFrame(WORKER_01_DISCONNECT)],
+  2: [WORKER_02, commandFrame(WORKER_02_DISCONNECT)],
+  [DELIMITED]: [],
+  [BARE]: [],
+};
+
+function writeFrames(out: FrameWriter, peer: number, frames: readonly Buffer[]): void {
+  const last = frames.length - 1;
+  frames.forEach((frame, index) => {
+    out.write(peer, frame, 0, frame.length, index < last);
+  });
 }
 
-export function writeWorkerDisconnect(out: FrameWriter, peer: number, version: MdpVersion): void {
-  workerHeader(out, peer, version);
-  command(out, peer, version === 1 ? WORKER_01_DISCONNECT : WORKER_02_DISCONNECT, false);
+/** HEARTBEAT to a worker, if its kind knows it. */
+export function writeWorkerHeartbeat(out: FrameWriter, peer: number, dialect: Dialect): void {
+  writeFrames(out, peer, HEARTBEATS[dialect]);
+}
+
+/** DISCONNECT to a worker, if its kind knows it. */
+export function writeWorkerDisconnect(out: FrameWriter, peer: number, dialect: Dialect): void {
+  writeFrames(out, peer, DISCONNECTS[dialect]);
 }
 
 /**
@@ -222,14 +238,13 @@ export function writeClientReply(
   frames: Frames,
   from: number,
 ): void {
-  const heads = path.enveloped ? ENVELOPED_HEADS : BARE_HEADS;
-  const head = path.version === 1 ? heads.whole : final ? heads.final : heads.partial;
-  const headEnd = head.fill(service);
+  const head = replyHead(path, final);
+  const headEnd = isMdp(path.dialect) ? head.fill(service) : head.fixedBytes;
   if (frames.isPacked && writeWhole(out, peer, path, head.words, headEnd, frames, from)) return;
   if (path.enveloped && path.envelopeEnd > path.envelopeStart) {
     out.writePacked(peer, path.envelope.bytes, path.envelopeStart, path.envelopeEnd, true);
   }
-  out.writePacked(peer, head.words.bytes, 0, headEnd, true);
+  if (headEnd > 0) out.writePacked(peer, head.words.bytes, 0, headEnd, true);
   if (frames.isLasting && hasLargeAlone(frames, from)) {
     writeLasting(out, peer, frames, from);
     return;
@@ -243,6 +258,13 @@ export function writeClientReply(
   for (let index = from; index <= last; index++) {
     out.write(peer, frames.buffer(index), frames.start(index), frames.end(index), index < last);
   }
+}
+
+function replyHead({ dialect, enveloped }: ReturnPath, final: boolean): Head {
+  if (!isMdp(dialect)) return dialect === DELIMITED ? DELIMITED_HEAD : BARE_HEAD;
+  const heads = enveloped ? ENVELOPED_HEADS : UNENVELOPED_HEADS;
+  if (dialect === 1) return heads.whole;
+  return final ? heads.final : heads.partial;
 }
 
 /** @returns false if it has to be written frame by frame; nothing was written then */

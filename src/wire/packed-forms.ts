@@ -5,6 +5,7 @@
  */
 import { sameWords, Words } from '../core/bytes.js';
 import { packedHead } from '../core/packed-head.js';
+import { BARE, DELIMITED, type Dialect } from './dialect.js';
 import {
   CLIENT_01,
   CLIENT_02,
@@ -12,7 +13,6 @@ import {
   COMMAND_FRAMES,
   EMPTY,
   HEADER_BYTES,
-  type MdpVersion,
   WORKER_01,
   WORKER_01_REPLY,
   WORKER_02,
@@ -48,9 +48,30 @@ function lastFrameEnd({ view }: Words, at: number, end: number): number {
   return next > end ? 0 : next;
 }
 
-/** Requests for one service in one version, with or without an envelope of at most one frame. */
+/** The frames from the delimiter to the body. */
+function requestHeader(dialect: Dialect, service: Buffer): readonly Buffer[] {
+  if (dialect === 1) return [CLIENT_01, service];
+  if (dialect === 2) return [CLIENT_02, commandFrame(CLIENT_REQUEST), service];
+  return [];
+}
+
+/** The frames from the beginning of a reply to its token. */
+function replyHeader(dialect: Dialect): readonly Buffer[] {
+  switch (dialect) {
+    case 1:
+      return [EMPTY, WORKER_01, commandFrame(WORKER_01_REPLY)];
+    case 2:
+      return [WORKER_02, commandFrame(WORKER_02_FINAL)];
+    case DELIMITED:
+      return [EMPTY];
+    case BARE:
+      return [];
+  }
+}
+
+/** Requests for one service in one dialect, with or without an envelope of at most one frame. */
 export class RequestForm {
-  readonly version: MdpVersion;
+  readonly dialect: Dialect;
   readonly enveloped: boolean;
   /** Of the request that was found last: one past the envelope, which begins with the request. */
   envelopeEnd = 0;
@@ -61,12 +82,12 @@ export class RequestForm {
   readonly #head: Words;
 
   /** @param envelopeFrames 0 or 1: frames before the empty delimiter */
-  constructor(service: Buffer, version: MdpVersion, enveloped: boolean, envelopeFrames: number) {
-    this.version = version;
+  constructor(service: Buffer, dialect: Dialect, enveloped: boolean, envelopeFrames: number) {
+    this.dialect = dialect;
     this.enveloped = enveloped;
     this.#envelopeFrames = envelopeFrames;
-    const header = version === 1 ? [CLIENT_01] : [CLIENT_02, commandFrame(CLIENT_REQUEST)];
-    this.#head = new Words(packedHead([...(enveloped ? [EMPTY] : []), ...header, service]));
+    const delimiter = enveloped && dialect !== BARE ? [EMPTY] : [];
+    this.#head = new Words(packedHead([...delimiter, ...requestHeader(dialect, service)]));
   }
 
   /** Whether a request of this form, complete and with one body frame, is at `[from, end)`. */
@@ -91,7 +112,7 @@ export class RequestForm {
   }
 }
 
-/** The final replies of workers in one version. */
+/** The final replies of workers in one dialect. */
 export class ReplyForm {
   /** Of the reply that was found last. */
   tokenStart = 0;
@@ -102,12 +123,8 @@ export class ReplyForm {
   readonly #head: Words;
   readonly #tokenBytes: number;
 
-  constructor(version: MdpVersion, tokenBytes: number) {
-    const frames =
-      version === 1
-        ? [EMPTY, WORKER_01, commandFrame(WORKER_01_REPLY)]
-        : [WORKER_02, commandFrame(WORKER_02_FINAL)];
-    const head = packedHead([...frames, Buffer.alloc(tokenBytes)]);
+  constructor(dialect: Dialect, tokenBytes: number) {
+    const head = packedHead([...replyHeader(dialect), Buffer.alloc(tokenBytes)]);
     this.#head = new Words(head.subarray(0, head.length - tokenBytes));
     this.#tokenBytes = tokenBytes;
   }

@@ -239,9 +239,9 @@ export class Connection {
     this.#sendGreeting(GREETING_BYTES);
   }
 
-  /** The peer was silent for longer than it announced (37/ZMTP §Connection Heartbeating). */
-  expire(): void {
-    this.#fail('silent', 'silent for longer than the TTL of its PING');
+  /** The peer was silent for too long (37/ZMTP §Connection Heartbeating). */
+  expire(reason: string): void {
+    this.#fail('silent', reason);
   }
 
   /** Closes the connection on this side: nothing more is read. */

@@ -64,6 +64,26 @@ describe('durable requests on the page (issue 6.2)', () => {
     expect(await seen.page.locator('main').textContent()).toContain('1 pending');
   });
 
+  itWithTool(
+    'chromium',
+    'have a list of schedules that says when it is not all of them',
+    async () => {
+      const stand = await Stand.open();
+      await stand.client.schedule('leap day', 'report', 'x', { cron: '0 0 29 2 *' });
+      const seen = await look(stand);
+      let next: string | null = null;
+      await seen.page.route('**/api/v1/titanic/schedules**', async (route) => {
+        expect(new URL(route.request().url()).searchParams.get('limit')).toBe('1000');
+        const response = await route.fetch();
+        await route.fulfill({ response, json: { ...((await response.json()) as object), next } });
+      });
+      await seen.goes('#/durable');
+      await seen.seesText('next first');
+      next = 'more';
+      await seen.seesText('only the next 1,000 are shown');
+    },
+  );
+
   itWithTool('chromium', 'show why they failed, in the list and in their history', async () => {
     const stand = await Stand.open();
     await fragile(stand);

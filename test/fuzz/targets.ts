@@ -8,6 +8,7 @@ import { http } from './targets/http.js';
 import { page } from './targets/page.js';
 import { pair } from './targets/pair.js';
 import { peer } from './targets/peer.js';
+import { pirates } from './targets/pirates.js';
 import { storeRecords } from './targets/records.js';
 import { sdk } from './targets/sdk.js';
 import { titanic } from './targets/titanic.js';
@@ -16,6 +17,7 @@ import { zmtp } from './targets/zmtp.js';
 
 export const TARGETS: Readonly<Record<string, TargetMaker>> = {
   codec,
+  pirates,
   zmtp,
   curve,
   broker,

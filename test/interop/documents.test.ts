@@ -25,8 +25,7 @@ function block(path: string, language: string, words: string): string {
 
 /** The worker `upper` in a line of shell. */
 function startUpper(environment: Readonly<Record<string, string>> = {}): void {
-  const [worker = ''] = block(SHELL, 'sh', '# HELLO').split('\n');
-  page.startShell(worker, environment);
+  page.startShell(block(SHELL, 'sh', 'worker upper'), environment);
 }
 
 /** A worker for `reverse` that does not come from the page under test. */
@@ -85,7 +84,7 @@ describe(SECURITY, () => {
       ' &\n',
     );
     const broker = page.startShell(`exec ${serve}`, { MAJORDOMO_HTTP__LISTEN: 'off' });
-    startUpper({ MAJORDOMO_ENDPOINT: `tcp://127.0.0.1:${open}` });
+    startUpper({ MAJORDOMO_URL: `tcp://127.0.0.1:${open}` });
     await broker.says('worker.registered');
     expect(await page.shell(request)).toBe('HELLO\n');
   });
@@ -95,8 +94,7 @@ describe('docs/languages', () => {
   it('shell.md has a worker and a client', async () => {
     startUpper();
     await page.daemon.waitFor('worker.registered');
-    const [, request = ''] = block(SHELL, 'sh', '# HELLO').split('\n');
-    expect(await page.shell(request)).toBe('HELLO\n');
+    expect(await page.shell(block(SHELL, 'sh', 'request upper'))).toBe('HELLO\n');
   });
 
   it('shell.md has a worker that packs a file, byte for byte', async () => {

@@ -199,9 +199,9 @@ describe('kubernetes.md', () => {
     page = await startPage();
     const keys = { secretKeyFile: 'broker.key', keysFile: 'keys.yaml' };
     await page.shell('majordomo keygen broker.key');
-    await page.shell('majordomo keygen app.key');
-    const entry = `printf -- "- name: app\\n  publicKey: '%s'\\n" "$(cat app.key.pub)" > keys.yaml`;
-    await page.shell(entry);
+    const [admission] = blocksOf('docs/recipes/kubernetes.md', 'sh');
+    const lines = admission?.text.split('\n').filter((line) => !line.includes('kubectl')) ?? [];
+    for (const line of lines.slice(0, 2)) await page.shell(line);
     const [port = 0] = await freePorts(1);
     const endpoint = `tcp://127.0.0.1:${port}`;
     const listen = JSON.stringify([{ endpoint, curve: keys }]);

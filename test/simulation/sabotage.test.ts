@@ -2,6 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import type { BrokerSink } from '../../src/broker/sink.js';
 import { codeOf, messageOf } from '../../src/core/errors.js';
+import { BARE, DELIMITED } from '../../src/wire/dialect.js';
 import type { Sabotage } from './world/broker-node.js';
 import { WHOLE, World } from './world/world.js';
 
@@ -141,6 +142,15 @@ describe('the simulation finds a broker that', () => {
       })),
     ],
     ['closes no slow client', /is not closed/, broken(() => ({ close: () => {} }))],
+    [
+      'gives a Simple Pirate a request without the delimiter (D32)',
+      /must not get/,
+      broken((good, isTime) => ({
+        request: (peer, dialect, ...effect) => {
+          good.request(peer, dialect === DELIMITED && isTime() ? BARE : dialect, ...effect);
+        },
+      })),
+    ],
   ])('%s', (_what, message, sabotage) => {
     expect(found(sabotage)).toMatch(message);
   });

@@ -11,7 +11,7 @@ function globs(may: May): GlobSet {
 
 /** The rights of a listener. */
 export function rules(client: May, worker: May, mmi: 'full' | 'minimal' = 'full'): ListenerRules {
-  return { client: globs(client), worker: globs(worker), mmi };
+  return { client: globs(client), worker: globs(worker), mmi, service: null };
 }
 
 /** The rights in a key's entry; a test may change them. */

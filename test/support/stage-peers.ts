@@ -53,6 +53,8 @@ export interface ConnectionOptions {
   readonly publicKey?: string;
   /** Its source address. */
   readonly address?: string;
+  /** The type of its socket, if the transport knows it. */
+  readonly socketType?: string;
 }
 
 /** One connection to the broker; any number of clients and a worker may share it. */
@@ -85,6 +87,7 @@ export class Connection {
       publicKey: this.#options.publicKey ?? this.#options.key ?? null,
       address: this.#options.address ?? '127.0.0.1',
       identity: identityOf(this.#options.address ?? '127.0.0.1', this.#options.key ?? null),
+      ...(this.#options.socketType === undefined ? {} : { socketType: this.#options.socketType }),
     });
   }
 

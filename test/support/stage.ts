@@ -197,7 +197,7 @@ export class Stage {
     if (peer < 0) peer = this.#connections.length;
     this.#connections[peer] = connection;
     this.input((broker) => {
-      broker.connected(peer, identity);
+      broker.connected(peer, identity, this.now);
     });
     return peer;
   }

@@ -82,6 +82,6 @@ export class Admission {
       this.#hasVoted = true;
       this.#sink.vote();
     }
-    return this.held.add(inbound.frames, peer) ? 'held' : NOT_ACTIVE;
+    return this.held.add(inbound.received, peer) ? 'held' : NOT_ACTIVE;
   }
 }

@@ -5,7 +5,7 @@
 import { Frames } from '../../core/frames.js';
 import { packedBytes, unpack } from '../../core/packed.js';
 import { Inbound } from '../../wire/inbound.js';
-import { mayBeClient, mayRequest } from '../admission/access.js';
+import { allows, mayBeClient, mayRequest } from '../admission/access.js';
 import type { Absence } from '../admission/absence.js';
 import type { Admission } from '../admission/admission.js';
 import type { Limits } from '../admission/limits.js';
@@ -21,6 +21,7 @@ import type { InternalServices } from '../state/internal-services.js';
 import type { Peers } from '../state/peers.js';
 import type { RequestStore } from '../state/request-store.js';
 import type { ServiceTable } from '../state/service-table.js';
+import { readMessage, serviceOf } from './reading.js';
 import { PeerAsker } from './peer-asker.js';
 
 export interface ClientRequestsDeps {
@@ -80,6 +81,14 @@ export class ClientRequests {
     this.#afterQuota(peer, inbound, internal, now);
   }
 
+  /** 10/FLP: only a node that serves answers, so that clients use another one (D38). */
+  ping(peer: Peer): void {
+    const { grants } = peer;
+    if (this.#admission.isOpen && allows(grants, 'client', serviceOf(peer))) {
+      this.#replies.pong(peer);
+    }
+  }
+
   #afterQuota(peer: Peer, inbound: Inbound, internal: InternalService | null, now: number): void {
     // `mmi.*` is answered on every listener, for every peer, in every state.
     if (internal?.isForAll !== true && !this.#isAdmitted(peer, inbound, internal)) return;
@@ -123,9 +132,10 @@ export class ClientRequests {
     if (service === null) service = services.add(frames.copy(at), peer.identity);
     else if (service.namedBy === null) services.use(service, peer.identity);
     this.#lifecycle.accept(this.#requests.add(inbound, peer, now), service);
-    if (frames.isPacked && inbound.envelopeFrames <= 1 && inbound.headers < 0) {
-      const { version, enveloped, envelopeFrames } = inbound;
-      peer.lastForm = service.form(version, enveloped, envelopeFrames);
+    const isPacked = frames.isPacked || peer.dialect !== null;
+    if (isPacked && inbound.envelopeFrames <= 1 && inbound.headers < 0) {
+      const { dialect, enveloped, envelopeFrames } = inbound;
+      peer.lastForm = service.form(dialect, enveloped, envelopeFrames);
       peer.lastService = service;
     }
   }
@@ -167,8 +177,8 @@ export class ClientRequests {
       if (!this.#peers.has(peer) || peer.closing) continue;
       frames.clear();
       unpack(packed, 0, packed.length, frames);
-      inbound.read(frames);
-      const internal = this.#internals.of(frames, inbound.service);
+      readMessage(inbound, peer, frames);
+      const internal = this.#internals.of(inbound.frames, inbound.service);
       this.#afterQuota(peer, inbound, internal, now);
     }
   }

@@ -1,5 +1,6 @@
 /** Handles what becomes of connections, and changes to the rights of their keys. */
 import { assert } from '../../core/assert.js';
+import { BARE, DELIMITED } from '../../wire/dialect.js';
 import { allows } from '../admission/access.js';
 import type { BrokerCounters } from '../counters.js';
 import type { BrokerEvents } from '../events.js';
@@ -12,6 +13,7 @@ import type { Clients } from '../state/clients.js';
 import { Grants, Peer } from '../state/entities.js';
 import type { Identities } from '../state/identities.js';
 import type { Peers } from '../state/peers.js';
+import type { Revivals } from '../state/revivals.js';
 import type { Workers } from '../state/workers.js';
 
 const KEY_REMOVED = 'its key was removed from the keys file';
@@ -25,6 +27,7 @@ export interface ConnectionsDeps {
   readonly identities: Identities;
   readonly clients: Clients;
   readonly workers: Workers;
+  readonly revivals: Revivals;
   readonly scans: ClientScans;
   readonly registrations: Registrations;
 }
@@ -38,6 +41,7 @@ export class Connections {
   readonly #identities: Identities;
   readonly #clients: Clients;
   readonly #workers: Workers;
+  readonly #revivals: Revivals;
   readonly #scans: ClientScans;
   readonly #registrations: Registrations;
 
@@ -50,11 +54,12 @@ export class Connections {
     this.#identities = deps.identities;
     this.#clients = deps.clients;
     this.#workers = deps.workers;
+    this.#revivals = deps.revivals;
     this.#scans = deps.scans;
     this.#registrations = deps.registrations;
   }
 
-  connected(id: number, given: PeerIdentity): void {
+  connected(id: number, given: PeerIdentity, now: number): void {
     assert(this.#peers.find(id) === null, 'a peer connects once');
     const { listener, routingId, key, address } = given;
     const rights = key === null ? null : (this.#options.rightsOf?.(listener, key) ?? null);
@@ -66,9 +71,18 @@ export class Connections {
     peer.publicKey = given.publicKey ?? null;
     this.#peers.add(peer);
     this.#clients.rejoin(peer);
+    if (grants.rules.service !== null) this.#joinService(peer, given.socketType, now);
+  }
+
+  /** On a listener for one service (D30, D36, D37). */
+  #joinService(peer: Peer, socketType: string | undefined, now: number): void {
+    const isForWorkers = peer.grants.rules.client.isNone;
+    if (!isForWorkers) peer.dialect = socketType === 'ROUTER' ? BARE : DELIMITED;
+    else if (socketType === 'REQ') this.#revivals.connected(peer, now);
   }
 
   disconnected(peer: Peer, now: number): void {
+    this.#revivals.forget(peer);
     // D15: counted as an expiry, because the worker did not announce that it leaves.
     if (peer.worker !== null) this.#registrations.lose(peer.worker, 'connection', now);
     const departed = this.#clients.leave(peer);

@@ -7,6 +7,7 @@
  */
 import type { Words } from '../../core/bytes.js';
 import { Frames } from '../../core/frames.js';
+import { BARE, DELIMITED, type Dialect } from '../../wire/dialect.js';
 import { ReplyForm } from '../../wire/packed-forms.js';
 import type { Admission } from '../admission/admission.js';
 import type { Limits } from '../admission/limits.js';
@@ -45,8 +46,12 @@ export interface FastPathDeps {
 
 /** Flags of a request whose reply is more than a reply to a client. */
 const SPECIAL = ANSWERED | GIVEN_UP | HELD | STORED;
-const REPLY_01 = new ReplyForm(1, TOKEN_BYTES);
-const REPLY_02 = new ReplyForm(2, TOKEN_BYTES);
+const REPLY_FORMS: Readonly<Record<Dialect, ReplyForm>> = {
+  1: new ReplyForm(1, TOKEN_BYTES),
+  2: new ReplyForm(2, TOKEN_BYTES),
+  [DELIMITED]: new ReplyForm(DELIMITED, TOKEN_BYTES),
+  [BARE]: new ReplyForm(BARE, TOKEN_BYTES),
+};
 
 export class FastPath {
   readonly #tracer: RequestTracer;
@@ -96,7 +101,7 @@ export class FastPath {
   }
 
   #reply(peer: Peer, worker: Worker, words: Words, from: number, end: number, now: number): number {
-    const form = worker.version === 1 ? REPLY_01 : REPLY_02;
+    const form = REPLY_FORMS[worker.dialect];
     if (!form.finds(words, from, end)) return 0;
     const table = this.#table;
     const id = this.#tokens.requestAt(words, form.tokenStart);

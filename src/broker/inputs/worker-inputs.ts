@@ -1,18 +1,20 @@
 /** Handles what workers send: READY, replies, HEARTBEAT, RETURN, FAIL (docs/protocol.md, Workers). */
 import { escapeName } from '../../core/escape.js';
+import { DELIMITED, type Dialect } from '../../wire/dialect.js';
 import { readFailure } from '../../wire/failure.js';
-import type { Inbound, MalformedKind } from '../../wire/inbound.js';
-import { EMPTY, type MdpVersion } from '../../wire/mdp.js';
+import { Inbound, type MalformedKind } from '../../wire/inbound.js';
+import { EMPTY } from '../../wire/mdp.js';
+import { setReady } from '../../wire/pirate.js';
 import { allows } from '../admission/access.js';
 import type { Admission } from '../admission/admission.js';
 import type { Limits } from '../admission/limits.js';
 import type { BrokerCounters, WorkerRefusalReason } from '../counters.js';
+import { WORKER_KINDS } from '../dialects.js';
 import type { BrokerEvents } from '../events.js';
 import { returned } from '../lifecycle/delivery-end.js';
 import type { Lifecycle } from '../lifecycle/lifecycle.js';
 import type { Registrations } from '../lifecycle/registrations.js';
 import type { Replies } from '../lifecycle/replies.js';
-import type { BrokerSink } from '../sink.js';
 import type { Peer, Service } from '../state/entities.js';
 import type { InternalServices } from '../state/internal-services.js';
 import {
@@ -24,21 +26,23 @@ import {
   type RequestTable,
   WORKER,
 } from '../state/request-table.js';
+import type { Revivals } from '../state/revivals.js';
 import type { ServiceTable } from '../state/service-table.js';
 import type { Tokens } from '../state/tokens.js';
 import type { Workers } from '../state/workers.js';
+import { serviceOf } from './reading.js';
 
 /** Maximum length of a RETURN's reason that is shown. */
 const RETURN_REASON_BYTES_MAX = 255;
 
 export interface WorkerInputsDeps {
-  readonly sink: BrokerSink;
   readonly events: BrokerEvents;
   readonly counters: BrokerCounters;
   readonly table: RequestTable;
   readonly tokens: Tokens;
   readonly services: ServiceTable;
   readonly workers: Workers;
+  readonly revivals: Revivals;
   readonly internals: InternalServices;
   readonly admission: Admission;
   readonly limits: Limits;
@@ -48,28 +52,30 @@ export interface WorkerInputsDeps {
 }
 
 export class WorkerInputs {
-  readonly #sink: BrokerSink;
   readonly #events: BrokerEvents;
   readonly #counters: BrokerCounters;
   readonly #table: RequestTable;
   readonly #tokens: Tokens;
   readonly #services: ServiceTable;
   readonly #workers: Workers;
+  readonly #revivals: Revivals;
   readonly #internals: InternalServices;
   readonly #admission: Admission;
   readonly #limits: Limits;
   readonly #replies: Replies;
   readonly #lifecycle: Lifecycle;
   readonly #registrations: Registrations;
+  /** The READY that a revived worker did not send. */
+  readonly #revived = new Inbound();
 
   constructor(deps: WorkerInputsDeps) {
-    this.#sink = deps.sink;
     this.#events = deps.events;
     this.#counters = deps.counters;
     this.#table = deps.table;
     this.#tokens = deps.tokens;
     this.#services = deps.services;
     this.#workers = deps.workers;
+    this.#revivals = deps.revivals;
     this.#internals = deps.internals;
     this.#admission = deps.admission;
     this.#limits = deps.limits;
@@ -81,9 +87,11 @@ export class WorkerInputs {
   // ---------------------------------------------------------------- READY
 
   ready(peer: Peer, inbound: Inbound, now: number): void {
-    const { frames, version, service: at } = inbound;
-    if (peer.worker !== null) {
-      this.#unexpected(peer, version, 'a second READY', now);
+    const { frames, dialect, service: at } = inbound;
+    const { worker } = peer;
+    if (worker !== null) {
+      if (worker.kind.mayStartAnew) this.#registrations.startAnew(worker, now);
+      else this.#unexpected(peer, dialect, 'a second READY', now);
       return;
     }
     const known = this.#services.find(frames.buffer(at), frames.start(at), frames.end(at));
@@ -96,7 +104,7 @@ export class WorkerInputs {
     const service = escapeName(frames.view(at));
     const { key, address } = peer;
     this.#events.emit({ name: 'worker.refused', service, reason: refusal, key, address });
-    this.#sink.disconnect(peer.id, version);
+    this.#registrations.dismiss(peer, dialect, refusal === 'draining');
   }
 
   #refusalOf(peer: Peer, inbound: Inbound, service: Service | null): WorkerRefusalReason | null {
@@ -115,30 +123,66 @@ export class WorkerInputs {
     const { frames, client } = inbound;
     const tokens = this.#tokens;
     const id = tokens.request(frames, client);
-    if (id !== NONE) {
-      if (worker !== null && this.#isHolder(id, peer, inbound)) {
-        this.#lifecycle.replyOfHolder(id, worker, inbound, now);
-        this.#registrations.expelIfDrained(worker, now);
-        return;
-      }
-      const bit = tokens.deliveryBit(frames, client);
-      if ((this.#table.get(id, LOST) & bit) !== 0) {
-        this.#lifecycle.replyOfLost(id, bit, inbound, now);
-        if (worker === null) this.#sink.disconnect(peer.id, inbound.version);
-        return;
-      }
-    }
-    const outcome = tokens.outlived(frames, client);
-    if (outcome !== null) {
-      if (inbound.kind !== 'partial') this.#replies.countDropped(outcome);
-      if (worker === null) this.#sink.disconnect(peer.id, inbound.version);
+    if (id !== NONE && worker !== null && this.#isHolder(id, peer, inbound)) {
+      this.#lifecycle.replyOfHolder(id, worker, inbound, now);
+      this.#registrations.expelIfDrained(worker, now);
       return;
     }
-    const what =
-      worker === null
-        ? 'a reply from a worker that is not registered'
-        : 'a reply to a request that it does not have';
-    this.#unexpected(peer, inbound.version, what, now);
+    const isOfLost = this.#replyOfLost(id, inbound, now);
+    const { dialect } = inbound;
+    if (WORKER_KINDS[dialect].replyMeansReady) {
+      this.#waitsAgain(peer, inbound, now);
+    } else if (isOfLost) {
+      if (worker === null) this.#registrations.dismiss(peer, dialect, true);
+    } else {
+      const what =
+        worker === null
+          ? 'a reply from a worker that is not registered'
+          : 'a reply to a request that it does not have';
+      this.#unexpected(peer, dialect, what, now);
+    }
+  }
+
+  /**
+   * Uses or drops the reply of a worker that was lost with the request (D8).
+   * @param id the request, or NONE
+   * @returns false if this is no such reply
+   */
+  #replyOfLost(id: RequestId, inbound: Inbound, now: number): boolean {
+    const { frames, client } = inbound;
+    if (id !== NONE && this.#isOfLost(id, inbound)) {
+      this.#lifecycle.replyOfLost(id, this.#tokens.deliveryBit(frames, client), inbound, now);
+      return true;
+    }
+    const outcome = this.#tokens.outlived(frames, client);
+    if (outcome === null) return false;
+    if (inbound.kind !== 'partial') this.#replies.countDropped(outcome);
+    return true;
+  }
+
+  /** A Simple Pirate that sent a reply waits for a request, whatever it replied to (D32, D36). */
+  #waitsAgain(peer: Peer, inbound: Inbound, now: number): void {
+    setReady(inbound, inbound.dialect, serviceOf(peer));
+    this.ready(peer, inbound, now);
+  }
+
+  /**
+   * Takes REQ sockets that have said nothing since they connected for workers that wait: they sent
+   * READY to this broker's former life (D36).
+   * @param budget maximum number of them
+   * @returns false if there may be more
+   */
+  revive(now: number, budget: number): boolean {
+    const inbound = this.#revived;
+    for (let left = budget; left > 0; left--) {
+      const peer = this.#revivals.takeDue(now);
+      if (peer === null) return true;
+      if (peer.closing) continue;
+      peer.dialect = DELIMITED;
+      setReady(inbound, DELIMITED, serviceOf(peer));
+      this.ready(peer, inbound, now);
+    }
+    return false;
   }
 
   /** FAIL (D60). If its token names no delivery of this worker, it is treated like a reply. */
@@ -161,7 +205,7 @@ export class WorkerInputs {
     const id = this.#tokens.request(frames, client);
     if (worker !== null) this.#workers.touch(worker, now);
     if (worker?.declaredCredit !== true) {
-      this.#unexpected(peer, inbound.version, 'RETURN from a worker without credit', now);
+      this.#unexpected(peer, inbound.dialect, 'RETURN from a worker without credit', now);
     } else if (id !== NONE && this.#isHolder(id, peer, inbound)) {
       const given = body < frames.count ? frames.view(body) : EMPTY;
       const reason = escapeName(given.subarray(0, RETURN_REASON_BYTES_MAX));
@@ -171,7 +215,7 @@ export class WorkerInputs {
     } else if (id !== NONE && this.#isOfLost(id, inbound)) {
       // The worker was lost while it held the request, which is already elsewhere.
     } else if (this.#tokens.outlived(frames, client) === null) {
-      this.#unexpected(peer, inbound.version, 'RETURN of a request that it does not have', now);
+      this.#unexpected(peer, inbound.dialect, 'RETURN of a request that it does not have', now);
     }
   }
 
@@ -195,7 +239,7 @@ export class WorkerInputs {
     const { worker } = peer;
     if (worker === null) {
       const what = 'HEARTBEAT from a worker that is not registered';
-      this.#unexpected(peer, inbound.version, what, now);
+      this.#unexpected(peer, inbound.dialect, what, now);
       return;
     }
     this.#workers.touch(worker, now);
@@ -222,13 +266,13 @@ export class WorkerInputs {
   }
 
   /**
-   * The message is not valid in this state: the broker sends DISCONNECT and forgets the worker
-   * (docs/protocol.md).
+   * The message is not valid in this state: the broker sends DISCONNECT, if the worker knows it, and
+   * forgets the worker (docs/protocol.md).
    */
-  #unexpected(peer: Peer, version: MdpVersion, what: string, now: number): void {
+  #unexpected(peer: Peer, dialect: Dialect, what: string, now: number): void {
     this.#counters.unexpected++;
     this.#events.emit({ name: 'worker.unexpected', what });
-    this.#sink.disconnect(peer.id, version);
+    this.#registrations.dismiss(peer, dialect, true);
     if (peer.worker !== null) this.#registrations.lose(peer.worker, 'protocol', now);
   }
 }

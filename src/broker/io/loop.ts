@@ -101,7 +101,7 @@ export class BrokerLoop implements TransportEvents {
 
   connected(peer: PeerId, info: PeerInfo): void {
     this.#schedule();
-    this.#broker.connected(peer, info);
+    this.#broker.connected(peer, info, this.#now);
   }
 
   message(peer: PeerId, frames: Frames): void {

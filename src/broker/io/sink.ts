@@ -1,6 +1,7 @@
 import type { Words } from '../../core/bytes.js';
 import type { Frames } from '../../core/frames.js';
 import type { Transport } from '../../transport/port.js';
+import type { Dialect } from '../../wire/dialect.js';
 import type { MdpVersion } from '../../wire/mdp.js';
 import {
   type ReturnPath,
@@ -29,14 +30,14 @@ export class TransportSink implements BrokerSink {
 
   request(
     peer: number,
-    version: MdpVersion,
+    dialect: Dialect,
     token: Words,
     body: Words,
     bodyStart: number,
     bodyEnd: number,
   ): void {
     if (this.#transport === null) return;
-    writeWorkerRequest(this.#transport, peer, version, token, body, bodyStart, bodyEnd);
+    writeWorkerRequest(this.#transport, peer, dialect, token, body, bodyStart, bodyEnd);
   }
 
   requestWithHeaders(
@@ -53,12 +54,12 @@ export class TransportSink implements BrokerSink {
     writeWorkerRequestWithHeaders(out, peer, version, token, leftMs, rest, restStart, restEnd);
   }
 
-  heartbeat(peer: number, version: MdpVersion): void {
-    if (this.#transport !== null) writeWorkerHeartbeat(this.#transport, peer, version);
+  heartbeat(peer: number, dialect: Dialect): void {
+    if (this.#transport !== null) writeWorkerHeartbeat(this.#transport, peer, dialect);
   }
 
-  disconnect(peer: number, version: MdpVersion): void {
-    if (this.#transport !== null) writeWorkerDisconnect(this.#transport, peer, version);
+  disconnect(peer: number, dialect: Dialect): void {
+    if (this.#transport !== null) writeWorkerDisconnect(this.#transport, peer, dialect);
   }
 
   reply(

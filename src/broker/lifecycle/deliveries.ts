@@ -1,5 +1,6 @@
 /** The requests that are out at workers. */
 import { present } from '../../core/assert.js';
+import { isMdp } from '../../wire/dialect.js';
 import type { BrokerCounters } from '../counters.js';
 import type { BrokerOptions } from '../options.js';
 import type { RequestTracer } from '../request-trace.js';
@@ -122,13 +123,14 @@ export class Deliveries {
   /** Sends a plain REQUEST. @param from where its body begins, in what `locateBody` found */
   #send(id: RequestId, worker: Worker, from: number): void {
     const { words, end } = this.#requests.body;
-    this.#sink.request(worker.peer.id, worker.version, this.#tokens.encode(id), words, from, end);
+    this.#sink.request(worker.peer.id, worker.dialect, this.#tokens.encode(id), words, from, end);
   }
 
   /** D67: a worker that did not ask for headers gets a plain REQUEST. */
   #sendWithHeaders(id: RequestId, worker: Worker, now: number): void {
     const requests = this.#requests;
-    if (!worker.wantsHeaders) {
+    const { peer, dialect } = worker;
+    if (!worker.wantsHeaders || !isMdp(dialect)) {
       this.#send(id, worker, requests.afterHeaders());
       return;
     }
@@ -137,8 +139,7 @@ export class Deliveries {
     const at = requests.deadlines.of(id);
     // Rounded up: 0 would stand for none.
     const leftMs = at === Infinity ? 0 : Math.ceil(at - now);
-    const { peer, version } = worker;
-    this.#sink.requestWithHeaders(peer.id, version, token, leftMs, words, start, end);
+    this.#sink.requestWithHeaders(peer.id, dialect, token, leftMs, words, start, end);
   }
 
   /** The worker no longer has the request. */
@@ -153,7 +154,8 @@ export class Deliveries {
   }
 
   /**
-   * A worker that has held a request for too long without heartbeats while busy (D5), or `null`.
+   * A worker that has held a request for too long (D35), in MDP without heartbeats while busy (D5),
+   * or `null`.
    */
   nextOverdue(now: number): Worker | null {
     const table = this.#table;
@@ -162,6 +164,7 @@ export class Deliveries {
       if (dispatchedAt + this.#busyTimeoutMs > now) return null;
       const holder = this.#peers.find(table.get(id, WORKER))?.worker;
       const worker = present(holder, 'a request is out at a registered worker');
+      if (worker.kind.mayForgetRequest) return worker;
       // A message within one interval of the dispatch may have crossed it, so it proves nothing.
       const isUnheard = worker.lastSeenAt <= dispatchedAt + this.#heartbeatIntervalMs;
       if (!worker.heartbeatsWhileBusy && (isUnheard || this.#workers.isSilent(worker, now))) {

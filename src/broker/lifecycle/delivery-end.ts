@@ -2,8 +2,8 @@ import type { LostReason } from '../counters.js';
 
 /** How a delivery ended without a reply that counts. */
 export interface DeliveryEnd {
-  /** The worker was lost, gave the request back, or failed on it. */
-  readonly cause: LostReason | 'returned' | 'failed';
+  /** The worker was lost, began anew, gave the request back, or failed on it. */
+  readonly cause: LostReason | 'anew' | 'returned' | 'failed';
   /** The worker did not announce it, and may still send its reply (D8). */
   readonly mayStillReply: boolean;
   /** For the history of a stored request. */
@@ -21,6 +21,13 @@ export const LOST_WITH_WORKER: Readonly<Record<LostReason, DeliveryEnd>> = {
   protocol: lost('protocol', false),
   rights: lost('rights', false),
   drained: lost('drained', false),
+};
+
+/** The worker began a new conversation, or sent another reply instead (D33, D36). */
+export const STARTED_ANEW: DeliveryEnd = {
+  cause: 'anew',
+  mayStillReply: true,
+  text: 'its worker started anew',
 };
 
 /** The worker declined it. @param reason printable; may be empty */

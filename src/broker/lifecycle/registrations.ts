@@ -1,8 +1,10 @@
 /** The registrations of workers, from READY to the loss of the worker (docs/protocol.md, Workers). */
+import type { Dialect } from '../../wire/dialect.js';
 import type { Inbound } from '../../wire/inbound.js';
 import type { Absence } from '../admission/absence.js';
 import type { Admission } from '../admission/admission.js';
 import type { BrokerCounters, LostReason } from '../counters.js';
+import { WORKER_KINDS } from '../dialects.js';
 import type { BrokerEvents } from '../events.js';
 import type { BrokerSink } from '../sink.js';
 import { type Peer, type Service, Worker } from '../state/entities.js';
@@ -10,7 +12,7 @@ import { NONE, type RequestTable } from '../state/request-table.js';
 import type { ServiceTable } from '../state/service-table.js';
 import type { Workers } from '../state/workers.js';
 import type { Deliveries } from './deliveries.js';
-import { LOST_WITH_WORKER } from './delivery-end.js';
+import { LOST_WITH_WORKER, STARTED_ANEW } from './delivery-end.js';
 import type { Lifecycle } from './lifecycle.js';
 import type { StoredDeliveries } from './stored-deliveries.js';
 
@@ -105,10 +107,35 @@ export class Registrations {
     this.#services.releaseIfUnused(service);
   }
 
-  /** Sends DISCONNECT and forgets the worker. */
+  /**
+   * The worker began a new conversation: what it held goes back to the queue, and it waits (D33),
+   * unless the broker drains.
+   */
+  startAnew(worker: Worker, now: number): void {
+    this.#workers.touch(worker, now);
+    const { held } = worker;
+    while (held.tail !== NONE) this.#lifecycle.giveBack(held.tail, worker, STARTED_ANEW, now);
+    this.expelIfDrained(worker, now);
+  }
+
+  /** Tells the worker that it is none any more, and forgets it. */
   expel(worker: Worker, reason: LostReason, now: number): void {
-    this.#sink.disconnect(worker.peer.id, worker.version);
+    this.dismiss(worker.peer, worker.dialect, reason === 'drained');
     this.lose(worker, reason, now);
+  }
+
+  /**
+   * Tells a peer that it is no worker.
+   * @param mayReturn it has done nothing wrong: a pirate, which knows no DISCONNECT, keeps its
+   *   connection
+   */
+  dismiss(peer: Peer, dialect: Dialect, mayReturn: boolean): void {
+    if (WORKER_KINDS[dialect].knowsDisconnect) {
+      this.#sink.disconnect(peer.id, dialect);
+    } else if (!mayReturn) {
+      peer.closing = true;
+      this.#sink.close(peer.id);
+    }
   }
 
   /** While draining, a worker is expelled as soon as it holds no request. */
@@ -139,7 +166,7 @@ export class Registrations {
   sendHeartbeats(now: number): void {
     const workers = this.#workers;
     for (let due = workers.nextUnsent(now); due !== null; due = workers.nextUnsent(now)) {
-      if (!due.peer.full) this.#sink.heartbeat(due.peer.id, due.version);
+      if (!due.peer.full) this.#sink.heartbeat(due.peer.id, due.dialect);
       workers.sent(due, now);
     }
   }

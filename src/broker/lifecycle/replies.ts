@@ -4,6 +4,8 @@ import { escapeName } from '../../core/escape.js';
 import { Frames } from '../../core/frames.js';
 import type { Label } from '../../core/labels.js';
 import { type Failure, failedFrames, failureLine } from '../../wire/failure.js';
+import { BARE } from '../../wire/dialect.js';
+import { PONG } from '../../wire/flp.js';
 import type { Inbound } from '../../wire/inbound.js';
 import { EMPTY } from '../../wire/mdp.js';
 import { MMI_FAILED, MMI_REFUSED, type RefusalStatus } from '../../wire/mmi.js';
@@ -28,6 +30,8 @@ const NO_WORDS = new Words(EMPTY);
 const REFUSED_NAME = Buffer.from(MMI_REFUSED);
 const FAILED_NAME = Buffer.from(MMI_FAILED);
 
+const PONG_FRAMES = Frames.of(PONG);
+
 const PARTIAL_SENT: RequestStep = { name: 'partial.sent' };
 const REPLIED: RequestStep = { name: 'request.ended', outcome: 'replied' };
 const DROPPED: RequestStep = { name: 'request.ended', outcome: 'dropped' };
@@ -50,7 +54,7 @@ export class Replies {
   readonly #requests: RequestStore;
   /** Of a request that was not accepted. */
   readonly #path: ReturnPath = {
-    version: 1,
+    dialect: 1,
     enveloped: false,
     envelope: NO_WORDS,
     envelopeStart: 0,
@@ -106,6 +110,14 @@ export class Replies {
     this.#sink.reply(client.peer.id, requests.returnPath(id), true, name, frames, 0);
   }
 
+  /** Answers PING of a Freelance client. */
+  pong(peer: Peer): void {
+    const path = this.#path;
+    path.dialect = BARE;
+    path.enveloped = false;
+    this.#sink.reply(peer.id, path, true, EMPTY, PONG_FRAMES, 0);
+  }
+
   countDropped(reason: DroppedReply): void {
     this.#counters.repliesDropped[reason]++;
     this.#events.emit({ name: 'reply.dropped', reason });
@@ -155,7 +167,7 @@ export class Replies {
     const envelope = packedEnvelope(inbound);
     if (peer.hellos.of(envelope, 0, envelope.length) === null) return;
     const path = this.#path;
-    path.version = inbound.version;
+    path.dialect = inbound.dialect;
     path.enveloped = inbound.enveloped;
     path.envelope = new Words(envelope);
     path.envelopeStart = 0;

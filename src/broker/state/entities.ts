@@ -3,10 +3,11 @@ import { ChainLink } from '../../core/chain.js';
 import { escapeName } from '../../core/escape.js';
 import { type Label, OTHERS } from '../../core/labels.js';
 import type { Inbound } from '../../wire/inbound.js';
-import type { MdpVersion } from '../../wire/mdp.js';
+import type { Dialect, ServiceDialect } from '../../wire/dialect.js';
 import { RequestForm } from '../../wire/packed-forms.js';
 import { Hellos } from './hellos.js';
 import type { Identity } from './identities.js';
+import { type WorkerKind, WORKER_KINDS } from '../dialects.js';
 import { LoadIndex } from './load-index.js';
 import type { Asker } from '../ports.js';
 import type { KeyRights, ListenerRules } from '../rights.js';
@@ -50,6 +51,15 @@ export class Peer {
   full = false;
   /** The broker ended the connection; what still arrives is ignored. */
   closing = false;
+  /**
+   * On a listener for one service: the form of its messages; `null`: it is a worker that has sent
+   * none, or the listener speaks MDP.
+   */
+  dialect: ServiceDialect | null = null;
+  /** Its link in the chain of those that may be taken for waiting workers (D36). */
+  revival: ChainLink<Peer> | null = null;
+  /** When, in monotonic milliseconds, if it has said nothing until then. */
+  revivesAt = Infinity;
   /** Its connection has ended. */
   isGone = false;
   readonly identity: Identity;
@@ -160,16 +170,16 @@ export class Service {
   }
 
   /** @param envelopeFrames 0 or 1 */
-  form(version: MdpVersion, enveloped: boolean, envelopeFrames: number): RequestForm {
-    const index = version * 3 + (enveloped ? 1 + envelopeFrames : 0);
-    return (this.#forms[index] ??= new RequestForm(this.name, version, enveloped, envelopeFrames));
+  form(dialect: Dialect, enveloped: boolean, envelopeFrames: number): RequestForm {
+    const index = dialect * 3 + (enveloped ? 1 + envelopeFrames : 0);
+    return (this.#forms[index] ??= new RequestForm(this.name, dialect, enveloped, envelopeFrames));
   }
 }
 
 /** What READY says about a worker, besides its service. */
 export type WorkerFacts = Pick<
   Inbound,
-  'version' | 'credit' | 'declaresCredit' | 'workerName' | 'wantsHeaders'
+  'dialect' | 'credit' | 'declaresCredit' | 'workerName' | 'wantsHeaders'
 >;
 
 export class Worker {
@@ -177,7 +187,9 @@ export class Worker {
   readonly service: Service;
   /** Identifies it in logs and in the history of a stored request. */
   readonly number: number;
-  readonly version: MdpVersion;
+  readonly dialect: Dialect;
+  /** What is particular to its dialect. */
+  readonly kind: WorkerKind;
   readonly credit: number;
   /** It declared a credit, so it knows RETURN (D25). */
   readonly declaredCredit: boolean;
@@ -203,14 +215,15 @@ export class Worker {
     peer: Peer,
     service: Service,
     number: number,
-    { version, credit, declaresCredit, workerName, wantsHeaders }: WorkerFacts,
+    { dialect, credit, declaresCredit, workerName, wantsHeaders }: WorkerFacts,
     table: RequestTable,
     now: number,
   ) {
     this.peer = peer;
     this.service = service;
     this.number = number;
-    this.version = version;
+    this.dialect = dialect;
+    this.kind = WORKER_KINDS[dialect];
     this.credit = credit;
     this.declaredCredit = declaresCredit;
     this.name = workerName === null ? null : escapeName(Buffer.from(workerName));

@@ -16,6 +16,7 @@ import {
   unpack,
 } from '../../core/packed.js';
 import type { Inbound } from '../../wire/inbound.js';
+import { BARE, DELIMITED, type Dialect } from '../../wire/dialect.js';
 import { EMPTY } from '../../wire/mdp.js';
 import type { ReturnPath } from '../../wire/outbound.js';
 import type { RequestForm } from '../../wire/packed-forms.js';
@@ -48,6 +49,8 @@ import {
   STORED,
   TIMED,
   UNDERSTANDS_REFUSALS,
+  PLAIN,
+  FREELANCE,
   VERSION_02,
 } from './request-table.js';
 import type { ServiceTable } from './service-table.js';
@@ -76,6 +79,18 @@ export interface RequestStoreDeps {
 
 const NO_WORDS = new Words(EMPTY);
 
+const DIALECT_FLAGS: Readonly<Record<Dialect, number>> = {
+  1: 0,
+  2: VERSION_02,
+  [DELIMITED]: PLAIN,
+  [BARE]: FREELANCE,
+};
+
+function dialectOf(flags: number): Dialect {
+  if ((flags & (PLAIN | FREELANCE)) === 0) return (flags & VERSION_02) === 0 ? 1 : 2;
+  return (flags & PLAIN) === 0 ? BARE : DELIMITED;
+}
+
 /** Packed frames at `[start, end)` of a buffer. */
 export interface PackedRange {
   words: Words;
@@ -100,7 +115,7 @@ export class RequestStore {
   readonly #keeper: Holder;
   readonly #arena = new Arena();
   readonly #path: ReturnPath = {
-    version: 1,
+    dialect: 1,
     enveloped: false,
     envelope: NO_WORDS,
     envelopeStart: 0,
@@ -273,8 +288,9 @@ export class RequestStore {
     const table = this.#table;
     const handle = table.get(id, BYTES);
     const path = this.#path;
-    path.version = table.is(id, VERSION_02) ? 2 : 1;
-    path.enveloped = table.is(id, ENVELOPED);
+    const flags = table.get(id, FLAGS);
+    path.dialect = dialectOf(flags);
+    path.enveloped = (flags & ENVELOPED) !== 0;
     path.envelope = this.#arena.words(handle);
     path.envelopeStart = this.#arena.offset(handle);
     path.envelopeEnd = path.envelopeStart + table.get(id, ENVELOPE_BYTES);
@@ -358,7 +374,7 @@ export class RequestStore {
 
   /** @param handle the packed envelope, followed by the packed body */
   #record(
-    { version, enveloped }: Pick<RequestForm, 'version' | 'enveloped'>,
+    { dialect, enveloped }: Pick<RequestForm, 'dialect' | 'enveloped'>,
     peer: Peer,
     handle: ArenaHandle,
     envelopeBytes: number,
@@ -366,8 +382,7 @@ export class RequestStore {
   ): RequestId {
     const table = this.#table;
     const offset = this.#arena.offset(handle);
-    let flags = 0;
-    if (version === 2) flags |= VERSION_02;
+    let flags = DIALECT_FLAGS[dialect];
     if (enveloped) flags |= ENVELOPED;
     const hello = peer.hellos.of(this.#arena.buffer(handle), offset, offset + envelopeBytes);
     if (hello !== null) flags |= UNDERSTANDS_REFUSALS;

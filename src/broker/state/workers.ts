@@ -1,26 +1,61 @@
 import { Chain } from '../../core/chain.js';
+import { type Heartbeats, MDP_HEARTBEATS, PIRATE_HEARTBEATS } from '../dialects.js';
 import type { BrokerOptions } from '../options.js';
 import type { ServiceTable } from './service-table.js';
 import type { Service, Worker } from './entities.js';
+
+/** Workers that exchange heartbeats in the same interval. */
+class HeartbeatGroup {
+  /** Those whose silence counts, in order of `lastSeenAt` (D5). */
+  readonly silence = new Chain<Worker>();
+  /** All of them, in order of `lastSentAt`. */
+  readonly quiet = new Chain<Worker>();
+  /** After this silence, one is lost. */
+  readonly silentMs: number;
+  readonly #everyMs: number;
+
+  constructor(heartbeats: Heartbeats, options: BrokerOptions) {
+    const { heartbeatIntervalMs, heartbeatLiveness } = options;
+    this.silentMs = heartbeats.expectedEveryMs(heartbeatIntervalMs) * heartbeatLiveness;
+    this.#everyMs = heartbeats.everyMs(heartbeatIntervalMs);
+  }
+
+  nextSilent(now: number): Worker | null {
+    const worker = this.silence.head?.owner ?? null;
+    return worker === null || worker.lastSeenAt + this.silentMs > now ? null : worker;
+  }
+
+  nextUnsent(now: number): Worker | null {
+    const worker = this.quiet.head?.owner ?? null;
+    return worker === null || worker.lastSentAt + this.#everyMs > now ? null : worker;
+  }
+
+  nextDueAt(): number {
+    const silent = this.silence.head?.owner;
+    const unsent = this.quiet.head?.owner;
+    const lost = silent === undefined ? Infinity : silent.lastSeenAt + this.silentMs;
+    return Math.min(lost, unsent === undefined ? Infinity : unsent.lastSentAt + this.#everyMs);
+  }
+}
 
 /**
  * The registered workers: which are available, whose silence is timed, which need a heartbeat.
  * Every change costs the same for one worker and for thousands.
  */
 export class Workers {
-  readonly #options: BrokerOptions;
+  readonly #heartbeatIntervalMs: number;
   readonly #services: ServiceTable;
-  /** Workers whose silence counts, in order of `lastSeenAt` (D5). */
-  readonly #silence = new Chain<Worker>();
-  /** All workers, in order of `lastSentAt`. */
-  readonly #quiet = new Chain<Worker>();
+  readonly #mdp: HeartbeatGroup;
+  readonly #pirates: HeartbeatGroup;
   /** Services with an available worker and a waiting request. */
   #due: Service[] = [];
   #count = 0;
 
   constructor(options: BrokerOptions, services: ServiceTable) {
-    this.#options = options;
+    this.#heartbeatIntervalMs = options.heartbeatIntervalMs;
     this.#services = services;
+    this.#mdp = new HeartbeatGroup(MDP_HEARTBEATS, options);
+    this.#pirates = new HeartbeatGroup(PIRATE_HEARTBEATS, options);
   }
 
   get count(): number {
@@ -34,8 +69,9 @@ export class Workers {
     service.credit += worker.credit;
     worker.peer.worker = worker;
     this.#count++;
-    this.#silence.append(worker.silence);
-    this.#quiet.append(worker.quiet);
+    const group = this.#groupOf(worker);
+    group?.silence.append(worker.silence);
+    group?.quiet.append(worker.quiet);
     this.#makeAvailable(worker);
   }
 
@@ -56,19 +92,20 @@ export class Workers {
   /** Any command of a worker is a sign of life. */
   touch(worker: Worker, now: number): void {
     worker.lastSeenAt = now;
-    if (worker.silence.chain !== null) this.#silence.append(worker.silence);
+    worker.silence.chain?.append(worker.silence);
   }
 
   /** A HEARTBEAT came while `worker` was busy, its oldest request out since `dispatchedAt` (D5). */
   heartbeatWhileBusy(worker: Worker, dispatchedAt: number, now: number): void {
     // Within one interval of the dispatch it may have crossed the REQUEST, so it proves nothing.
-    if (now - dispatchedAt <= this.#options.heartbeatIntervalMs) return;
+    if (now - dispatchedAt <= this.#heartbeatIntervalMs) return;
     worker.heartbeatsWhileBusy = true;
-    this.#silence.append(worker.silence);
+    this.#groupOf(worker)?.silence.append(worker.silence);
   }
 
   isSilent(worker: Worker, now: number): boolean {
-    return worker.lastSeenAt + this.#silentMs() <= now;
+    const group = this.#groupOf(worker);
+    return group !== null && worker.lastSeenAt + group.silentMs <= now;
   }
 
   /**
@@ -77,7 +114,10 @@ export class Workers {
    */
   timeSilence(worker: Worker): void {
     if (worker.silence.chain !== null) return;
-    this.#silence.insert(worker.silence, (other) => other.lastSeenAt > worker.lastSeenAt);
+    this.#groupOf(worker)?.silence.insert(
+      worker.silence,
+      (other) => other.lastSeenAt > worker.lastSeenAt,
+    );
   }
 
   /** A request was added to `worker.held`. */
@@ -98,7 +138,7 @@ export class Workers {
   gave(worker: Worker, isTimed: boolean): void {
     if (worker.held.count === 0) {
       worker.service.workersBusy--;
-      this.#silence.append(worker.silence);
+      this.#groupOf(worker)?.silence.append(worker.silence);
     } else if (!worker.heartbeatsWhileBusy && !isTimed) {
       worker.silence.leave();
     }
@@ -113,7 +153,7 @@ export class Workers {
 
   sent(worker: Worker, now: number): void {
     worker.lastSentAt = now;
-    this.#quiet.append(worker.quiet);
+    worker.quiet.chain?.append(worker.quiet);
   }
 
   /** Lists the service for the next dispatch, if it has requests waiting. */
@@ -136,29 +176,23 @@ export class Workers {
 
   /** The next worker that has been silent for too long, or `null`. */
   nextSilent(now: number): Worker | null {
-    const head = this.#silence.head;
-    return head !== null && this.isSilent(head.owner, now) ? head.owner : null;
+    return this.#mdp.nextSilent(now) ?? this.#pirates.nextSilent(now);
   }
 
   /** The next worker that was sent nothing for an interval (18/MDP §Heartbeating), or `null`. */
   nextUnsent(now: number): Worker | null {
-    const worker = this.#quiet.head?.owner ?? null;
-    if (worker === null) return null;
-    return worker.lastSentAt + this.#options.heartbeatIntervalMs > now ? null : worker;
+    return this.#mdp.nextUnsent(now) ?? this.#pirates.nextUnsent(now);
   }
 
   /** When something is next due, in monotonic milliseconds; Infinity for never. */
   nextDueAt(): number {
-    const silent = this.#silence.head;
-    const quiet = this.#quiet.head;
-    const lost = silent === null ? Infinity : silent.owner.lastSeenAt + this.#silentMs();
-    const heartbeat =
-      quiet === null ? Infinity : quiet.owner.lastSentAt + this.#options.heartbeatIntervalMs;
-    return Math.min(lost, heartbeat);
+    return Math.min(this.#mdp.nextDueAt(), this.#pirates.nextDueAt());
   }
 
-  #silentMs(): number {
-    return this.#options.heartbeatIntervalMs * this.#options.heartbeatLiveness;
+  /** `null`: workers of its kind have no heartbeats. */
+  #groupOf({ kind: { heartbeats } }: Worker): HeartbeatGroup | null {
+    if (heartbeats === MDP_HEARTBEATS) return this.#mdp;
+    return heartbeats === PIRATE_HEARTBEATS ? this.#pirates : null;
   }
 
   #makeAvailable(worker: Worker): void {

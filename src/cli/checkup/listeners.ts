@@ -12,10 +12,11 @@ import { type Finding, ok, problem } from './finding.js';
 import { type Address, ANSWER_MS, dialHost, portFinding } from './port.js';
 
 const SERVED = 'a Majordomo';
+const PRESUMED = 'in use, presumably by the running broker that uses the data directory';
 /** It answers only keys that it knows. */
-const SEALED =
-  'in use, presumably by the running broker that uses the data directory ' +
-  '(a listener with CURVE cannot be asked without a key)';
+const SEALED = `${PRESUMED} (a listener with CURVE cannot be asked without a key)`;
+/** It would take the question for a request, and give it to a worker. */
+const NO_MDP = `${PRESUMED} (a listener with service cannot be asked)`;
 
 /** The finding for each endpoint, and whether a Majordomo answers at any of them. */
 export interface Listeners {
@@ -36,23 +37,27 @@ export async function listeners(
   const findings = await Promise.all(
     broker.listen.map((each) => listener(each, running, timeoutMs)),
   );
-  const served = findings.some(({ text }) => text.startsWith(SERVED) || text === SEALED);
+  const served = findings.some(({ text }) => isServed(text));
   return { findings, served };
 }
 
+function isServed(text: string): boolean {
+  return text.startsWith(SERVED) || text === SEALED || text === NO_MDP;
+}
+
 async function listener(
-  { endpoint, curve }: ListenerConfig,
+  { endpoint, curve, service }: ListenerConfig,
   running: boolean,
   timeoutMs: number,
 ): Promise<Finding> {
   const name = `listener ${endpoint}`;
   const parsed = parseEndpoint(endpoint);
   if (!parsed.ok) return problem(name, parsed.why, 'correct broker.listen');
-  const sealed = running ? ok(name, SEALED) : null;
+  const presumed = running ? ok(name, curve === undefined ? NO_MDP : SEALED) : null;
   const identify: Identify =
-    curve === undefined
+    curve === undefined && service === null
       ? (dialled) => majordomo(name, dialled, timeoutMs)
-      : () => Promise.resolve(sealed);
+      : () => Promise.resolve(presumed);
   const { value } = parsed;
   return value.scheme === 'tcp'
     ? await tcp(name, value, identify)

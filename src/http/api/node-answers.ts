@@ -140,7 +140,7 @@ export const Worker = object(
   {
     service: text(),
     state: z.enum(['waiting', 'busy']),
-    version: z.enum(['0.1', '0.2']),
+    version: z.enum(['0.1', '0.2', 'spp', 'ppp']),
     inFlight: count(),
     credit: count(),
     sinceMs: count('Milliseconds since the worker registered.'),

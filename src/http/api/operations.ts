@@ -13,6 +13,7 @@ import {
   RetryBody,
   ServiceQuery,
   SinceQuery,
+  ScheduleQuery,
   StoredQuery,
   UuidPart,
   WorkerQuery,
@@ -30,6 +31,7 @@ const AnyObject = z.looseObject({});
 const ServicePage = pageOf(node.Service);
 const WorkerPage = pageOf(node.Worker);
 const StoredRequestPage = pageOf(stored.StoredRequest);
+const SchedulePage = pageOf(stored.Schedule);
 
 /** The schemas that the document has by name. */
 export const SCHEMAS = {
@@ -53,6 +55,7 @@ export const SCHEMAS = {
   NodeEvent: node.NodeEvent,
   StoredRequest: stored.StoredRequest,
   StoredRequestPage,
+  SchedulePage,
   RequestHistory: stored.RequestHistory,
   Bodies: stored.Bodies,
   StoredCounts: stored.StoredCounts,
@@ -235,8 +238,9 @@ export const OPERATIONS = {
     method: 'GET',
     path: '/api/v1/titanic/schedules',
     access: 'reader',
-    summary: 'List schedules. Cancel the request of that uuid to end one',
-    answer: { description: 'The schedules of all owners.', json: stored.Schedules },
+    summary: 'List schedules, by due time. Cancel the request of that uuid to end one',
+    query: ScheduleQuery,
+    answer: { description: 'A page of the schedules of all owners.', json: SchedulePage },
     others: { 503: TROUBLE },
   },
   retryDead: {

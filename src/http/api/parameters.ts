@@ -68,18 +68,23 @@ export const UuidPart = object({
 
 // ---------------------------------------------------------------- queries
 
-/** The parameters of all lists. */
+/** The parameters of a list with pages. */
+const pageShape = {
+  limit: digits(1, LIMIT_MAX)
+    .default(LIMIT_DEFAULT)
+    .describe('Maximum number of items in the page.'),
+  cursor: z
+    .string()
+    .max(CURSOR_LENGTH_MAX, NO_CURSOR)
+    .optional()
+    .describe('`next` of the previous page.')
+    .transform(orAbsent),
+};
+
+/** The parameters of the other lists. */
 function listShape<const States extends readonly [string, ...string[]]>(states: States) {
   return {
-    limit: digits(1, LIMIT_MAX)
-      .default(LIMIT_DEFAULT)
-      .describe('Maximum number of items in the page.'),
-    cursor: z
-      .string()
-      .max(CURSOR_LENGTH_MAX, NO_CURSOR)
-      .optional()
-      .describe('`next` of the previous page.')
-      .transform(orAbsent),
+    ...pageShape,
     service: z
       .string()
       .transform(serviceName)
@@ -100,6 +105,8 @@ export const StoredQuery = object({
   ...listShape(['pending', 'dispatched', 'replied', 'dead', 'closed', 'expired']),
   olderThanMs: digits(0, AGE_MS_MAX).optional().describe(OLDER).transform(orAbsent),
 });
+
+export const ScheduleQuery = object(pageShape);
 
 const since = digits(0, SAMPLES_MAX)
   .default(0)

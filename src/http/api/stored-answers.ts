@@ -125,26 +125,22 @@ export const StoredCounts = object({
   services: listOf(object({ service: text(), ...states }), 'The first thousand services, by name.'),
 });
 
-export const Schedules = object({
-  items: listOf(
-    object({
-      uuid,
-      name: text(),
-      service: text(SERVICE_NAME),
-      cron: text(),
-      timeZone: text(),
-      owner: orNull(
-        text(),
-        'Name of the CURVE key that made it; null: made without a key, or read without a token.',
-      ),
-      next: moment('When it is due next.'),
-      since: moment('When it was made.'),
-      firings: count('How often it was due since then.'),
-    }),
-    'At most 1000, by due time. None on a node that is not active.',
+/** None on a node that is not active. */
+export const Schedule = object({
+  uuid,
+  name: text(),
+  service: text(SERVICE_NAME),
+  cron: text(),
+  timeZone: text(),
+  owner: orNull(
+    text(),
+    'Name of the CURVE key that made it; null: made without a key, or read without a token.',
   ),
+  next: moment('When it is due next.'),
+  since: moment('When it was made.'),
+  firings: count('How often it was due since then.'),
 });
-export type Schedules = Json<typeof Schedules>;
+export type Schedule = Json<typeof Schedule>;
 
 export const Changed = object({ uuid, state: z.enum(['pending', 'closed']) });
 

@@ -63,7 +63,7 @@ function workerTable(): DataTable<Listed> {
         isNumber: true,
         isLargeFirst: true,
       },
-      { head: 'MDP', show: ({ version }, cell) => text(cell, version), isMinor: true },
+      { head: 'Protocol', show: ({ version }, cell) => text(cell, version), isMinor: true },
       { head: 'Key', show: ({ key }, cell) => text(cell, key ?? NONE), isMinor: true },
       {
         head: 'Address',

@@ -167,6 +167,15 @@ export class Call implements Timed<Call> {
     return sdkError('ERR_MDP_TIMEOUT', text, { details: { service, sends } });
   }
 
+  /** It has headers, and the broker does not support them, or has not said so in time: not sent. */
+  headersError(how: 'does not' | 'does not say'): MajordomoError {
+    const { service } = this;
+    const what =
+      how === 'does not' ? 'does not support headers' : 'does not say whether it supports headers';
+    const text = `the broker ${what}: the request to '${service}' was not sent`;
+    return sdkError('ERR_MDP_UNSUPPORTED', text, { details: { service } });
+  }
+
   /** The broker does not admit its client's key. */
   keyError(): MajordomoError {
     const { service } = this;

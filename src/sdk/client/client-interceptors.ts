@@ -1,24 +1,32 @@
 /** Functions around the requests of a client, for instance for tracing, metrics or a cache. */
 import type { Job } from '../jobs/job.js';
-import type { EnqueueOptions } from '../jobs/job-options.js';
+import type { EnqueueOptions, ScheduleOptions } from '../jobs/job-options.js';
+import type { Schedule } from '../jobs/schedules.js';
 import { wrong } from '../errors.js';
 import type { Message } from '../message.js';
 import type { RequestOptions } from '../options.js';
 
 /** A request that is about to be sent. */
 export interface OutgoingRequest {
-  /** `request`: of `request()` and `call()`; `stream`: of `stream()`; `enqueue`: of `enqueue()`. */
-  readonly kind: 'request' | 'stream' | 'enqueue';
-  /** The name of the service that is asked. */
+  /**
+   * `request`: of `request()` and `call()`; `stream`: of `stream()`; `enqueue`: of `enqueue()` and
+   * `submit()`; `schedule`: of `schedule()`.
+   */
+  readonly kind: 'request' | 'stream' | 'enqueue' | 'schedule';
+  /** The name of the service that is asked; of `schedule`, the service of the stored requests. */
   readonly service: string;
   /** As given: the codec makes a body of it later. */
   readonly body: unknown;
-  /** As given; of `enqueue`, `EnqueueOptions`. */
-  readonly options: RequestOptions | EnqueueOptions;
+  /** As given; of `enqueue`, `EnqueueOptions`; of `schedule`, `ScheduleOptions`. */
+  readonly options: RequestOptions | EnqueueOptions | ScheduleOptions;
+  /** Of `schedule`: the name of the schedule. */
+  readonly name?: string;
 }
 
-/** What `next` resolves with: the reply, the stored job, or `null` when a stream has ended. */
-export type Outcome = Message<unknown> | Job<unknown> | null;
+/**
+ * What `next` resolves with: the reply, the stored job, the schedule, or `null` when a stream has ended.
+ */
+export type Outcome = Message<unknown> | Job<unknown> | Schedule | null;
 
 /**
  * A function around each request: it calls `next` with the request, or with a changed copy, and returns what
@@ -59,7 +67,7 @@ function through(
   return first(request);
 }
 
-/** As `through`, for the reply or the job. @throws ERR_MDP_OPTION if an interceptor returned none */
+/** As `through`, for the reply, the job or the schedule. @throws ERR_MDP_OPTION if an interceptor returned none */
 export async function resultThrough(
   interceptors: readonly ClientInterceptor[],
   request: OutgoingRequest,
@@ -149,7 +157,11 @@ class InterceptedStream<Part> implements AsyncIterableIterator<Part, undefined> 
       this.#areInterceptorsDone = true;
     };
     // If the reader leaves, nobody else awaits it.
-    outcome.then(done, done);
+    outcome.then(done, () => {
+      done();
+      // The reader, who waits for a part, gets the end of the stream, and then this error.
+      void this.#parts?.return?.();
+    });
     this.#outcome = outcome;
     return outcome;
   }

@@ -25,6 +25,13 @@ export interface DeliverySink {
   raised(fromMs: number, toMs: number): void;
 }
 
+/** What a broker's answer to `mmi.broker` says. */
+export interface LearntBroker {
+  readonly takesHeaders: boolean;
+  /** 0: not in a pair; `null`: the answer has no status. */
+  readonly pairHeartbeatMs: number | null;
+}
+
 /** A machine that delivers requests to brokers: pure, with time as an argument. */
 export interface DeliveryStrategy {
   start(now: MonotonicMs): void;
@@ -39,7 +46,7 @@ export interface DeliveryStrategy {
   /** A message of any kind arrived on the link. */
   heard(link: number): void;
   /** The broker answered `mmi.broker`. */
-  learnt(link: number, pairHeartbeatMs: number, now: MonotonicMs): void;
+  learnt(link: number, broker: LearntBroker, now: MonotonicMs): void;
   /** A PARTIAL for the call arrived. */
   progressed(call: Call, now: MonotonicMs): void;
   /** The call has its answer. */

@@ -11,6 +11,8 @@
  *   settles within `(1 + retries) × timeoutMs`, a stream's parts excepted.
  * - 503: the next endpoint, at once; where that would be too soon (all have refused), the same one
  *   again, after a pause. 429: again, after a pause. Other refusals are final.
+ * - A request with headers goes only to a broker that supports them. What a broker supports is known when it
+ *   has answered `mmi.broker`, which is asked on each connection; until then the request is held, unsent.
  * - While anything is out at a node of a pair, the node has to be heard of: if it says nothing for a
  *   while, and nothing for as long after it was asked, what may be sent again goes to the next.
  */
@@ -18,7 +20,12 @@ import type { MonotonicMs } from '../../core/clock.js';
 import type { MajordomoError } from '../../core/errors.js';
 import { backoffMs, type Random } from '../backoff.js';
 import { byAge, type Call, type BrokerRefusal } from './call.js';
-import { type DeliveryStrategy, type DeliverySink, KEY_REFUSALS } from './delivery-strategy.js';
+import {
+  type DeliveryStrategy,
+  type DeliverySink,
+  KEY_REFUSALS,
+  type LearntBroker,
+} from './delivery-strategy.js';
 import { Deadlines } from './deadlines.js';
 import { type Leaving, Turns, type TurnsOptions } from './turns.js';
 
@@ -43,6 +50,8 @@ interface Line {
    * Whether it may be asked for a sign of life: it has answered `mmi.broker` on this connection.
    */
   answersProbes: boolean;
+  /** Whether its broker supports headers; `null`: it has not said yet. */
+  takesHeaders: boolean | null;
   /** Calls out on it. */
   out: number;
   /** Nothing listens there. */
@@ -58,6 +67,8 @@ export class LazyPirate implements DeliveryStrategy {
   readonly #sink: DeliverySink;
   readonly #random: Random;
   readonly #waiting = new Set<Call>();
+  /** Requests with headers, until the broker of the line has said whether it supports them. */
+  readonly #held = new Set<Call>();
   /** Every call that has not settled has a deadline. */
   readonly #deadlines = new Deadlines<Call>();
   /** Where new requests go; null in the pause before the next endpoint. */
@@ -121,6 +132,7 @@ export class LazyPirate implements DeliveryStrategy {
     this.#watchMs = Infinity;
     this.#failures++;
     this.#openMs = now + backoffMs(this.#options, this.#failures, this.#random);
+    this.#dispatchHeld(now);
     this.#close(line, now);
   }
 
@@ -146,9 +158,16 @@ export class LazyPirate implements DeliveryStrategy {
     if (line === this.#line) this.#probeMs = Infinity;
   }
 
-  learnt(link: number, pairHeartbeatMs: number, now: MonotonicMs): void {
+  learnt(link: number, broker: LearntBroker, now: MonotonicMs): void {
+    const { takesHeaders, pairHeartbeatMs } = broker;
     const line = this.#lineOf(link);
     if (line === undefined) return;
+    line.takesHeaders = takesHeaders;
+    if (pairHeartbeatMs !== null) this.#heartbeatLearnt(line, pairHeartbeatMs, now);
+    if (line === this.#line) this.#dispatchHeld(now);
+  }
+
+  #heartbeatLearnt(line: Line, pairHeartbeatMs: number, now: MonotonicMs): void {
     line.answersProbes = true;
     const isNews = pairHeartbeatMs !== this.#turns.pairHeartbeatMs;
     this.#turns.pairHeartbeatMs = pairHeartbeatMs;
@@ -213,7 +232,10 @@ export class LazyPirate implements DeliveryStrategy {
   forget(call: Call, now: MonotonicMs): void {
     if (call.state === 'settled') return;
     this.#deadlines.clear(call);
-    this.#waiting.delete(call);
+    if (call.state === 'waiting') {
+      this.#waiting.delete(call);
+      this.#held.delete(call);
+    }
     this.#takeOff(call, now);
     call.state = 'settled';
   }
@@ -281,6 +303,11 @@ export class LazyPirate implements DeliveryStrategy {
   }
 
   #send(line: Line, call: Call, now: MonotonicMs): void {
+    if (call.target.headers !== null && line.takesHeaders !== true) {
+      if (line.takesHeaders === null) this.#hold(line, call, now);
+      else this.#fail(call, call.headersError('does not'), now);
+      return;
+    }
     call.sent(line.link, line.heard);
     line.out++;
     const timeoutMs = this.#timeoutMs(call);
@@ -290,6 +317,22 @@ export class LazyPirate implements DeliveryStrategy {
       this.#beginWatch(line, now);
     }
     this.#sink.send(line.link, call);
+  }
+
+  #hold(line: Line, call: Call, now: MonotonicMs): void {
+    call.state = 'waiting';
+    call.heardAtSend = line.heard;
+    this.#held.add(call);
+    const patienceMs = Math.min(this.#timeoutMs(call), this.remainingMs(call, now));
+    this.#deadlines.set(call, now, patienceMs);
+  }
+
+  /** Sends what was held, or lets it wait for the next connection. */
+  #dispatchHeld(now: MonotonicMs): void {
+    if (this.#held.size === 0) return;
+    const held = [...this.#held];
+    this.#held.clear();
+    for (const call of held) this.#dispatch(call, now);
   }
 
   /** Checks a node of a pair, if there is another one. */
@@ -318,16 +361,20 @@ export class LazyPirate implements DeliveryStrategy {
   #due(call: Call, now: MonotonicMs): void {
     const line = this.#line;
     const wasSent = call.state === 'sent';
-    if (wasSent && line?.link === call.link && line.heard === call.heardAtSend) {
-      this.#takeOff(call, now);
-      this.#moveOn(line, now, 'silent');
-    } else {
-      this.#takeOff(call, now);
-    }
+    const wasHeld = this.#held.delete(call);
+    const isOut = wasHeld || (wasSent && line?.link === call.link);
+    this.#takeOff(call, now);
+    const isSilent = isOut && line !== null && line.heard === call.heardAtSend;
+    if (isSilent) this.#moveOn(line, now, 'silent');
     const over = this.remainingMs(call, now) < 1;
     const broken = call.streams && call.hasParts;
-    if (over || broken || (wasSent && !call.mayBeSent)) this.#fail(call, this.#errorOf(call), now);
-    else this.#dispatch(call, now);
+    if (over && wasHeld && call.sends === 0) {
+      this.#fail(call, call.headersError('does not say'), now);
+    } else if (over || broken || (wasSent && !call.mayBeSent)) {
+      this.#fail(call, this.#errorOf(call), now);
+    } else {
+      this.#dispatch(call, now);
+    }
   }
 
   /** No endpoint admits this client's key. */
@@ -365,6 +412,7 @@ export class LazyPirate implements DeliveryStrategy {
       offlineMs: now,
       heard: 0,
       answersProbes: false,
+      takesHeaders: null,
       out: 0,
       unreachable: false,
       heardAtWatch: 0,
@@ -380,6 +428,7 @@ export class LazyPirate implements DeliveryStrategy {
     this.#watchMs = Infinity;
     this.#endpoint = this.#turns.after(line.endpoint);
     this.#openMs = this.#turns.leave(line.endpoint, why, now);
+    this.#dispatchHeld(now);
     if (line.out > 0 && (why === 'refused' || why === 'quiet')) {
       this.#retired.set(line.link, line);
       if (why === 'quiet') this.#sendElsewhere(line, now);

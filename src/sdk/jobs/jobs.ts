@@ -1,5 +1,5 @@
 /** Stored requests of one client: 9/TSP, and `titanic.submit` if the broker offers it. */
-import { codeOf, type MajordomoError } from '../../core/errors.js';
+import { codeOf, detailsOf, type MajordomoError } from '../../core/errors.js';
 import { Frames } from '../../core/frames.js';
 import { secureRandom } from '../../core/random.js';
 import { MMI_BROKER } from '../../wire/mmi.js';
@@ -49,6 +49,12 @@ export interface Asker {
   /** The broker's extensions; `null`: unknown yet. */
   readonly offers: Offers | null;
   learn(offers: Offers): void;
+  /** The broker did not say in time what it supports, and the client has not dialled anew since. */
+  readonly isSilent: boolean;
+  /** There is a connection. */
+  readonly isConnected: boolean;
+  /** The broker has not said it in time now. */
+  missed(): void;
   /** Makes the body of a request. */
   encode(body: unknown): BodyFrames;
   /** Reads the values of replies; `null`: no codec. */
@@ -161,16 +167,7 @@ export class Jobs implements JobClient {
    */
   async #canSubmit(stored: StoredOptions, request: RequestSettings): Promise<boolean> {
     const asked = Object.values(stored).some((value) => value !== undefined);
-    try {
-      if (this.#asker.offers === null) {
-        const { frames } = await this.#asker.request(MMI_BROKER, '', request);
-        this.#asker.learn(offersOf(Frames.of(...frames), 0));
-      }
-    } catch (error) {
-      // 8/MMI is optional: a broker that does not answer it may still know 9/TSP.
-      if (asked || !isTimeout(error)) throw error;
-      return false;
-    }
+    const isKnown = await this.#isKnown(asked, request);
     const { offers } = this.#asker;
     if (offers?.submit === true) {
       const missing =
@@ -183,9 +180,33 @@ export class Jobs implements JobClient {
       throw sdkError('ERR_TITANIC_UNSUPPORTED', `this broker does not support ${missing}`);
     }
     if (!asked) return false;
-    const text =
-      'this broker does not support titanic.submit, so options of a stored request cannot be used';
+    const what = isKnown ? 'does not support' : 'does not say whether it supports';
+    const text = `this broker ${what} titanic.submit, so options of a stored request cannot be used`;
     throw sdkError('ERR_TITANIC_UNSUPPORTED', text);
+  }
+
+  /**
+   * Asks the broker what it supports, unless that is known.
+   * @param isNeeded if there is no answer, the request cannot be stored
+   * @returns false if it does not say
+   */
+  async #isKnown(isNeeded: boolean, request: RequestSettings): Promise<boolean> {
+    const { offers, isSilent, isConnected } = this.#asker;
+    if (offers !== null) return true;
+    // On a connection that has only been dialled, an answer may still come.
+    if (isSilent && (isConnected || !isNeeded)) return false;
+    try {
+      const { frames } = await this.#asker.request(MMI_BROKER, '', request);
+      this.#asker.learn(offersOf(Frames.of(...frames), 0));
+      return true;
+    } catch (error) {
+      // 8/MMI is optional: a broker that does not answer it may still know 9/TSP.
+      if (!isTimeout(error)) throw error;
+      // It was sent, and did not just wait for a free connection.
+      if (detailsOf(error)['sends'] !== 0) this.#asker.missed();
+      if (isNeeded) throw error;
+      return false;
+    }
   }
 
   async #ask(

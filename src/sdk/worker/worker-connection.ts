@@ -59,7 +59,7 @@ export interface ConnectionOwner {
   ended(): void;
   /** The broker has confirmed that the service is registered at the endpoint. */
   registered(at: RegistrationAt): void;
-  /** It is no longer, or not within the time; reported once, until it is registered. */
+  /** It is no longer, or not within the time; once, until it is registered, and once more for a key. */
   lost(at: LostRegistration): void;
 }
 
@@ -86,8 +86,8 @@ export class WorkerConnection {
   #closing = false;
   /** How many of the registrations the broker has confirmed. */
   #confirmed = 0;
-  /** What was last reported of it. */
-  #reported: 'nothing' | 'registered' | 'lost' = 'nothing';
+  /** What was last reported of it; of a loss, its reason. */
+  #reported: 'nothing' | 'registered' | RegistrationLoss = 'nothing';
   /** When it is reported as lost because no broker has answered; `Infinity`: no longer. */
   #patienceMs: MonotonicMs = Infinity;
   /** For replies whose registration has ended: opened on demand, closed when quiet. */
@@ -180,8 +180,11 @@ export class WorkerConnection {
 
   #reportLost(reason: RegistrationLoss): void {
     this.#patienceMs = Infinity;
-    if (this.#reported === 'lost' || this.#closing) return;
-    this.#reported = 'lost';
+    if (this.#closing || this.#reported === reason) return;
+    const isLost = this.#reported !== 'nothing' && this.#reported !== 'registered';
+    // A key that is not admitted does not pass by itself, as other reasons may.
+    if (isLost && reason !== 'key') return;
+    this.#reported = reason;
     this.#owner.lost({ ...this.registration, reason });
   }
 

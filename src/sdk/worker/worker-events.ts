@@ -48,8 +48,9 @@ export interface WorkerEvents {
   /** The broker has confirmed a registration: the first, or again after `lost`. */
   readonly registered: Registration;
   /**
-   * A registration was lost, or did not come about within three seconds; once, until it is `registered`.
-   * The worker goes on trying. If nobody listens: a process warning, `MDP_WORKER_LOST`.
+   * A registration was lost, or did not come about within a second and two heartbeats, at least three
+   * seconds; once, until it is `registered`, but once more if a broker then does not admit the key. The
+   * worker goes on trying. If nobody listens: a process warning, `MDP_WORKER_LOST`.
    */
   readonly lost: LostRegistration;
   /**

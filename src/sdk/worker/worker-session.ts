@@ -145,6 +145,8 @@ export class WorkerSession implements SlotTaker {
   /** The number of the question whose answer confirms this registration; 0: none was asked. */
   #confirmedBy = 0;
   #isConfirmed = false;
+  /** Its last registration ended by its own will, and no new one has begun. */
+  #isBetween = false;
   /** The credit that this registration declared. */
   #declared: number | null = null;
   #closing = false;
@@ -392,6 +394,7 @@ export class WorkerSession implements SlotTaker {
     this.#registration++;
     this.#held = [];
     this.#state = 'registered';
+    this.#isBetween = false;
     this.#heardMs = now;
     this.#tickMs = now;
     this.#beatSinceHeard = false;
@@ -421,7 +424,8 @@ export class WorkerSession implements SlotTaker {
 
   /** Requests that have not begun no longer belong to this worker. */
   #lose(next: SessionState, reason: SessionLoss, untilMs: MonotonicMs): void {
-    if (this.#state === 'registered') this.#sink.lost(reason);
+    if (this.#state === 'registered' || this.#isBetween) this.#sink.lost(reason);
+    this.#isBetween = reason === 'own';
     this.#state = next;
     this.#untilMs = untilMs;
     this.#held = [];

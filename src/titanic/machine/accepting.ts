@@ -40,28 +40,35 @@ export class Accepting {
     else this.#ofOwner.set(owner, count);
   }
 
-  /** The limit, or the quota, that one more request would exceed, or `null`. */
-  limit(who: NewOwner, bytes: number): string | null {
+  /**
+   * The limit, or the quota, that a new request would exceed, or `null`.
+   * @param freed bytes of the one that ends with it; `null`: it is one more
+   */
+  limit(who: NewOwner, bytes: number, freed: number | null = null): string | null {
+    // One that takes the place of another, and is no larger, needs no room.
+    if (freed !== null && bytes <= freed) return null;
     const { options, counts, scheduled, events } = this.#context;
     const stored = counts.pending + counts.replied + counts.dead + scheduled;
     const text =
-      stored + this.#count >= options.maxOpen
+      freed === null && stored + this.#count >= options.maxOpen
         ? 'titanic.maxOpen is reached'
         : counts.bytes + this.#requests.writer.bytes >= options.maxBytes
           ? 'titanic.maxBytes is reached'
           : who.holder?.mayHold(bytes + WAITING_BYTES) === false
             ? 'limits.memoryBytes is reached'
-            : this.#quota(who, bytes);
+            : this.#quota(who, bytes, freed);
     if (text !== null) events.emit({ name: 'titanic.refused', reason: 'limit', text });
     return text;
   }
 
-  /** The quota of its owner that one more request would exceed (D75), or `null`. */
-  #quota({ owner, quotas }: NewOwner, more: number): string | null {
+  /** The quota of its owner that it would exceed (D75), or `null`. */
+  #quota({ owner, quotas }: NewOwner, more: number, freed: number | null): string | null {
     const { stored, bytes } = this.#context.storedOf(owner);
     const accepting = this.#ofOwner.get(owner);
-    if (stored + (accepting?.stored ?? 0) >= quotas.stored) return 'the quota `stored` is used up';
-    const taken = bytes + (accepting?.bytes ?? 0) + more;
+    if (freed === null && stored + (accepting?.stored ?? 0) >= quotas.stored) {
+      return 'the quota `stored` is used up';
+    }
+    const taken = bytes + (accepting?.bytes ?? 0) + more - (freed ?? 0);
     return taken > quotas.storedBytes ? 'the quota `storedBytes` is used up' : null;
   }
 

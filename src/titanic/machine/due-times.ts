@@ -7,13 +7,13 @@ import { Cron } from 'croner';
 
 import { messageOf } from '../../core/errors.js';
 import { oneLine } from '../../core/escape.js';
+import { CronDays, type YearRange } from './cron-days.js';
 import { type ZoneTimes, zoneTimes } from './zone-times.js';
 
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
-/** A line that does not come within so many years never comes. */
-const HORIZON_YEARS = 100;
-/** Of a line that names years: how far the parser may have to search. */
+const DAY_MS = 24 * 60 * MINUTE_MS;
+/** Of a line that names years: how far one has to search. */
 const YEAR_MAX = 2199;
 /** Each step back in the search for the latest due time is this many times the last one. */
 const STEP_GROWTH = 8;
@@ -55,7 +55,7 @@ export function readDueTimes(cron: string, timeZone: string): DueTimes | DueFaul
   const line = cron.trim();
   const fields = (NICKNAMES.get(line.toLowerCase()) ?? line).split(/\s+/);
   // The parser takes dates and nicknames, too.
-  if (fields.length < 5 || fields.length > 7) {
+  if (fields.length < 5 || fields.length > 7 || line.includes(':')) {
     return {
       fault: 'cron: it has 5 to 7 fields, or is @hourly, @daily, @weekly, @monthly, @yearly',
     };
@@ -64,16 +64,26 @@ export function readDueTimes(cron: string, timeZone: string): DueTimes | DueFaul
   if (COSTLY.test(days) || weekdays.includes('+')) {
     return { fault: 'cron: W and + are not supported' };
   }
-  const hasYears = years !== undefined && years !== '*';
-  if (hasYears && (!YEARS.test(years) || Math.max(...years.split(/[,-]/).map(Number)) > YEAR_MAX)) {
+  const named = years === undefined || years === '*' ? null : yearsOf(years);
+  if (named?.length === 0) {
     return { fault: `cron: years are numbers up to ${YEAR_MAX}, as in 2027 or 2027-2030` };
   }
   const seconds = fields.length === 5 ? ['0'] : [];
   try {
-    return new LineTimes([...seconds, ...fields].slice(0, 6), hasYears ? years : null, zone);
+    return new LineTimes([...seconds, ...fields].slice(0, 6), named, zone);
   } catch (error) {
     return { fault: `cron: ${causeOf(error)}` };
   }
+}
+
+/** None: they are not years. */
+function yearsOf(field: string): readonly YearRange[] {
+  if (!YEARS.test(field)) return [];
+  const ranges = field.split(',').map((item): YearRange => {
+    const [from = '', to = from] = item.split('-');
+    return [Number(from), Number(to)];
+  });
+  return ranges.every(([from, to]) => 1 <= from && from <= to && to <= YEAR_MAX) ? ranges : [];
 }
 
 /** The first due time after `now`, or why there is none. */
@@ -86,42 +96,47 @@ export function firstDue(times: DueTimes, now: number): number | DueFault {
 
 class LineTimes implements DueTimes {
   readonly hasYears: boolean;
-  readonly #fields: readonly string[];
-  readonly #years: string | null;
+  readonly #days: CronDays;
+  /** Only the times of the day: so each of its searches ends within two days. */
+  readonly #times: Cron;
   readonly #zone: ZoneTimes;
-  /** The parsed line, for a search that begins in this year. */
-  #parsed: { readonly from: number; readonly line: Cron } | null = null;
 
   /** @param fields six, with seconds; @param years `null`: all @throws what is wrong with the line */
-  constructor(fields: readonly string[], years: string | null, zone: ZoneTimes) {
-    this.#fields = fields;
-    this.#years = years;
+  constructor(fields: readonly string[], years: readonly YearRange[] | null, zone: ZoneTimes) {
+    lineOf(fields);
+    const [seconds = '', minutes = '', hours = '', days = '', months = '', weekdays = ''] = fields;
+    this.#days = new CronDays({ days, months, weekdays, years });
+    this.#times = lineOf([seconds, minutes, hours, '*', '*', '*']);
     this.#zone = zone;
     this.hasYears = years !== null;
-    this.#lineFrom(0);
-  }
-
-  /** It works on local times, which are written as UTC. */
-  #lineFrom(local: number): Cron {
-    const from = this.hasYears ? 0 : new Date(local).getUTCFullYear();
-    if (this.#parsed?.from !== from) {
-      // The parser would search 400 years.
-      const years = this.#years ?? `${from}-${from + HORIZON_YEARS}`;
-      const line = new Cron([...this.#fields, years].join(' '), { paused: true, utcOffset: 0 });
-      this.#parsed = { from, line };
-    }
-    return this.#parsed.line;
   }
 
   next(after: number): number | null {
     let local = this.#zone.latestLocal(after);
     for (;;) {
-      const next = this.#lineFrom(local).nextRun(new Date(local))?.getTime();
-      if (next === undefined) return null;
+      const next = this.#nextLocal(local);
+      if (next === null) return null;
       const due = this.#zone.firstUtc(next);
       if (due > after) return due;
       local = next;
     }
+  }
+
+  /** The first local time after this one. */
+  #nextLocal(local: number): number | null {
+    const today = Math.floor(local / DAY_MS);
+    let day = this.#days.from(today);
+    if (day === today) {
+      const next = this.#timeAfter(local);
+      if (next !== null && next < (today + 1) * DAY_MS) return next;
+      day = this.#days.from(today + 1);
+    }
+    return day === null ? null : this.#timeAfter(day * DAY_MS - SECOND_MS);
+  }
+
+  /** `null`: the clock is further ahead than the parser reckons. */
+  #timeAfter(local: number): number | null {
+    return this.#times.nextRun(new Date(local))?.getTime() ?? null;
   }
 
   latest(due: number, now: number): number {
@@ -148,10 +163,17 @@ class LineTimes implements DueTimes {
   }
 }
 
+/** It works on local times, which are written as UTC. @throws what is wrong with the line */
+function lineOf(fields: readonly string[]): Cron {
+  return new Cron(fields.join(' '), { paused: true, utcOffset: 0 });
+}
+
 function causeOf(error: unknown): string {
   return oneLine(
     messageOf(error)
       .replace(/^CronPattern: /, '')
-      .replace(/ \('.*'\)/, ''),
+      .replace(/ \('.*'\)/, '')
+      // It may quote what the client sent.
+      .replaceAll(/[^\x20-\x7e]/g, '?'),
   );
 }

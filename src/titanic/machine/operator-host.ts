@@ -12,8 +12,8 @@ export interface OperatorHost {
   counts(): StoreCounts;
   /** Services that have something in the store. */
   services(): Iterable<ServiceCount>;
-  /** Those that this node knows, by name: none while it is not active. */
-  schedules(): readonly Schedule[];
+  /** Those that this node knows, in no order: none while it is not active. */
+  schedules(): Iterable<Schedule>;
   /** Milliseconds since 1970. */
   wall(): number;
   /** Monotonic milliseconds. */

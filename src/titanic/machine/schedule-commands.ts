@@ -4,7 +4,6 @@
  * the store are known.
  */
 import type { Asker } from '../../broker/ports.js';
-import { IDENTITY_SHARE } from '../../core/defaults.js';
 import { escapeName } from '../../core/escape.js';
 import { AHEAD_MS_MAX } from '../../wire/tsp.js';
 import type { Accepting } from './accepting.js';
@@ -26,8 +25,9 @@ import {
 import { type Command, CommandQueues, type Decided } from './command-queues.js';
 import type { Uuids } from './uuid.js';
 
-/** Maximum number on a node; one owner may have most of them (`IDENTITY_SHARE`). */
+/** Maximum number on a node, and of one owner: each may be due every second. */
 const SCHEDULES_MAX = 10_000;
+const OWNER_SCHEDULES_MAX = 1000;
 /** A schedule, packed, with the body of its requests. */
 const SCHEDULE_BYTES_MAX = 1024 * 1024;
 /** Commands that wait until all schedules are known. */
@@ -232,7 +232,8 @@ export class ScheduleCommands {
     // The memory that it takes is accounted for since its command came.
     const who = { owner, quotas: asker.quotas, holder: null };
     const limit =
-      this.#accepting.limit(who, body.length) ?? (known === null ? this.#fullFor(owner) : null);
+      this.#accepting.limit(who, body.length, known?.bodyBytes ?? null) ??
+      (known === null ? this.#fullFor(owner) : null);
     if (limit !== null) {
       decided(status(500, limit));
       return;
@@ -254,6 +255,7 @@ export class ScheduleCommands {
       ...(known === null ? {} : { before: this.#closeOf(known) }),
       begins: () => {
         request.number = this.#context.nextNumber++;
+        request.notBefore = this.#outstanding(known, facts) ?? due;
       },
       committed: () => {
         decided(STATUS_OK, jsonFrame(shown(made())));
@@ -269,6 +271,16 @@ export class ScheduleCommands {
         return false;
       },
     });
+  }
+
+  /**
+   * The due time of the one before it that has passed without a request, or `null`. A program that
+   * makes its schedules whenever it starts must not lose what was missed.
+   */
+  #outstanding(before: Schedule | null, { cron, timeZone }: ScheduleFacts): number | null {
+    if (before === null || before.isStoring || before.due > this.#context.wall) return null;
+    const isSame = before.facts?.cron === cron && before.facts.timeZone === timeZone;
+    return isSame ? before.due : null;
   }
 
   /** It is in the store, and the one before it is not. */
@@ -292,9 +304,8 @@ export class ScheduleCommands {
   }
 
   #fullFor(owner: Owner): string | null {
-    const most = Math.floor(SCHEDULES_MAX * IDENTITY_SHARE);
-    if (this.#table.countOf(owner) + (this.#makingOf.get(owner) ?? 0) >= most) {
-      return this.#refused(`one owner has at most ${most} schedules`);
+    if (this.#table.countOf(owner) + (this.#makingOf.get(owner) ?? 0) >= OWNER_SCHEDULES_MAX) {
+      return this.#refused(`one owner has at most ${OWNER_SCHEDULES_MAX} schedules`);
     }
     return this.#table.size + this.#making >= SCHEDULES_MAX
       ? this.#refused(`a node has at most ${SCHEDULES_MAX} schedules`)

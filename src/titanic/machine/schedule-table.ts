@@ -24,12 +24,16 @@ export class Schedule {
   due: number;
   /** How often it was due; each is stored as an attempt. */
   attempts: number;
+  /** Size of its next request, with its headers; 0 until its body has been read because it was due. */
+  requestBytes = 0;
   /** `null`: its body is not read yet, or cannot be read. */
   facts: ScheduleFacts | null = null;
   /** Its place in the heap of those that wait until they are due; -1: it is not in it. */
   place = -1;
   /** It is being read or stored because it is due. */
   isDue = false;
+  /** What it is due for is on its way to the store. */
+  isStoring = false;
   /** It is being ended: it is not due any more. */
   isEnding = false;
   isGone = false;
@@ -115,9 +119,9 @@ export class ScheduleTable {
     return owned.sorted;
   }
 
-  /** All whose facts are known, by name. */
-  all(): Schedule[] {
-    return sortedByName([...this.#byOwner.values()].flatMap(({ byName }) => [...byName.values()]));
+  /** All whose facts are known, in no order. */
+  *all(): Iterable<Schedule> {
+    for (const { byName } of this.#byOwner.values()) yield* byName.values();
   }
 
   add(request: StoredRequest): Schedule {

@@ -24,6 +24,9 @@ import type { Uuids } from './uuid.js';
 /** Maximum number that are due at once, and of the bytes of their bodies; the first may be larger. */
 const DUE_MAX = 32;
 const DUE_BYTES_MAX = 8 * 1024 * 1024;
+/** Maximum number that a turn looks at because they are due, or because their delay is over. */
+const TURN_DUE_MAX = 32;
+const TURN_DELAYED_MAX = 256;
 /** Maximum number of bodies read at once when schedules become known, and of their bytes. */
 const READ_MAX = 256;
 const READ_BYTES_MAX = 8 * 1024 * 1024;
@@ -119,8 +122,8 @@ export class Schedules {
     this.#commands.list(id, asker, after, this.isReady);
   }
 
-  /** All of them, for operators. */
-  all(): Schedule[] {
+  /** All of them, for operators, in no order. */
+  all(): Iterable<Schedule> {
     return this.#table.all();
   }
 
@@ -268,11 +271,11 @@ export class Schedules {
     this.#loaded = [];
     for (const { schedule, body } of loaded) this.#fire(schedule, body, embedded);
     this.#resumeDelayed();
-    this.#begin();
+    this.#begin(embedded);
   }
 
   #resumeDelayed(): void {
-    for (;;) {
+    for (let left = TURN_DELAYED_MAX; left > 0; left--) {
       const [first] = this.#delayed;
       if (first === undefined || first.until > this.#context.now) return;
       this.#delayed.shift();
@@ -280,11 +283,12 @@ export class Schedules {
     }
   }
 
-  #begin(): void {
+  #begin(embedded: EmbeddedServiceApi): void {
     const begun: Schedule[] = [];
-    while (this.#mayBegin) {
+    for (let left = TURN_DUE_MAX; left > 0 && this.#mayBegin; left--) {
       const schedule = this.#table.takeDue(this.#context.wall);
       if (schedule === null) break;
+      if (this.#hasNoRoom(schedule, embedded)) continue;
       begun.push(schedule);
       schedule.isDue = true;
       this.#due++;
@@ -307,9 +311,35 @@ export class Schedules {
     });
   }
 
+  /**
+   * Its request could not be stored now, so its body is not read: thousands may be due while a limit
+   * is reached, and each is tried again every few seconds.
+   */
+  #hasNoRoom(schedule: Schedule, embedded: EmbeddedServiceApi): boolean {
+    const { owner, facts, requestBytes } = schedule;
+    if (facts === null) return false;
+    const { mayRequest, quotas } = embedded.standingOf(keyOf(owner), facts.service);
+    // Without the right nothing is to be stored.
+    return mayRequest && this.#isDelayed(schedule, quotas, requestBytes);
+  }
+
+  /** It waits, because a request of that size cannot be stored now. */
+  #isDelayed(schedule: Schedule, quotas: Asker['quotas'], bytes: number): boolean {
+    const { owner } = schedule;
+    const who = { owner, quotas, holder: null };
+    const obstacle = this.#requests.obstacle(owner) ?? this.#accepting.limit(who, bytes);
+    if (obstacle === null) return false;
+    this.#delay(schedule);
+    const { counters, events } = this.#context;
+    counters.schedules.delayed++;
+    events.emit({ name: 'schedule.delayed', text: obstacle, ...schedule.named });
+    return true;
+  }
+
   /** It is not due any more, or has to wait. */
   #settled(schedule: Schedule): void {
     schedule.isDue = false;
+    schedule.isStoring = false;
     this.#due--;
     this.#dueBytes -= schedule.bodyBytes;
   }
@@ -381,6 +411,7 @@ export class Schedules {
 
   #skip(schedule: Schedule, due: number, times: DueTimes): void {
     const { change, next } = this.#step(schedule, due, times, 'no right to the service');
+    schedule.isStoring = true;
     this.#requests.intend(schedule.owner, change, 0, {
       committed: () => {
         const { counters, events } = this.#context;
@@ -408,22 +439,19 @@ export class Schedules {
     const extra = extraOf(read.options.headers, read.options.backoff);
     const bodyBytes = packedBytes(frames, read.body, frames.count);
     const bytes = bodyBytes + (extra === null ? 0 : extra.length);
-    const who = { owner, quotas, holder: null };
-    const obstacle = this.#requests.obstacle(owner) ?? this.#accepting.limit(who, bytes);
-    if (obstacle !== null) {
+    schedule.requestBytes = bytes;
+    if (this.#isDelayed(schedule, quotas, bytes)) {
       this.#settled(schedule);
-      this.#delay(schedule);
-      const { counters, events } = this.#context;
-      counters.schedules.delayed++;
-      events.emit({ name: 'schedule.delayed', text: obstacle, ...schedule.named });
       return;
     }
+    const who = { owner, quotas, holder: null };
     const body = Buffer.allocUnsafeSlow(bodyBytes);
     pack(frames, read.body, frames.count, body, 0, false);
     const request = this.#newRequest(owner, read, frames.copy(read.service), bodyBytes);
     const key = scheduleKey(read.name, timeText(due));
     const accept: Change = { kind: 'accept', request, body, key };
     const { change: before, next } = this.#step(schedule, due, times, 'a request was stored');
+    schedule.isStoring = true;
     this.#accepting.count(who, bytes, 1);
     const stored = (): void => {
       this.#accepting.count(who, bytes, -1);

@@ -306,9 +306,10 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     return this.#requests.trouble;
   }
 
-  /** Everything that was decided is committed. */
+  /** Everything that was decided is committed, and everybody who can be answered now is. */
   get isSettled(): boolean {
-    return this.#requests.writer.isIdle && !this.#requests.answers.areDue;
+    const { requests, progress } = this.#activation;
+    return requests.writer.isIdle && !requests.answers.areDue && !progress.isDue;
   }
 
   /** Reports every step of every stored request from now on; `null` stops it. */

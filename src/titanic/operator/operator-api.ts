@@ -105,6 +105,18 @@ export interface ShownSchedule {
   readonly firings: number;
 }
 
+/** A place in the list of schedules: that of the last one of a page. */
+export interface SchedulePlace {
+  readonly due: number;
+  readonly uuid: RequestUuid;
+}
+
+export interface SchedulePage {
+  readonly schedules: readonly ShownSchedule[];
+  /** Where the next page begins; `null`: this is the last one. */
+  readonly next: SchedulePlace | null;
+}
+
 export interface OperatorApi {
   list(query: ListQuery): Promise<OperatorResult<ShownPage>>;
   history(uuid: RequestUuid): Promise<OperatorResult<ShownHistory>>;
@@ -112,7 +124,7 @@ export interface OperatorApi {
   bodies(uuid: RequestUuid): Promise<OperatorResult<Bodies>>;
   counts(): ShownCounts;
   /** By due time; none on a node that is not active. @param limit maximum number */
-  schedules(limit: number): readonly ShownSchedule[];
+  schedules(after: SchedulePlace | null, limit: number): SchedulePage;
   /** Makes a dead request pending again and resets its attempts. */
   retry(uuid: RequestUuid): Promise<OperatorResult<null>>;
   /** Closes a request that is pending, dispatched or dead. */

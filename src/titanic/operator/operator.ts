@@ -20,6 +20,8 @@ import type {
   ShownPage,
   ShownState,
   ShownHistory,
+  SchedulePage,
+  SchedulePlace,
   ShownSchedule,
 } from './operator-api.js';
 import { ENDING, NO_SLOT, SETTLING, STATE } from '../machine/open-index.js';
@@ -120,13 +122,15 @@ export class Operator {
       });
   }
 
-  schedules(limit: number): ShownSchedule[] {
-    return [...this.#host.schedules()]
-      .sort((a, b) => a.due - b.due)
-      .slice(0, limit)
-      .flatMap(({ facts, uuid, owner, due, acceptedAt, attempts: firings }) => {
-        return facts === null ? [] : [{ uuid, owner, due, acceptedAt, firings, ...facts }];
-      });
+  schedules(after: SchedulePlace | null, limit: number): SchedulePage {
+    const left: ShownSchedule[] = [];
+    for (const schedule of this.#host.schedules()) {
+      const { facts, uuid, owner, due, acceptedAt, attempts: firings } = schedule;
+      if (facts === null || (after !== null && byDue(schedule, after) <= 0)) continue;
+      left.push({ uuid, owner, due, acceptedAt, firings, ...facts });
+    }
+    const schedules = left.sort(byDue).slice(0, limit);
+    return { schedules, next: schedules.length < left.length ? (schedules.at(-1) ?? null) : null };
   }
 
   // ---------------------------------------------------------------- one request
@@ -293,6 +297,10 @@ export class Operator {
     const slot = dispatcher.index.find(uuid);
     return slot === NO_SLOT ? null : dispatcher.deliveryOf(slot);
   }
+}
+
+function byDue(a: SchedulePlace, b: SchedulePlace): number {
+  return a.due - b.due || a.uuid.compare(b.uuid);
 }
 
 function keyOf(uuid: RequestUuid): string {

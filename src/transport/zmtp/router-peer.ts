@@ -24,7 +24,7 @@ export interface PeerOwner {
   /** The handshake has succeeded or failed. */
   settled(peer: RouterPeer): void;
   /** @returns why it cannot be a peer, or `null` */
-  register(peer: RouterPeer, routingId: Buffer): ConnectionRefusal | null;
+  register(peer: RouterPeer, metadata: Metadata): ConnectionRefusal | null;
   /** The socket is gone. */
   unregister(peer: RouterPeer): void;
   /** What the connection holds may have changed. */
@@ -195,7 +195,7 @@ export class RouterPeer
   ready(metadata: Metadata, key: string | null): void {
     this.key = key;
     this.#router.settled(this);
-    const refusal = this.#router.register(this, metadata.identity);
+    const refusal = this.#router.register(this, metadata);
     if (refusal !== null) this.failed(refusal.kind, refusal.reason);
   }
 

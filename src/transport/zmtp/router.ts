@@ -12,6 +12,7 @@ import { Frames } from '../../core/frames.js';
 import { Holdings } from '../../core/holdings.js';
 import type { Room } from '../../core/packed.js';
 import { secureRandom } from '../../core/random.js';
+import type { Metadata } from '../../zmtp/commands.js';
 import { CurveServer } from '../../zmtp/curve/server.js';
 import { loadSodium } from '../../zmtp/curve/sodium.js';
 import type { ByteSource } from '../../zmtp/io/byte-source.js';
@@ -42,6 +43,7 @@ import type {
 } from '../port.js';
 import { bindAddress, boundEndpoint } from './address.js';
 import { Accounts, type Bytes } from './accounts.js';
+import { Pings } from './pings.js';
 import { Handshakes } from './handshakes.js';
 import { type PeerOwner, type ConnectionRefusal, RouterPeer } from './router-peer.js';
 
@@ -88,6 +90,9 @@ class ZmtpRouter implements Transport, PeerOwner {
   readonly #handshakes: Handshakes<RouterPeer>;
   readonly #hasReserve: boolean;
   readonly #curves: (CurveServer | undefined)[] = [];
+  /** By listener: the routing id that it gives itself. */
+  readonly #identities: (Buffer | undefined)[] = [];
+  readonly #pings: (Pings | undefined)[] = [];
   /** Routing ids that peers chose themselves, by identity (D70). */
   readonly #named = new Map<string, RouterPeer>();
   #lastRoutingId = 0;
@@ -108,6 +113,8 @@ class ZmtpRouter implements Transport, PeerOwner {
     const address = bindAddress(endpoint);
     await checkBound(endpoint);
     if (listener.curve !== undefined) this.#curves[index] = await curveServer(listener.curve);
+    this.#identities[index] = listener.identity;
+    if (listener.pings !== undefined) this.#pings[index] = new Pings(listener.pings, monotonicMs);
     let opened: Listening;
     try {
       await removeStale(address.path);
@@ -214,6 +221,7 @@ class ZmtpRouter implements Transport, PeerOwner {
     for (const file of this.#socketFiles) await removeSocketFile(file);
     this.flush();
     this.#handshakes.stop();
+    for (const pings of this.#pings) pings?.stop();
     const gone = new Promise<void>((resolve) => {
       const whenEmpty = (): void => {
         if (this.#connections.size === 0) resolve();
@@ -259,8 +267,9 @@ class ZmtpRouter implements Transport, PeerOwner {
   #accept(source: ByteSource, listener: number, from: string): void {
     const curve = this.#curves[listener];
     const address = shownAddress(from);
+    const identity = this.#identities[listener] ?? NO_IDENTITY;
     const mechanism =
-      curve?.mechanism('ROUTER', address) ?? new NullMechanism('ROUTER', NO_IDENTITY);
+      curve?.mechanism('ROUTER', address, identity) ?? new NullMechanism('ROUTER', identity);
     const account = this.#accounts.join(identityOf(address, null));
     const peer = new RouterPeer(this, source, { listener, address, account }, mechanism);
     this.#connections.add(peer);
@@ -282,7 +291,7 @@ class ZmtpRouter implements Transport, PeerOwner {
     this.#handshakes.remove(peer);
   }
 
-  register(peer: RouterPeer, identity: Buffer): ConnectionRefusal | null {
+  register(peer: RouterPeer, { identity, socketType }: Metadata): ConnectionRefusal | null {
     const own = identity.length > 0;
     const { listener, key, address } = peer;
     const owner = identityOf(address, key);
@@ -302,7 +311,8 @@ class ZmtpRouter implements Transport, PeerOwner {
     this.#peers[peer.id] = peer;
     const routingId = own ? identity : this.#makeRoutingId();
     const who = { key, publicKey: peer.publicKey, address, identity: owner };
-    this.events.connected(peer.id, { listener, routingId, ownRoutingId: own, ...who });
+    if (socketType === 'REQ') this.#pings[listener]?.watch(peer.shell);
+    this.events.connected(peer.id, { listener, routingId, ownRoutingId: own, socketType, ...who });
     return null;
   }
 
@@ -329,6 +339,7 @@ class ZmtpRouter implements Transport, PeerOwner {
   unregister(peer: RouterPeer): void {
     this.settled(peer);
     this.#connections.delete(peer);
+    this.#pings[peer.listener]?.forget(peer.shell);
     this.#accounts.leave(peer.home);
     if (peer.account !== peer.home) this.#accounts.leave(peer.account);
     if (peer.name !== null) this.#named.delete(peer.name);

@@ -41,6 +41,7 @@ export interface CurveServerOptions {
 
 /** A cookie is valid for at least one and at most two of these periods. */
 const COOKIE_KEY_MS = 60_000;
+const NO_IDENTITY: Buffer = Buffer.alloc(0);
 const NO_KEY: Buffer = Buffer.alloc(KEY_BYTES);
 /** Why a key is refused, for people. */
 export const NOT_KNOWN = 'its key is not in the keys file';
@@ -75,9 +76,13 @@ export class CurveServer {
     }));
   }
 
-  /** The mechanism of one connection. @param address as for `Authorise` */
-  mechanism(socketType: SocketType, address = ''): Mechanism {
-    return new CurveServerMechanism(this, socketType, address);
+  /**
+   * The mechanism of one connection.
+   * @param address as for `Authorise`
+   * @param identity the routing id of this side
+   */
+  mechanism(socketType: SocketType, address = '', identity: Buffer = NO_IDENTITY): Mechanism {
+    return new CurveServerMechanism(this, socketType, address, identity);
   }
 
   /** The keys of cookies: the one for new cookies first. */
@@ -105,6 +110,7 @@ class CurveServerMechanism implements Mechanism {
   readonly #server: CurveServer;
   readonly #socketType: SocketType;
   readonly #address: string;
+  readonly #identity: Buffer;
   #state: State = 'hello';
   /** The key by which the client knows this server: set by its HELLO. */
   #publicKey: Buffer = NO_KEY;
@@ -112,10 +118,11 @@ class CurveServerMechanism implements Mechanism {
   #cookieNonce: Buffer | null = null;
   #cipher: CurveCipher | null = null;
 
-  constructor(server: CurveServer, socketType: SocketType, address: string) {
+  constructor(server: CurveServer, socketType: SocketType, address: string, identity: Buffer) {
     this.#server = server;
     this.#socketType = socketType;
     this.#address = address;
+    this.#identity = identity;
   }
 
   begin(): null {
@@ -277,7 +284,7 @@ class CurveServerMechanism implements Mechanism {
     const counter = Buffer.alloc(layout.SHORT_NONCE_BYTES);
     counter[layout.SHORT_NONCE_BYTES - 1] = 1;
     const nonce = layout.nonceOf('CurveZMQREADY---', counter);
-    const plain = metadata(this.#socketType, Buffer.alloc(0));
+    const plain = metadata(this.#socketType, this.#identity);
     const box = sealBox(this.#server.crypto, plain, nonce, shared);
     return Buffer.concat([layout.READY_NAME, counter, box]);
   }

@@ -4,6 +4,7 @@
  */
 /** The unit in which a PING states its time to live. */
 const LOOK_MS = 100;
+const REASON = 'silent for longer than the TTL of its PING';
 
 export interface Watched {
   /** Monotonic milliseconds. */
@@ -11,7 +12,7 @@ export interface Watched {
   readonly ttlMs: number;
   /** Data from the peer may wait unread, because other connections have their turn. */
   readonly isHeldBack: boolean;
-  expire(): void;
+  expire(reason: string): void;
 }
 
 export class Silences {
@@ -43,7 +44,7 @@ export class Silences {
     // If this process stalled, the peers' data arrived meanwhile: it is read between the timer and
     // this.
     setImmediate(() => {
-      for (const connection of silent) if (isOver(connection, now)) connection.expire();
+      for (const connection of silent) if (isOver(connection, now)) connection.expire(REASON);
     });
   };
 }

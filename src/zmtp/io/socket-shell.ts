@@ -139,8 +139,8 @@ export class SocketShell implements Reading, Writing, Watched {
     return this.turns.isInLine;
   }
 
-  expire(): void {
-    this.connection.expire();
+  expire(reason: string): void {
+    this.connection.expire(reason);
   }
 
   proceed(itemsMax: number): number {

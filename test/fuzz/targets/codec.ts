@@ -1,7 +1,9 @@
 /** MDP's codec, both sides: total, the same however the frames lie, and its own inverse. */
 import { Words } from '../../../src/core/bytes.js';
 import { Frames } from '../../../src/core/frames.js';
+import { isMdp } from '../../../src/wire/dialect.js';
 import { Inbound } from '../../../src/wire/inbound.js';
+import type { MdpVersion } from '../../../src/wire/mdp.js';
 import { clientRequest, clientRequestWithHeaders } from '../../../src/wire/client-side.js';
 import {
   writeClientReply,
@@ -79,8 +81,15 @@ function run(input: Buffer): void {
   else if (inbound.kind === 'ready') readyAgain(frames, inbound);
 }
 
+/** The reader of MDP reads only MDP. */
+function mdpVersion({ dialect }: Inbound): MdpVersion {
+  if (!isMdp(dialect)) throw new Error('a message without MDP headers was read as MDP');
+  return dialect;
+}
+
 function readyAgain(frames: Frames, inbound: Inbound): void {
-  const { version, service, credit, declaresCredit, workerName: name, wantsHeaders } = inbound;
+  const version = mdpVersion(inbound);
+  const { service, credit, declaresCredit, workerName: name, wantsHeaders } = inbound;
   check(name === null || (Array.from(name).length <= 64 && name !== ''), 'a name is not cut');
   const stated = declaresCredit ? credit : null;
   const again = workerReady(version, frames.copy(service), stated, {
@@ -92,7 +101,8 @@ function readyAgain(frames: Frames, inbound: Inbound): void {
 
 /** What was accepted means the same when it is written again. */
 function roundTrip(frames: Frames, inbound: Inbound): void {
-  const { version, envelopeFrames, enveloped, service, body } = inbound;
+  const version = mdpVersion(inbound);
+  const { envelopeFrames, enveloped, service, body } = inbound;
   const bodies = frames.copyFrom(body);
   if (envelopeFrames <= 1 && (envelopeFrames === 1 || !enveloped || version === 1)) {
     const correlation = envelopeFrames === 1 ? frames.copy(0) : null;
@@ -123,7 +133,7 @@ function roundTrip(frames: Frames, inbound: Inbound): void {
   const envelope = Buffer.alloc(packedBytes(frames, 0, envelopeFrames));
   pack(frames, 0, envelopeFrames, envelope, 0, true);
   const path = {
-    version,
+    dialect: version,
     enveloped,
     envelope: new Words(envelope),
     envelopeStart: 0,

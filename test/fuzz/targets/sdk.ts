@@ -54,12 +54,13 @@ function run(input: Buffer): void {
     if (kind === 0 && calls < CALLS_MAX) {
       const call = `call${calls++}`;
       open.set(call, pirate.now);
-      pirate.ask(call, { timeoutMs: TIMEOUT_MS, retries: RETRIES });
+      const headers = script.below(4) === 0;
+      pirate.ask(call, { timeoutMs: TIMEOUT_MS, retries: RETRIES, headers });
     } else if (kind === 1) pirate.connect(pirate.link);
     else if (kind === 2) pirate.cut(link);
     else if (kind === 3) pirate.fail(link);
     else if (kind === 4) pirate.hear(link);
-    else if (kind === 5) pirate.broker(script.byte() * 20, link);
+    else if (kind === 5) pirate.broker(script.byte() * 20, script.below(4) > 0, link);
     else if (kind === 6 && name !== null) {
       if (pirate.answer(name)) open.delete(name);
     } else if (kind === 7 && name !== null) {

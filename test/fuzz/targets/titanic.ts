@@ -19,6 +19,9 @@ const OPTIONS = [
   '{"maxAttempts":1}',
   '{"headers":{"a":"b"}}',
 ];
+const LINES = ['* * * * * *', '*/2 * * * * *', '@hourly', '0 0 30 2 *', '0 0 0 1 1 * 2020', '*/7'];
+const ZONES = ['UTC', 'Europe/Berlin', 'Europe/Atlantis'];
+const PLACES = ['', '1-1795132800000-1:1', '9-9-9:999999', 'x'];
 const WAITS_MS = [0, 1, 30, 600, 5000];
 
 interface Stored {
@@ -34,6 +37,8 @@ class World {
   readonly #held: { readonly member: Member; readonly token: Buffer; readonly body: string }[] = [];
   /** Of the last answer to who asks now. */
   #status = '';
+  /** The last answer says that a schedule was ended. */
+  #removed = false;
   #asked: { owner: string; isShared: boolean; service: string; uuid: string } | null = null;
 
   constructor() {
@@ -46,7 +51,7 @@ class World {
   }
 
   step(script: Script): void {
-    const kind = script.below(9);
+    const kind = script.below(13);
     const member = someone(this.members, script);
     const { connection } = member;
     switch (kind) {
@@ -95,6 +100,27 @@ class World {
       case 7:
         if (script.below(3) === 0) connection.disconnect();
         break;
+      case 9: {
+        const cron = script.pick(LINES);
+        const options = { name: nameOf(member, script), cron, timeZone: script.pick(ZONES) };
+        const body = [JSON.stringify(options), script.pick(TARGETS), secretOf(member.owner)];
+        this.#asks(member, 'titanic.schedule', body, false);
+        break;
+      }
+      case 10:
+        this.#unschedules(member, nameOf(someone(this.members, script), script));
+        break;
+      case 11: {
+        const after = script.pick(['', '{"after":"n"}', '{"after":5}']);
+        this.#asks(member, 'titanic.schedules', [after], false);
+        break;
+      }
+      case 12: {
+        const uuid = this.#uuids.length === 0 ? 'F'.repeat(32) : script.pick(this.#uuids);
+        const body = [uuid, script.pick(PLACES), `${script.byte()}`];
+        this.#asks(member, 'titanic.progress', body, false, uuid);
+        break;
+      }
       default:
         this.stage.after(script.pick(WAITS_MS));
     }
@@ -134,15 +160,34 @@ class World {
     }
     if (frames[0] !== 'MDPC02') return;
     const [status = '', answer = ''] = frames.slice(3);
+    if (frames[2] === 'titanic.schedules' && status === '200') this.#listed(member, answer);
+    if (frames[2] === 'titanic.unschedule' && answer.includes('true')) this.#removed = true;
     const asked = this.#asked;
     if (status === '200' && /^[0-9A-F]{32}$/.test(answer) && asked !== null) {
       this.#accepted(answer, asked);
       return;
     }
-    // A reply: the body of the request, given back.
-    const owner = /^<(.*)>$/.exec(answer)?.[1];
-    if (owner !== undefined && owner !== member.owner) this.#foreign(member, owner);
+    // A reply, or its parts: the body of the request, given back.
+    for (const frame of frames.slice(4)) {
+      const owner = /^<(.*)>$/.exec(frame)?.[1];
+      if (owner !== undefined && owner !== member.owner) this.#foreign(member, owner);
+    }
     if (asked?.owner === member.owner) this.#status = status;
+  }
+
+  /** Names begin with the owner of the schedule. */
+  #listed(member: Member, answer: string): void {
+    const { schedules } = JSON.parse(answer) as { schedules: readonly { name: string }[] };
+    for (const { name } of schedules) {
+      check(name.startsWith(`${familyOf(member)} `), `${member.owner} is shown ${name}`);
+    }
+  }
+
+  #unschedules(member: Member, name: string): void {
+    this.#removed = false;
+    this.#asks(member, 'titanic.unschedule', [name], false);
+    const isOwn = name.startsWith(`${familyOf(member)} `);
+    check(isOwn || !this.#removed, `${member.owner} has ended ${name}`);
   }
 
   #accepted(uuid: string, asked: { owner: string; isShared: boolean; service: string }): void {
@@ -186,6 +231,16 @@ function isStranger(owner: string): boolean {
   return /^\d/.test(owner);
 }
 
+/** Whom their schedules belong to. */
+function familyOf({ owner }: Member): string {
+  return isStranger(owner) ? 'strangers' : owner;
+}
+
+/** The name of one of two schedules of a member. */
+function nameOf(member: Member, script: Script): string {
+  return `${familyOf(member)} ${script.below(2)}`;
+}
+
 function run(input: Buffer): void {
   const script = new Script(input);
   const world = new World();
@@ -204,6 +259,8 @@ export function titanic(): Target {
     seeds: [
       Buffer.from([0, 0, 0, 4, 2, 0, 5, 2, 0, 0, 2, 0, 0, 0, 2, 2, 0, 0, 2, 0, 1, 0]),
       Buffer.from([1, 0, 2, 0, 1, 2, 2, 0, 1, 0, 2, 0, 4, 2, 0, 5, 0, 0, 0, 3, 2, 0, 0]),
+      Buffer.from([9, 0, 0, 0, 0, 0, 8, 4, 11, 2, 0, 10, 4, 0, 0, 8, 4, 9, 2, 1, 1, 0, 0, 8, 4]),
+      Buffer.from([0, 0, 0, 4, 2, 0, 5, 0, 1, 12, 0, 0, 0, 9, 12, 2, 0, 0, 9, 8, 4]),
       Buffer.from([1, 0, 1, 0, 4, 2, 0, 5, 0, 0, 0, 2, 2, 0, 0, 8, 0, 4, 2, 0, 2, 0]),
     ],
     run,

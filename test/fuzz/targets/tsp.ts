@@ -1,8 +1,13 @@
 /** What the bodies of requests for `titanic.*` say: total, and nothing but what 9/TSP and D16 allow. */
 import { Frames } from '../../../src/core/frames.js';
+import { firstDue, readDueTimes } from '../../../src/titanic/machine/due-times.js';
 import { decodeHeaders } from '../../../src/wire/headers.js';
 import {
+  readTspName,
+  readTspProgress,
   readTspRequest,
+  readTspSchedule,
+  readTspSchedules,
   readTspSubmit,
   readTspUuid,
   readTspWait,
@@ -11,6 +16,9 @@ import {
 import { check, type Target } from '../target.js';
 import { framesIn, inputOf } from './codec.js';
 
+/** The 22nd of November 2026. */
+const NOW = 1_795_332_800_000;
+
 function isFault(read: object): boolean {
   return 'fault' in read && typeof read.fault === 'string';
 }
@@ -18,7 +26,8 @@ function isFault(read: object): boolean {
 function run(input: Buffer): void {
   const list = framesIn(input, 8);
   const frames = Frames.of(...list);
-  for (const read of [readTspRequest(frames, 0), readTspSubmit(frames, 0)]) {
+  const schedule = readTspSchedule(frames, 0);
+  for (const read of [readTspRequest(frames, 0), readTspSubmit(frames, 0), schedule]) {
     if (read.fault !== null) {
       check(/^[\x20-\x7e]+$/.test(read.fault), 'a fault is more than one printable line');
       continue;
@@ -31,6 +40,34 @@ function run(input: Buffer): void {
       check(decodeHeaders(headers) !== null, 'headers are taken that no worker reads');
       check(headers.length > 2, 'no headers are taken for some');
     }
+  }
+  if (schedule.fault === null) {
+    const { name, cron, timeZone, text, options } = schedule;
+    check(options.key === null, 'a schedule has a key of its own');
+    check(Object.is(readTspName(Frames.of(Buffer.from(name)), 0), name), 'a name is no name');
+    // The store keeps this text, and reads it at the next start.
+    const kept = [Buffer.from(text), ...list.slice(1)];
+    const again = readTspSchedule(Frames.of(...kept), 0);
+    const isSame =
+      again.fault === null &&
+      [again.name, again.cron, again.timeZone, again.text].join('\n') ===
+        [name, cron, timeZone, text].join('\n');
+    check(isSame, 'a schedule is another when it is read from the store');
+    const times = readDueTimes(cron, timeZone);
+    const due = 'fault' in times ? times : firstDue(times, NOW);
+    const fault = typeof due === 'number' ? '' : due.fault;
+    check(typeof due !== 'number' || due > NOW, 'a schedule is due before it is made');
+    check(/^[\x20-\x7e]*$/.test(fault), 'a fault of a line is more than one printable line');
+  }
+  const after = readTspSchedules(frames, 0);
+  const named = readTspName(frames, 0);
+  if (after.fault === null) check(after.after.length <= 128, 'a name that is too long is taken');
+  if (typeof named === 'string') check(named === String(list[0]), 'a name is another');
+  const progress = readTspProgress(frames, 0);
+  if (progress.fault === null) {
+    const { waitMs, place } = progress;
+    check(uuidText(progress.uuid) === String(list[0]).toUpperCase(), 'a uuid is another');
+    check(waitMs >= 0 && waitMs <= 60_000 && place.length <= 64, 'too much progress is taken');
   }
   const uuid = readTspUuid(frames, 0);
   if (Buffer.isBuffer(uuid)) {
@@ -56,6 +93,10 @@ export function tsp(): Target {
       '60000',
       uuid,
       'titanic.',
+      '{"name":"n","cron":"* * * * *"}',
+      '"timeZone":"Europe/Berlin"',
+      '{"after":"n"}',
+      ...['@daily', ' 30 2 ', '*/5', 'MON#5', ' 2L', ' L ', '31 2-6/2', ' 2027-2199', '1-7#'],
       'mmi.',
     ],
     bytesMax: 1024,
@@ -65,6 +106,10 @@ export function tsp(): Target {
       inputOf(['{"headers":{"tenant":"a"}}', 'echo', 'hi']),
       inputOf([uuid]),
       inputOf([uuid.toLowerCase(), '60000']),
+      inputOf([uuid, '1-1795132800000-3:7', '60000']),
+      inputOf(['{"name":"n","cron":"30 2 * * MON-FRI","timeZone":"Europe/Berlin"}', 'echo', 'hi']),
+      inputOf(['{"cron":"0 */5 9-17 L 2 5#5 2027-2044","name":"n","priority":5}', 'echo', 'hi']),
+      inputOf(['{"after":"n"}']),
     ],
     run,
   };

@@ -5,6 +5,7 @@ import {
   type ClientInterceptor,
   json,
   type Reply,
+  type Schedule,
   ServiceError,
 } from '../../../src/sdk/client.js';
 import { type Handler, Worker, type WorkerInterceptor } from '../../../src/sdk/worker.js';
@@ -119,6 +120,32 @@ describe('interceptors of a client', () => {
     expect(notes.slice(2)).toEqual(['a stream s', 'one', 'two', 'a ends']);
   });
 
+  it('surround a schedule, and change its requests', async () => {
+    const notes: string[] = [];
+    const changing: ClientInterceptor = async (request, next) => {
+      notes.push(`${request.name ?? ''} ${JSON.stringify(request.options)}`);
+      const made = await next({ ...request, name: 'mine', options: { cron: '@weekly' } });
+      notes.push(`${(made as Schedule).name} ${(made as Schedule).cron}`);
+      return made;
+    };
+    const scheduling = client(noting(notes, 'a'), changing);
+    const made = await scheduling.schedule('nightly', 's', 'x', { cron: '@daily' });
+    expect(made).toMatchObject({ name: 'mine', service: 's', cron: '@weekly' });
+    expect(await scheduling.schedules()).toEqual([made]);
+    await expect(
+      client(noting(notes, 'b')).schedule('n', 's', '', { cron: '' }),
+    ).rejects.toMatchObject({ details: { option: 'cron' } });
+    expect(notes).toEqual([
+      'a schedule s',
+      'nightly {"cron":"@daily"}',
+      'mine @weekly',
+      'a ends',
+      'b schedule s',
+      'b MajordomoError: cron must be a cron line',
+      'b ends',
+    ]);
+  });
+
   it('end when the reader of a stream leaves, and when it breaks', async () => {
     const notes: string[] = [];
     await serve(async function* () {
@@ -146,7 +173,6 @@ describe('interceptors of a client', () => {
       return await next(request);
     };
     const parts = client(twice).stream('s', 'x');
-    await parts.next();
     await expect(parts.next()).rejects.toMatchObject({ details: { option: 'interceptors' } });
   });
 
@@ -191,6 +217,49 @@ describe('interceptors of a client', () => {
     go();
     await new Promise((resolve) => setImmediate(resolve));
     expect(asking.outstanding).toBe(0);
+  });
+
+  it('that reject end an open stream, though its reader waits for a part', async () => {
+    let finish = (): void => undefined;
+    await serve(async function* () {
+      yield 'one';
+      await new Promise<void>((resolve) => (finish = resolve));
+      return 'never read';
+    });
+    let reject: (error: Error) => void = () => undefined;
+    const asking = client(async (request, next) => {
+      const rejected = new Promise<never>((_resolve, rejecting) => (reject = rejecting));
+      return await Promise.race([next(request), rejected]);
+    });
+    const parts = asking.stream('s', '');
+    expect((await parts.next()).value?.text()).toBe('one');
+    const second = parts.next();
+    reject(new Error('over budget'));
+    await expect(second).rejects.toThrow('over budget');
+    expect(await parts.next()).toEqual({ done: true, value: undefined });
+    expect(asking.outstanding).toBe(0);
+    finish();
+  });
+
+  it('that reject between two parts are heard at the next, before parts that wait', async () => {
+    await serve(async function* () {
+      for (const part of ['one', 'two', 'three']) {
+        yield part;
+        await Promise.resolve();
+      }
+      return 'four';
+    });
+    let reject: (error: Error) => void = () => undefined;
+    const parts = client(async (request, next) => {
+      const rejected = new Promise<never>((_resolve, rejecting) => (reject = rejecting));
+      return await Promise.race([next(request), rejected]);
+    }).stream('s', '');
+    expect((await parts.next()).value?.text()).toBe('one');
+    await new Promise((resolve) => setTimeout(resolve, 20));
+    reject(new Error('over budget'));
+    await new Promise((resolve) => setImmediate(resolve));
+    await expect(parts.next()).rejects.toThrow('over budget');
+    expect((await parts.next()).done).toBe(true);
   });
 
   it('that do not await a stream leave its error to the reader', async () => {

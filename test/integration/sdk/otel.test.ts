@@ -10,10 +10,11 @@ import {
 } from '@opentelemetry/sdk-trace-base';
 import { Router } from 'zeromq';
 
-import { Client, ServiceError } from '../../../src/sdk/client.js';
+import { Client, type Headers, ServiceError } from '../../../src/sdk/client.js';
 import { clientTracing, workerTracing } from '../../../src/sdk/otel.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import { FakeClock, startTestBroker } from '../../../src/testing/testing.js';
+import { until } from '../../support/until.js';
 import { GuideBroker } from './guide-broker.js';
 
 const HOUR_MS = 3_600_000;
@@ -122,6 +123,41 @@ describe('tracing', () => {
     expect(found.get('process s')?.parentSpanContext?.spanId).toBe(enqueued?.spanContext().spanId);
   });
 
+  it('makes a span of a schedule, whose requests begin traces of their own', async () => {
+    const clock = new FakeClock();
+    const broker = opened(await startTestBroker({ clock }));
+    const endpoints = broker.endpoint;
+    const client = opened(new Client({ endpoints, interceptors: [clientTracing()] }));
+    const seen: Headers[] = [];
+    const worker = opened(
+      new Worker(
+        { endpoints, service: 's', interceptors: [workerTracing()] },
+        ({ frames, headers }) => {
+          seen.push(headers);
+          return frames;
+        },
+      ),
+    );
+    await worker.ready;
+    await client.schedule('hourly', 's', 'x', { cron: '@hourly', headers: { tenant: 'acme' } });
+    await clock.advance(HOUR_MS);
+    await until(() => spans().has('process s'), 'a request of the schedule');
+    const found = spans();
+    const scheduled = found.get('schedule s');
+    expect(scheduled).toMatchObject({
+      kind: SpanKind.CLIENT,
+      attributes: {
+        'messaging.operation.name': 'schedule',
+        'messaging.operation.type': 'send',
+        'messaging.destination.name': 's',
+        'majordomo.schedule.name': 'hourly',
+      },
+    });
+    expect(seen).toEqual([{ tenant: 'acme' }]);
+    expect(found.get('process s')?.parentSpanContext).toBeUndefined();
+    expect(traceOf(found.get('process s'))).not.toBe(traceOf(scheduled));
+  });
+
   it('marks both spans when the handler fails', async () => {
     const broker = opened(await startTestBroker());
     const endpoints = broker.endpoint;
@@ -164,13 +200,14 @@ describe('tracing', () => {
   });
 
   /** A broker that answers `mmi.broker` with these facts, or not at all, and every request itself. */
-  async function plainBroker(facts: string | null): Promise<Router> {
+  async function plainBroker(facts: string | null, asked: string[] = []): Promise<Router> {
     const router = new Router({ linger: 0 });
     await router.bind('tcp://127.0.0.1:*');
     void (async () => {
       for await (const [peer, id, , version, , service, body] of router) {
         const isFacts = String(service) === 'mmi.broker';
         if (service === undefined || id?.length === 0 || String(service) === 'mmi.hello') continue;
+        asked.push(String(service));
         if (isFacts && facts === null) continue;
         const stored = ['200', '0190A0B0C0D07000800000000000ABCD'];
         const isStored = String(service) === 'titanic.request';
@@ -198,12 +235,17 @@ describe('tracing', () => {
   });
 
   it('stores a request without the context at a broker that does not say what it has', async () => {
-    const { lastEndpoint } = await plainBroker(null);
+    const asked: string[] = [];
+    const { lastEndpoint } = await plainBroker(null, asked);
     const settings = { timeoutMs: 500, retries: 0 };
     const client = opened(
       new Client({ endpoints: lastEndpoint ?? '', interceptors: [clientTracing()], ...settings }),
     );
     const { uuid } = await client.enqueue('echo', 'x');
     expect(uuid).toBe('0190A0B0C0D07000800000000000ABCD');
+    await client.enqueue('echo', 'x');
+    // Each connection begins with a question, and only one was asked and waited for besides.
+    const question = 'mmi.broker';
+    expect(asked).toEqual([question, question, question, 'titanic.request', 'titanic.request']);
   });
 });

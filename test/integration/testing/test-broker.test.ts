@@ -3,7 +3,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { Client } from '../../../src/sdk/client.js';
+import { Client, isMajordomoError } from '../../../src/sdk/client.js';
 import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
 import {
   FakeClock,
@@ -188,9 +188,8 @@ describe('startTestBroker', () => {
 
   it('refuses an endpoint that is in use, and a form that it cannot listen on', async () => {
     const { endpoint } = await start();
-    await expect(startTestBroker({ endpoint })).rejects.toMatchObject({
-      code: 'ERR_MDP_ENDPOINT_IN_USE',
-    });
+    const inUse: unknown = await startTestBroker({ endpoint }).catch((error: unknown) => error);
+    expect(isMajordomoError(inUse, 'ERR_MDP_ENDPOINT_IN_USE')).toBe(true);
     await expect(startTestBroker({ endpoint: 'udp://x:1' })).rejects.toMatchObject({
       code: 'ERR_MDP_ENDPOINT',
     });
@@ -248,11 +247,13 @@ describe('schedules', () => {
     await until(() => seen.length === 1, 'the first request');
     await clock.advance(5 * HOUR_MS);
     await until(() => seen.length === 2, 'the second request');
+    // The worker takes one request at a time, so the replies before this one are stored, too.
+    await (await client.enqueue('report', 'last')).result();
     await broker.restart();
     const [known] = await client.schedules();
     expect(known).toMatchObject({ ...HOURLY, firings: 2, since: made.since });
     expect(known?.next.getTime()).toBe(made.next.getTime() + 6 * HOUR_MS);
-    expect(seen).toEqual(['body a', 'body a']);
+    expect(seen).toEqual(['body a', 'body a', 'last ']);
     expect(await client.unschedule('hourly')).toBe(true);
     expect(await client.unschedule('hourly')).toBe(false);
     expect(await client.schedules()).toEqual([]);
@@ -295,9 +296,9 @@ describe('schedules', () => {
     expect(await client.schedules()).toEqual([]);
   });
 
-  it('are listed whole, however many there are', async () => {
+  it('are listed whole: as many as one owner may have', async () => {
     const client = clientOf(await start());
-    const names = Array.from({ length: 1005 }, (_, at) => `n${String(at).padStart(4, '0')}`);
+    const names = Array.from({ length: 1000 }, (_, at) => `n${String(at).padStart(4, '0')}`);
     await Promise.all(names.map((name) => client.schedule(name, 'echo', '', { cron: '@daily' })));
     expect((await client.schedules()).map(({ name }) => name)).toEqual(names);
   });

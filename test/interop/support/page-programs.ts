@@ -109,7 +109,7 @@ export class Page {
     args: readonly string[],
     environment: Readonly<Record<string, string>> = {},
   ): PageProgram {
-    const endpoint = { MAJORDOMO_ENDPOINT: this.daemon.endpoint };
+    const endpoint = { MAJORDOMO_URL: this.daemon.endpoint };
     return new PageProgram(command, args, this.directory, { ...endpoint, ...environment });
   }
 
@@ -127,7 +127,7 @@ export class Page {
   async shell(line: string): Promise<string> {
     const { stdout } = await run('/bin/sh', ['-c', here(line)], {
       cwd: this.directory,
-      env: { ...process.env, MAJORDOMO_ENDPOINT: this.daemon.endpoint },
+      env: { ...process.env, MAJORDOMO_URL: this.daemon.endpoint },
     });
     return stdout;
   }

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Frames } from '../../../src/core/frames.js';
 import { endStages, stage, type Stage } from '../../support/stage.js';
+import { pirateStage, simple } from '../../support/stage-pirates.js';
 import type { ClientActor } from '../../support/stage-peers.js';
 
 afterEach(endStages);
@@ -165,5 +166,17 @@ describe('one kind of work', () => {
     expect(modest.inbox()).toEqual(['REQUEST x']);
     runs(s);
     expect(greedy.inbox()).toHaveLength(10_000);
+  });
+});
+
+describe('10,000 REQ sockets on a listener for workers', () => {
+  it('that say nothing are taken for workers over many turns, each within its budget (D36)', () => {
+    const s = pirateStage({ limits: { workers: 10_000 } });
+    s.alone();
+    for (let at = 0; at < 10_000; at++) simple(s, `w${at}`);
+    s.now += 1000;
+    const seen = runs(s);
+    expect(seen.effectsMost).toBeLessThanOrEqual(BUDGET);
+    expect(s.broker.load.workers).toBe(10_000);
   });
 });

@@ -261,6 +261,30 @@ describe('what goes wrong is printed once if nobody listens', () => {
     ]);
   });
 
+  it('a connection that is lost while the worker has no registration, after it gave a request back', async () => {
+    const { net } = registered({}, () => {
+      throw new Error('no');
+    });
+    net.link.says('MDPW02', '\x02', 'token', '', 'hi');
+    await turn();
+    warnings = [];
+    // It has said DISCONNECT, because the broker does not know failures, and rests.
+    expect(shown(net.link.written()).at(-1)).toBe('MDPW02|\\x06');
+    net.link.events.disconnected();
+    expect(warnings).toEqual([expect.stringContaining('the connection was lost')]);
+  });
+
+  it('a key that is no longer admitted, though the registration was lost before', async () => {
+    const { net } = registered({ retryBaseMs: 1, retryMaxMs: 1 });
+    net.link.events.disconnected();
+    while (net.links.length < 2) await turn();
+    for (let count = 0; count < 2; count++) net.link.events.unreachable?.(true);
+    expect(warnings).toEqual([
+      expect.stringContaining('the connection was lost'),
+      expect.stringContaining('the broker does not admit the key'),
+    ]);
+  });
+
   it('not a registration that the worker ends itself', async () => {
     const { worker } = registered();
     await worker.close();

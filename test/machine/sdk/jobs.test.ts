@@ -22,13 +22,17 @@ class Stage {
   readonly net = new FakeNet();
   readonly client: Client;
 
-  /** @param extensions of mmi.broker; null: it does not know the question */
-  constructor(extensions: readonly string[] | null, options: Partial<ClientOptions> = {}) {
+  /** @param extensions of mmi.broker; null: it does not know the question; silent: it does not answer it */
+  constructor(
+    extensions: readonly string[] | null | 'silent',
+    options: Partial<ClientOptions> = {},
+  ) {
     const endpoints = ['tcp://127.0.0.1:5555'];
     this.client = new Client({ endpoints, dial: this.net.dial, ...options });
     clients.push(this.client);
     this.net.link.events.connected();
     const [, probe] = this.requests();
+    if (extensions === 'silent') return;
     probe?.answer(...(extensions === null ? ['501'] : ['200', JSON.stringify({ extensions })]));
   }
 
@@ -219,6 +223,43 @@ describe('enqueue at a broker without titanic.submit (9/TSP)', () => {
     const submitted = stage.client.submit('render', 'a', { idempotencyKey: 'order-17' });
     expect(await codeFrom(submitted)).toBe('ERR_TITANIC_UNSUPPORTED');
     expect(stage.requests()).toEqual([]);
+  });
+});
+
+describe('enqueue at a broker that does not answer mmi.broker', () => {
+  const QUICK = { timeoutMs: 200, retries: 0 };
+
+  it('waits for that once on a connection, then stores by titanic.request', async () => {
+    const stage = new Stage('silent', QUICK);
+    const submitted = stage.client.enqueue('render', 'a');
+    expect((await stage.request()).service).toBe('mmi.broker');
+    await until(() => stage.net.links.length === 2, 'a new connection after the silence');
+    await until(() => stage.client.outstanding === 1, 'the next request');
+    stage.net.link.events.connected();
+    const asked = stage.requests();
+    const services = asked.map(({ service }) => service);
+    expect(services).toEqual(['mmi.hello', 'mmi.broker', 'titanic.request']);
+    asked[2]?.answer('200', UUID);
+    await submitted;
+
+    const again = stage.client.enqueue('render', 'a');
+    const next = await stage.request();
+    expect(next.service).toBe('titanic.request');
+    next.answer('200', UUID);
+    await again;
+    // With an option there is nothing to store by, and nothing to wait for.
+    await expect(stage.client.enqueue('render', 'a', { priority: 1 })).rejects.toMatchObject({
+      code: 'ERR_TITANIC_UNSUPPORTED',
+      message: expect.stringContaining('does not say whether it supports titanic.submit'),
+    });
+
+    stage.net.link.events.disconnected();
+    await until(() => stage.net.links.length === 3, 'a third connection');
+    stage.net.link.events.connected();
+    stage.requests();
+    const third = codeFrom(stage.client.enqueue('render', 'a', { priority: 1 }));
+    expect((await stage.request()).service).toBe('mmi.broker');
+    expect(await third).toBe('ERR_MDP_TIMEOUT');
   });
 });
 

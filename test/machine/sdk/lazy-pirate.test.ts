@@ -340,6 +340,81 @@ describe('a pair (docs/sdk.md, §7)', () => {
   });
 });
 
+describe('a request with headers (D67)', () => {
+  const settings = { headers: true, timeoutMs: 1000, retries: 2 };
+
+  it('is sent when the broker has said that it supports them, and its time-out counts from then', () => {
+    const script = new PirateScript();
+    script.connect().ask('r', settings).ask('other', settings).pass(400);
+    expect(script.effects).toEqual(['0 open 1 to 0', '0 greet 1']);
+    expect(script.call('r')).toMatchObject({ state: 'waiting', attempt: 0, sends: 0 });
+    script.broker(0);
+    expect(script.effects).toEqual(['400 send r #1 on 1', '400 send other #1 on 1']);
+    script.pass(999);
+    expect(script.effects).toEqual(['900 probe 1']);
+    script.pass(1);
+    expect(script.effects[0]).toBe('1400 close 1');
+    // What the broker supports is unknown on each new connection.
+    script.connect();
+    expect(script.effects).toEqual(['1400 greet 2']);
+    script.broker(0);
+    expect(script.effects).toEqual(['1400 send other #2 on 2', '1400 send r #2 on 2']);
+  });
+
+  it('is not sent by waiting, so its tries are not used up by nodes that do not answer', () => {
+    const script = new PirateScript({ endpoints: 2 });
+    script
+      .connect()
+      .ask('r', { ...settings, retries: 1 })
+      .pass(1000);
+    expect(script.switches).toEqual(['0 to 1: silent']);
+    script.connect().cut().pass(100);
+    expect(script.call('r')).toMatchObject({ attempt: 0, sends: 0 });
+    script.connect().broker(0);
+    expect(script.effects.at(-1)).toBe('1100 send r #1 on 3');
+    expect(script.answer('r')).toBe(true);
+  });
+
+  it('fails at once at a broker that does not support them, and in time at one that never says', () => {
+    const old = new PirateScript();
+    old.connect().ask('r', settings).broker(null, false);
+    expect(old.effects.at(-1)).toBe('0 fail r ERR_MDP_UNSUPPORTED');
+    old.ask('later', settings);
+    expect(old.effects.at(-1)).toBe('0 fail later ERR_MDP_UNSUPPORTED');
+    old.ask('plain');
+    expect(old.effects.at(-1)).toBe('0 send plain #1 on 1');
+
+    const silent = new PirateScript();
+    silent.connect().ask('r', settings);
+    for (let round = 0; round < 3; round++) silent.pass(1000).connect();
+    expect(silent.effects).toContain('3000 fail r ERR_MDP_UNSUPPORTED');
+    expect(silent.errors.get('r')?.message).toContain('does not say');
+    const busy = new PirateScript();
+    busy.connect().ask('r', settings);
+    for (let round = 0; round < 3; round++) busy.hear().pass(1000);
+    expect(busy.effects).toEqual(['0 open 1 to 0', '0 greet 1', '3000 fail r ERR_MDP_UNSUPPORTED']);
+  });
+
+  it('that was sent once is ERR_MDP_TIMEOUT, and one that met no broker ERR_MDP_UNREACHABLE', () => {
+    const script = new PirateScript();
+    script.connect().ask('r', settings).broker(0);
+    script.cut().pass(100).connect().pass(3000);
+    expect(script.errors.get('r')).toMatchObject({
+      code: 'ERR_MDP_TIMEOUT',
+      details: { sends: 1 },
+    });
+    const alone = new PirateScript();
+    alone.ask('r', settings).pass(3000);
+    expect(alone.errors.get('r')?.code).toBe('ERR_MDP_UNREACHABLE');
+  });
+
+  it('is forgotten while it waits', () => {
+    const script = new PirateScript();
+    script.connect().ask('r', settings).abort('r').broker(0);
+    expect(script.effects).toEqual(['0 open 1 to 0', '0 greet 1']);
+  });
+});
+
 describe('parts of an answer', () => {
   it('count as signs of life of their request: the time-out starts anew', () => {
     const script = connected().ask('a', { streams: true, retries: 0 });

@@ -219,7 +219,8 @@ export class PairStage {
       const { standing } = this.#node(endpoint);
       if (standing === 'stopped' || standing === 'dead') return;
       this.#says(link, () => {
-        this.pirate.learnt(link, this.heartbeatMs, this.now);
+        const broker = { takesHeaders: true, pairHeartbeatMs: this.heartbeatMs };
+        this.pirate.learnt(link, broker, this.now);
       });
     });
   }

@@ -15,6 +15,7 @@ export interface AskOptions {
   readonly timeoutMs?: number;
   readonly retries?: number;
   readonly streams?: boolean;
+  readonly headers?: boolean;
 }
 
 const ATTEMPTS = 256;
@@ -63,7 +64,8 @@ export class PirateScript {
     };
     const owner = { part: () => undefined, done: () => undefined, fail: () => undefined };
     const streams = options.streams === true;
-    const target = { service: name, name: Buffer.from(name), head: Buffer.alloc(0), headers: null };
+    const headers = options.headers === true ? Buffer.from('{}') : null;
+    const target = { service: name, name: Buffer.from(name), head: Buffer.alloc(0), headers };
     const call = new Call(this.#calls.size + 1, target, [], streams, settings, owner);
     this.#calls.set(name, call);
     this.strategy.add(call, this.now);
@@ -99,9 +101,9 @@ export class PirateScript {
   }
 
   /** The broker answers `mmi.broker`. */
-  broker(pairHeartbeatMs: number, link = this.link): this {
+  broker(pairHeartbeatMs: number | null, takesHeaders = true, link = this.link): this {
     this.strategy.heard(link);
-    this.strategy.learnt(link, pairHeartbeatMs, this.now);
+    this.strategy.learnt(link, { takesHeaders, pairHeartbeatMs }, this.now);
     return this;
   }
 

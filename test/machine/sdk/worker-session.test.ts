@@ -560,6 +560,17 @@ describe('whether a registration stands', () => {
     expect(script.reports).toEqual(['asked', 'dismissed', 'asked', 'confirmed']);
   });
 
+  it('was given up for a moment, and the connection ends before the next one', () => {
+    for (const passMs of [0, 60]) {
+      const script = new SessionScript(1, new ConcurrencyLimiter(Infinity), true);
+      script.connect().offers(false).request('t').fail('t').pass(passMs);
+      expect(script.session.state).toBe(passMs === 0 ? 'resting' : 'asking');
+      script.reports.length = 0;
+      script.cut().pass(1000).connect().cut();
+      expect(script.reports).toEqual(['connection']);
+    }
+  });
+
   it('ends, and says why', () => {
     const why = (script: SessionScript): string | undefined => script.reports.at(-1);
     expect(why(registered().beat().dismiss())).toBe('dismissed');

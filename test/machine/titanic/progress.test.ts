@@ -196,6 +196,7 @@ describe('titanic.progress', () => {
     const w1 = at(s).partial(Buffer.alloc(600_000, 'x'));
     const { embedded } = s.broker;
     const bytesOfTurns: number[] = [];
+    const settledOfTurns: boolean[] = [];
     const answer = embedded.answer.bind(embedded);
     embedded.answer = (id, body): void => {
       const bytes = body.reduce((sum, frame) => sum + frame.length, 0);
@@ -206,6 +207,7 @@ describe('titanic.progress', () => {
     s.titanic.run = (...args): void => {
       bytesOfTurns.push(0);
       run(...args);
+      settledOfTurns.push(s.titanic.isSettled);
     };
     const client = s.client('flooder');
     s.batch(() => {
@@ -215,6 +217,9 @@ describe('titanic.progress', () => {
     expect(full).toHaveLength(10);
     expect(Math.max(...full)).toBeLessThan(1_201_000);
     expect(client.inbox()).toHaveLength(20);
+    // Who drains must not end before the last has its answer.
+    const lastOf = (list: readonly unknown[], one: unknown): number => list.lastIndexOf(one);
+    expect(lastOf(settledOfTurns, false)).toBe(bytesOfTurns.lastIndexOf(full[0] ?? 0) - 1);
 
     // There is room for the first two when they are asked, and for one when they go out.
     output.left = 700_000;

@@ -1,7 +1,8 @@
 /** Schedules (D80): requests that the broker stores itself when a cron line says so. */
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect, it, jest } from '@jest/globals';
 
 import { readFrom } from '../../../src/titanic/store/store.js';
+import type { SchedulePage, SchedulePlace } from '../../../src/titanic/operator/operator-api.js';
 import { NO_QUOTAS } from '../../../src/broker/quotas.js';
 import type { ClientActor } from '../../support/stage-peers.js';
 import { StageReplica } from '../../support/stage-replica.js';
@@ -272,6 +273,82 @@ describe('after an absence', () => {
   });
 });
 
+describe('what was missed when another takes the place of a schedule', () => {
+  /** A broker that was away for ten hours and a half, and is full: nothing is made up yet. */
+  function back(options: object = {}): TitanicStage {
+    const s = stage();
+    schedules(s, { cron: '@hourly', timeZone: 'Europe/Berlin', ...options });
+    s.wallOffset += 10.5 * HOUR_MS;
+    return s.crashes({ titanic: TITANIC, isDormant: true }).holdsStore().activates();
+  }
+
+  /** A program makes its schedule at its start, before the first turn of the broker ends. */
+  function replaced(s: TitanicStage, options: object): void {
+    s.batch(() => {
+      schedules(s, { timeZone: 'Europe/Berlin', ...options }, 'echo', 'another body');
+    });
+    s.freesStore();
+    s.after(1);
+  }
+
+  it('is made up, if the line and the time zone are the same', () => {
+    const s = back();
+    replaced(s, { cron: '@hourly' });
+    expect(s.told('schedule.made')).toHaveLength(1);
+    expect(stored(s)).toEqual([`echo schedule:n:${at(10 * HOUR_MS)}`]);
+    const [row] = s.store.disk.rows.filter(({ key }) => key !== null);
+    expect(row?.body.toString('latin1')).toContain('another body');
+    s.hears();
+    expect(listed(s.asks('schedules'))).toMatchObject([{ next: at(11 * HOUR_MS), firings: 1 }]);
+    s.after(HOUR_MS);
+    expect(stored(s)).toHaveLength(2);
+  });
+
+  it.each([[{ cron: '0 * * * *' }], [{ cron: '@hourly', timeZone: 'Asia/Kolkata' }]])(
+    'is not, if one of them is another: %j',
+    (options) => {
+      const s = back();
+      replaced(s, options);
+      expect(s.told('schedule.made')).toHaveLength(1);
+      expect(stored(s)).toEqual([]);
+    },
+  );
+
+  it.each([['alone'], ['with what takes its place']])(
+    'is stored once, if it is being stored then, %s',
+    (how) => {
+      const s = stage().holdsStore();
+      schedules(s, { cron: '@hourly' });
+      s.answers('commit').after(HOUR_MS);
+      if (how !== 'alone') s.asks('request', 'x', 'y');
+      s.answers('load');
+      schedules(s, { cron: '@hourly' }, 'other');
+      s.freesStore();
+      s.after(1);
+      s.hears();
+      expect(stored(s).filter((each) => each !== 'x -')).toEqual([
+        `echo schedule:n:${at(HOUR_MS)}`,
+      ]);
+      expect(listed(s.asks('schedules'))).toMatchObject([{ next: at(2 * HOUR_MS) }]);
+    },
+  );
+
+  it('is made up by the other, if storing it fails', () => {
+    const s = stage().holdsStore();
+    schedules(s, { cron: '@hourly' });
+    s.answers('commit').after(HOUR_MS);
+    s.answers('load');
+    s.store.failure = { kind: 'full', message: 'the disk is full' };
+    s.answers('commit');
+    s.store.failure = null;
+    s.after(10 * SECOND_MS);
+    schedules(s, { cron: '@hourly' }, 'other');
+    s.freesStore();
+    s.after(10 * SECOND_MS);
+    expect(stored(s)).toHaveLength(1);
+  });
+});
+
 describe('the name of a schedule', () => {
   it('is unique for its owner: another of that name takes its place', () => {
     const s = stage();
@@ -495,8 +572,28 @@ describe('when nothing can be stored', () => {
     const s = stage({ quotasOf: () => ({ ...NO_QUOTAS, stored: 1 }) });
     expect(schedules(s, { cron: '@hourly' })).toMatch(/^200/);
     expect(schedules(s, { cron: '@hourly' })).toMatch(/^200/);
-    expect(schedules(s, { cron: '@weekly' })).toBe('500 the quota `stored` is used up');
     expect(s.told('schedule.made')).toHaveLength(1);
+    expect(schedules(s, { name: 'm', cron: '@hourly' })).toBe('500 the quota `stored` is used up');
+  });
+
+  it('because of a limit or a quota, another schedule may still take the place of one', () => {
+    const quotas = { ...NO_QUOTAS, stored: 1 };
+    const s = stage({ quotasOf: () => quotas, titanic: { maxOpen: 1, maxBytes: 1 } });
+    expect(schedules(s, { cron: '@hourly' })).toMatch(/^200/);
+    expect(schedules(s, { cron: '@weekly' })).toMatch(/^200/);
+    expect(schedules(s, { cron: '0 * * * *' })).toMatch(/^500/);
+    expect(schedules(s, { cron: '@daily' })).toMatch(/^200/);
+    expect(listed(s.asks('schedules'))).toMatchObject([{ cron: '@daily' }]);
+  });
+
+  it('while the one that it replaces has a larger body than its quota leaves room for', () => {
+    const quotas = { ...NO_QUOTAS, storedBytes: 2000 };
+    const s = stage({ quotasOf: () => quotas, titanic: { maxBytes: 1e9 } });
+    expect(schedules(s, { cron: '@hourly' }, 'echo', 'x'.repeat(1500))).toMatch(/^200/);
+    expect(schedules(s, { cron: '@hourly' }, 'echo', 'y'.repeat(1600))).toMatch(/^200/);
+    expect(schedules(s, { cron: '@hourly' }, 'echo', 'z'.repeat(2000))).toBe(
+      '500 the quota `storedBytes` is used up',
+    );
   });
 
   it('because of a quota of its owner', () => {
@@ -505,6 +602,37 @@ describe('when nothing can be stored', () => {
     s.submits('other');
     s.after(HOUR_MS);
     expect(s.told('schedule.delayed')).toMatchObject([{ text: 'the quota `stored` is used up' }]);
+  });
+
+  it('because of a limit, it is not read again and again, and a turn looks at few of them', () => {
+    const s = stage({ titanic: { maxOpen: 201 } });
+    for (let n = 0; n < 200; n++) schedules(s, { name: `n${n}`, cron: '0 0 20 11 *' });
+    s.submits('other');
+    s.wallOffset += 366 * DAY_MS;
+    const loads = jest.spyOn(s.store, 'load');
+    const delayed = (): number => s.titanic.counters.schedules.delayed;
+    s.batch(() => {
+      for (let seconds = 0; seconds < 60; seconds++) {
+        for (let turns = 0; turns < 20; turns++) {
+          const before = delayed();
+          s.titanic.run(s.now, s.wall, s.broker.embedded, s.broker.embedded);
+          expect(delayed() - before).toBeLessThanOrEqual(32);
+        }
+        s.now += SECOND_MS;
+      }
+      // Each is tried every five seconds.
+      expect(delayed()).toBe(200 * 12);
+      expect(loads).not.toHaveBeenCalled();
+    });
+  });
+
+  it('because its body is too large for a quota, it is read once', () => {
+    const s = stage({ quotasOf: () => ({ ...NO_QUOTAS, storedBytes: 3000 }) });
+    expect(schedules(s, { cron: '@daily' }, 'echo', 'x'.repeat(2000))).toMatch(/^200/);
+    const loads = jest.spyOn(s.store, 'load');
+    s.after(DAY_MS + MINUTE_MS);
+    expect(s.told('schedule.delayed').length).toBeGreaterThan(10);
+    expect(loads).toHaveBeenCalledTimes(1);
   });
 
   it('because the store fails, it is tried again', () => {
@@ -579,19 +707,53 @@ describe('a schedule that cannot be', () => {
     const s = stage({ titanic: { maxOpen: 1e6, maxBytes: 1e9 } }).holdsStore();
     const c1 = s.client('c1');
     s.batch(() => {
-      for (let n = 0; n < 8752; n++) {
+      for (let n = 0; n < 1002; n++) {
         c1.request('titanic.schedule', `{"name":"n${n}","cron":"@daily"}`, 'echo', 'hi');
       }
     });
     expect(c1.inbox()).toEqual(
-      Array(2).fill('FINAL titanic.schedule 500 one owner has at most 8750 schedules'),
+      Array(2).fill('FINAL titanic.schedule 500 one owner has at most 1000 schedules'),
     );
     s.freesStore();
-    expect(kept(s)).toBe(8750);
+    expect(kept(s)).toBe(1000);
+    const limit = { name: 'titanic.refused', reason: 'limit' };
+    expect(s.told('titanic.refused')).toEqual(
+      Array(2).fill({ ...limit, text: 'one owner has at most 1000 schedules' }),
+    );
+    // Another may take the place of one.
+    expect(schedules(s, { name: 'n1', cron: '@hourly' })).toContain('"cron":"@hourly"');
+    expect(kept(s)).toBe(1000);
     expect(s.asks('unschedule', 'n0')).toContain('true');
     s.hears();
     expect(schedules(s, { cron: '@daily' })).toMatch(/^200/);
     expect(schedules(s, { name: 'm', cron: '@daily' })).toMatch(/^500 one owner/);
+  });
+
+  it('is refused above the number for all owners', () => {
+    const s = stage({
+      titanic: { maxOpen: 1e6, maxBytes: 1e9 },
+      rightsOf: () => new TestKey(true, true),
+    });
+    const makes = (key: number, name: string): string =>
+      ask(
+        s.client(`${name} of ${key}`, { key: `k${key}` }),
+        'schedule',
+        `{"name":"${name}","cron":"@daily"}`,
+        'echo',
+        'hi',
+      );
+    for (let key = 0; key < 10; key++) {
+      const client = s.client(`c${key}`, { key: `k${key}` });
+      s.batch(() => {
+        for (let n = 0; n < 1000; n++) {
+          client.request('titanic.schedule', `{"name":"n${n}","cron":"@daily"}`, 'echo', 'hi');
+        }
+      });
+      client.inbox();
+    }
+    expect(kept(s)).toBe(10_000);
+    expect(makes(10, 'm')).toBe('500 a node has at most 10000 schedules');
+    expect(makes(0, 'm')).toBe('500 one owner has at most 1000 schedules');
   });
 
   it('is refused above its size', () => {
@@ -600,6 +762,29 @@ describe('a schedule that cannot be', () => {
     expect(schedules(s, { cron: '@daily' }, 'echo', big)).toBe(
       '500 a schedule has at most 1048576 bytes',
     );
+  });
+});
+
+describe('the list of operators', () => {
+  it('has pages, by due time, and none that was there is left out', () => {
+    const s = stage({ rightsOf: () => new TestKey(true, true) });
+    for (let n = 0; n < 25; n++) {
+      const client = s.client(`c${n}`, { key: `k${n % 3}` });
+      ask(client, 'schedule', `{"name":"n${n}","cron":"${n % 7} ${n % 5} * * *"}`, 'echo', 'hi');
+    }
+    const pages: string[][] = [];
+    const dues: number[] = [];
+    for (let after: SchedulePlace | null = null; pages.length < 10;) {
+      const page: SchedulePage = s.operator.schedules(after, 10);
+      pages.push(page.schedules.map(({ name }) => name));
+      dues.push(...page.schedules.map(({ due }) => due));
+      after = page.next;
+      if (after === null) break;
+    }
+    expect(pages.map(({ length }) => length)).toEqual([10, 10, 5]);
+    expect(new Set(pages.flat()).size).toBe(25);
+    expect(dues).toEqual(dues.toSorted((a, b) => a - b));
+    expect(s.operator.schedules(null, 25).next).toBeNull();
   });
 });
 

@@ -30,6 +30,22 @@ function configuration(): string {
 }
 
 describe('majordomo acl check (D72)', () => {
+  it('knows that a listener for one service is for no other', async () => {
+    const file = join(temporaryDirectory(), 'majordomo.yaml');
+    const listener = '{endpoint: "tcp://127.0.0.1:5556", service: upper, allow: [client]}';
+    writeFileSync(file, `broker: {listen: [${listener}]}`);
+    const check = ['acl', 'check', 'nobody'];
+    const [own, other] = await runEach(
+      ['upper', 'lower'].map((service) => [...check, service, '-c', file, '-o', 'json']),
+    );
+    expect([own?.status, other?.status]).toEqual([0, 1]);
+    expect(JSON.parse(other?.stdout ?? '')).toMatchObject({
+      listeners: [
+        { client: { allowed: false, rule: 'the listener is for the service upper alone' } },
+      ],
+    });
+  });
+
   it('shows for each listener what a key may do, and by which rule', async () => {
     const file = configuration();
     const line = (who: string, service: string): string[] => ['acl', 'check', who, service];

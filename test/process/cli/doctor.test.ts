@@ -155,6 +155,23 @@ describe('majordomo doctor', () => {
     expect(other?.check('listener')).toMatchObject({ state: 'problem' });
   });
 
+  it('asks no listener for one service: its workers would get the question as a request', async () => {
+    const listen = (endpoint: string): string =>
+      `broker.listen=[{endpoint: ${endpoint}, service: echo, allow: [client]}]`;
+    const { endpoint, dataDir } = await startDaemon({ sets: [listen('tcp://127.0.0.1:0')] });
+    const [own, other] = await examineEach(
+      [listen(endpoint), `node.dataDir=${dataDir}`],
+      [listen(endpoint)],
+    );
+    expect(own?.status).toBe(0);
+    expect(own?.check('listener')).toMatchObject({
+      state: 'ok',
+      text: expect.stringMatching(/a listener with service cannot be asked/),
+    });
+    expect(own?.check('data directory')).toMatchObject({ state: 'ok' });
+    expect(other?.check('listener')).toMatchObject({ state: 'problem' });
+  });
+
   it('finds that the keys of the pair’s link are missing', async () => {
     const curve = 'bstar.curve={secretKeyFile: /nonexistent/key, keysFile: /nonexistent/keys.yaml}';
     const link = ['bstar.listen=tcp://127.0.0.1:0', 'bstar.peer=tcp://127.0.0.1:1'];

@@ -118,7 +118,7 @@ describe('majordomo workers', () => {
       'SERVICE',
       'NAME',
       'STATE',
-      'MDP',
+      'PROTOCOL',
       'IN FLIGHT',
       'CREDIT',
       'SINCE',

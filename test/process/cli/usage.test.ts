@@ -34,6 +34,7 @@ const WRONG = [
   { args: ['request', 'a', '--key', 'k'], says: '--key needs --durable' },
   { args: ['request', 'a', '--max-attempts', '2'], says: '--max-attempts needs --durable' },
   { args: ['request', 'a', '--backoff-ms', '1..2'], says: '--backoff-ms needs --durable' },
+  { args: ['request', 'a', '--shared'], says: '--shared needs --durable' },
   { args: ['request', 'a', '--durable', '--backoff-ms', '2..1'], says: 'the smaller first' },
   { args: ['request', 'a', '--durable', '--backoff-ms', '0..1'], says: 'the smaller first' },
   { args: ['request', 'a', '--durable', '--max-attempts', '0'], says: 'from 1 to 1000' },

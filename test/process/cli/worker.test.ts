@@ -28,7 +28,7 @@ afterEach(() => killAll(daemon, once));
 
 afterAll(removeDaemons);
 
-/** Starts `majordomo worker` and waits until it is connected; its first message is READY. */
+/** Starts `majordomo worker` and waits until it is registered. */
 async function offer(
   daemon: Daemon,
   service: string,
@@ -37,7 +37,7 @@ async function offer(
 ): Promise<Child> {
   const at = ['--endpoint', daemon.endpoint];
   const worker = new Child(['worker', service, ...options, ...at, '--', ...line]);
-  await says(worker, `connected to ${daemon.endpoint}`);
+  await says(worker, `${service}: registered at ${daemon.endpoint}`);
   return worker;
 }
 
@@ -71,7 +71,7 @@ describe('majordomo worker makes a command a service', () => {
     const script = 'env | grep -E "^(MAJORDOMO_|OTHER)" | sort';
     const line = ['worker', 'told', '--endpoint', daemon.endpoint, '--', 'sh', '-c', script];
     const worker = new Child(line, { environment });
-    await says(worker, `connected to ${daemon.endpoint}`);
+    await says(worker, `registered at ${daemon.endpoint}`);
     expect(await request(daemon, 'told', 'x')).toMatchObject({
       stdout: 'MAJORDOMO_SERVICE=told\nOTHER=seen\n',
     });

@@ -252,8 +252,8 @@ describe('rights by key', () => {
     // It keeps trying, and says so once.
     allow({ name: 'alice' }, { name: 'bob' });
     daemon.signal('SIGHUP');
-    const connected = `connected to ${daemon.endpoint}`;
-    await worker.until(({ stderr }) => stderr.includes(connected), connected);
+    const registered = `registered at ${daemon.endpoint}`;
+    await worker.until(({ stderr }) => stderr.includes(registered), registered);
     expect(worker.stderr.split('refuses the key')).toHaveLength(2);
     expect(worker.stderr).not.toContain('no answer from');
     worker.signal('SIGTERM');

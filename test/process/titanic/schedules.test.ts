@@ -10,7 +10,7 @@ import {
   startDaemon,
   temporaryDirectory,
 } from '../../support/daemon.js';
-import { httpOf } from '../../support/http.js';
+import { ask, httpOf, tokenOf } from '../../support/http.js';
 import { until } from '../../support/until.js';
 
 afterEach(async () => {
@@ -71,6 +71,7 @@ describe('majordomo titanic schedule', () => {
     expect(gone).toMatchObject({ status: 1, stdout: 'every was no schedule of yours\n' });
     const answer = await fetch(`${httpOf(again)}/api/v1/titanic/schedules`);
     expect(await answer.json()).toEqual({
+      next: null,
       items: [
         {
           ...{ name: 'never', service: 'tick', cron: '0 0 29 2 *', timeZone: 'UTC', owner: null },
@@ -81,6 +82,50 @@ describe('majordomo titanic schedule', () => {
     });
     const ls = await run(['titanic', 'ls', '-o', 'json', '--admin', httpOf(again)]);
     expect(ls.stdout).not.toContain('titanic.schedule');
+  });
+
+  it('is listed over HTTP in pages, with a token and without', async () => {
+    const daemon = await startDaemon(HTTP);
+    const names = ['a', 'b', 'c', 'd', 'e'];
+    for (const [at, name] of names.entries()) {
+      await titanic(daemon, 'schedule', name, `0 0 0 1 1 * ${2190 + at}`, 'tick');
+    }
+    for (const token of [undefined, tokenOf(daemon)]) {
+      const pages: string[][] = [];
+      for (let cursor: string | null = ''; cursor !== null && pages.length < 9;) {
+        const query = `limit=2${cursor === '' ? '' : `&cursor=${encodeURIComponent(cursor)}`}`;
+        const { status, json } = await ask(`${httpOf(daemon)}/api/v1/titanic/schedules?${query}`, {
+          ...(token === undefined ? {} : { token }),
+        });
+        expect(status).toBe(200);
+        const page = json as Listed & { readonly next: string | null };
+        pages.push(page.items.map(({ name }) => name));
+        cursor = page.next;
+      }
+      expect(pages).toEqual([['a', 'b'], ['c', 'd'], ['e']]);
+    }
+    for (const cursor of ['x', '0'.repeat(32), '0'.repeat(48)]) {
+      const url = `${httpOf(daemon)}/api/v1/titanic/schedules?cursor=${cursor}`;
+      const { status, json } = await ask(url);
+      expect([status, JSON.stringify(json)]).toEqual([400, expect.stringContaining('cursor')]);
+    }
+  });
+
+  it('keeps the requests from other keys, unless they are shared', async () => {
+    const daemon = await startDaemon(HTTP);
+    await titanic(daemon, 'schedule', 'own', '* * * * * *', 'own', 'x');
+    await titanic(daemon, 'schedule', 'ours', '* * * * * *', 'ours', 'x', '--shared');
+    const at = ['--admin', httpOf(daemon)];
+    const sharedOf = async (service: string): Promise<unknown> => {
+      const { stdout } = await run(['titanic', 'ls', '--service', service, '-o', 'json', ...at]);
+      const { items } = JSON.parse(stdout) as { readonly items: readonly { shared: boolean }[] };
+      return items[0]?.shared;
+    };
+    await until(async () => (await sharedOf('own')) === false, 'a request of the first');
+    await until(async () => (await sharedOf('ours')) === true, 'a request of the second');
+    const stored = ['request', '--endpoint', daemon.endpoint, '--durable', '--no-wait', '--shared'];
+    await run([...stored, 'once', 'x']);
+    expect(await sharedOf('once')).toBe(true);
   });
 
   it('says what is wrong with its line, its time zone or its name, and stores nothing', async () => {

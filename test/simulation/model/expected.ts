@@ -4,7 +4,7 @@
  */
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 import { hold } from '../world/failure.js';
-import type { RequestIntent } from './intent.js';
+import type { RequestIntent, WorkerKind } from './intent.js';
 
 const EMPTY = Buffer.alloc(0);
 const SHOWN_FRAMES_MAX = 12;
@@ -16,13 +16,15 @@ interface ExpectedMessage {
   readonly endsInText: boolean;
 }
 
-/** 7/MDP and 18/MDP: a reply has the form of its request. */
+/** 7/MDP, 18/MDP, D30, D37: a reply has the form of its request. */
 export function replyFrames(
   request: RequestIntent,
   final: boolean,
   service: string,
   body: readonly Buffer[],
 ): Buffer[] {
+  if (request.version === 'plain') return [...request.envelope, EMPTY, ...body];
+  if (request.version === 'flp') return [...request.envelope, ...body];
   const frames: Buffer[] = request.enveloped ? [...request.envelope, EMPTY] : [];
   frames.push(Buffer.from(request.version === 1 ? 'MDPC01' : 'MDPC02'));
   if (request.version === 2) frames.push(Buffer.from([final ? 3 : 2]));
@@ -30,10 +32,26 @@ export function replyFrames(
   return frames;
 }
 
-export function workerFrames(version: MdpVersion, command01: number, command02: number): Buffer[] {
+function workerFrames(version: MdpVersion, command01: number, command02: number): Buffer[] {
   return version === 1
     ? [EMPTY, Buffer.from('MDPW01'), Buffer.from([command01])]
     : [Buffer.from('MDPW02'), Buffer.from([command02])];
+}
+
+/** What precedes the token in a REQUEST to a worker. */
+export function requestHead(kind: WorkerKind): Buffer[] {
+  if (kind === 'spp') return [EMPTY];
+  return kind === 'ppp' ? [] : workerFrames(kind, 2, 2);
+}
+
+/** HEARTBEAT to a worker; `null`: it is sent none (D35). */
+export function heartbeatFrames(kind: WorkerKind): Buffer[] | null {
+  if (kind === 'spp') return null;
+  return kind === 'ppp' ? [Buffer.from([2])] : workerFrames(kind, 4, 5);
+}
+
+export function sameFrames(left: readonly Buffer[], right: readonly Buffer[]): boolean {
+  return left.length === right.length && left.every((frame, i) => right[i]?.equals(frame) === true);
 }
 
 export class Expected {

@@ -7,9 +7,16 @@ import type { Metadata } from '../../../src/wire/client-side.js';
 import type { MalformedKind } from '../../../src/wire/inbound.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 
+/** The kinds of workers: MDP's versions, and the pirates (D32). */
+export type PirateKind = 'spp' | 'ppp';
+export type WorkerKind = MdpVersion | PirateKind;
+/** The kinds of clients: MDP's versions, plain ones (D30) and Freelance (D37). */
+export type PlainKind = 'plain' | 'flp';
+export type ClientKind = MdpVersion | PlainKind;
+
 export interface RequestIntent {
   readonly kind: 'request';
-  readonly version: MdpVersion;
+  readonly version: ClientKind;
   readonly enveloped: boolean;
   readonly envelope: readonly Buffer[];
   readonly service: string;
@@ -20,7 +27,7 @@ export interface RequestIntent {
 
 export interface ReadyIntent {
   readonly kind: 'ready';
-  readonly version: MdpVersion;
+  readonly version: WorkerKind;
   readonly service: string;
   readonly credit: number | null;
   /** It asks for headers. */
@@ -29,7 +36,7 @@ export interface ReadyIntent {
 
 export interface ReplyIntent {
   readonly kind: 'final' | 'partial';
-  readonly version: MdpVersion;
+  readonly version: WorkerKind;
   /** As Latin-1. */
   readonly token: string;
   readonly body: readonly Buffer[];
@@ -51,7 +58,12 @@ export interface ReturnIntent {
 
 export interface SignalIntent {
   readonly kind: 'heartbeat' | 'disconnect';
-  readonly version: MdpVersion;
+  readonly version: WorkerKind;
+}
+
+/** 10/FLP */
+export interface PingIntent {
+  readonly kind: 'ping';
 }
 
 export interface MalformedIntent {
@@ -66,6 +78,7 @@ export type Intent =
   | FailIntent
   | ReturnIntent
   | SignalIntent
+  | PingIntent
   | MalformedIntent;
 
 /** A message on its way to the broker. */

@@ -6,12 +6,11 @@
 import type { BrokerLoad } from '../../../src/broker/broker.js';
 import type { LostReason } from '../../../src/broker/counters.js';
 import type { BrokerOptions } from '../../../src/broker/options.js';
-import type { MdpVersion } from '../../../src/wire/mdp.js';
 import { hold, violated } from '../world/failure.js';
 import type { Dialled } from '../world/network.js';
 import type { ModelCounters } from './counters.js';
 import { checkDispatch, checkMetadata } from './dispatch.js';
-import { replyFrames, show, workerFrames } from './expected.js';
+import { heartbeatFrames, replyFrames, requestHead, sameFrames, show } from './expected.js';
 import type {
   FailIntent,
   Intent,
@@ -19,6 +18,7 @@ import type {
   ReplyIntent,
   RequestIntent,
   ReturnIntent,
+  WorkerKind,
 } from './intent.js';
 import { keyOf, ModelRequests } from './requests.js';
 import { ModelServices } from './services.js';
@@ -68,10 +68,14 @@ export class Model {
 
   // ---------------------------------------------------------------- inputs: peers
 
-  connected(id: number, { listener, routingId, ownRoutingId, identity }: Dialled): void {
+  connected(id: number, dialled: Dialled, now: number): void {
+    const { listener, routingId, ownRoutingId, identity } = dialled;
     const name = ownRoutingId ? `${identity} ${routingId.toString('latin1')}` : null;
     const peer = new ModelPeer(id, listener, name);
     this.#peers.set(id, peer);
+    if (this.#isForPirates(peer) && dialled.socketType === 'REQ') {
+      peer.revivesAt = now + this.#options.heartbeatIntervalMs;
+    }
     const client = name === null ? undefined : this.#away.get(name);
     if (name === null || client === undefined) return;
     this.#away.delete(name);
@@ -121,6 +125,7 @@ export class Model {
   message(id: number, intent: Intent, now: number): void {
     const peer = this.#peer(id);
     if (peer.closing) return;
+    peer.revivesAt = Infinity;
     switch (intent.kind) {
       case 'request':
         if (intent.service.startsWith('mmi.')) this.#mmi(peer, intent);
@@ -142,6 +147,9 @@ export class Model {
         return;
       case 'return':
         this.#returned(peer, intent, now);
+        return;
+      case 'ping':
+        if (!this.#requests.draining) this.#requests.expected.message(id, [Buffer.from('PONG')]);
         return;
       case 'malformed':
         this.#malformed(peer, intent.as, now);
@@ -166,7 +174,8 @@ export class Model {
 
   #ready(peer: ModelPeer, intent: ReadyIntent, now: number): void {
     if (peer.worker !== null) {
-      this.#unexpected(peer, intent.version, now);
+      if (peer.worker.isPirate) this.#startAnew(peer.worker, now);
+      else this.#unexpected(peer, intent.version, now);
       return;
     }
     const { limits, listeners } = this.#options;
@@ -175,6 +184,7 @@ export class Model {
       this.#workers.size >= limits.workers ||
       (isNew && this.#services.withWorkers >= limits.services);
     const refusals = this.counters.workersRefused;
+    const before = refusals.draining;
     if (listeners[peer.listener]?.worker.isNone === true) refusals.rights++;
     else if (intent.service.startsWith('mmi.')) refusals.reserved++;
     else if (this.#requests.draining) refusals.draining++;
@@ -188,7 +198,27 @@ export class Model {
       peer.worker = worker;
       return;
     }
-    this.#requests.expected.disconnect(peer.id, intent.version);
+    this.#dismiss(peer, intent.version, this.#requests.draining && refusals.draining > before);
+  }
+
+  /** D33: what it held goes back, and it waits. */
+  #startAnew(worker: ModelWorker, now: number): void {
+    worker.lastSeenAt = now;
+    if (worker.held.length > 0) {
+      this.#requests.giveBack(worker, [...worker.held], true, now);
+      worker.usedAt = this.#uses++;
+    }
+    this.#settleIfDraining(worker, now);
+  }
+
+  /** D33: a pirate is told nothing, and loses its connection if it did wrong or is refused. */
+  #dismiss(peer: ModelPeer, kind: WorkerKind, mayReturn: boolean): void {
+    if (typeof kind === 'number') {
+      this.#requests.expected.disconnect(peer.id, kind);
+    } else if (!mayReturn) {
+      peer.closing = true;
+      this.#requests.expected.close(peer.id);
+    }
   }
 
   #reply(peer: ModelPeer, intent: ReplyIntent | FailIntent, now: number): void {
@@ -204,13 +234,27 @@ export class Model {
       this.#settleIfDraining(worker, now);
     } else if (delivery?.state === 'lost') {
       this.#requests.replyOfLost(delivery, intent);
-      if (worker === null) this.#requests.expected.disconnect(peer.id, intent.version);
+      if (intent.version === 'spp') this.#waitsAgain(peer, now);
+      else if (worker === null) this.#dismiss(peer, intent.version, true);
+    } else if (intent.version === 'spp') {
+      this.#waitsAgain(peer, now);
     } else {
       this.#unexpected(peer, intent.version, now);
     }
   }
 
-  #heartbeat(peer: ModelPeer, version: MdpVersion, now: number): void {
+  /** D32, D36: whatever a Simple Pirate replied to, it waits for a request now. */
+  #waitsAgain(peer: ModelPeer, now: number): void {
+    const service = this.#options.listeners[peer.listener]?.service?.toString() ?? '';
+    this.#ready(peer, { kind: 'ready', version: 'spp', service, credit: null }, now);
+  }
+
+  #isForPirates({ listener }: ModelPeer): boolean {
+    const rules = this.#options.listeners[listener];
+    return (rules?.service ?? null) !== null && rules?.client.isNone === true;
+  }
+
+  #heartbeat(peer: ModelPeer, version: WorkerKind, now: number): void {
     const { worker } = peer;
     if (worker === null) {
       this.#unexpected(peer, version, now);
@@ -244,13 +288,13 @@ export class Model {
     this.counters.malformed[kind]++;
     const { worker } = peer;
     if (worker === null) return;
-    this.#requests.expected.disconnect(peer.id, worker.version);
+    this.#dismiss(peer, worker.version, false);
     this.#lose(worker, 'protocol', false, now);
   }
 
-  #unexpected(peer: ModelPeer, version: MdpVersion, now: number): void {
+  #unexpected(peer: ModelPeer, version: WorkerKind, now: number): void {
     this.counters.unexpected++;
-    this.#requests.expected.disconnect(peer.id, version);
+    this.#dismiss(peer, version, true);
     if (peer.worker !== null) this.#lose(peer.worker, 'protocol', false, now);
   }
 
@@ -263,14 +307,14 @@ export class Model {
 
   stop(now: number): void {
     for (const worker of [...this.#workers]) {
-      this.#requests.expected.disconnect(worker.peer.id, worker.version);
+      this.#dismiss(worker.peer, worker.version, true);
       this.#lose(worker, 'drained', false, now);
     }
   }
 
   #settleIfDraining(worker: ModelWorker, now: number): void {
     if (!this.#requests.draining || worker.held.length > 0) return;
-    this.#requests.expected.disconnect(worker.peer.id, worker.version);
+    this.#dismiss(worker.peer, worker.version, true);
     this.#lose(worker, 'drained', false, now);
   }
 
@@ -283,12 +327,22 @@ export class Model {
     for (const worker of [...this.#workers]) {
       if (worker.lostAt(this.#options) <= now) this.#lose(worker, 'expired', true, now);
     }
+    this.#revive(now);
     for (const client of this.#departed) {
       this.#requests.forget(client);
       this.#clients.delete(client);
     }
     this.#departed = [];
     this.#requests.expire(now);
+  }
+
+  /** D36 */
+  #revive(now: number): void {
+    for (const peer of this.#peers.values()) {
+      if (peer.revivesAt > now) continue;
+      peer.revivesAt = Infinity;
+      if (!peer.closing) this.#waitsAgain(peer, now);
+    }
   }
 
   endRun(): void {
@@ -301,7 +355,7 @@ export class Model {
       );
     }
     for (const worker of this.#workers) {
-      if (worker.lastSentAt + this.#options.heartbeatIntervalMs > this.#now) continue;
+      if (worker.heartbeatAt(this.#options) > this.#now) continue;
       hold(worker.peer.full, `worker at peer ${worker.peer.id} gets no heartbeat`);
       worker.lastSentAt = this.#now;
     }
@@ -322,9 +376,9 @@ export class Model {
   dueAt(): number {
     let due = Infinity;
     for (const worker of this.#workers) {
-      const heartbeatAt = worker.lastSentAt + this.#options.heartbeatIntervalMs;
-      due = Math.min(due, heartbeatAt, worker.lostAt(this.#options));
+      due = Math.min(due, worker.heartbeatAt(this.#options), worker.lostAt(this.#options));
     }
+    for (const { revivesAt } of this.#peers.values()) due = Math.min(due, revivesAt);
     for (const service of this.#services.all()) {
       for (const { expiresAt } of service.queue) due = Math.min(due, expiresAt);
     }
@@ -339,21 +393,21 @@ export class Model {
     if (this.#requests.expected.take(id, frames)) return;
     const { worker } = this.#peer(id);
     if (worker !== null && this.#running) {
-      const header = workerFrames(worker.version, 4, 5);
-      const command = frames[header.length - 1];
-      if (
-        frames.length === header.length &&
-        header.every((frame, i) => frames[i]?.equals(frame) === true)
-      ) {
+      const heartbeat = heartbeatFrames(worker.version);
+      if (heartbeat !== null && sameFrames(heartbeat, frames)) {
         this.#sentHeartbeat(worker);
         return;
       }
-      if (frames.length > header.length + 2 && command?.equals(Buffer.from([2])) === true) {
-        this.#sentRequest(worker, frames, header.length, 0);
+      const head = requestHead(worker.version);
+      const { length } = head;
+      const isRequest = sameFrames(head, frames.slice(0, length));
+      if (frames.length > length + 2 && isRequest) {
+        this.#sentRequest(worker, frames, length, 0);
         return;
       }
-      if (frames.length > header.length + 4 && command?.equals(Buffer.from([9])) === true) {
-        this.#sentRequest(worker, frames, header.length, 2);
+      const command = worker.isPirate ? undefined : frames[length - 1];
+      if (frames.length > length + 4 && command?.equals(Buffer.from([9])) === true) {
+        this.#sentRequest(worker, frames, length, 2);
         return;
       }
     }
@@ -365,9 +419,8 @@ export class Model {
   }
 
   #sentHeartbeat(worker: ModelWorker): void {
-    const { heartbeatIntervalMs } = this.#options;
     hold(!worker.peer.full, 'a heartbeat to a worker that does not read');
-    hold(worker.lastSentAt + heartbeatIntervalMs <= this.#now, 'a heartbeat before its time');
+    hold(worker.heartbeatAt(this.#options) <= this.#now, 'a heartbeat before its time');
     worker.lastSentAt = this.#now;
   }
 

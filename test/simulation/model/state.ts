@@ -1,8 +1,10 @@
 /** The model's state: plain lists with linear search. */
 import type { BrokerOptions } from '../../../src/broker/options.js';
 import type { Failure } from '../../../src/wire/failure.js';
-import type { MdpVersion } from '../../../src/wire/mdp.js';
-import type { ReadyIntent, RequestIntent } from './intent.js';
+import type { ReadyIntent, RequestIntent, WorkerKind } from './intent.js';
+
+/** The Guide's Paranoid Pirates count in seconds. */
+const SECOND_MS = 1000;
 
 export interface ModelHello {
   readonly envelope: readonly Buffer[];
@@ -20,6 +22,8 @@ export class ModelPeer {
   readonly hellos: ModelHello[] = [];
   closing = false;
   full = false;
+  /** When it is taken for a worker that waits, if it says nothing until then (D36). */
+  revivesAt = Infinity;
 
   constructor(id: number, listener: number, name: string | null) {
     this.id = id;
@@ -44,7 +48,7 @@ export class ModelClient {
 export class ModelWorker {
   readonly peer: ModelPeer;
   readonly service: ModelService;
-  readonly version: MdpVersion;
+  readonly version: WorkerKind;
   readonly credit: number;
   readonly declaredCredit: boolean;
   readonly wantsHeaders: boolean;
@@ -59,7 +63,7 @@ export class ModelWorker {
   constructor(
     peer: ModelPeer,
     service: ModelService,
-    version: MdpVersion,
+    version: WorkerKind,
     { credit, headers = false }: ReadyIntent,
     now: number,
     usedAt: number,
@@ -75,12 +79,32 @@ export class ModelWorker {
     this.usedAt = usedAt;
   }
 
-  /** When it is lost, if nothing more is heard from it (D5). */
+  /** When it is lost, if nothing more is heard from it (D5, D34, D35). */
   lostAt({ heartbeatIntervalMs, heartbeatLiveness, busyTimeoutMs }: BrokerOptions): number {
     const [oldest] = this.held;
-    const silentAt = this.lastSeenAt + heartbeatIntervalMs * heartbeatLiveness;
+    const overdueAt = (oldest?.dispatchedAt ?? Infinity) + busyTimeoutMs;
+    if (this.version === 'spp') return overdueAt;
+    const everyMs =
+      this.version === 'ppp' ? Math.max(heartbeatIntervalMs, SECOND_MS) : heartbeatIntervalMs;
+    const silentAt = this.lastSeenAt + everyMs * heartbeatLiveness;
+    if (this.version === 'ppp' && oldest !== undefined) {
+      return this.heartbeatsWhileBusy ? Math.min(silentAt, overdueAt) : overdueAt;
+    }
     if (oldest === undefined || this.heartbeatsWhileBusy) return silentAt;
     return Math.max(silentAt, oldest.dispatchedAt + busyTimeoutMs);
+  }
+
+  /** When it is next sent a heartbeat (D34). */
+  heartbeatAt({ heartbeatIntervalMs }: BrokerOptions): number {
+    if (this.version === 'spp') return Infinity;
+    const isPirate = this.version === 'ppp';
+    const everyMs = isPirate ? Math.min(heartbeatIntervalMs, SECOND_MS) : heartbeatIntervalMs;
+    return this.lastSentAt + everyMs;
+  }
+
+  /** It knows no DISCONNECT (D33). */
+  get isPirate(): boolean {
+    return typeof this.version === 'string';
   }
 
   get isAvailable(): boolean {

@@ -70,6 +70,8 @@ export interface NodeSurroundings {
   readonly sabotage: PairSabotage;
   /** The events of the pair. */
   readonly told: (node: SimPairNode, event: PairEvent) => void;
+  /** Its disk has changed. */
+  readonly changed: (node: SimPairNode) => void;
 }
 
 const WALL_MS = 1_795_132_800_000;
@@ -413,6 +415,7 @@ export class SimPairNode {
   /** The counts of each service are right whenever the store has reported its commits. */
   #checked(router: StoreEventRouter): StoreEvents {
     const check = (): void => {
+      this.#in.changed(this);
       if (this.titanic !== null) checkServices(this.titanic.services.all(), this.disk.entries);
     };
     const [committed, merged] = [router.committed.bind(router), router.merged.bind(router)];

@@ -18,6 +18,7 @@ import {
   type WorkersHere,
 } from '../stored/cast.js';
 import { DurableClient } from '../stored/durable-client.js';
+import { ScheduleStage } from '../stored/schedule-stage.js';
 import { Spy } from '../stored/spy.js';
 import { INTERVAL_MS, PLENTY } from '../stored/weather.js';
 import { SimClock } from '../world/clock.js';
@@ -35,6 +36,9 @@ import { Witness } from './witness.js';
 const DURATION_MS = 6000;
 const HEALED_MS = 30_000;
 const STEP_MS = 250;
+const KEEPERS_MAX = 2;
+/** A disk as slow as this stores everything before the next second. */
+const QUICK_COMMIT_MS = 50;
 /** After a link fault or a pause, both nodes may serve for this long. */
 const SPLIT_MS_MAX = 10 * INTERVAL_MS;
 const MISCHIEF: WorkersHere['mischief'] = [
@@ -66,6 +70,7 @@ export class PairWorld {
   readonly #spies: readonly Spy[];
   readonly #workers: Actor[] = [];
   readonly #services: Services;
+  readonly #schedules: ScheduleStage;
   /** Epochs in which a node was active. */
   readonly #epochs = new Set<number>();
   /** Until when a fault separates or pauses the nodes. */
@@ -97,6 +102,9 @@ export class PairWorld {
         told: (told, event) => {
           this.#told(told, event);
         },
+        changed: (changed) => {
+          this.#schedules.look(changed, changed.disk.entries);
+        },
       });
     this.#nodes = { primary: node('primary', 3), backup: node('backup', 4) };
     const net = { ...pipe, delayMaxMs: 5, noticeMaxMs: INTERVAL_MS, outputBytesMax: PLENTY };
@@ -118,6 +126,7 @@ export class PairWorld {
       }
     }
     this.#spies = this.#addSpies();
+    this.#schedules = this.#addSchedules(this.#random.fork(7));
     this.#plan(this.#random.fork(6));
     this.#watch();
   }
@@ -149,6 +158,7 @@ export class PairWorld {
         this.#addWorker(`healer${index}`, role, this.#random.fork(50 + index), service);
       }
     }
+    this.#schedules.heal(true);
     const until = this.#clock.now + HEALED_MS;
     for (let open = this.#open(); open !== null; open = this.#open()) {
       hold(this.#clock.now < until, `not over: ${open}`);
@@ -163,15 +173,23 @@ export class PairWorld {
     for (const client of this.#clients) {
       if (!client.isSatisfied) return JSON.stringify(client.jobs);
     }
-    const states = [primary, backup].map((node) => node.pair?.machine.facts.state ?? 'down');
-    if (states.sort().join() !== 'active,passive') return `the nodes are ${states.join(' and ')}`;
+    const parted = this.#parted();
+    if (parted !== null) return parted;
     const active = primary.isServing ? primary : backup;
-    if (active.pair?.machine.isInSync !== true) return 'the peer is not in sync';
     if (active.titanic?.isSettled !== true) return 'the active is not settled';
     if (active.disk.content().requests.some(({ request }) => request.state === 'pending')) {
       return 'a request is pending';
     }
     return differenceOf(primary.disk.content(), backup.disk.content());
+  }
+
+  /** Why the nodes are not yet one active and one passive node with the same content. */
+  #parted(): string | null {
+    const { primary, backup } = this.#nodes;
+    const states = [primary, backup].map((node) => node.pair?.machine.facts.state ?? 'down');
+    if (states.sort().join() !== 'active,passive') return `the nodes are ${states.join(' and ')}`;
+    const active = primary.isServing ? primary : backup;
+    return active.pair?.machine.isInSync === true ? null : 'the peer is not in sync';
   }
 
   #checkPromises(): void {
@@ -242,7 +260,10 @@ export class PairWorld {
       this.#watch();
     });
     const { primary, backup } = this.#nodes;
-    for (const { disk } of [primary, backup]) checkOwners(disk.entries);
+    for (const node of [primary, backup]) {
+      checkOwners(node.disk.entries);
+      this.#schedules.look(node, node.disk.entries);
+    }
     if (!primary.isServing || !backup.isServing) return;
     const { now } = this.#clock;
     hold(now < this.#disturbedUntil + SPLIT_MS_MAX, 'both serve, though nothing parts them');
@@ -332,31 +353,59 @@ export class PairWorld {
 
   // ---------------------------------------------------------------- who takes part
 
+  #addSchedules(random: SimRandom): ScheduleStage {
+    const { primary, backup } = this.#nodes;
+    const { wallJumpMs, commitMaxMs, readMaxMs, events } = this.weather;
+    const mayMiss = !isCalm(this.weather) || events.returns > 0 || commitMaxMs > QUICK_COMMIT_MS;
+    const isOne = (): boolean => this.#witness.merges === 0 && this.#epochs.size <= 1;
+    const wall = this.#wall;
+    const world = {
+      ...{ clock: this.#clock, services: this.#services, keepersMax: KEEPERS_MAX },
+      isWhole: () => this.#parted() === null,
+      disks: () => [primary.disk.entries, backup.disk.entries],
+      watched: () => ({
+        isSteady: wallJumpMs === 0 && isOne(),
+        freeSince: mayMiss || readMaxMs > QUICK_COMMIT_MS ? Infinity : -Infinity,
+        requestsMax: isOne() ? 1 : Infinity,
+      }),
+      wall: () => (wallJumpMs === 0 ? wall.wallLeast : null),
+      wallMax: () => wall.wallMax,
+    };
+    return new ScheduleStage(world, random, (own) => this.#both(own), DURATION_MS / 2);
+  }
+
+  /** A client of either node. */
+  #both(random: SimRandom): { around: Surroundings; turnElsewhere: () => void } {
+    let at: Role = random.pick(ROLES);
+    const all = this.#around;
+    const around: Surroundings = {
+      ...all.primary,
+      get network() {
+        return all[at].network;
+      },
+    };
+    const turnElsewhere = (): void => {
+      at = at === 'primary' ? 'backup' : 'primary';
+    };
+    return { around, turnElsewhere };
+  }
+
   #addClient(index: number, random: SimRandom): void {
     const { titanic } = this.weather.config;
     const habits = clientHabits(random, this.#services, [150, 600], DURATION_MS);
     const name = `c${index}`;
     const key = KEYS[(index - 1) % KEYS.length] ?? null;
-    let at: Role = random.pick(ROLES);
-    const around = this.#around;
-    const both: Surroundings = {
-      ...around.primary,
-      get network() {
-        return around[at].network;
-      },
-    };
+    const { around, turnElsewhere } = this.#both(random);
     const client = new DurableClient(
       name,
       habits,
-      both,
+      around,
       dialled(name, key),
       random.fork(100 + index),
       this.#wall,
       {
         witness: this.#witness,
-        turnElsewhere: () => {
-          at = at === 'primary' ? 'backup' : 'primary';
-        },
+        turnElsewhere,
         saysHello: random.chance(0.5),
       },
     );

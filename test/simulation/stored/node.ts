@@ -67,12 +67,15 @@ export class StoredNode {
   readonly deliveries = new Map<string, number>();
   crashes = 0;
   failures = 0;
+  /** Until when, by its wall clock, a fault hinders it at least. */
+  hinderedUntil = -Infinity;
   readonly #weather: StoredWeather;
   readonly #clock: SimClock;
   readonly #random: SimRandom;
   readonly #trace: Trace;
   readonly #tally: Tally;
   readonly #sabotage: StoredSabotage;
+  readonly #changed: () => void;
   #process: Process | null = null;
   #effectsLeft = Infinity;
   #isTurnPlanned = Infinity;
@@ -87,6 +90,7 @@ export class StoredNode {
     trace: Trace,
     tally: Tally,
     sabotage: StoredSabotage,
+    changed: () => void,
   ) {
     this.#weather = weather;
     this.#clock = clock;
@@ -94,6 +98,7 @@ export class StoredNode {
     this.#trace = trace;
     this.#tally = tally;
     this.#sabotage = sabotage;
+    this.#changed = changed;
     this.end = new ProcessEnd(clock, {
       reached: () => this.#process,
       enter: (part) => {
@@ -110,7 +115,7 @@ export class StoredNode {
     this.#start();
   }
 
-  get #wall(): number {
+  get wall(): number {
     return WALL_MS + this.#clock.now + this.#wallOffset;
   }
 
@@ -202,10 +207,16 @@ export class StoredNode {
     for (const asked of store.asked) {
       if (asked.kind === 'commit' && this.#random.chance(0.5)) store.write(asked);
     }
+    this.#hinders();
+    this.#changed();
     for (const link of links) link?.end();
     this.#clock.after(this.#random.int(0, this.#weather.downMaxMs), () => {
       this.#start();
     });
+  }
+
+  #hinders(): void {
+    this.hinderedUntil = Math.max(this.hinderedUntil, this.wall);
   }
 
   // ---------------------------------------------------------------- turns
@@ -216,8 +227,8 @@ export class StoredNode {
       this.#wallOffset = this.#random.int(-wallJumpMs, wallJumpMs);
       this.#tally.fault('clock is set');
     }
-    this.wallMax = Math.max(this.wallMax, this.#wall);
-    this.#process?.titanic.setTime(this.#clock.now, this.#wall);
+    this.wallMax = Math.max(this.wallMax, this.wall);
+    this.#process?.titanic.setTime(this.#clock.now, this.wall);
   }
 
   #plan(wanted: number): void {
@@ -240,7 +251,7 @@ export class StoredNode {
     this.#setTime();
     this.#live(({ broker, titanic }) => {
       while (broker.run(now));
-      titanic.run(now, this.#wall, broker.embedded, broker.embedded);
+      titanic.run(now, this.wall, broker.embedded, broker.embedded);
       while (broker.run(now));
       const outs = [...titanic.services.all()].map(({ service }) => titanic.openOf(service).out);
       hold(sum(outs) === titanic.delivered, 'what is out of each service is what is out');
@@ -249,7 +260,7 @@ export class StoredNode {
     const process = this.#process;
     if (process === null) return;
     this.#schedule(process);
-    const dueAt = now + process.titanic.dueInMs(now, this.#wall);
+    const dueAt = now + process.titanic.dueInMs(now, this.wall);
     this.#plan(Math.min(process.broker.nextRunAt(), dueAt));
   }
 
@@ -279,6 +290,7 @@ export class StoredNode {
     const { failure } = store;
     if (failure !== null || store.readFailure !== null) {
       this.failures++;
+      this.#hinders();
       this.#tally.fault(`store ${failure?.kind ?? 'cannot read'}`);
     }
     if (failure?.kind === 'fatal' && asked.kind === 'commit' && this.#random.chance(0.5)) {
@@ -314,6 +326,7 @@ export class StoredNode {
 
   #checkDisk(): void {
     checkOwners(this.disk.rows);
+    this.#changed();
     for (const { request, reply, attempts } of this.disk.rows) {
       hold(request.attempts <= request.maxAttempts, 'more attempts than are allowed');
       const isDead = request.state === 'dead';

@@ -17,6 +17,7 @@ import {
   type WorkersHere,
 } from './cast.js';
 import { DurableClient } from './durable-client.js';
+import { ScheduleStage } from './schedule-stage.js';
 import { Spy } from './spy.js';
 import { StoredNode, type StoredSabotage, type StoredWeather } from './node.js';
 import { INTERVAL_MS, PLENTY, weatherOf } from './weather.js';
@@ -24,6 +25,9 @@ import { INTERVAL_MS, PLENTY, weatherOf } from './weather.js';
 const DURATION_MS = 4000;
 const HEALED_MS = 60_000;
 const STEP_MS = 500;
+const KEEPERS_MAX = 2;
+/** What a crash or a failure has delayed is tried again within this time. */
+const RECOVERS_MS = 7000;
 /** Probability of a fault, at each occasion. */
 const CHANCES: WorkersHere['chances'] = [0, 0.2, 0.6];
 
@@ -40,6 +44,7 @@ export class StoredWorld {
   readonly #spies: readonly Spy[];
   readonly #workers: Actor[] = [];
   readonly #services: Services;
+  readonly #schedules: ScheduleStage;
 
   constructor(seed: number, isTraced = false, sabotage: StoredSabotage = {}) {
     this.#random = new SimRandom(seed);
@@ -48,7 +53,10 @@ export class StoredWorld {
     const nodeRandom = this.#random.fork(2);
     const { trace, tally } = this;
     const clock = this.#clock;
-    this.#node = new StoredNode(this.#weather, clock, nodeRandom, trace, tally, sabotage);
+    const changed = (): void => {
+      this.#schedules.look(this.#node, this.#node.disk.rows);
+    };
+    this.#node = new StoredNode(this.#weather, clock, nodeRandom, trace, tally, sabotage, changed);
     const pipe = { delayMinMs: 0, delayMaxMs: 5, noticeMaxMs: INTERVAL_MS, outputBytesMax: PLENTY };
     this.#around = {
       clock,
@@ -63,6 +71,35 @@ export class StoredWorld {
     for (let index = cast.int(1, 3); index > 0; index--) this.#addClient(index, cast);
     for (let index = cast.int(1, 4); index > 0; index--) this.#addWorker(`w${index}`, cast);
     this.#spies = this.#addSpies();
+    this.#schedules = this.#addSchedules(this.#random.fork(4));
+  }
+
+  #addSchedules(random: SimRandom): ScheduleStage {
+    const node = this.#node;
+    const { wallJumpMs } = this.#weather;
+    const world = {
+      clock: this.#clock,
+      services: this.#services,
+      // Their messages are longer than others.
+      keepersMax: this.#weather.broker.limits.messageBytes === PLENTY ? KEEPERS_MAX : 0,
+      isWhole: () => node.titanic !== null,
+      disks: () => [node.disk.rows],
+      watched: () => ({
+        isSteady: wallJumpMs === 0,
+        freeSince: this.#isRoomy ? node.hinderedUntil + RECOVERS_MS : Infinity,
+        requestsMax: 1,
+      }),
+      wall: () => node.wall,
+      wallMax: () => node.wallMax,
+    };
+    const client = { around: this.#around, turnElsewhere: null };
+    return new ScheduleStage(world, random, () => client, DURATION_MS / 2);
+  }
+
+  /** A client that found no room may still be refused after the faults have ended. */
+  get #isRoomy(): boolean {
+    const { maxOpen, maxBytes } = this.#weather.titanic;
+    return maxOpen === PLENTY && maxBytes === PLENTY;
   }
 
   /** With another key, and without one. */
@@ -86,6 +123,7 @@ export class StoredWorld {
     for (const [index, service] of this.#services.entries()) {
       this.#addWorker(`healer${index}`, this.#random.fork(50 + index), service);
     }
+    this.#schedules.heal(this.#isRoomy);
     const until = this.#clock.now + HEALED_MS;
     while (!this.#isOver()) {
       hold(
@@ -98,9 +136,7 @@ export class StoredWorld {
   }
 
   #isOver(): boolean {
-    const { maxOpen, maxBytes } = this.#weather.titanic;
-    // A client that found no room may still be refused after the faults have ended.
-    const isRoomy = maxOpen === PLENTY && maxBytes === PLENTY;
+    const isRoomy = this.#isRoomy;
     const { titanic, disk } = this.#node;
     if (titanic === null || disk.counts.pending > 0) return false;
     return this.#clients.every((client) =>
@@ -128,6 +164,8 @@ export class StoredWorld {
     }
     if (crashes + failures > 0) return;
     for (const [key, count] of deliveries) {
+      // The requests of a schedule all have the same body.
+      if (key.startsWith('k')) continue;
       const name = key.replace(/\.[0-9]+$/, '');
       const job = this.#clients.flatMap(({ jobs }) => jobs).find((each) => each.name === name);
       const most = job?.options['maxAttempts'] ?? this.#weather.titanic.maxAttempts;

@@ -50,8 +50,10 @@ export type Sabotage = (sink: BrokerSink) => BrokerSink;
 const RUNS_AT_ONCE_MAX = 100;
 
 export class BrokerNode implements ServerEnd<Sent, Delivered> {
-  readonly #broker: Broker;
-  readonly #model: Model;
+  #broker: Broker;
+  #model: Model;
+  readonly #makeBroker: () => Broker;
+  readonly #makeModel: () => Model;
   readonly #clock: SimClock;
   readonly #random: SimRandom;
   readonly #habits: ShellHabits;
@@ -94,15 +96,39 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     this.#random = random;
     this.#habits = habits;
     this.#trace = trace;
-    this.#model = new Model(options);
     const note = { emit: () => {} };
     const { sink } = this.#messages;
-    this.#broker = new Broker(options, sabotage?.(sink) ?? sink, note, (target) => {
-      random.fill(target);
-    });
-    this.#broker.host(new Mmi(() => STATUS));
-    this.#broker.begin(clock.now);
-    this.#model.begin(clock.now);
+    const used = sabotage?.(sink) ?? sink;
+    this.#makeBroker = () => {
+      const broker = new Broker(options, used, note, (target) => {
+        random.fill(target);
+      });
+      broker.host(new Mmi(() => STATUS));
+      broker.begin(clock.now);
+      return broker;
+    };
+    this.#makeModel = () => {
+      const model = new Model(options);
+      model.begin(clock.now);
+      return model;
+    };
+    this.#model = this.#makeModel();
+    this.#broker = this.#makeBroker();
+  }
+
+  /** Its process ends, and another one begins that knows nothing. All connections are gone. */
+  restart(): void {
+    this.#trace.note(this.#clock.now, 'broker', 'restarts');
+    this.#inbox.length = 0;
+    this.#links.length = 0;
+    this.#peers.clear();
+    this.#freePeers.length = 0;
+    this.#messages.clear();
+    this.#turn?.cancel();
+    this.#turn = null;
+    this.#turnBeganAt = null;
+    this.#model = this.#makeModel();
+    this.#broker = this.#makeBroker();
   }
 
   get counters(): Broker['counters'] {
@@ -217,8 +243,8 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     this.#isInMachine = true;
     switch (what) {
       case 'connected':
-        model.connected(peer, link);
-        broker.connected(peer, link);
+        model.connected(peer, link, now);
+        broker.connected(peer, link, now);
         break;
       case 'message':
         if (sent !== null) this.#received(peer, sent, now);

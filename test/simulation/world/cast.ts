@@ -3,18 +3,25 @@ import { identityOf } from '../../../src/transport/identity.js';
 import { SimClient, type ClientHabits } from '../actors/client.js';
 import { SimHostile } from '../actors/hostile.js';
 import { type Actor, Line, type Surroundings } from '../actors/line.js';
+import { PIRATE_MISCHIEF, SimPirate, type PirateHabits } from '../actors/pirate.js';
+import { SimPlainClient, type PlainHabits } from '../actors/plain-client.js';
 import { SimProxy } from '../actors/proxy.js';
+import type { PirateKind } from '../model/intent.js';
 import { MISCHIEF, SimWorker, type WorkerHabits } from '../actors/worker.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 import type { Dialled } from './network.js';
 import type { SimRandom } from './random.js';
-import type { Weather } from './weather.js';
+import { PIRATES, PLAIN_CLIENTS, type Weather } from './weather.js';
+
+/** Of the cast's source of chance. */
+const PIRATE_FORK = 1;
 
 /** An actor still to be made, so that any one can be left out. */
 type Role = (random: SimRandom) => Actor & { start(): void };
 
 export class Cast {
   readonly clients: SimClient[] = [];
+  readonly plainClients: SimPlainClient[] = [];
   readonly #weather: Weather;
   readonly #around: Surroundings;
 
@@ -35,15 +42,115 @@ export class Cast {
     if (random.chance(0.3)) roles.push(this.#proxy());
     const hostiles = isFair ? 0 : random.int(0, 2);
     for (let i = 0; i < hostiles; i++) roles.push(this.#hostile());
+    if (this.#weather.hasPirates) roles.push(...this.#withoutMdp(random.fork(PIRATE_FORK)));
     return roles;
   }
 
   /** Actors that prove at the end that the broker still serves. */
   healers(): Role[] {
-    return this.#weather.services.flatMap((service) => [
+    const roles = this.#weather.services.flatMap<Role>((service) => [
       (random) => this.#makeWorker(`healer-${service}`, goodWorker(service), random, 0),
       (random) => this.#makeClient(`patient-${service}`, this.#patient(service), random, 0),
     ]);
+    if (!this.#weather.hasPirates) return roles;
+    const [service] = this.#weather.services;
+    const habits = { ...this.#plainHabits('plain', service), requests: 2 };
+    return [...roles, (random) => this.#makePlainClient('patient-plain', habits, random)];
+  }
+
+  // ---------------------------------------------------------------- without MDP
+
+  #withoutMdp(random: SimRandom): Role[] {
+    const [service] = this.#weather.services;
+    const roles: Role[] = [];
+    const pirates = random.int(1, 4);
+    for (let i = 0; i < pirates; i++) roles.push(this.#pirate(service));
+    const clients = random.int(1, 3);
+    for (let i = 0; i < clients; i++) roles.push(this.#plainClient(service));
+    return roles;
+  }
+
+  #pirate(service: string): Role {
+    return (random) => {
+      const kind = random.pick<PirateKind>(['spp', 'ppp']);
+      const name = `${kind}${this.#number()}`;
+      const { isFair, options } = this.#weather;
+      const interval = options.heartbeatIntervalMs;
+      const isGood = isFair || random.chance(0.3);
+      const mischief = Array.from({ length: random.int(1, 4) }, () => random.pick(PIRATE_MISCHIEF));
+      const habits: PirateHabits = {
+        kind,
+        service,
+        beats: isFair || random.chance(0.8),
+        beginsInSilence: kind === 'spp' && random.chance(0.3),
+        serveMaxMs: random.pick([0, Math.floor(interval / 4), interval * 3]),
+        mischief: isGood ? [] : mischief,
+        mischiefChance: random.pick([0.1, 0.4]),
+      };
+      const socketType = kind === 'spp' ? 'REQ' : 'DEALER';
+      const who = { ...dialled(name, PIRATES, random, 0.1), socketType };
+      return new SimPirate(name, habits, this.#around, who, random);
+    };
+  }
+
+  #plainClient(service: string): Role {
+    return (random) => {
+      const kind = random.pick<PlainHabits['kind']>(['plain', 'plain', 'flp']);
+      const name = `${kind}${this.#number()}`;
+      const { isFair, options } = this.#weather;
+      const interval = options.heartbeatIntervalMs;
+      const isPatient = isFair || random.chance(0.3);
+      const habits: PlainHabits = {
+        ...this.#plainHabits(kind, service),
+        ids: random.pick([0, 0, 1, 8]),
+        requests: random.int(1, 12),
+        gapMaxMs: interval * random.pick([1, 3]),
+        patienceMs: isPatient ? Infinity : interval * random.int(1, 10),
+        retries: random.int(0, 3),
+        redials: random.chance(0.5),
+        cutChance: isFair ? 0 : random.pick([0, 0.1]),
+        stopChance: isFair ? 0 : random.pick([0, 0.1]),
+        garbageChance: isFair ? 0 : random.pick([0, 0.2]),
+      };
+      return this.#makePlainClient(name, habits, random);
+    };
+  }
+
+  /** A patient client that does no wrong. */
+  #plainHabits(kind: PlainHabits['kind'], service: string): PlainHabits {
+    return {
+      kind,
+      service,
+      ids: 0,
+      requests: 1,
+      gapMaxMs: this.#weather.options.heartbeatIntervalMs,
+      patienceMs: Infinity,
+      retries: 0,
+      redials: false,
+      cutChance: 0,
+      stopChance: 0,
+      garbageChance: 0,
+    };
+  }
+
+  #makePlainClient(name: string, habits: PlainHabits, random: SimRandom): SimPlainClient {
+    const socketType = habits.kind === 'flp' ? 'ROUTER' : 'REQ';
+    const who = { ...dialled(name, PLAIN_CLIENTS, random, 0.4), socketType };
+    const line: Line = new Line(
+      name,
+      this.#around,
+      who,
+      random.fork(1),
+      (frames) => {
+        client.received(frames);
+      },
+      () => {
+        client.lost();
+      },
+    );
+    const client = new SimPlainClient(name, habits, this.#around, line, random);
+    this.plainClients.push(client);
+    return client;
   }
 
   // ---------------------------------------------------------------- workers

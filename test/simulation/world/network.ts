@@ -38,6 +38,8 @@ export interface Dialled {
   readonly key: string | null;
   readonly address: string;
   readonly identity: string;
+  /** The type of its socket; default: one that the transport does not know. */
+  readonly socketType?: string;
 }
 
 const CONNECT = Symbol('connect');
@@ -50,6 +52,7 @@ export class Connection<Up, Down> implements Dialled {
   readonly key: string | null;
   readonly address: string;
   readonly identity: string;
+  readonly socketType: string;
   readonly #network: SimNetwork<Up, Down>;
   readonly #actor: ActorEnd<Down>;
   readonly #up: Pipe<Up | typeof CONNECT | typeof CLOSE>;
@@ -73,6 +76,7 @@ export class Connection<Up, Down> implements Dialled {
     this.key = dialled.key;
     this.address = dialled.address;
     this.identity = dialled.identity;
+    this.socketType = dialled.socketType ?? '';
     this.#network = network;
     this.#actor = actor;
     this.#random = random;
@@ -205,6 +209,14 @@ export class SimNetwork<Up, Down> {
   /** Notifies all servers of all losses now. */
   noticeAll(): void {
     for (const connection of [...this.#live]) connection.notice();
+  }
+
+  /** The server's process ends: nothing of its connections is left, and its peers learn of it. */
+  endAll(): void {
+    for (const connection of [...this.#live]) {
+      connection.cut(false, true);
+      connection.notice();
+    }
   }
 
   join(connection: Connection<Up, Down>): void {

@@ -46,7 +46,7 @@ export class ProcessEnd implements ServerEnd<Sent, Delivered> {
       links[peer] = link;
       peers.set(link, peer);
       this.#host.wake();
-      broker.connected(peer, link);
+      broker.connected(peer, link, this.#clock.now);
     });
   }
 

@@ -1,5 +1,6 @@
 /** The kind of world that a seed makes: the broker's configuration, the network, the shell. */
 import type { BrokerOptions } from '../../../src/broker/options.js';
+import type { ListenerRules } from '../../../src/broker/rights.js';
 import type { ShellHabits } from './broker-node.js';
 import type { NetworkOptions } from './network.js';
 import type { SimRandom } from './random.js';
@@ -13,6 +14,10 @@ export interface Weather {
   readonly shell: ShellHabits;
   readonly services: readonly [string, ...string[]];
   readonly durationMs: number;
+  /** There are listeners for the first of the services, with pirates and plain clients. */
+  readonly hasPirates: boolean;
+  /** When the broker's process ends and another one begins. */
+  readonly restartsAt: readonly number[];
   /** The broker drains before the end, and may then stop without waiting for busy workers. */
   readonly drains: boolean;
   readonly stopsEarly: boolean;
@@ -21,14 +26,32 @@ export interface Weather {
 const PLENTY = 1_000_000;
 const FAIR_CHANCE = 0.15;
 const DRAIN_CHANCE = 0.2;
+const PIRATE_CHANCE = 0.5;
+const RESTART_CHANCE = 0.3;
 const DURATION_INTERVALS = 25;
 
 /** Listener 0 is for all, 1 for clients, 2 for workers. */
 const LISTENERS = [rules(true, true), rules(true, false), rules(false, true)];
+/** Listeners for the first service. */
+export const PLAIN_CLIENTS = 3;
+export const PIRATES = 4;
+/** Of the seed's source of chance. The seeds of found.test.ts have no pirates. */
+const PIRATE_FORK = 37;
+
+function serviceListeners(name: string): ListenerRules[] {
+  const service = Buffer.from(name);
+  return [
+    { ...rules(true, false), service },
+    { ...rules(false, true), service },
+  ];
+}
 
 export function weatherOf(random: SimRandom): Weather {
+  const fork = random.fork(PIRATE_FORK);
+  const hasPirates = fork.chance(PIRATE_CHANCE);
   const isFair = random.chance(FAIR_CHANCE);
-  const interval = random.pick([20, 100, 1000]);
+  // The intervals of Paranoid Pirates are bound to the second (D34).
+  const interval = random.pick(hasPirates ? [100, 1000, 3000] : [20, 100, 1000]);
   const services: [string, ...string[]] = random.pick<[string, ...string[]]>([
     ['echo'],
     ['echo', 'sum'],
@@ -45,7 +68,7 @@ export function weatherOf(random: SimRandom): Weather {
     requestTtlMs: isFair ? PLENTY * interval : interval * random.pick([2, 8, 30]),
     busyTimeoutMs: isFair ? PLENTY * interval : busyTimeoutMs,
     maxDeliveries: random.int(1, 4),
-    listeners: LISTENERS,
+    listeners: hasPirates ? [...LISTENERS, ...serviceListeners(services[0])] : LISTENERS,
     limits: {
       services: tight([1, 2]),
       workers: tight([1, 3]),
@@ -56,6 +79,9 @@ export function weatherOf(random: SimRandom): Weather {
       frames: 256,
     },
   };
+  const durationMs = interval * DURATION_INTERVALS;
+  const restarts = !isFair && hasPirates && fork.chance(RESTART_CHANCE) ? fork.int(1, 3) : 0;
+  const restartsAt = Array.from({ length: restarts }, () => fork.int(0, durationMs));
   const delayMaxMs = Math.floor(interval / random.pick([20, 4]));
   return {
     isFair,
@@ -74,8 +100,10 @@ export function weatherOf(random: SimRandom): Weather {
       readsAtOnce: random.chance(0.5),
     },
     services,
-    durationMs: interval * DURATION_INTERVALS,
-    drains: !isFair && random.chance(DRAIN_CHANCE),
+    durationMs,
+    hasPirates,
+    restartsAt,
+    drains: !isFair && restarts === 0 && random.chance(DRAIN_CHANCE),
     stopsEarly: random.chance(0.5),
   };
 }

@@ -1,6 +1,7 @@
 /** One world from one seed: its actors live and leave, and nothing is left behind. */
 import type { SimClient } from '../actors/client.js';
 import type { Actor, Surroundings } from '../actors/line.js';
+import type { SimPlainClient } from '../actors/plain-client.js';
 import { Tally } from '../actors/tally.js';
 import { BrokerNode, type Sabotage } from './broker-node.js';
 import { Cast } from './cast.js';
@@ -77,6 +78,13 @@ export class World {
   run(): void {
     const { durationMs, isFair, drains } = this.#weather;
     if (drains) this.#drain();
+    for (const at of this.#weather.restartsAt) {
+      this.#clock.at(at, () => {
+        this.tally.fault('broker restarts');
+        this.#network.endAll();
+        this.#broker.restart();
+      });
+    }
     this.#clock.runUntil(durationMs);
     if (isFair) this.#allAnswered();
     else this.#everyoneLeaves();
@@ -102,23 +110,26 @@ export class World {
 
   /** A patient client of a service with a live worker is always answered. */
   #allAnswered(): void {
-    const clients = this.#cast.clients.filter((client) => this.#actors.includes(client));
+    const { clients: mdp, plainClients } = this.#cast;
+    const clients = [...mdp, ...plainClients].filter((each) => this.#actors.includes(each));
     this.#serve(clients, 'though nothing ever went wrong');
   }
 
   /** Whatever happened, new workers and clients are served normally. */
   #healed(): void {
     if (!isRoomy(this.#weather)) return;
-    const before = this.#cast.clients.length;
+    const { clients, plainClients } = this.#cast;
+    const [before, plainBefore] = [clients.length, plainClients.length];
     for (const [index, role] of this.#cast.healers().entries()) {
       const actor = role(this.#random.fork(FIRST_HEALER + index));
       this.#actors.push(actor);
       actor.start();
     }
-    this.#serve(this.#cast.clients.slice(before), 'though the faults are over');
+    const patient = [...clients.slice(before), ...plainClients.slice(plainBefore)];
+    this.#serve(patient, 'though the faults are over');
   }
 
-  #serve(clients: readonly SimClient[], though: string): void {
+  #serve(clients: readonly (SimClient | SimPlainClient)[], though: string): void {
     const { heartbeatIntervalMs: interval } = this.#weather.options;
     for (let waited = 0; waited < SERVED_INTERVALS; waited += STEP_INTERVALS) {
       if (clients.every(({ isSatisfied }) => isSatisfied)) return;

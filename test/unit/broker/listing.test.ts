@@ -16,7 +16,7 @@ const ALL = (): boolean => true;
 const somebody = new Identity('ipc', null, new Holdings().use('ipc'), null);
 
 const READY = {
-  version: 2,
+  dialect: 2,
   credit: 1,
   declaresCredit: false,
   workerName: null,

@@ -39,7 +39,7 @@ describe('a configuration with many faults', () => {
       'FILE:6:58: broker.listen[2].allow[0]: expected client or worker, got "worke"; did you ' +
         'mean worker',
       'FILE:7:7: broker.listen[3]: expected an endpoint or {endpoint, allow, client, worker, ' +
-        'mmi, insecure, transport, curve}, got 5',
+        'mmi, service, public, insecure, transport, curve}, got 5',
       'FILE:8:7: broker.listen[4].endpoint: is missing',
       'FILE:8:15: broker.listen[4].allow: expected a non-empty list of client, worker, ' +
         'got a list',

@@ -17,6 +17,8 @@ export const OPEN: Omit<ListenerConfig, 'endpoint'> = {
   worker: ['*'],
   mmi: null,
   insecure: false,
+  service: null,
+  public: null,
   transport: 'zmtp',
 };
 

@@ -20,14 +20,14 @@ describe('where a node tells that it is reached', () => {
   });
 
   it('says of each listener whom it is for, and whether it wants keys', () => {
-    const rest = { mmi: null, insecure: false, transport: 'zmtp' } as const;
+    const rest = { mmi: null, insecure: false, service: null, public: null } as const;
     const listeners: ListenerConfig[] = [
-      { endpoint: 'tcp://*:1', client: ['*'], worker: [], ...rest },
+      { endpoint: 'tcp://*:1', client: ['*'], worker: [], ...rest, transport: 'zmtp' },
       {
-        ...{ endpoint: 'tcp://a:2', client: [], worker: ['*'], ...rest },
+        ...{ endpoint: 'tcp://a:2', client: [], worker: ['*'], ...rest, transport: 'zmtp' },
         curve: { secretKeyFile: 'broker.key', keysFile: 'keys.yaml' },
       },
-      { endpoint: 'tcp://a:3', client: ['*'], worker: ['*'], ...rest },
+      { endpoint: 'tcp://a:3', client: ['*'], worker: ['*'], ...rest, transport: 'zmtp' },
     ];
     expect(endpointsTold(['tcp://0.0.0.0:1', 'tcp://a:2'], listeners)).toEqual([
       { endpoint: 'tcp://*:1', client: true, worker: false, curve: false },

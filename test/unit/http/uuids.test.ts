@@ -28,6 +28,16 @@ describe('cursors of lists', () => {
     expect(cursors.read(sealed, 'changer')).toEqual(UUID);
   });
 
+  it('may be of another size, and those of one list are none of another', () => {
+    const place = Buffer.concat([Buffer.alloc(8, 7), UUID]);
+    for (const standing of ['anyone', 'reader'] as const) {
+      const shown = cursors.shown(place, standing);
+      expect(cursors.read(shown, standing, place.length)).toEqual(place);
+      expect(cursors.read(shown, standing)).toBeNull();
+      expect(cursors.read(cursors.shown(UUID, standing), standing, place.length)).toBeNull();
+    }
+  });
+
   it('chosen by a client without a token are refused, so that it cannot search for a uuid', () => {
     expect(cursors.read(HEX, 'anyone')).toBeNull();
     const bytes = Buffer.from(cursors.shown(UUID, 'anyone'), 'base64url');

@@ -29,7 +29,7 @@ function packedInside(message: readonly FrameText[], open: boolean) {
 function pathOf(version: 1 | 2, envelope: FrameText[] | null): ReturnPath {
   const { bytes, start, end } = packedInside(envelope ?? [], true);
   return {
-    version,
+    dialect: version,
     enveloped: envelope !== null,
     envelope: new Words(bytes),
     envelopeStart: start,

@@ -12,8 +12,10 @@ export type Read = Readonly<Record<string, unknown>>;
 export function atBroker(frames: Frames, inbound: Inbound = new Inbound()): Read {
   inbound.read(frames);
   const text = (index: number): FrameText => textOf(inbound.frames.view(index));
-  const { kind, version } = inbound;
+  const { kind, dialect: version } = inbound;
   switch (kind) {
+    case 'ping':
+      return { kind };
     case 'malformed':
       return { kind, of: inbound.malformed };
     case 'request': {

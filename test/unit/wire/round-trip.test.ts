@@ -239,7 +239,7 @@ describe('From a client to a broker, to a worker and back', () => {
           expect(inbound.kind).toBe('request');
           const ids = kept(request, 0, inbound.envelopeFrames, true);
           const path = {
-            version: inbound.version,
+            dialect: inbound.dialect,
             enveloped: inbound.enveloped,
             envelope: new Words(ids),
             envelopeStart: 0,

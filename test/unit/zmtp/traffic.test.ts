@@ -231,7 +231,7 @@ describe('commands between messages (37/ZMTP §Heartbeating)', () => {
     expect(recorded.connection.ttlMs).toBe(0x102 * 100);
     recorded.receive(commandFrame('PING', '\0\0'));
     expect(recorded.connection.ttlMs).toBe(0);
-    recorded.connection.expire();
+    recorded.connection.expire('silent for longer than announced');
     expect(recorded.failure).toMatch(/^failed silent: silent for longer/);
   });
 

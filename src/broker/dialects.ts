@@ -1,0 +1,64 @@
+/**
+ * What differs between the kinds of workers: MDP 0.1 and 0.2, Simple Pirates (REQ, the Guide) and
+ * Paranoid Pirates (6/PPP). The broker treats them alike in everything that is not in this table.
+ */
+import { BARE, DELIMITED, type Dialect } from '../wire/dialect.js';
+
+const PIRATE_INTERVAL_MS = 1000;
+
+export interface WorkerKind {
+  /** How lists show it. */
+  readonly shown: '0.1' | '0.2' | 'spp' | 'ppp';
+  /** The heartbeats of both sides; `null`: there are none, and its connection shows that it lives. */
+  readonly heartbeats: Heartbeats | null;
+  /**
+   * It knows DISCONNECT. If not, it is expelled by closing its connection, and else simply told
+   * nothing more.
+   */
+  readonly knowsDisconnect: boolean;
+  /** A second READY begins a new conversation; otherwise it is an error. */
+  readonly mayStartAnew: boolean;
+  /** It waits for requests after any reply, also if it is not registered or has another request. */
+  readonly replyMeansReady: boolean;
+  /** Its heartbeats do not show that it still has the request it was sent (D35). */
+  readonly mayForgetRequest: boolean;
+}
+
+/** Functions of `broker.heartbeatIntervalMs`. */
+export interface Heartbeats {
+  /** How often the broker sends one. */
+  readonly everyMs: (intervalMs: number) => number;
+  /** How often it sends one; after `broker.heartbeatLiveness` such intervals in silence it is lost. */
+  readonly expectedEveryMs: (intervalMs: number) => number;
+}
+
+export const MDP_HEARTBEATS: Heartbeats = {
+  everyMs: (intervalMs) => intervalMs,
+  expectedEveryMs: (intervalMs) => intervalMs,
+};
+
+/** The Guide's Paranoid Pirates count in seconds and cannot be told another interval (D34). */
+export const PIRATE_HEARTBEATS: Heartbeats = {
+  everyMs: (intervalMs) => Math.min(intervalMs, PIRATE_INTERVAL_MS),
+  expectedEveryMs: (intervalMs) => Math.max(intervalMs, PIRATE_INTERVAL_MS),
+};
+
+const MDP = {
+  heartbeats: MDP_HEARTBEATS,
+  knowsDisconnect: true,
+  mayStartAnew: false,
+  replyMeansReady: false,
+  mayForgetRequest: false,
+};
+
+const PIRATE = { knowsDisconnect: false, mayStartAnew: true, mayForgetRequest: true };
+const SIMPLE = { ...PIRATE, heartbeats: null, replyMeansReady: true };
+const PARANOID = { ...PIRATE, heartbeats: PIRATE_HEARTBEATS, replyMeansReady: false };
+
+/** By the dialect of a worker's READY. */
+export const WORKER_KINDS: Readonly<Record<Dialect, WorkerKind>> = {
+  1: { ...MDP, shown: '0.1' },
+  2: { ...MDP, shown: '0.2' },
+  [DELIMITED]: { ...SIMPLE, shown: 'spp' },
+  [BARE]: { ...PARANOID, shown: 'ppp' },
+};

@@ -1,0 +1,30 @@
+/** Reads a message in the form that its sender speaks. */
+import { present } from '../../core/assert.js';
+import type { Frames } from '../../core/frames.js';
+import { BARE } from '../../wire/dialect.js';
+import { readFreelance } from '../../wire/flp.js';
+import type { Inbound } from '../../wire/inbound.js';
+import { pirateDialect, readPirateWorker, readPlainRequest } from '../../wire/pirate.js';
+import type { Peer } from '../state/entities.js';
+
+/** The service of the listener for one service that the peer connected to. */
+export function serviceOf({ grants }: Peer): Buffer {
+  return present(grants.rules.service, 'its listener is for one service');
+}
+
+/** @returns true for the first message of a worker on a listener for one service */
+export function readMessage(inbound: Inbound, peer: Peer, frames: Frames): boolean {
+  const { rules } = peer.grants;
+  const { service } = rules;
+  if (service === null) {
+    inbound.read(frames);
+    return false;
+  }
+  inbound.received = frames;
+  const isFirst = peer.dialect === null;
+  peer.dialect ??= pirateDialect(frames);
+  if (rules.client.isNone) readPirateWorker(inbound, peer.dialect, frames, service);
+  else if (peer.dialect === BARE) readFreelance(inbound, frames, service);
+  else readPlainRequest(inbound, frames, service);
+  return isFirst;
+}

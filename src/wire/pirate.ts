@@ -1,0 +1,126 @@
+/**
+ * What peers of a listener for one service send: plain clients (REQ), Simple Pirate workers (REQ)
+ * and Paranoid Pirate workers (6/PPP). (The Guide, chapter 4; docs/protocol.md, Listeners for
+ * one service.)
+ *
+ * The name of the service is in no message. It is put into a request and a READY as a frame, so that
+ * the broker finds it where MDP has it.
+ */
+import type { Frames } from '../core/frames.js';
+import { BARE, DELIMITED, type Dialect, type ServiceDialect } from './dialect.js';
+import type { Inbound } from './inbound.js';
+import { ENVELOPE_FRAMES_MAX } from './mdp.js';
+
+/** Signals of workers: messages of one frame of one byte. */
+const READY = 0x01;
+const HEARTBEAT = 0x02;
+
+/** What a Paranoid Pirate is sent as a heartbeat. */
+export const PIRATE_HEARTBEAT: Buffer = Buffer.from([HEARTBEAT]);
+
+/** Adds the frames `[from, to)` of `frames` to `target`. */
+function append(target: Frames, frames: Frames, from: number, to: number): void {
+  for (let index = from; index < to; index++) {
+    target.push(frames.buffer(index), frames.start(index), frames.end(index));
+  }
+}
+
+/**
+ * Makes `inbound` a request: the first `envelopeFrames` frames of `frames`, the service, and the
+ * frames from `body` on.
+ */
+export function setRequest(
+  inbound: Inbound,
+  dialect: Dialect,
+  frames: Frames,
+  envelopeFrames: number,
+  body: number,
+  service: Buffer,
+): void {
+  const { named } = inbound;
+  named.clear();
+  append(named, frames, 0, envelopeFrames);
+  named.push(service, 0, service.length);
+  append(named, frames, body, frames.count);
+  inbound.kind = 'request';
+  inbound.dialect = dialect;
+  inbound.frames = named;
+  inbound.envelopeFrames = envelopeFrames;
+  inbound.enveloped = true;
+  inbound.service = envelopeFrames;
+  inbound.headers = -1;
+  inbound.body = envelopeFrames + 1;
+}
+
+/** Reads a plain client's message: `[id]* [empty] body+` with at most eight ids. */
+export function readPlainRequest(inbound: Inbound, frames: Frames, service: Buffer): void {
+  const until = Math.min(frames.count, ENVELOPE_FRAMES_MAX + 1);
+  let delimiter = 0;
+  while (delimiter < until && frames.size(delimiter) !== 0) delimiter++;
+  if (delimiter === until) {
+    inbound.fail('envelope', 'no empty delimiter among the first nine frames');
+  } else if (delimiter + 1 === frames.count) {
+    inbound.fail('client', 'no body');
+  } else {
+    setRequest(inbound, DELIMITED, frames, delimiter, delimiter + 1, service);
+  }
+}
+
+/** The form in which a worker speaks, from its first message. */
+export function pirateDialect(frames: Frames): ServiceDialect {
+  return frames.size(0) === 0 ? DELIMITED : BARE;
+}
+
+/**
+ * Reads a worker's message: a signal, or a reply `token, empty, body+`; each after an empty delimiter
+ * if the worker is a Simple Pirate.
+ */
+export function readPirateWorker(
+  inbound: Inbound,
+  dialect: ServiceDialect,
+  frames: Frames,
+  service: Buffer,
+): void {
+  inbound.frames = frames;
+  inbound.dialect = dialect;
+  const isSimple = dialect === DELIMITED;
+  const first = isSimple ? 1 : 0;
+  if (isSimple !== (frames.size(0) === 0)) {
+    const other = isSimple ? 'without' : 'with';
+    inbound.fail('worker', `a message ${other} a delimiter, unlike the first one`);
+  } else if (frames.count === first + 1) {
+    readSignal(inbound, frames.view(first), service);
+  } else if (frames.count < first + 3 || frames.size(first + 1) !== 0) {
+    inbound.fail('worker', 'a reply is token, empty frame, body');
+  } else {
+    inbound.kind = 'final';
+    inbound.client = first;
+    inbound.body = first + 2;
+  }
+}
+
+function readSignal(inbound: Inbound, frame: Buffer, service: Buffer): void {
+  const signal = frame.length === 1 ? frame[0] : undefined;
+  if (signal === READY) {
+    setReady(inbound, inbound.dialect, service);
+  } else if (signal === HEARTBEAT && inbound.dialect === BARE) {
+    inbound.kind = 'heartbeat';
+  } else {
+    inbound.fail('worker', 'a message of one frame that is no signal');
+  }
+}
+
+/** Makes `inbound` the READY of a worker that takes one request at a time. */
+export function setReady(inbound: Inbound, dialect: Dialect, service: Buffer): void {
+  const { named } = inbound;
+  named.clear();
+  named.push(service, 0, service.length);
+  inbound.kind = 'ready';
+  inbound.dialect = dialect;
+  inbound.frames = named;
+  inbound.service = 0;
+  inbound.credit = 1;
+  inbound.declaresCredit = false;
+  inbound.workerName = null;
+  inbound.wantsHeaders = false;
+}

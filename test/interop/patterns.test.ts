@@ -1,0 +1,66 @@
+/** The programs of docs/patterns.md, as they stand there, against a broker with its listeners. */
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { parse } from 'yaml';
+
+import { blocksOf } from '../support/blocks.js';
+import { freePorts } from '../support/free-ports.js';
+import { itWithTool, PYTHON } from '../support/tools.js';
+import { type Page, removePages, run, startPage } from './support/page-programs.js';
+
+const PATTERNS = 'docs/patterns.md';
+const TOOL = 'python3-zmq';
+
+interface Configuration {
+  readonly broker: { readonly listen: readonly unknown[] };
+}
+
+let page: Page;
+let ports: readonly number[];
+
+/** With the ports of this test instead of those of the page. */
+function moved(text: string): string {
+  return text.replaceAll(/:555([567])/g, (_, last: string) => `:${ports[Number(last) - 5] ?? 0}`);
+}
+
+function program(words: string): string {
+  const found = blocksOf(PATTERNS, 'python').filter(({ text }) => text.includes(words));
+  expect([words, found.length]).toEqual([words, 1]);
+  return page.saved('program.py', moved(found[0]?.text ?? ''));
+}
+
+async function printed(words: string): Promise<string> {
+  return (await run(PYTHON, [program(words)])).stdout;
+}
+
+beforeEach(async () => {
+  ports = await freePorts(3);
+  const [configuration] = blocksOf(PATTERNS, 'yaml');
+  const { broker } = parse(moved(configuration?.text ?? '')) as Configuration;
+  page = await startPage([`broker.listen=${JSON.stringify(broker.listen)}`]);
+});
+
+afterEach(removePages);
+
+describe(PATTERNS, () => {
+  itWithTool(TOOL, 'a Simple Pirate answers requests of every kind', async () => {
+    page.start(PYTHON, [program('zmq.REQ)\nworker')]);
+    await page.daemon.waitFor('worker.registered');
+    const [command = ''] = blocksOf(PATTERNS, 'sh').map(({ text }) => text);
+    expect(await page.shell(command)).toBe('HELLO\n');
+    expect(await page.shell(command.replace('request', 'request --durable'))).toBe('HELLO\n');
+    expect(await printed('def request(')).toBe("[b'HELLO']\n");
+    expect(await printed('zmq.ROUTER')).toBe("b'PONG'\n[b'1', b'HELLO']\n");
+  });
+
+  it('its Simple Pirate is that of README.md', () => {
+    const readme = blocksOf('README.md', 'python').map(({ text }) => text);
+    const [simplest] = blocksOf(PATTERNS, 'python').map(({ text }) => text);
+    expect(readme).toEqual([simplest]);
+  });
+
+  itWithTool(TOOL, 'a Paranoid Pirate answers', async () => {
+    page.start(PYTHON, [program('zmq.DEALER')]);
+    await page.daemon.waitFor('worker.registered');
+    expect(await printed('def request(')).toBe("[b'HELLO']\n");
+  });
+});

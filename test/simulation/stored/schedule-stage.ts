@@ -1,0 +1,148 @@
+/** The part of a world that schedules play: who makes them, and what is checked of them. */
+import type { Entry } from '../../../src/testing/memory-tables.js';
+import type { Surroundings } from '../actors/line.js';
+import type { SimClock } from '../world/clock.js';
+import { hold } from '../world/failure.js';
+import type { SimRandom } from '../world/random.js';
+import { dialled, KEYS, type Services } from './cast.js';
+import { ScheduleKeeper } from './schedule-keeper.js';
+import { ScheduleWatch, type Watched } from './schedule-watch.js';
+
+const NAMES_MAX = 3;
+const STEP_MS = 50;
+/** How long it may take until the nodes are whole, and it is certain which schedules there are. */
+const CERTAIN_MS = 40_000;
+/** What a fault has delayed is tried again within this time. */
+const RECOVERS_MS = 7000;
+/** Then nothing is missed for this long. */
+const SPAN_MS = 4000;
+/** A due time is stored after it has passed. */
+const LATE_MS = 1000;
+/** How long two disks may take to become equal. */
+const EQUAL_MS = 3000;
+
+export interface ScheduleWorld {
+  readonly clock: SimClock;
+  readonly services: Services;
+  /** How many clients may make schedules. */
+  readonly keepersMax: number;
+  /** The nodes run, and none of them has anything of its own. */
+  isWhole(): boolean;
+  /** The disks, as they are now. */
+  disks(): readonly (readonly Entry[])[];
+  watched(): Watched;
+  /** The wall time of the node that serves; `null`: the clocks were set. */
+  wall(): number | null;
+  wallMax(): number;
+}
+
+/** One world in so many has schedules. */
+const WORLDS_PER_SCHEDULING = 25;
+
+export class ScheduleStage {
+  readonly #world: ScheduleWorld;
+  readonly #keepers: ScheduleKeeper[] = [];
+  readonly #watch = new ScheduleWatch();
+
+  /** @param aroundOf the surroundings of one more client, and how it goes to another node */
+  constructor(
+    world: ScheduleWorld,
+    random: SimRandom,
+    aroundOf: (random: SimRandom) => { around: Surroundings; turnElsewhere: (() => void) | null },
+    startsWithinMs: number,
+  ) {
+    this.#world = world;
+    // Schedules fire every few seconds, which makes a world several times as long to run.
+    const isScheduling = world.keepersMax > 0 && random.int(1, WORLDS_PER_SCHEDULING) === 1;
+    for (let index = isScheduling ? random.int(1, world.keepersMax) : 0; index > 0; index--) {
+      const own = random.fork(index);
+      const { around, turnElsewhere } = aroundOf(own);
+      const key = KEYS[(index - 1) % KEYS.length] ?? null;
+      const gapMaxMs = own.pick([100, 800]);
+      const { services } = world;
+      const options = { names: own.int(1, NAMES_MAX), services, gapMaxMs, turnElsewhere };
+      const line = dialled(`k${index}`, key);
+      const keeper = new ScheduleKeeper(options, around, line, own.fork(1), () => world.wallMax());
+      this.#keepers.push(keeper);
+      world.clock.after(own.int(0, startsWithinMs), () => {
+        keeper.start();
+      });
+    }
+  }
+
+  /** Looks at a disk after it has changed. */
+  look(disk: unknown, rows: readonly Entry[]): void {
+    if (this.#keepers.length > 0) this.#watch.look(disk, rows, this.#world.watched());
+  }
+
+  /**
+   * The faults are over: all schedules become certain, none of them misses a due time, all disks have
+   * the same; then they end. @param mayStore no limit keeps anything out of the store
+   */
+  heal(mayStore: boolean): void {
+    const { clock, disks } = this.#world;
+    if (this.#keepers.length === 0) return;
+    const isCertain = (): boolean => this.#keepers.every((keeper) => keeper.isCertain);
+    this.#until('the nodes are not whole', () => this.#world.isWhole());
+    if (mayStore) {
+      for (const keeper of this.#keepers) keeper.settle();
+      this.#until('a schedule cannot be made', isCertain);
+      this.#untilEqual();
+      clock.runUntil(clock.now + RECOVERS_MS);
+      const from = this.#world.wall();
+      clock.runUntil(clock.now + SPAN_MS + LATE_MS);
+      for (const keeper of this.#keepers) {
+        if (from !== null) this.#watch.checkSpan(keeper, from, from + SPAN_MS);
+      }
+      this.#untilEqual();
+    }
+    for (const keeper of this.#keepers) keeper.end();
+    this.#until('a schedule cannot be ended', isCertain);
+    this.#untilEqual();
+    for (const keeper of this.#keepers) {
+      this.#watch.checkEnds(keeper);
+      keeper.leave();
+    }
+    for (const rows of disks()) {
+      hold(schedulesIn(rows) === '', 'a schedule that was ended is there');
+    }
+  }
+
+  #until(fault: string, isSo: () => boolean): void {
+    const { clock } = this.#world;
+    const until = clock.now + CERTAIN_MS;
+    while (!isSo()) {
+      hold(clock.now < until, fault);
+      clock.runUntil(clock.now + STEP_MS);
+    }
+  }
+
+  /** Both disks have what the clients want. */
+  #untilEqual(): void {
+    const { clock, disks } = this.#world;
+    const until = clock.now + EQUAL_MS;
+    for (;;) {
+      const all = disks().map(schedulesIn);
+      if (all.every((each) => each === all[0])) break;
+      hold(clock.now < until, `the schedules differ: ${all.join(' and ')}`);
+      clock.runUntil(clock.now + 1);
+    }
+    for (const rows of disks()) {
+      for (const keeper of this.#keepers) this.#watch.checkWishes(keeper, rows);
+    }
+  }
+}
+
+function schedulesIn(rows: readonly Entry[]): string {
+  return rows
+    .filter(({ request: { service, state } }) => isSchedule(service) && state === 'pending')
+    .map(({ request: { uuid, notBefore, attempts } }) =>
+      [uuid.toString('hex'), notBefore, attempts].join(' '),
+    )
+    .sort()
+    .join();
+}
+
+function isSchedule(service: Buffer): boolean {
+  return service.toString() === 'titanic.schedule';
+}

@@ -1,0 +1,176 @@
+/**
+ * What the disks say of schedules, looked at again and again: each due time is one of the line's, is
+ * stored at most once, and is missed only if the node was hindered; then the last one is made up.
+ */
+import { Frames } from '../../../src/core/frames.js';
+import { unpack } from '../../../src/core/packed.js';
+import type { Entry } from '../../../src/testing/memory-tables.js';
+import { isScheduleKey } from '../../../src/wire/tsp.js';
+import { hold } from '../world/failure.js';
+import type { ScheduleKeeper } from './schedule-keeper.js';
+import { duesIn, isDue } from './schedule-lines.js';
+
+const SERVICE = 'titanic.schedule';
+
+interface Line {
+  readonly name: string;
+  readonly cron: string;
+  readonly timeZone: string;
+}
+
+/** What one disk said of a schedule when it was last looked at. */
+interface Known extends Line {
+  readonly uuid: string;
+  readonly due: number;
+  readonly attempts: number;
+}
+
+export interface Watched {
+  /** In the order of wall time nothing is missed: no clock is set, no merge takes place. */
+  readonly isSteady: boolean;
+  /** Nothing has hindered the node since this wall time. */
+  readonly freeSince: number;
+  /** How many requests there may have been for one due time. */
+  readonly requestsMax: number;
+}
+
+export class ScheduleWatch {
+  /** The uuids that were ever stored for a due time, by owner, name and time. */
+  readonly #stored = new Map<string, Set<string>>();
+  /** By disk; then by owner and name. */
+  readonly #known = new Map<unknown, Map<string, Known>>();
+  readonly #lines = new Map<string, Line>();
+
+  /** How many due times were stored. */
+  get stored(): number {
+    return this.#stored.size;
+  }
+
+  look(disk: unknown, rows: readonly Entry[], watched: Watched): void {
+    for (const { request, key } of rows) {
+      if (key === null || !isScheduleKey(key)) continue;
+      const due = `${request.owner} ${key.toString('latin1').slice('?schedule:'.length)}`;
+      const uuids = this.#stored.get(due) ?? new Set();
+      uuids.add(request.uuid.toString('hex'));
+      this.#stored.set(due, uuids);
+      hold(uuids.size <= watched.requestsMax, `${due} is stored ${uuids.size} times`);
+    }
+    const before = this.#known.get(disk) ?? new Map<string, Known>();
+    const now = new Map<string, Known>();
+    for (const row of rows) {
+      if (row.request.service.toString() !== SERVICE || row.request.state !== 'pending') continue;
+      const line = this.#lineOf(row);
+      const name = `${row.request.owner} ${line.name}`;
+      const known = { ...line, ...factsOf(row) };
+      hold(watched.requestsMax > 1 || !now.has(name), `there are two schedules ${name}`);
+      const last = before.get(name);
+      // Most rows have not changed since they were last looked at, and looking costs the most.
+      if (last === undefined || !isSame(last, known)) this.#checkRow(name, known, row, watched);
+      if (last !== undefined && watched.isSteady) checkFollows(name, last, known);
+      now.set(name, known);
+    }
+    this.#known.set(disk, now);
+  }
+
+  /** One row is looked at very often. */
+  #lineOf({ request, body }: Entry): Line {
+    const uuid = request.uuid.toString('hex');
+    const known = this.#lines.get(uuid);
+    if (known !== undefined) return known;
+    const frames = new Frames();
+    unpack(body, 0, body.length, frames);
+    const line = JSON.parse(frames.view(0).toString()) as Line;
+    this.#lines.set(uuid, line);
+    return line;
+  }
+
+  #checkRow(name: string, { cron, due }: Known, row: Entry, watched: Watched): void {
+    hold(isDue(cron, due), `${name} is due at ${time(due)}, which is not in ${cron}`);
+    let next: number | null = null;
+    for (const { startedAt, endedAt, reason } of row.attempts) {
+      hold(isDue(cron, startedAt), `${name} was due at ${time(startedAt)}, not in ${cron}`);
+      hold(startedAt <= endedAt, `${name} was stored before ${time(startedAt)}`);
+      hold(reason === 'a request was stored', `${name}: ${reason}`);
+      const isStored = this.#stored.has(`${row.request.owner} ${nameIn(name)}:${time(startedAt)}`);
+      hold(isStored, `no request is stored for ${name}, due at ${time(startedAt)}`);
+      if (!watched.isSteady) continue;
+      const left = duesIn(cron, startedAt, endedAt);
+      hold(left.length === 0, `${name}: not the last of the missed times was made up`);
+      const isOnTime = next === null || next === startedAt || next <= watched.freeSince;
+      hold(isOnTime, `${name} was due at ${time(next ?? 0)}, and nothing was stored`);
+      [next = null] = duesIn(cron, endedAt, endedAt + 60_000);
+    }
+    const isNext = !watched.isSteady || next === null || next === due;
+    hold(isNext, `${name} is due at ${time(due)}, not at ${time(next ?? 0)}`);
+  }
+
+  // ---------------------------------------------------------------- when the faults are over
+
+  /** There is what its client wants, and nothing else of it. */
+  checkWishes(keeper: ScheduleKeeper, rows: readonly Entry[]): void {
+    const { wishes } = keeper;
+    const owner = ownerOf(keeper);
+    const found: string[] = [];
+    for (const row of rows) {
+      if (row.request.service.toString() !== SERVICE || row.request.state !== 'pending') continue;
+      const { name, cron, timeZone } = this.#lineOf(row);
+      if (row.request.owner === owner && name.startsWith(`${keeper.name}n`)) {
+        found.push(`${name} ${cron} ${timeZone}`);
+      }
+    }
+    const wanted = [...wishes].map(([name, { cron, timeZone }]) => `${name} ${cron} ${timeZone}`);
+    hold(
+      found.sort().join() === wanted.sort().join(),
+      `there is ${found.join()}, not ${wanted.join()}`,
+    );
+  }
+
+  /** Every due time in that span was stored. */
+  checkSpan(keeper: ScheduleKeeper, from: number, until: number): void {
+    for (const [name, { cron }] of keeper.wishes) {
+      for (const due of duesIn(cron, from, until)) {
+        const isStored = this.#stored.has(`${ownerOf(keeper)} ${name}:${time(due)}`);
+        hold(isStored, `${name} was due at ${time(due)}, and nothing was stored`);
+      }
+    }
+  }
+
+  /** Nothing was due after its end. */
+  checkEnds(keeper: ScheduleKeeper): void {
+    for (const [name, endedAt] of keeper.endedAt) {
+      const prefix = `${ownerOf(keeper)} ${name}:`;
+      for (const due of this.#stored.keys()) {
+        const isLater = due.startsWith(prefix) && Date.parse(due.slice(prefix.length)) > endedAt;
+        hold(!isLater, `${name} was ended at ${time(endedAt)}, and stored ${due}`);
+      }
+    }
+  }
+}
+
+function isSame(one: Known, other: Known): boolean {
+  return one.uuid === other.uuid && one.due === other.due && one.attempts === other.attempts;
+}
+
+/** One that takes the place of another with the same line goes on where that was. */
+function checkFollows(name: string, last: Known, { uuid, due, cron, timeZone }: Known): void {
+  if (uuid === last.uuid) hold(due >= last.due, `${name} goes back to ${time(due)}`);
+  else if (cron === last.cron && timeZone === last.timeZone) {
+    hold(due <= last.due, `${name} was due at ${time(last.due)}; now it is due at ${time(due)}`);
+  }
+}
+
+function factsOf({ request, attemptsEver }: Entry): Pick<Known, 'uuid' | 'due' | 'attempts'> {
+  return { uuid: request.uuid.toString('hex'), due: request.notBefore, attempts: attemptsEver };
+}
+
+function ownerOf({ key }: ScheduleKeeper): string {
+  return key === null ? 'anonymous' : `key:${key}`;
+}
+
+function nameIn(name: string): string {
+  return name.slice(name.indexOf(' ') + 1);
+}
+
+function time(wall: number): string {
+  return new Date(wall).toISOString();
+}
