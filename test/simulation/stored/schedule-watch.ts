@@ -66,7 +66,7 @@ export class ScheduleWatch {
       const last = before.get(name);
       // Most rows have not changed since they were last looked at, and looking costs the most.
       if (last === undefined || !isSame(last, known)) this.#checkRow(name, known, row, watched);
-      if (last !== undefined && watched.isSteady) checkFollows(name, last, known);
+      if (last !== undefined && watched.isSteady) this.#checkFollows(name, last, known);
       now.set(name, known);
     }
     this.#known.set(disk, now);
@@ -102,6 +102,18 @@ export class ScheduleWatch {
     }
     const isNext = !watched.isSteady || next === null || next === due;
     hold(isNext, `${name} is due at ${time(due)}, not at ${time(next ?? 0)}`);
+  }
+
+  /**
+   * One that takes the place of another with the same line goes on where that was. One commit may store
+   * both the request of a due time and the schedule that follows.
+   */
+  #checkFollows(name: string, last: Known, { uuid, due, cron, timeZone }: Known): void {
+    if (uuid === last.uuid) hold(due >= last.due, `${name} goes back to ${time(due)}`);
+    else if (cron === last.cron && timeZone === last.timeZone && due > last.due) {
+      const isStored = this.#stored.has(`${name}:${time(last.due)}`);
+      hold(isStored, `${name} was due at ${time(last.due)}; now it is due at ${time(due)}`);
+    }
   }
 
   // ---------------------------------------------------------------- when the faults are over
@@ -149,14 +161,6 @@ export class ScheduleWatch {
 
 function isSame(one: Known, other: Known): boolean {
   return one.uuid === other.uuid && one.due === other.due && one.attempts === other.attempts;
-}
-
-/** One that takes the place of another with the same line goes on where that was. */
-function checkFollows(name: string, last: Known, { uuid, due, cron, timeZone }: Known): void {
-  if (uuid === last.uuid) hold(due >= last.due, `${name} goes back to ${time(due)}`);
-  else if (cron === last.cron && timeZone === last.timeZone) {
-    hold(due <= last.due, `${name} was due at ${time(last.due)}; now it is due at ${time(due)}`);
-  }
 }
 
 function factsOf({ request, attemptsEver }: Entry): Pick<Known, 'uuid' | 'due' | 'attempts'> {
