@@ -84,7 +84,7 @@ export function integerOption(flags: string, about: string, min: number, max: nu
   });
 }
 
-const DAY_MS = 86_400_000;
+export const DAY_MS = 86_400_000;
 
 /** `--timeout-ms`; by default as in the SDK. */
 export function timeoutOption(

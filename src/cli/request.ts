@@ -1,6 +1,7 @@
 /** `majordomo request`: sends one request, prints its reply. */
 import { type Command, Option } from 'commander';
 
+import { MajordomoError } from '../core/errors.js';
 import { escapeName, terminalSafeJson } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
 import { frameJson } from '../core/frame-json.js';
@@ -14,6 +15,7 @@ import {
   addEndpointOption,
   addOutputOption,
   checkService,
+  DAY_MS,
   type Done,
   type EndpointOptions,
   examples,
@@ -35,6 +37,8 @@ interface RequestCommandOptions extends EndpointOptions, StoredCommandOptions {
   readonly stream?: boolean;
   readonly detail?: boolean;
   readonly protocol: '0.1' | '0.2';
+  readonly strategy: 'failover' | 'freelance';
+  readonly hedgeMs?: number;
 }
 
 const EXAMPLES = [
@@ -44,6 +48,10 @@ const EXAMPLES = [
   ['majordomo request -o json mmi.service upper', 'frames with their encoding, for scripts'],
   ['majordomo request --stream render scene', 'the parts of the reply as they arrive'],
   ['majordomo request --endpoint tcp://a:5555 --endpoint tcp://b:5555 upper hello', 'a pair'],
+  [
+    'majordomo request --strategy freelance --hedge-ms 20 --endpoint tcp://a:5555,tcp://b:5555 upper hello',
+    'brokers that know nothing of each other',
+  ],
   ['majordomo request calc -- -5', 'a frame that begins with a dash'],
   ['majordomo request --durable upper hello', 'stored on disk until answered; survives crashes'],
   ['majordomo request --durable --no-wait --key order-17 bill 99', 'print the uuid'],
@@ -61,6 +69,10 @@ one; raw output is only the bytes of the frames.
 If no worker serves the service, the command fails at once; --wait waits for a worker as long as for a
 reply. A broker that has just started, or has just lost a worker, waits for workers to return.
 A request may run more than once (--retries), so services must be idempotent.
+
+--strategy freelance: the endpoints are independent brokers. The command is connected to all of them and
+asks the first one that is alive; with --hedge-ms also the next one when the answer is late. There are
+no stored requests then.
 
 --durable waits for the reply, prints it and closes the stored request. It waits without limit; if
 --timeout-ms or --retries is given, it waits for (1 + retries) × timeout. --result waits for
@@ -88,6 +100,19 @@ export function defineRequest(command: Command, done: Done): void {
       ),
     )
     .addOption(
+      new Option('--strategy <name>', 'how to use several endpoints')
+        .choices(['failover', 'freelance'])
+        .default(CLIENT_DEFAULTS.strategy),
+    )
+    .addOption(
+      integerOption(
+        '--hedge-ms <ms>',
+        'freelance: ask the next broker, too, after so long',
+        0,
+        DAY_MS,
+      ),
+    )
+    .addOption(
       new Option('--protocol <version>', 'MDP version').choices(['0.1', '0.2']).default('0.2'),
     );
   addOutputOption(addEndpointOption(addStoredOptions(command)), ['raw'])
@@ -100,6 +125,7 @@ export function defineRequest(command: Command, done: Done): void {
         options: RequestCommandOptions,
       ) => {
         checkStoredOptions(service, options);
+        checkStrategy(options);
         const patience = patienceOf(command, options);
         if (options.result !== undefined) {
           const { result } = options;
@@ -130,6 +156,17 @@ export function defineRequest(command: Command, done: Done): void {
         done(EXIT.done);
       },
     );
+}
+
+function checkStrategy(options: RequestCommandOptions): void {
+  const { strategy, hedgeMs, durable, result, close } = options;
+  if (strategy !== 'freelance') {
+    if (hedgeMs !== undefined)
+      throw new MajordomoError('ERR_USAGE', '--hedge-ms needs --strategy freelance');
+  } else if (durable === true || result !== undefined || close !== undefined) {
+    const text = '--strategy freelance: there are no stored requests, use one broker or pair';
+    throw new MajordomoError('ERR_USAGE', text);
+  }
 }
 
 /** How long a request may take in all, and whether that was given or is the default. */
@@ -163,7 +200,10 @@ async function withClient(
   const { protocol, timeoutMs, retries } = options;
   const curve = await curveOf(options);
   const ifNoWorker = options.wait === true ? 'wait' : 'fail';
-  const client = new Client({ endpoints, protocol, timeoutMs, retries, ifNoWorker, ...curve });
+  const hedge = options.hedgeMs === undefined ? {} : { hedgeMs: options.hedgeMs };
+  const { strategy } = options;
+  const others = { strategy, ...hedge, ...curve };
+  const client = new Client({ endpoints, protocol, timeoutMs, retries, ifNoWorker, ...others });
   try {
     await withKeyHint(curve.curve, () => use(client));
   } finally {

@@ -17,6 +17,7 @@ import { isRunnable, Jobs } from './jobs.js';
 import {
   addEndpointOption,
   checkService,
+  DAY_MS,
   type Done,
   type EndpointOptions,
   examples,
@@ -57,7 +58,6 @@ the failure, except after 75 (temporary failure): then another worker gets it at
 SIGINT and SIGTERM drain: running commands may finish; a second signal ends at once.
 `;
 
-const DAY_MS = 86_400_000;
 const CONCURRENCY_MAX = 1000;
 const OUTPUT_BYTES = 16 * 1024 * 1024;
 const OUTPUT_BYTES_MAX = 1024 * 1024 * 1024;

@@ -5,7 +5,7 @@
 import { monotonicMs } from '../core/clock.js';
 import type { MajordomoError } from '../core/errors.js';
 import type { Frames } from '../core/frames.js';
-import type { Dial, Link } from '../transport/port.js';
+import type { Link } from '../transport/port.js';
 import {
   clientRequest,
   clientRequestHead,
@@ -18,7 +18,7 @@ import { encodeHeaders, type Headers } from '../wire/headers.js';
 import { DEADLINE_MS_MAX, EMPTY } from '../wire/mdp.js';
 import { readClientFailure } from '../wire/failure.js';
 import { helloFrame, MMI_BROKER, MMI_FAILED, MMI_HELLO, MMI_REFUSED } from '../wire/mmi.js';
-import { CLIENT_EVENTS, type ClientEvents } from './client/client-events.js';
+import type { ClientEvents } from './client/client-events.js';
 import { BareLinks } from './client/bare-links.js';
 import {
   type OutgoingRequest,
@@ -30,8 +30,7 @@ import { type Body, type BodyFrames, bodyFrames } from './body.js';
 import { type Offers, offersOf, pairHeartbeatMs } from './broker-facts.js';
 import { type Decode, type Encode, encoderOf, replyDecoderOf } from './codec/codec.js';
 import type { NoServices, ServiceTypes } from './codec/contract.js';
-import { Call, type CallOwner, type Target } from './client/call.js';
-import { CallTable } from './client/call-table.js';
+import type { Call, CallOwner, Target } from './client/call.js';
 import {
   ATTEMPT_MODULUS,
   correlation,
@@ -40,16 +39,16 @@ import {
   PROBE_ID,
   putCorrelation,
 } from './client/correlation.js';
-import type { DeliveryStrategy, DeliverySink } from './client/delivery-strategy.js';
+import { type ClientCounters, type ClientProtocol, Exchange } from './client/exchange.js';
+import { Freelance } from './client/freelance.js';
 import type { Endpoints } from './endpoints.js';
 import { sdkError, wrong } from './errors.js';
-import { Listeners } from './events.js';
 import type { Job } from './jobs/job.js';
 import type { EnqueueOptions, ScheduleOptions, SubmitOptions } from './jobs/job-options.js';
 import { type Asker, Jobs } from './jobs/jobs.js';
 import { type Schedule, Schedules } from './jobs/schedules.js';
 import { LazyPirate } from './client/lazy-pirate.js';
-import { endpointError, writeBody, writeHead, writeMessage } from './links.js';
+import { writeBody, writeHead, writeMessage } from './links.js';
 import { joined, type Message, ReceivedMessage, type StreamPart } from './message.js';
 import {
   type ClientOptions,
@@ -60,11 +59,9 @@ import {
   requestSettings,
   serviceName,
 } from './options.js';
-import { ProcessHold } from './client/process-hold.js';
 import { PendingReplies } from './client/pending-replies.js';
 import { ReplyStream } from './client/reply-stream.js';
 import { serviceError } from './service-error.js';
-import { Ticker } from './ticker.js';
 
 export { codeOf } from '../core/errors.js';
 export type { Dial, Link, LinkEvents } from '../transport/port.js';
@@ -90,6 +87,7 @@ export type {
   Refused,
   Switched,
 } from './client/client-events.js';
+export type { ClientCounters } from './client/exchange.js';
 export type { Endpoints } from './endpoints.js';
 export { MajordomoError, SDK_ERRORS, type SdkErrorCode } from './errors.js';
 export type { Job, JobState } from './jobs/job.js';
@@ -121,18 +119,6 @@ export type Part<Value = Buffer> = StreamPart<Value>;
 
 type AskOf<Type> = Type extends ServiceTypes ? Type['ask'] : never;
 type AnsweredOf<Type> = Type extends ServiceTypes ? Type['answered'] : never;
-
-/** Counters of a client, since it was created. */
-export interface ClientCounters {
-  /** Messages that were not valid replies. */
-  malformed: number;
-  /** Replies that arrived too late, or twice. */
-  late: number;
-  /** How often requests were sent again. */
-  resends: number;
-  /** Connections opened after the first; also those to another endpoint. */
-  reopened: number;
-}
 
 /** How long an endpoint may have no connection before the next is used, if there is one. */
 const CONNECT_MS = 1000;
@@ -178,46 +164,26 @@ export function connect<In = Body, Out = Buffer, Types = NoServices>(
  * @typeParam Types the services of the contract
  */
 export class Client<In = Body, Out = Buffer, Types = NoServices> {
-  /** What has happened since the client was created; the client changes them. */
-  readonly counters: ClientCounters = { malformed: 0, late: 0, resends: 0, reopened: 0 };
   readonly #settings: ClientSettings;
-  readonly #dial: Dial;
   /** The name that it sends to each broker. */
   readonly #hello: Buffer;
   readonly #defaults: RequestSettings;
-  readonly #strategy: DeliveryStrategy;
-  /** With `envelope: false`, the same object: it knows which call a link carries. */
+  readonly #exchange: Exchange;
+  /** With `envelope: false`, the strategy: it knows which call a link carries. */
   readonly #bare: BareLinks | null;
-  readonly #links = new Map<number, Link>();
-  readonly #endpointOf = new Map<number, string>();
-  readonly #calls = new CallTable();
+  /** With `strategy: 'freelance'`, the strategy: it knows which endpoint is preferred. */
+  readonly #freelance: Freelance | null;
   /** Make bodies and values; `null`: no codec. */
   readonly #encode: Encode | null;
   readonly #decode: Decode | null;
   readonly #replies: PendingReplies;
-  readonly #closing = new Set<Promise<void>>();
-  readonly #ticker: Ticker;
-  readonly #hold: ProcessHold = new ProcessHold(
-    () => this.#calls.size === 0,
-    (isHeld) => {
-      this.#setRef(isHeld);
-    },
-  );
   readonly #jobs: Jobs;
   readonly #schedules: Schedules;
-  readonly #listeners = new Listeners<ClientEvents>(CLIENT_EVENTS);
-  /** The last link that was connected, and is. */
-  #connectedLink = 0;
-  #endpoint: string | null = null;
   /** The broker's extensions; `null`: unknown yet. */
   #offers: Offers | null = null;
-  /** The last link that was opened. */
-  #lastLink = 0;
   /** The last link when a broker had not answered `mmi.broker` in time; 0: each has. */
   #silentLink = 0;
   readonly #targets = new Map<string, Target>();
-  #closed = false;
-  #warned = false;
 
   /**
    * Connects to the first endpoint at once, in the background: requests wait for the connection.
@@ -230,36 +196,52 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   constructor(options?: Endpoints | ClientOptions<In, Out, Types>) {
     const settings = clientSettings(options);
     this.#settings = settings;
-    this.#dial = settings.dial;
     this.#hello = helloFrame({
       refusesToWait: settings.failsWithoutWorker,
       hearsFailures: true,
     });
     this.#defaults = requestSettings(undefined, settings);
-    const sink = this.#sink();
-    const machine = { ...settings, endpoints: settings.endpoints.length, connectMs: CONNECT_MS };
-    this.#bare = settings.envelope ? null : new BareLinks(machine, sink);
-    this.#strategy = this.#bare ?? new LazyPirate(machine, sink, Math.random);
     const { codec } = settings;
     this.#encode = codec === undefined ? null : encoderOf(codec);
     this.#decode = codec === undefined ? null : replyDecoderOf(codec);
     this.#replies = new PendingReplies(settings.streamBufferBytes, this.#decode, (call) => {
       this.#overflow(call);
     });
-    this.#ticker = new Ticker((now) => {
-      this.#strategy.tick(now);
-      return this.#strategy.nextMs();
+    let bare: BareLinks | null = null;
+    let freelance: Freelance | null = null;
+    const exchange = {
+      ...settings,
+      reportsUnopened: settings.envelope,
+      usesLinkPings: true,
+    };
+    this.#exchange = new Exchange(exchange, this.#protocol(), (sink) => {
+      const machine = { ...settings, endpoints: settings.endpoints.length, connectMs: CONNECT_MS };
+      if (!settings.envelope) return (bare = new BareLinks(machine, sink));
+      if (settings.freelance === null) return new LazyPirate(machine, sink, Math.random);
+      const options = { ...machine, ...settings.freelance, isAliveWhenConnected: true };
+      return (freelance = new Freelance(options, sink, Math.random));
     });
-    this.#ticker.setRef(false);
+    this.#bare = bare;
+    this.#freelance = freelance;
     const asker = this.#asker();
     this.#jobs = new Jobs(asker);
     this.#schedules = new Schedules(asker);
-    this.#strategy.start(monotonicMs());
+    this.#exchange.start();
   }
 
-  /** The endpoint that the client is connected to; `null`: none at this moment. */
+  /** What has happened since the client was created; the client changes them. */
+  get counters(): ClientCounters {
+    return this.#exchange.counters;
+  }
+
+  /**
+   * The endpoint that the client is connected to, with `strategy: 'freelance'` the one that requests go to
+   * first; `null`: none at this moment.
+   */
   get endpoint(): string | null {
-    return this.#endpoint;
+    if (this.#freelance === null) return this.#exchange.endpoint;
+    const { preferred } = this.#freelance;
+    return preferred < 0 ? null : this.#exchange.endpointAt(preferred);
   }
 
   /**
@@ -274,7 +256,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     event: Name,
     listener: (event: ClientEvents[Name]) => void,
   ): this {
-    this.#listeners.add(event, listener);
+    this.#exchange.listeners.add(event, listener);
     return this;
   }
 
@@ -283,13 +265,13 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     event: Name,
     listener: (event: ClientEvents[Name]) => void,
   ): this {
-    this.#listeners.delete(event, listener);
+    this.#exchange.listeners.delete(event, listener);
     return this;
   }
 
   /** The number of requests that wait for an answer. */
   get outstanding(): number {
-    return this.#calls.size;
+    return this.#exchange.calls.size;
   }
 
   /**
@@ -367,7 +349,8 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    * The client may send it again, but it is stored once: without `idempotencyKey` the client uses a
    * random one. To a broker without `titanic.submit` the client sends it only once.
    *
-   * Rejects as `request` does, and with ERR_TITANIC_REFUSED or ERR_TITANIC_UNSUPPORTED.
+   * Rejects as `request` does, and with ERR_TITANIC_REFUSED, ERR_TITANIC_UNSUPPORTED or, with
+   * `strategy: 'freelance'`, ERR_MDP_USAGE.
    *
    *     const job = await client.enqueue('render', scene, { idempotencyKey: 'order-17' });
    *     const reply = await job.result({ timeoutMs: 60_000 });
@@ -376,7 +359,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     const { interceptors } = this.#settings;
     const request: OutgoingRequest = { kind: 'enqueue', service, body, options: options ?? {} };
     return resultThrough(interceptors ?? [], request, (given) =>
-      this.#jobs.submit(given.service, given.body, given.options),
+      this.#stored(() => this.#jobs.submit(given.service, given.body, given.options)),
     ) as Promise<Job<Out>>;
   }
 
@@ -400,7 +383,9 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     const { interceptors } = this.#settings;
     const request: OutgoingRequest = { kind: 'schedule', name, service, body, options };
     return resultThrough(interceptors ?? [], request, (given) =>
-      this.#schedules.schedule(given.name, given.service, given.body, given.options),
+      this.#stored(() =>
+        this.#schedules.schedule(given.name, given.service, given.body, given.options),
+      ),
     ) as Promise<Schedule>;
   }
 
@@ -409,12 +394,12 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    * @returns false if there was none
    */
   unschedule(name: string, options?: RequestOptions): Promise<boolean> {
-    return this.#schedules.unschedule(name, options);
+    return this.#stored(() => this.#schedules.unschedule(name, options));
   }
 
   /** Returns your schedules, by name. Rejects as `schedule` does. */
   schedules(options?: RequestOptions): Promise<Schedule[]> {
-    return this.#schedules.list(options);
+    return this.#stored(() => this.#schedules.list(options));
   }
 
   /**
@@ -423,9 +408,11 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    *
    *     const reply = await client.job(uuid).result({ timeoutMs: 60_000 });
    *
-   * @throws ERR_MDP_OPTION unless the uuid is 32 hexadecimal characters
+   * @throws ERR_MDP_OPTION unless the uuid is 32 hexadecimal characters; ERR_MDP_USAGE with
+   * `strategy: 'freelance'`
    */
   job(uuid: string): Job<Out> {
+    if (this.#freelance !== null) throw oneBrokerError();
     return this.#jobs.job(uuid) as Job<Out>;
   }
 
@@ -463,10 +450,10 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     const target = this.#targetOf(service, settings.headers);
     const source = {
       decode: this.#decode,
-      obstacle: () => this.#obstacle(settings),
-      begin: (owner: CallOwner) => this.#begin(target, frames, true, settings, owner),
+      obstacle: () => this.#exchange.obstacle(settings),
+      begin: (owner: CallOwner) => this.#exchange.begin(target, frames, true, settings, owner),
       abandon: (call: Call) => {
-        this.#abandon(call);
+        this.#exchange.abandon(call);
       },
     };
     const parts: AsyncIterableIterator<unknown> = new ReplyStream(
@@ -481,15 +468,8 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    * requests. Never rejects.
    */
   async close(): Promise<void> {
-    this.#closed = true;
-    this.#ticker.stop();
     this.#jobs.close(sdkError('ERR_MDP_CLOSED', 'the client was closed'));
-    for (const call of this.#calls.all()) {
-      this.#release(call);
-      call.owner.fail(call, sdkError('ERR_MDP_CLOSED', 'the client was closed'));
-    }
-    for (const link of [...this.#links.keys()]) this.#closeLink(link);
-    await Promise.all(this.#closing);
+    await this.#exchange.close();
   }
 
   /** As `close`, for `await using client = connect(…)`. */
@@ -505,9 +485,9 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     resolve: (reply: Message) => void,
     reject: (error: MajordomoError) => void,
   ): Call | null {
-    const obstacle = this.#obstacle(settings);
+    const obstacle = this.#exchange.obstacle(settings);
     if (obstacle === null) {
-      return this.#begin(target, frames, false, settings, this.#replies, resolve, reject);
+      return this.#exchange.begin(target, frames, false, settings, this.#replies, resolve, reject);
     }
     reject(obstacle);
     return null;
@@ -516,7 +496,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   /** The parts of a reply are too large. */
   #overflow(call: Call): void {
     const text = `the parts of the reply exceed ${this.#settings.streamBufferBytes} bytes (streamBufferBytes)`;
-    this.#abandon(call);
+    this.#exchange.abandon(call);
     const details = { service: call.service };
     call.owner.fail(call, sdkError('ERR_MDP_LIMIT', text, { details }));
   }
@@ -524,7 +504,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   #asker(): Asker {
     const offers = (): Offers | null => this.#offers;
     const isSilent = (): boolean => this.#isSilent;
-    const isConnected = (): boolean => this.#endpoint !== null || this.#bare !== null;
+    const isConnected = (): boolean => this.#exchange.endpoint !== null || this.#bare !== null;
     return {
       settings: this.#settings,
       get offers() {
@@ -537,7 +517,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
         return isConnected();
       },
       missed: () => {
-        this.#silentLink = this.#lastLink;
+        this.#silentLink = this.#exchange.lastLink;
       },
       learn: (learnt) => {
         this.#offers = learnt;
@@ -554,14 +534,15 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
           reject,
         ),
       abandon: (call) => {
-        this.#abandon(call);
+        this.#exchange.abandon(call);
       },
     };
   }
 
   get #isSilent(): boolean {
     // Links without an envelope come and go with requests.
-    return this.#silentLink > 0 && (this.#bare !== null || this.#silentLink === this.#lastLink);
+    const { lastLink } = this.#exchange;
+    return this.#silentLink > 0 && (this.#bare !== null || this.#silentLink === lastLink);
   }
 
   /** As `request`, with a body that is frames already. */
@@ -583,12 +564,24 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   }
 
   #targetOf(service: string, headers: Headers | undefined): Target {
-    if (headers !== undefined) return headedTarget(service, headers);
-    return this.#targets.get(service) ?? this.#newTarget(service);
+    if (headers === undefined) return this.#targets.get(service) ?? this.#newTarget(service);
+    const target = headedTarget(service, headers);
+    this.#checkTarget(service);
+    return target;
+  }
+
+  #checkTarget(service: string): void {
+    if (this.#freelance !== null && isTitanic(service)) throw oneBrokerError();
+  }
+
+  /** What needs one broker, or pair. */
+  #stored<T>(act: () => Promise<T>): Promise<T> {
+    return this.#freelance === null ? act() : Promise.reject(oneBrokerError());
   }
 
   #newTarget(service: string): Target {
     const name = serviceName(service);
+    this.#checkTarget(service);
     const id = this.#bare === null ? correlation(PROBE_ID, 0) : null;
     const head = clientRequestHead(this.#settings.version, id, name);
     const target = { service, name, head, headers: null };
@@ -597,209 +590,48 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
     return target;
   }
 
-  /** Why no request can be sent now. */
-  #obstacle({ signal }: RequestSettings): MajordomoError | null {
-    if (this.#closed) return sdkError('ERR_MDP_CLOSED', 'the client was closed');
-    if (signal?.aborted === true) return abortedError(signal);
-    if (this.#calls.size < this.#settings.maxOutstanding) return null;
-    return sdkError(
-      'ERR_MDP_LIMIT',
-      `${this.#calls.size} requests are outstanding (maxOutstanding)`,
-    );
-  }
-
   #requestSettings(options: RequestOptions): RequestSettings {
     return requestSettings(options, this.#settings);
   }
 
-  #begin(
-    target: Target,
-    body: BodyFrames,
-    streams: boolean,
-    settings: RequestSettings,
-    owner: CallOwner,
-    resolve?: (reply: Reply) => void,
-    reject?: (error: MajordomoError) => void,
-  ): Call {
-    const { signal } = settings;
-    const id = this.#calls.nextId();
-    const call = new Call(id, target, body, streams, settings, owner, resolve, reject);
-    if (signal !== undefined) this.#heed(signal, call);
-    this.#calls.add(call);
-    this.#hold.hold();
-    this.#strategy.add(call, monotonicMs());
-    this.#wake();
-    return call;
-  }
-
-  #heed(signal: AbortSignal, call: Call): void {
-    const listener = (): void => {
-      this.#abandon(call);
-      call.owner.fail(call, abortedError(signal));
+  #protocol(): ClientProtocol {
+    const probe = (link: number): void => {
+      const question = correlation(PROBE_ID, 0);
+      this.#write(link, clientRequest(this.#settings.version, question, BROKER, [EMPTY]));
     };
-    signal.addEventListener('abort', listener, { once: true });
-    call.unlisten = () => {
-      signal.removeEventListener('abort', listener);
-    };
-  }
-
-  /** Nobody waits for the call any longer. */
-  #abandon(call: Call): void {
-    this.#release(call);
-    this.#strategy.forget(call, monotonicMs());
-    this.#wake();
-  }
-
-  #release(call: Call): void {
-    this.#calls.delete(call);
-    call.unlisten?.();
-    if (this.#calls.size === 0) this.#hold.letGoSoon();
-  }
-
-  #setRef(isRef: boolean): void {
-    this.#ticker.setRef(isRef);
-    for (const link of this.#links.values()) link.setRef?.(isRef);
-  }
-
-  #wake(): void {
-    this.#ticker.want(this.#strategy.nextMs());
-  }
-
-  #sink(): DeliverySink {
     return {
-      open: (link, endpoint) => {
-        this.#openLink(link, this.#endpointAt(endpoint));
-      },
-      close: (link) => {
-        this.#closeLink(link);
-      },
       greet: (link) => {
         // Without a correlation id, so that it applies to every request on this connection (D11).
         this.#write(link, clientRequest(this.#settings.version, null, HELLO, [this.#hello]));
-        this.#probe(link);
+        probe(link);
       },
-      probe: (link) => {
-        this.#probe(link);
-      },
+      probe,
+      ping: probe,
       send: (link, call) => {
         this.#send(link, call);
       },
-      fail: (call, error) => {
-        this.#release(call);
-        call.owner.fail(call, error);
-      },
-      switched: (from, to, reason) => {
-        const event = { from: this.#endpointAt(from), to: this.#endpointAt(to), reason };
-        // Not now: a listener may abort a request, or close the client, which is on its way there.
-        queueMicrotask(() => {
-          this.#listeners.emit('switched', event);
-        });
-      },
-      raised: (fromMs, toMs) => {
-        this.#warnRaised(fromMs, toMs);
+      receive: (link, frames) => {
+        this.#receive(link, frames);
       },
     };
-  }
-
-  #endpointAt(index: number): string {
-    return this.#settings.endpoints[index] ?? '';
-  }
-
-  #openLink(link: number, endpoint: string): void {
-    if (link > 1) this.counters.reopened++;
-    this.#lastLink = link;
-    const events = {
-      connected: () => {
-        if (!this.#links.has(link)) return;
-        this.#connectedLink = link;
-        this.#endpoint = endpoint;
-        this.#strategy.connected(link, monotonicMs());
-        this.#wake();
-        this.#listeners.emit('connected', { endpoint });
-      },
-      disconnected: () => {
-        if (!this.#links.has(link)) return;
-        this.#notConnected(link);
-        this.#strategy.disconnected(link, monotonicMs());
-        this.#wake();
-      },
-      unreachable: (isKeyRefused: boolean) => {
-        if (!this.#links.has(link)) return;
-        this.#strategy.unreachable(link, isKeyRefused, monotonicMs());
-        this.#wake();
-        if (isKeyRefused) this.#keyRefused(endpoint);
-      },
-      message: (frames: Frames) => {
-        if (this.#links.has(link)) this.#receive(link, frames);
-      },
-    };
-    try {
-      const opened = this.#dial(endpoint, events);
-      this.#links.set(link, opened);
-      this.#endpointOf.set(link, endpoint);
-      if (!this.#hold.isHeld) opened.setRef?.(false);
-    } catch (error) {
-      if (link === 1) throw endpointError(endpoint, error);
-      this.#notOpened(link);
-    }
-  }
-
-  /**
-   * For example too many open files: tried again after a pause, or when a request's time-out is
-   * over.
-   */
-  #notOpened(link: number): void {
-    if (this.#bare !== null) return;
-    queueMicrotask(() => {
-      if (this.#closed) return;
-      this.#strategy.disconnected(link, monotonicMs());
-      this.#wake();
-    });
-  }
-
-  #notConnected(link: number): void {
-    if (link === this.#connectedLink) this.#endpoint = null;
-  }
-
-  #keyRefused(endpoint: string): void {
-    const reason = 'the broker does not admit this key';
-    this.#listeners.emit('refused', { endpoint, service: null, status: 'key', reason });
-  }
-
-  #closeLink(link: number): void {
-    this.#notConnected(link);
-    const found = this.#links.get(link);
-    this.#links.delete(link);
-    this.#endpointOf.delete(link);
-    if (found === undefined) return;
-    const closing = found.close(0).finally(() => this.#closing.delete(closing));
-    this.#closing.add(closing);
   }
 
   #write(link: number, frames: readonly Uint8Array[]): void {
-    const found = this.#links.get(link);
+    const found = this.#exchange.link(link);
     if (found !== undefined) writeMessage(found, frames);
   }
 
-  #probe(link: number): void {
-    const question = correlation(PROBE_ID, 0);
-    this.#write(link, clientRequest(this.#settings.version, question, BROKER, [EMPTY]));
-  }
-
-  #send(link: number, call: Call): void {
-    if (call.attempt > 1) this.counters.resends++;
-    const found = this.#links.get(link);
-    if (found === undefined) return;
+  #send(link: Link, call: Call): void {
     const { head, headers } = call.target;
     if (this.#bare === null) putCorrelation(head, HEAD_CORRELATION_AT, call.id, call.attempt);
-    writeHead(found, head, 0, head.length);
-    if (headers !== null) this.#writeMetadata(found, call, headers);
-    writeBody(found, call.body);
+    writeHead(link, head, 0, head.length);
+    if (headers !== null) this.#writeMetadata(link, call, headers);
+    writeBody(link, call.body);
   }
 
   /** The deadline, and the headers (D67). */
   #writeMetadata(link: Link, call: Call, headers: Buffer): void {
-    const leftMs = this.#strategy.remainingMs(call, monotonicMs());
+    const leftMs = this.#exchange.strategy.remainingMs(call, monotonicMs());
     // A stream may go on for longer than its first part may take.
     const deadlineMs = call.streams ? 0 : Math.max(1, Math.min(Math.ceil(leftMs), DEADLINE_MS_MAX));
     const metadata = packedMetadata({ deadlineMs, headers });
@@ -807,100 +639,93 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   }
 
   #receive(link: number, frames: Frames): void {
-    this.#strategy.heard(link);
+    const { calls, counters } = this.#exchange;
     const reply = readClientReply(frames);
     if (reply.kind === 'malformed') {
-      this.counters.malformed++;
+      counters.malformed++;
       return;
     }
     if (this.#bare !== null) {
       const call = this.#bare.callOn(link);
-      if (call === undefined) this.counters.late++;
-      else this.#answer(call, call.attempt, frames, reply);
+      if (call === undefined) counters.late++;
+      else this.#answer(link, call, call.attempt, frames, reply);
       return;
     }
     // Without an envelope it is the answer to `mmi.hello`, whatever it says.
     if (reply.envelopeFrames <= 0) return;
     if (reply.envelopeFrames !== 1 || frames.size(0) !== CORRELATION_BYTES) {
-      this.counters.malformed++;
+      counters.malformed++;
       return;
     }
     const buffer = frames.buffer(0);
     const id = int32At(buffer, frames.start(0));
-    const call = this.#calls.get(id);
+    const call = calls.get(id);
     if (call !== undefined) {
-      this.#answer(call, buffer[frames.start(0) + 4] ?? 0, frames, reply);
+      this.#answer(link, call, buffer[frames.start(0) + 4] ?? 0, frames, reply);
     } else if (id !== PROBE_ID) {
-      this.counters.late++;
+      counters.late++;
     } else if (frames.equals(reply.service, BROKER)) {
-      const offers = offersOf(frames, reply.body);
-      const broker = {
-        takesHeaders: offers.headers,
-        pairHeartbeatMs: pairHeartbeatMs(frames, reply.body),
-      };
-      if (broker.pairHeartbeatMs !== null) this.#offers = offers;
-      this.#strategy.learnt(link, broker, monotonicMs());
-      this.#wake();
+      this.#learn(link, frames, reply);
     }
   }
 
-  #answer(call: Call, attempt: number, frames: Frames, reply: ClientReply): void {
+  /** The broker has answered `mmi.broker`. */
+  #learn(link: number, frames: Frames, reply: ClientReply): void {
+    const offers = offersOf(frames, reply.body);
+    const broker = {
+      takesHeaders: offers.headers,
+      pairHeartbeatMs: pairHeartbeatMs(frames, reply.body),
+    };
+    if (broker.pairHeartbeatMs !== null) this.#offers = offers;
+    this.#exchange.strategy.learnt(link, broker, monotonicMs());
+    this.#exchange.wake();
+  }
+
+  #answer(link: number, call: Call, send: number, frames: Frames, reply: ClientReply): void {
+    const { counters, strategy } = this.#exchange;
     if (!frames.equals(reply.service, call.target.name)) {
-      if (frames.equals(reply.service, FAILED)) this.#serviceFailed(call, attempt, frames, reply);
-      else if (!frames.equals(reply.service, REFUSED)) this.counters.malformed++;
-      // A refusal of an earlier send says nothing about the later one.
-      else if (attempt === call.attempt % ATTEMPT_MODULUS) this.#refuse(call, frames, reply);
-      else this.counters.late++;
+      if (frames.equals(reply.service, FAILED)) this.#serviceFailed(call, send, frames, reply);
+      else if (frames.equals(reply.service, REFUSED))
+        this.#refused(link, call, send, frames, reply);
+      else counters.malformed++;
       return;
     }
     const final = reply.kind === 'final';
-    if (!call.accepts(attempt, ATTEMPT_MODULUS, final)) {
-      this.counters.late++;
+    if (!call.accepts(send, ATTEMPT_MODULUS, final)) {
+      counters.late++;
       return;
     }
     const message = ReceivedMessage.copied(call.service, this.#decode, frames, reply.body);
     if (final) {
-      this.#release(call);
-      this.#strategy.answered(call, monotonicMs());
+      this.#exchange.answered(call);
       // A waiting call may get a link; with an envelope there is nothing new.
-      if (this.#bare !== null) this.#wake();
+      if (this.#bare !== null) this.#exchange.wake();
       call.owner.done(call, message);
     } else {
-      this.#strategy.progressed(call, monotonicMs());
+      strategy.progressed(call, monotonicMs());
       call.owner.part(call, message);
     }
   }
 
-  #refuse(call: Call, frames: Frames, reply: ClientReply): void {
+  #refused(link: number, call: Call, send: number, frames: Frames, reply: ClientReply): void {
     const [status, , reason] = frames.copyFrom(reply.body);
     const refusal = { status: status?.toString() ?? '', reason: reason?.toString() ?? '' };
-    // Only its last send can be refused.
-    const endpoint = this.#endpointOf.get(call.link) ?? '';
-    this.#strategy.refused(call, refusal, monotonicMs());
-    this.#wake();
-    this.#listeners.emit('refused', { endpoint, service: call.service, ...refusal });
+    this.#exchange.refused(link, call, send, refusal);
   }
 
   /** The service reports a failure (D62): that is the answer. */
-  #serviceFailed(call: Call, attempt: number, frames: Frames, reply: ClientReply): void {
+  #serviceFailed(call: Call, send: number, frames: Frames, reply: ClientReply): void {
+    const { counters } = this.#exchange;
     const failure = readClientFailure(frames.copyFrom(reply.body));
     if (failure?.service.equals(call.target.name) !== true) {
-      this.counters.malformed++;
-    } else if (!call.accepts(attempt, ATTEMPT_MODULUS, true)) {
-      this.counters.late++;
+      counters.malformed++;
+    } else if (!call.accepts(send, ATTEMPT_MODULUS, true)) {
+      counters.late++;
     } else {
-      this.#release(call);
-      this.#strategy.answered(call, monotonicMs());
-      this.#wake();
+      this.#exchange.answered(call);
+      this.#exchange.wake();
       call.owner.fail(call, serviceError(call.service, failure));
     }
-  }
-
-  #warnRaised(fromMs: number, toMs: number): void {
-    if (this.#warned) return;
-    this.#warned = true;
-    const text = `timeoutMs ${fromMs} is raised to ${toMs}, which is 2.5 heartbeats of the broker's pair`;
-    process.emitWarning(text, { code: 'MDP_TIMEOUT_RAISED' });
   }
 }
 
@@ -921,7 +746,17 @@ function takeSettlers(resolve: (reply: never) => void, reject: (error: unknown) 
 
 /** Services that the broker answers itself. */
 function isBrokers(service: string): boolean {
-  return service.startsWith('mmi.') || service.startsWith('titanic.');
+  return service.startsWith('mmi.') || isTitanic(service);
+}
+
+function isTitanic(service: string): boolean {
+  return service.startsWith('titanic.');
+}
+
+function oneBrokerError(): MajordomoError {
+  const text =
+    "a client with strategy 'freelance' has no stored requests and no schedules: use one broker, or pair";
+  return sdkError('ERR_MDP_USAGE', text);
 }
 
 /** The target of one request with headers. */
@@ -929,8 +764,4 @@ function headedTarget(service: string, headers: Headers): Target {
   const name = serviceName(service);
   const head = clientRequestWithHeadersHead(correlation(PROBE_ID, 0), name);
   return { service, name, head, headers: encodeHeaders(headers) };
-}
-
-function abortedError(signal: AbortSignal): MajordomoError {
-  return sdkError('ERR_MDP_ABORTED', 'the request was aborted', { cause: signal.reason });
 }

@@ -14,6 +14,8 @@ export const CLIENT_DEFAULTS = {
   maxLinks: 64,
   retryBaseMs: 100,
   retryMaxMs: 2000,
+  strategy: 'failover',
+  pingIntervalMs: 1000,
   transport: 'zmtp',
 } as const;
 

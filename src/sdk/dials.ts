@@ -25,6 +25,12 @@ interface SdkLinkOptions {
   readonly curve?: CurveClientKeys;
 }
 
+/** Dials 10/FLP servers, on this package's own engine: they expect a ROUTER that has no name. */
+export function freelanceDial(curve?: CurveClientKeys): Dial {
+  const options = { limits: LINK_LIMITS, socketType: 'ROUTER' as const };
+  return dialZmtp(curve === undefined ? options : { ...options, curve });
+}
+
 /**
  * The dial of an engine. It loads libsodium at its first link with keys.
  * @throws ERR_MDP_OPTION for `libzmq` where the package zeromq is missing, or does not load

@@ -26,6 +26,8 @@ export const SDK_ERRORS = {
   ERR_MDP_UNREACHABLE: 'No endpoint accepted a connection in time; nothing was sent.',
   ERR_MDP_UNSUPPORTED:
     'The request has headers, and the broker does not support them or does not say so; the request was not sent.',
+  ERR_MDP_USAGE:
+    'A client with `strategy: "freelance"` was asked to store a request, or for a stored one: that is safe at one broker, or pair, only.',
   ERR_SERVICE_FAILED:
     'The service reported a failure: a `ServiceError` with `service`, `serviceCode`, `message` and `details`.',
   ERR_TITANIC_DEAD:

@@ -1,5 +1,6 @@
-/** The whole package `majordomo-sdk`: everything of its client and its worker. */
+/** The whole package `majordomo-sdk`: everything of its clients and its worker. */
 // eslint-disable-next-line no-restricted-syntax -- what they list is this list
 export * from './client.js';
 // eslint-disable-next-line no-restricted-syntax -- as above
 export * from './worker.js';
+export { FreelanceClient, type FreelanceClientOptions } from './freelance-client.js';

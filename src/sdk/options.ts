@@ -9,7 +9,7 @@ import { checkedCodec, type Codec } from './codec/codec.js';
 import { checkedContract, type Contract, type NoServices } from './codec/contract.js';
 import type { ClientInterceptor } from './client/client-interceptors.js';
 import { CLIENT_DEFAULTS } from './defaults.js';
-import { dialOf, type TransportName } from './dials.js';
+import { dialOf, freelanceDial, type TransportName } from './dials.js';
 import { endpointList, type Endpoints } from './endpoints.js';
 import { sdkError, wrong } from './errors.js';
 
@@ -71,6 +71,24 @@ export interface ClientOptions<In = Body, Out = Buffer, Types = NoServices> {
   /** The longest such pause, in milliseconds: see `retryBaseMs`. */
   readonly retryMaxMs?: number;
   /**
+   * `failover`: one broker at a time, the next when it fails. `freelance`: `endpoints` are several brokers
+   * that know nothing of each other; the client is connected to all, and sends each request to the first
+   * one that is alive. Their services must be stateless, or idempotent; stored requests and schedules are
+   * refused with ERR_MDP_USAGE. Default `failover`.
+   */
+  readonly strategy?: 'failover' | 'freelance';
+  /**
+   * With `strategy: 'freelance'`: a request without an answer for so long is sent to the next broker that is
+   * alive, too, and so on; the first answer wins. In milliseconds; 0: to all at once. Choose what is a
+   * slow answer, such as the 95th percentile. Default: not while the broker is alive and `timeoutMs` lasts.
+   */
+  readonly hedgeMs?: number;
+  /**
+   * With `strategy: 'freelance'`: a broker of which nothing was heard for so long is sent a PING, and after twice
+   * the time it is taken for dead. In milliseconds. Default 1000.
+   */
+  readonly pingIntervalMs?: number;
+  /**
    * Makes bodies of values, and reads `reply.value`; for instance `json()`. Requests to `mmi.*` and
    * `titanic.*` have bodies of text and bytes all the same. Default: bodies of text and bytes.
    */
@@ -108,6 +126,13 @@ export interface RequestOptions {
   readonly headers?: Headers | undefined;
 }
 
+/** How a client uses several servers that know nothing of each other. */
+export interface FreelanceSettings {
+  /** `null`: none. */
+  readonly hedgeMs: number | null;
+  readonly pingIntervalMs: number;
+}
+
 /** `ClientOptions` with defaults filled in. */
 export interface ClientSettings {
   readonly endpoints: readonly string[];
@@ -121,6 +146,8 @@ export interface ClientSettings {
   readonly maxLinks: number;
   readonly retryBaseMs: number;
   readonly retryMaxMs: number;
+  /** `null`: the strategy is `failover`. */
+  readonly freelance: FreelanceSettings | null;
   readonly codec: Codec | undefined;
   readonly contract: Contract<unknown> | undefined;
   /** `null`: none. */
@@ -133,18 +160,10 @@ const MIB = 1_048_576;
 
 /** @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
 export function clientSettings(given: unknown): ClientSettings {
-  const isEndpoints = typeof given === 'string' || Array.isArray(given);
-  const options = new Options('Client', isEndpoints ? { endpoints: given } : given);
+  const options = new Options('Client', endpointsOrOptions(given));
   const settings: ClientSettings = {
     endpoints: options.endpoints(),
-    timeoutMs: options.integer('timeoutMs', CLIENT_DEFAULTS.timeoutMs, 1, DAY_MS),
-    retries: options.integer('retries', CLIENT_DEFAULTS.retries, 0, 1000),
-    maxOutstanding: options.integer(
-      'maxOutstanding',
-      CLIENT_DEFAULTS.maxOutstanding,
-      1,
-      10_000_000,
-    ),
+    ...options.patience(),
     failsWithoutWorker:
       options.oneOf('ifNoWorker', ['wait', 'fail'], CLIENT_DEFAULTS.ifNoWorker) === 'fail',
     streamBufferBytes: options.integer(
@@ -158,6 +177,7 @@ export function clientSettings(given: unknown): ClientSettings {
     maxLinks: options.integer('maxLinks', CLIENT_DEFAULTS.maxLinks, 1, 10_000),
     retryBaseMs: options.integer('retryBaseMs', CLIENT_DEFAULTS.retryBaseMs, 1, DAY_MS),
     retryMaxMs: options.integer('retryMaxMs', CLIENT_DEFAULTS.retryMaxMs, 1, DAY_MS),
+    freelance: freelanceOf(options),
     codec: checkedCodec(options.take('codec')),
     contract: checkedContract(options.take('contract')),
     interceptors: options.interceptors() as readonly ClientInterceptor[] | null,
@@ -169,8 +189,91 @@ export function clientSettings(given: unknown): ClientSettings {
       "cannot be 'fail' with envelope: false: such brokers do not report it",
     );
   }
+  if (settings.freelance !== null && !settings.envelope) {
+    throw wrong('strategy', "cannot be 'freelance' with envelope: false");
+  }
   options.end();
   return settings;
+}
+
+/**
+ * Options of `FreelanceClient`. An unknown option, or one of a wrong type or size, is ERR_MDP_OPTION.
+ *
+ *     new FreelanceClient({ endpoints: ['tcp://a:5555', 'tcp://b:5555'], hedgeMs: 50 });
+ *
+ * @typeParam In what the codec makes bodies of
+ * @typeParam Out what the codec reads from replies
+ */
+export interface FreelanceClientOptions<In = Body, Out = Buffer> {
+  /**
+   * The servers, in order of preference: text, several in one text, separated by commas, or a list. Default:
+   * the environment variable `MAJORDOMO_URL`.
+   */
+  readonly endpoints?: Endpoints | undefined;
+  /**
+   * A request without an answer for so long is sent to the next server that is alive, too, and so on; the
+   * first answer wins. In milliseconds; 0: to all at once. Default: not while the server is alive and
+   * `timeoutMs` lasts.
+   */
+  readonly hedgeMs?: number;
+  /**
+   * A server of which nothing was heard for so long is sent a PING, and after twice the time it is taken for
+   * dead. In milliseconds. Default 1000.
+   */
+  readonly pingIntervalMs?: number;
+  /** How long to wait for a reply before sending again, in milliseconds. Default 2500. */
+  readonly timeoutMs?: number;
+  /** How many times a request may be sent again to servers that were asked before. Default 3. */
+  readonly retries?: number;
+  /** Maximum number of outstanding requests; more are ERR_MDP_LIMIT. Default 100000. */
+  readonly maxOutstanding?: number;
+  /** Makes bodies of values, and reads `reply.value`. Default: bodies of text and bytes. */
+  readonly codec?: Codec<In, Out>;
+  /** Keys, if the servers use CURVE: all have the same public key. Default: none, no encryption. */
+  readonly curve?: CurveOptions;
+  /** Opens connections, instead of this package's engine. */
+  readonly dial?: Dial;
+}
+
+/** `FreelanceClientOptions` with defaults filled in. */
+export interface FreelanceClientSettings {
+  readonly endpoints: readonly string[];
+  readonly freelance: FreelanceSettings;
+  readonly timeoutMs: number;
+  readonly retries: number;
+  readonly maxOutstanding: number;
+  readonly codec: Codec | undefined;
+  readonly dial: Dial;
+}
+
+/** @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
+export function freelanceClientSettings(given: unknown): FreelanceClientSettings {
+  const options = new Options('FreelanceClient', endpointsOrOptions(given));
+  const settings = {
+    endpoints: options.endpoints(),
+    freelance: options.freelance(),
+    ...options.patience(),
+    codec: checkedCodec(options.take('codec')),
+    dial: options.freelanceDial(),
+  };
+  options.end();
+  return settings;
+}
+
+/** What a client's only argument is: endpoints alone, or options. */
+function endpointsOrOptions(given: unknown): unknown {
+  return typeof given === 'string' || Array.isArray(given) ? { endpoints: given } : given;
+}
+
+function freelanceOf(options: Options): FreelanceSettings | null {
+  const { strategy } = CLIENT_DEFAULTS;
+  if (options.oneOf('strategy', ['failover', 'freelance'], strategy) === 'freelance') {
+    return options.freelance();
+  }
+  for (const name of ['hedgeMs', 'pingIntervalMs']) {
+    if (options.given(name)) throw wrong(name, "needs strategy: 'freelance'");
+  }
+  return null;
 }
 
 /** `RequestOptions`, with the client's values as defaults. */
@@ -189,6 +292,17 @@ export function requestSettings(given: unknown, client: ClientSettings): Request
   if (settings.headers !== undefined && (client.version === 1 || !client.envelope)) {
     throw wrong('headers', "needs protocol '0.2' and envelope: true");
   }
+  options.end();
+  return settings;
+}
+
+/** Those of a client without headers. @throws ERR_MDP_OPTION */
+export function freelanceRequestSettings(
+  given: unknown,
+  client: FreelanceClientSettings,
+): RequestSettings {
+  const options = new Options('request', given);
+  const settings = options.plainRequest(client);
   options.end();
   return settings;
 }
@@ -234,6 +348,23 @@ export class Options {
     throw wrong(name, `must be a whole number from ${min} to ${max}`);
   }
 
+  /** `timeoutMs`, `retries` and `maxOutstanding` of a client. */
+  patience(): Pick<ClientSettings, 'timeoutMs' | 'retries' | 'maxOutstanding'> {
+    const { timeoutMs, retries, maxOutstanding } = CLIENT_DEFAULTS;
+    return {
+      timeoutMs: this.integer('timeoutMs', timeoutMs, 1, DAY_MS),
+      retries: this.integer('retries', retries, 0, 1000),
+      maxOutstanding: this.integer('maxOutstanding', maxOutstanding, 1, 10_000_000),
+    };
+  }
+
+  freelance(): FreelanceSettings {
+    return {
+      hedgeMs: this.given('hedgeMs') ? this.integer('hedgeMs', 0, 0, DAY_MS) : null,
+      pingIntervalMs: this.integer('pingIntervalMs', CLIENT_DEFAULTS.pingIntervalMs, 10, DAY_MS),
+    };
+  }
+
   boolean(name: string, fallback: boolean): boolean {
     const value = this.take(name);
     if (value === undefined) return fallback;
@@ -251,11 +382,16 @@ export class Options {
 
   /** `timeoutMs`, `retries`, `signal` and `headers` of one request. */
   request(client: ClientSettings): RequestSettings {
+    return { ...this.plainRequest(client), headers: this.#headers() };
+  }
+
+  /** `timeoutMs`, `retries` and `signal` of one request. */
+  plainRequest(client: Pick<ClientSettings, 'timeoutMs' | 'retries'>): RequestSettings {
     return {
       timeoutMs: this.integer('timeoutMs', client.timeoutMs, 1, DAY_MS),
       retries: this.integer('retries', client.retries, 0, 1000),
       signal: this.optional('signal', isSignal, 'an AbortSignal'),
-      headers: this.#headers(),
+      headers: undefined,
     };
   }
 
@@ -285,13 +421,20 @@ export class Options {
 
   dial(fallback: TransportName): Dial {
     const transport = this.oneOf('transport', ['zmtp', 'libzmq'], fallback);
+    return this.#dialOr((curve) => dialOf(transport, curve));
+  }
+
+  freelanceDial(): Dial {
+    return this.#dialOr(freelanceDial);
+  }
+
+  /** The option `dial`, or that of an engine with the option `curve`. */
+  #dialOr(dialWith: (curve: CurveClientKeys | undefined) => Dial): Dial {
     const dial = this.optional('dial', isDial, 'a function');
     const curve = this.#curve();
-    if (dial !== undefined) {
-      if (curve !== undefined) throw wrong('curve', 'cannot be combined with dial');
-      return dial;
-    }
-    return dialOf(transport, curve);
+    if (dial === undefined) return dialWith(curve);
+    if (curve !== undefined) throw wrong('curve', 'cannot be combined with dial');
+    return dial;
   }
 
   #curve(): CurveClientKeys | undefined {

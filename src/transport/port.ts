@@ -231,6 +231,8 @@ export interface LinkEvents {
   disconnected(): void;
   /** See `TransportEvents.receiving`. */
   receiving?(bytes: number): void;
+  /** Something arrived after `Link.ping`. */
+  heard?(): void;
   /**
    * A connection attempt failed. The link dials again. Not every engine reports this.
    * @param isKeyRefused the other side said that it refuses this key
@@ -255,6 +257,11 @@ export interface Link {
    * it always does.
    */
   setRef?(isRef: boolean): void;
+  /**
+   * Sends a PING; `heard` reports the answer. Not every engine can.
+   * @returns false if the peer knows no PING
+   */
+  ping?(): boolean;
   /** Ends the connection; waiting output has `lingerMs` to leave. */
   close(lingerMs: number): Promise<void>;
 }

@@ -1,12 +1,9 @@
 /** What Freelance clients (10/FLP) send to a listener for one service. */
 import type { Frames } from '../core/frames.js';
 import { BARE } from './dialect.js';
+import { PING } from './flp-client.js';
 import type { Inbound } from './inbound.js';
 import { setRequest } from './pirate.js';
-
-const PING = Buffer.from('PING');
-/** The answer to PING. */
-export const PONG = 'PONG';
 
 /**
  * Reads `PING`, or a request `control frame, body+`. The control frame is opaque and is returned

@@ -73,7 +73,7 @@ class Failing {
   async #come(): Promise<void> {
     const options = ['--concurrency', '4', '--endpoint', this.#endpoint];
     const worker = new Child(['worker', 'command', ...options, '--', 'sh', '-c', SCRIPT]);
-    await worker.until(({ stderr }) => stderr.includes('connected to'), 'its connection');
+    await worker.until(({ stderr }) => stderr.includes('registered at'), 'its registration');
     this.#commands.push(worker);
   }
 

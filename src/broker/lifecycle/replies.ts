@@ -5,7 +5,7 @@ import { Frames } from '../../core/frames.js';
 import type { Label } from '../../core/labels.js';
 import { type Failure, failedFrames, failureLine } from '../../wire/failure.js';
 import { BARE } from '../../wire/dialect.js';
-import { PONG } from '../../wire/flp.js';
+import { PONG } from '../../wire/flp-client.js';
 import type { Inbound } from '../../wire/inbound.js';
 import { EMPTY } from '../../wire/mdp.js';
 import { MMI_FAILED, MMI_REFUSED, type RefusalStatus } from '../../wire/mmi.js';

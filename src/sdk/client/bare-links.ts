@@ -90,16 +90,18 @@ export class BareLinks implements DeliveryStrategy {
     if (line.call !== null) this.#fail(line.call, line.call.keyError(), now);
   }
 
-  heard(): void {
+  heard(): boolean {
     // A link carries one request: what arrives is its answer.
+    return false;
   }
 
   learnt(): void {
     // Not asked of these brokers.
   }
 
-  refused(call: Call, refusal: BrokerRefusal, now: MonotonicMs): void {
+  refused(call: Call, _send: number, refusal: BrokerRefusal, now: MonotonicMs): boolean {
     this.#fail(call, call.refusedError(refusal), now);
+    return true;
   }
 
   progressed(call: Call, now: MonotonicMs): void {

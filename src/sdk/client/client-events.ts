@@ -18,7 +18,7 @@ export interface Switched {
   /**
    * Why the endpoint was left. `silent`: it did not answer in time; `quiet`: the node of a pair said
    * nothing for a while, though it was asked; `refused`: it is alive and does not serve; `unreachable`:
-   * it has no connection.
+   * it has no connection; `returned`: with `strategy: 'freelance'`, an endpoint before it is alive again.
    */
   readonly reason: Leaving;
 }

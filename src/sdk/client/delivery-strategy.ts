@@ -16,6 +16,10 @@ export interface DeliverySink {
   greet(link: number): void;
   /** Ask `mmi.broker` as a sign of life. */
   probe(link: number): void;
+  /** Ask for a sign of life that costs the server nothing. */
+  ping(link: number): void;
+  /** The next send is one more, because the first answer is late. */
+  hedged(): void;
   send(link: number, call: Call): void;
   /** The call has settled without an answer. */
   fail(call: Call, error: MajordomoError): void;
@@ -43,15 +47,22 @@ export interface DeliveryStrategy {
    * @param isKeyRefused the broker does not admit this client's key
    */
   unreachable(link: number, isKeyRefused: boolean, now: MonotonicMs): void;
-  /** A message of any kind arrived on the link. */
-  heard(link: number): void;
+  /**
+   * A message of any kind arrived on the link, or the answer to a PING.
+   * @returns whether `nextMs` has changed
+   */
+  heard(link: number): boolean;
   /** The broker answered `mmi.broker`. */
   learnt(link: number, broker: LearntBroker, now: MonotonicMs): void;
   /** A PARTIAL for the call arrived. */
   progressed(call: Call, now: MonotonicMs): void;
   /** The call has its answer. */
   answered(call: Call, now: MonotonicMs): void;
-  refused(call: Call, refusal: BrokerRefusal, now: MonotonicMs): void;
+  /**
+   * @param send the number of the send that was refused, modulo `ATTEMPT_MODULUS`
+   * @returns false if it says nothing about the request: a later send is out
+   */
+  refused(call: Call, send: number, refusal: BrokerRefusal, now: MonotonicMs): boolean;
   /** Nobody waits for the call any longer. */
   forget(call: Call, now: MonotonicMs): void;
   tick(now: MonotonicMs): void;

@@ -20,6 +20,7 @@ import type { MonotonicMs } from '../../core/clock.js';
 import type { MajordomoError } from '../../core/errors.js';
 import { backoffMs, type Random } from '../backoff.js';
 import { byAge, type Call, type BrokerRefusal } from './call.js';
+import { ATTEMPT_MODULUS } from './correlation.js';
 import {
   type DeliveryStrategy,
   type DeliverySink,
@@ -151,11 +152,12 @@ export class LazyPirate implements DeliveryStrategy {
     this.#leaveUnreachable(now);
   }
 
-  heard(link: number): void {
+  heard(link: number): boolean {
     const line = this.#lineOf(link);
-    if (line === undefined) return;
+    if (line === undefined) return false;
     line.heard++;
     if (line === this.#line) this.#probeMs = Infinity;
+    return false;
   }
 
   learnt(link: number, broker: LearntBroker, now: MonotonicMs): void {
@@ -195,8 +197,13 @@ export class LazyPirate implements DeliveryStrategy {
     this.forget(call, now);
   }
 
-  refused(call: Call, refusal: BrokerRefusal, now: MonotonicMs): void {
-    if (call.state !== 'sent') return;
+  refused(call: Call, send: number, refusal: BrokerRefusal, now: MonotonicMs): boolean {
+    if (send !== call.attempt % ATTEMPT_MODULUS) return false;
+    if (call.state === 'sent') this.#refused(call, refusal, now);
+    return true;
+  }
+
+  #refused(call: Call, refusal: BrokerRefusal, now: MonotonicMs): void {
     const line = this.#lineOf(call.link);
     const again = refusal.status === '503' || refusal.status === '429';
     this.#takeOff(call, now);

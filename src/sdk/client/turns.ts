@@ -8,9 +8,9 @@ const AWAY_HEARTBEATS = 2;
 /**
  * Why an endpoint is left. *silent*: it counts as dead; *quiet*: it may be dead, but its late
  * answers are used; *refused*: it is alive, but does not serve; *unreachable*: it has no
- * connection.
+ * connection; *returned*: one that is preferred to it is alive again (Freelance).
  */
-export type Leaving = 'silent' | 'quiet' | 'refused' | 'unreachable';
+export type Leaving = 'silent' | 'quiet' | 'refused' | 'unreachable' | 'returned';
 
 export interface TurnsOptions extends BackoffOptions {
   /** Number of endpoints. */

@@ -55,6 +55,8 @@ export interface ZmtpLinkOptions {
   readonly limits: TransportLimits;
   /** Routing id for the ROUTER to use, 1 to 255 bytes; by default the ROUTER assigns one. */
   readonly routingId?: Buffer;
+  /** How it introduces itself. Default: `DEALER`. */
+  readonly socketType?: 'DEALER' | 'ROUTER';
   /** Encrypts all traffic to the one server that has this key (25/ZMTP-CURVE). */
   readonly curve?: CurveClientKeys;
   /** Default: that of clients and workers, which can wait. */
@@ -106,6 +108,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   #lingersUntil = Infinity;
   #lingerTimer: NodeJS.Timeout | null = null;
   #isDroppingReported = false;
+  /** `ping` was called, and nothing has arrived since. */
+  #isPinged = false;
 
   constructor(endpoint: string, options: ZmtpLinkOptions, events: LinkEvents) {
     this.#endpoint = endpoint;
@@ -141,6 +145,15 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     // The connection may have come up while the message was being written.
     else if (this.#route === 'waiting' && this.#isReady) this.#sendWaiting();
     this.#route = 'none';
+  }
+
+  ping(): boolean {
+    const shell = this.#shell;
+    if (!this.#isReady || shell === null || !shell.connection.canPing) return false;
+    this.#isPinged = true;
+    shell.connection.ping();
+    shell.flush();
+    return true;
   }
 
   setRef(isRef: boolean): void {
@@ -198,10 +211,10 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   }
 
   #mechanism(): Mechanism {
-    const { curve, routingId: identity = NO_IDENTITY } = this.#options;
-    if (curve === undefined) return new NullMechanism('DEALER', identity);
+    const { curve, routingId: identity = NO_IDENTITY, socketType = 'DEALER' } = this.#options;
+    if (curve === undefined) return new NullMechanism(socketType, identity);
     const crypto = present(this.#crypto, 'libsodium is loaded');
-    const others = { crypto, random: secureRandom, socketType: 'DEALER', identity } as const;
+    const others = { crypto, random: secureRandom, socketType, identity };
     return new CurveClientMechanism({ ...curve, ...others });
   }
 
@@ -293,6 +306,9 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     if (!this.#isReady) shell.flush();
     else if (output.bytes > 0) this.#flushSoon();
     if (this.#isReady && isInterrupted) this.#events.receiving?.(carriedBytes);
+    if (!this.#isPinged) return;
+    this.#isPinged = false;
+    this.#events.heard?.();
   }
 
   written(): void {
@@ -304,6 +320,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     const isKeyRefused = this.#isKeyRefused;
     this.#isReady = false;
     this.#isKeyRefused = false;
+    this.#isPinged = false;
     this.#shell = null;
     if (this.#route === 'out') this.#route = 'dropped';
     if (this.#timer !== null) clearTimeout(this.#timer);

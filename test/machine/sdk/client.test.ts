@@ -115,7 +115,7 @@ describe('what a client makes of answers', () => {
     net.link.says(id, '', 'MDPC02', '\x03', 'echo', 'right');
     net.link.says(id, '', 'MDPC02', '\x03', 'echo', 'again');
     expect((await reply).text()).toBe('right');
-    expect(client.counters).toEqual({ malformed: 4, late: 1, resends: 0, reopened: 0 });
+    expect(client.counters).toEqual({ malformed: 4, late: 1, resends: 0, hedges: 0, reopened: 0 });
   });
 
   it('counts a late answer as late, whatever request now has the slot of its own', async () => {

@@ -196,8 +196,8 @@ export class PairStage {
     if (node.standing === 'passive' && this.votes(endpoint)) node.standing = 'active';
     if (node.standing === 'passive') {
       this.#says(link, () => {
-        if (attempt !== call.attempt) return;
-        this.pirate.refused(call, { status: '503', reason: 'not active' }, this.now);
+        const refusal = { status: '503', reason: 'not active' };
+        this.pirate.refused(call, attempt % ATTEMPTS, refusal, this.now);
       });
       return;
     }
@@ -243,6 +243,8 @@ export class PairStage {
       probe: (link) => {
         this.#probed(link);
       },
+      ping: () => undefined,
+      hedged: () => undefined,
       send: (link, call) => {
         const { attempt } = call;
         this.after(WAY_MS, () => {

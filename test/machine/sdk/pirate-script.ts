@@ -3,12 +3,19 @@ import type { MajordomoError } from '../../../src/core/errors.js';
 import { BareLinks } from '../../../src/sdk/client/bare-links.js';
 import { Call } from '../../../src/sdk/client/call.js';
 import type { DeliveryStrategy, DeliverySink } from '../../../src/sdk/client/delivery-strategy.js';
+import { Freelance } from '../../../src/sdk/client/freelance.js';
 import { LazyPirate } from '../../../src/sdk/client/lazy-pirate.js';
 
 export interface ScriptOptions {
   readonly endpoints?: number;
   readonly bare?: boolean;
   readonly maxLinks?: number;
+  /** The strategy for servers that know nothing of each other. */
+  readonly freelance?: {
+    readonly hedgeMs?: number;
+    readonly pingIntervalMs?: number;
+    readonly isAliveWhenConnected?: boolean;
+  };
 }
 
 export interface AskOptions {
@@ -37,10 +44,16 @@ export class PirateScript {
     const endpoints = options.endpoints ?? 1;
     const sink = this.#sink();
     const machine = { endpoints, connectMs: 1000, retryBaseMs: 100, retryMaxMs: 2000 };
-    this.strategy =
-      options.bare === true
-        ? new BareLinks({ ...machine, maxLinks: options.maxLinks ?? 2 }, sink)
-        : new LazyPirate(machine, sink, NO_JITTER);
+    const { freelance } = options;
+    if (freelance !== undefined) {
+      const { hedgeMs = null, pingIntervalMs = 100_000, isAliveWhenConnected = true } = freelance;
+      const own = { ...machine, hedgeMs, pingIntervalMs, isAliveWhenConnected };
+      this.strategy = new Freelance(own, sink, NO_JITTER);
+    } else if (options.bare === true) {
+      this.strategy = new BareLinks({ ...machine, maxLinks: options.maxLinks ?? 2 }, sink);
+    } else {
+      this.strategy = new LazyPirate(machine, sink, NO_JITTER);
+    }
     this.strategy.start(this.now);
   }
 
@@ -124,10 +137,11 @@ export class PirateScript {
     return true;
   }
 
-  refuse(name: string, status: string): this {
+  refuse(name: string, status: string, attempt = this.call(name).attempt): this {
     const call = this.call(name);
+    const refusal = { status, reason: 'because' };
     this.strategy.heard(call.link);
-    this.strategy.refused(call, { status, reason: 'because' }, this.now);
+    this.strategy.refused(call, attempt % ATTEMPTS, refusal, this.now);
     return this;
   }
 
@@ -164,6 +178,12 @@ export class PirateScript {
       },
       probe: (link) => {
         say(`probe ${link}`);
+      },
+      ping: (link) => {
+        say(`ping ${link}`);
+      },
+      hedged: () => {
+        say('hedge');
       },
       send: (link, call) => {
         say(`send ${call.service} #${call.attempt} on ${link}`);

@@ -1,0 +1,380 @@
+/**
+ * The connections and outstanding requests of a client, whatever protocol it speaks: carries out what its
+ * strategy decides, and tells it what happens. The protocol writes and reads the messages.
+ */
+import { monotonicMs } from '../../core/clock.js';
+import type { MajordomoError } from '../../core/errors.js';
+import type { Frames } from '../../core/frames.js';
+import type { Dial, Link } from '../../transport/port.js';
+import type { BodyFrames } from '../body.js';
+import { sdkError } from '../errors.js';
+import { Listeners } from '../events.js';
+import { endpointError } from '../links.js';
+import type { RequestSettings } from '../options.js';
+import { Ticker } from '../ticker.js';
+import { type BrokerRefusal, Call, type CallOwner, type Target } from './call.js';
+import { CallTable } from './call-table.js';
+import { CLIENT_EVENTS, type ClientEvents } from './client-events.js';
+import type { DeliverySink, DeliveryStrategy } from './delivery-strategy.js';
+import { ProcessHold } from './process-hold.js';
+
+/** Counters of a client, since it was created. */
+export interface ClientCounters {
+  /** Messages that were not valid replies. */
+  malformed: number;
+  /** Replies that arrived too late, or twice. */
+  late: number;
+  /** How often requests were sent again, also to one more server because of `hedgeMs`. */
+  resends: number;
+  /** How often requests were sent to one more server because the first answer was late (`hedgeMs`). */
+  hedges: number;
+  /** Connections opened after the first of each endpoint; also those to another endpoint. */
+  reopened: number;
+}
+
+/** What is particular to the protocol. Links by their numbers, from 1. */
+export interface ClientProtocol {
+  /** Writes the first messages on a connection. */
+  greet(link: number): void;
+  /** Asks for a sign of life with a request to the broker itself. */
+  probe(link: number): void;
+  /** Asks for a sign of life, if the connection itself has no PING for it. */
+  ping(link: number): void;
+  /** Writes the request, with the present number of its send. */
+  send(link: Link, call: Call): void;
+  /** A message arrived; the frames are valid until this returns. */
+  receive(link: number, frames: Frames): void;
+}
+
+export interface ExchangeOptions {
+  readonly endpoints: readonly string[];
+  readonly dial: Dial;
+  readonly maxOutstanding: number;
+  /** A link that cannot be opened is reported to the strategy as lost. */
+  readonly reportsUnopened: boolean;
+  /** The connections' own PINGs are used, where they have any. */
+  readonly usesLinkPings: boolean;
+}
+
+export class Exchange {
+  readonly counters: ClientCounters = {
+    malformed: 0,
+    late: 0,
+    resends: 0,
+    hedges: 0,
+    reopened: 0,
+  };
+  readonly calls = new CallTable();
+  readonly listeners = new Listeners<ClientEvents>(CLIENT_EVENTS);
+  readonly strategy: DeliveryStrategy;
+  readonly #options: ExchangeOptions;
+  readonly #protocol: ClientProtocol;
+  readonly #links = new Map<number, Link>();
+  readonly #endpointOf = new Map<number, string>();
+  readonly #closing = new Set<Promise<void>>();
+  readonly #ticker: Ticker;
+  readonly #hold: ProcessHold = new ProcessHold(
+    () => this.calls.size === 0,
+    (isHeld) => {
+      this.#setRef(isHeld);
+    },
+  );
+  /** The last link that was connected, and is. */
+  #connectedLink = 0;
+  #endpoint: string | null = null;
+  /** The last link that was opened. */
+  #lastLink = 0;
+  #isStarting = true;
+  #closed = false;
+  #warned = false;
+
+  /**
+   * Opens the first links.
+   * @param strategyOf makes the strategy
+   * @throws ERR_MDP_ENDPOINT
+   */
+  constructor(
+    options: ExchangeOptions,
+    protocol: ClientProtocol,
+    strategyOf: (sink: DeliverySink) => DeliveryStrategy,
+  ) {
+    this.#options = options;
+    this.#protocol = protocol;
+    this.strategy = strategyOf(this.#sink());
+    this.#ticker = new Ticker((now) => {
+      this.strategy.tick(now);
+      return this.strategy.nextMs();
+    });
+    this.#ticker.setRef(false);
+  }
+
+  /** @throws ERR_MDP_ENDPOINT if an endpoint cannot be dialled */
+  start(): void {
+    try {
+      this.strategy.start(monotonicMs());
+    } catch (error) {
+      void this.close();
+      throw error;
+    }
+    this.#isStarting = false;
+    this.wake();
+  }
+
+  /** The endpoint of the connection that was made last; `null`: it is gone. */
+  get endpoint(): string | null {
+    return this.#endpoint;
+  }
+
+  /** The number of the link that was opened last. */
+  get lastLink(): number {
+    return this.#lastLink;
+  }
+
+  endpointAt(index: number): string {
+    return this.#options.endpoints[index] ?? '';
+  }
+
+  // ---------------------------------------------------------------- requests
+
+  /** Why no request can be sent now. */
+  obstacle({ signal }: RequestSettings): MajordomoError | null {
+    if (this.#closed) return closedError();
+    if (signal?.aborted === true) return abortedError(signal);
+    if (this.calls.size < this.#options.maxOutstanding) return null;
+    return sdkError(
+      'ERR_MDP_LIMIT',
+      `${this.calls.size} requests are outstanding (maxOutstanding)`,
+    );
+  }
+
+  begin(
+    target: Target,
+    body: BodyFrames,
+    streams: boolean,
+    settings: RequestSettings,
+    owner: CallOwner,
+    resolve?: Call['resolve'],
+    reject?: Call['reject'],
+  ): Call {
+    const { signal } = settings;
+    const id = this.calls.nextId();
+    const call = new Call(id, target, body, streams, settings, owner, resolve, reject);
+    if (signal !== undefined) this.#heed(signal, call);
+    this.calls.add(call);
+    this.#hold.hold();
+    this.strategy.add(call, monotonicMs());
+    this.wake();
+    return call;
+  }
+
+  #heed(signal: AbortSignal, call: Call): void {
+    const listener = (): void => {
+      this.abandon(call);
+      call.owner.fail(call, abortedError(signal));
+    };
+    signal.addEventListener('abort', listener, { once: true });
+    call.unlisten = () => {
+      signal.removeEventListener('abort', listener);
+    };
+  }
+
+  /** Nobody waits for the call any longer. */
+  abandon(call: Call): void {
+    this.#release(call);
+    this.strategy.forget(call, monotonicMs());
+    this.wake();
+  }
+
+  /** The call has its answer. */
+  answered(call: Call): void {
+    this.#release(call);
+    this.strategy.answered(call, monotonicMs());
+  }
+
+  /**
+   * A send of the call was refused.
+   * @param send its number, modulo `ATTEMPT_MODULUS`
+   */
+  refused(link: number, call: Call, send: number, refusal: BrokerRefusal): void {
+    const endpoint = this.#endpointOf.get(link) ?? '';
+    if (!this.strategy.refused(call, send, refusal, monotonicMs())) {
+      this.counters.late++;
+      return;
+    }
+    this.wake();
+    this.listeners.emit('refused', { endpoint, service: call.service, ...refusal });
+  }
+
+  #release(call: Call): void {
+    this.calls.delete(call);
+    call.unlisten?.();
+    if (this.calls.size === 0) this.#hold.letGoSoon();
+  }
+
+  /** The strategy may want its tick earlier. */
+  wake(): void {
+    this.#ticker.want(this.strategy.nextMs());
+  }
+
+  /** Rejects outstanding requests with ERR_MDP_CLOSED, and closes the connections. */
+  async close(): Promise<void> {
+    this.#closed = true;
+    this.#ticker.stop();
+    for (const call of this.calls.all()) {
+      this.#release(call);
+      call.owner.fail(call, closedError());
+    }
+    for (const link of [...this.#links.keys()]) this.#closeLink(link);
+    await Promise.all(this.#closing);
+  }
+
+  #setRef(isRef: boolean): void {
+    this.#ticker.setRef(isRef);
+    for (const link of this.#links.values()) link.setRef?.(isRef);
+  }
+
+  // ---------------------------------------------------------------- links
+
+  #sink(): DeliverySink {
+    return {
+      open: (link, endpoint) => {
+        this.#openLink(link, this.endpointAt(endpoint));
+      },
+      close: (link) => {
+        this.#closeLink(link);
+      },
+      greet: (link) => {
+        this.#protocol.greet(link);
+      },
+      probe: (link) => {
+        this.#protocol.probe(link);
+      },
+      ping: (link) => {
+        const isPinged = this.#options.usesLinkPings && this.#links.get(link)?.ping?.() === true;
+        if (!isPinged) this.#protocol.ping(link);
+      },
+      hedged: () => {
+        this.counters.hedges++;
+      },
+      send: (link, call) => {
+        if (call.attempt > 1) this.counters.resends++;
+        const found = this.#links.get(link);
+        if (found !== undefined) this.#protocol.send(found, call);
+      },
+      fail: (call, error) => {
+        this.#release(call);
+        call.owner.fail(call, error);
+      },
+      switched: (from, to, reason) => {
+        const event = { from: this.endpointAt(from), to: this.endpointAt(to), reason };
+        // Not now: a listener may abort a request, or close the client, which is on its way there.
+        queueMicrotask(() => {
+          this.listeners.emit('switched', event);
+        });
+      },
+      raised: (fromMs, toMs) => {
+        this.#warnRaised(fromMs, toMs);
+      },
+    };
+  }
+
+  /** `undefined`: it is closed. */
+  link(link: number): Link | undefined {
+    return this.#links.get(link);
+  }
+
+  #openLink(link: number, endpoint: string): void {
+    if (!this.#isStarting) this.counters.reopened++;
+    this.#lastLink = link;
+    const events = {
+      connected: () => {
+        if (!this.#links.has(link)) return;
+        this.#connectedLink = link;
+        this.#endpoint = endpoint;
+        this.strategy.connected(link, monotonicMs());
+        this.wake();
+        this.listeners.emit('connected', { endpoint });
+      },
+      disconnected: () => {
+        if (!this.#links.has(link)) return;
+        this.#notConnected(link);
+        this.strategy.disconnected(link, monotonicMs());
+        this.wake();
+      },
+      unreachable: (isKeyRefused: boolean) => {
+        if (!this.#links.has(link)) return;
+        this.strategy.unreachable(link, isKeyRefused, monotonicMs());
+        this.wake();
+        if (isKeyRefused) this.#keyRefused(endpoint);
+      },
+      heard: () => {
+        this.#heard(link);
+      },
+      message: (frames: Frames) => {
+        if (!this.#links.has(link)) return;
+        this.#heard(link);
+        this.#protocol.receive(link, frames);
+      },
+    };
+    try {
+      const opened = this.#options.dial(endpoint, events);
+      this.#links.set(link, opened);
+      this.#endpointOf.set(link, endpoint);
+      if (!this.#hold.isHeld) opened.setRef?.(false);
+    } catch (error) {
+      if (this.#isStarting) throw endpointError(endpoint, error);
+      this.#notOpened(link);
+    }
+  }
+
+  #heard(link: number): void {
+    if (this.strategy.heard(link)) this.wake();
+  }
+
+  /**
+   * For example too many open files: tried again after a pause, or when a request's time-out is
+   * over.
+   */
+  #notOpened(link: number): void {
+    if (!this.#options.reportsUnopened) return;
+    queueMicrotask(() => {
+      if (this.#closed) return;
+      this.strategy.disconnected(link, monotonicMs());
+      this.wake();
+    });
+  }
+
+  #notConnected(link: number): void {
+    if (link === this.#connectedLink) this.#endpoint = null;
+  }
+
+  #keyRefused(endpoint: string): void {
+    const reason = 'the broker does not admit this key';
+    this.listeners.emit('refused', { endpoint, service: null, status: 'key', reason });
+  }
+
+  #closeLink(link: number): void {
+    this.#notConnected(link);
+    const found = this.#links.get(link);
+    this.#links.delete(link);
+    this.#endpointOf.delete(link);
+    if (found === undefined) return;
+    const closing = found.close(0).finally(() => this.#closing.delete(closing));
+    this.#closing.add(closing);
+  }
+
+  #warnRaised(fromMs: number, toMs: number): void {
+    if (this.#warned) return;
+    this.#warned = true;
+    const text = `timeoutMs ${fromMs} is raised to ${toMs}, which is 2.5 heartbeats of the broker's pair`;
+    process.emitWarning(text, { code: 'MDP_TIMEOUT_RAISED' });
+  }
+}
+
+function closedError(): MajordomoError {
+  return sdkError('ERR_MDP_CLOSED', 'the client was closed');
+}
+
+function abortedError(signal: AbortSignal): MajordomoError {
+  return sdkError('ERR_MDP_ABORTED', 'the request was aborted', { cause: signal.reason });
+}

@@ -1,0 +1,543 @@
+/**
+ * The client over several servers that know nothing of each other (the Guide's Freelance pattern): it
+ * is connected to all of them, and each request goes to the first one that is alive.
+ *
+ * - A server is *alive* while it is connected and something was heard of it within two intervals of
+ *   PINGs. One that refused with 503 is not asked again for an interval.
+ * - An *attempt* sends a request at most once to each server: first to the first one alive, in the order
+ *   of the endpoints; to the next when that is lost, silent or refuses, and after `hedgeMs` without an
+ *   answer. The first answer wins. An attempt that times out is followed by another one, which
+ *   begins after the last server that was asked, up to `retries` times. A request settles within
+ *   `(1 + retries) × timeoutMs`, a stream's parts excepted.
+ * - If no server is alive the request waits for one.
+ *
+ * It is the one strategy of `Client`, over MDP, and of `FreelanceClient`, over 10/FLP. // D40
+ */
+import type { MonotonicMs } from '../../core/clock.js';
+import type { MajordomoError } from '../../core/errors.js';
+import { type BackoffOptions, backoffMs, type Random } from '../backoff.js';
+import type { BrokerRefusal, Call } from './call.js';
+import { ATTEMPT_MODULUS } from './correlation.js';
+import {
+  type DeliverySink,
+  type DeliveryStrategy,
+  KEY_REFUSALS,
+  type LearntBroker,
+} from './delivery-strategy.js';
+import { type DueQueue, Deadlines, type Timed } from './deadlines.js';
+import { Liveness } from './liveness.js';
+import type { Leaving } from './turns.js';
+
+export interface FreelanceOptions extends BackoffOptions {
+  /** Number of endpoints. */
+  readonly endpoints: number;
+  /** A request without an answer is sent to one more server after so long; `null`: it is not. */
+  readonly hedgeMs: number | null;
+  /** A server that was silent for so long is asked for a sign of life. */
+  readonly pingIntervalMs: number;
+  /** A connection alone is a sign of life; otherwise only a message is. */
+  readonly isAliveWhenConnected: boolean;
+}
+
+/** One server, and the present connection to it. */
+interface Server {
+  readonly endpoint: number;
+  /** 0: none. */
+  link: number;
+  connected: boolean;
+  readonly liveness: Liveness;
+  /** It refused: it is not asked before this time. */
+  restsUntilMs: MonotonicMs;
+  /** Whether its broker supports headers; `null`: it has not said yet. */
+  takesHeaders: boolean | null;
+  /** When it is dialled again. */
+  openMs: MonotonicMs;
+  /** Connections lost in a row without a message. */
+  failures: number;
+  /** Handshakes in a row that were refused because of this client's key. */
+  keyRefusals: number;
+  /** Requests that were sent over the present connection, and may still be answered there. */
+  readonly out: Set<Race>;
+}
+
+/** One send of a request whose answer may still come. */
+interface Copy {
+  readonly server: Server;
+  /** `Call.attempt` of that send. */
+  readonly send: number;
+}
+
+/** A request and the servers that it was sent to. */
+class Race implements Timed<Race> {
+  dueMs: MonotonicMs = 0;
+  dueQueue: DueQueue<Race> | null = null;
+  dueBefore: Race | null = null;
+  dueAfter: Race | null = null;
+
+  readonly call: Call;
+  /** Attempts begun. */
+  attempts = 0;
+  /** The endpoints that the present attempt has asked, in order. */
+  asked: number[] = [];
+  copies: Copy[] = [];
+  /** The endpoint that the present attempt begins with, if it is alive. */
+  first = 0;
+  endsMs: MonotonicMs = Infinity;
+  hedgesMs: MonotonicMs = Infinity;
+  /** A server of the present attempt may take the request later: 429 or 503. */
+  mayServeLater = false;
+
+  constructor(call: Call) {
+    this.call = call;
+  }
+}
+
+export class Freelance implements DeliveryStrategy {
+  readonly #options: FreelanceOptions;
+  readonly #sink: DeliverySink;
+  readonly #random: Random;
+  readonly #servers: readonly Server[];
+  readonly #serverOf = new Map<number, Server>();
+  readonly #races = new Map<Call, Race>();
+  /** Every race has a deadline. */
+  readonly #deadlines = new Deadlines<Race>();
+  /** They are sent to the next server that is alive and was not asked. */
+  readonly #wanting = new Set<Race>();
+  #links = 0;
+  /** The endpoint that requests go to first; -1: none is alive. */
+  #preferred = -1;
+  /** The endpoint that was preferred last, if requests were sent since; otherwise -1. */
+  #used = -1;
+  /** Why no endpoint is preferred now. */
+  #leftWhy: Leaving | null = null;
+  #looksMs: MonotonicMs = Infinity;
+  /** A server that was given up has been heard: `tick` is to be called. */
+  #isRevived = false;
+
+  constructor(options: FreelanceOptions, sink: DeliverySink, random: Random) {
+    this.#options = options;
+    this.#sink = sink;
+    this.#random = random;
+    this.#servers = Array.from({ length: options.endpoints }, (_, endpoint) => ({
+      endpoint,
+      link: 0,
+      connected: false,
+      liveness: new Liveness(),
+      restsUntilMs: -Infinity,
+      takesHeaders: null,
+      openMs: Infinity,
+      failures: 0,
+      keyRefusals: 0,
+      out: new Set<Race>(),
+    }));
+  }
+
+  /** The endpoint that requests go to first, by its index; -1: none is alive. */
+  get preferred(): number {
+    return this.#preferred;
+  }
+
+  start(now: MonotonicMs): void {
+    for (const server of this.#servers) this.#open(server);
+    this.#looksMs = now + this.#lookMs;
+  }
+
+  add(call: Call, now: MonotonicMs): void {
+    call.startedMs = Math.ceil(now);
+    const race = new Race(call);
+    this.#races.set(call, race);
+    this.#begin(race, now);
+  }
+
+  // ---------------------------------------------------------------- connections
+
+  connected(link: number, now: MonotonicMs): void {
+    const server = this.#serverOf.get(link);
+    if (server === undefined) return;
+    server.connected = true;
+    server.keyRefusals = 0;
+    server.restsUntilMs = -Infinity;
+    server.liveness.begin(this.#options.isAliveWhenConnected);
+    this.#sink.greet(link);
+    // The answer shows whether it serves.
+    if (!this.#options.isAliveWhenConnected) this.#sink.ping(link);
+    this.#serveWanting(now);
+  }
+
+  disconnected(link: number, now: MonotonicMs): void {
+    const server = this.#serverOf.get(link);
+    if (server === undefined) return;
+    // A new link, not the next connection of the old one: that would send its buffered output
+    // before the hello.
+    this.#serverOf.delete(link);
+    server.link = 0;
+    server.connected = false;
+    server.liveness.end();
+    server.takesHeaders = null;
+    server.failures++;
+    server.openMs = now + backoffMs(this.#options, server.failures, this.#random);
+    this.#sink.close(link);
+    this.#prefer('unreachable', now);
+    const lost = [...server.out];
+    server.out.clear();
+    for (const race of lost) this.#lost(race, server, now);
+  }
+
+  unreachable(link: number, isKeyRefused: boolean): void {
+    const server = this.#serverOf.get(link);
+    if (server === undefined) return;
+    server.keyRefusals = isKeyRefused ? server.keyRefusals + 1 : 0;
+    if (!this.#servers.every(({ keyRefusals }) => keyRefusals >= KEY_REFUSALS)) return;
+    for (const race of [...this.#wanting]) {
+      if (race.copies.length === 0) this.#fail(race, race.call.keyError());
+    }
+  }
+
+  heard(link: number): boolean {
+    const server = this.#serverOf.get(link);
+    if (server?.connected !== true) return false;
+    server.failures = 0;
+    if (!server.liveness.heard()) return false;
+    this.#isRevived = true;
+    return true;
+  }
+
+  learnt(link: number, { takesHeaders }: LearntBroker, now: MonotonicMs): void {
+    const server = this.#serverOf.get(link);
+    if (server === undefined) return;
+    server.takesHeaders = takesHeaders;
+    this.#serveWanting(now);
+  }
+
+  // ---------------------------------------------------------------- answers
+
+  progressed(call: Call, now: MonotonicMs): void {
+    const race = this.#races.get(call);
+    if (race === undefined) return;
+    // A worker has it: to send it again would throw away the parts that have arrived.
+    race.hedgesMs = Infinity;
+    race.endsMs = now + call.timeoutMs;
+    this.#wanting.delete(race);
+    this.#setDeadline(race, now);
+  }
+
+  answered(call: Call): void {
+    this.#settle(call);
+  }
+
+  refused(call: Call, send: number, refusal: BrokerRefusal, now: MonotonicMs): boolean {
+    const race = this.#races.get(call);
+    const copy = race?.copies.find((each) => each.send % ATTEMPT_MODULUS === send);
+    if (race === undefined || copy === undefined) return false;
+    const { server } = copy;
+    this.#drop(race, copy);
+    call.refusal = refusal;
+    call.sends--;
+    if (refusal.status === '503') {
+      server.restsUntilMs = now + this.#options.pingIntervalMs;
+      this.#prefer('refused', now);
+    }
+    race.mayServeLater ||= refusal.status === '503' || refusal.status === '429';
+    if (call.streams && call.hasParts && copy.send === call.partsOf) {
+      this.#fail(race, call.refusedError(refusal));
+    } else {
+      this.#refusedOne(race, refusal, now);
+    }
+    return true;
+  }
+
+  #refusedOne(race: Race, refusal: BrokerRefusal, now: MonotonicMs): void {
+    const { call } = race;
+    const next = this.#nextFor(race, now);
+    if (next !== null) this.#send(race, next, now);
+    else if (race.copies.length > 0) this.#want(race, now);
+    else if (race.mayServeLater) this.#rest(race, now);
+    else this.#fail(race, call.refusedError(refusal));
+  }
+
+  /** All have refused: the attempt begins again after a pause. */
+  #rest(race: Race, now: MonotonicMs): void {
+    const { call } = race;
+    call.state = 'resting';
+    call.refusals++;
+    race.attempts--;
+    race.endsMs = now + backoffMs(this.#options, call.refusals, this.#random);
+    race.hedgesMs = Infinity;
+    this.#setDeadline(race, now);
+  }
+
+  /** The connection on which the answer of `server` would have come is gone. */
+  #lost(race: Race, server: Server, now: MonotonicMs): void {
+    const copies = race.copies.filter((copy) => copy.server === server);
+    race.copies = race.copies.filter((copy) => copy.server !== server);
+    const { call } = race;
+    if (call.hasParts) {
+      // Parts of other copies were dropped, so no other answer is whole.
+      if (!copies.some(({ send }) => send === call.partsOf)) return;
+      if (call.streams) {
+        this.#fail(race, call.brokenError('the connection was lost'));
+        return;
+      }
+      this.#dropAll(race);
+    }
+    this.#askNext(race, now);
+  }
+
+  forget(call: Call): void {
+    this.#settle(call);
+  }
+
+  #settle(call: Call): void {
+    const race = this.#races.get(call);
+    if (race === undefined) return;
+    this.#races.delete(call);
+    this.#deadlines.clear(race);
+    this.#wanting.delete(race);
+    this.#dropAll(race);
+    call.state = 'settled';
+  }
+
+  // ---------------------------------------------------------------- time
+
+  tick(now: MonotonicMs): void {
+    this.#isRevived = false;
+    if (this.#looksMs <= now) this.#look(now);
+    for (const server of this.#servers) {
+      if (server.openMs <= now) this.#open(server);
+      if (server.restsUntilMs <= now) server.restsUntilMs = -Infinity;
+    }
+    this.#serveWanting(now);
+    let race = this.#deadlines.takeDue(now);
+    while (race !== undefined) {
+      this.#due(race, now);
+      race = this.#deadlines.takeDue(now);
+    }
+  }
+
+  nextMs(): MonotonicMs {
+    if (this.#isRevived) return -Infinity;
+    let next = Math.min(this.#looksMs, this.#deadlines.nextMs());
+    for (const { openMs, restsUntilMs } of this.#servers) {
+      next = Math.min(next, openMs, restsUntilMs === -Infinity ? Infinity : restsUntilMs);
+    }
+    return next;
+  }
+
+  remainingMs(call: Call, now: MonotonicMs): number {
+    return call.startedMs + call.timeoutMs * (1 + call.retries) - now;
+  }
+
+  /** Twice per interval, so that a silent server is found within half an interval. */
+  get #lookMs(): number {
+    return this.#options.pingIntervalMs / 2;
+  }
+
+  #look(now: MonotonicMs): void {
+    this.#looksMs = now + this.#lookMs;
+    for (const server of this.#servers) {
+      if (!server.connected) continue;
+      const wasAlive = server.liveness.isAlive;
+      if (server.liveness.look()) this.#sink.ping(server.link);
+      if (!wasAlive || server.liveness.isAlive) continue;
+      this.#prefer('silent', now);
+      // Its late answers are used, if they are the first.
+      for (const race of [...server.out]) {
+        if (!race.call.hasParts) this.#askNext(race, now);
+      }
+    }
+  }
+
+  #due(race: Race, now: MonotonicMs): void {
+    const { call } = race;
+    if (race.endsMs > now && this.remainingMs(call, now) >= 1) {
+      if (race.hedgesMs <= now) this.#hedge(race, now);
+      this.#setDeadline(race, now);
+    } else if (call.streams && call.hasParts) {
+      this.#fail(race, call.timeoutError());
+    } else if (race.attempts > call.retries || this.remainingMs(call, now) < 1) {
+      this.#fail(race, this.#errorOf(call));
+    } else {
+      this.#begin(race, now);
+    }
+  }
+
+  /** Why no answer came in time. */
+  #errorOf(call: Call): MajordomoError {
+    if (call.attempt > 0) return call.timeoutError();
+    if (this.#servers.some(({ keyRefusals }) => keyRefusals > 0)) return call.keyError();
+    if (call.target.headers !== null && this.#servers.some(({ connected }) => connected)) {
+      return call.headersError('does not say');
+    }
+    return call.timeoutError();
+  }
+
+  #hedge(race: Race, now: MonotonicMs): void {
+    race.hedgesMs = Infinity;
+    const next = this.#nextFor(race, now);
+    if (next === null) {
+      this.#want(race, now);
+      return;
+    }
+    this.#sink.hedged();
+    this.#send(race, next, now);
+  }
+
+  // ---------------------------------------------------------------- attempts
+
+  /** The next attempt; if no server is alive, it begins when one is. */
+  #begin(race: Race, now: MonotonicMs): void {
+    const last = race.asked.at(-1);
+    race.first = last === undefined ? 0 : (last + 1) % this.#servers.length;
+    race.asked = [];
+    race.mayServeLater = false;
+    race.hedgesMs = Infinity;
+    race.endsMs = Infinity;
+    const server = this.#nextFor(race, now);
+    if (server === null) {
+      this.#want(race, now);
+      return;
+    }
+    race.attempts++;
+    race.endsMs = now + race.call.timeoutMs;
+    this.#send(race, server, now);
+    if (this.#options.hedgeMs !== 0) return;
+    for (let next = this.#nextFor(race, now); next !== null; next = this.#nextFor(race, now)) {
+      this.#sink.hedged();
+      this.#send(race, next, now);
+    }
+  }
+
+  /** What was asked is lost, or silent: the next server is asked, in a new attempt if need be. */
+  #askNext(race: Race, now: MonotonicMs): void {
+    const next = this.#nextFor(race, now);
+    if (next !== null) this.#send(race, next, now);
+    else if (race.copies.length > 0) this.#want(race, now);
+    else if (race.attempts <= race.call.retries) this.#begin(race, now);
+    // The last attempt: a server that it has not asked may come back.
+    else this.#want(race, now);
+  }
+
+  #send(race: Race, server: Server, now: MonotonicMs): void {
+    const { call } = race;
+    // The parts of another server's answer are lost with this send.
+    if (call.hasParts) this.#dropAll(race);
+    call.sent(server.link, 0);
+    race.asked.push(server.endpoint);
+    race.copies.push({ server, send: call.attempt });
+    server.out.add(race);
+    this.#wanting.delete(race);
+    this.#used = this.#preferred;
+    const { hedgeMs } = this.#options;
+    const hedges = hedgeMs !== null && hedgeMs > 0 && this.#mayAskMore(race);
+    race.hedgesMs = hedges ? now + hedgeMs : Infinity;
+    this.#setDeadline(race, now);
+    this.#sink.send(server.link, call);
+  }
+
+  /** It is sent as soon as there is a server for it. */
+  #want(race: Race, now: MonotonicMs): void {
+    if (race.copies.length === 0) race.call.state = 'waiting';
+    this.#wanting.add(race);
+    this.#setDeadline(race, now);
+  }
+
+  #serveWanting(now: MonotonicMs): void {
+    this.#prefer('returned', now);
+    if (this.#preferred < 0) return;
+    for (const race of [...this.#wanting]) {
+      // An answer may have settled it meanwhile.
+      if (!this.#wanting.has(race)) continue;
+      const next = this.#nextFor(race, now);
+      if (next !== null) this.#serve(race, next, now);
+      else this.#failIfUnsupported(race);
+    }
+  }
+
+  #serve(race: Race, server: Server, now: MonotonicMs): void {
+    this.#wanting.delete(race);
+    if (race.asked.length === 0) {
+      this.#begin(race, now);
+      return;
+    }
+    if (race.copies.length > 0) this.#sink.hedged();
+    this.#send(race, server, now);
+  }
+
+  /** It has headers, and every server has said that it does not support them. */
+  #failIfUnsupported(race: Race): void {
+    const { call } = race;
+    if (call.target.headers === null || call.attempt > 0) return;
+    if (!this.#servers.every(({ takesHeaders }) => takesHeaders === false)) return;
+    this.#fail(race, call.headersError('does not'));
+  }
+
+  #fail(race: Race, error: MajordomoError): void {
+    const { call } = race;
+    this.#settle(call);
+    this.#sink.fail(call, error);
+  }
+
+  #setDeadline(race: Race, now: MonotonicMs): void {
+    const { call, endsMs, hedgesMs } = race;
+    const isGoingOn = call.hasParts && endsMs < Infinity;
+    const lastMs = isGoingOn ? Infinity : this.remainingMs(call, now);
+    this.#deadlines.set(race, now, Math.min(endsMs - now, hedgesMs - now, lastMs));
+  }
+
+  #drop(race: Race, copy: Copy): void {
+    race.copies.splice(race.copies.indexOf(copy), 1);
+    if (!race.copies.some(({ server }) => server === copy.server)) copy.server.out.delete(race);
+  }
+
+  #dropAll(race: Race): void {
+    for (const { server } of race.copies) server.out.delete(race);
+    race.copies = [];
+  }
+
+  // ---------------------------------------------------------------- servers
+
+  #open(server: Server): void {
+    server.openMs = Infinity;
+    server.link = ++this.#links;
+    this.#serverOf.set(server.link, server);
+    this.#sink.open(server.link, server.endpoint);
+  }
+
+  /** The next server, in order, that is alive and that the present attempt has not asked. */
+  #nextFor(race: Race, now: MonotonicMs): Server | null {
+    const count = this.#servers.length;
+    const hasHeaders = race.call.target.headers !== null;
+    for (let step = 0; step < count; step++) {
+      const server = this.#servers[(race.first + step) % count];
+      if (server === undefined || !isReady(server, now)) continue;
+      if (hasHeaders && server.takesHeaders !== true) continue;
+      if (!race.asked.includes(server.endpoint)) return server;
+    }
+    return null;
+  }
+
+  /** There are servers that the present attempt has not asked. */
+  #mayAskMore(race: Race): boolean {
+    return race.asked.length < this.#servers.length;
+  }
+
+  #prefer(why: Leaving, now: MonotonicMs): void {
+    const preferred = this.#servers.findIndex((server) => isReady(server, now));
+    if (preferred === this.#preferred) return;
+    this.#preferred = preferred;
+    if (preferred < 0) {
+      this.#leftWhy = why;
+      return;
+    }
+    const reason = this.#leftWhy ?? why;
+    this.#leftWhy = null;
+    const from = this.#used;
+    if (from < 0 || from === preferred) return;
+    this.#used = -1;
+    this.#sink.switched(from, preferred, reason);
+  }
+}
+
+function isReady({ connected, liveness, restsUntilMs }: Server, now: MonotonicMs): boolean {
+  return connected && liveness.isAlive && restsUntilMs <= now;
+}
