@@ -36,7 +36,13 @@ describe('a broker like the Guide’s', () => {
       expect(guide.registrations).toBe(3);
       expect(guide.busiest).toBeLessThanOrEqual(3);
       expect(guide.strange).toBe(0);
-      expect(client.counters).toEqual({ malformed: 0, late: 0, resends: 0, hedges: 0, reopened: 3 });
+      expect(client.counters).toEqual({
+        malformed: 0,
+        late: 0,
+        resends: 0,
+        hedges: 0,
+        reopened: 3,
+      });
     },
   );
 });

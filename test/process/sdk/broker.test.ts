@@ -117,7 +117,13 @@ describe('client and worker with the broker', () => {
       const asked = Array.from({ length: 1000 }, (_, number) => `request ${number}`);
       const replies = await Promise.all(asked.map((body) => asking.request('echo', body)));
       expect(replies.map((reply) => reply.text())).toEqual(asked);
-      expect(asking.counters).toEqual({ malformed: 0, late: 0, resends: 0, hedges: 0, reopened: 0 });
+      expect(asking.counters).toEqual({
+        malformed: 0,
+        late: 0,
+        resends: 0,
+        hedges: 0,
+        reopened: 0,
+      });
     },
   );
 

@@ -1,0 +1,236 @@
+/** Clients of several brokers that know nothing of each other (docs/sdk.md, "Independent brokers"). */
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+
+import { codeOf } from '../../../src/core/errors.js';
+import { Client, type ClientOptions, FreelanceClient, Worker } from '../../../src/sdk/index.js';
+import { Child } from '../../support/child.js';
+import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+import { freePorts } from '../../support/free-ports.js';
+import { until } from '../../support/until.js';
+
+const BROKERS = 3;
+const MDP = 0;
+const FLP = 1;
+const closing: (() => Promise<void>)[] = [];
+
+/** One broker: its ports, and its process while it runs. */
+interface Site {
+  readonly name: string;
+  readonly mdp: string;
+  readonly flp: string;
+  daemon: Daemon;
+}
+
+let sites: Site[] = [];
+
+async function serve(mdp: string, flp: string, dataDir?: string): Promise<Daemon> {
+  const listen = [
+    { endpoint: mdp },
+    { endpoint: flp, service: 'where', allow: ['client'], public: flp },
+  ];
+  return startDaemon({
+    endpoint: null,
+    sets: [`broker.listen=${JSON.stringify(listen)}`, 'broker.heartbeatIntervalMs=300'],
+    ...(dataDir === undefined ? {} : { dataDir }),
+  });
+}
+
+/** Answers with the name of its site, after as many milliseconds as the request says. */
+async function work({ name, mdp, daemon }: Site): Promise<void> {
+  const worker = new Worker(
+    { endpoints: mdp, service: 'where', concurrency: 100, heartbeatIntervalMs: 300 },
+    async (request) => {
+      await new Promise((resolve) => setTimeout(resolve, Number(request.text()) || 0));
+      return name;
+    },
+  );
+  closing.push(() => worker.close({ graceMs: 0 }));
+  void worker.run();
+  await daemon.waitFor('worker.registered');
+}
+
+beforeEach(async () => {
+  const ports = await freePorts(2 * BROKERS);
+  const endpoint = (site: number, kind: number): string =>
+    `tcp://127.0.0.1:${ports[2 * site + kind] ?? 0}`;
+  sites = await Promise.all(
+    ['a', 'b', 'c'].map(async (name, site) => {
+      const [mdp, flp] = [endpoint(site, MDP), endpoint(site, FLP)];
+      return { name, mdp, flp, daemon: await serve(mdp, flp) };
+    }),
+  );
+  await Promise.all(sites.map(work));
+});
+
+afterEach(async () => {
+  await Promise.all(closing.splice(0).map((close) => close()));
+  await removeDaemons();
+});
+
+function client(options: Partial<ClientOptions> = {}): Client {
+  const made = new Client({
+    endpoints: sites.map(({ mdp }) => mdp),
+    strategy: 'freelance',
+    pingIntervalMs: 200,
+    timeoutMs: 10_000,
+    ...options,
+  });
+  closing.push(() => made.close());
+  return made;
+}
+
+function freelanceClient(hedgeMs?: number): FreelanceClient {
+  const hedge = hedgeMs === undefined ? {} : { hedgeMs };
+  const endpoints = sites.map(({ flp }) => flp);
+  const made = new FreelanceClient({ endpoints, pingIntervalMs: 200, timeoutMs: 10_000, ...hedge });
+  closing.push(() => made.close());
+  return made;
+}
+
+/** Kills each broker in turn, and starts it again, while `ask` is called all the time. */
+async function survivesKills(ask: () => Promise<string>): Promise<void> {
+  let isOver = false;
+  const answers = new Set<string>();
+  let count = 0;
+  const asking = Array.from({ length: 8 }, async () => {
+    while (!isOver) {
+      answers.add(await ask());
+      count++;
+    }
+  });
+  for (const site of sites) {
+    const from = count;
+    await until(() => count > from + 20, 'answers before the kill');
+    await site.daemon.kill();
+    const killed = count;
+    await until(() => count > killed + 20, 'answers after the kill');
+    site.daemon = await serve(site.mdp, site.flp, site.daemon.dataDir);
+    await site.daemon.waitFor('worker.registered');
+  }
+  isOver = true;
+  await Promise.all(asking);
+  expect([...answers]).toContain('a');
+}
+
+describe('three independent brokers', () => {
+  it('lose no request of a client while each of them is killed in turn', async () => {
+    const asking = client();
+    await survivesKills(async () => (await asking.request('where', '5')).text());
+    expect(asking.outstanding).toBe(0);
+  });
+
+  it('lose none of a client of 10/FLP, either', async () => {
+    const asking = freelanceClient();
+    await survivesKills(async () => (await asking.request('5')).text());
+    expect(asking.outstanding).toBe(0);
+  });
+
+  it('are asked in order; one that hangs is left, and used again', async () => {
+    const switches: string[] = [];
+    const asking = client().on('switched', ({ reason }) => switches.push(reason));
+    await until(() => asking.endpoint === sites[0]?.mdp, 'the first broker');
+    expect((await asking.request('where', '0')).text()).toBe('a');
+    sites[0]?.daemon.signal('SIGSTOP');
+    // Its request moves when it has been silent for twice the interval, long before its time-out.
+    expect((await asking.request('where', '0')).text()).toBe('b');
+    expect(switches).toEqual(['silent']);
+    sites[0]?.daemon.signal('SIGCONT');
+    await until(() => asking.endpoint === sites[0]?.mdp, 'the first broker');
+    expect((await asking.request('where', '0')).text()).toBe('a');
+    await until(() => switches.length === 2, 'the second switch');
+    expect(switches).toEqual(['silent', 'returned']);
+  });
+
+  it('answer late requests through the next one (hedgeMs)', async () => {
+    sites[0]?.daemon.signal('SIGSTOP');
+    const asking = client({ hedgeMs: 20, pingIntervalMs: 60_000 });
+    await until(() => asking.endpoint !== null, 'a broker');
+    const replies = await Promise.all(
+      Array.from({ length: 20 }, () => asking.request('where', '0')),
+    );
+    expect(new Set(replies.map((reply) => reply.text()))).toEqual(new Set(['b']));
+    sites[0]?.daemon.signal('SIGCONT');
+  });
+
+  it('are asked all at once with hedgeMs 0, and late answers are dropped', async () => {
+    const asking = client({ hedgeMs: 0 });
+    await until(() => asking.endpoint !== null, 'a broker');
+    await asking.request('where', '0');
+    await until(() => asking.counters.late + asking.counters.hedges > 0, 'the others');
+    expect(asking.counters.malformed).toBe(0);
+  });
+
+  it('a draining broker is left for the next one', async () => {
+    for (const asking of [client(), freelanceClient()]) {
+      await until(() => asking.endpoint !== null, 'a broker');
+    }
+    const [mdp, flp] = [client(), freelanceClient()];
+    const slow = Promise.all([mdp.request('where', '1500'), flp.request('1500')]);
+    const { daemon } = sites[0] ?? {};
+    await until(() => mdp.outstanding + flp.outstanding === 2, 'requests');
+    daemon?.signal('SIGTERM');
+    await daemon?.waitFor('broker.draining');
+    expect((await mdp.request('where', '0')).text()).not.toBe('a');
+    expect((await flp.request('0')).text()).not.toBe('a');
+    await slow;
+  });
+
+  it('store nothing for such a client', async () => {
+    const asking = client();
+    const refused = await Promise.all(
+      [
+        asking.enqueue('where', ''),
+        asking.request('titanic.request', 'where'),
+        asking.schedule('s', 'where', '', { cron: '* * * * *' }),
+        asking.unschedule('s'),
+        asking.schedules(),
+      ].map((promise) => promise.then(String, codeOf)),
+    );
+    expect(refused).toEqual(Array.from({ length: 5 }, () => 'ERR_MDP_USAGE'));
+    expect(() => asking.job('0'.repeat(32))).toThrow(
+      expect.objectContaining({ code: 'ERR_MDP_USAGE' }),
+    );
+  });
+
+  it('work with libzmq and with protocol 0.1', async () => {
+    for (const options of [{ transport: 'libzmq' }, { protocol: '0.1' }] as const) {
+      const asking = client(options);
+      expect((await asking.request('where', '0')).text()).toMatch(/^[abc]$/);
+    }
+  });
+
+  it('an aborted request is over, and its answer is dropped', async () => {
+    const asking = freelanceClient();
+    const abort = new AbortController();
+    const request = asking.request('300', { signal: abort.signal }).then(String, codeOf);
+    await until(() => asking.endpoint !== null, 'a server');
+    abort.abort();
+    expect(await request).toBe('ERR_MDP_ABORTED');
+    expect((await asking.request('0', { timeoutMs: 5000, retries: 0 })).text()).toMatch(/^[abc]$/);
+  });
+
+  it('majordomo request --strategy freelance', async () => {
+    const endpoints = sites.map(({ mdp }) => mdp).join(',');
+    const args = [
+      'request',
+      '--endpoint',
+      endpoints,
+      '--strategy',
+      'freelance',
+      '--hedge-ms',
+      '100',
+    ];
+    const first = new Child([...args, 'where', '0']);
+    expect((await first.finished()).status).toBe(0);
+    expect(first.stdout).toMatch(/^[abc]\n$/);
+    await sites[0]?.daemon.kill();
+    const second = new Child([...args, 'where', '0']);
+    expect((await second.finished()).status).toBe(0);
+    const stored = new Child([...args, '--durable', 'where', '0']);
+    expect((await stored.finished()).status).toBe(64);
+    expect(stored.stderr).toContain('no stored requests');
+    const hedge = new Child(['request', '--hedge-ms', '5', 'where', '0']);
+    expect((await hedge.finished()).status).toBe(64);
+    expect(hedge.stderr).toContain('--strategy freelance');
+  });
+});
