@@ -88,6 +88,7 @@ export type {
   Switched,
 } from './client/client-events.js';
 export type { ClientCounters } from './client/exchange.js';
+export { FreelanceClient, type FreelanceClientOptions } from './freelance-client.js';
 export type { Endpoints } from './endpoints.js';
 export { MajordomoError, SDK_ERRORS, type SdkErrorCode } from './errors.js';
 export type { Job, JobState } from './jobs/job.js';

@@ -3,4 +3,3 @@
 export * from './client.js';
 // eslint-disable-next-line no-restricted-syntax -- as above
 export * from './worker.js';
-export { FreelanceClient, type FreelanceClientOptions } from './freelance-client.js';
