@@ -5,7 +5,6 @@
  *     npm run bench:freelance                  # a minute and a half
  *     npm run bench:freelance -- --rounds 3 --requests 500 --kills 3
  */
-import { once } from 'node:events';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as pause } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
@@ -130,10 +129,8 @@ async function kill(): Promise<{ readonly longest: number; readonly normal: numb
   const normal = percentile(await ask(client, 20 * OUTSTANDING), 0.5);
   const asking = ask(client, 20 * OUTSTANDING);
   await pause(3.5 * WORK_MS);
-  const first = daemons[0]?.process;
-  first?.kill('SIGKILL');
+  await daemons[0].kill();
   const longest = percentile(await asking, 1);
-  if (first?.exitCode === null && first.signalCode === null) await once(first, 'exit');
   await client.close();
   await Promise.all(workers.map((worker) => worker.close({ graceMs: 0 })));
   await removeDaemons();

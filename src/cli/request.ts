@@ -161,9 +161,10 @@ export function defineRequest(command: Command, done: Done): void {
 function checkStrategy(options: RequestCommandOptions): void {
   const { strategy, hedgeMs, durable, result, close } = options;
   if (strategy !== 'freelance') {
-    if (hedgeMs !== undefined)
-      throw new MajordomoError('ERR_USAGE', '--hedge-ms needs --strategy freelance');
-  } else if (durable === true || result !== undefined || close !== undefined) {
+    if (hedgeMs === undefined) return;
+    throw new MajordomoError('ERR_USAGE', '--hedge-ms needs --strategy freelance');
+  }
+  if (durable === true || result !== undefined || close !== undefined) {
     const text = '--strategy freelance: there are no stored requests, use one broker or pair';
     throw new MajordomoError('ERR_USAGE', text);
   }

@@ -685,9 +685,9 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
   #answer(link: number, call: Call, send: number, frames: Frames, reply: ClientReply): void {
     const { counters, strategy } = this.#exchange;
     if (!frames.equals(reply.service, call.target.name)) {
-      if (frames.equals(reply.service, FAILED)) this.#serviceFailed(call, send, frames, reply);
-      else if (frames.equals(reply.service, REFUSED))
-        this.#refused(link, call, send, frames, reply);
+      const isRefused = frames.equals(reply.service, REFUSED);
+      if (isRefused) this.#refused(link, call, send, frames, reply);
+      else if (frames.equals(reply.service, FAILED)) this.#serviceFailed(call, send, frames, reply);
       else counters.malformed++;
       return;
     }

@@ -48,8 +48,7 @@ const TARGET: Target = { service: '', name: EMPTY, head: EMPTY, headers: null };
  */
 export class FreelanceClient<In = Body, Out = Buffer> {
   readonly #settings: FreelanceClientSettings;
-  readonly #exchange: Exchange;
-  readonly #strategy: Freelance;
+  readonly #exchange: Exchange<Freelance>;
   readonly #encode: Encode | null;
   readonly #decode: Decode | null;
   readonly #replies: PendingReplies;
@@ -76,7 +75,6 @@ export class FreelanceClient<In = Body, Out = Buffer> {
       const others = { endpoints, retryBaseMs, retryMaxMs, isAliveWhenConnected: false };
       return new Freelance({ ...settings.freelance, ...others }, sink, Math.random);
     });
-    this.#strategy = this.#exchange.strategy as Freelance;
     this.#exchange.start();
   }
 
@@ -87,7 +85,7 @@ export class FreelanceClient<In = Body, Out = Buffer> {
 
   /** The endpoint that requests go to first; `null`: no server is alive at this moment. */
   get endpoint(): string | null {
-    const { preferred } = this.#strategy;
+    const { preferred } = this.#exchange.strategy;
     return preferred < 0 ? null : this.#exchange.endpointAt(preferred);
   }
 

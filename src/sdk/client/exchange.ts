@@ -56,7 +56,8 @@ export interface ExchangeOptions {
   readonly usesLinkPings: boolean;
 }
 
-export class Exchange {
+/** @typeParam Strategy what decides where requests go */
+export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
   readonly counters: ClientCounters = {
     malformed: 0,
     late: 0,
@@ -66,7 +67,7 @@ export class Exchange {
   };
   readonly calls = new CallTable();
   readonly listeners = new Listeners<ClientEvents>(CLIENT_EVENTS);
-  readonly strategy: DeliveryStrategy;
+  readonly strategy: Strategy;
   readonly #options: ExchangeOptions;
   readonly #protocol: ClientProtocol;
   readonly #links = new Map<number, Link>();
@@ -96,7 +97,7 @@ export class Exchange {
   constructor(
     options: ExchangeOptions,
     protocol: ClientProtocol,
-    strategyOf: (sink: DeliverySink) => DeliveryStrategy,
+    strategyOf: (sink: DeliverySink) => Strategy,
   ) {
     this.#options = options;
     this.#protocol = protocol;

@@ -336,9 +336,9 @@ export class Freelance implements DeliveryStrategy {
     this.#looksMs = now + this.#lookMs;
     for (const server of this.#servers) {
       if (!server.connected) continue;
-      const wasAlive = server.liveness.isAlive;
-      if (server.liveness.look()) this.#sink.ping(server.link);
-      if (!wasAlive || server.liveness.isAlive) continue;
+      const isLost = server.liveness.look();
+      if (server.liveness.isAsked) this.#sink.ping(server.link);
+      if (!isLost) continue;
       this.#prefer('silent', now);
       // Its late answers are used, if they are the first.
       for (const race of [...server.out]) {

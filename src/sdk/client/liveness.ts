@@ -36,11 +36,17 @@ export class Liveness {
     return true;
   }
 
-  /** @returns whether it is to be asked for a sign of life */
+  /** @returns whether it was alive, and is taken for dead from now on */
   look(): boolean {
     this.#quiet = this.#heard ? 0 : this.#quiet + 1;
     this.#heard = false;
-    if (this.#quiet >= DEAD_AFTER) this.#isAlive = false;
+    if (!this.#isAlive || this.#quiet < DEAD_AFTER) return false;
+    this.#isAlive = false;
+    return true;
+  }
+
+  /** It is to be asked for a sign of life, since the last look. */
+  get isAsked(): boolean {
     return this.#quiet > 0 && this.#quiet % ASKED_AFTER === 0;
   }
 }

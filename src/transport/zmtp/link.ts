@@ -149,7 +149,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
 
   ping(): boolean {
     const shell = this.#shell;
-    if (!this.#isReady || shell === null || !shell.connection.canPing) return false;
+    if (!this.#isReady || shell?.connection.canPing !== true) return false;
     this.#isPinged = true;
     shell.connection.ping();
     shell.flush();
