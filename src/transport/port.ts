@@ -50,6 +50,11 @@ export interface TransportEvents {
    * @returns where the message that was handled ends; 0: it was not, and goes to `message`
    */
   packed?(peer: PeerId, words: Words, from: number, end: number): number;
+  /**
+   * A peer of a publisher's listener subscribes, or cancels a subscription, by a command. (Peers of
+   * ZMTP 3.0 do it by a message.) The topic is valid until this returns.
+   */
+  subscription?(peer: PeerId, topic: Buffer, isOn: boolean): void; // D41
   /** A message over `messageBytesMax` or `framesMax` was received and dropped. */
   oversized(peer: PeerId): void;
   /**
@@ -169,6 +174,11 @@ export interface ListenerOptions {
   readonly index: number;
   /** Only peers with an allowed key may connect, and all traffic is encrypted (25/ZMTP-CURVE). */
   readonly curve?: ListenerCurve;
+  /**
+   * The type of its socket; default `ROUTER`. Peers of a `PUB` are subscribers, whose routing ids mean
+   * nothing. Only the engine `zmtp` has it.
+   */
+  readonly socketType?: 'ROUTER' | 'PUB';
   /** The routing id that it gives itself in its handshakes; default: none. Not every engine sends it. */
   readonly identity?: Buffer;
   /** How it finds REQ peers that have vanished; default: not at all. Not every engine does. */
@@ -262,6 +272,11 @@ export interface Link {
    * @returns false if the peer knows no PING
    */
   ping?(): boolean;
+  /**
+   * Whether the link reads what arrives; true at first. While it does not, no event comes of what has
+   * not been read, and the peer's output waits at the peer. Not every engine has it.
+   */
+  setReading?(isReading: boolean): void;
   /** Ends the connection; waiting output has `lingerMs` to leave. */
   close(lingerMs: number): Promise<void>;
 }

@@ -4,12 +4,14 @@
 export const BROKEN: unique symbol = Symbol('broken');
 
 /** The socket types of 23/ZMTP that this engine implements. */
-export type SocketType = 'ROUTER' | 'DEALER';
+export type SocketType = 'ROUTER' | 'DEALER' | 'PUB' | 'SUB';
 
-/** The peers that each socket type may talk to (28/REQREP). */
+/** The peers that each socket type may talk to (28/REQREP, 29/PUBSUB). */
 const COMPATIBLE: Readonly<Record<SocketType, readonly string[]>> = {
   ROUTER: ['REQ', 'DEALER', 'ROUTER'],
   DEALER: ['REP', 'DEALER', 'ROUTER'],
+  PUB: ['SUB', 'XSUB'],
+  SUB: ['PUB', 'XPUB'],
 };
 
 /** Metadata of a connection, as its peer declared it. */
@@ -32,7 +34,7 @@ export function commandName(body: Buffer): string {
   return body.length > size ? body.toString('latin1', 1, 1 + size) : '';
 }
 
-/** The part after the name. */
+/** The part after the name; a view. */
 export function commandData(body: Buffer): Buffer {
   return body.subarray(1 + (body[0] ?? 0));
 }

@@ -5,7 +5,7 @@
 import { copyBytes, forgetWords, Words, wordsOf } from '../core/bytes.js';
 import { Frames } from '../core/frames.js';
 import { isLargeAlone, PackedCursor, readPacked, type Room } from '../core/packed.js';
-import { command, commandName, type Metadata, printable } from './commands.js';
+import { command, commandData, commandName, type Metadata, printable } from './commands.js';
 import {
   greeting,
   GREETING_BYTES,
@@ -39,6 +39,9 @@ const PING_HEAD_BYTES = 7;
 const PING_TTL_AT = 5;
 const PING_TTL_UNIT_MS = 100;
 const PING_CONTEXT_BYTES_MAX = 16;
+/** Of a message that is a subscription, before the topic (23/ZMTP). */
+const SUBSCRIBE_BYTE: Buffer = Buffer.from([1]);
+const CANCEL_BYTE: Buffer = Buffer.from([0]);
 /** Maximum size of a command between messages. */
 const COMMAND_BYTES_MAX = 1024;
 /** Maximum size of all commands between the frames of one message. */
@@ -74,6 +77,8 @@ export interface ConnectionEvents {
   packed?(words: Words, from: number, end: number): number;
   /** One whole message; the frames are valid until this returns. */
   message(frames: Frames): void;
+  /** A SUBSCRIBE, or a CANCEL; the topic is valid until this returns. See `takesSubscriptions`. */
+  subscription?(topic: Buffer, isOn: boolean): void;
   /** The connection is over: close it after writing its output. Nothing more is read. */
   failed(kind: FaultKind, reason: string): void;
 }
@@ -90,6 +95,11 @@ export interface ConnectionOptions {
   /** One message, all its frames together. */
   readonly messageBytesMax: number;
   readonly framesMax: number;
+  /**
+   * SUBSCRIBE and CANCEL (37/ZMTP) are reported, however many there are in a second. By default they
+   * are ignored, like other unknown commands.
+   */
+  readonly takesSubscriptions?: boolean;
 }
 
 type Phase = 'greeting' | 'handshake' | 'traffic' | 'failed';
@@ -105,7 +115,7 @@ export class Connection {
   readonly output: OutputQueue = new OutputQueue();
   /** When the peer was last heard, in monotonic milliseconds. */
   lastHeardAt: number;
-  /** The peer understands PING (ZMTP 3.1). */
+  /** The peer understands PING, and the other commands of ZMTP 3.1. */
   canPing = false;
   /** The longest silence that the peer announced with its last PING; 0: none announced. */
   ttlMs = 0;
@@ -232,6 +242,19 @@ export class Connection {
   ping(): void {
     if (!this.canPing || this.#phase !== 'traffic') return;
     this.#command(command('PING', Buffer.from([0, 0])));
+  }
+
+  /**
+   * Subscribes to a topic, or cancels that, in the form that the peer understands: as a command from
+   * ZMTP 3.1 on, else as a message. Only when ready.
+   */
+  subscribe(topic: Buffer, isOn: boolean): void {
+    if (this.canPing) {
+      this.#command(command(isOn ? 'SUBSCRIBE' : 'CANCEL', topic));
+      return;
+    }
+    const message = Buffer.concat([isOn ? SUBSCRIBE_BYTE : CANCEL_BYTE, topic]);
+    this.write(message, 0, message.length, false);
   }
 
   /** The peer's greeting is late: sends the rest of ours, which the peer may be waiting for. */
@@ -624,6 +647,12 @@ export class Connection {
   }
 
   #handleCommand(body: Buffer, now: number): void {
+    const name = commandName(body);
+    const isOn = name === 'SUBSCRIBE';
+    if (this.#options.takesSubscriptions === true && (isOn || name === 'CANCEL')) {
+      this.#events.subscription?.(commandData(body), isOn);
+      return;
+    }
     // A flood of small commands would be expensive.
     if (now - this.#commandsSince >= 1000) {
       this.#commandsSince = now;
@@ -633,7 +662,6 @@ export class Connection {
       this.#fail('protocol', 'too many commands in a second');
       return;
     }
-    const name = commandName(body);
     if (name === 'PING') {
       const context = body.subarray(PING_HEAD_BYTES);
       if (body.length < PING_HEAD_BYTES || context.length > PING_CONTEXT_BYTES_MAX) {

@@ -1,6 +1,6 @@
 /**
- * A link on this project's own ZMTP engine: a DEALER with one connection, which reconnects with
- * back-off and jitter until it is closed.
+ * A link on this project's own ZMTP engine: a DEALER, or a SUB, with one connection, which reconnects
+ * with back-off and jitter until it is closed.
  *
  * Without a connection output waits, up to `outputBytesMax`; above that new messages are dropped
  * whole. What a broken connection held is lost. The caller must resend (protocols: at least once).
@@ -59,6 +59,8 @@ export interface ZmtpLinkOptions {
   readonly socketType?: 'DEALER' | 'ROUTER';
   /** Encrypts all traffic to the one server that has this key (25/ZMTP-CURVE). */
   readonly curve?: CurveClientKeys;
+  /** Makes it a SUB, which subscribes to these topics on each connection. Default: a DEALER. */
+  readonly subscriptions?: readonly Buffer[];
   /** Default: that of clients and workers, which can wait. */
   readonly patience?: LinkPatience;
   /** Output exceeded `outputBytesMax`: messages are dropped until the queue is empty. */
@@ -88,6 +90,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   /** Loaded before the first connection that needs it. */
   #crypto: CurveCrypto | null = null;
   #isReady = false;
+  #mayRead = true;
   /** It keeps the process alive. */
   #isRef = true;
   #isFlushDue = false;
@@ -167,6 +170,16 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     else this.#timer?.unref();
   }
 
+  setReading(isReading: boolean): void {
+    this.#mayRead = isReading;
+    if (isReading) this.#shell?.resume();
+  }
+
+  /** The handshake is always read. */
+  get isReading(): boolean {
+    return this.#mayRead || !this.#isReady;
+  }
+
   close(lingerMs: number): Promise<void> {
     this.#closing ??= this.#close(lingerMs);
     return this.#closing;
@@ -211,7 +224,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   }
 
   #mechanism(): Mechanism {
-    const { curve, routingId: identity = NO_IDENTITY, socketType = 'DEALER' } = this.#options;
+    const { curve, routingId: identity = NO_IDENTITY, subscriptions } = this.#options;
+    const { socketType = subscriptions === undefined ? 'DEALER' : 'SUB' } = this.#options;
     if (curve === undefined) return new NullMechanism(socketType, identity);
     const crypto = present(this.#crypto, 'libsodium is loaded');
     const others = { crypto, random: secureRandom, socketType, identity };
@@ -259,6 +273,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     this.#unanswered = 0;
     this.#keyRefusals = 0;
     this.#isReady = true;
+    const { subscriptions = [] } = this.#options;
+    for (const topic of subscriptions) this.#shell?.connection.subscribe(topic, true);
     this.#sendWaiting();
     if (this.#closing === null) this.#events.connected();
     else this.#shell?.end(Math.max(0, this.#lingersUntil - monotonicMs()));
@@ -283,7 +299,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     const shell = this.#shell;
     if (shell === null) return;
     const { connection } = shell;
-    if (monotonicMs() - connection.lastHeardAt < this.#patience.pingAfterMs) {
+    const isHeard = monotonicMs() - connection.lastHeardAt < this.#patience.pingAfterMs;
+    if (isHeard || !this.isReading) {
       this.#unanswered = 0;
     } else if (connection.canPing) {
       if (this.#unanswered >= this.#patience.unansweredMax) {

@@ -45,6 +45,8 @@ export interface Arrival {
   readonly address: string;
   /** The account of its address. */
   readonly account: Account<RouterPeer>;
+  /** It came to a publisher. */
+  readonly isSubscriber: boolean;
 }
 
 /** One connection of the router. */
@@ -88,7 +90,14 @@ export class RouterPeer
     this.account.peers.add(this);
     const { messageBytesMax, framesMax } = router.limits;
     const connection = new Connection(
-      { mechanism, waitsForGreeting: true, waitsForGrant: true, messageBytesMax, framesMax },
+      {
+        mechanism,
+        waitsForGreeting: true,
+        waitsForGrant: true,
+        messageBytesMax,
+        framesMax,
+        takesSubscriptions: arrival.isSubscriber,
+      },
       this,
       router.frames,
       this.acceptedAt,
@@ -205,6 +214,10 @@ export class RouterPeer
 
   message(frames: Frames): void {
     this.#router.events.message(this.id, frames);
+  }
+
+  subscription(topic: Buffer, isOn: boolean): void {
+    this.#router.events.subscription?.(this.id, topic, isOn);
   }
 
   received(): void {

@@ -90,8 +90,7 @@ class ZmtpRouter implements Transport, PeerOwner {
   readonly #handshakes: Handshakes<RouterPeer>;
   readonly #hasReserve: boolean;
   readonly #curves: (CurveServer | undefined)[] = [];
-  /** By listener: the routing id that it gives itself. */
-  readonly #identities: (Buffer | undefined)[] = [];
+  readonly #listeners: (ListenerOptions | undefined)[] = [];
   readonly #pings: (Pings | undefined)[] = [];
   /** Routing ids that peers chose themselves, by identity (D70). */
   readonly #named = new Map<string, RouterPeer>();
@@ -113,7 +112,7 @@ class ZmtpRouter implements Transport, PeerOwner {
     const address = bindAddress(endpoint);
     await checkBound(endpoint);
     if (listener.curve !== undefined) this.#curves[index] = await curveServer(listener.curve);
-    this.#identities[index] = listener.identity;
+    this.#listeners[index] = listener;
     if (listener.pings !== undefined) this.#pings[index] = new Pings(listener.pings, monotonicMs);
     let opened: Listening;
     try {
@@ -267,11 +266,12 @@ class ZmtpRouter implements Transport, PeerOwner {
   #accept(source: ByteSource, listener: number, from: string): void {
     const curve = this.#curves[listener];
     const address = shownAddress(from);
-    const identity = this.#identities[listener] ?? NO_IDENTITY;
+    const { identity = NO_IDENTITY, socketType = 'ROUTER' } = this.#listeners[listener] ?? {};
     const mechanism =
-      curve?.mechanism('ROUTER', address, identity) ?? new NullMechanism('ROUTER', identity);
+      curve?.mechanism(socketType, address, identity) ?? new NullMechanism(socketType, identity);
     const account = this.#accounts.join(identityOf(address, null));
-    const peer = new RouterPeer(this, source, { listener, address, account }, mechanism);
+    const arrival = { listener, address, account, isSubscriber: socketType === 'PUB' };
+    const peer = new RouterPeer(this, source, arrival, mechanism);
     this.#connections.add(peer);
     this.#handshakes.add(peer);
     if (this.#hasReserve) this.#destroyLingering();
@@ -292,8 +292,8 @@ class ZmtpRouter implements Transport, PeerOwner {
   }
 
   register(peer: RouterPeer, { identity, socketType }: Metadata): ConnectionRefusal | null {
-    const own = identity.length > 0;
     const { listener, key, address } = peer;
+    const own = identity.length > 0 && this.#listeners[listener]?.socketType !== 'PUB';
     const owner = identityOf(address, key);
     if (key !== null && !this.#holdWithKey(peer, key, owner)) {
       return { kind: 'connections', reason: TOO_MANY_OF_KEY };

@@ -13,6 +13,11 @@ import { SMALL_BYTES, type Writing, type WriteTurns } from './write-turns.js';
 export interface ShellEvents {
   /** The identity whose turns it shares. */
   readonly identity: string;
+  /**
+   * False: nothing more is read before `resume`. Only without turns, which decide about it; default
+   * true.
+   */
+  readonly isReading?: boolean;
   /** Bytes came and were handled. */
   received(): void;
   /** The kernel has taken all output of the last flush. */
@@ -98,7 +103,7 @@ export class SocketShell implements Reading, Writing, Watched {
       if (turns === null) {
         connection.receive(bytes, now, size);
         this.#received();
-        return true;
+        return events.isReading !== false;
       }
       const { reading } = turns;
       readBegins(connection.output, now);

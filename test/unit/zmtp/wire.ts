@@ -84,7 +84,8 @@ export class Recorded implements ConnectionEvents {
 
   constructor(limits: Limits = LIMITS, type: SocketType = 'ROUTER', waitsForGreeting = true) {
     const mechanism = new NullMechanism(type, Buffer.alloc(0));
-    const options = { mechanism, waitsForGreeting, ...limits };
+    const takesSubscriptions = type === 'PUB';
+    const options = { mechanism, waitsForGreeting, takesSubscriptions, ...limits };
     this.connection = new Connection(options, this, new Frames(), this.now);
   }
 
@@ -109,6 +110,10 @@ export class Recorded implements ConnectionEvents {
     }
     this.messages.push(bodies);
     this.told.push('message');
+  }
+
+  subscription(topic: Buffer, isOn: boolean): void {
+    this.told.push(`${isOn ? 'subscribe' : 'cancel'} ${topic.toString('latin1')}`);
   }
 
   failed(kind: string, reason: string): void {
