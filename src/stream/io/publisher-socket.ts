@@ -1,0 +1,210 @@
+/**
+ * The shell around the publisher: a PUB socket on this project's own ZMTP engine. What is published in
+ * one turn of the event loop is written once for each subscriber, at its end.
+ */
+import { copyWords, type Words } from '../../core/bytes.js';
+import { IDENTITY_SHARE } from '../../core/defaults.js';
+import type { Frames } from '../../core/frames.js';
+import { PackedCursor, readPacked } from '../../core/packed.js';
+import { PeerNumbers } from '../../transport/peer-numbers.js';
+import type {
+  ListenerCurve,
+  PeerId,
+  PeerInfo,
+  Rejected,
+  RouterLimits,
+  Transport,
+  TransportEvents,
+} from '../../transport/port.js';
+import { openZmtpRouter } from '../../transport/zmtp/router.js';
+import {
+  type AuthoriseTopic,
+  type CloseReason,
+  FanOut,
+  type FanOutSink,
+  type SubscriberInfo,
+} from '../fan-out.js';
+
+/** Maximum size of what a subscriber sends: a subscription is much smaller. */
+const MESSAGE_BYTES_MAX = 1024;
+const FRAMES_MAX = 8;
+/** Of all connections together. */
+const RECEIVE_BYTES_MAX = 16 * 1024 * 1024;
+/**
+ * After so many bytes of messages the output is written within the turn: it stays small enough for one
+ * write, and a program that publishes without a pause does not pile it up.
+ */
+const UNWRITTEN_BYTES_MAX = 32 * 1024;
+/** Messages of this size or more are not copied for each subscriber. */
+const SHARED_BYTES_MIN = 64 * 1024;
+
+export interface PublisherEvents {
+  /** A subscriber was closed. */
+  closed(info: SubscriberInfo, reason: CloseReason): void;
+  /** See `TransportEvents.rejected`. */
+  rejected(kind: string, reason: string, from: Rejected): void;
+}
+
+export interface PublisherSocketOptions {
+  /** Where to listen. */
+  readonly endpoints: readonly string[];
+  /** Of all endpoints. */
+  readonly curve?: ListenerCurve;
+  /** Output waiting for one subscriber: one that reaches it is closed. */
+  readonly outputBytesMax: number;
+  /** For each endpoint. */
+  readonly connectionsMax: number;
+  /** Default: everyone may subscribe to everything. */
+  readonly authorise?: AuthoriseTopic;
+  readonly events: PublisherEvents;
+}
+
+/** A publisher that listens. */
+export interface OpenedPublisher {
+  readonly socket: PublisherSocket;
+  /** With real ports, in the order of the options. */
+  readonly endpoints: readonly string[];
+}
+
+export class PublisherSocket implements TransportEvents, FanOutSink {
+  readonly fanOut: FanOut;
+  readonly #events: PublisherEvents;
+  readonly #cursor = new PackedCursor();
+  #transport: Transport | null = null;
+  #isFlushDue = false;
+  #unwrittenBytes = 0;
+
+  /**
+   * Listens on all endpoints.
+   * @throws ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT
+   */
+  static async open(options: PublisherSocketOptions): Promise<OpenedPublisher> {
+    const socket = new PublisherSocket(options);
+    const { endpoints, curve } = options;
+    const opened = await openZmtpRouter({
+      listeners: endpoints.map((endpoint, index) => ({
+        endpoint,
+        index,
+        socketType: 'PUB',
+        ...(curve === undefined ? {} : { curve }),
+      })),
+      limits: limitsOf(options),
+      peers: new PeerNumbers(),
+      events: socket,
+      opening: (transport) => {
+        socket.#transport = transport;
+      },
+    });
+    return { socket, endpoints: opened.endpoints };
+  }
+
+  private constructor({ authorise, events }: PublisherSocketOptions) {
+    this.#events = events;
+    this.fanOut = new FanOut(this, authorise ?? null);
+  }
+
+  /** Sends a message to those who subscribed to it: see `FanOut.publish`. */
+  publish(frames: Frames): void {
+    const bytes = this.fanOut.publish(frames);
+    if (bytes === 0) return;
+    this.#unwrittenBytes += bytes;
+    if (this.#unwrittenBytes >= UNWRITTEN_BYTES_MAX) this.#flush();
+    else this.#flushSoon();
+  }
+
+  /** Closes all; what waits for subscribers has `lingerMs` to leave. */
+  async stop(lingerMs: number): Promise<void> {
+    await this.#transport?.close(lingerMs);
+  }
+
+  // ---------------------------------------------------------------- effects of the machine
+
+  send(subscriber: PeerId, message: Words, size: number): void {
+    const transport = this.#transport;
+    if (transport === null) return;
+    if (size >= SHARED_BYTES_MIN) {
+      this.#sendLasting(transport, subscriber, message.bytes, size);
+      return;
+    }
+    const room = transport.room(subscriber, size);
+    if (room === null) transport.writePacked(subscriber, message.bytes, 0, size, false);
+    else copyWords(message, 0, size, room.words, room.at);
+  }
+
+  /** A message of this size has a buffer of its own, which nobody changes. */
+  #sendLasting(transport: Transport, subscriber: PeerId, packed: Buffer, size: number): void {
+    const cursor = this.#cursor;
+    for (let at = 0; at < size; at = cursor.end) {
+      readPacked(packed, at, cursor);
+      transport.writeLasting(subscriber, packed, cursor.start, cursor.end, cursor.more);
+    }
+  }
+
+  close(subscriber: PeerId, info: SubscriberInfo, reason: CloseReason): void {
+    this.#transport?.disconnect(subscriber);
+    this.#events.closed(info, reason);
+  }
+
+  // ---------------------------------------------------------------- events of the transport
+
+  connected(peer: PeerId, info: PeerInfo): void {
+    this.fanOut.connected(peer, info);
+  }
+
+  message(peer: PeerId, frames: Frames): void {
+    this.fanOut.message(peer, frames);
+  }
+
+  subscription(peer: PeerId, topic: Buffer, isOn: boolean): void {
+    this.fanOut.subscription(peer, topic, isOn);
+  }
+
+  oversized(peer: PeerId): void {
+    this.fanOut.oversized(peer);
+  }
+
+  full(peer: PeerId): void {
+    this.fanOut.full(peer);
+  }
+
+  drained(): void {
+    // Who was full is closed.
+  }
+
+  disconnected(peer: PeerId): void {
+    this.fanOut.disconnected(peer);
+  }
+
+  rejected(_listener: number, kind: string, reason: string, from: Rejected): void {
+    this.#events.rejected(kind, reason, from);
+  }
+
+  // ---------------------------------------------------------------- output
+
+  #flushSoon(): void {
+    if (this.#isFlushDue) return;
+    this.#isFlushDue = true;
+    setImmediate(this.#flushDue);
+  }
+
+  readonly #flushDue = (): void => {
+    this.#isFlushDue = false;
+    this.#flush();
+  };
+
+  #flush(): void {
+    this.#unwrittenBytes = 0;
+    this.#transport?.flush();
+  }
+}
+
+function limitsOf({ outputBytesMax, connectionsMax }: PublisherSocketOptions): RouterLimits {
+  return {
+    messageBytesMax: MESSAGE_BYTES_MAX,
+    framesMax: FRAMES_MAX,
+    outputBytesMax,
+    connectionsMax,
+    connectionsPerIdentityMax: Math.ceil(connectionsMax * IDENTITY_SHARE),
+    receiveBytesMax: RECEIVE_BYTES_MAX,
+  };
+}

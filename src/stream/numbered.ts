@@ -1,0 +1,47 @@
+/** The messages of a publisher: `topic, header, body+`, numbered and stamped. */
+// D42
+import { Frames } from '../core/frames.js';
+import { PUBLISHER_ID_BYTES, STREAM_HEADER_BYTES, writeStreamHeader } from '../wire/stream.js';
+
+/** Where they go. */
+export interface Publishing {
+  /** @param frames valid during the call */
+  publish(frames: Frames): void;
+}
+
+export class NumberedStream {
+  readonly #to: Publishing;
+  readonly #publisher: Buffer;
+  readonly #header: Buffer = Buffer.alloc(STREAM_HEADER_BYTES);
+  readonly #frames = new Frames();
+  /** The number of the latest message; 0: none. */
+  number = 0;
+
+  /** @param publisher its id: 8 random bytes, new at each start */
+  constructor(to: Publishing, publisher: Buffer) {
+    this.#to = to;
+    this.#publisher = publisher.subarray(0, PUBLISHER_ID_BYTES);
+  }
+
+  /** The publisher's id, in hexadecimal. */
+  get publisher(): string {
+    return this.#publisher.toString('hex');
+  }
+
+  /**
+   * Publishes a message.
+   * @param body at least one frame
+   * @param nowUs microseconds since 1970, by a clock that never steps
+   */
+  publish(topic: Buffer, body: readonly Buffer[], nowUs: number): void {
+    writeStreamHeader(this.#header, this.#publisher, ++this.number, Math.round(nowUs));
+    const frames = this.#frames;
+    frames.clear();
+    frames.push(topic, 0, topic.length);
+    frames.push(this.#header, 0, STREAM_HEADER_BYTES);
+    for (const frame of body) frames.push(frame, 0, frame.length);
+    this.#to.publish(frames);
+    // The views must not keep the body in memory.
+    frames.buffers.length = 0;
+  }
+}

@@ -1,0 +1,81 @@
+/**
+ * What publishers and subscribers send each other: `topic, header, body+`, and subscriptions.
+ *
+ * The header has 24 bytes in network order: the publisher's id (8 random bytes, new at each start),
+ * the message's number (uint64, from 1), the time at which it was published (int64, microseconds
+ * since 1970).
+ */
+import type { Frames } from '../core/frames.js';
+
+export const STREAM_HEADER_BYTES = 24; // D42
+export const PUBLISHER_ID_BYTES = 8;
+/** The longest topic of a subscription. */
+export const TOPIC_BYTES_MAX = 255; // D41
+
+const NUMBER_AT = 8;
+const TIME_AT = 16;
+const TWO_POW_32 = 0x1_0000_0000;
+
+/** The header of a published message. */
+export interface StreamHeader {
+  /** The publisher's id, in hexadecimal. */
+  readonly publisher: string;
+  readonly number: number;
+  /** Microseconds since 1970. */
+  readonly timeUs: number;
+}
+
+/**
+ * Writes a header into the first bytes of `target`.
+ * @param publisher its id, 8 bytes
+ * @param timeUs whole microseconds since 1970
+ */
+export function writeStreamHeader(
+  target: Buffer,
+  publisher: Buffer,
+  number: number,
+  timeUs: number,
+): void {
+  publisher.copy(target, 0, 0, PUBLISHER_ID_BYTES);
+  writeInt64(target, NUMBER_AT, number);
+  writeInt64(target, TIME_AT, timeUs);
+}
+
+function writeInt64(target: Buffer, at: number, value: number): void {
+  const high = Math.floor(value / TWO_POW_32);
+  target.writeInt32BE(high, at);
+  target.writeUInt32BE(value - high * TWO_POW_32, at + 4);
+}
+
+/** Reads the header of a message, its second frame; `null`: it has none. */
+export function readStreamHeader(frames: Frames): StreamHeader | null {
+  // A body has at least one frame.
+  if (frames.count < 3 || frames.size(1) !== STREAM_HEADER_BYTES) return null;
+  const bytes = frames.buffer(1);
+  const at = frames.start(1);
+  const number = readInt64(bytes, at + NUMBER_AT);
+  const timeUs = readInt64(bytes, at + TIME_AT);
+  if (number < 1 || !Number.isSafeInteger(number) || !Number.isSafeInteger(timeUs)) return null;
+  return { publisher: bytes.toString('hex', at, at + PUBLISHER_ID_BYTES), number, timeUs };
+}
+
+/** Not exact beyond 2^53. */
+function readInt64(bytes: Buffer, at: number): number {
+  return bytes.readInt32BE(at) * TWO_POW_32 + bytes.readUInt32BE(at + 4);
+}
+
+const CANCEL = 0x00;
+const SUBSCRIBE = 0x01;
+
+/** What a subscriber's message says (23/ZMTP); `null`: it is no subscription. */
+export function readSubscription(frames: Frames): 'subscribe' | 'cancel' | null {
+  if (frames.count !== 1 || frames.size(0) === 0) return null;
+  const first = frames.buffer(0)[frames.start(0)];
+  if (first === SUBSCRIBE) return 'subscribe';
+  return first === CANCEL ? 'cancel' : null;
+}
+
+/** The topic of a message that is a subscription; a view. */
+export function subscribedTopic(frames: Frames): Buffer {
+  return frames.buffer(0).subarray(frames.start(0) + 1, frames.end(0));
+}

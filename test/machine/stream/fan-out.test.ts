@@ -1,0 +1,223 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+
+import { Frames } from '../../../src/core/frames.js';
+import { NumberedStream } from '../../../src/stream/numbered.js';
+import { readStreamHeader } from '../../../src/wire/stream.js';
+import { Stage } from './stage.js';
+
+describe('a publisher', () => {
+  it('copies a message to those whose subscription is a prefix of frame 0, once each (D41)', () => {
+    const stage = new Stage();
+    stage.subscriber(1, 'a', 'ab', 'abc', '');
+    stage.subscriber(2, 'b');
+    stage.subscriber(3, 'ab');
+    stage.subscriber(4);
+    stage.publish('abcd', 'x', '');
+    expect(stage.news()).toEqual(['1: abcd x ', '3: abcd x ']);
+    stage.publish('b', 'y');
+    expect(stage.news()).toEqual(['1: b y', '2: b y']);
+    expect(stage.fanOut.counters).toMatchObject({ published: 2, copies: 4 });
+  });
+
+  it('encodes a message once, and not at all if nobody wants it', () => {
+    const stage = new Stage();
+    expect(stage.publish('topic', 'x')).toBe(0);
+    for (let id = 0; id < 50; id++) stage.subscriber(id, 'topic');
+    expect(stage.publish('topic', 'x')).toBe(2 + 5 + 2 + 1);
+    expect(stage.handed.size).toBe(1);
+    expect(stage.news()).toHaveLength(50);
+    const large = Buffer.alloc(100_000, 'l');
+    stage.publish('topic', large);
+    stage.publish('topic', large);
+    expect(stage.handed.size).toBe(3);
+    expect(new Set(stage.news().map((line) => line.length)).size).toBe(2);
+  });
+
+  it('counts the subscriptions of a subscriber, as libzmq does (D41)', () => {
+    const stage = new Stage();
+    stage.subscriber(1, 'a', 'a', 'b');
+    stage.cancel(1, 'a');
+    stage.cancel(1, 'never');
+    stage.publish('a', '1');
+    stage.cancel(1, 'a');
+    stage.cancel(1, 'a');
+    stage.publish('a', '2');
+    stage.publish('b', '3');
+    stage.subscribe(1, 'a');
+    stage.publish('a', '4');
+    expect(stage.news()).toEqual(['1: a 1', '1: b 3', '1: a 4']);
+  });
+
+  it('takes subscriptions of ZMTP 3.0, and counts what is none (23/ZMTP)', () => {
+    const stage = new Stage();
+    stage.connect(1);
+    const say = (...frames: readonly string[]): void => {
+      stage.fanOut.message(1, Frames.of(...frames));
+    };
+    say('\x01a');
+    stage.publish('ab', 'x');
+    say('\x00a');
+    stage.publish('ab', 'y');
+    for (const frames of [['\x02a'], [''], ['\x01a', 'more']]) say(...frames);
+    expect(stage.news()).toEqual(['1: ab x']);
+    expect(stage.fanOut.counters.malformed).toBe(3);
+  });
+
+  it('closes a subscriber whose output is full, and sends it nothing more (D43)', () => {
+    const stage = new Stage();
+    stage.subscriber(1, 'a');
+    stage.subscriber(2, 'a');
+    stage.fanOut.full(1);
+    stage.fanOut.full(1);
+    stage.subscribe(1, 'b');
+    stage.publish('a', 'x');
+    stage.publish('b', 'x');
+    expect(stage.news()).toEqual(['1 closed slow', '2: a x']);
+    expect(stage.fanOut.counters.closed).toEqual({ slow: 1, limit: 0 });
+    expect(stage.fanOut.subscribers).toBe(2);
+    stage.fanOut.disconnected(1);
+    expect(stage.fanOut.subscribers).toBe(1);
+  });
+
+  it('forgets a subscriber with its connection: its number may be another', () => {
+    const stage = new Stage();
+    stage.subscriber(1, 'a', 'b');
+    stage.fanOut.disconnected(1);
+    expect([stage.fanOut.subscriptions, stage.fanOut.nodes]).toEqual([0, 1]);
+    stage.subscriber(1, 'c');
+    stage.publish('a', 'x');
+    stage.publish('c', 'y');
+    expect(stage.news()).toEqual(['1: c y']);
+  });
+
+  it('asks whether a subscriber may have a topic; a refused one is counted and ignored', () => {
+    const asked: string[] = [];
+    const stage = new Stage(({ identity }, topic) => {
+      asked.push(`${identity} ${topic.toString()}`);
+      return topic[0] === 0x61;
+    });
+    stage.subscriber(1, 'a', 'b', '', 'a');
+    stage.publish('a', 'x');
+    stage.publish('b', 'x');
+    expect(stage.news()).toEqual(['1: a x']);
+    expect(stage.fanOut.counters.refused).toBe(2);
+    expect(asked).toEqual(['ip:1 a', 'ip:1 b', 'ip:1 ']);
+  });
+
+  it('knows whether anyone would get a message', () => {
+    const stage = new Stage();
+    const has = (topic: string): boolean => stage.fanOut.hasSubscribers(Buffer.from(topic));
+    expect(has('abc')).toBe(false);
+    stage.subscriber(1, 'ab');
+    expect([has('abc'), has('a'), has('b')]).toEqual([true, false, false]);
+    expect(stage.fanOut.counters.published).toBe(0);
+  });
+});
+
+describe('hostile subscribers', () => {
+  it('are closed at 10,000 distinct topics, and at one of over 255 bytes (D41)', () => {
+    const stage = new Stage();
+    stage.connect(1);
+    for (let index = 0; index < 10_000; index++) stage.subscribe(1, `topic ${index}`);
+    for (let index = 0; index < 10_000; index++) stage.subscribe(1, `topic ${index}`);
+    expect([stage.fanOut.subscriptions, stage.news()]).toEqual([10_000, []]);
+    stage.subscribe(1, 'one more');
+    expect(stage.news()).toEqual(['1 closed limit']);
+    expect([stage.fanOut.subscriptions, stage.fanOut.nodes]).toEqual([0, 1]);
+
+    stage.subscriber(2, 'x'.repeat(255));
+    expect(stage.news()).toEqual([]);
+    stage.subscribe(2, 'x'.repeat(256));
+    stage.connect(3);
+    stage.fanOut.oversized(3);
+    expect(stage.news()).toEqual(['2 closed limit', '3 closed limit']);
+    expect(stage.fanOut.counters.closed).toEqual({ slow: 0, limit: 3 });
+  });
+
+  it('that cancel and subscribe for ever leave nothing behind', () => {
+    const stage = new Stage();
+    stage.connect(1);
+    for (let index = 0; index < 20_000; index++) {
+      stage.subscribe(1, `${index} ${'y'.repeat(index % 240)}`);
+      if (index >= 5) stage.cancel(1, `${index - 5} ${'y'.repeat((index - 5) % 240)}`);
+    }
+    expect(stage.fanOut.subscriptions).toBe(5);
+    expect(stage.fanOut.nodes).toBeLessThanOrEqual(11);
+  });
+
+  it('of one identity leave room for others, and there is one limit for all together', () => {
+    const stage = new Stage(undefined, { perSubscriber: 4, perIdentity: 6, total: 8 });
+    for (const id of [1, 2]) stage.connect(id, 'greedy');
+    for (let index = 0; index < 4; index++) stage.subscribe(1, `${index}`);
+    for (let index = 0; index < 3; index++) stage.subscribe(2, `${index}`);
+    expect(stage.news()).toEqual(['2 closed limit']);
+    stage.subscriber(3, 'a', 'b', 'c', 'd');
+    stage.subscriber(4, 'e');
+    expect(stage.news()).toEqual(['4 closed limit']);
+    stage.fanOut.disconnected(1);
+    stage.subscriber(5, 'e');
+    expect(stage.news()).toEqual([]);
+  });
+});
+
+describe('any script of subscribers', () => {
+  const id = fc.integer({ min: 0, max: 3 });
+  const topic = fc.stringMatching(/^[ab]{0,4}$/);
+  const step = fc.oneof(
+    fc.record({ kind: fc.constant('subscribe' as const), id, topic }),
+    fc.record({ kind: fc.constant('cancel' as const), id, topic }),
+    fc.record({ kind: fc.constant('publish' as const), id, topic }),
+    fc.record({ kind: fc.constant('reconnect' as const), id, topic }),
+  );
+
+  it('gets what a list of (subscriber, topic) would give', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 100 }), (steps) => {
+        const stage = new Stage();
+        const model = new Map<number, string[]>();
+        for (let each = 0; each < 4; each++) {
+          stage.connect(each);
+          model.set(each, []);
+        }
+        for (const { kind, id: who, topic: name } of steps) {
+          const list = model.get(who) ?? [];
+          if (kind === 'subscribe') {
+            stage.subscribe(who, name);
+            list.push(name);
+          } else if (kind === 'cancel') {
+            stage.cancel(who, name);
+            if (list.includes(name)) list.splice(list.indexOf(name), 1);
+          } else if (kind === 'reconnect') {
+            stage.fanOut.disconnected(who);
+            stage.connect(who);
+            model.set(who, []);
+          } else {
+            stage.publish(name, '.');
+            const wanted = [...model].filter(([, all]) => all.some((one) => name.startsWith(one)));
+            expect(stage.news().sort()).toEqual(wanted.map(([each]) => `${each}: ${name} .`));
+          }
+        }
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+describe('a numbered stream (D42)', () => {
+  it('puts publisher, number and time behind the topic; every message takes a number', () => {
+    const sent: Frames[] = [];
+    const stream = new NumberedStream(
+      { publish: (frames) => sent.push(Frames.of(...frames.copyFrom(0))) },
+      Buffer.from('0102030405060708', 'hex'),
+    );
+    stream.publish(Buffer.from('a'), [Buffer.from('x')], 1_790_000_000_000_000.25);
+    stream.publish(Buffer.from('b'), [Buffer.from('y'), Buffer.alloc(0)], 1_790_000_000_000_001);
+    const headers = sent.map(readStreamHeader);
+    expect(headers).toEqual([
+      { publisher: '0102030405060708', number: 1, timeUs: 1_790_000_000_000_000 },
+      { publisher: '0102030405060708', number: 2, timeUs: 1_790_000_000_000_001 },
+    ]);
+    expect(sent[1]?.copyFrom(2).map(String)).toEqual(['y', '']);
+  });
+});
