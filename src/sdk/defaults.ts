@@ -33,3 +33,18 @@ export const WORKER_DEFAULTS = {
 
 /** Of `CloseOptions`. */
 export const CLOSE_DEFAULTS = { graceMs: 10_000 } as const;
+
+/** Of `PublisherOptions`. */
+export const PUBLISHER_DEFAULTS = {
+  /** 64 MiB. */
+  outputBytes: 67_108_864,
+  maxConnections: 10_000,
+} as const;
+
+/** Of `SubscriberOptions`. */
+export const SUBSCRIBER_DEFAULTS = {
+  topics: '',
+  onGap: 'mark',
+  /** 1 MiB. */
+  bufferBytes: 1_048_576,
+} as const;

@@ -46,6 +46,15 @@ export function dialOf(transport: TransportName, curve?: CurveClientKeys): Dial 
   };
 }
 
+/** The dial of a subscriber; always this package's own engine. */
+export function dialSubscriber(
+  subscriptions: readonly Buffer[],
+  curve: CurveClientKeys | null,
+): Dial {
+  const options = { limits: LINK_LIMITS, subscriptions };
+  return dialZmtp(curve === null ? options : { ...options, curve });
+}
+
 /** A link on libzmq while its module is loading: what is written meanwhile waits. */
 class LateLink implements Link {
   readonly #waiting = new Outbox([], LINK_LIMITS.outputBytesMax);

@@ -12,18 +12,21 @@ const ENDPOINT = /^(tcp:\/\/.+:\d{1,5}|(ipc|inproc):\/\/.+)$/;
 const HTTP_ADDRESS = /^(https?:\/\/|unix:)/;
 const SEPARATORS = /[\s,]+/;
 
-/** @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
-export function endpointList(given: unknown): readonly string[] {
+/**
+ * @param option its name, for messages
+ * @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT
+ */
+export function endpointList(given: unknown, option = 'endpoints'): readonly string[] {
   if (given === undefined) return fromEnvironment();
-  if (typeof given === 'string') return checked(split(given), 'endpoints');
-  if (Array.isArray(given)) return checked(given, 'endpoints');
-  throw wrong('endpoints', 'must be text or an array of strings, such as tcp://127.0.0.1:5555');
+  if (typeof given === 'string') return checked(split(given), option, option);
+  if (Array.isArray(given)) return checked(given, option, option);
+  throw wrong(option, 'must be text or an array of strings, such as tcp://127.0.0.1:5555');
 }
 
 function fromEnvironment(): readonly string[] {
   const listed = split(process.env[VARIABLE] ?? '');
   const endpoints = listed.filter((each) => !HTTP_ADDRESS.test(each));
-  if (endpoints.length > 0) return checked(endpoints, VARIABLE);
+  if (endpoints.length > 0) return checked(endpoints, VARIABLE, 'endpoints');
   const [address] = listed;
   if (address !== undefined) {
     const text = `${VARIABLE}: ${address} is for commands: a program needs the broker's endpoint, tcp://HOST:PORT`;
@@ -39,14 +42,14 @@ function split(text: string): string[] {
 }
 
 /** @param place where the endpoints come from, for messages */
-function checked(endpoints: readonly unknown[], place: string): readonly string[] {
+function checked(endpoints: readonly unknown[], place: string, option: string): readonly string[] {
   if (endpoints.length === 0 || endpoints.length > ENDPOINTS_MAX) {
-    throw wrong('endpoints', `must be 1 to ${ENDPOINTS_MAX}, not ${endpoints.length}`);
+    throw wrong(option, `must be 1 to ${ENDPOINTS_MAX}, not ${endpoints.length}`);
   }
   return endpoints.map((endpoint) => {
-    if (typeof endpoint !== 'string') throw wrong('endpoints', 'must be an array of strings');
+    if (typeof endpoint !== 'string') throw wrong(option, 'must be an array of strings');
     if (ENDPOINT.test(endpoint)) return endpoint;
     const text = `${place}: not an endpoint: ${endpoint} (tcp://HOST:PORT, ipc://…)`;
-    throw sdkError('ERR_MDP_ENDPOINT', text, { details: { option: 'endpoints', endpoint } });
+    throw sdkError('ERR_MDP_ENDPOINT', text, { details: { option, endpoint } });
   });
 }

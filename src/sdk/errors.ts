@@ -4,12 +4,13 @@ import { MajordomoError as AnyMajordomoError, type MajordomoErrorOptions } from 
 export const SDK_ERRORS = {
   ERR_MDP_ABORTED: 'The given AbortSignal aborted; `cause` is its reason.',
   ERR_MDP_BODY: 'A body is invalid: not bytes or text when sending, not JSON when reading.',
-  ERR_MDP_CLOSED: 'The client, or the worker, was closed, before the call or while it waited.',
+  ERR_MDP_CLOSED:
+    'The client, the worker or the publisher was closed, before the call or while it waited.',
   ERR_MDP_CODEC:
     'A codec or a validator threw, or returned something unusable; `details.option` names it.',
-  ERR_MDP_ENDPOINT: 'The client cannot dial an endpoint of this form.',
+  ERR_MDP_ENDPOINT: 'The client cannot dial, or the publisher not listen on, this endpoint.',
   ERR_MDP_ENDPOINT_IN_USE:
-    '`startTestBroker` cannot listen: another process, or socket, already does.',
+    '`startTestBroker` or a publisher cannot listen: another process, or socket, already does.',
   ERR_MDP_FORBIDDEN:
     'The broker refused (403): the key, or the listener, gives no right to that service; `details` as in ERR_MDP_REFUSED.',
   ERR_MDP_KEY_REFUSED:
@@ -30,6 +31,14 @@ export const SDK_ERRORS = {
     'A client with `strategy: "freelance"` was asked to store a request, or for a stored one: that is safe at one broker, or pair, only.',
   ERR_SERVICE_FAILED:
     'The service reported a failure: a `ServiceError` with `service`, `serviceCode`, `message` and `details`.',
+  ERR_STREAM_GAP:
+    'The connection to a publisher was lost, so messages may be missing, and `onGap` is "fail".',
+  ERR_STREAM_MALFORMED:
+    'A message came without the header of a `Publisher`; the option `stamp` reads those of other programs.',
+  ERR_STREAM_SHARD:
+    'A shard ended: its handler threw, or its thread stopped; `details.shard` says which.',
+  ERR_STREAM_TOO_SLOW:
+    'A message reached its reader later than `maxDelayMs` allows: `details` has `delayMs` and `behind`.',
   ERR_TITANIC_DEAD:
     'The stored request is dead (500): no attempt was answered, and no worker reported why; see `details.text`.',
   ERR_TITANIC_PENDING:

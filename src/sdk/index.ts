@@ -1,5 +1,7 @@
-/** The whole package `majordomo-sdk`: everything of its clients and its worker. */
+/** The whole package `majordomo-sdk`: everything of its clients, its worker, and its streams. */
 // eslint-disable-next-line no-restricted-syntax -- what they list is this list
 export * from './client.js';
 // eslint-disable-next-line no-restricted-syntax -- as above
 export * from './worker.js';
+// eslint-disable-next-line no-restricted-syntax -- as above
+export * from './stream.js';

@@ -43,6 +43,15 @@ export function joined(frames: readonly Buffer[]): Buffer {
   return frames.length === 1 && first !== undefined ? first : Buffer.concat(frames);
 }
 
+/** @throws ERR_MDP_BODY if the text of a body is not JSON */
+export function parsedJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw sdkError('ERR_MDP_BODY', `the body is not JSON: ${messageOf(error)}`, { cause: error });
+  }
+}
+
 /** A request at a worker. */
 export interface Request<Value = Buffer> extends Message<Value> {
   /** What the client sent beside the body; frozen, and empty if it sent nothing or the broker knows no headers. */
@@ -134,11 +143,7 @@ export class ReceivedMessage implements Message {
   }
 
   json(): unknown {
-    try {
-      return JSON.parse(this.text());
-    } catch (error) {
-      throw sdkError('ERR_MDP_BODY', `the body is not JSON: ${messageOf(error)}`, { cause: error });
-    }
+    return parsedJson(this.text());
   }
 
   /** What `JSON.stringify` writes. */

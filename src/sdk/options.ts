@@ -431,13 +431,14 @@ export class Options {
   /** The option `dial`, or that of an engine with the option `curve`. */
   #dialOr(dialWith: (curve: CurveClientKeys | undefined) => Dial): Dial {
     const dial = this.optional('dial', isDial, 'a function');
-    const curve = this.#curve();
+    const curve = this.curve();
     if (dial === undefined) return dialWith(curve);
     if (curve !== undefined) throw wrong('curve', 'cannot be combined with dial');
     return dial;
   }
 
-  #curve(): CurveClientKeys | undefined {
+  /** The keys of a program that connects. */
+  curve(): CurveClientKeys | undefined {
     const value = this.take('curve');
     if (value === undefined) return undefined;
     if (typeof value !== 'object' || value === null) {
@@ -472,8 +473,11 @@ export class Options {
   }
 }
 
-/** A copy of the key, because the caller may wipe its own. */
-function curveKey(name: string, value: unknown): Buffer {
+/**
+ * A copy of the key, because the caller may wipe its own.
+ * @param name of the option, below `curve`
+ */
+export function curveKey(name: string, value: unknown): Buffer {
   if (typeof value === 'string') {
     const key = decodeCurveKey(value);
     if (key !== null) return key;

@@ -1,0 +1,103 @@
+/**
+ * The messages that a subscriber has received and its reader has not taken yet: a pure machine, which
+ * decides when to stop reading the connections, and when the reader is too slow.
+ */
+import type { MonotonicMs } from '../../core/clock.js';
+import type { Lateness } from '../../stream/lateness.js';
+import { type MajordomoError, sdkError } from '../errors.js';
+import type { StreamMessage } from './stream-message.js';
+
+export interface InboxOptions {
+  /** Above this it is full. */
+  readonly bytesMax: number;
+  /** A message that is later than this when it is taken is an error; `null`: none is. */
+  readonly maxDelayMs: number | null;
+}
+
+/** A message that waits. */
+export interface WaitingMessage {
+  readonly message: StreamMessage;
+  /** Of its connection; `null`: lateness is not measured. */
+  readonly lateness: Lateness | null;
+  readonly bytes: number;
+}
+
+/** Overhead of a message, so that empty ones count as well. */
+const MESSAGE_COST_BYTES = 256;
+/** The queue moves to the front of its array when this many entries before it are free. */
+const COMPACT_FROM = 1024;
+
+export class Inbox {
+  readonly #options: InboxOptions;
+  #queue: WaitingMessage[] = [];
+  #head = 0;
+  #bytes = 0;
+  #isFull = false;
+
+  constructor(options: InboxOptions) {
+    this.#options = options;
+  }
+
+  /** Messages that wait. */
+  get size(): number {
+    return this.#queue.length - this.#head;
+  }
+
+  /** No more is to be read; until half of it is taken. */
+  get isFull(): boolean {
+    return this.#isFull;
+  }
+
+  push(message: StreamMessage, lateness: Lateness | null, bodyBytes: number): void {
+    const bytes = bodyBytes + MESSAGE_COST_BYTES;
+    this.#queue.push({ message, lateness, bytes });
+    this.#bytes += bytes;
+    if (this.#bytes > this.#options.bytesMax) this.#isFull = true;
+  }
+
+  /** The error of the oldest message, if it is too late already; `null`: it is not, or there is none. */
+  lateness(now: MonotonicMs): MajordomoError | null {
+    const { maxDelayMs } = this.#options;
+    const oldest = this.#queue[this.#head];
+    if (maxDelayMs === null || oldest === undefined) return null;
+    const { message, lateness } = oldest;
+    const delayMs = lateness?.of(now, message.sentAtMs ?? 0) ?? 0;
+    return delayMs > maxDelayMs ? tooSlow(delayMs, maxDelayMs, this.size, message) : null;
+  }
+
+  /** Takes the oldest message out; `null`: there is none. */
+  take(): StreamMessage | null {
+    const oldest = this.#queue[this.#head];
+    if (oldest === undefined) return null;
+    this.#head++;
+    this.#bytes -= oldest.bytes;
+    if (this.#bytes * 2 <= this.#options.bytesMax) this.#isFull = false;
+    if (this.#head === this.#queue.length) {
+      this.#queue = [];
+      this.#head = 0;
+    } else if (this.#head >= COMPACT_FROM && this.#head * 2 >= this.#queue.length) {
+      this.#queue.splice(0, this.#head);
+      this.#head = 0;
+    }
+    return oldest.message;
+  }
+
+  clear(): void {
+    this.#queue = [];
+    this.#head = 0;
+    this.#bytes = 0;
+    this.#isFull = false;
+  }
+}
+
+function tooSlow(
+  delayMs: number,
+  maxDelayMs: number,
+  behind: number,
+  { topic, endpoint }: StreamMessage,
+): MajordomoError {
+  const late = Math.round(delayMs);
+  const text = `a message came ${late} ms late to its reader (maxDelayMs is ${maxDelayMs}); ${behind} are waiting`;
+  const details = { delayMs: late, behind, endpoint, topic };
+  return sdkError('ERR_STREAM_TOO_SLOW', text, { details });
+}

@@ -1,0 +1,145 @@
+/** The options of a subscriber: types, defaults, ranges. */
+import { resolve } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+import type { CurveClientKeys } from '../../transport/zmtp/link.js';
+import { SUBSCRIBER_DEFAULTS } from '../defaults.js';
+import type { Endpoints } from '../endpoints.js';
+import { wrong } from '../errors.js';
+import { type CurveOptions, DAY_MS, isSignal, Options } from '../options.js';
+import { shardTopics } from './shard-topics.js';
+import { type Topic, topicList } from './topics.js';
+
+/**
+ * Options of `Subscriber`. An unknown option, or one of a wrong type or size, is ERR_MDP_OPTION, which names it in
+ * `details.option`.
+ *
+ *     new Subscriber({ endpoints: 'tcp://127.0.0.1:5560', topics: ['trade.', 'quote.'], maxDelayMs: 1000 });
+ */
+export interface SubscriberOptions {
+  /** The publishers, to each of which the subscriber connects; in the form of `ClientOptions.endpoints`. */
+  readonly endpoints: Endpoints;
+  /**
+   * What to receive: messages whose topics begin with one of these, at most 10000, of at most 255 bytes each.
+   * Default: everything.
+   */
+  readonly topics?: Topic | readonly Topic[];
+  /**
+   * How late a message may reach its reader, in milliseconds. One that is later ends the subscriber with
+   * ERR_STREAM_TOO_SLOW. Only a delay that grew counts, over the smallest one of the last ten minutes, so the
+   * clocks of both machines need not agree. Default: no limit.
+   */
+  readonly maxDelayMs?: number;
+  /**
+   * For publishers that are no `Publisher`: returns when a message was published, in milliseconds by the publisher's
+   * clock, from its frames, the topic first. `false`: their messages do not say it. A handler module of shards exports
+   * it as `stamp` instead. Default: the header of a `Publisher` says it.
+   */
+  readonly stamp?: false | ((frames: readonly Buffer[]) => number);
+  /**
+   * What a lost connection does: with `mark`, the first message after it has `afterGap`; with `fail`, the subscriber
+   * ends with ERR_STREAM_GAP, after what came before. Default `mark`.
+   */
+  readonly onGap?: 'mark' | 'fail';
+  /**
+   * Messages that wait for the reader, in bytes. With more, the subscriber stops reading, so that they wait at the
+   * publisher, which closes connections that do not read. Default 1 MiB.
+   */
+  readonly bufferBytes?: number;
+  /** Keys, if the publisher uses CURVE. Default: none, no encryption. */
+  readonly curve?: CurveOptions;
+  /** Ends the subscriber with ERR_MDP_ABORTED. Default: none. */
+  readonly signal?: AbortSignal;
+  /**
+   * Instead of `topics`: the topics of each shard, a thread with a connection of its own to every endpoint. No topic
+   * of one may begin with one of another. Needs `handler`, and `run()`.
+   */
+  readonly shards?: readonly (readonly Topic[])[];
+  /**
+   * The module, as a URL or a path, that each shard loads: its export `default`, a `ShardHandler`, gets each message.
+   * Only with `shards`.
+   */
+  readonly handler?: string | URL;
+}
+
+/** How a subscriber, or one shard of it, reads. */
+export interface ReaderSettings {
+  readonly endpoints: readonly string[];
+  readonly topics: readonly Buffer[];
+  readonly maxDelayMs: number | null;
+  readonly stamp: ((frames: readonly Buffer[]) => number) | false | null;
+  readonly onGap: 'mark' | 'fail';
+  readonly bufferBytes: number;
+  readonly curve: CurveClientKeys | null;
+  readonly signal: AbortSignal | null;
+}
+
+/** `SubscriberOptions` with defaults filled in. */
+export interface SubscriberSettings {
+  readonly reader: ReaderSettings;
+  /** `null`: it has no shards. */
+  readonly shards: ShardsSettings | null;
+}
+
+export interface ShardsSettings {
+  /** The topics of each. */
+  readonly topics: readonly (readonly Buffer[])[];
+  /** The URL of the handler module. */
+  readonly handler: string;
+}
+
+const BUFFER_BYTES_MAX = 4_294_967_296;
+
+/** @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
+export function subscriberSettings(given: unknown): SubscriberSettings {
+  const options = new Options('Subscriber', given);
+  if (!options.given('endpoints')) throw wrong('endpoints', 'must be given');
+  const shards = shardsSettings(options);
+  const topics = options.take('topics') ?? SUBSCRIBER_DEFAULTS.topics;
+  const reader: ReaderSettings = {
+    endpoints: options.endpoints(),
+    topics: topicList(topics, 'topics'),
+    maxDelayMs: options.given('maxDelayMs') ? options.integer('maxDelayMs', 1, 1, DAY_MS) : null,
+    stamp: options.optional('stamp', isStamp, 'false or a function') ?? null,
+    onGap: options.oneOf('onGap', ['mark', 'fail'], SUBSCRIBER_DEFAULTS.onGap),
+    bufferBytes: options.integer(
+      'bufferBytes',
+      SUBSCRIBER_DEFAULTS.bufferBytes,
+      1,
+      BUFFER_BYTES_MAX,
+    ),
+    curve: options.curve() ?? null,
+    signal: options.optional('signal', isSignal, 'an AbortSignal') ?? null,
+  };
+  options.end();
+  if (reader.stamp === false && reader.maxDelayMs !== null) {
+    throw wrong('maxDelayMs', 'needs the time of each message: it cannot be with stamp: false');
+  }
+  if (shards !== null && typeof reader.stamp === 'function') {
+    throw wrong('stamp', 'cannot be a function with shards: export it from the handler module');
+  }
+  return { reader, shards };
+}
+
+function shardsSettings(options: Options): ShardsSettings | null {
+  const shards = options.take('shards');
+  const handler = options.take('handler');
+  if (shards === undefined) {
+    if (handler !== undefined) throw wrong('handler', 'is only for shards: without, iterate');
+    return null;
+  }
+  if (options.given('topics')) throw wrong('topics', 'cannot be with shards, which have their own');
+  if (!(handler instanceof URL) && typeof handler !== 'string') {
+    throw wrong('handler', 'must be the URL or the path of a module, because there are shards');
+  }
+  return { topics: shardTopics(shards), handler: hrefOf(handler) };
+}
+
+function hrefOf(handler: string | URL): string {
+  const text = String(handler);
+  return /^(file|data):/.test(text) ? text : pathToFileURL(resolve(text)).href;
+}
+
+function isStamp(value: unknown): value is false | ((frames: readonly Buffer[]) => number) {
+  return value === false || typeof value === 'function';
+}
