@@ -15,6 +15,7 @@ import type { CurveCrypto } from '../../zmtp/curve/crypto.js';
 import { loadSodium } from '../../zmtp/curve/sodium.js';
 import { ByteSource } from '../../zmtp/io/byte-source.js';
 import { type ShellEvents, SocketShell } from '../../zmtp/io/socket-shell.js';
+import type { SocketType } from '../../zmtp/commands.js';
 import type { Mechanism } from '../../zmtp/mechanism.js';
 import { NullMechanism } from '../../zmtp/null.js';
 import { checkDialled } from '../endpoints.js';
@@ -224,8 +225,13 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   }
 
   #mechanism(): Mechanism {
-    const { curve, routingId: identity = NO_IDENTITY, subscriptions } = this.#options;
-    const { socketType = subscriptions === undefined ? 'DEALER' : 'SUB' } = this.#options;
+    const {
+      curve,
+      routingId: identity = NO_IDENTITY,
+      socketType: given,
+      subscriptions,
+    } = this.#options;
+    const socketType: SocketType = subscriptions === undefined ? (given ?? 'DEALER') : 'SUB';
     if (curve === undefined) return new NullMechanism(socketType, identity);
     const crypto = present(this.#crypto, 'libsodium is loaded');
     const others = { crypto, random: secureRandom, socketType, identity };
