@@ -90,6 +90,7 @@ function sources(stage: Stage): MetricSources {
     loopLagMs: () => 0,
     broker: stage.broker,
     titanic: () => null,
+    stream: () => null,
     pair: () => ({
       role: 'standalone',
       state: 'active',

@@ -20,8 +20,9 @@ const CLIENT = 'client';
  * @returns lines that say what was created, without secrets; none if nothing was
  * @throws ERR_OUTPUT, ERR_CONFIG_FILE
  */
-export function makeFirstKeys({ broker }: Config, crypto: CurveCrypto): readonly string[] {
+export function makeFirstKeys({ broker, events }: Config, crypto: CurveCrypto): readonly string[] {
   const lines: string[] = [];
+  if (events.listen?.curve !== undefined) serverKeyOf(events.listen.curve, crypto);
   for (const listener of broker.listen) {
     if (listener.curve === undefined) continue;
     const isNew = !existsSync(listener.curve.keysFile);
@@ -29,6 +30,10 @@ export function makeFirstKeys({ broker }: Config, crypto: CurveCrypto): readonly
     if (!isNew) continue;
     const clientKeyFile = addFirstClient(listener.curve.keysFile, crypto);
     lines.push(...introduction(listener, listener.curve, serverKey, clientKeyFile));
+  }
+  const keysFile = events.listen?.curve?.keysFile;
+  if (keysFile !== undefined && !existsSync(keysFile)) {
+    lines.push(`Created ${keysFile}, whose first client is ${addFirstClient(keysFile, crypto)}`);
   }
   return lines;
 }

@@ -75,6 +75,42 @@ export function learntHttpAddress(
 }
 
 /**
+ * Where the broker at `endpoint` publishes its events.
+ * @throws ERR_NOT_LEARNT
+ */
+export function learntEventsEndpoint({ events }: Facts, endpoint: string): string {
+  if (events === undefined) {
+    throw notLearnt(
+      `the broker at ${endpoint} does not report where it publishes its events: it is an older version, or its listener has \`mmi: minimal\`; give --events`,
+    );
+  }
+  if (events === null) {
+    throw notLearnt(
+      `the broker at ${endpoint} does not publish its events: set events.listen there`,
+    );
+  }
+  const refused = (why: string): MajordomoError =>
+    notLearnt(
+      `the endpoint of events that ${endpoint} reports is not accepted (${why}): ${shown(events)}`,
+    );
+  if (typeof events !== 'string' || events.length > ADDRESS_LETTERS_MAX || /\p{C}/u.test(events)) {
+    throw refused('not a line of text');
+  }
+  const asked = hostOfEndpoint(endpoint);
+  const text = reachedBy(events, asked);
+  const parsed = parseDialEndpoint(text);
+  if (!parsed.ok) throw refused(parsed.why);
+  const host = hostOfEndpoint(text);
+  const isHere = asked === null || isLoopbackHost(asked);
+  if (!isHere && (host === null || (leadsHere(host) && host !== asked))) {
+    throw notLearnt(
+      `the broker at ${endpoint} publishes its events only on its own machine: run the command there`,
+    );
+  }
+  return text;
+}
+
+/**
  * The most suitable endpoint of the node at `place`.
  * @throws ERR_NOT_LEARNT
  */

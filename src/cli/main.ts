@@ -52,6 +52,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'show the busiest services, refreshed continuously',
     load: async () => (await import('./top.js')).defineTop,
   },
+  events: {
+    summary: 'print the events of a broker as they happen',
+    load: async () => (await import('./events.js')).defineEvents,
+  },
   titanic: {
     summary: 'list, show, retry, cancel and purge stored requests; schedules',
     load: async () => (await import('./titanic.js')).defineTitanic,

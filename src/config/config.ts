@@ -60,6 +60,15 @@ export interface ListenerConfig {
   readonly curve?: ListenerCurveConfig;
 }
 
+/** A publisher of this node. */
+export interface PublisherConfig {
+  /** `tcp://host:port` or `ipc://path`. */
+  readonly endpoint: string;
+  /** Open to a network without CURVE on purpose. */
+  readonly insecure: boolean;
+  readonly curve?: ListenerCurveConfig;
+}
+
 interface KindValues {
   text: string;
   durationMs: number;
@@ -68,6 +77,8 @@ interface KindValues {
   size: number;
   flag: boolean;
   listeners: readonly ListenerConfig[];
+  /** `null`: off. */
+  publisher: PublisherConfig | null;
   endpoint: string;
   dialEndpoint: string;
   address: string;

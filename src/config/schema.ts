@@ -24,6 +24,7 @@ export type RowKind =
   | 'flag'
   | 'choice'
   | 'listeners'
+  | 'publisher'
   | 'endpoint'
   | 'dialEndpoint'
   | 'address'
@@ -475,6 +476,17 @@ export const SCHEMA = {
         options: ['auto', 'json', 'pretty'],
         default: 'auto',
         about: '`auto` is `pretty` on a terminal, else `json`.',
+      },
+    },
+  },
+  events: {
+    about: 'The events of this node as a stream, for subscribers over ZeroMQ.',
+    keys: {
+      listen: {
+        kind: 'publisher',
+        default: 'off',
+        about:
+          'An endpoint, `{endpoint, insecure, curve}`, or `off`. Every event of the log is published there, with its name as the topic: see docs/logs.md. `curve` is as for a listener; a key may subscribe to the topics that its `client` globs match. If the endpoint is not on loopback, `curve` or `insecure: true` is required.',
       },
     },
   },

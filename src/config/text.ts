@@ -59,6 +59,8 @@ export function expectation(row: Row): string {
       return (row.options ?? []).join(', ').replace(/, ([^,]+)$/, ' or $1');
     case 'listeners':
       return 'an endpoint, a list of endpoints, or a list of listeners';
+    case 'publisher':
+      return 'an endpoint, a map, or `off`';
     case 'endpoint':
     case 'dialEndpoint':
       return '`tcp://host:port` or `ipc://path`';

@@ -3,7 +3,7 @@
  */
 import type { z } from 'zod';
 
-import { ROLES, type Config, type ListenerConfig } from './config.js';
+import { ROLES, type Config, type ListenerConfig, type PublisherConfig } from './config.js';
 import { grantsOf } from './grants.js';
 import { didYouMean } from './nearest.js';
 import type { Problem } from './problem.js';
@@ -12,7 +12,7 @@ import { RULES } from './rules.js';
 import { SECTIONS, type Row } from './schema.js';
 import { expectation, quotaRowAt, rowAt } from './text.js';
 import { nearestAt, pathText, plain, show, treeAt, type Path, type Tree } from './tree.js';
-import { CONFIG_SCHEMA, LISTENERS, MAP_KEYS, type WrittenListener } from './zod.js';
+import { CONFIG_SCHEMA, LISTENERS, MAP_KEYS, PUBLISHER, type WrittenListener } from './zod.js';
 
 /** The result of validation. `config` is null if a value is invalid. */
 export interface Validated {
@@ -113,6 +113,7 @@ function translate(written: Tree, issue: Issue, base: Path): Found[] {
 /** Kinds for which zod's message is better than one made from the row. */
 const OWN_MESSAGES: readonly string[] = [
   'listeners',
+  'publisher',
   'endpoint',
   'dialEndpoint',
   'address',
@@ -170,6 +171,7 @@ function knownKeys(path: Path): readonly string[] {
   if (name === 'limits') return QUOTA_KEYS;
   if (name === 'bstar') return MAP_KEYS.peerCurve;
   if (name === 'http') return MAP_KEYS.tls;
+  if (name === 'events') return path.length === 2 ? MAP_KEYS.publisher : MAP_KEYS.listenerCurve;
   return path.length === 3 ? MAP_KEYS.listener : MAP_KEYS.listenerCurve;
 }
 
@@ -207,6 +209,7 @@ function complete(
   });
   const transport = broker?.['transport'] as ListenerConfig['transport'];
   Object.assign(filled['broker'] ?? {}, { listen: listeners(broker?.['listen'], transport) });
+  Object.assign(filled['events'] ?? {}, { listen: publisher(parsed['events']?.['listen']) });
   // Both the zod schema and the type `Config` are made from the rows.
   const whole: unknown = filled;
   return whole as Config;
@@ -227,6 +230,14 @@ function listeners(value: unknown, transport: ListenerConfig['transport']): List
       ...(written.curve === undefined ? {} : { curve: written.curve }),
     };
   });
+}
+
+function publisher(value: unknown): PublisherConfig | null {
+  const given = PUBLISHER.parse(value);
+  if (given === 'off') return null;
+  const written = typeof given === 'string' ? { endpoint: given } : given;
+  const { endpoint, insecure = false, curve } = written;
+  return { endpoint, insecure, ...(curve === undefined ? {} : { curve }) };
 }
 
 function crossProblems(written: Tree, config: Config, wrong: ReadonlySet<string>): Problem[] {

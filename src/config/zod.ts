@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { parseDialEndpoint, parseEndpoint, parseHttpListen, type Parsed } from './endpoint.js';
 import { isGlob } from '../core/glob.js';
 import { webAddress } from '../core/web-address.js';
-import { ROLES, type ListenerConfig, type Role } from './config.js';
+import { ROLES, type ListenerConfig, type PublisherConfig, type Role } from './config.js';
 import { givenTwice, GLOB_CHARACTERS_MAX, GLOBS_MAX, twiceMessage } from './grants.js';
 import { QUOTA_ROWS } from './quotas.js';
 import { serviceFault } from './service-listeners.js';
@@ -162,12 +162,36 @@ export const LISTENERS: z.ZodType<string | (string | WrittenListener)[]> = z.uni
   { error: LISTENERS_ERROR },
 );
 
+const PUBLISHER_ERROR = 'expected an endpoint, {endpoint, insecure, curve} or off';
+const publisherMap = z.strictObject(
+  {
+    endpoint,
+    insecure: z.boolean({ error: 'expected true or false' }).optional(),
+    curve: listenerCurve.optional(),
+  },
+  { error: PUBLISHER_ERROR },
+);
+
+/** A publisher in any form in which it may be written. */
+export type WrittenPublisher =
+  | string
+  | (Pick<PublisherConfig, 'endpoint'> & {
+      readonly [Key in 'insecure' | 'curve']?: PublisherConfig[Key] | undefined;
+    });
+
+/** `events.listen`, in all its forms. */
+export const PUBLISHER: z.ZodType<WrittenPublisher> = z.union(
+  [z.literal('off'), endpoint, publisherMap],
+  { error: PUBLISHER_ERROR },
+);
+
 /** The keys that the maps below a key may have, in the order in which they are shown. */
 export const MAP_KEYS: Readonly<
-  Record<'listener' | 'listenerCurve' | 'peerCurve' | 'tls', string[]>
+  Record<'listener' | 'listenerCurve' | 'publisher' | 'peerCurve' | 'tls', string[]>
 > = {
   listener: Object.keys(listener.shape),
   listenerCurve: Object.keys(listenerCurve.shape),
+  publisher: Object.keys(publisherMap.shape),
   peerCurve: Object.keys(peerCurve.shape),
   tls: Object.keys(tls.shape),
 };
@@ -243,6 +267,8 @@ function kindSchema(row: Row): z.ZodType {
       return z.enum([...(row.options ?? [])]);
     case 'listeners':
       return LISTENERS;
+    case 'publisher':
+      return PUBLISHER;
     case 'endpoint':
       return endpoint;
     case 'dialEndpoint':

@@ -1,6 +1,7 @@
 /** Composes one node: configuration → data directory, broker, MMI, transport, log. */
 import { Broker } from '../broker/broker.js';
 import type { BrokerEvent } from '../broker/events.js';
+import type { RequestTrace } from '../broker/request-trace.js';
 import type { ListenerRules } from '../broker/rights.js';
 import { BrokerLoop } from '../broker/io/loop.js';
 import { TransportSink } from '../broker/io/sink.js';
@@ -21,10 +22,11 @@ import type { OperatorPort } from '../http/ports.js';
 import { EXTENSIONS, TITANIC_EXTENSIONS } from '../mmi/extensions.js';
 import { Mmi } from '../mmi/mmi.js';
 import { EventLog, levelOf } from '../observe/event-log.js';
-import type { Log, LogLevel } from '../observe/log.js';
+import type { Log } from '../observe/log.js';
 import { Refusals } from '../observe/refusals.js';
 import { tee, type EventSink } from '../observe/tee.js';
 import { Throttle } from '../observe/throttle.js';
+import type { StreamEvent } from '../stream/events.js';
 import type { TitanicEvent } from '../titanic/machine/events.js';
 import type { PairEvent } from '../bstar/events.js';
 import { PeerNumbers } from '../transport/peer-numbers.js';
@@ -39,6 +41,7 @@ import type {
 import { openSeveral, type TransportPart } from '../transport/several.js';
 import { openZmtpRouter } from '../transport/zmtp/router.js';
 import type { BrokerStatus, EndpointStatus, MinimalStatus } from '../wire/mmi.js';
+import { EventStream, type PublishedEvent } from './event-stream.js';
 import { NodeHealth } from './health.js';
 import type { startHttp } from './http.js';
 import { type DataDir, openDataDir } from './io/data-dir.js';
@@ -104,9 +107,12 @@ async function startIn(
   const throttle = new Throttle(monotonicMs);
   const health = new NodeHealth();
   const feed = new EventFeed(Date.now);
-  const watched: EventSink<BrokerEvent | TitanicEvent | PairEvent> = {
+  let stream: EventStream | null = null;
+  /** The one source of the events over HTTP and of those that are published. */
+  const watched: EventSink<PublishedEvent> = {
     emit: (event) => {
       if (config.http.listen !== 'off') feed.emit(event, levelOf);
+      stream?.emit(event);
     },
   };
   const sink = new TransportSink();
@@ -138,11 +144,17 @@ async function startIn(
     ...brokerStatus(current, now - startedAt, view),
     http: http === null ? null : reachedAt(http.url),
     publicUrl: config.http.publicUrl,
+    events: stream === null ? null : reachedAt(stream.endpoint),
   });
   broker.host(new Mmi(status));
   const loop = new BrokerLoop(broker, holdings);
   const metrics = new NodeMetrics(config, broker, health, view, startedAt);
   let stored: TitanicHost | null = null;
+  const follow = (): void => {
+    const isLogged = current.log.level === 'debug' || current.log.level === 'trace';
+    broker.follow(both(isLogged ? eventLog.step : null, stream?.step ?? null));
+    stored?.titanic.follow(isLogged ? eventLog.storedStep : null);
+  };
   const ports = {
     node: nodeView(broker, health, (now) => ({ ...status(now), endpoints: listening })),
     pair: view ?? standalonePair(config.node.name),
@@ -185,6 +197,19 @@ async function startIn(
       const parts = { config, dataDir: directory, broker, loop, stored, keys, view, log, fatal };
       pair = await startPair({ ...parts, sink, events: pairEvents });
     }
+    if (config.events.listen !== null) {
+      stream = await EventStream.open({
+        listen: config.events.listen,
+        keys,
+        outputBytesMax: config.limits.outputBytes,
+        connectionsMax: config.limits.connections,
+        events: tee<StreamEvent>(eventLog, watched),
+        stepChanged: () => {
+          follow();
+        },
+      });
+      metrics.stream = stream;
+    }
     // Waiting clients connect as soon as the first listener is open.
     authorising?.attach(broker, loop);
     const own = authorising === null ? [] : [authorising.transport];
@@ -198,20 +223,20 @@ async function startIn(
     await http?.close();
     await pair?.close();
     await stored?.close();
+    await stream?.close();
     metrics.close();
     throw error;
   }
   const { transport, endpoints } = opened;
   listening = endpointsTold(endpoints, listeners);
-  const followAt = (level: LogLevel): void => {
-    const isFollowed = level === 'debug' || level === 'trace';
-    broker.follow(isFollowed ? eventLog.step : null);
-    stored?.titanic.follow(isFollowed ? eventLog.storedStep : null);
-  };
-  followAt(config.log.level);
+  follow();
   keys.watch({
     changed: (name) => {
       loop.rightsChanged(name);
+      stream?.rightsChanged(name);
+    },
+    subscriberRevoked: (publicKey) => {
+      stream?.revoke(publicKey);
     },
     revoked: (listener, publicKey) => {
       broker.revoke(listener, publicKey);
@@ -222,13 +247,15 @@ async function startIn(
   });
   health.phase = 'serving';
   const { publicUrl } = config.http;
-  const where = [...endpoints, ...(http === null ? [] : [http.url])].join(', ');
+  const published = stream === null ? [] : [`events on ${stream.endpoint}`];
+  const where = [...endpoints, ...(http === null ? [] : [http.url]), ...published].join(', ');
   log.info(
     {
       event: 'broker.ready',
       endpoints,
       http: http?.url ?? null,
       publicUrl,
+      events: stream?.endpoint ?? null,
       node: config.node.name,
     },
     `listening on ${where}${publicUrl === null ? '' : `; the page is at ${publicUrl}`}`,
@@ -246,7 +273,7 @@ async function startIn(
       broker.setLimits(brokerLimits(current));
       holdings.limit = current.limits.memoryBytes;
       logChanges(before, accepted, log);
-      followAt(current.log.level);
+      follow();
       transport.setLimits(routerLimits(current, keys));
       keys.reread(current);
       renewTls(http, log);
@@ -265,11 +292,21 @@ async function startIn(
       await pair?.close();
       await stored?.close();
       await http?.close();
+      await stream?.close();
       metrics.close();
       throttle.flush();
       dataDir.release();
       log.info({ event: 'broker.stopped' }, 'stopped');
     },
+  };
+}
+
+/** Passes each step to both. */
+function both(one: RequestTrace | null, other: RequestTrace | null): RequestTrace | null {
+  if (one === null || other === null) return one ?? other;
+  return (request, step) => {
+    one(request, step);
+    other(request, step);
   };
 }
 

@@ -5,6 +5,7 @@ import { monotonicMs } from '../core/clock.js';
 import { packageVersion } from '../core/version.js';
 import { LoopLag } from '../observe/loop-lag.js';
 import type { MetricSources } from '../observe/metrics.js';
+import type { StreamSource } from '../observe/stream-metrics.js';
 import type { TitanicSource } from '../observe/titanic-metrics.js';
 import type { NodeHealth } from './health.js';
 import type { PairView } from './pair-view.js';
@@ -17,6 +18,8 @@ export class NodeMetrics {
   readonly timeSeries: NodeTimeSeries;
   /** Set once stored requests are available. */
   titanic: TitanicSource | null = null;
+  /** Set once the events are published. */
+  stream: StreamSource | null = null;
   readonly #lag = new LoopLag();
 
   /**
@@ -43,6 +46,7 @@ export class NodeMetrics {
       broker,
       titanic,
       pair: () => pair?.facts ?? STANDALONE_FACTS,
+      stream: () => this.stream,
     };
     const services = (): number => broker.listing.serviceCount;
     this.timeSeries = new NodeTimeSeries(config, { broker, titanic, loopLagMs, services });

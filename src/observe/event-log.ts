@@ -8,6 +8,7 @@ import type { RequestStep } from '../broker/request-trace.js';
 import { failureWords } from '../core/failure-words.js';
 import type { PairEvent, PairEvents } from '../bstar/events.js';
 import type { TitanicEvent, TitanicEvents, TitanicStep } from '../titanic/machine/events.js';
+import type { StreamEvent } from '../stream/events.js';
 import type { Log } from './log.js';
 import type { Throttle } from './throttle.js';
 
@@ -22,7 +23,7 @@ interface Line {
   readonly who?: string;
 }
 
-type Event = BrokerEvent | TitanicEvent | PairEvent;
+type Event = BrokerEvent | TitanicEvent | PairEvent | StreamEvent;
 
 export class EventLog implements BrokerEvents, TitanicEvents, PairEvents {
   readonly #log: Log;
@@ -146,6 +147,12 @@ function lineOf(event: Event): Line {
       return of('error', name, `the schedule ${event.uuid}… cannot be read here: ${event.text}`);
     case 'titanic.malformed':
       return of('warn', name, `a malformed request for titanic.*: ${event.reason}`);
+    case 'stream.closed': {
+      const text = `a subscriber of the events was closed: ${STREAM_CLOSED[event.reason]} (${whoseOf(event)})`;
+      return { ...of('warn', `${name} ${event.reason}`, text), who: event.key ?? event.address };
+    }
+    case 'stream.rejected':
+      return rejected(event, 'a connection to events.listen');
     case 'store.failed':
       return of('error', name, `the store cannot be written: ${event.text}`);
     case 'store.healed':
@@ -160,6 +167,8 @@ function lineOf(event: Event): Line {
       return lineOfPair(event);
   }
 }
+
+const STREAM_CLOSED = { slow: 'it does not read', limit: 'it subscribed to too much' } as const;
 
 const KEYS_DIFFER =
   'the keys files of the two nodes differ in keys or rights, so a failover changes who may connect; ' +
@@ -239,9 +248,19 @@ function expelled({
   key,
   address,
 }: Extract<BrokerEvent, { name: 'worker.lost' }>): Line {
-  const whose = key === null ? `address ${address}` : `key ${key}`;
+  const whose = whoseOf({ key, address });
   const text = `a worker of ${service} was expelled, because its right was withdrawn (${whose})`;
   return { ...of('warn', `${name} rights`, text), who: key ?? address };
+}
+
+function whoseOf({
+  key,
+  address,
+}: {
+  readonly key: string | null;
+  readonly address: string;
+}): string {
+  return key === null ? `address ${address}` : `key ${key}`;
 }
 
 /**
@@ -254,13 +273,14 @@ function refused(event: Refused, said: string): Line {
   const isUsual = name === 'request.refused' && USUAL.includes(reason);
   const line = of(isUsual ? 'info' : 'warn', `${name} ${reason}`, said);
   if (reason !== 'rights') return line;
-  const whose = key === null ? `address ${address}` : `key ${key}`;
+  const whose = whoseOf({ key, address });
   return { ...line, text: `${said} (service ${event.service}, ${whose})`, who: key ?? address };
 }
 
 type Ended =
   | Extract<BrokerEvent, { name: 'connection.rejected' }>
-  | Extract<PairEvent, { name: 'ha.rejected' }>;
+  | Extract<PairEvent, { name: 'ha.rejected' }>
+  | Extract<StreamEvent, { name: 'stream.rejected' }>;
 
 function rejected({ name, kind, address, reason }: Ended, what: string): Line {
   const who = address || 'an unknown address';

@@ -163,6 +163,25 @@ const TABLE = {
     meaning:
       '`client_gone`: the client had disconnected; `answered`: another worker replied first; `too_late`: the request had expired or been abandoned; `slow_client`: the client did not read.',
   },
+  stream_published_total: {
+    type: 'counter',
+    labels: {},
+    help: 'Events that this node has published (events.listen), whether anyone subscribed or not.',
+    meaning: 'Its rate is how much happens that is worth an event; 0 without `events.listen`.',
+  },
+  stream_subscribers: {
+    type: 'gauge',
+    labels: {},
+    help: 'Subscribers that are connected to the events of this node.',
+    meaning: 'Compare it with the number of programs that should be watching.',
+  },
+  stream_closed_total: {
+    type: 'counter',
+    labels: { reason: ['slow', 'limit'] },
+    help: 'Subscribers that this node closed.',
+    meaning:
+      '`slow`: what waited for it reached `limits.outputBytes`, because it did not read; `limit`: it subscribed to more than 10,000 topics, or to one of more than 255 bytes.',
+  },
   titanic_requests: {
     type: 'gauge',
     labels: { service: null, state: ['pending', 'dispatched', 'replied', 'dead'] },

@@ -11,6 +11,7 @@ import { Exposition, labelText } from './exposition.js';
 import { METRICS } from './metric-table.js';
 import { pairMetrics, type PairFacts } from './pair-metrics.js';
 import { ProcessMetrics } from './process-metrics.js';
+import { streamMetrics, type StreamSource } from './stream-metrics.js';
 import { titanicMetrics, type TitanicSource } from './titanic-metrics.js';
 
 /** Where the numbers are; read only while a text is written. */
@@ -29,6 +30,8 @@ export interface MetricSources {
   /** `null` if no requests are stored. */
   titanic(): TitanicSource | null;
   pair(): PairFacts;
+  /** The events as a stream; `null`: not published. */
+  stream(): StreamSource | null;
 }
 
 /**
@@ -90,6 +93,8 @@ export class Metrics {
     }
     brokerMetrics(out, broker, titanic?.counters.malformed ?? 0);
     if (titanic !== null) titanicMetrics(out, titanic, this.#sources.wall());
+    const stream = this.#sources.stream();
+    if (stream !== null) streamMetrics(out, stream);
     pairMetrics(out, this.#sources.pair());
     out.metric('event_loop_lag_seconds');
     out.sample('', this.#sources.loopLagMs() / 1000);

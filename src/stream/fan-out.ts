@@ -20,6 +20,8 @@ export interface SubscriberInfo {
   readonly identity: string;
   /** The name of its key; `null`: it has none. */
   readonly key: string | null;
+  /** That key, in hexadecimal. */
+  readonly publicKey?: string | null;
   /** Its source address, for people. */
   readonly address: string;
 }
@@ -176,6 +178,11 @@ export class FanOut {
     if (subscriber === undefined) return;
     this.#subscribers.delete(id);
     this.#forgetAll(subscriber);
+  }
+
+  /** Those of whom `is` is true. */
+  subscribersThat(is: (info: SubscriberInfo) => boolean): SubscriberId[] {
+    return [...this.#subscribers.values()].filter(({ info }) => is(info)).map(({ id }) => id);
   }
 
   // ---------------------------------------------------------------- publishing

@@ -28,6 +28,11 @@ export class NumberedStream {
     return this.#publisher.toString('hex');
   }
 
+  /** Takes a number for a message that nobody subscribed to. */
+  skip(): void {
+    this.number++;
+  }
+
   /**
    * Publishes a message.
    * @param body at least one frame

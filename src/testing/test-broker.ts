@@ -221,6 +221,7 @@ class RunningBroker implements TestBroker {
         pairHeartbeatMs: 0,
         http: null,
         publicUrl: null,
+        events: null,
       })),
     );
     return broker;

@@ -156,13 +156,15 @@ export interface BrokerStatus {
   readonly http: string | null;
   /** `http.publicUrl`. */
   readonly publicUrl: string | null;
+  /** Where it publishes its events, in the form of `http`: `tcp://HOST:PORT` or `ipc://PATH`; `null`: nowhere. */
+  readonly events: string | null;
 }
 
 /**
  * The answer for listeners on which peers are strangers (D74). It shows no other ways to reach the
  * node.
  */
-export type MinimalStatus = Omit<BrokerStatus, 'http' | 'publicUrl'>;
+export type MinimalStatus = Omit<BrokerStatus, 'http' | 'publicUrl' | 'events'>;
 
 /** A listener of the broker, as shown in `/api/v1/status`. */
 export interface EndpointStatus {

@@ -93,6 +93,7 @@ export function sources(broker: Broker, given: Partial<MetricSources> = {}): Met
     loopLagMs: () => 2,
     broker,
     titanic: () => titanic,
+    stream: () => ({ published: 3, subscribers: 1, closed: { slow: 0, limit: 0 } }),
     pair: () => ({
       role: 'standalone',
       state: 'active',

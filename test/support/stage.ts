@@ -369,4 +369,5 @@ export const STAGE_STATUS: BrokerStatus = {
   pairHeartbeatMs: 0,
   http: 'http://127.0.0.1:5580',
   publicUrl: null,
+  events: null,
 };

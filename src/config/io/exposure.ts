@@ -19,6 +19,7 @@ interface Open {
 export async function exposures({ config, written }: Loaded): Promise<readonly Problem[]> {
   const open = [
     ...(await ofListeners(config)),
+    ...(await ofEvents(config)),
     ...(await ofPair(config)),
     ...(await ofHttp(config)),
   ];
@@ -74,6 +75,20 @@ function mendsListener(endpoint: string, isOnly: boolean): string {
 }
 
 const CURVE_FILES = '{secretKeyFile: broker.key, keysFile: keys.yaml}';
+
+/** Events name services, workers and addresses. */
+async function ofEvents({ events: { listen } }: Config): Promise<readonly Open[]> {
+  if (listen === null || listen.curve !== undefined || listen.insecure) return [];
+  const { endpoint } = listen;
+  if (!(await isOpen(endpoint))) return [];
+  const written = (more: string): string => `listen: {endpoint: '${endpoint}', ${more}}`;
+  const message =
+    `${endpoint} is not on loopback: anyone who can reach it could read the events; ` +
+    `allow only known keys with ${written(`curve: ${CURVE_FILES}`)} ` +
+    '(`majordomo serve --init` creates these files), ' +
+    `or trust everyone who can reach it with ${written('insecure: true')}`;
+  return [{ path: ['events', 'listen'], message }];
+}
 
 /** Anyone on the link of a pair can read every body and stop the peer from serving. */
 async function ofPair({ bstar }: Config): Promise<readonly Open[]> {

@@ -10,6 +10,7 @@ import {
   type Config,
   type CurveConfig,
   type ListenerConfig,
+  type ListenerCurveConfig,
   ROLES,
   secretKeyFilesOf,
 } from '../../config/config.js';
@@ -181,6 +182,8 @@ export interface KeysWatcher {
   changed(name: string): void;
   /** Connections at that listener with this key, in hexadecimal, are no longer allowed. */
   revoked(listener: number, publicKey: string): void;
+  /** Subscribers of the events with this key, in hexadecimal, are no longer allowed. */
+  subscriberRevoked(publicKey: string): void;
   /** The key can no longer be the other node of the pair. */
   noPeer(name: string): void;
 }
@@ -203,13 +206,16 @@ export class Keys {
   readonly peerCurve: ListenerCurve | undefined;
   /** The file of the pair's listener. */
   #ofPeer: KeysFile | null = null;
+  /** The CURVE options of the events' listener. */
+  readonly eventsCurve: ListenerCurve | undefined;
+  #ofEvents: KeysFile | null = null;
   /** The last digest and its input. */
   #digested: { readonly of: readonly (readonly string[])[]; readonly digest: Buffer } | null = null;
   #timer: NodeJS.Timeout | null = null;
   #sharedReported: ReadonlySet<string> = new Set();
 
   /** @throws ERR_CONFIG_FILE, ERR_CONFIG_INVALID if a keys file is invalid */
-  constructor({ broker, bstar, limits }: Config, log: Log) {
+  constructor({ broker, bstar, events, limits }: Config, log: Log) {
     this.#log = log;
     const quotas = Object.keys(limits.quotas);
     for (const [index, listener] of broker.listen.entries()) {
@@ -232,8 +238,32 @@ export class Keys {
       };
     }
     this.peerCurve = bstar.curve === null ? undefined : this.#ofPair(bstar.curve, quotas);
+    this.eventsCurve = this.#ofSubscribers(events.listen?.curve, quotas);
     this.#warnOfSharedNames();
   }
+
+  #ofSubscribers(
+    curve: ListenerCurveConfig | undefined,
+    quotas: readonly string[],
+  ): ListenerCurve | undefined {
+    if (curve === undefined) return undefined;
+    const { keys, secretKeys } = withRemedy(MAKES.listener, () => ({
+      secretKeys: secretKeyFilesOf(curve).map(readSecretKey),
+      keys: this.#file(curve.keysFile, quotas),
+    }));
+    this.#ofEvents = keys;
+    return {
+      secretKeys,
+      authorise: (publicKey) => {
+        const name = keys.find(publicKey)?.name;
+        return name === undefined ? { kind: 'refused' } : allowed(name);
+      },
+    };
+  }
+
+  /** The rights of a subscriber of the events. */
+  readonly subscriberRights = (name: string): Readonly<Rights> =>
+    this.#ofEvents?.rightsOf(name) ?? NOTHING;
 
   #ask(publicKey: Buffer, address: string): Verdict {
     return this.elsewhere?.verdict(publicKey, address) ?? { kind: 'refused' };
@@ -319,6 +349,7 @@ export class Keys {
           for (const [listener, each] of this.#ofListener.entries()) {
             if (each === keys) watcher.revoked(listener, publicKey);
           }
+          if (keys === this.#ofEvents) watcher.subscriberRevoked(publicKey);
         },
         noPeer: (name) => {
           if (keys === this.#ofPeer) watcher.noPeer(name);

@@ -75,6 +75,10 @@ export const Status = object(
       'HTTP address of the node. A host of `*` or `[::]` means every address of the node.',
     ),
     publicUrl,
+    events: orNull(
+      text(),
+      'Endpoint where the node publishes its events (`events.listen`). A host of `*` or `[::]` as in `http`.',
+    ),
     endpoints: listOf(
       object({
         endpoint: text(

@@ -41,6 +41,8 @@ const SHARED_BYTES_MIN = 64 * 1024;
 export interface PublisherEvents {
   /** A subscriber was closed. */
   closed(info: SubscriberInfo, reason: CloseReason): void;
+  /** What is subscribed to may have changed. */
+  subscribed?(): void;
   /** See `TransportEvents.rejected`. */
   rejected(kind: string, reason: string, from: Rejected): void;
 }
@@ -112,6 +114,11 @@ export class PublisherSocket implements TransportEvents, FanOutSink {
     else this.#flushSoon();
   }
 
+  /** Ends the connections of the subscribers of whom `is` is true. */
+  disconnect(is: (info: SubscriberInfo) => boolean): void {
+    for (const id of this.fanOut.subscribersThat(is)) this.#transport?.disconnect(id);
+  }
+
   /** Closes all; what waits for subscribers has `lingerMs` to leave. */
   async stop(lingerMs: number): Promise<void> {
     await this.#transport?.close(lingerMs);
@@ -153,10 +160,12 @@ export class PublisherSocket implements TransportEvents, FanOutSink {
 
   message(peer: PeerId, frames: Frames): void {
     this.fanOut.message(peer, frames);
+    this.#events.subscribed?.();
   }
 
   subscription(peer: PeerId, topic: Buffer, isOn: boolean): void {
     this.fanOut.subscription(peer, topic, isOn);
+    this.#events.subscribed?.();
   }
 
   oversized(peer: PeerId): void {
@@ -173,6 +182,7 @@ export class PublisherSocket implements TransportEvents, FanOutSink {
 
   disconnected(peer: PeerId): void {
     this.fanOut.disconnected(peer);
+    this.#events.subscribed?.();
   }
 
   rejected(_listener: number, kind: string, reason: string, from: Rejected): void {

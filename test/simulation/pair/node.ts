@@ -282,6 +282,7 @@ export class SimPairNode {
         pairHeartbeatMs: this.#weather.config.bstar.heartbeatIntervalMs,
         http: null,
         publicUrl: null,
+        events: null,
       },
     };
   }

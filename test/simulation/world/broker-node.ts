@@ -313,4 +313,5 @@ const STATUS: BrokerStatus = {
   pairHeartbeatMs: 0,
   http: null,
   publicUrl: null,
+  events: null,
 };

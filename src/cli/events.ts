@@ -1,0 +1,126 @@
+/** `majordomo events`: prints the events of a node as they happen. */
+import { type Command, Option } from 'commander';
+
+import { parseDialEndpoint } from '../config/endpoint.js';
+import { codeOf, MajordomoError } from '../core/errors.js';
+import { terminalSafeJson } from '../core/escape.js';
+import { EXIT } from '../core/exit.js';
+import type { StreamMessage } from '../sdk/stream.js';
+import { ask, type Facts, factsOf, withClient } from './ask.js';
+import { curveOf } from './curve.js';
+import { learntEventsEndpoint } from './learnt-address.js';
+import {
+  addEndpointOption,
+  addOutputOption,
+  DAY_MS,
+  type Done,
+  type EndpointOptions,
+  examples,
+  integerOption,
+  type OutputFormat,
+  timeoutOption,
+} from './options.js';
+import { printable, say } from './output.js';
+import { writeLine } from './slow-output.js';
+
+interface EventsOptions extends EndpointOptions {
+  readonly events?: string;
+  readonly maxDelayMs?: number;
+  readonly timeoutMs: number;
+  readonly output: OutputFormat;
+}
+
+const EXAMPLES = [
+  ['majordomo events', 'everything that happens, with the steps of every request'],
+  ['majordomo events worker. request.failed', 'workers come and go, and fail'],
+  ['majordomo events request.', 'every request, while the command runs'],
+  ['majordomo events -o json | jq .service', 'one JSON object per line'],
+  ['majordomo events --max-delay-ms 1000 | ./react', 'dies if ./react is over a second late'],
+] as const;
+
+const AFTER = `${examples(EXAMPLES)}
+TOPIC is the beginning of an event's name; docs/logs.md lists the events. Without TOPIC the command prints all,
+also the steps of every request: on a busy broker give topics. Each node of a pair publishes its own
+events (events.listen).
+
+The command asks the broker where it publishes, or uses --events. It connects again by itself, and says so: events
+that happen meanwhile are missed. With --max-delay-ms it ends with status 75 when an event reaches its reader later
+than that.
+
+Exit status: 0 ended by a signal or a closed pipe · 1 refused · 64 usage · 69 no such broker, or it does not publish ·
+75 too slow.
+`;
+
+export function defineEvents(command: Command, done: Done): void {
+  command
+    .argument('[topic...]', 'the beginnings of the names of events')
+    .addOption(new Option('--events <endpoint>', 'the endpoint of events.listen'))
+    .addOption(
+      integerOption('--max-delay-ms <ms>', 'end if an event is read later than this', 1, DAY_MS),
+    )
+    .addOption(timeoutOption('how long to wait for the broker to say where it publishes'));
+  addOutputOption(addEndpointOption(command))
+    .addHelpText('after', AFTER)
+    .action(async (topics: readonly string[], options: EventsOptions) => {
+      await printEvents(topics, options);
+      done(EXIT.done);
+    });
+}
+
+async function printEvents(topics: readonly string[], options: EventsOptions): Promise<void> {
+  const { maxDelayMs, output } = options;
+  const endpoint = await endpointOf(options);
+  const { curve } = await curveOf(options);
+  const ended = new AbortController();
+  const end = (): void => {
+    ended.abort();
+  };
+  const { Subscriber } = await import('../sdk/stream.js');
+  const subscriber = new Subscriber({
+    endpoints: endpoint,
+    signal: ended.signal,
+    ...(topics.length === 0 ? {} : { topics }),
+    ...(maxDelayMs === undefined ? {} : { maxDelayMs }),
+    ...(curve === undefined ? {} : { curve }),
+  });
+  subscriber.on('disconnected', () => {
+    say(`lost the connection to ${endpoint}; events are missed until it is back`);
+  });
+  process.once('SIGINT', end).once('SIGTERM', end);
+  try {
+    for await (const message of subscriber) {
+      await writeLine(lineOf(message, output), maxDelayMs ?? null);
+    }
+  } catch (error) {
+    if (codeOf(error) !== 'ERR_MDP_ABORTED') throw error;
+  }
+}
+
+/** Where the node publishes: as given, or as the broker says. */
+async function endpointOf(options: EventsOptions): Promise<string> {
+  const { events } = options;
+  if (events === undefined) {
+    return await withClient(options, async (client) => {
+      const facts = factsOf('mmi.broker', await ask(client, 'mmi.broker'));
+      return learntEventsEndpoint(facts, client.endpoint ?? '');
+    });
+  }
+  const parsed = parseDialEndpoint(events);
+  if (parsed.ok) return events;
+  throw new MajordomoError('ERR_USAGE', `--events '${printable(events)}': ${parsed.why}`);
+}
+
+/** As text: the time, the name, and the fields. */
+function lineOf(message: StreamMessage, output: OutputFormat): string {
+  const time = new Date(message.sentAtMs ?? 0).toISOString();
+  const { event, ...fields } = fieldsOf(message);
+  if (output === 'json') return `${terminalSafeJson({ time, event, ...fields })}\n`;
+  const texts = Object.entries(fields).map(([name, value]) => `${name}=${printable(value)}`);
+  return `${[time, printable(event), ...texts].join('  ')}\n`;
+}
+
+function fieldsOf(message: StreamMessage): Facts {
+  const fields: unknown = message.json();
+  if (typeof fields === 'object' && fields !== null) return { ...fields };
+  throw new MajordomoError('ERR_REQUEST_FAILED', 'what is published there are no events');
+}

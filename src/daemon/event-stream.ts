@@ -1,0 +1,213 @@
+/**
+ * The events of this node as a stream (`events.listen`): those of the log, which nothing thins out here, and
+ * the steps of plain requests while somebody subscribes to them. // D46
+ */
+import type { BrokerEvent } from '../broker/events.js';
+import type { RequestStep, RequestTrace } from '../broker/request-trace.js';
+import type { PairEvent } from '../bstar/events.js';
+import type { PublisherConfig } from '../config/config.js';
+import { monotonicMs } from '../core/clock.js';
+import { secureRandom } from '../core/random.js';
+import type { StreamSource } from '../observe/stream-metrics.js';
+import type { EventSink } from '../observe/tee.js';
+import type { StreamEvent } from '../stream/events.js';
+import type { CloseReason, SubscriberInfo } from '../stream/fan-out.js';
+import { PublisherSocket } from '../stream/io/publisher-socket.js';
+import { NumberedStream } from '../stream/numbered.js';
+import type { TitanicEvent } from '../titanic/machine/events.js';
+import type { Rejected } from '../transport/port.js';
+import { PUBLISHER_ID_BYTES } from '../wire/stream.js';
+import type { Keys } from './io/keys.js';
+
+/** Every event that has a line in the log. */
+export type PublishedEvent = BrokerEvent | TitanicEvent | PairEvent | StreamEvent;
+
+/** What waits for the subscribers when the node stops. */
+const LINGER_MS = 1000;
+/** They identify a peer: only subscribers with a key get them, as over HTTP. */
+const WITHHELD: ReadonlySet<string> = new Set(['key', 'address']);
+
+const STEPS: Readonly<Record<'received' | 'dispatched' | 'replied', Buffer>> = {
+  received: Buffer.from('request.received'),
+  dispatched: Buffer.from('request.dispatched'),
+  replied: Buffer.from('request.replied'),
+};
+
+export interface EventStreamOptions {
+  readonly listen: PublisherConfig;
+  readonly keys: Keys;
+  /** `limits.outputBytes`, `limits.connections`. */
+  readonly outputBytesMax: number;
+  readonly connectionsMax: number;
+  /** Where the events of the stream itself go. */
+  readonly events: EventSink<StreamEvent>;
+  /** Called when `step` changes. */
+  readonly stepChanged: () => void;
+}
+
+export class EventStream implements EventSink<PublishedEvent>, StreamSource {
+  readonly endpoint: string;
+  readonly #socket: PublisherSocket;
+  readonly #stream: NumberedStream;
+  /** Subscribers have keys. */
+  readonly #isSealed: boolean;
+  readonly #startUs = Date.now() * 1000;
+  readonly #startMs = monotonicMs();
+  readonly #stepChanged: () => void;
+  readonly #topics = new Map<string, Buffer>();
+  #wants = { received: false, dispatched: false, replied: false };
+
+  /** @throws ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT */
+  static async open(options: EventStreamOptions): Promise<EventStream> {
+    const { listen, keys, events, outputBytesMax, connectionsMax } = options;
+    let stream: EventStream | null = null;
+    const { eventsCurve: curve } = keys;
+    const opened = await PublisherSocket.open({
+      endpoints: [listen.endpoint],
+      ...(curve === undefined ? {} : { curve }),
+      outputBytesMax,
+      connectionsMax,
+      authorise: ({ key }, topic) =>
+        key === null || keys.subscriberRights(key).client.matches(topic, 0, topic.length),
+      events: {
+        closed: (info, reason) => {
+          reportClosed(events, info, reason);
+        },
+        rejected: (kind, reason, from) => {
+          reportRejected(events, kind, reason, from);
+        },
+        subscribed: () => {
+          stream?.noteWanted();
+        },
+      },
+    });
+    stream = new EventStream(opened.socket, opened.endpoints[0] ?? listen.endpoint, options);
+    return stream;
+  }
+
+  private constructor(socket: PublisherSocket, endpoint: string, options: EventStreamOptions) {
+    this.endpoint = endpoint;
+    this.#socket = socket;
+    this.#isSealed = options.listen.curve !== undefined;
+    this.#stepChanged = options.stepChanged;
+    const id = Buffer.alloc(PUBLISHER_ID_BYTES);
+    secureRandom(id);
+    this.#stream = new NumberedStream(socket, id);
+  }
+
+  // ---------------------------------------------------------------- events
+
+  emit(event: PublishedEvent): void {
+    const { name, ...fields } = event;
+    const topic = this.#topicOf(name);
+    if (!this.#socket.fanOut.hasSubscribers(topic)) {
+      this.#stream.skip();
+      return;
+    }
+    this.#publish(topic, { event: name, ...(this.#isSealed ? fields : withoutPeer(fields)) });
+  }
+
+  /** For each step of a plain request; `null`: nobody subscribes to any of them. */
+  get step(): RequestTrace | null {
+    const { received, dispatched, replied } = this.#wants;
+    return received || dispatched || replied ? this.#step : null;
+  }
+
+  readonly #step = (request: number, step: RequestStep): void => {
+    if (step.name === 'request.received') {
+      if (this.#wants.received) {
+        const { name: event, service } = step;
+        this.#publish(STEPS.received, { event, request, service });
+      }
+    } else if (step.name === 'request.dispatched') {
+      if (this.#wants.dispatched) {
+        const { name: event, worker, delivery } = step;
+        this.#publish(STEPS.dispatched, { event, request, worker, delivery });
+      }
+    } else if (step.name === 'request.ended' && step.outcome === 'replied' && this.#wants.replied) {
+      this.#publish(STEPS.replied, { event: 'request.replied', request });
+    }
+  };
+
+  /** Somebody subscribed to something, or does so no longer. */
+  noteWanted(): void {
+    const { fanOut } = this.#socket;
+    const before = this.#wants;
+    this.#wants = {
+      received: fanOut.hasSubscribers(STEPS.received),
+      dispatched: fanOut.hasSubscribers(STEPS.dispatched),
+      replied: fanOut.hasSubscribers(STEPS.replied),
+    };
+    const isNew = Object.values(this.#wants).some(Boolean) !== Object.values(before).some(Boolean);
+    if (isNew) this.#stepChanged();
+  }
+
+  #publish(topic: Buffer, fields: object): void {
+    const nowUs = this.#startUs + (monotonicMs() - this.#startMs) * 1000;
+    this.#stream.publish(topic, [Buffer.from(JSON.stringify(fields))], nowUs);
+  }
+
+  #topicOf(name: string): Buffer {
+    const known = this.#topics.get(name);
+    if (known !== undefined) return known;
+    const topic = Buffer.from(name);
+    this.#topics.set(name, topic);
+    return topic;
+  }
+
+  // ---------------------------------------------------------------- keys
+
+  /** The rights of a key have changed, or it is gone: its subscribers have to subscribe again. */
+  rightsChanged(name: string): void {
+    this.#socket.disconnect(({ key }) => key === name);
+  }
+
+  /** @param revoked in hexadecimal */
+  revoke(revoked: string): void {
+    this.#socket.disconnect(({ publicKey }) => publicKey === revoked);
+  }
+
+  // ---------------------------------------------------------------- metrics
+
+  get published(): number {
+    return this.#stream.number;
+  }
+
+  get subscribers(): number {
+    return this.#socket.fanOut.subscribers;
+  }
+
+  get closed(): Readonly<Record<CloseReason, number>> {
+    return this.#socket.fanOut.counters.closed;
+  }
+
+  async close(): Promise<void> {
+    await this.#socket.stop(LINGER_MS);
+  }
+}
+
+function withoutPeer(fields: object): object {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !WITHHELD.has(name)));
+}
+
+/** Not now: a message is being copied to the subscribers. */
+function reportClosed(
+  events: EventSink<StreamEvent>,
+  { key, address }: SubscriberInfo,
+  reason: CloseReason,
+): void {
+  queueMicrotask(() => {
+    events.emit({ name: 'stream.closed', reason, key, address });
+  });
+}
+
+function reportRejected(
+  events: EventSink<StreamEvent>,
+  kind: string,
+  reason: string,
+  { address, key }: Rejected,
+): void {
+  queueMicrotask(() => {
+    events.emit({ name: 'stream.rejected', kind, reason, address, key });
+  });
+}
