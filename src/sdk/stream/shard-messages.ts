@@ -28,7 +28,7 @@ export interface ShardData {
   readonly curve: { readonly [Key in keyof CurveClientKeys]: Uint8Array } | null;
 }
 
-/** To a thread. It answers a ping as soon as its event loop turns. */
+/** To a thread. It answers a ping with `pong` as soon as its event loop turns, and begins with one. */
 export type ToShard = 'ping' | 'close';
 
 /** From a thread. */

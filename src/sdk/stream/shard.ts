@@ -46,6 +46,7 @@ export async function runShard(load: (url: string) => Promise<unknown>): Promise
         fail(codeOf(error) ?? null, error);
       },
     });
+    tell({ kind: 'pong' });
     const context = { shard: data.shard };
     for (let next = await reader.next(); next.done !== true; next = await reader.next()) {
       await handler(next.value, context);

@@ -28,8 +28,8 @@ export class ShardGroup {
   readonly #settings: ShardsSettings;
   readonly #events: ShardEvents;
   readonly #threads = new Map<number, Worker>();
-  /** By shard. */
-  readonly #unanswered: number[] = [];
+  /** By shard; none before its thread has started. */
+  readonly #unanswered: (number | undefined)[] = [];
   #pings: NodeJS.Timeout | null = null;
   #running: Promise<void> | null = null;
   #finish: (() => void) | null = null;
@@ -123,6 +123,7 @@ export class ShardGroup {
   #endAll(graceMs: number): void {
     if (this.#isClosing) return;
     this.#isClosing = true;
+    if (this.#threads.size === 0) return;
     for (const thread of this.#threads.values()) thread.postMessage('close' satisfies ToShard);
     this.#grace = setTimeout(() => {
       for (const thread of this.#threads.values()) void thread.terminate();
@@ -142,7 +143,8 @@ export class ShardGroup {
    */
   readonly #ping = (): void => {
     for (const [shard, thread] of this.#threads) {
-      const unanswered = this.#unanswered[shard] ?? 0;
+      const unanswered = this.#unanswered[shard];
+      if (unanswered === undefined) continue;
       if (unanswered >= UNANSWERED_MAX) {
         const delayMs = unanswered * (this.#reader.maxDelayMs ?? 0);
         const text = `its thread has been busy for ${delayMs} ms without a pause`;
