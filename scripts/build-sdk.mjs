@@ -31,6 +31,13 @@ const entries = Object.keys(exports)
 const sourceOf = (name) => (name === 'testing' ? 'testing/testing' : `sdk/${name}`);
 const compiledEntry = (name) => join(COMPILED, `${sourceOf(name)}.js`);
 
+/**
+ * Programs of threads, which the SDK starts by their path beside its own code: ES modules as they were
+ * compiled, and the file that each imports.
+ */
+const THREADS = { 'shard-thread': 'shard' };
+const THREADS_IN = 'sdk/stream';
+
 /** Packages that become part of the code: the SDK depends on as few as possible. */
 const PARTS = ['croner'];
 
@@ -42,7 +49,12 @@ const parts = {
 /** What users load of the entries; a module that is loaded later has a file of its own. */
 async function writeCode() {
   const bundle = await rollup({
-    input: Object.fromEntries(entries.map((name) => [name, compiledEntry(name)])),
+    input: {
+      ...Object.fromEntries(entries.map((name) => [name, compiledEntry(name)])),
+      ...Object.fromEntries(
+        Object.values(THREADS).map((name) => [name, join(COMPILED, THREADS_IN, `${name}.js`)]),
+      ),
+    },
     external: (id) => /^[^./]/.test(id) && !PARTS.includes(id),
     plugins: [
       parts,
@@ -71,7 +83,22 @@ function withoutComments(code) {
   const { ESNext: target } = ts.ScriptTarget;
   const { CommonJS: module } = ts.ModuleKind;
   const compilerOptions = { removeComments: true, target, module };
-  return { code: ts.transpileModule(code, { compilerOptions }).outputText };
+  const { outputText } = ts.transpileModule(code, { compilerOptions });
+  return { code: withTabs(outputText) };
+}
+
+/** Indented by tabs: an eighth of the code was spaces. */
+function withTabs(code) {
+  const check = (node) => {
+    const isText =
+      node.kind >= ts.SyntaxKind.FirstTemplateToken && node.kind <= ts.SyntaxKind.LastTemplateToken;
+    if (isText && node.getText().includes('\n')) {
+      throw new Error('a template with line breaks, which must keep its spaces');
+    }
+    ts.forEachChild(node, check);
+  };
+  check(ts.createSourceFile('code.cjs', code, ts.ScriptTarget.ESNext, true));
+  return code.replace(/^(?: {4})+/gm, (spaces) => '\t'.repeat(spaces.length / 4));
 }
 
 function writeModules() {
@@ -83,6 +110,15 @@ function writeModules() {
       `export { ${names.join(', ')} } from './${name}.cjs';\n`,
     );
     writeFileSync(join(TARGET, `${name}.d.ts`), `export * from './${name}.cjs';\n`);
+  }
+}
+
+function writeThreads() {
+  for (const [name, imported] of Object.entries(THREADS)) {
+    const text = readFileSync(join(COMPILED, THREADS_IN, `${name}.js`), 'utf8')
+      .replace(`./${imported}.js`, `./${imported}.cjs`)
+      .replace(/\n\/\/# sourceMappingURL=.*/, '');
+    writeFileSync(join(TARGET, `${name}.js`), text);
   }
 }
 
@@ -110,6 +146,7 @@ function writeTypes() {
 rmSync(TARGET, { recursive: true, force: true });
 await writeCode();
 writeModules();
+writeThreads();
 writeTypes();
 for (const name of PARTS) {
   const licence = readFileSync(join(ROOT, 'node_modules', name, 'LICENSE'));

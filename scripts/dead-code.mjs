@@ -16,6 +16,7 @@ const ENTRY_POINTS = new Set([
   'src/sdk/client.ts',
   'src/sdk/index.ts',
   'src/sdk/worker.ts',
+  'src/sdk/stream.ts',
   'src/sdk/otel.ts',
   'src/testing/testing.ts',
 ]);
