@@ -43,7 +43,6 @@ export const PUBLISHER_DEFAULTS = {
 
 /** Of `SubscriberOptions`. */
 export const SUBSCRIBER_DEFAULTS = {
-  topics: '',
   onGap: 'mark',
   /** 1 MiB. */
   bufferBytes: 1_048_576,

@@ -1,4 +1,6 @@
 /** The programs of docs/patterns.md, as they stand there, against a broker with its listeners. */
+import { readFileSync } from 'node:fs';
+
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 
@@ -50,6 +52,17 @@ describe(PATTERNS, () => {
     expect(await page.shell(command.replace('request', 'request --durable'))).toBe('HELLO\n');
     expect(await printed('def request(')).toBe("[b'HELLO']\n");
     expect(await printed('zmq.ROUTER')).toBe("b'PONG'\n[b'1', b'HELLO']\n");
+  });
+
+  it('its subscribers are those of the examples, which have a test of their own', () => {
+    const examples = ['suicidal-snail', 'black-box'].map((name) =>
+      readFileSync(`examples/${name}.ts`, 'utf8'),
+    );
+    const blocks = blocksOf(PATTERNS, 'ts')
+      .map(({ text }) => text.trim())
+      .filter((text) => text.includes('new Subscriber('));
+    expect(blocks).toHaveLength(examples.length);
+    for (const [index, text] of blocks.entries()) expect(examples[index]).toContain(text);
   });
 
   it('its Simple Pirate is that of README.md', () => {

@@ -88,6 +88,8 @@ export interface ShardsSettings {
   readonly handler: string;
 }
 
+/** All topics begin with it. */
+const EVERYTHING = '';
 const BUFFER_BYTES_MAX = 4_294_967_296;
 
 /** @throws ERR_MDP_OPTION, ERR_MDP_ENDPOINT */
@@ -95,7 +97,7 @@ export function subscriberSettings(given: unknown): SubscriberSettings {
   const options = new Options('Subscriber', given);
   if (!options.given('endpoints')) throw wrong('endpoints', 'must be given');
   const shards = shardsSettings(options);
-  const topics = options.take('topics') ?? SUBSCRIBER_DEFAULTS.topics;
+  const topics = options.take('topics') ?? EVERYTHING;
   const reader: ReaderSettings = {
     endpoints: options.endpoints(),
     topics: topicList(topics, 'topics'),

@@ -241,7 +241,7 @@ describe('majordomo-broker', () => {
 
   it('exports what majordomo-sdk exports', () => {
     const program = (name: string): string =>
-      ['client', 'worker', 'testing']
+      ['client', 'worker', 'stream', 'testing']
         .map(
           (part) =>
             `import * as ${part} from '${name}/${part}'; console.log(Object.keys(${part}).join());`,
@@ -288,6 +288,29 @@ describe('majordomo-sdk', () => {
     } finally {
       renameSync(hidden, join(modules, 'libsodium-wrappers-sumo'));
     }
+  });
+
+  it('has publishers and subscribers, with shards in threads', () => {
+    const handler = `data:text/javascript,${encodeURIComponent(
+      'export default (message, { shard }) => console.log(shard, message.topic);',
+    )}`;
+    const program =
+      "import { Publisher, Subscriber } from 'majordomo-sdk/stream';" +
+      "const publisher = new Publisher({ listen: 'tcp://127.0.0.1:0' });" +
+      'const [endpoints] = await publisher.open();' +
+      `const options = { endpoints, shards: [['a'], ['b']], handler: '${handler}' };` +
+      'const subscriber = new Subscriber(options);' +
+      'const run = subscriber.run();' +
+      "const isReady = () => ['a', 'b'].every((topic) => publisher.hasSubscribers(topic));" +
+      'while (!isReady()) await new Promise(setImmediate);' +
+      "publisher.publish('bb', '');" +
+      "const one = new Subscriber({ endpoints, topics: 'c' });" +
+      "while (!publisher.hasSubscribers('c')) await new Promise(setImmediate);" +
+      "publisher.publish('c', 'one');" +
+      'for await (const message of one) { console.log(message.text()); break; }' +
+      'await subscriber.close(); await run; await publisher.close();';
+    const printed = run(process.execPath, ['--input-type=module', '-e', program], withSdk);
+    expect(printed.trim().split('\n').sort()).toEqual(['1 bb', 'one']);
   });
 
   it('has a broker for tests', () => {

@@ -145,6 +145,24 @@ describe('the examples, as a user runs them', () => {
     expect(await run('abort.js')).toBe('ERR_MDP_ABORTED\n');
   });
 
+  it('price-publisher is read by a snail, which stops when it is too slow, and by shards', async () => {
+    const [port = 0] = await freePorts(1);
+    const feed = `tcp://127.0.0.1:${port}`;
+    const publisher = startWith('price-publisher.js', feed);
+    const quick = startWith('suicidal-snail.js', feed, '0');
+    const shards = startWith('black-box.js', feed);
+    const slow = startWith('suicidal-snail.js', feed, '300');
+    await once(slow.child, 'close');
+    expect(slow.child.exitCode).toBe(1);
+    expect(slow.output).toMatch(/^price\.gold .*\ntoo slow: .*500/s);
+    expect(await end(quick)).toMatch(/^(price\.gold \{"tick":\d+,"price":\d+\}\n)+$/);
+    const lines = await end(shards, 'SIGINT');
+    expect(lines).toMatch(/^shard 0: price\.silver /m);
+    expect(lines).toMatch(/^shard 1: price\.tin /m);
+    expect(lines).not.toMatch(/^shard 0: price\.tin/m);
+    expect(await end(publisher)).toBe(`publishing at ${feed}\n`);
+  });
+
   it('are all covered here', () => {
     const programs = readdirSync(EXAMPLES).filter((name) => name.endsWith('.js'));
     expect([...ran].sort()).toEqual(programs.sort());

@@ -42,7 +42,7 @@ function namesOf(entry: string): string[] {
 }
 
 const NAMES: Readonly<Record<string, readonly string[]>> = {
-  'majordomo-sdk': [...namesOf('client'), ...namesOf('worker')],
+  'majordomo-sdk': [...namesOf('client'), ...namesOf('worker'), ...namesOf('stream')],
   'majordomo-sdk/testing': namesOf('testing'),
   'majordomo-sdk/otel': namesOf('otel'),
 };

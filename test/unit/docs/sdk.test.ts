@@ -1,7 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import ts from 'typescript';
 
-import { CLIENT_DEFAULTS, CLOSE_DEFAULTS, WORKER_DEFAULTS } from '../../../src/sdk/defaults.js';
+import {
+  CLIENT_DEFAULTS,
+  CLOSE_DEFAULTS,
+  PUBLISHER_DEFAULTS,
+  SUBSCRIBER_DEFAULTS,
+  WORKER_DEFAULTS,
+} from '../../../src/sdk/defaults.js';
 import { sourceFile } from './declared.js';
 import { page, rowsBelow, words } from './page.js';
 
@@ -30,7 +36,10 @@ function documented(heading: string, defaults: object): Record<string, unknown> 
 
 /** The defaults in the docstrings of an interface of options. */
 function inDocstrings(name: string, defaults: object): Record<string, unknown> {
-  const files = ['src/sdk/options.ts', 'src/sdk/worker/worker-options.ts'].map(sourceFile);
+  const files = [
+    ...['src/sdk/options.ts', 'src/sdk/worker/worker-options.ts'],
+    ...['src/sdk/stream/publisher-options.ts', 'src/sdk/stream/subscriber-options.ts'],
+  ].map(sourceFile);
   const found: [string, unknown][] = [];
   const statements = files.flatMap((file) => [...file.statements]);
   const options = statements.find(
@@ -56,6 +65,8 @@ describe('the defaults of the SDK', () => {
   const tables: [string, string, object][] = [
     ['## Client', 'ClientOptions', CLIENT_DEFAULTS],
     ['## Worker', 'WorkerOptions', WORKER_DEFAULTS],
+    ['### Publisher', 'PublisherOptions', PUBLISHER_DEFAULTS],
+    ['### Subscriber', 'SubscriberOptions', SUBSCRIBER_DEFAULTS],
   ];
   it.each(tables)(
     'below %s in docs/sdk.md, and in the docstrings of %s',
