@@ -57,8 +57,9 @@ const CONNECTIONS_MAX = 1_000_000;
 export function publisherSettings(given: unknown): PublisherSettings {
   const options = new Options('Publisher', given);
   const listen = options.take('listen');
-  if (listen === undefined)
+  if (listen === undefined) {
     throw wrong('listen', 'must be given, for example tcp://127.0.0.1:5560');
+  }
   const settings: PublisherSettings = {
     endpoints: endpointList(listen, 'listen'),
     curve: listenerCurve(options.take('curve')),
@@ -82,8 +83,9 @@ export function publisherSettings(given: unknown): PublisherSettings {
 /** @throws ERR_MDP_OPTION */
 function listenerCurve(given: unknown): ListenerCurve | null {
   if (given === undefined) return null;
-  if (typeof given !== 'object' || given === null)
+  if (typeof given !== 'object' || given === null) {
     throw wrong('curve', 'must be {secretKey, allow}');
+  }
   const { secretKey, allow, ...others }: Readonly<Record<string, unknown>> = { ...given };
   for (const name of Object.keys(others)) throw wrong(`curve.${name}`, 'is not an option');
   const secretKeys = [curveKey('secretKey', secretKey)];

@@ -54,8 +54,9 @@ async function taken(subscriber: Subscriber, count: number): Promise<StreamMessa
 }
 
 async function failureOf(subscriber: Subscriber): Promise<unknown> {
+  const iterator = subscriber[Symbol.asyncIterator]();
   try {
-    for await (const each of subscriber) void each;
+    while ((await iterator.next()).done !== true);
     return null;
   } catch (error) {
     return error;
