@@ -11,6 +11,7 @@ import { peer } from './targets/peer.js';
 import { pirates } from './targets/pirates.js';
 import { storeRecords } from './targets/records.js';
 import { sdk } from './targets/sdk.js';
+import { streams } from './targets/streams.js';
 import { titanic } from './targets/titanic.js';
 import { tsp } from './targets/tsp.js';
 import { zmtp } from './targets/zmtp.js';
@@ -22,6 +23,7 @@ export const TARGETS: Readonly<Record<string, TargetMaker>> = {
   curve,
   broker,
   sdk,
+  streams,
   titanic,
   tsp,
   peer,

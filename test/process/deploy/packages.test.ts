@@ -309,7 +309,8 @@ describe('majordomo-sdk', () => {
       "publisher.publish('c', 'one');" +
       'for await (const message of one) { console.log(message.text()); break; }' +
       'await subscriber.close(); await run; await publisher.close();';
-    const printed = run(process.execPath, ['--input-type=module', '-e', program], withSdk);
+    write(withSdk, { 'streams.mjs': program });
+    const printed = run(process.execPath, ['streams.mjs'], withSdk);
     expect(printed.trim().split('\n').sort()).toEqual(['1 bb', 'one']);
   });
 
