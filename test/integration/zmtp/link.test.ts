@@ -132,6 +132,43 @@ describe('a link', () => {
     expect(record.told).toContain(`message id||${long}|first`);
   });
 
+  it('that is told not to read keeps its connection, though it hears no answer to a PING', async () => {
+    const { transport, endpoints } = await openZmtpRouter({
+      listeners: [{ endpoint: 'tcp://127.0.0.1:0', index: 0, socketType: 'PUB' }],
+      limits: LIMITS,
+      peers: new PeerNumbers(),
+      events: {
+        ...NOBODY,
+        subscription: (peer, topic) => {
+          writeAll(
+            (bytes, start, end, more) => {
+              transport.write(peer, bytes, start, end, more);
+            },
+            [topic],
+          );
+          transport.flush();
+        },
+      },
+    });
+    open.push(() => transport.close(0));
+    const record = new LinkRecord();
+    const pings = { pingAfterMs: 5, pingCheckMs: 5, unansweredMax: 2 };
+    const link = dialZmtp({
+      limits: LIMITS,
+      subscriptions: [Buffer.from('topic')],
+      patience: { reconnectMsMin: 10, reconnectMsMax: 10, ...pings },
+    })(endpoints[0] ?? '', record);
+    open.push(() => link.close(0));
+    link.setReading?.(false);
+    await record.untilTold('connected');
+    // Many times as long as it takes to give up a connection.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    expect(record.told).toEqual(['connected']);
+    link.setReading?.(true);
+    await record.untilTold('message topic');
+    expect(record.told).toEqual(['connected', 'message topic']);
+  });
+
   it('leaves a broker that answers no PING or never greets, and connects to the next (37/ZMTP)', async () => {
     const server = await serve();
     const relay = await Relay.to(server.endpoint);
