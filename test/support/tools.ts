@@ -54,6 +54,11 @@ const PROBES = {
     args: ['cat-file', '-e', '86a78c1^{commit}'],
   },
   root: { command: '/bin/sh', args: ['-c', 'test "$(id -u)" = 0'] },
+  // They are in no package: github.com/booksbyus/zguide, examples/C.
+  "GUIDE_C, the folder of the Guide's C programs": {
+    command: '/bin/sh',
+    args: ['-c', 'test -n "$GUIDE_C"'],
+  },
 } as const satisfies Record<string, Probe>;
 
 export type Tool = keyof typeof PROBES;
@@ -61,6 +66,7 @@ export type Tool = keyof typeof PROBES;
 /** A property of the machine that cannot be installed: its absence is never a failure. */
 const RIGHTS: ReadonlySet<Tool> = new Set([
   'network namespaces',
+  "GUIDE_C, the folder of the Guide's C programs",
   ...(isWhole() ? [] : (['the history of this repository'] as const)),
 ]);
 

@@ -1,6 +1,6 @@
 /**
- * Programs that use no code of this project, as processes: Python on pyzmq, C on libzmq. Each prints
- * one JSON object a line. Call `killPrograms` in `afterEach`.
+ * Programs that use no code of this project, as processes: Python on pyzmq, C on libzmq. Each of ours
+ * prints one JSON object a line. Call `killPrograms` in `afterEach`.
  */
 import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
@@ -20,27 +20,34 @@ const running = new Set<Program>();
 export class Program {
   readonly process: ChildProcessByStdio<Writable, Readable, Readable>;
   readonly lines: Line[] = [];
+  /** Resolves when it has ended and its output is read. */
+  readonly exited: Promise<unknown>;
   readonly #name: string;
-  readonly #exited: Promise<unknown>;
   readonly #watchers = new Set<() => void>();
   #stderr = '';
   #rest = '';
 
-  constructor(name: string, command: string, args: readonly string[]) {
+  /** @param read what a line of its output says */
+  constructor(
+    name: string,
+    command: string,
+    args: readonly string[],
+    read: (text: string) => Line = (text) => JSON.parse(text) as Line,
+  ) {
     this.#name = name;
     this.process = spawn(command, [...args], { stdio: ['pipe', 'pipe', 'pipe'] });
     this.process.stdin.on('error', () => undefined);
     this.process.stdout.setEncoding('utf8').on('data', (chunk: string) => {
       const lines = (this.#rest + chunk).split('\n');
       this.#rest = lines.pop() ?? '';
-      for (const line of lines) this.lines.push(JSON.parse(line) as Line);
+      for (const line of lines) this.lines.push(read(line));
       this.#notify();
     });
     this.process.stderr.setEncoding('utf8').on('data', (chunk: string) => {
       this.#stderr += chunk;
     });
     running.add(this);
-    this.#exited = once(this.process, 'close').then(() => {
+    this.exited = once(this.process, 'close').then(() => {
       running.delete(this);
       this.#notify();
     });
@@ -89,7 +96,7 @@ export class Program {
   /** SIGKILL, and waits for the end. */
   async kill(): Promise<void> {
     this.signal('SIGKILL');
-    await this.#exited;
+    await this.exited;
   }
 
   /** Ends its standard input, waits for its end, and gives all that it said; a failure rejects. */
@@ -112,9 +119,18 @@ export class Program {
   }
 }
 
-/** Starts a Python program of `test/interop/programs`, by its name without `.py`. */
+/** The command line of a Python program of `test/interop/programs`, by its name without `.py`. */
+export function pythonLine(
+  name: string,
+  ...args: readonly (string | number)[]
+): [string, ...string[]] {
+  return [PYTHON, join(SOURCES, `${name}.py`), ...args.map(String)];
+}
+
+/** Starts a Python program of `test/interop/programs`. */
 export function python(name: string, ...args: readonly (string | number)[]): Program {
-  return new Program(name, PYTHON, [join(SOURCES, `${name}.py`), ...args.map(String)]);
+  const [command, ...rest] = pythonLine(name, ...args);
+  return new Program(name, command, rest);
 }
 
 /** Compiles a C program of `test/interop/programs` into `directory`; gives the path of the result. */

@@ -1,0 +1,23 @@
+/** Chapters 1 and 2: REQ clients that name no service. */
+import type { Case } from '../support/case.js';
+import { clientsAt, ECHO, expectPrinted, type Place } from '../support/place.js';
+
+/** Runs a client of the Guide against a worker that answers with `World`. */
+async function greets(place: Place, program: string, port: number, last: string): Promise<void> {
+  const daemon = await place.broker({ listen: [clientsAt(port)] });
+  await place.worker(daemon, () => 'World');
+  await expectPrinted(place.program(program), last);
+}
+
+export const REQUEST_REPLY: readonly Case[] = [
+  {
+    programs: ['hwclient'],
+    shows: `ten requests of a REQ socket are answered by a worker of the SDK for ${ECHO}`,
+    run: (place) => greets(place, 'hwclient', 5555, 'Received World 9'),
+  },
+  {
+    programs: ['rrclient'],
+    shows: 'the same, in place of rrbroker',
+    run: (place) => greets(place, 'rrclient', 5559, 'Received reply 9 [World]'),
+  },
+];

@@ -1,0 +1,52 @@
+/**
+ * The programs of the Guide's chapters, unchanged, as black boxes:
+ * `GUIDE_C=<folder of its C sources> npm run interop:guide`. A program that is added needs a row in a
+ * table of `cases/`, and what it shows a row in docs/migrating.md.
+ */
+import { afterAll, afterEach, describe } from '@jest/globals';
+
+import { itWithTool, toolAvailable } from '../../support/tools.js';
+import { FREELANCE } from './cases/freelance.js';
+import { MAJORDOMO } from './cases/majordomo.js';
+import { PIRATES } from './cases/pirates.js';
+import { REQUEST_REPLY } from './cases/request-reply.js';
+import { THEIR_BROKERS } from './cases/their-brokers.js';
+import { removeBuilt } from './support/build.js';
+import type { Case } from './support/case.js';
+import { Place } from './support/place.js';
+
+const OUR_BROKER: readonly Case[] = [...REQUEST_REPLY, ...PIRATES, ...FREELANCE, ...MAJORDOMO];
+
+const SOURCES = "GUIDE_C, the folder of the Guide's C programs";
+const TOOL = toolAvailable(SOURCES) ? 'network namespaces' : SOURCES;
+
+let place: Place | null = null;
+
+afterEach(async () => {
+  await place?.remove();
+  place = null;
+});
+
+afterAll(removeBuilt);
+
+function runAll(cases: readonly Case[]): void {
+  for (const { programs, shows, run, timeoutMs } of cases) {
+    itWithTool(
+      TOOL,
+      `${programs.join(', ')}: ${shows}`,
+      async () => {
+        place = new Place();
+        await run(place);
+      },
+      timeoutMs,
+    );
+  }
+}
+
+describe("the Guide's clients and workers at this broker", () => {
+  runAll(OUR_BROKER);
+});
+
+describe("the Guide's queues and broker with our peers", () => {
+  runAll(THEIR_BROKERS);
+});
