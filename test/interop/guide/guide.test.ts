@@ -8,6 +8,7 @@ import { afterAll, afterEach, describe } from '@jest/globals';
 import { itWithTool, toolAvailable } from '../../support/tools.js';
 import { FREELANCE } from './cases/freelance.js';
 import { MAJORDOMO } from './cases/majordomo.js';
+import { PAIR } from './cases/pair.js';
 import { PIRATES } from './cases/pirates.js';
 import { REQUEST_REPLY } from './cases/request-reply.js';
 import { THEIR_BROKERS } from './cases/their-brokers.js';
@@ -15,7 +16,13 @@ import { removeBuilt } from './support/build.js';
 import type { Case } from './support/case.js';
 import { Place } from './support/place.js';
 
-const OUR_BROKER: readonly Case[] = [...REQUEST_REPLY, ...PIRATES, ...FREELANCE, ...MAJORDOMO];
+const OUR_BROKER: readonly Case[] = [
+  ...REQUEST_REPLY,
+  ...PIRATES,
+  ...FREELANCE,
+  ...PAIR,
+  ...MAJORDOMO,
+];
 
 const SOURCES = "GUIDE_C, the folder of the Guide's C programs";
 const TOOL = toolAvailable(SOURCES) ? 'network namespaces' : SOURCES;

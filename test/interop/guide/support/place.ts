@@ -105,9 +105,10 @@ export class Place {
     return this.#start(line.join(' '), line);
   }
 
-  /** A worker of the SDK for `echo`, which has registered. */
-  async worker(daemon: Daemon, handler: Handler): Promise<void> {
-    const worker = new Worker({ endpoints: daemon.endpoint, service: ECHO }, handler);
+  /** A worker of the SDK for `echo`, which has registered at one of the brokers. */
+  async worker(daemons: Daemon | readonly Daemon[], handler: Handler): Promise<void> {
+    const endpoints = [daemons].flat().map(({ endpoint }) => endpoint);
+    const worker = new Worker({ endpoints, service: ECHO }, handler);
     this.#workers.push(worker);
     void worker.run();
     await worker.ready;
