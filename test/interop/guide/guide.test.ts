@@ -3,7 +3,8 @@
  * `GUIDE_C=<folder of its C sources> npm run interop:guide`. A program that is added needs a row in a
  * table of `cases/`, and what it shows a row in docs/migrating.md.
  */
-import { afterAll, afterEach, describe } from '@jest/globals';
+import { afterAll, afterEach, describe, expect, it } from '@jest/globals';
+import { readFileSync } from 'node:fs';
 
 import { itWithTool, toolAvailable } from '../../support/tools.js';
 import { FREELANCE } from './cases/freelance.js';
@@ -26,6 +27,22 @@ const OUR_BROKER: readonly Case[] = [
 
 const SOURCES = "GUIDE_C, the folder of the Guide's C programs";
 const TOOL = toolAvailable(SOURCES) ? 'network namespaces' : SOURCES;
+
+const PAGE = 'docs/migrating.md';
+
+/** The programs that run unchanged, as the page's table says. */
+function saidUnchanged(): readonly string[] {
+  const [, section = ''] = readFileSync(PAGE, 'utf8').split(
+    "\n## The Guide's programs, one by one\n",
+  );
+  const [table = ''] = section.split('\n## ');
+  const rows = table.split('\n').filter((line) => line.startsWith('| `'));
+  return rows.flatMap((row) => {
+    const [, programs = '', what = ''] = row.split('|');
+    const names = programs.replace(/\(.*\)/, '').matchAll(/`(\w+)`/g);
+    return /\bunchanged\b/.test(what) ? Array.from(names, ([, name = '']) => name) : [];
+  });
+}
 
 let place: Place | null = null;
 
@@ -56,4 +73,9 @@ describe("the Guide's clients and workers at this broker", () => {
 
 describe("the Guide's queues and broker with our peers", () => {
   runAll(THEIR_BROKERS);
+});
+
+it(`${PAGE} says of a program that it runs unchanged if and only if it ran here`, () => {
+  const ran = new Set(OUR_BROKER.flatMap(({ programs }) => programs));
+  expect([...saidUnchanged()].sort()).toEqual([...ran].sort());
 });
