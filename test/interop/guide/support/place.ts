@@ -89,9 +89,11 @@ export class Place {
    */
   async keep(name: string, count: number, started: (program: Program) => void): Promise<void> {
     for (let index = 0; index < count; index++) {
-      const program = await this.unlike(name);
+      await nextSecond();
+      if (!this.#isOpen) return;
+      const program = this.program(name);
       started(program);
-      void program.exited.then(() => (this.#isOpen ? this.keep(name, 1, started) : undefined));
+      void program.exited.then(() => this.keep(name, 1, started));
     }
   }
 
@@ -105,7 +107,7 @@ export class Place {
     return this.#start(line.join(' '), line);
   }
 
-  /** A worker of the SDK for `echo`, which has registered at one of the brokers. */
+  /** Starts a worker of the SDK for `echo`; it has registered at one of the brokers, at least. */
   async worker(daemons: Daemon | readonly Daemon[], handler: Handler): Promise<void> {
     const endpoints = [daemons].flat().map(({ endpoint }) => endpoint);
     const worker = new Worker({ endpoints, service: ECHO }, handler);
@@ -114,6 +116,7 @@ export class Place {
     await worker.ready;
   }
 
+  /** A client of the SDK that sends each request once, and is patient. */
   client(daemon: Daemon): Client {
     const client = new Client({ endpoints: daemon.endpoint, timeoutMs: 60_000, retries: 0 });
     this.#clients.push(client);
@@ -122,24 +125,28 @@ export class Place {
 
   /** Waits until that many workers are registered. */
   untilWorkers(daemon: Daemon, count: number): Promise<void> {
-    return untilMmi<readonly unknown[]>(daemon, 'mmi.workers', ({ length }) => length === count);
+    return untilMmi(daemon, 'mmi.workers', ({ length }) => length === count);
   }
 
   /** Waits until a request for `echo` waits for a worker. */
   untilQueued(daemon: Daemon): Promise<void> {
-    return untilMmi<readonly Queue[]>(daemon, 'mmi.services', (services) =>
+    return untilMmi(daemon, 'mmi.services', (services) =>
       services.some(({ service, queued }) => service === ECHO && queued === 1),
     );
   }
 
+  /** Ends everything that runs here; for `afterEach`. */
   async remove(): Promise<void> {
     this.#isOpen = false;
-    await Promise.all(this.#clients.map((client) => client.close()));
-    await Promise.all(this.#workers.map((worker) => worker.close()));
-    closePeers();
-    await killPrograms();
-    await removeDaemons();
-    execFileSync('ip', ['netns', 'delete', this.#netns]);
+    try {
+      await Promise.all(this.#clients.map((client) => client.close()));
+      await Promise.all(this.#workers.map((worker) => worker.close()));
+      closePeers();
+      await killPrograms();
+      await removeDaemons();
+    } finally {
+      execFileSync('ip', ['netns', 'delete', this.#netns]);
+    }
   }
 
   #start(
@@ -151,15 +158,16 @@ export class Place {
   }
 }
 
-interface Queue {
+/** Of mmi.services and mmi.workers. */
+interface Entry {
   readonly service: string;
-  readonly queued: number;
+  readonly queued?: number;
 }
 
-async function untilMmi<T>(
+async function untilMmi(
   daemon: Daemon,
   service: string,
-  holds: (found: T) => boolean,
+  holds: (found: readonly Entry[]) => boolean,
 ): Promise<void> {
   const peer = new RawPeer(daemon.endpoint);
   await peer.untilMmi(service, holds);
