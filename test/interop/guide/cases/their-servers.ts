@@ -1,4 +1,4 @@
-/** The Guide's own queues and broker with our peers: these say what those expect. */
+/** The Guide's own queues, broker and server with our peers: these say what those expect. */
 import { expect } from '@jest/globals';
 import { fileURLToPath } from 'node:url';
 
@@ -11,7 +11,10 @@ const CLIENTS = 'tcp://localhost:5555';
 const WORKERS = 'tcp://localhost:5556';
 const COUNT = 20;
 
-const SDK = fileURLToPath(new URL('../programs/sdk-at-mdbroker.js', import.meta.url));
+/** The path of a program of `programs/`, which uses the SDK. */
+function sdkProgram(name: string): string {
+  return fileURLToPath(new URL(`../programs/${name}.js`, import.meta.url));
+}
 
 function replies(count: number, textOf: (number: number) => string): readonly object[] {
   return Array.from({ length: count }, (_, number) => ({
@@ -28,7 +31,18 @@ async function expectServed(place: Place, ...workers: readonly Program[]): Promi
   for (const worker of workers) expect(worker.said('request')).not.toHaveLength(0);
 }
 
-export const THEIR_BROKERS: readonly Case[] = [
+async function returns(place: Place): Promise<void> {
+  const server = place.program('flserver3');
+  const client = place.execute(process.execPath, sdkProgram('freelance-client'), CLIENTS);
+  client.tell('first');
+  await client.waitFor('reply');
+  await server.kill();
+  client.tell('second');
+  place.program('flserver3');
+  expect(await client.finished()).toEqual(replies(2, () => 'OK'));
+}
+
+export const THEIR_SERVERS: readonly Case[] = [
   {
     programs: ['spqueue'],
     shows: 'serves our plain client by our Simple Pirate in Python',
@@ -65,8 +79,18 @@ export const THEIR_BROKERS: readonly Case[] = [
     shows: 'serves a client of the SDK, without envelopes, by a worker of the SDK',
     run: async (place) => {
       place.program('mdbroker');
-      const ends = place.execute(process.execPath, SDK, CLIENTS, String(COUNT));
+      const ends = place.execute(
+        process.execPath,
+        sdkProgram('sdk-at-mdbroker'),
+        CLIENTS,
+        String(COUNT),
+      );
       expect(await ends.finished()).toEqual(replies(COUNT, (number) => `HELLO ${number}`));
     },
+  },
+  {
+    programs: ['flserver3'],
+    shows: 'answers FreelanceClient of the SDK, also after it was killed and started again',
+    run: returns,
   },
 ];
