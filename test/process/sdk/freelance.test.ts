@@ -1,10 +1,19 @@
 /** Clients of several brokers that know nothing of each other (docs/sdk.md, "Independent brokers"). */
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 
 import { codeOf } from '../../../src/core/errors.js';
+import { encodeZ85 } from '../../../src/core/z85.js';
 import { Client, type ClientOptions, FreelanceClient, Worker } from '../../../src/sdk/index.js';
+import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
 import { Child } from '../../support/child.js';
-import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+import {
+  type Daemon,
+  removeDaemons,
+  startDaemon,
+  temporaryDirectory,
+} from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
 import { until } from '../../support/until.js';
 
@@ -148,7 +157,9 @@ describe('three independent brokers', () => {
     const replies = await Promise.all(
       Array.from({ length: 20 }, () => asking.request('where', '0')),
     );
-    expect(new Set(replies.map((reply) => reply.text()))).toEqual(new Set(['b']));
+    // On a busy machine the second one may be late, too.
+    expect(replies.map((reply) => reply.text()).join('')).toMatch(/^[bc]+$/);
+    expect(asking.counters.hedges).toBeGreaterThan(0);
     sites[0]?.daemon.signal('SIGCONT');
   });
 
@@ -197,6 +208,45 @@ describe('three independent brokers', () => {
       const asking = client(options);
       expect((await asking.request('where', '0')).text()).toMatch(/^[abc]$/);
     }
+  });
+
+  it('are reached over CURVE, also by a client of 10/FLP', async () => {
+    const crypto = await loadSodium();
+    const [server, own] = [crypto.keyPair(), crypto.keyPair()];
+    const folder = temporaryDirectory();
+    const z85 = (key: Buffer): string => encodeZ85(key);
+    writeFileSync(join(folder, 'server.key'), z85(server.secretKey), { mode: 0o600 });
+    const keys = `- {name: own, publicKey: '${z85(own.publicKey)}', allow: [client, worker]}\n`;
+    writeFileSync(join(folder, 'keys.yaml'), keys, { mode: 0o600 });
+    const files = {
+      secretKeyFile: join(folder, 'server.key'),
+      keysFile: join(folder, 'keys.yaml'),
+    };
+    const [mdp = '', flp = ''] = (await freePorts(2)).map((port) => `tcp://127.0.0.1:${port}`);
+    const listen = [
+      { endpoint: mdp, curve: files },
+      { endpoint: flp, service: 'where', allow: ['client'], public: flp, curve: files },
+    ];
+    const daemon = await startDaemon({
+      endpoint: null,
+      sets: [`broker.listen=${JSON.stringify(listen)}`],
+    });
+    const curve = { serverKey: server.publicKey, ...own };
+    const worker = new Worker({ endpoints: mdp, service: 'where', curve }, () => 'sealed');
+    closing.push(() => worker.close({ graceMs: 0 }));
+    void worker.run();
+    await daemon.waitFor('worker.registered');
+    const overFlp = new FreelanceClient({ endpoints: flp, curve, timeoutMs: 10_000 });
+    closing.push(() => overFlp.close());
+    expect((await overFlp.request('')).text()).toBe('sealed');
+    const overMdp = client({ endpoints: [mdp], curve });
+    expect((await overMdp.request('where', '')).text()).toBe('sealed');
+    const stranger = new FreelanceClient({
+      endpoints: flp,
+      curve: { serverKey: server.publicKey, ...crypto.keyPair() },
+    });
+    closing.push(() => stranger.close());
+    expect(await stranger.request('').then(String, codeOf)).toBe('ERR_MDP_KEY_REFUSED');
   });
 
   it('an aborted request is over, and its answer is dropped', async () => {
