@@ -5,7 +5,7 @@ import { isMajordomoError, Subscriber } from 'majordomo-sdk';
 const endpoints = process.argv[2] ?? 'tcp://127.0.0.1:5560';
 const workMs = Number(process.argv[3] ?? 10);
 
-const subscriber = new Subscriber({ endpoints, topics: 'price.gold', maxDelayMs: 500 });
+const subscriber = new Subscriber({ endpoints, topics: 'price.gold', maxDelayMs: 1000 });
 process.once('SIGINT', () => void subscriber.close());
 process.once('SIGTERM', () => void subscriber.close());
 try {
