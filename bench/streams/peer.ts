@@ -1,0 +1,71 @@
+/**
+ * A publisher, or a subscriber, of the SDK, for bench/streams.ts: obeys the same lines as
+ * `bench/peers/stream.c`.
+ *
+ *     node streams/peer.js pub ENDPOINT TOPICS SIZE
+ *     node streams/peer.js sub ENDPOINT TOPIC [TOPIC ...]
+ */
+import { createInterface } from 'node:readline';
+import { setImmediate as turn } from 'node:timers/promises';
+
+import { Publisher, Subscriber } from '../../src/sdk/stream.js';
+
+/** After so many messages the program lets others work, as a program does that has other work. */
+const PER_TURN = 500;
+const [role, endpoint = '', ...rest] = process.argv.slice(2);
+
+function cpuUs(): number {
+  const { user, system } = process.cpuUsage();
+  return user + system;
+}
+
+function say(text: string): void {
+  process.stdout.write(`${text}\n`);
+}
+
+async function publish(topics: number, size: number): Promise<void> {
+  const publisher = new Publisher({ listen: endpoint });
+  await publisher.open();
+  const names = Array.from({ length: topics }, (_, at) => `t${String(at).padStart(5, '0')}.`);
+  const body = Buffer.alloc(size);
+  let number = 0;
+  say('ready');
+  for await (const line of createInterface({ input: process.stdin })) {
+    if (line === 'cpu') {
+      say(String(cpuUs()));
+      continue;
+    }
+    const count = Number(line.slice('publish '.length));
+    for (let at = 0; at < count; at++) {
+      const topic = names[number % topics] ?? '';
+      body.writeUInt32LE(++number, 0);
+      publisher.publish(topic, body);
+      if (at % PER_TURN === PER_TURN - 1) await turn();
+    }
+    say('done');
+  }
+  await publisher.close();
+}
+
+async function subscribe(topics: readonly string[]): Promise<void> {
+  const subscriber = new Subscriber({ endpoints: endpoint, topics });
+  let received = 0;
+  let sum = 0;
+  const reading = (async () => {
+    for await (const message of subscriber) {
+      sum += message.frames[0]?.[0] ?? 0;
+      received++;
+    }
+  })();
+  say('ready');
+  for await (const _line of createInterface({ input: process.stdin })) {
+    say(`${received} ${cpuUs()}`);
+  }
+  await subscriber.close();
+  await reading;
+  // So that the sum is needed.
+  if (sum < 0) say(String(sum));
+}
+
+if (role === 'pub') await publish(Number(rest[0]), Number(rest[1]));
+else await subscribe(rest);
