@@ -28,7 +28,7 @@ const SUBSCRIBERS = 10;
 const BATCH = 20_000;
 const PEER = fileURLToPath(new URL('streams/peer.js', import.meta.url));
 
-type Kind = 'c' | 'ours';
+type Kind = 'c' | 'ours' | 'shard';
 
 const { values } = parseArgs({
   options: {
@@ -57,9 +57,9 @@ class Peer {
   }
 
   async line(): Promise<string> {
-    const { value, done } = await this.#lines.next();
-    if (done === true) throw new Error('a peer has ended');
-    return value;
+    const next = await this.#lines.next();
+    if (next.done === true) throw new Error('a peer has ended');
+    return next.value;
   }
 
   async ask(text: string): Promise<string> {
@@ -108,7 +108,7 @@ class Scene {
     await publisher.line();
     const subscribers = Array.from(
       { length: count },
-      () => new Peer(subscribes, 'sub', endpoint, ...topics),
+      () => new Peer(subscribes, subscribes === 'shard' ? 'shard' : 'sub', endpoint, ...topics),
     );
     for (const subscriber of subscribers) await subscriber.line();
     const scene = new Scene(publisher, subscribers);
@@ -181,12 +181,13 @@ function say(text: string): void {
 async function compare(
   what: string,
   goal: number,
+  kind: Kind,
   measure: (kind: Kind) => Promise<number>,
 ): Promise<void> {
   const [ours, theirs]: [number[], number[]] = [[], []];
   for (let round = 0; round < rounds; round++) {
     theirs.push(await measure('c'));
-    ours.push(await measure('ours'));
+    ours.push(await measure(kind));
   }
   const ratios = ours.map((cost, at) => cost / (theirs[at] ?? NaN));
   say(
@@ -205,17 +206,19 @@ try {
   for (const fact of machineFacts()) say(fact);
   say(`${BODY_BYTES}-byte bodies, ${TOPICS} topics, CPU in user and system mode, ${rounds} rounds`);
   const rates: number[] = [];
-  await compare('a message received', 0.4, async (kind) => {
+  const receive = async (kind: Kind): Promise<number> => {
     const { cpuUs, perSecond } = await receiving(kind);
-    if (kind === 'ours') rates.push(perSecond / 1e6);
+    if (kind === 'shard') rates.push(perSecond / 1e6);
     return cpuUs;
-  });
-  say(
-    `our publisher to our subscriber, million messages a second: ${spread(rates, 2)} (at least 2)`,
+  };
+  await compare('a message received, by a handler', 0.4, 'shard', receive);
+  await compare('a message received, by `for await`', 0.4, 'ours', receive);
+  say(`our publisher to one shard, million messages a second: ${spread(rates, 2)} (at least 2)`);
+  await compare(`a delivery to one of ${SUBSCRIBERS}`, 0.4, 'ours', (kind) =>
+    publishing(kind, ['t']),
   );
-  await compare(`a delivery to one of ${SUBSCRIBERS}`, 0.4, (kind) => publishing(kind, ['t']));
   const prefixes = Array.from({ length: TOPICS }, (_, at) => `t${String(at).padStart(5, '0')}.`);
-  await compare(`the same, with ${TOPICS} prefixes each`, 0.6, (kind) =>
+  await compare(`the same, with ${TOPICS} prefixes each`, 0.6, 'ours', (kind) =>
     publishing(kind, prefixes),
   );
   const cores = cpus().length;

@@ -4,9 +4,11 @@
  *
  *     node streams/peer.js pub ENDPOINT TOPICS SIZE
  *     node streams/peer.js sub ENDPOINT TOPIC [TOPIC ...]
+ *     node streams/peer.js shard ENDPOINT TOPIC [TOPIC ...]    one shard: a thread with a handler
  */
 import { createInterface } from 'node:readline';
 import { setImmediate as turn } from 'node:timers/promises';
+import { BroadcastChannel } from 'node:worker_threads';
 
 import { Publisher, Subscriber } from '../../src/sdk/stream.js';
 
@@ -67,5 +69,26 @@ async function subscribe(topics: readonly string[]): Promise<void> {
   if (sum < 0) say(String(sum));
 }
 
+async function shard(topics: readonly string[]): Promise<void> {
+  const handler = new URL('handler.js', import.meta.url);
+  const subscriber = new Subscriber({ endpoints: endpoint, shards: [topics], handler });
+  let received = 0;
+  const counted = new BroadcastChannel('counted');
+  counted.onmessage = ({ data }: { data?: unknown }) => {
+    received += (data as { readonly count: number }).count;
+  };
+  const connected = new Promise((resolve) => subscriber.on('connected', resolve));
+  const running = subscriber.run();
+  await connected;
+  say('ready');
+  for await (const _line of createInterface({ input: process.stdin })) {
+    say(`${received} ${cpuUs()}`);
+  }
+  counted.close();
+  await subscriber.close();
+  await running;
+}
+
 if (role === 'pub') await publish(Number(rest[0]), Number(rest[1]));
+else if (role === 'shard') await shard(rest);
 else await subscribe(rest);

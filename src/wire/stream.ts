@@ -5,6 +5,7 @@
  * the message's number (uint64, from 1), the time at which it was published (int64, microseconds
  * since 1970).
  */
+import { int32At } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
 
 export const STREAM_HEADER_BYTES = 24; // D42
@@ -47,21 +48,32 @@ function writeInt64(target: Buffer, at: number, value: number): void {
   target.writeUInt32BE(value - high * TWO_POW_32, at + 4);
 }
 
-/** Reads the header of a message, its second frame; `null`: it has none. */
-export function readStreamHeader(frames: Frames): StreamHeader | null {
+/** Whether a message has a header, its second frame. */
+export function hasStreamHeader(frames: Frames): boolean {
   // A body has at least one frame.
-  if (frames.count < 3 || frames.size(1) !== STREAM_HEADER_BYTES) return null;
+  if (frames.count < 3 || frames.size(1) !== STREAM_HEADER_BYTES) return false;
   const bytes = frames.buffer(1);
   const at = frames.start(1);
   const number = readInt64(bytes, at + NUMBER_AT);
-  const timeUs = readInt64(bytes, at + TIME_AT);
-  if (number < 1 || !Number.isSafeInteger(number) || !Number.isSafeInteger(timeUs)) return null;
-  return { publisher: bytes.toString('hex', at, at + PUBLISHER_ID_BYTES), number, timeUs };
+  return (
+    number >= 1 && Number.isSafeInteger(number) && Number.isSafeInteger(streamTimeUs(bytes, at))
+  );
+}
+
+/** Reads the header at `at`, of a message that has one. */
+export function readStreamHeader(bytes: Buffer, at: number): StreamHeader {
+  const publisher = bytes.toString('hex', at, at + PUBLISHER_ID_BYTES);
+  return { publisher, number: readInt64(bytes, at + NUMBER_AT), timeUs: streamTimeUs(bytes, at) };
+}
+
+/** The time alone. */
+export function streamTimeUs(bytes: Buffer, at: number): number {
+  return readInt64(bytes, at + TIME_AT);
 }
 
 /** Not exact beyond 2^53. */
 function readInt64(bytes: Buffer, at: number): number {
-  return bytes.readInt32BE(at) * TWO_POW_32 + bytes.readUInt32BE(at + 4);
+  return int32At(bytes, at) * TWO_POW_32 + (int32At(bytes, at + 4) >>> 0);
 }
 
 const CANCEL = 0x00;

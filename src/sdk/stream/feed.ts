@@ -4,10 +4,10 @@ import { messageOf } from '../../core/errors.js';
 import type { Frames } from '../../core/frames.js';
 import { Lateness } from '../../stream/lateness.js';
 import type { Dial, Link, LinkEvents } from '../../transport/port.js';
-import { readStreamHeader } from '../../wire/stream.js';
+import { hasStreamHeader } from '../../wire/stream.js';
 import { sdkError } from '../errors.js';
 import { endpointError } from '../links.js';
-import { copiedFrames, ReceivedStreamMessage, type StreamMessage } from './stream-message.js';
+import { ReceivedStreamMessage } from './stream-message.js';
 
 /** Reads the time of a message of a publisher that is not ours, in milliseconds of its clock. */
 export type Stamp = (frames: readonly Buffer[]) => number;
@@ -15,8 +15,7 @@ export type Stamp = (frames: readonly Buffer[]) => number;
 export interface FeedOwner {
   connected(feed: Feed): void;
   disconnected(feed: Feed): void;
-  /** @param bytes of its frames */
-  received(message: StreamMessage, lateness: Lateness, bytes: number): void;
+  received(message: ReceivedStreamMessage): void;
   /** The subscriber cannot go on; what came before still goes to its reader. */
   failed(error: Error): void;
 }
@@ -30,16 +29,28 @@ export class Feed implements LinkEvents {
   /** `null`: messages of a `Publisher`; `false`: of others, without a time. */
   readonly #stamp: Stamp | false | null;
   readonly #link: Link;
-  #lateness = new Lateness();
+  /** `null`: it is not measured. */
+  #lateness: Lateness | null = null;
+  readonly #isTimed: boolean;
   #isGap = false;
   #keyRefusals = 0;
   #isClosed = false;
 
-  /** @throws ERR_MDP_ENDPOINT */
-  constructor(endpoint: string, dial: Dial, stamp: Stamp | false | null, owner: FeedOwner) {
+  /**
+   * @param isTimed its messages may be too late
+   * @throws ERR_MDP_ENDPOINT
+   */
+  constructor(
+    endpoint: string,
+    dial: Dial,
+    stamp: Stamp | false | null,
+    isTimed: boolean,
+    owner: FeedOwner,
+  ) {
     this.endpoint = endpoint;
     this.#owner = owner;
     this.#stamp = stamp;
+    this.#isTimed = isTimed;
     try {
       this.#link = dial(endpoint, this);
     } catch (error) {
@@ -60,7 +71,7 @@ export class Feed implements LinkEvents {
 
   connected(): void {
     this.#keyRefusals = 0;
-    this.#lateness = new Lateness();
+    this.#lateness = this.#isTimed ? new Lateness() : null;
     if (!this.#isClosed) this.#owner.connected(this);
   }
 
@@ -78,40 +89,35 @@ export class Feed implements LinkEvents {
 
   message(frames: Frames): void {
     if (this.#isClosed) return;
-    const message = this.#stamp === null ? this.#numbered(frames) : this.#foreign(frames);
-    if (message === null) return;
+    const isFit = this.#stamp === null ? this.#isNumbered(frames) : true;
+    const stamp = this.#stamp === null ? null : this.#foreignStamp(frames);
+    if (!isFit || stamp === undefined) return;
+    const facts = {
+      endpoint: this.endpoint,
+      afterGap: this.#isGap,
+      stamp,
+      lateness: stamp?.sentAtMs === null ? null : this.#lateness,
+    };
+    const message = new ReceivedStreamMessage(frames, facts);
     this.#isGap = false;
-    if (message.sentAtMs !== null) this.#lateness.arrived(monotonicMs(), message.sentAtMs);
-    let bytes = 0;
-    for (let index = 0; index < frames.count; index++) bytes += frames.size(index);
-    this.#owner.received(message, this.#lateness, bytes);
+    this.#lateness?.arrived(monotonicMs(), message.sentAtMs ?? 0);
+    this.#owner.received(message);
   }
 
-  /** A message of a `Publisher`. */
-  #numbered(frames: Frames): StreamMessage | null {
-    const header = readStreamHeader(frames);
-    if (header === null) {
-      const text = `a message from ${this.endpoint} has no header of a Publisher: read it with the option stamp`;
-      const details = { endpoint: this.endpoint };
-      this.#owner.failed(sdkError('ERR_STREAM_MALFORMED', text, { details }));
-      return null;
-    }
-    const [topic = NO_BYTES, , ...body] = copiedFrames(frames);
-    const { endpoint } = this;
-    const { publisher, number, timeUs } = header;
-    const facts = { endpoint, afterGap: this.#isGap, publisher, number, sentAtMs: timeUs / 1000 };
-    return new ReceivedStreamMessage(topic, body, facts);
+  /** It is a message of a `Publisher`. */
+  #isNumbered(frames: Frames): boolean {
+    if (hasStreamHeader(frames)) return true;
+    const text = `a message from ${this.endpoint} has no header of a Publisher: read it with the option stamp`;
+    const details = { endpoint: this.endpoint };
+    this.#owner.failed(sdkError('ERR_STREAM_MALFORMED', text, { details }));
+    return false;
   }
 
-  /** A message of another program. */
-  #foreign(frames: Frames): StreamMessage | null {
-    const copies = copiedFrames(frames);
-    const sentAtMs = this.#stamp === false ? null : this.#stamped(copies);
-    if (sentAtMs === undefined) return null;
-    const [topic = NO_BYTES, ...body] = copies;
-    const { endpoint } = this;
-    const facts = { endpoint, afterGap: this.#isGap, publisher: null, number: null, sentAtMs };
-    return new ReceivedStreamMessage(topic, body, facts);
+  /** When a message of another program was published; `undefined`: the function that says it failed. */
+  #foreignStamp(frames: Frames): { readonly sentAtMs: number | null } | undefined {
+    if (this.#stamp === false) return NO_TIME;
+    const sentAtMs = this.#stamped(frames.copyFrom(0));
+    return sentAtMs === undefined ? undefined : { sentAtMs };
   }
 
   /** `undefined`: the function failed. */
@@ -129,4 +135,4 @@ export class Feed implements LinkEvents {
   }
 }
 
-const NO_BYTES: Buffer = Buffer.alloc(0);
+const NO_TIME = { sentAtMs: null };

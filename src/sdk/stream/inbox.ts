@@ -3,23 +3,14 @@
  * decides when to stop reading the connections, and when the reader is too slow.
  */
 import type { MonotonicMs } from '../../core/clock.js';
-import type { Lateness } from '../../stream/lateness.js';
 import { type MajordomoError, sdkError } from '../errors.js';
-import type { StreamMessage } from './stream-message.js';
+import type { ReceivedStreamMessage, StreamMessage } from './stream-message.js';
 
 export interface InboxOptions {
   /** Above this it is full. */
   readonly bytesMax: number;
   /** A message that is later than this when it is taken is an error; `null`: none is. */
   readonly maxDelayMs: number | null;
-}
-
-/** A message that waits. */
-export interface WaitingMessage {
-  readonly message: StreamMessage;
-  /** Of its connection; `null`: lateness is not measured. */
-  readonly lateness: Lateness | null;
-  readonly bytes: number;
 }
 
 /** Overhead of a message, so that empty ones count as well. */
@@ -29,7 +20,7 @@ const COMPACT_FROM = 1024;
 
 export class Inbox {
   readonly #options: InboxOptions;
-  #queue: WaitingMessage[] = [];
+  #queue: ReceivedStreamMessage[] = [];
   #head = 0;
   #bytes = 0;
   #isFull = false;
@@ -48,29 +39,27 @@ export class Inbox {
     return this.#isFull;
   }
 
-  push(message: StreamMessage, lateness: Lateness | null, bodyBytes: number): void {
-    const bytes = bodyBytes + MESSAGE_COST_BYTES;
-    this.#queue.push({ message, lateness, bytes });
-    this.#bytes += bytes;
+  push(message: ReceivedStreamMessage): void {
+    this.#queue.push(message);
+    this.#bytes += message.bytes + MESSAGE_COST_BYTES;
     if (this.#bytes > this.#options.bytesMax) this.#isFull = true;
   }
 
   /** The error of the oldest message, if it is too late already; `null`: it is not, or there is none. */
-  lateness(now: MonotonicMs): MajordomoError | null {
+  lateness(now: () => MonotonicMs): MajordomoError | null {
     const { maxDelayMs } = this.#options;
     const oldest = this.#queue[this.#head];
     if (maxDelayMs === null || oldest === undefined) return null;
-    const { message, lateness } = oldest;
-    const delayMs = lateness?.of(now, message.sentAtMs ?? 0) ?? 0;
-    return delayMs > maxDelayMs ? tooSlow(delayMs, maxDelayMs, this.size, message) : null;
+    const delayMs = oldest.lateness?.of(now(), oldest.sentAtMs ?? 0) ?? 0;
+    return delayMs > maxDelayMs ? tooSlow(delayMs, maxDelayMs, this.size, oldest) : null;
   }
 
   /** Takes the oldest message out; `null`: there is none. */
-  take(): StreamMessage | null {
+  take(): ReceivedStreamMessage | null {
     const oldest = this.#queue[this.#head];
     if (oldest === undefined) return null;
     this.#head++;
-    this.#bytes -= oldest.bytes;
+    this.#bytes -= oldest.bytes + MESSAGE_COST_BYTES;
     if (this.#bytes * 2 <= this.#options.bytesMax) this.#isFull = false;
     if (this.#head === this.#queue.length) {
       this.#queue = [];
@@ -79,7 +68,7 @@ export class Inbox {
       this.#queue.splice(0, this.#head);
       this.#head = 0;
     }
-    return oldest.message;
+    return oldest;
   }
 
   clear(): void {

@@ -5,6 +5,7 @@ import { present } from '../../core/assert.js';
 import { codeOf, detailsOf, messageOf } from '../../core/errors.js';
 import { sdkError } from '../errors.js';
 import type { FromShard, ShardData, ShardHandler, ToShard } from './shard-messages.js';
+import type { StreamMessage } from './stream-message.js';
 import { StreamReader } from './stream-reader.js';
 import type { ReaderSettings } from './subscriber-options.js';
 
@@ -49,7 +50,15 @@ export async function runShard(load: (url: string) => Promise<unknown>): Promise
     tell({ kind: 'pong' });
     const context = { shard: data.shard };
     for (let next = await reader.next(); next.done !== true; next = await reader.next()) {
-      await handler(next.value, context);
+      // Those that have arrived already are handled without a promise for each.
+      for (
+        let message: StreamMessage | null = next.value;
+        message !== null;
+        message = reader.take()
+      ) {
+        const handling: unknown = handler(message, context);
+        if (isThenable(handling)) await handling;
+      }
     }
   } catch (error) {
     fail(codeOf(error) === 'ERR_MDP_OPTION' ? 'ERR_MDP_OPTION' : null, error);
@@ -59,6 +68,10 @@ export async function runShard(load: (url: string) => Promise<unknown>): Promise
   function isAlreadyOver(): boolean {
     return isClosing;
   }
+}
+
+function isThenable(value: unknown): value is PromiseLike<unknown> {
+  return typeof value === 'object' && value !== null && 'then' in value;
 }
 
 interface HandlerModule {

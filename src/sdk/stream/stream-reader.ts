@@ -1,11 +1,10 @@
 /** Connections to publishers, read one message after the other. */
 import { monotonicMs } from '../../core/clock.js';
-import type { Lateness } from '../../stream/lateness.js';
 import { dialSubscriber } from '../dials.js';
 import { sdkError } from '../errors.js';
 import { Feed, type FeedOwner } from './feed.js';
 import { Inbox } from './inbox.js';
-import type { StreamMessage } from './stream-message.js';
+import type { ReceivedStreamMessage, StreamMessage } from './stream-message.js';
 import type { ReaderSettings } from './subscriber-options.js';
 
 export interface ReaderEvents {
@@ -46,7 +45,10 @@ export class StreamReader implements FeedOwner {
     this.#inbox = new Inbox({ bytesMax: bufferBytes, maxDelayMs });
     const dial = dialSubscriber(topics, curve);
     try {
-      for (const endpoint of endpoints) this.#feeds.push(new Feed(endpoint, dial, stamp, this));
+      const isTimed = maxDelayMs !== null;
+      for (const endpoint of endpoints) {
+        this.#feeds.push(new Feed(endpoint, dial, stamp, isTimed, this));
+      }
     } catch (error) {
       void this.close();
       throw error;
@@ -61,13 +63,8 @@ export class StreamReader implements FeedOwner {
 
   /** The next message; done after `close()`, and after the error. */
   next(): Promise<IteratorResult<StreamMessage, undefined>> {
-    const error = this.#isEnded ? null : this.#inbox.lateness(monotonicMs());
-    if (error !== null) this.#end(error);
-    const message = this.#inbox.take();
-    if (message !== null) {
-      if (!this.#isReading && !this.#inbox.isFull) this.#setReading(true);
-      return Promise.resolve({ done: false, value: message });
-    }
+    const message = this.take();
+    if (message !== null) return Promise.resolve({ done: false, value: message });
     if (!this.#isEnded) {
       return new Promise((resolve, reject) => {
         this.#takers.push({ resolve, reject });
@@ -76,6 +73,15 @@ export class StreamReader implements FeedOwner {
     const why = this.#error;
     this.#error = null;
     return why === null ? Promise.resolve(OVER) : Promise.reject(why);
+  }
+
+  /** A message that has arrived; `null`: none, or it has ended. */
+  take(): StreamMessage | null {
+    const error = this.#isEnded ? null : this.#inbox.lateness(monotonicMs);
+    if (error !== null) this.#end(error);
+    const message = this.#inbox.take();
+    if (message !== null && !this.#isReading && !this.#inbox.isFull) this.#setReading(true);
+    return message;
   }
 
   /** Ends it: what was not taken is dropped. */
@@ -100,9 +106,9 @@ export class StreamReader implements FeedOwner {
     this.failed(sdkError('ERR_STREAM_GAP', text, { details: { endpoint } }));
   }
 
-  received(message: StreamMessage, lateness: Lateness, bytes: number): void {
+  received(message: ReceivedStreamMessage): void {
     if (this.#isEnded) return;
-    this.#inbox.push(message, message.sentAtMs === null ? null : lateness, bytes);
+    this.#inbox.push(message);
     const taker = this.#takers.shift();
     if (taker !== undefined) void this.next().then(taker.resolve, taker.reject);
     else if (this.#isReading && this.#inbox.isFull) this.#setReading(false);
@@ -144,7 +150,7 @@ export class StreamReader implements FeedOwner {
 
   /** A reader that takes nothing cannot be told by what it takes. */
   readonly #look = (): void => {
-    const error = this.#inbox.lateness(monotonicMs());
+    const error = this.#inbox.lateness(monotonicMs);
     if (error !== null) this.#end(error);
   };
 

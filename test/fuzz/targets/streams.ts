@@ -3,7 +3,7 @@
  * are a prefix of its topic, once; limits hold; who is gone leaves nothing behind (D41, D43).
  */
 import { Frames } from '../../../src/core/frames.js';
-import { readStreamHeader, readSubscription, subscribedTopic } from '../../../src/wire/stream.js';
+import { hasStreamHeader, readSubscription, subscribedTopic } from '../../../src/wire/stream.js';
 import { Stage } from '../../machine/stream/stage.js';
 import { check, Script, type Target } from '../target.js';
 
@@ -97,7 +97,7 @@ function run(input: Buffer): void {
         const isOver = said === 'subscribe' ? model.subscribe(id, topic) : model.cancel(id, topic);
         if (isOver) closed++;
       }
-      readStreamHeader(frames);
+      hasStreamHeader(frames);
     } else if (kind === 3) {
       if (model.of.delete(id)) {
         stage.fanOut.full(id);

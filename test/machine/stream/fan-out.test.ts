@@ -213,7 +213,7 @@ describe('a numbered stream (D42)', () => {
     );
     stream.publish(Buffer.from('a'), [Buffer.from('x')], 1_790_000_000_000_000.25);
     stream.publish(Buffer.from('b'), [Buffer.from('y'), Buffer.alloc(0)], 1_790_000_000_000_001);
-    const headers = sent.map(readStreamHeader);
+    const headers = sent.map((frames) => readStreamHeader(frames.buffer(1), frames.start(1)));
     expect(headers).toEqual([
       { publisher: '0102030405060708', number: 1, timeUs: 1_790_000_000_000_000 },
       { publisher: '0102030405060708', number: 2, timeUs: 1_790_000_000_000_001 },
