@@ -238,12 +238,23 @@ export class Freelance implements DeliveryStrategy {
       this.#prefer('refused', now);
     }
     race.mayServeLater ||= refusal.status === '503' || refusal.status === '429';
-    if (call.streams && call.hasParts && copy.send === call.partsOf) {
-      this.#fail(race, call.refusedError(refusal));
-    } else {
-      this.#refusedOne(race, refusal, now);
-    }
+    if (!call.hasParts) this.#refusedOne(race, refusal, now);
+    else if (copy.send === call.partsOf) this.#refusedAfterParts(race, refusal, now);
+    // Otherwise another server's answer is arriving.
     return true;
+  }
+
+  #refusedAfterParts(race: Race, refusal: BrokerRefusal, now: MonotonicMs): void {
+    const { call } = race;
+    if (call.streams) {
+      this.#fail(race, call.refusedError(refusal));
+    } else if (race.copies.length === 0) {
+      this.#refusedOne(race, refusal, now);
+    } else {
+      // Parts of other copies were dropped, so no other answer is whole.
+      this.#dropAll(race);
+      this.#askNext(race, now);
+    }
   }
 
   #refusedOne(race: Race, refusal: BrokerRefusal, now: MonotonicMs): void {

@@ -185,6 +185,29 @@ describe('a client of several servers that know nothing of each other (docs/sdk.
     expect(script.strategy.refused(call, 2, refusal, 0)).toBe(false);
   });
 
+  it('a refusal changes nothing while the answer of another server is arriving', () => {
+    for (const streams of [false, true]) {
+      const script = connected(3, { hedgeMs: 20 }).ask('a', { streams }).pass(25);
+      expect(script.part('a', 2)).toBe(true);
+      script.effects.splice(0);
+      script.refuse('a', '502', 1).pass(100);
+      expect(script.effects).toEqual([]);
+      expect(script.answer('a', 2)).toBe(true);
+    }
+  });
+  it('asks the next server when the one that had begun to answer refuses', () => {
+    const script = connected(2).ask('a');
+    expect(script.part('a')).toBe(true);
+    script.refuse('a', '502');
+    expect(script.effects.at(-1)).toBe('0 send a #2 on 2');
+    const hedged = connected(2, { hedgeMs: 0 }).ask('a');
+    expect(hedged.part('a', 1)).toBe(true);
+    // The answer of the second server lacks a part.
+    hedged.refuse('a', '502', 1);
+    expect(hedged.effects.slice(-3)).toEqual(['0 send a #3 on 1', '0 hedge', '0 send a #4 on 2']);
+    expect(hedged.answer('a', 2)).toBe(false);
+    expect(hedged.answer('a', 4)).toBe(true);
+  });
   it('does not hedge what a worker has begun to answer', () => {
     const script = connected(2, { hedgeMs: 20 }).ask('a').pass(10);
     expect(script.part('a')).toBe(true);
