@@ -269,6 +269,7 @@ export class Freelance implements DeliveryStrategy {
   /** All have refused: the attempt begins again after a pause. */
   #rest(race: Race, now: MonotonicMs): void {
     const { call } = race;
+    this.#wanting.delete(race);
     call.state = 'resting';
     call.refusals++;
     race.attempts--;

@@ -208,6 +208,13 @@ describe('a client of several servers that know nothing of each other (docs/sdk.
     expect(hedged.answer('a', 2)).toBe(false);
     expect(hedged.answer('a', 4)).toBe(true);
   });
+  it('does not end its pause after refusals because another server appears', () => {
+    const script = new PirateScript({ endpoints: 3, freelance: { hedgeMs: 0 } }).connect(1);
+    script.connect(2).ask('a').refuse('a', '503', 1).refuse('a', '503', 2);
+    script.effects.splice(0);
+    script.connect(3).pass(500);
+    expect(script.effects).toEqual(['0 greet 3', '50 send a #3 on 3']);
+  });
   it('does not hedge what a worker has begun to answer', () => {
     const script = connected(2, { hedgeMs: 20 }).ask('a').pass(10);
     expect(script.part('a')).toBe(true);
