@@ -65,6 +65,8 @@ interface Copy {
   readonly server: Server;
   /** `Call.attempt` of that send. */
   readonly send: number;
+  /** The attempt that it is part of. */
+  readonly attempt: number;
 }
 
 /** A request and the servers that it was sent to. */
@@ -238,26 +240,27 @@ export class Freelance implements DeliveryStrategy {
       this.#prefer('refused', now);
     }
     race.mayServeLater ||= refusal.status === '503' || refusal.status === '429';
-    if (!call.hasParts) this.#refusedOne(race, refusal, now);
-    else if (copy.send === call.partsOf) this.#refusedAfterParts(race, refusal, now);
+    if (!call.hasParts) this.#refusedOne(race, copy, refusal, now);
+    else if (copy.send === call.partsOf) this.#refusedAfterParts(race, copy, refusal, now);
     // Otherwise another server's answer is arriving.
     return true;
   }
 
-  #refusedAfterParts(race: Race, refusal: BrokerRefusal, now: MonotonicMs): void {
+  #refusedAfterParts(race: Race, copy: Copy, refusal: BrokerRefusal, now: MonotonicMs): void {
     const { call } = race;
     if (call.streams) {
       this.#fail(race, call.refusedError(refusal));
     } else if (race.copies.length === 0) {
-      this.#refusedOne(race, refusal, now);
+      this.#refusedOne(race, copy, refusal, now);
     } else {
       // Parts of other copies were dropped, so no other answer is whole.
       this.#dropAll(race);
-      this.#askNext(race, now);
+      this.#askNext(race, [copy], now);
     }
   }
 
-  #refusedOne(race: Race, refusal: BrokerRefusal, now: MonotonicMs): void {
+  #refusedOne(race: Race, copy: Copy, refusal: BrokerRefusal, now: MonotonicMs): void {
+    if (this.#isCarried(race, [copy])) return;
     const { call } = race;
     const next = this.#nextFor(race, now);
     if (next !== null) this.#send(race, next, now);
@@ -292,7 +295,7 @@ export class Freelance implements DeliveryStrategy {
       }
       this.#dropAll(race);
     }
-    this.#askNext(race, now);
+    this.#askNext(race, copies, now);
   }
 
   forget(call: Call): void {
@@ -354,7 +357,8 @@ export class Freelance implements DeliveryStrategy {
       this.#prefer('silent', now);
       // Its late answers are used, if they are the first.
       for (const race of [...server.out]) {
-        if (!race.call.hasParts) this.#askNext(race, now);
+        const copies = race.copies.filter((copy) => copy.server === server);
+        if (!race.call.hasParts) this.#askNext(race, copies, now);
       }
     }
   }
@@ -420,7 +424,8 @@ export class Freelance implements DeliveryStrategy {
   }
 
   /** What was asked is lost, or silent: the next server is asked, in a new attempt if need be. */
-  #askNext(race: Race, now: MonotonicMs): void {
+  #askNext(race: Race, gone: readonly Copy[], now: MonotonicMs): void {
+    if (this.#isCarried(race, gone)) return;
     const next = this.#nextFor(race, now);
     if (next !== null) this.#send(race, next, now);
     else if (race.copies.length > 0) this.#want(race, now);
@@ -429,13 +434,23 @@ export class Freelance implements DeliveryStrategy {
     else this.#want(race, now);
   }
 
+  /**
+   * The loss of these copies is no reason to ask one more server: they were of an earlier attempt, or,
+   * without `hedgeMs`, another server that is alive may answer the present one.
+   */
+  #isCarried({ copies, attempts }: Race, gone: readonly Copy[]): boolean {
+    const present = copies.filter(({ attempt }) => attempt === attempts);
+    if (this.#options.hedgeMs === null) return present.some(({ server }) => isAlive(server));
+    return present.length > 0 && !gone.some(({ attempt }) => attempt === attempts);
+  }
+
   #send(race: Race, server: Server, now: MonotonicMs): void {
     const { call } = race;
     // The parts of another server's answer are lost with this send.
     if (call.hasParts) this.#dropAll(race);
     call.sent(server.link, 0);
     race.asked.push(server.endpoint);
-    race.copies.push({ server, send: call.attempt });
+    race.copies.push({ server, send: call.attempt, attempt: race.attempts });
     server.out.add(race);
     this.#wanting.delete(race);
     this.#used = this.#preferred;
@@ -458,7 +473,7 @@ export class Freelance implements DeliveryStrategy {
     if (this.#preferred < 0) return;
     for (const race of [...this.#wanting]) {
       // An answer may have settled it meanwhile.
-      if (!this.#wanting.has(race)) continue;
+      if (!this.#wanting.has(race) || this.#isCarried(race, race.copies)) continue;
       const next = this.#nextFor(race, now);
       if (next !== null) this.#serve(race, next, now);
       else this.#failIfUnsupported(race);
@@ -550,6 +565,10 @@ export class Freelance implements DeliveryStrategy {
   }
 }
 
-function isReady({ connected, liveness, restsUntilMs }: Server, now: MonotonicMs): boolean {
-  return connected && liveness.isAlive && restsUntilMs <= now;
+function isAlive({ connected, liveness }: Server): boolean {
+  return connected && liveness.isAlive;
+}
+
+function isReady(server: Server, now: MonotonicMs): boolean {
+  return isAlive(server) && server.restsUntilMs <= now;
 }

@@ -195,6 +195,7 @@ describe('a client of several servers that know nothing of each other (docs/sdk.
       expect(script.answer('a', 2)).toBe(true);
     }
   });
+
   it('asks the next server when the one that had begun to answer refuses', () => {
     const script = connected(2).ask('a');
     expect(script.part('a')).toBe(true);
@@ -208,6 +209,31 @@ describe('a client of several servers that know nothing of each other (docs/sdk.
     expect(hedged.answer('a', 2)).toBe(false);
     expect(hedged.answer('a', 4)).toBe(true);
   });
+
+  it('without hedgeMs asks nobody else while a server that is alive has the request', () => {
+    const script = connected(3, { pingIntervalMs: 100 }).ask('a', { timeoutMs: 60_000 });
+    for (let ms = 0; ms < 250; ms += 50) script.hear(2).hear(3).pass(50);
+    expect(script.effects.at(-1)).toBe('250 send a #2 on 2');
+    // It was only slow.
+    script.hear(1).cut(2).pass(0);
+    expect(script.effects).toEqual(['250 close 2']);
+    script.cut(1);
+    expect(script.effects).toEqual(['250 close 1', '250 send a #3 on 3']);
+  });
+
+  it('the end of what an earlier attempt has sent is no reason to ask one more', () => {
+    for (const hedgeMs of [undefined, 2000]) {
+      const given = hedgeMs === undefined ? {} : { hedgeMs };
+      const script = connected(3, given).ask('a').pass(1000);
+      expect(script.effects.at(-1)).toBe('1000 send a #2 on 2');
+      script.refuse('a', '503', 1);
+      expect(script.effects).toEqual([]);
+      const lost = connected(3, given).ask('a').pass(1000);
+      lost.cut(1).effects.splice(0);
+      expect(lost.pass(20).effects).toEqual([]);
+    }
+  });
+
   it('does not end its pause after refusals because another server appears', () => {
     const script = new PirateScript({ endpoints: 3, freelance: { hedgeMs: 0 } }).connect(1);
     script.connect(2).ask('a').refuse('a', '503', 1).refuse('a', '503', 2);
@@ -215,6 +241,7 @@ describe('a client of several servers that know nothing of each other (docs/sdk.
     script.connect(3).pass(500);
     expect(script.effects).toEqual(['0 greet 3', '50 send a #3 on 3']);
   });
+
   it('does not hedge what a worker has begun to answer', () => {
     const script = connected(2, { hedgeMs: 20 }).ask('a').pass(10);
     expect(script.part('a')).toBe(true);
