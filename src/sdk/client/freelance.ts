@@ -139,6 +139,13 @@ export class Freelance implements DeliveryStrategy {
     return this.#preferred;
   }
 
+  /** What is kept of requests, in all places together: 0 when all have settled. */
+  get held(): number {
+    const { size } = this.#races;
+    const out = this.#servers.reduce((sum, server) => sum + server.out.size, 0);
+    return size + out + this.#wanting.size + this.#deadlines.all().length;
+  }
+
   start(now: MonotonicMs): void {
     for (const server of this.#servers) this.#open(server);
     this.#looksMs = now + this.#lookMs;

@@ -8,6 +8,7 @@ import type { LostReason } from '../../../src/broker/counters.js';
 import type { BrokerOptions } from '../../../src/broker/options.js';
 import { hold, violated } from '../world/failure.js';
 import type { Dialled } from '../world/network.js';
+import { STATUS } from './broker-status.js';
 import type { ModelCounters } from './counters.js';
 import { checkDispatch, checkMetadata } from './dispatch.js';
 import { heartbeatFrames, replyFrames, requestHead, sameFrames, show } from './expected.js';
@@ -158,17 +159,20 @@ export class Model {
 
   #mmi(peer: ModelPeer, intent: RequestIntent): void {
     this.#clientOf(peer);
-    let status = '501';
+    let answer = ['501'];
     if (intent.service === 'mmi.service') {
       const service = this.#services.find(keyOf(intent.body));
-      status = service !== null && service.workers.size > 0 ? '200' : '404';
+      answer = [service !== null && service.workers.size > 0 ? '200' : '404'];
     } else if (intent.service === 'mmi.hello') {
-      status = '200';
+      answer = ['200'];
       const said = keyOf(intent.body);
       const [refusesToWait, hearsFailures] = [said.includes('refuse'), said.includes('failures')];
       peer.hellos.push({ envelope: intent.envelope, refusesToWait, hearsFailures });
+    } else if (intent.service === 'mmi.broker') {
+      answer = ['200', JSON.stringify(STATUS)];
     }
-    const frames = replyFrames(intent, true, intent.service, [Buffer.from(status)]);
+    const body = answer.map((frame) => Buffer.from(frame));
+    const frames = replyFrames(intent, true, intent.service, body);
     this.#requests.expected.message(peer.id, frames);
   }
 

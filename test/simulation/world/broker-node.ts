@@ -8,10 +8,10 @@ import type { BrokerOptions } from '../../../src/broker/options.js';
 import type { BrokerSink } from '../../../src/broker/sink.js';
 import { Frames } from '../../../src/core/frames.js';
 import { Mmi } from '../../../src/mmi/mmi.js';
-import type { BrokerStatus } from '../../../src/wire/mmi.js';
 import { asRead, givePacked } from '../../support/packed-frames.js';
 import type { Tally } from '../actors/tally.js';
 import { checkAgreement } from '../model/agreement.js';
+import { STATUS } from '../model/broker-status.js';
 import type { Delivered, Sent } from '../model/intent.js';
 import { Model } from '../model/model.js';
 import type { SimClock, SimTimer } from './clock.js';
@@ -81,6 +81,8 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
   #turnBeganAt: number | null = null;
   #isInMachine = false;
   #stopped = false;
+  /** It reads and does nothing before this time. */
+  #frozenUntil = 0;
 
   constructor(
     options: BrokerOptions,
@@ -127,8 +129,20 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     this.#turn?.cancel();
     this.#turn = null;
     this.#turnBeganAt = null;
+    this.#frozenUntil = 0;
     this.#model = this.#makeModel();
     this.#broker = this.#makeBroker();
+  }
+
+  /** Its process gets no CPU time before `until`; what arrives waits. */
+  freeze(until: number): void {
+    this.#trace.note(this.#clock.now, 'broker', `is frozen until ${until}`);
+    this.#frozenUntil = until;
+    const turn = this.#turn;
+    if (turn === null) return;
+    turn.cancel();
+    this.#turn = null;
+    this.#planTurn(turn.at);
   }
 
   get counters(): Broker['counters'] {
@@ -195,7 +209,8 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     hold(peer !== undefined, 'a connection has a number');
     const input = { what, link, peer, sent };
     const { now } = this.#clock;
-    if (this.#habits.readsAtOnce && !this.#isInMachine && this.#inbox.length === 0) {
+    const reads = this.#habits.readsAtOnce && now >= this.#frozenUntil;
+    if (reads && !this.#isInMachine && this.#inbox.length === 0) {
       this.#turnBeganAt ??= now;
       this.#input(input, this.#turnBeganAt);
     } else {
@@ -209,7 +224,7 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     const { turnDelayMaxMs, stallChance, stallMaxMs } = this.#habits;
     let delay = this.#random.int(0, turnDelayMaxMs);
     if (this.#random.chance(stallChance)) delay += this.#random.int(0, stallMaxMs);
-    const at = wanted + delay;
+    const at = Math.max(wanted + delay, this.#frozenUntil);
     if (this.#turn !== null) {
       if (this.#turn.at <= at) return;
       this.#turn.cancel();
@@ -300,18 +315,3 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     checkAgreement(this.#broker, this.#model, after);
   }
 }
-
-const STATUS: BrokerStatus = {
-  version: '0',
-  uptimeMs: 0,
-  node: 'simulated',
-  role: 'standalone',
-  state: 'active',
-  epoch: 0,
-  limits: {},
-  extensions: ['credit', 'hello'],
-  pairHeartbeatMs: 0,
-  http: null,
-  publicUrl: null,
-  events: null,
-};

@@ -9,16 +9,24 @@ const SHOWN_BYTES_MAX = 40;
 
 export class Trace {
   readonly #lines: string[] | null;
+  readonly #where: string;
 
-  constructor(isKept: boolean) {
-    this.#lines = isKept ? [] : null;
+  constructor(isKept: boolean, lines: string[] | null = isKept ? [] : null, where = '') {
+    this.#lines = lines;
+    this.#where = where;
+  }
+
+  /** Writes the same script; its names begin with `where`. */
+  at(where: string): Trace {
+    return new Trace(false, this.#lines, `${where} `);
   }
 
   note(now: number, who: string, what: string, frames: readonly Uint8Array[] = []): void {
     if (this.#lines === null) return;
     if (this.#lines.length >= LINES_MAX) this.#lines.splice(0, LINES_MAX / 2);
     const shown = frames.map(showFrame).join(' ');
-    this.#lines.push(`${now.toFixed(0).padStart(7)}  ${who.padEnd(12)} ${what} ${shown}`.trimEnd());
+    const name = `${this.#where}${who}`.padEnd(12);
+    this.#lines.push(`${now.toFixed(0).padStart(7)}  ${name} ${what} ${shown}`.trimEnd());
   }
 
   last(count: number): readonly string[] {
