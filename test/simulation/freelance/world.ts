@@ -25,6 +25,8 @@ import {
 const CALM_MS = 2300;
 const LONGEST_MS = 700;
 const SLOW_MS = 250;
+/** Long enough for requests to meet it. */
+const DRAIN_MS_MIN = 200;
 /** Requests are usually answered within this time. */
 const AMBUSH_MS = 4;
 const MORE_REQUESTS = 3;
@@ -161,7 +163,7 @@ export class FreelanceWorld {
 
   #hurt(machine: BrokerMachine, what: FreelanceFault, lastsMs: number): void {
     const { now } = this.#clock;
-    const until = now + lastsMs;
+    const until = now + (what === 'broker drains' ? Math.max(lastsMs, DRAIN_MS_MIN) : lastsMs);
     const { outages } = machine;
     switch (what) {
       case 'broker ends':
