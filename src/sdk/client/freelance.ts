@@ -24,8 +24,8 @@ import {
   KEY_REFUSALS,
   type LearntBroker,
 } from './delivery-strategy.js';
-import { type DueQueue, Deadlines, type Timed } from './deadlines.js';
-import { Liveness } from './liveness.js';
+import { Deadlines } from './deadlines.js';
+import { type Copy, isAlive, isReady, Race, type Server, serverAt } from './race.js';
 import type { Leaving } from './turns.js';
 
 export interface FreelanceOptions extends BackoffOptions {
@@ -37,61 +37,6 @@ export interface FreelanceOptions extends BackoffOptions {
   readonly pingIntervalMs: number;
   /** A connection alone is a sign of life; otherwise only a message is. */
   readonly isAliveWhenConnected: boolean;
-}
-
-/** One server, and the present connection to it. */
-interface Server {
-  readonly endpoint: number;
-  /** 0: none. */
-  link: number;
-  connected: boolean;
-  readonly liveness: Liveness;
-  /** It refused: it is not asked before this time. */
-  restsUntilMs: MonotonicMs;
-  /** Whether its broker supports headers; `null`: it has not said yet. */
-  takesHeaders: boolean | null;
-  /** When it is dialled again. */
-  openMs: MonotonicMs;
-  /** Connections lost in a row without a message. */
-  failures: number;
-  /** Handshakes in a row that were refused because of this client's key. */
-  keyRefusals: number;
-  /** Requests that were sent over the present connection, and may still be answered there. */
-  readonly out: Set<Race>;
-}
-
-/** One send of a request whose answer may still come. */
-interface Copy {
-  readonly server: Server;
-  /** `Call.attempt` of that send. */
-  readonly send: number;
-  /** The attempt that it is part of. */
-  readonly attempt: number;
-}
-
-/** A request and the servers that it was sent to. */
-class Race implements Timed<Race> {
-  dueMs: MonotonicMs = 0;
-  dueQueue: DueQueue<Race> | null = null;
-  dueBefore: Race | null = null;
-  dueAfter: Race | null = null;
-
-  readonly call: Call;
-  /** Attempts begun. */
-  attempts = 0;
-  /** The endpoints that the present attempt has asked, in order. */
-  asked: number[] = [];
-  copies: Copy[] = [];
-  /** The endpoint that the present attempt begins with, if it is alive. */
-  first = 0;
-  endsMs: MonotonicMs = Infinity;
-  hedgesMs: MonotonicMs = Infinity;
-  /** A server of the present attempt may take the request later: 429 or 503. */
-  mayServeLater = false;
-
-  constructor(call: Call) {
-    this.call = call;
-  }
 }
 
 export class Freelance implements DeliveryStrategy {
@@ -120,18 +65,7 @@ export class Freelance implements DeliveryStrategy {
     this.#options = options;
     this.#sink = sink;
     this.#random = random;
-    this.#servers = Array.from({ length: options.endpoints }, (_, endpoint) => ({
-      endpoint,
-      link: 0,
-      connected: false,
-      liveness: new Liveness(),
-      restsUntilMs: -Infinity,
-      takesHeaders: null,
-      openMs: Infinity,
-      failures: 0,
-      keyRefusals: 0,
-      out: new Set<Race>(),
-    }));
+    this.#servers = Array.from({ length: options.endpoints }, (_, at) => serverAt(at));
   }
 
   /** The endpoint that requests go to first, by its index; -1: none is alive. */
@@ -570,12 +504,4 @@ export class Freelance implements DeliveryStrategy {
     this.#used = -1;
     this.#sink.switched(from, preferred, reason);
   }
-}
-
-function isAlive({ connected, liveness }: Server): boolean {
-  return connected && liveness.isAlive;
-}
-
-function isReady(server: Server, now: MonotonicMs): boolean {
-  return isAlive(server) && server.restsUntilMs <= now;
 }

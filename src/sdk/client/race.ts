@@ -1,0 +1,84 @@
+/** What the strategy `freelance` knows of its servers, and of a request that several may have got. */
+import type { MonotonicMs } from '../../core/clock.js';
+import type { Call } from './call.js';
+import type { DueQueue, Timed } from './deadlines.js';
+import { Liveness } from './liveness.js';
+
+/** One server, and the present connection to it. */
+export interface Server {
+  readonly endpoint: number;
+  /** 0: none. */
+  link: number;
+  connected: boolean;
+  readonly liveness: Liveness;
+  /** It refused: it is not asked before this time. */
+  restsUntilMs: MonotonicMs;
+  /** Whether its broker supports headers; `null`: it has not said yet. */
+  takesHeaders: boolean | null;
+  /** When it is dialled again. */
+  openMs: MonotonicMs;
+  /** Connections lost in a row without a message. */
+  failures: number;
+  /** Handshakes in a row that were refused because of this client's key. */
+  keyRefusals: number;
+  /** Requests that were sent over the present connection, and may still be answered there. */
+  readonly out: Set<Race>;
+}
+
+/** One send of a request whose answer may still come. */
+export interface Copy {
+  readonly server: Server;
+  /** `Call.attempt` of that send. */
+  readonly send: number;
+  /** The attempt that it is part of. */
+  readonly attempt: number;
+}
+
+/** A request and the servers that it was sent to. */
+export class Race implements Timed<Race> {
+  dueMs: MonotonicMs = 0;
+  dueQueue: DueQueue<Race> | null = null;
+  dueBefore: Race | null = null;
+  dueAfter: Race | null = null;
+
+  readonly call: Call;
+  /** Attempts begun. */
+  attempts = 0;
+  /** The endpoints that the present attempt has asked, in order. */
+  asked: number[] = [];
+  copies: Copy[] = [];
+  /** The endpoint that the present attempt begins with, if it is alive. */
+  first = 0;
+  endsMs: MonotonicMs = Infinity;
+  hedgesMs: MonotonicMs = Infinity;
+  /** A server of the present attempt may take the request later: 429 or 503. */
+  mayServeLater = false;
+
+  constructor(call: Call) {
+    this.call = call;
+  }
+}
+
+/** A server without a connection. @param endpoint its index */
+export function serverAt(endpoint: number): Server {
+  return {
+    endpoint,
+    link: 0,
+    connected: false,
+    liveness: new Liveness(),
+    restsUntilMs: -Infinity,
+    takesHeaders: null,
+    openMs: Infinity,
+    failures: 0,
+    keyRefusals: 0,
+    out: new Set<Race>(),
+  };
+}
+
+export function isAlive({ connected, liveness }: Server): boolean {
+  return connected && liveness.isAlive;
+}
+
+export function isReady(server: Server, now: MonotonicMs): boolean {
+  return isAlive(server) && server.restsUntilMs <= now;
+}
