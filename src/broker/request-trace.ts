@@ -1,6 +1,6 @@
 /**
- * Traces single requests of clients for the log at level debug, with one call for each step of a
- * request. While tracing is off, a step costs one check of a boolean.
+ * Traces single requests of clients, for the log at level debug and for subscribers of the events,
+ * with one call for each step of a request. While tracing is off, a step costs one check of a boolean.
  */
 
 /** How a request that was accepted ended. */
@@ -24,11 +24,12 @@ export class RequestTracer {
   readonly #numbers = new Map<number, number>();
   #last = 0;
 
-  /** @param trace `null` turns tracing off */
+  /** @param trace `null` turns tracing off; another one continues with the same numbers */
   start(trace: RequestTrace | null): void {
     this.#trace = trace;
     this.isOn = trace !== null;
-    this.#numbers.clear();
+    // While it is off, nobody says which records are used again.
+    if (!this.isOn) this.#numbers.clear();
   }
 
   /**

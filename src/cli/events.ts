@@ -5,9 +5,10 @@ import { parseDialEndpoint } from '../config/endpoint.js';
 import { codeOf, MajordomoError } from '../core/errors.js';
 import { terminalSafeJson } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
-import type { StreamMessage } from '../sdk/stream.js';
+import type { CurveClientKeys } from '../sdk/dials.js';
+import type { StreamMessage, Subscriber } from '../sdk/stream.js';
 import { ask, type Facts, factsOf, withClient } from './ask.js';
-import { curveOf } from './curve.js';
+import { curveOf, keyRemedy } from './curve.js';
 import { learntEventsEndpoint } from './learnt-address.js';
 import {
   addEndpointOption,
@@ -21,7 +22,7 @@ import {
   timeoutOption,
 } from './options.js';
 import { printable, say } from './output.js';
-import { writeLine } from './slow-output.js';
+import { SlowOutput } from './slow-output.js';
 
 interface EventsOptions extends EndpointOptions {
   readonly events?: string;
@@ -45,10 +46,11 @@ events (events.listen).
 
 The command asks the broker where it publishes, or uses --events. It connects again by itself, and says so: events
 that happen meanwhile are missed. With --max-delay-ms it ends with status 75 when an event reaches its reader later
-than that.
+than that. A key sees the events that its globs under client match; a TOPIC that begins others, too, is refused,
+and the broker logs that.
 
 Exit status: 0 ended by a signal or a closed pipe · 1 refused · 64 usage · 69 no such broker, or it does not publish ·
-75 too slow.
+75 too slow · 78 a key file is wrong.
 `;
 
 export function defineEvents(command: Command, done: Done): void {
@@ -58,7 +60,7 @@ export function defineEvents(command: Command, done: Done): void {
     .addOption(
       integerOption('--max-delay-ms <ms>', 'end if an event is read later than this', 1, DAY_MS),
     )
-    .addOption(timeoutOption('how long to wait for the broker to say where it publishes'));
+    .addOption(timeoutOption('how long to wait for the broker to answer, and to connect'));
   addOutputOption(addEndpointOption(command))
     .addHelpText('after', AFTER)
     .action(async (topics: readonly string[], options: EventsOptions) => {
@@ -75,6 +77,7 @@ async function printEvents(topics: readonly string[], options: EventsOptions): P
   const end = (): void => {
     ended.abort();
   };
+  process.once('SIGINT', end).once('SIGTERM', end);
   const { Subscriber } = await import('../sdk/stream.js');
   const subscriber = new Subscriber({
     endpoints: endpoint,
@@ -83,17 +86,62 @@ async function printEvents(topics: readonly string[], options: EventsOptions): P
     ...(maxDelayMs === undefined ? {} : { maxDelayMs }),
     ...(curve === undefined ? {} : { curve }),
   });
-  subscriber.on('disconnected', () => {
-    say(`lost the connection to ${endpoint}; events are missed until it is back`);
-  });
-  process.once('SIGINT', end).once('SIGTERM', end);
+  const connection = new Connection(subscriber, endpoint, options.timeoutMs, end);
+  const lines = new SlowOutput(maxDelayMs ?? null, ended.signal);
   try {
-    for await (const message of subscriber) {
-      await writeLine(lineOf(message, output), maxDelayMs ?? null);
-    }
+    for await (const message of subscriber) await lines.write(lineOf(message, output));
   } catch (error) {
-    if (codeOf(error) !== 'ERR_MDP_ABORTED') throw error;
+    throwUnlessEnded(error, endpoint, curve);
+  } finally {
+    connection.settled();
   }
+  if (connection.hasFailed) throw unreachable(endpoint, options.timeoutMs, curve);
+}
+
+/** Says what becomes of the connection; gives up if there never was one. */
+class Connection {
+  hasFailed = false;
+  readonly #timer: NodeJS.Timeout;
+
+  /** @param end called if no connection came about in time */
+  constructor(subscriber: Subscriber, endpoint: string, timeoutMs: number, end: () => void) {
+    this.#timer = setTimeout(() => {
+      this.hasFailed = true;
+      end();
+    }, timeoutMs);
+    let isAgain = false;
+    subscriber.on('connected', () => {
+      this.settled();
+      if (isAgain) say(`connected to ${endpoint} again`);
+      isAgain = true;
+    });
+    subscriber.on('disconnected', () => {
+      say(`lost the connection to ${endpoint}; events are missed until it is back`);
+    });
+  }
+
+  settled(): void {
+    clearTimeout(this.#timer);
+  }
+}
+
+function throwUnlessEnded(error: unknown, endpoint: string, curve?: CurveClientKeys): void {
+  const code = codeOf(error);
+  if (code === 'ERR_MDP_ABORTED') return;
+  if (code !== 'ERR_MDP_KEY_REFUSED') throw error;
+  const text = `the publisher at ${endpoint} ${keyRemedy(curve, 'client')}`;
+  throw new MajordomoError(code, text, { cause: error });
+}
+
+function unreachable(endpoint: string, timeoutMs: number, curve?: CurveClientKeys): Error {
+  const perhaps =
+    curve === undefined
+      ? 'if it uses CURVE, give --curve-server-key and --curve-key-file'
+      : 'perhaps --curve-server-key is not its key';
+  return new MajordomoError(
+    'ERR_MDP_UNREACHABLE',
+    `no publisher accepted a connection at ${endpoint} within ${timeoutMs} ms (${perhaps})`,
+  );
 }
 
 /** Where the node publishes: as given, or as the broker says. */

@@ -1,5 +1,5 @@
 /** What a reread of the configuration (SIGHUP) can apply, and what needs a restart. */
-import type { Config } from './config.js';
+import type { Config, ListenerConfig, PublisherConfig } from './config.js';
 import { shown } from './explain.js';
 import { type Row, SECTIONS } from './schema.js';
 
@@ -18,20 +18,29 @@ export interface Difference {
 
 type Values = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
+/** The sections whose `listen` has files of secret keys. */
+export type KeyedSection = 'broker' | 'events';
+
 /**
- * True if the listeners differ only in files of secret keys, which the transport `zmtp` can replace
- * while it runs.
+ * True if the listeners of a section differ only in files of secret keys, which the transport `zmtp`
+ * can replace while it runs.
  */
-export function onlyKeysDiffer(from: Config, to: Config): boolean {
-  const withoutKeys = ({ broker }: Config): string =>
-    JSON.stringify(
-      broker.listen.map(({ curve, ...rest }) =>
-        curve === undefined || rest.transport === 'libzmq'
-          ? { ...rest, curve }
-          : { ...rest, curve: { ...curve, secretKeyFile: null } },
-      ),
-    );
-  return withoutKeys(from) === withoutKeys(to);
+export function onlyKeysDiffer(section: KeyedSection, from: Config, to: Config): boolean {
+  return withoutKeys(section, from) === withoutKeys(section, to);
+}
+
+function withoutKeys(section: KeyedSection, { broker, events }: Config): string {
+  const listeners: readonly (ListenerConfig | PublisherConfig | null)[] =
+    section === 'broker' ? broker.listen : [events.listen];
+  return JSON.stringify(
+    listeners.map((listener) => {
+      const curve = listener?.curve;
+      const isFixed =
+        listener !== null && 'transport' in listener && listener.transport === 'libzmq';
+      if (curve === undefined || isFixed) return listener;
+      return { ...listener, curve: { ...curve, secretKeyFile: null } };
+    }),
+  );
 }
 
 /** Compares two effective configurations, key by key. */
@@ -49,7 +58,7 @@ export function diff(from: Config, to: Config): Difference {
         from: shown(section, key, old),
         to: shown(section, key, now),
       };
-      (isLive(row, from, to) ? live : restart).push(change);
+      (isLive(section, row, from, to) ? live : restart).push(change);
     }
   }
   return { live, restart };
@@ -64,13 +73,14 @@ export function withLiveKeys(from: Config, to: Config): Config {
     Object.fromEntries(
       Object.entries(keys).map(([key, row]) => [
         key,
-        (isLive(row, from, to) ? after : before)[section]?.[key],
+        (isLive(section, row, from, to) ? after : before)[section]?.[key],
       ]),
     ),
   ]);
   return Object.fromEntries(sections) as Config;
 }
 
-function isLive({ live }: Row, from: Config, to: Config): boolean {
-  return live === 'secretKeys' ? onlyKeysDiffer(from, to) : live === true;
+function isLive(section: string, { live }: Row, from: Config, to: Config): boolean {
+  if (live !== 'secretKeys') return live === true;
+  return onlyKeysDiffer(section === 'events' ? 'events' : 'broker', from, to);
 }

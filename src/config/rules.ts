@@ -1,5 +1,5 @@
 /** Rules between keys. A rule for one key is in its row. */
-import type { Config } from './config.js';
+import type { Config, ListenerConfig } from './config.js';
 import { collide, type Endpoint, parseEndpoint, parseHttpListen } from './endpoint.js';
 import { publicNeedsZmtp, SERVICE_BYTES_MAX } from './service-listeners.js';
 import { formatSize } from './size.js';
@@ -87,16 +87,17 @@ function oneKeyOfLibzmq({ broker }: Config): readonly Broken[] {
 }
 
 function sealedAndOpen({ broker }: Config): readonly Broken[] {
-  return broker.listen.flatMap(({ insecure, curve }, index) =>
-    insecure && curve !== undefined
-      ? [
-          {
-            path: ['broker', 'listen', index, 'insecure'],
-            message: 'contradicts curve: remove one of the two',
-          },
-        ]
-      : [],
+  return broker.listen.flatMap((listener, index) =>
+    eitherSealedOrOpen(listener, ['broker', 'listen', index, 'insecure']),
   );
+}
+
+function eitherSealedOrOpen(
+  { insecure, curve }: Pick<ListenerConfig, 'insecure' | 'curve'>,
+  path: Path,
+): readonly Broken[] {
+  if (!insecure || curve === undefined) return [];
+  return [{ path, message: 'contradicts curve: remove one of the two' }];
 }
 
 /**
@@ -124,6 +125,11 @@ export const RULES: readonly Rule[] = [
   { about: ['broker.listen', 'broker.transport'], check: publicNeedsZmtp },
   { about: ['broker.listen', 'broker.transport'], check: oneKeyOfLibzmq },
   { about: ['broker.listen'], check: sealedAndOpen },
+  {
+    about: ['events.listen'],
+    check: ({ events: { listen } }) =>
+      listen === null ? [] : eitherSealedOrOpen(listen, ['events', 'listen', 'insecure']),
+  },
   { about: ['broker.listen', 'security.authorize'], check: authorised },
   { about: ['broker.listen', 'broker.transport'], check: sealedByLibzmq },
   pairNeeds('listen'),
@@ -194,6 +200,11 @@ export const RULES: readonly Rule[] = [
   {
     about: ['broker.listen', 'bstar.listen'],
     check: (config) => besideListeners(config, ['bstar', 'listen'], config.bstar.listen),
+  },
+  {
+    about: ['broker.listen', 'events.listen'],
+    check: (config) =>
+      besideListeners(config, ['events', 'listen'], config.events.listen?.endpoint ?? null),
   },
   {
     about: ['broker.listen', 'http.listen'],

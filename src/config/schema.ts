@@ -485,8 +485,9 @@ export const SCHEMA = {
       listen: {
         kind: 'publisher',
         default: 'off',
+        live: 'secretKeys',
         about:
-          'An endpoint, `{endpoint, insecure, curve}`, or `off`. Every event of the log is published there, with its name as the topic: see docs/logs.md. `curve` is as for a listener; a key may subscribe to the topics that its `client` globs match. If the endpoint is not on loopback, `curve` or `insecure: true` is required.',
+          'An endpoint, `{endpoint, insecure, curve}`, or `off`. The events of the broker, of stored requests and of the pair are published there as they happen, each under its name as the topic: see docs/logs.md. `curve` is as for a listener; a key may subscribe to the events whose names its `client` globs match. If the endpoint is not on loopback, `curve` or `insecure: true` is required.',
       },
     },
   },

@@ -7,11 +7,11 @@ import { BrokerLoop } from '../broker/io/loop.js';
 import { TransportSink } from '../broker/io/sink.js';
 import type { BrokerLimits, BrokerOptions } from '../broker/options.js';
 import type { Config, ListenerConfig, TransportName } from '../config/config.js';
-import { diff, onlyKeysDiffer, withLiveKeys } from '../config/diff.js';
+import { withLiveKeys } from '../config/diff.js';
 import { quotasOf } from '../config/quotas.js';
 import { listenersInFull } from '../config/io/exposure.js';
 import { monotonicMs } from '../core/clock.js';
-import { codeOf, type MajordomoError, messageOf } from '../core/errors.js';
+import type { MajordomoError } from '../core/errors.js';
 import { GlobSet } from '../core/glob.js';
 import { Holdings } from '../core/holdings.js';
 import { secureRandom } from '../core/random.js';
@@ -52,6 +52,7 @@ import { nodeView } from './node-view.js';
 import { type StartedPair, startPair } from './pair-start.js';
 import { PairView } from './pair-view.js';
 import { endpointsTold, reachedAt } from './reached.js';
+import { logChanges, renewTls, withNewKeys } from './reload.js';
 import { standalonePair } from './standalone.js';
 import { startStoredRequests, type TitanicHost } from './stored.js';
 import { turnsOf } from './turns.js';
@@ -201,14 +202,15 @@ async function startIn(
       stream = await EventStream.open({
         listen: config.events.listen,
         keys,
-        outputBytesMax: config.limits.outputBytes,
-        connectionsMax: config.limits.connections,
+        limits: routerLimits(config, keys),
+        holdings,
         events: tee<StreamEvent>(eventLog, watched),
         stepChanged: () => {
           follow();
         },
       });
       metrics.stream = stream;
+      loop.shareMemory(stream);
     }
     // Waiting clients connect as soon as the first listener is open.
     authorising?.attach(broker, loop);
@@ -266,15 +268,24 @@ async function startIn(
     reconfigure: (next) => {
       const before = current;
       log.setLevel(next.log.level);
-      const isRefused =
-        onlyKeysDiffer(before, next) && !renewSecretKeys(keys, next, transport, log);
-      const accepted = isRefused ? withListenersOf(before, next) : next;
+      const accepted = withNewKeys(before, next, log, {
+        broker: () => {
+          for (const [listener, secretKeys] of keys.secretKeysOf(next.broker.listen)) {
+            transport.setSecretKeys(listener, secretKeys);
+          }
+        },
+        events: () => {
+          const secretKeys = keys.secretKeysOfEvents(next.events);
+          if (secretKeys !== null) stream?.setSecretKeys(secretKeys);
+        },
+      });
       current = withLiveKeys(before, accepted);
       broker.setLimits(brokerLimits(current));
       holdings.limit = current.limits.memoryBytes;
       logChanges(before, accepted, log);
       follow();
       transport.setLimits(routerLimits(current, keys));
+      stream?.setLimits(routerLimits(current, keys));
       keys.reread(current);
       renewTls(http, log);
     },
@@ -329,48 +340,6 @@ async function drain(
   );
   await loop.drain(config.shutdown.graceMs);
   await transport.close(LINGER_MS);
-}
-
-/** The configuration that was read, but with the current listeners, whose new keys were refused. */
-function withListenersOf(current: Config, next: Config): Config {
-  return { ...next, broker: { ...next.broker, listen: current.broker.listen } };
-}
-
-function logChanges(current: Config, next: Config, log: Log): void {
-  const { live, restart } = diff(current, next);
-  log.info(
-    { event: 'config.reloaded', applied: live, needRestart: restart },
-    `configuration reloaded: ${live.length} changes applied, ${restart.length} need a restart`,
-  );
-}
-
-/**
- * Reads the listeners' secret keys from their files again; if one file is invalid, all listeners
- * keep their current keys.
- */
-function renewSecretKeys(keys: Keys, { broker }: Config, transport: Transport, log: Log): boolean {
-  try {
-    for (const [listener, secretKeys] of keys.secretKeysOf(broker.listen)) {
-      transport.setSecretKeys(listener, secretKeys);
-    }
-    return true;
-  } catch (error) {
-    const text = `the secret keys of the listeners were not reloaded: ${messageOf(error)}`;
-    log.error({ event: 'keys.refused', code: codeOf(error) }, text);
-    return false;
-  }
-}
-
-/**
- * Renews certificates while the server runs; if the files are invalid, it keeps the current ones.
- */
-function renewTls(http: HttpServer | null, log: Log): void {
-  try {
-    http?.renewTls();
-  } catch (error) {
-    const text = `the HTTP certificate was not reloaded: ${messageOf(error)}`;
-    log.error({ event: 'http.tls_refused', code: codeOf(error) }, text);
-  }
 }
 
 /** Opens each listener on the transport that it is configured for. */

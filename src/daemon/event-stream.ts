@@ -7,19 +7,22 @@ import type { RequestStep, RequestTrace } from '../broker/request-trace.js';
 import type { PairEvent } from '../bstar/events.js';
 import type { PublisherConfig } from '../config/config.js';
 import { monotonicMs } from '../core/clock.js';
+import { escapeName } from '../core/escape.js';
+import type { Holdings } from '../core/holdings.js';
 import { secureRandom } from '../core/random.js';
 import type { StreamSource } from '../observe/stream-metrics.js';
 import type { EventSink } from '../observe/tee.js';
 import type { StreamEvent } from '../stream/events.js';
 import type { CloseReason, SubscriberInfo } from '../stream/fan-out.js';
-import { PublisherSocket } from '../stream/io/publisher-socket.js';
+import { type PublisherLimits, PublisherSocket } from '../stream/io/publisher-socket.js';
 import { NumberedStream } from '../stream/numbered.js';
 import type { TitanicEvent } from '../titanic/machine/events.js';
 import type { Rejected } from '../transport/port.js';
 import { PUBLISHER_ID_BYTES } from '../wire/stream.js';
+import { maySubscribe } from './event-topics.js';
 import type { Keys } from './io/keys.js';
 
-/** Every event that has a line in the log. */
+/** The events that HTTP has, too. */
 export type PublishedEvent = BrokerEvent | TitanicEvent | PairEvent | StreamEvent;
 
 /** What waits for the subscribers when the node stops. */
@@ -36,9 +39,9 @@ const STEPS: Readonly<Record<'received' | 'dispatched' | 'replied', Buffer>> = {
 export interface EventStreamOptions {
   readonly listen: PublisherConfig;
   readonly keys: Keys;
-  /** `limits.outputBytes`, `limits.connections`. */
-  readonly outputBytesMax: number;
-  readonly connectionsMax: number;
+  readonly limits: PublisherLimits;
+  /** The account of what all peers of the node hold. */
+  readonly holdings: Holdings;
   /** Where the events of the stream itself go. */
   readonly events: EventSink<StreamEvent>;
   /** Called when `step` changes. */
@@ -59,16 +62,20 @@ export class EventStream implements EventSink<PublishedEvent>, StreamSource {
 
   /** @throws ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT */
   static async open(options: EventStreamOptions): Promise<EventStream> {
-    const { listen, keys, events, outputBytesMax, connectionsMax } = options;
+    const { listen, keys, events, limits, holdings } = options;
     let stream: EventStream | null = null;
     const { eventsCurve: curve } = keys;
     const opened = await PublisherSocket.open({
       endpoints: [listen.endpoint],
       ...(curve === undefined ? {} : { curve }),
-      outputBytesMax,
-      connectionsMax,
-      authorise: ({ key }, topic) =>
-        key === null || keys.subscriberRights(key).client.matches(topic, 0, topic.length),
+      limits,
+      holdings,
+      authorise: (info, topic) => {
+        const { key } = info;
+        if (key === null || maySubscribe(keys.subscriberRights(key).client, topic)) return true;
+        reportRefused(events, info, topic);
+        return false;
+      },
       events: {
         closed: (info, reason) => {
           reportClosed(events, info, reason);
@@ -167,6 +174,21 @@ export class EventStream implements EventSink<PublishedEvent>, StreamSource {
     this.#socket.disconnect(({ publicKey }) => publicKey === revoked);
   }
 
+  setSecretKeys(secretKeys: readonly Buffer[]): void {
+    this.#socket.setSecretKeys(secretKeys);
+  }
+
+  // ---------------------------------------------------------------- limits
+
+  setLimits(limits: PublisherLimits): void {
+    this.#socket.setLimits(limits);
+  }
+
+  /** See `Transport.closeLargest`. */
+  closeLargest(identity: string): boolean {
+    return this.#socket.closeLargest(identity);
+  }
+
   // ---------------------------------------------------------------- metrics
 
   get published(): number {
@@ -198,6 +220,18 @@ function reportClosed(
 ): void {
   queueMicrotask(() => {
     events.emit({ name: 'stream.closed', reason, key, address });
+  });
+}
+
+function reportRefused(
+  events: EventSink<StreamEvent>,
+  { key, address }: SubscriberInfo,
+  topic: Buffer,
+): void {
+  const name = 'stream.refused';
+  const event: StreamEvent = { name, topic: escapeName(topic), key, address };
+  queueMicrotask(() => {
+    events.emit(event);
   });
 }
 

@@ -151,6 +151,10 @@ function lineOf(event: Event): Line {
       const text = `a subscriber of the events was closed: ${STREAM_CLOSED[event.reason]} (${whoseOf(event)})`;
       return { ...of('warn', `${name} ${event.reason}`, text), who: event.key ?? event.address };
     }
+    case 'stream.refused': {
+      const text = `a subscription to the events was refused: its key may not have all that begin with '${event.topic}' (${whoseOf(event)})`;
+      return { ...of('warn', `${name} rights`, text), who: event.key ?? event.address };
+    }
     case 'stream.rejected':
       return rejected(event, 'a connection to events.listen');
     case 'store.failed':

@@ -11,6 +11,14 @@ export type StreamEvent =
       readonly address: string;
     }
   | {
+      /** A subscription was refused: the key may not have every event whose name begins so. */
+      readonly name: 'stream.refused';
+      /** What it subscribed to, percent-escaped (D3). */
+      readonly topic: string;
+      readonly key: string | null;
+      readonly address: string;
+    }
+  | {
       /** A connection was ended that was no subscriber, or broke a rule. */
       readonly name: 'stream.rejected';
       readonly kind: string;

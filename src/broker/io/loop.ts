@@ -36,11 +36,15 @@ export interface Companion {
  */
 const CLOSED_PER_TURN_MAX = 256;
 
+/** What else holds memory for peers, beside the broker's transport. */
+export type Closes = Pick<Transport, 'closeLargest'>;
+
 export class BrokerLoop implements TransportEvents {
   readonly #broker: Broker;
   readonly #holdings: Holdings;
   #companion: Companion | null = null;
   #transport: Transport | null = null;
+  #beside: Closes | null = null;
   readonly #clock: () => MonotonicMs;
   #now: MonotonicMs;
   #turnDue = false;
@@ -78,6 +82,11 @@ export class BrokerLoop implements TransportEvents {
   accompany(companion: Companion): void {
     this.#companion = companion;
     this.#schedule();
+  }
+
+  /** Counts what it holds in the same account: its connections are closed before the broker's. */
+  shareMemory(beside: Closes): void {
+    this.#beside = beside;
   }
 
   /** An input for the companion follows: a turn is due. */
@@ -222,14 +231,16 @@ export class BrokerLoop implements TransportEvents {
    */
   #relieve(transport: Transport): void {
     const holdings = this.#holdings;
+    const closes = (identity: string): boolean =>
+      this.#beside?.closeLargest(identity) === true || transport.closeLargest(identity);
     for (const holder of holdings.stalled(this.#now)) {
       for (let closed = 0; closed < CLOSED_PER_TURN_MAX; closed++) {
-        if (holder.output <= holder.outputMax || !transport.closeLargest(holder.identity)) break;
+        if (holder.output <= holder.outputMax || !closes(holder.identity)) break;
       }
     }
     for (let closed = 0; closed < CLOSED_PER_TURN_MAX && holdings.isOver; closed++) {
       const holder = holdings.largest();
-      if (holder === null || !transport.closeLargest(holder.identity)) return;
+      if (holder === null || !closes(holder.identity)) return;
     }
   }
 

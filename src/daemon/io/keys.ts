@@ -325,7 +325,9 @@ export class Keys {
 
   /** Digest of all allowed keys and their rights: equal on both nodes of a pair if these are. */
   get digest(): Buffer {
-    const shown = [...this.#files.values()].map((file) => file.shown);
+    // Subscribers of the events do not follow a failover: each node has its own.
+    const files = [...this.#files.values()].filter((file) => !this.#isOnlyOfEvents(file));
+    const shown = files.map((file) => file.shown);
     if (
       this.#digested === null ||
       shown.some((list, index) => list !== this.#digested?.of[index])
@@ -335,6 +337,10 @@ export class Keys {
       this.#digested = { of: shown, digest: digest.subarray(0, DIGEST_BYTES) };
     }
     return this.#digested.digest;
+  }
+
+  #isOnlyOfEvents(file: KeysFile): boolean {
+    return file === this.#ofEvents && file !== this.#ofPeer && !this.#ofListener.includes(file);
   }
 
   /** Checks the files periodically from now on. */
@@ -376,6 +382,11 @@ export class Keys {
       if (curve !== undefined) keys.set(index, secretKeyFilesOf(curve).map(readSecretKey));
     }
     return keys;
+  }
+
+  /** The same for `events.listen`. @throws ERR_CONFIG_FILE */
+  secretKeysOfEvents({ listen }: Config['events']): readonly Buffer[] | null {
+    return listen?.curve === undefined ? null : secretKeyFilesOf(listen.curve).map(readSecretKey);
   }
 
   close(): void {

@@ -143,9 +143,10 @@ export class Publisher {
   }
 
   async #open(): Promise<OpenedPublisher> {
-    const { curve, ...settings } = this.#settings;
+    const { curve, outputBytesMax, connectionsMax, ...settings } = this.#settings;
     const opened = await PublisherSocket.open({
       ...settings,
+      limits: { outputBytesMax, connectionsMax },
       ...(curve === null ? {} : { curve }),
       events: {
         closed: ({ address, key }, reason) => {

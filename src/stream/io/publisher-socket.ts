@@ -5,6 +5,7 @@
 import { copyWords, type Words } from '../../core/bytes.js';
 import { IDENTITY_SHARE } from '../../core/defaults.js';
 import type { Frames } from '../../core/frames.js';
+import type { Holdings } from '../../core/holdings.js';
 import { PackedCursor, readPacked } from '../../core/packed.js';
 import { PeerNumbers } from '../../transport/peer-numbers.js';
 import type {
@@ -47,15 +48,23 @@ export interface PublisherEvents {
   rejected(kind: string, reason: string, from: Rejected): void;
 }
 
+export interface PublisherLimits {
+  /** Output waiting for one subscriber: one that reaches it is closed. */
+  readonly outputBytesMax: number;
+  /** For each endpoint. */
+  readonly connectionsMax: number;
+  /** Of one address or key, at all endpoints. Default: 7/8 of `connectionsMax`. */
+  readonly connectionsPerIdentityMax?: number;
+}
+
 export interface PublisherSocketOptions {
   /** Where to listen. */
   readonly endpoints: readonly string[];
   /** Of all endpoints. */
   readonly curve?: ListenerCurve;
-  /** Output waiting for one subscriber: one that reaches it is closed. */
-  readonly outputBytesMax: number;
-  /** For each endpoint. */
-  readonly connectionsMax: number;
+  readonly limits: PublisherLimits;
+  /** Where to count what subscribers make it hold; default: nowhere. */
+  readonly holdings?: Holdings;
   /** Default: everyone may subscribe to everything. */
   readonly authorise?: AuthoriseTopic;
   readonly events: PublisherEvents;
@@ -72,6 +81,7 @@ export class PublisherSocket implements TransportEvents, FanOutSink {
   readonly fanOut: FanOut;
   readonly #events: PublisherEvents;
   readonly #cursor = new PackedCursor();
+  readonly #endpoints: number;
   #transport: Transport | null = null;
   #isFlushDue = false;
   #unwrittenBytes = 0;
@@ -82,7 +92,7 @@ export class PublisherSocket implements TransportEvents, FanOutSink {
    */
   static async open(options: PublisherSocketOptions): Promise<OpenedPublisher> {
     const socket = new PublisherSocket(options);
-    const { endpoints, curve } = options;
+    const { endpoints, curve, holdings, limits } = options;
     const opened = await openZmtpRouter({
       listeners: endpoints.map((endpoint, index) => ({
         endpoint,
@@ -90,7 +100,8 @@ export class PublisherSocket implements TransportEvents, FanOutSink {
         socketType: 'PUB',
         ...(curve === undefined ? {} : { curve }),
       })),
-      limits: limitsOf(options),
+      limits: limitsOf(limits),
+      ...(holdings === undefined ? {} : { holdings }),
       peers: new PeerNumbers(),
       events: socket,
       opening: (transport) => {
@@ -100,8 +111,9 @@ export class PublisherSocket implements TransportEvents, FanOutSink {
     return { socket, endpoints: opened.endpoints };
   }
 
-  private constructor({ authorise, events }: PublisherSocketOptions) {
+  private constructor({ authorise, events, endpoints }: PublisherSocketOptions) {
     this.#events = events;
+    this.#endpoints = endpoints.length;
     this.fanOut = new FanOut(this, authorise ?? null);
   }
 
@@ -117,6 +129,23 @@ export class PublisherSocket implements TransportEvents, FanOutSink {
   /** Ends the connections of the subscribers of whom `is` is true. */
   disconnect(is: (info: SubscriberInfo) => boolean): void {
     for (const id of this.fanOut.subscribersThat(is)) this.#transport?.disconnect(id);
+  }
+
+  /** For new connections and new output. */
+  setLimits(limits: PublisherLimits): void {
+    this.#transport?.setLimits(limitsOf(limits));
+  }
+
+  /** Of all endpoints; connections stay. See `ListenerCurve.secretKeys`. */
+  setSecretKeys(secretKeys: readonly Buffer[]): void {
+    for (let index = 0; index < this.#endpoints; index++) {
+      this.#transport?.setSecretKeys(index, secretKeys);
+    }
+  }
+
+  /** See `Transport.closeLargest`. */
+  closeLargest(identity: string): boolean {
+    return this.#transport?.closeLargest(identity) ?? false;
   }
 
   /** Closes all; what waits for subscribers has `lingerMs` to leave. */
@@ -208,13 +237,17 @@ export class PublisherSocket implements TransportEvents, FanOutSink {
   }
 }
 
-function limitsOf({ outputBytesMax, connectionsMax }: PublisherSocketOptions): RouterLimits {
+function limitsOf({
+  outputBytesMax,
+  connectionsMax,
+  connectionsPerIdentityMax = Math.ceil(connectionsMax * IDENTITY_SHARE),
+}: PublisherLimits): RouterLimits {
   return {
     messageBytesMax: MESSAGE_BYTES_MAX,
     framesMax: FRAMES_MAX,
     outputBytesMax,
     connectionsMax,
-    connectionsPerIdentityMax: Math.ceil(connectionsMax * IDENTITY_SHARE),
+    connectionsPerIdentityMax,
     receiveBytesMax: RECEIVE_BYTES_MAX,
   };
 }
