@@ -13,7 +13,7 @@ import { exposed } from './checkup/exposed.js';
 import { type Finding, ok, problem, type State, warning } from './checkup/finding.js';
 import { http } from './checkup/http.js';
 import { curveKeys } from './checkup/keys.js';
-import { listeners, peerListener } from './checkup/listeners.js';
+import { eventsListener, listeners, peerListener } from './checkup/listeners.js';
 import { clock, descriptors, memory, nodeVersion } from './checkup/machine.js';
 import { sqlite, zeromq } from './checkup/native.js';
 import { load } from './config-options.js';
@@ -72,6 +72,11 @@ async function examine(options: DoctorOptions): Promise<readonly Finding[]> {
   ];
 }
 
+/** Each of them may have `limits.connections`. */
+function listenersOf({ broker, events }: Config): number {
+  return broker.listen.length + (events.listen === null ? 0 : 1);
+}
+
 function usesLibzmq(config: Config | null): boolean {
   return config?.broker.listen.some(({ transport }) => transport === 'libzmq') ?? false;
 }
@@ -86,10 +91,11 @@ async function ofConfiguration(loaded: Loaded): Promise<readonly Finding[]> {
     ...(config.titanic.enabled ? [await store(join(directory, config.titanic.file))] : []),
     ...found.findings,
     ...(await peerListener(config.bstar, found.served)),
+    ...(await eventsListener(config.events, found.served)),
     ...(await http(config, found.served)),
     ...curveKeys(config),
     ...(await exposed(loaded)),
-    descriptors(config.limits.connections, config.broker.listen.length),
+    descriptors(config.limits.connections, listenersOf(config)),
     memory(config.limits.memoryBytes),
   ];
 }

@@ -9,10 +9,13 @@ import { printable, table } from './output.js';
 /** Stands for the pair's link among the endpoints that use a keys file. */
 export const PAIR = 'bstar.curve';
 
+/** The same for the events, whose names the globs are for there. */
+const EVENTS = 'events.listen';
+
 /** A keys file, and what uses it. */
 export interface KeysInEffect {
   readonly file: string;
-  /** Endpoints, and `PAIR`. */
+  /** Endpoints, `EVENTS` and `PAIR`. */
   readonly usedBy: readonly string[];
   readonly entries: readonly KeyEntry[];
 }
@@ -23,7 +26,7 @@ export interface KeysInEffect {
  * @throws ERR_CONFIG_INVALID if one is wrong
  */
 export function keysInEffect(
-  { broker, bstar, limits }: Config,
+  { broker, bstar, events, limits }: Config,
   absent: (problem: Problem) => void,
 ): readonly KeysInEffect[] {
   const users = new Map<string, string[]>();
@@ -33,6 +36,7 @@ export function keysInEffect(
   for (const { endpoint, curve } of broker.listen) {
     if (curve !== undefined) use(curve.keysFile, endpoint);
   }
+  if (events.listen?.curve !== undefined) use(events.listen.curve.keysFile, EVENTS);
   if (bstar.role !== 'standalone' && bstar.curve !== null) use(bstar.curve.keysFile, PAIR);
   const quotas = Object.keys(limits.quotas);
   return [...users].flatMap(([file, usedBy]) => {

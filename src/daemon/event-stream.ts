@@ -132,7 +132,8 @@ export class EventStream implements EventSink<PublishedEvent>, StreamSource {
         this.#publish(STEPS.dispatched, { event, request, worker, delivery });
       }
     } else if (step.name === 'request.ended' && step.outcome === 'replied' && this.#wants.replied) {
-      this.#publish(STEPS.replied, { event: 'request.replied', request });
+      const event = 'request.replied';
+      this.#publish(STEPS.replied, { event, request });
     }
   };
 

@@ -167,7 +167,8 @@ const TABLE = {
     type: 'counter',
     labels: {},
     help: 'Events that this node has published (events.listen), whether anyone subscribed or not.',
-    meaning: 'Its rate is how much happens that is worth an event; 0 without `events.listen`.',
+    meaning:
+      'Includes steps of requests only while somebody subscribes to them, so that without subscribers its rate is how often something unusual happens.',
   },
   stream_subscribers: {
     type: 'gauge',

@@ -25,7 +25,7 @@ result. However often it is scraped, the broker spends at most a tenth of the ev
   in all metrics; \`titanic_*\` contain only services that had stored requests.
 - There are no labels per client, worker or uuid.
 - Every label value is exported from the start, as 0, so that \`rate()\` sees the first increase.
-  With \`titanic.enabled: false\` there are no \`titanic_*\` metrics.
+  With \`titanic.enabled: false\` there are no \`titanic_*\` metrics, and without \`events.listen\` no \`stream_*\`.
 
 [logs.md](logs.md) says which metric counts which log event.
 `;
@@ -34,6 +34,7 @@ const SECTIONS: readonly (readonly [title: string, prefix: RegExp])[] = [
   ['This process', /^(build_info|up_seconds|ready|degraded|event_loop_lag_seconds)$/],
   ['Requests', /^requests?_/],
   ['Workers and messages', /^(workers|messages|replies)/],
+  ['The events as a stream', /^stream_/],
   ['Stored requests', /^titanic_/],
   ['The pair', /^ha_/],
 ];

@@ -14,7 +14,7 @@ export async function exposed(loaded: Loaded): Promise<readonly Finding[]> {
       'serve refuses to start with this; see docs/operating.md',
     ),
   );
-  return [...refused, ...ofListeners(loaded), ...(refused.length === 0 ? ofPair(loaded) : [])];
+  return [...refused, ...ofListeners(loaded), ...ofEvents(loaded), ...(refused.length === 0 ? ofPair(loaded) : [])];
 }
 
 function ofListeners({ config }: Loaded): readonly Finding[] {
@@ -27,6 +27,17 @@ function ofListeners({ config }: Loaded): readonly Finding[] {
         'set curve (docs/operating.md, Keys and rights), or restrict access with a firewall',
       ),
     );
+}
+
+function ofEvents({ config: { events } }: Loaded): readonly Finding[] {
+  if (events.listen?.insecure !== true) return [];
+  return [
+    warning(
+      `open to strangers ${events.listen.endpoint}`,
+      'insecure: true: anyone who can connect may read the events, without a key',
+      'set events.listen.curve (docs/operating.md, Watch), or restrict access with a firewall',
+    ),
+  ];
 }
 
 function ofPair({ config }: Loaded): readonly Finding[] {

@@ -80,12 +80,30 @@ export async function peerListener(
   served: boolean,
 ): Promise<readonly Finding[]> {
   if (role !== 'primary' || listen === null) return [];
-  const name = `peer listener ${listen}`;
-  const parsed = parseEndpoint(listen);
-  if (!parsed.ok) return [problem(name, parsed.why, 'correct bstar.listen')];
+  return await otherListener(`peer listener ${listen}`, 'bstar.listen', listen, served);
+}
+
+/** Where the events are published. @param served as for `peerListener` */
+export async function eventsListener(
+  { listen }: Config['events'],
+  served: boolean,
+): Promise<readonly Finding[]> {
+  if (listen === null) return [];
+  const { endpoint } = listen;
+  return await otherListener(`events listener ${endpoint}`, 'events.listen', endpoint, served);
+}
+
+async function otherListener(
+  name: string,
+  key: string,
+  endpoint: string,
+  served: boolean,
+): Promise<readonly Finding[]> {
+  const parsed = parseEndpoint(endpoint);
+  if (!parsed.ok) return [problem(name, parsed.why, `correct ${key}`)];
   if (parsed.value.scheme !== 'tcp') return [];
   const own = served ? ok(name, 'in use; a Majordomo broker answers at broker.listen') : null;
-  return [await portFinding(name, 'bstar.listen', parsed.value, () => Promise.resolve(own))];
+  return [await portFinding(name, key, parsed.value, () => Promise.resolve(own))];
 }
 
 async function ipc(name: string, path: string, identify: Identify): Promise<Finding> {

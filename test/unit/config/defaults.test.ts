@@ -58,6 +58,7 @@ const TABLE = {
     heartbeatIntervalMs: 1000,
     curve: null,
   },
+  events: { listen: null },
   http: {
     listen: '127.0.0.1:5580',
     token: null,
