@@ -97,9 +97,7 @@ function translate(written: Tree, issue: Issue, base: Path): Found[] {
   const isOne = quota !== null || path.length === 2;
   const isScalar = row !== null && isOne && !OWN_MESSAGES.includes(row.kind);
   if (issue.code === 'invalid_union' && !isScalar) {
-    const best = issue.errors.find(
-      (errors) => !errors.some((error) => error.code === 'invalid_type' && error.path.length === 0),
-    );
+    const best = issue.errors.find((errors) => !errors.some(isOfAnotherForm));
     if (best !== undefined) return best.flatMap((error) => translate(written, error, path));
   }
   const value = treeAt(written, path);
@@ -108,6 +106,11 @@ function translate(written: Tree, issue: Issue, base: Path): Found[] {
     ? `expected ${expectation(row)}${gotInstead(row, value)}`
     : structureMessage(path, issue.message, value);
   return [{ path, problem: { place, path: pathText(path), message } }];
+}
+
+/** The value has not the type of this form, or is not its only word. */
+function isOfAnotherForm({ code, path }: Issue): boolean {
+  return path.length === 0 && (code === 'invalid_type' || code === 'invalid_value');
 }
 
 /** Kinds for which zod's message is better than one made from the row. */

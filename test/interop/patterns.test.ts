@@ -21,7 +21,7 @@ let ports: readonly number[];
 
 /** With the ports of this test instead of those of the page. */
 function moved(text: string): string {
-  return text.replaceAll(/:555([567])/g, (_, last: string) => `:${ports[Number(last) - 5] ?? 0}`);
+  return text.replaceAll(/:555([5678])/g, (_, last: string) => `:${ports[Number(last) - 5] ?? 0}`);
 }
 
 function program(words: string): string {
@@ -35,10 +35,13 @@ async function printed(words: string): Promise<string> {
 }
 
 beforeEach(async () => {
-  ports = await freePorts(3);
+  ports = await freePorts(4);
   const [configuration] = blocksOf(PATTERNS, 'yaml');
   const { broker } = parse(moved(configuration?.text ?? '')) as Configuration;
-  page = await startPage([`broker.listen=${JSON.stringify(broker.listen)}`]);
+  page = await startPage([
+    `broker.listen=${JSON.stringify(broker.listen)}`,
+    moved('events.listen=tcp://127.0.0.1:5558'),
+  ]);
 });
 
 afterEach(removePages);
@@ -55,7 +58,7 @@ describe(PATTERNS, () => {
   });
 
   it('its subscribers are those of the examples, which have a test of their own', () => {
-    const examples = ['suicidal-snail', 'black-box'].map((name) =>
+    const examples = ['suicidal-snail', 'black-box', 'tap'].map((name) =>
       readFileSync(`examples/${name}.ts`, 'utf8'),
     );
     const blocks = blocksOf(PATTERNS, 'ts')
@@ -69,6 +72,23 @@ describe(PATTERNS, () => {
     const readme = blocksOf('README.md', 'python').map(({ text }) => text);
     const [simplest] = blocksOf(PATTERNS, 'python').map(({ text }) => text);
     expect(readme).toEqual([simplest]);
+  });
+
+  itWithTool(TOOL, 'subscribers see what happens in the broker', async () => {
+    expect(readFileSync(PATTERNS, 'utf8')).toContain('`events.listen: tcp://127.0.0.1:5558`');
+    const subscriber = page.start(PYTHON, [program('events.subscribe')]);
+    const commands = blocksOf(PATTERNS, 'sh').map(({ text }) => text);
+    const command = commands.find((text) => text.includes('majordomo-broker events')) ?? '';
+    const printing = page.startShell(command);
+    while (!subscriber.said.includes('worker.registered')) {
+      const before = page.daemon.logged('worker.lost').length;
+      const worker = page.start(PYTHON, [program('zmq.REQ)\nworker')]);
+      await page.daemon.waitFor('worker.registered', before + 1);
+      await worker.kill();
+      await page.daemon.waitFor('worker.lost', before + 1);
+    }
+    await subscriber.says("{'event': 'worker.lost', 'service': 'upper'");
+    await printing.says('worker.lost  service=upper');
   });
 
   itWithTool(TOOL, 'a Paranoid Pirate answers', async () => {

@@ -97,3 +97,25 @@ describe('the reason of a RETURN (D25)', () => {
     ]);
   });
 });
+
+describe('a trace that takes the place of another', () => {
+  it('goes on with the same numbers, and a pause forgets what was held', () => {
+    const { s, steps } = followed();
+    const w1 = s.worker('w1').ready('echo');
+    s.client('c1').request('echo', '1').request('echo', '2');
+    const others: string[] = [];
+    const other = (request: number, { name }: { readonly name: string }): void => {
+      others.push(`${request} ${name}`);
+    };
+    s.broker.follow(other);
+    w1.final('one');
+    expect(others).toEqual(['1 request.ended', '2 request.dispatched']);
+    s.broker.follow(null);
+    w1.final('two');
+    s.client('c1').request('echo', '3');
+    s.broker.follow(other);
+    w1.final('three');
+    expect(others.slice(2)).toEqual(['3 request.ended']);
+    expect(steps).toHaveLength(3);
+  });
+});

@@ -193,7 +193,7 @@ describe('the events as a stream (D46)', () => {
 
   it('are told with their endpoint, by MMI and over HTTP', async () => {
     const daemon = await publishing('http.listen=127.0.0.1:0');
-    const told = (await clientOf(daemon).request('mmi.broker')).frames[1];
+    const told = (await clientOf(daemon).request('mmi.broker', '')).frames[1];
     const { json } = await ask(`${httpOf(daemon)}/api/v1/status`);
     const events = eventsOf(daemon);
     expect(events).toMatch(/^tcp:\/\/127\.0\.0\.1:\d+$/);

@@ -146,7 +146,7 @@ describe('the examples, as a user runs them', () => {
     expect(await run('abort.js')).toBe('ERR_MDP_ABORTED\n');
   });
 
-  it('price-publisher is read by a snail, which stops when it is too slow, and by shards', async () => {
+  it('price-publisher is read by a snail, which stops when it is too slow, by shards and a tap', async () => {
     const [port = 0] = await freePorts(1);
     const feed = `tcp://127.0.0.1:${port}`;
     const publisher = startWith('price-publisher.js', feed);
@@ -165,6 +165,10 @@ describe('the examples, as a user runs them', () => {
     await once(slow.child, 'close');
     expect(slow.child.exitCode).toBe(1);
     expect(slow.output).toMatch(/^price\.gold .*\ntoo slow: .*1000/s);
+    const tap = startWith('tap.js', feed);
+    const metals = ['gold', 'silver', 'tin'].map((metal) => `price.${metal} `);
+    await until(() => metals.every((each) => tap.output.includes(each)), 'all prices');
+    await end(tap);
     expect(await end(publisher)).toBe(`publishing at ${feed}\n`);
   });
 

@@ -42,9 +42,9 @@ describe('events.listen', () => {
   });
 
   it.each([
-    [`{endpont: '${ENDPOINT}'}`, 'events.listen.endpont: unknown key; did you mean endpoint?'],
+    [`{endpont: '${ENDPOINT}'}`, 'events.listen.endpont: unknown key; did you mean endpoint'],
     [`{endpoint: '${ENDPOINT}', allow: [client]}`, 'events.listen.allow: unknown key'],
-    [`{endpoint: '${ENDPOINT}', curve: {secretKeyFile: a, keyFile: b}}`, 'did you mean keysFile?'],
+    [`{endpoint: '${ENDPOINT}', curve: {secretKeyFile: a, keyFile: b}}`, 'did you mean keysFile'],
     [`{endpoint: '${ENDPOINT}', insecure: 1}`, 'events.listen.insecure: '],
     [`{insecure: true}`, 'events.listen.endpoint: '],
     [`[${ENDPOINT}]`, 'events.listen: '],
