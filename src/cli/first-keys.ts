@@ -4,8 +4,8 @@ import { dirname, join } from 'node:path';
 
 import {
   type Config,
-  type ListenerConfig,
   type ListenerCurveConfig,
+  type PublisherConfig,
   secretKeyFilesOf,
 } from '../config/config.js';
 import type { CurveCrypto } from '../zmtp/curve/crypto.js';
@@ -14,6 +14,12 @@ import { madeOrFound, makeDirectory, SECRET_MODE, write } from './key-files.js';
 /** Name of the first client's key, beside the keys file that admits it. */
 const CLIENT = 'client';
 
+interface Listener extends Pick<PublisherConfig, 'endpoint'> {
+  readonly curve?: ListenerCurveConfig | undefined;
+  /** The command with which its first client tries it; the endpoint follows. */
+  readonly line: string;
+}
+
 /**
  * Creates the key of each listener with CURVE, and its keys file with one client in it. Existing
  * files stay as they are, so this can be done at every start.
@@ -21,19 +27,21 @@ const CLIENT = 'client';
  * @throws ERR_OUTPUT, ERR_CONFIG_FILE
  */
 export function makeFirstKeys({ broker, events }: Config, crypto: CurveCrypto): readonly string[] {
+  const listeners: readonly Listener[] = [
+    ...broker.listen.map(({ endpoint, curve }) => {
+      return { endpoint, curve, line: 'request SERVICE --endpoint' };
+    }),
+    ...(events.listen === null ? [] : [{ ...events.listen, line: 'events --events' }]),
+  ];
   const lines: string[] = [];
-  if (events.listen?.curve !== undefined) serverKeyOf(events.listen.curve, crypto);
-  for (const listener of broker.listen) {
-    if (listener.curve === undefined) continue;
-    const isNew = !existsSync(listener.curve.keysFile);
-    const serverKey = serverKeyOf(listener.curve, crypto);
+  for (const listener of listeners) {
+    const { curve } = listener;
+    if (curve === undefined) continue;
+    const isNew = !existsSync(curve.keysFile);
+    const serverKey = serverKeyOf(curve, crypto);
     if (!isNew) continue;
-    const clientKeyFile = addFirstClient(listener.curve.keysFile, crypto);
-    lines.push(...introduction(listener, listener.curve, serverKey, clientKeyFile));
-  }
-  const keysFile = events.listen?.curve?.keysFile;
-  if (keysFile !== undefined && !existsSync(keysFile)) {
-    lines.push(`Created ${keysFile}, whose first client is ${addFirstClient(keysFile, crypto)}`);
+    const clientKeyFile = addFirstClient(curve.keysFile, crypto);
+    lines.push(...introduction(listener, curve, serverKey, clientKeyFile));
   }
   return lines;
 }
@@ -63,7 +71,7 @@ function addFirstClient(keysFile: string, crypto: CurveCrypto): string {
 }
 
 function introduction(
-  { endpoint }: ListenerConfig,
+  { endpoint, line }: Listener,
   curve: ListenerCurveConfig,
   serverKey: string,
   clientKeyFile: string,
@@ -76,6 +84,6 @@ function introduction(
     `  ${curve.keysFile}   the keys that may connect; so far only the first client's`,
     `  ${clientKeyFile}   the secret key of that client; copy it to the client's machine`,
     'On the client, run:',
-    `  majordomo request SERVICE --endpoint ${dialled} --curve-key-file ${CLIENT}.key --curve-server-key '${serverKey}'`,
+    `  majordomo ${line} ${dialled} --curve-key-file ${CLIENT}.key --curve-server-key '${serverKey}'`,
   ];
 }

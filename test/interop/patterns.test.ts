@@ -1,5 +1,6 @@
 /** The programs of docs/patterns.md, as they stand there, against a broker with its listeners. */
 import { readFileSync } from 'node:fs';
+import { setTimeout as pause } from 'node:timers/promises';
 
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
@@ -11,6 +12,8 @@ import { type Page, removePages, run, startPage } from './support/page-programs.
 
 const PATTERNS = 'docs/patterns.md';
 const TOOL = 'python3-zmq';
+/** How long a worker lives that comes and goes. */
+const WORKER_MS = 500;
 
 interface Configuration {
   readonly broker: { readonly listen: readonly unknown[] };
@@ -24,10 +27,10 @@ function moved(text: string): string {
   return text.replaceAll(/:555([5678])/g, (_, last: string) => `:${ports[Number(last) - 5] ?? 0}`);
 }
 
-function program(words: string): string {
+function program(words: string, name = 'program.py'): string {
   const found = blocksOf(PATTERNS, 'python').filter(({ text }) => text.includes(words));
   expect([words, found.length]).toEqual([words, 1]);
-  return page.saved('program.py', moved(found[0]?.text ?? ''));
+  return page.saved(name, moved(found[0]?.text ?? ''));
 }
 
 async function printed(words: string): Promise<string> {
@@ -76,16 +79,15 @@ describe(PATTERNS, () => {
 
   itWithTool(TOOL, 'subscribers see what happens in the broker', async () => {
     expect(readFileSync(PATTERNS, 'utf8')).toContain('`events.listen: tcp://127.0.0.1:5558`');
-    const subscriber = page.start(PYTHON, [program('events.subscribe')]);
+    const subscriber = page.start(PYTHON, [program('events.subscribe', 'subscriber.py')]);
     const commands = blocksOf(PATTERNS, 'sh').map(({ text }) => text);
     const command = commands.find((text) => text.includes('majordomo-broker events')) ?? '';
     const printing = page.startShell(command);
-    while (!subscriber.said.includes('worker.registered')) {
-      const before = page.daemon.logged('worker.lost').length;
-      const worker = page.start(PYTHON, [program('zmq.REQ)\nworker')]);
-      await page.daemon.waitFor('worker.registered', before + 1);
-      await worker.kill();
-      await page.daemon.waitFor('worker.lost', before + 1);
+    const worker = program('zmq.REQ)\nworker');
+    while (![subscriber, printing].every(({ said }) => said.includes('worker.lost'))) {
+      const pirate = page.start(PYTHON, [worker]);
+      await pause(WORKER_MS);
+      await pirate.kill();
     }
     await subscriber.says("{'event': 'worker.lost', 'service': 'upper'");
     await printing.says('worker.lost  service=upper');

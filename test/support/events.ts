@@ -61,8 +61,8 @@ export class Watcher {
   }
 
   /** Waits until its subscriptions are in force, and it has got what was published until now. */
-  async sync(daemon: Daemon): Promise<this> {
-    const peer = new RawPeer(daemon.endpoint);
+  async sync({ endpoint }: Pick<Daemon, 'endpoint'>): Promise<this> {
+    const peer = new RawPeer(endpoint);
     for (;;) {
       const service = `mmi.sync-${++lastSync}`;
       await peer.send('MDPW02', '\x01', service);

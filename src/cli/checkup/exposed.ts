@@ -14,7 +14,12 @@ export async function exposed(loaded: Loaded): Promise<readonly Finding[]> {
       'serve refuses to start with this; see docs/operating.md',
     ),
   );
-  return [...refused, ...ofListeners(loaded), ...ofEvents(loaded), ...(refused.length === 0 ? ofPair(loaded) : [])];
+  return [
+    ...refused,
+    ...ofListeners(loaded),
+    ...ofEvents(loaded),
+    ...(refused.length === 0 ? ofPair(loaded) : []),
+  ];
 }
 
 function ofListeners({ config }: Loaded): readonly Finding[] {

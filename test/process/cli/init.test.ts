@@ -3,8 +3,10 @@ import { join } from 'node:path';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { run } from '../../support/child.js';
+import { Child, run } from '../../support/child.js';
 import { Daemon, removeDaemons, temporaryDirectory } from '../../support/daemon.js';
+import { ask, httpOf } from '../../support/http.js';
+import { until } from '../../support/until.js';
 
 afterEach(removeDaemons);
 
@@ -54,6 +56,34 @@ describe('majordomo serve --init', () => {
     const serverKey = ['--curve-server-key', read(keys, 'broker.key.pub')];
     const answer = await run(['request', 'mmi.service', 'echo', ...line, ...serverKey]);
     expect(answer).toMatchObject({ status: 0, stdout: '404\n' });
+  });
+
+  it('creates the keys that events.listen names, with which a client subscribes', async () => {
+    const keys = join(temporaryDirectory(), 'keys');
+    const listen = listenerOf(keys).slice(1, -1);
+    const sets = [`events.listen=${listen}`, 'http.listen=127.0.0.1:0'];
+    const daemon = new Daemon({ flags: ['--init'], sets });
+    const { events } = await daemon.waitFor('broker.ready');
+    expect(readdirSync(keys)).toHaveLength(5);
+    await daemon.until(({ stderr }) => stderr.includes('--curve-server-key'), 'what it needs');
+    expect(daemon.stderr).toContain(join(keys, 'client.key'));
+    expect(daemon.stderr).toContain(`--curve-server-key '${read(keys, 'broker.key.pub')}'`);
+    const line = ['--events', String(events), '--curve-key-file', join(keys, 'client.key')];
+    const serverKey = ['--curve-server-key', read(keys, 'broker.key.pub')];
+    const child = new Child([
+      'events',
+      'no.such.event',
+      '--timeout-ms',
+      '60000',
+      ...line,
+      ...serverKey,
+    ]);
+    await until(async () => {
+      const { text } = await ask(`${httpOf(daemon)}/metrics`);
+      return /^majordomo_stream_subscribers 1$/m.test(text);
+    }, 'the subscriber');
+    child.signal('SIGTERM');
+    expect(await child.finished()).toMatchObject({ stderr: '' });
   });
 
   it('keeps existing files, and creates missing ones', async () => {

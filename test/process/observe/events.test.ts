@@ -279,6 +279,23 @@ describe('a bad subscriber of the events', () => {
     expect(await metric(daemon, 'stream_subscribers')).toBe(1);
   });
 
+  it('that does not read counts in limits.memoryBytes, and goes before clients do (D77)', async () => {
+    const daemon = await publishing('limits.memoryBytes=16MiB', 'limits.perPeer.outstanding=10000');
+    const service = 's'.repeat(250);
+    await echo(daemon, service, 64);
+    const deaf = await raw(daemon, '');
+    deaf.pause();
+    const client = clientOf(daemon);
+    const isClosed = (): boolean =>
+      daemon.stdout.includes('stream.rejected') || daemon.stdout.includes('stream.closed');
+    while (!isClosed()) {
+      await Promise.all(Array.from({ length: 500 }, () => client.request(service, 'x')));
+    }
+    expect(await daemon.waitFor('stream.rejected')).toMatchObject({ kind: 'memory' });
+    expect(daemon.logged('connection.rejected')).toEqual([]);
+    expect((await client.request(service, 'x')).text()).toBe('x');
+  });
+
   it('that subscribes to more than 10,000 topics is closed', async () => {
     const daemon = await publishing();
     const topics = Array.from({ length: 10_001 }, (_, index) => `topic-${index}`);
