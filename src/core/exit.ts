@@ -63,7 +63,7 @@ const STATUS_OF_CODE: ReadonlyMap<string, ExitStatus> = new Map<string, ExitStat
   ['ERR_REQUEST_FAILED', EXIT.failed],
   ['ERR_SERVICE_FAILED', EXIT.serviceFailed],
   ['ERR_STREAM_GAP', EXIT.failed],
-  ['ERR_STREAM_MALFORMED', EXIT.failed],
+  ['ERR_STREAM_HEADER', EXIT.failed],
   ['ERR_STREAM_TOO_SLOW', EXIT.noReply],
   ['ERR_TITANIC_BUSY', EXIT.unavailable],
   ['ERR_TITANIC_DEAD', EXIT.failed],

@@ -33,7 +33,7 @@ export const SDK_ERRORS = {
     'The service reported a failure: a `ServiceError` with `service`, `serviceCode`, `message` and `details`.',
   ERR_STREAM_GAP:
     'The connection to a publisher was lost, so messages may be missing, and `onGap` is "fail".',
-  ERR_STREAM_MALFORMED:
+  ERR_STREAM_HEADER:
     'A message came without the header of a `Publisher`; the option `stamp` reads those of other programs.',
   ERR_STREAM_SHARD:
     'A shard ended: its handler threw, or its thread stopped; `details.shard` says which.',

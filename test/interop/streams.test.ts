@@ -133,6 +133,6 @@ describe('a Subscriber', () => {
     await program.waitFor('subscribed');
     program.tell('ab one two');
     const error: unknown = await textsOf(subscriber, 1).catch((thrown: unknown) => thrown);
-    expect(codeOf(error)).toBe('ERR_STREAM_MALFORMED');
+    expect(codeOf(error)).toBe('ERR_STREAM_HEADER');
   });
 });

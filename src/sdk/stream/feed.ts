@@ -109,7 +109,7 @@ export class Feed implements LinkEvents {
     if (hasStreamHeader(frames)) return true;
     const text = `a message from ${this.endpoint} has no header of a Publisher: read it with the option stamp`;
     const details = { endpoint: this.endpoint };
-    this.#owner.failed(sdkError('ERR_STREAM_MALFORMED', text, { details }));
+    this.#owner.failed(sdkError('ERR_STREAM_HEADER', text, { details }));
     return false;
   }
 

@@ -44,7 +44,7 @@ export class Subscriber implements AsyncIterable<StreamMessage, undefined> {
 
   /**
    * The messages, in the order in which each publisher published them. All loops over one subscriber share them.
-   * Ends after `close()`. `next()` rejects with ERR_STREAM_TOO_SLOW, ERR_STREAM_GAP, ERR_STREAM_MALFORMED,
+   * Ends after `close()`. `next()` rejects with ERR_STREAM_TOO_SLOW, ERR_STREAM_GAP, ERR_STREAM_HEADER,
    * ERR_MDP_KEY_REFUSED, ERR_MDP_ABORTED, or ERR_MDP_OPTION if `stamp` fails.
    *
    * @throws ERR_MDP_OPTION if it has shards

@@ -300,7 +300,7 @@ describe('messages of other publishers', () => {
   it('without the header of a Publisher end a subscriber that expects one', async () => {
     const { endpoint } = await foreignPublisher(message('topic', 'body'));
     const error = await failureOf(subscriberOf(endpoint));
-    expect(codeOf(error)).toBe('ERR_STREAM_MALFORMED');
+    expect(codeOf(error)).toBe('ERR_STREAM_HEADER');
   });
 
   it('are read with a stamp of their own, or none', async () => {
