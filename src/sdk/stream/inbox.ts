@@ -41,7 +41,7 @@ export class Inbox {
 
   push(message: ReceivedStreamMessage): void {
     this.#queue.push(message);
-    this.#bytes += message.bytes + MESSAGE_COST_BYTES;
+    this.#bytes += message.heldBytes + MESSAGE_COST_BYTES;
     if (this.#bytes > this.#options.bytesMax) this.#isFull = true;
   }
 
@@ -59,7 +59,7 @@ export class Inbox {
     const oldest = this.#queue[this.#head];
     if (oldest === undefined) return null;
     this.#head++;
-    this.#bytes -= oldest.bytes + MESSAGE_COST_BYTES;
+    this.#bytes -= oldest.heldBytes + MESSAGE_COST_BYTES;
     if (this.#bytes * 2 <= this.#options.bytesMax) this.#isFull = false;
     if (this.#head === this.#queue.length) {
       this.#queue = [];

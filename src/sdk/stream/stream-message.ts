@@ -56,6 +56,10 @@ export interface StreamFacts {
 /** They are read and forgotten one after the other, thousands in one buffer. */
 const SLAB_BYTES = 128 * 1024;
 const slab = new Slab(SLAB_BYTES);
+/** Frames whose places are fields of the message. */
+const PLACED_FRAMES = 3;
+/** The place of each further frame in a growing array. */
+const PLACE_BYTES = 32;
 const NO_HEADER: Pick<StreamMessage, 'publisher' | 'number'> = { publisher: null, number: null };
 
 /**
@@ -66,8 +70,8 @@ export class ReceivedStreamMessage implements StreamMessage {
   readonly endpoint: string;
   readonly afterGap: boolean;
   readonly lateness: Lateness | null;
-  /** Of all its frames. */
-  readonly bytes: number;
+  /** What it holds in memory, about: its bytes, and where its frames are. */
+  readonly heldBytes: number;
   readonly #stamp: StreamFacts['stamp'];
   readonly #bytes: Buffer;
   /** Where its first three frames are; a message of a `Publisher` has these, and seldom more. */
@@ -91,10 +95,10 @@ export class ReceivedStreamMessage implements StreamMessage {
     const { count } = frames;
     let bytes = 0;
     for (let index = 0; index < count; index++) bytes += frames.size(index);
-    this.bytes = bytes;
     // Frames that came as one run of bytes are copied as one, with what stands between them.
     const isRun = frames.isPacked && count > 1;
     const room = isRun ? frames.end(count - 1) - frames.start(0) : bytes;
+    this.heldBytes = room + Math.max(0, count - PLACED_FRAMES) * PLACE_BYTES;
     const isSmall = room <= SLAB_COPY_BYTES_MAX;
     let at = isSmall ? slab.reserve(room) : 0;
     const copy = isSmall ? slab.bytes : Buffer.allocUnsafeSlow(room);
