@@ -160,10 +160,10 @@ export class Call implements Timed<Call> {
     if (this.refusal !== null) return this.refusedError(this.refusal);
     if (this.streams && this.hasParts) return this.brokenError('no further part arrived in time');
     if (sends === 0 && this.attempt === 0) {
-      const text = `no endpoint accepted a connection for the request to '${service}'`;
+      const text = `no endpoint accepted a connection for ${shownRequest(service)}`;
       return sdkError('ERR_MDP_UNREACHABLE', text, { details: { service, sends } });
     }
-    const text = `no answer from '${service}' (sent ${sends} times)`;
+    const text = `no answer from ${service === '' ? 'a server' : `'${service}'`} (sent ${sends} times)`;
     return sdkError('ERR_MDP_TIMEOUT', text, { details: { service, sends } });
   }
 
@@ -180,7 +180,7 @@ export class Call implements Timed<Call> {
   keyError(): MajordomoError {
     const { service } = this;
     const what = this.attempt === 0 ? 'was not sent' : 'was sent before and has no answer';
-    const text = `the broker refuses the key of this client: the request to '${service}' ${what}`;
+    const text = `the broker refuses the key of this client: ${shownRequest(service)} ${what}`;
     return sdkError('ERR_MDP_KEY_REFUSED', text, { details: { service } });
   }
 
@@ -200,6 +200,11 @@ export class Call implements Timed<Call> {
     const text = `the stream of '${this.service}' broke off: ${why}`;
     return sdkError('ERR_MDP_STREAM_BROKEN', text, { details: { service: this.service } });
   }
+}
+
+/** Servers of 10/FLP have one service each, without a name. */
+function shownRequest(service: string): string {
+  return service === '' ? 'the request' : `the request to '${service}'`;
 }
 
 function ignore(): void {
