@@ -42,6 +42,8 @@ const PING_CONTEXT_BYTES_MAX = 16;
 /** Of a message that is a subscription, before the topic (23/ZMTP). */
 const SUBSCRIBE_BYTE: Buffer = Buffer.from([1]);
 const CANCEL_BYTE: Buffer = Buffer.from([0]);
+/** Carried bytes are not read again for less than this part of them, if more have arrived. */
+const REREAD_SHARE = 64;
 /** Maximum size of a command between messages. */
 const COMMAND_BYTES_MAX = 1024;
 /** Maximum size of all commands between the frames of one message. */
@@ -379,9 +381,9 @@ export class Connection {
       this.#consumeCarried(now);
       if (this.isFailed) return;
     }
-    // Only the missing bytes are copied to the carried ones; the rest is read in place.
+    // About the missing bytes are copied to the carried ones; the rest is read in place.
     while (this.#carried > 0 && at < size) {
-      const until = Math.min(at + this.#missing, size);
+      const until = Math.min(at + this.#keptAtOnce(), size);
       this.#keep(chunk, at, until);
       this.#missing -= until - at;
       at = until;
@@ -396,6 +398,15 @@ export class Connection {
     if (at >= size) return;
     at = this.#consume(chunk, at, size, now);
     if (at < size && !this.isFailed) this.#keep(chunk, at, size);
+  }
+
+  /**
+   * An incomplete message is read again from its beginning. One of many small frames would be read
+   * again for each of them, so more is kept than its next frame lacks.
+   */
+  #keptAtOnce(): number {
+    const isMuchForLittle = this.#carried > this.#missing * REREAD_SHARE;
+    return isMuchForLittle ? Math.max(this.#missing, this.#carried >> 2) : this.#missing;
   }
 
   #consumeCarried(now: number): void {

@@ -83,6 +83,36 @@ describe('frames of one message', () => {
   });
 });
 
+describe('a message of many small frames that comes in pieces', () => {
+  it('is not read again for each of its frames', () => {
+    let pushed = 0;
+    class Counted extends Frames {
+      override push(buffer: Buffer, start: number, end: number): void {
+        pushed++;
+        super.push(buffer, start, end);
+      }
+    }
+    const sizes: number[] = [];
+    const events = {
+      ready: () => undefined,
+      message: (frames: Frames) => sizes.push(frames.count),
+      failed: () => undefined,
+    };
+    const mechanism = new NullMechanism('ROUTER', Buffer.alloc(0));
+    const limits = { messageBytesMax: 1 << 20, framesMax: 10_000 };
+    const options = { mechanism, waitsForGreeting: true, ...limits };
+    const connection = new Connection(options, events, new Counted(), 0);
+    connection.receive(HANDSHAKE, 0);
+    const bytes = message(...Array.from({ length: 10_000 }, () => ''), 'last');
+    const all = Buffer.concat([bytes.subarray(2), message('a', 'b')]);
+    for (let at = 0; at < all.length; at += 9000) {
+      connection.receive(Buffer.from(all.subarray(at, at + 9000)), 0);
+    }
+    expect(sizes).toEqual([10_000, 2]);
+    expect(pushed).toBeLessThan(100_000);
+  });
+});
+
 describe('a large message that comes in pieces', () => {
   const limits = { messageBytesMax: 1 << 24, framesMax: 300 };
   const large = Buffer.alloc(1_000_000, 'large');
