@@ -118,9 +118,12 @@ const LIMITS = ['', ' (at most 1.02)', ' (at most 1.3)'];
 for (const [index, stage] of stages.entries()) {
   const figures = took.get(stage) ?? [];
   say(`events ${stage.name}: ${spread(figures)} µs of CPU time for each request`);
+  if (index === 0) continue;
   const ratios = figures.map((figure, at) => figure / (base[at] ?? NaN));
-  if (index > 0)
+  say(`  ratio, ${rounds} interleaved rounds: ${spread(ratios)}${LIMITS[index] ?? ''}`);
+  {
     say(`  ratio, ${rounds} interleaved rounds: ${spread(ratios)}${LIMITS[index] ?? ''}`);
+  }
 }
 await end?.();
 for (const { client, worker } of stages) {

@@ -1,12 +1,6 @@
-import { writeFileSync } from 'node:fs';
-import { join } from 'node:path';
-
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { encodeZ85 } from '../../src/core/z85.js';
-import { loadSodium } from '../../src/zmtp/curve/sodium.js';
 import { closePeers, RawPeer } from '../interop/support/raw-peer.js';
-import { temporaryDirectory } from '../support/daemon.js';
 import { closeWatchers, eventsOf, PUBLISHES, Watcher } from '../support/events.js';
 import {
   otherOf,
@@ -43,18 +37,5 @@ describe('the events of a pair (D46)', () => {
     expect(second.messages[0]?.publisher).not.toBe(first.messages[0]?.publisher);
     await pair.node(active).kill();
     await second.waitFor('ha.disconnected');
-  });
-
-  it('may have keys of their own: those of the nodes do not differ for that', async () => {
-    const folder = temporaryDirectory();
-    const { secretKey, publicKey } = (await loadSodium()).keyPair();
-    const [own, keys] = [join(folder, 'events.key'), join(folder, 'keys.yaml')];
-    writeFileSync(own, encodeZ85(secretKey), { mode: 0o600 });
-    writeFileSync(keys, `- {name: a, publicKey: '${encodeZ85(publicKey)}'}\n`, { mode: 0o600 });
-    const curve = `{secretKeyFile: ${own}, keysFile: ${keys}}`;
-    const listen = `events.listen={endpoint: "tcp://127.0.0.1:0", curve: ${curve}}`;
-    const pair = await startPairOfDaemons({ setsOf: { primary: [listen] } });
-    const active = await pair.inSync();
-    expect((await pair.look(active, 60_000))?.keysDiffer).toBe(false);
   });
 });

@@ -136,6 +136,22 @@ describe('subscribers with keys', () => {
     expect(all.disconnections).toBe(0);
   });
 
+  it('with one of two keys of a name lose only the key that is removed', async () => {
+    const [one, two] = [pairs.some, pairs.none].map((pair) => encodeZ85(pair.publicKey));
+    const write = (...keys: readonly (string | undefined)[]): void => {
+      const entry = `- {name: some, publicKey: ${JSON.stringify(keys)}}\n`;
+      writeFileSync(join(folder, 'keys.yaml'), entry, { mode: 0o600 });
+    };
+    write(one, two);
+    const daemon = await start();
+    const stays = await watcherOf(daemon, 'some', ['']).sync(daemon);
+    const goes = await watcherOf(daemon, 'none', ['']).sync(daemon);
+    write(one);
+    await until(() => goes.error !== null, 'the end of the subscriber');
+    await stays.sync(daemon);
+    expect([codeOf(goes.error), stays.disconnections]).toEqual(['ERR_MDP_KEY_REFUSED', 0]);
+  });
+
   it('without a key, or with another one, get nothing', async () => {
     allow({ all: null });
     const daemon = await start();
