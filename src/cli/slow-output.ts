@@ -72,6 +72,6 @@ function notBlocking(): number {
 }
 
 function tooSlow(delayMs: number): MajordomoError {
-  const text = `the reader of standard output has not read for ${delayMs} ms`;
+  const text = `standard output has taken nothing for ${delayMs} ms, because its reader is too slow`;
   return new MajordomoError('ERR_STREAM_TOO_SLOW', text, { details: { delayMs } });
 }
