@@ -215,6 +215,8 @@ export class PublisherSocket implements TransportEvents, FanOutSink {
   }
 
   rejected(_listener: number, kind: string, reason: string, from: Rejected): void {
+    // It held most of the memory of all, because it did not read.
+    if (kind === 'memory') this.fanOut.counters.closed.slow++;
     this.#events.rejected(kind, reason, from);
   }
 
