@@ -20,6 +20,7 @@ const ENTRY_POINTS = new Set([
   'src/sdk/otel.ts',
   'src/testing/testing.ts',
   // The subscriber's threads load it.
+  'bench/streams/handler.ts',
   'examples/black-box.ts',
 ]);
 
