@@ -76,7 +76,7 @@ describe('the events as a stream (D46)', () => {
     await malformed(daemon, 1);
     await watcher.waitFor('message.malformed');
     const [registered, wrong] = watcher.messages;
-    const [line = {}] = daemon.logged('worker.registered');
+    const line = await daemon.waitFor('worker.registered');
     const { event, service, worker, workerName, credit } = line;
     expect(registered?.topic).toBe('worker.registered');
     expect(registered?.frames).toHaveLength(1);
@@ -143,6 +143,9 @@ describe('the events as a stream (D46)', () => {
       'request.replied',
       'request.replied',
     ]);
+    const [first, second] = watcher.messages.map(({ number }) => number);
+    // The other steps took no numbers.
+    expect(second).toBe((first ?? NaN) + 1);
     expect(daemon.logged('request.received')).toEqual([]);
   });
 
