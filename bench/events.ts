@@ -121,9 +121,6 @@ for (const [index, stage] of stages.entries()) {
   if (index === 0) continue;
   const ratios = figures.map((figure, at) => figure / (base[at] ?? NaN));
   say(`  ratio, ${rounds} interleaved rounds: ${spread(ratios)}${LIMITS[index] ?? ''}`);
-  {
-    say(`  ratio, ${rounds} interleaved rounds: ${spread(ratios)}${LIMITS[index] ?? ''}`);
-  }
 }
 await end?.();
 for (const { client, worker } of stages) {
