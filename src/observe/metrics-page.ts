@@ -25,7 +25,7 @@ result. However often it is scraped, the broker spends at most a tenth of the ev
   in all metrics; \`titanic_*\` contain only services that had stored requests.
 - There are no labels per client, worker or uuid.
 - Every label value is exported from the start, as 0, so that \`rate()\` sees the first increase.
-  With \`titanic.enabled: false\` there are no \`titanic_*\` metrics, and without \`events.listen\` no \`stream_*\`.
+  With \`titanic.enabled: false\` there are no \`titanic_*\` metrics.
 
 [logs.md](logs.md) says which metric counts which log event.
 `;

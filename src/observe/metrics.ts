@@ -93,8 +93,7 @@ export class Metrics {
     }
     brokerMetrics(out, broker, titanic?.counters.malformed ?? 0);
     if (titanic !== null) titanicMetrics(out, titanic, this.#sources.wall());
-    const stream = this.#sources.stream();
-    if (stream !== null) streamMetrics(out, stream);
+    streamMetrics(out, this.#sources.stream());
     pairMetrics(out, this.#sources.pair());
     out.metric('event_loop_lag_seconds');
     out.sample('', this.#sources.loopLagMs() / 1000);

@@ -3,8 +3,9 @@
  *
  * The clocks of publisher and subscriber need not agree: of `now − time` only what exceeds the smallest
  * such difference of the last ten minutes is lateness. So a constant distance between the clocks, and
- * their drift, do not count; a delay that grew does. // D44
+ * their drift, do not count; a delay that grew does.
  */
+// D44
 
 const BUCKET_MS = 10_000;
 /** Ten minutes, and the bucket that is being filled. */

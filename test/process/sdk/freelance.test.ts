@@ -151,9 +151,9 @@ describe('three independent brokers', () => {
   });
 
   it('answer late requests through the next one (hedgeMs)', async () => {
-    sites[0]?.daemon.signal('SIGSTOP');
     const asking = client({ hedgeMs: 20, pingIntervalMs: 60_000 });
-    await until(() => asking.endpoint !== null, 'a broker');
+    await until(() => asking.endpoint === sites[0]?.mdp, 'the first broker');
+    sites[0]?.daemon.signal('SIGSTOP');
     const replies = await Promise.all(
       Array.from({ length: 20 }, () => asking.request('where', '0')),
     );
@@ -164,10 +164,12 @@ describe('three independent brokers', () => {
   });
 
   it('are asked all at once with hedgeMs 0, and late answers are dropped', async () => {
-    const asking = client({ hedgeMs: 0 });
-    await until(() => asking.endpoint !== null, 'a broker');
+    let connected = 0;
+    const asking = client({ hedgeMs: 0 }).on('connected', () => connected++);
+    await until(() => connected === BROKERS, 'all brokers');
     await asking.request('where', '0');
-    await until(() => asking.counters.late + asking.counters.hedges > 0, 'the others');
+    expect(asking.counters.hedges).toBe(BROKERS - 1);
+    await until(() => asking.counters.late === BROKERS - 1, 'the late answers');
     expect(asking.counters.malformed).toBe(0);
   });
 
