@@ -22,6 +22,7 @@ const ONE_IN = 20;
 /** What a worker needs for a request while brokers are killed. */
 const WORK_MS = 50;
 const OUTSTANDING = 8;
+const CONNECT_MS_MAX = 20_000;
 
 const { values } = parseArgs({
   options: {
@@ -57,7 +58,11 @@ async function clientOf(
 ): Promise<Client> {
   const endpoints = daemons.map(({ endpoint }) => endpoint);
   const client = new Client({ endpoints, strategy: 'freelance', timeoutMs: 5000, ...options });
-  while (client.endpoint !== endpoints[0]) await pause(1);
+  const until = performance.now() + CONNECT_MS_MAX;
+  while (client.endpoint !== endpoints[0]) {
+    if (performance.now() > until) throw new Error('the first broker is not connected');
+    await pause(1);
+  }
   return client;
 }
 

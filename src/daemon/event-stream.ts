@@ -1,6 +1,6 @@
 /**
- * The events of this node as a stream (`events.listen`): those of the log, which nothing thins out here, and
- * the steps of plain requests while somebody subscribes to them. // D46
+ * The events of this node as a stream (`events.listen`): all those of the log, without its limit of a line
+ * a second, and the steps of plain requests while somebody subscribes to them (D46).
  */
 import type { BrokerEvent } from '../broker/events.js';
 import type { RequestStep, RequestTrace } from '../broker/request-trace.js';

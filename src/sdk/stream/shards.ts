@@ -1,8 +1,7 @@
 /**
  * The shards of a subscriber (the Black Box): threads, each with connections of its own. One that fails,
- * or is too slow, ends all of them: half a feed is a lie.
+ * or is too slow, ends all of them: the others' messages alone would look like the whole feed (D45).
  */
-// D45
 import { Worker } from 'node:worker_threads';
 
 import { messageOf } from '../../core/errors.js';

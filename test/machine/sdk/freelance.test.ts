@@ -154,7 +154,7 @@ describe('a client of several servers that know nothing of each other (docs/sdk.
     expect(script.effects.at(-1)).toBe('1005 send c #1 on 1');
   });
 
-  it('asks again after a pause when all have refused for now', () => {
+  it('asks again after a pause when all have refused with 429', () => {
     const script = connected(2).ask('a').refuse('a', '429').refuse('a', '429').pass(49);
     expect(script.effects).toEqual(['0 send a #1 on 1', '0 send a #2 on 2']);
     script.pass(1);

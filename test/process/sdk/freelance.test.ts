@@ -107,16 +107,19 @@ async function survivesKills(ask: () => Promise<string>): Promise<void> {
       count++;
     }
   });
-  for (const site of sites) {
-    const from = count;
-    await until(() => count > from + 20, 'answers before the kill');
-    await site.daemon.kill();
-    const killed = count;
-    await until(() => count > killed + 20, 'answers after the kill');
-    site.daemon = await serve(site.mdp, site.flp, site.daemon.dataDir);
-    await site.daemon.waitFor('worker.registered');
+  try {
+    for (const site of sites) {
+      const from = count;
+      await until(() => count > from + 20, 'answers before the kill');
+      await site.daemon.kill();
+      const killed = count;
+      await until(() => count > killed + 20, 'answers after the kill');
+      site.daemon = await serve(site.mdp, site.flp, site.daemon.dataDir);
+      await site.daemon.waitFor('worker.registered');
+    }
+  } finally {
+    isOver = true;
   }
-  isOver = true;
   await Promise.all(asking);
   expect([...answers]).toContain('a');
 }
@@ -174,10 +177,9 @@ describe('three independent brokers', () => {
   });
 
   it('a draining broker is left for the next one', async () => {
-    for (const asking of [client(), freelanceClient()]) {
-      await until(() => asking.endpoint !== null, 'a broker');
-    }
     const [mdp, flp] = [client(), freelanceClient()];
+    await until(() => mdp.endpoint === sites[0]?.mdp, 'the first broker');
+    await until(() => flp.endpoint === sites[0]?.flp, 'the first server');
     const slow = Promise.all([mdp.request('where', '1500'), flp.request('1500')]);
     const { daemon } = sites[0] ?? {};
     await until(() => mdp.outstanding + flp.outstanding === 2, 'requests');
