@@ -13,6 +13,7 @@ const ROOMS = [
   'bstar',
   'replication',
   'stream',
+  'map',
   'config',
   'observe',
   'http',
@@ -235,6 +236,12 @@ const rooms = [
     'stream imports core and wire only: it copies messages to subscribers. What is published, and who may subscribe, is told to it by the daemon or the SDK.',
   ),
   ...mayImportTypes(
+    'map',
+    [room('core', 'wire')],
+    ['^src/titanic/store/store\\.ts$'],
+    'map imports core, wire and the types of titanic/store/store.ts, whose file and transactions it shares. It does not know sockets, SQLite, replication or the publisher: emit an effect on MapSink, or put the call into map/store.ts or map/replica.ts; the daemon plugs them together.',
+  ),
+  ...mayImportTypes(
     'config',
     [room('core')],
     [room(...ROOMS.filter((name) => name !== 'config' && name !== 'core'))],
@@ -451,7 +458,17 @@ const packages = [
   },
 ];
 
-const MACHINES = ['core', 'wire', 'broker', 'mmi', 'titanic', 'bstar', 'replication', 'stream'];
+const MACHINES = [
+  'core',
+  'wire',
+  'broker',
+  'mmi',
+  'titanic',
+  'bstar',
+  'replication',
+  'stream',
+  'map',
+];
 const IO_BUILT_INS = [
   'child_process',
   'cluster',
@@ -466,6 +483,7 @@ const IO_BUILT_INS = [
   'process',
   'readline',
   'stream',
+  'map',
   'timers',
   'tls',
   'worker_threads',

@@ -3,7 +3,7 @@
  * reply is read when there is room for it: a limited number of bytes at a time in total, with the
  * identities taking turns (D75, D76).
  */
-import { FairQueue } from './fair-queue.js';
+import { FairQueue } from '../../core/fair-queue.js';
 import type { RequestUuid } from '../store/store.js';
 import type { ReplyQuery } from './waiters.js';
 

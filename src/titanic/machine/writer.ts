@@ -5,7 +5,7 @@
  */
 import { IDENTITY_SHARE } from '../../core/defaults.js';
 import type { Commits } from './commits.js';
-import { FairQueue } from './fair-queue.js';
+import { FairQueue } from '../../core/fair-queue.js';
 import type { Replica } from './replica.js';
 import type { Change, ChangeResult, StoreFailure } from '../store/store.js';
 

@@ -1,0 +1,335 @@
+/**
+ * Group commit: one batch is at the store at a time, what arrives meanwhile is the next one. A
+ * change is numbered when its batch begins, and published when the batch is committed here and, if
+ * the replica says so, at the peer (D50).
+ */
+import { FairQueue } from '../core/fair-queue.js';
+import type { Content } from './content.js';
+import type { MapCounters, MapEvents, MapRefusal } from './events.js';
+import type { MapNumber } from '../wire/chp-client.js';
+import type { PendingSet } from './pending-sets.js';
+import type { RecentUuids } from './recent-uuids.js';
+import { bytesOf, type MapRecord } from './record.js';
+import type { MapReplica } from './replica.js';
+import type { ServiceKeys } from './service-keys.js';
+import { Draft, presentOf, type SetIntent, type Step } from './steps.js';
+import type { StoreFailure } from '../titanic/store/store.js';
+
+/** Limits of a batch. Others wait for it, so it must take no longer than some tens of ms. */
+const BATCH_SETS_MAX = 1024;
+const BATCH_BYTES_MAX = 4 * 1024 * 1024;
+const BATCH_EXPIRED_MAX = 512;
+const BATCH_NEWS_MAX = 256;
+/** Maximum that waits for the store, above which KVSETs are refused. */
+const WAITING_MAX = 100_000;
+const WAITING_BYTES_MAX = 64 * 1024 * 1024;
+/** What one identity may have of it (D75). */
+const IDENTITY_SHARE = 0.875;
+const RETRY_MS = 1000;
+/** The counter has 40 bits (D48); a batch takes fewer numbers than this. */
+const COUNTERS_MAX = 2 ** 40 - 8192;
+
+interface Batch {
+  readonly number: number;
+  readonly steps: readonly Step[];
+  readonly growing: number;
+  isCommitted: boolean;
+  awaitsPeer: boolean;
+  isDoubtful: boolean;
+  /** This node stopped serving: nothing of it is published. */
+  isSilent: boolean;
+}
+
+/** What becomes of changes. */
+export interface BatchesSink {
+  publish(record: MapRecord, uuid: string): void;
+  refused(reason: MapRefusal): void;
+}
+
+export interface BatchesDeps {
+  readonly content: Content;
+  readonly recent: RecentUuids;
+  readonly services: ServiceKeys;
+  readonly replica: MapReplica;
+  readonly counters: MapCounters;
+  readonly events: MapEvents;
+  readonly sink: BatchesSink;
+}
+
+export class Batches {
+  /** `limits.mapBytes`. */
+  bytesMax: number;
+  readonly #deps: BatchesDeps;
+  readonly #waiting = new FairQueue<PendingSet>();
+  /** Before those that wait: what a batch that failed leaves, and what came before this node led. */
+  #first: SetIntent[] = [];
+  /** How many of them have been taken. */
+  #firstTaken = 0;
+  #announced: MapRecord[] = [];
+  #batch: Batch | null = null;
+  #isServing = false;
+  /** Changes that came before this node led have not all been tried. */
+  #inherits = false;
+  #last: MapNumber = { epoch: 0, counter: 0 };
+  #trouble: StoreFailure | null = null;
+  /** In trouble: when the store is given anything again, and what grows. Monotonic milliseconds. */
+  #retryAt = -Infinity;
+  #growAt = -Infinity;
+
+  constructor(deps: BatchesDeps, bytesMax: number) {
+    this.#deps = deps;
+    this.bytesMax = bytesMax;
+  }
+
+  /** Why new values are dropped, or `null`. */
+  get trouble(): StoreFailure | null {
+    return this.#trouble;
+  }
+
+  /** False until all that came before this node led has been tried, and nothing older is out. */
+  get isSettled(): boolean {
+    return !this.#inherits && this.#batch?.isSilent !== true;
+  }
+
+  /** Number of changes that wait for the store or are there. */
+  get waiting(): number {
+    return this.#waiting.size + this.#firstLeft + (this.#batch?.steps.length ?? 0);
+  }
+
+  get #firstLeft(): number {
+    return this.#first.length - this.#firstTaken;
+  }
+
+  get #isRefusing(): boolean {
+    return this.#deps.replica.refusal !== null || this.#last.counter >= COUNTERS_MAX;
+  }
+
+  // ---------------------------------------------------------------- begin and end
+
+  /**
+   * This node serves.
+   * @param last numbers begin above this one
+   * @param inherited what writers sent before, in order
+   */
+  start(last: MapNumber, inherited: readonly PendingSet[]): void {
+    this.#isServing = true;
+    this.#last = last;
+    this.#setFirst(inherited.map((set) => ({ kind: 'set', ...set })));
+    this.#inherits = inherited.length > 0;
+    if (this.#trouble?.kind !== 'fatal') this.#retryAt = -Infinity;
+  }
+
+  /** Nothing more is published, and what waits is dropped: its writers see no echo. */
+  stop(now: number): void {
+    this.#isServing = false;
+    this.#waiting.drain();
+    this.#setFirst([]);
+    this.#announced = [];
+    this.#inherits = false;
+    const batch = this.#batch;
+    if (batch === null) return;
+    batch.isSilent = true;
+    batch.awaitsPeer = false;
+    if (batch.isCommitted) this.#complete(batch, now);
+  }
+
+  #setFirst(intents: SetIntent[]): void {
+    this.#first = intents;
+    this.#firstTaken = 0;
+  }
+
+  // ---------------------------------------------------------------- inputs
+
+  /** Returns why the change is refused; `null`: it waits for its batch. */
+  add(set: PendingSet): MapRefusal | null {
+    const { writer, record } = set;
+    const waiting = this.#waiting;
+    const share = IDENTITY_SHARE;
+    if (
+      waiting.size >= WAITING_MAX ||
+      waiting.bytes >= WAITING_BYTES_MAX ||
+      waiting.sizeOf(writer) >= WAITING_MAX * share ||
+      waiting.bytesOf(writer) >= WAITING_BYTES_MAX * share
+    ) {
+      return 'waiting';
+    }
+    waiting.push(writer, set, bytesOf(record));
+    return null;
+  }
+
+  /** A merge brought this record: it is published under a new number. */
+  announce(record: MapRecord): void {
+    this.#announced.push(record);
+  }
+
+  /** When `run` is next due if no input arrives, but for keys that expire. */
+  get dueAt(): number {
+    if (!this.#isServing || this.#batch !== null) return Infinity;
+    if (this.#deps.services.hasNews || this.#announced.length > 0) return -Infinity;
+    const isIdle = this.#waiting.size === 0 && this.#firstLeft === 0;
+    return isIdle ? Infinity : this.#retryAt;
+  }
+
+  /** When keys may expire; Infinity: not while a batch is out. */
+  get mayExpireAt(): number {
+    return this.#batch !== null || this.#isRefusing ? Infinity : this.#retryAt;
+  }
+
+  /** Begins the next batch, if none is at the store. Returns true if there is more to do at once. */
+  run(now: number): boolean {
+    const { content, recent, services, replica } = this.#deps;
+    if (now < this.dueAt && now < Math.max(content.expiresAt, this.mayExpireAt)) return false;
+    if (!this.#isServing || this.#batch !== null) return false;
+    const draft = new Draft(content, recent, services, this.#last, now);
+    this.#takeNews(draft);
+    if (this.#isRefusing) this.#refuseAll();
+    else if (now >= this.#retryAt) this.#takeChanges(draft, now);
+    this.#last = { epoch: this.#last.epoch, counter: draft.counter };
+    const { steps, writes, growing } = draft;
+    const isWritten = writes.length > 0;
+    const submitted = isWritten ? replica.commit(writes) : NOT_WRITTEN;
+    const state = { isCommitted: !isWritten, isDoubtful: false, isSilent: false };
+    this.#batch = { ...submitted, steps, growing, ...state };
+    if (isWritten) return false;
+    this.#complete(this.#batch, now);
+    return now >= this.dueAt;
+  }
+
+  #takeNews(draft: Draft): void {
+    const { services } = this.#deps;
+    for (let count = 0; count < BATCH_NEWS_MAX; count++) {
+      const key = services.take();
+      if (key === null) break;
+      draft.service({ kind: 'service', key });
+    }
+    for (const record of this.#announced.splice(0, BATCH_NEWS_MAX)) {
+      draft.announce({ kind: 'announce', record });
+    }
+  }
+
+  /** `strict` shows nothing that is on one disk alone, so it stores nothing there either. */
+  #refuseAll(): void {
+    const refused = this.#waiting.drain().length + this.#firstLeft;
+    this.#setFirst([]);
+    this.#inherits = false;
+    for (let count = 0; count < refused; count++) this.#deps.sink.refused('replication');
+  }
+
+  #takeChanges(draft: Draft, now: number): void {
+    const { content } = this.#deps;
+    let bytes = 0;
+    let taken = 0;
+    while (taken++ < BATCH_SETS_MAX && bytes < BATCH_BYTES_MAX) {
+      const intent = this.#nextSet();
+      if (intent === null) break;
+      bytes += bytesOf(intent.record);
+      this.#take(draft, intent, now);
+    }
+    // After the changes: one that renews a key comes before its end.
+    for (let count = 0; count < BATCH_EXPIRED_MAX; count++) {
+      const record = content.takeExpired(now);
+      if (record === null) break;
+      if (!draft.expire({ kind: 'expire', record })) content.retime(record, now + RETRY_MS);
+    }
+  }
+
+  #nextSet(): SetIntent | null {
+    const first = this.#first[this.#firstTaken];
+    if (first !== undefined) {
+      this.#firstTaken++;
+      return first;
+    }
+    const set = this.#waiting.shift();
+    return set === undefined ? null : { kind: 'set', ...set };
+  }
+
+  #take(draft: Draft, intent: SetIntent, now: number): void {
+    const { counters, sink } = this.#deps;
+    const mayGrow = this.#trouble === null || now >= this.#growAt;
+    const refused = draft.set(intent, this.bytesMax, mayGrow);
+    if (refused === 'repeated') counters.repeated++;
+    else if (refused !== null) sink.refused(refused);
+  }
+
+  // ---------------------------------------------------------------- the store's results
+
+  /** Returns false if the transaction is not the map's. */
+  committed(number: number, now: number): boolean {
+    const batch = this.#batch;
+    if (batch?.number !== number) return false;
+    batch.isCommitted = true;
+    if (batch.growing > 0 && this.#trouble !== null) {
+      this.#trouble = null;
+      this.#deps.events.emit({ name: 'map.healed' });
+    }
+    this.#retryAt = -Infinity;
+    if (!batch.awaitsPeer) this.#complete(batch, now);
+    return true;
+  }
+
+  /**
+   * The peer has it, or was lost.
+   * @param isDoubtful it was lost, and the changes were promised to both disks
+   */
+  released(number: number, isDoubtful: boolean, now: number): void {
+    const batch = this.#batch;
+    if (batch?.number !== number) return;
+    batch.awaitsPeer = false;
+    batch.isDoubtful = isDoubtful;
+    if (batch.isCommitted) this.#complete(batch, now);
+  }
+
+  #complete(batch: Batch, now: number): void {
+    this.#batch = null;
+    if (this.#firstLeft === 0) this.#inherits = false;
+    for (const step of batch.steps) this.#apply(step, batch, now);
+  }
+
+  #apply({ outcome, record, isWritten, basis }: Step, batch: Batch, now: number): void {
+    const { content, counters, recent, sink } = this.#deps;
+    // A merge may have brought another record meanwhile.
+    if (!isWritten && content.get(record.key) !== presentOf(basis)) return;
+    const isTimed = outcome === 'applied' || outcome === 'renewed';
+    content.apply(record, isTimed ? now : null);
+    if (isWritten || outcome === 'renewed') recent.add(record, now);
+    if (outcome === 'repeated') counters.repeated++;
+    else if (outcome === 'renewed') counters.updates.applied++;
+    else if (outcome !== 'announced') counters.updates[outcome]++;
+    // Whoever sees its uuid takes the change for safe.
+    if (!batch.isSilent) sink.publish(record, batch.isDoubtful ? '' : record.uuid);
+  }
+
+  /** Returns false if the transaction is not the map's. */
+  failed(number: number, failure: StoreFailure, now: number): boolean {
+    const batch = this.#batch;
+    if (batch?.number !== number) return false;
+    this.#batch = null;
+    if (this.#trouble === null) {
+      const { kind, message: text } = failure;
+      this.#deps.events.emit({ name: 'map.failed', kind, text });
+    }
+    this.#trouble = failure;
+    this.#growAt = now + RETRY_MS;
+    // What does not grow may find room: it is tried alone, at once.
+    if (failure.kind === 'fatal') this.#retryAt = Infinity;
+    else if (batch.growing === 0) this.#retryAt = now + RETRY_MS;
+    const again: SetIntent[] = [];
+    for (const step of batch.steps) this.#giveBack(step, batch, again, now);
+    const first = this.#first.slice(this.#firstTaken);
+    if (first.length === 0) this.#inherits = false;
+    this.#setFirst([...again, ...first]);
+    return true;
+  }
+
+  #giveBack({ intent, growth }: Step, batch: Batch, again: SetIntent[], now: number): void {
+    const { content, services, sink } = this.#deps;
+    if (batch.isSilent) return;
+    if (intent.kind === 'service') services.putBack(intent.key);
+    else if (intent.kind === 'announce') this.#announced.push(intent.record);
+    else if (intent.kind === 'expire') content.retime(intent.record, now + RETRY_MS);
+    else if (growth > 0) sink.refused('store');
+    else again.push(intent);
+  }
+}
+
+const NOT_WRITTEN = { number: -1, awaitsPeer: false };

@@ -1,0 +1,68 @@
+/** What the map reports to people. */
+
+/** Why a KVSET was not applied. */
+export type MapRefusal =
+  /** The key is the broker's. */
+  | 'reserved'
+  /** The writer has no right to the key. */
+  | 'rights'
+  /** `limits.mapBytes`. */
+  | 'limit'
+  /** More is waiting for the store than may. */
+  | 'waiting'
+  /** The store cannot write now. */
+  | 'store'
+  /** The peer is not in sync, and replication is strict. */
+  | 'replication';
+
+export type MapEvent =
+  /** All records are in memory. */
+  | { readonly name: 'map.loaded'; readonly keys: number; readonly bytes: number }
+  /** A message was dropped because it breaks a rule (D47), or because there are too many of it. */
+  | {
+      readonly name: 'map.malformed';
+      readonly reason: string;
+      /** Who sent it: the name of the key, and the source address. */
+      readonly key: string | null;
+      readonly address: string;
+    }
+  | { readonly name: 'map.refused'; readonly reason: MapRefusal }
+  /** Both sides of a split had changed this key of the map (D54); it is percent-escaped. */
+  | { readonly name: 'map.conflicted'; readonly record: string }
+  /** A client that asked for a snapshot does not read it: its connection was closed. */
+  | { readonly name: 'map.stalled'; readonly key: string | null; readonly address: string }
+  /** Emitted once; new and growing values are dropped until `map.healed`. */
+  | {
+      readonly name: 'map.failed';
+      readonly kind: 'full' | 'busy' | 'fatal';
+      readonly text: string;
+    }
+  | { readonly name: 'map.healed' };
+
+export interface MapEvents {
+  emit(event: MapEvent): void;
+}
+
+/** Since the machine was made. */
+export interface MapCounters {
+  /** Changes that took effect, by what they did. `applied` includes renewals. */
+  readonly updates: { applied: number; deleted: number; expired: number; refused: number };
+  /** Changes that came again, and were not applied again. */
+  repeated: number;
+  /** Keys that both sides of a split had changed. */
+  conflicts: number;
+  /** Snapshots that were sent to their end. */
+  snapshots: number;
+  /** Messages that were dropped: `messages_malformed_total{kind="map"}`. */
+  malformed: number;
+}
+
+export function newMapCounters(): MapCounters {
+  return {
+    updates: { applied: 0, deleted: 0, expired: 0, refused: 0 },
+    repeated: 0,
+    conflicts: 0,
+    snapshots: 0,
+    malformed: 0,
+  };
+}

@@ -1,0 +1,129 @@
+/**
+ * What writers sent to a node that does not serve (D53): they send each change to both nodes, so the
+ * one that takes over has what the other one lost. A change is struck out when replication brings
+ * it, or a later change of its key.
+ */
+import type { MapRecord } from './record.js';
+
+const KEPT_MS = 10_000;
+const KEPT_MAX = 10_000;
+const KEPT_BYTES_MAX = 16 * 1024 * 1024;
+/** What one identity may have of it (D75). */
+const IDENTITY_SHARE = 0.875;
+const ITEM_BYTES = 256;
+
+export interface PendingSet {
+  readonly record: MapRecord;
+  /** The identity of its writer. */
+  readonly writer: string;
+}
+
+interface Kept extends PendingSet {
+  readonly number: number;
+  readonly at: number;
+  readonly bytes: number;
+}
+
+/** What one identity has here. */
+interface Line {
+  /** By number. */
+  readonly items: Map<number, Kept>;
+  bytes: number;
+}
+
+export class PendingSets {
+  #last = 0;
+  #bytes = 0;
+  /** By number, that is in order of arrival. */
+  readonly #all = new Map<number, Kept>();
+  readonly #byUuid = new Map<string, Kept>();
+  readonly #byKey = new Map<string, Map<number, Kept>>();
+  readonly #lines = new Map<string, Line>();
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  /** When the oldest one is too old; Infinity: there is none. */
+  get dueAt(): number {
+    for (const { at } of this.#all.values()) return at + KEPT_MS;
+    return Infinity;
+  }
+
+  /** Keeps a change with a uuid; over a limit, the oldest of its writer, or of all, goes. */
+  add({ record, writer }: PendingSet, now: number): void {
+    this.prune(now);
+    if (this.#byUuid.has(record.uuid)) return;
+    const { key, properties, value } = record;
+    const bytes = ITEM_BYTES + key.length + properties.length + value.length;
+    if (bytes > KEPT_BYTES_MAX * IDENTITY_SHARE) return;
+    const kept: Kept = { record, writer, number: ++this.#last, at: now, bytes };
+    let line = this.#lines.get(writer);
+    if (line === undefined) this.#lines.set(writer, (line = { items: new Map(), bytes: 0 }));
+    this.#all.set(kept.number, kept);
+    this.#byUuid.set(record.uuid, kept);
+    const ofKey = this.#byKey.get(key);
+    if (ofKey === undefined) this.#byKey.set(key, new Map([[kept.number, kept]]));
+    else ofKey.set(kept.number, kept);
+    line.items.set(kept.number, kept);
+    line.bytes += bytes;
+    this.#bytes += bytes;
+    const share = IDENTITY_SHARE;
+    while (line.items.size > KEPT_MAX * share || line.bytes > KEPT_BYTES_MAX * share) {
+      this.#dropFirst(line.items);
+    }
+    while (this.#all.size > KEPT_MAX || this.#bytes > KEPT_BYTES_MAX) this.#dropFirst(this.#all);
+  }
+
+  /** Replication brought this change: it, and what came before it for its key, is done. */
+  strike({ key, uuid }: MapRecord): void {
+    const struck = this.#byUuid.get(uuid);
+    if (struck === undefined) return;
+    for (const kept of this.#byKey.get(key)?.values() ?? []) {
+      if (kept.number <= struck.number) this.#drop(kept);
+    }
+    this.#drop(struck);
+  }
+
+  /** Forgets what is older than ten seconds. */
+  prune(now: number): void {
+    for (const kept of this.#all.values()) {
+      if (kept.at > now - KEPT_MS) break;
+      this.#drop(kept);
+    }
+  }
+
+  /** Takes all of them, in order of arrival. */
+  take(now: number): PendingSet[] {
+    this.prune(now);
+    const all = [...this.#all.values()];
+    this.#all.clear();
+    this.#byUuid.clear();
+    this.#byKey.clear();
+    this.#lines.clear();
+    this.#bytes = 0;
+    return all;
+  }
+
+  #dropFirst(items: ReadonlyMap<number, Kept>): void {
+    for (const kept of items.values()) {
+      this.#drop(kept);
+      return;
+    }
+  }
+
+  #drop(kept: Kept): void {
+    if (!this.#all.delete(kept.number)) return;
+    const { key, uuid } = kept.record;
+    this.#byUuid.delete(uuid);
+    this.#bytes -= kept.bytes;
+    const ofKey = this.#byKey.get(key);
+    ofKey?.delete(kept.number);
+    if (ofKey?.size === 0) this.#byKey.delete(key);
+    const line = this.#lines.get(kept.writer);
+    if (line === undefined) return;
+    line.items.delete(kept.number);
+    line.bytes -= kept.bytes;
+    if (line.items.size === 0) this.#lines.delete(kept.writer);
+  }
+}

@@ -1,0 +1,91 @@
+/**
+ * The records in memory. Each has a slot, a small integer that stays while its key exists, so that
+ * a snapshot is a copy of one array of references (D49).
+ */
+import { bytesOf, type MapRecord } from './record.js';
+
+/** A JavaScript Map holds about 16.7 million entries. */
+const KEYS_MAX = 16_000_000;
+
+/** A snapshot's content; `null` stands for nothing. */
+export type Captured = readonly (MapRecord | null)[];
+
+export class Records {
+  readonly #slots = new Map<string, number>();
+  #records: (MapRecord | null)[] = [];
+  /** Slots that are not used. */
+  readonly #free: number[] = [];
+  #captured: Captured | null = null;
+  #bytes = 0;
+
+  /** Number of keys. */
+  get size(): number {
+    return this.#slots.size;
+  }
+
+  /** See `bytesOf`. */
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  get isFull(): boolean {
+    return this.#slots.size >= KEYS_MAX;
+  }
+
+  /** One more than the highest slot. */
+  get slots(): number {
+    return this.#records.length;
+  }
+
+  get(key: string): MapRecord | null {
+    return this.at(this.slotOf(key));
+  }
+
+  at(slot: number): MapRecord | null {
+    return this.#records[slot] ?? null;
+  }
+
+  /** -1 if there is no such key. */
+  slotOf(key: string): number {
+    return this.#slots.get(key) ?? -1;
+  }
+
+  /** Returns its slot. */
+  put(record: MapRecord): number {
+    const { key } = record;
+    let slot = this.slotOf(key);
+    this.#captured = null;
+    if (slot < 0) {
+      slot = this.#free.pop() ?? this.#records.length;
+      this.#slots.set(key, slot);
+    } else {
+      this.#uncount(slot);
+    }
+    this.#records[slot] = record;
+    this.#bytes += bytesOf(record);
+    return slot;
+  }
+
+  /** Returns the slot that it had, or -1. */
+  delete(key: string): number {
+    const slot = this.slotOf(key);
+    if (slot < 0) return slot;
+    this.#captured = null;
+    this.#slots.delete(key);
+    this.#uncount(slot);
+    this.#records[slot] = null;
+    this.#free.push(slot);
+    return slot;
+  }
+
+  #uncount(slot: number): void {
+    const before = this.at(slot);
+    if (before !== null) this.#bytes -= bytesOf(before);
+  }
+
+  /** All records as they are now. Snapshots between which nothing changed share one array. */
+  capture(): Captured {
+    this.#captured ??= this.#records.slice();
+    return this.#captured;
+  }
+}

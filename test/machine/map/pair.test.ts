@@ -1,0 +1,319 @@
+import { describe, expect, it } from '@jest/globals';
+
+import type { MapRecord } from '../../../src/map/record.js';
+import { MemoryMapTables } from '../../../src/testing/memory-map-tables.js';
+import { Stage } from './stage.js';
+
+const STAYS = { tombstones: 'all', holds: null, peerHolds: 0 } as const;
+
+function record(key: string, value: string, number: [number, number], uuid = ''): MapRecord {
+  const [epoch, counter] = number;
+  return { key, value, epoch, counter, uuid: uuid.repeat(16), properties: '', ttlS: 0 };
+}
+
+/** A node that follows, with its records loaded. */
+function passive(): Stage {
+  const stage = new Stage({ bytesMax: 100_000_000 });
+  stage.load();
+  return stage;
+}
+
+/** Changes of the active node are committed here. */
+function follow(stage: Stage, ...changes: MapRecord[]): void {
+  stage.tables.commit({ number: stage.takeNumber(), ...STAYS }, changes);
+  stage.machine.followed(changes, stage.now);
+}
+
+describe('a node that does not serve', () => {
+  it('answers nothing, publishes nothing, and takes a question for a vote (D13, D53)', () => {
+    const stage = passive();
+    stage.ask(1);
+    stage.machine.subscribed(2, Buffer.alloc(0));
+    stage.set('a', '1', { uuid: 'u' });
+    stage.machine.service(Buffer.from('echo'), true);
+    stage.pass(3000);
+    expect(stage.told).toEqual(['vote']);
+    // A malformed one is none.
+    stage.say(1, 'ICANHAZ?');
+    expect(stage.told).toEqual(['vote']);
+  });
+
+  it('the question that voted is answered, when it serves soon (D13)', () => {
+    const stage = passive();
+    stage.ask(1);
+    stage.turn(500);
+    stage.news();
+    stage.activate(2);
+    expect(stage.news()).toEqual(['1 KTHXBAI 2.0']);
+    const late = passive();
+    late.ask(1);
+    late.pass(11_000);
+    late.activate(2);
+    expect(late.news()).toEqual(['vote']);
+  });
+
+  it('has what replication brings, and serves it (D53)', () => {
+    const stage = passive();
+    follow(stage, record('a', '1', [1, 1]), record('b', '1', [1, 2]));
+    follow(stage, record('a', '', [1, 3]));
+    stage.activate(2);
+    expect(stage.wholeMap()).toEqual({ map: { b: '1' }, number: '1.2' });
+  });
+
+  it('applies what writers sent and replication did not bring, in order, before it answers (D53)', () => {
+    const stage = passive();
+    for (const [index, uuid] of ['p', 'q', 'r', 's'].entries()) {
+      stage.set('a', `${index}`, { uuid, writer: `w${index % 2}` });
+    }
+    stage.set('b', 'without uuid');
+    follow(stage, record('a', '1', [1, 1], 'q'));
+    stage.now += 9_000;
+    stage.ask(1);
+    stage.machine.activate(2, stage.now);
+    stage.turn();
+    expect(stage.news()).toEqual(['vote']);
+    stage.commit();
+    // The one before `q` is done as well: what was applied after it stands.
+    expect(stage.news()).toEqual(['2.1 a=2 r', '2.2 a=3 s', '1 2.2 a=3', '1 KTHXBAI 2.2']);
+  });
+
+  it('a change that replication brought before its writer’s copy is not kept (D53)', () => {
+    const stage = passive();
+    follow(stage, record('a', '1', [1, 1], 'u'), record('a', '2', [1, 2], 'v'));
+    stage.set('a', '1', { uuid: 'u' });
+    expect(stage.machine.gauges.pending).toBe(0);
+    stage.activate(2);
+    stage.commit();
+    expect(stage.news()).toEqual([]);
+    // Nor applied, if it comes after the failover.
+    stage.put('a', '1', { uuid: 'u' });
+    stage.put('a', '2', { uuid: 'v' });
+    expect(stage.news()).toEqual(['2.1 a=2 v']);
+  });
+
+  it('keeps changes for ten seconds (D53)', () => {
+    const stage = passive();
+    stage.set('a', '1', { uuid: 'u' });
+    stage.turn(9_999);
+    expect(stage.machine.gauges.pending).toBe(1);
+    expect(stage.machine.dueAt).toBe(stage.now + 1);
+    stage.turn(1);
+    expect(stage.machine.gauges.pending).toBe(0);
+    expect(stage.machine.dueAt).toBe(Infinity);
+  });
+
+  it('keeps at most 10,000, and of one identity an eighth less: the latest (D53, D75)', () => {
+    const stage = passive();
+    const uuidOf = (n: number): Buffer => Buffer.from(String(n).padStart(16, '0'));
+    for (let n = 0; n < 9_000; n++) stage.kvset([`a${n}`, '', uuidOf(n), '', '1'], 'greedy');
+    expect(stage.machine.gauges.pending).toBe(8750);
+    for (let n = 9_000; n < 11_000; n++) stage.kvset([`a${n}`, '', uuidOf(n), '', '1'], 'other');
+    expect(stage.machine.gauges.pending).toBe(10_000);
+    stage.activate(2);
+    stage.commit();
+    const { map } = stage.wholeMap();
+    expect(['a10999', 'a8999', 'a999'].map((key) => key in map)).toEqual([true, true, false]);
+  });
+
+  it('and at most 16 MiB of them (D53)', () => {
+    const stage = passive();
+    const value = Buffer.alloc(1024 * 1024);
+    for (let n = 0; n < 40; n++) {
+      stage.kvset([`a${n}`, '', Buffer.alloc(16, n + 1), '', value], `w${n % 4}`);
+    }
+    expect(stage.machine.gauges.pending).toBe(15);
+  });
+
+  it('what was kept and cannot be stored does not keep it from answering (D53, D57)', () => {
+    const stage = passive();
+    follow(stage, record('b', '1', [1, 1]));
+    stage.set('a', '1', { uuid: 'u' });
+    stage.set('b', '', { uuid: 'v' });
+    stage.ask(1);
+    stage.activate(2);
+    stage.fail();
+    stage.turn();
+    expect(stage.news()).toEqual(['vote', '1 1.1 b=1', '1 KTHXBAI 1.1']);
+    stage.commit();
+    expect(stage.news()).toEqual(['2.3 b= v']);
+  });
+});
+
+describe('stepping down', () => {
+  it('closes subscribers and unfinished snapshots, and drops what waits (D53)', () => {
+    const stage = Stage.serving();
+    for (let key = 0; key < 1000; key++) stage.set(`k${key}`, 'v'.repeat(1000));
+    stage.commit();
+    stage.ask(1);
+    stage.machine.run(stage.now);
+    stage.ask(2);
+    stage.connect(3);
+    stage.set('a', '1');
+    stage.news();
+    stage.machine.deactivate(stage.now);
+    expect(stage.news()).toEqual(['1 closed', '2 closed', 'subscribers closed']);
+    stage.pass(3000);
+    expect(stage.news()).toEqual([]);
+    expect(stage.batches).toEqual([]);
+    stage.machine.deactivate(stage.now);
+    expect(stage.news()).toEqual([]);
+  });
+
+  it('a batch at the store is applied and not published; it serves again after that (D53)', () => {
+    const stage = Stage.serving();
+    stage.isPaired = true;
+    stage.put('a', '1');
+    stage.machine.deactivate(stage.now);
+    expect(stage.machine.gauges.keys).toBe(1);
+    stage.machine.activate(2, stage.now);
+    stage.set('b', '1');
+    stage.turn();
+    stage.machine.deactivate(stage.now);
+    stage.news();
+    stage.machine.activate(3, stage.now);
+    stage.ask(1);
+    stage.turn();
+    expect(stage.machine.isServing).toBe(false);
+    stage.commitOne();
+    stage.turn();
+    expect(stage.news()).toEqual(['vote', '1 1.1 a=1', '1 2.1 b=1', '1 KTHXBAI 2.1']);
+  });
+});
+
+describe('a merge', () => {
+  it('brings what won; clients get it under a new number, in order (D48, D54)', () => {
+    const stage = Stage.serving({}, 5);
+    stage.put('a', '1', { uuid: 'u' });
+    stage.put('gone', '1');
+    stage.set('x', '1');
+    stage.turn();
+    stage.news();
+    const changed = [record('b', '2', [4, 7], 'v'), record('gone', '', [4, 8])];
+    stage.machine.merged({ changed, conflicts: ['gone', 'k%\n'] }, stage.now);
+    expect(stage.wholeMap().map).toEqual({ a: '1', b: '2' });
+    stage.commit();
+    expect(stage.news()).toEqual(['5.3 x=1', '5.4 b=2 v', '5.5 gone=']);
+    expect(stage.machine.counters.conflicts).toBe(2);
+    expect(stage.events.slice(-2)).toEqual([
+      { name: 'map.conflicted', record: 'gone' },
+      { name: 'map.conflicted', record: 'k%25%0A' },
+    ]);
+  });
+
+  it('what the batch at the store says of the same key stands, if it is written (D54)', () => {
+    const stage = Stage.serving({}, 5);
+    stage.put('a', '1');
+    stage.put('b', '1');
+    stage.set('x', '1');
+    stage.set('a', '2');
+    stage.set('b', '1', { uuid: 'r' });
+    stage.turn();
+    const changed = [record('a', 'peer', [4, 1]), record('b', 'peer', [4, 2])];
+    stage.machine.merged({ changed, conflicts: [] }, stage.now);
+    stage.news();
+    stage.commit();
+    // The renewal of `b` was of another value.
+    expect(stage.news()).toEqual(['5.3 x=1', '5.4 a=2', '5.6 b=peer']);
+    expect(stage.wholeMap().map).toEqual({ a: '2', b: 'peer', x: '1' });
+  });
+
+  it('two stores join by number, tombstones included, and tell conflicts once (D54)', () => {
+    const [a, b] = [new MemoryMapTables(), new MemoryMapTables()];
+    a.open();
+    b.open();
+    a.commit({ number: 1, ...STAYS }, [record('both', 'a', [2, 1]), record('mine', 'a', [2, 2])]);
+    b.commit({ number: 1, ...STAYS }, [record('both', '', [3, 1])]);
+    const fromB = b.read({ upTo: 0, changed: 0, key: '' }, 10, 1000);
+    const merged = a.merge({ number: 2, ...STAYS, holds: fromB.holds }, fromB.records);
+    expect(merged).toMatchObject({ conflicts: ['both'], changed: [{ key: 'both', value: '' }] });
+    const fromA = a.read({ upTo: 0, changed: 0, key: '' }, 10, 1000);
+    const back = b.merge({ number: 2, ...STAYS, peerHolds: 1 }, fromA.records);
+    expect(back).toMatchObject({ conflicts: [], changed: [{ key: 'mine' }] });
+    expect(b.list('', 10)).toEqual(a.list('', 10));
+  });
+});
+
+describe('the broker’s own keys', () => {
+  it('are 200 while a service has a worker: pushed, in snapshots, not stored (D55)', () => {
+    const stage = Stage.serving();
+    stage.machine.service(Buffer.from('echo'), true);
+    stage.machine.service(Buffer.from('a/b%\xff', 'latin1'), true);
+    stage.machine.service(Buffer.from('n'.repeat(242)), true);
+    stage.machine.service(Buffer.from('n'.repeat(243)), true);
+    stage.turn();
+    const [echo, odd, long, ...more] = stage.news();
+    expect([echo, odd]).toEqual(['1.1 /mmi/service/echo=200', '1.2 /mmi/service/a%2Fb%25%FF=200']);
+    expect(long?.split('=')[0]).toHaveLength('1.3 '.length + 255);
+    expect(more).toEqual([]);
+    expect(stage.wholeMap('/mmi/').map).toMatchObject({ '/mmi/service/echo': '200' });
+    stage.machine.service(Buffer.from('echo'), false);
+    stage.turn();
+    expect(stage.news()).toEqual(['1.4 /mmi/service/echo=']);
+    expect(stage.tables.rows).toEqual([]);
+  });
+
+  it('cannot be set: dropped and counted (D55)', () => {
+    const stage = Stage.serving();
+    stage.put('/mmi/service/x', '200');
+    stage.put('/mmi/', '');
+    stage.put('/mmi', 'is another key');
+    expect(stage.news()).toEqual(['1.1 /mmi=is another key']);
+    expect(stage.machine.counters.updates.refused).toBe(2);
+  });
+
+  it('keep the order of numbers: they wait for the batch at the store (D48)', () => {
+    const stage = Stage.serving();
+    stage.set('a', '1');
+    stage.turn();
+    stage.machine.service(Buffer.from('echo'), true);
+    stage.turn();
+    expect(stage.news()).toEqual([]);
+    stage.commit();
+    expect(stage.news()).toEqual(['1.1 a=1', '1.2 /mmi/service/echo=200']);
+  });
+
+  it('are told by the node that serves, also while the disk fails (D55)', () => {
+    const stage = passive();
+    stage.machine.service(Buffer.from('echo'), true);
+    stage.machine.service(Buffer.from('gone'), true);
+    stage.machine.service(Buffer.from('gone'), false);
+    stage.activate(2);
+    expect(stage.news()).toEqual(['2.1 /mmi/service/echo=200']);
+    stage.set('a', '');
+    stage.turn();
+    stage.fail();
+    stage.machine.service(Buffer.from('more'), true);
+    stage.turn();
+    expect(stage.news()).toEqual(['2.3 /mmi/service/more=200']);
+    stage.machine.deactivate(stage.now);
+    expect(stage.machine.gauges.keys).toBe(0);
+    stage.machine.service(Buffer.from('more'), false);
+    stage.news();
+    stage.activate(4);
+    expect(stage.news()).toEqual(['4.1 /mmi/service/echo=200']);
+  });
+});
+
+describe('loading', () => {
+  it('in pieces; it serves once all records are there, and keeps what comes meanwhile', () => {
+    const before = Stage.serving();
+    for (let key = 0; key < 10; key++) before.set(`k${key}`, '1');
+    before.commit();
+    const stage = new Stage({ tables: before.tables });
+    stage.machine.open();
+    stage.machine.activate(2, stage.now);
+    stage.listOne();
+    stage.set('k9', '2', { uuid: 'u' });
+    stage.turn();
+    stage.listFails();
+    stage.turn(999);
+    expect(stage.listOne()).toBe(false);
+    stage.turn(1);
+    while (stage.listOne()) stage.turn();
+    expect(stage.machine.isLoaded).toBe(true);
+    stage.commit();
+    expect(stage.news()).toEqual(['2.1 k9=2 u']);
+    expect(Object.keys(stage.wholeMap().map)).toHaveLength(10);
+    expect(stage.events).toContainEqual({ name: 'map.loaded', keys: 10, bytes: 10 * 131 });
+  });
+});

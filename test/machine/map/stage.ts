@@ -1,0 +1,268 @@
+/**
+ * A map machine with its store and peers, as a script drives it. Publications are told as
+ * `epoch.counter key=value uuid properties`; a uuid of one character sixteen times is shown as one.
+ */
+import { present } from '../../../src/core/assert.js';
+import { Frames } from '../../../src/core/frames.js';
+import type { MapEvent } from '../../../src/map/events.js';
+import { MapMachine } from '../../../src/map/map-machine.js';
+import type { MapRecord } from '../../../src/map/record.js';
+import type { SubmittedMapBatch } from '../../../src/map/replica.js';
+import type { MapPeer, MapSink, PeerId } from '../../../src/map/sink.js';
+import { MemoryMapTables } from '../../../src/testing/memory-map-tables.js';
+import type { StoreFailure, Tombstones } from '../../../src/titanic/store/store.js';
+import { readNumber } from '../../../src/wire/chp-client.js';
+
+/** What a script says of a KVSET; all optional. */
+export interface SetOptions {
+  /** A letter: the uuid is sixteen of them. */
+  readonly uuid?: string;
+  readonly ttl?: number;
+  readonly properties?: string;
+  readonly writer?: string;
+}
+
+interface Batch {
+  readonly number: number;
+  readonly changes: readonly MapRecord[];
+}
+
+const FULL: StoreFailure = { kind: 'full', message: 'the disk is full' };
+const LISTED_MAX = 3;
+
+export class Stage implements MapSink {
+  readonly machine: MapMachine;
+  readonly tables: MemoryMapTables;
+  /** Effects in order, since `news` was last called. */
+  told: string[] = [];
+  events: MapEvent[] = [];
+  now = 1000;
+  /** Whether batches wait for the peer. */
+  isPaired = false;
+  tombstones: Tombstones = 'none';
+  refusal: string | null = null;
+  /** Batches at the store. */
+  readonly batches: Batch[] = [];
+  readonly #connected = new Set<PeerId>();
+  #number: number;
+  #list: { readonly number: number; readonly after: string } | null = null;
+
+  constructor({
+    bytesMax = 1_000_000,
+    tables = new MemoryMapTables(),
+    forbidden = '/secret/',
+  } = {}) {
+    this.tables = tables;
+    this.#number = tables.open().firstTransaction;
+    const refusal = (): string | null => this.refusal;
+    this.machine = new MapMachine(
+      { bytesMax, mayWrite: (_, key) => !key.toString().startsWith(forbidden) },
+      {
+        sink: this,
+        store: {
+          list: (number, after) => {
+            this.#list = { number, after };
+          },
+        },
+        replica: {
+          get refusal() {
+            return refusal();
+          },
+          commit: (changes) => this.#commit(changes),
+        },
+        events: {
+          emit: (event) => {
+            this.events.push(event);
+          },
+        },
+      },
+    );
+  }
+
+  /** A stage whose machine has loaded everything and serves. */
+  static serving(options: ConstructorParameters<typeof Stage>[0] = {}, epoch = 1): Stage {
+    const stage = new Stage(options);
+    stage.load();
+    stage.activate(epoch);
+    stage.news();
+    return stage;
+  }
+
+  #commit(changes: readonly MapRecord[]): SubmittedMapBatch {
+    const number = this.#number++;
+    this.batches.push({ number, changes });
+    return { number, awaitsPeer: this.isPaired };
+  }
+
+  /** All records of the store are read. */
+  load(): void {
+    this.machine.open();
+    while (this.listOne()) {
+      // Until there is nothing to read.
+    }
+  }
+
+  /** The store answers one reading. Returns false if there is none. */
+  listOne(): boolean {
+    const list = this.#list;
+    if (list === null) return false;
+    this.#list = null;
+    this.machine.listed(list.number, this.tables.list(list.after, LISTED_MAX), this.now);
+    return true;
+  }
+
+  listFails(): void {
+    const list = present(this.#list, 'a reading');
+    this.#list = null;
+    this.machine.listFailed(list.number, this.now);
+  }
+
+  activate(epoch: number): void {
+    this.machine.activate(epoch, this.now);
+    this.turn();
+  }
+
+  // ---------------------------------------------------------------- time and store
+
+  /** Time passes, and the turn ends. */
+  turn(ms = 0): void {
+    this.now += ms;
+    for (let turns = 0; this.machine.run(this.now); turns++) {
+      if (turns > 10_000) throw new Error('it never ends');
+    }
+  }
+
+  /** Time passes, with a turn every second. */
+  pass(ms: number): void {
+    for (let left = ms; left > 0; left -= 1000) this.turn(Math.min(left, 1000));
+  }
+
+  /** The turn ends, and all that the store has got is committed. */
+  commit(): void {
+    this.turn();
+    while (this.batches.length > 0) {
+      this.commitOne();
+      this.turn();
+    }
+  }
+
+  /** The store commits its batch; returns its number. */
+  commitOne(): number {
+    const { number, changes } = present(this.batches.shift(), 'a batch');
+    const { tombstones } = this;
+    this.tables.commit({ number, tombstones, holds: null, peerHolds: 0 }, changes);
+    this.machine.committed(number, this.now);
+    return number;
+  }
+
+  fail(failure = FULL): void {
+    const { number } = present(this.batches.shift(), 'a batch');
+    this.machine.batchFailed(number, failure, this.now);
+  }
+
+  /** A transaction of another kind gets a number. */
+  takeNumber(): number {
+    return this.#number++;
+  }
+
+  // ---------------------------------------------------------------- peers
+
+  /** KVSET; an empty value deletes. */
+  set(key: string, value: string | Buffer, options: SetOptions = {}): void {
+    const { uuid = '', ttl, properties, writer = 'w' } = options;
+    const text = properties ?? (ttl === undefined ? '' : `ttl=${ttl}\n`);
+    this.kvset([key, 'x', uuid.repeat(16), text, value], writer);
+  }
+
+  kvset(frames: readonly (string | Buffer)[], writer = 'w'): void {
+    this.machine.kvset(peerOf(writer), Frames.of(...frames), this.now);
+  }
+
+  /** The commands of one change until it is published. */
+  put(key: string, value: string | Buffer, options: SetOptions = {}): void {
+    this.set(key, value, options);
+    this.commit();
+  }
+
+  connect(peer: PeerId, identity = `ip:${peer}`): void {
+    this.#connected.add(peer);
+    this.machine.connected(peer, peerOf(identity));
+  }
+
+  /** ICANHAZ; the peer connects if it has not. */
+  ask(peer: PeerId, subtree = '', identity = `ip:${peer}`): void {
+    if (!this.#connected.has(peer)) this.connect(peer, identity);
+    this.say(peer, 'ICANHAZ?', subtree);
+  }
+
+  say(peer: PeerId, ...frames: readonly string[]): void {
+    this.machine.message(peer, Frames.of(...frames), this.now);
+  }
+
+  /** What a new client has after a snapshot, and the number of its end. */
+  wholeMap(subtree = ''): { readonly map: object; readonly number: string } {
+    const before = this.told;
+    this.told = [];
+    this.connect(999);
+    this.say(999, 'ICANHAZ?', subtree);
+    this.turn();
+    this.machine.disconnected(999);
+    const lines = this.told.filter((line) => line.startsWith('999 '));
+    this.told = [...before, ...this.told.filter((line) => !line.startsWith('999 '))];
+    const end = lines.pop() ?? 'no end';
+    const pairs = lines.map((line) => (line.split(' ')[2] ?? '').split('='));
+    return { map: Object.fromEntries(pairs) as object, number: end.split(' ')[2] ?? '' };
+  }
+
+  // ---------------------------------------------------------------- effects
+
+  publish(frames: Frames): void {
+    this.told.push(shown(frames));
+  }
+
+  greet(subscriber: PeerId, frames: Frames): void {
+    this.told.push(`${subscriber} ${shown(frames)}`);
+  }
+
+  closeSubscribers(): void {
+    this.told.push('subscribers closed');
+  }
+
+  snapshot(peer: PeerId, frames: Frames): void {
+    this.told.push(`${peer} ${shown(frames)}`);
+  }
+
+  close(peer: PeerId): void {
+    this.told.push(`${peer} closed`);
+  }
+
+  vote(): void {
+    this.told.push('vote');
+  }
+
+  /** What has been told since the last call, without HUGZ to all. */
+  news(): string[] {
+    const { told } = this;
+    this.told = [];
+    return told.filter((line) => line !== 'HUGZ 0.0');
+  }
+}
+
+function peerOf(identity: string): MapPeer {
+  return { identity, key: null, address: '127.0.0.1' };
+}
+
+/** `epoch.counter key=value uuid properties`, or `HUGZ number`, `KTHXBAI number subtree`. */
+function shown(frames: Frames): string {
+  const [key = '', number = Buffer.alloc(8), uuid = '', properties = '', value = ''] =
+    frames.copyFrom(0);
+  const { epoch, counter } = readNumber(number, 0);
+  const name = String(key);
+  const no = `${epoch}.${counter}`;
+  if (name === 'HUGZ') return `HUGZ ${no}`;
+  if (name === 'KTHXBAI') return `KTHXBAI ${no} ${String(value)}`.trim();
+  const id = String(uuid);
+  const short = id === (id[0] ?? '').repeat(16) ? (id[0] ?? '') : id;
+  const rest = [short, String(properties).trim()].filter((part) => part !== '');
+  return [`${no} ${name}=${String(value)}`, ...rest].join(' ');
+}

@@ -1,0 +1,313 @@
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+
+import { present } from '../../src/core/assert.js';
+import { type MapRecord, valueOf } from '../../src/map/record.js';
+import { unpackRecords } from '../../src/map/record-codec.js';
+import {
+  type MapChunk,
+  type MapReadPlace,
+  type OpenMapStore,
+  readMapFrom,
+} from '../../src/map/store.js';
+import type { Tombstones } from '../../src/titanic/store/store.js';
+import { seededRandom } from './stage-random.js';
+import { MapStoreUser } from './map-store-user.js';
+
+/** The place of a store between two openings. */
+export interface MapStorePlace {
+  readonly open: OpenMapStore;
+  /** Removes it. */
+  remove(): Promise<void>;
+}
+
+const OPENING = 2 ** 32;
+
+/** @param number `[epoch, counter]` */
+function put(key: string, value: string | Buffer, number: readonly [number, number]): MapRecord {
+  const [epoch, counter] = number;
+  const bytes = typeof value === 'string' ? Buffer.from(value, 'latin1') : value;
+  return { key, epoch, counter, uuid: '', properties: '', value: valueOf(bytes), ttlS: 0 };
+}
+
+function remove(key: string, number: readonly [number, number]): MapRecord {
+  return put(key, '', number);
+}
+
+async function chunksFrom(
+  user: MapStoreUser,
+  from: MapReadPlace,
+  most = 1000,
+): Promise<MapChunk[]> {
+  const chunks: MapChunk[] = [];
+  for (let place: MapReadPlace | null = from; place !== null;) {
+    const chunk: MapChunk = await user.read(place, most);
+    chunks.push(chunk);
+    place = chunk.next;
+  }
+  return chunks;
+}
+
+const recordsIn = (chunk: MapChunk): MapRecord[] =>
+  present(unpackRecords(chunk.records), 'records that the store made itself');
+
+/** Records and tombstones, in order of their keys. */
+async function contentOf(user: MapStoreUser): Promise<MapRecord[]> {
+  const chunks = await chunksFrom(user, readMapFrom(0));
+  return chunks.flatMap(recordsIn).sort((a, b) => (a.key < b.key ? -1 : 1));
+}
+
+/** What every store behind `src/map/store.ts` promises. */
+export function describeMapStoreContract(name: string, make: () => Promise<MapStorePlace>): void {
+  describe(`${name} as a store of the map`, () => {
+    let place: MapStorePlace;
+    let user: MapStoreUser;
+    const others: { readonly place: MapStorePlace; readonly user: MapStoreUser }[] = [];
+
+    const reopen = async (): Promise<void> => {
+      await user.close();
+      user = await MapStoreUser.open(place.open);
+    };
+    const another = async (): Promise<MapStoreUser> => {
+      const otherPlace = await make();
+      const other = { place: otherPlace, user: await MapStoreUser.open(otherPlace.open) };
+      others.push(other);
+      return other.user;
+    };
+
+    beforeEach(async () => {
+      place = await make();
+      user = await MapStoreUser.open(place.open);
+    });
+
+    afterEach(async () => {
+      await user.close();
+      await place.remove();
+      for (const other of others.splice(0)) {
+        await other.user.close();
+        await other.place.remove();
+      }
+    });
+
+    it('is empty when it is new; its id stays, and no opening gives numbers again (D20)', async () => {
+      expect(await user.list()).toEqual([]);
+      const { storeId, firstTransaction, epochMax } = user.recovered;
+      expect(storeId).toHaveLength(16);
+      expect({ firstTransaction, epochMax }).toEqual({
+        firstTransaction: OPENING + 1,
+        epochMax: 0,
+      });
+      await reopen();
+      expect(user.recovered).toMatchObject({ storeId, firstTransaction: 2 * OPENING + 1 });
+      expect((await another()).recovered.storeId).not.toEqual(storeId);
+    });
+
+    it('keeps every byte of a record, in the order of the keys as bytes', async () => {
+      const all = Buffer.from(Array.from({ length: 256 }, (_, at) => at));
+      const whole: MapRecord = {
+        key: all.subarray(1, 256).toString('latin1'),
+        epoch: 2 ** 24 - 1,
+        counter: 2 ** 40 - 1,
+        uuid: all.subarray(0, 16).toString('latin1'),
+        properties: 'ttl=2147483647\nx=\xff\0\n',
+        value: valueOf(all),
+        ttlS: 2_147_483_647,
+      };
+      const large = put('\xff', Buffer.alloc(100_000, all), [1, 2]);
+      const zero = put('z', '\0', [0, 0]);
+      await user.commit([large, zero, whole]);
+      await reopen();
+      expect(await user.list()).toEqual([whole, zero, large]);
+      expect(user.recovered.epochMax).toBe(2 ** 24 - 1);
+    });
+
+    it('lists many records in pieces, each once', async () => {
+      const records = Array.from({ length: 2500 }, (_, at) => put(`k${at}`, `${at}`, [1, at]));
+      await user.commit(records);
+      const listed = await user.list();
+      expect(listed).toHaveLength(2500);
+      expect(listed.map(({ key }) => key)).toEqual(records.map(({ key }) => key).sort());
+    });
+
+    it('the higher number wins, in a commit too: doing it again changes nothing (D54)', async () => {
+      const changes = [put('a', '1', [1, 1]), put('a', '2', [1, 2]), put('b', '1', [2, 1])];
+      await user.commit(changes);
+      await user.commit([...changes, put('b', 'late', [1, 900]), remove('a', [1, 1])]);
+      expect(await user.list()).toMatchObject([
+        { key: 'a', value: '2', counter: 2 },
+        { key: 'b', value: '1', epoch: 2 },
+      ]);
+    });
+
+    it.each<[Tombstones, readonly string[]]>([
+      ['none', []],
+      ['known', ['a']],
+      ['all', ['a', 'b']],
+    ])('a deletion leaves tombstones: %s (D17, D54)', async (tombstones, left) => {
+      await user.commit([put('a', '1', [1, 1])]);
+      await user.commit([remove('a', [1, 2]), remove('b', [1, 3])], { tombstones });
+      expect(await user.list()).toEqual([]);
+      const content = await contentOf(user);
+      expect(content.map(({ key }) => key)).toEqual(left);
+      await reopen();
+      expect(await contentOf(user)).toEqual(content);
+      await user.commit([put('a', 'old', [1, 1]), put('b', 'old', [1, 1])]);
+      const kept = left.length === 0 ? ['a', 'b'] : left.length === 1 ? ['b'] : [];
+      expect((await user.list()).map(({ key }) => key)).toEqual(kept);
+      await user.commit([put('a', 'new', [1, 9])]);
+      expect((await user.list()).map(({ key }) => key)).toContain('a');
+    });
+
+    it('drops tombstones that the other disk has, some at a time (D54)', async () => {
+      const changes = Array.from({ length: 2500 }, (_, at) => remove(`k${at}`, [1, at]));
+      await user.commit(changes, { tombstones: 'all' });
+      const upTo = user.transaction;
+      await user.commit([remove('later', [2, 1])], { tombstones: 'all' });
+      await user.commit([], { peerHolds: upTo - 1 });
+      expect(await contentOf(user)).toHaveLength(2501);
+      await user.commit([], { peerHolds: upTo });
+      const left = (await contentOf(user)).length;
+      expect(left).toBeLessThan(2501);
+      expect(left).toBeGreaterThan(1);
+      await user.commit([]);
+      await user.commit([]);
+      expect((await contentOf(user)).map(({ key }) => key)).toEqual(['later']);
+    });
+
+    it('remembers what it holds of the other store, in the transaction that brought it (D20)', async () => {
+      expect(user.recovered.holds).toBeNull();
+      const holds = { storeId: Buffer.alloc(16, 7), upTo: OPENING + 5, bodiesUpTo: OPENING + 5 };
+      await user.commit([put('a', '1', [1, 1])], { holds });
+      await user.commit([put('b', '1', [1, 2])]);
+      await reopen();
+      expect(user.recovered.holds).toEqual(holds);
+      const later = { ...holds, upTo: OPENING + 9 };
+      await user.merge((await user.read(readMapFrom(0))).records, { holds: later });
+      await reopen();
+      expect(user.recovered.holds).toEqual(later);
+    });
+
+    it('tells what changed after a transaction, as it is now, tombstones included (D20)', async () => {
+      await user.commit(['a', 'b', 'c'].map((key, at) => put(key, '1', [1, at])));
+      const first = user.transaction;
+      await user.commit([put('b', '2', [1, 5])]);
+      await user.commit([remove('c', [1, 6])], { tombstones: 'known' });
+      const [chunk, ...more] = await chunksFrom(user, readMapFrom(first));
+      expect(more).toEqual([]);
+      const { storeId } = user.recovered;
+      expect(chunk?.holds).toMatchObject({ storeId, upTo: user.transaction });
+      expect(chunk === undefined ? [] : recordsIn(chunk)).toMatchObject([
+        { key: 'b', value: '2' },
+        { key: 'c', value: '' },
+      ]);
+      const beyond = await user.read(readMapFrom(user.transaction + 1000));
+      expect(beyond).toMatchObject({ holds: { upTo: user.transaction }, next: null });
+    });
+
+    it('in chunks of any size: all of it, also if the link breaks after any of them', async () => {
+      for (let at = 0; at < 60; at += 6) {
+        const changes = Array.from({ length: 6 }, (_, n) => put(`k${at + n}`, 'v', [1, at + n]));
+        await user.commit([...changes, remove(`k${at}`, [2, at])], { tombstones: 'all' });
+      }
+      const whole = await contentOf(user);
+      for (const most of [1, 4, 7, 50]) {
+        const other = await another();
+        const chunks = await chunksFrom(user, readMapFrom(0), most);
+        for (const [at, chunk] of chunks.entries()) {
+          const rest = at === 3 ? await chunksFrom(user, readMapFrom(chunk.holds.upTo), most) : [];
+          for (const each of [chunk, ...rest]) {
+            await other.merge(each.records, { tombstones: 'all', holds: each.holds });
+          }
+          if (at === 3) break;
+        }
+        expect(await contentOf(other)).toEqual(whole);
+      }
+    });
+
+    it('ends with a chunk that is short: one with a large record is never the last', async () => {
+      await user.commit([put('a', '1', [1, 1]), put('b', Buffer.alloc(500), [1, 2])]);
+      const first = await user.read(readMapFrom(0), 100, 400);
+      expect(recordsIn(first)).toHaveLength(2);
+      const last = await user.read(present(first.next, 'more'), 100, 400);
+      expect(recordsIn(last)).toEqual([]);
+      expect(last).toMatchObject({ holds: { upTo: user.transaction }, next: null });
+    });
+
+    it('a merge takes the higher number, tells what changed, and what both sides changed (D54)', async () => {
+      const other = await another();
+      const shared = ['both', 'theirs', 'mine', 'equal'].map((key, at) => put(key, '0', [1, at]));
+      await user.commit(shared);
+      const known = user.transaction;
+      await user.commit([
+        put('both', 'u', [2, 1]),
+        put('mine', 'u', [2, 2]),
+        put('won', 'u', [4, 1]),
+      ]);
+      await other.commit(shared);
+      const sent = other.transaction;
+      await other.commit([put('both', 'o', [3, 1]), remove('theirs', [3, 2])], {
+        tombstones: 'all',
+      });
+      await other.commit(
+        [put('won', 'o', [3, 3]), put('new', 'o', [3, 4]), remove('gone', [3, 5])],
+        {
+          tombstones: 'all',
+        },
+      );
+      const { records, holds } = await other.read(readMapFrom(sent));
+      const merged = await user.merge(records, { tombstones: 'all', holds, peerHolds: known });
+      const { changed, conflicts } = merged as Exclude<typeof merged, { kind: string }>;
+      const byKey = [...changed].sort((a, b) => (a.key < b.key ? -1 : 1));
+      expect(byKey.map(({ key, value }) => `${key}=${String(value)}`)).toEqual([
+        'both=o',
+        'new=o',
+        'theirs=',
+      ]);
+      expect([...conflicts].sort()).toEqual(['both', 'won']);
+      expect(await user.merge(records, { tombstones: 'all', holds })).toMatchObject({
+        changed: [],
+      });
+      const back = await user.read(readMapFrom(0));
+      const taken = { tombstones: 'all', peerHolds: other.transaction } as const;
+      // What the other node has taken is no conflict there.
+      expect(await other.merge(back.records, taken)).toMatchObject({ conflicts: [] });
+      expect(await other.list()).toEqual(await user.list());
+    });
+
+    it('bytes that are no records change nothing', async () => {
+      await user.commit([put('a', '1', [1, 1])]);
+      const { records } = await user.read(readMapFrom(0));
+      const torn = records.subarray(0, records.length - 1);
+      expect(await user.merge(torn)).toMatchObject({ kind: 'malformed' });
+      expect(await user.list()).toHaveLength(1);
+    });
+
+    it('two that changed apart are equal after each has taken in the other’s, in any order (D54)', async () => {
+      for (let seed = 1; seed <= 5; seed++) {
+        const random = seededRandom(seed);
+        const draw = (most: number): number => {
+          const bytes = Buffer.alloc(4);
+          random(bytes);
+          return bytes.readUInt32BE(0) % most;
+        };
+        const sides = [await another(), await another()] as const;
+        const joinInto = async (from: MapStoreUser, to: MapStoreUser): Promise<void> => {
+          for (const chunk of await chunksFrom(from, readMapFrom(0), 1 + draw(5))) {
+            await to.merge(chunk.records, { tombstones: 'all', holds: chunk.holds });
+          }
+        };
+        for (let round = 1; round <= 4; round++) {
+          for (const [side, each] of sides.entries()) {
+            const changes = Array.from({ length: draw(8) }, (_, at) =>
+              put(`k${draw(6)}`, draw(3) === 0 ? '' : `${side}`, [round * 2 + side, at]),
+            );
+            await each.commit(changes, { tombstones: 'all' });
+          }
+          const first = draw(2);
+          await joinInto(first === 0 ? sides[0] : sides[1], first === 0 ? sides[1] : sides[0]);
+          await joinInto(first === 0 ? sides[1] : sides[0], first === 0 ? sides[0] : sides[1]);
+          expect(await contentOf(sides[0])).toEqual(await contentOf(sides[1]));
+        }
+      }
+    });
+  });
+}

@@ -1,0 +1,243 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+
+import { Frames } from '../../../src/core/frames.js';
+import { packRecords, unpackRecords } from '../../../src/map/record-codec.js';
+import { bytesOf, isSameContent, type MapRecord, valueOf } from '../../../src/map/record.js';
+import { coversHugz, readIcanHaz, readKvSet, RecordFrames } from '../../../src/wire/chp.js';
+import {
+  compareNumbers,
+  HUGZ,
+  ICANHAZ,
+  icanhaz,
+  KEY,
+  KTHXBAI,
+  kvset,
+  PROPERTIES,
+  readNumber,
+  readProperties,
+  readPublished,
+  readSnapshot,
+  UUID,
+  VALUE,
+  writeNumber,
+} from '../../../src/wire/chp-client.js';
+
+const frames = new RecordFrames(512);
+
+const number = fc.record({
+  epoch: fc.nat({ max: 2 ** 24 - 1 }),
+  counter: fc.maxSafeNat().map((value) => value % 2 ** 40),
+});
+const latin1 = (options: { minLength?: number; maxLength: number }): fc.Arbitrary<string> =>
+  fc.uint8Array(options).map((bytes) => Buffer.from(bytes).toString('latin1'));
+const key = latin1({ minLength: 1, maxLength: 255 }).filter(
+  (text) => !text.includes('\0') && !['HUGZ', 'KTHXBAI', 'ICANHAZ?'].includes(text),
+);
+const uuid = fc.constantFrom('', '\xff'.repeat(16), 'u'.repeat(16));
+const properties = fc.constantFrom('', 'ttl=0\n', 'ttl=7\nx=\n', 'a=b=c\n=\n');
+const value = fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.constant(new Uint8Array(600).fill(7)));
+
+const record: fc.Arbitrary<MapRecord> = fc
+  .tuple(key, number, uuid, properties, value)
+  .map(([name, no, id, text, bytes]) => ({
+    key: name,
+    ...no,
+    uuid: id,
+    properties: text,
+    value: valueOf(Buffer.from(bytes)),
+    ttlS: readProperties(text) as number,
+  }));
+
+/** Frames that mean something, so that random lists come near to messages. */
+const frame = fc.oneof(
+  fc.constantFrom(ICANHAZ, KTHXBAI, HUGZ, '', 'key', '/a/', 'ttl=1\n', 'ttl=x\n', 'x', '\0'),
+  fc.constantFrom(Buffer.alloc(8), Buffer.alloc(16), Buffer.alloc(4097), Buffer.alloc(256, 'k')),
+  fc.uint8Array({ maxLength: 20 }),
+);
+
+describe('numbers (D48)', () => {
+  it('are exact for any 64 bits, and compare as they do', () => {
+    fc.assert(
+      fc.property(
+        fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+        fc.bigInt({ min: 0n, max: 2n ** 64n - 1n }),
+        (a, b) => {
+          const bytes = Buffer.alloc(16);
+          bytes.writeBigUInt64BE(a, 0);
+          bytes.writeBigUInt64BE(b, 8);
+          const [one, two] = [readNumber(bytes, 0), readNumber(bytes, 8)];
+          expect(one.epoch < 2 ** 24 && one.counter < 2 ** 40).toBe(true);
+          expect(BigInt(one.epoch) * 2n ** 40n + BigInt(one.counter)).toBe(a);
+          expect(Math.sign(compareNumbers(one, two))).toBe(a === b ? 0 : a < b ? -1 : 1);
+          const again = Buffer.alloc(8);
+          writeNumber(again, 0, one.epoch, one.counter);
+          expect(again).toEqual(bytes.subarray(0, 8));
+        },
+      ),
+    );
+  });
+});
+
+describe('12/CHP', () => {
+  it('accepts any input, on both sides (D47)', () => {
+    fc.assert(
+      fc.property(fc.array(frame, { maxLength: 7 }), (list) => {
+        const message = Frames.of(...list);
+        const kinds = [readKvSet, readIcanHaz, readSnapshot, readPublished].map(
+          (read) => read(message).kind,
+        );
+        for (const [at, kind] of kinds.entries()) {
+          const known = [['kvset'], ['icanhaz'], ['record', 'end'], ['record', 'hugz']][at] ?? [];
+          expect([...known, 'malformed']).toContain(kind);
+        }
+      }),
+      { numRuns: 2000 },
+    );
+  });
+
+  it('a KVSET arrives as its client wrote it', () => {
+    fc.assert(
+      fc.property(record, (sent) => {
+        const parts = [sent.key, sent.uuid, sent.properties].map((text) =>
+          Buffer.from(text, 'latin1'),
+        );
+        const [name, id, text] = parts as [Buffer, Buffer, Buffer];
+        const body = Buffer.from(sent.value as string, 'latin1');
+        const message = Frames.of(...kvset(name, id, text, body));
+        expect(readKvSet(message)).toEqual({ kind: 'kvset', ttlS: sent.ttlS });
+        expect([KEY, UUID, PROPERTIES, VALUE].map((at) => message.copy(at))).toEqual([
+          name,
+          id,
+          text,
+          body,
+        ]);
+      }),
+    );
+  });
+
+  it('a KVPUB arrives as the node wrote it', () => {
+    fc.assert(
+      fc.property(record, (sent) => {
+        const message = frames.record(
+          sent.key,
+          sent.epoch,
+          sent.counter,
+          sent.uuid,
+          sent.properties,
+          sent.value,
+        );
+        const { epoch, counter } = sent;
+        expect(readPublished(message)).toEqual({ kind: 'record', number: { epoch, counter } });
+        expect(readSnapshot(message).kind).toBe('record');
+        const texts = [KEY, UUID, PROPERTIES].map((at) => message.view(at).toString('latin1'));
+        expect(texts).toEqual([sent.key, sent.uuid, sent.properties]);
+        expect(valueOf(message.view(VALUE))).toEqual(sent.value);
+      }),
+    );
+  });
+
+  it('HUGZ and KTHXBAI have five frames; HUGZ has number zero (D52)', () => {
+    const hugz = frames.hugz();
+    const nothing = Buffer.alloc(0);
+    expect(hugz.copyFrom(0)).toEqual([HUGZ, Buffer.alloc(8), nothing, nothing, nothing]);
+    expect(readPublished(hugz)).toEqual({ kind: 'hugz' });
+    const end = frames.kthxbai(3, 4, '/a/');
+    expect(end.count).toBe(5);
+    expect(end.copy(VALUE).toString()).toBe('/a/');
+    expect(readSnapshot(end)).toEqual({ kind: 'end', number: { epoch: 3, counter: 4 } });
+    // It is no update.
+    expect(readPublished(end).kind).toBe('malformed');
+  });
+
+  it('reads what servers of the Guide send: other frames filled, or the subtree empty (D58)', () => {
+    const no = Buffer.alloc(8, 1);
+    const id = Buffer.alloc(16, 1);
+    expect(readSnapshot(Frames.of('key', no, id, 'ttl=1760000000000\n', '1')).kind).toBe('record');
+    expect(readSnapshot(Frames.of('KTHXBAI', no, '', '', '')).kind).toBe('end');
+  });
+
+  it.each([
+    ['', 'icanhaz'],
+    ['/', 'icanhaz'],
+    ['/a/', 'icanhaz'],
+    [`/${'a'.repeat(253)}/`, 'icanhaz'],
+    [`/${'a'.repeat(254)}/`, 'malformed'],
+    ['a', 'malformed'],
+    ['/a', 'malformed'],
+    ['a/', 'malformed'],
+  ])('ICANHAZ %j is %s (D47)', (subtree, kind) => {
+    const read = readIcanHaz(Frames.of(...icanhaz(Buffer.from(subtree))));
+    expect(read).toMatchObject(kind === 'icanhaz' ? { kind, subtree } : { kind });
+  });
+
+  it.each<[string, number | null]>([
+    ['', 0],
+    ['ttl=0\n', 0],
+    ['ttl=1\n', 1],
+    ['ttl=2147483647\n', 2_147_483_647],
+    ['a=b\nttl=007\n', 7],
+    ['ttl=1\nttl=2\n', 1],
+    ['xttl=z\n', 0],
+    ['TTL=z\n', 0],
+    ['ttl=2147483648\n', null],
+    ['ttl=\n', null],
+    ['ttl= 1\n', null],
+    ['ttl=-1\n', null],
+    ['ttl=1.5\n', null],
+    ['ttl=1\nttl=x\n', null],
+    ['ttl=1', null],
+    ['\n', null],
+    ['a\n', null],
+    ['a=b\n\n', null],
+  ])('properties %j: ttl %j (D47, D51)', (text, ttl) => {
+    const read = readProperties(text);
+    expect(typeof read === 'string' ? null : read).toBe(ttl);
+  });
+
+  it.each([
+    ['', true],
+    ['HUGZ', true],
+    ['HU', true],
+    ['HUGZ!', false],
+    ['U', false],
+  ])('a subscription to %j covers HUGZ: %j (D52)', (topic, covers) => {
+    expect(coversHugz(Buffer.from(topic))).toBe(covers);
+  });
+});
+
+describe('records as bytes', () => {
+  it('come back as they were', () => {
+    fc.assert(
+      fc.property(fc.array(record, { maxLength: 5 }), (records) => {
+        const again = unpackRecords(packRecords(records));
+        expect(again).toEqual(records);
+        for (const [at, each] of (again ?? []).entries()) {
+          const before = records[at] ?? each;
+          expect(isSameContent(before, each) && bytesOf(before) === bytesOf(each)).toBe(true);
+        }
+      }),
+    );
+  });
+
+  it('any bytes are accepted, and torn ones are refused', () => {
+    fc.assert(
+      fc.property(
+        fc.array(record, { minLength: 1, maxLength: 3 }),
+        fc.nat(),
+        fc.nat(255),
+        (list, at, byte) => {
+          const packed = packRecords(list);
+          const place = at % packed.length;
+          const torn = unpackRecords(packed.subarray(0, place));
+          expect(torn === null || torn.length < list.length).toBe(true);
+          packed[place] = byte;
+          const other = unpackRecords(packed);
+          if (other !== null) expect(packRecords(other)).toEqual(packed);
+        },
+      ),
+    );
+    expect(unpackRecords(Buffer.alloc(0))).toBeNull();
+    expect(unpackRecords(Buffer.from([2]))).toBeNull();
+  });
+});
