@@ -3,7 +3,6 @@
  * how they get there is not the map's business. (As `titanic/machine/replica.ts`.)
  */
 import type { MapRecord } from './record.js';
-import type { MapStore } from './store.js';
 
 /** A batch that was given to the store. */
 export interface SubmittedMapBatch {
@@ -24,4 +23,7 @@ export interface MapReplica {
 }
 
 /** What the machine reads of the store itself. */
-export type MapStoreReads = Pick<MapStore, 'list'>;
+export interface MapStoreReads {
+  /** As `MapStore.listMap`; `MapMachine.listed` or `listFailed` follows. */
+  list(list: number, after: string): void;
+}

@@ -4,22 +4,24 @@
  */
 import type {
   Change,
+  ChangeResult,
   Format,
   Found,
   MergeFailure,
-  OpenStore,
   ReadPlace,
-  Recovered,
   RequestUuid,
-  Store,
   StoreEvents,
   StoreFailure,
   Transaction,
 } from '../titanic/store/store.js';
+import type { MapRecord } from '../map/record.js';
+import type { MapStoreEvents } from '../map/store.js';
+import type { NodeRecovered, NodeStore, OpenNodeStore } from '../store/node-store.js';
 import { MemoryTables, type StoreContent } from './memory-tables.js';
 
 /** Called after each `commit`: what it reports was on disk before. */
-export type StoreCall = 'open' | 'commit' | 'merge' | 'told' | 'load' | 'lookUp' | 'list' | 'read';
+export type StoreCall =
+  'open' | 'commit' | 'merge' | 'told' | 'load' | 'lookUp' | 'list' | 'listMap' | 'read';
 
 export interface StoreFault {
   readonly failure: StoreFailure;
@@ -35,6 +37,7 @@ export interface MemoryDiskOptions {
 }
 
 const PIECE_REQUESTS = 100;
+const PIECE_RECORDS = 100;
 
 /** The disk under memory stores; one store at a time uses it. */
 export class MemoryDisk {
@@ -47,7 +50,7 @@ export class MemoryDisk {
   }
 
   /** Opens a store on it; one that was not closed is lost as in a crash. */
-  readonly openStore: OpenStore = (events) => {
+  readonly openStore: OpenNodeStore = (events, mapEvents) => {
     this.crash();
     return new Promise((resolve, reject) => {
       this.#options.schedule('open', () => {
@@ -56,15 +59,18 @@ export class MemoryDisk {
           reject(new Error(fault.failure.message));
           return;
         }
-        resolve(this.openNow(events));
+        resolve(this.openNow(events, mapEvents));
       });
     });
   };
 
   /** Like `openStore`, but synchronous and without faults. */
-  openNow(events: StoreEvents): { store: Store; recovered: Recovered } {
+  openNow(
+    events: StoreEvents,
+    mapEvents?: MapStoreEvents,
+  ): { store: NodeStore; recovered: NodeRecovered } {
     this.crash();
-    const store = new MemoryStore(this.#tables, this.#options, events);
+    const store = new MemoryStore(this.#tables, this.#options, events, mapEvents ?? null);
     this.#open = store;
     return { store, recovered: this.#tables.open() };
   }
@@ -83,6 +89,11 @@ export class MemoryDisk {
     return this.#tables.entries;
   }
 
+  /** The map's records and tombstones, in order of their keys. */
+  get mapRecords(): readonly MapRecord[] {
+    return this.#tables.map.rows.map(({ record }) => record);
+  }
+
   lookUp(uuid: RequestUuid): Found {
     return this.#tables.lookUp(uuid, Infinity);
   }
@@ -94,10 +105,11 @@ interface Order {
   fail(failure: StoreFailure): void;
 }
 
-class MemoryStore implements Store {
+class MemoryStore implements NodeStore {
   readonly #tables: MemoryTables;
   readonly #options: MemoryDiskOptions;
   readonly #events: StoreEvents;
+  readonly #mapEvents: MapStoreEvents | null;
   /** The first one is in progress, if it is busy. */
   readonly #orders: Order[] = [];
   #isBusy = false;
@@ -105,10 +117,16 @@ class MemoryStore implements Store {
   #isDead = false;
   #closed: (() => void) | null = null;
 
-  constructor(tables: MemoryTables, options: MemoryDiskOptions, events: StoreEvents) {
+  constructor(
+    tables: MemoryTables,
+    options: MemoryDiskOptions,
+    events: StoreEvents,
+    mapEvents: MapStoreEvents | null,
+  ) {
     this.#tables = tables;
     this.#options = options;
     this.#events = events;
+    this.#mapEvents = mapEvents;
   }
 
   kill(): void {
@@ -116,11 +134,21 @@ class MemoryStore implements Store {
   }
 
   commit(transaction: Transaction, changes: readonly Change[]): void {
-    const { number } = transaction;
+    this.#transact(transaction, () => this.#tables.commit(transaction, changes));
+  }
+
+  commitMap(transaction: Transaction, changes: readonly MapRecord[]): void {
+    this.#transact(transaction, () => {
+      this.#tables.commitMap(transaction, changes);
+      return [];
+    });
+  }
+
+  #transact({ number }: Transaction, commit: () => readonly ChangeResult[]): void {
     this.#order({
       call: 'commit',
       carryOut: () => {
-        const results = this.#tables.commit(transaction, changes);
+        const results = commit();
         const { counts } = this.#tables;
         this.#orders.unshift({
           call: 'told',
@@ -138,13 +166,18 @@ class MemoryStore implements Store {
     this.#order({
       call: 'merge',
       carryOut: () => {
-        const merged = this.#tables.merge(transaction, records, isFromActive);
+        const both = this.#tables.merge(transaction, records, isFromActive);
         const { counts } = this.#tables;
         this.#orders.unshift({
           call: 'told',
           carryOut: () => {
-            if (merged === null) fail({ kind: 'malformed', message: 'no records' });
-            else this.#events.merged(number, merged, counts);
+            if (both === null) {
+              fail({ kind: 'malformed', message: 'no records' });
+              return;
+            }
+            const { merged, map } = both;
+            if (map.changed.length + map.conflicts.length > 0) this.#mapEvents?.mapMerged(map);
+            this.#events.merged(number, merged, counts);
           },
           fail,
         });
@@ -159,11 +192,12 @@ class MemoryStore implements Store {
     requestsMax: number,
     bytesMax: number,
     format: Format,
+    withMap = false,
   ): void {
     this.#order({
       call: 'read',
       carryOut: () =>
-        this.#events.chunk(read, this.#tables.read(place, requestsMax, bytesMax, format)),
+        this.#events.chunk(read, this.#tables.read(place, requestsMax, bytesMax, format, withMap)),
       fail: (failure) => this.#events.readFailed(read, failure),
     });
   }
@@ -176,6 +210,14 @@ class MemoryStore implements Store {
         this.#events.listed(list, rest.slice(0, PIECE_REQUESTS));
       },
       fail: (failure) => this.#events.listFailed(list, failure),
+    });
+  }
+
+  listMap(list: number, after: string): void {
+    this.#order({
+      call: 'listMap',
+      carryOut: () => this.#mapEvents?.mapListed(list, this.#tables.map.list(after, PIECE_RECORDS)),
+      fail: (failure) => this.#mapEvents?.mapListFailed(list, failure),
     });
   }
 

@@ -3,6 +3,10 @@
  * possible.
  */
 import { present } from '../core/assert.js';
+import type { MapRecord } from '../map/record.js';
+import type { MapMerged } from '../map/store.js';
+import { packChunk, unpackChunk } from '../store/chunk-codec.js';
+import type { NodeRecovered } from '../store/node-store.js';
 import { unpackFailure } from '../titanic/store/failure-codec.js';
 import { backoffIn, headersIn, joinExtra } from '../titanic/store/fields.js';
 import { failureLine } from '../wire/failure.js';
@@ -32,7 +36,6 @@ import {
   type Owner,
   type OwnerCount,
   type ReadPlace,
-  type Recovered,
   type RequestUuid,
   type ServiceCount,
   type StoreCounts,
@@ -41,6 +44,7 @@ import {
   type Tombstone as TombstoneFacts,
   type Transaction,
 } from '../titanic/store/store.js';
+import { MemoryMapRows } from './memory-map-rows.js';
 
 export interface Entry {
   readonly request: StoredRequest;
@@ -127,9 +131,10 @@ export class MemoryTables {
   #transaction: Transaction = { number: 0, tombstones: 'none', holds: null, peerHolds: 0 };
   #last = 0;
   #peerHolds = 0;
+  readonly map = new MemoryMapRows();
 
   /** A process opens it. */
-  open(): Recovered {
+  open(): NodeRecovered {
     this.#openings++;
     this.#owners.clear();
     this.#services.clear();
@@ -140,6 +145,7 @@ export class MemoryTables {
       firstTransaction: this.#last + 1,
       holds: this.#holds,
       isNumbered: true,
+      mapEpochMax: this.map.epochMax,
     };
   }
 
@@ -212,10 +218,21 @@ export class MemoryTables {
     return results;
   }
 
+  commitMap(transaction: Transaction, changes: readonly MapRecord[]): void {
+    this.#transaction = transaction;
+    this.map.change(transaction, changes);
+    this.#end();
+  }
+
   /** @returns `null` if they cannot be merged; then nothing is changed */
-  merge(transaction: Transaction, chunk: Buffer, isFromActive: boolean): Merged | null {
-    const records = unpackRecords(chunk);
-    if (records === null) return null;
+  merge(
+    transaction: Transaction,
+    chunk: Buffer,
+    isFromActive: boolean,
+  ): { readonly merged: Merged; readonly map: MapMerged } | null {
+    const parts = unpackChunk(chunk);
+    const records = parts === null ? null : unpackRecords(parts.requests);
+    if (parts === null || records === null) return null;
     const before = {
       entries: new Map(this.#entries),
       keys: new Map(this.#keys),
@@ -231,8 +248,10 @@ export class MemoryTables {
       this.#nextNumber = before.nextNumber;
       return null;
     }
+    const peerHolds = Math.max(this.#peerHolds, transaction.peerHolds);
+    const map = this.map.merge(transaction, parts.map, peerHolds);
     this.#end();
-    return merged;
+    return { merged, map };
   }
 
   #end(): void {
@@ -248,11 +267,18 @@ export class MemoryTables {
       if (rest.length > 0) this.#tombstones.set(nameOf(uuid), rest);
       else this.#dropTombstones(uuid);
     }
+    this.map.dropTombstones(this.#peerHolds);
     this.#last = number;
   }
 
   /** Whole transactions, one after the other, up to this many requests or bytes. */
-  read(place: ReadPlace, requestsMax: number, bytesMax: number, format: Format = FORMAT): Chunk {
+  read(
+    place: ReadPlace,
+    requestsMax: number,
+    bytesMax: number,
+    format: Format = FORMAT,
+    withMap = false,
+  ): Chunk {
     const records = new RecordWriter(format);
     const requests = [...this.#entries.values()]
       .filter(({ changed, request }) => isAfter(place, changed, request.number))
@@ -267,7 +293,12 @@ export class MemoryTables {
       count++;
     }
     const next = requests[count];
-    const upTo = next === undefined ? this.#last : Math.max(place.upTo, next.changed - 1);
+    let upTo = next === undefined ? this.#last : Math.max(place.upTo, next.changed - 1);
+    const bytesLeft = bytesMax - records.bytes;
+    const ofMap = withMap
+      ? this.map.changed(place.upTo, upTo, bytesLeft)
+      : { records: [], bytes: 0, upTo };
+    ({ upTo } = ofMap);
     const isNew = (at: { readonly changed: number }): boolean =>
       at.changed > place.upTo && at.changed <= upTo;
     for (const { uuid, keyUntil, by, extra } of [...this.#tombstones.values()]
@@ -278,10 +309,14 @@ export class MemoryTables {
     for (const { until, ...known } of [...this.#keys.values()].filter(isNew)) {
       if (until !== null) records.add({ kind: 'key', ...known, until });
     }
-    const isLast = next === undefined && records.bytes < bytesMax;
+    const isWhole = next === undefined && upTo === this.#last;
+    const isLast = isWhole && records.bytes + ofMap.bytes < bytesMax;
     const bodiesUpTo = isLast ? this.#last : place.bodiesUpTo;
+    const requestRecords = records.take();
     return {
-      records: records.take(),
+      records: withMap
+        ? packChunk({ requests: requestRecords, map: ofMap.records })
+        : requestRecords,
       holds: { storeId: this.#storeId, upTo, bodiesUpTo },
       next: isLast ? null : { upTo, bodiesUpTo, changed, number },
     };

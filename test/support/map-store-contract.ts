@@ -2,20 +2,20 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { present } from '../../src/core/assert.js';
 import { type MapRecord, valueOf } from '../../src/map/record.js';
-import { unpackRecords } from '../../src/map/record-codec.js';
+import { unpackChunk } from '../../src/store/chunk-codec.js';
+import type { OpenNodeStore } from '../../src/store/node-store.js';
 import {
-  type MapChunk,
-  type MapReadPlace,
-  type OpenMapStore,
-  readMapFrom,
-} from '../../src/map/store.js';
-import type { Tombstones } from '../../src/titanic/store/store.js';
+  type Chunk,
+  readFrom,
+  type ReadPlace,
+  type Tombstones,
+} from '../../src/titanic/store/store.js';
 import { seededRandom } from './stage-random.js';
 import { MapStoreUser } from './map-store-user.js';
 
 /** The place of a store between two openings. */
 export interface MapStorePlace {
-  readonly open: OpenMapStore;
+  readonly open: OpenNodeStore;
   /** Removes it. */
   remove(): Promise<void>;
 }
@@ -33,30 +33,35 @@ function remove(key: string, number: readonly [number, number]): MapRecord {
   return put(key, '', number);
 }
 
+/** From everything after this transaction. */
+function after(upTo: number): ReadPlace {
+  return readFrom({ upTo, bodiesUpTo: upTo });
+}
+
 async function chunksFrom(
   user: MapStoreUser,
-  from: MapReadPlace,
-  most = 1000,
-): Promise<MapChunk[]> {
-  const chunks: MapChunk[] = [];
-  for (let place: MapReadPlace | null = from; place !== null;) {
-    const chunk: MapChunk = await user.read(place, most);
+  from: ReadPlace,
+  bytesMax?: number,
+): Promise<Chunk[]> {
+  const chunks: Chunk[] = [];
+  for (let place: ReadPlace | null = from; place !== null;) {
+    const chunk: Chunk = await user.read(place, bytesMax);
     chunks.push(chunk);
     place = chunk.next;
   }
   return chunks;
 }
 
-const recordsIn = (chunk: MapChunk): MapRecord[] =>
-  present(unpackRecords(chunk.records), 'records that the store made itself');
+const recordsIn = (chunk: Chunk): readonly MapRecord[] =>
+  present(unpackChunk(chunk.records), 'a chunk that the store made itself').map;
 
 /** Records and tombstones, in order of their keys. */
 async function contentOf(user: MapStoreUser): Promise<MapRecord[]> {
-  const chunks = await chunksFrom(user, readMapFrom(0));
+  const chunks = await chunksFrom(user, after(0));
   return chunks.flatMap(recordsIn).sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 
-/** What every store behind `src/map/store.ts` promises. */
+/** What every store behind `src/map/store.ts` and `src/store/node-store.ts` promises. */
 export function describeMapStoreContract(name: string, make: () => Promise<MapStorePlace>): void {
   describe(`${name} as a store of the map`, () => {
     let place: MapStorePlace;
@@ -90,12 +95,10 @@ export function describeMapStoreContract(name: string, make: () => Promise<MapSt
 
     it('is empty when it is new; its id stays, and no opening gives numbers again (D20)', async () => {
       expect(await user.list()).toEqual([]);
-      const { storeId, firstTransaction, epochMax } = user.recovered;
+      const { storeId, firstTransaction, mapEpochMax } = user.recovered;
       expect(storeId).toHaveLength(16);
-      expect({ firstTransaction, epochMax }).toEqual({
-        firstTransaction: OPENING + 1,
-        epochMax: 0,
-      });
+      expect(firstTransaction).toBe(OPENING + 1);
+      expect(mapEpochMax).toBe(0);
       await reopen();
       expect(user.recovered).toMatchObject({ storeId, firstTransaction: 2 * OPENING + 1 });
       expect((await another()).recovered.storeId).not.toEqual(storeId);
@@ -117,7 +120,7 @@ export function describeMapStoreContract(name: string, make: () => Promise<MapSt
       await user.commit([large, zero, whole]);
       await reopen();
       expect(await user.list()).toEqual([whole, zero, large]);
-      expect(user.recovered.epochMax).toBe(2 ** 24 - 1);
+      expect(user.recovered.mapEpochMax).toBe(2 ** 24 - 1);
     });
 
     it('lists many records in pieces, each once', async () => {
@@ -181,7 +184,7 @@ export function describeMapStoreContract(name: string, make: () => Promise<MapSt
       await reopen();
       expect(user.recovered.holds).toEqual(holds);
       const later = { ...holds, upTo: OPENING + 9 };
-      await user.merge((await user.read(readMapFrom(0))).records, { holds: later });
+      await user.merge((await user.read(after(0))).records, { holds: later });
       await reopen();
       expect(user.recovered.holds).toEqual(later);
     });
@@ -191,7 +194,7 @@ export function describeMapStoreContract(name: string, make: () => Promise<MapSt
       const first = user.transaction;
       await user.commit([put('b', '2', [1, 5])]);
       await user.commit([remove('c', [1, 6])], { tombstones: 'known' });
-      const [chunk, ...more] = await chunksFrom(user, readMapFrom(first));
+      const [chunk, ...more] = await chunksFrom(user, after(first));
       expect(more).toEqual([]);
       const { storeId } = user.recovered;
       expect(chunk?.holds).toMatchObject({ storeId, upTo: user.transaction });
@@ -199,7 +202,7 @@ export function describeMapStoreContract(name: string, make: () => Promise<MapSt
         { key: 'b', value: '2' },
         { key: 'c', value: '' },
       ]);
-      const beyond = await user.read(readMapFrom(user.transaction + 1000));
+      const beyond = await user.read(after(user.transaction + 1000));
       expect(beyond).toMatchObject({ holds: { upTo: user.transaction }, next: null });
     });
 
@@ -209,11 +212,12 @@ export function describeMapStoreContract(name: string, make: () => Promise<MapSt
         await user.commit([...changes, remove(`k${at}`, [2, at])], { tombstones: 'all' });
       }
       const whole = await contentOf(user);
-      for (const most of [1, 4, 7, 50]) {
+      for (const bytesMax of [20, 300, 700, 5000]) {
         const other = await another();
-        const chunks = await chunksFrom(user, readMapFrom(0), most);
+        const chunks = await chunksFrom(user, after(0), bytesMax);
+        expect(chunks.length > 1).toBe(bytesMax < 5000);
         for (const [at, chunk] of chunks.entries()) {
-          const rest = at === 3 ? await chunksFrom(user, readMapFrom(chunk.holds.upTo), most) : [];
+          const rest = at === 3 ? await chunksFrom(user, after(chunk.holds.upTo), bytesMax) : [];
           for (const each of [chunk, ...rest]) {
             await other.merge(each.records, { tombstones: 'all', holds: each.holds });
           }
@@ -223,11 +227,11 @@ export function describeMapStoreContract(name: string, make: () => Promise<MapSt
       }
     });
 
-    it('ends with a chunk that is short: one with a large record is never the last', async () => {
+    it('ends with a chunk that is short: a large one is never the last', async () => {
       await user.commit([put('a', '1', [1, 1]), put('b', Buffer.alloc(500), [1, 2])]);
-      const first = await user.read(readMapFrom(0), 100, 400);
+      const first = await user.read(after(0), 400);
       expect(recordsIn(first)).toHaveLength(2);
-      const last = await user.read(present(first.next, 'more'), 100, 400);
+      const last = await user.read(present(first.next, 'more'), 400);
       expect(recordsIn(last)).toEqual([]);
       expect(last).toMatchObject({ holds: { upTo: user.transaction }, next: null });
     });
@@ -253,7 +257,7 @@ export function describeMapStoreContract(name: string, make: () => Promise<MapSt
           tombstones: 'all',
         },
       );
-      const { records, holds } = await other.read(readMapFrom(sent));
+      const { records, holds } = await other.read(after(sent));
       const merged = await user.merge(records, { tombstones: 'all', holds, peerHolds: known });
       const { changed, conflicts } = merged as Exclude<typeof merged, { kind: string }>;
       const byKey = [...changed].sort((a, b) => (a.key < b.key ? -1 : 1));
@@ -266,7 +270,7 @@ export function describeMapStoreContract(name: string, make: () => Promise<MapSt
       expect(await user.merge(records, { tombstones: 'all', holds })).toMatchObject({
         changed: [],
       });
-      const back = await user.read(readMapFrom(0));
+      const back = await user.read(after(0));
       const taken = { tombstones: 'all', peerHolds: other.transaction } as const;
       // What the other node has taken is no conflict there.
       expect(await other.merge(back.records, taken)).toMatchObject({ conflicts: [] });
@@ -275,7 +279,7 @@ export function describeMapStoreContract(name: string, make: () => Promise<MapSt
 
     it('bytes that are no records change nothing', async () => {
       await user.commit([put('a', '1', [1, 1])]);
-      const { records } = await user.read(readMapFrom(0));
+      const { records } = await user.read(after(0));
       const torn = records.subarray(0, records.length - 1);
       expect(await user.merge(torn)).toMatchObject({ kind: 'malformed' });
       expect(await user.list()).toHaveLength(1);
@@ -291,7 +295,7 @@ export function describeMapStoreContract(name: string, make: () => Promise<MapSt
         };
         const sides = [await another(), await another()] as const;
         const joinInto = async (from: MapStoreUser, to: MapStoreUser): Promise<void> => {
-          for (const chunk of await chunksFrom(from, readMapFrom(0), 1 + draw(5))) {
+          for (const chunk of await chunksFrom(from, after(0), 20 + draw(200))) {
             await to.merge(chunk.records, { tombstones: 'all', holds: chunk.holds });
           }
         };

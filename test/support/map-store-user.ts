@@ -1,37 +1,43 @@
-/** Uses a map's store with promises, and checks that it tells each thing once and never in a call. */
+/** Uses a store's map with promises, and checks that it tells each thing once and never in a call. */
 import { assert, present } from '../../src/core/assert.js';
 import type { MapRecord } from '../../src/map/record.js';
-import type {
-  MapChunk,
-  MapMerged,
-  MapReadPlace,
-  MapRecovered,
-  MapStore,
-  MapStoreEvents,
-  OpenMapStore,
-} from '../../src/map/store.js';
-import type { MergeFailure, StoreFailure, Transaction } from '../../src/titanic/store/store.js';
+import type { MapMerged, MapStoreEvents } from '../../src/map/store.js';
+import type { NodeRecovered, NodeStore, OpenNodeStore } from '../../src/store/node-store.js';
+import {
+  type Chunk,
+  FORMAT,
+  type MergeFailure,
+  type ReadPlace,
+  type StoreEvents,
+  type StoreFailure,
+  type Transaction,
+} from '../../src/titanic/store/store.js';
 
-type Told = MapMerged | MergeFailure | MapChunk | readonly MapRecord[] | 'committed';
+type Told = MapMerged | MergeFailure | StoreFailure | Chunk | readonly MapRecord[] | 'committed';
+
+const REQUESTS_MAX = 100;
+const NOTHING: MapMerged = { changed: [], conflicts: [] };
 
 export class MapStoreUser implements MapStoreEvents {
   readonly #waiting = new Map<string, (told: Told) => void>();
-  #store: MapStore | null = null;
-  #recovered: MapRecovered | null = null;
+  #store: NodeStore | null = null;
+  #recovered: NodeRecovered | null = null;
   #next = 0;
   #isInCall = false;
   #last = 0;
+  /** Told before the merge that it belongs to. */
+  #merged: MapMerged | null = null;
 
-  static async open(open: OpenMapStore): Promise<MapStoreUser> {
+  static async open(open: OpenNodeStore): Promise<MapStoreUser> {
     const user = new MapStoreUser();
-    const { store, recovered } = await open(user);
+    const { store, recovered } = await open(user.#events, user);
     user.#store = store;
     user.#recovered = recovered;
     user.#next = recovered.firstTransaction;
     return user;
   }
 
-  get recovered(): MapRecovered {
+  get recovered(): NodeRecovered {
     return present(this.#recovered, 'an open store');
   }
 
@@ -45,27 +51,35 @@ export class MapStoreUser implements MapStoreEvents {
   }
 
   async commit(changes: readonly MapRecord[], more: Partial<Transaction> = {}): Promise<void> {
-    const transaction = this.#begin(more);
-    const told = await this.#call(`transaction ${transaction.number}`, (store) =>
-      store.commit(transaction, changes),
-    );
+    const told = await this.tryCommit(changes, more);
     assert(told === 'committed', `a commit failed: ${JSON.stringify(told)}`);
   }
 
-  async merge(records: Buffer, more: Partial<Transaction> = {}): Promise<MapMerged | MergeFailure> {
+  async tryCommit(
+    changes: readonly MapRecord[],
+    more: Partial<Transaction> = {},
+  ): Promise<'committed' | StoreFailure> {
     const transaction = this.#begin(more);
     const told = await this.#call(`transaction ${transaction.number}`, (store) =>
-      store.merge(transaction, records),
+      store.commitMap(transaction, changes),
+    );
+    return told as 'committed' | StoreFailure;
+  }
+
+  async merge(chunk: Buffer, more: Partial<Transaction> = {}): Promise<MapMerged | MergeFailure> {
+    const transaction = this.#begin(more);
+    const told = await this.#call(`transaction ${transaction.number}`, (store) =>
+      store.merge(transaction, chunk, false),
     );
     return told as MapMerged | MergeFailure;
   }
 
-  async read(place: MapReadPlace, recordsMax = 1000, bytesMax = 2 ** 20): Promise<MapChunk> {
+  async read(place: ReadPlace, bytesMax = 2 ** 20, withMap = true): Promise<Chunk> {
     const read = ++this.#last;
     const told = await this.#call(`read ${read}`, (store) =>
-      store.read(read, place, recordsMax, bytesMax),
+      store.read(read, place, REQUESTS_MAX, bytesMax, FORMAT, withMap),
     );
-    return told as MapChunk;
+    return told as Chunk;
   }
 
   /** All records, in the order of their keys. */
@@ -74,7 +88,7 @@ export class MapStoreUser implements MapStoreEvents {
     for (;;) {
       const list = ++this.#last;
       const after = all.at(-1)?.key ?? '';
-      const told = await this.#call(`list ${list}`, (store) => store.list(list, after));
+      const told = await this.#call(`list ${list}`, (store) => store.listMap(list, after));
       const records = told as readonly MapRecord[];
       if (records.length === 0) return all;
       all.push(...records);
@@ -85,7 +99,7 @@ export class MapStoreUser implements MapStoreEvents {
     return { number: this.#next++, tombstones: 'none', holds: null, peerHolds: 0, ...more };
   }
 
-  async #call(name: string, call: (store: MapStore) => void): Promise<Told> {
+  async #call(name: string, call: (store: NodeStore) => void): Promise<Told> {
     const store = present(this.#store, 'an open store');
     const told = new Promise<Told>((resolve) => {
       this.#waiting.set(name, resolve);
@@ -103,35 +117,50 @@ export class MapStoreUser implements MapStoreEvents {
     resolve(told);
   }
 
-  committed(number: number): void {
-    this.#tell(`transaction ${number}`, 'committed');
+  mapMerged(merged: MapMerged): void {
+    assert(this.#merged === null, 'what a merge changed is told once');
+    this.#merged = merged;
   }
 
-  batchFailed(number: number, failure: StoreFailure): void {
-    this.#tell(`transaction ${number}`, failure);
-  }
-
-  merged(number: number, merged: MapMerged): void {
-    this.#tell(`transaction ${number}`, merged);
-  }
-
-  mergeFailed(number: number, failure: MergeFailure): void {
-    this.#tell(`transaction ${number}`, failure);
-  }
-
-  listed(list: number, records: readonly MapRecord[]): void {
+  mapListed(list: number, records: readonly MapRecord[]): void {
     this.#tell(`list ${list}`, records);
   }
 
-  listFailed(list: number, { message }: StoreFailure): void {
+  mapListFailed(list: number, { message }: StoreFailure): void {
     throw new Error(`list ${list}: ${message}`);
   }
 
-  chunk(read: number, chunk: MapChunk): void {
-    this.#tell(`read ${read}`, chunk);
-  }
-
-  readFailed(read: number, { message }: StoreFailure): void {
-    throw new Error(`read ${read}: ${message}`);
+  get #events(): StoreEvents {
+    const unasked = (): never => {
+      throw new Error('nobody asked for requests');
+    };
+    const told = (number: number, result: Told): void => {
+      this.#tell(`transaction ${number}`, result);
+    };
+    return {
+      committed: (number, results) => {
+        assert(results.length === 0, 'a batch of the map has no results');
+        told(number, 'committed');
+      },
+      batchFailed: told,
+      merged: (number) => {
+        const merged = this.#merged ?? NOTHING;
+        this.#merged = null;
+        told(number, merged);
+      },
+      mergeFailed: told,
+      chunk: (read, chunk) => {
+        this.#tell(`read ${read}`, chunk);
+      },
+      readFailed: (read, { message }) => {
+        throw new Error(`read ${read}: ${message}`);
+      },
+      loaded: unasked,
+      loadFailed: unasked,
+      found: unasked,
+      lookFailed: unasked,
+      listed: unasked,
+      listFailed: unasked,
+    };
   }
 }

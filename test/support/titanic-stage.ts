@@ -216,7 +216,7 @@ export class TitanicStage extends Stage {
     const { records } = other.tables.read(readFrom(null), 1000, 1_000_000);
     const number = present(this.replica, 'a pair').next();
     const transaction = { number, tombstones: 'all', holds: null, peerHolds: 0 } as const;
-    const merged = present(disk.tables.merge(transaction, records, false), 'records');
+    const { merged } = present(disk.tables.merge(transaction, records, false), 'records');
     this.titanic.setTime(this.now, this.wall);
     this.titanic.merged(merged.opened, merged.ended);
     this.turn();

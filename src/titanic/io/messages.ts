@@ -1,5 +1,9 @@
 /** The messages between the main thread and the store's thread, packed. */
 import { assert, present } from '../../core/assert.js';
+import type { MapRecord } from '../../map/record.js';
+import { packRecords, unpackRecords } from '../../map/record-codec.js';
+import type { MapMerged } from '../../map/store.js';
+import type { NodeRecovered } from '../../store/node-store.js';
 import type { PackReader, PackWriter } from '../store/packing.js';
 import {
   type ChangeResult,
@@ -13,7 +17,6 @@ import {
   type Owner,
   type OwnerCount,
   type ReadPlace,
-  type Recovered,
   type RequestUuid,
   type ServiceCount,
   STATES,
@@ -34,6 +37,9 @@ export const DO_LIST = 4;
 export const DO_MERGE = 5;
 export const DO_READ = 6;
 export const DO_CLOSE = 7;
+export const DO_COMMIT_MAP = 8;
+/** Records of the map with a key above this one. */
+export const DO_LIST_MAP = 9;
 
 /** From the thread: several in one message. */
 export const COMMITTED = 1;
@@ -50,6 +56,10 @@ export const READ = 11;
 export const READ_FAILED = 12;
 export const OPENED = 13;
 export const CLOSED = 14;
+/** Belongs to the transaction that is reported next. */
+export const MAP_MERGED = 15;
+export const MAP_LISTED = 16;
+export const MAP_LIST_FAILED = 17;
 
 /** What the thread is to open. */
 export interface OpenOrder {
@@ -155,21 +165,44 @@ export function unpackMerged(from: PackReader): Merged {
   };
 }
 
-export function packRecovered(to: PackWriter, recovered: Recovered): void {
+export function packMapRecords(to: PackWriter, records: readonly MapRecord[]): void {
+  to.bytes(packRecords(records));
+}
+
+export function unpackMapRecords(from: PackReader): MapRecord[] {
+  return present(unpackRecords(from.bytes()), 'records of this program');
+}
+
+export function packMapMerged(to: PackWriter, { changed, conflicts }: MapMerged): void {
+  packMapRecords(to, changed);
+  to.number(conflicts.length);
+  for (const key of conflicts) to.bytes(Buffer.from(key, 'latin1'));
+}
+
+export function unpackMapMerged(from: PackReader): MapMerged {
+  return {
+    changed: unpackMapRecords(from),
+    conflicts: Array.from({ length: from.number() }, () => from.bytes().toString('latin1')),
+  };
+}
+
+export function packRecovered(to: PackWriter, recovered: NodeRecovered): void {
   packCounts(to, recovered.counts);
   to.bytes(recovered.storeId);
   to.number(recovered.firstTransaction);
   packHolding(to, recovered.holds);
   to.byte(recovered.isNumbered ? 1 : 0);
+  to.number(recovered.mapEpochMax);
 }
 
-export function unpackRecovered(from: PackReader): Recovered {
+export function unpackRecovered(from: PackReader): NodeRecovered {
   return {
     counts: unpackCounts(from),
     storeId: from.bytes(),
     firstTransaction: from.number(),
     holds: unpackHolding(from),
     isNumbered: from.byte() !== 0,
+    mapEpochMax: from.number(),
   };
 }
 

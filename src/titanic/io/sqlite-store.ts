@@ -3,16 +3,16 @@ import { Worker } from 'node:worker_threads';
 
 import { assert } from '../../core/assert.js';
 import { MajordomoError, messageOf } from '../../core/errors.js';
+import type { MapRecord } from '../../map/record.js';
+import type { MapStoreEvents } from '../../map/store.js';
+import type { NodeRecovered, NodeStore, OpenNodeStore } from '../../store/node-store.js';
 import { changesBytes, packChanges } from '../store/batch-codec.js';
 import { PackReader, PackWriter } from '../store/packing.js';
 import type {
   Change,
   Format,
-  OpenStore,
   ReadPlace,
-  Recovered,
   RequestUuid,
-  Store,
   StoreEvents,
   StoreFailure,
   Transaction,
@@ -24,7 +24,9 @@ import {
   COMMITTED,
   DO_CLOSE,
   DO_COMMIT,
+  DO_COMMIT_MAP,
   DO_LIST,
+  DO_LIST_MAP,
   DO_LOAD,
   DO_LOOK_UP,
   DO_MERGE,
@@ -35,12 +37,16 @@ import {
   LOAD_FAILED,
   LOADED,
   LOOK_FAILED,
+  MAP_LIST_FAILED,
+  MAP_LISTED,
+  MAP_MERGED,
   MERGE_FAILED,
   MERGED,
   type OpenFailure,
   type OpenOrder,
   OPENED,
   packFormat,
+  packMapRecords,
   packPlace,
   packTransaction,
   packUuids,
@@ -51,6 +57,8 @@ import {
   unpackCounts,
   unpackFailure,
   unpackFound,
+  unpackMapMerged,
+  unpackMapRecords,
   unpackMerged,
   unpackMergeFailure,
   unpackPending,
@@ -60,6 +68,8 @@ import {
 
 const ORDERS_BYTES = 256;
 const UUID_BYTES = 20;
+/** Roughly what a record of the map takes. */
+const RECORD_BYTES = 200;
 
 /** What may go beyond opening the existing store. */
 export interface SqliteStoreOptions {
@@ -80,18 +90,22 @@ const IN_A_PAIR: SqliteStoreOptions = { isNewStore: false, isPaired: true, news:
  * ERR_TITANIC_BUSY if another process has locked it, and ERR_TITANIC_FULL or ERR_TITANIC_DISK for
  * errors of the disk. What it reports (bodies, replies, uuids) are views of one message's memory.
  */
-export function openSqliteStore(path: string, options: SqliteStoreOptions = IN_A_PAIR): OpenStore {
-  return async (events) => {
-    const store = new SqliteStore(path, options, events);
+export function openSqliteStore(
+  path: string,
+  options: SqliteStoreOptions = IN_A_PAIR,
+): OpenNodeStore {
+  return async (events, mapEvents) => {
+    const store = new SqliteStore(path, options, events, mapEvents ?? null);
     const recovered = await store.opened;
     return { store, recovered };
   };
 }
 
-class SqliteStore implements Store {
-  readonly opened: Promise<Recovered>;
+class SqliteStore implements NodeStore {
+  readonly opened: Promise<NodeRecovered>;
   readonly #path: string;
   readonly #events: StoreEvents;
+  readonly #mapEvents: MapStoreEvents | null;
   readonly #thread: Worker;
   #orders: PackWriter | null = null;
   /** Orders that the thread has not answered yet. */
@@ -101,17 +115,26 @@ class SqliteStore implements Store {
   readonly #lookUps = new Set<number>();
   readonly #lists = new Set<number>();
   readonly #reads = new Set<number>();
+  readonly #mapLists = new Set<number>();
   #isOpen = false;
-  #settleOpening: { done(recovered: Recovered): void; failed(error: MajordomoError): void } | null =
-    null;
+  #settleOpening: {
+    done(recovered: NodeRecovered): void;
+    failed(error: MajordomoError): void;
+  } | null = null;
   /** Why there is no thread any more. */
   #lost: StoreFailure | null = null;
   readonly #ended: Promise<void>;
 
-  constructor(path: string, options: SqliteStoreOptions, events: StoreEvents) {
+  constructor(
+    path: string,
+    options: SqliteStoreOptions,
+    events: StoreEvents,
+    mapEvents: MapStoreEvents | null,
+  ) {
     const { isNewStore, isPaired, news } = options;
     this.#path = path;
     this.#events = events;
+    this.#mapEvents = mapEvents;
     this.opened = new Promise((resolve, reject) => {
       this.#settleOpening = { done: resolve, failed: reject };
     });
@@ -146,6 +169,14 @@ class SqliteStore implements Store {
     if (this.#lost === null) this.#send();
   }
 
+  commitMap(transaction: Transaction, changes: readonly MapRecord[]): void {
+    this.#batches.add(transaction.number);
+    const order = this.#order(DO_COMMIT_MAP, transaction.number, changes.length * RECORD_BYTES);
+    packTransaction(order, transaction);
+    packMapRecords(order, changes);
+    if (this.#lost === null) this.#send();
+  }
+
   merge(transaction: Transaction, records: Buffer, isFromActive: boolean): void {
     this.#merges.add(transaction.number);
     const order = this.#order(DO_MERGE, transaction.number, records.length + UUID_BYTES);
@@ -160,6 +191,7 @@ class SqliteStore implements Store {
     requestsMax: number,
     bytesMax: number,
     format: Format,
+    withMap = false,
   ): void {
     this.#reads.add(read);
     const order = this.#order(DO_READ, read, 0);
@@ -167,11 +199,17 @@ class SqliteStore implements Store {
     order.number(requestsMax);
     order.number(bytesMax);
     packFormat(order, format);
+    order.byte(withMap ? 1 : 0);
   }
 
   list(list: number, after: number): void {
     this.#lists.add(list);
     this.#order(DO_LIST, list, 0).number(after);
+  }
+
+  listMap(list: number, after: string): void {
+    this.#mapLists.add(list);
+    this.#order(DO_LIST_MAP, list, after.length).bytes(Buffer.from(after, 'latin1'));
   }
 
   load(load: number, uuids: readonly RequestUuid[]): void {
@@ -267,6 +305,17 @@ class SqliteStore implements Store {
           this.#lists.delete(id);
           this.#events.listFailed(id, unpackFailure(message));
           break;
+        case MAP_MERGED:
+          this.#mapEvents?.mapMerged(unpackMapMerged(message));
+          break;
+        case MAP_LISTED:
+          this.#mapLists.delete(id);
+          this.#mapEvents?.mapListed(id, unpackMapRecords(message));
+          break;
+        case MAP_LIST_FAILED:
+          this.#mapLists.delete(id);
+          this.#mapEvents?.mapListFailed(id, unpackFailure(message));
+          break;
         case OPENED:
           this.#isOpen = true;
           this.#settleOpening?.done(unpackRecovered(message));
@@ -307,6 +356,7 @@ class SqliteStore implements Store {
       [this.#lookUps, (id) => events.lookFailed(id, failure)],
       [this.#lists, (id) => events.listFailed(id, failure)],
       [this.#reads, (id) => events.readFailed(id, failure)],
+      [this.#mapLists, (id) => this.#mapEvents?.mapListFailed(id, failure)],
     ];
     for (const [asked, fail] of ends) {
       const ids = [...asked];

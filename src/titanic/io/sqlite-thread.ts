@@ -3,10 +3,11 @@ import { existsSync } from 'node:fs';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
 import { assert, present } from '../../core/assert.js';
+import { unpackChunk } from '../../store/chunk-codec.js';
 import { unpackChanges } from '../store/batch-codec.js';
 import { PackReader, PackWriter } from '../store/packing.js';
 import { unpackRecords } from '../store/record-codec.js';
-import type { MergeFailure, StoreFailure, Transaction } from '../store/store.js';
+import type { ChangeResult, MergeFailure, StoreFailure, Transaction } from '../store/store.js';
 import { assertDurable, openForService, openWithoutFile } from './file/database.js';
 import { failureOf, openError } from './file/sqlite-errors.js';
 import { FileIdentity } from './file/file-identity.js';
@@ -18,8 +19,10 @@ import {
   COMMITTED,
   DO_CLOSE,
   DO_COMMIT,
+  DO_COMMIT_MAP,
   DO_LOAD,
   DO_LIST,
+  DO_LIST_MAP,
   DO_LOOK_UP,
   DO_MERGE,
   DO_READ,
@@ -29,6 +32,9 @@ import {
   LOAD_FAILED,
   LOADED,
   LOOK_FAILED,
+  MAP_LIST_FAILED,
+  MAP_LISTED,
+  MAP_MERGED,
   MERGE_FAILED,
   MERGED,
   type OpenFailure,
@@ -39,6 +45,8 @@ import {
   packCounts,
   packFailure,
   packFound,
+  packMapMerged,
+  packMapRecords,
   packMerged,
   packPending,
   packRecovered,
@@ -46,6 +54,7 @@ import {
   READ,
   READ_FAILED,
   unpackFormat,
+  unpackMapRecords,
   unpackPlace,
   unpackTransaction,
   unpackUuids,
@@ -166,6 +175,12 @@ class StoreThread {
         case DO_LIST:
           this.#list(id, message.number());
           break;
+        case DO_COMMIT_MAP:
+          this.#commitMap(unpackTransaction(id, message), message);
+          break;
+        case DO_LIST_MAP:
+          this.#listMap(id, message);
+          break;
         case DO_MERGE:
           this.#merge(unpackTransaction(id, message), message);
           break;
@@ -184,9 +199,21 @@ class StoreThread {
 
   #commit(transaction: Transaction, message: PackReader): void {
     const changes = present(unpackChanges(message), 'changes of this program');
+    this.#transact(transaction, (tables) => tables.commit(transaction, changes));
+  }
+
+  #commitMap(transaction: Transaction, message: PackReader): void {
+    const changes = unpackMapRecords(message);
+    this.#transact(transaction, (tables) => {
+      tables.commitMap(transaction, changes);
+      return [];
+    });
+  }
+
+  #transact(transaction: Transaction, commit: (tables: Tables) => readonly ChangeResult[]): void {
     const failure = this.#try(() => {
       const connection = this.#writable();
-      const results = connection.tables.commit(transaction, changes);
+      const results = commit(connection.tables);
       this.#assertWritten(connection);
       this.#answers.byte(COMMITTED);
       this.#answers.number(transaction.number);
@@ -199,16 +226,25 @@ class StoreThread {
 
   #merge(transaction: Transaction, message: PackReader): void {
     const isFromActive = message.byte() !== 0;
-    const records = unpackRecords(message.bytes());
+    const parts = unpackChunk(message.bytes());
+    const requests = parts === null ? null : unpackRecords(parts.requests);
     const failure = this.#try(() => {
       const connection = this.#writable();
-      const merged =
-        records === null ? null : connection.tables.merge(transaction, records, isFromActive);
-      if (merged === null) {
+      const both =
+        parts === null || requests === null
+          ? null
+          : connection.tables.merge(transaction, requests, parts.map, isFromActive);
+      if (both === null) {
         this.#fail(MERGE_FAILED, transaction.number, MALFORMED);
         return;
       }
       this.#assertWritten(connection);
+      const { merged, map } = both;
+      if (map.changed.length > 0 || map.conflicts.length > 0) {
+        this.#answers.byte(MAP_MERGED);
+        this.#answers.number(transaction.number);
+        packMapMerged(this.#answers, map);
+      }
       this.#answers.byte(MERGED);
       this.#answers.number(transaction.number);
       packMerged(this.#answers, merged);
@@ -299,13 +335,25 @@ class StoreThread {
     this.#send();
   }
 
+  #listMap(list: number, message: PackReader): void {
+    const after = message.bytes().toString('latin1');
+    const failure = this.#try(() => {
+      const records = this.#connection.tables.listMap(after);
+      this.#answers.byte(MAP_LISTED);
+      this.#answers.number(list);
+      packMapRecords(this.#answers, records);
+    });
+    if (failure !== null) this.#fail(MAP_LIST_FAILED, list, failure);
+  }
+
   #read(read: number, message: PackReader): void {
     const place = unpackPlace(message);
     const requestsMax = message.number();
     const bytesMax = message.number();
     const format = unpackFormat(message);
+    const withMap = message.byte() !== 0;
     const failure = this.#try(() => {
-      const chunk = this.#connection.tables.read(place, requestsMax, bytesMax, format);
+      const chunk = this.#connection.tables.read(place, requestsMax, bytesMax, format, withMap);
       this.#answers.byte(READ);
       this.#answers.number(read);
       packChunk(this.#answers, chunk);

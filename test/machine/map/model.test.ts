@@ -5,8 +5,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { present } from '../../../src/core/assert.js';
-import { readMapFrom } from '../../../src/map/store.js';
-import { MemoryMapTables } from '../../../src/testing/memory-map-tables.js';
+import { MemoryMapRows } from '../../../src/testing/memory-map-rows.js';
 import type { MapRecord } from '../../../src/map/record.js';
 import { seededRandom } from '../../support/stage-random.js';
 import { Stage } from './stage.js';
@@ -28,7 +27,7 @@ interface Published {
 }
 
 interface Node {
-  readonly tables: MemoryMapTables;
+  readonly tables: MemoryMapRows;
   /** `null`: it is down. */
   stage: Stage | null;
   /** Since when it has heard of all changes. */
@@ -38,8 +37,8 @@ interface Node {
 class World {
   now = 1000;
   readonly nodes: readonly [Node, Node] = [
-    { tables: new MemoryMapTables(), stage: null, knowsSince: 0 },
-    { tables: new MemoryMapTables(), stage: null, knowsSince: 0 },
+    { tables: new MemoryMapRows(), stage: null, knowsSince: 0 },
+    { tables: new MemoryMapRows(), stage: null, knowsSince: 0 },
   ];
   active = 0;
   epoch = 0;
@@ -139,9 +138,9 @@ class World {
       [other, leader],
       [leader, other],
     ] as const) {
-      const { records } = from.tables.read(readMapFrom(0), Infinity, Infinity);
-      const merged = to.tables.merge({ number: to.takeNumber(), ...ALL }, records);
-      to.machine.merged(present(merged, 'records'), this.now);
+      const { records } = from.tables.changed(0, Infinity, Infinity);
+      const merged = to.tables.merge({ number: to.takeNumber(), ...ALL }, records, 0);
+      to.machine.merged(merged, this.now);
     }
     this.isInSync = true;
     this.node(1 - this.active).knowsSince = this.now;
@@ -173,7 +172,7 @@ class World {
       leader.machine.batchFailed(batch.number, { kind: 'full', message: 'full' }, this.now);
       return;
     }
-    leader.tables.commit({ number: batch.number, ...ALL }, batch.changes);
+    leader.tables.change({ number: batch.number, ...ALL }, batch.changes);
     this.maybe.push(...batch.changes);
     for (const { uuid } of batch.changes) this.written.add(uuid);
     if (crashAt === 1) {
@@ -181,7 +180,7 @@ class World {
       return;
     }
     if (isInSync && other !== null) {
-      other.tables.commit({ number: other.takeNumber(), ...ALL }, batch.changes);
+      other.tables.change({ number: other.takeNumber(), ...ALL }, batch.changes);
       other.machine.followed(batch.changes, this.now);
     }
     if (crashAt === 2) {

@@ -1,7 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
 import type { MapRecord } from '../../../src/map/record.js';
-import { MemoryMapTables } from '../../../src/testing/memory-map-tables.js';
 import { Stage } from './stage.js';
 
 const STAYS = { tombstones: 'all', holds: null, peerHolds: 0 } as const;
@@ -20,7 +19,7 @@ function passive(): Stage {
 
 /** Changes of the active node are committed here. */
 function follow(stage: Stage, ...changes: MapRecord[]): void {
-  stage.tables.commit({ number: stage.takeNumber(), ...STAYS }, changes);
+  stage.tables.change({ number: stage.takeNumber(), ...STAYS }, changes);
   stage.machine.followed(changes, stage.now);
 }
 
@@ -215,21 +214,6 @@ describe('a merge', () => {
     // The renewal of `b` was of another value.
     expect(stage.news()).toEqual(['5.3 x=1', '5.4 a=2', '5.6 b=peer']);
     expect(stage.wholeMap().map).toEqual({ a: '2', b: 'peer', x: '1' });
-  });
-
-  it('two stores join by number, tombstones included, and tell conflicts once (D54)', () => {
-    const [a, b] = [new MemoryMapTables(), new MemoryMapTables()];
-    a.open();
-    b.open();
-    a.commit({ number: 1, ...STAYS }, [record('both', 'a', [2, 1]), record('mine', 'a', [2, 2])]);
-    b.commit({ number: 1, ...STAYS }, [record('both', '', [3, 1])]);
-    const fromB = b.read({ upTo: 0, changed: 0, key: '' }, 10, 1000);
-    const merged = a.merge({ number: 2, ...STAYS, holds: fromB.holds }, fromB.records);
-    expect(merged).toMatchObject({ conflicts: ['both'], changed: [{ key: 'both', value: '' }] });
-    const fromA = a.read({ upTo: 0, changed: 0, key: '' }, 10, 1000);
-    const back = b.merge({ number: 2, ...STAYS, peerHolds: 1 }, fromA.records);
-    expect(back).toMatchObject({ conflicts: [], changed: [{ key: 'mine' }] });
-    expect(b.list('', 10)).toEqual(a.list('', 10));
   });
 });
 

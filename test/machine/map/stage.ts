@@ -9,7 +9,7 @@ import { MapMachine } from '../../../src/map/map-machine.js';
 import type { MapRecord } from '../../../src/map/record.js';
 import type { SubmittedMapBatch } from '../../../src/map/replica.js';
 import type { MapPeer, MapSink, PeerId } from '../../../src/map/sink.js';
-import { MemoryMapTables } from '../../../src/testing/memory-map-tables.js';
+import { MemoryMapRows } from '../../../src/testing/memory-map-rows.js';
 import type { StoreFailure, Tombstones } from '../../../src/titanic/store/store.js';
 import { readNumber } from '../../../src/wire/chp-client.js';
 
@@ -30,9 +30,13 @@ interface Batch {
 const FULL: StoreFailure = { kind: 'full', message: 'the disk is full' };
 const LISTED_MAX = 3;
 
+/** Transactions of a later stage have higher numbers. */
+const OPENING_TRANSACTIONS = 2 ** 32;
+let openings = 0;
+
 export class Stage implements MapSink {
   readonly machine: MapMachine;
-  readonly tables: MemoryMapTables;
+  readonly tables: MemoryMapRows;
   /** Effects in order, since `news` was last called. */
   told: string[] = [];
   events: MapEvent[] = [];
@@ -47,13 +51,9 @@ export class Stage implements MapSink {
   #number: number;
   #list: { readonly number: number; readonly after: string } | null = null;
 
-  constructor({
-    bytesMax = 1_000_000,
-    tables = new MemoryMapTables(),
-    forbidden = '/secret/',
-  } = {}) {
+  constructor({ bytesMax = 1_000_000, tables = new MemoryMapRows(), forbidden = '/secret/' } = {}) {
     this.tables = tables;
-    this.#number = tables.open().firstTransaction;
+    this.#number = ++openings * OPENING_TRANSACTIONS;
     const refusal = (): string | null => this.refusal;
     this.machine = new MapMachine(
       { bytesMax, mayWrite: (_, key) => !key.toString().startsWith(forbidden) },
@@ -150,7 +150,7 @@ export class Stage implements MapSink {
   commitOne(): number {
     const { number, changes } = present(this.batches.shift(), 'a batch');
     const { tombstones } = this;
-    this.tables.commit({ number, tombstones, holds: null, peerHolds: 0 }, changes);
+    this.tables.change({ number, tombstones, holds: null, peerHolds: 0 }, changes);
     this.machine.committed(number, this.now);
     return number;
   }

@@ -1,15 +1,17 @@
 /**
- * The index of requests by change, which every commit writes and only a node of a pair reads. It is
- * made when the store is opened on such a node, and dropped when it is opened on a standalone one.
+ * The indexes of requests and of the map's records by change, which every commit writes and only a
+ * node of a pair reads. They are made when the store is opened on such a node, and dropped when it
+ * is opened on a standalone one.
  */
 import type Database from 'better-sqlite3';
 
 import { failureOf } from './sqlite-errors.js';
 
-const MAKE = 'CREATE INDEX IF NOT EXISTS requests_by_change ON requests (changed)';
-const DROP = 'DROP INDEX IF EXISTS requests_by_change';
+const MAKE = `CREATE INDEX IF NOT EXISTS requests_by_change ON requests (changed);
+  CREATE INDEX IF NOT EXISTS map_by_change ON map (changed)`;
+const DROP = 'DROP INDEX IF EXISTS requests_by_change; DROP INDEX IF EXISTS map_by_change';
 
-/** On a full disk it stays as it is: without it, the other node's requests are read by sorting. */
+/** On a full disk they stay as they are: without them, what the other node lacks is read by sorting. */
 export function fitPairIndex(db: Database.Database, path: string, isPaired: boolean): void {
   try {
     db.exec(isPaired ? MAKE : DROP);

@@ -8,6 +8,9 @@ import { present } from '../../../core/assert.js';
 import { failureLine } from '../../../wire/failure.js';
 import { unpackFailure } from '../../store/failure-codec.js';
 import { backoffIn, headersIn } from '../../store/fields.js';
+import type { MapRecord } from '../../../map/record.js';
+import type { MapMerged } from '../../../map/store.js';
+import type { NodeRecovered } from '../../../store/node-store.js';
 import { merge } from '../../store/merge.js';
 import type { StoreRecord } from '../../store/record-codec.js';
 import type {
@@ -18,7 +21,6 @@ import type {
   Found,
   Merged,
   ReadPlace,
-  Recovered,
   RequestUuid,
   StoreCounts,
   StoredContent,
@@ -27,6 +29,7 @@ import type {
 import { failureOf } from '../file/sqlite-errors.js';
 import { ChangeRows, closersOf, type KeptCounts } from './change-rows.js';
 import { countContent } from './content-counts.js';
+import { MapRows } from './map-rows.js';
 import { MergeRows } from './merge-rows.js';
 import type { PendingRow } from '../messages.js';
 import { OwnerCounts } from './owner-counts.js';
@@ -72,6 +75,7 @@ export class Tables {
   #counts: StoreCounts;
   readonly #owners: OwnerCounts;
   readonly #services: ServiceCounts;
+  readonly #map: MapRows;
   /** The last batch failed: the next one writes something in any case, to show whether it can. */
   #mustWrite = false;
   /** The last committed transaction. */
@@ -91,6 +95,7 @@ export class Tables {
     this.#tally = { ...counted, nextNumber };
     this.#owners = new OwnerCounts(owners);
     this.#services = new ServiceCounts(this.#sql);
+    this.#map = new MapRows(db);
     this.#counts = this.#count(this.#owners.all, this.#services.all);
     if (earlier === null) {
       this.#isNumbered = this.#countOpening(path);
@@ -121,13 +126,14 @@ export class Tables {
   }
 
   /** What the store reports when it is opened. */
-  get recovered(): Recovered {
+  get recovered(): NodeRecovered {
     return {
       counts: this.#counts,
       storeId: present(this.#sql.storeId.get(), 'a store id'),
       firstTransaction: this.#last + 1,
       holds: this.#sql.peer.get() ?? null,
       isNumbered: this.#isNumbered,
+      mapEpochMax: this.#map.epochMax,
     };
   }
 
@@ -144,17 +150,29 @@ export class Tables {
     return present(results, 'changes end a transaction');
   }
 
+  /** Like `commit`, of the map. */
+  commitMap(transaction: Transaction, changes: readonly MapRecord[]): void {
+    this.#transact(transaction, () => {
+      this.#map.change(transaction, changes);
+      return changes;
+    });
+  }
+
   /** Like `commit`. @returns `null`, with nothing changed, if a body is missing */
   merge(
     transaction: Transaction,
-    records: readonly StoreRecord[],
+    requests: readonly StoreRecord[],
+    map: readonly MapRecord[],
     isFromActive: boolean,
-  ): Merged | null {
+  ): { readonly merged: Merged; readonly map: MapMerged } | null {
     return this.#transact(transaction, (changes, counts) => {
       const rows = new MergeRows(this.#sql, counts, transaction.number, (uuid, keyUntil) => {
         changes.remove(uuid, keyUntil);
       });
-      return merge(rows, records, isFromActive);
+      const merged = merge(rows, requests, isFromActive);
+      if (merged === null) return null;
+      const peerHolds = Math.max(this.#peerHolds, transaction.peerHolds);
+      return { merged, map: this.#map.merge(transaction, map, peerHolds) };
     });
   }
 
@@ -173,6 +191,7 @@ export class Tables {
         this.#tally = before;
         this.#owners.rolledBack();
         this.#services.ended();
+        this.#map.rolledBack();
         this.#rollBack();
         return null;
       }
@@ -186,6 +205,7 @@ export class Tables {
       this.#sql.commit.run();
       this.#owners.committed();
       this.#services.ended();
+      this.#map.committed();
       this.#counts = counts;
       this.#mustWrite = false;
       this.#last = transaction.number;
@@ -195,6 +215,7 @@ export class Tables {
       this.#ledger = ledger;
       this.#owners.rolledBack();
       this.#services.ended();
+      this.#map.rolledBack();
       this.#mustWrite = true;
       this.#rollBack();
       throw error;
@@ -205,6 +226,7 @@ export class Tables {
   #applyPairData({ holds, peerHolds }: Transaction): void {
     if (holds !== null) this.#sql.setPeer.run(holds.storeId, holds.upTo, holds.bodiesUpTo);
     this.#peerHolds = Math.max(this.#peerHolds, peerHolds);
+    this.#map.dropTombstones(this.#peerHolds);
     if (this.#peerHolds === 0 || this.#tally.tombstones === 0) return;
     const { changes } = this.#sql.dropTombstones.run(this.#peerHolds, TOMBSTONES_DROPPED);
     this.#tally.tombstones -= changes;
@@ -300,8 +322,20 @@ export class Tables {
     return failure !== null && failureLine(failure) === reason ? packed : null;
   }
 
-  read(place: ReadPlace, requestsMax: number, bytesMax: number, format: Format): Chunk {
-    return readChunk(this.#sql, this.#last, place, requestsMax, bytesMax, format);
+  read(
+    place: ReadPlace,
+    requestsMax: number,
+    bytesMax: number,
+    format: Format,
+    withMap: boolean,
+  ): Chunk {
+    const map = withMap ? this.#map : null;
+    return readChunk(this.#sql, map, this.#last, place, requestsMax, bytesMax, format);
+  }
+
+  /** See `MapStore.listMap`. */
+  listMap(after: string): MapRecord[] {
+    return this.#map.list(after);
   }
 
   /**

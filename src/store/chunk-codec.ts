@@ -1,0 +1,68 @@
+/**
+ * What the store of a node sends to that of its peer, where both are of a version that has the map.
+ * A first byte of 3 tells it from what stores without the map send and take
+ * (titanic/store/record-codec.ts, batch-codec.ts).
+ *
+ * A chunk: the byte 3, the length of Titanic's records (4 bytes, network order), those records, then
+ * the map's (map/record-codec.ts; none: nothing).
+ * A batch of the map: the byte 3, a byte for what deletions leave (0 none, 1 known, 2 all), then its
+ * changes. (A batch has changes of either Titanic or the map.)
+ */
+import type { MapRecord } from '../map/record.js';
+import { packRecords, unpackRecords } from '../map/record-codec.js';
+import type { Tombstones } from '../titanic/store/store.js';
+
+const WITH_MAP = 3;
+const LENGTH_AT = 1;
+const RECORDS_AT = 5;
+const TOMBSTONES_AT = 1;
+const CHANGES_AT = 2;
+const TOMBSTONES: readonly Tombstones[] = ['none', 'known', 'all'];
+
+/** The two parts of a chunk. */
+export interface ChunkParts {
+  readonly requests: Buffer;
+  readonly map: readonly MapRecord[];
+}
+
+export function packChunk({ requests, map }: ChunkParts): Buffer {
+  const head = Buffer.allocUnsafe(RECORDS_AT);
+  head[0] = WITH_MAP;
+  head.writeUInt32BE(requests.length, LENGTH_AT);
+  return Buffer.concat([head, requests, ...(map.length === 0 ? [] : [packRecords(map)])]);
+}
+
+/** Takes a chunk of a store with or without the map apart; `null`: it is neither. */
+export function unpackChunk(chunk: Buffer): ChunkParts | null {
+  if (chunk[0] !== WITH_MAP) return { requests: chunk, map: [] };
+  if (chunk.length < RECORDS_AT) return null;
+  const mapAt = RECORDS_AT + chunk.readUInt32BE(LENGTH_AT);
+  if (mapAt > chunk.length) return null;
+  const requests = chunk.subarray(RECORDS_AT, mapAt);
+  const map = mapAt === chunk.length ? [] : unpackRecords(chunk.subarray(mapAt));
+  return map === null ? null : { requests, map };
+}
+
+export interface MapBatch {
+  readonly tombstones: Tombstones;
+  readonly changes: readonly MapRecord[];
+}
+
+export function packMapBatch({ tombstones, changes }: MapBatch): Buffer {
+  return Buffer.concat([
+    Buffer.from([WITH_MAP, TOMBSTONES.indexOf(tombstones)]),
+    packRecords(changes),
+  ]);
+}
+
+/** The batch is of the map, not of Titanic. */
+export function isMapBatch(batch: Buffer): boolean {
+  return batch[0] === WITH_MAP;
+}
+
+/** `null`: no node of this version packed it. */
+export function unpackMapBatch(batch: Buffer): MapBatch | null {
+  const tombstones = TOMBSTONES[batch[TOMBSTONES_AT] ?? TOMBSTONES.length];
+  const changes = unpackRecords(batch.subarray(CHANGES_AT));
+  return tombstones === undefined || changes === null ? null : { tombstones, changes };
+}

@@ -1,0 +1,34 @@
+/**
+ * The store of a node: Titanic's requests and the map's records in one place, with one sequence of
+ * transactions. So the two nodes of a pair exchange the changes of both alike (D20, D53).
+ */
+import type { MapStore, MapStoreEvents } from '../map/store.js';
+import type { Format, ReadPlace, Recovered, Store, StoreEvents } from '../titanic/store/store.js';
+
+/** What a store reports when it is opened. */
+export interface NodeRecovered extends Recovered {
+  /** The highest epoch of any record or tombstone of the map; 0: there is none. */
+  readonly mapEpochMax: number;
+}
+
+export interface NodeStore extends Store, MapStore {
+  /**
+   * As the store of requests does.
+   * @param withMap the reader of the records knows the map (chunk-codec.ts); otherwise they contain
+   * requests alone
+   */
+  read(
+    read: number,
+    place: ReadPlace,
+    requestsMax: number,
+    bytesMax: number,
+    format: Format,
+    withMap?: boolean,
+  ): void;
+}
+
+/** @param mapEvents none are needed by a user that does not use the map */
+export type OpenNodeStore = (
+  events: StoreEvents,
+  mapEvents?: MapStoreEvents,
+) => Promise<{ readonly store: NodeStore; readonly recovered: NodeRecovered }>;
