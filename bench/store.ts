@@ -9,7 +9,7 @@ import { performance } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
 
 import { openSqliteStore } from '../src/titanic/io/sqlite-store.js';
-import { Standalone } from '../src/titanic/machine/replica.js';
+import { Standalone } from '../src/replication/standalone.js';
 import type { Change, Store, StoreEvents } from '../src/titanic/store/store.js';
 import { acceptOf, BODY_BYTES } from './store/requests.js';
 

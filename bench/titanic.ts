@@ -12,7 +12,7 @@ import { pack, packedBytes } from '../src/core/packed.js';
 import { Labels } from '../src/core/labels.js';
 import { secureRandom } from '../src/core/random.js';
 import type { BrokerHost, EmbeddedServiceApi } from '../src/broker/ports.js';
-import { Standalone } from '../src/titanic/machine/replica.js';
+import { Standalone } from '../src/replication/standalone.js';
 import type {
   Change,
   RequestUuid,

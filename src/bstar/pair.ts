@@ -172,11 +172,14 @@ export class PairMachine {
 
   // ---------------------------------------------------------------- the link
 
-  /** @param version of the peer protocol that both nodes use */
-  connected(version: PeerVersion): void {
+  /**
+   * @param version of the peer protocol that both nodes use
+   * @param takesMap the peer's version has the map
+   */
+  connected(version: PeerVersion, takesMap: boolean): void {
     this.#heardAt = this.#now;
     this.#forgetConnection();
-    this.#replication.connected(version);
+    this.#replication.connected(version, takesMap);
     this.#fsm.connected();
     this.#settle();
   }

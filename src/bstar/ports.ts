@@ -53,8 +53,11 @@ export interface Replicator {
   /** Sets the time of the inputs that follow. */
   setTime(now: number): void;
   run(): void;
-  /** @param version of the peer protocol, which decides how data is encoded */
-  connected(version: PeerVersion): void;
+  /**
+   * @param version of the peer protocol, which decides how data is encoded
+   * @param takesMap the peer's version has the map
+   */
+  connected(version: PeerVersion, takesMap: boolean): void;
   /** What was sent and not confirmed is sent again after the next join. */
   connectionEnded(): void;
   /** What the peer says it holds of this store. */
@@ -115,7 +118,7 @@ export interface PairSink {
   holdOff(ms: number): void;
   /** Who is served from now on. */
   serve(service: Service): void;
-  /** From now on, this node has the stored requests, or no longer has them. */
+  /** From now on, this node has what is stored, or no longer has it. */
   activate(): void;
   deactivate(): void;
   changed(from: State, to: State, reason: string): void;

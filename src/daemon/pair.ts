@@ -109,6 +109,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
       storeId: this.#stored?.replication.storeId ?? null,
       epoch: this.machine.facts.epoch,
       publicUrl: this.#config.http.publicUrl,
+      takesMap: true,
     };
   }
 
@@ -184,13 +185,14 @@ export class PairNode implements PairSink, PeerLinkEvents {
 
   // ---------------------------------------------------------------- events of the link
 
-  connected({ node, publicUrl }: Pick<Hello, 'node' | 'publicUrl'>, version: PeerVersion): void {
+  connected(its: Pick<Hello, 'node' | 'publicUrl' | 'takesMap'>, version: PeerVersion): void {
+    const { node, publicUrl, takesMap } = its;
     this.#wake();
     // A link goes wherever its address says: anything but a valid web address is ignored.
     this.#peerPage = publicUrl === null ? null : webAddress(publicUrl);
     this.#emit({ name: 'ha.connected', peer: node, version });
     this.#meet();
-    this.machine.connected(version);
+    this.machine.connected(version, takesMap === true);
   }
 
   objectionTo(message: PeerMessage): Objection | null {

@@ -1,13 +1,16 @@
 /**
- * Passes the store's results to those who wait for them: reads to Titanic, what replication read or
- * merged to replication. Commits go to whoever numbers transactions: replication on a node of a
- * pair, otherwise Titanic.
+ * Passes the store's results to those who wait for them: reads to Titanic and the map, what
+ * replication read or merged to replication. On a node of a pair, commits go to replication, which
+ * numbers transactions; otherwise to the map or Titanic, whoever made them.
  */
 import { present } from '../core/assert.js';
 import { MajordomoError } from '../core/errors.js';
+import type { MapRecord } from '../map/record.js';
+import type { MapMerged, MapStoreEvents } from '../map/store.js';
 import type { Replication } from '../replication/replication.js';
 import type { MergeFailure, StoreEvents, StoreFailure } from '../titanic/store/store.js';
 import type { Titanic } from '../titanic/machine/titanic.js';
+import type { MapResults } from './map-results.js';
 import type { Time } from './turns.js';
 
 /** Error codes of a start that could not read the pending requests. */
@@ -17,13 +20,15 @@ const LIST_CODES: Readonly<Record<StoreFailure['kind'], string>> = {
   fatal: 'ERR_TITANIC_DISK',
 };
 
-export class StoreEventRouter implements StoreEvents {
+export class StoreEventRouter implements StoreEvents, MapStoreEvents {
   readonly #wake: () => void;
   readonly #time: Time;
   readonly #fatal: (error: MajordomoError) => void;
   /** Set when the store is open; before that the store has nothing to report. */
   #titanic: Titanic | null = null;
   #replication: Replication | null = null;
+  /** `null`: this node has no map. */
+  #map: MapResults | null = null;
   #restored: { done(): void; failed(error: MajordomoError): void } | null = null;
 
   /** @param wake a result arrived: the machine acts on it in the turn that this causes */
@@ -38,12 +43,14 @@ export class StoreEventRouter implements StoreEvents {
     this.#replication = replication;
   }
 
-  get #reads(): Titanic {
-    return present(this.#titanic, 'a store that was asked something');
+  /** From now on, a map is in the store. */
+  serveMap(map: MapResults): void {
+    this.#map = map;
+    this.#replication?.serveMap(map);
   }
 
-  get #commits(): Titanic | Replication {
-    return this.#replication ?? this.#reads;
+  get #reads(): Titanic {
+    return present(this.#titanic, 'a store that was asked something');
   }
 
   /** Resolves when the machine knows all pending requests; rejects if they cannot be read. */
@@ -55,12 +62,18 @@ export class StoreEventRouter implements StoreEvents {
 
   committed(...result: Parameters<StoreEvents['committed']>): void {
     this.#wake();
-    this.#commits.committed(...result);
+    const [transaction, , counts] = result;
+    if (this.#replication !== null) this.#replication.committed(...result);
+    else if (this.#map?.committed(transaction) === true) this.#reads.counted(counts);
+    else this.#reads.committed(...result);
   }
 
   batchFailed(transaction: number, failure: StoreFailure): void {
     this.#wake();
-    this.#commits.batchFailed(transaction, failure);
+    if (this.#replication !== null) this.#replication.batchFailed(transaction, failure);
+    else if (this.#map?.batchFailed(transaction, failure) !== true) {
+      this.#reads.batchFailed(transaction, failure);
+    }
     this.#endIfFatal(failure);
   }
 
@@ -107,6 +120,22 @@ export class StoreEventRouter implements StoreEvents {
   merged(...result: Parameters<StoreEvents['merged']>): void {
     this.#wake();
     this.#replication?.merged(...result);
+  }
+
+  mapMerged(merged: MapMerged): void {
+    this.#wake();
+    this.#map?.mapMerged(merged);
+  }
+
+  mapListed(list: number, records: readonly MapRecord[]): void {
+    this.#wake();
+    this.#map?.mapListed(list, records);
+  }
+
+  mapListFailed(list: number, failure: StoreFailure): void {
+    this.#wake();
+    this.#map?.mapListFailed(list, failure);
+    this.#endIfFatal(failure);
   }
 
   mergeFailed(transaction: number, failure: MergeFailure): void {

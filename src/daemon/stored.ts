@@ -7,6 +7,8 @@ import type { PairEvents } from '../bstar/events.js';
 import type { Config } from '../config/config.js';
 import { MajordomoError } from '../core/errors.js';
 import { secureRandom } from '../core/random.js';
+import type { MapMachine } from '../map/map-machine.js';
+import type { MapReplica, MapStoreReads } from '../map/replica.js';
 import type { StoreNews } from '../titanic/io/file/known-store.js';
 import { openSqliteQueries } from '../titanic/io/queries/sqlite-queries.js';
 import { openSqliteStore } from '../titanic/io/sqlite-store.js';
@@ -14,17 +16,29 @@ import type { TitanicEvent, TitanicEvents } from '../titanic/machine/events.js';
 import type { OperatorApi } from '../titanic/operator/operator-api.js';
 import { Operator } from '../titanic/operator/operator.js';
 import { Replication } from '../replication/replication.js';
-import { Standalone } from '../titanic/machine/replica.js';
+import { Standalone } from '../replication/standalone.js';
 import type { Store } from '../titanic/store/store.js';
 import { Titanic } from '../titanic/machine/titanic.js';
 import { awake, operatorApiOf } from './operator-api.js';
+import { MapResults } from './map-results.js';
 import { StoreEventRouter } from './store-event-router.js';
 import { SYSTEM_TIME } from './turns.js';
+
+/** Where a map keeps its records: beside the requests. */
+export interface MapKeeping {
+  readonly replica: MapReplica;
+  readonly store: MapStoreReads;
+  /** The highest epoch of any record in the store; 0: there is none. */
+  readonly epochMax: number;
+  /** From now on, this machine is told what becomes of its changes. Called before it is opened. */
+  serve(machine: MapMachine): void;
+}
 
 export interface TitanicHost {
   readonly titanic: Titanic;
   /** `null`: the store belongs to no pair. */
   readonly replication: Replication | null;
+  readonly map: MapKeeping;
   /** The API for operators. */
   readonly operatorApi: OperatorApi;
   /** Called before the broker drains: bulk commands stop. */
@@ -67,7 +81,7 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
       events.emit(eventOf(news));
     },
   });
-  const { store, recovered } = await open(router);
+  const { store, recovered } = await open(router, router);
   if (pairEvents !== null && !recovered.isNumbered) {
     await store.close();
     const text = 'the disk is full: a node of a pair that cannot write does not start';
@@ -77,7 +91,8 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
     pairEvents === null
       ? null
       : new Replication(config.titanic.replication, store, recovered, pairEvents);
-  const replica = replication ?? new Standalone(store, recovered.firstTransaction);
+  const standalone = new Standalone(store, recovered.firstTransaction);
+  const replica = replication ?? standalone;
   const { labels } = broker.counters.requests;
   const titanic = new Titanic(config.titanic, store, replica, events, secureRandom, labels);
   replication?.serve(titanic);
@@ -92,6 +107,18 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
   return {
     titanic,
     replication,
+    map: {
+      replica: replication?.map ?? standalone.mapIn(store),
+      store: {
+        list: (list, after) => {
+          store.listMap(list, after);
+        },
+      },
+      epochMax: recovered.mapEpochMax,
+      serve: (machine) => {
+        router.serveMap(new MapResults(machine, SYSTEM_TIME));
+      },
+    },
     operatorApi: operatorApiOf(operator, loop),
     quiesce: () => {
       operator.stop();

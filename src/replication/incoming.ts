@@ -4,6 +4,8 @@
  */
 import { isFollowed, isLed } from '../bstar/facts.js';
 import type { Pair } from '../bstar/ports.js';
+import type { MapRecord } from '../map/record.js';
+import { isMapBatch, unpackMapBatch } from '../store/chunk-codec.js';
 import { unpackBatch } from '../titanic/store/batch-codec.js';
 import type { PeerMessage } from '../wire/peer.js';
 import type { ReplicatedStore } from './ports.js';
@@ -19,6 +21,8 @@ export interface IncomingDeps {
   readonly transactions: Transactions;
   /** Records from the peer are committed: how many changed, and how many have two replies. */
   readonly came: (joined: number, ranTwice: number) => void;
+  /** Changes of the map, by the active node, are committed. */
+  readonly followed: (changes: readonly MapRecord[]) => void;
   /** Data from the peer cannot be stored. */
   readonly failed: (why: string) => void;
 }
@@ -29,6 +33,8 @@ export class Incoming {
   /** The item that the store has; `null` if its connection has ended meanwhile. */
   #storing: Item | null = null;
   #isStoring = false;
+  /** The map's changes that the store has. */
+  #following: readonly MapRecord[] = [];
 
   constructor(deps: IncomingDeps) {
     this.#deps = deps;
@@ -76,13 +82,25 @@ export class Incoming {
   #apply({ number, holdsUpTo, batch: bytes }: MessageOf<'update'>): void {
     const { store, transactions, failed } = this.#deps;
     if (holdsUpTo > 0) transactions.peerHasUpTo(holdsUpTo);
-    const batch = unpackBatch(bytes);
     const holds = transactions.holdsAfter(number);
-    if (batch === null || holds === null) {
+    if (holds === null) {
       failed('malformed bytes');
-      return;
+    } else if (isMapBatch(bytes)) {
+      const batch = unpackMapBatch(bytes);
+      if (batch === null) {
+        failed('malformed bytes');
+        return;
+      }
+      this.#following = batch.changes;
+      store.commitMap(transactions.ofPeer(batch.tombstones, holds), batch.changes);
+    } else {
+      const batch = unpackBatch(bytes);
+      if (batch === null) {
+        failed('malformed bytes');
+        return;
+      }
+      store.commit(transactions.ofPeer(batch.tombstones, holds), batch.changes);
     }
-    store.commit(transactions.ofPeer(batch.tombstones, holds), batch.changes);
   }
 
   /**
@@ -96,6 +114,9 @@ export class Incoming {
     const done = this.#storing;
     this.#storing = null;
     this.#isStoring = false;
+    const followed = this.#following;
+    this.#following = [];
+    if (followed.length > 0) this.#deps.followed(followed);
     pair.stored();
     if (done?.kind === 'update') {
       pair.send({ kind: 'confirm', epoch: done.epoch, number: done.number, became: number });
@@ -113,5 +134,6 @@ export class Incoming {
   /** The item could not be stored. */
   failed(): void {
     this.#isStoring = false;
+    this.#following = [];
   }
 }

@@ -1,5 +1,10 @@
-/** What replication needs of Titanic and of the store. What it needs of the pair: bstar/ports.ts. */
-import type { Store } from '../titanic/store/store.js';
+/**
+ * What replication needs of Titanic, the map and the store. What it needs of the pair:
+ * bstar/ports.ts.
+ */
+import type { MapRecord } from '../map/record.js';
+import type { NodeStore } from '../store/node-store.js';
+import type { StoreFailure } from '../titanic/store/store.js';
 import type { Titanic } from '../titanic/machine/titanic.js';
 
 /** Titanic, as replication calls it. */
@@ -15,4 +20,12 @@ export type ReplicatedTitanic = Pick<
   | 'unprobed'
 >;
 
-export type ReplicatedStore = Pick<Store, 'commit' | 'merge' | 'read'>;
+/** The map machine, as replication calls it; see `MapMachine`. */
+export interface ReplicatedMap {
+  committed(transaction: number): void;
+  batchFailed(transaction: number, failure: StoreFailure): void;
+  released(transaction: number, isDoubtful: boolean): void;
+  followed(changes: readonly MapRecord[]): void;
+}
+
+export type ReplicatedStore = Pick<NodeStore, 'commit' | 'commitMap' | 'merge' | 'read'>;

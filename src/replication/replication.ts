@@ -1,13 +1,16 @@
 /**
- * Keeps the two stores of a pair alike. Every transaction of this node's store begins here, both
- * Titanic's and those with data from the peer; Titanic's are sent to the peer as well, and their
- * outcome waits until the peer has them (docs/protocol.md §6: D14, D17, D20). To the pair, which
- * carries records and batches over the link, they are bytes.
+ * Keeps the two stores of a pair alike. Every transaction of this node's store begins here: those of
+ * Titanic and of the map, and those with data from the peer. The node's own are sent to the peer as
+ * well, and their outcome waits until the peer has them (docs/protocol.md §6: D14, D17, D20). To the
+ * pair, which carries records and batches over the link, they are bytes.
  */
 import type { PairEvents } from '../bstar/events.js';
 import { isLed, type Replication as Mode } from '../bstar/facts.js';
 import type { JoinFigures, Pair, ReplicationMessage, Replicator } from '../bstar/ports.js';
 import { present } from '../core/assert.js';
+import type { MapRecord } from '../map/record.js';
+import type { MapReplica, SubmittedMapBatch } from '../map/replica.js';
+import { packMapBatch } from '../store/chunk-codec.js';
 import { packBatch } from '../titanic/store/batch-codec.js';
 import type { SubmittedBatch, Replica } from '../titanic/machine/replica.js';
 import {
@@ -25,11 +28,12 @@ import {
   type StoreCounts,
   type StoreEvents,
   type StoreFailure,
+  type Tombstones,
 } from '../titanic/store/store.js';
 import type { PeerHolding, PeerMessage } from '../wire/peer.js';
 import { Incoming } from './incoming.js';
 import { Outgoing, type OutgoingSink } from './outgoing.js';
-import type { ReplicatedStore, ReplicatedTitanic } from './ports.js';
+import type { ReplicatedMap, ReplicatedStore, ReplicatedTitanic } from './ports.js';
 import { Transactions } from './transactions.js';
 
 /**
@@ -40,6 +44,7 @@ const CHUNK_REQUESTS = 250;
 const CHUNK_BYTES = 256 * 1024;
 
 const STRICT_REFUSAL = 'the peer is not in sync, and titanic.replication is strict';
+const NO_MAP_REFUSAL = 'the version of the peer has no map';
 
 /** The events of the store that concern replication. */
 export type ReplicationStoreEvents = Pick<
@@ -50,11 +55,18 @@ export type ReplicationStoreEvents = Pick<
 export class Replication implements Replica, Replicator, ReplicationStoreEvents, OutgoingSink {
   readonly isPaired = true;
   readonly storeId: Buffer;
+  /** The replica of the map. */
+  readonly map: MapReplica;
   readonly #mode: Mode;
   readonly #store: ReplicatedStore;
   readonly #events: PairEvents;
   readonly #transactions: Transactions;
   #titanic: ReplicatedTitanic | null = null;
+  #ofMap: ReplicatedMap | null = null;
+  /** The map's last batch; 0: none. */
+  #mapBatch = 0;
+  /** The peer takes the map's records; true while no peer is connected. */
+  #peerTakesMap = true;
   #pair: Pair | null = null;
   #outgoing: Outgoing | null = null;
   #incoming: Incoming | null = null;
@@ -75,11 +87,23 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
     this.#events = events;
     this.storeId = storeId;
     this.#transactions = new Transactions(storeId, firstTransaction, holds);
+    const refusal = (): string | null => this.#mapRefusal;
+    this.map = {
+      get refusal() {
+        return refusal();
+      },
+      commit: (changes) => this.#commitMap(changes),
+    };
   }
 
   /** The Titanic machine whose changes are copied. */
   serve(titanic: ReplicatedTitanic): void {
     this.#titanic = titanic;
+  }
+
+  /** The map machine whose changes are copied. Without one, changes of the peer are kept. */
+  serveMap(map: ReplicatedMap): void {
+    this.#ofMap = map;
   }
 
   attach(pair: Pair): void {
@@ -93,6 +117,9 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
       transactions,
       came: (joined, ranTwice) => {
         outgoing.came(joined, ranTwice);
+      },
+      followed: (changes) => {
+        this.#ofMap?.followed(changes);
       },
       failed: (why) => {
         this.#incomingFailed(why);
@@ -123,12 +150,33 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
   }
 
   commit(changes: readonly Change[]): SubmittedBatch {
-    const tombstones = this.#ofPair.state.isInSync ? 'known' : 'all';
-    const transaction = this.#transactions.ofTitanic(tombstones);
+    const tombstones = this.#tombstones;
+    const transaction = this.#transactions.of('titanic', tombstones);
     const { number } = transaction;
     const pack = (): Buffer => packBatch({ tombstones, changes }, this.#format);
     const awaitsPeer = this.#out.begin(number, pack, this.#now);
     this.#store.commit(transaction, changes);
+    return { number, awaitsPeer };
+  }
+
+  get #tombstones(): Tombstones {
+    return this.#ofPair.state.isInSync ? 'known' : 'all';
+  }
+
+  // ---------------------------------------------------------------- the map's changes
+
+  get #mapRefusal(): string | null {
+    return this.#peerTakesMap ? this.refusal : NO_MAP_REFUSAL;
+  }
+
+  #commitMap(changes: readonly MapRecord[]): SubmittedMapBatch {
+    const tombstones = this.#tombstones;
+    const transaction = this.#transactions.of('map', tombstones);
+    const { number } = transaction;
+    this.#mapBatch = number;
+    const pack = (): Buffer => packMapBatch({ tombstones, changes });
+    const awaitsPeer = this.#out.begin(number, pack, this.#now);
+    this.#store.commitMap(transaction, changes);
     return { number, awaitsPeer };
   }
 
@@ -150,6 +198,7 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
     // request may not get, so that both stores give it the same one.
     this.#ofTitanic.counted(counts);
     if (kind === 'titanic') this.#ofTitanic.committed(number, results, counts);
+    if (kind === 'map') this.#ofMap?.committed(number);
     if (kind !== 'peer') return;
     this.#in.stored(number, 0, 0);
     this.#ofPair.settle();
@@ -160,13 +209,16 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
     if (kind === 'titanic') {
       this.#rolledBack(number);
       this.#ofTitanic.batchFailed(number, failure);
+    } else if (kind === 'map') {
+      this.#rolledBack(number);
+      this.#ofMap?.batchFailed(number, failure);
     } else if (kind === 'peer') {
       this.#incomingFailed(failure.message);
     }
     // `holding`: at worst the peer sends something again.
   }
 
-  /** Titanic's batch is not in this store, but may be on its way to the peer. */
+  /** A batch of this node is not in its store, but may be on its way to the peer. */
   #rolledBack(number: number): void {
     this.#out.rolledBack(number);
     if (this.#out.isLive) this.#ofPair.reconnect();
@@ -239,13 +291,15 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
     this.#out.run(this.#now);
   }
 
-  connected(format: Format): void {
+  connected(format: Format, takesMap: boolean): void {
     this.#format = format;
+    this.#peerTakesMap = takesMap;
   }
 
   connectionEnded(): void {
     this.#in.clear();
     this.#out.connectionEnded(this.#now);
+    this.#peerTakesMap = true;
     this.#ofTitanic.unprobed();
   }
 
@@ -254,6 +308,9 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
   }
 
   peerJoined(holds: PeerHolding | null): void {
+    // What it holds of this store is no conflict when it is merged, and needs no tombstones.
+    const held = this.#transactions.readFrom(holds);
+    if (held !== null) this.#transactions.peerHasUpTo(held.upTo);
     this.#out.peerJoined(holds);
   }
 
@@ -315,15 +372,18 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
 
   readOn(): void {
     if (this.#place === null) return;
-    this.#store.read(++this.#lastRead, this.#place, CHUNK_REQUESTS, CHUNK_BYTES, this.#format);
+    const bounds = [CHUNK_REQUESTS, CHUNK_BYTES, this.#format, this.#peerTakesMap] as const;
+    this.#store.read(++this.#lastRead, this.#place, ...bounds);
   }
 
   confirmed(number: number): void {
-    this.#ofTitanic.confirmed(number);
+    if (number === this.#mapBatch) this.#ofMap?.released(number, false);
+    else this.#ofTitanic.confirmed(number);
   }
 
   unconfirmed(number: number): void {
-    this.#ofTitanic.unconfirmed(number);
+    if (number === this.#mapBatch) this.#ofMap?.released(number, this.#mapRefusal !== null);
+    else this.#ofTitanic.unconfirmed(number);
   }
 
   joined(figures: JoinFigures): void {

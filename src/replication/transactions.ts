@@ -5,10 +5,16 @@
 import { present } from '../core/assert.js';
 import type { Holding, Tombstones, Transaction } from '../titanic/store/store.js';
 
+/** Whose changes of this node a transaction carries. */
+export type Writer = 'titanic' | 'map';
+
 /** What a transaction in progress carries. */
 export type Carried =
-  /** Titanic's changes. `became`: the peer's number for them, 0 if the peer has not reported it. */
-  | { readonly kind: 'titanic'; became: number }
+  /**
+   * This node's own changes. `became`: the peer's number for them, 0 if the peer has not reported
+   * it.
+   */
+  | { readonly kind: Writer; became: number }
   /** Data from the peer. `holds`: what this store holds of the peer's once it is committed. */
   | { readonly kind: 'peer'; readonly holds: Holding }
   /** Nothing but what this store holds of the peer's. */
@@ -41,10 +47,10 @@ export class Transactions {
 
   // ---------------------------------------------------------------- begin and end
 
-  /** Begins a transaction of Titanic's changes. */
-  ofTitanic(tombstones: Tombstones): Transaction {
+  /** Begins a transaction of this node's own changes. */
+  of(writer: Writer, tombstones: Tombstones): Transaction {
     const holds = this.#isUnwritten ? this.#holds : null;
-    return this.#begin(tombstones, holds, { kind: 'titanic', became: 0 });
+    return this.#begin(tombstones, holds, { kind: writer, became: 0 });
   }
 
   /** Begins a transaction of data from the peer. */
@@ -68,7 +74,7 @@ export class Transactions {
   /** The store committed this transaction. Returns what it carried. */
   committed(number: number): Carried {
     const carried = this.failed(number);
-    if (carried.kind === 'titanic') this.peerMade(carried.became, 0);
+    if ('became' in carried) this.peerMade(carried.became, 0);
     else if (carried.kind === 'peer') this.#holds = carried.holds;
     return carried;
   }
@@ -89,7 +95,7 @@ export class Transactions {
    */
   peerMade(number: number, of: number): void {
     const carried = this.#inProgress.get(of);
-    if (carried?.kind === 'titanic') {
+    if (carried !== undefined && 'became' in carried) {
       carried.became = number;
       return;
     }

@@ -12,7 +12,7 @@ import { StoreEventRouter } from '../daemon/store-event-router.js';
 import { SYSTEM_TIME, type Time, turnsOf } from '../daemon/turns.js';
 import { EXTENSIONS, TITANIC_EXTENSIONS } from '../mmi/extensions.js';
 import { Mmi } from '../mmi/mmi.js';
-import { Standalone } from '../titanic/machine/replica.js';
+import { Standalone } from '../replication/standalone.js';
 import { Titanic } from '../titanic/machine/titanic.js';
 import { PeerNumbers } from '../transport/peer-numbers.js';
 import type { Transport } from '../transport/port.js';

@@ -270,6 +270,7 @@ const LAYOUTS: { readonly [Kind in PeerKind]: Layout<Kind> } = {
     epoch: added(NUMBER),
     resumes: added(NONCE),
     publicUrl: added(TEXT),
+    takesMap: added(FLAG),
   },
   proof: { nonce: NONCE },
   refuse: { reason: TEXT },

@@ -44,6 +44,8 @@ export interface Hello {
   readonly resumes: Buffer | null;
   /** The URL of its page, unchecked; `null`: it does not say. */
   readonly publicUrl: string | null;
+  /** It takes the map's records and batches; `null`: its version has no map. */
+  readonly takesMap: boolean | null;
 }
 
 export type PeerMessage =

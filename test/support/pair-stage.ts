@@ -346,7 +346,7 @@ class StageNode implements PairSink {
 
   connected(): void {
     this.#connection = this.#stage.connection;
-    this.machine.connected(PEER_VERSION);
+    this.machine.connected(PEER_VERSION, true);
   }
 
   disconnected(): void {

@@ -7,7 +7,7 @@ import type { TitanicOptions } from '../../src/titanic/machine/options.js';
 import type { OperatorResult } from '../../src/titanic/operator/operator-api.js';
 import { Operator } from '../../src/titanic/operator/operator.js';
 import { present } from '../../src/core/assert.js';
-import { Standalone } from '../../src/titanic/machine/replica.js';
+import { Standalone } from '../../src/replication/standalone.js';
 import { readFrom } from '../../src/titanic/store/store.js';
 import { Titanic } from '../../src/titanic/machine/titanic.js';
 import { Stage, type StageOptions } from './stage.js';

@@ -58,6 +58,10 @@ export class WordStore implements ReplicatedStore {
     this.#later = later;
   }
 
+  commitMap(): void {
+    throw new Error('these scripts have no map');
+  }
+
   get words(): string[] {
     return [...this.#words.keys()].sort();
   }

@@ -40,7 +40,7 @@ export interface PeerLinkEvents {
    * @param its what it said about itself
    * @param version the version that both use on this connection
    */
-  connected(its: Pick<Hello, 'node' | 'publicUrl'>, version: PeerVersion): void;
+  connected(its: Pick<Hello, 'node' | 'publicUrl' | 'takesMap'>, version: PeerVersion): void;
   /** Why a message of the peer ends the link, or `null`. */
   objectionTo(message: PeerMessage): Objection | null;
   message(message: PeerMessage): void;

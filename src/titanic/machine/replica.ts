@@ -2,7 +2,7 @@
  * The replica port: how Titanic commits its changes. In a pair, another store holds them as well;
  * how they get there is not Titanic's business.
  */
-import type { Change, Store } from '../store/store.js';
+import type { Change } from '../store/store.js';
 
 /** A batch that was given to the store. */
 export interface SubmittedBatch {
@@ -28,28 +28,4 @@ export interface Replica {
    * called with that number; after `unprobed`, this cannot be known.
    */
   probe(): number | null;
-}
-
-/** For a store that belongs to no pair. */
-export class Standalone implements Replica {
-  readonly isPaired = false;
-  readonly refusal = null;
-  readonly #store: Pick<Store, 'commit'>;
-  #number: number;
-
-  /** @param firstTransaction number of the store's first transaction */
-  constructor(store: Pick<Store, 'commit'>, firstTransaction: number) {
-    this.#store = store;
-    this.#number = firstTransaction;
-  }
-
-  commit(changes: readonly Change[]): SubmittedBatch {
-    const number = this.#number++;
-    this.#store.commit({ number, tombstones: 'none', holds: null, peerHolds: 0 }, changes);
-    return { number, awaitsPeer: false };
-  }
-
-  probe(): number {
-    return 0;
-  }
 }

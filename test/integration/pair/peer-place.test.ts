@@ -30,6 +30,7 @@ const PRIMARY: Introduction = {
   storeId: Buffer.alloc(16, 1),
   epoch: 0,
   publicUrl: null,
+  takesMap: true,
 };
 const BACKUP: Introduction = {
   ...PRIMARY,

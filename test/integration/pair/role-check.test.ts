@@ -23,6 +23,7 @@ const OPTIONS: PeerLinkOptions = {
     storeId: null,
     epoch: 0,
     publicUrl: null,
+    takesMap: true,
   }),
   incarnation: 1,
   heartbeatIntervalMs: 1000,

@@ -74,7 +74,7 @@ describe('the pair starts', () => {
       stage.pass(1);
     }
     const { epoch } = machine.facts;
-    machine.connected(PEER_VERSION);
+    machine.connected(PEER_VERSION, true);
     machine.message({ kind: 'join', epoch, holds: null });
     stage.pass(100);
     expect(stage.primary.state).toBe('active');

@@ -49,6 +49,7 @@ function node(state: State): Replication {
   };
   const store = {
     commit: ({ number }: { number: number }) => calls.push(`commit ${number}`),
+    commitMap: ({ number }: { number: number }) => calls.push(`commit map ${number}`),
     merge: ({ number }: { number: number }) => calls.push(`merge ${number}`),
     read: (_: number, place: ReadPlace) => places.push(place),
   };

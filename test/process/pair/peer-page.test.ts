@@ -54,6 +54,7 @@ describe("the address of the peer's page (issue 12.6)", () => {
         storeId: Buffer.alloc(16, 7),
         epoch: 0,
         publicUrl: said,
+        takesMap: true,
       }),
       incarnation: 1,
       heartbeatIntervalMs: HEARTBEAT_MS,

@@ -14,7 +14,8 @@ import { StoreEventRouter } from '../../../src/daemon/store-event-router.js';
 import { turnsOf } from '../../../src/daemon/turns.js';
 import { Mmi } from '../../../src/mmi/mmi.js';
 import { Replication } from '../../../src/replication/replication.js';
-import type { Store, StoreEvents, StoreFailure } from '../../../src/titanic/store/store.js';
+import type { NodeStore } from '../../../src/store/node-store.js';
+import type { StoreEvents, StoreFailure } from '../../../src/titanic/store/store.js';
 import { Titanic } from '../../../src/titanic/machine/titanic.js';
 import type { BrokerStatus } from '../../../src/wire/mmi.js';
 import { MemoryDisk, type StoreCall, type StoreFault } from '../../../src/testing/memory-store.js';
@@ -52,7 +53,7 @@ export interface PairSabotage {
   weather?(weather: PairWorldWeather): PairWorldWeather;
   pair?(node: PairNode): void;
   replication?(replication: Replication): void;
-  disk?(store: Store): Store;
+  disk?(store: NodeStore): NodeStore;
   /** The content of the epoch's disk when a write began. */
   epoch?(before: Persisted, next: Persisted): Persisted;
 }
@@ -287,7 +288,7 @@ export class SimPairNode {
     };
   }
 
-  #counted(store: Store): Store {
+  #counted(store: NodeStore): NodeStore {
     const effect = (): void => {
       this.#effect();
     };

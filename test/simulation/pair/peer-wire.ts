@@ -221,7 +221,8 @@ export class WireEnd implements PeerLink {
       connection.to.backup.send('proof', 0);
     }
     this.connection = connection;
-    this.#process.events.connected({ node: other(this.#role), publicUrl: null }, PEER_VERSION);
+    const its = { node: other(this.#role), publicUrl: null, takesMap: true };
+    this.#process.events.connected(its, PEER_VERSION);
   }
 
   #heard(connection: WireConnection, item: Exclude<Item, 'proof'>): void {

@@ -37,6 +37,7 @@ const message: fc.Arbitrary<PeerMessage> = fc.oneof(
     epoch: fc.option(number),
     resumes: fc.option(id),
     publicUrl: fc.option(fc.string()),
+    takesMap: fc.option(fc.boolean()),
   }),
   fc.record({ kind: fc.constant('proof' as const), nonce: id }),
   fc.record({ kind: fc.constant('refuse' as const), reason: fc.string() }),
@@ -91,7 +92,9 @@ const HELLO = {
 
 /** What version 1 leaves of it. */
 function old(sent: PeerMessage): PeerMessage {
-  if (sent.kind === 'hello') return { ...sent, epoch: null, resumes: null, publicUrl: null };
+  if (sent.kind === 'hello') {
+    return { ...sent, epoch: null, resumes: null, publicUrl: null, takesMap: null };
+  }
   return sent.kind === 'status' ? { ...sent, keys: null } : sent;
 }
 
@@ -108,7 +111,12 @@ describe('messages of the pair (docs/peer-protocol.md)', () => {
 
   it('of version 1 lie as the program that knew no other one laid them', () => {
     const stamp = { incarnation: 5, sequence: 6 };
-    const later = { epoch: 7, resumes: Buffer.alloc(16, 9), publicUrl: 'http://b/' };
+    const later = {
+      epoch: 7,
+      resumes: Buffer.alloc(16, 9),
+      publicUrl: 'http://b/',
+      takesMap: true,
+    };
     const [head] = writePeer({ ...HELLO, ...later }, stamp, 1);
     expect(head?.toString('hex')).toBe(
       `4d4a50010000000000000000050000000000000006010200000000000003e8` +

@@ -1,0 +1,44 @@
+/** For a store that belongs to no pair: numbers its transactions, of Titanic and of the map. */
+import type { MapReplica } from '../map/replica.js';
+import type { MapStore } from '../map/store.js';
+import type { Replica, SubmittedBatch } from '../titanic/machine/replica.js';
+import type { Change, Store, Transaction } from '../titanic/store/store.js';
+
+export class Standalone implements Replica {
+  readonly isPaired = false;
+  readonly refusal = null;
+  readonly #store: Pick<Store, 'commit'>;
+  #number: number;
+
+  /** @param firstTransaction number of the store's first transaction */
+  constructor(store: Pick<Store, 'commit'>, firstTransaction: number) {
+    this.#store = store;
+    this.#number = firstTransaction;
+  }
+
+  commit(changes: readonly Change[]): SubmittedBatch {
+    const transaction = this.#begin();
+    this.#store.commit(transaction, changes);
+    return { number: transaction.number, awaitsPeer: false };
+  }
+
+  /** The replica of a map in the same store. */
+  mapIn(store: Pick<MapStore, 'commitMap'>): MapReplica {
+    return {
+      refusal: null,
+      commit: (changes) => {
+        const transaction = this.#begin();
+        store.commitMap(transaction, changes);
+        return { number: transaction.number, awaitsPeer: false };
+      },
+    };
+  }
+
+  #begin(): Transaction {
+    return { number: this.#number++, tombstones: 'none', holds: null, peerHolds: 0 };
+  }
+
+  probe(): number {
+    return 0;
+  }
+}
