@@ -36,7 +36,7 @@ import { RequestEnds } from './lifecycle/request-ends.js';
 import { StoredDeliveries } from './lifecycle/stored-deliveries.js';
 import { type Figures, Listing } from './listing.js';
 import type { AdmissionState, BrokerLimits, BrokerOptions, PeerIdentity } from './options.js';
-import type { InternalClient, InternalService } from './ports.js';
+import type { InternalClient, InternalService, ServiceWatcher } from './ports.js';
 import { NO_QUOTAS } from './quotas.js';
 import { type RequestTrace, RequestTracer } from './request-trace.js';
 import type { BrokerSink } from './sink.js';
@@ -204,6 +204,11 @@ export class Broker {
   /** Plugs in the keeper of stored requests. Must be called before the first input. */
   keep(client: InternalClient): void {
     this.#stored.attach(client);
+  }
+
+  /** Tells it from now on which services have workers. Must be called before the first input. */
+  watchServices(watcher: ServiceWatcher): void {
+    this.#registrations.watch(watcher);
   }
 
   /** Replaces limits and quotas. What is already held stays. */

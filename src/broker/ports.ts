@@ -184,3 +184,9 @@ export interface BrokerHost {
   /** All workers, by service and number. */
   workers(now: number): Listed[];
 }
+
+/**
+ * Called when a service has got its first worker, or lost its last one, within an input or `run`.
+ * @param service its name, which is not to be changed
+ */
+export type ServiceWatcher = (service: Buffer, isServed: boolean) => void;

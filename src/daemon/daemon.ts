@@ -48,6 +48,7 @@ import { type DataDir, openDataDir } from './io/data-dir.js';
 import { Authorising } from './authorising.js';
 import { Keys } from './io/keys.js';
 import { NodeMetrics } from './metrics.js';
+import type { MapHost } from './map.js';
 import { nodeView } from './node-view.js';
 import { type StartedPair, startPair } from './pair-start.js';
 import { PairView } from './pair-view.js';
@@ -151,6 +152,7 @@ async function startIn(
   const loop = new BrokerLoop(broker, holdings);
   const metrics = new NodeMetrics(config, broker, health, view, startedAt);
   let stored: TitanicHost | null = null;
+  const map: MapHost | null = null;
   const follow = (): void => {
     const isLogged = current.log.level === 'debug' || current.log.level === 'trace';
     broker.follow(both(isLogged ? eventLog.step : null, stream?.step ?? null));
@@ -192,10 +194,21 @@ async function startIn(
       metrics.titanic = stored.titanic;
     }
     if (view === null) {
-      loop.accompany(turnsOf(broker, stored?.titanic ?? null, null));
+      loop.accompany(turnsOf(broker, { titanic: stored?.titanic ?? null, map, pair: null }));
     } else {
       const directory = dataDir.path;
-      const parts = { config, dataDir: directory, broker, loop, stored, keys, view, log, fatal };
+      const parts = {
+        config,
+        dataDir: directory,
+        broker,
+        loop,
+        stored,
+        map,
+        keys,
+        view,
+        log,
+        fatal,
+      };
       pair = await startPair({ ...parts, sink, events: pairEvents });
     }
     if (config.events.listen !== null) {

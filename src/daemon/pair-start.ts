@@ -20,6 +20,7 @@ import type { Log } from '../observe/log.js';
 import type { CurveClientKeys } from '../transport/zmtp/link.js';
 import { loadSodium } from '../zmtp/curve/sodium.js';
 import type { Keys } from './io/keys.js';
+import type { MapHost } from './map.js';
 import { type EpochKeeper, type PairedTitanic, PairNode } from './pair.js';
 import type { PairView } from './pair-view.js';
 import type { TitanicHost } from './stored.js';
@@ -48,6 +49,8 @@ export interface PairDeps {
   readonly sink: TransportSink;
   /** `null`: nothing is stored. */
   readonly stored: TitanicHost | null;
+  /** `null`: there is no map. */
+  readonly map: MapHost | null;
   readonly keys: Keys;
   readonly view: PairView;
   readonly events: PairEvents;
@@ -58,7 +61,7 @@ export interface PairDeps {
 
 /** @throws ERR_BSTAR_EPOCH, ERR_BSTAR_DISK */
 export async function startPair(deps: PairDeps): Promise<StartedPair> {
-  const { config, broker, loop, stored, view, events, log } = deps;
+  const { config, broker, loop, stored, map, view, events, log } = deps;
   const file = await EpochFile.open(join(deps.dataDir, EPOCH_FILE), Date.now());
   const node = new PairNode({
     config,
@@ -68,24 +71,30 @@ export async function startPair(deps: PairDeps): Promise<StartedPair> {
     },
     epochs: keeper(file, deps.fatal),
     stored: pairedOf(stored),
+    map,
     keys: () => deps.keys.digest,
     events,
     now: monotonicMs(),
   });
   view.attach(node);
-  deps.sink.onVote(() => {
+  const voted = (): void => {
     node.voted();
-  });
+  };
+  deps.sink.onVote(voted);
+  if (map !== null) {
+    map.voted = voted;
+    map.isFenced = () => node.isFenced;
+  }
   const close = async (): Promise<void> => {
     await node.close();
     await file.close();
   };
-  loop.accompany(turnsOf(broker, stored?.titanic ?? null, node));
+  loop.accompany(turnsOf(broker, { titanic: stored?.titanic ?? null, map, pair: node }));
   // The peer must hear from this node, although the loop takes no turns before there are clients.
   const beat = setInterval(() => {
     const now = monotonicMs();
     node.look(now);
-    node.run(now, stored?.titanic.isSettled ?? true);
+    node.run(now, (stored?.titanic.isSettled ?? true) && (map?.machine.isSettled ?? true));
   }, config.bstar.heartbeatIntervalMs / LOOKS_PER_BEAT);
   try {
     await openPeerLink(config, deps.keys, node, file.incarnation).finally(() => {

@@ -33,6 +33,13 @@ export interface PairedTitanic {
   readonly replication: Replication;
 }
 
+/** The map of a node of a pair: it is served where the broker is. */
+export interface PairedMap {
+  /** @param epoch on disk, and above all before it */
+  activate(epoch: number): void;
+  deactivate(): void;
+}
+
 /** What a node of a pair depends on. */
 export interface PairNodeDeps {
   readonly config: Config;
@@ -44,6 +51,8 @@ export interface PairNodeDeps {
   readonly keys: () => Buffer;
   /** `null`: nothing is replicated. */
   readonly stored: PairedTitanic | null;
+  /** Absent or `null`: there is no map. */
+  readonly map?: PairedMap | null;
   readonly events: PairEvents;
   /** Monotonic milliseconds. */
   readonly now: number;
@@ -60,6 +69,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
   readonly #epochs: EpochKeeper;
   readonly #keys: KeysCompared;
   readonly #stored: PairedTitanic | null;
+  readonly #map: PairedMap | null;
   readonly #events: PairEvents;
   #link: PeerLink | null = null;
   #meet: () => void = () => undefined;
@@ -68,13 +78,15 @@ export class PairNode implements PairSink, PeerLinkEvents {
   #peerPage: string | null = null;
   #now: number;
 
-  constructor({ config, broker, wake, epochs, keys, stored, events, now }: PairNodeDeps) {
+  constructor(deps: PairNodeDeps) {
+    const { config, broker, wake, epochs, keys, stored, map = null, events, now } = deps;
     this.#config = config;
     this.#broker = broker;
     this.#wake = wake;
     this.#epochs = epochs;
     this.#keys = new KeysCompared(keys);
     this.#stored = stored;
+    this.#map = map;
     this.#events = events;
     this.#now = now;
     this.met = new Promise((resolve) => {
@@ -266,9 +278,11 @@ export class PairNode implements PairSink, PeerLinkEvents {
 
   activate(): void {
     this.#stored?.titanic.activate();
+    this.#map?.activate(this.machine.facts.epoch);
   }
 
   deactivate(): void {
+    this.#map?.deactivate();
     this.#stored?.titanic.deactivate();
     // Nobody will answer them any more.
     this.#broker.dropInternal();

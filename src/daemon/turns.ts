@@ -3,6 +3,7 @@ import type { Broker } from '../broker/broker.js';
 import type { Companion } from '../broker/io/loop.js';
 import { monotonicMs } from '../core/clock.js';
 import type { Titanic } from '../titanic/machine/titanic.js';
+import type { MapHost } from './map.js';
 import type { PairNode } from './pair.js';
 
 /** The source of time. */
@@ -15,32 +16,47 @@ export interface Time {
 
 export const SYSTEM_TIME: Time = { now: monotonicMs, wall: () => Date.now() };
 
-/** @param titanic `null`: nothing is stored; @param pair `null`: a standalone node */
+/** The machines beside the broker. */
+export interface Machines {
+  /** `null`: nothing is stored. */
+  readonly titanic: Titanic | null;
+  /** Absent or `null`: there is no map. */
+  readonly map?: MapHost | null;
+  /** `null`: a standalone node. */
+  readonly pair: PairNode | null;
+}
+
 export function turnsOf(
   broker: Broker,
-  titanic: Titanic | null,
-  pair: PairNode | null,
+  { titanic, map = null, pair }: Machines,
   time: Time = SYSTEM_TIME,
 ): Companion {
+  const isSettled = (): boolean => (titanic?.isSettled ?? true) && (map?.machine.isSettled ?? true);
   return {
     setTime: (now) => {
       // A node that stalled must notice it before anything else (D19).
       pair?.look(now);
       titanic?.setTime(now, time.wall());
+      map?.setTime(now);
     },
     run: (now) => {
       // Again, in case it stalled between the inputs of a turn and the turn.
       pair?.look(now);
       // Nothing may be shown or acknowledged before the state of the peer is known.
-      if (pair?.isFenced !== true) titanic?.run(now, time.wall(), broker.embedded, broker.embedded);
-      pair?.run(now, titanic?.isSettled ?? true);
+      if (pair?.isFenced !== true) {
+        titanic?.run(now, time.wall(), broker.embedded, broker.embedded);
+        map?.run(now);
+      }
+      pair?.run(now, isSettled());
     },
     dueInMs: (now) => {
-      const ofTitanic = pair?.isFenced === true ? Infinity : titanic?.dueInMs(now, time.wall());
-      return Math.min(ofTitanic ?? Infinity, pair?.dueInMs(now) ?? Infinity);
+      const ofPair = pair?.dueInMs(now) ?? Infinity;
+      if (pair?.isFenced === true) return ofPair;
+      const ofTitanic = titanic?.dueInMs(now, time.wall()) ?? Infinity;
+      return Math.min(ofTitanic, map?.dueInMs(now) ?? Infinity, ofPair);
     },
     get isSettled() {
-      return titanic?.isSettled ?? true;
+      return isSettled();
     },
   };
 }

@@ -91,9 +91,19 @@ export class Batches {
     return !this.#inherits && this.#batch?.isSilent !== true;
   }
 
+  /** No batch is at the store, or awaits the peer. */
+  get isIdle(): boolean {
+    return this.#batch === null;
+  }
+
   /** Number of changes that wait for the store or are there. */
   get waiting(): number {
     return this.#waiting.size + this.#firstLeft + (this.#batch?.steps.length ?? 0);
+  }
+
+  /** Bytes of those that wait their turn. */
+  get waitingBytes(): number {
+    return this.#waiting.bytes;
   }
 
   get #firstLeft(): number {

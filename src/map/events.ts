@@ -15,6 +15,9 @@ export type MapRefusal =
   /** The peer is not in sync, and replication is strict. */
   | 'replication';
 
+/** The ports of the map: P, P + 1 and P + 2. */
+export type MapPort = 'snapshots' | 'updates' | 'writers';
+
 export type MapEvent =
   /** All records are in memory. */
   | { readonly name: 'map.loaded'; readonly keys: number; readonly bytes: number }
@@ -23,6 +26,31 @@ export type MapEvent =
       readonly name: 'map.malformed';
       readonly reason: string;
       /** Who sent it: the name of the key, and the source address. */
+      readonly key: string | null;
+      readonly address: string;
+    }
+  /** A key may not read all that it asked for, or subscribed to. */
+  | {
+      readonly name: 'map.denied';
+      /** The beginning of the keys that it wants, percent-escaped. */
+      readonly subtree: string;
+      readonly key: string | null;
+      readonly address: string;
+    }
+  /** The connection of a subscriber was closed: it did not read, or it subscribed to too much. */
+  | {
+      readonly name: 'map.closed';
+      readonly reason: 'slow' | 'limit';
+      readonly key: string | null;
+      readonly address: string;
+    }
+  /** A connection was ended because it is of no use here, broke a rule, or is one too many. */
+  | {
+      readonly name: 'map.rejected';
+      readonly port: MapPort;
+      readonly kind: string;
+      readonly reason: string;
+      /** The first characters of the key that the peer presented. */
       readonly key: string | null;
       readonly address: string;
     }

@@ -11,7 +11,7 @@ import { escapeName } from '../core/escape.js';
 import type { Frames } from '../core/frames.js';
 import type { StoreFailure } from '../titanic/store/store.js';
 import { coversHugz, readIcanHaz, readKvSet, RecordFrames } from '../wire/chp.js';
-import { compareNumbers, KEY, type MapNumber } from '../wire/chp-client.js';
+import { compareNumbers, KEY, type MapNumber, VALUE } from '../wire/chp-client.js';
 import { Batches } from './batches.js';
 import { Content } from './content.js';
 import { type MapCounters, type MapEvents, type MapRefusal, newMapCounters } from './events.js';
@@ -32,6 +32,10 @@ export interface MapOptions {
   readonly bytesMax: number;
   /** Whether this writer may change this key (as bytes). */
   readonly mayWrite: (writer: MapPeer, key: Buffer) => boolean;
+  /** Whether this client may read all keys of a subtree. Default: it may. */
+  readonly mayRead?: (reader: MapPeer, subtree: string) => boolean;
+  /** Whether so many more bytes may wait here for the store. Default: they may. */
+  readonly mayHold?: (bytes: number) => boolean;
 }
 
 export interface MapDeps {
@@ -49,6 +53,8 @@ export interface MapGauges {
   readonly bytes: number;
   /** Changes that wait for the store. */
   readonly waiting: number;
+  /** Bytes of those that wait, and of those that are kept. */
+  readonly waitingBytes: number;
   /** Changes that a node which does not serve keeps for when it does. */
   readonly pending: number;
   readonly snapshotsRunning: number;
@@ -126,6 +132,11 @@ export class MapMachine {
     return this.#isServing;
   }
 
+  /** Nothing of it is at the store, or awaits the peer. */
+  get isSettled(): boolean {
+    return this.#batches.isIdle;
+  }
+
   get isLoaded(): boolean {
     return this.#isLoaded;
   }
@@ -140,6 +151,7 @@ export class MapMachine {
       keys: this.#content.size,
       bytes: this.#content.bytes,
       waiting: this.#batches.waiting,
+      waitingBytes: this.#batches.waitingBytes + this.#pending.bytes,
       pending: this.#pending.size,
       snapshotsRunning: this.#snapshots.running,
       snapshotsWaiting: this.#snapshots.waiting,
@@ -213,11 +225,20 @@ export class MapMachine {
     const read = readIcanHaz(frames);
     if (read.kind === 'malformed') {
       this.#malformed(read.reason, info);
+    } else if (this.#options.mayRead?.(info, read.subtree) === false) {
+      const subtree = escapeName(Buffer.from(read.subtree, 'latin1'));
+      const { key: name, address } = info;
+      this.#deps.events.emit({ name: 'map.denied', subtree, key: name, address });
     } else if (!this.#snapshots.ask(peer, read.subtree, now)) {
       this.#malformed('too many questions', info);
     } else if (!this.#isServing) {
       this.#deps.sink.vote();
     }
+  }
+
+  /** A message of this peer was over the limits of its port, and was not read. */
+  oversized(peer: MapPeer): void {
+    this.#malformed('a message over the limits', peer);
   }
 
   /** More than it may is waiting for the peer to read. */
@@ -252,9 +273,17 @@ export class MapMachine {
       this.#refuse('reserved'); // D55
     } else if (!this.#options.mayWrite(writer, key)) {
       this.#refuse('rights');
+    } else if (!this.#hasRoom(frames)) {
+      this.#refuse('waiting');
     } else {
       this.#set({ record: recordOf(frames, read.ttlS), writer: writer.identity }, now);
     }
+  }
+
+  /** Deletions make room, so they need none. */
+  #hasRoom(frames: Frames): boolean {
+    const bytes = frames.size(VALUE);
+    return bytes === 0 || this.#options.mayHold?.(bytes) !== false;
   }
 
   #set(set: { readonly record: MapRecord; readonly writer: string }, now: number): void {

@@ -44,6 +44,10 @@ export class PendingSets {
     return this.#all.size;
   }
 
+  get bytes(): number {
+    return this.#bytes;
+  }
+
   /** When the oldest one is too old; Infinity: there is none. */
   get dueAt(): number {
     for (const { at } of this.#all.values()) return at + KEPT_MS;

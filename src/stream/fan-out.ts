@@ -35,6 +35,8 @@ export interface FanOutSink {
   send(subscriber: SubscriberId, message: Words, size: number): void;
   /** Ends its connection. `disconnected` follows, never within the call. */
   close(subscriber: SubscriberId, info: SubscriberInfo, reason: CloseReason): void;
+  /** Its subscription to a topic, or one more to the same, is in force. Valid during the call. */
+  subscribed?(subscriber: SubscriberId, topic: Buffer): void;
 }
 
 /** @returns whether it may subscribe to this topic, and so to all that begin with it */
@@ -213,6 +215,16 @@ export class FanOut {
     return this.#size;
   }
 
+  /** Sends a message to this subscriber alone, whatever it subscribed to; valid during the call. */
+  sendTo(id: SubscriberId, frames: Frames): void {
+    const subscriber = this.#subscribers.get(id);
+    if (subscriber === undefined || subscriber.isClosed) return;
+    this.#frames = frames;
+    const packed = this.#pack();
+    this.#frames = null;
+    this.#sink.send(id, packed, this.#size);
+  }
+
   readonly #copy = (places: readonly Place<Subscriber>[]): void => {
     const packed = (this.#packed ??= this.#pack());
     for (let index = 0; index < places.length; index++) {
@@ -243,6 +255,7 @@ export class FanOut {
     const before = subscriber.subscriptions.get(name);
     if (before !== undefined) {
       before.count++;
+      this.#sink.subscribed?.(subscriber.id, topic);
       return;
     }
     if (this.#isOver(subscriber)) {
@@ -256,6 +269,7 @@ export class FanOut {
     const place = this.#trie.add(name, subscriber);
     subscriber.subscriptions.set(name, { place, count: 1 });
     this.#count(subscriber, 1);
+    this.#sink.subscribed?.(subscriber.id, topic);
   }
 
   #isOver({ subscriptions, info }: Subscriber): boolean {

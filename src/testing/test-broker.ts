@@ -143,7 +143,7 @@ class RunningBroker implements TestBroker {
     const broker = this.#newBroker(holdings, sink);
     const loop = new BrokerLoop(broker, holdings, () => this.#time.now());
     const titanic = await this.#store(broker, loop);
-    loop.accompany(turnsOf(broker, titanic, null, this.#time));
+    loop.accompany(turnsOf(broker, { titanic, pair: null }, this.#time));
     const leaps = new Set<() => void>();
     const forget = clock?.onLeap(() => turnAfterLeap(loop, leaps));
     const stop = (): void => {

@@ -175,10 +175,11 @@ export interface ListenerOptions {
   /** Only peers with an allowed key may connect, and all traffic is encrypted (25/ZMTP-CURVE). */
   readonly curve?: ListenerCurve;
   /**
-   * The type of its socket; default `ROUTER`. Peers of a `PUB` are subscribers, whose routing ids mean
-   * nothing. Only the engine `zmtp` has it.
+   * The type of its socket; default `ROUTER`. Peers of a `PUB` are subscribers, those of a `SUB`
+   * publishers, to all of whose messages it subscribes; their routing ids mean nothing. Only the engine
+   * `zmtp` has them.
    */
-  readonly socketType?: 'ROUTER' | 'PUB';
+  readonly socketType?: 'ROUTER' | 'PUB' | 'SUB';
   /** The routing id that it gives itself in its handshakes; default: none. Not every engine sends it. */
   readonly identity?: Buffer;
   /** How it finds REQ peers that have vanished; default: not at all. Not every engine does. */

@@ -44,7 +44,7 @@ export class BrokerLoop implements TransportEvents {
   readonly #holdings: Holdings;
   #companion: Companion | null = null;
   #transport: Transport | null = null;
-  #beside: Closes | null = null;
+  readonly #beside: Closes[] = [];
   readonly #clock: () => MonotonicMs;
   #now: MonotonicMs;
   #turnDue = false;
@@ -86,7 +86,7 @@ export class BrokerLoop implements TransportEvents {
 
   /** Counts what it holds in the same account: its connections are closed before the broker's. */
   shareMemory(beside: Closes): void {
-    this.#beside = beside;
+    this.#beside.push(beside);
   }
 
   /** An input for the companion follows: a turn is due. */
@@ -232,7 +232,7 @@ export class BrokerLoop implements TransportEvents {
   #relieve(transport: Transport): void {
     const holdings = this.#holdings;
     const closes = (identity: string): boolean =>
-      this.#beside?.closeLargest(identity) === true || transport.closeLargest(identity);
+      this.#beside.some((each) => each.closeLargest(identity)) || transport.closeLargest(identity);
     for (const holder of holdings.stalled(this.#now)) {
       for (let closed = 0; closed < CLOSED_PER_TURN_MAX; closed++) {
         if (holder.output <= holder.outputMax || !closes(holder.identity)) break;

@@ -6,6 +6,7 @@ import type { Admission } from '../admission/admission.js';
 import type { BrokerCounters, LostReason } from '../counters.js';
 import { WORKER_KINDS } from '../dialects.js';
 import type { BrokerEvents } from '../events.js';
+import type { ServiceWatcher } from '../ports.js';
 import type { BrokerSink } from '../sink.js';
 import { type Peer, type Service, Worker } from '../state/entities.js';
 import { NONE, type RequestTable } from '../state/request-table.js';
@@ -43,6 +44,7 @@ export class Registrations {
   readonly #deliveries: Deliveries;
   readonly #stored: StoredDeliveries;
   #lastWorker = 0;
+  #watcher: ServiceWatcher | null = null;
 
   constructor(deps: RegistrationsDeps) {
     this.#sink = deps.sink;
@@ -58,6 +60,15 @@ export class Registrations {
     this.#stored = deps.stored;
   }
 
+  /** Tells it from now on which services have workers. */
+  watch(watcher: ServiceWatcher): void {
+    this.#watcher = watcher;
+  }
+
+  #served({ name }: Service, isServed: boolean): void {
+    this.#watcher?.(name, isServed);
+  }
+
   /** Registers a worker, which was found to be admissible. @param known the service, if known */
   register(peer: Peer, inbound: Inbound, known: Service | null, now: number): void {
     const { frames, service: at } = inbound;
@@ -67,6 +78,7 @@ export class Registrations {
     const worker = new Worker(peer, service, number, inbound, this.#table, now);
     this.#services.label(service);
     this.#workers.add(worker);
+    if (service.workers.size === 1) this.#served(service, true);
     peer.identity.workers++;
     this.#stored.offerRoom(service);
     this.#events.emit({
@@ -101,6 +113,7 @@ export class Registrations {
     const end = LOST_WITH_WORKER[reason];
     while (held.tail !== NONE) this.#lifecycle.giveBack(held.tail, worker, end, now);
     if (service.workers.size === 0) {
+      this.#served(service, false);
       this.#absence.lost(service.name, now);
       this.#stored.handBack(service);
     }

@@ -44,6 +44,8 @@ export interface PublisherEvents {
   closed(info: SubscriberInfo, reason: CloseReason): void;
   /** What is subscribed to may have changed. */
   subscribed?(): void;
+  /** A subscription to this topic is in force; the topic is valid during the call. */
+  subscribedTo?(subscriber: PeerId, topic: Buffer): void;
   /** See `TransportEvents.rejected`. */
   rejected(kind: string, reason: string, from: Rejected): void;
 }
@@ -55,6 +57,8 @@ export interface PublisherLimits {
   readonly connectionsMax: number;
   /** Of one address or key, at all endpoints. Default: 7/8 of `connectionsMax`. */
   readonly connectionsPerIdentityMax?: number;
+  /** The same for a key that has a limit of its own. */
+  readonly connectionsPerKeyMax?: (listener: number, key: string) => number;
 }
 
 export interface PublisherSocketOptions {
@@ -126,6 +130,12 @@ export class PublisherSocket implements TransportEvents, FanOutSink {
     else this.#flushSoon();
   }
 
+  /** Sends a message to one subscriber, whatever it subscribed to. */
+  sendTo(subscriber: PeerId, frames: Frames): void {
+    this.fanOut.sendTo(subscriber, frames);
+    this.#flushSoon();
+  }
+
   /** Ends the connections of the subscribers of whom `is` is true. */
   disconnect(is: (info: SubscriberInfo) => boolean): void {
     for (const id of this.fanOut.subscribersThat(is)) this.#transport?.disconnect(id);
@@ -179,6 +189,10 @@ export class PublisherSocket implements TransportEvents, FanOutSink {
   close(subscriber: PeerId, info: SubscriberInfo, reason: CloseReason): void {
     this.#transport?.disconnect(subscriber);
     this.#events.closed(info, reason);
+  }
+
+  subscribed(subscriber: PeerId, topic: Buffer): void {
+    this.#events.subscribedTo?.(subscriber, topic);
   }
 
   // ---------------------------------------------------------------- events of the transport
@@ -243,6 +257,7 @@ function limitsOf({
   outputBytesMax,
   connectionsMax,
   connectionsPerIdentityMax = Math.ceil(connectionsMax * IDENTITY_SHARE),
+  connectionsPerKeyMax,
 }: PublisherLimits): RouterLimits {
   return {
     messageBytesMax: MESSAGE_BYTES_MAX,
@@ -250,6 +265,7 @@ function limitsOf({
     outputBytesMax,
     connectionsMax,
     connectionsPerIdentityMax,
+    ...(connectionsPerKeyMax === undefined ? {} : { connectionsPerKeyMax }),
     receiveBytesMax: RECEIVE_BYTES_MAX,
   };
 }

@@ -3,7 +3,7 @@ import { ChainLink } from '../../core/chain.js';
 import type { Words } from '../../core/bytes.js';
 import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
-import type { Metadata } from '../../zmtp/commands.js';
+import type { Metadata, SocketType } from '../../zmtp/commands.js';
 import { Connection, type ConnectionEvents, type FaultKind } from '../../zmtp/connection.js';
 import type { ByteSource } from '../../zmtp/io/byte-source.js';
 import { type ShellEvents, SocketShell, type Turns } from '../../zmtp/io/socket-shell.js';
@@ -12,6 +12,9 @@ import { keyShown } from '../identity.js';
 import type { RouterLimits, TransportEvents } from '../port.js';
 import type { Account, Counted } from './accounts.js';
 import type { Shaking } from './handshakes.js';
+
+/** The topic of all messages. */
+const EVERYTHING: Buffer = Buffer.alloc(0);
 
 /** What a connection needs from its router. */
 export interface PeerOwner {
@@ -45,8 +48,8 @@ export interface Arrival {
   readonly address: string;
   /** The account of its address. */
   readonly account: Account<RouterPeer>;
-  /** It came to a publisher. */
-  readonly isSubscriber: boolean;
+  /** The type of the socket to which it came. */
+  readonly socketType: SocketType;
 }
 
 /** One connection of the router. */
@@ -76,6 +79,7 @@ export class RouterPeer
   readonly shell: SocketShell;
   readonly #router: PeerOwner;
   readonly #mechanism: Mechanism;
+  readonly #socketType: SocketType;
   #asked = false;
   #isMidMessage = false;
   #isDropping = false;
@@ -83,6 +87,7 @@ export class RouterPeer
   constructor(router: PeerOwner, source: ByteSource, arrival: Arrival, mechanism: Mechanism) {
     this.#router = router;
     this.#mechanism = mechanism;
+    this.#socketType = arrival.socketType;
     this.listener = arrival.listener;
     this.address = arrival.address;
     this.home = arrival.account;
@@ -96,7 +101,7 @@ export class RouterPeer
         waitsForGrant: true,
         messageBytesMax,
         framesMax,
-        takesSubscriptions: arrival.isSubscriber,
+        takesSubscriptions: arrival.socketType === 'PUB',
       },
       this,
       router.frames,
@@ -206,6 +211,7 @@ export class RouterPeer
     this.#router.settled(this);
     const refusal = this.#router.register(this, metadata);
     if (refusal !== null) this.failed(refusal.kind, refusal.reason);
+    else if (this.#socketType === 'SUB') this.shell.connection.subscribe(EVERYTHING, true);
   }
 
   packed(words: Words, from: number, end: number): number {

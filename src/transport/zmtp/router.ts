@@ -270,7 +270,7 @@ class ZmtpRouter implements Transport, PeerOwner {
     const mechanism =
       curve?.mechanism(socketType, address, identity) ?? new NullMechanism(socketType, identity);
     const account = this.#accounts.join(identityOf(address, null));
-    const arrival = { listener, address, account, isSubscriber: socketType === 'PUB' };
+    const arrival = { listener, address, account, socketType };
     const peer = new RouterPeer(this, source, arrival, mechanism);
     this.#connections.add(peer);
     this.#handshakes.add(peer);
@@ -293,7 +293,8 @@ class ZmtpRouter implements Transport, PeerOwner {
 
   register(peer: RouterPeer, { identity, socketType }: Metadata): ConnectionRefusal | null {
     const { listener, key, address } = peer;
-    const own = identity.length > 0 && this.#listeners[listener]?.socketType !== 'PUB';
+    const { socketType: ownType = 'ROUTER' } = this.#listeners[listener] ?? {};
+    const own = identity.length > 0 && ownType === 'ROUTER';
     const owner = identityOf(address, key);
     if (key !== null && !this.#holdWithKey(peer, key, owner)) {
       return { kind: 'connections', reason: TOO_MANY_OF_KEY };

@@ -256,7 +256,7 @@ export class SimPairNode {
       now: this.#now,
     });
     sabotage.pair?.(pair);
-    const turns = turnsOf(broker, titanic, pair, time);
+    const turns = turnsOf(broker, { titanic, pair }, time);
     const link = wire.open(this.role, {
       events: pair,
       isAwake: () => this.isAwake,

@@ -1,0 +1,297 @@
+/**
+ * The map in this process (`map.listen`): the machine, its ports, and its turns in the broker's loop.
+ *
+ * It serves between `activate` and `deactivate`, once its records are loaded. Its store is told to it by
+ * the machine's inputs: whoever routes the store's results calls them.
+ */
+import { monotonicMs } from '../core/clock.js';
+import { escapeName } from '../core/escape.js';
+import { Frames } from '../core/frames.js';
+import type { Holder, Holdings } from '../core/holdings.js';
+import type { MapEvents, MapPort } from '../map/events.js';
+import { MapMachine } from '../map/map-machine.js';
+import type { MapReplica, MapStoreReads } from '../map/replica.js';
+import type { MapPeer, MapSink, PeerId } from '../map/sink.js';
+import type { CloseReason, SubscriberInfo } from '../stream/fan-out.js';
+import type { ListenerCurve, Rejected, RouterLimits } from '../transport/port.js';
+import type { Rights } from './key-rights.js';
+import { type MapInputs, MapPorts } from './map-ports.js';
+import { coversPrefix, maySubscribeToMap, mayWriteMap } from './map-rights.js';
+
+/** The holder of what the map keeps, which is no peer's. */
+const IDENTITY = 'map';
+
+/** The rights of a key, by its name. */
+export type MapRights = (key: string) => Readonly<Pick<Rights, 'client' | 'worker'>>;
+
+export interface MapHostOptions {
+  /** `limits.mapBytes`. */
+  readonly bytesMax: number;
+  readonly rightsOf: MapRights;
+  /** The account of what all peers of the node hold. */
+  readonly holdings: Holdings;
+  readonly replica: MapReplica;
+  readonly store: MapStoreReads;
+  readonly events: MapEvents;
+  /** Input arrived: a turn is due. */
+  readonly wake: () => void;
+  /** Monotonic milliseconds. */
+  readonly now?: number;
+}
+
+export interface MapListenOptions {
+  /** P: see `map.listen`. */
+  readonly endpoint: string;
+  readonly curve?: ListenerCurve;
+  readonly limits: RouterLimits;
+}
+
+export class MapHost implements MapSink, MapInputs {
+  readonly machine: MapMachine;
+  /** While it is true, nothing may be shown (D19): a node of a pair that stalled. */
+  isFenced: () => boolean = () => false;
+  /** Called when a client asks this node, which does not serve. */
+  voted: () => void = () => undefined;
+  readonly #options: MapHostOptions;
+  readonly #holder: Holder;
+  #ports: MapPorts | null = null;
+  /** What was published while this node was fenced. */
+  #held: Frames[] = [];
+  #isDraining = false;
+  /** The last turn left something to do at once. */
+  #hasMore = false;
+  #now: number;
+
+  constructor(options: MapHostOptions) {
+    const { bytesMax, holdings, replica, store, events, now } = options;
+    this.#options = options;
+    this.#now = now ?? monotonicMs();
+    this.#holder = holdings.use(IDENTITY);
+    this.machine = new MapMachine(
+      {
+        bytesMax,
+        mayWrite: ({ key }, name) =>
+          key === null || mayWriteMap(options.rightsOf(key).worker, name),
+        mayRead: ({ key }, subtree) =>
+          key === null ||
+          coversPrefix(options.rightsOf(key).client, Buffer.from(subtree, 'latin1')),
+        mayHold: (bytes) => this.#holder.mayHold(bytes),
+      },
+      { sink: this, replica, store, events },
+    );
+  }
+
+  /**
+   * Opens the ports. Before that the map serves nobody.
+   * @throws ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT
+   */
+  async listen(options: MapListenOptions): Promise<void> {
+    const { holdings } = this.#options;
+    this.#ports = await MapPorts.open({ ...options, holdings, inputs: this });
+  }
+
+  /** P, with its real port; `null`: it does not listen yet. */
+  get endpoint(): string | null {
+    return this.#ports?.endpoint ?? null;
+  }
+
+  // ---------------------------------------------------------------- the node
+
+  /** @param epoch see `MapMachine.activate` */
+  activate(epoch: number): void {
+    if (this.#isDraining) return;
+    this.#options.wake();
+    this.machine.activate(epoch, this.#now);
+  }
+
+  deactivate(): void {
+    this.#options.wake();
+    this.#held = [];
+    this.machine.deactivate(this.#now);
+  }
+
+  /** The node stops: this one serves no more, whatever the pair decides. */
+  drain(): void {
+    this.#isDraining = true;
+    this.deactivate();
+  }
+
+  /** A service has got its first worker, or lost its last one. */
+  service(name: Buffer, isServed: boolean): void {
+    this.machine.service(name, isServed);
+  }
+
+  // ---------------------------------------------------------------- turns
+
+  setTime(now: number): void {
+    this.#now = now;
+  }
+
+  run(now: number): void {
+    this.#now = now;
+    this.#publishHeld();
+    this.#hasMore = this.machine.run(now);
+    this.#ports?.flush();
+    this.#count();
+  }
+
+  dueInMs(now: number): number {
+    return this.#hasMore ? 0 : Math.max(0, this.machine.dueAt - now);
+  }
+
+  /** What the map keeps counts as memory of the node (D77). */
+  #count(): void {
+    const { bytes, waitingBytes } = this.machine.gauges;
+    const change = bytes + waitingBytes - this.#holder.stored;
+    if (change !== 0) this.#holder.add('stored', change);
+  }
+
+  // ---------------------------------------------------------------- port P: snapshots
+
+  clientConnected(peer: PeerId, info: MapPeer): void {
+    this.machine.connected(peer, info);
+  }
+
+  clientMessage(peer: PeerId, frames: Frames): void {
+    this.#options.wake();
+    this.machine.message(peer, frames, this.#now);
+  }
+
+  clientOversized(_peer: PeerId, info: MapPeer): void {
+    this.machine.oversized(info);
+  }
+
+  clientFull(peer: PeerId): void {
+    this.#options.wake();
+    this.machine.full(peer, this.#now);
+  }
+
+  clientDrained(peer: PeerId): void {
+    this.#options.wake();
+    this.machine.drained(peer);
+  }
+
+  clientGone(peer: PeerId): void {
+    this.#options.wake();
+    this.machine.disconnected(peer);
+  }
+
+  clientRejected(kind: string, reason: string, from: Rejected): void {
+    this.#rejected('snapshots', kind, reason, from);
+  }
+
+  // ---------------------------------------------------------------- port P + 1: subscribers
+
+  maySubscribe({ key, address }: MapPeer, topic: Buffer): boolean {
+    if (key === null || maySubscribeToMap(this.#options.rightsOf(key).client, topic)) return true;
+    const subtree = escapeName(topic);
+    this.#options.events.emit({ name: 'map.denied', subtree, key, address });
+    return false;
+  }
+
+  subscribedTo(subscriber: PeerId, topic: Buffer): void {
+    if (!this.isFenced()) this.machine.subscribed(subscriber, topic);
+  }
+
+  subscriberClosed({ key, address }: SubscriberInfo, reason: CloseReason): void {
+    this.#options.events.emit({ name: 'map.closed', reason, key, address });
+  }
+
+  subscriberRejected(kind: string, reason: string, from: Rejected): void {
+    this.#rejected('updates', kind, reason, from);
+  }
+
+  // ---------------------------------------------------------------- port P + 2: writers
+
+  written(writer: MapPeer, frames: Frames): void {
+    this.#options.wake();
+    this.machine.kvset(writer, frames, this.#now);
+  }
+
+  writerOversized(writer: MapPeer): void {
+    this.machine.oversized(writer);
+  }
+
+  writerRejected(kind: string, reason: string, from: Rejected): void {
+    this.#rejected('writers', kind, reason, from);
+  }
+
+  #rejected(port: MapPort, kind: string, reason: string, { key, address }: Rejected): void {
+    this.#options.events.emit({ name: 'map.rejected', port, kind, reason, key, address });
+  }
+
+  // ---------------------------------------------------------------- effects of the machine
+
+  publish(frames: Frames): void {
+    if (!this.isFenced() && this.#held.length === 0) this.#ports?.publish(frames);
+    else this.#hold(frames);
+  }
+
+  #hold(frames: Frames): void {
+    this.#held.push(Frames.of(...frames.copyFrom(0)));
+  }
+
+  #publishHeld(): void {
+    for (const frames of this.#held.splice(0)) this.#ports?.publish(frames);
+  }
+
+  greet(subscriber: PeerId, frames: Frames): void {
+    this.#ports?.greet(subscriber, frames);
+  }
+
+  closeSubscribers(): void {
+    this.#ports?.closeSubscribers();
+  }
+
+  snapshot(peer: PeerId, frames: Frames): void {
+    this.#ports?.snapshot(peer, frames);
+  }
+
+  close(peer: PeerId): void {
+    this.#ports?.close(peer);
+  }
+
+  vote(): void {
+    if (!this.#isDraining) this.voted();
+  }
+
+  // ---------------------------------------------------------------- keys and limits
+
+  /** The rights of a key have changed, or it is gone: its readers have to ask again. */
+  rightsChanged(name: string): void {
+    this.#ports?.disconnect(['snapshots', 'updates'], ({ key }) => key === name);
+  }
+
+  /** @param revoked in hexadecimal */
+  revoke(revoked: string): void {
+    const all: readonly MapPort[] = ['snapshots', 'updates', 'writers'];
+    this.#ports?.disconnect(all, ({ publicKey }) => publicKey === revoked);
+  }
+
+  setSecretKeys(secretKeys: readonly Buffer[]): void {
+    this.#ports?.setSecretKeys(secretKeys);
+  }
+
+  setLimits(limits: RouterLimits): void {
+    this.#ports?.setLimits(limits);
+  }
+
+  /** See `Transport.closeLargest`. */
+  closeLargest(identity: string): boolean {
+    return this.#ports?.closeLargest(identity) ?? false;
+  }
+
+  // ---------------------------------------------------------------- metrics
+
+  /** Messages that were dropped: `messages_malformed_total{kind="map"}`. */
+  get malformed(): number {
+    return this.machine.counters.malformed + (this.#ports?.malformed ?? 0);
+  }
+
+  /** Closes the ports. */
+  async stop(): Promise<void> {
+    await this.#ports?.stop();
+    this.#holder.add('stored', -this.#holder.stored);
+    this.#options.holdings.release(this.#holder);
+  }
+}
