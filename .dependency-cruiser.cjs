@@ -11,6 +11,7 @@ const ROOMS = [
   'mmi',
   'titanic',
   'bstar',
+  'store',
   'replication',
   'stream',
   'map',
@@ -81,8 +82,14 @@ const PORTS = '^src/broker/ports\\.ts$';
 /** Folders of titanic. */
 const TITANIC = (...names) => `^src/titanic/(${names.join('|')})/`;
 const FACTS = '^src/bstar/facts\\.ts$';
-const STORE_PORT = ['^src/titanic/store/store\\.ts$', '^src/titanic/store/batch-codec\\.ts$'];
+const TITANIC_STORE = '^src/titanic/store/store\\.ts$';
+const STORE_PORT = [TITANIC_STORE, '^src/titanic/store/batch-codec\\.ts$'];
+const MAP_PORT = '^src/map/store\\.ts$';
+const MAP_RECORDS = '^src/map/record(-codec)?\\.ts$';
 const LAZY = [room('daemon'), '^src/titanic/io/', room('zmtp')];
+
+/** The store file has the map's records beside the requests. */
+const alsoIn = (name) => (name === 'titanic' ? [room('store'), MAP_PORT, MAP_RECORDS] : []);
 
 const folder = (...names) => `^src/broker/(${names.join('|')})/`;
 /** The files of broker/ itself that the folders inside share: interfaces, and what is counted. */
@@ -220,10 +227,16 @@ const rooms = [
     'bstar imports core and wire only: it decides which node serves. What it asks of replication is in bstar/ports.ts; the daemon plugs the two together.',
   ),
   ...mayImportTypes(
+    'store',
+    [room('core'), MAP_RECORDS],
+    [MAP_PORT, TITANIC_STORE],
+    "store imports core, the map's record codec, and types of the two ports that it joins: titanic/store/store.ts and map/store.ts. What a request or a record means belongs to those.",
+  ),
+  ...mayImportTypes(
     'replication',
-    [room('core', 'wire'), FACTS, ...STORE_PORT],
-    [room('bstar', 'titanic')],
-    'replication imports core, wire, bstar/facts.ts, the port and the batches of the store, and types of bstar and titanic. Which node serves belongs to bstar, what a change does to titanic/store.',
+    [room('core', 'wire', 'store'), FACTS, ...STORE_PORT],
+    [room('bstar', 'titanic', 'map')],
+    'replication imports core, wire, store, bstar/facts.ts, the port and the batches of requests, and types of bstar, titanic and map. Which node serves belongs to bstar, what a change does to titanic/store and map.',
   ),
   mayImport(
     'broker',
@@ -238,7 +251,7 @@ const rooms = [
   ...mayImportTypes(
     'map',
     [room('core', 'wire')],
-    ['^src/titanic/store/store\\.ts$'],
+    [TITANIC_STORE],
     'map imports core, wire and the types of titanic/store/store.ts, whose file and transactions it shares. It does not know sockets, SQLite, replication or the publisher: emit an effect on MapSink, or put the call into map/store.ts or map/replica.ts; the daemon plugs them together.',
   ),
   ...mayImportTypes(
@@ -315,7 +328,7 @@ const rooms = [
     comment:
       'A shell (io/) imports its own room, core, wire and transport only. Pass the other thing in: the daemon composes the shells.',
     from: { path: shell(name) },
-    to: { path: '^src/', pathNot: room(name, 'core', 'wire', 'transport') },
+    to: { path: '^src/', pathNot: [room(name, 'core', 'wire', 'transport'), ...alsoIn(name)] },
   })),
   {
     name: 'machine-without-io',
@@ -465,6 +478,7 @@ const MACHINES = [
   'mmi',
   'titanic',
   'bstar',
+  'store',
   'replication',
   'stream',
   'map',

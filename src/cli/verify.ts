@@ -27,7 +27,7 @@ const EXAMPLES = [
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-Reads every page and every request and changes nothing; the broker may be running. Problems go to
+Reads every page, every request and every record of the map, and changes nothing; the broker may be running. Problems go to
 standard error, one per line.
 
 Exit status: 0 undamaged · 64 usage · 69 locked · 74 damaged, not a Majordomo store, missing, not readable,
@@ -54,7 +54,7 @@ export function defineVerify(command: Command, done: Done): void {
       } finally {
         progress.end();
       }
-      const { problems, pending, replied, dead, keys, schedules } = report;
+      const { problems, pending, replied, dead, keys, schedules, mapKeys } = report;
       const { bytes, freeBytes, version } = report;
       for (const problem of problems) say(`${file}: ${printable(problem)}`);
       if (options.output === 'json') {
@@ -64,6 +64,7 @@ export function defineVerify(command: Command, done: Done): void {
         await print(
           `${file}: ${problems.length === 0 ? 'whole' : `${problems.length} problems`}\n` +
             `${pending} pending, ${replied} replied, ${dead} dead, ${keys} keys, ${schedules} schedules\n` +
+            `${mapKeys} keys of the map\n` +
             `version ${version}, ${size}\n`,
         );
       }

@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, statSync, writeFileSync, rmSync } from 'node:fs';
+import { readdirSync, readFileSync, renameSync, statSync, writeFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
@@ -7,6 +7,9 @@ import { EXIT, exitStatusOf } from '../../src/core/exit.js';
 import { backupStore } from '../../src/titanic/io/file/backup.js';
 import { readMigrations } from '../../src/titanic/io/file/schema.js';
 import { verifyStore } from '../../src/titanic/io/file/verify.js';
+import type { MapRecord } from '../../src/map/record.js';
+import { openSqliteStore } from '../../src/titanic/io/sqlite-store.js';
+import { MapStoreUser } from '../support/map-store-user.js';
 import { sqliteContent } from '../support/sqlite-content.js';
 import { accept, attempt, close, dead, reply } from '../support/store-changes.js';
 import { digestOf } from '../support/store-digest.js';
@@ -49,6 +52,8 @@ describe('verify', () => {
     expect(steps.length).toBeGreaterThan(5);
   });
 
+  const MAP = 'INSERT INTO map VALUES';
+
   /** What somebody may do to a store by hand, and what is said about it. */
   const DAMAGES: Readonly<Record<string, string>> = {
     'DELETE FROM bodies WHERE number = 1': 'without a body',
@@ -76,6 +81,14 @@ describe('verify', () => {
     'UPDATE keys SET until = 1': 'whose key belongs to another request',
     "INSERT INTO keys VALUES (x'00', x'00', '', x'00', NULL, 0, NULL)":
       '1 keys belong to missing requests',
+    [`${MAP} (1, x'', 1, 1, x'', x'', x'00', 0)`]:
+      'with a key that no client can send: 1; the first is',
+    [`${MAP} (1, x'6100', 1, 1, x'', x'', x'00', 0)`]: 'with a key that no client can send',
+    [`${MAP} (1, x'61', 1, 1 << 40, x'', x'', x'00', 0)`]: 'of the map with values out of range',
+    [`${MAP} (1, x'61', 1, 1, x'00', x'', x'00', 0)`]: 'of the map with values out of range',
+    [`${MAP} (1, x'61', 1, 1, x'', x'', x'', 0)`]: 'of the map with values out of range',
+    [`${MAP} (1, x'61', 1, 1, x'', x'', NULL, 1 << 60)`]:
+      'of the map changed by a future transaction',
   };
 
   for (const [damage, problem] of Object.entries(DAMAGES)) {
@@ -109,6 +122,33 @@ describe('verify', () => {
     expect(exitStatusOf(error)).toBe(EXIT.disk);
     expect(String(error)).toContain(`${target} does not exist`);
     expect(readdirSync(directory.path)).not.toContain('backup.db');
+  });
+});
+
+describe('the map', () => {
+  const record = (key: string, value: string): MapRecord => {
+    return { key, epoch: 1, counter: 1, uuid: '', properties: '', value, ttlS: 0 };
+  };
+
+  it('is counted by verify, and copied by backup', async () => {
+    await directory.remove();
+    directory = new StoreDirectory();
+    const open = openSqliteStore(directory.file);
+    const user = await MapStoreUser.open(open);
+    await user.commit([record('/a', '1'), record('/b', '2'), record('/gone', '')], {
+      tombstones: 'all',
+    });
+    await backupStore(directory.file, `${directory.file}-copy`, silent);
+    await user.commit([record('/c', '3')]);
+    await user.close();
+    expect(verifyStore(directory.file, silent)).toMatchObject({ mapKeys: 3, problems: [] });
+    const copy = join(directory.apart('restored'));
+    renameSync(`${directory.file}-copy`, copy);
+    expect(verifyStore(copy, silent)).toMatchObject({ mapKeys: 2, problems: [] });
+    const restored = await MapStoreUser.open(openSqliteStore(copy));
+    expect(await restored.list()).toEqual([record('/a', '1'), record('/b', '2')]);
+    expect(restored.recovered.mapEpochMax).toBe(1);
+    await restored.close();
   });
 });
 

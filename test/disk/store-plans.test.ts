@@ -6,6 +6,7 @@ import { KnownStore } from '../../src/titanic/io/file/known-store.js';
 import { fitPairIndex } from '../../src/titanic/io/file/pair-index.js';
 import { QUERY_SQL } from '../../src/titanic/io/queries/query-statements.js';
 import { countContent } from '../../src/titanic/io/tables/content-counts.js';
+import { prepareMapStatements } from '../../src/titanic/io/tables/map-rows.js';
 import { prepareStatements } from '../../src/titanic/io/tables/statements.js';
 import { StoreDirectory } from '../support/store-directory.js';
 
@@ -18,7 +19,21 @@ const INDEXES = {
   tombstones_by_change: 'changedTombstones',
   keys_remembered: 'forgettable',
   requests_dead: 'sliceOfDead',
+  map_by_key: 'mapStanding',
+  map_by_change: 'mapChanged',
+  map_tombstones: 'mapDropTombstones',
 } as const;
+
+/** Of both ports, those of the map by names that begin with `map`. */
+function statementsOf(db: Database.Database): Record<string, { readonly source: string }> {
+  const ofMap = Object.entries(prepareMapStatements(db)).map(
+    ([name, statement]) => [`map${name[0]?.toUpperCase()}${name.slice(1)}`, statement] as const,
+  );
+  return { ...prepareStatements(db), ...Object.fromEntries(ofMap) };
+}
+
+/** Statements that run when a store is opened. */
+const ONCE = ['services', 'mapTombstones', 'mapEpochMax'];
 
 const NAMED = { from: '', to: '', state: null, service: null, most: 1 };
 
@@ -44,9 +59,9 @@ describe('how SQLite carries out the statements of a store', () => {
 
   it('each reads what it needs and no more', () => {
     let count = 0;
-    for (const [name, { source }] of Object.entries(prepareStatements(db))) {
-      // Once, when a store is opened: a row for each service that has something in it.
-      if (name === 'services') continue;
+    for (const [name, { source }] of Object.entries(statementsOf(db))) {
+      // Once, when a store is opened: a row for each service that has something in it; the map.
+      if (ONCE.includes(name)) continue;
       if (!/^(SELECT|INSERT|UPDATE|DELETE)/.test(source)) continue;
       const plan = planOf(source).join('\n');
       expect({ name, plan }).not.toEqual({ name, plan: expect.stringMatching(/SCAN|TEMP B-TREE/) });
@@ -84,10 +99,10 @@ describe('how SQLite carries out the statements of a store', () => {
       .pluck()
       .all();
     expect(indexes.sort()).toEqual(Object.keys(INDEXES).sort());
-    const statements = prepareStatements(db);
+    const statements = statementsOf(db);
     for (const [index, name] of Object.entries(INDEXES)) {
       const sql =
-        name in QUERY_SQL ? QUERY_SQL[name as 'sliceOfDead'] : statements[name as 'over'].source;
+        name in QUERY_SQL ? QUERY_SQL[name as 'sliceOfDead'] : (statements[name]?.source ?? '');
       expect(planOf(sql).join('\n')).toMatch(new RegExp(`USING (COVERING )?INDEX ${index} `));
     }
   });

@@ -23,7 +23,7 @@ const THIRD = fileURLToPath(new URL('../../../test/disk/stores/version-3.db.gz',
 const SIXTH = fileURLToPath(new URL('../../../test/disk/stores/version-6.db.gz', import.meta.url));
 const silent = (): void => {};
 
-describe.each([1, 2, 3, 4, 5, 6, 7])('a store of version %i', (from) => {
+describe.each([1, 2, 3, 4, 5, 6, 7, 8])('a store of version %i', (from) => {
   let directory: StoreDirectory;
 
   beforeEach(() => {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
-import type { OpenStore } from '../../src/titanic/store/store.js';
+import type { OpenNodeStore } from '../../src/store/node-store.js';
 import { describeStoreSteps } from './store-contract-steps.js';
 import { describeStoreKeys } from './store-contract-keys.js';
 import { describeStoreOwners } from './store-contract-owners.js';
@@ -11,7 +11,7 @@ import { StoreUser } from './store-user.js';
 
 /** The place of a store between two openings. */
 export interface StorePlace {
-  readonly open: OpenStore;
+  readonly open: OpenNodeStore;
   /** Removes it. */
   remove(): Promise<void>;
 }

@@ -1,4 +1,5 @@
 /** Uses a store like the machine: one batch at a time, waiting for its events. */
+import type { OpenNodeStore } from '../../src/store/node-store.js';
 import { assert, present } from '../../src/core/assert.js';
 import { MajordomoError } from '../../src/core/errors.js';
 import {
@@ -10,7 +11,6 @@ import {
   type Found,
   type Merged,
   type MergeFailure,
-  type OpenStore,
   type ReadPlace,
   type Recovered,
   type RequestUuid,
@@ -57,7 +57,7 @@ export class StoreUser implements StoreEvents {
   #last = 0;
   readonly #waiting = new Map<string, (told: never) => void>();
 
-  static async open(open: OpenStore): Promise<StoreUser> {
+  static async open(open: OpenNodeStore): Promise<StoreUser> {
     const user = new StoreUser();
     const { store, recovered } = await open(user);
     user.#store = store;

@@ -441,10 +441,6 @@ export interface Store {
   close(): Promise<void>;
 }
 
-export type OpenStore = (
-  events: StoreEvents,
-) => Promise<{ readonly store: Store; readonly recovered: Recovered }>;
-
 /**
  * Where to begin reading for a peer that holds this much; `null`: it holds nothing of this store.
  */

@@ -3,6 +3,7 @@ import type Database from 'better-sqlite3';
 
 import { codeOf, messageOf } from '../../../core/errors.js';
 import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
+import { KEY_BYTES_MAX, PROPERTIES_BYTES_MAX, UUID_BYTES } from '../../../wire/chp-client.js';
 import { ATTEMPTS_KEPT } from '../../store/store.js';
 import { openForReading } from './database.js';
 import { openError } from './sqlite-errors.js';
@@ -20,6 +21,8 @@ export interface StoreReport {
   readonly schedules: number;
   /** Number of idempotency keys that are remembered. */
   readonly keys: number;
+  /** Number of keys of the map, without deleted ones that are still remembered. */
+  readonly mapKeys: number;
   /** The problems, in words; empty if there are none. */
   readonly problems: readonly string[];
 }
@@ -92,6 +95,27 @@ const OWNER_INVARIANTS: typeof INVARIANTS = [
   ],
 ];
 
+/** Since this version, there is a map. */
+const WITH_MAP = 9;
+
+/** Inconsistencies of the map: a text, and the records (`id`) that have it. */
+const MAP_INVARIANTS: typeof INVARIANTS = [
+  [
+    'records of the map with a key that no client can send',
+    `SELECT id FROM map WHERE length(key) NOT BETWEEN 1 AND ${KEY_BYTES_MAX} OR instr(key, x'00') > 0`,
+  ],
+  [
+    'records of the map with values out of range',
+    `SELECT id FROM map WHERE epoch < 0 OR counter < 0 OR counter >= 1 << 40
+      OR length(uuid) NOT IN (0, ${UUID_BYTES}) OR length(value) = 0
+      OR length(properties) > ${PROPERTIES_BYTES_MAX}`,
+  ],
+  [
+    'records of the map changed by a future transaction',
+    'SELECT map.id FROM map, ledger WHERE changed >= (openings + 1) << 32',
+  ],
+];
+
 /** Since this version, counts are not in the file. */
 const COUNTED_AT_START = 8;
 
@@ -135,14 +159,15 @@ function verify(
   onProgress: (what: string, done: number, all: number) => void,
 ): StoreReport {
   const problems: string[] = [];
-  const facts = { pending: 0, replied: 0, dead: 0, schedules: 0, keys: 0 };
+  const facts = { pending: 0, replied: 0, dead: 0, schedules: 0, keys: 0, mapKeys: 0 };
   const version = pragma(db, 'user_version');
   const invariants = [
     ...INVARIANTS,
     ...(version < 4 ? KEY_INVARIANTS : OWNER_INVARIANTS),
     ...(version < 2 ? [] : PAIR_INVARIANTS),
   ];
-  const all = invariants.length + 3;
+  const mapInvariants = version < WITH_MAP ? [] : MAP_INVARIANTS;
+  const all = invariants.length + mapInvariants.length + 4;
   let done = 0;
   const step = (what: string, look: () => void): void => {
     onProgress(what, done++, all);
@@ -183,14 +208,20 @@ function verify(
     );
     if (lost > 0) problems.push(`${lost} keys belong to missing requests`);
   });
-  for (const [problem, query] of invariants) {
+  step('map', () => {
+    if (version < WITH_MAP) return;
+    facts.mapKeys = scalar(db, 'SELECT count(*) FROM map WHERE value IS NOT NULL');
+  });
+  const look = (problem: string, query: string, column: 'number' | 'id'): void => {
     step(problem, () => {
-      const found = scalar(db, `SELECT count(DISTINCT number) FROM (${query})`);
+      const found = scalar(db, `SELECT count(DISTINCT ${column}) FROM (${query})`);
       if (found === 0) return;
-      const first = scalar(db, `SELECT min(number) FROM (${query})`);
+      const first = scalar(db, `SELECT min(${column}) FROM (${query})`);
       problems.push(`${problem}: ${found}; the first is number ${first}`);
     });
-  }
+  };
+  for (const [problem, query] of invariants) look(problem, query, 'number');
+  for (const [problem, query] of mapInvariants) look(problem, query, 'id');
   const pageBytes = pragma(db, 'page_size');
   return {
     version,

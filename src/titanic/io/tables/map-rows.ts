@@ -51,7 +51,8 @@ interface ChangedRow extends Row {
   readonly changed: number;
 }
 
-function statementsOf(db: Database.Database) {
+/** All statements of the map that run while a store is in service. */
+export function prepareMapStatements(db: Database.Database) {
   return {
     put: db.prepare<[Buffer, number, number, Buffer, Buffer, Buffer | null, number]>(SQL.put),
     standing: db.prepare<[Buffer], Standing>(SQL.standing),
@@ -65,13 +66,13 @@ function statementsOf(db: Database.Database) {
 }
 
 export class MapRows {
-  readonly #sql: ReturnType<typeof statementsOf>;
+  readonly #sql: ReturnType<typeof prepareMapStatements>;
   #tombstones: number;
   /** As of the last commit. */
   #committedTombstones: number;
 
   constructor(db: Database.Database) {
-    this.#sql = statementsOf(db);
+    this.#sql = prepareMapStatements(db);
     this.#tombstones = this.#sql.tombstones.get() ?? 0;
     this.#committedTombstones = this.#tombstones;
   }
