@@ -91,6 +91,7 @@ function sources(stage: Stage): MetricSources {
     broker: stage.broker,
     titanic: () => null,
     stream: () => null,
+    map: () => null,
     pair: () => ({
       role: 'standalone',
       state: 'active',

@@ -13,7 +13,7 @@ import { exposed } from './checkup/exposed.js';
 import { type Finding, ok, problem, type State, warning } from './checkup/finding.js';
 import { http } from './checkup/http.js';
 import { curveKeys } from './checkup/keys.js';
-import { eventsListener, listeners, peerListener } from './checkup/listeners.js';
+import { eventsListener, mapListeners, listeners, peerListener } from './checkup/listeners.js';
 import { clock, descriptors, memory, nodeVersion } from './checkup/machine.js';
 import { sqlite, zeromq } from './checkup/native.js';
 import { load } from './config-options.js';
@@ -72,9 +72,12 @@ async function examine(options: DoctorOptions): Promise<readonly Finding[]> {
   ];
 }
 
+const MAP_PORTS = 3;
+
 /** Each of them may have `limits.connections`. */
-function listenersOf({ broker, events }: Config): number {
-  return broker.listen.length + (events.listen === null ? 0 : 1);
+function listenersOf({ broker, events, map }: Config): number {
+  const ofMap = map.listen === null ? 0 : MAP_PORTS;
+  return broker.listen.length + (events.listen === null ? 0 : 1) + ofMap;
 }
 
 function usesLibzmq(config: Config | null): boolean {
@@ -92,6 +95,7 @@ async function ofConfiguration(loaded: Loaded): Promise<readonly Finding[]> {
     ...found.findings,
     ...(await peerListener(config.bstar, found.served)),
     ...(await eventsListener(config.events, found.served)),
+    ...(await mapListeners(config.map, found.served)),
     ...(await http(config, found.served)),
     ...curveKeys(config),
     ...(await exposed(loaded)),

@@ -26,12 +26,16 @@ interface Listener extends Pick<PublisherConfig, 'endpoint'> {
  * @returns lines that say what was created, without secrets; none if nothing was
  * @throws ERR_OUTPUT, ERR_CONFIG_FILE
  */
-export function makeFirstKeys({ broker, events }: Config, crypto: CurveCrypto): readonly string[] {
+export function makeFirstKeys(
+  { broker, events, map }: Config,
+  crypto: CurveCrypto,
+): readonly string[] {
   const listeners: readonly Listener[] = [
     ...broker.listen.map(({ endpoint, curve }) => {
       return { endpoint, curve, line: 'request SERVICE --endpoint' };
     }),
     ...(events.listen === null ? [] : [{ ...events.listen, line: 'events --events' }]),
+    ...(map.listen === null ? [] : [{ ...map.listen, line: 'map watch / --map' }]),
   ];
   const lines: string[] = [];
   for (const listener of listeners) {

@@ -12,10 +12,13 @@ export const PAIR = 'bstar.curve';
 /** The same for the events, whose names the globs are for there. */
 const EVENTS = 'events.listen';
 
+/** The same for the map, whose keys the globs are for there. */
+const MAP = 'map.listen';
+
 /** A keys file, and what uses it. */
 export interface KeysInEffect {
   readonly file: string;
-  /** Endpoints, `EVENTS` and `PAIR`. */
+  /** Endpoints, `EVENTS`, `MAP` and `PAIR`. */
   readonly usedBy: readonly string[];
   readonly entries: readonly KeyEntry[];
 }
@@ -26,7 +29,7 @@ export interface KeysInEffect {
  * @throws ERR_CONFIG_INVALID if one is wrong
  */
 export function keysInEffect(
-  { broker, bstar, events, limits }: Config,
+  { broker, bstar, events, map, limits }: Config,
   absent: (problem: Problem) => void,
 ): readonly KeysInEffect[] {
   const users = new Map<string, string[]>();
@@ -37,6 +40,7 @@ export function keysInEffect(
     if (curve !== undefined) use(curve.keysFile, endpoint);
   }
   if (events.listen?.curve !== undefined) use(events.listen.curve.keysFile, EVENTS);
+  if (map.listen?.curve !== undefined) use(map.listen.curve.keysFile, MAP);
   if (bstar.role !== 'standalone' && bstar.curve !== null) use(bstar.curve.keysFile, PAIR);
   const quotas = Object.keys(limits.quotas);
   return [...users].flatMap(([file, usedBy]) => {

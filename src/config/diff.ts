@@ -19,7 +19,7 @@ export interface Difference {
 type Values = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
 /** The sections whose `listen` has files of secret keys. */
-export type KeyedSection = 'broker' | 'events';
+export type KeyedSection = 'broker' | 'events' | 'map';
 
 /**
  * True if the listeners of a section differ only in files of secret keys, which the transport `zmtp`
@@ -29,9 +29,9 @@ export function onlyKeysDiffer(section: KeyedSection, from: Config, to: Config):
   return withoutKeys(section, from) === withoutKeys(section, to);
 }
 
-function withoutKeys(section: KeyedSection, { broker, events }: Config): string {
+function withoutKeys(section: KeyedSection, { broker, events, map }: Config): string {
   const listeners: readonly (ListenerConfig | PublisherConfig | null)[] =
-    section === 'broker' ? broker.listen : [events.listen];
+    section === 'broker' ? broker.listen : [section === 'map' ? map.listen : events.listen];
   return JSON.stringify(
     listeners.map((listener) => {
       const curve = listener?.curve;
@@ -82,5 +82,6 @@ export function withLiveKeys(from: Config, to: Config): Config {
 
 function isLive(section: string, { live }: Row, from: Config, to: Config): boolean {
   if (live !== 'secretKeys') return live === true;
-  return onlyKeysDiffer(section === 'events' ? 'events' : 'broker', from, to);
+  const keyed = section === 'events' || section === 'map' ? section : 'broker';
+  return onlyKeysDiffer(keyed, from, to);
 }

@@ -1,6 +1,7 @@
 /** Rules between keys. A rule for one key is in its row. */
 import type { Config, ListenerConfig } from './config.js';
 import { collide, type Endpoint, parseEndpoint, parseHttpListen } from './endpoint.js';
+import { mapBeside, storeOfMap, threePortsOfMap } from './map-ports.js';
 import { publicNeedsZmtp, SERVICE_BYTES_MAX } from './service-listeners.js';
 import { formatSize } from './size.js';
 import type { Path } from './tree.js';
@@ -130,6 +131,13 @@ export const RULES: readonly Rule[] = [
     check: ({ events: { listen } }) =>
       listen === null ? [] : eitherSealedOrOpen(listen, ['events', 'listen', 'insecure']),
   },
+  {
+    about: ['map.listen'],
+    check: ({ map: { listen } }) =>
+      listen === null ? [] : eitherSealedOrOpen(listen, ['map', 'listen', 'insecure']),
+  },
+  { about: ['map.listen'], check: threePortsOfMap },
+  { about: ['map.listen', 'titanic.enabled'], check: storeOfMap },
   { about: ['broker.listen', 'security.authorize'], check: authorised },
   { about: ['broker.listen', 'broker.transport'], check: sealedByLibzmq },
   pairNeeds('listen'),
@@ -210,6 +218,10 @@ export const RULES: readonly Rule[] = [
     about: ['broker.listen', 'http.listen'],
     check: (config) => besideListeners(config, ['http', 'listen'], config.http.listen),
   },
+  ...(['broker', 'events', 'bstar', 'http'] as const).map((section) => ({
+    about: ['map.listen', `${section}.listen`],
+    check: (config: Config) => mapBeside(config, section),
+  })),
   {
     about: ['http.token', 'http.readToken'],
     check: ({ http }) =>

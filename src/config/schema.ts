@@ -221,6 +221,15 @@ export const SCHEMA = {
         about:
           'Requests that the broker holds for one service; above this it refuses new ones, so that one service cannot starve the others.',
       },
+      mapBytes: {
+        kind: 'size',
+        default: '256MiB',
+        min: '1KiB',
+        max: '16GiB',
+        live: true,
+        about:
+          'Bytes of the map: keys, properties, values, and 128 for each record. Above this, new and growing values are dropped; deletions are not.',
+      },
       memoryBytes: {
         kind: 'size',
         default: null,
@@ -488,6 +497,18 @@ export const SCHEMA = {
         live: 'secretKeys',
         about:
           'An endpoint, `{endpoint, insecure, curve}`, or `off`. The events of the broker, of stored requests and of the pair are published there as they happen, each under its name as the topic: see docs/logs.md. `curve` is as for a listener; a key may subscribe to the events whose names its `client` globs match. If the endpoint is not on loopback, `curve` or `insecure: true` is required.',
+      },
+    },
+  },
+  map: {
+    about: 'The map: keys and values that many processes share (12/CHP, the Clone pattern).',
+    keys: {
+      listen: {
+        kind: 'publisher',
+        default: 'off',
+        live: 'secretKeys',
+        about:
+          'An endpoint `tcp://HOST:PORT`, `{endpoint, insecure, curve}`, or `off`. The map takes three ports: snapshots are served at PORT, updates are published at PORT + 1, and writers connect to PORT + 2. Its records are kept in the store of durable requests, so it needs `titanic.enabled`. `curve` is as for a listener; a key may read what its `client` globs match and write what its `worker` globs match, both over the keys of the map. If the endpoint is not on loopback, `curve` or `insecure: true` is required.',
       },
     },
   },

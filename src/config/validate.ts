@@ -174,7 +174,9 @@ function knownKeys(path: Path): readonly string[] {
   if (name === 'limits') return QUOTA_KEYS;
   if (name === 'bstar') return MAP_KEYS.peerCurve;
   if (name === 'http') return MAP_KEYS.tls;
-  if (name === 'events') return path.length === 2 ? MAP_KEYS.publisher : MAP_KEYS.listenerCurve;
+  if (name === 'events' || name === 'map') {
+    return path.length === 2 ? MAP_KEYS.publisher : MAP_KEYS.listenerCurve;
+  }
   return path.length === 3 ? MAP_KEYS.listener : MAP_KEYS.listenerCurve;
 }
 
@@ -212,7 +214,9 @@ function complete(
   });
   const transport = broker?.['transport'] as ListenerConfig['transport'];
   Object.assign(filled['broker'] ?? {}, { listen: listeners(broker?.['listen'], transport) });
-  Object.assign(filled['events'] ?? {}, { listen: publisher(parsed['events']?.['listen']) });
+  for (const section of ['events', 'map']) {
+    Object.assign(filled[section] ?? {}, { listen: publisher(parsed[section]?.['listen']) });
+  }
   // Both the zod schema and the type `Config` are made from the rows.
   const whole: unknown = filled;
   return whole as Config;

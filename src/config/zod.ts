@@ -179,7 +179,7 @@ export type WrittenPublisher =
       readonly [Key in 'insecure' | 'curve']?: PublisherConfig[Key] | undefined;
     });
 
-/** `events.listen`, in all its forms. */
+/** `events.listen` and `map.listen`, in all their forms. */
 export const PUBLISHER: z.ZodType<WrittenPublisher> = z.union(
   [z.literal('off'), endpoint, publisherMap],
   { error: PUBLISHER_ERROR },

@@ -10,6 +10,7 @@ import type { Config, ListenerConfig, TransportName } from '../config/config.js'
 import { withLiveKeys } from '../config/diff.js';
 import { quotasOf } from '../config/quotas.js';
 import { listenersInFull } from '../config/io/exposure.js';
+import { present } from '../core/assert.js';
 import { monotonicMs } from '../core/clock.js';
 import type { MajordomoError } from '../core/errors.js';
 import { GlobSet } from '../core/glob.js';
@@ -20,6 +21,7 @@ import { EventFeed } from '../http/event-feed.js';
 import type { HttpServer } from '../http/io/server.js';
 import type { OperatorPort } from '../http/ports.js';
 import { EXTENSIONS, TITANIC_EXTENSIONS } from '../mmi/extensions.js';
+import type { MapEvent } from '../map/events.js';
 import { Mmi } from '../mmi/mmi.js';
 import { EventLog, levelOf } from '../observe/event-log.js';
 import type { Log } from '../observe/log.js';
@@ -49,10 +51,11 @@ import { Authorising } from './authorising.js';
 import { Keys } from './io/keys.js';
 import { NodeMetrics } from './metrics.js';
 import type { MapHost } from './map.js';
+import { listenForMap, mapLimits, nextMapEpoch, startMap } from './map-start.js';
 import { nodeView } from './node-view.js';
 import { type StartedPair, startPair } from './pair-start.js';
 import { PairView } from './pair-view.js';
-import { endpointsTold, reachedAt } from './reached.js';
+import { endpointsTold, reachedOrNull } from './reached.js';
 import { logChanges, renewTls, withNewKeys } from './reload.js';
 import { standalonePair } from './standalone.js';
 import { startStoredRequests, type TitanicHost } from './stored.js';
@@ -144,15 +147,16 @@ async function startIn(
   let listening: readonly EndpointStatus[] = [];
   const status = (now: number): BrokerStatus => ({
     ...brokerStatus(current, now - startedAt, view),
-    http: http === null ? null : reachedAt(http.url),
+    http: reachedOrNull(http?.url ?? null),
     publicUrl: config.http.publicUrl,
-    events: stream === null ? null : reachedAt(stream.endpoint),
+    events: reachedOrNull(stream?.endpoint ?? null),
+    map: reachedOrNull(map?.endpoint ?? null),
   });
   broker.host(new Mmi(status));
   const loop = new BrokerLoop(broker, holdings);
   const metrics = new NodeMetrics(config, broker, health, view, startedAt);
   let stored: TitanicHost | null = null;
-  const map: MapHost | null = null;
+  let map: MapHost | null = null;
   const follow = (): void => {
     const isLogged = current.log.level === 'debug' || current.log.level === 'trace';
     broker.follow(both(isLogged ? eventLog.step : null, stream?.step ?? null));
@@ -193,8 +197,17 @@ async function startIn(
       });
       metrics.titanic = stored.titanic;
     }
+    if (config.map.listen !== null) {
+      const { map: storage } = present(stored, 'a map has a store');
+      const events = tee<MapEvent>(eventLog, watched, refusals);
+      map = startMap({ config, storage, broker, loop, keys, holdings, events });
+      health.map = map.machine;
+      metrics.map = map;
+      loop.shareMemory(map);
+    }
     if (view === null) {
       loop.accompany(turnsOf(broker, { titanic: stored?.titanic ?? null, map, pair: null }));
+      map?.activate(await nextMapEpoch(dataDir.path, stored?.map.epochMax ?? 0));
     } else {
       const directory = dataDir.path;
       const parts = {
@@ -225,6 +238,9 @@ async function startIn(
       metrics.stream = stream;
       loop.shareMemory(stream);
     }
+    if (map !== null) {
+      await listenForMap(map, config, keys, mapLimits(config, routerLimits(config, keys), keys));
+    }
     // Waiting clients connect as soon as the first listener is open.
     authorising?.attach(broker, loop);
     const own = authorising === null ? [] : [authorising.transport];
@@ -237,6 +253,7 @@ async function startIn(
     authorising?.close();
     await http?.close();
     await pair?.close();
+    await map?.stop();
     await stored?.close();
     await stream?.close();
     metrics.close();
@@ -249,9 +266,13 @@ async function startIn(
     changed: (name) => {
       loop.rightsChanged(name);
       stream?.rightsChanged(name);
+      map?.rightsChanged(name);
     },
     subscriberRevoked: (publicKey) => {
       stream?.revoke(publicKey);
+    },
+    mapPeerRevoked: (publicKey) => {
+      map?.revoke(publicKey);
     },
     revoked: (listener, publicKey) => {
       broker.revoke(listener, publicKey);
@@ -262,7 +283,11 @@ async function startIn(
   });
   health.phase = 'serving';
   const { publicUrl } = config.http;
-  const published = stream === null ? [] : [`events on ${stream.endpoint}`];
+  const mapEndpoint = map?.endpoint ?? null;
+  const published = [
+    ...(stream === null ? [] : [`events on ${stream.endpoint}`]),
+    ...(mapEndpoint === null ? [] : [`the map on ${mapEndpoint}`]),
+  ];
   const where = [...endpoints, ...(http === null ? [] : [http.url]), ...published].join(', ');
   log.info(
     {
@@ -271,6 +296,7 @@ async function startIn(
       http: http?.url ?? null,
       publicUrl,
       events: stream?.endpoint ?? null,
+      map: mapEndpoint,
       node: config.node.name,
     },
     `listening on ${where}${publicUrl === null ? '' : `; the page is at ${publicUrl}`}`,
@@ -288,8 +314,12 @@ async function startIn(
           }
         },
         events: () => {
-          const secretKeys = keys.secretKeysOfEvents(next.events);
+          const secretKeys = keys.secretKeysAt(next.events);
           if (secretKeys !== null) stream?.setSecretKeys(secretKeys);
+        },
+        map: () => {
+          const secretKeys = keys.secretKeysAt(next.map);
+          if (secretKeys !== null) map?.setSecretKeys(secretKeys);
         },
       });
       current = withLiveKeys(before, accepted);
@@ -299,6 +329,8 @@ async function startIn(
       follow();
       transport.setLimits(routerLimits(current, keys));
       stream?.setLimits(routerLimits(current, keys));
+      map?.machine.setBytesMax(current.limits.mapBytes);
+      map?.setLimits(mapLimits(current, routerLimits(current, keys), keys));
       keys.reread(current);
       renewTls(http, log);
     },
@@ -312,8 +344,10 @@ async function startIn(
       health.phase = 'draining';
       stored?.quiesce();
       await pair?.leave();
+      map?.drain();
       await drain(broker, loop, transport, current, log);
       await pair?.close();
+      await map?.stop();
       await stored?.close();
       await http?.close();
       await stream?.close();

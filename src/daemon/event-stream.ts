@@ -10,6 +10,7 @@ import { monotonicMs } from '../core/clock.js';
 import { escapeName } from '../core/escape.js';
 import type { Holdings } from '../core/holdings.js';
 import { secureRandom } from '../core/random.js';
+import type { MapEvent } from '../map/events.js';
 import type { StreamSource } from '../observe/stream-metrics.js';
 import type { EventSink } from '../observe/tee.js';
 import type { StreamEvent } from '../stream/events.js';
@@ -23,7 +24,7 @@ import { maySubscribe } from './event-topics.js';
 import type { Keys } from './io/keys.js';
 
 /** The events that HTTP has, too. */
-export type PublishedEvent = BrokerEvent | TitanicEvent | PairEvent | StreamEvent;
+export type PublishedEvent = BrokerEvent | TitanicEvent | PairEvent | StreamEvent | MapEvent;
 
 /** What waits for the subscribers when the node stops. */
 const LINGER_MS = 1000;

@@ -59,6 +59,16 @@ const TOPICS: Readonly<Record<PublishedEvent['name'] | PublishedStep, true>> = {
   'stream.closed': true,
   'stream.refused': true,
   'stream.rejected': true,
+  'map.loaded': true,
+  'map.malformed': true,
+  'map.refused': true,
+  'map.denied': true,
+  'map.closed': true,
+  'map.stalled': true,
+  'map.rejected': true,
+  'map.conflicted': true,
+  'map.failed': true,
+  'map.healed': true,
 };
 
 export const EVENT_TOPICS: readonly string[] = Object.keys(TOPICS);

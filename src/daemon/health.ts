@@ -1,6 +1,7 @@
 import type { Reason } from '../http/api/node-answers.js';
 import type { Health } from '../http/ports.js';
 import type { PairView } from './pair-view.js';
+import type { StoreFailure } from '../titanic/store/store.js';
 import type { TitanicEvent, TitanicEvents } from '../titanic/machine/events.js';
 
 type Phase = 'starting' | 'serving' | 'draining';
@@ -16,6 +17,8 @@ export class NodeHealth implements TitanicEvents {
   phase: Phase = 'starting';
   /** `null`: a standalone node. */
   pair: Pick<PairView, 'notReady' | 'degraded'> | null = null;
+  /** `null`: there is no map. */
+  map: { readonly trouble: StoreFailure | null } | null = null;
   /** Why nothing can be stored. */
   #storeTrouble: Reason | null = null;
 
@@ -30,9 +33,19 @@ export class NodeHealth implements TitanicEvents {
 
   get now(): Health {
     const ofStore = this.#storeTrouble === null ? [] : [this.#storeTrouble];
+    const trouble = this.map?.trouble ?? null;
+    const ofMap: readonly Reason[] =
+      trouble === null
+        ? []
+        : [
+            {
+              code: `map_${trouble.kind}`,
+              text: `new values of the map are dropped: ${trouble.message}`,
+            },
+          ];
     return {
       notReady: NOT_READY[this.phase] ?? this.pair?.notReady ?? null,
-      degraded: [...ofStore, ...(this.pair?.degraded ?? [])],
+      degraded: [...ofStore, ...ofMap, ...(this.pair?.degraded ?? [])],
     };
   }
 }

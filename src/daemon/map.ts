@@ -8,10 +8,11 @@ import { monotonicMs } from '../core/clock.js';
 import { escapeName } from '../core/escape.js';
 import { Frames } from '../core/frames.js';
 import type { Holder, Holdings } from '../core/holdings.js';
-import type { MapEvents, MapPort } from '../map/events.js';
+import type { MapCounters, MapEvents, MapPort } from '../map/events.js';
 import { MapMachine } from '../map/map-machine.js';
 import type { MapReplica, MapStoreReads } from '../map/replica.js';
 import type { MapPeer, MapSink, PeerId } from '../map/sink.js';
+import type { MapSource } from '../observe/map-metrics.js';
 import type { CloseReason, SubscriberInfo } from '../stream/fan-out.js';
 import type { ListenerCurve, Rejected, RouterLimits } from '../transport/port.js';
 import type { Rights } from './key-rights.js';
@@ -46,7 +47,7 @@ export interface MapListenOptions {
   readonly limits: RouterLimits;
 }
 
-export class MapHost implements MapSink, MapInputs {
+export class MapHost implements MapSink, MapInputs, MapSource {
   readonly machine: MapMachine;
   /** While it is true, nothing may be shown (D19): a node of a pair that stalled. */
   isFenced: () => boolean = () => false;
@@ -184,8 +185,8 @@ export class MapHost implements MapSink, MapInputs {
 
   maySubscribe({ key, address }: MapPeer, topic: Buffer): boolean {
     if (key === null || maySubscribeToMap(this.#options.rightsOf(key).client, topic)) return true;
-    const subtree = escapeName(topic);
-    this.#options.events.emit({ name: 'map.denied', subtree, key, address });
+    const record = escapeName(topic);
+    this.#options.events.emit({ name: 'map.denied', wanted: 'read', record, key, address });
     return false;
   }
 
@@ -282,6 +283,18 @@ export class MapHost implements MapSink, MapInputs {
   }
 
   // ---------------------------------------------------------------- metrics
+
+  get keys(): number {
+    return this.machine.gauges.keys;
+  }
+
+  get bytes(): number {
+    return this.machine.gauges.bytes;
+  }
+
+  get counters(): MapCounters {
+    return this.machine.counters;
+  }
 
   /** Messages that were dropped: `messages_malformed_total{kind="map"}`. */
   get malformed(): number {

@@ -4,6 +4,7 @@ import type { Config } from '../config/config.js';
 import { monotonicMs } from '../core/clock.js';
 import { packageVersion } from '../core/version.js';
 import { LoopLag } from '../observe/loop-lag.js';
+import type { MapSource } from '../observe/map-metrics.js';
 import type { MetricSources } from '../observe/metrics.js';
 import type { StreamSource } from '../observe/stream-metrics.js';
 import type { TitanicSource } from '../observe/titanic-metrics.js';
@@ -20,6 +21,8 @@ export class NodeMetrics {
   titanic: TitanicSource | null = null;
   /** Set once the events are published. */
   stream: StreamSource | null = null;
+  /** Set once there is a map. */
+  map: MapSource | null = null;
   readonly #lag = new LoopLag();
 
   /**
@@ -47,6 +50,7 @@ export class NodeMetrics {
       titanic,
       pair: () => pair?.facts ?? STANDALONE_FACTS,
       stream: () => this.stream,
+      map: () => this.map,
     };
     const services = (): number => broker.listing.serviceCount;
     this.timeSeries = new NodeTimeSeries(config, { broker, titanic, loopLagMs, services });

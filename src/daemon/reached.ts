@@ -17,6 +17,11 @@ export function reachedAt(bound: string): string {
   return scheme + (path.startsWith('@') ? path : resolve(path));
 }
 
+/** @param bound `null`: there is no such address */
+export function reachedOrNull(bound: string | null): string | null {
+  return bound === null ? null : reachedAt(bound);
+}
+
 /** @param endpoints of the listeners, in their order */
 export function endpointsTold(
   endpoints: readonly string[],

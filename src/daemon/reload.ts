@@ -18,11 +18,12 @@ export function withNewKeys(
 ): Config {
   const isRefused = (section: KeyedSection): boolean =>
     onlyKeysDiffer(section, current, next) && !renewSecretKeys(section, renewals[section], log);
-  const { broker, events } = next;
+  const { broker, events, map } = next;
   return {
     ...next,
     broker: isRefused('broker') ? { ...broker, listen: current.broker.listen } : broker,
     events: isRefused('events') ? current.events : events,
+    map: isRefused('map') ? current.map : map,
   };
 }
 
@@ -39,7 +40,7 @@ function renewSecretKeys(section: KeyedSection, renew: () => void, log: Log): bo
     renew();
     return true;
   } catch (error) {
-    const whose = section === 'broker' ? 'the listeners' : 'events.listen';
+    const whose = section === 'broker' ? 'the listeners' : `${section}.listen`;
     const text = `the secret keys of ${whose} were not reloaded: ${messageOf(error)}`;
     log.error({ event: 'keys.refused', code: codeOf(error) }, text);
     return false;

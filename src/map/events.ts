@@ -4,8 +4,6 @@
 export type MapRefusal =
   /** The key is the broker's. */
   | 'reserved'
-  /** The writer has no right to the key. */
-  | 'rights'
   /** `limits.mapBytes`. */
   | 'limit'
   /** More is waiting for the store than may. */
@@ -29,11 +27,12 @@ export type MapEvent =
       readonly key: string | null;
       readonly address: string;
     }
-  /** A key may not read all that it asked for, or subscribed to. */
+  /** A key may not read all that it asked for or subscribed to, or not write what it sent. */
   | {
       readonly name: 'map.denied';
-      /** The beginning of the keys that it wants, percent-escaped. */
-      readonly subtree: string;
+      readonly wanted: 'read' | 'write';
+      /** The key of the map, or the beginning of the keys to be read; percent-escaped. */
+      readonly record: string;
       readonly key: string | null;
       readonly address: string;
     }
@@ -54,6 +53,7 @@ export type MapEvent =
       readonly key: string | null;
       readonly address: string;
     }
+  /** A change was dropped; for lack of rights, see `map.denied`. */
   | { readonly name: 'map.refused'; readonly reason: MapRefusal }
   /** Both sides of a split had changed this key of the map (D54); it is percent-escaped. */
   | { readonly name: 'map.conflicted'; readonly record: string }

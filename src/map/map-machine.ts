@@ -226,9 +226,7 @@ export class MapMachine {
     if (read.kind === 'malformed') {
       this.#malformed(read.reason, info);
     } else if (this.#options.mayRead?.(info, read.subtree) === false) {
-      const subtree = escapeName(Buffer.from(read.subtree, 'latin1'));
-      const { key: name, address } = info;
-      this.#deps.events.emit({ name: 'map.denied', subtree, key: name, address });
+      this.#denied('read', Buffer.from(read.subtree, 'latin1'), info);
     } else if (!this.#snapshots.ask(peer, read.subtree, now)) {
       this.#malformed('too many questions', info);
     } else if (!this.#isServing) {
@@ -272,7 +270,8 @@ export class MapMachine {
     if (isReservedKey(key.toString('latin1'))) {
       this.#refuse('reserved'); // D55
     } else if (!this.#options.mayWrite(writer, key)) {
-      this.#refuse('rights');
+      this.counters.updates.refused++;
+      this.#denied('write', key, writer);
     } else if (!this.#hasRoom(frames)) {
       this.#refuse('waiting');
     } else {
@@ -299,6 +298,11 @@ export class MapMachine {
   #malformed(reason: string, { key, address }: MapPeer): void {
     this.counters.malformed++;
     this.#deps.events.emit({ name: 'map.malformed', reason, key, address });
+  }
+
+  #denied(wanted: 'read' | 'write', what: Buffer, { key, address }: MapPeer): void {
+    const record = escapeName(what);
+    this.#deps.events.emit({ name: 'map.denied', wanted, record, key, address });
   }
 
   #refuse(reason: MapRefusal): void {

@@ -120,7 +120,7 @@ export class Mmi implements InternalService {
 
 function statusFor({ isMmiMinimal }: Asker, status: BrokerStatus): BrokerStatus | MinimalStatus {
   if (!isMmiMinimal) return status;
-  const { http: _http, publicUrl: _publicUrl, events: _events, ...minimal } = status;
+  const { http: _http, publicUrl: _publicUrl, events: _events, map: _map, ...minimal } = status;
   return minimal;
 }
 

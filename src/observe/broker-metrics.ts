@@ -11,12 +11,13 @@ export interface BrokerSource {
 }
 
 /**
- * @param malformedTitanic malformed requests for `titanic.*`, whose bodies the broker does not read
+ * @param unread malformed messages that the broker does not read: requests for `titanic.*`, and what
+ * the map gets
  */
 export function brokerMetrics(
   out: Exposition,
   { counters, gauges }: BrokerSource,
-  malformedTitanic: number,
+  unread: { readonly titanic: number; readonly map: number },
 ): void {
   const { requests } = counters;
   const services = labelled(requests.labels, () => true);
@@ -37,8 +38,8 @@ export function brokerMetrics(
   by(out, 'workers_lost_total', 'reason', counters.workersLost);
   by(out, 'workers_refused_total', 'reason', counters.workersRefused);
   const { malformed } = counters;
-  const titanic = malformed.titanic + malformedTitanic;
-  by(out, 'messages_malformed_total', 'kind', { ...malformed, titanic });
+  const titanic = malformed.titanic + unread.titanic;
+  by(out, 'messages_malformed_total', 'kind', { ...malformed, titanic, map: unread.map });
   out.metric('messages_unexpected_total');
   out.sample('', counters.unexpected);
   by(out, 'replies_dropped_total', 'reason', counters.repliesDropped);

@@ -9,21 +9,19 @@ import { failureWords } from '../core/failure-words.js';
 import type { PairEvent, PairEvents } from '../bstar/events.js';
 import type { TitanicEvent, TitanicEvents, TitanicStep } from '../titanic/machine/events.js';
 import type { StreamEvent } from '../stream/events.js';
+import type { MapEvent } from '../map/events.js';
 import type { Log } from './log.js';
+import {
+  type Level,
+  type Line,
+  lineOfKind as of,
+  rejectedLine as rejected,
+  whoseOf,
+} from './log-line.js';
+import { lineOfMap } from './map-lines.js';
 import type { Throttle } from './throttle.js';
 
-type Level = 'info' | 'warn' | 'error';
-
-interface Line {
-  readonly level: Level;
-  /** The log writes at most one line of a kind per second. */
-  readonly kind: string;
-  readonly text: string;
-  /** Who provoked it: lines of a kind are limited for each of them. */
-  readonly who?: string;
-}
-
-type Event = BrokerEvent | TitanicEvent | PairEvent | StreamEvent;
+type Event = BrokerEvent | TitanicEvent | PairEvent | StreamEvent | MapEvent;
 
 export class EventLog implements BrokerEvents, TitanicEvents, PairEvents {
   readonly #log: Log;
@@ -167,6 +165,17 @@ function lineOf(event: Event): Line {
       return of('warn', name, renewed(event));
     case 'store.kept':
       return of('warn', name, `--new-store had no effect: the store ${event.id} is intact`);
+    case 'map.loaded':
+    case 'map.malformed':
+    case 'map.refused':
+    case 'map.denied':
+    case 'map.closed':
+    case 'map.stalled':
+    case 'map.rejected':
+    case 'map.conflicted':
+    case 'map.failed':
+    case 'map.healed':
+      return lineOfMap(event);
     default:
       return lineOfPair(event);
   }
@@ -257,16 +266,6 @@ function expelled({
   return { ...of('warn', `${name} rights`, text), who: key ?? address };
 }
 
-function whoseOf({
-  key,
-  address,
-}: {
-  readonly key: string | null;
-  readonly address: string;
-}): string {
-  return key === null ? `address ${address}` : `key ${key}`;
-}
-
 /**
  * Clients that look for a pair's active node, or that do not wait for a worker, do nothing wrong.
  */
@@ -279,18 +278,4 @@ function refused(event: Refused, said: string): Line {
   if (reason !== 'rights') return line;
   const whose = whoseOf({ key, address });
   return { ...line, text: `${said} (service ${event.service}, ${whose})`, who: key ?? address };
-}
-
-type Ended =
-  | Extract<BrokerEvent, { name: 'connection.rejected' }>
-  | Extract<PairEvent, { name: 'ha.rejected' }>
-  | Extract<StreamEvent, { name: 'stream.rejected' }>;
-
-function rejected({ name, kind, address, reason }: Ended, what: string): Line {
-  const who = address || 'an unknown address';
-  return { ...of('warn', `${name} ${kind}`, `${what} from ${who} was closed: ${reason}`), who };
-}
-
-function of(level: Level, kind: string, text: string): Line {
-  return { level, kind, text };
 }

@@ -36,10 +36,15 @@ const TABLE = {
   degraded: {
     type: 'gauge',
     // The codes of `degraded` in the answer of /readyz.
-    labels: { reason: ['store_full', 'store_busy', 'store_failed', 'not_in_sync', 'peer_refused'] },
+    labels: {
+      reason: [
+        ...['store_full', 'store_busy', 'map_full', 'map_busy'],
+        ...['store_failed', 'not_in_sync', 'peer_refused'],
+      ],
+    },
     help: '1 while the node is degraded for this reason, else 0; same as /readyz, except `keys_differ`, which has no metric (see /readyz, `ha status` and the log).',
     meaning:
-      'With `store_full` and `store_busy` the broker cannot store anything and answers durable requests with 500. With the others it serves all requests (with `titanic.replication: strict` and `not_in_sync`, all except durable requests), but a failover would fail or lose stored requests.',
+      'With `store_full` and `store_busy` the broker cannot store anything and answers durable requests with 500; with `map_full` and `map_busy` it drops new values of the map. With the others it serves all requests (with `titanic.replication: strict` and `not_in_sync`, all except durable requests), but a failover would fail or lose stored requests.',
   },
   requests_received_total: {
     type: 'counter',
@@ -144,10 +149,10 @@ const TABLE = {
   },
   messages_malformed_total: {
     type: 'counter',
-    labels: { kind: ['envelope', 'client', 'worker', 'titanic', 'too_large'] },
+    labels: { kind: ['envelope', 'client', 'worker', 'titanic', 'map', 'too_large'] },
     help: 'Malformed messages.',
     meaning:
-      '`kind` is the malformed part: the frames before the command, the command of a client or a worker, a request for `titanic.*` (answered with 400), or the size. The peer may speak another protocol.',
+      '`kind` is the malformed part: the frames before the command, the command of a client or a worker, a request for `titanic.*` (answered with 400), a message to the map (dropped), or the size. The peer may speak another protocol.',
   },
   messages_unexpected_total: {
     type: 'counter',
@@ -182,6 +187,37 @@ const TABLE = {
     help: 'Subscribers that this node closed.',
     meaning:
       '`slow`: what waited for it reached `limits.outputBytes`, because it did not read; `limit`: it subscribed to more than 10,000 topics, or to one of more than 255 bytes.',
+  },
+  map_keys: {
+    type: 'gauge',
+    labels: {},
+    help: 'Keys of the map (map.listen) at this node, those of the broker below /mmi/ included.',
+    meaning: 'A node of a pair that does not serve has them, too, but none below /mmi/.',
+  },
+  map_bytes: {
+    type: 'gauge',
+    labels: {},
+    help: 'Bytes of the map: keys, properties, values, and 128 for each record.',
+    meaning: 'At `limits.mapBytes` new and growing values are dropped.',
+  },
+  map_updates_total: {
+    type: 'counter',
+    labels: { result: ['applied', 'deleted', 'expired', 'refused'] },
+    help: 'Changes of the map.',
+    meaning:
+      '`applied`: a value was set, or its time to live renewed; `deleted`: a writer deleted it; `expired`: its time to live was over; `refused`: dropped, for the reason in `map.refused` or `map.denied` in the log.',
+  },
+  map_conflicts_total: {
+    type: 'counter',
+    labels: {},
+    help: 'Keys of the map that both nodes of a pair had changed while they were separated.',
+    meaning: 'The change of the later epoch was kept. The log has the keys (`map.conflicted`).',
+  },
+  map_snapshots_total: {
+    type: 'counter',
+    labels: {},
+    help: 'Snapshots of the map that were sent to their end.',
+    meaning: 'If it rises steadily, clients lose their connections, or do not keep up.',
   },
   titanic_requests: {
     type: 'gauge',

@@ -9,6 +9,7 @@ import { performance } from 'node:perf_hooks';
 import { brokerMetrics, type BrokerSource } from './broker-metrics.js';
 import { Exposition, labelText } from './exposition.js';
 import { METRICS } from './metric-table.js';
+import { mapMetrics, type MapSource } from './map-metrics.js';
 import { pairMetrics, type PairFacts } from './pair-metrics.js';
 import { ProcessMetrics } from './process-metrics.js';
 import { streamMetrics, type StreamSource } from './stream-metrics.js';
@@ -32,6 +33,8 @@ export interface MetricSources {
   pair(): PairFacts;
   /** The events as a stream; `null`: not published. */
   stream(): StreamSource | null;
+  /** `null`: there is no map. */
+  map(): MapSource | null;
 }
 
 /**
@@ -91,9 +94,12 @@ export class Metrics {
     for (const reason of METRICS.degraded.labels['reason'] ?? []) {
       out.sample(labelText('reason', reason), Number(degraded.includes(reason)));
     }
-    brokerMetrics(out, broker, titanic?.counters.malformed ?? 0);
+    const map = this.#sources.map();
+    const malformed = { titanic: titanic?.counters.malformed ?? 0, map: map?.malformed ?? 0 };
+    brokerMetrics(out, broker, malformed);
     if (titanic !== null) titanicMetrics(out, titanic, this.#sources.wall());
     streamMetrics(out, this.#sources.stream());
+    mapMetrics(out, map);
     pairMetrics(out, this.#sources.pair());
     out.metric('event_loop_lag_seconds');
     out.sample('', this.#sources.loopLagMs() / 1000);

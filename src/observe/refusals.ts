@@ -2,6 +2,7 @@
 import { oneLine } from '../core/escape.js';
 import type { BrokerEvent, BrokerEvents } from '../broker/events.js';
 import type { PairEvent, PairEvents } from '../bstar/events.js';
+import type { MapEvent } from '../map/events.js';
 import type { TitanicEvent, TitanicEvents } from '../titanic/machine/events.js';
 
 export interface RefusalRecord {
@@ -30,7 +31,7 @@ const CHARACTERS_MAX = 256;
 const ANOTHERS = 'the stored request belongs to another identity';
 
 type Facts = Pick<RefusalRecord, 'what' | 'key' | 'address' | 'service' | 'reason'>;
-type Event = BrokerEvent | TitanicEvent | PairEvent;
+type Event = BrokerEvent | TitanicEvent | PairEvent | MapEvent;
 
 /** Keeps the last thousand; repeated refusals of a stranger are one entry with a count. */
 export class Refusals implements BrokerEvents, TitanicEvents, PairEvents {
@@ -107,7 +108,10 @@ function factsOf(event: Event): Facts | null {
     case 'worker.lost':
       if (event.reason !== 'rights') return null;
       return facts('worker', event, event.service, 'the right to offer the service was withdrawn');
+    case 'map.denied':
+      return facts('request', event, null, mapReason(event));
     case 'connection.rejected':
+    case 'map.rejected':
     case 'ha.rejected':
       return facts('connection', event, null, event.reason);
     case 'ha.refused':
@@ -116,6 +120,13 @@ function factsOf(event: Event): Facts | null {
     default:
       return null;
   }
+}
+
+/** Without the key of the map: it is the peer's choice, and would make an entry for each. */
+function mapReason({ wanted }: Extract<MapEvent, { name: 'map.denied' }>): string {
+  return wanted === 'write'
+    ? 'the key has no right to write that key of the map'
+    : 'the key has no right to read all that it asked of the map';
 }
 
 function facts(

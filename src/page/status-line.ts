@@ -31,6 +31,8 @@ const NOT_READY: Readonly<Record<string, readonly [Grade, string]>> = {
 const DEGRADED: Readonly<Record<string, readonly [Grade, string]>> = {
   store_full: ['bad', 'Disk full'],
   store_busy: ['bad', 'Store busy'],
+  map_full: ['bad', 'Disk full'],
+  map_busy: ['bad', 'Store busy'],
   store_fatal: ['bad', 'Store damaged'],
   store_failed: ['bad', 'Replication not stored'],
   not_in_sync: ['warn', 'Not in sync'],

@@ -222,6 +222,7 @@ class RunningBroker implements TestBroker {
         http: null,
         publicUrl: null,
         events: null,
+        map: null,
       })),
     );
     return broker;

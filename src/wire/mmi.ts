@@ -158,13 +158,15 @@ export interface BrokerStatus {
   readonly publicUrl: string | null;
   /** Where it publishes its events, in the form of `http`: `tcp://HOST:PORT` or `ipc://PATH`; `null`: nowhere. */
   readonly events: string | null;
+  /** Where its map serves snapshots, in the form of `events`; its other two ports follow. `null`: it has none. */
+  readonly map: string | null;
 }
 
 /**
  * The answer for listeners on which peers are strangers (D74). It shows no other ways to reach the
  * node.
  */
-export type MinimalStatus = Omit<BrokerStatus, 'http' | 'publicUrl' | 'events'>;
+export type MinimalStatus = Omit<BrokerStatus, 'http' | 'publicUrl' | 'events' | 'map'>;
 
 /** A listener of the broker, as shown in `/api/v1/status`. */
 export interface EndpointStatus {

@@ -94,6 +94,16 @@ export function sources(broker: Broker, given: Partial<MetricSources> = {}): Met
     broker,
     titanic: () => titanic,
     stream: () => ({ published: 3, subscribers: 1, closed: { slow: 0, limit: 0 } }),
+    map: () => ({
+      keys: 5,
+      bytes: 700,
+      counters: {
+        updates: { applied: 9, deleted: 2, expired: 1, refused: 4 },
+        conflicts: 1,
+        snapshots: 3,
+      },
+      malformed: 6,
+    }),
     pair: () => ({
       role: 'standalone',
       state: 'active',

@@ -370,4 +370,5 @@ export const STAGE_STATUS: BrokerStatus = {
   http: 'http://127.0.0.1:5580',
   publicUrl: null,
   events: null,
+  map: null,
 };

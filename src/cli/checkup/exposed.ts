@@ -17,7 +17,7 @@ export async function exposed(loaded: Loaded): Promise<readonly Finding[]> {
   return [
     ...refused,
     ...ofListeners(loaded),
-    ...ofEvents(loaded),
+    ...ofPublishers(loaded),
     ...(refused.length === 0 ? ofPair(loaded) : []),
   ];
 }
@@ -34,16 +34,21 @@ function ofListeners({ config }: Loaded): readonly Finding[] {
     );
 }
 
-function ofEvents({ config: { events } }: Loaded): readonly Finding[] {
-  if (events.listen?.insecure !== true) return [];
-  return [
-    warning(
-      `open to strangers ${events.listen.endpoint}`,
-      'insecure: true: anyone who can connect may read the events, without a key',
-      'set events.listen.curve (docs/operating.md, Watch), or restrict access with a firewall',
-    ),
-  ];
+function ofPublishers({ config }: Loaded): readonly Finding[] {
+  return OPEN.filter(({ section }) => config[section].listen?.insecure === true).map(
+    ({ section, may, how }) =>
+      warning(
+        `open to strangers ${config[section].listen?.endpoint ?? ''}`,
+        `insecure: true: anyone who can connect may ${may}, without a key`,
+        `set ${section}.listen.curve (docs/operating.md, ${how}), or restrict access with a firewall`,
+      ),
+  );
 }
+
+const OPEN = [
+  { section: 'events', may: 'read the events', how: 'Watch' },
+  { section: 'map', may: 'read and change the map', how: 'Keys and rights' },
+] as const;
 
 function ofPair({ config }: Loaded): readonly Finding[] {
   const { role, curve } = config.bstar;

@@ -13,17 +13,17 @@ import { type Finding, ok, problem, warning } from './finding.js';
 const NAMES_SHOWN_MAX = 10;
 
 /**
- * Two for each listener with CURVE, for the events and for the pair's link: its own key, and the
+ * Two for each listener with CURVE, for the events, the map and the pair's link: its own key, and the
  * keys that it admits.
  */
-export function curveKeys({ broker, bstar, events, limits }: Config): readonly Finding[] {
+export function curveKeys({ broker, bstar, events, map, limits }: Config): readonly Finding[] {
   const quotas = Object.keys(limits.quotas);
   const { role, listen, curve: ofPair } = bstar;
   const link =
     role === 'standalone' || listen === null || ofPair === null
       ? []
       : [{ endpoint: listen, curve: ofPair }];
-  const published = events.listen === null ? [] : [events.listen];
+  const published = [events.listen, map.listen].filter((listen) => listen !== null);
   return [...broker.listen, ...published, ...link].flatMap(({ endpoint, curve }) =>
     curve === undefined
       ? []

@@ -1,5 +1,5 @@
 /** Finds what is open to a network without protection (D78). Only the system can resolve names. */
-import type { Config, ListenerConfig } from '../config.js';
+import type { Config, ListenerConfig, PublisherConfig } from '../config.js';
 import { parseEndpoint, parseHttpListen } from '../endpoint.js';
 import type { Problem } from '../problem.js';
 import { nearestAt, pathText, type MapTree, type Path } from '../tree.js';
@@ -19,7 +19,8 @@ interface Open {
 export async function exposures({ config, written }: Loaded): Promise<readonly Problem[]> {
   const open = [
     ...(await ofListeners(config)),
-    ...(await ofEvents(config)),
+    ...(await ofPublisher('events', config.events.listen, 'read the events')),
+    ...(await ofPublisher('map', config.map.listen, 'read and change the map')),
     ...(await ofPair(config)),
     ...(await ofHttp(config)),
   ];
@@ -76,18 +77,25 @@ function mendsListener(endpoint: string, isOnly: boolean): string {
 
 const CURVE_FILES = '{secretKeyFile: broker.key, keysFile: keys.yaml}';
 
-/** Events name services, workers and addresses. */
-async function ofEvents({ events: { listen } }: Config): Promise<readonly Open[]> {
+/**
+ * Events name services, workers and addresses; programs act on what the map says.
+ * @param could what anyone could do there
+ */
+async function ofPublisher(
+  section: 'events' | 'map',
+  listen: PublisherConfig | null,
+  could: string,
+): Promise<readonly Open[]> {
   if (listen === null || listen.curve !== undefined || listen.insecure) return [];
   const { endpoint } = listen;
   if (!(await isOpen(endpoint))) return [];
   const written = (more: string): string => `listen: {endpoint: '${endpoint}', ${more}}`;
   const message =
-    `${endpoint} is not on loopback: anyone who can reach it could read the events; ` +
+    `${endpoint} is not on loopback: anyone who can reach it could ${could}; ` +
     `allow only known keys with ${written(`curve: ${CURVE_FILES}`)} ` +
     '(`majordomo serve --init` creates these files), ' +
     `or trust everyone who can reach it with ${written('insecure: true')}`;
-  return [{ path: ['events', 'listen'], message }];
+  return [{ path: [section, 'listen'], message }];
 }
 
 /** Anyone on the link of a pair can read every body and stop the peer from serving. */

@@ -184,6 +184,8 @@ export interface KeysWatcher {
   revoked(listener: number, publicKey: string): void;
   /** Subscribers of the events with this key, in hexadecimal, are no longer allowed. */
   subscriberRevoked(publicKey: string): void;
+  /** The same for the peers of the map. */
+  mapPeerRevoked(publicKey: string): void;
   /** The key can no longer be the other node of the pair. */
   noPeer(name: string): void;
 }
@@ -209,13 +211,16 @@ export class Keys {
   /** The CURVE options of the events' listener. */
   readonly eventsCurve: ListenerCurve | undefined;
   #ofEvents: KeysFile | null = null;
+  /** The CURVE options of the map's ports. */
+  readonly mapCurve: ListenerCurve | undefined;
+  #ofMap: KeysFile | null = null;
   /** The last digest and its input. */
   #digested: { readonly of: readonly (readonly string[])[]; readonly digest: Buffer } | null = null;
   #timer: NodeJS.Timeout | null = null;
   #sharedReported: ReadonlySet<string> = new Set();
 
   /** @throws ERR_CONFIG_FILE, ERR_CONFIG_INVALID if a keys file is invalid */
-  constructor({ broker, bstar, events, limits }: Config, log: Log) {
+  constructor({ broker, bstar, events, map, limits }: Config, log: Log) {
     this.#log = log;
     const quotas = Object.keys(limits.quotas);
     for (const [index, listener] of broker.listen.entries()) {
@@ -238,32 +243,34 @@ export class Keys {
       };
     }
     this.peerCurve = bstar.curve === null ? undefined : this.#ofPair(bstar.curve, quotas);
-    this.eventsCurve = this.#ofSubscribers(events.listen?.curve, quotas);
+    [this.eventsCurve, this.#ofEvents] = this.#withKeysOf(events.listen?.curve, quotas);
+    [this.mapCurve, this.#ofMap] = this.#withKeysOf(map.listen?.curve, quotas);
     this.#warnOfSharedNames();
   }
 
-  #ofSubscribers(
+  /** Of a port with keys of its own: its CURVE options and its keys file. */
+  #withKeysOf(
     curve: ListenerCurveConfig | undefined,
     quotas: readonly string[],
-  ): ListenerCurve | undefined {
-    if (curve === undefined) return undefined;
+  ): [ListenerCurve | undefined, KeysFile | null] {
+    if (curve === undefined) return [undefined, null];
     const { keys, secretKeys } = withRemedy(MAKES.listener, () => ({
       secretKeys: secretKeyFilesOf(curve).map(readSecretKey),
       keys: this.#file(curve.keysFile, quotas),
     }));
-    this.#ofEvents = keys;
-    return {
-      secretKeys,
-      authorise: (publicKey) => {
-        const name = keys.find(publicKey)?.name;
-        return name === undefined ? { kind: 'refused' } : allowed(name);
-      },
+    const authorise: ListenerCurve['authorise'] = (publicKey) => {
+      const name = keys.find(publicKey)?.name;
+      return name === undefined ? { kind: 'refused' } : allowed(name);
     };
+    return [{ secretKeys, authorise }, keys];
   }
 
   /** The rights of a subscriber of the events. */
   readonly subscriberRights = (name: string): Readonly<Rights> =>
     this.#ofEvents?.rightsOf(name) ?? NOTHING;
+
+  /** The rights of a peer of the map. */
+  readonly mapRights = (name: string): Readonly<Rights> => this.#ofMap?.rightsOf(name) ?? NOTHING;
 
   #ask(publicKey: Buffer, address: string): Verdict {
     return this.elsewhere?.verdict(publicKey, address) ?? { kind: 'refused' };
@@ -340,7 +347,8 @@ export class Keys {
   }
 
   #isOnlyOfEvents(file: KeysFile): boolean {
-    return file === this.#ofEvents && file !== this.#ofPeer && !this.#ofListener.includes(file);
+    const others = [this.#ofPeer, this.#ofMap, ...this.#ofListener];
+    return file === this.#ofEvents && !others.includes(file);
   }
 
   /** Checks the files periodically from now on. */
@@ -356,6 +364,7 @@ export class Keys {
             if (each === keys) watcher.revoked(listener, publicKey);
           }
           if (keys === this.#ofEvents) watcher.subscriberRevoked(publicKey);
+          if (keys === this.#ofMap) watcher.mapPeerRevoked(publicKey);
         },
         noPeer: (name) => {
           if (keys === this.#ofPeer) watcher.noPeer(name);
@@ -384,8 +393,8 @@ export class Keys {
     return keys;
   }
 
-  /** The same for `events.listen`. @throws ERR_CONFIG_FILE */
-  secretKeysOfEvents({ listen }: Config['events']): readonly Buffer[] | null {
+  /** The same for `events.listen` or `map.listen`. @throws ERR_CONFIG_FILE */
+  secretKeysAt({ listen }: Config['events' | 'map']): readonly Buffer[] | null {
     return listen?.curve === undefined ? null : secretKeyFilesOf(listen.curve).map(readSecretKey);
   }
 

@@ -79,6 +79,10 @@ export const Status = object(
       text(),
       'Endpoint where the node publishes its events (`events.listen`). A host of `*` or `[::]` as in `http`.',
     ),
+    map: orNull(
+      text(),
+      'Endpoint where the map serves snapshots (`map.listen`); its other two ports follow it. A host of `*` or `[::]` as in `http`.',
+    ),
     endpoints: listOf(
       object({
         endpoint: text(

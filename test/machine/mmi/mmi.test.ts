@@ -316,6 +316,7 @@ describe('mmi.broker', () => {
       'http',
       'publicUrl',
       'events',
+      'map',
     ]);
   });
 

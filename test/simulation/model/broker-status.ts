@@ -14,4 +14,5 @@ export const STATUS: BrokerStatus = {
   http: null,
   publicUrl: null,
   events: null,
+  map: null,
 };

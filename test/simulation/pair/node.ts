@@ -284,6 +284,7 @@ export class SimPairNode {
         http: null,
         publicUrl: null,
         events: null,
+        map: null,
       },
     };
   }

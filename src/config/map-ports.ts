@@ -1,0 +1,73 @@
+/** Rules for `map.listen`, which names the first of three ports. */
+import type { Config } from './config.js';
+import { collide, type Endpoint, parseEndpoint, parseHttpListen } from './endpoint.js';
+import type { Broken } from './rules.js';
+
+const PATH = ['map', 'listen'];
+const PORTS = 3;
+const PORT_MAX = 65_535;
+
+function broken(message: string): readonly Broken[] {
+  return [{ path: PATH, message }];
+}
+
+/** 12/CHP counts ports, which a socket file does not have. */
+export function threePortsOfMap({ map: { listen } }: Config): readonly Broken[] {
+  const parsed = listen === null ? null : parseEndpoint(listen.endpoint);
+  if (parsed?.ok !== true || listen === null) return [];
+  if (parsed.value.scheme !== 'tcp') {
+    return broken(
+      `${listen.endpoint}: the map takes three ports in a row, so it needs an endpoint tcp://HOST:PORT`,
+    );
+  }
+  const last = PORT_MAX - PORTS + 1;
+  if (parsed.value.port <= last) return [];
+  return broken(
+    `${listen.endpoint}: the map takes this port and the next two; choose one up to ${last}`,
+  );
+}
+
+export function storeOfMap({ map, titanic }: Config): readonly Broken[] {
+  if (map.listen === null || titanic.enabled) return [];
+  return broken(
+    'the map is kept in the store of durable requests: set titanic.enabled: true, or map.listen: off',
+  );
+}
+
+/** Other listeners of the daemon must not use the map's ports. */
+export function mapBeside(
+  config: Config,
+  section: 'broker' | 'events' | 'bstar' | 'http',
+): readonly Broken[] {
+  const { listen } = config.map;
+  const ports = listen === null ? [] : portsOf(listen.endpoint);
+  for (const text of listenersOf(config, section)) {
+    const parsed = section === 'http' ? parseHttpListen(text) : parseEndpoint(text);
+    if (!parsed.ok || parsed.value === null) continue;
+    const other = parsed.value;
+    const taken = ports.find((port) => collide(port, other));
+    if (taken === undefined) continue;
+    return broken(
+      `${listen?.endpoint ?? ''} takes this port and the next two: port ${taken.port} cannot be ` +
+        `bound beside ${section}.listen ${text}; change one of them`,
+    );
+  }
+  return [];
+}
+
+function listenersOf(
+  { broker, events, bstar, http }: Config,
+  section: 'broker' | 'events' | 'bstar' | 'http',
+): readonly string[] {
+  if (section === 'broker') return broker.listen.map(({ endpoint }) => endpoint);
+  if (section === 'http') return [http.listen];
+  const text = section === 'events' ? events.listen?.endpoint : bstar.listen;
+  return text === null || text === undefined ? [] : [text];
+}
+
+function portsOf(endpoint: string): readonly Extract<Endpoint, { scheme: 'tcp' }>[] {
+  const parsed = parseEndpoint(endpoint);
+  if (!parsed.ok || parsed.value.scheme !== 'tcp' || parsed.value.port === 0) return [];
+  const first = parsed.value;
+  return Array.from({ length: PORTS }, (_, above) => ({ ...first, port: first.port + above }));
+}
