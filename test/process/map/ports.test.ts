@@ -1,0 +1,153 @@
+import { afterEach, describe, expect } from '@jest/globals';
+
+import { killPrograms, python } from '../../interop/support/program.js';
+import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+import { MapPeer, mapOf, MAPS, uuidOf } from '../../support/map-peers.js';
+import { itWithTool } from '../../support/tools.js';
+
+const TOOL = 'python3-zmq';
+
+afterEach(async () => {
+  await killPrograms();
+  await removeDaemons();
+});
+
+async function withMap(...sets: readonly string[]): Promise<Daemon> {
+  return await startDaemon({ sets: [MAPS, ...sets] });
+}
+
+describe('the ports of the map, to libzmq peers', () => {
+  itWithTool(
+    TOOL,
+    'a change comes back with its number, uuid and properties (12/CHP)',
+    async () => {
+      const peer = await MapPeer.connected(mapOf(await withMap()));
+      peer.set('/colour', 'ignored', uuidOf('a'), 'ttl=0\nx=y\n', 'blue');
+      const update = await peer.update(({ key }) => key === '/colour');
+      expect(update).toEqual({
+        key: '/colour',
+        number: update.number,
+        uuid: uuidOf('a'),
+        properties: 'ttl=0\nx=y\n',
+        value: 'blue',
+      });
+      expect(update.number >> 40n).toBe(1n);
+    },
+  );
+
+  itWithTool(
+    TOOL,
+    'a snapshot is KVSYNC without uuid and properties, then KTHXBAI (12/CHP)',
+    async () => {
+      const peer = await MapPeer.connected(mapOf(await withMap()));
+      peer.set('/a/1', '', uuidOf('a'), 'x=y\n', 'one');
+      peer.set('/b/1', '', uuidOf('b'), '', 'other');
+      const { number } = await peer.update(({ key }) => key === '/a/1');
+      const last = await peer.update(({ key }) => key === '/b/1');
+      const empty = { uuid: '', properties: '' };
+      expect(await peer.snapshot('/a/')).toEqual([
+        { key: '/a/1', number, ...empty, value: 'one' },
+        { key: 'KTHXBAI', number, ...empty, value: '/a/' },
+      ]);
+      const all = await peer.snapshot();
+      expect(all.map(({ key }) => key)).toEqual(['/a/1', '/b/1', 'KTHXBAI']);
+      expect(all.at(-1)?.number).toBe(last.number);
+      const [nothing] = await peer.snapshot('/none/');
+      expect(nothing).toEqual({ key: 'KTHXBAI', number: last.number, ...empty, value: '/none/' });
+    },
+  );
+
+  itWithTool(
+    TOOL,
+    'a subscription that covers HUGZ gets it at once, with number zero (D52)',
+    async () => {
+      const endpoint = mapOf(await withMap());
+      const peer = new MapPeer(endpoint, '--topics', '/only/,HUGZ');
+      await peer.program.until(() => peer.hugs > 0, 'HUGZ');
+      const [hug] = peer.program.said('update');
+      expect(hug?.['frames']).toEqual(['HUGZ', '\0'.repeat(8), '', '', '']);
+    },
+  );
+
+  itWithTool(
+    TOOL,
+    'an empty value deletes, and a time to live ends with an empty uuid (D51)',
+    async () => {
+      const peer = await MapPeer.connected(mapOf(await withMap()));
+      peer.set('/a', '', uuidOf('a'), '', 'x');
+      peer.set('/a', '', uuidOf('b'), '', '');
+      const deleted = await peer.update(({ uuid }) => uuid === uuidOf('b'));
+      expect(deleted).toMatchObject({ key: '/a', value: '' });
+      peer.set('/short', '', uuidOf('c'), 'ttl=1\n', 'x');
+      const ended = await peer.update(({ key, value }) => key === '/short' && value === '');
+      expect(ended).toMatchObject({ uuid: '' });
+      expect((await peer.snapshot()).map(({ key }) => key)).toEqual(['KTHXBAI']);
+    },
+  );
+
+  itWithTool(TOOL, 'a service with a worker is a key, while it has one (D55)', async () => {
+    const daemon = await withMap();
+    const peer = await MapPeer.connected(mapOf(daemon));
+    const worker = python('worker', daemon.endpoint, 'a/b c');
+    const key = '/mmi/service/a%2Fb c';
+    expect(await peer.update((told) => told.key === key)).toMatchObject({ value: '200', uuid: '' });
+    await worker.kill();
+    await peer.update((told) => told.key === key && told.value === '');
+  });
+
+  itWithTool(TOOL, 'a PUSH is refused: its socket type is no publisher (D58)', async () => {
+    const daemon = await withMap();
+    // libzmq refuses on its side, too, and is faster.
+    new MapPeer(mapOf(daemon), '--writer', 'PUSH');
+    expect(await daemon.waitFor('map.rejected')).toMatchObject({ port: 'writers' });
+  });
+
+  itWithTool(
+    TOOL,
+    'what was set is there after a restart, under higher numbers (D48, D50)',
+    async () => {
+      const daemon = await withMap();
+      const { dataDir, endpoint } = daemon;
+      const first = await MapPeer.connected(mapOf(daemon));
+      first.set('/kept', '', uuidOf('a'), 'x=y\n', 'before');
+      const before = await first.update(({ key }) => key === '/kept');
+      await daemon.kill();
+      const again = await startDaemon({ dataDir, endpoint, sets: [MAPS] });
+      const second = await MapPeer.connected(mapOf(again));
+      const [kept, end] = await second.snapshot();
+      expect(kept).toMatchObject({ key: '/kept', value: 'before', number: before.number });
+      expect(end).toMatchObject({ key: 'KTHXBAI', number: before.number });
+      second.set('/new', '', uuidOf('b'), '', 'x');
+      const { number } = await second.update(({ key }) => key === '/new');
+      expect(number >> 40n).toBe((before.number >> 40n) + 1n);
+    },
+  );
+
+  itWithTool(
+    TOOL,
+    'numbers rise over a restart although nothing of them was stored (D48)',
+    async () => {
+      const daemon = await withMap();
+      const { dataDir, endpoint } = daemon;
+      const numbers: bigint[] = [];
+      const served = async (node: Daemon): Promise<void> => {
+        const peer = await MapPeer.connected(mapOf(node));
+        const worker = python('worker', node.endpoint, 'echo');
+        numbers.push((await peer.update(({ key }) => key === '/mmi/service/echo')).number);
+        await worker.kill();
+      };
+      await served(daemon);
+      await daemon.kill();
+      await served(await startDaemon({ dataDir, endpoint, sets: [MAPS] }));
+      expect((numbers[1] ?? 0n) > (numbers[0] ?? 0n)).toBe(true);
+    },
+  );
+
+  itWithTool(TOOL, 'a node that stops serves until then, and ends with status 0', async () => {
+    const daemon = await withMap();
+    const peer = await MapPeer.connected(mapOf(daemon));
+    peer.set('/a', '', uuidOf('a'), '', 'x');
+    await peer.update(({ key }) => key === '/a');
+    expect((await daemon.stop()).status).toBe(0);
+  });
+});
