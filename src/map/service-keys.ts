@@ -3,16 +3,14 @@
  * They are numbered and published like other records, but not stored.
  */
 import { escapeName } from '../core/escape.js';
-import { KEY_BYTES_MAX } from '../wire/chp-client.js';
+import { BROKER_KEYS, KEY_BYTES_MAX } from '../wire/chp-client.js';
 
-/** Keys that writers may not set. */
-const RESERVED = '/mmi/';
 const PREFIX = '/mmi/service/';
 
 export const SERVED = '200';
 
 export function isReservedKey(key: string): boolean {
-  return key.startsWith(RESERVED);
+  return key.startsWith(BROKER_KEYS);
 }
 
 export class ServiceKeys {

@@ -47,3 +47,11 @@ export const SUBSCRIBER_DEFAULTS = {
   /** 1 MiB. */
   bufferBytes: 1_048_576,
 } as const;
+
+/** Of `SharedMapOptions`. */
+export const MAP_DEFAULTS = {
+  timeoutMs: 10_000,
+  maxOutstanding: 10_000,
+  /** 256 MiB. */
+  maxBytes: 268_435_456,
+} as const;

@@ -19,6 +19,9 @@ const LINK_LIMITS = {
   outputBytesMax: 256 * MIB,
 } as const;
 
+/** A record has five; more are read, so that they can be counted as malformed. */
+const MAP_FRAMES_MAX = 64;
+
 /** Options of every link. */
 interface SdkLinkOptions {
   readonly limits: TransportLimits;
@@ -53,6 +56,30 @@ export function dialSubscriber(
 ): Dial {
   const options = { limits: LINK_LIMITS, subscriptions };
   return dialZmtp(curve === null ? options : { ...options, curve });
+}
+
+/** The three sockets of a map's client; always this package's own engine. */
+export interface MapDials {
+  readonly subscriber: Dial;
+  /** Asks for snapshots. */
+  readonly asker: Dial;
+  /** Publishes changes. */
+  readonly writer: Dial;
+}
+
+/** @param messageBytesMax the largest message that is received */
+export function mapDials(
+  subscriptions: readonly Buffer[],
+  messageBytesMax: number,
+  curve: CurveClientKeys | null,
+): MapDials {
+  const limits = { ...LINK_LIMITS, messageBytesMax, framesMax: MAP_FRAMES_MAX };
+  const options = curve === null ? { limits } : { limits, curve };
+  return {
+    subscriber: dialZmtp({ ...options, subscriptions }),
+    asker: dialZmtp(options),
+    writer: dialZmtp({ ...options, socketType: 'PUB' }),
+  };
 }
 
 /** A link on libzmq while its module is loading: what is written meanwhile waits. */

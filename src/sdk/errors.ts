@@ -2,10 +2,11 @@ import { MajordomoError as AnyMajordomoError, type MajordomoErrorOptions } from 
 
 /** Every code that the SDK throws or rejects with, and when. `docs/errors.md` is compared with it. */
 export const SDK_ERRORS = {
+  ERR_MAP_LIMIT: 'The shared map is larger than its option `maxBytes` allows.',
   ERR_MDP_ABORTED: 'The given AbortSignal aborted; `cause` is its reason.',
   ERR_MDP_BODY: 'A body is invalid: not bytes or text when sending, not JSON when reading.',
   ERR_MDP_CLOSED:
-    'The client, the worker or the publisher was closed, before the call or while it waited.',
+    'The client, the worker, the publisher or the shared map was closed, before the call or while it waited.',
   ERR_MDP_CODEC:
     'A codec or a validator threw, or returned something unusable; `details.option` names it.',
   ERR_MDP_ENDPOINT: 'The client cannot dial, or the publisher not listen on, this endpoint.',
@@ -15,7 +16,8 @@ export const SDK_ERRORS = {
     'The broker refused (403): the key, or the listener, gives no right to that service; `details` as in ERR_MDP_REFUSED.',
   ERR_MDP_KEY_REFUSED:
     'The broker does not admit the CURVE key of this client: two handshakes in a row were refused.',
-  ERR_MDP_LIMIT: 'The client reached one of its limits: `maxOutstanding` or `streamBufferBytes`.',
+  ERR_MDP_LIMIT:
+    'The client, or the shared map, reached one of its limits: `maxOutstanding` or `streamBufferBytes`.',
   ERR_MDP_NO_WORKER:
     'No worker serves that service now, and the client does not wait (`ifNoWorker: "fail"`).',
   ERR_MDP_OPTION:
@@ -23,7 +25,7 @@ export const SDK_ERRORS = {
   ERR_MDP_REFUSED: 'The broker refused: `details` has `status`, `service` and `reason`.',
   ERR_MDP_STREAM_BROKEN: 'A stream ended after a PARTIAL was delivered and before FINAL.',
   ERR_MDP_TIMEOUT:
-    'No answer arrived in time; `details.sends` says how many times the request was sent.',
+    'No answer arrived in time; `details.sends` says how many times the request, or the change of a map, was sent.',
   ERR_MDP_UNREACHABLE: 'No endpoint accepted a connection in time; nothing was sent.',
   ERR_MDP_UNSUPPORTED:
     'The request has headers, and the broker does not support them or does not say so; the request was not sent.',

@@ -240,6 +240,8 @@ export interface LinkEvents {
   message(frames: Frames): void;
   /** The connection is gone. The link dials again; messages in flight are lost. */
   disconnected(): void;
+  /** The peer of a PUB: see `TransportEvents.subscription`. */
+  subscription?(topic: Buffer, isOn: boolean): void;
   /** See `TransportEvents.receiving`. */
   receiving?(bytes: number): void;
   /** Something arrived after `Link.ping`. */

@@ -15,7 +15,9 @@ export const HUGZ: Buffer = Buffer.from('HUGZ');
 export const KEY_BYTES_MAX = 255; // D47
 export const UUID_BYTES = 16;
 export const PROPERTIES_BYTES_MAX = 4096;
-const TTL_S_MAX = 2_147_483_647; // D51
+export const TTL_S_MAX = 2_147_483_647; // D51
+/** The keys below it are the broker's (D55). */
+export const BROKER_KEYS = '/mmi/';
 export const NUMBER_BYTES = 8;
 /** Frames of a record: key, number, uuid, properties, value. */
 export const RECORD_FRAMES = 5;

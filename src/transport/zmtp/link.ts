@@ -1,6 +1,6 @@
 /**
- * A link on this project's own ZMTP engine: a DEALER, or a SUB, with one connection, which reconnects
- * with back-off and jitter until it is closed.
+ * A link on this project's own ZMTP engine: a DEALER, a SUB, or a PUB, with one connection, which
+ * reconnects with back-off and jitter until it is closed.
  *
  * Without a connection output waits, up to `outputBytesMax`; above that new messages are dropped
  * whole. What a broken connection held is lost. The caller must resend (protocols: at least once).
@@ -56,8 +56,8 @@ export interface ZmtpLinkOptions {
   readonly limits: TransportLimits;
   /** Routing id for the ROUTER to use, 1 to 255 bytes; by default the ROUTER assigns one. */
   readonly routingId?: Buffer;
-  /** How it introduces itself. Default: `DEALER`. */
-  readonly socketType?: 'DEALER' | 'ROUTER';
+  /** How it introduces itself; a `PUB` reports what its peer subscribes to. Default: `DEALER`. */
+  readonly socketType?: 'DEALER' | 'ROUTER' | 'PUB';
   /** Encrypts all traffic to the one server that has this key (25/ZMTP-CURVE). */
   readonly curve?: CurveClientKeys;
   /** Makes it a SUB, which subscribes to these topics on each connection. Default: a DEALER. */
@@ -243,7 +243,9 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     if (this.#closing !== null && this.#waiting.empty) return;
     const { messageBytesMax, framesMax } = this.#options.limits;
     const mechanism = this.#mechanism();
-    const options = { mechanism, waitsForGreeting: false, messageBytesMax, framesMax };
+    const takesSubscriptions = this.#options.socketType === 'PUB';
+    const limits = { messageBytesMax, framesMax, takesSubscriptions };
+    const options = { mechanism, waitsForGreeting: false, ...limits };
     const now = monotonicMs();
     const connection = new Connection(options, this, this.#frames, now);
     const source = ByteSource.dialled(dialAddress(this.#endpoint));
@@ -288,6 +290,10 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
 
   message(frames: Frames): void {
     if (this.#closing === null) this.#events.message(frames);
+  }
+
+  subscription(topic: Buffer, isOn: boolean): void {
+    if (this.#closing === null) this.#events.subscription?.(topic, isOn);
   }
 
   failed(kind: FaultKind): void {
