@@ -390,8 +390,8 @@ export class MapClient {
   #checkBytes(bytes: number): void {
     const { bytesMax } = this.#options;
     if (bytes <= bytesMax || this.#isEnded) return;
-    const text = `the map has more than ${bytesMax} bytes (option bytesMax)`;
-    this.#fail(sdkError('ERR_MAP_LIMIT', text, { details: { bytesMax } }));
+    const text = `the map has more than ${bytesMax} bytes (option maxBytes)`;
+    this.#fail(sdkError('ERR_MAP_LIMIT', text, { details: { maxBytes: bytesMax } }));
   }
 
   #fail(error: MajordomoError): void {

@@ -385,11 +385,10 @@ export class SharedMap<In = MapValue, Out = Buffer> {
 
   #valueOf(bytes: Buffer): Out {
     const decode = this.#decode;
-    if (decode === null) return bytes as unknown as Out;
     let known = this.#decoded.get(bytes);
     if (known === undefined) {
-      known = { value: decode(bytes) };
-      this.#decoded.set(bytes, known);
+      known = { value: decode === null ? bytes : decode(bytes) };
+      if (decode !== null) this.#decoded.set(bytes, known);
     }
     return known.value as Out;
   }

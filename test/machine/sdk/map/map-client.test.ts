@@ -182,10 +182,7 @@ describe('the client of a map: its changes (D50, D53, D56)', () => {
 
   it('sends it again with the same uuid on a connection that is new', () => {
     const stage = ClientStage.synced({}).take('a').set('s', '/x', '1');
-    expect(stage.cutWriter('a').take('a').news).toEqual([
-      'send /x=1 #1 to a',
-      'send /x=1 #1 to a',
-    ]);
+    expect(stage.cutWriter('a').take('a').news).toEqual(['send /x=1 #1 to a', 'send /x=1 #1 to a']);
     expect(stage.sends('s')).toBe(2);
   });
 
@@ -277,7 +274,9 @@ describe('the client of a map: hostile nodes', () => {
 
   it('a key that is overwritten again and again takes its place once', () => {
     const stage = ClientStage.synced({}, { bytesMax: 1000 });
-    for (let index = 1; index < 100; index++) stage.publish('a', '/x', `1.${index}`, 'y'.repeat(99));
+    for (let index = 1; index < 100; index++) {
+      stage.publish('a', '/x', `1.${index}`, 'y'.repeat(99));
+    }
     expect(stage.client.bytes).toBe(2 + 99 + 128);
     expect(stage.publish('a', '/x', '1.100', '').client.bytes).toBe(0);
   });
