@@ -19,6 +19,16 @@ export async function freePorts(count: number): Promise<number[]> {
   return ports;
 }
 
+/** The first of so many ports in a row. */
+export async function freePortsInARow(count: number): Promise<number> {
+  for (let row: number[] = []; ;) {
+    const [port = 0] = await freePorts(1);
+    row = row.length === 0 || port === (row.at(-1) ?? 0) + 1 ? [...row, port] : [port];
+    const [first = 0] = row;
+    if (row.length === count) return first;
+  }
+}
+
 /**
  * Reserves a port with a name in Linux's abstract socket space, which only one process can hold and
  * which ends with it.

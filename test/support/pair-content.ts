@@ -1,5 +1,5 @@
 /** The content of a pair's stores, as far as both must be equal. */
-import { sqliteContent } from './sqlite-content.js';
+import { mapRows, sqliteContent } from './sqlite-content.js';
 
 export interface StoredPair {
   /** Requests that the first one has. */
@@ -45,6 +45,10 @@ function contentOf(path: string): Map<string, string> {
   for (const { service, key, uuid, until } of keys) {
     const name = `key ${service.toString('hex')} ${key.toString('hex')}`;
     content.set(name, `${nameOf(uuid)} ${until}`);
+  }
+  for (const { key, epoch, counter, properties, value } of mapRows(path)) {
+    const fields = [epoch, counter, properties.toString('hex'), value?.toString('hex')];
+    content.set(`map ${key.toString('hex')}`, fields.map(String).join(' '));
   }
   return content;
 }

@@ -75,6 +75,29 @@ export function sqliteContent(path: string): StoreContent {
   }
 }
 
+interface MapRow {
+  readonly key: Buffer;
+  readonly epoch: number;
+  readonly counter: number;
+  readonly properties: Buffer;
+  readonly value: Buffer | null;
+}
+
+/** The map's records, without tombstones, in order of their keys. */
+export function mapRows(path: string): MapRow[] {
+  const db = new Database(path, { readonly: true, fileMustExist: true });
+  try {
+    return db
+      .prepare<[], MapRow>(
+        `SELECT key, epoch, counter, properties, value FROM map WHERE value IS NOT NULL
+          ORDER BY key`,
+      )
+      .all();
+  } finally {
+    db.close();
+  }
+}
+
 function entryOf(db: Database.Database, row: Row): Entry {
   const { number, uuid, service, key, generation, priority, attempts, changed, born } = row;
   return {

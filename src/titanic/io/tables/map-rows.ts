@@ -51,22 +51,35 @@ interface ChangedRow extends Row {
   readonly changed: number;
 }
 
+type Statement<Values extends unknown[], Row = unknown> = Database.Statement<Values, Row>;
+
+export interface MapStatements {
+  readonly put: Statement<[Buffer, number, number, Buffer, Buffer, Buffer | null, number]>;
+  readonly standing: Statement<[Buffer], Standing>;
+  readonly delete: Statement<[Buffer]>;
+  readonly dropTombstones: Statement<[number, number]>;
+  readonly tombstones: Statement<[], number>;
+  readonly epochMax: Statement<[], number>;
+  readonly list: Statement<[Buffer], Row>;
+  readonly changed: Statement<[number, number], ChangedRow>;
+}
+
 /** All statements of the map that run while a store is in service. */
-export function prepareMapStatements(db: Database.Database) {
+export function prepareMapStatements(db: Database.Database): MapStatements {
   return {
-    put: db.prepare<[Buffer, number, number, Buffer, Buffer, Buffer | null, number]>(SQL.put),
-    standing: db.prepare<[Buffer], Standing>(SQL.standing),
-    delete: db.prepare<[Buffer]>(SQL.delete),
-    dropTombstones: db.prepare<[number, number]>(SQL.dropTombstones),
+    put: db.prepare(SQL.put),
+    standing: db.prepare(SQL.standing),
+    delete: db.prepare(SQL.delete),
+    dropTombstones: db.prepare(SQL.dropTombstones),
     tombstones: db.prepare<[], number>(SQL.tombstones).pluck(),
     epochMax: db.prepare<[], number>(SQL.epochMax).pluck(),
-    list: db.prepare<[Buffer], Row>(SQL.list),
-    changed: db.prepare<[number, number], ChangedRow>(SQL.changed),
+    list: db.prepare(SQL.list),
+    changed: db.prepare(SQL.changed),
   };
 }
 
 export class MapRows {
-  readonly #sql: ReturnType<typeof prepareMapStatements>;
+  readonly #sql: MapStatements;
   #tombstones: number;
   /** As of the last commit. */
   #committedTombstones: number;

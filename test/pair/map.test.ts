@@ -1,0 +1,142 @@
+import { join } from 'node:path';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { freePortsInARow } from '../support/free-ports.js';
+import { contentOf, MapLoad } from '../support/map-load.js';
+import {
+  otherOf,
+  type PairOfDaemons,
+  type PairOptions,
+  removePairs,
+  ROLES,
+  startPairOfDaemons,
+} from '../support/pair-daemons.js';
+import { mapRows } from '../support/sqlite-content.js';
+import { until } from '../support/until.js';
+
+const PORTS = 3;
+/** A hand-over does not fail because the machine is busy. */
+const PATIENT: PairOptions = { heartbeatIntervalMs: 2000 };
+
+const loads: MapLoad[] = [];
+
+afterEach(async () => {
+  await Promise.all(loads.splice(0).map((load) => load.close()));
+  await removePairs();
+});
+
+async function pairWithMap(
+  options: PairOptions = {},
+): Promise<{ readonly pair: PairOfDaemons; readonly maps: readonly string[] }> {
+  const [primary, backup] = [await freePortsInARow(PORTS), await freePortsInARow(PORTS)];
+  const maps = [primary, backup].map((port) => `tcp://127.0.0.1:${port}`);
+  const setsOf = {
+    primary: [`map.listen=${maps[0]}`],
+    backup: [`map.listen=${maps[1]}`],
+  };
+  return { pair: await startPairOfDaemons({ ...options, setsOf }), maps };
+}
+
+async function loadedPair(
+  options: PairOptions = {},
+): Promise<{ readonly pair: PairOfDaemons; readonly load: MapLoad }> {
+  const { pair, maps } = await pairWithMap(options);
+  const load = new MapLoad(maps);
+  loads.push(load);
+  load.start();
+  await load.progress();
+  return { pair, load };
+}
+
+/** Every change that resolved is at both nodes and on both disks. */
+async function expectNothingLost(pair: PairOfDaemons, load: MapLoad): Promise<void> {
+  await load.stop();
+  expect(load.errors).toEqual([]);
+  await pair.atBoth(async () => {
+    await load.reader.synced;
+    await until(() => load.wrong(contentOf(load.reader)).length === 0, 'the reader is right');
+  });
+  await load.close();
+  expect(load.errors).toEqual([]);
+  const { differences } = await pair.rest();
+  expect(differences).toEqual([]);
+  for (const role of ROLES) {
+    const rows = mapRows(join(pair.dataDirOf(role), 'titanic.db'));
+    const stored = rows.map(({ key, value }) => [key.toString(), String(value)] as const);
+    expect(load.wrong(new Map(stored))).toEqual([]);
+  }
+}
+
+describe('the map of a pair of processes (D53)', () => {
+  it('kill -9 of the active under load: writers and readers go on, nothing is lost', async () => {
+    const { pair, load } = await loadedPair();
+    const active = await pair.inSync();
+    await pair.node(active).kill();
+    await load.progress();
+    await pair.until(otherOf(active), 'alone', ({ state }) => state === 'active');
+    await pair.start(active);
+    expect(await pair.inSync()).toBe(otherOf(active));
+    await load.progress();
+    await expectNothingLost(pair, load);
+  });
+
+  it('kill -9 of the passive: the active carries on alone, and sends what it missed', async () => {
+    const { pair, load } = await loadedPair();
+    const active = await pair.inSync();
+    await pair.node(otherOf(active)).kill();
+    await load.progress();
+    await pair.start(otherOf(active));
+    expect(await pair.inSync()).toBe(active);
+    await load.progress();
+    await expectNothingLost(pair, load);
+  });
+
+  it('an active node that is stopped for ten heartbeats comes back as the passive one', async () => {
+    const { pair, load } = await loadedPair();
+    const active = await pair.inSync();
+    pair.node(active).signal('SIGSTOP');
+    await pair.until(otherOf(active), 'active', ({ state }) => state === 'active');
+    await load.progress();
+    pair.node(active).signal('SIGCONT');
+    await pair.node(active).waitFor('ha.paused');
+    expect(await pair.inSync()).toBe(otherOf(active));
+    await load.progress();
+    await expectNothingLost(pair, load);
+  });
+
+  it.each(['reset', 'frozen', 'toServer', 'toClient'] as const)(
+    'a link that is cut (%s) while both live: nothing is lost',
+    async (cut) => {
+      const { pair, load } = await loadedPair();
+      const active = await pair.inSync();
+      pair.link.set(cut);
+      await pair.until(active, 'alone', ({ state, inSync }) => state === 'active' && !inSync);
+      await load.progress();
+      pair.link.set('open');
+      await pair.inSync();
+      await load.progress();
+      await expectNothingLost(pair, load);
+    },
+  );
+
+  it('a switchover and a second one back cause no error', async () => {
+    const { pair, load } = await loadedPair(PATIENT);
+    const first = await pair.inSync();
+    await pair.switchedOver(first);
+    await load.progress();
+    await pair.switchedOver(otherOf(first));
+    await load.progress();
+    await expectNothingLost(pair, load);
+  });
+
+  it('SIGTERM of the active hands the map over', async () => {
+    const { pair, load } = await loadedPair(PATIENT);
+    const active = await pair.inSync();
+    expect((await pair.node(active).stop()).status).toBe(0);
+    await load.progress();
+    await pair.start(active);
+    await pair.inSync();
+    await expectNothingLost(pair, load);
+  });
+});
