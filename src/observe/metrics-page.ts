@@ -35,6 +35,7 @@ const SECTIONS: readonly (readonly [title: string, prefix: RegExp])[] = [
   ['Requests', /^requests?_/],
   ['Workers and messages', /^(workers|messages|replies)/],
   ['The events as a stream', /^stream_/],
+  ['The map', /^map_/],
   ['Stored requests', /^titanic_/],
   ['The pair', /^ha_/],
 ];

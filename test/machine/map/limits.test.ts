@@ -132,7 +132,13 @@ describe('limits', () => {
     const stage = Stage.serving();
     stage.put('/secret/a', '1');
     expect(stage.news()).toEqual([]);
-    expect(refusalsOf(stage)).toEqual(['rights']);
+    expect(refusalsOf(stage)).toEqual([]);
+    expect(stage.events.at(-1)).toMatchObject({
+      name: 'map.denied',
+      wanted: 'write',
+      record: '/secret/a',
+    });
+    expect(stage.machine.counters.updates.refused).toBe(1);
   });
 
   it.each<[string, readonly (string | Buffer)[]]>([

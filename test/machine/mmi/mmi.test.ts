@@ -280,7 +280,13 @@ describe('pages of mmi.services and mmi.workers (D74)', () => {
     expect(ask(c1, 'mmi.workers', '')).toBe('501');
     expect(ask(c1, 'mmi.service', 'echo')).toBe('200');
     // Nor are other ways into the node.
-    const { http: _http, publicUrl: _publicUrl, events: _events, ...minimal } = STAGE_STATUS;
+    const {
+      http: _http,
+      publicUrl: _publicUrl,
+      events: _events,
+      map: _map,
+      ...minimal
+    } = STAGE_STATUS;
     expect(json(ask(c1, 'mmi.broker', ''))).toEqual(minimal);
   });
 

@@ -31,6 +31,7 @@ const TABLE = {
     outputBytes: 64 * MIB,
     connections: 10_000,
     queuedRequestsPerService: 100_000,
+    mapBytes: 256 * MIB,
     memoryBytes: GIB,
     perPeer: { share: 0.875 },
     quotas: {},
@@ -59,6 +60,7 @@ const TABLE = {
     curve: null,
   },
   events: { listen: null },
+  map: { listen: null },
   http: {
     listen: '127.0.0.1:5580',
     token: null,

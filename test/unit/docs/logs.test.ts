@@ -174,6 +174,15 @@ describe('docs/logs.md', () => {
     expect(documented('## Events of the stream')).toEqual(told);
   });
 
+  it('has the events of the map with their levels and fields, and no others', () => {
+    const told: Rows = new Map();
+    for (const [name, members] of eventsOf('src/map/events.ts', 'MapEvent')) {
+      told.set(name, { level: levelsOf(name, members), fields: [...members.keys()].sort() });
+    }
+    expect(told.size).toBeGreaterThan(0);
+    expect(documented('## Events of the map')).toEqual(told);
+  });
+
   it('has the steps of requests with their fields, and no others', () => {
     const steps = [
       { of: eventsOf('src/broker/request-trace.ts', 'RequestStep'), id: 'request' },
@@ -197,6 +206,7 @@ describe('docs/logs.md', () => {
       ...eventsOf('src/broker/events.ts', 'BrokerEvent'),
       ...eventsOf('src/titanic/machine/events.ts', 'TitanicEvent'),
       ...eventsOf('src/stream/events.ts', 'StreamEvent'),
+      ...eventsOf('src/map/events.ts', 'MapEvent'),
     ];
     for (const [name, members] of events) {
       for (const [field, type] of members) {
