@@ -9,6 +9,7 @@ import { withKeyHint } from './curve.js';
 import { NODE_URL } from './node-url.js';
 import {
   learntEndpoint,
+  learntMapEndpoint,
   notLearnt,
   learntHttpAddress,
   type LearntAddress,
@@ -92,13 +93,40 @@ export async function learnEndpoints(
       ),
     ),
   );
-  const found = asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+  const found = fulfilled(asked);
   if (found.length > 0) return [...new Set(found)];
   const names = places.map(({ name }) => name).join(', ');
-  const reasons = asked.flatMap((each) =>
-    each.status === 'rejected' ? [each.reason as unknown] : [],
+  throw explained(firstReason(asked), `cannot get the endpoint from ${names}`, '--endpoint');
+}
+
+/**
+ * Where the nodes at these endpoints serve their maps, of those that answer.
+ * @param graceMs how long to wait for others after the active node has answered
+ * @throws ERR_NOT_LEARNT; what asking throws, if none answers
+ */
+export async function learnMaps(
+  endpoints: readonly string[],
+  asking: Asking,
+  graceMs: number,
+): Promise<readonly string[]> {
+  const ended = new AbortController();
+  let timer: NodeJS.Timeout | undefined;
+  const asked = await Promise.allSettled(
+    endpoints.map(async (endpoint) => {
+      const status = await statusByMmi(endpoint, asking, ended.signal);
+      const map = learntMapEndpoint(status, endpoint);
+      if (status['state'] === 'active') {
+        timer ??= setTimeout(() => {
+          ended.abort();
+        }, graceMs);
+      }
+      return map;
+    }),
   );
-  throw explained(reasons[0], `cannot get the endpoint from ${names}`, '--endpoint');
+  clearTimeout(timer);
+  const found = fulfilled(asked);
+  if (found.length > 0) return [...new Set(found)];
+  throw firstReason(asked);
 }
 
 // ---------------------------------------------------------------- asking
@@ -157,6 +185,14 @@ function tooLarge(endpoint: string, bytes: number): MajordomoError {
 }
 
 // ---------------------------------------------------------------- choosing
+
+function fulfilled<T>(asked: readonly PromiseSettledResult<T>[]): readonly T[] {
+  return asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
+}
+
+function firstReason(asked: readonly PromiseSettledResult<unknown>[]): unknown {
+  return asked.find((each) => each.status === 'rejected')?.reason;
+}
 
 interface Answered<T> {
   readonly isActive: boolean;

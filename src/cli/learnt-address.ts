@@ -74,37 +74,62 @@ export function learntHttpAddress(
   );
 }
 
+/** A port beside those of MDP that `mmi.broker` reports. */
+interface SidePort {
+  readonly option: string;
+  /** What it is, and what the broker does there. */
+  readonly name: string;
+  readonly does: string;
+}
+
+const EVENTS: SidePort = { option: 'events', name: 'events', does: 'publish its events' };
+const MAP: SidePort = { option: 'map', name: 'the map', does: 'serve a map' };
+
 /**
  * Where the broker at `endpoint` publishes its events.
  * @throws ERR_NOT_LEARNT
  */
 export function learntEventsEndpoint({ events }: Facts, endpoint: string): string {
-  if (events === undefined) {
+  return learntSidePort(events, EVENTS, endpoint);
+}
+
+/**
+ * Where the broker at `endpoint` serves its map.
+ * @throws ERR_NOT_LEARNT
+ */
+export function learntMapEndpoint({ map }: Facts, endpoint: string): string {
+  return learntSidePort(map, MAP, endpoint);
+}
+
+/** @param reported by the broker at `endpoint` */
+function learntSidePort(
+  reported: unknown,
+  { option, name, does }: SidePort,
+  endpoint: string,
+): string {
+  if (reported === undefined) {
     throw notLearnt(
-      `the broker at ${endpoint} does not report where it publishes its events: it is an older version, or its listener has \`mmi: minimal\`; give --events`,
+      `the broker at ${endpoint} does not report whether it does ${does}: it is an older version, or its listener has \`mmi: minimal\`; give --${option}`,
     );
   }
-  if (events === null) {
-    throw notLearnt(
-      `the broker at ${endpoint} does not publish its events: set events.listen there`,
-    );
+  if (reported === null) {
+    throw notLearnt(`the broker at ${endpoint} does not ${does}: set ${option}.listen there`);
   }
   const refused = (why: string): MajordomoError =>
     notLearnt(
-      `the endpoint of events that ${endpoint} reports is not accepted (${why}): ${shown(events)}`,
+      `the endpoint of ${name} that ${endpoint} reports is not accepted (${why}): ${shown(reported)}`,
     );
-  if (typeof events !== 'string' || events.length > ADDRESS_LETTERS_MAX || /\p{C}/u.test(events)) {
-    throw refused('not a line of text');
-  }
+  const isText = typeof reported === 'string' && reported.length <= ADDRESS_LETTERS_MAX;
+  if (!isText || /\p{C}/u.test(reported)) throw refused('not a line of text');
   const asked = hostOfEndpoint(endpoint);
-  const text = reachedBy(events, asked);
+  const text = reachedBy(reported, asked);
   const parsed = parseDialEndpoint(text);
   if (!parsed.ok) throw refused(parsed.why);
   const host = hostOfEndpoint(text);
   const isHere = asked === null || isLoopbackHost(asked);
   if (!isHere && (host === null || (leadsHere(host) && host !== asked))) {
     throw notLearnt(
-      `the broker at ${endpoint} publishes its events only on its own machine: run the command there`,
+      `the broker at ${endpoint} has the port of ${name} only on its own machine: run the command there`,
     );
   }
   return text;

@@ -56,6 +56,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'print the events of a broker as they happen',
     load: async () => (await import('./events.js')).defineEvents,
   },
+  map: {
+    summary: 'read, change and watch the map: keys and values that programs share',
+    load: async () => (await import('./map.js')).defineMap,
+  },
   titanic: {
     summary: 'list, show, retry, cancel and purge stored requests; schedules',
     load: async () => (await import('./titanic.js')).defineTitanic,

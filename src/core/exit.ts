@@ -45,6 +45,7 @@ const STATUS_OF_CODE: ReadonlyMap<string, ExitStatus> = new Map<string, ExitStat
   ['ERR_HTTP_LISTEN', EXIT.unavailable],
   ['ERR_HTTP_NO_ANSWER', EXIT.noReply],
   ['ERR_HTTP_UNREACHABLE', EXIT.unavailable],
+  ['ERR_MAP_LIMIT', EXIT.failed],
   ['ERR_MDP_BODY', EXIT.usage],
   ['ERR_MDP_ENDPOINT', EXIT.unavailable],
   ['ERR_MDP_ENDPOINT_IN_USE', EXIT.unavailable],

@@ -2,20 +2,17 @@ import { join } from 'node:path';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { freePortsInARow } from '../support/free-ports.js';
-import { contentOf, MapLoad } from '../support/map-load.js';
+import { contentOf, MapLoad, pairWithMap } from '../support/map-load.js';
 import {
   otherOf,
   type PairOfDaemons,
   type PairOptions,
   removePairs,
   ROLES,
-  startPairOfDaemons,
 } from '../support/pair-daemons.js';
 import { mapRows } from '../support/sqlite-content.js';
 import { until } from '../support/until.js';
 
-const PORTS = 3;
 /** A hand-over does not fail because the machine is busy. */
 const PATIENT: PairOptions = { heartbeatIntervalMs: 2000 };
 
@@ -25,18 +22,6 @@ afterEach(async () => {
   await Promise.all(loads.splice(0).map((load) => load.close()));
   await removePairs();
 });
-
-async function pairWithMap(
-  options: PairOptions = {},
-): Promise<{ readonly pair: PairOfDaemons; readonly maps: readonly string[] }> {
-  const [primary, backup] = [await freePortsInARow(PORTS), await freePortsInARow(PORTS)];
-  const maps = [primary, backup].map((port) => `tcp://127.0.0.1:${port}`);
-  const setsOf = {
-    primary: [`map.listen=${maps[0]}`],
-    backup: [`map.listen=${maps[1]}`],
-  };
-  return { pair: await startPairOfDaemons({ ...options, setsOf }), maps };
-}
 
 async function loadedPair(
   options: PairOptions = {},

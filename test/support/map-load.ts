@@ -6,8 +6,12 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import { codeOf, messageOf } from '../../src/core/errors.js';
 import { SharedMap } from '../../src/sdk/map/shared-map.js';
+import { freePortsInARow } from './free-ports.js';
+import { type PairOfDaemons, type PairOptions, startPairOfDaemons } from './pair-daemons.js';
 import { until } from './until.js';
 
+/** Ports that a map takes. */
+const PORTS = 3;
 const LANES = 8;
 const PAUSE_MS = 10;
 /** Longer than any failover of these tests. */
@@ -102,4 +106,17 @@ export class MapLoad {
 /** The keys and values that a shared map has. */
 export function contentOf(map: SharedMap): Map<string, string> {
   return new Map([...map.entries()].map(([key, value]) => [key, value.toString()]));
+}
+
+/** A pair whose nodes have a map each; `maps` are their endpoints. */
+export async function pairWithMap(
+  options: PairOptions = {},
+): Promise<{ readonly pair: PairOfDaemons; readonly maps: readonly string[] }> {
+  const [primary, backup] = [await freePortsInARow(PORTS), await freePortsInARow(PORTS)];
+  const maps = [primary, backup].map((port) => `tcp://127.0.0.1:${port}`);
+  const setsOf = {
+    primary: [`map.listen=${maps[0]}`],
+    backup: [`map.listen=${maps[1]}`],
+  };
+  return { pair: await startPairOfDaemons({ ...options, setsOf }), maps };
 }

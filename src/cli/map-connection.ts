@@ -1,0 +1,85 @@
+/** Finds the map of a broker, for `majordomo map`, and connects to it. */
+import { parseDialEndpoint } from '../config/endpoint.js';
+import { codeOf, MajordomoError } from '../core/errors.js';
+import type { CurveClientKeys } from '../sdk/dials.js';
+import type { SharedMap } from '../sdk/map.js';
+import { curveOf, keyHint, keyRemedy } from './curve.js';
+import { endpointsOf } from './endpoints.js';
+import type { EndpointOptions, OutputFormat } from './options.js';
+import { printable } from './output.js';
+
+export interface MapCommandOptions extends EndpointOptions {
+  /** Endpoints of `map.listen`, separated by commas. */
+  readonly map?: string;
+  readonly timeoutMs: number;
+  readonly output: OutputFormat | 'raw';
+}
+
+/** How long other nodes of a pair may take when the one that serves has answered. */
+const GRACE_MS = 300;
+
+/**
+ * The endpoints of the map, separated by commas: as given, or as the brokers say.
+ * @param graceMs how long to wait for other nodes when the one that serves has answered
+ */
+export async function mapEndpointsOf(options: MapCommandOptions, graceMs: number): Promise<string> {
+  const { map: given, timeoutMs } = options;
+  if (given === undefined) {
+    const endpoints = await endpointsOf(options);
+    const { curve } = await curveOf(options);
+    const { learnMaps } = await import('./learning.js');
+    const asking = { timeoutMs, curve, caFile: undefined };
+    return (await learnMaps(endpoints, asking, graceMs)).join(',');
+  }
+  for (const endpoint of given.split(',')) {
+    const parsed = parseDialEndpoint(endpoint);
+    if (!parsed.ok) {
+      throw new MajordomoError('ERR_USAGE', `--map '${printable(endpoint)}': ${parsed.why}`);
+    }
+  }
+  return given;
+}
+
+/** Runs `use` when the map is known. */
+export async function withMap(
+  options: MapCommandOptions,
+  subtree: string,
+  use: (map: SharedMap) => Promise<void>,
+): Promise<void> {
+  const { timeoutMs } = options;
+  const endpoints = await mapEndpointsOf(options, GRACE_MS);
+  const { curve } = await curveOf(options);
+  const { SharedMap } = await import('../sdk/map.js');
+  const keys = curve === undefined ? {} : { curve };
+  const map = new SharedMap({ endpoints, subtree, timeoutMs, ...keys });
+  try {
+    await known(map, endpoints, timeoutMs, curve);
+    await use(map);
+  } catch (error) {
+    if (codeOf(error) !== 'ERR_MDP_KEY_REFUSED') throw error;
+    const text = `the map at ${endpoints} ${keyRemedy(curve, 'client')}`;
+    throw new MajordomoError('ERR_MDP_KEY_REFUSED', text, { cause: error });
+  } finally {
+    await map.close();
+  }
+}
+
+async function known(
+  map: SharedMap,
+  endpoints: string,
+  timeoutMs: number,
+  curve: CurveClientKeys | undefined,
+): Promise<void> {
+  const timer = setTimeout(() => {
+    void map.close();
+  }, timeoutMs);
+  try {
+    await map.synced;
+  } catch (error) {
+    if (codeOf(error) !== 'ERR_MDP_CLOSED') throw error;
+    const text = `no node served the map at ${endpoints} within ${timeoutMs} ms${keyHint(curve)}`;
+    throw new MajordomoError('ERR_MDP_UNREACHABLE', text);
+  } finally {
+    clearTimeout(timer);
+  }
+}

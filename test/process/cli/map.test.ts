@@ -1,0 +1,159 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { Child, run } from '../../support/child.js';
+import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+import { until } from '../../support/until.js';
+
+const MAP = 'map.listen=tcp://127.0.0.1:0';
+
+afterEach(removeDaemons);
+
+async function serving(...sets: readonly string[]): Promise<Daemon> {
+  return await startDaemon({ sets: [MAP, 'http.listen=off', ...sets] });
+}
+
+/** The node's map, as its log says. */
+function mapOf(daemon: Daemon): string {
+  return String(daemon.logged('broker.ready')[0]?.['map']);
+}
+
+async function map(daemon: Daemon, ...args: readonly string[]): Promise<string> {
+  const { status, stdout, stderr } = await run(['map', ...args, '--endpoint', daemon.endpoint]);
+  expect([status, stderr]).toEqual([0, '']);
+  return stdout;
+}
+
+/** Sets keys until the command has printed one: only then it watches for sure. */
+async function untilWatching(child: Child, daemon: Daemon): Promise<void> {
+  for (let index = 0; !child.stdout.includes('/try'); index++) {
+    await map(daemon, 'set', '/try', String(index));
+  }
+}
+
+/** The lines of a watch, without their times, and without those of `untilWatching`. */
+function linesOf({ stdout }: Child): readonly string[] {
+  const lines = stdout.split('\n').filter((line) => line !== '' && !line.includes('/try'));
+  return lines.map((line) => line.replace(/^\S+Z {2}/, ''));
+}
+
+describe('majordomo map', () => {
+  it('sets, gets, lists and deletes keys of the broker that it asks', async () => {
+    const daemon = await serving();
+    expect(await map(daemon, 'ls')).toBe('');
+    expect(await map(daemon, 'set', '/config/colour', 'blue')).toBe('');
+    await map(daemon, 'set', '/config/long', 'x'.repeat(100));
+    await map(daemon, 'set', 'plain', '1', '--json');
+    expect(await map(daemon, 'get', '/config/colour')).toBe('blue\n');
+    expect(await map(daemon, 'get', '/config/colour', '-o', 'raw')).toBe('blue');
+    expect(await map(daemon, 'ls', '/config/')).toBe(
+      `KEY             VALUE\n/config/colour  blue\n/config/long    ${'x'.repeat(80)}…\n`,
+    );
+    const all = JSON.parse(await map(daemon, 'ls', '-o', 'json')) as readonly unknown[];
+    expect(all).toHaveLength(3);
+    expect(all[2]).toEqual({ key: 'plain', value: { encoding: 'utf8', data: '1' } });
+    expect(await map(daemon, 'rm', '/config/long')).toBe('');
+    expect(JSON.parse(await map(daemon, 'rm', 'plain', '--json'))).toEqual({
+      key: 'plain',
+      deleted: true,
+    });
+    expect(JSON.parse(await map(daemon, 'get', '/config/colour', '--json'))).toEqual({
+      key: '/config/colour',
+      value: { encoding: 'utf8', data: 'blue' },
+    });
+    const given = await run(['map', 'ls', '--map', mapOf(daemon)]);
+    expect(given.stdout).toBe('KEY             VALUE\n/config/colour  blue\n');
+  });
+
+  it('takes a value from standard input', async () => {
+    const daemon = await serving();
+    const child = new Child(['map', 'set', '/body', '-', '--endpoint', daemon.endpoint]);
+    child.process.stdin.end(Buffer.from([1, 0, 255]));
+    expect(await child.finished()).toMatchObject({ status: 0, stderr: '' });
+    const { value } = JSON.parse(await map(daemon, 'get', '/body', '--json')) as { value: unknown };
+    expect(value).toEqual({ encoding: 'base64', data: 'AQD/' });
+  });
+
+  it('watch prints each change, also the end of a key', async () => {
+    const daemon = await serving();
+    const text = new Child(['map', 'watch', '/', '--endpoint', daemon.endpoint]);
+    const json = new Child(['map', 'watch', '-o', 'json', '--map', mapOf(daemon)]);
+    await untilWatching(text, daemon);
+    await untilWatching(json, daemon);
+    await map(daemon, 'set', '/colour', 'blue', '--ttl-ms', '1000');
+    await text.until(({ stdout }) => stdout.includes('gone  /colour'), 'the end of the key');
+    expect(linesOf(text)).toEqual(['set   /colour  blue', 'gone  /colour']);
+    await json.until(({ stdout }) => stdout.includes('"value":null'), 'the end of the key');
+    const events = json.stdout
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as object);
+    expect(events.slice(-2)).toMatchObject([
+      { key: '/colour', value: { encoding: 'utf8', data: 'blue' } },
+      { key: '/colour', value: null },
+    ]);
+    for (const child of [text, json]) {
+      child.signal('SIGINT');
+      expect(await child.finished()).toMatchObject({ status: 0, stderr: '' });
+    }
+  });
+
+  it('watch goes on after a restart of the broker, and prints what changed meanwhile', async () => {
+    const daemon = await serving();
+    const endpoint = mapOf(daemon);
+    const child = new Child(['map', 'watch', '--map', endpoint]);
+    await untilWatching(child, daemon);
+    await map(daemon, 'set', '/kept', '1');
+    await child.until(({ stdout }) => stdout.includes('/kept'), 'the change');
+    await daemon.kill();
+    await child.until(({ stderr }) => stderr.includes('lost'), 'the loss');
+    const { dataDir } = daemon;
+    const again = await startDaemon({ dataDir, sets: [`map.listen=${endpoint}`] });
+    await map(again, 'set', '/new', '2');
+    await child.until(({ stdout }) => stdout.includes('/new'), 'the new change');
+    expect(linesOf(child)).toEqual(['set   /kept  1', 'set   /new  2']);
+    expect(child.stderr).toBe(
+      `majordomo: lost ${endpoint}; what changes until a node serves again is printed then\n` +
+        `majordomo: watching at ${endpoint} again\n`,
+    );
+  });
+
+  it('watch ends with 0 when its reader goes away', async () => {
+    const daemon = await serving();
+    const child = new Child(['map', 'watch', '--endpoint', daemon.endpoint]);
+    await untilWatching(child, daemon);
+    child.process.stdout.destroy();
+    let index = 0;
+    await until(async () => {
+      await map(daemon, 'set', '/x', String(++index));
+      return child.ended;
+    }, 'its end');
+    expect(await child.finished()).toMatchObject({ status: 0, stderr: '' });
+  });
+
+  it.each([
+    [['get', '/none'], 1, 'no such key: /none'],
+    [['ls', '/half'], 64, 'a subtree begins and ends with /'],
+    [['set', '/mmi/x', '1'], 64, "those keys are the broker's"],
+    [['set', '/x', ''], 64, 'delete() removes'],
+    [['set', '/x', '1', '--ttl-ms', '0'], 64, 'a whole number from 1'],
+  ])('%p ends with %d', async (args, status, words) => {
+    const daemon = await serving();
+    const ended = await run(['map', ...args, '--endpoint', daemon.endpoint]);
+    expect([ended.status, ended.stdout]).toEqual([status, '']);
+    expect(ended.stderr).toContain(words);
+  });
+
+  it('says where there is no map, or nobody serves it', async () => {
+    const without = await startDaemon({ sets: ['http.listen=off'] });
+    const none = await run(['map', 'ls', '--endpoint', without.endpoint]);
+    expect([none.status, none.stderr]).toEqual([
+      ...[69],
+      `majordomo: the broker at ${without.endpoint} does not serve a map: set map.listen there\n`,
+    ]);
+    const nobody = await run(['map', 'ls', '--map', without.endpoint, '--timeout-ms', '300']);
+    expect(nobody.status).toBe(69);
+    expect(nobody.stderr).toContain(`no node served the map at ${without.endpoint} within 300 ms`);
+    const wrong = await run(['map', 'ls', '--map', 'tcp://127.0.0.1:1,nonsense']);
+    expect([wrong.status, wrong.stderr]).toEqual([64, expect.stringContaining('--map')]);
+  });
+});
