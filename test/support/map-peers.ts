@@ -1,9 +1,5 @@
 /** Clients of a daemon's map on pyzmq, message by message. End them with `killPrograms`. */
 import { type Line, type Program, python } from '../interop/support/program.js';
-import type { Daemon } from './daemon.js';
-
-/** For `--set`: a map on free ports. */
-export const MAPS = 'map.listen=tcp://127.0.0.1:0';
 
 /** An update or a part of a snapshot. */
 export interface Told {
@@ -12,11 +8,6 @@ export interface Told {
   readonly uuid: string;
   readonly properties: string;
   readonly value: string;
-}
-
-/** P, as the daemon logged it. */
-export function mapOf(daemon: Daemon): string {
-  return String(daemon.logged('broker.ready')[0]?.['map']);
 }
 
 /** The port so many above P. */

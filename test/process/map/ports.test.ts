@@ -2,7 +2,8 @@ import { afterEach, describe, expect } from '@jest/globals';
 
 import { killPrograms, python } from '../../interop/support/program.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
-import { MapPeer, mapOf, MAPS, uuidOf } from '../../support/map-peers.js';
+import { mapOf, MAPS } from '../../support/map-endpoint.js';
+import { MapPeer, uuidOf } from '../../support/map-peers.js';
 import { itWithTool } from '../../support/tools.js';
 
 const TOOL = 'python3-zmq';
