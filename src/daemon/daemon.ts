@@ -19,7 +19,7 @@ import { secureRandom } from '../core/random.js';
 import { packageVersion } from '../core/version.js';
 import { EventFeed } from '../http/event-feed.js';
 import type { HttpServer } from '../http/io/server.js';
-import type { OperatorPort } from '../http/ports.js';
+import type { MapPort, OperatorPort } from '../http/ports.js';
 import { EXTENSIONS, TITANIC_EXTENSIONS } from '../mmi/extensions.js';
 import type { MapEvent } from '../map/events.js';
 import { Mmi } from '../mmi/mmi.js';
@@ -52,6 +52,7 @@ import { Keys } from './io/keys.js';
 import { NodeMetrics } from './metrics.js';
 import type { MapHost } from './map.js';
 import { listenForMap, mapLimits, nextMapEpoch, startMap } from './map-start.js';
+import { mapView } from './map-view.js';
 import { nodeView } from './node-view.js';
 import { type StartedPair, startPair } from './pair-start.js';
 import { PairView } from './pair-view.js';
@@ -174,6 +175,11 @@ async function startIn(
     },
     showsBodies: config.titanic.showBodies,
     timeSeries: metrics.timeSeries,
+    map: (): MapPort | 'off' | 'not_ready' => {
+      if (config.map.listen === null) return 'off';
+      const isSealed = config.map.listen.curve !== undefined;
+      return map === null ? 'not_ready' : mapView(map.machine, isSealed);
+    },
   };
   const pairEvents = tee<PairEvent>(eventLog, watched, refusals, ...(view === null ? [] : [view]));
   health.pair = view;

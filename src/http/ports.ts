@@ -7,6 +7,7 @@ import type { NodeStatus, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
 import type { RefusalRecord } from '../observe/refusals.js';
 import type {
   HaStatus,
+  MapEntry,
   Overview,
   Reason,
   ServiceFigures,
@@ -53,6 +54,20 @@ export interface NodeView {
   workers(query: ListQuery): Page<WorkerSeen>;
 }
 
+/** A part of the map. */
+export interface MapPageQuery {
+  /** `next` of the previous page; `null`: from the start. */
+  readonly cursor: string | null;
+  readonly limit: number;
+  /** Only keys that begin so; empty: all. */
+  readonly subtree: Buffer;
+  /** Whether the reader has a token. */
+  readonly isTrusted: boolean;
+}
+
+/** The map, for reading. `null`: the cursor is none. */
+export type MapPort = (query: MapPageQuery) => Page<MapEntry> | null;
+
 /** The page of metrics; simultaneous readers share one rendering. */
 export interface Metrics {
   readonly contentType: string;
@@ -97,6 +112,7 @@ export interface Ports {
   /** Holders of `http.token` may read the bodies of stored requests. */
   readonly showsBodies: boolean;
   readonly metrics: Metrics;
+  readonly map: () => MapPort | 'off' | 'not_ready';
   readonly timeSeries: TimeSeries;
   /** Recent refusals. */
   readonly refusals: { list(limit: number): readonly RefusalRecord[] };

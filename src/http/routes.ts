@@ -4,6 +4,7 @@ import { aclRoutes } from './acl-routes.js';
 import { eventRoutes } from './event-routes.js';
 import { haRoutes } from './ha-routes.js';
 import { healthRoutes } from './health-routes.js';
+import { mapRoute } from './map-route.js';
 import { nodeRoutes } from './node-routes.js';
 import { openApiRoute } from './openapi-route.js';
 import { overviewRoutes } from './overview-routes.js';
@@ -19,6 +20,7 @@ export function routesOf(ports: Ports): Route[] {
   return [
     ...healthRoutes(ports),
     ...nodeRoutes(ports, lists),
+    mapRoute(ports, lists),
     ...overviewRoutes(ports),
     ...haRoutes(ports),
     ...storedRoutes(ports, lists, new Cursors(secureRandom)),

@@ -6,7 +6,7 @@
 import { compareNumbers, type MapNumber } from '../wire/chp-client.js';
 import { Deadlines } from './deadlines.js';
 import { isDeletion, type MapRecord } from './record.js';
-import { type Captured, Records } from './records.js';
+import { type Captured, type PageLimits, Records, type RecordsPage } from './records.js';
 
 const MS_PER_S = 1000;
 /** Keys whose deadline is set in one turn. */
@@ -44,6 +44,10 @@ export class Content {
 
   get(key: string): MapRecord | null {
     return this.#records.get(key);
+  }
+
+  page(from: number, limits: PageLimits): RecordsPage {
+    return this.#records.page(from, limits);
   }
 
   capture(): Captured {

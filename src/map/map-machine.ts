@@ -18,6 +18,7 @@ import { type MapCounters, type MapEvents, type MapRefusal, newMapCounters } fro
 import { PendingSets } from './pending-sets.js';
 import { RecentUuids } from './recent-uuids.js';
 import { type MapRecord, recordOf, VALUE_TEXT_MAX } from './record.js';
+import type { PageLimits, RecordsPage } from './records.js';
 import type { MapReplica, MapStoreReads } from './replica.js';
 import { isReservedKey, ServiceKeys } from './service-keys.js';
 import type { MapPeer, MapSink, PeerId } from './sink.js';
@@ -156,6 +157,11 @@ export class MapMachine {
       snapshotsRunning: this.#snapshots.running,
       snapshotsWaiting: this.#snapshots.waiting,
     };
+  }
+
+  /** Some records, for people; see `Records.page`. A key that stays is in one page. */
+  page(from: number, limits: PageLimits): RecordsPage {
+    return this.#content.page(from, limits);
   }
 
   setBytesMax(bytesMax: number): void {

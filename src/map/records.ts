@@ -10,6 +10,22 @@ const KEYS_MAX = 16_000_000;
 /** A snapshot's content; `null` stands for nothing. */
 export type Captured = readonly (MapRecord | null)[];
 
+/** What a page of records may have. */
+export interface PageLimits {
+  /** Of the keys; empty: all. */
+  readonly prefix: string;
+  readonly recordsMax: number;
+  /** It ends with the record that reaches this. */
+  readonly bytesMax: number;
+  /** Slots that are looked at. */
+  readonly slotsMax: number;
+}
+
+export interface RecordsPage {
+  readonly records: readonly MapRecord[];
+  readonly next: number | null;
+}
+
 export class Records {
   readonly #slots = new Map<string, number>();
   #records: (MapRecord | null)[] = [];
@@ -76,6 +92,24 @@ export class Records {
     this.#records[slot] = null;
     this.#free.push(slot);
     return slot;
+  }
+
+  /**
+   * Some of the records whose key begins with a prefix, by slot, from one on.
+   * @returns them, and the slot to go on from; `null`: there are no more
+   */
+  page(from: number, { prefix, recordsMax, bytesMax, slotsMax }: PageLimits): RecordsPage {
+    const records: MapRecord[] = [];
+    let bytes = 0;
+    let slot = from;
+    for (const until = Math.min(this.slots, from + slotsMax); slot < until; slot++) {
+      if (records.length >= recordsMax || bytes >= bytesMax) break;
+      const record = this.at(slot);
+      if (record?.key.startsWith(prefix) !== true) continue;
+      records.push(record);
+      bytes += bytesOf(record);
+    }
+    return { records, next: slot < this.slots ? slot : null };
   }
 
   #uncount(slot: number): void {

@@ -16,6 +16,7 @@ export const PORTS: Ports = {
   operatorApi: never,
   showsBodies: true,
   metrics: { contentType: 'text/plain', render: never },
+  map: never,
   timeSeries: {
     startedAt: '',
     peerEndpoint: null,

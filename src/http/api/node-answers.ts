@@ -293,3 +293,24 @@ export const NodeEvent = z
   })
   .describe('An event, with its own fields beside these; `key` and `address` only with a token.');
 export type NodeEvent = Json<typeof NodeEvent>;
+
+// ---------------------------------------------------------------- the map
+
+export const MapEntry = object({
+  key: text('The key. Bytes that are not printable ASCII are percent-escaped.'),
+  number: text(
+    'The number of its last change, in decimal: up to 20 digits, more than a JSON number holds.',
+  ),
+  properties: orNull(
+    text(),
+    'Lines `name=value`, escaped as the key; `ttl` is the time to live in seconds. Null like `value`.',
+  ),
+  value: orNull(
+    object({
+      encoding: z.enum(['utf8', 'base64']).describe('`utf8` if the value is text.'),
+      data: text(),
+    }),
+    'Null without a token, if the ports of the map need keys (`map.listen.curve`).',
+  ),
+});
+export type MapEntry = Json<typeof MapEntry>;

@@ -8,6 +8,7 @@ import * as node from './node-answers.js';
 import type { Operation } from './operation.js';
 import {
   HistoryQuery,
+  MapQuery,
   PurgeBody,
   RefusalQuery,
   RetryBody,
@@ -30,6 +31,7 @@ const REQUEST_STATE = 'Not possible in the current state of the request; the mes
 const AnyObject = z.looseObject({});
 const ServicePage = pageOf(node.Service);
 const WorkerPage = pageOf(node.Worker);
+const MapPage = pageOf(node.MapEntry);
 const StoredRequestPage = pageOf(stored.StoredRequest);
 const SchedulePage = pageOf(stored.Schedule);
 
@@ -46,6 +48,8 @@ export const SCHEMAS = {
   ServicePage,
   Worker: node.Worker,
   WorkerPage,
+  MapEntry: node.MapEntry,
+  MapPage,
   HaChange: node.HaChange,
   Ha: node.HaStatus,
   Overview: node.Overview,
@@ -123,6 +127,19 @@ export const OPERATIONS = {
     summary: 'List registered workers',
     query: WorkerQuery,
     answer: { description: 'A page of workers.', json: WorkerPage },
+  },
+  map: {
+    method: 'GET',
+    path: '/api/v1/map',
+    access: 'reader',
+    summary: 'List the keys and values of the map, as this node has them; in no particular order',
+    query: MapQuery,
+    answer: {
+      description:
+        'A page of the map. A key that exists as long as the pages are read is in one of them.',
+      json: MapPage,
+    },
+    others: { 404: 'This node has no map: `map.listen` is off.' },
   },
   overview: {
     method: 'GET',

@@ -19,6 +19,9 @@ const REFUSALS_MAX = 1000;
 
 export const NO_CURSOR = 'not a cursor from a list';
 
+/** Empty, or from / to /; Latin-1. */
+const SUBTREE = /^(\/([^\0]{0,253}\/)?)?$/;
+
 const OLDER = 'Only requests accepted longer ago than this.';
 
 function integer(min: number, max: number): z.ZodInt {
@@ -107,6 +110,24 @@ export const StoredQuery = object({
 });
 
 export const ScheduleQuery = object(pageShape);
+
+/** Part of the map, with its name as in lists. */
+function subtree(shown: string, context: z.RefinementCtx): Buffer {
+  const bytes = unescapeName(shown);
+  if (bytes !== null && SUBTREE.test(bytes.toString('latin1'))) return bytes;
+  context.addIssue('must begin and end with /, of at most 255 bytes; % must begin an escape %XX');
+  return z.NEVER;
+}
+
+export const MapQuery = object({
+  ...pageShape,
+  subtree: z
+    .string()
+    .transform(subtree)
+    .optional()
+    .describe('Only keys below this one, such as `/config/`; as lists show keys.')
+    .transform(orAbsent),
+});
 
 const since = digits(0, SAMPLES_MAX)
   .default(0)

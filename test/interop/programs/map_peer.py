@@ -1,5 +1,6 @@
 """A client of the map on pyzmq, with the sockets of the Guide's clonecli6: a DEALER at P, a SUB at
-P + 1, a PUB at P + 2. Says every message, frame by frame, as Latin-1.
+P + 1, a PUB at P + 2; by default an XPUB, which sees that the node has subscribed: what a PUB sends
+before that is lost. Says every message, frame by frame, as Latin-1.
 
 Lines on its standard input are JSON: {"do": "ask", "frames": […]}, {"do": "set", "frames": […]},
 {"do": "subscribe", "topic": "…"}. `set` is sent `count` times, if that is given.
@@ -18,7 +19,7 @@ args = argparse.ArgumentParser()
 args.add_argument("endpoint", help="P: tcp://HOST:PORT")
 args.add_argument("--topics", default="", help="separated by commas; none: -")
 args.add_argument("--deaf", action="store_true", help="it never reads")
-args.add_argument("--writer", choices=["PUB", "XPUB", "PUSH"], default="PUB")
+args.add_argument("--writer", choices=["PUB", "XPUB", "PUSH"], default="XPUB")
 args.add_argument("--server-key", default="", help="Z85; with --public-key and --secret-key")
 args.add_argument("--public-key", default="")
 args.add_argument("--secret-key", default="")
@@ -52,14 +53,13 @@ if args.topics != "-":
         updates.setsockopt(zmq.SUBSCRIBE, topic.encode())
 updates.connect(at)
 writer, at = opened(getattr(zmq, args.writer), 2)
-# A PUB drops what it sends before its peer has subscribed.
-monitor = writer.get_monitor_socket(zmq.EVENT_HANDSHAKE_SUCCEEDED)
 writer.connect(at)
 mdp.say("connects")
 
 poller = zmq.Poller()
 poller.register(sys.stdin.fileno(), zmq.POLLIN)
-poller.register(monitor, zmq.POLLIN)
+if args.writer == "XPUB":
+    poller.register(writer, zmq.POLLIN)
 if not args.deaf:
     poller.register(snapshot, zmq.POLLIN)
     poller.register(updates, zmq.POLLIN)
@@ -82,8 +82,8 @@ def text(frames):
 rest = ""
 while True:
     ready = dict(poller.poll())
-    if monitor in ready:
-        monitor.recv_multipart()
+    if writer in ready:
+        writer.recv_multipart()
         mdp.say("writes")
     if sys.stdin.fileno() in ready:
         # Unbuffered: what a buffer holds wakes no poll.

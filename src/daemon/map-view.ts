@@ -1,0 +1,48 @@
+/** The map as HTTP shows it. */
+import { escapeName } from '../core/escape.js';
+import { frameJson } from '../core/frame-json.js';
+import type { MapEntry } from '../http/api/node-answers.js';
+import type { MapPort } from '../http/ports.js';
+import type { MapMachine } from '../map/map-machine.js';
+import type { MapRecord } from '../map/record.js';
+
+/** How far one page goes: others wait for it. */
+const SLOTS_MAX = 50_000;
+const BYTES_MAX = 1024 * 1024;
+const COUNTER_BITS = 40n;
+const CURSOR = /^\d{1,9}$/;
+
+/** @param isSealed only holders of a token see values: without one, nobody's rights are known */
+export function mapView(machine: MapMachine, isSealed: boolean): MapPort | 'not_ready' {
+  if (!machine.isLoaded) return 'not_ready';
+  return ({ cursor, limit, subtree, isTrusted }) => {
+    if (cursor !== null && !CURSOR.test(cursor)) return null;
+    const { records, next } = machine.page(Number(cursor ?? 0), {
+      prefix: subtree.toString('latin1'),
+      recordsMax: limit,
+      bytesMax: BYTES_MAX,
+      slotsMax: SLOTS_MAX,
+    });
+    const items = records.map((record) => entryOf(record, isTrusted || !isSealed));
+    return { items, next: next === null ? null : String(next) };
+  };
+}
+
+function entryOf({ key, epoch, counter, properties, value }: MapRecord, shows: boolean): MapEntry {
+  const bytes = typeof value === 'string' ? Buffer.from(value, 'latin1') : value;
+  return {
+    key: shown(key),
+    number: String((BigInt(epoch) << COUNTER_BITS) + BigInt(counter)),
+    properties: shows ? shownProperties(properties) : null,
+    value: shows ? frameJson(bytes) : null,
+  };
+}
+
+function shown(text: string): string {
+  return escapeName(Buffer.from(text, 'latin1'));
+}
+
+/** With their line feeds. */
+function shownProperties(properties: string): string {
+  return properties.split('\n').map(shown).join('\n');
+}

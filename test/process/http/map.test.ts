@@ -1,0 +1,83 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { killPrograms } from '../../interop/support/program.js';
+import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+import { ask, httpOf } from '../../support/http.js';
+import { MapPeer, mapOf, MAPS } from '../../support/map-peers.js';
+import { itWithTool } from '../../support/tools.js';
+
+const TOOL = 'python3-zmq';
+const HTTP = 'http.listen=127.0.0.1:0';
+
+afterEach(async () => {
+  await killPrograms();
+  await removeDaemons();
+});
+
+/** A node whose map has these values, by key. */
+async function holding(values: Readonly<Record<string, string>>): Promise<Daemon> {
+  const daemon = await startDaemon({ sets: [MAPS, HTTP] });
+  const peer = await MapPeer.connected(mapOf(daemon));
+  for (const [key, value] of Object.entries(values)) peer.set(key, '', '', 'x=y\n', value);
+  await peer.program.until(() => peer.updates.length >= Object.keys(values).length, 'updates');
+  return daemon;
+}
+
+async function read(daemon: Daemon, query = ''): Promise<unknown> {
+  return (await ask(`${httpOf(daemon)}/api/v1/map${query}`)).json;
+}
+
+describe('GET /api/v1/map', () => {
+  itWithTool(TOOL, 'has values as text or base64, and keys percent-escaped', async () => {
+    const daemon = await holding({ '/a': 'text', '/\xff': '\xff\x00' });
+    expect(await read(daemon)).toMatchObject({
+      items: [
+        { key: '/a', properties: 'x=y\n', value: { encoding: 'utf8', data: 'text' } },
+        { key: '/%FF', value: { encoding: 'base64', data: '/wA=' } },
+      ],
+      next: null,
+    });
+  });
+
+  itWithTool(TOOL, 'lists a subtree, page by page', async () => {
+    const daemon = await holding({ '/a/1': 'x', '/b/1': 'x', '/a/2': 'x', '/a/3': 'x' });
+    const keys: string[] = [];
+    let next: string | null = '';
+    for (let pages = 0; next !== null && pages < 9; pages++) {
+      const cursor: string = next === '' ? '' : `&cursor=${next}`;
+      const page = (await read(daemon, `?subtree=/a/&limit=2${cursor}`)) as {
+        readonly items: readonly { readonly key: string }[];
+        readonly next: string | null;
+      };
+      keys.push(...page.items.map(({ key }) => key));
+      next = page.next;
+    }
+    expect(keys).toEqual(['/a/1', '/a/2', '/a/3']);
+  });
+
+  itWithTool(TOOL, 'refuses what is no subtree, cursor or limit', async () => {
+    const daemon = await holding({});
+    for (const query of ['subtree=a', 'subtree=/a', 'subtree=/%25/', 'cursor=x', 'limit=0']) {
+      const { status, json } = await ask(`${httpOf(daemon)}/api/v1/map?${query}`);
+      expect([query, status]).toEqual([query, 400]);
+      expect(json).toMatchObject({ error: { code: 'ERR_HTTP_PARAMETER' } });
+    }
+  });
+
+  it('is 404 without map.listen', async () => {
+    const daemon = await startDaemon({ sets: [HTTP] });
+    const { status, json } = await ask(`${httpOf(daemon)}/api/v1/map`);
+    expect(status).toBe(404);
+    expect(json).toMatchObject({ error: { code: 'ERR_HTTP_NOT_FOUND' } });
+  });
+
+  itWithTool(TOOL, 'the metrics and the status of the node have the map, too', async () => {
+    const daemon = await holding({ '/a': 'x' });
+    const { text } = await ask(`${httpOf(daemon)}/metrics`);
+    expect(text).toContain('majordomo_map_keys 1\n');
+    expect(text).toContain('majordomo_map_bytes 135\n');
+    expect(text).toContain('majordomo_map_updates_total{result="applied"} 1\n');
+    const { json } = await ask(`${httpOf(daemon)}/api/v1/status`);
+    expect(json).toMatchObject({ map: mapOf(daemon) });
+  });
+});
