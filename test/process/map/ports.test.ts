@@ -151,4 +151,18 @@ describe('the ports of the map, to libzmq peers', () => {
     await peer.update(({ key }) => key === '/a');
     expect((await daemon.stop()).status).toBe(0);
   });
+
+  itWithTool(TOOL, 'a PUB that connects is subscribed to, as the Guide has it', async () => {
+    const peer = new MapPeer(mapOf(await withMap()), '--writer', 'PUB');
+    await peer.program.until(() => peer.hugs > 0, 'HUGZ');
+    // Until it is subscribed to, it drops what it sends.
+    const again = setInterval(() => {
+      peer.set('/a', '', '', '', 'x');
+    }, 50);
+    try {
+      expect(await peer.update(({ key }) => key === '/a')).toMatchObject({ value: 'x' });
+    } finally {
+      clearInterval(again);
+    }
+  });
 });
