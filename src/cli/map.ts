@@ -75,7 +75,12 @@ export function defineMap(command: Command, done: Done): void {
     .argument('<key>', 'the key')
     .argument('<value>', 'its value; - is standard input')
     .addOption(
-      integerOption('--ttl-ms <ms>', 'the key is gone after this, rounded up to seconds', 1, TTL_MS_MAX),
+      integerOption(
+        '--ttl-ms <ms>',
+        'the key is gone after this, rounded up to seconds',
+        1,
+        TTL_MS_MAX,
+      ),
     )
     .action(async (key: string, value: string, options: SetOptions) => {
       const [bytes = ''] = await bodyOf([value]);

@@ -39,7 +39,7 @@ export interface MapPortsOptions {
 }
 
 /** The endpoint `offset` ports above this one. */
-export function endpointAbove(endpoint: string, offset: number): string {
+function endpointAbove(endpoint: string, offset: number): string {
   const [, before = '', port = ''] = TCP.exec(endpoint) ?? [];
   return `${before}${Number(port) + offset}`;
 }
@@ -105,10 +105,6 @@ export class MapPorts {
   }
 
   // ---------------------------------------------------------------- state
-
-  get subscribers(): number {
-    return this.#updates.fanOut.subscribers;
-  }
 
   /** Messages of subscribers that are no subscriptions. */
   get malformed(): number {

@@ -9,7 +9,7 @@ import type { EndpointStatus } from '../wire/mmi.js';
  * address, and an absolute path.
  * @param bound `http://…`, `https://…`, `unix:PATH`, `tcp://…` or `ipc://PATH`, ports filled in
  */
-export function reachedAt(bound: string): string {
+function reachedAt(bound: string): string {
   const socket = /^(unix:|ipc:\/\/)(.*)$/s.exec(bound);
   if (socket === null) return bound.replace(/^([a-z]+:\/\/)0\.0\.0\.0(?=:\d+$)/, '$1*');
   const [, scheme = '', path = ''] = socket;

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import type { ListenerConfig } from '../../../src/config/config.js';
-import { endpointsTold, reachedAt } from '../../../src/daemon/reached.js';
+import { endpointsTold, reachedOrNull } from '../../../src/daemon/reached.js';
 
 describe('where a node tells that it is reached', () => {
   it.each([
@@ -16,7 +16,7 @@ describe('where a node tells that it is reached', () => {
     ['ipc://run/broker.sock', `ipc://${process.cwd()}/run/broker.sock`],
     ['ipc://@broker', 'ipc://@broker'],
   ])('%s is %s to others', (bound, told) => {
-    expect(reachedAt(bound)).toBe(told);
+    expect(reachedOrNull(bound)).toBe(told);
   });
 
   it('says of each listener whom it is for, and whether it wants keys', () => {
