@@ -32,7 +32,7 @@ const EXAMPLES = [
   ['majordomo map set /workers/eu-1 ready --ttl-ms 5000', 'gone in five seconds'],
   ['majordomo map rm /config/limit', 'delete it'],
   ['majordomo map watch /config/', 'print each change, also over a switchover'],
-  ['majordomo map watch --map tcp://a:5556,tcp://b:5556', 'the nodes of a pair'],
+  ['majordomo map watch --map tcp://a:5570,tcp://b:5570', 'the nodes of a pair'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}

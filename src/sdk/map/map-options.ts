@@ -21,14 +21,14 @@ export type MapValue = Exclude<Body, readonly unknown[]>;
  * Options of `SharedMap`. An unknown option, or one of a wrong type or size, is ERR_MDP_OPTION, which names it in
  * `details.option`.
  *
- *     new SharedMap({ endpoints: ['tcp://a:5556', 'tcp://b:5556'], subtree: '/config/', codec: json() });
+ *     new SharedMap({ endpoints: ['tcp://a:5570', 'tcp://b:5570'], subtree: '/config/', codec: json() });
  *
  * @typeParam In what the codec makes values of
  * @typeParam Out what the codec reads from values
  */
 export interface SharedMapOptions<In = MapValue, Out = Buffer> {
   /**
-   * The endpoint of `map.listen`, or of both nodes of a pair: `'tcp://a:5556'`, several in one text, separated by
+   * The endpoint of `map.listen`, or of both nodes of a pair: `'tcp://a:5570'`, several in one text, separated by
    * commas, or a list. The next two ports of each are used as well.
    */
   readonly endpoints: Endpoints;
@@ -106,7 +106,7 @@ const NO_PROPERTIES: Buffer = Buffer.alloc(0);
 export function sharedMapSettings(given: unknown): SharedMapSettings {
   const options = new Options('SharedMap', given);
   if (!options.given('endpoints')) {
-    throw wrong('endpoints', 'must be given, for example tcp://127.0.0.1:5556');
+    throw wrong('endpoints', 'must be given, for example tcp://127.0.0.1:5570');
   }
   const settings: SharedMapSettings = {
     endpoints: [...new Set(options.endpoints())],

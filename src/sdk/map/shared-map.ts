@@ -30,7 +30,7 @@ const NO_VALUE: Buffer = Buffer.alloc(0);
  * change of any client arrives by itself. It connects at once, follows the node of a pair that serves, and keeps the
  * process alive until it is closed.
  *
- *     const map = new SharedMap({ endpoints: ['tcp://a:5556', 'tcp://b:5556'], subtree: '/config/', codec: json() });
+ *     const map = new SharedMap({ endpoints: ['tcp://a:5570', 'tcp://b:5570'], subtree: '/config/', codec: json() });
  *     await map.synced;
  *     console.log(map.get('/config/limit'));
  *     for await (const { key, value } of map.changes()) console.log(key, value);

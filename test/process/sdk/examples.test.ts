@@ -1,11 +1,20 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { copyFileSync, mkdirSync, readdirSync, symlinkSync, writeFileSync } from 'node:fs';
+import {
+  copyFileSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { freePorts } from '../../support/free-ports.js';
 import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { run as runCommand } from '../../support/child.js';
+import { itWithTool, PYTHON, toolAvailable } from '../../support/tools.js';
 import { until } from '../../support/until.js';
 
 const BUILD = fileURLToPath(new URL('../../../', import.meta.url));
@@ -15,6 +24,9 @@ const PACKAGE = { name: 'majordomo-sdk', type: 'module', exports: './dist/sdk/in
 
 let project: string;
 let endpoint: string;
+/** Where Simple Pirates register, of the service `pirate`. */
+let pirates: string;
+let map: string;
 const children: ChildProcess[] = [];
 const ran = new Set<string>();
 
@@ -44,8 +56,16 @@ function start(name: string, ...args: string[]): Program {
 }
 
 function startWith(name: string, ...args: string[]): Program {
+  return startAt(name, process.execPath, join(project, name), ...args);
+}
+
+function startPython(name: string, ...args: string[]): Program {
+  return startAt(name, PYTHON, join(process.cwd(), 'examples', name), ...args);
+}
+
+function startAt(name: string, interpreter: string, ...args: string[]): Program {
   ran.add(name);
-  const child = spawn(process.execPath, [join(project, name), ...args], {
+  const child = spawn(interpreter, args, {
     cwd: project,
     stdio: ['ignore', 'pipe', 'pipe'],
   });
@@ -57,6 +77,17 @@ function startWith(name: string, ...args: string[]): Program {
   child.stderr.on('data', collect);
   children.push(child);
   return program;
+}
+
+/** What a command prints that asks the broker. */
+async function command(...args: string[]): Promise<string> {
+  const { status, stdout, stderr } = await runCommand([...args, '--endpoint', endpoint]);
+  expect([status, stderr]).toEqual([0, '']);
+  return stdout;
+}
+
+async function untilAnswered(ask: () => Promise<string>, answer: string): Promise<void> {
+  await until(async () => (await ask()) === answer, answer);
 }
 
 /** Runs a program to its end, and gives what it printed. */
@@ -81,7 +112,13 @@ async function end(program: Program, signal: NodeJS.Signals = 'SIGTERM'): Promis
 }
 
 beforeAll(async () => {
-  ({ endpoint } = await startDaemon());
+  const [port = 0] = await freePorts(1);
+  pirates = `tcp://127.0.0.1:${port}`;
+  const listen = ['tcp://127.0.0.1:0', { endpoint: pirates, service: 'pirate', allow: ['worker'] }];
+  const sets = [`broker.listen=${JSON.stringify(listen)}`, 'map.listen=tcp://127.0.0.1:0'];
+  const daemon = await startDaemon({ endpoint: null, sets });
+  endpoint = daemon.endpoints[0] ?? '';
+  map = String(daemon.logged('broker.ready')[0]?.['map']);
   project = userProject();
 });
 
@@ -172,8 +209,68 @@ describe('the examples, as a user runs them', () => {
     expect(await end(publisher)).toBe(`publishing at ${feed}\n`);
   });
 
+  it('service-directory lists the instances, also one that was killed', async () => {
+    const one = startWith('service-directory.js', 'one', map);
+    await until(() => one.output.includes('one is there; 1 in all\n'), 'one');
+    const two = startWith('service-directory.js', 'two', map);
+    await until(() => one.output.includes('two is there; 2 in all\n'), 'two');
+    two.child.kill('SIGKILL');
+    await until(() => one.output.includes('two is gone; 1 in all\n'), 'the end of its key');
+    const again = startWith('service-directory.js', 'two', map);
+    await until(() => again.output.includes('one is there'), 'what is there already');
+    await until(() => one.output.split('two is there').length === 3, 'two again');
+    await end(again);
+    await until(() => one.output.split('two is gone').length === 3, 'its farewell');
+    await end(one, 'SIGINT');
+  });
+
+  it('live-configuration answers as the map says', async () => {
+    const worker = startWith('live-configuration.js', endpoint, map);
+    const greet = async (): Promise<string> =>
+      await command('request', '--wait', 'greeting', 'you');
+    expect(await greet()).toBe('hello, you\n');
+    await command('map', 'set', '/config/greeting/word', 'welcome');
+    await until(() => worker.output.includes('welcome'), 'the change');
+    expect(await greet()).toBe('welcome, you\n');
+    await command('map', 'rm', '/config/greeting/word');
+    await until(() => worker.output.includes('by default'), 'the deletion');
+    expect(await greet()).toBe('hello, you\n');
+    await end(worker);
+  });
+
+  itWithTool('python3-zmq', 'service_directory.py is in the same directory', async () => {
+    const one = startPython('service_directory.py', 'one', map);
+    await until(() => one.output.includes('one\n'), 'one');
+    const two = startWith('service-directory.js', 'two', map);
+    await until(() => one.output.includes('one two\n'), 'two');
+    await until(() => two.output.includes('one is there'), 'one, for two');
+    await end(two);
+    await until(() => one.output.endsWith('two\none\n'), 'its farewell');
+    one.child.kill('SIGKILL');
+  });
+
+  itWithTool('python3-zmq', 'live_configuration.py answers as the map says', async () => {
+    const worker = startPython('live_configuration.py', pirates, map);
+    const greet = async (): Promise<string> => await command('request', '--wait', 'pirate', 'you');
+    expect(await greet()).toBe('hello, you\n');
+    await command('map', 'set', '/config/greeting/word', 'ahoy');
+    await untilAnswered(greet, 'ahoy, you\n');
+    await command('map', 'rm', '/config/greeting/word');
+    await untilAnswered(greet, 'hello, you\n');
+    worker.child.kill('SIGKILL');
+  });
+
   it('are all covered here', () => {
-    const programs = readdirSync(EXAMPLES).filter((name) => name.endsWith('.js'));
+    const compiled = readdirSync(EXAMPLES).filter((name) => name.endsWith('.js'));
+    const others = readdirSync('examples').filter((name) => name.endsWith('.py'));
+    const programs = toolAvailable('python3-zmq') ? [...compiled, ...others] : compiled;
     expect([...ran].sort()).toEqual(programs.sort());
+  });
+
+  it('of the map have under 40 lines', () => {
+    const names = ['service-directory.ts', 'live-configuration.ts'];
+    names.push('service_directory.py', 'live_configuration.py');
+    const lines = names.map((name) => readFileSync(`examples/${name}`, 'utf8').split('\n').length);
+    expect(Math.max(...lines)).toBeLessThanOrEqual(40);
   });
 });
