@@ -23,10 +23,13 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const TARGET = join(ROOT, 'docs/reference');
 
 const { exports } = JSON.parse(readFileSync(join(ROOT, 'packages/sdk/package.json'), 'utf8'));
-/** `.` exports what client and worker do, and has no page of its own. */
-const ENTRIES = Object.keys(exports)
-  .filter((path) => path !== '.' && path !== './package.json')
-  .map((path) => path.slice(2));
+/** `.` exports what client, worker and stream do, and the map, which is no entry and has a page. */
+const ENTRIES = [
+  ...Object.keys(exports)
+    .filter((path) => path !== '.' && path !== './package.json')
+    .map((path) => path.slice(2)),
+  'map',
+];
 const sourceOf = (name) => (name === 'testing' ? 'src/testing/testing.ts' : `src/sdk/${name}.ts`);
 
 /** Declared elsewhere than they are exported, or types that only the compiler needs. */
@@ -72,22 +75,26 @@ const OPTIONS = {
     hideModifiers: true,
     hideOverrides: true,
   },
-  pageTitleTemplates: { module: ({ name }) => `majordomo-sdk/${name}` },
+  pageTitleTemplates: { module: ({ name }) => titleOf(name) },
   logLevel: 'Warn',
 };
+
+function titleOf(name) {
+  return name === 'map' ? 'majordomo-sdk' : `majordomo-sdk/${name}`;
+}
 
 const INTRODUCTION = `# Reference of the SDK
 
 Everything that the package \`majordomo-sdk\` exports, from the docstrings of its sources (\`npm run docs\` writes these
 pages). How it works together is in [sdk.md](../sdk.md), and the codes of all errors are in [errors.md](../errors.md#sdk).
-\`majordomo-sdk\` itself exports what \`majordomo-sdk/client\` and \`majordomo-sdk/worker\` do.
+\`majordomo-sdk\` itself exports what \`majordomo-sdk/client\`, \`majordomo-sdk/worker\` and \`majordomo-sdk/stream\` do, and the [map](map.md).
 
 `;
 
 /** Kinds whose docstring shows how they are used. */
 const WITH_EXAMPLE = ReflectionKind.Class | ReflectionKind.Function;
 /** Interfaces of which a program writes objects or listeners. */
-const WRITTEN = /(Options|(Client|Worker)Events)$/;
+const WRITTEN = /(Options|(Client|Worker|SharedMap)Events)$/;
 const UNITS = [
   [/Ms$/, /milliseconds/],
   [/Bytes$/, /bytes|MiB/],
@@ -172,7 +179,7 @@ function tidied(text) {
 function index(project) {
   const lines = project.children.map(({ name, children }) => {
     const main = children.filter((each) => each.kindOf(WITH_EXAMPLE)).map((each) => each.name);
-    return `- [\`majordomo-sdk/${name}\`](${name}.md): ${main.map((each) => `\`${each}\``).join(', ')}`;
+    return `- [\`${titleOf(name)}\`](${name}.md): ${main.map((each) => `\`${each}\``).join(', ')}`;
   });
   return INTRODUCTION + lines.join('\n');
 }

@@ -4,6 +4,7 @@ import ts from 'typescript';
 import {
   CLIENT_DEFAULTS,
   CLOSE_DEFAULTS,
+  MAP_DEFAULTS,
   PUBLISHER_DEFAULTS,
   SUBSCRIBER_DEFAULTS,
   WORKER_DEFAULTS,
@@ -39,6 +40,7 @@ function inDocstrings(name: string, defaults: object): Record<string, unknown> {
   const files = [
     ...['src/sdk/options.ts', 'src/sdk/worker/worker-options.ts'],
     ...['src/sdk/stream/publisher-options.ts', 'src/sdk/stream/subscriber-options.ts'],
+    'src/sdk/map/map-options.ts',
   ].map(sourceFile);
   const found: [string, unknown][] = [];
   const statements = files.flatMap((file) => [...file.statements]);
@@ -67,6 +69,7 @@ describe('the defaults of the SDK', () => {
     ['## Worker', 'WorkerOptions', WORKER_DEFAULTS],
     ['### Publisher', 'PublisherOptions', PUBLISHER_DEFAULTS],
     ['### Subscriber', 'SubscriberOptions', SUBSCRIBER_DEFAULTS],
+    ['## Shared map', 'SharedMapOptions', MAP_DEFAULTS],
   ];
   it.each(tables)(
     'below %s in docs/sdk.md, and in the docstrings of %s',
