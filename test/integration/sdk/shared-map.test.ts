@@ -8,7 +8,7 @@ import { encodeZ85 } from '../../../src/core/z85.js';
 import { json } from '../../../src/sdk/client.js';
 import { type MapChange, SharedMap, type SharedMapOptions } from '../../../src/sdk/map.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
-import { freePorts } from '../../support/free-ports.js';
+import { freePortsInARow } from '../../support/free-ports.js';
 import { MapNode, type MapNodeOptions } from '../../support/map-node.js';
 import { until } from '../../support/until.js';
 
@@ -149,7 +149,7 @@ describe('a shared map (docs/sdk.md)', () => {
   });
 
   it('is as it was while no node serves, and is replaced when one does', async () => {
-    const [port = 0] = await freePorts(1);
+    const port = await freePortsInARow(3);
     const node = await nodeOf({ port });
     const map = mapOf([node]);
     const other = mapOf([node]);

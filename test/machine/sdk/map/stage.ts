@@ -223,7 +223,7 @@ function name(endpoint: number): string {
   return NAMES[endpoint] ?? '?';
 }
 
-export function record(key: string, number: string, uuid: string | Buffer, value: string): Frames {
+function record(key: string, number: string, uuid: string | Buffer, value: string): Frames {
   const [epoch = 0, counter = 0] = number.split('.').map(Number);
   const bytes = Buffer.alloc(8);
   writeNumber(bytes, 0, epoch, counter);
