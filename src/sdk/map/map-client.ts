@@ -160,7 +160,6 @@ export class MapClient {
   subscribed(endpoint: number): void {
     const server = this.#server(endpoint);
     server.isConnected = true;
-    server.hugzAt = -Infinity;
     server.keyRefusals = 0;
   }
 
@@ -234,7 +233,7 @@ export class MapClient {
   answered(frames: Frames, now: MonotonicMs): void {
     const intake = this.#intake;
     // The answer to a vote is from before the subscription was in force.
-    if (intake === null || this.#isEnded) return;
+    if (intake === null) return;
     this.#heardAt = now;
     this.#progressAt = now;
     const read = readSnapshot(frames);

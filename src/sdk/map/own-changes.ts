@@ -100,9 +100,9 @@ export class OwnChanges {
    */
   published(name: string, uuid: string, isShown: boolean): void {
     const change = this.#waiting.get(uuid);
-    if (change?.name !== name) return;
+    if (change === undefined) return;
     // Nodes take changes in order, so earlier ones of the same key were overwritten by this one. A
-    // node that was not active has dropped them.
+    // node that was not active has dropped them. (Published with another key, it is none of them.)
     const ofKey = this.#ofKey.get(name) ?? [];
     for (const each of ofKey.slice(0, ofKey.indexOf(change) + 1)) {
       if (isShown) this.settle(each, null);

@@ -143,7 +143,8 @@ describe('the client of a map: which node it follows (D53, D56)', () => {
     expect(stage.hugz('a').news).toEqual(['ask a']);
     stage.pass(29_999, 'a');
     expect(stage.news).toEqual([]);
-    stage.pass(1, 'a').hugz('a').snapshot({ '/y': '2' });
+    expect(stage.pass(1, 'a').hugz('a').news).toEqual(['ask a']);
+    stage.snapshot({ '/y': '2' });
     expect(stage.map).toEqual({ '/y': '2' });
   });
 
