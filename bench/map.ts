@@ -34,6 +34,7 @@ const SUBSCRIBERS = 1000;
 const ECHOES = 200;
 const ECHO_PAUSE_MS = 50;
 const FILLED_KEYS = 200_000;
+const FILLED_AT_ONCE = 1000;
 const READERS = 10;
 const WARM_UP_SECONDS = 2;
 
@@ -143,8 +144,8 @@ async function echo(): Promise<void> {
   const delays: number[] = [];
   for (let count = 0; count < ECHOES; count++) {
     await map.set(`/echo/${count}`, String(process.hrtime.bigint()));
-    const { value } = await lines.next();
-    delays.push(...(JSON.parse(String(value)) as number[]));
+    const line: IteratorResult<string> = await lines.next();
+    delays.push(...(JSON.parse(String(line.value)) as number[]));
     await pause(ECHO_PAUSE_MS);
   }
   child.kill('SIGTERM');
@@ -160,11 +161,13 @@ async function echo(): Promise<void> {
 
 async function whileSnapshots(): Promise<void> {
   const endpoint = mapOf(await startDaemon({ sets: [MAPS] }));
-  const writer = new SharedMap({ endpoints: [endpoint], maxOutstanding: FILLED_KEYS });
+  const writer = new SharedMap({ endpoints: [endpoint] });
   await writer.synced;
   const value = 'v'.repeat(100);
-  const keys = Array.from({ length: FILLED_KEYS }, (_, at) => `/filled/${at}`);
-  await Promise.all(keys.map((key) => writer.set(key, value, { timeoutMs: 120_000 })));
+  for (let from = 0; from < FILLED_KEYS; from += FILLED_AT_ONCE) {
+    const keys = Array.from({ length: FILLED_AT_ONCE }, (_, at) => `/filled/${from + at}`);
+    await Promise.all(keys.map((key) => writer.set(key, value)));
+  }
   const small = new SharedMap({ endpoints: [endpoint], subtree: '/bench/' });
   await small.synced;
   const lane = { set: (key: string, text: string) => small.set(key, text) };

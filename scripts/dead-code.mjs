@@ -37,6 +37,7 @@ const KEPT_EXPORTS = new Map([
   ['src/bstar/fsm.ts: RULES', 'the search takes them out in turn'],
   ['src/daemon/event-topics.ts: EVENT_TOPICS', 'none begins with another, which a test shows'],
   ['src/core/z85.ts: decodeZ85', "the RFC's vectors are no keys"],
+  ['src/titanic/io/tables/map-rows.ts: prepareMapStatements', 'the test of query plans'],
   ['src/testing/memory-tables.ts: countServices', 'what simulations compare services with'],
   ['src/wire/client-side.ts: clientRequestWithHeaders', 'as workerPartial below'],
   ['src/wire/worker-side.ts: workerPartial', 'the scripts write it; the SDK packs its head'],

@@ -20,15 +20,14 @@ async function receive(): Promise<void> {
   });
   let isReady = false;
   for await (const message of subscriber) {
-    const [key, , , , value] = message.frames;
-    if (key?.toString() === 'HUGZ') {
+    const name = message.topic;
+    if (name === 'HUGZ') {
       if (!isReady && ++ready === subscribers) process.stdout.write('"ready"\n');
       isReady = true;
       continue;
     }
-    const sentAt = BigInt(value?.toString() ?? '0');
+    const sentAt = BigInt(message.frames.at(-1)?.toString() ?? '');
     const us = Number(process.hrtime.bigint() - sentAt) / NS_PER_US;
-    const name = key?.toString() ?? '';
     const all = delays.get(name) ?? [];
     all.push(us);
     delays.set(name, all);

@@ -4,7 +4,8 @@ import { afterEach, describe, expect } from '@jest/globals';
 
 import { killPrograms } from '../interop/support/program.js';
 import { ask, httpOf } from '../support/http.js';
-import { MapPeer, mapOf, MAPS, mapPort, uuidOf } from '../support/map-peers.js';
+import { mapOf, MAPS } from '../support/map-endpoint.js';
+import { MapPeer, mapPort, uuidOf } from '../support/map-peers.js';
 import { itWithTool } from '../support/tools.js';
 import { commandFrame, greetingOf, property, ready } from '../unit/zmtp/wire.js';
 import { cleanUp, untilLogged } from '../process/broker/support.js';

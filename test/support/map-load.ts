@@ -93,7 +93,7 @@ export class MapLoad {
   /** No reader sees a key go back. */
   async #watch(): Promise<void> {
     for await (const { key, value } of this.reader.changes()) {
-      if (value === undefined || value === null) continue;
+      if (value === null) continue;
       const number = Number(value.toString());
       if (number < (this.#seen.get(key) ?? 0)) {
         this.errors.push(`${key} went back to ${number} from ${this.#seen.get(key)}`);

@@ -3,7 +3,8 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { killPrograms } from '../../interop/support/program.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { ask, httpOf } from '../../support/http.js';
-import { MapPeer, mapOf, MAPS } from '../../support/map-peers.js';
+import { mapOf, MAPS } from '../../support/map-endpoint.js';
+import { MapPeer } from '../../support/map-peers.js';
 import { itWithTool } from '../../support/tools.js';
 
 const TOOL = 'python3-zmq';

@@ -14,7 +14,8 @@ import {
   temporaryDirectory,
 } from '../../support/daemon.js';
 import { ask, httpOf, tokenOf } from '../../support/http.js';
-import { MapPeer, mapOf } from '../../support/map-peers.js';
+import { mapOf } from '../../support/map-endpoint.js';
+import { MapPeer } from '../../support/map-peers.js';
 import { itWithTool } from '../../support/tools.js';
 
 const TOOL = 'python3-zmq';
