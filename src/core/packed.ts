@@ -111,6 +111,28 @@ export function readPacked(bytes: Buffer, offset: number, cursor: PackedCursor):
   }
 }
 
+/**
+ * Where the message ends that begins at `from`, in bytes that may be anybody's.
+ * @returns 0: it is not complete within `[from, end)`, has more than `framesMax` frames, or something
+ * else stands between them
+ */
+export function messageEnd(bytes: Buffer, from: number, end: number, framesMax: number): number {
+  let at = from;
+  for (let left = framesMax; left > 0 && at + 1 < end; left--) {
+    const flags = bytes[at] ?? 0;
+    if ((flags & ~(MORE | LONG)) !== 0) return 0;
+    if ((flags & LONG) === 0) {
+      at += 2 + (bytes[at + 1] ?? 0);
+    } else {
+      if (at + 9 > end) return 0;
+      at += 9 + bytes.readUInt32BE(at + 1) * TWO_POW_32 + bytes.readUInt32BE(at + 5);
+    }
+    if (at > end) return 0;
+    if ((flags & MORE) === 0) return at;
+  }
+  return 0;
+}
+
 /** Adds the packed frames `[start, end)` of `bytes` to `frames`, as views. */
 export function unpack(bytes: Buffer, start: number, end: number, frames: Frames): void {
   const cursor = new PackedCursor();

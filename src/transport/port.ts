@@ -238,6 +238,13 @@ export interface LinkEvents {
   connected(): void;
   /** A message arrived; the frames are valid until this returns. */
   message(frames: Frames): void;
+  /**
+   * Bytes arrived that begin with a message, in the layout of `core/packed`: an engine that has them so
+   * offers them here first. The words are valid until this returns.
+   * @param end one past the bytes that it may read; messages may be incomplete there
+   * @returns where the last message ends that was handled; 0: none was, and the first goes to `message`
+   */
+  packed?(words: Words, from: number, end: number): number;
   /** The connection is gone. The link dials again; messages in flight are lost. */
   disconnected(): void;
   /** The peer of a PUB: see `TransportEvents.subscription`. */

@@ -15,6 +15,11 @@ export const TOPIC_BYTES_MAX = 255; // D41
 
 const NUMBER_AT = 8;
 const TIME_AT = 16;
+/** Of packed frames. */
+const FLAG_MORE = 0x01;
+const FLAG_LONG = 0x02;
+const SHORT_HEAD_BYTES = 2;
+const LONG_HEAD_BYTES = 9;
 const TWO_POW_32 = 0x1_0000_0000;
 
 /** The header of a published message. */
@@ -52,12 +57,35 @@ function writeInt64(target: Buffer, at: number, value: number): void {
 export function hasStreamHeader(frames: Frames): boolean {
   // A body has at least one frame.
   if (frames.count < 3 || frames.size(1) !== STREAM_HEADER_BYTES) return false;
-  const bytes = frames.buffer(1);
-  const at = frames.start(1);
+  return isStreamHeader(frames.buffer(1), frames.start(1));
+}
+
+function isStreamHeader(bytes: Buffer, at: number): boolean {
   const number = readInt64(bytes, at + NUMBER_AT);
   return (
     number >= 1 && Number.isSafeInteger(number) && Number.isSafeInteger(streamTimeUs(bytes, at))
   );
+}
+
+/**
+ * Where the header of a packed message is, which begins at `from` and is complete.
+ * @returns 0: it has none
+ */
+export function streamHeaderAt(bytes: Buffer, from: number): number {
+  const flags = bytes[from] ?? 0;
+  const second =
+    (flags & FLAG_LONG) === 0
+      ? from + SHORT_HEAD_BYTES + (bytes[from + 1] ?? 0)
+      : from + LONG_HEAD_BYTES + longSize(bytes, from);
+  // The second frame has the size of a header, and a third follows.
+  if ((flags & FLAG_MORE) === 0 || bytes[second] !== FLAG_MORE) return 0;
+  if (bytes[second + 1] !== STREAM_HEADER_BYTES) return 0;
+  const at = second + SHORT_HEAD_BYTES;
+  return isStreamHeader(bytes, at) ? at : 0;
+}
+
+function longSize(bytes: Buffer, at: number): number {
+  return bytes.readUInt32BE(at + 1) * TWO_POW_32 + bytes.readUInt32BE(at + 5);
 }
 
 /** Reads the header at `at`, of a message that has one. */

@@ -75,7 +75,10 @@ export type FaultKind =
 export interface ConnectionEvents {
   /** Messages may flow. `key`: the name of the peer's key, if it has authenticated. */
   ready(metadata: Metadata, key: string | null): void;
-  /** See `TransportEvents.packed`; messages of a sealed connection are not offered. */
+  /**
+   * See `TransportEvents.packed` and `LinkEvents.packed`; messages of a sealed connection are not
+   * offered.
+   */
   packed?(words: Words, from: number, end: number): number;
   /** One whole message; the frames are valid until this returns. */
   message(frames: Frames): void;
@@ -536,7 +539,7 @@ export class Connection {
     return next;
   }
 
-  /** @returns where the message ends that was handled without taking it apart, or 0 */
+  /** @returns where the last message ends that was handled without taking it apart, or 0 */
   #offer(bytes: Buffer, from: number, end: number): number {
     const most = this.#offeredBytesMax;
     if (most === 0) return 0;

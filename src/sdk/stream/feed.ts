@@ -1,13 +1,15 @@
 /** A subscriber's connection to one publisher: what arrives there, with its gaps and its lateness. */
+import type { Words } from '../../core/bytes.js';
 import { monotonicMs } from '../../core/clock.js';
 import { messageOf } from '../../core/errors.js';
 import type { Frames } from '../../core/frames.js';
+import { messageEnd } from '../../core/packed.js';
 import { Lateness } from '../../stream/lateness.js';
 import type { Dial, Link, LinkEvents } from '../../transport/port.js';
-import { hasStreamHeader } from '../../wire/stream.js';
+import { hasStreamHeader, streamHeaderAt, streamTimeUs } from '../../wire/stream.js';
 import { sdkError } from '../errors.js';
 import { endpointError } from '../links.js';
-import { ReceivedStreamMessage } from './stream-message.js';
+import { type MessageRun, runOf, runOfOne, type StreamOrigin } from './message-run.js';
 
 /** Reads the time of a message of a publisher that is not ours, in milliseconds of its clock. */
 export type Stamp = (frames: readonly Buffer[]) => number;
@@ -15,13 +17,15 @@ export type Stamp = (frames: readonly Buffer[]) => number;
 export interface FeedOwner {
   connected(feed: Feed): void;
   disconnected(feed: Feed): void;
-  received(message: ReceivedStreamMessage): void;
+  received(run: MessageRun): void;
   /** The subscriber cannot go on; what came before still goes to its reader. */
   failed(error: Error): void;
 }
 
 /** Handshakes in a row in which the publisher refused the key. */
 const KEY_REFUSALS_MAX = 2;
+/** Messages of more frames are taken one by one. */
+const RUN_FRAMES_MAX = 6;
 
 export class Feed implements LinkEvents {
   readonly endpoint: string;
@@ -29,8 +33,8 @@ export class Feed implements LinkEvents {
   /** `null`: messages of a `Publisher`; `false`: of others, without a time. */
   readonly #stamp: Stamp | false | null;
   readonly #link: Link;
-  /** `null`: it is not measured. */
-  #lateness: Lateness | null = null;
+  /** Of the present connection. */
+  #origin: StreamOrigin;
   readonly #isTimed: boolean;
   #isGap = false;
   #keyRefusals = 0;
@@ -51,11 +55,20 @@ export class Feed implements LinkEvents {
     this.#owner = owner;
     this.#stamp = stamp;
     this.#isTimed = isTimed;
+    this.#origin = this.#newOrigin();
     try {
       this.#link = dial(endpoint, this);
     } catch (error) {
       throw endpointError(endpoint, error);
     }
+  }
+
+  #newOrigin(): StreamOrigin {
+    return {
+      endpoint: this.endpoint,
+      isNumbered: this.#stamp === null,
+      lateness: this.#isTimed && this.#stamp !== false ? new Lateness() : null,
+    };
   }
 
   setReading(isReading: boolean): void {
@@ -71,7 +84,7 @@ export class Feed implements LinkEvents {
 
   connected(): void {
     this.#keyRefusals = 0;
-    this.#lateness = this.#isTimed ? new Lateness() : null;
+    this.#origin = this.#newOrigin();
     if (!this.#isClosed) this.#owner.connected(this);
   }
 
@@ -87,21 +100,44 @@ export class Feed implements LinkEvents {
     this.#owner.failed(sdkError('ERR_MDP_KEY_REFUSED', text, { details }));
   }
 
+  /** As many of the messages as are complete and as usual; see `LinkEvents.packed`. */
+  packed(words: Words, from: number, end: number): number {
+    // A function for the time is called for each message.
+    if (this.#isClosed || typeof this.#stamp === 'function') return 0;
+    const { bytes } = words;
+    const { isNumbered, lateness } = this.#origin;
+    const now = lateness === null ? 0 : monotonicMs();
+    let until = 0;
+    let count = 0;
+    for (let at = from; at < end; at = until) {
+      const next = messageEnd(bytes, at, end, RUN_FRAMES_MAX);
+      if (next === 0) break;
+      if (isNumbered) {
+        const header = streamHeaderAt(bytes, at);
+        if (header === 0) break;
+        lateness?.arrived(now, streamTimeUs(bytes, header) / 1000);
+      }
+      until = next;
+      count++;
+    }
+    if (count === 0) return 0;
+    this.#received(runOf(words, from, until, count, this.#origin, this.#isGap));
+    return until;
+  }
+
   message(frames: Frames): void {
     if (this.#isClosed) return;
-    const isFit = this.#stamp === null ? this.#isNumbered(frames) : true;
-    const stamp = this.#stamp === null ? null : this.#foreignStamp(frames);
-    if (!isFit || stamp === undefined) return;
-    const facts = {
-      endpoint: this.endpoint,
-      afterGap: this.#isGap,
-      stamp,
-      lateness: stamp?.sentAtMs === null ? null : this.#lateness,
-    };
-    const message = new ReceivedStreamMessage(frames, facts);
+    const origin = this.#origin;
+    if (origin.isNumbered && !this.#isNumbered(frames)) return;
+    const sentAtMs = this.#sentAtMs(frames);
+    if (sentAtMs === undefined) return;
+    if (sentAtMs !== null) origin.lateness?.arrived(monotonicMs(), sentAtMs);
+    this.#received(runOfOne(frames, origin, this.#isGap, sentAtMs));
+  }
+
+  #received(run: MessageRun): void {
     this.#isGap = false;
-    this.#lateness?.arrived(monotonicMs(), message.sentAtMs ?? 0);
-    this.#owner.received(message);
+    this.#owner.received(run);
   }
 
   /** It is a message of a `Publisher`. */
@@ -113,11 +149,10 @@ export class Feed implements LinkEvents {
     return false;
   }
 
-  /** When a message of another program was published; `undefined`: the function that says it failed. */
-  #foreignStamp(frames: Frames): { readonly sentAtMs: number | null } | undefined {
-    if (this.#stamp === false) return NO_TIME;
-    const sentAtMs = this.#stamped(frames.copyFrom(0));
-    return sentAtMs === undefined ? undefined : { sentAtMs };
+  /** `null`: that is not known; `undefined`: the function that says it failed. */
+  #sentAtMs(frames: Frames): number | null | undefined {
+    if (this.#stamp === null) return streamTimeUs(frames.buffer(1), frames.start(1)) / 1000;
+    return this.#stamp === false ? null : this.#stamped(frames.copyFrom(0));
   }
 
   /** `undefined`: the function failed. */
@@ -134,5 +169,3 @@ export class Feed implements LinkEvents {
     }
   }
 }
-
-const NO_TIME = { sentAtMs: null };

@@ -4,7 +4,8 @@
  */
 import type { MonotonicMs } from '../../core/clock.js';
 import { type MajordomoError, sdkError } from '../errors.js';
-import type { ReceivedStreamMessage, StreamMessage } from './stream-message.js';
+import { endInRun, type MessageRun } from './message-run.js';
+import { ReceivedStreamMessage, type StreamMessage } from './stream-message.js';
 
 export interface InboxOptions {
   /** Above this it is full. */
@@ -13,15 +14,18 @@ export interface InboxOptions {
   readonly maxDelayMs: number | null;
 }
 
-/** Overhead of a message, so that empty ones count as well. */
-const MESSAGE_COST_BYTES = 256;
+/** Overhead of a run. */
+const RUN_COST_BYTES = 256;
 /** The queue moves to the front of its array when this many entries before it are free. */
 const COMPACT_FROM = 1024;
 
 export class Inbox {
   readonly #options: InboxOptions;
-  #queue: ReceivedStreamMessage[] = [];
+  #queue: MessageRun[] = [];
   #head = 0;
+  /** Where the oldest message begins in the oldest run. */
+  #at = 0;
+  #size = 0;
   #bytes = 0;
   #isFull = false;
 
@@ -31,7 +35,7 @@ export class Inbox {
 
   /** Messages that wait. */
   get size(): number {
-    return this.#queue.length - this.#head;
+    return this.#size;
   }
 
   /** No more is to be read; until half of it is taken. */
@@ -39,28 +43,42 @@ export class Inbox {
     return this.#isFull;
   }
 
-  push(message: ReceivedStreamMessage): void {
-    this.#queue.push(message);
-    this.#bytes += message.heldBytes + MESSAGE_COST_BYTES;
+  push(run: MessageRun): void {
+    if (this.#size === 0) this.#at = run.start;
+    this.#queue.push(run);
+    this.#size += run.count;
+    this.#bytes += run.end - run.start + RUN_COST_BYTES;
     if (this.#bytes > this.#options.bytesMax) this.#isFull = true;
   }
 
   /** The error of the oldest message, if it is too late already; `null`: it is not, or there is none. */
   lateness(now: () => MonotonicMs): MajordomoError | null {
     const { maxDelayMs } = this.#options;
-    const oldest = this.#queue[this.#head];
-    if (maxDelayMs === null || oldest === undefined) return null;
-    const delayMs = oldest.lateness?.of(now(), oldest.sentAtMs ?? 0) ?? 0;
+    const run = this.#queue[this.#head];
+    if (maxDelayMs === null || run === undefined) return null;
+    const oldest = new ReceivedStreamMessage(run, this.#at, endInRun(run, this.#at));
+    const { sentAtMs } = oldest;
+    const delayMs = sentAtMs === null ? 0 : (run.origin.lateness?.of(now(), sentAtMs) ?? 0);
     return delayMs > maxDelayMs ? tooSlow(delayMs, maxDelayMs, this.size, oldest) : null;
   }
 
   /** Takes the oldest message out; `null`: there is none. */
   take(): ReceivedStreamMessage | null {
-    const oldest = this.#queue[this.#head];
-    if (oldest === undefined) return null;
+    const run = this.#queue[this.#head];
+    if (run === undefined) return null;
+    const start = this.#at;
+    const end = endInRun(run, start);
+    this.#at = end;
+    this.#size--;
+    this.#bytes -= end - start;
+    if (end === run.end) this.#nextRun();
+    if (this.#isFull && this.#bytes * 2 <= this.#options.bytesMax) this.#isFull = false;
+    return new ReceivedStreamMessage(run, start, end);
+  }
+
+  #nextRun(): void {
+    this.#bytes -= RUN_COST_BYTES;
     this.#head++;
-    this.#bytes -= oldest.heldBytes + MESSAGE_COST_BYTES;
-    if (this.#bytes * 2 <= this.#options.bytesMax) this.#isFull = false;
     if (this.#head === this.#queue.length) {
       this.#queue = [];
       this.#head = 0;
@@ -68,12 +86,13 @@ export class Inbox {
       this.#queue.splice(0, this.#head);
       this.#head = 0;
     }
-    return oldest;
+    this.#at = this.#queue[this.#head]?.start ?? 0;
   }
 
   clear(): void {
     this.#queue = [];
     this.#head = 0;
+    this.#size = 0;
     this.#bytes = 0;
     this.#isFull = false;
   }

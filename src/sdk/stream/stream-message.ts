@@ -1,11 +1,9 @@
 import { inspect } from 'node:util';
 
-import { copyBytes } from '../../core/bytes.js';
-import type { Frames } from '../../core/frames.js';
-import type { Lateness } from '../../stream/lateness.js';
-import { readStreamHeader, streamTimeUs } from '../../wire/stream.js';
+import { PackedCursor, readPacked } from '../../core/packed.js';
+import { readStreamHeader, streamHeaderAt, streamTimeUs } from '../../wire/stream.js';
 import { parsedJson } from '../message.js';
-import { Slab, SLAB_COPY_BYTES_MAX } from '../slab.js';
+import type { MessageRun } from './message-run.js';
 
 /** A published message at a subscriber. */
 export interface StreamMessage {
@@ -43,116 +41,53 @@ export interface StreamMessage {
   json(): unknown;
 }
 
-/** What a connection says of a message. */
-export interface StreamFacts {
-  readonly endpoint: string;
-  readonly afterGap: boolean;
-  /** Of a message of a `Publisher`, whose header is its second frame: `null`. Otherwise when it was published. */
-  readonly stamp: { readonly sentAtMs: number | null } | null;
-  /** How late its connection's messages are; `null`: that is not measured. */
-  readonly lateness: Lateness | null;
-}
-
-/** They are read and forgotten one after the other, thousands in one buffer. */
-const SLAB_BYTES = 128 * 1024;
-const slab = new Slab(SLAB_BYTES);
-/** Frames whose places are fields of the message. */
-const PLACED_FRAMES = 3;
-/** The place of each further frame in a growing array. */
-const PLACE_BYTES = 32;
 const NO_HEADER: Pick<StreamMessage, 'publisher' | 'number'> = { publisher: null, number: null };
+/** Shared by all messages: it is used up before another one is read. */
+const cursor = new PackedCursor();
 
 /**
- * A received message: one copy of its bytes, from which all else is made when somebody asks for it. A program
+ * A received message: a place in a run, from which all is made when somebody asks for it. A program
  * that reads millions of messages a second looks at little of each.
  */
 export class ReceivedStreamMessage implements StreamMessage {
-  readonly endpoint: string;
-  readonly afterGap: boolean;
-  readonly lateness: Lateness | null;
-  /** What it holds in memory, about: its bytes, and where its frames are. */
-  readonly heldBytes: number;
-  readonly #stamp: StreamFacts['stamp'];
-  readonly #bytes: Buffer;
-  /** Where its first three frames are; a message of a `Publisher` has these, and seldom more. */
-  #topicAt = 0;
-  #topicEnd = 0;
-  #secondAt = 0;
-  #secondEnd = 0;
-  #thirdAt = 0;
-  #thirdEnd = 0;
-  readonly #count: number;
-  /** Where the others are: beginnings and ends, in turns. */
-  #others: number[] | null = null;
+  readonly #run: MessageRun;
+  /** It is these bytes of the run. */
+  readonly #start: number;
+  readonly #end: number;
   #topic: Buffer | null = null;
   #frames: Buffer[] | null = null;
 
-  constructor(frames: Frames, { endpoint, afterGap, stamp, lateness }: StreamFacts) {
-    this.endpoint = endpoint;
-    this.afterGap = afterGap;
-    this.lateness = lateness;
-    this.#stamp = stamp;
-    const { count } = frames;
-    let bytes = 0;
-    for (let index = 0; index < count; index++) bytes += frames.size(index);
-    // Frames that came as one run of bytes are copied as one, with what stands between them.
-    const isRun = frames.isPacked && count > 1;
-    const room = isRun ? frames.end(count - 1) - frames.start(0) : bytes;
-    this.heldBytes = room + Math.max(0, count - PLACED_FRAMES) * PLACE_BYTES;
-    const isSmall = room <= SLAB_COPY_BYTES_MAX;
-    let at = isSmall ? slab.reserve(room) : 0;
-    const copy = isSmall ? slab.bytes : Buffer.allocUnsafeSlow(room);
-    this.#bytes = copy;
-    this.#count = count;
-    if (isRun) {
-      const from = frames.start(0);
-      copyBytes(frames.buffer(0), from, from + room, copy, at);
-      const moved = at - from;
-      for (let index = 0; index < count; index++) {
-        this.#place(index, frames.start(index) + moved, frames.end(index) + moved);
-      }
-    } else {
-      for (let index = 0; index < count; index++) {
-        const start = at;
-        copyBytes(frames.buffer(index), frames.start(index), frames.end(index), copy, start);
-        at += frames.size(index);
-        this.#place(index, start, at);
-      }
-    }
+  constructor(run: MessageRun, start: number, end: number) {
+    this.#run = run;
+    this.#start = start;
+    this.#end = end;
   }
 
-  #place(index: number, start: number, end: number): void {
-    if (index === 0) {
-      this.#topicAt = start;
-      this.#topicEnd = end;
-    } else if (index === 1) {
-      this.#secondAt = start;
-      this.#secondEnd = end;
-    } else if (index === 2) {
-      this.#thirdAt = start;
-      this.#thirdEnd = end;
-    } else {
-      this.#others ??= [];
-      this.#others.push(start, end);
-    }
+  get endpoint(): string {
+    return this.#run.origin.endpoint;
+  }
+
+  get afterGap(): boolean {
+    return this.#run.afterGap && this.#start === this.#run.start;
   }
 
   get topicBytes(): Buffer {
-    this.#topic ??= this.#frame(0);
+    if (this.#topic === null) {
+      const { bytes } = this.#run;
+      readPacked(bytes, this.#start, cursor);
+      this.#topic = viewOf(bytes, cursor.start, cursor.end);
+    }
     return this.#topic;
   }
 
   get topic(): string {
-    return this.#bytes.toString('utf8', this.#topicAt, this.#topicEnd);
+    const { bytes } = this.#run;
+    readPacked(bytes, this.#start, cursor);
+    return bytes.toString('utf8', cursor.start, cursor.end);
   }
 
   get frames(): Buffer[] {
-    if (this.#frames === null) {
-      this.#frames = [];
-      for (let index = this.#body; index < this.#count; index++) {
-        this.#frames.push(this.#frame(index));
-      }
-    }
+    this.#frames ??= this.#bodyFrames();
     return this.#frames;
   }
 
@@ -165,8 +100,9 @@ export class ReceivedStreamMessage implements StreamMessage {
   }
 
   get sentAtMs(): number | null {
-    if (this.#stamp !== null) return this.#stamp.sentAtMs;
-    return streamTimeUs(this.#bytes, this.#secondAt) / 1000;
+    const { bytes, origin, sentAtMs } = this.#run;
+    if (!origin.isNumbered) return sentAtMs;
+    return streamTimeUs(bytes, streamHeaderAt(bytes, this.#start)) / 1000;
   }
 
   text(): string {
@@ -189,20 +125,27 @@ export class ReceivedStreamMessage implements StreamMessage {
     return this.toJSON();
   }
 
-  /** The index of the first frame of its body. */
-  get #body(): number {
-    return this.#stamp === null ? 2 : 1;
-  }
-
   get #header(): Pick<StreamMessage, 'publisher' | 'number'> {
-    return this.#stamp === null ? readStreamHeader(this.#bytes, this.#secondAt) : NO_HEADER;
+    const { bytes, origin } = this.#run;
+    return origin.isNumbered
+      ? readStreamHeader(bytes, streamHeaderAt(bytes, this.#start))
+      : NO_HEADER;
   }
 
-  #frame(index: number): Buffer {
-    if (index === 0) return this.#bytes.subarray(this.#topicAt, this.#topicEnd);
-    if (index === 1) return this.#bytes.subarray(this.#secondAt, this.#secondEnd);
-    if (index === 2) return this.#bytes.subarray(this.#thirdAt, this.#thirdEnd);
-    const at = 2 * (index - 3);
-    return this.#bytes.subarray(this.#others?.[at], this.#others?.[at + 1]);
+  #bodyFrames(): Buffer[] {
+    const { bytes, origin } = this.#run;
+    const frames: Buffer[] = [];
+    let before = origin.isNumbered ? 2 : 1;
+    for (let at = this.#start; at < this.#end; at = cursor.end) {
+      readPacked(bytes, at, cursor);
+      if (before > 0) before--;
+      else frames.push(viewOf(bytes, cursor.start, cursor.end));
+    }
+    return frames;
   }
+}
+
+/** The same as `subarray`, in half the time. */
+function viewOf(bytes: Buffer, start: number, end: number): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
 }

@@ -4,7 +4,8 @@ import { dialSubscriber } from '../dials.js';
 import { sdkError } from '../errors.js';
 import { Feed, type FeedOwner } from './feed.js';
 import { Inbox } from './inbox.js';
-import type { ReceivedStreamMessage, StreamMessage } from './stream-message.js';
+import type { MessageRun } from './message-run.js';
+import type { StreamMessage } from './stream-message.js';
 import type { ReaderSettings } from './subscriber-options.js';
 
 export interface ReaderEvents {
@@ -106,12 +107,14 @@ export class StreamReader implements FeedOwner {
     this.failed(sdkError('ERR_STREAM_GAP', text, { details: { endpoint } }));
   }
 
-  received(message: ReceivedStreamMessage): void {
+  received(run: MessageRun): void {
     if (this.#isEnded) return;
-    this.#inbox.push(message);
-    const taker = this.#takers.shift();
-    if (taker !== undefined) void this.next().then(taker.resolve, taker.reject);
-    else if (this.#isReading && this.#inbox.isFull) this.#setReading(false);
+    this.#inbox.push(run);
+    for (let left = run.count; left > 0 && this.#takers.length > 0; left--) {
+      const taker = this.#takers.shift();
+      if (taker !== undefined) void this.next().then(taker.resolve, taker.reject);
+    }
+    if (this.#isReading && this.#inbox.isFull) this.#setReading(false);
   }
 
   failed(error: Error): void {

@@ -6,6 +6,7 @@
  * whole. What a broken connection held is lost. The caller must resend (protocols: at least once).
  */
 import { present } from '../../core/assert.js';
+import type { Words } from '../../core/bytes.js';
 import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
 import { secureRandom } from '../../core/random.js';
@@ -81,6 +82,8 @@ export function dialZmtp(options: ZmtpLinkOptions): Dial {
 
 class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   readonly identity = '';
+  /** Only if its owner takes packed messages: connections offer them then. */
+  readonly packed?: (words: Words, from: number, end: number) => number;
   readonly #endpoint: string;
   readonly #options: ZmtpLinkOptions;
   readonly #events: LinkEvents;
@@ -122,6 +125,7 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     this.#patience = options.patience ?? PATIENCE;
     this.#retryMs = this.#patience.reconnectMsMin;
     this.#waiting = new Outbox([], options.limits.outputBytesMax);
+    if (events.packed !== undefined) this.packed = this.#packed;
     // No event is reported within the call that opens the link.
     if (options.curve === undefined) setImmediate(this.#dial);
     else void this.#dialSealed();
@@ -295,6 +299,9 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   subscription(topic: Buffer, isOn: boolean): void {
     if (this.#closing === null) this.#events.subscription?.(topic, isOn);
   }
+
+  readonly #packed = (words: Words, from: number, end: number): number =>
+    this.#closing === null ? (this.#events.packed?.(words, from, end) ?? 0) : 0;
 
   failed(kind: FaultKind): void {
     if (kind === 'key') {

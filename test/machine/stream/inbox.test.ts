@@ -1,30 +1,81 @@
 import { describe, expect, it } from '@jest/globals';
 
+import { Words } from '../../../src/core/bytes.js';
 import { Frames } from '../../../src/core/frames.js';
+import { pack, packedBytes } from '../../../src/core/packed.js';
 import { Inbox } from '../../../src/sdk/stream/inbox.js';
-import { ReceivedStreamMessage } from '../../../src/sdk/stream/stream-message.js';
+import { type MessageRun, runOf, runOfOne } from '../../../src/sdk/stream/message-run.js';
 
-const FACTS = { endpoint: 'a', afterGap: false, stamp: { sentAtMs: null }, lateness: null };
+const ORIGIN = { endpoint: 'a', isNumbered: false, lateness: null };
 
-/** How many such messages fill an inbox. */
-function capacity(bytesMax: number, frames: Frames): number {
+/** How many messages of such runs fill an inbox. */
+function capacity(bytesMax: number, run: MessageRun): number {
   const inbox = new Inbox({ bytesMax, maxDelayMs: null });
-  while (!inbox.isFull) inbox.push(new ReceivedStreamMessage(frames, FACTS));
+  while (!inbox.isFull) inbox.push(run);
   return inbox.size;
 }
 
+function packed(...messages: readonly Frames[]): Words {
+  return new Words(
+    Buffer.concat(
+      messages.map((frames) => {
+        const bytes = Buffer.alloc(packedBytes(frames, 0, frames.count));
+        pack(frames, 0, frames.count, bytes, 0, false);
+        return bytes;
+      }),
+    ),
+  );
+}
+
+function runOfAll(afterGap: boolean, ...topics: readonly string[]): MessageRun {
+  const words = packed(...topics.map((topic) => Frames.of(topic, 'body')));
+  return runOf(words, 0, words.bytes.length, topics.length, ORIGIN, afterGap);
+}
+
 describe('what waits for the reader of a subscriber', () => {
-  it('is counted with the places of its frames, so that empty frames fill it, too', () => {
-    const many = Frames.of(...Array.from({ length: 10_000 }, () => ''));
-    expect(capacity(1_048_576, many)).toBeLessThan(8);
-    expect(capacity(1_048_576, Frames.of('topic', 'x'.repeat(1000)))).toBeGreaterThan(500);
+  it('is counted with what each run costs, so that empty messages fill it, too', () => {
+    const one = (...frames: readonly string[]): MessageRun =>
+      runOfOne(Frames.of(...frames), ORIGIN, false, null);
+    expect(capacity(1_048_576, one(''))).toBeLessThan(5000);
+    expect(capacity(1_048_576, one('topic', 'x'.repeat(1000)))).toBeGreaterThan(500);
+    expect(capacity(1_048_576, runOfAll(false, 'a', 'b', 'c', 'd'))).toBeGreaterThan(10_000);
   });
 
   it('is counted with the heads between its frames, which are kept with them', () => {
-    const packed = Buffer.alloc(40_000);
+    const bytes = Buffer.alloc(40_000);
     const frames = new Frames();
-    for (let at = 2; at <= packed.length; at += 2) frames.push(packed, at, at);
+    for (let at = 2; at <= bytes.length; at += 2) frames.push(bytes, at, at);
     frames.isPacked = true;
-    expect(new ReceivedStreamMessage(frames, FACTS).heldBytes).toBeGreaterThan(39_000);
+    expect(capacity(400_000, runOfOne(frames, ORIGIN, false, null))).toBeLessThan(11);
+  });
+
+  it('comes out in order, one message after the other, and only the first of a run is after a gap', () => {
+    const inbox = new Inbox({ bytesMax: 1000, maxDelayMs: null });
+    inbox.push(runOfAll(false, 'a', 'b'));
+    inbox.push(runOfAll(true, 'c', 'd', 'e'));
+    expect(inbox.size).toBe(5);
+    const taken: string[] = [];
+    for (let message = inbox.take(); message !== null; message = inbox.take()) {
+      taken.push(`${message.topic}${message.afterGap ? '!' : ''} ${message.text()}`);
+    }
+    expect(taken).toEqual(['a body', 'b body', 'c! body', 'd body', 'e body']);
+    expect(inbox.size).toBe(0);
+    inbox.push(runOfAll(false, 'f'));
+    expect(inbox.take()?.topic).toBe('f');
+  });
+
+  it('is not full any more when half of it was taken', () => {
+    const inbox = new Inbox({ bytesMax: 2000, maxDelayMs: null });
+    const isFull = (): boolean => inbox.isFull;
+    while (!isFull()) inbox.push(runOfAll(false, 'a', 'b', 'c'));
+    const most = inbox.size;
+    while (isFull()) inbox.take();
+    expect(inbox.size).toBeLessThanOrEqual(most / 2 + 1);
+    expect(inbox.size).toBeGreaterThan(0);
+    while (inbox.take() !== null);
+    // What was counted is gone.
+    const empty = new Inbox({ bytesMax: 2000, maxDelayMs: null });
+    for (const each of [inbox, empty]) while (!each.isFull) each.push(runOfAll(false, 'a'));
+    expect(inbox.size).toBe(empty.size);
   });
 });
