@@ -26,6 +26,8 @@ export interface MessageRun {
   readonly sentAtMs: number | null;
   /** They are the bytes `[start, end)`. */
   readonly bytes: Buffer;
+  /** The memory of `bytes`, which begin there at 0. */
+  readonly memory: ArrayBufferLike;
   readonly start: number;
   readonly end: number;
   /** How many there are. */
@@ -56,7 +58,8 @@ export function runOf(
   const at = slab.reserve(size);
   const { bytes } = slab;
   bytes.set(words.bytes.subarray(start, end), at);
-  return { origin, afterGap, sentAtMs: null, bytes, start: at, end: at + size, count };
+  const memory = bytes.buffer;
+  return { origin, afterGap, sentAtMs: null, bytes, memory, start: at, end: at + size, count };
 }
 
 /** A run of one message, which is copied. */
@@ -71,5 +74,6 @@ export function runOfOne(
   const start = isSmall ? slab.reserve(size) : 0;
   const bytes = isSmall ? slab.bytes : Buffer.allocUnsafeSlow(size);
   pack(frames, 0, frames.count, bytes, start, false);
-  return { origin, afterGap, sentAtMs, bytes, start, end: start + size, count: 1 };
+  const memory = bytes.buffer;
+  return { origin, afterGap, sentAtMs, bytes, memory, start, end: start + size, count: 1 };
 }

@@ -13,6 +13,16 @@ export interface StreamMessage {
   readonly topicBytes: Buffer;
   /** The frames of the body, after the topic; of a `Publisher` at least one. The receiver owns them. */
   readonly frames: Buffer[];
+  /**
+   * Where the first frame of the body was received: it is the bytes `[bodyStart, bodyEnd)` of `bytes`, which hold other
+   * messages as well and are only to be read. For programs that read millions of messages a second: looking at a
+   * field here costs less than a tenth of making `frames`.
+   *
+   *     sum += message.bytes.readDoubleLE(message.bodyStart);
+   */
+  readonly bytes: Buffer;
+  readonly bodyStart: number;
+  readonly bodyEnd: number;
   /** The endpoint of the publisher, as given in `endpoints`. */
   readonly endpoint: string;
   /**
@@ -73,9 +83,9 @@ export class ReceivedStreamMessage implements StreamMessage {
 
   get topicBytes(): Buffer {
     if (this.#topic === null) {
-      const { bytes } = this.#run;
+      const { bytes, memory } = this.#run;
       readPacked(bytes, this.#start, cursor);
-      this.#topic = viewOf(bytes, cursor.start, cursor.end);
+      this.#topic = viewOf(memory, cursor.start, cursor.end);
     }
     return this.#topic;
   }
@@ -89,6 +99,22 @@ export class ReceivedStreamMessage implements StreamMessage {
   get frames(): Buffer[] {
     this.#frames ??= this.#bodyFrames();
     return this.#frames;
+  }
+
+  get bytes(): Buffer {
+    return this.#run.bytes;
+  }
+
+  get bodyStart(): number {
+    const at = this.#bodyAt();
+    if (at >= this.#end) return this.#end;
+    readPacked(this.#run.bytes, at, cursor);
+    return cursor.start;
+  }
+
+  get bodyEnd(): number {
+    const at = this.#bodyAt();
+    return at >= this.#end ? this.#end : afterFrame(this.#run.bytes, at);
   }
 
   get publisher(): string | null {
@@ -106,8 +132,8 @@ export class ReceivedStreamMessage implements StreamMessage {
   }
 
   text(): string {
-    const [first] = this.frames;
-    if (this.frames.length === 1 && first !== undefined) return first.toString('utf8');
+    const { bytes, bodyStart, bodyEnd } = this;
+    if (bodyEnd === this.#end) return bytes.toString('utf8', bodyStart, bodyEnd);
     return Buffer.concat(this.frames).toString('utf8');
   }
 
@@ -133,19 +159,32 @@ export class ReceivedStreamMessage implements StreamMessage {
   }
 
   #bodyFrames(): Buffer[] {
-    const { bytes, origin } = this.#run;
-    const frames: Buffer[] = [];
-    let before = origin.isNumbered ? 2 : 1;
-    for (let at = this.#start; at < this.#end; at = cursor.end) {
+    const { bytes, memory } = this.#run;
+    let at = this.#bodyAt();
+    if (at >= this.#end) return [];
+    readPacked(bytes, at, cursor);
+    const frames = [viewOf(memory, cursor.start, cursor.end)];
+    for (at = cursor.end; at < this.#end; at = cursor.end) {
       readPacked(bytes, at, cursor);
-      if (before > 0) before--;
-      else frames.push(viewOf(bytes, cursor.start, cursor.end));
+      frames.push(viewOf(memory, cursor.start, cursor.end));
     }
     return frames;
   }
+
+  /** Where the head of the body's first frame is; the end of the message, if the body has none. */
+  #bodyAt(): number {
+    const { bytes, origin } = this.#run;
+    const at = afterFrame(bytes, this.#start);
+    return origin.isNumbered ? afterFrame(bytes, at) : at;
+  }
 }
 
-/** The same as `subarray`, in half the time. */
-function viewOf(bytes: Buffer, start: number, end: number): Buffer {
-  return Buffer.from(bytes.buffer, bytes.byteOffset + start, end - start);
+function afterFrame(bytes: Buffer, at: number): number {
+  readPacked(bytes, at, cursor);
+  return cursor.end;
+}
+
+/** Half as expensive as `subarray`, which asks the buffer for its memory each time. */
+function viewOf(memory: ArrayBufferLike, start: number, end: number): Buffer {
+  return Buffer.from(memory, start, end - start);
 }
