@@ -2,10 +2,10 @@
  * A publisher, or a subscriber, on libzmq, for bench/streams.ts. It obeys lines on its standard input:
  *
  *     stream pub ENDPOINT TOPICS SIZE          publish N | cpu
- *     stream sub ENDPOINT TOPIC [TOPIC ...]    count
+ *     stream sub ENDPOINT TOPIC [TOPIC ...]    count | until N
  *
  * and answers each with one line: "done"; the CPU time of all its threads in microseconds; the number of
- * messages received and that CPU time.
+ * messages received (when there are N) and that CPU time.
  */
 #include <pthread.h>
 #include <stdatomic.h>
@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <unistd.h>
 #include <zmq.h>
 
 #define HEADER_BYTES 24
@@ -103,6 +104,10 @@ static void subscribe(void *context, const char *endpoint, int count, char **top
   fflush(stdout);
   char line[64];
   while (fgets(line, sizeof line, stdin) != NULL) {
+    if (strncmp(line, "until ", 6) == 0) {
+      long wanted = atol(line + 6);
+      while (atomic_load(&received) < wanted) usleep(500);
+    }
     printf("%ld %lld\n", atomic_load(&received), cpu_us());
     fflush(stdout);
   }

@@ -10,6 +10,6 @@ let sum = 0;
 let count = 0;
 
 export default function handle(message: StreamMessage): void {
-  sum += message.frames[0]?.[0] ?? 0;
+  sum += message.bytes[message.bodyStart] ?? 0;
   if (++count % REPORT_EVERY === 0) channel.postMessage({ count: REPORT_EVERY, sum });
 }

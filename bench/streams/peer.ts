@@ -49,20 +49,46 @@ async function publish(topics: number, size: number): Promise<void> {
   await publisher.close();
 }
 
+/** Answers the lines of a subscriber: how many messages it has and its CPU time, or when it has so many. */
+class Counter {
+  received = 0;
+  #wanted = 0;
+  #reached: (() => void) | null = null;
+
+  add(count: number): void {
+    this.received += count;
+    if (this.#reached !== null && this.received >= this.#wanted) this.#reached();
+  }
+
+  async answer(): Promise<void> {
+    for await (const line of createInterface({ input: process.stdin })) {
+      if (line.startsWith('until ')) await this.#until(Number(line.slice('until '.length)));
+      say(`${this.received} ${cpuUs()}`);
+    }
+  }
+
+  async #until(wanted: number): Promise<void> {
+    if (this.received >= wanted) return;
+    this.#wanted = wanted;
+    await new Promise<void>((resolve) => {
+      this.#reached = resolve;
+    });
+    this.#reached = null;
+  }
+}
+
 async function subscribe(topics: readonly string[]): Promise<void> {
   const subscriber = new Subscriber({ endpoints: endpoint, topics });
-  let received = 0;
+  const counter = new Counter();
   let sum = 0;
   const reading = (async () => {
     for await (const message of subscriber) {
-      sum += message.frames[0]?.[0] ?? 0;
-      received++;
+      sum += message.bytes[message.bodyStart] ?? 0;
+      counter.add(1);
     }
   })();
   say('ready');
-  for await (const _line of createInterface({ input: process.stdin })) {
-    say(`${received} ${cpuUs()}`);
-  }
+  await counter.answer();
   await subscriber.close();
   await reading;
   // So that the sum is needed.
@@ -72,18 +98,16 @@ async function subscribe(topics: readonly string[]): Promise<void> {
 async function shard(topics: readonly string[]): Promise<void> {
   const handler = new URL('handler.js', import.meta.url);
   const subscriber = new Subscriber({ endpoints: endpoint, shards: [topics], handler });
-  let received = 0;
+  const counter = new Counter();
   const counted = new BroadcastChannel('counted');
   counted.onmessage = ({ data }: { data?: unknown }) => {
-    received += (data as { readonly count: number }).count;
+    counter.add((data as { readonly count: number }).count);
   };
   const connected = new Promise((resolve) => subscriber.on('connected', resolve));
   const running = subscriber.run();
   await connected;
   say('ready');
-  for await (const _line of createInterface({ input: process.stdin })) {
-    say(`${received} ${cpuUs()}`);
-  }
+  await counter.answer();
   counted.close();
   await subscriber.close();
   await running;
