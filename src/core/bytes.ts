@@ -10,7 +10,9 @@ export function copyBytes(
   offset: number,
 ): void {
   if (end - start > LOOP_BYTES_MAX) {
-    target.set(source.subarray(start, end), offset);
+    // A view of all of it would cost more than the copy.
+    const isWhole = start === 0 && end === source.length;
+    target.set(isWhole ? source : source.subarray(start, end), offset);
     return;
   }
   for (let from = start, to = offset; from < end; from++, to++) target[to] = source[from] ?? 0;

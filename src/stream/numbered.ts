@@ -1,7 +1,15 @@
 /** The messages of a publisher: `topic, header, body+`, numbered and stamped. */
 // D42
 import { Frames } from '../core/frames.js';
-import { PUBLISHER_ID_BYTES, STREAM_HEADER_BYTES, writeStreamHeader } from '../wire/stream.js';
+import {
+  PUBLISHER_ID_BYTES,
+  restampStreamHeader,
+  STREAM_HEADER_BYTES,
+  writeStreamHeader,
+} from '../wire/stream.js';
+
+/** An array that is emptied has to grow again for the next message. */
+const BUFFERS_KEPT = 3;
 
 /** Where they go. */
 export interface Publishing {
@@ -21,6 +29,7 @@ export class NumberedStream {
   constructor(to: Publishing, publisher: Buffer) {
     this.#to = to;
     this.#publisher = publisher.subarray(0, PUBLISHER_ID_BYTES);
+    writeStreamHeader(this.#header, this.#publisher, 0, 0);
   }
 
   /** The publisher's id, in hexadecimal. */
@@ -39,7 +48,7 @@ export class NumberedStream {
    * @param nowUs microseconds since 1970, by a clock that never steps
    */
   publish(topic: Buffer, body: readonly Buffer[], nowUs: number): void {
-    writeStreamHeader(this.#header, this.#publisher, ++this.number, Math.round(nowUs));
+    restampStreamHeader(this.#header, ++this.number, Math.round(nowUs));
     const frames = this.#frames;
     frames.clear();
     frames.push(topic, 0, topic.length);
@@ -47,6 +56,7 @@ export class NumberedStream {
     for (const frame of body) frames.push(frame, 0, frame.length);
     this.#to.publish(frames);
     // The views must not keep the body in memory.
-    frames.buffers.length = 0;
+    if (frames.count > BUFFERS_KEPT) frames.buffers.length = BUFFERS_KEPT;
+    frames.buffers.fill(this.#header);
   }
 }

@@ -5,7 +5,7 @@
  * the message's number (uint64, from 1), the time at which it was published (int64, microseconds
  * since 1970).
  */
-import { int32At } from '../core/bytes.js';
+import { int32At, putInt32 } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
 
 export const STREAM_HEADER_BYTES = 24; // D42
@@ -43,14 +43,19 @@ export function writeStreamHeader(
   timeUs: number,
 ): void {
   publisher.copy(target, 0, 0, PUBLISHER_ID_BYTES);
-  writeInt64(target, NUMBER_AT, number);
-  writeInt64(target, TIME_AT, timeUs);
+  restampStreamHeader(target, number, timeUs);
 }
 
-function writeInt64(target: Buffer, at: number, value: number): void {
+/** Gives a header the number and the time of the publisher's next message. */
+export function restampStreamHeader(header: Buffer, number: number, timeUs: number): void {
+  putInt64(header, NUMBER_AT, number);
+  putInt64(header, TIME_AT, timeUs);
+}
+
+function putInt64(target: Buffer, at: number, value: number): void {
   const high = Math.floor(value / TWO_POW_32);
-  target.writeInt32BE(high, at);
-  target.writeUInt32BE(value - high * TWO_POW_32, at + 4);
+  putInt32(target, at, high);
+  putInt32(target, at + 4, value - high * TWO_POW_32);
 }
 
 /** Whether a message has a header, its second frame. */

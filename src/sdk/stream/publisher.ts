@@ -4,7 +4,7 @@ import { monotonicMs } from '../../core/clock.js';
 import { type OpenedPublisher, PublisherSocket } from '../../stream/io/publisher-socket.js';
 import { NumberedStream } from '../../stream/numbered.js';
 import { PUBLISHER_ID_BYTES } from '../../wire/stream.js';
-import { type Body, bodyFrames, frameList } from '../body.js';
+import { type Body, bodyFrames, isFrame } from '../body.js';
 import { sdkError } from '../errors.js';
 import { Listeners } from '../events.js';
 import { type CloseOptions, closeGraceMs } from '../worker/worker-options.js';
@@ -14,7 +14,7 @@ import {
   publisherSettings,
 } from './publisher-options.js';
 import { PUBLISHER_EVENTS, type PublisherEvents } from './stream-events.js';
-import { type Topic, topicBytes } from './topics.js';
+import { type Topic, TopicsInUse } from './topics.js';
 
 /** Counters of a publisher, since it was opened. */
 export interface PublisherCounters {
@@ -44,6 +44,7 @@ const WARNING_EVERY_MS = 1000;
 export class Publisher {
   readonly #settings: PublisherSettings;
   readonly #listeners = new Listeners<PublisherEvents>(PUBLISHER_EVENTS);
+  readonly #topics = new TopicsInUse();
   readonly #startUs = Date.now() * 1000;
   readonly #startMs = monotonicMs();
   #opening: Promise<OpenedPublisher> | null = null;
@@ -81,10 +82,11 @@ export class Publisher {
    */
   publish(topic: Topic, body: Body): void {
     if (this.#isClosed) throw closed();
-    const bytes = topicBytes(topic, 'topic');
-    const frames = frameList(bodyFrames(body));
+    const bytes = this.#topics.bytesOf(topic, 'topic');
+    const frames = bodyFrames(body);
+    const list = isFrame(frames) ? [bufferOf(frames)] : frames.map(bufferOf);
     const nowUs = this.#startUs + (monotonicMs() - this.#startMs) * 1000;
-    this.#stream?.publish(bytes, frames.map(bufferOf), nowUs);
+    this.#stream?.publish(bytes, list, nowUs);
   }
 
   /**
@@ -96,7 +98,7 @@ export class Publisher {
    * @throws ERR_MDP_OPTION
    */
   hasSubscribers(topic: Topic): boolean {
-    return this.#socket?.fanOut.hasSubscribers(topicBytes(topic, 'topic')) ?? false;
+    return this.#socket?.fanOut.hasSubscribers(this.#topics.bytesOf(topic, 'topic')) ?? false;
   }
 
   /** What has happened so far. */
@@ -181,6 +183,7 @@ const NOTHING_YET: PublisherCounters = {
 };
 
 function bufferOf(bytes: Uint8Array): Buffer {
+  if (Buffer.isBuffer(bytes)) return bytes;
   return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength);
 }
 

@@ -7,6 +7,9 @@ export type Topic = string | Uint8Array;
 /** Distinct subscriptions that a publisher allows a connection. */
 const TOPICS_MAX = 10_000; // D41
 
+/** Topics that a publisher keeps in bytes. */
+const ENCODED_MAX = 4096;
+
 /** The bytes of a topic. @throws ERR_MDP_OPTION */
 export function topicBytes(topic: unknown, option: string): Buffer {
   const bytes = bytesOf(topic);
@@ -21,6 +24,22 @@ function bytesOf(topic: unknown): Buffer | null {
   if (typeof topic === 'string') return Buffer.from(topic, 'utf8');
   if (!ArrayBuffer.isView(topic)) return null;
   return Buffer.from(topic.buffer, topic.byteOffset, topic.byteLength);
+}
+
+/** A publisher's topics: most programs publish to the same few again and again. */
+export class TopicsInUse {
+  readonly #encoded = new Map<string, Buffer>();
+
+  /** See `topicBytes`; nobody may change them. @throws ERR_MDP_OPTION */
+  bytesOf(topic: unknown, option: string): Buffer {
+    if (typeof topic !== 'string') return topicBytes(topic, option);
+    const known = this.#encoded.get(topic);
+    if (known !== undefined) return known;
+    const bytes = topicBytes(topic, option);
+    if (this.#encoded.size >= ENCODED_MAX) this.#encoded.clear();
+    this.#encoded.set(topic, bytes);
+    return bytes;
+  }
 }
 
 /** Copies of distinct topics: the given one, or those of a list. @throws ERR_MDP_OPTION */
