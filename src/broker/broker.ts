@@ -182,7 +182,7 @@ export class Broker {
       ...{ admission, limits, replies, lifecycle, registrations },
     });
     this.#fastPath = new FastPath({
-      ...{ tracer, table, tokens, workers, requests, admission, limits, replies, lifecycle },
+      ...{ table, tokens, workers, requests, admission, limits, replies, lifecycle },
       ...{ deliveries },
     });
     this.#connections = new Connections({

@@ -20,8 +20,8 @@ export type RequestTrace = (request: number, step: RequestStep) => void;
 export class RequestTracer {
   isOn = false;
   #trace: RequestTrace | null = null;
-  /** For requests that are held, by the number of their record. */
-  readonly #numbers = new Map<number, number>();
+  /** For requests that are held, by the number of their record; 0: none yet. */
+  #numbers = new Float64Array();
   #last = 0;
 
   /** @param trace `null` turns tracing off; another one continues with the same numbers */
@@ -29,7 +29,7 @@ export class RequestTracer {
     this.#trace = trace;
     this.isOn = trace !== null;
     // While it is off, nobody says which records are used again.
-    if (!this.isOn) this.#numbers.clear();
+    if (!this.isOn) this.#numbers = new Float64Array();
   }
 
   /**
@@ -37,16 +37,23 @@ export class RequestTracer {
    * @param record the number of its record
    */
   step(record: number, step: RequestStep): void {
-    let number = this.#numbers.get(record);
-    if (number === undefined) {
+    let number = this.#numbers[record] ?? 0;
+    if (number === 0) {
       number = ++this.#last;
-      this.#numbers.set(record, number);
+      if (record >= this.#numbers.length) this.#grow(record + 1);
+      this.#numbers[record] = number;
     }
     this.#trace?.(number, step);
   }
 
   /** Its record will be reused for another request. */
   forget(record: number): void {
-    this.#numbers.delete(record);
+    if (record < this.#numbers.length) this.#numbers[record] = 0;
+  }
+
+  #grow(needed: number): void {
+    const grown = new Float64Array(Math.max(needed, this.#numbers.length * 2));
+    grown.set(this.#numbers);
+    this.#numbers = grown;
   }
 }

@@ -22,6 +22,7 @@ import type { Rejected } from '../transport/port.js';
 import { PUBLISHER_ID_BYTES } from '../wire/stream.js';
 import { maySubscribe } from './event-topics.js';
 import type { Keys } from './io/keys.js';
+import { type StepMessage, StepMessages } from './step-messages.js';
 
 /** The events that HTTP has, too. */
 export type PublishedEvent = BrokerEvent | TitanicEvent | PairEvent | StreamEvent | MapEvent;
@@ -59,6 +60,9 @@ export class EventStream implements EventSink<PublishedEvent>, StreamSource {
   readonly #startMs = monotonicMs();
   readonly #stepChanged: () => void;
   readonly #topics = new Map<string, Buffer>();
+  readonly #steps = new StepMessages();
+  /** The time of the steps of this turn; 0: none was published. */
+  #stepsUs = 0;
   #wants = { received: false, dispatched: false, replied: false };
 
   /** @throws ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT */
@@ -123,20 +127,38 @@ export class EventStream implements EventSink<PublishedEvent>, StreamSource {
 
   readonly #step = (request: number, step: RequestStep): void => {
     if (step.name === 'request.received') {
-      if (this.#wants.received) {
-        const { name: event, service } = step;
-        this.#publish(STEPS.received, { event, request, service });
-      }
+      if (!this.#wants.received) return;
+      const { name: event, service } = step;
+      const message = this.#steps.received(request, service);
+      if (message !== null) this.#publishStep(message);
+      else this.#publish(STEPS.received, { event, request, service });
     } else if (step.name === 'request.dispatched') {
-      if (this.#wants.dispatched) {
-        const { name: event, worker, delivery } = step;
-        this.#publish(STEPS.dispatched, { event, request, worker, delivery });
-      }
+      if (this.#wants.dispatched) this.#publishStep(this.#steps.dispatched(request, step));
     } else if (step.name === 'request.ended' && step.outcome === 'replied' && this.#wants.replied) {
-      const event = 'request.replied';
-      this.#publish(STEPS.replied, { event, request });
+      this.#publishStep(this.#steps.replied(request));
     }
   };
+
+  #publishStep({ words, headerAt, size }: StepMessage): void {
+    this.#stream.publishPacked(words, headerAt, size, this.#turnUs());
+  }
+
+  /** The time when this turn of the event loop published first: asking the clock costs more than a step. */
+  #turnUs(): number {
+    if (this.#stepsUs === 0) {
+      this.#stepsUs = this.#nowUs();
+      setImmediate(this.#turnEnded);
+    }
+    return this.#stepsUs;
+  }
+
+  readonly #turnEnded = (): void => {
+    this.#stepsUs = 0;
+  };
+
+  #nowUs(): number {
+    return this.#startUs + (monotonicMs() - this.#startMs) * 1000;
+  }
 
   /** Somebody subscribed to something, or does so no longer. */
   noteWanted(): void {
@@ -152,8 +174,7 @@ export class EventStream implements EventSink<PublishedEvent>, StreamSource {
   }
 
   #publish(topic: Buffer, fields: object): void {
-    const nowUs = this.#startUs + (monotonicMs() - this.#startMs) * 1000;
-    this.#stream.publish(topic, [Buffer.from(JSON.stringify(fields))], nowUs);
+    this.#stream.publish(topic, [Buffer.from(JSON.stringify(fields))], this.#nowUs());
   }
 
   #topicOf(name: string): Buffer {

@@ -1,5 +1,6 @@
 /** The messages of a publisher: `topic, header, body+`, numbered and stamped. */
 // D42
+import { copyBytes, type Words } from '../core/bytes.js';
 import { Frames } from '../core/frames.js';
 import {
   PUBLISHER_ID_BYTES,
@@ -15,6 +16,8 @@ const BUFFERS_KEPT = 3;
 export interface Publishing {
   /** @param frames valid during the call */
   publish(frames: Frames): void;
+  /** @param message packed: the first `size` bytes, valid during the call */
+  publishPacked(message: Words, size: number): void;
 }
 
 export class NumberedStream {
@@ -40,6 +43,17 @@ export class NumberedStream {
   /** Takes a number for a message that nobody subscribed to. */
   skip(): void {
     this.number++;
+  }
+
+  /**
+   * Publishes a message that is packed already, but for its header.
+   * @param headerAt where that is
+   */
+  publishPacked(message: Words, headerAt: number, size: number, nowUs: number): void {
+    const header = this.#header;
+    restampStreamHeader(header, ++this.number, Math.round(nowUs));
+    copyBytes(header, 0, STREAM_HEADER_BYTES, message.bytes, headerAt);
+    this.#to.publishPacked(message, size);
   }
 
   /**

@@ -14,7 +14,6 @@ import type { Limits } from '../admission/limits.js';
 import type { Deliveries } from '../lifecycle/deliveries.js';
 import type { Lifecycle } from '../lifecycle/lifecycle.js';
 import type { Replies } from '../lifecycle/replies.js';
-import type { RequestTracer } from '../request-trace.js';
 import type { Peer, Worker } from '../state/entities.js';
 import {
   ANSWERED,
@@ -32,7 +31,6 @@ import { TOKEN_BYTES, type Tokens } from '../state/tokens.js';
 import type { Workers } from '../state/workers.js';
 
 export interface FastPathDeps {
-  readonly tracer: RequestTracer;
   readonly table: RequestTable;
   readonly tokens: Tokens;
   readonly workers: Workers;
@@ -54,7 +52,6 @@ const REPLY_FORMS: Readonly<Record<Dialect, ReplyForm>> = {
 };
 
 export class FastPath {
-  readonly #tracer: RequestTracer;
   readonly #table: RequestTable;
   readonly #tokens: Tokens;
   readonly #workers: Workers;
@@ -68,7 +65,6 @@ export class FastPath {
   readonly #body = new Frames();
 
   constructor(deps: FastPathDeps) {
-    this.#tracer = deps.tracer;
     this.#table = deps.table;
     this.#tokens = deps.tokens;
     this.#workers = deps.workers;
@@ -82,7 +78,7 @@ export class FastPath {
 
   /** See `Broker.packed`. */
   take(peer: Peer, words: Words, from: number, end: number, now: number): number {
-    if (peer.closing || !this.#admission.isOpen || this.#tracer.isOn) return 0;
+    if (peer.closing || !this.#admission.isOpen) return 0;
     const { worker } = peer;
     return worker === null
       ? this.#request(peer, words, from, end, now)

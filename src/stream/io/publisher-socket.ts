@@ -124,7 +124,15 @@ export class PublisherSocket implements TransportEvents, FanOutSink {
 
   /** Sends a message to those who subscribed to it: see `FanOut.publish`. */
   publish(frames: Frames): void {
-    const bytes = this.fanOut.publish(frames);
+    this.#published(this.fanOut.publish(frames));
+  }
+
+  /** The same for a message that is packed: see `FanOut.publishPacked`. */
+  publishPacked(message: Words, size: number): void {
+    this.#published(this.fanOut.publishPacked(message, size));
+  }
+
+  #published(bytes: number): void {
     if (bytes === 0) return;
     this.#unwrittenBytes += bytes;
     if (this.#unwrittenBytes >= UNWRITTEN_BYTES_MAX) this.#flush();

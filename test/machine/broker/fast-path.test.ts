@@ -5,6 +5,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
+import type { Broker } from '../../../src/broker/broker.js';
 import { NO_QUOTAS } from '../../../src/broker/quotas.js';
 import { Holdings } from '../../../src/core/holdings.js';
 import { TestKey } from '../../support/rights.js';
@@ -66,6 +67,22 @@ describe('A message is handled packed', () => {
     for (let at = 0; at < 5; at++) worker.final(String(at));
     expect(taken()).toBe(5);
   });
+
+  it('also while requests are followed, with the same steps', () => {
+    const { s, client, worker, taken } = scene();
+    const steps = new Map<Broker, unknown[]>();
+    s.input((broker) => {
+      const of: unknown[] = [];
+      steps.set(broker, of);
+      broker.follow((request, step) => of.push([request, { ...step }]));
+    });
+    client.request('echo', 'x').request('echo', 'y').request('echo', 'z');
+    for (const body of ['x', 'y', 'z']) worker.final(body);
+    expect(taken()).toBe(6);
+    const [packed, apart] = [...steps.values()];
+    expect(packed).toHaveLength(9);
+    expect(packed).toEqual(apart);
+  });
 });
 
 describe('A request is taken apart', () => {
@@ -106,21 +123,6 @@ describe('A request is taken apart', () => {
         if (close !== 'drain') broker.setAdmission('serving', now);
       });
     }
-  });
-
-  it('while requests are traced', () => {
-    const { s, client, worker, taken } = scene();
-    s.input((broker) => {
-      broker.follow(() => undefined);
-    });
-    client.request('echo', 'x');
-    worker.final('done');
-    expect(taken()).toBe(0);
-    s.input((broker) => {
-      broker.follow(null);
-    });
-    client.request('echo', 'x');
-    expect(taken()).toBe(1);
   });
 
   it.each([

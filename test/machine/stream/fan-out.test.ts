@@ -1,8 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
+import { Words } from '../../../src/core/bytes.js';
 import { Frames } from '../../../src/core/frames.js';
 import { NumberedStream } from '../../../src/stream/numbered.js';
+import { pack } from '../../../src/core/packed.js';
 import { readStreamHeader } from '../../../src/wire/stream.js';
 import { Stage } from './stage.js';
 
@@ -208,7 +210,10 @@ describe('a numbered stream (D42)', () => {
   it('puts publisher, number and time behind the topic; every message takes a number', () => {
     const sent: Frames[] = [];
     const stream = new NumberedStream(
-      { publish: (frames) => sent.push(Frames.of(...frames.copyFrom(0))) },
+      {
+        publish: (frames) => sent.push(Frames.of(...frames.copyFrom(0))),
+        publishPacked: () => undefined,
+      },
       Buffer.from('0102030405060708', 'hex'),
     );
     stream.publish(Buffer.from('a'), [Buffer.from('x')], 1_790_000_000_000_000.25);
@@ -219,5 +224,36 @@ describe('a numbered stream (D42)', () => {
       { publisher: '0102030405060708', number: 2, timeUs: 1_790_000_000_000_001 },
     ]);
     expect(sent[1]?.copyFrom(2).map(String)).toEqual(['y', '']);
+  });
+
+  it('sends a message that is packed already as any other, and numbers it with them', () => {
+    const s = new Stage();
+    s.subscriber(1, 'a');
+    s.subscriber(2, 'a', '');
+    s.subscriber(3, 'b');
+    const stream = new NumberedStream(s.fanOut, Buffer.from('01234567'));
+    stream.publish(Buffer.from('ab'), [Buffer.from('x')], 1);
+    const usual = s.news();
+    const frames = Frames.of('ab', Buffer.alloc(24), 'x');
+    const packed = new Words(Buffer.alloc(100));
+    const size = pack(frames, 0, frames.count, packed.bytes, 0, false);
+    const sizes: number[] = [];
+    const to = {
+      publish: () => undefined,
+      publishPacked: (message: Words, bytes: number) => {
+        sizes.push(s.fanOut.publishPacked(message, bytes));
+      },
+    };
+    const other = new NumberedStream(to, Buffer.from('01234567'));
+    other.publishPacked(packed, 6, size, 1);
+    expect(s.news()).toEqual(usual);
+    expect(usual.map((line) => line[0])).toEqual(['2', '1']);
+    other.publishPacked(packed, 6, size, 7);
+    expect(readStreamHeader(packed.bytes, 6)).toMatchObject({ number: 2, timeUs: 7 });
+    s.fanOut.disconnected(1);
+    s.fanOut.disconnected(2);
+    other.publishPacked(packed, 6, size, 8);
+    expect(sizes).toEqual([size, size, 0]);
+    expect([s.fanOut.counters.published, s.fanOut.counters.copies]).toEqual([4, 6]);
   });
 });
