@@ -11,7 +11,7 @@ const TOPICS_MAX = 10_000; // D41
 const ENCODED_MAX = 4096;
 
 /** The bytes of a topic. @throws ERR_MDP_OPTION */
-export function topicBytes(topic: unknown, option: string): Buffer {
+function topicBytes(topic: unknown, option: string): Buffer {
   const bytes = bytesOf(topic);
   if (bytes === null) throw wrong(option, 'must be a string or bytes');
   if (bytes.length > TOPIC_BYTES_MAX) {
