@@ -38,6 +38,7 @@ const NOT_EXPORTED = [
   'AnsweredOf',
   'AskOf',
   'Frames',
+  'Words',
   'ServiceCodec',
   'TypesOfPairs',
   'TypesOfSchemas',
