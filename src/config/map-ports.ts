@@ -27,10 +27,16 @@ export function threePortsOfMap({ map: { listen } }: Config): readonly Broken[] 
   );
 }
 
-export function storeOfMap({ map, titanic }: Config): readonly Broken[] {
-  if (map.listen === null || titanic.enabled) return [];
+export function storeOfMap({ map, titanic, bstar }: Config): readonly Broken[] {
+  if (map.listen === null) return [];
+  if (!titanic.enabled) {
+    return broken(
+      'the map is kept in the store of durable requests: set titanic.enabled: true, or map.listen: off',
+    );
+  }
+  if (bstar.role === 'standalone' || titanic.replication !== 'off') return [];
   return broken(
-    'the map is kept in the store of durable requests: set titanic.enabled: true, or map.listen: off',
+    'a failover would lose changes, because the nodes of this pair replicate nothing: set titanic.replication: sync, or map.listen: off',
   );
 }
 

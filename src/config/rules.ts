@@ -137,7 +137,7 @@ export const RULES: readonly Rule[] = [
       listen === null ? [] : eitherSealedOrOpen(listen, ['map', 'listen', 'insecure']),
   },
   { about: ['map.listen'], check: threePortsOfMap },
-  { about: ['map.listen', 'titanic.enabled'], check: storeOfMap },
+  { about: ['map.listen', 'titanic.enabled', 'titanic.replication'], check: storeOfMap },
   { about: ['broker.listen', 'security.authorize'], check: authorised },
   { about: ['broker.listen', 'broker.transport'], check: sealedByLibzmq },
   pairNeeds('listen'),

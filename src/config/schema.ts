@@ -508,7 +508,7 @@ export const SCHEMA = {
         default: 'off',
         live: 'secretKeys',
         about:
-          'An endpoint `tcp://HOST:PORT`, `{endpoint, insecure, curve}`, or `off`. The map takes three ports: snapshots are served at PORT, updates are published at PORT + 1, and writers connect to PORT + 2. Its records are kept in the store of durable requests, so it needs `titanic.enabled`. `curve` is as for a listener; a key may read what its `client` globs match and write what its `worker` globs match, both over the keys of the map. If the endpoint is not on loopback, `curve` or `insecure: true` is required.',
+          'An endpoint `tcp://HOST:PORT`, `{endpoint, insecure, curve}`, or `off`. The map takes three ports: snapshots are served at PORT, updates are published at PORT + 1, and writers connect to PORT + 2. Its records are kept in the store of durable requests, so it needs `titanic.enabled`, and in a pair `titanic.replication` other than `off`. `curve` is as for a listener; a key may read what its `client` globs match and write what its `worker` globs match, both over the keys of the map. If the endpoint is not on loopback, `curve` or `insecure: true` is required.',
       },
     },
   },

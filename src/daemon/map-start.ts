@@ -1,4 +1,5 @@
 /** Starts the map of a node (`map.listen`), on the store of its durable requests. */
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { Broker } from '../broker/broker.js';
@@ -11,9 +12,10 @@ import type { MapEvents } from '../map/events.js';
 import type { RouterLimits } from '../transport/port.js';
 import type { Keys } from './io/keys.js';
 import { MapHost } from './map.js';
+import { PAIR_EPOCH_FILE } from './pair-start.js';
 import type { MapKeeping } from './stored.js';
 
-/** The epochs of a standalone node's map. (Those of a pair are in another file.) */
+/** The epochs of a standalone node's map. */
 const EPOCH_FILE = 'map.epoch';
 
 export interface MapDeps {
@@ -71,16 +73,27 @@ export function mapLimits(config: Config, limits: RouterLimits, { mapRights }: K
 /**
  * A standalone node serves its map under a new epoch from each start on, which is on disk before: also
  * numbers of changes that were published but not stored (renewals, services) never come again (D48).
+ * So do those of a node that was one of a pair before.
  * @param epochMax of what is stored, which may come from another node
  * @throws ERR_BSTAR_EPOCH, ERR_BSTAR_DISK
  */
 export async function nextMapEpoch(dataDir: string, epochMax: number): Promise<number> {
   const file = await EpochFile.open(join(dataDir, EPOCH_FILE), Date.now());
   try {
-    const epoch = Math.max(file.persisted.epoch, epochMax) + 1;
+    const ofPair = await pairEpoch(dataDir);
+    const epoch = Math.max(file.persisted.epoch, ofPair, epochMax) + 1;
     await file.persist({ epoch, wasActive: false });
     return epoch;
   } finally {
     await file.close();
   }
+}
+
+/** The epoch that this node had in a pair; 0: it was in none. */
+async function pairEpoch(dataDir: string): Promise<number> {
+  const path = join(dataDir, PAIR_EPOCH_FILE);
+  if (!existsSync(path)) return 0;
+  const file = await EpochFile.open(path, Date.now());
+  await file.close();
+  return file.persisted.epoch;
 }

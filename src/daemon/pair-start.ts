@@ -26,7 +26,7 @@ import type { PairView } from './pair-view.js';
 import type { TitanicHost } from './stored.js';
 import { turnsOf } from './turns.js';
 
-const EPOCH_FILE = 'bstar.epoch';
+export const PAIR_EPOCH_FILE = 'bstar.epoch';
 /** Turns per heartbeat while the link is opened; afterwards the machine says when it is due. */
 const LOOKS_PER_BEAT = 4;
 
@@ -62,7 +62,7 @@ export interface PairDeps {
 /** @throws ERR_BSTAR_EPOCH, ERR_BSTAR_DISK */
 export async function startPair(deps: PairDeps): Promise<StartedPair> {
   const { config, broker, loop, stored, map, view, events, log } = deps;
-  const file = await EpochFile.open(join(deps.dataDir, EPOCH_FILE), Date.now());
+  const file = await EpochFile.open(join(deps.dataDir, PAIR_EPOCH_FILE), Date.now());
   const node = new PairNode({
     config,
     broker,

@@ -63,6 +63,15 @@ describe('map.listen', () => {
     ]);
   });
 
+  it('needs replication on a node of a pair', () => {
+    const pair = "bstar: {role: primary, listen: 'tcp://127.0.0.1:8', peer: 'tcp://127.0.0.1:9'}";
+    const text = `map: {listen: '${P}'}\ntitanic: {replication: off}`;
+    expect(problemsOf({ text })).toEqual([]);
+    expect(problemsOf({ text: `${text}\n${pair}` })).toEqual([
+      'FILE:1:15: map.listen: a failover would lose changes, because the nodes of this pair replicate nothing: set titanic.replication: sync, or map.listen: off',
+    ]);
+  });
+
   it('has either keys or insecure, and off loopback one of them (D78)', async () => {
     const both = `map: {listen: {endpoint: '${P}', insecure: true, ${CURVE}}}`;
     expect(problemsOf({ text: both })).toEqual([
