@@ -12,6 +12,7 @@ import { MAJORDOMO } from './cases/majordomo.js';
 import { PAIR } from './cases/pair.js';
 import { PIRATES } from './cases/pirates.js';
 import { REQUEST_REPLY } from './cases/request-reply.js';
+import { STREAMS } from './cases/streams.js';
 import { THEIR_SERVERS } from './cases/their-servers.js';
 import { removeBuilt } from './support/build.js';
 import type { Case } from './support/case.js';
@@ -71,8 +72,8 @@ describe("the Guide's clients and workers at this broker", () => {
   runAll(OUR_BROKER);
 });
 
-describe("the Guide's queues, broker and server with our peers", () => {
-  runAll(THEIR_SERVERS);
+describe("the Guide's queues, broker, server and publisher with our peers", () => {
+  runAll([...THEIR_SERVERS, ...STREAMS]);
 });
 
 it(`${PAGE} says of a program that it runs unchanged if and only if it ran here`, () => {

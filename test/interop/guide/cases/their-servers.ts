@@ -1,6 +1,5 @@
 /** The Guide's own queues, broker and server with our peers: these say what those expect. */
 import { expect } from '@jest/globals';
-import { fileURLToPath } from 'node:url';
 
 import { temporaryDirectory } from '../../../support/daemon.js';
 import { compile, type Program } from '../../support/program.js';
@@ -10,11 +9,6 @@ import type { Place } from '../support/place.js';
 const CLIENTS = 'tcp://localhost:5555';
 const WORKERS = 'tcp://localhost:5556';
 const COUNT = 20;
-
-/** The path of a program of `programs/`, which uses the SDK. */
-function sdkProgram(name: string): string {
-  return fileURLToPath(new URL(`../programs/${name}.js`, import.meta.url));
-}
 
 function replies(count: number, textOf: (number: number) => string): readonly object[] {
   return Array.from({ length: count }, (_, number) => ({
@@ -33,7 +27,7 @@ async function expectServed(place: Place, ...workers: readonly Program[]): Promi
 
 async function returns(place: Place): Promise<void> {
   const server = place.program('flserver3');
-  const client = place.execute(process.execPath, sdkProgram('freelance-client'), CLIENTS);
+  const client = place.sdk('freelance-client', CLIENTS);
   client.tell('first');
   await client.waitFor('reply');
   await server.kill();
@@ -79,12 +73,7 @@ export const THEIR_SERVERS: readonly Case[] = [
     shows: 'serves a client of the SDK, without envelopes, by a worker of the SDK',
     run: async (place) => {
       place.program('mdbroker');
-      const ends = place.execute(
-        process.execPath,
-        sdkProgram('sdk-at-mdbroker'),
-        CLIENTS,
-        String(COUNT),
-      );
+      const ends = place.sdk('sdk-at-mdbroker', CLIENTS, COUNT);
       expect(await ends.finished()).toEqual(replies(COUNT, (number) => `HELLO ${number}`));
     },
   },

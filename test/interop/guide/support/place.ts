@@ -4,6 +4,8 @@
  * SDK runs in this process, and reaches the brokers by ipc, which is not divided by networks.
  */
 import { execFileSync } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
 import { expect } from '@jest/globals';
 
 import { Client } from '../../../../src/sdk/client.js';
@@ -100,6 +102,12 @@ export class Place {
   /** Starts a Python program of `test/interop/programs`. */
   python(name: string, ...args: readonly (string | number)[]): Program {
     return this.#start(name, pythonLine(name, ...args));
+  }
+
+  /** Starts a program of `programs/`, which uses the SDK. */
+  sdk(name: string, ...args: readonly (string | number)[]): Program {
+    const path = fileURLToPath(new URL(`../programs/${name}.js`, import.meta.url));
+    return this.execute(process.execPath, path, ...args.map(String));
   }
 
   /** Starts another program that prints JSON. */
