@@ -1,8 +1,9 @@
-/** `npm run simulate -- [--stored | --freelance | --pair [--calm]] --seeds N --from S [--without 1,2]` */
+/** `npm run simulate -- [--stored | --map | --freelance | --pair [--calm]] --seeds N --from S [--without 1,2]` */
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/core/errors.js';
 import { Tally } from './actors/tally.js';
 import { runFreelanceSeed } from './freelance/seeds.js';
+import { runMapSeed } from './map/seeds.js';
 import { runPairSeed } from './pair/seeds.js';
 import { runStoredSeed } from './stored/seeds.js';
 import { runSeed } from './world/seeds.js';
@@ -16,6 +17,8 @@ const { values } = parseArgs({
     without: { type: 'string', default: '' },
     /** Worlds of `titanic.*` instead of those of the broker alone. */
     stored: { type: 'boolean', default: false },
+    /** Worlds of a map at a standalone node. */
+    map: { type: 'boolean', default: false },
     /** Worlds of three brokers and clients with the strategy `freelance`. */
     freelance: { type: 'boolean', default: false },
     /** Worlds of two nodes and their clients. */
@@ -45,6 +48,7 @@ function main(): number {
     }
     try {
       if (values.pair) runPairSeed(from + done, tally, values.calm);
+      else if (values.map) runMapSeed(from + done, tally);
       else if (values.freelance) runFreelanceSeed(from + done, tally);
       else if (values.stored) runStoredSeed(from + done, tally);
       else runSeed(from + done, tally, { without });

@@ -1,0 +1,347 @@
+/**
+ * A client of the map that is written from the RFC and D56, and knows nothing of the SDK: it reads a
+ * subtree, writes keys, and sends a change again until it has seen it published.
+ */
+import { isDeletion, type MapRecord } from '../../../src/map/record.js';
+import { compareNumbers, icanhaz, kvset, type MapNumber } from '../../../src/wire/chp-client.js';
+import type { SimClock, SimTimer } from '../world/clock.js';
+import { hold } from '../world/failure.js';
+import type { Dialled } from '../world/network.js';
+import type { SimRandom } from '../world/random.js';
+import type { Trace } from '../world/trace.js';
+import { bytesIn, type MapLink, type MapPorts, type Message } from './ports.js';
+import { type Floors, type MapWatch, readRecord, textOf } from './watch.js';
+
+/** What a client of the map has to do with. */
+export interface MapSurroundings {
+  readonly clock: SimClock;
+  readonly trace: Trace;
+  readonly watch: MapWatch;
+  /** The nodes. */
+  readonly nodes: readonly MapPorts[];
+}
+
+export interface MapHabits {
+  readonly subtree: string;
+  /** Keys that it changes. */
+  readonly keys: readonly string[];
+  /** Pause between two changes; Infinity: it only reads. */
+  readonly gapMaxMs: number;
+  /** A key of its own, which it renews, and its time to live; `null`: none. */
+  readonly own: { readonly key: string; readonly ttlS: number } | null;
+  /** Probability that it stops reading for a while after a message. */
+  readonly stopChance: number;
+}
+
+const SILENCE_MS = 5000;
+const AGAIN_MS = 2000;
+const REDIAL_MS = 200;
+const STOP_MAX_MS = 500;
+const VALUES = ['x', 'y', 'z', ''] as const;
+const TTLS = [0, 0, 1, 3] as const;
+
+interface Waiting {
+  readonly key: string;
+  readonly value: string;
+  readonly ttlS: number;
+  readonly uuid: Buffer;
+}
+
+export class MapClient {
+  readonly name: string;
+  readonly habits: MapHabits;
+  /** What it has; meaningful while it is synced. */
+  content = new Map<string, MapRecord>();
+  isSynced = false;
+  /** Changes that it has seen published, in all. */
+  acknowledged = 0;
+  readonly #in: MapSurroundings;
+  readonly #random: SimRandom;
+  readonly #dialled: Dialled;
+  #at: number;
+  #updates: MapLink | null = null;
+  #snapshots: MapLink | null = null;
+  readonly #writers: (MapLink | null)[];
+  /** Counts connections: what belongs to an earlier one is ignored. */
+  #session = 0;
+  #heardAt = 0;
+  #isGreeted = false;
+  #fresh = new Map<string, MapRecord>();
+  #held: MapRecord[] = [];
+  #floors: Floors = new Map();
+  #number: MapNumber = { epoch: 0, counter: 0 };
+  /** The last number of an update, over all nodes. */
+  #told: MapNumber = { epoch: 0, counter: 0 };
+  #waiting: Waiting[] = [];
+  #isWriting = true;
+  #isGone = false;
+  #silence: SimTimer | null = null;
+
+  constructor(
+    name: string,
+    habits: MapHabits,
+    around: MapSurroundings,
+    random: SimRandom,
+    dialled: Dialled,
+  ) {
+    this.name = name;
+    this.habits = habits;
+    this.#in = around;
+    this.#random = random;
+    this.#dialled = dialled;
+    this.#at = random.int(0, around.nodes.length - 1);
+    this.#writers = around.nodes.map(() => null);
+  }
+
+  start(): void {
+    for (const index of this.#in.nodes.keys()) this.#dialWriter(index);
+    this.#begin();
+    if (this.habits.gapMaxMs !== Infinity) this.#writeLater();
+    if (this.habits.own !== null) this.#renew(this.habits.own);
+    this.#sendAgain();
+  }
+
+  /**
+   * It makes no more changes, and goes on reading and renewing. @param givesUp also on those that it has not seen
+   * published: a full map takes none
+   */
+  rest(givesUp: boolean): void {
+    this.#isWriting = false;
+    if (givesUp) this.#waiting = [];
+  }
+
+  /** It dies, without a word. */
+  leave(): void {
+    this.#isGone = true;
+    for (const link of [this.#updates, this.#snapshots, ...this.#writers]) link?.close();
+  }
+
+  /** All its changes are acknowledged, and it has a map. */
+  get isSettled(): boolean {
+    return this.isSynced && this.#waiting.length === 0;
+  }
+
+  // ---------------------------------------------------------------- reading
+
+  #begin(): void {
+    const session = ++this.#session;
+    this.isSynced = false;
+    this.#isGreeted = false;
+    this.#updates?.close();
+    this.#snapshots?.close();
+    this.#note(`begins at node ${this.#at}`);
+    const node = this.#in.nodes[this.#at] ?? this.#in.nodes[0];
+    if (node === undefined) return;
+    const lost = (): void => {
+      if (session === this.#session && !this.#isGone) this.#elsewhere();
+    };
+    this.#updates = node.updates.network.dial(
+      this.#dialled,
+      { received: (message) => this.#current(session, () => this.#published(message)), lost },
+      this.#random.fork(3 * session),
+    );
+    this.#snapshots = node.snapshots.network.dial(
+      this.#dialled,
+      { received: (message) => this.#current(session, () => this.#synced(message)), lost },
+      this.#random.fork(3 * session + 1),
+    );
+    this.#subscribe('HUGZ');
+    this.#subscribe(this.habits.subtree);
+    // The node may need a vote before it greets anybody.
+    this.#ask();
+    this.#heard();
+  }
+
+  #current(session: number, part: () => void): void {
+    if (session !== this.#session || this.#isGone) return;
+    this.#heard();
+    part();
+    if (this.#random.chance(this.habits.stopChance)) this.#stopReading();
+  }
+
+  #heard(): void {
+    this.#heardAt = this.#in.clock.now;
+    if (this.#silence !== null) return;
+    const look = (at: number): void => {
+      this.#silence = this.#in.clock.at(at, () => {
+        this.#silence = null;
+        if (this.#isGone) return;
+        const until = this.#heardAt + SILENCE_MS;
+        if (this.#in.clock.now >= until) this.#elsewhere();
+        else look(until);
+      });
+    };
+    look(this.#heardAt + SILENCE_MS);
+  }
+
+  #elsewhere(): void {
+    this.#session++;
+    this.isSynced = false;
+    this.#at = (this.#at + 1) % this.#in.nodes.length;
+    this.#in.clock.after(this.#random.int(1, REDIAL_MS), () => {
+      if (!this.#isGone) this.#begin();
+    });
+  }
+
+  #stopReading(): void {
+    const links = [this.#updates, this.#snapshots];
+    for (const link of links) link?.stopReading();
+    this.#in.clock.after(this.#random.int(0, STOP_MAX_MS), () => {
+      for (const link of links) link?.resumeReading();
+    });
+  }
+
+  #subscribe(topic: string): void {
+    this.#updates?.send([Buffer.from(`\x01${topic}`)], topic.length + 1);
+  }
+
+  #ask(): void {
+    this.#fresh = new Map();
+    this.#held = [];
+    this.#floors = this.#in.watch.floors();
+    const message = icanhaz(Buffer.from(this.habits.subtree));
+    this.#snapshots?.send(message, bytesIn(message));
+  }
+
+  #synced(message: Message): void {
+    if (String(message[0]) !== 'KTHXBAI') {
+      const record = readRecord(message);
+      this.#fresh.set(record.key, record);
+      return;
+    }
+    // It was asked before updates were sure to come.
+    if (!this.#isGreeted || this.isSynced) return;
+    this.#number = readRecord(message);
+    this.#note(`has a snapshot up to ${textOf(this.#number)}`);
+    this.#in.watch.snapshot(this.name, this.habits.subtree, this.#fresh, this.#floors);
+    this.content = this.#fresh;
+    this.isSynced = true;
+    for (const change of this.#held) this.#apply(change);
+    this.#sendAll();
+  }
+
+  #published(message: Message): void {
+    if (String(message[0]) === 'HUGZ') {
+      if (this.#isGreeted) return;
+      this.#isGreeted = true;
+      // Answers to an earlier question may still come: on another connection they are not mixed up.
+      this.#redialSnapshots();
+      this.#ask();
+      return;
+    }
+    const change = readRecord(message);
+    this.#checkNumber(change);
+    if (this.isSynced) this.#apply(change);
+    else this.#held.push(change);
+    const uuid = change.uuid;
+    const before = this.#waiting.length;
+    this.#waiting = this.#waiting.filter((each) => each.uuid.toString('latin1') !== uuid);
+    if (this.#waiting.length < before) this.acknowledged++;
+  }
+
+  #redialSnapshots(): void {
+    this.#snapshots?.close();
+    const session = this.#session;
+    const node = this.#in.nodes[this.#at];
+    this.#snapshots =
+      node?.snapshots.network.dial(
+        this.#dialled,
+        {
+          received: (message) => this.#current(session, () => this.#synced(message)),
+          lost: () => {
+            if (session === this.#session && !this.#isGone) this.#elsewhere();
+          },
+        },
+        this.#random.fork(3 * session + 2),
+      ) ?? null;
+  }
+
+  #checkNumber(change: MapRecord): void {
+    const isAbove = compareNumbers(change, this.#told) > 0;
+    hold(
+      isAbove || this.#in.watch.isSplit,
+      `${this.name} is told ${textOf(change)} after ${textOf(this.#told)} (D48)`,
+    );
+    this.#told = change;
+  }
+
+  #apply(change: MapRecord): void {
+    if (compareNumbers(change, this.#number) <= 0) return;
+    this.#number = change;
+    if (isDeletion(change)) this.content.delete(change.key);
+    else this.content.set(change.key, change);
+  }
+
+  // ---------------------------------------------------------------- writing
+
+  #dialWriter(index: number): void {
+    if (this.#isGone) return;
+    const link: MapLink | undefined = this.#in.nodes[index]?.writers.network.dial(
+      this.#dialled,
+      {
+        received: () => undefined,
+        lost: () => {
+          this.#writers[index] = null;
+          this.#in.clock.after(this.#random.int(1, REDIAL_MS), () => {
+            this.#dialWriter(index);
+          });
+        },
+      },
+      this.#random.fork(this.#random.word()),
+    );
+    this.#writers[index] = link ?? null;
+  }
+
+  #writeLater(): void {
+    this.#in.clock.after(this.#random.int(1, this.habits.gapMaxMs), () => {
+      if (this.#isGone || !this.#isWriting) return;
+      const [first = 'k', ...others] = this.habits.keys;
+      const key = this.#random.pick([first, ...others]);
+      const isBusy = this.#waiting.some((each) => each.key === key);
+      if (!isBusy) this.set(key, this.#random.pick(VALUES), this.#random.pick(TTLS));
+      this.#writeLater();
+    });
+  }
+
+  /** @param ttlS 0: it lives on */
+  set(key: string, value: string, ttlS: number): void {
+    const uuid = Buffer.alloc(16);
+    this.#random.fill(uuid);
+    const waiting = { key, value, ttlS, uuid };
+    this.#waiting.push(waiting);
+    this.#send(waiting);
+  }
+
+  #renew(own: { readonly key: string; readonly ttlS: number }): void {
+    if (this.#isGone) return;
+    // Even while it waits for an earlier one: what is late renews nothing.
+    this.#waiting = this.#waiting.filter(({ key }) => key !== own.key);
+    this.set(own.key, this.name, own.ttlS);
+    this.#in.clock.after((own.ttlS * 1000) / 3, () => {
+      this.#renew(own);
+    });
+  }
+
+  #sendAgain(): void {
+    this.#in.clock.after(AGAIN_MS, () => {
+      if (this.#isGone) return;
+      this.#sendAll();
+      this.#sendAgain();
+    });
+  }
+
+  #sendAll(): void {
+    for (const waiting of this.#waiting) this.#send(waiting);
+  }
+
+  #send({ key, value, ttlS, uuid }: Waiting): void {
+    const properties = ttlS === 0 ? '' : `ttl=${ttlS}\n`;
+    const message = kvset(Buffer.from(key), uuid, Buffer.from(properties), Buffer.from(value));
+    this.#note(`sets ${key}=${value} ttl=${ttlS} ${uuid.toString('hex', 0, 3)}`);
+    for (const link of this.#writers) link?.send(message, bytesIn(message));
+  }
+
+  #note(what: string): void {
+    this.#in.trace.note(this.#in.clock.now, this.name, what);
+  }
+}
