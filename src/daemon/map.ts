@@ -47,6 +47,9 @@ export interface MapListenOptions {
   readonly limits: RouterLimits;
 }
 
+/** The ports, once they are open. */
+export type OpenMapPorts = Pick<MapPorts, keyof MapPorts>;
+
 export class MapHost implements MapSink, MapInputs, MapSource {
   readonly machine: MapMachine;
   /** While it is true, nothing may be shown (D19): a node of a pair that stalled. */
@@ -55,7 +58,7 @@ export class MapHost implements MapSink, MapInputs, MapSource {
   voted: () => void = () => undefined;
   readonly #options: MapHostOptions;
   readonly #holder: Holder;
-  #ports: MapPorts | null = null;
+  #ports: OpenMapPorts | null = null;
   /** What was published while this node was fenced. */
   #held: Frames[] = [];
   #isDraining = false;
@@ -88,7 +91,12 @@ export class MapHost implements MapSink, MapInputs, MapSource {
    */
   async listen(options: MapListenOptions): Promise<void> {
     const { holdings } = this.#options;
-    this.#ports = await MapPorts.open({ ...options, holdings, inputs: this });
+    this.attach(await MapPorts.open({ ...options, holdings, inputs: this }));
+  }
+
+  /** What it sends leaves by these ports. */
+  attach(ports: OpenMapPorts): void {
+    this.#ports = ports;
   }
 
   /** P, with its real port; `null`: it does not listen yet. */

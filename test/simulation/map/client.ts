@@ -9,7 +9,7 @@ import { hold } from '../world/failure.js';
 import type { Dialled } from '../world/network.js';
 import type { SimRandom } from '../world/random.js';
 import type { Trace } from '../world/trace.js';
-import { bytesIn, type MapLink, type MapPorts, type Message } from './ports.js';
+import { bytesIn, type MapLink, type Message, type SimMapPorts } from './ports.js';
 import { type Floors, type MapWatch, readRecord, textOf } from './watch.js';
 
 /** What a client of the map has to do with. */
@@ -18,7 +18,7 @@ export interface MapSurroundings {
   readonly trace: Trace;
   readonly watch: MapWatch;
   /** The nodes. */
-  readonly nodes: readonly MapPorts[];
+  readonly nodes: readonly SimMapPorts[];
 }
 
 export interface MapHabits {

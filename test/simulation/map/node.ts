@@ -2,27 +2,26 @@
  * A standalone node that has only a map: machine, store and ports. Its process can end between any two effects; its
  * disk survives it.
  */
-import { MapMachine } from '../../../src/map/map-machine.js';
+import { MapResults } from '../../../src/daemon/map-results.js';
+import type { MapHost } from '../../../src/daemon/map.js';
 import type { MapRecord } from '../../../src/map/record.js';
-import type { MapStore } from '../../../src/map/store.js';
-import { MemoryMapDisk, type MapStoreCall } from '../../../src/testing/memory-map-store.js';
-import type { StoreFailure } from '../../../src/titanic/store/store.js';
+import { Standalone } from '../../../src/replication/standalone.js';
+import type { StoreEvents } from '../../../src/titanic/store/store.js';
+import { MemoryDisk, type StoreCall, type StoreFault } from '../../../src/testing/memory-store.js';
 import type { Tally } from '../actors/tally.js';
 import type { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
 import type { SimRandom } from '../world/random.js';
 import type { Trace } from '../world/trace.js';
-import { MapPorts } from './ports.js';
+import { type MapSabotage, NodeMap } from './node-map.js';
+import type { SimMapPorts } from './ports.js';
 import type { MapWatch, WatchedNode } from './watch.js';
 import type { MapWeather } from './weather.js';
 
 /** Breaks a correct node, to verify that the simulation detects it. */
-export interface MapSabotage {
+export interface MapOnlySabotage extends MapSabotage {
   weather?(weather: MapWeather): MapWeather;
-  machine?(machine: MapMachine): void;
-  store?(store: MapStore): MapStore;
-  ports?(ports: MapPorts): void;
-  /** That of the next process. */
+  /** The epoch of the next process. */
   epoch?(epoch: number): number;
 }
 
@@ -33,7 +32,7 @@ export interface MapNodeSurroundings {
   readonly trace: Trace;
   readonly tally: Tally;
   readonly watch: MapWatch;
-  readonly sabotage: MapSabotage;
+  readonly sabotage: MapOnlySabotage;
 }
 
 /** Thrown at an effect: the process ends there. */
@@ -45,12 +44,11 @@ const TURNS_AT_ONCE_MAX = 2000;
 export class SimMapNode implements WatchedNode {
   readonly name = 'node';
   readonly isFixing = true;
-  readonly ports: MapPorts;
-  readonly disk: MemoryMapDisk;
+  readonly disk: MemoryDisk;
   readonly #in: MapNodeSurroundings;
   readonly #clock: SimClock;
   readonly #random: SimRandom;
-  #machine: MapMachine | null = null;
+  readonly #own: NodeMap;
   #epoch = 0;
   #effectsLeft = Infinity;
   #isHealed = false;
@@ -60,187 +58,168 @@ export class SimMapNode implements WatchedNode {
 
   constructor(surroundings: MapNodeSurroundings) {
     this.#in = surroundings;
-    const { clock, random, weather, sabotage } = surroundings;
+    const { clock, random, trace, watch, weather, sabotage } = surroundings;
     this.#clock = clock;
     this.#random = random;
-    this.disk = new MemoryMapDisk({
+    this.disk = new MemoryDisk({
       schedule: (call, run) => {
         this.#schedule(call, run);
       },
       faultOf: (call) => this.#faultOf(call),
     });
-    this.ports = new MapPorts(clock, weather.ports, {
-      isReached: () => this.#machine !== null,
-      enter: (part) => {
-        this.#enter(this.#machine, part);
-      },
-      wake: () => {
-        this.#wake();
-      },
-      effect: () => {
-        if (--this.#effectsLeft <= 0) throw new Crash();
-      },
-      vote: () => {
-        // It serves as soon as its records are loaded.
-      },
-      note: (what, frames) => {
-        this.#in.trace.note(clock.now, this.name, what, frames);
-      },
-      published: (message) => {
-        this.#in.watch.published(this, message, clock.now);
-      },
-      answered: (message) => {
-        this.#in.watch.answered(this, message);
+    this.#own = new NodeMap({
+      ...{ clock, watch, sabotage, ports: weather.ports, bytesMax: weather.bytesMax, node: this },
+      host: {
+        isReached: () => this.map !== null,
+        enter: (part) => {
+          this.#enter(this.map, part);
+        },
+        effect: () => {
+          if (--this.#effectsLeft <= 0) throw new Crash();
+        },
+        note: (what, frames) => {
+          trace.note(clock.now, this.name, what, frames);
+        },
       },
     });
-    sabotage.ports?.(this.ports);
     this.#start();
   }
 
+  get map(): MapHost | null {
+    return this.#own.current;
+  }
+
+  get ports(): SimMapPorts {
+    return this.#own.ports;
+  }
+
   get isServing(): boolean {
-    return this.#machine?.isServing ?? false;
+    return this.map?.machine.isServing ?? false;
   }
 
   disks(): readonly (readonly MapRecord[])[] {
-    return [this.disk.records];
-  }
-
-  get machine(): MapMachine | null {
-    return this.#machine;
+    return [this.disk.mapRecords];
   }
 
   heal(): void {
     this.#isHealed = true;
     this.#effectsLeft = Infinity;
-    if (this.#machine === null) this.#start();
+    if (this.map === null) this.#start();
   }
 
   // ---------------------------------------------------------------- life and death
 
   #start(): void {
-    if (this.#machine !== null) return;
-    const { weather, watch, sabotage } = this.#in;
+    if (this.map !== null) return;
     this.#isTurnDue = false;
     this.#timerAt = Infinity;
     this.#effectsLeft = Infinity;
-    const within = (part: (machine: MapMachine) => void): void => {
-      this.#enter(machine, part);
+    let results: MapResults | null = null;
+    const told = (part: (results: MapResults) => void): void => {
       this.#wake();
+      if (results !== null) part(results);
     };
-    const now = (): number => this.#clock.now;
-    const opened = this.disk.openNow({
-      committed: (number) => {
-        within((running) => {
-          running.committed(number, now());
-        });
-      },
-      batchFailed: (number, failure) => {
-        within((running) => {
-          running.batchFailed(number, failure, now());
-        });
-      },
-      merged: () => undefined,
-      mergeFailed: () => undefined,
-      listed: (list, records) => {
-        within((running) => {
-          const was = running.isServing;
-          running.listed(list, records, now());
-          if (!was && running.isServing) watch.serves(this, now());
-        });
-      },
-      chunk: () => undefined,
-      listFailed: (list) => {
-        within((running) => {
-          running.listFailed(list, now());
-        });
-      },
-      readFailed: () => undefined,
-    });
-    const store = sabotage.store?.(opened.store) ?? opened.store;
-    let transaction = opened.recovered.firstTransaction;
-    const machine = new MapMachine(
-      { bytesMax: weather.bytesMax, mayWrite: () => true },
+    const { store, recovered } = this.disk.openNow(
       {
-        sink: this.ports.sink,
-        store,
-        replica: {
-          refusal: null,
-          commit: (changes) => {
-            watch.committing(this, changes, now());
-            const number = transaction++;
-            store.commit({ number, tombstones: 'none', holds: null, peerHolds: 0 }, changes);
-            return { number, awaitsPeer: false };
-          },
+        ...NOTHING,
+        committed: (number) => {
+          told((of) => of.committed(number));
         },
-        events: { emit: () => undefined },
+        batchFailed: (number, failure) => {
+          told((of) => of.batchFailed(number, failure));
+        },
+      },
+      {
+        mapMerged: () => undefined,
+        mapListed: (list, records) => {
+          told((of) => {
+            of.mapListed(list, records);
+          });
+        },
+        mapListFailed: (list, failure) => {
+          told((of) => {
+            of.mapListFailed(list, failure);
+          });
+        },
       },
     );
-    sabotage.machine?.(machine);
-    this.#machine = machine;
+    const map = this.#own.open({
+      replica: new Standalone(store, recovered.firstTransaction).mapIn(store),
+      store: {
+        list: (list, after) => {
+          store.listMap(list, after);
+        },
+      },
+      wake: () => {
+        this.#wake();
+      },
+    });
+    results = new MapResults(map.machine, { now: () => this.#clock.now });
     this.#in.trace.note(this.#clock.now, this.name, 'starts');
-    this.#epoch = Math.max(this.#epoch, opened.recovered.epochMax) + 1;
-    const epoch = sabotage.epoch?.(this.#epoch) ?? this.#epoch;
-    const { crashAfterMax } = weather;
+    this.#epoch = Math.max(this.#epoch, recovered.mapEpochMax) + 1;
+    const epoch = this.#in.sabotage.epoch?.(this.#epoch) ?? this.#epoch;
+    const { crashAfterMax } = this.#in.weather;
     const mayCrash = !this.#isHealed && crashAfterMax < Infinity;
     this.#effectsLeft = mayCrash ? this.#random.int(1, crashAfterMax) : Infinity;
-    this.#enter(machine, () => {
-      machine.open();
-      machine.activate(epoch, now());
+    this.#enter(map, () => {
+      map.machine.open();
+      map.activate(epoch);
     });
-    this.#wake();
   }
 
   crash(): void {
-    if (this.#machine === null) return;
+    if (this.map === null) return;
     this.#in.tally.fault('node crashes');
     this.#in.trace.note(this.#clock.now, this.name, 'ends');
-    this.#machine = null;
     this.disk.crash();
-    this.ports.clear();
+    this.#own.close();
     this.#clock.after(this.#random.int(0, this.#in.weather.downMaxMs), () => {
       this.#start();
     });
   }
 
-  #enter(machine: MapMachine | null, part: (machine: MapMachine) => void): void {
-    if (machine === null || this.#machine !== machine) return;
+  #enter(map: MapHost | null, part: () => void): void {
+    if (map === null || this.map !== map) return;
+    map.setTime(this.#clock.now);
     try {
-      part(machine);
+      part();
     } catch (error) {
       if (!(error instanceof Crash)) throw error;
       this.crash();
     }
+    this.#own.look();
   }
 
   // ---------------------------------------------------------------- turns
 
   #wake(): void {
-    const machine = this.#machine;
-    if (this.#isTurnDue || machine === null) return;
+    const { map } = this;
+    if (this.#isTurnDue || map === null) return;
     this.#isTurnDue = true;
     this.#clock.after(this.#random.int(0, this.#in.weather.turnDelayMaxMs), () => {
-      this.#enter(machine, () => {
-        this.#turn(machine);
+      this.#enter(map, () => {
+        this.#turn(map);
       });
     });
   }
 
-  #turn(machine: MapMachine): void {
+  #turn(map: MapHost): void {
     this.#isTurnDue = false;
     const { now } = this.#clock;
     const { time, count } = this.#turnsAt;
     this.#turnsAt = { time: now, count: time === now ? count + 1 : 0 };
     hold(count < TURNS_AT_ONCE_MAX, 'the map does not come to rest');
-    const hasMore = machine.run(now);
-    if (hasMore || machine.dueAt <= now) this.#wake();
-    else this.#arm(machine, machine.dueAt);
+    map.run(now);
+    const dueInMs = map.dueInMs(now);
+    if (dueInMs === 0) this.#wake();
+    else this.#arm(map, now + dueInMs);
   }
 
-  #arm(machine: MapMachine, at: number): void {
+  #arm(map: MapHost, at: number): void {
     if (at >= this.#timerAt || at === Infinity) return;
     this.#timerAt = at;
     this.#clock.at(Math.ceil(at), () => {
-      if (this.#machine !== machine || this.#timerAt !== at) return;
+      if (this.map !== map || this.#timerAt !== at) return;
       this.#timerAt = Infinity;
       this.#wake();
     });
@@ -248,21 +227,35 @@ export class SimMapNode implements WatchedNode {
 
   // ---------------------------------------------------------------- the disk
 
-  #schedule(call: MapStoreCall, run: () => void): void {
-    const machine = this.#machine;
+  #schedule(call: StoreCall, run: () => void): void {
+    const { map } = this;
     const { commitMaxMs, readMaxMs } = this.#in.weather;
     const most = call === 'commit' ? commitMaxMs : call === 'told' ? 0 : readMaxMs;
     const within = Math.min(most, this.#isHealed ? HEALED_MS_MAX : Infinity);
     this.#clock.after(this.#random.int(0, within), () => {
-      this.#enter(machine, run);
+      this.#enter(map, run);
     });
   }
 
-  #faultOf(call: MapStoreCall): StoreFailure | null {
+  #faultOf(call: StoreCall): StoreFault | null {
     const { failureChance } = this.#in.weather;
     if (this.#isHealed || call === 'told' || !this.#random.chance(failureChance)) return null;
     const kind = call === 'commit' && this.#random.chance(0.5) ? 'full' : 'busy';
     this.#in.tally.fault(call === 'commit' ? `store ${kind}` : 'store cannot read');
-    return { kind, message: kind === 'full' ? 'no space left' : 'locked' };
+    return { failure: { kind, message: kind === 'full' ? 'no space left' : 'locked' } };
   }
 }
+
+/** What a store without requests does not report. */
+const NOTHING: Omit<StoreEvents, 'committed' | 'batchFailed'> = {
+  merged: () => undefined,
+  mergeFailed: () => undefined,
+  loaded: () => undefined,
+  loadFailed: () => undefined,
+  found: () => undefined,
+  lookFailed: () => undefined,
+  listed: () => undefined,
+  listFailed: () => undefined,
+  chunk: () => undefined,
+  readFailed: () => undefined,
+};

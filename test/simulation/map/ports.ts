@@ -1,28 +1,26 @@
 /** The three ports of the map at a simulated node, between its processes and the network. */
 import { Frames } from '../../../src/core/frames.js';
-import type { MapMachine } from '../../../src/map/map-machine.js';
-import type { MapPeer, MapSink, PeerId } from '../../../src/map/sink.js';
+import type { OpenMapPorts } from '../../../src/daemon/map.js';
+import type { MapInputs } from '../../../src/daemon/map-ports.js';
+import type { MapPeer, PeerId } from '../../../src/map/sink.js';
 import type { SimClock } from '../world/clock.js';
 import type { PipeOptions } from '../world/pipe.js';
 import { type Connection, SimNetwork } from '../world/network.js';
 
 export type Message = readonly Buffer[];
 export type MapLink = Connection<Message, Message>;
-type MapNetwork = SimNetwork<Message, Message>;
+export type MapNetwork = SimNetwork<Message, Message>;
 
 const SUBSCRIBE = 1;
 
 /** The owner of the processes. */
-export interface MapHost {
+export interface PortsHost {
   /** False: no process runs, or none can be reached. */
   isReached(): boolean;
   /** Runs an action in the process that runs now, at once or when it next takes a turn. */
-  enter(part: (machine: MapMachine) => void): void;
-  /** Input has arrived: a turn follows. */
-  wake(): void;
+  enter(part: (inputs: MapInputs) => void): void;
   /** Before each effect: the process may end there. */
   effect(): void;
-  vote(): void;
   note(what: string, frames: readonly Uint8Array[]): void;
   /** A message goes to subscribers. */
   published(frames: Message): void;
@@ -30,17 +28,17 @@ export interface MapHost {
   answered(frames: Message): void;
 }
 
-export interface MapPortsOptions extends PipeOptions {
+export interface PortsOptions extends PipeOptions {
   readonly noticeMaxMs: number;
   /** A subscriber with more waiting loses its connection (D43). */
   readonly subscriberBytesMax: number;
 }
 
-/** What a port does with the messages and ends of its connections. */
-interface PortInputs {
-  connected?(machine: MapMachine, id: PeerId, info: MapPeer): void;
-  message(machine: MapMachine, id: PeerId, info: MapPeer, frames: Frames): void;
-  disconnected?(machine: MapMachine, id: PeerId): void;
+/** What becomes of the messages and ends of a port's connections. */
+interface Handler {
+  connected?(inputs: MapInputs, id: PeerId, info: MapPeer): void;
+  message(inputs: MapInputs, id: PeerId, info: MapPeer, frames: Frames): void;
+  disconnected?(inputs: MapInputs, id: PeerId): void;
 }
 
 /** One port: its connections have numbers while a process runs. */
@@ -48,19 +46,19 @@ class Port {
   readonly network: MapNetwork;
   readonly links = new Map<PeerId, MapLink>();
   readonly #ids = new Map<MapLink, PeerId>();
-  readonly #host: MapHost;
-  readonly #inputs: PortInputs;
+  readonly #host: PortsHost;
+  readonly #handler: Handler;
   #last = 0;
 
   constructor(
     clock: SimClock,
-    options: MapPortsOptions,
+    options: PortsOptions,
     outputBytesMax: number,
-    host: MapHost,
-    inputs: PortInputs,
+    host: PortsHost,
+    handler: Handler,
   ) {
     this.#host = host;
-    this.#inputs = inputs;
+    this.#handler = handler;
     const { delayMinMs, delayMaxMs, noticeMaxMs } = options;
     const net = { delayMinMs, delayMaxMs, noticeMaxMs, outputBytesMax };
     this.network = new SimNetwork(clock, net, {
@@ -68,9 +66,9 @@ class Port {
         this.#connected(link);
       },
       received: (link, frames) => {
-        this.#enter(link, (machine, id) => {
-          host.note(`> ${link.address}`, frames);
-          inputs.message(machine, id, infoOf(link), Frames.of(...frames));
+        this.#enter(link, (inputs, id) => {
+          host.note(`> ${link.routingId.toString()}`, frames);
+          handler.message(inputs, id, infoOf(link), Frames.of(...frames));
         });
       },
       full: (link) => {
@@ -80,10 +78,10 @@ class Port {
       },
       drained: () => undefined,
       disconnected: (link) => {
-        this.#enter(link, (machine, id) => {
+        this.#enter(link, (inputs, id) => {
           this.#ids.delete(link);
           this.links.delete(id);
-          inputs.disconnected?.(machine, id);
+          handler.disconnected?.(inputs, id);
         });
       },
     });
@@ -94,20 +92,18 @@ class Port {
       link.end();
       return;
     }
-    this.#host.enter((machine) => {
+    this.#host.enter((inputs) => {
       const id = ++this.#last;
       this.#ids.set(link, id);
       this.links.set(id, link);
-      this.#inputs.connected?.(machine, id, infoOf(link));
+      this.#handler.connected?.(inputs, id, infoOf(link));
     });
   }
 
-  #enter(link: MapLink, part: (machine: MapMachine, id: PeerId) => void): void {
-    this.#host.enter((machine) => {
+  #enter(link: MapLink, part: (inputs: MapInputs, id: PeerId) => void): void {
+    this.#host.enter((inputs) => {
       const id = this.#ids.get(link);
-      if (id === undefined) return;
-      this.#host.wake();
-      part(machine, id);
+      if (id !== undefined) part(inputs, id);
     });
   }
 
@@ -125,50 +121,48 @@ class Port {
 }
 
 /** The ports P, P + 1 and P + 2 of one node; they outlive its processes. */
-export class MapPorts {
+export class SimMapPorts {
   readonly snapshots: Port;
   readonly updates: Port;
   readonly writers: Port;
-  readonly #host: MapHost;
-  readonly #clock: SimClock;
+  readonly #host: PortsHost;
   readonly #topics = new Map<PeerId, Buffer[]>();
 
-  constructor(clock: SimClock, options: MapPortsOptions, host: MapHost) {
+  constructor(clock: SimClock, options: PortsOptions, host: PortsHost) {
     this.#host = host;
-    this.#clock = clock;
     this.snapshots = new Port(clock, options, Infinity, host, {
-      connected: (machine, id, info) => {
-        machine.connected(id, info);
+      connected: (inputs, id, info) => {
+        inputs.clientConnected(id, info);
       },
-      message: (machine, id, _, frames) => {
-        machine.message(id, frames, clock.now);
+      message: (inputs, id, _, frames) => {
+        inputs.clientMessage(id, frames);
       },
-      disconnected: (machine, id) => {
-        machine.disconnected(id);
+      disconnected: (inputs, id) => {
+        inputs.clientGone(id);
       },
     });
     this.updates = new Port(clock, options, options.subscriberBytesMax, host, {
-      message: (machine, id, _, frames) => {
-        this.#subscribed(machine, id, frames.copy(0));
+      message: (inputs, id, _, frames) => {
+        this.#subscribed(inputs, id, frames.copy(0));
       },
       disconnected: (_, id) => {
         this.#topics.delete(id);
       },
     });
     this.writers = new Port(clock, options, Infinity, host, {
-      message: (machine, _, info, frames) => {
-        machine.kvset(info, frames, clock.now);
+      message: (inputs, _, info, frames) => {
+        inputs.written(info, frames);
       },
     });
   }
 
-  #subscribed(machine: MapMachine, id: PeerId, message: Buffer): void {
+  #subscribed(inputs: MapInputs, id: PeerId, message: Buffer): void {
     if (message[0] !== SUBSCRIBE) return;
     const topic = message.subarray(1);
     const topics = this.#topics.get(id);
     if (topics === undefined) this.#topics.set(id, [topic]);
     else topics.push(topic);
-    machine.subscribed(id, topic);
+    inputs.subscribedTo(id, topic);
   }
 
   /** The process has ended. */
@@ -182,41 +176,48 @@ export class MapPorts {
     for (const port of [this.snapshots, this.updates, this.writers]) port.cut(serverKnows);
   }
 
-  /** For the machine of a process. */
-  get sink(): MapSink {
+  /** For the process that begins. */
+  open(): OpenMapPorts {
+    const host = this.#host;
     return {
+      endpoint: 'simulated',
+      subscribers: this.#topics.size,
+      malformed: 0,
       publish: (frames) => {
         this.#effect('publishes', frames, (message) => {
-          this.#host.published(message);
+          host.published(message);
           for (const [id, topics] of this.#topics) {
             if (topics.some((topic) => covers(topic, message))) {
-              this.#write(this.updates.links.get(id), message);
+              write(this.updates.links.get(id), message);
             }
           }
         });
       },
       greet: (subscriber, frames) => {
         this.#effect('greets', frames, (message) => {
-          this.#host.published(message);
-          this.#write(this.updates.links.get(subscriber), message);
+          host.published(message);
+          write(this.updates.links.get(subscriber), message);
         });
       },
       closeSubscribers: () => {
-        this.#host.note('closes subscribers', []);
+        host.note('closes subscribers', []);
         for (const link of this.updates.links.values()) link.end();
       },
       snapshot: (peer, frames) => {
         this.#effect('answers', frames, (message) => {
-          this.#host.answered(message);
-          this.#write(this.snapshots.links.get(peer), message);
+          host.answered(message);
+          write(this.snapshots.links.get(peer), message);
         });
       },
       close: (peer) => {
         this.snapshots.links.get(peer)?.end();
       },
-      vote: () => {
-        this.#host.vote();
-      },
+      flush: nothing,
+      disconnect: nothing,
+      setSecretKeys: nothing,
+      setLimits: nothing,
+      closeLargest: () => false,
+      stop: () => Promise.resolve(),
     };
   }
 
@@ -226,14 +227,14 @@ export class MapPorts {
     this.#host.note(what, message);
     carryOut(message);
   }
+}
 
-  #write(link: MapLink | undefined, message: Message): void {
-    link?.write(message, bytesIn(message));
-  }
+function nothing(): void {
+  // Nothing of the kind happens here.
+}
 
-  get now(): number {
-    return this.#clock.now;
-  }
+function write(link: MapLink | undefined, message: Message): void {
+  link?.write(message, bytesIn(message));
 }
 
 function covers(topic: Buffer, [first = Buffer.alloc(0)]: Message): boolean {

@@ -8,7 +8,7 @@ import type { SimRandom } from '../world/random.js';
 import type { Trace } from '../world/trace.js';
 import { dialled } from '../stored/cast.js';
 import { MapClient, type MapHabits } from './client.js';
-import type { MapPorts } from './ports.js';
+import type { SimMapPorts } from './ports.js';
 import type { MapWatch } from './watch.js';
 
 const KEYS: readonly string[] = ['a', '/b/1', '/b/2', '/c/1', 'd'];
@@ -26,7 +26,7 @@ export interface MapWorld {
   readonly clock: SimClock;
   readonly trace: Trace;
   readonly watch: MapWatch;
-  readonly nodes: readonly MapPorts[];
+  readonly nodes: readonly SimMapPorts[];
   /** The map may be full. */
   readonly isTight: boolean;
   /** The disks of all nodes; the first is that of the node that serves. */

@@ -1,9 +1,9 @@
 /** The kind of world of a map that a seed makes. */
 import type { SimRandom } from '../world/random.js';
-import type { MapPortsOptions } from './ports.js';
+import type { PortsOptions } from './ports.js';
 
 export interface MapWeather {
-  readonly ports: MapPortsOptions;
+  readonly ports: PortsOptions;
   /** `limits.mapBytes`. */
   readonly bytesMax: number;
   readonly turnDelayMaxMs: number;
@@ -20,7 +20,7 @@ export interface MapWeather {
 const NOTICE_MAX_MS = 100;
 const PLENTY = 1_000_000_000;
 
-export function portsOf(random: SimRandom, isFair: boolean): MapPortsOptions {
+export function portsOf(random: SimRandom, isFair: boolean): PortsOptions {
   return {
     delayMinMs: 0,
     delayMaxMs: random.pick([0, 5, 30]),

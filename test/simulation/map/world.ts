@@ -6,7 +6,7 @@ import { Tally } from '../actors/tally.js';
 import { SimClock } from '../world/clock.js';
 import { SimRandom } from '../world/random.js';
 import { Trace } from '../world/trace.js';
-import { type MapSabotage, SimMapNode } from './node.js';
+import { type MapOnlySabotage, SimMapNode } from './node.js';
 import { MapStage } from './stage.js';
 import { MapWatch } from './watch.js';
 import { weatherOf } from './weather.js';
@@ -23,7 +23,7 @@ export class MapOnlyWorld {
   readonly #node: SimMapNode;
   readonly #stage: MapStage;
 
-  constructor(seed: number, isTraced = false, sabotage: MapSabotage = {}) {
+  constructor(seed: number, isTraced = false, sabotage: MapOnlySabotage = {}) {
     const random = new SimRandom(seed);
     this.trace = new Trace(isTraced);
     const made = weatherOf(random.fork(1));
@@ -37,7 +37,7 @@ export class MapOnlyWorld {
       nodes: [this.#node.ports],
       isTight: weather.bytesMax < TIGHT_BYTES,
       disks: () => this.#node.disks(),
-      unsettled: () => ((this.#node.machine?.gauges.waiting ?? 1) > 0 ? 'changes wait' : null),
+      unsettled: () => ((this.#node.map?.machine.gauges.waiting ?? 1) > 0 ? 'changes wait' : null),
       takeOver: () => {
         this.#node.crash();
       },
