@@ -92,7 +92,8 @@ export class PendingSets {
   /** Forgets what is older than ten seconds. */
   prune(now: number): void {
     for (const kept of this.#all.values()) {
-      if (kept.at > now - KEPT_MS) break;
+      // As in `dueAt`: rounded otherwise, it could be due and not old enough.
+      if (kept.at + KEPT_MS > now) break;
       this.#drop(kept);
     }
   }

@@ -23,7 +23,7 @@ describe('in a simulated world of two nodes that crash, pause, lose each other a
 
   it('disks that take three heartbeats and a peer that catches up cost no failover (D19)', () => {
     const tally = new Tally();
-    for (let seed = 1; seed <= CALM_SEEDS; seed++) runPairSeed(seed, tally, true);
+    for (let seed = 1; seed <= CALM_SEEDS; seed++) runPairSeed(seed, tally, { isCalm: true });
     expect(tally.figures.get('failovers')).toBeUndefined();
     expect(tally.faults.get('node crashes')).toBeGreaterThan(0);
     expect(tally.figures.get('checked receipts')).toBeGreaterThan(CALM_SEEDS);

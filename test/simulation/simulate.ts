@@ -1,4 +1,4 @@
-/** `npm run simulate -- [--stored | --map | --freelance | --pair [--calm]] --seeds N --from S [--without 1,2]` */
+/** `npm run simulate -- [--stored | --map | --freelance | --pair [--calm] [--map]] --seeds N --from S [--without 1,2]` */
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/core/errors.js';
 import { Tally } from './actors/tally.js';
@@ -17,7 +17,7 @@ const { values } = parseArgs({
     without: { type: 'string', default: '' },
     /** Worlds of `titanic.*` instead of those of the broker alone. */
     stored: { type: 'boolean', default: false },
-    /** Worlds of a map at a standalone node. */
+    /** Worlds of a map at a standalone node; of a pair, all with a map. */
     map: { type: 'boolean', default: false },
     /** Worlds of three brokers and clients with the strategy `freelance`. */
     freelance: { type: 'boolean', default: false },
@@ -47,7 +47,7 @@ function main(): number {
       process.stdout.write(`${done} of ${seeds} seeds, ${tally.requests} requests\n`);
     }
     try {
-      if (values.pair) runPairSeed(from + done, tally, values.calm);
+      if (values.pair) runPairSeed(from + done, tally, { isCalm: values.calm, hasMap: values.map });
       else if (values.map) runMapSeed(from + done, tally);
       else if (values.freelance) runFreelanceSeed(from + done, tally);
       else if (values.stored) runStoredSeed(from + done, tally);

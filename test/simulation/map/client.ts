@@ -317,7 +317,7 @@ export class MapClient {
     // Even while it waits for an earlier one: what is late renews nothing.
     this.#waiting = this.#waiting.filter(({ key }) => key !== own.key);
     this.set(own.key, this.name, own.ttlS);
-    this.#in.clock.after((own.ttlS * 1000) / 3, () => {
+    this.#in.clock.after(Math.floor((own.ttlS * 1000) / 3), () => {
       this.#renew(own);
     });
   }

@@ -93,7 +93,7 @@ export class SimMapNode implements WatchedNode {
     return this.#own.ports;
   }
 
-  get isServing(): boolean {
+  get mayAnswer(): boolean {
     return this.map?.machine.isServing ?? false;
   }
 

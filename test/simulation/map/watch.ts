@@ -23,8 +23,8 @@ const ZERO: MapNumber = { epoch: 0, counter: 0 };
 /** A node, as it is when it does something. */
 export interface WatchedNode {
   readonly name: string;
-  /** It answers clients. */
-  readonly isServing: boolean;
+  /** It may answer clients. */
+  readonly mayAnswer: boolean;
   /** What it shows, another node has on its disk; or there is no other one. */
   readonly isFixing: boolean;
   /** Its disk, and that of its peer while that is in sync. */
@@ -75,7 +75,7 @@ export class MapWatch {
   /** A message for subscribers. */
   published(node: WatchedNode, message: Message, now: number): void {
     const key = String(message[KEY]);
-    hold(node.isServing, `${node.name} publishes ${key}, and does not serve (D53)`);
+    hold(node.mayAnswer, `${node.name} publishes ${key}, and does not lead (D53)`);
     if (key === 'HUGZ') return;
     this.figures.published++;
     const change = this.#read(message);
@@ -136,7 +136,7 @@ export class MapWatch {
   /** A message of a snapshot. */
   answered(node: WatchedNode, message: Message): void {
     const key = String(message[KEY]);
-    hold(node.isServing, `${node.name} answers with ${key}, and does not serve (D53)`);
+    hold(node.mayAnswer, `${node.name} answers with ${key}, and does not lead (D53)`);
   }
 
   /** Changes are given to the disk of a node that serves. */

@@ -9,7 +9,9 @@ type Figure =
   | 'merges'
   | 'requests joined'
   | 'requests run twice'
-  | 'checked receipts';
+  | 'checked receipts'
+  | 'acknowledged map changes'
+  | `map: ${string}`;
 
 export function count(tally: Tally, what: Figure, by = 1): void {
   tally.figures.set(what, (tally.figures.get(what) ?? 0) + by);

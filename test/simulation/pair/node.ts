@@ -9,6 +9,8 @@ import type { PairEvent } from '../../../src/bstar/events.js';
 import type { Persisted, Role } from '../../../src/bstar/facts.js';
 import type { Config } from '../../../src/config/config.js';
 import { present } from '../../../src/core/assert.js';
+import { MapResults } from '../../../src/daemon/map-results.js';
+import type { MapHost } from '../../../src/daemon/map.js';
 import { PairNode } from '../../../src/daemon/pair.js';
 import { StoreEventRouter } from '../../../src/daemon/store-event-router.js';
 import { turnsOf } from '../../../src/daemon/turns.js';
@@ -19,7 +21,11 @@ import type { StoreEvents, StoreFailure } from '../../../src/titanic/store/store
 import { Titanic } from '../../../src/titanic/machine/titanic.js';
 import type { BrokerStatus } from '../../../src/wire/mmi.js';
 import { MemoryDisk, type StoreCall, type StoreFault } from '../../../src/testing/memory-store.js';
+import type { MapRecord } from '../../../src/map/record.js';
 import type { Tally } from '../actors/tally.js';
+import { type MapSabotage, NodeMap } from '../map/node-map.js';
+import type { PortsOptions } from '../map/ports.js';
+import type { MapWatch, WatchedNode } from '../map/watch.js';
 import { checkServices } from '../stored/cast.js';
 import type { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
@@ -45,10 +51,12 @@ export interface PairWeather {
   readonly downMaxMs: number;
   /** How far the wall clock is set back or forward at times. */
   readonly wallJumpMs: number;
+  /** The map's ports; `null`: the node has none. */
+  readonly mapPorts: PortsOptions | null;
 }
 
 /** Breaks the wiring of a correct node, to verify that the simulation detects it. */
-export interface PairSabotage {
+export interface PairSabotage extends MapSabotage {
   /** The weather in which the fault shows soon. */
   weather?(weather: PairWorldWeather): PairWorldWeather;
   pair?(node: PairNode): void;
@@ -68,6 +76,9 @@ export interface NodeSurroundings {
   readonly tally: Tally;
   readonly wire: PeerWire;
   readonly witness: Witness;
+  readonly mapWatch: MapWatch;
+  /** The disk of the other node. */
+  readonly peerDisk: () => MemoryDisk;
   readonly sabotage: PairSabotage;
   /** The events of the pair. */
   readonly told: (node: SimPairNode, event: PairEvent) => void;
@@ -85,15 +96,18 @@ class Crash extends Error {}
 
 interface Process extends Connected {
   readonly titanic: Titanic;
+  readonly map: MapHost | null;
   readonly pair: PairNode;
   readonly turns: Companion;
   readonly link: WireEnd;
 }
 
-export class SimPairNode {
+export class SimPairNode implements WatchedNode {
   readonly end: ProcessEnd;
   readonly role: Role;
   readonly disk: MemoryDisk;
+  /** `null`: it has no map. */
+  readonly ownMap: NodeMap | null;
   crashes = 0;
   wallMax = WALL_MS;
   readonly #in: NodeSurroundings;
@@ -146,7 +160,28 @@ export class SimPairNode {
       },
       faultOf: (call) => this.#faultOf(call),
     });
+    this.ownMap = this.#mapOf(surroundings);
     this.start();
+  }
+
+  #mapOf({ weather, clock, mapWatch, sabotage }: NodeSurroundings): NodeMap | null {
+    const { mapPorts } = weather;
+    if (mapPorts === null) return null;
+    return new NodeMap({
+      ...{ clock, watch: mapWatch, ports: mapPorts, bytesMax: Infinity, node: this, sabotage },
+      host: {
+        isReached: () => !this.#isIsolated && this.#process !== null,
+        enter: (part) => {
+          if (this.#process !== null) this.#enter(this.#process, part);
+        },
+        effect: () => {
+          this.#effect();
+        },
+        note: (what, frames) => {
+          this.#in.trace.note(clock.now, this.role, what, frames);
+        },
+      },
+    });
   }
 
   get #wall(): number {
@@ -156,6 +191,27 @@ export class SimPairNode {
   /** The earliest possible wall time now, however the clock is set. */
   get wallLeast(): number {
     return WALL_MS + this.#clock.now - this.#weather.wallJumpMs;
+  }
+
+  get name(): string {
+    return this.role;
+  }
+
+  get mayAnswer(): boolean {
+    const facts = this.#process?.pair.machine.facts;
+    return facts?.state === 'active' && !facts.fenced;
+  }
+
+  /** What it shows of the map survives any failure of one node (D21). */
+  get isFixing(): boolean {
+    const pair = this.#process?.pair.machine;
+    const isSync = this.#weather.config.titanic.replication !== 'async';
+    return isSync && pair?.isInSync === true && !pair.facts.promoted;
+  }
+
+  disks(): readonly (readonly MapRecord[])[] {
+    const own = this.disk.mapRecords;
+    return this.isFixing ? [own, this.#in.peerDisk().mapRecords] : [own];
   }
 
   get pair(): PairNode | null {
@@ -224,7 +280,7 @@ export class SimPairNode {
       });
     };
     const router = new StoreEventRouter(wake, time, fatal);
-    const opened = this.disk.openNow(this.#checked(router));
+    const opened = this.disk.openNow(this.#checked(router), router);
     const store = this.#counted(sabotage.disk?.(opened.store) ?? opened.store);
     const events = {
       emit: (event: PairEvent) => {
@@ -245,6 +301,7 @@ export class SimPairNode {
     broker.host(titanic);
     broker.keep(titanic);
     titanic.counted(opened.recovered.counts);
+    const map = this.#openMap(store, replication, router);
     pair = new PairNode({
       config: { ...config, bstar: { ...config.bstar, role: this.role } },
       broker,
@@ -252,11 +309,19 @@ export class SimPairNode {
       epochs: this.#epochs(),
       keys: () => Buffer.alloc(16),
       stored: { titanic, replication },
+      map,
       events,
       now: this.#now,
     });
+    const node = pair;
+    if (map !== null) {
+      map.voted = () => {
+        node.voted();
+      };
+      map.isFenced = () => node.isFenced;
+    }
     sabotage.pair?.(pair);
-    const turns = turnsOf(broker, { titanic, pair }, time);
+    const turns = turnsOf(broker, { titanic, map, pair }, time);
     const link = wire.open(this.role, {
       events: pair,
       isAwake: () => this.isAwake,
@@ -264,14 +329,36 @@ export class SimPairNode {
         this.#enter(process, part);
       },
     });
-    const process = { broker, titanic, pair, turns, link, peers: new Map(), links: [] };
+    const process = { broker, titanic, map, pair, turns, link, peers: new Map(), links: [] };
     this.#process = process;
     pair.attach(this.#countedLink(link));
     this.#note('starts');
     const { crashAfterMax } = weather;
     const mayCrash = !this.#isHealed && crashAfterMax < Infinity;
     this.#effectsLeft = mayCrash ? this.#random.int(1, crashAfterMax) : Infinity;
+    if (map !== null) {
+      this.#enter(process, () => {
+        map.machine.open();
+      });
+    }
     this.#wake();
+  }
+
+  #openMap(store: NodeStore, replication: Replication, router: StoreEventRouter): MapHost | null {
+    const map = this.ownMap?.open({
+      replica: replication.map,
+      store: {
+        list: (list, after) => {
+          store.listMap(list, after);
+        },
+      },
+      wake: () => {
+        this.#wake();
+      },
+    });
+    if (map === undefined) return null;
+    router.serveMap(new MapResults(map.machine, { now: () => this.#clock.now }));
+    return map;
   }
 
   #status(): BrokerStatus {
@@ -355,6 +442,7 @@ export class SimPairNode {
     if (this.#persisting !== null && this.#random.chance(0.5)) this.#persist(this.#persisting);
     this.#persisting = null;
     for (const link of process.links) link?.end();
+    this.ownMap?.close();
     this.#in.wire.leave(this.role);
     this.#clock.after(this.#random.int(0, this.#weather.downMaxMs), () => {
       this.start();
@@ -397,6 +485,7 @@ export class SimPairNode {
       if (!(error instanceof Crash)) throw error;
       this.crash();
     }
+    this.ownMap?.look();
   }
 
   // ---------------------------------------------------------------- the loop, as broker/io/loop.ts
@@ -516,6 +605,7 @@ export class SimPairNode {
     if (!isIsolated) return;
     this.#note('is cut off');
     for (const link of this.#process?.links ?? []) link?.cut(this.#random.chance(0.5), true);
+    this.ownMap?.ports.cut(this.#random.chance(0.5));
   }
 
   // ---------------------------------------------------------------- operators

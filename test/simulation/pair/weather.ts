@@ -1,9 +1,13 @@
 /** The kind of pair and world that a seed makes. */
 import type { Replication } from '../../../src/bstar/facts.js';
 import { loadConfig } from '../../../src/config/io/load.js';
+import { portsOf } from '../map/weather.js';
 import { INTERVAL_MS, roomyBroker, roomyTitanic } from '../stored/weather.js';
-import type { SimRandom } from '../world/random.js';
+import { SimRandom } from '../world/random.js';
 import type { PairWeather } from './node.js';
+
+/** How many worlds have a map. */
+const MAP_CHANCE = 0.25;
 
 const BASE = loadConfig({ hostName: 'simulated', environment: {} }).config;
 
@@ -62,6 +66,7 @@ export function weatherOf(random: SimRandom): PairWorldWeather {
     fatalChance: rare(0.1) ? 0.01 : 0,
     downMaxMs: random.pick([1, 300, 1500]),
     wallJumpMs: rare(0.15) ? 2000 : 0,
+    mapPorts: random.fork(1).chance(MAP_CHANCE) ? portsOf(random.fork(2), isFair) : null,
   };
 }
 
@@ -79,6 +84,11 @@ const NO_EVENTS: Events = {
 export function calmed(weather: PairWorldWeather): PairWorldWeather {
   const events = { ...NO_EVENTS, returns: 2 };
   return { ...weather, events, crashAfterMax: Infinity, failureChance: 0, fatalChance: 0 };
+}
+
+/** The nodes have a map. */
+export function mapped(weather: PairWorldWeather): PairWorldWeather {
+  return { ...weather, mapPorts: weather.mapPorts ?? portsOf(new SimRandom(1), false) };
 }
 
 /** Neither node has a reason to take over. */

@@ -18,6 +18,8 @@ import {
   type WorkersHere,
 } from '../stored/cast.js';
 import { DurableClient } from '../stored/durable-client.js';
+import { MapStage } from '../map/stage.js';
+import { MapWatch } from '../map/watch.js';
 import { ScheduleStage } from '../stored/schedule-stage.js';
 import { Spy } from '../stored/spy.js';
 import { INTERVAL_MS, PLENTY } from '../stored/weather.js';
@@ -71,6 +73,9 @@ export class PairWorld {
   readonly #workers: Actor[] = [];
   readonly #services: Services;
   readonly #schedules: ScheduleStage;
+  readonly #mapWatch = new MapWatch();
+  /** `null`: the nodes have no map. */
+  readonly #map: MapStage | null;
   /** Epochs in which a node was active. */
   readonly #epochs = new Set<number>();
   /** Until when a fault separates or pauses the nodes. */
@@ -98,6 +103,8 @@ export class PairWorld {
         tally: this.tally,
         wire: this.#wire,
         witness: this.#witness,
+        mapWatch: this.#mapWatch,
+        peerDisk: () => this.#nodes[role === 'primary' ? 'backup' : 'primary'].disk,
         sabotage,
         told: (told, event) => {
           this.#told(told, event);
@@ -127,6 +134,7 @@ export class PairWorld {
     }
     this.#spies = this.#addSpies();
     this.#schedules = this.#addSchedules(this.#random.fork(7));
+    this.#map = this.#addMap(this.#random.fork(8));
     this.#plan(this.#random.fork(6));
     this.#watch();
   }
@@ -165,6 +173,12 @@ export class PairWorld {
       this.#clock.runUntil(this.#clock.now + STEP_MS);
     }
     this.#checkPromises();
+    this.#map?.heal();
+    if (this.#map === null) return;
+    count(this.tally, 'acknowledged map changes', this.#map.acknowledged);
+    for (const [what, times] of Object.entries(this.#mapWatch.figures)) {
+      count(this.tally, `map: ${what}`, times);
+    }
   }
 
   /** What has not completed yet after all faults have healed; `null` for nothing. */
@@ -316,6 +330,7 @@ export class PairWorld {
 
   #disturb(forMs: number): void {
     this.#disturbances++;
+    this.#mapWatch.isSplit = true;
     this.#disturbedUntil = Math.max(this.#disturbedUntil, this.#clock.now + forMs);
   }
 
@@ -352,6 +367,23 @@ export class PairWorld {
   }
 
   // ---------------------------------------------------------------- who takes part
+
+  #addMap(random: SimRandom): MapStage | null {
+    const { primary, backup } = this.#nodes;
+    if (primary.ownMap === null || backup.ownMap === null) return null;
+    const world = {
+      ...{ clock: this.#clock, trace: this.trace, watch: this.#mapWatch, isTight: false },
+      nodes: [primary.ownMap.ports, backup.ownMap.ports],
+      disks: () => [primary.disk.mapRecords, backup.disk.mapRecords],
+      unsettled: () => this.#parted(),
+      takeOver: () => {
+        for (const role of ROLES) {
+          this.#nodes[role].order((pair) => void pair.commands.switchover());
+        }
+      },
+    };
+    return new MapStage(world, random, DURATION_MS / 2);
+  }
 
   #addSchedules(random: SimRandom): ScheduleStage {
     const { primary, backup } = this.#nodes;
