@@ -35,6 +35,8 @@ export interface WatchedNode {
 interface Life {
   readonly since: number;
   readonly ttlMs: number;
+  /** It was shown without a uuid: not both disks have it (D50). */
+  readonly isDoubtful: boolean;
 }
 
 /** What is known of one node. */
@@ -119,10 +121,13 @@ export class MapWatch {
 
   #live(node: WatchedNode, known: Known, change: MapRecord, now: number): void {
     const { key, uuid, ttlS } = change;
-    // A change that is shown again does not live longer.
-    const since = this.#firstShown.get(uuid) ?? now;
-    if (uuid !== '') this.#firstShown.set(uuid, since);
-    const life = { since, ttlMs: ttlS * MS_PER_S };
+    // A change that is shown again does not live longer, nor if it was shown without its uuid first.
+    const before = known.lives.get(key);
+    const shownAt =
+      this.#firstShown.get(uuid) ?? (before?.isDoubtful === true ? before.since : now);
+    const isDoubtful = uuid === '';
+    if (!isDoubtful) this.#firstShown.set(uuid, shownAt);
+    const life = { since: isDoubtful ? now : shownAt, ttlMs: ttlS * MS_PER_S, isDoubtful };
     if (isDeletion(change)) {
       known.lives.delete(key);
       this.#fixedLives.delete(key);
