@@ -7,6 +7,7 @@ import { afterAll, afterEach, describe, expect, it } from '@jest/globals';
 import { readFileSync } from 'node:fs';
 
 import { itWithTool, toolAvailable } from '../../support/tools.js';
+import { CLONE, CLONE_SERVER } from './cases/clone.js';
 import { FREELANCE } from './cases/freelance.js';
 import { MAJORDOMO } from './cases/majordomo.js';
 import { PAIR } from './cases/pair.js';
@@ -24,6 +25,7 @@ const OUR_BROKER: readonly Case[] = [
   ...FREELANCE,
   ...PAIR,
   ...MAJORDOMO,
+  ...CLONE,
 ];
 
 const SOURCES = "GUIDE_C, the folder of the Guide's C programs";
@@ -73,7 +75,7 @@ describe("the Guide's clients and workers at this broker", () => {
 });
 
 describe("the Guide's queues, broker, server and publisher with our peers", () => {
-  runAll([...THEIR_SERVERS, ...STREAMS]);
+  runAll([...THEIR_SERVERS, ...STREAMS, ...CLONE_SERVER]);
 });
 
 it(`${PAGE} says of a program that it runs unchanged if and only if it ran here`, () => {

@@ -32,7 +32,7 @@ async function failOver(place: Place): Promise<void> {
   await until(() => replies() > before, 'a reply of the backup');
 }
 
-function isIn(daemon: Daemon, state: string): boolean {
+export function isIn(daemon: Daemon, state: string): boolean {
   return daemon.logged('ha.changed').at(-1)?.['to'] === state;
 }
 
