@@ -181,7 +181,6 @@ export class SimMapPorts {
     const host = this.#host;
     return {
       endpoint: 'simulated',
-      subscribers: this.#topics.size,
       malformed: 0,
       publish: (frames) => {
         this.#effect('publishes', frames, (message) => {

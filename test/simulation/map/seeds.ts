@@ -1,6 +1,7 @@
 /** Runs worlds of a map; reports a failing one by its seed and the end of its script. */
-import { codeOf, MajordomoError, messageOf } from '../../../src/core/errors.js';
+import { MajordomoError } from '../../../src/core/errors.js';
 import type { Tally } from '../actors/tally.js';
+import { stackOf } from '../world/failure.js';
 import { MapOnlyWorld } from './world.js';
 
 const SCRIPT_LINES = 100;
@@ -22,9 +23,8 @@ function explain(seed: number, error: unknown): string {
   } catch {
     // The same run again, to record its script.
   }
-  const isFound = codeOf(error) === 'ERR_SIMULATION';
   return [
-    `seed ${seed}: ${isFound || !(error instanceof Error) ? messageOf(error) : String(error.stack)}`,
+    `seed ${seed}: ${stackOf(error)}`,
     `replay: npm run simulate -- --map --seeds 1 --from ${seed}`,
     'the end of its script:',
     ...world.trace.last(SCRIPT_LINES),

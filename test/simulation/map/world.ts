@@ -57,8 +57,9 @@ export class MapOnlyWorld {
     this.#node.heal();
     this.#stage.heal();
     const { figures } = this.#watch;
-    for (const [what, count] of Object.entries(figures))
+    for (const [what, count] of Object.entries(figures)) {
       this.tally.figures.set(`map: ${what}`, count);
+    }
     this.tally.requests = figures.published;
     this.tally.replies = this.#stage.acknowledged;
   }

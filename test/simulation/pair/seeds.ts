@@ -1,7 +1,8 @@
 /** Runs worlds of a pair; reports a failing one by its seed and the end of its script. */
-import { codeOf, MajordomoError, messageOf } from '../../../src/core/errors.js';
+import { MajordomoError } from '../../../src/core/errors.js';
 import type { Tally } from '../actors/tally.js';
 import type { PairSabotage } from './node.js';
+import { stackOf } from '../world/failure.js';
 import { calmed, mapped } from './weather.js';
 import { PairWorld } from './world.js';
 
@@ -34,14 +35,6 @@ export function runPairSeed(
     throw new MajordomoError('ERR_SIMULATION', explain(seed, error, changes, flags));
   }
   tally.add(world.tally);
-}
-
-/** For an assertion, its location. */
-function stackOf(error: unknown): string {
-  const text = messageOf(error);
-  const isFound = codeOf(error) === 'ERR_SIMULATION';
-  if (isFound || typeof error !== 'object' || error === null || !('stack' in error)) return text;
-  return String(error.stack);
 }
 
 function explain(seed: number, error: unknown, changes: PairSabotage, flags: string): string {

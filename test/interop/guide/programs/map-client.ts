@@ -28,4 +28,4 @@ createInterface({ input: process.stdin }).on('line', (line) => {
   });
 });
 for await (const { key, value } of changes)
-  say('change', { key, value: value?.toString() ?? null });
+  {say('change', { key, value: value?.toString() ?? null });}
