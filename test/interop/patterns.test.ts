@@ -6,7 +6,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { parse } from 'yaml';
 
 import { blocksOf } from '../support/blocks.js';
-import { freePorts } from '../support/free-ports.js';
+import { freePorts, freePortsInARow } from '../support/free-ports.js';
 import { itWithTool, PYTHON } from '../support/tools.js';
 import { type Page, removePages, run, startPage } from './support/page-programs.js';
 
@@ -21,10 +21,14 @@ interface Configuration {
 
 let page: Page;
 let ports: readonly number[];
+/** The first of the map's three. */
+let map: number;
 
 /** With the ports of this test instead of those of the page. */
 function moved(text: string): string {
-  return text.replaceAll(/:555([5678])/g, (_, last: string) => `:${ports[Number(last) - 5] ?? 0}`);
+  return text
+    .replaceAll(/:555([5678])/g, (_, last: string) => `:${ports[Number(last) - 5] ?? 0}`)
+    .replaceAll(/:557([012])/g, (_, last: string) => `:${map + Number(last)}`);
 }
 
 function program(words: string, name = 'program.py'): string {
@@ -39,11 +43,13 @@ async function printed(words: string): Promise<string> {
 
 beforeEach(async () => {
   ports = await freePorts(4);
+  map = await freePortsInARow(3);
   const [configuration] = blocksOf(PATTERNS, 'yaml');
   const { broker } = parse(moved(configuration?.text ?? '')) as Configuration;
   page = await startPage([
     `broker.listen=${JSON.stringify(broker.listen)}`,
     moved('events.listen=tcp://127.0.0.1:5558'),
+    moved('map.listen=tcp://127.0.0.1:5570'),
   ]);
 });
 
@@ -71,6 +77,30 @@ describe(PATTERNS, () => {
     for (const [index, text] of blocks.entries()) expect(examples[index]).toContain(text);
   });
 
+  it('its worker with a live configuration is that of the example, which has a test of its own', () => {
+    const example = readFileSync('examples/live-configuration.ts', 'utf8');
+    const [block] = blocksOf(PATTERNS, 'ts').filter(({ text }) => text.includes('config.get('));
+    expect(example).toContain(block?.text.trim());
+  });
+
+  itWithTool(TOOL, 'a copy of the map has what is there, and each change', async () => {
+    expect(readFileSync(PATTERNS, 'utf8')).toContain('`map.listen: tcp://127.0.0.1:5570`');
+    const commands = blocksOf(PATTERNS, 'sh').map(({ text }) => text);
+    const command = commands.find((text) => text.includes('map set')) ?? '';
+    const [set = '', watch = ''] = command.split('\n');
+    await page.shell(set);
+    const copy = page.start(PYTHON, [program('KTHXBAI')]);
+    await copy.says("{b'/config/word': b'hello'}\n");
+    const watching = page.startShell(watch);
+    for (let count = 0; !watching.said.includes('/config/word'); count++) {
+      await page.shell(set.replace('hello', `hello${count}`));
+      await pause(WORKER_MS);
+    }
+    await page.shell(set.replace('hello', 'bye'));
+    await copy.says("b'/config/word' b'bye'\n");
+    await watching.says('set   /config/word  bye\n');
+  });
+
   it('its Simple Pirate is that of README.md', () => {
     const readme = blocksOf('README.md', 'python').map(({ text }) => text);
     const [simplest] = blocksOf(PATTERNS, 'python').map(({ text }) => text);
@@ -94,7 +124,7 @@ describe(PATTERNS, () => {
   });
 
   itWithTool(TOOL, 'a Paranoid Pirate answers', async () => {
-    page.start(PYTHON, [program('zmq.DEALER')]);
+    page.start(PYTHON, [program('zmq.DEALER)\n    socket.linger')]);
     await page.daemon.waitFor('worker.registered');
     expect(await printed('def request(')).toBe("[b'HELLO']\n");
   });
