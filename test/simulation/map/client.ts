@@ -10,6 +10,7 @@ import type { Dialled } from '../world/network.js';
 import type { SimRandom } from '../world/random.js';
 import type { Trace } from '../world/trace.js';
 import { bytesIn, type MapLink, type Message, type SimMapPorts } from './ports.js';
+import { type MapActor, type MapHabits, Writing } from './writing.js';
 import { type Floors, type MapWatch, readRecord, textOf } from './watch.js';
 
 /** What a client of the map has to do with. */
@@ -21,24 +22,10 @@ export interface MapSurroundings {
   readonly nodes: readonly SimMapPorts[];
 }
 
-export interface MapHabits {
-  readonly subtree: string;
-  /** Keys that it changes. */
-  readonly keys: readonly string[];
-  /** Pause between two changes; Infinity: it only reads. */
-  readonly gapMaxMs: number;
-  /** A key of its own, which it renews, and its time to live; `null`: none. */
-  readonly own: { readonly key: string; readonly ttlS: number } | null;
-  /** Probability that it stops reading for a while after a message. */
-  readonly stopChance: number;
-}
-
 const SILENCE_MS = 5000;
 const AGAIN_MS = 2000;
 const REDIAL_MS = 200;
 const STOP_MAX_MS = 500;
-const VALUES = ['x', 'y', 'z', ''] as const;
-const TTLS = [0, 0, 1, 3] as const;
 
 interface Waiting {
   readonly key: string;
@@ -47,17 +34,18 @@ interface Waiting {
   readonly uuid: Buffer;
 }
 
-export class MapClient {
+export class PlainMapClient implements MapActor {
   readonly name: string;
   readonly habits: MapHabits;
   /** What it has; meaningful while it is synced. */
-  content = new Map<string, MapRecord>();
+  #content = new Map<string, MapRecord>();
   isSynced = false;
   /** Changes that it has seen published, in all. */
   acknowledged = 0;
   readonly #in: MapSurroundings;
   readonly #random: SimRandom;
   readonly #dialled: Dialled;
+  readonly #writing: Writing;
   #at: number;
   #updates: MapLink | null = null;
   #snapshots: MapLink | null = null;
@@ -73,7 +61,6 @@ export class MapClient {
   /** The last number of an update, over all nodes. */
   #told: MapNumber = { epoch: 0, counter: 0 };
   #waiting: Waiting[] = [];
-  #isWriting = true;
   #isGone = false;
   #silence: SimTimer | null = null;
 
@@ -91,13 +78,22 @@ export class MapClient {
     this.#dialled = dialled;
     this.#at = random.int(0, around.nodes.length - 1);
     this.#writers = around.nodes.map(() => null);
+    this.#writing = new Writing(habits, around.clock, random.fork(-1), {
+      isWaiting: (key) => this.#waiting.some((each) => each.key === key),
+      set: (key, value, ttlS) => {
+        // What is late renews nothing.
+        if (key === habits.own?.key) {
+          this.#waiting = this.#waiting.filter((each) => each.key !== key);
+        }
+        this.#set(key, value, ttlS);
+      },
+    });
   }
 
   start(): void {
     for (const index of this.#in.nodes.keys()) this.#dialWriter(index);
     this.#begin();
-    if (this.habits.gapMaxMs !== Infinity) this.#writeLater();
-    if (this.habits.own !== null) this.#renew(this.habits.own);
+    this.#writing.start();
     this.#sendAgain();
   }
 
@@ -106,14 +102,20 @@ export class MapClient {
    * published: a full map takes none
    */
   rest(givesUp: boolean): void {
-    this.#isWriting = false;
+    this.#writing.rest();
     if (givesUp) this.#waiting = [];
   }
 
   /** It dies, without a word. */
   leave(): void {
     this.#isGone = true;
+    this.#writing.end();
     for (const link of [this.#updates, this.#snapshots, ...this.#writers]) link?.close();
+  }
+
+  /** Keys and values. */
+  get values(): ReadonlyMap<string, string> {
+    return new Map(Array.from(this.#content, ([key, { value }]) => [key, String(value)]));
   }
 
   /** All its changes are acknowledged, and it has a map. */
@@ -214,7 +216,7 @@ export class MapClient {
     this.#number = readRecord(message);
     this.#note(`has a snapshot up to ${textOf(this.#number)}`);
     this.#in.watch.snapshot(this.name, this.habits.subtree, this.#fresh, this.#floors);
-    this.content = this.#fresh;
+    this.#content = this.#fresh;
     this.isSynced = true;
     for (const change of this.#held) this.#apply(change);
     this.#sendAll();
@@ -268,8 +270,8 @@ export class MapClient {
   #apply(change: MapRecord): void {
     if (compareNumbers(change, this.#number) <= 0) return;
     this.#number = change;
-    if (isDeletion(change)) this.content.delete(change.key);
-    else this.content.set(change.key, change);
+    if (isDeletion(change)) this.#content.delete(change.key);
+    else this.#content.set(change.key, change);
   }
 
   // ---------------------------------------------------------------- writing
@@ -292,34 +294,12 @@ export class MapClient {
     this.#writers[index] = link ?? null;
   }
 
-  #writeLater(): void {
-    this.#in.clock.after(this.#random.int(1, this.habits.gapMaxMs), () => {
-      if (this.#isGone || !this.#isWriting) return;
-      const [first = 'k', ...others] = this.habits.keys;
-      const key = this.#random.pick([first, ...others]);
-      const isBusy = this.#waiting.some((each) => each.key === key);
-      if (!isBusy) this.set(key, this.#random.pick(VALUES), this.#random.pick(TTLS));
-      this.#writeLater();
-    });
-  }
-
-  /** @param ttlS 0: it lives on */
-  set(key: string, value: string, ttlS: number): void {
+  #set(key: string, value: string, ttlS: number): void {
     const uuid = Buffer.alloc(16);
     this.#random.fill(uuid);
     const waiting = { key, value, ttlS, uuid };
     this.#waiting.push(waiting);
     this.#send(waiting);
-  }
-
-  #renew(own: { readonly key: string; readonly ttlS: number }): void {
-    if (this.#isGone) return;
-    // Even while it waits for an earlier one: what is late renews nothing.
-    this.#waiting = this.#waiting.filter(({ key }) => key !== own.key);
-    this.set(own.key, this.name, own.ttlS);
-    this.#in.clock.after(Math.floor((own.ttlS * 1000) / 3), () => {
-      this.#renew(own);
-    });
   }
 
   #sendAgain(): void {

@@ -7,7 +7,9 @@ import { hold } from '../world/failure.js';
 import type { SimRandom } from '../world/random.js';
 import type { Trace } from '../world/trace.js';
 import { dialled } from '../stored/cast.js';
-import { MapClient, type MapHabits } from './client.js';
+import { PlainMapClient } from './client.js';
+import { SdkMapClient } from './sdk-client.js';
+import type { MapActor, MapHabits } from './writing.js';
 import type { SimMapPorts } from './ports.js';
 import type { MapWatch } from './watch.js';
 
@@ -39,8 +41,8 @@ export interface MapWorld {
 
 export class MapStage {
   readonly #world: MapWorld;
-  readonly #clients: MapClient[] = [];
-  readonly #owners: MapClient[] = [];
+  readonly #clients: MapActor[] = [];
+  readonly #owners: MapActor[] = [];
 
   constructor(world: MapWorld, random: SimRandom, startsWithinMs: number) {
     this.#world = world;
@@ -53,7 +55,7 @@ export class MapStage {
     }
   }
 
-  #add(name: string, random: SimRandom): MapClient {
+  #add(name: string, random: SimRandom): MapActor {
     const isOwner = random.chance(0.4);
     const key = random.chance(0.5) ? `/own/${name}` : `/b/${name}`;
     const own = isOwner ? { key, ttlS: random.pick(OWN_TTLS_S) } : null;
@@ -66,7 +68,8 @@ export class MapStage {
       stopChance: random.pick([0, 0, 0.02]),
     };
     const reads = habits.subtree === '' ? habits : { ...habits, gapMaxMs: Infinity };
-    const client = new MapClient(name, reads, this.#world, random.fork(1), dialled(name));
+    const Client = random.chance(0.5) ? SdkMapClient : PlainMapClient;
+    const client = new Client(name, reads, this.#world, random.fork(1), dialled(name));
     this.#clients.push(client);
     if (own !== null) this.#owners.push(client);
     return client;
@@ -95,7 +98,7 @@ export class MapStage {
   }
 
   /** A dead owner's key is gone within its time to live, and that again if another node takes over (D51). */
-  #buries(owner: MapClient): void {
+  #buries(owner: MapActor): void {
     const { clock } = this.#world;
     const { own } = owner.habits;
     if (own === null) return;
@@ -105,14 +108,13 @@ export class MapStage {
     clock.runUntil(clock.now + ttlMs / 2);
     this.#world.takeOver();
     clock.runUntil(clock.now + TAKEOVER_MS + ttlMs + LATE_MS);
-    const has = (records: Iterable<MapRecord>): boolean =>
-      [...records].some((record) => record.key === own.key && !isDeletion(record));
     for (const disk of this.#world.disks()) {
-      hold(!has(disk), `${own.key} is there, although ${owner.name} is dead (D51)`);
+      const isThere = disk.some((record) => record.key === own.key && !isDeletion(record));
+      hold(!isThere, `${own.key} is there, although ${owner.name} is dead (D51)`);
     }
-    const readers = this.#clients.filter(({ isSynced }) => isSynced);
-    for (const { name, content } of readers) {
-      hold(!has(content.values()), `${name} has ${own.key}, although ${owner.name} is dead (D51)`);
+    for (const { name, isSynced, values } of this.#clients) {
+      const isThere = isSynced && values.has(own.key);
+      hold(!isThere, `${name} has ${own.key}, although ${owner.name} is dead (D51)`);
     }
   }
 
@@ -125,9 +127,9 @@ export class MapStage {
     for (const disk of others) {
       if (shown(disk, '') !== there) return `the disks differ: ${there} and ${shown(disk, '')}`;
     }
-    for (const { name, content, habits } of this.#clients) {
+    for (const { name, values, habits } of this.#clients) {
       const right = shown(first, habits.subtree);
-      const has = shown([...content.values()], '');
+      const has = shownPairs(values);
       if (has !== right) return `${name} has ${has}, and the node ${right}`;
     }
     return null;
@@ -145,10 +147,14 @@ export class MapStage {
 
 /** Keys and values, without the broker's own. */
 function shown(records: readonly MapRecord[], subtree: string): string {
-  return records
-    .filter((record) => !isDeletion(record) && !isReservedKey(record.key))
-    .filter(({ key }) => key.startsWith(subtree))
-    .map(({ key, value }) => `${key}=${String(value)}`)
+  const there = records.filter((record) => !isDeletion(record) && record.key.startsWith(subtree));
+  return shownPairs(there.map(({ key, value }) => [key, String(value)]));
+}
+
+function shownPairs(pairs: Iterable<readonly [key: string, value: string]>): string {
+  return Array.from(pairs)
+    .filter(([key]) => !isReservedKey(key))
+    .map(([key, value]) => `${key}=${value}`)
     .sort()
     .join(' ');
 }
