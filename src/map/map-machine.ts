@@ -296,7 +296,9 @@ export class MapMachine {
     if (this.#isServing) {
       const refused = this.#batches.add(set);
       if (refused !== null) this.#refuse(refused);
-    } else if (uuid !== '' && !this.#recent.has(uuid, now)) {
+    } else if (this.#recent.has(uuid, now)) {
+      this.#pending.strikeAllOf(set.record.key);
+    } else if (uuid !== '') {
       this.#pending.add(set, now); // D53
     }
   }
@@ -375,7 +377,11 @@ export class MapMachine {
 
   /** Changes of the active node are on this disk, in order. */
   followed(changes: readonly MapRecord[], now: number): void {
-    for (const change of changes) this.#replicated(change, now);
+    for (const change of changes) {
+      // What came before a change must not be applied after it. Replication does not bring renewals,
+      // so they go when it brings what came next.
+      if (!this.#replicated(change, now)) this.#pending.strikeAllOf(change.key);
+    }
   }
 
   /** Records of the peer are on this disk (D54). */
@@ -392,10 +398,11 @@ export class MapMachine {
     }
   }
 
-  #replicated(change: MapRecord, now: number): void {
+  /** Returns true if its writer's copy was kept here. */
+  #replicated(change: MapRecord, now: number): boolean {
     this.#content.apply(change, now);
     this.#recent.add(change, now);
-    this.#pending.strike(change);
+    return this.#pending.strike(change);
   }
 
   // ---------------------------------------------------------------- turns

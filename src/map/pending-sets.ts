@@ -79,14 +79,27 @@ export class PendingSets {
     while (this.#all.size > KEPT_MAX || this.#bytes > KEPT_BYTES_MAX) this.#dropFirst(this.#all);
   }
 
-  /** Replication brought this change: it, and what came before it for its key, is done. */
-  strike({ key, uuid }: MapRecord): void {
+  /**
+   * Replication brought this change: it, and what came before it for its key, is done.
+   * @returns false if it is not here: it has no uuid, or its writer's copy is still on its way
+   */
+  strike({ key, uuid }: MapRecord): boolean {
     const struck = this.#byUuid.get(uuid);
-    if (struck === undefined) return;
-    for (const kept of this.#byKey.get(key)?.values() ?? []) {
-      if (kept.number <= struck.number) this.#drop(kept);
-    }
+    if (struck === undefined) return false;
+    this.#strikeUpTo(key, struck.number);
     this.#drop(struck);
+    return true;
+  }
+
+  /** A change that comes after all those that are here for its key was made. */
+  strikeAllOf(key: string): void {
+    this.#strikeUpTo(key, Infinity);
+  }
+
+  #strikeUpTo(key: string, number: number): void {
+    for (const kept of this.#byKey.get(key)?.values() ?? []) {
+      if (kept.number <= number) this.#drop(kept);
+    }
   }
 
   /** Forgets what is older than ten seconds. */

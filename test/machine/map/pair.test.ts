@@ -90,6 +90,35 @@ describe('a node that does not serve', () => {
     expect(stage.news()).toEqual(['2.1 a=2 v']);
   });
 
+  it('a renewal is done once replication brings a later change of its key, from whomever (D53)', () => {
+    const stage = passive();
+    follow(stage, record('a', '1', [1, 1], 'o'), record('b', '1', [1, 2], 'p'));
+    follow(stage, record('c', '1', [1, 3], 'q'));
+    stage.set('a', '1', { uuid: 'r' });
+    stage.set('b', '1', { uuid: 's' });
+    // Its writer's copy comes later; and the other one expires.
+    follow(stage, record('a', '2', [1, 5], 't'), record('b', '', [1, 6]));
+    stage.set('a', '2', { uuid: 't' });
+    expect(stage.machine.gauges.pending).toBe(0);
+    // Both come later than replication.
+    follow(stage, record('c', '2', [1, 8], 'v'));
+    stage.set('c', '1', { uuid: 'u' });
+    stage.set('c', '2', { uuid: 'v' });
+    stage.activate(2);
+    stage.commit();
+    expect(stage.news()).toEqual([]);
+    expect(stage.wholeMap().map).toEqual({ a: '2', c: '2' });
+  });
+
+  it('a merge brings what may be older than what writers sent: that is kept (D53)', () => {
+    const stage = passive();
+    stage.set('a', '2', { uuid: 'u' });
+    stage.machine.merged({ changed: [record('a', '1', [1, 1], 't')], conflicts: [] }, stage.now);
+    stage.activate(2);
+    stage.commit();
+    expect(stage.news()).toEqual(['2.1 a=2 u']);
+  });
+
   it('keeps changes for ten seconds (D53)', () => {
     const stage = passive();
     stage.set('a', '1', { uuid: 'u' });
