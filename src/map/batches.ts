@@ -297,8 +297,8 @@ export class Batches {
 
   #apply({ outcome, record, isWritten, basis }: Step, batch: Batch, now: number): void {
     const { content, counters, recent, sink } = this.#deps;
-    // A merge may have brought another record meanwhile.
-    if (!isWritten && content.get(record.key) !== presentOf(basis)) return;
+    // A node that does not serve has only what is stored. And a merge may have brought another record.
+    if (!isWritten && (batch.isSilent || content.get(record.key) !== presentOf(basis))) return;
     const isTimed = outcome === 'applied' || outcome === 'renewed';
     content.apply(record, isTimed ? now : null);
     if (isWritten || outcome === 'renewed') recent.add(record, now);

@@ -208,6 +208,24 @@ describe('stepping down', () => {
   });
 });
 
+describe('a batch that is at the store when the node steps down', () => {
+  it('leaves nothing that is not stored, such as the broker’s keys (D55)', () => {
+    const stage = Stage.serving();
+    stage.put('r', '1', { uuid: 'q' });
+    stage.set('a', '1');
+    stage.set('r', '1', { uuid: 's' });
+    stage.machine.service(Buffer.from('echo'), true);
+    stage.turn();
+    stage.machine.deactivate(stage.now);
+    stage.machine.service(Buffer.from('echo'), false);
+    stage.commitOne();
+    stage.news();
+    stage.activate(2);
+    expect(stage.wholeMap().map).toEqual({ a: '1', r: '1' });
+    expect(stage.machine.gauges.keys).toBe(2);
+  });
+});
+
 describe('a merge', () => {
   it('brings what won; clients get it under a new number, in order (D48, D54)', () => {
     const stage = Stage.serving({}, 5);
