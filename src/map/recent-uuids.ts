@@ -21,10 +21,11 @@ export class RecentUuids {
 
   add(change: MapRecord, now: number): void {
     const { uuid, key } = change;
+    // A writer may use a uuid again, for another key.
+    this.#forget(uuid);
     if (isDeletion(change) && uuid !== '') this.#deletions.set(key, uuid);
     else this.#deletions.delete(key);
     if (uuid === '') return;
-    this.#known.delete(uuid);
     this.#known.set(uuid, { key, at: now });
     this.#forgetUntil(now - KEPT_MS);
   }
@@ -40,10 +41,16 @@ export class RecentUuids {
   }
 
   #forgetUntil(until: number): void {
-    for (const [uuid, { key, at }] of this.#known) {
+    for (const [uuid, { at }] of this.#known) {
       if (at > until && this.#known.size <= KEPT_MAX) break;
-      this.#known.delete(uuid);
-      if (this.#deletions.get(key) === uuid) this.#deletions.delete(key);
+      this.#forget(uuid);
     }
+  }
+
+  #forget(uuid: string): void {
+    const known = this.#known.get(uuid);
+    if (known === undefined) return;
+    this.#known.delete(uuid);
+    if (this.#deletions.get(known.key) === uuid) this.#deletions.delete(known.key);
   }
 }
