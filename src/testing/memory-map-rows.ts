@@ -80,7 +80,7 @@ export class MemoryMapRows {
       .sort((a, b) => a.changed - b.changed);
     const records: MapRecord[] = [];
     let bytes = 0;
-    let last = 0;
+    let last = after;
     for (const { record, changed } of rows) {
       if (bytes >= bytesMax && changed !== last) return { records, bytes, upTo: last };
       last = changed;

@@ -227,6 +227,15 @@ export function describeMapStoreContract(name: string, make: () => Promise<MapSt
       }
     });
 
+    it('a chunk that requests have filled has none of it, and goes no step back (D20)', async () => {
+      await user.commit([put('a', '1', [1, 1])]);
+      const first = user.transaction;
+      await user.commit([put('b', '1', [1, 2])]);
+      const chunk = await user.read(after(first), 0);
+      expect(recordsIn(chunk)).toEqual([]);
+      expect(chunk).toMatchObject({ holds: { upTo: first }, next: { upTo: first } });
+    });
+
     it('ends with a chunk that is short: a large one is never the last', async () => {
       await user.commit([put('a', '1', [1, 1]), put('b', Buffer.alloc(500), [1, 2])]);
       const first = await user.read(after(0), 400);

@@ -177,8 +177,8 @@ export class MapRows {
   }
 
   /**
-   * Records of complete transactions after one and up to another, or fewer, and how far they go:
-   * at least one transaction, then no more once they have this many bytes.
+   * Records of complete transactions after one and up to another, or fewer, and how far they go: no
+   * more once they have this many bytes. Without any room, none.
    */
   changed(
     after: number,
@@ -187,7 +187,7 @@ export class MapRows {
   ): { readonly records: readonly MapRecord[]; readonly bytes: number; readonly upTo: number } {
     const records: MapRecord[] = [];
     let bytes = 0;
-    let last = 0;
+    let last = after;
     for (const row of this.#sql.changed.iterate(after, upTo)) {
       if (bytes >= bytesMax && row.changed !== last) return { records, bytes, upTo: last };
       last = row.changed;
