@@ -258,6 +258,7 @@ export class Snapshots {
 
   /** Gives up what a peer asked. */
   #forget(peer: Peer): void {
+    if (peer.asked === 0) return;
     this.#running = this.#running.filter((snapshot) => snapshot.peer !== peer);
     const { identity } = peer.info;
     const line = this.#lines.get(identity);
