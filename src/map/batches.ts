@@ -61,6 +61,8 @@ export class Batches {
   bytesMax: number;
   readonly #deps: BatchesDeps;
   readonly #waiting = new FairQueue<PendingSet>();
+  /** How many of those that wait are of this key. */
+  readonly #waitingOf = new Map<string, number>();
   /** Before those that wait: what a batch that failed leaves, and what came before this node led. */
   #first: SetIntent[] = [];
   /** How many of them have been taken. */
@@ -132,7 +134,7 @@ export class Batches {
   /** Nothing more is published, and what waits is dropped: its writers see no echo. */
   stop(now: number): void {
     this.#isServing = false;
-    this.#waiting.drain();
+    this.#drainWaiting();
     this.#setFirst([]);
     this.#announced = [];
     this.#inherits = false;
@@ -164,6 +166,7 @@ export class Batches {
       return 'waiting';
     }
     waiting.push(writer, set, bytesOf(record));
+    this.#waitingOf.set(record.key, 1 + (this.#waitingOf.get(record.key) ?? 0));
     return null;
   }
 
@@ -217,9 +220,15 @@ export class Batches {
     }
   }
 
+  /** Returns how many there were. */
+  #drainWaiting(): number {
+    this.#waitingOf.clear();
+    return this.#waiting.drain().length;
+  }
+
   /** `strict` shows nothing that is on one disk alone, so it stores nothing there either. */
   #refuseAll(): void {
-    const refused = this.#waiting.drain().length + this.#firstLeft;
+    const refused = this.#drainWaiting() + this.#firstLeft;
     this.#setFirst([]);
     this.#inherits = false;
     for (let count = 0; count < refused; count++) this.#deps.sink.refused('replication');
@@ -235,11 +244,14 @@ export class Batches {
       bytes += bytesOf(intent.record);
       this.#take(draft, intent, now);
     }
-    // After the changes: one that renews a key comes before its end.
+    // After the changes: one that renews a key comes before its end, also if it waits for a later batch.
+    if (this.#firstLeft > 0) return;
     for (let count = 0; count < BATCH_EXPIRED_MAX; count++) {
       const record = content.takeExpired(now);
       if (record === null) break;
-      if (!draft.expire({ kind: 'expire', record })) content.retime(record, now + RETRY_MS);
+      if (this.#waitingOf.has(record.key) || !draft.expire({ kind: 'expire', record })) {
+        content.retime(record, now + RETRY_MS);
+      }
     }
   }
 
@@ -250,7 +262,12 @@ export class Batches {
       return first;
     }
     const set = this.#waiting.shift();
-    return set === undefined ? null : { kind: 'set', ...set };
+    if (set === undefined) return null;
+    const { key } = set.record;
+    const left = (this.#waitingOf.get(key) ?? 0) - 1;
+    if (left > 0) this.#waitingOf.set(key, left);
+    else this.#waitingOf.delete(key);
+    return { kind: 'set', ...set };
   }
 
   #take(draft: Draft, intent: SetIntent, now: number): void {

@@ -263,6 +263,24 @@ describe('ephemeral keys', () => {
     expect(stage.news()).toEqual(['1.4 a=']);
   });
 
+  it('a renewal that waits for a later batch, too (D51)', () => {
+    const stage = Stage.serving();
+    stage.put('a', '1', { ttl: 1 });
+    stage.put('b', '1', { ttl: 1 });
+    stage.set('x', '1');
+    stage.turn();
+    for (let n = 0; n < 2000; n++) stage.set(`k${n}`, '1');
+    stage.set('a', '1', { ttl: 1 });
+    stage.turn(1100);
+    stage.news();
+    stage.commit();
+    const told = stage.news().filter((line) => / [ab]=/.test(line));
+    expect(told).toEqual(['1.1028 b=', '1.2005 a=1 ttl=1']);
+    stage.turn(1100);
+    stage.commit();
+    expect(stage.news()).toEqual(['1.2006 a=']);
+  });
+
   it('being published again does not make a key live longer, nor for ever (D50, D51)', () => {
     const stage = Stage.serving();
     stage.put('a', '1', { uuid: 'u', ttl: 2 });
