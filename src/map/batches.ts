@@ -6,7 +6,7 @@
 import { FairQueue } from '../core/fair-queue.js';
 import type { Content } from './content.js';
 import type { MapCounters, MapEvents, MapRefusal } from './events.js';
-import type { MapNumber } from '../wire/chp-client.js';
+import { compareNumbers, type MapNumber } from '../wire/chp-client.js';
 import type { PendingSet } from './pending-sets.js';
 import type { RecentUuids } from './recent-uuids.js';
 import { bytesOf, type MapRecord } from './record.js';
@@ -68,6 +68,8 @@ export class Batches {
   /** How many of them have been taken. */
   #firstTaken = 0;
   #announced: MapRecord[] = [];
+  /** By key: what merges brought since the batch was given to the store. */
+  readonly #mergedMeanwhile = new Map<string, MapRecord>();
   #batch: Batch | null = null;
   #isServing = false;
   /** Changes that came before this node led have not all been tried. */
@@ -175,6 +177,11 @@ export class Batches {
     this.#announced.push(record);
   }
 
+  /** A merge put this record on the disk, perhaps over one of the batch that is at the store. */
+  merged(record: MapRecord): void {
+    if (this.#batch !== null) this.#mergedMeanwhile.set(record.key, record);
+  }
+
   /** When `run` is next due if no input arrives, but for keys that expire. */
   get dueAt(): number {
     if (!this.#isServing || this.#batch !== null) return Infinity;
@@ -193,6 +200,9 @@ export class Batches {
     const { content, recent, services, replica } = this.#deps;
     if (now < this.dueAt && now < Math.max(content.expiresAt, this.mayExpireAt)) return false;
     if (!this.#isServing || this.#batch !== null) return false;
+    // A merge may have brought higher numbers: below them, the store would not take any (D54).
+    const { highest } = content;
+    if (compareNumbers(highest, this.#last) > 0) this.#last = highest;
     const draft = new Draft(content, recent, services, this.#last, now);
     this.#takeNews(draft);
     if (this.#isRefusing) this.#refuseAll();
@@ -310,6 +320,7 @@ export class Batches {
     this.#batch = null;
     if (this.#firstLeft === 0) this.#inherits = false;
     for (const step of batch.steps) this.#apply(step, batch, now);
+    this.#mergedMeanwhile.clear();
   }
 
   #apply({ outcome, record, isWritten, basis }: Step, batch: Batch, now: number): void {
@@ -317,7 +328,9 @@ export class Batches {
     // A node that does not serve has only what is stored. And a merge may have brought another record.
     if (!isWritten && (batch.isSilent || content.get(record.key) !== presentOf(basis))) return;
     const isTimed = outcome === 'applied' || outcome === 'renewed';
-    content.apply(record, isTimed ? now : null);
+    const merged = this.#mergedMeanwhile.get(record.key);
+    const isOverruled = merged !== undefined && compareNumbers(merged, record) > 0;
+    if (!isOverruled) content.apply(record, isTimed ? now : null);
     if (isWritten || outcome === 'renewed') recent.add(record, now);
     if (outcome === 'repeated') counters.repeated++;
     else if (outcome === 'renewed') counters.updates.applied++;
@@ -331,6 +344,7 @@ export class Batches {
     const batch = this.#batch;
     if (batch?.number !== number) return false;
     this.#batch = null;
+    this.#mergedMeanwhile.clear();
     if (this.#trouble === null) {
       const { kind, message: text } = failure;
       this.#deps.events.emit({ name: 'map.failed', kind, text });

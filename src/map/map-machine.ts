@@ -388,6 +388,7 @@ export class MapMachine {
   merged({ changed, conflicts }: MapMerged, now: number): void {
     for (const change of changed) {
       this.#replicated(change, now);
+      this.#batches.merged(change);
       // Numbers only rise, so clients get it under a new one.
       if (this.#isServing) this.#batches.announce(change);
     }

@@ -125,6 +125,12 @@ describe('the simulation of the pair finds', () => {
 });
 
 describe('a world of a pair', () => {
+  it('holds with fast disks and links, many cuts and crashes', () => {
+    for (let seed = 1; seed <= 40; seed++) {
+      new PairWorld(seed, false, { weather: prompt }).run();
+    }
+  });
+
   it('is the same each time that its seed makes it', () => {
     const [first, second] = [7, 7].map((seed) => {
       const world = new PairWorld(seed, true);

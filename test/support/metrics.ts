@@ -102,7 +102,7 @@ export function sources(broker: Broker, given: Partial<MetricSources> = {}): Met
         conflicts: 1,
         snapshots: 3,
       },
-      malformed: 6,
+      malformed: 0,
     }),
     pair: () => ({
       role: 'standalone',

@@ -226,6 +226,34 @@ describe('a batch that is at the store when the node steps down', () => {
   });
 });
 
+describe('a merge that brings higher numbers than this node has given', () => {
+  it('is followed by higher ones, which the store takes (D48, D54)', () => {
+    const stage = Stage.serving({}, 5);
+    stage.put('a', '1');
+    const theirs = record('a', 'peer', [7, 9]);
+    stage.tables.merge({ number: stage.takeNumber(), ...STAYS }, [theirs], 0);
+    stage.machine.merged({ changed: [theirs], conflicts: ['a'] }, stage.now);
+    stage.news();
+    stage.put('a', '2');
+    expect(stage.news()).toEqual(['7.10 a=peer', '7.11 a=2']);
+    expect(stage.wholeMap().map).toEqual({ a: '2' });
+    expect(stage.tables.rows).toMatchObject([{ record: { key: 'a', value: '2' } }]);
+  });
+
+  it('wins over a batch that is at the store', () => {
+    const stage = Stage.serving({}, 5);
+    stage.set('a', '1', { uuid: 'u' });
+    stage.turn();
+    const theirs = record('a', 'peer', [7, 9]);
+    stage.tables.merge({ number: stage.takeNumber(), ...STAYS }, [theirs], 0);
+    stage.machine.merged({ changed: [theirs], conflicts: [] }, stage.now);
+    stage.commit();
+    expect(stage.news()).toEqual(['5.1 a=1', '7.10 a=peer']);
+    expect(stage.wholeMap().map).toEqual({ a: 'peer' });
+    expect(stage.tables.rows).toMatchObject([{ record: { key: 'a', value: 'peer' } }]);
+  });
+});
+
 describe('a merge', () => {
   it('brings what won; clients get it under a new number, in order (D48, D54)', () => {
     const stage = Stage.serving({}, 5);

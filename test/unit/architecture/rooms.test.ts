@@ -80,6 +80,8 @@ const BROKEN: readonly Case[] = [
   ['src/titanic/a.ts', 'src/core/target.ts', 'titanic-subject'],
   ['src/bstar/a.ts', 'src/titanic/machine/target.ts', 'bstar-imports'],
   ['src/bstar/a2.ts', 'type src/broker/ports.ts', 'bstar-imports'],
+  ['src/store/a.ts', 'src/wire/target.ts', 'store-imports'],
+  ['src/store/a2.ts', 'src/titanic/store/store.ts', 'store-imports-types'],
   ['src/replication/a.ts', 'src/transport/target.ts', 'replication-imports'],
   ['src/replication/a2.ts', 'src/titanic/machine/target.ts', 'replication-imports-types'],
   ['src/broker/a.ts', 'src/titanic/machine/target.ts', 'broker-imports'],
