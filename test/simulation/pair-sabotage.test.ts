@@ -34,11 +34,15 @@ function prompt(weather: PairWorldWeather): PairWorldWeather {
   };
 }
 
-/** The first failure that was found. */
+/** The first failure that was found, in worlds without a map, which has a test of its own. */
 function found(sabotage: PairSabotage): string {
+  const weather = (made: PairWorldWeather): PairWorldWeather => ({
+    ...(sabotage.weather?.(made) ?? made),
+    mapPorts: null,
+  });
   for (let seed = 1; seed <= SEEDS_MAX; seed++) {
     try {
-      new PairWorld(seed, false, sabotage).run();
+      new PairWorld(seed, false, { ...sabotage, weather }).run();
     } catch (error) {
       expect(codeOf(error)).toMatch(/^ERR_(SIMULATION|INTERNAL)$/);
       return messageOf(error);
