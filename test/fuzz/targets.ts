@@ -5,6 +5,7 @@ import { codec } from './targets/codec.js';
 import { config } from './targets/config.js';
 import { curve } from './targets/curve.js';
 import { http } from './targets/http.js';
+import { map } from './targets/map.js';
 import { page } from './targets/page.js';
 import { pair } from './targets/pair.js';
 import { peer } from './targets/peer.js';
@@ -24,6 +25,7 @@ export const TARGETS: Readonly<Record<string, TargetMaker>> = {
   broker,
   sdk,
   streams,
+  map,
   titanic,
   tsp,
   peer,

@@ -66,7 +66,10 @@ describe('what this node holds of its peer (D20)', () => {
     stage.replication.committed(number, [], COUNTS);
     stage.replication.writeHoldings();
     stage.replication.writeHoldings();
-    expect(stage.calls.filter((call) => call.startsWith('commit'))).toEqual(['commit 100', 'commit 101']);
+    expect(stage.calls.filter((call) => call.startsWith('commit'))).toEqual([
+      'commit 100',
+      'commit 101',
+    ]);
   });
 });
 

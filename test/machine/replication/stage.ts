@@ -1,5 +1,10 @@
 /** Replication between a scripted store and a scripted pair: what it asks of them, as lines. */
-import { type Facts, factsAtStart, type Replication as Mode, type State } from '../../../src/bstar/facts.js';
+import {
+  type Facts,
+  factsAtStart,
+  type Replication as Mode,
+  type State,
+} from '../../../src/bstar/facts.js';
 import type { MapRecord } from '../../../src/map/record.js';
 import { Replication } from '../../../src/replication/replication.js';
 import type {

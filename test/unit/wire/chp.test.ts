@@ -3,7 +3,7 @@ import fc from 'fast-check';
 
 import { Frames } from '../../../src/core/frames.js';
 import { packRecords, unpackRecords } from '../../../src/map/record-codec.js';
-import { bytesOf, isSameContent, type MapRecord, valueOf } from '../../../src/map/record.js';
+import { bytesOf, isSameContent, valueOf } from '../../../src/map/record.js';
 import { coversHugz, readIcanHaz, readKvSet, RecordFrames } from '../../../src/wire/chp.js';
 import {
   compareNumbers,
@@ -22,32 +22,9 @@ import {
   VALUE,
   writeNumber,
 } from '../../../src/wire/chp-client.js';
+import { anyMapRecord as record } from './map-records.js';
 
 const frames = new RecordFrames(512);
-
-const number = fc.record({
-  epoch: fc.nat({ max: 2 ** 24 - 1 }),
-  counter: fc.maxSafeNat().map((value) => value % 2 ** 40),
-});
-const latin1 = (options: { minLength?: number; maxLength: number }): fc.Arbitrary<string> =>
-  fc.uint8Array(options).map((bytes) => Buffer.from(bytes).toString('latin1'));
-const key = latin1({ minLength: 1, maxLength: 255 }).filter(
-  (text) => !text.includes('\0') && !['HUGZ', 'KTHXBAI', 'ICANHAZ?'].includes(text),
-);
-const uuid = fc.constantFrom('', '\xff'.repeat(16), 'u'.repeat(16));
-const properties = fc.constantFrom('', 'ttl=0\n', 'ttl=7\nx=\n', 'a=b=c\n=\n');
-const value = fc.oneof(fc.uint8Array({ maxLength: 40 }), fc.constant(new Uint8Array(600).fill(7)));
-
-const record: fc.Arbitrary<MapRecord> = fc
-  .tuple(key, number, uuid, properties, value)
-  .map(([name, no, id, text, bytes]) => ({
-    key: name,
-    ...no,
-    uuid: id,
-    properties: text,
-    value: valueOf(Buffer.from(bytes)),
-    ttlS: readProperties(text) as number,
-  }));
 
 /** Frames that mean something, so that random lists come near to messages. */
 const frame = fc.oneof(
