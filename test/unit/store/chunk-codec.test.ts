@@ -104,14 +104,14 @@ describe('a batch of the map (D53)', () => {
   });
 
   it.each([
-    ['a uuid of 32 bytes', 1, 2, 16],
+    ['a uuid of 32 bytes', 1, 2, 32],
     ['no key', 0, 0, -2],
     ['a length over the end', 7, 200, 0],
   ])('%s is refused', (_, at, byte, more) => {
     const changes = [{ ...NOTHING, key: '/a', value: 'v' }];
     const packed = packMapBatch({ tombstones: 'all', changes });
     packed[RECORD_AT + at] = byte;
-    const bytesOfIt = Buffer.concat([packed, Buffer.alloc(16)]);
+    const bytesOfIt = Buffer.concat([packed, Buffer.alloc(32)]);
     expect(unpackMapBatch(bytesOfIt.subarray(0, packed.length + more))).toBeNull();
   });
 });
