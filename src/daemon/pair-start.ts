@@ -21,12 +21,12 @@ import type { CurveClientKeys } from '../transport/zmtp/link.js';
 import { loadSodium } from '../zmtp/curve/sodium.js';
 import type { Keys } from './io/keys.js';
 import type { MapHost } from './map.js';
+import { EPOCH_FILE, lastMapEpoch } from './map-epochs.js';
 import { type EpochKeeper, type PairedTitanic, PairNode } from './pair.js';
 import type { PairView } from './pair-view.js';
 import type { TitanicHost } from './stored.js';
 import { turnsOf } from './turns.js';
 
-export const PAIR_EPOCH_FILE = 'bstar.epoch';
 /** Turns per heartbeat while the link is opened; afterwards the machine says when it is due. */
 const LOOKS_PER_BEAT = 4;
 
@@ -61,15 +61,16 @@ export interface PairDeps {
 
 /** @throws ERR_BSTAR_EPOCH, ERR_BSTAR_DISK */
 export async function startPair(deps: PairDeps): Promise<StartedPair> {
-  const { config, broker, loop, stored, map, view, events, log } = deps;
-  const file = await EpochFile.open(join(deps.dataDir, PAIR_EPOCH_FILE), Date.now());
+  const { config, dataDir, broker, loop, stored, map, view, events, log } = deps;
+  const ofMap = await lastMapEpoch(dataDir, stored?.map.epochMax ?? 0);
+  const file = await EpochFile.open(join(dataDir, EPOCH_FILE), Date.now());
   const node = new PairNode({
     config,
     broker,
     wake: () => {
       loop.wake();
     },
-    epochs: keeper(file, deps.fatal),
+    epochs: keeper(file, ofMap, deps.fatal),
     stored: pairedOf(stored),
     map,
     keys: () => deps.keys.digest,
@@ -124,9 +125,15 @@ async function leave(node: PairNode, stored: TitanicHost | null, log: Log): Prom
   log.warn({ event: 'ha.kept', reason: why }, `stopping without a handover: ${why}`);
 }
 
-function keeper(file: EpochFile, fatal: (error: MajordomoError) => void): EpochKeeper {
+/** @param ofMap the pair's epochs go on above this one */
+function keeper(
+  file: EpochFile,
+  ofMap: number,
+  fatal: (error: MajordomoError) => void,
+): EpochKeeper {
+  const { epoch, wasActive } = file.persisted;
   return {
-    persisted: file.persisted,
+    persisted: { epoch: Math.max(epoch, ofMap), wasActive },
     persist: (state, done) => {
       file.persist(state).then(done, (error: unknown) => {
         fatal(new MajordomoError('ERR_BSTAR_DISK', messageOf(error), { cause: error }));

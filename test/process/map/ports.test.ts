@@ -1,9 +1,10 @@
 import { afterEach, describe, expect } from '@jest/globals';
 
 import { killPrograms, python } from '../../interop/support/program.js';
-import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+import { type Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { mapOf, MAPS } from '../../support/map-endpoint.js';
 import { MapPeer, uuidOf } from '../../support/map-peers.js';
+import { freePorts } from '../../support/free-ports.js';
 import { itWithTool } from '../../support/tools.js';
 
 const TOOL = 'python3-zmq';
@@ -141,6 +142,38 @@ describe('the ports of the map, to libzmq peers', () => {
       await daemon.kill();
       await served(await startDaemon({ dataDir, endpoint, sets: [MAPS] }));
       expect((numbers[1] ?? 0n) > (numbers[0] ?? 0n)).toBe(true);
+    },
+  );
+
+  itWithTool(
+    TOOL,
+    'numbers rise when a standalone node becomes one of a pair, and back (D48)',
+    async () => {
+      const [link, peer] = await freePorts(2);
+      const pair = [
+        'bstar.role=primary',
+        `bstar.listen=tcp://127.0.0.1:${link}`,
+        `bstar.peer=tcp://127.0.0.1:${peer}`,
+        'bstar.heartbeatIntervalMs=100',
+      ];
+      const dataDir = temporaryDirectory();
+      const epochs: number[] = [];
+      for (const sets of [[], [], [], pair, pair, [], pair]) {
+        const node = await startDaemon({ dataDir, sets: [MAPS, ...sets] });
+        const writer = new MapPeer(mapOf(node));
+        // Its peer is dead, so it serves once a client asks.
+        const asking = setInterval(() => {
+          writer.ask('ICANHAZ?', '');
+        }, 200);
+        await writer.program.until(() => writer.hugs > 0, 'HUGZ');
+        clearInterval(asking);
+        writer.set('/a', '', '', '', String(epochs.length));
+        const { number } = await writer.update(({ key }) => key === '/a');
+        epochs.push(Number(number >> 40n));
+        await writer.program.kill();
+        await node.kill();
+      }
+      expect(epochs).toEqual([...new Set(epochs)].sort((a, b) => a - b));
     },
   );
 
