@@ -33,6 +33,11 @@ export class Content {
     return this.#records.bytes;
   }
 
+  /** See `Records.replacedBytes`. */
+  get replacedBytes(): number {
+    return this.#records.replacedBytes;
+  }
+
   get isFull(): boolean {
     return this.#records.isFull;
   }

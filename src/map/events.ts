@@ -57,7 +57,7 @@ export type MapEvent =
   | { readonly name: 'map.refused'; readonly reason: MapRefusal }
   /** Both sides of a split had changed this key of the map (D54); it is percent-escaped. */
   | { readonly name: 'map.conflicted'; readonly record: string }
-  /** A client that asked for a snapshot does not read it: its connection was closed. */
+  /** A client that asked for a snapshot does not read it, or too slowly: its connection was closed. */
   | { readonly name: 'map.stalled'; readonly key: string | null; readonly address: string }
   /** Emitted once; new and growing values are dropped until `map.healed`. */
   | {

@@ -111,6 +111,8 @@ export class MapMachine {
     );
     this.#snapshots = new Snapshots({
       capture: () => this.#content.capture(),
+      replacedBytes: () => this.#content.replacedBytes,
+      replacedMax: () => this.#batches.bytesMax,
       published: () => this.#published,
       counters: this.counters,
       events,

@@ -11,7 +11,7 @@ import type { Frames } from '../core/frames.js';
 export const VALUE_TEXT_MAX = 512;
 
 /** What is counted for each record besides its bytes. */
-const RECORD_BYTES = 128; // D57
+export const RECORD_BYTES = 128; // D57
 
 /** Text up to `VALUE_TEXT_MAX`, beyond it a Buffer that nobody changes. Empty: a deletion. */
 export type Value = string | Buffer;

@@ -2,7 +2,7 @@
  * The records in memory. Each has a slot, a small integer that stays while its key exists, so that
  * a snapshot is a copy of one array of references (D49).
  */
-import { bytesOf, type MapRecord } from './record.js';
+import { bytesOf, type MapRecord, RECORD_BYTES } from './record.js';
 
 /** A JavaScript Map holds about 16.7 million entries. */
 const KEYS_MAX = 16_000_000;
@@ -33,6 +33,7 @@ export class Records {
   readonly #free: number[] = [];
   #captured: Captured | null = null;
   #bytes = 0;
+  #replacedBytes = 0;
 
   /** Number of keys. */
   get size(): number {
@@ -42,6 +43,14 @@ export class Records {
   /** See `bytesOf`. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /**
+   * Of all records that were replaced or deleted so far. What came on top since a snapshot began is the
+   * most that it keeps in memory besides the map.
+   */
+  get replacedBytes(): number {
+    return this.#replacedBytes;
   }
 
   get isFull(): boolean {
@@ -75,7 +84,7 @@ export class Records {
       slot = this.#free.pop() ?? this.#records.length;
       this.#slots.set(key, slot);
     } else {
-      this.#uncount(slot);
+      this.#uncount(slot, record);
     }
     this.#records[slot] = record;
     this.#bytes += bytesOf(record);
@@ -88,7 +97,7 @@ export class Records {
     if (slot < 0) return slot;
     this.#captured = null;
     this.#slots.delete(key);
-    this.#uncount(slot);
+    this.#uncount(slot, null);
     this.#records[slot] = null;
     this.#free.push(slot);
     return slot;
@@ -112,9 +121,12 @@ export class Records {
     return { records, next: slot < this.slots ? slot : null };
   }
 
-  #uncount(slot: number): void {
+  #uncount(slot: number, after: MapRecord | null): void {
     const before = this.at(slot);
-    if (before !== null) this.#bytes -= bytesOf(before);
+    if (before === null) return;
+    const bytes = bytesOf(before);
+    this.#bytes -= bytes;
+    this.#replacedBytes += before.value === after?.value ? RECORD_BYTES : bytes;
   }
 
   /** All records as they are now. Snapshots between which nothing changed share one array. */

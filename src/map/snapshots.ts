@@ -28,6 +28,8 @@ const RECORDS_PER_TURN = 16_000;
 const KEYS_PER_MS = 20_000;
 /** A client that has not read for this long loses its place. */
 const STALLED_MS = 10_000;
+/** Snapshots may keep at least this much in memory besides the map. */
+const REPLACED_BYTES_MIN = 16 * 1024 * 1024;
 /** How long a question that came before this node serves is remembered. */
 const HELD_MS = 10_000;
 
@@ -54,6 +56,8 @@ interface Snapshot extends Request {
   readonly content: Captured;
   /** The number as of which it is. */
   readonly asOf: MapNumber;
+  /** `replacedBytes` when it began. */
+  readonly replacedBefore: number;
   next: number;
   /** The highest number sent. */
   highest: MapNumber | null;
@@ -62,6 +66,10 @@ interface Snapshot extends Request {
 /** Where snapshots come from and go. */
 export interface SnapshotsDeps {
   readonly capture: () => Captured;
+  /** See `Records.replacedBytes`. */
+  readonly replacedBytes: () => number;
+  /** How much all snapshots together may keep in memory besides the map: `limits.mapBytes`. */
+  readonly replacedMax: () => number;
   /** The number of the last published change. */
   readonly published: () => MapNumber;
   readonly counters: MapCounters;
@@ -160,6 +168,7 @@ export class Snapshots {
 
   /** Returns true if there is more to send at once. */
   run(now: number): boolean {
+    this.#closeOldest();
     this.#start(now);
     let hasMore = false;
     for (const snapshot of [...this.#running]) {
@@ -198,10 +207,24 @@ export class Snapshots {
     while (this.#running.length < RUNNING_MAX && this.#waiting > 0) {
       const request = this.#nextRequest();
       if (request === null) return;
-      const { capture, published } = this.#deps;
+      const { capture, published, replacedBytes } = this.#deps;
       const content = capture();
+      const replacedBefore = replacedBytes();
       this.#captureAt = now + Math.floor(content.length / KEYS_PER_MS);
-      this.#running.push({ ...request, content, asOf: published(), next: 0, highest: null });
+      this.#running.push({ ...request, content, asOf: published(), replacedBefore, next: 0, highest: null });
+    }
+  }
+
+  /**
+   * A snapshot keeps records that were replaced since it began. Clients that read slowly, while
+   * writers change everything, could otherwise make the node hold the map once for each of them.
+   */
+  #closeOldest(): void {
+    const { replacedBytes, replacedMax } = this.#deps;
+    const most = Math.max(REPLACED_BYTES_MIN, replacedMax());
+    for (const { peer, replacedBefore } of [...this.#running]) {
+      if (replacedBytes() - replacedBefore <= most) return;
+      this.#stalled(peer);
     }
   }
 

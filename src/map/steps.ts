@@ -111,7 +111,9 @@ export class Draft {
       return null;
     }
     if (here !== null && isSameContent(here, record)) {
-      this.#unwritten(intent, 'renewed', record, here);
+      // The value that is there is kept: snapshots may have it, too.
+      const { properties, value } = here;
+      this.#unwritten(intent, 'renewed', { ...record, properties, value }, here);
       return null;
     }
     const growth = bytesOf(record) - (here === null ? 0 : bytesOf(here));

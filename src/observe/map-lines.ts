@@ -39,7 +39,7 @@ export function lineOfMap(event: MapEvent): Line {
       return { ...lineOfKind('warn', `${name} ${event.reason}`, text), who };
     }
     case 'map.stalled': {
-      const text = `a client that does not read its snapshot of the map was disconnected (${whoseOf(event)})`;
+      const text = `a client that does not read its snapshot of the map, or too slowly, was disconnected (${whoseOf(event)})`;
       return { ...lineOfKind('warn', name, text), who: event.key ?? event.address };
     }
     case 'map.rejected':

@@ -87,6 +87,34 @@ describe('a snapshot', () => {
     expect(stage.news()).toEqual([]);
   });
 
+  it('of a slow client ends when as much was replaced as the map may have (D57, D77)', () => {
+    const stage = large(1000);
+    stage.machine.setBytesMax(20_000_000);
+    const value = Buffer.alloc(1024 * 1024);
+    stage.put('/large', value);
+    stage.ask(1);
+    stage.machine.run(stage.now);
+    stage.machine.full(1, stage.now);
+    for (let times = 1; times <= 18; times++) {
+      value[0] = times;
+      stage.put('/large', value);
+      // A renewal is no second copy.
+      stage.put('/large', value);
+    }
+    expect(stage.told).not.toContain('1 closed');
+    for (let times = 19; times <= 20; times++) {
+      value[0] = times;
+      stage.put('/large', value);
+    }
+    expect(stage.told).toContain('1 closed');
+    expect(stage.events.at(-1)).toMatchObject({ name: 'map.stalled' });
+    // One that begins now keeps nothing yet.
+    stage.news();
+    stage.ask(2, '/k/1/');
+    stage.turn(1);
+    expect(endsIn(stage.news())).toEqual([2]);
+  });
+
   it('at most 16 at once, of one identity 14; others wait, and identities take turns (D49)', () => {
     const stage = large(1000);
     for (let peer = 0; peer < 20; peer++) stage.ask(peer, '', 'greedy');
