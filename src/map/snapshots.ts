@@ -211,7 +211,14 @@ export class Snapshots {
       const content = capture();
       const replacedBefore = replacedBytes();
       this.#captureAt = now + Math.floor(content.length / KEYS_PER_MS);
-      this.#running.push({ ...request, content, asOf: published(), replacedBefore, next: 0, highest: null });
+      this.#running.push({
+        ...request,
+        content,
+        asOf: published(),
+        replacedBefore,
+        next: 0,
+        highest: null,
+      });
     }
   }
 

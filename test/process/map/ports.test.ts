@@ -1,7 +1,12 @@
 import { afterEach, describe, expect } from '@jest/globals';
 
 import { killPrograms, python } from '../../interop/support/program.js';
-import { type Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import {
+  type Daemon,
+  removeDaemons,
+  startDaemon,
+  temporaryDirectory,
+} from '../../support/daemon.js';
 import { mapOf, MAPS } from '../../support/map-endpoint.js';
 import { MapPeer, uuidOf } from '../../support/map-peers.js';
 import { freePorts } from '../../support/free-ports.js';
