@@ -38,6 +38,7 @@ const KEPT_EXPORTS = new Map([
   ['src/daemon/event-topics.ts: EVENT_TOPICS', 'none begins with another, which a test shows'],
   ['src/core/z85.ts: decodeZ85', "the RFC's vectors are no keys"],
   ['src/titanic/io/tables/map-rows.ts: prepareMapStatements', 'the test of query plans'],
+  ['src/wire/chp-client.ts: NUMBER', 'the simulator reads and breaks numbers'],
   ['src/testing/memory-tables.ts: countServices', 'what simulations compare services with'],
   ['src/wire/client-side.ts: clientRequestWithHeaders', 'as workerPartial below'],
   ['src/wire/worker-side.ts: workerPartial', 'the scripts write it; the SDK packs its head'],

@@ -24,7 +24,7 @@ export const RECORD_FRAMES = 5;
 
 /** Positions of the frames of a record. */
 export const KEY = 0;
-const NUMBER = 1;
+export const NUMBER = 1;
 export const UUID = 2;
 export const PROPERTIES = 3;
 export const VALUE = 4;

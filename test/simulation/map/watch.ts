@@ -9,15 +9,13 @@ import {
   compareNumbers,
   KEY,
   type MapNumber,
+  NUMBER,
   readNumber,
   readProperties,
   PROPERTIES,
 } from '../../../src/wire/chp-client.js';
 import { hold } from '../world/failure.js';
 import type { Message } from './ports.js';
-
-/** The frame of a record's number. */
-const NUMBER = 1;
 
 const MS_PER_S = 1000;
 const ZERO: MapNumber = { epoch: 0, counter: 0 };
