@@ -330,13 +330,16 @@ export class Batches {
     const isTimed = outcome === 'applied' || outcome === 'renewed';
     const merged = this.#mergedMeanwhile.get(record.key);
     const isOverruled = merged !== undefined && compareNumbers(merged, record) > 0;
-    if (!isOverruled) content.apply(record, isTimed ? now : null);
-    if (isWritten || outcome === 'renewed') recent.add(record, now);
+    if (!isOverruled) {
+      content.apply(record, isTimed ? now : null);
+      if (isWritten || outcome === 'renewed') recent.add(record, now);
+    }
     if (outcome === 'repeated') counters.repeated++;
     else if (outcome === 'renewed') counters.updates.applied++;
     else if (outcome !== 'announced') counters.updates[outcome]++;
-    // Whoever sees its uuid takes the change for safe.
-    if (!batch.isSilent) sink.publish(record, batch.isDoubtful ? '' : record.uuid);
+    // Whoever sees its uuid takes the change for safe. Its writer sends an overruled one again.
+    const isSafe = !batch.isDoubtful && !isOverruled;
+    if (!batch.isSilent) sink.publish(record, isSafe ? record.uuid : '');
   }
 
   /** Returns false if the transaction is not the map's. */

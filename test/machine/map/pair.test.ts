@@ -251,6 +251,9 @@ describe('a merge that brings higher numbers than this node has given', () => {
     expect(stage.news()).toEqual(['5.1 a=1', '7.10 a=peer']);
     expect(stage.wholeMap().map).toEqual({ a: 'peer' });
     expect(stage.tables.rows).toMatchObject([{ record: { key: 'a', value: 'peer' } }]);
+    // Its writer saw no uuid, and sends it again.
+    stage.put('a', '1', { uuid: 'u' });
+    expect(stage.news()).toEqual(['7.11 a=1 u']);
   });
 });
 
