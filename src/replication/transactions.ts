@@ -27,6 +27,11 @@ export class Transactions {
   #holds: Holding | null;
   /** `holds` changed since it was last written. */
   #isUnwritten = false;
+  /**
+   * A transaction of this node's own failed here, and the peer may have its changes: what the peer made since is not
+   * held before the peer's data has come again.
+   */
+  #isTorn = false;
   #peerHolds = 0;
 
   /**
@@ -73,14 +78,24 @@ export class Transactions {
 
   /** The store committed this transaction. Returns what it carried. */
   committed(number: number): Carried {
-    const carried = this.failed(number);
-    if ('became' in carried) this.peerMade(carried.became, 0);
-    else if (carried.kind === 'peer') this.#holds = carried.holds;
+    const carried = this.#end(number);
+    if ('became' in carried) {
+      this.peerMade(carried.became, 0);
+    } else if (carried.kind === 'peer') {
+      this.#holds = carried.holds;
+      this.#isTorn = false;
+    }
     return carried;
   }
 
   /** The store did not commit this transaction. Returns what it carried. */
   failed(number: number): Carried {
+    const carried = this.#end(number);
+    if ('became' in carried) this.#isTorn = true;
+    return carried;
+  }
+
+  #end(number: number): Carried {
     const carried = present(this.#inProgress.get(number), 'a transaction in progress');
     this.#inProgress.delete(number);
     return carried;
@@ -99,7 +114,7 @@ export class Transactions {
       carried.became = number;
       return;
     }
-    if (this.#holds === null || number <= this.#holds.upTo) return;
+    if (this.#isTorn || this.#holds === null || number <= this.#holds.upTo) return;
     this.#holds = { storeId: this.#holds.storeId, upTo: number, bodiesUpTo: number };
     this.#isUnwritten = true;
   }

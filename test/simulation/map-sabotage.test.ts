@@ -4,7 +4,7 @@ import { codeOf, messageOf } from '../../src/core/errors.js';
 import { Frames } from '../../src/core/frames.js';
 import type { OpenMapPorts } from '../../src/daemon/map.js';
 import { isDeletion } from '../../src/map/record.js';
-import { KEY, NUMBER } from '../../src/wire/chp-client.js';
+import { KEY } from '../../src/wire/chp-client.js';
 import type { MapOnlySabotage } from './map/node.js';
 import type { SimMapPorts } from './map/ports.js';
 import { MapOnlyWorld } from './map/world.js';
@@ -13,6 +13,8 @@ import { mapped } from './pair/weather.js';
 import { PairWorld } from './pair/world.js';
 
 const SEEDS_MAX = 150;
+/** The frame of a record's number. */
+const NUMBER = 1;
 
 /** The first failure that was found. */
 function found(run: (seed: number) => void): string {
