@@ -32,6 +32,10 @@ export class MapResults implements MapStoreEvents, ReplicatedMap {
     this.#machine.released(transaction, isDoubtful, this.#time.now());
   }
 
+  numbersAbove(epoch: number): void {
+    this.#machine.numbersAbove(epoch);
+  }
+
   followed(changes: readonly MapRecord[]): void {
     this.#machine.followed(changes, this.#time.now());
   }

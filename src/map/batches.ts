@@ -133,6 +133,11 @@ export class Batches {
     if (this.#trouble?.kind !== 'fatal') this.#retryAt = -Infinity;
   }
 
+  /** What changes from now on has higher numbers than this one. */
+  raise(number: MapNumber): void {
+    if (compareNumbers(number, this.#last) > 0) this.#last = number;
+  }
+
   /** Nothing more is published, and what waits is dropped: its writers see no echo. */
   stop(now: number): void {
     this.#isServing = false;

@@ -26,6 +26,8 @@ import { Snapshots } from './snapshots.js';
 import type { MapMerged } from './store.js';
 
 const HUGZ_MS = 1000; // D52
+/** Where a node's numbers go on in an epoch of its peer, which in its time stayed below. */
+const MERGED_COUNTER = 2 ** 39;
 const RELOAD_MS = 1000;
 
 export interface MapOptions {
@@ -375,6 +377,14 @@ export class MapMachine {
    */
   released(transaction: number, isDoubtful: boolean, now: number): void {
     this.#batches.released(transaction, isDoubtful, now);
+  }
+
+  /**
+   * The store is about to take in records of the peer, which may have led with this epoch, above this node's own:
+   * what changes from now on is numbered above them, or the store would keep theirs (D54).
+   */
+  numbersAbove(epoch: number): void {
+    if (this.#isServing) this.#batches.raise({ epoch, counter: MERGED_COUNTER });
   }
 
   /** Changes of the active node are on this disk, in order. */

@@ -21,6 +21,8 @@ export interface IncomingDeps {
   readonly transactions: Transactions;
   /** Records from the peer are committed: how many changed, and how many have two replies. */
   readonly came: (joined: number, ranTwice: number) => void;
+  /** Records that the peer sends to this node, which leads, are given to the store next. */
+  readonly merging: () => void;
   /** Changes of the map, by the active node, are committed. */
   readonly followed: (changes: readonly MapRecord[]) => void;
   /** Data from the peer cannot be stored. */
@@ -74,8 +76,9 @@ export class Incoming {
   }
 
   #merge({ epoch, records, holds }: MessageOf<'records'>): void {
-    const { pair, store, transactions } = this.#deps;
+    const { pair, store, transactions, merging } = this.#deps;
     const isFromActive = !isLed(pair.state.facts, epoch);
+    if (!isFromActive) merging();
     store.merge(transactions.ofPeer('all', holds), records, isFromActive);
   }
 

@@ -26,6 +26,7 @@ export interface ReplicatedMap {
   batchFailed(transaction: number, failure: StoreFailure): void;
   released(transaction: number, isDoubtful: boolean): void;
   followed(changes: readonly MapRecord[]): void;
+  numbersAbove(epoch: number): void;
 }
 
 export type ReplicatedStore = Pick<NodeStore, 'commit' | 'commitMap' | 'merge' | 'read'>;

@@ -118,6 +118,9 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
       came: (joined, ranTwice) => {
         outgoing.came(joined, ranTwice);
       },
+      merging: () => {
+        this.#ofMap?.numbersAbove(this.#ofPair.state.facts.seenEpoch);
+      },
       followed: (changes) => {
         this.#ofMap?.followed(changes);
       },
