@@ -205,9 +205,8 @@ export class Batches {
     const { content, recent, services, replica } = this.#deps;
     if (now < this.dueAt && now < Math.max(content.expiresAt, this.mayExpireAt)) return false;
     if (!this.#isServing || this.#batch !== null) return false;
-    // A merge may have brought higher numbers: below them, the store would not take any (D54).
-    const { highest } = content;
-    if (compareNumbers(highest, this.#last) > 0) this.#last = highest;
+    // Above all that is here, whoever numbered it: below, the store would not take a change (D54).
+    this.raise(content.highest);
     const draft = new Draft(content, recent, services, this.#last, now);
     this.#takeNews(draft);
     if (this.#isRefusing) this.#refuseAll();

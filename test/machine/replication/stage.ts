@@ -138,6 +138,7 @@ export class Stage {
       released: (number, isDoubtful) =>
         calls.push(`map batch ${number} released${isDoubtful ? ', doubtful' : ''}`),
       followed: (changes) => calls.push(`followed ${changes.map(({ key }) => key).join()}`),
+      numbersAbove: ignore,
     });
   }
 

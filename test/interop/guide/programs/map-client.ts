@@ -27,5 +27,6 @@ createInterface({ input: process.stdin }).on('line', (line) => {
     say('set', { key: set });
   });
 });
-for await (const { key, value } of changes)
-  {say('change', { key, value: value?.toString() ?? null });}
+for await (const { key, value } of changes) {
+  say('change', { key, value: value?.toString() ?? null });
+}
