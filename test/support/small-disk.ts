@@ -3,7 +3,7 @@
  * `removeSmallDisks`.
  */
 import { execFileSync, spawnSync } from 'node:child_process';
-import { rmSync } from 'node:fs';
+import { rmSync, statSync, truncateSync } from 'node:fs';
 import { join } from 'node:path';
 
 const mounted: string[] = [];
@@ -18,9 +18,12 @@ export class SmallDisk {
     this.#ballast = join(path, 'ballast');
   }
 
-  fill(): void {
+  /** @param exceptBytes what stays free */
+  fill(exceptBytes = 0): void {
     // It ends with an error: no space left.
     spawnSync('dd', ['if=/dev/zero', `of=${this.#ballast}`, 'bs=4096']);
+    if (exceptBytes === 0) return;
+    truncateSync(this.#ballast, statSync(this.#ballast).size - exceptBytes);
   }
 
   free(): void {

@@ -8,6 +8,7 @@ import { present } from '../../../src/core/assert.js';
 import { encodeZ85 } from '../../../src/core/z85.js';
 import { type ChildOptions, run, runEach, type Said } from '../../support/child.js';
 import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { freePortsInARow } from '../../support/free-ports.js';
 import { httpOf } from '../../support/http.js';
 
 afterEach(removeDaemons);
@@ -256,6 +257,21 @@ describe('majordomo doctor', () => {
       expect(check(name)).toMatchObject({ state: 'problem' });
       expect(check(name)?.remedy).toContain(`sport = :${port}`);
     }
+    stranger.close();
+  });
+
+  it('looks at the three ports of the map, and says which one is taken', async () => {
+    const port = await freePortsInARow(3);
+    const listen = `map.listen=tcp://127.0.0.1:${port}`;
+    const names = [0, 1, 2].map((above) => `map listener tcp://127.0.0.1:${port + above}`);
+    const free = await examine([listen]);
+    expect(names.map((name) => free.check(name)?.state)).toEqual(['ok', 'ok', 'ok']);
+    const stranger = createServer();
+    await new Promise<void>((resolve) => stranger.listen(port + 2, '127.0.0.1', resolve));
+    const taken = await examine([listen]);
+    expect(taken.status).toBe(1);
+    expect(names.map((name) => taken.check(name)?.state)).toEqual(['ok', 'ok', 'problem']);
+    expect(taken.check(names[2] ?? '')?.remedy).toContain(`sport = :${port + 2}`);
     stranger.close();
   });
 
