@@ -4,7 +4,7 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { encodeZ85 } from '../../../src/core/z85.js';
-import type { MapValue, SharedMapOptions } from '../../../src/sdk/map/map-options.js';
+import type { SharedMapOptions } from '../../../src/sdk/map/map-options.js';
 import { SharedMap } from '../../../src/sdk/map/shared-map.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
 import {
@@ -39,7 +39,7 @@ afterEach(async () => {
   await removeDaemons();
 });
 
-type Options = Omit<SharedMapOptions<MapValue, Buffer>, 'endpoints'>;
+type Options = Omit<SharedMapOptions, 'endpoints'>;
 
 function mapAt(endpoint: string, options: Options = PATIENT): SharedMap {
   const map = new SharedMap({ ...options, endpoints: [endpoint] });
