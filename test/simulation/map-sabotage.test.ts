@@ -197,6 +197,15 @@ describe('the simulation of a pair with a map finds', () => {
         },
       },
     ],
+    [
+      'numbers below those that a merge has brought (D54)',
+      /is lost|not settled/,
+      {
+        map: ({ machine }) => {
+          machine.numbersAbove = () => undefined;
+        },
+      },
+    ],
   ])('%s', (_what, message, sabotage) => {
     expect(
       found((seed) => {

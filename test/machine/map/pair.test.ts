@@ -295,6 +295,26 @@ describe('a merge', () => {
   });
 });
 
+describe('a merge with a peer that led with a higher epoch', () => {
+  it('is preceded by numbers above the peer’s, in the upper half of its epoch (D48, D54)', () => {
+    const stage = Stage.serving({}, 2);
+    stage.put('a', '1');
+    stage.machine.numbersAbove(3);
+    stage.put('a', '2');
+    stage.machine.numbersAbove(3);
+    stage.put('a', '3');
+    stage.machine.numbersAbove(1);
+    stage.put('a', '4');
+    const upper = 2 ** 39;
+    expect(stage.news()).toEqual([
+      '2.1 a=1',
+      `3.${upper + 1} a=2`,
+      `3.${upper + 2} a=3`,
+      `3.${upper + 3} a=4`,
+    ]);
+  });
+});
+
 describe('the broker’s own keys', () => {
   it('are 200 while a service has a worker: pushed, in snapshots, not stored (D55)', () => {
     const stage = Stage.serving();

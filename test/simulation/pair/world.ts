@@ -257,6 +257,8 @@ export class PairWorld {
     const isNew = to === 'joining' || (to === 'active' && from !== 'joining');
     if (!isNew) return;
     hold(!this.#epochs.has(epoch), `epoch ${epoch} is led with twice (D13)`);
+    // Both were down, and the one that comes back first knows nothing of the last term (D21).
+    if (epoch < Math.max(...this.#epochs)) this.#mapWatch.isSplit = true;
     this.#epochs.add(epoch);
     if (reason.startsWith('promoted')) count(this.tally, 'promotions');
     else if (reason.includes('a client sent a request')) {
