@@ -384,7 +384,8 @@ export class MapMachine {
    * what changes from now on is numbered above them, or the store would keep theirs (D54).
    */
   numbersAbove(epoch: number): void {
-    if (this.#isServing) this.#batches.raise({ epoch, counter: MERGED_COUNTER });
+    if (this.#isServing && epoch > this.#epoch)
+      this.#batches.raise({ epoch, counter: MERGED_COUNTER });
   }
 
   /** Changes of the active node are on this disk, in order. */

@@ -137,6 +137,7 @@ export class Stage {
       batchFailed: (number, { kind }) => calls.push(`map batch ${number} failed: ${kind}`),
       released: (number, isDoubtful) =>
         calls.push(`map batch ${number} released${isDoubtful ? ', doubtful' : ''}`),
+      numbersAbove: (epoch) => calls.push(`numbers above ${epoch}`),
       followed: (changes) => calls.push(`followed ${changes.map(({ key }) => key).join()}`),
       numbersAbove: ignore,
     });
