@@ -384,8 +384,8 @@ export class MapMachine {
    * what changes from now on is numbered above them, or the store would keep theirs (D54).
    */
   numbersAbove(epoch: number): void {
-    if (this.#isServing && epoch > this.#epoch)
-      this.#batches.raise({ epoch, counter: MERGED_COUNTER });
+    const isAbove = this.#isServing && epoch > this.#epoch;
+    if (isAbove) this.#batches.raise({ epoch, counter: MERGED_COUNTER });
   }
 
   /** Changes of the active node are on this disk, in order. */

@@ -139,7 +139,6 @@ export class Stage {
         calls.push(`map batch ${number} released${isDoubtful ? ', doubtful' : ''}`),
       numbersAbove: (epoch) => calls.push(`numbers above ${epoch}`),
       followed: (changes) => calls.push(`followed ${changes.map(({ key }) => key).join()}`),
-      numbersAbove: ignore,
     });
   }
 
