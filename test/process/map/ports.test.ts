@@ -171,6 +171,7 @@ describe('the ports of the map, to libzmq peers', () => {
           writer.ask('ICANHAZ?', '');
         }, 200);
         await writer.program.until(() => writer.hugs > 0, 'HUGZ');
+        await writer.program.waitFor('writes');
         clearInterval(asking);
         writer.set('/a', '', '', '', String(epochs.length));
         const { number } = await writer.update(({ key }) => key === '/a');
