@@ -92,6 +92,7 @@ function sources(stage: Stage): MetricSources {
     titanic: () => null,
     stream: () => null,
     map: () => null,
+    fleet: () => null,
     pair: () => ({
       role: 'standalone',
       state: 'active',

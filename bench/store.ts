@@ -10,7 +10,7 @@ import { Worker } from 'node:worker_threads';
 
 import { openSqliteStore } from '../src/titanic/io/sqlite-store.js';
 import { Standalone } from '../src/replication/standalone.js';
-import type { Change, Store, StoreEvents } from '../src/titanic/store/store.js';
+import type { Change, Store, PairStoreEvents } from '../src/titanic/store/store.js';
 import { acceptOf, BODY_BYTES } from './store/requests.js';
 
 const ROUNDS = 5;
@@ -22,7 +22,7 @@ const MILLION_BATCH = 4096;
 /** Durable acknowledgements per second, with this many requests in every batch. */
 type Contender = (directory: string, outstanding: number) => Promise<number>;
 
-const SILENT: StoreEvents = {
+const SILENT: PairStoreEvents = {
   committed: () => {},
   merged: () => {},
   mergeFailed: () => {},

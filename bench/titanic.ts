@@ -93,10 +93,12 @@ const host: BrokerHost = {
 };
 const embedded: EmbeddedServiceApi = {
   room: () => Math.max(0, capacity - out.length),
+  served: () => [],
   setBacklog: () => undefined,
   submit: (_service, reference) => out.push(reference),
   setStored: () => undefined,
   parts: () => null,
+  takeParts: () => null,
   withdraw: () => undefined,
   standingOf: () => ({ mayRequest: true, quotas: NO_QUOTAS }),
 };

@@ -18,6 +18,7 @@ const ORDER = [
   'interop',
   'hostile',
   'pair',
+  'postgres',
   'browser',
 ];
 

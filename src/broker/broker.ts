@@ -24,6 +24,7 @@ import { FastPath } from './inputs/fast-path.js';
 import { EmbeddedServices } from './inputs/embedded-services.js';
 import { readMessage } from './inputs/reading.js';
 import { OwnerRights } from './inputs/owner-rights.js';
+import { RemoteWorkers } from './inputs/remote-workers.js';
 import { WorkerInputs } from './inputs/worker-inputs.js';
 import { ClientScans } from './lifecycle/client-scans.js';
 import { Deliveries } from './lifecycle/deliveries.js';
@@ -36,7 +37,7 @@ import { RequestEnds } from './lifecycle/request-ends.js';
 import { StoredDeliveries } from './lifecycle/stored-deliveries.js';
 import { type Figures, Listing } from './listing.js';
 import type { AdmissionState, BrokerLimits, BrokerOptions, PeerIdentity } from './options.js';
-import type { InternalClient, InternalService, ServiceWatcher } from './ports.js';
+import type { Interconnect, InternalClient, InternalService, ServiceWatcher } from './ports.js';
 import { NO_QUOTAS } from './quotas.js';
 import { type RequestTrace, RequestTracer } from './request-trace.js';
 import type { BrokerSink } from './sink.js';
@@ -95,6 +96,8 @@ export class Broker {
   readonly #fromWorkers: WorkerInputs;
   /** The functions that internal services and the keeper of stored requests can call. */
   readonly embedded: EmbeddedServices;
+  /** What an interconnect with other brokers can call. */
+  readonly remote: RemoteWorkers;
   /** What is registered, for callers outside the broker. */
   readonly listing: Listing;
   readonly #inbound = new Inbound();
@@ -185,6 +188,10 @@ export class Broker {
       ...{ table, tokens, workers, requests, admission, limits, replies, lifecycle },
       ...{ deliveries },
     });
+    this.remote = new RemoteWorkers({
+      ...{ table, services, workers, identities, lifecycle },
+      ...{ fromWorkers: this.#fromWorkers, fromClients: this.#fromClients },
+    });
     this.#connections = new Connections({
       ...{ options, sink, events, counters, peers, identities, clients, workers, revivals },
       ...{ scans, registrations },
@@ -204,6 +211,12 @@ export class Broker {
   /** Plugs in the keeper of stored requests. Must be called before the first input. */
   keep(client: InternalClient): void {
     this.#stored.attach(client);
+  }
+
+  /** Plugs in what knows the workers of other brokers. Must be called before the first input. */
+  connect(interconnect: Interconnect): void {
+    this.#dispatcher.connect(interconnect);
+    this.remote.connect(interconnect);
   }
 
   /** Tells it from now on which services have workers. Must be called before the first input. */

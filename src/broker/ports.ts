@@ -119,6 +119,85 @@ export interface StoredBody {
   readonly body: Buffer;
   /** As the client sent them; `null`: none. */
   readonly headers: Buffer | null;
+  /** Until when its client waits, in monotonic milliseconds; only with headers. Absent: it did not say. */
+  readonly deadlineAt?: number;
+}
+
+/** What the workers of a service that are registered here can take. */
+export interface LocalCredit {
+  /** Requests that could be dispatched at once, after all that wait. */
+  readonly free: number;
+  /** For all its workers together. */
+  readonly total: number;
+}
+
+/**
+ * Another broker whose workers serve one service. To this broker it is one more worker with credit,
+ * which gets plain requests only while no worker registered here is available.
+ */
+export interface RemoteHolder {
+  /** From 0, idle, to 1. Of two random holders the one with the smaller load gets a request. */
+  readonly load: number;
+  /** Whether a request of so many bytes may be sent to it now. */
+  takes(bytes: number): boolean;
+  /**
+   * A request is out at it. The buffers are valid until this returns.
+   * @param leftMs what is left of the deadline, in milliseconds; 0: there is none
+   * @param packed packed frames in `[start, end)`
+   * @param isHeaded the first of the frames are the headers, which may be empty
+   */
+  request(
+    token: Buffer,
+    leftMs: number,
+    packed: Buffer,
+    start: number,
+    end: number,
+    isHeaded: boolean,
+  ): void;
+}
+
+/** What the broker tells those who know the workers of other brokers. Called within its inputs. */
+export interface Interconnect {
+  /** A plain request waits for the service, and neither a worker nor a holder is available. */
+  wanted(service: Buffer): void;
+  /**
+   * Whether any other broker has a worker for the service. `unknown`: it asks them, and
+   * `RemoteWorkersApi.sought` is called when it knows.
+   */
+  seek(service: Buffer): 'served' | 'absent' | 'unknown';
+  /** The same, with the answer to come. @param answer called once, perhaps within this call */
+  ask(service: Buffer, answer: (isServed: boolean) => void): void;
+}
+
+/**
+ * `busy`: it had no worker available, which is no delivery. `returned`: its worker gave the request
+ * back. `lost`: it or its worker was lost in silence, and a reply may still arrive.
+ */
+export type RemoteReturn = 'busy' | 'returned' | 'lost';
+
+/** What an interconnect can call, in its own turn. Holders are known by the number from `join`. */
+export interface RemoteWorkersApi {
+  /** A holder has become known. It can take nothing before `setFree`. */
+  join(service: Buffer, holder: RemoteHolder, now: number): number;
+  /** The holder can take so many more requests than are out at it. */
+  setFree(number: number, free: number): void;
+  /** The holder was lost in silence, with the requests that are out at it. */
+  leave(number: number, now: number): void;
+  /**
+   * A PARTIAL, a whole reply or a failure. Also for a request with which the holder was lost.
+   * @param frames the token, then the body (for a failure: kind, code, text, detail); valid until
+   *   this returns
+   * @returns false: the token names no such request
+   */
+  reply(number: number, kind: 'partial' | 'final' | 'fail', frames: Frames, now: number): boolean;
+  /** @returns false: the token names no request that is out at it */
+  giveBack(number: number, token: Buffer, how: RemoteReturn, text: string, now: number): boolean;
+  /** The answers to `Interconnect.seek` have changed. */
+  sought(now: number): void;
+  /** How many plain requests wait for the service. */
+  waiting(service: Buffer): number;
+  /** What the workers that are registered here can take. */
+  localCredit(service: Buffer): LocalCredit;
 }
 
 /** What the owner of stored requests may do now, whether it is connected or not. */
@@ -132,6 +211,8 @@ export interface OwnerStanding {
 export interface EmbeddedServiceApi {
   /** How many more requests of a service are wanted now; 0 without workers or while not serving. */
   room(service: Buffer): number;
+  /** The names of all services that have workers here. */
+  served(): readonly Buffer[];
   /** Sets whether to call `roomAt` when workers take what was prepared. */
   setBacklog(service: Buffer, has: boolean): void;
   /**
@@ -155,6 +236,8 @@ export interface EmbeddedServiceApi {
    * `null`: none. The bytes do not change, and may be kept.
    */
   parts(id: number): Buffer | null;
+  /** The same, and forgets them: the reply will not contain them. */
+  takeParts(id: number): Buffer | null;
   /** Ends a submitted request; the broker reports nothing more about it. */
   withdraw(id: number): void;
 }

@@ -1,7 +1,7 @@
 /** Asks a broker by MMI, for the commands that show its state. */
 import type { Command } from 'commander';
 
-import { MajordomoError } from '../core/errors.js';
+import { codeOf, detailsOf, MajordomoError } from '../core/errors.js';
 import type { Client } from '../sdk/client.js';
 import { curveOf, withKeyHint } from './curve.js';
 import { endpointsOf } from './endpoints.js';
@@ -45,6 +45,11 @@ export async function withClient<T>(
   const client = new Client({ endpoints, timeoutMs, retries: endpoints.length - 1, ...curve });
   try {
     return await withKeyHint(curve.curve, () => use(client));
+  } catch (error) {
+    const code = codeOf(error);
+    if (code !== 'ERR_MDP_UNREACHABLE') throw error;
+    const text = `no broker answers at ${endpoints.join(' or ')}`;
+    throw new MajordomoError(code, text, { cause: error, details: detailsOf(error) });
   } finally {
     await client.close();
   }

@@ -3,6 +3,7 @@ import { statSync } from 'node:fs';
 import type { Command } from 'commander';
 
 import { EXIT } from '../core/exit.js';
+import { databaseOf } from './database.js';
 import {
   addConfigOptions,
   addOutputOption,
@@ -32,7 +33,7 @@ const EXAMPLES = [
 
 const AFTER = `${examples(EXAMPLES)}
 The copy is a consistent snapshot even if the broker runs, and is on disk when the command ends. An
-existing FILE is never overwritten. To restore a copy, follow docs/operating.md: Backup and
+existing FILE is never overwritten. A store in a database is copied into a store file. To restore a copy, follow docs/operating.md: Backup and
 restore, or for a pair, Backup and restore of a pair.
 
 Exit status: 0 done · 64 usage, or FILE exists · 69 locked · 74 disk, or the store is missing or is
@@ -45,14 +46,21 @@ export function defineBackup(command: Command, done: Done): void {
     .option('--store <path>', 'the store to copy, instead of the one of the configuration')
     .addHelpText('after', AFTER)
     .action(async (file: string, options: BackupOptions) => {
-      const store = storeFile(options.store, options);
-      await checkStore(options.store, store);
-      const { backupStore } = await import('../titanic/io/file/backup.js');
+      const database = await databaseOf(options.store, options);
+      const store = database?.name ?? storeFile(options.store, options);
+      if (database === null) await checkStore(options.store, store);
       const progress = new Progress(`backup of ${store}`);
+      const copied = (done: number, all: number): void => {
+        progress.show(done, all);
+      };
       try {
-        await backupStore(store, file, (copied, all) => {
-          progress.show(copied, all);
-        });
+        if (database === null) {
+          const { backupStore } = await import('../titanic/io/file/backup.js');
+          await backupStore(store, file, copied);
+        } else {
+          const { backupDatabase } = await import('../titanic/io/postgres/backup.js');
+          await backupDatabase(database.login, file, copied);
+        }
       } finally {
         progress.end();
       }

@@ -8,8 +8,11 @@ import type { Loaded } from '../config/io/load.js';
 import { problemLine } from '../config/problem.js';
 import { messageOf } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
+import { isPostgres } from '../core/postgres-url.js';
+import { database } from './checkup/database.js';
 import { dataDirectory, freeSpace, isInUse, store } from './checkup/data-directory.js';
 import { exposed } from './checkup/exposed.js';
+import { fleet } from './checkup/fleet.js';
 import { type Finding, ok, problem, type State, warning } from './checkup/finding.js';
 import { http } from './checkup/http.js';
 import { curveKeys } from './checkup/keys.js';
@@ -25,7 +28,7 @@ import {
   examples,
   type OutputFormat,
 } from './options.js';
-import { print, printable, printJson, type Style, styled } from './output.js';
+import { counted, print, printable, printJson, type Style, styled } from './output.js';
 
 interface DoctorOptions extends ConfigOptions {
   readonly output: OutputFormat;
@@ -91,17 +94,24 @@ async function ofConfiguration(loaded: Loaded): Promise<readonly Finding[]> {
   return [
     await dataDirectory(directory, found.served),
     freeSpace(directory),
-    ...(config.titanic.enabled ? [await store(join(directory, config.titanic.file))] : []),
+    ...(config.titanic.enabled ? await storeOf(loaded) : []),
     ...found.findings,
     ...(await peerListener(config.bstar, found.served)),
     ...(await eventsListener(config.events, found.served)),
     ...(await mapListeners(config.map, found.served)),
     ...(await http(config, found.served)),
     ...curveKeys(config),
+    ...(await fleet(config)),
     ...(await exposed(loaded)),
     descriptors(config.limits.connections, listenersOf(config)),
     memory(config.limits.memoryBytes),
   ];
+}
+
+async function storeOf({ config, file }: Loaded): Promise<readonly Finding[]> {
+  const { dataDir } = config.node;
+  if (isPostgres(config.titanic.store)) return await database(config, file);
+  return [await store(join(dataDir, config.titanic.file))];
 }
 
 function configuration(options: DoctorOptions): {
@@ -129,8 +139,4 @@ function lines({ name, state, text, remedy }: Finding): string {
   const rest = [...more, ...(remedy === null ? [] : [`→ ${printable(remedy)}`])];
   const head = `${styled(state.padEnd(7), STYLES[state])}  ${name}: ${first}`;
   return [head, ...rest.map((line) => `${' '.repeat(9)}${line}`), ''].join('\n');
-}
-
-function counted(count: number, what: string): string {
-  return `${count} ${what}${count === 1 ? '' : 's'}`;
 }

@@ -10,7 +10,7 @@ import {
   type AdminOptions,
 } from './admin.js';
 import type { Facts } from './ask.js';
-import { addOutputOption, type Done, examples } from './options.js';
+import { addOutputOption, addSubcommand, type Done, examples } from './options.js';
 import { duration, printable, table } from './output.js';
 import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from './watch.js';
 
@@ -46,17 +46,15 @@ const ACTIONS: readonly (readonly [name: string, about: string, path: string | n
 export function defineHa(command: Command, done: Done): void {
   command.addHelpText('after', AFTER);
   for (const [name, about, order] of ACTIONS) {
-    const action = command.command(name).summary(about).description(about);
-    addAdminTimeout(addOutputOption(addAdminOptions(action)))
-      .showHelpAfterError('(majordomo help ha shows examples)')
-      .action(async (options: HaOptions) => {
-        const client = await adminClient(options);
-        const path = order ?? STATUS;
-        const ask = async (): Promise<Facts> =>
-          adminFacts(path, await (order === null ? client.get(path) : client.post(path)));
-        await show(options, ask, text);
-        done(EXIT.done);
-      });
+    const action = addSubcommand(command, name, about);
+    addAdminTimeout(addOutputOption(addAdminOptions(action))).action(async (options: HaOptions) => {
+      const client = await adminClient(options);
+      const path = order ?? STATUS;
+      const ask = async (): Promise<Facts> =>
+        adminFacts(path, await (order === null ? client.get(path) : client.post(path)));
+      await show(options, ask, text);
+      done(EXIT.done);
+    });
     if (order === null) addWatchOption(action).addHelpText('after', WATCH_TEXT);
   }
 }

@@ -113,7 +113,9 @@ export async function learnMaps(
   let timer: NodeJS.Timeout | undefined;
   const asked = await Promise.allSettled(
     endpoints.map(async (endpoint) => {
-      const status = await statusByMmi(endpoint, asking, ended.signal);
+      const status = await statusByMmi(endpoint, asking, ended.signal).catch((error: unknown) => {
+        throw notAsked(error, endpoint);
+      });
       const map = learntMapEndpoint(status, endpoint);
       if (status['state'] === 'active') {
         timer ??= setTimeout(() => {
@@ -127,6 +129,17 @@ export async function learnMaps(
   const found = fulfilled(asked);
   if (found.length > 0) return [...new Set(found)];
   throw firstReason(asked);
+}
+
+/** The same error, with the broker that was asked, and what may be wrong with its endpoint. */
+function notAsked(error: unknown, endpoint: string): unknown {
+  const code = codeOf(error);
+  // These name it already.
+  if (code === undefined || code === 'ERR_NOT_LEARNT') return error;
+  const text =
+    `cannot ask the broker at ${endpoint} where its map is: ${messageOf(error)}; ` +
+    'check --endpoint (broker.listen), or give the endpoint of the map itself (map.listen) as --map';
+  return new MajordomoError(code, text, { cause: error });
 }
 
 // ---------------------------------------------------------------- asking

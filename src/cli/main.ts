@@ -68,6 +68,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
     summary: 'show the state of a pair; switchover, promote',
     load: async () => (await import('./ha.js')).defineHa,
   },
+  fleet: {
+    summary: 'show the brokers of a fleet',
+    load: async () => (await import('./fleet.js')).defineFleet,
+  },
   backup: {
     summary: 'copy the store; the broker may be running',
     load: async () => (await import('./backup.js')).defineBackup,
@@ -75,6 +79,10 @@ const COMMANDS: Readonly<Record<string, Entry>> = {
   verify: {
     summary: 'check a store or a backup for damage',
     load: async () => (await import('./verify.js')).defineVerify,
+  },
+  migrate: {
+    summary: 'move the durable requests of a store file into a database',
+    load: async () => (await import('./migrate.js')).defineMigrate,
   },
   keygen: {
     summary: 'create a CURVE key pair',

@@ -11,6 +11,7 @@ import { mapEndpointsOf, type MapCommandOptions, withMap } from './map-connectio
 import {
   addEndpointOption,
   addOutputOption,
+  addSubcommand,
   type Done,
   examples,
   integerOption,
@@ -113,14 +114,12 @@ function subcommand(
   about: string,
   formats: readonly string[] = [],
 ): Command {
-  const command = parent.command(name).summary(about).description(about);
-  addOutputOption(addEndpointOption(command), formats)
+  const command = addSubcommand(parent, name, about);
+  return addOutputOption(addEndpointOption(command), formats)
     .addOption(
       new Option('--map <endpoint>', 'the endpoint of map.listen; of a pair both, with a comma'),
     )
-    .addOption(timeoutOption('how long to wait for the broker, for the map, and for a change'))
-    .showHelpAfterError('(majordomo help map shows examples)');
-  return command;
+    .addOption(timeoutOption('how long to wait for the broker, for the map, and for a change'));
 }
 
 /** The smallest subtree that has the key. */

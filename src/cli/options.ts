@@ -32,6 +32,11 @@ export function examples(lines: readonly (readonly [line: string, does: string])
   return `\nEXAMPLES\n${rows.join('\n')}\n`;
 }
 
+/** Adds a command below this one. After a wrong use it points to the same help. */
+export function addSubcommand(parent: Command, name: string, about: string): Command {
+  return parent.command(name).summary(about).description(about);
+}
+
 /** Adds `--endpoint`, repeatable, and the options for its keys. */
 export function addEndpointOption(command: Command): Command {
   return addCurveOptions(

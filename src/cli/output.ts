@@ -89,3 +89,8 @@ export function duration(ms: number): string {
 export function say(text: string): void {
   process.stderr.write(`majordomo: ${terminalSafe(text)}\n`);
 }
+
+/** A number of things: `1 problem`, `2 problems`. */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}

@@ -11,6 +11,7 @@ import { bodyOf, STDIN } from './frames.js';
 import {
   addEndpointOption,
   addOutputOption,
+  addSubcommand,
   checkService,
   type Done,
   type EndpointOptions,
@@ -67,7 +68,7 @@ const COLUMNS = [
 
 export function defineSchedules(command: Command, done: Done): void {
   const sub = (name: string, summary: string): Command => {
-    const made = command.command(name).summary(summary).description(summary);
+    const made = addSubcommand(command, name, summary);
     made.showHelpAfterError(`(majordomo titanic ${name} --help shows more)`);
     return addOutputOption(addEndpointOption(made)).addOption(
       timeoutOption('how long to wait for an answer'),

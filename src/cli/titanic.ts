@@ -10,6 +10,7 @@ import { readAge } from './age.js';
 import { confirmed } from './confirm.js';
 import {
   addOutputOption,
+  addSubcommand,
   type Done,
   examples,
   integerOption,
@@ -96,7 +97,7 @@ export function defineTitanic(command: Command, done: Done): void {
 }
 
 function sub(command: Command, name: string, summary: string): Command {
-  const made = command.command(name).summary(summary).description(summary);
+  const made = addSubcommand(command, name, summary);
   made.showHelpAfterError(`(majordomo titanic ${name} --help shows more)`);
   return addOutputOption(addAdminOptions(made)).addOption(
     timeoutOption('how long to wait for an answer', TIMEOUT_MS),

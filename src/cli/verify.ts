@@ -2,7 +2,8 @@
 import type { Command } from 'commander';
 
 import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
-import { EXIT } from '../core/exit.js';
+import { EXIT, type ExitStatus } from '../core/exit.js';
+import { databaseOf } from './database.js';
 import {
   addConfigOptions,
   addOutputOption,
@@ -11,7 +12,7 @@ import {
   examples,
   type OutputFormat,
 } from './options.js';
-import { print, printable, printJson, say } from './output.js';
+import { counted, print, printable, printJson, say } from './output.js';
 import { Progress } from './progress.js';
 import { checkStore, shownSize, storeFile } from './store-file.js';
 
@@ -30,9 +31,10 @@ const AFTER = `${examples(EXAMPLES)}
 Reads every page, every request and every record of the map, and changes nothing; the broker may be running. Problems go to
 standard error, one per line.
 
-Exit status: 0 undamaged · 64 usage · 69 locked · 74 damaged, not a Majordomo store, missing, not readable,
-or, if no FILE is given, not the store that the data directory records · 78 configuration, or a store of a
-newer version.
+Exit status: 0 undamaged · 64 usage · 69 locked, or the database cannot be reached · 74 damaged, not a
+Majordomo store, missing, not readable, or, if no FILE is given, not the store that the data directory
+records · 78 configuration, a store of a newer version, or a database that has no store yet or refuses
+this role.
 `;
 
 export function defineVerify(command: Command, done: Done): void {
@@ -40,6 +42,11 @@ export function defineVerify(command: Command, done: Done): void {
   addOutputOption(addConfigOptions(command))
     .addHelpText('after', AFTER)
     .action(async (path: string | undefined, options: VerifyOptions) => {
+      const inDatabase = await databaseOf(path, options);
+      if (inDatabase !== null) {
+        done(await verifyDatabase(inDatabase, options.output));
+        return;
+      }
       const file = storeFile(path, options);
       await checkStore(path, file);
       const { verifyStore } = await import('../titanic/io/file/verify.js');
@@ -55,21 +62,55 @@ export function defineVerify(command: Command, done: Done): void {
         progress.end();
       }
       const { problems, pending, replied, dead, keys, schedules, mapKeys } = report;
-      const { bytes, freeBytes, version } = report;
+      const { bytes, freeBytes, version, moved } = report;
       for (const problem of problems) say(`${file}: ${printable(problem)}`);
       if (options.output === 'json') {
         await printJson({ file, ...report });
       } else {
         const size = `${shownSize(bytes)}, of which ${shownSize(freeBytes)} are free for reuse`;
         await print(
-          `${file}: ${problems.length === 0 ? 'whole' : `${problems.length} problems`}\n` +
+          `${file}: ${stateOf(problems)}\n` +
             `${pending} pending, ${replied} replied, ${dead} dead, ${keys} keys, ${schedules} schedules\n` +
             `${mapKeys} keys of the map\n` +
-            `version ${version}, ${size}\n`,
+            `version ${version}, ${size}\n` +
+            (moved === null ? '' : `moved to ${moved.place} at ${moved.at}\n`),
         );
       }
       done(problems.length === 0 ? EXIT.done : EXIT.disk);
     });
+}
+
+/** The same, for a store in a database. @returns the exit status */
+async function verifyDatabase(
+  examined: NonNullable<Awaited<ReturnType<typeof databaseOf>>>,
+  output: OutputFormat,
+): Promise<ExitStatus> {
+  const { name } = examined;
+  const examine = await import('../titanic/io/postgres/examine.js');
+  const progress = new Progress(`verify ${name}`);
+  let report: Awaited<ReturnType<typeof examine.verifyDatabase>>;
+  try {
+    report = await examine.verifyDatabase(examined, (looked, all) => {
+      progress.show(looked, all);
+    });
+  } finally {
+    progress.end();
+  }
+  const { problems, pending, replied, dead, keys, schedules, bytes, version } = report;
+  for (const problem of problems) say(`${name}: ${printable(problem)}`);
+  if (output === 'json') await printJson({ database: name, ...report });
+  else {
+    await print(
+      `${name}: ${stateOf(problems)}\n` +
+        `${pending} pending, ${replied} replied, ${dead} dead, ${keys} keys, ${schedules} schedules\n` +
+        `version ${version}, ${shownSize(bytes)}\n`,
+    );
+  }
+  return problems.length === 0 ? EXIT.done : EXIT.disk;
+}
+
+function stateOf({ length }: readonly string[]): string {
+  return length === 0 ? 'whole' : counted(length, 'problem');
 }
 
 /** A file that is not a store is a configuration error at a start, and damage here. */

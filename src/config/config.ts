@@ -87,6 +87,8 @@ interface KindValues {
   share: number;
   quota: PerPeerConfig;
   quotas: Readonly<Record<string, QuotaConfig>>;
+  /** URLs; empty: off. */
+  servers: readonly string[];
 }
 
 type RowValue<R extends Row> = R extends { readonly options: readonly (infer Option)[] }

@@ -1,9 +1,11 @@
 /** Rules between keys. A rule for one key is in its row. */
 import type { Config, ListenerConfig } from './config.js';
 import { collide, type Endpoint, parseEndpoint, parseHttpListen } from './endpoint.js';
-import { mapBeside, storeOfMap, threePortsOfMap } from './map-ports.js';
+import { noFleetInPair, noMapInFleet } from './fleet.js';
+import { mapBeside, sizeOfMap, storeOfMap, threePortsOfMap } from './map-rules.js';
 import { publicNeedsZmtp, SERVICE_BYTES_MAX } from './service-listeners.js';
 import { formatSize } from './size.js';
+import { besideDatabase, passwordOfDatabase, storeIsKnown } from './store-rules.js';
 import type { Path } from './tree.js';
 
 /** A violation; `path` is the key to change first. */
@@ -137,7 +139,14 @@ export const RULES: readonly Rule[] = [
       listen === null ? [] : eitherSealedOrOpen(listen, ['map', 'listen', 'insecure']),
   },
   { about: ['map.listen'], check: threePortsOfMap },
+  { about: ['map.listen', 'limits.mapBytes', 'limits.memoryBytes'], check: sizeOfMap },
   { about: ['map.listen', 'titanic.enabled', 'titanic.replication'], check: storeOfMap },
+  { about: ['titanic.store'], check: storeIsKnown },
+  {
+    about: ['titanic.store', 'bstar.role', 'map.listen', 'limits.messageBytes'],
+    check: besideDatabase,
+  },
+  { about: ['titanic.store', 'titanic.storePasswordFile'], check: passwordOfDatabase },
   { about: ['broker.listen', 'security.authorize'], check: authorised },
   { about: ['broker.listen', 'broker.transport'], check: sealedByLibzmq },
   pairNeeds('listen'),
@@ -204,6 +213,8 @@ export const RULES: readonly Rule[] = [
             },
           ],
   },
+  { about: ['fleet.nats', 'bstar.role'], check: noFleetInPair },
+  { about: ['map.listen', 'fleet.nats'], check: noMapInFleet },
   { about: ['broker.listen'], check: listenersAmongThemselves },
   {
     about: ['broker.listen', 'bstar.listen'],

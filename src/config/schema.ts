@@ -32,7 +32,8 @@ export type RowKind =
   | 'tls'
   | 'share'
   | 'quota'
-  | 'quotas';
+  | 'quotas'
+  | 'servers';
 
 /** One key. A `default` of null: see `none`. */
 export interface Row {
@@ -223,12 +224,13 @@ export const SCHEMA = {
       },
       mapBytes: {
         kind: 'size',
-        default: '256MiB',
+        default: null,
+        none: '256MiB, or half of `limits.memoryBytes` if that is less',
         min: '1KiB',
         max: '16GiB',
         live: true,
         about:
-          'Bytes of the map: keys, properties, values, and 128 for each record. Above this, new and growing values are dropped; deletions are not.',
+          'Bytes of the map: keys, properties, values, and 128 for each record. Above this, new and growing values are dropped; deletions are not. The records are all in memory and count in `limits.memoryBytes`, so a node with a map accepts no more than that.',
       },
       memoryBytes: {
         kind: 'size',
@@ -271,6 +273,34 @@ export const SCHEMA = {
         min: 1,
         max: 255,
         about: 'Name of the store file in `node.dataDir`.',
+      },
+      store: {
+        kind: 'text',
+        form: 'name',
+        default: 'sqlite',
+        min: 1,
+        max: 4096,
+        about:
+          'Where durable requests are kept: `sqlite`, the file of this node, or a PostgreSQL database (15 or newer): `postgresql://USER@HOST:PORT,HOST:PORT/DATABASE`, with the hosts tried in turn. Off loopback TLS with a verified certificate is required, unless `?sslmode=` says otherwise (`verify-full`, `verify-ca`, `require`, `disable`); `sslrootcert`, `sslcert` and `sslkey` name files. Several brokers may use one database. See docs/operating.md, PostgreSQL as the store.',
+      },
+      storePasswordFile: {
+        kind: 'text',
+        form: 'path',
+        default: null,
+        none: 'no password',
+        optional: true,
+        min: 1,
+        max: 4096,
+        about:
+          'File with the password of the user in `titanic.store`; read again for each connection.',
+      },
+      storeTimeoutMs: {
+        kind: 'durationMs',
+        default: 2000,
+        min: 100,
+        max: 60_000,
+        about:
+          'With PostgreSQL: how long an operation may take, new connections and repetitions included, before `titanic.*` answers 500.',
       },
       replication: {
         kind: 'choice',
@@ -406,6 +436,52 @@ export const SCHEMA = {
       },
     },
   },
+  fleet: {
+    about:
+      'The fleet: brokers that send each other plain requests over NATS, and brokers that share a database.',
+    keys: {
+      nats: {
+        kind: 'servers',
+        default: 'off',
+        about:
+          '`off`, or the URL of a NATS server of the fleet (`nats://host:4222`, `tls://host:4222`), or a list of them. The broker then sends plain requests for which it has no worker available to other brokers of the fleet that have one. Off loopback the URLs are `tls://` and `fleet.natsCredsFile` is required.',
+      },
+      natsCredsFile: {
+        kind: 'text',
+        form: 'path',
+        default: null,
+        optional: true,
+        none: 'none',
+        min: 1,
+        max: 4096,
+        about:
+          'File of the credentials for NATS: the `.creds` file of a user, or the seed of an NKEY (`SU…`). Only the user of the broker may read it.',
+      },
+      name: {
+        kind: 'text',
+        form: 'name',
+        default: 'default',
+        min: 1,
+        max: 255,
+        about:
+          'Name of the fleet: the same on all its brokers, and another one for each fleet on the same NATS servers.',
+      },
+      insecure: {
+        kind: 'flag',
+        default: false,
+        about:
+          'Allows NATS servers off loopback without TLS or without credentials, in a trusted network. Who may publish there is trusted like a broker.',
+      },
+      leaseMs: {
+        kind: 'durationMs',
+        default: 10_000,
+        min: 1000,
+        max: 600_000,
+        about:
+          'How long the session of a broker with the database lasts unless it is renewed, which happens every third of it. If a broker dies, another one ends its session after one to two times this, and what its workers had is run again.',
+      },
+    },
+  },
   http: {
     about: 'HTTP: health, metrics, API and page.',
     keys: {
@@ -508,7 +584,7 @@ export const SCHEMA = {
         default: 'off',
         live: 'secretKeys',
         about:
-          'An endpoint `tcp://HOST:PORT`, `{endpoint, insecure, curve}`, or `off`. The map takes three ports: snapshots are served at PORT, updates are published at PORT + 1, and writers connect to PORT + 2. Its records are kept in the store of durable requests, so it needs `titanic.enabled`, and in a pair `titanic.replication` other than `off`. `curve` is as for a listener; a key may read what its `client` globs match and write what its `worker` globs match, both over the keys of the map. If the endpoint is not on loopback, `curve` or `insecure: true` is required.',
+          'An endpoint `tcp://HOST:PORT`, `{endpoint, insecure, curve}`, or `off`. The map takes three ports: snapshots are served at PORT, updates are published at PORT + 1, and writers connect to PORT + 2. Its records are kept in the store of durable requests, so it needs `titanic.enabled`, and in a pair `titanic.replication` other than `off`. `curve` is as for a listener; a key may read what its `client` globs match and write what its `worker` globs match, both over the keys of the map. If the endpoint is not on loopback, `curve` or `insecure: true` is required; without `curve` it then does not list the services (`/mmi/service/`).',
       },
     },
   },

@@ -76,6 +76,8 @@ export function expectation(row: Row): string {
       return 'a map of quotas';
     case 'quotas':
       return 'a map of names, each with a map of quotas';
+    case 'servers':
+      return '`off`, `nats://host:port`, `tls://host:port`, or a list of such URLs';
   }
 }
 

@@ -5,6 +5,7 @@ import type { z } from 'zod';
 
 import { ROLES, type Config, type ListenerConfig, type PublisherConfig } from './config.js';
 import { grantsOf } from './grants.js';
+import { mapBytesDefault } from './map-rules.js';
 import { didYouMean } from './nearest.js';
 import type { Problem } from './problem.js';
 import { QUOTA_KEYS, QUOTA_ROWS } from './quotas.js';
@@ -124,6 +125,7 @@ const OWN_MESSAGES: readonly string[] = [
   'tls',
   'quota',
   'quotas',
+  'servers',
 ];
 
 function stepOf(step: PropertyKey): string | number {
@@ -202,10 +204,12 @@ function complete(
     for (const key of Object.keys(section.keys)) values[key] = parsed[name]?.[key] ?? null;
     filled[name] = values;
   }
+  const memoryBytes = Number(limits?.['memoryBytes'] ?? machine.memoryBytes);
   const inPair = bstar?.['role'] !== 'standalone';
   Object.assign(filled['node'] ?? {}, { name: node?.['name'] ?? machine.hostName });
   Object.assign(filled['limits'] ?? {}, {
-    memoryBytes: limits?.['memoryBytes'] ?? machine.memoryBytes,
+    memoryBytes,
+    mapBytes: limits?.['mapBytes'] ?? mapBytesDefault(memoryBytes),
     perPeer: { share: QUOTA_ROWS.share.default, ...(limits?.['perPeer'] ?? {}) },
     quotas: limits?.['quotas'] ?? {},
   });
@@ -217,6 +221,9 @@ function complete(
   for (const section of ['events', 'map']) {
     Object.assign(filled[section] ?? {}, { listen: publisher(parsed[section]?.['listen']) });
   }
+  const servers = parsed['fleet']?.['nats'] as string | readonly string[];
+  const urls = typeof servers === 'string' ? [servers] : servers;
+  Object.assign(filled['fleet'] ?? {}, { nats: servers === 'off' ? [] : urls });
   // Both the zod schema and the type `Config` are made from the rows.
   const whole: unknown = filled;
   return whole as Config;

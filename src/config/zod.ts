@@ -185,6 +185,28 @@ export const PUBLISHER: z.ZodType<WrittenPublisher> = z.union(
   { error: PUBLISHER_ERROR },
 );
 
+const SERVER_PATTERN = /^(nats|tls):\/\/[^\s/?#@,]+$/;
+const SERVER_ERROR = 'expected the URL of a NATS server: nats://host:port or tls://host:port';
+const SERVERS_ERROR = 'expected off, the URL of a NATS server, or a list of such URLs';
+const SERVERS_MAX = 64;
+const server = z
+  .string({ error: SERVER_ERROR })
+  .regex(SERVER_PATTERN, SERVER_ERROR)
+  .refine((url) => URL.canParse(url), SERVER_ERROR);
+
+/** `fleet.nats`, in all its forms. */
+const SERVERS = z.union(
+  [
+    z.literal('off'),
+    server,
+    z
+      .array(server, { error: SERVERS_ERROR })
+      .min(1, SERVERS_ERROR)
+      .max(SERVERS_MAX, `expected at most ${SERVERS_MAX} servers`),
+  ],
+  { error: SERVERS_ERROR },
+);
+
 /** The keys that the maps below a key may have, in the order in which they are shown. */
 export const MAP_KEYS: Readonly<
   Record<'listener' | 'listenerCurve' | 'publisher' | 'peerCurve' | 'tls', string[]>
@@ -285,6 +307,8 @@ function kindSchema(row: Row): z.ZodType {
       return quota();
     case 'quotas':
       return quotas();
+    case 'servers':
+      return SERVERS;
   }
 }
 

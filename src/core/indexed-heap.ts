@@ -31,6 +31,11 @@ export class IndexedHeap {
     return this.#size === 0 ? -1 : (this.#items[0] ?? -1);
   }
 
+  /** The item at a position, or -1. The last ones are among those that come late. */
+  at(place: number): number {
+    return place < this.#size ? (this.#items[place] ?? -1) : -1;
+  }
+
   push(item: number): void {
     if (this.#size === this.#items.length) this.#resize(this.#size * 2);
     this.#rise(this.#size++, item);

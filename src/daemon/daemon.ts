@@ -7,10 +7,12 @@ import { BrokerLoop } from '../broker/io/loop.js';
 import { TransportSink } from '../broker/io/sink.js';
 import type { BrokerLimits, BrokerOptions } from '../broker/options.js';
 import type { Config, ListenerConfig, TransportName } from '../config/config.js';
+import type { Loaded } from '../config/io/load.js';
 import { withLiveKeys } from '../config/diff.js';
 import { quotasOf } from '../config/quotas.js';
-import { listenersInFull } from '../config/io/exposure.js';
+import { isForAll, listenersInFull } from '../config/io/exposure.js';
 import { present } from '../core/assert.js';
+import { isPostgres } from '../core/postgres-url.js';
 import { monotonicMs } from '../core/clock.js';
 import type { MajordomoError } from '../core/errors.js';
 import { GlobSet } from '../core/glob.js';
@@ -21,6 +23,7 @@ import { EventFeed } from '../http/event-feed.js';
 import type { HttpServer } from '../http/io/server.js';
 import type { MapPort, OperatorPort } from '../http/ports.js';
 import { EXTENSIONS, TITANIC_EXTENSIONS } from '../mmi/extensions.js';
+import type { FleetEvent } from '../fleet/events.js';
 import type { MapEvent } from '../map/events.js';
 import { Mmi } from '../mmi/mmi.js';
 import { EventLog, levelOf } from '../observe/event-log.js';
@@ -42,6 +45,7 @@ import type {
 } from '../transport/port.js';
 import { openSeveral, type TransportPart } from '../transport/several.js';
 import { openZmtpRouter } from '../transport/zmtp/router.js';
+import { FLEET_ID_BYTES } from '../wire/fleet.js';
 import type { BrokerStatus, EndpointStatus, MinimalStatus } from '../wire/mmi.js';
 import { EventStream, type PublishedEvent } from './event-stream.js';
 import { NodeHealth } from './health.js';
@@ -49,6 +53,8 @@ import type { startHttp } from './http.js';
 import { type DataDir, openDataDir } from './io/data-dir.js';
 import { Authorising } from './authorising.js';
 import { Keys } from './io/keys.js';
+import { FleetHost } from './fleet.js';
+import { InternalClients } from './internal-clients.js';
 import { NodeMetrics } from './metrics.js';
 import type { MapHost } from './map.js';
 import { nextMapEpoch } from './map-epochs.js';
@@ -89,14 +95,14 @@ export interface Daemon {
  *   ERR_MDP_ENDPOINT, ERR_HTTP_LISTEN, ERR_CONFIG_FILE, ERR_CONFIG_INVALID (files of keys)
  */
 export async function startDaemon(
-  config: Config,
+  loaded: Pick<Loaded, 'config' | 'file'>,
   isNewStore: boolean,
   log: Log,
   fatal: (error: MajordomoError) => void,
 ): Promise<Daemon> {
-  const dataDir = openDataDir(config.node.dataDir);
+  const dataDir = openDataDir(loaded.config.node.dataDir);
   try {
-    return await startIn(dataDir, config, isNewStore, log, fatal);
+    return await startIn(dataDir, loaded, isNewStore, log, fatal);
   } catch (error) {
     dataDir.release();
     throw error;
@@ -105,7 +111,7 @@ export async function startDaemon(
 
 async function startIn(
   dataDir: DataDir,
-  config: Config,
+  { config, file }: Pick<Loaded, 'config' | 'file'>,
   isNewStore: boolean,
   log: Log,
   fatal: (error: MajordomoError) => void,
@@ -154,11 +160,15 @@ async function startIn(
     events: reachedOrNull(stream?.endpoint ?? null),
     map: reachedOrNull(map?.endpoint ?? null),
   });
-  broker.host(new Mmi(status));
+  const mmi = new Mmi(status);
+  broker.host(mmi);
+  const clients = new InternalClients();
+  broker.keep(clients);
   const loop = new BrokerLoop(broker, holdings);
   const metrics = new NodeMetrics(config, broker, health, view, startedAt);
   let stored: TitanicHost | null = null;
   let map: MapHost | null = null;
+  let fleet: FleetHost | null = null;
   const follow = (): void => {
     const isLogged = current.log.level === 'debug' || current.log.level === 'trace';
     broker.follow(both(isLogged ? eventLog.step : null, stream?.step ?? null));
@@ -196,25 +206,55 @@ async function startIn(
         config,
         dataDir: dataDir.path,
         isNewStore,
+        configFile: file,
         broker,
         loop,
+        clients,
         events: tee<TitanicEvent>(eventLog, health, watched, refusals),
         pairEvents: view !== null && config.titanic.replication !== 'off' ? pairEvents : null,
         fatal,
+        hint: config.fleet.nats.length === 0 ? null : (content) => fleet?.machine.hint(content),
       });
       metrics.titanic = stored.titanic;
     }
     if (config.map.listen !== null) {
-      const { map: storage } = present(stored, 'a map has a store');
+      const storage = present(stored?.map ?? null, 'a map has a store');
       const events = tee<MapEvent>(eventLog, watched, refusals);
-      map = startMap({ config, storage, broker, loop, keys, holdings, events });
+      const showsServices = !(await isForAll(config.map.listen));
+      map = startMap({ config, storage, broker, loop, keys, holdings, events, showsServices });
       health.map = map.machine;
       metrics.map = map;
       loop.shareMemory(map);
     }
+    const database = stored?.database ?? null;
+    if (database !== null) {
+      mmi.fleet = { interconnect: null, status: (now) => ({ ...NO_NATS, store: database(now) }) };
+    }
+    if (config.fleet.nats.length > 0) {
+      const events = tee<FleetEvent>(eventLog, watched);
+      fleet = new FleetHost({
+        config,
+        broker,
+        loop,
+        events,
+        keys: () => keys.digest.subarray(0, FLEET_ID_BYTES),
+        limits: () => current.limits,
+        hinted: stored?.hinted ?? null,
+      });
+      const { machine } = fleet;
+      const host = fleet;
+      clients.fleet = machine.hosted;
+      mmi.fleet = {
+        interconnect: machine,
+        status: (now) => ({ ...host.status(now), store: database?.(now) ?? null }),
+      };
+      health.fleet = host;
+      metrics.fleet = machine;
+    }
     if (view === null) {
-      loop.accompany(turnsOf(broker, { titanic: stored?.titanic ?? null, map, pair: null }));
-      map?.activate(await nextMapEpoch(dataDir.path, stored?.map.epochMax ?? 0));
+      const machines = { titanic: stored?.titanic ?? null, map, pair: null, fleet };
+      loop.accompany(turnsOf(broker, machines, stored?.time));
+      map?.activate(await nextMapEpoch(dataDir.path, stored?.map?.epochMax ?? 0));
     } else {
       const directory = dataDir.path;
       const parts = {
@@ -248,6 +288,7 @@ async function startIn(
     if (map !== null) {
       await listenForMap(map, config, keys, mapLimits(config, routerLimits(config, keys), keys));
     }
+    await fleet?.open(config);
     // Waiting clients connect as soon as the first listener is open.
     authorising?.attach(broker, loop);
     const own = authorising === null ? [] : [authorising.transport];
@@ -263,6 +304,7 @@ async function startIn(
     await map?.stop();
     await stored?.close();
     await stream?.close();
+    await fleet?.close();
     metrics.close();
     throw error;
   }
@@ -352,7 +394,9 @@ async function startIn(
       stored?.quiesce();
       await pair?.leave();
       map?.drain();
+      fleet?.drain();
       await drain(broker, loop, transport, current, log);
+      await fleet?.close();
       await pair?.close();
       await map?.stop();
       await stored?.close();
@@ -503,13 +547,21 @@ function brokerOptions(
   };
 }
 
+/** Other brokers may carry its requests, or share its store. */
+function isOfFleet({ fleet, titanic }: Config): boolean {
+  return fleet.nats.length > 0 || (titanic.enabled && isPostgres(titanic.store));
+}
+
+/** Of `mmi.fleet`, where brokers share only a database. */
+const NO_NATS = { fleet: null, connected: null, brokers: [], bridged: null } as const;
+
 function brokerStatus(config: Config, uptimeMs: number, view: PairView | null): MinimalStatus {
   const { state, epoch } = view?.status() ?? { state: 'active', epoch: 0 };
   return {
     version: packageVersion(),
     uptimeMs: Math.round(uptimeMs),
     node: config.node.name,
-    role: config.bstar.role,
+    role: isOfFleet(config) ? 'fleet' : config.bstar.role,
     state,
     epoch,
     limits: numbersOf(config.limits),

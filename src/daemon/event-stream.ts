@@ -10,6 +10,7 @@ import { monotonicMs } from '../core/clock.js';
 import { escapeName } from '../core/escape.js';
 import type { Holdings } from '../core/holdings.js';
 import { secureRandom } from '../core/random.js';
+import type { FleetEvent } from '../fleet/events.js';
 import type { MapEvent } from '../map/events.js';
 import type { StreamSource } from '../observe/stream-metrics.js';
 import type { EventSink } from '../observe/tee.js';
@@ -25,7 +26,8 @@ import type { Keys } from './io/keys.js';
 import { type StepMessage, StepMessages } from './step-messages.js';
 
 /** The events that HTTP has, too. */
-export type PublishedEvent = BrokerEvent | TitanicEvent | PairEvent | StreamEvent | MapEvent;
+export type PublishedEvent =
+  BrokerEvent | TitanicEvent | PairEvent | StreamEvent | MapEvent | FleetEvent;
 
 /** What waits for the subscribers when the node stops. */
 const LINGER_MS = 1000;
@@ -189,27 +191,27 @@ export class EventStream implements EventSink<PublishedEvent>, StreamSource {
 
   /** The rights of a key have changed, or it is gone: its subscribers have to subscribe again. */
   rightsChanged(name: string): void {
-    this.#socket.disconnect(({ key }) => key === name);
+    this.#socket.listener.disconnect(({ key }) => key === name);
   }
 
   /** @param revoked in hexadecimal */
   revoke(revoked: string): void {
-    this.#socket.disconnect(({ publicKey }) => publicKey === revoked);
+    this.#socket.listener.disconnect(({ publicKey }) => publicKey === revoked);
   }
 
   setSecretKeys(secretKeys: readonly Buffer[]): void {
-    this.#socket.setSecretKeys(secretKeys);
+    this.#socket.listener.setSecretKeys(secretKeys);
   }
 
   // ---------------------------------------------------------------- limits
 
   setLimits(limits: PublisherLimits): void {
-    this.#socket.setLimits(limits);
+    this.#socket.listener.setLimits(limits);
   }
 
   /** See `Transport.closeLargest`. */
   closeLargest(identity: string): boolean {
-    return this.#socket.closeLargest(identity);
+    return this.#socket.listener.closeLargest(identity);
   }
 
   // ---------------------------------------------------------------- metrics
@@ -227,7 +229,7 @@ export class EventStream implements EventSink<PublishedEvent>, StreamSource {
   }
 
   async close(): Promise<void> {
-    await this.#socket.stop(LINGER_MS);
+    await this.#socket.listener.stop(LINGER_MS);
   }
 }
 

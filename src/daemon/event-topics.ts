@@ -42,6 +42,13 @@ const TOPICS: Readonly<Record<PublishedEvent['name'] | PublishedStep, true>> = {
   'schedule.unreadable': true,
   'store.failed': true,
   'store.healed': true,
+  'store.lost': true,
+  'store.returned': true,
+  'store.refused': true,
+  'store.switched': true,
+  'fleet.lease_lost': true,
+  'fleet.lease_taken': true,
+  'fleet.lease_ended': true,
   'store.known': true,
   'store.renewed': true,
   'store.kept': true,
@@ -69,6 +76,13 @@ const TOPICS: Readonly<Record<PublishedEvent['name'] | PublishedStep, true>> = {
   'map.conflicted': true,
   'map.failed': true,
   'map.healed': true,
+  'fleet.peer_joined': true,
+  'fleet.peer_lost': true,
+  'fleet.keys_differ': true,
+  'fleet.connected': true,
+  'fleet.disconnected': true,
+  'fleet.refused': true,
+  'fleet.pack_dropped': true,
 };
 
 export const EVENT_TOPICS: readonly string[] = Object.keys(TOPICS);

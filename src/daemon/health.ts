@@ -19,6 +19,12 @@ export class NodeHealth implements TitanicEvents {
   pair: Pick<PairView, 'notReady' | 'degraded'> | null = null;
   /** `null`: there is no map. */
   map: { readonly trouble: StoreFailure | null } | null = null;
+  /** `null`: the node is in no fleet. */
+  fleet: { readonly isUp: boolean; readonly downReason: string | null } | null = null;
+  /** Why the database cannot be reached; `null`: it can, or there is none. */
+  #storeAway: Reason | null = null;
+  /** This broker has no session with the database. */
+  #noSession: Reason | null = null;
   /** Why nothing can be stored. */
   #storeTrouble: Reason | null = null;
 
@@ -28,11 +34,31 @@ export class NodeHealth implements TitanicEvents {
       this.#storeTrouble = { code: `store_${event.kind}`, text };
     } else if (event.name === 'store.healed') {
       this.#storeTrouble = null;
+    } else if (event.name === 'store.lost') {
+      const text = `durable requests are refused (500): the store cannot be reached: ${event.text}`;
+      this.#storeAway = { code: 'store_lost', text };
+    } else if (event.name === 'fleet.lease_lost') {
+      const text = 'durable requests are refused (500): this broker has no session with the store';
+      this.#noSession = { code: 'store_no_session', text };
+    } else if (event.name === 'fleet.lease_taken') {
+      this.#noSession = null;
+    } else if (event.name === 'store.returned') {
+      this.#storeAway = null;
     }
   }
 
+  get #ofFleet(): readonly Reason[] {
+    if (this.fleet?.isUp !== false) return [];
+    const { downReason } = this.fleet;
+    const why = downReason === null ? '' : `: ${downReason}`;
+    const text = `no connection to NATS${why}; requests wait for workers that are registered here, and other brokers get none of them`;
+    return [{ code: 'fleet_down', text }];
+  }
+
   get now(): Health {
-    const ofStore = this.#storeTrouble === null ? [] : [this.#storeTrouble];
+    const ofStore = [this.#storeAway, this.#noSession, this.#storeTrouble].filter(
+      (reason) => reason !== null,
+    );
     const trouble = this.map?.trouble ?? null;
     const ofMap: readonly Reason[] =
       trouble === null
@@ -45,7 +71,7 @@ export class NodeHealth implements TitanicEvents {
           ];
     return {
       notReady: NOT_READY[this.phase] ?? this.pair?.notReady ?? null,
-      degraded: [...ofStore, ...ofMap, ...(this.pair?.degraded ?? [])],
+      degraded: [...ofStore, ...ofMap, ...this.#ofFleet, ...(this.pair?.degraded ?? [])],
     };
   }
 }

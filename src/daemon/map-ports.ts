@@ -10,7 +10,9 @@ import { type WriterInputs, WriterSocket } from '../map/io/writer-socket.js';
 import type { MapPeer, PeerId } from '../map/sink.js';
 import type { CloseReason, SubscriberInfo } from '../stream/fan-out.js';
 import { PublisherSocket } from '../stream/io/publisher-socket.js';
-import type { ListenerCurve, PeerInfo, Rejected, RouterLimits } from '../transport/port.js';
+import type { ListenerCurve } from '../transport/listener-curve.js';
+import type { PeerInfo, Rejected, RouterLimits } from '../transport/port.js';
+import type { ListeningSocket } from '../transport/zmtp/listening-socket.js';
 
 /** What is published when the node stops has so long to leave. */
 const LINGER_MS = 1000;
@@ -88,7 +90,7 @@ export class MapPorts {
   }
 
   closeSubscribers(): void {
-    this.#updates.disconnect(() => true);
+    this.#updates.listener.disconnect(() => true);
   }
 
   snapshot(peer: PeerId, frames: Frames): void {
@@ -96,7 +98,7 @@ export class MapPorts {
   }
 
   close(peer: PeerId): void {
-    this.#snapshots.close(peer);
+    this.#snapshots.listener.close(peer);
   }
 
   /** At the end of a turn. Publishing has turns of its own. */
@@ -115,33 +117,33 @@ export class MapPorts {
 
   /** Ends the connections of whom `is` is true. */
   disconnect(ports: readonly MapPort[], is: (info: Pick<PeerInfo, Who>) => boolean): void {
-    if (ports.includes('snapshots')) this.#snapshots.disconnect(is);
-    if (ports.includes('updates')) this.#updates.disconnect(is);
-    if (ports.includes('writers')) this.#writers.disconnect(is);
+    if (ports.includes('snapshots')) this.#snapshots.listener.disconnect(is);
+    if (ports.includes('updates')) this.#updates.listener.disconnect(is);
+    if (ports.includes('writers')) this.#writers.listener.disconnect(is);
   }
 
   setSecretKeys(secretKeys: readonly Buffer[]): void {
-    for (const socket of this.#all) socket.setSecretKeys(secretKeys);
+    for (const listener of this.#listeners) listener.setSecretKeys(secretKeys);
   }
 
   setLimits(limits: RouterLimits): void {
-    for (const socket of this.#all) socket.setLimits(limits);
+    for (const listener of this.#listeners) listener.setLimits(limits);
   }
 
   /** See `Transport.closeLargest`. */
   closeLargest(identity: string): boolean {
-    return this.#all.some((socket) => socket.closeLargest(identity));
+    return this.#listeners.some((listener) => listener.closeLargest(identity));
   }
 
-  get #all(): readonly [PublisherSocket, SnapshotSocket, WriterSocket] {
-    return [this.#updates, this.#snapshots, this.#writers];
+  get #listeners(): readonly ListeningSocket[] {
+    return [this.#updates.listener, this.#snapshots.listener, this.#writers.listener];
   }
 
   async stop(): Promise<void> {
     await Promise.all([
-      this.#writers.stop(),
-      this.#snapshots.stop(),
-      this.#updates.stop(LINGER_MS),
+      this.#writers.listener.stop(0),
+      this.#snapshots.listener.stop(0),
+      this.#updates.listener.stop(LINGER_MS),
     ]);
   }
 }
@@ -153,14 +155,14 @@ async function openThree(options: MapPortsOptions): Promise<MapPorts> {
   const { inputs, endpoint: asked, curve, limits, holdings } = options;
   const common = { limits, holdings, inputs, ...(curve === undefined ? {} : { curve }) };
   const { socket: snapshots, endpoint } = await SnapshotSocket.open({ ...common, endpoint: asked });
-  const opened: { stop(lingerMs: number): Promise<void> }[] = [snapshots];
+  const opened: ListeningSocket[] = [snapshots.listener];
   try {
     const updates = await openPublisher(endpointAbove(endpoint, 1), options);
-    opened.push(updates);
+    opened.push(updates.listener);
     const writers = await WriterSocket.open({ ...common, endpoint: endpointAbove(endpoint, 2) });
     return new MapPorts(endpoint, snapshots, updates, writers.socket);
   } catch (error) {
-    await Promise.all(opened.map((socket) => socket.stop(0)));
+    await Promise.all(opened.map((listener) => listener.stop(0)));
     throw error;
   }
 }

@@ -44,6 +44,10 @@ export class MapResults implements MapStoreEvents, ReplicatedMap {
     this.#machine.merged(merged, this.#time.now());
   }
 
+  mapTombstones(bytes: number): void {
+    this.#machine.tombstones(bytes);
+  }
+
   mapListed(list: number, records: readonly MapRecord[]): void {
     this.#machine.listed(list, records, this.#time.now());
   }

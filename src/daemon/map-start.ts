@@ -19,11 +19,13 @@ export interface MapDeps {
   readonly keys: Keys;
   readonly holdings: Holdings;
   readonly events: MapEvents;
+  /** Whether its readers may know all services (D74). */
+  readonly showsServices: boolean;
 }
 
 /** Begins to load the records. It serves nobody before `listenForMap` and `MapHost.activate`. */
 export function startMap(deps: MapDeps): MapHost {
-  const { config, storage, broker, loop, keys, holdings, events } = deps;
+  const { config, storage, broker, loop, keys, holdings, events, showsServices } = deps;
   const map = new MapHost({
     bytesMax: config.limits.mapBytes,
     rightsOf: keys.mapRights,
@@ -36,9 +38,12 @@ export function startMap(deps: MapDeps): MapHost {
     },
   });
   storage.serve(map.machine);
-  broker.watchServices((service, isServed) => {
-    map.service(service, isServed);
-  });
+  if (showsServices) {
+    broker.watchServices((service, isServed) => {
+      map.service(service, isServed);
+    });
+  }
+  map.machine.tombstones(storage.tombstoneBytes);
   map.machine.open();
   return map;
 }

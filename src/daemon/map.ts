@@ -14,12 +14,13 @@ import type { MapReplica, MapStoreReads } from '../map/replica.js';
 import type { MapPeer, MapSink, PeerId } from '../map/sink.js';
 import type { MapSource } from '../observe/map-metrics.js';
 import type { CloseReason, SubscriberInfo } from '../stream/fan-out.js';
-import type { ListenerCurve, Rejected, RouterLimits } from '../transport/port.js';
+import type { ListenerCurve } from '../transport/listener-curve.js';
+import type { Rejected, RouterLimits } from '../transport/port.js';
 import type { Rights } from './key-rights.js';
 import { type MapInputs, MapPorts } from './map-ports.js';
 import { coversPrefix, maySubscribeToMap, mayWriteMap } from './map-rights.js';
 
-/** The holder of what the map keeps, which is no peer's. */
+/** The holder of the records, which are no peer's. */
 const IDENTITY = 'map';
 
 /** The rights of a key, by its name. */
@@ -62,6 +63,8 @@ export class MapHost implements MapSink, MapInputs, MapSource {
   /** What was published while this node was fenced. */
   #held: Frames[] = [];
   #isDraining = false;
+  /** While draining: the last turn began with nothing left to do. */
+  #isDrained = false;
   /** The last turn left something to do at once. */
   #hasMore = false;
   #now: number;
@@ -79,7 +82,15 @@ export class MapHost implements MapSink, MapInputs, MapSource {
         mayRead: ({ key }, subtree) =>
           key === null ||
           coversPrefix(options.rightsOf(key).client, Buffer.from(subtree, 'latin1')),
-        mayHold: (bytes) => this.#holder.mayHold(bytes),
+        // A value waits for the store first, and is a record then.
+        mayHold: (identity, bytes) =>
+          this.#holder.mayHold(bytes) &&
+          this.#withHolder(identity, (holder) => holder.mayHold(bytes)),
+        held: (identity, change) => {
+          this.#withHolder(identity, (holder) => {
+            holder.add('stored', change);
+          });
+        },
       },
       { sink: this, replica, store, events },
     );
@@ -119,10 +130,29 @@ export class MapHost implements MapSink, MapInputs, MapSource {
     this.machine.deactivate(this.#now);
   }
 
-  /** The node stops: this one serves no more, whatever the pair decides. */
+  /**
+   * The node stops: this one takes no more changes, and does not serve again, whatever the pair decides. What it has
+   * taken is committed and published first, as far as the node waits for it: see `isSettled`.
+   */
   drain(): void {
     this.#isDraining = true;
-    this.deactivate();
+    if (this.machine.isServing) this.#options.wake();
+    else this.deactivate();
+  }
+
+  /** Nothing of the map is in progress; of one that drains, nothing waits either. */
+  get isSettled(): boolean {
+    return this.machine.isSettled && !(this.#isDraining && this.machine.isServing);
+  }
+
+  /** At the beginning of a turn. What was published before the last one has left. */
+  #runDrain(): void {
+    if (!this.#isDraining || !this.machine.isServing) return;
+    const { isSettled, gauges, trouble } = this.machine;
+    // The disk may stay full for longer than anyone waits.
+    const isDone = isSettled && (gauges.waiting === 0 || trouble !== null);
+    if (isDone && this.#isDrained) this.deactivate();
+    this.#isDrained = isDone;
   }
 
   /** A service has got its first worker, or lost its last one. */
@@ -139,7 +169,8 @@ export class MapHost implements MapSink, MapInputs, MapSource {
   run(now: number): void {
     this.#now = now;
     this.#publishHeld();
-    this.#hasMore = this.machine.run(now);
+    this.#runDrain();
+    this.#hasMore = this.machine.run(now) || (this.#isDrained && this.machine.isServing);
     this.#ports?.flush();
     this.#count();
   }
@@ -148,11 +179,19 @@ export class MapHost implements MapSink, MapInputs, MapSource {
     return this.#hasMore ? 0 : Math.max(0, this.machine.dueAt - now);
   }
 
-  /** What the map keeps counts as memory of the node (D77). */
+  /** The records count as memory of the node (D77). */
   #count(): void {
-    const { bytes, waitingBytes } = this.machine.gauges;
-    const change = bytes + waitingBytes - this.#holder.stored;
+    const change = this.machine.gauges.bytes - this.#holder.stored;
     if (change !== 0) this.#holder.add('stored', change);
+  }
+
+  /** What waits here belongs to its writer, also when that is gone (D70). */
+  #withHolder<Result>(identity: string, then: (holder: Holder) => Result): Result {
+    const { holdings } = this.#options;
+    const holder = holdings.use(identity);
+    const result = then(holder);
+    holdings.release(holder);
+    return result;
   }
 
   // ---------------------------------------------------------------- port P: snapshots
@@ -213,6 +252,7 @@ export class MapHost implements MapSink, MapInputs, MapSource {
   // ---------------------------------------------------------------- port P + 2: writers
 
   written(writer: MapPeer, frames: Frames): void {
+    if (this.#isDraining) return;
     this.#options.wake();
     this.machine.kvset(writer, frames, this.#now);
   }
@@ -266,8 +306,13 @@ export class MapHost implements MapSink, MapInputs, MapSource {
 
   // ---------------------------------------------------------------- keys and limits
 
-  /** The rights of a key have changed, or it is gone: its readers have to ask again. */
+  /**
+   * The rights of a key have changed, or it is gone: its readers have to ask again, and what it sent and may no
+   * longer change is dropped.
+   */
   rightsChanged(name: string): void {
+    this.#options.wake();
+    this.machine.rightsChanged(name);
     this.#ports?.disconnect(['snapshots', 'updates'], ({ key }) => key === name);
   }
 
@@ -296,8 +341,10 @@ export class MapHost implements MapSink, MapInputs, MapSource {
     return this.machine.gauges.keys;
   }
 
+  /** What counts towards `limits.mapBytes`. */
   get bytes(): number {
-    return this.machine.gauges.bytes;
+    const { bytes, tombstoneBytes } = this.machine.gauges;
+    return bytes + tombstoneBytes;
   }
 
   get counters(): MapCounters {
@@ -311,6 +358,7 @@ export class MapHost implements MapSink, MapInputs, MapSource {
 
   /** Closes the ports. */
   async stop(): Promise<void> {
+    if (this.machine.isServing) this.deactivate();
     await this.#ports?.stop();
     this.#holder.add('stored', -this.#holder.stored);
     this.#options.holdings.release(this.#holder);

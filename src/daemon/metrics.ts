@@ -4,6 +4,7 @@ import type { Config } from '../config/config.js';
 import { monotonicMs } from '../core/clock.js';
 import { packageVersion } from '../core/version.js';
 import { LoopLag } from '../observe/loop-lag.js';
+import type { FleetSource } from '../observe/fleet-metrics.js';
 import type { MapSource } from '../observe/map-metrics.js';
 import type { MetricSources } from '../observe/metrics.js';
 import type { StreamSource } from '../observe/stream-metrics.js';
@@ -23,6 +24,8 @@ export class NodeMetrics {
   stream: StreamSource | null = null;
   /** Set once there is a map. */
   map: MapSource | null = null;
+  /** Set once the node is in a fleet. */
+  fleet: FleetSource | null = null;
   readonly #lag = new LoopLag();
 
   /**
@@ -51,6 +54,7 @@ export class NodeMetrics {
       pair: () => pair?.facts ?? STANDALONE_FACTS,
       stream: () => this.stream,
       map: () => this.map,
+      fleet: () => this.fleet,
     };
     const services = (): number => broker.listing.serviceCount;
     this.timeSeries = new NodeTimeSeries(config, { broker, titanic, loopLagMs, services });

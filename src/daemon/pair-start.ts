@@ -10,6 +10,7 @@ import { dialPeer } from '../bstar/io/peer-dialler.js';
 import type { PeerLinkOptions } from '../bstar/io/peer-link.js';
 import { listenForPeer } from '../bstar/io/peer-listener.js';
 import { linkUnlessPrimary } from '../bstar/io/role-check.js';
+import { writeWholeEpoch } from '../bstar/io/whole-epoch.js';
 import type { Config } from '../config/config.js';
 import { readSecretKey } from '../config/io/secret-key.js';
 import { present } from '../core/assert.js';
@@ -22,6 +23,7 @@ import { loadSodium } from '../zmtp/curve/sodium.js';
 import type { Keys } from './io/keys.js';
 import type { MapHost } from './map.js';
 import { EPOCH_FILE, lastMapEpoch } from './map-epochs.js';
+import { WHOLE_FILE } from './pair-standing.js';
 import { type EpochKeeper, type PairedTitanic, PairNode } from './pair.js';
 import type { PairView } from './pair-view.js';
 import type { TitanicHost } from './stored.js';
@@ -62,15 +64,16 @@ export interface PairDeps {
 /** @throws ERR_BSTAR_EPOCH, ERR_BSTAR_DISK */
 export async function startPair(deps: PairDeps): Promise<StartedPair> {
   const { config, dataDir, broker, loop, stored, map, view, events, log } = deps;
-  const ofMap = await lastMapEpoch(dataDir, stored?.map.epochMax ?? 0);
+  const ofMap = await lastMapEpoch(dataDir, stored?.map?.epochMax ?? 0);
   const file = await EpochFile.open(join(dataDir, EPOCH_FILE), Date.now());
+  const wholeFile = join(dataDir, WHOLE_FILE);
   const node = new PairNode({
     config,
     broker,
     wake: () => {
       loop.wake();
     },
-    epochs: keeper(file, ofMap, deps.fatal),
+    epochs: keeper(file, wholeFile, ofMap, deps.fatal),
     stored: pairedOf(stored),
     map,
     keys: () => deps.keys.digest,
@@ -128,6 +131,7 @@ async function leave(node: PairNode, stored: TitanicHost | null, log: Log): Prom
 /** @param ofMap the pair's epochs go on above this one */
 function keeper(
   file: EpochFile,
+  wholeFile: string,
   ofMap: number,
   fatal: (error: MajordomoError) => void,
 ): EpochKeeper {
@@ -138,6 +142,10 @@ function keeper(
       file.persist(state).then(done, (error: unknown) => {
         fatal(new MajordomoError('ERR_BSTAR_DISK', messageOf(error), { cause: error }));
       });
+    },
+    whole: (epoch) => {
+      // Without it `majordomo migrate` asks for --force: no reason to stop serving.
+      writeWholeEpoch(wholeFile, epoch).catch(() => undefined);
     },
   };
 }

@@ -104,7 +104,7 @@ export class PairView implements PairEvents, Pair {
   get facts(): PairFacts {
     const { role, epoch, inSync, lagMs, peer } = this.status();
     return {
-      role,
+      role: role === 'fleet' ? 'standalone' : role,
       state: this.#node?.machine.facts.state ?? 'waiting',
       epoch,
       isPeerUp: peer?.up === true,

@@ -5,7 +5,7 @@
 import type { Broker } from '../broker/broker.js';
 import { Commands } from '../bstar/commands.js';
 import type { PairEvent, PairEvents } from '../bstar/events.js';
-import type { Persisted, State } from '../bstar/facts.js';
+import type { Persisted, Progress, State } from '../bstar/facts.js';
 import type { Service } from '../bstar/fsm.js';
 import type { Introduction } from '../bstar/io/handshake.js';
 import type { PeerLink, PeerLinkEvents } from '../bstar/io/peer-link.js';
@@ -20,11 +20,19 @@ import type { Rejected } from '../transport/port.js';
 import type { Hello, PeerMessage, PeerVersion } from '../wire/peer.js';
 import { KeysCompared } from './pair-keys.js';
 
+/** How far the peer has come when everything that it had is here. */
+const HAS_ALL: readonly Progress[] = ['shipping', 'holding', 'in sync'];
+
 /** Stores the epoch: in a file, or in the simulator. */
 export interface EpochKeeper {
   readonly persisted: Persisted;
   /** @param done called once it is on disk, never within the call */
   persist(state: Persisted, done: () => void): void;
+  /**
+   * In this epoch, in which it is active, this node has had everything that its peer had. Called
+   * once for each.
+   */
+  whole(epoch: number): void;
 }
 
 /** The stored requests of a node of a pair, which the other node has as well. */
@@ -74,6 +82,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
   #link: PeerLink | null = null;
   #meet: () => void = () => undefined;
   #wasInSync = false;
+  #wholeEpoch = 0;
   #isVoteDue = false;
   #peerPage: string | null = null;
   #now: number;
@@ -176,7 +185,16 @@ export class PairNode implements PairSink, PeerLinkEvents {
     const isActive = this.machine.facts.state === 'active';
     if (this.#wasInSync && !isInSync && isActive) this.#emit({ name: 'ha.unsynced' });
     this.#wasInSync = isInSync;
+    this.#reportWhole();
     if (this.#keys.isNews(this.#now)) this.#emit({ name: 'ha.keys_differ' });
+  }
+
+  /** It has merged what its peer has, which has acknowledged nothing since. */
+  #reportWhole(): void {
+    const { state, progress, epoch } = this.machine.facts;
+    if (state !== 'active' || !HAS_ALL.includes(progress) || epoch === this.#wholeEpoch) return;
+    this.#wholeEpoch = epoch;
+    this.#epochs.whole(epoch);
   }
 
   /**

@@ -42,7 +42,7 @@ export async function serve(
     else reread(daemon, reload, supervisor, log);
   });
   try {
-    daemon = await startDaemon(loaded.config, isNewStore, log, (error) => {
+    daemon = await startDaemon(loaded, isNewStore, log, (error) => {
       // Nothing more may be acknowledged, so the process ends at once.
       process.exit(reportFailure(error, log));
     });

@@ -8,7 +8,16 @@ import { MajordomoError } from '../core/errors.js';
 import type { MapRecord } from '../map/record.js';
 import type { MapMerged, MapStoreEvents } from '../map/store.js';
 import type { Replication } from '../replication/replication.js';
-import type { MergeFailure, StoreEvents, StoreFailure } from '../titanic/store/store.js';
+import type {
+  ClaimedRequest,
+  ClaimStoreEvents,
+  Hint,
+  MergeFailure,
+  PairStoreEvents,
+  StoreCounts,
+  StoredRequest,
+  StoreFailure,
+} from '../titanic/store/store.js';
 import type { Titanic } from '../titanic/machine/titanic.js';
 import type { MapResults } from './map-results.js';
 import type { Time } from './turns.js';
@@ -20,7 +29,7 @@ const LIST_CODES: Readonly<Record<StoreFailure['kind'], string>> = {
   fatal: 'ERR_TITANIC_DISK',
 };
 
-export class StoreEventRouter implements StoreEvents, MapStoreEvents {
+export class StoreEventRouter implements PairStoreEvents, ClaimStoreEvents, MapStoreEvents {
   readonly #wake: () => void;
   readonly #time: Time;
   readonly #fatal: (error: MajordomoError) => void;
@@ -60,7 +69,7 @@ export class StoreEventRouter implements StoreEvents, MapStoreEvents {
     });
   }
 
-  committed(...result: Parameters<StoreEvents['committed']>): void {
+  committed(...result: Parameters<PairStoreEvents['committed']>): void {
     this.#wake();
     const [transaction, , counts] = result;
     if (this.#replication !== null) this.#replication.committed(...result);
@@ -77,17 +86,17 @@ export class StoreEventRouter implements StoreEvents, MapStoreEvents {
     this.#endIfFatal(failure);
   }
 
-  loaded(...result: Parameters<StoreEvents['loaded']>): void {
+  loaded(...result: Parameters<PairStoreEvents['loaded']>): void {
     this.#wake();
     this.#reads.loaded(...result);
   }
 
-  found(...result: Parameters<StoreEvents['found']>): void {
+  found(...result: Parameters<PairStoreEvents['found']>): void {
     this.#wake();
     this.#reads.found(...result);
   }
 
-  listed(...result: Parameters<StoreEvents['listed']>): void {
+  listed(...result: Parameters<PairStoreEvents['listed']>): void {
     this.#wake();
     const titanic = this.#reads;
     titanic.setTime(this.#time.now(), this.#time.wall());
@@ -105,7 +114,7 @@ export class StoreEventRouter implements StoreEvents, MapStoreEvents {
 
   lookFailed(look: number, failure: StoreFailure): void {
     this.#wake();
-    this.#reads.lookFailed(look);
+    this.#reads.lookFailed(look, failure);
     this.#endIfFatal(failure);
   }
 
@@ -117,7 +126,47 @@ export class StoreEventRouter implements StoreEvents, MapStoreEvents {
     this.#restored = null;
   }
 
-  merged(...result: Parameters<StoreEvents['merged']>): void {
+  /** Batches failed with an unknown outcome, and this broker has claimed these requests of them. */
+  kept(requests: readonly StoredRequest[]): void {
+    this.#wake();
+    const titanic = this.#reads;
+    titanic.setTime(this.#time.now(), this.#time.wall());
+    titanic.kept(requests);
+  }
+
+  taken(): void {
+    this.#wake();
+    const titanic = this.#reads;
+    titanic.setTime(this.#time.now(), this.#time.wall());
+    titanic.taken();
+  }
+
+  counted(counts: StoreCounts): void {
+    this.#wake();
+    this.#reads.counted(counts);
+  }
+
+  hinted(hint: Hint): void {
+    this.#wake();
+    const titanic = this.#reads;
+    titanic.setTime(this.#time.now(), this.#time.wall());
+    titanic.hinted(hint);
+  }
+
+  claimed(claim: number, requests: readonly ClaimedRequest[]): void {
+    this.#wake();
+    const titanic = this.#reads;
+    titanic.setTime(this.#time.now(), this.#time.wall());
+    titanic.claimed(claim, requests);
+  }
+
+  claimFailed(claim: number, failure: StoreFailure): void {
+    this.#wake();
+    this.#reads.claimFailed(claim);
+    this.#endIfFatal(failure);
+  }
+
+  merged(...result: Parameters<PairStoreEvents['merged']>): void {
     this.#wake();
     this.#replication?.merged(...result);
   }
@@ -125,6 +174,11 @@ export class StoreEventRouter implements StoreEvents, MapStoreEvents {
   mapMerged(merged: MapMerged): void {
     this.#wake();
     this.#map?.mapMerged(merged);
+  }
+
+  mapTombstones(bytes: number): void {
+    this.#wake();
+    this.#map?.mapTombstones(bytes);
   }
 
   mapListed(list: number, records: readonly MapRecord[]): void {
@@ -144,7 +198,7 @@ export class StoreEventRouter implements StoreEvents, MapStoreEvents {
     if (failure.kind !== 'malformed') this.#endIfFatal({ ...failure, kind: failure.kind });
   }
 
-  chunk(...result: Parameters<StoreEvents['chunk']>): void {
+  chunk(...result: Parameters<PairStoreEvents['chunk']>): void {
     this.#wake();
     this.#replication?.chunk(...result);
   }

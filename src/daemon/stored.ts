@@ -6,23 +6,33 @@ import type { BrokerLoop } from '../broker/io/loop.js';
 import type { PairEvents } from '../bstar/events.js';
 import type { Config } from '../config/config.js';
 import { MajordomoError } from '../core/errors.js';
+import { isPostgres } from '../core/postgres-url.js';
 import { secureRandom } from '../core/random.js';
 import type { MapMachine } from '../map/map-machine.js';
 import type { MapReplica, MapStoreReads } from '../map/replica.js';
 import type { StoreNews } from '../titanic/io/file/known-store.js';
+import { openPostgresQueries } from '../titanic/io/postgres/postgres-queries.js';
 import { openSqliteQueries } from '../titanic/io/queries/sqlite-queries.js';
+import type { ClosableQueries } from '../titanic/io/queries/thread-queries.js';
 import { openSqliteStore } from '../titanic/io/sqlite-store.js';
 import type { TitanicEvent, TitanicEvents } from '../titanic/machine/events.js';
 import type { OperatorApi } from '../titanic/operator/operator-api.js';
 import { Operator } from '../titanic/operator/operator.js';
 import { Replication } from '../replication/replication.js';
 import { Standalone } from '../replication/standalone.js';
-import type { Store } from '../titanic/store/store.js';
+import { packHint, unpackHint } from '../titanic/store/hint-codec.js';
+import type { Recovered, Store } from '../titanic/store/store.js';
+import type { TitanicClaims } from '../titanic/machine/context.js';
+import type { Replica } from '../titanic/machine/replica.js';
 import { Titanic } from '../titanic/machine/titanic.js';
+import type { FleetStore } from '../wire/mmi.js';
 import { awake, operatorApiOf } from './operator-api.js';
+import type { InternalClients } from './internal-clients.js';
 import { MapResults } from './map-results.js';
 import { StoreEventRouter } from './store-event-router.js';
-import { SYSTEM_TIME } from './turns.js';
+import { openDatabase } from './database.js';
+import { StoreClock } from './store-clock.js';
+import { SYSTEM_TIME, type Time } from './turns.js';
 
 /** Where a map keeps its records: beside the requests. */
 export interface MapKeeping {
@@ -30,6 +40,8 @@ export interface MapKeeping {
   readonly store: MapStoreReads;
   /** The highest epoch of any record in the store; 0: there is none. */
   readonly epochMax: number;
+  /** When the store was opened; see `MapStoreEvents.mapTombstones`. */
+  readonly tombstoneBytes: number;
   /** From now on, this machine is told what becomes of its changes. Called before it is opened. */
   serve(machine: MapMachine): void;
 }
@@ -38,7 +50,14 @@ export interface TitanicHost {
   readonly titanic: Titanic;
   /** `null`: the store belongs to no pair. */
   readonly replication: Replication | null;
-  readonly map: MapKeeping;
+  /** `null`: a database keeps no map. */
+  readonly map: MapKeeping | null;
+  /** The clock of what is stored. */
+  readonly time: Time;
+  /** `null`: the store is a file. @param now monotonic milliseconds */
+  readonly database: ((now: number) => FleetStore) | null;
+  /** Takes hints of other brokers; `null`: the store is a file. */
+  readonly hinted: ((content: Buffer) => void) | null;
   /** The API for operators. */
   readonly operatorApi: OperatorApi;
   /** Called before the broker drains: bulk commands stop. */
@@ -53,13 +72,19 @@ export interface TitanicDeps {
   readonly dataDir: string;
   /** Allows a store other than the one that the directory remembers. */
   readonly isNewStore: boolean;
+  /** The file of the configuration; `null`: there is none. */
+  readonly configFile: string | null;
   readonly broker: Broker;
   readonly loop: BrokerLoop;
+  /** Titanic takes the place of the keeper. */
+  readonly clients: InternalClients;
   readonly events: TitanicEvents;
   /** `null`: nothing is replicated. */
   readonly pairEvents: PairEvents | null;
   /** The store can no longer be trusted: the process must end. */
   readonly fatal: (error: MajordomoError) => void;
+  /** Sends hints to the other brokers of a shared store; `null`: the store does that. */
+  readonly hint: ((content: Buffer) => void) | null;
 }
 
 /**
@@ -68,7 +93,8 @@ export interface TitanicDeps {
  * @throws the store's errors
  */
 export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHost> {
-  const { config, dataDir, isNewStore, broker, loop, events, pairEvents, fatal } = deps;
+  if (isPostgres(deps.config.titanic.store)) return await startInDatabase(deps);
+  const { config, dataDir, isNewStore, loop, events, pairEvents, fatal } = deps;
   const wake = (): void => {
     loop.wake();
   };
@@ -92,21 +118,16 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
       ? null
       : new Replication(config.titanic.replication, store, recovered, pairEvents);
   const standalone = new Standalone(store, recovered.firstTransaction);
-  const replica = replication ?? standalone;
-  const { labels } = broker.counters.requests;
-  const titanic = new Titanic(config.titanic, store, replica, events, secureRandom, labels);
+  const titanic = titanicOn(store, recovered, replication ?? standalone, deps);
   replication?.serve(titanic);
   router.begin(titanic, replication);
-  titanic.counted(recovered.counts);
-  titanic.setTime(SYSTEM_TIME.now(), SYSTEM_TIME.wall());
-  broker.host(titanic);
-  broker.keep(titanic);
   if (replication === null) await restore(titanic, router, store);
-  const queries = openSqliteQueries(file);
-  const operator = new Operator(titanic.operatorHost(), awake(queries, loop));
   return {
     titanic,
     replication,
+    time: SYSTEM_TIME,
+    database: null,
+    hinted: null,
     map: {
       replica: replication?.map ?? standalone.mapIn(store),
       store: {
@@ -115,10 +136,82 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
         },
       },
       epochMax: recovered.mapEpochMax,
+      tombstoneBytes: recovered.mapTombstoneBytes,
       serve: (machine) => {
         router.serveMap(new MapResults(machine, SYSTEM_TIME));
       },
     },
+    ...operated(titanic, store, openSqliteQueries(file), loop),
+  };
+}
+
+/** The same, with the store in a database. */
+async function startInDatabase(deps: TitanicDeps): Promise<TitanicHost> {
+  const { loop, fatal, hint } = deps;
+  const wake = (): void => {
+    loop.wake();
+  };
+  const clock = new StoreClock();
+  const router = new StoreEventRouter(wake, clock, fatal);
+  const database = await openDatabase({ ...deps, wake, clock }, router);
+  const { store, recovered, replica, place } = database;
+  const claims: TitanicClaims = {
+    claim: (...order) => {
+      store.claim(...order);
+    },
+    listSchedules: (...order) => {
+      store.listSchedules(...order);
+    },
+    hint: (told) => {
+      if (hint === null) store.hint(told);
+      else hint(packHint(told));
+    },
+  };
+  const titanic = titanicOn(store, recovered, replica, deps, clock, claims);
+  database.serve(titanic);
+  router.begin(titanic, null);
+  await restore(titanic, router, store);
+  return {
+    titanic,
+    replication: null,
+    map: null,
+    time: clock,
+    database: database.status,
+    hinted: (content) => {
+      const told = unpackHint(content);
+      if (told !== null) router.hinted(told);
+    },
+    ...operated(titanic, store, openPostgresQueries(place), loop),
+  };
+}
+
+/** Connects Titanic, with what an open store contains, to the broker. */
+function titanicOn(
+  store: Store,
+  recovered: Recovered,
+  replica: Replica,
+  { config, broker, clients, events }: TitanicDeps,
+  time: Time = SYSTEM_TIME,
+  claims: TitanicClaims | null = null,
+): Titanic {
+  const { labels } = broker.counters.requests;
+  const titanic = new Titanic(config.titanic, store, replica, events, secureRandom, labels, claims);
+  titanic.counted(recovered.counts);
+  titanic.setTime(time.now(), time.wall());
+  broker.host(titanic);
+  clients.keeper = titanic;
+  return titanic;
+}
+
+/** What operators can do with it, and its end. */
+function operated(
+  titanic: Titanic,
+  store: Store,
+  queries: ClosableQueries,
+  loop: BrokerLoop,
+): Pick<TitanicHost, 'operatorApi' | 'quiesce' | 'close'> {
+  const operator = new Operator(titanic.operatorHost(), awake(queries, loop));
+  return {
     operatorApi: operatorApiOf(operator, loop),
     quiesce: () => {
       operator.stop();

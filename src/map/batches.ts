@@ -7,19 +7,21 @@ import { FairQueue } from '../core/fair-queue.js';
 import type { Content } from './content.js';
 import type { MapCounters, MapEvents, MapRefusal } from './events.js';
 import { compareNumbers, type MapNumber } from '../wire/chp-client.js';
-import type { PendingSet } from './pending-sets.js';
+import { type CommittedBatch, Outcomes } from './outcomes.js';
+import type { Held, PendingSet } from './pending-sets.js';
 import type { RecentUuids } from './recent-uuids.js';
 import { bytesOf, type MapRecord } from './record.js';
 import type { MapReplica } from './replica.js';
 import type { ServiceKeys } from './service-keys.js';
-import { Draft, presentOf, type SetIntent, type Step } from './steps.js';
+import { Draft, type SetIntent, type Step } from './steps.js';
 import type { StoreFailure } from '../titanic/store/store.js';
 
 /** Limits of a batch. Others wait for it, so it must take no longer than some tens of ms. */
 const BATCH_SETS_MAX = 1024;
 const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 const BATCH_EXPIRED_MAX = 512;
-const BATCH_NEWS_MAX = 256;
+/** Of the node's own changes, which no writer sent: of the broker's keys, and by merges. */
+const BATCH_OWN_MAX = 256;
 /** Maximum that waits for the store, above which KVSETs are refused. */
 const WAITING_MAX = 100_000;
 const WAITING_BYTES_MAX = 64 * 1024 * 1024;
@@ -29,15 +31,13 @@ const RETRY_MS = 1000;
 /** The counter has 40 bits (D48); a batch takes fewer numbers than this. */
 const COUNTERS_MAX = 2 ** 40 - 8192;
 
-interface Batch {
+interface Batch extends CommittedBatch {
   readonly number: number;
-  readonly steps: readonly Step[];
   readonly growing: number;
   isCommitted: boolean;
   awaitsPeer: boolean;
   isDoubtful: boolean;
-  /** This node stopped serving: nothing of it is published. */
-  isSilent: boolean;
+  isUnpublished: boolean;
 }
 
 /** What becomes of changes. */
@@ -54,11 +54,14 @@ export interface BatchesDeps {
   readonly counters: MapCounters;
   readonly events: MapEvents;
   readonly sink: BatchesSink;
+  readonly held: Held;
 }
 
 export class Batches {
   /** `limits.mapBytes`. */
   bytesMax: number;
+  /** See `MapStoreEvents.mapTombstones`. */
+  tombstoneBytes = 0;
   readonly #deps: BatchesDeps;
   readonly #waiting = new FairQueue<PendingSet>();
   /** How many of those that wait are of this key. */
@@ -68,8 +71,7 @@ export class Batches {
   /** How many of them have been taken. */
   #firstTaken = 0;
   #announced: MapRecord[] = [];
-  /** By key: what merges brought since the batch was given to the store. */
-  readonly #mergedMeanwhile = new Map<string, MapRecord>();
+  readonly #outcomes: Outcomes;
   #batch: Batch | null = null;
   #isServing = false;
   /** Changes that came before this node led have not all been tried. */
@@ -82,6 +84,7 @@ export class Batches {
 
   constructor(deps: BatchesDeps, bytesMax: number) {
     this.#deps = deps;
+    this.#outcomes = new Outcomes(deps);
     this.bytesMax = bytesMax;
   }
 
@@ -92,7 +95,7 @@ export class Batches {
 
   /** False until all that came before this node led has been tried, and nothing older is out. */
   get isSettled(): boolean {
-    return !this.#inherits && this.#batch?.isSilent !== true;
+    return !this.#inherits && this.#batch?.isUnpublished !== true;
   }
 
   /** No batch is at the store, or awaits the peer. */
@@ -105,17 +108,15 @@ export class Batches {
     return this.#waiting.size + this.#firstLeft + (this.#batch?.steps.length ?? 0);
   }
 
-  /** Bytes of those that wait their turn. */
-  get waitingBytes(): number {
-    return this.#waiting.bytes;
-  }
-
   get #firstLeft(): number {
     return this.#first.length - this.#firstTaken;
   }
 
-  get #isRefusing(): boolean {
-    return this.#deps.replica.refusal !== null || this.#last.counter >= COUNTERS_MAX;
+  /** Why the map takes no changes now, or `null`. */
+  get #refusal(): MapRefusal | null {
+    // `strict` shows nothing that is on one disk alone, so it stores nothing there either.
+    if (this.#deps.replica.refusal !== null) return 'replication';
+    return this.#last.counter >= COUNTERS_MAX ? 'numbers' : null;
   }
 
   // ---------------------------------------------------------------- begin and end
@@ -141,13 +142,13 @@ export class Batches {
   /** Nothing more is published, and what waits is dropped: its writers see no echo. */
   stop(now: number): void {
     this.#isServing = false;
-    this.#drainWaiting();
+    this.#takeWaiting();
     this.#setFirst([]);
     this.#announced = [];
     this.#inherits = false;
     const batch = this.#batch;
     if (batch === null) return;
-    batch.isSilent = true;
+    batch.isUnpublished = true;
     batch.awaitsPeer = false;
     if (batch.isCommitted) this.#complete(batch, now);
   }
@@ -162,19 +163,35 @@ export class Batches {
   /** Returns why the change is refused; `null`: it waits for its batch. */
   add(set: PendingSet): MapRefusal | null {
     const { writer, record } = set;
+    const { identity } = writer;
     const waiting = this.#waiting;
     const share = IDENTITY_SHARE;
     if (
       waiting.size >= WAITING_MAX ||
       waiting.bytes >= WAITING_BYTES_MAX ||
-      waiting.sizeOf(writer) >= WAITING_MAX * share ||
-      waiting.bytesOf(writer) >= WAITING_BYTES_MAX * share
+      waiting.sizeOf(identity) >= WAITING_MAX * share ||
+      waiting.bytesOf(identity) >= WAITING_BYTES_MAX * share
     ) {
       return 'waiting';
     }
-    waiting.push(writer, set, bytesOf(record));
+    const bytes = bytesOf(record);
+    waiting.push(identity, set, bytes);
+    this.#deps.held(identity, bytes);
     this.#waitingOf.set(record.key, 1 + (this.#waitingOf.get(record.key) ?? 0));
     return null;
+  }
+
+  /** Drops those of which `is` is true before a batch takes them, and returns them. */
+  dropThose(is: (set: PendingSet) => boolean): PendingSet[] {
+    const first = this.#first.slice(this.#firstTaken);
+    this.#setFirst(first.filter((set) => !is(set)));
+    if (this.#batch === null && this.#first.length === 0) this.#inherits = false;
+    const dropped: PendingSet[] = first.filter(is);
+    for (const set of this.#takeWaiting()) {
+      if (is(set)) dropped.push(set);
+      else this.add(set);
+    }
+    return dropped;
   }
 
   /** A merge brought this record: it is published under a new number. */
@@ -184,20 +201,20 @@ export class Batches {
 
   /** A merge put this record on the disk, perhaps over one of the batch that is at the store. */
   merged(record: MapRecord): void {
-    if (this.#batch !== null) this.#mergedMeanwhile.set(record.key, record);
+    if (this.#batch !== null) this.#outcomes.merged(record);
   }
 
   /** When `run` is next due if no input arrives, but for keys that expire. */
   get dueAt(): number {
     if (!this.#isServing || this.#batch !== null) return Infinity;
-    if (this.#deps.services.hasNews || this.#announced.length > 0) return -Infinity;
+    if (this.#deps.services.hasChanges || this.#announced.length > 0) return -Infinity;
     const isIdle = this.#waiting.size === 0 && this.#firstLeft === 0;
     return isIdle ? Infinity : this.#retryAt;
   }
 
   /** When keys may expire; Infinity: not while a batch is out. */
   get mayExpireAt(): number {
-    return this.#batch !== null || this.#isRefusing ? Infinity : this.#retryAt;
+    return this.#batch !== null || this.#refusal !== null ? Infinity : this.#retryAt;
   }
 
   /** Begins the next batch, if none is at the store. Returns true if there is more to do at once. */
@@ -207,45 +224,49 @@ export class Batches {
     if (!this.#isServing || this.#batch !== null) return false;
     // Above all that is here, whoever numbered it: below, the store would not take a change (D54).
     this.raise(content.highest);
-    const draft = new Draft(content, recent, services, this.#last, now);
-    this.#takeNews(draft);
-    if (this.#isRefusing) this.#refuseAll();
+    const draft = new Draft(content, recent, services, this.#last, this.tombstoneBytes, now);
+    this.#takeOwn(draft);
+    const refusal = this.#refusal;
+    if (refusal !== null) this.#refuseAll(refusal);
     else if (now >= this.#retryAt) this.#takeChanges(draft, now);
     this.#last = { epoch: this.#last.epoch, counter: draft.counter };
     const { steps, writes, growing } = draft;
     const isWritten = writes.length > 0;
-    const submitted = isWritten ? replica.commit(writes) : NOT_WRITTEN;
-    const state = { isCommitted: !isWritten, isDoubtful: false, isSilent: false };
+    const submitted = isWritten ? replica.commit(writes) : NO_TRANSACTION;
+    const state = { isCommitted: !isWritten, isDoubtful: false, isUnpublished: false };
     this.#batch = { ...submitted, steps, growing, ...state };
     if (isWritten) return false;
     this.#complete(this.#batch, now);
     return now >= this.dueAt;
   }
 
-  #takeNews(draft: Draft): void {
+  /** The node's own changes. */
+  #takeOwn(draft: Draft): void {
     const { services } = this.#deps;
-    for (let count = 0; count < BATCH_NEWS_MAX; count++) {
+    for (let count = 0; count < BATCH_OWN_MAX; count++) {
       const key = services.take();
       if (key === null) break;
       draft.service({ kind: 'service', key });
     }
-    for (const record of this.#announced.splice(0, BATCH_NEWS_MAX)) {
+    for (const record of this.#announced.splice(0, BATCH_OWN_MAX)) {
       draft.announce({ kind: 'announce', record });
     }
   }
 
-  /** Returns how many there were. */
-  #drainWaiting(): number {
+  #takeWaiting(): PendingSet[] {
     this.#waitingOf.clear();
-    return this.#waiting.drain().length;
+    return this.#waiting.drain().map(({ party, item, bytes }) => {
+      this.#deps.held(party, -bytes);
+      return item;
+    });
   }
 
-  /** `strict` shows nothing that is on one disk alone, so it stores nothing there either. */
-  #refuseAll(): void {
-    const refused = this.#drainWaiting() + this.#firstLeft;
+  /** Of what writers sent. */
+  #refuseAll(reason: MapRefusal): void {
+    const refused = this.#takeWaiting().length + this.#firstLeft;
     this.#setFirst([]);
     this.#inherits = false;
-    for (let count = 0; count < refused; count++) this.#deps.sink.refused('replication');
+    for (let count = 0; count < refused; count++) this.#deps.sink.refused(reason);
   }
 
   #takeChanges(draft: Draft, now: number): void {
@@ -278,6 +299,7 @@ export class Batches {
     const set = this.#waiting.shift();
     if (set === undefined) return null;
     const { key } = set.record;
+    this.#deps.held(set.writer.identity, -bytesOf(set.record));
     const left = (this.#waitingOf.get(key) ?? 0) - 1;
     if (left > 0) this.#waitingOf.set(key, left);
     else this.#waitingOf.delete(key);
@@ -323,27 +345,7 @@ export class Batches {
   #complete(batch: Batch, now: number): void {
     this.#batch = null;
     if (this.#firstLeft === 0) this.#inherits = false;
-    for (const step of batch.steps) this.#apply(step, batch, now);
-    this.#mergedMeanwhile.clear();
-  }
-
-  #apply({ outcome, record, isWritten, basis }: Step, batch: Batch, now: number): void {
-    const { content, counters, recent, sink } = this.#deps;
-    // A node that does not serve has only what is stored. And a merge may have brought another record.
-    if (!isWritten && (batch.isSilent || content.get(record.key) !== presentOf(basis))) return;
-    const isTimed = outcome === 'applied' || outcome === 'renewed';
-    const merged = this.#mergedMeanwhile.get(record.key);
-    const isOverruled = merged !== undefined && compareNumbers(merged, record) > 0;
-    if (!isOverruled) {
-      content.apply(record, isTimed ? now : null);
-      if (isWritten || outcome === 'renewed') recent.add(record, now);
-    }
-    if (outcome === 'repeated') counters.repeated++;
-    else if (outcome === 'renewed') counters.updates.applied++;
-    else if (outcome !== 'announced') counters.updates[outcome]++;
-    // Whoever sees its uuid takes the change for safe. Its writer sends an overruled one again.
-    const isSafe = !batch.isDoubtful && !isOverruled;
-    if (!batch.isSilent) sink.publish(record, isSafe ? record.uuid : '');
+    this.#outcomes.apply(batch, now);
   }
 
   /** Returns false if the transaction is not the map's. */
@@ -351,7 +353,7 @@ export class Batches {
     const batch = this.#batch;
     if (batch?.number !== number) return false;
     this.#batch = null;
-    this.#mergedMeanwhile.clear();
+    this.#outcomes.drop();
     if (this.#trouble === null) {
       const { kind, message: text } = failure;
       this.#deps.events.emit({ name: 'map.failed', kind, text });
@@ -371,7 +373,7 @@ export class Batches {
 
   #giveBack({ intent, growth }: Step, batch: Batch, again: SetIntent[], now: number): void {
     const { content, services, sink } = this.#deps;
-    if (batch.isSilent) return;
+    if (batch.isUnpublished) return;
     if (intent.kind === 'service') services.putBack(intent.key);
     else if (intent.kind === 'announce') this.#announced.push(intent.record);
     else if (intent.kind === 'expire') content.retime(intent.record, now + RETRY_MS);
@@ -380,4 +382,5 @@ export class Batches {
   }
 }
 
-const NOT_WRITTEN = { number: -1, awaitsPeer: false };
+/** Of a batch of which nothing is stored. */
+const NO_TRANSACTION = { number: -1, awaitsPeer: false };

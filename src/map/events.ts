@@ -11,7 +11,9 @@ export type MapRefusal =
   /** The store cannot write now. */
   | 'store'
   /** The peer is not in sync, and replication is strict. */
-  | 'replication';
+  | 'replication'
+  /** The counter of this node's epoch is used up (D48): the next epoch begins again at 1. */
+  | 'numbers';
 
 /** The ports of the map: P, P + 1 and P + 2. */
 export type MapPort = 'snapshots' | 'updates' | 'writers';

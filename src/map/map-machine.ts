@@ -15,7 +15,7 @@ import { compareNumbers, KEY, type MapNumber, VALUE } from '../wire/chp-client.j
 import { Batches } from './batches.js';
 import { Content } from './content.js';
 import { type MapCounters, type MapEvents, type MapRefusal, newMapCounters } from './events.js';
-import { PendingSets } from './pending-sets.js';
+import { type Held, type PendingSet, PendingSets } from './pending-sets.js';
 import { RecentUuids } from './recent-uuids.js';
 import { type MapRecord, recordOf, VALUE_TEXT_MAX } from './record.js';
 import type { PageLimits, RecordsPage } from './records.js';
@@ -29,6 +29,8 @@ const HUGZ_MS = 1000; // D52
 /** Where a node's numbers go on in an epoch of its peer, which in its time stayed below. */
 const MERGED_COUNTER = 2 ** 39;
 const RELOAD_MS = 1000;
+/** So long after a batch, more changes are expected, and snapshots leave room for them. */
+const BUSY_MS = 100;
 
 export interface MapOptions {
   /** `limits.mapBytes`. */
@@ -37,8 +39,10 @@ export interface MapOptions {
   readonly mayWrite: (writer: MapPeer, key: Buffer) => boolean;
   /** Whether this client may read all keys of a subtree. Default: it may. */
   readonly mayRead?: (reader: MapPeer, subtree: string) => boolean;
-  /** Whether so many more bytes may wait here for the store. Default: they may. */
-  readonly mayHold?: (bytes: number) => boolean;
+  /** Whether so many more bytes of this identity may wait here. Default: they may. */
+  readonly mayHold?: (identity: string, bytes: number) => boolean;
+  /** Hears what waits here, by the identity of its writer (D77). */
+  readonly held?: Held;
 }
 
 export interface MapDeps {
@@ -54,10 +58,10 @@ export interface MapGauges {
   readonly keys: number;
   /** Keys, properties, values and 128 bytes for each record. */
   readonly bytes: number;
+  /** On disk alone: keys and 128 bytes for each deletion that the peer does not have yet. */
+  readonly tombstoneBytes: number;
   /** Changes that wait for the store. */
   readonly waiting: number;
-  /** Bytes of those that wait, and of those that are kept. */
-  readonly waitingBytes: number;
   /** Changes that a node which does not serve keeps for when it does. */
   readonly pending: number;
   readonly snapshotsRunning: number;
@@ -70,7 +74,7 @@ export class MapMachine {
   readonly #deps: MapDeps;
   readonly #content = new Content();
   readonly #recent = new RecentUuids();
-  readonly #pending = new PendingSets();
+  readonly #pending: PendingSets;
   readonly #services = new ServiceKeys();
   readonly #batches: Batches;
   readonly #snapshots: Snapshots;
@@ -82,6 +86,7 @@ export class MapMachine {
   #published: MapNumber = { epoch: 0, counter: 0 };
   #hugzAt = Infinity;
   #isRefusing = false;
+  #busyUntil = -Infinity;
   #isLoaded = false;
   #list = 0;
   #listedUpTo = '';
@@ -92,6 +97,8 @@ export class MapMachine {
     this.#options = options;
     this.#deps = deps;
     const { sink, replica, events } = deps;
+    const held: Held = options.held ?? (() => undefined);
+    this.#pending = new PendingSets(held);
     this.#batches = new Batches(
       {
         content: this.#content,
@@ -108,6 +115,7 @@ export class MapMachine {
             this.#refuse(reason);
           },
         },
+        held,
       },
       options.bytesMax,
     );
@@ -155,8 +163,8 @@ export class MapMachine {
     return {
       keys: this.#content.size,
       bytes: this.#content.bytes,
+      tombstoneBytes: this.#batches.tombstoneBytes,
       waiting: this.#batches.waiting,
-      waitingBytes: this.#batches.waitingBytes + this.#pending.bytes,
       pending: this.#pending.size,
       snapshotsRunning: this.#snapshots.running,
       snapshotsWaiting: this.#snapshots.waiting,
@@ -280,22 +288,37 @@ export class MapMachine {
     if (isReservedKey(key.toString('latin1'))) {
       this.#refuse('reserved'); // D55
     } else if (!this.#options.mayWrite(writer, key)) {
-      this.counters.updates.refused++;
-      this.#denied('write', key, writer);
-    } else if (!this.#hasRoom(frames)) {
+      this.#denyChange(key, writer);
+    } else if (!this.#hasRoom(writer, frames)) {
       this.#refuse('waiting');
     } else {
-      this.#set({ record: recordOf(frames, read.ttlS), writer: writer.identity }, now);
+      this.#set({ record: recordOf(frames, read.ttlS), writer }, now);
     }
   }
 
   /** Deletions make room, so they need none. */
-  #hasRoom(frames: Frames): boolean {
+  #hasRoom({ identity }: MapPeer, frames: Frames): boolean {
     const bytes = frames.size(VALUE);
-    return bytes === 0 || this.#options.mayHold?.(bytes) !== false;
+    return bytes === 0 || this.#options.mayHold?.(identity, bytes) !== false;
   }
 
-  #set(set: { readonly record: MapRecord; readonly writer: string }, now: number): void {
+  /** The rights of a key are others now: what it sent and may no longer change is dropped (D73). */
+  rightsChanged(name: string): void {
+    const isDenied = ({ writer, record }: PendingSet): boolean =>
+      writer.key === name && !this.#options.mayWrite(writer, Buffer.from(record.key, 'latin1'));
+    for (const waiting of [this.#batches, this.#pending]) {
+      for (const { writer, record } of waiting.dropThose(isDenied)) {
+        this.#denyChange(Buffer.from(record.key, 'latin1'), writer);
+      }
+    }
+  }
+
+  #denyChange(key: Buffer, writer: MapPeer): void {
+    this.counters.updates.refused++;
+    this.#denied('write', key, writer);
+  }
+
+  #set(set: PendingSet, now: number): void {
     const { uuid } = set.record;
     if (this.#isServing) {
       const refused = this.#batches.add(set);
@@ -354,6 +377,11 @@ export class MapMachine {
   #loadNext(): void {
     this.#reloadAt = Infinity;
     this.#deps.store.list(++this.#list, this.#listedUpTo);
+  }
+
+  /** See `MapStoreEvents.mapTombstones`. */
+  tombstones(bytes: number): void {
+    this.#batches.tombstoneBytes = bytes;
   }
 
   /** A transaction is on disk. Returns false if it is not the map's own. */
@@ -445,7 +473,9 @@ export class MapMachine {
     const isScanning = this.#content.run(now);
     const hasChanges = this.#batches.run(now);
     // Before it answers, it has applied what came before it led.
-    const hasSnapshots = this.#batches.isSettled && this.#snapshots.run(now);
+    if (!this.#batches.isIdle) this.#busyUntil = now + BUSY_MS;
+    const isBusy = now < this.#busyUntil;
+    const hasSnapshots = this.#batches.isSettled && this.#snapshots.run(now, isBusy);
     return isScanning || hasChanges || hasSnapshots;
   }
 

@@ -4,6 +4,7 @@
  * it, or a later change of its key.
  */
 import type { MapRecord } from './record.js';
+import type { MapPeer } from './sink.js';
 
 const KEPT_MS = 10_000;
 const KEPT_MAX = 10_000;
@@ -14,8 +15,7 @@ const ITEM_BYTES = 256;
 
 export interface PendingSet {
   readonly record: MapRecord;
-  /** The identity of its writer. */
-  readonly writer: string;
+  readonly writer: MapPeer;
 }
 
 interface Kept extends PendingSet {
@@ -31,7 +31,11 @@ interface Line {
   bytes: number;
 }
 
+/** So many more bytes of this identity wait here; negative: fewer. */
+export type Held = (identity: string, change: number) => void;
+
 export class PendingSets {
+  readonly #held: Held;
   #last = 0;
   #bytes = 0;
   /** By number, that is in order of arrival. */
@@ -40,12 +44,12 @@ export class PendingSets {
   readonly #byKey = new Map<string, Map<number, Kept>>();
   readonly #lines = new Map<string, Line>();
 
-  get size(): number {
-    return this.#all.size;
+  constructor(held: Held) {
+    this.#held = held;
   }
 
-  get bytes(): number {
-    return this.#bytes;
+  get size(): number {
+    return this.#all.size;
   }
 
   /** When the oldest one is too old; Infinity: there is none. */
@@ -62,8 +66,9 @@ export class PendingSets {
     const bytes = ITEM_BYTES + key.length + properties.length + value.length;
     if (bytes > KEPT_BYTES_MAX * IDENTITY_SHARE) return;
     const kept: Kept = { record, writer, number: ++this.#last, at: now, bytes };
-    let line = this.#lines.get(writer);
-    if (line === undefined) this.#lines.set(writer, (line = { items: new Map(), bytes: 0 }));
+    const { identity } = writer;
+    let line = this.#lines.get(identity);
+    if (line === undefined) this.#lines.set(identity, (line = { items: new Map(), bytes: 0 }));
     this.#all.set(kept.number, kept);
     this.#byUuid.set(record.uuid, kept);
     const ofKey = this.#byKey.get(key);
@@ -72,6 +77,7 @@ export class PendingSets {
     line.items.set(kept.number, kept);
     line.bytes += bytes;
     this.#bytes += bytes;
+    this.#held(identity, bytes);
     const share = IDENTITY_SHARE;
     while (line.items.size > KEPT_MAX * share || line.bytes > KEPT_BYTES_MAX * share) {
       this.#dropFirst(line.items);
@@ -118,9 +124,17 @@ export class PendingSets {
     this.#all.clear();
     this.#byUuid.clear();
     this.#byKey.clear();
+    for (const [identity, { bytes }] of this.#lines) this.#held(identity, -bytes);
     this.#lines.clear();
     this.#bytes = 0;
     return all;
+  }
+
+  /** Drops those of which `is` is true, and returns them. */
+  dropThose(is: (set: PendingSet) => boolean): PendingSet[] {
+    const dropped = [...this.#all.values()].filter(is);
+    for (const kept of dropped) this.#drop(kept);
+    return dropped;
   }
 
   #dropFirst(items: ReadonlyMap<number, Kept>): void {
@@ -138,10 +152,12 @@ export class PendingSets {
     const ofKey = this.#byKey.get(key);
     ofKey?.delete(kept.number);
     if (ofKey?.size === 0) this.#byKey.delete(key);
-    const line = this.#lines.get(kept.writer);
+    const { identity } = kept.writer;
+    this.#held(identity, -kept.bytes);
+    const line = this.#lines.get(identity);
     if (line === undefined) return;
     line.items.delete(kept.number);
     line.bytes -= kept.bytes;
-    if (line.items.size === 0) this.#lines.delete(kept.writer);
+    if (line.items.size === 0) this.#lines.delete(identity);
   }
 }

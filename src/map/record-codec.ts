@@ -53,13 +53,16 @@ function pack(record: MapRecord, bytes: Buffer, start: number): number {
   return at + value.length;
 }
 
-/** @returns copies; `null` if no node of this version packed these bytes */
-export function unpackRecords(bytes: Buffer): MapRecord[] | null {
+/**
+ * @param epochMax no record has a higher epoch
+ * @returns copies; `null` if no node of this version packed these bytes
+ */
+export function unpackRecords(bytes: Buffer, epochMax = Infinity): MapRecord[] | null {
   if (bytes[0] !== FORMAT) return null;
   const records: MapRecord[] = [];
   for (let at = 1; at < bytes.length;) {
     const record = unpack(bytes, at);
-    if (record === null) return null;
+    if (record === null || record.epoch > epochMax) return null;
     records.push(record);
     at += packedSize(record);
   }

@@ -41,6 +41,11 @@ export function bytesOf({ key, properties, value }: MapRecord): number {
   return key.length + properties.length + value.length + RECORD_BYTES;
 }
 
+/** What the tombstone of this key counts towards `limits.mapBytes`. */
+export function tombstoneBytesOf(key: string): number {
+  return key.length + RECORD_BYTES;
+}
+
 export function isSameContent(a: MapRecord, b: MapRecord): boolean {
   return a.properties === b.properties && isSameValue(a.value, b.value);
 }

@@ -21,7 +21,7 @@ export class ServiceKeys {
   /** Keys that may have changed since they were taken. */
   readonly #changed = new Set<string>();
 
-  get hasNews(): boolean {
+  get hasChanges(): boolean {
     return this.#changed.size > 0;
   }
 
@@ -37,7 +37,7 @@ export class ServiceKeys {
     return this.#served.has(key);
   }
 
-  /** The node begins to serve: all are news. */
+  /** The node begins to serve: nobody has been told any of them. */
   announceAll(): void {
     this.#changed.clear();
     for (const key of this.#served) this.#changed.add(key);

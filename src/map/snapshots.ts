@@ -17,9 +17,13 @@ const PER_PEER_MAX = 4;
 /** Questions of one peer in a second. */
 const PER_SECOND_MAX = 16;
 const SECOND_MS = 1000;
-/** How far all together get in a turn. */
+/**
+ * How far all together get in a turn: an eighth of it while changes come, each of which
+ * takes several turns.
+ */
 const BYTES_PER_TURN = 256 * 1024;
 const RECORDS_PER_TURN = 16_000;
+const BUSY_SHARE = 0.125;
 
 /**
  * Snapshots begin together, and not again before this many keys a millisecond have passed: copying
@@ -166,16 +170,20 @@ export class Snapshots {
     return dueAt;
   }
 
-  /** Returns true if there is more to send at once. */
-  run(now: number): boolean {
+  /**
+   * @param isBusy changes come
+   * @returns true if there is more to send at once
+   */
+  run(now: number, isBusy: boolean): boolean {
     this.#closeOldest();
     this.#start(now);
+    const turnShare = isBusy ? BUSY_SHARE : 1;
     let hasMore = false;
     for (const snapshot of [...this.#running]) {
       const { peer } = snapshot;
       if (peer.fullSince !== Infinity) {
         if (now - peer.fullSince >= STALLED_MS) this.#stalled(peer);
-      } else if (this.#advance(snapshot)) {
+      } else if (this.#advance(snapshot, turnShare / this.#running.length)) {
         hasMore = true;
       }
     }
@@ -250,13 +258,16 @@ export class Snapshots {
     return null;
   }
 
-  /** Sends a piece. Returns true if there is more, and the peer reads. */
-  #advance(snapshot: Snapshot): boolean {
+  /**
+   * Sends a piece.
+   * @param share of what all together may send in a turn
+   * @returns true if there is more, and the peer reads
+   */
+  #advance(snapshot: Snapshot, share: number): boolean {
     const { peer, content, subtree, asOf } = snapshot;
-    const share = this.#running.length;
-    const until = Math.min(content.length, snapshot.next + RECORDS_PER_TURN / share);
+    const until = Math.min(content.length, snapshot.next + RECORDS_PER_TURN * share);
     let bytes = 0;
-    while (snapshot.next < until && bytes < BYTES_PER_TURN / share) {
+    while (snapshot.next < until && bytes < BYTES_PER_TURN * share) {
       if (peer.fullSince !== Infinity || peer.isClosed) return false;
       const record = content[snapshot.next++] ?? null;
       if (record?.key.startsWith(subtree) !== true) continue;

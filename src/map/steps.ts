@@ -3,13 +3,18 @@
  * changes before it, and gets a number (D50).
  */
 import { bytesOf, isDeletion, isSameContent, type MapRecord, numbered } from './record.js';
+import type { MapNumber } from '../wire/chp-client.js';
 import type { Content } from './content.js';
-import type { RecentUuids } from './recent-uuids.js';
+import { noteRenewal, type RecentUuids, type Renewals } from './recent-uuids.js';
 import { SERVED, type ServiceKeys } from './service-keys.js';
+import type { MapPeer } from './sink.js';
+
+/** Maximum number of renewals that one batch tells the peer. */
+const RENEWALS_TOLD_MAX = 1024;
 
 /** What a batch is made of. */
 export type Intent =
-  | { readonly kind: 'set'; readonly record: MapRecord; readonly writer: string }
+  | { readonly kind: 'set'; readonly record: MapRecord; readonly writer: MapPeer }
   /** The time to live of this record is over. */
   | { readonly kind: 'expire'; readonly record: MapRecord }
   /** A merge brought this: it is published under a new number. */
@@ -52,9 +57,13 @@ export class Draft {
   readonly #services: ServiceKeys;
   readonly #changed = new Map<string, MapRecord>();
   readonly #uuids = new Set<string>();
+  /** By key, if this batch renews it or has told of them: the renewals that the peer does not know. */
+  readonly #renewals = new Map<string, Map<string, MapNumber>>();
+  #renewalsTold = 0;
   readonly #now: number;
   readonly #epoch: number;
   #counter: number;
+  readonly #tombstoneBytes: number;
   #bytes: number;
 
   constructor(
@@ -62,6 +71,8 @@ export class Draft {
     recent: RecentUuids,
     services: ServiceKeys,
     last: { readonly epoch: number; readonly counter: number },
+    /** What is kept of deletions, beside the content. */
+    tombstoneBytes: number,
     now: number,
   ) {
     this.#content = content;
@@ -69,7 +80,8 @@ export class Draft {
     this.#services = services;
     this.#epoch = last.epoch;
     this.#counter = last.counter;
-    this.#bytes = content.bytes;
+    this.#tombstoneBytes = tombstoneBytes;
+    this.#bytes = content.bytes + tombstoneBytes;
     this.#now = now;
   }
 
@@ -98,7 +110,7 @@ export class Draft {
     const before = this.#latest(key);
     const here = presentOf(before);
     if (uuid !== '') {
-      if ((before?.uuid ?? this.#recent.deletionOf(key)) === uuid) {
+      if ((before?.uuid ?? this.#recent.deletionOf(key, this.#now)) === uuid) {
         this.#unwritten(intent, 'repeated', before ?? record, before);
         return null;
       }
@@ -107,6 +119,9 @@ export class Draft {
       }
     }
     if (isDeletion(record)) {
+      // It may leave a tombstone where nothing was. How many there are shows only after each batch.
+      const isMore = before === null && this.#tombstoneBytes > 0;
+      if (isMore && this.#bytes >= bytesMax) return 'limit';
       this.#written(intent, 'deleted', record, here === null ? 0 : -bytesOf(here));
       return null;
     }
@@ -114,6 +129,7 @@ export class Draft {
       // The value that is there is kept: snapshots may have it, too.
       const { properties, value } = here;
       this.#unwritten(intent, 'renewed', { ...record, properties, value }, here);
+      this.#noteRenewal(key, uuid);
       return null;
     }
     const growth = bytesOf(record) - (here === null ? 0 : bytesOf(here));
@@ -154,6 +170,7 @@ export class Draft {
   }
 
   #written(intent: Intent, outcome: Outcome, change: MapRecord, growth: number): void {
+    this.#tellRenewals(change.key);
     const record = numbered(change, this.#epoch, ++this.#counter);
     this.steps.push({ intent, outcome, record, isWritten: true, basis: null, growth });
     // A tombstone has no properties.
@@ -161,6 +178,31 @@ export class Draft {
     this.#bytes += growth;
     if (growth > 0) this.growing++;
     this.#note(record);
+  }
+
+  #noteRenewal(key: string, uuid: string): void {
+    if (uuid === '') return;
+    let renewals = this.#renewals.get(key);
+    if (renewals === undefined) {
+      renewals = new Map(this.#recent.renewalsOf(key, this.#now));
+      this.#renewals.set(key, renewals);
+    }
+    noteRenewal(renewals, uuid, { epoch: this.#epoch, counter: this.#counter });
+  }
+
+  /**
+   * Nothing of a renewal is written, so the peer does not know its uuid. If the renewal came late there, after a
+   * failover, it would be applied over this change. So it is written before it, without its value: as a deletion,
+   * which this change follows in the same transaction.
+   */
+  #tellRenewals(key: string): void {
+    const renewals: Renewals = this.#renewals.get(key) ?? this.#recent.renewalsOf(key, this.#now);
+    if (renewals.size === 0) return;
+    for (const [uuid, number] of renewals) {
+      if (++this.#renewalsTold > RENEWALS_TOLD_MAX) break;
+      this.writes.push({ key, ...number, uuid, properties: '', value: '', ttlS: 0 });
+    }
+    this.#renewals.set(key, new Map());
   }
 
   #unwritten(intent: Intent, outcome: Outcome, change: MapRecord, basis: MapRecord | null): void {

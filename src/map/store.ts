@@ -31,6 +31,12 @@ export interface MapMerged {
 export interface MapStoreEvents {
   /** Reported before `StoreEvents.merged`, unless nothing changed. */
   mapMerged(merged: MapMerged): void;
+  /**
+   * How many bytes the tombstones on disk count (`tombstoneBytesOf`). Reported before
+   * `StoreEvents.committed` or `merged`, if the transaction may have changed it; and at any time,
+   * when the store drops those that the peer has.
+   */
+  mapTombstones(bytes: number): void;
   /** Records in order of their keys, without tombstones; an empty list: there are no more. */
   mapListed(list: number, records: readonly MapRecord[]): void;
   /** A read failed; it may be repeated. */

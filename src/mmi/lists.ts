@@ -3,6 +3,7 @@
  * list of more than a thousand entries is built at most once a second (D76), so that a request of a
  * few bytes costs no more than its page.
  */
+import { readJsonObject } from '../wire/json-object.js';
 import type { Asker, Listed } from '../broker/ports.js';
 
 export interface PageOptions {
@@ -178,15 +179,8 @@ function after(shown: readonly Listed[], position: Position): number {
 /** @returns `null` if the frame does not contain valid options */
 export function readPageOptions(frame: Buffer | null): PageOptions | null {
   if (frame === null) return { limit: PAGE_MAX, cursor: null };
-  if (frame.length > OPTIONS_BYTES_MAX) return null;
-  let given: unknown;
-  try {
-    given = JSON.parse(frame.toString('utf8'));
-  } catch {
-    return null;
-  }
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) return null;
-  const options: Record<string, unknown> = { ...given };
+  const options = readJsonObject(frame, OPTIONS_BYTES_MAX);
+  if (options === null) return null;
   if (Object.keys(options).some((key) => key !== 'limit' && key !== 'cursor')) return null;
   const { limit = PAGE_MAX, cursor = null } = options;
   if (typeof limit !== 'number' || !Number.isInteger(limit) || limit < 1 || limit > PAGE_MAX) {

@@ -1,16 +1,24 @@
 /** 8/MMI and this project's extensions: answers about the broker, as pure functions of its state. */
-import { MMI_PREFIX } from '../wire/mdp.js';
+import { MMI_PREFIX, SERVICE_NAME_BYTES_MAX } from '../wire/mdp.js';
 import {
   type BrokerStatus,
+  type FleetStatus,
   type MinimalStatus,
   MMI_BROKER,
+  MMI_FLEET,
   MMI_HELLO,
   MMI_SERVICE,
   MMI_SERVICES,
   MMI_WORKERS,
   readHello,
 } from '../wire/mmi.js';
-import type { Asker, BrokerHost, InternalRequest, InternalService } from '../broker/ports.js';
+import type {
+  Asker,
+  BrokerHost,
+  Interconnect,
+  InternalRequest,
+  InternalService,
+} from '../broker/ports.js';
 import { PagedList, readPageOptions } from './lists.js';
 
 const OK = Buffer.from('200');
@@ -25,6 +33,13 @@ const MINIMAL: readonly string[] = [MMI_SERVICE, MMI_BROKER, MMI_HELLO];
 /** An answer up to this size is always sent. */
 const SMALL_BYTES = 4096;
 
+/** The fleet of this broker, for `mmi.fleet`, and what knows the workers of its other brokers. */
+export interface MmiFleet {
+  /** `null`: other brokers share only a database. */
+  readonly interconnect: Pick<Interconnect, 'ask'> | null;
+  status(now: number): FleetStatus;
+}
+
 export class Mmi implements InternalService {
   readonly prefix: Buffer = MMI_PREFIX;
   readonly isForAll: boolean = true;
@@ -32,6 +47,8 @@ export class Mmi implements InternalService {
   #serviceList: PagedList | null = null;
   #workerList: PagedList | null = null;
   #now = 0;
+  /** `null`: there is no fleet. */
+  fleet: MmiFleet | null = null;
 
   /** @param brokerStatus the content of `mmi.broker`; `now` is monotonic milliseconds */
   constructor(brokerStatus: (now: number) => BrokerStatus) {
@@ -39,11 +56,13 @@ export class Mmi implements InternalService {
   }
 
   offers(service: Buffer): boolean {
-    return NAMES.includes(service.toString('latin1'));
+    const name = service.toString('latin1');
+    return NAMES.includes(name) || (name === MMI_FLEET && this.fleet !== null);
   }
 
   request(request: InternalRequest, host: BrokerHost, now: number): void {
     this.#now = now;
+    if (this.#isForFleet(request, host)) return;
     const answer = this.#answer(request, host, now);
     // An answer that its peer would not read is not kept for it (D76).
     const bytes = answer.reduce((sum, frame) => sum + frame.length, 0);
@@ -52,6 +71,19 @@ export class Mmi implements InternalService {
     } else {
       host.answer(request.id, answer);
     }
+  }
+
+  /** Nobody here offers the service that was asked for: another broker may have a worker. */
+  #isForFleet({ id, service, frames, headers, body }: InternalRequest, host: BrokerHost): boolean {
+    const interconnect = this.fleet?.interconnect ?? null;
+    if (interconnect === null || headers >= 0 || frames.count - body !== 1) return false;
+    const asked = frames.view(body);
+    if (service.toString('latin1') !== MMI_SERVICE || asked.length === 0) return false;
+    if (asked.length > SERVICE_NAME_BYTES_MAX || host.isServed(asked)) return false;
+    interconnect.ask(asked, (isServed) => {
+      host.answer(id, [isServed ? OK : NOT_FOUND]);
+    });
+    return true;
   }
 
   #answer(request: InternalRequest, host: BrokerHost, now: number): Buffer[] {
@@ -72,6 +104,9 @@ export class Mmi implements InternalService {
       case MMI_BROKER:
         if (!isSingle) return [BAD_REQUEST];
         return [OK, json(statusFor(asker, this.#brokerStatus(now)))];
+      case MMI_FLEET:
+        if (this.fleet === null) return [UNKNOWN];
+        return isSingle ? [OK, json(this.fleet.status(now))] : [BAD_REQUEST];
       case MMI_HELLO:
         return [isSingle && this.#isHeard(request, host) ? OK : BAD_REQUEST];
       default:

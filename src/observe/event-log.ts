@@ -9,6 +9,7 @@ import { failureWords } from '../core/failure-words.js';
 import type { PairEvent, PairEvents } from '../bstar/events.js';
 import type { TitanicEvent, TitanicEvents, TitanicStep } from '../titanic/machine/events.js';
 import type { StreamEvent } from '../stream/events.js';
+import type { FleetEvent } from '../fleet/events.js';
 import type { MapEvent } from '../map/events.js';
 import type { Log } from './log.js';
 import {
@@ -18,10 +19,11 @@ import {
   rejectedLine as rejected,
   whoseOf,
 } from './log-line.js';
+import { lineOfFleet } from './fleet-lines.js';
 import { lineOfMap } from './map-lines.js';
 import type { Throttle } from './throttle.js';
 
-type Event = BrokerEvent | TitanicEvent | PairEvent | StreamEvent | MapEvent;
+type Event = BrokerEvent | TitanicEvent | PairEvent | StreamEvent | MapEvent | FleetEvent;
 
 export class EventLog implements BrokerEvents, TitanicEvents, PairEvents {
   readonly #log: Log;
@@ -159,6 +161,22 @@ function lineOf(event: Event): Line {
       return of('error', name, `the store cannot be written: ${event.text}`);
     case 'store.healed':
       return of('info', name, 'the store can be written again');
+    case 'store.lost':
+      return of('error', name, `the store cannot be reached: ${event.text}`);
+    case 'store.returned':
+      return of('info', name, `the store is back after ${event.awayMs} ms: ${event.host}`);
+    case 'store.refused':
+      return of('error', name, `the database does not take a change: ${event.text}`);
+    case 'store.switched':
+      return of('warn', name, `the store has failed over: ${event.text}`);
+    case 'fleet.lease_lost':
+      return of('error', name, 'this broker has no session with the store: it stores nothing');
+    case 'fleet.lease_taken':
+      return of('warn', name, 'this broker has a session with the store again');
+    case 'fleet.lease_ended': {
+      const text = `the broker ${event.node} did not renew its session ${event.session} with the store: what it had claimed is free`;
+      return of('warn', name, text);
+    }
     case 'store.known':
       return of('info', name, known(event));
     case 'store.renewed':
@@ -176,6 +194,14 @@ function lineOf(event: Event): Line {
     case 'map.failed':
     case 'map.healed':
       return lineOfMap(event);
+    case 'fleet.peer_joined':
+    case 'fleet.peer_lost':
+    case 'fleet.keys_differ':
+    case 'fleet.connected':
+    case 'fleet.disconnected':
+    case 'fleet.refused':
+    case 'fleet.pack_dropped':
+      return lineOfFleet(event);
     default:
       return lineOfPair(event);
   }

@@ -21,6 +21,8 @@ export class LogOutput {
   /** Whether another thread writes, or a full pipe is about to be tried again. */
   #isWriting = false;
   #isClosed = false;
+  /** Nobody read in time: nothing is tried again, since that would keep the process alive. */
+  #isDropping = false;
   #onEmpty: (() => void) | null = null;
 
   constructor(fd: number) {
@@ -41,6 +43,8 @@ export class LogOutput {
     if (!this.#isWriting) return;
     await new Promise<void>((resolve) => {
       const timer = setTimeout(() => {
+        this.#isDropping = true;
+        // A chunk that another thread writes at this moment is dropped when that thread is back.
         this.#take();
         resolve();
       }, patienceMs);
@@ -110,6 +114,7 @@ export class LogOutput {
   }
 
   #putBack(chunk: Buffer): void {
+    if (this.#isDropping) return;
     this.#waiting.unshift(chunk);
     this.#waitingBytes += chunk.length;
   }

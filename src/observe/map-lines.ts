@@ -8,6 +8,7 @@ const REFUSED: Readonly<Record<MapRefusal, string>> = {
   waiting: 'more is waiting for the store than may',
   store: 'the store cannot be written',
   replication: 'the peer is not in sync, and titanic.replication is strict',
+  numbers: 'the numbers of this epoch are used up; a switchover or restart begins the next one',
 };
 
 const CLOSED = { slow: 'it does not read', limit: 'it subscribed to too much' } as const;

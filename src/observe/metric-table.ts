@@ -38,13 +38,14 @@ const TABLE = {
     // The codes of `degraded` in the answer of /readyz.
     labels: {
       reason: [
-        ...['store_full', 'store_busy', 'map_full', 'map_busy'],
+        ...['store_full', 'store_busy', 'store_lost', 'store_no_session', 'map_full', 'map_busy'],
+        ...['fleet_down'],
         ...['store_failed', 'not_in_sync', 'peer_refused'],
       ],
     },
     help: '1 while the node is degraded for this reason, else 0; same as /readyz, except `keys_differ`, which has no metric (see /readyz, `ha status` and the log).',
     meaning:
-      'With `store_full` and `store_busy` the broker cannot store anything and answers durable requests with 500; with `map_full` and `map_busy` it drops new values of the map. With the others it serves all requests (with `titanic.replication: strict` and `not_in_sync`, all except durable requests), but a failover would fail or lose stored requests.',
+      'With `store_full`, `store_busy`, `store_lost` and `store_no_session` the broker cannot store anything and answers durable requests with 500; with `map_full` and `map_busy` it drops new values of the map; with `fleet_down` it cannot reach NATS and serves with its own workers only. With the others it serves all requests (with `titanic.replication: strict` and `not_in_sync`, all except durable requests), but a failover would fail or lose stored requests.',
   },
   requests_received_total: {
     type: 'counter',
@@ -197,8 +198,9 @@ const TABLE = {
   map_bytes: {
     type: 'gauge',
     labels: {},
-    help: 'Bytes of the map: keys, properties, values, and 128 for each record.',
-    meaning: 'At `limits.mapBytes` new and growing values are dropped.',
+    help: 'Bytes of the map: keys, properties, values, and 128 for each record or kept deletion.',
+    meaning:
+      'At `limits.mapBytes` new and growing values are dropped. Deletions are kept until the peer has them.',
   },
   map_updates_total: {
     type: 'counter',
@@ -219,6 +221,40 @@ const TABLE = {
     help: 'Snapshots of the map that were sent to their end.',
     meaning: 'If it rises steadily, clients lose their connections, or do not keep up.',
   },
+  fleet_interconnect_up: {
+    type: 'gauge',
+    labels: {},
+    help: '1 while this broker is connected to NATS (fleet.nats), else 0.',
+    meaning: '0 without a fleet, too. While it is 0, requests wait for workers registered here.',
+  },
+  fleet_peers: {
+    type: 'gauge',
+    labels: {},
+    help: 'Other brokers of the fleet that this one hears.',
+    meaning: 'One less than the brokers of the fleet, if all is well.',
+  },
+  fleet_requests_bridged_total: {
+    type: 'counter',
+    labels: { direction: ['out', 'in'] },
+    help: 'Requests that were sent to another broker of the fleet (out), or given to a worker here for another broker (in).',
+    meaning: 'A request that is sent again counts again.',
+  },
+  fleet_requests_returned_total: {
+    type: 'counter',
+    labels: { reason: ['busy', 'returned', 'lost'] },
+    help: 'Requests that came back from another broker of the fleet without an answer.',
+    meaning:
+      '`busy`: it had no worker available, which is no delivery; `returned`: its worker gave the request back; `lost`: it, its worker, or a message on the way was lost.',
+  },
+  fleet_packs_dropped_total: {
+    type: 'counter',
+    labels: {
+      reason: ['garbage', 'version', 'fleet', 'replayed', 'unknown', 'late', 'chunk', 'full'],
+    },
+    help: 'Packs on NATS, or parts of them, that this broker did not use.',
+    meaning:
+      '`version`, `fleet`: of a broker two or more versions of the protocol away, or of another fleet; `replayed`: old or repeated; `unknown`: for something that never was; `late`: for a request that has ended, as after a loss; `chunk`: a part was missing; `full`: too much at once.',
+  },
   titanic_requests: {
     type: 'gauge',
     labels: { service: null, state: ['pending', 'dispatched', 'replied', 'dead'] },
@@ -238,6 +274,38 @@ const TABLE = {
     labels: {},
     help: 'Size of the store, without free space in its file.',
     meaning: 'At `titanic.maxBytes` the broker accepts no more requests.',
+  },
+  titanic_store_up: {
+    type: 'gauge',
+    labels: {},
+    help: '1 while the store can be reached, else 0.',
+    meaning: 'With a database: 0 from `store.lost` to `store.returned`. Always 1 with a file.',
+  },
+  titanic_store_oldest_snapshot_seconds: {
+    type: 'gauge',
+    labels: {},
+    help: 'Age of the oldest snapshot in the database, read every ten seconds.',
+    meaning:
+      'Until it ends, deleted rows stay and slow the store down: end the transaction that `majordomo doctor` shows (operating.md, “Old snapshots”). Absent with a file, and if the role of the broker may not see it.',
+  },
+  titanic_store_retries_total: {
+    type: 'counter',
+    labels: {
+      reason: [
+        ...['connection', 'timeout', 'full', 'too_many_connections', 'read_only'],
+        ...['serialization', 'deadlock', 'other'],
+      ],
+    },
+    help: 'Operations on the database that were tried again.',
+    meaning:
+      'A few at a restart or failover of the database are normal. If it rises all the time, the reason says what the database lacks.',
+  },
+  titanic_claims_lost_total: {
+    type: 'counter',
+    labels: {},
+    help: 'Replies and failures that came after another broker had the request, or somebody had closed it.',
+    meaning:
+      'These requests were executed in vain, or twice. A few follow a stall of this broker for longer than `fleet.leaseMs`, or a reply that another broker stored first.',
   },
   titanic_schedules: {
     type: 'gauge',

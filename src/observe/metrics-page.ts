@@ -36,6 +36,7 @@ const SECTIONS: readonly (readonly [title: string, prefix: RegExp])[] = [
   ['Workers and messages', /^(workers|messages|replies)/],
   ['The events as a stream', /^stream_/],
   ['The map', /^map_/],
+  ['The fleet', /^fleet_/],
   ['Stored requests', /^titanic_/],
   ['The pair', /^ha_/],
 ];

@@ -9,6 +9,7 @@ import { performance } from 'node:perf_hooks';
 import { brokerMetrics, type BrokerSource } from './broker-metrics.js';
 import { Exposition, labelText } from './exposition.js';
 import { METRICS } from './metric-table.js';
+import { fleetMetrics, type FleetSource } from './fleet-metrics.js';
 import { mapMetrics, type MapSource } from './map-metrics.js';
 import { pairMetrics, type PairFacts } from './pair-metrics.js';
 import { ProcessMetrics } from './process-metrics.js';
@@ -35,6 +36,8 @@ export interface MetricSources {
   stream(): StreamSource | null;
   /** `null`: there is no map. */
   map(): MapSource | null;
+  /** `null`: the node is in no fleet. */
+  fleet(): FleetSource | null;
 }
 
 /**
@@ -100,6 +103,7 @@ export class Metrics {
     if (titanic !== null) titanicMetrics(out, titanic, this.#sources.wall());
     streamMetrics(out, this.#sources.stream());
     mapMetrics(out, map);
+    fleetMetrics(out, this.#sources.fleet());
     pairMetrics(out, this.#sources.pair());
     out.metric('event_loop_lag_seconds');
     out.sample('', this.#sources.loopLagMs() / 1000);

@@ -33,6 +33,17 @@ export function titanicMetrics(out: Exposition, source: TitanicSource, wall: num
   perService(out, 'titanic_oldest_pending_seconds', services, oldestMs, 1000);
   out.metric('titanic_store_bytes');
   out.sample('', counts.bytes);
+  out.metric('titanic_store_up');
+  out.sample('', counters.store.isUp ? 1 : 0);
+  const { oldestSnapshotSeconds } = counters.store;
+  out.metric('titanic_store_oldest_snapshot_seconds');
+  if (oldestSnapshotSeconds !== null) out.sample('', oldestSnapshotSeconds);
+  out.metric('titanic_store_retries_total');
+  for (const [reason, count] of Object.entries(counters.store.retries)) {
+    out.sample(`reason="${reason}"`, count);
+  }
+  out.metric('titanic_claims_lost_total');
+  out.sample('', counters.store.claimsLost);
   out.metric('titanic_schedules');
   out.sample('', source.scheduled);
   out.metric('titanic_schedules_due_total');

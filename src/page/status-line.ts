@@ -35,6 +35,7 @@ const DEGRADED: Readonly<Record<string, readonly [Grade, string]>> = {
   map_busy: ['bad', 'Store busy'],
   store_fatal: ['bad', 'Store damaged'],
   store_failed: ['bad', 'Replication not stored'],
+  fleet_down: ['warn', 'No connection to NATS'],
   not_in_sync: ['warn', 'Not in sync'],
   peer_refused: ['bad', 'Peer refused'],
 };

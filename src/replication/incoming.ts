@@ -7,6 +7,7 @@ import type { Pair } from '../bstar/ports.js';
 import type { MapRecord } from '../map/record.js';
 import { isMapBatch, unpackMapBatch } from '../store/chunk-codec.js';
 import { unpackBatch } from '../titanic/store/batch-codec.js';
+import type { Holding } from '../titanic/store/store.js';
 import type { PeerMessage } from '../wire/peer.js';
 import type { ReplicatedStore } from './ports.js';
 import type { Transactions } from './transactions.js';
@@ -79,31 +80,31 @@ export class Incoming {
     const { pair, store, transactions, merging } = this.#deps;
     const isFromActive = !isLed(pair.state.facts, epoch);
     if (!isFromActive) merging();
-    store.merge(transactions.ofPeer('all', holds), records, isFromActive);
+    const { seenEpoch } = pair.state.facts;
+    store.merge(transactions.ofPeer('all', holds), records, isFromActive, seenEpoch);
   }
 
-  #apply({ number, holdsUpTo, batch: bytes }: MessageOf<'update'>): void {
-    const { store, transactions, failed } = this.#deps;
+  #apply({ number, holdsUpTo, batch }: MessageOf<'update'>): void {
+    const { transactions, failed } = this.#deps;
     if (holdsUpTo > 0) transactions.peerHasUpTo(holdsUpTo);
     const holds = transactions.holdsAfter(number);
-    if (holds === null) {
-      failed('malformed bytes');
-    } else if (isMapBatch(bytes)) {
-      const batch = unpackMapBatch(bytes);
-      if (batch === null) {
-        failed('malformed bytes');
-        return;
-      }
+    if (holds === null || !this.#commit(batch, holds)) failed('malformed bytes');
+  }
+
+  /** Returns false if the bytes are malformed. */
+  #commit(bytes: Buffer, holds: Holding): boolean {
+    const { pair, store, transactions } = this.#deps;
+    if (isMapBatch(bytes)) {
+      const batch = unpackMapBatch(bytes, pair.state.facts.seenEpoch);
+      if (batch === null) return false;
       this.#following = batch.changes;
       store.commitMap(transactions.ofPeer(batch.tombstones, holds), batch.changes);
     } else {
       const batch = unpackBatch(bytes);
-      if (batch === null) {
-        failed('malformed bytes');
-        return;
-      }
+      if (batch === null) return false;
       store.commit(transactions.ofPeer(batch.tombstones, holds), batch.changes);
     }
+    return true;
   }
 
   /**

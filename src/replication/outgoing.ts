@@ -47,6 +47,10 @@ export class Outgoing {
   /** The number of the last chunk that was sent; none is reused on a connection. */
   #lastChunk = 0;
   #sinceRead: Batch[] = [];
+  /** The stores are alike once the peer has this transaction: the last one sent with the last chunk. */
+  #syncsAt = 0;
+  /** Of this join: the peer has the last chunk, but not yet that transaction. */
+  #isLastTaken = false;
   /** What the peer said it holds of this store. */
   peerHolds: PeerHolding | null = null;
   /** For this join: the number of requests that came from the peer. */
@@ -99,7 +103,7 @@ export class Outgoing {
   /** The peer has joined, and said what it holds. */
   peerJoined(holds: PeerHolding | null): void {
     this.peerHolds = holds;
-    this.#stream = null;
+    this.#stop();
     this.#fromPeer = 0;
     this.#ranTwice = 0;
   }
@@ -115,6 +119,7 @@ export class Outgoing {
    */
   start(epoch: number): void {
     this.#forgetSinceRead();
+    this.#stop();
     this.#stream = new Stream(
       {
         read: (from) => {
@@ -136,7 +141,7 @@ export class Outgoing {
 
   /** The connection ended. */
   connectionEnded(now: number): void {
-    this.#stream = null;
+    this.#stop();
     this.#forgetSinceRead();
     this.peerHolds = null;
     this.#acks.forgetSent(now);
@@ -151,7 +156,12 @@ export class Outgoing {
   drop(): void {
     this.#acks.takeAll();
     this.#sinceRead = [];
+    this.#stop();
+  }
+
+  #stop(): void {
     this.#stream = null;
+    this.#isLastTaken = false;
   }
 
   // ---------------------------------------------------------------- what the peer lacks
@@ -172,6 +182,9 @@ export class Outgoing {
     this.#state.shipped();
     const since = this.#sinceRead;
     this.#sinceRead = [];
+    // One that was released while it was read may end, and be acknowledged, once the stores are said
+    // to be alike.
+    this.#syncsAt = Math.max(upTo, since.at(-1)?.number ?? 0);
     for (const { number, bytes } of since) this.#update(number, bytes, now);
   }
 
@@ -186,10 +199,20 @@ export class Outgoing {
     if (!isMine) return;
     this.#transactions.peerMade(number, 0);
     if (!chunk.isLast) return;
-    const isFirst = this.#facts.progress === 'holding';
-    this.#state.confirmed();
-    for (const held of this.#acks.takeUpTo(chunk.holds.upTo)) this.#sink.confirmed(held);
-    if (!isFirst) return;
+    this.#isLastTaken = true;
+    this.#peerHas(chunk.holds.upTo);
+  }
+
+  /** The peer has everything up to this transaction. */
+  #peerHas(upTo: number): void {
+    const stream = this.#isLastTaken && upTo >= this.#syncsAt ? this.#stream : null;
+    const isFirst = stream !== null && this.#facts.progress === 'holding';
+    if (stream !== null) {
+      this.#isLastTaken = false;
+      this.#state.confirmed();
+    }
+    for (const held of this.#acks.takeUpTo(upTo)) this.#sink.confirmed(held);
+    if (stream === null || !isFirst) return;
     this.#sink.joined({
       fromPeer: this.#fromPeer,
       toPeer: stream.joined,
@@ -236,7 +259,7 @@ export class Outgoing {
     this.#sink.send({ kind: 'update', epoch, number, holdsUpTo, batch });
     if (this.#waits || this.#acks.bytes <= UNCONFIRMED_BYTES_MAX) return;
     this.#acks.takeAll();
-    this.#stream = null;
+    this.#stop();
     this.#state.fellBehind();
   }
 
@@ -254,6 +277,6 @@ export class Outgoing {
     if (this.peerHolds !== null) {
       this.peerHolds = { ...this.peerHolds, upTo: number, bodiesUpTo: number };
     }
-    for (const held of this.#acks.takeUpTo(number)) this.#sink.confirmed(held);
+    this.#peerHas(number);
   }
 }

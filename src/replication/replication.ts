@@ -8,6 +8,7 @@ import type { PairEvents } from '../bstar/events.js';
 import { isLed, type Replication as Mode } from '../bstar/facts.js';
 import type { JoinFigures, Pair, ReplicationMessage, Replicator } from '../bstar/ports.js';
 import { present } from '../core/assert.js';
+import { DISK_BATCH_BYTES } from '../core/defaults.js';
 import type { MapRecord } from '../map/record.js';
 import type { MapReplica, SubmittedMapBatch } from '../map/replica.js';
 import { packMapBatch } from '../store/chunk-codec.js';
@@ -26,7 +27,7 @@ import {
   type ReadPlace,
   type Recovered,
   type StoreCounts,
-  type StoreEvents,
+  type PairStoreEvents,
   type StoreFailure,
   type Tombstones,
 } from '../titanic/store/store.js';
@@ -48,12 +49,16 @@ const NO_MAP_REFUSAL = 'the version of the peer has no map';
 
 /** The events of the store that concern replication. */
 export type ReplicationStoreEvents = Pick<
-  StoreEvents,
+  PairStoreEvents,
   'batchFailed' | 'chunk' | 'committed' | 'mergeFailed' | 'merged' | 'readFailed'
 >;
 
 export class Replication implements Replica, Replicator, ReplicationStoreEvents, OutgoingSink {
   readonly isPaired = true;
+  readonly isShared = false;
+  readonly batchesMax = 1;
+  readonly batchBytesMax = DISK_BATCH_BYTES;
+  readonly silence = null;
   readonly storeId: Buffer;
   /** The replica of the map. */
   readonly map: MapReplica;

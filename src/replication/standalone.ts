@@ -1,4 +1,5 @@
 /** For a store that belongs to no pair: numbers its transactions, of Titanic and of the map. */
+import { DISK_BATCH_BYTES } from '../core/defaults.js';
 import type { MapReplica } from '../map/replica.js';
 import type { MapStore } from '../map/store.js';
 import type { Replica, SubmittedBatch } from '../titanic/machine/replica.js';
@@ -6,7 +7,11 @@ import type { Change, Store, Transaction } from '../titanic/store/store.js';
 
 export class Standalone implements Replica {
   readonly isPaired = false;
+  readonly isShared = false;
+  readonly batchesMax = 1;
+  readonly batchBytesMax = DISK_BATCH_BYTES;
   readonly refusal = null;
+  readonly silence = null;
   readonly #store: Pick<Store, 'commit'>;
   #number: number;
 

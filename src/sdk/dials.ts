@@ -1,5 +1,5 @@
 /** How the SDK connects: with this package's own ZMTP engine, or with libzmq. */
-import type { Dial, Link, LinkEvents, TransportLimits } from '../transport/port.js';
+import type { Dial, Link, LinkEvents, TransportLimits } from '../transport/link-port.js';
 import { checkDialled } from '../transport/endpoints.js';
 import { checkZeromq } from '../transport/libzmq/installed.js';
 import { Outbox } from '../transport/outbox.js';

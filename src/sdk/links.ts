@@ -1,6 +1,6 @@
 import { messageOf } from '../core/errors.js';
 import { PackedCursor, readPacked } from '../core/packed.js';
-import type { Link } from '../transport/port.js';
+import type { Link } from '../transport/link-port.js';
 import { type BodyFrames, isFrame } from './body.js';
 import { sdkError } from './errors.js';
 

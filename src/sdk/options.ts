@@ -1,5 +1,5 @@
 /** The SDK's options: types, defaults, ranges. Every error names its option. */
-import type { Dial } from '../transport/port.js';
+import type { Dial } from '../transport/link-port.js';
 import { type Headers, headersFault } from '../wire/headers.js';
 import { type MdpVersion, SERVICE_NAME_BYTES_MAX } from '../wire/mdp.js';
 import { CURVE_KEY_BYTES, decodeCurveKey } from '../core/z85.js';
@@ -73,7 +73,7 @@ export interface ClientOptions<In = Body, Out = Buffer, Types = NoServices> {
   /**
    * `failover`: one broker at a time, the next when it fails. `freelance`: `endpoints` are several brokers
    * that know nothing of each other; the client is connected to all, and sends each request to the first
-   * one that is alive. Their services must be stateless, or idempotent; stored requests and schedules are
+   * one that is alive. None may be named twice. Their services must be stateless, or idempotent; stored requests and schedules are
    * refused with ERR_MDP_USAGE. Default `failover`.
    */
   readonly strategy?: 'failover' | 'freelance';
@@ -192,6 +192,7 @@ export function clientSettings(given: unknown): ClientSettings {
   if (settings.freelance !== null && !settings.envelope) {
     throw wrong('strategy', "cannot be 'freelance' with envelope: false");
   }
+  if (settings.freelance !== null) checkDistinct(settings.endpoints);
   options.end();
   return settings;
 }
@@ -206,7 +207,7 @@ export function clientSettings(given: unknown): ClientSettings {
  */
 export interface FreelanceClientOptions<In = Body, Out = Buffer> {
   /**
-   * The servers, in order of preference: text, several in one text, separated by commas, or a list. Default:
+   * The servers, in order of preference, each once: text, several in one text, separated by commas, or a list. Default:
    * the environment variable `MAJORDOMO_URL`.
    */
   readonly endpoints?: Endpoints | undefined;
@@ -256,8 +257,16 @@ export function freelanceClientSettings(given: unknown): FreelanceClientSettings
     codec: checkedCodec(options.take('codec')),
     dial: options.freelanceDial(),
   };
+  checkDistinct(settings.endpoints);
   options.end();
   return settings;
+}
+
+/** One that is named twice would be asked twice. @throws ERR_MDP_OPTION */
+function checkDistinct(endpoints: readonly string[]): void {
+  const twice = endpoints.find((endpoint, index) => endpoints.indexOf(endpoint) !== index);
+  if (twice === undefined) return;
+  throw wrong('endpoints', `must be different brokers or servers: ${twice} is named twice`);
 }
 
 /** What a client's only argument is: endpoints alone, or options. */

@@ -32,14 +32,17 @@ export function packChunk({ requests, map }: ChunkParts): Buffer {
   return Buffer.concat([head, requests, ...(map.length === 0 ? [] : [packRecords(map)])]);
 }
 
-/** Takes a chunk of a store with or without the map apart; `null`: it is neither. */
-export function unpackChunk(chunk: Buffer): ChunkParts | null {
+/**
+ * Takes a chunk of a store with or without the map apart; `null`: it is neither.
+ * @param epochMax no record of the map has a higher epoch
+ */
+export function unpackChunk(chunk: Buffer, epochMax = Infinity): ChunkParts | null {
   if (chunk[0] !== WITH_MAP) return { requests: chunk, map: [] };
   if (chunk.length < RECORDS_AT) return null;
   const mapAt = RECORDS_AT + chunk.readUInt32BE(LENGTH_AT);
   if (mapAt > chunk.length) return null;
   const requests = chunk.subarray(RECORDS_AT, mapAt);
-  const map = mapAt === chunk.length ? [] : unpackRecords(chunk.subarray(mapAt));
+  const map = mapAt === chunk.length ? [] : unpackRecords(chunk.subarray(mapAt), epochMax);
   return map === null ? null : { requests, map };
 }
 
@@ -60,9 +63,12 @@ export function isMapBatch(batch: Buffer): boolean {
   return batch[0] === WITH_MAP;
 }
 
-/** `null`: no node of this version packed it. */
-export function unpackMapBatch(batch: Buffer): MapBatch | null {
+/**
+ * `null`: no node of this version packed it.
+ * @param epochMax no change has a higher epoch
+ */
+export function unpackMapBatch(batch: Buffer, epochMax = Infinity): MapBatch | null {
   const tombstones = TOMBSTONES[batch[TOMBSTONES_AT] ?? TOMBSTONES.length];
-  const changes = unpackRecords(batch.subarray(CHANGES_AT));
+  const changes = unpackRecords(batch.subarray(CHANGES_AT), epochMax);
   return tombstones === undefined || changes === null ? null : { tombstones, changes };
 }

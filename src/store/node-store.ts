@@ -3,15 +3,34 @@
  * transactions. So the two nodes of a pair exchange the changes of both alike (D20, D53).
  */
 import type { MapStore, MapStoreEvents } from '../map/store.js';
-import type { Format, ReadPlace, Recovered, Store, StoreEvents } from '../titanic/store/store.js';
+import type {
+  Format,
+  PairStore,
+  PairStoreEvents,
+  ReadPlace,
+  Recovered,
+  Transaction,
+} from '../titanic/store/store.js';
 
 /** What a store reports when it is opened. */
 export interface NodeRecovered extends Recovered {
   /** The highest epoch of any record or tombstone of the map; 0: there is none. */
   readonly mapEpochMax: number;
+  /** See `MapStoreEvents.mapTombstones`. */
+  readonly mapTombstoneBytes: number;
 }
 
-export interface NodeStore extends Store, MapStore {
+export interface NodeStore extends PairStore, MapStore {
+  /**
+   * As the store of requests does.
+   * @param mapEpochMax records of the map with a higher epoch are `malformed`
+   */
+  merge(
+    transaction: Transaction,
+    records: Buffer,
+    isFromActive: boolean,
+    mapEpochMax?: number,
+  ): void;
   /**
    * As the store of requests does.
    * @param withMap the reader of the records knows the map (chunk-codec.ts); otherwise they contain
@@ -29,6 +48,6 @@ export interface NodeStore extends Store, MapStore {
 
 /** @param mapEvents none are needed by a user that does not use the map */
 export type OpenNodeStore = (
-  events: StoreEvents,
+  events: PairStoreEvents,
   mapEvents?: MapStoreEvents,
 ) => Promise<{ readonly store: NodeStore; readonly recovered: NodeRecovered }>;

@@ -184,11 +184,6 @@ export class FanOut {
     this.#forgetAll(subscriber);
   }
 
-  /** Those of whom `is` is true. */
-  subscribersThat(is: (info: SubscriberInfo) => boolean): SubscriberId[] {
-    return [...this.#subscribers.values()].filter(({ info }) => is(info)).map(({ id }) => id);
-  }
-
   // ---------------------------------------------------------------- publishing
 
   /** Whether a message with this topic would be sent to anyone. */

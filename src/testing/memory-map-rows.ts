@@ -1,5 +1,5 @@
 /** The map's records in a memory store, as simply as possible (map/store.ts: D54, D20). */
-import { isDeletion, type MapRecord } from '../map/record.js';
+import { isDeletion, type MapRecord, tombstoneBytesOf } from '../map/record.js';
 import { packedSize } from '../map/record-codec.js';
 import type { MapMerged } from '../map/store.js';
 import type { Transaction } from '../titanic/store/store.js';
@@ -25,6 +25,13 @@ export class MemoryMapRows {
   /** The highest epoch of any record or tombstone; 0: there is none. */
   get epochMax(): number {
     return this.rows.reduce((most, { record }) => Math.max(most, record.epoch), 0);
+  }
+
+  /** See `MapStoreEvents.mapTombstones`. */
+  get tombstoneBytes(): number {
+    return [...this.#rows.values()]
+      .filter(({ record }) => isDeletion(record))
+      .reduce((sum, { record }) => sum + tombstoneBytesOf(record.key), 0);
   }
 
   change(transaction: Transaction, changes: readonly MapRecord[]): void {

@@ -10,14 +10,15 @@ import type {
   MergeFailure,
   ReadPlace,
   RequestUuid,
-  StoreEvents,
+  PairStoreEvents,
   StoreFailure,
   Transaction,
 } from '../titanic/store/store.js';
 import type { MapRecord } from '../map/record.js';
 import type { MapStoreEvents } from '../map/store.js';
 import type { NodeRecovered, NodeStore, OpenNodeStore } from '../store/node-store.js';
-import { MemoryTables, type StoreContent } from './memory-tables.js';
+import type { StoreContent } from './memory-rows.js';
+import { MemoryTables } from './memory-tables.js';
 
 /** Called after each `commit`: what it reports was on disk before. */
 export type StoreCall =
@@ -66,7 +67,7 @@ export class MemoryDisk {
 
   /** Like `openStore`, but synchronous and without faults. */
   openNow(
-    events: StoreEvents,
+    events: PairStoreEvents,
     mapEvents?: MapStoreEvents,
   ): { store: NodeStore; recovered: NodeRecovered } {
     this.crash();
@@ -108,7 +109,7 @@ interface Order {
 class MemoryStore implements NodeStore {
   readonly #tables: MemoryTables;
   readonly #options: MemoryDiskOptions;
-  readonly #events: StoreEvents;
+  readonly #events: PairStoreEvents;
   readonly #mapEvents: MapStoreEvents | null;
   /** The first one is in progress, if it is busy. */
   readonly #orders: Order[] = [];
@@ -120,7 +121,7 @@ class MemoryStore implements NodeStore {
   constructor(
     tables: MemoryTables,
     options: MemoryDiskOptions,
-    events: StoreEvents,
+    events: PairStoreEvents,
     mapEvents: MapStoreEvents | null,
   ) {
     this.#tables = tables;
@@ -150,9 +151,13 @@ class MemoryStore implements NodeStore {
       carryOut: () => {
         const results = commit();
         const { counts } = this.#tables;
+        const { tombstoneBytes } = this.#tables.map;
         this.#orders.unshift({
           call: 'told',
-          carryOut: () => this.#events.committed(number, results, counts),
+          carryOut: () => {
+            this.#mapEvents?.mapTombstones(tombstoneBytes);
+            this.#events.committed(number, results, counts);
+          },
           fail: (failure) => this.#events.batchFailed(number, failure),
         });
       },
@@ -160,14 +165,20 @@ class MemoryStore implements NodeStore {
     });
   }
 
-  merge(transaction: Transaction, records: Buffer, isFromActive: boolean): void {
+  merge(
+    transaction: Transaction,
+    records: Buffer,
+    isFromActive: boolean,
+    mapEpochMax = Infinity,
+  ): void {
     const { number } = transaction;
     const fail = (failure: MergeFailure): void => this.#events.mergeFailed(number, failure);
     this.#order({
       call: 'merge',
       carryOut: () => {
-        const both = this.#tables.merge(transaction, records, isFromActive);
+        const both = this.#tables.merge(transaction, records, isFromActive, mapEpochMax);
         const { counts } = this.#tables;
+        const { tombstoneBytes } = this.#tables.map;
         this.#orders.unshift({
           call: 'told',
           carryOut: () => {
@@ -175,6 +186,7 @@ class MemoryStore implements NodeStore {
               fail({ kind: 'malformed', message: 'no records' });
               return;
             }
+            this.#mapEvents?.mapTombstones(tombstoneBytes);
             const { merged, map } = both;
             if (map.changed.length + map.conflicts.length > 0) this.#mapEvents?.mapMerged(map);
             this.#events.merged(number, merged, counts);

@@ -12,16 +12,8 @@ import { backoffIn, headersIn, joinExtra } from '../titanic/store/fields.js';
 import { failureLine } from '../wire/failure.js';
 import { isOnceKey } from '../wire/tsp.js';
 import { merge, type MergeTables } from '../titanic/store/merge.js';
+import { RecordWriter, unpackRecords } from '../titanic/store/record-codec.js';
 import {
-  type RequestRecord,
-  RecordWriter,
-  type StoredDeath,
-  type StoredReply,
-  unpackRecords,
-} from '../titanic/store/record-codec.js';
-import {
-  type Attempt,
-  ATTEMPTS_KEPT,
   type Change,
   type ChangeResult,
   type Chunk,
@@ -34,7 +26,6 @@ import {
   type Merged,
   NO_OWNER,
   type Owner,
-  type OwnerCount,
   type ReadPlace,
   type RequestUuid,
   type ServiceCount,
@@ -45,48 +36,19 @@ import {
   type Transaction,
 } from '../titanic/store/store.js';
 import { MemoryMapRows } from './memory-map-rows.js';
-
-export interface Entry {
-  readonly request: StoredRequest;
-  readonly key: Buffer | null;
-  readonly body: Buffer;
-  readonly attemptsEver: number;
-  readonly attempts: readonly (Attempt & { readonly ordinal: number })[];
-  readonly reply: StoredReply | null;
-  readonly death: StoredDeath | null;
-  readonly extra: Buffer | null;
-  /** The transactions that last changed it, and that stored its body here. */
-  readonly changed: number;
-  readonly born: number;
-}
-
-interface Key {
-  readonly service: Buffer;
-  readonly key: Buffer;
-  readonly uuid: Buffer;
-  /** `null` while its request exists. */
-  readonly until: number | null;
-  readonly owner: Owner;
-  readonly extra: Buffer | null;
-  readonly changed: number;
-}
-
-interface Tombstone extends TombstoneFacts {
-  readonly uuid: Buffer;
-  readonly changed: number;
-}
-
-/** The whole content in a canonical order: stores with equal content give equal values. */
-export interface StoreContent {
-  readonly nextNumber: number;
-  readonly requests: readonly Entry[];
-  readonly keys: readonly Key[];
-  readonly tombstones: readonly Tombstone[];
-  /** Services with any content. */
-  readonly owners: readonly OwnerCount[];
-  readonly services: readonly ServiceCount[];
-  readonly holds: Holding | null;
-}
+import {
+  countServices,
+  type Entry,
+  historyOf,
+  type Key,
+  keyName,
+  nameOf,
+  NOTHING_OF_IT,
+  recordOf,
+  type StoreContent,
+  type Tombstone,
+} from './memory-rows.js';
+import { retried, stepped } from './memory-steps.js';
 
 /** Size of a request apart from its bytes; only the order of magnitude is right. */
 const ENTRY_BYTES = 200;
@@ -94,25 +56,7 @@ const TOMBSTONE_BYTES = 40;
 const TOMBSTONES_DROPPED = 1000;
 const OPENING_TRANSACTIONS = 2 ** 32;
 
-const NOTHING_OF_IT = { pending: 0, retrying: 0, replied: 0, dead: 0 };
-
 let stores = 0;
-
-/** The counts of each service, in the order of their names. */
-export function countServices(
-  entries: Iterable<{ readonly request: StoredRequest }>,
-): readonly ServiceCount[] {
-  const counts = new Map<string, { -readonly [Key in keyof ServiceCount]: ServiceCount[Key] }>();
-  for (const { request } of entries) {
-    const { service, state, attempts } = request;
-    const name = service.toString('latin1');
-    const count = counts.get(name) ?? { service, ...NOTHING_OF_IT };
-    count[state]++;
-    if (state === 'pending' && attempts > 0) count.retrying++;
-    counts.set(name, count);
-  }
-  return [...counts.values()].sort((a, b) => a.service.compare(b.service));
-}
 
 export class MemoryTables {
   #entries = new Map<string, Entry>();
@@ -146,6 +90,7 @@ export class MemoryTables {
       holds: this.#holds,
       isNumbered: true,
       mapEpochMax: this.map.epochMax,
+      mapTombstoneBytes: this.map.tombstoneBytes,
     };
   }
 
@@ -229,8 +174,9 @@ export class MemoryTables {
     transaction: Transaction,
     chunk: Buffer,
     isFromActive: boolean,
+    mapEpochMax = Infinity,
   ): { readonly merged: Merged; readonly map: MapMerged } | null {
-    const parts = unpackChunk(chunk);
+    const parts = unpackChunk(chunk, mapEpochMax);
     const records = parts === null ? null : unpackRecords(parts.requests);
     if (parts === null || records === null) return null;
     const before = {
@@ -532,28 +478,16 @@ export class MemoryTables {
       },
       isFree: (number) => this.entries.every(({ request }) => request.number !== number),
       takeNumber: () => this.#nextNumber++,
-      insert: ({ request, attemptsEver, attempts, reply, death, extra }, body, number) => {
+      insert: (record, body, number) => {
         this.#nextNumber = Math.max(this.#nextNumber, number + 1);
         const { number: born } = this.#transaction;
-        const numbered = { ...request, number };
-        const history = {
-          attemptsEver,
-          attempts: inOrder(attempts, attemptsEver),
-          reply,
-          death,
-          extra,
-        };
-        this.#put({ request: numbered, key: null, body, ...history, changed: born, born });
+        const request = { ...record.request, number };
+        const history = historyOf(record);
+        this.#put({ request, key: null, body, ...history, changed: born, born });
       },
-      update: (_before, { request, attemptsEver, attempts, reply, death, extra }) => {
-        const history = {
-          attemptsEver,
-          attempts: inOrder(attempts, attemptsEver),
-          reply,
-          death,
-          extra,
-        };
-        this.#put({ ...entryOf(request.uuid), request, ...history });
+      update: (_before, record) => {
+        const { request } = record;
+        this.#put({ ...entryOf(request.uuid), request, ...historyOf(record) });
       },
       touch: (uuid) => this.#put(entryOf(uuid)),
       remove: (uuid, keyUntil) => this.#remove(entryOf(uuid), keyUntil),
@@ -584,79 +518,4 @@ export class MemoryTables {
 
 function isAfter(place: ReadPlace, changed: number, number: number): boolean {
   return changed === place.changed ? number > place.number : changed > place.changed;
-}
-
-function recordOf(entry: Entry, withBody: boolean): RequestRecord {
-  const { request, key, body, attemptsEver, attempts, reply, death, extra } = entry;
-  const bare = attempts.map(({ ordinal: _ordinal, ...attempt }) => attempt);
-  const history = { attemptsEver, attempts: bare, reply, death, extra };
-  return { kind: 'request', request, key, body: withBody ? body : null, ...history };
-}
-
-function inOrder(attempts: readonly Attempt[], ever: number): Entry['attempts'] {
-  return attempts.map((attempt, at) => ({ ...attempt, ordinal: ever - attempts.length + at + 1 }));
-}
-
-type Step = Extract<Change, { readonly kind: 'attempt' | 'reply' | 'dead' }>;
-
-/** The entry after a step up, or `null` if it is not a step up (D17). */
-function stepped(entry: Entry, step: Step): Entry | null {
-  const { request } = entry;
-  if (step.generation < request.generation) return null;
-  const isLater = step.generation > request.generation;
-  const { generation } = step;
-  switch (step.kind) {
-    case 'attempt': {
-      const counts = request.state === 'pending' && step.attempts > request.attempts;
-      if (!isLater && !counts) return null;
-      const ordinal = entry.attemptsEver + 1;
-      const { attempts, notBefore } = step;
-      return {
-        ...entry,
-        request: { ...request, state: 'pending', generation, attempts, notBefore },
-        attemptsEver: ordinal,
-        attempts: [...entry.attempts, { ...step.attempt, ordinal }].slice(-ATTEMPTS_KEPT),
-        reply: null,
-        death: null,
-      };
-    }
-    case 'reply': {
-      if (!isLater && request.state === 'replied') return null;
-      const { expiresAt, reply, worker, at } = step;
-      return {
-        ...entry,
-        request: { ...request, state: 'replied', generation, expiresAt },
-        reply: { reply, worker, at },
-        death: null,
-      };
-    }
-    case 'dead': {
-      if (!isLater && request.state !== 'pending') return null;
-      const { expiresAt, reason, at } = step;
-      return {
-        ...entry,
-        request: { ...request, state: 'dead', generation, expiresAt },
-        reply: null,
-        death: { reason, at },
-      };
-    }
-  }
-}
-
-function retried(
-  entry: Entry,
-  { generation, at, expiresAt }: Extract<Change, { readonly kind: 'retry' }>,
-): Entry | null {
-  const { request } = entry;
-  if (generation <= request.generation) return null;
-  const now = { state: 'pending' as const, generation, attempts: 0, notBefore: at, expiresAt };
-  return { ...entry, request: { ...request, ...now }, reply: null, death: null };
-}
-
-function nameOf(uuid: RequestUuid): string {
-  return uuid.toString('latin1');
-}
-
-function keyName(service: Buffer, key: Buffer, owner: Owner): string {
-  return `${service.toString('hex')}:${key.toString('hex')}:${owner}`;
 }

@@ -1,5 +1,5 @@
 /**
- * The transport port: the broker's and the SDK's view of the network.
+ * The transport port: the broker's view of the network. For a client's or worker's: link-port.ts.
  *
  * It has three implementations: libzmq (through zeromq.js), this project's own ZMTP engine, and the
  * simulator. Nothing here names sockets or promises of one of them.
@@ -8,7 +8,8 @@ import type { Words } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
 import type { Holdings } from '../core/holdings.js';
 import type { Room } from '../core/packed.js';
-import type { Authorise } from '../zmtp/curve/server.js';
+import type { TransportLimits } from './link-port.js';
+import type { ListenerCurve } from './listener-curve.js';
 import type { PeerNumbers } from './peer-numbers.js';
 import type { HandshakeLimits } from './zmtp/handshakes.js';
 
@@ -145,15 +146,6 @@ export interface Transport extends Output {
   close(lingerMs: number): Promise<void>;
 }
 
-/** Limits that a transport enforces. */
-export interface TransportLimits {
-  /** One message, all its frames together. */
-  readonly messageBytesMax: number;
-  readonly framesMax: number;
-  /** Output waiting for one peer. */
-  readonly outputBytesMax: number;
-}
-
 /** Further limits of a ROUTER. */
 export interface RouterLimits extends TransportLimits {
   /** Connections per listener. */
@@ -194,17 +186,6 @@ export interface PingIntervals {
   readonly silentMs: number;
 }
 
-/** CURVE on a listener. */
-export interface ListenerCurve {
-  /**
-   * The listener's keys, 32 bytes each: the current one first, then one that will replace it or
-   * that it has replaced. (libzmq uses only the first.)
-   */
-  readonly secretKeys: readonly Buffer[];
-  /** Decides who may connect, and under which name. Called for every connection. */
-  readonly authorise: Authorise;
-}
-
 /** Options of a ROUTER. */
 export interface RouterOptions {
   /** It has few connections, which may use the reserved file descriptors. */
@@ -231,65 +212,3 @@ export interface OpenedRouter {
   /** The endpoints it listens on, with real ports, in the order of the listeners. */
   readonly endpoints: readonly string[];
 }
-
-/** Events of a link (the DEALER side: a client's or worker's connection to one endpoint). */
-export interface LinkEvents {
-  /** The connection is up; called again after each reconnect. */
-  connected(): void;
-  /** A message arrived; the frames are valid until this returns. */
-  message(frames: Frames): void;
-  /**
-   * Bytes arrived that begin with a message, in the layout of `core/packed`: an engine that has them so
-   * offers them here first. The words are valid until this returns.
-   * @param end one past the bytes that it may read; messages may be incomplete there
-   * @returns where the last message ends that was handled; 0: none was, and the first goes to `message`
-   */
-  packed?(words: Words, from: number, end: number): number;
-  /** The connection is gone. The link dials again; messages in flight are lost. */
-  disconnected(): void;
-  /** The peer of a PUB: see `TransportEvents.subscription`. */
-  subscription?(topic: Buffer, isOn: boolean): void;
-  /** See `TransportEvents.receiving`. */
-  receiving?(bytes: number): void;
-  /** Something arrived after `Link.ping`. */
-  heard?(): void;
-  /**
-   * A connection attempt failed. The link dials again. Not every engine reports this.
-   * @param isKeyRefused the other side said that it refuses this key
-   */
-  unreachable?(isKeyRefused: boolean): void;
-}
-
-/** One DEALER connection to one endpoint, which reconnects until it is closed. */
-export interface Link {
-  /**
-   * Writes the next frame of a message: the bytes `[start, end)`, which are copied at once. A frame with
-   * `more` false completes the message. Without a connection output waits, up to `outputBytesMax`.
-   */
-  write(bytes: Uint8Array, start: number, end: number, more: boolean): void;
-  /**
-   * Writes the next frames of a message that goes on after them: packed (see `core/packed`), and each
-   * with MORE. Without this method they are written one by one.
-   */
-  writeHead?(packed: Buffer, start: number, end: number): void;
-  /**
-   * Whether the link keeps the process alive; true at first, and while it closes. Without this method
-   * it always does.
-   */
-  setRef?(isRef: boolean): void;
-  /**
-   * Sends a PING; `heard` reports the answer. Not every engine can.
-   * @returns false if the peer knows no PING
-   */
-  ping?(): boolean;
-  /**
-   * Whether the link reads what arrives; true at first. While it does not, no event comes of what has
-   * not been read, and the peer's output waits at the peer. Not every engine has it.
-   */
-  setReading?(isReading: boolean): void;
-  /** Ends the connection; waiting output has `lingerMs` to leave. */
-  close(lingerMs: number): Promise<void>;
-}
-
-/** Opens a link. Throws `ERR_MDP_ENDPOINT` if the endpoint cannot be dialled. */
-export type Dial = (endpoint: string, events: LinkEvents) => Link;

@@ -1,9 +1,12 @@
 /** Names and status frames of 8/MMI and of this project's extensions (docs/protocol.md). */
+import { readJsonObject } from './json-object.js';
+
 export const MMI_SERVICE = 'mmi.service';
 export const MMI_SERVICES = 'mmi.services';
 export const MMI_WORKERS = 'mmi.workers';
 export const MMI_BROKER = 'mmi.broker';
 export const MMI_HELLO = 'mmi.hello';
+export const MMI_FLEET = 'mmi.fleet';
 /** D11: the service frame of a refusal, sent only to clients that sent `mmi.hello`. */
 export const MMI_REFUSED = 'mmi.refused';
 
@@ -28,14 +31,8 @@ const NO_OPTIONS: Hello = { refusesToWait: false, hearsFailures: false };
 /** @returns `null` if the frame is neither empty nor a JSON object of valid options */
 export function readHello(frame: Buffer): Hello | null {
   if (frame.length === 0) return NO_OPTIONS;
-  if (frame.length > HELLO_BYTES_MAX) return null;
-  let given: unknown;
-  try {
-    given = JSON.parse(frame.toString('utf8'));
-  } catch {
-    return null;
-  }
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) return null;
+  const given = readJsonObject(frame, HELLO_BYTES_MAX);
+  if (given === null) return null;
   // Unknown keys belong to later versions.
   const { noWorker = 'wait', failures = false }: { noWorker?: unknown; failures?: unknown } = given;
   if (noWorker !== 'wait' && noWorker !== 'refuse') return null;
@@ -138,7 +135,8 @@ export interface BrokerStatus {
   readonly version: string;
   readonly uptimeMs: number;
   readonly node: string;
-  readonly role: 'standalone' | 'primary' | 'backup';
+  /** `fleet`: it serves beside the other brokers of its fleet. */
+  readonly role: 'standalone' | 'primary' | 'backup' | 'fleet';
   readonly state: string;
   readonly epoch: number;
   readonly limits: Readonly<Record<string, number>>;
@@ -167,6 +165,68 @@ export interface BrokerStatus {
  * node.
  */
 export type MinimalStatus = Omit<BrokerStatus, 'http' | 'publicUrl' | 'events' | 'map'>;
+
+/** The JSON of `mmi.fleet`. */
+export interface FleetStatus {
+  /** `fleet.name`; `null`: `fleet.nats` is off. */
+  readonly fleet: string | null;
+  /** Whether this broker is connected to NATS; `null`: `fleet.nats` is off. */
+  readonly connected: boolean | null;
+  /** This broker first; empty if `fleet.nats` is off. */
+  readonly brokers: readonly FleetBroker[];
+  /**
+   * Requests since the start of the asked broker: sent to others, taken from others, and come back from
+   * others without an answer. `null`: `fleet.nats` is off.
+   */
+  readonly bridged: { readonly out: number; readonly in: number; readonly returned: number } | null;
+  /** The database of durable requests; `null`: they are kept in a file, or not at all. */
+  readonly store: FleetStore | null;
+}
+
+/** The database that brokers of a fleet share, as the asked one sees it. */
+export interface FleetStore {
+  /** Hosts and database, without the user. */
+  readonly database: string;
+  /** Whether it can be reached. */
+  readonly up: boolean;
+  /** `fleet.leaseMs`. */
+  readonly leaseMs: number;
+  /** Since this broker's session was last renewed. */
+  readonly renewedMs: number;
+  /** Of the brokers that use the database, at the last renewal; this broker first if it has one. */
+  readonly sessions: readonly StoreSessionFacts[];
+  /** Requests that the asked broker has stored since its start. */
+  readonly accepted: number;
+  /** Replies that it has stored since its start. */
+  readonly completed: number;
+}
+
+export interface StoreSessionFacts {
+  readonly session: number;
+  readonly node: string;
+  /** It is that of the asked broker. */
+  readonly self: boolean;
+  /** It was not renewed in time: if that goes on for a whole lease, another broker ends it. */
+  readonly overdue: boolean;
+}
+
+/** A broker of the fleet, as the asked one knows it. */
+export interface FleetBroker {
+  /** New at each start of it: 16 hexadecimal digits. */
+  readonly id: string;
+  readonly node: string;
+  readonly version: string;
+  /** It is the asked one. */
+  readonly self: boolean;
+  /** Since it was last heard. */
+  readonly silentMs: number;
+  /** Requests of the asked one that are out at it; of itself: at all others. */
+  readonly requestsOut: number;
+  /** Its requests that are at workers of the asked one; of itself: of all others. */
+  readonly requestsHeld: number;
+  /** Its keys files differ from those of the asked one. */
+  readonly keysDiffer: boolean;
+}
 
 /** A listener of the broker, as shown in `/api/v1/status`. */
 export interface EndpointStatus {

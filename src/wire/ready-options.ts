@@ -1,4 +1,5 @@
 /** READY's options frame (D67): what a worker says about itself besides its service and credit. */
+import { readJsonObject } from './json-object.js';
 
 /** Maximum size of the frame. */
 const OPTIONS_BYTES_MAX = 1024;
@@ -14,14 +15,8 @@ export interface ReadyOptions {
 
 /** @returns `null` if the frame is not a JSON object of valid options */
 export function readReadyOptions(frame: Buffer): ReadyOptions | null {
-  if (frame.length > OPTIONS_BYTES_MAX) return null;
-  let given: unknown;
-  try {
-    given = JSON.parse(frame.toString('utf8'));
-  } catch {
-    return null;
-  }
-  if (typeof given !== 'object' || given === null || Array.isArray(given)) return null;
+  const given = readJsonObject(frame, OPTIONS_BYTES_MAX);
+  if (given === null) return null;
   // Unknown keys belong to later versions.
   const { name = '', headers = false }: { readonly name?: unknown; readonly headers?: unknown } =
     given;

@@ -33,7 +33,7 @@ function statementsOf(db: Database.Database): Record<string, { readonly source: 
 }
 
 /** Statements that run when a store is opened. */
-const ONCE = ['services', 'mapTombstones', 'mapEpochMax'];
+const ONCE = ['services', 'mapTombstoneBytes', 'mapEpochMax'];
 
 const NAMED = { from: '', to: '', state: null, service: null, most: 1 };
 

@@ -79,13 +79,14 @@ async function fight(names: readonly string[], minutes: number, seed: number): P
   for (let round = 0; round < rounds; round++) {
     for (const { campaign } of fought) if (campaign.finding === null) campaign.round(roundMs);
   }
+  print(fought);
   let isClean = true;
+  // At the end: whoever keeps only the last lines of a run sees them.
   for (const { target, campaign } of fought) {
     if (campaign.finding === null) continue;
     isClean = false;
     report(campaign.finding, target, seed);
   }
-  print(fought);
   return isClean;
 }
 

@@ -4,6 +4,7 @@ import { broker } from './targets/broker.js';
 import { codec } from './targets/codec.js';
 import { config } from './targets/config.js';
 import { curve } from './targets/curve.js';
+import { fleet } from './targets/fleet.js';
 import { http } from './targets/http.js';
 import { map } from './targets/map.js';
 import { page } from './targets/page.js';
@@ -29,6 +30,7 @@ export const TARGETS: Readonly<Record<string, TargetMaker>> = {
   titanic,
   tsp,
   peer,
+  fleet,
   pair,
   records: storeRecords,
   config,

@@ -4,7 +4,7 @@ import { afterEach, describe, expect } from '@jest/globals';
 import { python } from '../interop/support/program.js';
 import { RawPeer } from '../interop/support/raw-peer.js';
 import { cleanUp, untilLogged } from '../process/broker/support.js';
-import type { Link } from '../../src/transport/port.js';
+import type { Link } from '../../src/transport/link-port.js';
 import { dialZmtp } from '../../src/transport/zmtp/link.js';
 import { freePorts } from '../support/free-ports.js';
 import { itWithTool } from '../support/tools.js';

@@ -21,6 +21,8 @@ const DESCRIPTORS = 3 * CLIENTS;
 const PARTIAL_MAX = CLIENTS / 10;
 /** For 10,000 connections more. A second copy of the map for each client would be 650 MB. */
 const GROWTH_BYTES_MAX = 256 * 1024 * 1024;
+/** On a machine that does other things, too. */
+const TEST_MS_MAX = 400_000;
 
 let crowd: Crowd | null = null;
 let load: MapLoad | null = null;
@@ -93,5 +95,6 @@ describe('thousands of clients of a map whose active node dies (D49, D53)', () =
       expect(epoch).toBe(before.epoch + 1);
       expect(activations(pair)).toBe(before.activations + 1);
     },
+    TEST_MS_MAX,
   );
 });

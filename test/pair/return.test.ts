@@ -81,7 +81,9 @@ describe('a link that takes longer than two heartbeats to carry one request', ()
     for (let tries = 1; givenUp > 0 && tries <= 3; tries++) {
       const ended = node.logged('ha.disconnected').length;
       await pair.node(otherOf(role)).kill();
-      await client.request('titanic.request', ['nobody', Buffer.alloc(LARGE_BYTES, 'x')]);
+      // Stored once, also if the client has to ask again.
+      const idempotencyKey = `try ${tries}`;
+      await client.submit('nobody', Buffer.alloc(LARGE_BYTES, 'x'), { idempotencyKey });
       await node.waitFor('ha.disconnected', ended + 1);
       const before = pair.logged('ha.disconnected').length;
       pair.link.bytesPerSecond = LARGE_BYTES / ((4 * pair.heartbeatIntervalMs) / 1000);
@@ -105,7 +107,8 @@ describe('limits.messageBytes', () => {
     for (const role of ROLES) await pair.node(role).waitFor('config.reloaded');
     const client = new Client({ endpoints: pair.endpoints, retries: 30, timeoutMs: 20_000 });
     clients.push(client);
-    await client.request('titanic.request', ['nobody', Buffer.alloc(3 * LARGE_BYTES, 'x')]);
+    const idempotencyKey = 'once';
+    await client.submit('nobody', Buffer.alloc(3 * LARGE_BYTES, 'x'), { idempotencyKey });
     await pair.inSync();
     const { differences, uuids } = await pair.rest();
     expect(differences).toEqual([]);

@@ -1,10 +1,12 @@
-/** `npm run simulate -- [--stored | --map | --freelance | --pair [--calm] [--map]] --seeds N --from S [--without 1,2]` */
+/** `npm run simulate -- [--stored | --shared | --map | --freelance | --fleet | --pair [--calm] [--map]] --seeds N --from S [--without 1,2]` */
 import { parseArgs } from 'node:util';
 import { messageOf } from '../../src/core/errors.js';
 import { Tally } from './actors/tally.js';
+import { runFleetSeed } from './fleet/seeds.js';
 import { runFreelanceSeed } from './freelance/seeds.js';
 import { runMapSeed } from './map/seeds.js';
 import { runPairSeed } from './pair/seeds.js';
+import { runSharedSeed } from './shared/seeds.js';
 import { runStoredSeed } from './stored/seeds.js';
 import { runSeed } from './world/seeds.js';
 
@@ -17,10 +19,14 @@ const { values } = parseArgs({
     without: { type: 'string', default: '' },
     /** Worlds of `titanic.*` instead of those of the broker alone. */
     stored: { type: 'boolean', default: false },
+    /** Worlds of brokers that share a database. */
+    shared: { type: 'boolean', default: false },
     /** Worlds of a map at a standalone node; of a pair, all with a map. */
     map: { type: 'boolean', default: false },
     /** Worlds of three brokers and clients with the strategy `freelance`. */
     freelance: { type: 'boolean', default: false },
+    /** Worlds of brokers of a fleet on a lossy bus. */
+    fleet: { type: 'boolean', default: false },
     /** Worlds of two nodes and their clients. */
     pair: { type: 'boolean', default: false },
     /** The two nodes have no faults: 600 seeds are an hour of their time. */
@@ -48,8 +54,10 @@ function main(): number {
     }
     try {
       if (values.pair) runPairSeed(from + done, tally, { isCalm: values.calm, hasMap: values.map });
+      else if (values.fleet) runFleetSeed(from + done, tally);
       else if (values.map) runMapSeed(from + done, tally);
       else if (values.freelance) runFreelanceSeed(from + done, tally);
+      else if (values.shared) runSharedSeed(from + done, tally);
       else if (values.stored) runStoredSeed(from + done, tally);
       else runSeed(from + done, tally, { without });
     } catch (error) {

@@ -128,10 +128,10 @@ export class Child {
   }
 
   /** Waits for its end, and kills it after a time-out. */
-  async finished(): Promise<Finished> {
+  async finished(deadlineMs = DEADLINE_MS): Promise<Finished> {
     const timer = setTimeout(() => {
       this.signal('SIGKILL');
-    }, DEADLINE_MS);
+    }, deadlineMs);
     const exit = await this.exited;
     clearTimeout(timer);
     return { ...exit, stdout: this.stdout, stderr: this.stderr };
@@ -155,11 +155,14 @@ export class Child {
 /** Runs a command line to its end; `input` is its whole standard input. */
 export async function run(
   args: readonly string[],
-  options: ChildOptions & { readonly input?: string | Uint8Array } = {},
+  options: ChildOptions & {
+    readonly input?: string | Uint8Array;
+    readonly deadlineMs?: number;
+  } = {},
 ): Promise<Finished> {
   const child = new Child(args, options);
   child.input(options.input ?? '');
-  return await child.finished();
+  return await child.finished(options.deadlineMs);
 }
 
 /** The output of a command line that ran in one process with others. */

@@ -16,6 +16,7 @@ const SILENCE_MS = 10_000;
 /** More than greeting and READY of a node, and less than any snapshot here. */
 const HANDSHAKE_BYTES_MAX = 1024;
 const TAIL_BYTES = 64;
+const SERVED_MS_MAX = 240_000;
 
 const handshake = (type: string): Buffer =>
   Buffer.concat([greetingOf({ minor: 1 }), ready(property('Socket-Type', type))]);
@@ -76,7 +77,7 @@ export class Crowd {
   /** Resolves once each has its snapshot. */
   async served(): Promise<void> {
     const all = this.#clients.length;
-    await until(() => this.done === all, `${all} snapshots`);
+    await until(() => this.done === all, `${all} snapshots`, SERVED_MS_MAX);
   }
 
   /** How many have a connection to P + 1. */

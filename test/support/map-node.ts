@@ -6,8 +6,9 @@ import { monotonicMs } from '../../src/core/clock.js';
 import { GlobSet } from '../../src/core/glob.js';
 import { Holdings } from '../../src/core/holdings.js';
 import { MapHost } from '../../src/daemon/map.js';
+import type { StoreFailure } from '../../src/titanic/store/store.js';
 import type { MapRecord } from '../../src/map/record.js';
-import type { ListenerCurve } from '../../src/transport/port.js';
+import type { ListenerCurve } from '../../src/transport/listener-curve.js';
 import { MemoryMapRows } from '../../src/testing/memory-map-rows.js';
 
 export interface MapNodeOptions {
@@ -113,6 +114,14 @@ export class MapNode {
 
   commitAll(): void {
     this.isStuck = false;
+    this.#wake();
+  }
+
+  /** All that waits for the store fails. */
+  failAll(failure: StoreFailure): void {
+    for (const [number] of this.#waiting.splice(0)) {
+      this.host.machine.batchFailed(number, failure, monotonicMs());
+    }
     this.#wake();
   }
 

@@ -1,4 +1,4 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import { present } from '../../src/core/assert.js';
 import { type MapRecord, valueOf } from '../../src/map/record.js';
@@ -12,13 +12,7 @@ import {
 } from '../../src/titanic/store/store.js';
 import { seededRandom } from './stage-random.js';
 import { MapStoreUser } from './map-store-user.js';
-
-/** The place of a store between two openings. */
-export interface MapStorePlace {
-  readonly open: OpenNodeStore;
-  /** Removes it. */
-  remove(): Promise<void>;
-}
+import { eachWithStore, type StorePlace } from './store-subject.js';
 
 const OPENING = 2 ** 32;
 
@@ -29,7 +23,7 @@ function put(key: string, value: string | Buffer, number: readonly [number, numb
   return { key, epoch, counter, uuid: '', properties: '', value: valueOf(bytes), ttlS: 0 };
 }
 
-function remove(key: string, number: readonly [number, number]): MapRecord {
+export function remove(key: string, number: readonly [number, number]): MapRecord {
   return put(key, '', number);
 }
 
@@ -62,35 +56,20 @@ async function contentOf(user: MapStoreUser): Promise<MapRecord[]> {
 }
 
 /** What every store behind `src/map/store.ts` and `src/store/node-store.ts` promises. */
-export function describeMapStoreContract(name: string, make: () => Promise<MapStorePlace>): void {
+export function describeMapStoreContract(
+  name: string,
+  make: () => Promise<StorePlace<OpenNodeStore>>,
+): void {
   describe(`${name} as a store of the map`, () => {
-    let place: MapStorePlace;
+    const stores = eachWithStore(make, MapStoreUser.open);
     let user: MapStoreUser;
-    const others: { readonly place: MapStorePlace; readonly user: MapStoreUser }[] = [];
 
     const reopen = async (): Promise<void> => {
-      await user.close();
-      user = await MapStoreUser.open(place.open);
-    };
-    const another = async (): Promise<MapStoreUser> => {
-      const otherPlace = await make();
-      const other = { place: otherPlace, user: await MapStoreUser.open(otherPlace.open) };
-      others.push(other);
-      return other.user;
+      user = await stores.reopen();
     };
 
-    beforeEach(async () => {
-      place = await make();
-      user = await MapStoreUser.open(place.open);
-    });
-
-    afterEach(async () => {
-      await user.close();
-      await place.remove();
-      for (const other of others.splice(0)) {
-        await other.user.close();
-        await other.place.remove();
-      }
+    beforeEach(() => {
+      ({ user } = stores);
     });
 
     it('is empty when it is new; its id stays, and no opening gives numbers again (D20)', async () => {
@@ -101,7 +80,7 @@ export function describeMapStoreContract(name: string, make: () => Promise<MapSt
       expect(mapEpochMax).toBe(0);
       await reopen();
       expect(user.recovered).toMatchObject({ storeId, firstTransaction: 2 * OPENING + 1 });
-      expect((await another()).recovered.storeId).not.toEqual(storeId);
+      expect((await stores.other()).recovered.storeId).not.toEqual(storeId);
     });
 
     it('keeps every byte of a record, in the order of the keys as bytes', async () => {
@@ -151,13 +130,16 @@ export function describeMapStoreContract(name: string, make: () => Promise<MapSt
       expect(await user.list()).toEqual([]);
       const content = await contentOf(user);
       expect(content.map(({ key }) => key)).toEqual(left);
+      expect(user.tombstoneBytes).toBe(left.length * 129);
       await reopen();
+      expect(user.tombstoneBytes).toBe(left.length * 129);
       expect(await contentOf(user)).toEqual(content);
       await user.commit([put('a', 'old', [1, 1]), put('b', 'old', [1, 1])]);
       const kept = left.length === 0 ? ['a', 'b'] : left.length === 1 ? ['b'] : [];
       expect((await user.list()).map(({ key }) => key)).toEqual(kept);
       await user.commit([put('a', 'new', [1, 9])]);
       expect((await user.list()).map(({ key }) => key)).toContain('a');
+      expect(user.tombstoneBytes).toBe(left.length === 2 ? 129 : 0);
     });
 
     it('drops tombstones that the other disk has, some at a time (D54)', async () => {
@@ -174,6 +156,7 @@ export function describeMapStoreContract(name: string, make: () => Promise<MapSt
       await user.commit([]);
       await user.commit([]);
       expect((await contentOf(user)).map(({ key }) => key)).toEqual(['later']);
+      expect(user.tombstoneBytes).toBe('later'.length + 128);
     });
 
     it('remembers what it holds of the other store, in the transaction that brought it (D20)', async () => {
@@ -213,7 +196,7 @@ export function describeMapStoreContract(name: string, make: () => Promise<MapSt
       }
       const whole = await contentOf(user);
       for (const bytesMax of [20, 300, 700, 5000]) {
-        const other = await another();
+        const other = await stores.other();
         const chunks = await chunksFrom(user, after(0), bytesMax);
         expect(chunks.length > 1).toBe(bytesMax < 5000);
         for (const [at, chunk] of chunks.entries()) {
@@ -246,7 +229,7 @@ export function describeMapStoreContract(name: string, make: () => Promise<MapSt
     });
 
     it('a merge takes the higher number, tells what changed, and what both sides changed (D54)', async () => {
-      const other = await another();
+      const other = await stores.other();
       const shared = ['both', 'theirs', 'mine', 'equal'].map((key, at) => put(key, '0', [1, at]));
       await user.commit(shared);
       const known = user.transaction;
@@ -267,7 +250,10 @@ export function describeMapStoreContract(name: string, make: () => Promise<MapSt
         },
       );
       const { records, holds } = await other.read(after(sent));
-      const merged = await user.merge(records, { tombstones: 'all', holds, peerHolds: known });
+      expect(await user.merge(records, { tombstones: 'all', holds }, 2)).toMatchObject({
+        kind: 'malformed',
+      });
+      const merged = await user.merge(records, { tombstones: 'all', holds, peerHolds: known }, 3);
       const { changed, conflicts } = merged as Exclude<typeof merged, { kind: string }>;
       const byKey = [...changed].sort((a, b) => (a.key < b.key ? -1 : 1));
       expect(byKey.map(({ key, value }) => `${key}=${String(value)}`)).toEqual([
@@ -302,7 +288,7 @@ export function describeMapStoreContract(name: string, make: () => Promise<MapSt
           random(bytes);
           return bytes.readUInt32BE(0) % most;
         };
-        const sides = [await another(), await another()] as const;
+        const sides = [await stores.other(), await stores.other()] as const;
         const joinInto = async (from: MapStoreUser, to: MapStoreUser): Promise<void> => {
           for (const chunk of await chunksFrom(from, after(0), 20 + draw(200))) {
             await to.merge(chunk.records, { tombstones: 'all', holds: chunk.holds });

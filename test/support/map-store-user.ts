@@ -8,7 +8,7 @@ import {
   FORMAT,
   type MergeFailure,
   type ReadPlace,
-  type StoreEvents,
+  type PairStoreEvents,
   type StoreFailure,
   type Transaction,
 } from '../../src/titanic/store/store.js';
@@ -25,6 +25,8 @@ export class MapStoreUser implements MapStoreEvents {
   #next = 0;
   #isInCall = false;
   #last = 0;
+  /** What was last told of the tombstones. */
+  tombstoneBytes = 0;
   /** Told before the merge that it belongs to. */
   #merged: MapMerged | null = null;
 
@@ -33,6 +35,7 @@ export class MapStoreUser implements MapStoreEvents {
     const { store, recovered } = await open(user.#events, user);
     user.#store = store;
     user.#recovered = recovered;
+    user.tombstoneBytes = recovered.mapTombstoneBytes;
     user.#next = recovered.firstTransaction;
     return user;
   }
@@ -66,10 +69,14 @@ export class MapStoreUser implements MapStoreEvents {
     return told as 'committed' | StoreFailure;
   }
 
-  async merge(chunk: Buffer, more: Partial<Transaction> = {}): Promise<MapMerged | MergeFailure> {
+  async merge(
+    chunk: Buffer,
+    more: Partial<Transaction> = {},
+    mapEpochMax?: number,
+  ): Promise<MapMerged | MergeFailure> {
     const transaction = this.#begin(more);
     const told = await this.#call(`transaction ${transaction.number}`, (store) =>
-      store.merge(transaction, chunk, false),
+      store.merge(transaction, chunk, false, mapEpochMax),
     );
     return told as MapMerged | MergeFailure;
   }
@@ -122,6 +129,10 @@ export class MapStoreUser implements MapStoreEvents {
     this.#merged = merged;
   }
 
+  mapTombstones(bytes: number): void {
+    this.tombstoneBytes = bytes;
+  }
+
   mapListed(list: number, records: readonly MapRecord[]): void {
     this.#tell(`list ${list}`, records);
   }
@@ -130,7 +141,7 @@ export class MapStoreUser implements MapStoreEvents {
     throw new Error(`list ${list}: ${message}`);
   }
 
-  get #events(): StoreEvents {
+  get #events(): PairStoreEvents {
     const unasked = (): never => {
       throw new Error('nobody asked for requests');
     };

@@ -83,6 +83,7 @@ export function sources(broker: Broker, given: Partial<MetricSources> = {}): Met
       oldestMs: byLabel(),
     }),
   };
+  titanic.counters.store.oldestSnapshotSeconds = 0;
   return {
     node: 'stage',
     version: '0.1.0',
@@ -93,6 +94,7 @@ export function sources(broker: Broker, given: Partial<MetricSources> = {}): Met
     loopLagMs: () => 2,
     broker,
     titanic: () => titanic,
+    fleet: () => null,
     stream: () => ({ published: 3, subscribers: 1, closed: { slow: 0, limit: 0 } }),
     map: () => ({
       keys: 5,

@@ -282,15 +282,16 @@ export class PairOfDaemons {
     return { authorization: `Bearer ${tokenOf(this.node(role))}` };
   }
 
-  /** The last log lines of all processes of both nodes, in order of time. */
+  /** The last log lines about the pair of all processes of both nodes, in order of time. */
   history(): string {
     return this.#lives
       .flatMap((daemon, life) =>
-        daemon.log.slice(-40).map((line): LogLine => ({ life, pid: daemon.pid, ...line })),
+        daemon.log
+          .filter(({ event }) => /^(ha|broker)[.]/.test(event ?? ''))
+          .map((line): LogLine => ({ life, pid: daemon.pid, ...line })),
       )
-      .filter(({ event }) => /^(ha|broker)[.]/.test(event ?? ''))
       .sort((a, b) => String(a['time']).localeCompare(String(b['time'])))
-      .slice(-40)
+      .slice(-80)
       .map((line) => JSON.stringify(line))
       .join('\n');
   }

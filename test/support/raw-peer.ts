@@ -6,7 +6,7 @@ import {
   type PeerVersion,
 } from '../../src/wire/peer.js';
 import { readPeer, writePeer } from '../../src/wire/peer-codec.js';
-import type { Link } from '../../src/transport/port.js';
+import type { Link } from '../../src/transport/link-port.js';
 import { type CurveClientKeys, dialZmtp } from '../../src/transport/zmtp/link.js';
 
 const LIMITS = { messageBytesMax: 1e6, framesMax: 10, outputBytesMax: 1e6 };

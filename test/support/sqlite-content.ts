@@ -2,7 +2,7 @@
 import Database from 'better-sqlite3';
 
 import type { Owner, StoredState } from '../../src/titanic/store/store.js';
-import type { StoreContent } from '../../src/testing/memory-tables.js';
+import type { StoreContent } from '../../src/testing/memory-rows.js';
 
 const STATES: readonly StoredState[] = ['pending', 'pending', 'replied', 'dead'];
 

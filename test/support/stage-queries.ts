@@ -11,7 +11,7 @@ import {
   type ListedRequest,
 } from '../../src/titanic/operator/queries.js';
 import type { RequestUuid, StoreFailure } from '../../src/titanic/store/store.js';
-import type { Entry } from '../../src/testing/memory-tables.js';
+import type { Entry } from '../../src/testing/memory-rows.js';
 import type { StageDisk } from './stage-store.js';
 
 const UUID_BYTES = 16;

@@ -1,5 +1,6 @@
 /** The pair around Titanic on a stage: a peer that confirms at once, or when the script says so. */
 import { present } from '../../src/core/assert.js';
+import { DISK_BATCH_BYTES } from '../../src/core/defaults.js';
 import type { SubmittedBatch, Replica } from '../../src/titanic/machine/replica.js';
 import type { Change, Store, Transaction } from '../../src/titanic/store/store.js';
 
@@ -10,7 +11,11 @@ interface Shipped {
 }
 
 export class StageReplica implements Replica {
+  readonly silence = null;
   readonly isPaired = true;
+  readonly isShared = false;
+  readonly batchesMax = 1;
+  readonly batchBytesMax = DISK_BATCH_BYTES;
   refusal: string | null = null;
   /** In sync: batches are sent to the peer, and count once they are confirmed. */
   isInSync = true;

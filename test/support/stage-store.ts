@@ -18,7 +18,8 @@ import type {
 } from '../../src/titanic/store/store.js';
 import type { TitanicReads } from '../../src/titanic/machine/context.js';
 import type { TitanicStoreEvents } from '../../src/titanic/machine/titanic.js';
-import { type Entry, MemoryTables } from '../../src/testing/memory-tables.js';
+import type { Entry } from '../../src/testing/memory-rows.js';
+import { MemoryTables } from '../../src/testing/memory-tables.js';
 
 /** The number of pending requests reported at once. */
 const PIECE_REQUESTS = 3;

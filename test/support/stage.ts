@@ -248,6 +248,20 @@ export class Stage {
     return { more, effects: this.#effects };
   }
 
+  /** When the next heartbeat of a worker is due; Infinity: none is. */
+  nextBeatAt(): number {
+    return this.#beats.reduce((first, each) => Math.min(first, each.at), Infinity);
+  }
+
+  /** Sends the heartbeats that are due, then a turn. */
+  beatAndTurn(): void {
+    for (const each of this.#beats.filter(({ at }) => at <= this.now)) {
+      each.at += each.everyMs;
+      each.worker.heartbeat();
+    }
+    this.turn();
+  }
+
   /**
    * Lets time pass, with a turn whenever the broker asked for one or a worker's heartbeat is due.
    */
@@ -255,15 +269,10 @@ export class Stage {
     const until = this.now + ms;
     for (let turns = 0; ; turns++) {
       if (turns > TURNS_MAX) throw new Error(`a turn is always due at ${this.now} ms`);
-      const beat = this.#beats.reduce((first, each) => Math.min(first, each.at), Infinity);
-      const next = Math.min(beat, this.dueAt());
+      const next = Math.min(this.nextBeatAt(), this.dueAt());
       if (next > until) break;
       this.now = Math.max(this.now, next);
-      for (const each of this.#beats.filter(({ at }) => at <= this.now)) {
-        each.at += each.everyMs;
-        each.worker.heartbeat();
-      }
-      this.turn();
+      this.beatAndTurn();
     }
     this.now = until;
     this.turn();

@@ -74,7 +74,9 @@ export function describeStoreServices(subject: Subject): void {
     const { recovered } = await subject.reopen();
     expect(textsOf(recovered.counts.services)).toEqual(['echo 1 0 0 0']);
   });
+}
 
+export function describeServicesOfPair(subject: Subject): void {
   it('what each has is counted after a merge, too', async () => {
     const other = await subject.other();
     const pair = new StorePair(subject.user, other);

@@ -1,67 +1,40 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
 
-import type { OpenNodeStore } from '../../src/store/node-store.js';
 import { describeStoreSteps } from './store-contract-steps.js';
 import { describeStoreKeys } from './store-contract-keys.js';
-import { describeStoreOwners } from './store-contract-owners.js';
+import { describeOwnersOfPair, describeStoreOwners } from './store-contract-owners.js';
 import { describeStorePair } from './store-contract-pair.js';
 import { describeStoreReading } from './store-contract-reading.js';
-import { describeStoreServices } from './store-contract-services.js';
-import { StoreUser } from './store-user.js';
+import { describeServicesOfPair, describeStoreServices } from './store-contract-services.js';
+import { eachWithStore, type StorePlace, type StoreSubject } from './store-subject.js';
+import { type OpenStore, StoreUser } from './store-user.js';
 
-/** The place of a store between two openings. */
-export interface StorePlace {
-  readonly open: OpenNodeStore;
-  /** Removes it. */
-  remove(): Promise<void>;
+export type Subject = StoreSubject<StoreUser>;
+
+/** What not every store does. */
+export interface ContractOptions {
+  /** It is a `PairStore`. */
+  readonly isOfPair: boolean;
+  /**
+   * Several brokers share it: it numbers requests by its own clock, not from 1, and what no broker has
+   * claimed expires in a sweep.
+   */
+  readonly isShared: boolean;
 }
 
-/** A store that a test uses and may open again. */
-export interface Subject {
-  readonly user: StoreUser;
-  reopen(): Promise<StoreUser>;
-  /** Another store of the same kind, empty. */
-  other(): Promise<StoreUser>;
-}
-
-/** What every store behind `src/titanic/store/store.ts` promises. */
-export function describeStoreContract(name: string, make: () => Promise<StorePlace>): void {
+/**
+ * What every store behind `src/titanic/store/store.ts` promises.
+ */
+export function describeStoreContract(
+  name: string,
+  make: () => Promise<StorePlace<OpenStore>>,
+  { isOfPair, isShared }: ContractOptions = { isOfPair: true, isShared: false },
+): void {
   describe(`${name} as a store`, () => {
-    let place: StorePlace;
-    let user: StoreUser;
-    const others: { readonly place: StorePlace; readonly user: StoreUser }[] = [];
-    const subject: Subject = {
-      get user() {
-        return user;
-      },
-      reopen: async () => {
-        await user.close();
-        user = await StoreUser.open(place.open);
-        return user;
-      },
-      other: async () => {
-        const otherPlace = await make();
-        const other = { place: otherPlace, user: await StoreUser.open(otherPlace.open) };
-        others.push(other);
-        return other.user;
-      },
-    };
-
-    beforeEach(async () => {
-      place = await make();
-      user = await StoreUser.open(place.open);
-    });
-
-    afterEach(async () => {
-      await user.close();
-      await place.remove();
-      for (const other of others.splice(0)) {
-        await other.user.close();
-        await other.place.remove();
-      }
-    });
+    const subject = eachWithStore(make, StoreUser.open);
 
     it('has nothing when it is new, and numbers begin at 1', () => {
+      const { user } = subject;
       const { pending, replied, dead } = user.recovered.counts;
       expect({ pending, replied, dead }).toEqual({ pending: 0, replied: 0, dead: 0 });
       expect(user.recovered.counts.nextNumber).toBe(1);
@@ -69,10 +42,10 @@ export function describeStoreContract(name: string, make: () => Promise<StorePla
     });
 
     describe('steps up the ladder (D17)', () => {
-      describeStoreSteps(subject);
+      describeStoreSteps(subject, isShared);
     });
     describe('idempotency keys (D16)', () => {
-      describeStoreKeys(subject);
+      describeStoreKeys(subject, isShared);
     });
     describe('owners (D70, D71)', () => {
       describeStoreOwners(subject);
@@ -80,11 +53,17 @@ export function describeStoreContract(name: string, make: () => Promise<StorePla
     describe('services', () => {
       describeStoreServices(subject);
     });
-    describe('as one of a pair (D14, D17, D20)', () => {
-      describeStorePair(subject);
-    });
+    if (isOfPair) {
+      describe('as one of a pair (D14, D17, D20)', () => {
+        describeStorePair(subject);
+        describeServicesOfPair(subject);
+        describe('owners', () => {
+          describeOwnersOfPair(subject);
+        });
+      });
+    }
     describe('reading and opening', () => {
-      describeStoreReading(subject);
+      describeStoreReading(subject, isShared);
     });
   });
 }

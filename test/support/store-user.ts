@@ -1,5 +1,4 @@
 /** Uses a store like the machine: one batch at a time, waiting for its events. */
-import type { OpenNodeStore } from '../../src/store/node-store.js';
 import { assert, present } from '../../src/core/assert.js';
 import { MajordomoError } from '../../src/core/errors.js';
 import {
@@ -14,11 +13,12 @@ import {
   type ReadPlace,
   type Recovered,
   type RequestUuid,
+  type PairStore,
   type Store,
   type StoreCounts,
   type StoredContent,
   type StoredRequest,
-  type StoreEvents,
+  type PairStoreEvents,
   type StoreFailure,
   type Transaction,
 } from '../../src/titanic/store/store.js';
@@ -28,7 +28,16 @@ export type Outcome =
   | { readonly results: readonly ChangeResult[]; readonly counts: StoreCounts }
   | { readonly failure: StoreFailure };
 
-export class StoreUser implements StoreEvents {
+/** Opens a store, which may be one of a pair. */
+export type OpenStore = (
+  events: PairStoreEvents,
+) => Promise<{ readonly store: Store; readonly recovered: Recovered }>;
+
+function isOfPair(store: Store): store is PairStore {
+  return 'merge' in store;
+}
+
+export class StoreUser implements PairStoreEvents {
   /** The content of the store when it was opened. */
   readonly pending: StoredRequest[] = [];
   /** All events in order: `committed 1`. */
@@ -57,7 +66,7 @@ export class StoreUser implements StoreEvents {
   #last = 0;
   readonly #waiting = new Map<string, (told: never) => void>();
 
-  static async open(open: OpenNodeStore): Promise<StoreUser> {
+  static async open(open: OpenStore): Promise<StoreUser> {
     const user = new StoreUser();
     const { store, recovered } = await open(user);
     user.#store = store;
@@ -79,6 +88,12 @@ export class StoreUser implements StoreEvents {
 
   get store(): Store {
     return present(this.#store, 'an open store');
+  }
+
+  get #ofPair(): PairStore {
+    const { store } = this;
+    assert(isOfPair(store), 'a store that can be one of a pair');
+    return store;
   }
 
   async close(): Promise<void> {
@@ -138,7 +153,7 @@ export class StoreUser implements StoreEvents {
   ): Promise<Merged | MergeFailure> {
     const transaction = this.#begin(more);
     return await this.#call(`transaction ${transaction.number}`, () =>
-      this.store.merge(transaction, records, isFromActive),
+      this.#ofPair.merge(transaction, records, isFromActive),
     );
   }
 
@@ -150,7 +165,7 @@ export class StoreUser implements StoreEvents {
   ): Promise<Chunk> {
     const read = ++this.#last;
     const chunk = await this.#call<Chunk | StoreFailure>(`read ${read}`, () =>
-      this.store.read(read, place, requestsMax, bytesMax, format),
+      this.#ofPair.read(read, place, requestsMax, bytesMax, format),
     );
     assert('records' in chunk, `a reading failed: ${JSON.stringify(chunk)}`);
     return chunk;

@@ -7,6 +7,7 @@ import type { TitanicOptions } from '../../src/titanic/machine/options.js';
 import type { OperatorResult } from '../../src/titanic/operator/operator-api.js';
 import { Operator } from '../../src/titanic/operator/operator.js';
 import { present } from '../../src/core/assert.js';
+import { SharedStore } from '../../src/replication/shared-store.js';
 import { Standalone } from '../../src/replication/standalone.js';
 import { readFrom } from '../../src/titanic/store/store.js';
 import { Titanic } from '../../src/titanic/machine/titanic.js';
@@ -15,6 +16,7 @@ import type { ClientActor } from './stage-peers.js';
 import { seededRandom } from './stage-random.js';
 import { StageQueries } from './stage-queries.js';
 import type { StageReplica } from './stage-replica.js';
+import type { StageClaims } from './stage-claims.js';
 import { type Asked, StageDisk, StageStore } from './stage-store.js';
 
 export interface TitanicStageOptions extends StageOptions {
@@ -24,6 +26,8 @@ export interface TitanicStageOptions extends StageOptions {
   readonly wall?: number;
   /** It is a node of a pair. */
   readonly replica?: StageReplica;
+  /** Other brokers use its store, too. */
+  readonly claims?: StageClaims;
   /** It does not activate itself. */
   readonly isDormant?: boolean;
 }
@@ -74,6 +78,7 @@ export class TitanicStage extends Stage {
   /** The peer confirms only when told to. */
   isPeerHeld = false;
   readonly #seed: number;
+  readonly #claims: StageClaims | null;
 
   constructor(options: TitanicStageOptions) {
     super(options);
@@ -90,10 +95,18 @@ export class TitanicStage extends Stage {
     const { firstTransaction } = disk.recovered;
     this.replica = options.replica ?? null;
     this.replica?.opened(this.store, firstTransaction);
-    const replica = this.replica ?? new Standalone(this.store, firstTransaction);
+    const replica =
+      this.replica ??
+      (options.claims === undefined
+        ? new Standalone(this.store, firstTransaction)
+        : new SharedStore(this.store, firstTransaction, Infinity, () => 0, 0));
     const titanicOptions = { ...TITANIC, ...options.titanic };
     const { labels } = this.broker.counters.requests;
-    this.titanic = new Titanic(titanicOptions, this.store, replica, events, random, labels);
+    const { claims = null } = options;
+    const parts = [titanicOptions, this.store, replica, events, random, labels, claims] as const;
+    this.titanic = new Titanic(...parts);
+    claims?.serve(this.titanic);
+    this.#claims = claims;
     this.titanic.setTime(this.now, this.wall);
     this.titanic.counted(disk.counts);
     if (options.isDormant !== true) this.titanic.activate();
@@ -123,6 +136,7 @@ export class TitanicStage extends Stage {
       super.turn();
       this.titanic.run(this.now, this.wall, this.broker.embedded, this.broker.embedded);
       super.turn();
+      this.#claims?.answerLists(this.store.disk.pending);
       if (!this.isHeld && this.store.asked.length > 0) this.#answerAll();
       else if (!this.isPeerHeld && this.#confirmNext()) continue;
       else if (!this.isReadingHeld && this.queries.asked.length > 0) this.#readAll();

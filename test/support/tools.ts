@@ -37,7 +37,19 @@ const PROBES = {
     args: ['-c', 'command -v script && command -v stty'],
   },
   git: { command: 'git', args: ['--version'] },
+  'nats-server and openssl': {
+    command: '/bin/sh',
+    args: ['-c', 'nats-server --version && openssl version'],
+  },
   openssl: { command: 'openssl', args: ['version'] },
+  'nats-server': { command: 'nats-server', args: ['--version'] },
+  'postgresql, 15 or newer': {
+    command: '/bin/sh',
+    args: [
+      '-c',
+      'ls /usr/lib/postgresql/1[5-9]/bin/initdb || ls /usr/lib/postgresql/[2-9][0-9]/bin/initdb',
+    ],
+  },
   promtool: { command: 'promtool', args: ['--version'] },
   chromium: { command: 'chromium', args: ['--version'] },
   'network namespaces': {

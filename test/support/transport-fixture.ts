@@ -1,10 +1,9 @@
 import type { Frames } from '../../src/core/frames.js';
 import type { Holdings } from '../../src/core/holdings.js';
 import { PeerNumbers } from '../../src/transport/peer-numbers.js';
+import type { Dial, LinkEvents, TransportLimits } from '../../src/transport/link-port.js';
+import type { ListenerCurve } from '../../src/transport/listener-curve.js';
 import type {
-  Dial,
-  LinkEvents,
-  ListenerCurve,
   OpenedRouter,
   PeerId,
   PeerInfo,
@@ -13,7 +12,6 @@ import type {
   RouterOptions,
   Transport,
   TransportEvents,
-  TransportLimits,
 } from '../../src/transport/port.js';
 import type { CurveClientKeys } from '../../src/zmtp/curve/client.js';
 import { until } from './until.js';

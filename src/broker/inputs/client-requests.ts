@@ -8,12 +8,13 @@ import { Inbound } from '../../wire/inbound.js';
 import { allows, mayBeClient, mayRequest } from '../admission/access.js';
 import type { Absence } from '../admission/absence.js';
 import type { Admission } from '../admission/admission.js';
+import { HeldMessages } from '../admission/held-messages.js';
 import type { Limits } from '../admission/limits.js';
 import { NO_RIGHT, NO_WORKER, TOO_FAST } from '../admission/refusal.js';
 import type { InternalRequests } from '../lifecycle/internal-requests.js';
 import type { Lifecycle } from '../lifecycle/lifecycle.js';
 import type { Replies } from '../lifecycle/replies.js';
-import type { BrokerHost, InternalRequest, InternalService } from '../ports.js';
+import type { BrokerHost, Interconnect, InternalRequest, InternalService } from '../ports.js';
 import type { Peer } from '../state/entities.js';
 import { packedEnvelope } from '../state/hellos.js';
 import type { Identities } from '../state/identities.js';
@@ -55,6 +56,9 @@ export class ClientRequests {
   readonly #lifecycle: Lifecycle;
   readonly #internalRequests: InternalRequests;
   readonly #host: BrokerHost;
+  #interconnect: Interconnect | null = null;
+  /** Until it is known whether another broker has a worker (D65). */
+  readonly #sought = new HeldMessages();
 
   constructor(deps: ClientRequestsDeps) {
     this.#outputLeft = deps.outputLeft;
@@ -70,6 +74,11 @@ export class ClientRequests {
     this.#lifecycle = deps.lifecycle;
     this.#internalRequests = deps.internalRequests;
     this.#host = deps.host;
+  }
+
+  /** Other brokers may have workers from now on. */
+  connect(interconnect: Interconnect): void {
+    this.#interconnect = interconnect;
   }
 
   request(peer: Peer, inbound: Inbound, now: number): void {
@@ -117,9 +126,14 @@ export class ClientRequests {
     const { frames, service: at } = inbound;
     const services = this.#services;
     let service = services.find(frames.buffer(at), frames.start(at), frames.end(at));
-    if ((service === null || service.workers.size === 0) && this.#isUnserved(inbound, peer, now)) {
-      this.#replies.refuse(inbound, peer, NO_WORKER, false);
-      return;
+    const isServed = service !== null && service.workers.size + service.remotes.size > 0;
+    if (!isServed && this.#isUnserved(inbound, peer, now)) {
+      const sought = this.#interconnect?.seek(frames.view(at)) ?? 'absent';
+      if (sought === 'unknown' && this.#sought.add(inbound.received, peer)) return;
+      if (sought === 'absent') {
+        this.#replies.refuse(inbound, peer, NO_WORKER, false);
+        return;
+      }
     }
     const bytes =
       packedBytes(frames, 0, inbound.envelopeFrames) +
@@ -169,9 +183,18 @@ export class ClientRequests {
 
   /** Decides again about the requests that are held, after the state of admission was set. */
   releaseHeld(now: number): void {
+    this.#release(this.#admission.held, now);
+  }
+
+  /** Decides again about those whose service may now be known to have no worker anywhere. */
+  sought(now: number): void {
+    this.#release(this.#sought, now);
+  }
+
+  #release(held: HeldMessages, now: number): void {
     const inbound = new Inbound();
     const frames = new Frames();
-    for (const { peer, packed } of this.#admission.held.take()) {
+    for (const { peer, packed } of held.take()) {
       this.#identities.releaseIfUnused(peer.identity);
       // The peer disconnected, and its held requests end with it.
       if (!this.#peers.has(peer) || peer.closing) continue;

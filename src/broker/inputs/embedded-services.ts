@@ -99,7 +99,7 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
     const internal = this.#internalOf(service);
     if (internal !== null) return internal.offers(service);
     const found = this.#services.find(service, 0, service.length);
-    return found !== null && found.workers.size > 0;
+    return found !== null && found.workers.size + found.remotes.size > 0;
   }
 
   #internalOf(service: Buffer): InternalService | null {
@@ -136,6 +136,14 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
     return this.#admission.isOpen ? this.#stored.room(service) : 0;
   }
 
+  served(): readonly Buffer[] {
+    const served: Buffer[] = [];
+    for (const { name, workers } of this.#services.all()) {
+      if (workers.size > 0) served.push(name);
+    }
+    return served;
+  }
+
   setBacklog(service: Buffer, has: boolean): void {
     this.#stored.setBacklog(service, has);
   }
@@ -160,6 +168,13 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
 
   parts(id: number): Buffer | null {
     return this.#requests.partials.packedOf(id);
+  }
+
+  takeParts(id: number): Buffer | null {
+    const { partials } = this.#requests;
+    const parts = partials.packedOf(id);
+    partials.drop(id);
+    return parts;
   }
 
   withdraw(id: number): void {

@@ -11,7 +11,7 @@ import type { Limits } from '../admission/limits.js';
 import type { BrokerCounters, WorkerRefusalReason } from '../counters.js';
 import { WORKER_KINDS } from '../dialects.js';
 import type { BrokerEvents } from '../events.js';
-import { returned } from '../lifecycle/delivery-end.js';
+import { type DeliveryEnd, returned } from '../lifecycle/delivery-end.js';
 import type { Lifecycle } from '../lifecycle/lifecycle.js';
 import type { Registrations } from '../lifecycle/registrations.js';
 import type { Replies } from '../lifecycle/replies.js';
@@ -231,6 +231,30 @@ export class WorkerInputs {
   #isOfLost(id: RequestId, inbound: Inbound): boolean {
     const bit = this.#tokens.deliveryBit(inbound.frames, inbound.client);
     return (this.#table.get(id, LOST) & bit) !== 0;
+  }
+
+  // ---------------------------------------------------------------- from holders
+
+  /** A reply or FAIL from another broker, which is never expelled. @returns false: it is not expected */
+  replyOfRemote(peer: Peer, inbound: Inbound, now: number): boolean {
+    const { frames, client, body } = inbound;
+    const { worker } = peer;
+    const id = this.#tokens.request(frames, client);
+    if (id === NONE || worker === null || !this.#isHolder(id, peer, inbound)) {
+      return this.#replyOfLost(id, inbound, now);
+    }
+    if (inbound.kind !== 'fail') this.#lifecycle.replyOfHolder(id, worker, inbound, now);
+    else this.#lifecycle.failureOfHolder(id, worker, readFailure(frames, body), now);
+    return true;
+  }
+
+  /** Another broker no longer has the request. @returns false: it is not expected */
+  returnedByRemote(peer: Peer, inbound: Inbound, end: DeliveryEnd, now: number): boolean {
+    const { worker } = peer;
+    const id = this.#tokens.request(inbound.frames, inbound.client);
+    if (id === NONE || worker === null || !this.#isHolder(id, peer, inbound)) return false;
+    this.#lifecycle.giveBack(id, worker, end, now);
+    return true;
   }
 
   // ---------------------------------------------------------------- HEARTBEAT, DISCONNECT

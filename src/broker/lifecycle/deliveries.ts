@@ -3,6 +3,7 @@ import { present } from '../../core/assert.js';
 import { isMdp } from '../../wire/dialect.js';
 import type { BrokerCounters } from '../counters.js';
 import type { BrokerOptions } from '../options.js';
+import type { RemoteHolder } from '../ports.js';
 import type { RequestTracer } from '../request-trace.js';
 import type { BrokerSink } from '../sink.js';
 import type { Worker } from '../state/entities.js';
@@ -95,6 +96,14 @@ export class Deliveries {
     page[at + WORKER] = worker.peer.id;
     table.setTime(id, DISPATCHED_AT, now);
     this.#requests.locateBody(id);
+    if (worker.remote !== null) {
+      this.#count(id, worker, delivery, now);
+      this.#sendAway(id, worker.remote, (flags & HEADED) !== 0, now);
+      this.#out++;
+      worker.held.pushBack(id);
+      this.#workers.took(worker, now);
+      return;
+    }
     if ((flags & (STORED | HEADED)) === 0) {
       this.#count(id, worker, delivery, now);
       this.#send(id, worker, this.#requests.body.start);
@@ -136,10 +145,22 @@ export class Deliveries {
     }
     const { words, start, end } = requests.body;
     const token = this.#tokens.encode(id);
-    const at = requests.deadlines.of(id);
-    // Rounded up: 0 would stand for none.
-    const leftMs = at === Infinity ? 0 : Math.ceil(at - now);
+    const leftMs = this.#leftMs(id, now);
     this.#sink.requestWithHeaders(peer.id, dialect, token, leftMs, words, start, end);
+  }
+
+  /** To another broker. Its silence is for the interconnect to notice, so it is not timed here. */
+  #sendAway(id: RequestId, holder: RemoteHolder, isHeaded: boolean, now: number): void {
+    const { words, start, end } = this.#requests.body;
+    const token = this.#tokens.encode(id).bytes;
+    holder.request(token, this.#leftMs(id, now), words.bytes, start, end, isHeaded);
+  }
+
+  /** What is left of its deadline; 0: it has none. */
+  #leftMs(id: RequestId, now: number): number {
+    const at = this.#requests.deadlines.of(id);
+    // Rounded up: 0 would stand for none.
+    return at === Infinity ? 0 : Math.max(1, Math.ceil(at - now));
   }
 
   /** The worker no longer has the request. */

@@ -3,7 +3,7 @@ import type { LostReason } from '../counters.js';
 /** How a delivery ended without a reply that counts. */
 export interface DeliveryEnd {
   /** The worker was lost, began anew, gave the request back, or failed on it. */
-  readonly cause: LostReason | 'anew' | 'returned' | 'failed';
+  readonly cause: LostReason | 'anew' | 'returned' | 'failed' | 'busy';
   /** The worker did not announce it, and may still send its reply (D8). */
   readonly mayStillReply: boolean;
   /** For the history of a stored request. */
@@ -34,6 +34,18 @@ export const STARTED_ANEW: DeliveryEnd = {
 export function returned(reason: string): DeliveryEnd {
   const text = reason === '' ? 'given back' : `given back: ${reason}`;
   return { cause: 'returned', mayStillReply: false, text };
+}
+
+/** No worker had it: the broker that it was sent to had none available. It is no delivery. */
+export const BUSY_ELSEWHERE: DeliveryEnd = {
+  cause: 'busy',
+  mayStillReply: false,
+  text: 'no worker was available there',
+};
+
+/** Another broker lost the worker that had it. @param text printable; may be empty */
+export function lostElsewhere(text: string): DeliveryEnd {
+  return { cause: 'connection', mayStillReply: true, text: text === '' ? 'lost' : text };
 }
 
 /** @param text what the worker reported */

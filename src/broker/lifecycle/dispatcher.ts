@@ -1,6 +1,14 @@
 /** Hands waiting requests to available workers. */
+import type { Interconnect } from '../ports.js';
 import type { Service, Worker } from '../state/entities.js';
-import { NONE, type RequestId, type RequestTable, STORED, TIMED } from '../state/request-table.js';
+import {
+  BODY_BYTES,
+  NONE,
+  type RequestId,
+  type RequestTable,
+  STORED,
+  TIMED,
+} from '../state/request-table.js';
 import type { RequestStore } from '../state/request-store.js';
 import type { ServiceTable } from '../state/service-table.js';
 import type { Workers } from '../state/workers.js';
@@ -26,6 +34,7 @@ export class Dispatcher {
   readonly #ends: RequestEnds;
   readonly #deliveries: Deliveries;
   readonly #stored: StoredDeliveries;
+  #interconnect: Interconnect | null = null;
 
   constructor(deps: DispatcherDeps) {
     this.#table = deps.table;
@@ -35,6 +44,11 @@ export class Dispatcher {
     this.#ends = deps.ends;
     this.#deliveries = deps.deliveries;
     this.#stored = deps.stored;
+  }
+
+  /** Requests may be sent to other brokers from now on. */
+  connect(interconnect: Interconnect): void {
+    this.#interconnect = interconnect;
   }
 
   /**
@@ -53,10 +67,10 @@ export class Dispatcher {
       left = this.#dispatchFor(service, now, left);
       // The service that used up the budget goes last in the next turn.
       if (before > 0 && left === 0) last = service;
-      else if (service.available.first() !== null) workers.schedule(service);
+      else if (canTake(service)) workers.schedule(service);
       this.#services.releaseIfUnused(service);
     }
-    if (last !== null && last.available.first() !== null) workers.schedule(last);
+    if (last !== null && canTake(last)) workers.schedule(last);
     return left;
   }
 
@@ -74,21 +88,52 @@ export class Dispatcher {
     for (; left > 0; left--) {
       const id = nextOf(service);
       const worker = service.available.first();
-      if (id === NONE || worker === null) break;
+      if (id === NONE) break;
+      if (worker === null) return this.#dispatchAway(service, now, left);
       if (table.is(id, STORED | TIMED) && this.#takeSpecial(id, service, worker, now)) continue;
-      if (this.#requests.isClientGone(id)) {
-        this.#ends.dropQueued(id);
-      } else if (this.#ends.hasTtlEnded(id, now)) {
-        // Overdue: this happens when more requests expire than one turn handles.
-        service.queue.remove(id);
-        this.#ends.expire(id, now);
-      } else {
-        service.queue.remove(id);
-        service.isStoredNext = true;
-        this.#deliveries.deliver(id, worker, now);
-      }
+      if (this.#endIfDue(id, service, now)) continue;
+      service.queue.remove(id);
+      service.isStoredNext = true;
+      this.#deliveries.deliver(id, worker, now);
     }
     return left;
+  }
+
+  /** No worker here is available: plain requests go to other brokers that have one (D83). */
+  #dispatchAway(service: Service, now: number, budget: number): number {
+    const interconnect = this.#interconnect;
+    if (interconnect === null) return budget;
+    let left = budget;
+    for (let id = service.queue.head; left > 0 && id !== NONE; id = service.queue.head) {
+      left--;
+      if (this.#ends.isPastDeadline(id, now)) {
+        service.queue.remove(id);
+        this.#ends.expire(id, now);
+        continue;
+      }
+      if (this.#endIfDue(id, service, now)) continue;
+      const holder = service.remotes.pick(this.#table.get(id, BODY_BYTES));
+      if (holder === null) {
+        interconnect.wanted(service.name);
+        break;
+      }
+      service.queue.remove(id);
+      this.#deliveries.deliver(id, holder, now);
+    }
+    return left;
+  }
+
+  /** Ends a waiting request that nobody waits for any more. */
+  #endIfDue(id: RequestId, service: Service, now: number): boolean {
+    if (this.#requests.isClientGone(id)) {
+      this.#ends.dropQueued(id);
+      return true;
+    }
+    if (!this.#ends.hasTtlEnded(id, now)) return false;
+    // Overdue: this happens when more requests expire than one turn handles.
+    service.queue.remove(id);
+    this.#ends.expire(id, now);
+    return true;
   }
 
   /**
@@ -108,6 +153,11 @@ export class Dispatcher {
     this.#ends.expire(id, now);
     return true;
   }
+}
+
+/** Whether a request that waits for the service can be dispatched. */
+function canTake({ available, remotes, queue }: Service): boolean {
+  return available.first() !== null || (remotes.hasFree && queue.count > 0);
 }
 
 /** The next request for the service. While both stored and plain ones wait, they take turns. */

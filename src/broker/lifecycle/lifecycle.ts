@@ -20,6 +20,7 @@ import {
   LOST,
   OUT,
   QUEUED,
+  REFERENCE,
   type RequestId,
   type RequestTable,
   SERVICE,
@@ -234,8 +235,10 @@ export class Lifecycle {
 
   #reportFailure(id: RequestId, worker: Worker, { kind, code, text }: Failure): void {
     const { label, shown: service } = worker.service;
-    const durable = this.#table.is(id, STORED);
-    if (!durable) this.#counters.requests.countFailed(label, kind);
+    const isKept = this.#table.is(id, STORED);
+    // One of another broker is counted there, and is none of the stored requests of this node.
+    const durable = isKept && this.#table.getTime(id, REFERENCE) >= 0;
+    if (!isKept) this.#counters.requests.countFailed(label, kind);
     this.#events.emit({
       name: 'request.failed',
       service,
@@ -262,7 +265,8 @@ export class Lifecycle {
     const isStored = table.is(id, STORED);
     this.#deliveries.takeBack(id, worker);
     if (this.#tracer.isOn && !isStored) this.#traceFailed(id, worker, end.text);
-    const delivery = table.get(id, DELIVERIES);
+    let delivery = table.get(id, DELIVERIES);
+    if (end.cause === 'busy') table.set(id, DELIVERIES, --delivery);
     if (end.mayStillReply) {
       const bit = deliveryBit(delivery);
       table.set(id, LOST, table.get(id, LOST) | bit);
@@ -292,17 +296,18 @@ export class Lifecycle {
     } else if (this.#admission.closure !== null) {
       this.#ends.refuse(id, this.#admission.closure);
     } else {
-      this.#requeue(id, worker, delivery);
+      this.#requeue(id, worker, delivery, end);
     }
   }
 
-  #requeue(id: RequestId, worker: Worker, deliveries: number): void {
+  #requeue(id: RequestId, worker: Worker, deliveries: number, { cause }: DeliveryEnd): void {
     const { service } = worker;
     this.#table.lower(id, OUT);
     this.#table.raise(id, QUEUED);
     service.queue.pushFront(id);
+    this.#workers.schedule(service);
+    if (cause === 'busy') return;
     this.#counters.requests.countRequeued(service.label);
     this.#events.emit({ name: 'request.requeued', service: service.shown, deliveries });
-    this.#workers.schedule(service);
   }
 }

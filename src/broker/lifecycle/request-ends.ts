@@ -13,6 +13,7 @@ import {
   QUEUED,
   type RequestId,
   type RequestTable,
+  STORED,
   TIMED,
 } from '../state/request-table.js';
 import type { RequestStore } from '../state/request-store.js';
@@ -63,7 +64,8 @@ export class RequestEnds {
     while (left > 0 && deadlines.earliest <= now) {
       const id = deadlines.pop();
       // One that is out at a worker expires if the worker gives it back.
-      if (this.#table.is(id, QUEUED)) this.#expireQueued(id, now);
+      const isPlain = !this.#table.is(id, STORED);
+      if (isPlain && this.#table.is(id, QUEUED)) this.#expireQueued(id, now);
       left--;
     }
     while (left > 0) {

@@ -67,7 +67,7 @@ export class StoredDeliveries {
   submit(
     name: Buffer,
     reference: number,
-    { body, headers }: StoredBody,
+    { body, headers, deadlineAt = Infinity }: StoredBody,
     again: RequestId | null,
   ): RequestId | null {
     const table = this.#table;
@@ -76,6 +76,7 @@ export class StoredDeliveries {
     if (service === null || service.workers.size === 0 || !requests.hasRoom) return null;
     const id = again ?? requests.addStored();
     requests.setBody(id, body, headers);
+    if (deadlineAt !== Infinity) requests.setDeadline(id, deadlineAt);
     table.set(id, SERVICE, service.id);
     table.setTime(id, REFERENCE, reference);
     table.raise(id, QUEUED);

@@ -9,8 +9,9 @@ import { Hellos } from './hellos.js';
 import type { Identity } from './identities.js';
 import { type WorkerKind, WORKER_KINDS } from '../dialects.js';
 import { LoadIndex } from './load-index.js';
-import type { Asker } from '../ports.js';
+import type { Asker, RemoteHolder } from '../ports.js';
 import type { KeyRights, ListenerRules } from '../rights.js';
+import { RemoteIndex } from './remote-index.js';
 import { RequestList, type RequestTable } from './request-table.js';
 
 /** What a connection was granted: see `admission/access.ts`. */
@@ -153,6 +154,8 @@ export class Service {
   credit = 0;
   readonly available: LoadIndex<Worker> = new LoadIndex();
   readonly workers: Set<Worker> = new Set();
+  /** Other brokers that have workers for it; these are not among `workers`. */
+  readonly remotes: RemoteIndex;
   workersBusy = 0;
   /** Requests of the internal client that are at its workers. */
   storedOut = 0;
@@ -165,6 +168,7 @@ export class Service {
     this.id = id;
     this.name = name;
     this.shown = escapeName(name);
+    this.remotes = new RemoteIndex(id + 1);
     this.queue = RequestList.queue(table);
     this.stored = RequestList.queue(table);
   }
@@ -190,7 +194,8 @@ export class Worker {
   readonly dialect: Dialect;
   /** What is particular to its dialect. */
   readonly kind: WorkerKind;
-  readonly credit: number;
+  /** Only that of a holder changes. */
+  credit: number;
   /** It declared a credit, so it knows RETURN (D25). */
   readonly declaredCredit: boolean;
   /** The name that it gives itself (D67), in printable form; `null`: none. */
@@ -204,6 +209,10 @@ export class Worker {
   lastSentAt: number;
   /** It has sent a HEARTBEAT while busy, so its silence while busy counts too (D5). */
   heartbeatsWhileBusy = false;
+  /** The broker that has the workers; `null`: it is a worker, registered here. */
+  remote: RemoteHolder | null = null;
+  /** Its place among the holders with credit left; -1: none. */
+  freeAt = -1;
   /** Its link in the chain of workers whose silence is timed. */
   readonly silence: ChainLink<Worker> = new ChainLink<Worker>(this);
   /** Its link in the chain of all workers, by the time of the last message to it. */

@@ -242,6 +242,11 @@ export class RequestStore {
     this.#keeper.add('requests', bytes);
   }
 
+  /** The client of a request that has headers waits until then, in monotonic milliseconds. */
+  setDeadline(id: RequestId, at: number): void {
+    this.deadlines.keep(id, at, this.#keeper);
+  }
+
   /** Drops the body: between two deliveries only the keeper has it. */
   dropBody(id: RequestId): void {
     const table = this.#table;

@@ -125,6 +125,7 @@ export class ServiceTable {
     const { namedBy } = service;
     if (
       service.workers.size > 0 ||
+      service.remotes.size > 0 ||
       service.queue.count > 0 ||
       service.due ||
       service.stored.count > 0 ||

@@ -120,8 +120,33 @@ export class Workers {
     );
   }
 
+  // ---------------------------------------------------------------- holders: workers elsewhere
+
+  addRemote(holder: Worker): void {
+    holder.peer.worker = holder;
+    holder.service.remotes.add(holder);
+  }
+
+  removeRemote(holder: Worker): void {
+    holder.peer.worker = null;
+    holder.service.remotes.delete(holder);
+  }
+
+  /** The holder can take so many more requests than are out at it. */
+  setFree(holder: Worker, free: number): void {
+    holder.credit = holder.held.count + free;
+    holder.service.remotes.update(holder);
+    if (free > 0) this.schedule(holder.service);
+  }
+
+  // ---------------------------------------------------------------- both
+
   /** A request was added to `worker.held`. */
   took(worker: Worker, now: number): void {
+    if (worker.remote !== null) {
+      worker.service.remotes.update(worker);
+      return;
+    }
     if (worker.held.count === 1) {
       worker.service.workersBusy++;
       if (!worker.heartbeatsWhileBusy) worker.silence.leave();
@@ -136,6 +161,11 @@ export class Workers {
    * @param isTimed a remaining one has been out for so long that the worker's silence counts (D5)
    */
   gave(worker: Worker, isTimed: boolean): void {
+    if (worker.remote !== null) {
+      // What it can take now is for it to say: see `setFree`.
+      worker.credit--;
+      return;
+    }
     if (worker.held.count === 0) {
       worker.service.workersBusy--;
       this.#groupOf(worker)?.silence.append(worker.silence);

@@ -2,8 +2,8 @@
 import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
 import { PeerNumbers } from '../../transport/peer-numbers.js';
+import type { ListenerCurve } from '../../transport/listener-curve.js';
 import type {
-  ListenerCurve,
   Output,
   PeerId,
   PeerInfo,

@@ -84,8 +84,10 @@ function locked(path: string, error: unknown, served: boolean): Finding {
 /** Whether the store is the one that the data directory records. */
 export async function store(path: string): Promise<Finding> {
   const { checkOwnStore } = await import('../../titanic/io/file/database.js');
+  const { refuseMovedFile } = await import('../../titanic/io/file/left-behind.js');
   try {
     checkOwnStore(path);
+    refuseMovedFile(path);
   } catch (error) {
     if (codeOf(error) === 'ERR_TITANIC_LOST') {
       const { why, remedy } = (error as MajordomoError).details;
@@ -93,6 +95,9 @@ export async function store(path: string): Promise<Finding> {
     }
     // A running broker may have locked it.
     if ((codeOf(error) ?? '').startsWith('SQLITE_BUSY')) return ok('store', `${path} is in use`);
+    if (codeOf(error) === 'ERR_TITANIC_MOVED') {
+      return problem('store', messageOf(error), 'set titanic.store, or another node.dataDir');
+    }
     return problem('store', `${path}: ${messageOf(error)}`, 'run majordomo verify for details');
   }
   return existsSync(path)

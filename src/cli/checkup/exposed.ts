@@ -3,6 +3,8 @@
  */
 import { exposures } from '../../config/io/exposure.js';
 import type { Loaded } from '../../config/io/load.js';
+import { isLoopback } from '../../config/io/loopback.js';
+import { isPostgres, placeOf, shownHost } from '../../core/postgres-url.js';
 import { problemLine } from '../../config/problem.js';
 import { type Finding, ok, problem, warning } from './finding.js';
 
@@ -18,6 +20,8 @@ export async function exposed(loaded: Loaded): Promise<readonly Finding[]> {
     ...refused,
     ...ofListeners(loaded),
     ...ofPublishers(loaded),
+    ...ofFleet(loaded),
+    ...(await ofDatabase(loaded)),
     ...(refused.length === 0 ? ofPair(loaded) : []),
   ];
 }
@@ -45,9 +49,43 @@ function ofPublishers({ config }: Loaded): readonly Finding[] {
   );
 }
 
+function ofFleet({ config: { fleet } }: Loaded): readonly Finding[] {
+  if (!fleet.insecure || fleet.nats.length === 0) return [];
+  const text =
+    'fleet.insecure: true: servers without TLS or users are allowed, and anyone who can publish there is trusted like a broker';
+  const remedy =
+    'give the servers TLS and users, set fleet.natsCredsFile, and remove fleet.insecure';
+  return [warning('open to strangers over NATS', text, remedy)];
+}
+
 const OPEN = [
   { section: 'events', may: 'read the events', how: 'Watch' },
   { section: 'map', may: 'read and change the map', how: 'Keys and rights' },
+] as const;
+
+async function ofDatabase({ config }: Loaded): Promise<readonly Finding[]> {
+  const { store } = config.titanic;
+  const place = isPostgres(store) ? placeOf(store) : null;
+  if (place === null || typeof place === 'string') return [];
+  const open = OPEN_DATABASE.find(({ tls }) => tls === place.tls);
+  if (open === undefined) return [];
+  for (const host of place.hosts) {
+    if (host.host.startsWith('/') || (await isLoopback({ scheme: 'tcp', ...host }))) continue;
+    const remedy = 'leave sslmode out, and name the authority of the certificate with sslrootcert';
+    return [warning(`connection to ${shownHost(host)}`, open.text, remedy)];
+  }
+  return [];
+}
+
+const OPEN_DATABASE = [
+  {
+    tls: 'disable',
+    text: 'sslmode=disable: anyone on the way can read and change stored requests',
+  },
+  {
+    tls: 'require',
+    text: 'sslmode=require: any certificate is accepted, so anyone on the way can take the place of the database',
+  },
 ] as const;
 
 function ofPair({ config }: Loaded): readonly Finding[] {

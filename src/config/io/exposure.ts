@@ -1,4 +1,5 @@
 /** Finds what is open to a network without protection (D78). Only the system can resolve names. */
+import { isPostgres, placeOf, shownHost } from '../../core/postgres-url.js';
 import type { Config, ListenerConfig, PublisherConfig } from '../config.js';
 import { parseEndpoint, parseHttpListen } from '../endpoint.js';
 import type { Problem } from '../problem.js';
@@ -22,6 +23,8 @@ export async function exposures({ config, written }: Loaded): Promise<readonly P
     ...(await ofPublisher('events', config.events.listen, 'read the events')),
     ...(await ofPublisher('map', config.map.listen, 'read and change the map')),
     ...(await ofPair(config)),
+    ...(await ofStore(config)),
+    ...(await ofFleet(config)),
     ...(await ofHttp(config)),
   ];
   return open.map(({ path, message }) => problemAt(written, path, message));
@@ -43,12 +46,18 @@ export async function listenersInFull({
 }: Pick<Config, 'broker'>): Promise<readonly ListenerConfig[]> {
   return await Promise.all(
     broker.listen.map(async (listener) => {
-      const { curve, endpoint, mmi } = listener;
-      if (mmi !== null) return listener;
-      const isForAll = curve === undefined && (await isOpen(endpoint));
-      return { ...listener, mmi: isForAll ? 'minimal' : 'full' } as const;
+      if (listener.mmi !== null) return listener;
+      return { ...listener, mmi: (await isForAll(listener)) ? 'minimal' : 'full' } as const;
     }),
   );
+}
+
+/** Anyone can connect to it over a network: it does not list the services. */
+export async function isForAll({
+  curve,
+  endpoint,
+}: Pick<PublisherConfig, 'curve' | 'endpoint'>): Promise<boolean> {
+  return curve === undefined && (await isOpen(endpoint));
 }
 
 /**
@@ -111,6 +120,45 @@ async function ofPair({ bstar }: Config): Promise<readonly Open[]> {
   }
   // One correction for both.
   return open.slice(0, 1);
+}
+
+/** A database that lets this broker in without credentials lets in everybody. */
+async function ofStore({ titanic }: Config): Promise<readonly Open[]> {
+  const { store, storePasswordFile } = titanic;
+  const place = isPostgres(store) ? placeOf(store) : null;
+  if (place === null || typeof place === 'string') return [];
+  if (storePasswordFile !== null || place.certificate !== null || place.tls === 'disable') {
+    return [];
+  }
+  for (const host of place.hosts) {
+    if (host.host.startsWith('/') || (await isLoopback({ scheme: 'tcp', ...host }))) continue;
+    const message =
+      `${shownHost(host)} is not on loopback, so the broker needs credentials for the database: ` +
+      'titanic.storePasswordFile: database.password, or ?sslcert=FILE&sslkey=FILE in the URL; ' +
+      'or trust everyone who can reach the server with ?sslmode=disable';
+    return [{ path: ['titanic', 'store'], message }];
+  }
+  return [];
+}
+
+/** Who may publish on NATS is trusted like a broker. */
+async function ofFleet({ fleet }: Config): Promise<readonly Open[]> {
+  const { nats, natsCredsFile, insecure } = fleet;
+  if (insecure) return [];
+  for (const url of nats) {
+    const { protocol, hostname, port } = new URL(url);
+    const host = { scheme: 'tcp', host: hostname, port: Number(port) } as const;
+    if (await isLoopback(host)) continue;
+    const isSealed = protocol === 'tls:';
+    if (isSealed && natsCredsFile !== null) continue;
+    const missing = isSealed ? 'credentials' : 'TLS and credentials';
+    const message =
+      `${url} is not on loopback, so the fleet needs ${missing}: ` +
+      `fleet: {nats: '${url.replace(/^nats:/, 'tls:')}', natsCredsFile: broker.creds}, ` +
+      'or trust everyone who can reach the server with fleet.insecure: true';
+    return [{ path: ['fleet', 'nats'], message }];
+  }
+  return [];
 }
 
 /** Tokens and uuids must not cross a network unencrypted. */

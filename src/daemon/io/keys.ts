@@ -20,7 +20,7 @@ import { sharedNames } from '../../config/io/shared-names.js';
 import { problemLine } from '../../config/problem.js';
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import type { Log } from '../../observe/log.js';
-import type { ListenerCurve } from '../../transport/port.js';
+import type { ListenerCurve } from '../../transport/listener-curve.js';
 import { DIGEST_BYTES } from '../../wire/peer.js';
 import type { Verdict } from '../../zmtp/curve/server.js';
 import { NOTHING, type Rights, updateRights } from '../key-rights.js';

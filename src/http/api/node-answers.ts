@@ -40,7 +40,7 @@ export const NotReady = object({
 
 /** The place of a node in its pair. */
 const standing = {
-  role: z.enum(['standalone', 'primary', 'backup']),
+  role: z.enum(['standalone', 'primary', 'backup', 'fleet']),
   state: text('State of the node in its pair; `active` on a standalone node.'),
   epoch: count(),
 };

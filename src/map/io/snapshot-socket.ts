@@ -5,23 +5,15 @@
 import type { Frames } from '../../core/frames.js';
 import type { Holdings } from '../../core/holdings.js';
 import { pack, packedBytes } from '../../core/packed.js';
-import { PeerNumbers } from '../../transport/peer-numbers.js';
-import type {
-  ListenerCurve,
-  PeerInfo,
-  Rejected,
-  RouterLimits,
-  Transport,
-  TransportEvents,
-} from '../../transport/port.js';
-import { openZmtpRouter } from '../../transport/zmtp/router.js';
+import type { ListenerCurve } from '../../transport/listener-curve.js';
+import type { PeerInfo, Rejected, RouterLimits, Transport } from '../../transport/port.js';
+import {
+  type ListeningEvents,
+  ListeningSocket,
+  QUESTION_LIMITS,
+} from '../../transport/zmtp/listening-socket.js';
 import type { MapPeer, PeerId } from '../sink.js';
 
-/** Maximum size of what a client sends: a question is much smaller. */
-const MESSAGE_BYTES_MAX = 1024;
-const FRAMES_MAX = 8;
-/** Of all connections together. */
-const RECEIVE_BYTES_MAX = 16 * 1024 * 1024;
 /** What waits for one client. More would be a second copy of the map for each of them. */
 const OUTPUT_BYTES_MAX = 256 * 1024;
 /** Values of this size or more are not copied for each client. */
@@ -58,28 +50,19 @@ export interface OpenedMapSocket<Socket> {
   readonly endpoint: string;
 }
 
-export class SnapshotSocket implements TransportEvents {
+export class SnapshotSocket implements ListeningEvents {
+  readonly listener = new ListeningSocket('ROUTER', limitsOf, this);
   readonly #inputs: SnapshotInputs;
-  readonly #peers = new Map<PeerId, PeerInfo>();
-  #transport: Transport | null = null;
 
   /** @throws ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT */
-  static async open(
-    options: MapSocketOptions<SnapshotInputs>,
-  ): Promise<OpenedMapSocket<SnapshotSocket>> {
-    const { endpoint, curve, limits, holdings, inputs } = options;
+  static async open({
+    endpoint,
+    inputs,
+    ...options
+  }: MapSocketOptions<SnapshotInputs>): Promise<OpenedMapSocket<SnapshotSocket>> {
     const socket = new SnapshotSocket(inputs);
-    const { endpoints } = await openZmtpRouter({
-      listeners: [{ endpoint, index: 0, ...(curve === undefined ? {} : { curve }) }],
-      limits: limitsOf(limits),
-      holdings,
-      peers: new PeerNumbers(),
-      events: socket,
-      opening: (transport) => {
-        socket.#transport = transport;
-      },
-    });
-    return { socket, endpoint: endpoints[0] ?? endpoint };
+    const [opened = endpoint] = await socket.listener.listen({ ...options, endpoints: [endpoint] });
+    return { socket, endpoint: opened };
   }
 
   private constructor(inputs: SnapshotInputs) {
@@ -88,7 +71,7 @@ export class SnapshotSocket implements TransportEvents {
 
   /** Writes a message for this client; `flush` sends it. */
   send(peer: PeerId, frames: Frames): void {
-    const transport = this.#transport;
+    const { transport } = this.listener;
     if (transport === null) return;
     const size = packedBytes(frames, 0, frames.count);
     const room = size < LASTING_BYTES_MIN ? transport.room(peer, size) : null;
@@ -110,42 +93,12 @@ export class SnapshotSocket implements TransportEvents {
   }
 
   flush(): void {
-    this.#transport?.flush();
+    this.listener.transport?.flush();
   }
 
-  /** Ends a connection. */
-  close(peer: PeerId): void {
-    this.#transport?.disconnect(peer);
-  }
-
-  /** Ends the connections of the clients of whom `is` is true. */
-  disconnect(is: (info: PeerInfo) => boolean): void {
-    for (const [peer, info] of this.#peers) if (is(info)) this.close(peer);
-  }
-
-  /** For new connections. */
-  setLimits(limits: RouterLimits): void {
-    this.#transport?.setLimits(limitsOf(limits));
-  }
-
-  /** See `ListenerCurve.secretKeys`; connections stay. */
-  setSecretKeys(secretKeys: readonly Buffer[]): void {
-    this.#transport?.setSecretKeys(0, secretKeys);
-  }
-
-  /** See `Transport.closeLargest`. */
-  closeLargest(identity: string): boolean {
-    return this.#transport?.closeLargest(identity) ?? false;
-  }
-
-  async stop(): Promise<void> {
-    await this.#transport?.close(0);
-  }
-
-  // ---------------------------------------------------------------- events of the transport
+  // ---------------------------------------------------------------- what arrives
 
   connected(peer: PeerId, info: PeerInfo): void {
-    this.#peers.set(peer, info);
     this.#inputs.clientConnected(peer, info);
   }
 
@@ -153,9 +106,8 @@ export class SnapshotSocket implements TransportEvents {
     this.#inputs.clientMessage(peer, frames);
   }
 
-  oversized(peer: PeerId): void {
-    const info = this.#peers.get(peer);
-    if (info !== undefined) this.#inputs.clientOversized(peer, info);
+  oversized(peer: PeerId, info: PeerInfo): void {
+    this.#inputs.clientOversized(peer, info);
   }
 
   full(peer: PeerId): void {
@@ -167,11 +119,10 @@ export class SnapshotSocket implements TransportEvents {
   }
 
   disconnected(peer: PeerId): void {
-    this.#peers.delete(peer);
     this.#inputs.clientGone(peer);
   }
 
-  rejected(_listener: number, kind: string, reason: string, from: Rejected): void {
+  rejected(kind: string, reason: string, from: Rejected): void {
     this.#inputs.clientRejected(kind, reason, from);
   }
 }
@@ -179,9 +130,7 @@ export class SnapshotSocket implements TransportEvents {
 function limitsOf(limits: RouterLimits): RouterLimits {
   return {
     ...limits,
-    messageBytesMax: MESSAGE_BYTES_MAX,
-    framesMax: FRAMES_MAX,
+    ...QUESTION_LIMITS,
     outputBytesMax: Math.min(OUTPUT_BYTES_MAX, limits.outputBytesMax),
-    receiveBytesMax: RECEIVE_BYTES_MAX,
   };
 }

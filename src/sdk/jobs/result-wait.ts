@@ -73,6 +73,8 @@ export class ResultWait {
   /** A broker did not list its extensions, or lists `wait` and does not know it. */
   #onlyReply = false;
   #isAnswered = false;
+  /** The last answer that was neither a reply nor `pending`: '500 the store is full'. */
+  #trouble: string | null = null;
   #isOver = false;
 
   constructor(options: ResultWaitOptions, sink: ResultWaitSink, random: Random) {
@@ -102,6 +104,7 @@ export class ResultWait {
       this.#isOver = true;
       this.#sink.done(answer.frames);
     } else if (answer.status === 300) {
+      this.#trouble = null;
       this.#pending(question, now);
     } else if (answer.status === 501 && question === 'wait') {
       this.#onlyReply = true;
@@ -116,8 +119,10 @@ export class ResultWait {
     const death = deathOf(answer);
     if (death !== null) this.#fail(deathError(service, uuid, death, answer));
     // D63: from brokers that report deaths as such, any other 500 is an error that may pass.
-    else if (answer.status === 500 && offersFail()) this.#pause(now);
-    else this.#fail(replyError(answer, uuid));
+    else if (answer.status === 500 && offersFail()) {
+      this.#trouble = `${answer.status} ${answer.text}`.trimEnd();
+      this.#pause(now);
+    } else this.#fail(replyError(answer, uuid));
   }
 
   /** The open question failed. */
@@ -189,7 +194,8 @@ export class ResultWait {
       return;
     }
     const { uuid, timeoutMs } = this.#options;
-    const text = `no reply to the stored request ${uuid} within ${timeoutMs} ms`;
+    const trouble = this.#trouble === null ? '' : `; the broker last answered ${this.#trouble}`;
+    const text = `no reply to the stored request ${uuid} within ${timeoutMs} ms${trouble}`;
     const cause = error === null ? {} : { cause: error };
     this.#fail(sdkError('ERR_TITANIC_PENDING', text, { ...cause, details: { uuid } }));
   }

@@ -36,7 +36,10 @@ export interface SharedMapOptions<In = MapValue, Out = Buffer> {
   readonly subtree?: string;
   /** Reads and makes values; for instance `json()`. Default: bytes. */
   readonly codec?: Codec<In, Out>;
-  /** How long `set` and `delete` wait until a change is safe, in milliseconds. Default 10000. */
+  /**
+   * How long `set` and `delete` wait until a change is safe, in milliseconds. Above 10000 a change may be made a second
+   * time, over a newer value: see `SharedMap.set`. Default 10000.
+   */
   readonly timeoutMs?: number;
   /** Maximum number of changes that wait for that. Default 10000. */
   readonly maxOutstanding?: number;
@@ -57,7 +60,7 @@ export interface SharedMapOptions<In = MapValue, Out = Buffer> {
  *     await map.delete('/config/limit', { timeoutMs: 2000 });
  */
 export interface MapDeleteOptions {
-  /** How long to wait until the change is safe, in milliseconds. Default: that of the map. */
+  /** How long to wait until the change is safe, in milliseconds; see `SharedMapOptions`. Default: that of the map. */
   readonly timeoutMs?: number;
   /** Ends the wait with ERR_MDP_ABORTED; the change may have been made. */
   readonly signal?: AbortSignal;

@@ -5,7 +5,7 @@ import { messageOf } from '../../core/errors.js';
 import type { Frames } from '../../core/frames.js';
 import { messageEnd } from '../../core/packed.js';
 import { Lateness } from '../../stream/lateness.js';
-import type { Dial, Link, LinkEvents } from '../../transport/port.js';
+import type { Dial, Link, LinkEvents } from '../../transport/link-port.js';
 import { hasStreamHeader, streamHeaderAt, streamTimeUs } from '../../wire/stream.js';
 import { sdkError } from '../errors.js';
 import { endpointError } from '../links.js';

@@ -1,5 +1,5 @@
 /** The options of a publisher: types, defaults, ranges. */
-import type { ListenerCurve } from '../../transport/port.js';
+import type { ListenerCurve } from '../../transport/listener-curve.js';
 import { encodeZ85 } from '../../core/z85.js';
 import { PUBLISHER_DEFAULTS } from '../defaults.js';
 import { type Endpoints, endpointList } from '../endpoints.js';
@@ -21,8 +21,8 @@ export interface PublisherOptions {
   /** Encrypts everything, and admits subscribers by their keys. Default: none, no encryption. */
   readonly curve?: PublisherCurveOptions;
   /**
-   * What may wait for one subscriber, in bytes. A subscriber that does not read, and so reaches it, is closed.
-   * Default 64 MiB.
+   * What may wait for one subscriber, in bytes. A subscriber that does not read, and so reaches it, is closed. So is
+   * every subscriber that gets a message which is larger than this alone: keep messages well below. Default 64 MiB.
    */
   readonly outputBytes?: number;
   /** Maximum number of connections at each endpoint; seven eighths of them from one address. Default 10000. */

@@ -77,7 +77,8 @@ export class Publisher {
    * turn of the event loop.
    *
    * @param topic at most 255 bytes
-   * @param body text, bytes, or an array of frames of either; copied at once
+   * @param body text, bytes, or an array of frames of either; copied at once. Well below `outputBytes`: a larger
+   * message closes all subscribers that get it
    * @throws ERR_MDP_CLOSED, ERR_MDP_OPTION for the topic, ERR_MDP_BODY
    */
   publish(topic: Topic, body: Body): void {
@@ -136,7 +137,7 @@ export class Publisher {
     const graceMs = closeGraceMs(options);
     this.#isClosed = true;
     const opened = await this.#opening?.catch(() => undefined);
-    await opened?.socket.stop(graceMs);
+    await opened?.socket.listener.stop(graceMs);
   }
 
   /** As `close()`, for `await using publisher = new Publisher(…)`. */

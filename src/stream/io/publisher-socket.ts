@@ -5,19 +5,14 @@
 import { copyWords, type Words } from '../../core/bytes.js';
 import { IDENTITY_SHARE } from '../../core/defaults.js';
 import type { Frames } from '../../core/frames.js';
-import type { Holdings } from '../../core/holdings.js';
 import { PackedCursor, readPacked } from '../../core/packed.js';
-import { PeerNumbers } from '../../transport/peer-numbers.js';
-import type {
-  ListenerCurve,
-  PeerId,
-  PeerInfo,
-  Rejected,
-  RouterLimits,
-  Transport,
-  TransportEvents,
-} from '../../transport/port.js';
-import { openZmtpRouter } from '../../transport/zmtp/router.js';
+import type { PeerId, PeerInfo, Rejected, RouterLimits, Transport } from '../../transport/port.js';
+import {
+  type ListeningEvents,
+  type ListeningOptions,
+  ListeningSocket,
+  QUESTION_LIMITS,
+} from '../../transport/zmtp/listening-socket.js';
 import {
   type AuthoriseTopic,
   type CloseReason,
@@ -26,11 +21,6 @@ import {
   type SubscriberInfo,
 } from '../fan-out.js';
 
-/** Maximum size of what a subscriber sends: a subscription is much smaller. */
-const MESSAGE_BYTES_MAX = 1024;
-const FRAMES_MAX = 8;
-/** Of all connections together. */
-const RECEIVE_BYTES_MAX = 16 * 1024 * 1024;
 /**
  * After so many bytes of messages the output is written within the turn: it stays small enough for one
  * write, and a program that publishes without a pause does not pile it up. Not much less: a write that
@@ -62,14 +52,7 @@ export interface PublisherLimits {
   readonly connectionsPerKeyMax?: (listener: number, key: string) => number;
 }
 
-export interface PublisherSocketOptions {
-  /** Where to listen. */
-  readonly endpoints: readonly string[];
-  /** Of all endpoints. */
-  readonly curve?: ListenerCurve;
-  readonly limits: PublisherLimits;
-  /** Where to count what subscribers make it hold; default: nowhere. */
-  readonly holdings?: Holdings;
+export interface PublisherSocketOptions extends ListeningOptions<PublisherLimits> {
   /** Default: everyone may subscribe to everything. */
   readonly authorise?: AuthoriseTopic;
   readonly events: PublisherEvents;
@@ -82,12 +65,11 @@ export interface OpenedPublisher {
   readonly endpoints: readonly string[];
 }
 
-export class PublisherSocket implements TransportEvents, FanOutSink {
+export class PublisherSocket implements ListeningEvents, FanOutSink {
   readonly fanOut: FanOut;
+  readonly listener = new ListeningSocket('PUB', limitsOf, this);
   readonly #events: PublisherEvents;
   readonly #cursor = new PackedCursor();
-  readonly #endpoints: number;
-  #transport: Transport | null = null;
   #isFlushDue = false;
   #unwrittenBytes = 0;
 
@@ -97,28 +79,11 @@ export class PublisherSocket implements TransportEvents, FanOutSink {
    */
   static async open(options: PublisherSocketOptions): Promise<OpenedPublisher> {
     const socket = new PublisherSocket(options);
-    const { endpoints, curve, holdings, limits } = options;
-    const opened = await openZmtpRouter({
-      listeners: endpoints.map((endpoint, index) => ({
-        endpoint,
-        index,
-        socketType: 'PUB',
-        ...(curve === undefined ? {} : { curve }),
-      })),
-      limits: limitsOf(limits),
-      ...(holdings === undefined ? {} : { holdings }),
-      peers: new PeerNumbers(),
-      events: socket,
-      opening: (transport) => {
-        socket.#transport = transport;
-      },
-    });
-    return { socket, endpoints: opened.endpoints };
+    return { socket, endpoints: await socket.listener.listen(options) };
   }
 
-  private constructor({ authorise, events, endpoints }: PublisherSocketOptions) {
+  private constructor({ authorise, events }: PublisherSocketOptions) {
     this.#events = events;
-    this.#endpoints = endpoints.length;
     this.fanOut = new FanOut(this, authorise ?? null);
   }
 
@@ -145,37 +110,10 @@ export class PublisherSocket implements TransportEvents, FanOutSink {
     this.#flushSoon();
   }
 
-  /** Ends the connections of the subscribers of whom `is` is true. */
-  disconnect(is: (info: SubscriberInfo) => boolean): void {
-    for (const id of this.fanOut.subscribersThat(is)) this.#transport?.disconnect(id);
-  }
-
-  /** For new connections and new output. */
-  setLimits(limits: PublisherLimits): void {
-    this.#transport?.setLimits(limitsOf(limits));
-  }
-
-  /** Of all endpoints; connections stay. See `ListenerCurve.secretKeys`. */
-  setSecretKeys(secretKeys: readonly Buffer[]): void {
-    for (let index = 0; index < this.#endpoints; index++) {
-      this.#transport?.setSecretKeys(index, secretKeys);
-    }
-  }
-
-  /** See `Transport.closeLargest`. */
-  closeLargest(identity: string): boolean {
-    return this.#transport?.closeLargest(identity) ?? false;
-  }
-
-  /** Closes all; what waits for subscribers has `lingerMs` to leave. */
-  async stop(lingerMs: number): Promise<void> {
-    await this.#transport?.close(lingerMs);
-  }
-
   // ---------------------------------------------------------------- effects of the machine
 
   send(subscriber: PeerId, message: Words, size: number): void {
-    const transport = this.#transport;
+    const { transport } = this.listener;
     if (transport === null) return;
     if (size >= SHARED_BYTES_MIN) {
       this.#sendLasting(transport, subscriber, message.bytes, size);
@@ -196,7 +134,7 @@ export class PublisherSocket implements TransportEvents, FanOutSink {
   }
 
   close(subscriber: PeerId, info: SubscriberInfo, reason: CloseReason): void {
-    this.#transport?.disconnect(subscriber);
+    this.listener.close(subscriber);
     this.#events.closed(info, reason);
   }
 
@@ -204,7 +142,7 @@ export class PublisherSocket implements TransportEvents, FanOutSink {
     this.#events.subscribedTo?.(subscriber, topic);
   }
 
-  // ---------------------------------------------------------------- events of the transport
+  // ---------------------------------------------------------------- what arrives
 
   connected(peer: PeerId, info: PeerInfo): void {
     this.fanOut.connected(peer, info);
@@ -228,16 +166,12 @@ export class PublisherSocket implements TransportEvents, FanOutSink {
     this.fanOut.full(peer);
   }
 
-  drained(): void {
-    // Who was full is closed.
-  }
-
   disconnected(peer: PeerId): void {
     this.fanOut.disconnected(peer);
     this.#events.subscribed?.();
   }
 
-  rejected(_listener: number, kind: string, reason: string, from: Rejected): void {
+  rejected(kind: string, reason: string, from: Rejected): void {
     // It held most of the memory of all, because it did not read.
     if (kind === 'memory') this.fanOut.counters.closed.slow++;
     this.#events.rejected(kind, reason, from);
@@ -258,7 +192,7 @@ export class PublisherSocket implements TransportEvents, FanOutSink {
 
   #flush(): void {
     this.#unwrittenBytes = 0;
-    this.#transport?.flush();
+    this.listener.transport?.flush();
   }
 }
 
@@ -269,12 +203,10 @@ function limitsOf({
   connectionsPerKeyMax,
 }: PublisherLimits): RouterLimits {
   return {
-    messageBytesMax: MESSAGE_BYTES_MAX,
-    framesMax: FRAMES_MAX,
+    ...QUESTION_LIMITS,
     outputBytesMax,
     connectionsMax,
     connectionsPerIdentityMax,
     ...(connectionsPerKeyMax === undefined ? {} : { connectionsPerKeyMax }),
-    receiveBytesMax: RECEIVE_BYTES_MAX,
   };
 }

@@ -40,6 +40,10 @@ export const DO_CLOSE = 7;
 export const DO_COMMIT_MAP = 8;
 /** Records of the map with a key above this one. */
 export const DO_LIST_MAP = 9;
+export const DO_CLAIM = 10;
+export const DO_LIST_SCHEDULES = 11;
+/** Other brokers are to be told of a hint. */
+export const DO_HINT = 12;
 
 /** From the thread: several in one message. */
 export const COMMITTED = 1;
@@ -58,8 +62,20 @@ export const OPENED = 13;
 export const CLOSED = 14;
 /** Belongs to the transaction that is reported next. */
 export const MAP_MERGED = 15;
-export const MAP_LISTED = 16;
-export const MAP_LIST_FAILED = 17;
+/** Belongs to the transaction that is reported next, or to none: 0. */
+export const MAP_TOMBSTONES = 16;
+export const MAP_LISTED = 17;
+export const MAP_LIST_FAILED = 18;
+/** Pending requests of batches that failed with an unknown outcome. */
+export const KEPT = 19;
+/** Another session was taken: other brokers may have claimed what this one had. */
+export const TAKEN = 20;
+/** What the store holds, with the work of other brokers. */
+export const COUNTED = 21;
+export const CLAIMED = 22;
+export const CLAIM_FAILED = 23;
+/** Another broker has sent a hint. */
+export const HINTED = 24;
 
 /** What the thread is to open. */
 export interface OpenOrder {
@@ -151,8 +167,7 @@ export function unpackChunk(from: PackReader): Chunk {
 export function packMerged(to: PackWriter, { joined, ranTwice, opened, ended }: Merged): void {
   to.number(joined);
   to.number(ranTwice);
-  to.number(opened.length);
-  for (const request of opened) packRequest(to, request);
+  packRequests(to, opened);
   packUuids(to, ended);
 }
 
@@ -160,7 +175,7 @@ export function unpackMerged(from: PackReader): Merged {
   return {
     joined: from.number(),
     ranTwice: from.number(),
-    opened: Array.from({ length: from.number() }, () => unpackRequest(from)),
+    opened: unpackPending(from),
     ended: unpackUuids(from),
   };
 }
@@ -193,6 +208,7 @@ export function packRecovered(to: PackWriter, recovered: NodeRecovered): void {
   packHolding(to, recovered.holds);
   to.byte(recovered.isNumbered ? 1 : 0);
   to.number(recovered.mapEpochMax);
+  to.number(recovered.mapTombstoneBytes);
 }
 
 export function unpackRecovered(from: PackReader): NodeRecovered {
@@ -203,10 +219,11 @@ export function unpackRecovered(from: PackReader): NodeRecovered {
     holds: unpackHolding(from),
     isNumbered: from.byte() !== 0,
     mapEpochMax: from.number(),
+    mapTombstoneBytes: from.number(),
   };
 }
 
-function packRequest(to: PackWriter, request: StoredRequest): void {
+export function packRequest(to: PackWriter, request: StoredRequest): void {
   to.bytes(request.uuid);
   to.bytes(request.service);
   to.text(request.owner);
@@ -224,7 +241,7 @@ function packRequest(to: PackWriter, request: StoredRequest): void {
 }
 
 // Members of an object literal are evaluated in the order in which they are written here.
-function unpackRequest(from: PackReader): StoredRequest {
+export function unpackRequest(from: PackReader): StoredRequest {
   return {
     uuid: from.bytes(),
     service: from.bytes(),
@@ -261,6 +278,12 @@ export function packPending(to: PackWriter, rows: readonly PendingRow[]): void {
   }
 }
 
+/** As `packPending`. */
+export function packRequests(to: PackWriter, requests: readonly StoredRequest[]): void {
+  to.number(requests.length);
+  for (const request of requests) packRequest(to, request);
+}
+
 export function unpackPending(from: PackReader): StoredRequest[] {
   return Array.from({ length: from.number() }, () => unpackRequest(from));
 }
@@ -271,9 +294,11 @@ const KNOWN_RESULT = 3;
 const RETRIED_RESULT = 4;
 const SWEPT_RESULT = 5;
 const DENIED_RESULT = 6;
+const REFUSED_RESULT = 7;
 
 export const DONE: ChangeResult = { kind: 'done' };
 export const PASSED: ChangeResult = { kind: 'passed' };
+export const REFUSED: ChangeResult = { kind: 'refused' };
 
 export function packResults(to: PackWriter, results: readonly ChangeResult[]): void {
   to.number(results.length);
@@ -284,6 +309,9 @@ export function packResults(to: PackWriter, results: readonly ChangeResult[]): v
         break;
       case 'passed':
         to.byte(PASSED_RESULT);
+        break;
+      case 'refused':
+        to.byte(REFUSED_RESULT);
         break;
       case 'known':
         to.byte(KNOWN_RESULT);
@@ -323,6 +351,8 @@ function unpackResult(from: PackReader): ChangeResult {
       return DONE;
     case PASSED_RESULT:
       return PASSED;
+    case REFUSED_RESULT:
+      return REFUSED;
     case KNOWN_RESULT:
       return { kind: 'known', uuid: from.bytes() };
     case RETRIED_RESULT:
@@ -395,14 +425,22 @@ function unpackService(from: PackReader): ServiceCount {
 export function packFailure(to: PackWriter, failure: MergeFailure): void {
   to.byte(MERGE_FAILURES.indexOf(failure.kind));
   to.text(failure.message);
+  to.text(failure.detail ?? '');
 }
 
 export function unpackFailure(from: PackReader): StoreFailure {
-  return { kind: FAILURES[from.byte()] ?? 'fatal', message: from.text() };
+  const kind = FAILURES[from.byte()] ?? 'fatal';
+  return { kind, ...textsOf(from) };
 }
 
 export function unpackMergeFailure(from: PackReader): MergeFailure {
-  return { kind: MERGE_FAILURES[from.byte()] ?? 'fatal', message: from.text() };
+  const kind = MERGE_FAILURES[from.byte()] ?? 'fatal';
+  return { kind, ...textsOf(from) };
+}
+
+function textsOf(from: PackReader): Omit<StoreFailure, 'kind'> {
+  const [message, detail] = [from.text(), from.text()];
+  return detail === '' ? { message } : { message, detail };
 }
 
 export function packUuids(to: PackWriter, uuids: readonly RequestUuid[]): void {

@@ -5,7 +5,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { assert, present } from '../../core/assert.js';
 import { unpackChunk } from '../../store/chunk-codec.js';
 import { unpackChanges } from '../store/batch-codec.js';
-import { PackReader, PackWriter } from '../store/packing.js';
+import { PackReader } from '../store/packing.js';
 import { unpackRecords } from '../store/record-codec.js';
 import type { ChangeResult, MergeFailure, StoreFailure, Transaction } from '../store/store.js';
 import { assertDurable, openForService, openWithoutFile } from './file/database.js';
@@ -35,6 +35,7 @@ import {
   MAP_LIST_FAILED,
   MAP_LISTED,
   MAP_MERGED,
+  MAP_TOMBSTONES,
   MERGE_FAILED,
   MERGED,
   type OpenFailure,
@@ -43,7 +44,6 @@ import {
   packBodies,
   packChunk,
   packCounts,
-  packFailure,
   packFound,
   packMapMerged,
   packMapRecords,
@@ -60,8 +60,8 @@ import {
   unpackUuids,
 } from './messages.js';
 import { Tables } from './tables/tables.js';
+import { ThreadAnswers } from './thread-answers.js';
 
-const ANSWER_BYTES = 4096;
 /** Number of pending requests reported at once. */
 const LISTED_REQUESTS = 4096;
 /** After this time without orders, the file is maintained. */
@@ -130,7 +130,9 @@ class StoreThread {
   readonly #known: KnownStore;
   #connection: Connection;
   readonly #idle: NodeJS.Timeout;
-  #answers = new PackWriter(ANSWER_BYTES);
+  readonly #answers: ThreadAnswers;
+  /** What was last reported of the map's tombstones. */
+  #tombstoneBytes: number;
   #isClosed = false;
   /** What was written can no longer be trusted: nothing more is done. */
   #fatal: StoreFailure | null = null;
@@ -140,6 +142,7 @@ class StoreThread {
     this.#order = order;
     this.#path = path;
     this.#port = port;
+    this.#answers = new ThreadAnswers(port);
     this.#known = new KnownStore(path, isNewStore, (news) => {
       port.postMessage(news);
     });
@@ -150,12 +153,14 @@ class StoreThread {
     port.on('message', (message: Uint8Array) => {
       this.#receive(new PackReader(message));
     });
-    this.#answers.byte(OPENED);
-    this.#answers.number(0);
     const { file, tables } = this.#connection;
     const { isNumbered, ...recovered } = tables.recovered;
-    packRecovered(this.#answers, { ...recovered, isNumbered: isNumbered && file !== null });
-    this.#send();
+    this.#tombstoneBytes = recovered.mapTombstoneBytes;
+    packRecovered(this.#answers.begin(OPENED, 0), {
+      ...recovered,
+      isNumbered: isNumbered && file !== null,
+    });
+    this.#answers.send();
   }
 
   #receive(message: PackReader): void {
@@ -193,7 +198,7 @@ class StoreThread {
           return;
       }
     }
-    this.#send();
+    this.#answers.send();
     this.#idle.refresh();
   }
 
@@ -215,18 +220,19 @@ class StoreThread {
       const connection = this.#writable();
       const results = commit(connection.tables);
       this.#assertWritten(connection);
-      this.#answers.byte(COMMITTED);
-      this.#answers.number(transaction.number);
-      packResults(this.#answers, results);
-      packCounts(this.#answers, connection.tables.counts);
+      this.#answerTombstones(transaction.number, connection.tables);
+      const answer = this.#answers.begin(COMMITTED, transaction.number);
+      packResults(answer, results);
+      packCounts(answer, connection.tables.counts);
     });
-    if (failure !== null) this.#fail(BATCH_FAILED, transaction.number, failure);
+    if (failure !== null) this.#answers.fail(BATCH_FAILED, transaction.number, failure);
     this.#afterTransaction(failure);
   }
 
   #merge(transaction: Transaction, message: PackReader): void {
     const isFromActive = message.byte() !== 0;
-    const parts = unpackChunk(message.bytes());
+    const mapEpochMax = message.number();
+    const parts = unpackChunk(message.bytes(), mapEpochMax);
     const requests = parts === null ? null : unpackRecords(parts.requests);
     const failure = this.#try(() => {
       const connection = this.#writable();
@@ -235,23 +241,27 @@ class StoreThread {
           ? null
           : connection.tables.merge(transaction, requests, parts.map, isFromActive);
       if (both === null) {
-        this.#fail(MERGE_FAILED, transaction.number, MALFORMED);
+        this.#answers.fail(MERGE_FAILED, transaction.number, MALFORMED);
         return;
       }
       this.#assertWritten(connection);
+      this.#answerTombstones(transaction.number, connection.tables);
       const { merged, map } = both;
       if (map.changed.length > 0 || map.conflicts.length > 0) {
-        this.#answers.byte(MAP_MERGED);
-        this.#answers.number(transaction.number);
-        packMapMerged(this.#answers, map);
+        packMapMerged(this.#answers.begin(MAP_MERGED, transaction.number), map);
       }
-      this.#answers.byte(MERGED);
-      this.#answers.number(transaction.number);
-      packMerged(this.#answers, merged);
-      packCounts(this.#answers, connection.tables.counts);
+      const answer = this.#answers.begin(MERGED, transaction.number);
+      packMerged(answer, merged);
+      packCounts(answer, connection.tables.counts);
     });
-    if (failure !== null) this.#fail(MERGE_FAILED, transaction.number, failure);
+    if (failure !== null) this.#answers.fail(MERGE_FAILED, transaction.number, failure);
     this.#afterTransaction(failure);
+  }
+
+  #answerTombstones(transaction: number, { mapTombstoneBytes }: Tables): void {
+    if (mapTombstoneBytes === this.#tombstoneBytes) return;
+    this.#tombstoneBytes = mapTombstoneBytes;
+    this.#answers.begin(MAP_TOMBSTONES, transaction).number(mapTombstoneBytes);
   }
 
   #assertWritten(connection: Connection): void {
@@ -276,7 +286,7 @@ class StoreThread {
 
   #afterTransaction(failure: StoreFailure | null): void {
     // What it waits for comes first.
-    this.#send();
+    this.#answers.send();
     // Emptying the log may free all the room that is missing.
     const frames = failure?.kind === 'full' ? 1 : undefined;
     this.#upkeep(() => this.#connection.tables.checkpoint(frames));
@@ -293,11 +303,9 @@ class StoreThread {
     const uuids = unpackUuids(message);
     const failure = this.#try(() => {
       const bodies = uuids.map((uuid) => this.#connection.tables.body(uuid));
-      this.#answers.byte(LOADED);
-      this.#answers.number(load);
-      packBodies(this.#answers, bodies);
+      packBodies(this.#answers.begin(LOADED, load), bodies);
     });
-    if (failure !== null) this.#fail(LOAD_FAILED, load, failure);
+    if (failure !== null) this.#answers.fail(LOAD_FAILED, load, failure);
   }
 
   #lookUp(look: number, message: PackReader): void {
@@ -305,11 +313,9 @@ class StoreThread {
     const replyBytesMax = message.number();
     const failure = this.#try(() => {
       const found = this.#connection.tables.lookUp(uuid, replyBytesMax);
-      this.#answers.byte(FOUND);
-      this.#answers.number(look);
-      packFound(this.#answers, found);
+      packFound(this.#answers.begin(FOUND, look), found);
     });
-    if (failure !== null) this.#fail(LOOK_FAILED, look, failure);
+    if (failure !== null) this.#answers.fail(LOOK_FAILED, look, failure);
   }
 
   /** Orders that arrive meanwhile are carried out before it reads on. */
@@ -322,28 +328,24 @@ class StoreThread {
         });
         return;
       }
-      this.#answers.byte(LISTED);
-      this.#answers.number(list);
-      packPending(this.#answers, requests);
+      packPending(this.#answers.begin(LISTED, list), requests);
     });
-    if (failure !== null) this.#fail(LIST_FAILED, list, failure);
+    if (failure !== null) this.#answers.fail(LIST_FAILED, list, failure);
   }
 
   #listOn(list: number, after: number): void {
     if (this.#isClosed) return;
     this.#list(list, after);
-    this.#send();
+    this.#answers.send();
   }
 
   #listMap(list: number, message: PackReader): void {
     const after = message.bytes().toString('latin1');
     const failure = this.#try(() => {
       const records = this.#connection.tables.listMap(after);
-      this.#answers.byte(MAP_LISTED);
-      this.#answers.number(list);
-      packMapRecords(this.#answers, records);
+      packMapRecords(this.#answers.begin(MAP_LISTED, list), records);
     });
-    if (failure !== null) this.#fail(MAP_LIST_FAILED, list, failure);
+    if (failure !== null) this.#answers.fail(MAP_LIST_FAILED, list, failure);
   }
 
   #read(read: number, message: PackReader): void {
@@ -354,20 +356,21 @@ class StoreThread {
     const withMap = message.byte() !== 0;
     const failure = this.#try(() => {
       const chunk = this.#connection.tables.read(place, requestsMax, bytesMax, format, withMap);
-      this.#answers.byte(READ);
-      this.#answers.number(read);
-      packChunk(this.#answers, chunk);
+      packChunk(this.#answers.begin(READ, read), chunk);
     });
-    if (failure !== null) this.#fail(READ_FAILED, read, failure);
+    if (failure !== null) this.#answers.fail(READ_FAILED, read, failure);
   }
 
   /** Runs while there are no orders. */
   #maintain(): void {
     this.#upkeep(() => {
       const { tables } = this.#connection;
-      if (tables.shrink()) this.#idle.refresh();
+      const hasDropped = tables.dropTombstones();
+      this.#answerTombstones(0, tables);
+      if (tables.shrink() || hasDropped) this.#idle.refresh();
       tables.checkpoint();
     });
+    this.#answers.send();
   }
 
   /** Maintenance that nobody waits for: it may fail as long as the disk can be trusted. */
@@ -387,19 +390,6 @@ class StoreThread {
     }
   }
 
-  #fail(what: number, id: number, failure: MergeFailure): void {
-    this.#answers.byte(what);
-    this.#answers.number(id);
-    packFailure(this.#answers, failure);
-  }
-
-  #send(): void {
-    if (this.#answers.isEmpty) return;
-    const bytes = this.#answers.take();
-    this.#answers = new PackWriter(ANSWER_BYTES);
-    this.#port.postMessage(bytes, [bytes.buffer]);
-  }
-
   #close(): void {
     clearTimeout(this.#idle);
     this.#isClosed = true;
@@ -407,9 +397,8 @@ class StoreThread {
     // start.
     this.#upkeep(() => this.#connection.tables.close());
     this.#upkeep(() => this.#connection.db.close());
-    this.#answers.byte(CLOSED);
-    this.#answers.number(0);
-    this.#send();
+    this.#answers.begin(CLOSED, 0);
+    this.#answers.send();
     this.#port.close();
   }
 }

@@ -2,9 +2,11 @@
 import type { Asker } from '../../broker/ports.js';
 import type { Holder } from '../../core/holdings.js';
 import { increment } from '../../core/labels.js';
+import { escapeName } from '../../core/escape.js';
+import type { Claiming } from './claiming.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import type { OpenRequests } from './open-requests.js';
-import type { Owner, StoredRequest } from '../store/store.js';
+import { FIRST_CLAIM, type Owner, type StoredContent, type StoredRequest } from '../store/store.js';
 
 /** Memory that a request on its way to the store takes besides its body. */
 const WAITING_BYTES = 1024;
@@ -20,13 +22,16 @@ export interface NewOwner {
 export class Accepting {
   readonly #context: TitanicContext;
   readonly #requests: OpenRequests;
+  /** `null`: no other broker uses the store. */
+  readonly #claiming: Claiming | null;
   /** Requests accepted but not committed: for each owner, and in total. */
   readonly #ofOwner = new Map<Owner, { stored: number; bytes: number }>();
   #count = 0;
 
-  constructor(context: TitanicContext, requests: OpenRequests) {
+  constructor(context: TitanicContext, requests: OpenRequests, claiming: Claiming | null) {
     this.#context = context;
     this.#requests = requests;
+    this.#claiming = claiming;
   }
 
   /** @param change 1: it is being accepted; -1: it is committed or given up */
@@ -72,16 +77,46 @@ export class Accepting {
     return taken > quotas.storedBytes ? 'the quota `storedBytes` is used up' : null;
   }
 
-  /** It is in the store. @param party see `Origin` */
-  accepted(request: StoredRequest, party: string): void {
+  /**
+   * Its batch is about to be sent.
+   * @returns whether this broker claims it at once; then `decided` follows
+   */
+  claims({ service, notBefore }: StoredRequest): boolean {
+    return this.#claiming?.takesNew(service, notBefore) === true;
+  }
+
+  /** A request that was claimed is stored, or could not be. */
+  decided({ service }: StoredRequest): void {
+    this.#claiming?.settled(service);
+  }
+
+  /**
+   * It is in the store.
+   * @param party see `Origin`
+   * @param content of one that this broker has claimed; `null`: it has not
+   */
+  accepted(request: StoredRequest, party: string, content: StoredContent | null): void {
     const { counters } = this.#context;
-    const slot = this.#requests.openOnce(request, party);
-    const { shown } = this.#requests.dispatcher.serviceOf(slot);
+    const shown = this.#open(request, party, content);
     increment(counters.services.accepted, this.#context.labelOf(shown));
     this.#context.trace?.({
       name: 'titanic.accepted',
       uuid: uuidPrefix(request.uuid),
       service: shown,
     });
+  }
+
+  /** @returns its service, as shown */
+  #open(request: StoredRequest, party: string, content: StoredContent | null): string {
+    if (this.#claiming !== null && content === null) {
+      this.#claiming.stored(request.service);
+      if (request.notBefore <= this.#context.wall) this.#context.hints?.stored(request.service);
+      return escapeName(request.service);
+    }
+    const slot =
+      this.#claiming === null
+        ? this.#requests.openOnce(request, party)
+        : this.#requests.openClaimed(request, FIRST_CLAIM, content);
+    return this.#requests.dispatcher.serviceOf(slot).shown;
   }
 }

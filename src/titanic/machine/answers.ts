@@ -62,6 +62,8 @@ export class Answers {
   /** Whether the end of the request is being committed on both disks: see `withhold`. */
   readonly #isWithheld: (uuid: RequestUuid) => boolean;
   readonly #onDenied: (asker: Asker, uuid: RequestUuid) => void;
+  /** See `Replica.silence`. */
+  readonly #silence: () => string | null;
   /**
    * Look-ups whose uuid is in no row, each with the probe that tells whether the uuid is unknown.
    */
@@ -85,7 +87,9 @@ export class Answers {
     probe: () => number | null,
     isWithheld: (uuid: RequestUuid) => boolean,
     tellDenied: (asker: Asker, uuid: RequestUuid) => void = () => undefined,
+    silence: () => string | null = () => null,
   ) {
+    this.#silence = silence;
     this.#lookUps = new LookUps(askStore);
     this.#probe = probe;
     this.#isWithheld = isWithheld;
@@ -171,6 +175,27 @@ export class Answers {
   /** True if a client waits for the parts of the reply to this request. */
   isFollowed(uuid: RequestUuid): boolean {
     return this.#followers.has(uuid);
+  }
+
+  /** Looks for all that somebody waits for: other brokers may have stored replies. */
+  lookAgain(): void {
+    for (const uuid of [...this.#waiters.uuids(), ...this.#followers.uuids()]) {
+      for (const query of this.#takeOf(uuid)) this.lookUp(query);
+    }
+  }
+
+  /** The same for those that another broker has ended. @param tails see `Hint.ended` */
+  hinted(tails: readonly Buffer[]): void {
+    if (!this.areAwaited) return;
+    for (const tail of tails) {
+      const ended = [...this.#waiters.endingIn(tail), ...this.#followers.endingIn(tail)];
+      for (const uuid of ended) for (const query of this.#takeOf(uuid)) this.lookUp(query);
+    }
+  }
+
+  /** True if somebody waits for something to happen. */
+  get areAwaited(): boolean {
+    return this.#waiters.dueAt !== Infinity || this.#followers.dueAt !== Infinity;
   }
 
   /** Takes out the clients that wait for parts of the reply. */
@@ -281,9 +306,14 @@ export class Answers {
 
   /**
    * The look-up failed, so it is uncertain whether the request is unknown or still pending.
+   * @param text for those who asked; `null`: it is tried again
    */
-  lookFailed(look: number, now: number): void {
-    this.#lookUps.failed(look, now);
+  lookFailed(look: number, text: string | null, now: number): void {
+    if (text === null) {
+      this.#lookUps.failed(look, now);
+      return;
+    }
+    for (const { id } of this.#lookUps.found(look)) this.answer(id, status(500, text));
   }
 
   /** Sends the reply to the clients that wait for this request. */
@@ -340,8 +370,9 @@ export class Answers {
     for (const query of due) {
       const { id, uuid } = query;
       if (!this.#has(uuid)) this.#unknown.delete(uuid.toString('latin1'));
+      const silence = this.#silence();
       if (this.#isWithheld(uuid)) this.withhold(query);
-      else this.answer(id, STATUS_PENDING);
+      else this.answer(id, silence === null ? STATUS_PENDING : status(500, silence));
     }
     for (const query of this.#room.overdue(now, TURN_ANSWERS_MAX)) {
       this.#refuse(query, 'limit', query.asker.isGone ? GONE : NO_ROOM);

@@ -7,7 +7,7 @@ const DURATION_BOUNDS_MS = [
 /** Up to the maximum size of a batch. */
 const SIZE_BOUNDS = [1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096];
 
-/** Batches that the store committed; one is in progress at a time. */
+/** Batches that the store committed. */
 export class Commits {
   /**
    * Milliseconds from handing over a batch to learning that it is durable, to the accuracy of a
@@ -16,18 +16,10 @@ export class Commits {
   readonly durations: Histograms = new Histograms(DURATION_BOUNDS_MS, 1);
   /** In changes. */
   readonly sizes: Histograms = new Histograms(SIZE_BOUNDS, 1);
-  #size = 0;
-  #beganAt = 0;
 
-  /** @param now monotonic milliseconds */
-  began(size: number, now: number): void {
-    this.#size = size;
-    this.#beganAt = now;
-  }
-
-  /** The last batch is durable. A batch that fails is not counted. */
-  done(now: number): void {
-    this.sizes.observe(0, this.#size);
-    this.durations.observe(0, now - this.#beganAt);
+  /** A batch is durable. One that fails is not counted. */
+  done(size: number, durationMs: number): void {
+    this.sizes.observe(0, size);
+    this.durations.observe(0, durationMs);
   }
 }

@@ -4,11 +4,13 @@ import type { Label, Labels } from '../../core/labels.js';
 import { TITANIC_SCHEDULE, uuidText } from '../../wire/tsp.js';
 import { Commits } from './commits.js';
 import { TitanicCounters } from './counters.js';
+import { Hints } from './hints.js';
 import type { TitanicEnd, TitanicEvents, TitanicTrace } from './events.js';
 import type { TitanicOptions } from './options.js';
 import type { Replica } from './replica.js';
 import type {
   Owner,
+  ClaimStore,
   OwnerCount,
   RequestUuid,
   ServiceCount,
@@ -19,6 +21,9 @@ import { StoredServices } from './stored-services.js';
 
 /** What Titanic reads of the store. It commits through its replica. */
 export type TitanicReads = Pick<Store, 'list' | 'load' | 'lookUp'>;
+
+/** What it uses of a store that several brokers share. */
+export type TitanicClaims = Pick<ClaimStore, 'claim' | 'listSchedules' | 'hint'>;
 
 /** The service of the requests that stand for schedules (D80). */
 export const SCHEDULES: Buffer = Buffer.from(TITANIC_SCHEDULE);
@@ -50,6 +55,10 @@ export class TitanicContext {
   readonly #owners = new Map<Owner, OwnerCount>();
   /** What the store holds for each service. */
   readonly services: StoredServices;
+  /** `null`: no other broker uses the store. */
+  readonly claims: TitanicClaims | null;
+  /** `null` likewise. */
+  readonly hints: Hints | null;
   /** The number of the next request that is accepted. */
   nextNumber = 1;
   trace: TitanicTrace | null = null;
@@ -64,8 +73,16 @@ export class TitanicContext {
     replica: Replica,
     events: TitanicEvents,
     labels: Labels,
+    claims: TitanicClaims | null,
   ) {
     this.options = options;
+    this.claims = claims;
+    this.hints =
+      claims === null
+        ? null
+        : new Hints((hint) => {
+            claims.hint(hint);
+          });
     this.store = store;
     this.replica = replica;
     this.events = events;
@@ -83,6 +100,12 @@ export class TitanicContext {
       if (count.stored === 0) this.#owners.delete(count.owner);
       else this.#owners.set(count.owner, count);
     }
+  }
+
+  /** Of a new request. In a shared store it lies among the numbers that the store gives. */
+  takeNumber(): number {
+    if (this.claims !== null) this.nextNumber = Math.max(this.nextNumber, this.wall * 1000);
+    return this.nextNumber++;
   }
 
   storedOf(owner: Owner): OwnerCount {

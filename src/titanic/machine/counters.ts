@@ -2,6 +2,7 @@
 import { Histograms } from '../../core/histogram.js';
 import { type ByLabel, byLabel, type Label, LABELS_MAX, type Labels } from '../../core/labels.js';
 import type { FailureKind } from '../../wire/failure.js';
+import { RETRY_REASONS, type RetryReason } from '../store/retries.js';
 
 /** How an attempt failed: as reported by its worker, or `lost`: it ended without a report. */
 export type AttemptFailure = FailureKind | 'lost';
@@ -46,6 +47,23 @@ export class TitanicCounters {
   readonly stored: Set<Label> = new Set();
   /** How often schedules were due, by what became of it. */
   readonly schedules: Record<ScheduleOutcome, number> = { stored: 0, denied: 0, delayed: 0 };
+  /** The store: whether it can be reached, and what was tried again. */
+  readonly store: {
+    isUp: boolean;
+    /** Of a database; `null`: not known. */
+    oldestSnapshotSeconds: number | null;
+    readonly retries: Record<RetryReason, number>;
+    /** Steps that were not made, because another broker had the request or it was closed. */
+    claimsLost: number;
+  } = {
+    isUp: true,
+    oldestSnapshotSeconds: null,
+    claimsLost: 0,
+    retries: Object.fromEntries(RETRY_REASONS.map((reason) => [reason, 0])) as Record<
+      RetryReason,
+      number
+    >,
+  };
   /** Requests for `titanic.*` that could not be read. */
   malformed = 0;
 

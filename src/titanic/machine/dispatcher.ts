@@ -79,11 +79,15 @@ export class Dispatcher {
   readonly #origins = new Origins();
   readonly #maxInFlight: number;
   readonly #load: (load: number, uuids: readonly RequestUuid[]) => void;
+  /** Whether the store may have more requests of a service than are open here. */
+  readonly #mayHaveMore: (service: Buffer) => boolean;
   readonly #services: OpenServices;
   #withDemand: OpenService[] = [];
   readonly #delayed: IndexedHeap;
   readonly #expiring: IndexedHeap;
   readonly #loads = new Map<number, Slot[]>();
+  /** Of requests that are READY: what need not be read again. */
+  readonly #atHand = new Map<Slot, StoredContent>();
   #lastLoad = 0;
   #loaded: LoadedBody[] = [];
   readonly #deliveries = new Map<Slot, Delivery>();
@@ -95,9 +99,14 @@ export class Dispatcher {
   #inFlight = 0;
   #inFlightBytes = 0;
 
-  constructor(maxInFlight: number, load: (load: number, uuids: readonly RequestUuid[]) => void) {
+  constructor(
+    maxInFlight: number,
+    load: (load: number, uuids: readonly RequestUuid[]) => void,
+    mayHaveMore: (service: Buffer) => boolean = () => false,
+  ) {
     this.#maxInFlight = maxInFlight;
     this.#load = load;
+    this.#mayHaveMore = mayHaveMore;
     const { index } = this;
     this.#services = new OpenServices(index);
     this.#delayed = new IndexedHeap({
@@ -152,6 +161,11 @@ export class Dispatcher {
     const mostMs = attempts === 0 ? notBefore - acceptedAt : Infinity;
     this.wait(slot, now + Math.min(notBefore - wall, mostMs), now);
     return slot;
+  }
+
+  /** Its body need not be read if it is sent soon. */
+  bring(slot: Slot, content: StoredContent): void {
+    if (this.index.get(slot, STATE) === READY) this.#atHand.set(slot, content);
   }
 
   /** Makes it wait until that time, which may be past. Monotonic milliseconds. */
@@ -223,6 +237,7 @@ export class Dispatcher {
   /** The request is no longer open. */
   close(slot: Slot): void {
     this.withdraw(slot);
+    this.#atHand.delete(slot);
     this.hold(slot, ENDING);
     const expiryPlace = this.index.get(slot, EXPIRY_PLACE);
     if (expiryPlace >= 0) this.#expiring.removeAt(expiryPlace);
@@ -231,6 +246,46 @@ export class Dispatcher {
     service.oldest.removeAt(this.index.get(slot, AGE_PLACE));
     this.index.remove(slot);
     if (--service.open === 0) this.#services.remove(service);
+  }
+
+  // ---------------------------------------------------------------- for claims
+
+  /** The uuids of all that are open. */
+  *uuids(): Iterable<RequestUuid> {
+    for (const slot of this.slots()) yield this.index.uuid(slot);
+  }
+
+  *slots(): Iterable<Slot> {
+    for (let slot = 0; slot < this.index.end; slot++) {
+      if (this.index.get(slot, STATE) !== 0) yield slot;
+    }
+  }
+
+  /** How many requests of a service are to be sent, and are not with the broker yet. */
+  aheadOf(name: Buffer): number {
+    const service = this.#services.find(name);
+    return service === undefined ? 0 : service.ready.size + service.loading;
+  }
+
+  /** How many more requests may be with the broker. */
+  get roomInFlight(): number {
+    return this.#isAtLimit() ? 0 : this.#maxInFlight - this.#inFlight;
+  }
+
+  /** The services with requests that could be sent now. */
+  *ready(): Iterable<{ readonly name: Buffer; readonly count: number }> {
+    for (const { name, ready } of this.#services.all()) {
+      if (ready.size > 0) yield { name, count: ready.size };
+    }
+  }
+
+  /** Some of those that could be sent now, not the first ones to be sent. */
+  leastUrgent(name: Buffer, most: number): Slot[] {
+    const ready = this.#services.find(name)?.ready;
+    if (ready === undefined) return [];
+    return Array.from({ length: Math.min(most, ready.size) }, (_, n) =>
+      ready.at(ready.size - 1 - n),
+    );
   }
 
   serviceOf(slot: Slot): OpenService {
@@ -317,6 +372,17 @@ export class Dispatcher {
     this.#makeReady(slot);
   }
 
+  /** Takes back from the broker what no worker has yet. */
+  recall(embedded: EmbeddedServiceApi): void {
+    for (const slot of this.slots()) {
+      const isQueued = this.index.get(slot, STATE) === OUT && !this.#deliveries.has(slot);
+      if (!isQueued || !this.isWithBroker(slot)) continue;
+      embedded.withdraw(this.index.getDouble(slot, BROKER_ID));
+      this.forgotten(slot);
+      this.handedBack(slot);
+    }
+  }
+
   // ---------------------------------------------------------------- reports of the store
 
   loaded(load: number, bodies: readonly (StoredContent | null)[]): void {
@@ -341,10 +407,11 @@ export class Dispatcher {
   // ---------------------------------------------------------------- a turn
 
   /**
-   * @param mayLoad more requests may be sent
+   * @param mayLoad more requests may be read
+   * @param maySubmit what was read may be sent
    * @returns requests whose body is no longer in the store, which means that they are not open
    */
-  run(embedded: EmbeddedServiceApi, now: number, mayLoad: boolean): Slot[] {
+  run(embedded: EmbeddedServiceApi, now: number, mayLoad: boolean, maySubmit = true): Slot[] {
     for (const id of this.#withdrawals.values()) embedded.withdraw(id);
     this.#withdrawals.clear();
     for (let left = TURN_REQUESTS_MAX; left > 0; left--) {
@@ -354,12 +421,15 @@ export class Dispatcher {
       this.serviceOf(slot).delayed--;
       this.#makeReady(slot);
     }
-    const missing = this.#submitLoaded(embedded);
-    if (mayLoad) this.#loadMore(embedded);
-    return missing;
+    const missing = this.#submitLoaded(embedded, maySubmit);
+    if (!mayLoad || !maySubmit) return missing;
+    this.#loadMore(embedded);
+    return this.#loaded.length === 0
+      ? missing
+      : [...missing, ...this.#submitLoaded(embedded, true)];
   }
 
-  #submitLoaded(embedded: EmbeddedServiceApi): Slot[] {
+  #submitLoaded(embedded: EmbeddedServiceApi, maySubmit: boolean): Slot[] {
     const missing: Slot[] = [];
     const { index } = this;
     const loaded = this.#loaded;
@@ -372,7 +442,8 @@ export class Dispatcher {
       }
       const known = index.getDouble(slot, BROKER_ID);
       const name = this.serviceOf(slot).name;
-      const id = embedded.submit(name, slot, content, known < 0 ? null : known);
+      const again = known < 0 ? null : known;
+      const id = maySubmit ? embedded.submit(name, slot, content, again) : null;
       if (id === null) {
         this.handedBack(slot);
       } else {
@@ -403,7 +474,7 @@ export class Dispatcher {
       const room = embedded.room(service.name) - service.loading;
       const taken = this.#take(service, Math.min(room, LOAD_REQUESTS_MAX));
       const hasMore = service.ready.size > 0;
-      embedded.setBacklog(service.name, hasMore);
+      embedded.setBacklog(service.name, hasMore || this.#mayHaveMore(service.name));
       if (hasMore && taken < room) served.push(service);
     }
     for (const service of served) this.#addDemand(service);
@@ -426,12 +497,22 @@ export class Dispatcher {
     if (slots.length === 0) return 0;
     service.loading += slots.length;
     const load = ++this.#lastLoad;
-    this.#loads.set(load, slots);
+    const unread = slots.filter((slot) => !this.#isAtHand(slot, load));
+    if (unread.length === 0) return slots.length;
+    this.#loads.set(load, unread);
     this.#load(
       load,
-      slots.map((slot) => index.uuid(slot)),
+      unread.map((slot) => index.uuid(slot)),
     );
     return slots.length;
+  }
+
+  #isAtHand(slot: Slot, load: number): boolean {
+    const content = this.#atHand.get(slot);
+    if (content === undefined) return false;
+    this.#atHand.delete(slot);
+    this.#loaded.push({ slot, load, content });
+    return true;
   }
 
   // ---------------------------------------------------------------- parts

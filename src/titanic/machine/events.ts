@@ -97,6 +97,18 @@ export type TitanicEvent =
       readonly text: string;
     }
   | { readonly name: 'store.healed' }
+  /** No connection to the database could be made; emitted once. */
+  | { readonly name: 'store.lost'; readonly text: string }
+  | { readonly name: 'store.returned'; readonly host: string; readonly awayMs: number }
+  /** The database does not take one row of a batch; the others are stored. */
+  | { readonly name: 'store.refused'; readonly text: string }
+  /** The database is now another server, or its history has branched. */
+  | { readonly name: 'store.switched'; readonly host: string; readonly text: string }
+  /** This broker may not write to the database, until it has another session. */
+  | { readonly name: 'fleet.lease_lost' }
+  | { readonly name: 'fleet.lease_taken' }
+  /** This broker ended the session of another one, which did not renew it. */
+  | { readonly name: 'fleet.lease_ended'; readonly node: string; readonly session: number }
   /** The data directory had no record of it: it is its first store, or older than such records. */
   | {
       readonly name: 'store.known';

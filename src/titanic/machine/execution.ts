@@ -7,7 +7,17 @@ import type { RandomFill } from '../../core/random.js';
 import type { Failure } from '../../wire/failure.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import type { Dispatcher } from './dispatcher.js';
-import { ATTEMPTS, ATTEMPTS_MAX, GENERATION, SETTLING, SINCE, type Slot } from './open-index.js';
+import { claimOf } from './claiming.js';
+import {
+  ATTEMPTS,
+  ATTEMPTS_MAX,
+  CLAIM,
+  GENERATION,
+  NO_SLOT,
+  SETTLING,
+  SINCE,
+  type Slot,
+} from './open-index.js';
 import { packFailure } from '../store/failure-codec.js';
 import type { OpenRequests } from './open-requests.js';
 import type { Progress } from './progress.js';
@@ -82,6 +92,12 @@ export class Execution {
         this.#requests.gone(uuid);
       },
       failed: () => true,
+      refused: () => {
+        const open = index.find(uuid);
+        if (open === NO_SLOT) return;
+        const attempts = index.get(open, ATTEMPTS) + 1;
+        this.#requests.makeDead(open, attempts, 'the store refuses the reply', null);
+      },
     });
   }
 
@@ -123,20 +139,27 @@ export class Execution {
         extra: null,
       },
       notBefore: wall + pauseMs,
+      ...claimOf(index.get(slot, CLAIM)),
     };
     if (isLast) {
       this.#requests.makeDead(slot, attempts, reason, { attempt: change, failure });
       return;
     }
     const bytes = change.attempt.failure?.length ?? 0;
+    const isShared = this.#context.claims !== null;
     this.#requests.intend(this.#dispatcher.partyOf(slot), change, bytes, {
-      committed: () => undefined,
+      committed: ({ kind }) => {
+        if (!isShared) return;
+        if (kind !== 'done') counters.store.claimsLost++;
+        this.#requests.letGo(uuid);
+      },
       failed: () => true,
     });
     this.#dispatcher.hold(slot, SETTLING);
     increment(counters.services.retried, label);
     events.emit({ name: 'titanic.retried', service: shown, reason: harmless });
-    this.#dispatcher.wait(slot, now + pauseMs, now);
+    // A reply that comes before that is committed is still taken.
+    if (!isShared) this.#dispatcher.wait(slot, now + pauseMs, now);
   }
 
   handedBack(slot: Slot): void {

@@ -26,7 +26,7 @@ export const ENDING = 7;
 const PAGE_BITS = 12;
 const PAGE_RECORDS = 1 << PAGE_BITS;
 const PAGE_MASK = PAGE_RECORDS - 1;
-const INTS = 11;
+const INTS = 12;
 const DOUBLES = 5;
 const UUID_BYTES = 16;
 
@@ -49,6 +49,8 @@ export const BODY_BYTES = 8;
 export const ORIGIN = 9;
 /** Place in its service's heap by age. */
 export const AGE_PLACE = 10;
+/** The number of this broker's claim, in a store that several brokers share; 0: in one that they do not. */
+export const CLAIM = 11;
 
 /** Double fields. */
 export const NUMBER = 0;

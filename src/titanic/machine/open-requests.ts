@@ -8,18 +8,21 @@ import { oneLine } from '../../core/escape.js';
 import { increment } from '../../core/labels.js';
 import type { Failure } from '../../wire/failure.js';
 import { Answers, deadStatusFrame } from './answers.js';
+import { claimOf, keptClaim } from './claiming.js';
 import { closerOf, mayAccess } from './ownership.js';
 import { SCHEDULES, type TitanicContext } from './context.js';
 import { Dispatcher } from './dispatcher.js';
 import { keptDetail } from '../store/failure-codec.js';
-import { ENDING, GENERATION, NO_SLOT, SETTLING, type Slot, STATE } from './open-index.js';
+import { CLAIM, ENDING, GENERATION, NO_SLOT, SETTLING, type Slot, STATE } from './open-index.js';
 import {
   type Change,
   type ChangeResult,
+  type ClaimedRequest,
   type Found,
   NO_OWNER,
   type Owner,
   type RequestUuid,
+  type StoredContent,
   type StoredRequest,
   type StoreFailure,
 } from '../store/store.js';
@@ -48,6 +51,7 @@ interface CommitCallbacks {
   readonly committed: (result: ChangeResult) => void;
   readonly doubtful?: (result: ChangeResult) => void;
   readonly failed: (failure: StoreFailure) => boolean;
+  readonly refused?: () => void;
 }
 
 /** The last attempt of a request, after which it is dead. */
@@ -76,6 +80,8 @@ export class OpenRequests {
   #withheld: { readonly look: number; readonly found: Found }[] = [];
   /** Requests that a merge made pending while their end was being committed. */
   readonly #reopening = new Map<string, StoredRequest>();
+  /** Requests that this broker claimed again before it learned that its last step was committed. */
+  readonly #claimedAgain = new Map<string, ClaimedRequest>();
   /** `strict`: the store contains changes that the peer did not confirm before it was lost. */
   #isDoubtful = false;
   #trouble: StoreFailure | null = null;
@@ -83,12 +89,14 @@ export class OpenRequests {
   /**
    * @param firstRead reads of the store are numbered above this
    * @param made makes the intent of a request that was given to `intendNumber`
+   * @param mayHaveMore whether a shared store may have more of a service than is open here
    */
   constructor(
     context: TitanicContext,
     firstRead: number,
     made: (number: IntentNumber) => Intent,
     schedules: ScheduleRequests,
+    mayHaveMore: (service: Buffer) => boolean,
   ) {
     this.#context = context;
     this.#schedules = schedules;
@@ -102,10 +110,15 @@ export class OpenRequests {
       (asker, uuid) => {
         context.denied(asker, uuid, 'reply');
       },
+      () => replica.silence,
     );
-    this.dispatcher = new Dispatcher(options.maxInFlight, (load, uuids) => {
-      store.load(firstRead + load, uuids);
-    });
+    this.dispatcher = new Dispatcher(
+      options.maxInFlight,
+      (load, uuids) => {
+        store.load(firstRead + load, uuids);
+      },
+      mayHaveMore,
+    );
     this.writer = new Writer(replica, commits, made);
   }
 
@@ -147,7 +160,8 @@ export class OpenRequests {
     if (!isActive) return NOT_ACTIVE;
     const { refusal } = replica;
     if (refusal !== null) {
-      events.emit({ name: 'titanic.refused', reason: 'peer', text: refusal });
+      const reason = replica.isPaired ? 'peer' : 'store';
+      events.emit({ name: 'titanic.refused', reason, text: refusal });
       return refusal;
     }
     const text =
@@ -215,9 +229,9 @@ export class OpenRequests {
 
   batchFailed(batch: number, failure: StoreFailure): void {
     const { events, now } = this.#context;
-    const { kind, message } = failure;
+    const { kind, message, detail: text = message } = failure;
     if (!this.writer.failed(batch, failure, now) && kind !== 'fatal') return;
-    if (this.#trouble === null) events.emit({ name: 'store.failed', kind, text: message });
+    if (this.#trouble === null) events.emit({ name: 'store.failed', kind, text });
     this.#trouble = failure;
     // Earlier changes may be lost: from now on nothing is acknowledged or shown.
     if (kind === 'fatal') this.answers.isUntrusted = true;
@@ -280,6 +294,51 @@ export class OpenRequests {
     return known === NO_SLOT ? this.#open(request, party) : known;
   }
 
+  /** It was accepted in a shared store, and this broker has claimed it. */
+  openClaimed(request: StoredRequest, claim: number, content: StoredContent | null): Slot {
+    const { index } = this.dispatcher;
+    const slot = this.openOnce(request);
+    index.set(slot, CLAIM, claim);
+    if (content !== null) this.dispatcher.bring(slot, content);
+    return slot;
+  }
+
+  /** One that is open here was claimed before, and lost: a worker may still have it. */
+  claimed(claimed: ClaimedRequest): void {
+    const { request, claim, content } = claimed;
+    const known = this.dispatcher.index.find(request.uuid);
+    if (known !== NO_SLOT && this.#isSettling(known)) {
+      this.#claimedAgain.set(request.uuid.toString('latin1'), claimed);
+      return;
+    }
+    const slot = this.openClaimed(request, claim, content);
+    if (request.attempts < request.maxAttempts) return;
+    this.makeDead(slot, request.attempts, 'the broker stopped', null);
+  }
+
+  /** This broker has another session: it goes on only with what is at a worker. */
+  dropUnstarted(): void {
+    this.#claimedAgain.clear();
+    for (const slot of [...this.dispatcher.slots()]) {
+      if (this.#isSettling(slot) || this.dispatcher.deliveryOf(slot) !== null) continue;
+      this.dispatcher.close(slot);
+    }
+  }
+
+  /** The claim is over: any broker may claim the request again. */
+  letGo(uuid: RequestUuid): void {
+    this.#drop(uuid);
+    const key = uuid.toString('latin1');
+    const again = this.#claimedAgain.get(key);
+    this.#claimedAgain.delete(key);
+    if (again !== undefined) this.claimed(again);
+  }
+
+  /** A step was not made, because the claim had ended. */
+  #lostClaim(): void {
+    if (this.#context.claims !== null) this.#context.counters.store.claimsLost++;
+  }
+
   /** The request is pending in the store. */
   restore(request: StoredRequest): void {
     if (request.service.equals(SCHEDULES)) {
@@ -299,7 +358,8 @@ export class OpenRequests {
     this.intend('', { kind: 'retry', uuid, generation, at, expiresAt }, 0, {
       committed: (result) => {
         const isDone = result.kind === 'retried';
-        if (isDone) this.openOnce(result.request);
+        // In a shared store it is claimed by whom it suits.
+        if (isDone && this.#context.claims === null) this.openOnce(result.request);
         decided(isDone ? 'done' : 'passed');
       },
       failed: (failure) => {
@@ -363,6 +423,7 @@ export class OpenRequests {
           return;
         }
         this.#context.traceEnd(uuid, 'closed');
+        if (kind === 'done') this.#context.hints?.ended(uuid);
         this.#schedules.gone(uuid);
         // It may have been accepted while its close was being committed.
         const isOpen = this.dispatcher.index.find(uuid) !== NO_SLOT;
@@ -424,10 +485,19 @@ export class OpenRequests {
       failure === null ? [] : keptDetail(failure.detail).map((frame) => Buffer.from(frame));
     const text = failure === null ? `dead after ${attempts} attempts, the last: ${reason}` : reason;
     const expiresAt = at + options.replyTtlMs;
-    const change: Change = { kind: 'dead', uuid, generation, reason: text, at, expiresAt };
+    const claim = claimOf(index.get(slot, CLAIM));
+    const change: Change = {
+      kind: 'dead',
+      uuid,
+      generation,
+      reason: text,
+      at,
+      expiresAt,
+      ...claim,
+    };
     const bytes = last?.attempt.attempt.failure?.length ?? 0;
     const outcome: CommitCallbacks = {
-      ...(last === null ? {} : { before: last.attempt }),
+      ...(last === null ? {} : { before: { ...last.attempt, ...keptClaim(claim) } }),
       committed: ({ kind }) => {
         if (kind === 'done') {
           increment(counters.services.dead, this.#context.labelOf(shown));
@@ -463,6 +533,7 @@ export class OpenRequests {
         }
         increment(counters.services.expired, this.#context.labelOf(shown));
         this.#context.traceEnd(uuid, 'expired');
+        this.#context.hints?.ended(uuid);
         events.emit({ name: 'titanic.expired', service: shown });
         this.#ended(uuid);
       },
@@ -479,10 +550,13 @@ export class OpenRequests {
    */
   settled(uuid: RequestUuid, result: ChangeResult['kind']): boolean {
     if (result !== 'done') {
+      this.#lostClaim();
       this.gone(uuid);
       return false;
     }
     this.#drop(uuid);
+    this.#claimedAgain.delete(uuid.toString('latin1'));
+    this.#context.hints?.ended(uuid);
     return true;
   }
 
@@ -490,6 +564,11 @@ export class OpenRequests {
    * No longer open, but not because of this machine: those who wait are answered from the store.
    */
   gone(uuid: RequestUuid): void {
+    // In a shared store it may still be pending, for another broker.
+    if (this.#context.claims !== null) {
+      this.letGo(uuid);
+      return;
+    }
     this.#drop(uuid);
     const key = uuid.toString('latin1');
     const request = this.#reopening.get(key);

@@ -62,6 +62,10 @@ export class OpenServices {
     return this.#byName.get(name.toString('latin1'));
   }
 
+  all(): Iterable<OpenService> {
+    return this.#byName.values();
+  }
+
   /** False if it was removed; another service may have its number now. */
   has(service: OpenService): boolean {
     return this.#byNumber[service.number] === service;

@@ -18,6 +18,17 @@ export interface Replica {
   /** Why clients may not change anything now (`strict` without a peer in sync), or `null`. */
   readonly refusal: string | null;
   /**
+   * Why nothing can be said about stored requests now, not even that one is pending, or `null`: the
+   * store cannot be reached, and another broker may use it.
+   */
+  readonly silence: string | null;
+  /** True if other brokers use the store as well. */
+  readonly isShared: boolean;
+  /** How many batches it takes at a time. */
+  readonly batchesMax: number;
+  /** How many bytes a batch has at most, or one change. */
+  readonly batchBytesMax: number;
+  /**
    * Gives the changes to the store, as one transaction. `Titanic.committed` or `batchFailed`
    * follows.
    */

@@ -16,6 +16,7 @@ import { nameOf, type Schedule, type ScheduleFacts, type ScheduleTable } from '.
 import {
   ANONYMOUS,
   type Change,
+  FIRST_CLAIM,
   NO_OWNER,
   type Owner,
   type RequestUuid,
@@ -53,6 +54,8 @@ export interface ScheduleHost {
   ended(schedule: Schedule, reason: string): void;
   /** Ends one whose name a younger one has. */
   endOlder(schedule: Schedule): void;
+  /** It was claimed when it was made. */
+  own(schedule: Schedule): void;
 }
 
 /** What a client wants a schedule to be. */
@@ -70,8 +73,8 @@ export class ScheduleCommands {
   readonly #accepting: Accepting;
   readonly #table: ScheduleTable;
   readonly #host: ScheduleHost;
-  /** Until all schedules are known. */
-  #waiting: (() => void)[] = [];
+  /** Until all schedules are known, with the list that tells them. */
+  readonly #waiting: { readonly list: number; readonly begin: () => void }[] = [];
   /** By owner and name. */
   readonly #queues = new CommandQueues(() =>
     status(500, this.#refused('too many commands for schedules at once')),
@@ -98,18 +101,26 @@ export class ScheduleCommands {
     this.#host = host;
   }
 
-  get areWaiting(): boolean {
-    return this.#waiting.length > 0;
+  /** Some of them wait for this list of all schedules, or for an earlier one. */
+  areWaitingFor(list: number): boolean {
+    return (this.#waiting[0]?.list ?? Infinity) <= list;
   }
 
-  /** A turn, when all schedules are known. */
-  run(): void {
+  /** A turn, when all schedules of this list are known. */
+  run(list: number): void {
     this.#listed.clear();
-    for (const command of this.#waiting.splice(0)) command();
+    const later = this.#waiting.findIndex((each) => each.list > list);
+    for (const { begin } of this.#waiting.splice(0, later < 0 ? Infinity : later)) begin();
   }
 
-  /** @param isReady all schedules are known */
-  schedule(id: number, asker: Asker, facts: ScheduleFacts, body: Buffer, isReady: boolean): void {
+  /** @param list of all schedules, which it waits for; `null`: all are known */
+  schedule(
+    id: number,
+    asker: Asker,
+    facts: ScheduleFacts,
+    body: Buffer,
+    list: number | null,
+  ): void {
     const { identity: party, holder } = asker;
     const bytes = body.length + COMMAND_BYTES;
     const obstacle =
@@ -123,7 +134,7 @@ export class ScheduleCommands {
     }
     const wanted = { asker, owner: ownerOf(asker), facts, body };
     holder.add('stored', bytes);
-    this.#begin(isReady, wanted.owner, facts.name, {
+    this.#begin(list, wanted.owner, facts.name, {
       run: (decided) => {
         this.#replace(wanted, decided);
       },
@@ -134,14 +145,14 @@ export class ScheduleCommands {
     });
   }
 
-  unschedule(id: number, asker: Asker, name: string, isReady: boolean): void {
+  unschedule(id: number, asker: Asker, name: string, list: number | null): void {
     const owner = ownerOf(asker);
     const obstacle = this.#requests.obstacle(asker.identity);
     if (obstacle !== null) {
       this.#answer(id, status(500, obstacle));
       return;
     }
-    this.#begin(isReady, owner, name, {
+    this.#begin(list, owner, name, {
       run: (decided) => {
         this.#end(asker, owner, name, decided);
       },
@@ -151,13 +162,19 @@ export class ScheduleCommands {
     });
   }
 
-  list(id: number, asker: Asker, after: string, isReady: boolean): void {
-    const command = (): void => {
+  list(id: number, asker: Asker, after: string, list: number | null): void {
+    const begin = (): void => {
       this.#list(id, asker, after);
     };
-    if (isReady) command();
-    else if (this.#waiting.length < COMMANDS_MAX) this.#waiting.push(command);
-    else this.#answer(id, LOADING);
+    if (!this.#beginAfter(list, begin)) this.#answer(id, LOADING);
+  }
+
+  /** @returns false if too many wait */
+  #beginAfter(list: number | null, begin: () => void): boolean {
+    if (list === null) begin();
+    else if (this.#waiting.length < COMMANDS_MAX) this.#waiting.push({ list, begin });
+    else return false;
+    return true;
   }
 
   #list(id: number, asker: Asker, after: string): void {
@@ -192,13 +209,11 @@ export class ScheduleCommands {
     return text;
   }
 
-  #begin(isReady: boolean, owner: Owner, name: string, command: Command): void {
+  #begin(list: number | null, owner: Owner, name: string, command: Command): void {
     const begin = (): void => {
       this.#queues.add(`${owner.length} ${owner}${name}`, command);
     };
-    if (isReady) begin();
-    else if (this.#waiting.length < COMMANDS_MAX) this.#waiting.push(begin);
-    else command.answer(LOADING);
+    if (!this.#beginAfter(list, begin)) command.answer(LOADING);
   }
 
   // ---------------------------------------------------------------- titanic.schedule
@@ -240,7 +255,9 @@ export class ScheduleCommands {
     }
     const isNew = known === null;
     const request = this.#newRequest(owner, due, body.length);
-    const change: Change = { kind: 'accept', request, body, key: null };
+    // In a shared store it is this broker that stores what it is due for.
+    const claim = this.#context.claims === null ? {} : { claim: FIRST_CLAIM };
+    const change: Change = { kind: 'accept', request, body, key: null, ...claim };
     const count = (change: 1 | -1): void => {
       this.#accepting.count(who, body.length, change);
       if (isNew) this.#countMaking(owner, change);
@@ -254,7 +271,7 @@ export class ScheduleCommands {
     this.#requests.intend(asker.identity, change, body.length, {
       ...(known === null ? {} : { before: this.#closeOf(known) }),
       begins: () => {
-        request.number = this.#context.nextNumber++;
+        request.number = this.#context.takeNumber();
         request.notBefore = this.#outstanding(known, facts) ?? due;
       },
       committed: () => {
@@ -287,6 +304,7 @@ export class ScheduleCommands {
   #made(request: StoredRequest, facts: ScheduleFacts, before: Schedule | null): Schedule {
     if (before !== null) this.#table.remove(before);
     const schedule = this.#table.find(request.uuid) ?? this.#table.add(request);
+    if (this.#context.claims !== null) this.#host.own(schedule);
     // One of the same name may have been merged meanwhile.
     const older = this.#table.name(schedule, facts);
     if (older !== schedule) this.#table.wait(schedule);

@@ -37,6 +37,12 @@ export class Schedule {
   /** It is being ended: it is not due any more. */
   isEnding = false;
   isGone = false;
+  /** This broker stores what it is due for: it has claimed it, or no other broker uses the store. */
+  isMine = true;
+  /** The number of its claim; 0: none. */
+  claim = 0;
+  /** The last list of all schedules that it was in. */
+  listed = 0;
 
   constructor(slot: number, request: StoredRequest) {
     this.slot = slot;
@@ -119,6 +125,11 @@ export class ScheduleTable {
     return owned.sorted;
   }
 
+  /** All, with those whose facts are not known. */
+  get whole(): readonly Schedule[] {
+    return [...this.#byUuid.values()];
+  }
+
   /** All whose facts are known, in no order. */
   *all(): Iterable<Schedule> {
     for (const { byName } of this.#byOwner.values()) yield* byName.values();
@@ -171,8 +182,8 @@ export class ScheduleTable {
   /** It waits until it is due, unless it is just due, ending or gone. */
   wait(schedule: Schedule): void {
     this.hold(schedule);
-    const { isDue, isEnding, isGone } = schedule;
-    if (!isDue && !isEnding && !isGone) this.#waiting.push(schedule.slot);
+    const { isDue, isEnding, isGone, isMine } = schedule;
+    if (isMine && !isDue && !isEnding && !isGone) this.#waiting.push(schedule.slot);
   }
 
   hold({ place }: Schedule): void {

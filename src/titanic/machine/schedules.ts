@@ -12,13 +12,23 @@ import { Frames } from '../../core/frames.js';
 import { pack, packedBytes, unpack } from '../../core/packed.js';
 import { readTspSchedule, scheduleKey, type TspSchedule } from '../../wire/tsp.js';
 import type { Accepting } from './accepting.js';
+import { claimOf, keptClaim } from './claiming.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import { type DueFault, type DueTimes, firstDue, readDueTimes } from './due-times.js';
 import type { OpenRequests } from './open-requests.js';
+import { type Bodies, ScheduleBodies } from './schedule-bodies.js';
 import { ScheduleCommands } from './schedule-commands.js';
-import { keyOf, type Schedule, ScheduleTable } from './schedule-table.js';
-import { extraOf } from '../store/fields.js';
-import { type Change, NO_OWNER, type RequestUuid, type StoredRequest } from '../store/store.js';
+import { keyOf, nameOf, type Schedule, ScheduleTable } from './schedule-table.js';
+import { contentOf, extraOf } from '../store/fields.js';
+import {
+  type Change,
+  type ClaimedRequest,
+  FIRST_CLAIM,
+  type NewRequest,
+  NO_OWNER,
+  type RequestUuid,
+  type StoredRequest,
+} from '../store/store.js';
 import type { Uuids } from './uuid.js';
 
 /** Maximum number that are due at once, and of the bytes of their bodies; the first may be larger. */
@@ -27,15 +37,10 @@ const DUE_BYTES_MAX = 8 * 1024 * 1024;
 /** Maximum number that a turn looks at because they are due, or because their delay is over. */
 const TURN_DUE_MAX = 32;
 const TURN_DELAYED_MAX = 256;
-/** Maximum number of bodies read at once when schedules become known, and of their bytes. */
-const READ_MAX = 256;
-const READ_BYTES_MAX = 8 * 1024 * 1024;
-/** Delay after a read that failed. */
-const READ_AGAIN_MS = 1000;
 /** Delay after a due time when nothing can be stored. */
 const DELAYED_MS = 5000;
-
-type Bodies = readonly (StoredBody | null)[];
+/** How often all schedules of a shared store are listed. */
+const LIST_MS = 5000;
 
 /** A schedule that is due, with its body. */
 interface DueSchedule {
@@ -50,15 +55,14 @@ export class Schedules {
   readonly #accepting: Accepting;
   readonly #table = new ScheduleTable();
   readonly #commands: ScheduleCommands;
-  readonly #firstRead: number;
-  /** Reads in progress: what to do with their results. `null`: the read failed. */
-  readonly #reads = new Map<number, (bodies: Bodies | null) => void>();
-  #lastRead = 0;
-  /** Schedules whose body is not read yet. */
-  #unread: Schedule[] = [];
-  #isReading = false;
-  #readAgainAt = -Infinity;
+  readonly #bodies: ScheduleBodies;
+  /** Alone: all schedules in the store are known. */
   #isListed = false;
+  /** In a shared store, all schedules are listed again and again: the number of this, or the next, list. */
+  #list = 0;
+  #isListing = true;
+  #listsAgain = false;
+  #listAt = Infinity;
   /** How many are due: their body is being read, or their request is being stored. */
   #due = 0;
   #dueBytes = 0;
@@ -78,10 +82,10 @@ export class Schedules {
     this.#requests = requests;
     this.#uuids = uuids;
     this.#accepting = accepting;
-    this.#firstRead = firstRead;
+    this.#bodies = new ScheduleBodies(context, firstRead, this.#known.bind(this));
     this.#commands = new ScheduleCommands(context, requests, uuids, accepting, this.#table, {
       read: (uuid, then) => {
-        this.#read([uuid], (bodies) => {
+        this.#bodies.read([uuid], (bodies) => {
           then(bodies?.[0]?.body ?? null);
         });
       },
@@ -89,6 +93,9 @@ export class Schedules {
         this.#ended(schedule, reason);
       },
       endOlder: this.#endOlder.bind(this),
+      own: (schedule) => {
+        this.#own(schedule, FIRST_CLAIM);
+      },
     });
   }
 
@@ -111,15 +118,15 @@ export class Schedules {
     pack(body, 0, body.count, packed, 0, false);
     const { name, cron, timeZone } = read;
     const facts = { name, cron, timeZone, service: frames.copy(read.service) };
-    this.#commands.schedule(id, asker, facts, packed, this.isReady);
+    this.#commands.schedule(id, asker, facts, packed, this.#refresh());
   }
 
   unschedule(id: number, asker: Asker, name: string): void {
-    this.#commands.unschedule(id, asker, name, this.isReady);
+    this.#commands.unschedule(id, asker, name, this.#refresh());
   }
 
   list(id: number, asker: Asker, after: string): void {
-    this.#commands.list(id, asker, after, this.isReady);
+    this.#commands.list(id, asker, after, this.#refresh());
   }
 
   /** All of them, for operators, in no order. */
@@ -131,21 +138,100 @@ export class Schedules {
 
   /** All schedules in the store are known; until then none of them is due. */
   get isReady(): boolean {
-    return this.#isListed && this.#unread.length === 0 && !this.#isReading;
+    return this.#listed >= 0 && this.#bodies.areRead;
   }
 
-  /** All pending requests have been listed. */
+  /** The last list that is complete; -1: none. */
+  get #listed(): number {
+    if (this.#context.claims !== null) return this.#list - 1;
+    return this.#isListed ? 0 : -1;
+  }
+
+  /** All pending requests, or all schedules, have been listed. */
   allListed(): void {
     this.#isListed = true;
+    if (this.#context.claims === null) return;
+    for (const schedule of this.#table.whole) {
+      // Another broker ended it.
+      if (schedule.listed < this.#list && !schedule.isStoring && !schedule.isEnding) {
+        this.#ended(schedule, 'closed');
+      }
+    }
+    this.#list++;
+    this.#isListing = false;
+    this.#listAt = this.#context.now + (this.#listsAgain ? 0 : LIST_MS);
+    this.#listsAgain = false;
+  }
+
+  /**
+   * Other brokers may have changed schedules: nothing is said about them before all are listed. What is
+   * due does not wait for that, however often somebody asks.
+   * @returns the list that a command waits for; `null`: it need not wait
+   */
+  #refresh(): number | null {
+    if (this.#context.claims === null) return this.isReady ? null : 0;
+    if (!this.#isListing) {
+      this.#listAt = Math.min(this.#listAt, this.#context.now);
+      return this.#list;
+    }
+    // The one that is under way may have begun too early: another one follows it.
+    this.#listsAgain = true;
+    return this.#list + 1;
+  }
+
+  /** What is known now is in the list that is under way, or in the one before the next. */
+  get #seen(): number {
+    return this.#isListing ? this.#list : this.#list - 1;
+  }
+
+  /** True if all schedules are to be listed now. */
+  takeList(): boolean {
+    if (this.#context.now < this.#listAt) return false;
+    this.#listAt = Infinity;
+    this.#isListing = true;
+    return true;
+  }
+
+  /** Of those that this broker has claimed. */
+  get claimedUuids(): readonly RequestUuid[] {
+    return this.#table.whole.filter(({ claim }) => claim > 0).map(({ uuid }) => uuid);
+  }
+
+  /** From a shared store: what it is due for is stored by this broker. */
+  claimed({ request, claim }: ClaimedRequest): void {
+    this.restore(request);
+    const schedule = this.#table.find(request.uuid);
+    if (schedule === null) return;
+    this.#own(schedule, claim);
+  }
+
+  #own(schedule: Schedule, claim: number): void {
+    schedule.isMine = true;
+    schedule.claim = claim;
+    schedule.listed = this.#seen;
+    if (schedule.facts !== null) this.#table.wait(schedule);
+  }
+
+  /** This broker has another session: it has claimed none yet. */
+  disown(): void {
+    for (const schedule of this.#table.whole) {
+      schedule.isMine = false;
+      schedule.claim = 0;
+      this.#table.hold(schedule);
+    }
   }
 
   /** One that is in the store: listed, or merged from the other node of the pair. */
   restore(request: StoredRequest): void {
     const known = this.#table.find(request.uuid);
     if (known === null) {
-      this.#unread.push(this.#table.add(request));
+      const added = this.#table.add(request);
+      added.isMine = this.#context.claims === null;
+      added.listed = this.#seen;
+      this.#bodies.add(added);
       return;
     }
+    known.listed = this.#seen;
     const isWaiting = known.place >= 0;
     this.#table.hold(known);
     // It never goes back: what was due is not due again.
@@ -168,39 +254,9 @@ export class Schedules {
 
   // ---------------------------------------------------------------- reads
 
-  #read(uuids: readonly RequestUuid[], then: (bodies: Bodies | null) => void): void {
-    this.#reads.set(++this.#lastRead, then);
-    this.#context.store.load(this.#firstRead + this.#lastRead, uuids);
-  }
-
+  /** See `ScheduleBodies.loaded`. */
   loaded(read: number, bodies: Bodies | null): void {
-    const then = this.#reads.get(read);
-    this.#reads.delete(read);
-    then?.(bodies);
-  }
-
-  #readNext(): void {
-    if (this.#isReading || this.#context.now < this.#readAgainAt) return;
-    let bytes = 0;
-    let count = 0;
-    while (count < Math.min(READ_MAX, this.#unread.length)) {
-      bytes += this.#unread[count]?.bodyBytes ?? 0;
-      if (count > 0 && bytes > READ_BYTES_MAX) break;
-      count++;
-    }
-    if (count === 0) return;
-    this.#isReading = true;
-    const schedules = this.#unread.splice(0, count);
-    const uuids = schedules.map(({ uuid }) => uuid);
-    this.#read(uuids, (bodies) => {
-      this.#isReading = false;
-      if (bodies === null) {
-        this.#readAgainAt = this.#context.now + READ_AGAIN_MS;
-        this.#unread = [...schedules, ...this.#unread];
-        return;
-      }
-      for (const [at, schedule] of schedules.entries()) this.#known(schedule, bodies[at] ?? null);
-    });
+    this.#bodies.loaded(read, bodies);
   }
 
   #known(schedule: Schedule, stored: StoredBody | null): void {
@@ -232,6 +288,40 @@ export class Schedules {
   #endOlder(older: Schedule): void {
     older.isEnding = true;
     this.#table.hold(older);
+    if (this.#context.claims === null) this.#closeOlder(older);
+    else this.#endIfTwin(older);
+  }
+
+  /**
+   * In a shared store, the younger one may be gone: another broker, whose clock is behind, has put the
+   * other one in its place.
+   */
+  #endIfTwin(older: Schedule): void {
+    const younger = this.#table.named(older.owner, nameOf(older));
+    if (younger === null) {
+      this.#nameAgain(older);
+      return;
+    }
+    this.#bodies.read([younger.uuid], (bodies) => {
+      if (older.isGone) return;
+      const isThere = (bodies?.[0] ?? null) !== null;
+      if (isThere) {
+        this.#closeOlder(older);
+        return;
+      }
+      if (bodies !== null) this.#ended(younger, 'closed');
+      this.#nameAgain(older);
+    });
+  }
+
+  /** Its name may be free now. */
+  #nameAgain(schedule: Schedule): void {
+    schedule.isEnding = false;
+    schedule.facts = null;
+    this.#bodies.add(schedule);
+  }
+
+  #closeOlder(older: Schedule): void {
     this.#requests.intend(older.owner, this.#closeOf(older), 0, {
       committed: () => {
         this.#ended(older, 'a younger one has its name');
@@ -249,12 +339,9 @@ export class Schedules {
 
   /** Milliseconds until `run` is due if no input arrives; Infinity for never. */
   dueInMs(now: number, wall: number): number {
-    if (!this.isReady) {
-      const isUnread = this.#unread.length > 0 && !this.#isReading;
-      return isUnread ? Math.max(0, this.#readAgainAt - now) : Infinity;
-    }
-    if (this.#loaded.length > 0 || this.#commands.areWaiting) return 0;
-    const delayedMs = (this.#delayed[0]?.until ?? Infinity) - now;
+    if (!this.isReady) return Math.max(0, Math.min(this.#bodies.dueAt, this.#listAt) - now);
+    if (this.#loaded.length > 0 || this.#commands.areWaitingFor(this.#listed)) return 0;
+    const delayedMs = Math.min(this.#delayed[0]?.until ?? Infinity, this.#listAt) - now;
     const dueMs = this.#mayBegin ? this.#table.dueAt - wall : Infinity;
     return Math.max(0, Math.min(delayedMs, dueMs));
   }
@@ -264,9 +351,9 @@ export class Schedules {
   }
 
   run(embedded: EmbeddedServiceApi): void {
-    this.#readNext();
+    this.#bodies.readNext();
     if (!this.isReady) return;
-    this.#commands.run();
+    this.#commands.run(this.#listed);
     const loaded = this.#loaded;
     this.#loaded = [];
     for (const { schedule, body } of loaded) this.#fire(schedule, body, embedded);
@@ -296,7 +383,7 @@ export class Schedules {
     }
     if (begun.length === 0) return;
     const uuids = begun.map(({ uuid }) => uuid);
-    this.#read(uuids, (bodies) => {
+    this.#bodies.read(uuids, (bodies) => {
       for (const [at, schedule] of begun.entries()) {
         const stored = bodies?.[at] ?? null;
         if (stored !== null) {
@@ -352,8 +439,10 @@ export class Schedules {
 
   #fire(schedule: Schedule, packed: Buffer, embedded: EmbeddedServiceApi): void {
     const { wall } = this.#context;
-    // It may have been replaced, or moved on by a merge, or the clock was set back.
-    if (schedule.isGone || schedule.isEnding || schedule.due > wall) {
+    // It may have been replaced, or moved on by a merge, or the clock was set back. Without its claim,
+    // which ends with the session, another broker may have moved it on, or ended it.
+    const { isGone, isEnding, isMine, due: at } = schedule;
+    if (isGone || isEnding || !isMine || at > wall) {
       this.#settled(schedule);
       this.#table.wait(schedule);
       return;
@@ -393,6 +482,7 @@ export class Schedules {
       attempts: schedule.attempts + 1,
       attempt: { worker: '', startedAt: due, endedAt: wall, reason, failure: null, extra: null },
       notBefore: next,
+      ...keptClaim(claimOf(schedule.claim)),
     };
     return { change, next };
   }
@@ -449,28 +539,35 @@ export class Schedules {
     pack(frames, read.body, frames.count, body, 0, false);
     const request = this.#newRequest(owner, read, frames.copy(read.service), bodyBytes);
     const key = scheduleKey(read.name, timeText(due));
-    const accept: Change = { kind: 'accept', request, body, key };
+    const accept: NewRequest = {
+      ...{ kind: 'accept', request, body, key },
+      ...(extra === null ? {} : { extra }),
+    };
     const { change: before, next } = this.#step(schedule, due, times, 'a request was stored');
     schedule.isStoring = true;
     this.#accepting.count(who, bytes, 1);
-    const stored = (): void => {
+    const decided = (): void => {
       this.#accepting.count(who, bytes, -1);
+      if (accept.claim !== undefined) this.#accepting.decided(request);
+    };
+    const stored = (): void => {
+      decided();
       this.#context.counters.schedules.stored++;
       this.#stepped(schedule, next);
     };
-    const change = extra === null ? accept : { ...accept, extra };
-    this.#requests.intend(owner, change, bytes, {
+    this.#requests.intend(owner, accept, bytes, {
       before,
       begins: () => {
-        request.number = this.#context.nextNumber++;
+        request.number = this.#context.takeNumber();
+        if (this.#accepting.claims(request)) accept.claim = FIRST_CLAIM;
       },
       committed: ({ kind }) => {
         stored();
         // Otherwise it was stored before, by this node or by the other one of the pair.
-        if (kind !== 'known') this.#accepting.accepted(request, owner);
+        if (kind !== 'known') this.#accepting.accepted(request, owner, contentOf(accept));
       },
       failed: () => {
-        this.#accepting.count(who, bytes, -1);
+        decided();
         this.#settled(schedule);
         this.#delay(schedule);
         return false;

@@ -32,8 +32,14 @@ import type { TitanicContext } from './context.js';
 import { NO_SLOT } from './open-index.js';
 import type { Schedules } from './schedules.js';
 import { type ChangeCallback, DOUBTFUL, type OpenRequests } from './open-requests.js';
-import { extraOf } from '../store/fields.js';
-import type { Change, ChangeResult, RequestUuid, StoredRequest } from '../store/store.js';
+import { contentOf, extraOf } from '../store/fields.js';
+import {
+  type ChangeResult,
+  FIRST_CLAIM,
+  type NewRequest,
+  type RequestUuid,
+  type StoredRequest,
+} from '../store/store.js';
 import { placeOf } from './parts.js';
 import type { Progress } from './progress.js';
 import type { Uuids } from './uuid.js';
@@ -208,22 +214,25 @@ export class TitanicServices {
     const bytes = body.length + (extra === null ? 0 : extra.length);
     const decided = (): void => {
       this.#accepting.count({ owner, holder }, bytes, -1);
+      if (change.claim !== undefined) this.#accepting.decided(request);
     };
-    const change: Change = { kind: 'accept', request, body, key };
+    const change: NewRequest = { kind: 'accept', request, body, key };
+    if (extra !== null) change.extra = extra;
     return {
-      change: extra === null ? change : { ...change, extra },
+      change,
       party,
       bytes,
       begins: () => {
-        request.number = this.#context.nextNumber++;
+        request.number = this.#context.takeNumber();
+        if (this.#accepting.claims(request)) change.claim = FIRST_CLAIM;
       },
       committed: (result) => {
         decided();
-        this.#answer(id, STATUS_OK, this.#accepted(request, party, result));
+        this.#answer(id, STATUS_OK, this.#accepted(change, party, result));
       },
       doubtful: (result) => {
         decided();
-        this.#accepted(request, party, result);
+        this.#accepted(change, party, result);
         this.#answer(id, status(500, DOUBTFUL.message));
       },
       failed: (failure) => {
@@ -262,17 +271,23 @@ export class TitanicServices {
   }
 
   /** Returns the uuid for the client. */
-  #accepted(request: StoredRequest, party: string, result: ChangeResult): Buffer {
+  #accepted(change: NewRequest, party: string, result: ChangeResult): Buffer {
     if (result.kind === 'known') return Buffer.from(uuidText(result.uuid));
-    this.#accepting.accepted(request, party);
+    const { request } = change;
+    this.#accepting.accepted(request, party, contentOf(change));
     return Buffer.from(uuidText(request.uuid));
   }
 
   #lookUp(id: number, asker: Asker, uuid: RequestUuid, waitMs: number): void {
     const { answers, dispatcher } = this.#requests;
-    const { now } = this.#context;
+    const { now, replica, claims } = this.#context;
+    if (replica.silence !== null) {
+      this.#answer(id, status(500, replica.silence));
+      return;
+    }
     const query = { id, asker, uuid, until: now + waitMs, place: null };
-    const slot = dispatcher.index.find(uuid);
+    // Another broker may have its reply, although this one has claimed it.
+    const slot = claims === null ? dispatcher.index.find(uuid) : NO_SLOT;
     if (slot === NO_SLOT) answers.lookUp(query);
     else if (!mayAccess(asker, dispatcher.accessFactsOf(slot))) answers.denied(query);
     else if (this.#requests.isWithheld(uuid)) answers.withhold(query);

@@ -29,8 +29,9 @@ import {
   TITANIC_WAIT,
 } from '../../wire/tsp.js';
 import { Accepting } from './accepting.js';
+import { type ClaimedSchedules, Claiming } from './claiming.js';
 import type { Commits } from './commits.js';
-import { TitanicContext, type TitanicReads } from './context.js';
+import { SCHEDULES, TitanicContext, type TitanicClaims, type TitanicReads } from './context.js';
 import type { TitanicCounters } from './counters.js';
 import type { Dispatcher, OpenFigures } from './dispatcher.js';
 import type { TitanicEvents, TitanicTrace } from './events.js';
@@ -44,15 +45,18 @@ import type { Replica } from './replica.js';
 import { Progress } from './progress.js';
 import { Schedules } from './schedules.js';
 import { TitanicServices } from './services.js';
-import type {
-  ChangeResult,
-  Found,
-  RequestUuid,
-  StoreCounts,
-  StoredContent,
-  StoredRequest,
-  StoreEvents,
-  StoreFailure,
+import {
+  type ChangeResult,
+  type ClaimedRequest,
+  FIRST_CLAIM,
+  type Found,
+  type Hint,
+  type RequestUuid,
+  type StoreCounts,
+  type StoredContent,
+  type StoredRequest,
+  type StoreEvents,
+  type StoreFailure,
 } from '../store/store.js';
 import type { StoredServices } from './stored-services.js';
 import { Upkeep } from './upkeep.js';
@@ -64,11 +68,10 @@ const ACTIVATION_READS = 2 ** 40;
 const SCHEDULE_READS = 2 ** 39;
 /** Delay after a read that failed. */
 const READ_RETRY_MS = 1000;
+/** How often a shared store is asked for what clients wait for. */
+const LOOK_AGAIN_MS = 250;
 
-export type TitanicStoreEvents = Omit<
-  StoreEvents,
-  'merged' | 'mergeFailed' | 'chunk' | 'readFailed'
->;
+export type TitanicStoreEvents = StoreEvents;
 
 /** Services whose requests change nothing. */
 const ONLY_ASK: readonly string[] = [
@@ -89,6 +92,8 @@ interface Activation {
   readonly execution: Execution;
   readonly upkeep: Upkeep;
   readonly schedules: Schedules;
+  /** `null`: no other broker uses the store. */
+  readonly claiming: Claiming | null;
 }
 
 export class Titanic implements InternalService, InternalClient, TitanicStoreEvents {
@@ -109,8 +114,18 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
   #listing = { list: NO_LIST, after: 0, since: 0 };
   /** When a list that failed is requested again. */
   #listAgainAt = Infinity;
+  /** When a shared store is asked again for what clients wait for. */
+  #lookAgainAt = -Infinity;
+  #wasListed = false;
+  /** The broker, once it has taken a turn. */
+  #embedded: EmbeddedServiceApi | null = null;
+  /** It has no session with the store that others use, too: nothing is sent to a worker. */
+  #isSuspended = false;
 
-  /** @param labels labels of services in the metrics, shared with the broker */
+  /**
+   * @param labels labels of services in the metrics, shared with the broker
+   * @param claims of a store that other brokers use, too; `null`: this one is alone
+   */
   constructor(
     options: TitanicOptions,
     store: TitanicReads,
@@ -118,17 +133,20 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     events: TitanicEvents,
     random: RandomFill,
     labels: Labels,
+    claims: TitanicClaims | null = null,
   ) {
-    this.#context = new TitanicContext(options, store, replica, events, labels);
-    this.#uuids = new Uuids(random);
+    this.#context = new TitanicContext(options, store, replica, events, labels, claims);
     this.#random = random;
+    this.#uuids = new Uuids(random);
     this.#activation = this.#newActivation();
   }
 
   #newActivation(): Activation {
+    const { claims } = this.#context;
+    const first = this.#activations * ACTIVATION_READS;
     const requests: OpenRequests = new OpenRequests(
       this.#context,
-      this.#activations * ACTIVATION_READS,
+      first,
       (number) => services.accepting(number),
       {
         restore: (request) => {
@@ -138,19 +156,28 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
           schedules.gone(uuid);
         },
       },
+      (service) => claiming?.mayHaveMore(service) === true,
     );
-    const accepting = new Accepting(this.#context, requests);
+    const claimedSchedules: ClaimedSchedules = {
+      claimed: (request) => {
+        schedules.claimed(request);
+      },
+      uuids: () => schedules.claimedUuids,
+    };
+    const claiming: Claiming | null =
+      claims === null
+        ? null
+        : new Claiming(this.#context, claims, requests, claimedSchedules, first, this.#random);
+    const accepting = new Accepting(this.#context, requests, claiming);
     const shared = [this.#context, requests, this.#uuids, accepting] as const;
-    const schedules = new Schedules(
-      ...shared,
-      this.#activations * ACTIVATION_READS + SCHEDULE_READS,
-    );
+    const schedules: Schedules = new Schedules(...shared, first + SCHEDULE_READS);
     const progress = new Progress(this.#context, requests);
     const services = new TitanicServices(...shared, schedules, progress);
     return {
       requests,
       services,
       schedules,
+      claiming,
       progress,
       execution: new Execution(this.#context, requests, this.#random, progress),
       upkeep: new Upkeep(this.#context, requests),
@@ -176,6 +203,20 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
   setTime(now: number, wall: number): void {
     this.#context.now = now;
     this.#context.wall = wall;
+    this.#suspend();
+  }
+
+  /**
+   * Without a session, also what is with the broker already must not go to a worker: another broker
+   * may be about to claim it. It is taken back before the broker takes a turn (D19).
+   */
+  #suspend(): void {
+    const { claims, isActive, replica } = this.#context;
+    if (claims === null || !isActive) return;
+    const isSuspended = replica.refusal !== null;
+    if (isSuspended === this.#isSuspended) return;
+    this.#isSuspended = isSuspended;
+    if (isSuspended && this.#embedded !== null) this.#dispatcher.recall(this.#embedded);
   }
 
   /**
@@ -184,6 +225,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
    */
   activate(): void {
     this.#context.isActive = true;
+    this.#wasListed = false;
     this.#context.nextNumber = this.#context.counts.nextNumber;
     this.#listing.since = this.#context.now;
     this.#listAfter(0);
@@ -212,7 +254,9 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
   #listAfter(after: number): void {
     this.#listing.list = ++this.#lastList;
     this.#listing.after = after;
-    this.#context.store.list(this.#lastList, after);
+    const { claims, store } = this.#context;
+    if (claims === null) store.list(this.#lastList, after);
+    else claims.listSchedules(this.#lastList, after);
   }
 
   listed(list: number, requests: readonly StoredRequest[]): void {
@@ -220,10 +264,8 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     const last = requests.at(-1);
     if (last === undefined) {
       this.#listing.list = NO_LIST;
-      const { events, now, counts } = this.#context;
-      const { pending, replied, dead } = counts;
-      const tookMs = Math.round(now - this.#listing.since);
-      events.emit({ name: 'titanic.recovered', pending, replied, dead, tookMs });
+      if (!this.#wasListed) this.#recovered();
+      this.#wasListed = true;
       this.#activation.schedules.allListed();
       return;
     }
@@ -233,6 +275,13 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     for (const request of requests) {
       if (index.find(request.uuid) === NO_SLOT) this.#requests.restore(request);
     }
+  }
+
+  #recovered(): void {
+    const { events, now, counts } = this.#context;
+    const { pending, replied, dead } = counts;
+    const tookMs = Math.round(now - this.#listing.since);
+    events.emit({ name: 'titanic.recovered', pending, replied, dead, tookMs });
   }
 
   listFailed(list: number): void {
@@ -364,6 +413,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
 
   roomAt(service: Buffer): void {
     this.#dispatcher.roomAt(service);
+    this.#activation.claiming?.roomAt(service);
   }
 
   dispatched(slot: Slot, worker: number): void {
@@ -425,9 +475,13 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     if (asked !== null) this.#requests.found(asked, found);
   }
 
-  lookFailed(look: number): void {
+  lookFailed(look: number, failure: StoreFailure): void {
     const asked = this.#ofThisActivation(look);
-    if (asked !== null) this.#requests.answers.lookFailed(asked, this.#context.now);
+    if (asked === null) return;
+    const { replica, now } = this.#context;
+    // A store that is shared has tried again for as long as an operation may take.
+    const text = replica.isShared ? (replica.silence ?? failure.message) : null;
+    this.#requests.answers.lookFailed(asked, text, now);
   }
 
   // ---------------------------------------------------------------- reports of the pair
@@ -453,6 +507,43 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     this.#requests.answers.probed(number);
   }
 
+  // ---------------------------------------------------------------- reports of a shared store
+
+  /** Batches failed with an unknown outcome, and this broker has claimed these requests of them. */
+  kept(requests: readonly StoredRequest[]): void {
+    for (const request of requests) {
+      const claimed = { request, claim: FIRST_CLAIM, content: null };
+      if (request.service.equals(SCHEDULES)) this.#activation.schedules.claimed(claimed);
+      else this.#requests.claimed(claimed);
+    }
+  }
+
+  claimed(claim: number, requests: readonly ClaimedRequest[]): void {
+    this.#activation.claiming?.claimed(claim, requests);
+  }
+
+  claimFailed(claim: number): void {
+    this.#activation.claiming?.claimFailed(claim);
+  }
+
+  /**
+   * This broker has another session: what it had claimed may be claimed by others. It goes on only
+   * with what is at its workers, whose replies are still stored if they come first.
+   */
+  taken(): void {
+    const { requests, claiming, schedules } = this.#activation;
+    requests.dropUnstarted();
+    schedules.disown();
+    claiming?.restart();
+  }
+
+  /** Another broker has stored something: it is looked for at once, not only with the next poll. */
+  hinted({ services, ended }: Hint): void {
+    const { requests, claiming } = this.#activation;
+    for (const service of services) claiming?.stored(service);
+    requests.answers.hinted(ended);
+  }
+
   unprobed(): void {
     this.#requests.answers.unprobed(this.#context.now);
   }
@@ -473,6 +564,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
    * input now.
    */
   run(now: number, wall: number, host: BrokerHost, embedded: EmbeddedServiceApi): void {
+    this.#embedded = embedded;
     this.setTime(now, wall);
     for (const { service, hasStored } of this.services.takeChanges()) {
       embedded.setStored(service, hasStored);
@@ -484,18 +576,41 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     const { answers, dispatcher, writer } = requests;
     progress.run(embedded);
     requests.show();
+    this.#share(embedded);
     if (now >= this.#listAgainAt) {
       this.#listAgainAt = Infinity;
       this.#listAfter(this.#listing.after);
     }
     const areExpired = upkeep.expire();
     upkeep.sweep();
-    for (const slot of dispatcher.run(embedded, now, areExpired && requests.mayWork)) {
+    const mayLoad = areExpired && requests.mayWork;
+    for (const slot of dispatcher.run(embedded, now, mayLoad, !this.#isSuspended)) {
       requests.gone(dispatcher.index.uuid(slot));
     }
     schedules.run(embedded);
     writer.run(now);
     answers.send(host, now);
+  }
+
+  /** What only a shared store needs. */
+  #share(embedded: EmbeddedServiceApi): void {
+    const { requests, claiming, schedules } = this.#activation;
+    if (claiming === null) return;
+    const { now, hints } = this.#context;
+    claiming.run(embedded);
+    hints?.run(now);
+    if (now >= this.#lookAgainAt) {
+      this.#lookAgainAt = now + LOOK_AGAIN_MS;
+      requests.answers.lookAgain();
+    }
+    if (this.isRestored && schedules.takeList()) this.#listAfter(0);
+  }
+
+  #shareDueAt(): number {
+    const { requests, claiming } = this.#activation;
+    if (claiming === null) return Infinity;
+    const lookAgainAt = requests.answers.areAwaited ? this.#lookAgainAt : Infinity;
+    return Math.min(claiming.dueAt, lookAgainAt, this.#context.hints?.dueAt ?? Infinity);
   }
 
   /** Milliseconds until `run` is due if no input arrives; Infinity for never. */
@@ -506,7 +621,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     if (progress.isDue) return 0;
     if (answers.areDue || (mayWork && dispatcher.hasDemand)) return 0;
     const dueAts = [answers.dueAt, writer.dueAt, upkeep.dueAt, dispatcher.dueAt, progress.dueAt];
-    const patienceMs = Math.min(...dueAts, this.#listAgainAt) - now;
+    const patienceMs = Math.min(...dueAts, this.#listAgainAt, this.#shareDueAt()) - now;
     const expiryMs = mayWork ? dispatcher.expiryAt - wall : Infinity;
     return Math.max(0, Math.min(patienceMs, expiryMs, schedules.dueInMs(now, wall)));
   }

@@ -1,6 +1,7 @@
 /** Clients that wait for an answer by `titanic.wait` or `titanic.progress`, by uuid and by the end of their wait. */
 import type { Asker } from '../../broker/ports.js';
 import { IndexedHeap } from '../../core/indexed-heap.js';
+import { tailOf } from '../store/hint-codec.js';
 import type { RequestUuid } from '../store/store.js';
 import type { Place } from './parts.js';
 
@@ -26,6 +27,8 @@ export class Waiters {
   readonly #waiters: (Waiter | null)[] = [];
   readonly #free: number[] = [];
   readonly #byKey = new Map<string, Set<number>>();
+  /** The keys by their last bytes. */
+  readonly #byTail = new Map<string, Set<string>>();
   /** How many wait for each identity. */
   readonly #counts = new Map<string, number>();
   readonly #byTime = new IndexedHeap({
@@ -57,8 +60,15 @@ export class Waiters {
     const { identity } = query.asker;
     this.#counts.set(identity, this.countOf(identity) + 1);
     const others = this.#byKey.get(key);
-    if (others === undefined) this.#byKey.set(key, new Set([number]));
-    else others.add(number);
+    if (others !== undefined) {
+      others.add(number);
+      return;
+    }
+    this.#byKey.set(key, new Set([number]));
+    const tail = tailOf(query.uuid).toString('latin1');
+    const keys = this.#byTail.get(tail);
+    if (keys === undefined) this.#byTail.set(tail, new Set([key]));
+    else keys.add(key);
   }
 
   /** Takes out all that wait for a uuid. */
@@ -71,6 +81,17 @@ export class Waiters {
 
   has(uuid: Buffer): boolean {
     return this.#byKey.has(uuid.toString('latin1'));
+  }
+
+  /** The uuids that somebody waits for and that end in these bytes. */
+  endingIn(tail: Buffer): RequestUuid[] {
+    const keys = this.#byTail.get(tail.toString('latin1')) ?? [];
+    return [...keys].map((key) => Buffer.from(key, 'latin1'));
+  }
+
+  /** The uuids that somebody waits for. */
+  uuids(): RequestUuid[] {
+    return [...this.#byKey.keys()].map((key) => Buffer.from(key, 'latin1'));
   }
 
   /** Takes out those whose wait has ended, up to a maximum. */
@@ -92,11 +113,19 @@ export class Waiters {
     this.#free.push(number);
     const others = this.#byKey.get(key);
     others?.delete(number);
-    if (others?.size === 0) this.#byKey.delete(key);
+    if (others?.size === 0) this.#forget(key, query.uuid);
     const { identity } = query.asker;
     const left = this.countOf(identity) - 1;
     if (left > 0) this.#counts.set(identity, left);
     else this.#counts.delete(identity);
     return query;
+  }
+
+  #forget(key: string, uuid: RequestUuid): void {
+    this.#byKey.delete(key);
+    const tail = tailOf(uuid).toString('latin1');
+    const keys = this.#byTail.get(tail);
+    keys?.delete(key);
+    if (keys?.size === 0) this.#byTail.delete(tail);
   }
 }

@@ -1,11 +1,12 @@
 /**
- * Group commit: while one batch of changes is with the store, later changes collect for the next.
- * No change is reported before its batch is committed. Parties take turns: a party that stores
- * little gets into the next batch, however much others store (D75).
+ * Group commit: while the store has as many batches as it takes at a time, later changes collect for
+ * the next one. Changes of one request are never in two batches at a time. No change is reported
+ * before its batch is committed. Parties take turns: a party that stores little gets into the next
+ * batch, however much others store (D75).
  */
 import { IDENTITY_SHARE } from '../../core/defaults.js';
 import type { Commits } from './commits.js';
-import { FairQueue } from '../../core/fair-queue.js';
+import { FairQueue, type Queued } from '../../core/fair-queue.js';
 import type { Replica } from './replica.js';
 import type { Change, ChangeResult, StoreFailure } from '../store/store.js';
 
@@ -31,6 +32,10 @@ export interface Intent {
    * @returns true if it is to be tried again, because no client will repeat it
    */
   failed(failure: StoreFailure): boolean;
+  /**
+   * The store does not take it, and would not take it if it were tried again. Absent: as `failed`.
+   */
+  refused?(): void;
 }
 
 /** Stands for an intent while it waits, and takes less memory. */
@@ -39,6 +44,8 @@ export type IntentNumber = number;
 interface BatchInProgress {
   readonly number: number;
   readonly intents: readonly Intent[];
+  readonly bytes: number;
+  readonly beganAt: number;
   /** The peer has not confirmed it yet. */
   awaitsPeer: boolean;
   isDoubtful: boolean;
@@ -46,11 +53,7 @@ interface BatchInProgress {
   results: readonly ChangeResult[] | null;
 }
 
-/**
- * Limits of a batch. Others wait for it, so it must take no longer than some tens of milliseconds.
- */
 const BATCH_CHANGES_MAX = 256;
-const BATCH_BYTES_MAX = 4 * 1024 * 1024;
 /**
  * An idle store does not wait for the end of a turn: once this many changes wait, the batch begins.
  * Otherwise all clients' requests would be in one batch; the store would be idle while they are
@@ -61,6 +64,7 @@ const EARLY_CHANGES_MIN = 8;
 const WAITING_CHANGES_MAX = 200_000;
 const WAITING_BYTES_MAX = 256 * 1024 * 1024;
 const RETRY_MS = 1000;
+const REFUSED: StoreFailure = { kind: 'busy', message: 'the store refuses it' };
 
 export class Writer {
   readonly #replica: Replica;
@@ -68,8 +72,11 @@ export class Writer {
   /** Makes the intent for a number. Called once for each. */
   readonly #makeIntent: (number: IntentNumber) => Intent;
   readonly #waiting = new FairQueue<Intent | IntentNumber>();
-  #batch: BatchInProgress | null = null;
-  #batchBytes = 0;
+  /** The next one: a batch with the store has a change of the same request. */
+  #held: Intent | null = null;
+  readonly #batches: BatchInProgress[] = [];
+  /** Requests of the batches with the store, if it takes several. */
+  readonly #underWay = new Set<string>();
   /** How many changes the last two batches had. */
   #lastChanges = 0;
   #changesBefore = 0;
@@ -104,16 +111,22 @@ export class Writer {
 
   /** The store has committed a batch that the peer has not confirmed: none of it may be shown. */
   get isUnconfirmed(): boolean {
-    return this.#batch !== null && this.#batch.results !== null;
+    return this.#batches.some(({ results }) => results !== null);
   }
 
   get isIdle(): boolean {
-    return this.#batch === null && this.#waiting.size === 0;
+    return this.#batches.length === 0 && this.#isEmpty;
+  }
+
+  /** Nothing waits. */
+  get #isEmpty(): boolean {
+    return this.#waiting.size === 0 && this.#held === null;
   }
 
   /** Bytes on their way to the store. */
   get bytes(): number {
-    return this.#waiting.bytes + this.#batchBytes;
+    const inBatches = this.#batches.reduce((sum, { bytes }) => sum + bytes, 0);
+    return this.#waiting.bytes + (this.#held?.bytes ?? 0) + inBatches;
   }
 
   /** False for a while after a failure, when another attempt is not worthwhile. */
@@ -123,8 +136,8 @@ export class Writer {
 
   /** When `run` is next due if no input arrives; Infinity for never. */
   get dueAt(): number {
-    if (this.#batch !== null || this.#waiting.size === 0 || !this.#mayWrite) return Infinity;
-    return this.#retryAt;
+    const isBusy = this.#batches.length === this.#replica.batchesMax || this.#isHeldBack;
+    return isBusy || this.#isEmpty || !this.#mayWrite ? Infinity : this.#retryAt;
   }
 
   add(intent: Intent, now: number): void {
@@ -147,32 +160,65 @@ export class Writer {
     this.#waiting.push(intent.party, intent, intent.bytes);
   }
 
-  /** Starts the next batch if there are changes to commit and no batch is in progress. */
+  /** Starts batches while there are changes to commit and the store takes one more. */
   run(now: number): void {
-    if (this.#batch !== null || this.#waiting.size === 0 || now < this.#retryAt) return;
-    if (!this.#mayWrite) return;
-    const intents = this.#nextBatch();
+    while (this.#batches.length < this.#replica.batchesMax && !this.#isEmpty) {
+      if (now < this.#retryAt || this.#isHeldBack || !this.#mayWrite) return;
+      const intents = this.#nextBatch();
+      if (intents.length === 0) return;
+      this.#begin(intents, now);
+    }
+  }
+
+  #begin(intents: readonly Intent[], now: number): void {
     for (const intent of intents) intent.begins?.();
     this.#changesBefore = this.#lastChanges;
     this.#lastChanges = intents.length;
-    this.#commits.began(intents.length, now);
-    const submitted = this.#replica.commit(intents.flatMap(changesOf));
-    this.#batch = { ...submitted, intents, isDoubtful: false, results: null };
+    const changes = intents.flatMap(changesOf);
+    if (this.#replica.batchesMax > 1) {
+      for (const name of changes.flatMap(requestOf)) this.#underWay.add(name);
+    }
+    const bytes = intents.reduce((sum, intent) => sum + intent.bytes, 0);
+    const submitted = this.#replica.commit(changes);
+    const batch = { ...submitted, intents, bytes, beganAt: now, isDoubtful: false, results: null };
+    this.#batches.push(batch);
   }
 
   #nextBatch(): Intent[] {
     const intents: Intent[] = [];
     let bytes = 0;
     while (intents.length < BATCH_CHANGES_MAX) {
-      bytes += this.#waiting.nextBytes;
-      if (intents.length > 0 && bytes > BATCH_BYTES_MAX) break;
-      const next = this.#waiting.shift();
+      bytes += this.#held?.bytes ?? this.#waiting.nextBytes;
+      if (intents.length > 0 && bytes > this.#replica.batchBytesMax) break;
+      const next = this.#held ?? this.#waiting.shift();
       if (next === undefined) break;
-      const intent = this.#intentOf(next);
-      intents.push(intent);
-      this.#batchBytes += intent.bytes;
+      this.#held = this.#intentOf(next);
+      if (this.#isHeldBack) break;
+      intents.push(this.#held);
+      this.#held = null;
     }
     return intents;
+  }
+
+  /** The next one waits for a batch that is with the store. */
+  get #isHeldBack(): boolean {
+    if (this.#held === null || this.#underWay.size === 0) return false;
+    return changesOf(this.#held)
+      .flatMap(requestOf)
+      .some((name) => this.#underWay.has(name));
+  }
+
+  #batchOf(number: number): BatchInProgress | undefined {
+    return this.#batches.find((batch) => batch.number === number);
+  }
+
+  /** It is not with the store any more. */
+  #ended(batch: BatchInProgress): void {
+    this.#batches.splice(this.#batches.indexOf(batch), 1);
+    if (this.#underWay.size === 0) return;
+    for (const name of batch.intents.flatMap(changesOf).flatMap(requestOf)) {
+      this.#underWay.delete(name);
+    }
   }
 
   #intentOf(waiting: Intent | IntentNumber): Intent {
@@ -181,9 +227,9 @@ export class Writer {
 
   /** Returns false if the transaction is not this writer's. */
   committed(number: number, results: readonly ChangeResult[], now: number): boolean {
-    const flight = this.#batch;
-    if (flight?.number !== number) return false;
-    this.#commits.done(now);
+    const flight = this.#batchOf(number);
+    if (flight === undefined) return false;
+    this.#commits.done(flight.intents.length, now - flight.beganAt);
     this.#retryAt = -Infinity;
     flight.results = results;
     if (!flight.awaitsPeer) this.#complete(flight, results, now);
@@ -195,35 +241,48 @@ export class Writer {
    * @param isDoubtful it was lost, and the changes were promised to both disks
    */
   released(number: number, isDoubtful: boolean, now: number): void {
-    const flight = this.#batch;
-    if (flight?.number !== number) return;
+    const flight = this.#batchOf(number);
+    if (flight === undefined) return;
     flight.awaitsPeer = false;
     flight.isDoubtful = isDoubtful;
     if (flight.results !== null) this.#complete(flight, flight.results, now);
   }
 
   /** Starts the next batch before it reports the results of this one. */
-  #complete(
-    { intents, isDoubtful }: BatchInProgress,
-    results: readonly ChangeResult[],
-    now: number,
-  ): void {
-    this.#batch = null;
-    this.#batchBytes = 0;
+  #complete(batch: BatchInProgress, results: readonly ChangeResult[], now: number): void {
+    const { intents, isDoubtful } = batch;
+    this.#ended(batch);
     this.run(now);
     let at = -1;
     for (const intent of intents) {
       at += changesOf(intent).length;
       const result = results[at];
       if (result === undefined) continue;
-      if (isDoubtful && intent.doubtful !== undefined) intent.doubtful(result);
+      if (result.kind === 'refused') this.#refused(intent, now);
+      else if (isDoubtful && intent.doubtful !== undefined) intent.doubtful(result);
       else intent.committed(result);
     }
   }
 
+  #refused(intent: Intent, now: number): void {
+    if (intent.refused !== undefined) intent.refused();
+    else if (intent.failed(REFUSED)) {
+      this.#push(intent);
+      this.#retryAt = now + RETRY_MS;
+    }
+  }
+
+  /** Takes out all that waits, in its order. */
+  #drain(): Queued<Intent | IntentNumber>[] {
+    const held = this.#held;
+    this.#held = null;
+    const first = held === null ? [] : [{ party: held.party, item: held, bytes: held.bytes }];
+    return [...first, ...this.#waiting.drain()];
+  }
+
   /** Nothing that waits is written now; changes that a client can repeat are given up. */
   refuse(failure: StoreFailure): void {
-    for (const { item } of this.#waiting.drain()) {
+    for (const { item } of this.#drain()) {
       const intent = this.#intentOf(item);
       if (intent.failed(failure)) this.#push(intent);
     }
@@ -232,25 +291,24 @@ export class Writer {
   /** Gives up all changes, both waiting and with the store, and ignores later results. */
   abandon(failure: StoreFailure): void {
     this.#retryAt = Infinity;
-    const inProgress = this.#batch?.intents ?? [];
-    const waiting = this.#waiting.drain();
-    this.#batch = null;
+    const inProgress = this.#batches.splice(0).flatMap(({ intents }) => intents);
+    const waiting = this.#drain();
+    this.#underWay.clear();
     for (const intent of inProgress) intent.failed(failure);
     for (const { item } of waiting) this.#intentOf(item).failed(failure);
   }
 
   /** Returns false if the transaction is not this writer's. */
   failed(number: number, failure: StoreFailure, now: number): boolean {
-    const flight = this.#batch;
-    if (flight?.number !== number) return false;
-    this.#batch = null;
-    this.#batchBytes = 0;
+    const flight = this.#batchOf(number);
+    if (flight === undefined) return false;
+    this.#ended(flight);
     // After a fatal failure, the store is not written to any more.
     this.#retryAt = failure.kind === 'fatal' ? Infinity : now + RETRY_MS;
     const again = flight.intents.filter((intent) => intent.failed(failure));
     if (again.length === 0) return true;
     // Puts them back in their order, before those that arrived since.
-    const since = this.#waiting.drain();
+    const since = this.#drain();
     for (const intent of again) this.#push(intent);
     for (const { party, item, bytes } of since) this.#waiting.push(party, item, bytes);
     return true;
@@ -259,4 +317,11 @@ export class Writer {
 
 function changesOf({ before, change }: Intent): readonly Change[] {
   return before === undefined ? [change] : [before, change];
+}
+
+/** The request that a change is about. */
+function requestOf(change: Change): string[] {
+  if (change.kind === 'sweep') return [];
+  const { uuid } = change.kind === 'accept' ? change.request : change;
+  return [uuid.toString('latin1')];
 }

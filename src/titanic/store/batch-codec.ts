@@ -15,12 +15,14 @@ import {
   BODY,
   BODY_BYTES,
   BY,
+  CLAIM,
   ENDED_AT,
   endFields,
   EXPIRES_AT,
   FAILURE,
   FieldReader,
   GENERATION,
+  KEEPS,
   KEY,
   MOST,
   NOT_BEFORE,
@@ -148,6 +150,7 @@ function packChange(to: PackWriter, change: Change): void {
       putRequest(to, change.request);
       putBytes(to, BODY, change.body);
       putBytes(to, KEY, change.key);
+      putNumber(to, CLAIM, change.claim ?? 0);
       break;
     case 'attempt':
       putStep(to, ATTEMPT, change.uuid, change.generation);
@@ -158,6 +161,8 @@ function packChange(to: PackWriter, change: Change): void {
       putText(to, REASON, change.attempt.reason);
       putBytes(to, FAILURE, change.attempt.failure);
       putNumber(to, NOT_BEFORE, change.notBefore);
+      putNumber(to, CLAIM, change.claim ?? 0);
+      putNumber(to, KEEPS, change.keepsClaim === true ? 1 : 0);
       // What a later version says of a failed delivery belongs to that.
       endFields(to, change.attempt.extra);
       return;
@@ -173,6 +178,7 @@ function packChange(to: PackWriter, change: Change): void {
       putText(to, REASON, change.reason);
       putNumber(to, AT, change.at);
       putNumber(to, EXPIRES_AT, change.expiresAt);
+      putNumber(to, CLAIM, change.claim ?? 0);
       break;
     case 'close':
     case 'expire':
@@ -221,6 +227,7 @@ function changeOf(kind: number, fields: FieldReader): Change | null {
         request: requestOf(fields),
         body: fields.bytes(BODY),
         key: fields.maybe(KEY),
+        ...claimOf(fields),
       };
     case ATTEMPT:
       return {
@@ -237,13 +244,18 @@ function changeOf(kind: number, fields: FieldReader): Change | null {
           extra: fields.extra,
         },
         notBefore: fields.number(NOT_BEFORE),
+        ...claimOf(fields),
+        ...(fields.number(KEEPS) === 1 ? { keepsClaim: true } : {}),
       };
     case REPLIED: {
       const reply = fields.bytes(REPLY);
       return { kind: 'reply', uuid, generation, reply, worker: fields.text(WORKER), at, expiresAt };
     }
     case DEAD:
-      return { kind: 'dead', uuid, generation, reason: fields.text(REASON), at, expiresAt };
+      return {
+        ...{ kind: 'dead', uuid, generation, reason: fields.text(REASON), at, expiresAt },
+        ...claimOf(fields),
+      };
     case CLOSE:
     case EXPIRE: {
       const keyUntil = fields.number(UNTIL);
@@ -259,6 +271,12 @@ function changeOf(kind: number, fields: FieldReader): Change | null {
     default:
       return null;
   }
+}
+
+/** 0: none. */
+function claimOf(fields: FieldReader): { readonly claim?: number } {
+  const claim = fields.number(CLAIM);
+  return claim === 0 ? {} : { claim };
 }
 
 export function putRequest(to: PackWriter, request: StoredRequest): void {

@@ -11,6 +11,7 @@
 import { decodeHeaders, type Headers } from '../../wire/headers.js';
 import { type Backoff, isBackoff } from '../../wire/tsp.js';
 import { PackReader, PackWriter } from './packing.js';
+import type { NewRequest, StoredContent } from './store.js';
 
 export const UUID = 1;
 export const SERVICE = 2;
@@ -52,8 +53,14 @@ const HEADERS = 30;
 const BACKOFF = 31;
 const BACKOFF_BYTES = 8;
 
+/** The claim of a broker of a fleet under which a step is made, and whether it goes on. */
+export const CLAIM = 32;
+export const KEEPS = 33;
+
 /** The highest number of the fields that are read one by one. */
-const LAST = FAILURE;
+const LAST = KEEPS;
+/** They are kept as they came. */
+const KEPT_FIELDS: ReadonlySet<number> = new Set([HEADERS, BACKOFF]);
 const END = 0;
 const EXTRA_BYTES = 256;
 
@@ -101,7 +108,7 @@ export class FieldReader {
     for (let tag = from.byte(); tag !== END; tag = from.byte()) {
       const field = tag >>> 1;
       const isBytes = tag % 2 === 1;
-      if (field === 0 || field > LAST) this.#keep(from, tag);
+      if (field === 0 || field > LAST || KEPT_FIELDS.has(field)) this.#keep(from, tag);
       else if (BYTES_FIELDS.has(field) !== isBytes) from.refuse(null);
       else if (!isBytes) this.#numbers[field] = from.number();
       else if (field === ATTEMPT) this.#attempts.push(from.bytes());
@@ -192,6 +199,13 @@ function packedBackoff({ baseMs, maxMs }: Backoff): Buffer {
 }
 
 /** The client's headers in a request's `extra`; `null`: it sent none. */
+/** What an acceptance that this broker claims brings along; `null`: it is not claimed. */
+export function contentOf({ claim, body, extra: fields }: NewRequest): StoredContent | null {
+  if (claim === undefined) return null;
+  const extra = fields ?? null;
+  return { body, headers: headersIn(extra), backoff: backoffIn(extra) };
+}
+
 export function headersIn(extra: Buffer | null): Buffer | null {
   return extra === null ? null : takeKept(extra, HEADERS).bytes;
 }

@@ -10,7 +10,7 @@
  * A step that is not above the state of the request is skipped. An operator's retry raises the
  * request's *generation*, and the higher generation wins before the step counts.
  *
- * In a pair (D14, D20) a store returns its changes after a given transaction as opaque records
+ * In a pair (D14, D20) a `PairStore` returns its changes after a given transaction as opaque records
  * (`read`), and takes in what the other one read (`merge`, D17). After two stores have taken in
  * each other's records they have the same content, except for the numbers of requests.
  */
@@ -124,6 +124,8 @@ type Step =
        * owners existed, nothing is stored and the result is the first request's uuid.
        */
       readonly key: Buffer | null;
+      /** `FIRST_CLAIM`: this broker has it claimed from the beginning. See `ClaimStore`. */
+      readonly claim?: number;
     }
   | {
       readonly kind: 'attempt';
@@ -134,6 +136,10 @@ type Step =
       readonly attempt: Attempt;
       /** It is not dispatched again before this time. */
       readonly notBefore: number;
+      /** It is made only if this broker still has this claim, which ends with it. */
+      readonly claim?: number;
+      /** The claim goes on. */
+      readonly keepsClaim?: boolean;
     }
   | {
       readonly kind: 'reply';
@@ -152,6 +158,8 @@ type Step =
       readonly reason: string;
       readonly at: number;
       readonly expiresAt: number;
+      /** It is made only if this broker still has this claim. */
+      readonly claim?: number;
     }
   /** Deletes request and reply. The key is remembered until `keyUntil`, unless it is a once-key. */
   | {
@@ -183,11 +191,17 @@ type Step =
       readonly most: number;
     };
 
+/** An acceptance that is being made. */
+export type NewRequest = { -readonly [Field in keyof AcceptStep]: AcceptStep[Field] };
+type AcceptStep = Extract<Change, { readonly kind: 'accept' }>;
+
 /** The result of one change, in the order of the batch. */
 export type ChangeResult =
   | { readonly kind: 'done' }
   /** It was not a step up: nothing changed. */
   | { readonly kind: 'passed' }
+  /** The store does not take this change; the others of its batch are made. */
+  | { readonly kind: 'refused' }
   /** close: it belongs to another owner, or has none: nothing changed. */
   | { readonly kind: 'denied'; readonly owner: Owner; readonly service: Buffer }
   /** accept: the key is known and belongs to this request. */
@@ -223,7 +237,7 @@ export interface Holding {
  */
 export type Tombstones = 'none' | 'known' | 'all';
 
-/** How changes, or records, are committed. */
+/** How changes, or records, are committed. Only a `PairStore` takes more than the number. */
 export interface Transaction {
   /** Above that of every earlier transaction; there may be gaps. Returned with the result. */
   readonly number: number;
@@ -329,13 +343,17 @@ export interface StoreCounts {
  */
 export interface StoreFailure {
   readonly kind: 'full' | 'busy' | 'fatal';
+  /** Clients are told this, too. */
   readonly message: string;
+  /** More, for operators: it may name hosts and tables. Absent: there is no more. */
+  readonly detail?: string;
 }
 
 /** Why records were not merged. `malformed`: no store of this version made these bytes. */
 export interface MergeFailure {
   readonly kind: StoreFailure['kind'] | 'malformed';
   readonly message: string;
+  readonly detail?: string;
 }
 
 /**
@@ -376,21 +394,25 @@ export interface AccessFacts extends Ownership {
 
 /** The reports of a store, never made within a call. */
 export interface StoreEvents {
-  /** Transactions, with changes or records, in order of their numbers. */
+  /** Transactions in order of their numbers. */
   committed(transaction: number, results: readonly ChangeResult[], counts: StoreCounts): void;
   batchFailed(transaction: number, failure: StoreFailure): void;
-  merged(transaction: number, merged: Merged, counts: StoreCounts): void;
-  mergeFailed(transaction: number, failure: MergeFailure): void;
   /** Bodies in the order of the question; `null` for a request that is no longer pending. */
   loaded(load: number, bodies: readonly (StoredContent | null)[]): void;
   found(look: number, found: Found): void;
   /** Pending requests in order of their numbers; an empty list: there are no more. */
   listed(list: number, requests: readonly StoredRequest[]): void;
-  chunk(read: number, chunk: Chunk): void;
   /** A read failed; it may be repeated. */
   loadFailed(load: number, failure: StoreFailure): void;
   lookFailed(look: number, failure: StoreFailure): void;
   listFailed(list: number, failure: StoreFailure): void;
+}
+
+/** Also those of a store that can be one of a pair. */
+export interface PairStoreEvents extends StoreEvents {
+  merged(transaction: number, merged: Merged, counts: StoreCounts): void;
+  mergeFailed(transaction: number, failure: MergeFailure): void;
+  chunk(read: number, chunk: Chunk): void;
   readFailed(read: number, failure: StoreFailure): void;
 }
 
@@ -417,6 +439,84 @@ export interface Recovered {
  */
 export interface Store {
   commit(transaction: Transaction, changes: readonly Change[]): void;
+  /** Lists pending requests without bodies, in part: those with a number above this one. */
+  list(list: number, after: number): void;
+  /** The bodies of pending requests, packed, and their headers. */
+  load(load: number, uuids: readonly RequestUuid[]): void;
+  /** @param replyBytesMax of a larger reply only the size is returned */
+  lookUp(look: number, uuid: RequestUuid, replyBytesMax: number): void;
+  /** Ends after the work in progress. Later calls have no effect and get no result. */
+  close(): Promise<void>;
+}
+
+/** A pending request that this broker has claimed, and its number among the claims of it. */
+export interface ClaimedRequest {
+  readonly request: StoredRequest;
+  readonly claim: number;
+  /** `null`: it is large, and is to be loaded when it is sent. */
+  readonly content: StoredContent | null;
+}
+
+/** How many requests of a service are wanted. */
+export interface Wanted {
+  readonly service: Buffer;
+  readonly most: number;
+}
+
+/** The claim of the broker that accepts a request and claims it at once. */
+export const FIRST_CLAIM = 1;
+
+/** A claim that is given back without an attempt. */
+export interface Release {
+  readonly uuid: RequestUuid;
+  readonly claim: number;
+}
+
+export interface ClaimOrder {
+  readonly wanted: readonly Wanted[];
+  readonly released: readonly Release[];
+  /** All that this broker knows as claimed: other claims of it are given back. `null`: none are. */
+  readonly known: readonly RequestUuid[] | null;
+}
+
+/** What has happened in the store, for the other brokers that use it. */
+export interface Hint {
+  /** Requests of these services were stored that no broker has claimed. */
+  readonly services: readonly Buffer[];
+  /** Of requests that were replied, are dead, or were closed: the last bytes of their uuids. */
+  readonly ended: readonly Buffer[];
+}
+
+/**
+ * A store that several brokers share. Each dispatches only what it has claimed, and a request is
+ * claimed by one broker at a time: until it makes a step of it, gives it back, or its session ends.
+ */
+export interface ClaimStore extends Store {
+  /**
+   * Gives claims back, then claims requests that no broker has. One call at a time: `claimed` or
+   * `claimFailed` follows. After a failure, requests may be claimed that were never reported.
+   */
+  claim(claim: number, order: ClaimOrder): void;
+  /** Like `list`, of the requests that stand for schedules. */
+  listSchedules(list: number, after: number): void;
+  /** Tells the other brokers, if that is possible at this moment. */
+  hint(hint: Hint): void;
+}
+
+/** The reports of a store that several brokers share. */
+export interface ClaimStoreEvents extends StoreEvents {
+  /** In the order of their dispatch. */
+  claimed(claim: number, requests: readonly ClaimedRequest[]): void;
+  claimFailed(claim: number, failure: StoreFailure): void;
+  /** Another broker has told this one. */
+  hinted(hint: Hint): void;
+}
+
+/**
+ * A store that can be one of a pair: it exchanges records with the other one, and keeps tombstones
+ * until both have them. (A database that several machines share needs neither.)
+ */
+export interface PairStore extends Store {
   /**
    * Takes in what another store read (D17). Repeating it changes nothing.
    * @param isFromActive where a request, or a key, has the same rank but differs, the side of the
@@ -431,14 +531,6 @@ export interface Store {
    * @param format one that the reader of the records can read
    */
   read(read: number, place: ReadPlace, requestsMax: number, bytesMax: number, format: Format): void;
-  /** Lists pending requests without bodies, in part: those with a number above this one. */
-  list(list: number, after: number): void;
-  /** The bodies of pending requests, packed, and their headers. */
-  load(load: number, uuids: readonly RequestUuid[]): void;
-  /** @param replyBytesMax of a larger reply only the size is returned */
-  lookUp(look: number, uuid: RequestUuid, replyBytesMax: number): void;
-  /** Ends after the work in progress. Later calls have no effect and get no result. */
-  close(): Promise<void>;
 }
 
 /**

@@ -12,7 +12,7 @@ import { monotonicMs } from '../../core/clock.js';
 import { codeOf, messageOf } from '../../core/errors.js';
 import { Frames } from '../../core/frames.js';
 import type { CurveClientKeys } from '../../zmtp/curve/client.js';
-import type { Dial, Link, LinkEvents, TransportLimits } from '../port.js';
+import type { Dial, Link, LinkEvents, TransportLimits } from '../link-port.js';
 import { closeAndReap, waitUntil } from './closing.js';
 import { checkDialled, endpointError, needsIpv6 } from '../endpoints.js';
 import { Outbox } from '../outbox.js';

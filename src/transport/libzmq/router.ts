@@ -29,8 +29,8 @@ import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
 import { Holdings } from '../../core/holdings.js';
 import type { PeerNumbers } from '../peer-numbers.js';
+import type { ListenerCurve } from '../listener-curve.js';
 import type {
-  ListenerCurve,
   ListenerOptions,
   OpenedRouter,
   PeerId,

@@ -21,7 +21,7 @@ import type { Mechanism } from '../../zmtp/mechanism.js';
 import { NullMechanism } from '../../zmtp/null.js';
 import { checkDialled } from '../endpoints.js';
 import { Outbox } from '../outbox.js';
-import type { Dial, Link, LinkEvents, TransportLimits } from '../port.js';
+import type { Dial, Link, LinkEvents, TransportLimits } from '../link-port.js';
 import { dialAddress } from './address.js';
 
 const HANDSHAKE_MS_MAX = 3000;

@@ -31,8 +31,8 @@ import {
 } from '../endpoints.js';
 import { identityOf, shownAddress } from '../identity.js';
 import type { PeerNumbers } from '../peer-numbers.js';
+import type { ListenerCurve } from '../listener-curve.js';
 import type {
-  ListenerCurve,
   ListenerOptions,
   OpenedRouter,
   PeerId,

@@ -4,10 +4,8 @@ import { present } from '../../../src/core/assert.js';
 import { Frames } from '../../../src/core/frames.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';
 import type { Bodies } from '../../../src/titanic/operator/bodies.js';
-import {
-  openSqliteQueries,
-  type SqliteQueries,
-} from '../../../src/titanic/io/queries/sqlite-queries.js';
+import { openSqliteQueries } from '../../../src/titanic/io/queries/sqlite-queries.js';
+import type { ClosableQueries } from '../../../src/titanic/io/queries/thread-queries.js';
 import { extraOf } from '../../../src/titanic/store/fields.js';
 import type { StoreFailure } from '../../../src/titanic/store/store.js';
 import { accept, close, reply, uuidOf } from '../../support/store-changes.js';
@@ -19,7 +17,7 @@ const MIB = 1024 * 1024;
 
 let directory: StoreDirectory;
 let user: StoreUser;
-let queries: SqliteQueries;
+let queries: ClosableQueries;
 
 beforeEach(async () => {
   directory = new StoreDirectory();

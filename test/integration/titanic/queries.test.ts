@@ -6,10 +6,8 @@ import Database from 'better-sqlite3';
 
 import { openForReading } from '../../../src/titanic/io/file/database.js';
 import { QueryRunner } from '../../../src/titanic/io/queries/query-runner.js';
-import {
-  openSqliteQueries,
-  type SqliteQueries,
-} from '../../../src/titanic/io/queries/sqlite-queries.js';
+import { openSqliteQueries } from '../../../src/titanic/io/queries/sqlite-queries.js';
+import type { ClosableQueries } from '../../../src/titanic/io/queries/thread-queries.js';
 import type {
   PageQuery,
   RequestPage,
@@ -43,7 +41,7 @@ const ALL: PageQuery = {
 
 let directory: StoreDirectory;
 let user: StoreUser;
-let queries: SqliteQueries;
+let queries: ClosableQueries;
 
 beforeEach(async () => {
   directory = new StoreDirectory();

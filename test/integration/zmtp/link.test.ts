@@ -3,7 +3,8 @@ import { createServer, type Server as TcpServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { packedHead } from '../../../src/core/packed-head.js';
-import type { Link, TransportEvents } from '../../../src/transport/port.js';
+import type { Link } from '../../../src/transport/link-port.js';
+import type { TransportEvents } from '../../../src/transport/port.js';
 import { PeerNumbers } from '../../../src/transport/peer-numbers.js';
 import { dialZmtp } from '../../../src/transport/zmtp/link.js';
 import { openZmtpRouter } from '../../../src/transport/zmtp/router.js';

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
+import { MemoryMapRows } from '../../../src/testing/memory-map-rows.js';
 import { Stage } from './stage.js';
 
 const RECORD_BYTES = 128;
@@ -33,6 +34,25 @@ describe('limits', () => {
     stage.machine.setBytesMax(RECORD_BYTES);
     stage.put('c', '12');
     expect(refusalsOf(stage)).toHaveLength(4);
+  });
+
+  it('count deletions that are kept for the peer, and drop those of unknown keys (D57)', () => {
+    const stage = Stage.serving({ bytesMax: 3 * (RECORD_BYTES + 1) });
+    stage.tombstones = 'all';
+    for (const key of ['a', 'b', 'c', 'd', 'e']) stage.put(key, '');
+    expect(stage.machine.gauges).toMatchObject({
+      keys: 0,
+      bytes: 0,
+      tombstoneBytes: 3 * (RECORD_BYTES + 1),
+    });
+    stage.put('f', '1');
+    expect(refusalsOf(stage)).toEqual(['limit', 'limit', 'limit']);
+    stage.tables.dropTombstones(Number.MAX_SAFE_INTEGER);
+    stage.machine.tombstones(stage.tables.tombstoneBytes);
+    stage.put('f', '1');
+    stage.put('f', '');
+    stage.put('g', '');
+    expect(stage.machine.counters.updates).toMatchObject({ applied: 1, deleted: 5, refused: 3 });
   });
 
   it('on a full disk drop what grows, try the rest at once, and heal by themselves (D57)', () => {
@@ -111,6 +131,22 @@ describe('limits', () => {
     stage.set('b', '');
     stage.turn();
     expect(stage.batches).toEqual([]);
+  });
+
+  it('of the numbers of an epoch: what comes after the last one is dropped (D48)', () => {
+    const tables = new MemoryMapRows();
+    const last = { key: 'a', epoch: 1, counter: 2 ** 40 - 8193, uuid: '', properties: '', ttlS: 0 };
+    tables.change({ number: 1, tombstones: 'none', holds: null, peerHolds: 0 }, [
+      { ...last, value: '1' },
+    ]);
+    const stage = new Stage({ tables });
+    stage.load();
+    stage.activate(1);
+    stage.put('b', '1');
+    expect(stage.news()).toEqual([`1.${2 ** 40 - 8192} b=1`]);
+    stage.put('b', '2');
+    expect(stage.news()).toEqual([]);
+    expect(refusalsOf(stage)).toEqual(['numbers']);
   });
 
   it('of what waits for the store: bounded, and one identity leaves room for others (D75)', () => {

@@ -110,6 +110,59 @@ describe('a node that does not serve', () => {
     expect(stage.wholeMap().map).toEqual({ a: '2', c: '2' });
   });
 
+  it('a renewal and a later change of its key that come late change nothing (D50, D53)', () => {
+    for (const isOneBatch of [false, true]) {
+      const active = Stage.serving();
+      const stage = passive();
+      const commit = (): void => {
+        active.turn();
+        for (const { changes } of active.batches) follow(stage, ...changes);
+        active.commit();
+      };
+      active.set('a', '1', { uuid: 't' });
+      commit();
+      for (const uuid of ['u', 'v']) {
+        active.set('a', '1', { uuid });
+        if (!isOneBatch) commit();
+      }
+      active.set('a', '2', { uuid: 'w' });
+      active.set('a', '3', { uuid: 'x' });
+      commit();
+      expect(active.news().slice(1)).toEqual(['1.2 a=1 u', '1.3 a=1 v', '1.4 a=2 w', '1.5 a=3 x']);
+      stage.activate(2);
+      for (const uuid of ['u', 'v']) stage.set('a', '1', { uuid });
+      stage.set('a', '2', { uuid: 'w' });
+      stage.set('a', '3', { uuid: 'x' });
+      stage.commit();
+      expect(stage.news()).toEqual(['2.1 a=3 x']);
+    }
+  });
+
+  it('is told a limited number of renewals of a key, the last ones, and each once (D50)', () => {
+    const active = Stage.serving();
+    const uuids = 'abcdefghijklmnopqrst'.split('');
+    active.put('a', '1');
+    for (const uuid of uuids) active.put('a', '1', { uuid });
+    for (const value of ['2', '3']) active.set('a', value);
+    active.turn();
+    const told = active.batches[0]?.changes.map(
+      ({ uuid, value }) => `${uuid[0] ?? ''}${String(value)}`,
+    );
+    expect(told).toEqual([...uuids.slice(-16), '2', '3']);
+    active.commit();
+    active.set('a', '4');
+    active.turn();
+    expect(active.batches[0]?.changes).toHaveLength(1);
+    active.commit();
+    // Those that are too old are forgotten.
+    active.put('a', '4', { uuid: 'u' });
+    active.turn(10_000);
+    active.put('b', '1', { uuid: 'v' });
+    active.set('a', '5');
+    active.turn();
+    expect(active.batches[0]?.changes).toHaveLength(1);
+  });
+
   it('a merge brings what may be older than what writers sent: that is kept (D53)', () => {
     const stage = passive();
     stage.set('a', '2', { uuid: 'u' });

@@ -10,17 +10,35 @@ describe('the uuids of recent changes', () => {
     const recent = new RecentUuids();
     recent.add(deletion('a', 'u'), 0);
     expect([recent.has('u', 9_999), recent.has('u', 10_000)]).toEqual([true, false]);
-    expect(recent.deletionOf('a')).toBe('u');
+    expect(recent.deletionOf('a', 9_999)).toBe('u');
     recent.add(deletion('b', 'v'), 10_000);
-    expect(recent.deletionOf('a')).toBe('');
+    expect(recent.deletionOf('a', 10_000)).toBe('');
   });
 
   it('one that is used again for another key leaves nothing of the first (D50)', () => {
     const recent = new RecentUuids();
     recent.add(deletion('a', 'u'), 0);
     recent.add(deletion('b', 'u'), 10_000);
-    expect([recent.deletionOf('a'), recent.deletionOf('b')]).toEqual(['', 'u']);
+    expect([recent.deletionOf('a', 10_000), recent.deletionOf('b', 10_000)]).toEqual(['', 'u']);
     recent.add(deletion('c', 'w'), 30_000);
-    expect([recent.deletionOf('a'), recent.deletionOf('b')]).toEqual(['', '']);
+    expect([recent.deletionOf('a', 30_000), recent.deletionOf('b', 30_000)]).toEqual(['', '']);
+  });
+
+  it('are known as long whenever the older generation goes (D50)', () => {
+    const recent = new RecentUuids();
+    const put = (uuid: string) => ({ ...deletion(`k${uuid}`, uuid), value: 'v' });
+    recent.add(put('a'), 0);
+    recent.add(deletion('b', 'b'), 9_000);
+    recent.add(put('c'), 11_000);
+    expect(['a', 'b', 'c'].map((uuid) => recent.has(uuid, 11_000))).toEqual([false, true, true]);
+    expect(recent.deletionOf('b', 11_000)).toBe('b');
+    // A change of the newer generation ends what the older one knew of its key.
+    recent.add({ ...put('d'), key: 'b' }, 12_000);
+    expect(recent.deletionOf('b', 12_000)).toBe('');
+    expect(recent.has('b', 12_000)).toBe(true);
+    recent.add(deletion('e', 'b'), 13_000);
+    expect(recent.has('b', 22_999)).toBe(true);
+    recent.add(put('f'), 23_000);
+    expect(['b', 'f'].map((uuid) => recent.has(uuid, 23_000))).toEqual([false, true]);
   });
 });

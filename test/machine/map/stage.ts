@@ -19,6 +19,7 @@ export interface SetOptions {
   readonly uuid?: string;
   readonly ttl?: number;
   readonly properties?: string;
+  /** Its identity; `key:NAME`: it has that key. */
   readonly writer?: string;
 }
 
@@ -45,6 +46,12 @@ export class Stage implements MapSink {
   isPaired = false;
   tombstones: Tombstones = 'none';
   refusal: string | null = null;
+  /** Nobody may write what begins with it. */
+  forbidden: string;
+  /** What waits, in bytes, by identity. */
+  readonly held = new Map<string, number>();
+  /** Nobody may hold more than this. */
+  heldMax = Infinity;
   /** Batches at the store. */
   readonly batches: Batch[] = [];
   readonly #connected = new Set<PeerId>();
@@ -53,10 +60,20 @@ export class Stage implements MapSink {
 
   constructor({ bytesMax = 1_000_000, tables = new MemoryMapRows(), forbidden = '/secret/' } = {}) {
     this.tables = tables;
+    this.forbidden = forbidden;
     this.#number = ++openings * OPENING_TRANSACTIONS;
     const refusal = (): string | null => this.refusal;
     this.machine = new MapMachine(
-      { bytesMax, mayWrite: (_, key) => !key.toString().startsWith(forbidden) },
+      {
+        bytesMax,
+        mayWrite: (_, key) => !key.toString().startsWith(this.forbidden),
+        mayHold: (identity, bytes) => (this.held.get(identity) ?? 0) + bytes <= this.heldMax,
+        held: (identity, change) => {
+          const bytes = (this.held.get(identity) ?? 0) + change;
+          if (bytes === 0) this.held.delete(identity);
+          else this.held.set(identity, bytes);
+        },
+      },
       {
         sink: this,
         store: {
@@ -151,6 +168,7 @@ export class Stage implements MapSink {
     const { number, changes } = present(this.batches.shift(), 'a batch');
     const { tombstones } = this;
     this.tables.change({ number, tombstones, holds: null, peerHolds: 0 }, changes);
+    this.machine.tombstones(this.tables.tombstoneBytes);
     this.machine.committed(number, this.now);
     return number;
   }
@@ -249,7 +267,8 @@ export class Stage implements MapSink {
 }
 
 function peerOf(identity: string): MapPeer {
-  return { identity, key: null, address: '127.0.0.1' };
+  const key = identity.startsWith('key:') ? identity.slice('key:'.length) : null;
+  return { identity, key, address: '127.0.0.1' };
 }
 
 /** `epoch.counter key=value uuid properties`, or `HUGZ number`, `KTHXBAI number subtree`. */

@@ -225,6 +225,7 @@ describe('a passive node', () => {
     ['unknown tombstones', Buffer.concat([Buffer.from([3, 3]), batchOf().subarray(2)])],
     ['no records', Buffer.from([3, 1])],
     ['a torn record', batchOf(put('/a', 1)).subarray(0, -1)],
+    ['an epoch that no node led', batchOf({ ...put('/a', 1), epoch: EPOCH + 1 })],
   ])('malformed bytes of a batch (%s): nothing is stored, the nodes join again', (_, bytes) => {
     update(8, bytes);
     expect(stage.news()).toEqual(['store failed']);

@@ -1,5 +1,11 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import { Client, type ClientOptions, codeOf, connect } from '../../../src/sdk/client.js';
+import {
+  Client,
+  type ClientOptions,
+  codeOf,
+  connect,
+  FreelanceClient,
+} from '../../../src/sdk/client.js';
 import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
 import { FakeNet } from './fake-dial.js';
 
@@ -44,6 +50,21 @@ describe('endpoints', () => {
     const net = new FakeNet();
     await connect(undefined, { dial: net.dial }).close();
     expect(net.link.endpoint).toBe('tcp://env:1');
+  });
+
+  it('with the strategy freelance, each is named once: a second one would be asked twice', async () => {
+    const endpoints = 'tcp://a:1,tcp://b:1,tcp://a:1';
+    const { dial } = new FakeNet();
+    const error = {
+      code: 'ERR_MDP_OPTION',
+      message: 'endpoints must be different brokers or servers: tcp://a:1 is named twice',
+      details: { option: 'endpoints' },
+    };
+    expect(thrown(() => new Client({ endpoints, dial, strategy: 'freelance' }))).toMatchObject(
+      error,
+    );
+    expect(thrown(() => new FreelanceClient({ endpoints, dial }))).toMatchObject(error);
+    await new Client({ endpoints, dial }).close();
   });
 
   it.each([undefined, '', ' , '])('have to be given: MAJORDOMO_URL is %p', (value) => {

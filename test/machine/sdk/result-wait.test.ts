@@ -174,6 +174,23 @@ describe('the wait for a reply where titanic.wait is offered (D16)', () => {
     });
   });
 
+  it('whose broker cannot reach its store is pending, and the message says so', () => {
+    const script = new Script(true, 100);
+    script.offersFail = true;
+    script.answer('500 the store cannot be reached').pass(100);
+    expect(script.error).toMatchObject({
+      code: 'ERR_TITANIC_PENDING',
+      message: `no reply to the stored request ${UUID} within 100 ms; the broker last answered 500 the store cannot be reached`,
+    });
+  });
+
+  it('forgets what was wrong when the request is pending again', () => {
+    const script = new Script(true, 1000);
+    script.offersFail = true;
+    script.answer('500 the store cannot be reached').pass(50).answer('300').pass(950);
+    expect(script.error?.message).toMatch(/within 1000 ms$/);
+  });
+
   it.each<SdkErrorCode>(['ERR_MDP_CLOSED', 'ERR_MDP_LIMIT'])('%s ends it at once', (code) => {
     const script = new Script(true).fail(code);
     expect(script.error).toMatchObject({ code });

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { Frames } from '../../../src/core/frames.js';
 import { Feed, type Stamp } from '../../../src/sdk/stream/feed.js';
 import { Inbox } from '../../../src/sdk/stream/inbox.js';
-import type { LinkEvents } from '../../../src/transport/port.js';
+import type { LinkEvents } from '../../../src/transport/link-port.js';
 import { writeStreamHeader } from '../../../src/wire/stream.js';
 import { Connection, type ConnectionEvents } from '../../../src/zmtp/connection.js';
 import { NullMechanism } from '../../../src/zmtp/null.js';

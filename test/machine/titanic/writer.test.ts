@@ -1,16 +1,26 @@
 import { describe, expect, it } from '@jest/globals';
 
-import type { SubmittedBatch, Replica } from '../../../src/titanic/machine/replica.js';
+import { DISK_BATCH_BYTES } from '../../../src/core/defaults.js';
+import type { Replica, SubmittedBatch } from '../../../src/titanic/machine/replica.js';
 import type { Change, ChangeResult } from '../../../src/titanic/store/store.js';
 import { type Intent, Writer } from '../../../src/titanic/machine/writer.js';
 import { Commits } from '../../../src/titanic/machine/commits.js';
-import { close } from '../../support/store-changes.js';
+import { accept, attempt, close, reply } from '../../support/store-changes.js';
 
 const DONE: ChangeResult = { kind: 'done' };
 
 /** A replica that commits by this function. */
 function replicaOf(commit: (changes: readonly Change[]) => SubmittedBatch): Replica {
-  return { isPaired: false, refusal: null, commit, probe: () => 0 };
+  return {
+    isPaired: false,
+    isShared: false,
+    batchesMax: 1,
+    batchBytesMax: DISK_BATCH_BYTES,
+    silence: null,
+    refusal: null,
+    commit,
+    probe: () => 0,
+  };
 }
 
 function noNumbers(): Intent {
@@ -20,7 +30,15 @@ function noNumbers(): Intent {
 describe('group commit in a strict pair', () => {
   it('a change that was taken in before the peer was lost is given up, not done (D14)', () => {
     const peer = {
-      ...{ isPaired: true, refusal: null as string | null, probe: () => 0 },
+      ...{
+        isPaired: true,
+        isShared: false,
+        batchesMax: 1,
+        batchBytesMax: DISK_BATCH_BYTES,
+        silence: null,
+        refusal: null as string | null,
+        probe: () => 0,
+      },
       commit: () => ({ number: 1, awaitsPeer: true }),
     };
     const told: string[] = [];
@@ -51,6 +69,48 @@ describe('group commit in a strict pair', () => {
     writer.refuse({ kind: 'busy', message: 'the peer was lost' });
     expect(told).toEqual(['first doubtful', 'second failed']);
     expect(writer.isIdle).toBe(true);
+  });
+});
+
+describe('a change that the store does not take', () => {
+  it('is refused once, or tried again later; the others of its batch are done', () => {
+    const batches: string[][] = [];
+    const replica = replicaOf((changes) => {
+      batches.push(changes.map(({ kind }) => kind));
+      return { number: batches.length, awaitsPeer: false };
+    });
+    const told: string[] = [];
+    const writer = new Writer(replica, new Commits(), noNumbers);
+    const add = (name: string, isAgain: boolean, refused?: () => void): void => {
+      const change = close(told.length + 1);
+      writer.add(
+        {
+          ...{ change, party: 'one', bytes: 0 },
+          committed: () => told.push(`${name} done`),
+          failed: ({ message }) => {
+            told.push(`${name}: ${message}`);
+            return isAgain;
+          },
+          ...(refused === undefined ? {} : { refused }),
+        },
+        0,
+      );
+    };
+    add('first', false);
+    add('second', true);
+    add('third', true, () => told.push('third refused'));
+    add('fourth', true);
+    writer.run(0);
+    const refused: ChangeResult = { kind: 'refused' };
+    writer.committed(1, [refused, refused, refused, DONE], 0);
+    expect(told).toEqual([
+      ...['first: the store refuses it', 'second: the store refuses it'],
+      ...['third refused', 'fourth done'],
+    ]);
+    writer.run(999);
+    expect(batches).toHaveLength(1);
+    writer.run(1000);
+    expect(batches).toEqual([Array(4).fill('close'), ['close']]);
   });
 });
 
@@ -221,5 +281,100 @@ describe('group commit', () => {
     add(writer, 100);
     writer.run(10_000);
     expect(batches).toEqual([8]);
+  });
+});
+
+describe('two batches at a time', () => {
+  interface Stage {
+    readonly writer: Writer;
+    readonly batches: readonly (readonly string[])[];
+    readonly told: string[];
+    add(...changes: (readonly [name: string, change: Change])[]): void;
+    ends(number: number): void;
+  }
+
+  function stage(): Stage {
+    const batches: string[][] = [];
+    const told: string[] = [];
+    const names = new Map<Change, string>();
+    const replica: Replica = {
+      ...replicaOf((changes) => {
+        batches.push(changes.map((change) => names.get(change) ?? '?'));
+        return { number: batches.length, awaitsPeer: false };
+      }),
+      batchesMax: 2,
+    };
+    const writer = new Writer(replica, new Commits(), noNumbers);
+    return {
+      ...{ writer, batches, told },
+      add: (...changes) => {
+        for (const [name, change] of changes) {
+          names.set(change, name);
+          const outcome = {
+            committed: () => told.push(name),
+            failed: () => true,
+          };
+          writer.add({ change, party: 'one', bytes: 10, ...outcome }, 0);
+        }
+        writer.run(0);
+      },
+      ends: (number) => {
+        writer.committed(number, batches[number - 1]?.map(() => DONE) ?? [], 0);
+      },
+    };
+  }
+
+  it('the second begins while the first is with the store, and may end before it', () => {
+    const { writer, batches, told, add, ends } = stage();
+    add(['a', accept(1)], ['b', accept(2)]);
+    add(['c', accept(3)]);
+    add(['d', accept(4)], ['e', accept(5)]);
+    expect(batches).toEqual([['a', 'b'], ['c']]);
+    expect([writer.bytes, writer.dueAt]).toEqual([50, Infinity]);
+    ends(2);
+    expect([told, batches.at(-1)]).toEqual([['c'], ['d', 'e']]);
+    ends(1);
+    ends(3);
+    expect(told).toEqual(['c', 'a', 'b', 'd', 'e']);
+    expect([writer.isIdle, writer.bytes]).toEqual([true, 0]);
+  });
+
+  it('changes of one request follow each other, and those after them wait', () => {
+    const { writer, batches, add, ends } = stage();
+    add(['attempt 1', attempt(1, 1)], ['reply 2', reply(2)]);
+    add(['reply 3', reply(3)], ['reply 1', reply(1)], ['reply 4', reply(4)]);
+    expect(batches).toEqual([['attempt 1', 'reply 2'], ['reply 3']]);
+    expect(writer.dueAt).toBe(Infinity);
+    ends(2);
+    expect(batches).toHaveLength(2);
+    ends(1);
+    expect(batches.at(-1)).toEqual(['reply 1', 'reply 4']);
+  });
+
+  it('also what is done in the same step with another change', () => {
+    const { writer, batches, ends } = stage();
+    const nothing = { party: 'one', bytes: 0, committed: () => undefined, failed: () => false };
+    writer.add({ change: accept(2), before: attempt(1, 1), ...nothing }, 0);
+    writer.run(0);
+    writer.add({ change: close(1), ...nothing }, 0);
+    writer.run(0);
+    expect(batches).toHaveLength(1);
+    ends(1);
+    expect(batches).toHaveLength(2);
+  });
+
+  it('what is held back is given up, or tried again, with what waits', () => {
+    const { writer, batches, told, add, ends } = stage();
+    add(['attempt 1', attempt(1, 1)]);
+    add(['reply 1', reply(1)], ['reply 2', reply(2)]);
+    writer.failed(1, { kind: 'busy', message: 'away' }, 0);
+    writer.run(10_000);
+    expect(batches.at(-1)).toEqual(['attempt 1', 'reply 1', 'reply 2']);
+    ends(2);
+    expect(told).toEqual(['attempt 1', 'reply 1', 'reply 2']);
+    add(['attempt 3', attempt(3, 1)]);
+    add(['reply 3', reply(3)]);
+    writer.abandon({ kind: 'busy', message: 'stepped down' });
+    expect([writer.isIdle, writer.bytes]).toEqual([true, 0]);
   });
 });

@@ -37,15 +37,19 @@ describe('majordomo check', () => {
 
   it('shows where the map is and how large it may be, and refuses ports that overlap', async () => {
     const map = (port: number): string[] => ['--set', `map.listen=tcp://127.0.0.1:${port}`];
-    const valid = await run(['check', ...map(5600), '--set', 'limits.mapBytes=1GiB']);
+    const valid = await run(['check', ...map(5600), '--set', 'limits.mapBytes=300MiB']);
     expect(valid).toMatchObject({ status: 0, stderr: '' });
     expect(valid.stdout).toMatch(/^map\.listen +.*tcp:\/\/127\.0\.0\.1:5600.* --set #1$/m);
-    expect(valid.stdout).toMatch(/^limits\.mapBytes +1073741824 +--set #2$/m);
+    expect(valid.stdout).toMatch(/^limits\.mapBytes +314572800 +--set #2$/m);
     const broker = ['--set', 'broker.listen=tcp://127.0.0.1:5602'];
     const refused = await run(['check', ...map(5600), ...broker]);
     expect(refused.status).toBe(78);
     expect(refused.stderr).toContain('map.listen');
     expect(refused.stderr).toContain('5602');
+    const large = ['--set', 'limits.mapBytes=1GiB', '--set', 'limits.memoryBytes=512MiB'];
+    const tooLarge = await run(['check', ...map(5600), ...large]);
+    expect(tooLarge.status).toBe(78);
+    expect(tooLarge.stderr).toContain('limits.mapBytes: 1GiB are more than limits.memoryBytes');
   });
 
   it('masks secrets, in text and in JSON', async () => {

@@ -153,6 +153,17 @@ describe('majordomo map', () => {
     const nobody = await run(['map', 'ls', '--map', without.endpoint, '--timeout-ms', '300']);
     expect(nobody.status).toBe(69);
     expect(nobody.stderr).toContain(`no node served the map at ${without.endpoint} within 300 ms`);
+    const [gone, map] = ['tcp://127.0.0.1:1', mapOf(await serving())];
+    for (const [endpoint, status] of [
+      [gone, 69],
+      // Not the broker's endpoint, but the map's.
+      [map, 75],
+    ] as const) {
+      const lost = await run(['map', 'get', '/x', '--endpoint', endpoint, '--timeout-ms', '300']);
+      expect([lost.status, lost.stderr]).toEqual([status, expect.stringContaining(endpoint)]);
+      expect(lost.stderr).toContain(`cannot ask the broker at ${endpoint} where its map is: `);
+      expect(lost.stderr).toContain('give the endpoint of the map itself (map.listen) as --map');
+    }
     const wrong = await run(['map', 'ls', '--map', 'tcp://127.0.0.1:1,nonsense']);
     expect([wrong.status, wrong.stderr]).toEqual([64, expect.stringContaining('--map')]);
   });

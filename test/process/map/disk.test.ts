@@ -95,16 +95,22 @@ describe('a full disk under the map (D57)', () => {
     },
   );
 
-  itWithTool('root', 'with no room at all a node starts, and serves what there is', async () => {
-    const { daemon, disk } = await onSmallDisk();
-    await daemon.kill();
-    disk.fill();
-    const again = await restarted(daemon);
-    const reader = mapAt(again, 60_000);
-    await reader.synced;
-    expect([...contentOf(reader).keys()].sort()).toEqual([...KEPT].sort());
-    await expectFull(again);
-    disk.free();
-    await expectHealed(again);
-  });
+  itWithTool(
+    'root',
+    'with no room at all a node starts, serves what there is, and deletes later',
+    async () => {
+      const { daemon, disk } = await onSmallDisk();
+      await daemon.kill();
+      disk.fill();
+      const again = await restarted(daemon);
+      const reader = mapAt(again, 60_000);
+      await reader.synced;
+      expect([...contentOf(reader).keys()].sort()).toEqual([...KEPT].sort());
+      const gone = reader.delete('/kept/0');
+      await expectFull(again);
+      disk.free();
+      await gone;
+      await expectHealed(again);
+    },
+  );
 });

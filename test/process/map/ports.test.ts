@@ -102,6 +102,18 @@ describe('the ports of the map, to libzmq peers', () => {
     await peer.update((told) => told.key === key && told.value === '');
   });
 
+  itWithTool(TOOL, 'a map that is open to a network does not list the services (D74)', async () => {
+    const listen = 'map.listen={endpoint: "tcp://0.0.0.0:0", insecure: true}';
+    const daemon = await startDaemon({ sets: [listen] });
+    const endpoint = mapOf(daemon).replace('0.0.0.0', '127.0.0.1');
+    const peer = await MapPeer.connected(endpoint);
+    python('worker', daemon.endpoint, 'echo');
+    await daemon.waitFor('worker.registered');
+    peer.set('/mine', '', '', '', 'x');
+    await peer.update(({ key }) => key === '/mine');
+    expect((await peer.snapshot()).map(({ key }) => key)).toEqual(['/mine', 'KTHXBAI']);
+  });
+
   itWithTool(TOOL, 'a PUSH is refused: its socket type is no publisher (D58)', async () => {
     const daemon = await withMap();
     // libzmq refuses on its side, too, and is faster.

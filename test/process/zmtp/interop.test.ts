@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Context, Router } from 'zeromq';
 
-import type { Link, RouterLimits } from '../../../src/transport/port.js';
+import type { Link } from '../../../src/transport/link-port.js';
+import type { RouterLimits } from '../../../src/transport/port.js';
 import { dialZmtp } from '../../../src/transport/zmtp/link.js';
 import { openZmtpRouter } from '../../../src/transport/zmtp/router.js';
 import { execute, killPrograms, Program } from '../../interop/support/program.js';

@@ -4,23 +4,12 @@
  */
 import { isDeletion, type MapRecord } from '../../../src/map/record.js';
 import { compareNumbers, icanhaz, kvset, type MapNumber } from '../../../src/wire/chp-client.js';
-import type { SimClock, SimTimer } from '../world/clock.js';
-import { hold } from '../world/failure.js';
-import type { Dialled } from '../world/network.js';
+import type { SimTimer } from '../world/clock.js';
 import type { SimRandom } from '../world/random.js';
-import type { Trace } from '../world/trace.js';
-import { bytesIn, type MapLink, type Message, type SimMapPorts } from './ports.js';
+import type { MapPart } from './part.js';
+import { bytesIn, type MapLink, type Message } from './ports.js';
 import { type MapActor, type MapHabits, Writing } from './writing.js';
-import { type Floors, type MapWatch, readRecord, textOf } from './watch.js';
-
-/** What a client of the map has to do with. */
-export interface MapSurroundings {
-  readonly clock: SimClock;
-  readonly trace: Trace;
-  readonly watch: MapWatch;
-  /** The nodes. */
-  readonly nodes: readonly SimMapPorts[];
-}
+import { type Floors, readRecord, textOf } from './watch.js';
 
 const SILENCE_MS = 5000;
 const AGAIN_MS = 2000;
@@ -42,9 +31,8 @@ export class PlainMapClient implements MapActor {
   isSynced = false;
   /** Changes that it has seen published, in all. */
   acknowledged = 0;
-  readonly #in: MapSurroundings;
+  readonly #part: MapPart;
   readonly #random: SimRandom;
-  readonly #dialled: Dialled;
   readonly #writing: Writing;
   #at: number;
   #updates: MapLink | null = null;
@@ -58,27 +46,19 @@ export class PlainMapClient implements MapActor {
   #held: MapRecord[] = [];
   #floors: Floors = new Map();
   #number: MapNumber = { epoch: 0, counter: 0 };
-  /** The last number of an update, over all nodes. */
-  #told: MapNumber = { epoch: 0, counter: 0 };
   #waiting: Waiting[] = [];
   #isGone = false;
   #silence: SimTimer | null = null;
 
-  constructor(
-    name: string,
-    habits: MapHabits,
-    around: MapSurroundings,
-    random: SimRandom,
-    dialled: Dialled,
-  ) {
+  constructor(part: MapPart) {
+    const { name, habits, nodes, clock, random } = part;
     this.name = name;
     this.habits = habits;
-    this.#in = around;
+    this.#part = part;
     this.#random = random;
-    this.#dialled = dialled;
-    this.#at = random.int(0, around.nodes.length - 1);
-    this.#writers = around.nodes.map(() => null);
-    this.#writing = new Writing(habits, around.clock, random.fork(-1), {
+    this.#at = random.int(0, nodes.length - 1);
+    this.#writers = nodes.map(() => null);
+    this.#writing = new Writing(habits, clock, random.fork(-1), {
       isWaiting: (key) => this.#waiting.some((each) => each.key === key),
       set: (key, value, ttlS) => {
         // What is late renews nothing.
@@ -91,7 +71,7 @@ export class PlainMapClient implements MapActor {
   }
 
   start(): void {
-    for (const index of this.#in.nodes.keys()) this.#dialWriter(index);
+    for (const index of this.#part.nodes.keys()) this.#dialWriter(index);
     this.#begin();
     this.#writing.start();
     this.#sendAgain();
@@ -131,19 +111,19 @@ export class PlainMapClient implements MapActor {
     this.#isGreeted = false;
     this.#updates?.close();
     this.#snapshots?.close();
-    this.#note(`begins at node ${this.#at}`);
-    const node = this.#in.nodes[this.#at] ?? this.#in.nodes[0];
+    this.#part.note(`begins at node ${this.#at}`);
+    const node = this.#part.nodes[this.#at] ?? this.#part.nodes[0];
     if (node === undefined) return;
     const lost = (): void => {
       if (session === this.#session && !this.#isGone) this.#elsewhere();
     };
     this.#updates = node.updates.network.dial(
-      this.#dialled,
+      this.#part.dialled,
       { received: (message) => this.#current(session, () => this.#published(message)), lost },
       this.#random.fork(3 * session),
     );
     this.#snapshots = node.snapshots.network.dial(
-      this.#dialled,
+      this.#part.dialled,
       { received: (message) => this.#current(session, () => this.#synced(message)), lost },
       this.#random.fork(3 * session + 1),
     );
@@ -162,14 +142,14 @@ export class PlainMapClient implements MapActor {
   }
 
   #heard(): void {
-    this.#heardAt = this.#in.clock.now;
+    this.#heardAt = this.#part.clock.now;
     if (this.#silence !== null) return;
     const look = (at: number): void => {
-      this.#silence = this.#in.clock.at(at, () => {
+      this.#silence = this.#part.clock.at(at, () => {
         this.#silence = null;
         if (this.#isGone) return;
         const until = this.#heardAt + SILENCE_MS;
-        if (this.#in.clock.now >= until) this.#elsewhere();
+        if (this.#part.clock.now >= until) this.#elsewhere();
         else look(until);
       });
     };
@@ -179,8 +159,8 @@ export class PlainMapClient implements MapActor {
   #elsewhere(): void {
     this.#session++;
     this.isSynced = false;
-    this.#at = (this.#at + 1) % this.#in.nodes.length;
-    this.#in.clock.after(this.#random.int(1, REDIAL_MS), () => {
+    this.#at = (this.#at + 1) % this.#part.nodes.length;
+    this.#part.clock.after(this.#random.int(1, REDIAL_MS), () => {
       if (!this.#isGone) this.#begin();
     });
   }
@@ -188,7 +168,7 @@ export class PlainMapClient implements MapActor {
   #stopReading(): void {
     const links = [this.#updates, this.#snapshots];
     for (const link of links) link?.stopReading();
-    this.#in.clock.after(this.#random.int(0, STOP_MAX_MS), () => {
+    this.#part.clock.after(this.#random.int(0, STOP_MAX_MS), () => {
       for (const link of links) link?.resumeReading();
     });
   }
@@ -200,7 +180,7 @@ export class PlainMapClient implements MapActor {
   #ask(): void {
     this.#fresh = new Map();
     this.#held = [];
-    this.#floors = this.#in.watch.floors();
+    this.#floors = this.#part.watch.floors();
     const message = icanhaz(Buffer.from(this.habits.subtree));
     this.#snapshots?.send(message, bytesIn(message));
   }
@@ -214,8 +194,8 @@ export class PlainMapClient implements MapActor {
     // It was asked before updates were sure to come.
     if (!this.#isGreeted || this.isSynced) return;
     this.#number = readRecord(message);
-    this.#note(`has a snapshot up to ${textOf(this.#number)}`);
-    this.#in.watch.snapshot(this.name, this.habits.subtree, this.#fresh, this.#floors);
+    this.#part.note(`has a snapshot up to ${textOf(this.#number)}`);
+    this.#part.watch.snapshot(this.name, this.habits.subtree, this.#fresh, this.#floors);
     this.#content = this.#fresh;
     this.isSynced = true;
     for (const change of this.#held) this.#apply(change);
@@ -232,7 +212,7 @@ export class PlainMapClient implements MapActor {
       return;
     }
     const change = readRecord(message);
-    this.#checkNumber(change);
+    this.#part.told(change);
     if (this.isSynced) this.#apply(change);
     else this.#held.push(change);
     const uuid = change.uuid;
@@ -244,10 +224,10 @@ export class PlainMapClient implements MapActor {
   #redialSnapshots(): void {
     this.#snapshots?.close();
     const session = this.#session;
-    const node = this.#in.nodes[this.#at];
+    const node = this.#part.nodes[this.#at];
     this.#snapshots =
       node?.snapshots.network.dial(
-        this.#dialled,
+        this.#part.dialled,
         {
           received: (message) => this.#current(session, () => this.#synced(message)),
           lost: () => {
@@ -256,15 +236,6 @@ export class PlainMapClient implements MapActor {
         },
         this.#random.fork(3 * session + 2),
       ) ?? null;
-  }
-
-  #checkNumber(change: MapRecord): void {
-    const isAbove = compareNumbers(change, this.#told) > 0;
-    hold(
-      isAbove || this.#in.watch.isSplit,
-      `${this.name} is told ${textOf(change)} after ${textOf(this.#told)} (D48)`,
-    );
-    this.#told = change;
   }
 
   #apply(change: MapRecord): void {
@@ -278,13 +249,13 @@ export class PlainMapClient implements MapActor {
 
   #dialWriter(index: number): void {
     if (this.#isGone) return;
-    const link: MapLink | undefined = this.#in.nodes[index]?.writers.network.dial(
-      this.#dialled,
+    const link: MapLink | undefined = this.#part.nodes[index]?.writers.network.dial(
+      this.#part.dialled,
       {
         received: () => undefined,
         lost: () => {
           this.#writers[index] = null;
-          this.#in.clock.after(this.#random.int(1, REDIAL_MS), () => {
+          this.#part.clock.after(this.#random.int(1, REDIAL_MS), () => {
             this.#dialWriter(index);
           });
         },
@@ -303,7 +274,7 @@ export class PlainMapClient implements MapActor {
   }
 
   #sendAgain(): void {
-    this.#in.clock.after(AGAIN_MS, () => {
+    this.#part.clock.after(AGAIN_MS, () => {
       if (this.#isGone) return;
       this.#sendAll();
       this.#sendAgain();
@@ -317,11 +288,7 @@ export class PlainMapClient implements MapActor {
   #send({ key, value, ttlS, uuid }: Waiting): void {
     const properties = ttlS === 0 ? '' : `ttl=${ttlS}\n`;
     const message = kvset(Buffer.from(key), uuid, Buffer.from(properties), Buffer.from(value));
-    this.#note(`sets ${key}=${value} ttl=${ttlS} ${uuid.toString('hex', 0, 3)}`);
+    this.#part.note(`sets ${key}=${value} ttl=${ttlS} ${uuid.toString('hex', 0, 3)}`);
     for (const link of this.#writers) link?.send(message, bytesIn(message));
-  }
-
-  #note(what: string): void {
-    this.#in.trace.note(this.#in.clock.now, this.name, what);
   }
 }

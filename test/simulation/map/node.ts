@@ -6,7 +6,7 @@ import { MapResults } from '../../../src/daemon/map-results.js';
 import type { MapHost } from '../../../src/daemon/map.js';
 import type { MapRecord } from '../../../src/map/record.js';
 import { Standalone } from '../../../src/replication/standalone.js';
-import type { StoreEvents } from '../../../src/titanic/store/store.js';
+import type { PairStoreEvents } from '../../../src/titanic/store/store.js';
 import { MemoryDisk, type StoreCall, type StoreFault } from '../../../src/testing/memory-store.js';
 import type { Tally } from '../actors/tally.js';
 import type { SimClock } from '../world/clock.js';
@@ -131,6 +131,11 @@ export class SimMapNode implements WatchedNode {
       },
       {
         mapMerged: () => undefined,
+        mapTombstones: (bytes) => {
+          told((of) => {
+            of.mapTombstones(bytes);
+          });
+        },
         mapListed: (list, records) => {
           told((of) => {
             of.mapListed(list, records);
@@ -247,7 +252,7 @@ export class SimMapNode implements WatchedNode {
 }
 
 /** What a store without requests does not report. */
-const NOTHING: Omit<StoreEvents, 'committed' | 'batchFailed'> = {
+const NOTHING: Omit<PairStoreEvents, 'committed' | 'batchFailed'> = {
   merged: () => undefined,
   mergeFailed: () => undefined,
   loaded: () => undefined,

@@ -3,13 +3,12 @@ import { Frames } from '../../../src/core/frames.js';
 import type { MapRecord } from '../../../src/map/record.js';
 import { MapClient } from '../../../src/sdk/map/map-client.js';
 import type { OwnChange } from '../../../src/sdk/map/own-changes.js';
-import { compareNumbers, icanhaz, kvset, type MapNumber } from '../../../src/wire/chp-client.js';
-import { hold, violated } from '../world/failure.js';
-import type { Dialled } from '../world/network.js';
+import { icanhaz, kvset } from '../../../src/wire/chp-client.js';
+import { violated } from '../world/failure.js';
 import type { SimRandom } from '../world/random.js';
-import type { MapSurroundings } from './client.js';
+import type { MapPart } from './part.js';
 import { bytesIn, type MapLink, type MapNetwork, type Message } from './ports.js';
-import { type Floors, readRecord, textOf } from './watch.js';
+import { type Floors, readRecord } from './watch.js';
 import { type MapActor, type MapHabits, Writing } from './writing.js';
 
 const REDIAL_MS = 200;
@@ -24,9 +23,8 @@ export class SdkMapClient implements MapActor {
   readonly name: string;
   readonly habits: MapHabits;
   acknowledged = 0;
-  readonly #in: MapSurroundings;
+  readonly #part: MapPart;
   readonly #random: SimRandom;
-  readonly #dialled: Dialled;
   readonly #machine: MapClient;
   readonly #writing: Writing;
   readonly #updates: (MapLink | null)[];
@@ -36,29 +34,21 @@ export class SdkMapClient implements MapActor {
   #ask = 0;
   #floors: Floors = new Map();
   #fresh = new Map<string, MapRecord>();
-  /** The last number of an update that it has taken. */
-  #told: MapNumber = { epoch: 0, counter: 0 };
   readonly #waiting = new Map<string, number>();
   #givesUp = false;
   #isGone = false;
   #timerAt = Infinity;
 
-  constructor(
-    name: string,
-    habits: MapHabits,
-    around: MapSurroundings,
-    random: SimRandom,
-    dialled: Dialled,
-  ) {
+  constructor(part: MapPart) {
+    const { name, habits, nodes, clock, random } = part;
     this.name = name;
     this.habits = habits;
-    this.#in = around;
+    this.#part = part;
     this.#random = random;
-    this.#dialled = dialled;
-    this.#updates = around.nodes.map(() => null);
-    this.#writers = around.nodes.map(() => null);
+    this.#updates = nodes.map(() => null);
+    this.#writers = nodes.map(() => null);
     this.#machine = this.#machineFor();
-    this.#writing = new Writing(habits, around.clock, random.fork(-1), {
+    this.#writing = new Writing(habits, clock, random.fork(-1), {
       isWaiting: (key) => (this.#waiting.get(key) ?? 0) > 0,
       set: (key, value, ttlS) => {
         this.#set(key, value, ttlS);
@@ -67,7 +57,7 @@ export class SdkMapClient implements MapActor {
   }
 
   #machineFor(): MapClient {
-    const { nodes } = this.#in;
+    const { nodes } = this.#part;
     const options = {
       ...{ endpoints: nodes.length, subtree: this.habits.subtree },
       ...{ bytesMax: PLENTY, changesMax: PLENTY },
@@ -85,11 +75,11 @@ export class SdkMapClient implements MapActor {
       changed: () => undefined,
       replaced: () => undefined,
       synced: (endpoint: number) => {
-        this.#note(`follows node ${endpoint}`);
-        this.#in.watch.snapshot(this.name, this.habits.subtree, this.#fresh, this.#floors);
+        this.#part.note(`follows node ${endpoint}`);
+        this.#part.watch.snapshot(this.name, this.habits.subtree, this.#fresh, this.#floors);
       },
       lost: (endpoint: number, reason: string) => {
-        this.#note(`loses node ${endpoint}: ${reason}`);
+        this.#part.note(`loses node ${endpoint}: ${reason}`);
       },
       failed: (error: Error) => violated(`${this.name}: ${error.message}`),
     };
@@ -119,8 +109,8 @@ export class SdkMapClient implements MapActor {
   }
 
   start(): void {
-    this.#machine.start(this.#in.clock.now);
-    for (const index of this.#in.nodes.keys()) {
+    this.#machine.start(this.#part.clock.now);
+    for (const index of this.#part.nodes.keys()) {
       this.#subscribe(index);
       this.#dialWriter(index);
     }
@@ -149,14 +139,14 @@ export class SdkMapClient implements MapActor {
   }
 
   #arm(): void {
-    const at = Math.max(this.#machine.dueAt, this.#in.clock.now);
+    const at = Math.max(this.#machine.dueAt, this.#part.clock.now);
     if (at >= this.#timerAt || at === Infinity) return;
     this.#timerAt = at;
-    this.#in.clock.at(Math.ceil(at), () => {
+    this.#part.clock.at(Math.ceil(at), () => {
       if (this.#timerAt !== at) return;
       this.#timerAt = Infinity;
       this.#enter(() => {
-        this.#machine.tick(this.#in.clock.now);
+        this.#machine.tick(this.#part.clock.now);
       });
     });
   }
@@ -176,24 +166,24 @@ export class SdkMapClient implements MapActor {
         this.#enter(lost);
       },
     };
-    return network?.dial(this.#dialled, actor, this.#random.fork(this.#random.word())) ?? null;
+    return network?.dial(this.#part.dialled, actor, this.#random.fork(this.#random.word())) ?? null;
   }
 
   #later(part: () => void): void {
-    this.#in.clock.after(this.#random.int(1, REDIAL_MS), () => {
+    this.#part.clock.after(this.#random.int(1, REDIAL_MS), () => {
       this.#enter(part);
     });
   }
 
   #subscribe(index: number): void {
     const link = this.#dial(
-      this.#in.nodes[index]?.updates.network,
+      this.#part.nodes[index]?.updates.network,
       (message) => {
         this.#published(index, message);
       },
       () => {
         this.#updates[index] = null;
-        this.#machine.unsubscribed(index, this.#in.clock.now);
+        this.#machine.unsubscribed(index, this.#part.clock.now);
         this.#later(() => {
           this.#subscribe(index);
         });
@@ -209,30 +199,22 @@ export class SdkMapClient implements MapActor {
 
   #published(index: number, message: Message): void {
     const isCurrent = this.#machine.current === index;
-    if (isCurrent && String(message[0]) !== 'HUGZ') {
-      const change = readRecord(message);
-      const isAbove = compareNumbers(change, this.#told) > 0;
-      hold(
-        isAbove || this.#in.watch.isSplit,
-        `${this.name} is told ${textOf(change)} after ${textOf(this.#told)} (D48)`,
-      );
-      this.#told = change;
-    }
-    this.#machine.published(index, Frames.of(...message), this.#in.clock.now);
+    if (isCurrent && String(message[0]) !== 'HUGZ') this.#part.told(readRecord(message));
+    this.#machine.published(index, Frames.of(...message), this.#part.clock.now);
     if (isCurrent && this.#random.chance(this.habits.stopChance)) this.#stopReading(index);
   }
 
   #stopReading(index: number): void {
     const link = this.#updates[index];
     link?.stopReading();
-    this.#in.clock.after(this.#random.int(0, 500), () => {
+    this.#part.clock.after(this.#random.int(0, 500), () => {
       link?.resumeReading();
     });
   }
 
   #dialWriter(index: number): void {
     const link = this.#dial(
-      this.#in.nodes[index]?.writers.network,
+      this.#part.nodes[index]?.writers.network,
       () => undefined,
       () => {
         this.#writers[index] = null;
@@ -243,7 +225,7 @@ export class SdkMapClient implements MapActor {
       },
     );
     this.#writers[index] = link;
-    this.#in.clock.after(this.#random.int(0, HANDSHAKE_MS), () => {
+    this.#part.clock.after(this.#random.int(0, HANDSHAKE_MS), () => {
       this.#enter(() => {
         if (this.#writers[index] === link) this.#machine.writable(index);
       });
@@ -256,19 +238,19 @@ export class SdkMapClient implements MapActor {
     this.#stopAsking();
     const ask = this.#ask;
     this.#fresh = new Map();
-    this.#floors = this.#in.watch.floors();
+    this.#floors = this.#part.watch.floors();
     this.#asker = this.#dial(
-      this.#in.nodes[endpoint]?.snapshots.network,
+      this.#part.nodes[endpoint]?.snapshots.network,
       (message) => {
         if (ask !== this.#ask) return;
         if (String(message[0]) !== 'KTHXBAI') {
           const record = readRecord(message);
           this.#fresh.set(record.key, record);
         }
-        this.#machine.answered(Frames.of(...message), this.#in.clock.now);
+        this.#machine.answered(Frames.of(...message), this.#part.clock.now);
       },
       () => {
-        if (ask === this.#ask) this.#machine.askFailed(this.#in.clock.now);
+        if (ask === this.#ask) this.#machine.askFailed(this.#part.clock.now);
       },
     );
     const message = icanhaz(Buffer.from(this.habits.subtree));
@@ -282,7 +264,7 @@ export class SdkMapClient implements MapActor {
   }
 
   #set(name: string, value: string, ttlS: number): void {
-    this.#note(`sets ${name}=${value} ttl=${ttlS}`);
+    this.#part.note(`sets ${name}=${value} ttl=${ttlS}`);
     this.#waiting.set(name, (this.#waiting.get(name) ?? 0) + 1);
     const request = {
       ...{ key: Buffer.from(name), value: Buffer.from(value), timeoutMs: TIMEOUT_MS },
@@ -293,16 +275,12 @@ export class SdkMapClient implements MapActor {
       },
     };
     this.#enter(() => {
-      this.#machine.change(request, this.#in.clock.now);
+      this.#machine.change(request, this.#part.clock.now);
     });
   }
 
   #send(endpoint: number, { request: { key, properties, value }, uuid }: OwnChange): void {
     const message = kvset(key, uuid, properties, value);
     this.#writers[endpoint]?.send(message, bytesIn(message));
-  }
-
-  #note(what: string): void {
-    this.#in.trace.note(this.#in.clock.now, this.name, what);
   }
 }

@@ -2,16 +2,13 @@
 import type { MapRecord } from '../../../src/map/record.js';
 import { isDeletion } from '../../../src/map/record.js';
 import { isReservedKey } from '../../../src/map/service-keys.js';
-import type { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
 import type { SimRandom } from '../world/random.js';
-import type { Trace } from '../world/trace.js';
 import { dialled } from '../stored/cast.js';
 import { PlainMapClient } from './client.js';
+import { MapPart, type MapSurroundings } from './part.js';
 import { SdkMapClient } from './sdk-client.js';
 import type { MapActor, MapHabits } from './writing.js';
-import type { SimMapPorts } from './ports.js';
-import type { MapWatch } from './watch.js';
 
 const KEYS: readonly string[] = ['a', '/b/1', '/b/2', '/c/1', 'd'];
 const SUBTREES = ['', '', '/b/', '/own/', '/none/'] as const;
@@ -24,11 +21,7 @@ const LATE_MS = 1000;
 /** Between two nodes: from the offer to the first answer. */
 const TAKEOVER_MS = 3000;
 
-export interface MapWorld {
-  readonly clock: SimClock;
-  readonly trace: Trace;
-  readonly watch: MapWatch;
-  readonly nodes: readonly SimMapPorts[];
+export interface MapWorld extends MapSurroundings {
   /** The map may be full. */
   readonly isTight: boolean;
   /** The disks of all nodes; the first is that of the node that serves. */
@@ -69,7 +62,8 @@ export class MapStage {
     };
     const reads = habits.subtree === '' ? habits : { ...habits, gapMaxMs: Infinity };
     const Client = random.chance(0.5) ? SdkMapClient : PlainMapClient;
-    const client = new Client(name, reads, this.#world, random.fork(1), dialled(name));
+    const role = { name, habits: reads };
+    const client = new Client(new MapPart(role, this.#world, random.fork(1), dialled(name)));
     this.#clients.push(client);
     if (own !== null) this.#owners.push(client);
     return client;

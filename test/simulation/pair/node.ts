@@ -11,13 +11,13 @@ import type { Config } from '../../../src/config/config.js';
 import { present } from '../../../src/core/assert.js';
 import { MapResults } from '../../../src/daemon/map-results.js';
 import type { MapHost } from '../../../src/daemon/map.js';
-import { PairNode } from '../../../src/daemon/pair.js';
+import { type EpochKeeper, PairNode } from '../../../src/daemon/pair.js';
 import { StoreEventRouter } from '../../../src/daemon/store-event-router.js';
 import { turnsOf } from '../../../src/daemon/turns.js';
 import { Mmi } from '../../../src/mmi/mmi.js';
 import { Replication } from '../../../src/replication/replication.js';
 import type { NodeStore } from '../../../src/store/node-store.js';
-import type { StoreEvents, StoreFailure } from '../../../src/titanic/store/store.js';
+import type { PairStoreEvents, StoreFailure } from '../../../src/titanic/store/store.js';
 import { Titanic } from '../../../src/titanic/machine/titanic.js';
 import type { BrokerStatus } from '../../../src/wire/mmi.js';
 import { MemoryDisk, type StoreCall, type StoreFault } from '../../../src/testing/memory-store.js';
@@ -399,7 +399,7 @@ export class SimPairNode implements WatchedNode {
     return link;
   }
 
-  #epochs(): { persisted: Persisted; persist: (state: Persisted, done: () => void) => void } {
+  #epochs(): EpochKeeper {
     return {
       persisted: this.#persisted,
       persist: (state, done) => {
@@ -413,6 +413,7 @@ export class SimPairNode implements WatchedNode {
           this.#enter(process, done);
         });
       },
+      whole: () => undefined,
     };
   }
 
@@ -505,18 +506,18 @@ export class SimPairNode implements WatchedNode {
   }
 
   /** The counts of each service are right whenever the store has reported its commits. */
-  #checked(router: StoreEventRouter): StoreEvents {
+  #checked(router: StoreEventRouter): PairStoreEvents {
     const check = (): void => {
       this.#in.changed(this);
       if (this.titanic !== null) checkServices(this.titanic.services.all(), this.disk.entries);
     };
     const [committed, merged] = [router.committed.bind(router), router.merged.bind(router)];
     return Object.assign(router, {
-      committed: (...what: Parameters<StoreEvents['committed']>) => {
+      committed: (...what: Parameters<PairStoreEvents['committed']>) => {
         committed(...what);
         check();
       },
-      merged: (...what: Parameters<StoreEvents['merged']>) => {
+      merged: (...what: Parameters<PairStoreEvents['merged']>) => {
         merged(...what);
         check();
       },

@@ -20,7 +20,7 @@ import {
 import { DurableClient } from '../stored/durable-client.js';
 import { MapStage } from '../map/stage.js';
 import { MapWatch } from '../map/watch.js';
-import { ScheduleStage } from '../stored/schedule-stage.js';
+import { ScheduleStage } from '../schedules/stage.js';
 import { Spy } from '../stored/spy.js';
 import { INTERVAL_MS, PLENTY } from '../stored/weather.js';
 import { SimClock } from '../world/clock.js';
@@ -39,6 +39,9 @@ const DURATION_MS = 6000;
 const HEALED_MS = 30_000;
 const STEP_MS = 250;
 const KEEPERS_MAX = 2;
+const SCHEDULING_ONE_IN = 25;
+/** What a fault has delayed is tried again within this time. */
+const RECOVERS_MS = 7000;
 /** A disk as slow as this stores everything before the next second. */
 const QUICK_COMMIT_MS = 50;
 /** After a link fault or a pause, both nodes may serve for this long. */
@@ -395,12 +398,14 @@ export class PairWorld {
     const wall = this.#wall;
     const world = {
       ...{ clock: this.#clock, services: this.#services, keepersMax: KEEPERS_MAX },
+      ...{ oneIn: SCHEDULING_ONE_IN, dialChance: 0, recoversMs: RECOVERS_MS },
       isWhole: () => this.#parted() === null,
       disks: () => [primary.disk.entries, backup.disk.entries],
       watched: () => ({
         isSteady: wallJumpMs === 0 && isOne(),
         freeSince: mayMiss || readMaxMs > QUICK_COMMIT_MS ? Infinity : -Infinity,
         requestsMax: isOne() ? 1 : Infinity,
+        mayBeTwins: !isOne(),
       }),
       wall: () => (wallJumpMs === 0 ? wall.wallLeast : null),
       wallMax: () => wall.wallMax,
@@ -441,6 +446,7 @@ export class PairWorld {
         witness: this.#witness,
         turnElsewhere,
         saysHello: random.chance(0.5),
+        isShared: false,
       },
     );
     client.ttlMs = Math.min(titanic.requestTtlMs, titanic.replyTtlMs);

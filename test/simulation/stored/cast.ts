@@ -4,7 +4,7 @@ import type { MdpVersion } from '../../../src/wire/mdp.js';
 import { TITANIC_SCHEDULE } from '../../../src/wire/tsp.js';
 import type { Mischief, WorkerHabits } from '../actors/worker.js';
 import type { ServiceCount, StoredRequest } from '../../../src/titanic/store/store.js';
-import { countServices } from '../../../src/testing/memory-tables.js';
+import { countServices } from '../../../src/testing/memory-rows.js';
 import { hold } from '../world/failure.js';
 import type { Dialled } from '../world/network.js';
 import type { SimRandom } from '../world/random.js';
@@ -65,7 +65,8 @@ export function checkServices(
   hold(told.join() === counted.join(), `kept is ${told.join()}, there is ${counted.join()}`);
 }
 
-function countText({ service, pending, retrying, replied, dead }: ServiceCount): string {
+/** The counts of one service, to be compared. */
+export function countText({ service, pending, retrying, replied, dead }: ServiceCount): string {
   return [service.toString('latin1'), pending, retrying, replied, dead].join(' ');
 }
 

@@ -63,16 +63,23 @@ export interface WallClock {
   readonly wallMax: number;
 }
 
-/** A pair has two endpoints. */
+/** A pair has two endpoints, a fleet has many. */
 export interface Pairing {
   readonly witness: Pick<Witness, 'markOf' | 'isFixed' | 'isSafe' | 'isKept' | 'merges'>;
   /** The next connection goes to the other node. */
   turnElsewhere(): void;
   /** It sends `mmi.hello`, so that it is told where it is not served. */
   readonly saysHello: boolean;
+  /**
+   * All answer from one store, so that each answer is certain. One that cannot reach it says so. A
+   * reply of a broker that has lost its claim may come after a death that another one stored.
+   */
+  readonly isShared: boolean;
 }
 
-const STANDALONE: Pairing = { witness: CERTAIN, turnElsewhere: () => {}, saysHello: false };
+const STANDALONE: Pairing = {
+  ...{ witness: CERTAIN, turnElsewhere: () => {}, saysHello: false, isShared: false },
+};
 
 export class DurableClient implements Actor {
   readonly name: string;
@@ -289,22 +296,19 @@ export class DurableClient implements Actor {
     );
     if (status.startsWith('503')) this.#moveOn(question);
     else if (question.what === 'submit') this.#submitted(question, status, body, mark);
-    else if (question.what === 'close') this.#closed(job, status, mark);
+    else if (question.what === 'close') this.#closed(question, status, mark);
     else this.#told(question, status, body, mark);
     if (question.over) return;
     question.over = true;
     this.#next(job);
   }
 
-  #submitted(
-    { job, body }: Question,
-    status: string,
-    [uuid = '']: readonly string[],
-    mark: Mark,
-  ): void {
+  #submitted(question: Question, status: string, [uuid = '']: readonly string[], mark: Mark): void {
+    const { job, body } = question;
     if (status !== '200') {
       hold(status.startsWith('500'), `${job.name} is answered ${status}`);
       if (!status.includes('outcome unknown')) this.refused.add(body);
+      if (this.#pairing.isShared) this.#moveOn(question);
       return;
     }
     hold(/^[0-9A-F]{32}$/.test(uuid), `${job.name} gets no uuid: ${uuid}`);
@@ -318,9 +322,15 @@ export class DurableClient implements Actor {
     hold(isOne || wasSplit, `${job.name} is stored twice under one key (D16)`);
   }
 
-  #closed(job: Job, status: string, mark: Mark): void {
-    if (status.startsWith('500')) return;
+  #closed(question: Question, status: string, mark: Mark): void {
+    const { job, over } = question;
+    if (status.startsWith('500')) {
+      if (this.#pairing.isShared) this.#moveOn(question);
+      return;
+    }
     hold(status === '200', `close of ${job.name} is answered ${status}`);
+    // What another broker was asked since may be answered from before this close.
+    if (over && this.#pairing.isShared) return;
     if (!job.closed) job.closedMark = mark;
     job.closed = true;
   }
@@ -331,24 +341,22 @@ export class DurableClient implements Actor {
     const { name, shown } = job;
     // A node that could not ask its peer, perhaps when the wait began, answers 300 if it does not
     // know.
-    const mayBeUnknown = now === 'pending' && this.#pairing !== STANDALONE;
+    const { isShared } = this.#pairing;
+    const mayBeUnknown = now === 'pending' && this.#pairing !== STANDALONE && !isShared;
     if (mayBeUnknown && (job.closeAsked || this.isOver(job))) return;
     hold(!job.closed || !witness.isKept(job.closedMark, mark), `${name} was closed and is ${now}`);
     if (shown === 'nothing' || shown === now) return;
     // A reply takes precedence over a death, and what one node alone has shown may end the other
     // way.
-    const mayChange = shown === 'dead' && now === 'reply' && !witness.isFixed(job.shownMark);
+    const isOpenEnd = isShared || !witness.isFixed(job.shownMark);
+    const mayChange = shown === 'dead' && now === 'reply' && isOpenEnd;
     const again = now === 'pending' ? ' again' : '';
     const isOpen = !witness.isSafe(job.shownMark, mark);
     hold(mayChange || isOpen, `${name} was ${shown}, and is ${now}${again}`);
   }
 
-  #told(
-    { job, over, merges }: Question,
-    status: string,
-    body: readonly string[],
-    mark: Mark,
-  ): void {
+  #told(question: Question, status: string, body: readonly string[], mark: Mark): void {
+    const { job, over, merges } = question;
     // An answer that was overtaken reports an earlier state.
     if (over) return;
     const { witness } = this.#pairing;
@@ -372,6 +380,8 @@ export class DurableClient implements Actor {
       const isOwn = code?.startsWith('f-') !== true || text?.startsWith(`${name}.`) === true;
       hold(code !== undefined && isOwn, `${name} is dead of what it did not: ${status}`);
       this.#shows(job, 'dead', mark);
+    } else if (this.#pairing.isShared && status.startsWith('500 ')) {
+      this.#moveOn(question);
     } else {
       hold(status === '400 unknown', `${name} is answered ${status}`);
       const mayBeGone = job.closeAsked || this.isOver(job);

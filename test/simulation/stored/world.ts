@@ -2,6 +2,7 @@
 import type { Actor, Surroundings } from '../actors/line.js';
 import { Tally } from '../actors/tally.js';
 import { MISCHIEF, SimWorker } from '../actors/worker.js';
+import { ScheduleStage } from '../schedules/stage.js';
 import { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
 import { SimNetwork } from '../world/network.js';
@@ -17,7 +18,6 @@ import {
   type WorkersHere,
 } from './cast.js';
 import { DurableClient } from './durable-client.js';
-import { ScheduleStage } from './schedule-stage.js';
 import { Spy } from './spy.js';
 import { StoredNode, type StoredSabotage, type StoredWeather } from './node.js';
 import { INTERVAL_MS, PLENTY, weatherOf } from './weather.js';
@@ -26,6 +26,7 @@ const DURATION_MS = 4000;
 const HEALED_MS = 60_000;
 const STEP_MS = 500;
 const KEEPERS_MAX = 2;
+const SCHEDULING_ONE_IN = 25;
 /** What a crash or a failure has delayed is tried again within this time. */
 const RECOVERS_MS = 7000;
 /** Probability of a fault, at each occasion. */
@@ -82,12 +83,14 @@ export class StoredWorld {
       services: this.#services,
       // Their messages are longer than others.
       keepersMax: this.#weather.broker.limits.messageBytes === PLENTY ? KEEPERS_MAX : 0,
+      ...{ oneIn: SCHEDULING_ONE_IN, dialChance: 0, recoversMs: RECOVERS_MS },
       isWhole: () => node.titanic !== null,
       disks: () => [node.disk.rows],
       watched: () => ({
         isSteady: wallJumpMs === 0,
         freeSince: this.#isRoomy ? node.hinderedUntil + RECOVERS_MS : Infinity,
         requestsMax: 1,
+        mayBeTwins: false,
       }),
       wall: () => node.wall,
       wallMax: () => node.wallMax,

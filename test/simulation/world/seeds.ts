@@ -1,6 +1,7 @@
 /** Runs seeds, and reports what is needed to understand one that fails. */
-import { MajordomoError, messageOf } from '../../../src/core/errors.js';
+import { MajordomoError } from '../../../src/core/errors.js';
 import type { Tally } from '../actors/tally.js';
+import { stackOf } from './failure.js';
 import { type Cut, WHOLE, World } from './world.js';
 
 const SCRIPT_LINES = 60;
@@ -48,10 +49,4 @@ function shrink(seed: number, cut: Cut): Cut {
     if (attempt(new World(seed, { without: fewer }, false)) !== null) without = fewer;
   }
   return { without };
-}
-
-function stackOf(error: unknown): string {
-  const text = messageOf(error);
-  if (typeof error !== 'object' || error === null || !('stack' in error)) return text;
-  return text.startsWith('assertion') || !('code' in error) ? String(error.stack) : text;
 }

@@ -104,6 +104,8 @@ const BROKEN: readonly Case[] = [
   ['src/page/a3.ts', 'src/http/api/words.ts', 'page-imports-types'],
   ['src/stream/a.ts', 'src/broker/target.ts', 'stream-imports'],
   ['src/stream/a2.ts', 'src/transport/target.ts', 'stream-imports'],
+  ['src/fleet/a.ts', 'src/transport/target.ts', 'fleet-imports'],
+  ['src/fleet/a2.ts', 'src/broker/ports.ts', 'fleet-imports-types'],
   ['src/map/a.ts', 'src/transport/target.ts', 'map-imports'],
   ['src/map/a2.ts', 'src/titanic/store/store.ts', 'map-imports-types'],
   ['src/map/a3.ts', 'type src/titanic/machine/target.ts', 'map-imports'],

@@ -39,6 +39,9 @@ const TABLE = {
   titanic: {
     enabled: true,
     file: 'titanic.db',
+    store: 'sqlite',
+    storePasswordFile: null,
+    storeTimeoutMs: 2000,
     replication: 'off',
     maxAttempts: 10,
     retryBaseMs: 500,
@@ -51,6 +54,7 @@ const TABLE = {
     maxBytes: 64 * GIB,
     showBodies: false,
   },
+  fleet: { nats: [], natsCredsFile: null, name: 'default', insecure: false, leaseMs: 10_000 },
   bstar: {
     role: 'standalone',
     pair: 'default',

@@ -21,6 +21,17 @@ describe('map.listen', () => {
     });
   });
 
+  it('is no larger than limits.memoryBytes, in which it counts; by default half of it at most', () => {
+    const sizes = (limits: string): string => `map: {listen: '${P}'}\nlimits: {${limits}}`;
+    expect(problemsOf({ text: sizes('mapBytes: 33MiB, memoryBytes: 32MiB') })).toEqual([
+      'FILE:2:20: limits.mapBytes: 33MiB are more than limits.memoryBytes (32MiB), in which all records of the map count: lower limits.mapBytes, or raise limits.memoryBytes',
+    ]);
+    expect(problemsOf({ text: sizes('mapBytes: 32MiB, memoryBytes: 32MiB') })).toEqual([]);
+    expect(problemsOf({ text: 'limits: {mapBytes: 33MiB, memoryBytes: 32MiB}' })).toEqual([]);
+    const { limits } = load({ text: sizes('memoryBytes: 32MiB') }).config;
+    expect(limits.mapBytes).toBe(16 * 1024 * 1024);
+  });
+
   it.each([
     ['broker', 5700],
     ['broker', 5702],

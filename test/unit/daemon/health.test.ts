@@ -31,6 +31,20 @@ describe('the health of a node (contract §4)', () => {
     expect(health.now.degraded).toEqual([]);
   });
 
+  it('is degraded while there is no connection to NATS, and says why', () => {
+    const health = new NodeHealth();
+    health.phase = 'serving';
+    health.fleet = { isUp: false, downReason: 'connection refused' };
+    expect(health.now.degraded).toEqual([
+      {
+        code: 'fleet_down',
+        text: expect.stringContaining('no connection to NATS: connection refused; requests wait'),
+      },
+    ]);
+    health.fleet = { isUp: true, downReason: null };
+    expect(health.now.degraded).toEqual([]);
+  });
+
   it('is not ready while the node of a pair does not serve, and says what the pair says', () => {
     const health = new NodeHealth();
     health.phase = 'serving';

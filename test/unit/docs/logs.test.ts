@@ -207,6 +207,7 @@ describe('docs/logs.md', () => {
       ...eventsOf('src/titanic/machine/events.ts', 'TitanicEvent'),
       ...eventsOf('src/stream/events.ts', 'StreamEvent'),
       ...eventsOf('src/map/events.ts', 'MapEvent'),
+      ...eventsOf('src/fleet/events.ts', 'FleetEvent'),
     ];
     for (const [name, members] of events) {
       for (const [field, type] of members) {

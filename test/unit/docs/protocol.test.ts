@@ -24,7 +24,7 @@ beforeEach(async () => {
   const sets = [`node.dataDir=${directory}`, 'broker.listen=tcp://127.0.0.1:0', 'http.listen=off'];
   const { config } = loadConfig({ sets });
   const log = await createLog('silent', 'json', false);
-  daemon = await startDaemon(config, false, log, (error) => {
+  daemon = await startDaemon({ config, file: null }, false, log, (error) => {
     throw error;
   });
   const { endpoints } = daemon;

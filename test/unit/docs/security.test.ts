@@ -30,7 +30,7 @@ describe('docs/security.md', () => {
 describe('docs/dependencies.md', () => {
   it('has every dependency, and no other', () => {
     const { dependencies } = JSON.parse(read('package.json')) as { dependencies: object };
-    const rows = [...read('docs/dependencies.md').matchAll(/^\| `([a-z0-9-]+)` /gm)];
+    const rows = [...read('docs/dependencies.md').matchAll(/^\| `([@/a-z0-9-]+)` /gm)];
     expect(rows.map(([, name]) => name)).toEqual(Object.keys(dependencies).sort());
   });
 });

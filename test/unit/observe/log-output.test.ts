@@ -1,4 +1,5 @@
 import { execFileSync } from 'node:child_process';
+import { pbkdf2 } from 'node:crypto';
 import {
   closeSync,
   constants,
@@ -10,12 +11,15 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
+import { promisify } from 'node:util';
 
 import { afterAll, describe, expect, it } from '@jest/globals';
 
 import { LogOutput } from '../../../src/observe/log-output.js';
 import { until } from '../../support/until.js';
 
+const derived = promisify(pbkdf2);
 const directory = mkdtempSync(join(tmpdir(), 'log-output-'));
 const open: number[] = [];
 
@@ -91,6 +95,19 @@ describe('LogOutput', () => {
     }
     flushing.flush(50);
     await expect(closing.close(50)).resolves.toBeUndefined();
+  });
+
+  it('does not try again what another thread was writing when it was closed', async () => {
+    const fd = pipe('in flight');
+    const out = new LogOutput(fd);
+    // Node has four such threads, and the line is written after these.
+    const busy = Array.from({ length: 8 }, () => derived('', '', 200_000, 64, 'sha512'));
+    out.write('x'.repeat(200_000));
+    await out.close(0);
+    await Promise.all(busy);
+    await until(() => drained(fd) !== '', 'the write that was under way');
+    await pause(100);
+    expect(drained(fd)).toBe('');
   });
 
   it('keeps at most 16 MiB', async () => {

@@ -9,6 +9,7 @@ import { openForReading } from './database.js';
 import { copyError, openError } from './sqlite-errors.js';
 import { PRIVATE_MODE, syncPath } from './files.js';
 import { ORIGIN_BYTES } from './known-store.js';
+import { unmarkMoved } from './moved.js';
 
 /** Pages copied before the event loop gets its turn: about 4 MB. */
 const STEP_PAGES = 1024;
@@ -87,6 +88,7 @@ function complete(making: string): void {
         substr(store_id, 1, ${ORIGIN_BYTES}) || randomblob(${ORIGIN_BYTES}) AS BLOB)`,
     );
   }
+  unmarkMoved(copied);
   copied.pragma('journal_mode = DELETE');
   copied.close();
   syncPath(making);

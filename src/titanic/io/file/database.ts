@@ -8,6 +8,7 @@ import { MajordomoError } from '../../../core/errors.js';
 import { PRIVATE_MODE, syncPath } from './files.js';
 import { type Standing, standingAt } from './header.js';
 import { checkKnown, type KnownStore, notAStore } from './known-store.js';
+import { refuseMoved } from './moved.js';
 import { addStepFunctions, APPLICATION_ID, type Migration, readMigrations } from './schema.js';
 
 /** How long this thread waits for a lock that another program holds. */
@@ -27,7 +28,8 @@ const SYNCHRONOUS_FULL = 2;
  * may have it open
  * @param isExclusive nobody else can read it meanwhile, but opening it needs no room on the disk
  * @throws ERR_TITANIC_LOST if it is not the store that the directory remembers, ERR_TITANIC_FILE if
- * it is not a store, ERR_TITANIC_VERSION if it is of a newer program
+ * it is not a store, ERR_TITANIC_VERSION if it is of a newer program, ERR_TITANIC_MOVED if its
+ * requests are in a database now
  */
 export function openForService(
   path: string,
@@ -68,13 +70,26 @@ function prepared(db: Database.Database, path: string): Database.Database {
   return db;
 }
 
-function closingOnError<Result>(db: Database.Database, work: () => Result): Result {
+/** Closes it if `work` fails. */
+export function closingOnError<Result>(db: Database.Database, work: () => Result): Result {
   try {
     return work();
   } catch (error) {
     db.close();
     throw error;
   }
+}
+
+/**
+ * Opens a store that is moved elsewhere, or was: nobody else has it open for service. Its tables
+ * are brought to this version.
+ */
+export function openMoving(path: string): Database.Database {
+  const db = new Database(path, { fileMustExist: true, timeout: BUSY_MS });
+  closingOnError(db, () => {
+    prepare(db, path);
+  });
+  return db;
 }
 
 /** An empty store without a file, for reads while the disk has no room to create one. */
@@ -111,6 +126,11 @@ export function openBesideService(path: string): Database.Database {
 }
 
 function prepareForService(db: Database.Database, path: string): void {
+  refuseMoved(db, path);
+  prepare(db, path);
+}
+
+function prepare(db: Database.Database, path: string): void {
   checkSqlite(db);
   db.pragma('trusted_schema = OFF');
   db.pragma('cell_size_check = ON');
@@ -157,7 +177,7 @@ function create(path: string): void {
   const making = `${path}.new`;
   removeDraft(making);
   try {
-    make(making);
+    makeStore(making);
   } catch (error) {
     // A partial file would take room from others on a full disk.
     removeDraft(making);
@@ -174,7 +194,8 @@ function removeDraft(making: string): void {
   }
 }
 
-function make(making: string): void {
+/** A new, empty store file (mode 0600). */
+export function makeStore(making: string): void {
   closeSync(openSync(making, 'wx', PRIVATE_MODE));
   const db = new Database(making, { fileMustExist: true });
   try {

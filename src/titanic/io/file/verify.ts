@@ -6,6 +6,7 @@ import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
 import { KEY_BYTES_MAX, PROPERTIES_BYTES_MAX, UUID_BYTES } from '../../../wire/chp-client.js';
 import { ATTEMPTS_KEPT } from '../../store/store.js';
 import { openForReading } from './database.js';
+import { movedTo } from './moved.js';
 import { openError } from './sqlite-errors.js';
 import { DEAD, PENDING, REPLIED } from './schema.js';
 
@@ -23,6 +24,8 @@ export interface StoreReport {
   readonly keys: number;
   /** Number of keys of the map, without deleted ones that are still remembered. */
   readonly mapKeys: number;
+  /** Where its requests are now, and since when (ISO 8601); `null`: it was not moved. */
+  readonly moved: { readonly place: string; readonly at: string } | null;
   /** The problems, in words; empty if there are none. */
   readonly problems: readonly string[];
 }
@@ -169,6 +172,7 @@ function verify(
   const mapInvariants = version < WITH_MAP ? [] : MAP_INVARIANTS;
   const all = invariants.length + mapInvariants.length + 4;
   let done = 0;
+  let moved: StoreReport['moved'] = null;
   const step = (what: string, look: () => void): void => {
     onProgress(what, done++, all);
     try {
@@ -187,6 +191,7 @@ function verify(
   // Everything that follows concerns one moment.
   db.exec('BEGIN');
   step('counts', () => {
+    moved = movedOf(db);
     Object.assign(facts, count(db));
     facts.schedules = scalar(
       db,
@@ -229,8 +234,14 @@ function verify(
     freeBytes: pragma(db, 'freelist_count') * pageBytes,
     ...facts,
     pending: facts.pending - facts.schedules,
+    moved,
     problems,
   };
+}
+
+function movedOf(db: Database.Database): StoreReport['moved'] {
+  const moved = movedTo(db);
+  return moved === null ? null : { place: moved.place, at: new Date(moved.at).toISOString() };
 }
 
 type States = Pick<StoreReport, 'pending' | 'replied' | 'dead'>;

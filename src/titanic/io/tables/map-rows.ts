@@ -1,7 +1,13 @@
 /** The map's records in a store file (map/store.ts), within the transactions of tables.ts. */
 import type Database from 'better-sqlite3';
 
-import { isDeletion, type MapRecord, valueOf } from '../../../map/record.js';
+import {
+  isDeletion,
+  type MapRecord,
+  RECORD_BYTES,
+  tombstoneBytesOf,
+  valueOf,
+} from '../../../map/record.js';
 import { packedSize } from '../../../map/record-codec.js';
 import type { MapMerged } from '../../../map/store.js';
 import { compareNumbers, readProperties } from '../../../wire/chp-client.js';
@@ -23,8 +29,10 @@ const SQL = {
   standing: `SELECT epoch, counter, changed, value IS NULL AS isTombstone FROM map WHERE key = ?`,
   delete: 'DELETE FROM map WHERE key = ?',
   dropTombstones: `DELETE FROM map WHERE id IN
-    (SELECT id FROM map WHERE value IS NULL AND changed <= ? ORDER BY changed LIMIT ?)`,
-  tombstones: 'SELECT count(*) FROM map WHERE value IS NULL',
+    (SELECT id FROM map WHERE value IS NULL AND changed <= ? ORDER BY changed LIMIT ?)
+    RETURNING length(key)`,
+  tombstoneBytes: `SELECT coalesce(sum(length(key) + ${RECORD_BYTES}), 0) FROM map
+    WHERE value IS NULL`,
   epochMax: 'SELECT coalesce(max(epoch), 0) FROM map',
   list: `SELECT ${RECORD} FROM map WHERE key > ? AND value IS NOT NULL ORDER BY key`,
   changed: `SELECT ${RECORD}, changed FROM map WHERE changed > ? AND changed <= ? ORDER BY changed`,
@@ -57,8 +65,9 @@ export interface MapStatements {
   readonly put: Statement<[Buffer, number, number, Buffer, Buffer, Buffer | null, number]>;
   readonly standing: Statement<[Buffer], Standing>;
   readonly delete: Statement<[Buffer]>;
-  readonly dropTombstones: Statement<[number, number]>;
-  readonly tombstones: Statement<[], number>;
+  /** The lengths of their keys. */
+  readonly dropTombstones: Statement<[number, number], number>;
+  readonly tombstoneBytes: Statement<[], number>;
   readonly epochMax: Statement<[], number>;
   readonly list: Statement<[Buffer], Row>;
   readonly changed: Statement<[number, number], ChangedRow>;
@@ -70,8 +79,8 @@ export function prepareMapStatements(db: Database.Database): MapStatements {
     put: db.prepare(SQL.put),
     standing: db.prepare(SQL.standing),
     delete: db.prepare(SQL.delete),
-    dropTombstones: db.prepare(SQL.dropTombstones),
-    tombstones: db.prepare<[], number>(SQL.tombstones).pluck(),
+    dropTombstones: db.prepare<[number, number], number>(SQL.dropTombstones).pluck(),
+    tombstoneBytes: db.prepare<[], number>(SQL.tombstoneBytes).pluck(),
     epochMax: db.prepare<[], number>(SQL.epochMax).pluck(),
     list: db.prepare(SQL.list),
     changed: db.prepare(SQL.changed),
@@ -80,14 +89,19 @@ export function prepareMapStatements(db: Database.Database): MapStatements {
 
 export class MapRows {
   readonly #sql: MapStatements;
-  #tombstones: number;
+  #tombstoneBytes: number;
   /** As of the last commit. */
-  #committedTombstones: number;
+  #committedTombstoneBytes: number;
 
   constructor(db: Database.Database) {
     this.#sql = prepareMapStatements(db);
-    this.#tombstones = this.#sql.tombstones.get() ?? 0;
-    this.#committedTombstones = this.#tombstones;
+    this.#tombstoneBytes = this.#sql.tombstoneBytes.get() ?? 0;
+    this.#committedTombstoneBytes = this.#tombstoneBytes;
+  }
+
+  /** What the tombstones count, as of the last commit. */
+  get tombstoneBytes(): number {
+    return this.#committedTombstoneBytes;
   }
 
   /** The highest epoch of any record or tombstone; 0: there is none. */
@@ -136,29 +150,31 @@ export class MapRows {
     const { key, epoch, counter, uuid, properties, value } = change;
     const isTombstone = isDeletion(change);
     const leaves = tombstones === 'all' || (tombstones === 'known' && before !== undefined);
-    if (before?.isTombstone === 1) this.#tombstones--;
+    if (before?.isTombstone === 1) this.#tombstoneBytes -= tombstoneBytesOf(key);
     if (isTombstone && !leaves) {
       this.#sql.delete.run(bytesOf(key));
       return;
     }
-    if (isTombstone) this.#tombstones++;
+    if (isTombstone) this.#tombstoneBytes += tombstoneBytesOf(key);
     const stored = isTombstone ? null : typeof value === 'string' ? bytesOf(value) : value;
     const named = [bytesOf(key), epoch, counter, bytesOf(uuid), bytesOf(properties)] as const;
     this.#sql.put.run(...named, stored, number);
   }
 
-  /** Called last in each transaction. */
-  dropTombstones(peerHolds: number): void {
-    if (this.#tombstones === 0 || peerHolds === 0) return;
-    this.#tombstones -= this.#sql.dropTombstones.run(peerHolds, TOMBSTONES_DROPPED).changes;
+  /** Called last in each transaction. Returns how many it dropped. */
+  dropTombstones(peerHolds: number): number {
+    if (this.#tombstoneBytes === 0) return 0;
+    const keys = this.#sql.dropTombstones.all(peerHolds, TOMBSTONES_DROPPED);
+    for (const bytes of keys) this.#tombstoneBytes -= bytes + RECORD_BYTES;
+    return keys.length;
   }
 
   committed(): void {
-    this.#committedTombstones = this.#tombstones;
+    this.#committedTombstoneBytes = this.#tombstoneBytes;
   }
 
   rolledBack(): void {
-    this.#tombstones = this.#committedTombstones;
+    this.#tombstoneBytes = this.#committedTombstoneBytes;
   }
 
   // ---------------------------------------------------------------- reads

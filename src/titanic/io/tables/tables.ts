@@ -134,12 +134,18 @@ export class Tables {
       holds: this.#sql.peer.get() ?? null,
       isNumbered: this.#isNumbered,
       mapEpochMax: this.#map.epochMax,
+      mapTombstoneBytes: this.#map.tombstoneBytes,
     };
   }
 
   /** As of the last commit. */
   get counts(): StoreCounts {
     return this.#counts;
+  }
+
+  /** See `MapStoreEvents.mapTombstones`. */
+  get mapTombstoneBytes(): number {
+    return this.#map.tombstoneBytes;
   }
 
   /** Makes the changes in one transaction: all of them or, if it throws, none. */
@@ -226,10 +232,17 @@ export class Tables {
   #applyPairData({ holds, peerHolds }: Transaction): void {
     if (holds !== null) this.#sql.setPeer.run(holds.storeId, holds.upTo, holds.bodiesUpTo);
     this.#peerHolds = Math.max(this.#peerHolds, peerHolds);
-    this.#map.dropTombstones(this.#peerHolds);
-    if (this.#peerHolds === 0 || this.#tally.tombstones === 0) return;
+    this.#dropTombstones();
+  }
+
+  /** Drops some of those that the peer's disk has. Returns how many. */
+  #dropTombstones(): number {
+    if (this.#peerHolds === 0) return 0;
+    const ofMap = this.#map.dropTombstones(this.#peerHolds);
+    if (this.#tally.tombstones === 0) return ofMap;
     const { changes } = this.#sql.dropTombstones.run(this.#peerHolds, TOMBSTONES_DROPPED);
     this.#tally.tombstones -= changes;
+    return ofMap + changes;
   }
 
   #writeLedger(reserved: number): void {
@@ -262,6 +275,30 @@ export class Tables {
   checkpoint(frames: number = CHECKPOINT_FRAMES): void {
     const { log, checkpointed } = present(this.#sql.logFrames.get(), 'a log');
     if (log - checkpointed >= frames) this.#sql.checkpoint.run();
+  }
+
+  /**
+   * Drops some tombstones that the peer's disk has: no other transaction may come for long.
+   * @returns false if there were none
+   */
+  dropTombstones(): boolean {
+    const before = this.#tally;
+    const hasNone = before.tombstones === 0 && this.#map.tombstoneBytes === 0;
+    // Without a peer that has them, none may go: no transaction is needed to find that out.
+    if (hasNone || this.#peerHolds === 0) return false;
+    this.#tally = { ...before };
+    try {
+      this.#sql.begin.run();
+      const dropped = this.#dropTombstones();
+      this.#sql.commit.run();
+      this.#map.committed();
+      return dropped > 0;
+    } catch (error) {
+      this.#tally = before;
+      this.#map.rolledBack();
+      this.#rollBack();
+      throw error;
+    }
   }
 
   /**

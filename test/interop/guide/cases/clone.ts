@@ -203,7 +203,9 @@ async function sharedMap(place: Place): Promise<void> {
   const ours = place.sdk('map-client', 'tcp://localhost:5556');
   // Its vote makes the server active; its set is there, and is read by the Guide's client.
   await ours.waitFor('synced');
-  ours.tell(JSON.stringify({ set: '/client/ours', value: 'blue' }));
+  // With a time to live: the Guide's server drops some keys without one (it reads none into a variable
+  // that has no value).
+  ours.tell(JSON.stringify({ set: '/client/ours', value: 'blue', ttlMs: 600_000 }));
   ours.tell(JSON.stringify({ set: '/client/brief', value: 'red', ttlMs: 1000 }));
   await ours.waitFor('set', 2);
   await ours.until(

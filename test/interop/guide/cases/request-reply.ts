@@ -15,6 +15,11 @@ export const REQUEST_REPLY: readonly Case[] = [
     shows: `ten requests of a REQ socket are answered by a worker of the SDK for ${ECHO}`,
     run: (place) => greets(place, 'hwclient', 5555, 'Received World 9'),
   },
+  ...['hwclient2', 'hwclient3', 'hwclient4'].map((program) => ({
+    programs: [program],
+    shows: 'the same, of a DEALER socket (2), a REQ (3) or a DEALER (4) with an identity',
+    run: (place: Place) => greets(place, program, 5555, 'Received respond msg: World NO=10'),
+  })),
   {
     programs: ['rrclient'],
     shows: 'the same, in place of rrbroker',

@@ -1,19 +1,17 @@
 /** The part of a world that schedules play: who makes them, and what is checked of them. */
-import type { Entry } from '../../../src/testing/memory-tables.js';
+import type { Entry } from '../../../src/testing/memory-rows.js';
 import type { Surroundings } from '../actors/line.js';
 import type { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
 import type { SimRandom } from '../world/random.js';
-import { dialled, KEYS, type Services } from './cast.js';
-import { ScheduleKeeper } from './schedule-keeper.js';
-import { ScheduleWatch, type Watched } from './schedule-watch.js';
+import { dialled, KEYS, type Services } from '../stored/cast.js';
+import { ScheduleKeeper } from './keeper.js';
+import { ScheduleWatch, type Watched } from './watch.js';
 
 const NAMES_MAX = 3;
 const STEP_MS = 50;
 /** How long it may take until the nodes are whole, and it is certain which schedules there are. */
 const CERTAIN_MS = 40_000;
-/** What a fault has delayed is tried again within this time. */
-const RECOVERS_MS = 7000;
 /** Then nothing is missed for this long. */
 const SPAN_MS = 4000;
 /** A due time is stored after it has passed. */
@@ -26,6 +24,15 @@ export interface ScheduleWorld {
   readonly services: Services;
   /** How many clients may make schedules. */
   readonly keepersMax: number;
+  /**
+   * One world in so many has schedules: they are due every few seconds, which makes a world several
+   * times as long to run.
+   */
+  readonly oneIn: number;
+  /** See `KeeperOptions`. */
+  readonly dialChance: number;
+  /** What a fault has delayed is tried again within this time. */
+  readonly recoversMs: number;
   /** The nodes run, and none of them has anything of its own. */
   isWhole(): boolean;
   /** The disks, as they are now. */
@@ -35,9 +42,6 @@ export interface ScheduleWorld {
   wall(): number | null;
   wallMax(): number;
 }
-
-/** One world in so many has schedules. */
-const WORLDS_PER_SCHEDULING = 25;
 
 export class ScheduleStage {
   readonly #world: ScheduleWorld;
@@ -52,15 +56,15 @@ export class ScheduleStage {
     startsWithinMs: number,
   ) {
     this.#world = world;
-    // Schedules fire every few seconds, which makes a world several times as long to run.
-    const isScheduling = world.keepersMax > 0 && random.int(1, WORLDS_PER_SCHEDULING) === 1;
+    const isScheduling = world.keepersMax > 0 && random.int(1, world.oneIn) === 1;
     for (let index = isScheduling ? random.int(1, world.keepersMax) : 0; index > 0; index--) {
       const own = random.fork(index);
       const { around, turnElsewhere } = aroundOf(own);
       const key = KEYS[(index - 1) % KEYS.length] ?? null;
       const gapMaxMs = own.pick([100, 800]);
-      const { services } = world;
-      const options = { names: own.int(1, NAMES_MAX), services, gapMaxMs, turnElsewhere };
+      const { services, dialChance } = world;
+      const names = own.int(1, NAMES_MAX);
+      const options = { names, services, gapMaxMs, turnElsewhere, dialChance };
       const line = dialled(`k${index}`, key);
       const keeper = new ScheduleKeeper(options, around, line, own.fork(1), () => world.wallMax());
       this.#keepers.push(keeper);
@@ -80,7 +84,7 @@ export class ScheduleStage {
    * the same; then they end. @param mayStore no limit keeps anything out of the store
    */
   heal(mayStore: boolean): void {
-    const { clock, disks } = this.#world;
+    const { clock, disks, recoversMs } = this.#world;
     if (this.#keepers.length === 0) return;
     const isCertain = (): boolean => this.#keepers.every((keeper) => keeper.isCertain);
     this.#until('the nodes are not whole', () => this.#world.isWhole());
@@ -88,7 +92,7 @@ export class ScheduleStage {
       for (const keeper of this.#keepers) keeper.settle();
       this.#until('a schedule cannot be made', isCertain);
       this.#untilEqual();
-      clock.runUntil(clock.now + RECOVERS_MS);
+      clock.runUntil(clock.now + recoversMs);
       const from = this.#world.wall();
       clock.runUntil(clock.now + SPAN_MS + LATE_MS);
       for (const keeper of this.#keepers) {
@@ -117,14 +121,16 @@ export class ScheduleStage {
     }
   }
 
-  /** Both disks have what the clients want. */
+  /** All disks have what the clients want, and no two schedules of one name. */
   #untilEqual(): void {
     const { clock, disks } = this.#world;
     const until = clock.now + EQUAL_MS;
     for (;;) {
       const all = disks().map(schedulesIn);
-      if (all.every((each) => each === all[0])) break;
-      hold(clock.now < until, `the schedules differ: ${all.join(' and ')}`);
+      const isOne = disks().every((rows) => !this.#watch.hasTwins(rows));
+      if (isOne && all.every((each) => each === all[0])) break;
+      const what = isOne ? 'the schedules differ' : 'two schedules have one name';
+      hold(clock.now < until, `${what}: ${all.join(' and ')}`);
       clock.runUntil(clock.now + 1);
     }
     for (const rows of disks()) {

@@ -4,11 +4,11 @@
  */
 import { Frames } from '../../../src/core/frames.js';
 import { unpack } from '../../../src/core/packed.js';
-import type { Entry } from '../../../src/testing/memory-tables.js';
+import type { Entry } from '../../../src/testing/memory-rows.js';
 import { isScheduleKey } from '../../../src/wire/tsp.js';
 import { hold } from '../world/failure.js';
-import type { ScheduleKeeper } from './schedule-keeper.js';
-import { duesIn, isDue } from './schedule-lines.js';
+import type { ScheduleKeeper } from './keeper.js';
+import { duesIn, isDue } from './lines.js';
 
 const SERVICE = 'titanic.schedule';
 
@@ -32,13 +32,19 @@ export interface Watched {
   readonly freeSince: number;
   /** How many requests there may have been for one due time. */
   readonly requestsMax: number;
+  /** Two brokers may have made schedules of one name at once: one of them ends soon. */
+  readonly mayBeTwins: boolean;
 }
 
 export class ScheduleWatch {
   /** The uuids that were ever stored for a due time, by owner, name and time. */
   readonly #stored = new Map<string, Set<string>>();
+  /** How many these are; of schedules that may be twins, for each service. */
+  readonly #counts = new Map<string, number>();
   /** By disk; then by owner and name. */
   readonly #known = new Map<unknown, Map<string, Known>>();
+  /** By disk: of which names it had two. */
+  readonly #twins = new Map<unknown, ReadonlySet<string>>();
   readonly #lines = new Map<string, Line>();
 
   /** How many due times were stored. */
@@ -51,25 +57,44 @@ export class ScheduleWatch {
       if (key === null || !isScheduleKey(key)) continue;
       const due = `${request.owner} ${key.toString('latin1').slice('?schedule:'.length)}`;
       const uuids = this.#stored.get(due) ?? new Set();
-      uuids.add(request.uuid.toString('hex'));
+      const uuid = request.uuid.toString('hex');
+      if (uuids.has(uuid)) continue;
+      uuids.add(uuid);
       this.#stored.set(due, uuids);
-      hold(uuids.size <= watched.requestsMax, `${due} is stored ${uuids.size} times`);
+      // While one broker replaces a schedule, another may still store what the old one is due for.
+      const of = watched.mayBeTwins ? `${due} ${request.service.toString()}` : due;
+      const count = (this.#counts.get(of) ?? 0) + 1;
+      this.#counts.set(of, count);
+      hold(count <= watched.requestsMax, `${due} is stored ${count} times`);
     }
     const before = this.#known.get(disk) ?? new Map<string, Known>();
     const now = new Map<string, Known>();
+    const twinsBefore = this.#twins.get(disk);
+    const twins = new Set<string>();
     for (const row of rows) {
-      if (row.request.service.toString() !== SERVICE || row.request.state !== 'pending') continue;
+      if (!isPending(row.request.service, row.request.state)) continue;
       const line = this.#lineOf(row);
       const name = `${row.request.owner} ${line.name}`;
       const known = { ...line, ...factsOf(row) };
-      hold(watched.requestsMax > 1 || !now.has(name), `there are two schedules ${name}`);
+      if (now.has(name)) twins.add(name);
+      hold(watched.mayBeTwins || !twins.has(name), `there are two schedules ${name}`);
       const last = before.get(name);
       // Most rows have not changed since they were last looked at, and looking costs the most.
       if (last === undefined || !isSame(last, known)) this.#checkRow(name, known, row, watched);
-      if (last !== undefined && watched.isSteady) this.#checkFollows(name, last, known);
+      const isOne = !twins.has(name) && twinsBefore?.has(name) !== true;
+      if (last !== undefined && watched.isSteady && isOne) this.#checkFollows(name, last, known);
       now.set(name, known);
     }
+    this.#twins.set(disk, twins);
     this.#known.set(disk, now);
+  }
+
+  /** Two schedules of one owner have the same name. */
+  hasTwins(rows: readonly Entry[]): boolean {
+    const names = rows
+      .filter(({ request: { service, state } }) => isPending(service, state))
+      .map((row) => `${row.request.owner} ${this.#lineOf(row).name}`);
+    return new Set(names).size < names.length;
   }
 
   /** One row is looked at very often. */
@@ -87,6 +112,7 @@ export class ScheduleWatch {
   #checkRow(name: string, { cron, due }: Known, row: Entry, watched: Watched): void {
     hold(isDue(cron, due), `${name} is due at ${time(due)}, which is not in ${cron}`);
     let next: number | null = null;
+    let latest = 0;
     for (const { startedAt, endedAt, reason } of row.attempts) {
       hold(isDue(cron, startedAt), `${name} was due at ${time(startedAt)}, not in ${cron}`);
       hold(startedAt <= endedAt, `${name} was stored before ${time(startedAt)}`);
@@ -94,6 +120,8 @@ export class ScheduleWatch {
       const isStored = this.#stored.has(`${row.request.owner} ${nameIn(name)}:${time(startedAt)}`);
       hold(isStored, `no request is stored for ${name}, due at ${time(startedAt)}`);
       if (!watched.isSteady) continue;
+      hold(startedAt > latest, `${name} was due at ${time(startedAt)} after ${time(latest)}`);
+      latest = startedAt;
       const left = duesIn(cron, startedAt, endedAt);
       hold(left.length === 0, `${name}: not the last of the missed times was made up`);
       const isOnTime = next === null || next === startedAt || next <= watched.freeSince;
@@ -124,7 +152,7 @@ export class ScheduleWatch {
     const owner = ownerOf(keeper);
     const found: string[] = [];
     for (const row of rows) {
-      if (row.request.service.toString() !== SERVICE || row.request.state !== 'pending') continue;
+      if (!isPending(row.request.service, row.request.state)) continue;
       const { name, cron, timeZone } = this.#lineOf(row);
       if (row.request.owner === owner && name.startsWith(`${keeper.name}n`)) {
         found.push(`${name} ${cron} ${timeZone}`);
@@ -157,6 +185,10 @@ export class ScheduleWatch {
       }
     }
   }
+}
+
+function isPending(service: Buffer, state: string): boolean {
+  return state === 'pending' && service.toString() === SERVICE;
 }
 
 function isSame(one: Known, other: Known): boolean {

@@ -1,11 +1,14 @@
-/** Rules for `map.listen`, which names the first of three ports. */
+/** Rules for the map: `map.listen`, which names the first of three ports, and `limits.mapBytes`. */
 import type { Config } from './config.js';
 import { collide, type Endpoint, parseEndpoint, parseHttpListen } from './endpoint.js';
 import type { Broken } from './rules.js';
+import { formatSize } from './size.js';
 
 const PATH = ['map', 'listen'];
 const PORTS = 3;
 const PORT_MAX = 65_535;
+const BYTES_MOST = 256 * 2 ** 20;
+const SHARE_OF_MEMORY = 1 / 2;
 
 function broken(message: string): readonly Broken[] {
   return [{ path: PATH, message }];
@@ -25,6 +28,20 @@ export function threePortsOfMap({ map: { listen } }: Config): readonly Broken[] 
   return broken(
     `${listen.endpoint}: the map takes this port and the next two; choose one up to ${last}`,
   );
+}
+
+/** The default of `limits.mapBytes`. */
+export function mapBytesDefault(memoryBytes: number): number {
+  return Math.min(BYTES_MOST, Math.floor(memoryBytes * SHARE_OF_MEMORY));
+}
+
+/** The records count as memory of the node (D77): a larger map would leave its peers none. */
+export function sizeOfMap({ map, limits: { mapBytes, memoryBytes } }: Config): readonly Broken[] {
+  if (map.listen === null || mapBytes <= memoryBytes) return [];
+  const message =
+    `${formatSize(mapBytes)} are more than limits.memoryBytes (${formatSize(memoryBytes)}), in which all records ` +
+    'of the map count: lower limits.mapBytes, or raise limits.memoryBytes';
+  return [{ path: ['limits', 'mapBytes'], message }];
 }
 
 export function storeOfMap({ map, titanic, bstar }: Config): readonly Broken[] {

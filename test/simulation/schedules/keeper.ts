@@ -9,8 +9,8 @@ import type { Delivered } from '../model/intent.js';
 import { hold, violated } from '../world/failure.js';
 import type { Dialled } from '../world/network.js';
 import type { SimRandom } from '../world/random.js';
-import type { Services } from './cast.js';
-import { CRONS } from './schedule-lines.js';
+import type { Services } from '../stored/cast.js';
+import { CRONS } from './lines.js';
 
 /** Longer than the time between two looks at the disks of a pair: each step can be seen. */
 const GAP_MS_MIN = 30;
@@ -50,6 +50,8 @@ export interface KeeperOptions {
   readonly gapMaxMs: number;
   /** A pair's: the next connection goes to the other node. */
   readonly turnElsewhere: (() => void) | null;
+  /** Probability that it dials again before a command, while it waits for no answer. */
+  readonly dialChance: number;
 }
 
 export class ScheduleKeeper implements Actor {
@@ -155,6 +157,9 @@ export class ScheduleKeeper implements Actor {
   }
 
   #ask(named: Named, wish: Wish | null): void {
+    const { dialChance } = this.#options;
+    const mayDial = dialChance > 0 && this.#questions.size === 0;
+    if (mayDial && this.#random.chance(dialChance)) this.#line.dial();
     const id = `${this.name}#${this.#asked++}`;
     const question = { named, wish, phase: this.#phase, dial: this.#line.dials };
     named.wish = wish;

@@ -1,0 +1,166 @@
+/**
+ * The workers of other brokers (D83). A broker that has workers for a service is registered here as
+ * one worker of it, a holder, whose credit it states from time to time. It has no connection: what it
+ * says comes through the interconnect, which also notices its silence.
+ */
+import { present } from '../../core/assert.js';
+import { Frames } from '../../core/frames.js';
+import { Inbound } from '../../wire/inbound.js';
+import {
+  BUSY_ELSEWHERE,
+  type DeliveryEnd,
+  LOST_WITH_WORKER,
+  lostElsewhere,
+  returned,
+} from '../lifecycle/delivery-end.js';
+import type { Lifecycle } from '../lifecycle/lifecycle.js';
+import type {
+  Interconnect,
+  LocalCredit,
+  RemoteHolder,
+  RemoteReturn,
+  RemoteWorkersApi,
+} from '../ports.js';
+import { EVERYTHING } from '../rights.js';
+import { Grants, Peer, type Service, Worker } from '../state/entities.js';
+import type { Identities, Identity } from '../state/identities.js';
+import { NONE, type RequestTable } from '../state/request-table.js';
+import type { ServiceTable } from '../state/service-table.js';
+import type { Workers } from '../state/workers.js';
+import type { ClientRequests } from './client-requests.js';
+import type { WorkerInputs } from './worker-inputs.js';
+
+/** Their peers have no connection: numbers below those that transports give. */
+const FIRST_PEER = -2;
+const NO_LISTENER = -1;
+/** They name the services of this identity. */
+const FLEET = 'fleet';
+
+const REPLIES = { partial: 'partial', final: 'final', fail: 'fail' } as const;
+
+export interface RemoteWorkersDeps {
+  readonly table: RequestTable;
+  readonly services: ServiceTable;
+  readonly workers: Workers;
+  readonly identities: Identities;
+  readonly lifecycle: Lifecycle;
+  readonly fromWorkers: WorkerInputs;
+  readonly fromClients: ClientRequests;
+}
+
+export class RemoteWorkers implements RemoteWorkersApi {
+  readonly #deps: RemoteWorkersDeps;
+  readonly #inbound = new Inbound();
+  /** By number. */
+  readonly #holders = new Map<number, Worker>();
+  /** Says what is still said for holders that are gone (D8). */
+  #gone: Peer | null = null;
+  #identity: Identity | null = null;
+  #last = 0;
+
+  constructor(deps: RemoteWorkersDeps) {
+    this.#deps = deps;
+  }
+
+  /** Requests of clients that do not want to wait depend on it from now on (D65). */
+  connect(interconnect: Interconnect): void {
+    this.#deps.fromClients.connect(interconnect);
+  }
+
+  join(name: Buffer, remote: RemoteHolder, now: number): number {
+    const { services, workers, table } = this.#deps;
+    const known = services.find(name, 0, name.length);
+    const service = known ?? services.add(Buffer.from(name), this.#named());
+    if (service.namedBy === null) services.use(service, this.#named());
+    const number = ++this.#last;
+    const facts = { dialect: 2, credit: 0, declaresCredit: true, workerName: null } as const;
+    const peer = this.#peer(number);
+    const holder = new Worker(peer, service, number, { ...facts, wantsHeaders: true }, table, now);
+    holder.remote = remote;
+    this.#holders.set(number, holder);
+    workers.addRemote(holder);
+    return number;
+  }
+
+  setFree(number: number, free: number): void {
+    const holder = this.#holders.get(number);
+    if (holder !== undefined) this.#deps.workers.setFree(holder, free);
+  }
+
+  leave(number: number, now: number): void {
+    const { workers, lifecycle, services } = this.#deps;
+    const holder = this.#holders.get(number);
+    if (holder === undefined) return;
+    this.#holders.delete(number);
+    workers.removeRemote(holder);
+    const { held, service } = holder;
+    while (held.tail !== NONE) {
+      lifecycle.giveBack(held.tail, holder, LOST_WITH_WORKER.connection, now);
+    }
+    services.releaseIfUnused(service);
+  }
+
+  reply(number: number, kind: 'partial' | 'final' | 'fail', frames: Frames, now: number): boolean {
+    const inbound = this.#read(frames);
+    inbound.kind = REPLIES[kind];
+    return this.#deps.fromWorkers.replyOfRemote(this.#peerOf(number), inbound, now);
+  }
+
+  giveBack(number: number, token: Buffer, how: RemoteReturn, text: string, now: number): boolean {
+    const inbound = this.#read(Frames.of(token));
+    const end = endOf(how, text);
+    return this.#deps.fromWorkers.returnedByRemote(this.#peerOf(number), inbound, end, now);
+  }
+
+  sought(now: number): void {
+    this.#deps.fromClients.sought(now);
+  }
+
+  waiting(name: Buffer): number {
+    return this.#deps.services.find(name, 0, name.length)?.queue.count ?? 0;
+  }
+
+  localCredit(name: Buffer): LocalCredit {
+    const service = this.#deps.services.find(name, 0, name.length);
+    return service === null ? { free: 0, total: 0 } : localCreditOf(service);
+  }
+
+  #read(frames: Frames): Inbound {
+    const inbound = this.#inbound;
+    inbound.frames = frames;
+    inbound.dialect = 2;
+    inbound.client = 0;
+    inbound.body = 1;
+    return inbound;
+  }
+
+  #peerOf(number: number): Peer {
+    const holder = this.#holders.get(number);
+    return holder?.peer ?? (this.#gone ??= this.#peer(0));
+  }
+
+  #peer(number: number): Peer {
+    const grants = new Grants(EVERYTHING, null);
+    return new Peer(FIRST_PEER - number, NO_LISTENER, null, this.#named(), FLEET, grants);
+  }
+
+  #named(): Identity {
+    this.#identity ??= this.#deps.identities.join(FLEET, null, null);
+    return present(this.#identity, 'the identity of the fleet');
+  }
+}
+
+function endOf(how: RemoteReturn, text: string): DeliveryEnd {
+  if (how === 'busy') return BUSY_ELSEWHERE;
+  return how === 'lost' ? lostElsewhere(text) : returned(text);
+}
+
+function localCreditOf({ workers, queue, stored }: Service): LocalCredit {
+  let free = -queue.count - stored.count;
+  let total = 0;
+  for (const { credit, held, peer } of workers) {
+    total += credit;
+    if (!peer.full) free += credit - held.count;
+  }
+  return { free: Math.max(0, free), total };
+}

@@ -1,0 +1,91 @@
+/**
+ * The holders of one service: other brokers whose workers can take a request while none here is
+ * available (D83).
+ */
+import type { Worker } from './entities.js';
+
+/** Pairs of holders that are tried for one request: the first may have no room for its bytes. */
+const TRIES_MAX = 4;
+
+export class RemoteIndex {
+  readonly #all = new Set<Worker>();
+  /** Those with credit left, in no order. */
+  readonly #free: Worker[] = [];
+  /** State of a generator (xorshift): the choice needs no secrecy. */
+  #random: number;
+
+  constructor(seed: number) {
+    this.#random = seed | 1;
+  }
+
+  get size(): number {
+    return this.#all.size;
+  }
+
+  get hasFree(): boolean {
+    return this.#free.length > 0;
+  }
+
+  add(holder: Worker): void {
+    this.#all.add(holder);
+    this.update(holder);
+  }
+
+  delete(holder: Worker): void {
+    this.#all.delete(holder);
+    this.#take(holder);
+  }
+
+  /** Its credit, or the number of requests that are out at it, has changed. */
+  update(holder: Worker): void {
+    if (!this.#all.has(holder)) return;
+    if (holder.held.count >= holder.credit) {
+      this.#take(holder);
+    } else if (holder.freeAt < 0) {
+      holder.freeAt = this.#free.length;
+      this.#free.push(holder);
+    }
+  }
+
+  /** Of two random holders the less loaded. @returns `null`: none can take so many bytes */
+  pick(bytes: number): Worker | null {
+    const { length } = this.#free;
+    for (let tries = 0; tries < TRIES_MAX && length > 0; tries++) {
+      const one = this.#at(length, bytes);
+      const other = this.#at(length, bytes);
+      if (one === null && other === null) continue;
+      if (one === null || other === null) return one ?? other;
+      return loadOf(other) < loadOf(one) ? other : one;
+    }
+    // Few have room: look at all of them.
+    return this.#free.find((holder) => holder.remote?.takes(bytes) === true) ?? null;
+  }
+
+  #at(length: number, bytes: number): Worker | null {
+    const found = this.#free[this.#below(length)];
+    return found?.remote?.takes(bytes) === true ? found : null;
+  }
+
+  #below(limit: number): number {
+    let x = this.#random;
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    this.#random = x;
+    return (x >>> 0) % limit;
+  }
+
+  #take(holder: Worker): void {
+    const at = holder.freeAt;
+    if (at < 0) return;
+    holder.freeAt = -1;
+    const last = this.#free.pop();
+    if (last === undefined || last === holder) return;
+    this.#free[at] = last;
+    last.freeAt = at;
+  }
+}
+
+function loadOf({ remote }: Worker): number {
+  return remote?.load ?? 1;
+}

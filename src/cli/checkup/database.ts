@@ -1,0 +1,39 @@
+import { join } from 'node:path';
+
+import type { Config } from '../../config/config.js';
+import { messageOf } from '../../core/errors.js';
+import { NAME, oldestSnapshot, safety, storeThere } from './database-findings.js';
+import { type Finding, problem } from './finding.js';
+
+/**
+ * The database that keeps durable requests: whether it can be used, and how safe it is.
+ * @param file of the configuration
+ */
+export async function database(config: Config, file: string | null): Promise<readonly Finding[]> {
+  return [...(await leftBehind(config, file)), ...(await onServer(config))];
+}
+
+async function onServer(config: Config): Promise<readonly Finding[]> {
+  const { examinedOf } = await import('../../daemon/database.js');
+  const { askServer } = await import('../../titanic/io/postgres/examine.js');
+  try {
+    const examined = await examinedOf(config);
+    const facts = await askServer(examined);
+    const { user } = examined.login.place;
+    return [storeThere(facts, examined.name), safety(facts), oldestSnapshot(facts.snapshots, user)];
+  } catch (error) {
+    return [problem(NAME, messageOf(error), 'see docs/operating.md, PostgreSQL as the store')];
+  }
+}
+
+/** Requests in the store file, of which a broker with a database knows nothing. */
+async function leftBehind(config: Config, file: string | null): Promise<readonly Finding[]> {
+  const { refuseLeftBehind } = await import('../../titanic/io/file/left-behind.js');
+  try {
+    refuseLeftBehind(join(config.node.dataDir, config.titanic.file), file);
+    return [];
+  } catch (error) {
+    const remedy = 'see docs/operating.md, From a file to a database, and back';
+    return [problem('store file', messageOf(error), remedy)];
+  }
+}

@@ -1,0 +1,142 @@
+/** `majordomo fleet`: the brokers of a fleet, as one of them knows them. */
+import { setTimeout as delay } from 'node:timers/promises';
+
+import type { Command } from 'commander';
+
+import { EXIT } from '../core/exit.js';
+import { addAskOptions, ask, type AskOptions, type Facts, withClient } from './ask.js';
+import { MajordomoError } from '../core/errors.js';
+import { type Done, examples } from './options.js';
+import { printable, table } from './output.js';
+import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from './watch.js';
+
+const EXAMPLES = [
+  ['majordomo fleet status', 'the brokers of the fleet, as this one knows them'],
+  ['majordomo fleet status --watch', 'refreshed every second'],
+  ['majordomo fleet status --endpoint tcp://b.example.org:5555', 'as another broker knows them'],
+  ['majordomo fleet status -o json | jq .connected', 'the JSON of mmi.fleet'],
+] as const;
+
+const TEXT = `
+OUT counts requests of the asked broker that are at workers of that one, HELD those of that one that are at
+workers of the asked broker; in its own line the sums. SILENT is the time since it was last heard, in seconds.
+Rates are those of the asked broker within a second.
+
+Each broker has a session with the database, which it renews for the time of its lease. SESSION is its number.
+A session is overdue when its lease is over: the broker is dead or stalled. Another broker then ends the session
+and runs its requests again. Exit status 1 if the broker is in no fleet.
+${WATCH_TEXT}`;
+
+const SESSION_COLUMNS = [{ head: 'BROKER' }, { head: 'SESSION', right: true }, { head: '' }];
+const COLUMNS = [
+  { head: 'BROKER' },
+  { head: 'ID' },
+  { head: 'VERSION' },
+  { head: 'SILENT', right: true },
+  { head: 'OUT', right: true },
+  { head: 'HELD', right: true },
+  { head: '' },
+];
+const MS_PER_SECOND = 1000;
+
+export function defineFleet(command: Command, done: Done): void {
+  command.addHelpText('after', `${examples(EXAMPLES)}${TEXT}`);
+  const about = 'show the brokers of the fleet, NATS, and the database that they share';
+  const status = command.command('status').summary(about).description(about);
+  addWatchOption(addAskOptions(status))
+    .addHelpText('after', TEXT)
+    .showHelpAfterError('(majordomo help fleet shows examples)')
+    .action(async (options: AskOptions & WatchOptions) => {
+      await withClient(options, async (client) => {
+        const facts = async (): Promise<Facts> => {
+          const { status: code, value } = await ask(client, 'mmi.fleet');
+          if (code !== '200' || typeof value !== 'object' || value === null) {
+            const text =
+              'this broker is in no fleet: fleet.nats is off, and titanic.store is no database';
+            throw new MajordomoError('ERR_REQUEST_FAILED', text);
+          }
+          return value as Facts;
+        };
+        const rates = new Rates();
+        const rated = async (): Promise<Facts> => {
+          // JSON has what was counted since the start.
+          if (options.output !== 'json' && rates.isEmpty) {
+            rates.add(await facts());
+            await delay(MS_PER_SECOND);
+          }
+          return rates.add(await facts());
+        };
+        await show(options, rated, (value) => text(value, rates));
+      });
+      done(EXIT.done);
+    });
+}
+
+/** How often something happens, from two readings. */
+class Rates {
+  #before: { readonly at: number; readonly facts: Facts } | null = null;
+  #now: { readonly at: number; readonly facts: Facts } | null = null;
+
+  get isEmpty(): boolean {
+    return this.#now === null;
+  }
+
+  add(facts: Facts): Facts {
+    this.#before = this.#now;
+    this.#now = { at: performance.now(), facts };
+    return facts;
+  }
+
+  /** @param part the object that has the counters */
+  shown(part: string, name: string): string {
+    const [before, now] = [this.#before, this.#now];
+    if (before === null || now === null) return '?';
+    const more = counted(now.facts, part, name) - counted(before.facts, part, name);
+    return ((more * MS_PER_SECOND) / (now.at - before.at)).toFixed(0);
+  }
+}
+
+function counted(facts: Facts, part: string, name: string): number {
+  const counters = facts[part] as Facts | null | undefined;
+  return Number(counters?.[name]);
+}
+
+function text({ fleet, connected, brokers, store }: Facts, rates: Rates): string {
+  const parts: string[] = [];
+  if (connected !== null) {
+    const rows = Array.isArray(brokers) ? brokers.map((each) => row(each as Facts)) : [];
+    const how = connected === true ? 'connected to NATS' : 'NOT connected to NATS';
+    const rate = (name: string): string => rates.shown('bridged', name);
+    const flow = `requests a second: ${rate('out')} to others, ${rate('in')} from others, ${rate('returned')} came back`;
+    parts.push(`fleet ${printable(fleet)}: ${how}\n${flow}\n${table(COLUMNS, rows)}`);
+  }
+  if (typeof store === 'object' && store !== null) parts.push(ofStore(store as Facts, rates));
+  return parts.join('\n');
+}
+
+function ofStore({ database, up, leaseMs, renewedMs, sessions }: Facts, rates: Rates): string {
+  const rows = Array.isArray(sessions) ? sessions.map((each) => sessionRow(each as Facts)) : [];
+  const renewed = typeof renewedMs === 'number' ? (renewedMs / MS_PER_SECOND).toFixed(1) : '?';
+  const lease = typeof leaseMs === 'number' ? leaseMs / MS_PER_SECOND : '?';
+  const how = up === true ? 'reached' : 'NOT reached';
+  const head = `database ${printable(database)}: ${how}; session renewed ${renewed} s ago, lease ${lease} s`;
+  const rate = (name: string): string => rates.shown('store', name);
+  const flow = `requests a second: ${rate('accepted')} stored, ${rate('completed')} replied`;
+  return `${head}\n${flow}\n${table(SESSION_COLUMNS, rows)}`;
+}
+
+function sessionRow({ session, node, self, overdue }: Facts): string[] {
+  const note = self === true ? 'asked' : overdue === true ? 'overdue' : '';
+  return [printable(node), printable(session), note];
+}
+
+function row(broker: Facts): string[] {
+  const { node, id, version, silentMs, requestsOut, requestsHeld, self, keysDiffer } = broker;
+  const silent = typeof silentMs === 'number' ? (silentMs / MS_PER_SECOND).toFixed(1) : '';
+  const note = self === true ? 'asked' : '';
+  return [
+    ...[printable(node), printable(id), printable(version), self === true ? '' : silent],
+    ...[printable(requestsOut), printable(requestsHeld)],
+    keysDiffer === true ? 'keys differ' : note,
+  ];
+}

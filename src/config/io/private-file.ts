@@ -1,0 +1,44 @@
+/** Files that hold secrets, which only their owner may read. */
+import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
+
+import { codeOf, MajordomoError } from '../../core/errors.js';
+import { mayOthersUse } from '../../core/private-file.js';
+
+/**
+ * Reads a file that holds a secret.
+ * @param what is in it, for the message: `this secret key`
+ * @param bytesMax maximum size; no more than this and one byte is read
+ * @returns its text, one character per byte, without spaces at the ends
+ * @throws ERR_CONFIG_FILE if it is absent or too large, or others can read it
+ * @example readPrivateFile('/etc/majordomo/broker.key', 'this secret key', 256)
+ */
+export function readPrivateFile(file: string, what: string, bytesMax: number): string {
+  let descriptor: number | null = null;
+  try {
+    descriptor = openSync(file, 'r');
+    // Checks the open file, so that nobody can exchange the file in between.
+    const { mode } = fstatSync(descriptor);
+    if (mayOthersUse(mode)) {
+      const now = (mode & 0o777).toString(8).padStart(4, '0');
+      throw refusedFile(file, `other users can read ${what} (mode ${now}): chmod 600 ${file}`);
+    }
+    const bytes = Buffer.alloc(bytesMax + 1);
+    const length = readSync(descriptor, bytes, 0, bytesMax + 1, 0);
+    const text = bytes.toString('latin1', 0, length);
+    bytes.fill(0);
+    if (length > bytesMax) throw refusedFile(file, `is larger than ${bytesMax} bytes`);
+    return text.trim();
+  } catch (error) {
+    const code = codeOf(error);
+    if (code === 'ERR_CONFIG_FILE') throw error;
+    const why = code === 'ENOENT' ? 'no such file' : `cannot be read (${code ?? 'unknown'})`;
+    throw refusedFile(file, why, error);
+  } finally {
+    if (descriptor !== null) closeSync(descriptor);
+  }
+}
+
+/** The error for a file that cannot be used. @param why follows its name */
+export function refusedFile(file: string, why: string, cause?: unknown): MajordomoError {
+  return new MajordomoError('ERR_CONFIG_FILE', `${file}: ${why}`, { cause, details: { file } });
+}

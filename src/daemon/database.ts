@@ -1,0 +1,244 @@
+/** Opens the store of a node in a database, and passes on what becomes of its connection. */
+import { hostname } from 'node:os';
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+
+import type { Config } from '../config/config.js';
+import { isLoopback } from '../config/io/loopback.js';
+import { monotonicMs } from '../core/clock.js';
+import { MajordomoError } from '../core/errors.js';
+import { placeOf, shownHost } from '../core/postgres-url.js';
+import { SharedStore } from '../replication/shared-store.js';
+import { refuseLeftBehind } from '../titanic/io/file/left-behind.js';
+import type { Examined } from '../titanic/io/postgres/examine.js';
+import type { OpenPostgres, StoreReport } from '../titanic/io/postgres/messages.js';
+import { openPostgresStore, type PostgresEvents } from '../titanic/io/postgres/postgres-store.js';
+import type { TitanicEvents } from '../titanic/machine/events.js';
+import type { Titanic } from '../titanic/machine/titanic.js';
+import type { FleetStore } from '../wire/mmi.js';
+import type { ClaimStore, Recovered } from '../titanic/store/store.js';
+import {
+  type DatabaseMemory,
+  readDatabaseMemory,
+  rememberedHistory,
+  rememberedStore,
+  writeDatabaseMemory,
+} from './io/database-memory.js';
+import type { StoreClock } from './store-clock.js';
+
+const HOME_DIGITS = 32;
+
+type SessionsReport = Extract<StoreReport, { readonly report: 'sessions' }>;
+
+export interface DatabaseDeps {
+  readonly config: Config;
+  readonly dataDir: string;
+  readonly isNewStore: boolean;
+  /** For messages that name a command; `null`: there is none. */
+  readonly configFile: string | null;
+  readonly events: TitanicEvents;
+  /** Is set by the clock of the store. */
+  readonly clock: StoreClock;
+  /** Something changed on which the machine acts in the turn that this causes. */
+  readonly wake: () => void;
+}
+
+export interface OpenedDatabase {
+  readonly store: ClaimStore;
+  readonly recovered: Recovered;
+  readonly replica: SharedStore;
+  readonly place: OpenPostgres;
+  /** For `mmi.fleet`. @param now monotonic milliseconds */
+  readonly status: (now: number) => FleetStore;
+  /** From now on it is told what concerns it. */
+  serve(titanic: Titanic): void;
+}
+
+/**
+ * Where the store is, for its thread, and which history of it was used last.
+ * @throws ERR_CONFIG_INVALID, if it was not checked before
+ */
+export async function loginOf({
+  titanic,
+  node,
+}: {
+  readonly titanic: Pick<Config['titanic'], 'store' | 'storePasswordFile'>;
+  /** Absent: no history is remembered. */
+  readonly node?: Pick<Config['node'], 'dataDir'>;
+}): Promise<OpenPostgres['login']> {
+  const place = placeOf(titanic.store);
+  if (typeof place === 'string') throw new MajordomoError('ERR_CONFIG_INVALID', place);
+  const areLocal = await Promise.all(
+    place.hosts.map(async ({ host, port }) =>
+      host.startsWith('/') ? true : isLoopback({ scheme: 'tcp', host, port }),
+    ),
+  );
+  const isLocal = areLocal.every(Boolean);
+  const history = node === undefined ? null : rememberedHistory(node.dataDir);
+  return { place, passwordFile: titanic.storePasswordFile, isLoopback: isLocal, history };
+}
+
+/** A store in messages: without the user. */
+export function shownDatabase({ place }: OpenPostgres['login']): string {
+  return `${place.hosts.map(shownHost).join(',')}/${place.database}`;
+}
+
+/** The database of a configuration, for commands that look at it. @throws as `loginOf` */
+export async function examinedOf(config: Pick<Config, 'titanic' | 'node'>): Promise<Examined> {
+  const login = await loginOf(config);
+  const storeId = rememberedStore(config.node.dataDir);
+  return { login, name: shownDatabase(login), storeId };
+}
+
+/** @throws as `refuseLeftBehind` and `openPostgresStore` */
+export async function openDatabase(
+  { config, dataDir, isNewStore, configFile, events, clock, wake }: DatabaseDeps,
+  results: PostgresEvents,
+): Promise<OpenedDatabase> {
+  refuseLeftBehind(join(dataDir, config.titanic.file), configFile);
+  let memory = readDatabaseMemory(dataDir);
+  const remember = (news: Partial<DatabaseMemory>): void => {
+    memory = { ...memory, ...news };
+    writeDatabaseMemory(dataDir, memory);
+  };
+  const login = { ...(await loginOf(config)), ...(isNewStore ? { history: null } : {}) };
+  let history = memory.history;
+  const { leaseMs } = config.fleet;
+  const order: OpenPostgres = {
+    login,
+    name: shownDatabase(login),
+    timeoutMs: config.titanic.storeTimeoutMs,
+    leaseMs,
+    node: config.node.name,
+    // A copy of the directory on another machine is another home: its lock proves nothing there.
+    home: createHash('sha256')
+      .update(`${memory.home} ${hostname()}`)
+      .digest('hex')
+      .slice(0, HOME_DIGITS),
+    storeId: isNewStore ? null : memory.storeId,
+    // With NATS, hints are sent over it.
+    hints: config.fleet.nats.length === 0,
+  };
+  let titanic: Titanic | null = null;
+  let replica: SharedStore | null = null;
+  let lastRenewal = -Infinity;
+  let isOpen = false;
+  let how = 'found' as 'made' | 'found';
+  let sessions: SessionsReport | null = null;
+  let oldestSnapshotSeconds: number | null = null;
+  let hasSession = true;
+  const setSession = (has: boolean): void => {
+    if (has !== hasSession) events.emit({ name: has ? 'fleet.lease_taken' : 'fleet.lease_lost' });
+    hasSession = has;
+  };
+  const report = (told: StoreReport): void => {
+    wake();
+    switch (told.report) {
+      case 'renewed': {
+        const at = monotonicOf(told.sentAtUs);
+        lastRenewal = Math.max(lastRenewal, at);
+        replica?.renewed(at);
+        clock.set(at, told.storeMs);
+        setSession(true);
+        break;
+      }
+      case 'ended':
+        replica?.ended();
+        setSession(false);
+        break;
+      case 'overdue':
+        setSession(false);
+        break;
+      case 'sessions':
+        sessions = told;
+        break;
+      case 'buried':
+        events.emit({ name: 'fleet.lease_ended', node: told.node, session: told.session });
+        break;
+      case 'taken':
+        setSession(true);
+        break;
+      case 'connected': {
+        const { systemId, timeline } = told.history;
+        if (history?.systemId === systemId && history.timeline === timeline) break;
+        history = told.history;
+        // Before, it may be the history of another store, which is refused.
+        if (isOpen) remember({ history });
+        break;
+      }
+      case 'made':
+        how = 'made';
+        break;
+      case 'snapshot':
+        oldestSnapshotSeconds = told.seconds;
+        if (titanic !== null) titanic.counters.store.oldestSnapshotSeconds = told.seconds;
+        break;
+      case 'refused':
+        events.emit({ name: 'store.refused', text: told.text });
+        break;
+      case 'lost':
+        replica?.lost();
+        if (titanic !== null) titanic.counters.store.isUp = false;
+        events.emit({ name: 'store.lost', text: told.text });
+        break;
+      case 'returned':
+        replica?.returned();
+        if (titanic !== null) titanic.counters.store.isUp = true;
+        events.emit({ name: 'store.returned', host: told.host, awayMs: told.awayMs });
+        break;
+      case 'failedover':
+        events.emit({ name: 'store.switched', host: told.host, text: told.text });
+        break;
+      case 'retried':
+        if (titanic !== null) titanic.counters.store.retries[told.reason]++;
+    }
+  };
+  const { store, recovered } = await openPostgresStore(order, results, report);
+  const storeId = recovered.storeId.toString('hex');
+  isOpen = true;
+  const before = memory.storeId;
+  remember({ storeId, history });
+  if (before !== storeId) {
+    events.emit(
+      before === null
+        ? { name: 'store.known', how, id: storeId }
+        : { name: 'store.renewed', id: storeId, aside: null },
+    );
+  }
+  const { firstTransaction } = recovered;
+  replica = new SharedStore(store, firstTransaction, leaseMs, monotonicMs, lastRenewal);
+  return {
+    store,
+    recovered,
+    replica,
+    place: { ...order, login: { ...login, history }, storeId },
+    status: (now) => {
+      const { mine = null, others = [] } = sessions ?? {};
+      const own = { session: mine ?? 0, node: order.node, self: true, overdue: false };
+      return {
+        ...{ database: order.name, up: titanic?.counters.store.isUp ?? true, leaseMs },
+        accepted: titanic?.counters.accepted ?? 0,
+        completed: titanic?.counters.completed ?? 0,
+        renewedMs: Math.max(0, Math.round(now - lastRenewal)),
+        sessions: [
+          ...(mine === null || replica.refusal !== null ? [] : [own]),
+          ...others.map(({ isOverdue, ...other }) => ({
+            ...other,
+            self: false,
+            overdue: isOverdue,
+          })),
+        ],
+      };
+    },
+    serve: (machine) => {
+      titanic = machine;
+      machine.counters.store.oldestSnapshotSeconds = oldestSnapshotSeconds;
+    },
+  };
+}
+
+/** The clock of all threads, as that of this one. */
+function monotonicOf(sharedUs: number): number {
+  const ageMs = (Number(process.hrtime.bigint() / 1000n) - sharedUs) / 1000;
+  return monotonicMs() - ageMs;
+}

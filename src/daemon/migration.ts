@@ -1,0 +1,104 @@
+/** `majordomo migrate`: takes a stopped node's store file to a database. */
+import { existsSync } from 'node:fs';
+import { hostname } from 'node:os';
+import { dirname, resolve } from 'node:path';
+
+import { codeOf, MajordomoError } from '../core/errors.js';
+import { checkOwnStore } from '../titanic/io/file/database.js';
+import { openError } from '../titanic/io/file/sqlite-errors.js';
+import { type MovedStore, type MoveOrder, moveStore } from '../titanic/io/postgres/move.js';
+import { loginOf, shownDatabase } from './database.js';
+import { openDataDir } from './io/data-dir.js';
+import { correctDatabaseMemory, rememberedStore } from './io/database-memory.js';
+import { pairStandingOf } from './pair-standing.js';
+
+export interface MigrationOrder extends Pick<MoveOrder, 'mayLeaveMap' | 'onProgress'> {
+  /** The path of the store file, in the data directory of its node. */
+  readonly from: string;
+  /** URL of the database. */
+  readonly to: string;
+  /** `null`: none. */
+  readonly passwordFile: string | null;
+  /** The node of a pair may lack what its peer has. */
+  readonly isForced: boolean;
+  /** Told what the operator should know, in words. */
+  readonly say: (text: string) => void;
+}
+
+export interface Migration extends MovedStore {
+  /** The database, without user and password. */
+  readonly database: string;
+}
+
+/**
+ * @throws ERR_TITANIC_MIGRATE if the file is that of a node of a pair that was not in sync;
+ * ERR_DATA_DIR_IN_USE if a broker runs; ERR_TITANIC_LOST, if the directory records another store;
+ * and as `moveStore`
+ */
+export async function migrateStore(order: MigrationOrder): Promise<Migration> {
+  const { passwordFile, mayLeaveMap, onProgress } = order;
+  const from = resolve(order.from);
+  if (!existsSync(from)) {
+    throw new MajordomoError('ERR_TITANIC_DISK', `store ${from} does not exist`);
+  }
+  const login = await loginOf({ titanic: { store: order.to, storePasswordFile: passwordFile } });
+  const database = shownDatabase(login);
+  const directory = locked(dirname(from));
+  try {
+    await checkStanding(directory.path, from, order);
+    checkOwn(from);
+    const shownFile = `${hostname()}:${from}`;
+    // What cannot be corrected is told before anything is moved.
+    rememberedStore(directory.path);
+    const moved = await moveStore({
+      ...{ file: from, shownFile, login, name: database, mayLeaveMap, onProgress },
+      onCompared: (storeId) => {
+        correctDatabaseMemory(directory.path, storeId);
+      },
+    });
+    return { ...moved, database };
+  } finally {
+    directory.release();
+  }
+}
+
+function locked(path: string): ReturnType<typeof openDataDir> {
+  try {
+    return openDataDir(path);
+  } catch (error) {
+    if (codeOf(error) !== 'ERR_DATA_DIR_IN_USE') throw error;
+    const text = `${path} is in use: stop the broker first, then migrate`;
+    throw new MajordomoError('ERR_DATA_DIR_IN_USE', text, { cause: error });
+  }
+}
+
+async function checkStanding(
+  dataDir: string,
+  from: string,
+  { isForced, say }: Pick<MigrationOrder, 'isForced' | 'say'>,
+): Promise<void> {
+  const standing = await pairStandingOf(dataDir);
+  if (standing.kind === 'standalone') return;
+  if (standing.kind === 'whole') {
+    say(
+      `${from} is of a node of a pair, active in epoch ${standing.epoch}; the other node must be stopped, and must not have been active since`,
+    );
+    return;
+  }
+  const remedy =
+    'start both, wait until `majordomo ha status` says that they are in sync, make one active ' +
+    '(`majordomo ha switchover`), stop the other one, then this one, and migrate its file';
+  const text = `${from}: ${standing.why} (epoch ${standing.epoch}): ${remedy}`;
+  if (!isForced) {
+    throw new MajordomoError('ERR_TITANIC_MIGRATE', `${text}; or move what is here with --force`);
+  }
+  say(`--force: ${from}: ${standing.why}; only what is in this file is moved`);
+}
+
+function checkOwn(path: string): void {
+  try {
+    checkOwnStore(path);
+  } catch (error) {
+    throw openError(path, error);
+  }
+}

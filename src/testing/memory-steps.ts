@@ -1,0 +1,60 @@
+/** The steps of a stored request up the state ladder (D17). */
+import { ATTEMPTS_KEPT, type Change } from '../titanic/store/store.js';
+import type { Entry } from './memory-rows.js';
+
+type Step = Extract<Change, { readonly kind: 'attempt' | 'reply' | 'dead' }>;
+
+/** The entry after a step up, or `null` if it is not a step up (D17). */
+export function stepped(entry: Entry, step: Step): Entry | null {
+  const { request } = entry;
+  if (step.generation < request.generation) return null;
+  const isLater = step.generation > request.generation;
+  const { generation } = step;
+  switch (step.kind) {
+    case 'attempt': {
+      const counts = request.state === 'pending' && step.attempts > request.attempts;
+      if (!isLater && !counts) return null;
+      const ordinal = entry.attemptsEver + 1;
+      const { attempts, notBefore } = step;
+      return {
+        ...entry,
+        request: { ...request, state: 'pending', generation, attempts, notBefore },
+        attemptsEver: ordinal,
+        attempts: [...entry.attempts, { ...step.attempt, ordinal }].slice(-ATTEMPTS_KEPT),
+        reply: null,
+        death: null,
+      };
+    }
+    case 'reply': {
+      if (!isLater && request.state === 'replied') return null;
+      const { expiresAt, reply, worker, at } = step;
+      return {
+        ...entry,
+        request: { ...request, state: 'replied', generation, expiresAt },
+        reply: { reply, worker, at },
+        death: null,
+      };
+    }
+    case 'dead': {
+      if (!isLater && request.state !== 'pending') return null;
+      const { expiresAt, reason, at } = step;
+      return {
+        ...entry,
+        request: { ...request, state: 'dead', generation, expiresAt },
+        reply: null,
+        death: { reason, at },
+      };
+    }
+  }
+}
+
+/** The entry after a retry, or `null` if it has had a later one. */
+export function retried(
+  entry: Entry,
+  { generation, at, expiresAt }: Extract<Change, { readonly kind: 'retry' }>,
+): Entry | null {
+  const { request } = entry;
+  if (generation <= request.generation) return null;
+  const now = { state: 'pending' as const, generation, attempts: 0, notBefore: at, expiresAt };
+  return { ...entry, request: { ...request, ...now }, reply: null, death: null };
+}

@@ -1,0 +1,55 @@
+/**
+ * The mark of a store whose requests were moved to a database: from then on their receipts are
+ * honoured there, and nobody may serve the file.
+ */
+import type Database from 'better-sqlite3';
+
+import { MajordomoError } from '../../../core/errors.js';
+
+export interface Moved {
+  /** The database, without user and password. */
+  readonly place: string;
+  /** The id of the store there. */
+  readonly storeId: Buffer;
+  /** Wall time in milliseconds. */
+  readonly at: number;
+}
+
+/** `null`: it was not moved. */
+export function movedTo(db: Database.Database): Moved | null {
+  const has = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'moved'").pluck().get();
+  if (has === undefined) return null;
+  const text = 'SELECT place, store_id AS storeId, moved_at AS at FROM moved WHERE id = 1';
+  return db.prepare<[], Moved>(text).get() ?? null;
+}
+
+/** On disk when this returns. */
+export function markMoved(db: Database.Database, { place, storeId, at }: Moved): void {
+  db.transaction(() => {
+    db.exec(`CREATE TABLE IF NOT EXISTS moved (
+      id INTEGER PRIMARY KEY,
+      place TEXT NOT NULL,
+      store_id BLOB NOT NULL,
+      moved_at INTEGER NOT NULL
+    ) STRICT`);
+    db.prepare('INSERT OR REPLACE INTO moved VALUES (1, ?, ?, ?)').run(place, storeId, at);
+  }).immediate();
+  // Into the file itself: its log may be left behind when it is copied.
+  db.pragma('wal_checkpoint(TRUNCATE)');
+}
+
+/** For a copy: it is the store as it was when it was moved. */
+export function unmarkMoved(db: Database.Database): void {
+  db.exec('DROP TABLE IF EXISTS moved');
+}
+
+/** @throws ERR_TITANIC_MOVED */
+export function refuseMoved(db: Database.Database, path: string): void {
+  const moved = movedTo(db);
+  if (moved === null) return;
+  const text =
+    `store ${path} was moved to the database ${moved.place} at ${new Date(moved.at).toISOString()}, ` +
+    `which has all of its receipts since: set titanic.store to that database. To go back to a file, ` +
+    'copy the database with `majordomo backup`';
+  throw new MajordomoError('ERR_TITANIC_MOVED', text, { details: { place: moved.place } });
+}

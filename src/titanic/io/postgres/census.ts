@@ -1,0 +1,74 @@
+/**
+ * Counts what the store holds again and again while other brokers change it, too, and once after an
+ * outcome was unknown. In between, this broker only counts its own changes.
+ */
+const PAUSE_MIN_MS = 2000;
+/** Others may have been miscounted for the same reason. */
+const SOON_MS = 100;
+/** Counting takes at most one part in so many of the time of the database, for each broker. */
+const SHARE = 100;
+
+export class Census {
+  readonly #count: () => Promise<void>;
+  #timer: NodeJS.Timeout | null = null;
+  #isAlone = true;
+  #isMiscounted = false;
+  #isCounting = false;
+  #isClosed = false;
+
+  /** @param count counts once */
+  constructor(count: () => Promise<void>) {
+    this.#count = count;
+  }
+
+  /** @param others how many other brokers are connected */
+  accompanied(others: number): void {
+    const wasAlone = this.#isAlone;
+    this.#isAlone = others === 0;
+    // Also once when the last one has left.
+    if (!wasAlone || !this.#isAlone) this.#later(PAUSE_MIN_MS);
+  }
+
+  /** The counts are not right until it has counted. */
+  miscounted(): void {
+    this.#isMiscounted = true;
+    // Otherwise it counts again at the end.
+    if (this.#isCounting) return;
+    this.#cancel();
+    this.#later(SOON_MS);
+  }
+
+  #later(ms: number): void {
+    if (this.#isClosed || this.#timer !== null) return;
+    this.#timer = setTimeout(() => {
+      void this.#run();
+    }, ms);
+  }
+
+  async #run(): Promise<void> {
+    const began = performance.now();
+    this.#isMiscounted = false;
+    this.#isCounting = true;
+    await this.#count().catch(() => {
+      this.#isMiscounted = true;
+    });
+    this.#isCounting = false;
+    this.#timer = null;
+    this.#afterwards(performance.now() - began);
+  }
+
+  #afterwards(tookMs: number): void {
+    if (this.#isMiscounted) this.#later(PAUSE_MIN_MS);
+    else if (!this.#isAlone) this.#later(Math.max(PAUSE_MIN_MS, SHARE * tookMs));
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    this.#cancel();
+  }
+
+  #cancel(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+}

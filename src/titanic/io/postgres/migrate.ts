@@ -1,0 +1,110 @@
+/** Makes the tables, or brings them to this version, under the lock of one row. */
+import { randomBytes } from 'node:crypto';
+
+import { MajordomoError } from '../../../core/errors.js';
+import type { Connection } from './connection.js';
+import { PERMISSION_DENIED, stateOf, textOf } from './failures.js';
+import { isMissingRight, lackingTables, missingRight, type Who } from './rights.js';
+import { META, MIGRATIONS, NEWEST_READABLE, SCHEMA, VERSION } from './schema.js';
+
+const ID_BYTES = 16;
+/** Two brokers that make the schema at the same time: the second one finds it. */
+const MADE_MEANWHILE = ['23505', '42P06', '42P07', '42710'];
+const TRIES = 5;
+
+/** Tables that are empty after a crash, and that no standby has. */
+const UNLOGGED = `SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+  WHERE n.nspname = '${SCHEMA}' AND c.relkind IN ('r', 'p') AND c.relpersistence <> 'p'
+  ORDER BY 1`;
+
+export interface Migrated {
+  readonly storeId: Buffer;
+  /** Of the tables, which may be one above this program's. */
+  readonly version: number;
+  /** Whether this call made the store. */
+  readonly isMade: boolean;
+}
+
+/**
+ * @param who the role and the database, for the text that says which right is missing
+ * @throws ERR_TITANIC_VERSION if the tables are of a program that is too new; ERR_TITANIC_STORE for
+ * missing rights, or tables of another program
+ */
+export async function migrate(connection: Connection, who: Who): Promise<Migrated> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await migrateOnce(connection);
+    } catch (error) {
+      // If the connection is gone, so is the transaction.
+      if (connection.isOpen) await connection.ask('ROLLBACK').catch(() => undefined);
+      if (tries < TRIES && MADE_MEANWHILE.includes(stateOf(error))) continue;
+      throw await tablesError(connection, error, who);
+    }
+  }
+}
+
+async function migrateOnce(connection: Connection): Promise<Migrated> {
+  const [found] = await connection.ask(
+    `SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = '${SCHEMA}')`,
+  );
+  if (found?.[0] !== true) await connection.ask(`CREATE SCHEMA ${SCHEMA}`);
+  const [meta] = await connection.ask(`SELECT to_regclass('${SCHEMA}.meta') IS NOT NULL`);
+  if (meta?.[0] !== true) await connection.ask(META);
+  const made = await connection.ask(
+    `INSERT INTO ${SCHEMA}.meta (one, version, store_id) VALUES (true, 0, $1)
+      ON CONFLICT (one) DO NOTHING RETURNING one`,
+    [randomBytes(ID_BYTES)],
+  );
+  await connection.ask('BEGIN');
+  const [row] = await connection.ask(`SELECT version, store_id FROM ${SCHEMA}.meta FOR UPDATE`);
+  const version = row?.[0] as number;
+  const storeId = row?.[1] as Buffer;
+  refuseNewer(version);
+  for (const statements of MIGRATIONS.slice(version)) {
+    for (const statement of statements) await connection.ask(statement);
+  }
+  if (version < VERSION) {
+    await connection.ask(`UPDATE ${SCHEMA}.meta SET version = ${VERSION}`);
+  }
+  await connection.ask('COMMIT');
+  const lacking = await lackingTables(connection);
+  if (lacking.length > 0) {
+    const text = `permission denied for ${lacking.join(', ')}`;
+    throw Object.assign(new Error(text), { code: PERMISSION_DENIED });
+  }
+  await refuseUnlogged(connection);
+  return { storeId, version: Math.max(version, VERSION), isMade: made.length > 0 };
+}
+
+/** @throws ERR_TITANIC_VERSION if a program that is too new made the tables */
+export function refuseNewer(version: number): void {
+  if (version <= NEWEST_READABLE) return;
+  const text = `the tables have version ${version}, and this program works up to ${NEWEST_READABLE}: use a newer program`;
+  throw new MajordomoError('ERR_TITANIC_VERSION', text);
+}
+
+/** @throws ERR_TITANIC_STORE if a table loses its rows in a crash */
+export async function refuseUnlogged(connection: Connection): Promise<void> {
+  const tables = (await connection.ask(UNLOGGED)).map(([name]) => String(name));
+  if (tables.length === 0) return;
+  const help = tables.map((name) => `ALTER TABLE ${SCHEMA}.${name} SET LOGGED`).join('; ');
+  const text = `unlogged tables are empty after a crash: ${help}`;
+  throw new MajordomoError('ERR_TITANIC_STORE', text);
+}
+
+const FOREIGN = ['42703', '42P01', '42804'];
+
+/**
+ * What an error means that occurred while the tables were looked at. The connection is in no
+ * transaction.
+ */
+export async function tablesError(
+  connection: Connection,
+  error: unknown,
+  who: Who,
+): Promise<unknown> {
+  if (isMissingRight(error)) return await missingRight(connection, error, who);
+  if (!FOREIGN.includes(stateOf(error))) return error;
+  const text = `the schema ${SCHEMA} has other tables than this program's (${textOf(error)}): use another database`;
+  return new MajordomoError('ERR_TITANIC_STORE', text, { cause: error });
+}

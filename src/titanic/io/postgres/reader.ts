@@ -1,0 +1,163 @@
+/** What is read of a store, over one connection. */
+import { MajordomoError } from '../../../core/errors.js';
+import { failureLine } from '../../../wire/failure.js';
+import { unpackFailure } from '../../store/failure-codec.js';
+import { backoffIn, headersIn } from '../../store/fields.js';
+import {
+  type Found,
+  type Owner,
+  type RequestUuid,
+  STATES,
+  type StoredContent,
+  type StoredRequest,
+} from '../../store/store.js';
+import type { Row } from './changes.js';
+import type { Connection } from './connection.js';
+import { CLAIMED_OF, COUNT, LIST, LIST_SCHEDULES, LOAD, LOOK_UP } from './reads.js';
+import { PENDING, REPLIED, SCHEMA } from './schema.js';
+import { type Delta, Tally } from './tally.js';
+import { int4s, int8s, uuids } from './values.js';
+import { setWholeTables } from './server.js';
+
+/** Number of pending requests reported at once. */
+const LISTED_REQUESTS = 4096;
+
+export interface Asked {
+  readonly uuid: RequestUuid;
+  readonly replyBytesMax: number;
+}
+
+/** Answers many look-ups with one statement. */
+export async function lookUp(connection: Connection, asked: readonly Asked[]): Promise<Found[]> {
+  const found: Found[] = asked.map(() => ({ state: 'absent' }));
+  const rows = await connection.run(LOOK_UP, [
+    int4s(asked.map((_, n) => n)),
+    uuids(asked.map(({ uuid }) => uuid)),
+    int8s(asked.map(({ replyBytesMax }) => Math.min(replyBytesMax, Number.MAX_SAFE_INTEGER))),
+  ]);
+  for (const row of rows) found[row[0] as number] = foundIn(row);
+  return found;
+}
+
+function foundIn([, state, owner, shared, service, replyBytes, frames, failure]: Row): Found {
+  const whose = {
+    owner: String(owner) as Owner,
+    isShared: shared === true,
+    service: service as Buffer,
+  };
+  if (state === PENDING) return { state: 'pending', ...whose };
+  if (state === REPLIED) {
+    const reply = frames as Buffer | null;
+    return { state: 'replied', reply, replyBytes: replyBytes as number, ...whose };
+  }
+  const reason = String(frames);
+  const reported = unpackFailure(failure as Buffer | null);
+  // Only if it died of that.
+  const isCause = reported !== null && failureLine(reported) === reason;
+  return { state: 'dead', reason, failure: isCause ? (failure as Buffer) : null, ...whose };
+}
+
+export async function load(
+  connection: Connection,
+  asked: readonly RequestUuid[],
+): Promise<(StoredContent | null)[]> {
+  const bodies: (StoredContent | null)[] = asked.map(() => null);
+  if (asked.length === 0) return bodies;
+  const rows = await connection.run(LOAD, [int4s(asked.map((_, n) => n)), uuids(asked)]);
+  for (const [n, body, extra] of rows) {
+    const fields = extra as Buffer | null;
+    bodies[n as number] = {
+      body: body as Buffer,
+      headers: headersIn(fields),
+      backoff: backoffIn(fields),
+    };
+  }
+  return bodies;
+}
+
+export async function list(connection: Connection, after: number): Promise<StoredRequest[]> {
+  return (await connection.run(LIST, [after, LISTED_REQUESTS])).map(pendingIn);
+}
+
+export async function listSchedules(
+  connection: Connection,
+  after: number,
+): Promise<StoredRequest[]> {
+  return (await connection.run(LIST_SCHEDULES, [after, LISTED_REQUESTS])).map(pendingIn);
+}
+
+/** Of these requests, those that a session has claimed. */
+export async function claimedOf(
+  connection: Connection,
+  asked: readonly RequestUuid[],
+  session: number,
+): Promise<StoredRequest[]> {
+  return (await connection.run(CLAIMED_OF, [uuids(asked), session])).map(pendingIn);
+}
+
+/** In the order of `PENDING_COLUMNS`. */
+export function pendingIn(row: Row): StoredRequest {
+  const [uuid, number, service, owner, shared, priority, generation] = row;
+  const [attempts, maxAttempts, acceptedAt, notBefore, expiresAt, bodyBytes] = row.slice(7);
+  return {
+    uuid: uuid as Buffer,
+    number: number as number,
+    service: service as Buffer,
+    owner: String(owner) as Owner,
+    isShared: shared === true,
+    state: 'pending',
+    priority: priority as number,
+    generation: generation as number,
+    attempts: attempts as number,
+    maxAttempts: maxAttempts as number,
+    acceptedAt: acceptedAt as number,
+    notBefore: notBefore as number,
+    expiresAt: expiresAt as number,
+    bodyBytes: bodyBytes as number,
+  };
+}
+
+/** Reads every request once, without bodies. */
+export async function count(connection: Connection): Promise<Tally> {
+  await connection.ask('BEGIN');
+  const tally = await countInSnapshot(connection);
+  await connection.ask('COMMIT');
+  return tally;
+}
+
+/** The same in a transaction that is open. */
+export async function countInSnapshot(connection: Connection): Promise<Tally> {
+  // The only statement that is meant to scan the table.
+  await setWholeTables(connection, 'on');
+  const rows = await connection.ask(COUNT);
+  const content = rows.map(
+    ([service, owner, state, isRetrying, requests, bytes, replyBytes]): Delta => ({
+      service: service as Buffer,
+      owner: String(owner) as Owner,
+      state: STATES[(state as number) - PENDING] ?? 'pending',
+      isRetrying: isRetrying === true,
+      requests: requests as number,
+      bytes: (bytes as number) + (replyBytes as number),
+    }),
+  );
+  return new Tally(content);
+}
+
+/** @throws ERR_TITANIC_LOST, and closes the connection, if the other end has another store */
+export async function mustBeStore(
+  connection: Connection,
+  name: string,
+  known: string,
+): Promise<void> {
+  const [row] = await connection.ask(`SELECT store_id FROM ${SCHEMA}.meta`);
+  const storeId = row?.[0] as Buffer;
+  if (storeId.toString('hex') === known) return;
+  connection.destroy();
+  throw otherStore(name, storeId, known);
+}
+
+export function otherStore(name: string, storeId: Buffer, known: string): MajordomoError {
+  const id = storeId.toString('hex');
+  const text = `store ${name} is another store, with the id ${id}: the data directory remembers ${known}. Probably titanic.store names the wrong database: correct it. If this one is to be used from now on, start once with --new-store: receipts of the other are then unknown.`;
+  return new MajordomoError('ERR_TITANIC_LOST', text);
+}

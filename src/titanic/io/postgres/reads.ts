@@ -1,0 +1,51 @@
+/** The statements that only read, on a connection of their own. */
+import { DEAD, IS_SCHEDULE, PENDING, REQUEST_BODY, SCHEMA } from './schema.js';
+import { PENDING_COLUMNS, type Statement } from './statements.js';
+
+const REQUEST = `${SCHEMA}.request`;
+const BODY = `${SCHEMA}.body`;
+
+/** What belongs to the state of a settled request: a reply up to a size, or a reason. */
+export const LOOK_UP: Statement = {
+  name: 'look_up',
+  text: `SELECT i.n, r.state, r.owner, r.shared, r.service, r.reply_bytes,
+    CASE WHEN r.state = ${DEAD} OR r.reply_bytes <= i.most THEN
+      (SELECT b.frames FROM ${BODY} b WHERE b.id = r.id AND b.kind = r.state) END,
+    CASE WHEN r.state = ${DEAD} THEN
+      (SELECT a.failure FROM ${SCHEMA}.attempt a WHERE a.id = r.id ORDER BY a.n DESC LIMIT 1) END
+  FROM unnest($1::int4[], $2::uuid[], $3::int8[]) AS i (n, id, most)
+    JOIN ${REQUEST} r ON r.id = i.id AND r.state >= ${PENDING} AND r.state <= ${DEAD}`,
+};
+
+export const LOAD: Statement = {
+  name: 'load',
+  text: `SELECT i.n,
+    (SELECT b.frames FROM ${BODY} b WHERE b.id = i.id AND b.kind = ${REQUEST_BODY}), r.extra
+  FROM unnest($1::int4[], $2::uuid[]) AS i (n, id)
+    JOIN ${REQUEST} r ON r.id = i.id AND r.state = ${PENDING}`,
+};
+
+const PENDING_REQUEST = `SELECT ${PENDING_COLUMNS.join(', ')} FROM ${REQUEST}`;
+
+/** All pending requests; for tests and tools, since none of the indexes has them in this order. */
+export const LIST: Statement = {
+  name: 'list',
+  text: `${PENDING_REQUEST} WHERE state = ${PENDING} AND seq > $1::bigint
+  ORDER BY seq LIMIT $2::bigint`,
+};
+
+export const LIST_SCHEDULES: Statement = {
+  name: 'list_schedules',
+  text: `${PENDING_REQUEST} WHERE ${IS_SCHEDULE} AND seq > $1::bigint ORDER BY seq LIMIT $2::bigint`,
+};
+
+/** Of these, the ones that a session has claimed. */
+export const CLAIMED_OF: Statement = {
+  name: 'claimed_of',
+  text: `${PENDING_REQUEST} WHERE id = ANY ($1::uuid[]) AND session = $2::bigint`,
+};
+
+/** All requests by service, owner and state; counts every row, without bodies. */
+export const COUNT = `SELECT service, owner, state, state = ${PENDING} AND attempts > 0,
+    count(*), sum(body_bytes + coalesce(length(extra), 0))::bigint, sum(reply_bytes)::bigint
+  FROM ${REQUEST} GROUP BY 1, 2, 3, 4`;

@@ -1,0 +1,138 @@
+/**
+ * The tables of a store in PostgreSQL, made and changed by numbered migrations. Additive first: the
+ * version before this one still works on the tables that this one has changed, so that brokers are
+ * upgraded one after the other.
+ *
+ * The statements keep to what other engines with PostgreSQL's protocol offer: no triggers, stored
+ * procedures or advisory locks. Text is kept as bytes, because a database may have any encoding.
+ */
+
+import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
+
+/** In every name, so that the search path of a role does not matter. */
+export const SCHEMA = 'majordomo';
+
+/** States of a request, and kinds of what belongs to one state. */
+export const PENDING = 1;
+export const REPLIED = 2;
+export const DEAD = 3;
+
+/** Kinds of rows in `body`. A reply and a death have the number of the state that they stand for. */
+export const REQUEST_BODY = 1;
+
+/** Made before the first migration; its row is the lock under which migrations run. */
+export const META = `CREATE TABLE IF NOT EXISTS ${SCHEMA}.meta (
+  one boolean PRIMARY KEY CHECK (one),
+  version integer NOT NULL,
+  store_id bytea NOT NULL
+)`;
+
+/** The service of the requests that stand for schedules, as a constant of the statements. */
+const SCHEDULES = `'\\x${Buffer.from(TITANIC_SCHEDULE).toString('hex')}'::bytea`;
+
+/** The condition of a request that any broker may claim, and of one that waits for its time. */
+export const IS_CLAIMABLE = `state = ${PENDING} AND session IS NULL AND NOT delayed`;
+export const IS_DELAYED = `state = ${PENDING} AND session IS NULL AND delayed`;
+export const IS_SCHEDULE = `state = ${PENDING} AND service = ${SCHEDULES}`;
+
+/**
+ * Each is one version. `request` is narrow: claims and replies rewrite its rows, but never a body.
+ *
+ * A pending request is claimed by the broker of `session`, or by none (null). `claim` counts its
+ * claims. `delayed`: it is not to be claimed before `not_before`; whoever finds that this has passed
+ * takes the mark off, so that claims never step over those that wait. `seq` is the time of its
+ * acceptance in microseconds of the clock of the database, plus its place in its batch.
+ */
+export const MIGRATIONS: readonly (readonly string[])[] = [
+  [
+    `CREATE TABLE ${SCHEMA}.broker (
+      session bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+      node bytea NOT NULL,
+      home bytea NOT NULL,
+      lease_until timestamptz NOT NULL,
+      dead boolean NOT NULL
+    )`,
+    `CREATE TABLE ${SCHEMA}.request (
+      id uuid PRIMARY KEY,
+      seq bigint NOT NULL,
+      service bytea NOT NULL,
+      owner bytea NOT NULL,
+      shared boolean NOT NULL,
+      priority integer NOT NULL,
+      state integer NOT NULL,
+      generation bigint NOT NULL,
+      session bigint,
+      claim integer NOT NULL DEFAULT 0,
+      delayed boolean NOT NULL DEFAULT false,
+      attempts bigint NOT NULL,
+      attempts_ever bigint NOT NULL,
+      max_attempts bigint NOT NULL,
+      accepted_at bigint NOT NULL,
+      not_before bigint NOT NULL,
+      expires_at bigint NOT NULL,
+      body_bytes bigint NOT NULL,
+      reply_bytes bigint NOT NULL,
+      key bytea,
+      extra bytea
+    ) WITH (fillfactor = 80)`,
+    `CREATE INDEX request_claimable ON ${SCHEMA}.request (service, priority DESC, seq)
+      WHERE ${IS_CLAIMABLE}`,
+    `CREATE INDEX request_delayed ON ${SCHEMA}.request (not_before) WHERE ${IS_DELAYED}`,
+    `CREATE INDEX request_claimed ON ${SCHEMA}.request (session) WHERE session IS NOT NULL`,
+    `CREATE INDEX request_schedule ON ${SCHEMA}.request (seq) WHERE ${IS_SCHEDULE}`,
+    // A request that is claimed is expired by the broker that has it.
+    `CREATE INDEX request_expiry ON ${SCHEMA}.request (expires_at, id) WHERE session IS NULL`,
+    `CREATE INDEX request_dead ON ${SCHEMA}.request (id) WHERE state = ${DEAD}`,
+    `CREATE TABLE ${SCHEMA}.body (
+      id uuid NOT NULL,
+      kind integer NOT NULL,
+      frames bytea NOT NULL,
+      worker bytea,
+      at bigint,
+      PRIMARY KEY (id, kind)
+    )`,
+    `CREATE TABLE ${SCHEMA}.attempt (
+      id uuid NOT NULL,
+      n bigint NOT NULL,
+      worker bytea NOT NULL,
+      started_at bigint NOT NULL,
+      ended_at bigint NOT NULL,
+      reason bytea NOT NULL,
+      failure bytea,
+      extra bytea,
+      PRIMARY KEY (id, n)
+    )`,
+    `CREATE TABLE ${SCHEMA}.key (
+      service bytea NOT NULL,
+      key bytea NOT NULL,
+      owner bytea NOT NULL,
+      id uuid NOT NULL,
+      once boolean NOT NULL,
+      taken_at bigint NOT NULL,
+      until bigint,
+      PRIMARY KEY (service, key, owner)
+    )`,
+    `CREATE INDEX key_remembered ON ${SCHEMA}.key (until) WHERE until IS NOT NULL`,
+  ],
+  // The store file from which `majordomo migrate` copies, or has copied, what is here: at most one.
+  [
+    `CREATE TABLE ${SCHEMA}.origin (
+      one boolean PRIMARY KEY CHECK (one),
+      file bytea NOT NULL,
+      store_id bytea NOT NULL,
+      openings bigint NOT NULL,
+      after_id uuid,
+      after_service bytea NOT NULL DEFAULT '',
+      after_key bytea NOT NULL DEFAULT '',
+      after_owner bytea NOT NULL DEFAULT '',
+      finished boolean NOT NULL DEFAULT false
+    )`,
+    `ALTER TABLE ${SCHEMA}.key ADD COLUMN extra bytea`,
+  ],
+];
+
+/** The version that this program makes. */
+export const VERSION: number = MIGRATIONS.length;
+
+/** The newest version on which this program still works. */
+export const NEWEST_READABLE: number = VERSION + 1;

@@ -1,0 +1,154 @@
+/**
+ * The sessions of brokers: each is the right to claim requests and to write to the store. It is a row
+ * with a lease on the clock of the store. The broker renews it; whoever finds it overdue may mark it
+ * dead, and no one can revive it. What a dead session had claimed is freed.
+ */
+import type { Connection } from './connection.js';
+import { refuseUnfinished } from './origin.js';
+import { SCHEMA } from './schema.js';
+import type { Statement } from './statements.js';
+
+const BROKER = `${SCHEMA}.broker`;
+const REQUEST = `${SCHEMA}.request`;
+/** How many requests one statement frees. */
+const FREED_MAX = 1000;
+/** How many dead sessions are kept for people to look at. */
+const DEAD_KEPT = 20;
+
+/** Who asks for a session. */
+export interface Claimant {
+  readonly node: string;
+  /**
+   * Of its data directory. A session of the same one is over: the lock on the directory shows that
+   * the process that had it has ended.
+   */
+  readonly home: Buffer;
+  readonly leaseMs: number;
+}
+
+/** Another broker that is connected to the store, or was. */
+export interface OtherSession {
+  readonly session: number;
+  readonly node: string;
+  /** Changes with each renewal. */
+  readonly lease: string;
+  /** By the clock of the store. */
+  readonly isOverdue: boolean;
+}
+
+const RENEW: Statement = {
+  name: 'renew',
+  text: `UPDATE ${BROKER} SET lease_until = clock_timestamp() + $2::bigint * interval '1 ms'
+    WHERE session = $1::bigint AND NOT dead
+    RETURNING floor(extract(epoch FROM clock_timestamp()) * 1000)::bigint`,
+};
+
+/** @returns the clock of the store in milliseconds since 1970; `null` if the session is dead */
+export async function renew(
+  connection: Connection,
+  session: number,
+  leaseMs: number,
+): Promise<number | null> {
+  const [row] = await connection.run(RENEW, [session, leaseMs]);
+  return row === undefined ? null : (row[0] as number);
+}
+
+/** Takes a new session. Those of the same data directory are over. */
+export async function take(
+  connection: Connection,
+  { node, home, leaseMs }: Claimant,
+): Promise<number> {
+  await connection.ask('BEGIN');
+  try {
+    // One at a time.
+    await connection.ask(`SELECT 1 FROM ${SCHEMA}.meta FOR UPDATE`);
+    await refuseUnfinished(connection);
+    await connection.ask(
+      `WITH old AS (SELECT session FROM ${BROKER} WHERE NOT dead AND home = $1 FOR UPDATE)
+        UPDATE ${BROKER} b SET dead = true FROM old WHERE b.session = old.session`,
+      [home],
+    );
+    const [row] = await connection.ask(
+      `INSERT INTO ${BROKER} (node, home, lease_until, dead)
+        VALUES ($1, $2, clock_timestamp() + $3::bigint * interval '1 ms', false) RETURNING session`,
+      [Buffer.from(node), home, leaseMs],
+    );
+    const session = row?.[0] as number;
+    // Those that have nothing claimed any more.
+    await connection.ask(
+      `DELETE FROM ${BROKER} b WHERE b.dead AND b.session < $1::bigint
+        AND NOT EXISTS (SELECT 1 FROM ${REQUEST} r WHERE r.session = b.session)`,
+      [session - DEAD_KEPT],
+    );
+    await connection.ask('COMMIT');
+    return session;
+  } catch (error) {
+    if (connection.isOpen) await connection.ask('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
+
+const OTHERS: Statement = {
+  name: 'others',
+  text: `SELECT session, node, lease_until::text, lease_until < clock_timestamp()
+    FROM ${BROKER} WHERE NOT dead AND session <> $1::bigint ORDER BY session`,
+};
+
+/** The sessions of others that are not dead. */
+export async function others(connection: Connection, mine: number): Promise<OtherSession[]> {
+  return (await connection.run(OTHERS, [mine])).map(([session, node, lease, isOverdue]) => ({
+    session: session as number,
+    node: String(node),
+    lease: String(lease),
+    isOverdue: isOverdue === true,
+  }));
+}
+
+/**
+ * Ends a session that has been seen unchanged, and overdue, for a whole lease. While it is writing it
+ * is not ended: every statement of it locks its row, also one whose broker has vanished, for a while.
+ */
+export async function bury(
+  connection: Connection,
+  { session, lease }: OtherSession,
+): Promise<boolean> {
+  const rows = await connection.ask(
+    `WITH old AS (
+        SELECT session FROM ${BROKER}
+        WHERE session = $1::bigint AND NOT dead AND lease_until < clock_timestamp()
+          AND lease_until::text = convert_from($2::bytea, 'UTF8') FOR UPDATE SKIP LOCKED
+      )
+      UPDATE ${BROKER} b SET dead = true FROM old WHERE b.session = old.session
+      RETURNING b.session`,
+    [session, Buffer.from(lease)],
+  );
+  return rows.length > 0;
+}
+
+export const FREE: Statement = {
+  name: 'free',
+  text: `UPDATE ${REQUEST} SET session = NULL WHERE id IN (
+      SELECT r.id FROM ${BROKER} b JOIN ${REQUEST} r ON r.session = b.session
+      WHERE b.dead LIMIT ${FREED_MAX} FOR UPDATE OF r SKIP LOCKED
+    ) RETURNING 1`,
+};
+
+/** Frees what dead sessions had claimed. @returns how many requests */
+export async function free(connection: Connection): Promise<number> {
+  let freed = 0;
+  for (;;) {
+    const { length } = await connection.run(FREE, []);
+    freed += length;
+    if (length < FREED_MAX) return freed;
+  }
+}
+
+/** At the end of a broker, so that no one need wait for its lease. */
+export async function leave(connection: Connection, session: number): Promise<void> {
+  await connection.ask(
+    `WITH mine AS (SELECT session FROM ${BROKER} WHERE session = $1::bigint FOR UPDATE)
+      UPDATE ${BROKER} b SET dead = true FROM mine WHERE b.session = mine.session`,
+    [session],
+  );
+  await free(connection);
+}

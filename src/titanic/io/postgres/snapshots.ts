@@ -1,0 +1,117 @@
+/**
+ * What keeps dead rows in a database. Every request leaves some; while the oldest snapshot is from
+ * before their end, no vacuum can remove them, and all that looks for work steps over them.
+ */
+import type { Connection } from './connection.js';
+import { SnapshotAges } from './snapshot-ages.js';
+
+/**
+ * - *transaction*: an open one, also of an idle session, in which a dump may run
+ * - *prepared*: one that was prepared (two-phase commit) and not ended
+ * - *slot*: a replication slot, for a standby that may be away
+ * - *standby*: a query on a standby with hot_standby_feedback
+ */
+export type HolderKind = 'transaction' | 'prepared' | 'slot' | 'standby';
+
+export interface SnapshotHolder {
+  readonly kind: HolderKind;
+  /** The process of the server, or the name of the slot or of the prepared transaction. */
+  readonly name: string;
+  /** The oldest transaction that it may still see as running. */
+  readonly xmin: string;
+  /** Transactions that began since. */
+  readonly transactions: number;
+  /** Since it began; `null`: the server does not know when. */
+  readonly seconds: number | null;
+  /** False for a slot that nobody reads. */
+  readonly isActive: boolean;
+}
+
+/** What a role without the right to read statistics does not see is left out. */
+export interface Snapshots {
+  /** Whether this role sees the sessions of other roles. */
+  readonly areAllSeen: boolean;
+  /** Those that keep the most first. */
+  readonly holders: readonly SnapshotHolder[];
+}
+
+const HOLDERS_MAX = 20;
+const LOOK_MS = 10_000;
+
+/**
+ * A transaction that writes counts wherever it is, because snapshots of this database remember it
+ * as running; one that only reads counts in its own database.
+ */
+const HOLDERS = `SELECT * FROM (
+    SELECT CASE backend_type WHEN 'walsender' THEN 'standby' ELSE 'transaction' END, pid::text,
+      coalesce(backend_xmin, backend_xid)::text,
+      greatest(age(backend_xmin), age(backend_xid))::bigint AS transactions,
+      CASE WHEN backend_type <> 'walsender' THEN
+        extract(epoch FROM clock_timestamp() - xact_start)::bigint END, true
+    FROM pg_stat_activity
+    WHERE pid <> pg_backend_pid() AND backend_type <> 'autovacuum worker'
+      AND (backend_xid IS NOT NULL OR backend_xmin IS NOT NULL
+        AND (datname = current_database() OR backend_type = 'walsender'))
+    UNION ALL
+    SELECT 'prepared', gid, transaction::text, age(transaction)::bigint,
+      extract(epoch FROM clock_timestamp() - prepared)::bigint, true
+    FROM pg_prepared_xacts
+    UNION ALL
+    SELECT 'slot', slot_name::text, xmin::text, age(xmin)::bigint, NULL, active
+    FROM pg_replication_slots WHERE xmin IS NOT NULL
+  ) held ORDER BY transactions DESC LIMIT ${HOLDERS_MAX}`;
+
+const MAY_SEE_ALL = "SELECT pg_has_role(current_user, 'pg_read_all_stats', 'USAGE')";
+
+/** Rejects on an engine that does not tell. */
+export async function snapshotsOf(connection: Connection): Promise<Snapshots> {
+  const [right] = await connection.ask(MAY_SEE_ALL);
+  const rows = await connection.ask(HOLDERS);
+  return {
+    areAllSeen: right?.[0] === true,
+    holders: rows.map(([kind, name, xmin, transactions, seconds, isActive]) => ({
+      kind: kind as HolderKind,
+      name: String(name),
+      xmin: String(xmin),
+      transactions: transactions as number,
+      seconds: seconds === null ? null : Math.max(0, seconds as number),
+      isActive: isActive === true,
+    })),
+  };
+}
+
+/** Looks at a bounded rate, and reports; a look that fails is reported as `null`. */
+export class SnapshotWatch {
+  readonly #read: <Result>(work: (connection: Connection) => Promise<Result>) => Promise<Result>;
+  readonly #report: (seconds: number | null) => void;
+  readonly #ages = new SnapshotAges();
+  #timer: NodeJS.Timeout | null = null;
+  #isClosed = false;
+
+  constructor(
+    read: <Result>(work: (connection: Connection) => Promise<Result>) => Promise<Result>,
+    report: (seconds: number | null) => void,
+  ) {
+    this.#read = read;
+    this.#report = report;
+    void this.#look();
+  }
+
+  async #look(): Promise<void> {
+    let seconds: number | null = null;
+    try {
+      seconds = this.#ages.oldest(await this.#read(snapshotsOf), performance.now());
+    } catch {
+      // The store is away, which is told elsewhere, or its engine does not tell.
+    }
+    if (this.#isClosed) return;
+    this.#report(seconds);
+    this.#timer = setTimeout(() => void this.#look(), LOOK_MS);
+    this.#timer.unref();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+}

@@ -1,0 +1,489 @@
+/**
+ * The statements that change a store: one for each operation, on a whole batch. Each is fenced: it
+ * changes nothing unless the session of this broker is alive, and the session cannot end before the
+ * statement's transaction has, because its row is locked. Rows are locked in the order of their
+ * ids, so that no two writers wait for each other.
+ *
+ * Each returns whether the fence held, and the facts of the rows as they were before it.
+ */
+import { ATTEMPTS_KEPT, FIRST_CLAIM } from '../../store/store.js';
+import {
+  DEAD,
+  IS_CLAIMABLE,
+  IS_DELAYED,
+  PENDING,
+  REPLIED,
+  REQUEST_BODY,
+  SCHEMA,
+} from './schema.js';
+
+const REQUEST = `${SCHEMA}.request`;
+const BODY = `${SCHEMA}.body`;
+const ATTEMPT = `${SCHEMA}.attempt`;
+const KEY = `${SCHEMA}.key`;
+
+/** Larger bodies are read when their request is sent: a claim of many would take too much memory. */
+const CLAIMED_BODY_MAX = 16_384;
+
+/** Of a pending request, as brokers learn of it. */
+export const PENDING_COLUMNS: readonly string[] = [
+  ...['id', 'seq', 'service', 'owner', 'shared', 'priority', 'generation', 'attempts'],
+  ...['max_attempts', 'accepted_at', 'not_before', 'expires_at', 'body_bytes', 'claim'],
+];
+
+type Column = readonly [name: string, type: 'uuid' | 'int4' | 'int8' | 'bytea' | 'bool'];
+
+/**
+ * A renewal does not wait for this lock, however long a commit takes; the end of a session does
+ * (session.ts).
+ */
+const FENCE = `fence AS MATERIALIZED (
+    SELECT 1 FROM ${SCHEMA}.broker WHERE session = $1::bigint AND NOT dead FOR KEY SHARE
+  )`;
+const IS_FENCED = 'EXISTS (SELECT 1 FROM fence)';
+
+/** The clock of the database, once for all statements of a batch: no broker's clock decides about order. */
+const NOW_US = `floor(extract(epoch FROM transaction_timestamp()) * 1000000)::bigint`;
+/** Milliseconds since 1970 by that clock. */
+export const NOW_MS = `floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint`;
+
+/** Of every change: its place in the batch, and its request. */
+const OF_CHANGE: readonly Column[] = [
+  ['n', 'int4'],
+  ['id', 'uuid'],
+];
+
+/** A table of the parameters after the session. */
+function input(columns: readonly Column[]): string {
+  const arrays = columns.map(([, type], at) => `$${at + 2}::${type}[]`).join(', ');
+  const names = columns.map(([name]) => name).join(', ');
+  return `input AS MATERIALIZED (SELECT * FROM unnest(${arrays}) AS t (${names}))`;
+}
+
+/** In the order of `Standing` in changes.ts. */
+const FACTS = [
+  ...['state', 'generation', 'attempts', 'attempts_ever', 'owner', 'service', 'shared'],
+  ...['body_bytes', 'extra_bytes', 'reply_bytes'],
+];
+
+function facts(of: string): string {
+  return FACTS.map((name) => `${of}.${name}`).join(', ');
+}
+
+const NO_FACTS = [...FACTS, 'wins'].map(() => 'NULL').join(', ');
+const R_FACTS = facts('r').replace('r.extra_bytes', 'coalesce(length(r.extra), 0) AS extra_bytes');
+
+/**
+ * The beginning of a statement about requests that may exist: `standing` has those that do, locked, as
+ * they are, with the columns of the input as `new_…`; `won` those of which `condition` is true.
+ * Nothing is joined with the input again: without an index, a join of 256 rows takes 65,536 steps.
+ * @param columns besides `OF_CHANGE`
+ */
+function found(columns: readonly Column[], condition: string): string {
+  const added = columns.map(([name]) => `, i.${name} AS new_${name}`).join('');
+  return `WITH ${FENCE}, ${input([...OF_CHANGE, ...columns])},
+  locked AS MATERIALIZED (
+    SELECT i.n, r.id, r.key, r.session = $1::bigint AS mine, r.claim, ${R_FACTS}${added}
+    FROM input i JOIN ${REQUEST} r ON r.id = i.id, fence ORDER BY r.id FOR UPDATE OF r
+  ),
+  standing AS MATERIALIZED (SELECT s.*, (${condition}) IS TRUE AS wins FROM locked s),
+  won AS MATERIALIZED (SELECT s.*, s.state AS was FROM standing s WHERE s.wins)`;
+}
+
+/**
+ * A step that only the broker makes that has the request claimed. A claim of null: whoever has it.
+ */
+const IS_OF_CLAIM = '(s.new_claim IS NULL OR s.mine AND s.new_claim = s.claim)';
+const IS_RAISED = 's.new_generation > s.generation';
+const IS_SAME = 's.new_generation = s.generation';
+
+/** Whether the step was made. One row at least, so that the fence is always told. */
+const TOLD = `SELECT ${IS_FENCED}, s.n, ${facts('s')}, s.wins
+  FROM (VALUES (1)) one LEFT JOIN standing s ON true`;
+
+const ACCEPTED: readonly Column[] = [
+  ['service', 'bytea'],
+  ['owner', 'bytea'],
+  ['shared', 'bool'],
+  ['priority', 'int4'],
+  ['generation', 'int8'],
+  ['attempts', 'int8'],
+  ['max_attempts', 'int8'],
+  ['accepted_at', 'int8'],
+  ['not_before', 'int8'],
+  ['expires_at', 'int8'],
+  ['body_bytes', 'int8'],
+  ['key', 'bytea'],
+  ['once', 'bool'],
+  ['extra', 'bytea'],
+  ['frames', 'bytea'],
+  ['claimed', 'bool'],
+];
+
+const NEW_REQUEST = `INSERT INTO ${REQUEST} (id, seq, service, owner, shared, priority, state,
+      generation, attempts, attempts_ever, max_attempts, accepted_at, not_before, expires_at,
+      body_bytes, reply_bytes, key, extra, session, claim, delayed)
+    SELECT f.id, ${NOW_US} + f.n, f.service, f.owner, f.shared, f.priority, ${PENDING},
+      f.generation, f.attempts, 0, f.max_attempts, f.accepted_at, f.not_before, f.expires_at,
+      f.body_bytes, 0, f.key, f.extra, CASE WHEN f.claimed THEN $1::bigint END,
+      CASE WHEN f.claimed THEN ${FIRST_CLAIM} ELSE 0 END, f.not_before > ${NOW_MS}`;
+const NEW_BODY = `INSERT INTO ${BODY} (id, kind, frames) SELECT f.id, ${REQUEST_BODY}, f.frames`;
+
+/** What belongs to the state that the requests of `won` leave. */
+const UNSETTLED = `unsettled AS (
+    DELETE FROM ${BODY} b USING won w WHERE w.was > ${PENDING} AND b.id = w.id AND b.kind = w.was
+  )`;
+
+/** Deletes the requests of `gone`, which has `keep_until` for their keys. */
+const ENDED = `ended AS (DELETE FROM ${REQUEST} r USING gone g WHERE r.id = g.id),
+  unbodied AS (DELETE FROM ${BODY} b USING gone g WHERE b.id = g.id),
+  untried AS (DELETE FROM ${ATTEMPT} a USING gone g WHERE g.attempts_ever > 0 AND a.id = g.id),
+  remembered AS (
+    UPDATE ${KEY} k SET until = g.keep_until FROM gone g
+    WHERE g.key IS NOT NULL AND k.service = g.service AND k.key = g.key AND k.owner = g.owner
+      AND k.id = g.id AND NOT k.once
+  ),
+  forgotten AS (
+    DELETE FROM ${KEY} k USING gone g
+    WHERE g.key IS NOT NULL AND k.service = g.service AND k.key = g.key AND k.owner = g.owner
+      AND k.id = g.id AND k.once
+  )`;
+
+/** D71: by its owner, by anybody if it is shared or anonymous, and by the broker itself. */
+const IS_OPEN = `(s.new_closer = ''::bytea OR s.new_closer = s.owner OR s.shared
+      OR s.owner = 'anonymous'::bytea)`;
+
+export interface Statement {
+  readonly name: string;
+  readonly text: string;
+}
+
+/**
+ * New requests without a key: nearly all. If one of them is there, the server refuses all with a
+ * unique violation, and `ACCEPT_MISSING` is sent instead, which looks for each before it adds it.
+ */
+export const ACCEPT: Statement = {
+  name: 'accept',
+  text: `WITH ${FENCE}, ${input([...OF_CHANGE, ...ACCEPTED])},
+  added AS (${NEW_REQUEST} FROM input f, fence),
+  bodies AS (${NEW_BODY} FROM input f, fence)
+  SELECT ${IS_FENCED}, NULL::int4`,
+};
+
+/** Those of the new requests that are not there. Returns for each whether it was added. */
+export const ACCEPT_MISSING: Statement = {
+  name: 'accept_missing',
+  text: `WITH ${FENCE}, ${input([...OF_CHANGE, ...ACCEPTED])},
+  added AS (
+    ${NEW_REQUEST} FROM input f, fence ORDER BY f.id
+    ON CONFLICT (id) DO NOTHING RETURNING id
+  ),
+  bodies AS (${NEW_BODY} FROM input f, fence ORDER BY f.id ON CONFLICT (id, kind) DO NOTHING)
+  SELECT ${IS_FENCED}, i.n, i.id IN (SELECT a.id FROM added a) FROM input i`,
+};
+
+/**
+ * New requests with a key (D16), or in a higher generation. Returns for each whether it was added,
+ * whom its key leads to, or, for one that was there, its facts and whether it was raised. A row with
+ * none of these lost its key to another writer a moment ago: sent again, it learns to whom.
+ */
+export const ACCEPT_KEYED: Statement = {
+  name: 'accept_keyed',
+  text: `${found(ACCEPTED, IS_RAISED)},
+  raised AS (
+    UPDATE ${REQUEST} r SET state = ${PENDING}, generation = w.new_generation,
+      attempts = w.new_attempts, not_before = w.new_not_before, expires_at = w.new_expires_at,
+      reply_bytes = 0, session = NULL, delayed = w.new_not_before > ${NOW_MS}
+    FROM won w WHERE r.id = w.id
+  ),
+  ${UNSETTLED},
+  known AS MATERIALIZED (
+    SELECT DISTINCT ON (i.n) i.n, k.id
+    FROM input i JOIN ${KEY} k ON k.service = i.service AND k.key = i.key
+      AND k.owner IN (i.owner, ''::bytea) AND (k.until IS NULL OR k.until > i.accepted_at)
+    WHERE i.key IS NOT NULL AND i.n NOT IN (SELECT s.n FROM standing s)
+    ORDER BY i.n, k.owner DESC
+  ),
+  fresh AS MATERIALIZED (
+    SELECT i.* FROM input i, fence
+    WHERE i.n NOT IN (SELECT s.n FROM standing s) AND i.n NOT IN (SELECT k.n FROM known k)
+  ),
+  taken AS (
+    INSERT INTO ${KEY} AS k (service, key, owner, id, once, taken_at, until)
+    SELECT f.service, f.key, f.owner, f.id, f.once, f.accepted_at, NULL::bigint FROM fresh f
+    WHERE f.key IS NOT NULL ORDER BY f.service, f.key, f.owner
+    ON CONFLICT (service, key, owner) DO UPDATE SET id = excluded.id, once = excluded.once,
+      taken_at = excluded.taken_at, until = NULL WHERE k.until <= excluded.taken_at
+    RETURNING id
+  ),
+  free AS MATERIALIZED (
+    SELECT f.* FROM fresh f WHERE f.key IS NULL OR f.id IN (SELECT t.id FROM taken t)
+  ),
+  added AS (
+    ${NEW_REQUEST} FROM free f ORDER BY f.id ON CONFLICT (id) DO NOTHING RETURNING id
+  ),
+  bodies AS (${NEW_BODY} FROM free f ORDER BY f.id ON CONFLICT (id, kind) DO NOTHING)
+  SELECT ${IS_FENCED}, s.n, NULL::uuid, false, s.n, ${facts('s')}, s.wins
+    FROM (VALUES (1)) one LEFT JOIN standing s ON true
+  UNION ALL SELECT ${IS_FENCED}, k.n, k.id, false, NULL, ${NO_FACTS} FROM known k
+  UNION ALL SELECT ${IS_FENCED}, f.n, NULL, f.id IN (SELECT a.id FROM added a), NULL, ${NO_FACTS}
+    FROM fresh f`,
+};
+
+export const ATTEMPTED: Statement = {
+  name: 'attempt',
+  text: `${found(
+    [
+      ['generation', 'int8'],
+      ['attempts', 'int8'],
+      ['not_before', 'int8'],
+      ['worker', 'bytea'],
+      ['started_at', 'int8'],
+      ['ended_at', 'int8'],
+      ['reason', 'bytea'],
+      ['failure', 'bytea'],
+      ['extra', 'bytea'],
+      ['claim', 'int4'],
+      ['keeps', 'bool'],
+    ],
+    `${IS_OF_CLAIM} AND (${IS_RAISED}
+      OR ${IS_SAME} AND s.state = ${PENDING} AND s.new_attempts > s.attempts)`,
+  )},
+  tried AS (
+    UPDATE ${REQUEST} r SET state = ${PENDING}, generation = w.new_generation,
+      attempts = w.new_attempts, attempts_ever = w.attempts_ever + 1, not_before = w.new_not_before,
+      reply_bytes = 0, session = CASE WHEN w.new_keeps THEN r.session END,
+      delayed = w.new_not_before > ${NOW_MS}
+    FROM won w WHERE r.id = w.id
+  ),
+  ${UNSETTLED},
+  told AS (
+    INSERT INTO ${ATTEMPT} (id, n, worker, started_at, ended_at, reason, failure, extra)
+    SELECT w.id, w.attempts_ever + 1, w.new_worker, w.new_started_at, w.new_ended_at, w.new_reason,
+      w.new_failure, w.new_extra
+    FROM won w ORDER BY w.id ON CONFLICT (id, n) DO NOTHING
+  ),
+  forgotten AS (
+    DELETE FROM ${ATTEMPT} a USING won w
+    WHERE w.attempts_ever >= ${ATTEMPTS_KEPT} AND a.id = w.id
+      AND a.n = w.attempts_ever + 1 - ${ATTEMPTS_KEPT}
+  )
+  ${TOLD}`,
+};
+
+/**
+ * D17: the first reply in its generation wins, also over a death. Returns after the facts whether this
+ * very reply was there before.
+ */
+export const REPLY: Statement = {
+  name: 'reply',
+  text: `${found(
+    [
+      ['generation', 'int8'],
+      ['frames', 'bytea'],
+      ['worker', 'bytea'],
+      ['at', 'int8'],
+      ['expires_at', 'int8'],
+    ],
+    `${IS_RAISED} OR ${IS_SAME} AND s.state <> ${REPLIED}`,
+  )},
+  replied AS (
+    UPDATE ${REQUEST} r SET state = ${REPLIED}, generation = w.new_generation, session = NULL,
+      expires_at = w.new_expires_at, reply_bytes = length(w.new_frames)
+    FROM won w WHERE r.id = w.id
+  ),
+  undead AS (
+    DELETE FROM ${BODY} b USING won w
+    WHERE w.was = ${DEAD} AND b.id = w.id AND b.kind = ${DEAD}
+  ),
+  put AS (
+    INSERT INTO ${BODY} (id, kind, frames, worker, at)
+    SELECT w.id, ${REPLIED}, w.new_frames, w.new_worker, w.new_at FROM won w
+    WHERE w.was <> ${REPLIED}
+  ),
+  replaced AS (
+    UPDATE ${BODY} b SET frames = w.new_frames, worker = w.new_worker, at = w.new_at FROM won w
+    WHERE w.was = ${REPLIED} AND b.id = w.id AND b.kind = ${REPLIED}
+  )
+  SELECT ${IS_FENCED}, s.n, ${facts('s')}, CASE WHEN s.state = ${REPLIED} THEN (
+      SELECT b.frames = s.new_frames FROM ${BODY} b WHERE b.id = s.id AND b.kind = ${REPLIED}
+    ) END
+  FROM (VALUES (1)) one LEFT JOIN standing s ON true`,
+};
+
+export const DIED: Statement = {
+  name: 'dead',
+  text: `${found(
+    [
+      ['generation', 'int8'],
+      ['reason', 'bytea'],
+      ['at', 'int8'],
+      ['expires_at', 'int8'],
+      ['claim', 'int4'],
+    ],
+    `${IS_OF_CLAIM} AND (${IS_RAISED} OR ${IS_SAME} AND s.state = ${PENDING})`,
+  )},
+  died AS (
+    UPDATE ${REQUEST} r SET state = ${DEAD}, generation = w.new_generation, session = NULL,
+      expires_at = w.new_expires_at, reply_bytes = 0
+    FROM won w WHERE r.id = w.id
+  ),
+  unreplied AS (
+    DELETE FROM ${BODY} b USING won w
+    WHERE w.was = ${REPLIED} AND b.id = w.id AND b.kind = ${REPLIED}
+  ),
+  put AS (
+    INSERT INTO ${BODY} (id, kind, frames, at)
+    SELECT w.id, ${DEAD}, w.new_reason, w.new_at FROM won w ORDER BY w.id
+    ON CONFLICT (id, kind) DO UPDATE SET frames = excluded.frames, at = excluded.at
+  )
+  ${TOLD}`,
+};
+
+/** Returns after the facts the rest of a request, in the order of `RestOfRequest` in changes.ts. */
+export const RETRY: Statement = {
+  name: 'retry',
+  text: `${found(
+    [
+      ['generation', 'int8'],
+      ['at', 'int8'],
+      ['expires_at', 'int8'],
+    ],
+    IS_RAISED,
+  )},
+  reopened AS (
+    UPDATE ${REQUEST} r SET state = ${PENDING}, generation = w.new_generation, attempts = 0,
+      not_before = w.new_at, expires_at = w.new_expires_at, reply_bytes = 0, session = NULL,
+      delayed = false
+    FROM won w WHERE r.id = w.id
+  ),
+  ${UNSETTLED}
+  SELECT ${IS_FENCED}, s.n, ${facts('s')}, r.seq, r.priority, r.accepted_at, r.max_attempts
+  FROM (VALUES (1)) one LEFT JOIN standing s ON true LEFT JOIN ${REQUEST} r ON r.id = s.id`,
+};
+
+/** A close, or an expiry. */
+export const END: Statement = {
+  name: 'end',
+  text: `${found(
+    [
+      ['keep_until', 'int8'],
+      ['closer', 'bytea'],
+    ],
+    IS_OPEN,
+  )},
+  gone AS MATERIALIZED (SELECT w.*, w.new_keep_until AS keep_until FROM won w),
+  ${ENDED}
+  ${TOLD}`,
+};
+
+/**
+ * Parameters: session, now, how long keys are remembered, the maximum. Returns one row for each request
+ * that is over, one more than the maximum if there are more, and whether more keys are. Requests
+ * that no broker has claimed expire here, too.
+ */
+export const SWEEP: Statement = {
+  name: 'sweep',
+  text: `WITH ${FENCE},
+  over AS MATERIALIZED (
+    SELECT r.id, r.key, ${R_FACTS}, r.expires_at FROM ${REQUEST} r, fence
+    WHERE r.session IS NULL AND r.expires_at <= $2::bigint
+    ORDER BY r.expires_at, r.id LIMIT $4::bigint + 1 FOR UPDATE OF r SKIP LOCKED
+  ),
+  standing AS MATERIALIZED (
+    SELECT o.*, row_number() OVER (ORDER BY o.expires_at, o.id) AS n FROM over o
+  ),
+  gone AS MATERIALIZED (
+    SELECT s.*, $3::bigint AS keep_until FROM standing s WHERE s.n <= $4::bigint
+  ),
+  ${ENDED},
+  old_keys AS MATERIALIZED (
+    SELECT k.service, k.key, k.owner FROM ${KEY} k, fence WHERE k.until <= $2::bigint
+    ORDER BY k.until, k.service, k.key, k.owner LIMIT $4::bigint + 1 FOR UPDATE OF k SKIP LOCKED
+  ),
+  numbered_keys AS MATERIALIZED (
+    SELECT o.*, row_number() OVER () AS n FROM old_keys o
+  ),
+  dropped AS (
+    DELETE FROM ${KEY} k USING numbered_keys o
+    WHERE o.n <= $4::bigint AND k.service = o.service AND k.key = o.key AND k.owner = o.owner
+  )
+  SELECT ${IS_FENCED}, s.n, ${facts('s')}, (SELECT count(*) FROM old_keys) > $4::bigint
+  FROM (VALUES (1)) one LEFT JOIN standing s ON true ORDER BY s.n`,
+};
+
+/**
+ * Parameters: session, services, how many of each at most. Requests that other brokers are just
+ * claiming are left to them. Returns the requests in the order of their dispatch, with their
+ * bodies unless they are large.
+ */
+export const CLAIM: Statement = {
+  name: 'claim',
+  text: `WITH ${FENCE},
+  input AS MATERIALIZED (SELECT * FROM unnest($2::bytea[], $3::int8[]) AS t (service, most)),
+  picked AS MATERIALIZED (
+    SELECT p.id FROM input i, fence, LATERAL (
+      SELECT r.id FROM ${REQUEST} r WHERE r.service = i.service AND ${IS_CLAIMABLE}
+      ORDER BY r.priority DESC, r.seq LIMIT i.most FOR UPDATE OF r SKIP LOCKED
+    ) p
+  ),
+  claimed AS (
+    UPDATE ${REQUEST} r SET session = $1::bigint, claim = greatest(r.claim, ${FIRST_CLAIM}) + 1
+    FROM picked p
+    WHERE r.id = p.id
+    RETURNING ${PENDING_COLUMNS.map((name) => `r.${name}`).join(', ')}, r.extra
+  )
+  SELECT ${IS_FENCED}, ${PENDING_COLUMNS.map((name) => `c.${name}`).join(', ')},
+    CASE WHEN c.body_bytes <= ${CLAIMED_BODY_MAX} THEN
+      (SELECT b.frames FROM ${BODY} b WHERE b.id = c.id AND b.kind = ${REQUEST_BODY}) END,
+    c.extra
+  FROM (VALUES (1)) one LEFT JOIN claimed c ON true
+  ORDER BY c.priority DESC, c.seq`,
+};
+
+/**
+ * Parameters: session, uuids. Gives back what was claimed without its broker learning of it. What it
+ * claimed by accepting it is told with its batch.
+ */
+export const FREE_UNKNOWN: Statement = {
+  name: 'free_unknown',
+  text: `UPDATE ${REQUEST} SET session = NULL WHERE id IN (
+    SELECT r.id FROM ${REQUEST} r
+    WHERE r.session = $1::bigint AND r.claim > ${FIRST_CLAIM} AND r.id <> ALL ($2::uuid[])
+    ORDER BY r.id FOR UPDATE OF r
+  )`,
+};
+
+/** What waits for its time, and whose time has come, may be claimed. Parameter: the maximum. */
+export const WAKE: Statement = {
+  name: 'wake',
+  text: `UPDATE ${REQUEST} SET delayed = false WHERE id IN (
+    SELECT r.id FROM ${REQUEST} r WHERE ${IS_DELAYED} AND r.not_before <= ${NOW_MS}
+    ORDER BY r.not_before LIMIT $1::bigint FOR UPDATE OF r SKIP LOCKED
+  )`,
+};
+
+/** Claims that this broker gives back without an attempt. */
+export const RELEASE: Statement = {
+  name: 'release',
+  text: `${found([['claim', 'int4']], `s.state = ${PENDING} AND ${IS_OF_CLAIM}`)},
+  released AS (UPDATE ${REQUEST} r SET session = NULL FROM won w WHERE r.id = w.id)
+  ${TOLD}`,
+};
+
+/**
+ * The first statement of a transaction of several: each of the others would lock its own requests in the
+ * order of their ids, but not after those of the statement before it. Parameters: session, uuids.
+ */
+export const LOCK: Statement = {
+  name: 'lock',
+  text: `WITH ${FENCE} SELECT count(*) FROM (
+    SELECT r.id FROM ${REQUEST} r, fence WHERE r.id = ANY ($2::uuid[]) ORDER BY r.id FOR UPDATE OF r
+  ) locked`,
+};
+
+/** Waits for all that hold the lock of the fence. */
+export const ALONE: Statement = {
+  name: 'alone',
+  text: `SELECT 1 FROM ${SCHEMA}.broker WHERE session = $1::bigint FOR UPDATE`,
+};

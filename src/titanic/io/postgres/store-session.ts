@@ -1,0 +1,305 @@
+/** The connections of a store in PostgreSQL, from the first one to the last. */
+import { Census } from './census.js';
+import { Claims } from './claims.js';
+import { type Connection, formerPrimary, type Known } from './connection.js';
+import { FenceDown, textOf } from './failures.js';
+import { Lane, type LaneEvents } from './lane.js';
+import { LeaseKeeper, RENEWALS, sharedUs } from './lease.js';
+import type { OpenPostgres, StoreReport } from './messages.js';
+import { type Migrated, migrate } from './migrate.js';
+import { Notifier } from './notifier.js';
+import { count, countInSnapshot, mustBeStore, otherStore } from './reader.js';
+import { isOlder, type ServerIdentity } from './server.js';
+import { type Claimant, leave, renew, take } from './session.js';
+import { SnapshotWatch } from './snapshots.js';
+import { BatchWriter } from './writer.js';
+
+/** For what nobody waits for while the broker serves: migrations, counting. */
+const STARTING_MS = 600_000;
+
+/** How many batches are committed at a time. */
+export const BATCHES_MAX = 2;
+
+export class StoreSession implements LaneEvents {
+  readonly #open: OpenPostgres;
+  readonly #report: (told: StoreReport) => void;
+  readonly #claimant: Claimant;
+  readonly #writes: readonly Lane[];
+  readonly #reads: Lane;
+  readonly #claiming: Lane;
+  readonly #leases: Lane;
+  readonly #hints: Lane;
+  readonly #last: Known = { place: 0 };
+  readonly #census = new Census(() => this.#countAgain());
+  #writer: BatchWriter | null = null;
+  #claims: Claims | null = null;
+  #keeper: LeaseKeeper | null = null;
+  #snapshots: SnapshotWatch | null = null;
+  #notifier: Notifier | null = null;
+  /** Whether other brokers use the store now. */
+  #isAccompanied = false;
+  #server: ServerIdentity | null = null;
+  #storeId: Buffer | null = null;
+  #firstSession = 0;
+  /** Since when there is no connection; `null`: there is one, or none was needed. */
+  #lostAt: number | null = null;
+  #isServing = false;
+  #taken: () => void = () => undefined;
+  #counted: () => void = () => undefined;
+  #hinted: (hint: Buffer) => void = () => undefined;
+
+  /**
+   * Connects, makes the tables, and takes a session.
+   * @throws ERR_TITANIC_STORE, ERR_TITANIC_VERSION, ERR_TITANIC_LOST for what a person must mend;
+   * ERR_TITANIC_STORE_AWAY if the store is not there
+   */
+  static async begin(
+    open: OpenPostgres,
+    report: (told: StoreReport) => void,
+  ): Promise<StoreSession> {
+    const session = new StoreSession(open, report);
+    try {
+      await session.#begin();
+      return session;
+    } catch (error) {
+      for (const lane of session.#lanes) lane.destroy();
+      throw error;
+    }
+  }
+
+  private constructor(open: OpenPostgres, report: (told: StoreReport) => void) {
+    const { login, timeoutMs, leaseMs, node, home } = open;
+    this.#open = open;
+    this.#report = report;
+    this.#claimant = { node, home: Buffer.from(home, 'hex'), leaseMs };
+    this.#writes = Array.from(
+      { length: BATCHES_MAX },
+      () => new Lane(login, timeoutMs, this.#last, this),
+    );
+    this.#reads = new Lane(login, timeoutMs, this.#last, this);
+    this.#claiming = new Lane(login, timeoutMs, this.#last, this);
+    // A host that does not answer must not cost the lease.
+    const leaseTimeoutMs = Math.min(timeoutMs, leaseMs / RENEWALS);
+    this.#leases = new Lane(login, leaseTimeoutMs, this.#last, this);
+    this.#hints = new Lane(login, timeoutMs, this.#last, this);
+  }
+
+  get #lanes(): readonly Lane[] {
+    return [...this.#writes, this.#reads, this.#claiming, this.#leases, this.#hints];
+  }
+
+  async #begin(): Promise<void> {
+    const { timeoutMs } = this.#open;
+    // The first connection says what is wrong; none of it is tried again for long.
+    await this.#leases.use(performance.now() + timeoutMs, async () => {});
+    const { user, database } = this.#open.login.place;
+    const migrated = await this.#slowly((connection) => migrate(connection, { user, database }));
+    this.#checkId(migrated);
+    if (migrated.isMade) this.#report({ report: 'made' });
+    const sentAtUs = sharedUs();
+    const session = await this.#slowly((connection) => take(connection, this.#claimant));
+    const tally = await this.#slowly(count);
+    this.#firstSession = session;
+    this.#writer = new BatchWriter(this.#writes, timeoutMs, session, tally, {
+      refused: (error) => {
+        this.#report({ report: 'refused', text: textOf(error) });
+      },
+      miscounted: () => {
+        this.#census.miscounted();
+      },
+    });
+    this.#claims = new Claims(this.#claiming, timeoutMs, session);
+    const storeMs = await this.#slowly((connection) =>
+      renew(connection, session, this.#claimant.leaseMs),
+    );
+    this.#report({ report: 'renewed', sentAtUs, storeMs: storeMs ?? Date.now() });
+    this.#keeper = new LeaseKeeper(this.#leases, this.#claimant, session, {
+      renewed: (at, clock) => {
+        this.#report({ report: 'renewed', sentAtUs: at, storeMs: clock });
+      },
+      overdue: () => {
+        this.#report({ report: 'overdue' });
+      },
+      ended: () => {
+        this.#report({ report: 'ended' });
+      },
+      taken: async (taken) => {
+        this.writer.begin(taken);
+        this.claims.begin(taken);
+        this.#taken();
+        this.#report({ report: 'taken' });
+      },
+      accompanied: (others, mine) => {
+        this.#isAccompanied = others.length > 0;
+        this.#census.accompanied(others.length);
+        const facts = others.map(({ session: theirs, node, isOverdue }) => {
+          return { session: theirs, node, isOverdue };
+        });
+        this.#report({ report: 'sessions', mine, others: facts });
+      },
+      buried: (node, dead) => {
+        this.#report({ report: 'buried', node, session: dead });
+      },
+    });
+    this.#isServing = true;
+    this.#snapshots = new SnapshotWatch(
+      (work) => this.read(work),
+      (seconds) => {
+        this.#report({ report: 'snapshot', seconds });
+      },
+    );
+    if (!this.#open.hints) return;
+    this.#notifier = new Notifier(this.#hints, timeoutMs, (hint) => {
+      this.#hinted(hint);
+    });
+  }
+
+  async #slowly<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {
+    return await this.#leases.use(performance.now() + STARTING_MS, work);
+  }
+
+  #checkId({ storeId }: Migrated): void {
+    const known = this.#open.storeId;
+    this.#storeId = storeId;
+    if (known === null || known === storeId.toString('hex')) return;
+    throw otherStore(this.#open.name, storeId, known);
+  }
+
+  get storeId(): Buffer {
+    return this.#storeId ?? Buffer.alloc(0);
+  }
+
+  get firstSession(): number {
+    return this.#firstSession;
+  }
+
+  get writer(): BatchWriter {
+    if (this.#writer === null) throw new Error('a session that has begun');
+    return this.#writer;
+  }
+
+  get claims(): Claims {
+    if (this.#claims === null) throw new Error('a session that has begun');
+    return this.#claims;
+  }
+
+  /**
+   * @param taken another session was taken: other brokers may have claimed what this one had
+   * @param counted what the store holds was counted again
+   * @param hinted another broker has sent a hint
+   */
+  serve({
+    taken,
+    counted,
+    hinted,
+  }: {
+    readonly taken: () => void;
+    readonly counted: () => void;
+    readonly hinted: (hint: Buffer) => void;
+  }): void {
+    this.#taken = taken;
+    this.#counted = counted;
+    this.#hinted = hinted;
+  }
+
+  /** Tells the other brokers, if there are any. */
+  hint(hint: Buffer): void {
+    if (this.#isAccompanied) this.#notifier?.send(hint);
+  }
+
+  /** Over a connection of its own, because it may take long, and nobody waits for it. */
+  async #countAgain(): Promise<void> {
+    const { login, timeoutMs } = this.#open;
+    const lane = new Lane(login, timeoutMs, this.#last, this);
+    const snapshot = async (connection: Connection): Promise<void> => {
+      await connection.ask('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+      await connection.ask('SELECT 1');
+    };
+    try {
+      const tally = await lane.use(performance.now() + STARTING_MS, async (connection) => {
+        await this.writer.counting(() => connection.within(timeoutMs, snapshot(connection)));
+        const counted = await countInSnapshot(connection);
+        await connection.ask('COMMIT');
+        return counted;
+      });
+      this.writer.counted(tally);
+      this.#counted();
+    } finally {
+      await lane.close();
+    }
+  }
+
+  /** @throws if this broker has no session now */
+  mustBeReady(): void {
+    if (this.#keeper?.session !== null) return;
+    throw new FenceDown('this broker has no session with the store now');
+  }
+
+  foundEnded(): void {
+    this.#keeper?.foundEnded();
+  }
+
+  async read<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {
+    return await this.#reads.use(performance.now() + this.#open.timeoutMs, work);
+  }
+
+  /** Ends the session, so that what it had claimed is free at once. */
+  async close(): Promise<void> {
+    this.#isServing = false;
+    this.#census.close();
+    this.#snapshots?.close();
+    this.#notifier?.close();
+    await this.#keeper?.close();
+    const session = this.#keeper?.session ?? null;
+    if (session !== null) {
+      const until = performance.now() + this.#open.timeoutMs;
+      // Without it the session ends with its lease.
+      await this.#leases
+        .use(until, (connection) => leave(connection, session))
+        .catch(() => undefined);
+    }
+    await Promise.all(this.#lanes.map((lane) => lane.close()));
+  }
+
+  // ---------------------------------------------------------------- connections
+
+  async connected(connection: Connection, server: ServerIdentity): Promise<void> {
+    if (this.#storeId !== null) {
+      await mustBeStore(connection, this.#open.name, this.#storeId.toString('hex'));
+    }
+    const before = this.#server;
+    if (before !== null && isOlder(server, before)) {
+      connection.destroy();
+      throw formerPrimary(server, before);
+    }
+    this.#server = server;
+    const { systemId, timeline } = server;
+    this.#report({ report: 'connected', history: { systemId, timeline } });
+    if (this.#lostAt !== null) {
+      const awayMs = Math.round(performance.now() - this.#lostAt);
+      this.#lostAt = null;
+      this.#report({ report: 'returned', host: server.host, awayMs });
+    }
+    if (before === null) return;
+    const isOther = before.systemId !== server.systemId || before.timeline !== server.timeline;
+    if (!isOther) return;
+    // A connection that was not used meanwhile may lead to a former primary, which knows less.
+    for (const lane of this.#lanes) lane.reconnect();
+    const text = `${told(before)} before, ${told(server)} now`;
+    this.#report({ report: 'failedover', host: server.host, text });
+  }
+
+  unreachable(error: unknown): void {
+    if (!this.#isServing || this.#lostAt !== null) return;
+    this.#lostAt = performance.now();
+    this.#report({ report: 'lost', text: textOf(error) });
+  }
+
+  retried(reason: Extract<StoreReport, { report: 'retried' }>['reason']): void {
+    if (this.#isServing) this.#report({ report: 'retried', reason });
+  }
+}
+
+function told({ host, systemId, timeline }: ServerIdentity): string {
+  return `${host}, system ${systemId ?? '?'}, timeline ${timeline ?? '?'}`;
+}

@@ -1,0 +1,346 @@
+/** Commits batches, one at a time over each of its connections. */
+import { present } from '../../../core/assert.js';
+import type { Change, ChangeResult, RequestUuid, StoreCounts } from '../../store/store.js';
+import { Batch, type Order, type Row, type Sending } from './changes.js';
+import type { Connection } from './connection.js';
+import { REFUSED } from '../messages.js';
+import { FenceDown, isOfRow, retryReason, stateOf, UNIQUE_VIOLATION } from './failures.js';
+import type { Lane } from './lane.js';
+import { ALONE } from './statements.js';
+import { ReportedCounts } from './reported-counts.js';
+import type { Tally } from './tally.js';
+
+/** A key that another writer takes at this moment is asked for again this often. */
+const RACES_MAX = 3;
+/** Requests of batches with an unknown outcome, of which the oldest are forgotten. */
+const DOUBTFUL_MAX = 100_000;
+
+export interface Committed {
+  readonly results: readonly ChangeResult[];
+  readonly counts: StoreCounts;
+}
+
+export class BatchWriter {
+  /** Those that no batch uses. */
+  readonly #free: Lane[];
+  readonly #timeoutMs: number;
+  #session: number;
+  readonly #counts: ReportedCounts;
+  /** Told of a row that the server does not take. */
+  readonly #refused: (error: unknown) => void;
+  /** Told that the counts are not right any more. */
+  readonly #miscounted: () => void;
+  /** A batch may still be under way at the server. */
+  #isUnsettled = false;
+  /** Batches that are being committed. */
+  #underWay = 0;
+  #pause: Pause | null = null;
+  /** Requests that this broker may have claimed by a batch whose outcome is unknown. */
+  #doubtful: RequestUuid[] = [];
+
+  /** @param lanes as many batches are committed at a time; never more are given to it */
+  constructor(
+    lanes: readonly Lane[],
+    timeoutMs: number,
+    session: number,
+    tally: Tally,
+    told: { readonly refused: (error: unknown) => void; readonly miscounted: () => void },
+  ) {
+    this.#refused = told.refused;
+    this.#miscounted = told.miscounted;
+    this.#free = [...lanes];
+    this.#timeoutMs = timeoutMs;
+    this.#session = session;
+    this.#counts = new ReportedCounts(tally);
+  }
+
+  /** A new session: what batches of the one before it claimed is not this broker's. */
+  begin(session: number): void {
+    this.#session = session;
+    this.#doubtful = [];
+  }
+
+  get session(): number {
+    return this.#session;
+  }
+
+  /**
+   * Runs `snapshot` while no batch is being committed: what is counted in it has all batches before, and
+   * none after.
+   */
+  async counting(snapshot: () => Promise<void>): Promise<void> {
+    const pause = new Pause();
+    this.#pause = pause;
+    try {
+      if (this.#underWay > 0) await pause.idle;
+      if (this.#isUnsettled) await this.settled();
+      await snapshot();
+      this.#counts.begin();
+    } finally {
+      this.#pause = null;
+      pause.end();
+    }
+  }
+
+  /** What the store held at the last snapshot, with the work of the other brokers. */
+  counted(tally: Tally): void {
+    this.#counts.replace(tally);
+  }
+
+  /** What the store holds, to be reported. */
+  takeCounts(): StoreCounts {
+    return this.#counts.takeAll();
+  }
+
+  /** Takes out the requests that may be stored, and claimed, although their batch failed. */
+  takeDoubtful(): RequestUuid[] {
+    const doubtful = this.#doubtful;
+    this.#doubtful = [];
+    return doubtful;
+  }
+
+  /**
+   * The outcome of a batch is unknown: it may still be under way at the server. The next batch is given
+   * to it when it has no other.
+   */
+  get isInDoubt(): boolean {
+    return this.#isUnsettled || this.hasDoubtful;
+  }
+
+  /**
+   * Waits until no batch of this session is under way, on whatever connection: each holds the lock
+   * of the fence until it has ended, also while it waits for a standby.
+   */
+  async settled(): Promise<void> {
+    const until = performance.now() + this.#timeoutMs;
+    await this.#use(until, (connection) => connection.run(ALONE, [this.#session]));
+    this.#isUnsettled = false;
+  }
+
+  async #use<Result>(
+    until: number,
+    work: (connection: Connection) => Promise<Result>,
+  ): Promise<Result> {
+    const lane = present(this.#free.pop(), 'a connection that no batch uses');
+    try {
+      return await lane.use(until, work);
+    } finally {
+      this.#free.push(lane);
+    }
+  }
+
+  /** They could not be looked for. */
+  doubtAgain(asked: readonly RequestUuid[]): void {
+    this.#doubtful.push(...asked);
+  }
+
+  get hasDoubtful(): boolean {
+    return this.#doubtful.length > 0;
+  }
+
+  /**
+   * If the server does not take one row, the batch is halved until that row is alone.
+   * @throws UnknownOutcome if it may be committed, or a part of it is; any other error: it is not
+   */
+  async commit(changes: readonly Change[]): Promise<Committed> {
+    while (this.#pause !== null) await this.#pause.ended;
+    this.#underWay++;
+    try {
+      return await this.#commit(changes);
+    } finally {
+      this.#underWay--;
+      this.#reachPause();
+    }
+  }
+
+  #reachPause(): void {
+    if (this.#underWay === 0) this.#pause?.reached();
+  }
+
+  async #commit(changes: readonly Change[]): Promise<Committed> {
+    try {
+      return await this.#commitWhole(changes);
+    } catch (error) {
+      if (!isOfRow(error)) throw error;
+      const middle = middleOf(changes);
+      if (middle > 0) return await this.#commitHalves(changes, middle);
+      this.#refused(error);
+      return { results: changes.map(() => REFUSED), counts: this.#counts.apply([]) };
+    }
+  }
+
+  async #commitHalves(changes: readonly Change[], middle: number): Promise<Committed> {
+    const first = await this.#commit(changes.slice(0, middle));
+    try {
+      const rest = await this.#commit(changes.slice(middle));
+      const owners = [...first.counts.owners, ...rest.counts.owners];
+      const services = [...first.counts.services, ...rest.counts.services];
+      const results = [...first.results, ...rest.results];
+      return { results, counts: { ...rest.counts, owners, services } };
+    } catch (error) {
+      throw error instanceof UnknownOutcome ? error : this.#unknown(changes, error);
+    }
+  }
+
+  async #commitWhole(changes: readonly Change[]): Promise<Committed> {
+    const sent = { mayBeDone: false };
+    try {
+      return await this.#use(performance.now() + this.#timeoutMs, async (connection) => {
+        const isAgain = sent.mayBeDone;
+        sent.mayBeDone = true;
+        let batch: Batch;
+        try {
+          batch = await this.#sendBatch(connection, changes, isAgain);
+        } catch (error) {
+          // The server says that it has rolled back.
+          if (!isAgain && isCertain(error)) sent.mayBeDone = false;
+          throw error;
+        }
+        if (!batch.isFenced) {
+          sent.mayBeDone = isAgain;
+          throw new FenceDown('the session of this broker has ended');
+        }
+        await this.#settleRaced(connection, changes, batch, isAgain ? 'again' : 'careful');
+        // Its changes are not all known.
+        if (isAgain) this.#miscounted();
+        return { results: batch.results, counts: this.#counts.apply(batch.deltas) };
+      });
+    } catch (error) {
+      throw sent.mayBeDone ? this.#unknown(changes, error) : error;
+    }
+  }
+
+  #unknown(changes: readonly Change[], cause: unknown): UnknownOutcome {
+    this.#isUnsettled = true;
+    this.doubt(changes);
+    this.#miscounted();
+    return new UnknownOutcome(cause);
+  }
+
+  async #sendBatch(
+    connection: Connection,
+    changes: readonly Change[],
+    isAgain: boolean,
+  ): Promise<Batch> {
+    const send = async (sending: Sending): Promise<Batch> => {
+      const batch = new Batch(changes, this.#session, sending);
+      await this.#send(connection, batch.orders());
+      return batch;
+    };
+    if (isAgain) return await send('again');
+    try {
+      return await send('first');
+    } catch (error) {
+      if (stateOf(error) !== UNIQUE_VIOLATION) throw error;
+      return await send('careful');
+    }
+  }
+
+  async #send(connection: Connection, orders: readonly Order[]): Promise<void> {
+    const sent: Promise<Row[]>[] = [];
+    const isTransaction = orders.length > 1;
+    // All at once, without waiting for the first answer.
+    if (isTransaction) sent.push(connection.ask('BEGIN'));
+    for (const { statement, values } of orders) sent.push(connection.run(statement, values));
+    if (isTransaction) sent.push(connection.ask('COMMIT'));
+    const answers = await Promise.allSettled(sent);
+    const rows = answers.map((answer) => {
+      // The first error is the cause of the others.
+      if (answer.status === 'rejected') throw answer.reason;
+      return answer.value;
+    });
+    if (connection.takeDoubt()) {
+      connection.destroy();
+      throw new Error('the wait for the standby was cancelled');
+    }
+    for (const [at, order] of orders.entries()) {
+      order.settle(rows[isTransaction ? at + 1 : at] ?? []);
+    }
+  }
+
+  /** Keys that another writer took in the same moment: now it can be seen whom they lead to. */
+  async #settleRaced(
+    connection: Connection,
+    changes: readonly Change[],
+    batch: Batch,
+    sending: Sending,
+  ): Promise<void> {
+    for (let round = 0; batch.raced.length > 0 && round < RACES_MAX; round++) {
+      const places = batch.raced.splice(0);
+      const raced = places.flatMap((place) => changes[place] ?? []);
+      const next = new Batch(raced, this.#session, sending);
+      await this.#send(connection, next.orders());
+      if (!next.isFenced) throw new FenceDown('the session of this broker has ended');
+      batch.deltas.push(...next.deltas);
+      for (const [at, result] of next.results.entries()) {
+        const place = places[at];
+        if (place !== undefined) batch.results[place] = result;
+      }
+      batch.raced.push(...next.raced.flatMap((at) => places[at] ?? []));
+    }
+  }
+
+  /**
+   * It is not known whether this broker has claimed what these changes accepted.
+   * @returns false if they claim nothing
+   */
+  doubt(changes: readonly Change[]): boolean {
+    const claimed = changes.flatMap((change) =>
+      change.kind === 'accept' && change.claim !== undefined ? [change.request.uuid] : [],
+    );
+    this.#doubtful.push(...claimed);
+    this.#doubtful.splice(0, this.#doubtful.length - DOUBTFUL_MAX);
+    return claimed.length > 0;
+  }
+}
+
+/**
+ * Where a batch is halved; 0: it cannot be. Changes that follow each other and may belong together stay
+ * together, because both are made, or neither.
+ */
+function middleOf(changes: readonly Change[]): number {
+  const places = changes.flatMap((_change, at) => {
+    const [before, after] = [changes[at - 1], changes[at]];
+    return at > 0 && before !== undefined && after !== undefined && !areOne(before, after)
+      ? at
+      : [];
+  });
+  return places[Math.floor(places.length / 2)] ?? 0;
+}
+
+function areOne(before: Change, after: Change): boolean {
+  // The step of a schedule, and what it stores.
+  if (after.kind === 'accept') return before.kind === 'attempt' || before.kind === 'close';
+  return 'uuid' in before && 'uuid' in after && before.uuid.equals(after.uuid);
+}
+
+/** No batch begins. */
+class Pause {
+  /** No batch is being committed any more. */
+  readonly idle: Promise<void>;
+  readonly ended: Promise<void>;
+  reached: () => void = () => undefined;
+  end: () => void = () => undefined;
+
+  constructor() {
+    this.idle = new Promise((resolve) => {
+      this.reached = resolve;
+    });
+    this.ended = new Promise((resolve) => {
+      this.end = resolve;
+    });
+  }
+}
+
+/** It is not known whether a batch was committed. */
+export class UnknownOutcome extends Error {
+  constructor(cause: unknown) {
+    super('outcome unknown', { cause });
+  }
+}
+
+/** An error that the server reported itself, within the transaction. */
+function isCertain(error: unknown): boolean {
+  const reason = retryReason(error);
+  return stateOf(error) !== '' && reason !== 'connection';
+}

@@ -1,0 +1,292 @@
+/**
+ * Which requests this broker claims of a store that several brokers share: as many as its own workers
+ * take at once. What they do not take after all is given back.
+ *
+ * A new request for which a worker waits here is claimed when it is stored, if the last claim found
+ * the service empty: others would come first otherwise. All else is found by claims: at once where
+ * there was more than could be claimed, and otherwise by one question for all services in at most 250 ms.
+ */
+import type { EmbeddedServiceApi } from '../../broker/ports.js';
+import type { RandomFill } from '../../core/random.js';
+import { SCHEDULES, type TitanicClaims, type TitanicContext } from './context.js';
+import { CLAIM } from './open-index.js';
+import type { OpenRequests } from './open-requests.js';
+import type { ClaimedRequest, Release, RequestUuid, Wanted } from '../store/store.js';
+
+/**
+ * How often a broker asks for whatever there is. The time varies, or the broker that asks just before
+ * another one would come first every time.
+ */
+const POLL_MS_MIN = 150;
+const POLL_MS_MAX = 250;
+/** After a claim that failed. */
+const RETRY_MS = 1000;
+/** Limits of one claim: services, and requests in all. */
+const SERVICES_MAX = 256;
+const REQUESTS_MAX = 512;
+const SCHEDULES_MAX = 256;
+const RELEASED_MAX = 1000;
+
+interface ClaimedService {
+  readonly name: Buffer;
+  /** The last claim found fewer requests than were wanted, and none was stored since. */
+  isEmpty: boolean;
+  /** New requests that are being stored, and claimed with it. */
+  accepting: number;
+  /** A request that no broker has claimed was stored while a claim was under way. */
+  hasMore: boolean;
+}
+
+export interface ClaimedSchedules {
+  claimed(request: ClaimedRequest): void;
+  /** Of the schedules that this broker has claimed. */
+  uuids(): readonly RequestUuid[];
+}
+
+export class Claiming {
+  readonly #context: TitanicContext;
+  readonly #store: TitanicClaims;
+  readonly #requests: OpenRequests;
+  readonly #schedules: ClaimedSchedules;
+  readonly #first: number;
+  readonly #random: RandomFill;
+  #last = 0;
+  readonly #services = new Map<string, ClaimedService>();
+  /** Services to be looked at: they may have room, and more may be stored for them. */
+  readonly #dirty = new Set<string>();
+  /** What the claim that is under way asks for; `null`: none is. */
+  #asked: readonly Wanted[] | null = null;
+  #pollAt = -Infinity;
+  /** After a failure, no claim is made until then. */
+  #retryAt = -Infinity;
+  /** A claim may have been made without this broker learning of it. */
+  #isUncertain = false;
+  /** What the order under way gives back, or the one that failed: then it is given back again. */
+  #releasing: readonly Release[] = [];
+  /** Services that had no room for what is claimed when it was last looked at. */
+  #crowded = new Set<string>();
+  #embedded: EmbeddedServiceApi | null = null;
+
+  /** @param first claims are numbered above this */
+  constructor(
+    context: TitanicContext,
+    store: TitanicClaims,
+    requests: OpenRequests,
+    schedules: ClaimedSchedules,
+    first: number,
+    random: RandomFill,
+  ) {
+    this.#context = context;
+    this.#store = store;
+    this.#requests = requests;
+    this.#schedules = schedules;
+    this.#first = first;
+    this.#random = random;
+  }
+
+  // ---------------------------------------------------------------- new requests
+
+  /**
+   * Whether a request that is about to be stored is claimed with it. If so, `settled` follows.
+   * @param notBefore wall milliseconds
+   */
+  takesNew(service: Buffer, notBefore: number): boolean {
+    if (notBefore > this.#context.wall || this.#context.replica.refusal !== null) return false;
+    const known = this.#services.get(service.toString('latin1'));
+    if (known?.isEmpty !== true || this.#freeOf(known) <= 0) return false;
+    known.accepting++;
+    return true;
+  }
+
+  /** It is stored, or could not be. */
+  settled(service: Buffer): void {
+    const known = this.#services.get(service.toString('latin1'));
+    if (known !== undefined) known.accepting--;
+  }
+
+  /** A request that no broker has claimed is in the store now. */
+  stored(service: Buffer): void {
+    const name = service.toString('latin1');
+    const known = this.#services.get(name);
+    if (known === undefined) return;
+    known.isEmpty = false;
+    known.hasMore = true;
+    this.#dirty.add(name);
+  }
+
+  /** True if more may be stored for a service than is open here. */
+  mayHaveMore(service: Buffer): boolean {
+    return this.#services.get(service.toString('latin1'))?.isEmpty === false;
+  }
+
+  roomAt(service: Buffer): void {
+    const name = service.toString('latin1');
+    const known = this.#services.get(name);
+    if (known === undefined) this.#add(service, name);
+    if (known?.isEmpty !== true) this.#dirty.add(name);
+  }
+
+  #add(service: Buffer, name: string): ClaimedService {
+    const known = { name: Buffer.from(service), isEmpty: false, accepting: 0, hasMore: false };
+    this.#services.set(name, known);
+    return known;
+  }
+
+  /** How many more requests of a service its workers here take. */
+  #freeOf({ name, accepting }: ClaimedService): number {
+    const { dispatcher } = this.#requests;
+    const room = this.#embedded?.room(name) ?? 0;
+    return Math.min(room - dispatcher.aheadOf(name) - accepting, dispatcher.roomInFlight);
+  }
+
+  // ---------------------------------------------------------------- reports of the store
+
+  claimed(claim: number, requests: readonly ClaimedRequest[]): void {
+    if (claim !== this.#first + this.#last || this.#asked === null) return;
+    const counts = new Map<string, number>();
+    for (const each of requests) {
+      const { service } = each.request;
+      const name = service.toString('latin1');
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+      if (service.equals(SCHEDULES)) this.#schedules.claimed(each);
+      else this.#requests.claimed(each);
+    }
+    for (const { service, most } of this.#asked) {
+      const name = service.toString('latin1');
+      const known = this.#services.get(name);
+      if (known === undefined) continue;
+      known.isEmpty = (counts.get(name) ?? 0) < most && !known.hasMore;
+      if (!known.isEmpty) this.#dirty.add(name);
+    }
+    this.#asked = null;
+    this.#releasing = [];
+  }
+
+  claimFailed(claim: number): void {
+    if (claim !== this.#first + this.#last || this.#asked === null) return;
+    for (const { service } of this.#asked) this.#dirty.add(service.toString('latin1'));
+    this.#asked = null;
+    this.#isUncertain = true;
+    this.#retryAt = this.#context.now + RETRY_MS;
+  }
+
+  /** This broker has another session: it has claimed nothing yet. */
+  restart(): void {
+    this.#asked = null;
+    this.#last++;
+    this.#isUncertain = false;
+    this.#releasing = [];
+    this.#retryAt = -Infinity;
+    this.#pollAt = -Infinity;
+    for (const known of this.#services.values()) known.isEmpty = false;
+  }
+
+  // ---------------------------------------------------------------- a turn
+
+  /** When `run` is due if no input arrives; Infinity for never. Monotonic milliseconds. */
+  get dueAt(): number {
+    if (this.#asked !== null || !this.#requests.mayWork) return Infinity;
+    return Math.max(this.#retryAt, this.#dirty.size > 0 ? -Infinity : this.#pollAt);
+  }
+
+  run(embedded: EmbeddedServiceApi): void {
+    this.#embedded = embedded;
+    const { now } = this.#context;
+    if (now < this.dueAt) return;
+    const isPoll = now >= this.#pollAt;
+    const released = [...this.#releasing, ...(isPoll ? this.#begin(embedded) : [])];
+    const wanted = this.#wanted(isPoll);
+    const known = this.#isUncertain ? this.#known : null;
+    if (wanted.length === 0 && released.length === 0 && known === null) return;
+    this.#asked = wanted;
+    this.#releasing = released;
+    this.#isUncertain = false;
+    this.#store.claim(this.#first + ++this.#last, { wanted, released, known });
+  }
+
+  /** Looks at all services with workers. @returns what is given back */
+  #begin(embedded: EmbeddedServiceApi): Release[] {
+    this.#pollAt = this.#context.now + this.#pollMs();
+    const served = new Set<string>();
+    for (const service of embedded.served()) {
+      const name = service.toString('latin1');
+      served.add(name);
+      if (!this.#services.has(name)) this.#add(service, name);
+      this.#dirty.add(name);
+    }
+    for (const [name, { accepting }] of this.#services) {
+      if (!served.has(name) && accepting === 0) this.#services.delete(name);
+    }
+    return this.#released(embedded);
+  }
+
+  #pollMs(): number {
+    const bytes = Buffer.alloc(4);
+    this.#random(bytes);
+    return POLL_MS_MIN + (POLL_MS_MAX - POLL_MS_MIN) * (bytes.readUInt32BE() / 2 ** 32);
+  }
+
+  #wanted(isPoll: boolean): Wanted[] {
+    const wanted: Wanted[] = [];
+    if (isPoll) wanted.push({ service: SCHEDULES, most: SCHEDULES_MAX });
+    let left = REQUESTS_MAX;
+    for (const name of this.#dirty) {
+      if (wanted.length >= SERVICES_MAX || left <= 0) break;
+      this.#dirty.delete(name);
+      const known = this.#services.get(name);
+      if (known === undefined) continue;
+      const most = Math.min(this.#freeOf(known), left);
+      if (most <= 0) continue;
+      left -= most;
+      known.hasMore = false;
+      wanted.push({ service: known.name, most });
+    }
+    return wanted;
+  }
+
+  get #known(): RequestUuid[] {
+    return [...this.#requests.dispatcher.uuids(), ...this.#schedules.uuids()];
+  }
+
+  /**
+   * What no worker here had room for in two looks: other brokers may have workers for it. The least
+   * urgent go first.
+   */
+  #released(embedded: EmbeddedServiceApi): Release[] {
+    const { dispatcher } = this.#requests;
+    const released: Release[] = [];
+    const crowded = new Set<string>();
+    for (const { name, count } of dispatcher.ready()) {
+      const over = count - embedded.room(name);
+      if (over <= 0) continue;
+      const key = name.toString('latin1');
+      crowded.add(key);
+      if (!this.#crowded.has(key)) continue;
+      for (const slot of dispatcher.leastUrgent(
+        name,
+        Math.min(over, RELEASED_MAX - released.length),
+      )) {
+        released.push({
+          uuid: dispatcher.index.uuid(slot),
+          claim: dispatcher.index.get(slot, CLAIM),
+        });
+        dispatcher.close(slot);
+      }
+    }
+    this.#crowded = crowded;
+    return released;
+  }
+}
+
+/** The claim under which a step of a request is made. */
+export function claimOf(claim: number): { readonly claim?: number } {
+  return claim === 0 ? {} : { claim };
+}
+
+/** The same, of a step after which the claim goes on. */
+export function keptClaim(claim: ReturnType<typeof claimOf>): {
+  readonly claim?: number;
+  readonly keepsClaim?: boolean;
+} {
+  return claim.claim === undefined ? {} : { ...claim, keepsClaim: true };
+}

@@ -1,0 +1,170 @@
+/**
+ * A socket of one type that listens, on this project's own ZMTP engine, with peers of its own: the
+ * shell that a publisher and the ports of the map have in common.
+ */
+import type { Frames } from '../../core/frames.js';
+import type { Holdings } from '../../core/holdings.js';
+import { PeerNumbers } from '../peer-numbers.js';
+import type { ListenerCurve } from '../listener-curve.js';
+import type {
+  ListenerOptions,
+  PeerId,
+  PeerInfo,
+  Rejected,
+  RouterLimits,
+  Transport,
+  TransportEvents,
+} from '../port.js';
+import { openZmtpRouter } from './router.js';
+
+/** For peers that send only questions or subscriptions. */
+export const QUESTION_LIMITS = {
+  messageBytesMax: 1024,
+  framesMax: 8,
+  /** Of all connections together. */
+  receiveBytesMax: 16 * 1024 * 1024,
+} as const;
+
+/** As `TransportEvents`, with what is known of the peer. */
+export interface ListeningEvents {
+  connected?(peer: PeerId, info: PeerInfo): void;
+  /** The frames are valid during the call. */
+  message(peer: PeerId, frames: Frames, info: PeerInfo): void;
+  subscription?(peer: PeerId, topic: Buffer, isOn: boolean): void;
+  oversized(peer: PeerId, info: PeerInfo): void;
+  full?(peer: PeerId): void;
+  drained?(peer: PeerId): void;
+  disconnected?(peer: PeerId): void;
+  rejected(kind: string, reason: string, from: Rejected): void;
+}
+
+export interface ListeningOptions<Limits> {
+  /** Where to listen. */
+  readonly endpoints: readonly string[];
+  /** Of all endpoints. */
+  readonly curve?: ListenerCurve;
+  readonly limits: Limits;
+  /** Where to count what peers make it hold; default: nowhere. */
+  readonly holdings?: Holdings;
+}
+
+export class ListeningSocket<Limits = RouterLimits> implements TransportEvents {
+  readonly #socketType: NonNullable<ListenerOptions['socketType']>;
+  readonly #limitsOf: (limits: Limits) => RouterLimits;
+  readonly #events: ListeningEvents;
+  readonly #peers = new Map<PeerId, PeerInfo>();
+  #endpoints = 0;
+  #transport: Transport | null = null;
+
+  /** @param limitsOf what it allows its peers, of the limits that its owner gives it */
+  constructor(
+    socketType: NonNullable<ListenerOptions['socketType']>,
+    limitsOf: (limits: Limits) => RouterLimits,
+    events: ListeningEvents,
+  ) {
+    this.#socketType = socketType;
+    this.#limitsOf = limitsOf;
+    this.#events = events;
+  }
+
+  /**
+   * Listens on all endpoints. Called once.
+   * @returns them with real ports, in order
+   * @throws ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT
+   */
+  async listen(options: ListeningOptions<Limits>): Promise<readonly string[]> {
+    const { curve, holdings } = options;
+    const socketType = this.#socketType;
+    const sealed = curve === undefined ? {} : { curve };
+    this.#endpoints = options.endpoints.length;
+    const { endpoints } = await openZmtpRouter({
+      listeners: options.endpoints.map((endpoint, index) => ({
+        ...{ endpoint, index, socketType },
+        ...sealed,
+      })),
+      limits: this.#limitsOf(options.limits),
+      ...(holdings === undefined ? {} : { holdings }),
+      peers: new PeerNumbers(),
+      events: this,
+      opening: (transport) => {
+        this.#transport = transport;
+      },
+    });
+    return endpoints;
+  }
+
+  /** Where to write; `null` until it begins to listen. */
+  get transport(): Transport | null {
+    return this.#transport;
+  }
+
+  /** Ends a connection. */
+  close(peer: PeerId): void {
+    this.#transport?.disconnect(peer);
+  }
+
+  /** Ends the connections of the peers of whom `is` is true. */
+  disconnect(is: (info: PeerInfo) => boolean): void {
+    for (const [peer, info] of this.#peers) if (is(info)) this.close(peer);
+  }
+
+  /** Limits on messages apply to new connections. */
+  setLimits(limits: Limits): void {
+    this.#transport?.setLimits(this.#limitsOf(limits));
+  }
+
+  /** Of all endpoints; connections stay. See `ListenerCurve.secretKeys`. */
+  setSecretKeys(secretKeys: readonly Buffer[]): void {
+    for (let index = 0; index < this.#endpoints; index++) {
+      this.#transport?.setSecretKeys(index, secretKeys);
+    }
+  }
+
+  /** See `Transport.closeLargest`. */
+  closeLargest(identity: string): boolean {
+    return this.#transport?.closeLargest(identity) ?? false;
+  }
+
+  /** Closes all; what waits for peers has `lingerMs` to leave. */
+  async stop(lingerMs: number): Promise<void> {
+    await this.#transport?.close(lingerMs);
+  }
+
+  // ---------------------------------------------------------------- events of the transport
+
+  connected(peer: PeerId, info: PeerInfo): void {
+    this.#peers.set(peer, info);
+    this.#events.connected?.(peer, info);
+  }
+
+  message(peer: PeerId, frames: Frames): void {
+    const info = this.#peers.get(peer);
+    if (info !== undefined) this.#events.message(peer, frames, info);
+  }
+
+  subscription(peer: PeerId, topic: Buffer, isOn: boolean): void {
+    this.#events.subscription?.(peer, topic, isOn);
+  }
+
+  oversized(peer: PeerId): void {
+    const info = this.#peers.get(peer);
+    if (info !== undefined) this.#events.oversized(peer, info);
+  }
+
+  full(peer: PeerId): void {
+    this.#events.full?.(peer);
+  }
+
+  drained(peer: PeerId): void {
+    this.#events.drained?.(peer);
+  }
+
+  disconnected(peer: PeerId): void {
+    this.#peers.delete(peer);
+    this.#events.disconnected?.(peer);
+  }
+
+  rejected(_listener: number, kind: string, reason: string, from: Rejected): void {
+    this.#events.rejected(kind, reason, from);
+  }
+}

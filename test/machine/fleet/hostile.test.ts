@@ -1,0 +1,171 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { fleetDigest } from '../../../src/fleet/subjects.js';
+import {
+  askEntry,
+  chunkRoom,
+  encodeChunk,
+  encodePack,
+  heldEntry,
+  offerEntry,
+  returnEntry,
+} from '../../../src/wire/fleet-codec.js';
+import type { FleetHead } from '../../../src/wire/fleet.js';
+import {
+  endFleets,
+  fleet,
+  type FleetStage,
+  type FleetWorld,
+  sha256,
+  STAGE_FLEET,
+} from '../../support/fleet-stage.js';
+
+afterEach(endFleets);
+
+function pair(): [FleetWorld, FleetStage, FleetStage] {
+  const w = fleet({ maxDeliveries: 3 });
+  return [w, w.broker('a'), w.broker('b')];
+}
+
+function headFor(stage: FleetStage, sender: string, number = 1): FleetHead {
+  const to = Buffer.from(stage.members()[0]?.id ?? '', 'hex');
+  const facts = { fleet: STAGE_FLEET, sender: Buffer.from(sender), to, number, seen: 0 };
+  return { channel: 'direct', ...facts };
+}
+
+function one(head: FleetHead, entry: Buffer): Buffer {
+  return encodePack(head, [entry], entry.length);
+}
+
+describe('what is hostile on the bus', () => {
+  it('is dropped and counted: garbage, another version, another fleet', () => {
+    const [w, , b] = pair();
+    const good = one(headFor(b, 'stranger'), askEntry());
+    const version = Buffer.from(good);
+    version[3] = 9;
+    w.inject(b, Buffer.alloc(0));
+    w.inject(b, Buffer.alloc(100_000, 0xff));
+    w.inject(b, version);
+    w.inject(
+      b,
+      one({ ...headFor(b, 'stranger'), fleet: fleetDigest('other', sha256) }, askEntry()),
+    );
+    w.inject(b, one({ ...headFor(b, 'stranger'), to: Buffer.alloc(8) }, askEntry()));
+    expect(b.machine.counters.dropped).toMatchObject({
+      ...{ garbage: 2, version: 1, fleet: 1, unknown: 1 },
+    });
+    expect(b.told('fleet.pack_dropped')).toHaveLength(5);
+  });
+
+  it('runs nothing twice: all packs repeated, once at once and once later', () => {
+    const [w, a, b] = pair();
+    const worker = a.worker('w').ready('echo', { credit: 5 });
+    const client = b.client('c').request('echo', 'hi');
+    worker.final('ho');
+    const sent = w.packs.filter(({ subject }) => subject.includes('.to.'));
+    for (let times = 0; times < 2; times++) {
+      for (const { bytes, from } of sent) w.inject(from === 'a' ? b : a, Buffer.from(bytes));
+      w.after(2000);
+    }
+    expect(worker.inbox()).toEqual(['REQUEST hi']);
+    expect(client.inbox()).toEqual(['FINAL echo ho']);
+    expect(a.machine.counters.dropped.replayed).toBeGreaterThan(0);
+  });
+
+  it('does not come back from the dead: packs of a broker that is gone are known', () => {
+    const [w, a, b] = pair();
+    a.worker('w').ready('echo');
+    b.client('c').request('echo', 'hi');
+    const old = w.packs.filter(({ from, subject }) => from === 'a' && subject.includes('.to.'));
+    w.kill(a);
+    w.after(5000);
+    expect(b.machine.peers).toBe(0);
+    for (const { bytes } of old) w.inject(b, Buffer.from(bytes));
+    expect(b.machine.peers).toBe(0);
+    expect(b.machine.counters.dropped.replayed).toBe(old.length);
+  });
+
+  it('ends no request of others: a token counts only from the broker that has the request', () => {
+    const [w, a, b] = pair();
+    const worker = a.worker('w').ready('echo');
+    const client = b.client('c').request('echo', 'hi');
+    const back = returnEntry(1, 'returned', { free: 1, total: 1 }, '');
+    w.inject(b, one(headFor(b, 'stranger', 1), back));
+    w.inject(b, one(headFor(b, 'stranger', 2), heldEntry([])));
+    w.inject(b, one(headFor(b, 'stranger', 3), heldEntry([])));
+    expect(b.broker.load.requestsOut).toBe(1);
+    expect(b.machine.counters.dropped.unknown).toBe(1);
+    worker.final('ho');
+    expect(client.inbox()).toEqual(['FINAL echo ho']);
+  });
+
+  it('reserves no memory for chunks that do not come', () => {
+    const [w, , b] = pair();
+    const whole = Buffer.alloc(900_000);
+    const room = chunkRoom(8192);
+    for (let n = 0; n < 200; n++) {
+      w.inject(b, encodeChunk(headFor(b, `c${String(n).padStart(7, '0')}`), whole, 0, room));
+    }
+    // 64 MiB for all of them together.
+    expect(b.machine.counters.dropped.chunk).toBeGreaterThan(100);
+    w.inject(b, encodeChunk(headFor(b, 'tooLarge'), Buffer.alloc(3_000_000), 0, room));
+    w.inject(b, encodeChunk(headFor(b, 'tooSmall'), whole, 0, 10));
+    const before = b.machine.counters.dropped.chunk;
+    w.inject(b, encodeChunk(headFor(b, 'c0000000', 3), whole, room, 2 * room));
+    expect(b.machine.counters.dropped.chunk).toBe(before + 1);
+  });
+
+  it('makes no endless list of brokers or services', () => {
+    const [w, , b] = pair();
+    const offers = Array.from({ length: 12_000 }, (_, n) => ({
+      ...{ service: Buffer.from(`s${n}`), free: 1, total: 1, bytes: 1000 },
+    }));
+    w.inject(b, one(headFor(b, 'stranger'), offerEntry(offers)));
+    // Nobody here needs them.
+    expect(b.broker.load.services).toBe(0);
+    for (let n = 0; n < 1200; n++) {
+      w.inject(b, one(headFor(b, `b${String(n).padStart(7, '0')}`), askEntry()));
+    }
+    expect(b.machine.peers).toBe(1000);
+    expect(b.machine.counters.dropped.full).toBeGreaterThan(0);
+  });
+});
+
+describe('a client that asks for services that nobody has', () => {
+  it('does not keep others from those that somebody has', () => {
+    const w = fleet();
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    b.gives((machine) => {
+      for (let n = 0; n < 10_000; n++) {
+        machine.ask(Buffer.from(`none ${n}`), () => undefined);
+      }
+    });
+    const worker = a.worker('w').ready('echo');
+    const client = b.client('c').request('echo', 'hi');
+    expect(worker.inbox()).toEqual(['REQUEST hi']);
+    worker.final('ho');
+    expect(client.inbox()).toEqual(['FINAL echo ho']);
+  });
+});
+
+describe('hints', () => {
+  it('come to all other brokers, once, and go to nobody while the bus is away', () => {
+    const w = fleet();
+    const [a, b, c] = ['a', 'b', 'c'].map((name) => w.broker(name));
+    if (a === undefined || b === undefined || c === undefined) throw new Error('three brokers');
+    w.after(1000);
+    w.fate = () => [0, 5];
+    a.gives((machine) => {
+      machine.hint(Buffer.from('one'));
+    });
+    w.after(5);
+    expect([a.hints, b.hints, c.hints]).toEqual([[], ['one'], ['one']]);
+    w.goesDown();
+    a.gives((machine) => {
+      machine.hint(Buffer.from('two'));
+    });
+    w.comesBack();
+    w.after(1000);
+    expect(b.hints).toEqual(['one']);
+  });
+});

@@ -1,0 +1,311 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { endFleets, fleet } from '../../support/fleet-stage.js';
+
+afterEach(endFleets);
+
+describe('a request that is lost', () => {
+  it('with its holder: after three lists that did not come it goes to another worker (D6)', () => {
+    const w = fleet();
+    const [a, b, c] = [w.broker('a'), w.broker('b'), w.broker('c')];
+    a.worker('wa').ready('echo');
+    const client = b.client('c').request('echo', 'hi');
+    const wc = c.worker('wc').ready('echo').heartbeatsEvery(1000);
+    w.after(200);
+    w.kill(a);
+    w.after(1200);
+    expect(wc.inbox()).toEqual([]);
+    w.after(1800);
+    expect(wc.inbox()).toEqual(['REQUEST hi']);
+    wc.final('ho');
+    expect(client.inbox()).toEqual(['FINAL echo ho']);
+    expect(b.machine.counters.returned.lost).toBe(1);
+    expect(b.told('fleet.peer_lost')).toMatchObject([{ node: 'a', inFlight: 1, reason: 'silent' }]);
+    expect(b.broker.counters.requestsRequeued).toBe(1);
+  });
+
+  it('on the way: it is absent from two lists in a row', () => {
+    const w = fleet();
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('echo').heartbeatsEvery(1000);
+    b.client('first').request('echo', '0');
+    worker.inbox();
+    worker.final('0');
+    w.fate = (subject, _bytes, from) => (from === 'b' && subject.includes('.to.') ? [] : [0]);
+    const client = b.client('c').request('echo', 'hi');
+    w.fate = () => [0];
+    expect(worker.inbox()).toEqual([]);
+    w.after(2500);
+    expect(worker.inbox()).toEqual(['REQUEST hi']);
+    worker.final('ho');
+    expect(client.inbox()).toEqual(['FINAL echo ho']);
+  });
+
+  it('with its reply: it runs again', () => {
+    const w = fleet();
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('echo').heartbeatsEvery(1000);
+    const client = b.client('c').request('echo', 'hi');
+    w.fate = () => [];
+    worker.final('lost');
+    w.fate = () => [0];
+    expect(client.inbox()).toEqual([]);
+    w.after(2500);
+    expect(worker.inbox()).toEqual(['REQUEST hi', 'REQUEST hi']);
+    worker.final('again');
+    expect(client.inbox()).toEqual(['FINAL echo again']);
+  });
+
+  it('is answered by a holder that was only stopped: the first reply counts (D8)', () => {
+    const w = fleet();
+    const [a, b, c] = [w.broker('a'), w.broker('b'), w.broker('c')];
+    const wa = a.worker('wa').ready('echo');
+    const client = b.client('c').request('echo', 'hi');
+    a.stops();
+    w.after(3000);
+    const wc = c.worker('wc').ready('echo').heartbeatsEvery(1000);
+    w.after(1200);
+    expect(wc.inbox()).toEqual(['REQUEST hi']);
+    a.continues();
+    wa.final('late but first');
+    expect(client.inbox()).toEqual(['FINAL echo late but first']);
+    wc.final('second');
+    expect(client.inbox()).toEqual([]);
+    expect(b.broker.counters.repliesDropped.answered).toBe(1);
+  });
+
+  it('is given back if its worker is lost at the holder; its late reply still counts (D8)', () => {
+    const w = fleet();
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('echo');
+    const client = b.client('c').request('echo', 'hi');
+    worker.heartbeatsEvery(1000);
+    w.after(2500);
+    worker.fallsSilent();
+    w.after(4000);
+    expect(a.broker.counters.workersLost.expired).toBe(1);
+    expect(b.broker.load).toMatchObject({ requests: 1, requestsOut: 0 });
+    worker.final('late');
+    expect(client.inbox()).toEqual(['FINAL echo late']);
+    expect(b.broker.load.requests).toBe(0);
+  });
+
+  it('is not tried again after a PARTIAL (D6)', () => {
+    const w = fleet();
+    const [a, b, c] = [w.broker('a'), w.broker('b'), w.broker('c')];
+    const wa = a.worker('wa').ready('echo');
+    const client = b.client('c').hello().request('echo', 'hi');
+    wa.partial('1');
+    w.kill(a);
+    const wc = c.worker('wc').ready('echo').heartbeatsEvery(1000);
+    w.after(3000);
+    expect(wc.inbox()).toEqual([]);
+    expect(client.inbox()).toEqual(['PARTIAL echo 1', expect.stringContaining('mmi.refused 502')]);
+  });
+
+  it.each(['PARTIAL', 'FINAL'])(
+    'is lost with a PARTIAL on the way: the next %s shows it',
+    (next) => {
+      const w = fleet();
+      const [a, b] = [w.broker('a'), w.broker('b')];
+      const worker = a.worker('w').ready('echo').heartbeatsEvery(1000);
+      const client = b.client('c').hello().request('echo', 'hi');
+      worker.partial('1');
+      w.fate = () => [];
+      worker.partial('2');
+      w.fate = () => [0];
+      if (next === 'PARTIAL') worker.partial('3');
+      worker.final('end');
+      expect(client.inbox()).toEqual([
+        'PARTIAL echo 1',
+        expect.stringContaining('mmi.refused 502'),
+      ]);
+      expect(b.machine.counters.returned.lost).toBe(1);
+      expect(b.machine.load.out).toBe(0);
+    },
+  );
+
+  it('is tried again if the first PARTIAL was lost, and no late part of that reply is used', () => {
+    const w = fleet();
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('echo', { credit: 2 }).heartbeatsEvery(1000);
+    const client = b.client('c').hello().request('echo', 'hi');
+    w.fate = () => [];
+    worker.partial('1');
+    w.fate = () => [0];
+    worker.partial('2');
+    expect(worker.inbox()).toEqual(['REQUEST hi', 'REQUEST hi']);
+    worker.final('first');
+    expect(client.inbox()).toEqual([]);
+    worker.partial('1').final('second');
+    expect(client.inbox()).toEqual(['PARTIAL echo 1', 'FINAL echo second']);
+  });
+
+  it('is abandoned after its last delivery, counted at the origin', () => {
+    const w = fleet({ maxDeliveries: 2 });
+    const b = w.broker('b');
+    const client = b.client('c').hello().request('echo', 'hi');
+    for (const name of ['a1', 'a2']) {
+      const a = w.broker(name);
+      a.worker('w').ready('echo');
+      w.after(1100);
+      expect(b.machine.load.out).toBe(1);
+      w.kill(a);
+      w.after(2600);
+    }
+    expect(client.inbox()[0]).toContain('mmi.refused 502');
+    expect(b.broker.counters.requestsAbandoned).toBe(1);
+  });
+
+  it('keeps its place: what comes back is the first in the queue again, in order', () => {
+    const w = fleet();
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    a.worker('w').ready('echo', { credit: 3 });
+    const client = b.client('c');
+    for (const body of ['1', '2', '3', '4']) client.request('echo', body);
+    w.kill(a);
+    w.after(2600);
+    const near = b.worker('near').ready('echo', { credit: 10 });
+    expect(near.inbox()).toEqual(['REQUEST 1', 'REQUEST 2', 'REQUEST 3', 'REQUEST 4']);
+  });
+});
+
+describe('a broker', () => {
+  it('that leaves gets no more requests, answers what it has, and is then forgotten', () => {
+    const w = fleet();
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('echo', { credit: 2 });
+    const client = b.client('c').request('echo', '1');
+    a.gives((machine) => {
+      machine.drain();
+    });
+    client.request('echo', '2');
+    w.after(100);
+    expect(worker.inbox()).toEqual(['REQUEST 1']);
+    worker.final('one');
+    expect(client.inbox()).toEqual(['FINAL echo one']);
+    w.kill(a);
+    w.after(4000);
+    expect(b.told('fleet.peer_lost')).toMatchObject([{ node: 'a', reason: 'left', inFlight: 0 }]);
+  });
+
+  it('that stalled does not count the silence of others (D19)', () => {
+    const w = fleet();
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('echo').heartbeatsEvery(1000);
+    const client = b.client('c').request('echo', 'hi');
+    w.after(600);
+    b.stops();
+    w.after(5000);
+    b.continues();
+    expect(b.told('fleet.peer_lost')).toEqual([]);
+    worker.final('ho');
+    expect(client.inbox()).toEqual(['FINAL echo ho']);
+    expect(worker.inbox()).toEqual(['REQUEST hi']);
+  });
+
+  it('goes on with its own workers while NATS is away, and asks the others again afterwards', () => {
+    const w = fleet();
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const far = a.worker('far').ready('echo').heartbeatsEvery(1000);
+    const near = b.worker('near').ready('local').heartbeatsEvery(1000);
+    const client = b.client('c').request('echo', '1');
+    w.goesDown();
+    client.request('local', 'x').request('echo', '2');
+    expect(near.inbox()).toEqual(['REQUEST x']);
+    near.final('y');
+    far.final('unheard');
+    w.after(3000);
+    expect(client.inbox()).toEqual(['FINAL local y']);
+    expect(b.machine.isUp).toBe(false);
+    expect(b.broker.load).toMatchObject({ requests: 2, requestsOut: 0 });
+    w.comesBack();
+    w.after(1500);
+    // The reply to the first one had waited for NATS (D8).
+    expect(client.inbox()).toEqual(['FINAL echo unheard']);
+    expect(far.inbox()).toEqual(['REQUEST 1', 'REQUEST 2']);
+    far.final('two');
+    expect(client.inbox()).toEqual(['FINAL echo two']);
+  });
+
+  it('survives a short absence of NATS: what waited to be sent is sent', () => {
+    const w = fleet();
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('echo').heartbeatsEvery(1000);
+    const client = b.client('c').request('echo', 'hi');
+    w.goesDown();
+    w.after(200);
+    worker.final('kept');
+    w.comesBack();
+    w.after(100);
+    expect(client.inbox()).toEqual(['FINAL echo kept']);
+    expect(worker.inbox()).toEqual(['REQUEST hi']);
+  });
+});
+
+describe('back-pressure', () => {
+  it('leaves at most 8 MiB unanswered between two brokers; the rest waits at the origin', () => {
+    const w = fleet({ limits: { messageBytes: 20_000_000 } });
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('big', { credit: 100 });
+    const client = b.client('c');
+    const megabyte = Buffer.alloc(1024 * 1024 - 100);
+    for (let i = 0; i < 12; i++) client.request('big', megabyte);
+    expect(b.broker.load).toMatchObject({ requests: 12, requestsOut: 8 });
+    for (let i = 0; i < 8; i++) worker.final('ok');
+    expect(b.broker.load).toMatchObject({ requests: 4, requestsOut: 4 });
+    for (let i = 0; i < 4; i++) worker.final('ok');
+    expect(client.inbox()).toHaveLength(12);
+  });
+
+  it('sends nothing while the bus is full: replies wait, and go when it has caught up', () => {
+    const w = fleet();
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('count');
+    const client = b.client('c').request('count', 'to 2');
+    expect(worker.inbox()).toEqual(['REQUEST to 2']);
+    a.gives((machine) => {
+      machine.busFull(true);
+    });
+    const { length } = w.packs;
+    worker.partial('1').partial('2').final('end');
+    w.after(100);
+    const sent = w.packs.slice(length).filter(({ from }) => from === 'a');
+    expect(sent.filter(({ subject }) => !subject.endsWith('presence'))).toEqual([]);
+    expect(client.inbox()).toEqual([]);
+    a.gives((machine) => {
+      machine.busFull(false);
+    });
+    expect(client.inbox()).toEqual(['PARTIAL count 1', 'PARTIAL count 2', 'FINAL count end']);
+  });
+
+  it('sends what is larger than the bus takes in chunks, and one such request at a time', () => {
+    const w = fleet({ limits: { messageBytes: 20_000_000 }, payloadMax: 4096 });
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('big', { credit: 10 });
+    const body = Buffer.alloc(9_000_000, 'x');
+    const client = b.client('c').request('big', body).request('big', body);
+    expect(b.broker.load.requestsOut).toBe(1);
+    worker.final(Buffer.alloc(100_000, 'y'));
+    expect(client.inbox()).toEqual([`FINAL big ${'y'.repeat(100_000)}`]);
+    expect(worker.inbox()).toEqual([`REQUEST ${body.toString()}`, `REQUEST ${body.toString()}`]);
+    expect(w.packs.every(({ bytes }) => bytes.length <= 4096)).toBe(true);
+    worker.final('end');
+    expect(client.inbox()).toEqual(['FINAL big end']);
+  });
+});
+
+describe('the subjects', () => {
+  it('never contain the name of a service or a fleet', () => {
+    const w = fleet();
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('secret.>');
+    b.client('c').request('secret.>', 'hi');
+    worker.final('x');
+    const subjects = w.packs.map(({ subject }) => subject);
+    expect(subjects.some((subject) => subject.includes('want'))).toBe(true);
+    expect(
+      subjects.filter((subject) => !/^mdp1\.[0-9a-f]{16}\.[a-z]+(\.[0-9a-f]+)?$/.test(subject)),
+    ).toEqual([]);
+  });
+});

@@ -1,0 +1,334 @@
+/** What a broker claims of a store that other brokers use, too (D90). */
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { present } from '../../../src/core/assert.js';
+import { type ClaimedRequest, NO_OWNER } from '../../../src/titanic/store/store.js';
+import { StageClaims } from '../../support/stage-claims.js';
+import { requestOf } from '../../support/store-changes.js';
+import {
+  endTitanicStages,
+  STAGE_WALL_MS,
+  type TitanicStage,
+  titanicStage,
+} from '../../support/titanic-stage.js';
+
+const POLL_MS = 250;
+const HOUR_MS = 3_600_000;
+
+afterEach(endTitanicStages);
+
+function shared(): { readonly s: TitanicStage; readonly claims: StageClaims } {
+  const claims = new StageClaims();
+  return { s: titanicStage({ claims }), claims };
+}
+
+/** As the store of another broker gives it. */
+function foreign(s: TitanicStage, n: number, claim = 2, isLarge = false): ClaimedRequest {
+  const body = Buffer.from([0, 6, ...Buffer.from(`body ${n}`)]);
+  const times = { acceptedAt: STAGE_WALL_MS, notBefore: STAGE_WALL_MS };
+  const request = requestOf(n, { ...times, bodyBytes: body.length, expiresAt: s.wall + 600_000 });
+  s.store.disk.apply({ kind: 'accept', request, body, key: null });
+  return { request, claim, content: isLarge ? null : { body, headers: null, backoff: null } };
+}
+
+/** The next poll of all services; what it wants. */
+function polls({ s, claims }: ReturnType<typeof shared>): string[] {
+  s.after(POLL_MS);
+  return claims.wanted;
+}
+
+function loads(s: TitanicStage): number {
+  return s.store.asked.filter(({ kind }) => kind === 'load').length;
+}
+
+describe('a broker that shares its store', () => {
+  it('answers a look-up that failed: the store has tried again for as long as it may', () => {
+    const { s } = shared();
+    const uuid = s.submits('echo');
+    s.store.readFailure = { kind: 'busy', message: 'the store did not answer in time' };
+    expect(s.asks('reply', uuid)).toBe('500 the store did not answer in time');
+    s.store.readFailure = null;
+    expect(s.asks('reply', uuid)).toBe('300');
+  });
+
+  it('asks for what its workers can take, every 250 ms, and for nothing without workers', () => {
+    const both = shared();
+    const { s, claims } = both;
+    claims.answer();
+    expect(polls(both)).toEqual([]);
+    claims.answer();
+    s.worker('w').ready('echo', { credit: 3 });
+    expect(claims.wanted).toEqual(['echo 3']);
+    claims.answer();
+    // It was empty: until the next poll there is no reason to ask again.
+    s.after(POLL_MS / 2);
+    expect(claims.isWaiting).toBe(false);
+    expect(polls(both)).toEqual(['echo 3']);
+    claims.answer();
+    s.worker('w').disconnect();
+  });
+
+  it('sends what it claimed in the order of the claim, without reading bodies that came along', () => {
+    const { s, claims } = shared();
+    claims.answer();
+    const w = s.worker('w').ready('echo', { credit: 3 });
+    s.holdsStore();
+    claims.answer(foreign(s, 1), foreign(s, 2), foreign(s, 3, 2, true));
+    s.turn();
+    expect(w.inbox()).toEqual(['REQUEST body 1', 'REQUEST body 2']);
+    expect(loads(s)).toBe(1);
+    s.freesStore();
+    expect(w.inbox()).toEqual(['REQUEST body 3']);
+    w.final('1').final('2').final('3').disconnect();
+  });
+
+  it('claims a new request with its acceptance, if a worker waits and the service was empty', () => {
+    const { s, claims } = shared();
+    claims.answer();
+    // No worker: any broker may claim it.
+    s.submits('echo', 'first');
+    expect(s.store.changes.at(-1)).not.toHaveProperty('claim');
+    const w = s.worker('w').ready('echo', { credit: 2 });
+    expect(claims.wanted).toEqual(['echo 2']);
+    // While it is not known whether others wait, a new one is not claimed either.
+    s.submits('echo', 'second');
+    expect(s.store.changes.at(-1)).not.toHaveProperty('claim');
+    claims.answer();
+    s.turn();
+    // One was stored meanwhile.
+    expect(claims.wanted).toEqual(['echo 2']);
+    claims.answer();
+    s.submits('echo', 'third');
+    expect(s.store.changes.at(-1)).toMatchObject({ kind: 'accept', claim: 1 });
+    expect(w.inbox()).toEqual(['REQUEST third']);
+    w.final('done').disconnect();
+  });
+
+  it('a failed attempt ends the claim, under which it is made', () => {
+    const { s, claims } = shared();
+    claims.answer();
+    const w = s.worker('w').ready('echo');
+    claims.answer(foreign(s, 1, 5));
+    s.turn();
+    expect(w.inbox()).toEqual(['REQUEST body 1']);
+    w.disconnect();
+    expect(s.store.changes.at(-1)).toMatchObject({ kind: 'attempt', claim: 5, attempts: 1 });
+    expect(s.titanic.openOf(Buffer.from('echo'))).toEqual({ out: 0, delayed: 0, since: null });
+    s.worker('again').ready('echo');
+    s.after(20_000);
+    // Another broker may have it.
+    expect(s.worker('again').inbox()).toEqual([]);
+    s.worker('again').disconnect();
+  });
+
+  it('the last attempt and the death are made under the claim, which ends with the second', () => {
+    const { s, claims } = shared();
+    claims.answer();
+    const w = s.worker('w').ready('echo');
+    const { request, ...claimed } = foreign(s, 1, 5);
+    claims.answer({ request: { ...request, attempts: 2, maxAttempts: 3 }, ...claimed });
+    s.turn();
+    w.disconnect();
+    expect(s.store.changes.slice(-2)).toMatchObject([
+      { kind: 'attempt', claim: 5, keepsClaim: true },
+      { kind: 'dead', claim: 5 },
+    ]);
+  });
+
+  it('gives back in the second look what no worker here takes', () => {
+    const both = shared();
+    const { s, claims } = both;
+    claims.answer();
+    const w = s.worker('w').ready('echo', { credit: 1 });
+    const order = foreign(s, 1, 7);
+    w.disconnect();
+    claims.answer(order);
+    s.turn();
+    polls(both);
+    expect(claims.orders.at(-1)?.released).toEqual([]);
+    claims.answer();
+    polls(both);
+    expect(claims.orders.at(-1)?.released).toEqual([{ uuid: order.request.uuid, claim: 7 }]);
+    claims.answer();
+    expect(s.titanic.openOf(Buffer.from('echo')).since).toBeNull();
+  });
+
+  it('rests while all schedules are listed, and somebody asks for them', () => {
+    const { s, claims } = shared();
+    claims.answer();
+    claims.areListsHeld = true;
+    const c = s.client('c');
+    // The turns of the stage come to an end.
+    c.request('titanic.schedules', '{}').request('titanic.schedules', '{}');
+    expect(s.titanic.dueInMs(s.now, s.wall)).toBeGreaterThan(0);
+    claims.areListsHeld = false;
+    s.turn();
+    expect(c.inbox()).toHaveLength(2);
+  });
+
+  it('stores nothing of a schedule that it was reading when its session ended', () => {
+    const { s, claims } = shared();
+    claims.answer();
+    s.asks('schedule', '{"name":"n","cron":"@hourly"}', 'echo', 'hi');
+    const [request] = s.store.disk.pending;
+    const made = s.store.changes.length;
+    s.holdsStore();
+    s.after(HOUR_MS);
+    claims.answer();
+    s.batch(() => {
+      s.answers('load');
+      s.titanic.taken();
+    });
+    s.freesStore();
+    const stored = (): string[] =>
+      s.store.changes
+        .slice(made)
+        .filter(({ kind }) => kind !== 'sweep')
+        .map((change) => [change.kind, 'claim' in change ? change.claim : '-'].join(' '));
+    expect(stored()).toEqual([]);
+    // It has claimed it again.
+    claims.answer({ request: present(request, 'a schedule'), claim: 3, content: null });
+    s.turn();
+    expect(stored()).toEqual(['attempt 3', 'accept -']);
+  });
+
+  it('answers commands for schedules, and stores what is due, however many commands there are', () => {
+    const { s, claims } = shared();
+    claims.answer();
+    s.asks('schedule', '{"name":"n","cron":"* * * * * *"}', 'echo', 'hi');
+    claims.areListsHeld = true;
+    const c = s.client('c');
+    c.request('titanic.schedules', '{}');
+    const firings = (): number => s.store.changes.filter(({ kind }) => kind === 'attempt').length;
+    for (let n = 1; n <= 10; n++) {
+      // One more comes during each list.
+      c.request('titanic.schedules', '{}');
+      s.after(1000);
+      while (claims.answerList(s.store.disk.pending));
+      s.turn();
+      expect(firings()).toBe(n);
+      expect(c.inbox()).toHaveLength(1);
+    }
+    claims.areListsHeld = false;
+    s.turn();
+    expect(c.inbox()).toHaveLength(1);
+  });
+
+  it('a schedule that another broker has replaced, whose clock is behind, is not ended', () => {
+    const { s, claims } = shared();
+    claims.answer();
+    const made = s.asks('schedule', '{"name":"n","cron":"@hourly"}', 'echo', 'old');
+    expect(made).toMatch(/^200/);
+    const other = titanicStage({ wall: STAGE_WALL_MS - 5, seed: 7 });
+    other.asks('schedule', '{"name":"n","cron":"@hourly"}', 'echo', 'new');
+    const [old] = s.store.disk.pending;
+    const [row] = other.store.disk.rows;
+    const { request, body } = present(row, 'a schedule');
+    const at = s.wall;
+    const { uuid } = present(old, 'the one before it');
+    s.store.disk.apply({ kind: 'close', uuid, at, keyUntil: at, by: NO_OWNER });
+    s.store.disk.apply({ kind: 'accept', request, body, key: null });
+    // The other broker has ended.
+    s.after(POLL_MS);
+    claims.answer({ request, claim: 2, content: null });
+    s.turn();
+    expect(s.store.disk.pending.map((each) => each.uuid)).toContainEqual(request.uuid);
+    s.after(HOUR_MS);
+    expect(s.asks('schedules', '{}')).toContain('"firings":2');
+  });
+
+  it('gives back again what it gave back with a claim that failed', () => {
+    const both = shared();
+    const { s, claims } = both;
+    claims.answer();
+    const w = s.worker('w').ready('echo', { credit: 1 });
+    // As it was claimed when it was accepted: nobody else may give it back.
+    const order = foreign(s, 1, 1);
+    w.disconnect();
+    claims.answer(order);
+    s.turn();
+    polls(both);
+    claims.answer();
+    polls(both);
+    const released = [{ uuid: order.request.uuid, claim: 1 }];
+    expect(claims.orders.at(-1)?.released).toEqual(released);
+    claims.fail();
+    s.after(1000);
+    expect(claims.orders.at(-1)?.released).toEqual(released);
+    claims.answer();
+    polls(both);
+    expect(claims.orders.at(-1)?.released).toEqual([]);
+    claims.answer();
+  });
+
+  it('after a claim that failed it says what it knows', () => {
+    const both = shared();
+    const { s, claims } = both;
+    claims.answer();
+    const w = s.worker('w').ready('echo', { credit: 2 });
+    const one = foreign(s, 1);
+    claims.answer(one);
+    s.turn();
+    expect(claims.orders.at(-1)?.known).toBeNull();
+    polls(both);
+    claims.fail();
+    s.after(999);
+    expect(claims.isWaiting).toBe(false);
+    s.after(1);
+    expect(claims.orders.at(-1)?.known).toEqual([one.request.uuid]);
+    claims.answer();
+    polls(both);
+    expect(claims.orders.at(-1)?.known).toBeNull();
+    claims.answer();
+    w.final('done').disconnect();
+  });
+
+  it('with a new session it goes on with what is at its workers only', () => {
+    const { s, claims } = shared();
+    claims.answer();
+    const w = s.worker('w').ready('echo', { credit: 1 });
+    const [one, two] = [foreign(s, 1), foreign(s, 2)];
+    claims.answer(one, two);
+    s.turn();
+    expect(w.inbox()).toEqual(['REQUEST body 1']);
+    s.titanic.taken();
+    s.turn();
+    claims.answer();
+    w.final('late');
+    expect(s.stands(one.request.uuid.toString('hex'))).toBe('replied');
+    // The second is not sent any more.
+    expect(w.inbox()).toEqual([]);
+    expect(s.titanic.openOf(Buffer.from('echo')).since).toBeNull();
+    w.disconnect();
+  });
+
+  it('counts steps that came too late, because another broker had the request', () => {
+    const { s, claims } = shared();
+    claims.answer();
+    const w = s.worker('w').ready('echo');
+    const one = foreign(s, 1);
+    claims.answer(one);
+    s.turn();
+    const { uuid } = one.request;
+    const reply = Buffer.from([0, 1, 0x78]);
+    const times = { at: s.wall, expiresAt: s.wall + 1e6 };
+    s.store.disk.apply({ kind: 'reply', uuid, generation: 0, reply, worker: '9', ...times });
+    w.final('too late');
+    expect(s.titanic.counters.store.claimsLost).toBe(1);
+    expect(s.asks('reply', uuid.toString('hex'))).toBe('200|x');
+    w.disconnect();
+  });
+
+  it('looks every 250 ms for what a client waits for', () => {
+    const { s, claims } = shared();
+    claims.answer();
+    const { uuid } = foreign(s, 1).request;
+    expect(s.asks('wait', uuid.toString('hex'), '60000')).toBe('');
+    const reply = Buffer.from([0, 1, 0x78]);
+    const times = { at: s.wall, expiresAt: s.wall + 1e6 };
+    s.store.disk.apply({ kind: 'reply', uuid, generation: 0, reply, worker: '9', ...times });
+    expect(s.hears()).toBe('');
+    s.after(POLL_MS);
+    expect(s.hears()).toBe('200|x');
+  });
+});

@@ -1,0 +1,228 @@
+/** What a database promises to several brokers (`ClaimStore`), with two stores open on one database. */
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { afterEach, beforeEach, expect, it } from '@jest/globals';
+
+import { assert } from '../../src/core/assert.js';
+import { placeOf } from '../../src/core/postgres-url.js';
+import { openPostgresStore } from '../../src/titanic/io/postgres/postgres-store.js';
+import type {
+  Change,
+  ChangeResult,
+  ClaimedRequest,
+  ClaimOrder,
+  ClaimStore,
+  Hint,
+} from '../../src/titanic/store/store.js';
+import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
+import { accept, attempt, type ChangeOf, dead, reply, uuidOf } from '../support/store-changes.js';
+import { until } from '../support/until.js';
+
+const LEASE_MS = 1000;
+
+type Told<Result> = (result: Result) => void;
+
+/** The store of one broker. */
+class Broker {
+  readonly store: ClaimStore;
+  /** The hints of others. */
+  readonly heard: readonly Hint[];
+  #transaction: number;
+  #claim = 0;
+  readonly #committed: Map<number, Told<readonly ChangeResult[]>>;
+  readonly #claimed: Map<number, Told<readonly ClaimedRequest[]>>;
+
+  static async open(url: string, home = randomBytes(16).toString('hex')): Promise<Broker> {
+    const place = placeOf(url);
+    assert(typeof place !== 'string', 'a place');
+    const committed = new Map<number, Told<readonly ChangeResult[]>>();
+    const claimed = new Map<number, Told<readonly ClaimedRequest[]>>();
+    const heard: Hint[] = [];
+    const ignored = (): void => undefined;
+    const failed = (_number: number, { message }: { message: string }): never => {
+      throw new Error(message);
+    };
+    const { store, recovered } = await openPostgresStore(
+      {
+        login: { place, passwordFile: null, isLoopback: true, history: null },
+        ...{ name: 'test', timeoutMs: 5000, leaseMs: LEASE_MS, node: home, home, storeId: null },
+        hints: true,
+      },
+      {
+        committed: (number, results) => committed.get(number)?.(results),
+        claimed: (number, requests) => claimed.get(number)?.(requests),
+        ...{ batchFailed: failed, claimFailed: failed, loaded: ignored, found: ignored },
+        ...{ listed: ignored, loadFailed: ignored, lookFailed: ignored, listFailed: ignored },
+        ...{ kept: ignored, taken: ignored, counted: ignored },
+        hinted: (hint) => heard.push(hint),
+      },
+      () => undefined,
+    );
+    return new Broker(store, recovered.firstTransaction, committed, claimed, heard);
+  }
+
+  private constructor(
+    store: ClaimStore,
+    transaction: number,
+    committed: Map<number, Told<readonly ChangeResult[]>>,
+    claimed: Map<number, Told<readonly ClaimedRequest[]>>,
+    heard: readonly Hint[],
+  ) {
+    this.heard = heard;
+    this.store = store;
+    this.#transaction = transaction;
+    this.#committed = committed;
+    this.#claimed = claimed;
+  }
+
+  async commit(...changes: Change[]): Promise<string[]> {
+    const number = this.#transaction++;
+    const results = await new Promise<readonly ChangeResult[]>((resolve) => {
+      this.#committed.set(number, resolve);
+      const none = { tombstones: 'none', holds: null, peerHolds: 0 } as const;
+      this.store.commit({ number, ...none }, changes);
+    });
+    return results.map(({ kind }) => kind);
+  }
+
+  /** Which of the tests' requests it got, with their claims: `3 (claim 2)`. */
+  async claims(most: number, order: Partial<ClaimOrder> = {}): Promise<string[]> {
+    return (await this.claim(most, order)).map(({ request, claim }) => {
+      const n = Array.from({ length: 100 }, (_, at) => at).find((at) =>
+        uuidOf(at).equals(request.uuid),
+      );
+      return `${n ?? '?'} (claim ${claim})`;
+    });
+  }
+
+  async claim(most: number, order: Partial<ClaimOrder> = {}): Promise<readonly ClaimedRequest[]> {
+    const number = ++this.#claim;
+    return await new Promise((resolve) => {
+      this.#claimed.set(number, resolve);
+      const wanted = most === 0 ? [] : [{ service: Buffer.from('echo'), most }];
+      this.store.claim(number, { wanted, released: [], known: null, ...order });
+    });
+  }
+}
+
+/** Those of other tests are due next year. */
+function stored(n: number, more: Parameters<typeof accept>[1] = {}): ChangeOf<'accept'> {
+  return accept(n, { notBefore: 0, ...more });
+}
+
+function failure(n: number, attempts: number): ChangeOf<'attempt'> {
+  return { ...attempt(n, attempts), notBefore: 0 };
+}
+
+const cluster = sharedCluster();
+
+describeWithPostgres('claims in a database', () => {
+  let url: string;
+  let one: Broker;
+  let other: Broker;
+
+  beforeEach(async () => {
+    const server = await cluster();
+    url = server.url(await server.database());
+    one = await Broker.open(url);
+    other = await Broker.open(url);
+  });
+
+  afterEach(async () => {
+    await one.store.close();
+    await other.store.close();
+  });
+
+  it('come by priority, then in order, no more than wanted, and to one broker each', async () => {
+    await one.commit(stored(1), stored(2, { priority: -1 }), stored(3, { priority: 5 }));
+    await other.commit(stored(4), stored(5, { service: Buffer.from('other') }));
+    expect(await other.claims(2)).toEqual(['3 (claim 2)', '1 (claim 2)']);
+    const [both, rest] = await Promise.all([one.claims(9), other.claims(9)]);
+    expect([...both, ...rest].sort()).toEqual(['2 (claim 2)', '4 (claim 2)']);
+    expect(await one.claims(9)).toEqual([]);
+  });
+
+  it('bring small bodies along, and not large ones', async () => {
+    const large = Buffer.alloc(20_000, 1);
+    await one.commit(stored(1), stored(2, { body: large }));
+    const [small, big] = await other.claim(2);
+    expect(small?.content?.body).toEqual(Buffer.from('body 1'));
+    expect([big?.content, big?.request.bodyBytes]).toEqual([null, large.length]);
+  });
+
+  it('begin with an acceptance, and then nobody else gets the request', async () => {
+    await one.commit({ ...stored(1), claim: 1 });
+    expect(await other.claims(9)).toEqual([]);
+    expect(await one.commit({ ...failure(1, 1), claim: 1 })).toEqual(['done']);
+    expect(await other.claims(9)).toEqual(['1 (claim 2)']);
+  });
+
+  it('fence failures and deaths, but not replies', async () => {
+    await one.commit({ ...stored(1), claim: 1 }, { ...stored(2), claim: 1 });
+    await one.claims(0, { released: [1, 2].map((n) => ({ uuid: uuidOf(n), claim: 1 })) });
+    expect(await other.claims(9)).toEqual(['1 (claim 2)', '2 (claim 2)']);
+    expect(await one.commit({ ...failure(1, 1), claim: 1 })).toEqual(['passed']);
+    expect(await one.commit({ ...dead(1), claim: 2 })).toEqual(['passed']);
+    expect(await one.commit(reply(1))).toEqual(['done']);
+    expect(await other.commit(reply(1), { ...dead(2), claim: 2 })).toEqual(['passed', 'done']);
+  });
+
+  it('a step that keeps its claim, and one that does not', async () => {
+    await one.commit({ ...stored(1), claim: 1 });
+    await one.commit({ ...failure(1, 1), claim: 1, keepsClaim: true });
+    expect(await other.claims(9)).toEqual([]);
+    await one.commit({ ...failure(1, 2), claim: 1 });
+    expect(await other.claims(9)).toEqual(['1 (claim 2)']);
+  });
+
+  it('what is to wait is claimed when its time has come', async () => {
+    const notBefore = Date.now() + 600;
+    await one.commit(stored(1, { notBefore }), stored(2));
+    expect(await one.claims(9)).toEqual(['2 (claim 2)']);
+    await until(async () => (await one.claims(9)).length === 1, 'its time has come');
+    expect(Date.now()).toBeGreaterThanOrEqual(notBefore);
+  });
+
+  it('a release counts only with its claim; what is not known is freed, except what was accepted', async () => {
+    await one.commit(stored(1), stored(2), { ...stored(3), claim: 1 });
+    expect(await one.claims(9)).toEqual(['1 (claim 2)', '2 (claim 2)']);
+    await one.claims(0, { released: [{ uuid: uuidOf(1), claim: 7 }] });
+    expect(await other.claims(9)).toEqual([]);
+    await one.claims(0, { known: [uuidOf(1)] });
+    expect(await other.claims(9)).toEqual(['2 (claim 3)']);
+  });
+
+  it('are hinted at to the other brokers, not to the one that tells', async () => {
+    const hint = { services: [Buffer.from('echo')], ended: [Buffer.alloc(6, 7)] };
+    await until(() => {
+      one.store.hint(hint);
+      return other.heard.length > 0;
+    }, 'each knows of the other');
+    expect(other.heard[0]).toEqual(hint);
+    expect(one.heard).toEqual([]);
+    const server = await cluster();
+    const database = url.split('/').at(-1);
+    await server.sql(`SELECT pg_notify('majordomo', 'no hint')`, database);
+    const listening = `SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+      WHERE datname = current_database() AND query LIKE '%pg_notify%' AND pid <> pg_backend_pid()`;
+    expect(await server.sql(listening, database)).not.toEqual([]);
+    const before = other.heard.length;
+    await until(() => {
+      one.store.hint(hint);
+      return other.heard.length > before;
+    }, 'they listen again');
+  });
+
+  it('of a broker that leaves are free at once, those of one that lives stay', async () => {
+    await one.commit({ ...stored(1), claim: 1 });
+    await one.store.close();
+    expect(await other.claims(9)).toEqual(['1 (claim 2)']);
+    await other.commit({ ...stored(2), claim: 1 });
+    const third = await Broker.open(url);
+    await sleep(LEASE_MS * 2);
+    // It is alive.
+    expect(await third.claims(9)).toEqual([]);
+    await third.store.close();
+  });
+});

@@ -1,0 +1,122 @@
+/** The network between a broker and its database is cut while a batch is on its way. */
+import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+
+import type { Client } from '../../src/sdk/client.js';
+import { ask, clientOf, endAll, serve, upper } from '../support/daemon-users.js';
+import { type Daemon, startDaemon } from '../support/daemon.js';
+import { Cluster } from '../support/postgres-cluster.js';
+import { describeWithPostgres } from '../support/postgres.js';
+import { TcpRelay } from '../support/tcp-relay.js';
+import { until } from '../support/until.js';
+
+describeWithPostgres('a cut between a broker and its database', () => {
+  let server: Cluster;
+  let relay: TcpRelay;
+  let database: string;
+
+  beforeAll(async () => {
+    server = await Cluster.make();
+  });
+
+  afterEach(endAll);
+
+  afterAll(async () => {
+    await server.remove();
+  });
+
+  async function begin(timeoutMs: number): Promise<{ daemon: Daemon; client: Client }> {
+    relay = await new TcpRelay(server.port).listen();
+    database = await server.database();
+    const url = `postgresql://postgres@127.0.0.1:${relay.port}/${database}`;
+    const daemon = await startDaemon({
+      sets: [
+        ...[`titanic.store=${url}`, `titanic.storeTimeoutMs=${timeoutMs}`],
+        ...['fleet.leaseMs=60000'],
+      ],
+    });
+    const client = clientOf(daemon);
+    // From now on no statement has to be prepared.
+    expect(await ask(client, 'titanic.request', 'kept', 'first')).toHaveLength(2);
+    return { daemon, client };
+  }
+
+  async function stored(): Promise<number> {
+    const [row] = await server.sql('SELECT count(*)::int AS n FROM majordomo.request', database);
+    return Number(row?.['n']);
+  }
+
+  const cuts: readonly [string, () => Promise<void>][] = [
+    [
+      'after the commit and before its answer',
+      async () => {
+        relay.set('toServer');
+        await until(async () => (await stored()) === 2, 'the commit');
+        relay.set('reset');
+        relay.set('open');
+      },
+    ],
+    [
+      'before the batch arrives',
+      async () => {
+        await new Promise<void>((resolve) => {
+          relay.tap = {
+            connected: () => undefined,
+            fromServer: () => undefined,
+            fromClient: () => {
+              // This is called before the bytes are passed on.
+              relay.tap = null;
+              relay.set('reset');
+              relay.set('open');
+              resolve();
+            },
+          };
+        });
+      },
+    ],
+  ];
+  it.each(cuts)('%s: the batch is sent again, 200, and one row', async (_title, cut) => {
+    const { client, daemon } = await begin(30_000);
+    const isCut = cut();
+    const answer = ask(client, 'titanic.request', 'kept', 'second');
+    await isCut;
+    const [status, uuid = ''] = await answer;
+    expect(status).toBe('200');
+    expect(await stored()).toBe(2);
+    expect((await ask(client, 'titanic.reply', uuid))[0]).toBe('300');
+    expect(daemon.logged('store.failed')).toEqual([]);
+    const seen = serve(daemon, 'kept', upper);
+    await until(async () => (await ask(client, 'titanic.reply', uuid))[0] === '200', 'its reply');
+    expect(seen).toEqual(['first', 'second']);
+  });
+
+  it('for longer than the time for it: 500 outcome unknown; it was kept, is served, and a resend is harmless', async () => {
+    const { client, daemon } = await begin(1000);
+    const options = JSON.stringify({ key: 'order-17' });
+    const submit = async (): Promise<string[]> =>
+      ask(client, 'titanic.submit', options, 'upper', 'hello');
+    relay.set('toServer');
+    const answer = submit();
+    await until(async () => (await stored()) === 2, 'the commit');
+    relay.set('reset');
+    expect((await answer)[0]).toMatch(/^500 outcome unknown/);
+    relay.set('open');
+    await daemon.waitFor('store.returned');
+    // Nothing is stored meanwhile: the broker finds out by itself that it has the request.
+    const seen = serve(daemon, 'upper', upper);
+    await until(() => seen.length > 0, 'it is served');
+    const [status, uuid = ''] = await submit();
+    expect(status).toBe('200');
+    expect(await stored()).toBe(2);
+    await until(async () => {
+      const [replied, reply] = await ask(client, 'titanic.reply', uuid);
+      return replied === '200' && reply === 'HELLO';
+    }, 'its reply');
+    expect(seen).toEqual(['hello']);
+  });
+
+  it('a broker that is stopped meanwhile ends, though nobody answers', async () => {
+    const { daemon } = await begin(500);
+    relay.set('frozen');
+    expect((await daemon.stop()).status).toBe(0);
+  });
+});

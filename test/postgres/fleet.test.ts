@@ -1,0 +1,182 @@
+import { afterEach, expect, it } from '@jest/globals';
+
+import type { Client } from '../../src/sdk/client.js';
+import { run } from '../support/child.js';
+import { ask, clientOf, endAll, serve, upper } from '../support/daemon-users.js';
+import { type Daemon, type DaemonOptions, startDaemon } from '../support/daemon.js';
+import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
+import { until } from '../support/until.js';
+
+const LEASE = 'fleet.leaseMs=1500';
+
+const cluster = sharedCluster();
+
+async function database(): Promise<string> {
+  const server = await cluster();
+  return server.url(await server.database());
+}
+
+afterEach(endAll);
+
+async function broker(url: string, name: string, more: DaemonOptions = {}): Promise<Daemon> {
+  const sets = [`titanic.store=${url}`, `node.name=${name}`, LEASE, ...(more.sets ?? [])];
+  return await startDaemon({ ...more, sets });
+}
+
+describeWithPostgres('brokers that share a database', () => {
+  it('a receipt of one is honoured by all: stored at one, served at another, read at a third', async () => {
+    const url = await database();
+    const [a, b, c] = [await broker(url, 'a'), await broker(url, 'b'), await broker(url, 'c')];
+    serve(b, 'upper', upper);
+    const job = await clientOf(a).submit('upper', 'hello');
+    const at = clientOf(c);
+    expect((await at.job(job.uuid).result({ timeoutMs: 10_000 })).text()).toBe('HELLO');
+    // A client that waits at a broker that does not have the request learns of its reply.
+    const second = await clientOf(a).submit('upper', 'again');
+    expect(await ask(at, 'titanic.wait', second.uuid, '10000')).toEqual(['200', 'AGAIN']);
+    expect(await ask(at, 'titanic.close', job.uuid)).toEqual(['200']);
+    expect(await ask(clientOf(a), 'titanic.reply', job.uuid)).toEqual(['400 unknown']);
+    await until(async () => {
+      const [, answer = '{}'] = await ask(at, 'mmi.fleet', '');
+      const { store } = JSON.parse(answer) as { store: { sessions: { node: string }[] } };
+      return store.sessions.map(({ node }) => node).join() === 'c,a,b';
+    }, 'all know each other');
+    const shown = await run(['fleet', 'status', '--endpoint', c.endpoint]);
+    expect(shown.stderr).toBe('');
+    expect(shown.stdout).toMatch(
+      /^database 127\.0\.0\.1:\d+\/\w+: reached; session renewed .*, lease 1\.5 s\n/,
+    );
+    expect(shown.stdout).toMatch(/\nc +\d+ +asked\n/);
+  });
+
+  it('many requests at each of three brokers: each is served once, at whichever broker has a worker', async () => {
+    const url = await database();
+    const first = await broker(url, 'a');
+    const daemons = [first, await broker(url, 'b'), await broker(url, 'c')];
+    const served = new Map<string, number>();
+    for (const daemon of daemons) {
+      serve(daemon, 'count', (text) => {
+        served.set(text, (served.get(text) ?? 0) + 1);
+        return text;
+      });
+    }
+    const each = 300;
+    const jobs = await Promise.all(
+      daemons.flatMap((daemon, d) => {
+        const client = clientOf(daemon);
+        return Array.from({ length: each }, (_, n) => client.submit('count', `${d} ${n}`));
+      }),
+    );
+    const reader = clientOf(first);
+    for (const job of jobs) await reader.job(job.uuid).result({ timeoutMs: 20_000 });
+    expect(served.size).toBe(3 * each);
+    expect([...served.values()].every((count) => count === 1)).toBe(true);
+  });
+
+  it('what a broker that was killed had claimed is served by another one after its lease', async () => {
+    const url = await database();
+    const [a, b] = [await broker(url, 'a'), await broker(url, 'b')];
+    let taken = 0;
+    serve(a, 'slow', () => {
+      taken++;
+      return new Promise<string>(() => undefined);
+    });
+    const client = clientOf(b);
+    const job = await clientOf(a).submit('slow', 'x');
+    await until(() => taken === 1, 'the worker has it');
+    await a.kill();
+    serve(b, 'slow', (text) => `${text} at b`);
+    expect((await client.job(job.uuid).result({ timeoutMs: 20_000 })).text()).toBe('x at b');
+    expect((await b.waitFor('fleet.lease_ended'))['node']).toBe('a');
+  });
+
+  it('a broker that was stopped for longer than its lease: another serves, its late reply changes nothing', async () => {
+    const url = await database();
+    const [a, b] = [await broker(url, 'a'), await broker(url, 'b')];
+    let finish: (text: string) => void = () => undefined;
+    let taken = 0;
+    serve(a, 'slow', () => {
+      taken++;
+      return new Promise<string>((resolve) => {
+        finish = resolve;
+      });
+    });
+    const job = await clientOf(a).submit('slow', 'x');
+    await until(() => taken === 1, 'the worker has it');
+    a.signal('SIGSTOP');
+    serve(b, 'slow', (text) => `${text} at b`);
+    expect((await clientOf(b).job(job.uuid).result({ timeoutMs: 20_000 })).text()).toBe('x at b');
+    finish('late');
+    a.signal('SIGCONT');
+    await a.waitFor('fleet.lease_lost');
+    await a.waitFor('fleet.lease_taken');
+    const client = clientOf(a);
+    // Plain requests were served all the time.
+    serve(a, 'plain');
+    expect((await client.request('plain', 'x')).text()).toBe('x');
+    await until(async () => {
+      const [status, reply] = await ask(client, 'titanic.reply', job.uuid);
+      return status === '200' && reply === 'x at b';
+    }, 'it answers from the store');
+    // It claims and serves again.
+    serve(a, 'upper', upper);
+    const next = await client.submit('upper', 'next');
+    expect((await next.result({ timeoutMs: 10_000 })).text()).toBe('NEXT');
+  });
+
+  it('a failed attempt at one broker is followed by one at another', async () => {
+    const url = await database();
+    const sets = ['titanic.retryBaseMs=50', 'titanic.retryMaxMs=200'];
+    const [a, b] = [await broker(url, 'a', { sets }), await broker(url, 'b', { sets })];
+    let failed = 0;
+    serve(a, 'flaky', () => {
+      failed++;
+      throw new Error('not here');
+    });
+    const job = await clientOf(a).submit('flaky', 'x', { maxAttempts: 1000 });
+    await until(() => failed > 0, 'the first attempt failed');
+    serve(b, 'flaky', (text) => `${text} at b`);
+    expect((await clientOf(a).job(job.uuid).result({ timeoutMs: 20_000 })).text()).toBe('x at b');
+  });
+
+  it('a schedule is due once in the fleet, is known to all brokers, and survives the one that has it', async () => {
+    const url = await database();
+    const [a, b] = [await broker(url, 'a'), await broker(url, 'b')];
+    const due: string[] = [];
+    serve(b, 'tick', (text) => {
+      due.push(text);
+      return '';
+    });
+    const [first, other] = [clientOf(a), clientOf(b)];
+    const made = await ask(
+      first,
+      'titanic.schedule',
+      '{"name":"s","cron":"* * * * * *"}',
+      'tick',
+      '1',
+    );
+    expect(made[0]).toBe('200');
+    const namesAt = async (client: Client): Promise<string[]> => {
+      const [, answer = '{}'] = await ask(client, 'titanic.schedules');
+      const { schedules } = JSON.parse(answer) as { schedules: { name: string }[] };
+      return schedules.map(({ name }) => name);
+    };
+    expect(await namesAt(other)).toEqual(['s']);
+    await until(() => due.length >= 3, 'it is due');
+    await a.kill();
+    const before = due.length;
+    await until(() => due.length >= before + 2, 'it is due without the broker that made it');
+    // Replaced at another broker, it has the new body; ended there, it is due no more.
+    expect(
+      await ask(other, 'titanic.schedule', '{"name":"s","cron":"* * * * * *"}', 'tick', '2'),
+    ).toEqual(['200', expect.stringContaining('"name":"s"')]);
+    await until(() => due.at(-1) === '2', 'the new one is due');
+    const again = await broker(url, 'a', { dataDir: a.dataDir, endpoint: a.endpoint });
+    expect(await namesAt(clientOf(again))).toEqual(['s']);
+    expect(await ask(clientOf(again), 'titanic.unschedule', 's')).toEqual([
+      '200',
+      '{"removed":true}',
+    ]);
+    expect(await namesAt(other)).toEqual([]);
+  });
+});

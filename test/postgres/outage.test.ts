@@ -1,0 +1,95 @@
+/** The database is away for longer than a batch is tried, under writing clients. */
+import { setTimeout as pause } from 'node:timers/promises';
+
+import { afterEach, expect, it } from '@jest/globals';
+
+import { atEnd, clientOf, endAll, serve } from '../support/daemon-users.js';
+import { startDaemon } from '../support/daemon.js';
+import { Cluster } from '../support/postgres-cluster.js';
+import { describeWithPostgres } from '../support/postgres.js';
+import { Receipts } from '../support/receipts.js';
+import { TcpRelay } from '../support/tcp-relay.js';
+import { until } from '../support/until.js';
+
+const OUTAGE_MS = 6000;
+
+describeWithPostgres('an outage of the database', () => {
+  afterEach(endAll);
+
+  const outages: readonly [
+    string,
+    (server: Cluster, relay: TcpRelay) => { begins(): Promise<void>; ends(): Promise<void> },
+  ][] = [
+    [
+      'its server has crashed',
+      (server) => ({
+        begins: () => server.stop('immediate'),
+        ends: () => server.start(),
+      }),
+    ],
+    [
+      'the network is silent',
+      (_server, relay) => ({
+        begins: async () => {
+          relay.set('frozen');
+        },
+        ends: async () => {
+          relay.set('open');
+        },
+      }),
+    ],
+  ];
+
+  it.each(outages)(
+    '%s for 6 s: no receipt is missing, plain requests go on, all that is stored is served',
+    async (_title, outage) => {
+      const server = await Cluster.make();
+      atEnd(() => server.remove());
+      const relay = await new TcpRelay(server.port).listen();
+      const database = await server.database();
+      const daemon = await startDaemon({
+        sets: [
+          `titanic.store=postgresql://postgres@127.0.0.1:${relay.port}/${database}`,
+          ...['titanic.storeTimeoutMs=2000', 'http.listen=127.0.0.1:0'],
+        ],
+      });
+      const { http } = await daemon.waitFor('broker.ready');
+      const readyz = async (): Promise<[number, string]> => {
+        const answer = await fetch(`${String(http)}/readyz`);
+        return [answer.status, await answer.text()];
+      };
+      const { begins, ends } = outage(server, relay);
+      const plain = clientOf(daemon);
+      serve(daemon, 'plain', () => 'done');
+      const receipts = new Receipts(daemon.endpoint, 3);
+      await until(() => receipts.given.length > 200, 'receipts');
+      await begins();
+      const over = pause(OUTAGE_MS);
+      await daemon.waitFor('store.lost');
+      await until(() => receipts.refused.length >= 3, 'each client is refused');
+      expect(await readyz()).toEqual([200, expect.stringContaining('store_lost')]);
+      expect((await plain.request('plain', 'x')).text()).toBe('done');
+      await over;
+      await ends();
+      const before = receipts.given.length;
+      await until(() => receipts.given.length > before + 200, 'receipts again');
+      await receipts.stop();
+      expect(receipts.refused.filter(({ status }) => !status.startsWith('500 '))).toEqual([]);
+      expect(await receipts.missing(server, database)).toEqual([]);
+      await until(async () => !(await readyz())[1].includes('store_'), 'ready');
+      expect(daemon.logged('store.lost')).toHaveLength(1);
+      expect(daemon.logged('store.returned')).toHaveLength(1);
+      // Also what was kept of batches whose outcome was unknown: each once.
+      const [row] = await server.sql('SELECT count(*)::int AS n FROM majordomo.request', database);
+      const served = serve(daemon, 'kept', () => 'done', { concurrency: 16 });
+      await until(async () => {
+        const [left] = await server.sql(
+          'SELECT count(*)::int AS n FROM majordomo.request WHERE state = 1',
+          database,
+        );
+        return left?.['n'] === 0;
+      }, 'all are served');
+      expect(served).toHaveLength(Number(row?.['n']));
+    },
+  );
+});

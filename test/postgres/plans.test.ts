@@ -1,0 +1,327 @@
+import { afterAll, beforeAll, expect, it } from '@jest/globals';
+
+import { present } from '../../src/core/assert.js';
+import { placeOf } from '../../src/core/postgres-url.js';
+import { Batch, type Sending } from '../../src/titanic/io/postgres/changes.js';
+import { connect, type Connection } from '../../src/titanic/io/postgres/connection.js';
+import { migrate } from '../../src/titanic/io/postgres/migrate.js';
+import { CLAIMED_OF, LIST_SCHEDULES, LOAD, LOOK_UP } from '../../src/titanic/io/postgres/reads.js';
+import { SCHEMA } from '../../src/titanic/io/postgres/schema.js';
+import { FREE, take } from '../../src/titanic/io/postgres/session.js';
+import {
+  ACCEPT,
+  ACCEPT_KEYED,
+  ACCEPT_MISSING,
+  ATTEMPTED,
+  CLAIM,
+  DIED,
+  END,
+  FREE_UNKNOWN,
+  LOCK,
+  RELEASE,
+  REPLY,
+  RETRY,
+  SWEEP,
+  WAKE,
+} from '../../src/titanic/io/postgres/statements.js';
+import type { Change } from '../../src/titanic/store/store.js';
+import { byteas, int4s, int8s, uuids } from '../../src/titanic/io/postgres/values.js';
+import { Cluster } from '../support/postgres-cluster.js';
+import { describeWithPostgres } from '../support/postgres.js';
+import { accept, attempt, close, dead, reply, retry, uuidOf } from '../support/store-changes.js';
+
+const STATEMENTS = [
+  ...[ACCEPT, ACCEPT_KEYED, ACCEPT_MISSING, ATTEMPTED, DIED, END, REPLY, RETRY, SWEEP, LOCK],
+  ...[CLAIM, RELEASE, FREE_UNKNOWN, WAKE, FREE, LIST_SCHEDULES, CLAIMED_OF, LOAD, LOOK_UP],
+];
+const SCAN = /Seq Scan on (request|body|attempt|key)\b/;
+const ROWS = 20_000;
+const ROUNDS = 20;
+
+describeWithPostgres('statements on a database', () => {
+  let server: Cluster;
+  let database: string;
+  let session: number;
+  const connections: Connection[] = [];
+
+  async function connection(): Promise<Connection> {
+    const place = placeOf(server.url(database));
+    if (typeof place === 'string') throw new Error(place);
+    const opened = await connect(
+      { place, passwordFile: null, isLoopback: true },
+      { place: 0 },
+      10_000,
+    );
+    connections.push(opened.connection);
+    return opened.connection;
+  }
+
+  beforeAll(async () => {
+    server = await Cluster.make(["autovacuum = 'off'"]);
+    database = await server.database();
+    const first = await connection();
+    await migrate(first, { user: 'postgres', database });
+    const claimant = { node: 'test', home: Buffer.alloc(16), leaseMs: 600_000 };
+    session = await take(first, claimant);
+  });
+
+  afterAll(async () => {
+    await Promise.all(connections.map((each) => each.close()));
+    await server.remove();
+  });
+
+  /** Commits one batch whose changes are of one kind. */
+  async function commit(on: Connection, changes: readonly Change[]): Promise<Batch> {
+    const batch = new Batch(changes, session, 'first');
+    const [order, ...more] = batch.orders();
+    expect(more).toEqual([]);
+    const { statement, values, settle } = present(order, 'a statement');
+    settle(await on.run(statement, values));
+    expect(batch.isFenced).toBe(true);
+    return batch;
+  }
+
+  it('prepared on empty tables, none scans a table that has been filled since', async () => {
+    const on = await connection();
+    for (const { name, text } of STATEMENTS) await on.ask(`PREPARE p_${name} AS ${text}`);
+    const plansOf = async (): Promise<string[]> => {
+      const plans: string[] = [];
+      for (const { name, text } of STATEMENTS) {
+        const count = Math.max(0, ...[...text.matchAll(/\$(\d+)/g)].map(([, n]) => Number(n)));
+        const nulls = Array.from({ length: count }, () => 'NULL').join(', ');
+        const values = count === 0 ? '' : ` (${nulls})`;
+        const rows = await on.ask(`EXPLAIN EXECUTE p_${name}${values}`);
+        plans.push(`${name}\n${rows.map(([line]) => String(line)).join('\n')}`);
+      }
+      return plans;
+    };
+    expect((await plansOf()).filter((plan) => SCAN.test(plan))).toEqual([]);
+    await eachStatement(on, 0);
+    await server.sql(
+      `INSERT INTO ${SCHEMA}.request SELECT gen_random_uuid(), n, 'x', '', false, 0, 1 + n % 3, 0, NULL,
+         0, false, 0, 0, 10, 0, 0, 1e15, 1, 0, NULL, NULL FROM generate_series(1, ${ROWS}) n;
+       INSERT INTO ${SCHEMA}.body SELECT id, 1, 'x' FROM ${SCHEMA}.request;
+       SELECT pg_stat_force_next_flush()`,
+      database,
+    );
+    expect((await plansOf()).filter((plan) => SCAN.test(plan))).toEqual([]);
+    // Whole tables read in another way would be seen here: rows, or entries of indexes.
+    const before = await readCount(on);
+    await eachStatement(on, 1);
+    expect((await readCount(on)) - before).toBeLessThan(ROWS / 4);
+  });
+
+  /** How many rows of tables, and entries of indexes, all statements so far have read. */
+  async function readCount(on: Connection): Promise<number> {
+    await on.ask('SELECT pg_stat_force_next_flush()');
+    const [row] = await server.sql(
+      `SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE schemaname = '${SCHEMA}')::int
+        + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE schemaname = '${SCHEMA}')::int
+        AS count`,
+      database,
+    );
+    return Number(row?.['count']);
+  }
+
+  /** Uses every statement of the write path on ten requests. @param half numbers of its own */
+  async function eachStatement(on: Connection, half: number): Promise<void> {
+    const first = 1000 * half;
+    const numbers = Array.from({ length: 10 }, (_, at) => first + at);
+    const keyed = numbers.map((n) => n + 500);
+    const ids = uuids(numbers.map((n) => uuidOf(n)));
+    const places = int4s(numbers);
+    await commit(
+      on,
+      numbers.map((n) => accept(n, { notBefore: 0 })),
+    );
+    await commit(
+      on,
+      keyed.map((n) => accept(n, { key: `k${n}`, notBefore: 0 })),
+    );
+    const claimed = await on.run(CLAIM, [session, byteas([Buffer.from('echo')]), int8s([20])]);
+    expect(claimed).toHaveLength(20);
+    expect(await on.run(LOAD, [places, ids])).toHaveLength(10);
+    await on.run(CLAIMED_OF, [ids, session]);
+    await on.run(RELEASE, [session, places, ids, int4s(numbers.map(() => 2))]);
+    for (const step of [
+      (n: number) => attempt(n, 1),
+      dead,
+      (n: number) => retry(n),
+      (n: number) => reply(n, { generation: 1 }),
+      // A second one of the same generation is compared with the first.
+      (n: number) => reply(n, { generation: 1, reply: Buffer.from('second') }),
+    ]) {
+      await commit(
+        on,
+        numbers.map((n) => step(n)),
+      );
+      const found = await on.run(LOOK_UP, [places, ids, int8s(numbers.map(() => 1000))]);
+      expect(found).toHaveLength(10);
+    }
+    await commit(
+      on,
+      [...numbers, ...keyed].map((n) => close(n, 0)),
+    );
+    await on.run(WAKE, [1000]);
+    await on.run(FREE_UNKNOWN, [session, ids]);
+    await on.run(FREE, []);
+  }
+
+  it('two writers with the same requests, or keys, in opposite order: no deadlock', async () => {
+    const [one, other] = [await connection(), await connection()];
+    const numbers = Array.from({ length: 200 }, (_, at) => at + 1);
+    const opposite = [...numbers].reverse();
+    const byKey = (n: number, half: number): Change =>
+      accept(10_000 * half + n, { key: `both ${n}` });
+    let won = 0;
+    for (let round = 0; round < ROUNDS; round++) {
+      const [first, second] = await Promise.all([
+        commit(
+          one,
+          numbers.map((n) => byKey(n, 1)),
+        ),
+        commit(
+          other,
+          opposite.map((n) => byKey(n, 2)),
+        ),
+      ]);
+      // Each key leads to one request: the other writer's, or one that it still has to ask for.
+      const done = [first, second].flatMap(({ results }) =>
+        results.filter((r) => r.kind === 'done'),
+      );
+      expect(done).toHaveLength(numbers.length);
+      await commit(
+        one,
+        numbers.map((n) => accept(n)),
+      );
+      const replies = await Promise.all([
+        commit(
+          one,
+          numbers.map((n) => reply(n)),
+        ),
+        commit(
+          other,
+          opposite.map((n) => reply(n)),
+        ),
+      ]);
+      won += replies.flatMap(({ results }) => results).filter((r) => r.kind === 'done').length;
+      await commit(
+        one,
+        numbers.map((n) => close(n)),
+      );
+      await commit(
+        one,
+        numbers.flatMap((n) => [close(10_000 + n, 0), close(20_000 + n, 0)]),
+      );
+    }
+    expect(won).toBe(ROUNDS * numbers.length);
+  });
+
+  it('two writers with changes of several kinds, in opposite order: no deadlock', async () => {
+    const [one, other] = [await connection(), await connection()];
+    const numbers = Array.from({ length: 100 }, (_, at) => at + 1);
+    const opposite = [...numbers].reverse();
+    // Each request is replied to by one writer, and dies or is closed by the other.
+    const ways = [reply, close, dead] as const;
+    const mixed = (shift: number) => (n: number) => present(ways[(n + shift) % 3], 'a way')(n);
+    for (let round = 0; round < ROUNDS; round++) {
+      await commit(
+        one,
+        numbers.map((n) => accept(n)),
+      );
+      // The server ends one of two that wait for each other: `send` throws.
+      await Promise.all([send(one, numbers.map(mixed(0))), send(other, opposite.map(mixed(1)))]);
+      await commit(
+        one,
+        numbers.map((n) => close(n)),
+      );
+    }
+  });
+
+  it('two writers that repeat keys, in opposite order: no deadlock, and one request for each', async () => {
+    const [one, other] = [await connection(), await connection()];
+    const keys = Array.from({ length: 8 }, (_, at) => `again ${at}`);
+    const batchOf = (round: number, half: number): Change[] => {
+      const order = half === 1 ? keys : [...keys].reverse();
+      return [...order, ...order, ...order].map((key, at) =>
+        accept(100_000 + 1000 * round + 100 * half + at, {
+          key: `${round} ${key}`,
+          service: Buffer.from('keyed'),
+        }),
+      );
+    };
+    for (let round = 0; round < ROUNDS; round++) {
+      const batches = [batchOf(round, 1), batchOf(round, 2)] as const;
+      const [first, second] = await Promise.all([send(one, batches[0]), send(other, batches[1])]);
+      const added = [first, second].flatMap(({ results }) =>
+        results.filter(({ kind }) => kind === 'done'),
+      );
+      expect(added).toHaveLength(keys.length);
+      for (const batch of [first, second]) {
+        const known = batch.results.filter(({ kind }) => kind === 'known').length;
+        const done = batch.results.filter(({ kind }) => kind === 'done').length;
+        expect(known + done + batch.raced.length).toBe(3 * keys.length);
+      }
+    }
+  });
+
+  /** Commits one batch in a transaction. */
+  async function send(
+    on: Connection,
+    changes: readonly Change[],
+    sending: Sending = 'first',
+  ): Promise<Batch> {
+    const batch = new Batch(changes, session, sending);
+    await on.ask('BEGIN');
+    for (const { statement, values, settle } of batch.orders()) {
+      settle(await on.run(statement, values));
+    }
+    await on.ask('COMMIT');
+    return batch;
+  }
+
+  it('a batch that was committed without an answer, sent again, tells the same and changes nothing', async () => {
+    const on = await connection();
+    const n = 50_000;
+    const batches: readonly (readonly Change[])[] = [
+      [accept(n), accept(n + 1, { key: 'again' }), accept(n + 2)],
+      [attempt(n, 1), reply(n + 1), dead(n + 2)],
+      [retry(n + 2), reply(n)],
+    ];
+    for (const changes of batches) {
+      const first = await send(on, changes);
+      const again = await send(on, changes, 'again');
+      expect(again.results).toEqual(first.results);
+      expect(first.results.every(({ kind }) => kind === 'done' || kind === 'retried')).toBe(true);
+      expect(again.deltas).toEqual([]);
+      // Not sent again, but asked for the first time by somebody else: it is passed.
+      const other = await send(on, changes, 'careful');
+      expect(other.results.every(({ kind }) => kind === 'passed')).toBe(true);
+    }
+    await send(
+      on,
+      [0, 1, 2].map((more) => close(n + more, 0)),
+    );
+  });
+
+  it('a session that is dead changes nothing', async () => {
+    const on = await connection();
+    await commit(on, [accept(1)]);
+    await server.sql(`UPDATE ${SCHEMA}.broker SET dead = true`, database);
+    for (const change of [accept(2), accept(3, { key: 'x' }), reply(1), close(1)]) {
+      const batch = new Batch([change], session, 'first');
+      for (const { statement, values, settle } of batch.orders()) {
+        settle(await on.run(statement, values));
+      }
+      expect([change.kind, batch.isFenced]).toEqual([change.kind, false]);
+    }
+    const [row] = await server.sql(
+      `SELECT count(*) FILTER (WHERE state = 1)::int AS pending,
+        count(*) FILTER (WHERE state <> 1)::int AS others
+        FROM ${SCHEMA}.request WHERE service = 'echo'`,
+      database,
+    );
+    expect(row).toEqual({ pending: 1, others: 0 });
+    await server.sql(`UPDATE ${SCHEMA}.broker SET dead = false`, database);
+  });
+});

@@ -1,0 +1,299 @@
+/**
+ * What the database refuses while a broker runs: tried again within the time for it, then 500,
+ * counted by reason. No receipt is lost, and the broker serves again when the cause is gone.
+ */
+import { spawnSync } from 'node:child_process';
+import { mkdtempSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+
+import { assert, present } from '../../src/core/assert.js';
+import { messageOf } from '../../src/core/errors.js';
+import { placeOf } from '../../src/core/postgres-url.js';
+import type { Connection } from '../../src/titanic/io/postgres/connection.js';
+import { Lane } from '../../src/titanic/io/postgres/lane.js';
+import { bury, others } from '../../src/titanic/io/postgres/session.js';
+import { ask, clientOf, endAll, serve, upper } from '../support/daemon-users.js';
+import { type Daemon, startDaemon } from '../support/daemon.js';
+import { Cluster } from '../support/postgres-cluster.js';
+import { describeWithPostgres } from '../support/postgres.js';
+import { Receipts } from '../support/receipts.js';
+import { removeSmallDisks, SmallDisk } from '../support/small-disk.js';
+import { itWithTool } from '../support/tools.js';
+import { until } from '../support/until.js';
+
+/** Raises an error for the next uses of a table, as the server would. */
+const FAULTS = `CREATE SEQUENCE public.faults;
+  CREATE FUNCTION public.fault() RETURNS trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      IF nextval('public.faults') <= TG_ARGV[1]::bigint THEN
+        RAISE EXCEPTION 'made for a test' USING ERRCODE = TG_ARGV[0];
+      END IF;
+      RETURN NULL;
+    END $$`;
+
+function faulty(state: string, times: number): string {
+  return `SELECT setval('public.faults', 1, false);
+    CREATE TRIGGER fault AFTER INSERT ON majordomo.request FOR EACH STATEMENT
+    EXECUTE FUNCTION public.fault('${state}', ${times})`;
+}
+
+const MENDED = 'DROP TRIGGER fault ON majordomo.request';
+
+describeWithPostgres('while the broker runs', () => {
+  let server: Cluster;
+
+  beforeAll(async () => {
+    server = await Cluster.make();
+    await server.sql('CREATE ROLE broker SUPERUSER LOGIN; CREATE ROLE poor LOGIN');
+  });
+
+  afterEach(endAll);
+
+  afterAll(async () => {
+    await server.remove();
+    removeSmallDisks();
+  });
+
+  async function begin(database: string, user = 'postgres', timeoutMs = 500): Promise<Daemon> {
+    const daemon = await startDaemon({
+      sets: [
+        ...[`titanic.store=${server.url(database, user)}`, `titanic.storeTimeoutMs=${timeoutMs}`],
+        ...['http.listen=127.0.0.1:0', 'fleet.leaseMs=60000'],
+      ],
+    });
+    serve(daemon, 'upper', upper);
+    return daemon;
+  }
+
+  async function page(daemon: Daemon, path: string): Promise<string> {
+    const { http } = await daemon.waitFor('broker.ready');
+    return await (await fetch(`${String(http)}${path}`)).text();
+  }
+
+  async function retries(daemon: Daemon, reason: string): Promise<number> {
+    const metrics = await page(daemon, '/metrics');
+    const line = new RegExp(`titanic_store_retries_total\\{reason="${reason}"\\} (\\d+)`);
+    return Number(line.exec(metrics)?.[1]);
+  }
+
+  /** Receipts before, refusals with it, receipts after it; none is missing. */
+  async function endures(
+    daemon: Daemon,
+    database: string,
+    reason: string,
+    trouble: { begins(): Promise<unknown>; ends(): Promise<unknown> },
+  ): Promise<void> {
+    const receipts = new Receipts(daemon.endpoint, 3);
+    await until(() => receipts.given.length > 50, 'receipts');
+    await trouble.begins();
+    await until(() => receipts.refused.length > 3, 'refusals');
+    expect(receipts.refused.filter(({ status }) => !status.startsWith('500 '))).toEqual([]);
+    expect(await retries(daemon, reason)).toBeGreaterThan(0);
+    expect(await page(daemon, '/readyz')).toContain('durable requests are refused (500)');
+    expect(await ask(clientOf(daemon), 'upper', 'plain')).toEqual(['PLAIN']);
+    await trouble.ends();
+    const before = receipts.given.length;
+    await until(() => receipts.given.length > before + 50, 'receipts again');
+    await until(async () => !(await page(daemon, '/readyz')).includes('500'), 'ready');
+    await receipts.stop();
+    expect(await receipts.missing(server, database)).toEqual([]);
+    expect(daemon.logged('broker.ready')).toHaveLength(1);
+  }
+
+  itWithTool('root', 'a full disk of the database', async () => {
+    const path = mkdtempSync(join(tmpdir(), 'majordomo-tablespace-'));
+    const disk = new SmallDisk(path, '40m');
+    spawnSync('chown', ['postgres:postgres', path]);
+    await server.sql(`CREATE TABLESPACE small LOCATION '${path}'`);
+    await server.sql('CREATE DATABASE full_one TABLESPACE small');
+    const daemon = await begin('full_one');
+    await endures(daemon, 'full_one', 'full', {
+      begins: async () => {
+        disk.fill();
+      },
+      ends: async () => {
+        disk.free();
+      },
+    });
+    await endAll();
+    await server.sql('DROP DATABASE full_one');
+    await server.sql('DROP TABLESPACE small');
+  });
+
+  it('too many connections', async () => {
+    const name = await server.database();
+    await server.sql(`GRANT CREATE ON DATABASE ${name} TO poor`);
+    const daemon = await begin(name, 'poor');
+    await endures(daemon, name, 'too_many_connections', {
+      begins: async () => {
+        await server.sql('ALTER ROLE poor CONNECTION LIMIT 0');
+        await server.sql(
+          "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = 'poor'",
+        );
+      },
+      ends: () => server.sql('ALTER ROLE poor CONNECTION LIMIT -1'),
+    });
+    expect(daemon.logged('store.lost')).toHaveLength(1);
+  });
+
+  it('read-only transactions', async () => {
+    const name = await server.database();
+    const daemon = await begin(name);
+    await endures(daemon, name, 'read_only', {
+      begins: () => server.configure({ default_transaction_read_only: 'on' }),
+      ends: () => server.configure({ default_transaction_read_only: 'off' }),
+    });
+  });
+
+  it('a row that it never takes: its client gets 500, and the rest of the batch is stored', async () => {
+    const name = await server.database();
+    const daemon = await begin(name);
+    await server.sql(
+      `ALTER TABLE majordomo.body ADD CHECK (position('poison'::bytea IN frames) = 0)`,
+      name,
+    );
+    serve(daemon, 'echo', (text) => (text === 'bad' ? 'poison' : text));
+    const asking = clientOf(daemon, { timeoutMs: 30_000 });
+    const bodies = Array.from({ length: 200 }, (_, n) => (n % 50 === 7 ? 'poison' : `body ${n}`));
+    const told = await Promise.all(
+      bodies.map((body) =>
+        asking.submit('echo', body).then(
+          async (job) => (await job.result({ timeoutMs: 30_000 })).text(),
+          (error: unknown) => messageOf(error),
+        ),
+      ),
+    );
+    for (const [n, text] of told.entries()) {
+      if (bodies[n] === 'poison') expect(text).toContain('the store refuses it');
+      else expect(text).toBe(bodies[n]);
+    }
+    // A reply that it does not take: there is none, and its client is told why.
+    const job = await asking.submit('echo', 'bad');
+    await expect(job.result({ timeoutMs: 30_000 })).rejects.toThrow('the store refuses the reply');
+    expect((await asking.request('echo', 'plain')).text()).toBe('plain');
+    expect(daemon.logged('store.failed')).toEqual([]);
+    expect(daemon.logged('store.refused')[0]).toMatchObject({
+      text: expect.stringContaining('violates check constraint'),
+    });
+  });
+
+  it.each([
+    ['a serialization failure', '40001', 'serialization'],
+    ['a deadlock', '40P01', 'deadlock'],
+  ])('%s: again, and nobody notices; always: 500', async (_title, state, reason) => {
+    const name = await server.database();
+    const daemon = await begin(name);
+    await server.sql(FAULTS, name);
+    const receipts = new Receipts(daemon.endpoint, 3);
+    await until(() => receipts.given.length > 50, 'receipts');
+    await server.sql(faulty(state, 3), name);
+    await until(async () => (await retries(daemon, reason)) >= 3, 'it was tried again');
+    const before = receipts.given.length;
+    await until(() => receipts.given.length > before + 50, 'receipts after it');
+    await receipts.stop();
+    expect(receipts.refused).toEqual([]);
+    expect(await receipts.missing(server, name)).toEqual([]);
+    await server.sql(MENDED, name);
+    await endures(daemon, name, reason, {
+      begins: () => server.sql(faulty(state, 1e9), name),
+      ends: () => server.sql(MENDED, name),
+    });
+  });
+
+  it('a right that is withdrawn: 500 at once, and served again when it is given back', async () => {
+    const name = await server.database();
+    const daemon = await begin(name, 'broker');
+    await server.sql(
+      `REASSIGN OWNED BY broker TO postgres;
+      GRANT USAGE ON SCHEMA majordomo TO broker;
+      GRANT ALL ON ALL TABLES IN SCHEMA majordomo TO broker; ALTER ROLE broker NOSUPERUSER`,
+      name,
+    );
+    const receipts = new Receipts(daemon.endpoint, 1);
+    await until(() => receipts.given.length > 10, 'receipts');
+    await server.sql('REVOKE INSERT ON majordomo.body FROM broker', name);
+    await until(() => receipts.refused.length > 0, 'a refusal');
+    // Who cannot mend it is not told about tables.
+    expect(receipts.refused[0]?.status).toBe('500 the store refuses it');
+    expect(daemon.logged('store.failed')[0]).toMatchObject({
+      text: expect.stringContaining('permission denied for table body'),
+    });
+    await server.sql('GRANT INSERT ON majordomo.body TO broker', name);
+    const before = receipts.given.length;
+    await until(() => receipts.given.length > before + 10, 'receipts again');
+    await receipts.stop();
+    expect(await receipts.missing(server, name)).toEqual([]);
+  });
+
+  function laneTo(database: string): Lane {
+    const place = placeOf(server.url(database));
+    assert(typeof place !== 'string', 'a place');
+    return new Lane(
+      { place, passwordFile: null, isLoopback: true },
+      10_000,
+      { place: 0 },
+      {
+        connected: async () => undefined,
+        unreachable: () => undefined,
+        retried: () => undefined,
+      },
+    );
+  }
+
+  it('a broker that vanished in a transaction: the server ends that soon; its session ends then, not before', async () => {
+    const database = await server.database();
+    await begin(database);
+    const lane = laneTo(database);
+    const use = async <Result>(
+      work: (connection: Connection) => Promise<Result>,
+    ): Promise<Result> => await lane.use(performance.now() + 10_000, work);
+    const [[limit] = []] = await use((connection) =>
+      connection.ask('SHOW idle_in_transaction_session_timeout'),
+    );
+    expect(limit).toBe('10s');
+    await server.sql(
+      `INSERT INTO majordomo.broker (node, home, lease_until, dead)
+        VALUES ('gone', 'elsewhere', now() - interval '1 minute', false)`,
+      database,
+    );
+    const all = await use((connection) => others(connection, 0));
+    const dead = present(
+      all.find(({ node }) => node === 'gone'),
+      'its session',
+    );
+    const vanished = await server.session(database);
+    await vanished.query('BEGIN; SELECT 1 FROM majordomo.broker FOR KEY SHARE');
+    expect(await use((connection) => bury(connection, dead))).toBe(false);
+    await vanished.query('ROLLBACK');
+    expect(await use((connection) => bury(connection, dead))).toBe(true);
+    await vanished.end();
+    await lane.close();
+  });
+
+  it('a connection that is being made while its lane is closed is closed, too', async () => {
+    const database = await server.database();
+    const lane = laneTo(database);
+    const using = lane.use(performance.now() + 10_000, (connection) => connection.ask('SELECT 1'));
+    await Promise.all([expect(using).rejects.toThrow('closed'), lane.close()]);
+    const connected = `SELECT 1 FROM pg_stat_activity WHERE datname = '${database}'`;
+    await until(async () => (await server.sql(connected)).length === 0, 'no connection is left');
+    const after = lane.use(performance.now() + 10_000, (connection) => connection.ask('SELECT 1'));
+    await expect(after).rejects.toThrow('closed');
+  });
+
+  it('work that fails in its transaction leaves no connection that refuses all that follows', async () => {
+    const lane = laneTo(await server.database());
+    const use = async (...texts: readonly string[]): Promise<unknown> =>
+      await lane.use(performance.now() + 10_000, async (connection) => {
+        let rows: unknown = null;
+        for (const text of texts) rows = await connection.ask(text);
+        return rows;
+      });
+    await expect(use('BEGIN', 'SELECT 1 / 0')).rejects.toThrow('division by zero');
+    expect(await use('SELECT 1')).toEqual([[1]]);
+    await lane.close();
+  });
+});

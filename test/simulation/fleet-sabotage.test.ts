@@ -1,0 +1,75 @@
+/** The simulation is only worth what it finds: fleets that are broken on purpose. */
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { RemoteWorkers } from '../../src/broker/inputs/remote-workers.js';
+import { codeOf, messageOf } from '../../src/core/errors.js';
+import { FleetPeer } from '../../src/fleet/peer.js';
+import { Holder, Origin } from '../../src/fleet/origin.js';
+import { Tally } from './actors/tally.js';
+import { runFleetSeed } from './fleet/seeds.js';
+
+const SEEDS_MAX = 40;
+const mends: (() => void)[] = [];
+
+afterEach(() => {
+  for (const mend of mends.splice(0)) mend();
+});
+
+/** Replaces a method of a class until the end of the test. */
+function breaks<T extends object, Name extends keyof T>(
+  prototype: T,
+  name: Name,
+  broken: (original: T[Name]) => T[Name],
+): void {
+  const original = prototype[name];
+  prototype[name] = broken(original);
+  mends.push(() => {
+    prototype[name] = original;
+  });
+}
+
+/** The first failure that was found. */
+function found(): string {
+  for (let seed = 1; seed <= SEEDS_MAX; seed++) {
+    try {
+      runFleetSeed(seed, new Tally());
+    } catch (error) {
+      expect(codeOf(error)).toMatch(/^ERR_(SIMULATION|INTERNAL)$/);
+      return messageOf(error);
+    }
+  }
+  return 'nothing';
+}
+
+describe('the simulation of a fleet finds', () => {
+  it('brokers that take repeated packs for new ones (D85)', () => {
+    breaks(FleetPeer.prototype, 'isNew', () => () => true);
+    expect(found()).toMatch(/runs once for each pack|runs at most|waits for ever/);
+  });
+
+  it('holders that take more than their workers can (D84)', () => {
+    breaks(RemoteWorkers.prototype, 'localCredit', () => () => ({ free: 100, total: 100 }));
+    expect(found()).toMatch(/nothing waits at a holder|waits for ever/);
+  });
+
+  it('origins that do not miss what no list names (D85)', () => {
+    breaks(
+      Origin.prototype,
+      'listed',
+      () =>
+        function (peer, _tokens, _remote, now) {
+          peer.listedAt = now;
+        },
+    );
+    expect(found()).toMatch(/waits for ever|is left at|is out at others|are out at others/);
+  });
+
+  it('origins that do not notice a silent holder (D85)', () => {
+    breaks(Origin.prototype, 'isSilent', () => () => false);
+    expect(found()).toMatch(/waits for ever|left at|out at others/);
+  });
+
+  it('origins without back-pressure (D86)', () => {
+    breaks(Holder.prototype, 'takes', () => () => true);
+    expect(found()).toMatch(/at most 8 MiB/);
+  });
+});

@@ -1,0 +1,131 @@
+/** The simulation is only worth what it finds: a database and brokers that are broken on purpose. */
+import { describe, expect, it } from '@jest/globals';
+import { codeOf, messageOf } from '../../src/core/errors.js';
+import type { ClaimedRequest } from '../../src/titanic/store/store.js';
+import { TITANIC_SCHEDULE } from '../../src/wire/tsp.js';
+import type { SharedWeather } from './shared/weather.js';
+import { type SharedSabotage, SharedWorld } from './shared/world.js';
+
+const SEEDS_MAX = 150;
+
+/** Brokers are paused for longer than their lease, again and again. */
+function pausing(weather: SharedWeather): SharedWeather {
+  const events = { outages: 0, cuts: 0, pauses: 30, kills: 0 };
+  return { ...weather, events, leaseMs: 300 };
+}
+
+/** Connections break, often for longer than a batch is tried again, and seldom for a lease. */
+function breaking(weather: SharedWeather): SharedWeather {
+  const link = { delayMaxMs: 1, breakChance: 0.1, cutChance: 0.5, standbyMaxMs: 10 };
+  const events = { outages: 0, cuts: 0, pauses: 0, kills: 0 };
+  return { ...weather, link, events, leaseMs: 1200, storeTimeoutMs: 100 };
+}
+
+/** As if no step of a schedule had to name its claim. */
+function unfenced(claimed: ClaimedRequest): ClaimedRequest {
+  const isSchedule = claimed.request.service.toString() === TITANIC_SCHEDULE;
+  return isSchedule ? { ...claimed, claim: 0 } : claimed;
+}
+
+/** The first failure that was found. */
+function found(sabotage: SharedSabotage): string {
+  for (let seed = 1; seed <= SEEDS_MAX; seed++) {
+    try {
+      new SharedWorld(seed, false, sabotage).run();
+    } catch (error) {
+      expect(codeOf(error)).toBe('ERR_SIMULATION');
+      return messageOf(error);
+    }
+  }
+  return 'nothing';
+}
+
+describe('the simulation finds', () => {
+  it.each<[string, RegExp, SharedSabotage]>([
+    [
+      'steps of a broker that has lost its claim',
+      /which n[0-9] runs|and nobody has it|and [0-9]+ has it/,
+      { conditions: { fencesClaims: false }, weather: pausing },
+    ],
+    [
+      'what dead sessions had claimed, and is not freed',
+      /not over|which is dead/,
+      { conditions: { freesDead: false } },
+    ],
+    [
+      'a claim of what another broker has',
+      /which n[0-9] runs|and [0-9]+ has it/,
+      { conditions: { claimsOnlyFree: false } },
+    ],
+    [
+      'sessions that are ended at once when the database is back',
+      /at once after an outage/,
+      {
+        watch: (watch) => {
+          watch.see = (sessions) => sessions.filter(({ isOverdue }) => isOverdue);
+        },
+      },
+    ],
+    [
+      'a broker that goes on without a session',
+      /without a session/,
+      {
+        replica: (replica) => {
+          Object.defineProperty(replica, 'refusal', { get: () => null });
+        },
+      },
+    ],
+    [
+      'a broker that keeps what its last session had claimed',
+      /and nobody has it|and [0-9]+ has it|which n[0-9] runs/,
+      {
+        titanic: (titanic) => {
+          titanic.taken = () => undefined;
+        },
+        weather: pausing,
+      },
+    ],
+    [
+      'a schedule that is due without the fence of its claim',
+      /fires a schedule that it has not claimed/,
+      {
+        titanic: (titanic) => {
+          const claimed = titanic.claimed.bind(titanic);
+          titanic.claimed = (claim, requests) => {
+            claimed(claim, requests.map(unfenced));
+          };
+        },
+        weather: pausing,
+      },
+    ],
+    [
+      'a due time that is stored without its key',
+      /no request is stored for|is stored [0-9]+ times/,
+      { conditions: { keepsKeys: false } },
+    ],
+    [
+      'a broker that does not hear of what it has stored after all',
+      /not over/,
+      {
+        titanic: (titanic) => {
+          titanic.kept = () => undefined;
+        },
+        weather: breaking,
+      },
+    ],
+  ])('%s', (_what, message, sabotage) => {
+    expect(found(sabotage)).toMatch(message);
+  });
+});
+
+describe('a world of brokers on one database', () => {
+  it('is the same each time that its seed makes it', () => {
+    const [first, second] = [7, 7].map((seed) => {
+      const world = new SharedWorld(seed, true);
+      world.run();
+      return world.trace.last(1000);
+    });
+    expect(first?.length).toBeGreaterThan(50);
+    expect(second).toEqual(first);
+  });
+});

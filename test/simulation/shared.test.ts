@@ -1,0 +1,30 @@
+import { describe, expect, it } from '@jest/globals';
+import { Tally } from './actors/tally.js';
+import { runSharedSeed } from './shared/seeds.js';
+
+const SEEDS = 40;
+
+describe('brokers on one database, which goes away, and brokers that are paused, cut off and killed', () => {
+  it(`every promise of titanic.* is kept by all of them (docs/protocol.md, D90): ${SEEDS} seeds`, () => {
+    const tally = new Tally();
+    for (let seed = 1; seed <= SEEDS; seed++) runSharedSeed(seed, tally);
+    // Worlds in which nothing happens prove nothing.
+    expect(tally.requests).toBeGreaterThan(SEEDS);
+    expect(tally.replies).toBeGreaterThan(SEEDS);
+    for (const fault of [
+      'database goes away',
+      'broker is cut off',
+      'broker is paused',
+      'broker ends',
+      'session is buried',
+      'session is taken anew',
+      'connection breaks: lost',
+      'connection breaks: done',
+      'connection breaks: late',
+      'schedule is made',
+      'schedule is ended',
+    ]) {
+      expect([fault, (tally.faults.get(fault) ?? 0) > 0]).toEqual([fault, true]);
+    }
+  });
+});

@@ -1,0 +1,410 @@
+/**
+ * The database that the brokers of a fleet share: the requests of a store in memory, who has claimed
+ * them, and the sessions of the brokers. Each method is one statement, or one transaction, of the
+ * store in PostgreSQL (src/titanic/io/postgres), with the same conditions.
+ */
+import { present } from '../../../src/core/assert.js';
+import type { Claimant, OtherSession } from '../../../src/titanic/io/postgres/session.js';
+import { type Delta, Tally } from '../../../src/titanic/io/postgres/tally.js';
+import {
+  type Change,
+  type ChangeResult,
+  type ClaimedRequest,
+  FIRST_CLAIM,
+  type Found,
+  NO_OWNER,
+  type Release,
+  type RequestUuid,
+  type StoredContent,
+  type StoredRequest,
+  type Wanted,
+} from '../../../src/titanic/store/store.js';
+import { TITANIC_SCHEDULE } from '../../../src/wire/tsp.js';
+import { type Entry, nameOf } from '../../../src/testing/memory-rows.js';
+import { MemoryTables } from '../../../src/testing/memory-tables.js';
+
+const WOKEN_MAX = 1000;
+const LISTED_MAX = 3;
+const PASSED: ChangeResult = { kind: 'passed' };
+const DONE: ChangeResult = { kind: 'done' };
+
+type ChangeOf<Kind extends Change['kind']> = Extract<Change, { readonly kind: Kind }>;
+/** Of one request. */
+type Step = ChangeOf<'accept' | 'attempt' | 'reply' | 'dead' | 'close' | 'expire' | 'retry'>;
+type EndStep = Step & { readonly kind: 'close' | 'expire' };
+
+export interface Session extends Claimant {
+  readonly session: number;
+  leaseUntil: number;
+  dead: boolean;
+}
+
+/** Who has a pending request. */
+export interface ClaimRow {
+  /** `null`: nobody. */
+  session: number | null;
+  claim: number;
+  /** It waits for its time. */
+  delayed: boolean;
+}
+
+export interface BatchDone {
+  readonly results: readonly ChangeResult[];
+  readonly deltas: readonly Delta[];
+}
+
+/** A condition of the statements: each can be removed, to verify that the simulation detects it. */
+export interface Conditions {
+  /** An attempt, or a death, is made only by the broker that has the claim. */
+  readonly fencesClaims: boolean;
+  /** Only what nobody has claimed can be claimed. */
+  readonly claimsOnlyFree: boolean;
+  /** What dead sessions had claimed is freed. */
+  readonly freesDead: boolean;
+  /** A key leads to the request that has it. */
+  readonly keepsKeys: boolean;
+}
+
+export const ALL_CONDITIONS: Conditions = {
+  fencesClaims: true,
+  claimsOnlyFree: true,
+  freesDead: true,
+  keepsKeys: true,
+};
+
+export class SharedDatabase {
+  readonly sessions: Session[] = [];
+  /** Called after each transaction that changes requests. */
+  changed: () => void = () => undefined;
+  readonly #tables = new MemoryTables();
+  readonly #claims = new Map<string, ClaimRow>();
+  readonly #conditions: Conditions;
+  /** Its clock: milliseconds since 1970. */
+  readonly #clockMs: () => number;
+  #transactions = 0;
+
+  constructor(clockMs: () => number, conditions: Conditions = ALL_CONDITIONS) {
+    this.#clockMs = clockMs;
+    this.#conditions = conditions;
+  }
+
+  // ---------------------------------------------------------------- for checks
+
+  get rows(): readonly Entry[] {
+    return this.#tables.entries;
+  }
+
+  get pending(): readonly StoredRequest[] {
+    return this.#tables.pending();
+  }
+
+  /** How many transactions there were: nothing changes without one. */
+  get transactions(): number {
+    return this.#transactions;
+  }
+
+  row(uuid: RequestUuid): Entry | undefined {
+    return this.#tables.entry(uuid);
+  }
+
+  /** `null`: it is not pending. */
+  claimOf(uuid: RequestUuid): ClaimRow | null {
+    const isPending = this.row(uuid)?.request.state === 'pending';
+    return isPending ? (this.#claims.get(nameOf(uuid)) ?? null) : null;
+  }
+
+  isAlive(session: number): boolean {
+    return this.sessions.some((each) => each.session === session && !each.dead);
+  }
+
+  find(uuid: RequestUuid): Found {
+    return this.lookUp(uuid, Infinity);
+  }
+
+  // ---------------------------------------------------------------- sessions
+
+  take(claimant: Claimant): number {
+    for (const each of this.sessions) if (each.home.equals(claimant.home)) each.dead = true;
+    const session = this.sessions.length + 1;
+    const leaseUntil = this.#clockMs() + claimant.leaseMs;
+    this.sessions.push({ ...claimant, session, leaseUntil, dead: false });
+    return session;
+  }
+
+  /** Those that are alive, of the same data directory. */
+  sessionsOf({ home }: Claimant): number[] {
+    return this.sessions
+      .filter((each) => !each.dead && each.home.equals(home))
+      .map(({ session }) => session);
+  }
+
+  /** @returns the clock; `null` if the session is dead */
+  renew(session: number): number | null {
+    const mine = present(this.sessions[session - 1], 'a session that was taken');
+    if (mine.dead) return null;
+    mine.leaseUntil = this.#clockMs() + mine.leaseMs;
+    return this.#clockMs();
+  }
+
+  others(mine: number): OtherSession[] {
+    return this.sessions
+      .filter(({ session, dead }) => !dead && session !== mine)
+      .map(({ session, node, leaseUntil }) => ({
+        ...{ session, node, lease: String(leaseUntil), isOverdue: leaseUntil < this.#clockMs() },
+      }));
+  }
+
+  bury({ session, lease }: OtherSession): boolean {
+    const other = present(this.sessions[session - 1], 'a session that was seen');
+    const isSame = String(other.leaseUntil) === lease && other.leaseUntil < this.#clockMs();
+    if (other.dead || !isSame) return false;
+    other.dead = true;
+    return true;
+  }
+
+  /** What dead sessions had claimed. */
+  free(): void {
+    if (!this.#conditions.freesDead) return;
+    for (const row of this.#claims.values()) {
+      if (row.session !== null && !this.isAlive(row.session)) row.session = null;
+    }
+  }
+
+  // ---------------------------------------------------------------- claims
+
+  /** @returns `null`: the session has ended */
+  claim(session: number, wanted: readonly Wanted[]): readonly ClaimedRequest[] | null {
+    if (!this.isAlive(session)) return null;
+    const claimed: ClaimedRequest[] = [];
+    for (const { service, most } of wanted) {
+      const free = this.pending
+        .filter((request) => request.service.equals(service) && this.#isClaimable(request))
+        .sort(byUrgency);
+      for (const request of free.slice(0, most)) {
+        const row = this.#rowOf(request.uuid);
+        row.session = session;
+        row.claim = Math.max(row.claim, FIRST_CLAIM) + 1;
+        // Every third is too large to come with its claim.
+        const isLarge = request.number % 3 === 0;
+        const content = isLarge ? null : this.#tables.body(request.uuid);
+        claimed.push({ request, claim: row.claim, content });
+      }
+    }
+    return claimed.sort((one, other) => byUrgency(one.request, other.request));
+  }
+
+  #isClaimable({ uuid }: StoredRequest): boolean {
+    const { session, delayed } = this.#rowOf(uuid);
+    return !delayed && (session === null || !this.#conditions.claimsOnlyFree);
+  }
+
+  #rowOf(uuid: RequestUuid): ClaimRow {
+    return present(this.#claims.get(nameOf(uuid)), 'every request has it');
+  }
+
+  /** Takes the mark off what waited for its time. */
+  wake(): void {
+    const woken = this.pending
+      .filter(({ uuid, notBefore }) => {
+        const { session, delayed } = this.#rowOf(uuid);
+        return session === null && delayed && notBefore <= this.#clockMs();
+      })
+      .sort((one, other) => one.notBefore - other.notBefore);
+    for (const { uuid } of woken.slice(0, WOKEN_MAX)) this.#rowOf(uuid).delayed = false;
+  }
+
+  release(session: number, released: readonly Release[]): void {
+    if (!this.isAlive(session)) return;
+    for (const { uuid, claim } of released) {
+      const row = this.claimOf(uuid);
+      if (row?.session === session && row.claim === claim) row.session = null;
+    }
+  }
+
+  freeUnknown(session: number, known: readonly RequestUuid[]): void {
+    const names = new Set(known.map(nameOf));
+    for (const [name, row] of this.#claims) {
+      if (row.session === session && row.claim > FIRST_CLAIM && !names.has(name)) {
+        row.session = null;
+      }
+    }
+  }
+
+  // ---------------------------------------------------------------- changes
+
+  /**
+   * @param isAgain see `Batch` in changes.ts
+   * @returns `null`: the session has ended, and nothing was changed
+   */
+  commit(session: number, changes: readonly Change[], isAgain: boolean): BatchDone | null {
+    if (!this.isAlive(session)) return null;
+    const deltas: Delta[] = [];
+    this.#transactions++;
+    const results = changes.map((change, at) => {
+      if (change.kind === 'sweep') return this.#sweep(change, deltas);
+      const made = change.kind === 'accept' ? this.#numbered(change, at) : change;
+      return this.#counted(uuidOf(made), deltas, () => this.#apply(session, made, isAgain));
+    });
+    this.changed();
+    return { results, deltas };
+  }
+
+  /** By the clock of the database, in microseconds. */
+  #numbered(change: ChangeOf<'accept'>, at: number): ChangeOf<'accept'> {
+    const number = this.#clockMs() * 1000 + at;
+    const key = this.#conditions.keepsKeys ? change.key : null;
+    return { ...change, key, request: { ...change.request, number } };
+  }
+
+  #counted(uuid: RequestUuid, deltas: Delta[], run: () => ChangeResult): ChangeResult {
+    const before = this.row(uuid);
+    const result = run();
+    const after = this.row(uuid);
+    if (before === after) return result;
+    if (before !== undefined) deltas.push(deltaOf(before, -1));
+    if (after !== undefined) deltas.push(deltaOf(after, 1));
+    return result;
+  }
+
+  #write(change: Change): ChangeResult {
+    const number = this.#transactions;
+    const transaction = { number, tombstones: 'none', holds: null, peerHolds: 0 } as const;
+    return present(this.#tables.commit(transaction, [change])[0], 'a result');
+  }
+
+  #apply(session: number, change: Step, isAgain: boolean): ChangeResult {
+    const uuid = uuidOf(change);
+    const before = this.row(uuid);
+    const row = this.#claims.get(nameOf(uuid));
+    if ((change.kind === 'attempt' || change.kind === 'dead') && change.claim !== undefined) {
+      const isMine = row?.session === session && row.claim === change.claim;
+      if (!isMine && this.#conditions.fencesClaims) return isMade(change, before, isAgain);
+    }
+    const result = this.#write(change);
+    if (result.kind === 'passed') return isMade(change, before, isAgain);
+    if (result.kind === 'denied' || result.kind === 'known') return result;
+    switch (change.kind) {
+      case 'accept':
+        if (before === undefined) this.#enter(session, change);
+        else this.#claims.set(nameOf(uuid), this.#unclaimed(uuid, change.request.notBefore));
+        return result;
+      case 'attempt':
+        if (row === undefined) return result;
+        if (change.keepsClaim !== true) row.session = null;
+        row.delayed = change.notBefore > this.#clockMs();
+        return result;
+      case 'close':
+      case 'expire':
+        this.#claims.delete(nameOf(uuid));
+        return result;
+      default:
+        this.#claims.set(nameOf(uuid), this.#unclaimed(uuid, 0));
+        return result;
+    }
+  }
+
+  #unclaimed(uuid: RequestUuid, notBefore: number): ClaimRow {
+    const claim = this.#claims.get(nameOf(uuid))?.claim ?? 0;
+    return { session: null, claim, delayed: notBefore > this.#clockMs() };
+  }
+
+  #enter(session: number, { request, claim }: ChangeOf<'accept'>): void {
+    const { uuid, notBefore } = request;
+    this.#claims.set(nameOf(uuid), {
+      session: claim === undefined ? null : session,
+      claim: claim === undefined ? 0 : FIRST_CLAIM,
+      delayed: notBefore > this.#clockMs(),
+    });
+  }
+
+  /** Also requests that no broker has claimed. */
+  #sweep(sweep: ChangeOf<'sweep'>, deltas: Delta[]): ChangeResult {
+    const { now: at, keyUntil, most } = sweep;
+    const over = this.rows
+      .filter(({ request: { uuid, state, expiresAt } }) => {
+        const isFree = state !== 'pending' || this.#rowOf(uuid).session === null;
+        return isFree && expiresAt <= at;
+      })
+      .sort((one, other) => one.request.expiresAt - other.request.expiresAt);
+    const states = { pending: 0, replied: 0, dead: 0 };
+    const counts = new Map<string, number>();
+    for (const entry of over.slice(0, most)) {
+      const { uuid, service, state } = entry.request;
+      this.#write({ kind: 'expire', uuid, at, keyUntil, by: NO_OWNER });
+      this.#claims.delete(nameOf(uuid));
+      deltas.push(deltaOf(entry, -1));
+      states[state]++;
+      const name = service.toString('latin1');
+      counts.set(name, (counts.get(name) ?? 0) + 1);
+    }
+    // Only keys are left to it.
+    this.#write({ ...sweep, most: over.length > most ? 0 : most });
+    const services = [...counts].map(([name, count]) => ({
+      ...{ service: Buffer.from(name, 'latin1'), count },
+    }));
+    const { replied, dead } = states;
+    return { kind: 'swept', replied, dead, services, more: over.length > most };
+  }
+
+  // ---------------------------------------------------------------- reads
+
+  lookUp(uuid: RequestUuid, replyBytesMax: number): Found {
+    return this.#tables.lookUp(uuid, replyBytesMax);
+  }
+
+  load(uuids: readonly RequestUuid[]): (StoredContent | null)[] {
+    return uuids.map((uuid) => this.#tables.body(uuid));
+  }
+
+  listSchedules(after: number): StoredRequest[] {
+    return this.pending
+      .filter(({ service, number }) => service.toString() === TITANIC_SCHEDULE && number > after)
+      .slice(0, LISTED_MAX);
+  }
+
+  /** Of these, the ones that a session has claimed. */
+  claimedOf(asked: readonly RequestUuid[], session: number): StoredRequest[] {
+    return asked.flatMap((uuid) => {
+      const request = this.row(uuid)?.request;
+      return request !== undefined && this.claimOf(uuid)?.session === session ? [request] : [];
+    });
+  }
+
+  count(): Tally {
+    return new Tally(this.rows.map((entry) => deltaOf(entry, 1)));
+  }
+}
+
+function byUrgency(one: StoredRequest, other: StoredRequest): number {
+  return other.priority - one.priority || one.number - other.number;
+}
+
+function uuidOf(change: Step): RequestUuid {
+  return change.kind === 'accept' ? change.request.uuid : change.uuid;
+}
+
+/** A step that was not made: of a batch that is sent again, it may have been made before. */
+function isMade(change: Step, before: Entry | undefined, isAgain: boolean): ChangeResult {
+  if (!isAgain || before === undefined) return PASSED;
+  const { request } = before;
+  if (isEnd(change)) return PASSED;
+  if (change.kind === 'accept') {
+    const isPlain = change.key === null && change.request.generation === 0;
+    return isPlain || request.generation === change.request.generation ? DONE : PASSED;
+  }
+  if (request.generation !== change.generation) return PASSED;
+  if (change.kind === 'retry') return { kind: 'retried', request };
+  if (change.kind === 'attempt') return request.attempts === change.attempts ? DONE : PASSED;
+  return request.state === (change.kind === 'reply' ? 'replied' : 'dead') ? DONE : PASSED;
+}
+
+function isEnd(change: Step): change is EndStep {
+  return change.kind === 'close' || change.kind === 'expire';
+}
+
+function deltaOf({ request, body, extra, reply }: Entry, requests: 1 | -1): Delta {
+  const { service, owner, state, attempts } = request;
+  const size = body.length + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
+  const isRetrying = state === 'pending' && attempts > 0;
+  return { service, owner, state, isRetrying, requests, bytes: requests * size };
+}

@@ -1,0 +1,137 @@
+/** Keeps the session of one broker, as src/titanic/io/postgres/lease.ts does. */
+import type { Claimant, OtherSession } from '../../../src/titanic/io/postgres/session.js';
+import type { Watch } from '../../../src/titanic/io/postgres/lease.js';
+import type { SharedDatabase } from './database.js';
+import { type Lane, type LaneHost, mustBeOfNetwork, NOBODY } from './lane.js';
+import { begin, type Routine } from './routine.js';
+
+const RENEWALS = 3;
+
+export interface LeaseEvents {
+  /** By an order that was sent then, when the clock of the store was that. */
+  renewed(sentAt: number, storeMs: number): void;
+  ended(): void;
+  /** Called before the new session is used. */
+  taken(session: number): void;
+  accompanied(others: number): void;
+  buried(other: OtherSession): void;
+}
+
+export class LeaseKeeper {
+  readonly #lane: Lane;
+  readonly #host: LaneHost;
+  readonly #claimant: Claimant;
+  readonly #watch: Watch;
+  readonly #events: LeaseEvents;
+  #session: number | null;
+  /** The timer that counts. */
+  #timer = 0;
+  #isRunning = false;
+  /** Its time came while it was running. */
+  #runsAgain = false;
+
+  constructor(
+    lane: Lane,
+    host: LaneHost,
+    claimant: Claimant,
+    session: number,
+    watch: Watch,
+    events: LeaseEvents,
+  ) {
+    this.#lane = lane;
+    this.#host = host;
+    this.#claimant = claimant;
+    this.#session = session;
+    this.#watch = watch;
+    this.#events = events;
+    this.#soon(0);
+  }
+
+  /** `null`: it has none now. */
+  get session(): number | null {
+    return this.#session;
+  }
+
+  foundEnded(): void {
+    if (this.#session === null) return;
+    this.#session = null;
+    this.#events.ended();
+    this.#soon(0);
+  }
+
+  #soon(ms: number): void {
+    const timer = ++this.#timer;
+    this.#host.later(ms, () => {
+      if (timer !== this.#timer) return;
+      // One after the other.
+      if (this.#isRunning) this.#runsAgain = true;
+      else begin(this.#run());
+    });
+  }
+
+  *#run(): Routine<void> {
+    const { leaseMs } = this.#claimant;
+    this.#isRunning = true;
+    try {
+      const until = this.#host.clock.now + leaseMs / RENEWALS;
+      yield* this.#lane.use(until, (left) => this.#all(left));
+    } catch (error) {
+      mustBeOfNetwork(error);
+      this.#watch.restart();
+    }
+    this.#isRunning = false;
+    this.#soon(this.#runsAgain ? 0 : leaseMs / RENEWALS);
+    this.#runsAgain = false;
+  }
+
+  *#all(until: number): Routine<void> {
+    yield* this.#renewOrTake(until);
+    yield* this.#lookAtOthers(until);
+  }
+
+  *#renewOrTake(until: number): Routine<void> {
+    if (this.#session !== null) {
+      if (yield* this.#renew(until, this.#session)) return;
+      this.#session = null;
+      this.#events.ended();
+    }
+    const taken = yield* take(this.#lane, until, this.#claimant);
+    this.#events.taken(taken);
+    this.#session = taken;
+    yield* this.#renew(until, taken);
+  }
+
+  *#renew(until: number, session: number): Routine<boolean> {
+    const sentAt = this.#host.clock.now;
+    const run = (database: SharedDatabase): number | null => database.renew(session);
+    const storeMs = yield* this.#lane.ask(until, { run, fence: null, alone: NOBODY });
+    if (storeMs !== null) this.#events.renewed(sentAt, storeMs);
+    return storeMs !== null;
+  }
+
+  *#lookAtOthers(until: number): Routine<void> {
+    const mine = this.#session;
+    if (mine === null) return;
+    const ask = <Result>(
+      run: (database: SharedDatabase) => Result,
+      alone: readonly number[] = [],
+    ) => this.#lane.ask(until, { run, fence: null, alone: () => alone });
+    this.#watch.over(this.#lane.connection);
+    const seen = yield* ask((database) => database.others(mine));
+    const { now } = this.#host.clock;
+    for (const other of this.#watch.see(seen, this.#claimant.leaseMs, now)) {
+      const isBuried = yield* ask((database) => database.bury(other), [other.session]);
+      if (isBuried) this.#events.buried(other);
+    }
+    this.#events.accompanied(seen.length);
+    yield* ask((database) => {
+      database.free();
+    });
+  }
+}
+
+export function* take(lane: Lane, until: number, claimant: Claimant): Routine<number> {
+  const run = (database: SharedDatabase): number => database.take(claimant);
+  const alone = (database: SharedDatabase): number[] => database.sessionsOf(claimant);
+  return yield* lane.ask(until, { run, fence: null, alone });
+}

@@ -1,0 +1,620 @@
+/**
+ * The store of one broker in the shared database: the thread of src/titanic/io/postgres, with its
+ * connections, in virtual time. Commits and reads take turns; claims and leases have their own.
+ */
+import { Watch } from '../../../src/titanic/io/postgres/lease.js';
+import type { Claimant, OtherSession } from '../../../src/titanic/io/postgres/session.js';
+import { present } from '../../../src/core/assert.js';
+import { messageOf } from '../../../src/core/errors.js';
+import { ReportedCounts } from '../../../src/titanic/io/postgres/reported-counts.js';
+import type {
+  Change,
+  ChangeResult,
+  ClaimedRequest,
+  ClaimOrder,
+  ClaimStore,
+  ClaimStoreEvents,
+  Hint,
+  RequestUuid,
+  StoreCounts,
+  StoredRequest,
+  StoreFailure,
+  Transaction,
+} from '../../../src/titanic/store/store.js';
+import type { SharedDatabase } from './database.js';
+import { Broken, Lane, type LaneHost, type Link, mustBeOfNetwork, NOBODY } from './lane.js';
+import { LeaseKeeper, take } from './lease.js';
+import { begin, type Routine } from './routine.js';
+import type { DatabaseServer } from './server.js';
+
+const SESSION_TRANSACTIONS = 2 ** 32;
+const LOOK_UPS_MAX = 512;
+const WAKE_MS = 200;
+const COUNT_PAUSE_MS = 2000;
+/** What of the hints arrives. */
+const HINT_CHANCE = 0.7;
+
+/** The store does not do what it is asked. */
+class Refused extends Error {}
+
+/** The session of this broker is not alive: nothing was changed. */
+class FenceDown extends Refused {}
+
+/** It is not known whether a batch was committed. */
+class UnknownOutcome extends Refused {}
+
+/** A claim whose answer was lost is not made again. */
+class Uncertain extends Broken {}
+
+export interface Opened {
+  readonly counts: StoreCounts;
+  readonly session: number;
+  readonly firstTransaction: number;
+  /** When the order was sent that renewed the session first. */
+  readonly renewedAt: number;
+  readonly storeMs: number;
+}
+
+/** What it tells the machines of its broker. */
+export interface StoreClientEvents extends ClaimStoreEvents {
+  opened(opened: Opened): void;
+  /** The process ends. */
+  notOpened(): void;
+  kept(requests: readonly StoredRequest[]): void;
+  taken(session: number): void;
+  counted(counts: StoreCounts): void;
+  renewed(sentAt: number, storeMs: number): void;
+  ended(): void;
+  lost(): void;
+  returned(): void;
+}
+
+export interface ClientHost extends Omit<LaneHost, 'connected' | 'unreachable'> {
+  /** A message to the thread of the machines: they come in their order. */
+  tell(message: () => void): void;
+  buried(other: OtherSession): void;
+}
+
+type Order =
+  | {
+      readonly kind: 'commit';
+      readonly id: number;
+      readonly changes: readonly Change[];
+    }
+  | {
+      readonly kind: 'lookUp';
+      readonly id: number;
+      readonly uuid: RequestUuid;
+      readonly replyBytesMax: number;
+    }
+  | { readonly kind: 'load'; readonly id: number; readonly uuids: readonly RequestUuid[] }
+  | { readonly kind: 'listSchedules'; readonly id: number; readonly after: number };
+type OrderOf<Kind extends Order['kind']> = Extract<Order, { readonly kind: Kind }>;
+
+interface Committed {
+  readonly results: readonly ChangeResult[];
+  readonly counts: StoreCounts;
+}
+
+export class StoreClient implements ClaimStore {
+  readonly #host: ClientHost;
+  readonly #claimant: Claimant;
+  readonly #timeoutMs: number;
+  readonly #events: StoreClientEvents;
+  readonly #watch: Watch;
+  readonly #writes: Lane;
+  readonly #reads: Lane;
+  readonly #claiming: Lane;
+  readonly #leases: Lane;
+  readonly #server: DatabaseServer;
+  readonly #delayMaxMs: number;
+  readonly #hinted = (hint: Hint): void => {
+    this.#tell((events) => {
+      events.hinted(hint);
+    });
+  };
+  readonly #orders: Order[] = [];
+  #isWorking = false;
+  #keeper: LeaseKeeper | null = null;
+  /** Of the writer and of claims. */
+  #session = 0;
+  #counted: ReportedCounts | null = null;
+  #mustCount = false;
+  #doubtful: RequestUuid[] = [];
+  #wokenAt = -Infinity;
+  #isLost = false;
+  #isServing = false;
+  #isAlone = true;
+  #isCounting = false;
+
+  constructor(
+    link: Link,
+    host: ClientHost,
+    claimant: Claimant,
+    timeoutMs: number,
+    events: StoreClientEvents,
+    watch: Watch = new Watch(),
+  ) {
+    this.#host = host;
+    this.#claimant = claimant;
+    this.#timeoutMs = timeoutMs;
+    this.#events = events;
+    this.#watch = watch;
+    const { clock, random, tally } = host;
+    const laneHost: LaneHost = {
+      ...{ clock, random, tally },
+      later: (ms, action) => {
+        host.later(ms, action);
+      },
+      connected: () => {
+        this.#connected();
+      },
+      unreachable: () => {
+        this.#unreachable();
+      },
+    };
+    const lane = (): Lane => new Lane(link, laneHost, timeoutMs);
+    this.#writes = lane();
+    this.#reads = lane();
+    this.#claiming = lane();
+    this.#leases = lane();
+    this.#server = link.server;
+    this.#delayMaxMs = link.weather.delayMaxMs;
+    begin(this.#open(laneHost));
+  }
+
+  /** Its process has ended. */
+  destroy(): void {
+    this.#server.listeners.delete(this.#hinted);
+    for (const lane of [this.#writes, this.#reads, this.#claiming, this.#leases]) lane.destroy();
+  }
+
+  get #now(): number {
+    return this.#host.clock.now;
+  }
+
+  get #until(): number {
+    return this.#now + this.#timeoutMs;
+  }
+
+  // ---------------------------------------------------------------- start
+
+  *#open(laneHost: LaneHost): Routine<void> {
+    const claimant = this.#claimant;
+    try {
+      const session = yield* this.#leases.use(this.#until, (until) =>
+        take(this.#leases, until, claimant),
+      );
+      this.#session = session;
+      const tally = yield* this.#leases.use(this.#until, (until) =>
+        read(this.#leases, until, (database) => database.count()),
+      );
+      this.#counted = new ReportedCounts(tally);
+      const renewedAt = this.#now;
+      const storeMs = yield* this.#leases.use(this.#until, (until) =>
+        read(this.#leases, until, (database) => database.renew(session)),
+      );
+      if (storeMs === null) throw new FenceDown('the session was ended at once');
+      this.#keep(laneHost, session);
+      const counts = this.#counts.takeAll();
+      const firstTransaction = session * SESSION_TRANSACTIONS + 1;
+      this.#isServing = true;
+      this.#server.listeners.add(this.#hinted);
+      this.#tell((events) => {
+        events.opened({ counts, session, firstTransaction, renewedAt, storeMs });
+      });
+    } catch (error) {
+      if (!(error instanceof FenceDown)) mustBeOfNetwork(error);
+      this.#tell((events) => {
+        events.notOpened();
+      });
+    }
+  }
+
+  #keep(laneHost: LaneHost, session: number): void {
+    this.#keeper = new LeaseKeeper(this.#leases, laneHost, this.#claimant, session, this.#watch, {
+      renewed: (sentAt, storeMs) => {
+        this.#tell((events) => {
+          events.renewed(sentAt, storeMs);
+        });
+      },
+      ended: () => {
+        this.#tell((events) => {
+          events.ended();
+        });
+      },
+      taken: (taken) => {
+        this.#session = taken;
+        this.#doubtful = [];
+        this.#tell((events) => {
+          events.taken(taken);
+        });
+      },
+      accompanied: (others) => {
+        this.#accompanied(others);
+      },
+      buried: (other) => {
+        this.#host.buried(other);
+      },
+    });
+  }
+
+  #tell(message: (events: StoreClientEvents) => void): void {
+    this.#host.tell(() => {
+      message(this.#events);
+    });
+  }
+
+  #connected(): void {
+    if (!this.#isLost) return;
+    this.#isLost = false;
+    this.#tell((events) => {
+      events.returned();
+    });
+  }
+
+  #unreachable(): void {
+    if (!this.#isServing || this.#isLost) return;
+    this.#isLost = true;
+    this.#tell((events) => {
+      events.lost();
+    });
+  }
+
+  // ---------------------------------------------------------------- orders of the machines
+
+  commit({ number: id }: Transaction, changes: readonly Change[]): void {
+    // The order is packed when it is sent.
+    this.#order({ kind: 'commit', id, changes: changes.map((change) => ({ ...change })) });
+  }
+
+  list(): void {
+    throw new Error('the requests of a shared store are claimed');
+  }
+
+  listSchedules(id: number, after: number): void {
+    this.#order({ kind: 'listSchedules', id, after });
+  }
+
+  load(id: number, uuids: readonly RequestUuid[]): void {
+    this.#order({ kind: 'load', id, uuids });
+  }
+
+  lookUp(id: number, uuid: RequestUuid, replyBytesMax: number): void {
+    this.#order({ kind: 'lookUp', id, uuid, replyBytesMax });
+  }
+
+  claim(id: number, order: ClaimOrder): void {
+    this.#host.later(0, () => {
+      begin(this.#claim(id, order));
+    });
+  }
+
+  /** Each of the others hears of it, or does not, if it is connected then. */
+  hint(hint: Hint): void {
+    const { random } = this.#host;
+    for (const hinted of this.#server.listeners) {
+      if (hinted === this.#hinted || !random.chance(HINT_CHANCE)) continue;
+      this.#host.later(random.int(0, this.#delayMaxMs), () => {
+        if (this.#server.listeners.has(hinted) && this.#server.isUp) hinted(hint);
+      });
+    }
+  }
+
+  async close(): Promise<void> {
+    await Promise.reject(new Error('the simulation ends processes, not stores'));
+  }
+
+  #order(order: Order): void {
+    this.#host.later(0, () => {
+      this.#orders.push(order);
+      if (!this.#isWorking) begin(this.#work());
+    });
+  }
+
+  *#work(): Routine<void> {
+    this.#isWorking = true;
+    for (let order = this.#orders.shift(); order !== undefined; order = this.#orders.shift()) {
+      if (order.kind === 'commit') yield* this.#commitOrder(order);
+      else if (order.kind === 'lookUp') yield* this.#lookUpAll(order);
+      else if (order.kind === 'load') yield* this.#load(order);
+      else yield* this.#listSchedules(order);
+    }
+    this.#isWorking = false;
+  }
+
+  /** @throws if this broker has no session now */
+  #mustBeReady(): void {
+    if (this.#keeper?.session === null) throw new Refused('this broker has no session now');
+  }
+
+  // ---------------------------------------------------------------- commits
+
+  *#commitOrder({ id, changes }: OrderOf<'commit'>): Routine<void> {
+    try {
+      this.#mustBeReady();
+      if (this.#mustCount || this.#doubtful.length > 0) yield* this.#settled();
+      yield* this.#tellKept();
+      const session = this.#session;
+      const { results, counts } = yield* this.#commit(changes);
+      if (this.#session !== session && this.#doubt(changes)) {
+        this.#tell((events) => {
+          events.counted(counts);
+        });
+        throw new UnknownOutcome('outcome unknown: the session has ended meanwhile');
+      }
+      this.#tell((events) => {
+        events.committed(id, results, counts);
+      });
+    } catch (error) {
+      const failure = this.#failure(error);
+      this.#tell((events) => {
+        events.batchFailed(id, failure);
+      });
+    }
+  }
+
+  /** Waits until no batch of this session is under way, on whatever connection. */
+  *#settled(): Routine<void> {
+    const session = this.#session;
+    yield* this.#writes.use(this.#until, (until) =>
+      this.#writes.ask(until, { run: () => undefined, fence: null, alone: () => [session] }),
+    );
+  }
+
+  *#tellKept(): Routine<void> {
+    if (this.#doubtful.length === 0) return;
+    const asked = this.#doubtful;
+    const session = this.#session;
+    this.#doubtful = [];
+    let kept: readonly StoredRequest[];
+    try {
+      kept = yield* this.#read((database) => database.claimedOf(asked, session));
+    } catch (error) {
+      this.#doubtful.push(...asked);
+      throw error;
+    }
+    if (kept.length === 0) return;
+    this.#tell((events) => {
+      events.kept(kept);
+    });
+  }
+
+  *#commit(changes: readonly Change[]): Routine<Committed> {
+    const sent = { mayBeDone: false };
+    if (this.#mustCount) yield* this.#countAnew();
+    try {
+      const committed = yield* this.#writes.use(this.#until, (until) =>
+        this.#commitOnce(until, changes, sent),
+      );
+      if (!this.#mustCount) return committed;
+      yield* this.#countQuietly();
+      return { results: committed.results, counts: this.#counts.takeAll() };
+    } catch (error) {
+      if (!sent.mayBeDone) throw error;
+      this.#mustCount = true;
+      this.#doubt(changes);
+      throw new UnknownOutcome('outcome unknown');
+    }
+  }
+
+  /** @returns false if they claim nothing */
+  #doubt(changes: readonly Change[]): boolean {
+    const claimed = changes.flatMap((change) =>
+      change.kind === 'accept' && change.claim !== undefined ? [change.request.uuid] : [],
+    );
+    this.#doubtful.push(...claimed);
+    return claimed.length > 0;
+  }
+
+  *#commitOnce(
+    until: number,
+    changes: readonly Change[],
+    sent: { mayBeDone: boolean },
+  ): Routine<Committed> {
+    const session = this.#session;
+    const isAgain = sent.mayBeDone;
+    sent.mayBeDone = true;
+    const run = (database: SharedDatabase): ReturnType<SharedDatabase['commit']> =>
+      database.commit(session, changes, isAgain);
+    // The same batch may be under way: it has locked its requests.
+    const alone = (): number[] => [session];
+    const done = yield* this.#writes.ask(until, { run, fence: session, alone });
+    if (done === null) {
+      sent.mayBeDone = isAgain;
+      throw new FenceDown('the session of this broker has ended');
+    }
+    this.#mustCount = isAgain;
+    const counts = this.#counts.apply(done.deltas);
+    return { results: done.results, counts };
+  }
+
+  get #counts(): ReportedCounts {
+    return present(this.#counted, 'it has been opened');
+  }
+
+  *#countAnew(): Routine<void> {
+    const tally = yield* this.#writes.use(this.#until, (until) =>
+      read(this.#writes, until, (database) => database.count()),
+    );
+    this.#counts.replace(tally);
+    this.#mustCount = false;
+  }
+
+  /** It is committed, whatever becomes of the counting. */
+  *#countQuietly(): Routine<void> {
+    try {
+      yield* this.#countAnew();
+    } catch (error) {
+      mustBeOfNetwork(error);
+      // It is counted before the next batch.
+    }
+  }
+
+  // ---------------------------------------------------------------- counts
+
+  #accompanied(others: number): void {
+    const wasAlone = this.#isAlone;
+    this.#isAlone = others === 0;
+    if (!wasAlone || !this.#isAlone) this.#countLater();
+  }
+
+  #countLater(): void {
+    if (this.#isCounting) return;
+    this.#isCounting = true;
+    this.#host.later(COUNT_PAUSE_MS, () => {
+      begin(this.#countAgain());
+    });
+  }
+
+  *#countAgain(): Routine<void> {
+    try {
+      this.#counts.replace(yield* this.#read((database) => database.count()));
+      this.#mustCount = false;
+      const counts = this.#counts.takeAll();
+      this.#tell((events) => {
+        events.counted(counts);
+      });
+    } catch (error) {
+      mustBeOfNetwork(error);
+      // It is tried again with the next one.
+    }
+    this.#isCounting = false;
+    if (!this.#isAlone) this.#countLater();
+  }
+
+  // ---------------------------------------------------------------- claims
+
+  *#claim(id: number, order: ClaimOrder): Routine<void> {
+    try {
+      this.#mustBeReady();
+      const session = this.#session;
+      const claimed = yield* this.#claimed(session, order);
+      if (this.#session !== session) throw new Refused('the session has ended meanwhile');
+      this.#tell((events) => {
+        events.claimed(id, claimed);
+      });
+    } catch (error) {
+      const failure = this.#failure(error);
+      this.#tell((events) => {
+        events.claimFailed(id, failure);
+      });
+    }
+  }
+
+  *#claimed(session: number, order: ClaimOrder): Routine<readonly ClaimedRequest[]> {
+    let isAgain = false;
+    return yield* this.#claiming.use(
+      this.#until,
+      function* (this: StoreClient, until: number): Routine<readonly ClaimedRequest[]> {
+        if (isAgain && order.wanted.length > 0) throw new Uncertain('a claim was under way');
+        isAgain = true;
+        return yield* this.#claimOnce(until, session, order);
+      }.bind(this),
+    );
+  }
+
+  *#claimOnce(
+    until: number,
+    session: number,
+    { wanted, released, known }: ClaimOrder,
+  ): Routine<readonly ClaimedRequest[]> {
+    const lane = this.#claiming;
+    const write = <Result>(run: (database: SharedDatabase) => Result) =>
+      lane.ask(until, { run, fence: session, alone: NOBODY });
+    if (known !== null) {
+      yield* lane.ask(until, { run: () => undefined, fence: null, alone: () => [session] });
+      yield* write((database) => {
+        database.freeUnknown(session, known);
+      });
+    }
+    if (released.length > 0) {
+      yield* write((database) => {
+        database.release(session, released);
+      });
+    }
+    if (wanted.length === 0) return [];
+    if (this.#now >= this.#wokenAt + WAKE_MS) {
+      this.#wokenAt = this.#now;
+      yield* write((database) => {
+        database.wake();
+      });
+    }
+    const claimed = yield* write((database) => database.claim(session, wanted));
+    if (claimed === null) throw new FenceDown('the session of this broker has ended');
+    return claimed;
+  }
+
+  // ---------------------------------------------------------------- reads
+
+  *#read<Result>(run: (database: SharedDatabase) => Result): Routine<Result> {
+    return yield* this.#reads.use(this.#until, (until) => read(this.#reads, until, run));
+  }
+
+  /** With all that follow it at once. */
+  *#lookUpAll(first: OrderOf<'lookUp'>): Routine<void> {
+    const asked = [first];
+    while (asked.length < LOOK_UPS_MAX && this.#orders[0]?.kind === 'lookUp') {
+      asked.push(this.#orders.shift() as OrderOf<'lookUp'>);
+    }
+    try {
+      const found = yield* this.#read((database) =>
+        asked.map(({ id, uuid, replyBytesMax }) => ({
+          ...{ id, found: database.lookUp(uuid, replyBytesMax) },
+        })),
+      );
+      this.#tell((events) => {
+        for (const each of found) events.found(each.id, each.found);
+      });
+    } catch (error) {
+      const failure = this.#failure(error);
+      this.#tell((events) => {
+        for (const { id } of asked) events.lookFailed(id, failure);
+      });
+    }
+  }
+
+  *#load({ id, uuids }: OrderOf<'load'>): Routine<void> {
+    try {
+      const bodies = yield* this.#read((database) => database.load(uuids));
+      this.#tell((events) => {
+        events.loaded(id, bodies);
+      });
+    } catch (error) {
+      const failure = this.#failure(error);
+      this.#tell((events) => {
+        events.loadFailed(id, failure);
+      });
+    }
+  }
+
+  *#listSchedules({ id, after }: OrderOf<'listSchedules'>): Routine<void> {
+    try {
+      const listed = yield* this.#read((database) => database.listSchedules(after));
+      this.#tell((events) => {
+        events.listed(id, listed);
+      });
+    } catch (error) {
+      const failure = this.#failure(error);
+      this.#tell((events) => {
+        events.listFailed(id, failure);
+      });
+    }
+  }
+
+  /** @throws what is no fault of the simulated world */
+  #failure(error: unknown): StoreFailure {
+    if (error instanceof FenceDown) this.#keeper?.foundEnded();
+    if (error instanceof Refused) return { kind: 'busy', message: error.message };
+    mustBeOfNetwork(error);
+    return { kind: 'busy', message: messageOf(error) };
+  }
+}
+
+function read<Result>(
+  lane: Lane,
+  until: number,
+  run: (database: SharedDatabase) => Result,
+): Routine<Result> {
+  return lane.ask(until, { run, fence: null, alone: NOBODY });
+}

@@ -1,0 +1,449 @@
+/**
+ * Brokers on one database, with their clients and workers, from one seed: the database goes away,
+ * connections break, brokers are paused, cut off and killed; then everything heals, and every
+ * promise is kept.
+ */
+import type { SharedStore } from '../../../src/replication/shared-store.js';
+import { Watch } from '../../../src/titanic/io/postgres/lease.js';
+import type { OtherSession } from '../../../src/titanic/io/postgres/session.js';
+import type { Titanic } from '../../../src/titanic/machine/titanic.js';
+import type { Actor, Surroundings } from '../actors/line.js';
+import { Tally } from '../actors/tally.js';
+import { MISCHIEF, SimWorker } from '../actors/worker.js';
+import { CERTAIN } from '../pair/witness.js';
+import {
+  CASTS,
+  checkOwners,
+  clientHabits,
+  dialled,
+  KEYS,
+  type Services,
+  workerHabits,
+  type WorkersHere,
+} from '../stored/cast.js';
+import { DurableClient } from '../stored/durable-client.js';
+import { ScheduleStage } from '../schedules/stage.js';
+import { Spy } from '../stored/spy.js';
+import { INTERVAL_MS, PLENTY } from '../stored/weather.js';
+import { SimClock } from '../world/clock.js';
+import { hold } from '../world/failure.js';
+import { SimNetwork } from '../world/network.js';
+import { SimRandom } from '../world/random.js';
+import { Trace } from '../world/trace.js';
+import { ALL_CONDITIONS, type Conditions } from './database.js';
+import { checkEnd, ClaimWatch, miscountOf } from './invariants.js';
+import type { Link } from './lane.js';
+import { SharedNode } from './node.js';
+import { DatabaseServer } from './server.js';
+import { isCalm, type SharedWeather, weatherOf } from './weather.js';
+
+const DURATION_MS = 6000;
+const HEALED_MS = 60_000;
+const STEP_MS = 250;
+/** How long after the last change the brokers' counts may be old. */
+const COUNTED_MS = 8000;
+const KEEPERS_MAX = 2;
+const SCHEDULING_ONE_IN = 5;
+/** Keepers go from broker to broker. */
+const KEEPER_DIALS: readonly [number, ...number[]] = [0, 0.1, 0.5];
+/** After the faults, what was under way comes to its end within this time. */
+const QUIET_MS = 5000;
+/**
+ * What a fault has delayed is tried again within this time: a broker learns with its next batch, or
+ * its next sweep, of a schedule that it has stored after all.
+ */
+const RECOVERS_MS = 14_000;
+/** Without faults nothing is late. */
+const RECOVERS_CALM_MS = 1000;
+/** Probability of a fault of a worker, at each occasion. */
+const CHANCES: WorkersHere['chances'] = [0, 0.1, 0.4];
+
+/** Breaks what is correct, to verify that the simulation detects it. */
+export interface SharedSabotage {
+  readonly conditions?: Partial<Conditions>;
+  watch?(watch: Watch): void;
+  titanic?(titanic: Titanic): void;
+  replica?(replica: SharedStore): void;
+  /** The weather in which the fault shows soon. */
+  weather?(weather: SharedWeather): SharedWeather;
+}
+
+export class SharedWorld {
+  readonly tally = new Tally();
+  readonly trace: Trace;
+  readonly weather: SharedWeather;
+  readonly #clock = new SimClock();
+  readonly #random: SimRandom;
+  readonly #sabotage: SharedSabotage;
+  readonly #server: DatabaseServer;
+  readonly #links: Link[] = [];
+  readonly #nodes: SharedNode[] = [];
+  readonly #arounds: Surroundings[] = [];
+  readonly #watch: ClaimWatch;
+  readonly #clients: DurableClient[] = [];
+  readonly #alices: DurableClient[] = [];
+  readonly #spies: Spy[] = [];
+  readonly #workers: Actor[] = [];
+  readonly #services: Services;
+  readonly #schedules: ScheduleStage;
+  /** Virtual time; Infinity: it is not. */
+  #healedAt = Infinity;
+  /** How many transactions the database had when it was last looked at. */
+  #looked = -1;
+
+  constructor(seed: number, isTraced = false, sabotage: SharedSabotage = {}) {
+    this.#random = new SimRandom(seed);
+    this.#sabotage = sabotage;
+    this.trace = new Trace(isTraced);
+    const weather = weatherOf(this.#random.fork(1));
+    this.weather = sabotage.weather?.(weather) ?? weather;
+    const conditions = { ...ALL_CONDITIONS, ...sabotage.conditions };
+    this.#server = new DatabaseServer(this.#clock, conditions);
+    this.#watch = new ClaimWatch(this.#server, this.weather.leaseMs, this.#nodes, this.#clock);
+    for (let n = 0; n < this.weather.brokers; n++) this.#addNode(n);
+    const cast = this.#random.fork(3);
+    this.#services = cast.pick(CASTS);
+    for (let index = cast.int(2, 4); index > 0; index--) this.#addClient(index, cast);
+    for (let n = 0; n < this.weather.brokers; n++) {
+      for (let index = cast.int(0, 3); index > 0; index--) {
+        this.#addWorker(`n${n}w${index}`, n, cast);
+      }
+    }
+    this.#addSpies();
+    this.#schedules = this.#addSchedules(this.#random.fork(7));
+    const { database } = this.#server;
+    database.changed = () => {
+      this.#schedules.look(database, database.rows);
+    };
+    this.#plan(this.#random.fork(6));
+    this.#look();
+  }
+
+  /** Runs the faults and the healing, and checks that every promise was kept. */
+  run(): void {
+    this.#clock.runUntil(DURATION_MS);
+    this.#heal();
+    this.#schedules.heal(true);
+    const until = this.#clock.now + HEALED_MS;
+    for (let open = this.#open(); open !== null; open = this.#open()) {
+      hold(this.#clock.now < until, `not over: ${open}`);
+      this.#clock.runUntil(this.#clock.now + STEP_MS);
+    }
+    this.#checkPromises();
+    this.#untilCounted();
+    checkEnd(this.#server.database, this.#nodes);
+  }
+
+  get #isHealed(): boolean {
+    return this.#healedAt < Infinity;
+  }
+
+  #heal(): void {
+    this.#healedAt = this.#clock.now;
+    this.trace.note(this.#clock.now, 'world', 'heals');
+    if (!this.#server.isUp) this.#server.comeUp();
+    for (const link of this.#links) {
+      link.isCut = false;
+      link.isHealed = true;
+    }
+    for (const node of this.#nodes) node.heal();
+    for (const spy of this.#spies) spy.leave();
+    for (const client of this.#clients) client.rest();
+    for (const worker of this.#workers.splice(0)) worker.leave();
+    // A worker at any broker serves the clients of all.
+    for (const [index, service] of this.#services.entries()) {
+      const random = this.#random.fork(50 + index);
+      this.#addWorker(`healer${index}`, random.int(0, this.#nodes.length - 1), random, service);
+    }
+  }
+
+  /** What has not completed yet after all faults have healed; `null` for nothing. */
+  #open(): string | null {
+    for (const client of this.#clients) {
+      if (!client.isSatisfied) return JSON.stringify(client.jobs);
+    }
+    const [pending] = this.#server.database.pending;
+    if (pending !== undefined) {
+      const claim = this.#server.database.claimOf(pending.uuid);
+      return `${pending.uuid.toString('hex')} is pending: ${JSON.stringify(claim)}`;
+    }
+    const unsettled = this.#nodes.find(({ titanic }) => titanic?.isSettled !== true);
+    return unsettled === undefined ? null : `${unsettled.name} is not settled`;
+  }
+
+  /** A broker counts again and again what the others change, too. */
+  #untilCounted(): void {
+    const until = this.#clock.now + COUNTED_MS;
+    for (;;) {
+      const wrong = miscountOf(this.#server.database, this.#nodes);
+      if (wrong === null) return;
+      hold(this.#clock.now < until, wrong);
+      this.#clock.runUntil(this.#clock.now + STEP_MS);
+    }
+  }
+
+  #checkPromises(): void {
+    const { database } = this.#server;
+    const bodies = new Set(database.rows.map(({ body }) => body.toString('latin1', 2)));
+    for (const client of this.#clients) {
+      for (const body of client.refused) {
+        hold(!bodies.has(body), `${body} was answered 500 and is kept (D12)`);
+      }
+      for (const job of client.jobs) {
+        if (job.uuid === null) continue;
+        const found = database.find(Buffer.from(job.uuid, 'hex'));
+        const isGone = found.state === 'absent';
+        hold(!job.closed || isGone, `${job.name} was closed and is still there`);
+        const mayBeGone = job.closeAsked || client.isOver(job);
+        hold(mayBeGone || !isGone, `${job.name} was acknowledged and is lost`);
+        hold(
+          job.shown !== 'reply' || found.state !== 'dead',
+          `${job.name} was replied, and is dead`,
+        );
+      }
+    }
+  }
+
+  // ---------------------------------------------------------------- what is done to it
+
+  #plan(random: SimRandom): void {
+    const { events } = this.weather;
+    const some = (times: number, what: () => void): void => {
+      for (let left = times; left > 0; left--) {
+        this.#clock.after(random.int(0, DURATION_MS), () => {
+          if (!this.#isHealed) what();
+        });
+      }
+    };
+    const later = (ms: number, what: () => void): void => {
+      this.#clock.after(ms, () => {
+        if (!this.#isHealed) what();
+      });
+    };
+    const ms = (): number => this.#faultMs(random);
+    const place = (): number => random.int(0, this.#nodes.length - 1);
+    some(events.outages, () => {
+      if (!this.#server.isUp) return;
+      this.#fault('database goes away');
+      this.#server.goDown();
+      later(ms(), () => {
+        this.trace.note(this.#clock.now, 'world', 'database is back');
+        this.#server.comeUp();
+      });
+    });
+    some(events.cuts, () => {
+      const link = this.#links[place()];
+      if (link !== undefined) this.#cut(link);
+    });
+    some(events.pauses, () => {
+      const node = this.#nodes[place()];
+      if (node === undefined || node.isPaused) return;
+      this.#fault('broker is paused');
+      node.pause(random.chance(0.7));
+      later(ms(), () => {
+        node.resume();
+      });
+    });
+    some(events.kills, () => {
+      this.#nodes[place()]?.kill();
+    });
+  }
+
+  /** For a short time, or for longer than a lease. */
+  #faultMs(random: SimRandom): number {
+    const { leaseMs } = this.weather;
+    return random.int(1, random.pick([leaseMs / 2, leaseMs * 3]));
+  }
+
+  #cut(link: Link): void {
+    if (link.isCut || this.#isHealed) return;
+    this.#fault('broker is cut off');
+    link.isCut = true;
+    this.#clock.after(this.#faultMs(this.#random), () => {
+      link.isCut = false;
+    });
+  }
+
+  #fault(what: string): void {
+    this.tally.fault(what);
+    this.trace.note(this.#clock.now, 'world', what);
+  }
+
+  #look(): void {
+    this.#clock.after(INTERVAL_MS / 10, () => {
+      this.#look();
+    });
+    const { database } = this.#server;
+    if (database.transactions === this.#looked) return;
+    this.#looked = database.transactions;
+    checkOwners(database.rows);
+    this.#watch.look();
+  }
+
+  // ---------------------------------------------------------------- who takes part
+
+  #addNode(n: number): void {
+    const { weather } = this;
+    const link: Link = {
+      ...{ server: this.#server, weather: weather.link, isCut: false, isHealed: false },
+      cut: () => {
+        this.#cut(link);
+      },
+    };
+    const node = new SharedNode({
+      name: `n${n}`,
+      weather,
+      clock: this.#clock,
+      random: this.#random.fork(20 + n),
+      trace: this.trace,
+      tally: this.tally,
+      link,
+      wallOffsetMs: weather.wallOffsetsMs[n] ?? 0,
+      watch: () => {
+        const watch = new Watch();
+        this.#sabotage.watch?.(watch);
+        return watch;
+      },
+      made: (titanic, replica) => {
+        this.#sabotage.titanic?.(titanic);
+        this.#sabotage.replica?.(replica);
+      },
+      runs: (by, text) => {
+        this.#watch.runs(by, text);
+      },
+      commits: (by, changes) => {
+        this.#watch.commits(by, changes);
+      },
+      buried: (by: SharedNode, other: OtherSession) => {
+        this.#fault(`session is buried`);
+        this.#watch.buried(by, other);
+      },
+    });
+    const net = { delayMinMs: 0, delayMaxMs: 5, noticeMaxMs: INTERVAL_MS, outputBytesMax: PLENTY };
+    this.#links.push(link);
+    this.#nodes.push(node);
+    this.#arounds.push({
+      clock: this.#clock,
+      network: new SimNetwork(this.#clock, net, node.end),
+      trace: this.trace,
+      tally: this.tally,
+      heartbeatIntervalMs: INTERVAL_MS,
+      tokens: [],
+    });
+  }
+
+  /** Every connection goes to any broker. */
+  #anywhere(random: SimRandom): Surroundings {
+    const all = this.#arounds;
+    const [first] = all;
+    hold(first !== undefined, 'there is a broker');
+    return {
+      ...first,
+      get network() {
+        return (all[random.int(0, all.length - 1)] ?? first).network;
+      },
+    };
+  }
+
+  get #wall(): { readonly wallLeast: number; readonly wallMax: number } {
+    const { leaseMs } = this.weather;
+    const nodes = this.#nodes;
+    const server = this.#server;
+    return {
+      // A broker knows the clock of the database as of its last renewal.
+      get wallLeast() {
+        return server.wall - leaseMs;
+      },
+      get wallMax() {
+        return Math.max(server.wall, ...nodes.map(({ wallMax }) => wallMax));
+      },
+    };
+  }
+
+  #addClient(index: number, random: SimRandom): void {
+    const { titanic } = this.weather;
+    const habits = {
+      ...clientHabits(random, this.#services, [150, 600], DURATION_MS),
+      jobs: random.int(2, 12),
+      cutChance: random.pick([0.02, 0.2]),
+    };
+    const name = `c${index}`;
+    const key = KEYS[(index - 1) % KEYS.length] ?? null;
+    const own = random.fork(100 + index);
+    const client = new DurableClient(
+      name,
+      habits,
+      this.#anywhere(own.fork(1)),
+      dialled(name, key),
+      own,
+      this.#wall,
+      { witness: CERTAIN, turnElsewhere: () => undefined, saysHello: false, isShared: true },
+    );
+    client.ttlMs = Math.min(titanic.requestTtlMs, titanic.replyTtlMs);
+    this.#clients.push(client);
+    if (key === 'alice') this.#alices.push(client);
+    this.#clock.after(random.int(0, DURATION_MS / 2), () => {
+      client.start();
+    });
+  }
+
+  #addSchedules(random: SimRandom): ScheduleStage {
+    const clock = this.#clock;
+    const server = this.#server;
+    const dialChance = random.pick(KEEPER_DIALS);
+    const recoversMs = isCalm(this.weather) ? RECOVERS_CALM_MS : RECOVERS_MS;
+    const world = {
+      ...{ clock, services: this.#services, keepersMax: KEEPERS_MAX, dialChance, recoversMs },
+      oneIn: SCHEDULING_ONE_IN,
+      isWhole: () => this.#isWhole,
+      disks: () => [server.database.rows],
+      watched: () => ({
+        ...{ isSteady: true, freeSince: this.#freeSince, requestsMax: 1, mayBeTwins: true },
+      }),
+      wall: () => server.wall,
+      wallMax: () => this.#wall.wallMax,
+    };
+    const client = (own: SimRandom): { around: Surroundings; turnElsewhere: null } => ({
+      ...{ around: this.#anywhere(own.fork(2)), turnElsewhere: null },
+    });
+    return new ScheduleStage(world, random, client, DURATION_MS / 2);
+  }
+
+  /** All brokers serve, and none of them has a command of before the healing. */
+  get #isWhole(): boolean {
+    const areServing = this.#nodes.every(({ hasSession, titanic }) => {
+      return hasSession && titanic?.isSettled === true;
+    });
+    return areServing && this.#clock.now > this.#healedAt + QUIET_MS;
+  }
+
+  /** Since when, by the clock of the database, no fault has hindered a broker. */
+  get #freeSince(): number {
+    if (isCalm(this.weather)) return -Infinity;
+    if (!this.#isHealed) return Infinity;
+    return this.#server.wall - this.#clock.now + this.#healedAt + RECOVERS_MS;
+  }
+
+  /** With another key, and without one. */
+  #addSpies(): void {
+    for (const [at, key] of ['bob', null].entries()) {
+      const name = `spy${at}`;
+      const random = this.#random.fork(300 + at);
+      const around = this.#anywhere(random.fork(1));
+      const spy = new Spy(name, around, dialled(name, key), random, this.#alices, false);
+      this.#spies.push(spy);
+      spy.start();
+    }
+  }
+
+  #addWorker(name: string, place: number, random: SimRandom, only?: string): void {
+    const around = this.#arounds[place];
+    hold(around !== undefined, 'there is such a broker');
+    const here = { services: this.#services, mischief: MISCHIEF, chances: CHANCES };
+    const habits = workerHabits(random, here, only);
+    const own = random.fork(200 + this.#workers.length);
+    const worker = new SimWorker(name, habits, around, dialled(name), own);
+    this.#workers.push(worker);
+    worker.start();
+  }
+}

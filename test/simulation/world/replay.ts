@@ -1,0 +1,50 @@
+/** Runs the world of a seed; one that fails is reported by its seed and the end of its script. */
+import { MajordomoError } from '../../../src/core/errors.js';
+import type { Tally } from '../actors/tally.js';
+import { stackOf } from './failure.js';
+import type { Trace } from './trace.js';
+
+export interface SeededWorld {
+  readonly tally: Tally;
+  readonly trace: Trace;
+  run(): void;
+}
+
+export interface SeedRun<World extends SeededWorld> {
+  readonly seed: number;
+  readonly make: (isTraced: boolean) => World;
+  /** Options of `npm run simulate` for this kind of worlds. */
+  readonly options: string;
+  /** How much of a failing world's script is shown. */
+  readonly scriptLines: number;
+  /** What else to tell of a failing world. */
+  readonly about?: (world: World) => string;
+}
+
+/** @throws ERR_SIMULATION */
+export function runSeeded<World extends SeededWorld>(run: SeedRun<World>, tally: Tally): void {
+  const world = run.make(false);
+  try {
+    world.run();
+  } catch (error) {
+    throw new MajordomoError('ERR_SIMULATION', explain(run, error));
+  }
+  tally.add(world.tally);
+}
+
+function explain<World extends SeededWorld>(run: SeedRun<World>, error: unknown): string {
+  const { seed, make, options, scriptLines, about } = run;
+  const world = make(true);
+  try {
+    world.run();
+  } catch {
+    // The same run again, to record its script.
+  }
+  return [
+    `seed ${seed}: ${stackOf(error)}`,
+    ...(about === undefined ? [] : [about(world)]),
+    `replay: npm run simulate -- ${options} --seeds 1 --from ${seed}`,
+    'the end of its script:',
+    ...world.trace.last(scriptLines),
+  ].join('\n');
+}

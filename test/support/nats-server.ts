@@ -1,0 +1,75 @@
+/** A NATS server as a real process, for tests of a fleet. Call `endNats` in `afterEach`. */
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { connect } from 'node:net';
+
+import { freePorts } from './free-ports.js';
+
+const DEADLINE_MS = 10_000;
+const running = new Set<NatsServer>();
+
+export class NatsServer {
+  readonly port: number;
+  readonly #args: readonly string[];
+  #process: ChildProcess | null = null;
+
+  private constructor(port: number, args: readonly string[]) {
+    this.port = port;
+    this.#args = args;
+  }
+
+  static async start(...args: readonly string[]): Promise<NatsServer> {
+    const [port = 0] = await freePorts(1);
+    const made = new NatsServer(port, args);
+    await made.starts();
+    return made;
+  }
+
+  get url(): string {
+    return `nats://127.0.0.1:${this.port}`;
+  }
+
+  /** Starts it, again at the same port. */
+  async starts(): Promise<void> {
+    const args = ['-a', '127.0.0.1', '-p', String(this.port), ...this.#args];
+    this.#process = spawn('nats-server', args, { stdio: 'ignore' });
+    running.add(this);
+    const until = Date.now() + DEADLINE_MS;
+    while (!(await isOpen(this.port))) {
+      if (Date.now() > until) throw new Error('nats-server does not listen');
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#process?.kill(signal);
+  }
+
+  async kill(): Promise<void> {
+    const ending = this.#process;
+    this.#process = null;
+    running.delete(this);
+    if (ending?.exitCode !== null || ending.signalCode !== null) return;
+    const ended = once(ending, 'exit');
+    ending.kill('SIGKILL');
+    await ended;
+  }
+}
+
+/** Kills every server that was started. */
+export async function endNats(): Promise<void> {
+  await Promise.all([...running].map((server) => server.kill()));
+}
+
+async function isOpen(port: number): Promise<boolean> {
+  return await new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1');
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => {
+      resolve(false);
+    });
+  });
+}

@@ -1,0 +1,320 @@
+/**
+ * PostgreSQL for tests: a cluster in a directory of its own, on a free loopback port. It does not
+ * run as root: a root user starts it as the user that the package makes.
+ */
+import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import {
+  appendFileSync,
+  chmodSync,
+  copyFileSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
+import { rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { Client } from 'pg';
+
+import { assert } from '../../src/core/assert.js';
+import type { Certificate } from './certificate.js';
+import { freePorts } from './free-ports.js';
+import { until } from './until.js';
+
+const ROOT = '/usr/lib/postgresql';
+const USER = 'postgres';
+
+/** The newest version that is installed; `null`: none. */
+export function postgresBin(): string | null {
+  if (!existsSync(ROOT)) return null;
+  const versions = readdirSync(ROOT).map(Number).filter(Number.isInteger);
+  const newest = Math.max(...versions);
+  const bin = join(ROOT, String(newest), 'bin');
+  return newest >= 15 && existsSync(join(bin, 'initdb')) ? bin : null;
+}
+
+const AS_USER =
+  process.getuid?.() === 0
+    ? ['setpriv', `--reuid=${USER}`, `--regid=${USER}`, '--init-groups', '--']
+    : [];
+
+function command(program: string, args: readonly string[]): [string, string[]] {
+  const [first = program, ...rest] = [...AS_USER, program, ...args];
+  return [first, rest];
+}
+
+/** A cluster with an empty database and a standby that its commits wait for. */
+export async function clusterWithStandby(settings: readonly string[] = []): Promise<{
+  readonly primary: Cluster;
+  readonly standby: Cluster;
+  readonly database: string;
+}> {
+  const primary = await Cluster.make(settings);
+  const database = await primary.database();
+  const standby = await primary.standby('second');
+  await primary.configure({ synchronous_standby_names: 'second' });
+  await primary.synchronous();
+  return { primary, standby, database };
+}
+
+/** The process and those that it has started. */
+function withChildren(parent: number): number[] {
+  const children = readdirSync('/proc').filter((pid) => {
+    if (!/^\d+$/.test(pid)) return false;
+    try {
+      // The name, in brackets, may contain anything; state and parent follow it.
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[1]) === parent;
+    } catch {
+      return false;
+    }
+  });
+  return [parent, ...children.map(Number)];
+}
+
+function ownedByServer(path: string): void {
+  if (process.getuid?.() !== 0) return;
+  const owned = spawnSync('chown', [`${USER}:${USER}`, path]);
+  assert(owned.status === 0, 'it belongs to the server');
+}
+
+/** A server in its own directory. */
+export class Cluster {
+  readonly directory: string;
+  readonly port: number;
+  readonly #bin: string;
+  #server: ChildProcess | null = null;
+  #databases = 0;
+
+  static async make(settings: readonly string[] = []): Promise<Cluster> {
+    const cluster = await Cluster.#place();
+    cluster.#initialise(settings);
+    await cluster.start();
+    return cluster;
+  }
+
+  /**
+   * A copy of this cluster that follows it.
+   * @param name what `synchronous_standby_names` of this cluster calls it
+   * @param slot a replication slot that is made for it
+   */
+  async standby(name: string, slot?: string): Promise<Cluster> {
+    const cluster = await Cluster.#place();
+    const from = `host=127.0.0.1 port=${this.port} user=${USER} application_name=${name}`;
+    // Not at once: this process serves connections of the tests meanwhile.
+    const made = spawn(
+      ...command(join(this.#bin, 'pg_basebackup'), [
+        ...['-D', cluster.data, '-d', from, '-R', '-c', 'fast', '--no-sync'],
+        ...(slot === undefined ? [] : ['-C', '-S', slot]),
+      ]),
+      { stdio: 'ignore', cwd: '/' },
+    );
+    const status = await new Promise((resolve) => made.once('exit', resolve));
+    assert(status === 0, 'pg_basebackup');
+    await cluster.start();
+    return cluster;
+  }
+
+  static async #place(): Promise<Cluster> {
+    const bin = postgresBin();
+    assert(bin !== null, 'PostgreSQL is installed');
+    const directory = mkdtempSync(join(tmpdir(), 'majordomo-postgres-'));
+    ownedByServer(directory);
+    const [port = 0] = await freePorts(1);
+    return new Cluster(bin, directory, port);
+  }
+
+  private constructor(bin: string, directory: string, port: number) {
+    this.#bin = bin;
+    this.directory = directory;
+    this.port = port;
+  }
+
+  get data(): string {
+    return join(this.directory, 'data');
+  }
+
+  #initialise(settings: readonly string[]): void {
+    const args = [
+      '-D',
+      this.data,
+      '-U',
+      USER,
+      '-A',
+      'trust',
+      '--no-sync',
+      '-E',
+      'UTF8',
+      '--no-locale',
+    ];
+    const made = spawnSync(...command(join(this.#bin, 'initdb'), args), {
+      encoding: 'utf8',
+      cwd: '/',
+    });
+    assert(made.status === 0, `initdb: ${made.stderr}`);
+    const lines = [
+      ...["listen_addresses = '127.0.0.1'", "unix_socket_directories = ''", 'max_connections = 60'],
+      ...['shared_buffers = 64MB', 'log_min_messages = warning', ...settings],
+    ];
+    const file = join(this.data, 'postgresql.auto.conf');
+    writeFileSync(file, `${lines.join('\n')}\n`);
+    chmodSync(file, 0o644);
+  }
+
+  async start(): Promise<void> {
+    const args = ['-D', this.data, '-p', String(this.port)];
+    const [program, all] = command(join(this.#bin, 'postgres'), args);
+    this.#server = spawn(program, all, { stdio: ['ignore', 'ignore', 'pipe'], cwd: '/' });
+    let log = '';
+    this.#server.stderr?.on('data', (bytes: Buffer) => {
+      log = `${log}${bytes.toString()}`.slice(-4000);
+    });
+    await until(
+      async () => (await this.#answers()) || this.#server?.exitCode !== null,
+      'PostgreSQL answers',
+    );
+    assert(this.#server.exitCode === null, `the server runs: ${log}`);
+  }
+
+  async #answers(): Promise<boolean> {
+    try {
+      await this.sql('SELECT 1');
+      return true;
+    } catch {
+      return false;
+    }
+  }
+
+  /** @param how as `pg_ctl stop`: fast (SIGINT) or immediate (SIGQUIT) */
+  async stop(how: 'fast' | 'immediate' = 'fast'): Promise<void> {
+    const server = this.#server;
+    if (server === null) return;
+    this.#server = null;
+    const ended = new Promise((resolve) => server.once('exit', resolve));
+    server.kill(how === 'fast' ? 'SIGINT' : 'SIGQUIT');
+    await ended;
+  }
+
+  /** To all its processes. */
+  signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
+    if (this.#server === null) return;
+    for (const pid of withChildren(this.pid)) process.kill(pid, signal);
+  }
+
+  /** SIGKILL to all its processes. */
+  async kill(): Promise<void> {
+    const server = this.#server;
+    if (server === null) return;
+    const [, ...children] = withChildren(this.pid);
+    this.#server = null;
+    const ended = new Promise((resolve) => server.once('exit', resolve));
+    server.kill('SIGKILL');
+    for (const pid of children) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch {
+        // It has ended with the server.
+      }
+    }
+    await ended;
+  }
+
+  /** Resolves when commits wait for a standby. */
+  async synchronous(): Promise<void> {
+    await until(async () => {
+      const [row] = await this.sql('SELECT sync_state FROM pg_stat_replication');
+      return row?.['sync_state'] === 'sync';
+    }, 'the standby is synchronous');
+  }
+
+  get pid(): number {
+    return this.#server?.pid ?? 0;
+  }
+
+  async restart(how: 'fast' | 'immediate' = 'fast'): Promise<void> {
+    await this.stop(how);
+    await this.start();
+  }
+
+  async remove(): Promise<void> {
+    await this.stop('immediate');
+    await rm(this.directory, { recursive: true, force: true });
+  }
+
+  /** Changes settings, as `ALTER SYSTEM`; those that need no restart are in effect afterwards. */
+  async configure(settings: Readonly<Record<string, string>>): Promise<void> {
+    for (const [name, value] of Object.entries(settings)) {
+      await this.sql(`ALTER SYSTEM SET ${name} = '${value}'`);
+      await this.sql('SELECT pg_reload_conf()');
+      await until(async () => {
+        // Of a new connection: an old one reads the file between two statements.
+        const [row] = await this.sql(`SELECT current_setting('${name}') = '${value}' AS is_set`);
+        return row?.['is_set'] === true;
+      }, `${name} = ${value}`);
+    }
+  }
+
+  /** Lets in whom these lines of pg_hba.conf allow; the tests themselves as before. */
+  async admit(lines: readonly string[]): Promise<void> {
+    const all = ['local all all trust', ...lines, `host all ${USER} 127.0.0.1/32 trust`];
+    const replication = `host replication ${USER} 127.0.0.1/32 trust`;
+    writeFileSync(join(this.data, 'pg_hba.conf'), `${[...all, replication].join('\n')}\n`);
+    const loadedAt = async (): Promise<unknown> => {
+      const [row] = await this.sql('SELECT pg_conf_load_time()::text AS at');
+      return row?.['at'];
+    };
+    const before = await loadedAt();
+    await this.sql('SELECT pg_reload_conf()');
+    await until(async () => (await loadedAt()) !== before, 'pg_hba.conf is read');
+  }
+
+  /** Serves TLS with this certificate. */
+  async secure({ certFile, keyFile }: Certificate): Promise<void> {
+    for (const [from, name] of [
+      [certFile, 'server.crt'],
+      [keyFile, 'server.key'],
+    ] as const) {
+      const path = join(this.data, name);
+      copyFileSync(from, path);
+      chmodSync(path, 0o600);
+      ownedByServer(path);
+    }
+    appendFileSync(join(this.data, 'postgresql.auto.conf'), "ssl = 'on'\n");
+    await this.restart();
+  }
+
+  /** Runs statements as the owner of the cluster. */
+  async sql(text: string, database = USER): Promise<Record<string, unknown>[]> {
+    const client = new Client({ host: '127.0.0.1', port: this.port, user: USER, database });
+    client.on('error', () => undefined);
+    try {
+      await client.connect();
+      const { rows } = await client.query<Record<string, unknown>>(text);
+      return rows;
+    } finally {
+      await client.end();
+    }
+  }
+
+  /** A connection of its own, for transactions that stay open. The caller ends it. */
+  async session(database: string): Promise<Client> {
+    const client = new Client({ host: '127.0.0.1', port: this.port, user: USER, database });
+    client.on('error', () => undefined);
+    await client.connect();
+    return client;
+  }
+
+  /** A new empty database. @returns its name */
+  async database(): Promise<string> {
+    const name = `store_${++this.#databases}`;
+    await this.sql(`CREATE DATABASE ${name}`);
+    return name;
+  }
+
+  url(database: string, user = USER): string {
+    return `postgresql://${user}@127.0.0.1:${this.port}/${database}`;
+  }
+}
