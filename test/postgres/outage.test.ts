@@ -78,6 +78,7 @@ describeWithPostgres('an outage of the database', () => {
       expect(await receipts.missing(server, database)).toEqual([]);
       await until(async () => !(await readyz())[1].includes('store_'), 'ready');
       expect(daemon.logged('store.lost')).toHaveLength(1);
+      await daemon.waitFor('store.returned');
       expect(daemon.logged('store.returned')).toHaveLength(1);
       // Also what was kept of batches whose outcome was unknown: each once.
       const [row] = await server.sql('SELECT count(*)::int AS n FROM majordomo.request', database);

@@ -92,6 +92,7 @@ describeWithPostgres('a database with a synchronous standby', () => {
     }, 'a receipt of the other server');
     primary.signal('SIGCONT');
     expect(await ask(client, 'titanic.reply', uuid)).toEqual(['300']);
+    await daemon.waitFor('store.switched');
     expect(daemon.logged('store.switched')).toHaveLength(1);
   });
 

@@ -136,6 +136,7 @@ describeWithPostgres('while the broker runs', () => {
       },
       ends: () => server.sql('ALTER ROLE poor CONNECTION LIMIT -1'),
     });
+    await daemon.waitFor('store.lost');
     expect(daemon.logged('store.lost')).toHaveLength(1);
   });
 
@@ -175,7 +176,7 @@ describeWithPostgres('while the broker runs', () => {
     await expect(job.result({ timeoutMs: 30_000 })).rejects.toThrow('the store refuses the reply');
     expect((await asking.request('echo', 'plain')).text()).toBe('plain');
     expect(daemon.logged('store.failed')).toEqual([]);
-    expect(daemon.logged('store.refused')[0]).toMatchObject({
+    expect(await daemon.waitFor('store.refused')).toMatchObject({
       text: expect.stringContaining('violates check constraint'),
     });
   });
@@ -218,7 +219,7 @@ describeWithPostgres('while the broker runs', () => {
     await until(() => receipts.refused.length > 0, 'a refusal');
     // Who cannot mend it is not told about tables.
     expect(receipts.refused[0]?.status).toBe('500 the store refuses it');
-    expect(daemon.logged('store.failed')[0]).toMatchObject({
+    expect(await daemon.waitFor('store.failed')).toMatchObject({
       text: expect.stringContaining('permission denied for table body'),
     });
     await server.sql('GRANT INSERT ON majordomo.body TO broker', name);

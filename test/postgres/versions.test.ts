@@ -148,7 +148,7 @@ describeWithPostgres('brokers two versions apart', () => {
         const line = /majordomo_fleet_packs_dropped_total\{reason="version"\} (\d+)/.exec(text);
         return Number(line?.[1]) > 2;
       }, 'they are counted');
-      expect(broker.logged('fleet.pack_dropped')[0]).toMatchObject({ reason: 'version' });
+      expect(await broker.waitFor('fleet.pack_dropped')).toMatchObject({ reason: 'version' });
       expect(broker.logged('fleet.peer_joined')).toEqual([]);
     }
     serve(one, 'plain');

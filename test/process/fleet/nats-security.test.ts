@@ -161,8 +161,7 @@ describe('a NATS server with TLS and users', () => {
       await nats.kill();
       files.file('nats.conf', users(second.publicKey));
       await nats.starts();
-      await daemon.waitFor('fleet.refused');
-      expect(daemon.logged('fleet.refused')[0]).toMatchObject({
+      expect(await daemon.waitFor('fleet.refused')).toMatchObject({
         // Which server says so.
         reason: expect.stringMatching(/^[a-z0-9.]+:[0-9]+: .*Authorization Violation/),
       });
@@ -182,8 +181,7 @@ describe('a NATS server with TLS and users', () => {
       const config = `authorization { users: [{ nkey: ${publicKey}, ${rights} }] }\n`;
       const nats = await NatsServer.start('-c', files.file('nats.conf', config));
       const daemon = await startDaemon(place(nats.url, files.file('broker.nk', seed), null));
-      await daemon.waitFor('fleet.refused');
-      expect(daemon.logged('fleet.refused')[0]).toMatchObject({
+      expect(await daemon.waitFor('fleet.refused')).toMatchObject({
         reason: expect.stringMatching(/^[a-z0-9.]+:[0-9]+: .*Permissions Violation for Publish/i),
       });
     },

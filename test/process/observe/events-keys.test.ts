@@ -103,7 +103,7 @@ describe('subscribers with keys', () => {
       { ...refused, topic: '', key: 'none' },
       { ...refused, topic: 'worker.refused', key: 'none' },
     ]);
-    expect(daemon.logged('stream.refused')[0]).toMatchObject({ level: 'warn', key: 'some' });
+    expect(await daemon.waitFor('stream.refused')).toMatchObject({ level: 'warn', key: 'some' });
     expect([some.error, some.disconnections]).toEqual([null, 0]);
   });
 
