@@ -13,7 +13,16 @@ import { median, type Ratio, ratioOf } from '../measure.js';
 import { BODY_BYTES } from '../store/requests.js';
 import type { FleetBench } from './part.js';
 import { StoreDriver } from './store-driver.js';
-import { accepting, arriving, claiming, cycling, reading, SERVICE, stocked } from './store-work.js';
+import {
+  accepting,
+  arriving,
+  claiming,
+  cycling,
+  reading,
+  SERVICE,
+  stocked,
+  WARMUP_SECONDS,
+} from './store-work.js';
 
 const ROWS = [1, 16, 64, 256] as const;
 const ACCEPT_MIN = [0.45, 0.6, 0.6, 0.55];
@@ -135,7 +144,7 @@ async function acceptLines(bench: FleetBench, cluster: Cluster): Promise<Line[]>
 async function claimLines(bench: FleetBench, cluster: Cluster): Promise<Line[]> {
   const lines: Line[] = [];
   for (const [at, rows] of ROWS.entries()) {
-    const count = Math.ceil((WAITING_PER_SECOND[at] ?? 0) * bench.seconds);
+    const count = Math.ceil((WAITING_PER_SECOND[at] ?? 0) * (WARMUP_SECONDS + bench.seconds));
     const line = await compared(bench, `claimed and replied, two brokers, batches of ${rows}`, [
       () =>
         withFile(bench, async (store) =>
@@ -312,7 +321,7 @@ function rendered(
   const ms = (value: number): string => `${value.toFixed(2)} ms`;
   return [
     '## Durable requests',
-    `Requests and replies of ${BODY_BYTES} bytes, in PostgreSQL against a store file, through the same port. Batches follow each other without a pause.\nThe server shares cores and disk with what measures it: compare ratios only.`,
+    `Requests and replies of ${BODY_BYTES} bytes, in PostgreSQL against a store file, through the same port. Batches follow each other without a pause.\nEach measurement begins after a warm-up of ${WARMUP_SECONDS} s, because a store's thread compiles its code as it runs. The server shares cores and disk with what measures it: compare ratios only.`,
     table(
       ['', 'file', 'PostgreSQL', 'ratio', 'target'],
       lines.map(({ what, file, database, target, unit }) => {
