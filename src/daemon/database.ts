@@ -216,7 +216,7 @@ export async function openDatabase(
       const { mine = null, others = [] } = sessions ?? {};
       const own = { session: mine ?? 0, node: order.node, self: true, overdue: false };
       return {
-        ...{ database: order.name, up: titanic?.counters.store.isUp ?? true, leaseMs },
+        ...{ up: titanic?.counters.store.isUp ?? true, leaseMs },
         accepted: titanic?.counters.accepted ?? 0,
         completed: titanic?.counters.completed ?? 0,
         renewedMs: Math.max(0, Math.round(now - lastRenewal)),

@@ -183,10 +183,11 @@ export interface FleetStatus {
   readonly store: FleetStore | null;
 }
 
-/** The database that brokers of a fleet share, as the asked one sees it. */
+/**
+ * The database that brokers of a fleet share, as the asked one sees it. Where it is and what it is
+ * called is for operators: `NodeStatus` has it.
+ */
 export interface FleetStore {
-  /** Hosts and database, without the user. */
-  readonly database: string;
   /** Whether it can be reached. */
   readonly up: boolean;
   /** `fleet.leaseMs`. */
