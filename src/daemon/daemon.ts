@@ -175,7 +175,10 @@ async function startIn(
     stored?.titanic.follow(isLogged ? eventLog.storedStep : null);
   };
   const ports = {
-    node: nodeView(broker, health, (now) => ({ ...status(now), endpoints: listening })),
+    node: nodeView(broker, health, (now) => ({
+      ...{ ...status(now), endpoints: listening },
+      store: stored?.database?.toOperators() ?? null,
+    })),
     pair: view ?? standalonePair(config.node.name),
     feed,
     refusals,
@@ -228,7 +231,10 @@ async function startIn(
     }
     const database = stored?.database ?? null;
     if (database !== null) {
-      mmi.fleet = { interconnect: null, status: (now) => ({ ...NO_NATS, store: database(now) }) };
+      mmi.fleet = {
+        interconnect: null,
+        status: (now) => ({ ...NO_NATS, store: database.toClients(now) }),
+      };
     }
     if (config.fleet.nats.length > 0) {
       const events = tee<FleetEvent>(eventLog, watched);
@@ -246,7 +252,7 @@ async function startIn(
       clients.fleet = machine.hosted;
       mmi.fleet = {
         interconnect: machine,
-        status: (now) => ({ ...host.status(now), store: database?.(now) ?? null }),
+        status: (now) => ({ ...host.status(now), store: database?.toClients(now) ?? null }),
       };
       health.fleet = host;
       metrics.fleet = machine;
