@@ -66,6 +66,7 @@ import { PairView } from './pair-view.js';
 import { endpointsTold, reachedOrNull } from './reached.js';
 import { logChanges, renewTls, withNewKeys } from './reload.js';
 import { standalonePair } from './standalone.js';
+import { StoreCauses } from './store-causes.js';
 import { startStoredRequests, type TitanicHost } from './stored.js';
 import { turnsOf } from './turns.js';
 
@@ -213,7 +214,10 @@ async function startIn(
         broker,
         loop,
         clients,
-        events: tee<TitanicEvent>(eventLog, health, watched, refusals),
+        events: tee<TitanicEvent>(
+          health,
+          new StoreCauses(tee<TitanicEvent>(eventLog, watched, refusals)),
+        ),
         pairEvents: view !== null && config.titanic.replication !== 'off' ? pairEvents : null,
         fatal,
         hint: config.fleet.nats.length === 0 ? null : (content) => fleet?.machine.hint(content),

@@ -137,7 +137,12 @@ export async function openDatabase(
   /** Since when it can be reached, or not. */
   let since = new Date();
   const setSession = (has: boolean): void => {
-    if (has !== hasSession) events.emit({ name: has ? 'fleet.lease_taken' : 'fleet.lease_lost' });
+    // Each time: after the store was away, it is told what lasts (`StoreCauses`).
+    if (!has) events.emit({ name: 'fleet.lease_lost' });
+    else if (!hasSession) {
+      events.emit({ name: 'fleet.lease_taken' });
+      titanic?.regained();
+    }
     hasSession = has;
   };
   const isUp = (): boolean => titanic?.counters.store.isUp ?? true;
@@ -198,6 +203,7 @@ export async function openDatabase(
         since = new Date();
         if (titanic !== null) titanic.counters.store.isUp = true;
         events.emit({ name: 'store.returned', host: told.host, awayMs: told.awayMs });
+        if (hasSession) titanic?.regained();
         break;
       case 'failedover':
         events.emit({ name: 'store.switched', host: told.host, text: told.text });
