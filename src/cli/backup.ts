@@ -14,7 +14,7 @@ import {
 } from './options.js';
 import { print, printJson } from './output.js';
 import { Progress } from './progress.js';
-import { checkStore, shownSize, storeFile } from './store-file.js';
+import { checkStore, damage, shownSize, storeFile } from './store-file.js';
 
 interface BackupOptions extends ConfigOptions {
   readonly output: OutputFormat;
@@ -36,8 +36,9 @@ The copy is a consistent snapshot even if the broker runs, and is on disk when t
 existing FILE is never overwritten. A store in a database is copied into a store file. To restore a copy, follow docs/operating.md: Backup and
 restore, or for a pair, Backup and restore of a pair.
 
-Exit status: 0 done · 64 usage, or FILE exists · 69 locked · 74 disk, or the store is missing or is
-not the one that the data directory expects · 78 configuration, or the file is not a Majordomo store.
+Exit status: 0 done · 64 usage, or FILE exists · 69 locked · 74 disk, or the store is missing, is
+damaged or no Majordomo store, or is not the one that the data directory expects · 78 configuration, or
+a store of a newer version.
 `;
 
 export function defineBackup(command: Command, done: Done): void {
@@ -61,6 +62,8 @@ export function defineBackup(command: Command, done: Done): void {
           const { backupDatabase } = await import('../titanic/io/postgres/backup.js');
           await backupDatabase(database.login, file, copied);
         }
+      } catch (error) {
+        throw damage(error);
       } finally {
         progress.end();
       }

@@ -39,7 +39,7 @@ and the HTTP address is unknown or unusable), the configuration of this machine 
 
 /** A broker that can be asked. */
 export interface StateSource {
-  /** The JSON of mmi.broker. */
+  /** The JSON of mmi.broker; by HTTP also the database, which clients are not told (`store`). */
   status(): Promise<Facts>;
   /** The items of mmi.services. */
   services(): Promise<readonly Facts[]>;
@@ -66,7 +66,10 @@ export async function look<T>(
   if (learnt !== null) return await use(byHttp(learnt));
   return await withClient(options, (client) =>
     use({
-      status: async () => factsOf('mmi.broker', await ask(client, 'mmi.broker')),
+      status: async () => ({
+        ...factsOf('mmi.broker', await ask(client, 'mmi.broker')),
+        store: null,
+      }),
       services: async () => listOf('mmi.services', await ask(client, 'mmi.services')),
       workers: async (service) => {
         const answer = await ask(client, 'mmi.workers', service);
@@ -96,7 +99,8 @@ export function byHttp(client: AdminClient): StateSource {
       // Endpoints are only for learning addresses: what is shown does not depend on how it was
       // asked.
       const { endpoints: _endpoints, ...status } = adminFacts(path, await client.get(path));
-      return status;
+      // Older brokers report no store.
+      return { ...status, store: status['store'] ?? null };
     },
     services: () => allOf(client, '/api/v1/services'),
     workers: (service) => {

@@ -114,12 +114,12 @@ function text({ fleet, connected, brokers, store }: Facts, rates: Rates): string
   return parts.join('\n');
 }
 
-function ofStore({ database, up, leaseMs, renewedMs, sessions }: Facts, rates: Rates): string {
+function ofStore({ up, leaseMs, renewedMs, sessions }: Facts, rates: Rates): string {
   const rows = Array.isArray(sessions) ? sessions.map((each) => sessionRow(each as Facts)) : [];
   const renewed = typeof renewedMs === 'number' ? (renewedMs / MS_PER_SECOND).toFixed(1) : '?';
   const lease = typeof leaseMs === 'number' ? leaseMs / MS_PER_SECOND : '?';
   const how = up === true ? 'reached' : 'NOT reached';
-  const head = `database ${printable(database)}: ${how}; session renewed ${renewed} s ago, lease ${lease} s`;
+  const head = `database: ${how}; session renewed ${renewed} s ago, lease ${lease} s`;
   const rate = (name: string): string => rates.shown('store', name);
   const flow = `requests a second: ${rate('accepted')} stored, ${rate('completed')} replied`;
   return `${head}\n${flow}\n${table(SESSION_COLUMNS, rows)}`;

@@ -52,7 +52,7 @@ Keys of the map are not moved: a broker with a database has no map. A file that 
 --without-map leaves them behind in the file.
 
 Exit status: 0 done · 64 usage · 69 the broker runs, a broker uses the database, or it cannot be reached
-74 disk, or the copy differs · 78 configuration, the database or the file is refused
+74 disk, the file is damaged or no Majordomo store, or the copy differs · 78 configuration, the database or the file is refused
 `;
 
 export function defineMigrate(command: Command, done: Done): void {

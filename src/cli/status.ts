@@ -10,7 +10,7 @@ import { duration, print, printable, printJson, styled } from './output.js';
 const EXAMPLES = [
   ['majordomo status', 'the broker of this machine'],
   ['majordomo status --endpoint tcp://mq.example.org:5555', 'another broker'],
-  ['majordomo status -o json | jq .uptimeMs', 'the JSON of mmi.broker'],
+  ['majordomo status -o json | jq .uptimeMs', 'the JSON of mmi.broker, with the store'],
 ] as const;
 
 export function defineStatus(command: Command, done: Done): void {
@@ -25,7 +25,12 @@ export function defineStatus(command: Command, done: Done): void {
         }
         const health = await broker.health();
         const services = await broker.services();
-        const lines = [...ofBroker(status), ...ofServices(services), ...ofHealth(health)];
+        const lines = [
+          ...ofBroker(status),
+          ...ofServices(services),
+          ...ofStore(status['store']),
+          ...ofHealth(health),
+        ];
         await print(page(lines));
       });
       done(EXIT.done);
@@ -63,6 +68,17 @@ function ofServices(services: readonly Facts[]): Line[] {
     ['workers', `${waiting + busy} (${waiting} idle, ${busy} busy)`],
     ['queued', String(sum('queued'))],
   ];
+}
+
+/** Only of a database. Why it is lost is among what is degraded. */
+function ofStore(store: unknown): Line[] {
+  if (typeof store !== 'object' || store === null) return [];
+  const { database, server, up, since } = store as Facts;
+  // Of several servers one is in use.
+  const isOneOf = typeof database === 'string' && !database.startsWith(`${printable(server)}/`);
+  const at = isOneOf ? ` at ${printable(server)}` : '';
+  const how = up === true ? `reached${at}` : 'LOST';
+  return [['store', `${printable(database)}: ${how} since ${printable(since)}`]];
 }
 
 function ofHealth(health: Facts | null): Line[] {

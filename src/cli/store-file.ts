@@ -1,7 +1,7 @@
 /** For `backup` and `verify`: which file is the store, and whether it is the right one. */
 import { join } from 'node:path';
 
-import { MajordomoError } from '../core/errors.js';
+import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
 import { load } from './config-options.js';
 import type { ConfigOptions } from './options.js';
 
@@ -32,6 +32,12 @@ export async function checkStore(path: string | undefined, file: string): Promis
     const { openError } = await import('../titanic/io/file/sqlite-errors.js');
     throw openError(file, error);
   }
+}
+
+/** A file that is not a store is a configuration error at a start, and damage for other commands. */
+export function damage(error: unknown): unknown {
+  if (codeOf(error) !== 'ERR_TITANIC_FILE') return error;
+  return new MajordomoError('ERR_TITANIC_DISK', messageOf(error), { cause: error });
 }
 
 /** A size for people: `12.3 MiB`. */

@@ -1,7 +1,6 @@
 /** `majordomo verify`: checks whether a store file is intact and its content consistent. */
 import type { Command } from 'commander';
 
-import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
 import { EXIT, type ExitStatus } from '../core/exit.js';
 import { databaseOf } from './database.js';
 import {
@@ -14,7 +13,7 @@ import {
 } from './options.js';
 import { counted, print, printable, printJson, say } from './output.js';
 import { Progress } from './progress.js';
-import { checkStore, shownSize, storeFile } from './store-file.js';
+import { checkStore, damage, shownSize, storeFile } from './store-file.js';
 
 interface VerifyOptions extends ConfigOptions {
   readonly output: OutputFormat;
@@ -57,7 +56,7 @@ export function defineVerify(command: Command, done: Done): void {
           progress.show(looked, all);
         });
       } catch (error) {
-        throw damaged(error);
+        throw damage(error);
       } finally {
         progress.end();
       }
@@ -111,10 +110,4 @@ async function verifyDatabase(
 
 function stateOf({ length }: readonly string[]): string {
   return length === 0 ? 'whole' : counted(length, 'problem');
-}
-
-/** A file that is not a store is a configuration error at a start, and damage here. */
-function damaged(error: unknown): unknown {
-  if (codeOf(error) !== 'ERR_TITANIC_FILE') return error;
-  return new MajordomoError('ERR_TITANIC_DISK', messageOf(error), { cause: error });
 }

@@ -66,6 +66,7 @@ import { PairView } from './pair-view.js';
 import { endpointsTold, reachedOrNull } from './reached.js';
 import { logChanges, renewTls, withNewKeys } from './reload.js';
 import { standalonePair } from './standalone.js';
+import { StoreCauses } from './store-causes.js';
 import { startStoredRequests, type TitanicHost } from './stored.js';
 import { turnsOf } from './turns.js';
 
@@ -175,7 +176,10 @@ async function startIn(
     stored?.titanic.follow(isLogged ? eventLog.storedStep : null);
   };
   const ports = {
-    node: nodeView(broker, health, (now) => ({ ...status(now), endpoints: listening })),
+    node: nodeView(broker, health, (now) => ({
+      ...{ ...status(now), endpoints: listening },
+      store: stored?.database?.toOperators() ?? null,
+    })),
     pair: view ?? standalonePair(config.node.name),
     feed,
     refusals,
@@ -210,7 +214,10 @@ async function startIn(
         broker,
         loop,
         clients,
-        events: tee<TitanicEvent>(eventLog, health, watched, refusals),
+        events: tee<TitanicEvent>(
+          health,
+          new StoreCauses(tee<TitanicEvent>(eventLog, watched, refusals)),
+        ),
         pairEvents: view !== null && config.titanic.replication !== 'off' ? pairEvents : null,
         fatal,
         hint: config.fleet.nats.length === 0 ? null : (content) => fleet?.machine.hint(content),
@@ -228,7 +235,10 @@ async function startIn(
     }
     const database = stored?.database ?? null;
     if (database !== null) {
-      mmi.fleet = { interconnect: null, status: (now) => ({ ...NO_NATS, store: database(now) }) };
+      mmi.fleet = {
+        interconnect: null,
+        status: (now) => ({ ...NO_NATS, store: database.toClients(now) }),
+      };
     }
     if (config.fleet.nats.length > 0) {
       const events = tee<FleetEvent>(eventLog, watched);
@@ -246,7 +256,7 @@ async function startIn(
       clients.fleet = machine.hosted;
       mmi.fleet = {
         interconnect: machine,
-        status: (now) => ({ ...host.status(now), store: database?.(now) ?? null }),
+        status: (now) => ({ ...host.status(now), store: database?.toClients(now) ?? null }),
       };
       health.fleet = host;
       metrics.fleet = machine;

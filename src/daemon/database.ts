@@ -15,7 +15,7 @@ import type { OpenPostgres, StoreReport } from '../titanic/io/postgres/messages.
 import { openPostgresStore, type PostgresEvents } from '../titanic/io/postgres/postgres-store.js';
 import type { TitanicEvents } from '../titanic/machine/events.js';
 import type { Titanic } from '../titanic/machine/titanic.js';
-import type { FleetStore } from '../wire/mmi.js';
+import type { DatabaseStatus, FleetStore } from '../wire/mmi.js';
 import type { ClaimStore, Recovered } from '../titanic/store/store.js';
 import {
   type DatabaseMemory,
@@ -43,13 +43,19 @@ export interface DatabaseDeps {
   readonly wake: () => void;
 }
 
+/** What is shown of a database. */
+export interface DatabaseView {
+  /** For `mmi.fleet`. @param now monotonic milliseconds */
+  toClients(now: number): FleetStore;
+  toOperators(): DatabaseStatus;
+}
+
 export interface OpenedDatabase {
   readonly store: ClaimStore;
   readonly recovered: Recovered;
   readonly replica: SharedStore;
   readonly place: OpenPostgres;
-  /** For `mmi.fleet`. @param now monotonic milliseconds */
-  readonly status: (now: number) => FleetStore;
+  readonly view: DatabaseView;
   /** From now on it is told what concerns it. */
   serve(titanic: Titanic): void;
 }
@@ -127,10 +133,19 @@ export async function openDatabase(
   let sessions: SessionsReport | null = null;
   let oldestSnapshotSeconds: number | null = null;
   let hasSession = true;
+  let server = '';
+  /** Since when it can be reached, or not. */
+  let since = new Date();
   const setSession = (has: boolean): void => {
-    if (has !== hasSession) events.emit({ name: has ? 'fleet.lease_taken' : 'fleet.lease_lost' });
+    // Each time: after the store was away, it is told what lasts (`StoreCauses`).
+    if (!has) events.emit({ name: 'fleet.lease_lost' });
+    else if (!hasSession) {
+      events.emit({ name: 'fleet.lease_taken' });
+      titanic?.regained();
+    }
     hasSession = has;
   };
+  const isUp = (): boolean => titanic?.counters.store.isUp ?? true;
   const report = (told: StoreReport): void => {
     wake();
     switch (told.report) {
@@ -159,6 +174,7 @@ export async function openDatabase(
         setSession(true);
         break;
       case 'connected': {
+        server = told.host;
         const { systemId, timeline } = told.history;
         if (history?.systemId === systemId && history.timeline === timeline) break;
         history = told.history;
@@ -178,13 +194,16 @@ export async function openDatabase(
         break;
       case 'lost':
         replica?.lost();
+        since = new Date();
         if (titanic !== null) titanic.counters.store.isUp = false;
         events.emit({ name: 'store.lost', text: told.text });
         break;
       case 'returned':
         replica?.returned();
+        since = new Date();
         if (titanic !== null) titanic.counters.store.isUp = true;
         events.emit({ name: 'store.returned', host: told.host, awayMs: told.awayMs });
+        if (hasSession) titanic?.regained();
         break;
       case 'failedover':
         events.emit({ name: 'store.switched', host: told.host, text: told.text });
@@ -212,23 +231,28 @@ export async function openDatabase(
     recovered,
     replica,
     place: { ...order, login: { ...login, history }, storeId },
-    status: (now) => {
-      const { mine = null, others = [] } = sessions ?? {};
-      const own = { session: mine ?? 0, node: order.node, self: true, overdue: false };
-      return {
-        ...{ database: order.name, up: titanic?.counters.store.isUp ?? true, leaseMs },
-        accepted: titanic?.counters.accepted ?? 0,
-        completed: titanic?.counters.completed ?? 0,
-        renewedMs: Math.max(0, Math.round(now - lastRenewal)),
-        sessions: [
-          ...(mine === null || replica.refusal !== null ? [] : [own]),
-          ...others.map(({ isOverdue, ...other }) => ({
-            ...other,
-            self: false,
-            overdue: isOverdue,
-          })),
-        ],
-      };
+    view: {
+      toClients: (now) => {
+        const { mine = null, others = [] } = sessions ?? {};
+        const own = { session: mine ?? 0, node: order.node, self: true, overdue: false };
+        return {
+          ...{ up: isUp(), leaseMs },
+          accepted: titanic?.counters.accepted ?? 0,
+          completed: titanic?.counters.completed ?? 0,
+          renewedMs: Math.max(0, Math.round(now - lastRenewal)),
+          sessions: [
+            ...(mine === null || replica.refusal !== null ? [] : [own]),
+            ...others.map(({ isOverdue, ...other }) => ({
+              ...other,
+              self: false,
+              overdue: isOverdue,
+            })),
+          ],
+        };
+      },
+      toOperators: () => ({
+        ...{ database: order.name, server, up: isUp(), since: since.toISOString() },
+      }),
     },
     serve: (machine) => {
       titanic = machine;

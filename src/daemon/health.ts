@@ -47,6 +47,14 @@ export class NodeHealth implements TitanicEvents {
     }
   }
 
+  /** Without what follows: a lost store renews no session, and takes nothing without one. */
+  get #ofStore(): readonly Reason[] {
+    const cause = this.#storeAway ?? this.#noSession;
+    const follows = cause !== null && this.#storeTrouble?.code === 'store_busy';
+    const trouble = follows ? null : this.#storeTrouble;
+    return [cause, trouble].filter((reason) => reason !== null);
+  }
+
   get #ofFleet(): readonly Reason[] {
     if (this.fleet?.isUp !== false) return [];
     const { downReason } = this.fleet;
@@ -56,9 +64,6 @@ export class NodeHealth implements TitanicEvents {
   }
 
   get now(): Health {
-    const ofStore = [this.#storeAway, this.#noSession, this.#storeTrouble].filter(
-      (reason) => reason !== null,
-    );
     const trouble = this.map?.trouble ?? null;
     const ofMap: readonly Reason[] =
       trouble === null
@@ -71,7 +76,7 @@ export class NodeHealth implements TitanicEvents {
           ];
     return {
       notReady: NOT_READY[this.phase] ?? this.pair?.notReady ?? null,
-      degraded: [...ofStore, ...ofMap, ...this.#ofFleet, ...(this.pair?.degraded ?? [])],
+      degraded: [...this.#ofStore, ...ofMap, ...this.#ofFleet, ...(this.pair?.degraded ?? [])],
     };
   }
 }

@@ -5,8 +5,8 @@ import { dirname, resolve } from 'node:path';
 
 import { codeOf, MajordomoError } from '../core/errors.js';
 import { checkOwnStore } from '../titanic/io/file/database.js';
-import { openError } from '../titanic/io/file/sqlite-errors.js';
 import { type MovedStore, type MoveOrder, moveStore } from '../titanic/io/postgres/move.js';
+import { sourceError } from '../titanic/io/postgres/move-errors.js';
 import { loginOf, shownDatabase } from './database.js';
 import { openDataDir } from './io/data-dir.js';
 import { correctDatabaseMemory, rememberedStore } from './io/database-memory.js';
@@ -99,6 +99,6 @@ function checkOwn(path: string): void {
   try {
     checkOwnStore(path);
   } catch (error) {
-    throw openError(path, error);
+    throw sourceError(path, error);
   }
 }

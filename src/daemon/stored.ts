@@ -25,12 +25,11 @@ import type { Recovered, Store } from '../titanic/store/store.js';
 import type { TitanicClaims } from '../titanic/machine/context.js';
 import type { Replica } from '../titanic/machine/replica.js';
 import { Titanic } from '../titanic/machine/titanic.js';
-import type { FleetStore } from '../wire/mmi.js';
 import { awake, operatorApiOf } from './operator-api.js';
 import type { InternalClients } from './internal-clients.js';
 import { MapResults } from './map-results.js';
 import { StoreEventRouter } from './store-event-router.js';
-import { openDatabase } from './database.js';
+import { type DatabaseView, openDatabase } from './database.js';
 import { StoreClock } from './store-clock.js';
 import { SYSTEM_TIME, type Time } from './turns.js';
 
@@ -54,8 +53,8 @@ export interface TitanicHost {
   readonly map: MapKeeping | null;
   /** The clock of what is stored. */
   readonly time: Time;
-  /** `null`: the store is a file. @param now monotonic milliseconds */
-  readonly database: ((now: number) => FleetStore) | null;
+  /** `null`: the store is a file. */
+  readonly database: DatabaseView | null;
   /** Takes hints of other brokers; `null`: the store is a file. */
   readonly hinted: ((content: Buffer) => void) | null;
   /** The API for operators. */
@@ -176,7 +175,7 @@ async function startInDatabase(deps: TitanicDeps): Promise<TitanicHost> {
     replication: null,
     map: null,
     time: clock,
-    database: database.status,
+    database: database.view,
     hinted: (content) => {
       const told = unpackHint(content);
       if (told !== null) router.hinted(told);

@@ -2,8 +2,19 @@
  * The services that this broker needs workers of elsewhere: for requests that wait, and for clients
  * that ask whether anybody serves them (D83, D87).
  */
+import { Allowance } from './allowance.js';
 import type { Origin } from './origin.js';
-import { FOLLOW_MS, RENEW_MS, SERVICES_MAX, WANT_AGAIN_MS, WANT_MS } from './options.js';
+import {
+  FIRST_WANTS_AT_ONCE,
+  FIRST_WANTS_PER_SECOND,
+  FOLLOW_MS,
+  LATER_WANTS_AT_ONCE,
+  LATER_WANTS_PER_SECOND,
+  RENEW_MS,
+  SERVICES_MAX,
+  WANT_AGAIN_MS,
+  WANT_MS,
+} from './options.js';
 
 /** How long an answer that nobody serves a service holds. */
 const ABSENT_FOR_MS = 1000;
@@ -13,10 +24,12 @@ interface Need {
   neededAt: number;
   /** Requests waited when it was last looked. */
   isWaiting: boolean;
-  /** When WANT was last sent; -Infinity: it is to be sent. */
+  /** When WANT was last sent; -Infinity: it is due. */
   wantedAt: number;
   /** Until when answers to the last WANT are awaited; Infinity: none is. */
   answersUntil: number;
+  /** Until when those who asked wait for WANT to be sent; Infinity: nobody does. */
+  sentUntil: number;
   /** Until when nobody is taken to serve it. */
   absentUntil: number;
   /** Those who asked. */
@@ -31,12 +44,26 @@ const ASKING_MAX = 10_000;
 /** How many are looked at to find one that can be forgotten. */
 const DROP_LOOKS_MAX = 1000;
 
+/** All are looked at together: of many, so many a millisecond. */
+const LOOKS_PER_MS = 100;
+/** So many WANTs are sent together, if so many wait. */
+const LATER_TOGETHER = 10;
+
 export class Needs {
   readonly #origin: Origin;
   /** By service, one character per byte. */
   readonly #needs = new Map<string, Need>();
+  /** Services that were just asked for: WANT is sent in the next turn. */
+  readonly #first = new Set<string>();
+  /** Services whose WANT is due, and waits for its turn: the oldest first. */
+  readonly #later = new Set<string>();
+  /** For requests that wait, and for questions: the latter do not keep the former from workers. */
+  readonly #firstWants = new Allowance(FIRST_WANTS_AT_ONCE, FIRST_WANTS_PER_SECOND);
+  readonly #firstAsked = new Allowance(FIRST_WANTS_AT_ONCE, FIRST_WANTS_PER_SECOND);
+  readonly #laterWants = new Allowance(LATER_WANTS_AT_ONCE, LATER_WANTS_PER_SECOND);
   /** When they have to be looked at, in monotonic milliseconds. */
   #dueAt = Infinity;
+  #lookedAt = -Infinity;
   /** `Origin.losses` when they were last looked at. */
   #losses = 0;
 
@@ -54,8 +81,11 @@ export class Needs {
     const need = this.#of(service, now);
     if (need === null) return;
     need.neededAt = now;
+    if (!need.isWaiting && !need.isSought) this.#later.delete(service);
     need.isWaiting = true;
-    this.#dueAt = Math.min(this.#dueAt, this.#wantAt(service, need));
+    const wantAt = this.#wantAt(service, need);
+    if (wantAt <= now) this.#wantFirst(service);
+    else this.#dueAt = Math.min(this.#dueAt, wantAt);
   }
 
   /** @param isAlone no other broker can be asked */
@@ -63,8 +93,9 @@ export class Needs {
     if (this.#origin.isServed(service)) return 'served';
     const need = isAlone ? null : this.#of(service, now);
     if (need === null || need.absentUntil > now) return 'absent';
+    if (!need.isWaiting && !need.isSought) this.#later.delete(service);
     need.isSought = true;
-    this.#seek(need, now);
+    this.#seek(service, need, now);
     return 'unknown';
   }
 
@@ -79,14 +110,22 @@ export class Needs {
       return;
     }
     need.asking.push(answer);
-    this.#seek(need, now);
+    this.#seek(service, need, now);
+    if (need.answersUntil !== Infinity) return;
+    need.sentUntil = Math.min(need.sentUntil, now + WANT_MS);
+    this.#dueAt = Math.min(this.#dueAt, need.sentUntil);
   }
 
-  #seek(need: Need, now: number): void {
+  #seek(service: string, need: Need, now: number): void {
     need.neededAt = now;
     if (need.answersUntil !== Infinity) return;
     need.wantedAt = -Infinity;
-    this.#dueAt = -Infinity;
+    this.#wantFirst(service);
+  }
+
+  /** Unless its WANT waits for its turn already. */
+  #wantFirst(service: string): void {
+    if (!this.#later.has(service)) this.#first.add(service);
   }
 
   /** Nobody listens to a WANT for the service. @returns true if the broker machine had asked */
@@ -105,7 +144,7 @@ export class Needs {
   #decided(need: Need, isServed: boolean, now: number): boolean {
     need.answersUntil = Infinity;
     need.absentUntil = isServed ? -Infinity : now + ABSENT_FOR_MS;
-    for (const answer of need.asking.splice(0)) answer(isServed);
+    answerAll(need, isServed);
     const { isSought } = need;
     need.isSought = false;
     return isSought;
@@ -124,7 +163,55 @@ export class Needs {
     unfollow: (service: string) => void,
   ): boolean {
     if (this.nextDueAt(now) > now) return false;
+    const send = (service: string): boolean => this.#send(service, now, want, isWaiting);
+    for (const service of this.#first) {
+      const allowance = this.#isForRequests(service) ? this.#firstWants : this.#firstAsked;
+      if (allowance.readyAt(1, now) > now) this.#later.add(service);
+      else if (send(service)) allowance.take(now);
+    }
+    this.#first.clear();
+    const isDecided = this.#lookAt(now) <= now && this.#look(now, isWaiting, unfollow);
+    for (const service of this.#later) {
+      if (this.#laterWants.readyAt(1, now) > now) break;
+      this.#later.delete(service);
+      if (send(service)) this.#laterWants.take(now);
+    }
+    return isDecided;
+  }
+
+  #isForRequests(service: string): boolean {
+    const need = this.#needs.get(service);
+    return need !== undefined && (need.isWaiting || need.isSought);
+  }
+
+  /** Sends WANT, if the service is still needed. */
+  #send(
+    service: string,
+    now: number,
+    want: (service: string) => void,
+    isWaiting: (service: string) => boolean,
+  ): boolean {
+    const need = this.#needs.get(service);
+    if (need === undefined) return false;
+    const isNeeded = isNeededNow(service, need, isWaiting, now);
+    if (isNeeded) {
+      need.wantedAt = now;
+      need.answersUntil = now + WANT_MS;
+      need.sentUntil = Infinity;
+      want(service);
+    }
+    this.#dueAt = Math.min(this.#dueAt, this.#dueAtOf(service, need));
+    return isNeeded;
+  }
+
+  /** Ends what is over, and finds out for which services WANT is due. */
+  #look(
+    now: number,
+    isWaiting: (service: string) => boolean,
+    unfollow: (service: string) => void,
+  ): boolean {
     this.#dueAt = Infinity;
+    this.#lookedAt = now;
     this.#losses = this.#origin.losses;
     let isDecided = false;
     let dueAt = Infinity;
@@ -132,13 +219,11 @@ export class Needs {
       if (need.answersUntil <= now && this.#decided(need, this.#origin.isServed(service), now)) {
         isDecided = true;
       }
+      // Nobody was asked, so nothing is known; who asks again may have more luck.
+      if (need.sentUntil <= now) answerAll(need, false);
       if (this.#wantAt(service, need) <= now) {
-        need.isWaiting = isWaiting(service);
-        if (need.isWaiting) need.neededAt = now;
-        if (need.isWaiting || need.isSought || need.asking.length > 0) {
-          need.wantedAt = now;
-          need.answersUntil = now + WANT_MS;
-          want(service);
+        if (!this.#later.has(service) && isNeededNow(service, need, isWaiting, now)) {
+          this.#later.add(service);
         }
       } else if (this.#endsAt(service, need) <= now && need.answersUntil === Infinity) {
         // Requests that find credit at once are need, too.
@@ -146,7 +231,7 @@ export class Needs {
         if (usedAt + FOLLOW_MS > now) {
           need.neededAt = usedAt;
         } else {
-          this.#needs.delete(service);
+          this.#forget(service);
           unfollow(service);
           continue;
         }
@@ -158,10 +243,12 @@ export class Needs {
     return isDecided;
   }
 
+  /** When it has to be looked at; not for the WANT that waits for its turn. */
   #dueAtOf(service: string, need: Need): number {
     const wantAt = this.#wantAt(service, need);
     const endsAt = wantAt === Infinity ? this.#endsAt(service, need) : Infinity;
-    return Math.min(need.answersUntil, wantAt, endsAt);
+    const nextAt = this.#later.has(service) ? Infinity : Math.min(wantAt, endsAt);
+    return Math.min(need.answersUntil, need.sentUntil, nextAt);
   }
 
   /** Until when it is kept with nobody needing it. Of a service that nobody offers nothing is known. */
@@ -170,14 +257,19 @@ export class Needs {
   }
 
   /** When WANT is to be sent; Infinity: there is no need. */
-  #wantAt(service: string, { isWaiting, isSought, asking, wantedAt }: Need): number {
-    if (!isWaiting && !isSought && asking.length === 0) return Infinity;
+  #wantAt(service: string, need: Need): number {
+    if (!isNeeded(need)) return Infinity;
+    const { wantedAt } = need;
     return wantedAt + (this.#origin.isServed(service) ? RENEW_MS : WANT_AGAIN_MS);
   }
 
   /** All have to be asked for again: the bus was away. */
   renew(): void {
-    for (const need of this.#needs.values()) need.wantedAt = -Infinity;
+    this.#later.clear();
+    for (const [service, need] of this.#needs) {
+      need.wantedAt = -Infinity;
+      if (isNeeded(need)) this.#first.add(service);
+    }
     if (this.#needs.size > 0) this.#dueAt = -Infinity;
   }
 
@@ -194,9 +286,18 @@ export class Needs {
 
   /** Monotonic milliseconds; Infinity: never. */
   nextDueAt(now: number): number {
+    if (this.#first.size > 0) return now;
+    const count = Math.min(this.#later.size, LATER_TOGETHER);
+    const laterAt = count === 0 ? Infinity : this.#laterWants.readyAt(count, now);
+    return Math.max(now, Math.min(laterAt, this.#lookAt(now)));
+  }
+
+  /** When all have to be looked at. */
+  #lookAt(now: number): number {
+    const { size } = this.#needs;
     // A service that nobody offers any more is asked for sooner.
-    if (this.#needs.size > 0 && this.#origin.losses !== this.#losses) return now;
-    return Math.max(this.#dueAt, now);
+    const dueAt = size > 0 && this.#origin.losses !== this.#losses ? now : this.#dueAt;
+    return Math.max(dueAt, this.#lookedAt + Math.floor(size / LOOKS_PER_MS));
   }
 
   #of(service: string, now: number): Need | null {
@@ -208,6 +309,7 @@ export class Needs {
       isWaiting: false,
       wantedAt: -Infinity,
       answersUntil: Infinity,
+      sentUntil: Infinity,
       absentUntil: -Infinity,
       asking: [],
       isSought: false,
@@ -221,12 +323,38 @@ export class Needs {
     let looks = 0;
     for (const [service, need] of this.#needs) {
       if (++looks > DROP_LOOKS_MAX) return false;
-      const { isWaiting, isSought, asking, answersUntil } = need;
-      const isAwaited = isWaiting || isSought || asking.length > 0 || answersUntil !== Infinity;
+      const isAwaited = isNeeded(need) || need.answersUntil !== Infinity;
       if (isAwaited || this.#origin.isServed(service)) continue;
-      this.#needs.delete(service);
+      this.#forget(service);
       return true;
     }
     return false;
   }
+
+  #forget(service: string): void {
+    this.#needs.delete(service);
+    this.#first.delete(service);
+    this.#later.delete(service);
+  }
+}
+
+function isNeeded({ isWaiting, isSought, asking }: Need): boolean {
+  return isWaiting || isSought || asking.length > 0;
+}
+
+/** The same, after a look whether requests still wait for it. */
+function isNeededNow(
+  service: string,
+  need: Need,
+  isWaiting: (service: string) => boolean,
+  now: number,
+): boolean {
+  need.isWaiting = isWaiting(service);
+  if (need.isWaiting) need.neededAt = now;
+  return isNeeded(need);
+}
+
+function answerAll(need: Need, isServed: boolean): void {
+  need.sentUntil = Infinity;
+  for (const answer of need.asking.splice(0)) answer(isServed);
 }

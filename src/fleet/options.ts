@@ -36,6 +36,16 @@ export const ABSENT_LISTS = 2;
 export const WANT_MS = 100;
 /** While requests wait and nobody offers, the service is asked for again so often. */
 export const WANT_AGAIN_MS = 1000;
+/**
+ * WANTs for services that were just asked for, by requests and as many by questions (`mmi.service`): at
+ * once, and a second. Any client may ask for services that nobody has; what is beyond waits with those
+ * that are asked for again.
+ */
+export const FIRST_WANTS_AT_ONCE = 2000;
+export const FIRST_WANTS_PER_SECOND = 2000;
+/** WANTs that wait for their turn: sent at once, and a second. */
+export const LATER_WANTS_AT_ONCE = 50;
+export const LATER_WANTS_PER_SECOND = 500;
 /** After so long without need, offers of a service are neither followed nor made. */
 export const FOLLOW_MS = 60_000;
 /** While there is need, its WANT is renewed so often. */

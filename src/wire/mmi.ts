@@ -183,10 +183,11 @@ export interface FleetStatus {
   readonly store: FleetStore | null;
 }
 
-/** The database that brokers of a fleet share, as the asked one sees it. */
+/**
+ * The database that brokers of a fleet share, as the asked one sees it. Where it is and what it is
+ * called is for operators: `NodeStatus` has it.
+ */
 export interface FleetStore {
-  /** Hosts and database, without the user. */
-  readonly database: string;
   /** Whether it can be reached. */
   readonly up: boolean;
   /** `fleet.leaseMs`. */
@@ -240,8 +241,22 @@ export interface EndpointStatus {
   readonly curve: boolean;
 }
 
+/** The database of durable requests, as shown in `/api/v1/status`. */
+export interface DatabaseStatus {
+  /** Its servers and its name, without the user: `db1:5432,db2:5432/queue`. */
+  readonly database: string;
+  /** The one of these servers that this node was connected to last. */
+  readonly server: string;
+  /** Whether it can be reached. */
+  readonly up: boolean;
+  /** Since when it can, or cannot: ISO 8601. */
+  readonly since: string;
+}
+
 /** The JSON of `/api/v1/status`. */
 export interface NodeStatus extends BrokerStatus {
   /** Empty while the node starts. */
   readonly endpoints: readonly EndpointStatus[];
+  /** `null`: durable requests are kept in a file, or not at all, or the node starts. */
+  readonly store: DatabaseStatus | null;
 }

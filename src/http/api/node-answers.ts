@@ -93,8 +93,17 @@ export const Status = object(
         curve: flag('Whether the listener requires CURVE keys.'),
       }),
     ),
+    store: orNull(
+      object({
+        database: text('Servers and name of the database, without the user.'),
+        server: text('The server that the node was connected to last.'),
+        up: flag('Whether the database can be reached.'),
+        since: moment('Since when it can, or cannot, be reached.'),
+      }),
+      'The database of durable requests (`titanic.store`). Null: they are kept in a file or not at all, or the node starts.',
+    ),
   },
-  'The JSON of mmi.broker, with the endpoints of the broker.',
+  'The JSON of mmi.broker, with the endpoints of the broker and its database.',
 );
 
 const plain = object({

@@ -219,12 +219,21 @@ export class OpenRequests {
   // ---------------------------------------------------------------- reports of the store and the peer
 
   committed(batch: number, results: readonly ChangeResult[]): void {
-    const { events, now } = this.#context;
+    const { now } = this.#context;
     if (!this.writer.committed(batch, results, now)) return;
     this.#showWithheld();
+    this.#heal();
+  }
+
+  #heal(): void {
     if (this.#trouble === null) return;
     this.#trouble = null;
-    events.emit({ name: 'store.healed' });
+    this.#context.events.emit({ name: 'store.healed' });
+  }
+
+  /** See `Titanic.regained`. What fails from now on has another cause. */
+  regained(): void {
+    if (this.#trouble?.kind === 'busy') this.#heal();
   }
 
   batchFailed(batch: number, failure: StoreFailure): void {

@@ -450,6 +450,11 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     this.#requests.batchFailed(batch, failure);
   }
 
+  /** The store could not be reached, or was not this broker's to write to, and now is again. */
+  regained(): void {
+    this.#requests.regained();
+  }
+
   /** The number of a read as requested in this activation, or `null`. */
   #ofThisActivation(read: number): number | null {
     const first = this.#activations * ACTIVATION_READS;

@@ -58,6 +58,22 @@ describe('a store that cannot commit', () => {
     expect(s.told('store.healed')).toHaveLength(1);
   });
 
+  it('heals when it is reached again, unless it is full; what fails then is told anew', () => {
+    const s = titanicStage();
+    s.store.failure = BUSY;
+    s.asks('request', 'echo', 'x');
+    s.titanic.regained();
+    expect(s.titanic.trouble).toBeNull();
+    expect(s.told('store.healed')).toHaveLength(1);
+    s.store.failure = FULL;
+    s.after(1000);
+    s.asks('request', 'echo', 'x');
+    s.titanic.regained();
+    expect(s.titanic.trouble).toBe(FULL);
+    expect(s.told('store.failed')).toHaveLength(2);
+    expect(s.told('store.healed')).toHaveLength(1);
+  });
+
   it('heals by itself within a while, though nobody asks for anything', () => {
     const s = titanicStage();
     s.store.failure = FULL;

@@ -31,6 +31,29 @@ describe('the health of a node (contract §4)', () => {
     expect(health.now.degraded).toEqual([]);
   });
 
+  it('names a database that is lost, not what follows from it', () => {
+    const health = new NodeHealth();
+    const codes = (): string[] => health.now.degraded.map(({ code }) => code);
+    health.emit({ name: 'store.lost', text: 'no answer' });
+    health.emit({ name: 'store.failed', kind: 'busy', text: 'no answer' });
+    health.emit({ name: 'fleet.lease_lost' });
+    expect(codes()).toEqual(['store_lost']);
+    // Then durable requests are refused for the next reason, and say so.
+    health.emit({ name: 'store.returned', host: 'db1:5432', awayMs: 1 });
+    expect(codes()).toEqual(['store_no_session']);
+    health.emit({ name: 'fleet.lease_taken' });
+    expect(codes()).toEqual(['store_busy']);
+    health.emit({ name: 'store.healed' });
+    expect(codes()).toEqual([]);
+  });
+
+  it('names a full disk beside a database that is lost', () => {
+    const health = new NodeHealth();
+    health.emit({ name: 'store.failed', kind: 'full', text: 'the disk is full' });
+    health.emit({ name: 'store.lost', text: 'no answer' });
+    expect(health.now.degraded.map(({ code }) => code)).toEqual(['store_lost', 'store_full']);
+  });
+
   it('is degraded while there is no connection to NATS, and says why', () => {
     const health = new NodeHealth();
     health.phase = 'serving';

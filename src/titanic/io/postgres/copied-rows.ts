@@ -84,49 +84,51 @@ export async function putRequests(
 ): Promise<void> {
   const ends = rows.flatMap(({ id, state, end }) => (end === null ? [] : [{ id, state, ...end }]));
   const tried = rows.flatMap(({ id, tried: all }) => all.map((each) => ({ id, ...each })));
+  // All before anything is sent: a damaged row may not be what its columns say.
+  const requests = [
+    uuids(rows.map(({ id }) => id)),
+    int8s(rows.map(({ number }) => number)),
+    byteas(rows.map(({ service }) => service)),
+    texts(rows.map(({ owner }) => owner)),
+    bools(rows.map(({ isShared }) => isShared)),
+    int4s(rows.map(({ priority }) => priority)),
+    int4s(rows.map(({ state }) => state)),
+    int8s(rows.map(({ generation }) => generation)),
+    int8s(rows.map(({ attempts }) => attempts)),
+    int8s(rows.map(({ attemptsEver }) => attemptsEver)),
+    int8s(rows.map(({ maxAttempts }) => maxAttempts)),
+    int8s(rows.map(({ acceptedAt }) => acceptedAt)),
+    int8s(rows.map(({ notBefore }) => notBefore)),
+    int8s(rows.map(({ expiresAt }) => expiresAt)),
+    int8s(rows.map(({ bodyBytes }) => bodyBytes)),
+    int8s(rows.map(({ state, end }) => (state === REPLIED ? (end?.frames.length ?? 0) : 0))),
+    byteas(rows.map(({ key }) => key)),
+    byteas(rows.map(({ extra }) => extra)),
+  ];
+  const bodies = [
+    uuids([...rows, ...ends].map(({ id }) => id)),
+    int4s([...rows.map(() => REQUEST_BODY), ...ends.map(({ state }) => state)]),
+    byteas([...rows.map(({ body }) => body), ...ends.map(({ frames }) => frames)]),
+    byteas([
+      ...rows.map(() => null),
+      ...ends.map(({ worker }) => (worker === null ? null : Buffer.from(worker))),
+    ]),
+    int8s([...rows.map(() => null), ...ends.map(({ at }) => at)]),
+  ];
+  const attempts = [
+    uuids(tried.map(({ id }) => id)),
+    int8s(tried.map(({ n }) => n)),
+    texts(tried.map(({ worker }) => worker)),
+    int8s(tried.map(({ startedAt }) => startedAt)),
+    int8s(tried.map(({ endedAt }) => endedAt)),
+    texts(tried.map(({ reason }) => reason)),
+    byteas(tried.map(({ failure }) => failure)),
+    byteas(tried.map(({ extra }) => extra)),
+  ];
   await Promise.all([
-    connection.run(REQUESTS, [
-      uuids(rows.map(({ id }) => id)),
-      int8s(rows.map(({ number }) => number)),
-      byteas(rows.map(({ service }) => service)),
-      texts(rows.map(({ owner }) => owner)),
-      bools(rows.map(({ isShared }) => isShared)),
-      int4s(rows.map(({ priority }) => priority)),
-      int4s(rows.map(({ state }) => state)),
-      int8s(rows.map(({ generation }) => generation)),
-      int8s(rows.map(({ attempts }) => attempts)),
-      int8s(rows.map(({ attemptsEver }) => attemptsEver)),
-      int8s(rows.map(({ maxAttempts }) => maxAttempts)),
-      int8s(rows.map(({ acceptedAt }) => acceptedAt)),
-      int8s(rows.map(({ notBefore }) => notBefore)),
-      int8s(rows.map(({ expiresAt }) => expiresAt)),
-      int8s(rows.map(({ bodyBytes }) => bodyBytes)),
-      int8s(rows.map(({ state, end }) => (state === REPLIED ? (end?.frames.length ?? 0) : 0))),
-      byteas(rows.map(({ key }) => key)),
-      byteas(rows.map(({ extra }) => extra)),
-    ]),
-    connection.run(BODIES, [
-      uuids([...rows, ...ends].map(({ id }) => id)),
-      int4s([...rows.map(() => REQUEST_BODY), ...ends.map(({ state }) => state)]),
-      byteas([...rows.map(({ body }) => body), ...ends.map(({ frames }) => frames)]),
-      byteas([
-        ...rows.map(() => null),
-        ...ends.map(({ worker }) => (worker === null ? null : Buffer.from(worker))),
-      ]),
-      int8s([...rows.map(() => null), ...ends.map(({ at }) => at)]),
-    ]),
-    tried.length === 0
-      ? null
-      : connection.run(ATTEMPTS, [
-          uuids(tried.map(({ id }) => id)),
-          int8s(tried.map(({ n }) => n)),
-          texts(tried.map(({ worker }) => worker)),
-          int8s(tried.map(({ startedAt }) => startedAt)),
-          int8s(tried.map(({ endedAt }) => endedAt)),
-          texts(tried.map(({ reason }) => reason)),
-          byteas(tried.map(({ failure }) => failure)),
-          byteas(tried.map(({ extra }) => extra)),
-        ]),
+    connection.run(REQUESTS, requests),
+    connection.run(BODIES, bodies),
+    tried.length === 0 ? null : connection.run(ATTEMPTS, attempts),
   ]);
 }
 

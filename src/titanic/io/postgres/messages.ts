@@ -45,7 +45,7 @@ export type StoreReport =
   /** The database had no store: this broker made it. */
   | { readonly report: 'made' }
   /** To a server that may be used. */
-  | { readonly report: 'connected'; readonly history: History }
+  | { readonly report: 'connected'; readonly host: string; readonly history: History }
   /** Seconds since the oldest snapshot was taken; `null`: not known. */
   | { readonly report: 'snapshot'; readonly seconds: number | null }
   /** The database does not take a row. */

@@ -1,12 +1,11 @@
 /** Moves the requests of a store file into a database, for good. */
-import { codeOf, MajordomoError } from '../../../core/errors.js';
-import { openError } from '../file/sqlite-errors.js';
+import { MajordomoError } from '../../../core/errors.js';
 import { SourceFile } from '../file/source-file.js';
 import { contentOfDatabase, contentOfFile, differenceOf } from './compared.js';
 import { connect, type Connection, type Login } from './connection.js';
 import { putKeys, putRequests } from './copied-rows.js';
-import { commandError, storeText } from './failures.js';
 import { migrate } from './migrate.js';
+import { moveError } from './move-errors.js';
 import {
   begin,
   type Begun,
@@ -59,7 +58,7 @@ export interface MovedStore {
  * the database to brokers. If it ends in between, the next call continues.
  * @throws ERR_TITANIC_MIGRATE (keys of the map), ERR_TITANIC_MOVED (the file was moved elsewhere),
  * ERR_TITANIC_STORE (the database holds other receipts), ERR_TITANIC_BUSY (a broker uses it),
- * ERR_TITANIC_DISK (the copy differs), and as opening a file and connecting do
+ * ERR_TITANIC_DISK (the file is damaged, or the copy differs), and as opening a file and connecting do
  */
 export async function moveStore(order: MoveOrder): Promise<MovedStore> {
   const { login } = order;
@@ -213,17 +212,4 @@ function refuseMap({ shownFile, mayLeaveMap }: MoveOrder, keys: number): void {
   if (keys === 0 || mayLeaveMap) return;
   const text = `${shownFile} also holds ${keys} ${keys === 1 ? 'key' : 'keys'} of the map, which a database does not keep: brokers with a database have no map (map.listen). Copy what you need elsewhere (majordomo map ls), then leave the keys behind in the file with --without-map`;
   throw new MajordomoError('ERR_TITANIC_MIGRATE', text);
-}
-
-/** @param isConnected the connection did not break */
-function moveError({ name, file }: MoveOrder, isConnected: boolean, error: unknown): unknown {
-  if (codeOf(error)?.startsWith('SQLITE_') === true) return openError(file, error);
-  const known = commandError(error, isConnected);
-  const code = codeOf(known) ?? '';
-  if (code === 'ERR_TITANIC_STORE' || code === 'ERR_TITANIC_BUSY') {
-    return new MajordomoError(code, storeText(name, known), { cause: error });
-  }
-  if (code !== 'ERR_TITANIC_STORE_AWAY') return known;
-  const text = `${storeText(name, known)}; run the same command again: it continues where it stopped`;
-  return new MajordomoError(code, text, { cause: error });
 }

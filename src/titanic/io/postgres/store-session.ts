@@ -273,12 +273,12 @@ export class StoreSession implements LaneEvents {
       throw formerPrimary(server, before);
     }
     this.#server = server;
-    const { systemId, timeline } = server;
-    this.#report({ report: 'connected', history: { systemId, timeline } });
+    const { host, systemId, timeline } = server;
+    this.#report({ report: 'connected', host, history: { systemId, timeline } });
     if (this.#lostAt !== null) {
       const awayMs = Math.round(performance.now() - this.#lostAt);
       this.#lostAt = null;
-      this.#report({ report: 'returned', host: server.host, awayMs });
+      this.#report({ report: 'returned', host, awayMs });
     }
     if (before === null) return;
     const isOther = before.systemId !== server.systemId || before.timeline !== server.timeline;
@@ -286,7 +286,7 @@ export class StoreSession implements LaneEvents {
     // A connection that was not used meanwhile may lead to a former primary, which knows less.
     for (const lane of this.#lanes) lane.reconnect();
     const text = `${told(before)} before, ${told(server)} now`;
-    this.#report({ report: 'failedover', host: server.host, text });
+    this.#report({ report: 'failedover', host, text });
   }
 
   unreachable(error: unknown): void {

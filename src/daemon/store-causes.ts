@@ -1,0 +1,58 @@
+import type { TitanicEvent, TitanicEvents } from '../titanic/machine/events.js';
+
+/**
+ * Passes on what happens to the store, each cause once: while the database is lost, no session can be
+ * renewed, and without either no batch is stored. What only follows is left out.
+ */
+export class StoreCauses implements TitanicEvents {
+  readonly #next: TitanicEvents;
+  #isLost = false;
+  #hasSession = true;
+  /** The loss of the session was passed on. */
+  #isSessionTold = false;
+  /** A failure of the store was passed on. */
+  #isFailureTold = false;
+
+  constructor(next: TitanicEvents) {
+    this.#next = next;
+  }
+
+  emit(event: TitanicEvent): void {
+    if (this.#isNews(event)) this.#next.emit(event);
+  }
+
+  #isNews(event: TitanicEvent): boolean {
+    switch (event.name) {
+      case 'store.lost':
+        this.#isLost = true;
+        return true;
+      case 'store.returned':
+        this.#isLost = false;
+        return true;
+      case 'fleet.lease_lost': {
+        this.#hasSession = false;
+        const isNews = !this.#isLost && !this.#isSessionTold;
+        this.#isSessionTold ||= isNews;
+        return isNews;
+      }
+      case 'fleet.lease_taken': {
+        this.#hasSession = true;
+        const isNews = this.#isSessionTold;
+        this.#isSessionTold = false;
+        return isNews;
+      }
+      case 'store.failed': {
+        const follows = event.kind === 'busy' && (this.#isLost || !this.#hasSession);
+        this.#isFailureTold ||= !follows;
+        return !follows;
+      }
+      case 'store.healed': {
+        const isNews = this.#isFailureTold;
+        this.#isFailureTold = false;
+        return isNews;
+      }
+      default:
+        return true;
+    }
+  }
+}
