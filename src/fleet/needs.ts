@@ -256,11 +256,13 @@ export class Needs {
     return neededAt + (this.#origin.isServed(service) ? FOLLOW_MS : WANT_MS + ABSENT_FOR_MS);
   }
 
-  /** When WANT is to be sent; Infinity: there is no need. */
+  /**
+   * When WANT is to be sent; Infinity: there is no need. Brokers that lost NATS together are not back
+   * together: who did not listen yet to the first WANT is asked again soon.
+   */
   #wantAt(service: string, need: Need): number {
     if (!isNeeded(need)) return Infinity;
-    const { wantedAt } = need;
-    return wantedAt + (this.#origin.isServed(service) ? RENEW_MS : WANT_AGAIN_MS);
+    return need.wantedAt + (this.#origin.isOffered(service) ? RENEW_MS : WANT_AGAIN_MS);
   }
 
   /** All have to be asked for again: the bus was away. */

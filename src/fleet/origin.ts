@@ -72,6 +72,12 @@ export class Origin {
     return this.#byService.has(service);
   }
 
+  /** Whether one of them has stated its credit since the bus is there. */
+  isOffered(service: string): boolean {
+    for (const { isPaused } of this.#byService.get(service) ?? []) if (!isPaused) return true;
+    return false;
+  }
+
   /** How often the last broker that had workers for a service was lost, for any service. */
   get losses(): number {
     return this.#losses;
@@ -97,6 +103,7 @@ export class Origin {
 
   /** What the holder can take, as it said when it had had `peer.seenByIt`. */
   #credited(holder: Holder, credit: FleetCredit, remote: RemoteWorkersApi, now: number): void {
+    holder.isPaused = false;
     holder.credited(credit);
     if (holder.total === 0 && holder.out === 0) {
       this.#forget(holder, remote, now);
@@ -108,6 +115,7 @@ export class Origin {
   /** Nothing more is sent to the broker, but what is out may still be answered. */
   pause(peer: FleetPeer, remote: RemoteWorkersApi): void {
     for (const holder of peer.holders.values()) {
+      holder.isPaused = true;
       holder.credited({ free: 0, total: holder.total });
       remote.setFree(holder.number, 0);
     }
@@ -326,6 +334,8 @@ export class Holder implements RemoteHolder {
   /** Requests that are out. */
   out = 0;
   usedAt = -Infinity;
+  /** Nothing is sent to it until it states its credit again. */
+  isPaused = false;
   readonly #origin: Origin;
   /** Those that the holder may not have known of when it last stated its credit; in order. */
   #unseen: Outstanding[] = [];

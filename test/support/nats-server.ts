@@ -10,19 +10,32 @@ const running = new Set<NatsServer>();
 
 export class NatsServer {
   readonly port: number;
+  readonly #monitor: number;
   readonly #args: readonly string[];
   #process: ChildProcess | null = null;
 
-  private constructor(port: number, args: readonly string[]) {
+  private constructor(port: number, monitor: number, args: readonly string[]) {
     this.port = port;
+    this.#monitor = monitor;
     this.#args = args;
   }
 
   static async start(...args: readonly string[]): Promise<NatsServer> {
-    const [port = 0] = await freePorts(1);
-    const made = new NatsServer(port, args);
+    const [port = 0, monitor = 0] = await freePorts(2);
+    const made = new NatsServer(port, monitor, args);
     await made.starts();
     return made;
+  }
+
+  /** Servers of one cluster: what is published at one of them is received at all. */
+  static async cluster(count: number): Promise<NatsServer[]> {
+    const routes = (await freePorts(count)).map((port) => `nats://127.0.0.1:${port}`);
+    const starting = routes.map((own) => {
+      return NatsServer.start(
+        ...['--cluster_name', 'test', '-cluster', own, '-routes', routes.join(',')],
+      );
+    });
+    return await Promise.all(starting);
   }
 
   get url(): string {
@@ -31,7 +44,8 @@ export class NatsServer {
 
   /** Starts it, again at the same port. */
   async starts(): Promise<void> {
-    const args = ['-a', '127.0.0.1', '-p', String(this.port), ...this.#args];
+    const ports = ['-p', String(this.port), '-m', String(this.#monitor)];
+    const args = ['-a', '127.0.0.1', ...ports, ...this.#args];
     this.#process = spawn('nats-server', args, { stdio: 'ignore' });
     running.add(this);
     const until = Date.now() + DEADLINE_MS;
@@ -39,6 +53,13 @@ export class NatsServer {
       if (Date.now() > until) throw new Error('nats-server does not listen');
       await new Promise((resolve) => setTimeout(resolve, 20));
     }
+  }
+
+  /** The names of the clients that are connected to it. */
+  async clients(): Promise<readonly string[]> {
+    const answer = await fetch(`http://127.0.0.1:${this.#monitor}/connz`);
+    const { connections } = (await answer.json()) as { connections: { name: string }[] };
+    return connections.map(({ name }) => name);
   }
 
   signal(signal: NodeJS.Signals): void {

@@ -4,7 +4,7 @@ import { checkServerIdentity, type PeerCertificate } from 'node:tls';
 
 import { MajordomoError, messageOf } from '../../core/errors.js';
 import type { Credentials } from './credentials.js';
-import type { NatsLibrary, NatsOptions } from './library.js';
+import type { NatsConnection, NatsLibrary, NatsOptions } from './library.js';
 
 export interface BusOptions {
   readonly servers: readonly string[];
@@ -26,7 +26,7 @@ export function connectionOptions(library: NatsLibrary, options: BusOptions): Na
   const { servers, name, credentials } = options;
   const isKnown = credentials() !== null;
   return {
-    servers: servers.map((url) => url.replace(/^(nats|tls):\/\//, '')),
+    servers: addresses(servers),
     name,
     noEcho: true,
     // Of the servers that a cluster names, nothing says whether they are on loopback or have TLS.
@@ -45,6 +45,27 @@ export function connectionOptions(library: NatsLibrary, options: BusOptions): Na
       ? { tls: { checkServerIdentity: identityCheck(servers) } }
       : {}),
   };
+}
+
+function addresses(servers: readonly string[]): string[] {
+  return servers.map((url) => url.replace(/^(nats|tls):\/\//, ''));
+}
+
+/**
+ * Until it has been connected once, the library drops each server that it does not reach, and would
+ * never try it again.
+ */
+export function nameAllServers({ protocol }: NatsConnection, { servers }: BusOptions): void {
+  const list = protocol?.servers;
+  if (list === undefined) return;
+  const known = new Set(list.getServers().map(({ src }) => src));
+  for (const address of addresses(servers)) {
+    if (known.has(address)) continue;
+    list.addServer(address);
+    // The library would look for the name of the connected server in the certificate of this one.
+    const added = list.getServers().at(-1);
+    if (added !== undefined) added.tlsName = '';
+  }
 }
 
 /**

@@ -38,8 +38,14 @@ export interface NatsConnection {
   status(): AsyncIterable<NatsStatus>;
   flush(): Promise<void>;
   close(): Promise<void>;
-  /** Its own; there is no other way to its socket. */
-  readonly protocol?: { readonly transport?: { readonly socket?: { destroy(): void } } };
+  /** Its own; there is no other way to its socket, and to the servers that it still tries. */
+  readonly protocol?: {
+    readonly transport?: { readonly socket?: { destroy(): void } };
+    readonly servers?: {
+      getServers(): readonly { readonly src: string; tlsName: string }[];
+      addServer(address: string): void;
+    };
+  };
 }
 
 /** Signs the challenge of a server; made by the library and given back to it. */

@@ -5,7 +5,14 @@
 
 import { messageOf } from '../../core/errors.js';
 import type { FleetSink } from '../sink.js';
-import { type BusOptions, CONNECT_MS, connectionOptions, isRefusal, refused } from './connect.js';
+import {
+  type BusOptions,
+  CONNECT_MS,
+  connectionOptions,
+  isRefusal,
+  nameAllServers,
+  refused,
+} from './connect.js';
 import {
   loadNats,
   type NatsConnection,
@@ -178,6 +185,7 @@ export class NatsBus implements FleetSink {
         await connection.close();
         return null;
       }
+      nameAllServers(connection, this.#options);
       this.#connection = connection;
       this.#inbox = this.#library.createInbox();
       connection.subscribe(`${this.#inbox}.*`, {

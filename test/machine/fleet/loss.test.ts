@@ -228,6 +228,25 @@ describe('a broker', () => {
     expect(client.inbox()).toEqual(['FINAL echo two']);
   });
 
+  it('asks again within a second if the other broker does not listen yet when NATS is back', () => {
+    const w = fleet();
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('echo').heartbeatsEvery(1000);
+    const client = b.client('c').request('echo', '1');
+    worker.final('one');
+    w.goesDown();
+    client.request('echo', '2');
+    w.fate = (subject) => (subject.includes('.want.') ? [] : [0]);
+    w.comesBack();
+    w.after(100);
+    w.fate = () => [0];
+    expect(worker.inbox()).toEqual(['REQUEST 1']);
+    w.after(1000);
+    expect(worker.inbox()).toEqual(['REQUEST 2']);
+    worker.final('two');
+    expect(client.inbox()).toEqual(['FINAL echo one', 'FINAL echo two']);
+  });
+
   it('survives a short absence of NATS: what waited to be sent is sent', () => {
     const w = fleet();
     const [a, b] = [w.broker('a'), w.broker('b')];
