@@ -79,9 +79,8 @@ function inlineMore(): void {
 }
 
 /**
- * V8 counts the buffers of messages as part of its heap, which is small: with messages of 1 KiB it
- * marked the whole heap every 80 ms. Now the heap may grow to four times what is alive before it is
- * marked, as V8 allows anyway in a program that allocates slowly.
+ * V8 counts the buffers of messages towards the limit at which it marks the whole heap, and a broker
+ * keeps little: it would mark the heap several times a second. (docs/adr/0002)
  */
 function collectLess(): void {
   setFlagsFromString('--heap-growing-percent=300');
