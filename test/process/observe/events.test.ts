@@ -119,6 +119,7 @@ describe('the events as a stream (D46)', () => {
     await echo(daemon);
     const client = clientOf(daemon);
     await client.request('echo', 'unseen');
+    await daemon.waitFor('request.ended');
     expect(daemon.logged('request.received')).toHaveLength(1);
     const steps = await watch(daemon, ...STEPS);
     await client.request('echo', 'seen');
