@@ -232,9 +232,9 @@ export class FleetMachine implements Interconnect {
     const subject = this.#subjects.want(name);
     if (isServed) this.#served.set(key, subject);
     else this.#served.delete(key);
-    if (this.#payloadMax === 0) return;
-    if (isServed) this.#sink.subscribe(subject);
-    else this.#sink.unsubscribe(subject);
+    // Also while the bus is away: it would listen again when it is back.
+    if (!isServed) this.#sink.unsubscribe(subject);
+    else if (this.isUp) this.#sink.subscribe(subject);
   }
 
   wanted(service: Buffer): void {
@@ -548,7 +548,7 @@ export class FleetMachine implements Interconnect {
     this.hosted.lose(peer);
     peer.outbox.clear();
     this.#unsent.delete(peer);
-    if (this.isUp) this.#sink.unsubscribe(this.#subjects.offers(id));
+    this.#sink.unsubscribe(this.#subjects.offers(id));
     this.#gone.set(id, peer);
     for (const oldest of this.#gone.keys()) {
       if (this.#gone.size <= GONE_MAX) break;
