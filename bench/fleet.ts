@@ -12,6 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
+import { setV8Flags } from '../src/cli/v8-flags.js';
 import { packageVersion } from '../src/core/version.js';
 import { moved } from './fleet/migrate.js';
 import { overNats } from './fleet/nats.js';
@@ -38,6 +39,9 @@ const { values } = parseArgs({
 });
 const wanted = Object.entries(PARTS).filter(([name]) => [name, undefined].includes(values.part));
 if (wanted.length === 0) throw new Error(`--part is one of: ${Object.keys(PARTS).join(', ')}`);
+
+// Stores run in threads of this process, as they do in a broker.
+setV8Flags();
 
 const directory = mkdtempSync(join(tmpdir(), 'majordomo-fleet-'));
 try {

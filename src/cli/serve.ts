@@ -1,6 +1,5 @@
 /** `majordomo serve`: runs the daemon in the foreground until a signal ends it. */
 import { basename, relative } from 'node:path';
-import { setFlagsFromString } from 'node:v8';
 
 import type { Command } from 'commander';
 
@@ -10,6 +9,7 @@ import { BROKER_ENDPOINT, HTTP_ADDRESS } from '../core/defaults.js';
 import { load } from './config-options.js';
 import { requireNativeModules } from './native.js';
 import { addConfigOptions, type ConfigOptions, type Done, examples } from './options.js';
+import { setV8Flags } from './v8-flags.js';
 
 const EXAMPLES = [
   ['majordomo serve', `the defaults: ${BROKER_ENDPOINT}, data in ./data`],
@@ -45,8 +45,7 @@ export function defineServe(command: Command, done: Done): void {
       await refuseExposed(loaded);
       requireNativeModules(loaded.config);
       if (options.init === true) await reportFirstKeys(loaded.config);
-      inlineMore();
-      collectLess();
+      setV8Flags();
       const { serve } = await import('../daemon/serve.js');
       const isNewStore = options.newStore === true;
       const status = await serve({ loaded, reload, isNewStore }, (daemon) => {
@@ -66,24 +65,6 @@ async function reportFirstKeys(config: Config): Promise<void> {
   const { loadSodium } = await import('../zmtp/curve/sodium.js');
   const lines = makeFirstKeys(config, await loadSodium());
   if (lines.length > 0) process.stderr.write(`${lines.join('\n')}\n`);
-}
-
-/**
- * A message passes through about fifty small functions. V8 inlines them up to these limits; with
- * four times the default limits a request takes 0.83 of the CPU time if peers batch. Set before the
- * daemon is loaded, so that all of it is compiled with them. (docs/adr/0002)
- */
-function inlineMore(): void {
-  setFlagsFromString('--max-inlined-bytecode-size=2000');
-  setFlagsFromString('--max-inlined-bytecode-size-cumulative=4000');
-}
-
-/**
- * V8 counts the buffers of messages towards the limit at which it marks the whole heap, and a broker
- * keeps little: it would mark the heap several times a second. (docs/adr/0002)
- */
-function collectLess(): void {
-  setFlagsFromString('--heap-growing-percent=300');
 }
 
 /** How this command was called, for people who call it again: an installed command, or a file. */
