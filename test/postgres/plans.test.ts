@@ -25,7 +25,13 @@ import {
   WAKE,
 } from '../../src/titanic/io/postgres/statements.js';
 import type { Change } from '../../src/titanic/store/store.js';
-import { byteas, int4s, int8s, uuids } from '../../src/titanic/io/postgres/values.js';
+import {
+  byteas,
+  int4s,
+  int8s,
+  numbers as numberTable,
+  uuids,
+} from '../../src/titanic/io/postgres/values.js';
 import { Cluster } from '../support/postgres-cluster.js';
 import { describeWithPostgres } from '../support/postgres.js';
 import { accept, attempt, close, dead, reply, retry, uuidOf } from '../support/store-changes.js';
@@ -142,7 +148,8 @@ describeWithPostgres('statements on a database', () => {
     expect(claimed).toHaveLength(20);
     expect(await on.run(LOAD, [places, ids])).toHaveLength(10);
     await on.run(CLAIMED_OF, [ids, session]);
-    await on.run(RELEASE, [session, places, ids, int4s(numbers.map(() => 2))]);
+    const released = numberTable(numbers.map((n) => [n]));
+    await on.run(RELEASE, [session, released, ids, int4s(numbers.map(() => 2))]);
     for (const step of [
       (n: number) => attempt(n, 1),
       dead,

@@ -7,7 +7,6 @@ import { isOnceKey, isScheduleKey } from '../../../wire/tsp.js';
 import {
   type Change,
   type ChangeResult,
-  isOpenTo,
   type Owner,
   STATES,
   type StoredRequest,
@@ -29,7 +28,7 @@ import {
   SWEEP,
 } from './statements.js';
 import type { Delta } from './tally.js';
-import { bools, byteas, claims, int4s, int8s, texts, uuids, type Value } from './values.js';
+import { byteas, claims, numbers, texts, uuids, type Value } from './values.js';
 
 export type Row = readonly Value[];
 
@@ -71,6 +70,45 @@ interface Standing {
 }
 
 const FACT_COUNT = 10;
+
+/** Requests that a statement found alike: `told` in statements.ts. */
+interface Group {
+  /** Of their changes in the batch. */
+  readonly places: readonly number[];
+  readonly service: Buffer;
+  readonly owner: Owner;
+  readonly state: number;
+  readonly isRetrying: boolean;
+  /** The step was made. */
+  readonly isWon: boolean;
+  /** It was not, but they are as it would make them. */
+  readonly isMade: boolean;
+  /** After the step. */
+  readonly willRetry: boolean;
+  /** Of bodies and fields, of replies that they had, and of those that they then have. */
+  readonly bytes: number;
+  readonly replyBytes: number;
+  readonly newReplyBytes: number;
+}
+
+function groupIn(row: Row): Group | null {
+  const [, places, service, owner, state, isRetrying, isWon, isMade, willRetry] = row;
+  const [bytes, replyBytes, newReplyBytes] = row.slice(9) as number[];
+  if (service === null) return null;
+  return {
+    places: places as readonly number[],
+    service: service as Buffer,
+    owner: String(owner) as Owner,
+    state: state as number,
+    isRetrying: isRetrying === true,
+    isWon: isWon === true,
+    isMade: isMade === true,
+    willRetry: willRetry === true,
+    bytes: bytes ?? 0,
+    replyBytes: replyBytes ?? 0,
+    newReplyBytes: newReplyBytes ?? 0,
+  };
+}
 
 function standingIn(row: Row, at: number): Standing {
   return {
@@ -277,26 +315,20 @@ export class Batch {
   #newRequests(items: readonly Item<ChangeOf<'accept'>>[]): Order['values'] {
     const requests = items.map(({ change }) => change.request);
     const keys = items.map(({ change }) => change.key);
+    const rows = items.map(({ n, change: { request, key, claim } }) => [
+      ...[n, request.isShared, request.priority, request.generation, request.attempts],
+      ...[request.maxAttempts, request.acceptedAt, request.notBefore, request.expiresAt],
+      ...[request.bodyBytes, key !== null && isOnceKey(key), claim !== undefined],
+    ]);
     return [
       this.#session,
-      int4s(items.map(({ n }) => n)),
+      numbers(rows),
       uuids(requests.map(({ uuid }) => uuid)),
       byteas(requests.map(({ service }) => service)),
       texts(requests.map(({ owner }) => owner)),
-      bools(requests.map(({ isShared }) => isShared)),
-      int4s(requests.map(({ priority }) => priority)),
-      int8s(requests.map(({ generation }) => generation)),
-      int8s(requests.map(({ attempts }) => attempts)),
-      int8s(requests.map(({ maxAttempts }) => maxAttempts)),
-      int8s(requests.map(({ acceptedAt }) => acceptedAt)),
-      int8s(requests.map(({ notBefore }) => notBefore)),
-      int8s(requests.map(({ expiresAt }) => expiresAt)),
-      int8s(requests.map(({ bodyBytes }) => bodyBytes)),
       byteas(keys),
-      bools(keys.map((key) => key !== null && isOnceKey(key))),
       byteas(items.map(({ change }) => change.extra ?? null)),
       byteas(items.map(({ change }) => change.body)),
-      bools(items.map(({ change }) => change.claim !== undefined)),
     ];
   }
 
@@ -371,121 +403,126 @@ export class Batch {
 
   // ---------------------------------------------------------------- steps
 
-  /** @param step whether it was a step up, and what is there then */
-  #stepped<Each extends Change>(
-    items: readonly Item<Each>[],
+  /**
+   * @param rows the numbers of the changes, after their places
+   * @param arrays after their uuids
+   * @param state to which they lead; `null`: the requests are gone then
+   */
+  #stepped(
+    items: readonly Item<Extract<Change, { readonly uuid: Buffer }>>[],
     statement: Statement,
-    values: readonly Buffer[],
-    step: (change: Each, standing: Standing, row: Row, n: number) => void,
+    rows: readonly (readonly (number | boolean)[])[],
+    arrays: readonly Buffer[],
+    state: StoredState | null,
   ): Order {
-    const byPlace = new Map(items.map(({ n, change }) => [n, change]));
     return {
       statement,
-      values: [this.#session, int4s(items.map(({ n }) => n)), ...values],
-      settle: (rows) => {
-        this.#rows(rows, (n, row) => {
+      values: this.#values(items, rows, arrays),
+      settle: (found) => {
+        for (const row of found) {
+          if (row[0] !== true) this.isFenced = false;
+          const group = groupIn(row);
+          if (group !== null) this.#settleGroup(group, state);
+        }
+      },
+    };
+  }
+
+  #values(
+    items: readonly Item<Extract<Change, { readonly uuid: Buffer }>>[],
+    rows: readonly (readonly (number | boolean)[])[],
+    arrays: readonly Buffer[],
+  ): Order['values'] {
+    const placed = items.map(({ n }, at) => [n, ...(rows[at] ?? [])]);
+    return [
+      this.#session,
+      numbers(placed),
+      uuids(items.map(({ change }) => change.uuid)),
+      ...arrays,
+    ];
+  }
+
+  #settleGroup(group: Group, state: StoredState | null): void {
+    const result = this.#resultOf(group, state);
+    for (const n of group.places) this.results[n] = result;
+    if (!group.isWon) return;
+    const { service, owner, bytes, places } = group;
+    const was = { state: stateOf(group.state), isRetrying: group.isRetrying };
+    const had = bytes + group.replyBytes;
+    this.deltas.push({ service, owner, ...was, requests: -places.length, bytes: -had });
+    if (state === null) return;
+    const is = { state, isRetrying: group.willRetry };
+    const has = bytes + group.newReplyBytes;
+    this.deltas.push({ service, owner, ...is, requests: places.length, bytes: has });
+  }
+
+  #resultOf({ isWon, isMade, owner, service }: Group, state: StoredState | null): ChangeResult {
+    if (isWon || (isMade && this.#isAgain)) return DONE;
+    return state === null ? { kind: 'denied', owner, service } : PASSED;
+  }
+
+  #attempt(items: readonly Item<ChangeOf<'attempt'>>[]): Order {
+    const attempts = items.map(({ change }) => change.attempt);
+    const rows = items.map(({ change }) => [
+      ...[change.generation, change.attempts, change.notBefore, change.attempt.startedAt],
+      ...[change.attempt.endedAt, change.keepsClaim === true],
+    ]);
+    const arrays = [
+      texts(attempts.map(({ worker }) => worker)),
+      texts(attempts.map(({ reason }) => reason)),
+      byteas(attempts.map(({ failure }) => failure)),
+      byteas(attempts.map(({ extra }) => extra)),
+      claims(items.map(({ change }) => change.claim)),
+    ];
+    return this.#stepped(items, ATTEMPTED, rows, arrays, 'pending');
+  }
+
+  #reply(items: readonly Item<ChangeOf<'reply'>>[]): Order {
+    const rows = items.map(({ change }) => [change.generation, change.at, change.expiresAt]);
+    const arrays = [
+      byteas(items.map(({ change }) => change.reply)),
+      texts(items.map(({ change }) => change.worker)),
+    ];
+    return this.#stepped(items, REPLY, rows, arrays, 'replied');
+  }
+
+  #dead(items: readonly Item<ChangeOf<'dead'>>[]): Order {
+    const rows = items.map(({ change }) => [change.generation, change.at, change.expiresAt]);
+    const arrays = [
+      texts(items.map(({ change }) => change.reason)),
+      claims(items.map(({ change }) => change.claim)),
+    ];
+    return this.#stepped(items, DIED, rows, arrays, 'dead');
+  }
+
+  #retry(items: readonly Item<ChangeOf<'retry'>>[]): Order {
+    const byPlace = new Map(items.map(({ n, change }) => [n, change]));
+    const rows = items.map(({ change }) => [change.generation, change.at, change.expiresAt]);
+    return {
+      statement: RETRY,
+      values: this.#values(items, rows, []),
+      settle: (found) => {
+        this.#rows(found, (n, row) => {
           const change = byPlace.get(n);
-          if (change !== undefined) step(change, standingIn(row, 2), row, n);
+          if (change !== undefined) this.#settleRetry(n, change, row);
         });
       },
     };
   }
 
-  #attempt(items: readonly Item<ChangeOf<'attempt'>>[]): Order {
-    const changes = items.map(({ change }) => change);
-    const attempts = changes.map(({ attempt }) => attempt);
-    const values = [
-      uuids(changes.map(({ uuid }) => uuid)),
-      int8s(changes.map(({ generation }) => generation)),
-      int8s(changes.map((change) => change.attempts)),
-      int8s(changes.map(({ notBefore }) => notBefore)),
-      texts(attempts.map(({ worker }) => worker)),
-      int8s(attempts.map(({ startedAt }) => startedAt)),
-      int8s(attempts.map(({ endedAt }) => endedAt)),
-      texts(attempts.map(({ reason }) => reason)),
-      byteas(attempts.map(({ failure }) => failure)),
-      byteas(attempts.map(({ extra }) => extra)),
-      claims(changes.map(({ claim }) => claim)),
-      bools(changes.map(({ keepsClaim }) => keepsClaim === true)),
-    ];
-    return this.#stepped(items, ATTEMPTED, values, (change, standing, row, n) => {
-      const { generation, attempts: count } = change;
-      const isSame = generation === standing.generation;
-      if (isWon(row)) this.#step(n, standing, 'pending', count, 0);
-      else if (isSame && this.#isAgain && count === standing.attempts) this.results[n] = DONE;
-    });
-  }
-
-  #reply(items: readonly Item<ChangeOf<'reply'>>[]): Order {
-    const changes = items.map(({ change }) => change);
-    const values = [
-      uuids(changes.map(({ uuid }) => uuid)),
-      int8s(changes.map(({ generation }) => generation)),
-      byteas(changes.map(({ reply }) => reply)),
-      texts(changes.map(({ worker }) => worker)),
-      int8s(changes.map(({ at }) => at)),
-      int8s(changes.map(({ expiresAt }) => expiresAt)),
-    ];
-    return this.#stepped(items, REPLY, values, ({ generation, reply }, standing, row, n) => {
-      const isSame = generation === standing.generation;
-      if (generation > standing.generation || (isSame && standing.state !== REPLIED)) {
-        this.#step(n, standing, 'replied', 0, reply.length);
-      } else if (isSame && this.#isAgain && row[FACT_COUNT + 2] === true) this.results[n] = DONE;
-    });
-  }
-
-  #dead(items: readonly Item<ChangeOf<'dead'>>[]): Order {
-    const changes = items.map(({ change }) => change);
-    const values = [
-      uuids(changes.map(({ uuid }) => uuid)),
-      int8s(changes.map(({ generation }) => generation)),
-      texts(changes.map(({ reason }) => reason)),
-      int8s(changes.map(({ at }) => at)),
-      int8s(changes.map(({ expiresAt }) => expiresAt)),
-      claims(changes.map(({ claim }) => claim)),
-    ];
-    return this.#stepped(items, DIED, values, ({ generation }, standing, row, n) => {
-      const isSame = generation === standing.generation;
-      if (isWon(row)) this.#step(n, standing, 'dead', 0, 0);
-      else if (isSame && this.#isAgain && STATES[standing.state - PENDING] === 'dead') {
-        this.results[n] = DONE;
-      }
-    });
-  }
-
-  #retry(items: readonly Item<ChangeOf<'retry'>>[]): Order {
-    const changes = items.map(({ change }) => change);
-    const values = [
-      uuids(changes.map(({ uuid }) => uuid)),
-      int8s(changes.map(({ generation }) => generation)),
-      int8s(changes.map(({ at }) => at)),
-      int8s(changes.map(({ expiresAt }) => expiresAt)),
-    ];
-    return this.#stepped(items, RETRY, values, (change, standing, row, n) => {
-      const { generation } = change;
-      const isMade = this.#isAgain && generation === standing.generation;
-      if (generation > standing.generation) this.#step(n, standing, 'pending', 0, 0);
-      else if (!isMade) return;
-      this.results[n] = { kind: 'retried', request: retried(change, standing, row) };
-    });
+  #settleRetry(n: number, change: ChangeOf<'retry'>, row: Row): void {
+    const standing = standingIn(row, 2);
+    if (change.generation > standing.generation) {
+      this.#leave(standing);
+      const bytes = standing.bodyBytes + standing.extraBytes;
+      this.#enter(standing.service, standing.owner, 'pending', 0, bytes);
+    } else if (!this.#isAgain || change.generation !== standing.generation) return;
+    this.results[n] = { kind: 'retried', request: retried(change, standing, row) };
   }
 
   #end(items: readonly Item<ChangeOf<'close' | 'expire'>>[]): Order {
-    const changes = items.map(({ change }) => change);
-    const values = [
-      uuids(changes.map(({ uuid }) => uuid)),
-      int8s(changes.map(({ keyUntil }) => keyUntil)),
-      texts(changes.map(({ by }) => by)),
-    ];
-    return this.#stepped(items, END, values, ({ by }, standing, _row, n) => {
-      const { owner, service } = standing;
-      if (!isOpenTo(by, standing)) {
-        this.results[n] = { kind: 'denied', owner, service };
-        return;
-      }
-      this.#leave(standing);
-      this.results[n] = DONE;
-    });
+    const rows = items.map(({ change }) => [change.keyUntil]);
+    return this.#stepped(items, END, rows, [texts(items.map(({ change }) => change.by))], null);
   }
 
   #sweep({ n, change }: Item<ChangeOf<'sweep'>>): Order {
@@ -520,23 +557,9 @@ export class Batch {
 
   // ---------------------------------------------------------------- counts
 
-  #step(
-    n: number,
-    standing: Standing,
-    state: StoredState,
-    attempts: number,
-    replyBytes: number,
-  ): void {
-    this.results[n] = DONE;
-    this.#leave(standing);
-    const bytes = standing.bodyBytes + standing.extraBytes + replyBytes;
-    this.#enter(standing.service, standing.owner, state, attempts, bytes);
-  }
-
   #leave(standing: Standing): void {
     const { service, owner, attempts, bodyBytes, extraBytes, replyBytes } = standing;
-    const state = STATES[standing.state - PENDING];
-    assert(state !== undefined, 'a state of the schema');
+    const state = stateOf(standing.state);
     const isRetrying = state === 'pending' && attempts > 0;
     const bytes = -(bodyBytes + extraBytes + replyBytes);
     this.deltas.push({ service, owner, state, isRetrying, requests: -1, bytes });
@@ -548,9 +571,10 @@ export class Batch {
   }
 }
 
-/** Of a statement that says whether its step was made. */
-function isWon(row: Row): boolean {
-  return row[FACT_COUNT + 2] === true;
+function stateOf(number: number): StoredState {
+  const state = STATES[number - PENDING];
+  assert(state !== undefined, 'a state of the schema');
+  return state;
 }
 
 function retried(change: ChangeOf<'retry'>, standing: Standing, row: Row): StoredRequest {

@@ -1,12 +1,13 @@
 /** Claims requests, and gives claims back, over a connection of its own: commits go on meanwhile. */
 import { backoffIn, headersIn } from '../../store/fields.js';
 import type { ClaimedRequest, ClaimOrder } from '../../store/store.js';
+import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
 import { FenceDown } from './failures.js';
 import type { Lane } from './lane.js';
 import { pendingIn } from './reader.js';
-import { ALONE, CLAIM, FREE_UNKNOWN, PENDING_COLUMNS, RELEASE, WAKE } from './statements.js';
-import { byteas, claims, int4s, int8s, uuids } from './values.js';
+import { ALONE, CLAIM, FREE_UNKNOWN, RELEASE, WAKE } from './statements.js';
+import { byteas, claims, int8s, numbers, uuids } from './values.js';
 
 /** How often this broker looks for requests whose time has come, and how many it then wakes. */
 const WAKE_MS = 200;
@@ -44,7 +45,7 @@ export class Claims {
       if (released.length > 0) {
         await connection.run(RELEASE, [
           session,
-          int4s(released.map((_, n) => n)),
+          numbers(released.map((_, n) => [n])),
           uuids(released.map(({ uuid }) => uuid)),
           claims(released.map(({ claim }) => claim)),
         ]);
@@ -80,18 +81,18 @@ class Uncertain extends Error {
 }
 
 /** A row of `CLAIM`. */
-function claimedIn(row: readonly unknown[]): ClaimedRequest[] {
-  if (row[1] === null) return [];
-  const columns = row.slice(1) as Parameters<typeof pendingIn>[0];
-  const last = PENDING_COLUMNS.length;
-  const body = columns[last] as Buffer | null;
-  const extra = columns[last + 1] as Buffer | null;
+function claimedIn([, ...columns]: Row): ClaimedRequest[] {
+  const [uuid, , , , numbers, body, fields] = columns;
+  if (uuid === null) return [];
+  const extra = fields as Buffer | null;
   return [
     {
       request: pendingIn(columns),
-      claim: columns[last - 1] as number,
+      claim: (numbers as readonly number[]).at(-1) ?? 0,
       content:
-        body === null ? null : { body, headers: headersIn(extra), backoff: backoffIn(extra) },
+        body === null
+          ? null
+          : { body: body as Buffer, headers: headersIn(extra), backoff: backoffIn(extra) },
     },
   ];
 }

@@ -95,27 +95,21 @@ export async function claimedOf(
   return (await connection.run(CLAIMED_OF, [uuids(asked), session])).map(pendingIn);
 }
 
-/** In the order of `PENDING_COLUMNS`. */
-export function pendingIn(row: Row): StoredRequest {
-  const [uuid, number, service, owner, shared, priority, generation] = row;
-  const [attempts, maxAttempts, acceptedAt, notBefore, expiresAt, bodyBytes] = row.slice(7);
+/** A row of `pendingColumns`. */
+export function pendingIn([uuid, service, owner, shared, numbers]: Row): StoredRequest {
+  const [number, priority, generation, attempts, maxAttempts, ...times] = numbers as PendingNumbers;
+  const [acceptedAt, notBefore, expiresAt, bodyBytes] = times;
   return {
-    uuid: uuid as Buffer,
-    number: number as number,
-    service: service as Buffer,
-    owner: String(owner) as Owner,
-    isShared: shared === true,
-    state: 'pending',
-    priority: priority as number,
-    generation: generation as number,
-    attempts: attempts as number,
-    maxAttempts: maxAttempts as number,
-    acceptedAt: acceptedAt as number,
-    notBefore: notBefore as number,
-    expiresAt: expiresAt as number,
-    bodyBytes: bodyBytes as number,
+    ...{ uuid: uuid as Buffer, number, service: service as Buffer },
+    ...{ owner: String(owner) as Owner, isShared: shared === true, state: 'pending' },
+    ...{ priority, generation, attempts, maxAttempts, acceptedAt, notBefore, expiresAt, bodyBytes },
   };
 }
+
+type PendingNumbers = readonly [
+  ...[number: number, priority: number, generation: number, attempts: number, most: number],
+  ...[acceptedAt: number, notBefore: number, expiresAt: number, bodyBytes: number, claim: number],
+];
 
 /** Reads every request once, without bodies. */
 export async function count(connection: Connection): Promise<Tally> {

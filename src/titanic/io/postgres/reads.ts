@@ -1,6 +1,6 @@
 /** The statements that only read, on a connection of their own. */
 import { DEAD, IS_SCHEDULE, PENDING, REQUEST_BODY, SCHEMA } from './schema.js';
-import { PENDING_COLUMNS, type Statement } from './statements.js';
+import { pendingColumns, type Statement } from './statements.js';
 
 const REQUEST = `${SCHEMA}.request`;
 const BODY = `${SCHEMA}.body`;
@@ -25,7 +25,7 @@ export const LOAD: Statement = {
     JOIN ${REQUEST} r ON r.id = i.id AND r.state = ${PENDING}`,
 };
 
-const PENDING_REQUEST = `SELECT ${PENDING_COLUMNS.join(', ')} FROM ${REQUEST}`;
+const PENDING_REQUEST = `SELECT ${pendingColumns('r')} FROM ${REQUEST} r`;
 
 /** All pending requests; for tests and tools, since none of the indexes has them in this order. */
 export const LIST: Statement = {

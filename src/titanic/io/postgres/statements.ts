@@ -4,7 +4,7 @@
  * statement's transaction has, because its row is locked. Rows are locked in the order of their
  * ids, so that no two writers wait for each other.
  *
- * Each returns whether the fence held, and the facts of the rows as they were before it.
+ * Each returns whether the fence held, and what the rows were before it.
  */
 import { ATTEMPTS_KEPT, FIRST_CLAIM } from '../../store/store.js';
 import {
@@ -25,13 +25,25 @@ const KEY = `${SCHEMA}.key`;
 /** Larger bodies are read when their request is sent: a claim of many would take too much memory. */
 const CLAIMED_BODY_MAX = 16_384;
 
-/** Of a pending request, as brokers learn of it. */
-export const PENDING_COLUMNS: readonly string[] = [
-  ...['id', 'seq', 'service', 'owner', 'shared', 'priority', 'generation', 'attempts'],
-  ...['max_attempts', 'accepted_at', 'not_before', 'expires_at', 'body_bytes', 'claim'],
+/** In the order of `pendingIn` in reader.ts. */
+const PENDING_NUMBERS = [
+  ...['seq', 'priority', 'generation', 'attempts', 'max_attempts', 'accepted_at'],
+  ...['not_before', 'expires_at', 'body_bytes', 'claim'],
 ];
 
-type Column = readonly [name: string, type: 'uuid' | 'int4' | 'int8' | 'bytea' | 'bool'];
+/**
+ * Of a pending request, as brokers learn of it: its numbers in one array, because each column of a result
+ * costs as much time as ten numbers.
+ */
+export function pendingColumns(of: string): string {
+  const own = ['id', 'service', 'owner', 'shared'].map((name) => `${of}.${name}`);
+  return `${own.join(', ')}, ARRAY[${PENDING_NUMBERS.map((name) => `${of}.${name}::bigint`).join(', ')}]`;
+}
+
+/** A number is never null; an array may have nulls. */
+type NumberType = 'int4' | 'int8' | 'bool';
+type ArrayType = 'uuid' | 'bytea' | 'int4[]';
+type Column = readonly [name: string, type: NumberType | ArrayType];
 
 /**
  * A renewal does not wait for this lock, however long a commit takes; the end of a session does
@@ -53,11 +65,30 @@ const OF_CHANGE: readonly Column[] = [
   ['id', 'uuid'],
 ];
 
-/** A table of the parameters after the session. */
+/**
+ * The changes of a batch as a table. Its numbers are one parameter, row after row; each other column is
+ * an array of its own. (A column of `unnest` costs ten times as much as an element of an array.)
+ */
 function input(columns: readonly Column[]): string {
-  const arrays = columns.map(([, type], at) => `$${at + 2}::${type}[]`).join(', ');
-  const names = columns.map(([name]) => name).join(', ');
-  return `input AS MATERIALIZED (SELECT * FROM unnest(${arrays}) AS t (${names}))`;
+  const numbers = columns.filter(([, type]) => isNumber(type));
+  const arrays = columns.filter(([, type]) => !isNumber(type));
+  const elements = numbers.map(([name, type], at) => {
+    const element = `($2::int8[])[t.place * ${numbers.length} - ${numbers.length - at - 1}]`;
+    if (type === 'int8') return `${element} AS ${name}`;
+    return type === 'bool' ? `${element} = 1 AS ${name}` : `${element}::${type} AS ${name}`;
+  });
+  const names = arrays.map(([name]) => name);
+  const parameters = arrays.map(
+    ([, type], at) => `$${at + 3}::${type === 'int4[]' ? type : `${type}[]`}`,
+  );
+  return `input AS MATERIALIZED (
+    SELECT ${[...elements, ...names.map((name) => `t.${name}`)].join(', ')}
+    FROM unnest(${parameters.join(', ')}) WITH ORDINALITY AS t (${names.join(', ')}, place)
+  )`;
+}
+
+function isNumber(type: NumberType | ArrayType): type is NumberType {
+  return type === 'int4' || type === 'int8' || type === 'bool';
 }
 
 /** In the order of `Standing` in changes.ts. */
@@ -97,13 +128,33 @@ const IS_OF_CLAIM = '(s.new_claim IS NULL OR s.mine AND s.new_claim = s.claim)';
 const IS_RAISED = 's.new_generation > s.generation';
 const IS_SAME = 's.new_generation = s.generation';
 
-/** Whether the step was made. One row at least, so that the fence is always told. */
-const TOLD = `SELECT ${IS_FENCED}, s.n, ${facts('s')}, s.wins
-  FROM (VALUES (1)) one LEFT JOIN standing s ON true`;
+/**
+ * What was found, as one row for each group of like requests: the places of the changes, and what the
+ * requests were. One row at least, so that the fence is always told. In the order of `Group` in
+ * changes.ts.
+ */
+function told({ made = 'false', retrying = 'false', bytes = '0' }: Told): string {
+  return `SELECT ${IS_FENCED}, array_agg(t.n), t.service, t.owner, t.state, t.retried, t.wins, t.made,
+    t.retrying, sum(t.kept)::int8, sum(t.reply_bytes)::int8, sum(t.added)::int8
+  FROM (VALUES (1)) one LEFT JOIN (
+    SELECT s.n, s.service, s.owner, s.state, s.attempts > 0 AS retried, s.wins,
+      (${made}) IS TRUE AS made, ${retrying} AS retrying, s.body_bytes + s.extra_bytes AS kept,
+      s.reply_bytes, ${bytes} AS added
+    FROM standing s
+  ) t ON true
+  GROUP BY t.service, t.owner, t.state, t.retried, t.wins, t.made, t.retrying`;
+}
+
+interface Told {
+  /** Whether a request that the change does not step up is as it would make it. */
+  readonly made?: string;
+  /** Whether it then waits for another attempt. */
+  readonly retrying?: string;
+  /** Of what it then has besides its body. */
+  readonly bytes?: string;
+}
 
 const ACCEPTED: readonly Column[] = [
-  ['service', 'bytea'],
-  ['owner', 'bytea'],
   ['shared', 'bool'],
   ['priority', 'int4'],
   ['generation', 'int8'],
@@ -113,11 +164,13 @@ const ACCEPTED: readonly Column[] = [
   ['not_before', 'int8'],
   ['expires_at', 'int8'],
   ['body_bytes', 'int8'],
-  ['key', 'bytea'],
   ['once', 'bool'],
+  ['claimed', 'bool'],
+  ['service', 'bytea'],
+  ['owner', 'bytea'],
+  ['key', 'bytea'],
   ['extra', 'bytea'],
   ['frames', 'bytea'],
-  ['claimed', 'bool'],
 ];
 
 const NEW_REQUEST = `INSERT INTO ${REQUEST} (id, seq, service, owner, shared, priority, state,
@@ -237,14 +290,14 @@ export const ATTEMPTED: Statement = {
       ['generation', 'int8'],
       ['attempts', 'int8'],
       ['not_before', 'int8'],
-      ['worker', 'bytea'],
       ['started_at', 'int8'],
       ['ended_at', 'int8'],
+      ['keeps', 'bool'],
+      ['worker', 'bytea'],
       ['reason', 'bytea'],
       ['failure', 'bytea'],
       ['extra', 'bytea'],
-      ['claim', 'int4'],
-      ['keeps', 'bool'],
+      ['claim', 'int4[]'],
     ],
     `${IS_OF_CLAIM} AND (${IS_RAISED}
       OR ${IS_SAME} AND s.state = ${PENDING} AND s.new_attempts > s.attempts)`,
@@ -268,22 +321,21 @@ export const ATTEMPTED: Statement = {
     WHERE w.attempts_ever >= ${ATTEMPTS_KEPT} AND a.id = w.id
       AND a.n = w.attempts_ever + 1 - ${ATTEMPTS_KEPT}
   )
-  ${TOLD}`,
+  ${told({ made: `${IS_SAME} AND s.new_attempts = s.attempts`, retrying: 's.new_attempts > 0' })}`,
 };
 
 /**
- * D17: the first reply in its generation wins, also over a death. Returns after the facts whether this
- * very reply was there before.
+ * D17: the first reply in its generation wins, also over a death.
  */
 export const REPLY: Statement = {
   name: 'reply',
   text: `${found(
     [
       ['generation', 'int8'],
-      ['frames', 'bytea'],
-      ['worker', 'bytea'],
       ['at', 'int8'],
       ['expires_at', 'int8'],
+      ['frames', 'bytea'],
+      ['worker', 'bytea'],
     ],
     `${IS_RAISED} OR ${IS_SAME} AND s.state <> ${REPLIED}`,
   )},
@@ -305,10 +357,12 @@ export const REPLY: Statement = {
     UPDATE ${BODY} b SET frames = w.new_frames, worker = w.new_worker, at = w.new_at FROM won w
     WHERE w.was = ${REPLIED} AND b.id = w.id AND b.kind = ${REPLIED}
   )
-  SELECT ${IS_FENCED}, s.n, ${facts('s')}, CASE WHEN s.state = ${REPLIED} THEN (
-      SELECT b.frames = s.new_frames FROM ${BODY} b WHERE b.id = s.id AND b.kind = ${REPLIED}
-    ) END
-  FROM (VALUES (1)) one LEFT JOIN standing s ON true`,
+  ${told({
+    made: `CASE WHEN s.state = ${REPLIED} AND ${IS_SAME} THEN (
+        SELECT b.frames = s.new_frames FROM ${BODY} b WHERE b.id = s.id AND b.kind = ${REPLIED}
+      ) END`,
+    bytes: 'length(s.new_frames)',
+  })}`,
 };
 
 export const DIED: Statement = {
@@ -316,10 +370,10 @@ export const DIED: Statement = {
   text: `${found(
     [
       ['generation', 'int8'],
-      ['reason', 'bytea'],
       ['at', 'int8'],
       ['expires_at', 'int8'],
-      ['claim', 'int4'],
+      ['reason', 'bytea'],
+      ['claim', 'int4[]'],
     ],
     `${IS_OF_CLAIM} AND (${IS_RAISED} OR ${IS_SAME} AND s.state = ${PENDING})`,
   )},
@@ -337,7 +391,7 @@ export const DIED: Statement = {
     SELECT w.id, ${DEAD}, w.new_reason, w.new_at FROM won w ORDER BY w.id
     ON CONFLICT (id, kind) DO UPDATE SET frames = excluded.frames, at = excluded.at
   )
-  ${TOLD}`,
+  ${told({ made: `${IS_SAME} AND s.state = ${DEAD}` })}`,
 };
 
 /** Returns after the facts the rest of a request, in the order of `RestOfRequest` in changes.ts. */
@@ -374,7 +428,7 @@ export const END: Statement = {
   )},
   gone AS MATERIALIZED (SELECT w.*, w.new_keep_until AS keep_until FROM won w),
   ${ENDED}
-  ${TOLD}`,
+  ${told({})}`,
 };
 
 /**
@@ -431,9 +485,9 @@ export const CLAIM: Statement = {
     UPDATE ${REQUEST} r SET session = $1::bigint, claim = greatest(r.claim, ${FIRST_CLAIM}) + 1
     FROM picked p
     WHERE r.id = p.id
-    RETURNING ${PENDING_COLUMNS.map((name) => `r.${name}`).join(', ')}, r.extra
+    RETURNING r.*
   )
-  SELECT ${IS_FENCED}, ${PENDING_COLUMNS.map((name) => `c.${name}`).join(', ')},
+  SELECT ${IS_FENCED}, ${pendingColumns('c')},
     CASE WHEN c.body_bytes <= ${CLAIMED_BODY_MAX} THEN
       (SELECT b.frames FROM ${BODY} b WHERE b.id = c.id AND b.kind = ${REQUEST_BODY}) END,
     c.extra
@@ -466,9 +520,9 @@ export const WAKE: Statement = {
 /** Claims that this broker gives back without an attempt. */
 export const RELEASE: Statement = {
   name: 'release',
-  text: `${found([['claim', 'int4']], `s.state = ${PENDING} AND ${IS_OF_CLAIM}`)},
+  text: `${found([['claim', 'int4[]']], `s.state = ${PENDING} AND ${IS_OF_CLAIM}`)},
   released AS (UPDATE ${REQUEST} r SET session = NULL FROM won w WHERE r.id = w.id)
-  ${TOLD}`,
+  SELECT ${IS_FENCED}`,
 };
 
 /**

@@ -5,7 +5,10 @@
  */
 
 /** Numbers of PostgreSQL's own types; they never change. */
-const OID = { bool: 16, bytea: 17, int8: 20, int4: 23, uuid: 2950 } as const;
+const OID = {
+  ...{ bool: 16, bytea: 17, int8: 20, int4: 23, uuid: 2950 },
+  ...{ int4s: 1007, int8s: 1016 },
+} as const;
 
 const HEADER_BYTES = 20;
 const LENGTH_BYTES = 4;
@@ -64,6 +67,11 @@ export function int8s(items: readonly (number | null)[]): Buffer {
   return arrayOf(OID.int8, items, (item) => (item === null ? NULL_LENGTH : 8), put);
 }
 
+/** `int8[]`: the numbers of a table, row after row. */
+export function numbers(rows: readonly (readonly (number | boolean)[])[]): Buffer {
+  return int8s(rows.flat().map(Number));
+}
+
 /** `int4[]`. */
 export function int4s(items: readonly number[]): Buffer {
   const put = (item: number, to: Buffer, at: number): void => {
@@ -97,7 +105,12 @@ function putBytes(item: Buffer | null, to: Buffer, at: number): void {
 }
 
 /** A value of a row. */
-export type Value = number | boolean | Buffer | string | null;
+export type Value = number | boolean | Buffer | string | readonly number[] | null;
+
+/** An array as text, without nulls. */
+function numbersIn(text: string): readonly number[] {
+  return text.slice(1, -1).split(',').map(Number);
+}
 
 const PARSERS: ReadonlyMap<number, (text: string) => Value> = new Map<
   number,
@@ -109,6 +122,8 @@ const PARSERS: ReadonlyMap<number, (text: string) => Value> = new Map<
   [OID.int8, Number],
   [OID.int4, Number],
   [OID.uuid, (text) => Buffer.from(text.replaceAll('-', ''), 'hex')],
+  [OID.int4s, numbersIn],
+  [OID.int8s, numbersIn],
 ]);
 
 const asText = (text: string): Value => text;
