@@ -41,6 +41,14 @@ const STATEMENTS = [
   ...[CLAIM, RELEASE, FREE_UNKNOWN, WAKE, FREE, LIST_SCHEDULES, CLAIMED_OF, LOAD, LOOK_UP],
 ];
 const SCAN = /Seq Scan on (request|body|attempt|key)\b/;
+const INDEX_SCAN = /Index (?:Only )?Scan using (\w+) on (?:request|body|attempt|key)\b/;
+/** The first column of each index: below a scan that reads a part only, a condition begins with it. */
+const FIRST_COLUMNS: Readonly<Record<string, string>> = {
+  ...{ request_pkey: 'id', body_pkey: 'id', attempt_pkey: 'id', key_pkey: 'service' },
+  ...{ request_claimable: 'service', request_claimed: 'session', request_delayed: 'not_before' },
+  ...{ request_schedule: 'seq', request_expiry: 'expires_at', request_dead: 'id' },
+  ...{ key_remembered: 'until' },
+};
 const ROWS = 20_000;
 const ROUNDS = 20;
 
@@ -90,36 +98,81 @@ describeWithPostgres('statements on a database', () => {
   it('prepared on empty tables, none scans a table that has been filled since', async () => {
     const on = await connection();
     for (const { name, text } of STATEMENTS) await on.ask(`PREPARE p_${name} AS ${text}`);
-    const plansOf = async (): Promise<string[]> => {
-      const plans: string[] = [];
-      for (const { name, text } of STATEMENTS) {
-        const count = Math.max(0, ...[...text.matchAll(/\$(\d+)/g)].map(([, n]) => Number(n)));
-        const nulls = Array.from({ length: count }, () => 'NULL').join(', ');
-        const values = count === 0 ? '' : ` (${nulls})`;
-        const rows = await on.ask(`EXPLAIN EXECUTE p_${name}${values}`);
-        plans.push(`${name}\n${rows.map(([line]) => String(line)).join('\n')}`);
-      }
-      return plans;
-    };
-    expect((await plansOf()).filter((plan) => SCAN.test(plan))).toEqual([]);
+    expect(await wholeReads(on)).toEqual([]);
     await eachStatement(on, 0);
+    await fill();
+    expect(await wholeReads(on)).toEqual([]);
+    // Whole tables read in another way would be seen here: rows, or entries of indexes.
+    expect(await readBy(on, () => eachStatement(on, 1))).toBeLessThan(ROWS / 4);
+  });
+
+  it('planned after VACUUM found the tables empty, none reads a whole index later', async () => {
+    const on = await connection();
+    await fill();
+    await eachStatement(on, 2);
+    for (const table of ['request', 'body', 'key', 'attempt']) {
+      await server.sql(`DELETE FROM ${SCHEMA}.${table}`, database);
+      await server.sql(`VACUUM ${SCHEMA}.${table}`, database);
+    }
+    // The plans are made here, and kept.
+    for (const { name, text } of STATEMENTS) await on.ask(`PREPARE p_${name} AS ${text}`);
+    expect(await wholeReads(on)).toEqual([]);
+    await eachStatement(on, 3);
+    await fill();
+    const reads: Record<string, number> = {};
+    await eachStatement(on, 4, async (name, use) => {
+      reads[name] = Math.max(reads[name] ?? 0, await readBy(on, use));
+    });
+    expect(Object.entries(reads).filter(([, count]) => count >= ROWS / 20)).toEqual([]);
+  });
+
+  /** The scans in the plans of the prepared statements that read a whole table or index. */
+  async function wholeReads(on: Connection): Promise<string[]> {
+    const found: string[] = [];
+    for (const { name, text } of STATEMENTS) {
+      const count = Math.max(0, ...[...text.matchAll(/\$(\d+)/g)].map(([, n]) => Number(n)));
+      const nulls = Array.from({ length: count }, () => 'NULL').join(', ');
+      const rows = await on.ask(`EXPLAIN EXECUTE p_${name}${count === 0 ? '' : ` (${nulls})`}`);
+      const lines = rows.map(([line]) => String(line).trim());
+      for (const [at, line] of lines.entries()) {
+        const [, index] = INDEX_SCAN.exec(line) ?? [];
+        const next = lines[at + 1] ?? '';
+        const isPart = (first: string): boolean =>
+          next.replace('((', '(').startsWith(`Index Cond: (${first} `);
+        const isWhole = index === undefined ? SCAN.test(line) : !isPart(FIRST_COLUMNS[index] ?? '');
+        if (isWhole) found.push(`${name}: ${line} ${next}`);
+      }
+    }
+    return found;
+  }
+
+  /** Stores requests of all states, with bodies, replies or reasons, keys and attempts. */
+  async function fill(): Promise<void> {
     await server.sql(
       `INSERT INTO ${SCHEMA}.request SELECT gen_random_uuid(), n, 'x', '', false, 0, 1 + n % 3, 0, NULL,
          0, false, 0, 0, 10, 0, 0, 1e15, 1, 0, NULL, NULL FROM generate_series(1, ${ROWS}) n;
-       INSERT INTO ${SCHEMA}.body SELECT id, 1, 'x' FROM ${SCHEMA}.request;
-       SELECT pg_stat_force_next_flush()`,
+       INSERT INTO ${SCHEMA}.body SELECT id, 1, 'x' FROM ${SCHEMA}.request ON CONFLICT DO NOTHING;
+       INSERT INTO ${SCHEMA}.body SELECT id, state, 'x' FROM ${SCHEMA}.request
+         ON CONFLICT DO NOTHING;
+       INSERT INTO ${SCHEMA}.key SELECT service, decode(id::text, 'escape'), owner, id, false, 0, NULL
+         FROM ${SCHEMA}.request ON CONFLICT DO NOTHING;
+       INSERT INTO ${SCHEMA}.attempt SELECT id, 1, '', 0, 0, '', NULL, NULL FROM ${SCHEMA}.request
+         ON CONFLICT DO NOTHING`,
       database,
     );
-    expect((await plansOf()).filter((plan) => SCAN.test(plan))).toEqual([]);
-    // Whole tables read in another way would be seen here: rows, or entries of indexes.
+  }
+
+  /** How many rows of tables, and entries of indexes, `use` has read. */
+  async function readBy(on: Connection, use: () => Promise<void>): Promise<number> {
     const before = await readCount(on);
-    await eachStatement(on, 1);
-    expect((await readCount(on)) - before).toBeLessThan(ROWS / 4);
-  });
+    await use();
+    return (await readCount(on)) - before;
+  }
 
   /** How many rows of tables, and entries of indexes, all statements so far have read. */
   async function readCount(on: Connection): Promise<number> {
     await on.ask('SELECT pg_stat_force_next_flush()');
+    await on.ask('SELECT 1');
     const [row] = await server.sql(
       `SELECT (SELECT sum(seq_tup_read) FROM pg_stat_user_tables WHERE schemaname = '${SCHEMA}')::int
         + (SELECT sum(idx_tup_read) FROM pg_stat_user_indexes WHERE schemaname = '${SCHEMA}')::int
@@ -129,27 +182,43 @@ describeWithPostgres('statements on a database', () => {
     return Number(row?.['count']);
   }
 
-  /** Uses every statement of the write path on ten requests. @param half numbers of its own */
-  async function eachStatement(on: Connection, half: number): Promise<void> {
+  /**
+   * Uses every statement of the write path on ten requests.
+   * @param half numbers of its own
+   * @param observed called with each step
+   */
+  async function eachStatement(
+    on: Connection,
+    half: number,
+    observed = async (_name: string, use: () => Promise<void>): Promise<void> => await use(),
+  ): Promise<void> {
     const first = 1000 * half;
     const numbers = Array.from({ length: 10 }, (_, at) => first + at);
     const keyed = numbers.map((n) => n + 500);
     const ids = uuids(numbers.map((n) => uuidOf(n)));
     const places = int4s(numbers);
-    await commit(
-      on,
-      numbers.map((n) => accept(n, { notBefore: 0 })),
-    );
-    await commit(
-      on,
-      keyed.map((n) => accept(n, { key: `k${n}`, notBefore: 0 })),
-    );
-    const claimed = await on.run(CLAIM, [session, byteas([Buffer.from('echo')]), int8s([20])]);
-    expect(claimed).toHaveLength(20);
-    expect(await on.run(LOAD, [places, ids])).toHaveLength(10);
-    await on.run(CLAIMED_OF, [ids, session]);
-    const released = numberTable(numbers.map((n) => [n]));
-    await on.run(RELEASE, [session, released, ids, int4s(numbers.map(() => 2))]);
+    const committed = async (change: (n: number) => Change, of = numbers): Promise<void> => {
+      const { kind } = change(0);
+      await observed(kind, async () => {
+        await commit(on, of.map(change));
+      });
+    };
+    await committed((n) => accept(n, { notBefore: 0 }));
+    await committed((n) => accept(n, { key: `k${n}`, notBefore: 0 }), keyed);
+    await observed('claim', async () => {
+      const claimed = await on.run(CLAIM, [session, byteas([Buffer.from('echo')]), int8s([20])]);
+      expect(claimed).toHaveLength(20);
+    });
+    await observed('load', async () => {
+      expect(await on.run(LOAD, [places, ids])).toHaveLength(10);
+    });
+    await observed('claimed of', async () => {
+      await on.run(CLAIMED_OF, [ids, session]);
+    });
+    await observed('release', async () => {
+      const released = numberTable(numbers.map((n) => [n]));
+      await on.run(RELEASE, [session, released, ids, int4s(numbers.map(() => 2))]);
+    });
     for (const step of [
       (n: number) => attempt(n, 1),
       dead,
@@ -158,20 +227,25 @@ describeWithPostgres('statements on a database', () => {
       // A second one of the same generation is compared with the first.
       (n: number) => reply(n, { generation: 1, reply: Buffer.from('second') }),
     ]) {
-      await commit(
-        on,
-        numbers.map((n) => step(n)),
-      );
-      const found = await on.run(LOOK_UP, [places, ids, int8s(numbers.map(() => 1000))]);
-      expect(found).toHaveLength(10);
+      await committed((n) => step(n));
+      await observed('look up', async () => {
+        const found = await on.run(LOOK_UP, [places, ids, int8s(numbers.map(() => 1000))]);
+        expect(found).toHaveLength(10);
+      });
     }
-    await commit(
-      on,
-      [...numbers, ...keyed].map((n) => close(n, 0)),
-    );
-    await on.run(WAKE, [1000]);
-    await on.run(FREE_UNKNOWN, [session, ids]);
-    await on.run(FREE, []);
+    await committed((n) => close(n, 0), [...numbers, ...keyed]);
+    for (const [statement, values] of [
+      [WAKE, [1000]],
+      [FREE_UNKNOWN, [session, ids]],
+      [FREE, []],
+    ] as const) {
+      await observed(statement.name, async () => {
+        await on.run(statement, values);
+      });
+    }
+    await observed('sweep', async () => {
+      await commit(on, [{ kind: 'sweep', now: 0, keyUntil: 0, most: 10 }]);
+    });
   }
 
   it('two writers with the same requests, or keys, in opposite order: no deadlock', async () => {

@@ -36,6 +36,15 @@ export const IS_DELAYED = `state = ${PENDING} AND session IS NULL AND delayed`;
 export const IS_SCHEDULE = `state = ${PENDING} AND service = ${SCHEDULES}`;
 
 /**
+ * The condition of a join that looks a row up by an index, for each value of the other side. Once VACUUM has
+ * found a table empty, the planner takes all of it to be as cheap as one row, and its plans are kept while
+ * the table fills: a join by `=` then reads the whole index for each batch. This one it can only look up.
+ */
+export function sought(column: string, value: string): string {
+  return `${column} = ANY (ARRAY[${value}])`;
+}
+
+/**
  * Each is one version. `request` is narrow: claims and replies rewrite its rows, but never a body.
  *
  * A pending request is claimed by the broker of `session`, or by none (null). `claim` counts its

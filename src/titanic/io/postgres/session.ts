@@ -5,7 +5,7 @@
  */
 import type { Connection } from './connection.js';
 import { refuseUnfinished } from './origin.js';
-import { SCHEMA } from './schema.js';
+import { SCHEMA, sought } from './schema.js';
 import type { Statement } from './statements.js';
 
 const BROKER = `${SCHEMA}.broker`;
@@ -127,10 +127,13 @@ export async function bury(
 
 export const FREE: Statement = {
   name: 'free',
-  text: `UPDATE ${REQUEST} SET session = NULL WHERE id IN (
-      SELECT r.id FROM ${BROKER} b JOIN ${REQUEST} r ON r.session = b.session
-      WHERE b.dead LIMIT ${FREED_MAX} FOR UPDATE OF r SKIP LOCKED
-    ) RETURNING 1`,
+  text: `WITH held AS MATERIALIZED (
+      SELECT r.id FROM ${REQUEST} r
+      WHERE r.session = ANY (ARRAY(SELECT b.session FROM ${BROKER} b WHERE b.dead))
+      LIMIT ${FREED_MAX} FOR UPDATE OF r SKIP LOCKED
+    )
+    UPDATE ${REQUEST} r SET session = NULL FROM held h WHERE ${sought('r.id', 'h.id')}
+    RETURNING 1`,
 };
 
 /** Frees what dead sessions had claimed. @returns how many requests */

@@ -15,6 +15,7 @@ import {
   REPLIED,
   REQUEST_BODY,
   SCHEMA,
+  sought,
 } from './schema.js';
 
 const REQUEST = `${SCHEMA}.request`;
@@ -115,7 +116,7 @@ function found(columns: readonly Column[], condition: string): string {
   return `WITH ${FENCE}, ${input([...OF_CHANGE, ...columns])},
   locked AS MATERIALIZED (
     SELECT i.n, r.id, r.key, r.session = $1::bigint AS mine, r.claim, ${R_FACTS}${added}
-    FROM input i JOIN ${REQUEST} r ON r.id = i.id, fence ORDER BY r.id FOR UPDATE OF r
+    FROM input i JOIN ${REQUEST} r ON ${sought('r.id', 'i.id')}, fence ORDER BY i.id FOR UPDATE OF r
   ),
   standing AS MATERIALIZED (SELECT s.*, (${condition}) IS TRUE AS wins FROM locked s),
   won AS MATERIALIZED (SELECT s.*, s.state AS was FROM standing s WHERE s.wins)`;
@@ -182,24 +183,34 @@ const NEW_REQUEST = `INSERT INTO ${REQUEST} (id, seq, service, owner, shared, pr
       CASE WHEN f.claimed THEN ${FIRST_CLAIM} ELSE 0 END, f.not_before > ${NOW_MS}`;
 const NEW_BODY = `INSERT INTO ${BODY} (id, kind, frames) SELECT f.id, ${REQUEST_BODY}, f.frames`;
 
+/** What belongs to the state that the requests of `won` have had. */
+const BODY_OF_STATE = `${sought('b.id', 'w.id')} AND ${sought('b.kind', 'w.was')}`;
+
+/** The row of `key` that belongs to a request. */
+function keyOf(of: string): string {
+  return ['service', 'key', 'owner']
+    .map((name) => sought(`k.${name}`, `${of}.${name}`))
+    .join(' AND ');
+}
+
 /** What belongs to the state that the requests of `won` leave. */
 const UNSETTLED = `unsettled AS (
-    DELETE FROM ${BODY} b USING won w WHERE w.was > ${PENDING} AND b.id = w.id AND b.kind = w.was
+    DELETE FROM ${BODY} b USING won w WHERE w.was > ${PENDING} AND ${BODY_OF_STATE}
   )`;
 
 /** Deletes the requests of `gone`, which has `keep_until` for their keys. */
-const ENDED = `ended AS (DELETE FROM ${REQUEST} r USING gone g WHERE r.id = g.id),
-  unbodied AS (DELETE FROM ${BODY} b USING gone g WHERE b.id = g.id),
-  untried AS (DELETE FROM ${ATTEMPT} a USING gone g WHERE g.attempts_ever > 0 AND a.id = g.id),
+const ENDED = `ended AS (DELETE FROM ${REQUEST} r USING gone g WHERE ${sought('r.id', 'g.id')}),
+  unbodied AS (DELETE FROM ${BODY} b USING gone g WHERE ${sought('b.id', 'g.id')}),
+  untried AS (
+    DELETE FROM ${ATTEMPT} a USING gone g WHERE g.attempts_ever > 0 AND ${sought('a.id', 'g.id')}
+  ),
   remembered AS (
     UPDATE ${KEY} k SET until = g.keep_until FROM gone g
-    WHERE g.key IS NOT NULL AND k.service = g.service AND k.key = g.key AND k.owner = g.owner
-      AND k.id = g.id AND NOT k.once
+    WHERE g.key IS NOT NULL AND ${keyOf('g')} AND k.id = g.id AND NOT k.once
   ),
   forgotten AS (
     DELETE FROM ${KEY} k USING gone g
-    WHERE g.key IS NOT NULL AND k.service = g.service AND k.key = g.key AND k.owner = g.owner
-      AND k.id = g.id AND k.once
+    WHERE g.key IS NOT NULL AND ${keyOf('g')} AND k.id = g.id AND k.once
   )`;
 
 /** D71: by its owner, by anybody if it is shared or anonymous, and by the broker itself. */
@@ -247,13 +258,13 @@ export const ACCEPT_KEYED: Statement = {
     UPDATE ${REQUEST} r SET state = ${PENDING}, generation = w.new_generation,
       attempts = w.new_attempts, not_before = w.new_not_before, expires_at = w.new_expires_at,
       reply_bytes = 0, session = NULL, delayed = w.new_not_before > ${NOW_MS}
-    FROM won w WHERE r.id = w.id
+    FROM won w WHERE ${sought('r.id', 'w.id')}
   ),
   ${UNSETTLED},
   known AS MATERIALIZED (
     SELECT DISTINCT ON (i.n) i.n, k.id
-    FROM input i JOIN ${KEY} k ON k.service = i.service AND k.key = i.key
-      AND k.owner IN (i.owner, ''::bytea) AND (k.until IS NULL OR k.until > i.accepted_at)
+    FROM input i JOIN ${KEY} k ON ${sought('k.service', 'i.service')}
+      AND ${sought('k.key', 'i.key')} AND k.owner IN (i.owner, ''::bytea) AND (k.until IS NULL OR k.until > i.accepted_at)
     WHERE i.key IS NOT NULL AND i.n NOT IN (SELECT s.n FROM standing s)
     ORDER BY i.n, k.owner DESC
   ),
@@ -307,7 +318,7 @@ export const ATTEMPTED: Statement = {
       attempts = w.new_attempts, attempts_ever = w.attempts_ever + 1, not_before = w.new_not_before,
       reply_bytes = 0, session = CASE WHEN w.new_keeps THEN r.session END,
       delayed = w.new_not_before > ${NOW_MS}
-    FROM won w WHERE r.id = w.id
+    FROM won w WHERE ${sought('r.id', 'w.id')}
   ),
   ${UNSETTLED},
   told AS (
@@ -318,8 +329,8 @@ export const ATTEMPTED: Statement = {
   ),
   forgotten AS (
     DELETE FROM ${ATTEMPT} a USING won w
-    WHERE w.attempts_ever >= ${ATTEMPTS_KEPT} AND a.id = w.id
-      AND a.n = w.attempts_ever + 1 - ${ATTEMPTS_KEPT}
+    WHERE w.attempts_ever >= ${ATTEMPTS_KEPT} AND ${sought('a.id', 'w.id')}
+      AND ${sought('a.n', `w.attempts_ever + 1 - ${ATTEMPTS_KEPT}`)}
   )
   ${told({ made: `${IS_SAME} AND s.new_attempts = s.attempts`, retrying: 's.new_attempts > 0' })}`,
 };
@@ -342,11 +353,11 @@ export const REPLY: Statement = {
   replied AS (
     UPDATE ${REQUEST} r SET state = ${REPLIED}, generation = w.new_generation, session = NULL,
       expires_at = w.new_expires_at, reply_bytes = length(w.new_frames)
-    FROM won w WHERE r.id = w.id
+    FROM won w WHERE ${sought('r.id', 'w.id')}
   ),
   undead AS (
     DELETE FROM ${BODY} b USING won w
-    WHERE w.was = ${DEAD} AND b.id = w.id AND b.kind = ${DEAD}
+    WHERE w.was = ${DEAD} AND ${BODY_OF_STATE}
   ),
   put AS (
     INSERT INTO ${BODY} (id, kind, frames, worker, at)
@@ -355,7 +366,7 @@ export const REPLY: Statement = {
   ),
   replaced AS (
     UPDATE ${BODY} b SET frames = w.new_frames, worker = w.new_worker, at = w.new_at FROM won w
-    WHERE w.was = ${REPLIED} AND b.id = w.id AND b.kind = ${REPLIED}
+    WHERE w.was = ${REPLIED} AND ${BODY_OF_STATE}
   )
   ${told({
     made: `CASE WHEN s.state = ${REPLIED} AND ${IS_SAME} THEN (
@@ -380,11 +391,11 @@ export const DIED: Statement = {
   died AS (
     UPDATE ${REQUEST} r SET state = ${DEAD}, generation = w.new_generation, session = NULL,
       expires_at = w.new_expires_at, reply_bytes = 0
-    FROM won w WHERE r.id = w.id
+    FROM won w WHERE ${sought('r.id', 'w.id')}
   ),
   unreplied AS (
     DELETE FROM ${BODY} b USING won w
-    WHERE w.was = ${REPLIED} AND b.id = w.id AND b.kind = ${REPLIED}
+    WHERE w.was = ${REPLIED} AND ${BODY_OF_STATE}
   ),
   put AS (
     INSERT INTO ${BODY} (id, kind, frames, at)
@@ -409,11 +420,11 @@ export const RETRY: Statement = {
     UPDATE ${REQUEST} r SET state = ${PENDING}, generation = w.new_generation, attempts = 0,
       not_before = w.new_at, expires_at = w.new_expires_at, reply_bytes = 0, session = NULL,
       delayed = false
-    FROM won w WHERE r.id = w.id
+    FROM won w WHERE ${sought('r.id', 'w.id')}
   ),
   ${UNSETTLED}
   SELECT ${IS_FENCED}, s.n, ${facts('s')}, r.seq, r.priority, r.accepted_at, r.max_attempts
-  FROM (VALUES (1)) one LEFT JOIN standing s ON true LEFT JOIN ${REQUEST} r ON r.id = s.id`,
+  FROM (VALUES (1)) one LEFT JOIN standing s ON true LEFT JOIN ${REQUEST} r ON ${sought('r.id', 's.id')}`,
 };
 
 /** A close, or an expiry. */
@@ -460,7 +471,7 @@ export const SWEEP: Statement = {
   ),
   dropped AS (
     DELETE FROM ${KEY} k USING numbered_keys o
-    WHERE o.n <= $4::bigint AND k.service = o.service AND k.key = o.key AND k.owner = o.owner
+    WHERE o.n <= $4::bigint AND ${keyOf('o')}
   )
   SELECT ${IS_FENCED}, s.n, ${facts('s')}, (SELECT count(*) FROM old_keys) > $4::bigint
   FROM (VALUES (1)) one LEFT JOIN standing s ON true ORDER BY s.n`,
@@ -484,7 +495,7 @@ export const CLAIM: Statement = {
   claimed AS (
     UPDATE ${REQUEST} r SET session = $1::bigint, claim = greatest(r.claim, ${FIRST_CLAIM}) + 1
     FROM picked p
-    WHERE r.id = p.id
+    WHERE ${sought('r.id', 'p.id')}
     RETURNING r.*
   )
   SELECT ${IS_FENCED}, ${pendingColumns('c')},
@@ -501,27 +512,32 @@ export const CLAIM: Statement = {
  */
 export const FREE_UNKNOWN: Statement = {
   name: 'free_unknown',
-  text: `UPDATE ${REQUEST} SET session = NULL WHERE id IN (
+  text: `WITH unknown AS MATERIALIZED (
     SELECT r.id FROM ${REQUEST} r
     WHERE r.session = $1::bigint AND r.claim > ${FIRST_CLAIM} AND r.id <> ALL ($2::uuid[])
-    ORDER BY r.id FOR UPDATE OF r
-  )`,
+  ),
+  locked AS MATERIALIZED (
+    SELECT r.id FROM unknown u JOIN ${REQUEST} r ON ${sought('r.id', 'u.id')}
+    WHERE r.session = $1::bigint ORDER BY u.id FOR UPDATE OF r
+  )
+  UPDATE ${REQUEST} r SET session = NULL FROM locked l WHERE ${sought('r.id', 'l.id')}`,
 };
 
 /** What waits for its time, and whose time has come, may be claimed. Parameter: the maximum. */
 export const WAKE: Statement = {
   name: 'wake',
-  text: `UPDATE ${REQUEST} SET delayed = false WHERE id IN (
+  text: `WITH due AS MATERIALIZED (
     SELECT r.id FROM ${REQUEST} r WHERE ${IS_DELAYED} AND r.not_before <= ${NOW_MS}
     ORDER BY r.not_before LIMIT $1::bigint FOR UPDATE OF r SKIP LOCKED
-  )`,
+  )
+  UPDATE ${REQUEST} r SET delayed = false FROM due d WHERE ${sought('r.id', 'd.id')}`,
 };
 
 /** Claims that this broker gives back without an attempt. */
 export const RELEASE: Statement = {
   name: 'release',
   text: `${found([['claim', 'int4[]']], `s.state = ${PENDING} AND ${IS_OF_CLAIM}`)},
-  released AS (UPDATE ${REQUEST} r SET session = NULL FROM won w WHERE r.id = w.id)
+  released AS (UPDATE ${REQUEST} r SET session = NULL FROM won w WHERE ${sought('r.id', 'w.id')})
   SELECT ${IS_FENCED}`,
 };
 
