@@ -13,6 +13,7 @@ import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
 import { packageVersion } from '../src/core/version.js';
+import { counted } from './fleet/counts.js';
 import { moved } from './fleet/migrate.js';
 import { overNats } from './fleet/nats.js';
 import type { FleetPart } from './fleet/part.js';
@@ -24,6 +25,7 @@ const DOCUMENT = join(process.cwd(), 'docs', 'performance-fleet.md');
 /** By the name of `--part`, in the order of the document. */
 const PARTS: Readonly<Record<string, FleetPart>> = {
   store: inStore,
+  counts: counted,
   migrate: moved,
   nats: overNats,
 };
