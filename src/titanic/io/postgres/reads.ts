@@ -9,7 +9,7 @@ const BODY = `${SCHEMA}.body`;
  * What is larger is read in parts of this size: a value arrives as text of twice its size, which has to
  * fit in a string of Node (512 MiB), and within the time limit of a statement.
  */
-export const PART_BYTES: number = 16 * 1024 * 1024;
+const PART_BYTES = 16 * 1024 * 1024;
 
 /** The content of a row of `body`, if it is read in one piece. */
 export const WHOLE_FRAMES = `CASE WHEN length(b.frames) <= ${PART_BYTES} THEN b.frames END`;
