@@ -14,6 +14,7 @@ import { parseArgs } from 'node:util';
 
 import { setV8Flags } from '../src/cli/v8-flags.js';
 import { packageVersion } from '../src/core/version.js';
+import { counted } from './fleet/counts.js';
 import { moved } from './fleet/migrate.js';
 import { overNats } from './fleet/nats.js';
 import type { FleetPart } from './fleet/part.js';
@@ -25,6 +26,7 @@ const DOCUMENT = join(process.cwd(), 'docs', 'performance-fleet.md');
 /** By the name of `--part`, in the order of the document. */
 const PARTS: Readonly<Record<string, FleetPart>> = {
   store: inStore,
+  counts: counted,
   migrate: moved,
   nats: overNats,
 };

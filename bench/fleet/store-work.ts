@@ -21,7 +21,7 @@ export const COMPILE_SECONDS = 5;
 let last = 0;
 
 /** New requests that are due at once. @param claim of the broker that accepts them; 0: none */
-function acceptances(count: number, claim = 0): Extract<Change, { kind: 'accept' }>[] {
+export function acceptances(count: number, claim = 0): Extract<Change, { kind: 'accept' }>[] {
   return Array.from({ length: count }, () => {
     const change = acceptOf(++last);
     const request = { ...change.request, acceptedAt: 0, notBefore: 0, expiresAt: FOR_EVER };
@@ -46,7 +46,7 @@ function closes(uuids: readonly RequestUuid[]): Change[] {
  * Repeats a step on several lanes at once until the time is over, after a warm-up. A step counts its
  * requests.
  */
-async function rate(
+export async function rate(
   seconds: number,
   lanes: number,
   step: (lane: number) => Promise<number>,

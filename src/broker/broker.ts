@@ -176,7 +176,7 @@ export class Broker {
       owners: new OwnerRights(options),
     });
     this.#fromClients = new ClientRequests({
-      outputLeft: options.outputLeft ?? (() => Infinity),
+      output: options.output ?? { left: () => Infinity, max: () => Infinity },
       ...{ peers, identities, services, internals, admission, absence, limits },
       ...{ requests, replies, lifecycle, internalRequests, host: this.embedded },
     });

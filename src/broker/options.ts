@@ -24,9 +24,17 @@ export interface BrokerOptions {
   readonly quotasOf?: (quota: string | null) => Quotas;
   /** What all peers of the node hold, shared with the transports. Default: the broker's only. */
   readonly holdings?: Holdings;
-  /** How many bytes of output a peer may still be sent before it counts as not reading. */
-  readonly outputLeft?: (peer: number) => number;
+  /** Default: no limit. */
+  readonly output?: OutputRoom;
   readonly limits: BrokerLimits;
+}
+
+/** Bytes of output that a peer may be sent before it counts as not reading. */
+export interface OutputRoom {
+  /** Now. */
+  left(peer: number): number;
+  /** If it has read all. */
+  max(): number;
 }
 
 /** Who connected; as in the transport's port. */

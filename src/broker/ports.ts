@@ -68,6 +68,8 @@ export interface Asker {
   outputLeft(): number;
   /** The same for its identity alone. */
   identityOutputLeft(): number;
+  /** The same if all was read: what is larger can never be sent to it. */
+  outputMax(): number;
 }
 
 /** Serves all names that begin with its prefix. No worker may offer such a name (D4). */

@@ -15,8 +15,8 @@ export function storeIsKnown({ titanic }: Config): readonly Broken[] {
 }
 
 /**
- * What is read from a database comes as text of twice its size, which has to fit in a string of Node
- * (512 MiB).
+ * Larger ones would take seconds to store and to read. Those that are in the database already are read
+ * all the same, in parts.
  */
 const DATABASE_MESSAGE_BYTES_MAX = 200 * 1024 * 1024;
 

@@ -143,7 +143,10 @@ async function startIn(
     listeners: authorising?.rulesOf(rules) ?? rules,
     quotasOf: (name) => quotasOf(current, name),
     holdings,
-    outputLeft: (peer) => current.limits.outputBytes - loop.waitingBytes(peer),
+    output: {
+      left: (peer) => current.limits.outputBytes - loop.waitingBytes(peer),
+      max: () => current.limits.outputBytes,
+    },
   };
   const eventLog = new EventLog(log, throttle);
   const refusals = new Refusals(Date.now);

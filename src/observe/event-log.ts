@@ -25,6 +25,24 @@ import type { Throttle } from './throttle.js';
 
 type Event = BrokerEvent | TitanicEvent | PairEvent | StreamEvent | MapEvent | FleetEvent;
 
+/** Events of which the last one tells how it is now: their lines keep their order. */
+const OPPOSITES: readonly (readonly [Event['name'], Event['name']])[] = [
+  ['ha.connected', 'ha.disconnected'],
+  ['ha.merged', 'ha.unsynced'],
+  ['store.failed', 'store.healed'],
+  ['store.lost', 'store.returned'],
+  ['map.failed', 'map.healed'],
+  ['fleet.connected', 'fleet.disconnected'],
+  ['fleet.peer_joined', 'fleet.peer_lost'],
+  ['fleet.lease_lost', 'fleet.lease_taken'],
+];
+const SUBJECTS: ReadonlyMap<string, string> = new Map(
+  OPPOSITES.flatMap(([one, other]) => [
+    [one, one],
+    [other, one],
+  ]),
+);
+
 export class EventLog implements BrokerEvents, TitanicEvents, PairEvents {
   readonly #log: Log;
   readonly #throttle: Throttle;
@@ -41,7 +59,7 @@ export class EventLog implements BrokerEvents, TitanicEvents, PairEvents {
       const fields = { event: name, ...rest };
       this.#log[level](leftOut > 0 ? { ...fields, leftOut } : fields, text);
     };
-    this.#throttle.write(kind, write, who);
+    this.#throttle.write(kind, write, who, SUBJECTS.get(event.name) ?? null);
   }
 
   /** A step of a plain request. */

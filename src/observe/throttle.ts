@@ -1,16 +1,21 @@
 /**
  * Limits lines that a peer can provoke to one per second for each kind (for some kinds: each kind
  * and identity), and counts those left out. The last one left out is written when its second is
- * over, so that every count appears.
+ * over, so that every count appears. Lines about the same subject, such as `connected` and
+ * `disconnected`, keep their order, so that the last one tells the present state.
  */
 /** Writes the line. @param leftOut lines of its kind that were left out before it */
 type Write = (leftOut: number) => void;
 
 interface Kind {
+  /** Kinds of the same subject are written in the order of their events; `null`: any. */
+  readonly subject: string | null;
   /** Monotonic milliseconds until which the kind is silent. */
   until: number;
   leftOut: number;
   last: Write | null;
+  /** Of `last` among all. */
+  order: number;
 }
 
 const SILENT_MS = 1000;
@@ -24,6 +29,7 @@ export class Throttle {
   readonly #kinds = new Map<string, Kind>();
   readonly #now: () => number;
   #timer: NodeJS.Timeout | null = null;
+  #order = 0;
   /** The last one used: tens of thousands of events in a row are usually of one kind. */
   #last: { readonly kind: string; readonly who: string | null; readonly found: Kind } | null = null;
 
@@ -37,48 +43,61 @@ export class Throttle {
    * last is ever written
    * @param who the identity, for kinds that are limited for each of up to `IDENTITIES_MAX`
    * identities
+   * @param subject what lines of this kind and of others tell the state of
    */
-  write(kind: string, write: Write, who: string | null): void {
+  write(kind: string, write: Write, who: string | null, subject: string | null = null): void {
     const now = this.#now();
-    const known = this.#find(kind, who, now);
-    if (known.until > now) {
+    const known = this.#find(kind, who, subject, now);
+    if (known.until > now || this.#hasEarlier(known)) {
       known.leftOut++;
       known.last = write;
+      known.order = ++this.#order;
       return;
     }
     this.#say(known, now, write);
+  }
+
+  /** Another line about its subject has not been written yet. */
+  #hasEarlier(kind: Kind): boolean {
+    if (kind.subject === null) return false;
+    for (const each of this.#kinds.values()) {
+      if (each !== kind && each.subject === kind.subject && each.last !== null) return true;
+    }
+    return false;
   }
 
   /** Writes what was left out. */
   flush(): void {
     if (this.#timer !== null) clearTimeout(this.#timer);
     this.#timer = null;
-    for (const kind of this.#kinds.values()) this.#sayLast(kind, Infinity);
+    for (const [, kind] of this.#inOrder()) this.#sayLast(kind, Infinity);
     this.#kinds.clear();
     this.#last = null;
   }
 
-  #find(kind: string, who: string | null, now: number): Kind {
+  #find(kind: string, who: string | null, subject: string | null, now: number): Kind {
     const last = this.#last;
     if (last?.kind === kind && last.who === who) return last.found;
     const own = who === null ? kind : `${kind} of ${who}`;
-    const found = this.#kinds.get(own) ?? this.#of(kind, own, now);
+    const found = this.#kinds.get(own) ?? this.#of(kind, own, subject, now);
     this.#last = { kind, who, found };
     return found;
   }
 
   /** The entry of one identity if there is room, else that of all others. */
-  #of(kind: string, own: string, now: number): Kind {
-    if (own === kind) return this.#add(kind, now);
+  #of(kind: string, own: string, subject: string | null, now: number): Kind {
+    if (own === kind) return this.#add(kind, subject, now);
     let others = 0;
     for (const each of this.#kinds.keys()) if (each.includes(' of ')) others++;
-    if (others < IDENTITIES_MAX) return this.#add(own, now);
-    return this.#kinds.get(kind) ?? this.#add(kind, now);
+    if (others < IDENTITIES_MAX) return this.#add(own, subject, now);
+    return this.#kinds.get(kind) ?? this.#add(kind, subject, now);
   }
 
-  #add(name: string, now: number): Kind {
-    const key = this.#kinds.size < KINDS_MAX ? name : OTHERS;
-    const kind = this.#kinds.get(key) ?? { until: now, leftOut: 0, last: null };
+  #add(name: string, subject: string | null, now: number): Kind {
+    // There are few subjects.
+    const key = this.#kinds.size < KINDS_MAX || subject !== null ? name : OTHERS;
+    const made = { subject, until: now, leftOut: 0, last: null, order: 0 };
+    const kind = this.#kinds.get(key) ?? made;
     this.#kinds.set(key, kind);
     this.#timer ??= setTimeout(this.#tick, SILENT_MS).unref();
     return kind;
@@ -89,6 +108,11 @@ export class Throttle {
     kind.until = now + SILENT_MS;
     kind.leftOut = 0;
     kind.last = null;
+  }
+
+  /** By the last line that each left out. */
+  #inOrder(): [string, Kind][] {
+    return [...this.#kinds].sort(([, a], [, b]) => a.order - b.order);
   }
 
   /** The line to write is one of those left out, so the count is one less. */
@@ -103,9 +127,15 @@ export class Throttle {
     this.#timer = null;
     this.#last = null;
     const now = this.#now();
-    for (const [name, kind] of this.#kinds) {
-      if (kind.until > now) continue;
-      if (kind.last === null) this.#kinds.delete(name);
+    /** Subjects with a line that is not due yet, which those after it wait for. */
+    const waiting = new Set<string>();
+    for (const [name, kind] of this.#inOrder()) {
+      const { subject, last } = kind;
+      if (kind.until > now || (subject !== null && waiting.has(subject))) {
+        if (subject !== null && last !== null) waiting.add(subject);
+        continue;
+      }
+      if (last === null) this.#kinds.delete(name);
       else this.#sayLast(kind, now);
     }
     if (this.#kinds.size > 0) this.#timer = setTimeout(this.#tick, SILENT_MS).unref();

@@ -229,4 +229,24 @@ describe('backup', () => {
     expect(exitStatusOf(foreign)).toBe(EXIT.config);
     expect(readdirSync(directory.path).filter((name) => name.startsWith('backup'))).toEqual([]);
   });
+
+  it('of a store with a damaged page is none, and says what to do: 74', async () => {
+    const db = new Database(directory.file);
+    db.pragma('wal_checkpoint(TRUNCATE)');
+    const root = db.prepare("SELECT rootpage FROM sqlite_schema WHERE name = 'bodies'").pluck();
+    const page = Number(root.get());
+    const bytes = Number(db.pragma('page_size', { simple: true }));
+    db.close();
+    const content = readFileSync(directory.file);
+    content.fill(0xff, (page - 1) * bytes, page * bytes);
+    writeFileSync(directory.file, content);
+    const error = await backupStore(directory.file, target, silent).catch(
+      (thrown: unknown) => thrown,
+    );
+    expect(exitStatusOf(error)).toBe(EXIT.disk);
+    expect(String(error)).toMatch(
+      /is damaged: .*; no backup was made: look with `majordomo verify/,
+    );
+    expect(readdirSync(directory.path).filter((name) => name.startsWith('backup'))).toEqual([]);
+  });
 });

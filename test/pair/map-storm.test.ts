@@ -93,6 +93,7 @@ describe('thousands of clients of a map whose active node dies (D49, D53)', () =
       expect(await pair.inSync()).toBe(second);
       const { epoch } = await pair.until(second, 'active', ({ state }) => state === 'active');
       expect(epoch).toBe(before.epoch + 1);
+      await until(() => activations(pair) > before.activations, 'the step in the log');
       expect(activations(pair)).toBe(before.activations + 1);
     },
     TEST_MS_MAX,

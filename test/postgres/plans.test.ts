@@ -5,7 +5,13 @@ import { placeOf } from '../../src/core/postgres-url.js';
 import { Batch, type Sending } from '../../src/titanic/io/postgres/changes.js';
 import { connect, type Connection } from '../../src/titanic/io/postgres/connection.js';
 import { migrate } from '../../src/titanic/io/postgres/migrate.js';
-import { CLAIMED_OF, LIST_SCHEDULES, LOAD, LOOK_UP } from '../../src/titanic/io/postgres/reads.js';
+import {
+  CLAIMED_OF,
+  LIST_SCHEDULES,
+  LOAD,
+  LOOK_UP,
+  PART,
+} from '../../src/titanic/io/postgres/reads.js';
 import { SCHEMA } from '../../src/titanic/io/postgres/schema.js';
 import { FREE, take } from '../../src/titanic/io/postgres/session.js';
 import {
@@ -38,7 +44,7 @@ import { accept, attempt, close, dead, reply, retry, uuidOf } from '../support/s
 
 const STATEMENTS = [
   ...[ACCEPT, ACCEPT_KEYED, ACCEPT_MISSING, ATTEMPTED, DIED, END, REPLY, RETRY, SWEEP, LOCK],
-  ...[CLAIM, RELEASE, FREE_UNKNOWN, WAKE, FREE, LIST_SCHEDULES, CLAIMED_OF, LOAD, LOOK_UP],
+  ...[CLAIM, RELEASE, FREE_UNKNOWN, WAKE, FREE, LIST_SCHEDULES, CLAIMED_OF, LOAD, LOOK_UP, PART],
 ];
 const SCAN = /Seq Scan on (request|body|attempt|key)\b/;
 const INDEX_SCAN = /Index (?:Only )?Scan using (\w+) on (?:request|body|attempt|key)\b/;
@@ -211,6 +217,9 @@ describeWithPostgres('statements on a database', () => {
     });
     await observed('load', async () => {
       expect(await on.run(LOAD, [places, ids])).toHaveLength(10);
+    });
+    await observed('part', async () => {
+      for (const n of numbers) expect(await on.run(PART, [uuidOf(n), 1, 0, 1])).toHaveLength(1);
     });
     await observed('claimed of', async () => {
       await on.run(CLAIMED_OF, [ids, session]);

@@ -80,6 +80,7 @@ describeWithPostgres('an outage of the database that outlasts the lease', () => 
     relay.set('open');
     await until(async () => (await submit())[0] === '200', 'the store is back');
     expect(await codes()).toEqual([]);
+    await daemon.waitFor('store.returned');
     const events = ['store.lost', 'store.returned', 'store.failed', 'store.healed'];
     const lines = [...events, 'fleet.lease_lost', 'fleet.lease_taken'].map(
       (event) => daemon.logged(event).length,

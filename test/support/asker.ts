@@ -20,6 +20,7 @@ export function asker(given: Partial<Asker> = {}): Asker {
     isGone: false,
     outputLeft: () => Infinity,
     identityOutputLeft: () => Infinity,
+    outputMax: () => Infinity,
     ...given,
   };
 }

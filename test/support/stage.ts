@@ -37,6 +37,7 @@ import { rules } from './rights.js';
 export interface StageOptions extends Partial<Omit<BrokerOptions, 'limits'>> {
   readonly limits?: Partial<BrokerLimits>;
   readonly seed?: number;
+  readonly outputLeft?: (peer: number) => number;
   /** Internal services in addition to `mmi.*`. */
   readonly hosts?: readonly InternalService[];
 }
@@ -84,7 +85,7 @@ function optional(options: StageOptions): Partial<BrokerOptions> {
     ...(rightsOf === undefined ? {} : { rightsOf }),
     ...(quotasOf === undefined ? {} : { quotasOf }),
     ...(holdings === undefined ? {} : { holdings }),
-    ...(outputLeft === undefined ? {} : { outputLeft }),
+    ...(outputLeft === undefined ? {} : { output: { left: outputLeft, max: () => Infinity } }),
   };
 }
 

@@ -14,6 +14,7 @@ import { NO_RIGHT, NO_WORKER, TOO_FAST } from '../admission/refusal.js';
 import type { InternalRequests } from '../lifecycle/internal-requests.js';
 import type { Lifecycle } from '../lifecycle/lifecycle.js';
 import type { Replies } from '../lifecycle/replies.js';
+import type { OutputRoom } from '../options.js';
 import type { BrokerHost, Interconnect, InternalRequest, InternalService } from '../ports.js';
 import type { Peer } from '../state/entities.js';
 import { packedEnvelope } from '../state/hellos.js';
@@ -26,7 +27,7 @@ import { readMessage, serviceOf } from './reading.js';
 import { PeerAsker } from './peer-asker.js';
 
 export interface ClientRequestsDeps {
-  readonly outputLeft: (peer: number) => number;
+  readonly output: OutputRoom;
   readonly peers: Peers;
   readonly identities: Identities;
   readonly services: ServiceTable;
@@ -43,7 +44,7 @@ export interface ClientRequestsDeps {
 }
 
 export class ClientRequests {
-  readonly #outputLeft: (peer: number) => number;
+  readonly #output: OutputRoom;
   readonly #peers: Peers;
   readonly #identities: Identities;
   readonly #services: ServiceTable;
@@ -61,7 +62,7 @@ export class ClientRequests {
   readonly #sought = new HeldMessages();
 
   constructor(deps: ClientRequestsDeps) {
-    this.#outputLeft = deps.outputLeft;
+    this.#output = deps.output;
     this.#peers = deps.peers;
     this.#identities = deps.identities;
     this.#services = deps.services;
@@ -173,7 +174,7 @@ export class ClientRequests {
       return;
     }
     const id = this.#internalRequests.accept(inbound, peer);
-    peer.asker ??= new PeerAsker(peer, this.#outputLeft);
+    peer.asker ??= new PeerAsker(peer, this.#output);
     const name = frames.view(service);
     const request: InternalRequest = {
       ...{ id, service: name, frames, headers, body, asker: peer.asker },

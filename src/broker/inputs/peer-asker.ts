@@ -1,5 +1,6 @@
 import type { Holder } from '../../core/holdings.js';
 import { allows } from '../admission/access.js';
+import type { OutputRoom } from '../options.js';
 import type { Asker } from '../ports.js';
 import type { Quotas } from '../quotas.js';
 import type { Peer } from '../state/entities.js';
@@ -7,11 +8,11 @@ import type { Peer } from '../state/entities.js';
 /** A connection, as internal services see it. */
 export class PeerAsker implements Asker {
   readonly #peer: Peer;
-  readonly #outputLeft: (peer: number) => number;
+  readonly #output: OutputRoom;
 
-  constructor(peer: Peer, outputLeft: (peer: number) => number) {
+  constructor(peer: Peer, output: OutputRoom) {
     this.#peer = peer;
-    this.#outputLeft = outputLeft;
+    this.#output = output;
   }
 
   get identity(): string {
@@ -60,11 +61,15 @@ export class PeerAsker implements Asker {
 
   outputLeft(): number {
     if (this.isGone) return 0;
-    return Math.min(this.#outputLeft(this.#peer.id), this.identityOutputLeft());
+    return Math.min(this.#output.left(this.#peer.id), this.identityOutputLeft());
   }
 
   identityOutputLeft(): number {
     const { quotas, holder } = this.#peer.identity;
     return quotas.outputBytes - holder.output;
+  }
+
+  outputMax(): number {
+    return Math.min(this.#output.max(), this.#peer.identity.quotas.outputBytes);
   }
 }

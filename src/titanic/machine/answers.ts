@@ -32,6 +32,11 @@ const CACHED_MS = 100;
 const TOO_MANY = 'the quota `waits` is used up: earlier replies are unread';
 const GONE = 'the connection of the request was closed';
 const NO_ROOM = 'the reply does not fit beside the unread output of this connection';
+/** Stored when the limits were higher, or for a client with a larger quota. */
+const TOO_LARGE = status(
+  500,
+  'the reply is larger than limits.outputBytes, or the quota outputBytes, lets this broker send',
+);
 
 /** The large reply that was read last. */
 interface CachedReply {
@@ -258,6 +263,10 @@ export class Answers {
 
   /** D76: a reply is not read while the connection of its asker has no room for it. */
   #large(query: ReplyQuery, bytes: number, now: number): void {
+    if (query.asker.outputMax() < bytes) {
+      this.answer(query.id, TOO_LARGE);
+      return;
+    }
     if (query.asker.outputLeft() < bytes) {
       if (!this.#room.wait(query, bytes, now)) this.#refuse(query, 'quota', TOO_MANY);
       return;
@@ -399,6 +408,7 @@ export class Answers {
       // room.
       if (query !== null && !query.asker.isGone && query.asker.outputLeft() < bytes) {
         if (areParts) host.answer(id, [STATUS_PENDING]);
+        else if (query.asker.outputMax() < bytes) host.answer(id, [TOO_LARGE]);
         else if (!this.#room.wait(query, bytes, now)) host.refuse(id, 'quota', TOO_MANY);
       } else {
         host.answer(id, body);

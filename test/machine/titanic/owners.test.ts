@@ -308,10 +308,12 @@ describe('replies that are large (D76)', () => {
     readonly answers: Answers;
     readonly asked: { readonly look: number; readonly bytesMax: number }[];
     readonly sent: number[];
+    readonly said: string[];
     readonly turn: (now: number) => void;
   } {
     const asked: { look: number; bytesMax: number }[] = [];
     const sent: number[] = [];
+    const said: string[] = [];
     const answers = new Answers(
       (look: number, _uuid: RequestUuid, bytesMax: number) => {
         asked.push({ look, bytesMax });
@@ -327,8 +329,9 @@ describe('replies that are large (D76)', () => {
         workers: () => [],
         recordHello: () => true,
       },
-      answer: (id: number): void => {
+      answer: (id: number, [first]: readonly Buffer[]): void => {
         sent.push(id);
+        said.push(String(first?.subarray(0, 100)));
       },
       refuse: (id: number): void => {
         sent.push(-id);
@@ -338,7 +341,7 @@ describe('replies that are large (D76)', () => {
       answers.run(now);
       answers.send(host, now);
     };
-    return { answers, asked, sent, turn };
+    return { answers, asked, sent, said, turn };
   }
 
   const replied = (reply: Buffer | null): Found => ({
@@ -373,6 +376,18 @@ describe('replies that are large (D76)', () => {
     output.max += 2 * LARGE;
     turn(1100);
     expect(asked).toEqual([{ look: 3, bytesMax: 4096 }]);
+  });
+
+  it('larger than its client may ever be sent, it is not read: 500 at once', () => {
+    const { answers, asked, sent, said, turn } = bare();
+    const reader = asker({ outputLeft: () => LARGE - 1, outputMax: () => LARGE - 1 });
+    answers.lookUp({ id: 1, asker: reader, uuid: uuidOf(1), until: 0, place: null });
+    answers.found(1, replied(null), 0);
+    turn(0);
+    expect(asked).toHaveLength(1);
+    expect(sent).toEqual([1]);
+    expect(said[0]).toMatch(/^500 the reply is larger than limits\.outputBytes/);
+    expect(answers.dueAt).toBe(Infinity);
   });
 
   it('who does not read is refused in the end, and nothing is kept for it', () => {

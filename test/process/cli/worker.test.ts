@@ -143,7 +143,9 @@ describe('a command that fails', () => {
     });
     const lost = daemon.logged('worker.lost');
     expect(lost.filter(({ service }) => service === 'pay')).toEqual([]);
-    expect(daemon.logged('request.failed').at(-1)).toMatchObject({ service: 'pay', kind: 'error' });
+    const failed = (): Record<string, unknown> => daemon.logged('request.failed').at(-1) ?? {};
+    await daemon.until(() => failed()['service'] === 'pay', 'the failure in the log');
+    expect(failed()).toMatchObject({ kind: 'error' });
   });
 
   it.each([1, 4])('stays registered, at a concurrency of %i', async (concurrency) => {

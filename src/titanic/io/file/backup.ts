@@ -5,6 +5,7 @@ import { dirname } from 'node:path';
 import Database from 'better-sqlite3';
 
 import { codeOf, MajordomoError } from '../../../core/errors.js';
+import { oneLine } from '../../../core/escape.js';
 import { openForReading } from './database.js';
 import { copyError, openError } from './sqlite-errors.js';
 import { PRIVATE_MODE, syncPath } from './files.js';
@@ -19,8 +20,8 @@ const STEP_PAGES = 1024;
  * 0600). The copy is complete and on disk when the promise resolves. A copy that failed leaves
  * nothing behind.
  * @param onProgress pages copied, of how many
- * @throws ERR_TITANIC_TARGET if `target` exists, otherwise the errors of opening a store, also if
- * the copy cannot be written
+ * @throws ERR_TITANIC_TARGET if `target` exists, ERR_TITANIC_DISK if the store is damaged, otherwise
+ * the errors of opening a store, also if the copy cannot be written
  */
 export async function backupStore(
   path: string,
@@ -37,6 +38,7 @@ export async function backupStore(
       db.close();
     }
     complete(making);
+    mustBeWhole(path, making);
     // Unlike a rename, it does not replace a file that was created meanwhile.
     linkSync(making, target);
     rmSync(making);
@@ -92,6 +94,24 @@ function complete(making: string): void {
   copied.pragma('journal_mode = DELETE');
   copied.close();
   syncPath(making);
+}
+
+/** Pages are copied as they are: a damaged one would only be found when it is needed. */
+function mustBeWhole(path: string, making: string): void {
+  const problem = firstProblem(making);
+  if (problem === 'ok') return;
+  const text = `store ${path} is damaged: ${oneLine(problem)}; no backup was made: look with \`majordomo verify ${path}\`, and keep the earlier backups`;
+  throw new MajordomoError('ERR_TITANIC_DISK', text);
+}
+
+/** Of all pages; the indexes are not compared with the rows, which takes longer. */
+function firstProblem(making: string): string {
+  const copied = new Database(making, { readonly: true, fileMustExist: true });
+  try {
+    return String(copied.pragma('quick_check(1)', { simple: true }));
+  } finally {
+    copied.close();
+  }
 }
 
 function occupied(target: string): MajordomoError {

@@ -56,7 +56,7 @@ const COPY_REMEDIES: Readonly<Record<StoreFailure['kind'], string>> = {
  */
 export function copyError(path: string, target: string, error: unknown): MajordomoError {
   const code = codeOf(error) ?? '';
-  if (/^SQLITE_(CORRUPT|NOTADB)/.test(code)) return openError(path, error);
+  if (/^(SQLITE_(CORRUPT|NOTADB)|ERR_TITANIC_)/.test(code)) return openError(path, error);
   const kind = kindOf(code);
   const message = `backup of ${path} to ${target}: ${describe(error)}; ${COPY_REMEDIES[kind]}`;
   return new MajordomoError(OPEN_CODES[kind], message, { cause: error });

@@ -2,6 +2,7 @@
 import { existsSync, linkSync, mkdtempSync, rmSync } from 'node:fs';
 import { basename, dirname, join } from 'node:path';
 
+import { present } from '../../../core/assert.js';
 import { codeOf, MajordomoError } from '../../../core/errors.js';
 import { type Attempt, type Owner, STATES } from '../../store/store.js';
 import { syncPath } from '../file/files.js';
@@ -12,6 +13,8 @@ import { connect, type Connection, type Login } from './connection.js';
 import { failedCommand } from './rights.js';
 import { refuseNewer } from './migrate.js';
 import { refuseUnfinished } from './origin.js';
+import { inParts } from './reader.js';
+import { WHOLE_FRAMES } from './reads.js';
 import { DEAD, PENDING, REPLIED, REQUEST_BODY, SCHEMA } from './schema.js';
 import { uuids } from './values.js';
 import { setWholeTables } from './server.js';
@@ -28,8 +31,8 @@ const NEXT = `FETCH ${PAGE_REQUESTS} FROM copied`;
 const REQUESTS = `SELECT id, seq, service, owner, shared, priority, state, generation, attempts,
     attempts_ever, max_attempts, accepted_at, not_before, expires_at, body_bytes, reply_bytes, key, extra
   FROM ${SCHEMA}.request WHERE id = ANY ($1::uuid[]) ORDER BY seq, id`;
-const BODIES = `SELECT id, kind, frames, worker, at FROM ${SCHEMA}.body
-  WHERE id = ANY ($1::uuid[])`;
+const BODIES = `SELECT b.id, b.kind, ${WHOLE_FRAMES}, b.worker, b.at FROM ${SCHEMA}.body b
+  WHERE b.id = ANY ($1::uuid[])`;
 const ATTEMPTS = `SELECT id, worker, started_at, ended_at, reason, failure, extra
   FROM ${SCHEMA}.attempt WHERE id = ANY ($1::uuid[]) ORDER BY id, n`;
 /** The last column is absent in the version before this one. */
@@ -181,6 +184,16 @@ async function recordsOf(
   const nameOf = (id: unknown, kind: unknown): string =>
     `${(id as Buffer).toString('latin1')}${String(kind)}`;
   const byName = new Map(bodies.map((row) => [nameOf(row[0], row[1]), row]));
+  const framesOf = async (
+    row: Row,
+    kind: typeof REQUEST_BODY | typeof REPLIED,
+  ): Promise<Buffer> => {
+    const kept = byName.get(nameOf(row[0], kind));
+    if (kept === undefined) return Buffer.alloc(0);
+    const whole = { uuid: row[0] as Buffer, kind, generation: row[7] as number };
+    const frames = (kept[2] as Buffer | null) ?? (await inParts((work) => work(connection), whole));
+    return present(frames, 'what this snapshot has');
+  };
   const triedBy = new Map<string, Attempt[]>();
   for (const [id, worker, startedAt, endedAt, reason, failure, extra] of attempts) {
     const name = (id as Buffer).toString('latin1');
@@ -192,13 +205,14 @@ async function recordsOf(
     });
     triedBy.set(name, tried);
   }
-  return rows.map((row) => {
+  const records: WrittenRequest[] = [];
+  for (const row of rows) {
     const [id, seq, service, owner, shared, priority, state, generation] = row;
     const [tries, attemptsEver, maxAttempts, acceptedAt, notBefore, expiresAt, bodyBytes] =
       row.slice(8) as number[];
     const reply = byName.get(nameOf(id, REPLIED));
     const death = byName.get(nameOf(id, DEAD));
-    return {
+    records.push({
       kind: 'request',
       request: {
         ...{ uuid: id as Buffer, number: numbers.of(seq as number), service: service as Buffer },
@@ -210,14 +224,18 @@ async function recordsOf(
       },
       key: row[16] as Buffer | null,
       extra: row[17] as Buffer | null,
-      body: (byName.get(nameOf(id, REQUEST_BODY))?.[2] ?? Buffer.alloc(0)) as Buffer,
+      body: await framesOf(row, REQUEST_BODY),
       attemptsEver: attemptsEver ?? 0,
       attempts: triedBy.get((id as Buffer).toString('latin1')) ?? [],
       reply:
         reply === undefined
           ? null
-          : { reply: reply[2] as Buffer, worker: String(reply[3]), at: reply[4] as number },
+          : {
+              reply: await framesOf(row, REPLIED),
+              ...{ worker: String(reply[3]), at: reply[4] as number },
+            },
       death: death === undefined ? null : { reason: String(death[2]), at: death[4] as number },
-    };
-  });
+    });
+  }
+  return records;
 }

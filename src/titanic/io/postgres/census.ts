@@ -8,6 +8,11 @@ const SOON_MS = 100;
 /** Counting takes at most one part in so many of the time of the database, for each broker. */
 const SHARE = 100;
 
+/** Between two counts, after one that took so long. */
+export function pauseAfter(tookMs: number): number {
+  return Math.max(PAUSE_MIN_MS, SHARE * tookMs);
+}
+
 export class Census {
   readonly #count: () => Promise<void>;
   #timer: NodeJS.Timeout | null = null;
@@ -59,7 +64,7 @@ export class Census {
 
   #afterwards(tookMs: number): void {
     if (this.#isMiscounted) this.#later(PAUSE_MIN_MS);
-    else if (!this.#isAlone) this.#later(Math.max(PAUSE_MIN_MS, SHARE * tookMs));
+    else if (!this.#isAlone) this.#later(pauseAfter(tookMs));
   }
 
   close(): void {

@@ -35,7 +35,7 @@ import { ThreadAnswers } from '../thread-answers.js';
 import { FenceDown, failureOf, storeText } from './failures.js';
 import type { OpenPostgres, StoreReport } from './messages.js';
 import { type Order, readOrders } from './orders.js';
-import { claimedOf, list, listSchedules, load, lookUp } from './reader.js';
+import { claimedOf, list, listSchedules, load, lookUp, type Reading } from './reader.js';
 import { BATCHES_MAX, StoreSession } from './store-session.js';
 import { UnknownOutcome } from './writer.js';
 
@@ -61,6 +61,7 @@ class PostgresThread {
   readonly #open: OpenPostgres;
   readonly #store: StoreSession;
   readonly #answers: ThreadAnswers;
+  readonly #reader: Reading = async (work) => await this.#store.read(work);
   readonly #batches: { readonly order: CommitOrder; readonly ended: () => void }[] = [];
   /** Batches that are being committed. */
   #committing = 0;
@@ -271,7 +272,7 @@ class PostgresThread {
       this.#reads.shift();
     }
     try {
-      const found = await this.#store.read((connection) => lookUp(connection, asked));
+      const found = await lookUp(this.#reader, asked);
       for (const [at, { id }] of asked.entries()) {
         packFound(this.#answers.begin(FOUND, id), found[at] ?? { state: 'absent' });
       }
@@ -282,7 +283,7 @@ class PostgresThread {
 
   async #load({ id, uuids }: Extract<Order, { kind: 'load' }>): Promise<void> {
     try {
-      const bodies = await this.#store.read((connection) => load(connection, uuids));
+      const bodies = await load(this.#reader, uuids);
       packBodies(this.#answers.begin(LOADED, id), bodies);
     } catch (error) {
       this.#answers.fail(LOAD_FAILED, id, this.#failureOf(error));

@@ -1,4 +1,5 @@
 /** What is read of a store, over one connection. */
+import { present } from '../../../core/assert.js';
 import { MajordomoError } from '../../../core/errors.js';
 import { failureLine } from '../../../wire/failure.js';
 import { unpackFailure } from '../../store/failure-codec.js';
@@ -13,8 +14,8 @@ import {
 } from '../../store/store.js';
 import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
-import { CLAIMED_OF, COUNT, LIST, LIST_SCHEDULES, LOAD, LOOK_UP } from './reads.js';
-import { PENDING, REPLIED, SCHEMA } from './schema.js';
+import { CLAIMED_OF, COUNT, LIST, LIST_SCHEDULES, LOAD, LOOK_UP, PART } from './reads.js';
+import { PENDING, REPLIED, REQUEST_BODY, SCHEMA } from './schema.js';
 import { type Delta, Tally } from './tally.js';
 import { int4s, int8s, uuids } from './values.js';
 import { setWholeTables } from './server.js';
@@ -27,19 +28,66 @@ export interface Asked {
   readonly replyBytesMax: number;
 }
 
-/** Answers many look-ups with one statement. */
-export async function lookUp(connection: Connection, asked: readonly Asked[]): Promise<Found[]> {
+/** Does something over a connection, within the time limit of a statement. */
+export type Reading = <Result>(
+  work: (connection: Connection) => Promise<Result>,
+) => Promise<Result>;
+
+/** What is kept of a request in one generation: its body, or its reply. */
+interface Kept {
+  readonly uuid: RequestUuid;
+  readonly kind: typeof REQUEST_BODY | typeof REPLIED;
+  readonly generation: number;
+}
+
+/**
+ * Reads what is too large for one piece: each part within a time limit of its own.
+ * @returns `null` if it is not there any more
+ */
+export async function inParts(
+  read: Reading,
+  { uuid, kind, generation }: Kept,
+): Promise<Buffer | null> {
+  const parts: Buffer[] = [];
+  for (let done = 0, all = Infinity; done < all;) {
+    const values = [uuid, kind, generation, done + 1];
+    const [row] = await read((connection) => connection.run(PART, values));
+    if (row === undefined) return null;
+    const [bytes, part] = row as [number, Buffer];
+    parts.push(part);
+    done += part.length;
+    all = bytes;
+  }
+  return Buffer.concat(parts);
+}
+
+/** Answers many look-ups with one statement, and one for each part of a large reply. */
+export async function lookUp(read: Reading, asked: readonly Asked[]): Promise<Found[]> {
   const found: Found[] = asked.map(() => ({ state: 'absent' }));
-  const rows = await connection.run(LOOK_UP, [
-    int4s(asked.map((_, n) => n)),
-    uuids(asked.map(({ uuid }) => uuid)),
-    int8s(asked.map(({ replyBytesMax }) => Math.min(replyBytesMax, Number.MAX_SAFE_INTEGER))),
-  ]);
-  for (const row of rows) found[row[0] as number] = foundIn(row);
+  const rows = await read((connection) =>
+    connection.run(LOOK_UP, [
+      int4s(asked.map((_, n) => n)),
+      uuids(asked.map(({ uuid }) => uuid)),
+      int8s(asked.map(({ replyBytesMax }) => Math.min(replyBytesMax, Number.MAX_SAFE_INTEGER))),
+    ]),
+  );
+  for (const row of rows) {
+    const place = row[0] as number;
+    const { uuid, replyBytesMax } = present(asked[place], 'what was asked');
+    const each = foundIn(row);
+    found[place] = each;
+    if (each.state !== 'replied' || each.reply !== null || each.replyBytes > replyBytesMax) {
+      continue;
+    }
+    const generation = row[6] as number;
+    // If it is not there any more, the next look-up finds what is.
+    found[place] = { ...each, reply: await inParts(read, { uuid, kind: REPLIED, generation }) };
+  }
   return found;
 }
 
-function foundIn([, state, owner, shared, service, replyBytes, frames, failure]: Row): Found {
+function foundIn(row: Row): Found {
+  const [, state, owner, shared, service, replyBytes, , frames, failure] = row;
   const whose = {
     owner: String(owner) as Owner,
     isShared: shared === true,
@@ -58,19 +106,18 @@ function foundIn([, state, owner, shared, service, replyBytes, frames, failure]:
 }
 
 export async function load(
-  connection: Connection,
+  read: Reading,
   asked: readonly RequestUuid[],
 ): Promise<(StoredContent | null)[]> {
   const bodies: (StoredContent | null)[] = asked.map(() => null);
   if (asked.length === 0) return bodies;
-  const rows = await connection.run(LOAD, [int4s(asked.map((_, n) => n)), uuids(asked)]);
-  for (const [n, body, extra] of rows) {
-    const fields = extra as Buffer | null;
-    bodies[n as number] = {
-      body: body as Buffer,
-      headers: headersIn(fields),
-      backoff: backoffIn(fields),
-    };
+  const values = [int4s(asked.map((_, n) => n)), uuids(asked)];
+  for (const row of await read((connection) => connection.run(LOAD, values))) {
+    const [n, generation, frames, extra] = row as [number, number, Buffer | null, Buffer | null];
+    const uuid = present(asked[n], 'what was asked');
+    const body = frames ?? (await inParts(read, { uuid, kind: REQUEST_BODY, generation }));
+    if (body === null) continue;
+    bodies[n] = { body, headers: headersIn(extra), backoff: backoffIn(extra) };
   }
   return bodies;
 }

@@ -1,0 +1,114 @@
+/**
+ * Requests and replies that are larger than what the library reads in one piece: their text would not
+ * fit in a string of Node. An older configuration, or `migrate`, may have stored them.
+ */
+import { randomBytes } from 'node:crypto';
+import { join } from 'node:path';
+
+import { afterEach, expect, it } from '@jest/globals';
+import Database from 'better-sqlite3';
+
+import { placeOf } from '../../src/core/postgres-url.js';
+import { openPostgresStore } from '../../src/titanic/io/postgres/postgres-store.js';
+import { run } from '../support/child.js';
+import { atEnd, endAll } from '../support/daemon-users.js';
+import { temporaryDirectory } from '../support/daemon.js';
+import type { Cluster } from '../support/postgres-cluster.js';
+import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
+import { accept, close, reply, uuidOf } from '../support/store-changes.js';
+import { type OpenStore, StoreUser } from '../support/store-user.js';
+
+const cluster = sharedCluster();
+
+afterEach(endAll);
+
+const MIB = 1024 * 1024;
+/** Its text does not fit in a string. */
+const HUGE_BYTES = 260 * MIB;
+/** Read in some parts, too, and sooner. */
+const LARGE_BYTES = 40 * MIB;
+/** Parts in a wrong order would differ from it. */
+const PATTERN = '0123456789';
+const PENDING = 1;
+const REPLIED = 2;
+
+function ignored(): void {}
+
+async function open(url: string): Promise<StoreUser> {
+  const place = placeOf(url);
+  if (typeof place === 'string') throw new Error(place);
+  const home = randomBytes(16).toString('hex');
+  const opened: OpenStore = (events) =>
+    openPostgresStore(
+      {
+        login: { place, passwordFile: null, isLoopback: true },
+        ...{ name: url, timeoutMs: 2000, leaseMs: 10_000, node: 'test', home, storeId: null },
+        hints: false,
+      },
+      Object.assign(events, {
+        ...{ kept: ignored, taken: ignored, counted: ignored },
+        ...{ claimed: ignored, claimFailed: ignored, hinted: ignored },
+      }),
+      ignored,
+    );
+  const user = await StoreUser.open(opened);
+  atEnd(() => user.close());
+  return user;
+}
+
+/** Makes the body, or the reply, of a request as large as a broker would not store it any more. */
+async function enlarge(
+  server: Cluster,
+  name: string,
+  [n, kind]: readonly [number, number],
+  bytes: number,
+): Promise<void> {
+  const column = kind === REPLIED ? 'reply_bytes' : 'body_bytes';
+  const id = uuidOf(n).toString('hex');
+  await server.sql(
+    `UPDATE majordomo.body SET frames = convert_to(repeat('${PATTERN}', ${bytes / PATTERN.length}), 'UTF8')
+    WHERE id = '${id}' AND kind = ${kind};
+    UPDATE majordomo.request SET ${column} = ${bytes} WHERE id = '${id}'`,
+    name,
+  );
+}
+
+function isPattern(bytes: unknown, length: number): boolean {
+  return Buffer.alloc(length, PATTERN).equals(bytes as Buffer);
+}
+
+describeWithPostgres('what is too large to be read from a database in one piece', () => {
+  it('is read in parts: a body, a reply, and both for a backup', async () => {
+    const server = await cluster();
+    const name = await server.database();
+    const url = server.url(name);
+    const store = await open(url);
+    await store.commit(accept(1), accept(2), accept(3), accept(4));
+    await store.commit(reply(2), reply(3));
+    await enlarge(server, name, [1, PENDING], HUGE_BYTES);
+    const loaded = await store.load(uuidOf(1), uuidOf(2), uuidOf(4));
+    expect(loaded).toHaveLength(3);
+    const [huge, none, small] = loaded as readonly (Buffer | null)[];
+    expect([isPattern(huge, HUGE_BYTES), none, String(small)]).toEqual([true, null, 'body 4']);
+    await store.commit(close(1));
+
+    await enlarge(server, name, [2, REPLIED], LARGE_BYTES);
+    const found = await store.lookUp(uuidOf(2));
+    expect(found).toMatchObject({ state: 'replied', replyBytes: LARGE_BYTES });
+    expect('reply' in found && isPattern(found.reply, LARGE_BYTES)).toBe(true);
+    const limited = await store.lookUp(uuidOf(2), LARGE_BYTES - 1);
+    expect(limited).toMatchObject({ state: 'replied', reply: null, replyBytes: LARGE_BYTES });
+    expect(await store.lookUp(uuidOf(3))).toMatchObject({ reply: Buffer.from('reply 3') });
+
+    await enlarge(server, name, [3, PENDING], LARGE_BYTES);
+    const file = join(temporaryDirectory(), 'copy.db');
+    const { status } = await run(['backup', '--set', `titanic.store=${url}`, file]);
+    expect(status).toBe(0);
+    const copy = new Database(file, { readonly: true });
+    const longest = (column: string, table: string): unknown =>
+      copy.prepare(`SELECT ${column} FROM ${table} ORDER BY length(${column}) DESC`).pluck().get();
+    expect(isPattern(longest('body', 'bodies'), LARGE_BYTES)).toBe(true);
+    expect(isPattern(longest('reply', 'replies'), LARGE_BYTES)).toBe(true);
+    copy.close();
+  });
+});
