@@ -144,12 +144,24 @@ export async function claimedOf(
 
 /** A row of `pendingColumns`. */
 export function pendingIn([uuid, service, owner, shared, numbers]: Row): StoredRequest {
-  const [number, priority, generation, attempts, maxAttempts, ...times] = numbers as PendingNumbers;
-  const [acceptedAt, notBefore, expiresAt, bodyBytes] = times;
+  const [number, priority, generation, attempts, maxAttempts, acceptedAt, ...rest] =
+    numbers as PendingNumbers;
+  const [notBefore, expiresAt, bodyBytes] = rest;
   return {
-    ...{ uuid: uuid as Buffer, number, service: service as Buffer },
-    ...{ owner: String(owner) as Owner, isShared: shared === true, state: 'pending' },
-    ...{ priority, generation, attempts, maxAttempts, acceptedAt, notBefore, expiresAt, bodyBytes },
+    uuid: uuid as Buffer,
+    number,
+    service: service as Buffer,
+    owner: String(owner) as Owner,
+    isShared: shared === true,
+    state: 'pending',
+    priority,
+    generation,
+    attempts,
+    maxAttempts,
+    acceptedAt,
+    notBefore,
+    expiresAt,
+    bodyBytes,
   };
 }
 

@@ -24,11 +24,7 @@ function arrayOf<Item>(
   let bytes = HEADER_BYTES;
   for (const item of items) bytes += LENGTH_BYTES + Math.max(0, size(item));
   const to = Buffer.allocUnsafe(bytes);
-  to.writeInt32BE(1, 0);
-  to.writeInt32BE(1, 4);
-  to.writeInt32BE(oid, 8);
-  to.writeInt32BE(items.length, 12);
-  to.writeInt32BE(1, 16);
+  putHeader(to, oid, items.length);
   let at = HEADER_BYTES;
   for (const item of items) {
     const length = size(item);
@@ -39,6 +35,14 @@ function arrayOf<Item>(
     at += length;
   }
   return to;
+}
+
+function putHeader(to: Buffer, oid: number, count: number): void {
+  to.writeInt32BE(1, 0);
+  to.writeInt32BE(1, 4);
+  to.writeInt32BE(oid, 8);
+  to.writeInt32BE(count, 12);
+  to.writeInt32BE(1, 16);
 }
 
 /** `uuid[]`: 16 bytes each. */
@@ -59,17 +63,31 @@ export function texts(items: readonly string[]): Buffer {
 /** `int8[]`: whole numbers up to 2^53. */
 export function int8s(items: readonly (number | null)[]): Buffer {
   const put = (item: number | null, to: Buffer, at: number): void => {
-    if (item === null) return;
-    // In halves: no BigInt is made for each.
-    to.writeInt32BE(Math.floor(item / 2 ** 32), at);
-    to.writeUInt32BE(item >>> 0, at + 4);
+    if (item !== null) putInt8(item, to, at);
   };
   return arrayOf(OID.int8, items, (item) => (item === null ? NULL_LENGTH : 8), put);
 }
 
-/** `int8[]`: the numbers of a table, row after row. */
+/** `int8[]`: the numbers of a table, row after row, all with as many. */
 export function numbers(rows: readonly (readonly (number | boolean)[])[]): Buffer {
-  return int8s(rows.flat().map(Number));
+  const count = rows.length * (rows[0]?.length ?? 0);
+  const to = Buffer.allocUnsafe(HEADER_BYTES + count * (LENGTH_BYTES + 8));
+  putHeader(to, OID.int8, count);
+  let at = HEADER_BYTES;
+  for (const row of rows) {
+    for (const item of row) {
+      to.writeInt32BE(8, at);
+      putInt8(Number(item), to, at + LENGTH_BYTES);
+      at += LENGTH_BYTES + 8;
+    }
+  }
+  return to;
+}
+
+/** In halves: no BigInt is made for each. */
+function putInt8(item: number, to: Buffer, at: number): void {
+  to.writeInt32BE(Math.floor(item / 2 ** 32), at);
+  to.writeUInt32BE(item >>> 0, at + 4);
 }
 
 /** `int4[]`. */
