@@ -194,8 +194,8 @@ export interface RemoteWorkersApi {
   reply(number: number, kind: 'partial' | 'final' | 'fail', frames: Frames, now: number): boolean;
   /** @returns false: the token names no request that is out at it */
   giveBack(number: number, token: Buffer, how: RemoteReturn, text: string, now: number): boolean;
-  /** The answers to `Interconnect.seek` have changed. */
-  sought(now: number): void;
+  /** The answer to `Interconnect.seek` has changed. */
+  sought(service: Buffer, now: number): void;
   /** How many plain requests wait for the service. */
   waiting(service: Buffer): number;
   /** What the workers that are registered here can take. */

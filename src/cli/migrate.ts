@@ -69,8 +69,10 @@ export function defineMigrate(command: Command, done: Done): void {
     .action(async (options: MigrateOptions) => {
       const { from, to, passwordFile } = placesOf(options);
       const { migrateStore } = await import('../daemon/migration.js');
+      const checking = new Progress(`check ${from}`);
       const copying = new Progress(`migrate ${from}`);
       const comparing = new Progress('compare');
+      const shown = { check: checking, copy: copying, compare: comparing };
       let moved: Awaited<ReturnType<typeof migrateStore>>;
       try {
         moved = await migrateStore({
@@ -78,7 +80,7 @@ export function defineMigrate(command: Command, done: Done): void {
           isForced: options.force === true,
           mayLeaveMap: options.withoutMap === true,
           onProgress: (step, at, all) => {
-            (step === 'copy' ? copying : comparing).show(at, all);
+            shown[step].show(at, all);
           },
         });
       } finally {

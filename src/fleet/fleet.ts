@@ -115,8 +115,8 @@ export class FleetMachine implements Interconnect {
   #isPaused = false;
   /** The bus has more to send than its server takes. */
   #isBusFull = false;
-  /** The answers to `seek` have changed. */
-  #isSought = false;
+  /** Services for which the answer to `seek` has changed. */
+  readonly #decided = new Set<string>();
   #isLeaving = false;
 
   constructor(options: FleetOptions, sink: FleetSink, events: FleetEvents) {
@@ -128,7 +128,7 @@ export class FleetMachine implements Interconnect {
     this.#subjects = new Subjects(this.#fleet, options.digest);
     this.#origin = new Origin(this.counters);
     this.hosted = new Hosted(this.counters, options.memoryBytesMax);
-    this.#needs = new Needs(this.#origin);
+    this.#needs = new Needs(this.#origin, (service) => this.#decided.add(service));
     this.#chunks = new Chunks(options.messageBytesMax, options.memoryBytesMax);
   }
 
@@ -193,7 +193,7 @@ export class FleetMachine implements Interconnect {
     this.#isDownTold = true;
     this.#payloadMax = 0;
     for (const peer of this.#peers.values()) peer.isHeard = false;
-    if (this.#needs.giveUp(this.#now)) this.#isSought = true;
+    this.#needs.giveUp(this.#now);
     this.#events.emit({ name: 'fleet.disconnected', reason });
   }
 
@@ -220,7 +220,7 @@ export class FleetMachine implements Interconnect {
 
   /** Nobody listens to a WANT for the service. */
   unheard(service: string): void {
-    if (this.#needs.unheard(service, this.#now)) this.#isSought = true;
+    this.#needs.unheard(service, this.#now);
   }
 
   // ---------------------------------------------------------------- inputs: the broker machine
@@ -290,10 +290,10 @@ export class FleetMachine implements Interconnect {
     const unfollow = (service: string): void => {
       this.#origin.unfollow(service, remote, now);
     };
-    if (this.isUp && this.#needs.run(now, want, isWaiting, unfollow)) this.#isSought = true;
-    if (this.#isSought) {
-      this.#isSought = false;
-      remote.sought(now);
+    if (this.isUp) this.#needs.run(now, want, isWaiting, unfollow);
+    for (const service of this.#decided) {
+      this.#decided.delete(service);
+      remote.sought(Buffer.from(service, 'latin1'), now);
     }
     if (!this.isUp) return;
     if (now >= this.#presenceAt + PRESENCE_MS) this.#sayPresence(now);
@@ -317,7 +317,7 @@ export class FleetMachine implements Interconnect {
   }
 
   #dueInMs(now: number): number {
-    if (this.#inbox.length > 0 || this.#isSought || !this.hosted.isSettled) return 0;
+    if (this.#inbox.length > 0 || this.#decided.size > 0 || !this.hosted.isSettled) return 0;
     if (!this.isUp) return this.#peers.size > 0 ? BEAT_MS / 2 : Infinity;
     if (this.#hasUnsent) return 0;
     const { out, held } = this.load;
@@ -479,9 +479,7 @@ export class FleetMachine implements Interconnect {
     const service = offer.service.toString('latin1');
     if (isOwn(offer.service) || !this.#needs.has(service)) return;
     this.#origin.offered(peer, offer, remote, now);
-    if (offer.total > 0 && this.#needs.found(service, now)) {
-      this.#isSought = true;
-    }
+    if (offer.total > 0) this.#needs.found(service, now);
   }
 
   #answerWant(peer: FleetPeer, service: Buffer, remote: RemoteWorkersApi, now: number): void {

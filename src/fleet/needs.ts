@@ -51,6 +51,7 @@ const LATER_TOGETHER = 10;
 
 export class Needs {
   readonly #origin: Origin;
+  readonly #tellDecided: (service: string) => void;
   /** By service, one character per byte. */
   readonly #needs = new Map<string, Need>();
   /** Services that were just asked for: WANT is sent in the next turn. */
@@ -67,8 +68,10 @@ export class Needs {
   /** `Origin.losses` when they were last looked at. */
   #losses = 0;
 
-  constructor(origin: Origin) {
+  /** @param decided is told of each service that the broker machine had asked about */
+  constructor(origin: Origin, decided: (service: string) => void) {
     this.#origin = origin;
+    this.#tellDecided = decided;
   }
 
   /** Whether the service is needed here. */
@@ -128,41 +131,40 @@ export class Needs {
     if (!this.#later.has(service)) this.#first.add(service);
   }
 
-  /** Nobody listens to a WANT for the service. @returns true if the broker machine had asked */
-  unheard(service: string, now: number): boolean {
+  /** Nobody listens to a WANT for the service. */
+  unheard(service: string, now: number): void {
     const need = this.#needs.get(service);
-    if (need === undefined || need.answersUntil === Infinity) return false;
-    return this.#decided(need, false, now);
+    if (need === undefined || need.answersUntil === Infinity) return;
+    this.#decided(service, need, false, now);
   }
 
-  /** A broker has offered it. @returns true if the broker machine had asked */
-  found(service: string, now: number): boolean {
+  /** A broker has offered it. */
+  found(service: string, now: number): void {
     const need = this.#needs.get(service);
-    return need !== undefined && this.#decided(need, true, now);
+    if (need !== undefined) this.#decided(service, need, true, now);
   }
 
-  #decided(need: Need, isServed: boolean, now: number): boolean {
+  #decided(service: string, need: Need, isServed: boolean, now: number): void {
     need.answersUntil = Infinity;
     need.absentUntil = isServed ? -Infinity : now + ABSENT_FOR_MS;
     answerAll(need, isServed);
-    const { isSought } = need;
+    if (!need.isSought) return;
     need.isSought = false;
-    return isSought;
+    this.#tellDecided(service);
   }
 
   /**
    * @param want sends WANT for a service
    * @param isWaiting whether requests wait for it
    * @param unfollow is told of a service that nobody needs any more
-   * @returns true if something was decided that the broker machine had asked
    */
   run(
     now: number,
     want: (service: string) => void,
     isWaiting: (service: string) => boolean,
     unfollow: (service: string) => void,
-  ): boolean {
-    if (this.nextDueAt(now) > now) return false;
+  ): void {
+    if (this.nextDueAt(now) > now) return;
     const send = (service: string): boolean => this.#send(service, now, want, isWaiting);
     for (const service of this.#first) {
       const allowance = this.#isForRequests(service) ? this.#firstWants : this.#firstAsked;
@@ -170,13 +172,12 @@ export class Needs {
       else if (send(service)) allowance.take(now);
     }
     this.#first.clear();
-    const isDecided = this.#lookAt(now) <= now && this.#look(now, isWaiting, unfollow);
+    if (this.#lookAt(now) <= now) this.#look(now, isWaiting, unfollow);
     for (const service of this.#later) {
       if (this.#laterWants.readyAt(1, now) > now) break;
       this.#later.delete(service);
       if (send(service)) this.#laterWants.take(now);
     }
-    return isDecided;
   }
 
   #isForRequests(service: string): boolean {
@@ -209,15 +210,14 @@ export class Needs {
     now: number,
     isWaiting: (service: string) => boolean,
     unfollow: (service: string) => void,
-  ): boolean {
+  ): void {
     this.#dueAt = Infinity;
     this.#lookedAt = now;
     this.#losses = this.#origin.losses;
-    let isDecided = false;
     let dueAt = Infinity;
     for (const [service, need] of this.#needs) {
-      if (need.answersUntil <= now && this.#decided(need, this.#origin.isServed(service), now)) {
-        isDecided = true;
+      if (need.answersUntil <= now) {
+        this.#decided(service, need, this.#origin.isServed(service), now);
       }
       // Nobody was asked, so nothing is known; who asks again may have more luck.
       if (need.sentUntil <= now) answerAll(need, false);
@@ -240,7 +240,6 @@ export class Needs {
     }
     // Answers may have brought new needs.
     this.#dueAt = Math.min(this.#dueAt, dueAt);
-    return isDecided;
   }
 
   /** When it has to be looked at; not for the WANT that waits for its turn. */
@@ -275,15 +274,13 @@ export class Needs {
     if (this.#needs.size > 0) this.#dueAt = -Infinity;
   }
 
-  /** Nobody can be asked. @returns true if the broker machine had asked */
-  giveUp(now: number): boolean {
-    let isSought = false;
-    for (const need of this.#needs.values()) {
+  /** Nobody can be asked. */
+  giveUp(now: number): void {
+    for (const [service, need] of this.#needs) {
       if (need.answersUntil !== Infinity || need.asking.length > 0 || need.isSought) {
-        if (this.#decided(need, false, now)) isSought = true;
+        this.#decided(service, need, false, now);
       }
     }
-    return isSought;
   }
 
   /** Monotonic milliseconds; Infinity: never. */

@@ -12,7 +12,7 @@ import { makeEveryKind } from '../support/every-kind.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
 
 const PAGE_BYTES = 4096;
-/** More requests than one transaction takes: some are under way when the damage shows. */
+/** More than one page of each index has. */
 const REQUESTS = 4000;
 
 const cluster = sharedCluster();
@@ -61,6 +61,26 @@ function spoil(table: string, type = 'leaf', at = -1): (file: string) => void {
   };
 }
 
+/** An index that has another uuid for a request than its row, in its place in the order. */
+function spoilUuid(file: string): void {
+  const db = new Database(file, { readonly: true });
+  const uuids = db.prepare('SELECT uuid FROM requests ORDER BY uuid').pluck().all() as Buffer[];
+  db.close();
+  const before = uuids.at(100) ?? Buffer.alloc(0);
+  const after = Buffer.from(before);
+  after[15] = (after[15] ?? 0) ^ 1;
+  const leaves = pagesOf(file, 'requests_by_uuid', 'leaf');
+  rewrite(file, (bytes) => {
+    const pages = leaves.map((page) => (page - 1) * PAGE_BYTES);
+    const at = pages
+      .map((start) => [start, bytes.subarray(start, start + PAGE_BYTES).indexOf(before)] as const)
+      .find(([, place]) => place >= 0);
+    expect(at).toBeDefined();
+    after.copy(bytes, (at?.[0] ?? 0) + (at?.[1] ?? 0));
+    return bytes;
+  });
+}
+
 /** A reply of many pages, at the end. */
 function withLargeReply(db: Database.Database): void {
   const large = Buffer.alloc(200_000, 1);
@@ -102,6 +122,7 @@ describeWithPostgres('majordomo migrate, of a damaged file', () => {
     { what: 'a page of requests', spoils: spoil('requests') },
     { what: 'an inner page of requests', spoils: spoil('requests', 'internal') },
     { what: 'a page of the index of uuids', spoils: spoil('requests_by_uuid') },
+    { what: 'a uuid in the index of uuids', spoils: spoilUuid },
     { what: 'a page of bodies', spoils: spoil('bodies') },
     { what: 'a page of attempts', spoils: spoil('attempts') },
     { what: 'a page of keys', spoils: spoil('keys') },

@@ -1,4 +1,4 @@
-/** Clients' requests that wait until it is decided whether this node serves, in order of arrival. */
+/** Clients' requests that wait until something is decided about them, in order of arrival. */
 import { IDENTITY_SHARE } from '../../core/defaults.js';
 import type { Frames } from '../../core/frames.js';
 import { pack, packedBytes } from '../../core/packed.js';
@@ -15,40 +15,49 @@ const HELD_MESSAGES_MAX = 10_000;
 const HELD_BYTES_MAX = 64 * 1024 * 1024;
 
 export class HeldMessages {
-  #held: HeldMessage[] = [];
+  /** By what has to be decided. */
+  readonly #held = new Map<string, HeldMessage[]>();
+  #count = 0;
   #bytes = 0;
 
-  /** @returns false if no more may be held */
-  add(frames: Frames, peer: Peer): boolean {
+  /**
+   * @param about what has to be decided, if not the same for all
+   * @returns false if no more may be held
+   */
+  add(frames: Frames, peer: Peer, about = ''): boolean {
     const bytes = packedBytes(frames, 0, frames.count);
     const { identity } = peer;
-    const isFull = this.#held.length >= HELD_MESSAGES_MAX || this.#bytes + bytes > HELD_BYTES_MAX;
+    const isFull = this.#count >= HELD_MESSAGES_MAX || this.#bytes + bytes > HELD_BYTES_MAX;
     const isShareUsed =
       identity.heldMessages >= HELD_MESSAGES_MAX * IDENTITY_SHARE ||
       identity.heldMessageBytes + bytes > HELD_BYTES_MAX * IDENTITY_SHARE;
-    const isFirst = this.#held.length === 0;
+    const isFirst = this.#count === 0;
     if (((isFull || isShareUsed) && !isFirst) || !identity.holder.mayHold(bytes)) return false;
     identity.heldMessages++;
     identity.heldMessageBytes += bytes;
     identity.holder.add('requests', bytes);
     const packed = Buffer.allocUnsafeSlow(bytes);
     pack(frames, 0, frames.count, packed, 0, false);
-    this.#held.push({ peer, packed });
+    const held = this.#held.get(about);
+    if (held === undefined) this.#held.set(about, [{ peer, packed }]);
+    else held.push({ peer, packed });
+    this.#count++;
     this.#bytes += bytes;
     return true;
   }
 
-  /** Removes and returns all. */
-  take(): HeldMessage[] {
-    const held = this.#held;
+  /** Removes and returns all that wait for the same decision. */
+  take(about = ''): HeldMessage[] {
+    const held = this.#held.get(about) ?? [];
+    this.#held.delete(about);
     for (const { peer, packed } of held) {
       const { identity } = peer;
       identity.heldMessages--;
       identity.heldMessageBytes -= packed.length;
       identity.holder.add('requests', -packed.length);
+      this.#bytes -= packed.length;
     }
-    this.#held = [];
-    this.#bytes = 0;
+    this.#count -= held.length;
     return held;
   }
 }

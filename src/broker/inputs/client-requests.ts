@@ -8,7 +8,7 @@ import { Inbound } from '../../wire/inbound.js';
 import { allows, mayBeClient, mayRequest } from '../admission/access.js';
 import type { Absence } from '../admission/absence.js';
 import type { Admission } from '../admission/admission.js';
-import { HeldMessages } from '../admission/held-messages.js';
+import { type HeldMessage, HeldMessages } from '../admission/held-messages.js';
 import type { Limits } from '../admission/limits.js';
 import { NO_RIGHT, NO_WORKER, TOO_FAST } from '../admission/refusal.js';
 import type { InternalRequests } from '../lifecycle/internal-requests.js';
@@ -129,8 +129,10 @@ export class ClientRequests {
     let service = services.find(frames.buffer(at), frames.start(at), frames.end(at));
     const isServed = service !== null && service.workers.size + service.remotes.size > 0;
     if (!isServed && this.#isUnserved(inbound, peer, now)) {
-      const sought = this.#interconnect?.seek(frames.view(at)) ?? 'absent';
-      if (sought === 'unknown' && this.#sought.add(inbound.received, peer)) return;
+      const name = frames.view(at);
+      const sought = this.#interconnect?.seek(name) ?? 'absent';
+      const isHeld = sought === 'unknown' && this.#sought.add(inbound.received, peer, keyOf(name));
+      if (isHeld) return;
       if (sought === 'absent') {
         this.#replies.refuse(inbound, peer, NO_WORKER, false);
         return;
@@ -184,18 +186,18 @@ export class ClientRequests {
 
   /** Decides again about the requests that are held, after the state of admission was set. */
   releaseHeld(now: number): void {
-    this.#release(this.#admission.held, now);
+    this.#release(this.#admission.held.take(), now);
   }
 
-  /** Decides again about those whose service may now be known to have no worker anywhere. */
-  sought(now: number): void {
-    this.#release(this.#sought, now);
+  /** Decides again about those for a service that may now be known to have no worker anywhere. */
+  sought(service: Buffer, now: number): void {
+    this.#release(this.#sought.take(keyOf(service)), now);
   }
 
-  #release(held: HeldMessages, now: number): void {
+  #release(held: readonly HeldMessage[], now: number): void {
     const inbound = new Inbound();
     const frames = new Frames();
-    for (const { peer, packed } of held.take()) {
+    for (const { peer, packed } of held) {
       this.#identities.releaseIfUnused(peer.identity);
       // The peer disconnected, and its held requests end with it.
       if (!this.#peers.has(peer) || peer.closing) continue;
@@ -206,4 +208,9 @@ export class ClientRequests {
       this.#afterQuota(peer, inbound, internal, now);
     }
   }
+}
+
+/** One character per byte. */
+function keyOf(service: Buffer): string {
+  return service.toString('latin1');
 }

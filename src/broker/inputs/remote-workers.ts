@@ -112,8 +112,8 @@ export class RemoteWorkers implements RemoteWorkersApi {
     return this.#deps.fromWorkers.returnedByRemote(this.#peerOf(number), inbound, end, now);
   }
 
-  sought(now: number): void {
-    this.#deps.fromClients.sought(now);
+  sought(service: Buffer, now: number): void {
+    this.#deps.fromClients.sought(service, now);
   }
 
   waiting(name: Buffer): number {

@@ -98,6 +98,24 @@ describe('a client that asks for many services that nobody has', () => {
     expect(again).toEqual([true]);
   });
 
+  it('and does not want to wait is answered for each of them, with work for that one alone (D65)', () => {
+    const { w, b } = world();
+    let seeks = 0;
+    b.gives((machine) => {
+      const seek = machine.seek.bind(machine);
+      machine.seek = (service) => {
+        seeks++;
+        return seek(service);
+      };
+    });
+    const flood = b.client('flood').hello('{"noWorker":"refuse"}');
+    for (let n = 0; n < NAMES; n++) flood.request(`none ${n}`, 'x');
+    w.after((NAMES / LATER_WANTS_PER_SECOND) * 1000 + 1000);
+    expect(flood.inbox()).toHaveLength(NAMES);
+    // When it arrives, and when it is known.
+    expect(seeks).toBeLessThanOrEqual(2 * NAMES);
+  });
+
   it('after NATS was away, is asked for no faster', () => {
     const { w, b, wants } = world();
     floods(b);

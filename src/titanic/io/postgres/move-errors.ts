@@ -1,6 +1,5 @@
 /** What an error means that ended the move of a store file into a database. */
 import { codeOf, MajordomoError, messageOf } from '../../../core/errors.js';
-import { EXIT, exitStatusOf } from '../../../core/exit.js';
 import { openError } from '../file/sqlite-errors.js';
 import { verifyStore } from '../file/verify.js';
 import { commandError, isOfRow, storeText, textOf } from './failures.js';
@@ -13,13 +12,24 @@ interface Order {
   readonly name: string;
 }
 
+/**
+ * A damaged file may look whole to who copies it: pages have no checksums, and a damaged index leaves
+ * out requests, or has other ids for them.
+ * @throws ERR_TITANIC_DISK
+ */
+export function mustBeWhole(
+  file: string,
+  onProgress: (what: string, done: number, all: number) => void,
+): void {
+  const [problem] = verifyStore(file, onProgress).problems;
+  if (problem !== undefined) throw damaged(file, problem);
+}
+
 /** @param isConnected the connection did not break */
 export function moveError({ name, file }: Order, isConnected: boolean, error: unknown): unknown {
   if (isOfFile(error)) return sourceError(file, error);
   const known = commandError(error, isConnected);
-  // Pages have no checksums: a damaged row may only show when it is read or sent.
   if (isOfRow(error)) return rowError({ name, file }, error);
-  if (exitStatusOf(known) === EXIT.internal) return damageIn(file, error) ?? known;
   const code = codeOf(known) ?? '';
   if (code === 'ERR_TITANIC_STORE' || code === 'ERR_TITANIC_BUSY') {
     return new MajordomoError(code, storeText(name, known), { cause: error });
@@ -55,22 +65,12 @@ function causeOf(error: unknown): unknown {
 /** The database does not take a row. */
 function rowError({ name, file }: Order, error: unknown): MajordomoError {
   const text = `the database ${name} does not take a row of ${file}: ${textOf(error)}; it was not moved`;
-  return damageIn(file, error) ?? new MajordomoError('ERR_TITANIC_DISK', text, { cause: error });
+  return new MajordomoError('ERR_TITANIC_DISK', text, { cause: error });
 }
 
-/** @returns `null`: the file is whole */
-function damageIn(file: string, error: unknown): MajordomoError | null {
-  try {
-    const [problem] = verifyStore(file, () => undefined).problems;
-    return problem === undefined ? null : damaged(file, problem, error);
-  } catch (damage) {
-    return damaged(file, messageOf(damage), error);
-  }
-}
-
-function damaged(file: string, what: string, cause: unknown): MajordomoError {
-  const text =
-    `store ${file} is damaged: ${what}; it was not moved: look with \`majordomo verify\`, then ` +
-    'migrate a backup of it, into an empty database';
+function damaged(file: string, what: string, cause?: unknown): MajordomoError {
+  // SQLite reports a damaged page in several lines.
+  const where = what.replaceAll(/\s+/g, ' ');
+  const text = `store ${file} is damaged: ${where}; it was not moved: look with \`majordomo verify\`, then migrate a backup of it`;
   return new MajordomoError('ERR_TITANIC_DISK', text, { cause });
 }

@@ -5,7 +5,7 @@ import { contentOfDatabase, contentOfFile, differenceOf } from './compared.js';
 import { connect, type Connection, type Login } from './connection.js';
 import { putKeys, putRequests } from './copied-rows.js';
 import { migrate } from './migrate.js';
-import { moveError } from './move-errors.js';
+import { moveError, mustBeWhole } from './move-errors.js';
 import {
   begin,
   type Begun,
@@ -33,7 +33,7 @@ export interface MoveOrder {
   readonly name: string;
   /** Keys of the map may stay behind. */
   readonly mayLeaveMap: boolean;
-  readonly onProgress: (step: 'copy' | 'compare', done: number, all: number) => void;
+  readonly onProgress: (step: 'check' | 'copy' | 'compare', done: number, all: number) => void;
   /** Called when everything is there, before the file is marked. @param storeId in the database */
   readonly onCompared: (storeId: string) => void;
 }
@@ -54,7 +54,7 @@ export interface MovedStore {
 }
 
 /**
- * Copies everything, compares it, marks the file so that no broker serves it any more, and opens
+ * Checks the file, copies everything, compares it, marks the file so that no broker serves it any more, and opens
  * the database to brokers. If it ends in between, the next call continues.
  * @throws ERR_TITANIC_MIGRATE (keys of the map), ERR_TITANIC_MOVED (the file was moved elsewhere),
  * ERR_TITANIC_STORE (the database holds other receipts), ERR_TITANIC_BUSY (a broker uses it),
@@ -67,6 +67,11 @@ export async function moveStore(order: MoveOrder): Promise<MovedStore> {
     const file = SourceFile.open(order.file);
     try {
       refuseMap(order, file.mapKeys);
+      if (file.moved === null) {
+        mustBeWhole(order.file, (_what, done, all) => {
+          order.onProgress('check', done, all);
+        });
+      }
       const { storeId } = await migrate(connection, login.place);
       return await new Move(order, file, connection, storeId).run();
     } finally {
