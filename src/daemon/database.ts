@@ -145,7 +145,12 @@ export async function openDatabase(
     }
     hasSession = has;
   };
-  const isUp = (): boolean => titanic?.counters.store.isUp ?? true;
+  let isUp = true;
+  const setUp = (up: boolean): void => {
+    isUp = up;
+    since = new Date();
+    if (titanic !== null) titanic.counters.store.isUp = up;
+  };
   const report = (told: StoreReport): void => {
     wake();
     switch (told.report) {
@@ -194,14 +199,12 @@ export async function openDatabase(
         break;
       case 'lost':
         replica?.lost();
-        since = new Date();
-        if (titanic !== null) titanic.counters.store.isUp = false;
+        setUp(false);
         events.emit({ name: 'store.lost', text: told.text });
         break;
       case 'returned':
         replica?.returned();
-        since = new Date();
-        if (titanic !== null) titanic.counters.store.isUp = true;
+        setUp(true);
         events.emit({ name: 'store.returned', host: told.host, awayMs: told.awayMs });
         if (hasSession) titanic?.regained();
         break;
@@ -236,7 +239,7 @@ export async function openDatabase(
         const { mine = null, others = [] } = sessions ?? {};
         const own = { session: mine ?? 0, node: order.node, self: true, overdue: false };
         return {
-          ...{ up: isUp(), leaseMs },
+          ...{ up: isUp, leaseMs },
           accepted: titanic?.counters.accepted ?? 0,
           completed: titanic?.counters.completed ?? 0,
           renewedMs: Math.max(0, Math.round(now - lastRenewal)),
@@ -251,12 +254,13 @@ export async function openDatabase(
         };
       },
       toOperators: () => ({
-        ...{ database: order.name, server, up: isUp(), since: since.toISOString() },
+        ...{ database: order.name, server, up: isUp, since: since.toISOString() },
       }),
     },
     serve: (machine) => {
       titanic = machine;
       machine.counters.store.oldestSnapshotSeconds = oldestSnapshotSeconds;
+      machine.counters.store.isUp = isUp;
     },
   };
 }

@@ -12,13 +12,10 @@ export class Allowance {
     this.#left = atOnce;
   }
 
-  /** @returns false: not now */
-  take(now: number): boolean {
-    const left = this.#leftAt(now);
-    if (left < 1) return false;
-    this.#left = left - 1;
+  /** It is done now: `readyAt(1, now)` is not later. */
+  take(now: number): void {
+    this.#left = this.#leftAt(now) - 1;
     this.#at = now;
-    return true;
   }
 
   /** When it may be done `count` times; never more than at once. Monotonic milliseconds. */
