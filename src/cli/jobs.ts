@@ -1,6 +1,7 @@
 /** Runs the command of `majordomo worker`: one process per request. */
 import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
 import { accessSync, constants, createWriteStream, statSync, type WriteStream } from 'node:fs';
+import { Socket } from 'node:net';
 import { delimiter, join } from 'node:path';
 
 import { formatSize } from '../config/size.js';
@@ -88,6 +89,8 @@ export class Jobs {
         clearTimeout(timer);
         signal.removeEventListener('abort', stopped);
         this.#running.delete(child);
+        // Its lines are still passed on, but this worker does not wait for them when it ends.
+        if (child.stderr instanceof Socket) child.stderr.unref();
         if (why === null) resolve(Buffer.concat(chunks, bytes));
         else reject(why);
       };

@@ -154,8 +154,11 @@ describe('a command that fails', () => {
     for (let at = 0; at < 5; at++) {
       expect(await request(daemon, service, 'x')).toMatchObject({ status: 2 });
     }
-    const registered = daemon.logged('worker.registered');
-    expect(registered.filter((line) => line['service'] === service)).toHaveLength(1);
+    const registered = (): unknown[] =>
+      daemon.logged('worker.registered').filter((line) => line['service'] === service);
+    // One line a second is written for all services.
+    await daemon.until(() => registered().length > 0, 'its registration in the log');
+    expect(registered()).toHaveLength(1);
   });
 
   it('with 75 is retried at another worker; with 64 and 65 a stored request is not retried', async () => {
@@ -222,10 +225,12 @@ describe('a command that fails', () => {
   });
 
   it('is done when it ends, even if a process that it started keeps its standard error open', async () => {
-    const worker = await offer(daemon, 'leaves', ['sh', '-c', 'sleep 600 > /dev/null & echo done']);
-    expect(await request(daemon, 'leaves', 'x')).toMatchObject({ stdout: 'done\n' });
+    const line = ['sh', '-c', 'sleep 600 > /dev/null & echo $!'];
+    const worker = await offer(daemon, 'leaves', line);
+    const { stdout } = await request(daemon, 'leaves', 'x');
     worker.signal('SIGTERM');
-    await worker.finished();
+    expect(await worker.finished()).toMatchObject({ status: 0 });
+    process.kill(Number(stdout), 'SIGKILL');
   });
 });
 
