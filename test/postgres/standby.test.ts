@@ -77,7 +77,7 @@ describeWithPostgres('a database with a synchronous standby', () => {
   });
 
   it('promoted while the primary is stopped: what goes on is not asked, also over a connection that was not used meanwhile', async () => {
-    const daemon = await begin(1000);
+    const daemon = await begin(2000);
     const client = clientOf(daemon);
     // Every connection has been used.
     const [, before = ''] = await ask(client, 'titanic.request', 'kept', 'x');
@@ -105,7 +105,7 @@ describeWithPostgres('a database with a synchronous standby', () => {
   }
 
   it('a server with another store in the place of the lost one: refused, 500, and not written to', async () => {
-    const daemon = await begin(1000);
+    const daemon = await begin(2000);
     const client = clientOf(daemon);
     expect((await ask(client, 'titanic.request', 'kept', 'x'))[0]).toBe('200');
     await standby.sql('SELECT pg_promote()');
@@ -127,7 +127,7 @@ describeWithPostgres('a database with a synchronous standby', () => {
   });
 
   it('no standby: outcome unknown, a bounded number of waiting connections, and all is served once it is back', async () => {
-    const daemon = await begin(1000);
+    const daemon = await begin(2000);
     const client = clientOf(daemon);
     expect((await ask(client, 'titanic.request', 'kept', '0'))[0]).toBe('200');
     const atFirst = await backends();
@@ -152,7 +152,7 @@ describeWithPostgres('a database with a synchronous standby', () => {
   });
 
   it('the wait for the standby is cancelled: the outcome is unknown, in any language', async () => {
-    const daemon = await begin(1000);
+    const daemon = await begin(2000);
     const client = clientOf(daemon);
     expect((await ask(client, 'titanic.request', 'kept', '0'))[0]).toBe('200');
     await standby.stop();
