@@ -14,7 +14,7 @@ const BATCH_MAX = 256;
 export const WARMUP_SECONDS = 1;
 /**
  * Whole lives, before each measurement: a store is a thread of its own, whose code is compiled as it
- * runs, and compiling takes more than half of the CPU time of the first seconds. A broker runs for months.
+ * runs, which takes much of the CPU time of its first seconds. A broker runs for months.
  */
 export const COMPILE_SECONDS = 5;
 

@@ -33,8 +33,8 @@ const PENDING_NUMBERS = [
 ];
 
 /**
- * Of a pending request, as brokers learn of it: its numbers in one array, because each column of a result
- * costs as much time as ten numbers.
+ * Of a pending request, as brokers learn of it: its numbers in one array, which takes less time than a
+ * column for each.
  */
 export function pendingColumns(of: string): string {
   const own = ['id', 'service', 'owner', 'shared'].map((name) => `${of}.${name}`);
@@ -68,7 +68,7 @@ const OF_CHANGE: readonly Column[] = [
 
 /**
  * The changes of a batch as a table. Its numbers are one parameter, row after row; each other column is
- * an array of its own. (A column of `unnest` costs ten times as much as an element of an array.)
+ * an array of its own. (An element of an array takes less time than a column of `unnest`.)
  */
 function input(columns: readonly Column[]): string {
   const numbers = columns.filter(([, type]) => isNumber(type));
