@@ -68,6 +68,19 @@ export function describeStoreServices(subject: Subject): void {
     expect(over).toEqual([]);
   });
 
+  it('what was tried before it was settled does not wait for another attempt, also when it ends', async () => {
+    const { user } = subject;
+    const changes: readonly Change[] = [
+      ...[1, 2, 3, 4].map((n) => of('echo', n)),
+      ...[1, 2, 3, 4].map((n) => attempt(n, 1)),
+      ...[reply(1), dead(2), dead(3), dead(4)],
+      ...[close(1), close(2), reply(3), retry(4)],
+    ];
+    for (const change of changes) await user.commit(change);
+    const told = user.reported;
+    expect((await subject.reopen()).reported).toEqual(told);
+  });
+
   it('what a batch changes and changes back is the same', async () => {
     await subject.user.commit(of('echo', 1));
     await subject.user.commit(of('echo', 2), reply(2), close(2), of('brief', 3), close(3));

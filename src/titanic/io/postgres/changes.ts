@@ -78,6 +78,7 @@ interface Group {
   readonly service: Buffer;
   readonly owner: Owner;
   readonly state: number;
+  /** They waited for another attempt. */
   readonly isRetrying: boolean;
   /** The step was made. */
   readonly isWon: boolean;

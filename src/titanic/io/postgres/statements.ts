@@ -138,9 +138,9 @@ function told({ made = 'false', retrying = 'false', bytes = '0' }: Told): string
   return `SELECT ${IS_FENCED}, array_agg(t.n), t.service, t.owner, t.state, t.retried, t.wins, t.made,
     t.retrying, sum(t.kept)::int8, sum(t.reply_bytes)::int8, sum(t.added)::int8
   FROM (VALUES (1)) one LEFT JOIN (
-    SELECT s.n, s.service, s.owner, s.state, s.attempts > 0 AS retried, s.wins,
-      (${made}) IS TRUE AS made, ${retrying} AS retrying, s.body_bytes + s.extra_bytes AS kept,
-      s.reply_bytes, ${bytes} AS added
+    SELECT s.n, s.service, s.owner, s.state, s.state = ${PENDING} AND s.attempts > 0 AS retried,
+      s.wins, (${made}) IS TRUE AS made, ${retrying} AS retrying,
+      s.body_bytes + s.extra_bytes AS kept, s.reply_bytes, ${bytes} AS added
     FROM standing s
   ) t ON true
   GROUP BY t.service, t.owner, t.state, t.retried, t.wins, t.made, t.retrying`;
