@@ -15,6 +15,8 @@ const BY_CODE: ReadonlyMap<string, RetryReason> = new Map<string, RetryReason>([
   ['53300', 'too_many_connections'],
   ['25006', 'read_only'],
   ['40001', 'serialization'],
+  // What a statement does that another writer has overtaken: `unchanged` in statements.ts.
+  ['22012', 'serialization'],
   ['40P01', 'deadlock'],
   // Limits of the server that end a session, which another one does not have.
   ['25P03', 'connection'],

@@ -106,6 +106,20 @@ const NO_FACTS = [...FACTS, 'wins'].map(() => 'NULL').join(', ');
 const R_FACTS = facts('r').replace('r.extra_bytes', 'coalesce(length(r.extra), 0) AS extra_bytes');
 
 /**
+ * True, or an error if another writer changed a request of `standing` after the statement began. The
+ * request is then as that one left it, because it was locked after it; but all else is as it was before:
+ * without a reply of that writer, which would stay for ever. So the statement divides by zero, and is
+ * tried again (failures.ts). A request that is pending and was never tried has nothing to leave behind.
+ * @param of of which requests
+ */
+function unchanged(of: string): string {
+  const same = ['state', 'generation', 'attempts_ever'].map((name) => `q.${name} = s.${name}`);
+  return `1 = 1 / (CASE WHEN NOT (${of}) OR s.state = ${PENDING} AND s.attempts_ever = 0
+        OR EXISTS (SELECT 1 FROM ${REQUEST} q WHERE ${sought('q.id', 's.id')} AND ${same.join(' AND ')})
+      THEN 1 ELSE 0 END)`;
+}
+
+/**
  * The beginning of a statement about requests that may exist: `standing` has those that do, locked, as
  * they are, with the columns of the input as `new_…`; `won` those of which `condition` is true.
  * Nothing is joined with the input again: without an index, a join of 256 rows takes 65,536 steps.
@@ -119,7 +133,9 @@ function found(columns: readonly Column[], condition: string): string {
     FROM input i JOIN ${REQUEST} r ON ${sought('r.id', 'i.id')}, fence ORDER BY i.id FOR UPDATE OF r
   ),
   standing AS MATERIALIZED (SELECT s.*, (${condition}) IS TRUE AS wins FROM locked s),
-  won AS MATERIALIZED (SELECT s.*, s.state AS was FROM standing s WHERE s.wins)`;
+  won AS MATERIALIZED (
+    SELECT s.*, s.state AS was FROM standing s WHERE s.wins AND ${unchanged('s.wins')}
+  )`;
 }
 
 /**
@@ -459,7 +475,8 @@ export const SWEEP: Statement = {
     SELECT o.*, row_number() OVER (ORDER BY o.expires_at, o.id) AS n FROM over o
   ),
   gone AS MATERIALIZED (
-    SELECT s.*, $3::bigint AS keep_until FROM standing s WHERE s.n <= $4::bigint
+    SELECT s.*, $3::bigint AS keep_until FROM standing s
+    WHERE s.n <= $4::bigint AND ${unchanged('s.n <= $4::bigint')}
   ),
   ${ENDED},
   old_keys AS MATERIALIZED (
