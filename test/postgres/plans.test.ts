@@ -41,6 +41,7 @@ import {
 import { Cluster } from '../support/postgres-cluster.js';
 import { describeWithPostgres } from '../support/postgres.js';
 import { accept, attempt, close, dead, reply, retry, uuidOf } from '../support/store-changes.js';
+import { until } from '../support/until.js';
 
 const STATEMENTS = [
   ...[ACCEPT, ACCEPT_KEYED, ACCEPT_MISSING, ATTEMPTED, DIED, END, REPLY, RETRY, SWEEP, LOCK],
@@ -328,6 +329,28 @@ describeWithPostgres('statements on a database', () => {
     }
   });
 
+  it('two writers, one with requests that are sent again with their keys: no deadlock', async () => {
+    const [one, other] = [await connection(), await connection()];
+    const numbers = Array.from({ length: 100 }, (_, at) => 60_000 + at);
+    const keyed = (n: number): Change => accept(n, { key: `known ${n}` });
+    await commit(one, numbers.map(keyed));
+    const half = numbers.length / 2;
+    const [low, high] = [numbers.slice(0, half), numbers.slice(half)];
+    for (let round = 0; round < ROUNDS; round++) {
+      await Promise.all([
+        send(one, [...low.map(keyed), ...high.map((n) => attempt(n, round + 1))]),
+        send(
+          other,
+          numbers.map((n) => attempt(n, round + 1)),
+        ),
+      ]);
+    }
+    await commit(
+      one,
+      numbers.map((n) => close(n, 0)),
+    );
+  });
+
   it('two writers that repeat keys, in opposite order: no deadlock, and one request for each', async () => {
     const [one, other] = [await connection(), await connection()];
     const keys = Array.from({ length: 8 }, (_, at) => `again ${at}`);
@@ -392,6 +415,28 @@ describeWithPostgres('statements on a database', () => {
       on,
       [0, 1, 2].map((more) => close(n + more, 0)),
     );
+  });
+
+  it('a batch that is sent again while it is being committed tells the same', async () => {
+    const [one, other] = [await connection(), await connection()];
+    const n = 51_000;
+    for (const changes of [[attempt(n, 1)], [reply(n)], [dead(n + 1)]]) {
+      await commit(one, [accept(n), accept(n + 1)]);
+      const first = new Batch(changes, session, 'first');
+      await one.ask('BEGIN');
+      for (const { statement, values } of first.orders()) await one.run(statement, values);
+      const again = send(other, changes, 'again');
+      await until(async () => {
+        const [row] = await server.sql(
+          `SELECT count(*)::int AS waiting FROM pg_stat_activity WHERE wait_event_type = 'Lock'`,
+        );
+        return row?.['waiting'] === 1;
+      }, 'it waits for the first one');
+      await one.ask('COMMIT');
+      const { results, deltas } = await again;
+      expect([results, deltas]).toEqual([[{ kind: 'done' }], []]);
+      await commit(one, [close(n, 0), close(n + 1, 0)]);
+    }
   });
 
   it('a session that is dead changes nothing', async () => {

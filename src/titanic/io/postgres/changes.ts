@@ -181,6 +181,11 @@ function namesOf(change: Change): string[] {
   return [uuid.toString('latin1'), name];
 }
 
+function uuidsOf(change: Change): Buffer[] {
+  if (change.kind === 'sweep') return [];
+  return [change.kind === 'accept' ? change.request.uuid : change.uuid];
+}
+
 /** The key of a new request of a client, with its service and owner; `null`: it has none. */
 function keyOf(change: Change): string | null {
   if (change.kind !== 'accept' || change.key === null || isScheduleKey(change.key)) return null;
@@ -253,7 +258,7 @@ export class Batch {
       this.#settleRepeats();
     };
     orders.push({ ...last, settle });
-    return orders.length > 1 ? [...this.#lock(), ...orders] : orders;
+    return [...this.#lock(), ...orders];
   }
 
   /** Each leads to where the first one with its key leads. */
@@ -271,13 +276,16 @@ export class Batch {
     }
   }
 
-  /** Locks what more than one statement would lock, each after the other. */
+  /**
+   * Locks what more than one statement would lock, each after the other. For a batch that is sent again,
+   * it also waits for the first sending, which may be under way: what that one stores is compared then.
+   */
   #lock(): Order[] {
     const locking = this.#stages.flatMap(({ items }) =>
       [...items].filter(([kind]) => kind !== 'accept').map(([, of]) => of),
     );
-    if (locking.length < 2) return [];
-    const ids = locking.flat().flatMap(({ change }) => ('uuid' in change ? [change.uuid] : []));
+    if (locking.length < (this.#isAgain ? 1 : 2)) return [];
+    const ids = locking.flat().flatMap(({ change }) => uuidsOf(change));
     const values = [this.#session, uuids(ids)];
     return [{ statement: LOCK, values, settle: () => undefined }];
   }
