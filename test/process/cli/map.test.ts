@@ -18,7 +18,9 @@ function mapOf(daemon: Daemon): string {
 }
 
 async function map(daemon: Daemon, ...args: readonly string[]): Promise<string> {
-  const { status, stdout, stderr } = await run(['map', ...args, '--endpoint', daemon.endpoint]);
+  // The default is less than a busy machine may stall.
+  const at = ['--endpoint', daemon.endpoint, '--timeout-ms', '30000'];
+  const { status, stdout, stderr } = await run(['map', ...args, ...at]);
   expect([status, stderr]).toEqual([0, '']);
   return stdout;
 }
