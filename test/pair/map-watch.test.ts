@@ -20,7 +20,9 @@ describe('majordomo map at a pair', () => {
       ]);
       expect([status, stderr]).toEqual([0, '']);
     };
-    const child = new Child(['map', 'watch', '/', '--endpoint', endpoint]);
+    const child = new Child([
+      ...['map', 'watch', '/', '--endpoint', endpoint, '--timeout-ms', '20000'],
+    ]);
     for (let index = 0; !child.stdout.includes('/try'); index++) await set('/try', `${index}`);
     await set('/colour', 'blue', '--ttl-ms', '60000');
     await pair.switchedOver(active);
