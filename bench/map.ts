@@ -88,7 +88,7 @@ function ratios(a: Lane, b: Lane): number[] {
 
 async function sets(directory: string): Promise<void> {
   const alone = new SharedMap({ endpoints: [mapOf(await startDaemon({ sets: [MAPS] }))] });
-  const { pair, maps } = await pairWithMap({ direct: true });
+  const { pair, maps } = await pairWithMap({ heartbeatIntervalMs: 1000, direct: true });
   await pair.inSync();
   const paired = new SharedMap({ endpoints: [...maps] });
   await Promise.all([alone.synced, paired.synced]);

@@ -18,6 +18,8 @@ async function openPair(
       ...(page === null ? [] : [`http.publicUrl=${page(name)}`]),
       `node.name=${name}`,
       `bstar.role=${role}`,
+      // The browser keeps the machine busy.
+      'bstar.heartbeatIntervalMs=2500',
       `bstar.listen=tcp://127.0.0.1:${own}`,
       `bstar.peer=tcp://127.0.0.1:${peer}`,
     ];

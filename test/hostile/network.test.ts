@@ -66,11 +66,11 @@ function readUntil(socket: Socket, holds: (all: Buffer) => boolean): Promise<voi
   });
 }
 
-/** `write` sends the bytes it is given. libzmq takes READY only from one that waits for its greeting. */
-async function shakeHands(
-  socket: Socket,
-  write: (bytes: Buffer) => Promise<void> | boolean = (bytes) => socket.write(bytes),
-): Promise<void> {
+/** Sends the bytes it is given. */
+type Write = (bytes: Buffer) => Promise<void> | boolean;
+
+/** libzmq takes READY only from one that waits for its greeting. */
+async function shakeHands(socket: Socket, write: Write): Promise<void> {
   const greeted = readUntil(socket, (all) => all.length >= 64);
   await write(greeting());
   await greeted;
@@ -78,10 +78,13 @@ async function shakeHands(
 }
 
 /** A connection after its handshake; dials again if this machine was too slow for it. */
-async function greeted(endpoint: string): Promise<Socket> {
+async function greeted(
+  endpoint: string,
+  writerOf: (socket: Socket) => Write = (socket) => (bytes) => socket.write(bytes),
+): Promise<Socket> {
   for (let tries = 0; tries < TRIES_MAX; tries++) {
-    const socket = await dial(endpoint);
-    const isDone = await shakeHands(socket).then(
+    const socket = (await dial(endpoint)).setNoDelay(true);
+    const isDone = await shakeHands(socket, writerOf(socket)).then(
       () => true,
       () => false,
     );
@@ -168,7 +171,6 @@ describe.each(TRANSPORTS)(
 
     itWithTool(TOOL, 'a message byte by byte, and one that is never completed', async () => {
       const siege = await Siege.begin(`broker.transport=${transport}`);
-      const [slow, half] = await Promise.all([dial(siege.endpoint), dial(siege.endpoint)]);
       const frames = ['', 'MDPC01', 'mmi.service', 'steady'];
       const message = Buffer.concat(
         frames.map((frame, index) => {
@@ -176,17 +178,18 @@ describe.each(TRANSPORTS)(
           return Buffer.concat([Buffer.from([more, frame.length]), Buffer.from(frame)]);
         }),
       );
-      await shakeHands(half);
+      const half = await greeted(siege.endpoint);
       half.write(message.subarray(0, -3));
-      slow.setNoDelay(true);
-      const byByte = async (bytes: Buffer): Promise<void> => {
-        for (const byte of bytes) {
-          await new Promise((resolve) => slow.write(Buffer.from([byte]), resolve));
-        }
-      };
-      await shakeHands(slow, byByte);
+      const byByte =
+        (socket: Socket) =>
+        async (bytes: Buffer): Promise<void> => {
+          for (const byte of bytes) {
+            await new Promise((resolve) => socket.write(Buffer.from([byte]), resolve));
+          }
+        };
+      const slow = await greeted(siege.endpoint, byByte);
       const answered = readUntil(slow, (all) => all.includes('\x00\x03200'));
-      await byByte(message);
+      await byByte(slow)(message);
       await answered;
       await siege.served();
       await siege.end();

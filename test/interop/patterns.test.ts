@@ -87,7 +87,8 @@ describe(PATTERNS, () => {
     expect(readFileSync(PATTERNS, 'utf8')).toContain('`map.listen: tcp://127.0.0.1:5570`');
     const commands = blocksOf(PATTERNS, 'sh').map(({ text }) => text);
     const command = commands.find((text) => text.includes('map set')) ?? '';
-    const [set = '', watch = ''] = command.split('\n');
+    // The default time-out is less than a busy machine may stall.
+    const [set = '', watch = ''] = command.split('\n').map((line) => `${line} --timeout-ms 30000`);
     await page.shell(set);
     const copy = page.start(PYTHON, [program('KTHXBAI')]);
     await copy.says("{b'/config/word': b'hello'}\n");

@@ -17,8 +17,11 @@ import {
   startPage,
 } from './support/page-programs.js';
 
-/** So that a service without workers is soon known as one. */
-const QUICK = ['broker.heartbeatIntervalMs=100', 'titanic.retryBaseMs=100'];
+/**
+ * So that a service without workers is soon known as one; not so soon that a worker on a busy machine
+ * is taken for lost.
+ */
+const QUICK = ['broker.heartbeatIntervalMs=1000', 'titanic.retryBaseMs=100'];
 const UPPER = ['--', 'tr', 'a-z', 'A-Z'];
 
 const servers: Server[] = [];

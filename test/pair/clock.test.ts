@@ -25,7 +25,7 @@ describe('a pair whose wall clocks are changed (D19)', () => {
       const clocks = ROLES.map(() => new WrongClock(library, temporaryDirectory()));
       const [primary, backup] = clocks.map(({ environment }) => environment);
       const pair = await startPairOfDaemons({
-        heartbeatIntervalMs: 2000,
+        heartbeatIntervalMs: 5000,
         environmentOf: { primary: primary ?? {}, backup: backup ?? {} },
       });
       const load = new PairLoad(pair.endpoints);

@@ -41,7 +41,7 @@ interface Scene {
 
 /** A pair in sync, in which the active or the passive node has a small disk. */
 async function smallDiskOf(which: 'active' | 'passive'): Promise<Scene & { role: PairRole }> {
-  const pair = await pairOfDaemons({ heartbeatIntervalMs: 1000 });
+  const pair = await pairOfDaemons();
   const role: PairRole = 'backup';
   const disk = new SmallDisk(pair.dataDirOf(role), '24m');
   await Promise.all(ROLES.map((each) => pair.start(each)));

@@ -15,10 +15,14 @@ describe('majordomo map at a pair', () => {
     const active = await pair.inSync();
     const endpoint = `${pair.endpointOf('primary')},${pair.endpointOf('backup')}`;
     const set = async (...args: readonly string[]): Promise<void> => {
-      const { status, stderr } = await run(['map', 'set', ...args, '--endpoint', endpoint]);
+      const { status, stderr } = await run([
+        ...['map', 'set', ...args, '--endpoint', endpoint, '--timeout-ms', '20000'],
+      ]);
       expect([status, stderr]).toEqual([0, '']);
     };
-    const child = new Child(['map', 'watch', '/', '--endpoint', endpoint]);
+    const child = new Child([
+      ...['map', 'watch', '/', '--endpoint', endpoint, '--timeout-ms', '20000'],
+    ]);
     for (let index = 0; !child.stdout.includes('/try'); index++) await set('/try', `${index}`);
     await set('/colour', 'blue', '--ttl-ms', '60000');
     await pair.switchedOver(active);

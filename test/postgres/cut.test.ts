@@ -90,7 +90,7 @@ describeWithPostgres('a cut between a broker and its database', () => {
   });
 
   it('for longer than the time for it: 500 outcome unknown; it was kept, is served, and a resend is harmless', async () => {
-    const { client, daemon } = await begin(1000);
+    const { client, daemon } = await begin(3000);
     const options = JSON.stringify({ key: 'order-17' });
     const submit = async (): Promise<string[]> =>
       ask(client, 'titanic.submit', options, 'upper', 'hello');
@@ -115,7 +115,7 @@ describeWithPostgres('a cut between a broker and its database', () => {
   });
 
   it('a broker that is stopped meanwhile ends, though nobody answers', async () => {
-    const { daemon } = await begin(500);
+    const { daemon } = await begin(3000);
     relay.set('frozen');
     expect((await daemon.stop()).status).toBe(0);
   });

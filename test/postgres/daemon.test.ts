@@ -82,7 +82,7 @@ describeWithPostgres('a broker with its store in PostgreSQL', () => {
     atEnd(() => server.remove());
     const url = server.url(await server.database());
     const daemon = await broker(url, {
-      sets: ['titanic.storeTimeoutMs=1000', 'fleet.leaseMs=60000', 'http.listen=127.0.0.1:0'],
+      sets: ['titanic.storeTimeoutMs=3000', 'fleet.leaseMs=60000', 'http.listen=127.0.0.1:0'],
     });
     const client = clientOf(daemon);
     const kept = await ask(client, 'titanic.request', 'slow', 'x');

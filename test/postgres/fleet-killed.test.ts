@@ -36,6 +36,7 @@ async function fleet(): Promise<Fleet> {
       ...more,
       sets: [
         ...[`node.name=${name}`, `titanic.store=${primary.url(database)}`, 'fleet.leaseMs=1500'],
+        'titanic.storeTimeoutMs=2000',
         ...[`fleet.nats=${nats.url}`, 'broker.heartbeatIntervalMs=200'],
       ],
     });

@@ -73,6 +73,14 @@ async function enlarge(
   );
 }
 
+/** A busy machine may need longer than the time for one part; a read may be repeated. */
+async function read<Told extends object>(ask: () => Promise<Told>): Promise<Told> {
+  for (let tries = 1; ; tries++) {
+    const told = await ask();
+    if (!('kind' in told && told.kind === 'busy') || tries === 5) return told;
+  }
+}
+
 function isPattern(bytes: unknown, length: number): boolean {
   return Buffer.alloc(length, PATTERN).equals(bytes as Buffer);
 }
@@ -86,14 +94,14 @@ describeWithPostgres('what is too large to be read from a database in one piece'
     await store.commit(accept(1), accept(2), accept(3), accept(4));
     await store.commit(reply(2), reply(3));
     await enlarge(server, name, [1, PENDING], HUGE_BYTES);
-    const loaded = await store.load(uuidOf(1), uuidOf(2), uuidOf(4));
+    const loaded = await read(() => store.load(uuidOf(1), uuidOf(2), uuidOf(4)));
     expect(loaded).toHaveLength(3);
     const [huge, none, small] = loaded as readonly (Buffer | null)[];
     expect([isPattern(huge, HUGE_BYTES), none, String(small)]).toEqual([true, null, 'body 4']);
     await store.commit(close(1));
 
     await enlarge(server, name, [2, REPLIED], LARGE_BYTES);
-    const found = await store.lookUp(uuidOf(2));
+    const found = await read(() => store.lookUp(uuidOf(2)));
     expect(found).toMatchObject({ state: 'replied', replyBytes: LARGE_BYTES });
     expect('reply' in found && isPattern(found.reply, LARGE_BYTES)).toBe(true);
     const limited = await store.lookUp(uuidOf(2), LARGE_BYTES - 1);

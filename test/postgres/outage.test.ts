@@ -11,7 +11,7 @@ import { Receipts } from '../support/receipts.js';
 import { TcpRelay } from '../support/tcp-relay.js';
 import { until } from '../support/until.js';
 
-const OUTAGE_MS = 6000;
+const OUTAGE_MS = 8000;
 
 describeWithPostgres('an outage of the database', () => {
   afterEach(endAll);
@@ -41,7 +41,7 @@ describeWithPostgres('an outage of the database', () => {
   ];
 
   it.each(outages)(
-    '%s for 6 s: no receipt is missing, plain requests go on, all that is stored is served',
+    '%s for 8 s: no receipt is missing, plain requests go on, all that is stored is served',
     async (_title, outage) => {
       const server = await Cluster.make();
       atEnd(() => server.remove());
@@ -50,7 +50,7 @@ describeWithPostgres('an outage of the database', () => {
       const daemon = await startDaemon({
         sets: [
           `titanic.store=postgresql://postgres@127.0.0.1:${relay.port}/${database}`,
-          ...['titanic.storeTimeoutMs=2000', 'http.listen=127.0.0.1:0'],
+          ...['titanic.storeTimeoutMs=4000', 'http.listen=127.0.0.1:0'],
         ],
       });
       const { http } = await daemon.waitFor('broker.ready');

@@ -196,7 +196,7 @@ describeWithPostgres('a database that is not as it must be', () => {
     ]);
     const standby = await server.standby('behind');
     clusters.push(standby);
-    expect(await refused(standby.url('postgres'), ['titanic.storeTimeoutMs=2000'])).toEqual([
+    expect(await refused(standby.url('postgres'), ['titanic.storeTimeoutMs=5000'])).toEqual([
       69,
       expect.stringContaining('it is in recovery (a standby): name the primary too, or promote it'),
     ]);

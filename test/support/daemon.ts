@@ -45,6 +45,12 @@ export interface DaemonOptions {
   readonly before?: string;
 }
 
+/**
+ * Of a broker that is to start with a store in a database: longer than a busy machine stalls. A test of
+ * what happens after that time sets its own.
+ */
+const PATIENT = 'titanic.storeTimeoutMs=20000';
+
 const directories: string[] = [];
 
 /** A directory for one test, in the system's temporary one; short enough for `ipc://`. */
@@ -126,7 +132,9 @@ export class Daemon extends Child {
 /** Starts a broker and waits for `broker.ready`. */
 export async function startDaemon(options: DaemonOptions = {}): Promise<Daemon> {
   const endpoint = options.endpoint ?? (await freeEndpoint());
-  const daemon = new Daemon({ ...options, endpoint });
+  const { sets = [] } = options;
+  const isShared = sets.some((set) => set.startsWith('titanic.store=postgresql:'));
+  const daemon = new Daemon({ ...options, endpoint, sets: isShared ? [PATIENT, ...sets] : sets });
   const { endpoints } = await daemon.waitFor('broker.ready');
   if (Array.isArray(endpoints)) daemon.endpoints = endpoints.map(String);
   return daemon;

@@ -5,7 +5,7 @@ import { connect } from 'node:net';
 
 import { freePorts } from './free-ports.js';
 
-const DEADLINE_MS = 10_000;
+const DEADLINE_MS = 60_000;
 const running = new Set<NatsServer>();
 
 export class NatsServer {

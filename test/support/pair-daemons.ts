@@ -26,7 +26,7 @@ export const ROLES = ['primary', 'backup'] as const;
 export type PairRole = (typeof ROLES)[number];
 
 export interface PairOptions {
-  /** Default 1000: a busy machine does not delay a heartbeat by that much. */
+  /** Default 2000: a busy machine rarely stalls a node for two of them. */
   readonly heartbeatIntervalMs?: number;
   /** No relay between them: the link cannot be cut and is not delayed. */
   readonly direct?: boolean;
@@ -91,7 +91,7 @@ export class PairOfDaemons {
     this.#places = places;
     this.#options = options;
     this.#link = link;
-    this.heartbeatIntervalMs = options.heartbeatIntervalMs ?? 1000;
+    this.heartbeatIntervalMs = options.heartbeatIntervalMs ?? 2000;
   }
 
   /** Between the backup, which dials, and the primary. */

@@ -80,7 +80,8 @@ describe('a broker with several listeners', () => {
 
   it('ignores a client at a listener for workers, but answers mmi.* (8/MMI)', async () => {
     const { workers } = await split();
-    await rawWorker(workers, 'work');
+    // It is registered before anything comes over another connection.
+    await (await rawWorker(workers, 'work')).settle();
     const peer = new RawPeer(workers);
     await peer.send('id', '', 'MDPC02', '\x01', 'work', 'x');
     await peer.send('', 'MDPC01', 'work', 'x');

@@ -55,9 +55,10 @@ describe('majordomo bench', () => {
     const at = ['--endpoint', daemon.endpoint, '--rate', '200', '--seconds', '1'];
     const ended = await run(['bench', ...at, '-o', 'json']);
     expect(ended.status).toBe(0);
-    const { requests, rate } = JSON.parse(ended.stdout) as { requests: number; rate: number };
+    const { requests, rate, seconds } = JSON.parse(ended.stdout) as Record<string, number>;
     expect(rate).toBe(200);
-    expect(requests).toBeLessThanOrEqual(400);
+    // A machine that stalls makes the second longer.
+    expect(requests).toBeLessThanOrEqual(400 * (seconds ?? 0));
     expect(requests).toBeGreaterThan(20);
   });
 

@@ -48,6 +48,7 @@ describe('--watch', () => {
     const json = new Child(['workers', 'alpha', '--watch', '--json', ...at]);
     const text = new Child(['services', '--watch', ...at]);
     await json.until(({ stdout }) => stdout === '[]\n', 'an empty list');
+    await text.until(({ stdout }) => stdout.includes('SERVICE'), 'a table without rows');
     await offer(daemon, 'alpha');
     await json.until(({ stdout }) => stdout.split('\n').length > 2, 'a second list');
     expect(JSON.parse(json.stdout.split('\n')[1] ?? '')).toMatchObject([{ service: 'alpha' }]);

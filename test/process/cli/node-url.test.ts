@@ -147,13 +147,14 @@ describe('MAJORDOMO_URL with an endpoint', () => {
     const daemon = await startDaemon();
     const [dead = 0] = await freePorts(1);
     const older = await brokerTelling({ version: '0.0.1', state: 'active', node: 'old' });
-    for (const [url, says] of [
-      [daemon.endpoint, 'http.listen: off'],
-      [older, 'an older version'],
-      [await strangeBroker(() => ['501']), 'not a Majordomo broker'],
-      [`tcp://127.0.0.1:${dead}`, 'no endpoint accepted a connection'],
+    for (const [url, says, timeoutMs] of [
+      [daemon.endpoint, 'http.listen: off', '20000'],
+      [older, 'an older version', '20000'],
+      [await strangeBroker(() => ['501']), 'not a Majordomo broker', '20000'],
+      // Nobody will ever answer there.
+      [`tcp://127.0.0.1:${dead}`, 'no endpoint accepted a connection', '500'],
     ] as const) {
-      const said = await at(url, ['top', '--timeout-ms', '500']);
+      const said = await at(url, ['top', '--timeout-ms', timeoutMs]);
       expect([url, said.status, said.stdout]).toEqual([url, 69, '']);
       expect(said.stderr).toContain(says);
       expect(said.stderr).toContain(url);

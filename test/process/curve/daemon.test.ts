@@ -75,7 +75,7 @@ function client(
 ): Client {
   const made = new Client({
     endpoints: [daemon.endpoint],
-    timeoutMs: 500,
+    timeoutMs: 2000,
     retries: 0,
     transport,
     curve: { ...curveOf(name), ...server },
@@ -99,11 +99,20 @@ function work(
   });
 }
 
-async function outcome(from: Client, text = 'hi'): Promise<string> {
+async function outcome(from: Client, text = 'hi', service = 'echo'): Promise<string> {
   try {
-    return (await from.request('echo', text)).text();
+    return (await from.request(service, text)).text();
   } catch (error) {
     return codeOf(error) ?? 'unknown';
+  }
+}
+
+/** What it is told, except that it could not connect, or was not answered, in time. */
+async function told(from: Client, service = 'echo'): Promise<string> {
+  const deadline = performance.now() + DEADLINE_MS;
+  for (;;) {
+    const got = await outcome(from, 'hi', service);
+    if (!/UNREACHABLE|TIMEOUT/.test(got) || performance.now() > deadline) return got;
   }
 }
 
@@ -123,7 +132,7 @@ describe.each(['zmtp', 'libzmq'] as const)('a broker with CURVE on %s', (transpo
     work(daemon, 'bob');
     await untilOutcome(client(daemon, 'alice'), 'hi');
     await untilOutcome(client(daemon, 'alice', 'libzmq'), 'hi');
-    expect(await outcome(client(daemon, 'mallory'))).toBe('ERR_MDP_KEY_REFUSED');
+    expect(await told(client(daemon, 'mallory'))).toBe('ERR_MDP_KEY_REFUSED');
     const rejected = await daemon.waitFor('connection.rejected');
     expect(rejected).toMatchObject({ kind: 'key', listener: 0 });
     const plain = new Client({ endpoints: [daemon.endpoint], timeoutMs: 300, retries: 0 });
@@ -139,7 +148,7 @@ describe.each(['zmtp', 'libzmq'] as const)('a broker with CURVE on %s', (transpo
     allow({ name: 'bob' });
     const daemon = await start(transport);
     work(daemon, 'bob');
-    expect(await outcome(client(daemon, 'alice'))).toBe('ERR_MDP_KEY_REFUSED');
+    expect(await told(client(daemon, 'alice'))).toBe('ERR_MDP_KEY_REFUSED');
     allow({ name: 'bob' }, { name: 'alice' });
     await daemon.waitFor('keys.reread');
     await untilOutcome(client(daemon, 'alice'), 'hi');
@@ -286,7 +295,7 @@ describe('rights by key', () => {
     });
     await untilOutcome(client(daemon, 'mallory'), 'hi');
     expect(daemon.logged('worker.lost')).toEqual([]);
-    expect(await outcome(client(daemon, 'alice'))).toBe('ERR_MDP_KEY_REFUSED');
+    expect(await told(client(daemon, 'alice'))).toBe('ERR_MDP_KEY_REFUSED');
   });
 
   it('changes the server key while it runs: clients may use either (SIGHUP)', async () => {
@@ -348,7 +357,7 @@ describe('rights by key', () => {
     const daemon = await start('libzmq');
     work(daemon, 'bob');
     await untilOutcome(client(daemon, 'bob'), 'hi');
-    expect(await outcome(client(daemon, 'alice'))).toBe('ERR_MDP_KEY_REFUSED');
+    expect(await told(client(daemon, 'alice'))).toBe('ERR_MDP_KEY_REFUSED');
   });
 });
 
@@ -520,15 +529,15 @@ describe('a service that authorises keys', () => {
     answer(daemon);
     const alice = client(daemon, 'alice');
     await untilOutcome(alice, 'hi');
-    await expect(alice.request('auth', 'x')).rejects.toMatchObject({ code: 'ERR_MDP_FORBIDDEN' });
+    expect(await told(alice, 'auth')).toBe('ERR_MDP_FORBIDDEN');
     expect(asked[0]).toEqual({
       publicKey: encodeZ85(pairs.alice.publicKey),
       address: '127.0.0.1',
     });
     const mallory = client(daemon, 'mallory');
-    expect(await outcome(mallory)).toBe('ERR_MDP_KEY_REFUSED');
+    expect(await told(mallory)).toBe('ERR_MDP_KEY_REFUSED');
     await daemon.waitFor('authoriser.refused');
-    expect(await outcome(mallory)).toBe('ERR_MDP_KEY_REFUSED');
+    expect(await told(mallory)).toBe('ERR_MDP_KEY_REFUSED');
     expect(new Set(asked.map(({ publicKey }) => publicKey)).size).toBe(2);
   });
 

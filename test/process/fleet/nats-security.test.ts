@@ -11,7 +11,8 @@ import { natsUser, nkeyUser } from '../../support/nats-users.js';
 import { itWithTool } from '../../support/tools.js';
 
 const TOOL = 'nats-server and openssl';
-const TEST_MS = 60_000;
+/** Longer than what a case waits for (test/support): that says what did not come. */
+const TEST_MS = 180_000;
 
 afterEach(async () => {
   await removeDaemons();

@@ -60,9 +60,10 @@ async function restarted({ dataDir, endpoint }: Daemon): Promise<Daemon> {
 
 /** A new value is dropped, and `/readyz` says why. */
 async function expectFull(daemon: Daemon): Promise<void> {
-  const setting = mapAt(daemon, 3000).set('/new', LARGE);
-  await expect(setting).rejects.toMatchObject({ code: 'ERR_MDP_TIMEOUT' });
-  expect(await degraded(daemon)).toContain('map_full');
+  const map = mapAt(daemon, 3000);
+  await map.synced;
+  await expect(map.set('/new', LARGE)).rejects.toMatchObject({ code: 'ERR_MDP_TIMEOUT' });
+  await until(async () => (await degraded(daemon)).includes('map_full'), 'it says why');
 }
 
 async function expectHealed(daemon: Daemon): Promise<void> {

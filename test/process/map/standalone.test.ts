@@ -62,13 +62,14 @@ describe('limits.mapBytes (D57)', () => {
     const short = mapAt(mapOf(daemon), SHORT);
     await patient.set('/a', large(6));
     await patient.set('/b', large(6));
+    await short.synced;
     for (const [key, value] of [
       ['/c', large(6)],
       ['/a', large(12)],
     ] as const) {
       const before = await refused(daemon);
       await expect(short.set(key, value)).rejects.toMatchObject({ code: 'ERR_MDP_TIMEOUT' });
-      expect(await refused(daemon)).toBeGreaterThan(before);
+      await until(async () => (await refused(daemon)) > before, 'it is counted');
     }
     // What does not grow goes through, and so do deletions.
     await patient.set('/a', large(5));
@@ -86,6 +87,7 @@ describe('limits.mapBytes (D57)', () => {
     const daemon = await startDaemon({ file, sets: [MAPS, HTTP, PUBLISHES] });
     const watcher = await watch(daemon, 'map.');
     const short = mapAt(mapOf(daemon), SHORT);
+    await short.synced;
     await expect(short.set('/a', large(6))).rejects.toMatchObject({ code: 'ERR_MDP_TIMEOUT' });
     expect(await watcher.waitFor('map.refused')).toMatchObject({ reason: 'limit' });
     limit('16KiB');

@@ -66,7 +66,7 @@ describe('a request keeps the process alive until it settles', () => {
   it('while its service has no worker', async () => {
     const program = `
       const client = connect('${endpoint}', { timeoutMs: 300, retries: 1 });
-      await client.request('mmi.service', 'echo');
+      await client.request('mmi.service', 'echo', { timeoutMs: 20_000 });
       await sleep(200);
       client.request('nobody', 'hi').catch((error) => console.log(error.code));
     `;
@@ -103,7 +103,7 @@ describe('a program that closes what it opened', () => {
       const client = connect('${endpoint}', { transport: 'libzmq' });
       console.log((await client.request('mmi.service', 'echo')).text());
     `;
-    expect(await outcome(program, {}, 3000)).toEqual({ end: 'alive', output: '404\n' });
+    expect(await outcome(program, {}, 10_000)).toEqual({ end: 'alive', output: '404\n' });
   });
 
   it('Symbol.asyncDispose is close(), of client and worker', async () => {

@@ -10,7 +10,7 @@ import { silent } from '../../support/silent.js';
 import { until } from '../../support/until.js';
 
 /** Long enough that a busy machine does not expire live peers. */
-const HEARTBEAT_MS = 500;
+const HEARTBEAT_MS = 1500;
 const DEADLINE_MS = 60_000;
 const closing: (() => Promise<void>)[] = [];
 

@@ -5,7 +5,7 @@ import { fileURLToPath } from 'node:url';
 
 const SDK = new URL('../../../src/sdk/', import.meta.url);
 /** Much longer than any of these programs takes to start and to end. */
-const PATIENCE_MS = 15_000;
+const PATIENCE_MS = 60_000;
 
 /** What a program prints, and how it ends: its exit status, or `alive` if it has to be killed. */
 export async function outcome(

@@ -78,7 +78,7 @@ describe('a worker that nobody listens to', () => {
       const options = { endpoints: 'tcp://127.0.0.1:9', service: 'echo', heartbeatIntervalMs: 1000 };
       new Worker(options, (r) => r.frames).run();
     `;
-    const { output } = await outcome(program, {}, 8000);
+    const { output } = await outcome(program, {}, 15_000);
     const lines = output.split('\n').filter((line) => line.includes('MDP_WORKER_LOST'));
     expect(lines).toEqual([
       expect.stringContaining(
