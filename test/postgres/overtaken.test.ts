@@ -99,7 +99,13 @@ describeWithPostgres('a change that waits for another one of the same request', 
 
   const closed = { state: 'absent' };
   const replied = { state: 'replied', reply: Buffer.from('reply 1') };
-  const cases: readonly (readonly [string, readonly Change[], Change, Change, object])[] = [
+  const cases: readonly (readonly [
+    string,
+    readonly Change[],
+    Change,
+    Change,
+    Record<string, unknown>,
+  ])[] = [
     ['a close, after a reply', [accept(1)], reply(1), close(1), closed],
     ['a close, after an attempt', [accept(1)], attempt(1, 1), close(1), closed],
     ['a close, after a death', [accept(1)], dead(1), close(1), closed],
