@@ -39,6 +39,11 @@ const KEPT_EXPORTS = new Map([
   ['src/core/z85.ts: decodeZ85', "the RFC's vectors are no keys"],
   ['src/titanic/io/tables/map-rows.ts: prepareMapStatements', 'the test of query plans'],
   ['src/titanic/io/postgres/session.ts: FREE', 'the test of query plans'],
+  ['src/titanic/io/postgres/fence.ts: NEW_ERA', 'the test of query plans'],
+  [
+    'src/titanic/io/postgres/fence.ts: fenceValue',
+    'the test of query plans, and the benchmark of counts',
+  ],
   ['src/titanic/io/postgres/census.ts: pauseAfter', 'the benchmark of counts'],
   ['src/titanic/io/postgres/lease.ts: Watch', 'a clock that a script moves'],
   ['src/cli/checkup/fleet.ts: answering', 'servers that no test can have off loopback'],

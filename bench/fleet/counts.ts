@@ -12,6 +12,7 @@ import { Batch } from '../../src/titanic/io/postgres/changes.js';
 import { connect, type Connection } from '../../src/titanic/io/postgres/connection.js';
 import { count } from '../../src/titanic/io/postgres/reader.js';
 import { PENDING, SCHEMA } from '../../src/titanic/io/postgres/schema.js';
+import { fenceValue } from '../../src/titanic/io/postgres/fence.js';
 import type { Statement } from '../../src/titanic/io/postgres/statements.js';
 import { Cluster, postgresBin } from '../../test/support/postgres-cluster.js';
 import { table, times, whole } from '../markdown.js';
@@ -102,7 +103,7 @@ async function accepting(
     }
     return await rate(bench.seconds, CONNECTIONS, async (at) => {
       const { connection, session } = present(lanes[at], 'a connection');
-      const orders = new Batch(acceptances(ROWS), session, 'first').orders();
+      const orders = new Batch(acceptances(ROWS), fenceValue(session, 0), 'first').orders();
       for (const { statement, values } of orders) {
         const [row] = await connection.run(using(statement), values);
         if (row?.[0] !== true) throw new Error('nothing was stored: the session has ended');

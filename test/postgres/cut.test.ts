@@ -45,6 +45,16 @@ describeWithPostgres('a cut between a broker and its database', () => {
     return Number(row?.['n']);
   }
 
+  /** The processes of the server that store requests. */
+  async function storing(): Promise<number[]> {
+    const rows = await server.sql(
+      `SELECT pid FROM pg_stat_activity WHERE datname = '${database}' AND query LIKE '%INSERT INTO%'
+        AND application_name = 'majordomo'`,
+      database,
+    );
+    return rows.map(({ pid }) => Number(pid));
+  }
+
   const cuts: readonly [string, () => Promise<void>][] = [
     [
       'after the commit and before its answer',
@@ -112,6 +122,26 @@ describeWithPostgres('a cut between a broker and its database', () => {
       return replied === '200' && reply === 'HELLO';
     }, 'its reply');
     expect(seen).toEqual(['hello']);
+  });
+
+  it('a batch that arrives after its connection was given up changes nothing', async () => {
+    const { client } = await begin(1500);
+    const before = await storing();
+    expect(before).toHaveLength(1);
+    relay.hold();
+    const [status = ''] = await ask(client, 'titanic.request', 'kept', 'late');
+    expect(status).toMatch(/^500 outcome unknown/);
+    // Over another connection, and nothing is in doubt any more.
+    await until(
+      async () => (await ask(client, 'titanic.request', 'kept', 'next')).length === 2,
+      'the next request is stored',
+    );
+    relay.deliver();
+    await until(async () => {
+      const now = await storing();
+      return before.every((pid) => !now.includes(pid));
+    }, 'the end of the first connection');
+    expect(await stored()).toBe(2);
   });
 
   it('a broker that is stopped meanwhile ends, though nobody answers', async () => {

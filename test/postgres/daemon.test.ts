@@ -310,6 +310,11 @@ describeWithPostgres('a database that does not fit', () => {
     const { dataDir } = first;
     const [status, stderr] = await failsWith(other, { dataDir });
     expect([status, stderr]).toEqual([74, expect.stringContaining('--new-store')]);
+    const empty = await server.database();
+    const [wrong, words] = await failsWith(server.url(empty), { dataDir });
+    expect([wrong, words]).toEqual([74, expect.stringContaining('is empty: the data directory')]);
+    const made = `SELECT to_regnamespace('majordomo') IS NOT NULL AS is_made`;
+    expect(await server.sql(made, empty)).toEqual([{ is_made: false }]);
     const again = await broker(other, { dataDir, newStore: true });
     expect(again.logged('store.renewed')).toHaveLength(1);
   });

@@ -13,6 +13,7 @@ import {
   PART,
 } from '../../src/titanic/io/postgres/reads.js';
 import { SCHEMA } from '../../src/titanic/io/postgres/schema.js';
+import { Fence, fenceValue, NEW_ERA } from '../../src/titanic/io/postgres/fence.js';
 import { FREE, take } from '../../src/titanic/io/postgres/session.js';
 import {
   ACCEPT,
@@ -93,7 +94,7 @@ describeWithPostgres('statements on a database', () => {
 
   /** Commits one batch whose changes are of one kind. */
   async function commit(on: Connection, changes: readonly Change[]): Promise<Batch> {
-    const batch = new Batch(changes, session, 'first');
+    const batch = new Batch(changes, fenceValue(session, 0), 'first');
     const [order, ...more] = batch.orders();
     expect(more).toEqual([]);
     const { statement, values, settle } = present(order, 'a statement');
@@ -156,8 +157,11 @@ describeWithPostgres('statements on a database', () => {
   /** Stores requests of all states, with bodies, replies or reasons, keys and attempts. */
   async function fill(): Promise<void> {
     await server.sql(
-      `INSERT INTO ${SCHEMA}.request SELECT gen_random_uuid(), n, 'x', '', false, 0, 1 + n % 3, 0, NULL,
-         0, false, 0, 0, 10, 0, 0, 1e15, 1, 0, NULL, NULL FROM generate_series(1, ${ROWS}) n;
+      `INSERT INTO ${SCHEMA}.request (id, seq, service, owner, shared, priority, state, generation,
+         attempts, attempts_ever, max_attempts, accepted_at, not_before, expires_at, body_bytes,
+         reply_bytes)
+       SELECT gen_random_uuid(), n, 'x', '', false, 0, 1 + n % 3, 0,
+         0, 0, 10, 0, 0, 1e15, 1, 0 FROM generate_series(1, ${ROWS}) n;
        INSERT INTO ${SCHEMA}.body SELECT id, 1, 'x' FROM ${SCHEMA}.request ON CONFLICT DO NOTHING;
        INSERT INTO ${SCHEMA}.body SELECT id, state, 'x' FROM ${SCHEMA}.request
          ON CONFLICT DO NOTHING;
@@ -213,7 +217,11 @@ describeWithPostgres('statements on a database', () => {
     await committed((n) => accept(n, { notBefore: 0 }));
     await committed((n) => accept(n, { key: `k${n}`, notBefore: 0 }), keyed);
     await observed('claim', async () => {
-      const claimed = await on.run(CLAIM, [session, byteas([Buffer.from('echo')]), int8s([20])]);
+      const claimed = await on.run(CLAIM, [
+        fenceValue(session, 0),
+        byteas([Buffer.from('echo')]),
+        int8s([20]),
+      ]);
       expect(claimed).toHaveLength(20);
     });
     await observed('load', async () => {
@@ -227,7 +235,7 @@ describeWithPostgres('statements on a database', () => {
     });
     await observed('release', async () => {
       const released = numberTable(numbers.map((n) => [n]));
-      await on.run(RELEASE, [session, released, ids, int4s(numbers.map(() => 2))]);
+      await on.run(RELEASE, [fenceValue(session, 0), released, ids, int4s(numbers.map(() => 2))]);
     });
     for (const step of [
       (n: number) => attempt(n, 1),
@@ -246,7 +254,7 @@ describeWithPostgres('statements on a database', () => {
     await committed((n) => close(n, 0), [...numbers, ...keyed]);
     for (const [statement, values] of [
       [WAKE, [1000]],
-      [FREE_UNKNOWN, [session, ids]],
+      [FREE_UNKNOWN, [fenceValue(session, 0), ids]],
       [FREE, []],
     ] as const) {
       await observed(statement.name, async () => {
@@ -383,14 +391,18 @@ describeWithPostgres('statements on a database', () => {
     on: Connection,
     changes: readonly Change[],
     sending: Sending = 'first',
+    fence = new Fence(session),
   ): Promise<Batch> {
-    const batch = new Batch(changes, session, sending);
-    await on.ask('BEGIN');
-    for (const { statement, values, settle } of batch.orders()) {
-      settle(await on.run(statement, values));
-    }
-    await on.ask('COMMIT');
-    return batch;
+    const sent = async (value: Buffer): Promise<Batch> => {
+      const batch = new Batch(changes, value, sending);
+      await on.ask('BEGIN');
+      for (const { statement, values, settle } of batch.orders()) {
+        settle(await on.run(statement, values));
+      }
+      await on.ask('COMMIT');
+      return batch;
+    };
+    return await fence.pass(on, sent, ({ isFenced }) => isFenced);
   }
 
   it('a batch that was committed without an answer, sent again, tells the same and changes nothing', async () => {
@@ -417,15 +429,16 @@ describeWithPostgres('statements on a database', () => {
     );
   });
 
-  it('a batch that is sent again while it is being committed tells the same', async () => {
+  it('a new era begins when all batches of the one before it have ended', async () => {
     const [one, other] = [await connection(), await connection()];
     const n = 51_000;
     for (const changes of [[attempt(n, 1)], [reply(n)], [dead(n + 1)]]) {
       await commit(one, [accept(n), accept(n + 1)]);
-      const first = new Batch(changes, session, 'first');
+      const first = new Batch(changes, fenceValue(session, 0), 'first');
       await one.ask('BEGIN');
       for (const { statement, values } of first.orders()) await one.run(statement, values);
-      const again = send(other, changes, 'again');
+      const fence = new Fence(session);
+      const again = fence.renew(other).then(() => send(other, changes, 'again', fence));
       await until(async () => {
         const [row] = await server.sql(
           `SELECT count(*)::int AS waiting FROM pg_stat_activity WHERE wait_event_type = 'Lock'`,
@@ -435,28 +448,44 @@ describeWithPostgres('statements on a database', () => {
       await one.ask('COMMIT');
       const { results, deltas } = await again;
       expect([results, deltas]).toEqual([[{ kind: 'done' }], []]);
+      await server.sql(`UPDATE ${SCHEMA}.broker SET era = 0`, database);
       await commit(one, [close(n, 0), close(n + 1, 0)]);
     }
   });
 
-  it('a session that is dead changes nothing', async () => {
+  const ended: readonly [string, (on: Connection) => Promise<unknown>, string][] = [
+    [
+      'a session that is dead',
+      () => server.sql(`UPDATE ${SCHEMA}.broker SET dead = true`, database),
+      'dead = false',
+    ],
+    ['what was sent before a new era began', (on) => on.run(NEW_ERA, [session]), 'era = 0'],
+  ];
+  it.each(ended)('%s changes nothing', async (_title, end, mended) => {
     const on = await connection();
+    const fence = fenceValue(session, 0);
     await commit(on, [accept(1)]);
-    await server.sql(`UPDATE ${SCHEMA}.broker SET dead = true`, database);
+    await end(on);
     for (const change of [accept(2), accept(3, { key: 'x' }), reply(1), close(1)]) {
-      const batch = new Batch([change], session, 'first');
+      const batch = new Batch([change], fence, 'first');
       for (const { statement, values, settle } of batch.orders()) {
         settle(await on.run(statement, values));
       }
       expect([change.kind, batch.isFenced]).toEqual([change.kind, false]);
     }
-    const [row] = await server.sql(
-      `SELECT count(*) FILTER (WHERE state = 1)::int AS pending,
-        count(*) FILTER (WHERE state <> 1)::int AS others
-        FROM ${SCHEMA}.request WHERE service = 'echo'`,
+    const one = uuids([uuidOf(1)]);
+    const claimed = await on.run(CLAIM, [fence, byteas([Buffer.from('echo')]), int8s([1])]);
+    expect([claimed.length, claimed[0]?.[0]]).toEqual([1, false]);
+    await server.sql(`UPDATE ${SCHEMA}.request SET session = ${session}, claim = 2`, database);
+    const released = [fence, numberTable([[0]]), one, int4s([2])];
+    expect(await on.run(RELEASE, released)).toEqual([[false]]);
+    expect(await on.run(FREE_UNKNOWN, [fence, uuids([])])).toEqual([[false]]);
+    const rows = await server.sql(
+      `SELECT state, session::int AS session FROM ${SCHEMA}.request WHERE service = 'echo'`,
       database,
     );
-    expect(row).toEqual({ pending: 1, others: 0 });
-    await server.sql(`UPDATE ${SCHEMA}.broker SET dead = false`, database);
+    expect(rows).toEqual([{ state: 1, session }]);
+    await server.sql(`UPDATE ${SCHEMA}.broker SET ${mended}`, database);
+    await commit(on, [close(1, 0)]);
   });
 });

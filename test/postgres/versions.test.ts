@@ -99,7 +99,7 @@ describeWithPostgres('brokers of two versions', () => {
     expect((await first.stop()).status).toBe(0);
     // What the last migration made.
     await server.sql(
-      `DROP TABLE majordomo.origin; ALTER TABLE majordomo.key DROP COLUMN extra;
+      `ALTER TABLE majordomo.broker DROP COLUMN era, DROP COLUMN readable;
       UPDATE majordomo.meta SET version = ${VERSION - 1}`,
       database,
     );
@@ -134,6 +134,48 @@ describeWithPostgres('brokers two versions apart', () => {
       expect(await run([...words, ...config])).toMatchObject({ status: 78, stderr: refusal });
     }
     expect(existsSync(backup)).toBe(false);
+  });
+
+  it('the newer one does not change the tables while the older one uses them: exit 78', async () => {
+    const server = await cluster();
+    const database = await server.database();
+    const sets = [`titanic.store=${server.url(database)}`];
+    const older = await startDaemon({ sets: [...sets, 'node.name=older'] });
+    const program = laterProgram(2);
+    const { status, stderr } = await new Daemon({ sets, program }).finished();
+    expect([status, stderr]).toEqual([
+      78,
+      expect.stringContaining(
+        `the broker older, which uses them now, works up to ${VERSION + 1}: upgrade it to a version in between first, or stop it`,
+      ),
+    ]);
+    expect(await versionOf(database)).toBe(VERSION);
+    expect(await ask(clientOf(older), 'titanic.request', 'kept', 'x')).toHaveLength(2);
+    await older.stop();
+    await (await startDaemon({ sets, program })).stop();
+    expect(await versionOf(database)).toBe(VERSION + 2);
+  });
+
+  it('the older one, whose lease ran out while the tables changed, writes no more, and says why', async () => {
+    const server = await cluster();
+    const database = await server.database();
+    const sets = [`titanic.store=${server.url(database)}`, 'fleet.leaseMs=1000'];
+    const older = await startDaemon({ sets });
+    older.signal('SIGSTOP');
+    await until(async () => {
+      const [row] = await server.sql(
+        'SELECT lease_until < clock_timestamp() AS is_over FROM majordomo.broker',
+        database,
+      );
+      return row?.['is_over'] === true;
+    }, 'the end of its lease');
+    await (await startDaemon({ sets, program: laterProgram(2) })).stop();
+    older.signal('SIGCONT');
+    expect(await older.waitFor('store.lost')).toMatchObject({
+      text: expect.stringContaining('use a newer program'),
+    });
+    const [status = ''] = await ask(clientOf(older), 'titanic.request', 'kept', 'x');
+    expect(status).toMatch(/^500/);
   });
 
   itWithTool('nats-server', "drop each other's packs, count them, and serve", async () => {

@@ -48,6 +48,11 @@ describe('the simulation finds', () => {
       { conditions: { fencesClaims: false }, weather: pausing },
     ],
     [
+      'statements that arrive after their connection was given up, and are not fenced',
+      /not over|which n[0-9] does not have|closed/,
+      { conditions: { fencesEras: false }, weather: breaking },
+    ],
+    [
       'what dead sessions had claimed, and is not freed',
       /not over|which is dead/,
       { conditions: { freesDead: false } },
@@ -114,6 +119,7 @@ describe('the simulation finds', () => {
       },
     ],
   ])('%s', (_what, message, sabotage) => {
+    console.log(found(sabotage));
     expect(found(sabotage)).toMatch(message);
   });
 });

@@ -32,6 +32,7 @@ export class TcpRelay {
   readonly #target: number;
   readonly #server: Server;
   readonly #passes = new Set<Pass>();
+  readonly #held = new Set<Pass>();
   tap: Tap | null = null;
   /** In each direction of each connection. */
   bytesPerSecond = Infinity;
@@ -58,6 +59,24 @@ export class TcpRelay {
   set(state: RelayState): void {
     this.#state = state;
     for (const pass of this.#passes) this.#apply(pass);
+  }
+
+  /**
+   * What is sent over the present connections waits until `deliver`, as in a network that delays it, even
+   * if they are closed meanwhile. New ones pass.
+   */
+  hold(): void {
+    for (const pass of this.#passes) {
+      this.#held.add(pass);
+      flow(pass.client, false);
+      flow(pass.server, false);
+    }
+  }
+
+  deliver(): void {
+    const held = [...this.#held];
+    this.#held.clear();
+    for (const pass of held) this.#apply(pass);
   }
 
   close(): void {
@@ -87,7 +106,7 @@ export class TcpRelay {
       });
       from.once('close', () => {
         // A failed network does not report the end of a connection, either.
-        if (this.#state === 'open') this.#end(pass);
+        if (this.#state === 'open' && !this.#held.has(pass)) this.#end(pass);
       });
     }
     this.#apply(pass);
@@ -111,6 +130,7 @@ export class TcpRelay {
   }
 
   #apply(pass: Pass): void {
+    if (this.#held.has(pass)) return;
     const { client, server } = pass;
     const state = this.#state;
     if (state === 'reset') {

@@ -134,12 +134,13 @@ export class ScheduleWatch {
 
   /**
    * One that takes the place of another with the same line goes on where that was. One commit may store
-   * both the request of a due time and the schedule that follows.
+   * both the request of a due time, or of the last that were missed, and the schedule that follows.
    */
   #checkFollows(name: string, last: Known, { uuid, due, cron, timeZone }: Known): void {
     if (uuid === last.uuid) hold(due >= last.due, `${name} goes back to ${time(due)}`);
     else if (cron === last.cron && timeZone === last.timeZone && due > last.due) {
-      const isStored = this.#stored.has(`${name}:${time(last.due)}`);
+      const passed = [last.due, ...duesIn(cron, last.due, due - 1)];
+      const isStored = passed.some((each) => this.#stored.has(`${name}:${time(each)}`));
       hold(isStored, `${name} was due at ${time(last.due)}; now it is due at ${time(due)}`);
     }
   }

@@ -36,7 +36,14 @@ type EndStep = Step & { readonly kind: 'close' | 'expire' };
 export interface Session extends Claimant {
   readonly session: number;
   leaseUntil: number;
+  era: number;
   dead: boolean;
+}
+
+/** What the statements of a broker are fenced by (src/titanic/io/postgres/fence.ts). */
+export interface FenceValue {
+  readonly session: number;
+  readonly era: number;
 }
 
 /** Who has a pending request. */
@@ -59,6 +66,8 @@ export interface Conditions {
   readonly fencesClaims: boolean;
   /** Only what nobody has claimed can be claimed. */
   readonly claimsOnlyFree: boolean;
+  /** What was sent before a new era began, and arrives later, changes nothing. */
+  readonly fencesEras: boolean;
   /** What dead sessions had claimed is freed. */
   readonly freesDead: boolean;
   /** A key leads to the request that has it. */
@@ -67,6 +76,7 @@ export interface Conditions {
 
 export const ALL_CONDITIONS: Conditions = {
   fencesClaims: true,
+  fencesEras: true,
   claimsOnlyFree: true,
   freesDead: true,
   keepsKeys: true,
@@ -117,6 +127,11 @@ export class SharedDatabase {
     return this.sessions.some((each) => each.session === session && !each.dead);
   }
 
+  #isFenced({ session, era }: FenceValue): boolean {
+    const isOfEra = !this.#conditions.fencesEras || this.sessions[session - 1]?.era === era;
+    return isOfEra && this.isAlive(session);
+  }
+
   find(uuid: RequestUuid): Found {
     return this.lookUp(uuid, Infinity);
   }
@@ -127,7 +142,7 @@ export class SharedDatabase {
     for (const each of this.sessions) if (each.home.equals(claimant.home)) each.dead = true;
     const session = this.sessions.length + 1;
     const leaseUntil = this.#clockMs() + claimant.leaseMs;
-    this.sessions.push({ ...claimant, session, leaseUntil, dead: false });
+    this.sessions.push({ ...claimant, session, leaseUntil, era: 0, dead: false });
     return session;
   }
 
@@ -144,6 +159,15 @@ export class SharedDatabase {
     if (mine.dead) return null;
     mine.leaseUntil = this.#clockMs() + mine.leaseMs;
     return this.#clockMs();
+  }
+
+  /** @returns `null`: the session is dead */
+  era(session: number): number | null {
+    return this.isAlive(session) ? (this.sessions[session - 1]?.era ?? null) : null;
+  }
+
+  newEra(session: number): number {
+    return ++present(this.sessions[session - 1], 'a session that was taken').era;
   }
 
   others(mine: number): OtherSession[] {
@@ -173,8 +197,9 @@ export class SharedDatabase {
   // ---------------------------------------------------------------- claims
 
   /** @returns `null`: the session has ended */
-  claim(session: number, wanted: readonly Wanted[]): readonly ClaimedRequest[] | null {
-    if (!this.isAlive(session)) return null;
+  claim(fence: FenceValue, wanted: readonly Wanted[]): readonly ClaimedRequest[] | null {
+    if (!this.#isFenced(fence)) return null;
+    const { session } = fence;
     const claimed: ClaimedRequest[] = [];
     for (const { service, most } of wanted) {
       const free = this.pending
@@ -213,21 +238,28 @@ export class SharedDatabase {
     for (const { uuid } of woken.slice(0, WOKEN_MAX)) this.#rowOf(uuid).delayed = false;
   }
 
-  release(session: number, released: readonly Release[]): void {
-    if (!this.isAlive(session)) return;
+  /** @returns `null`: the session has ended */
+  release(fence: FenceValue, released: readonly Release[]): true | null {
+    if (!this.#isFenced(fence)) return null;
+    const { session } = fence;
     for (const { uuid, claim } of released) {
       const row = this.claimOf(uuid);
       if (row?.session === session && row.claim === claim) row.session = null;
     }
+    return true;
   }
 
-  freeUnknown(session: number, known: readonly RequestUuid[]): void {
+  /** @returns `null`: the session has ended */
+  freeUnknown(fence: FenceValue, known: readonly RequestUuid[]): true | null {
+    if (!this.#isFenced(fence)) return null;
+    const { session } = fence;
     const names = new Set(known.map(nameOf));
     for (const [name, row] of this.#claims) {
       if (row.session === session && row.claim > FIRST_CLAIM && !names.has(name)) {
         row.session = null;
       }
     }
+    return true;
   }
 
   // ---------------------------------------------------------------- changes
@@ -236,8 +268,9 @@ export class SharedDatabase {
    * @param isAgain see `Batch` in changes.ts
    * @returns `null`: the session has ended, and nothing was changed
    */
-  commit(session: number, changes: readonly Change[], isAgain: boolean): BatchDone | null {
-    if (!this.isAlive(session)) return null;
+  commit(fence: FenceValue, changes: readonly Change[], isAgain: boolean): BatchDone | null {
+    if (!this.#isFenced(fence)) return null;
+    const { session } = fence;
     const deltas: Delta[] = [];
     this.#transactions++;
     const results = changes.map((change, at) => {

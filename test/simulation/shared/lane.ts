@@ -11,6 +11,8 @@ import type { DatabaseServer } from './server.js';
 
 const PAUSE_MIN_MS = 20;
 const PAUSE_MAX_MS = 250;
+/** How long a statement may be on its way when its connection breaks. */
+const DELAYED_MAX_MS = 2000;
 
 /** The connection broke, or none could be made. */
 export class Broken extends Error {}
@@ -186,7 +188,7 @@ export class Lane {
       end(new TimeOver('no answer'), 0);
     });
     const breaks = !this.#link.isHealed && random.chance(weather.breakChance);
-    const fate = breaks ? random.pick(['lost', 'done', 'late'] as const) : 'answered';
+    const fate = breaks ? random.pick(['lost', 'done', 'late', 'delayed'] as const) : 'answered';
     const isTold = random.chance(0.7);
     clock.after(this.#delay(), () => {
       if (!server.isUp || this.#link.isCut || dial !== this.#dials) return;
@@ -206,6 +208,14 @@ export class Lane {
           end(null, 0);
         });
       };
+      if (fate === 'delayed') {
+        // It waits in the network, perhaps until another connection has long been used.
+        const arrivedAt = clock.now;
+        clock.after(random.int(0, DELAYED_MAX_MS), () => {
+          if (server.upSince <= arrivedAt) run();
+        });
+        return;
+      }
       const freeAt = server.freeAt(alone(server.database));
       if (freeAt > clock.now) clock.at(freeAt, run);
       else if (fate !== 'late') run();

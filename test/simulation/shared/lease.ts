@@ -52,8 +52,8 @@ export class LeaseKeeper {
     return this.#session;
   }
 
-  foundEnded(): void {
-    if (this.#session === null) return;
+  foundEnded(session: number): void {
+    if (this.#session !== session) return;
     this.#session = null;
     this.#events.ended();
     this.#soon(0);

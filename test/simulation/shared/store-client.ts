@@ -21,7 +21,7 @@ import type {
   StoreFailure,
   Transaction,
 } from '../../../src/titanic/store/store.js';
-import type { SharedDatabase } from './database.js';
+import type { BatchDone, FenceValue, SharedDatabase } from './database.js';
 import { Broken, Lane, type LaneHost, type Link, mustBeOfNetwork, NOBODY } from './lane.js';
 import { LeaseKeeper, take } from './lease.js';
 import { begin, type Routine } from './routine.js';
@@ -117,7 +117,7 @@ export class StoreClient implements ClaimStore {
   #isWorking = false;
   #keeper: LeaseKeeper | null = null;
   /** Of the writer and of claims. */
-  #session = 0;
+  #fence: FenceValue = { session: 0, era: 0 };
   #counted: ReportedCounts | null = null;
   #mustCount = false;
   #doubtful: RequestUuid[] = [];
@@ -185,7 +185,7 @@ export class StoreClient implements ClaimStore {
       const session = yield* this.#leases.use(this.#until, (until) =>
         take(this.#leases, until, claimant),
       );
-      this.#session = session;
+      this.#fence = { session, era: 0 };
       const tally = yield* this.#leases.use(this.#until, (until) =>
         read(this.#leases, until, (database) => database.count()),
       );
@@ -224,7 +224,7 @@ export class StoreClient implements ClaimStore {
         });
       },
       taken: (taken) => {
-        this.#session = taken;
+        this.#fence = { session: taken, era: 0 };
         this.#doubtful = [];
         this.#tell((events) => {
           events.taken(taken);
@@ -331,13 +331,14 @@ export class StoreClient implements ClaimStore {
   // ---------------------------------------------------------------- commits
 
   *#commitOrder({ id, changes }: OrderOf<'commit'>): Routine<void> {
+    let { session } = this.#fence;
     try {
       this.#mustBeReady();
       if (this.#mustCount || this.#doubtful.length > 0) yield* this.#settled();
       yield* this.#tellKept();
-      const session = this.#session;
+      session = this.#fence.session;
       const { results, counts } = yield* this.#commit(changes);
-      if (this.#session !== session && this.#doubt(changes)) {
+      if (this.#fence.session !== session && this.#doubt(changes)) {
         this.#tell((events) => {
           events.counted(counts);
         });
@@ -347,7 +348,7 @@ export class StoreClient implements ClaimStore {
         events.committed(id, results, counts);
       });
     } catch (error) {
-      const failure = this.#failure(error);
+      const failure = this.#failure(error, session);
       this.#tell((events) => {
         events.batchFailed(id, failure);
       });
@@ -356,16 +357,49 @@ export class StoreClient implements ClaimStore {
 
   /** Waits until no batch of this session is under way, on whatever connection. */
   *#settled(): Routine<void> {
-    const session = this.#session;
-    yield* this.#writes.use(this.#until, (until) =>
-      this.#writes.ask(until, { run: () => undefined, fence: null, alone: () => [session] }),
-    );
+    yield* this.#writes.use(this.#until, (until) => this.#newEra(this.#writes, until));
+  }
+
+  /** When all that was sent in the present one and has arrived has ended. */
+  *#newEra(lane: Lane, until: number): Routine<void> {
+    const { session } = this.#fence;
+    const run = (database: SharedDatabase): number => database.newEra(session);
+    this.#learn(session, yield* lane.ask(until, { run, fence: null, alone: () => [session] }));
+  }
+
+  #learn(session: number, era: number): void {
+    if (session !== this.#fence.session) return;
+    this.#fence = { session, era: Math.max(era, this.#fence.era) };
+  }
+
+  /** Sends something that is fenced; and again, if another era has begun meanwhile. */
+  *#pass<Result>(
+    lane: Lane,
+    until: number,
+    run: (database: SharedDatabase, fence: FenceValue) => Result | null,
+  ): Routine<Result> {
+    for (;;) {
+      const fence = this.#fence;
+      const done = yield* lane.ask(until, {
+        run: (database) => run(database, fence),
+        ...{ fence: fence.session, alone: NOBODY },
+      });
+      if (done !== null) return done;
+      if (fence.era === this.#fence.era) {
+        const { session } = fence;
+        const era = yield* read(lane, until, (database) => database.era(session));
+        this.#learn(session, era ?? 0);
+      }
+      if (fence.session !== this.#fence.session || fence.era === this.#fence.era) {
+        throw new FenceDown('the session of this broker has ended');
+      }
+    }
   }
 
   *#tellKept(): Routine<void> {
     if (this.#doubtful.length === 0) return;
     const asked = this.#doubtful;
-    const session = this.#session;
+    const { session } = this.#fence;
     this.#doubtful = [];
     let kept: readonly StoredRequest[];
     try {
@@ -412,17 +446,17 @@ export class StoreClient implements ClaimStore {
     changes: readonly Change[],
     sent: { mayBeDone: boolean },
   ): Routine<Committed> {
-    const session = this.#session;
     const isAgain = sent.mayBeDone;
+    if (isAgain) yield* this.#newEra(this.#writes, until);
     sent.mayBeDone = true;
-    const run = (database: SharedDatabase): ReturnType<SharedDatabase['commit']> =>
-      database.commit(session, changes, isAgain);
-    // The same batch may be under way: it has locked its requests.
-    const alone = (): number[] => [session];
-    const done = yield* this.#writes.ask(until, { run, fence: session, alone });
-    if (done === null) {
-      sent.mayBeDone = isAgain;
-      throw new FenceDown('the session of this broker has ended');
+    let done: BatchDone;
+    try {
+      done = yield* this.#pass(this.#writes, until, (database, fence) =>
+        database.commit(fence, changes, isAgain),
+      );
+    } catch (error) {
+      if (error instanceof FenceDown) sent.mayBeDone = isAgain;
+      throw error;
     }
     this.#mustCount = isAgain;
     const counts = this.#counts.apply(done.deltas);
@@ -486,16 +520,16 @@ export class StoreClient implements ClaimStore {
   // ---------------------------------------------------------------- claims
 
   *#claim(id: number, order: ClaimOrder): Routine<void> {
+    const { session } = this.#fence;
     try {
       this.#mustBeReady();
-      const session = this.#session;
       const claimed = yield* this.#claimed(session, order);
-      if (this.#session !== session) throw new Refused('the session has ended meanwhile');
+      if (this.#fence.session !== session) throw new Refused('the session has ended meanwhile');
       this.#tell((events) => {
         events.claimed(id, claimed);
       });
     } catch (error) {
-      const failure = this.#failure(error);
+      const failure = this.#failure(error, session);
       this.#tell((events) => {
         events.claimFailed(id, failure);
       });
@@ -514,35 +548,44 @@ export class StoreClient implements ClaimStore {
     );
   }
 
+  /** What another session claims would be known to nobody. */
+  *#ofSession<Result>(
+    until: number,
+    session: number,
+    run: (database: SharedDatabase, fence: FenceValue) => Result | null,
+  ): Routine<Result> {
+    if (session !== this.#fence.session) throw new Refused('the session has ended meanwhile');
+    return yield* this.#pass(this.#claiming, until, run);
+  }
+
   *#claimOnce(
     until: number,
     session: number,
     { wanted, released, known }: ClaimOrder,
   ): Routine<readonly ClaimedRequest[]> {
     const lane = this.#claiming;
-    const write = <Result>(run: (database: SharedDatabase) => Result) =>
-      lane.ask(until, { run, fence: session, alone: NOBODY });
     if (known !== null) {
-      yield* lane.ask(until, { run: () => undefined, fence: null, alone: () => [session] });
-      yield* write((database) => {
-        database.freeUnknown(session, known);
-      });
+      yield* this.#newEra(lane, until);
+      yield* this.#ofSession(until, session, (database, fence) =>
+        database.freeUnknown(fence, known),
+      );
     }
     if (released.length > 0) {
-      yield* write((database) => {
-        database.release(session, released);
-      });
+      yield* this.#ofSession(until, session, (database, fence) =>
+        database.release(fence, released),
+      );
     }
     if (wanted.length === 0) return [];
     if (this.#now >= this.#wokenAt + WAKE_MS) {
       this.#wokenAt = this.#now;
-      yield* write((database) => {
+      const wake = (database: SharedDatabase): void => {
         database.wake();
-      });
+      };
+      yield* lane.ask(until, { run: wake, fence: null, alone: NOBODY });
     }
-    const claimed = yield* write((database) => database.claim(session, wanted));
-    if (claimed === null) throw new FenceDown('the session of this broker has ended');
-    return claimed;
+    return yield* this.#ofSession(until, session, (database, fence) =>
+      database.claim(fence, wanted),
+    );
   }
 
   // ---------------------------------------------------------------- reads
@@ -603,8 +646,8 @@ export class StoreClient implements ClaimStore {
   }
 
   /** @throws what is no fault of the simulated world */
-  #failure(error: unknown): StoreFailure {
-    if (error instanceof FenceDown) this.#keeper?.foundEnded();
+  #failure(error: unknown, session = this.#fence.session): StoreFailure {
+    if (error instanceof FenceDown) this.#keeper?.foundEnded(session);
     if (error instanceof Refused) return { kind: 'busy', message: error.message };
     mustBeOfNetwork(error);
     return { kind: 'busy', message: messageOf(error) };

@@ -204,15 +204,16 @@ export class Batch {
    * or this batch takes other keys before.
    */
   readonly raced: number[] = [];
-  readonly #session: number;
+  /** See fence.ts. */
+  readonly #fence: Buffer;
   readonly #sending: Sending;
   /** New requests with the key of one before them in the batch, and the same owner. */
   readonly #repeats: { readonly n: number; readonly first: number }[] = [];
   readonly #changes: readonly Change[];
   readonly #stages: Stage[] = [];
 
-  constructor(changes: readonly Change[], session: number, sending: Sending) {
-    this.#session = session;
+  constructor(changes: readonly Change[], fence: Buffer, sending: Sending) {
+    this.#fence = fence;
     this.#sending = sending;
     this.#changes = changes;
     this.results = changes.map(() => PASSED);
@@ -276,17 +277,14 @@ export class Batch {
     }
   }
 
-  /**
-   * Locks what more than one statement would lock, each after the other. For a batch that is sent again,
-   * it also waits for the first sending, which may be under way: what that one stores is compared then.
-   */
+  /** Locks what more than one statement would lock, each after the other. */
   #lock(): Order[] {
     const locking = this.#stages.flatMap(({ items }) =>
       [...items].filter(([kind]) => kind !== 'accept').map(([, of]) => of),
     );
-    if (locking.length < (this.#isAgain ? 1 : 2)) return [];
+    if (locking.length < 2) return [];
     const ids = locking.flat().flatMap(({ change }) => uuidsOf(change));
-    const values = [this.#session, uuids(ids)];
+    const values = [this.#fence, uuids(ids)];
     return [{ statement: LOCK, values, settle: () => undefined }];
   }
 
@@ -330,7 +328,7 @@ export class Batch {
       ...[request.bodyBytes, key !== null && isOnceKey(key), claim !== undefined],
     ]);
     return [
-      this.#session,
+      this.#fence,
       numbers(rows),
       uuids(requests.map(({ uuid }) => uuid)),
       byteas(requests.map(({ service }) => service)),
@@ -443,12 +441,7 @@ export class Batch {
     arrays: readonly Buffer[],
   ): Order['values'] {
     const placed = items.map(({ n }, at) => [n, ...(rows[at] ?? [])]);
-    return [
-      this.#session,
-      numbers(placed),
-      uuids(items.map(({ change }) => change.uuid)),
-      ...arrays,
-    ];
+    return [this.#fence, numbers(placed), uuids(items.map(({ change }) => change.uuid)), ...arrays];
   }
 
   #settleGroup(group: Group, state: StoredState | null): void {
@@ -538,7 +531,7 @@ export class Batch {
     const { now, keyUntil, most } = change;
     return {
       statement: SWEEP,
-      values: [this.#session, now, keyUntil, most],
+      values: [this.#fence, now, keyUntil, most],
       settle: (rows) => {
         const swept = new Map<string, number>();
         const states = { replied: 0, dead: 0 };

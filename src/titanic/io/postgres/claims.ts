@@ -3,10 +3,11 @@ import { backoffIn, headersIn } from '../../store/fields.js';
 import type { ClaimedRequest, ClaimOrder } from '../../store/store.js';
 import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
+import type { Fence } from './fence.js';
 import { FenceDown } from './failures.js';
 import type { Lane } from './lane.js';
 import { pendingIn } from './reader.js';
-import { ALONE, CLAIM, FREE_UNKNOWN, RELEASE, WAKE } from './statements.js';
+import { CLAIM, FREE_UNKNOWN, RELEASE, type Statement, WAKE } from './statements.js';
 import { byteas, claims, int8s, numbers, uuids } from './values.js';
 
 /** How often this broker looks for requests whose time has come, and how many it then wakes. */
@@ -16,22 +17,31 @@ const WOKEN_MAX = 1000;
 export class Claims {
   readonly #lane: Lane;
   readonly #timeoutMs: number;
-  #session: number;
+  readonly #fence: Fence;
   #wokenAt = -Infinity;
 
-  constructor(lane: Lane, timeoutMs: number, session: number) {
+  constructor(lane: Lane, timeoutMs: number, fence: Fence) {
     this.#lane = lane;
     this.#timeoutMs = timeoutMs;
-    this.#session = session;
-  }
-
-  begin(session: number): void {
-    this.#session = session;
+    this.#fence = fence;
   }
 
   /** @throws if it is not known what is claimed: then what is unknown is to be given back */
   async claim({ wanted, released, known }: ClaimOrder): Promise<ClaimedRequest[]> {
-    const session = this.#session;
+    const { session } = this.#fence;
+    const run = async (
+      connection: Connection,
+      statement: Statement,
+      values: readonly Buffer[],
+    ): Promise<readonly Row[]> => {
+      // What another session claims is nothing to this order, and would be known to nobody.
+      if (session !== this.#fence.session) throw new FenceDown('the session has ended meanwhile');
+      return await this.#fence.pass(
+        connection,
+        (fence) => connection.run(statement, [fence, ...values]),
+        ([row]) => row?.[0] === true,
+      );
+    };
     const until = performance.now() + this.#timeoutMs;
     let isAgain = false;
     return await this.#lane.use(until, async (connection) => {
@@ -39,12 +49,11 @@ export class Claims {
       isAgain = true;
       if (known !== null) {
         // A claim whose connection broke may still be under way.
-        await connection.run(ALONE, [session]);
-        await connection.run(FREE_UNKNOWN, [session, uuids(known)]);
+        await this.#fence.renew(connection);
+        await run(connection, FREE_UNKNOWN, [uuids(known)]);
       }
       if (released.length > 0) {
-        await connection.run(RELEASE, [
-          session,
+        await run(connection, RELEASE, [
           numbers(released.map((_, n) => [n])),
           uuids(released.map(({ uuid }) => uuid)),
           claims(released.map(({ claim }) => claim)),
@@ -52,12 +61,10 @@ export class Claims {
       }
       if (wanted.length === 0) return [];
       await this.#wake(connection);
-      const rows = await connection.run(CLAIM, [
-        session,
+      const rows = await run(connection, CLAIM, [
         byteas(wanted.map(({ service }) => service)),
         int8s(wanted.map(({ most }) => most)),
       ]);
-      if (rows[0]?.[0] !== true) throw new FenceDown('the session of this broker has ended');
       return rows.flatMap((row) => claimedIn(row));
     });
   }

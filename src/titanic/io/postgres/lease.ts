@@ -2,6 +2,7 @@
  * Keeps the session of this broker alive, over a connection of its own, and takes a new one; and ends
  * the sessions of brokers that do not renew theirs.
  */
+import { codeOf } from '../../../core/errors.js';
 import type { Connection } from './connection.js';
 import type { Lane } from './lane.js';
 import { bury, type Claimant, free, type OtherSession, others, renew, take } from './session.js';
@@ -100,9 +101,9 @@ export class LeaseKeeper {
     return this.#session;
   }
 
-  /** A batch found that the session has ended. */
-  foundEnded(): void {
-    if (this.#session === null) return;
+  /** A batch found that the session has ended. If another one was taken since, that is known. */
+  foundEnded(session: number): void {
+    if (this.#session !== session) return;
     this.#session = null;
     this.#events.ended();
     this.#soon(0);
@@ -124,9 +125,11 @@ export class LeaseKeeper {
         await this.#renewOrTake(connection);
         await this.#lookAtOthers(connection);
       });
-    } catch {
+    } catch (error) {
       // The lane has told that it has no connection; the lease runs out by itself.
       this.#watch.restart();
+      // Tables of a program that is too new are found again, and told, when it connects.
+      if (codeOf(error) === 'ERR_TITANIC_VERSION') this.#lane.reconnect();
       if (performance.now() - this.#renewedAt >= leaseMs) this.#events.overdue();
     }
     if (!this.#isClosed) this.#soon(leaseMs / RENEWALS);

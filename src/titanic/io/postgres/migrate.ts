@@ -5,7 +5,7 @@ import { MajordomoError } from '../../../core/errors.js';
 import type { Connection } from './connection.js';
 import { PERMISSION_DENIED, stateOf, textOf } from './failures.js';
 import { isMissingRight, lackingTables, missingRight, type Who } from './rights.js';
-import { META, MIGRATIONS, NEWEST_READABLE, SCHEMA, VERSION } from './schema.js';
+import { META, MIGRATIONS, NEWEST_READABLE, READABLE_SINCE, SCHEMA, VERSION } from './schema.js';
 
 const ID_BYTES = 16;
 /** Two brokers that make the schema at the same time: the second one finds it. */
@@ -27,13 +27,19 @@ export interface Migrated {
 
 /**
  * @param who the role and the database, for the text that says which right is missing
- * @throws ERR_TITANIC_VERSION if the tables are of a program that is too new; ERR_TITANIC_STORE for
- * missing rights, or tables of another program
+ * @param absent thrown if there is no store yet; `null`: one is made then
+ * @throws ERR_TITANIC_VERSION if the tables are of a program that is too new, or a broker is connected
+ * that is too old for those of this one; ERR_TITANIC_STORE for missing rights, or tables of another
+ * program
  */
-export async function migrate(connection: Connection, who: Who): Promise<Migrated> {
+export async function migrate(
+  connection: Connection,
+  who: Who,
+  absent: Error | null = null,
+): Promise<Migrated> {
   for (let tries = 1; ; tries++) {
     try {
-      return await migrateOnce(connection);
+      return await migrateOnce(connection, absent);
     } catch (error) {
       // If the connection is gone, so is the transaction.
       if (connection.isOpen) await connection.ask('ROLLBACK').catch(() => undefined);
@@ -43,13 +49,19 @@ export async function migrate(connection: Connection, who: Who): Promise<Migrate
   }
 }
 
-async function migrateOnce(connection: Connection): Promise<Migrated> {
+async function migrateOnce(connection: Connection, absent: Error | null): Promise<Migrated> {
   const [found] = await connection.ask(
     `SELECT EXISTS (SELECT 1 FROM pg_namespace WHERE nspname = '${SCHEMA}')`,
   );
-  if (found?.[0] !== true) await connection.ask(`CREATE SCHEMA ${SCHEMA}`);
+  if (found?.[0] !== true) {
+    if (absent !== null) throw absent;
+    await connection.ask(`CREATE SCHEMA ${SCHEMA}`);
+  }
   const [meta] = await connection.ask(`SELECT to_regclass('${SCHEMA}.meta') IS NOT NULL`);
-  if (meta?.[0] !== true) await connection.ask(META);
+  if (meta?.[0] !== true) {
+    if (absent !== null) throw absent;
+    await connection.ask(META);
+  }
   const made = await connection.ask(
     `INSERT INTO ${SCHEMA}.meta (one, version, store_id) VALUES (true, 0, $1)
       ON CONFLICT (one) DO NOTHING RETURNING one`,
@@ -60,6 +72,7 @@ async function migrateOnce(connection: Connection): Promise<Migrated> {
   const version = row?.[0] as number;
   const storeId = row?.[1] as Buffer;
   refuseNewer(version);
+  if (version < VERSION) await endOlder(connection, version);
   for (const statements of MIGRATIONS.slice(version)) {
     for (const statement of statements) await connection.ask(statement);
   }
@@ -81,6 +94,31 @@ export function refuseNewer(version: number): void {
   if (version <= NEWEST_READABLE) return;
   const text = `the tables have version ${version}, and this program works up to ${NEWEST_READABLE}: use a newer program`;
   throw new MajordomoError('ERR_TITANIC_VERSION', text);
+}
+
+/**
+ * Ends the overdue sessions of programs that are too old for the tables that are about to be made.
+ * @throws ERR_TITANIC_VERSION if one of them is connected
+ */
+async function endOlder(connection: Connection, version: number): Promise<void> {
+  if (version < READABLE_SINCE) return;
+  const [older] = await connection.ask(
+    `SELECT node, readable FROM ${SCHEMA}.broker
+      WHERE NOT dead AND readable < $1::bigint AND lease_until >= clock_timestamp()
+      ORDER BY session LIMIT 1`,
+    [VERSION],
+  );
+  if (older !== undefined) {
+    const text = `this program would make tables of version ${VERSION}, and the broker ${String(older[0])}, which uses them now, works up to ${String(older[1])}: upgrade it to a version in between first, or stop it`;
+    throw new MajordomoError('ERR_TITANIC_VERSION', text);
+  }
+  await connection.ask(
+    `WITH old AS (
+        SELECT session FROM ${SCHEMA}.broker WHERE NOT dead AND readable < $1::bigint FOR UPDATE
+      )
+      UPDATE ${SCHEMA}.broker b SET dead = true FROM old WHERE b.session = old.session`,
+    [VERSION],
+  );
 }
 
 /** @throws ERR_TITANIC_STORE if a table loses its rows in a crash */

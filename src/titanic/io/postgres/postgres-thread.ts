@@ -181,9 +181,10 @@ class PostgresThread {
 
   async #commit({ id, changes }: CommitOrder): Promise<void> {
     const { writer } = this.#store;
+    let { session } = writer;
     try {
       await this.#settle();
-      const { session } = writer;
+      session = writer.session;
       const { results, counts } = await writer.commit(changes);
       // What it accepted in a session that has ended meanwhile, another broker may have claimed.
       if (writer.session !== session && writer.doubt(changes)) {
@@ -194,7 +195,7 @@ class PostgresThread {
       packResults(answer, results);
       packCounts(answer, counts);
     } catch (error) {
-      if (error instanceof FenceDown) this.#store.foundEnded();
+      if (error instanceof FenceDown) this.#store.foundEnded(session);
       this.#answers.fail(BATCH_FAILED, id, this.#failureOf(error));
       if (writer.isInDoubt) this.#settleLater();
     }
@@ -232,16 +233,16 @@ class PostgresThread {
 
   /** While batches are committed. */
   async #claim({ id, order }: Extract<Order, { kind: 'claim' }>): Promise<void> {
+    const { session } = this.#store.writer;
     try {
       this.#store.mustBeReady();
-      const { session } = this.#store.writer;
       const claimed = await this.#store.claims.claim(order);
       if (this.#store.writer.session !== session) {
         throw new FenceDown('the session of this broker has ended meanwhile');
       }
       packClaimed(this.#answers.begin(CLAIMED, id), claimed);
     } catch (error) {
-      if (error instanceof FenceDown) this.#store.foundEnded();
+      if (error instanceof FenceDown) this.#store.foundEnded(session);
       this.#answers.fail(CLAIM_FAILED, id, this.#failureOf(error));
     }
     this.#answers.send();

@@ -18,6 +18,7 @@ import { CLAIMED_OF, COUNT, LIST, LIST_SCHEDULES, LOAD, LOOK_UP, PART } from './
 import { PENDING, REPLIED, REQUEST_BODY, SCHEMA } from './schema.js';
 import { type Delta, Tally } from './tally.js';
 import { int4s, int8s, uuids } from './values.js';
+import { refuseNewer } from './migrate.js';
 import { setWholeTables } from './server.js';
 
 /** Number of pending requests reported at once. */
@@ -202,15 +203,21 @@ export async function mustBeStore(
   name: string,
   known: string,
 ): Promise<void> {
-  const [row] = await connection.ask(`SELECT store_id FROM ${SCHEMA}.meta`);
-  const storeId = row?.[0] as Buffer;
-  if (storeId.toString('hex') === known) return;
-  connection.destroy();
-  throw otherStore(name, storeId, known);
+  const [row] = await connection.ask(`SELECT store_id, version FROM ${SCHEMA}.meta`);
+  const [storeId, version] = row as [Buffer, number];
+  try {
+    if (storeId.toString('hex') !== known) throw otherStore(name, storeId, known);
+    refuseNewer(version);
+  } catch (error) {
+    connection.destroy();
+    throw error;
+  }
 }
 
-export function otherStore(name: string, storeId: Buffer, known: string): MajordomoError {
-  const id = storeId.toString('hex');
-  const text = `store ${name} is another store, with the id ${id}: the data directory remembers ${known}. Probably titanic.store names the wrong database: correct it. If this one is to be used from now on, start once with --new-store: receipts of the other are then unknown.`;
+/** @param storeId `null`: there is none */
+export function otherStore(name: string, storeId: Buffer | null, known: string): MajordomoError {
+  const found =
+    storeId === null ? 'is empty' : `is another store, with the id ${storeId.toString('hex')}`;
+  const text = `store ${name} ${found}: the data directory remembers ${known}. Probably titanic.store names the wrong database: correct it. If this one is to be used from now on, start once with --new-store: receipts of the other are then unknown.`;
   return new MajordomoError('ERR_TITANIC_LOST', text);
 }

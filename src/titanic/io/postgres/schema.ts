@@ -61,18 +61,11 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
       lease_until timestamptz NOT NULL,
       dead boolean NOT NULL
     )`,
+    // What has a fixed width comes first: the server finds it without stepping over the rest.
     `CREATE TABLE ${SCHEMA}.request (
       id uuid PRIMARY KEY,
       seq bigint NOT NULL,
-      service bytea NOT NULL,
-      owner bytea NOT NULL,
-      shared boolean NOT NULL,
-      priority integer NOT NULL,
-      state integer NOT NULL,
       generation bigint NOT NULL,
-      session bigint,
-      claim integer NOT NULL DEFAULT 0,
-      delayed boolean NOT NULL DEFAULT false,
       attempts bigint NOT NULL,
       attempts_ever bigint NOT NULL,
       max_attempts bigint NOT NULL,
@@ -81,6 +74,14 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
       expires_at bigint NOT NULL,
       body_bytes bigint NOT NULL,
       reply_bytes bigint NOT NULL,
+      priority integer NOT NULL,
+      state integer NOT NULL,
+      claim integer NOT NULL DEFAULT 0,
+      shared boolean NOT NULL,
+      delayed boolean NOT NULL DEFAULT false,
+      session bigint,
+      service bytea NOT NULL,
+      owner bytea NOT NULL,
       key bytea,
       extra bytea
     ) WITH (fillfactor = 80)`,
@@ -138,10 +139,18 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
     )`,
     `ALTER TABLE ${SCHEMA}.key ADD COLUMN extra bytea`,
   ],
+  // See fence.ts; and the newest version of the tables on which the program of a session works.
+  [
+    `ALTER TABLE ${SCHEMA}.broker ADD COLUMN era bigint NOT NULL DEFAULT 0`,
+    `ALTER TABLE ${SCHEMA}.broker ADD COLUMN readable integer NOT NULL DEFAULT 3`,
+  ],
 ];
 
 /** The version that this program makes. */
 export const VERSION: number = MIGRATIONS.length;
+
+/** The version since which sessions tell on which tables their program works. */
+export const READABLE_SINCE = 3;
 
 /** The newest version on which this program still works. */
 export const NEWEST_READABLE: number = VERSION + 1;

@@ -5,7 +5,8 @@
  */
 import type { Connection } from './connection.js';
 import { refuseUnfinished } from './origin.js';
-import { SCHEMA, sought } from './schema.js';
+import { refuseNewer } from './migrate.js';
+import { NEWEST_READABLE, SCHEMA, sought } from './schema.js';
 import type { Statement } from './statements.js';
 
 const BROKER = `${SCHEMA}.broker`;
@@ -53,7 +54,10 @@ export async function renew(
   return row === undefined ? null : (row[0] as number);
 }
 
-/** Takes a new session. Those of the same data directory are over. */
+/**
+ * Takes a new session. Those of the same data directory are over.
+ * @throws ERR_TITANIC_VERSION if a program that is too new made the tables meanwhile
+ */
 export async function take(
   connection: Connection,
   { node, home, leaseMs }: Claimant,
@@ -61,7 +65,8 @@ export async function take(
   await connection.ask('BEGIN');
   try {
     // One at a time.
-    await connection.ask(`SELECT 1 FROM ${SCHEMA}.meta FOR UPDATE`);
+    const [meta] = await connection.ask(`SELECT version FROM ${SCHEMA}.meta FOR UPDATE`);
+    refuseNewer(meta?.[0] as number);
     await refuseUnfinished(connection);
     await connection.ask(
       `WITH old AS (SELECT session FROM ${BROKER} WHERE NOT dead AND home = $1 FOR UPDATE)
@@ -69,9 +74,10 @@ export async function take(
       [home],
     );
     const [row] = await connection.ask(
-      `INSERT INTO ${BROKER} (node, home, lease_until, dead)
-        VALUES ($1, $2, clock_timestamp() + $3::bigint * interval '1 ms', false) RETURNING session`,
-      [Buffer.from(node), home, leaseMs],
+      `INSERT INTO ${BROKER} (node, home, lease_until, dead, readable)
+        VALUES ($1, $2, clock_timestamp() + $3::bigint * interval '1 ms', false, $4::bigint)
+        RETURNING session`,
+      [Buffer.from(node), home, leaseMs, NEWEST_READABLE],
     );
     const session = row?.[0] as number;
     // Those that have nothing claimed any more.

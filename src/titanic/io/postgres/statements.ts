@@ -1,7 +1,7 @@
 /**
  * The statements that change a store: one for each operation, on a whole batch. Each is fenced: it
- * changes nothing unless the session of this broker is alive, and the session cannot end before the
- * statement's transaction has, because its row is locked. Rows are locked in the order of their
+ * changes nothing unless the session of this broker is alive and in the same era, and neither can end
+ * before the statement's transaction has, because the session's row is locked. Rows are locked in the order of their
  * ids, so that no two writers wait for each other.
  *
  * Each returns whether the fence held, and what the rows were before it.
@@ -46,12 +46,17 @@ type NumberType = 'int4' | 'int8' | 'bool';
 type ArrayType = 'uuid' | 'bytea' | 'int4[]';
 type Column = readonly [name: string, type: NumberType | ArrayType];
 
+/** The session of this broker and its era: the first parameter of all that is fenced. */
+const MINE = '($1::int8[])[1]';
+const ERA = '($1::int8[])[2]';
+
 /**
  * A renewal does not wait for this lock, however long a commit takes; the end of a session does
- * (session.ts).
+ * (session.ts), and so does a new era (fence.ts).
  */
 const FENCE = `fence AS MATERIALIZED (
-    SELECT 1 FROM ${SCHEMA}.broker WHERE session = $1::bigint AND NOT dead FOR KEY SHARE
+    SELECT 1 FROM ${SCHEMA}.broker WHERE session = ${MINE} AND era = ${ERA} AND NOT dead
+    FOR KEY SHARE
   )`;
 const IS_FENCED = 'EXISTS (SELECT 1 FROM fence)';
 
@@ -129,7 +134,7 @@ function found(columns: readonly Column[], condition: string): string {
   const added = columns.map(([name]) => `, i.${name} AS new_${name}`).join('');
   return `WITH ${FENCE}, ${input([...OF_CHANGE, ...columns])},
   locked AS MATERIALIZED (
-    SELECT i.n, r.id, r.key, r.session = $1::bigint AS mine, r.claim, ${R_FACTS}${added}
+    SELECT i.n, r.id, r.key, r.session = ${MINE} AS mine, r.claim, ${R_FACTS}${added}
     FROM input i JOIN ${REQUEST} r ON ${sought('r.id', 'i.id')}, fence ORDER BY i.id FOR UPDATE OF r
   ),
   standing AS MATERIALIZED (SELECT s.*, (${condition}) IS TRUE AS wins FROM locked s),
@@ -195,7 +200,7 @@ const NEW_REQUEST = `INSERT INTO ${REQUEST} (id, seq, service, owner, shared, pr
       body_bytes, reply_bytes, key, extra, session, claim, delayed)
     SELECT f.id, ${NOW_US} + f.n, f.service, f.owner, f.shared, f.priority, ${PENDING},
       f.generation, f.attempts, 0, f.max_attempts, f.accepted_at, f.not_before, f.expires_at,
-      f.body_bytes, 0, f.key, f.extra, CASE WHEN f.claimed THEN $1::bigint END,
+      f.body_bytes, 0, f.key, f.extra, CASE WHEN f.claimed THEN ${MINE} END,
       CASE WHEN f.claimed THEN ${FIRST_CLAIM} ELSE 0 END, f.not_before > ${NOW_MS}`;
 const NEW_BODY = `INSERT INTO ${BODY} (id, kind, frames) SELECT f.id, ${REQUEST_BODY}, f.frames`;
 
@@ -459,7 +464,7 @@ export const END: Statement = {
 };
 
 /**
- * Parameters: session, now, how long keys are remembered, the maximum. Returns one row for each request
+ * Parameters: session and era, now, how long keys are remembered, the maximum. Returns one row for each request
  * that is over, one more than the maximum if there are more, and whether more keys are. Requests
  * that no broker has claimed expire here, too.
  */
@@ -495,7 +500,7 @@ export const SWEEP: Statement = {
 };
 
 /**
- * Parameters: session, services, how many of each at most. Requests that other brokers are just
+ * Parameters: session and era, services, how many of each at most. Requests that other brokers are just
  * claiming are left to them. Returns the requests in the order of their dispatch, with their
  * bodies unless they are large.
  */
@@ -510,7 +515,7 @@ export const CLAIM: Statement = {
     ) p
   ),
   claimed AS (
-    UPDATE ${REQUEST} r SET session = $1::bigint, claim = greatest(r.claim, ${FIRST_CLAIM}) + 1
+    UPDATE ${REQUEST} r SET session = ${MINE}, claim = greatest(r.claim, ${FIRST_CLAIM}) + 1
     FROM picked p
     WHERE ${sought('r.id', 'p.id')}
     RETURNING r.*
@@ -524,20 +529,22 @@ export const CLAIM: Statement = {
 };
 
 /**
- * Parameters: session, uuids. Gives back what was claimed without its broker learning of it. What it
+ * Parameters: session and era, uuids. Gives back what was claimed without its broker learning of it. What it
  * claimed by accepting it is told with its batch.
  */
 export const FREE_UNKNOWN: Statement = {
   name: 'free_unknown',
-  text: `WITH unknown AS MATERIALIZED (
-    SELECT r.id FROM ${REQUEST} r
-    WHERE r.session = $1::bigint AND r.claim > ${FIRST_CLAIM} AND r.id <> ALL ($2::uuid[])
+  text: `WITH ${FENCE},
+  unknown AS MATERIALIZED (
+    SELECT r.id FROM ${REQUEST} r, fence
+    WHERE r.session = ${MINE} AND r.claim > ${FIRST_CLAIM} AND r.id <> ALL ($2::uuid[])
   ),
   locked AS MATERIALIZED (
     SELECT r.id FROM unknown u JOIN ${REQUEST} r ON ${sought('r.id', 'u.id')}
-    WHERE r.session = $1::bigint ORDER BY u.id FOR UPDATE OF r
-  )
-  UPDATE ${REQUEST} r SET session = NULL FROM locked l WHERE ${sought('r.id', 'l.id')}`,
+    WHERE r.session = ${MINE} ORDER BY u.id FOR UPDATE OF r
+  ),
+  freed AS (UPDATE ${REQUEST} r SET session = NULL FROM locked l WHERE ${sought('r.id', 'l.id')})
+  SELECT ${IS_FENCED}`,
 };
 
 /** What waits for its time, and whose time has come, may be claimed. Parameter: the maximum. */
@@ -560,17 +567,11 @@ export const RELEASE: Statement = {
 
 /**
  * The first statement of a transaction of several: each of the others would lock its own requests in the
- * order of their ids, but not after those of the statement before it. Parameters: session, uuids.
+ * order of their ids, but not after those of the statement before it. Parameters: session and era, uuids.
  */
 export const LOCK: Statement = {
   name: 'lock',
   text: `WITH ${FENCE} SELECT count(*) FROM (
     SELECT r.id FROM ${REQUEST} r, fence WHERE r.id = ANY ($2::uuid[]) ORDER BY r.id FOR UPDATE OF r
   ) locked`,
-};
-
-/** Waits for all that hold the lock of the fence. */
-export const ALONE: Statement = {
-  name: 'alone',
-  text: `SELECT 1 FROM ${SCHEMA}.broker WHERE session = $1::bigint FOR UPDATE`,
 };

@@ -3,6 +3,7 @@ import { Census } from './census.js';
 import { Claims } from './claims.js';
 import { type Connection, formerPrimary, type Known } from './connection.js';
 import { FenceDown, textOf } from './failures.js';
+import { Fence } from './fence.js';
 import { Lane, type LaneEvents } from './lane.js';
 import { LeaseKeeper, RENEWALS, sharedUs } from './lease.js';
 import type { OpenPostgres, StoreReport } from './messages.js';
@@ -93,14 +94,19 @@ export class StoreSession implements LaneEvents {
     // The first connection says what is wrong; none of it is tried again for long.
     await this.#leases.use(performance.now() + timeoutMs, async () => {});
     const { user, database } = this.#open.login.place;
-    const migrated = await this.#slowly((connection) => migrate(connection, { user, database }));
+    const { name, storeId: known } = this.#open;
+    const absent = known === null ? null : otherStore(name, null, known);
+    const migrated = await this.#slowly((connection) =>
+      migrate(connection, { user, database }, absent),
+    );
     this.#checkId(migrated);
     if (migrated.isMade) this.#report({ report: 'made' });
     const sentAtUs = sharedUs();
     const session = await this.#slowly((connection) => take(connection, this.#claimant));
     const tally = await this.#slowly(count);
     this.#firstSession = session;
-    this.#writer = new BatchWriter(this.#writes, timeoutMs, session, tally, {
+    const fence = new Fence(session);
+    this.#writer = new BatchWriter(this.#writes, timeoutMs, fence, tally, {
       refused: (error) => {
         this.#report({ report: 'refused', text: textOf(error) });
       },
@@ -108,7 +114,7 @@ export class StoreSession implements LaneEvents {
         this.#census.miscounted();
       },
     });
-    this.#claims = new Claims(this.#claiming, timeoutMs, session);
+    this.#claims = new Claims(this.#claiming, timeoutMs, fence);
     const storeMs = await this.#slowly((connection) =>
       renew(connection, session, this.#claimant.leaseMs),
     );
@@ -125,7 +131,6 @@ export class StoreSession implements LaneEvents {
       },
       taken: async (taken) => {
         this.writer.begin(taken);
-        this.claims.begin(taken);
         this.#taken();
         this.#report({ report: 'taken' });
       },
@@ -235,8 +240,8 @@ export class StoreSession implements LaneEvents {
     throw new FenceDown('this broker has no session with the store now');
   }
 
-  foundEnded(): void {
-    this.#keeper?.foundEnded();
+  foundEnded(session: number): void {
+    this.#keeper?.foundEnded(session);
   }
 
   async read<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {

@@ -125,9 +125,28 @@ function putBytes(item: Buffer | null, to: Buffer, at: number): void {
 /** A value of a row. */
 export type Value = number | boolean | Buffer | string | readonly number[] | null;
 
-/** An array as text, without nulls. */
+const [COMMA, MINUS, ZERO] = [',', '-', '0'].map((each) => each.charCodeAt(0)) as [
+  number,
+  number,
+  number,
+];
+
+/** An array of whole numbers as text, without nulls. (`split` makes a string of each.) */
 function numbersIn(text: string): readonly number[] {
-  return text.slice(1, -1).split(',').map(Number);
+  const found: number[] = [];
+  const end = text.length - 1;
+  for (let at = 1; at < end; at++) {
+    const isNegative = text.charCodeAt(at) === MINUS;
+    let size = 0;
+    if (isNegative) at++;
+    for (; at < end; at++) {
+      const code = text.charCodeAt(at);
+      if (code === COMMA) break;
+      size = size * 10 + code - ZERO;
+    }
+    found.push(isNegative ? -size : size);
+  }
+  return found;
 }
 
 const PARSERS: ReadonlyMap<number, (text: string) => Value> = new Map<

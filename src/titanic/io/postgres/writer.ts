@@ -4,9 +4,9 @@ import type { Change, ChangeResult, RequestUuid, StoreCounts } from '../../store
 import { Batch, type Order, type Row, type Sending } from './changes.js';
 import type { Connection } from './connection.js';
 import { REFUSED } from '../messages.js';
+import type { Fence } from './fence.js';
 import { FenceDown, isOfRow, retryReason, stateOf, UNIQUE_VIOLATION } from './failures.js';
 import type { Lane } from './lane.js';
-import { ALONE } from './statements.js';
 import { ReportedCounts } from './reported-counts.js';
 import type { Tally } from './tally.js';
 
@@ -24,7 +24,7 @@ export class BatchWriter {
   /** Those that no batch uses. */
   readonly #free: Lane[];
   readonly #timeoutMs: number;
-  #session: number;
+  readonly #fence: Fence;
   readonly #counts: ReportedCounts;
   /** Told of a row that the server does not take. */
   readonly #refused: (error: unknown) => void;
@@ -42,7 +42,7 @@ export class BatchWriter {
   constructor(
     lanes: readonly Lane[],
     timeoutMs: number,
-    session: number,
+    fence: Fence,
     tally: Tally,
     told: { readonly refused: (error: unknown) => void; readonly miscounted: () => void },
   ) {
@@ -50,18 +50,18 @@ export class BatchWriter {
     this.#miscounted = told.miscounted;
     this.#free = [...lanes];
     this.#timeoutMs = timeoutMs;
-    this.#session = session;
+    this.#fence = fence;
     this.#counts = new ReportedCounts(tally);
   }
 
   /** A new session: what batches of the one before it claimed is not this broker's. */
   begin(session: number): void {
-    this.#session = session;
+    this.#fence.begin(session);
     this.#doubtful = [];
   }
 
   get session(): number {
-    return this.#session;
+    return this.#fence.session;
   }
 
   /**
@@ -113,7 +113,7 @@ export class BatchWriter {
    */
   async settled(): Promise<void> {
     const until = performance.now() + this.#timeoutMs;
-    await this.#use(until, (connection) => connection.run(ALONE, [this.#session]));
+    await this.#use(until, (connection) => this.#fence.renew(connection));
     this.#isUnsettled = false;
   }
 
@@ -187,18 +187,16 @@ export class BatchWriter {
     try {
       return await this.#use(performance.now() + this.#timeoutMs, async (connection) => {
         const isAgain = sent.mayBeDone;
+        // What was sent over another connection has ended then, or comes too late.
+        if (isAgain) await this.#fence.renew(connection);
         sent.mayBeDone = true;
         let batch: Batch;
         try {
           batch = await this.#sendBatch(connection, changes, isAgain);
         } catch (error) {
-          // The server says that it has rolled back.
+          // The server says that it has rolled back, or changed nothing.
           if (!isAgain && isCertain(error)) sent.mayBeDone = false;
           throw error;
-        }
-        if (!batch.isFenced) {
-          sent.mayBeDone = isAgain;
-          throw new FenceDown('the session of this broker has ended');
         }
         await this.#settleRaced(connection, changes, batch, isAgain ? 'again' : 'careful');
         // Its changes are not all known.
@@ -222,11 +220,8 @@ export class BatchWriter {
     changes: readonly Change[],
     isAgain: boolean,
   ): Promise<Batch> {
-    const send = async (sending: Sending): Promise<Batch> => {
-      const batch = new Batch(changes, this.#session, sending);
-      await this.#send(connection, batch.orders());
-      return batch;
-    };
+    const send = async (sending: Sending): Promise<Batch> =>
+      await this.#sendOnce(connection, changes, sending);
     if (isAgain) return await send('again');
     try {
       return await send('first');
@@ -234,6 +229,22 @@ export class BatchWriter {
       if (stateOf(error) !== UNIQUE_VIOLATION) throw error;
       return await send('careful');
     }
+  }
+
+  async #sendOnce(
+    connection: Connection,
+    changes: readonly Change[],
+    sending: Sending,
+  ): Promise<Batch> {
+    return await this.#fence.pass(
+      connection,
+      async (fence) => {
+        const batch = new Batch(changes, fence, sending);
+        await this.#send(connection, batch.orders());
+        return batch;
+      },
+      ({ isFenced }) => isFenced,
+    );
   }
 
   async #send(connection: Connection, orders: readonly Order[]): Promise<void> {
@@ -268,9 +279,7 @@ export class BatchWriter {
     for (let round = 0; batch.raced.length > 0 && round < RACES_MAX; round++) {
       const places = batch.raced.splice(0);
       const raced = places.flatMap((place) => changes[place] ?? []);
-      const next = new Batch(raced, this.#session, sending);
-      await this.#send(connection, next.orders());
-      if (!next.isFenced) throw new FenceDown('the session of this broker has ended');
+      const next = await this.#sendOnce(connection, raced, sending);
       batch.deltas.push(...next.deltas);
       for (const [at, result] of next.results.entries()) {
         const place = places[at];
@@ -339,8 +348,9 @@ export class UnknownOutcome extends Error {
   }
 }
 
-/** An error that the server reported itself, within the transaction. */
+/** The transaction did not take place: the server says so, or the fence did not hold. */
 function isCertain(error: unknown): boolean {
+  if (error instanceof FenceDown) return true;
   const reason = retryReason(error);
   return stateOf(error) !== '' && reason !== 'connection';
 }
