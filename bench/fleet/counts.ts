@@ -195,7 +195,7 @@ function rendered({ plain, counting }: Accepted, counts: readonly Counted[]): st
         ['with a row for each service and state', rateOf(counting), range],
       ],
     ),
-    `Second, what a broker does: it counts its own changes and, while other brokers use the store too, counts all requests again from time to time, on a connection of its own that no client waits for. The pause between two counts is long enough that one broker counts for at most 1 % of the time. Until the next count, it does not know the changes of the others. The server may count with several processes. ${SERVICES} services, three states, nothing else running:`,
+    `Second, what a broker does: it counts its own changes and, while other brokers use the store too, counts all requests again from time to time, on a connection of its own. Commits pause only while it takes its snapshot. The pause between two counts is long enough that one broker counts for at most 1 % of the time. Until the next count, it does not know the changes of the others. The server may count with several processes. ${SERVICES} services, three states, nothing else running:`,
     table(
       ['stored requests', 'one count', 'pause until the next', 'share of the time, each broker'],
       counts.map(({ stored, tookMs }) => {

@@ -84,7 +84,7 @@ export function defineMigrate(command: Command, done: Done): void {
           },
         });
       } finally {
-        copying.end();
+        for (const each of Object.values(shown)) each.end();
       }
       const { database, how, copied, copyMs, ...counts } = moved;
       const seconds = Math.round(copyMs) / 1000;

@@ -35,7 +35,7 @@ const NO_ROOM = 'the reply does not fit beside the unread output of this connect
 /** Stored when the limits were higher, or for a client with a larger quota. */
 const TOO_LARGE = status(
   500,
-  'the reply is larger than limits.outputBytes, or the quota outputBytes, lets this broker send',
+  'the reply is larger than limits.outputBytes or the quota outputBytes allows',
 );
 
 /** The large reply that was read last. */

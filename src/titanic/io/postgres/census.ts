@@ -20,6 +20,8 @@ export class Census {
   #isMiscounted = false;
   #isCounting = false;
   #isClosed = false;
+  /** Monotonic milliseconds: until then, counting would take too much of the time. */
+  #notBefore = -Infinity;
 
   /** @param count counts once */
   constructor(count: () => Promise<void>) {
@@ -40,7 +42,7 @@ export class Census {
     // Otherwise it counts again at the end.
     if (this.#isCounting) return;
     this.#cancel();
-    this.#later(SOON_MS);
+    this.#later(Math.max(SOON_MS, this.#notBefore - performance.now()));
   }
 
   #later(ms: number): void {
@@ -63,8 +65,9 @@ export class Census {
   }
 
   #afterwards(tookMs: number): void {
-    if (this.#isMiscounted) this.#later(PAUSE_MIN_MS);
-    else if (!this.#isAlone) this.#later(pauseAfter(tookMs));
+    const pauseMs = pauseAfter(tookMs);
+    this.#notBefore = performance.now() + pauseMs;
+    if (this.#isMiscounted || !this.#isAlone) this.#later(pauseMs);
   }
 
   close(): void {

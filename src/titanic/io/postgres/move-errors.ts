@@ -71,6 +71,6 @@ function rowError({ name, file }: Order, error: unknown): MajordomoError {
 function damaged(file: string, what: string, cause?: unknown): MajordomoError {
   // SQLite reports a damaged page in several lines.
   const where = what.replaceAll(/\s+/g, ' ');
-  const text = `store ${file} is damaged: ${where}; it was not moved: look with \`majordomo verify\`, then migrate a backup of it`;
+  const text = `store ${file} is damaged: ${where}; it was not moved: look with \`majordomo verify\`, then migrate a backup from before the damage`;
   return new MajordomoError('ERR_TITANIC_DISK', text, { cause });
 }

@@ -426,7 +426,7 @@ export const DIED: Statement = {
   ${told({ made: `${IS_SAME} AND s.state = ${DEAD}` })}`,
 };
 
-/** Returns after the facts the rest of a request, in the order of `RestOfRequest` in changes.ts. */
+/** Returns after the facts the rest of a request, in the order in which `retried` in changes.ts reads it. */
 export const RETRY: Statement = {
   name: 'retry',
   text: `${found(
