@@ -104,6 +104,15 @@ describeWithPostgres('what is too large to be read from a database in one piece'
     const found = await read(() => store.lookUp(uuidOf(2)));
     expect(found).toMatchObject({ state: 'replied', replyBytes: LARGE_BYTES });
     expect('reply' in found && isPattern(found.reply, LARGE_BYTES)).toBe(true);
+    // Others do not wait for it.
+    const told: number[] = [];
+    await Promise.all(
+      [2, 3].map(async (n) => {
+        await read(() => store.lookUp(uuidOf(n)));
+        told.push(n);
+      }),
+    );
+    expect(told).toEqual([3, 2]);
     const limited = await store.lookUp(uuidOf(2), LARGE_BYTES - 1);
     expect(limited).toMatchObject({ state: 'replied', reply: null, replyBytes: LARGE_BYTES });
     expect(await store.lookUp(uuidOf(3))).toMatchObject({ reply: Buffer.from('reply 3') });

@@ -35,7 +35,16 @@ import { ThreadAnswers } from '../thread-answers.js';
 import { FenceDown, failureOf, storeText } from './failures.js';
 import type { OpenPostgres, StoreReport } from './messages.js';
 import { type Order, readOrders } from './orders.js';
-import { claimedOf, list, listSchedules, load, lookUp, type Reading } from './reader.js';
+import {
+  claimedOf,
+  inParts,
+  type LargeReply,
+  list,
+  listSchedules,
+  load,
+  lookUp,
+  type Reading,
+} from './reader.js';
 import { BATCHES_MAX, StoreSession } from './store-session.js';
 import { UnknownOutcome } from './writer.js';
 
@@ -69,6 +78,8 @@ class PostgresThread {
   #committed: Promise<void> = Promise.resolve();
   readonly #reads: QueuedRead[] = [];
   #reading: Promise<void> | null = null;
+  /** Settled when the large replies that were asked for are read. */
+  #large: Promise<void> = Promise.resolve();
   #settling: NodeJS.Timeout | null = null;
   #isClosing = false;
 
@@ -273,13 +284,33 @@ class PostgresThread {
       this.#reads.shift();
     }
     try {
-      const found = await lookUp(this.#reader, asked);
+      const answers = await lookUp(this.#reader, asked);
       for (const [at, { id }] of asked.entries()) {
-        packFound(this.#answers.begin(FOUND, id), found[at] ?? { state: 'absent' });
+        const answer = answers[at] ?? { state: 'absent' };
+        if ('kept' in answer) this.#readInParts(id, answer);
+        else packFound(this.#answers.begin(FOUND, id), answer);
       }
     } catch (error) {
       for (const { id } of asked) this.#answers.fail(LOOK_FAILED, id, this.#failureOf(error));
     }
+  }
+
+  /** One large reply after the other, while other reads go on: each may take long. */
+  #readInParts(id: number, { found, kept }: LargeReply): void {
+    const read: Reading = async (work) => {
+      if (this.#isClosing) throw new Error('the store is being closed');
+      return await this.#reader(work);
+    };
+    this.#large = this.#large.then(async () => {
+      try {
+        // If it is not there any more, the next look-up finds what is.
+        const reply = await inParts(read, kept);
+        packFound(this.#answers.begin(FOUND, id), { ...found, reply });
+      } catch (error) {
+        this.#answers.fail(LOOK_FAILED, id, this.#failureOf(error));
+      }
+      this.#answers.send();
+    });
   }
 
   async #load({ id, uuids }: Extract<Order, { kind: 'load' }>): Promise<void> {
@@ -306,6 +337,7 @@ class PostgresThread {
     if (this.#settling !== null) clearTimeout(this.#settling);
     await this.#committed;
     await this.#reading;
+    await this.#large;
     await this.#store.close();
     this.#answers.begin(CLOSED, 0);
     this.#answers.send();

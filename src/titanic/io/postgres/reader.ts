@@ -35,7 +35,7 @@ export type Reading = <Result>(
 ) => Promise<Result>;
 
 /** What is kept of a request in one generation: its body, or its reply. */
-interface Kept {
+export interface Kept {
   readonly uuid: RequestUuid;
   readonly kind: typeof REQUEST_BODY | typeof REPLIED;
   readonly generation: number;
@@ -62,9 +62,19 @@ export async function inParts(
   return Buffer.concat(parts);
 }
 
-/** Answers many look-ups with one statement, and one for each part of a large reply. */
-export async function lookUp(read: Reading, asked: readonly Asked[]): Promise<Found[]> {
-  const found: Found[] = asked.map(() => ({ state: 'absent' }));
+/** A reply that is to be read in parts. */
+export interface LargeReply {
+  readonly kept: Kept;
+  /** Without it. */
+  readonly found: Extract<Found, { readonly state: 'replied' }>;
+}
+
+/** In the order of the questions. */
+export type LookedUp = readonly (Found | LargeReply)[];
+
+/** Answers many look-ups with one statement. */
+export async function lookUp(read: Reading, asked: readonly Asked[]): Promise<LookedUp> {
+  const answers: (Found | LargeReply)[] = asked.map(() => ({ state: 'absent' }));
   const rows = await read((connection) =>
     connection.run(LOOK_UP, [
       int4s(asked.map((_, n) => n)),
@@ -75,16 +85,15 @@ export async function lookUp(read: Reading, asked: readonly Asked[]): Promise<Fo
   for (const row of rows) {
     const place = row[0] as number;
     const { uuid, replyBytesMax } = present(asked[place], 'what was asked');
-    const each = foundIn(row);
-    found[place] = each;
-    if (each.state !== 'replied' || each.reply !== null || each.replyBytes > replyBytesMax) {
-      continue;
-    }
+    const found = foundIn(row);
+    const isLarge = found.state === 'replied' && found.reply === null;
     const generation = row[6] as number;
-    // If it is not there any more, the next look-up finds what is.
-    found[place] = { ...each, reply: await inParts(read, { uuid, kind: REPLIED, generation }) };
+    answers[place] =
+      isLarge && found.replyBytes <= replyBytesMax
+        ? { kept: { uuid, kind: REPLIED, generation }, found }
+        : found;
   }
-  return found;
+  return answers;
 }
 
 function foundIn(row: Row): Found {
