@@ -619,14 +619,16 @@ export class FleetMachine implements Interconnect {
   /** What workers here can take, looked up once a turn for each service. */
   #creditNow(remote: RemoteWorkersApi): (service: Buffer) => LocalCredit {
     const known = new Map<string, LocalCredit>();
+    let last: Buffer | null = null;
+    let credit: LocalCredit = NO_CREDIT;
     return (service) => {
       if (this.#isLeaving) return NO_CREDIT;
+      // Most entries are for the same service, whose name is the same object then.
+      if (service === last) return credit;
+      last = service;
       const name = service.toString('latin1');
-      let credit = known.get(name);
-      if (credit === undefined) {
-        credit = remote.localCredit(service);
-        known.set(name, credit);
-      }
+      credit = known.get(name) ?? remote.localCredit(service);
+      known.set(name, credit);
       return credit;
     };
   }

@@ -62,6 +62,8 @@ export class Hosted implements InternalClient {
   readonly #lost = new Set<number>();
   #reference = 0;
   #bytes = 0;
+  /** The service of the last request: most are for the same. */
+  #service: Buffer = Buffer.alloc(0);
   /** False: PARTIALs wait in the broker machine, within its limits. */
   takesParts = true;
 
@@ -103,20 +105,24 @@ export class Hosted implements InternalClient {
     const arrived = this.#arrived;
     if (arrived.length === 0) return;
     this.#arrived = [];
-    const free = new Map<string, number>();
+    let service: Buffer | null = null;
+    let left = 0;
     for (const { peer, request } of arrived) {
-      const { service, token } = request;
+      const { token } = request;
       // It came twice in one turn.
       if (peer.held.has(token)) continue;
-      const name = service.toString('latin1');
-      const left = free.get(name) ?? remote.localCredit(service).free;
+      const name = this.#kept(request.service);
+      // What was taken just before counts there, too.
+      if (name !== service) left = remote.localCredit(name).free;
+      service = name;
       if (left === 0) {
-        peer.post(returnEntry(token, 'busy', LATER, ''), null, Buffer.from(service));
+        peer.post(returnEntry(token, 'busy', LATER, ''), null, service);
         continue;
       }
-      const isTaken = this.#submit(peer, request, embedded, now);
-      free.set(name, isTaken ? left - 1 : left);
-      if (isTaken) continue;
+      if (this.#submit(peer, request, service, embedded, now)) {
+        left--;
+        continue;
+      }
       // Memory is lacking, not credit: without credit the origin waits for the next offer.
       const none = { free: 0, total: remote.localCredit(service).total };
       peer.post(returnEntry(token, 'busy', none, ''));
@@ -124,12 +130,17 @@ export class Hosted implements InternalClient {
     }
   }
 
-  #submit(peer: FleetPeer, request: Request, embedded: EmbeddedServiceApi, now: number): boolean {
+  #submit(
+    peer: FleetPeer,
+    request: Request,
+    service: Buffer,
+    embedded: EmbeddedServiceApi,
+    now: number,
+  ): boolean {
     const { token, body, headers, leftMs } = request;
     const bytes = body.length + (headers?.length ?? 0);
     if (bytes > this.room && this.#bytes > 0) return false;
     const reference = this.#reference - 1;
-    const service = Buffer.from(request.service);
     const content: StoredBody =
       leftMs === 0 ? { body, headers } : { body, headers, deadlineAt: now + leftMs };
     const id = embedded.submit(service, reference, content, null);
@@ -140,6 +151,12 @@ export class Hosted implements InternalClient {
     this.#bytes += bytes;
     this.#counters.bridged.in++;
     return true;
+  }
+
+  /** The same name, in bytes that may be kept. */
+  #kept(service: Buffer): Buffer {
+    if (!service.equals(this.#service)) this.#service = Buffer.from(service);
+    return this.#service;
   }
 
   /** Sends PARTIALs, and withdraws what has ended. */

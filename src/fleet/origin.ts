@@ -55,6 +55,8 @@ export class Origin {
   readonly #late = new Map<number, Late>();
   /** Holders by service, one character per byte of the name. */
   readonly #byService = new Map<string, Set<Holder>>();
+  /** Of the answer that is being passed on. */
+  readonly #frames = new Frames();
   #token = 0;
   #losses = 0;
 
@@ -188,7 +190,6 @@ export class Origin {
   answered(peer: FleetPeer, answer: Answer, remote: RemoteWorkersApi, now: number): Unused {
     const { token, kind } = answer;
     const out = this.#out.get(token);
-    const frames = new Frames();
     if (out?.holder.peer !== peer) return this.#answeredLate(peer, answer, remote, now);
     if (!isNext(out, answer)) {
       this.#giveBack(out, 'lost', 'a part of its reply was lost', remote, now);
@@ -196,9 +197,8 @@ export class Origin {
       if (kind === 'final') this.#credited(out.holder, answer, remote, now);
       return null;
     }
-    framesOf(frames, out.key, answer);
     if (kind !== 'partial') this.#end(out);
-    remote.reply(out.holder.number, kind, frames, now);
+    remote.reply(out.holder.number, kind, this.#framesOf(out.key, answer), now);
     if (kind !== 'partial') this.#credited(out.holder, answer, remote, now);
     return null;
   }
@@ -209,10 +209,25 @@ export class Origin {
     const isWhole = isNext(late, answer);
     if (!isWhole || answer.kind !== 'partial') this.#late.delete(answer.token);
     if (!isWhole) return 'late';
-    const frames = new Frames();
-    framesOf(frames, late.key, answer);
-    remote.reply(late.number, answer.kind, frames, now);
+    remote.reply(late.number, answer.kind, this.#framesOf(late.key, answer), now);
     return null;
+  }
+
+  /** The token, then the body; of a failure what `readFailure` takes. */
+  #framesOf(key: Buffer, answer: Answer): Frames {
+    const frames = this.#frames;
+    frames.clear();
+    frames.push(key, 0, key.length);
+    if (answer.kind !== 'fail') {
+      unpack(answer.body, 0, answer.body.length, frames);
+      return frames;
+    }
+    for (const part of [answer.failure, answer.code, answer.text]) {
+      const bytes = Buffer.from(part);
+      frames.push(bytes, 0, bytes.length);
+    }
+    unpack(answer.detail, 0, answer.detail.length, frames);
+    return frames;
   }
 
   /** @returns why it was not used; `null`: it was */
@@ -410,18 +425,4 @@ export class Holder implements RemoteHolder {
 function isNext(known: { parts: number }, answer: Answer): boolean {
   if (answer.kind === 'partial') return answer.part === known.parts++;
   return answer.kind === 'fail' || answer.parts === known.parts;
-}
-
-/** The token, then the body; of a failure what `readFailure` takes. */
-function framesOf(frames: Frames, key: Buffer, answer: Answer): void {
-  frames.push(key, 0, key.length);
-  if (answer.kind !== 'fail') {
-    unpack(answer.body, 0, answer.body.length, frames);
-    return;
-  }
-  for (const part of [answer.failure, answer.code, answer.text]) {
-    const bytes = Buffer.from(part);
-    frames.push(bytes, 0, bytes.length);
-  }
-  unpack(answer.detail, 0, answer.detail.length, frames);
 }

@@ -305,7 +305,7 @@ export function readEntries(bytes: Buffer, most: number = ENTRIES_MAX): FleetEnt
     const kind = KINDS[bytes[at] ?? KINDS.length];
     if (found.length === most) return null;
     if (kind !== undefined) {
-      const read = readEntry(kind, bytes.subarray(at + ENTRY_HEAD_BYTES, end));
+      const read = readEntry(kind, bytes, at + ENTRY_HEAD_BYTES, end);
       if (read === null) return null;
       found.push(read);
     }
@@ -314,12 +314,18 @@ export function readEntries(bytes: Buffer, most: number = ENTRIES_MAX): FleetEnt
   return found;
 }
 
-function readEntry(kind: FleetEntry['kind'], bytes: Buffer): FleetEntry | null {
+/** Without a view of its own for a request and a reply: they are nearly all. */
+function readEntry(
+  kind: FleetEntry['kind'],
+  pack: Buffer,
+  from: number,
+  end: number,
+): FleetEntry | null {
+  if (kind === 'request') return readRequest(pack, from, end);
+  if (kind === 'final') return readFinal(pack, from, end);
+  const bytes = pack.subarray(from, end);
   switch (kind) {
-    case 'request':
-      return readRequest(bytes);
     case 'partial':
-    case 'final':
     case 'fail':
     case 'return':
       return readAnswer(kind, bytes);
@@ -346,15 +352,17 @@ const DEADLINE_AT = NUMBER_BYTES;
 const HEADED_AT: number = DEADLINE_AT + 4;
 const NAME_AT: number = HEADED_AT + 2;
 
-function readRequest(bytes: Buffer): FleetEntry | null {
-  if (bytes.length < NAME_AT) return null;
-  const token = bytes.readUIntBE(0, NUMBER_BYTES);
-  const leftMs = bytes.readUInt32BE(DEADLINE_AT);
-  const headed = bytes[HEADED_AT] ?? 0;
-  const packedAt = NAME_AT + (bytes[NAME_AT - 1] ?? 0);
-  const service = bytes.subarray(NAME_AT, packedAt);
-  const packed = bytes.subarray(packedAt);
-  if (headed > 1 || packedAt > bytes.length || !isName(service)) return null;
+function readRequest(bytes: Buffer, from: number, end: number): FleetEntry | null {
+  if (end - from < NAME_AT) return null;
+  const token = bytes.readUIntBE(from, NUMBER_BYTES);
+  const leftMs = bytes.readUInt32BE(from + DEADLINE_AT);
+  const headed = bytes[from + HEADED_AT] ?? 0;
+  const nameAt = from + NAME_AT;
+  const packedAt = nameAt + (bytes[nameAt - 1] ?? 0);
+  if (headed > 1 || packedAt > end) return null;
+  const service = bytes.subarray(nameAt, packedAt);
+  const packed = bytes.subarray(packedAt, end);
+  if (!isName(service)) return null;
   if (packed.length === 0 || !isPackedFrames(packed)) return null;
   if (headed === 0) {
     return { kind: 'request', token, service, leftMs, headers: null, body: packed };
@@ -372,10 +380,18 @@ const TOTAL_AT: number = FREE_AT + 4;
 const AFTER_CREDIT: number = TOTAL_AT + 4;
 const PART_BYTES = 4;
 
-function readAnswer(
-  kind: 'partial' | 'final' | 'fail' | 'return',
-  bytes: Buffer,
-): FleetEntry | null {
+function readFinal(bytes: Buffer, from: number, end: number): FleetEntry | null {
+  const bodyAt = from + AFTER_CREDIT + PART_BYTES;
+  if (end <= bodyAt) return null;
+  const token = bytes.readUIntBE(from, NUMBER_BYTES);
+  const free = bytes.readUInt32BE(from + FREE_AT);
+  const total = bytes.readUInt32BE(from + TOTAL_AT);
+  const parts = bytes.readUInt32BE(from + AFTER_CREDIT);
+  const body = bytes.subarray(bodyAt, end);
+  return isPackedFrames(body) ? { kind: 'final', token, free, total, parts, body } : null;
+}
+
+function readAnswer(kind: 'partial' | 'fail' | 'return', bytes: Buffer): FleetEntry | null {
   const least = kind === 'partial' ? NUMBER_BYTES + PART_BYTES : AFTER_CREDIT;
   if (bytes.length < least) return null;
   const token = bytes.readUIntBE(0, NUMBER_BYTES);
@@ -387,12 +403,6 @@ function readAnswer(
   const free = bytes.readUInt32BE(FREE_AT);
   const total = bytes.readUInt32BE(TOTAL_AT);
   const rest = bytes.subarray(AFTER_CREDIT);
-  if (kind === 'final') {
-    if (rest.length <= PART_BYTES) return null;
-    const parts = rest.readUInt32BE();
-    const body = rest.subarray(PART_BYTES);
-    return isPackedFrames(body) ? { kind, token, free, total, parts, body } : null;
-  }
   if (kind === 'fail') return readFail(token, { free, total }, rest);
   const reason = REASONS[rest[0] ?? REASONS.length];
   if (reason === undefined || rest.length > 1 + TEXT_BYTES_MAX) return null;

@@ -133,8 +133,10 @@ export class NatsBus implements FleetSink {
     const connection = this.#connection;
     if (connection === null || this.#subscriptions.has(subject)) return;
     const callback = (error: Error | null, message: NatsMessage): void => {
-      // The bytes are a view of what was read from the socket.
-      if (error === null) this.#events.received(Buffer.from(message.data));
+      if (error !== null) return;
+      // A view of what was read from the socket, for which the library makes a new buffer each time.
+      const { buffer, byteOffset, byteLength } = message.data;
+      this.#events.received(Buffer.from(buffer, byteOffset, byteLength));
     };
     this.#subscriptions.set(subject, connection.subscribe(subject, { callback }));
   }
