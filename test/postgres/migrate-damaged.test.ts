@@ -156,7 +156,9 @@ describeWithPostgres('majordomo migrate, of a damaged file', () => {
       ...[what, 74],
       expect.stringContaining(`majordomo: store ${file} is damaged: `),
     ]);
-    expect(stderr).toContain('look with `majordomo verify`, then migrate a backup from before the damage');
+    expect(stderr).toContain(
+      'look with `majordomo verify`, then migrate a backup from before the damage',
+    );
     expect(stderr).not.toContain('    at ');
     // It does not count as moved: there is damage, and nothing else.
     const verified = await run(['verify', file]);

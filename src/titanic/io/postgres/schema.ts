@@ -4,7 +4,8 @@
  * upgraded one after the other.
  *
  * The statements keep to what other engines with PostgreSQL's protocol offer: no triggers, stored
- * procedures or advisory locks. Text is kept as bytes, because a database may have any encoding.
+ * procedures or advisory locks. (CockroachDB by default refuses those that change one table in several
+ * subqueries.) Text is kept as bytes, because a database may have any encoding.
  */
 
 import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
