@@ -9,6 +9,7 @@ import { Worker } from '../../../src/sdk/worker.js';
 import { Child } from '../../support/child.js';
 import { ask, atEnd, clientOf, endAll, serve } from '../../support/daemon-users.js';
 import { Daemon, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { ask as askHttp, httpOf } from '../../support/http.js';
 import { NatsServer } from '../../support/nats-server.js';
 import { itWithTool } from '../../support/tools.js';
 import { until } from '../../support/until.js';
@@ -55,6 +56,13 @@ function worker(service: string, concurrency: number, ...brokers: Daemon[]): voi
     return text;
   };
   serve(brokers, service, echo, { concurrency });
+}
+
+/** What `/readyz` says: the status, and the codes of what does not work. */
+async function health(daemon: Daemon): Promise<string> {
+  const { status, json } = await askHttp(`${httpOf(daemon)}/readyz`);
+  const { degraded } = json as { degraded: readonly { code: string }[] };
+  return [status, ...degraded.map(({ code }) => code)].join(' ');
 }
 
 async function text(from: Client, service: string, body: string): Promise<string> {
@@ -171,15 +179,21 @@ describe('three brokers and a NATS server', () => {
     'nats-server kill -9 and back, under load: local service goes on, degraded, and nothing is lost',
     async () => {
       const nats = await NatsServer.start();
-      const [a, b] = (await brokers(nats, 2)) as [Daemon, Daemon];
+      const both = (await brokers(nats, 2, 'http.listen=127.0.0.1:0')) as [Daemon, Daemon];
+      const [a, b] = both;
       worker('echo', 8, a);
+      const healthy = (wanted: string): Promise<unknown> =>
+        Promise.all(both.map((each) => until(async () => (await health(each)) === wanted, wanted)));
+      await healthy('200');
       const answered = await load([[a], [b]], async () => {
         await new Promise((resolve) => setTimeout(resolve, 500));
         await nats.kill();
         await b.waitFor('fleet.disconnected');
-        await new Promise((resolve) => setTimeout(resolve, 300));
+        await healthy('200 fleet_down');
+        expect(await text(clientOf(a), 'echo', 'local')).toBe('local');
         await nats.starts();
         await b.waitFor('fleet.connected', 2);
+        await healthy('200');
       });
       expect(answered).toBeGreaterThan(ANSWERED_MIN);
     },

@@ -34,12 +34,9 @@ const FROM = `FROM ${SCHEMA}.request r`;
 
 const END = `SELECT r.id ${FROM} WHERE r.id < $1::uuid ORDER BY r.id DESC LIMIT 1 OFFSET $2::bigint`;
 const END_OF_DEAD = END.replace('WHERE', `WHERE r.state = ${DEAD} AND`);
-/** Parameters: from, to, service, whether any service, state, the maximum. */
-const SLICE = `SELECT ${COLUMNS} ${FROM} WHERE r.id < $1::uuid AND r.id >= $2::uuid
-    AND (r.service = $3::bytea OR $4::integer = 1 AND r.service <> '${TITANIC_SCHEDULE}'::bytea)
-    AND ($5::integer = 0 OR r.state = $5::integer) ORDER BY r.id DESC LIMIT $6::bigint`;
-const SLICE_OF_DEAD = SLICE.replace('WHERE', `WHERE r.state = ${DEAD} AND`);
-const THESE = SLICE.replace('WHERE', 'WHERE r.id = ANY ($7::uuid[]) AND');
+const SLICE = sliceOf('true');
+const SLICE_OF_DEAD = sliceOf(`r.state = ${DEAD}`);
+const THESE = sliceOf('r.id = ANY ($7::uuid[])');
 const ONE = `SELECT ${COLUMNS}, r.key IS NOT NULL, r.attempts_ever, r.extra
   ${FROM} WHERE r.id = $1::uuid`;
 const ATTEMPTS = `SELECT worker, started_at, ended_at, reason, failure
@@ -50,6 +47,13 @@ const SETTLED = `SELECT kind, length(frames), worker, at,
 const BODIES = `SELECT r.extra, b.kind, length(b.frames), substr(b.frames, 1, ${SHOWN_BYTES_MAX})
   ${FROM} LEFT JOIN ${SCHEMA}.body b ON b.id = r.id AND b.kind IN (${REQUEST_BODY}, ${REPLIED})
   WHERE r.id = $1::uuid`;
+
+/** Parameters: from, to, service, whether any service, state, the maximum. */
+function sliceOf(condition: string): string {
+  return `SELECT ${COLUMNS} ${FROM} WHERE ${condition} AND r.id < $1::uuid AND r.id >= $2::uuid
+    AND (r.service = $3::bytea OR $4::integer = 1 AND r.service <> '${TITANIC_SCHEDULE}'::bytea)
+    AND ($5::integer = 0 OR r.state = $5::integer) ORDER BY r.id DESC LIMIT $6::bigint`;
+}
 
 export async function page(connection: Connection, query: PackedPageQuery): Promise<PackedPage> {
   const { after, acceptedBefore, only } = query;

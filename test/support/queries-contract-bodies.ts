@@ -1,39 +1,15 @@
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { expect, it } from '@jest/globals';
 
-import { present } from '../../../src/core/assert.js';
-import { Frames } from '../../../src/core/frames.js';
-import { pack, packedBytes } from '../../../src/core/packed.js';
-import type { Bodies } from '../../../src/titanic/operator/bodies.js';
-import { openSqliteQueries } from '../../../src/titanic/io/queries/sqlite-queries.js';
-import type { ClosableQueries } from '../../../src/titanic/io/queries/thread-queries.js';
-import { extraOf } from '../../../src/titanic/store/fields.js';
-import type { StoreFailure } from '../../../src/titanic/store/store.js';
-import { accept, close, reply, uuidOf } from '../../support/store-changes.js';
-import { StoreDirectory } from '../../support/store-directory.js';
-import type { StoreUser } from '../../support/store-user.js';
+import { present } from '../../src/core/assert.js';
+import { Frames } from '../../src/core/frames.js';
+import { pack, packedBytes } from '../../src/core/packed.js';
+import type { Bodies } from '../../src/titanic/operator/bodies.js';
+import { extraOf } from '../../src/titanic/store/fields.js';
+import type { QueriesSubject } from './queries-contract.js';
+import { accept, close, reply } from './store-changes.js';
 
 const MAX = 64 * 1024;
 const MIB = 1024 * 1024;
-
-let directory: StoreDirectory;
-let user: StoreUser;
-let queries: ClosableQueries;
-
-beforeEach(async () => {
-  directory = new StoreDirectory();
-  user = await directory.open();
-  queries = openSqliteQueries(directory.file);
-});
-afterEach(async () => {
-  await queries.close();
-  await directory.remove();
-});
-
-function bodies(n: number): Promise<Bodies | null | StoreFailure> {
-  return new Promise((resolve) => {
-    queries.bodies(uuidOf(n), resolve);
-  });
-}
 
 function packed(...frames: readonly (string | Uint8Array)[]): Buffer {
   const message = Frames.of(...frames);
@@ -42,11 +18,13 @@ function packed(...frames: readonly (string | Uint8Array)[]): Buffer {
   return bytes;
 }
 
-describe('bodies of a stored request', () => {
+export function describeBodies(subject: QueriesSubject): void {
+  const bodies = (n: number): Promise<Bodies | null> => subject.queries.bodies(n);
+
   it('come with its headers, unless these are not valid', async () => {
     for (const [n, headers] of ['{"tenant":"a"}', '{"Tenant":"a"}', '{'].entries()) {
       const extra = present(extraOf(Buffer.from(headers), { baseMs: 1, maxMs: 2 }), 'fields');
-      await user.commit({ ...accept(n + 1, { body: packed('x') }), extra });
+      await subject.user.commit({ ...accept(n + 1, { body: packed('x') }), extra });
     }
     expect(await bodies(1)).toMatchObject({ headers: { tenant: 'a' } });
     expect(await bodies(2)).toMatchObject({ headers: null });
@@ -55,7 +33,7 @@ describe('bodies of a stored request', () => {
 
   it('are the frames of the request and those of its reply, if there is one', async () => {
     const body = packed('one', '', Buffer.from([0, 255]));
-    await user.commit(accept(1, { body }));
+    await subject.user.commit(accept(1, { body }));
     const frames = [
       { bytes: 3, data: Buffer.from('one') },
       { bytes: 0, data: Buffer.alloc(0) },
@@ -63,21 +41,21 @@ describe('bodies of a stored request', () => {
     ];
     const shown = { bytes: body.length, isCut: false, frames };
     expect(await bodies(1)).toEqual({ headers: null, body: shown, reply: null });
-    await user.commit(reply(1, { reply: packed('done') }));
+    await subject.user.commit(reply(1, { reply: packed('done') }));
     expect(await bodies(1)).toEqual({
       headers: null,
       body: shown,
       reply: { bytes: 6, isCut: false, frames: [{ bytes: 4, data: Buffer.from('done') }] },
     });
-    await user.commit(close(1));
+    await subject.user.commit(close(1));
     expect(await bodies(1)).toBeNull();
-    await user.commit(accept(2, { body: Buffer.alloc(0) }));
+    await subject.user.commit(accept(2, { body: Buffer.alloc(0) }));
     expect(await bodies(2)).toMatchObject({ body: { bytes: 0, isCut: false, frames: [] } });
   });
 
   it('of 16 MiB are cut to 64 KiB, and marked as cut', async () => {
     const body = packed('head', Buffer.alloc(16 * MIB, 0x80), 'tail');
-    await user.commit(accept(1, { body }), reply(1, { reply: body }));
+    await subject.user.commit(accept(1, { body }), reply(1, { reply: body }));
     const found = await bodies(1);
     const shown = {
       bytes: body.length,
@@ -88,7 +66,7 @@ describe('bodies of a stored request', () => {
   });
 
   it('are whole up to 64 KiB, and cut one byte above', async () => {
-    await user.commit(
+    await subject.user.commit(
       accept(1, { body: packed(Buffer.alloc(MAX - 9, 1)) }),
       accept(2, { body: packed(Buffer.alloc(MAX - 8, 1)) }),
       // The cut runs through the head of the second frame.
@@ -106,7 +84,7 @@ describe('bodies of a stored request', () => {
   it('of text are cut between characters, and have at most 256 frames', async () => {
     const many = packed(...Array.from({ length: 300 }, (_, n) => String(n)));
     const text = '\u20ac'.repeat(MAX);
-    await user.commit(
+    await subject.user.commit(
       accept(1, { body: packed(text) }),
       accept(2, { body: packed(`x${text}`) }),
       accept(3, { body: packed(`xx${text}`) }),
@@ -114,13 +92,13 @@ describe('bodies of a stored request', () => {
       accept(5, { body: many }),
     );
     for (const n of [1, 2, 3, 4]) {
-      const { body } = (await bodies(n)) as Bodies;
+      const { body } = present(await bodies(n), 'bodies');
       const data = body?.frames[0]?.data ?? Buffer.alloc(0);
       expect(data.length).toBeGreaterThan(MAX - 9 - 4);
       expect(data.toString('utf8')).not.toContain('\ufffd');
     }
-    const { body } = (await bodies(5)) as Bodies;
+    const { body } = present(await bodies(5), 'bodies');
     expect(body).toMatchObject({ isCut: true, bytes: many.length });
     expect(body?.frames).toHaveLength(256);
   });
-});
+}

@@ -1,0 +1,21 @@
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+
+import { openSqliteQueries } from '../../../src/titanic/io/queries/sqlite-queries.js';
+import { openSqliteStore } from '../../../src/titanic/io/sqlite-store.js';
+import { describeQueriesContract } from '../../support/queries-contract.js';
+
+describeQueriesContract(
+  'SQLite',
+  async () => {
+    const directory = await mkdtemp(join(tmpdir(), 'majordomo-store-'));
+    const file = join(directory, 'titanic.db');
+    return {
+      open: openSqliteStore(file),
+      openQueries: () => openSqliteQueries(file),
+      remove: () => rm(directory, { recursive: true }),
+    };
+  },
+  { isShared: false },
+);
