@@ -100,8 +100,10 @@ describeWithPostgres('each process of a fleet is killed and stopped in turn, und
       await withoutStore('the standby is stopped');
       standby.signal('SIGCONT');
       await load.progress('the standby goes on');
-      await primary.restart('immediate');
-      await load.progress('the primary was restarted');
+      await primary.kill();
+      await withoutStore('the primary is killed');
+      await primary.start();
+      await load.progress('the primary is back');
       primary.signal('SIGSTOP');
       await withoutStore('the primary is stopped');
       primary.signal('SIGCONT');

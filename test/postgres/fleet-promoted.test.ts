@@ -122,7 +122,7 @@ describeWithPostgres('three brokers, and a database with a synchronous standby',
       );
     };
     await progress('all three store and serve');
-    await primary.stop('immediate');
+    await primary.kill();
     await standby.sql('SELECT pg_promote()');
     await progress('all three store and serve with the other server');
     await Promise.all([keyed.stop(), ...receipts.map((each) => each.stop())]);

@@ -1,117 +1,18 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { Client } from '../../../src/sdk/client.js';
 import { ServiceError, Worker } from '../../../src/sdk/worker.js';
-import { type Finished, run } from '../../support/child.js';
-import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
-import { httpOf, tokenOf } from '../../support/http.js';
+import { run } from '../../support/child.js';
+import { atEnd, endAll, serve } from '../../support/daemon-users.js';
+import { startDaemon } from '../../support/daemon.js';
+import { httpOf } from '../../support/http.js';
+import { describeTitanicCommands, HTTP, Post } from '../../support/titanic-commands.js';
 import { until } from '../../support/until.js';
 
-const HTTP = 'http.listen=127.0.0.1:0';
 const NEVER = 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF';
-const HOSTILE = 'evil\u001b[2J%\u0000';
-const SHOWN = 'evil%1B[2J%25%00';
-const closing: (() => Promise<void>)[] = [];
 
-afterEach(async () => {
-  await Promise.all(closing.splice(0).map((close) => close()));
-  await removeDaemons();
-});
+afterEach(endAll);
 
-/** A daemon with HTTP, and its operator. */
-class Post {
-  readonly daemon: Daemon;
-  readonly client: Client;
-
-  constructor(daemon: Daemon) {
-    this.daemon = daemon;
-    this.client = new Client({ endpoints: [daemon.endpoint], timeoutMs: 5000 });
-    closing.push(() => this.client.close());
-  }
-
-  static async open(...sets: readonly string[]): Promise<Post> {
-    return new Post(await startDaemon({ sets: [HTTP, ...sets] }));
-  }
-
-  /** Runs the command with the daemon's address and the token. */
-  titanic(...args: readonly string[]): Promise<Finished> {
-    const environment = { MAJORDOMO_TOKEN: tokenOf(this.daemon) };
-    return run(['titanic', ...args, '--admin', httpOf(this.daemon)], { environment });
-  }
-
-  async done(...args: readonly string[]): Promise<string> {
-    const { status, stdout, stderr } = await this.titanic(...args);
-    expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
-    return stdout;
-  }
-
-  async listed(...args: readonly string[]): Promise<{ items: Item[]; next: string | null }> {
-    return JSON.parse(await this.done('ls', '-o', 'json', ...args)) as {
-      items: Item[];
-      next: string | null;
-    };
-  }
-
-  async submits(service: string, count: number, options: object = {}): Promise<string[]> {
-    const jobs = Array.from({ length: count }, () => this.client.submit(service, 'body', options));
-    return (await Promise.all(jobs)).map(({ uuid }) => uuid).sort();
-  }
-
-  /** Stores this many requests whose only attempt fails. */
-  async dead(service: string, count: number): Promise<string[]> {
-    const uuids = await this.submits(service, count, { maxAttempts: 1 });
-    const worker = new Worker({ endpoints: [this.daemon.endpoint], service }, () =>
-      Promise.reject(new ServiceError('out-of-paper', 'it fails', { details: { tray: 2 } })),
-    );
-    const running = worker.run();
-    for (const uuid of uuids) {
-      await expect(this.client.job(uuid).result()).rejects.toMatchObject({
-        code: 'ERR_SERVICE_FAILED',
-      });
-    }
-    await worker.close({ graceMs: 0 });
-    await running;
-    return uuids;
-  }
-}
-
-interface Item {
-  readonly uuid: string;
-  readonly state: string;
-}
-
-describe('majordomo titanic ls', () => {
-  it('shows a filtered table, and JSON; names do nothing to the terminal', async () => {
-    const post = await Post.open();
-    const [pending = ''] = await post.submits(HOSTILE, 1, { priority: 5 });
-    const dead = await post.dead('work', 2);
-    const rows = (await post.done('ls', '--service', SHOWN)).trimEnd().split('\n');
-    expect(rows.map((row) => row.split(/ {2,}/))).toEqual([
-      ['UUID', 'STATE', 'SERVICE', 'PRIORITY', 'ATTEMPTS', 'AGE', 'SIZE', 'REASON'],
-      [pending, 'pending', SHOWN, '5', '0/10', expect.any(String), expect.any(String), '-'],
-    ]);
-    const [, failed = ''] = (await post.done('ls', '--service', 'work')).split('\n');
-    expect(failed.split(/ {2,}/).at(-1)).toBe('out-of-paper: it fails');
-    const { items, next } = await post.listed('--state', 'dead');
-    expect(items.map(({ uuid }) => uuid).sort()).toEqual(dead);
-    expect(next).toBeNull();
-    expect((await post.listed('--older-than', '1h')).items).toEqual([]);
-    expect((await post.listed('--state', 'replied')).items).toEqual([]);
-  });
-
-  it('stops at --limit, says so, and continues with --cursor', async () => {
-    const post = await Post.open();
-    await post.submits('work', 5);
-    const first = await post.listed('--limit', '3');
-    const rest = await post.listed('--cursor', first.next ?? '');
-    expect([first.items.length, rest.items.length, rest.next]).toEqual([3, 2, null]);
-    const { status, stderr } = await post.titanic('ls', '--limit', '3');
-    expect({ status, stderr }).toEqual({
-      status: 0,
-      stderr: `majordomo: there are more: use --limit, or --cursor ${first.next ?? ''}\n`,
-    });
-  });
-});
+describeTitanicCommands('of a file', () => []);
 
 describe('majordomo titanic show', () => {
   it('shows the whole history of one request', async () => {
@@ -155,7 +56,7 @@ describe('majordomo titanic show', () => {
     const worker = new Worker({ endpoints: endpoint, service: 'work' }, () => {
       throw new ServiceError('out-of-paper', 'it fails');
     });
-    closing.push(() => worker.close());
+    atEnd(() => worker.close());
     void worker.run();
     const facts = async (asked: string): Promise<Record<string, unknown>> =>
       JSON.parse(await next.done('show', asked, '-o', 'json')) as Record<string, unknown>;
@@ -224,37 +125,21 @@ describe('majordomo titanic show', () => {
   });
 });
 
-describe('majordomo titanic retry, cancel, purge', () => {
-  it('one request: retried, cancelled, and refused with 1 in another state', async () => {
+describe('majordomo titanic purge', () => {
+  it('deletes pending requests if it is told to, and none that a worker has', async () => {
     const post = await Post.open();
-    const [uuid = ''] = await post.dead('work', 1);
-    expect(await post.done('retry', uuid)).toBe(`${uuid} is pending again\n`);
-    expect(await post.titanic('retry', uuid)).toMatchObject({
-      status: 1,
-      stderr: 'majordomo: it is pending: only a dead one can be retried\n',
-    });
-    expect(JSON.parse(await post.done('cancel', uuid, '-o', 'json'))).toEqual({
-      uuid,
-      state: 'closed',
-    });
-    expect((await post.titanic('cancel', uuid)).status).toBe(1);
-  });
-
-  it('all dead requests of a service, and no others', async () => {
-    const post = await Post.open();
-    const dead = await post.dead('work', 3);
-    const others = await post.dead('other', 2);
-    expect(await post.done('retry', '--service', 'work')).toBe('3 retried\n');
-    const pending = await post.listed('--state', 'pending');
-    expect(pending.items.map(({ uuid }) => uuid).sort()).toEqual(dead);
-    const purged = await post.done('purge', '--state', 'dead', '-o', 'json');
-    expect(JSON.parse(purged)).toEqual({ count: others.length });
+    const [taken = ''] = await post.submits('work', 1);
+    const seen = serve(post.daemon, 'work', () => new Promise<string>(() => undefined));
+    await until(() => seen.length === 1, 'a worker has it');
+    await post.submits('work', 3);
     expect(await post.done('purge', '--state', 'pending', '--service', 'work', '--yes')).toBe(
       '3 deleted\n',
     );
-    expect((await post.listed()).items).toEqual([]);
+    expect((await post.listed()).items.map(({ uuid }) => uuid)).toEqual([taken]);
   });
+});
 
+describe('majordomo titanic, without rights or broker', () => {
   it('needs the token, and says how to give it', async () => {
     const { daemon } = await Post.open();
     const at = ['--admin', httpOf(daemon)];
