@@ -164,6 +164,18 @@ export function describeTitanicCommands(
       expect(left.items.map(({ uuid }) => uuid).sort()).toEqual(dead);
     });
 
+    it('pending requests if it is told to, and none that a worker has', async () => {
+      const post = await open();
+      const [taken = ''] = await post.submits('work', 1);
+      const seen = serve(post.daemon, 'work', () => new Promise<string>(() => undefined));
+      await until(() => seen.length === 1, 'a worker has it');
+      await post.submits('work', 3);
+      expect(await post.done('purge', '--state', 'pending', '--service', 'work', '--yes')).toBe(
+        '3 deleted\n',
+      );
+      expect((await post.listed()).items.map(({ uuid }) => uuid)).toEqual([taken]);
+    });
+
     it('only those that are old enough, in the state that was given', async () => {
       const post = await open();
       const dead = await post.dead('work', 2);

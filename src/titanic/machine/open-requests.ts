@@ -45,6 +45,13 @@ const NOT_ACTIVE = 'this node is not active';
 export type ChangeCallback = (result: 'done' | 'passed' | StoreFailure) => void;
 
 /** What to do when a change is committed or fails: see `Intent`. */
+/** How a request is closed. */
+interface Closing {
+  readonly by: Owner;
+  readonly party: string;
+  readonly onlyUnclaimed?: true;
+}
+
 interface CommitCallbacks {
   readonly before?: Change;
   readonly begins?: () => void;
@@ -387,6 +394,13 @@ export class OpenRequests {
     });
   }
 
+  /** The same of a request that this broker has not claimed; it stays if another one has. */
+  closeUnclaimed(uuid: RequestUuid, decided: ChangeCallback): void {
+    this.#close(uuid, { by: NO_OWNER, party: '', onlyUnclaimed: true }, decided, () => {
+      decided('passed');
+    });
+  }
+
   /** The same for an asker: another owner's request stays (D71). */
   closeFor(asker: Asker, uuid: RequestUuid, decided: ChangeCallback, denied: () => void): void {
     const party = asker.identity;
@@ -410,7 +424,7 @@ export class OpenRequests {
 
   #close(
     uuid: RequestUuid,
-    { by, party }: { readonly by: Owner; readonly party: string },
+    { by, party, ...more }: Closing,
     decided: ChangeCallback,
     denied: (whose: Extract<ChangeResult, { readonly kind: 'denied' }>) => void,
   ): void {
@@ -423,7 +437,7 @@ export class OpenRequests {
     const at = this.#context.wall;
     const keyUntil = at + this.#context.options.keyTtlMs;
     const report = onlyOnce(decided);
-    this.intend(party, { kind: 'close', uuid, at, keyUntil, by }, 0, {
+    this.intend(party, { kind: 'close', uuid, at, keyUntil, by, ...more }, 0, {
       committed: (result) => {
         const { kind } = result;
         if (kind === 'denied') {

@@ -21,5 +21,8 @@ export interface OperatorHost {
   /** Why the store accepts no change now, or `null`. */
   obstacle(): string | null;
   close(uuid: RequestUuid, decided: ChangeCallback): void;
+  /** Other brokers use the store, too: what this one has not claimed, they may have. */
+  readonly isShared: boolean;
+  closeUnclaimed(uuid: RequestUuid, decided: ChangeCallback): void;
   reopen(uuid: RequestUuid, generation: number, decided: ChangeCallback): void;
 }

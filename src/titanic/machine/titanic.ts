@@ -398,6 +398,10 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
       close: (uuid, decided) => {
         present().close(uuid, decided);
       },
+      isShared: this.#context.claims !== null,
+      closeUnclaimed: (uuid, decided) => {
+        present().closeUnclaimed(uuid, decided);
+      },
       reopen: (uuid, generation, decided) => {
         present().reopen(uuid, generation, decided);
       },

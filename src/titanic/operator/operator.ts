@@ -212,7 +212,8 @@ export class Operator {
     const lists = states.map((each) => this.#pageQuery(filter, each));
     const begin: BulkJob['begin'] = (request, decided) => {
       if (!this.#mayPurge(request)) return false;
-      this.#host.close(request.uuid, decided);
+      if (this.#isUnclaimed(request)) this.#host.closeUnclaimed(request.uuid, decided);
+      else this.#host.close(request.uuid, decided);
       return true;
     };
     this.#run({ lists, limit, begin }, answer, (count) => {
@@ -256,9 +257,15 @@ export class Operator {
     const { dispatcher } = this.#host;
     const slot = dispatcher.index.find(uuid);
     if (state !== 'pending') return slot === NO_SLOT && !this.#reopening.has(keyOf(uuid));
-    if (slot === NO_SLOT || dispatcher.deliveryOf(slot) !== null) return false;
+    if (slot === NO_SLOT) return this.#host.isShared;
+    if (dispatcher.deliveryOf(slot) !== null) return false;
     const present = dispatcher.index.get(slot, STATE);
     return present !== SETTLING && present !== ENDING;
+  }
+
+  /** Pending in a shared store, and not claimed by this broker. */
+  #isUnclaimed({ uuid, state }: StoredRequest): boolean {
+    return state === 'pending' && this.#host.dispatcher.index.find(uuid) === NO_SLOT;
   }
 
   // ---------------------------------------------------------------- parts

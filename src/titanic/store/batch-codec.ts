@@ -39,6 +39,7 @@ import {
   SHARED,
   STARTED_AT,
   STATE,
+  UNCLAIMED,
   UNTIL,
   UUID,
   WORKER,
@@ -186,6 +187,7 @@ function packChange(to: PackWriter, change: Change): void {
       putNumber(to, AT, change.at);
       putNumber(to, UNTIL, change.keyUntil);
       putText(to, BY, change.by);
+      if (change.onlyUnclaimed === true) putNumber(to, UNCLAIMED, 1);
       break;
     case 'retry':
       putStep(to, RETRY, change.uuid, change.generation);
@@ -260,7 +262,10 @@ function changeOf(kind: number, fields: FieldReader): Change | null {
     case EXPIRE: {
       const keyUntil = fields.number(UNTIL);
       const by = fields.text(BY) as Owner;
-      return { kind: kind === CLOSE ? 'close' : 'expire', uuid, at, keyUntil, by };
+      return {
+        ...{ kind: kind === CLOSE ? 'close' : 'expire', uuid, at, keyUntil, by },
+        ...(fields.number(UNCLAIMED) === 1 ? { onlyUnclaimed: true } : {}),
+      };
     }
     case RETRY:
       return { kind: 'retry', uuid, generation, at, expiresAt };

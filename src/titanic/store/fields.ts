@@ -56,9 +56,11 @@ const BACKOFF_BYTES = 8;
 /** The claim of a broker of a fleet under which a step is made, and whether it goes on. */
 export const CLAIM = 32;
 export const KEEPS = 33;
+/** Of a close: a pending request stays if a broker has claimed it. */
+export const UNCLAIMED = 34;
 
 /** The highest number of the fields that are read one by one. */
-const LAST = KEEPS;
+const LAST = UNCLAIMED;
 /** They are kept as they came. */
 const KEPT_FIELDS: ReadonlySet<number> = new Set([HEADERS, BACKOFF]);
 const END = 0;

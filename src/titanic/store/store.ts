@@ -169,6 +169,8 @@ type Step =
       readonly keyUntil: number;
       /** Who ends it: requests that are not open to them stay. Empty: any owner. */
       readonly by: Owner;
+      /** A pending request stays if a broker has claimed it. */
+      readonly onlyUnclaimed?: boolean;
     }
   /** An operator's retry: pending again in a higher generation, with its attempts reset. */
   | {

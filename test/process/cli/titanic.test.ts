@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { ServiceError, Worker } from '../../../src/sdk/worker.js';
 import { run } from '../../support/child.js';
-import { atEnd, endAll, serve } from '../../support/daemon-users.js';
+import { atEnd, endAll } from '../../support/daemon-users.js';
 import { startDaemon } from '../../support/daemon.js';
 import { httpOf } from '../../support/http.js';
 import { describeTitanicCommands, HTTP, Post } from '../../support/titanic-commands.js';
@@ -122,20 +122,6 @@ describe('majordomo titanic show', () => {
       stdout: '',
       stderr: 'majordomo: no such stored request: closed, expired, or never stored\n',
     });
-  });
-});
-
-describe('majordomo titanic purge', () => {
-  it('deletes pending requests if it is told to, and none that a worker has', async () => {
-    const post = await Post.open();
-    const [taken = ''] = await post.submits('work', 1);
-    const seen = serve(post.daemon, 'work', () => new Promise<string>(() => undefined));
-    await until(() => seen.length === 1, 'a worker has it');
-    await post.submits('work', 3);
-    expect(await post.done('purge', '--state', 'pending', '--service', 'work', '--yes')).toBe(
-      '3 deleted\n',
-    );
-    expect((await post.listed()).items.map(({ uuid }) => uuid)).toEqual([taken]);
   });
 });
 

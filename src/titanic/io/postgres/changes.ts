@@ -523,7 +523,7 @@ export class Batch {
   }
 
   #end(items: readonly Item<ChangeOf<'close' | 'expire'>>[]): Order {
-    const rows = items.map(({ change }) => [change.keyUntil]);
+    const rows = items.map(({ change }) => [change.keyUntil, change.onlyUnclaimed === true]);
     return this.#stepped(items, END, rows, [texts(items.map(({ change }) => change.by))], null);
   }
 

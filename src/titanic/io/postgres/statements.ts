@@ -134,7 +134,8 @@ function found(columns: readonly Column[], condition: string): string {
   const added = columns.map(([name]) => `, i.${name} AS new_${name}`).join('');
   return `WITH ${FENCE}, ${input([...OF_CHANGE, ...columns])},
   locked AS MATERIALIZED (
-    SELECT i.n, r.id, r.key, r.session = ${MINE} AS mine, r.claim, ${R_FACTS}${added}
+    SELECT i.n, r.id, r.key, r.session = ${MINE} AS mine,
+      r.session IS NULL AS unclaimed, r.claim, ${R_FACTS}${added}
     FROM input i JOIN ${REQUEST} r ON ${sought('r.id', 'i.id')}, fence ORDER BY i.id FOR UPDATE OF r
   ),
   standing AS MATERIALIZED (SELECT s.*, (${condition}) IS TRUE AS wins FROM locked s),
@@ -454,9 +455,10 @@ export const END: Statement = {
   text: `${found(
     [
       ['keep_until', 'int8'],
+      ['only_unclaimed', 'bool'],
       ['closer', 'bytea'],
     ],
-    IS_OPEN,
+    `${IS_OPEN} AND (NOT s.new_only_unclaimed OR s.unclaimed OR s.state <> ${PENDING})`,
   )},
   gone AS MATERIALIZED (SELECT w.*, w.new_keep_until AS keep_until FROM won w),
   ${ENDED}
