@@ -40,6 +40,7 @@ const KEPT_EXPORTS = new Map([
   ['src/titanic/io/tables/map-rows.ts: prepareMapStatements', 'the test of query plans'],
   ['src/titanic/io/postgres/session.ts: FREE', 'the test of query plans'],
   ['src/titanic/io/postgres/fence.ts: NEW_ERA', 'the test of query plans'],
+  ['src/titanic/io/postgres/unclaimed.ts: UNCLAIMED', 'the test of query plans'],
   [
     'src/titanic/io/postgres/fence.ts: fenceValue',
     'the test of query plans, and the benchmark of counts',

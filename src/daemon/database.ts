@@ -132,6 +132,7 @@ export async function openDatabase(
   let how = 'found' as 'made' | 'found';
   let sessions: SessionsReport | null = null;
   let oldestSnapshotSeconds: number | null = null;
+  let unclaimedSince: ReadonlyMap<string, number> = new Map();
   let hasSession = true;
   let server = '';
   /** Since when it can be reached, or not. */
@@ -193,6 +194,10 @@ export async function openDatabase(
       case 'snapshot':
         oldestSnapshotSeconds = told.seconds;
         if (titanic !== null) titanic.counters.store.oldestSnapshotSeconds = told.seconds;
+        break;
+      case 'unclaimed':
+        unclaimedSince = told.since;
+        if (titanic !== null) titanic.counters.store.unclaimedSince = told.since;
         break;
       case 'refused':
         events.emit({ name: 'store.refused', text: told.text });
@@ -260,6 +265,7 @@ export async function openDatabase(
     serve: (machine) => {
       titanic = machine;
       machine.counters.store.oldestSnapshotSeconds = oldestSnapshotSeconds;
+      machine.counters.store.unclaimedSince = unclaimedSince;
       machine.counters.store.isUp = isUp;
     },
   };

@@ -26,6 +26,13 @@ async function counted(daemon: Daemon): Promise<Record<string, number>> {
   return new MetricsPage(text).counted(...NAMES);
 }
 
+/** How long the oldest pending request of the service has waited, in seconds. */
+async function oldestOf(daemon: Daemon, service: string): Promise<number> {
+  const { text } = await askHttp(`${httpOf(daemon)}/metrics`);
+  const name = 'titanic_oldest_pending_seconds';
+  return new MetricsPage(text).counted(name)[`${name}{service="${service}"}`] ?? 0;
+}
+
 /** Waits until what is other than 0 of these metrics is just that. */
 async function shows(daemon: Daemon, wanted: Readonly<Record<string, number>>): Promise<void> {
   let found: Record<string, number> = {};
@@ -61,8 +68,14 @@ describeWithPostgres('the metrics of two brokers with NATS and a database', () =
       await shows(a, well);
       await shows(b, well);
 
-      serve(a, 'echo');
+      // No broker has it, and each knows how long it waits.
       const client = clientOf(b);
+      expect(await ask(client, 'titanic.request', 'never', 'x')).toHaveLength(2);
+      for (const each of [a, b]) {
+        await until(async () => (await oldestOf(each, 'never')) > 0, 'its age');
+      }
+
+      serve(a, 'echo');
       expect(await ask(client, 'echo', 'hi')).toEqual(['hi']);
       const held = { ...well, 'fleet_requests_bridged_total{direction="in"}': 1 };
       const sent = { ...well, 'fleet_requests_bridged_total{direction="out"}': 1 };

@@ -31,6 +31,7 @@ import {
   SWEEP,
   WAKE,
 } from '../../src/titanic/io/postgres/statements.js';
+import { UNCLAIMED } from '../../src/titanic/io/postgres/unclaimed.js';
 import type { Change } from '../../src/titanic/store/store.js';
 import {
   byteas,
@@ -47,6 +48,7 @@ import { until } from '../support/until.js';
 const STATEMENTS = [
   ...[ACCEPT, ACCEPT_KEYED, ACCEPT_MISSING, ATTEMPTED, DIED, END, REPLY, RETRY, SWEEP, LOCK],
   ...[CLAIM, RELEASE, FREE_UNKNOWN, WAKE, FREE, LIST_SCHEDULES, CLAIMED_OF, LOAD, LOOK_UP, PART],
+  UNCLAIMED,
 ];
 const SCAN = /Seq Scan on (request|body|attempt|key)\b/;
 const INDEX_SCAN = /Index (?:Only )?Scan using (\w+) on (?:request|body|attempt|key)\b/;

@@ -52,12 +52,18 @@ export class TitanicCounters {
     isUp: boolean;
     /** Of a database; `null`: not known. */
     oldestSnapshotSeconds: number | null;
+    /**
+     * Of a database, by service, one character per byte: since when requests wait that no broker has
+     * claimed, in wall milliseconds.
+     */
+    unclaimedSince: ReadonlyMap<string, number>;
     readonly retries: Record<RetryReason, number>;
     /** Steps that were not made, because another broker had the request or it was closed. */
     claimsLost: number;
   } = {
     isUp: true,
     oldestSnapshotSeconds: null,
+    unclaimedSince: new Map(),
     claimsLost: 0,
     retries: Object.fromEntries(RETRY_REASONS.map((reason) => [reason, 0])) as Record<
       RetryReason,

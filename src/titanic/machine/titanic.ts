@@ -337,7 +337,10 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
 
   /** Open requests of one service: none while it is inactive. */
   openOf(service: Buffer): OpenFigures {
-    return this.#dispatcher.figuresOf(service);
+    const open = this.#dispatcher.figuresOf(service);
+    const unclaimed = this.counters.store.unclaimedSince.get(service.toString('latin1'));
+    if (unclaimed === undefined) return open;
+    return { ...open, since: Math.min(open.since ?? Infinity, unclaimed) };
   }
 
   /** Stored requests with the broker. */

@@ -48,6 +48,8 @@ export type StoreReport =
   | { readonly report: 'connected'; readonly host: string; readonly history: History }
   /** Seconds since the oldest snapshot was taken; `null`: not known. */
   | { readonly report: 'snapshot'; readonly seconds: number | null }
+  /** By service, one character per byte: since when requests wait that no broker has claimed. */
+  | { readonly report: 'unclaimed'; readonly since: ReadonlyMap<string, number> }
   /** The database does not take a row. */
   | { readonly report: 'refused'; readonly text: string }
   | { readonly report: 'lost'; readonly text: string }

@@ -3,7 +3,6 @@
  * before their end, no vacuum can remove them, and all that looks for work steps over them.
  */
 import type { Connection } from './connection.js';
-import { SnapshotAges } from './snapshot-ages.js';
 
 /**
  * - *transaction*: an open one, also of an idle session, in which a dump may run
@@ -36,7 +35,6 @@ export interface Snapshots {
 }
 
 const HOLDERS_MAX = 20;
-const LOOK_MS = 10_000;
 
 /**
  * A transaction that writes counts wherever it is, because snapshots of this database remember it
@@ -78,40 +76,4 @@ export async function snapshotsOf(connection: Connection): Promise<Snapshots> {
       isActive: isActive === true,
     })),
   };
-}
-
-/** Looks at a bounded rate, and reports; a look that fails is reported as `null`. */
-export class SnapshotWatch {
-  readonly #read: <Result>(work: (connection: Connection) => Promise<Result>) => Promise<Result>;
-  readonly #report: (seconds: number | null) => void;
-  readonly #ages = new SnapshotAges();
-  #timer: NodeJS.Timeout | null = null;
-  #isClosed = false;
-
-  constructor(
-    read: <Result>(work: (connection: Connection) => Promise<Result>) => Promise<Result>,
-    report: (seconds: number | null) => void,
-  ) {
-    this.#read = read;
-    this.#report = report;
-    void this.#look();
-  }
-
-  async #look(): Promise<void> {
-    let seconds: number | null = null;
-    try {
-      seconds = this.#ages.oldest(await this.#read(snapshotsOf), performance.now());
-    } catch {
-      // The store is away, which is told elsewhere, or its engine does not tell.
-    }
-    if (this.#isClosed) return;
-    this.#report(seconds);
-    this.#timer = setTimeout(() => void this.#look(), LOOK_MS);
-    this.#timer.unref();
-  }
-
-  close(): void {
-    this.#isClosed = true;
-    if (this.#timer !== null) clearTimeout(this.#timer);
-  }
 }

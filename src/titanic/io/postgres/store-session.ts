@@ -12,7 +12,10 @@ import { Notifier } from './notifier.js';
 import { count, countInSnapshot, mustBeStore, otherStore } from './reader.js';
 import { isOlder, type ServerIdentity } from './server.js';
 import { type Claimant, leave, renew, take } from './session.js';
-import { SnapshotWatch } from './snapshots.js';
+import { RepeatedLook } from './repeated-look.js';
+import { SnapshotAges } from './snapshot-ages.js';
+import { snapshotsOf } from './snapshots.js';
+import { unclaimedOf } from './unclaimed.js';
 import { BatchWriter } from './writer.js';
 
 /** For what nobody waits for while the broker serves: migrations, counting. */
@@ -35,7 +38,7 @@ export class StoreSession implements LaneEvents {
   #writer: BatchWriter | null = null;
   #claims: Claims | null = null;
   #keeper: LeaseKeeper | null = null;
-  #snapshots: SnapshotWatch | null = null;
+  #looks: readonly { close(): void }[] = [];
   #notifier: Notifier | null = null;
   /** Whether other brokers use the store now. */
   #isAccompanied = false;
@@ -147,16 +150,29 @@ export class StoreSession implements LaneEvents {
       },
     });
     this.#isServing = true;
-    this.#snapshots = new SnapshotWatch(
-      (work) => this.read(work),
-      (seconds) => {
-        this.#report({ report: 'snapshot', seconds });
-      },
-    );
+    this.#looks = this.#look();
     if (!this.#open.hints) return;
     this.#notifier = new Notifier(this.#hints, timeoutMs, (hint) => {
       this.#hinted(hint);
     });
+  }
+
+  #look(): { close(): void }[] {
+    const ages = new SnapshotAges();
+    return [
+      new RepeatedLook(
+        async () => ages.oldest(await this.read(snapshotsOf), performance.now()),
+        (seconds) => {
+          this.#report({ report: 'snapshot', seconds });
+        },
+      ),
+      new RepeatedLook(
+        () => this.read(unclaimedOf),
+        (since) => {
+          if (since !== null) this.#report({ report: 'unclaimed', since });
+        },
+      ),
+    ];
   }
 
   async #slowly<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {
@@ -252,7 +268,7 @@ export class StoreSession implements LaneEvents {
   async close(): Promise<void> {
     this.#isServing = false;
     this.#census.close();
-    this.#snapshots?.close();
+    for (const look of this.#looks) look.close();
     this.#notifier?.close();
     await this.#keeper?.close();
     const session = this.#keeper?.session ?? null;
