@@ -239,6 +239,20 @@ describeWithPostgres('a database with another store than the data directory reme
   });
 });
 
+describeWithPostgres('the session of a broker that somebody has deleted', () => {
+  it('is over: what it had claimed is run by others', async () => {
+    const server = await cluster();
+    const database = await server.database();
+    const daemon = await broker(server.url(database), { sets: ['fleet.leaseMs=1000'] });
+    const client = clientOf(daemon);
+    const [status, uuid = ''] = await ask(client, 'titanic.request', 'upper', 'hello');
+    expect(status).toBe('200');
+    await server.sql('UPDATE majordomo.request SET session = 1000000, claim = 2', database);
+    serve(daemon, 'upper', upper);
+    await until(async () => (await ask(client, 'titanic.reply', uuid))[1] === 'HELLO', 'its reply');
+  });
+});
+
 describeWithPostgres('a database that does not fit', () => {
   const cases: readonly [string, number, string, (server: Cluster) => Promise<string>][] = [
     [

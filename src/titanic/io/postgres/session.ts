@@ -131,11 +131,26 @@ export async function bury(
   return rows.length > 0;
 }
 
+/**
+ * Of sessions that are dead, or whose row somebody has deleted. One look into the index leads to the next
+ * session that has claimed anything.
+ */
 export const FREE: Statement = {
   name: 'free',
-  text: `WITH held AS MATERIALIZED (
+  text: `WITH RECURSIVE claiming AS (
+      SELECT 0::bigint AS session
+      UNION ALL
+      SELECT (
+        SELECT r.session FROM ${REQUEST} r WHERE r.session > c.session ORDER BY r.session LIMIT 1
+      ) FROM claiming c WHERE c.session IS NOT NULL
+    ),
+    held AS MATERIALIZED (
       SELECT r.id FROM ${REQUEST} r
-      WHERE r.session = ANY (ARRAY(SELECT b.session FROM ${BROKER} b WHERE b.dead))
+      WHERE r.session = ANY (ARRAY(
+        SELECT c.session FROM claiming c WHERE NOT EXISTS (
+          SELECT 1 FROM ${BROKER} b WHERE b.session = c.session AND NOT b.dead
+        )
+      ))
       LIMIT ${FREED_MAX} FOR UPDATE OF r SKIP LOCKED
     )
     UPDATE ${REQUEST} r SET session = NULL FROM held h WHERE ${sought('r.id', 'h.id')}
