@@ -142,7 +142,7 @@ function lineOf(event: Event): Line {
     case 'titanic.purged':
       return of('warn', name, `an operator deleted ${event.count} stored requests`);
     case 'titanic.refused':
-      return of('warn', name, `a request was not stored: ${event.text}`);
+      return of('warn', name, `${notStored(event.text)}: ${event.text}`);
     case 'titanic.denied': {
       const who = event.key ?? event.address;
       const wanted = event.wanted === 'close' ? 'to close' : 'for the reply of';
@@ -322,4 +322,9 @@ function refused(event: Refused, said: string): Line {
   if (reason !== 'rights') return line;
   const whose = whoseOf({ key, address });
   return { ...line, text: `${said} (service ${event.service}, ${whose})`, who: key ?? address };
+}
+
+function notStored(why: string): string {
+  const isUnknown = why.startsWith('outcome unknown');
+  return isUnknown ? 'it is not known whether a request was stored' : 'a request was not stored';
 }

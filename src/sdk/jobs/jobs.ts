@@ -93,7 +93,11 @@ export class Jobs implements JobClient {
     const uuid = answer.frames[0]?.toString('latin1');
     if (answer.status === 200 && isUuid(uuid)) return new Job(this, uuid, service);
     const why = answer.status === 200 ? { ...answer, text: 'without a uuid' } : answer;
-    throw answerError('ERR_TITANIC_REFUSED', `the request to '${service}' was not stored`, why);
+    const isUnknown = why.text.startsWith('outcome unknown');
+    const what = isUnknown
+      ? `it is not known whether the request to '${service}' was stored`
+      : `the request to '${service}' was not stored`;
+    throw answerError('ERR_TITANIC_REFUSED', what, why);
   }
 
   job(uuid: unknown): Job {

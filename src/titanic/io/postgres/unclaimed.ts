@@ -20,7 +20,8 @@ export const UNCLAIMED: Statement = {
     ) FROM waiting w WHERE w.service IS NOT NULL
   )
   SELECT w.service, first.since FROM waiting w, LATERAL (
-    SELECT greatest(r.accepted_at, r.not_before) AS since FROM ${SCHEMA}.request r
+    SELECT CASE r.attempts WHEN 0 THEN greatest(r.accepted_at, r.not_before) ELSE r.accepted_at END
+      AS since FROM ${SCHEMA}.request r
     WHERE ${IS_CLAIMABLE} AND r.service = w.service
     ORDER BY r.service, r.priority DESC, r.seq LIMIT 1
   ) first LIMIT ${SERVICES_MAX}`,
