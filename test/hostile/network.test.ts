@@ -72,6 +72,8 @@ type Write = (bytes: Buffer) => Promise<void> | boolean;
 /** libzmq takes READY only from one that waits for its greeting. */
 async function shakeHands(socket: Socket, write: Write): Promise<void> {
   const greeted = readUntil(socket, (all) => all.length >= 64);
+  // It may be closed while this is still writing.
+  greeted.catch(() => undefined);
   await write(greeting());
   await greeted;
   await write(readyOfDealer());
