@@ -62,6 +62,8 @@ export class Lane {
         if (performance.now() + pause >= until) throw error;
         this.#events.retried(reason);
         await sleep(pause);
+        // A machine that stalls may sleep for longer.
+        if (performance.now() >= until) throw error;
         pause = Math.min(PAUSE_MAX_MS, pause * 2);
       }
     }
