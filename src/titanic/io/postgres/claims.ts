@@ -34,7 +34,7 @@ export class Claims {
       statement: Statement,
       values: readonly Buffer[],
     ): Promise<readonly Row[]> => {
-      // What another session claims is nothing to this order, and would be known to nobody.
+      // The broker takes claims only of the session that it had when it ordered them.
       if (session !== this.#fence.session) throw new FenceDown('the session has ended meanwhile');
       return await this.#fence.pass(
         connection,
