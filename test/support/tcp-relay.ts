@@ -32,7 +32,9 @@ export class TcpRelay {
   readonly #target: number;
   readonly #server: Server;
   readonly #passes = new Set<Pass>();
-  readonly #held = new Set<Pass>();
+  /** With what was to be sent over them when they were held. */
+  readonly #held = new Map<Pass, Buffer>();
+  #sought: { readonly text: string; readonly found: (port: number) => void } | null = null;
   tap: Tap | null = null;
   /** In each direction of each connection. */
   bytesPerSecond = Infinity;
@@ -62,21 +64,23 @@ export class TcpRelay {
   }
 
   /**
-   * What is sent over the present connections waits until `deliver`, as in a network that delays it, even
-   * if they are closed meanwhile. New ones pass.
+   * Holds the connection over which `text` is sent next: this and all that follows waits until
+   * `deliver`, as in a network that delays it, even if the connection is closed meanwhile.
+   * @returns the port from which it is connected to the server
    */
-  hold(): void {
-    for (const pass of this.#passes) {
-      this.#held.add(pass);
-      flow(pass.client, false);
-      flow(pass.server, false);
-    }
+  async hold(text: string): Promise<number> {
+    return await new Promise((resolve) => {
+      this.#sought = { text, found: resolve };
+    });
   }
 
   deliver(): void {
     const held = [...this.#held];
     this.#held.clear();
-    for (const pass of held) this.#apply(pass);
+    for (const [pass, chunk] of held) {
+      pass.server.write(chunk);
+      this.#apply(pass);
+    }
   }
 
   close(): void {
@@ -98,6 +102,7 @@ export class TcpRelay {
       from.on('data', (chunk: Buffer) => {
         if (from === client) this.tap?.fromClient(chunk);
         else this.tap?.fromServer(chunk);
+        if (from === client && this.#isSought(pass, chunk)) return;
         if (!to.destroyed && !to.write(chunk)) from.pause();
         this.#slow(pass, from, chunk.length);
       });
@@ -110,6 +115,18 @@ export class TcpRelay {
       });
     }
     this.#apply(pass);
+  }
+
+  /** If so, the connection is held. */
+  #isSought(pass: Pass, chunk: Buffer): boolean {
+    const sought = this.#sought;
+    if (sought === null || !chunk.includes(sought.text)) return false;
+    this.#sought = null;
+    this.#held.set(pass, chunk);
+    flow(pass.client, false);
+    flow(pass.server, false);
+    sought.found(pass.server.localPort ?? 0);
+    return true;
   }
 
   #slow(pass: Pass, from: Socket, bytes: number): void {
