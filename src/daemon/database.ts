@@ -16,6 +16,7 @@ import { openPostgresStore, type PostgresEvents } from '../titanic/io/postgres/p
 import type { TitanicEvents } from '../titanic/machine/events.js';
 import type { Titanic } from '../titanic/machine/titanic.js';
 import type { DatabaseStatus, FleetStore } from '../wire/mmi.js';
+import { uuidText } from '../wire/tsp.js';
 import type { ClaimStore, Recovered } from '../titanic/store/store.js';
 import {
   type DatabaseMemory,
@@ -202,6 +203,12 @@ export async function openDatabase(
       case 'refused':
         events.emit({ name: 'store.refused', text: told.text });
         break;
+      case 'locked': {
+        const { pid } = told;
+        const uuid = uuidText(Buffer.from(told.uuid, 'hex'));
+        events.emit({ name: 'store.locked', uuid, pid });
+        break;
+      }
       case 'lost':
         replica?.lost();
         setUp(false);

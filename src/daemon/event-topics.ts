@@ -45,6 +45,7 @@ const TOPICS: Readonly<Record<PublishedEvent['name'] | PublishedStep, true>> = {
   'store.lost': true,
   'store.returned': true,
   'store.refused': true,
+  'store.locked': true,
   'store.switched': true,
   'fleet.lease_lost': true,
   'fleet.lease_taken': true,

@@ -185,6 +185,11 @@ function lineOf(event: Event): Line {
       return of('info', name, `the store is back after ${event.awayMs} ms: ${event.host}`);
     case 'store.refused':
       return of('error', name, `the database does not take a change: ${event.text}`);
+    case 'store.locked': {
+      const who = event.pid === null ? '' : ` (process ${event.pid} of the server)`;
+      const text = `another session of the database${who} keeps request ${event.uuid} locked; end its transaction`;
+      return of('warn', name, text);
+    }
     case 'store.switched':
       return of('warn', name, `the store has failed over: ${event.text}`);
     case 'fleet.lease_lost':

@@ -12,6 +12,7 @@ import {
   LOOK_UP,
   PART,
 } from '../../src/titanic/io/postgres/reads.js';
+import { RowLocks } from '../../src/titanic/io/postgres/row-locks.js';
 import { SCHEMA } from '../../src/titanic/io/postgres/schema.js';
 import { Fence, fenceValue, NEW_ERA } from '../../src/titanic/io/postgres/fence.js';
 import { FREE, take } from '../../src/titanic/io/postgres/session.js';
@@ -253,6 +254,10 @@ describeWithPostgres('statements on a database', () => {
         expect(found).toHaveLength(10);
       });
     }
+    await observed('locked', async () => {
+      const asked = numbers.map((n) => uuidOf(n));
+      expect(await new RowLocks(() => undefined).among(on, asked)).toEqual([]);
+    });
     await committed((n) => close(n, 0), [...numbers, ...keyed]);
     for (const [statement, values] of [
       [WAKE, [1000]],

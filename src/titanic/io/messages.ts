@@ -295,10 +295,12 @@ const RETRIED_RESULT = 4;
 const SWEPT_RESULT = 5;
 const DENIED_RESULT = 6;
 const REFUSED_RESULT = 7;
+const BUSY_RESULT = 8;
 
 export const DONE: ChangeResult = { kind: 'done' };
 export const PASSED: ChangeResult = { kind: 'passed' };
 export const REFUSED: ChangeResult = { kind: 'refused' };
+export const BUSY: ChangeResult = { kind: 'busy' };
 
 export function packResults(to: PackWriter, results: readonly ChangeResult[]): void {
   to.number(results.length);
@@ -312,6 +314,9 @@ export function packResults(to: PackWriter, results: readonly ChangeResult[]): v
         break;
       case 'refused':
         to.byte(REFUSED_RESULT);
+        break;
+      case 'busy':
+        to.byte(BUSY_RESULT);
         break;
       case 'known':
         to.byte(KNOWN_RESULT);
@@ -353,6 +358,8 @@ function unpackResult(from: PackReader): ChangeResult {
       return PASSED;
     case REFUSED_RESULT:
       return REFUSED;
+    case BUSY_RESULT:
+      return BUSY;
     case KNOWN_RESULT:
       return { kind: 'known', uuid: from.bytes() };
     case RETRIED_RESULT:

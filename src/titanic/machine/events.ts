@@ -102,6 +102,11 @@ export type TitanicEvent =
   | { readonly name: 'store.returned'; readonly host: string; readonly awayMs: number }
   /** The database does not take one row of a batch; the others are stored. */
   | { readonly name: 'store.refused'; readonly text: string }
+  /**
+   * Another session of the database keeps a row locked: its changes are tried again, the others of the
+   * batch are stored. `pid`: the process of the server that has locked it; `null`: not known.
+   */
+  | { readonly name: 'store.locked'; readonly uuid: string; readonly pid: number | null }
   /** The database is now another server, or its history has branched. */
   | { readonly name: 'store.switched'; readonly host: string; readonly text: string }
   /** This broker may not write to the database, until it has another session; emitted repeatedly. */

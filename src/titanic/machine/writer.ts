@@ -65,6 +65,7 @@ const WAITING_CHANGES_MAX = 200_000;
 const WAITING_BYTES_MAX = 256 * 1024 * 1024;
 const RETRY_MS = 1000;
 const REFUSED: StoreFailure = { kind: 'busy', message: 'the store refuses it' };
+const BUSY: StoreFailure = { kind: 'busy', message: 'the store is too busy' };
 
 export class Writer {
   readonly #replica: Replica;
@@ -72,6 +73,9 @@ export class Writer {
   /** Makes the intent for a number. Called once for each. */
   readonly #makeIntent: (number: IntentNumber) => Intent;
   readonly #waiting = new FairQueue<Intent | IntentNumber>();
+  /** Changes that the store could not make, and when each is tried again: the earliest first. */
+  #postponed: { readonly intent: Intent; readonly at: number }[] = [];
+  #postponedBytes = 0;
   /** The next one: a batch with the store has a change of the same request. */
   #held: Intent | null = null;
   readonly #batches: BatchInProgress[] = [];
@@ -97,7 +101,10 @@ export class Writer {
   /** True if the store cannot keep up: no more may be accepted. */
   get isFull(): boolean {
     const { size, bytes } = this.#waiting;
-    return size >= WAITING_CHANGES_MAX || bytes >= WAITING_BYTES_MAX;
+    return (
+      size + this.#postponed.length >= WAITING_CHANGES_MAX ||
+      bytes + this.#postponedBytes >= WAITING_BYTES_MAX
+    );
   }
 
   /** True if no more may be accepted from this party. */
@@ -115,7 +122,7 @@ export class Writer {
   }
 
   get isIdle(): boolean {
-    return this.#batches.length === 0 && this.#isEmpty;
+    return this.#batches.length === 0 && this.#isEmpty && this.#postponed.length === 0;
   }
 
   /** Nothing waits. */
@@ -126,7 +133,7 @@ export class Writer {
   /** Bytes on their way to the store. */
   get bytes(): number {
     const inBatches = this.#batches.reduce((sum, { bytes }) => sum + bytes, 0);
-    return this.#waiting.bytes + (this.#held?.bytes ?? 0) + inBatches;
+    return this.#waiting.bytes + (this.#held?.bytes ?? 0) + inBatches + this.#postponedBytes;
   }
 
   /** False for a while after a failure, when another attempt is not worthwhile. */
@@ -137,7 +144,8 @@ export class Writer {
   /** When `run` is next due if no input arrives; Infinity for never. */
   get dueAt(): number {
     const isBusy = this.#batches.length === this.#replica.batchesMax || this.#isHeldBack;
-    return isBusy || this.#isEmpty || !this.#mayWrite ? Infinity : this.#retryAt;
+    const dueAt = isBusy || this.#isEmpty || !this.#mayWrite ? Infinity : this.#retryAt;
+    return Math.min(dueAt, this.#postponed[0]?.at ?? Infinity);
   }
 
   add(intent: Intent, now: number): void {
@@ -162,11 +170,21 @@ export class Writer {
 
   /** Starts batches while there are changes to commit and the store takes one more. */
   run(now: number): void {
+    this.#resume(now);
     while (this.#batches.length < this.#replica.batchesMax && !this.#isEmpty) {
       if (now < this.#retryAt || this.#isHeldBack || !this.#mayWrite) return;
       const intents = this.#nextBatch();
       if (intents.length === 0) return;
       this.#begin(intents, now);
+    }
+  }
+
+  /** What was postponed until now waits again. */
+  #resume(now: number): void {
+    const due = this.#postponed.findIndex(({ at }) => at > now);
+    for (const { intent } of this.#postponed.splice(0, due < 0 ? Infinity : due)) {
+      this.#postponedBytes -= intent.bytes;
+      this.#push(intent);
     }
   }
 
@@ -259,6 +277,7 @@ export class Writer {
       const result = results[at];
       if (result === undefined) continue;
       if (result.kind === 'refused') this.#refused(intent, now);
+      else if (result.kind === 'busy') this.#postpone(intent, BUSY, now);
       else if (isDoubtful && intent.doubtful !== undefined) intent.doubtful(result);
       else intent.committed(result);
     }
@@ -266,18 +285,26 @@ export class Writer {
 
   #refused(intent: Intent, now: number): void {
     if (intent.refused !== undefined) intent.refused();
-    else if (intent.failed(REFUSED)) {
-      this.#push(intent);
-      this.#retryAt = now + RETRY_MS;
-    }
+    else this.#postpone(intent, REFUSED, now);
+  }
+
+  /** It is tried again later, unless a client can repeat it. */
+  #postpone(intent: Intent, failure: StoreFailure, now: number): void {
+    if (!intent.failed(failure)) return;
+    this.#postponed.push({ intent, at: now + RETRY_MS });
+    this.#postponedBytes += intent.bytes;
   }
 
   /** Takes out all that waits, in its order. */
   #drain(): Queued<Intent | IntentNumber>[] {
     const held = this.#held;
     this.#held = null;
-    const first = held === null ? [] : [{ party: held.party, item: held, bytes: held.bytes }];
-    return [...first, ...this.#waiting.drain()];
+    const before = this.#postponed.map(({ intent }) => intent);
+    this.#postponed = [];
+    this.#postponedBytes = 0;
+    const first = held === null ? before : [...before, held];
+    const queued = first.map((item) => ({ party: item.party, item, bytes: item.bytes }));
+    return [...queued, ...this.#waiting.drain()];
   }
 
   /** Nothing that waits is written now; changes that a client can repeat are given up. */

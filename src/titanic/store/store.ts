@@ -204,6 +204,8 @@ export type ChangeResult =
   | { readonly kind: 'passed' }
   /** The store does not take this change; the others of its batch are made. */
   | { readonly kind: 'refused' }
+  /** It cannot be made now; the others of its batch are. It may be tried again. */
+  | { readonly kind: 'busy' }
   /** close: it belongs to another owner, or has none: nothing changed. */
   | { readonly kind: 'denied'; readonly owner: Owner; readonly service: Buffer }
   /** accept: the key is known and belongs to this request. */

@@ -114,6 +114,77 @@ describe('a change that the store does not take', () => {
   });
 });
 
+describe('a change that the store cannot make now', () => {
+  it('is given up, or tried again a second later; what came since does not wait for it', () => {
+    const batches: number[] = [];
+    const replica = replicaOf((changes) => {
+      batches.push(changes.length);
+      return { number: batches.length, awaitsPeer: false };
+    });
+    const told: string[] = [];
+    const writer = new Writer(replica, new Commits(), noNumbers);
+    const add = (name: string, isAgain: boolean, now: number): void => {
+      writer.add(
+        {
+          ...{ change: close(told.length + 1), party: 'one', bytes: 100 },
+          committed: () => told.push(`${name} done`),
+          failed: ({ message }) => {
+            told.push(`${name}: ${message}`);
+            return isAgain;
+          },
+          refused: () => told.push(`${name} refused`),
+        },
+        now,
+      );
+    };
+    add('first', false, 0);
+    add('second', true, 0);
+    add('third', true, 0);
+    writer.run(0);
+    const busy: ChangeResult = { kind: 'busy' };
+    writer.committed(1, [busy, busy, DONE], 10);
+    expect(told.splice(0)).toEqual([
+      ...['first: the store is too busy', 'second: the store is too busy', 'third done'],
+    ]);
+    expect([writer.isIdle, writer.bytes, writer.dueAt]).toEqual([false, 100, 1010]);
+    add('fourth', false, 20);
+    writer.run(20);
+    writer.committed(2, [DONE], 30);
+    writer.run(1009);
+    expect(batches).toEqual([3, 1]);
+    writer.run(1010);
+    writer.committed(3, [DONE], 1020);
+    expect(told).toEqual(['fourth done', 'second done']);
+    expect([writer.isIdle, writer.bytes, writer.dueAt]).toEqual([true, 0, Infinity]);
+  });
+
+  it('is told of the end with all others', () => {
+    const writer = new Writer(
+      replicaOf(() => ({ number: 1, awaitsPeer: false })),
+      new Commits(),
+      noNumbers,
+    );
+    const told: string[] = [];
+    const change = close(1);
+    writer.add(
+      {
+        ...{ change, party: 'one', bytes: 100 },
+        committed: () => told.push('done'),
+        failed: ({ message }) => {
+          told.push(message);
+          return true;
+        },
+      },
+      0,
+    );
+    writer.run(0);
+    writer.committed(1, [{ kind: 'busy' }], 0);
+    writer.abandon({ kind: 'fatal', message: 'the end' });
+    expect(told).toEqual(['the store is too busy', 'the end']);
+    expect([writer.isIdle, writer.bytes]).toEqual([true, 0]);
+  });
+});
+
 describe('group commit', () => {
   function stage(): { readonly writer: Writer; readonly batches: number[]; commit(): void } {
     const batches: number[] = [];

@@ -181,7 +181,8 @@ function namesOf(change: Change): string[] {
   return [uuid.toString('latin1'), name];
 }
 
-function uuidsOf(change: Change): Buffer[] {
+/** The request that it changes, if it is one. */
+export function uuidsOf(change: Change): Buffer[] {
   if (change.kind === 'sweep') return [];
   return [change.kind === 'accept' ? change.request.uuid : change.uuid];
 }

@@ -21,9 +21,11 @@ const BY_CODE: ReadonlyMap<string, RetryReason> = new Map<string, RetryReason>([
   // Limits of the server that end a session, which another one does not have.
   ['25P03', 'connection'],
   ['25P04', 'connection'],
-  ['55P03', 'other'],
   ['57014', 'other'],
 ]);
+
+/** Another session has kept something locked for too long: nothing was changed. */
+export const LOCK_TIMEOUT = '55P03';
 
 /** A row of that id is there. */
 export const UNIQUE_VIOLATION = '23505';
@@ -109,7 +111,7 @@ export function failureOf(name: string, error: unknown): StoreFailure {
 function clientText(error: unknown): string {
   if (error instanceof FenceDown) return error.message;
   if (codeOf(error)?.startsWith('ERR_TITANIC_') === true) return FOR_CLIENTS.connection;
-  const reason = retryReason(error);
+  const reason = stateOf(error) === LOCK_TIMEOUT ? 'other' : retryReason(error);
   return reason === null ? 'the store refuses it' : FOR_CLIENTS[reason];
 }
 

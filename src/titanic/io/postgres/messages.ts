@@ -52,6 +52,8 @@ export type StoreReport =
   | { readonly report: 'unclaimed'; readonly since: ReadonlyMap<string, number> }
   /** The database does not take a row. */
   | { readonly report: 'refused'; readonly text: string }
+  /** Another session keeps the row of a request locked; `pid`: its process of the server, if known. */
+  | { readonly report: 'locked'; readonly uuid: string; readonly pid: number | null }
   | { readonly report: 'lost'; readonly text: string }
   | { readonly report: 'returned'; readonly host: string; readonly awayMs: number }
   | { readonly report: 'failedover'; readonly host: string; readonly text: string }

@@ -69,6 +69,11 @@ export async function setWholeTables(connection: Connection, value: 'on' | 'off'
 const IDENTITY = `SELECT (SELECT system_identifier::text FROM pg_control_system()),
   substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)`;
 
+/** Its waits for locks end after so long. */
+export async function limitLocks(connection: Connection, ms: number): Promise<void> {
+  await connection.ask(`SELECT set_config('lock_timeout', '${ms}', false)`);
+}
+
 /** A backend whose client has gone ends its wait for a lock. Not all servers can find that out. */
 const NOTICES_ITS_END = "SELECT set_config('client_connection_check_interval', '1000', false)";
 

@@ -10,13 +10,13 @@ import type { OpenPostgres, StoreReport } from './messages.js';
 import { type Migrated, migrate } from './migrate.js';
 import { Notifier } from './notifier.js';
 import { count, countInSnapshot, mustBeStore, otherStore } from './reader.js';
-import { isOlder, type ServerIdentity } from './server.js';
+import { isOlder, limitLocks, type ServerIdentity } from './server.js';
 import { type Claimant, leave, renew, take } from './session.js';
 import { RepeatedLook } from './repeated-look.js';
 import { SnapshotAges } from './snapshot-ages.js';
 import { snapshotsOf } from './snapshots.js';
 import { unclaimedOf } from './unclaimed.js';
-import { BatchWriter } from './writer.js';
+import { BatchWriter, LOCK_SHARE } from './writer.js';
 
 /** For what nobody waits for while the broker serves: migrations, counting. */
 const STARTING_MS = 600_000;
@@ -76,9 +76,21 @@ export class StoreSession implements LaneEvents {
     this.#open = open;
     this.#report = report;
     this.#claimant = { node, home: Buffer.from(home, 'hex'), leaseMs };
+    const writing: LaneEvents = {
+      connected: async (connection, server) => {
+        await this.connected(connection, server);
+        await limitLocks(connection, Math.ceil(timeoutMs * LOCK_SHARE));
+      },
+      unreachable: (error) => {
+        this.unreachable(error);
+      },
+      retried: (reason) => {
+        this.retried(reason);
+      },
+    };
     this.#writes = Array.from(
       { length: BATCHES_MAX },
-      () => new Lane(login, timeoutMs, this.#last, this),
+      () => new Lane(login, timeoutMs, this.#last, writing),
     );
     this.#reads = new Lane(login, timeoutMs, this.#last, this);
     this.#claiming = new Lane(login, timeoutMs, this.#last, this);
@@ -112,6 +124,10 @@ export class StoreSession implements LaneEvents {
     this.#writer = new BatchWriter(this.#writes, timeoutMs, fence, tally, {
       refused: (error) => {
         this.#report({ report: 'refused', text: textOf(error) });
+      },
+      locked: ({ uuid, pid }) => {
+        this.#report({ report: 'locked', uuid: uuid.toString('hex'), pid });
+        this.retried('other');
       },
       miscounted: () => {
         this.#census.miscounted();

@@ -1,19 +1,43 @@
 /** Commits batches, one at a time over each of its connections. */
 import { present } from '../../../core/assert.js';
 import type { Change, ChangeResult, RequestUuid, StoreCounts } from '../../store/store.js';
-import { Batch, type Order, type Row, type Sending } from './changes.js';
+import { Batch, type Order, type Row, type Sending, uuidsOf } from './changes.js';
 import type { Connection } from './connection.js';
-import { REFUSED } from '../messages.js';
+import { BUSY, REFUSED } from '../messages.js';
 import type { Fence } from './fence.js';
-import { FenceDown, isOfRow, retryReason, stateOf, UNIQUE_VIOLATION } from './failures.js';
+import {
+  FenceDown,
+  isOfRow,
+  LOCK_TIMEOUT,
+  retryReason,
+  stateOf,
+  UNIQUE_VIOLATION,
+} from './failures.js';
 import type { Lane } from './lane.js';
 import { ReportedCounts } from './reported-counts.js';
+import { type LockedRow, RowLocks } from './row-locks.js';
 import type { Tally } from './tally.js';
 
 /** A key that another writer takes at this moment is asked for again this often. */
 const RACES_MAX = 3;
 /** Requests of batches with an unknown outcome, of which the oldest are forgotten. */
 const DOUBTFUL_MAX = 100_000;
+
+/**
+ * The part of the time for a batch for which it waits for a lock: what is left is for the same batch
+ * without that row. With the default time it is longer than the server takes to find a deadlock.
+ */
+export const LOCK_SHARE = 0.75;
+
+/** Told of what happens to batches. */
+export interface WriterEvents {
+  /** A row that the server does not take. */
+  refused(error: unknown): void;
+  /** A row that another session keeps locked. */
+  locked(row: LockedRow): void;
+  /** The counts are not right any more. */
+  miscounted(): void;
+}
 
 export interface Committed {
   readonly results: readonly ChangeResult[];
@@ -26,10 +50,8 @@ export class BatchWriter {
   readonly #timeoutMs: number;
   readonly #fence: Fence;
   readonly #counts: ReportedCounts;
-  /** Told of a row that the server does not take. */
-  readonly #refused: (error: unknown) => void;
-  /** Told that the counts are not right any more. */
-  readonly #miscounted: () => void;
+  readonly #locks: RowLocks;
+  readonly #events: WriterEvents;
   /** A batch may still be under way at the server. */
   #isUnsettled = false;
   /** Batches that are being committed. */
@@ -44,10 +66,12 @@ export class BatchWriter {
     timeoutMs: number,
     fence: Fence,
     tally: Tally,
-    told: { readonly refused: (error: unknown) => void; readonly miscounted: () => void },
+    events: WriterEvents,
   ) {
-    this.#refused = told.refused;
-    this.#miscounted = told.miscounted;
+    this.#events = events;
+    this.#locks = new RowLocks((row) => {
+      events.locked(row);
+    });
     this.#free = [...lanes];
     this.#timeoutMs = timeoutMs;
     this.#fence = fence;
@@ -113,8 +137,19 @@ export class BatchWriter {
    */
   async settled(): Promise<void> {
     const until = performance.now() + this.#timeoutMs;
-    await this.#use(until, (connection) => this.#fence.renew(connection));
+    await this.#use(until, (connection) => this.#renew(connection, until));
     this.#isUnsettled = false;
+  }
+
+  async #renew(connection: Connection, until: number): Promise<void> {
+    for (;;) {
+      try {
+        await this.#fence.renew(connection);
+        return;
+      } catch (error) {
+        if (stateOf(error) !== LOCK_TIMEOUT || performance.now() >= until) throw error;
+      }
+    }
   }
 
   async #use<Result>(
@@ -139,14 +174,15 @@ export class BatchWriter {
   }
 
   /**
-   * If the server does not take one row, the batch is halved until that row is alone.
+   * If the server does not take one row, the batch is halved until that row is alone. Changes of rows
+   * that another session keeps locked are not made.
    * @throws UnknownOutcome if it may be committed, or a part of it is; any other error: it is not
    */
   async commit(changes: readonly Change[]): Promise<Committed> {
     while (this.#pause !== null) await this.#pause.ended;
     this.#underWay++;
     try {
-      return await this.#commit(changes);
+      return await this.#commitUnlocked(changes);
     } finally {
       this.#underWay--;
       this.#reachPause();
@@ -157,14 +193,52 @@ export class BatchWriter {
     if (this.#underWay === 0) this.#pause?.reached();
   }
 
+  async #commitUnlocked(changes: readonly Change[]): Promise<Committed> {
+    const until = performance.now() + this.#timeoutMs;
+    let left = changes;
+    if (this.#locks.mayConcern(left)) left = await this.#withoutLocked(left, until);
+    for (;;) {
+      try {
+        const committed = await this.#commit(left);
+        if (left === changes) return committed;
+        const resultOf = new Map(left.map((change, at) => [change, committed.results[at]]));
+        const results = changes.map((change) => resultOf.get(change) ?? BUSY);
+        return { ...committed, results };
+      } catch (error) {
+        if (stateOf(error) !== LOCK_TIMEOUT) throw error;
+        const unlocked = await this.#withoutLocked(left, until);
+        // It was something else than a row of these requests.
+        if (unlocked.length === left.length) throw error;
+        left = unlocked;
+      }
+    }
+  }
+
+  /** What is left of a batch without the changes of rows that another session has locked. */
+  async #withoutLocked(changes: readonly Change[], until: number): Promise<readonly Change[]> {
+    const locked = await this.#use(
+      until,
+      (connection) => this.#locks.among(connection, changes.flatMap(uuidsOf)),
+      // Nothing is lost without this knowledge: it waits for the lock then.
+    ).catch(() => []);
+    if (locked.length === 0) return changes;
+    const names = new Set(locked.map((uuid) => uuid.toString('latin1')));
+    const isLocked = (change: Change): boolean =>
+      uuidsOf(change).some((uuid) => names.has(uuid.toString('latin1')));
+    return units(changes)
+      .filter((unit) => !unit.some(isLocked))
+      .flat();
+  }
+
   async #commit(changes: readonly Change[]): Promise<Committed> {
+    if (changes.length === 0) return { results: [], counts: this.#counts.apply([]) };
     try {
       return await this.#commitWhole(changes);
     } catch (error) {
       if (!isOfRow(error)) throw error;
       const middle = middleOf(changes);
       if (middle > 0) return await this.#commitHalves(changes, middle);
-      this.#refused(error);
+      this.#events.refused(error);
       return { results: changes.map(() => REFUSED), counts: this.#counts.apply([]) };
     }
   }
@@ -184,11 +258,12 @@ export class BatchWriter {
 
   async #commitWhole(changes: readonly Change[]): Promise<Committed> {
     const sent = { mayBeDone: false };
+    const until = performance.now() + this.#timeoutMs;
     try {
-      return await this.#use(performance.now() + this.#timeoutMs, async (connection) => {
+      return await this.#use(until, async (connection) => {
         const isAgain = sent.mayBeDone;
         // What was sent over another connection has ended then, or comes too late.
-        if (isAgain) await this.#fence.renew(connection);
+        if (isAgain) await this.#renew(connection, until);
         sent.mayBeDone = true;
         let batch: Batch;
         try {
@@ -200,7 +275,7 @@ export class BatchWriter {
         }
         await this.#settleRaced(connection, changes, batch, isAgain ? 'again' : 'careful');
         // Its changes are not all known.
-        if (isAgain) this.#miscounted();
+        if (isAgain) this.#events.miscounted();
         return { results: batch.results, counts: this.#counts.apply(batch.deltas) };
       });
     } catch (error) {
@@ -211,7 +286,7 @@ export class BatchWriter {
   #unknown(changes: readonly Change[], cause: unknown): UnknownOutcome {
     this.#isUnsettled = true;
     this.doubt(changes);
-    this.#miscounted();
+    this.#events.miscounted();
     return new UnknownOutcome(cause);
   }
 
@@ -303,18 +378,25 @@ export class BatchWriter {
   }
 }
 
-/**
- * Where a batch is halved; 0: it cannot be. Changes that follow each other and may belong together stay
- * together, because both are made, or neither.
- */
+/** Where a batch is halved; 0: it cannot be. */
 function middleOf(changes: readonly Change[]): number {
-  const places = changes.flatMap((_change, at) => {
-    const [before, after] = [changes[at - 1], changes[at]];
-    return at > 0 && before !== undefined && after !== undefined && !areOne(before, after)
-      ? at
-      : [];
-  });
-  return places[Math.floor(places.length / 2)] ?? 0;
+  const parts = units(changes);
+  if (parts.length < 2) return 0;
+  return parts.slice(0, Math.ceil(parts.length / 2)).flat().length;
+}
+
+/**
+ * Changes that follow each other and may belong together stay together, because both are made, or
+ * neither.
+ */
+function units(changes: readonly Change[]): Change[][] {
+  const found: Change[][] = [];
+  for (const [at, change] of changes.entries()) {
+    const [before, unit] = [changes[at - 1], found.at(-1)];
+    if (before !== undefined && unit !== undefined && areOne(before, change)) unit.push(change);
+    else found.push([change]);
+  }
+  return found;
 }
 
 function areOne(before: Change, after: Change): boolean {
