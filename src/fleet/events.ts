@@ -16,7 +16,12 @@ export type FleetEvent =
   /** A NATS server does not let this broker in, or forbids it something. */
   | { readonly name: 'fleet.refused'; readonly reason: string }
   /** A pack was dropped. At most one line a second. */
-  | { readonly name: 'fleet.pack_dropped'; readonly reason: DroppedReason };
+  | {
+      readonly name: 'fleet.pack_dropped';
+      readonly reason: DroppedReason;
+      /** The id of the broker that it says it is from; `null`: unknown. */
+      readonly sender: string | null;
+    };
 
 export type DroppedReason =
   'garbage' | 'version' | 'fleet' | 'replayed' | 'unknown' | 'chunk' | 'full';

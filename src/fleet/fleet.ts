@@ -211,7 +211,7 @@ export class FleetMachine implements Interconnect {
     const size = bytes.length + PACK_OVERHEAD_BYTES;
     const most = this.#options.memoryBytesMax() * INBOX_SHARE + this.#options.messageBytesMax();
     if (this.#inboxBytes + size > most) {
-      this.#drop('full');
+      this.#drop('full', null);
       return;
     }
     this.#inbox.push(bytes);
@@ -370,19 +370,19 @@ export class FleetMachine implements Interconnect {
   #read(bytes: Buffer, remote: RemoteWorkersApi, now: number): void {
     const pack = readPack(bytes, this.#fleet);
     if (typeof pack === 'string') {
-      this.#drop(pack);
+      this.#drop(pack, null);
       return;
     }
     const { channel, number, seen, sender, to, chunk } = pack;
     if (sender.equals(this.#options.id)) return;
     if (channel === 'direct' && !to.equals(this.#options.id)) {
-      this.#drop('unknown');
+      this.#drop('unknown', sender.toString('hex'));
       return;
     }
     const peer = this.#peerOf(sender, channel, number);
     if (peer === null) return;
     if (!peer.isNew(channel, number)) {
-      this.#drop('replayed');
+      this.#drop('replayed', peer.id);
       return;
     }
     this.#hear(peer, now);
@@ -390,15 +390,15 @@ export class FleetMachine implements Interconnect {
     let content: Buffer | 'invalid' | null = pack.entries;
     if (chunk !== null) content = this.#chunks.add(peer, number, chunk);
     if (content === null) return;
-    const entries = content === 'invalid' ? null : entriesOf(content, chunk !== null);
+    const entries = content === 'invalid' ? null : entriesOf(content, channel, chunk !== null);
     if (entries === null) {
-      this.#drop(chunk === null ? 'garbage' : 'chunk');
+      this.#drop(chunk === null ? 'garbage' : 'chunk', peer.id);
       return;
     }
     for (const entry of entries) {
       const isFitting = CHANNEL_OF[entry.kind].includes(channel);
       const fault = isFitting ? this.#entry(peer, entry, remote, now) : 'unknown';
-      if (fault !== null) this.#drop(fault);
+      if (fault !== null) this.#drop(fault, peer.id);
     }
   }
 
@@ -409,11 +409,11 @@ export class FleetMachine implements Interconnect {
     if (known !== undefined) return known;
     const before = this.#gone.get(id);
     if (before !== undefined && number <= before.numbers[channel]) {
-      this.#drop('replayed');
+      this.#drop('replayed', id);
       return null;
     }
     if (this.#peers.size >= PEERS_MAX) {
-      this.#drop('full');
+      this.#drop('full', id);
       return null;
     }
     const isBusFull = (): boolean => this.#isBusFull;
@@ -554,10 +554,10 @@ export class FleetMachine implements Interconnect {
     }
   }
 
-  #drop(reason: DroppedReason | 'late'): void {
+  #drop(reason: DroppedReason | 'late', sender: string | null): void {
     this.counters.dropped[reason]++;
     if (reason === 'late') return;
-    this.#events.emit({ name: 'fleet.pack_dropped', reason });
+    this.#events.emit({ name: 'fleet.pack_dropped', reason, sender });
   }
 
   /** The bus went away, or is back: offers have to be asked for anew. */
@@ -634,9 +634,17 @@ export class FleetMachine implements Interconnect {
   }
 }
 
-/** Only an entry that is too large for one pack is sent in chunks. */
-function entriesOf(content: Buffer, isChunked: boolean): FleetEntry[] | null {
-  return isChunked ? readEntries(content, 1) : readEntries(content);
+/**
+ * Only an entry that is too large for one pack is sent in chunks. Many entries are only for one broker,
+ * or for those who follow offers: what all read is one each, so that a pack costs them little.
+ */
+function entriesOf(
+  content: Buffer,
+  channel: FleetChannel,
+  isChunked: boolean,
+): FleetEntry[] | null {
+  const isShort = isChunked || (channel !== 'direct' && channel !== 'offer');
+  return isShort ? readEntries(content, 1) : readEntries(content);
 }
 
 const NO_CREDIT: LocalCredit = { free: 0, total: 0 };

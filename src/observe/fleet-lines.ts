@@ -46,7 +46,8 @@ export function lineOfFleet(event: FleetEvent): Line {
       return lineOfKind('warn', name, `${text}${advice}`);
     }
     case 'fleet.pack_dropped': {
-      const text = `a pack of the fleet was dropped: ${DROPPED[event.reason]}`;
+      const from = event.sender === null ? '' : ` from the broker ${event.sender}`;
+      const text = `a pack of the fleet${from} was dropped: ${DROPPED[event.reason]}`;
       return lineOfKind('warn', `${name} ${event.reason}`, text);
     }
   }

@@ -9,6 +9,7 @@ import {
   heldEntry,
   offerEntry,
   returnEntry,
+  wantEntry,
 } from '../../../src/wire/fleet-codec.js';
 import type { FleetHead } from '../../../src/wire/fleet.js';
 import {
@@ -55,6 +56,18 @@ describe('what is hostile on the bus', () => {
       ...{ garbage: 2, version: 1, fleet: 1, unknown: 1 },
     });
     expect(b.told('fleet.pack_dropped')).toHaveLength(5);
+  });
+
+  it('a pack to all holds one entry, and the log names the broker that it says it is from', () => {
+    const [w, , b] = pair();
+    const want = wantEntry(Buffer.from('echo'));
+    const head = { ...headFor(b, 'stranger'), channel: 'want' } as const;
+    w.inject(b, encodePack({ ...head, number: 1 }, [want], want.length));
+    expect(b.machine.counters.dropped.garbage).toBe(0);
+    w.inject(b, encodePack({ ...head, number: 2 }, [want, want], 2 * want.length));
+    expect(b.machine.counters.dropped.garbage).toBe(1);
+    const sender = head.sender.toString('hex');
+    expect(b.told('fleet.pack_dropped')).toMatchObject([{ reason: 'garbage', sender }]);
   });
 
   it('runs nothing twice: all packs repeated, once at once and once later', () => {
