@@ -58,13 +58,21 @@ export function parseAdminAddress(
   return { url, socketPath: null, name: url.origin, trust: trustOf(caFile) };
 }
 
-/** Where a daemon with this configuration answers on this machine. @throws ERR_USAGE */
-export function adminAddressOf({ http }: Config, caFile: string | undefined): AdminAddress {
+/**
+ * Where a daemon with this configuration answers on this machine.
+ * @param instead the option that makes it unnecessary
+ * @throws ERR_USAGE
+ */
+export function adminAddressOf(
+  { http }: Config,
+  caFile: string | undefined,
+  instead = '--admin',
+): AdminAddress {
   const listen = parseHttpListen(http.listen);
   const place = listen.ok ? listen.value : null;
   if (place?.scheme === 'ipc') return ofSocket(place.path);
   if (place === null || place.port === 0) {
-    const why = `http.listen is ${http.listen}: give --admin`;
+    const why = `http.listen is ${http.listen}: give ${instead}`;
     throw new MajordomoError('ERR_USAGE', why);
   }
   const { host, port } = place;

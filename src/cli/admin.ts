@@ -14,7 +14,7 @@ import {
 import { type FoundToken, givenToken, localToken } from './admin-token.js';
 import type { Facts } from './ask.js';
 import { curveOf } from './curve.js';
-import { NODE_URL, nodeUrl } from './node-url.js';
+import { namesNode, NODE_URL, nodeUrl } from './node-url.js';
 import {
   addConfigOptions,
   addCurveOptions,
@@ -117,11 +117,6 @@ const NOT_LEARNT: ReadonlySet<string> = new Set([
   'ERR_NOT_LEARNT',
   'ERR_REQUEST_FAILED',
 ]);
-
-/** True if the options name the node by its configuration. */
-export function namesNode({ config, set }: ConfigOptions): boolean {
-  return config !== undefined || set?.some((each) => each.startsWith('http.listen=')) === true;
-}
 
 interface Where {
   readonly place: AdminAddress;

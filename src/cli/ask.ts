@@ -8,6 +8,7 @@ import { endpointsOf } from './endpoints.js';
 import {
   addEndpointOption,
   addOutputOption,
+  type ConfigOptions,
   type EndpointOptions,
   type OutputFormat,
   timeoutOption,
@@ -35,7 +36,7 @@ export interface Answer {
 
 /** Runs `use` with a client of these endpoints; each endpoint gets one chance to answer. */
 export async function withClient<T>(
-  options: EndpointOptions & { readonly timeoutMs: number },
+  options: EndpointOptions & ConfigOptions & { readonly timeoutMs: number },
   use: (client: Client) => Promise<T>,
 ): Promise<T> {
   const endpoints = await endpointsOf(options);

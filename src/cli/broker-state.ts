@@ -10,7 +10,6 @@ import {
   type AdminOptions,
   allOf,
   learntAdmin,
-  namesNode,
 } from './admin.js';
 import {
   addAskOptions,
@@ -22,7 +21,7 @@ import {
   withClient,
 } from './ask.js';
 import { MajordomoError } from '../core/errors.js';
-import { nodeUrl } from './node-url.js';
+import { namesNode, nodeUrl } from './node-url.js';
 
 export type LookOptions = AskOptions & AdminOptions;
 

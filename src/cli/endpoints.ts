@@ -2,10 +2,11 @@
 import { parseDialEndpoint } from '../config/endpoint.js';
 import { BROKER_ENDPOINT } from '../core/defaults.js';
 import { MajordomoError } from '../core/errors.js';
-import { parseAdminAddress } from './admin-address.js';
-import { givenToken } from './admin-token.js';
-import { NODE_URL, nodeUrl } from './node-url.js';
-import type { EndpointOptions } from './options.js';
+import { adminAddressOf, parseAdminAddress } from './admin-address.js';
+import { givenToken, localToken } from './admin-token.js';
+import { namesNode, NODE_URL, nodeUrl } from './node-url.js';
+import type { Want } from './learnt-address.js';
+import type { ConfigOptions, EndpointOptions } from './options.js';
 
 /** What the endpoints are for. */
 export type Role = 'client' | 'worker' | 'both';
@@ -14,29 +15,47 @@ const ENDPOINTS_MAX = 64;
 const LEARN_MS = 5000;
 
 /**
- * From the options, else the environment, else the default. If `MAJORDOMO_URL` is an HTTP address,
- * asks the node there.
- * @throws ERR_USAGE if one cannot be dialled; what learning throws
+ * From the options, else the environment, else the default. If the options name a configuration, or
+ * `MAJORDOMO_URL` is an HTTP address, asks the node there.
+ * @throws ERR_USAGE if one cannot be dialled; what learning and reading the configuration throw
  */
 export async function endpointsOf(
-  options: EndpointOptions,
+  options: EndpointOptions & ConfigOptions,
   role: Role = 'client',
 ): Promise<readonly string[]> {
+  if (options.endpoint === undefined && namesNode(options)) return await configured(options, role);
   const written = checkEndpoints(options);
   if (written !== null) return written;
   const places = (nodeUrl()?.addresses ?? []).map((text) =>
     parseAdminAddress(text, NODE_URL, undefined),
   );
   if (places.length === 0) return [BROKER_ENDPOINT];
-  const want = {
-    client: role !== 'worker',
-    worker: role !== 'client',
-    curve: options.curveServerKey !== undefined,
-  };
   const remedy = 'put it into a file and name the file in MAJORDOMO_TOKEN_FILE, or give --endpoint';
   const token = { token: givenToken({}), why: null, remedy };
   const { learnEndpoints } = await import('./learning.js');
-  return await learnEndpoints(places, token, want, LEARN_MS);
+  return await learnEndpoints(places, NODE_URL, token, wanted(options, role), LEARN_MS);
+}
+
+/** What the node with this configuration reports; `http.listen` says where it is. */
+async function configured(
+  options: EndpointOptions & ConfigOptions,
+  role: Role,
+): Promise<readonly string[]> {
+  const { load } = await import('./config-options.js');
+  const { config } = load(options);
+  const place = adminAddressOf(config, undefined, '--endpoint');
+  const given = givenToken({});
+  const token = given === null ? localToken(config) : { token: given, why: null };
+  const { learnEndpoints } = await import('./learning.js');
+  return await learnEndpoints([place], 'http.listen', token, wanted(options, role), LEARN_MS);
+}
+
+function wanted({ curveServerKey }: EndpointOptions, role: Role): Want {
+  return {
+    client: role !== 'worker',
+    worker: role !== 'client',
+    curve: curveServerKey !== undefined,
+  };
 }
 
 /**

@@ -6,12 +6,16 @@ import type { Command } from 'commander';
 import { EXIT } from '../core/exit.js';
 import { addAskOptions, ask, type AskOptions, type Facts, withClient } from './ask.js';
 import { MajordomoError } from '../core/errors.js';
-import { type Done, examples } from './options.js';
+import { addConfigOptions, type ConfigOptions, type Done, examples } from './options.js';
 import { printable, table } from './output.js';
 import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from './watch.js';
 
 const EXAMPLES = [
   ['majordomo fleet status', 'the brokers of the fleet, as this one knows them'],
+  [
+    'majordomo fleet status -c config/fleet-b.yaml',
+    'as the one with this configuration knows them',
+  ],
   ['majordomo fleet status --watch', 'refreshed every second'],
   ['majordomo fleet status --endpoint tcp://b.example.org:5555', 'as another broker knows them'],
   ['majordomo fleet status -o json | jq .connected', 'the JSON of mmi.fleet'],
@@ -25,6 +29,9 @@ Rates are those of the asked broker within a second.
 Each broker has a session with the database, which it renews for the time of its lease. SESSION is its number.
 A session is overdue when its lease is over: the broker is dead or stalled. Another broker then ends the session
 and runs its requests again. Exit status 1 if the broker is in no fleet.
+
+The command uses the first of these that is given: --endpoint, -c or --set http.listen=… (it asks the node there
+for its endpoint), MAJORDOMO_ENDPOINT, MAJORDOMO_URL, the default endpoint.
 ${WATCH_TEXT}`;
 
 const SESSION_COLUMNS = [{ head: 'BROKER' }, { head: 'SESSION', right: true }, { head: '' }];
@@ -43,10 +50,10 @@ export function defineFleet(command: Command, done: Done): void {
   command.addHelpText('after', `${examples(EXAMPLES)}${TEXT}`);
   const about = 'show the brokers of the fleet, NATS, and the database that they share';
   const status = command.command('status').summary(about).description(about);
-  addWatchOption(addAskOptions(status))
+  addWatchOption(addConfigOptions(addAskOptions(status)))
     .addHelpText('after', TEXT)
     .showHelpAfterError('(majordomo help fleet shows examples)')
-    .action(async (options: AskOptions & WatchOptions) => {
+    .action(async (options: AskOptions & ConfigOptions & WatchOptions) => {
       await withClient(options, async (client) => {
         const facts = async (): Promise<Facts> => {
           const { status: code, value } = await ask(client, 'mmi.fleet');

@@ -49,7 +49,12 @@ export async function learnPlace(
       }),
     );
   } catch (error) {
-    throw explained(error, `cannot get the HTTP address from ${endpoints.join(', ')}`, '--admin');
+    throw explained(
+      error,
+      NODE_URL,
+      `cannot get the HTTP address from ${endpoints.join(', ')}`,
+      '--admin',
+    );
   } finally {
     ended.abort();
   }
@@ -76,10 +81,12 @@ export async function activePlace(
 
 /**
  * One endpoint of each node that answers.
+ * @param source what names the places, for messages
  * @throws ERR_NOT_LEARNT; what asking throws, if none answers
  */
 export async function learnEndpoints(
   places: readonly AdminAddress[],
+  source: string,
   token: FoundToken,
   want: Want,
   timeoutMs: number,
@@ -96,7 +103,12 @@ export async function learnEndpoints(
   const found = fulfilled(asked);
   if (found.length > 0) return [...new Set(found)];
   const names = places.map(({ name }) => name).join(', ');
-  throw explained(firstReason(asked), `cannot get the endpoint from ${names}`, '--endpoint');
+  throw explained(
+    firstReason(asked),
+    source,
+    `cannot get the endpoint from ${names}`,
+    '--endpoint',
+  );
 }
 
 /**
@@ -233,11 +245,11 @@ async function activeOf<T>(asked: readonly Promise<Answered<T>>[]): Promise<T> {
 }
 
 /** The same error, with the purpose of the question and what makes it unnecessary. */
-function explained(error: unknown, what: string, option: string): MajordomoError {
+function explained(error: unknown, source: string, what: string, option: string): MajordomoError {
   const known = codeOf(error) ?? 'ERR_INTERNAL';
   // An answer came but is of no use.
   const code = known === 'ERR_REQUEST_FAILED' ? 'ERR_NOT_LEARNT' : known;
   const text = known === 'ERR_NOT_LEARNT' ? messageOf(error) : `${what}: ${messageOf(error)}`;
   const instead = text.includes(option) ? '' : `; give ${option}`;
-  return new MajordomoError(code, `${NODE_URL}: ${text}${instead}`, { cause: error });
+  return new MajordomoError(code, `${source}: ${text}${instead}`, { cause: error });
 }

@@ -2,6 +2,7 @@
 import { parseDialEndpoint } from '../config/endpoint.js';
 import { MajordomoError } from '../core/errors.js';
 import { isAdminUrl, parseAdminAddress } from './admin-address.js';
+import type { ConfigOptions } from './options.js';
 
 export interface NodeUrl {
   /** `tcp://…`, `ipc://…` */
@@ -54,4 +55,9 @@ function check(part: string): void {
 
 function usage(text: string): MajordomoError {
   return new MajordomoError('ERR_USAGE', `${NODE_URL}: ${text}`);
+}
+
+/** True if the options name the node by its configuration. */
+export function namesNode({ config, set }: ConfigOptions): boolean {
+  return config !== undefined || set?.some((each) => each.startsWith('http.listen=')) === true;
 }

@@ -138,14 +138,17 @@ export async function openDatabase(
   let server = '';
   /** Since when it can be reached, or not. */
   let since = new Date();
-  const setSession = (has: boolean): void => {
-    // Each time: after the store was away, it is told what lasts (`StoreCauses`).
-    if (!has) events.emit({ name: 'fleet.lease_lost' });
-    else if (!hasSession) {
+  const hasNow = (): void => {
+    if (!hasSession) {
       events.emit({ name: 'fleet.lease_taken' });
       titanic?.regained();
     }
-    hasSession = has;
+    hasSession = true;
+  };
+  const hasNone = (text: string): void => {
+    // Each time: after the store was away, it is told what lasts (`StoreCauses`).
+    events.emit({ name: 'fleet.lease_lost', text });
+    hasSession = false;
   };
   let isUp = true;
   const setUp = (up: boolean): void => {
@@ -161,15 +164,15 @@ export async function openDatabase(
         lastRenewal = Math.max(lastRenewal, at);
         replica?.renewed(at);
         clock.set(at, told.storeMs);
-        setSession(true);
+        hasNow();
         break;
       }
       case 'ended':
         replica?.ended();
-        setSession(false);
+        hasNone('its session has ended');
         break;
       case 'overdue':
-        setSession(false);
+        hasNone(`it was not renewed: ${told.text}`);
         break;
       case 'sessions':
         sessions = told;
@@ -178,7 +181,7 @@ export async function openDatabase(
         events.emit({ name: 'fleet.lease_ended', node: told.node, session: told.session });
         break;
       case 'taken':
-        setSession(true);
+        hasNow();
         break;
       case 'connected': {
         server = told.host;

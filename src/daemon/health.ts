@@ -38,7 +38,7 @@ export class NodeHealth implements TitanicEvents {
       const text = `durable requests are refused (500): the store cannot be reached: ${event.text}`;
       this.#storeAway = { code: 'store_lost', text };
     } else if (event.name === 'fleet.lease_lost') {
-      const text = 'durable requests are refused (500): this broker has no session with the store';
+      const text = `durable requests are refused (500): this broker has no session with the store: ${event.text}`;
       this.#noSession = { code: 'store_no_session', text };
     } else if (event.name === 'fleet.lease_taken') {
       this.#noSession = null;

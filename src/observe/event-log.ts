@@ -193,7 +193,11 @@ function lineOf(event: Event): Line {
     case 'store.switched':
       return of('warn', name, `the store has failed over: ${event.text}`);
     case 'fleet.lease_lost':
-      return of('error', name, 'this broker has no session with the store: it stores nothing');
+      return of(
+        'error',
+        name,
+        `this broker has no session with the store, so it stores nothing: ${event.text}`,
+      );
     case 'fleet.lease_taken':
       return of('warn', name, 'this broker has a session with the store again');
     case 'fleet.lease_ended': {

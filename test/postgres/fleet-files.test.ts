@@ -1,14 +1,15 @@
-/** The fleet of config/: three brokers, as the head of fleet-a.yaml describes them. */
+/** The examples of config/ with a database, made as their heads describe. */
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { afterEach, expect } from '@jest/globals';
+import { afterEach, expect, it } from '@jest/globals';
 
 import { Child, run } from '../support/child.js';
-import { endAll, serve, upper } from '../support/daemon-users.js';
+import { atEnd, endAll, serve, upper } from '../support/daemon-users.js';
 import { type Daemon, startDaemon, temporaryDirectory } from '../support/daemon.js';
 import { NatsServer } from '../support/nats-server.js';
-import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
+import { Cluster } from '../support/postgres-cluster.js';
+import { describeWithPostgres } from '../support/postgres.js';
 import { itWithTool } from '../support/tools.js';
 import { until } from '../support/until.js';
 
@@ -16,31 +17,30 @@ const NAMES = ['a', 'b', 'c'] as const;
 /** Longer than what a case waits for (test/support). */
 const TEST_MS = 180_000;
 
-const cluster = sharedCluster();
-
 afterEach(endAll);
 
 /** Makes the database with the statements of the file, and lets its role in with the password of the file. */
-async function database(): Promise<{ readonly url: string; readonly passwordFile: string }> {
-  const head = readFileSync('config/fleet-a.yaml', 'utf8');
-  const server = await cluster();
+async function databaseOf(file: string): Promise<readonly string[]> {
+  const head = readFileSync(file, 'utf8');
+  const server = await Cluster.make();
+  atEnd(() => server.remove());
   const statements = [...head.matchAll(/ -c (["'])(.*?)\1/g)].map(
     ([, , statement = '']) => statement,
   );
-  expect(statements).toHaveLength(2);
+  expect(statements).not.toEqual([]);
   for (const statement of statements) await server.sql(statement);
   await server.admit(['host all majordomo 127.0.0.1/32 scram-sha-256']);
-  const passwordFile = join(temporaryDirectory(), 'fleet.password');
-  const [, password = ''] = /echo (\S+) > data\/fleet\.password/.exec(head) ?? [];
+  const passwordFile = join(temporaryDirectory(), 'password');
+  const [, password = ''] = /echo (\S+) > data\/\w+\.password/.exec(head) ?? [];
   writeFileSync(passwordFile, `${password}\n`, { mode: 0o600 });
-  return { url: server.url('majordomo', 'majordomo'), passwordFile };
+  const url = server.url('majordomo', 'majordomo');
+  return [`titanic.store=${url}`, `titanic.storePasswordFile=${passwordFile}`];
 }
 
 /** The brokers of the files; only what is particular to this machine differs. */
 async function fleetOfFiles(): Promise<[Daemon, Daemon, Daemon]> {
-  const { url, passwordFile } = await database();
+  const store = await databaseOf('config/fleet-a.yaml');
   const nats = await NatsServer.start();
-  const store = [`titanic.store=${url}`, `titanic.storePasswordFile=${passwordFile}`];
   const started = NAMES.map((name) =>
     startDaemon({
       file: `config/fleet-${name}.yaml`,
@@ -94,5 +94,26 @@ describeWithPostgres('config/fleet-*.yaml', () => {
       }
     },
     TEST_MS,
+  );
+});
+
+describeWithPostgres('a database that is made as the head of the file says', () => {
+  it.each(['config/fleet-a.yaml', 'config/postgres.yaml'])(
+    '%s: doctor warns only that receipts live on one machine',
+    async (file) => {
+      const sets = [...(await databaseOf(file)), `node.dataDir=${temporaryDirectory()}`];
+      const options = sets.flatMap((each) => ['--set', each]);
+      const { stdout } = await run(['doctor', '-o', 'json', '-c', file, ...options]);
+      const { checks } = JSON.parse(stdout) as {
+        checks: { name: string; state: string; text: string }[];
+      };
+      const ofDatabase = checks.filter(({ name }) => /^(store|database|oldest)/.test(name));
+      expect(ofDatabase.map(({ name, state }) => [name, state])).toEqual([
+        ['store', 'ok'],
+        ['database', 'warning'],
+        ['oldest snapshot', 'ok'],
+      ]);
+      expect(ofDatabase[1]?.text).toContain('receipts live on one machine');
+    },
   );
 });

@@ -1,9 +1,17 @@
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+
 import { afterEach, expect, it } from '@jest/globals';
 
 import type { Client } from '../../src/sdk/client.js';
 import { run } from '../support/child.js';
 import { ask, clientOf, endAll, serve, upper } from '../support/daemon-users.js';
-import { type Daemon, type DaemonOptions, startDaemon } from '../support/daemon.js';
+import {
+  type Daemon,
+  type DaemonOptions,
+  startDaemon,
+  temporaryDirectory,
+} from '../support/daemon.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
 import { until } from '../support/until.js';
 
@@ -46,6 +54,29 @@ describeWithPostgres('brokers that share a database', () => {
     expect(shown.stderr).toBe('');
     expect(shown.stdout).toMatch(/^database: reached; session renewed .*, lease 10 s\n/);
     expect(shown.stdout).toMatch(/\nc +\d+ +asked\n/);
+  });
+
+  it('fleet status -c asks the broker of that configuration, whatever the environment names', async () => {
+    const at = await broker(await database(), 'a', { sets: ['http.listen=127.0.0.1:0'] });
+    const { host } = new URL(String((await at.waitFor('broker.ready'))['http']));
+    const file = join(temporaryDirectory(), 'a.yaml');
+    const dataDir = `node: { dataDir: '${at.dataDir}' }`;
+    writeFileSync(file, `${dataDir}\nhttp: { listen: '${host}' }\n`);
+    const environment = { MAJORDOMO_ENDPOINT: 'tcp://127.0.0.1:1' };
+    const shown = await run(['fleet', 'status', '-c', file], { environment });
+    expect([shown.stderr, shown.stdout]).toEqual(['', expect.stringMatching(/\na +\d+ +asked\n/)]);
+    writeFileSync(file, `${dataDir}\nhttp: { listen: 'off' }\n`);
+    const off = await run(['fleet', 'status', '-c', file]);
+    expect([off.status, off.stderr]).toEqual([
+      64,
+      expect.stringContaining('http.listen is off: give --endpoint'),
+    ]);
+    writeFileSync(file, `${dataDir}\nhttp: { listen: '127.0.0.1:1' }\n`);
+    const away = await run(['fleet', 'status', '-c', file]);
+    expect([away.status, away.stderr]).toEqual([
+      69,
+      expect.stringMatching(/http\.listen: cannot get the endpoint from .*; give --endpoint\n/),
+    ]);
   });
 
   it('a client learns from mmi.fleet that there is a database, but not which one, where, or whose', async () => {

@@ -143,6 +143,26 @@ describeWithPostgres('while the broker runs', () => {
     expect(daemon.logged('store.lost')).toHaveLength(1);
   });
 
+  it('a right that is taken away: /readyz and the log say which one, and the GRANT that they name mends it', async () => {
+    const name = await server.database();
+    await server.sql(`GRANT CREATE ON DATABASE ${name} TO poor`);
+    const sets = [`titanic.store=${server.url(name, 'poor')}`, 'http.listen=127.0.0.1:0'];
+    const daemon = await startDaemon({ sets: [...sets, 'fleet.leaseMs=3000'] });
+    await server.sql('REVOKE UPDATE ON majordomo.broker FROM poor', name);
+    const { text, msg } = await daemon.waitFor('fleet.lease_lost');
+    const grant =
+      'GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA majordomo TO "poor"';
+    const words = `it was not renewed: permission denied for table broker (42501): ${grant}`;
+    expect([text, msg]).toEqual([words, expect.stringContaining(`stores nothing: ${words}`)]);
+    const { degraded } = JSON.parse(await page(daemon, '/readyz')) as { degraded: unknown[] };
+    expect(degraded).toEqual([
+      { code: 'store_no_session', text: expect.stringContaining(`with the store: ${words}`) },
+    ]);
+    await server.sql(grant, name);
+    await daemon.waitFor('fleet.lease_taken');
+    expect((await ask(clientOf(daemon), 'titanic.request', 'upper', 'x'))[0]).toBe('200');
+  });
+
   it('read-only transactions', async () => {
     const name = await server.database();
     const daemon = await begin(name);

@@ -38,9 +38,14 @@ const STORE = 'store';
 
 /** Whether a broker would start on what the database holds. */
 export function storeThere({ store }: Pick<ServerFacts, 'store'>, name: string): Finding {
-  if (store === 'present') return ok(STORE, `${name} is the expected store`);
   if (store === 'absent') return ok(STORE, `${name}: the store will be created`);
-  return problem(STORE, store.refused, 'see docs/operating.md, PostgreSQL as the store');
+  if ('refused' in store) {
+    return problem(STORE, store.refused, 'see docs/operating.md, PostgreSQL as the store');
+  }
+  const { missing } = store;
+  if (missing.length === 0) return ok(STORE, `${name} is the expected store`);
+  const text = `${name}: the store is slow: ${missing.map((each) => each.text).join(', ')}`;
+  return warning(STORE, text, missing.map(({ sql }) => sql).join('; '));
 }
 
 const SNAPSHOT = 'oldest snapshot';

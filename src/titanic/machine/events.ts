@@ -110,7 +110,7 @@ export type TitanicEvent =
   /** The database is now another server, or its history has branched. */
   | { readonly name: 'store.switched'; readonly host: string; readonly text: string }
   /** This broker may not write to the database, until it has another session; emitted repeatedly. */
-  | { readonly name: 'fleet.lease_lost' }
+  | { readonly name: 'fleet.lease_lost'; readonly text: string }
   | { readonly name: 'fleet.lease_taken' }
   /** This broker ended the session of another one, which did not renew it. */
   | { readonly name: 'fleet.lease_ended'; readonly node: string; readonly session: number }

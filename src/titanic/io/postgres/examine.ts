@@ -1,6 +1,7 @@
 /** Looks at a store in a database, for `verify` and `doctor`. Changes nothing. */
 import { ATTEMPTS_KEPT } from '../../store/store.js';
 import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
+import { type MissingIndex, refuseDamaged } from './catalog.js';
 import { connect, type Connection, type Login } from './connection.js';
 import { storeText } from './failures.js';
 import { refuseNewer, refuseUnlogged, tablesError } from './migrate.js';
@@ -124,20 +125,21 @@ async function over<Result>(
  * Compares the tables with each other, as of one moment; the broker may be running.
  * @param onProgress checks done, of how many
  * @throws ERR_TITANIC_LOST if it is another store, ERR_TITANIC_STORE if there is none or a right is
- * missing, and as `connect`
+ * missing, ERR_TITANIC_DISK if something of the tables is missing, and as `connect`
  */
 export async function verifyDatabase(
   { login, name, storeId }: Examined,
   onProgress: (done: number, all: number) => void,
 ): Promise<DatabaseReport> {
   return await over(login, async (connection) => {
+    const missing = await refuseDamaged(connection);
     await connection.ask('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     await setWholeTables(connection, 'on');
     const [meta] = await connection.ask(`SELECT version, store_id FROM ${SCHEMA}.meta`);
     const version = meta?.[0] as number;
     refuseNewer(version);
     refuseOther(name, meta?.[1] as Buffer, storeId);
-    const problems: string[] = [];
+    const problems = missing.map(({ text, sql }) => `${text}: ${sql}`);
     const origin = await unfinishedOrigin(connection);
     if (origin !== null) problems.push(`the requests of ${origin} are not all here yet`);
     for (const [at, [problem, rows]] of INVARIANTS.entries()) {
@@ -171,8 +173,12 @@ export interface ServerFacts {
   readonly isSynchronous: boolean;
   /** `null`: this engine does not tell. */
   readonly snapshots: Snapshots | null;
-  /** `absent`: a broker will make it. Else why a broker would not start on what is there. */
-  readonly store: 'present' | 'absent' | { readonly refused: string };
+  /**
+   * `absent`: a broker will make it. Else why a broker would not start on what is there, or the indexes
+   * that are missing.
+   */
+  readonly store:
+    'absent' | { readonly refused: string } | { readonly missing: readonly MissingIndex[] };
 }
 
 const SYNCHRONOUS = `SELECT current_setting('synchronous_standby_names') <> '',
@@ -200,7 +206,8 @@ export async function askServer(examined: Examined): Promise<ServerFacts> {
 
 async function storeOn(connection: Connection, examined: Examined): Promise<ServerFacts['store']> {
   try {
-    return (await isStoreOn(connection, examined)) ? 'present' : 'absent';
+    const missing = await missingIn(connection, examined);
+    return missing === null ? 'absent' : { missing };
   } catch (error) {
     if (!connection.isOpen) throw error;
     const refusal = await tablesError(connection, error, examined.login.place);
@@ -208,21 +215,28 @@ async function storeOn(connection: Connection, examined: Examined): Promise<Serv
   }
 }
 
-/** Refuses what a broker refuses at its start. */
-async function isStoreOn(
+/**
+ * Refuses what a broker refuses at its start.
+ * @returns the indexes that are missing; `null`: there is no store
+ */
+async function missingIn(
   connection: Connection,
   { login, name, storeId }: Examined,
-): Promise<boolean> {
+): Promise<readonly MissingIndex[] | null> {
   await refuseMissingRights(connection, login.place);
+  const missing = await refuseDamaged(connection);
   const [found] = await connection.ask(`SELECT to_regclass('${SCHEMA}.meta') IS NOT NULL`);
   const [meta] =
     found?.[0] === true ? await connection.ask(`SELECT version, store_id FROM ${SCHEMA}.meta`) : [];
-  if (meta === undefined) return false;
+  if (meta === undefined) {
+    if (storeId !== null) throw otherStore(name, null, storeId);
+    return null;
+  }
   const version = meta[0] as number;
   refuseNewer(version);
   await refuseStrangersTables(connection, version, login.place);
   await refuseUnlogged(connection);
   refuseOther(name, meta[1] as Buffer, storeId);
   await refuseUnfinished(connection);
-  return true;
+  return missing;
 }

@@ -117,8 +117,17 @@ function clientText(error: unknown): string {
 
 export const PERMISSION_DENIED = '42501';
 
-/** Undefined table, or schema. */
-const WITHOUT_TABLES = ['42P01', '3F000'];
+const UNDEFINED_COLUMN = '42703';
+const UNDEFINED_TABLE = '42P01';
+const WRONG_TYPE = '42804';
+const UNDEFINED_SCHEMA = '3F000';
+const WITHOUT_TABLES = [UNDEFINED_TABLE, UNDEFINED_SCHEMA];
+const WITH_OTHER_TABLES = [UNDEFINED_COLUMN, UNDEFINED_TABLE, WRONG_TYPE];
+
+/** True if the tables are not those that a statement is for. */
+export function isOfOtherTables(error: unknown): boolean {
+  return WITH_OTHER_TABLES.includes(stateOf(error));
+}
 
 /**
  * What an error means for a command that works on a database by itself.

@@ -4,7 +4,9 @@
  */
 import { codeOf } from '../../../core/errors.js';
 import type { Connection } from './connection.js';
+import { textOf } from './failures.js';
 import type { Lane } from './lane.js';
+import { isMissingRight, missingRight, type Who } from './rights.js';
 import { bury, type Claimant, free, type OtherSession, others, renew, take } from './session.js';
 
 /** A session is renewed this often within its lease. */
@@ -17,8 +19,8 @@ export interface LeaseEvents {
    * @param storeMs the clock of the store when it carried the order out
    */
   renewed(sentAtUs: number, storeMs: number): void;
-  /** It could not be renewed for a whole lease: told each time. */
-  overdue(): void;
+  /** It could not be renewed for a whole lease: told each time. @param why in words */
+  overdue(why: string): void;
   /** It has ended: nothing may be written. */
   ended(): void;
   /** A new one was taken. Awaited before it is used. */
@@ -79,6 +81,7 @@ export class Watch {
 export class LeaseKeeper {
   readonly #lane: Lane;
   readonly #claimant: Claimant;
+  readonly #who: Who;
   readonly #events: LeaseEvents;
   readonly #watch = new Watch();
   #session: number | null;
@@ -88,9 +91,11 @@ export class LeaseKeeper {
   #isClosed = false;
   #running: Promise<void> = Promise.resolve();
 
-  constructor(lane: Lane, claimant: Claimant, session: number, events: LeaseEvents) {
+  /** @param who for the text that says which right is missing */
+  constructor(lane: Lane, claimant: Claimant, who: Who, session: number, events: LeaseEvents) {
     this.#lane = lane;
     this.#claimant = claimant;
+    this.#who = who;
     this.#session = session;
     this.#events = events;
     this.#soon(0);
@@ -121,18 +126,24 @@ export class LeaseKeeper {
     const { leaseMs } = this.#claimant;
     try {
       const until = performance.now() + leaseMs / RENEWALS;
-      await this.#lane.use(until, async (connection) => {
-        await this.#renewOrTake(connection);
-        await this.#lookAtOthers(connection);
-      });
+      await this.#lane.use(until, (connection) => this.#keep(connection));
     } catch (error) {
       // The lane has told that it has no connection; the lease runs out by itself.
       this.#watch.restart();
       // Tables of a program that is too new are found again, and told, when it connects.
       if (codeOf(error) === 'ERR_TITANIC_VERSION') this.#lane.reconnect();
-      if (performance.now() - this.#renewedAt >= leaseMs) this.#events.overdue();
+      if (performance.now() - this.#renewedAt >= leaseMs) this.#events.overdue(textOf(error));
     }
     if (!this.#isClosed) this.#soon(leaseMs / RENEWALS);
+  }
+
+  async #keep(connection: Connection): Promise<void> {
+    try {
+      await this.#renewOrTake(connection);
+      await this.#lookAtOthers(connection);
+    } catch (error) {
+      throw isMissingRight(error) ? await missingRight(connection, error, this.#who) : error;
+    }
   }
 
   async #renewOrTake(connection: Connection): Promise<void> {

@@ -27,7 +27,7 @@ export type StoreReport =
   | { readonly report: 'renewed'; readonly sentAtUs: number; readonly storeMs: number }
   | { readonly report: 'ended' }
   /** It could not be renewed within its lease. */
-  | { readonly report: 'overdue' }
+  | { readonly report: 'overdue'; readonly text: string }
   /** It has a new one. */
   | { readonly report: 'taken' }
   /** The sessions with the store: that of this broker, and those of others. */

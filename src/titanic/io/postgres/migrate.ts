@@ -2,8 +2,9 @@
 import { randomBytes } from 'node:crypto';
 
 import { MajordomoError } from '../../../core/errors.js';
+import { refuseDamaged } from './catalog.js';
 import type { Connection } from './connection.js';
-import { PERMISSION_DENIED, stateOf, textOf } from './failures.js';
+import { isOfOtherTables, PERMISSION_DENIED, stateOf, textOf } from './failures.js';
 import { isMissingRight, lackingTables, missingRight, type Who } from './rights.js';
 import { META, MIGRATIONS, NEWEST_READABLE, READABLE_SINCE, SCHEMA, VERSION } from './schema.js';
 
@@ -30,7 +31,7 @@ export interface Migrated {
  * @param absent thrown if there is no store yet; `null`: one is made then
  * @throws ERR_TITANIC_VERSION if the tables are of a program that is too new, or a broker is connected
  * that is too old for those of this one; ERR_TITANIC_STORE for missing rights, or tables of another
- * program
+ * program; ERR_TITANIC_DISK if something of the tables is missing
  */
 export async function migrate(
   connection: Connection,
@@ -56,7 +57,7 @@ async function migrateOnce(connection: Connection, absent: Error | null): Promis
   if (found?.[0] !== true) {
     if (absent !== null) throw absent;
     await connection.ask(`CREATE SCHEMA ${SCHEMA}`);
-  }
+  } else await refuseDamaged(connection);
   const [meta] = await connection.ask(`SELECT to_regclass('${SCHEMA}.meta') IS NOT NULL`);
   if (meta?.[0] !== true) {
     if (absent !== null) throw absent;
@@ -130,8 +131,6 @@ export async function refuseUnlogged(connection: Connection): Promise<void> {
   throw new MajordomoError('ERR_TITANIC_STORE', text);
 }
 
-const FOREIGN = ['42703', '42P01', '42804'];
-
 /**
  * What an error means that occurred while the tables were looked at. The connection is in no
  * transaction.
@@ -142,7 +141,7 @@ export async function tablesError(
   who: Who,
 ): Promise<unknown> {
   if (isMissingRight(error)) return await missingRight(connection, error, who);
-  if (!FOREIGN.includes(stateOf(error))) return error;
+  if (!isOfOtherTables(error)) return error;
   const text = `the schema ${SCHEMA} has other tables than this program's (${textOf(error)}): use another database`;
   return new MajordomoError('ERR_TITANIC_STORE', text, { cause: error });
 }

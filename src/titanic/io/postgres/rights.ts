@@ -1,7 +1,8 @@
 /** The rights that the role of a broker needs, and the statements that give it those it lacks. */
 import { MajordomoError } from '../../../core/errors.js';
+import { damageOf, lacksOf } from './catalog.js';
 import type { Connection } from './connection.js';
-import { commandError, PERMISSION_DENIED, stateOf, textOf } from './failures.js';
+import { commandError, isOfOtherTables, PERMISSION_DENIED, stateOf, textOf } from './failures.js';
 import { SCHEMA, VERSION } from './schema.js';
 
 /** Whose rights, and where. */
@@ -44,18 +45,20 @@ export async function missingRight(
 }
 
 /**
- * What an error means for a command that works on a database by itself, with the rights that it
- * lacks. Ends the transaction that is open.
+ * What an error means for a command that works on a database by itself, with what is missing: rights of
+ * the role, or something of the tables. Ends the transaction that is open.
  */
 export async function failedCommand(
   connection: Connection,
   error: unknown,
   who: Who,
 ): Promise<unknown> {
-  if (!isMissingRight(error) || !connection.isOpen) return commandError(error, connection.isOpen);
+  const isExplained = isMissingRight(error) || isOfOtherTables(error);
+  if (!isExplained || !connection.isOpen) return commandError(error, connection.isOpen);
   try {
     await connection.ask('ROLLBACK');
-    return await missingRight(connection, error, who);
+    if (isMissingRight(error)) return await missingRight(connection, error, who);
+    return damageOf(await lacksOf(connection)) ?? commandError(error, connection.isOpen);
   } catch {
     return commandError(error, connection.isOpen);
   }

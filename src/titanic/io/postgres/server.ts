@@ -130,7 +130,7 @@ export async function beginSession(connection: Connection): Promise<History> {
 }
 
 /** Nothing, if this engine has no such thing, or this role no right to it. */
-async function optional(connection: Connection, text: string): Promise<readonly Row[]> {
+export async function optional(connection: Connection, text: string): Promise<readonly Row[]> {
   try {
     return await connection.ask(text);
   } catch (error) {

@@ -108,12 +108,10 @@ export class StoreSession implements LaneEvents {
     const { timeoutMs } = this.#open;
     // The first connection says what is wrong; none of it is tried again for long.
     await this.#leases.use(performance.now() + timeoutMs, async () => {});
-    const { user, database } = this.#open.login.place;
+    const who = this.#open.login.place;
     const { name, storeId: known } = this.#open;
     const absent = known === null ? null : otherStore(name, null, known);
-    const migrated = await this.#slowly((connection) =>
-      migrate(connection, { user, database }, absent),
-    );
+    const migrated = await this.#slowly((connection) => migrate(connection, who, absent));
     this.#checkId(migrated);
     if (migrated.isMade) this.#report({ report: 'made' });
     const sentAtUs = sharedUs();
@@ -138,12 +136,12 @@ export class StoreSession implements LaneEvents {
       renew(connection, session, this.#claimant.leaseMs),
     );
     this.#report({ report: 'renewed', sentAtUs, storeMs: storeMs ?? Date.now() });
-    this.#keeper = new LeaseKeeper(this.#leases, this.#claimant, session, {
+    this.#keeper = new LeaseKeeper(this.#leases, this.#claimant, who, session, {
       renewed: (at, clock) => {
         this.#report({ report: 'renewed', sentAtUs: at, storeMs: clock });
       },
-      overdue: () => {
-        this.#report({ report: 'overdue' });
+      overdue: (why) => {
+        this.#report({ report: 'overdue', text: why });
       },
       ended: () => {
         this.#report({ report: 'ended' });
