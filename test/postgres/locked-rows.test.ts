@@ -62,4 +62,12 @@ describeWithPostgres('a batch with rows that another session keeps locked', () =
     const results = await store.commit(attempt(1, 1), stored, close(2, NOON), replaced);
     expect(results.map(({ kind }) => kind)).toEqual(['busy', 'busy', 'busy', 'busy']);
   });
+
+  it('waits for the first of them only', async () => {
+    const store = await allLocked(10_000, 3);
+    expect(await store.commit(close(1, 0))).toEqual([{ kind: 'busy' }]);
+    const began = performance.now();
+    for (const n of [2, 3]) expect(await store.commit(close(n, 0))).toEqual([{ kind: 'busy' }]);
+    expect(performance.now() - began).toBeLessThan(7000);
+  });
 });

@@ -256,7 +256,7 @@ describeWithPostgres('statements on a database', () => {
     }
     await observed('locked', async () => {
       const asked = numbers.map((n) => uuidOf(n));
-      expect(await new RowLocks(() => undefined).among(on, asked)).toEqual([]);
+      expect(await new RowLocks(0, () => undefined).among(on, asked)).toEqual([]);
     });
     await committed((n) => close(n, 0), [...numbers, ...keyed]);
     for (const [statement, values] of [

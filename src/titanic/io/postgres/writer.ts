@@ -32,6 +32,9 @@ const SCHEDULES = Buffer.from(TITANIC_SCHEDULE);
  */
 export const LOCK_SHARE = 0.75;
 
+/** The part of that time after which a row that is still locked counts as kept locked. */
+const KEPT_SHARE = 0.05;
+
 /** Told of what happens to batches. */
 export interface WriterEvents {
   /** A row that the server does not take. */
@@ -72,7 +75,7 @@ export class BatchWriter {
     events: WriterEvents,
   ) {
     this.#events = events;
-    this.#locks = new RowLocks((row) => {
+    this.#locks = new RowLocks(timeoutMs * KEPT_SHARE, (row) => {
       events.locked(row);
     });
     this.#free = [...lanes];
