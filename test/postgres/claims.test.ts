@@ -119,13 +119,15 @@ function failure(n: number, attempts: number): ChangeOf<'attempt'> {
 const cluster = sharedCluster();
 
 describeWithPostgres('claims in a database', () => {
+  let database: string;
   let url: string;
   let one: Broker;
   let other: Broker;
 
   beforeEach(async () => {
     const server = await cluster();
-    url = server.url(await server.database());
+    database = await server.database();
+    url = server.url(database);
     one = await Broker.open(url);
     other = await Broker.open(url);
   });
@@ -167,6 +169,23 @@ describeWithPostgres('claims in a database', () => {
     expect(await one.commit({ ...dead(1), claim: 2 })).toEqual(['passed']);
     expect(await one.commit(reply(1))).toEqual(['done']);
     expect(await other.commit(reply(1), { ...dead(2), claim: 2 })).toEqual(['passed', 'done']);
+  });
+
+  it('what another session keeps locked is given back later: all else is claimed meanwhile', async () => {
+    await one.commit({ ...stored(1), claim: 1 }, stored(2));
+    expect(await one.claims(1)).toEqual(['2 (claim 2)']);
+    const server = await cluster();
+    const person = await server.session(database);
+    await person.query('BEGIN');
+    await person.query('SELECT 1 FROM majordomo.request FOR UPDATE');
+    await other.commit(stored(3));
+    const released = [{ uuid: uuidOf(1), claim: 1 }];
+    expect(await one.claims(1, { released, known: [uuidOf(1)] })).toEqual(['3 (claim 2)']);
+    await person.query('ROLLBACK');
+    await person.end();
+    expect(await other.claims(9)).toEqual([]);
+    await one.claims(0);
+    expect(await other.claims(9)).toEqual(['1 (claim 2)', '2 (claim 3)']);
   });
 
   it('a step that keeps its claim, and one that does not', async () => {

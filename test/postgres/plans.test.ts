@@ -256,7 +256,7 @@ describeWithPostgres('statements on a database', () => {
     }
     await observed('locked', async () => {
       const asked = numbers.map((n) => uuidOf(n));
-      expect(await new RowLocks(() => undefined).among(on, asked)).toEqual([]);
+      expect(await new RowLocks(0, () => undefined).among(on, asked)).toEqual([]);
     });
     await committed((n) => close(n, 0), [...numbers, ...keyed]);
     for (const [statement, values] of [
@@ -485,8 +485,8 @@ describeWithPostgres('statements on a database', () => {
     expect([claimed.length, claimed[0]?.[0]]).toEqual([1, false]);
     await server.sql(`UPDATE ${SCHEMA}.request SET session = ${session}, claim = 2`, database);
     const released = [fence, numberTable([[0]]), one, int4s([2])];
-    expect(await on.run(RELEASE, released)).toEqual([[false]]);
-    expect(await on.run(FREE_UNKNOWN, [fence, uuids([])])).toEqual([[false]]);
+    expect(await on.run(RELEASE, released)).toEqual([[false, null, null]]);
+    expect(await on.run(FREE_UNKNOWN, [fence, uuids([])])).toEqual([[false, null, null]]);
     const rows = await server.sql(
       `SELECT state, session::int AS session FROM ${SCHEMA}.request WHERE service = 'echo'`,
       database,

@@ -1,6 +1,6 @@
 /** Claims requests, and gives claims back, over a connection of its own: commits go on meanwhile. */
 import { backoffIn, headersIn } from '../../store/fields.js';
-import type { ClaimedRequest, ClaimOrder } from '../../store/store.js';
+import type { ClaimedRequest, ClaimOrder, Release, RequestUuid } from '../../store/store.js';
 import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
 import type { Fence } from './fence.js';
@@ -19,6 +19,8 @@ export class Claims {
   readonly #timeoutMs: number;
   readonly #fence: Fence;
   #wokenAt = -Infinity;
+  /** To be given back with the next order: another session had them locked. */
+  #locked: readonly Release[] = [];
 
   constructor(lane: Lane, timeoutMs: number, fence: Fence) {
     this.#lane = lane;
@@ -50,14 +52,16 @@ export class Claims {
       if (known !== null) {
         // A claim whose connection broke may still be under way.
         await this.#fence.renew(connection);
-        await run(connection, FREE_UNKNOWN, [uuids(known)]);
+        this.#locked = (await run(connection, FREE_UNKNOWN, [uuids(known)])).flatMap(lockedIn);
       }
-      if (released.length > 0) {
-        await run(connection, RELEASE, [
-          numbers(released.map((_, n) => [n])),
-          uuids(released.map(({ uuid }) => uuid)),
-          claims(released.map(({ claim }) => claim)),
+      const returned = [...this.#locked, ...released];
+      if (returned.length > 0) {
+        const rows = await run(connection, RELEASE, [
+          numbers(returned.map((_, n) => [n])),
+          uuids(returned.map(({ uuid }) => uuid)),
+          claims(returned.map(({ claim }) => claim)),
         ]);
+        this.#locked = rows.flatMap(lockedIn);
       }
       if (wanted.length === 0) return [];
       await this.#wake(connection);
@@ -85,6 +89,12 @@ class Uncertain extends Error {
   constructor() {
     super('the connection broke while requests were claimed');
   }
+}
+
+/** A row of `FREE_UNKNOWN` or `RELEASE`. */
+function lockedIn([, uuid, claim]: Row): Release[] {
+  if (uuid === null) return [];
+  return [{ uuid: uuid as RequestUuid, claim: claim as number }];
 }
 
 /** A row of `CLAIM`. */

@@ -532,21 +532,23 @@ export const CLAIM: Statement = {
 
 /**
  * Parameters: session and era, uuids. Gives back what was claimed without its broker learning of it. What it
- * claimed by accepting it is told with its batch.
+ * claimed by accepting it is told with its batch. Returns what was not given back, because another session
+ * has it locked, with its claim.
  */
 export const FREE_UNKNOWN: Statement = {
   name: 'free_unknown',
   text: `WITH ${FENCE},
   unknown AS MATERIALIZED (
-    SELECT r.id FROM ${REQUEST} r, fence
+    SELECT r.id, r.claim FROM ${REQUEST} r, fence
     WHERE r.session = ${MINE} AND r.claim > ${FIRST_CLAIM} AND r.id <> ALL ($2::uuid[])
   ),
   locked AS MATERIALIZED (
     SELECT r.id FROM unknown u JOIN ${REQUEST} r ON ${sought('r.id', 'u.id')}
-    WHERE r.session = ${MINE} ORDER BY u.id FOR UPDATE OF r
+    WHERE r.session = ${MINE} FOR UPDATE OF r SKIP LOCKED
   ),
   freed AS (UPDATE ${REQUEST} r SET session = NULL FROM locked l WHERE ${sought('r.id', 'l.id')})
-  SELECT ${IS_FENCED}`,
+  SELECT ${IS_FENCED}, u.id, u.claim FROM (VALUES (1)) one
+  LEFT JOIN unknown u ON u.id NOT IN (SELECT l.id FROM locked l)`,
 };
 
 /** What waits for its time, and whose time has come, may be claimed. Parameter: the maximum. */
@@ -559,12 +561,25 @@ export const WAKE: Statement = {
   UPDATE ${REQUEST} r SET delayed = false FROM due d WHERE ${sought('r.id', 'd.id')}`,
 };
 
-/** Claims that this broker gives back without an attempt. */
+/**
+ * Claims that this broker gives back without an attempt. Returns those that were not given back, because
+ * another session has the request locked.
+ */
 export const RELEASE: Statement = {
   name: 'release',
-  text: `${found([['claim', 'int4[]']], `s.state = ${PENDING} AND ${IS_OF_CLAIM}`)},
-  released AS (UPDATE ${REQUEST} r SET session = NULL FROM won w WHERE ${sought('r.id', 'w.id')})
-  SELECT ${IS_FENCED}`,
+  text: `WITH ${FENCE}, ${input([...OF_CHANGE, ['claim', 'int4[]']])},
+  mine AS MATERIALIZED (
+    SELECT r.id, r.claim FROM input i JOIN ${REQUEST} r ON ${sought('r.id', 'i.id')}, fence
+    WHERE r.state = ${PENDING} AND r.session = ${MINE} AND r.claim = i.claim
+  ),
+  locked AS MATERIALIZED (
+    SELECT r.id FROM mine m JOIN ${REQUEST} r ON ${sought('r.id', 'm.id')}
+    WHERE r.state = ${PENDING} AND r.session = ${MINE} AND r.claim = m.claim
+    FOR UPDATE OF r SKIP LOCKED
+  ),
+  released AS (UPDATE ${REQUEST} r SET session = NULL FROM locked l WHERE ${sought('r.id', 'l.id')})
+  SELECT ${IS_FENCED}, m.id, m.claim FROM (VALUES (1)) one
+  LEFT JOIN mine m ON m.id NOT IN (SELECT l.id FROM locked l)`,
 };
 
 /**

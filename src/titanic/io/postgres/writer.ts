@@ -1,5 +1,6 @@
 /** Commits batches, one at a time over each of its connections. */
 import { present } from '../../../core/assert.js';
+import { isScheduleKey, TITANIC_SCHEDULE } from '../../../wire/tsp.js';
 import type { Change, ChangeResult, RequestUuid, StoreCounts } from '../../store/store.js';
 import { Batch, type Order, type Row, type Sending, uuidsOf } from './changes.js';
 import type { Connection } from './connection.js';
@@ -23,11 +24,16 @@ const RACES_MAX = 3;
 /** Requests of batches with an unknown outcome, of which the oldest are forgotten. */
 const DOUBTFUL_MAX = 100_000;
 
+const SCHEDULES = Buffer.from(TITANIC_SCHEDULE);
+
 /**
  * The part of the time for a batch for which it waits for a lock: what is left is for the same batch
  * without that row. With the default time it is longer than the server takes to find a deadlock.
  */
 export const LOCK_SHARE = 0.75;
+
+/** The part of that time after which a row that is still locked counts as kept locked. */
+const KEPT_SHARE = 0.05;
 
 /** Told of what happens to batches. */
 export interface WriterEvents {
@@ -69,7 +75,7 @@ export class BatchWriter {
     events: WriterEvents,
   ) {
     this.#events = events;
-    this.#locks = new RowLocks((row) => {
+    this.#locks = new RowLocks(timeoutMs * KEPT_SHARE, (row) => {
       events.locked(row);
     });
     this.#free = [...lanes];
@@ -400,9 +406,15 @@ function units(changes: readonly Change[]): Change[][] {
 }
 
 function areOne(before: Change, after: Change): boolean {
-  // The step of a schedule, and what it stores.
-  if (after.kind === 'accept') return before.kind === 'attempt' || before.kind === 'close';
+  if (after.kind === 'accept') {
+    return isOfSchedule(after) && (before.kind === 'attempt' || before.kind === 'close');
+  }
   return 'uuid' in before && 'uuid' in after && before.uuid.equals(after.uuid);
+}
+
+/** What a schedule stores after its step, or a schedule after the end of the one before it (D80). */
+function isOfSchedule({ key, request }: Extract<Change, { readonly kind: 'accept' }>): boolean {
+  return (key !== null && isScheduleKey(key)) || request.service.equals(SCHEDULES);
 }
 
 /** No batch begins. */
