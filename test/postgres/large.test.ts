@@ -2,21 +2,19 @@
  * Requests and replies that are larger than what the library reads in one piece: their text would not
  * fit in a string of Node. An older configuration, or `migrate`, may have stored them.
  */
-import { randomBytes } from 'node:crypto';
 import { join } from 'node:path';
 
 import { afterEach, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
-import { placeOf } from '../../src/core/postgres-url.js';
-import { openPostgresStore } from '../../src/titanic/io/postgres/postgres-store.js';
 import { run } from '../support/child.js';
-import { atEnd, endAll } from '../support/daemon-users.js';
+import { endAll } from '../support/daemon-users.js';
+import { openDatabaseStore } from '../support/database-store.js';
 import { temporaryDirectory } from '../support/daemon.js';
 import type { Cluster } from '../support/postgres-cluster.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
 import { accept, close, reply, uuidOf } from '../support/store-changes.js';
-import { type OpenStore, StoreUser } from '../support/store-user.js';
+import type { StoreUser } from '../support/store-user.js';
 
 const cluster = sharedCluster();
 
@@ -32,28 +30,8 @@ const PATTERN = '0123456789';
 const PENDING = 1;
 const REPLIED = 2;
 
-function ignored(): void {}
-
 async function open(url: string): Promise<StoreUser> {
-  const place = placeOf(url);
-  if (typeof place === 'string') throw new Error(place);
-  const home = randomBytes(16).toString('hex');
-  const opened: OpenStore = (events) =>
-    openPostgresStore(
-      {
-        login: { place, passwordFile: null, isLoopback: true },
-        ...{ name: url, timeoutMs: 2000, leaseMs: 10_000, node: 'test', home, storeId: null },
-        hints: false,
-      },
-      Object.assign(events, {
-        ...{ kept: ignored, taken: ignored, counted: ignored },
-        ...{ claimed: ignored, claimFailed: ignored, hinted: ignored },
-      }),
-      ignored,
-    );
-  const user = await StoreUser.open(opened);
-  atEnd(() => user.close());
-  return user;
+  return (await openDatabaseStore(url, 2000)).store;
 }
 
 /** Makes the body, or the reply, of a request as large as a broker would not store it any more. */

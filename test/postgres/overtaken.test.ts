@@ -2,15 +2,13 @@
  * A batch that waits for a row which another one changes: what belongs to the row then is not in the
  * snapshot of its statement.
  */
-import { randomBytes } from 'node:crypto';
-
 import { afterEach, expect, it } from '@jest/globals';
 
 import { placeOf } from '../../src/core/postgres-url.js';
 import { verifyDatabase } from '../../src/titanic/io/postgres/examine.js';
-import { openPostgresStore } from '../../src/titanic/io/postgres/postgres-store.js';
 import type { Change } from '../../src/titanic/store/store.js';
-import { atEnd, endAll } from '../support/daemon-users.js';
+import { endAll } from '../support/daemon-users.js';
+import { openDatabaseStore } from '../support/database-store.js';
 import type { Cluster } from '../support/postgres-cluster.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
 import {
@@ -25,38 +23,19 @@ import {
   sweep,
   uuidOf,
 } from '../support/store-changes.js';
-import { type OpenStore, type Outcome, StoreUser } from '../support/store-user.js';
+import type { Outcome, StoreUser } from '../support/store-user.js';
 import { until } from '../support/until.js';
 
 const cluster = sharedCluster();
 
 afterEach(endAll);
 
-function ignored(): void {}
-
 describeWithPostgres('a change that waits for another one of the same request', () => {
   /** A store in a database of its own. */
   async function open(): Promise<{ server: Cluster; name: string; store: StoreUser }> {
     const server = await cluster();
     const name = await server.database();
-    const place = placeOf(server.url(name));
-    if (typeof place === 'string') throw new Error(place);
-    const home = randomBytes(16).toString('hex');
-    const opened: OpenStore = (events) =>
-      openPostgresStore(
-        {
-          login: { place, passwordFile: null, isLoopback: true },
-          ...{ name, timeoutMs: 60_000, leaseMs: 60_000, node: 'test', home, storeId: null },
-          hints: false,
-        },
-        Object.assign(events, {
-          ...{ kept: ignored, taken: ignored, counted: ignored },
-          ...{ claimed: ignored, claimFailed: ignored, hinted: ignored },
-        }),
-        ignored,
-      );
-    const store = await StoreUser.open(opened);
-    atEnd(() => store.close());
+    const { store } = await openDatabaseStore(server.url(name), 60_000);
     return { server, name, store };
   }
 
@@ -94,7 +73,7 @@ describeWithPostgres('a change that waits for another one of the same request', 
     const place = placeOf(server.url(name));
     if (typeof place === 'string') throw new Error(place);
     const login = { place, passwordFile: null, isLoopback: true };
-    return (await verifyDatabase({ login, name, storeId: null }, ignored)).problems;
+    return (await verifyDatabase({ login, name, storeId: null }, () => undefined)).problems;
   }
 
   const closed = { state: 'absent' };

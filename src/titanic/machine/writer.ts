@@ -8,7 +8,7 @@ import { IDENTITY_SHARE } from '../../core/defaults.js';
 import type { Commits } from './commits.js';
 import { FairQueue, type Queued } from '../../core/fair-queue.js';
 import type { Replica } from './replica.js';
-import type { Change, ChangeResult, StoreFailure } from '../store/store.js';
+import { type Change, type ChangeResult, requestsOf, type StoreFailure } from '../store/store.js';
 
 /** A change, and what to do once it is committed or has failed. */
 export interface Intent {
@@ -194,7 +194,7 @@ export class Writer {
     this.#lastChanges = intents.length;
     const changes = intents.flatMap(changesOf);
     if (this.#replica.batchesMax > 1) {
-      for (const name of changes.flatMap(requestOf)) this.#underWay.add(name);
+      for (const name of changes.flatMap(namesOf)) this.#underWay.add(name);
     }
     const bytes = intents.reduce((sum, intent) => sum + intent.bytes, 0);
     const submitted = this.#replica.commit(changes);
@@ -222,7 +222,7 @@ export class Writer {
   get #isHeldBack(): boolean {
     if (this.#held === null || this.#underWay.size === 0) return false;
     return changesOf(this.#held)
-      .flatMap(requestOf)
+      .flatMap(namesOf)
       .some((name) => this.#underWay.has(name));
   }
 
@@ -234,7 +234,7 @@ export class Writer {
   #ended(batch: BatchInProgress): void {
     this.#batches.splice(this.#batches.indexOf(batch), 1);
     if (this.#underWay.size === 0) return;
-    for (const name of batch.intents.flatMap(changesOf).flatMap(requestOf)) {
+    for (const name of batch.intents.flatMap(changesOf).flatMap(namesOf)) {
       this.#underWay.delete(name);
     }
   }
@@ -346,9 +346,6 @@ function changesOf({ before, change }: Intent): readonly Change[] {
   return before === undefined ? [change] : [before, change];
 }
 
-/** The request that a change is about. */
-function requestOf(change: Change): string[] {
-  if (change.kind === 'sweep') return [];
-  const { uuid } = change.kind === 'accept' ? change.request : change;
-  return [uuid.toString('latin1')];
+function namesOf(change: Change): string[] {
+  return requestsOf(change).map((uuid) => uuid.toString('latin1'));
 }

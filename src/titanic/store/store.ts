@@ -193,6 +193,12 @@ type Step =
       readonly most: number;
     };
 
+/** The request that a change is about, if it is one. */
+export function requestsOf(change: Change): RequestUuid[] {
+  if (change.kind === 'sweep') return [];
+  return [change.kind === 'accept' ? change.request.uuid : change.uuid];
+}
+
 /** An acceptance that is being made. */
 export type NewRequest = { -readonly [Field in keyof AcceptStep]: AcceptStep[Field] };
 type AcceptStep = Extract<Change, { readonly kind: 'accept' }>;

@@ -8,6 +8,7 @@ import {
   type Change,
   type ChangeResult,
   type Owner,
+  requestsOf,
   STATES,
   type StoredRequest,
   type StoredState,
@@ -181,12 +182,6 @@ function namesOf(change: Change): string[] {
   return [uuid.toString('latin1'), name];
 }
 
-/** The request that it changes, if it is one. */
-export function uuidsOf(change: Change): Buffer[] {
-  if (change.kind === 'sweep') return [];
-  return [change.kind === 'accept' ? change.request.uuid : change.uuid];
-}
-
 /** The key of a new request of a client, with its service and owner; `null`: it has none. */
 function keyOf(change: Change): string | null {
   if (change.kind !== 'accept' || change.key === null || isScheduleKey(change.key)) return null;
@@ -284,7 +279,7 @@ export class Batch {
       [...items].filter(([kind]) => kind !== 'accept').map(([, of]) => of),
     );
     if (locking.length < 2) return [];
-    const ids = locking.flat().flatMap(({ change }) => uuidsOf(change));
+    const ids = locking.flat().flatMap(({ change }) => requestsOf(change));
     const values = [this.#fence, uuids(ids)];
     return [{ statement: LOCK, values, settle: () => undefined }];
   }

@@ -1,6 +1,12 @@
 /** Claims requests, and gives claims back, over a connection of its own: commits go on meanwhile. */
 import { backoffIn, headersIn } from '../../store/fields.js';
-import type { ClaimedRequest, ClaimOrder, Release, RequestUuid } from '../../store/store.js';
+import {
+  type ClaimedRequest,
+  type ClaimOrder,
+  FIRST_CLAIM,
+  type Release,
+  type RequestUuid,
+} from '../../store/store.js';
 import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
 import type { Fence } from './fence.js';
@@ -52,7 +58,10 @@ export class Claims {
       if (known !== null) {
         // A claim whose connection broke may still be under way.
         await this.#fence.renew(connection);
-        this.#locked = (await run(connection, FREE_UNKNOWN, [uuids(known)])).flatMap(lockedIn);
+        const rows = await run(connection, FREE_UNKNOWN, [uuids(known)]);
+        // What was accepted with a claim is not looked for there.
+        const accepted = this.#locked.filter(({ claim }) => claim === FIRST_CLAIM);
+        this.#locked = [...accepted, ...rows.flatMap(lockedIn)];
       }
       const returned = [...this.#locked, ...released];
       if (returned.length > 0) {

@@ -11,25 +11,46 @@ import type { Statement } from './statements.js';
 import { uuids } from './values.js';
 
 /** For how long rows are looked at before they are waited for, after one was locked. */
-const SUSPECTED_MS = 10_000;
+const LOOKING_MS = 10_000;
+/**
+ * The part of the time for a batch after which a row that is still locked counts as kept locked. Until then
+ * it may be one that a batch of another broker has locked for a moment.
+ */
+const KEPT_SHARE = 0.05;
 /** After so long, a row that was not known to be locked is looked at again; then after twice as long. */
 const LOOK_AGAIN_MS = 5;
-/** The oldest are forgotten. */
-const SUSPECTS_MAX = 10_000;
+/** How many are remembered. The oldest are forgotten. */
+const LOCKED_MAX = 10_000;
 
-/** Those that another session has locked now. */
+/** Those of these requests that another session has locked now, or a body of them. Waits for no lock. */
 const LOCKED: Statement = {
   name: 'locked',
   text: `WITH free AS MATERIALIZED (
       SELECT r.id FROM ${SCHEMA}.request r WHERE r.id = ANY ($1::uuid[]) FOR UPDATE SKIP LOCKED
+    ),
+    bodies AS MATERIALIZED (
+      SELECT b.id, b.kind FROM ${SCHEMA}.body b WHERE b.id = ANY ($1::uuid[]) FOR UPDATE SKIP LOCKED
     )
     SELECT r.id FROM ${SCHEMA}.request r
-    WHERE r.id = ANY ($1::uuid[]) AND r.id <> ALL (ARRAY(SELECT f.id FROM free f))`,
+    WHERE r.id = ANY ($1::uuid[]) AND r.id <> ALL (ARRAY(SELECT f.id FROM free f))
+    UNION
+    SELECT b.id FROM ${SCHEMA}.body b
+    WHERE b.id = ANY ($1::uuid[])
+      AND NOT EXISTS (SELECT 1 FROM bodies f WHERE f.id = b.id AND f.kind = b.kind)`,
 };
 
-/** The process of the server that has locked a row, if it is the only one. Not all servers know it. */
-const HOLDER = `SELECT min(l.pid) FROM ${SCHEMA}.request r
-  JOIN pg_locks l ON l.transactionid = r.xmax AND l.granted WHERE r.id = ANY ($1::uuid[])`;
+/**
+ * The processes of the server that have locked rows of requests, each with one of these, but for those of
+ * brokers, which end by themselves. Not all servers know them.
+ */
+const HOLDERS = `SELECT a.pid, (array_agg(o.id))[1] FROM (
+    SELECT r.id, r.xmax FROM ${SCHEMA}.request r WHERE r.id = ANY ($1::uuid[])
+    UNION ALL
+    SELECT b.id, b.xmax FROM ${SCHEMA}.body b WHERE b.id = ANY ($1::uuid[])
+  ) o (id, holder)
+  JOIN pg_locks l ON l.transactionid = o.holder AND l.granted
+  JOIN pg_stat_activity a ON a.pid = l.pid AND a.application_name IS DISTINCT FROM 'majordomo'
+  GROUP BY a.pid`;
 
 /** What was found locked, and by which process of the server; `null`: not known. */
 export interface LockedRow {
@@ -39,17 +60,16 @@ export interface LockedRow {
 
 export class RowLocks {
   /** When they were last found locked, in monotonic milliseconds; the oldest first. */
-  readonly #suspects = new Map<string, number>();
-  readonly #pauseMs: number;
+  readonly #known = new Map<string, number>();
+  readonly #keptMs: number;
   readonly #found: (row: LockedRow) => void;
 
   /**
-   * @param pauseMs a row that stays locked for so long is not one that a batch of another broker has
-   * locked for a moment
-   * @param found called with one of those that were not known to be locked
+   * @param timeoutMs the time for a batch
+   * @param found called for each process that has locked one that was not known to be locked
    */
-  constructor(pauseMs: number, found: (row: LockedRow) => void) {
-    this.#pauseMs = pauseMs;
+  constructor(timeoutMs: number, found: (row: LockedRow) => void) {
+    this.#keptMs = timeoutMs * KEPT_SHARE;
     this.#found = found;
   }
 
@@ -58,48 +78,43 @@ export class RowLocks {
    * too.
    */
   mayConcern(changes: readonly Change[]): boolean {
-    if (this.#suspects.size === 0) return false;
+    if (this.#known.size === 0) return false;
     const now = performance.now();
-    for (const [suspect, at] of this.#suspects) {
-      if (now - at < SUSPECTED_MS) break;
-      this.#suspects.delete(suspect);
+    for (const [name, at] of this.#known) {
+      if (now - at < LOOKING_MS) break;
+      this.#known.delete(name);
     }
-    return this.#suspects.size > 0 && changes.some(({ kind }) => kind !== 'accept');
+    return this.#known.size > 0 && changes.some(({ kind }) => kind !== 'accept');
   }
 
-  /** @returns those of these requests whose rows another session has locked now */
+  /** @returns those of these requests whose rows another session keeps locked */
   async among(connection: Connection, asked: readonly RequestUuid[]): Promise<RequestUuid[]> {
     const seen = await lockedOf(connection, asked);
-    const known = seen.filter((uuid) => this.#has(uuid));
+    const isKnown = (uuid: RequestUuid): boolean => this.#known.has(nameOf(uuid));
     const added = await this.#stillLocked(
       connection,
-      seen.filter((uuid) => !this.#has(uuid)),
+      seen.filter((uuid) => !isKnown(uuid)),
     );
-    const locked = [...known, ...added];
-    for (const uuid of asked) this.#suspects.delete(keyOf(uuid));
-    for (const uuid of locked) this.#suspects.set(keyOf(uuid), performance.now());
-    for (const oldest of this.#suspects.keys()) {
-      if (this.#suspects.size <= SUSPECTS_MAX) break;
-      this.#suspects.delete(oldest);
+    const locked = [...seen.filter(isKnown), ...added];
+    for (const uuid of asked) this.#known.delete(nameOf(uuid));
+    for (const uuid of locked) this.#known.set(nameOf(uuid), performance.now());
+    for (const oldest of this.#known.keys()) {
+      if (this.#known.size <= LOCKED_MAX) break;
+      this.#known.delete(oldest);
     }
-    const [first] = added;
-    if (first !== undefined) this.#found({ uuid: first, pid: await holderOf(connection, first) });
+    for (const row of await holdersOf(connection, added)) this.#found(row);
     return locked;
   }
 
-  /** Those that nobody unlocks within the pause. */
+  /** Those that nobody unlocks within a while. */
   async #stillLocked(connection: Connection, seen: readonly RequestUuid[]): Promise<RequestUuid[]> {
     let locked = [...seen];
-    const until = performance.now() + this.#pauseMs;
+    const until = performance.now() + this.#keptMs;
     for (let ms = LOOK_AGAIN_MS; locked.length > 0 && performance.now() < until; ms *= 2) {
       await sleep(ms);
       locked = await lockedOf(connection, locked);
     }
     return locked;
-  }
-
-  #has(uuid: RequestUuid): boolean {
-    return this.#suspects.has(keyOf(uuid));
   }
 }
 
@@ -111,15 +126,17 @@ async function lockedOf(
   return rows.map(([uuid]) => uuid as RequestUuid);
 }
 
-async function holderOf(connection: Connection, uuid: RequestUuid): Promise<number | null> {
-  try {
-    const [row] = await connection.ask(HOLDER, [uuids([uuid])]);
-    return row?.[0] as number | null;
-  } catch {
-    return null;
-  }
+async function holdersOf(
+  connection: Connection,
+  locked: readonly RequestUuid[],
+): Promise<LockedRow[]> {
+  const [first] = locked;
+  if (first === undefined) return [];
+  const rows = await connection.ask(HOLDERS, [uuids(locked)]).catch(() => []);
+  if (rows.length === 0) return [{ uuid: first, pid: null }];
+  return rows.map(([pid, uuid]) => ({ uuid: uuid as RequestUuid, pid: pid as number }));
 }
 
-function keyOf(uuid: RequestUuid): string {
+function nameOf(uuid: RequestUuid): string {
   return uuid.toString('latin1');
 }

@@ -69,8 +69,15 @@ export async function setWholeTables(connection: Connection, value: 'on' | 'off'
 const IDENTITY = `SELECT (SELECT system_identifier::text FROM pg_control_system()),
   substr(pg_walfile_name(pg_current_wal_lsn()), 1, 8)`;
 
-/** Its waits for locks end after so long. */
-export async function limitLocks(connection: Connection, ms: number): Promise<void> {
+/**
+ * The part of the time for a batch for which it waits for a lock: what is left is for the same batch
+ * without that row. With the default time it is longer than the server takes to find a deadlock.
+ */
+const LOCK_SHARE = 0.75;
+
+/** Its waits for locks end before the time for a batch is over. */
+export async function limitLocks(connection: Connection, timeoutMs: number): Promise<void> {
+  const ms = Math.ceil(timeoutMs * LOCK_SHARE);
   await connection.ask(`SELECT set_config('lock_timeout', '${ms}', false)`);
 }
 

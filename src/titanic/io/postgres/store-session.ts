@@ -16,7 +16,7 @@ import { RepeatedLook } from './repeated-look.js';
 import { SnapshotAges } from './snapshot-ages.js';
 import { snapshotsOf } from './snapshots.js';
 import { unclaimedOf } from './unclaimed.js';
-import { BatchWriter, LOCK_SHARE } from './writer.js';
+import { BatchWriter } from './writer.js';
 
 /** For what nobody waits for while the broker serves: migrations, counting. */
 const STARTING_MS = 600_000;
@@ -79,7 +79,7 @@ export class StoreSession implements LaneEvents {
     const writing: LaneEvents = {
       connected: async (connection, server) => {
         await this.connected(connection, server);
-        await limitLocks(connection, Math.ceil(timeoutMs * LOCK_SHARE));
+        await limitLocks(connection, timeoutMs);
       },
       unreachable: (error) => {
         this.unreachable(error);

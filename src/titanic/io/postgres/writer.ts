@@ -1,8 +1,14 @@
 /** Commits batches, one at a time over each of its connections. */
 import { present } from '../../../core/assert.js';
-import { isScheduleKey, TITANIC_SCHEDULE } from '../../../wire/tsp.js';
-import type { Change, ChangeResult, RequestUuid, StoreCounts } from '../../store/store.js';
-import { Batch, type Order, type Row, type Sending, uuidsOf } from './changes.js';
+import {
+  type Change,
+  type ChangeResult,
+  requestsOf,
+  type RequestUuid,
+  type StoreCounts,
+} from '../../store/store.js';
+import { middleOf, partsOf } from './batch-parts.js';
+import { Batch, type Order, type Row, type Sending } from './changes.js';
 import type { Connection } from './connection.js';
 import { BUSY, REFUSED } from '../messages.js';
 import type { Fence } from './fence.js';
@@ -23,17 +29,6 @@ import type { Tally } from './tally.js';
 const RACES_MAX = 3;
 /** Requests of batches with an unknown outcome, of which the oldest are forgotten. */
 const DOUBTFUL_MAX = 100_000;
-
-const SCHEDULES = Buffer.from(TITANIC_SCHEDULE);
-
-/**
- * The part of the time for a batch for which it waits for a lock: what is left is for the same batch
- * without that row. With the default time it is longer than the server takes to find a deadlock.
- */
-export const LOCK_SHARE = 0.75;
-
-/** The part of that time after which a row that is still locked counts as kept locked. */
-const KEPT_SHARE = 0.05;
 
 /** Told of what happens to batches. */
 export interface WriterEvents {
@@ -75,7 +70,7 @@ export class BatchWriter {
     events: WriterEvents,
   ) {
     this.#events = events;
-    this.#locks = new RowLocks(timeoutMs * KEPT_SHARE, (row) => {
+    this.#locks = new RowLocks(timeoutMs, (row) => {
       events.locked(row);
     });
     this.#free = [...lanes];
@@ -211,7 +206,7 @@ export class BatchWriter {
         const results = changes.map((change) => resultOf.get(change) ?? BUSY);
         return { ...committed, results };
       } catch (error) {
-        if (stateOf(error) !== LOCK_TIMEOUT) throw error;
+        if (stateOf(error) !== LOCK_TIMEOUT || performance.now() >= until) throw error;
         const unlocked = await this.#withoutLocked(left, until);
         // It was something else than a row of these requests.
         if (unlocked.length === left.length) throw error;
@@ -222,17 +217,20 @@ export class BatchWriter {
 
   /** What is left of a batch without the changes of rows that another session has locked. */
   async #withoutLocked(changes: readonly Change[], until: number): Promise<readonly Change[]> {
-    const locked = await this.#use(
-      until,
-      (connection) => this.#locks.among(connection, changes.flatMap(uuidsOf)),
-      // Nothing is lost without this knowledge: it waits for the lock then.
-    ).catch(() => []);
+    const asked = changes.flatMap(requestsOf);
+    const locked = await this.#use(until, (connection) =>
+      this.#locks.among(connection, asked),
+    ).catch((error: unknown) => {
+      // Without an answer the batch waits for the lock; what is a fault of this program is thrown.
+      if (retryReason(error) === null && stateOf(error) === '') throw error;
+      return [];
+    });
     if (locked.length === 0) return changes;
     const names = new Set(locked.map((uuid) => uuid.toString('latin1')));
     const isLocked = (change: Change): boolean =>
-      uuidsOf(change).some((uuid) => names.has(uuid.toString('latin1')));
-    return units(changes)
-      .filter((unit) => !unit.some(isLocked))
+      requestsOf(change).some((uuid) => names.has(uuid.toString('latin1')));
+    return partsOf(changes)
+      .filter((part) => !part.some(isLocked))
       .flat();
   }
 
@@ -382,39 +380,6 @@ export class BatchWriter {
     this.#doubtful.splice(0, this.#doubtful.length - DOUBTFUL_MAX);
     return claimed.length > 0;
   }
-}
-
-/** Where a batch is halved; 0: it cannot be. */
-function middleOf(changes: readonly Change[]): number {
-  const parts = units(changes);
-  if (parts.length < 2) return 0;
-  return parts.slice(0, Math.ceil(parts.length / 2)).flat().length;
-}
-
-/**
- * Changes that follow each other and may belong together stay together, because both are made, or
- * neither.
- */
-function units(changes: readonly Change[]): Change[][] {
-  const found: Change[][] = [];
-  for (const [at, change] of changes.entries()) {
-    const [before, unit] = [changes[at - 1], found.at(-1)];
-    if (before !== undefined && unit !== undefined && areOne(before, change)) unit.push(change);
-    else found.push([change]);
-  }
-  return found;
-}
-
-function areOne(before: Change, after: Change): boolean {
-  if (after.kind === 'accept') {
-    return isOfSchedule(after) && (before.kind === 'attempt' || before.kind === 'close');
-  }
-  return 'uuid' in before && 'uuid' in after && before.uuid.equals(after.uuid);
-}
-
-/** What a schedule stores after its step, or a schedule after the end of the one before it (D80). */
-function isOfSchedule({ key, request }: Extract<Change, { readonly kind: 'accept' }>): boolean {
-  return (key !== null && isScheduleKey(key)) || request.service.equals(SCHEDULES);
 }
 
 /** No batch begins. */
