@@ -9,9 +9,9 @@ import Database from 'better-sqlite3';
 
 import { run } from '../support/child.js';
 import { endAll } from '../support/daemon-users.js';
-import { openDatabaseStore } from '../support/database-store.js';
 import { temporaryDirectory } from '../support/daemon.js';
 import type { Cluster } from '../support/postgres-cluster.js';
+import { openDatabaseStore } from '../support/postgres-place.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
 import { accept, close, reply, uuidOf } from '../support/store-changes.js';
 import type { StoreUser } from '../support/store-user.js';

@@ -1,34 +1,27 @@
 /** A person's session of the database keeps the row of a request locked. */
-import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
+import { afterEach, expect, it } from '@jest/globals';
 
 import { atEnd, ask, clientOf, endAll, serve, upper } from '../support/daemon-users.js';
 import { type Daemon, startDaemon } from '../support/daemon.js';
-import { Cluster } from '../support/postgres-cluster.js';
-import { describeWithPostgres } from '../support/postgres.js';
+import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
 import { until } from '../support/until.js';
 
+const cluster = sharedCluster();
+
+afterEach(endAll);
+
 describeWithPostgres('a row that another session keeps locked', () => {
-  let server: Cluster;
   let database: string;
 
-  beforeAll(async () => {
-    server = await Cluster.make();
-  });
-
-  afterEach(endAll);
-
-  afterAll(async () => {
-    await server.remove();
-  });
-
   async function begin(sets: readonly string[] = []): Promise<Daemon> {
+    const server = await cluster();
     database = await server.database();
     return await startDaemon({ sets: [`titanic.store=${server.url(database)}`, ...sets] });
   }
 
   /** Begins a transaction that has it locked. */
   async function lock(what: string): Promise<{ pid: number; release(): Promise<void> }> {
-    const person = await server.session(database);
+    const person = await (await cluster()).session(database);
     atEnd(() => person.end());
     await person.query('BEGIN');
     const { rows } = await person.query<{ pid: number }>('SELECT pg_backend_pid() AS pid');

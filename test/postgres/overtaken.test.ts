@@ -8,8 +8,8 @@ import { placeOf } from '../../src/core/postgres-url.js';
 import { verifyDatabase } from '../../src/titanic/io/postgres/examine.js';
 import type { Change } from '../../src/titanic/store/store.js';
 import { endAll } from '../support/daemon-users.js';
-import { openDatabaseStore } from '../support/database-store.js';
 import type { Cluster } from '../support/postgres-cluster.js';
+import { openDatabaseStore } from '../support/postgres-place.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
 import {
   accept,

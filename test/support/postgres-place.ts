@@ -1,36 +1,63 @@
-/** A new database as the place of a store, for the contracts that every store keeps. */
+/** A store in a database, without a broker. */
 import { randomBytes } from 'node:crypto';
 
 import { placeOf } from '../../src/core/postgres-url.js';
-import type { OpenPostgres } from '../../src/titanic/io/postgres/messages.js';
+import type { OpenPostgres, StoreReport } from '../../src/titanic/io/postgres/messages.js';
 import { openPostgresQueries } from '../../src/titanic/io/postgres/postgres-queries.js';
 import { openPostgresStore } from '../../src/titanic/io/postgres/postgres-store.js';
+import { atEnd } from './daemon-users.js';
 import type { Cluster } from './postgres-cluster.js';
 import type { QueriesPlace } from './queries-contract.js';
+import { type OpenStore, StoreUser } from './store-user.js';
 
 function ignored(): void {}
 
-/** @param hints whether brokers send each other hints through the database */
-export async function postgresPlace(server: Cluster, hints: boolean): Promise<QueriesPlace> {
-  const name = await server.database();
-  const place = placeOf(server.url(name));
+type Times = Pick<OpenPostgres, 'timeoutMs' | 'leaseMs'>;
+
+function orderOf(url: string, times: Times, hints: boolean): OpenPostgres {
+  const place = placeOf(url);
   if (typeof place === 'string') throw new Error(place);
   const home = randomBytes(16).toString('hex');
-  const order: OpenPostgres = {
-    login: { place, passwordFile: null, isLoopback: true },
-    ...{ name, timeoutMs: 60_000, leaseMs: 10_000, node: 'test', home, storeId: null, hints },
-  };
   return {
-    open: (events) =>
-      openPostgresStore(
-        order,
-        Object.assign(events, {
-          ...{ kept: ignored, taken: ignored, counted: ignored },
-          ...{ claimed: ignored, claimFailed: ignored, hinted: ignored },
-        }),
-        () => undefined,
-      ),
+    login: { place, passwordFile: null, isLoopback: true },
+    ...{ name: url, ...times, node: 'test', home, storeId: null, hints },
+  };
+}
+
+function opening(order: OpenPostgres, report: (told: StoreReport) => void): OpenStore {
+  return (events) =>
+    openPostgresStore(
+      order,
+      Object.assign(events, {
+        ...{ kept: ignored, taken: ignored, counted: ignored },
+        ...{ claimed: ignored, claimFailed: ignored, hinted: ignored },
+      }),
+      report,
+    );
+}
+
+/**
+ * A new database as the place of a store, for the contracts that every store keeps.
+ * @param hints whether brokers send each other hints through the database
+ */
+export async function postgresPlace(server: Cluster, hints: boolean): Promise<QueriesPlace> {
+  const url = server.url(await server.database());
+  const order = orderOf(url, { timeoutMs: 60_000, leaseMs: 10_000 }, hints);
+  return {
+    open: opening(order, ignored),
     openQueries: () => openPostgresQueries(order),
     remove: async () => {},
   };
+}
+
+/** The store there, until `endAll`. `reports`: what it has told, also later. */
+export async function openDatabaseStore(
+  url: string,
+  timeoutMs: number,
+): Promise<{ store: StoreUser; reports: readonly StoreReport[] }> {
+  const reports: StoreReport[] = [];
+  const order = orderOf(url, { timeoutMs, leaseMs: 60_000 }, false);
+  const store = await StoreUser.open(opening(order, (told) => reports.push(told)));
+  atEnd(() => store.close());
+  return { store, reports };
 }
