@@ -5,7 +5,7 @@
  */
 import type { BrokerEvent, BrokerEvents } from '../broker/events.js';
 import type { RequestStep } from '../broker/request-trace.js';
-import { failureWords } from '../core/failure-words.js';
+import { failureWords, OUTCOME_UNKNOWN } from '../core/failure-words.js';
 import type { PairEvent, PairEvents } from '../bstar/events.js';
 import type { TitanicEvent, TitanicEvents, TitanicStep } from '../titanic/machine/events.js';
 import type { StreamEvent } from '../stream/events.js';
@@ -334,6 +334,6 @@ function refused(event: Refused, said: string): Line {
 }
 
 function notStored(why: string): string {
-  const isUnknown = why.startsWith('outcome unknown');
+  const isUnknown = why.startsWith(OUTCOME_UNKNOWN);
   return isUnknown ? 'it is not known whether a request was stored' : 'a request was not stored';
 }

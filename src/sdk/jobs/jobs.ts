@@ -1,5 +1,6 @@
 /** Stored requests of one client: 9/TSP, and `titanic.submit` if the broker offers it. */
 import { codeOf, detailsOf, type MajordomoError } from '../../core/errors.js';
+import { OUTCOME_UNKNOWN } from '../../core/failure-words.js';
 import { Frames } from '../../core/frames.js';
 import { secureRandom } from '../../core/random.js';
 import { MMI_BROKER } from '../../wire/mmi.js';
@@ -93,7 +94,7 @@ export class Jobs implements JobClient {
     const uuid = answer.frames[0]?.toString('latin1');
     if (answer.status === 200 && isUuid(uuid)) return new Job(this, uuid, service);
     const why = answer.status === 200 ? { ...answer, text: 'without a uuid' } : answer;
-    const isUnknown = why.text.startsWith('outcome unknown');
+    const isUnknown = why.text.startsWith(OUTCOME_UNKNOWN);
     const what = isUnknown
       ? `it is not known whether the request to '${service}' was stored`
       : `the request to '${service}' was not stored`;

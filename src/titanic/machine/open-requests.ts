@@ -5,6 +5,7 @@
  */
 import type { Asker } from '../../broker/ports.js';
 import { oneLine } from '../../core/escape.js';
+import { OUTCOME_UNKNOWN } from '../../core/failure-words.js';
 import { increment } from '../../core/labels.js';
 import type { Failure } from '../../wire/failure.js';
 import { Answers, deadStatusFrame } from './answers.js';
@@ -28,7 +29,6 @@ import {
 } from '../store/store.js';
 import { type Intent, type IntentNumber, Writer } from './writer.js';
 
-const OUTCOME_UNKNOWN = 'outcome unknown';
 /** It is in this store; it is uncertain whether it is also in the peer's, as was promised. */
 export const DOUBTFUL: StoreFailure = {
   kind: 'busy',
@@ -44,7 +44,6 @@ const NOT_ACTIVE = 'this node is not active';
 /** Takes the result of a change: made; not a step up, so nothing changed; not on disk. */
 export type ChangeCallback = (result: 'done' | 'passed' | StoreFailure) => void;
 
-/** What to do when a change is committed or fails: see `Intent`. */
 /** How a request is closed. */
 interface Closing {
   readonly by: Owner;
@@ -52,6 +51,7 @@ interface Closing {
   readonly onlyUnclaimed?: true;
 }
 
+/** What to do when a change is committed or fails: see `Intent`. */
 interface CommitCallbacks {
   readonly before?: Change;
   readonly begins?: () => void;

@@ -181,6 +181,7 @@ export class Writer {
 
   /** What was postponed until now waits again. */
   #resume(now: number): void {
+    if (this.#postponed.length === 0) return;
     const due = this.#postponed.findIndex(({ at }) => at > now);
     for (const { intent } of this.#postponed.splice(0, due < 0 ? Infinity : due)) {
       this.#postponedBytes -= intent.bytes;

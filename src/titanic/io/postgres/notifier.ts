@@ -9,7 +9,7 @@ import type { Lane } from './lane.js';
 import type { Statement } from './statements.js';
 
 const CHANNEL = 'majordomo';
-/** A database without such commands: they are not implemented, or not even known. */
+/** A database without such commands: it does not support them, or does not even know them. */
 const UNSUPPORTED = ['0A000', '42601', '42883'];
 const NOTIFY: Statement = { name: 'notify', text: 'SELECT pg_notify($1, $2)' };
 const WAITING_MAX = 16;

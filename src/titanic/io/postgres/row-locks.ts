@@ -22,7 +22,7 @@ const LOOK_AGAIN_MS = 5;
 /** How many are remembered. The oldest are forgotten. */
 const LOCKED_MAX = 10_000;
 
-/** Those of these requests that another session has locked now, or a body of them. Waits for no lock. */
+/** The requests, of those asked for, of which another session has locked the row or a body. Waits for no lock. */
 const LOCKED: Statement = {
   name: 'locked',
   text: `WITH free AS MATERIALIZED (
@@ -40,8 +40,8 @@ const LOCKED: Statement = {
 };
 
 /**
- * The processes of the server that have locked rows of requests, each with one of these, but for those of
- * brokers, which end by themselves. Not all servers know them.
+ * The processes of the server that hold these locks, each with one of the requests. Those of brokers are left
+ * out: their transactions end by themselves. Not all servers have these tables.
  */
 const HOLDERS = `SELECT a.pid, (array_agg(o.id))[1] FROM (
     SELECT r.id, r.xmax FROM ${SCHEMA}.request r WHERE r.id = ANY ($1::uuid[])
@@ -74,8 +74,8 @@ export class RowLocks {
   }
 
   /**
-   * Whether these may be locked: a row was, a short while ago, and who keeps one locked may keep others,
-   * too.
+   * Whether rows of these changes may be locked. Any row that was locked a short while ago is a reason to look:
+   * whoever keeps one locked may keep others locked, too.
    */
   mayConcern(changes: readonly Change[]): boolean {
     if (this.#known.size === 0) return false;

@@ -1,5 +1,6 @@
 /** Commits batches, one at a time over each of its connections. */
 import { present } from '../../../core/assert.js';
+import { OUTCOME_UNKNOWN } from '../../../core/failure-words.js';
 import {
   type Change,
   type ChangeResult,
@@ -403,7 +404,7 @@ class Pause {
 /** It is not known whether a batch was committed. */
 export class UnknownOutcome extends Error {
   constructor(cause: unknown) {
-    super('outcome unknown', { cause });
+    super(OUTCOME_UNKNOWN, { cause });
   }
 }
 
