@@ -17,6 +17,8 @@ interface Script {
   readonly functions: readonly { readonly ranges: readonly Range[] }[];
 }
 
+const OPTIMISERS = ['maglev', 'turbofan'];
+
 /** Code of the project, and not that of its tests. */
 const OURS = /\/build\/src\//;
 
@@ -32,7 +34,7 @@ export class Coverage {
 
   start(): void {
     // Code that is optimised while it is counted does not count any more.
-    setFlagsFromString('--no-opt');
+    for (const compiler of OPTIMISERS) setFlagsFromString(`--no-${compiler}`);
     this.#session.connect();
     this.#post('Profiler.enable');
     this.#post('Profiler.startPreciseCoverage', { callCount: true, detailed: true });
@@ -42,7 +44,7 @@ export class Coverage {
     this.#post('Profiler.stopPreciseCoverage');
     this.#post('Profiler.disable');
     this.#session.disconnect();
-    setFlagsFromString('--opt');
+    for (const compiler of OPTIMISERS) setFlagsFromString(`--${compiler}`);
   }
 
   /** Forgets what ran since the last call. */

@@ -10,7 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
  */
 const ROOT = process.cwd();
 const CONFIG = join(ROOT, '.dependency-cruiser.cjs');
-const CRUISER = join(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruise.mjs');
+const CRUISER = join(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruiser.mjs');
 
 const PACKAGES = [
   '@opentelemetry/api',
