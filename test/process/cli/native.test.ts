@@ -36,7 +36,7 @@ afterAll(() => {
 
 describe('a native module that does not load', () => {
   const said =
-    /^majordomo: better-sqlite3 does not load: .+; run npm ci or npm rebuild with this version of Node\.js; .+\n$/;
+    /^majordomo: better-sqlite3 does not load: .+; install it again \(npm ci\), with Node\.js .+\n$/;
 
   it.each([
     ['has no binary', 'serve', () => undefined],
