@@ -19,6 +19,7 @@ import { type Daemon, type DaemonOptions, removeDaemons, startDaemon } from '../
 import { httpOf, tokenOf } from '../support/http.js';
 import { toolAvailable } from '../support/tools.js';
 import { silent } from '../support/silent.js';
+import { PATIENCE_MS } from '../support/patience.js';
 
 const FLAGS = [
   '--no-sandbox',
@@ -29,8 +30,6 @@ const FLAGS = [
   '--disable-component-update',
   '--disable-sync',
 ];
-/** Long, because other tests may run at the same time. */
-const WAIT_MS = 60_000;
 
 let browser: Browser | null = null;
 const contexts: BrowserContext[] = [];
@@ -129,7 +128,7 @@ export class Look {
   constructor(page: Page, url: string) {
     this.page = page;
     this.url = url;
-    page.setDefaultTimeout(WAIT_MS);
+    page.setDefaultTimeout(PATIENCE_MS);
     page.on('pageerror', (error) => {
       this.#faults.push(`thrown: ${error.message}`);
     });
@@ -201,7 +200,7 @@ export class Look {
 
 /** Calls `read` until its result is as wanted, and returns the last result. */
 async function settled<T>(read: () => Promise<T>, isWanted: (now: T) => boolean): Promise<T> {
-  const until = performance.now() + WAIT_MS;
+  const until = performance.now() + PATIENCE_MS;
   for (;;) {
     const now = await read();
     if (isWanted(now) || performance.now() > until) return now;

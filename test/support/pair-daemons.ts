@@ -21,6 +21,7 @@ import { tokenOf } from './http.js';
 import { type StoredPair, storedPair } from './pair-content.js';
 import { pairKeys } from './pair-keys.js';
 import { closeRelays, TcpRelay } from './tcp-relay.js';
+import { PATIENCE_MS } from './patience.js';
 
 export const ROLES = ['primary', 'backup'] as const;
 export type PairRole = (typeof ROLES)[number];
@@ -47,7 +48,6 @@ export interface HaSeen {
   readonly peer: { readonly up: boolean } | null;
 }
 
-const DEADLINE_MS = 60_000;
 const LOOK_MS = 25;
 
 export function otherOf(role: PairRole): PairRole {
@@ -196,7 +196,7 @@ export class PairOfDaemons {
     role: PairRole,
     what: string,
     is: (seen: HaSeen) => boolean,
-    deadlineMs = DEADLINE_MS,
+    deadlineMs = PATIENCE_MS,
   ): Promise<HaSeen> {
     const deadline = performance.now() + deadlineMs;
     for (;;) {
@@ -209,7 +209,7 @@ export class PairOfDaemons {
   }
 
   /** Waits until one node is active with the other in sync; returns the active one. */
-  async inSync(deadlineMs = DEADLINE_MS): Promise<PairRole> {
+  async inSync(deadlineMs = PATIENCE_MS): Promise<PairRole> {
     const deadline = performance.now() + deadlineMs;
     while (performance.now() < deadline) {
       const seen = await Promise.all(ROLES.map((role) => this.look(role)));
@@ -222,7 +222,7 @@ export class PairOfDaemons {
 
   /** Runs this with the one node active, and again with the other. */
   async atBoth(check: () => Promise<void>): Promise<void> {
-    const deadline = performance.now() + 5 * DEADLINE_MS;
+    const deadline = performance.now() + 5 * PATIENCE_MS;
     for (const led = new Set<PairRole>(); ;) {
       const active = await this.inSync();
       await check();
@@ -236,7 +236,7 @@ export class PairOfDaemons {
 
   /** Makes the active node hand over; retries while it is out of sync or the peer is late. */
   async switchedOver(from: PairRole): Promise<void> {
-    const deadline = performance.now() + DEADLINE_MS;
+    const deadline = performance.now() + PATIENCE_MS;
     for (;;) {
       const active = await this.inSync();
       const why = active === from ? await this.switchover(from) : `the ${from} is passive`;
@@ -248,7 +248,7 @@ export class PairOfDaemons {
   }
 
   /** Sends a command to the active node. @returns the reason for a refusal, or `null` */
-  async switchover(from: PairRole, timeoutMs = DEADLINE_MS): Promise<string | null> {
+  async switchover(from: PairRole, timeoutMs = PATIENCE_MS): Promise<string | null> {
     try {
       const answer = await fetch(`${this.httpOf(from)}/api/v1/ha/switchover`, {
         method: 'POST',

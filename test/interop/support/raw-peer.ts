@@ -4,8 +4,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 import { Dealer } from 'zeromq';
-
-const DEADLINE_MS = 60_000;
+import { PATIENCE_MS } from '../../support/patience.js';
 
 export type Frame = string | Buffer;
 
@@ -51,7 +50,7 @@ export class RawPeer {
 
   /** The next message, frames as latin-1 characters. */
   async receive(): Promise<readonly string[]> {
-    const deadline = performance.now() + DEADLINE_MS;
+    const deadline = performance.now() + PATIENCE_MS;
     for (;;) {
       const message = this.#inbox.shift();
       if (message !== undefined) return message;
@@ -68,7 +67,7 @@ export class RawPeer {
 
   /** The next message that is no HEARTBEAT to a worker. */
   async receiveCommand(): Promise<readonly string[]> {
-    const deadline = performance.now() + DEADLINE_MS;
+    const deadline = performance.now() + PATIENCE_MS;
     while (performance.now() < deadline) {
       const message = await this.receive();
       const isHeartbeat =
@@ -94,7 +93,7 @@ export class RawPeer {
 
   /** Asks the broker until `holds` is true of its JSON (mmi.services, mmi.workers). */
   async untilMmi<T>(service: string, holds: (found: T) => boolean): Promise<T> {
-    const deadline = performance.now() + DEADLINE_MS;
+    const deadline = performance.now() + PATIENCE_MS;
     for (;;) {
       const frames = await this.ask('mmi', service, '');
       // Where there is another page its cursor comes last; of a 404 there is the status alone.
