@@ -20,6 +20,7 @@ const ORDER = [
   'pair',
   'postgres',
   'browser',
+  'shipped',
 ];
 
 /** What `itWithTool` appends to the title of a case that cannot run here. */
