@@ -1,33 +1,27 @@
 # The broker and its command line, for `docker build`, `podman build` or `buildah bud`.
 # deploy/README.md says how to run it; deploy/compose.yaml is a whole example.
 
-# Both are Debian 12, so that a module compiled in one runs in the other.
-ARG NODE_IMAGE=node:20-bookworm-slim
+# Both are Debian 12: the Node that is copied from the first runs in the second.
+ARG NODE_IMAGE=node:24-bookworm-slim
 ARG BASE_IMAGE=debian:bookworm-slim
 
 FROM ${NODE_IMAGE} AS build
-# If no prebuilt better-sqlite3 can be downloaded, npm compiles it with the headers of this image.
-RUN apt-get update \
- && apt-get install -y --no-install-recommends python3 make g++ \
- && rm -rf /var/lib/apt/lists/*
-ENV npm_config_nodedir=/usr/local
 WORKDIR /build
 COPY package.json package-lock.json .npmrc ./
-# The package's own script builds it, and its sources are not here yet.
-RUN npm ci --ignore-scripts && npm rebuild
+COPY packages/node/package.json packages/node/
+COPY packages/sdk/package.json packages/sdk/
+# No scripts: native modules are in their packages, and the sources that `prepare` builds are not here yet.
+# No optional packages: the only one that would be needed here is a Node, which this image has.
+RUN npm ci --ignore-scripts --omit=optional
 COPY tsconfig.json tsconfig.page.json ./
 COPY scripts/ scripts/
 COPY src/ src/
-RUN npm run build \
- && chmod 0755 dist/main.js \
- && npm prune --omit=dev \
- # Sources and intermediate files, which nothing loads.
- && rm -rf node_modules/better-sqlite3/deps node_modules/better-sqlite3/src \
- && find node_modules/better-sqlite3/build -type f \
-      ! -path '*/build/Release/better_sqlite3.node' -delete \
- && rm -rf node_modules/zeromq/build/darwin node_modules/zeromq/build/win32 \
+# Types are checked before a release, not here.
+RUN npm run build -- --noCheck \
+ && npm prune --ignore-scripts --omit=dev --omit=optional \
+ && node scripts/prune-modules.mjs node_modules \
  && find dist -name '*.map' -delete \
- && find node_modules -depth -type d -empty -delete
+ && chmod 0755 dist/main.js
 
 FROM ${BASE_IMAGE}
 RUN apt-get update \

@@ -11,5 +11,6 @@ export default {
     'pair',
     'postgres',
     'process',
+    'shipped',
   ].map((suite) => `<rootDir>/test/${suite}/`),
 };

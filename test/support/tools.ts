@@ -65,6 +65,17 @@ const PROBES = {
     command: 'git',
     args: ['cat-file', '-e', '86a78c1^{commit}'],
   },
+  'root, podman and mmdebstrap': {
+    command: '/bin/sh',
+    args: ['-c', 'test "$(id -u)" = 0 && podman --version && mmdebstrap --version'],
+  },
+  'root, systemd-nspawn, dpkg-deb and mmdebstrap': {
+    command: '/bin/sh',
+    args: [
+      '-c',
+      'test "$(id -u)" = 0 && systemd-nspawn --version && dpkg-deb --version && mmdebstrap --version',
+    ],
+  },
   root: { command: '/bin/sh', args: ['-c', 'test "$(id -u)" = 0'] },
   // They are in no package: github.com/booksbyus/zguide, examples/C.
   "GUIDE_C, the folder of the Guide's C programs": {
