@@ -97,7 +97,8 @@ function run(path, command, args) {
   });
   // At a terminal, Ctrl-C reaches the child by itself; a supervisor's SIGTERM reaches only npm and this.
   process.on('SIGINT', () => undefined);
-  process.on('SIGTERM', () => child.kill('SIGTERM'));
+  // (A closed terminal would tell the broker only to read its configuration again.)
+  for (const signal of ['SIGTERM', 'SIGHUP']) process.on(signal, () => child.kill('SIGTERM'));
   child.on('exit', (status, signal) => {
     process.exit(status ?? 128 + constants.signals[signal]);
   });
