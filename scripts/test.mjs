@@ -5,7 +5,7 @@
  * runs once more, alone, after all others. If it passes then, the run passes and prints the file as flaky;
  * if it fails again, or if it belongs to another suite, the run fails.
  *
- *     --times N    runs everything N times, and ends with all flaky files
+ *     --times N    runs everything N times, and ends with all flaky cases
  *     --busy N     beside N processes that do nothing but use the processor
  *     --repeat     only runs what earlier calls have left in the file MAJORDOMO_REPEAT (see below)
  *
@@ -38,6 +38,12 @@ const REAL_TIME = new Set([
   'smoke',
 ]);
 
+/** The lines of this process. */
+const flaky = [];
+
+/** Ends with this process, also where that is killed. */
+const BUSY = 'const { ppid } = process; while (process.ppid === ppid);';
+
 /** `test/SUITE/…` of a compiled file. */
 function nameOf(file) {
   return relative(BUILT, file).replaceAll('\\', '/').replace(/\.js$/, '.ts');
@@ -53,12 +59,15 @@ export function flakyLine({ name, title }) {
   return `flaky: ${name} "${title}"`;
 }
 
-/** @returns its exit status, and what failed: `{name, cases: [{title, message}]}` for each file */
-function jest(args) {
+/**
+ * @param node the Node.js to run it on: a fault of one version does not show on another
+ * @returns its exit status, and what failed: `{node, name, cases: [{title, message}]}` for each file
+ */
+function jest(args, node = process.execPath) {
   const folder = mkdtempSync(join(tmpdir(), 'majordomo-test-'));
   const file = join(folder, 'failed.json');
   try {
-    const { status } = spawnSync(process.execPath, [...NODE_OPTIONS, JEST, ...args], {
+    const { status } = spawnSync(node, [...NODE_OPTIONS, JEST, ...args], {
       cwd: ROOT,
       stdio: 'inherit',
       env: { ...process.env, MAJORDOMO_FAILED: file },
@@ -67,7 +76,7 @@ function jest(args) {
     const failed = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : null;
     return {
       status: status ?? 1,
-      failed: failed?.map((each) => ({ ...each, name: nameOf(each.file) })),
+      failed: failed?.map((each) => ({ ...each, node, name: nameOf(each.file) })),
     };
   } finally {
     rmSync(folder, { recursive: true });
@@ -75,9 +84,10 @@ function jest(args) {
 }
 
 /** Runs the file alone. @returns whether it passes */
-function passesAlone({ file, name, cases }) {
+function passesAlone({ node, file, name, cases }) {
   console.error(`\nOnce more, alone: ${name}`);
-  const { status } = jest(['--config', 'jest.config.js', '--runInBand', '--runTestsByPath', file]);
+  const args = ['--config', 'jest.config.js', '--runInBand', '--runTestsByPath', file];
+  const { status } = jest(args, node);
   if (status !== 0) {
     console.error(`\nFailed twice: ${name}`);
     return false;
@@ -85,6 +95,7 @@ function passesAlone({ file, name, cases }) {
   for (const { title, message } of cases) {
     const line = flakyLine({ name, title });
     console.error(`\n${line}\nIt failed with:\n${message}\nIt passed alone (above).`);
+    flaky.push(line);
     if (process.env.MAJORDOMO_FLAKY) appendFileSync(process.env.MAJORDOMO_FLAKY, `${line}\n`);
   }
   return true;
@@ -121,9 +132,10 @@ function main(args) {
   if (args[0] === '--repeat') return repeat();
   const times = number(args, '--times', 1);
   const busy = number(args, '--busy', 0);
-  const loops = Array.from({ length: busy }, () => spawn(process.execPath, ['-e', 'for(;;);']));
+  const loops = Array.from({ length: busy }, () => spawn(process.execPath, ['-e', BUSY]));
   try {
     const statuses = Array.from({ length: times }, () => outcome(jest(args)));
+    if (times > 1) console.error(`\n${times} runs. ${flaky.join('\n') || 'Nothing was flaky.'}`);
     return Math.max(...statuses);
   } finally {
     for (const loop of loops) loop.kill('SIGKILL');

@@ -3,7 +3,6 @@
  * requests to other hosts. Every test checks at its end that there are none.
  */
 import { expect } from '@jest/globals';
-import { setTimeout as pause } from 'node:timers/promises';
 import {
   type Browser,
   type BrowserContext,
@@ -19,7 +18,7 @@ import { type Daemon, type DaemonOptions, removeDaemons, startDaemon } from '../
 import { httpOf, tokenOf } from '../support/http.js';
 import { toolAvailable } from '../support/tools.js';
 import { silent } from '../support/silent.js';
-import { PATIENCE_MS } from '../support/patience.js';
+import { Patience, PATIENCE_MS } from '../support/patience.js';
 
 const FLAGS = [
   '--no-sandbox',
@@ -66,7 +65,7 @@ export class Stand {
   constructor(daemon: Daemon) {
     this.daemon = daemon;
     this.url = httpOf(daemon);
-    this.client = new Client({ endpoints: [daemon.endpoint], timeoutMs: 20_000 });
+    this.client = new Client({ endpoints: [daemon.endpoint], timeoutMs: PATIENCE_MS });
     closing.push(() => this.client.close());
   }
 
@@ -200,11 +199,11 @@ export class Look {
 
 /** Calls `read` until its result is as wanted, and returns the last result. */
 async function settled<T>(read: () => Promise<T>, isWanted: (now: T) => boolean): Promise<T> {
-  const until = performance.now() + PATIENCE_MS;
+  const patience = new Patience();
   for (;;) {
     const now = await read();
-    if (isWanted(now) || performance.now() > until) return now;
-    await pause(20);
+    if (isWanted(now) || patience.isOver) return now;
+    await patience.pause(20);
   }
 }
 

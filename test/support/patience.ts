@@ -1,8 +1,12 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
 /**
  * How long tests wait for what must happen. No test is about that time, so it is generous. It grows by
  * what timers of this process are late meanwhile: a busy machine is late for everything else, too.
  */
 export const PATIENCE_MS = 60_000;
+/** The limit of a case with many steps, each of which has patience of its own. */
+export const LONG_TEST_MS = 10 * PATIENCE_MS;
 /** Jest's own limit (jest.config.js) is longer still, so that what did not come is named. */
 const FACTOR_MAX = 3;
 const TICK_MS = 50;
@@ -30,6 +34,13 @@ export class Patience {
   /** A timer was this late. */
   late(lateMs: number): void {
     this.#ms = Math.min(this.#msMax, this.#ms + Math.max(0, lateMs));
+  }
+
+  /** Waits between two looks. */
+  async pause(ms: number): Promise<void> {
+    const began = performance.now();
+    await pause(ms);
+    this.late(performance.now() - began - ms);
   }
 }
 

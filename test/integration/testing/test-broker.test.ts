@@ -12,6 +12,7 @@ import {
   type TestBrokerOptions,
 } from '../../../src/testing/testing.js';
 import { until } from '../../support/until.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 
 const HOUR_MS = 3_600_000;
 const HOURLY = { cron: '@hourly', timeZone: 'Europe/Berlin' };
@@ -153,7 +154,7 @@ describe('startTestBroker', () => {
     const clock = new FakeClock();
     const broker = await start({ clock, requestTtlMs: HOUR_MS });
     const client = clientOf(broker);
-    const asked = client.request('nobody', 'x', { timeoutMs: 60_000 });
+    const asked = client.request('nobody', 'x', { timeoutMs: PATIENCE_MS });
     const refused = expect(asked).rejects.toMatchObject({
       code: 'ERR_MDP_REFUSED',
       details: { status: '408' },

@@ -22,6 +22,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { freePorts } from '../../support/free-ports.js';
 import { run, type Tarballs, tarballs } from '../../support/tarballs.js';
 import { until } from '../../support/until.js';
+import { LONG_TEST_MS } from '../../support/patience.js';
 
 const INSTALL = ['install', '--no-audit', '--no-fund', '--prefer-offline'];
 const MIB = 1_048_576;
@@ -130,7 +131,7 @@ beforeAll(() => {
       symlinkSync(resolve('node_modules', types), join(directory, 'node_modules', types));
     }
   }
-}, 300_000);
+}, LONG_TEST_MS);
 
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });
