@@ -6,8 +6,9 @@ export default {
   transform: {},
   rootDir: 'build',
   testMatch: ['<rootDir>/test/**/*.test.js'],
-  // What a case waits for outside has 60 s (test/support): that fails first, and says what did not come.
-  testTimeout: 120_000,
+  // What a case waits for outside has up to 180 s (test/support/patience.ts): that fails first, and says
+  // what did not come.
+  testTimeout: 240_000,
   // More than there are cores on a small machine: integration tests mostly wait.
   maxWorkers: 3,
   // What a file leaves in its worker's heap takes so long to be freed at the end that Jest takes it for a leak.

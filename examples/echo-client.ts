@@ -4,7 +4,7 @@ import { connect, isMajordomoError } from 'majordomo-sdk';
 const endpoint = process.argv[2] ?? 'tcp://127.0.0.1:5555';
 const text = process.argv[3] ?? 'hello';
 
-// `using` closes the client at the end of the block. (TypeScript translates it for Node 20 and 22.)
+// `using` closes the client at the end of the block. (TypeScript translates it for Node 22.)
 await using client = connect(endpoint, { timeoutMs: 2500, retries: 3 });
 try {
   const reply = await client.request('echo', text);

@@ -1,8 +1,9 @@
 /**
  * A Jest reporter that ends a run with the number of cases that each suite (the top folder of
  * test/) ran, and names every case that was skipped because a tool is absent
- * (test/support/tools.ts).
+ * (test/support/tools.ts). It writes the failed files for scripts/test.mjs.
  */
+import { writeFileSync } from 'node:fs';
 import { basename } from 'node:path';
 
 /** In the order of a run, fastest first; others follow by name. */
@@ -96,8 +97,26 @@ export function summary(testResults) {
   return lines.join('\n');
 }
 
+/** `{file, cases: [{title, message}]}` for each file that failed. */
+function failures(testResults) {
+  return testResults
+    .filter(({ numFailingTests, testExecError }) => numFailingTests > 0 || testExecError)
+    .map(({ testFilePath, testResults: cases, failureMessage }) => {
+      const failed = cases
+        .filter(({ status }) => status === 'failed')
+        .map(({ fullName, failureMessages }) => ({
+          title: fullName,
+          message: failureMessages.join('\n'),
+        }));
+      const whole = { title: '(the whole file)', message: failureMessage };
+      return { file: testFilePath, cases: failed.length > 0 ? failed : [whole] };
+    });
+}
+
 export default class SuitesReporter {
   onRunComplete(_contexts, results) {
+    const file = process.env.MAJORDOMO_FAILED;
+    if (file) writeFileSync(file, JSON.stringify(failures(results.testResults)));
     process.stderr.write(`${summary(results.testResults)}\n`);
   }
 }

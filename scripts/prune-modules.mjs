@@ -1,6 +1,6 @@
 /**
  * Removes from a production `node_modules` what the broker on this platform never loads: native modules
- * for other platforms, the sources that they were compiled from, and the clone's own Node.
+ * for other platforms, the sources that they were compiled from, the clone's own Node and the link to its SDK.
  *
  *     node scripts/prune-modules.mjs FOLDER
  */
@@ -34,6 +34,6 @@ keepOnly(`zeromq/build/${platform}/${arch}/node`, (name) => !name.startsWith('mu
 for (const path of ['script', 'src']) remove(`zeromq/${path}`);
 
 for (const name of readdirSync(folder)) {
-  if (name === 'majordomo-node' || name.startsWith('node-linux-')) remove(name);
+  if (/^(majordomo-(node|sdk)|node-linux-.*)$/.test(name)) remove(name);
 }
 for (const path of ['.bin', '.package-lock.json']) remove(path);

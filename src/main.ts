@@ -1,4 +1,14 @@
 #!/usr/bin/env node
-import { main } from './cli/main.js';
+import { EXIT } from './core/exit.js';
+import { atLeast, leastNode } from './core/version.js';
 
-process.exitCode = await main(process.argv.slice(2));
+// better-sqlite3 ends an older Node with a segmentation fault.
+if (atLeast(process.versions.node, leastNode())) {
+  const { main } = await import('./cli/main.js');
+  process.exitCode = await main(process.argv.slice(2));
+} else {
+  process.stderr.write(
+    `majordomo: Node.js ${process.version} is too old: install ${leastNode()} or newer\n`,
+  );
+  process.exitCode = EXIT.config;
+}

@@ -8,6 +8,7 @@ import {
   pairOfDaemons,
   ROLES,
 } from '../../test/support/pair-daemons.js';
+import { Patience } from '../../test/support/patience.js';
 import type { TcpRelay } from '../../test/support/tcp-relay.js';
 import { HeartbeatListener } from './heartbeats.js';
 import { type Receipts, receipts, store } from './load.js';
@@ -118,7 +119,7 @@ export async function replication(
   listeners.late();
   const [{ perSecond: catchUpRate }, catchUpMs] = await Promise.all([
     receipts(pair.endpoints, OUTSTANDING, 2 * seconds),
-    pair.inSync(CATCH_UP_MS).then(() => performance.now() - startedAt),
+    pair.inSync(new Patience(CATCH_UP_MS)).then(() => performance.now() - startedAt),
   ]);
   const lateWhileCatchingUpMs = listeners.late();
 
@@ -127,7 +128,7 @@ export async function replication(
   const bytesBefore = listeners.bytes;
   const returnedAt = performance.now();
   await pair.start(active);
-  await pair.inSync(CATCH_UP_MS);
+  await pair.inSync(new Patience(CATCH_UP_MS));
   return {
     single: rates.single,
     pair: rates.pair,

@@ -8,6 +8,7 @@ import { BODY_BYTES } from '../store/requests.js';
 import type { FleetBench } from './part.js';
 import { StoreDriver } from './store-driver.js';
 import { settle, stocked } from './store-work.js';
+import { Patience } from '../../test/support/patience.js';
 
 const RECEIPTS = 1_000_000;
 /** One in so many has a reply. */
@@ -47,7 +48,9 @@ export async function moved(bench: FleetBench): Promise<string> {
     const timed = async (what: string, args: readonly string[]): Promise<string> => {
       bench.progress(`migrate: ${what}`);
       const began = performance.now();
-      const { status, stdout, stderr } = await run([...args], { deadlineMs: PATIENCE_MS });
+      const { status, stdout, stderr } = await run([...args], {
+        patience: new Patience(PATIENCE_MS),
+      });
       if (status !== 0) throw new Error(`${what}: ${status ?? 'killed'}: ${stderr}`);
       steps.push({ what, seconds: (performance.now() - began) / 1000 });
       return stdout;

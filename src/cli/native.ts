@@ -7,8 +7,7 @@ import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
 const require = createRequire(import.meta.url);
 
 /** What to do about a native module that does not load. */
-export const REBUILD =
-  'run npm ci or npm rebuild with this version of Node.js; a build needs python3, make and g++';
+export const REINSTALL = 'install it again (npm ci), with Node.js 22.17 or newer';
 
 const NATIVE_MODULES = ['better-sqlite3', 'zeromq'] as const;
 type NativeModule = (typeof NATIVE_MODULES)[number];
@@ -47,7 +46,7 @@ export function nativeFailure(error: unknown): MajordomoError | null {
 }
 
 function notLoaded(name: NativeModule, error: unknown): MajordomoError {
-  const text = `${name} does not load: ${reasonOf(error)}; ${REBUILD}`;
+  const text = `${name} does not load: ${reasonOf(error)}; ${REINSTALL}`;
   return new MajordomoError('ERR_NATIVE_MODULE', text, { cause: error });
 }
 

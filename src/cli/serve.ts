@@ -67,12 +67,19 @@ async function reportFirstKeys(config: Config): Promise<void> {
   if (lines.length > 0) process.stderr.write(`${lines.join('\n')}\n`);
 }
 
-/** How this command was called, for people who call it again: an installed command, or a file. */
+/** How people call this command again: as an installed command, by npx, or as a file. */
 function commandName(): string {
   const called = process.argv[1] ?? '';
   const name = basename(called);
-  if (name.endsWith('.js')) return `node ${relative(process.cwd(), called)}`;
-  return process.env['npm_command'] === 'exec' ? `npx ${name}` : name;
+  switch (process.env['npm_command']) {
+    // In a clone: another terminal may have an older Node than npm's scripts.
+    case 'start':
+      return 'npx majordomo-broker';
+    case 'exec':
+      return `npx ${name}`;
+    default:
+      return name.endsWith('.js') ? `node ${relative(process.cwd(), called)}` : name;
+  }
 }
 
 /**

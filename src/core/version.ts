@@ -2,11 +2,36 @@ import { createRequire } from 'node:module';
 
 const require = createRequire(import.meta.url);
 
-/** The version in this package's `package.json`, found through the package's own name. */
+interface Manifest {
+  readonly version: string;
+  readonly engines: { readonly node: string };
+}
+
+/** This package's `package.json`, found through the package's own name. */
+function manifest(): Manifest {
+  return require('majordomo-broker/package.json') as Manifest;
+}
+
+/** The version of this package. */
 export function packageVersion(): string {
-  const manifest: unknown = require('majordomo-broker/package.json');
-  if (typeof manifest === 'object' && manifest !== null && 'version' in manifest) {
-    return String(manifest.version);
+  return manifest().version;
+}
+
+/** The oldest Node.js that this program runs on, such as `22.17`. */
+export function leastNode(): string {
+  return manifest().engines.node.replace('>=', '');
+}
+
+/** Compares dotted version numbers. */
+export function atLeast(version: string, least: string): boolean {
+  const [given, wanted] = [numbers(version), numbers(least)];
+  for (let index = 0; index < wanted.length; index++) {
+    const difference = (given[index] ?? 0) - (wanted[index] ?? 0);
+    if (difference !== 0) return difference > 0;
   }
-  return 'unknown';
+  return true;
+}
+
+function numbers(version: string): readonly number[] {
+  return version.split('.').map((part) => Number.parseInt(part, 10));
 }

@@ -3,7 +3,6 @@
  * requests to other hosts. Every test checks at its end that there are none.
  */
 import { expect } from '@jest/globals';
-import { setTimeout as pause } from 'node:timers/promises';
 import {
   type Browser,
   type BrowserContext,
@@ -19,6 +18,7 @@ import { type Daemon, type DaemonOptions, removeDaemons, startDaemon } from '../
 import { httpOf, tokenOf } from '../support/http.js';
 import { toolAvailable } from '../support/tools.js';
 import { silent } from '../support/silent.js';
+import { Patience, PATIENCE_MS } from '../support/patience.js';
 
 const FLAGS = [
   '--no-sandbox',
@@ -29,8 +29,6 @@ const FLAGS = [
   '--disable-component-update',
   '--disable-sync',
 ];
-/** Long, because other tests may run at the same time. */
-const WAIT_MS = 60_000;
 
 let browser: Browser | null = null;
 const contexts: BrowserContext[] = [];
@@ -67,7 +65,7 @@ export class Stand {
   constructor(daemon: Daemon) {
     this.daemon = daemon;
     this.url = httpOf(daemon);
-    this.client = new Client({ endpoints: [daemon.endpoint], timeoutMs: 20_000 });
+    this.client = new Client({ endpoints: [daemon.endpoint], timeoutMs: PATIENCE_MS });
     closing.push(() => this.client.close());
   }
 
@@ -129,7 +127,7 @@ export class Look {
   constructor(page: Page, url: string) {
     this.page = page;
     this.url = url;
-    page.setDefaultTimeout(WAIT_MS);
+    page.setDefaultTimeout(PATIENCE_MS);
     page.on('pageerror', (error) => {
       this.#faults.push(`thrown: ${error.message}`);
     });
@@ -201,11 +199,11 @@ export class Look {
 
 /** Calls `read` until its result is as wanted, and returns the last result. */
 async function settled<T>(read: () => Promise<T>, isWanted: (now: T) => boolean): Promise<T> {
-  const until = performance.now() + WAIT_MS;
+  const patience = new Patience();
   for (;;) {
     const now = await read();
-    if (isWanted(now) || performance.now() > until) return now;
-    await pause(20);
+    if (isWanted(now) || patience.isOver) return now;
+    await patience.pause(20);
   }
 }
 

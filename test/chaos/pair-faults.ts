@@ -19,6 +19,7 @@ import {
   ROLES,
   startPairOfDaemons,
 } from '../support/pair-daemons.js';
+import { Patience } from '../support/patience.js';
 import { Load, SERVICES } from './load.js';
 import { Workers } from './workers.js';
 
@@ -253,14 +254,14 @@ export async function hurtPair(
       const why = `cycle ${done + 1}, ${name}: ${messageOf(error)}\n${pair.history()}`;
       throw new Error(why, { cause: error });
     }
-    if (random.chance(0.5)) await pair.inSync(HEALING_MS);
+    if (random.chance(0.5)) await pair.inSync(new Patience(HEALING_MS));
     await untilSteps(steps, random.int(0, STEPS_MAX));
     load.receipts.throwIfLost();
     if (done % PROGRESS_EVERY_CYCLES === PROGRESS_EVERY_CYCLES - 1) {
       say(`${done + 1} cycles, the last ${name}: ${load.receipts.told}`);
     }
   }
-  await pair.inSync(HEALING_MS);
+  await pair.inSync(new Patience(HEALING_MS));
   await load.stop();
   await workers.settle();
   const disks = await checkAll(pair, load);

@@ -84,6 +84,5 @@ describe('a client in C that behaves as clonecli6', () => {
       await untilAll(clients, all);
       for (const client of clients) expectRising(client);
     },
-    120_000,
   );
 });

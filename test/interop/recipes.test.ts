@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { blocksOf } from '../support/blocks.js';
 import { freePorts } from '../support/free-ports.js';
 import { itWithTool, PYTHON } from '../support/tools.js';
+import { until } from '../support/until.js';
 import {
   type Page,
   type PageProgram,
@@ -232,8 +233,11 @@ describe('metrics.md', () => {
     await startWorker(programs.get('upper-worker.ts'), 1);
     const { stdout } = await run(process.execPath, [programs.get('upper-client.ts') ?? '']);
     expect(stdout).toBe('HELLO\n');
-    const text = await (await fetch(`http://127.0.0.1:${port}/metrics`)).text();
-    expect(text).toContain('handler_seconds_count{service="upper",outcome="ok"} 1\n');
+    const counted = 'handler_seconds_count{service="upper",outcome="ok"} 1\n';
+    await until(async () => {
+      const answer = await fetch(`http://127.0.0.1:${port}/metrics`);
+      return (await answer.text()).includes(counted);
+    }, counted);
   });
 });
 

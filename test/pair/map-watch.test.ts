@@ -16,12 +16,12 @@ describe('majordomo map at a pair', () => {
     const endpoint = `${pair.endpointOf('primary')},${pair.endpointOf('backup')}`;
     const set = async (...args: readonly string[]): Promise<void> => {
       const { status, stderr } = await run([
-        ...['map', 'set', ...args, '--endpoint', endpoint, '--timeout-ms', '20000'],
+        ...['map', 'set', ...args, '--endpoint', endpoint, '--timeout-ms', '60000'],
       ]);
       expect([status, stderr]).toEqual([0, '']);
     };
     const child = new Child([
-      ...['map', 'watch', '/', '--endpoint', endpoint, '--timeout-ms', '20000'],
+      ...['map', 'watch', '/', '--endpoint', endpoint, '--timeout-ms', '60000'],
     ]);
     for (let index = 0; !child.stdout.includes('/try'); index++) await set('/try', `${index}`);
     await set('/colour', 'blue', '--ttl-ms', '60000');

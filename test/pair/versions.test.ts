@@ -13,18 +13,18 @@ import {
 import { PairLoad } from '../support/pair-load.js';
 import { expectNothingLost } from '../support/pair-proof.js';
 import { itWithTool, toolAvailable } from '../support/tools.js';
+import { LONG_TEST_MS } from '../support/patience.js';
 
 /** The last release that speaks only version 1 of the peer protocol. */
 const COMMIT = '86a78c1';
 const TOOL = 'the history of this repository';
-const BUILD_MS_MAX = 180_000;
 
 let old = '';
 const loads: PairLoad[] = [];
 
 beforeAll(() => {
   if (toolAvailable(TOOL)) old = builtProgram(COMMIT);
-}, BUILD_MS_MAX);
+}, LONG_TEST_MS);
 
 afterEach(async () => {
   await Promise.all(loads.splice(0).map((load) => load.close()));

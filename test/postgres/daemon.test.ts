@@ -6,6 +6,7 @@ import { Daemon, type DaemonOptions, startDaemon, temporaryDirectory } from '../
 import { Cluster } from '../support/postgres-cluster.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
 import { until } from '../support/until.js';
+import { PATIENCE_MS } from '../support/patience.js';
 
 const cluster = sharedCluster();
 
@@ -32,7 +33,7 @@ describeWithPostgres('a broker with its store in PostgreSQL', () => {
     expect((await again.waitFor('titanic.recovered'))['pending']).toBe(1);
     serve(again, 'upper', upper);
     const client = clientOf(again);
-    const result = await client.job(job.uuid).result({ timeoutMs: 30_000 });
+    const result = await client.job(job.uuid).result({ timeoutMs: PATIENCE_MS });
     expect(result.text()).toBe('HELLO');
     expect(await ask(client, 'titanic.close', job.uuid)).toEqual(['200']);
     expect(await ask(client, 'titanic.reply', job.uuid)).toEqual(['400 unknown']);
@@ -155,7 +156,7 @@ describeWithPostgres('commands on a store in a database', () => {
     const one = await client.submit('other', 'waits', { idempotencyKey: 'k' });
     const two = await client.submit('upper', 'hello');
     serve(daemon, 'upper', upper);
-    expect((await two.result({ timeoutMs: 30_000 })).text()).toBe('HELLO');
+    expect((await two.result({ timeoutMs: PATIENCE_MS })).text()).toBe('HELLO');
     const config = ['--set', `titanic.store=${url}`, '--set', `node.dataDir=${daemon.dataDir}`];
     const verified = await run(['verify', '-o', 'json', ...config]);
     expect(JSON.parse(verified.stdout)).toMatchObject({ pending: 1, replied: 1, problems: [] });
@@ -166,7 +167,7 @@ describeWithPostgres('commands on a store in a database', () => {
     expect(twice.status).toBe(64);
     const file = await startDaemon({ dataDir: copy });
     const there = clientOf(file);
-    expect((await there.job(two.uuid).result({ timeoutMs: 30_000 })).text()).toBe('HELLO');
+    expect((await there.job(two.uuid).result({ timeoutMs: PATIENCE_MS })).text()).toBe('HELLO');
     const again = await there.submit('other', 'waits', { idempotencyKey: 'k' });
     expect(again.uuid).toBe(one.uuid);
     await daemon.stop();

@@ -12,10 +12,9 @@ import { Cluster } from '../support/postgres-cluster.js';
 import { describeWithPostgres } from '../support/postgres.js';
 import { itWithTool } from '../support/tools.js';
 import { until } from '../support/until.js';
+import { LONG_TEST_MS } from '../support/patience.js';
 
 const NAMES = ['a', 'b', 'c'] as const;
-/** Longer than what a case waits for (test/support). */
-const TEST_MS = 180_000;
 
 afterEach(endAll);
 
@@ -93,7 +92,7 @@ describeWithPostgres('config/fleet-*.yaml', () => {
         expect(await request(c, '--result', uuid, '--timeout-ms', '50000')).toBe('HELLO');
       }
     },
-    TEST_MS,
+    LONG_TEST_MS,
   );
 });
 

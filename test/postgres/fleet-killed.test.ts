@@ -13,9 +13,9 @@ import { type Cluster, clusterWithStandby } from '../support/postgres-cluster.js
 import { describeWithPostgres } from '../support/postgres.js';
 import { itWithTool } from '../support/tools.js';
 import { until } from '../support/until.js';
+import { LONG_TEST_MS } from '../support/patience.js';
 
 const NAMES = ['a', 'b', 'c'];
-const TEST_MS = 300_000;
 interface Fleet {
   readonly brokers: Daemon[];
   readonly primary: Cluster;
@@ -148,6 +148,6 @@ describeWithPostgres('each process of a fleet is killed and stopped in turn, und
         return left?.['n'] === 0;
       }, 'all that is stored is served');
     },
-    TEST_MS,
+    LONG_TEST_MS,
   );
 });

@@ -10,9 +10,8 @@ import { Cluster } from '../support/postgres-cluster.js';
 import { describeWithPostgres } from '../support/postgres.js';
 import { itWithTool } from '../support/tools.js';
 import { until } from '../support/until.js';
+import { LONG_TEST_MS } from '../support/patience.js';
 
-/** Longer than what a case waits for (test/support): that says what did not come. */
-const TEST_MS = 300_000;
 /** What happens to these brokers is seen in them. */
 const NAMES = [
   ...['fleet_interconnect_up', 'fleet_peers', 'titanic_store_up', 'titanic_claims_lost_total'],
@@ -125,6 +124,6 @@ describeWithPostgres('the metrics of two brokers with NATS and a database', () =
       await b.waitFor('store.returned');
       await shows(b, alone);
     },
-    TEST_MS,
+    LONG_TEST_MS,
   );
 });

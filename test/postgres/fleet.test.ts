@@ -14,6 +14,7 @@ import {
 } from '../support/daemon.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
 import { until } from '../support/until.js';
+import { PATIENCE_MS } from '../support/patience.js';
 
 /** For cases that wait for its end. Elsewhere a machine that stalls must not end one. */
 const SHORT_LEASE = 'fleet.leaseMs=3000';
@@ -39,7 +40,7 @@ describeWithPostgres('brokers that share a database', () => {
     serve(b, 'upper', upper);
     const job = await clientOf(a).submit('upper', 'hello');
     const at = clientOf(c);
-    expect((await at.job(job.uuid).result({ timeoutMs: 30_000 })).text()).toBe('HELLO');
+    expect((await at.job(job.uuid).result({ timeoutMs: PATIENCE_MS })).text()).toBe('HELLO');
     // A client that waits at a broker that does not have the request learns of its reply.
     const second = await clientOf(a).submit('upper', 'again');
     expect(await ask(at, 'titanic.wait', second.uuid, '30000')).toEqual(['200', 'AGAIN']);
@@ -113,7 +114,7 @@ describeWithPostgres('brokers that share a database', () => {
       }),
     );
     const reader = clientOf(first);
-    for (const job of jobs) await reader.job(job.uuid).result({ timeoutMs: 30_000 });
+    for (const job of jobs) await reader.job(job.uuid).result({ timeoutMs: PATIENCE_MS });
     expect(served.size).toBe(3 * each);
     expect([...served.values()].every((count) => count === 1)).toBe(true);
   });
@@ -132,7 +133,7 @@ describeWithPostgres('brokers that share a database', () => {
     await until(() => taken === 1, 'the worker has it');
     await a.kill();
     serve(b, 'slow', (text) => `${text} at b`);
-    expect((await client.job(job.uuid).result({ timeoutMs: 30_000 })).text()).toBe('x at b');
+    expect((await client.job(job.uuid).result({ timeoutMs: PATIENCE_MS })).text()).toBe('x at b');
     expect((await b.waitFor('fleet.lease_ended'))['node']).toBe('a');
   });
 
@@ -152,7 +153,9 @@ describeWithPostgres('brokers that share a database', () => {
     await until(() => taken === 1, 'the worker has it');
     a.signal('SIGSTOP');
     serve(b, 'slow', (text) => `${text} at b`);
-    expect((await clientOf(b).job(job.uuid).result({ timeoutMs: 30_000 })).text()).toBe('x at b');
+    expect((await clientOf(b).job(job.uuid).result({ timeoutMs: PATIENCE_MS })).text()).toBe(
+      'x at b',
+    );
     finish('late');
     a.signal('SIGCONT');
     await a.waitFor('fleet.lease_lost');
@@ -168,7 +171,7 @@ describeWithPostgres('brokers that share a database', () => {
     // It claims and serves again.
     serve(a, 'upper', upper);
     const next = await client.submit('upper', 'next');
-    expect((await next.result({ timeoutMs: 30_000 })).text()).toBe('NEXT');
+    expect((await next.result({ timeoutMs: PATIENCE_MS })).text()).toBe('NEXT');
   });
 
   it('a failed attempt at one broker is followed by one at another', async () => {
@@ -183,7 +186,9 @@ describeWithPostgres('brokers that share a database', () => {
     const job = await clientOf(a).submit('flaky', 'x', { maxAttempts: 1000 });
     await until(() => failed > 0, 'the first attempt failed');
     serve(b, 'flaky', (text) => `${text} at b`);
-    expect((await clientOf(a).job(job.uuid).result({ timeoutMs: 30_000 })).text()).toBe('x at b');
+    expect((await clientOf(a).job(job.uuid).result({ timeoutMs: PATIENCE_MS })).text()).toBe(
+      'x at b',
+    );
   });
 
   it('a schedule is due once in the fleet, is known to all brokers, and survives the one that has it', async () => {

@@ -12,6 +12,7 @@ import {
   startPairOfDaemons,
 } from '../support/pair-daemons.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
+import { PATIENCE_MS } from '../support/patience.js';
 
 const cluster = sharedCluster();
 
@@ -29,7 +30,7 @@ async function store(endpoint: string): Promise<string> {
 
 async function answer(url: string, uuid: string): Promise<string> {
   const daemon = await startDaemon({ sets: [`titanic.store=${url}`] });
-  const client = new Client({ endpoints: [daemon.endpoint], timeoutMs: 10_000 });
+  const client = new Client({ endpoints: [daemon.endpoint], timeoutMs: PATIENCE_MS });
   try {
     return (await client.request('titanic.reply', [uuid])).text();
   } finally {

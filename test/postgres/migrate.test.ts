@@ -25,6 +25,7 @@ import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
 import { sqliteContent } from '../support/sqlite-content.js';
 import { digestOf } from '../support/store-digest.js';
 import { until } from '../support/until.js';
+import { LONG_TEST_MS, PATIENCE_MS } from '../support/patience.js';
 
 const cluster = sharedCluster();
 
@@ -109,13 +110,13 @@ describeWithPostgres('majordomo migrate', () => {
     const client = clientOf(before);
     upper(before);
     const replied = await client.submit('upper', 'hello');
-    expect((await replied.result({ timeoutMs: 30_000 })).text()).toBe('HELLO');
+    expect((await replied.result({ timeoutMs: PATIENCE_MS })).text()).toBe('HELLO');
     const failed = await client.submit('upper', 'fail');
-    await expect(failed.result({ timeoutMs: 30_000 })).rejects.toMatchObject({
+    await expect(failed.result({ timeoutMs: PATIENCE_MS })).rejects.toMatchObject({
       code: 'ERR_SERVICE_FAILED',
     });
     const closed = await client.submit('upper', 'closed', { idempotencyKey: 'closed' });
-    await closed.result({ timeoutMs: 30_000 });
+    await closed.result({ timeoutMs: PATIENCE_MS });
     await closed.close();
     const headers = { tenant: 'blue' };
     const waits = await client.submit('later', 'hello', {
@@ -137,8 +138,8 @@ describeWithPostgres('majordomo migrate', () => {
 
     const broker = await startDaemon({ sets: [`titanic.store=${url}`] });
     const there = clientOf(broker);
-    expect((await there.job(replied.uuid).result({ timeoutMs: 30_000 })).text()).toBe('HELLO');
-    await expect(there.job(failed.uuid).result({ timeoutMs: 30_000 })).rejects.toMatchObject({
+    expect((await there.job(replied.uuid).result({ timeoutMs: PATIENCE_MS })).text()).toBe('HELLO');
+    await expect(there.job(failed.uuid).result({ timeoutMs: PATIENCE_MS })).rejects.toMatchObject({
       code: 'ERR_SERVICE_FAILED',
       serviceCode: 'no-such',
     });
@@ -155,7 +156,7 @@ describeWithPostgres('majordomo migrate', () => {
     });
     atEnd(() => worker.close({ graceMs: 0 }));
     void worker.run();
-    expect((await there.job(waits.uuid).result({ timeoutMs: 30_000 })).text()).toBe('done');
+    expect((await there.job(waits.uuid).result({ timeoutMs: PATIENCE_MS })).text()).toBe('done');
     expect(tenant).toBe('blue');
     expect(await ask(there, 'titanic.close', replied.uuid)).toEqual(['200']);
 
@@ -172,8 +173,8 @@ describeWithPostgres('majordomo migrate', () => {
     const args = ['--set', `titanic.store=${url}`];
     expect((await run(['backup', join(copy, 'titanic.db'), ...args])).status).toBe(0);
     const back = clientOf(await startDaemon({ dataDir: copy }));
-    expect((await back.job(waits.uuid).result({ timeoutMs: 30_000 })).text()).toBe('done');
-    await expect(back.job(failed.uuid).result({ timeoutMs: 30_000 })).rejects.toMatchObject({
+    expect((await back.job(waits.uuid).result({ timeoutMs: PATIENCE_MS })).text()).toBe('done');
+    await expect(back.job(failed.uuid).result({ timeoutMs: PATIENCE_MS })).rejects.toMatchObject({
       serviceCode: 'no-such',
     });
     expect(await ask(back, 'titanic.reply', replied.uuid)).toEqual(['400 unknown']);
@@ -182,42 +183,46 @@ describeWithPostgres('majordomo migrate', () => {
     expect((await back.submit('later', 'other', { idempotencyKey: 'k' })).uuid).toBe(waits.uuid);
   });
 
-  it('killed ten times at any point, it continues, and everything is there once', async () => {
-    const file = await everyKind(40_000);
-    const before = comparable(file);
-    const url = await emptyUrl();
-    let kills = 0;
-    let resumed = 0;
-    for (let tries = 0; tries < 10; tries++) {
-      const place = await placeIn(url);
-      const child = new Child(['migrate', '--from', file, '--to', url]);
-      await until(
-        async () => child.ended || JSON.stringify(await placeIn(url)) !== JSON.stringify(place),
-        'something was copied',
-      );
-      await pause(Math.random() * 60);
-      if (child.ended) break;
-      child.signal('SIGKILL');
-      await child.exited;
-      kills++;
-      const left = await placeIn(url);
-      if (left.length > 0 && left[0]?.['finished'] === false) {
-        resumed++;
-        if (resumed > 1) continue;
-        const { status, stderr } = await served({ sets: [`titanic.store=${url}`] });
-        expect([status, stderr]).toEqual([78, expect.stringContaining('majordomo migrate')]);
+  it(
+    'killed ten times at any point, it continues, and everything is there once',
+    async () => {
+      const file = await everyKind(40_000);
+      const before = comparable(file);
+      const url = await emptyUrl();
+      let kills = 0;
+      let resumed = 0;
+      for (let tries = 0; tries < 10; tries++) {
+        const place = await placeIn(url);
+        const child = new Child(['migrate', '--from', file, '--to', url]);
+        await until(
+          async () => child.ended || JSON.stringify(await placeIn(url)) !== JSON.stringify(place),
+          'something was copied',
+        );
+        await pause(Math.random() * 60);
+        if (child.ended) break;
+        child.signal('SIGKILL');
+        await child.exited;
+        kills++;
+        const left = await placeIn(url);
+        if (left.length > 0 && left[0]?.['finished'] === false) {
+          resumed++;
+          if (resumed > 1) continue;
+          const { status, stderr } = await served({ sets: [`titanic.store=${url}`] });
+          expect([status, stderr]).toEqual([78, expect.stringContaining('majordomo migrate')]);
+        }
       }
-    }
-    expect(kills).toBeGreaterThan(2);
-    expect(resumed).toBeGreaterThan(1);
-    const done = await migrate(file, url, '-o', 'json');
-    expect([done.status, done.stderr]).toEqual([0, '']);
-    const copy = join(temporaryDirectory(), 'titanic.db');
-    await run(['backup', copy, '--set', `titanic.store=${url}`]);
-    expect(digestOf(comparable(copy))).toBe(digestOf(before));
-    expect((await served({ dataDir: join(file, '..') })).status).toBe(78);
-    // It starts some twenty processes, and on a busy machine each takes seconds.
-  }, 600_000);
+      expect(kills).toBeGreaterThan(2);
+      expect(resumed).toBeGreaterThan(1);
+      const done = await migrate(file, url, '-o', 'json');
+      expect([done.status, done.stderr]).toEqual([0, '']);
+      const copy = join(temporaryDirectory(), 'titanic.db');
+      await run(['backup', copy, '--set', `titanic.store=${url}`]);
+      expect(digestOf(comparable(copy))).toBe(digestOf(before));
+      expect((await served({ dataDir: join(file, '..') })).status).toBe(78);
+      // It starts some twenty processes, and on a busy machine each takes seconds.
+    },
+    LONG_TEST_MS,
+  );
 });
 
 describeWithPostgres('a transaction of majordomo migrate', () => {

@@ -67,7 +67,10 @@ describeWithPostgres('an outage of the database', () => {
       const over = pause(OUTAGE_MS);
       await daemon.waitFor('store.lost');
       await until(() => receipts.refused.length >= 3, 'each client is refused');
-      expect(await readyz()).toEqual([200, expect.stringContaining('store_lost')]);
+      await until(async () => {
+        const [status, text] = await readyz();
+        return status === 200 && text.includes('store_lost');
+      }, 'it is ready, and says what is lost');
       expect((await plain.request('plain', 'x')).text()).toBe('done');
       await over;
       await ends();

@@ -146,8 +146,9 @@ describeWithPostgres('schedules of brokers that share a database', () => {
     const [first] = firings.slice(before.length);
     assert(first !== undefined, 'it was due again');
     expect(first.storedAt - (before.at(-1)?.storedAt ?? 0)).toBeLessThan(TAKEN_OVER_MS);
-    // Of those that were missed, the last one was made up.
-    expect(first.due).toBe(Math.floor(first.storedAt / SECOND_MS) * SECOND_MS);
+    // Of those that were missed, the last one was made up; the next may have become due while it was stored.
+    expect(first.due).toBeGreaterThan((before.at(-1)?.due ?? 0) + SECOND_MS);
+    expect(first.storedAt - first.due).toBeLessThan(2 * SECOND_MS);
     const [one] = await clientOf(b).schedules();
     expect(one?.firings).toBeGreaterThanOrEqual(firings.length);
     expect(await clientOf(b).unschedule('s')).toBe(true);

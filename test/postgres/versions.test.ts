@@ -15,9 +15,9 @@ import { NatsServer } from '../support/nats-server.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
 import { itWithTool } from '../support/tools.js';
 import { until } from '../support/until.js';
+import { LONG_TEST_MS } from '../support/patience.js';
 
 const NAMES = ['a', 'b', 'c'];
-const TEST_MS = 300_000;
 const cluster = sharedCluster();
 
 afterEach(endAll);
@@ -87,7 +87,7 @@ describeWithPostgres('brokers of two versions', () => {
         expect(broker.logged('fleet.lease_lost')).toEqual([]);
       }
     },
-    TEST_MS,
+    LONG_TEST_MS,
   );
 
   it('tables of the version before are brought to this one, with all that is in them', async () => {

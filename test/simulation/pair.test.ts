@@ -2,9 +2,9 @@ import { describe, expect, it } from '@jest/globals';
 import { Tally } from './actors/tally.js';
 import { runPairSeed } from './pair/seeds.js';
 
-/** .ci/run runs 2,000. */
+/** .ci/run runs more, and `npm run soak` as many as one likes. */
 const SEEDS = 20;
-/** A minute of simulated time; .ci/run runs 600, an hour. */
+/** A minute of simulated time. */
 const CALM_SEEDS = 10;
 
 describe('in a simulated world of two nodes that crash, pause, lose each other and fail to write', () => {

@@ -6,6 +6,7 @@ import { Child, run } from '../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../support/daemon.js';
 import { ask, httpOf } from '../support/http.js';
 import { removePairs, startPairOfDaemons } from '../support/pair-daemons.js';
+import { PATIENCE_MS } from '../support/patience.js';
 
 const clients: Client[] = [];
 const HEARTBEATS = ['broker.heartbeatIntervalMs=200', 'http.listen=127.0.0.1:0'];
@@ -18,7 +19,7 @@ afterEach(async () => {
 });
 
 function clientOf(...endpoints: readonly string[]): Client {
-  const client = new Client({ endpoints: [...endpoints], timeoutMs: 60_000 });
+  const client = new Client({ endpoints: [...endpoints], timeoutMs: PATIENCE_MS });
   clients.push(client);
   return client;
 }

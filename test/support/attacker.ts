@@ -3,10 +3,10 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 
 import type { AttackName } from './attacks.js';
+import { PATIENCE_MS } from './patience.js';
 
 /** Well-behaved peers use another address. */
 const ADDRESS = '127.0.0.2';
-const DEADLINE_MS = 60_000;
 
 export interface AttackerOptions {
   /** How many connections, or connections per second. */
@@ -62,7 +62,7 @@ export class Attacker {
 
   async #told(): Promise<unknown> {
     const stopped = new AbortController();
-    const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(DEADLINE_MS)]);
+    const signal = AbortSignal.any([stopped.signal, AbortSignal.timeout(PATIENCE_MS)]);
     try {
       const [told] = (await Promise.race([
         once(this.#process, 'message', { signal }),

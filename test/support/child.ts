@@ -5,9 +5,10 @@ import { fileURLToPath } from 'node:url';
 import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
 
+import { type Patience, whenPatienceEnds } from './patience.js';
+
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 const COMMAND_LINES = fileURLToPath(new URL('./command-lines.js', import.meta.url));
-const DEADLINE_MS = 60_000;
 
 export interface Exit {
   /** Null if a signal ended it. */
@@ -110,7 +111,7 @@ export class Child {
   until(condition: (child: this) => boolean, what: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const settle = (error: Error | null): void => {
-        clearTimeout(timer);
+        stopWaiting();
         this.#watchers.delete(look);
         if (error === null) resolve();
         else reject(error);
@@ -119,21 +120,21 @@ export class Child {
         if (condition(this)) settle(null);
         else if (this.ended) settle(this.#failure(`ended before ${what}`));
       };
-      const timer = setTimeout(() => {
-        settle(this.#failure(`no ${what} within ${DEADLINE_MS} ms`));
-      }, DEADLINE_MS);
+      const stopWaiting = whenPatienceEnds((waitedMs) => {
+        settle(this.#failure(`no ${what} within ${waitedMs} ms`));
+      });
       this.#watchers.add(look);
       look();
     });
   }
 
-  /** Waits for its end, and kills it after a time-out. */
-  async finished(deadlineMs = DEADLINE_MS): Promise<Finished> {
-    const timer = setTimeout(() => {
+  /** Waits for its end, and kills it when patience ends. */
+  async finished(patience?: Patience): Promise<Finished> {
+    const stopWaiting = whenPatienceEnds(() => {
       this.signal('SIGKILL');
-    }, deadlineMs);
+    }, patience);
     const exit = await this.exited;
-    clearTimeout(timer);
+    stopWaiting();
     return { ...exit, stdout: this.stdout, stderr: this.stderr };
   }
 
@@ -157,12 +158,12 @@ export async function run(
   args: readonly string[],
   options: ChildOptions & {
     readonly input?: string | Uint8Array;
-    readonly deadlineMs?: number;
+    readonly patience?: Patience;
   } = {},
 ): Promise<Finished> {
   const child = new Child(args, options);
   child.input(options.input ?? '');
-  return await child.finished(options.deadlineMs);
+  return await child.finished(options.patience);
 }
 
 /** The output of a command line that ran in one process with others. */

@@ -14,6 +14,7 @@ import type { WorkerOptions } from '../../src/sdk/worker/worker-options.js';
 import { type Daemon, removeDaemons } from './daemon.js';
 import { endNats } from './nats-server.js';
 import { closeRelays } from './tcp-relay.js';
+import { PATIENCE_MS } from './patience.js';
 
 const closing: (() => Promise<unknown>)[] = [];
 
@@ -34,7 +35,7 @@ export function clientOf(
   options: Pick<ClientOptions, 'timeoutMs' | 'retries'> = {},
 ): Client {
   const endpoints = endpointsOf(brokers);
-  const client = new Client({ endpoints, timeoutMs: 60_000, retries: 0, ...options });
+  const client = new Client({ endpoints, timeoutMs: PATIENCE_MS, retries: 0, ...options });
   atEnd(() => client.close());
   return client;
 }

@@ -11,8 +11,6 @@ export type Fields = Readonly<Record<string, unknown>>;
 
 const SYNC = 'worker.refused';
 const SYNC_MS = 500;
-/** The same of a subscriber that has got one: there is one event for each, however slow the machine is. */
-const SYNCED_MS = 20_000;
 const open = new Set<Watcher>();
 let lastSync = 0;
 
@@ -73,8 +71,10 @@ export class Watcher {
     for (;;) {
       const service = `mmi.sync-${++lastSync}`;
       await peer.send('MDPW02', '\x01', service);
-      const late = performance.now() + (this.#isInForce ? SYNCED_MS : SYNC_MS);
-      await until(() => this.#synced.has(service) || performance.now() > late, service);
+      const late = performance.now() + SYNC_MS;
+      // A subscriber that has got one gets them all, however slow the machine is.
+      const isLost = (): boolean => !this.#isInForce && performance.now() > late;
+      await until(() => this.#synced.has(service) || isLost(), service);
       if (this.#synced.has(service)) return this;
     }
   }

@@ -7,6 +7,7 @@ import { join } from 'node:path';
 
 import type { Daemon } from './daemon.js';
 import { undescribed } from './openapi.js';
+import { whenPatienceEnds } from './patience.js';
 
 /** The answer. */
 export interface Reply {
@@ -121,12 +122,19 @@ export class RawHttp {
   /** Resolves when the received data contains `text`; rejects if the connection ends before. */
   until(text: string): Promise<void> {
     return new Promise((resolve, reject) => {
-      const look = (): void => {
-        if (!this.received.includes(text) && !this.#ended) return;
+      const settle = (failure: string | null): void => {
+        stopWaiting();
         this.#watchers.delete(look);
-        if (this.received.includes(text)) resolve();
-        else reject(new Error(`closed before ${text}: ${this.received}`));
+        if (failure === null) resolve();
+        else reject(new Error(`${failure} ${text}: ${this.received}`));
       };
+      const look = (): void => {
+        if (this.received.includes(text)) settle(null);
+        else if (this.#ended) settle('closed before');
+      };
+      const stopWaiting = whenPatienceEnds((waitedMs) => {
+        settle(`within ${waitedMs} ms there came no`);
+      });
       this.#watchers.add(look);
       look();
     });

@@ -7,6 +7,7 @@ import { connect, type Socket } from 'node:net';
 
 import { commandFrame, greetingOf, message, property, ready } from '../unit/zmtp/wire.js';
 import { mapPort } from './map-peers.js';
+import { Patience } from './patience.js';
 import { until } from './until.js';
 
 /** As in libzmq: between a connection that ended and the next one. */
@@ -77,7 +78,7 @@ export class Crowd {
   /** Resolves once each has its snapshot. */
   async served(): Promise<void> {
     const all = this.#clients.length;
-    await until(() => this.done === all, `${all} snapshots`, SERVED_MS_MAX);
+    await until(() => this.done === all, `${all} snapshots`, new Patience(SERVED_MS_MAX));
   }
 
   /** How many have a connection to P + 1. */

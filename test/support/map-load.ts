@@ -9,13 +9,12 @@ import { SharedMap } from '../../src/sdk/map/shared-map.js';
 import { freePortsInARow } from './free-ports.js';
 import { type PairOfDaemons, type PairOptions, startPairOfDaemons } from './pair-daemons.js';
 import { until } from './until.js';
+import { PATIENCE_MS } from './patience.js';
 
 /** Ports that a map takes. */
 const PORTS = 3;
 const LANES = 8;
 const PAUSE_MS = 10;
-/** Longer than any failover of these tests. */
-const TIMEOUT_MS = 60_000;
 const EVERY_DELETED = 7;
 
 export class MapLoad {
@@ -32,7 +31,7 @@ export class MapLoad {
   #isOver = false;
 
   constructor(endpoints: readonly string[]) {
-    this.writer = new SharedMap({ endpoints: [...endpoints], timeoutMs: TIMEOUT_MS });
+    this.writer = new SharedMap({ endpoints: [...endpoints], timeoutMs: PATIENCE_MS });
     this.reader = new SharedMap({ endpoints: [...endpoints], subtree: '/load/' });
   }
 

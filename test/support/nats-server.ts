@@ -4,8 +4,8 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 
 import { freePorts } from './free-ports.js';
+import { until } from './until.js';
 
-const DEADLINE_MS = 60_000;
 const running = new Set<NatsServer>();
 
 export class NatsServer {
@@ -48,11 +48,7 @@ export class NatsServer {
     const args = ['-a', '127.0.0.1', ...ports, ...this.#args];
     this.#process = spawn('nats-server', args, { stdio: 'ignore' });
     running.add(this);
-    const until = Date.now() + DEADLINE_MS;
-    while (!(await isOpen(this.port))) {
-      if (Date.now() > until) throw new Error('nats-server does not listen');
-      await new Promise((resolve) => setTimeout(resolve, 20));
-    }
+    await until(() => isOpen(this.port), 'nats-server listens');
   }
 
   /** The names of the clients that are connected to it. */

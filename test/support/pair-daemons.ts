@@ -10,7 +10,6 @@
  * ```
  */
 import { join } from 'node:path';
-import { setTimeout as pause } from 'node:timers/promises';
 
 import { present } from '../../src/core/assert.js';
 import { messageOf } from '../../src/core/errors.js';
@@ -21,6 +20,7 @@ import { tokenOf } from './http.js';
 import { type StoredPair, storedPair } from './pair-content.js';
 import { pairKeys } from './pair-keys.js';
 import { closeRelays, TcpRelay } from './tcp-relay.js';
+import { Patience, PATIENCE_MS } from './patience.js';
 
 export const ROLES = ['primary', 'backup'] as const;
 export type PairRole = (typeof ROLES)[number];
@@ -47,7 +47,6 @@ export interface HaSeen {
   readonly peer: { readonly up: boolean } | null;
 }
 
-const DEADLINE_MS = 60_000;
 const LOOK_MS = 25;
 
 export function otherOf(role: PairRole): PairRole {
@@ -196,33 +195,31 @@ export class PairOfDaemons {
     role: PairRole,
     what: string,
     is: (seen: HaSeen) => boolean,
-    deadlineMs = DEADLINE_MS,
+    patience = new Patience(),
   ): Promise<HaSeen> {
-    const deadline = performance.now() + deadlineMs;
     for (;;) {
       const seen = await this.look(role);
       if (seen !== null && is(seen)) return seen;
-      await pause(LOOK_MS);
-      if (performance.now() < deadline) continue;
+      await patience.pause(LOOK_MS);
+      if (!patience.isOver) continue;
       throw new Error(`the ${role} is not ${what}, but ${JSON.stringify(seen)}\n${this.history()}`);
     }
   }
 
   /** Waits until one node is active with the other in sync; returns the active one. */
-  async inSync(deadlineMs = DEADLINE_MS): Promise<PairRole> {
-    const deadline = performance.now() + deadlineMs;
-    while (performance.now() < deadline) {
+  async inSync(patience = new Patience()): Promise<PairRole> {
+    while (!patience.isOver) {
       const seen = await Promise.all(ROLES.map((role) => this.look(role)));
       const at = seen.findIndex((each) => each?.state === 'active' && each.inSync);
       if (at >= 0 && seen[1 - at]?.state === 'passive') return present(ROLES[at], 'one of two');
-      await pause(LOOK_MS);
+      await patience.pause(LOOK_MS);
     }
     throw new Error(`the nodes do not come in sync\n${this.history()}`);
   }
 
   /** Runs this with the one node active, and again with the other. */
   async atBoth(check: () => Promise<void>): Promise<void> {
-    const deadline = performance.now() + 5 * DEADLINE_MS;
+    const patience = new Patience(2 * PATIENCE_MS);
     for (const led = new Set<PairRole>(); ;) {
       const active = await this.inSync();
       await check();
@@ -230,25 +227,25 @@ export class PairOfDaemons {
       if ((await this.inSync()) === active) led.add(active);
       if (led.size === ROLES.length) return;
       const why = led.has(active) ? await this.switchover(active) : 'it changed';
-      if (performance.now() > deadline) throw new Error(`${why}\n${this.history()}`);
+      if (patience.isOver) throw new Error(`${why}\n${this.history()}`);
     }
   }
 
   /** Makes the active node hand over; retries while it is out of sync or the peer is late. */
   async switchedOver(from: PairRole): Promise<void> {
-    const deadline = performance.now() + DEADLINE_MS;
+    const patience = new Patience();
     for (;;) {
       const active = await this.inSync();
       const why = active === from ? await this.switchover(from) : `the ${from} is passive`;
       if (why === null) return;
       const isPassing = /the peer (is not in sync|did not take over)/.test(why);
-      if (isPassing && performance.now() < deadline) continue;
+      if (isPassing && !patience.isOver) continue;
       throw new Error(`${why}\n${this.history()}`);
     }
   }
 
   /** Sends a command to the active node. @returns the reason for a refusal, or `null` */
-  async switchover(from: PairRole, timeoutMs = DEADLINE_MS): Promise<string | null> {
+  async switchover(from: PairRole, timeoutMs = PATIENCE_MS): Promise<string | null> {
     try {
       const answer = await fetch(`${this.httpOf(from)}/api/v1/ha/switchover`, {
         method: 'POST',

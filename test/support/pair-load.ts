@@ -4,13 +4,13 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { codeOf, messageOf } from '../../src/core/errors.js';
 import { Client, type ClientOptions } from '../../src/sdk/client.js';
 import { Worker } from '../../src/sdk/worker.js';
+import { Patience, PATIENCE_MS } from './patience.js';
 import { until } from './until.js';
 import { silent } from './silent.js';
 
 const SERVICE = 'upper';
 const STORED_LANES = 4;
 const PLAIN_LANES = 2;
-const CERTAIN_MS = 60_000;
 /** Pause of each lane between two requests: a steady load that leaves CPU time for others. */
 const PAUSE_MS = 10;
 
@@ -63,7 +63,7 @@ export class PairLoad {
   async check(): Promise<void> {
     for (const [uuid, reply] of this.open) {
       await this.#try(async () => {
-        const text = (await this.#client.job(uuid).result({ timeoutMs: 60_000 })).text();
+        const text = (await this.#client.job(uuid).result({ timeoutMs: PATIENCE_MS })).text();
         if (text !== reply) this.errors.push(`${uuid}: another's reply: ${text}`);
       });
     }
@@ -84,7 +84,7 @@ export class PairLoad {
       await this.#try(async () => {
         const job = await this.#client.submit(SERVICE, text);
         this.open.set(job.uuid, upper(text));
-        const reply = (await job.result({ timeoutMs: 60_000 })).text();
+        const reply = (await job.result({ timeoutMs: PATIENCE_MS })).text();
         if (reply !== upper(text)) this.errors.push(`${job.uuid}: another's reply: ${reply}`);
         // Some stay open, to be checked at the end.
         if (number % 4 === 0) return;
@@ -125,11 +125,11 @@ export class PairLoad {
  * know as pending (docs/protocol.md, `400` needs certainty).
  */
 export async function settledState(client: Client, uuid: string): Promise<string> {
-  const deadline = performance.now() + CERTAIN_MS;
+  const patience = new Patience();
   for (;;) {
     const { state } = await client.job(uuid).state();
-    if (state !== 'pending' || performance.now() > deadline) return state;
-    await pause(100);
+    if (state !== 'pending' || patience.isOver) return state;
+    await patience.pause(100);
   }
 }
 

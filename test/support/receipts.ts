@@ -1,6 +1,7 @@
 /** Clients that store requests one after the other, and what they were answered. */
 import { Client } from '../../src/sdk/client.js';
 import type { Cluster } from './postgres-cluster.js';
+import { PATIENCE_MS } from './patience.js';
 
 export interface Answered {
   readonly status: string;
@@ -25,7 +26,7 @@ export class Receipts {
   /** @param service of the requests; without a worker they stay pending */
   constructor(endpoint: string, writers: number, service = 'kept') {
     const all = Array.from({ length: writers }, () => {
-      return new Client({ endpoints: [endpoint], timeoutMs: 60_000, retries: 0 });
+      return new Client({ endpoints: [endpoint], timeoutMs: PATIENCE_MS, retries: 0 });
     });
     this.#clients = all;
     this.#writers = all.map((client) => this.#write(client, service));

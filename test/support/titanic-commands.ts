@@ -8,10 +8,10 @@ import { clientOf, serve } from './daemon-users.js';
 import { type Daemon, startDaemon } from './daemon.js';
 import { httpOf, tokenOf } from './http.js';
 import { until } from './until.js';
+import { PATIENCE_MS } from './patience.js';
 
 /** For the daemon of a `Post`. */
 export const HTTP = 'http.listen=127.0.0.1:0';
-const PATIENT_MS = 50_000;
 const HOSTILE = 'evil\u001b[2J%\u0000';
 const SHOWN = 'evil%1B[2J%25%00';
 
@@ -66,7 +66,7 @@ export class Post {
     );
     const running = worker.run();
     for (const uuid of uuids) {
-      await expect(this.client.job(uuid).result({ timeoutMs: PATIENT_MS })).rejects.toMatchObject({
+      await expect(this.client.job(uuid).result({ timeoutMs: PATIENCE_MS })).rejects.toMatchObject({
         code: 'ERR_SERVICE_FAILED',
       });
     }
@@ -181,7 +181,7 @@ export function describeTitanicCommands(
       const dead = await post.dead('work', 2);
       const [replied = ''] = await post.submits('echo', 1);
       serve(post.daemon, 'echo');
-      await post.client.job(replied).result({ timeoutMs: PATIENT_MS });
+      await post.client.job(replied).result({ timeoutMs: PATIENCE_MS });
       expect(await post.done('purge', '--older-than', '1h')).toBe('0 deleted\n');
       expect(await post.done('retry', '--older-than', '1h')).toBe('0 retried\n');
       await until(async () => {

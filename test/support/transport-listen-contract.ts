@@ -113,6 +113,15 @@ export function describeListening(factory: TransportFactory): void {
     await server.untilMessages(1);
   });
 
+  const itOnLinux = process.platform === 'linux' ? it : it.skip;
+  itOnLinux('reaches a peer on libzmq by an abstract name, which is no file', async () => {
+    const name = `ipc://@majordomo-${process.pid}`;
+    const server = await serve(name);
+    await dealer(name).send('hello');
+    await server.untilMessages(1);
+    await expectRefused('ERR_MDP_ENDPOINT_IN_USE', name);
+  });
+
   it('never removes a file that is no socket', async () => {
     const path = join(folder(), 'precious');
     writeFileSync(path, 'data');

@@ -3,8 +3,7 @@ import { connect } from 'node:net';
 import type { Socket } from 'node:net';
 import { Context, Dealer, Request } from 'zeromq';
 import type { SocketOptions } from 'zeromq';
-
-const DEADLINE_MS = 60_000;
+import { PATIENCE_MS } from './patience.js';
 
 const context = new Context({ blocky: false });
 
@@ -53,7 +52,7 @@ export class DealerPeer {
 }
 
 export function requestPeer(endpoint: string): Request {
-  const socket = new Request({ context, linger: 0, receiveTimeout: DEADLINE_MS });
+  const socket = new Request({ context, linger: 0, receiveTimeout: PATIENCE_MS });
   socket.connect(endpoint);
   return socket;
 }

@@ -1,19 +1,19 @@
-import { setTimeout as pause } from 'node:timers/promises';
+import { Patience } from './patience.js';
 
-const DEADLINE_MS = 60_000;
 const LOOK_INTERVAL_MS = 2;
 
 /** Waits for something that reports no event; `what` is the message if it does not happen. */
 export async function until(
   holds: () => boolean | Promise<boolean>,
-  what: string,
-  deadlineMs = DEADLINE_MS,
+  what: string | (() => string),
+  patience = new Patience(),
 ): Promise<void> {
-  const deadline = performance.now() + deadlineMs;
   while (!(await holds())) {
-    if (performance.now() > deadline) {
-      throw new Error(`did not happen within ${deadlineMs} ms: ${what}`);
+    if (patience.isOver) {
+      throw new Error(
+        `did not happen within ${patience.waitedMs} ms: ${typeof what === 'string' ? what : what()}`,
+      );
     }
-    await pause(LOOK_INTERVAL_MS);
+    await patience.pause(LOOK_INTERVAL_MS);
   }
 }

@@ -2,19 +2,17 @@
 import { existsSync, readFileSync } from 'node:fs';
 
 import { allowedMemory } from '../../config/io/memory.js';
+import { atLeast, leastNode } from '../../core/version.js';
 import { type Finding, ok, problem, warning } from './finding.js';
-import { atLeast } from './native.js';
 import { approximately } from './sizes.js';
-
-/** As `engines` in package.json. */
-const NODE_MIN = '20.17';
 
 export function nodeVersion(): Finding {
   const name = 'node';
   const { node } = process.versions;
-  return atLeast(node, NODE_MIN)
+  const least = leastNode();
+  return atLeast(node, least)
     ? ok(name, `Node ${node}`)
-    : problem(name, `Node ${node} is too old`, `install Node ${NODE_MIN} or later`);
+    : problem(name, `Node ${node} is too old`, `install Node ${least} or later`);
 }
 
 /** This program was released later: an earlier clock is wrong. */

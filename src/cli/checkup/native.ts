@@ -7,7 +7,8 @@ import { once } from 'node:events';
 import { createRequire } from 'node:module';
 
 import { messageOf } from '../../core/errors.js';
-import { REBUILD } from '../native.js';
+import { atLeast } from '../../core/version.js';
+import { REINSTALL } from '../native.js';
 import { type Finding, ok, problem, warning } from './finding.js';
 
 const require = createRequire(import.meta.url);
@@ -32,14 +33,14 @@ export async function zeromq(needed: boolean): Promise<Finding> {
   const probed = await probe(name);
   if (probed.ok) return ok(name, `loads, libzmq ${probed.text}`);
   const text = `does not load: ${probed.text}`;
-  if (needed) return problem(name, text, REBUILD);
-  return warning(name, `${text}; only the transport libzmq needs it`, REBUILD);
+  if (needed) return problem(name, text, REINSTALL);
+  return warning(name, `${text}; only the transport libzmq needs it`, REINSTALL);
 }
 
 export async function sqlite(): Promise<Finding> {
   const name = 'better-sqlite3';
   const probed = await probe(name);
-  if (!probed.ok) return problem(name, `does not load: ${probed.text}`, REBUILD);
+  if (!probed.ok) return problem(name, `does not load: ${probed.text}`, REINSTALL);
   const text = `loads, SQLite ${probed.text}`;
   if (atLeast(probed.text, SQLITE_MIN)) return ok(name, text);
   return problem(name, text, `SQLite must be ${SQLITE_MIN} or later: install with npm ci`);
@@ -76,18 +77,4 @@ async function probe(
 
 function firstLine(text: string): string {
   return text.split('\n')[0] ?? '';
-}
-
-/** Compares dotted version numbers. */
-export function atLeast(version: string, least: string): boolean {
-  const [given, wanted] = [numbers(version), numbers(least)];
-  for (let index = 0; index < wanted.length; index++) {
-    const difference = (given[index] ?? 0) - (wanted[index] ?? 0);
-    if (difference !== 0) return difference > 0;
-  }
-  return true;
-}
-
-function numbers(version: string): readonly number[] {
-  return version.split('.').map((part) => Number.parseInt(part, 10));
 }

@@ -10,6 +10,7 @@ import { dialZmtp } from '../../../src/transport/zmtp/link.js';
 import type { PeerMessage } from '../../../src/wire/peer.js';
 import { writePeer } from '../../../src/wire/peer-codec.js';
 import { freePorts } from '../../support/free-ports.js';
+import { whenPatienceEnds } from '../../support/patience.js';
 import { destroySockets, RawSocket } from '../../support/raw-socket.js';
 
 const PRIMARY: Introduction = {
@@ -85,8 +86,17 @@ class Told implements PeerLinkEvents {
   until(word: string, count = 1): Promise<void> {
     const has = (): boolean => this.count(word) >= count;
     if (has()) return Promise.resolve();
-    return new Promise((resolve) => {
-      this.#waiting.push({ has, resolve });
+    return new Promise((resolve, reject) => {
+      const stopWaiting = whenPatienceEnds(() => {
+        reject(new Error(`no ${count} × ${word} after ${this.words.join(', ')}`));
+      });
+      this.#waiting.push({
+        has,
+        resolve: () => {
+          stopWaiting();
+          resolve();
+        },
+      });
     });
   }
 }

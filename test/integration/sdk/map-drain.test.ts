@@ -3,6 +3,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { SharedMap } from '../../../src/sdk/map/shared-map.js';
 import { MapNode } from '../../support/map-node.js';
 import { until } from '../../support/until.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 
 let node: MapNode | null = null;
 let map: SharedMap | null = null;
@@ -15,7 +16,7 @@ afterEach(async () => {
 /** A node whose store does not answer, with one change there and one that waits for it. */
 async function busy(): Promise<{ node: MapNode; map: SharedMap; sets: Promise<void>[] }> {
   node = (await MapNode.open()).activate(1);
-  map = new SharedMap({ endpoints: [node.endpoint], timeoutMs: 60_000 });
+  map = new SharedMap({ endpoints: [node.endpoint], timeoutMs: PATIENCE_MS });
   await map.set('/a', '0');
   const { machine } = node.host;
   node.isStuck = true;

@@ -7,6 +7,7 @@ import { Client, type ClientOptions, type Job, json } from '../../../src/sdk/cli
 import { type Handler, ServiceError, Worker } from '../../../src/sdk/worker.js';
 import { startTestBroker, type TestBroker } from '../../../src/testing/testing.js';
 import { until } from '../../support/until.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 
 const opened: { close(): Promise<unknown> }[] = [];
 
@@ -66,7 +67,7 @@ describe('job.progress', () => {
     const job = await clientOf(broker).enqueue('render', 'x');
     let number = 0;
     next[0]?.open();
-    for await (const part of job.progress({ timeoutMs: 30_000 })) {
+    for await (const part of job.progress({ timeoutMs: PATIENCE_MS })) {
       expect(part).toMatchObject({ service: 'render', attempt: 1, index: number });
       expect(part.frames.map(String)).toEqual([`part ${number}`, '!']);
       next[++number]?.open();

@@ -12,6 +12,7 @@ import {
   type TestBrokerOptions,
 } from '../../../src/testing/testing.js';
 import { until } from '../../support/until.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 
 const HOUR_MS = 3_600_000;
 const HOURLY = { cron: '@hourly', timeZone: 'Europe/Berlin' };
@@ -153,7 +154,7 @@ describe('startTestBroker', () => {
     const clock = new FakeClock();
     const broker = await start({ clock, requestTtlMs: HOUR_MS });
     const client = clientOf(broker);
-    const asked = client.request('nobody', 'x', { timeoutMs: 60_000 });
+    const asked = client.request('nobody', 'x', { timeoutMs: PATIENCE_MS });
     const refused = expect(asked).rejects.toMatchObject({
       code: 'ERR_MDP_REFUSED',
       details: { status: '408' },
@@ -299,7 +300,11 @@ describe('schedules', () => {
   it('are listed whole: as many as one owner may have', async () => {
     const client = clientOf(await start());
     const names = Array.from({ length: 1000 }, (_, at) => `n${String(at).padStart(4, '0')}`);
-    await Promise.all(names.map((name) => client.schedule(name, 'echo', '', { cron: '@daily' })));
+    // A few at a time: all at once, the last waits for all others, longer than a client does.
+    for (let at = 0; at < names.length; at += 20) {
+      const some = names.slice(at, at + 20);
+      await Promise.all(some.map((name) => client.schedule(name, 'echo', '', { cron: '@daily' })));
+    }
     expect((await client.schedules()).map(({ name }) => name)).toEqual(names);
   });
 });

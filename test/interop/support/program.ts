@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import type { Readable, Writable } from 'node:stream';
 
 import { PYTHON } from '../../support/tools.js';
+import { whenPatienceEnds } from '../../support/patience.js';
 
 const SOURCES = join(process.cwd(), 'test', 'interop', 'programs');
-const DEADLINE_MS = 60_000;
 
 /** One line that a program printed. */
 export type Line = Readonly<Record<string, unknown>> & { readonly event: string };
@@ -67,7 +67,7 @@ export class Program {
   until(condition: () => boolean, what: string): Promise<void> {
     return new Promise((resolve, reject) => {
       const settle = (failure: string | null): void => {
-        clearTimeout(timer);
+        stopWaiting();
         this.#watchers.delete(look);
         if (failure === null) resolve();
         else reject(new Error(`${this.#name} ${failure}\n${this.#told()}`));
@@ -76,9 +76,9 @@ export class Program {
         if (condition()) settle(null);
         else if (!running.has(this)) settle(`ended before ${what}`);
       };
-      const timer = setTimeout(() => {
-        settle(`gave no ${what} within ${DEADLINE_MS} ms`);
-      }, DEADLINE_MS);
+      const stopWaiting = whenPatienceEnds((waitedMs) => {
+        settle(`gave no ${what} within ${waitedMs} ms`);
+      });
       this.#watchers.add(look);
       look();
     });

@@ -1,11 +1,8 @@
 /**
  * A DEALER that writes frames by hand, in this process, on libzmq. Call `closePeers` in `afterEach`.
  */
-import { setTimeout as delay } from 'node:timers/promises';
-
 import { Dealer } from 'zeromq';
-
-const DEADLINE_MS = 60_000;
+import { Patience, whenPatienceEnds } from '../../support/patience.js';
 
 export type Frame = string | Buffer;
 
@@ -51,15 +48,15 @@ export class RawPeer {
 
   /** The next message, frames as latin-1 characters. */
   async receive(): Promise<readonly string[]> {
-    const deadline = performance.now() + DEADLINE_MS;
     for (;;) {
       const message = this.#inbox.shift();
       if (message !== undefined) return message;
-      if (performance.now() > deadline) throw new Error('no message came');
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, deadline - performance.now() + 1);
+      await new Promise<void>((resolve, reject) => {
+        const stopWaiting = whenPatienceEnds(() => {
+          reject(new Error('no message came'));
+        });
         this.#arrived = (): void => {
-          clearTimeout(timer);
+          stopWaiting();
           resolve();
         };
       });
@@ -68,8 +65,8 @@ export class RawPeer {
 
   /** The next message that is no HEARTBEAT to a worker. */
   async receiveCommand(): Promise<readonly string[]> {
-    const deadline = performance.now() + DEADLINE_MS;
-    while (performance.now() < deadline) {
+    const patience = new Patience();
+    while (!patience.isOver) {
       const message = await this.receive();
       const isHeartbeat =
         (message.length === 3 && message[1] === 'MDPW01' && message[2] === '\x04') ||
@@ -94,15 +91,15 @@ export class RawPeer {
 
   /** Asks the broker until `holds` is true of its JSON (mmi.services, mmi.workers). */
   async untilMmi<T>(service: string, holds: (found: T) => boolean): Promise<T> {
-    const deadline = performance.now() + DEADLINE_MS;
+    const patience = new Patience();
     for (;;) {
       const frames = await this.ask('mmi', service, '');
       // Where there is another page its cursor comes last; of a 404 there is the status alone.
       const json = frames.findLast((frame) => /^[[{]/.test(frame)) ?? frames.at(-1) ?? '';
       const found = JSON.parse(json) as T;
       if (holds(found)) return found;
-      if (performance.now() > deadline) throw new Error(`${service} still says ${json}`);
-      await delay(20);
+      if (patience.isOver) throw new Error(`${service} still says ${json}`);
+      await patience.pause(20);
     }
   }
 

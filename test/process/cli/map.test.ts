@@ -114,6 +114,8 @@ describe('majordomo map', () => {
     await map(again, 'set', '/new', '2');
     await child.until(({ stdout }) => stdout.includes('/new'), 'the new change');
     expect(linesOf(child)).toEqual(['set   /kept  1', 'set   /new  2']);
+    // It has another pipe for that.
+    await child.until(({ stderr }) => stderr.endsWith('again\n'), 'that it is back');
     expect(child.stderr).toBe(
       `majordomo: lost ${endpoint}; what changes until a node serves again is printed then\n` +
         `majordomo: watching at ${endpoint} again\n`,

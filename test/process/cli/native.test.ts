@@ -1,4 +1,13 @@
-import { cpSync, mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -34,9 +43,21 @@ afterAll(() => {
   rmSync(copy, { recursive: true });
 });
 
+/** A Node.js that is too old would load better-sqlite3 and end with a segmentation fault. */
+it('a Node.js that is older than package.json says is told so', async () => {
+  const file = join(copy, 'package.json');
+  const manifest = readFileSync(file, 'utf8');
+  writeFileSync(file, manifest.replace(/"node": ">=[0-9.]+"/, '"node": ">=99.1"'));
+  const program = join(copy, 'dist', 'main.js');
+  const { status, stderr } = await run(['serve'], { program, directory: copy });
+  writeFileSync(file, manifest);
+  expect(stderr).toBe(`majordomo: Node.js ${process.version} is too old: install 99.1 or newer\n`);
+  expect(status).toBe(78);
+});
+
 describe('a native module that does not load', () => {
   const said =
-    /^majordomo: better-sqlite3 does not load: .+; run npm ci or npm rebuild with this version of Node\.js; .+\n$/;
+    /^majordomo: better-sqlite3 does not load: .+; install it again \(npm ci\), with Node\.js .+\n$/;
 
   it.each([
     ['has no binary', 'serve', () => undefined],

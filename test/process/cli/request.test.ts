@@ -218,13 +218,11 @@ describe('majordomo request ends (contract §2)', () => {
     });
 
     it.each([[], ['--stream'], ['-o', 'json']])('at once, with %j', async (...options) => {
-      const began = Date.now();
-      const patient = ['--retries', '20', ...options];
+      // Its time-outs are longer than the test waits for its end.
+      const patient = ['--timeout-ms', '600000', '--retries', '20', ...options];
       const { status, stdout, stderr } = await run(['request', 'serach', 'hi', ...at, ...patient]);
       expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
       expect(stderr).toBe('majordomo: no worker serves "serach"; did you mean "search"?\n');
-      // Not after its time-outs, of which there are twenty-one.
-      expect(Date.now() - began).toBeLessThan(45_000);
     });
 
     it('and suggests no other service if none has a similar name', async () => {

@@ -13,6 +13,7 @@ import {
   startDaemon,
   temporaryDirectory,
 } from '../../support/daemon.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 
 const closing: (() => Promise<void>)[] = [];
 
@@ -22,7 +23,7 @@ afterEach(async () => {
 });
 
 function clientOf({ endpoint }: Daemon): Client {
-  const client = new Client({ endpoints: [endpoint], timeoutMs: 5000 });
+  const client = new Client({ endpoints: [endpoint], timeoutMs: PATIENCE_MS });
   closing.push(() => client.close());
   return client;
 }

@@ -11,6 +11,7 @@ import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
 import { Child, run } from '../../support/child.js';
 import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
+import { Patience } from '../../support/patience.js';
 
 type Name = 'alice' | 'bob' | 'mallory';
 
@@ -24,7 +25,6 @@ let pairs: Readonly<Record<Name, KeyPair>>;
 let folder = '';
 let keysFile = '';
 const closers: (() => Promise<void>)[] = [];
-const DEADLINE_MS = 60_000;
 
 beforeAll(async () => {
   const crypto = await loadSodium();
@@ -109,19 +109,19 @@ async function outcome(from: Client, text = 'hi', service = 'echo'): Promise<str
 
 /** What it is told, except that it could not connect, or was not answered, in time. */
 async function told(from: Client, service = 'echo'): Promise<string> {
-  const deadline = performance.now() + DEADLINE_MS;
+  const patience = new Patience();
   for (;;) {
     const got = await outcome(from, 'hi', service);
-    if (!/UNREACHABLE|TIMEOUT/.test(got) || performance.now() > deadline) return got;
+    if (!/UNREACHABLE|TIMEOUT/.test(got) || patience.isOver) return got;
   }
 }
 
 /** Asks until it gets this answer: a client that cannot connect in time gets another error. */
 async function untilOutcome(from: Client, wanted: string): Promise<void> {
-  const deadline = performance.now() + DEADLINE_MS;
+  const patience = new Patience();
   for (let got = ''; got !== wanted;) {
     got = await outcome(from, 'hi');
-    if (performance.now() > deadline) throw new Error(`${got} instead of ${wanted}`);
+    if (patience.isOver) throw new Error(`${got} instead of ${wanted}`);
   }
 }
 

@@ -2,7 +2,6 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { createRequire } from 'node:module';
 import {
-  copyFileSync,
   existsSync,
   mkdirSync,
   mkdtempSync,
@@ -23,10 +22,9 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { freePorts } from '../../support/free-ports.js';
 import { run, type Tarballs, tarballs } from '../../support/tarballs.js';
 import { until } from '../../support/until.js';
+import { LONG_TEST_MS } from '../../support/patience.js';
 
-/** `--ignore-scripts`: compiling better-sqlite3 takes minutes; it is copied from node_modules here. */
-const INSTALL = ['install', '--ignore-scripts', '--no-audit', '--no-fund', '--prefer-offline'];
-const NATIVE = 'node_modules/better-sqlite3/build/Release/better_sqlite3.node';
+const INSTALL = ['install', '--no-audit', '--no-fund', '--prefer-offline'];
 const MIB = 1_048_576;
 
 const WORKER = `
@@ -127,15 +125,13 @@ beforeAll(() => {
   archives = tarballs(folder);
   withSdk = install('with-sdk', archives.sdk);
   withBroker = install('with-broker', archives.broker);
-  mkdirSync(dirname(join(withBroker, NATIVE)), { recursive: true });
-  copyFileSync(NATIVE, join(withBroker, NATIVE));
   for (const directory of [withSdk, withBroker]) {
     mkdirSync(join(directory, 'node_modules/@types'), { recursive: true });
     for (const types of ['@types/node', 'undici-types']) {
       symlinkSync(resolve('node_modules', types), join(directory, 'node_modules', types));
     }
   }
-}, 300_000);
+}, LONG_TEST_MS);
 
 afterAll(() => {
   rmSync(folder, { recursive: true, force: true });

@@ -30,6 +30,7 @@ import { freePorts } from '../../support/free-ports.js';
 import { tarballs } from '../../support/tarballs.js';
 import { toolAvailable } from '../../support/tools.js';
 import { until } from '../../support/until.js';
+import { LONG_TEST_MS } from '../../support/patience.js';
 
 const PAGE = 'docs/tutorial.md';
 /** As a list, in the order of the free ports that replace them. */
@@ -181,49 +182,53 @@ beforeAll(async () => {
   folder = mkdtempSync(join(tmpdir(), 'majordomo-tutorial-'));
   mkdirSync(join(folder, 'typed'));
   ports = await freePorts(PORTS.length);
-}, 60_000);
+});
 
 afterAll(() => {
   for (const terminal of terminals.values()) terminal.signal('SIGKILL');
   rmSync(folder, { recursive: true, force: true });
 });
 
-it('docs/tutorial.md: every command works and prints what the page shows', async () => {
-  const { broker, sdk } = tarballs(folder);
-  const project = join(folder, 'typed', 'majordomo-tutorial');
-  const page = blocks();
-  let before: { readonly terminal: Terminal; readonly from: number } | null = null;
-  let compared = 0;
-  for (const [index, { language, text, terminal: number, how }] of page.entries()) {
-    if (language === 'js') {
-      writeFileSync(join(project, /^\/\/ (\S+)/.exec(text)?.[1] ?? ''), text);
-    } else if (language === 'sh') {
-      if (how.includes('promtool') && !toolAvailable('promtool')) {
-        before = null;
-        continue;
+it(
+  'docs/tutorial.md: every command works and prints what the page shows',
+  async () => {
+    const { broker, sdk } = tarballs(folder);
+    const project = join(folder, 'typed', 'majordomo-tutorial');
+    const page = blocks();
+    let before: { readonly terminal: Terminal; readonly from: number } | null = null;
+    let compared = 0;
+    for (const [index, { language, text, terminal: number, how }] of page.entries()) {
+      if (language === 'js') {
+        writeFileSync(join(project, /^\/\/ (\S+)/.exec(text)?.[1] ?? ''), text);
+      } else if (language === 'sh') {
+        if (how.includes('promtool') && !toolAvailable('promtool')) {
+          before = null;
+          continue;
+        }
+        if (how.includes('Ctrl-C')) {
+          await terminals.get(1)?.interrupt();
+          open(1).type(`cd ${project}`);
+        }
+        const isNew = !terminals.has(number);
+        const terminal = terminals.get(number) ?? open(number);
+        if (isNew && index > 0) terminal.type(`cd ${project}`);
+        const from = terminal.length;
+        const isDone = terminal.type(installed(text, [broker, sdk]));
+        before = { terminal, from };
+        // It stays in the foreground.
+        if (/^npx majordomo-broker serve$/m.test(text)) continue;
+        await until(isDone, `the end of:\n${text}\n${terminal.shown(from)}`);
+        if (text.includes('npm install')) prepareInstalled(project);
+      } else if (before !== null) {
+        const { terminal, from } = before;
+        const wanted = pattern(text);
+        const isShown = (): boolean => wanted.test(terminal.shown(from));
+        await until(isShown, 'what the page shows').catch(() => undefined);
+        compared++;
+        if (!isShown()) expect(terminal.shown(from)).toBe(text);
       }
-      if (how.includes('Ctrl-C')) {
-        await terminals.get(1)?.interrupt();
-        open(1).type(`cd ${project}`);
-      }
-      const isNew = !terminals.has(number);
-      const terminal = terminals.get(number) ?? open(number);
-      if (isNew && index > 0) terminal.type(`cd ${project}`);
-      const from = terminal.length;
-      const isDone = terminal.type(installed(text, [broker, sdk]));
-      before = { terminal, from };
-      // It stays in the foreground.
-      if (/^npx majordomo-broker serve$/m.test(text)) continue;
-      await until(isDone, `the end of:\n${text}\n${terminal.shown(from)}`);
-      if (text.includes('npm install')) prepareInstalled(project);
-    } else if (before !== null) {
-      const { terminal, from } = before;
-      const wanted = pattern(text);
-      const isShown = (): boolean => wanted.test(terminal.shown(from));
-      await until(isShown, 'what the page shows').catch(() => undefined);
-      compared++;
-      if (!isShown()) expect(terminal.shown(from)).toBe(text);
     }
-  }
-  expect(compared).toBeGreaterThan(10);
-}, 300_000);
+    expect(compared).toBeGreaterThan(10);
+  },
+  LONG_TEST_MS,
+);

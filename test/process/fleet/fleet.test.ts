@@ -13,12 +13,11 @@ import { ask as askHttp, httpOf } from '../../support/http.js';
 import { NatsServer } from '../../support/nats-server.js';
 import { itWithTool } from '../../support/tools.js';
 import { until } from '../../support/until.js';
+import { LONG_TEST_MS } from '../../support/patience.js';
 
 const TOOL = 'nats-server';
 const HEARTBEAT = 'broker.heartbeatIntervalMs=200';
 const LOAD_MS = 3000;
-/** Longer than what a case waits for (test/support): that says what did not come. */
-const TEST_MS = 180_000;
 /** A worker that nothing holds up sends half a gigabyte in this time. */
 const PILING_MS = 5000;
 const PILED_MIB_MAX = 250;
@@ -119,7 +118,7 @@ describe('three brokers and a NATS server', () => {
       expect(shown.stdout).toMatch(/n0[\s\S]*n1[\s\S]*n2|n2/);
       expect(shown.stdout).toContain('connected to NATS');
     },
-    TEST_MS,
+    LONG_TEST_MS,
   );
 
   itWithTool(
@@ -151,7 +150,7 @@ describe('three brokers and a NATS server', () => {
         expect(stopped).toBeGreaterThan(ANSWERED_MIN);
       }
     },
-    2 * TEST_MS,
+    LONG_TEST_MS,
   );
 
   itWithTool(
@@ -171,7 +170,7 @@ describe('three brokers and a NATS server', () => {
       a.signal('SIGCONT');
       await b.waitFor('fleet.peer_joined', 3);
     },
-    TEST_MS,
+    LONG_TEST_MS,
   );
 
   itWithTool(
@@ -197,7 +196,7 @@ describe('three brokers and a NATS server', () => {
       });
       expect(answered).toBeGreaterThan(ANSWERED_MIN);
     },
-    TEST_MS,
+    LONG_TEST_MS,
   );
 });
 
@@ -223,7 +222,7 @@ describe('the configuration of a fleet', () => {
       expect(await refused('fleet.nats=tls://192.0.2.1:4222')).toContain('needs credentials');
       expect(await refused('fleet.nats=http://127.0.0.1')).toContain('nats://host:port');
     },
-    TEST_MS,
+    LONG_TEST_MS,
   );
 
   itWithTool(
@@ -247,7 +246,7 @@ describe('the configuration of a fleet', () => {
       const others = `fleet.natsCredsFile=${join(directory, 'open.nk')}`;
       expect(await refused(`fleet.nats=${nats.url}`, others)).toContain('chmod 600');
     },
-    TEST_MS,
+    LONG_TEST_MS,
   );
 
   itWithTool(
@@ -291,7 +290,7 @@ describe('the configuration of a fleet', () => {
       await reading;
       expect(most - before).toBeLessThan(PILED_MIB_MAX);
     },
-    TEST_MS,
+    LONG_TEST_MS,
   );
 
   itWithTool(
@@ -306,6 +305,6 @@ describe('the configuration of a fleet', () => {
       await nats.starts();
       await daemon.waitFor('fleet.connected');
     },
-    TEST_MS,
+    LONG_TEST_MS,
   );
 });

@@ -126,7 +126,6 @@ describe('a cluster of three NATS servers, each of which has a broker', () => {
       await load.progress('the others are back, the first one is away');
       await load.stop();
     },
-    120_000,
   );
 });
 

@@ -9,10 +9,9 @@ import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../../su
 import { endNats, NatsServer } from '../../support/nats-server.js';
 import { natsUser, nkeyUser } from '../../support/nats-users.js';
 import { itWithTool } from '../../support/tools.js';
+import { LONG_TEST_MS } from '../../support/patience.js';
 
 const TOOL = 'nats-server and openssl';
-/** Longer than what a case waits for (test/support): that says what did not come. */
-const TEST_MS = 180_000;
 
 afterEach(async () => {
   await removeDaemons();
@@ -124,7 +123,7 @@ describe('a NATS server with TLS and users', () => {
       expect(await refused(byAddress)).toContain('has to name the host');
       await joins(place(`tls://localhost:${loose.port}`, null, named.pem));
     },
-    TEST_MS,
+    LONG_TEST_MS,
   );
 
   itWithTool(
@@ -143,7 +142,7 @@ describe('a NATS server with TLS and users', () => {
         'it has no TLS',
       );
     },
-    TEST_MS,
+    LONG_TEST_MS,
   );
 
   itWithTool(
@@ -169,7 +168,7 @@ describe('a NATS server with TLS and users', () => {
       files.file('broker.nk', `${second.seed}\n`);
       await daemon.waitFor('fleet.connected', 2);
     },
-    TEST_MS,
+    LONG_TEST_MS,
   );
 
   itWithTool(
@@ -186,7 +185,7 @@ describe('a NATS server with TLS and users', () => {
         reason: expect.stringMatching(/^[a-z0-9.]+:[0-9]+: .*Permissions Violation for Publish/i),
       });
     },
-    TEST_MS,
+    LONG_TEST_MS,
   );
 });
 
@@ -209,6 +208,6 @@ describe('majordomo doctor', () => {
       const open = { ...both, sets: [...both.sets, 'fleet.insecure=true'] };
       expect(await doctor(open, 'open to strangers over NATS')).toMatchObject({ state: 'warning' });
     },
-    TEST_MS,
+    LONG_TEST_MS,
   );
 });

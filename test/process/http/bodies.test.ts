@@ -4,6 +4,7 @@ import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { ask, httpOf, type Reply, tokenOf } from '../../support/http.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 
 const READ = 'a-token-that-only-reads';
 const NEVER = 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF';
@@ -18,7 +19,7 @@ afterEach(async () => {
 async function open(...sets: readonly string[]): Promise<[daemon: Daemon, client: Client]> {
   const all = ['http.listen=127.0.0.1:0', `http.readToken=${READ}`, 'log.level=trace', ...sets];
   const daemon = await startDaemon({ sets: all });
-  const client = new Client({ endpoints: [daemon.endpoint], timeoutMs: 20_000 });
+  const client = new Client({ endpoints: [daemon.endpoint], timeoutMs: PATIENCE_MS });
   closing.push(() => client.close());
   return [daemon, client];
 }

@@ -1,9 +1,8 @@
-import { setTimeout as sleep } from 'node:timers/promises';
-
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { RawPeer } from '../../interop/support/raw-peer.js';
 import { startDaemon } from '../../support/daemon.js';
+import { until } from '../../support/until.js';
 import { ask, httpOf, RawHttp, tokenOf } from '../../support/http.js';
 import { cleanUp, rawWorker, type ServiceSeen, type WorkerSeen } from '../broker/support.js';
 
@@ -71,12 +70,11 @@ describe('/api/v1/services, /api/v1/workers (contract §4)', () => {
     const shown = `${url}?service=${encodeURIComponent('a b%25')}`;
     // Single services are sampled every four seconds.
     let answer: History = { next: 0, samples: [] };
-    for (let tries = 0; tries < 100 && answer.samples.length === 0; tries++) {
-      await sleep(200);
+    await until(async () => {
       answer = (await ask(shown)).json as History;
-    }
+      return answer.samples.length > 0;
+    }, 'a sample');
     expect(answer).toMatchObject({ startedAt: expect.any(String) });
-    expect(answer.samples).not.toEqual([]);
     const newer = await ask(`${shown}&since=${answer.next}`);
     expect(newer.json).toMatchObject({ columns: expect.arrayContaining(['at', 'dead']) });
     expect((await ask(`${url}?service=nobody`)).json).toMatchObject({ samples: [] });

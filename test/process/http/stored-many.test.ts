@@ -14,6 +14,7 @@ import {
 import { ask, httpOf, tokenOf } from '../../support/http.js';
 import { accept, dead } from '../../support/store-changes.js';
 import { StoreUser } from '../../support/store-user.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 
 const MANY = 60_000;
 const BATCH = 4000;
@@ -47,7 +48,7 @@ async function prepared(): Promise<string> {
 }
 
 function clientOf({ endpoint }: Daemon): Client {
-  const client = new Client({ endpoints: [endpoint], timeoutMs: 60_000 });
+  const client = new Client({ endpoints: [endpoint], timeoutMs: PATIENCE_MS });
   closing.push(() => client.close());
   return client;
 }

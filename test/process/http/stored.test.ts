@@ -8,6 +8,7 @@ import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js
 import { ask, httpOf, RawHttp, type Reply, tokenOf } from '../../support/http.js';
 import { PORTS } from '../../support/http-ports.js';
 import { until } from '../../support/until.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 
 const HTTP = 'http.listen=127.0.0.1:0';
 const NEVER = 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF';
@@ -50,7 +51,7 @@ class Stand {
 
   constructor(daemon: Daemon) {
     this.daemon = daemon;
-    this.client = new Client({ endpoints: [daemon.endpoint], timeoutMs: 5000 });
+    this.client = new Client({ endpoints: [daemon.endpoint], timeoutMs: PATIENCE_MS });
     closing.push(() => this.client.close());
     this.url = `${httpOf(daemon)}/api/v1/titanic`;
     this.token = tokenOf(daemon);

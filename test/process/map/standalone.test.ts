@@ -20,13 +20,14 @@ import { mapOf, MAPS } from '../../support/map-endpoint.js';
 import { contentOf, MapLoad } from '../../support/map-load.js';
 import { mapRows } from '../../support/sqlite-content.js';
 import { until } from '../../support/until.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 
 const PORTS = 3;
 const HTTP = 'http.listen=127.0.0.1:0';
 const KIB = 1024;
 /** Enough for an answer, and none comes. */
 const SHORT = { timeoutMs: 1500 };
-const PATIENT = { timeoutMs: 60_000 };
+const PATIENT = { timeoutMs: PATIENCE_MS };
 
 const maps: SharedMap[] = [];
 let load: MapLoad | null = null;

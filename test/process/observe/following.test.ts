@@ -6,6 +6,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 
 afterEach(removeDaemons);
 
@@ -26,7 +27,7 @@ describe('a request', () => {
       await daemon.waitFor('config.reloaded');
       await client.request('echo', 'followed');
       const job = await client.submit('echo', 'stored');
-      await job.result({ timeoutMs: 10_000 });
+      await job.result({ timeoutMs: PATIENCE_MS });
       await daemon.waitFor('titanic.ended');
       expect(daemon.log.filter(({ request }) => request === 1)).toMatchObject([
         { event: 'request.received', level: 'debug', service: 'echo' },

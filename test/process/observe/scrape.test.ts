@@ -8,6 +8,7 @@ import { Worker } from '../../../src/sdk/worker.js';
 import { METRICS } from '../../../src/observe/metric-table.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { MetricsPage } from '../../support/metrics.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 
 afterEach(removeDaemons);
 
@@ -30,7 +31,7 @@ describe('a running broker', () => {
       await daemon.waitFor('worker.registered');
       for (let count = 0; count < 3; count++) await client.request('echo', 'hi');
       const job = await client.submit('echo', 'stored');
-      await job.result({ timeoutMs: 10_000 });
+      await job.result({ timeoutMs: PATIENCE_MS });
       const page = await scrapeOver(daemon);
       const served = [...page.families.keys()].filter((name) => name.startsWith('majordomo_'));
       expect(served.sort()).toEqual(

@@ -8,10 +8,10 @@ import { ServiceError, Worker, type WorkerOptions } from '../../../src/sdk/worke
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { silent } from '../../support/silent.js';
 import { until } from '../../support/until.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 
 /** Long enough that a busy machine does not expire live peers. */
 const HEARTBEAT_MS = 1500;
-const DEADLINE_MS = 60_000;
 const closing: (() => Promise<void>)[] = [];
 
 afterEach(async () => {
@@ -72,7 +72,7 @@ describe("a worker's name (D67)", () => {
     ['0.2', 3],
   ])('is host and process, or what it is told to be (%s, concurrency %i)', async (protocol, n) => {
     const daemon = await brokerAt();
-    const asking = client(daemon.endpoint, { timeoutMs: DEADLINE_MS });
+    const asking = client(daemon.endpoint, { timeoutMs: PATIENCE_MS });
     worker(daemon.endpoint, { protocol, concurrency: n }, echo);
     await daemon.waitFor('worker.registered');
     worker(daemon.endpoint, { protocol, concurrency: n, name: 'Köln <1>\x1b[2J' }, echo);
@@ -113,7 +113,7 @@ describe('client and worker with the broker', () => {
     async (theirs, ours, concurrency) => {
       const { endpoint } = await brokerAt();
       worker(endpoint, { protocol: ours, concurrency }, echo);
-      const asking = client(endpoint, { protocol: theirs, timeoutMs: DEADLINE_MS });
+      const asking = client(endpoint, { protocol: theirs, timeoutMs: PATIENCE_MS });
       const asked = Array.from({ length: 1000 }, (_, number) => `request ${number}`);
       const replies = await Promise.all(asked.map((body) => asking.request('echo', body)));
       expect(replies.map((reply) => reply.text())).toEqual(asked);
@@ -194,7 +194,7 @@ describe('client and worker with the broker', () => {
       }).on('failed', ({ error }) => {
         errors.push(messageOf(error));
       });
-      const asking = client(endpoint, { timeoutMs: DEADLINE_MS });
+      const asking = client(endpoint, { timeoutMs: PATIENCE_MS });
       await registered(asking, 1);
       for (let number = 0; number < 5; number++) {
         await expect(asking.request('echo', 'x')).rejects.toMatchObject({
@@ -216,7 +216,7 @@ describe('client and worker with the broker', () => {
       throw new ServiceError('card_declined', 'The card was declined', { retry, details: card });
     });
     silent(failing);
-    const asking = client(endpoint, { timeoutMs: DEADLINE_MS });
+    const asking = client(endpoint, { timeoutMs: PATIENCE_MS });
     await registered(asking, 1);
     const failed = {
       ...{ name: 'ServiceError', code: 'ERR_SERVICE_FAILED', service: 'echo' },
@@ -233,7 +233,7 @@ describe('client and worker with the broker', () => {
     await expect(streaming).rejects.toMatchObject(failed);
     expect(parts).toEqual(['a part']);
     const job = await asking.submit('echo', 'x');
-    await expect(job.result({ timeoutMs: DEADLINE_MS })).rejects.toMatchObject(failed);
+    await expect(job.result({ timeoutMs: PATIENCE_MS })).rejects.toMatchObject(failed);
     expect(await job.state()).toEqual({
       ...{ state: 'dead', code: 'card_declined', reason: 'The card was declined' },
     });
@@ -245,7 +245,7 @@ describe('client and worker with the broker', () => {
       throw Object.assign(new Error('the password is 1234'), { code: 'ENOENT' });
     });
     silent(failing);
-    const asking = client(endpoint, { timeoutMs: DEADLINE_MS });
+    const asking = client(endpoint, { timeoutMs: PATIENCE_MS });
     await expect(asking.request('echo', 'x')).rejects.toMatchObject({
       ...{ serviceCode: 'ENOENT', message: 'ENOENT' },
     });
@@ -253,7 +253,7 @@ describe('client and worker with the broker', () => {
 
   it('an expired request is refused with 408 if the broker supports mmi.hello (D11)', async () => {
     const { endpoint } = await startDaemon({ sets: ['broker.requestTtlMs=100'] });
-    const asking = client(endpoint, { timeoutMs: DEADLINE_MS });
+    const asking = client(endpoint, { timeoutMs: PATIENCE_MS });
     await expect(asking.request('nobody', 'hi')).rejects.toMatchObject({
       code: 'ERR_MDP_REFUSED',
       details: { status: '408', service: 'nobody' },
@@ -267,10 +267,10 @@ describe('client and worker with the broker', () => {
       await opened;
       return `slow ${request.text()}`;
     });
-    const asking = client(endpoint, { timeoutMs: DEADLINE_MS });
+    const asking = client(endpoint, { timeoutMs: PATIENCE_MS });
     const first = asking.request('echo', '1');
     await until(() => slow.running === 1, 'the first to begin');
-    const closed = slow.close({ graceMs: DEADLINE_MS });
+    const closed = slow.close({ graceMs: PATIENCE_MS });
     const second = asking.request('echo', '2');
     worker(endpoint, {}, (request) => `other ${request.text()}`);
     open();
@@ -289,7 +289,7 @@ describe('client and worker with the broker', () => {
       aborted = true;
       return 'too late';
     });
-    const asking = client(endpoint, { timeoutMs: DEADLINE_MS });
+    const asking = client(endpoint, { timeoutMs: PATIENCE_MS });
     const asked = asking.request('echo', 'hi');
     await until(() => stuck.running === 1, 'the handler to begin');
     await stuck.close({ graceMs: 10 });
@@ -305,7 +305,7 @@ describe('client and worker with the broker', () => {
       await opened;
       return 'late';
     });
-    const asking = client(broker.endpoint, { timeoutMs: DEADLINE_MS });
+    const asking = client(broker.endpoint, { timeoutMs: PATIENCE_MS });
     const asked = asking.request('echo', 'hi');
     await until(() => slow.running === 1, 'the handler to begin');
     // The worker leaves the silent broker; which sees, when it goes on, that the connection ended.

@@ -161,8 +161,11 @@ describe('the examples, as a user runs them', () => {
     const [port = 0] = await freePorts(1);
     const worker = start('metrics-worker.js', String(port));
     expect(await run('echo-client.js', 'hello')).toBe('hello\n');
-    const answer = await fetch(`http://127.0.0.1:${port}/metrics`);
-    expect(await answer.text()).toContain('handler_seconds_count{service="echo",outcome="ok"} 1\n');
+    const counted = 'handler_seconds_count{service="echo",outcome="ok"} 1\n';
+    await until(async () => {
+      const answer = await fetch(`http://127.0.0.1:${port}/metrics`);
+      return (await answer.text()).includes(counted);
+    }, counted);
     await end(worker);
   });
 

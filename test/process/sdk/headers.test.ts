@@ -6,8 +6,8 @@ import { codeOf } from '../../../src/core/errors.js';
 import { Client, type ClientOptions } from '../../../src/sdk/client.js';
 import { type Handler, Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
 import { type Daemon, removeDaemons, type LogLine, startDaemon } from '../../support/daemon.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 
-const DEADLINE_MS = 60_000;
 const HEADERS = {
   tenant: 'a',
   traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
@@ -60,14 +60,14 @@ describe('headers', () => {
         },
         { protocol, concurrency, ...named },
       );
-      const asking = client(daemon.endpoint, { timeoutMs: DEADLINE_MS });
+      const asking = client(daemon.endpoint, { timeoutMs: PATIENCE_MS });
       const told = async (headers?: Record<string, string>): Promise<unknown> =>
         (await asking.request('echo', 'hi', headers === undefined ? {} : { headers })).json();
       expect(await told(HEADERS)).toEqual(['hi', HEADERS]);
       expect(await told()).toEqual(['hi', {}]);
       expect(await told({})).toEqual(['hi', {}]);
       // The first request of a client, which does not know yet what its broker takes.
-      const first = client(daemon.endpoint, { timeoutMs: DEADLINE_MS });
+      const first = client(daemon.endpoint, { timeoutMs: PATIENCE_MS });
       const replies = await Promise.all([
         first.request('echo', '1', { headers: HEADERS }),
         first.request('echo', '2'),
@@ -95,7 +95,7 @@ describe('headers', () => {
 
   it('of a stored request are there at each attempt, after a kill of the broker too', async () => {
     const daemon = await startDaemon();
-    const storing = client(daemon.endpoint, { timeoutMs: DEADLINE_MS });
+    const storing = client(daemon.endpoint, { timeoutMs: PATIENCE_MS });
     const job = await storing.submit('echo', 'hi', { headers: HEADERS });
     const plain = await storing.submit('echo', 'none', { headers: {} });
     await daemon.kill();
@@ -106,8 +106,8 @@ describe('headers', () => {
       if (request.text() === 'hi' && attempts++ === 0) throw new Error('not yet');
       return tells(request, context);
     });
-    expect((await job.result({ timeoutMs: DEADLINE_MS })).json()).toEqual(['hi', HEADERS]);
-    expect((await plain.result({ timeoutMs: DEADLINE_MS })).json()).toEqual(['none', {}]);
+    expect((await job.result({ timeoutMs: PATIENCE_MS })).json()).toEqual(['hi', HEADERS]);
+    expect((await plain.result({ timeoutMs: PATIENCE_MS })).json()).toEqual(['none', {}]);
     expect(attempts).toBe(2);
   });
 
@@ -122,7 +122,7 @@ describe('headers', () => {
       return Promise.resolve();
     });
     await worker(daemon, tells);
-    const asking = client(daemon.endpoint, { timeoutMs: DEADLINE_MS });
+    const asking = client(daemon.endpoint, { timeoutMs: PATIENCE_MS });
     // As `titanic.request` of a client that checks nothing, by hand.
     const { Dealer } = await import('zeromq');
     const raw = new Dealer({ linger: 0 });
@@ -259,7 +259,7 @@ describe('a broker without headers', () => {
 
   it('is not sent the request, which fails with ERR_MDP_UNSUPPORTED; others go on', async () => {
     const { endpoint, requests } = await olderBroker(['submit', 'hello']);
-    const asking = client(endpoint, { timeoutMs: DEADLINE_MS });
+    const asking = client(endpoint, { timeoutMs: PATIENCE_MS });
     const [headed, plain] = await Promise.allSettled([
       asking.request('echo', 'hi', { headers: HEADERS }),
       asking.request('echo', 'plain'),

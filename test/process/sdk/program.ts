@@ -2,10 +2,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
+import { PATIENCE_MS } from '../../support/patience.js';
 
 const SDK = new URL('../../../src/sdk/', import.meta.url);
-/** Much longer than any of these programs takes to start and to end. */
-const PATIENCE_MS = 60_000;
 
 /** What a program prints, and how it ends: its exit status, or `alive` if it has to be killed. */
 export async function outcome(

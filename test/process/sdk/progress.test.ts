@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import { removeDaemons, startDaemon } from '../../support/daemon.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 
 const closing: (() => Promise<unknown>)[] = [];
 
@@ -36,7 +37,7 @@ describe('job.progress', () => {
     const client = new Client({ endpoints: endpoint, timeoutMs: 500, retries: 100 });
     closing.push(() => client.close());
     const job = await client.enqueue('render', 'x');
-    const parts = job.progress({ timeoutMs: 60_000 });
+    const parts = job.progress({ timeoutMs: PATIENCE_MS });
     const seen = async (): Promise<string> => {
       const { value } = await parts.next();
       return value === undefined ? 'end' : `${value.attempt}.${value.index} ${value.text()}`;
@@ -48,7 +49,7 @@ describe('job.progress', () => {
     mayEnd();
     expect(await seen()).toBe('1.1 run 2: most');
     expect(await seen()).toBe('end');
-    const reply = await job.result({ timeoutMs: 60_000 });
+    const reply = await job.result({ timeoutMs: PATIENCE_MS });
     expect(reply.frames.map(String)).toEqual(['run 2: half', 'run 2: most', 'done']);
   });
 });

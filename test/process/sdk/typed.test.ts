@@ -6,6 +6,7 @@ import { type Client, connect, defineService, json } from '../../../src/sdk/clie
 import { Worker } from '../../../src/sdk/worker.js';
 import { removeDaemons, startDaemon } from '../../support/daemon.js';
 import { silent } from '../../support/silent.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 
 const contract = defineService({
   'tax.rate': {
@@ -58,7 +59,7 @@ describe('values instead of bytes', () => {
     });
     // A wrong request that is stored is dead at once.
     const job = await bare.submit('tax.rate', '{"country":7}');
-    await expect(job.result({ timeoutMs: 20_000 })).rejects.toMatchObject({
+    await expect(job.result({ timeoutMs: PATIENCE_MS })).rejects.toMatchObject({
       serviceCode: 'invalid_argument',
     });
   });
@@ -72,7 +73,7 @@ describe('values instead of bytes', () => {
     }
     expect(values).toEqual([[1], [2], [2, 4]]);
     const job = await client.submit('tax.rate', { country: 'de' } as never);
-    expect((await job.result({ timeoutMs: 20_000 })).value).toEqual({ rate: 0.19 });
+    expect((await job.result({ timeoutMs: PATIENCE_MS })).value).toEqual({ rate: 0.19 });
     const state = await job.state();
     expect(state.state === 'replied' && state.reply.value).toEqual({ rate: 0.19 });
     await job.close();

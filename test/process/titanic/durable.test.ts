@@ -7,8 +7,8 @@ import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import { Child, type Finished, killAll, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 
-const DEADLINE_MS = 60_000;
 const UUID = /^[0-9A-F]{32}\n$/;
 /** That it is stored, in time. */
 const WAITS = 'waiting for its reply';
@@ -42,7 +42,7 @@ async function inVain(
   for (let waitedMs = 1000; ; waitedMs *= 4) {
     const times = ['--timeout-ms', String(waitedMs), '--retries', '0'];
     const ended = await request(daemon, ...args, ...times);
-    const isOver = ended.stderr.includes(says) || waitedMs > DEADLINE_MS;
+    const isOver = ended.stderr.includes(says) || waitedMs > PATIENCE_MS;
     if (isOver) return { ...ended, waitedMs };
   }
 }
@@ -175,7 +175,7 @@ describe('majordomo request', () => {
     });
     closing.push(() => worker.close({ graceMs: 0 }));
     void worker.run();
-    await clientOf(shared).job(last).result({ timeoutMs: DEADLINE_MS });
+    await clientOf(shared).job(last).result({ timeoutMs: PATIENCE_MS });
     expect(order).toEqual(['first', 'second', 'third', 'fourth']);
   });
 
@@ -219,7 +219,7 @@ describe('the SDK with the daemon', () => {
     const jobs = await Promise.all(
       Array.from({ length: 200 }, (_, number) => client.submit('upper', `request ${number}`)),
     );
-    const results = Promise.all(jobs.map((job) => job.result({ timeoutMs: DEADLINE_MS })));
+    const results = Promise.all(jobs.map((job) => job.result({ timeoutMs: PATIENCE_MS })));
     await first.kill();
     upper(await restart(first));
     const replies = await results;

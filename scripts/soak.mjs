@@ -1,0 +1,106 @@
+/**
+ * Looks for faults for as long as one likes: `npm run soak -- --hours N [--seed N]`.
+ *
+ * Simulations with new seeds, crashes of real processes and fuzzing take turns. A failure does not end
+ * it: its output is printed with the command that repeats it, and again in the report. Ctrl-C ends it
+ * with the report. Exit status 1 if anything failed. `npm run build:test` must have run.
+ */
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const SEEDS_MAX = 1_000_000_000;
+
+const { values } = parseArgs({
+  options: { hours: { type: 'string' }, seed: { type: 'string' } },
+});
+
+function positive(name, text, otherwise) {
+  const value = text === undefined ? otherwise : Number(text);
+  if (value > 0) return value;
+  console.error(
+    `soak: --${name} takes a number above 0${text === undefined ? '' : `, not ${text}`}`,
+  );
+  process.exit(64);
+}
+
+const hours = positive('hours', values.hours);
+let seed = positive('seed', values.seed, 1 + Math.floor(Math.random() * SEEDS_MAX));
+
+function simulate(options, seeds) {
+  return (from) => `npm run simulate -- ${options} --seeds ${seeds} --from ${from}`;
+}
+
+/** Each takes a minute or two. */
+const TURNS = [
+  simulate('', 2000),
+  simulate('--pair', 200),
+  (from) => `npm run chaos -- --pair --cycles 10 --seed ${from}`,
+  simulate('--stored', 300),
+  simulate('--shared', 100),
+  (from) => `npm run chaos -- --cycles 20 --seed ${from}`,
+  simulate('--map', 400),
+  simulate('--pair --map', 60),
+  (from) => `npm run fuzz -- --minutes 2 --seed ${from}`,
+  simulate('--freelance', 300),
+  simulate('--fleet', 10),
+  (from) => `npm run chaos -- --failing --cycles 20 --seed ${from}`,
+  simulate('--pair --calm', 60),
+];
+
+const end = performance.now() + hours * 3_600_000;
+const failed = [];
+let runs = 0;
+let stopped = false;
+let child = null;
+
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    stopped = true;
+    // Its group: npm, its shell and the program.
+    if (child !== null) process.kill(-child.pid, 'SIGKILL');
+  });
+}
+
+function run(command) {
+  return new Promise((resolve) => {
+    const output = [];
+    child = spawn(command, {
+      cwd: ROOT,
+      shell: true,
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+    });
+    for (const stream of [child.stdout, child.stderr]) {
+      stream.on('data', (chunk) => output.push(chunk));
+    }
+    child.on('close', (status) => {
+      child = null;
+      resolve({ status, output: Buffer.concat(output).toString() });
+    });
+  });
+}
+
+for (let turn = 0; !stopped && performance.now() < end; turn++) {
+  const command = TURNS[turn % TURNS.length](seed);
+  // No simulation has so many seeds: none is tried twice.
+  seed = (seed + 10_000) % SEEDS_MAX;
+  const began = performance.now();
+  const { status, output } = await run(command);
+  if (stopped) break;
+  runs++;
+  const seconds = Math.round((performance.now() - began) / 1000);
+  console.log(
+    `${new Date().toISOString()}  ${status === 0 ? 'ok    ' : 'FAILED'}  ${seconds} s  ${command}`,
+  );
+  if (status === 0) continue;
+  failed.push(command);
+  console.log(output);
+}
+
+console.log(
+  `\n${runs} runs, ${failed.length} failed${failed.length > 0 ? '; to repeat them:' : ''}`,
+);
+for (const command of failed) console.log(`  ${command}`);
+process.exitCode = failed.length > 0 ? 1 : 0;

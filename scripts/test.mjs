@@ -1,0 +1,147 @@
+/**
+ * Runs Jest: `node scripts/test.mjs [OPTION…] [PATH…]`, with Jest's options.
+ *
+ * Suites that depend on real time may fail because the machine was busy. Each of their files that failed
+ * runs once more, alone, after all others. If it passes then, the run passes and prints the file as flaky;
+ * if it fails again, or if it belongs to another suite, the run fails.
+ *
+ *     --times N    runs everything N times, and ends with all flaky cases
+ *     --busy N     beside N processes that do nothing but use the processor
+ *     --repeat     only runs what earlier calls have left in the file MAJORDOMO_REPEAT (see below)
+ *
+ * Several calls that run at the same time cannot repeat a file alone. With MAJORDOMO_REPEAT=FILE each
+ * writes its failed files there instead, and a last call with --repeat runs them. MAJORDOMO_FLAKY=FILE
+ * gets a line for each flaky case.
+ */
+import { spawn, spawnSync } from 'node:child_process';
+import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join, relative } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('../', import.meta.url));
+const BUILT = join(ROOT, 'build');
+const NODE_OPTIONS = ['--experimental-vm-modules', '--enable-source-maps', '--no-warnings'];
+const JEST = join(ROOT, 'node_modules', 'jest', 'bin', 'jest.js');
+
+/** Their processes, sockets and timers depend on how much of the machine they get. */
+const REAL_TIME = new Set([
+  'browser',
+  'disk',
+  'hostile',
+  'integration',
+  'interop',
+  'pair',
+  'postgres',
+  'process',
+  'shipped',
+  'smoke',
+]);
+
+/** The lines of this process. */
+const flaky = [];
+
+/** Ends with this process, also where that is killed. */
+const BUSY = 'const { ppid } = process; while (process.ppid === ppid);';
+
+/** `test/SUITE/…` of a compiled file. */
+function nameOf(file) {
+  return relative(BUILT, file).replaceAll('\\', '/').replace(/\.js$/, '.ts');
+}
+
+/** Whether a failure of this file (`test/SUITE/…`) may be the machine's. */
+export function isRealTime(name) {
+  return REAL_TIME.has(name.split('/')[1]);
+}
+
+/** The line that reports a case which failed and then passed. */
+export function flakyLine({ name, title }) {
+  return `flaky: ${name} "${title}"`;
+}
+
+/**
+ * @param node the Node.js to run it on: a fault of one version does not show on another
+ * @returns its exit status, and what failed: `{node, name, cases: [{title, message}]}` for each file
+ */
+function jest(args, node = process.execPath) {
+  const folder = mkdtempSync(join(tmpdir(), 'majordomo-test-'));
+  const file = join(folder, 'failed.json');
+  try {
+    const { status } = spawnSync(node, [...NODE_OPTIONS, JEST, ...args], {
+      cwd: ROOT,
+      stdio: 'inherit',
+      env: { ...process.env, MAJORDOMO_FAILED: file },
+    });
+    // (Written by scripts/jest-suites.mjs. Without it Jest has not come to its end.)
+    const failed = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : null;
+    return {
+      status: status ?? 1,
+      failed: failed?.map((each) => ({ ...each, node, name: nameOf(each.file) })),
+    };
+  } finally {
+    rmSync(folder, { recursive: true });
+  }
+}
+
+/** Runs the file alone. @returns whether it passes */
+function passesAlone({ node, file, name, cases }) {
+  console.error(`\nOnce more, alone: ${name}`);
+  const args = ['--config', 'jest.config.js', '--runInBand', '--runTestsByPath', file];
+  const { status } = jest(args, node);
+  if (status !== 0) {
+    console.error(`\nFailed twice: ${name}`);
+    return false;
+  }
+  for (const { title, message } of cases) {
+    const line = flakyLine({ name, title });
+    console.error(`\n${line}\nIt failed with:\n${message}\nIt passed alone (above).`);
+    flaky.push(line);
+    if (process.env.MAJORDOMO_FLAKY) appendFileSync(process.env.MAJORDOMO_FLAKY, `${line}\n`);
+  }
+  return true;
+}
+
+/** @returns the exit status of a run after what is repeated */
+function outcome({ status, failed }) {
+  if (status === 0) return 0;
+  if (!failed || failed.length === 0 || !failed.every(({ name }) => isRealTime(name))) return 1;
+  const later = process.env.MAJORDOMO_REPEAT;
+  if (later) {
+    for (const each of failed) appendFileSync(later, `${JSON.stringify(each)}\n`);
+    console.error(`\n${failed.length} failed files will run once more, alone, at the end.`);
+    return 0;
+  }
+  return failed.map(passesAlone).every(Boolean) ? 0 : 1;
+}
+
+function repeat() {
+  const file = process.env.MAJORDOMO_REPEAT;
+  const lines = file && existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [];
+  const failed = lines.filter((line) => line !== '').map((line) => JSON.parse(line));
+  if (failed.length === 0) console.error('Nothing to run once more.');
+  return failed.map(passesAlone).every(Boolean) ? 0 : 1;
+}
+
+/** Takes `NAME N` out of the arguments. */
+function number(args, name, otherwise) {
+  const at = args.indexOf(name);
+  return at === -1 ? otherwise : Number(args.splice(at, 2)[1]);
+}
+
+function main(args) {
+  if (args[0] === '--repeat') return repeat();
+  const times = number(args, '--times', 1);
+  const busy = number(args, '--busy', 0);
+  const loops = Array.from({ length: busy }, () => spawn(process.execPath, ['-e', BUSY]));
+  try {
+    const statuses = Array.from({ length: times }, () => outcome(jest(args)));
+    if (times > 1) console.error(`\n${times} runs. ${flaky.join('\n') || 'Nothing was flaky.'}`);
+    return Math.max(...statuses);
+  } finally {
+    for (const loop of loops) loop.kill('SIGKILL');
+  }
+}
+
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  process.exitCode = main(process.argv.slice(2));
+}
