@@ -2,6 +2,8 @@
  * Makes everything that a release has, in release/: `npm run release`. It publishes nothing.
  *
  *     majordomo-broker-VERSION.tgz, majordomo-sdk-VERSION.tgz   the packages
+ *     majordomo_VERSION_ARCH.tar.gz, majordomo_VERSION_ARCH.deb  the broker with its Node, for this machine's
+ *                                                               architecture: to unpack, to install
  *     …-VERSION.cdx.json                                        their bills of materials (CycloneDX)
  *     majordomo-broker-VERSION-image.tar.gz                     the image's build context
  *     CHANGES.md                                                the changelog's section of the version
@@ -121,8 +123,16 @@ function release() {
     const { name } = manifestOf(path);
     run(`Package ${name}`, 'npm', ['pack', '--silent', '--pack-destination', TARGET, `./${path}`]);
   }
+  run('Archive and Debian package', process.execPath, ['scripts/package-linux.mjs', TARGET]);
   run('Build of the tests', 'npm', ['run', '--silent', 'build:test']);
-  const test = ['run', '--silent', 'jest', '--', 'test/process/deploy/packages'];
+  const test = [
+    'run',
+    '--silent',
+    'jest',
+    '--',
+    'test/process/deploy/packages',
+    'test/shipped/machine',
+  ];
   run('Tests of the packages', 'npm', test, { MAJORDOMO_TARBALLS: TARGET });
 
   const write = (name, content) => writeFileSync(join(TARGET, name), content);
