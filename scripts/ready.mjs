@@ -61,8 +61,7 @@ function fail(text) {
 
 function install(why) {
   console.error(`Installing the dependencies first, because ${why}: npm ci`);
-  // npm warns of a machine whose Node.js is older than a package wants, which packages/node makes up for.
-  const args = ['ci', '--loglevel=error', ...(isMusl() ? ['--workspaces=false'] : [])];
+  const args = ['ci', ...(isMusl() ? ['--workspaces=false'] : [])];
   const { status } = spawnSync('npm', args, { cwd: ROOT, stdio: 'inherit' });
   if (status !== 0) fail('npm ci failed, see above. Nothing was started.');
 }

@@ -72,9 +72,9 @@ describeWithPostgres('a row that another session keeps locked', () => {
     expect(await ask(client, 'titanic.reply', uuid)).toEqual(['300']);
     // Who asks for it to be changed is told, in certain terms.
     expect(await ask(client, 'titanic.close', uuid)).toEqual(['500 the store is too busy']);
-    const [line] = daemon.logged('store.locked');
+    const line = await daemon.waitFor('store.locked');
     expect(line).toMatchObject({ uuid, pid });
-    expect(String(line?.['msg'])).toContain(`process ${pid} of the server`);
+    expect(String(line['msg'])).toContain(`process ${pid} of the server`);
     expect(daemon.logged('store.failed')).toEqual([]);
 
     await release();

@@ -22,7 +22,8 @@ async function expectServed(place: Place, ...workers: readonly Program[]): Promi
   for (const worker of workers) await worker.waitFor('ready');
   const client = place.python('plain_client', CLIENTS, 'req', 'hello', '--count', COUNT);
   expect(await client.finished()).toEqual(replies(COUNT, () => 'hello'));
-  for (const worker of workers) expect(worker.said('request')).not.toHaveLength(0);
+  // Their output may come after the replies.
+  for (const worker of workers) await worker.waitFor('request');
 }
 
 async function returns(place: Place): Promise<void> {
