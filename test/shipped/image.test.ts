@@ -102,7 +102,7 @@ beforeAll(async () => {
   start(NAME);
   await until(() => health(NAME) === 0, 'the container is healthy');
   podman.run('exec', '--detach', NAME, 'majordomo', 'worker', 'upper', '--', 'tr', 'a-z', 'A-Z');
-}, 600_000);
+}, 1_200_000);
 
 afterAll(async () => {
   if (folder === '') return;

@@ -106,7 +106,7 @@ beforeAll(async () => {
   run('tar', ['--extract', '--file', debianRoot(), '--directory', root], '/');
   makeFiles();
   await boot();
-}, 600_000);
+}, 1_200_000);
 
 afterAll(async () => {
   if (folder === '') return;
