@@ -1,6 +1,6 @@
 import all from './jest.config.js';
 
-/** What `npm test` runs: everything that takes less than two minutes. Each of these has a command of its own. */
+/** What `npm test` runs: all suites but these, which have commands of their own. */
 export default {
   ...all,
   testPathIgnorePatterns: [

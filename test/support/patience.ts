@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 export const PATIENCE_MS = 60_000;
 /** The limit of a case with many steps, each of which has patience of its own. */
 export const LONG_TEST_MS = 10 * PATIENCE_MS;
-/** Jest's own limit (jest.config.js) is longer still, so that what did not come is named. */
+/** Jest's own limit (jest.config.js) is longer than usual patience, so that what did not come is named. */
 const FACTOR_MAX = 3;
 const TICK_MS = 50;
 
