@@ -50,12 +50,12 @@ function nameOf(file) {
 }
 
 /** Whether a failure of this file (`test/SUITE/…`) may be the machine's. */
-export function isRealTime(name) {
+function isRealTime(name) {
   return REAL_TIME.has(name.split('/')[1]);
 }
 
 /** The line that reports a case which failed and then passed. */
-export function flakyLine({ name, title }) {
+function flakyLine({ name, title }) {
   return `flaky: ${name} "${title}"`;
 }
 

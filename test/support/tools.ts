@@ -31,7 +31,6 @@ const PROBES = {
     command: '/bin/sh',
     args: ['-c', `systemd-notify --version && ${PYTHON} -c ''`],
   },
-  'systemd-analyze': { command: 'systemd-analyze', args: ['--version'] },
   'script and stty': {
     command: '/bin/sh',
     args: ['-c', 'command -v script && command -v stty'],
