@@ -3,6 +3,8 @@ import { fileURLToPath } from 'node:url';
 /** Tests are compiled first (tsconfig.test.json); Jest runs the JavaScript, so that worker threads load the same files as in production. */
 export default {
   testEnvironment: 'node',
+  testRunner: fileURLToPath(new URL('scripts/jest-runner.mjs', import.meta.url)),
+  injectGlobals: false,
   transform: {},
   rootDir: 'build',
   testMatch: ['<rootDir>/test/**/*.test.js'],

@@ -6,14 +6,15 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync, statSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url)).replace(/[/\\]$/, '');
 const SOURCES = ['src', 'scripts', 'packages/sdk/package.json', 'tsconfig.json'];
 /** The last file that each step of the build writes. */
 const BUILT = ['dist/main.js', 'packages/sdk/dist/index.d.cts'].map((path) => join(ROOT, path));
-const TOOLS = ['typescript', '@rollup/wasm-node'];
+const COMPILER = '@typescript/native/package.json';
+const TOOLS = [COMPILER, '@rollup/wasm-node'];
 
 function changedMs(path) {
   const { mtimeMs } = statSync(path);
@@ -45,7 +46,7 @@ function run(...args) {
 }
 
 function build() {
-  const tsc = createRequire(import.meta.url).resolve('typescript/bin/tsc');
+  const tsc = join(dirname(createRequire(import.meta.url).resolve(COMPILER)), 'bin', 'tsc');
   run('scripts/copy-assets.mjs', 'dist');
   run(tsc, '-p', 'tsconfig.page.json', '--noCheck');
   run(tsc, '-p', 'tsconfig.json', '--noCheck');

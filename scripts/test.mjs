@@ -21,7 +21,7 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const BUILT = join(ROOT, 'build');
-const NODE_OPTIONS = ['--experimental-vm-modules', '--enable-source-maps', '--no-warnings'];
+const NODE_OPTIONS = ['--enable-source-maps', '--no-warnings'];
 const JEST = join(ROOT, 'node_modules', 'jest', 'bin', 'jest.js');
 
 /** Their processes, sockets and timers depend on how much of the machine they get. */

@@ -95,6 +95,23 @@ async function greeted(
   throw new Error(`none of ${TRIES_MAX} connections got through its handshake`);
 }
 
+function byByte(socket: Socket): Write {
+  return async (bytes) => {
+    for (const byte of bytes) {
+      await new Promise((resolve) => socket.write(Buffer.from([byte]), resolve));
+    }
+  };
+}
+
+/** Asks an MMI question that is answered 200; begins anew if this machine was too slow for the handshake. */
+async function askByByte(endpoint: string, message: Buffer, tries = TRIES_MAX): Promise<void> {
+  const slow = await greeted(endpoint, byByte);
+  const answered = readUntil(slow, (all) => all.includes('\x00\x03200'));
+  const asked = Promise.all([answered, byByte(slow)(message)]);
+  if (tries === 1) await asked;
+  else await asked.catch(() => askByByte(endpoint, message, tries - 1));
+}
+
 const GARBAGE: readonly Buffer[] = [
   Buffer.from('GET / HTTP/1.1\r\nHost: broker\r\n\r\n'),
   Buffer.from('\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03', 'latin1'),
@@ -182,17 +199,7 @@ describe.each(TRANSPORTS)(
       );
       const half = await greeted(siege.endpoint);
       half.write(message.subarray(0, -3));
-      const byByte =
-        (socket: Socket) =>
-        async (bytes: Buffer): Promise<void> => {
-          for (const byte of bytes) {
-            await new Promise((resolve) => socket.write(Buffer.from([byte]), resolve));
-          }
-        };
-      const slow = await greeted(siege.endpoint, byByte);
-      const answered = readUntil(slow, (all) => all.includes('\x00\x03200'));
-      await byByte(slow)(message);
-      await answered;
+      await askByByte(siege.endpoint, message);
       await siege.served();
       await siege.end();
     });

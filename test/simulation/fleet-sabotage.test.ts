@@ -1,13 +1,12 @@
 /** The simulation is only worth what it finds: fleets that are broken on purpose. */
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { RemoteWorkers } from '../../src/broker/inputs/remote-workers.js';
-import { codeOf, messageOf } from '../../src/core/errors.js';
 import { FleetPeer } from '../../src/fleet/peer.js';
 import { Holder, Origin } from '../../src/fleet/origin.js';
+import { firstFailure } from './actors/first-failure.js';
 import { Tally } from './actors/tally.js';
 import { runFleetSeed } from './fleet/seeds.js';
 
-const SEEDS_MAX = 40;
 const mends: (() => void)[] = [];
 
 afterEach(() => {
@@ -27,17 +26,10 @@ function breaks<T extends object, Name extends keyof T>(
   });
 }
 
-/** The first failure that was found. */
-function found(): string {
-  for (let seed = 1; seed <= SEEDS_MAX; seed++) {
-    try {
-      runFleetSeed(seed, new Tally());
-    } catch (error) {
-      expect(codeOf(error)).toMatch(/^ERR_(SIMULATION|INTERNAL)$/);
-      return messageOf(error);
-    }
-  }
-  return 'nothing';
+function found(likely?: number): string {
+  return firstFailure((seed) => {
+    runFleetSeed(seed, new Tally());
+  }, likely);
 }
 
 describe('the simulation of a fleet finds', () => {

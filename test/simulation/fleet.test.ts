@@ -3,7 +3,7 @@ import { Tally } from './actors/tally.js';
 import { runFleetSeed } from './fleet/seeds.js';
 
 /** .ci/run runs more, and `npm run soak` as many as one likes. */
-const SEEDS = 12;
+const SEEDS = 6;
 
 describe('in a simulated fleet on a bus that loses, repeats and delays', () => {
   it(`every promise of the fleet is kept (D83 to D88): ${SEEDS} seeds`, () => {

@@ -7,22 +7,13 @@
  * - A block without a language is what the commands before it print: these lines, in this order, next to each
  *   other except where a line is `…`. Uuids, times, durations, rates, and names of workers may differ.
  *
- * What is not done as the page says: `npm install` gets the archives, and the native module that this repository
- * has. The ports are free ones: the page's are replaced in the page and in the configurations of the package,
+ * What is not done as the page says: `npm install` gets the archives. The ports are free ones: the page's are replaced in the page and in the configurations of the package,
  * and the broker and the commands that use the defaults get theirs from the environment.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
-import {
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  readdirSync,
-  readFileSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 
@@ -35,7 +26,6 @@ import { LONG_TEST_MS } from '../../support/patience.js';
 const PAGE = 'docs/tutorial.md';
 /** As a list, in the order of the free ports that replace them. */
 const PORTS = [5555, 5556, 5580, 5581, 5590, 5591];
-const NATIVE = 'node_modules/better-sqlite3/build/Release/better_sqlite3.node';
 const BLOCK =
   /(?:^_Terminal (?<terminal>[12])(?<how>.*):_\n\n)?^```(?<language>\w*)\n(?<text>[\s\S]*?)^```$/gm;
 
@@ -153,8 +143,6 @@ function installed(text: string, archives: readonly string[]): string {
 }
 
 function prepareInstalled(project: string): void {
-  mkdirSync(dirname(join(project, NATIVE)), { recursive: true });
-  copyFileSync(NATIVE, join(project, NATIVE));
   const configurations = join(project, 'node_modules/majordomo-broker/config');
   for (const name of readdirSync(configurations).filter((each) => each.startsWith('pair-'))) {
     const path = join(configurations, name);

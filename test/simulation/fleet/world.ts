@@ -26,6 +26,12 @@ const BUSY_MS = 20_000;
 const MAX_DELIVERIES = 3;
 const BIG_BYTES = 3 * 1024 * 1024;
 const HEARTBEAT_MS = 1000;
+const ID_BYTES_MAX = 20;
+
+/** A body begins with the id of its request and a space; much may follow. */
+function idOf(body: string): string {
+  return body.slice(0, body.indexOf(' '));
+}
 
 interface Asked {
   readonly id: string;
@@ -117,7 +123,7 @@ export class SimFleet {
     if (pack.chunk !== null) return;
     for (const entry of readEntries(pack.entries) ?? []) {
       if (entry.kind !== 'request') continue;
-      const id = entry.body.toString('latin1', 2).split(' ')[0] ?? '';
+      const id = idOf(entry.body.toString('latin1', 2, ID_BYTES_MAX));
       const asked = this.#asked.get(id);
       hold(asked !== undefined, `a request that somebody sent travels, not ${id}`);
       hold(asked.client.broker.name === from, `request ${id} leaves its own broker, not ${from}`);
@@ -253,7 +259,7 @@ export class SimFleet {
       this.#take(worker);
       while (worker.open.length > 0 && below(random, 3) > 0) {
         const body = worker.open.shift() ?? '';
-        const id = body.split(' ')[0] ?? '';
+        const id = idOf(body);
         const dice = this.#isCalm ? 99 : below(random, 100);
         if (dice < 5) worker.actor.returns('busy', { of: body });
         else if (dice < 10) worker.actor.fails(['retry', 'later', ''], { of: body });
@@ -270,7 +276,7 @@ export class SimFleet {
     for (const line of worker.actor.inbox()) {
       if (!line.startsWith('REQUEST ')) continue;
       const body = line.slice('REQUEST '.length);
-      const asked = this.#asked.get(body.split(' ')[0] ?? '');
+      const asked = this.#asked.get(idOf(body));
       hold(asked !== undefined, 'workers get requests of clients');
       const isHere = asked.client.broker === worker.broker;
       if (isHere) asked.ranHere++;

@@ -27,7 +27,8 @@ function ran(suite: string, failures: number): readonly [number | null, number, 
   writeFileSync(list, '');
   writeFileSync(
     file,
-    `import { appendFileSync, readFileSync } from 'node:fs';
+    `import { it } from '@jest/globals';
+     import { appendFileSync, readFileSync } from 'node:fs';
      it('comes and goes', () => {
        appendFileSync(${JSON.stringify(count)}, '.');
        if (readFileSync(${JSON.stringify(count)}, 'utf8').length <= ${failures}) throw new Error('no');

@@ -1,0 +1,127 @@
+/**
+ * The `testRunner` of jest.config.js: Jest's own (jest-circus), but test files are loaded by Node's `import`.
+ *
+ * Jest makes a context for each test file and compiles all of src/ anew in it, which took half of a run's
+ * processor time. Here each worker process loads src/ once. What is in test/ is loaded anew for each
+ * file, so that its variables and hooks are that file's. No module of src/ may keep state of its own.
+ */
+import { createRequire, registerHooks } from 'node:module';
+import { dirname, join } from 'node:path';
+import { pathToFileURL } from 'node:url';
+
+import { ModernFakeTimers } from '@jest/fake-timers';
+import { ModuleMocker } from 'jest-mock';
+
+const require = createRequire(import.meta.url);
+const CIRCUS = join(dirname(require.resolve('jest-circus')), 'jestAdapterInit.js');
+/** jest-circus keeps its event handlers there. */
+const HANDLERS = Symbol.for('EVENT_HANDLERS');
+
+const TESTS = new URL('../build/test/', import.meta.url).href;
+const GLOBALS_NAME = '@jest/globals';
+const GLOBALS_URL = 'jest:globals';
+/** Read by the module that stands for `@jest/globals`. */
+const GLOBALS = Symbol.for('majordomo.jest.globals');
+const NAMES = [
+  'afterAll',
+  'afterEach',
+  'beforeAll',
+  'beforeEach',
+  'describe',
+  'expect',
+  'it',
+  'jest',
+  'test',
+];
+
+/** How many files this process has run, with this one. */
+let files = 0;
+
+registerHooks({
+  resolve(specifier, context, nextResolve) {
+    if (specifier === GLOBALS_NAME) {
+      return { url: `${GLOBALS_URL}?${files}`, format: 'module', shortCircuit: true };
+    }
+    const resolved = nextResolve(specifier, context);
+    const isTest = resolved.url.startsWith(TESTS) && !resolved.url.includes('?');
+    return isTest ? { ...resolved, url: `${resolved.url}?${files}` } : resolved;
+  },
+  load(url, context, nextLoad) {
+    if (!url.startsWith(GLOBALS_URL)) return nextLoad(url, context);
+    const source = `export const { ${NAMES.join(', ')} } = globalThis[Symbol.for('${GLOBALS.description}')];`;
+    return { format: 'module', source, shortCircuit: true };
+  },
+});
+
+/** The part of Jest's object `jest` that the tests use. */
+class JestObject {
+  #mocker = new ModuleMocker(globalThis);
+  #timers;
+
+  constructor(config) {
+    this.#timers = new ModernFakeTimers({ config, global: globalThis });
+  }
+
+  spyOn(...args) {
+    return this.#mocker.spyOn(...args);
+  }
+
+  restoreAllMocks() {
+    this.#mocker.restoreAllMocks();
+  }
+
+  useFakeTimers(options) {
+    this.#timers.useFakeTimers(options);
+  }
+
+  useRealTimers() {
+    this.#timers.useRealTimers();
+  }
+
+  setSystemTime(now) {
+    this.#timers.setSystemTime(now);
+  }
+
+  getTimerCount() {
+    return this.#timers.getTimerCount();
+  }
+
+  advanceTimersByTime(ms) {
+    this.#timers.advanceTimersByTime(ms);
+  }
+
+  async advanceTimersByTimeAsync(ms) {
+    await this.#timers.advanceTimersByTimeAsync(ms);
+  }
+}
+
+export default async function run(globalConfig, config, _environment, runtime, testPath, send) {
+  // A fresh copy: it has the tests that were declared, and its handlers, in variables.
+  delete require.cache[CIRCUS];
+  delete globalThis[HANDLERS];
+  const { initialize, runAndTransformResultsToJestFormat } = require(CIRCUS);
+  files++;
+  const jest = new JestObject(config);
+  await initialize({
+    config,
+    environment: { global: globalThis },
+    globalConfig,
+    localRequire: require,
+    parentProcess: process,
+    runtime,
+    sendMessageToJest: send,
+    setGlobalsForRuntime: (globals) => {
+      globalThis[GLOBALS] = { ...globals, jest };
+    },
+    testPath,
+  });
+  // Node's own shows lines of the sources (--enable-source-maps).
+  Error.prepareStackTrace = undefined;
+  try {
+    await import(pathToFileURL(testPath));
+    return await runAndTransformResultsToJestFormat({ config, globalConfig, testPath });
+  } finally {
+    jest.restoreAllMocks();
+    jest.useRealTimers();
+  }
+}
