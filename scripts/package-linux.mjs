@@ -18,6 +18,7 @@ import {
   readFileSync,
   renameSync,
   rmSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -80,6 +81,8 @@ function makeTree(tree, archive, work) {
 
   for (const path of ['package.json', 'dist']) renameSync(join(unpacked, path), join(lib, path));
   renameSync(modules, join(lib, 'node_modules'));
+  // The name by which the program calls itself when it says what to type next.
+  symlinkSync('dist/main.js', join(lib, 'majordomo'));
   // What is left are documents and examples, and the SDK, which programs install with npm.
   for (const path of ['packages', 'scripts']) rmSync(join(unpacked, path), { recursive: true });
   renameSync(unpacked, doc);
@@ -91,7 +94,8 @@ function makeTree(tree, archive, work) {
 
 function makeArchive(tree, name, target) {
   const owner = ['--owner=0', '--group=0', '--numeric-owner', '--sort=name'];
-  const top = [`--transform=s,^[.],${name},`, '--show-transformed-names'];
+  // S: the targets of links stay as they are.
+  const top = [`--transform=s,^[.],${name},S`, '--show-transformed-names'];
   const file = join(target, `${name}.tar.gz`);
   run('tar', ['--create', '--gzip', '--file', file, ...owner, ...top, '--directory', tree, '.']);
 }

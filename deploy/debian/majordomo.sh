@@ -1,4 +1,4 @@
 #!/bin/sh
 # Starts Majordomo with the Node that came with it.
 lib=$(dirname -- "$(readlink -f -- "$0")")/../lib/majordomo
-exec "$lib/node" "$lib/dist/main.js" "$@"
+exec "$lib/node" "$lib/majordomo" "$@"

@@ -67,7 +67,7 @@ async function boot(): Promise<void> {
   const children = `/proc/${pid}/task/${pid}/children`;
   await until(() => {
     init = Number(readFileSync(children, 'utf8').trim().split(' ')[0]);
-    return init > 0 && /running|degraded/.test(ran('systemctl is-system-running').stdout);
+    return init > 0 && /running|degraded/.test(ran('systemctl is-system-running --wait').stdout);
   }, 'the machine is up');
 }
 
@@ -121,11 +121,14 @@ describe('the archive', () => {
       `tar -xf /srv/${archive} -C /opt && ln -s /opt/${unpacked}/bin/majordomo /usr/local/bin`,
     );
     expect(ran('command -v node').status).not.toBe(0);
-    const broker = 'cd /tmp && majordomo serve > /tmp/log 2>&1 & broker=$!';
+    const broker =
+      'cd /tmp && script --quiet --flush --command "exec majordomo serve" log >/dev/null & broker=$!';
     const script = `${broker}; ${UPPER} & worker=$!; majordomo request upper hello; kill $worker $broker; wait $broker`;
     expect(inside(`setpriv --reuid nobody --regid nogroup --clear-groups sh -c '${script}'`)).toBe(
       'HELLO\n',
     );
+    // What it said to try next, at its terminal.
+    expect(inside('cat /tmp/log')).toContain('\n  majordomo request upper hello\r\n');
     inside(`rm -r /opt/${unpacked} /usr/local/bin/majordomo`);
   });
 });
@@ -213,6 +216,7 @@ describe('the Debian package', () => {
   itWithTool(TOOL, 'keeps the data when it is purged and nobody can be asked, and says so', () => {
     const said = ran(`${APT} purge majordomo 2>&1`).stdout;
     expect(said).toContain(`${DATA} was kept; to remove it: rm -r ${DATA}`);
+    expect(said).not.toContain('/etc/majordomo was kept');
     expect(existsSync(join(root, DATA, 'titanic.db'))).toBe(true);
     const left = inside('find /etc /usr /run /var/lib/systemd -name "*majordomo*"');
     expect(left).toBe('');
