@@ -28,24 +28,29 @@ function positive(name, text, otherwise) {
 const hours = positive('hours', values.hours);
 let seed = positive('seed', values.seed, 1 + Math.floor(Math.random() * SEEDS_MAX));
 
+const NODE = 'node --enable-source-maps';
+const CHAOS = `${NODE} build/test/chaos/chaos.js`;
+const FUZZ = `${NODE} --expose-gc build/test/fuzz/fuzz.js`;
+
 function simulate(options, seeds) {
-  return (from) => `npm run simulate -- ${options} --seeds ${seeds} --from ${from}`;
+  const command = `${NODE} build/test/simulation/simulate.js ${options}`;
+  return (from) => `${command} --seeds ${seeds} --from ${from}`;
 }
 
 /** Each takes a minute or two. */
 const TURNS = [
   simulate('', 2000),
   simulate('--pair', 200),
-  (from) => `npm run chaos -- --pair --cycles 10 --seed ${from}`,
+  (from) => `${CHAOS} --pair --cycles 10 --seed ${from}`,
   simulate('--stored', 300),
   simulate('--shared', 100),
-  (from) => `npm run chaos -- --cycles 20 --seed ${from}`,
+  (from) => `${CHAOS} --cycles 20 --seed ${from}`,
   simulate('--map', 400),
   simulate('--pair --map', 60),
-  (from) => `npm run fuzz -- --minutes 2 --seed ${from}`,
+  (from) => `${FUZZ} --minutes 2 --seed ${from}`,
   simulate('--freelance', 300),
   simulate('--fleet', 10),
-  (from) => `npm run chaos -- --failing --cycles 20 --seed ${from}`,
+  (from) => `${CHAOS} --failing --cycles 20 --seed ${from}`,
   simulate('--pair --calm', 60),
 ];
 
@@ -55,10 +60,10 @@ let runs = 0;
 let stopped = false;
 let child = null;
 
-for (const signal of ['SIGINT', 'SIGTERM']) {
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP']) {
   process.on(signal, () => {
     stopped = true;
-    // Its group: npm, its shell and the program.
+    // Its group: a shell, the program and its processes.
     if (child !== null) process.kill(-child.pid, 'SIGKILL');
   });
 }

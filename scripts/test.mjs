@@ -13,7 +13,8 @@
  * writes its failed files there instead, and a last call with --repeat runs them. MAJORDOMO_FLAKY=FILE
  * gets a line for each flaky case.
  */
-import { spawn, spawnSync } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
@@ -37,6 +38,9 @@ const REAL_TIME = new Set([
   'shipped',
   'smoke',
 ]);
+
+/** They end the tests. */
+const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 
 /** The lines of this process. */
 const flaky = [];
@@ -63,15 +67,24 @@ function flakyLine({ name, title }) {
  * @param node the Node.js to run it on: a fault of one version does not show on another
  * @returns its exit status, and what failed: `{node, name, cases: [{title, message}]}` for each file
  */
-function jest(args, node = process.execPath) {
+async function jest(args, node = process.execPath) {
   const folder = mkdtempSync(join(tmpdir(), 'majordomo-test-'));
   const file = join(folder, 'failed.json');
+  // A process group of its own: a signal ends Jest, its workers and what the tests have started.
+  const child = spawn(node, [...NODE_OPTIONS, JEST, ...args], {
+    cwd: ROOT,
+    stdio: 'inherit',
+    detached: true,
+    env: { ...process.env, MAJORDOMO_FAILED: file },
+  });
+  let stoppedBy = 0;
+  const stop = (_signal, number) => {
+    stoppedBy = number;
+    process.kill(-child.pid, 'SIGTERM');
+  };
+  for (const signal of SIGNALS) process.on(signal, stop);
   try {
-    const { status } = spawnSync(node, [...NODE_OPTIONS, JEST, ...args], {
-      cwd: ROOT,
-      stdio: 'inherit',
-      env: { ...process.env, MAJORDOMO_FAILED: file },
-    });
+    const [status] = await once(child, 'close');
     // (Written by scripts/jest-suites.mjs. Without it Jest has not come to its end.)
     const failed = existsSync(file) ? JSON.parse(readFileSync(file, 'utf8')) : null;
     return {
@@ -79,15 +92,17 @@ function jest(args, node = process.execPath) {
       failed: failed?.map((each) => ({ ...each, node, name: nameOf(each.file) })),
     };
   } finally {
+    for (const signal of SIGNALS) process.off(signal, stop);
     rmSync(folder, { recursive: true });
+    if (stoppedBy > 0) process.exit(128 + stoppedBy);
   }
 }
 
 /** Runs the file alone. @returns whether it passes */
-function passesAlone({ node, file, name, cases }) {
+async function passesAlone({ node, file, name, cases }) {
   console.error(`\nOnce more, alone: ${name}`);
   const args = ['--config', 'jest.config.js', '--runInBand', '--runTestsByPath', file];
-  const { status } = jest(args, node);
+  const { status } = await jest(args, node);
   if (status !== 0) {
     console.error(`\nFailed twice: ${name}`);
     return false;
@@ -101,8 +116,15 @@ function passesAlone({ node, file, name, cases }) {
   return true;
 }
 
+/** @returns the exit status of all of them */
+async function eachAlone(failed) {
+  let status = 0;
+  for (const each of failed) if (!(await passesAlone(each))) status = 1;
+  return status;
+}
+
 /** @returns the exit status of a run after what is repeated */
-function outcome({ status, failed }) {
+async function outcome({ status, failed }) {
   if (status === 0) return 0;
   if (!failed || failed.length === 0 || !failed.every(({ name }) => isRealTime(name))) return 1;
   const later = process.env.MAJORDOMO_REPEAT;
@@ -111,37 +133,45 @@ function outcome({ status, failed }) {
     console.error(`\n${failed.length} failed files will run once more, alone, at the end.`);
     return 0;
   }
-  return failed.map(passesAlone).every(Boolean) ? 0 : 1;
+  return await eachAlone(failed);
 }
 
-function repeat() {
+async function repeat() {
   const file = process.env.MAJORDOMO_REPEAT;
   const lines = file && existsSync(file) ? readFileSync(file, 'utf8').split('\n') : [];
   const failed = lines.filter((line) => line !== '').map((line) => JSON.parse(line));
   if (failed.length === 0) console.error('Nothing to run once more.');
-  return failed.map(passesAlone).every(Boolean) ? 0 : 1;
+  return await eachAlone(failed);
 }
 
 /** Takes `NAME N` out of the arguments. */
-function number(args, name, otherwise) {
+function number(args, name, otherwise, least) {
   const at = args.indexOf(name);
-  return at === -1 ? otherwise : Number(args.splice(at, 2)[1]);
+  if (at === -1) return otherwise;
+  const [, text] = args.splice(at, 2);
+  const value = Number(text);
+  if (Number.isInteger(value) && value >= least) return value;
+  console.error(`test: ${name} takes a whole number, at least ${least}, not ${text ?? 'nothing'}`);
+  process.exit(64);
 }
 
-function main(args) {
-  if (args[0] === '--repeat') return repeat();
-  const times = number(args, '--times', 1);
-  const busy = number(args, '--busy', 0);
+async function main(args) {
+  if (args[0] === '--repeat') return await repeat();
+  const times = number(args, '--times', 1, 1);
+  const busy = number(args, '--busy', 0, 0);
   const loops = Array.from({ length: busy }, () => spawn(process.execPath, ['-e', BUSY]));
   try {
-    const statuses = Array.from({ length: times }, () => outcome(jest(args)));
+    let status = 0;
+    for (let run = 0; run < times; run++) {
+      status = Math.max(status, await outcome(await jest(args)));
+    }
     if (times > 1) console.error(`\n${times} runs. ${flaky.join('\n') || 'Nothing was flaky.'}`);
-    return Math.max(...statuses);
+    return status;
   } finally {
     for (const loop of loops) loop.kill('SIGKILL');
   }
 }
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
-  process.exitCode = main(process.argv.slice(2));
+  process.exitCode = await main(process.argv.slice(2));
 }

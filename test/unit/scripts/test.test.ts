@@ -1,8 +1,11 @@
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import { spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+import { until } from '../../support/until.js';
 
 /** Below build/, where Jest looks for tests; the name decides which suite the file belongs to. */
 const folders: string[] = [];
@@ -40,6 +43,15 @@ function ran(suite: string, failures: number): readonly [number | null, number, 
   return [status, readFileSync(count, 'utf8').length, readFileSync(list, 'utf8')];
 }
 
+function isRunning(pid: number): boolean {
+  try {
+    // An ended process whose parent is gone may wait for process 1 to read its status.
+    return !/^State:\tZ/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
+}
+
 describe('a run of tests', () => {
   it('repeats a failed file of a suite that depends on real time, and lists it', () => {
     const [status, times, flaky] = ran('smoke', 1);
@@ -53,5 +65,38 @@ describe('a run of tests', () => {
 
   it('repeats no file of another suite', () => {
     expect(ran('machine', 1)).toEqual([1, 1, '']);
+  });
+
+  it('ends with all its processes when it is told to', async () => {
+    const folder = mkdtempSync(join('build', 'test', 'smoke', 'scripts-'));
+    folders.push(folder);
+    const [file, pids] = [join(folder, 'made.test.js'), join(folder, 'pids')];
+    writeFileSync(pids, '');
+    writeFileSync(
+      file,
+      `import { it } from '@jest/globals';
+       import { spawn } from 'node:child_process';
+       import { writeFileSync } from 'node:fs';
+       it('never ends', async () => {
+         const { pid } = spawn('sleep', ['1000']);
+         writeFileSync(${JSON.stringify(pids)}, process.pid + ' ' + pid + '\\n');
+         await new Promise(() => {});
+       });`,
+    );
+    const args = ['scripts/test.mjs', '--config', 'jest.config.js', '--runTestsByPath', file];
+    const child = spawn(process.execPath, args, { stdio: 'ignore' });
+    await until(() => readFileSync(pids, 'utf8').endsWith('\n'), 'the case runs');
+    child.kill('SIGTERM');
+    expect(await once(child, 'close')).toEqual([143, null]);
+    for (const pid of readFileSync(pids, 'utf8').split(' ').map(Number)) {
+      await until(() => !isRunning(pid), 'its processes have ended');
+    }
+  });
+
+  it('says what a wrong number is', () => {
+    const args = ['scripts/test.mjs', '--times', '0'];
+    const { status, stderr } = spawnSync(process.execPath, args, { encoding: 'utf8' });
+    expect(stderr).toBe('test: --times takes a whole number, at least 1, not 0\n');
+    expect(status).toBe(64);
   });
 });
