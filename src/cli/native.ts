@@ -3,16 +3,19 @@ import { createRequire } from 'node:module';
 
 import type { Config } from '../config/config.js';
 import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
+import { leastNode } from '../core/version.js';
 
 const require = createRequire(import.meta.url);
 
 /** What to do about a native module that does not load. */
-export const REINSTALL = 'install it again (npm ci), with Node.js 22.17 or newer';
+export const REINSTALL = `install Majordomo again, with Node.js ${leastNode()} or newer`;
 
 const NATIVE_MODULES = ['better-sqlite3', 'zeromq'] as const;
 type NativeModule = (typeof NATIVE_MODULES)[number];
-/** What Node.js and `bindings` report. */
-const NOT_LOADED = /Cannot find|Could not locate|compiled against|ERR_DLOPEN_FAILED/;
+/** What Node.js reports. */
+const NOT_LOADED = /Cannot find|compiled against|ERR_DLOPEN_FAILED/;
+/** The last place where better-sqlite3 looks, if it has no binary for this machine. */
+const NO_BINARY = /^Cannot find module '.*better_sqlite3\.node'/;
 
 /**
  * Loads those that the daemon needs, before anything else starts.
@@ -40,9 +43,7 @@ export function nativeFailure(error: unknown): MajordomoError | null {
   if (code === 'ERR_NATIVE_MODULE') return null;
   const text = `${code} ${messageOf(error)}`;
   const name = NATIVE_MODULES.find((each) => text.includes(each));
-  const isBindings = text.includes('Could not locate the bindings file');
-  if (name === undefined && !isBindings) return null;
-  return NOT_LOADED.test(text) ? notLoaded(name ?? 'better-sqlite3', error) : null;
+  return name !== undefined && NOT_LOADED.test(text) ? notLoaded(name, error) : null;
 }
 
 function notLoaded(name: NativeModule, error: unknown): MajordomoError {
@@ -52,7 +53,9 @@ function notLoaded(name: NativeModule, error: unknown): MajordomoError {
 
 /** In one sentence: such errors list all the places where a file was looked for. */
 function reasonOf(error: unknown): string {
-  const [first = '', second = ''] = messageOf(error).split('\n');
+  const message = messageOf(error);
+  if (NO_BINARY.test(message)) return `it has no binary for ${process.platform} on ${process.arch}`;
+  const [first = '', second = ''] = message.split('\n');
   const isCut = first.endsWith('was compiled against a different Node.js version using');
   return (isCut ? `${first} ${second}` : first).replace(/[.:\s]+(Tried:)?$/, '');
 }

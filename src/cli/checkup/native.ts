@@ -43,7 +43,7 @@ export async function sqlite(): Promise<Finding> {
   if (!probed.ok) return problem(name, `does not load: ${probed.text}`, REINSTALL);
   const text = `loads, SQLite ${probed.text}`;
   if (atLeast(probed.text, SQLITE_MIN)) return ok(name, text);
-  return problem(name, text, `SQLite must be ${SQLITE_MIN} or later: install with npm ci`);
+  return problem(name, text, `SQLite must be ${SQLITE_MIN} or later: ${REINSTALL}`);
 }
 
 async function probe(
