@@ -11,8 +11,8 @@ COPY package.json package-lock.json .npmrc ./
 COPY packages/node/package.json packages/node/
 COPY packages/sdk/package.json packages/sdk/
 # No scripts: native modules are in their packages, and the sources that `prepare` builds are not here yet.
-# No optional packages: the only one that would be needed here is a Node, which this image has.
-RUN npm ci --ignore-scripts --omit=optional
+# No workspaces: they are the SDK and a Node, which this image has.
+RUN npm ci --ignore-scripts --workspaces=false
 COPY tsconfig.json tsconfig.page.json ./
 COPY scripts/ scripts/
 COPY src/ src/

@@ -23,7 +23,7 @@ export function builtProgram(commit: string): string {
   };
   run('scripts/copy-assets.mjs', 'dist');
   run(
-    'node_modules/typescript/bin/tsc',
+    'node_modules/@typescript/native/bin/tsc',
     '-p',
     'tsconfig.json',
     '--noCheck',

@@ -52,7 +52,7 @@ function compile(manifests: readonly Manifest[]): string {
     });
     writeFileSync(join(folder, 'manifests.mts'), text.join(''));
     const options = ['--noEmit', '--strict', '--skipLibCheck', '--module', 'nodenext'];
-    const args = [resolve('node_modules/typescript/bin/tsc'), ...options, 'manifests.mts'];
+    const args = [resolve('node_modules/@typescript/native/bin/tsc'), ...options, 'manifests.mts'];
     return run(process.execPath, args, folder);
   } catch (error) {
     return String(error);

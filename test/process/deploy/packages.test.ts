@@ -430,7 +430,7 @@ describe('a program in TypeScript compiles and runs', () => {
     });
     const text = typed(broker ? `${name}/client` : name, broker ? `${name}/worker` : name);
     for (const path of programs) write(program, { [path]: text });
-    run(process.execPath, [resolve('node_modules/typescript/bin/tsc'), '-p', '.'], program);
+    run(process.execPath, [resolve('node_modules/@typescript/native/bin/tsc'), '-p', '.'], program);
     for (const path of programs) {
       const made = join('out', path.replace('ts', 'js'));
       expect(run(process.execPath, [made], program)).toBe('ERR_MDP_UNREACHABLE\n');
