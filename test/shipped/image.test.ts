@@ -1,15 +1,7 @@
 /** The image, built by the Dockerfile and run as deploy/README.md says. */
-import {
-  cpSync,
-  mkdirSync,
-  mkdtempSync,
-  readFileSync,
-  realpathSync,
-  rmSync,
-  writeFileSync,
-} from 'node:fs';
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect } from '@jest/globals';
 
@@ -38,15 +30,8 @@ const WITHOUT_KEY =
 let folder = '';
 let podman: Podman;
 
-/** The machine's npm, as a Node image has it: in lib/node_modules. */
-function copyNpm(target: string): void {
-  const program =
-    process.env['npm_execpath'] ?? run('/bin/sh', ['-c', 'command -v npm'], '/').trim();
-  cpSync(dirname(dirname(realpathSync(program))), target, { recursive: true });
-}
-
 /**
- * Debian alone, and Debian with this Node and npm, in the places where the official images have them.
+ * Debian alone, and Debian with this Node and the npm of Node.js 24, in the places where the official images have them.
  * The second also trusts and prefers what npm trusts and has on this machine.
  */
 function buildBases(): void {
@@ -54,12 +39,13 @@ function buildBases(): void {
   const context = join(folder, 'context');
   mkdirSync(context);
   cpSync(process.execPath, join(context, 'node'));
-  copyNpm(join(context, 'npm'));
+  // Not the machine's own npm: Debian's has what it needs in other packages.
+  run('npm', ['install', '--silent', '--global', '--prefix', context, 'npm@11'], '/');
   cpSync('/etc/ssl/certs/ca-certificates.crt', join(context, 'ca.crt'));
   const dockerfile = [
     'FROM localhost/debian',
     'COPY node /usr/local/bin/node',
-    'COPY npm /usr/local/lib/node_modules/npm',
+    'COPY lib/ /usr/local/lib/',
     'COPY ca.crt /etc/ssl/certs/ca-certificates.crt',
     'ENV NODE_EXTRA_CA_CERTS=/etc/ssl/certs/ca-certificates.crt npm_config_prefer_offline=true',
     'RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm',
