@@ -13,8 +13,10 @@ export default {
   testTimeout: 240_000,
   // More than there are cores on a small machine: integration tests mostly wait.
   maxWorkers: 3,
-  // What a file leaves in its worker's heap takes so long to be freed at the end that Jest takes it for a leak.
+  // A worker process keeps the modules of the test files that it has run.
   workerIdleMemoryLimit: '300MB',
+  // Until then a worker that has not ended is no leak: on a busy machine an end takes more than Jest's 500 ms.
+  workerGracefulExitTimeout: 20_000,
   verbose: false,
   reporters: ['default', fileURLToPath(new URL('scripts/jest-suites.mjs', import.meta.url))],
 };
