@@ -131,6 +131,7 @@ describe('the simulation finds a strategy that', () => {
           strategy.forget = () => undefined;
         },
       }),
+      18,
     ],
     [
       'accepts the rest of an answer whose parts were dropped',
@@ -140,6 +141,7 @@ describe('the simulation finds a strategy that', () => {
           call.accepts = () => true;
         },
       }),
+      9,
     ],
     [
       'asks one more though hedgeMs is not set',
@@ -179,6 +181,7 @@ describe('the simulation finds a strategy that', () => {
           strategy.refused = () => true;
         },
       }),
+      104,
     ],
     [
       'gives up a server that was lost once',
@@ -201,6 +204,7 @@ describe('the simulation finds a strategy that', () => {
           strategy.nextMs = () => nextMs() + 50;
         },
       }),
+      7,
     ],
   ])('%s', (_what, message, sabotage, likely = 1) => {
     expect(
