@@ -43,7 +43,8 @@ function fail(command, status, signal) {
 function killRunning() {
   for (const child of running) {
     try {
-      process.kill(-child.pid, 'SIGKILL');
+      // Not SIGKILL: scripts/test.mjs ends Jest, whose group is another.
+      process.kill(-child.pid, 'SIGTERM');
     } catch (error) {
       // It has just ended.
       if (error.code !== 'ESRCH') throw error;
