@@ -19,20 +19,9 @@ const HANDLERS = Symbol.for('EVENT_HANDLERS');
 
 const TESTS = new URL('../build/test/', import.meta.url).href;
 const GLOBALS_NAME = '@jest/globals';
-const GLOBALS_URL = 'jest:globals';
-/** Read by the module that stands for `@jest/globals`. */
+const GLOBALS_URL = new URL('jest-globals.mjs', import.meta.url).href;
+/** Read by jest-globals.mjs. */
 const GLOBALS = Symbol.for('majordomo.jest.globals');
-const NAMES = [
-  'afterAll',
-  'afterEach',
-  'beforeAll',
-  'beforeEach',
-  'describe',
-  'expect',
-  'it',
-  'jest',
-  'test',
-];
 
 /** How many files this process has run, with this one. */
 let files = 0;
@@ -40,16 +29,11 @@ let files = 0;
 registerHooks({
   resolve(specifier, context, nextResolve) {
     if (specifier === GLOBALS_NAME) {
-      return { url: `${GLOBALS_URL}?${files}`, format: 'module', shortCircuit: true };
+      return { url: `${GLOBALS_URL}?${files}`, shortCircuit: true };
     }
     const resolved = nextResolve(specifier, context);
     const isTest = resolved.url.startsWith(TESTS) && !resolved.url.includes('?');
     return isTest ? { ...resolved, url: `${resolved.url}?${files}` } : resolved;
-  },
-  load(url, context, nextLoad) {
-    if (!url.startsWith(GLOBALS_URL)) return nextLoad(url, context);
-    const source = `export const { ${NAMES.join(', ')} } = globalThis[Symbol.for('${GLOBALS.description}')];`;
-    return { format: 'module', source, shortCircuit: true };
   },
 });
 
