@@ -26,10 +26,10 @@ function breaks<T extends object, Name extends keyof T>(
   });
 }
 
-function found(likely?: number): string {
+function found(): string {
   return firstFailure((seed) => {
     runFleetSeed(seed, new Tally());
-  }, likely);
+  });
 }
 
 describe('the simulation of a fleet finds', () => {

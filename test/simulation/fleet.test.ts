@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Tally } from './actors/tally.js';
 import { runFleetSeed } from './fleet/seeds.js';
 
-/** .ci/run runs more, and `npm run soak` as many as one likes. */
+/** `npm run soak` runs as many as one likes. */
 const SEEDS = 6;
 
 describe('in a simulated fleet on a bus that loses, repeats and delays', () => {
