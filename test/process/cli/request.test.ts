@@ -1,14 +1,18 @@
-import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
+import { codeOf } from '../../../src/core/errors.js';
 import { Client } from '../../../src/sdk/client.js';
 import { type Handler, Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
 import { Child, type Finished, killAll, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
+import { until } from '../../support/until.js';
 
 /** For the whole file, with `echo`; other services belong to one case each. */
 let daemon: Daemon;
 let endpoint: string;
+/** For the cases about services without workers: it soon stops expecting any back. */
+let other: Daemon;
 const workers: Worker[] = [];
 
 beforeAll(async () => {
@@ -17,7 +21,7 @@ beforeAll(async () => {
   await offer(daemon, 'echo', (request) => request.frames);
 });
 
-afterEach(() => killAll(daemon));
+afterEach(() => killAll(daemon, other));
 
 afterAll(async () => {
   await Promise.all(workers.map((worker) => worker.close({ graceMs: 0 })));
@@ -211,10 +215,20 @@ describe('majordomo request ends (contract §2)', () => {
     const lively = { heartbeatIntervalMs: 100, heartbeatLiveness: 1000 };
     let at: readonly string[];
 
-    beforeEach(async () => {
-      const other = await startDaemon({ sets });
+    beforeAll(async () => {
+      other = await startDaemon({ sets });
       at = ['--endpoint', other.endpoint];
       await offer(other, 'search', (request) => request.frames, lively);
+      // Until then a request waits for its whole time to live.
+      const endpoints = [other.endpoint];
+      const client = new Client({ endpoints, ifNoWorker: 'fail', timeoutMs: 500, retries: 0 });
+      const isRefused = (): Promise<boolean> =>
+        client.request('nobody', '').then(
+          () => false,
+          (error: unknown) => codeOf(error) === 'ERR_MDP_NO_WORKER',
+        );
+      await until(isRefused, 'the broker expects no worker back');
+      await client.close();
     });
 
     it.each([[], ['--stream'], ['-o', 'json']])('at once, with %j', async (...options) => {
@@ -253,10 +267,12 @@ describe('majordomo request ends (contract §2)', () => {
   it('by its signal when it is interrupted', async () => {
     const child = new Child(['request', 'nowhere', '--wait', '--endpoint', endpoint]);
     child.input('');
-    for (let queued = false; !queued;) {
-      const { stdout } = await run(['services', '-o', 'json', '--endpoint', endpoint]);
-      queued = stdout.includes('"queued":1');
-    }
+    const client = new Client({ endpoints: [endpoint] });
+    await until(async () => {
+      const { frames } = await client.request('mmi.services', '');
+      return String(frames[1]).includes('"queued":1');
+    }, 'the request in its queue');
+    await client.close();
     child.signal('SIGINT');
     expect(await child.finished()).toMatchObject({ signal: 'SIGINT', stderr: '' });
   });
