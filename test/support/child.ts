@@ -1,14 +1,13 @@
 /** The command as a real process: the test that started it observes and ends it. */
-import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Readable, Writable } from 'node:stream';
-import { promisify } from 'node:util';
 
+import { runInIdle, runsAlone } from './commands.js';
 import { type Patience, whenPatienceEnds } from './patience.js';
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
-const COMMAND_LINES = fileURLToPath(new URL('./command-lines.js', import.meta.url));
 
 export interface Exit {
   /** Null if a signal ended it. */
@@ -153,7 +152,10 @@ export class Child {
   }
 }
 
-/** Runs a command line to its end; `input` is its whole standard input. */
+/**
+ * Runs a command line to its end; `input` is its whole standard input. Where nothing speaks against it,
+ * the process has run others before (commands.ts): starting one would take most of the time.
+ */
 export async function run(
   args: readonly string[],
   options: ChildOptions & {
@@ -161,23 +163,24 @@ export async function run(
     readonly patience?: Patience;
   } = {},
 ): Promise<Finished> {
+  const { environment = {}, directory = process.cwd(), input = '', patience, ...own } = options;
+  if (Object.keys(own).length === 0 && !runsAlone(args)) {
+    const env = { ...cleanEnvironment(), ...environment };
+    return await runInIdle({ args, environment: env, directory, input }, patience);
+  }
   const child = new Child(args, options);
-  child.input(options.input ?? '');
-  return await child.finished(options.patience);
+  child.input(input);
+  return await child.finished(patience);
 }
 
-/** The output of a command line that ran in one process with others. */
-export type Said = Omit<Finished, 'signal'>;
-
-/** Runs command lines one after the other in a single process (command-lines.ts). */
+/** Runs command lines one after the other. */
 export async function runEach(
   lines: readonly (readonly string[])[],
-  { environment = {} }: Pick<ChildOptions, 'environment'> = {},
-): Promise<Said[]> {
-  const args = [COMMAND_LINES, JSON.stringify(lines)];
-  const env = { ...cleanEnvironment(), ...environment };
-  const { stdout } = await promisify(execFile)(process.execPath, args, { env });
-  return JSON.parse(stdout) as Said[];
+  options: Pick<ChildOptions, 'environment'> = {},
+): Promise<Finished[]> {
+  const all: Finished[] = [];
+  for (const line of lines) all.push(await run(line, options));
+  return all;
 }
 
 /** Ends everything still running, except what a whole file uses: for `afterEach`. */

@@ -1,35 +1,78 @@
 /**
- * A test program: runs command lines one after the other, each with the command's own `main`, and
- * prints how each ended. For commands that end by themselves and read nothing: starting a process
- * for each would take most of the time.
+ * A test program: runs the command lines that its parent sends, one after the other, each with the
+ * command's own `main`, and tells how each ended. Starting a process for each would take most of the time.
+ *
+ * A command line has ended when nothing of it is left that would keep a process of its own alive.
  */
+import { writeSync } from 'node:fs';
+import { Readable, Writable } from 'node:stream';
+import { setTimeout as pause } from 'node:timers/promises';
+
 import { main } from '../../src/cli/main.js';
 
-// Each of them listens for signals.
-for (const each of [process, process.stdout, process.stderr]) each.setMaxListeners(0);
-const lines = JSON.parse(process.argv[2] ?? '[]') as string[][];
-const ended = [];
-for (const line of lines) {
-  const said = { stdout: '', stderr: '' };
-  const restore = [
-    captured('stdout', (text) => (said.stdout += text)),
-    captured('stderr', (text) => (said.stderr += text)),
-  ];
-  const status = await main(line);
-  for (const each of restore) each();
-  ended.push({ status, ...said });
+/** What the parent sends. */
+export interface Order {
+  readonly args: readonly string[];
+  readonly environment: Readonly<Record<string, string | undefined>>;
+  readonly directory: string;
+  readonly input: string | Uint8Array;
 }
-process.stdout.write(JSON.stringify(ended));
 
-/** Captures what is written there. Returns a function that stops this. */
-function captured(name: 'stdout' | 'stderr', take: (text: string) => void): () => void {
-  const stream = process[name];
-  const write = stream.write.bind(stream);
-  stream.write = (chunk: Uint8Array | string) => {
-    take(Buffer.from(chunk as string).toString());
-    return true;
-  };
-  return () => {
-    stream.write = write;
-  };
+/** What it gets. */
+export interface Ended {
+  readonly status: number;
+  readonly stdout: Buffer;
+  readonly stderr: Buffer;
 }
+
+/** What `main` and the commands listen for. */
+const EVENTS = ['uncaughtException', 'unhandledRejection', 'SIGINT', 'SIGTERM'] as const;
+const LOOK_INTERVAL_MS = 2;
+
+/** What keeps this process alive while it runs no command. */
+let idleCount = Infinity;
+let stdout: Buffer[] = [];
+let stderr: Buffer[] = [];
+
+async function obey({ args, environment, directory, input }: Order): Promise<Ended> {
+  idleCount = Math.min(idleCount, process.getActiveResourcesInfo().length);
+  for (const name of Object.keys(process.env)) Reflect.deleteProperty(process.env, name);
+  for (const [name, value] of Object.entries(environment)) {
+    if (value !== undefined) process.env[name] = value;
+  }
+  process.chdir(directory);
+  stdout = [];
+  stderr = [];
+  replace('stdin', Readable.from(input.length === 0 ? [] : [Buffer.from(input)]));
+  replace('stdout', into(stdout));
+  replace('stderr', into(stderr));
+  const status = await main(args);
+  while (process.getActiveResourcesInfo().length > idleCount) await pause(LOOK_INTERVAL_MS);
+  for (const event of EVENTS) process.removeAllListeners(event);
+  const ended = { status, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) };
+  stdout = [];
+  stderr = [];
+  return ended;
+}
+
+function replace(name: 'stdin' | 'stdout' | 'stderr', value: Readable | Writable): void {
+  Object.defineProperty(process, name, { value, configurable: true });
+}
+
+function into(chunks: Buffer[]): Writable {
+  return new Writable({
+    write(chunk: Buffer, _encoding, done) {
+      chunks.push(chunk);
+      done();
+    },
+  });
+}
+
+process.on('message', (order: Order) => {
+  void obey(order).then((ended) => process.send?.(ended));
+});
+// A command that ends the process itself.
+process.on('exit', () => {
+  for (const chunk of stdout) writeSync(1, chunk);
+  for (const chunk of stderr) writeSync(2, chunk);
+});

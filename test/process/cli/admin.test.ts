@@ -132,7 +132,7 @@ describe('status, services, workers (contract §2)', () => {
     const stderr = `majordomo: ${url} closed the connection before its answer was complete\n`;
     expect(
       await runEach(commands.map((command) => [...command.split(' '), '--admin', url])),
-    ).toEqual(commands.map(() => ({ status: 75, stdout: '', stderr })));
+    ).toEqual(commands.map(() => ({ status: 75, signal: null, stdout: '', stderr })));
   });
 
   it('end with 1 if the cursors of a list form a circle', async () => {

@@ -6,7 +6,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { present } from '../../../src/core/assert.js';
 import { encodeZ85 } from '../../../src/core/z85.js';
-import { type ChildOptions, run, runEach, type Said } from '../../support/child.js';
+import { type ChildOptions, type Finished, run, runEach } from '../../support/child.js';
 import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { freePortsInARow } from '../../support/free-ports.js';
 import { httpOf } from '../../support/http.js';
@@ -43,7 +43,7 @@ async function examineEach(...several: readonly (readonly string[])[]): Promise<
   return (await runEach(several.map(lineOf))).map(examined);
 }
 
-function examined({ status, stdout }: Said): Examined {
+function examined({ status, stdout }: Finished): Examined {
   const { checks, problems } = JSON.parse(stdout) as { checks: Check[]; problems: number };
   expect(problems).toBe(checks.filter(({ state }) => state === 'problem').length);
   expect(status).toBe(problems === 0 ? 0 : 1);

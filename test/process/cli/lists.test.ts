@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { Child, killAll, run, runEach, type Said } from '../../support/child.js';
+import { Child, type Finished, killAll, run, runEach } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { httpOf, tokenOf } from '../../support/http.js';
 import { freePorts } from '../../support/free-ports.js';
@@ -190,7 +190,7 @@ describe('majordomo status', () => {
 });
 
 describe(`majordomo ${COMMANDS.join(', ')}`, () => {
-  const each = (...args: readonly string[]): Promise<Said[]> =>
+  const each = (...args: readonly string[]): Promise<Finished[]> =>
     runEach(COMMANDS.map((command) => [command, ...args]));
 
   it('end with 69 when nobody listens there', async () => {

@@ -1,6 +1,6 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { Child, run } from '../../support/child.js';
+import { Child, killAll, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { until } from '../../support/until.js';
 
@@ -8,11 +8,16 @@ const MAP = 'map.listen=tcp://127.0.0.1:0';
 /** The default is less than a busy machine may stall. */
 const PATIENT = ['--timeout-ms', '30000'];
 
-afterEach(removeDaemons);
+/** For the whole file: each case has its own keys. */
+let daemon: Daemon;
 
-async function serving(...sets: readonly string[]): Promise<Daemon> {
-  return await startDaemon({ sets: [MAP, 'http.listen=off', ...sets] });
-}
+beforeAll(async () => {
+  daemon = await startDaemon({ sets: [MAP] });
+});
+
+afterEach(() => killAll(daemon));
+
+afterAll(removeDaemons);
 
 /** The node's map, as its log says. */
 function mapOf(daemon: Daemon): string {
@@ -41,7 +46,6 @@ function linesOf({ stdout }: Child): readonly string[] {
 
 describe('majordomo map', () => {
   it('sets, gets, lists and deletes keys of the broker that it asks', async () => {
-    const daemon = await serving();
     expect(await map(daemon, 'ls')).toBe('');
     expect(await map(daemon, 'set', '/config/colour', 'blue')).toBe('');
     await map(daemon, 'set', '/config/long', 'x'.repeat(100));
@@ -68,7 +72,6 @@ describe('majordomo map', () => {
   });
 
   it('takes a value from standard input', async () => {
-    const daemon = await serving();
     const child = new Child(['map', 'set', '/body', '-', '--endpoint', daemon.endpoint]);
     child.process.stdin.end(Buffer.from([1, 0, 255]));
     expect(await child.finished()).toMatchObject({ status: 0, stderr: '' });
@@ -77,7 +80,6 @@ describe('majordomo map', () => {
   });
 
   it('watch prints each change, also the end of a key', async () => {
-    const daemon = await serving();
     const text = new Child(['map', 'watch', ...PATIENT, '/', '--endpoint', daemon.endpoint]);
     const json = new Child(['map', 'watch', ...PATIENT, '-o', 'json', '--map', mapOf(daemon)]);
     await untilWatching(text, daemon);
@@ -101,7 +103,7 @@ describe('majordomo map', () => {
   });
 
   it('watch goes on after a restart of the broker, and prints what changed meanwhile', async () => {
-    const daemon = await serving();
+    const daemon = await startDaemon({ sets: [MAP] });
     const endpoint = mapOf(daemon);
     const child = new Child(['map', 'watch', ...PATIENT, '--map', endpoint]);
     await untilWatching(child, daemon);
@@ -123,13 +125,12 @@ describe('majordomo map', () => {
   });
 
   it('watch ends with 0 when its reader goes away', async () => {
-    const daemon = await serving();
     const child = new Child(['map', 'watch', ...PATIENT, '--endpoint', daemon.endpoint]);
     await untilWatching(child, daemon);
     child.process.stdout.destroy();
     let index = 0;
     await until(async () => {
-      await map(daemon, 'set', '/x', String(++index));
+      await map(daemon, 'set', '/gone', String(++index));
       return child.ended;
     }, 'its end');
     expect(await child.finished()).toMatchObject({ status: 0, stderr: '' });
@@ -142,14 +143,13 @@ describe('majordomo map', () => {
     [['set', '/x', ''], 64, 'delete() removes'],
     [['set', '/x', '1', '--ttl-ms', '0'], 64, 'a whole number from 1'],
   ])('%p ends with %d', async (args, status, words) => {
-    const daemon = await serving();
     const ended = await run(['map', ...args, '--endpoint', daemon.endpoint]);
     expect([ended.status, ended.stdout]).toEqual([status, '']);
     expect(ended.stderr).toContain(words);
   });
 
   it('says where there is no map, or nobody serves it', async () => {
-    const without = await startDaemon({ sets: ['http.listen=off'] });
+    const without = await startDaemon();
     const none = await run(['map', 'ls', '--endpoint', without.endpoint]);
     expect([none.status, none.stderr]).toEqual([
       ...[69],
@@ -158,7 +158,7 @@ describe('majordomo map', () => {
     const nobody = await run(['map', 'ls', '--map', without.endpoint, '--timeout-ms', '300']);
     expect(nobody.status).toBe(69);
     expect(nobody.stderr).toContain(`no node served the map at ${without.endpoint} within 300 ms`);
-    const [gone, map] = ['tcp://127.0.0.1:1', mapOf(await serving())];
+    const [gone, map] = ['tcp://127.0.0.1:1', mapOf(daemon)];
     for (const [endpoint, status, timeoutMs] of [
       [gone, 69, '300'],
       // Not the broker's endpoint, but the map's: it is connected, however slow the machine is.

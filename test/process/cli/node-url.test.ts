@@ -3,7 +3,7 @@ import { join } from 'node:path';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { Child, type Finished, run, runEach, type Said } from '../../support/child.js';
+import { Child, type Finished, run, runEach } from '../../support/child.js';
 import {
   type Daemon,
   removeDaemons,
@@ -53,7 +53,7 @@ function at(url: string, args: readonly string[], more: object = {}): Promise<Fi
 async function eachAt(
   url: string,
   lines: readonly (readonly string[])[],
-): Promise<readonly (readonly [string, Said])[]> {
+): Promise<readonly (readonly [string, Finished])[]> {
   const environment = { MAJORDOMO_URL: url, MAJORDOMO_TOKEN: TOKEN };
   const said = await runEach(lines, { environment });
   expect(said).toHaveLength(lines.length);

@@ -5,11 +5,14 @@ import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { Child, type Finished, run } from '../../support/child.js';
+import { Client } from '../../../src/sdk/client.js';
+import { Worker } from '../../../src/sdk/worker.js';
+import { killAll, run } from '../../support/child.js';
 import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 import { itWithTool } from '../../support/tools.js';
 
 const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url));
@@ -18,28 +21,62 @@ const SIGNALS_MAX = 5000;
 /** A reader that stalls delays the end by a second; a busy machine has many lines left to format. */
 const STALLED_MS_MAX = 60_000;
 
-afterEach(removeDaemons);
+/** Far more lines of the log than a pipe takes. */
+const REQUESTS = 2000;
 
-/** A worker that never answers, so that a drain has something to wait for. */
-async function keepBusy(daemon: Daemon): Promise<Child> {
-  const worker = new Child(['worker', 'slow', '--endpoint', daemon.endpoint, '--', 'sleep', '60']);
-  await daemon.waitFor('worker.registered');
-  worker.process.stdin.end();
-  const client = new Child(['request', 'slow', '--endpoint', daemon.endpoint]);
-  client.process.stdin.end();
-  for (let busy = false; !busy;) {
-    const { stdout } = await run(['services', '-o', 'json', '--endpoint', daemon.endpoint]);
-    busy = stdout.includes('"workersBusy":1');
-  }
-  return worker;
+/** For the cases that need any broker: with a data directory to create, and a configuration file. */
+let shared: Daemon;
+let above = '';
+let file = '';
+let ipc = '';
+const closing: (() => Promise<unknown>)[] = [];
+
+beforeAll(async () => {
+  const directory = temporaryDirectory();
+  above = join(directory, 'above');
+  file = join(directory, 'majordomo.yaml');
+  writeFileSync(file, 'limits:\n  frames: 32\n');
+  mkdirSync(join(directory, 'run'));
+  chmodSync(join(directory, 'run'), 0o700);
+  ipc = `ipc://${join(directory, 'run', 'mdp')}`;
+  const endpoint = `[tcp://127.0.0.1:0, ${ipc}]`;
+  const sets = ['node.name=left'];
+  shared = await startDaemon({ endpoint, dataDir: join(above, 'data'), file, sets });
+});
+
+afterEach(async () => {
+  await Promise.all(closing.splice(0).map((close) => close()));
+  await killAll(shared);
+});
+
+afterAll(removeDaemons);
+
+function clientOf(endpoint: string): Client {
+  const client = new Client({ endpoints: endpoint, timeoutMs: PATIENCE_MS });
+  closing.push(() => client.close());
+  return client;
 }
 
-/** Ends that worker and its command; SIGKILL would leave the command behind. */
-async function endBusy(worker: Child): Promise<Finished> {
-  worker.signal('SIGTERM');
-  await worker.until(({ stderr }) => stderr.includes('draining'), 'the drain');
-  worker.signal('SIGTERM');
-  return await worker.finished();
+/** A request that nobody answers until the worker is ended, so that a drain has something to wait for. */
+async function keepBusy({ endpoint }: Daemon): Promise<() => Promise<void>> {
+  const begun = new Promise<Worker>((resolve) => {
+    const worker = new Worker({ endpoints: endpoint, service: 'slow' }, async ({ signal }) => {
+      resolve(worker);
+      await new Promise((abort) => {
+        signal.addEventListener('abort', abort);
+      });
+      return 'too late';
+    });
+    closing.push(() => worker.close({ graceMs: 0 }));
+    void worker.run();
+  });
+  const client = clientOf(endpoint);
+  client.request('slow', '').catch(() => undefined);
+  const worker = await begun;
+  return async () => {
+    await client.close();
+    await worker.close({ graceMs: 0 });
+  };
 }
 
 /** Its own description. */
@@ -49,10 +86,9 @@ async function status(daemon: Daemon): Promise<unknown> {
 }
 
 describe('majordomo serve', () => {
-  it('prints its addresses and its node once clients are served (contract §6)', async () => {
-    const daemon = await startDaemon({ sets: ['node.name=left'] });
-    expect(daemon.endpoint).toMatch(/^tcp:\/\/127\.0\.0\.1:[1-9]\d+$/);
-    expect(daemon.logged('broker.ready')[0]).toMatchObject({ level: 'info', node: 'left' });
+  it('prints its addresses and its node once clients are served (contract §6)', () => {
+    expect(shared.endpoint).toMatch(/^tcp:\/\/127\.0\.0\.1:[1-9]\d+$/);
+    expect(shared.logged('broker.ready')[0]).toMatchObject({ level: 'info', node: 'left' });
   });
 
   it.each(['SIGTERM', 'SIGINT'] as const)('drains at %s and exits with 0', async (signal) => {
@@ -73,13 +109,12 @@ describe('majordomo serve', () => {
     { signal: 'SIGTERM', expected: 143 },
   ] as const)('exits at once at a second signal: $expected', async ({ signal, expected }) => {
     const daemon = await startDaemon({ sets: ['shutdown.graceMs=600000'] });
-    const worker = await keepBusy(daemon);
+    await keepBusy(daemon);
     daemon.signal('SIGTERM');
     await daemon.waitFor('broker.draining');
     daemon.signal(signal);
     expect(await daemon.finished()).toMatchObject({ status: expected, signal: null });
     expect(daemon.logged('broker.stopped')).toEqual([]);
-    expect(await endBusy(worker)).toMatchObject({ status: 143 });
   });
 
   it('ends with 0 even if SIGHUP keeps coming after it has stopped', async () => {
@@ -96,13 +131,13 @@ describe('majordomo serve', () => {
 
   it('does not reread its configuration while it drains', async () => {
     const daemon = await startDaemon({ sets: ['shutdown.graceMs=600000'] });
-    const worker = await keepBusy(daemon);
+    const endBusy = await keepBusy(daemon);
     daemon.signal('SIGHUP');
     await daemon.waitFor('config.reloaded');
     daemon.signal('SIGTERM');
     await daemon.waitFor('broker.draining');
     for (let sent = 0; sent < 10; sent++) daemon.signal('SIGHUP');
-    await endBusy(worker);
+    await endBusy();
     expect(await daemon.finished()).toMatchObject({ status: 0, signal: null });
     expect(daemon.logged('config.reloaded')).toHaveLength(1);
   });
@@ -134,7 +169,12 @@ describe('majordomo serve', () => {
     const { stdout } = daemon.process;
     stdout.pause();
     try {
-      await run(['bench', '--seconds', '1', '--endpoint', endpoint]);
+      const worker = new Worker({ endpoints: endpoint, service: 'echo' }, ({ frames }) => frames);
+      closing.push(() => worker.close({ graceMs: 0 }));
+      void worker.run();
+      const client = clientOf(endpoint);
+      const asked = Array.from({ length: REQUESTS }, () => client.request('echo', 'x'));
+      await Promise.all(asked);
       const ended = once(daemon.process, 'exit', { signal: AbortSignal.timeout(STALLED_MS_MAX) });
       daemon.signal('SIGTERM');
       expect(await ended).toEqual([0, null]);
@@ -147,8 +187,7 @@ describe('majordomo serve', () => {
     'script and stty',
     'suggests three commands on a terminal, and only there',
     async () => {
-      const daemon = await startDaemon();
-      expect(daemon.stderr).toBe('');
+      expect(shared.stderr).toBe('');
       const sets = ['broker.listen=tcp://127.0.0.1:0', 'http.listen=off', 'titanic.enabled=false'];
       const options = [...sets, `node.dataDir=${temporaryDirectory()}`].map(
         (set) => `--set ${set}`,
@@ -171,24 +210,16 @@ describe('majordomo serve', () => {
   );
 
   it('refuses a data directory that another one uses, with 69', async () => {
-    const first = await startDaemon();
-    const second = new Daemon({ dataDir: first.dataDir });
+    const second = new Daemon({ dataDir: shared.dataDir });
     const ended = await second.finished();
     expect(ended.status).toBe(69);
-    expect(ended.stderr).toContain(first.dataDir);
+    expect(ended.stderr).toContain(shared.dataDir);
     expect(ended.stderr).toContain('in use');
     expect(second.logged('broker.failed')[0]).toMatchObject({ code: 'ERR_DATA_DIR_IN_USE' });
   });
 
-  it('gets its data directory back after kill -9: the kernel releases the lock', async () => {
-    const first = await startDaemon();
-    await first.kill();
-    const again = await startDaemon({ dataDir: first.dataDir, endpoint: first.endpoint });
-    expect(again.endpoint).toBe(first.endpoint);
-  });
-
   it('refuses a port in use, with 69, and names the endpoint', async () => {
-    const { endpoint } = await startDaemon();
+    const { endpoint } = shared;
     const ended = await new Daemon({ endpoint }).finished();
     expect(ended.status).toBe(69);
     expect(ended.stderr).toContain(endpoint);
@@ -238,18 +269,13 @@ describe('majordomo serve', () => {
     expect(ended.stderr).toContain('node.dataDir /proc/majordomo/data');
   });
 
-  it('creates a data directory and its missing parents, for its own user only', async () => {
-    const above = join(temporaryDirectory(), 'above');
-    await startDaemon({ dataDir: join(above, 'data') });
+  it('creates a data directory and its missing parents, for its own user only', () => {
     const modes = [above, join(above, 'data')].map((path) => statSync(path).mode & 0o777);
     expect(modes).toEqual([0o700, 0o700]);
   });
 
-  it('applies changes at SIGHUP, and says which need a restart', async () => {
-    const directory = temporaryDirectory();
-    const file = join(directory, 'majordomo.yaml');
-    writeFileSync(file, 'limits:\n  frames: 32\n');
-    const daemon = await startDaemon({ file });
+  it('applies changes at SIGHUP, says which need a restart, and keeps what it has if they are wrong', async () => {
+    const daemon = shared;
     // Once it answers, it also handles signals.
     expect(await status(daemon)).toMatchObject({ limits: { frames: 32 } });
     writeFileSync(file, 'limits:\n  frames: 64\nbroker:\n  maxDeliveries: 5\n');
@@ -259,49 +285,35 @@ describe('majordomo serve', () => {
       needRestart: [{ key: 'broker.maxDeliveries', from: 3, to: 5 }],
     });
     expect(await status(daemon)).toMatchObject({ limits: { frames: 64 } });
-  });
-
-  it('keeps its configuration if the new one is wrong at SIGHUP', async () => {
-    const directory = temporaryDirectory();
-    const file = join(directory, 'majordomo.yaml');
-    writeFileSync(file, 'limits:\n  frames: 32\n');
-    const daemon = await startDaemon({ file });
-    // Once it answers, it also handles signals.
-    expect(await status(daemon)).toMatchObject({ limits: { frames: 32 } });
     writeFileSync(file, 'limits:\n  frames: lots\n');
     daemon.signal('SIGHUP');
     expect(await daemon.waitFor('config.refused')).toMatchObject({ code: 'ERR_CONFIG_INVALID' });
-    expect(await status(daemon)).toMatchObject({ limits: { frames: 32 } });
+    expect(await status(daemon)).toMatchObject({ limits: { frames: 64 } });
   });
 
-  it('reads the environment; --set takes precedence', async () => {
+  it('reads the environment, but takes --set first; it keeps running when nobody reads its log', async () => {
     const daemon = await startDaemon({
       environment: { MAJORDOMO_NODE__NAME: 'env', MAJORDOMO_LIMITS__FRAMES: '32' },
       sets: ['node.name=set'],
     });
-    expect(await status(daemon)).toMatchObject({ node: 'set', limits: { frames: 32 } });
-  });
-
-  it('keeps running when nobody reads its log any more', async () => {
-    const daemon = await startDaemon();
     daemon.process.stdout.destroy();
     daemon.process.stderr.destroy();
     daemon.signal('SIGHUP');
-    expect(await status(daemon)).toMatchObject({ state: 'active' });
+    expect(await status(daemon)).toMatchObject({
+      ...{ state: 'active', node: 'set', limits: { frames: 32 } },
+    });
     expect(await daemon.stop()).toMatchObject({ status: 0 });
   });
 });
 
 describe('two listeners', () => {
   it('connect a client at one with a worker at the other', async () => {
-    const directory = temporaryDirectory();
-    mkdirSync(join(directory, 'run'));
-    chmodSync(join(directory, 'run'), 0o700);
-    const ipc = `ipc://${join(directory, 'run', 'mdp')}`;
-    const daemon = await startDaemon({ endpoint: `[tcp://127.0.0.1:0, ${ipc}]` });
-    expect(daemon.endpoints[1]).toBe(ipc);
-    new Child(['worker', 'upper', '--endpoint', ipc, '--', 'tr', 'a-z', 'A-Z']).input('');
-    const asked = await run(['request', 'upper', 'hello', '--endpoint', daemon.endpoint]);
-    expect(asked).toMatchObject({ status: 0, stdout: 'HELLO\n', stderr: '' });
+    expect(shared.endpoints[1]).toBe(ipc);
+    const worker = new Worker({ endpoints: ipc, service: 'upper' }, (request) =>
+      request.text().toUpperCase(),
+    );
+    closing.push(() => worker.close({ graceMs: 0 }));
+    void worker.run();
+    expect((await clientOf(shared.endpoint).request('upper', 'hello')).text()).toBe('HELLO');
   });
 });

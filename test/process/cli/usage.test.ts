@@ -2,7 +2,7 @@ import { readFileSync } from 'node:fs';
 
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { Child, killAll, run, runEach, type Said } from '../../support/child.js';
+import { Child, type Finished, killAll, run, runEach } from '../../support/child.js';
 
 const COMMANDS = [
   'serve',
@@ -75,7 +75,7 @@ const WRONG = [
 ];
 
 /** The results of several command lines in one process. */
-const ended = new Map<string, Said>();
+const ended = new Map<string, Finished>();
 
 beforeAll(async () => {
   const help = COMMANDS.flatMap((command) => [

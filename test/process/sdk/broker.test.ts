@@ -1,10 +1,11 @@
 import { hostname } from 'node:os';
 
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { messageOf } from '../../../src/core/errors.js';
 import { Client, type ClientOptions } from '../../../src/sdk/client.js';
 import type { Handler } from '../../../src/sdk/worker/handler.js';
 import { ServiceError, Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
+import { killAll } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { silent } from '../../support/silent.js';
 import { until } from '../../support/until.js';
@@ -13,11 +14,24 @@ import { PATIENCE_MS } from '../../support/patience.js';
 /** Long enough that a busy machine does not expire live peers. */
 const HEARTBEAT_MS = 1500;
 const closing: (() => Promise<void>)[] = [];
+/** For the whole file, where a case does not kill, stop or configure its own. */
+let shared: Daemon;
+let endpoint: string;
+
+beforeAll(async () => {
+  shared = await brokerAt();
+  endpoint = shared.endpoint;
+});
 
 afterEach(async () => {
   await Promise.all(closing.splice(0).map((close) => close()));
-  await removeDaemons();
+  const asking = new Client({ endpoints: [endpoint], timeoutMs: PATIENCE_MS });
+  await registered(asking, 0);
+  await asking.close();
+  await killAll(shared);
 });
+
+afterAll(removeDaemons);
 
 async function brokerAt(options: Parameters<typeof startDaemon>[0] = {}): Promise<Daemon> {
   return await startDaemon({ ...options, sets: [`broker.heartbeatIntervalMs=${HEARTBEAT_MS}`] });
@@ -71,14 +85,13 @@ describe("a worker's name (D67)", () => {
     ['0.2', 1],
     ['0.2', 3],
   ])('is host and process, or what it is told to be (%s, concurrency %i)', async (protocol, n) => {
-    const daemon = await brokerAt();
-    const asking = client(daemon.endpoint, { timeoutMs: PATIENCE_MS });
-    worker(daemon.endpoint, { protocol, concurrency: n }, echo);
-    await daemon.waitFor('worker.registered');
-    worker(daemon.endpoint, { protocol, concurrency: n, name: 'Köln <1>\x1b[2J' }, echo);
-    await daemon.waitFor('worker.registered', 2);
-    worker(daemon.endpoint, { protocol, concurrency: n, name: '' }, echo);
-    await daemon.waitFor('worker.registered', 3);
+    const asking = client(endpoint, { timeoutMs: PATIENCE_MS });
+    worker(endpoint, { protocol, concurrency: n }, echo);
+    await registered(asking, 1);
+    worker(endpoint, { protocol, concurrency: n, name: 'Köln <1>\x1b[2J' }, echo);
+    await registered(asking, 2);
+    worker(endpoint, { protocol, concurrency: n, name: '' }, echo);
+    await registered(asking, 3);
     expect(await namesOf(asking)).toEqual([
       `${hostname()}:${process.pid}`,
       'K%C3%B6ln <1>%1B[2J',
@@ -111,7 +124,6 @@ describe('client and worker with the broker', () => {
   ])(
     '1,000 outstanding requests each get their own answer (client %s, worker %s, concurrency %i)',
     async (theirs, ours, concurrency) => {
-      const { endpoint } = await brokerAt();
       worker(endpoint, { protocol: ours, concurrency }, echo);
       const asking = client(endpoint, { protocol: theirs, timeoutMs: PATIENCE_MS });
       const asked = Array.from({ length: 1000 }, (_, number) => `request ${number}`);
@@ -133,7 +145,6 @@ describe('client and worker with the broker', () => {
   ])(
     'streams what a generator yields; to a 0.1 worker’s client it is one answer (%s)',
     async (protocol, expected) => {
-      const { endpoint } = await brokerAt();
       worker(endpoint, { protocol }, async function* () {
         yield '1';
         await Promise.resolve();
@@ -177,7 +188,6 @@ describe('client and worker with the broker', () => {
   });
 
   it('the second of two endpoints is used when nothing listens at the first', async () => {
-    const { endpoint } = await brokerAt();
     worker(endpoint, {}, echo);
     const asking = new Client({ endpoints: ['tcp://127.0.0.1:1', endpoint] });
     closing.push(() => asking.close());
@@ -187,7 +197,6 @@ describe('client and worker with the broker', () => {
   it.each([1, 5])(
     'a request whose handler throws fails, and the worker stays (D60, concurrency %i)',
     async (concurrency) => {
-      const { endpoint } = await brokerAt();
       const errors: string[] = [];
       const failing = worker(endpoint, { concurrency }, () => {
         throw new Error('no');
@@ -208,7 +217,6 @@ describe('client and worker with the broker', () => {
   );
 
   it('a ServiceError reaches the client and the broker', async () => {
-    const { endpoint } = await brokerAt();
     const card = { card: '4242', tries: [1, 2] };
     const failing = worker(endpoint, {}, async function* (request) {
       if (request.text() === 'stream') yield 'a part';
@@ -240,7 +248,6 @@ describe('client and worker with the broker', () => {
   });
 
   it('with exposeErrors: false, clients get the code of an error and not its message', async () => {
-    const { endpoint } = await brokerAt();
     const failing = worker(endpoint, { exposeErrors: false }, () => {
       throw Object.assign(new Error('the password is 1234'), { code: 'ENOENT' });
     });
@@ -261,7 +268,6 @@ describe('client and worker with the broker', () => {
   });
 
   it('close() lets running handlers end, and returns other requests', async () => {
-    const { endpoint } = await brokerAt();
     const { opened, open } = gate();
     const slow = worker(endpoint, { concurrency: 2 }, async (request) => {
       await opened;
@@ -280,7 +286,6 @@ describe('client and worker with the broker', () => {
   });
 
   it('after the grace period the signal aborts, and the request goes to another worker', async () => {
-    const { endpoint } = await brokerAt();
     let aborted = false;
     const stuck = worker(endpoint, {}, async (_request, { signal }) => {
       await new Promise((resolve) => {

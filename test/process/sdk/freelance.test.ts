@@ -1,5 +1,5 @@
 /** Clients of several brokers that know nothing of each other (docs/sdk.md, "Independent brokers"). */
-import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -7,7 +7,7 @@ import { codeOf } from '../../../src/core/errors.js';
 import { encodeZ85 } from '../../../src/core/z85.js';
 import { Client, type ClientOptions, FreelanceClient, Worker } from '../../../src/sdk/index.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
-import { Child } from '../../support/child.js';
+import { killAll, run } from '../../support/child.js';
 import {
   type Daemon,
   removeDaemons,
@@ -20,7 +20,9 @@ import { until } from '../../support/until.js';
 const BROKERS = 3;
 const MDP = 0;
 const FLP = 1;
+/** What a case has opened. */
 const closing: (() => Promise<void>)[] = [];
+const workers: Worker[] = [];
 
 /** One broker: its ports, and its process while it runs. */
 interface Site {
@@ -53,12 +55,19 @@ async function work({ name, mdp, daemon }: Site): Promise<void> {
       return name;
     },
   );
-  closing.push(() => worker.close({ graceMs: 0 }));
+  workers.push(worker);
   void worker.run();
   await daemon.waitFor('worker.registered');
 }
 
-beforeEach(async () => {
+/** Starts one that has ended again, and waits for its worker. */
+async function serveAgain(site: Site): Promise<void> {
+  site.daemon = await serve(site.mdp, site.flp, site.daemon.dataDir);
+  await site.daemon.waitFor('worker.registered');
+}
+
+/** The brokers are for the whole file: a case that ends one has it started again. */
+beforeAll(async () => {
   const ports = await freePorts(2 * BROKERS);
   const endpoint = (site: number, kind: number): string =>
     `tcp://127.0.0.1:${ports[2 * site + kind] ?? 0}`;
@@ -73,6 +82,13 @@ beforeEach(async () => {
 
 afterEach(async () => {
   await Promise.all(closing.splice(0).map((close) => close()));
+  for (const site of sites) site.daemon.signal('SIGCONT');
+  await killAll(...sites.map(({ daemon }) => daemon));
+  await Promise.all(sites.filter(({ daemon }) => daemon.ended).map(serveAgain));
+});
+
+afterAll(async () => {
+  await Promise.all(workers.map((worker) => worker.close({ graceMs: 0 })));
   await removeDaemons();
 });
 
@@ -114,8 +130,7 @@ async function survivesKills(ask: () => Promise<string>): Promise<void> {
       await site.daemon.kill();
       const killed = count;
       await until(() => count > killed + 20, 'answers after the kill');
-      site.daemon = await serve(site.mdp, site.flp, site.daemon.dataDir);
-      await site.daemon.waitFor('worker.registered');
+      await serveAgain(site);
     }
   } finally {
     isOver = true;
@@ -190,6 +205,7 @@ describe('three independent brokers', () => {
     expect((await mdp.request('where', '0')).text()).not.toBe('a');
     expect((await flp.request('0')).text()).not.toBe('a');
     await slow;
+    await daemon?.finished();
   });
 
   it('store nothing for such a client', async () => {
@@ -276,17 +292,16 @@ describe('three independent brokers', () => {
       '--hedge-ms',
       '100',
     ];
-    const first = new Child([...args, 'where', '0']);
-    expect((await first.finished()).status).toBe(0);
+    const first = await run([...args, 'where', '0']);
+    expect(first.status).toBe(0);
     expect(first.stdout).toMatch(/^[abc]\n$/);
     await sites[0]?.daemon.kill();
-    const second = new Child([...args, 'where', '0']);
-    expect((await second.finished()).status).toBe(0);
-    const stored = new Child([...args, '--durable', 'where', '0']);
-    expect((await stored.finished()).status).toBe(64);
+    expect((await run([...args, 'where', '0'])).status).toBe(0);
+    const stored = await run([...args, '--durable', 'where', '0']);
+    expect(stored.status).toBe(64);
     expect(stored.stderr).toContain('no stored requests');
-    const hedge = new Child(['request', '--hedge-ms', '5', 'where', '0']);
-    expect((await hedge.finished()).status).toBe(64);
+    const hedge = await run(['request', '--hedge-ms', '5', 'where', '0']);
+    expect(hedge.status).toBe(64);
     expect(hedge.stderr).toContain('--strategy freelance');
   });
 });
