@@ -9,7 +9,8 @@ import { Client as Postgres } from 'pg';
 import { ServiceError } from '../../src/sdk/service-error.js';
 import { Worker } from '../../src/sdk/worker.js';
 import type { StoreContent } from '../../src/testing/memory-rows.js';
-import { Child, type Finished, run } from '../support/child.js';
+import { Child, type Finished, type Said } from '../support/child.js';
+import { sharedCommands } from '../support/commands.js';
 import {
   ask,
   atEnd,
@@ -28,6 +29,7 @@ import { until } from '../support/until.js';
 import { LONG_TEST_MS, PATIENCE_MS } from '../support/patience.js';
 
 const cluster = sharedCluster();
+const run = sharedCommands();
 
 afterEach(endAll);
 
@@ -40,8 +42,8 @@ async function sql(url: string, text: string): Promise<Record<string, unknown>[]
   return await (await cluster()).sql(text, url.split('/').at(-1));
 }
 
-async function migrate(from: string, to: string, ...more: string[]): Promise<Finished> {
-  return await run(['migrate', '--from', from, '--to', to, ...more]);
+async function migrate(from: string, to: string, ...more: string[]): Promise<Said> {
+  return await run('migrate', '--from', from, '--to', to, ...more);
 }
 
 function upper(daemon: Daemon): void {
@@ -84,23 +86,23 @@ describeWithPostgres('majordomo migrate', () => {
     const counts = { pending: 25, replied: 7, dead: 1, keys: 7, schedules: 1 };
     expect(JSON.parse(moved.stdout)).toMatchObject({ ...counts, how: 'first', copied: 34 });
     const config = ['--set', `titanic.store=${url}`];
-    const there = await run(['verify', '-o', 'json', ...config]);
+    const there = await run('verify', '-o', 'json', ...config);
     expect(JSON.parse(there.stdout)).toMatchObject({ ...counts, problems: [] });
     // The marked file can still be looked at.
-    const here = await run(['verify', file, '-o', 'json']);
+    const here = await run('verify', file, '-o', 'json');
     expect(JSON.parse(here.stdout)).toMatchObject({ ...counts, problems: [] });
     const copy = join(temporaryDirectory(), 'titanic.db');
-    const back = await run(['backup', copy, ...config]);
+    const back = await run('backup', copy, ...config);
     expect([back.status, back.stderr]).toEqual([0, '']);
     expect(comparable(copy)).toEqual(before);
     expect(statSync(copy).mode & 0o777).toBe(0o600);
-    const verified = await run(['verify', copy, '-o', 'json']);
+    const verified = await run('verify', copy, '-o', 'json');
     expect(JSON.parse(verified.stdout)).toMatchObject({ ...counts, problems: [] });
     // And there again.
     const again = await emptyUrl();
     expect((await migrate(copy, again)).status).toBe(0);
     const second = join(temporaryDirectory(), 'titanic.db');
-    await run(['backup', second, '--set', `titanic.store=${again}`]);
+    await run('backup', second, '--set', `titanic.store=${again}`);
     expect(comparable(second)).toEqual(before);
   });
 
@@ -171,7 +173,7 @@ describeWithPostgres('majordomo migrate', () => {
     // Back: a broker with a file gives the same answers.
     const copy = temporaryDirectory();
     const args = ['--set', `titanic.store=${url}`];
-    expect((await run(['backup', join(copy, 'titanic.db'), ...args])).status).toBe(0);
+    expect((await run('backup', join(copy, 'titanic.db'), ...args)).status).toBe(0);
     const back = clientOf(await startDaemon({ dataDir: copy }));
     expect((await back.job(waits.uuid).result({ timeoutMs: PATIENCE_MS })).text()).toBe('done');
     await expect(back.job(failed.uuid).result({ timeoutMs: PATIENCE_MS })).rejects.toMatchObject({
@@ -216,7 +218,7 @@ describeWithPostgres('majordomo migrate', () => {
       const done = await migrate(file, url, '-o', 'json');
       expect([done.status, done.stderr]).toEqual([0, '']);
       const copy = join(temporaryDirectory(), 'titanic.db');
-      await run(['backup', copy, '--set', `titanic.store=${url}`]);
+      await run('backup', copy, '--set', `titanic.store=${url}`);
       expect(digestOf(comparable(copy))).toBe(digestOf(before));
       expect((await served({ dataDir: join(file, '..') })).status).toBe(78);
       // It starts some twenty processes, and on a busy machine each takes seconds.
@@ -284,23 +286,23 @@ describeWithPostgres('majordomo backup of a database', () => {
     await sql(url, 'UPDATE majordomo.request SET seq = 1800000000000000000 + seq / 2');
     const rows = await sql(url, 'SELECT id FROM majordomo.request ORDER BY seq, id');
     const copy = join(temporaryDirectory(), 'titanic.db');
-    expect((await run(['backup', copy, '--set', `titanic.store=${url}`])).status).toBe(0);
+    expect((await run('backup', copy, '--set', `titanic.store=${url}`)).status).toBe(0);
     const { requests, nextNumber } = sqliteContent(copy);
     expect(requests.map(({ request }) => request.uuid.toString('hex'))).toEqual(
       rows.map(({ id }) => String(id).replaceAll('-', '')),
     );
     expect(requests.map(({ request }) => request.number)).toEqual(rows.map((_, n) => n + 1));
     expect(nextNumber).toBe(rows.length + 1);
-    expect((await run(['verify', copy])).status).toBe(0);
+    expect((await run('verify', copy)).status).toBe(0);
   });
 
   it('into a directory that does not exist: 74; of a database without a store: 78', async () => {
     const url = await emptyUrl();
     const config = ['--set', `titanic.store=${url}`];
-    const empty = await run(['backup', join(temporaryDirectory(), 'b.db'), ...config]);
+    const empty = await run('backup', join(temporaryDirectory(), 'b.db'), ...config);
     expect([empty.status, empty.stderr]).toEqual([78, expect.stringContaining('has no store')]);
     await migrate(await everyKind(), url);
-    const nowhere = await run(['backup', join(temporaryDirectory(), 'absent', 'b.db'), ...config]);
+    const nowhere = await run('backup', join(temporaryDirectory(), 'absent', 'b.db'), ...config);
     expect([nowhere.status, nowhere.stderr]).toEqual([74, expect.stringContaining('ENOENT')]);
   });
 });
@@ -354,9 +356,9 @@ describeWithPostgres('majordomo migrate refuses', () => {
     const other = await migrate(await everyKind(), url);
     expect([other.status, other.stderr]).toEqual([78, expect.stringContaining(file)]);
     const config = ['--set', `titanic.store=${url}`];
-    const backup = await run(['backup', join(temporaryDirectory(), 'b.db'), ...config]);
+    const backup = await run('backup', join(temporaryDirectory(), 'b.db'), ...config);
     expect([backup.status, backup.stderr]).toEqual([78, expect.stringContaining(file)]);
-    const verify = await run(['verify', ...config]);
+    const verify = await run('verify', ...config);
     expect([verify.status, verify.stderr]).toEqual([74, expect.stringContaining('not all here')]);
     // Only the last step was missing.
     const again = await migrate(file, url, '-o', 'json');
@@ -438,7 +440,7 @@ describeWithPostgres('a data directory with a store file, and a database', () =>
     ]);
     // Nothing was made there.
     await expect(sql(url, 'SELECT 1 FROM majordomo.meta')).rejects.toThrow('majordomo.meta');
-    expect((await run(['migrate', ...ofDirectory])).status).toBe(0);
+    expect((await run('migrate', ...ofDirectory)).status).toBe(0);
     expect(await problems(ofDirectory)).toEqual([]);
     await startDaemon({ dataDir, file: config });
   });
@@ -477,9 +479,9 @@ describeWithPostgres('a data directory with a store file, and a database', () =>
     expect(await problems(['--set', `node.dataDir=${dirname(file)}`])).toEqual([
       expect.stringMatching(/was moved to the database 127\.0\.0\.1:\d+\/store_\d+ at 20/),
     ]);
-    const text = await run(['verify', file]);
+    const text = await run('verify', file);
     expect(text.stdout).toMatch(/\nmoved to 127\.0\.0\.1:\d+\/store_\d+ at 20\d\d-.*Z\n$/);
-    const json = JSON.parse((await run(['verify', file, '-o', 'json'])).stdout) as unknown;
+    const json = JSON.parse((await run('verify', file, '-o', 'json')).stdout) as unknown;
     expect(json).toMatchObject({ moved: { place: expect.stringContaining('/store_') } });
   });
 
@@ -497,7 +499,7 @@ describeWithPostgres('a data directory with a store file, and a database', () =>
 
 /** The texts of the problems that `doctor` finds. */
 async function problems(config: readonly string[]): Promise<string[]> {
-  const { status, stdout } = await run(['doctor', '-o', 'json', ...config]);
+  const { status, stdout } = await run('doctor', '-o', 'json', ...config);
   const { checks } = JSON.parse(stdout) as { checks: { state: string; text: string }[] };
   const found = checks.filter(({ state }) => state === 'problem').map(({ text }) => text);
   expect(status).toBe(found.length === 0 ? 0 : 1);

@@ -1,6 +1,7 @@
 /** The command as a real process: the test that started it observes and ends it. */
 import { type ChildProcessByStdio, execFile, spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import type { Readable, Writable } from 'node:stream';
 import { promisify } from 'node:util';
@@ -178,6 +179,39 @@ export async function runEach(
   const env = { ...cleanEnvironment(), ...environment };
   const { stdout } = await promisify(execFile)(process.execPath, args, { env });
   return JSON.parse(stdout) as Said[];
+}
+
+/** A process that runs command lines one after the other (command-lines.ts), for tests that need many. */
+export class CommandLines {
+  readonly #process = spawn(process.execPath, [COMMAND_LINES], {
+    env: cleanEnvironment(),
+    stdio: ['pipe', 'pipe', 'inherit'],
+  });
+  readonly #ended = once(this.#process, 'close');
+  readonly #answers = createInterface({ input: this.#process.stdout })[Symbol.asyncIterator]();
+  #last: Promise<unknown> = Promise.resolve();
+
+  run(line: readonly string[]): Promise<Said> {
+    const said = this.#last.then(() => this.#said(line));
+    this.#last = said.catch(() => undefined);
+    return said;
+  }
+
+  async #said(line: readonly string[]): Promise<Said> {
+    const stopWaiting = whenPatienceEnds(() => {
+      this.#process.kill('SIGKILL');
+    });
+    this.#process.stdin.write(`${JSON.stringify(line)}\n`);
+    const answer = await this.#answers.next();
+    stopWaiting();
+    if (answer.done === true) throw new Error(`no end of ${line.join(' ')}`);
+    return JSON.parse(answer.value) as Said;
+  }
+
+  async end(): Promise<void> {
+    this.#process.stdin.end();
+    await this.#ended;
+  }
 }
 
 /** Ends everything still running, except what a whole file uses: for `afterEach`. */
