@@ -5,18 +5,12 @@ import { describeStoreContract } from '../support/store-contract.js';
 
 const cluster = sharedCluster();
 
-function describeContract(title: string, hints: boolean): void {
-  describeStoreContract(title, async () => postgresPlace(await cluster(), hints), {
+describeWithPostgres('a database', () => {
+  describeStoreContract('PostgreSQL', async () => await postgresPlace(await cluster()), {
     isOfPair: false,
     isShared: true,
   });
-}
-
-describeWithPostgres('a database', () => {
-  describeContract('PostgreSQL', true);
-  // As other engines are that speak its protocol.
-  describeContract('PostgreSQL without NOTIFY', false);
-  describeQueriesContract('PostgreSQL', async () => postgresPlace(await cluster(), true), {
+  describeQueriesContract('PostgreSQL', async () => await postgresPlace(await cluster()), {
     isShared: true,
   });
 });

@@ -9,11 +9,11 @@
  * ```
  */
 import { mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { Child, type Exit, killAll } from './child.js';
 import { freePorts } from './free-ports.js';
+import { SCRATCH } from './scratch.js';
 
 /** One line of the daemon's log. */
 export type LogLine = Readonly<Record<string, unknown>> & { readonly event?: string };
@@ -53,9 +53,9 @@ const PATIENT = 'titanic.storeTimeoutMs=20000';
 
 const directories: string[] = [];
 
-/** A directory for one test, in the system's temporary one; short enough for `ipc://`. */
+/** A directory for one test; its path is short enough for `ipc://`. */
 export function temporaryDirectory(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'mdp-'));
+  const directory = mkdtempSync(join(SCRATCH, 'mdp-'));
   directories.push(directory);
   return directory;
 }

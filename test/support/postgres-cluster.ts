@@ -8,20 +8,23 @@ import {
   chmodSync,
   copyFileSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  renameSync,
+  rmSync,
   writeFileSync,
 } from 'node:fs';
 import { rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 
 import { Client } from 'pg';
 
 import { assert } from '../../src/core/assert.js';
 import type { Certificate } from './certificate.js';
 import { freePorts } from './free-ports.js';
+import { SCRATCH } from './scratch.js';
 import { until } from './until.js';
 
 const ROOT = '/usr/lib/postgresql';
@@ -81,6 +84,40 @@ function ownedByServer(path: string): void {
   assert(owned.status === 0, 'it belongs to the server');
 }
 
+/**
+ * A cluster that was just made, to be copied. It takes more than a second to make, so it is kept until the
+ * next `npm ci`. All copies have one identifier, as a cluster and its standby.
+ */
+function initialised(bin: string): string {
+  const kept = resolve(`node_modules/.cache/majordomo/${basename(dirname(bin))}-postgresql`);
+  if (existsSync(kept)) return kept;
+  const directory = mkdtempSync(join(SCRATCH, 'majordomo-postgres-'));
+  const folder = mkdtempSync(join(mkdirAll(dirname(kept)), 'making-'));
+  try {
+    ownedByServer(directory);
+    const data = join(directory, 'data');
+    const options = ['-U', USER, '-A', 'trust', '--no-sync', '-E', 'UTF8', '--no-locale'];
+    const [program, args] = command(join(bin, 'initdb'), ['-D', data, ...options]);
+    const made = spawnSync(program, args, { encoding: 'utf8', cwd: '/' });
+    assert(made.status === 0, `initdb: ${made.stderr}`);
+    const copy = join(folder, 'data');
+    const copied = spawnSync('cp', ['-a', data, copy], { encoding: 'utf8' });
+    assert(copied.status === 0, `a copy of a cluster: ${copied.stderr}`);
+    // Another worker may have made it meanwhile.
+    if (!existsSync(kept)) renameSync(copy, kept);
+  } catch (error) {
+    if (!existsSync(kept)) throw error;
+  } finally {
+    for (const each of [directory, folder]) rmSync(each, { recursive: true, force: true });
+  }
+  return kept;
+}
+
+function mkdirAll(path: string): string {
+  mkdirSync(path, { recursive: true });
+  return path;
+}
+
 /** A server in its own directory. */
 export class Cluster {
   readonly directory: string;
@@ -121,7 +158,7 @@ export class Cluster {
   static async #place(): Promise<Cluster> {
     const bin = postgresBin();
     assert(bin !== null, 'PostgreSQL is installed');
-    const directory = mkdtempSync(join(tmpdir(), 'majordomo-postgres-'));
+    const directory = mkdtempSync(join(SCRATCH, 'majordomo-postgres-'));
     ownedByServer(directory);
     const [port = 0] = await freePorts(1);
     return new Cluster(bin, directory, port);
@@ -138,23 +175,8 @@ export class Cluster {
   }
 
   #initialise(settings: readonly string[]): void {
-    const args = [
-      '-D',
-      this.data,
-      '-U',
-      USER,
-      '-A',
-      'trust',
-      '--no-sync',
-      '-E',
-      'UTF8',
-      '--no-locale',
-    ];
-    const made = spawnSync(...command(join(this.#bin, 'initdb'), args), {
-      encoding: 'utf8',
-      cwd: '/',
-    });
-    assert(made.status === 0, `initdb: ${made.stderr}`);
+    const copied = spawnSync('cp', ['-a', initialised(this.#bin), this.data], { encoding: 'utf8' });
+    assert(copied.status === 0, `a copy of a cluster: ${copied.stderr}`);
     const lines = [
       ...["listen_addresses = '127.0.0.1'", "unix_socket_directories = ''", 'max_connections = 60'],
       ...['shared_buffers = 64MB', 'log_min_messages = warning', ...settings],

@@ -36,13 +36,10 @@ function opening(order: OpenPostgres, report: (told: StoreReport) => void): Open
     );
 }
 
-/**
- * A new database as the place of a store, for the contracts that every store keeps.
- * @param hints whether brokers send each other hints through the database
- */
-export async function postgresPlace(server: Cluster, hints: boolean): Promise<QueriesPlace> {
+/** A new database as the place of a store, for the contracts that every store keeps. */
+export async function postgresPlace(server: Cluster): Promise<QueriesPlace> {
   const url = server.url(await server.database());
-  const order = orderOf(url, { timeoutMs: 60_000, leaseMs: 10_000 }, hints);
+  const order = orderOf(url, { timeoutMs: 60_000, leaseMs: 10_000 }, true);
   return {
     open: opening(order, ignored),
     openQueries: () => openPostgresQueries(order),

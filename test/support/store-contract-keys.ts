@@ -1,5 +1,6 @@
 import { expect, it } from '@jest/globals';
 
+import type { Change } from '../../src/titanic/store/store.js';
 import {
   accept,
   close,
@@ -61,19 +62,17 @@ export function describeStoreKeys(subject: Subject, isShared: boolean): void {
     expect(pending[0]?.service).toEqual(Buffer.from([0xff, 0x00]));
   });
 
-  for (const [title, end] of [
-    ['closed', close],
-    ['expired', expire],
-  ] as const) {
-    it(`is remembered for its time after the request was ${title}`, async () => {
-      const { user } = subject;
-      await user.commit(accept(1, { key: 'k' }), end(1, NOON + DAY_MS));
-      const before = accept(2, { key: 'k', acceptedAt: NOON + DAY_MS - 1 });
-      expect(await user.commit(before)).toEqual([known(1)]);
-      const after = accept(3, { key: 'k', acceptedAt: NOON + DAY_MS });
-      expect(await user.commit(after, accept(4, { key: 'k' }))).toEqual([done, known(3)]);
-    });
-  }
+  it('is remembered for its time after the request was closed or expired', async () => {
+    const { user } = subject;
+    for (const [key, end] of Object.entries({ closed: close, expired: expire })) {
+      const n = key === 'closed' ? 0 : 10;
+      await user.commit(accept(n + 1, { key }), end(n + 1, NOON + DAY_MS));
+      const before = accept(n + 2, { key, acceptedAt: NOON + DAY_MS - 1 });
+      expect(await user.commit(before)).toEqual([known(n + 1)]);
+      const after = accept(n + 3, { key, acceptedAt: NOON + DAY_MS });
+      expect(await user.commit(after, accept(n + 4, { key }))).toEqual([done, known(n + 3)]);
+    }
+  });
 
   it('is remembered after its request was swept, and dropped by a later sweep', async () => {
     const { user } = subject;
@@ -101,26 +100,27 @@ export function describeStoreKeys(subject: Subject, isShared: boolean): void {
     ]);
   });
 
-  it.each([
-    ['closed', close(1)],
-    ['expired', expire(1)],
-    ['swept', sweep(NOON + 2 * DAY_MS)],
-  ])('made up for one submit it is forgotten when its request is %s (D16)', async (_, end) => {
+  it('made up for one submit it is forgotten when its request is closed, expired or swept (D16)', async () => {
     const { user } = subject;
-    const key = `once-${'0f'.repeat(16)}`;
-    await user.commit(accept(1, { key }), accept(2, { key }), reply(1));
-    expect(await user.commit(accept(3, { key }))).toEqual([known(1)]);
-    await user.commit(end);
-    expect(await user.commit(accept(4, { key }))).toEqual([done]);
+    const swept = (): Change => sweep(NOON + 2 * DAY_MS);
+    for (const [at, end] of [close, expire, swept].entries()) {
+      const key = `once-${String(at).repeat(32)}`;
+      const n = 10 * at;
+      await user.commit(accept(n + 1, { key }), accept(n + 2, { key }), reply(n + 1));
+      expect(await user.commit(accept(n + 3, { key }))).toEqual([known(n + 1)]);
+      await user.commit(end(n + 1));
+      expect([at, await user.commit(accept(n + 4, { key }))]).toEqual([at, [done]]);
+    }
   });
 
-  it.each([`once-${'0F'.repeat(16)}`, `once-${'0'.repeat(31)}`, `Once-${'0'.repeat(32)}`])(
-    '%s is one of a user: remembered',
-    async (key) => {
-      await subject.user.commit(accept(1, { key }), close(1));
-      expect(await subject.user.commit(accept(2, { key }))).toEqual([known(1)]);
-    },
-  );
+  it('one that only looks as if it was made up is one of a user: remembered', async () => {
+    const { user } = subject;
+    const keys = [`once-${'0F'.repeat(16)}`, `once-${'0'.repeat(31)}`, `Once-${'0'.repeat(32)}`];
+    await user.commit(...keys.flatMap((key, n) => [accept(n + 1, { key }), close(n + 1)]));
+    expect(await user.commit(...keys.map((key, n) => accept(n + 10, { key })))).toEqual(
+      keys.map((_, n) => known(n + 1)),
+    );
+  });
 
   it('an old request that ends does not take the key of a new one with it', async () => {
     const { user } = subject;

@@ -48,22 +48,30 @@ export function describeStoreOwners(subject: Subject): void {
     });
   });
 
-  it.each<[Owner, Owner, boolean, string]>([
-    [ALICE, ALICE, false, 'done'],
-    [ALICE, BOB, false, 'denied'],
-    [ALICE, 'anonymous', false, 'denied'],
-    [ALICE, BOB, true, 'done'],
-    [ALICE, '', false, 'done'],
-    ['anonymous', BOB, false, 'done'],
-    ['', BOB, false, 'denied'],
-    ['', '', false, 'done'],
-  ])("what is %j's, closed by %j (shared: %j): %s", async (owner, by, isShared, kind) => {
+  it("what is somebody's is closed by whom it may be closed", async () => {
     const { user } = subject;
-    await user.commit(owned(1, owner, { isShared }), reply(1, { reply: packed('x') }));
-    const [result] = await user.commit(close(1, UNTIL, by));
-    const { state } = (await user.lookUp(uuidOf(1))) as { state: string };
-    expect([result?.kind, state]).toEqual([kind, kind === 'done' ? 'absent' : 'replied']);
-    if (kind === 'denied') expect(result).toEqual({ kind, owner, service: Buffer.from('echo') });
+    const table: readonly (readonly [owner: Owner, by: Owner, isShared: boolean, kind: string])[] =
+      [
+        [ALICE, ALICE, false, 'done'],
+        [ALICE, BOB, false, 'denied'],
+        [ALICE, 'anonymous', false, 'denied'],
+        [ALICE, BOB, true, 'done'],
+        [ALICE, '', false, 'done'],
+        ['anonymous', BOB, false, 'done'],
+        ['', BOB, false, 'denied'],
+        ['', '', false, 'done'],
+      ];
+    for (const [at, [owner, by, isShared, kind]] of table.entries()) {
+      const n = at + 1;
+      await user.commit(owned(n, owner, { isShared }), reply(n, { reply: packed('x') }));
+      const [result] = await user.commit(close(n, UNTIL, by));
+      const { state } = (await user.lookUp(uuidOf(n))) as { state: string };
+      const wanted = kind === 'done' ? 'absent' : 'replied';
+      expect([owner, by, isShared, result?.kind, state]).toEqual([
+        ...[owner, by, isShared, kind, wanted],
+      ]);
+      if (kind === 'denied') expect(result).toEqual({ kind, owner, service: Buffer.from('echo') });
+    }
   });
 
   it('a key is of its owner: another one who guesses it has a request of his own (D70)', async () => {

@@ -1,14 +1,14 @@
 /** A store file for one test, in a directory that is removed afterwards. */
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import type { StoreNews } from '../../src/titanic/io/file/known-store.js';
 import { openSqliteStore } from '../../src/titanic/io/sqlite-store.js';
+import { SCRATCH } from './scratch.js';
 import { StoreUser } from './store-user.js';
 
 export class StoreDirectory {
-  readonly path: string = mkdtempSync(join(tmpdir(), 'majordomo-store-'));
+  readonly path: string = mkdtempSync(join(SCRATCH, 'majordomo-store-'));
   readonly file: string = join(this.path, 'titanic.db');
   readonly #users: StoreUser[] = [];
 

@@ -1,12 +1,12 @@
 /** The stores of a test of a contract: one that it may open again, and others; they end with the test. */
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach } from '@jest/globals';
 
 import type { OpenNodeStore } from '../../src/store/node-store.js';
 import { MemoryDisk } from '../../src/testing/memory-store.js';
 import { openSqliteStore } from '../../src/titanic/io/sqlite-store.js';
+import { SCRATCH } from './scratch.js';
 
 /** The place of a store between two openings. */
 export interface StorePlace<Open> {
@@ -70,7 +70,7 @@ export function eachWithStore<User extends { close(): Promise<void> }, Open>(
 
 /** A file in a directory of its own. */
 export async function sqlitePlace(): Promise<StorePlace<OpenNodeStore>> {
-  const directory = await mkdtemp(join(tmpdir(), 'majordomo-store-'));
+  const directory = await mkdtemp(join(SCRATCH, 'majordomo-store-'));
   return {
     open: openSqliteStore(join(directory, 'titanic.db')),
     remove: () => rm(directory, { recursive: true }),

@@ -1,15 +1,15 @@
 import { mkdtemp, rm } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { openSqliteQueries } from '../../../src/titanic/io/queries/sqlite-queries.js';
 import { openSqliteStore } from '../../../src/titanic/io/sqlite-store.js';
 import { describeQueriesContract } from '../../support/queries-contract.js';
+import { SCRATCH } from '../../support/scratch.js';
 
 describeQueriesContract(
   'SQLite',
   async () => {
-    const directory = await mkdtemp(join(tmpdir(), 'majordomo-store-'));
+    const directory = await mkdtemp(join(SCRATCH, 'majordomo-store-'));
     const file = join(directory, 'titanic.db');
     return {
       open: openSqliteStore(file),
