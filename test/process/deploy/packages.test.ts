@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { createRequire } from 'node:module';
 import {
   existsSync,
   mkdirSync,
@@ -14,8 +13,7 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
-import { dirname, join, resolve } from 'node:path';
-import { pathToFileURL } from 'node:url';
+import { basename, dirname, join, resolve } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
@@ -353,20 +351,14 @@ describe('majordomo-sdk', () => {
     );
   });
 
-  it('is imported about as fast as a library of similar size (yaml)', () => {
-    const program = (name: string): string =>
-      `const before = process.cpuUsage(); await import(${JSON.stringify(name)});` +
-      'const { user, system } = process.cpuUsage(before); console.log((user + system) / 1000);';
-    const yaml = pathToFileURL(createRequire(import.meta.url).resolve('yaml')).href;
-    write(withSdk, { 'import.mjs': program('majordomo-sdk'), 'yaml.mjs': program(yaml) });
-    // Other processes of the machine make some runs slower; none makes one faster.
-    const runs = Array.from({ length: 7 }, () =>
-      ['import.mjs', 'yaml.mjs'].map((file) => Number(run(process.execPath, [file], withSdk))),
-    );
-    const [sdk = NaN, other = NaN] = [0, 1].map((at) =>
-      Math.min(...runs.map((each) => each[at] ?? NaN)),
-    );
-    expect(sdk / other).toBeLessThan(1.25);
+  it('is imported from two files of half a MiB; what few programs use is read when they do', () => {
+    const program =
+      "require('majordomo-sdk');" +
+      'for (const file of Object.keys(require.cache)) console.log(file);';
+    const files = run(process.execPath, ['-e', program], withSdk).trimEnd().split('\n');
+    expect(files.map((file) => basename(file)).sort()).toEqual(['index.cjs', 'sdk.cjs']);
+    const bytes = files.reduce((sum, file) => sum + statSync(file).size, 0);
+    expect(bytes).toBeLessThan(MIB / 2);
   });
 
   it('is one copy for import and require', () => {
