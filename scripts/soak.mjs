@@ -1,5 +1,6 @@
 /**
- * Looks for faults for as long as one likes: `npm run soak -- --hours N [--seed N]`.
+ * Looks for faults for as long as one likes: `npm run soak -- --hours N [--seed N]`. With `--short` in
+ * the place of `--hours`, everything has one turn, a tenth as long.
  *
  * Simulations with new seeds, crashes of real processes and fuzzing take turns. A failure does not end
  * it: its output is printed with the command that repeats it, and again in the report. Ctrl-C ends it
@@ -13,7 +14,11 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const SEEDS_MAX = 1_000_000_000;
 
 const { values } = parseArgs({
-  options: { hours: { type: 'string' }, seed: { type: 'string' } },
+  options: {
+    hours: { type: 'string' },
+    seed: { type: 'string' },
+    short: { type: 'boolean', default: false },
+  },
 });
 
 function positive(name, text, otherwise) {
@@ -25,7 +30,8 @@ function positive(name, text, otherwise) {
   process.exit(64);
 }
 
-const hours = positive('hours', values.hours);
+const { short } = values;
+const hours = short ? Infinity : positive('hours', values.hours);
 let seed = positive('seed', values.seed, 1 + Math.floor(Math.random() * SEEDS_MAX));
 
 const NODE = 'node --enable-source-maps';
@@ -33,24 +39,29 @@ const CHAOS = `${NODE} build/test/chaos/chaos.js`;
 const FUZZ = `${NODE} --expose-gc build/test/fuzz/fuzz.js`;
 
 function simulate(options, seeds) {
-  const command = `${NODE} build/test/simulation/simulate.js ${options}`;
-  return (from) => `${command} --seeds ${seeds} --from ${from}`;
+  const command = `${NODE} build/test/simulation/simulate.js ${options}`.trimEnd();
+  return { size: seeds, command: (size, from) => `${command} --seeds ${size} --from ${from}` };
+}
+
+function crash(options, cycles) {
+  const command = `${CHAOS} ${options}`.trimEnd();
+  return { size: cycles, command: (size, seed) => `${command} --cycles ${size} --seed ${seed}` };
 }
 
 /** Each takes a minute or two. */
 const TURNS = [
   simulate('', 2000),
   simulate('--pair', 200),
-  (from) => `${CHAOS} --pair --cycles 10 --seed ${from}`,
+  crash('--pair', 10),
   simulate('--stored', 300),
   simulate('--shared', 100),
-  (from) => `${CHAOS} --cycles 20 --seed ${from}`,
+  crash('', 20),
   simulate('--map', 400),
   simulate('--pair --map', 60),
-  (from) => `${FUZZ} --minutes 2 --seed ${from}`,
+  { size: 2, command: (minutes, seed) => `${FUZZ} --minutes ${minutes} --seed ${seed}` },
   simulate('--freelance', 300),
   simulate('--fleet', 10),
-  (from) => `${CHAOS} --failing --cycles 20 --seed ${from}`,
+  crash('--failing', 20),
   simulate('--pair --calm', 60),
 ];
 
@@ -87,8 +98,10 @@ function run(command) {
   });
 }
 
-for (let turn = 0; !stopped && performance.now() < end; turn++) {
-  const command = TURNS[turn % TURNS.length](seed);
+const turns = short ? TURNS.length : Infinity;
+for (let turn = 0; turn < turns && !stopped && performance.now() < end; turn++) {
+  const { size, command: commandFor } = TURNS[turn % TURNS.length];
+  const command = commandFor(short ? size / 10 : size, seed);
   // No simulation has so many seeds: none is tried twice.
   seed = (seed + 10_000) % SEEDS_MAX;
   const began = performance.now();

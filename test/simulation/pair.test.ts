@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Tally } from './actors/tally.js';
 import { runPairSeed } from './pair/seeds.js';
 
-/** .ci/run runs more, and `npm run soak` as many as one likes. */
+/** `npm run soak` runs as many as one likes. */
 const SEEDS = 20;
 /** A minute of simulated time. */
 const CALM_SEEDS = 10;

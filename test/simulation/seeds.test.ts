@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Tally } from './actors/tally.js';
 import { runSeed } from './world/seeds.js';
 
-/** .ci/run runs more, and `npm run soak` as many as one likes. */
+/** `npm run soak` runs as many as one likes. */
 const SEEDS = 100;
 
 describe('in a simulated world of clients, workers and a network that fails', () => {

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Tally } from './actors/tally.js';
 import { runStoredSeed } from './stored/seeds.js';
 
-/** .ci/run runs more, and `npm run soak` as many as one likes. */
+/** `npm run soak` runs as many as one likes. */
 const SEEDS = 30;
 
 describe('in a simulated world of crashes, failing disks, lost workers and impatient clients', () => {
