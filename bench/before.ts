@@ -2,7 +2,9 @@
  * The cost of a change: this version against one built elsewhere (`npm run build:test` in a clone
  * of it), alternately, so that other load on the machine affects both. Prints ratios, pair by pair.
  *
- *     npm run bench:before -- DIRECTORY [--rounds 7] [--seconds 2] [--only PATTERN]
+ *     npm run bench:before -- DIRECTORY [--node PATH] [--rounds 7] [--seconds 2] [--only PATTERN]
+ *
+ * The other version runs on the Node.js at PATH, or on that of this program.
  */
 import { spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
@@ -27,6 +29,7 @@ const { values, positionals } = parseArgs({
     rounds: { type: 'string', default: '7' },
     seconds: { type: 'string', default: '2' },
     only: { type: 'string' },
+    node: { type: 'string', default: process.execPath },
   },
 });
 const [before] = positionals;
@@ -35,6 +38,7 @@ if (before === undefined || positionals.length > 1) {
   process.exit(64);
 }
 const root = resolve(before);
+const { node } = values;
 const rounds = Number(values.rounds);
 const only = values.only === undefined ? null : new RegExp(values.only, 'i');
 
@@ -46,10 +50,14 @@ function print(title: string, what: string, ratio: Ratio, isMet: boolean): void 
   );
 }
 
+function versionOf(program: string): string {
+  return spawnSync(program, ['--version'], { encoding: 'utf8' }).stdout.trim();
+}
+
 /** Nanoseconds per request of the machine alone, by the title of the line. */
-function machineCosts(directory: string): ReadonlyMap<string, number> {
+function machineCosts(node: string, directory: string): ReadonlyMap<string, number> {
   const script = join(directory, 'build', 'bench', 'machine.js');
-  const { stdout, status, stderr } = spawnSync(process.execPath, ['--expose-gc', script], {
+  const { stdout, status, stderr } = spawnSync(node, ['--expose-gc', script], {
     encoding: 'utf8',
   });
   if (status !== 0) throw new Error(`${script}: ${stderr}`);
@@ -60,8 +68,8 @@ function compareMachines(): void {
   const now: ReadonlyMap<string, number>[] = [];
   const then: ReadonlyMap<string, number>[] = [];
   for (let round = 0; round < rounds; round++) {
-    now.push(machineCosts(process.cwd()));
-    then.push(machineCosts(root));
+    now.push(machineCosts(process.execPath, process.cwd()));
+    then.push(machineCosts(node, root));
   }
   for (const title of now[0]?.keys() ?? []) {
     // The earlier version may not have this row.
@@ -77,7 +85,7 @@ async function compareBrokers(directory: string): Promise<void> {
   const sleepAgain = keepAwake(generator);
   const bench: Bench = {
     generator,
-    brokers: findBefore(directory, root, generator.hasCurve),
+    brokers: findBefore(directory, { node, root }, generator.hasCurve),
     window: { seconds: Number(values.seconds), warmupSeconds: 1 },
     rounds,
     pins: pins(),
@@ -96,7 +104,8 @@ async function compareBrokers(directory: string): Promise<void> {
 
 const directory = mkdtempSync(join(tmpdir(), 'majordomo-before-'));
 try {
-  process.stdout.write(`${machineFacts().join('; ')}; ${rounds} rounds; now / before\n`);
+  const on = node === process.execPath ? '' : ` on Node.js ${versionOf(node)}`;
+  process.stdout.write(`${machineFacts().join('; ')}; ${rounds} rounds; now / before${on}\n`);
   if (only?.test('machine') !== false) compareMachines();
   await compareBrokers(directory);
 } finally {

@@ -104,12 +104,16 @@ export function findBrokers(directory: string, hasCurve: boolean): Found {
  * This version on its default transport, and one built in another directory: each without keys, and
  * with CURVE if the generator supports it.
  */
-export function findBefore(directory: string, root: string, hasCurve: boolean): Found['brokers'] {
+export function findBefore(
+  directory: string,
+  { node, root }: { readonly node: string; readonly root: string },
+  hasCurve: boolean,
+): Found['brokers'] {
   const keys = hasCurve ? makeKeys(MAIN, directory) : null;
   const main = join(root, 'build', 'src', 'main.js');
   const brokers = [null, ...(keys === null ? [] : [keys])].flatMap((each) => [
     ours('zmtp', packageVersion(), directory, each),
-    ours('before', 'before', directory, each, main),
+    ours('before', 'before', directory, each, [node, main]),
   ]);
   return new Map(brokers.map((broker) => [broker.name, broker]));
 }
@@ -119,7 +123,7 @@ function ours(
   version: string,
   directory: string,
   keys: CurveKeys | null,
-  main: string = MAIN,
+  program: readonly string[] = [process.execPath, MAIN],
 ): Broker {
   const transport = name === 'libzmq' ? name : 'zmtp';
   const curve = keys === null ? '' : `, curve: ${keys.listener}`;
@@ -136,7 +140,7 @@ function ours(
         'log.format=json',
         ...sets,
       ];
-      return [process.execPath, main, 'serve', ...settings.flatMap((set) => ['--set', set])];
+      return [...program, 'serve', ...settings.flatMap((set) => ['--set', set])];
     },
   };
 }
