@@ -227,14 +227,7 @@ describeWithPostgres('majordomo migrate', () => {
 
 describeWithPostgres('a transaction of majordomo migrate', () => {
   it('has the requests and the place after them, or neither', async () => {
-    const file = await everyKind(10_000);
-    const url = await emptyUrl();
-    const child = new Child(['migrate', '--from', file, '--to', url]);
-    await until(async () => (await placeIn(url)).length > 0, 'it has begun');
-    const lock = new Postgres({ connectionString: url });
-    await lock.connect();
-    atEnd(() => lock.end());
-    await lock.query('BEGIN; SELECT 1 FROM majordomo.origin FOR UPDATE');
+    const { file, url, child, lock } = await heldHalfWay();
     const waits = `SELECT 1 FROM pg_stat_activity
       WHERE application_name = 'majordomo' AND datname = current_database()`;
     await until(
@@ -257,6 +250,25 @@ describeWithPostgres('a transaction of majordomo migrate', () => {
     expect(JSON.parse(done.stdout)).toMatchObject({ how: 'resumed', dead: 1 });
   });
 });
+
+/** A migration that goes on when `lock` rolls back. */
+async function heldHalfWay(): Promise<{ file: string; url: string; child: Child; lock: Postgres }> {
+  for (;;) {
+    const file = await everyKind(10_000);
+    const url = await emptyUrl();
+    const lock = new Postgres({ connectionString: url });
+    await lock.connect();
+    atEnd(() => lock.end());
+    const child = new Child(['migrate', '--from', file, '--to', url]);
+    await until(async () => (await placeIn(url)).length > 0, 'it has begun');
+    await lock.query('BEGIN');
+    const { rows } = await lock.query('SELECT finished FROM majordomo.origin FOR UPDATE');
+    if (rows[0]?.['finished'] === false) return { file, url, child, lock };
+    // It was done before this process looked again.
+    await lock.query('ROLLBACK');
+    await child.exited;
+  }
+}
 
 /** How far the copying has come; none: nothing was begun. */
 async function placeIn(url: string): Promise<Record<string, unknown>[]> {

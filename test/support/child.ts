@@ -164,7 +164,9 @@ export async function run(
   } = {},
 ): Promise<Finished> {
   const { environment = {}, directory = process.cwd(), input = '', patience, ...own } = options;
-  if (Object.keys(own).length === 0 && !runsAlone(args)) {
+  // Node.js reads these when it starts.
+  const isOfNode = Object.keys(environment).some((name) => name.startsWith('NODE_'));
+  if (Object.keys(own).length === 0 && !isOfNode && !runsAlone(args)) {
     const env = { ...cleanEnvironment(), ...environment };
     return await runInIdle({ args, environment: env, directory, input }, patience);
   }

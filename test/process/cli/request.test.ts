@@ -6,6 +6,7 @@ import { type Handler, Worker, type WorkerOptions } from '../../../src/sdk/worke
 import { Child, type Finished, killAll, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
+import { PATIENCE_MS } from '../../support/patience.js';
 import { until } from '../../support/until.js';
 
 /** For the whole file, with `echo`; other services belong to one case each. */
@@ -78,7 +79,8 @@ describe('majordomo request prints', () => {
 
   it('with -o raw the bytes and nothing else; standard input may be a frame of 8 MiB', async () => {
     const input = Buffer.alloc(8 * 1024 * 1024, 'majordomo\u00ff');
-    const child = new Child(['request', 'echo', '-', '-o', 'raw', '--endpoint', endpoint]);
+    const at = ['--endpoint', endpoint, '--timeout-ms', String(PATIENCE_MS)];
+    const child = new Child(['request', 'echo', '-', '-o', 'raw', ...at]);
     child.input(input);
     expect((await child.finished()).status).toBe(0);
     expect(child.stdoutBytes.equals(input)).toBe(true);
