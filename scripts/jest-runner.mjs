@@ -3,7 +3,8 @@
  *
  * Jest makes a context for each test file and compiles all of src/ anew in it, which took half of a run's
  * processor time. Here each worker process loads src/ once. What is in test/ is loaded anew for each
- * file, so that its variables and hooks are that file's. No module of src/ may keep state of its own.
+ * file, so that its variables and hooks are that file's. Modules of src/ may keep caches, pools and keys
+ * of their own, but nothing by which a file would see what an earlier one did.
  */
 import { createRequire, registerHooks } from 'node:module';
 import { dirname, join } from 'node:path';

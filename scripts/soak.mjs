@@ -1,6 +1,6 @@
 /**
  * Looks for faults for as long as one likes: `npm run soak -- --hours N [--seed N]`. With `--short` in
- * the place of `--hours`, everything has one turn, a tenth as long.
+ * the place of `--hours`, everything has one short turn.
  *
  * Simulations with new seeds, crashes of real processes and fuzzing take turns. A failure does not end
  * it: its output is printed with the command that repeats it, and again in the report. Ctrl-C ends it
@@ -40,25 +40,37 @@ const FUZZ = `${NODE} --expose-gc build/test/fuzz/fuzz.js`;
 
 function simulate(options, seeds) {
   const command = `${NODE} build/test/simulation/simulate.js ${options}`.trimEnd();
-  return { size: seeds, command: (size, from) => `${command} --seeds ${size} --from ${from}` };
+  return {
+    size: seeds,
+    short: seeds / 10,
+    command: (size, from) => `${command} --seeds ${size} --from ${from}`,
+  };
 }
 
 function crash(options, cycles) {
   const command = `${CHAOS} ${options}`.trimEnd();
-  return { size: cycles, command: (size, seed) => `${command} --cycles ${size} --seed ${seed}` };
+  return {
+    size: cycles,
+    short: cycles / 4,
+    command: (size, seed) => `${command} --cycles ${size} --seed ${seed}`,
+  };
 }
 
-/** Each takes a minute or two. */
+/** Each takes a minute or two; those of `--short`, a few seconds. */
 const TURNS = [
   simulate('', 2000),
   simulate('--pair', 200),
-  crash('--pair', 10),
+  crash('--pair', 12),
   simulate('--stored', 300),
   simulate('--shared', 100),
   crash('', 20),
   simulate('--map', 400),
   simulate('--pair --map', 60),
-  { size: 2, command: (minutes, seed) => `${FUZZ} --minutes ${minutes} --seed ${seed}` },
+  {
+    size: 2,
+    short: 0.2,
+    command: (minutes, seed) => `${FUZZ} --minutes ${minutes} --seed ${seed}`,
+  },
   simulate('--freelance', 300),
   simulate('--fleet', 10),
   crash('--failing', 20),
@@ -100,8 +112,8 @@ function run(command) {
 
 const turns = short ? TURNS.length : Infinity;
 for (let turn = 0; turn < turns && !stopped && performance.now() < end; turn++) {
-  const { size, command: commandFor } = TURNS[turn % TURNS.length];
-  const command = commandFor(short ? size / 10 : size, seed);
+  const { size, short: shortSize, command: commandFor } = TURNS[turn % TURNS.length];
+  const command = commandFor(short ? shortSize : size, seed);
   // No simulation has so many seeds: none is tried twice.
   seed = (seed + 10_000) % SEEDS_MAX;
   const began = performance.now();

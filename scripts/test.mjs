@@ -13,9 +13,18 @@
  * writes its failed files there instead, and a last call with --repeat runs them. MAJORDOMO_FLAKY=FILE
  * gets a line for each flaky case.
  */
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { appendFileSync, existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  existsSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  statfsSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -45,6 +54,10 @@ const SIGNALS = ['SIGINT', 'SIGTERM', 'SIGHUP'];
 /** The lines of this process. */
 const flaky = [];
 
+const MEMORY = '/dev/shm';
+/** More than the stores and clusters of a run together need, beside its processes. */
+const FREE_BYTES = 6 * 2 ** 30;
+
 /** Ends with this process, also where that is killed. */
 const BUSY = 'const { ppid } = process; while (process.ppid === ppid);';
 
@@ -64,23 +77,62 @@ function flakyLine({ name, title }) {
 }
 
 /**
+ * A folder for the stores and clusters of a run, in memory if there is enough: they sync each commit, for
+ * which a disk takes milliseconds, and no test switches the machine off. It goes with the run.
+ */
+function makeScratch() {
+  const inMemory = process.platform === 'linux' && hasMemory();
+  const folder = mkdtempSync(join(inMemory ? MEMORY : tmpdir(), 'mdp-'));
+  // The user of a PostgreSQL server passes through it.
+  chmodSync(folder, 0o711);
+  return folder;
+}
+
+function hasMemory() {
+  if (!existsSync(MEMORY)) return false;
+  const { bavail, bsize } = statfsSync(MEMORY);
+  if (Math.min(bavail * bsize, process.availableMemory()) < FREE_BYTES) return false;
+  try {
+    // Some tests make programs there, which containers often forbid.
+    const folder = mkdtempSync(join(MEMORY, 'mdp-'));
+    const program = join(folder, 'program');
+    writeFileSync(program, '#!/bin/sh\n', { mode: 0o700 });
+    const { status } = spawnSync(program);
+    rmSync(folder, { recursive: true });
+    return status === 0;
+  } catch {
+    return false;
+  }
+}
+
+/** Ends a process group, if it is still there. */
+function signalGroup(pid, signal) {
+  try {
+    process.kill(-pid, signal);
+  } catch (error) {
+    if (error.code !== 'ESRCH') throw error;
+  }
+}
+
+/**
  * @param node the Node.js to run it on: a fault of one version does not show on another
  * @returns its exit status, and what failed: `{node, name, cases: [{title, message}]}` for each file
  */
 async function jest(args, node = process.execPath) {
   const folder = mkdtempSync(join(tmpdir(), 'majordomo-test-'));
   const file = join(folder, 'failed.json');
+  const scratch = makeScratch();
   // A process group of its own: a signal ends Jest, its workers and what the tests have started.
   const child = spawn(node, [...NODE_OPTIONS, JEST, ...args], {
     cwd: ROOT,
     stdio: 'inherit',
     detached: true,
-    env: { ...process.env, MAJORDOMO_FAILED: file },
+    env: { ...process.env, MAJORDOMO_FAILED: file, MAJORDOMO_SCRATCH: scratch },
   });
   let stoppedBy = 0;
   const stop = (_signal, number) => {
     stoppedBy = number;
-    process.kill(-child.pid, 'SIGTERM');
+    signalGroup(child.pid, 'SIGTERM');
   };
   for (const signal of SIGNALS) process.on(signal, stop);
   try {
@@ -93,7 +145,9 @@ async function jest(args, node = process.execPath) {
     };
   } finally {
     for (const signal of SIGNALS) process.off(signal, stop);
-    rmSync(folder, { recursive: true });
+    // What a test has stopped, or what drains for long.
+    if (stoppedBy > 0) signalGroup(child.pid, 'SIGKILL');
+    for (const each of [folder, scratch]) rmSync(each, { recursive: true, force: true });
     if (stoppedBy > 0) process.exit(128 + stoppedBy);
   }
 }

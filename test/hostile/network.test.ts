@@ -82,15 +82,17 @@ async function shakeHands(socket: Socket, write: Write): Promise<void> {
 /** A connection after its handshake; dials again if this machine was too slow for it. */
 async function greeted(
   endpoint: string,
-  writerOf: (socket: Socket) => Write = (socket) => (bytes) => socket.write(bytes),
+  greet: (socket: Socket) => Promise<void> = (socket) =>
+    shakeHands(socket, (bytes) => socket.write(bytes)),
 ): Promise<Socket> {
   for (let tries = 0; tries < TRIES_MAX; tries++) {
     const socket = (await dial(endpoint)).setNoDelay(true);
-    const isDone = await shakeHands(socket, writerOf(socket)).then(
+    const isDone = await greet(socket).then(
       () => true,
       () => false,
     );
     if (isDone) return socket;
+    socket.destroy();
   }
   throw new Error(`none of ${TRIES_MAX} connections got through its handshake`);
 }
@@ -103,13 +105,19 @@ function byByte(socket: Socket): Write {
   };
 }
 
-/** Asks an MMI question that is answered 200; begins anew if this machine was too slow for the handshake. */
-async function askByByte(endpoint: string, message: Buffer, tries = TRIES_MAX): Promise<void> {
-  const slow = await greeted(endpoint, byByte);
-  const answered = readUntil(slow, (all) => all.includes('\x00\x03200'));
-  const asked = Promise.all([answered, byByte(slow)(message)]);
-  if (tries === 1) await asked;
-  else await asked.catch(() => askByByte(endpoint, message, tries - 1));
+/** Resolves when the MMI question, written so, is answered 200. */
+async function asked(socket: Socket, message: Buffer, write: Write): Promise<void> {
+  const answered = readUntil(socket, (all) => all.includes('\x00\x03200'));
+  await Promise.all([answered, write(message)]);
+}
+
+/** Asks an MMI question byte by byte, after a handshake byte by byte: the first answer shows that it is over. */
+async function askByByte(endpoint: string, message: Buffer): Promise<void> {
+  const slow = await greeted(endpoint, async (socket) => {
+    await shakeHands(socket, byByte(socket));
+    await asked(socket, message, (bytes) => socket.write(bytes));
+  });
+  await asked(slow, message, byByte(slow));
 }
 
 const GARBAGE: readonly Buffer[] = [

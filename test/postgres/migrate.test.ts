@@ -253,7 +253,7 @@ describeWithPostgres('a transaction of majordomo migrate', () => {
 
 /** A migration that goes on when `lock` rolls back. */
 async function heldHalfWay(): Promise<{ file: string; url: string; child: Child; lock: Postgres }> {
-  for (;;) {
+  for (let tries = 0; tries < 5; tries++) {
     const file = await everyKind(10_000);
     const url = await emptyUrl();
     const lock = new Postgres({ connectionString: url });
@@ -262,12 +262,15 @@ async function heldHalfWay(): Promise<{ file: string; url: string; child: Child;
     const child = new Child(['migrate', '--from', file, '--to', url]);
     await until(async () => (await placeIn(url)).length > 0, 'it has begun');
     await lock.query('BEGIN');
-    const { rows } = await lock.query('SELECT finished FROM majordomo.origin FOR UPDATE');
-    if (rows[0]?.['finished'] === false) return { file, url, child, lock };
+    const { rows } = await lock.query<{ finished: boolean }>(
+      'SELECT finished FROM majordomo.origin FOR UPDATE',
+    );
+    if (rows[0]?.finished === false) return { file, url, child, lock };
     // It was done before this process looked again.
     await lock.query('ROLLBACK');
     await child.exited;
   }
+  throw new Error('each migration was done as soon as it could be seen');
 }
 
 /** How far the copying has come; none: nothing was begun. */

@@ -3,7 +3,7 @@
  * counted by reason. No receipt is lost, and the broker serves again when the cause is gone.
  */
 import { spawnSync } from 'node:child_process';
-import { mkdtempSync } from 'node:fs';
+import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
@@ -127,6 +127,8 @@ describeWithPostgres('while the broker runs', () => {
     await endAll();
     await server.sql('DROP DATABASE full_one');
     await server.sql('DROP TABLESPACE small');
+    removeSmallDisks();
+    rmSync(path, { recursive: true });
   });
 
   it('too many connections', async () => {

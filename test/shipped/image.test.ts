@@ -31,7 +31,7 @@ let folder = '';
 let podman: Podman;
 
 /**
- * Debian alone, and Debian with this Node and the npm of Node.js 24, in the places where the official images have them.
+ * Debian alone, and Debian with this Node and the npm of Node.js 24, where the official images have them.
  * The second also trusts and prefers what npm trusts and has on this machine.
  */
 function buildBases(): void {
@@ -40,7 +40,7 @@ function buildBases(): void {
   mkdirSync(context);
   cpSync(process.execPath, join(context, 'node'));
   // Not the machine's own npm: Debian's has what it needs in other packages.
-  run('npm', ['install', '--silent', '--global', '--prefix', context, 'npm@11'], '/');
+  run('npm', ['install', '--silent', '--global', '--prefix', context, 'npm@11.21.2'], '/');
   cpSync('/etc/ssl/certs/ca-certificates.crt', join(context, 'ca.crt'));
   const dockerfile = [
     'FROM localhost/debian',

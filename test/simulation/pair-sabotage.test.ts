@@ -117,9 +117,13 @@ describe('the simulation of the pair finds', () => {
     ],
   ])('%s', (_what, message, sabotage, likely = 1) => {
     expect(
-      firstFailure((seed) => {
-        new PairWorld(seed, false, withoutMap(sabotage)).run();
-      }, likely),
+      firstFailure(
+        (seed) => {
+          new PairWorld(seed, false, withoutMap(sabotage)).run();
+        },
+        likely,
+        'ERR_INTERNAL',
+      ),
     ).toMatch(message);
   });
 });

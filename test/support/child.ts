@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import type { Readable, Writable } from 'node:stream';
 
-import { runInIdle, runsAlone } from './commands.js';
+import { killBusy, runInIdle, runsAlone } from './commands.js';
 import { type Patience, whenPatienceEnds } from './patience.js';
 
 const MAIN = fileURLToPath(new URL('../../src/main.js', import.meta.url));
@@ -187,6 +187,7 @@ export async function runEach(
 
 /** Ends everything still running, except what a whole file uses: for `afterEach`. */
 export async function killAll(...spared: readonly Child[]): Promise<void> {
+  killBusy();
   const ended = [...running].filter((child) => !spared.includes(child));
   await Promise.all(ended.map((child) => child.kill()));
 }

@@ -19,6 +19,14 @@ const KEY = Symbol.for('majordomo.command-processes');
 const idle = (Reflect.get(globalThis, KEY) as ChildProcess[] | undefined) ?? [];
 Reflect.set(globalThis, KEY, idle);
 
+/** Those that run a command of this test file. */
+const busy = new Set<ChildProcess>();
+
+/** Ends every command that has not ended by itself. */
+export function killBusy(): void {
+  for (const child of busy) child.kill('SIGKILL');
+}
+
 /** Whether this command line needs a process of its own. */
 export function runsAlone([name = '', action]: readonly string[]): boolean {
   return ALONE.has(name) || (name === 'map' && action === 'watch');
@@ -26,7 +34,8 @@ export function runsAlone([name = '', action]: readonly string[]): boolean {
 
 /** Runs it in a process that is idle; kills that when patience ends. */
 export function runInIdle(order: Order, patience?: Patience): Promise<Finished> {
-  const child = idle.pop() ?? start();
+  const child = takeIdle() ?? start();
+  busy.add(child);
   const handles = [child, child.channel, child.stdout as Socket, child.stderr as Socket];
   for (const handle of handles) handle?.ref();
   const output = { stdout: [] as Buffer[], stderr: [] as Buffer[] };
@@ -38,6 +47,7 @@ export function runInIdle(order: Order, patience?: Patience): Promise<Finished> 
   return new Promise((resolve) => {
     const ended = ({ status, stdout, stderr }: Ended): void => {
       stopWaiting();
+      busy.delete(child);
       child.off('close', died);
       child.stdout?.off('data', takeStdout);
       child.stderr?.off('data', takeStderr);
@@ -48,13 +58,22 @@ export function runInIdle(order: Order, patience?: Patience): Promise<Finished> 
     // The command has ended the process, or patience has.
     const died = (status: number | null, signal: NodeJS.Signals | null): void => {
       stopWaiting();
+      busy.delete(child);
       const [stdout, stderr] = [Buffer.concat(output.stdout), Buffer.concat(output.stderr)];
       resolve({ status, signal, stdout: text(stdout), stderr: text(stderr) });
     };
     child.once('message', ended);
     child.once('close', died);
-    child.send(order);
+    // (If it cannot be sent, the process is about to end: see `died`.)
+    child.send(order, () => undefined);
   });
+}
+
+/** One that has not ended since: its end may not have been told yet. */
+function takeIdle(): ChildProcess | undefined {
+  let child = idle.pop();
+  while (child?.connected === false) child = idle.pop();
+  return child;
 }
 
 function start(): ChildProcess {

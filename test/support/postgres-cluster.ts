@@ -89,7 +89,8 @@ function ownedByServer(path: string): void {
  * next `npm ci`. All copies have one identifier, as a cluster and its standby.
  */
 function initialised(bin: string): string {
-  const kept = resolve(`node_modules/.cache/majordomo/${basename(dirname(bin))}-postgresql`);
+  const name = `postgresql-${basename(dirname(bin))}-of-${process.getuid?.() ?? 0}`;
+  const kept = resolve('node_modules/.cache/majordomo', name);
   if (existsSync(kept)) return kept;
   const directory = mkdtempSync(join(SCRATCH, 'majordomo-postgres-'));
   const folder = mkdtempSync(join(mkdirAll(dirname(kept)), 'making-'));
@@ -179,6 +180,8 @@ export class Cluster {
     assert(copied.status === 0, `a copy of a cluster: ${copied.stderr}`);
     const lines = [
       ...["listen_addresses = '127.0.0.1'", "unix_socket_directories = ''", 'max_connections = 60'],
+      // Else what is left of a server that is killed stays in memory.
+      'dynamic_shared_memory_type = mmap',
       ...['shared_buffers = 64MB', 'log_min_messages = warning', ...settings],
     ];
     const file = join(this.data, 'postgresql.auto.conf');

@@ -1,11 +1,12 @@
-import { createServer } from 'node:net';
+import { createServer, type Socket } from 'node:net';
 import { expect, it } from '@jest/globals';
 import { messageOf } from '../../../src/core/errors.js';
 import { FreelanceClient } from '../../../src/sdk/client.js';
 import { until } from '../../support/until.js';
 
 it('the error of a request to a server of 10/FLP does not name a service, since there is none', async () => {
-  const silent = createServer(() => undefined).listen(0, '127.0.0.1');
+  const accepted: Socket[] = [];
+  const silent = createServer((socket) => accepted.push(socket)).listen(0, '127.0.0.1');
   await until(() => silent.listening, 'a listener');
   const address = silent.address();
   const port = typeof address === 'object' && address !== null ? address.port : 0;
@@ -13,6 +14,7 @@ it('the error of a request to a server of 10/FLP does not name a service, since 
   const client = new FreelanceClient({ endpoints, timeoutMs: 50, retries: 0 });
   const text = await client.request('').then(String, messageOf);
   await client.close();
+  for (const socket of accepted) socket.destroy();
   silent.close();
   expect(text).toBe('no endpoint accepted a connection for the request');
 });

@@ -20,21 +20,21 @@ afterEach(() => killAll(daemon));
 afterAll(removeDaemons);
 
 /** The node's map, as its log says. */
-function mapOf(daemon: Daemon): string {
-  return String(daemon.logged('broker.ready')[0]?.['map']);
+function mapOf(node: Daemon): string {
+  return String(node.logged('broker.ready')[0]?.['map']);
 }
 
-async function map(daemon: Daemon, ...args: readonly string[]): Promise<string> {
-  const at = ['--endpoint', daemon.endpoint, ...PATIENT];
+async function map(node: Daemon, ...args: readonly string[]): Promise<string> {
+  const at = ['--endpoint', node.endpoint, ...PATIENT];
   const { status, stdout, stderr } = await run(['map', ...args, ...at]);
   expect([status, stderr]).toEqual([0, '']);
   return stdout;
 }
 
 /** Sets keys until the command has printed one: only then it watches for sure. */
-async function untilWatching(child: Child, daemon: Daemon): Promise<void> {
+async function untilWatching(child: Child, node: Daemon): Promise<void> {
   for (let index = 0; !child.stdout.includes('/try'); index++) {
-    await map(daemon, 'set', '/try', String(index));
+    await map(node, 'set', '/try', String(index));
   }
 }
 

@@ -74,7 +74,7 @@ const WRONG = [
   { args: ['titanic', 'purge', '--state', 'dispatched'], says: 'Allowed choices are dead' },
 ];
 
-/** The results of several command lines in one process. */
+/** The results of all these command lines. */
 const ended = new Map<string, Finished>();
 
 beforeAll(async () => {

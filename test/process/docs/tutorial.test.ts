@@ -8,7 +8,8 @@
  *   other except where a line is `…`. Uuids, times, durations, rates, and names of workers may differ.
  *
  * What is not done as the page says: `npm install` gets the archives. The ports are free ones: the page's are
- * replaced in the page and in the configurations of the package, and the broker and the commands that use the defaults get theirs from the environment.
+ * replaced in the page and in the configurations of the package, and the broker and the commands that use the
+ * defaults get theirs from the environment.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';

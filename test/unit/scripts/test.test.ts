@@ -78,15 +78,18 @@ describe('a run of tests', () => {
        import { spawn } from 'node:child_process';
        import { writeFileSync } from 'node:fs';
        it('never ends', async () => {
-         const { pid } = spawn('sleep', ['1000']);
+         const { pid } = spawn('sh', ['-c', 'trap "" TERM; while :; do sleep 1; done']);
          writeFileSync(${JSON.stringify(pids)}, process.pid + ' ' + pid + '\\n');
          await new Promise(() => {});
        });`,
     );
     const args = ['scripts/test.mjs', '--config', 'jest.config.js', '--runTestsByPath', file];
     const child = spawn(process.execPath, args, { stdio: 'ignore' });
-    await until(() => readFileSync(pids, 'utf8').endsWith('\n'), 'the case runs');
-    child.kill('SIGTERM');
+    try {
+      await until(() => readFileSync(pids, 'utf8').endsWith('\n'), 'the case runs');
+    } finally {
+      child.kill('SIGTERM');
+    }
     expect(await once(child, 'close')).toEqual([143, null]);
     for (const pid of readFileSync(pids, 'utf8').split(' ').map(Number)) {
       await until(() => !isRunning(pid), 'its processes have ended');
