@@ -87,11 +87,13 @@ describe('a link that takes longer than two heartbeats to carry one request', ()
       await node.waitFor('ha.disconnected', ended + 1);
       const before = pair.logged('ha.disconnected').length;
       pair.link.bytesPerSecond = LARGE_BYTES / ((4 * pair.heartbeatIntervalMs) / 1000);
+      const merges = node.logged('ha.merged').length;
       await pair.start(otherOf(role));
       expect(await pair.inSync()).toBe(role);
-      const merged = (): unknown[] => node.logged('ha.merged').filter(({ toPeer }) => toPeer === 1);
-      await node.until(() => merged().length >= tries, 'one request to the peer');
+      const merged = await node.waitFor('ha.merged', merges + 1);
       givenUp = pair.logged('ha.disconnected').length - before;
+      // A link that broke may have carried it before.
+      if (givenUp === 0) expect(merged['toPeer']).toBe(1);
     }
     expect(givenUp).toBe(0);
   });
