@@ -1,4 +1,5 @@
 /** Local times of a time zone: which instant a clock on the wall shows when. */
+import { OldestFirst } from '../../core/oldest-first.js';
 
 const HOUR_MS = 3_600_000;
 const DAY_MS = 24 * HOUR_MS;
@@ -26,7 +27,7 @@ export interface ZoneTimes {
 
 const UTC: ZoneTimes = { latestLocal: (utc) => utc, firstUtc: (local) => local };
 
-const formatters = new Map<string, Intl.DateTimeFormat>();
+const formatters = new OldestFirst<string, Intl.DateTimeFormat>();
 
 /** `null`: there is no such time zone. */
 export function zoneTimes(timeZone: string): ZoneTimes | null {
@@ -50,8 +51,7 @@ function formatterOf(timeZone: string): Intl.DateTimeFormat | null {
   } catch {
     return null;
   }
-  const [oldest] = formatters.keys();
-  if (formatters.size >= FORMATTERS_MAX && oldest !== undefined) formatters.delete(oldest);
+  if (formatters.size >= FORMATTERS_MAX) formatters.shift();
   formatters.set(timeZone, formatter);
   return formatter;
 }
