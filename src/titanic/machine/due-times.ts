@@ -7,6 +7,7 @@ import { Cron } from 'croner';
 
 import { messageOf } from '../../core/errors.js';
 import { oneLine } from '../../core/escape.js';
+import { OldestFirst } from '../../core/oldest-first.js';
 import { CronDays, type YearRange } from './cron-days.js';
 import { type ZoneTimes, zoneTimes } from './zone-times.js';
 
@@ -49,10 +50,25 @@ const YEARS = /^\d{4}(-\d{4})?(,\d{4}(-\d{4})?)*$/;
  */
 const COSTLY = /[w+]/i;
 
+/** Lines of schedules that were read last, each of which is read again whenever it is due. */
+const READ_MAX = 4096;
+const read = new OldestFirst<string, DueTimes>();
+
 export function readDueTimes(cron: string, timeZone: string): DueTimes | DueFault {
   const zone = zoneTimes(timeZone);
   if (zone === null) return { fault: 'timeZone: there is no such time zone' };
   const line = cron.trim();
+  const key = `${line}\n${timeZone.toLowerCase()}`;
+  const known = read.get(key);
+  if (known !== undefined) return known;
+  const times = readLine(line, zone);
+  if ('fault' in times) return times;
+  if (read.size >= READ_MAX) read.shift();
+  read.set(key, times);
+  return times;
+}
+
+function readLine(line: string, zone: ZoneTimes): DueTimes | DueFault {
   const fields = (NICKNAMES.get(line.toLowerCase()) ?? line).split(/\s+/);
   // The parser takes dates and nicknames, too.
   if (fields.length < 5 || fields.length > 7 || line.includes(':')) {
