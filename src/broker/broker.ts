@@ -28,6 +28,7 @@ import { RemoteWorkers } from './inputs/remote-workers.js';
 import { WorkerInputs } from './inputs/worker-inputs.js';
 import { ClientScans } from './lifecycle/client-scans.js';
 import { Deliveries } from './lifecycle/deliveries.js';
+import { Departures } from './lifecycle/departures.js';
 import { Dispatcher } from './lifecycle/dispatcher.js';
 import { InternalRequests } from './lifecycle/internal-requests.js';
 import { Lifecycle } from './lifecycle/lifecycle.js';
@@ -88,6 +89,7 @@ export class Broker {
   readonly #deliveries: Deliveries;
   readonly #ends: RequestEnds;
   readonly #dispatcher: Dispatcher;
+  readonly #departures: Departures;
   readonly #registrations: Registrations;
   readonly #scans: ClientScans;
   readonly #connections: Connections;
@@ -147,21 +149,25 @@ export class Broker {
     });
     const stored = new StoredDeliveries(table, services, workers, requests);
     const deliveries = new Deliveries({
-      ...{ options, sink, counters, tracer, peers, table, tokens, workers, requests },
+      ...{ options, sink, counters, tracer, table, tokens, workers, requests },
     });
     const lifecycle = new Lifecycle({
       ...{ maxDeliveries, events, counters, tracer, table, services, workers, requests },
       ...{ limits, admission, replies, ends, deliveries, stored },
     });
+    const departures = new Departures({
+      ...{ table, services, workers, lifecycle, budget: RUN_BUDGET },
+    });
     const registrations = new Registrations({
       ...{ sink, events, counters, table, services, workers, admission, absence },
-      ...{ lifecycle, deliveries, stored },
+      ...{ lifecycle, deliveries, departures, stored },
     });
     const internalRequests = new InternalRequests(table, requests, replies);
     const scans = new ClientScans(table, clients, requests, ends);
     this.#ends = ends;
     this.#stored = stored;
     this.#deliveries = deliveries;
+    this.#departures = departures;
     this.#registrations = registrations;
     this.#scans = scans;
     this.#dispatcher = new Dispatcher({
@@ -182,14 +188,14 @@ export class Broker {
     });
     this.#fromWorkers = new WorkerInputs({
       ...{ events, counters, table, tokens, services, workers, revivals, internals },
-      ...{ admission, limits, replies, lifecycle, registrations },
+      ...{ admission, limits, replies, lifecycle, registrations, departures },
     });
     this.#fastPath = new FastPath({
       ...{ table, tokens, workers, requests, admission, limits, replies, lifecycle },
       ...{ deliveries },
     });
     this.remote = new RemoteWorkers({
-      ...{ table, services, workers, identities, lifecycle },
+      ...{ table, services, workers, identities, departures },
       ...{ fromWorkers: this.#fromWorkers, fromClients: this.#fromClients },
     });
     this.#connections = new Connections({
@@ -412,6 +418,7 @@ export class Broker {
     // Each kind of work has its own budget, so that a lot of one does not delay the others.
     const areExpired = this.#registrations.expire(now, RUN_BUDGET);
     let more = !areExpired;
+    if (!this.#departures.run(now)) more = true;
     if (!this.#fromWorkers.revive(now, RUN_BUDGET)) more = true;
     this.#services.forget(now);
     if (!this.#scans.run(RUN_BUDGET)) more = true;

@@ -89,6 +89,14 @@ export const QUOTA_ROWS = {
     max: 1_000_000,
     about: 'Clients of the identity that sent `mmi.hello`, over all its connections.',
   },
+  schedules: {
+    kind: 'count',
+    default: 600,
+    min: 1,
+    max: 100_000_000,
+    about:
+      'How often its schedules may be due in a minute, together, each in its busiest hour: ten that are due every second, or any number of daily ones.',
+  },
   services: {
     kind: 'count',
     default: null,
@@ -133,6 +141,7 @@ export function quotasOf(config: Pick<Config, 'limits' | 'titanic'>, name: strin
     storedBytes: given.storedBytes ?? shareOf(titanic.maxBytes),
     waits: given.waits ?? QUOTA_ROWS.waits.default,
     hellos: given.hellos ?? QUOTA_ROWS.hellos.default,
+    schedules: given.schedules ?? QUOTA_ROWS.schedules.default,
     services: given.services ?? shareOf(limits.services),
   };
 }

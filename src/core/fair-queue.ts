@@ -1,3 +1,5 @@
+import { OldestFirst } from './oldest-first.js';
+
 /**
  * A queue for each party, which take turns: a party with few items waits for at most one item of
  * each other party, however many those have (D75).
@@ -23,7 +25,7 @@ const HEAD_MAX = 1024;
 
 export class FairQueue<Item> {
   /** In the order of their turns. */
-  readonly #lines = new Map<string, Line<Item>>();
+  readonly #lines = new OldestFirst<string, Line<Item>>();
   #size = 0;
   #bytes = 0;
 
@@ -59,37 +61,38 @@ export class FairQueue<Item> {
 
   /** Bytes of the item that `shift` takes next; 0 if there is none. */
   get nextBytes(): number {
-    for (const { sizes, head } of this.#lines.values()) return sizes[head] ?? 0;
-    return 0;
+    const line = this.#lines.oldest?.value;
+    return line?.sizes[line.head] ?? 0;
   }
 
   /** Takes the first item of the party whose turn it is; the party then goes to the back. */
   shift(): Item | undefined {
-    for (const [party, line] of this.#lines) {
-      const first = line.items[line.head];
-      const bytes = line.sizes[line.head++] ?? 0;
-      if (first === undefined) return undefined;
-      this.#lines.delete(party);
-      if (line.head < line.items.length) {
-        if (line.head === HEAD_MAX) {
-          line.items.splice(0, HEAD_MAX);
-          line.sizes.splice(0, HEAD_MAX);
-          line.head = 0;
-        }
-        this.#lines.set(party, line);
+    const turn = this.#lines.oldest;
+    if (turn === null) return undefined;
+    const { key: party, value: line } = turn;
+    const first = line.items[line.head];
+    const bytes = line.sizes[line.head++] ?? 0;
+    if (first === undefined) return undefined;
+    this.#lines.delete(party);
+    if (line.head < line.items.length) {
+      if (line.head === HEAD_MAX) {
+        line.items.splice(0, HEAD_MAX);
+        line.sizes.splice(0, HEAD_MAX);
+        line.head = 0;
       }
-      line.bytes -= bytes;
-      this.#bytes -= bytes;
-      this.#size--;
-      return first;
+      this.#lines.set(party, line);
     }
-    return undefined;
+    line.bytes -= bytes;
+    this.#bytes -= bytes;
+    this.#size--;
+    return first;
   }
 
   /** Takes all items, party by party, each in its order. */
   drain(): Queued<Item>[] {
     const all: Queued<Item>[] = [];
-    for (const [party, { items, sizes, head }] of this.#lines) {
+    for (const { key: party, value } of this.#lines) {
+      const { items, sizes, head } = value;
       for (const [place, item] of items.slice(head).entries()) {
         all.push({ party, item, bytes: sizes[head + place] ?? 0 });
       }

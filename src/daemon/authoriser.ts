@@ -6,6 +6,7 @@
  * and finds the answer here.
  */
 import type { KeyAnswer } from '../config/authoriser-answer.js';
+import { OldestFirst } from '../core/oldest-first.js';
 import { keyShown } from '../transport/identity.js';
 import type { Verdict } from '../zmtp/curve/server.js';
 import { NOTHING, type Rights, updateRights } from './key-rights.js';
@@ -82,7 +83,7 @@ export class Authoriser {
   /** By the public key, in hexadecimal. */
   readonly #asked = new Map<string, Asked>();
   readonly #allowed = new Map<string, Allowed>();
-  readonly #kept = new Map<string, Kept>();
+  readonly #kept = new OldestFirst<string, Kept>();
   readonly #named = new Map<string, Named>();
 
   constructor(host: AuthoriserHost) {
@@ -152,7 +153,7 @@ export class Authoriser {
       const mayWait = this.#host.isServing && now < until + RENEWAL_MS_MAX;
       if (!isAsked && !mayWait) this.#drop(id);
     }
-    for (const [id, { until }] of this.#kept) if (until <= now) this.#kept.delete(id);
+    for (const { key, value } of this.#kept) if (value.until <= now) this.#kept.delete(key);
   }
 
   /** @returns why no question is asked, or `null` */
@@ -199,8 +200,7 @@ export class Authoriser {
   }
 
   #keep(id: string, kept: Kept): void {
-    const [oldest] = this.#kept.keys();
-    if (this.#kept.size >= KEYS_MAX && oldest !== undefined) this.#kept.delete(oldest);
+    if (this.#kept.size >= KEYS_MAX) this.#kept.shift();
     this.#kept.set(id, kept);
   }
 

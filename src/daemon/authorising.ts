@@ -6,6 +6,7 @@ import { type KeyAnswer, question, readAnswer } from '../config/authoriser-answe
 import { monotonicMs } from '../core/clock.js';
 import type { Frames } from '../core/frames.js';
 import { GlobSet } from '../core/glob.js';
+import { OldestFirst } from '../core/oldest-first.js';
 import type { Log } from '../observe/log.js';
 import type { Throttle } from '../observe/throttle.js';
 import { identityOf } from '../transport/identity.js';
@@ -41,7 +42,7 @@ export class Authorising implements Elsewhere, AuthoriserHost {
   readonly #peer: LocalPeer;
   readonly #authoriser = new Authoriser(this);
   /** The keys of open questions, by the id of their envelope. */
-  readonly #asked = new Map<string, Buffer>();
+  readonly #asked = new OldestFirst<string, Buffer>();
   #questions = 0;
   #broker: Broker | null = null;
   #loop: BrokerLoop | null = null;
@@ -138,9 +139,8 @@ export class Authorising implements Elsewhere, AuthoriserHost {
   }
 
   #remember(id: Buffer, publicKey: Buffer): void {
-    const [oldest] = this.#asked.keys();
     // A question that was given up; otherwise its answer would have arrived.
-    if (this.#asked.size >= 2 * ASKED_MAX && oldest !== undefined) this.#asked.delete(oldest);
+    if (this.#asked.size >= 2 * ASKED_MAX) this.#asked.shift();
     this.#asked.set(id.toString('hex'), publicKey);
   }
 

@@ -9,6 +9,7 @@ import type {
   LocalCredit,
   RemoteWorkersApi,
 } from '../broker/ports.js';
+import { OldestFirst } from '../core/oldest-first.js';
 import {
   encodePack,
   heldEntry,
@@ -87,7 +88,7 @@ export class FleetMachine implements Interconnect {
   /** Those to whom something is to be sent. */
   readonly #unsent = new Set<FleetPeer>();
   /** Brokers that are gone, by id, oldest first: their numbers go on if they were only stopped. */
-  readonly #gone = new Map<string, FleetPeer>();
+  readonly #gone = new OldestFirst<string, FleetPeer>();
   /** Services that workers here serve, and that are listened for. */
   readonly #served = new Map<string, string>();
   readonly #inbox: Buffer[] = [];
@@ -548,10 +549,7 @@ export class FleetMachine implements Interconnect {
     this.#unsent.delete(peer);
     this.#sink.unsubscribe(this.#subjects.offers(id));
     this.#gone.set(id, peer);
-    for (const oldest of this.#gone.keys()) {
-      if (this.#gone.size <= GONE_MAX) break;
-      this.#gone.delete(oldest);
-    }
+    if (this.#gone.size > GONE_MAX) this.#gone.shift();
   }
 
   #drop(reason: DroppedReason | 'late', sender: string | null): void {

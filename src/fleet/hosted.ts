@@ -10,6 +10,7 @@ import type {
   StoredBody,
 } from '../broker/ports.js';
 import { Frames } from '../core/frames.js';
+import { OldestFirst } from '../core/oldest-first.js';
 import { PackedCursor, readPacked } from '../core/packed.js';
 import type { Failure } from '../wire/failure.js';
 import { failEntry, finalEntry, partialEntry, returnEntry } from '../wire/fleet-codec.js';
@@ -59,7 +60,7 @@ export class Hosted implements InternalClient {
   /** Numbers in the broker machine that are to be withdrawn. */
   #withdrawn: number[] = [];
   /** References of those that were lost in silence, oldest first. */
-  readonly #lost = new Set<number>();
+  readonly #lost = new OldestFirst<number, null>();
   #reference = 0;
   #bytes = 0;
   /** The service of the last request: most are for the same. */
@@ -168,7 +169,7 @@ export class Hosted implements InternalClient {
       }
       this.#progressed.clear();
     }
-    for (const reference of this.#lost) {
+    for (const { key: reference } of this.#lost) {
       const held = this.#held.get(reference);
       const isDue = held === undefined || held.lostAt + LATE_MS <= now;
       if (!isDue && this.#lost.size <= LATE_MAX) break;
@@ -236,7 +237,7 @@ export class Hosted implements InternalClient {
       // The origin has it back; a late reply is still passed on.
       held.lostAt = peer.now();
       peer.held.delete(token);
-      this.#lost.add(reference);
+      this.#lost.set(reference, null);
     } else if (isKnown) {
       this.#withdraw(reference, held);
     } else {

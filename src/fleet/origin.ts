@@ -4,6 +4,7 @@
  */
 import type { RemoteHolder, RemoteReturn, RemoteWorkersApi } from '../broker/ports.js';
 import { Frames } from '../core/frames.js';
+import { OldestFirst } from '../core/oldest-first.js';
 import { unpack } from '../core/packed.js';
 import { askEntry, type FleetCredit, requestEntry } from '../wire/fleet-codec.js';
 import type { FleetEntry, FleetOffer } from '../wire/fleet.js';
@@ -52,7 +53,7 @@ type Return = Extract<FleetEntry, { kind: 'return' }>;
 export class Origin {
   readonly #counters: FleetCounters;
   readonly #out = new Map<number, Outstanding>();
-  readonly #late = new Map<number, Late>();
+  readonly #late = new OldestFirst<number, Late>();
   /** Holders by service, one character per byte of the name. */
   readonly #byService = new Map<string, Set<Holder>>();
   /** Of the answer that is being passed on. */
@@ -274,12 +275,7 @@ export class Origin {
   #keepLate({ token, key, holder, parts }: Outstanding, now: number): void {
     const { number, peer } = holder;
     this.#late.set(token, { key, number, peer, until: now + LATE_MS, parts });
-    if (this.#late.size <= LATE_MAX) return;
-    // Half of them at once: V8 steps over what was deleted at the front of a map.
-    for (const oldest of this.#late.keys()) {
-      if (this.#late.size <= LATE_MAX / 2) return;
-      this.#late.delete(oldest);
-    }
+    if (this.#late.size > LATE_MAX) this.#late.shift();
   }
 
   /** @returns `null`: no request was lost at the broker under this token, or too long ago */

@@ -3,6 +3,7 @@
  * one that takes over has what the other one lost. A change is struck out when replication brings
  * it, or a later change of its key.
  */
+import { OldestFirst } from '../core/oldest-first.js';
 import type { MapRecord } from './record.js';
 import type { MapPeer } from './sink.js';
 
@@ -27,7 +28,7 @@ interface Kept extends PendingSet {
 /** What one identity has here. */
 interface Line {
   /** By number. */
-  readonly items: Map<number, Kept>;
+  readonly items: OldestFirst<number, Kept>;
   bytes: number;
 }
 
@@ -39,9 +40,9 @@ export class PendingSets {
   #last = 0;
   #bytes = 0;
   /** By number, that is in order of arrival. */
-  readonly #all = new Map<number, Kept>();
+  readonly #all = new OldestFirst<number, Kept>();
   readonly #byUuid = new Map<string, Kept>();
-  readonly #byKey = new Map<string, Map<number, Kept>>();
+  readonly #byKey = new Map<string, OldestFirst<number, Kept>>();
   readonly #lines = new Map<string, Line>();
 
   constructor(held: Held) {
@@ -54,8 +55,7 @@ export class PendingSets {
 
   /** When the oldest one is too old; Infinity: there is none. */
   get dueAt(): number {
-    for (const { at } of this.#all.values()) return at + KEPT_MS;
-    return Infinity;
+    return (this.#all.oldest?.value.at ?? Infinity) + KEPT_MS;
   }
 
   /** Keeps a change with a uuid; over a limit, the oldest of its writer, or of all, goes. */
@@ -68,12 +68,13 @@ export class PendingSets {
     const kept: Kept = { record, writer, number: ++this.#last, at: now, bytes };
     const { identity } = writer;
     let line = this.#lines.get(identity);
-    if (line === undefined) this.#lines.set(identity, (line = { items: new Map(), bytes: 0 }));
+    if (line === undefined)
+      this.#lines.set(identity, (line = { items: new OldestFirst(), bytes: 0 }));
     this.#all.set(kept.number, kept);
     this.#byUuid.set(record.uuid, kept);
-    const ofKey = this.#byKey.get(key);
-    if (ofKey === undefined) this.#byKey.set(key, new Map([[kept.number, kept]]));
-    else ofKey.set(kept.number, kept);
+    let ofKey = this.#byKey.get(key);
+    if (ofKey === undefined) this.#byKey.set(key, (ofKey = new OldestFirst()));
+    ofKey.set(kept.number, kept);
     line.items.set(kept.number, kept);
     line.bytes += bytes;
     this.#bytes += bytes;
@@ -103,14 +104,14 @@ export class PendingSets {
   }
 
   #strikeUpTo(key: string, number: number): void {
-    for (const kept of this.#byKey.get(key)?.values() ?? []) {
-      if (kept.number <= number) this.#drop(kept);
+    for (const { value } of this.#byKey.get(key) ?? []) {
+      if (value.number <= number) this.#drop(value);
     }
   }
 
   /** Forgets what is older than ten seconds. */
   prune(now: number): void {
-    for (const kept of this.#all.values()) {
+    for (const { value: kept } of this.#all) {
       // As in `dueAt`: rounded otherwise, it could be due and not old enough.
       if (kept.at + KEPT_MS > now) break;
       this.#drop(kept);
@@ -120,7 +121,7 @@ export class PendingSets {
   /** Takes all of them, in order of arrival. */
   take(now: number): PendingSet[] {
     this.prune(now);
-    const all = [...this.#all.values()];
+    const all = [...this.#all].map(({ value }) => value);
     this.#all.clear();
     this.#byUuid.clear();
     this.#byKey.clear();
@@ -132,16 +133,13 @@ export class PendingSets {
 
   /** Drops those of which `is` is true, and returns them. */
   dropThose(is: (set: PendingSet) => boolean): PendingSet[] {
-    const dropped = [...this.#all.values()].filter(is);
+    const dropped = [...this.#all].map(({ value }) => value).filter(is);
     for (const kept of dropped) this.#drop(kept);
     return dropped;
   }
 
-  #dropFirst(items: ReadonlyMap<number, Kept>): void {
-    for (const kept of items.values()) {
-      this.#drop(kept);
-      return;
-    }
+  #dropFirst({ oldest }: OldestFirst<number, Kept>): void {
+    if (oldest !== null) this.#drop(oldest.value);
   }
 
   #drop(kept: Kept): void {

@@ -1,5 +1,6 @@
 /** The latest refusals and their reasons, for `majordomo acl log`. */
 import { oneLine } from '../core/escape.js';
+import { OldestFirst } from '../core/oldest-first.js';
 import type { BrokerEvent, BrokerEvents } from '../broker/events.js';
 import type { PairEvent, PairEvents } from '../bstar/events.js';
 import type { MapEvent } from '../map/events.js';
@@ -37,7 +38,7 @@ type Event = BrokerEvent | TitanicEvent | PairEvent | MapEvent;
 export class Refusals implements BrokerEvents, TitanicEvents, PairEvents {
   readonly #wall: () => number;
   /** By content, in the order of their latest refusal. */
-  readonly #kept = new Map<string, RefusalRecord>();
+  readonly #kept = new OldestFirst<string, RefusalRecord>();
   /** The entries of each key or address. */
   readonly #keptOf = new Map<string, Set<string>>();
   #total = 0;
@@ -65,14 +66,18 @@ export class Refusals implements BrokerEvents, TitanicEvents, PairEvents {
 
   /** Newest first. */
   list(limit: number): readonly RefusalRecord[] {
-    return [...this.#kept.values()].reverse().slice(0, limit);
+    return [...this.#kept]
+      .reverse()
+      .slice(0, limit)
+      .map(({ value }) => value);
   }
 
   #makeRoomFor(facts: Facts): void {
     const own = this.#keptOf.get(whoseOf(facts));
     const isShareUsed = own !== undefined && own.size >= KEPT_OF_ONE_MAX;
     if (!isShareUsed && this.#kept.size < KEPT_MAX) return;
-    const [oldest = ''] = isShareUsed ? own : this.#kept.keys();
+    // (A share is small.)
+    const [oldest = ''] = isShareUsed ? own : [this.#kept.oldest?.key];
     const refusal = this.#kept.get(oldest);
     if (refusal !== undefined) this.#forget(oldest, refusal);
   }

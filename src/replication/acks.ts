@@ -1,3 +1,5 @@
+import { OldestFirst } from '../core/oldest-first.js';
+
 /**
  * Batches that are at the peer or wait to be sent, and when their wait began. Monotonic
  * milliseconds.
@@ -11,7 +13,7 @@ interface Waiting {
 
 /** Keyed by transaction number, in ascending order. */
 export class Acks {
-  readonly #waiting = new Map<number, Waiting>();
+  readonly #waiting = new OldestFirst<number, Waiting>();
   #bytes = 0;
 
   get isEmpty(): boolean {
@@ -26,8 +28,7 @@ export class Acks {
   /** When the longest wait began; Infinity if no batch waits. */
   get oldest(): number {
     // Batches are added in order of time.
-    for (const { since } of this.#waiting.values()) return since;
-    return Infinity;
+    return this.#waiting.oldest?.value.since ?? Infinity;
   }
 
   /** A batch that is held stays held when it is sent. */
@@ -40,9 +41,9 @@ export class Acks {
   /** The peer confirmed all up to this number. Returns those whose outcome waited for it. */
   takeUpTo(most: number): number[] {
     const held: number[] = [];
-    for (const [number, { isHeld }] of this.#waiting) {
+    for (const { key: number, value } of this.#waiting) {
       if (number > most) continue;
-      if (isHeld) held.push(number);
+      if (value.isHeld) held.push(number);
       this.#remove(number);
     }
     return held;
@@ -61,8 +62,8 @@ export class Acks {
 
   /** The connection ended: batches that were only sent are read from the store for the next one. */
   forgetSent(now: number): void {
-    for (const [number, { isHeld }] of this.#waiting) {
-      if (isHeld) this.add(number, 0, true, now);
+    for (const { key: number, value } of this.#waiting) {
+      if (value.isHeld) this.add(number, 0, true, now);
       else this.#remove(number);
     }
   }

@@ -4,6 +4,8 @@
  * restarting.
  */
 
+import { OldestFirst } from '../../core/oldest-first.js';
+
 /**
  * Maximum number of services remembered. Above it, the oldest entries are dropped and those
  * services count as unserved at once.
@@ -15,7 +17,7 @@ export class Absence {
   /**
    * When each service lost its last worker, oldest first. Keyed by name, one character per byte.
    */
-  readonly #lost = new Map<string, number>();
+  readonly #lost = new OldestFirst<string, number>();
   /** Until this time, workers may not yet have connected to this broker. */
   #allMayComeUntil = -Infinity;
 
@@ -34,9 +36,9 @@ export class Absence {
     const name = service.toString('latin1');
     this.#lost.delete(name);
     this.#lost.set(name, now);
-    for (const [oldest, lostAt] of this.#lost) {
+    for (const { key, value: lostAt } of this.#lost) {
       if (lostAt + this.#graceMs > now && this.#lost.size <= LOST_MAX) return;
-      this.#lost.delete(oldest);
+      this.#lost.delete(key);
     }
   }
 

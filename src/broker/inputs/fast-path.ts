@@ -82,7 +82,7 @@ export class FastPath {
     const { worker } = peer;
     return worker === null
       ? this.#request(peer, words, from, end, now)
-      : this.#reply(peer, worker, words, from, end, now);
+      : this.#reply(worker, words, from, end, now);
   }
 
   #request(peer: Peer, words: Words, from: number, end: number, now: number): number {
@@ -96,13 +96,13 @@ export class FastPath {
     return form.end;
   }
 
-  #reply(peer: Peer, worker: Worker, words: Words, from: number, end: number, now: number): number {
+  #reply(worker: Worker, words: Words, from: number, end: number, now: number): number {
     const form = REPLY_FORMS[worker.dialect];
     if (!form.finds(words, from, end)) return 0;
     const table = this.#table;
     const id = this.#tokens.requestAt(words, form.tokenStart);
     if (id === NONE || (table.get(id, FLAGS) & (OUT | SPECIAL)) !== OUT) return 0;
-    if (table.get(id, WORKER) !== peer.id) return 0;
+    if (table.get(id, WORKER) !== worker.number) return 0;
     if (!this.#tokens.isLatestAt(words, form.tokenStart, id)) return 0;
     const body = this.#body;
     body.clear();

@@ -13,7 +13,7 @@ import {
   lostElsewhere,
   returned,
 } from '../lifecycle/delivery-end.js';
-import type { Lifecycle } from '../lifecycle/lifecycle.js';
+import type { Departures } from '../lifecycle/departures.js';
 import type {
   Interconnect,
   LocalCredit,
@@ -24,7 +24,7 @@ import type {
 import { EVERYTHING } from '../rights.js';
 import { Grants, Peer, type Service, Worker } from '../state/entities.js';
 import type { Identities, Identity } from '../state/identities.js';
-import { NONE, type RequestTable } from '../state/request-table.js';
+import type { RequestTable } from '../state/request-table.js';
 import type { ServiceTable } from '../state/service-table.js';
 import type { Workers } from '../state/workers.js';
 import type { ClientRequests } from './client-requests.js';
@@ -43,7 +43,7 @@ export interface RemoteWorkersDeps {
   readonly services: ServiceTable;
   readonly workers: Workers;
   readonly identities: Identities;
-  readonly lifecycle: Lifecycle;
+  readonly departures: Departures;
   readonly fromWorkers: WorkerInputs;
   readonly fromClients: ClientRequests;
 }
@@ -88,16 +88,13 @@ export class RemoteWorkers implements RemoteWorkersApi {
   }
 
   leave(number: number, now: number): void {
-    const { workers, lifecycle, services } = this.#deps;
+    const { workers, departures, services } = this.#deps;
     const holder = this.#holders.get(number);
     if (holder === undefined) return;
     this.#holders.delete(number);
     workers.removeRemote(holder);
-    const { held, service } = holder;
-    while (held.tail !== NONE) {
-      lifecycle.giveBack(held.tail, holder, LOST_WITH_WORKER.connection, now);
-    }
-    services.releaseIfUnused(service);
+    departures.leave(holder, LOST_WITH_WORKER.connection, now);
+    services.releaseIfUnused(holder.service);
   }
 
   reply(number: number, kind: 'partial' | 'final' | 'fail', frames: Frames, now: number): boolean {

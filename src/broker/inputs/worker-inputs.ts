@@ -12,10 +12,11 @@ import type { BrokerCounters, WorkerRefusalReason } from '../counters.js';
 import { WORKER_KINDS } from '../dialects.js';
 import type { BrokerEvents } from '../events.js';
 import { type DeliveryEnd, returned } from '../lifecycle/delivery-end.js';
+import type { Departures } from '../lifecycle/departures.js';
 import type { Lifecycle } from '../lifecycle/lifecycle.js';
 import type { Registrations } from '../lifecycle/registrations.js';
 import type { Replies } from '../lifecycle/replies.js';
-import type { Peer, Service } from '../state/entities.js';
+import type { Peer, Service, Worker } from '../state/entities.js';
 import type { InternalServices } from '../state/internal-services.js';
 import {
   DISPATCHED_AT,
@@ -49,6 +50,7 @@ export interface WorkerInputsDeps {
   readonly replies: Replies;
   readonly lifecycle: Lifecycle;
   readonly registrations: Registrations;
+  readonly departures: Departures;
 }
 
 export class WorkerInputs {
@@ -65,6 +67,7 @@ export class WorkerInputs {
   readonly #replies: Replies;
   readonly #lifecycle: Lifecycle;
   readonly #registrations: Registrations;
+  readonly #departures: Departures;
   /** The READY that a revived worker did not send. */
   readonly #revived = new Inbound();
 
@@ -82,6 +85,7 @@ export class WorkerInputs {
     this.#replies = deps.replies;
     this.#lifecycle = deps.lifecycle;
     this.#registrations = deps.registrations;
+    this.#departures = deps.departures;
   }
 
   // ---------------------------------------------------------------- READY
@@ -123,7 +127,7 @@ export class WorkerInputs {
     const { frames, client } = inbound;
     const tokens = this.#tokens;
     const id = tokens.request(frames, client);
-    if (id !== NONE && worker !== null && this.#isHolder(id, peer, inbound)) {
+    if (id !== NONE && worker !== null && this.#isHolder(id, worker, inbound)) {
       this.#lifecycle.replyOfHolder(id, worker, inbound, now);
       this.#registrations.expelIfDrained(worker, now);
       return;
@@ -145,11 +149,12 @@ export class WorkerInputs {
 
   /**
    * Uses or drops the reply of a worker that was lost with the request (D8).
-   * @param id the request, or NONE
+   * @param token the request, or NONE
    * @returns false if this is no such reply
    */
-  #replyOfLost(id: RequestId, inbound: Inbound, now: number): boolean {
+  #replyOfLost(token: RequestId, inbound: Inbound, now: number): boolean {
     const { frames, client } = inbound;
+    const id = this.#settled(token, inbound, now);
     if (id !== NONE && this.#isOfLost(id, inbound)) {
       this.#lifecycle.replyOfLost(id, this.#tokens.deliveryBit(frames, client), inbound, now);
       return true;
@@ -190,7 +195,7 @@ export class WorkerInputs {
     const { worker } = peer;
     const { frames, client, body } = inbound;
     const id = this.#tokens.request(frames, client);
-    if (id === NONE || worker === null || !this.#isHolder(id, peer, inbound)) {
+    if (id === NONE || worker === null || !this.#isHolder(id, worker, inbound)) {
       this.reply(peer, inbound, now);
       return;
     }
@@ -202,11 +207,11 @@ export class WorkerInputs {
   returned(peer: Peer, inbound: Inbound, now: number): void {
     const { worker } = peer;
     const { frames, client, body } = inbound;
-    const id = this.#tokens.request(frames, client);
+    const id = this.#settled(this.#tokens.request(frames, client), inbound, now);
     if (worker !== null) this.#workers.touch(worker, now);
     if (worker?.declaredCredit !== true) {
       this.#unexpected(peer, inbound.dialect, 'RETURN from a worker without credit', now);
-    } else if (id !== NONE && this.#isHolder(id, peer, inbound)) {
+    } else if (id !== NONE && this.#isHolder(id, worker, inbound)) {
       const given = body < frames.count ? frames.view(body) : EMPTY;
       const reason = escapeName(given.subarray(0, RETURN_REASON_BYTES_MAX));
       this.#events.emit({ name: 'request.returned', service: worker.service.shown, reason });
@@ -219,13 +224,19 @@ export class WorkerInputs {
     }
   }
 
-  #isHolder(id: RequestId, peer: Peer, inbound: Inbound): boolean {
+  #isHolder(id: RequestId, worker: Worker, inbound: Inbound): boolean {
     const table = this.#table;
     return (
       table.is(id, OUT) &&
-      table.get(id, WORKER) === peer.id &&
+      table.get(id, WORKER) === worker.place &&
       this.#tokens.isLatest(inbound.frames, inbound.client, id)
     );
+  }
+
+  /** The request, which goes back first if it is still out at a lost worker; NONE: it has ended. */
+  #settled(id: RequestId, { frames, client }: Inbound, now: number): RequestId {
+    if (id === NONE || !this.#departures.settle(id, now)) return id;
+    return this.#tokens.request(frames, client);
   }
 
   #isOfLost(id: RequestId, inbound: Inbound): boolean {
@@ -240,7 +251,7 @@ export class WorkerInputs {
     const { frames, client, body } = inbound;
     const { worker } = peer;
     const id = this.#tokens.request(frames, client);
-    if (id === NONE || worker === null || !this.#isHolder(id, peer, inbound)) {
+    if (id === NONE || worker === null || !this.#isHolder(id, worker, inbound)) {
       return this.#replyOfLost(id, inbound, now);
     }
     if (inbound.kind !== 'fail') this.#lifecycle.replyOfHolder(id, worker, inbound, now);
@@ -252,7 +263,7 @@ export class WorkerInputs {
   returnedByRemote(peer: Peer, inbound: Inbound, end: DeliveryEnd, now: number): boolean {
     const { worker } = peer;
     const id = this.#tokens.request(inbound.frames, inbound.client);
-    if (id === NONE || worker === null || !this.#isHolder(id, peer, inbound)) return false;
+    if (id === NONE || worker === null || !this.#isHolder(id, worker, inbound)) return false;
     this.#lifecycle.giveBack(id, worker, end, now);
     return true;
   }

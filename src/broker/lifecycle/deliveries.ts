@@ -1,5 +1,4 @@
 /** The requests that are out at workers. */
-import { present } from '../../core/assert.js';
 import { isMdp } from '../../wire/dialect.js';
 import type { BrokerCounters } from '../counters.js';
 import type { BrokerOptions } from '../options.js';
@@ -7,7 +6,6 @@ import type { RemoteHolder } from '../ports.js';
 import type { RequestTracer } from '../request-trace.js';
 import type { BrokerSink } from '../sink.js';
 import type { Worker } from '../state/entities.js';
-import type { Peers } from '../state/peers.js';
 import {
   ARRIVED_AT,
   DELIVERIES,
@@ -35,7 +33,6 @@ export interface DeliveriesDeps {
   readonly sink: BrokerSink;
   readonly counters: BrokerCounters;
   readonly tracer: RequestTracer;
-  readonly peers: Peers;
   readonly table: RequestTable;
   readonly tokens: Tokens;
   readonly workers: Workers;
@@ -48,7 +45,6 @@ export class Deliveries {
   readonly #sink: BrokerSink;
   readonly #counters: BrokerCounters;
   readonly #tracer: RequestTracer;
-  readonly #peers: Peers;
   readonly #table: RequestTable;
   readonly #tokens: Tokens;
   readonly #workers: Workers;
@@ -63,7 +59,6 @@ export class Deliveries {
     this.#sink = deps.sink;
     this.#counters = deps.counters;
     this.#tracer = deps.tracer;
-    this.#peers = deps.peers;
     this.#table = deps.table;
     this.#tokens = deps.tokens;
     this.#workers = deps.workers;
@@ -93,7 +88,7 @@ export class Deliveries {
     page[at + DELIVERIES] = delivery;
     const flags = page[at + FLAGS] ?? 0;
     page[at + FLAGS] = (flags & ~QUEUED) | OUT;
-    page[at + WORKER] = worker.peer.id;
+    page[at + WORKER] = worker.place;
     table.setTime(id, DISPATCHED_AT, now);
     this.#requests.locateBody(id);
     if (worker.remote !== null) {
@@ -183,8 +178,12 @@ export class Deliveries {
     for (let id = this.#byDispatch.head; id !== NONE; id = this.#byDispatch.head) {
       const dispatchedAt = table.getTime(id, DISPATCHED_AT);
       if (dispatchedAt + this.#busyTimeoutMs > now) return null;
-      const holder = this.#peers.find(table.get(id, WORKER))?.worker;
-      const worker = present(holder, 'a request is out at a registered worker');
+      const worker = this.#workers.find(table.get(id, WORKER));
+      // It was lost, and its requests are being given back.
+      if (worker === null) {
+        this.#byDispatch.remove(id);
+        continue;
+      }
       if (worker.kind.mayForgetRequest) return worker;
       // A message within one interval of the dispatch may have crossed it, so it proves nothing.
       const isUnheard = worker.lastSeenAt <= dispatchedAt + this.#heartbeatIntervalMs;

@@ -84,6 +84,7 @@ export class Dispatcher {
 
   #dispatchFor(service: Service, now: number, budget: number): number {
     const table = this.#table;
+    if (service.leaving > 0) return budget;
     let left = budget;
     for (; left > 0; left--) {
       const id = nextOf(service);
@@ -156,7 +157,8 @@ export class Dispatcher {
 }
 
 /** Whether a request that waits for the service can be dispatched. */
-function canTake({ available, remotes, queue }: Service): boolean {
+function canTake({ available, remotes, queue, leaving }: Service): boolean {
+  if (leaving > 0) return false;
   return available.first() !== null || (remotes.hasFree && queue.count > 0);
 }
 

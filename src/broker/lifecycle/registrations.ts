@@ -13,6 +13,7 @@ import { NONE, type RequestTable } from '../state/request-table.js';
 import type { ServiceTable } from '../state/service-table.js';
 import type { Workers } from '../state/workers.js';
 import type { Deliveries } from './deliveries.js';
+import type { Departures } from './departures.js';
 import { LOST_WITH_WORKER, STARTED_ANEW } from './delivery-end.js';
 import type { Lifecycle } from './lifecycle.js';
 import type { StoredDeliveries } from './stored-deliveries.js';
@@ -28,6 +29,7 @@ export interface RegistrationsDeps {
   readonly absence: Absence;
   readonly lifecycle: Lifecycle;
   readonly deliveries: Deliveries;
+  readonly departures: Departures;
   readonly stored: StoredDeliveries;
 }
 
@@ -42,6 +44,7 @@ export class Registrations {
   readonly #absence: Absence;
   readonly #lifecycle: Lifecycle;
   readonly #deliveries: Deliveries;
+  readonly #departures: Departures;
   readonly #stored: StoredDeliveries;
   #lastWorker = 0;
   #watcher: ServiceWatcher | null = null;
@@ -57,6 +60,7 @@ export class Registrations {
     this.#absence = deps.absence;
     this.#lifecycle = deps.lifecycle;
     this.#deliveries = deps.deliveries;
+    this.#departures = deps.departures;
     this.#stored = deps.stored;
   }
 
@@ -110,8 +114,7 @@ export class Registrations {
     });
     this.#workers.remove(worker);
     worker.peer.identity.workers--;
-    const end = LOST_WITH_WORKER[reason];
-    while (held.tail !== NONE) this.#lifecycle.giveBack(held.tail, worker, end, now);
+    this.#departures.leave(worker, LOST_WITH_WORKER[reason], now);
     if (service.workers.size === 0) {
       this.#served(service, false);
       this.#absence.lost(service.name, now);
@@ -199,5 +202,6 @@ export class Registrations {
     for (const service of [...this.#services.all()]) {
       for (const worker of [...service.workers]) this.expel(worker, 'drained', now);
     }
+    this.#departures.finish(now);
   }
 }

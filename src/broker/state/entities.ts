@@ -157,6 +157,8 @@ export class Service {
   /** Other brokers that have workers for it; these are not among `workers`. */
   readonly remotes: RemoteIndex;
   workersBusy = 0;
+  /** Lost workers whose requests are not all back yet: until then nothing is dispatched. */
+  leaving = 0;
   /** Requests of the internal client that are at its workers. */
   storedOut = 0;
   /** Listed for the next dispatch. */
@@ -241,5 +243,10 @@ export class Worker {
     this.registeredAt = now;
     this.lastSeenAt = now;
     this.lastSentAt = now;
+  }
+
+  /** What the field WORKER of its requests holds. */
+  get place(): number {
+    return this.remote === null ? this.number : this.peer.id;
   }
 }

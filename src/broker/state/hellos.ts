@@ -6,51 +6,77 @@ import { pack, PackedCursor, packedBytes, readPacked } from '../../core/packed.j
 import type { Inbound } from '../../wire/inbound.js';
 import type { Hello } from '../../wire/mmi.js';
 
+/** An envelope, or the beginning of some. */
+class Prefix {
+  hello: Hello | null = null;
+  /** By the frame that follows, one character per byte. */
+  readonly next = new Map<string, Prefix>();
+}
+
 export class Hellos {
-  /** Keyed by the packed envelope, one character per byte. */
-  readonly #known = new Map<string, Hello>();
-  /** What the owner of the empty envelope, with which all others begin, says about itself. */
-  #forAll: Hello | null = null;
+  readonly #empty = new Prefix();
+  #count = 0;
   /** Length of the longest envelope. */
   #bytesMax = 0;
   /** Length of all envelopes together. */
   bytes = 0;
 
   get count(): number {
-    return this.#known.size;
+    return this.#count;
   }
 
+  /** @param envelope packed */
   has(envelope: Buffer): boolean {
-    return this.#known.has(envelope.toString('latin1'));
+    let prefix: Prefix | undefined = this.#empty;
+    const cursor = new PackedCursor();
+    for (cursor.end = 0; prefix !== undefined && cursor.end < envelope.length;) {
+      prefix = prefix.next.get(nextFrame(envelope, cursor));
+    }
+    return prefix !== undefined && prefix.hello !== null;
   }
 
-  /** Sets what the envelope's owner says about itself. */
+  /** Sets what the envelope's owner says about itself. @param envelope packed */
   set(envelope: Buffer, hello: Hello): void {
-    const key = envelope.toString('latin1');
-    if (!this.#known.has(key)) this.bytes += envelope.length;
-    this.#known.set(key, hello);
-    if (envelope.length === 0) this.#forAll = hello;
-    this.#bytesMax = Math.max(this.#bytesMax, envelope.length);
+    let prefix = this.#empty;
+    const cursor = new PackedCursor();
+    for (cursor.end = 0; cursor.end < envelope.length;) {
+      const frame = nextFrame(envelope, cursor);
+      let next = prefix.next.get(frame);
+      if (next === undefined) prefix.next.set(frame, (next = new Prefix()));
+      prefix = next;
+    }
+    if (prefix.hello === null) {
+      this.#count++;
+      this.bytes += envelope.length;
+      this.#bytesMax = Math.max(this.#bytesMax, envelope.length);
+    }
+    prefix.hello = hello;
   }
 
   /**
    * Returns the hello of the longest known envelope with which the packed envelope `[start, end)`
-   * begins; `null` if there is none. It costs one look-up for each of the envelope's few frames,
-   * however many have said hello.
+   * begins; `null` if there is none. Each frame is looked at once at most, however many have said
+   * hello.
    */
   of(buffer: Buffer, start: number, end: number): Hello | null {
-    if (this.#known.size === 0) return null;
-    if (this.#bytesMax === 0) return this.#forAll;
+    let prefix: Prefix | undefined = this.#empty;
+    let found = prefix.hello;
+    if (this.#bytesMax === 0) return found;
     const cursor = new PackedCursor();
-    cursor.end = start;
-    let found: Hello | null = null;
-    while (cursor.end - start <= this.#bytesMax) {
-      found = this.#known.get(buffer.toString('latin1', start, cursor.end)) ?? found;
-      if (cursor.end >= end) break;
+    for (cursor.end = start; prefix.next.size > 0 && cursor.end < end;) {
       readPacked(buffer, cursor.end, cursor);
+      if (cursor.end - start > this.#bytesMax) break;
+      prefix = prefix.next.get(buffer.toString('latin1', cursor.start, cursor.end));
+      if (prefix === undefined) break;
+      found = prefix.hello ?? found;
     }
     return found;
   }
+}
+
+function nextFrame(envelope: Buffer, cursor: PackedCursor): string {
+  readPacked(envelope, cursor.end, cursor);
+  return envelope.toString('latin1', cursor.start, cursor.end);
 }
 
 /** The packed envelope of a request that has just arrived. */

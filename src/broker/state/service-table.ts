@@ -128,6 +128,7 @@ export class ServiceTable {
       service.remotes.size > 0 ||
       service.queue.count > 0 ||
       service.due ||
+      service.leaving > 0 ||
       service.stored.count > 0 ||
       namedBy === null
     ) {

@@ -4,6 +4,7 @@
  */
 import { int32At, Words } from '../../core/bytes.js';
 import type { Frames } from '../../core/frames.js';
+import { OldestFirst } from '../../core/oldest-first.js';
 import type { RandomFill } from '../../core/random.js';
 import {
   DELIVERIES,
@@ -43,7 +44,7 @@ export class Tokens {
   #poolAt = RANDOM_POOL_BYTES;
   readonly #token = new Words(Buffer.alloc(TOKEN_BYTES));
   /** Keyed by the random bits of a request that ended while a lost worker might still answer it. */
-  readonly #outlived = new Map<string, Outlived>();
+  readonly #outlived = new OldestFirst<string, Outlived>();
 
   constructor(table: RequestTable, random: RandomFill) {
     this.#table = table;
@@ -124,12 +125,7 @@ export class Tokens {
 
   /** The request ended, but a worker lost in silence may still answer it. */
   outlive(id: RequestId, outcome: LateReplyReason): void {
-    if (this.#outlived.size >= OUTLIVED_MAX) {
-      for (const oldest of this.#outlived.keys()) {
-        this.#outlived.delete(oldest);
-        break;
-      }
-    }
+    if (this.#outlived.size >= OUTLIVED_MAX) this.#outlived.shift();
     const lost = this.#table.get(id, LOST);
     this.#outlived.set(this.encode(id).bytes.toString('latin1', 5), { outcome, lost });
   }

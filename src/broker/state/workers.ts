@@ -49,7 +49,8 @@ export class Workers {
   readonly #pirates: HeartbeatGroup;
   /** Services with an available worker and a waiting request. */
   #due: Service[] = [];
-  #count = 0;
+  /** By number. */
+  readonly #registered = new Map<number, Worker>();
 
   constructor(options: BrokerOptions, services: ServiceTable) {
     this.#heartbeatIntervalMs = options.heartbeatIntervalMs;
@@ -59,7 +60,7 @@ export class Workers {
   }
 
   get count(): number {
-    return this.#count;
+    return this.#registered.size;
   }
 
   add(worker: Worker): void {
@@ -68,7 +69,7 @@ export class Workers {
     service.workers.add(worker);
     service.credit += worker.credit;
     worker.peer.worker = worker;
-    this.#count++;
+    this.#registered.set(worker.number, worker);
     const group = this.#groupOf(worker);
     group?.silence.append(worker.silence);
     group?.quiet.append(worker.quiet);
@@ -86,7 +87,12 @@ export class Workers {
     service.workers.delete(worker);
     service.credit -= worker.credit;
     worker.peer.worker = null;
-    this.#count--;
+    this.#registered.delete(worker.number);
+  }
+
+  /** The registered worker of that number, or `null`. */
+  find(number: number): Worker | null {
+    return this.#registered.get(number) ?? null;
   }
 
   /** Any command of a worker is a sign of life. */

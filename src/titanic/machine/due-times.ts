@@ -7,6 +7,7 @@ import { Cron } from 'croner';
 
 import { messageOf } from '../../core/errors.js';
 import { oneLine } from '../../core/escape.js';
+import { OldestFirst } from '../../core/oldest-first.js';
 import { CronDays, type YearRange } from './cron-days.js';
 import { type ZoneTimes, zoneTimes } from './zone-times.js';
 
@@ -22,6 +23,8 @@ const STEP_GROWTH = 8;
 export interface DueTimes {
   /** The line names years, so that it may have come for the last time. */
   readonly hasYears: boolean;
+  /** How often it comes in its busiest hour. */
+  readonly perHour: number;
   /** The first due time after that; `null`: there is none in the next hundred years. */
   next(after: number): number | null;
   /** The last due time up to `now`. @param due a due time up to `now` */
@@ -49,10 +52,25 @@ const YEARS = /^\d{4}(-\d{4})?(,\d{4}(-\d{4})?)*$/;
  */
 const COSTLY = /[w+]/i;
 
+/** Lines of schedules that were read last, each of which is read again whenever it is due. */
+const READ_MAX = 4096;
+const read = new OldestFirst<string, DueTimes>();
+
 export function readDueTimes(cron: string, timeZone: string): DueTimes | DueFault {
   const zone = zoneTimes(timeZone);
   if (zone === null) return { fault: 'timeZone: there is no such time zone' };
   const line = cron.trim();
+  const key = `${line}\n${timeZone.toLowerCase()}`;
+  const known = read.get(key);
+  if (known !== undefined) return known;
+  const times = readLine(line, zone);
+  if ('fault' in times) return times;
+  if (read.size >= READ_MAX) read.shift();
+  read.set(key, times);
+  return times;
+}
+
+function readLine(line: string, zone: ZoneTimes): DueTimes | DueFault {
   const fields = (NICKNAMES.get(line.toLowerCase()) ?? line).split(/\s+/);
   // The parser takes dates and nicknames, too.
   if (fields.length < 5 || fields.length > 7 || line.includes(':')) {
@@ -96,6 +114,7 @@ export function firstDue(times: DueTimes, now: number): number | DueFault {
 
 class LineTimes implements DueTimes {
   readonly hasYears: boolean;
+  readonly perHour: number;
   readonly #days: CronDays;
   /** Only the times of the day: so each of its searches ends within two days. */
   readonly #times: Cron;
@@ -109,6 +128,7 @@ class LineTimes implements DueTimes {
     this.#times = lineOf([seconds, minutes, hours, '*', '*', '*']);
     this.#zone = zone;
     this.hasYears = years !== null;
+    this.perHour = valuesOf(seconds) * valuesOf(minutes);
   }
 
   next(after: number): number | null {
@@ -161,6 +181,18 @@ class LineTimes implements DueTimes {
     const next = this.next(time);
     return next === null || next > now;
   }
+}
+
+/** How many of 0 to 59 a field of a valid line names; all if it is no list of numbers. */
+function valuesOf(field: string): number {
+  const values = new Set<number>();
+  for (const item of field.split(',')) {
+    const [range = '', step = '1'] = item.split('/');
+    const [from = NaN, to = from] = range === '*' ? [0, 59] : range.split('-').map(Number);
+    if (Number.isNaN(from + to + Number(step))) return 60;
+    for (let value = from; value <= to; value += Number(step)) values.add(value);
+  }
+  return values.size;
 }
 
 /** It works on local times, which are written as UTC. @throws what is wrong with the line */

@@ -4,6 +4,7 @@
  * have read when the reply is complete are kept for a short time.
  */
 import type { EmbeddedServiceApi } from '../../broker/ports.js';
+import { OldestFirst } from '../../core/oldest-first.js';
 import type { TitanicContext } from './context.js';
 import { ATTEMPTS, BROKER_ID, NO_SLOT, type Slot } from './open-index.js';
 import type { OpenRequests } from './open-requests.js';
@@ -41,7 +42,7 @@ export class Progress {
   /** Uuids of requests with new parts that somebody waits for. */
   readonly #news = new Map<string, RequestUuid>();
   /** By uuid, the oldest first. */
-  readonly #kept = new Map<string, Kept>();
+  readonly #kept = new OldestFirst<string, Kept>();
   #keptBytes = 0;
 
   constructor(context: TitanicContext, requests: OpenRequests) {
@@ -56,8 +57,7 @@ export class Progress {
 
   /** When `run` is next due if no input arrives; Infinity for never. Monotonic milliseconds. */
   get dueAt(): number {
-    const [oldest] = this.#kept.values();
-    return oldest === undefined ? Infinity : oldest.until;
+    return this.#kept.oldest?.value.until ?? Infinity;
   }
 
   ask(query: ReplyQuery): void {
@@ -88,9 +88,9 @@ export class Progress {
       until,
     });
     this.#keptBytes += packed.length;
-    for (const [name, { packed: oldest }] of this.#kept) {
+    for (const { key, value } of this.#kept) {
       if (this.#keptBytes <= KEPT_BYTES_MAX) break;
-      this.#drop(name, oldest);
+      this.#drop(key, value.packed);
     }
     if (isWaitedFor) this.#news.set(nameOf(uuid), uuid);
   }
@@ -108,9 +108,9 @@ export class Progress {
 
   /** Answers those for whom there are parts; the others wait. */
   run(embedded: EmbeddedServiceApi): void {
-    for (const [name, { until, packed }] of this.#kept) {
-      if (until > this.#context.now) break;
-      this.#drop(name, packed);
+    for (const { key, value } of this.#kept) {
+      if (value.until > this.#context.now) break;
+      this.#drop(key, value.packed);
     }
     const { answers } = this.#requests;
     const asked = this.#asked;

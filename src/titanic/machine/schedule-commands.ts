@@ -80,7 +80,7 @@ export class ScheduleCommands {
     status(500, this.#refused('too many commands for schedules at once')),
   );
   /** New schedules that are being committed. */
-  readonly #makingOf = new Map<Owner, number>();
+  readonly #makingOf = new Map<Owner, { count: number; perHour: number }>();
   #making = 0;
   /** Bytes of lists that this turn answers, by identity: its output does not contain them yet. */
   readonly #listed = new Map<string, number>();
@@ -248,19 +248,21 @@ export class ScheduleCommands {
     const who = { owner, quotas: asker.quotas, holder: null };
     const limit =
       this.#accepting.limit(who, body.length, known?.bodyBytes ?? null) ??
+      this.#tooOftenFor(wanted, known) ??
       (known === null ? this.#fullFor(owner) : null);
     if (limit !== null) {
       decided(status(500, limit));
       return;
     }
     const isNew = known === null;
+    const more = facts.perHour - (known?.facts?.perHour ?? 0);
     const request = this.#newRequest(owner, due, body.length);
     // In a shared store it is this broker that stores what it is due for.
     const claim = this.#context.claims === null ? {} : { claim: FIRST_CLAIM };
     const change: Change = { kind: 'accept', request, body, key: null, ...claim };
     const count = (change: 1 | -1): void => {
       this.#accepting.count(who, body.length, change);
-      if (isNew) this.#countMaking(owner, change);
+      this.#countMaking(owner, isNew ? change : 0, change * more);
     };
     count(1);
     if (known !== null) this.#hold(known);
@@ -314,15 +316,29 @@ export class ScheduleCommands {
     return schedule;
   }
 
-  #countMaking(owner: Owner, change: 1 | -1): void {
+  #countMaking(owner: Owner, change: number, perHour: number): void {
     this.#making += change;
-    const making = (this.#makingOf.get(owner) ?? 0) + change;
-    if (making === 0) this.#makingOf.delete(owner);
+    const before = this.#makingOf.get(owner) ?? { count: 0, perHour: 0 };
+    const making = { count: before.count + change, perHour: before.perHour + perHour };
+    if (making.count === 0 && making.perHour === 0) this.#makingOf.delete(owner);
     else this.#makingOf.set(owner, making);
   }
 
+  /** Its owner's schedules would be due too often (D103). */
+  #tooOftenFor({ asker, owner, facts }: Wanted, known: Schedule | null): string | null {
+    const before = known?.facts?.perHour ?? 0;
+    const { perHour: making = 0 } = this.#makingOf.get(owner) ?? {};
+    const perHour = this.#table.perHourOf(owner) + making - before + facts.perHour;
+    return facts.perHour > before && perHour > 60 * asker.quotas.schedules
+      ? this.#refused('the quota `schedules` is used up')
+      : null;
+  }
+
   #fullFor(owner: Owner): string | null {
-    if (this.#table.countOf(owner) + (this.#makingOf.get(owner) ?? 0) >= OWNER_SCHEDULES_MAX) {
+    if (
+      this.#table.countOf(owner) + (this.#makingOf.get(owner)?.count ?? 0) >=
+      OWNER_SCHEDULES_MAX
+    ) {
       return this.#refused(`one owner has at most ${OWNER_SCHEDULES_MAX} schedules`);
     }
     return this.#table.size + this.#making >= SCHEDULES_MAX

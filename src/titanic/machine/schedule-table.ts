@@ -10,6 +10,8 @@ export interface ScheduleFacts {
   readonly cron: string;
   readonly timeZone: string;
   readonly service: Buffer;
+  /** How often it is due in its busiest hour. */
+  readonly perHour: number;
 }
 
 export class Schedule {
@@ -79,6 +81,8 @@ export function keyOf(owner: Owner): string | null {
 interface Owned {
   /** With those whose facts are not known yet. */
   count: number;
+  /** How often those whose facts are known are due in their busiest hours, together. */
+  perHour: number;
   readonly byName: Map<string, Schedule>;
   /** By name; `null`: it is to be made again. */
   sorted: readonly Schedule[] | null;
@@ -107,6 +111,11 @@ export class ScheduleTable {
   /** How many one owner has. */
   countOf(owner: Owner): number {
     return this.#byOwner.get(owner)?.count ?? 0;
+  }
+
+  /** How often the owner's schedules are due in their busiest hours, together. */
+  perHourOf(owner: Owner): number {
+    return this.#byOwner.get(owner)?.perHour ?? 0;
   }
 
   find(uuid: RequestUuid): Schedule | null {
@@ -142,7 +151,8 @@ export class ScheduleTable {
     this.#byUuid.set(request.uuid.toString('latin1'), schedule);
     const owned = this.#byOwner.get(request.owner);
     if (owned !== undefined) owned.count++;
-    else this.#byOwner.set(request.owner, { count: 1, byName: new Map(), sorted: null });
+    else
+      this.#byOwner.set(request.owner, { count: 1, perHour: 0, byName: new Map(), sorted: null });
     return schedule;
   }
 
@@ -152,14 +162,23 @@ export class ScheduleTable {
    */
   name(schedule: Schedule, facts: ScheduleFacts): Schedule | null {
     const known = this.named(schedule.owner, facts.name);
+    const owned = present(this.#byOwner.get(schedule.owner), 'the owner of a schedule');
+    owned.perHour += facts.perHour - (schedule.facts?.perHour ?? 0);
     schedule.facts = facts;
     if (known === schedule) return null;
     const loser = known !== null && isYounger(known, schedule) ? schedule : known;
     if (loser === schedule) return loser;
-    const owned = present(this.#byOwner.get(schedule.owner), 'the owner of a schedule');
     owned.byName.set(facts.name, schedule);
     owned.sorted = null;
     return loser;
+  }
+
+  /** Its facts are to be read again. */
+  unname(schedule: Schedule): void {
+    const { owner, facts } = schedule;
+    const owned = present(this.#byOwner.get(owner), 'the owner of a schedule');
+    owned.perHour -= facts?.perHour ?? 0;
+    schedule.facts = null;
   }
 
   remove(schedule: Schedule): void {
@@ -172,6 +191,7 @@ export class ScheduleTable {
     const { owner, facts } = schedule;
     const owned = present(this.#byOwner.get(owner), 'the owner of a schedule');
     owned.count--;
+    owned.perHour -= facts?.perHour ?? 0;
     if (facts !== null && owned.byName.get(facts.name) === schedule) {
       owned.byName.delete(facts.name);
       owned.sorted = null;

@@ -18,7 +18,13 @@ import { type DueFault, type DueTimes, firstDue, readDueTimes } from './due-time
 import type { OpenRequests } from './open-requests.js';
 import { type Bodies, ScheduleBodies } from './schedule-bodies.js';
 import { ScheduleCommands } from './schedule-commands.js';
-import { keyOf, nameOf, type Schedule, ScheduleTable } from './schedule-table.js';
+import {
+  keyOf,
+  nameOf,
+  type Schedule,
+  type ScheduleFacts,
+  ScheduleTable,
+} from './schedule-table.js';
 import { contentOf, extraOf } from '../store/fields.js';
 import {
   type Change,
@@ -116,9 +122,7 @@ export class Schedules {
     }
     const packed = Buffer.allocUnsafeSlow(packedBytes(body, 0, body.count));
     pack(body, 0, body.count, packed, 0, false);
-    const { name, cron, timeZone } = read;
-    const facts = { name, cron, timeZone, service: frames.copy(read.service) };
-    this.#commands.schedule(id, asker, facts, packed, this.#refresh());
+    this.#commands.schedule(id, asker, factsOf(read, frames), packed, this.#refresh());
   }
 
   unschedule(id: number, asker: Asker, name: string): void {
@@ -272,9 +276,7 @@ export class Schedules {
       this.#unreadable(schedule, read.fault);
       return;
     }
-    const { name, cron, timeZone } = read;
-    const facts = { name, cron, timeZone, service: frames.copy(read.service) };
-    const older = this.#table.name(schedule, facts);
+    const older = this.#table.name(schedule, factsOf(read, frames));
     if (older !== schedule) this.#table.wait(schedule);
     if (older !== null) this.#endOlder(older);
   }
@@ -317,7 +319,7 @@ export class Schedules {
   /** Its name may be free now. */
   #nameAgain(schedule: Schedule): void {
     schedule.isEnding = false;
-    schedule.facts = null;
+    this.#table.unname(schedule);
     this.#bodies.add(schedule);
   }
 
@@ -600,6 +602,12 @@ export class Schedules {
       isShared: options.shared ?? false,
     };
   }
+}
+
+function factsOf({ name, cron, timeZone, service }: TspSchedule, frames: Frames): ScheduleFacts {
+  const times = readDueTimes(cron, timeZone);
+  const perHour = 'fault' in times ? 0 : times.perHour;
+  return { name, cron, timeZone, service: frames.copy(service), perHour };
 }
 
 /** A time as keys, events and answers name it. */

@@ -1,11 +1,12 @@
 /** Local times of a time zone: which instant a clock on the wall shows when. */
 
-const HOUR_MS = 3_600_000;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 /** No change of an offset is larger; changes are further apart. */
 const REACH_MS = 26 * HOUR_MS;
-/** Formatters are large, and people use few zones. */
-const FORMATTERS_MAX = 64;
+/** Of a zone, the offsets of so many minutes are remembered. */
+const MINUTES_MAX = 1024;
 
 /**
  * Local times are written as if they were UTC: 02:30 on the 1st of May is `Date.UTC(…, 4, 1, 2, 30)`.
@@ -26,23 +27,45 @@ export interface ZoneTimes {
 
 const UTC: ZoneTimes = { latestLocal: (utc) => utc, firstUtc: (local) => local };
 
-const formatters = new Map<string, Intl.DateTimeFormat>();
+/** An offset as the name of a zone. */
+const FIXED = /^[+-]([01]\d|2[0-3])(:?[0-5]\d)?$/;
+
+/**
+ * By name in lower case, and by the name of the zone that it is another name of. There are some 600
+ * names, so this has an end, whatever clients write: formatters are large, and garbage of them is
+ * collected late.
+ */
+const zones = new Map<string, ZoneTimes>();
 
 /** `null`: there is no such time zone. */
 export function zoneTimes(timeZone: string): ZoneTimes | null {
   if (/^(etc\/)?(utc|gmt)$/i.test(timeZone)) return UTC;
+  if (FIXED.test(timeZone)) return fixed(timeZone);
+  // (The lower case of some other characters is a letter of ASCII, too.)
+  if (!/^[!-~]+$/.test(timeZone)) return null;
+  const name = timeZone.toLowerCase();
+  const known = zones.get(name);
+  if (known !== undefined) return known;
   const formatter = formatterOf(timeZone);
   if (formatter === null) return null;
-  return new Zone((utc) => offsetOf(formatter, utc));
+  const canonical = formatter.resolvedOptions().timeZone.toLowerCase();
+  const zone = zones.get(canonical) ?? new Zone((utc) => offsetOf(formatter, utc));
+  zones.set(canonical, zone).set(name, zone);
+  return zone;
+}
+
+function fixed(timeZone: string): ZoneTimes {
+  const hours = Number(timeZone.slice(1, 3));
+  const minutes = Number(timeZone.slice(3).replace(':', ''));
+  const sign = timeZone.startsWith('-') ? -1 : 1;
+  const offset = sign * (hours * HOUR_MS + minutes * MINUTE_MS);
+  return { latestLocal: (utc) => utc + offset, firstUtc: (local) => local - offset };
 }
 
 function formatterOf(timeZone: string): Intl.DateTimeFormat | null {
-  const known = formatters.get(timeZone);
-  if (known !== undefined) return known;
-  let formatter: Intl.DateTimeFormat;
+  const numeric = 'numeric';
   try {
-    const numeric = 'numeric';
-    formatter = new Intl.DateTimeFormat('en-US', {
+    return new Intl.DateTimeFormat('en-US', {
       ...{ timeZone, calendar: 'iso8601', hourCycle: 'h23' },
       ...{ year: numeric, month: numeric, day: numeric },
       ...{ hour: numeric, minute: numeric, second: numeric },
@@ -50,10 +73,6 @@ function formatterOf(timeZone: string): Intl.DateTimeFormat | null {
   } catch {
     return null;
   }
-  const [oldest] = formatters.keys();
-  if (formatters.size >= FORMATTERS_MAX && oldest !== undefined) formatters.delete(oldest);
-  formatters.set(timeZone, formatter);
-  return formatter;
 }
 
 /** How far local time is ahead of UTC at an instant. */
@@ -68,10 +87,23 @@ function offsetOf(formatter: Intl.DateTimeFormat, utc: number): number {
 }
 
 class Zone implements ZoneTimes {
-  readonly #offset: (utc: number) => number;
+  readonly #offsetAt: (utc: number) => number;
+  /** By the start of the minute: schedules of a second ask for the same ones again and again. */
+  readonly #offsets = new Map<number, number>();
 
-  constructor(offset: (utc: number) => number) {
-    this.#offset = offset;
+  constructor(offsetAt: (utc: number) => number) {
+    this.#offsetAt = offsetAt;
+  }
+
+  /** (Since 1972 all offsets have changed at whole minutes.) */
+  #offset(utc: number): number {
+    const minute = Math.floor(utc / MINUTE_MS) * MINUTE_MS;
+    let offset = this.#offsets.get(minute);
+    if (offset !== undefined) return offset;
+    offset = this.#offsetAt(minute);
+    if (this.#offsets.size >= MINUTES_MAX) this.#offsets.clear();
+    this.#offsets.set(minute, offset);
+    return offset;
   }
 
   latestLocal(utc: number): number {
@@ -94,16 +126,16 @@ class Zone implements ZoneTimes {
     return this.#changeIn(early, late);
   }
 
-  /** The first instant with the offset of `to`, to the second. */
+  /** The first instant with the offset of `to`, to the minute. */
   #changeIn(from: number, to: number): number {
     const offset = this.#offset(to);
-    let before = Math.floor(from / 1000);
-    let after = Math.ceil(to / 1000);
+    let before = Math.floor(from / MINUTE_MS);
+    let after = Math.floor(to / MINUTE_MS);
     while (after - before > 1) {
       const middle = Math.floor((before + after) / 2);
-      if (this.#offset(middle * 1000) === offset) after = middle;
+      if (this.#offset(middle * MINUTE_MS) === offset) after = middle;
       else before = middle;
     }
-    return after * 1000;
+    return after * MINUTE_MS;
   }
 }

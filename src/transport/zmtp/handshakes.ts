@@ -7,6 +7,7 @@
  * lock out peers that complete their handshake.
  */
 import { Chain, type ChainLink } from '../../core/chain.js';
+import { OldestFirst } from '../../core/oldest-first.js';
 import { monotonicMs } from '../../core/clock.js';
 
 /** A connection that has not completed its handshake by then is closed. */
@@ -97,7 +98,7 @@ export class Handshakes<T extends Shaking<T>> {
   #count = 0;
   readonly #origins = new Map<string, Origin<T>>();
   /** Addresses with a waiting HELLO, in the order of their turns. */
-  readonly #askers = new Set<Origin<T>>();
+  readonly #askers = new OldestFirst<Origin<T>, null>();
   #grantsLeft = GRANTS_MAX;
   #timer: NodeJS.Timeout | null = null;
   #grantTimer: NodeJS.Timeout | null = null;
@@ -125,7 +126,7 @@ export class Handshakes<T extends Shaking<T>> {
   asks(one: T): void {
     const origin = this.#originOf(one);
     origin.enter(one, ASKING);
-    this.#askers.add(origin);
+    this.#askers.set(origin, null);
     this.#grant();
   }
 
@@ -185,12 +186,12 @@ export class Handshakes<T extends Shaking<T>> {
   }
 
   #nextAsker(): T | null {
-    for (const origin of this.#askers) {
+    for (const { key: origin } of this.#askers) {
       this.#askers.delete(origin);
       const one = origin.asker;
       if (one === null) continue;
       origin.enter(one, ANSWERED);
-      if (origin.asker !== null) this.#askers.add(origin);
+      if (origin.asker !== null) this.#askers.set(origin, null);
       return one;
     }
     return null;

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { Frames } from '../../../src/core/frames.js';
 import { endStages, stage, type Stage } from '../../support/stage.js';
 import { pirateStage, simple } from '../../support/stage-pirates.js';
-import type { ClientActor } from '../../support/stage-peers.js';
+import type { ClientActor, WorkerActor } from '../../support/stage-peers.js';
 
 afterEach(endStages);
 
@@ -105,6 +105,79 @@ describe('workers that are lost all at once', () => {
     expect(seen.runs).toBeLessThan(40);
     expect(s.broker.load).toMatchObject({ workers: 1, requests: 30_000, requestsOut: 10_000 });
     expect(survivor.inbox()).toHaveLength(10_000);
+  });
+});
+
+describe('two workers with 10,000 requests each, lost in one turn', () => {
+  /** Each request has its number as its body. */
+  function busy(): { readonly s: Stage; readonly w1: WorkerActor; readonly w2: WorkerActor } {
+    const s = stage();
+    const [w1, w2] = [s.worker('w1'), s.worker('w2')];
+    s.batch(() => {
+      for (const worker of [w1, w2]) worker.ready('echo', { credit: 10_000 });
+    });
+    s.alone();
+    const { peer } = s.client('c1').connection;
+    for (let n = 0; n < 20_000; n++) {
+      s.broker.message(peer, Frames.of('MDPC02', '\x01', 'echo', String(n)), s.now);
+    }
+    s.turn();
+    expect(s.broker.load.requestsOut).toBe(20_000);
+    return { s, w1, w2 };
+  }
+
+  function numbersOf(worker: WorkerActor): number[] {
+    return worker.inbox().map((line) => Number(line.replace('REQUEST ', '')));
+  }
+
+  it('give them back over many turns, while others are served (D103)', () => {
+    const { s, w1, w2 } = busy();
+    const other = s.worker('other').ready('quick');
+    s.unrun(() => {
+      for (const worker of [w1, w2]) worker.disconnect();
+      s.client('c2').request('quick', 'hi');
+    });
+    expect(s.runOnce()).toMatchObject({ more: true });
+    expect(other.inbox()).toEqual(['REQUEST hi']);
+    expect(s.broker.load.requestsOut).toBeGreaterThanOrEqual(20_000 - 2 * BUDGET);
+    expect(runs(s).runs).toBeGreaterThan(20_000 / BUDGET - 3);
+    expect(s.broker.load).toMatchObject({ requests: 20_001, requestsOut: 1, workers: 1 });
+  });
+
+  it('have them dispatched when all are back, those of each worker in their order (D6)', () => {
+    const { s, w1, w2 } = busy();
+    const ofFirst = new Set(numbersOf(w1));
+    const next = s.worker('next');
+    s.unrun(() => {
+      for (const worker of [w1, w2]) worker.disconnect();
+      next.ready('echo', { credit: 10_000 });
+    });
+    s.runOnce();
+    expect(next.inbox()).toEqual([]);
+    runs(s);
+    const numbers = numbersOf(next);
+    expect(numbers).toHaveLength(10_000);
+    for (const isFirst of [true, false]) {
+      const own = numbers.filter((number) => ofFirst.has(number) === isFirst);
+      expect(own).toEqual([...own].sort((a, b) => a - b));
+    }
+  });
+
+  it('may still answer what has not gone back (D8), and register again meanwhile', () => {
+    const { s, w1 } = busy();
+    s.now += 60_000;
+    s.runOnce();
+    expect(s.broker.load.workers).toBe(0);
+    s.unrun(() => {
+      // The oldest go back last.
+      w1.final('late');
+      w1.ready('echo', { credit: 5 });
+      w1.final('later');
+    });
+    expect(s.broker.counters).toMatchObject({ requestsReplied: 2, unexpected: 0 });
+    expect(s.broker.load.workers).toBe(1);
+    runs(s);
+    expect(s.broker.load).toMatchObject({ requests: 19_998, requestsOut: 5 });
   });
 });
 

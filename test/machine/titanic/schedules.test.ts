@@ -729,6 +729,52 @@ describe('a schedule that cannot be', () => {
     expect(schedules(s, { name: 'm', cron: '@daily' })).toMatch(/^500 one owner/);
   });
 
+  it('is refused if those of its owner were due too often, together (D103)', () => {
+    const s = stage().holdsStore();
+    const c1 = s.client('c1');
+    const everySecond = (name: string): string => `{"name":"${name}","cron":"* * * * * *"}`;
+    s.batch(() => {
+      for (let n = 0; n < 11; n++) {
+        c1.request('titanic.schedule', everySecond(`n${n}`), 'echo', 'hi');
+      }
+    });
+    expect(c1.inbox()).toEqual(['FINAL titanic.schedule 500 the quota `schedules` is used up']);
+    s.freesStore();
+    expect(kept(s)).toBe(10);
+    const refused = '500 the quota `schedules` is used up';
+    expect(schedules(s, { name: 'm', cron: '*/30 * * * * *' })).toBe(refused);
+    expect(schedules(s, { name: 'm', cron: '@daily' })).toBe(refused);
+    // One that is due less often takes the place of another one.
+    expect(schedules(s, { name: 'n1', cron: '5-59/10 * * * * *' })).toMatch(/^200/);
+    expect(schedules(s, { name: 'm', cron: '@daily' })).toMatch(/^200/);
+    expect(schedules(s, { name: 'n1', cron: '* * * * * *' })).toBe(refused);
+    expect(s.asks('unschedule', 'm')).toContain('true');
+    s.hears();
+    expect(schedules(s, { name: 'n1', cron: '* * * * * *' })).toMatch(/^200/);
+  });
+
+  it('is refused if those of its owner were due too often, together (D103)', () => {
+    const s = stage().holdsStore();
+    const c1 = s.client('c1');
+    const refused = '500 the quota `schedules` is used up';
+    s.batch(() => {
+      for (let n = 0; n < 11; n++) {
+        c1.request('titanic.schedule', `{"name":"n${n}","cron":"* * * * * *"}`, 'echo', 'hi');
+      }
+    });
+    expect(c1.inbox()).toEqual([`FINAL titanic.schedule ${refused}`]);
+    s.freesStore();
+    expect(kept(s)).toBe(10);
+    expect(schedules(s, { name: 'm', cron: '@daily' })).toBe(refused);
+    // One that is due less often takes the place of another one.
+    expect(schedules(s, { name: 'n1', cron: '5-59/10 * * * * *' })).toMatch(/^200/);
+    expect(schedules(s, { name: 'm', cron: '@daily' })).toMatch(/^200/);
+    expect(schedules(s, { name: 'n1', cron: '* * * * * *' })).toBe(refused);
+    expect(s.asks('unschedule', 'm')).toContain('true');
+    s.hears();
+    expect(schedules(s, { name: 'n1', cron: '* * * * * *' })).toMatch(/^200/);
+  });
+
   it('is refused above the number for all owners', () => {
     const s = stage({
       titanic: { maxOpen: 1e6, maxBytes: 1e9 },

@@ -204,3 +204,35 @@ describe('what was missed', () => {
     }
   });
 });
+
+describe('how often a line comes', () => {
+  it.each([
+    ['* * * * * *', 3600],
+    ['0 * * * *', 1],
+    ['*/5 * * * *', 12],
+    ['0,30 1-10/3 * * * *', 8],
+    ['@daily', 1],
+  ])('%s: %i times in its busiest hour', (line, perHour) => {
+    expect(times(line).perHour).toBe(perHour);
+  });
+});
+
+describe('a name of a time zone', () => {
+  it('is the same however it is written; an offset is one, too', () => {
+    const after = '2026-01-01T00:00:00Z';
+    for (const zone of ['Europe/Berlin', 'EUROPE/berlin', '+01:00', '+01', '+0100']) {
+      expect([zone, next('0 12 * * *', after, zone)]).toEqual([zone, '2026-01-01T11:00:00.000Z']);
+    }
+    expect(next('0 12 * * *', after, '-05:30')).toBe('2026-01-01T17:30:00.000Z');
+  });
+
+  it('does not exist if only its lower case does', () => {
+    // The Kelvin sign, whose lower case is a k.
+    for (const zone of ['Asia/\u212aarachi', '+24:00', '+1', 'Europe/Nowhere']) {
+      expect([zone, fault('0 12 * * *', zone)]).toEqual([
+        zone,
+        'timeZone: there is no such time zone',
+      ]);
+    }
+  });
+});

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { OldestFirst } from '../../../core/oldest-first.js';
 import type { Change, RequestUuid } from '../../store/store.js';
 import type { Connection } from './connection.js';
 import { SCHEMA } from './schema.js';
@@ -60,7 +61,7 @@ export interface LockedRow {
 
 export class RowLocks {
   /** When they were last found locked, in monotonic milliseconds; the oldest first. */
-  readonly #known = new Map<string, number>();
+  readonly #known = new OldestFirst<string, number>();
   readonly #keptMs: number;
   readonly #found: (row: LockedRow) => void;
 
@@ -80,9 +81,9 @@ export class RowLocks {
   mayConcern(changes: readonly Change[]): boolean {
     if (this.#known.size === 0) return false;
     const now = performance.now();
-    for (const [name, at] of this.#known) {
+    for (const { key, value: at } of this.#known) {
       if (now - at < LOOKING_MS) break;
-      this.#known.delete(name);
+      this.#known.delete(key);
     }
     return this.#known.size > 0 && changes.some(({ kind }) => kind !== 'accept');
   }
@@ -98,10 +99,7 @@ export class RowLocks {
     const locked = [...seen.filter(isKnown), ...added];
     for (const uuid of asked) this.#known.delete(nameOf(uuid));
     for (const uuid of locked) this.#known.set(nameOf(uuid), performance.now());
-    for (const oldest of this.#known.keys()) {
-      if (this.#known.size <= LOCKED_MAX) break;
-      this.#known.delete(oldest);
-    }
+    while (this.#known.size > LOCKED_MAX) this.#known.shift();
     for (const row of await holdersOf(connection, added)) this.#found(row);
     return locked;
   }
