@@ -3,7 +3,7 @@
  * served as usual emits none.
  */
 import type { FailureKind } from '../wire/failure.js';
-import type { MalformedKind } from '../wire/inbound.js';
+import type { Fault } from '../wire/inbound.js';
 import type { DroppedReply, LostReason, RefusalReason, WorkerRefusalReason } from './counters.js';
 
 /** Service names are percent-escaped (D3). */
@@ -39,7 +39,12 @@ export type BrokerEvent =
       readonly key: string | null;
       readonly address: string;
     }
-  | { readonly name: 'worker.unexpected'; readonly what: string }
+  | {
+      readonly name: 'worker.unexpected';
+      readonly what: string;
+      readonly key: string | null;
+      readonly address: string;
+    }
   | { readonly name: 'request.requeued'; readonly service: string; readonly deliveries: number }
   | { readonly name: 'request.expired'; readonly service: string; readonly waitedMs: number }
   | {
@@ -73,7 +78,12 @@ export type BrokerEvent =
     }
   | { readonly name: 'request.returned'; readonly service: string; readonly reason: string }
   | { readonly name: 'reply.dropped'; readonly reason: DroppedReply }
-  | { readonly name: 'message.malformed'; readonly kind: MalformedKind; readonly reason: string }
+  | ({
+      readonly name: 'message.malformed';
+      /** Of its sender. */
+      readonly key: string | null;
+      readonly address: string;
+    } & Fault)
   | {
       readonly name: 'connection.rejected';
       readonly listener: number;
