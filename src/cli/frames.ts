@@ -8,15 +8,26 @@ export const STDIN = '-';
 const STDIN_BYTES_MAX = 1024 * 1024 * 1024;
 const NEWLINE = 0x0a;
 
-/** Prints each frame; as text, with a newline after it unless it ends with one. */
+/**
+ * Prints each frame; as text, with a newline after it unless it ends with one, and on a terminal
+ * without anything that the terminal would act on.
+ */
 export async function printFrames(
   frames: readonly Buffer[],
   output: 'text' | 'raw',
 ): Promise<void> {
+  const isShown = output === 'text' && process.stdout.isTTY;
   for (const frame of frames) {
-    await print(frame);
+    await print(isShown ? shownFrame(frame) : frame);
     if (output === 'text' && frame.at(-1) !== NEWLINE) await print('\n');
   }
+}
+
+/** As text, with `\u{1b}` for what a terminal would act on; newlines and tabs stay. */
+export function shownFrame(frame: Buffer): string {
+  const escaped = (character: string): string =>
+    `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
+  return frame.toString('utf8').replaceAll(/[^\P{C}\n\t]/gu, escaped);
 }
 
 /** The body given by arguments, one of which may be standard input. @throws ERR_USAGE */

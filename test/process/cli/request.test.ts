@@ -1,3 +1,6 @@
+import { spawn } from 'node:child_process';
+import { fileURLToPath } from 'node:url';
+
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { codeOf } from '../../../src/core/errors.js';
@@ -7,7 +10,10 @@ import { Child, type Finished, killAll, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
 import { PATIENCE_MS } from '../../support/patience.js';
+import { itWithTool } from '../../support/tools.js';
 import { until } from '../../support/until.js';
+
+const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url));
 
 /** For the whole file, with `echo`; other services belong to one case each. */
 let daemon: Daemon;
@@ -62,6 +68,24 @@ describe('majordomo request prints', () => {
     });
     expect(await run(['request', 'echo', ...at])).toMatchObject({ status: 0, stdout: '\n' });
     expect(await run(['request', 'echo', ...at, '--', '-5'])).toMatchObject({ stdout: '-5\n' });
+  });
+
+  itWithTool('script and stty', 'control characters escaped on a terminal, unless raw is asked for', async () => {
+    const escape = '\x1b]0;title\x07';
+    const shown = async (...options: string[]): Promise<string> => {
+      const words = [process.execPath, MAIN, 'request', 'echo', `${escape}ab`];
+      const line = [...words, '--endpoint', endpoint, ...options].map((word) => `'${word}'`).join(' ');
+      const terminal = spawn('script', ['-qefc', line, '/dev/null'], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      let said = '';
+      for await (const chunk of terminal.stdout) said += String(chunk);
+      return said;
+    };
+    expect(await shown()).toBe('\\u{1b}]0;title\\u{7}ab\r\n');
+    for (const raw of ['--raw', '-oraw']) expect(await shown(raw)).toBe(`${escape}ab`);
+    const piped = await run(['request', 'echo', escape, '--endpoint', endpoint]);
+    expect(piped.stdout).toBe(`${escape}\n`);
   });
 
   it('JSON in which every frame names its encoding', async () => {
