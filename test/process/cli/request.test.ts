@@ -1,4 +1,6 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
 import { fileURLToPath } from 'node:url';
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
@@ -199,15 +201,25 @@ describe('majordomo request speaks', () => {
 });
 
 describe('majordomo request ends (contract §2)', () => {
-  const once = ['--timeout-ms', '300', '--retries', '0'];
+  const briefly = ['--timeout-ms', '1500', '--retries', '0'];
 
   it('with 69 when no endpoint accepts a connection', async () => {
-    const args = ['request', 'echo', 'hi', ...once, '--endpoint', await deadEndpoint()];
+    const dead = await deadEndpoint();
+    const stranger = createServer((socket) => {
+      socket.on('error', () => undefined).end('SSH-2.0-OpenSSH_9.6\r\n');
+    }).listen(0, '127.0.0.1');
+    await once(stranger, 'listening');
+    const { port } = stranger.address() as AddressInfo;
+    const other = `tcp://127.0.0.1:${port}`;
+    const args = ['request', 'echo', 'hi', ...briefly, '--endpoint', `${dead},${other}`];
     expect(await run(args)).toMatchObject({
       status: 69,
       stdout: '',
-      stderr: "majordomo: no endpoint accepted a connection for the request to 'echo'\n",
+      stderr:
+        "majordomo: no endpoint accepted a connection for the request to 'echo': " +
+        `${dead}: connection refused; ${other}: not ZMTP 3: no signature\n`,
     });
+    stranger.close();
   });
 
   it('with 75 when it was connected, but no reply came in time', async () => {

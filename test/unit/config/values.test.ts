@@ -205,6 +205,28 @@ describe('listeners', () => {
   });
 });
 
+describe('http.listen', () => {
+  const tls = 'http.tls={certFile: a, keyFile: b}';
+
+  it.each([
+    [['http.listen=127.0.0.1:5580']],
+    [['http.listen=http://127.0.0.1:5580']],
+    [['http.listen=http://[::1]:0']],
+    [['http.listen=https://0.0.0.0:443', tls]],
+  ])('can be an address, or the URL that serve prints: %j', (sets) => {
+    expect(problemsOf({ sets })).toEqual([]);
+  });
+
+  it.each([
+    [['http.listen=https://127.0.0.1:5580'], 'https needs http.tls'],
+    [['http.listen=http://127.0.0.1:5580', tls], 'with http.tls it is https'],
+    [['http.listen=http://127.0.0.1'], 'the port is missing'],
+    [['http.listen=http://127.0.0.1:5580/page'], 'the port is not a number'],
+  ])('cannot be %j', (sets, why) => {
+    expect(problemsOf({ sets }).join('\n')).toContain(why);
+  });
+});
+
 describe('http.publicUrl', () => {
   it.each(['http://a.example', 'https://a.example:8443/left/'])('can be %s', (url) => {
     expect(problemsOf({ sets: [`http.publicUrl=${url}`] })).toEqual([]);
