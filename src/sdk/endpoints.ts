@@ -1,4 +1,5 @@
 /** Which endpoints a client or worker connects to: its option `endpoints`, else `MAJORDOMO_URL`. */
+import { shownUrl } from '../core/web-address.js';
 import { sdkError, wrong } from './errors.js';
 
 /** One endpoint, several separated by commas or spaces, or a list of them. */
@@ -29,7 +30,7 @@ function fromEnvironment(): readonly string[] {
   if (endpoints.length > 0) return checked(endpoints, VARIABLE, 'endpoints');
   const [address] = listed;
   if (address !== undefined) {
-    const text = `${VARIABLE}: ${address} is for commands: a program needs the broker's endpoint, tcp://HOST:PORT`;
+    const text = `${VARIABLE}: ${shownUrl(address)} is for commands: a program needs the broker's endpoint, tcp://HOST:PORT`;
     throw sdkError('ERR_MDP_ENDPOINT', text, {
       details: { option: 'endpoints', endpoint: address },
     });
@@ -49,7 +50,7 @@ function checked(endpoints: readonly unknown[], place: string, option: string): 
   return endpoints.map((endpoint) => {
     if (typeof endpoint !== 'string') throw wrong(option, 'must be an array of strings');
     if (ENDPOINT.test(endpoint)) return endpoint;
-    const text = `${place}: not an endpoint: ${endpoint} (tcp://HOST:PORT, ipc://…)`;
+    const text = `${place}: not an endpoint: ${shownUrl(endpoint)} (tcp://HOST:PORT, ipc://…)`;
     throw sdkError('ERR_MDP_ENDPOINT', text, { details: { option, endpoint } });
   });
 }

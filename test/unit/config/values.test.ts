@@ -227,6 +227,26 @@ describe('http.listen', () => {
   });
 });
 
+describe('a URL that is refused', () => {
+  it.each([
+    ['http.publicUrl=http://me:secret@a.example', 'http://…@a.example'],
+    ['http.publicUrl=http://a.example/?token=secret', 'http://a.example/?…'],
+    ['fleet.nats=nats://me:secret@a:4222', 'nats://…@a:4222'],
+    ['fleet.nats=[nats://a, nats://me:secret@b]', 'nats://…@b'],
+    ['fleet.nats=me:secret@a:4222', '…@a:4222'],
+    ['titanic.store=postgresql://me:secret@db/queue', ''],
+    ['titanic.store=postgresql://me:sec/ret@db/queue', ''],
+    ['broker.listen=tcp://me:secret@*:5555', 'tcp://…@*:5555'],
+    ['bstar.peer=tcp://me:secret@a:5590', 'tcp://…@a:5590'],
+    ['http.listen=http://me:secret@127.0.0.1:5580', 'http://…@127.0.0.1:5580'],
+    ['events.listen=tcp://me:secret@a:1', 'tcp://…@a:1'],
+  ])('is shown without its password: %s', (set, shown) => {
+    const said = problemsOf({ sets: [set] }).join('\n');
+    expect(said).not.toMatch(/sec|ret/);
+    expect(said).toContain(shown);
+  });
+});
+
 describe('http.publicUrl', () => {
   it.each(['http://a.example', 'https://a.example:8443/left/'])('can be %s', (url) => {
     expect(problemsOf({ sets: [`http.publicUrl=${url}`] })).toEqual([]);
