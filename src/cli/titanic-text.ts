@@ -105,7 +105,7 @@ function endOf(history: Facts, now: number): (readonly [name: string, value: str
         ]),
     ...(death === null
       ? []
-      : [['died', `${timeOf(death['diedAt'], now)}: ${printable(death['reason'])}`] as const]),
+      : [['died', `${timeOf(death['diedAt'], now)}: ${printable(death['reason'] ?? '-')}`] as const]),
   ];
 }
 
@@ -146,7 +146,7 @@ function deliveriesOf(history: Facts): string {
       printable(delivery['worker']),
       printable(startedAt),
       Number.isNaN(tookMs) ? '-' : `${tookMs} ms`,
-      printable(delivery['reason']),
+      printable(delivery['reason'] ?? '-'),
     ];
   });
   return `\ndeliveries that ended without a reply\n${table(DELIVERY_COLUMNS, rows)}`;
