@@ -3,9 +3,9 @@ import { type Command, Option } from 'commander';
 
 import { parseDialEndpoint } from '../config/endpoint.js';
 import { codeOf, MajordomoError } from '../core/errors.js';
-import { shownUrl } from '../core/web-address.js';
 import { terminalSafeJson } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
+import { shownUrl } from '../core/web-address.js';
 import type { CurveClientKeys } from '../sdk/dials.js';
 import type { StreamMessage, Subscriber } from '../sdk/stream.js';
 import { ask, type Facts, factsOf, withClient } from './ask.js';

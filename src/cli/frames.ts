@@ -1,5 +1,6 @@
 /** Bodies of requests and replies in the form in which people and programs type and read them. */
 import { MajordomoError } from '../core/errors.js';
+import { escapeControls } from '../core/escape.js';
 import { print } from './output.js';
 
 /** The argument that stands for standard input. */
@@ -18,16 +19,9 @@ export async function printFrames(
 ): Promise<void> {
   const isShown = output === 'text' && process.stdout.isTTY;
   for (const frame of frames) {
-    await print(isShown ? shownFrame(frame) : frame);
+    await print(isShown ? escapeControls(frame.toString('utf8')) : frame);
     if (output === 'text' && frame.at(-1) !== NEWLINE) await print('\n');
   }
-}
-
-/** As text, with `\u{1b}` for what a terminal would act on; newlines and tabs stay. */
-export function shownFrame(frame: Buffer): string {
-  const escaped = (character: string): string =>
-    `\\u{${(character.codePointAt(0) ?? 0).toString(16)}}`;
-  return frame.toString('utf8').replaceAll(/[^\P{C}\n\t]/gu, escaped);
 }
 
 /** The body given by arguments, one of which may be standard input. @throws ERR_USAGE */

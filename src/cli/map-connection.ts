@@ -35,7 +35,10 @@ export async function mapEndpointsOf(options: MapCommandOptions, graceMs: number
   for (const endpoint of given.split(',')) {
     const parsed = parseDialEndpoint(endpoint);
     if (!parsed.ok) {
-      throw new MajordomoError('ERR_USAGE', `--map '${printable(shownUrl(endpoint))}': ${parsed.why}`);
+      throw new MajordomoError(
+        'ERR_USAGE',
+        `--map '${printable(shownUrl(endpoint))}': ${parsed.why}`,
+      );
     }
   }
   return given;

@@ -79,9 +79,10 @@ export function addOutputOption(command: Command, formats: readonly string[] = [
 function refuseTwoFormats(command: Command, short: readonly string[]): void {
   const [one, other] = short.filter((name) => command.getOptionValueSource(name) === 'cli');
   if (one === undefined) return;
-  const isOther = command.getOptionValueSource('output') === 'cli' && command.opts()['output'] !== one;
-  if (other === undefined && !isOther) return;
-  throw new MajordomoError('ERR_USAGE', `give either --${one} or ${other === undefined ? '-o' : `--${other}`}, not both`);
+  const given = other === undefined ? '-o' : `--${other}`;
+  const isGiven = other !== undefined || command.getOptionValueSource('output') === 'cli';
+  if (!isGiven || (other === undefined && command.opts()['output'] === one)) return;
+  throw new MajordomoError('ERR_USAGE', `give either --${one} or ${given}, not both`);
 }
 
 /** An option whose value is a whole number within bounds. */

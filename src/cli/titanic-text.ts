@@ -105,7 +105,7 @@ function endOf(history: Facts, now: number): (readonly [name: string, value: str
         ]),
     ...(death === null
       ? []
-      : [['died', `${timeOf(death['diedAt'], now)}: ${printable(death['reason'] ?? '-')}`] as const]),
+      : [['died', `${timeOf(death['diedAt'], now)}: ${printable(death['reason'] ?? '-')}`]]),
   ];
 }
 

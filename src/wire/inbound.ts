@@ -57,7 +57,7 @@ export interface Fault {
 }
 
 /** Whether the frame is a token that the broker has given to a worker. */
-export type IsKnownToken = (frames: Frames, index: number) => boolean;
+type IsKnownToken = (frames: Frames, index: number) => boolean;
 
 /**
  * One received message. The object is reused: fields that do not belong to `kind` keep old values.
@@ -218,7 +218,8 @@ export class Inbound {
     const frames = this.frames;
     const headers = service + 2;
     if (headers + 1 >= frames.count) {
-      this.fail('client', frames.count, 'a request with headers is service, deadline, headers, body');
+      const rule = 'a request with headers is service, deadline, headers, body';
+      this.fail('client', frames.count, rule);
       return;
     }
     const deadline = service + 1;

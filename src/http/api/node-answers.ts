@@ -300,7 +300,9 @@ export const NodeEvent = z
     event: text('`noun.participle`, as in the log.'),
     severity: z.enum(['info', 'warn', 'error']),
   })
-  .describe('An event, with its own fields beside these; who a peer is, names of schedules and of keys of the map, and texts of workers only with a token.');
+  .describe(
+    'An event, with its own fields beside these; who a peer is, names of schedules and of keys of the map, and texts of workers only with a token.',
+  );
 export type NodeEvent = Json<typeof NodeEvent>;
 
 // ---------------------------------------------------------------- the map
@@ -310,9 +312,7 @@ export const MapEntry = object({
   number: text(
     'The number of its last change, in decimal: up to 20 digits, more than a JSON number holds.',
   ),
-  properties: text(
-    'Lines `name=value`, escaped as the key; `ttl` is the time to live in seconds.',
-  ),
+  properties: text('Lines `name=value`, escaped as the key; `ttl` is the time to live in seconds.'),
   value: object({
     encoding: z.enum(['utf8', 'base64']).describe('`utf8` if the value is text.'),
     data: text(),

@@ -90,9 +90,7 @@ export const RequestHistory = object({
     'The delivery in progress; null: there is none.',
   ),
   reply: orNull(object({ bytes: count(), worker, repliedAt: moment() })),
-  death: orNull(
-    object({ reason: orNull(text(), 'Null without a token.'), diedAt: moment() }),
-  ),
+  death: orNull(object({ reason: orNull(text(), 'Null without a token.'), diedAt: moment() })),
   showsBodies: flag('`titanic.showBodies`: whether holders of `http.token` can read bodies.'),
 });
 export type RequestHistory = Json<typeof RequestHistory>;

@@ -392,8 +392,9 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     }
     this.#dialLater();
     if (this.#closing !== null) return;
+    const why = this.#fault ?? 'closed during the ZMTP handshake';
     if (wasReady) this.#events.disconnected();
-    else this.#events.unreachable?.(isKeyRefused, this.#fault ?? 'closed during the ZMTP handshake');
+    else this.#events.unreachable?.(isKeyRefused, why);
   }
 
   // ---------------------------------------------------------------- output

@@ -117,7 +117,12 @@ describe('a 0.2 worker that begins its messages with an empty frame (D101)', () 
 
 describe('message.malformed', () => {
   it.each([
-    [['', 'MDPW01', '\x03', 'token', 'HI'], 'REPLY', 5, "an empty frame follows the client's address"],
+    [
+      ['', 'MDPW01', '\x03', 'token', 'HI'],
+      'REPLY',
+      5,
+      "an empty frame follows the client's address",
+    ],
     [['', 'MDPW02', '\x04', 'token'], 'FINAL', 5, "an empty frame follows the client's address"],
     [['MDPW02', '\x2a'], '0x2a', 2, 'a command of workers follows the header'],
     [['MDPW02', '\x05', 'x'], 'HEARTBEAT', 3, 'nothing follows this command'],

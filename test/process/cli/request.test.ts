@@ -72,23 +72,29 @@ describe('majordomo request prints', () => {
     expect(await run(['request', 'echo', ...at, '--', '-5'])).toMatchObject({ stdout: '-5\n' });
   });
 
-  itWithTool('script and stty', 'control characters escaped on a terminal, unless raw is asked for', async () => {
-    const escape = '\x1b]0;title\x07';
-    const shown = async (...options: string[]): Promise<string> => {
-      const words = [process.execPath, MAIN, 'request', 'echo', `${escape}ab`];
-      const line = [...words, '--endpoint', endpoint, ...options].map((word) => `'${word}'`).join(' ');
-      const terminal = spawn('script', ['-qefc', line, '/dev/null'], {
-        stdio: ['ignore', 'pipe', 'ignore'],
-      });
-      let said = '';
-      for await (const chunk of terminal.stdout) said += String(chunk);
-      return said;
-    };
-    expect(await shown()).toBe('\\u{1b}]0;title\\u{7}ab\r\n');
-    for (const raw of ['--raw', '-oraw']) expect(await shown(raw)).toBe(`${escape}ab`);
-    const piped = await run(['request', 'echo', escape, '--endpoint', endpoint]);
-    expect(piped.stdout).toBe(`${escape}\n`);
-  });
+  itWithTool(
+    'script and stty',
+    'control characters escaped on a terminal, unless raw is asked for',
+    async () => {
+      const escape = '\x1b]0;title\x07';
+      const shown = async (...options: string[]): Promise<string> => {
+        const words = [process.execPath, MAIN, 'request', 'echo', `${escape}ab`];
+        const line = [...words, '--endpoint', endpoint, ...options]
+          .map((word) => `'${word}'`)
+          .join(' ');
+        const terminal = spawn('script', ['-qefc', line, '/dev/null'], {
+          stdio: ['ignore', 'pipe', 'ignore'],
+        });
+        let said = '';
+        for await (const chunk of terminal.stdout) said += String(chunk);
+        return said;
+      };
+      expect(await shown()).toBe('\\u{1b}]0;title\\u{7}ab\r\n');
+      for (const raw of ['--raw', '-oraw']) expect(await shown(raw)).toBe(`${escape}ab`);
+      const piped = await run(['request', 'echo', escape, '--endpoint', endpoint]);
+      expect(piped.stdout).toBe(`${escape}\n`);
+    },
+  );
 
   it('JSON in which every frame names its encoding', async () => {
     const args = ['request', 'echo', 'grün', '-', '-o', 'json', '--endpoint', endpoint];

@@ -242,7 +242,10 @@ curve
     secret-key = "${BOB}"
 `,
     ],
-    ['in a certificate of pyzmq', `curve\n    public-key = "${ALICE}"\n    secret-key = "${BOB}"\n`],
+    [
+      'in a certificate of pyzmq',
+      `curve\n    public-key = "${ALICE}"\n    secret-key = "${BOB}"\n`,
+    ],
   ])('gives the key %s', (_, text) => {
     writeFileSync(file, text, { mode: 0o600 });
     expect(encodeZ85(readSecretKey(file))).toBe(BOB);
