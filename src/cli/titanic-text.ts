@@ -84,6 +84,9 @@ function ownerOf({ owner, shared }: Facts): string {
 function endOf(history: Facts, now: number): (readonly [name: string, value: string])[] {
   const reply = objectOf(history['reply']);
   const death = objectOf(history['death']);
+  // Without a token, the reason is null.
+  const died =
+    death && `${timeOf(death['diedAt'], now)}: ${printable(death['reason'] ?? '-')}`;
   const delivery = objectOf(history['delivery']);
   return [
     ...(delivery === null
@@ -103,9 +106,7 @@ function endOf(history: Facts, now: number): (readonly [name: string, value: str
               timeOf(reply['repliedAt'], now),
           ] as const,
         ]),
-    ...(death === null
-      ? []
-      : [['died', `${timeOf(death['diedAt'], now)}: ${printable(death['reason'] ?? '-')}`]]),
+    ...(died === null ? [] : [['died', died] as const]),
   ];
 }
 
