@@ -3,7 +3,7 @@
  * served as usual emits none.
  */
 import type { FailureKind } from '../wire/failure.js';
-import type { Fault } from '../wire/inbound.js';
+import type { MalformedKind } from '../wire/inbound.js';
 import type { DroppedReply, LostReason, RefusalReason, WorkerRefusalReason } from './counters.js';
 
 /** Service names are percent-escaped (D3). */
@@ -78,12 +78,17 @@ export type BrokerEvent =
     }
   | { readonly name: 'request.returned'; readonly service: string; readonly reason: string }
   | { readonly name: 'reply.dropped'; readonly reason: DroppedReply }
-  | ({
+  | {
+      /** What is wrong with it: see `Fault`. */
       readonly name: 'message.malformed';
+      readonly kind: MalformedKind;
+      readonly reason: string;
+      readonly command: string | null;
+      readonly frame: number | null;
       /** Of its sender. */
       readonly key: string | null;
       readonly address: string;
-    } & Fault)
+    }
   | {
       readonly name: 'connection.rejected';
       readonly listener: number;

@@ -337,7 +337,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
   /** Says of each endpoint why it accepted no connection. */
   #withFaults({ message, details }: MajordomoError): MajordomoError {
     const errors = this.#options.endpoints.map((endpoint) => {
-      const why = this.#faults.get(endpoint) ?? 'no answer';
+      const why = this.#faults.get(endpoint) ?? 'no connection';
       return sdkError('ERR_MDP_ENDPOINT', `${endpoint}: ${why}`, { details: { endpoint } });
     });
     const cause = new AggregateError(errors, errors.map(messageOf).join('; '));
