@@ -85,8 +85,7 @@ function endOf(history: Facts, now: number): (readonly [name: string, value: str
   const reply = objectOf(history['reply']);
   const death = objectOf(history['death']);
   // Without a token, the reason is null.
-  const died =
-    death && `${timeOf(death['diedAt'], now)}: ${printable(death['reason'] ?? '-')}`;
+  const died = death && `${timeOf(death['diedAt'], now)}: ${printable(death['reason'] ?? '-')}`;
   const delivery = objectOf(history['delivery']);
   return [
     ...(delivery === null
