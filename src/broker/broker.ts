@@ -11,7 +11,7 @@ import type { Words } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
 import { Holdings } from '../core/holdings.js';
 import type { RandomFill } from '../core/random.js';
-import { Inbound } from '../wire/inbound.js';
+import { type Fault, Inbound } from '../wire/inbound.js';
 import { Absence } from './admission/absence.js';
 import { Admission } from './admission/admission.js';
 import { Limits } from './admission/limits.js';
@@ -58,6 +58,9 @@ import { Workers } from './state/workers.js';
  * the loop.
  */
 const RUN_BUDGET = 2048;
+const TOO_LARGE: Fault = {
+  ...{ kind: 'too_large', reason: 'a message over the limits', command: null, frame: null },
+};
 
 /** What the broker holds, for monitoring. */
 export interface BrokerLoad {
@@ -102,7 +105,7 @@ export class Broker {
   readonly remote: RemoteWorkers;
   /** What is registered, for callers outside the broker. */
   readonly listing: Listing;
-  readonly #inbound = new Inbound();
+  readonly #inbound: Inbound;
 
   /** @param random unpredictable bytes, used for tokens and hashing */
   constructor(options: BrokerOptions, sink: BrokerSink, events: BrokerEvents, random: RandomFill) {
@@ -117,6 +120,7 @@ export class Broker {
     const internals = this.#internals;
     const table = new RequestTable();
     const tokens = new Tokens(table, random);
+    this.#inbound = new Inbound((frames, index) => tokens.isKnown(frames, index));
     const identities = new Identities(holdings, options.quotasOf ?? (() => NO_QUOTAS));
     const clients = new Clients(table);
     const { labels } = counters.requests;
@@ -286,7 +290,7 @@ export class Broker {
   /** A message exceeded the limits and was not read. */
   oversized(id: number, now: number): void {
     const peer = this.#peers.of(id);
-    this.#fromWorkers.malformed(peer, 'too_large', 'a message over the limits', now);
+    this.#fromWorkers.malformed(peer, TOO_LARGE, now);
   }
 
   /** The transport ended a connection because of what it received on it. */
@@ -366,7 +370,7 @@ export class Broker {
         this.#fromClients.ping(peer);
         return;
       case 'malformed':
-        this.#fromWorkers.malformed(peer, inbound.malformed, inbound.reason, now);
+        this.#fromWorkers.malformed(peer, inbound.fault, now);
     }
   }
 

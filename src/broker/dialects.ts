@@ -2,7 +2,7 @@
  * What differs between the kinds of workers: MDP 0.1 and 0.2, Simple Pirates (REQ, the Guide) and
  * Paranoid Pirates (6/PPP). The broker treats them alike in everything that is not in this table.
  */
-import { BARE, DELIMITED, type Dialect } from '../wire/dialect.js';
+import { BARE, DELIMITED, DELIMITED_02, type Dialect } from '../wire/dialect.js';
 
 const PIRATE_INTERVAL_MS = 1000;
 
@@ -59,6 +59,7 @@ const PARANOID = { ...PIRATE, heartbeats: PIRATE_HEARTBEATS, replyMeansReady: fa
 export const WORKER_KINDS: Readonly<Record<Dialect, WorkerKind>> = {
   1: { ...MDP, shown: '0.1' },
   2: { ...MDP, shown: '0.2' },
+  [DELIMITED_02]: { ...MDP, shown: '0.2' },
   [DELIMITED]: { ...SIMPLE, shown: 'spp' },
   [BARE]: { ...PARANOID, shown: 'ppp' },
 };

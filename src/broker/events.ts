@@ -39,7 +39,12 @@ export type BrokerEvent =
       readonly key: string | null;
       readonly address: string;
     }
-  | { readonly name: 'worker.unexpected'; readonly what: string }
+  | {
+      readonly name: 'worker.unexpected';
+      readonly what: string;
+      readonly key: string | null;
+      readonly address: string;
+    }
   | { readonly name: 'request.requeued'; readonly service: string; readonly deliveries: number }
   | { readonly name: 'request.expired'; readonly service: string; readonly waitedMs: number }
   | {
@@ -73,7 +78,17 @@ export type BrokerEvent =
     }
   | { readonly name: 'request.returned'; readonly service: string; readonly reason: string }
   | { readonly name: 'reply.dropped'; readonly reason: DroppedReply }
-  | { readonly name: 'message.malformed'; readonly kind: MalformedKind; readonly reason: string }
+  | {
+      /** What is wrong with it: see `Fault`. */
+      readonly name: 'message.malformed';
+      readonly kind: MalformedKind;
+      readonly reason: string;
+      readonly command: string | null;
+      readonly frame: number | null;
+      /** Of its sender. */
+      readonly key: string | null;
+      readonly address: string;
+    }
   | {
       readonly name: 'connection.rejected';
       readonly listener: number;

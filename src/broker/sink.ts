@@ -4,8 +4,7 @@
  */
 import type { Words } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
-import type { Dialect } from '../wire/dialect.js';
-import type { MdpVersion } from '../wire/mdp.js';
+import type { Dialect, MdpDialect } from '../wire/dialect.js';
 import type { ReturnPath } from '../wire/outbound.js';
 
 export interface BrokerSink {
@@ -24,7 +23,7 @@ export interface BrokerSink {
    */
   requestWithHeaders(
     peer: number,
-    version: MdpVersion,
+    dialect: MdpDialect,
     token: Words,
     leftMs: number,
     rest: Words,

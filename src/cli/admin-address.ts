@@ -5,6 +5,7 @@ import { readFileSync } from 'node:fs';
 import type { Config } from '../config/config.js';
 import { parseHttpListen } from '../config/endpoint.js';
 import { codeOf, MajordomoError } from '../core/errors.js';
+import { shownUrl } from '../core/web-address.js';
 
 export interface AdminAddress {
   /** For a socket: `http://localhost`. */
@@ -45,7 +46,6 @@ export function parseAdminAddress(
   if (socket?.ok === true && socket.value?.scheme === 'ipc') return ofSocket(socket.value.path);
   const url = URL.canParse(text) ? new URL(text) : null;
   if (url !== null && (url.username !== '' || url.password !== '')) {
-    // Not shown, because others may see the terminal or a script's log.
     throw new MajordomoError(
       'ERR_USAGE',
       `${option}: must not contain a user or password; ${DOES}`,
@@ -53,7 +53,7 @@ export function parseAdminAddress(
   }
   const isWanted = url !== null && /^https?:$/.test(url.protocol);
   if (!isWanted || url.search !== '' || url.hash !== '') {
-    throw new MajordomoError('ERR_USAGE', `${option} '${text}': ${DOES}`);
+    throw new MajordomoError('ERR_USAGE', `${option} '${shownUrl(text)}': ${DOES}`);
   }
   return { url, socketPath: null, name: url.origin, trust: trustOf(caFile) };
 }

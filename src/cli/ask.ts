@@ -1,9 +1,9 @@
 /** Asks a broker by MMI, for the commands that show its state. */
 import type { Command } from 'commander';
 
-import { codeOf, detailsOf, MajordomoError } from '../core/errors.js';
+import { causeOf, codeOf, detailsOf, MajordomoError, messageOf } from '../core/errors.js';
 import type { Client } from '../sdk/client.js';
-import { curveOf, withKeyHint } from './curve.js';
+import { curveOf, keyHint, withKeyHint } from './curve.js';
 import { endpointsOf } from './endpoints.js';
 import {
   addEndpointOption,
@@ -49,7 +49,7 @@ export async function withClient<T>(
   } catch (error) {
     const code = codeOf(error);
     if (code !== 'ERR_MDP_UNREACHABLE') throw error;
-    const text = `no broker answers at ${endpoints.join(' or ')}`;
+    const text = `no broker answers at ${messageOf(causeOf(error))}${keyHint(curve.curve)}`;
     throw new MajordomoError(code, text, { cause: error, details: detailsOf(error) });
   } finally {
     await client.close();

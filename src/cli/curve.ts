@@ -1,6 +1,6 @@
 /** `--curve-server-key` and `--curve-key-file`: CURVE for the commands that talk to a broker. */
 import { readSecretKey } from '../config/io/secret-key.js';
-import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
+import { causeOf, codeOf, detailsOf, MajordomoError, messageOf } from '../core/errors.js';
 import { decodeCurveKey, encodeZ85 } from '../core/z85.js';
 import type { CurveClientKeys } from '../sdk/dials.js';
 import type { CurveOptions } from './options.js';
@@ -62,6 +62,7 @@ export async function withKeyHint<T>(
       throw new MajordomoError(code, `the broker ${keyRemedy(curve, 'client')}`, { cause: error });
     }
     if (code !== 'ERR_MDP_UNREACHABLE') throw error;
-    throw new MajordomoError(code, messageOf(error) + keyHint(curve), { cause: error });
+    const facts = { cause: causeOf(error), details: detailsOf(error) };
+    throw new MajordomoError(code, messageOf(error) + keyHint(curve), facts);
   }
 }

@@ -2,6 +2,7 @@
 import { parseDialEndpoint } from '../config/endpoint.js';
 import { BROKER_ENDPOINT } from '../core/defaults.js';
 import { MajordomoError } from '../core/errors.js';
+import { shownUrl } from '../core/web-address.js';
 import { adminAddressOf, parseAdminAddress } from './admin-address.js';
 import { givenToken, localToken } from './admin-token.js';
 import { namesNode, NODE_URL, nodeUrl } from './node-url.js';
@@ -83,7 +84,7 @@ function checked(endpoints: readonly string[], place: string): readonly string[]
   for (const endpoint of endpoints) {
     const parsed = parseDialEndpoint(endpoint);
     if (!parsed.ok) {
-      throw new MajordomoError('ERR_USAGE', `${place} '${endpoint}': ${parsed.why}`);
+      throw new MajordomoError('ERR_USAGE', `${place} '${shownUrl(endpoint)}': ${parsed.why}`);
     }
   }
   if (endpoints.length > ENDPOINTS_MAX) {

@@ -5,6 +5,7 @@ import { parseDialEndpoint } from '../config/endpoint.js';
 import { codeOf, MajordomoError } from '../core/errors.js';
 import { terminalSafeJson } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
+import { shownUrl } from '../core/web-address.js';
 import type { CurveClientKeys } from '../sdk/dials.js';
 import type { StreamMessage, Subscriber } from '../sdk/stream.js';
 import { ask, type Facts, factsOf, withClient } from './ask.js';
@@ -155,7 +156,7 @@ async function endpointOf(options: EventsOptions): Promise<string> {
   }
   const parsed = parseDialEndpoint(events);
   if (parsed.ok) return events;
-  throw new MajordomoError('ERR_USAGE', `--events '${printable(events)}': ${parsed.why}`);
+  throw new MajordomoError('ERR_USAGE', `--events '${printable(shownUrl(events))}': ${parsed.why}`);
 }
 
 /** As text: the time, the name, and the fields. */

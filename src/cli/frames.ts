@@ -1,5 +1,6 @@
 /** Bodies of requests and replies in the form in which people and programs type and read them. */
 import { MajordomoError } from '../core/errors.js';
+import { escapeControls } from '../core/escape.js';
 import { print } from './output.js';
 
 /** The argument that stands for standard input. */
@@ -8,13 +9,17 @@ export const STDIN = '-';
 const STDIN_BYTES_MAX = 1024 * 1024 * 1024;
 const NEWLINE = 0x0a;
 
-/** Prints each frame; as text, with a newline after it unless it ends with one. */
+/**
+ * Prints each frame; as text, with a newline after it unless it ends with one, and on a terminal
+ * without anything that the terminal would act on.
+ */
 export async function printFrames(
   frames: readonly Buffer[],
   output: 'text' | 'raw',
 ): Promise<void> {
+  const isShown = output === 'text' && process.stdout.isTTY;
   for (const frame of frames) {
-    await print(frame);
+    await print(isShown ? escapeControls(frame.toString('utf8')) : frame);
     if (output === 'text' && frame.at(-1) !== NEWLINE) await print('\n');
   }
 }

@@ -5,6 +5,7 @@
  */
 import { parseDialEndpoint } from '../config/endpoint.js';
 import { MajordomoError } from '../core/errors.js';
+import { shownUrl } from '../core/web-address.js';
 import { type AdminAddress, isLocal, isLoopbackHost, parseAdminAddress } from './admin-address.js';
 import type { Facts } from './ask.js';
 import { printable } from './output.js';
@@ -289,8 +290,6 @@ function plain(host: string): string {
 }
 
 function shown(reported: unknown): string {
-  const text = printable(reported);
-  // A password in a stranger's answer must not reach the terminal either.
-  const safe = text.replace(/\/\/[^/]*@/, '//…@');
-  return safe.length > SHOWN_LETTERS_MAX ? `${safe.slice(0, SHOWN_LETTERS_MAX)}…` : safe;
+  const text = shownUrl(printable(reported));
+  return text.length > SHOWN_LETTERS_MAX ? `${text.slice(0, SHOWN_LETTERS_MAX)}…` : text;
 }

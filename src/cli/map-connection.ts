@@ -1,6 +1,7 @@
 /** Finds the map of a broker, for `majordomo map`, and connects to it. */
 import { parseDialEndpoint } from '../config/endpoint.js';
 import { codeOf, MajordomoError } from '../core/errors.js';
+import { shownUrl } from '../core/web-address.js';
 import type { CurveClientKeys } from '../sdk/dials.js';
 import type { SharedMap } from '../sdk/map.js';
 import { curveOf, keyHint, keyRemedy } from './curve.js';
@@ -34,7 +35,10 @@ export async function mapEndpointsOf(options: MapCommandOptions, graceMs: number
   for (const endpoint of given.split(',')) {
     const parsed = parseDialEndpoint(endpoint);
     if (!parsed.ok) {
-      throw new MajordomoError('ERR_USAGE', `--map '${printable(endpoint)}': ${parsed.why}`);
+      throw new MajordomoError(
+        'ERR_USAGE',
+        `--map '${printable(shownUrl(endpoint))}': ${parsed.why}`,
+      );
     }
   }
   return given;

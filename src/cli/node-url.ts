@@ -1,6 +1,7 @@
 /** `MAJORDOMO_URL`: a node or the nodes of a pair, by their MDP or HTTP addresses. */
 import { parseDialEndpoint } from '../config/endpoint.js';
 import { MajordomoError } from '../core/errors.js';
+import { shownUrl } from '../core/web-address.js';
 import { isAdminUrl, parseAdminAddress } from './admin-address.js';
 import type { ConfigOptions } from './options.js';
 
@@ -40,7 +41,6 @@ export function nodeUrl(
 }
 
 function check(part: string): void {
-  // Not shown, because others may see the terminal or a script's log.
   if (WITH_USER.test(part)) throw usage(`must not contain a user or password; ${EXPECTED}`);
   if (isAdminUrl(part)) {
     parseAdminAddress(part, NODE_URL, undefined);
@@ -50,7 +50,7 @@ function check(part: string): void {
   if (parsed.ok) return;
   const isMdp = /^(tcp|ipc):/.test(part);
   const hint = parseDialEndpoint(`tcp://${part}`).ok ? `; did you mean tcp://${part}` : '';
-  throw usage(`'${part}': ${isMdp ? parsed.why : EXPECTED + hint}`);
+  throw usage(`'${shownUrl(part)}': ${isMdp ? parsed.why : EXPECTED + hint}`);
 }
 
 function usage(text: string): MajordomoError {

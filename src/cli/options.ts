@@ -61,23 +61,28 @@ export function addCurveOptions(command: Command): Command {
 
 /** `-o text|json`, and `--json` for `-o json`. */
 export function addOutputOption(command: Command, formats: readonly string[] = []): Command {
-  return command
-    .addOption(
-      new Option('-o, --output <format>', 'output format')
-        .choices(['text', 'json', ...formats])
-        .default('text'),
-    )
-    .addOption(new Option('--json', 'the same as -o json').implies({ output: 'json' }))
-    .hook('preAction', refuseTwoFormats);
+  const short = ['json', ...formats];
+  command.addOption(
+    new Option('-o, --output <format>', 'output format')
+      .choices(['text', ...short])
+      .default('text'),
+  );
+  for (const output of short) {
+    command.addOption(new Option(`--${output}`, `the same as -o ${output}`).implies({ output }));
+  }
+  return command.hook('preAction', (given) => {
+    refuseTwoFormats(given, short);
+  });
 }
 
-/** Commander lets `-o text --json` pass. */
-function refuseTwoFormats(command: Command): void {
-  if (command.getOptionValueSource('json') !== 'cli') return;
-  if (command.getOptionValueSource('output') !== 'cli' || command.opts()['output'] === 'json') {
-    return;
-  }
-  throw new MajordomoError('ERR_USAGE', 'give either --json or -o, not both');
+/** Commander lets `-o text --json` pass, and `--json --raw`. */
+function refuseTwoFormats(command: Command, short: readonly string[]): void {
+  const [one, other] = short.filter((name) => command.getOptionValueSource(name) === 'cli');
+  if (one === undefined) return;
+  const given = other === undefined ? '-o' : `--${other}`;
+  const isGiven = other !== undefined || command.getOptionValueSource('output') === 'cli';
+  if (!isGiven || (other === undefined && command.opts()['output'] === one)) return;
+  throw new MajordomoError('ERR_USAGE', `give either --${one} or ${given}, not both`);
 }
 
 /** An option whose value is a whole number within bounds. */

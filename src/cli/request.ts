@@ -65,7 +65,7 @@ const EXAMPLES = [
 
 const AFTER = `${examples(EXAMPLES)}
 Without FRAME the body is one empty frame. Text output ends each frame with a newline unless it has
-one; raw output is only the bytes of the frames.
+one, and on a terminal it shows control characters escaped; raw output is only the bytes of the frames.
 If no worker serves the service, the command fails at once; --wait waits for a worker as long as for a
 reply. A broker that has just started, or has just lost a worker, waits for workers to return.
 A request may run more than once (--retries), so services must be idempotent.

@@ -84,6 +84,8 @@ function ownerOf({ owner, shared }: Facts): string {
 function endOf(history: Facts, now: number): (readonly [name: string, value: string])[] {
   const reply = objectOf(history['reply']);
   const death = objectOf(history['death']);
+  // Without a token, the reason is null.
+  const died = death && `${timeOf(death['diedAt'], now)}: ${printable(death['reason'] ?? '-')}`;
   const delivery = objectOf(history['delivery']);
   return [
     ...(delivery === null
@@ -103,9 +105,7 @@ function endOf(history: Facts, now: number): (readonly [name: string, value: str
               timeOf(reply['repliedAt'], now),
           ] as const,
         ]),
-    ...(death === null
-      ? []
-      : [['died', `${timeOf(death['diedAt'], now)}: ${printable(death['reason'])}`] as const]),
+    ...(died === null ? [] : [['died', died] as const]),
   ];
 }
 
@@ -146,7 +146,7 @@ function deliveriesOf(history: Facts): string {
       printable(delivery['worker']),
       printable(startedAt),
       Number.isNaN(tookMs) ? '-' : `${tookMs} ms`,
-      printable(delivery['reason']),
+      printable(delivery['reason'] ?? '-'),
     ];
   });
   return `\ndeliveries that ended without a reply\n${table(DELIVERY_COLUMNS, rows)}`;

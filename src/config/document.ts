@@ -95,10 +95,10 @@ broker:
   loopback needs \`curve\` or this key; otherwise \`serve\` and \`check\` exit with 78. Loopback is 127.0.0.0/8, \`::1\`,
   a name that resolves only to such addresses, and \`ipc://\`
 
-\`majordomo keygen FILE\` creates the two files of a key pair: the secret key FILE, which must not have
-looser permissions than 0600, and FILE.pub. \`majordomo serve --init\` creates all missing files that
-listeners name, with a key for a first client. \`keysFile\` is a YAML list of the keys that may
-connect:
+\`majordomo keygen FILE\` creates the two files of a key pair: the secret key FILE and FILE.pub. The secret
+key may be a certificate of CZMQ (zcert), too. Only its owner may read it (0600); if it belongs to root, its
+group may, too (0640). \`majordomo serve --init\` creates all missing files that listeners name, with a key for
+a first client. \`keysFile\` is a YAML list of the keys that may connect:
 
 \`\`\`yaml
 - name: billing # shown by mmi.workers and in logs; owns the requests that it stores

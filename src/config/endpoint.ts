@@ -66,13 +66,13 @@ export function parseEndpoint(text: string): Parsed<Endpoint> {
   return { ok: true, value: { scheme: 'ipc', path: rest } };
 }
 
-/** `http.listen`: an address, `unix:PATH`, or `off`, which is null. */
+/** `http.listen`: an address, also as the URL that `serve` prints, `unix:PATH`, or `off`, which is null. */
 export function parseHttpListen(text: string): Parsed<Endpoint | null> {
   if (text === 'off') return { ok: true, value: null };
   // Two slashes before an absolute path are also accepted, as in gRPC and Docker.
   const path = /^unix:(?:\/\/(?=\/))?(.*)$/s.exec(text)?.[1];
   if (path !== undefined) return parseEndpoint(`ipc://${path}`);
-  const address = parseAddress(text);
+  const address = parseAddress(text.replace(/^https?:\/\//, ''));
   return address.ok ? { ok: true, value: { scheme: 'tcp', ...address.value } } : address;
 }
 

@@ -234,6 +234,16 @@ export const RULES: readonly Rule[] = [
     check: (config: Config) => mapBeside(config, section),
   })),
   {
+    about: ['http.listen', 'http.tls'],
+    check: ({ http: { listen, tls } }) => {
+      const scheme = /^https?:/.exec(listen)?.[0] ?? null;
+      const is = tls === null ? 'http:' : 'https:';
+      if (scheme === null || scheme === is) return [];
+      const why = tls === null ? 'https needs http.tls' : 'with http.tls it is https';
+      return [{ path: ['http', 'listen'], message: `${listen}: ${why}` }];
+    },
+  },
+  {
     about: ['http.token', 'http.readToken'],
     check: ({ http }) =>
       http.readToken === null || http.readToken !== http.token

@@ -489,7 +489,7 @@ export const SCHEMA = {
         kind: 'address',
         default: HTTP_ADDRESS as string,
         about:
-          '`host:port`, `unix:PATH` (a socket for the user and the group of the broker, mode 0660), or `off`. If it is not on loopback, `http.tls` or `http.insecure` is required.',
+          '`host:port` or `http://host:port`, `unix:PATH` (a socket for the user and the group of the broker, mode 0660), or `off`. If it is not on loopback, `http.tls` or `http.insecure` is required.',
       },
       token: {
         kind: 'text',

@@ -2,6 +2,7 @@
  * The configuration as written, each node with its place. The readers in io/ make it from a file,
  * the environment and `--set`; messages and `check` point back to it.
  */
+import { shownUrl } from '../core/web-address.js';
 import type { Problem } from './problem.js';
 
 /** The kind of source of a value. */
@@ -70,12 +71,12 @@ function shorten(text: string): string {
   return text.length > SHOWN_CHARACTERS_MAX ? `${text.slice(0, SHOWN_CHARACTERS_MAX)}…` : text;
 }
 
-/** A value for a message: short, on one line. */
+/** A value for a message: short, on one line, without the password of a URL. */
 export function show(value: unknown): string {
   if (value === null || value === undefined) return 'nothing';
   if (Array.isArray(value)) return 'a list';
   if (typeof value === 'object') return 'a map';
-  if (typeof value === 'string') return JSON.stringify(shorten(value));
+  if (typeof value === 'string') return JSON.stringify(shorten(shownUrl(value)));
   if (typeof value === 'number' || typeof value === 'boolean') return String(value);
   return `a ${typeof value}`;
 }

@@ -35,6 +35,14 @@ export function oneLine(text: string): string {
   return text.replaceAll(/[\p{C}\p{Zl}\p{Zp}]/gu, '\uFFFD');
 }
 
+/** Text with `\u{1b}` for what a terminal would act on; newlines and tabs stay. */
+export function escapeControls(text: string): string {
+  return text.replaceAll(
+    /[^\P{C}\n\t]/gu,
+    (control) => `\\u{${(control.codePointAt(0) ?? 0).toString(16)}}`,
+  );
+}
+
 /** C1 controls, and invisible characters that JSON does not escape. */
 const UNSEEN =
   /[\u007f-\u009f\u00ad\u061c\u180e\u200b-\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb]/g;

@@ -30,7 +30,8 @@ export function isPostgres(store: string): boolean {
 }
 
 const PARAMETERS = ['host', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey'];
-const FORM = /^postgres(?:ql)?:\/\/(?:([^@/?]*)@)?([^/?]*)\/([^?]*)(?:\?(.*))?$/;
+/** Only the login has an `@`: with a `/` in a password, the rest would be taken for a host and shown. */
+const FORM = /^postgres(?:ql)?:\/\/(?:([^@/?]*)@)?([^@/?]*)\/([^@?]*)(?:\?(.*))?$/;
 
 /**
  * Reads `postgresql://USER@HOST:PORT,HOST:PORT/DATABASE?sslmode=…`.

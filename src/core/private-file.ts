@@ -1,13 +1,21 @@
-/** Files that hold secrets: only their owner may use them. */
+/** Files that hold secrets: only their owner may use them, or root and a group that may read them. */
 
 /** The HTTP token's file, in the data directory. */
 export const TOKEN_FILE = 'http.token';
 
-const OTHERS = 0o077;
+interface Mode {
+  readonly mode: number;
+  /** Of its owner. */
+  readonly uid: number;
+}
 
-/** @param mode of the file, from `stat` */
-export function mayOthersUse(mode: number): boolean {
-  return (mode & OTHERS) !== 0;
+const OTHERS = 0o077;
+/** As in PostgreSQL: what root owns, such as a mount of Kubernetes, its group may read. */
+const OTHERS_IF_OF_ROOT = 0o037;
+
+/** @param mode and uid: of the file, from `stat` */
+export function mayOthersUse({ mode, uid }: Mode): boolean {
+  return (mode & (uid === 0 ? OTHERS_IF_OF_ROOT : OTHERS)) !== 0;
 }
 
 const OTHERS_WRITE = 0o022;

@@ -17,3 +17,15 @@ export function webAddress(text: string): string | null {
     ? href
     : null;
 }
+
+/** What stands before the host. (Names of sockets may contain `@`.) */
+const LOGIN = /^(?!ipc:|unix:)([a-z][a-z\d+.-]*:\/\/)?.*@/is;
+const QUERY = /^([a-z][a-z\d+.-]*:\/\/[^?#]*)[?#].*$/is;
+
+/**
+ * A text that is a URL, or was meant to be one, for people: others may see the terminal or the log, so
+ * what may be a password in it is left out.
+ */
+export function shownUrl(text: string): string {
+  return text.replace(LOGIN, '$1…@').replace(QUERY, '$1?…');
+}

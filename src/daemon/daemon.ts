@@ -195,8 +195,7 @@ async function startIn(
     timeSeries: metrics.timeSeries,
     map: (): MapPort | 'off' | 'not_ready' => {
       if (config.map.listen === null) return 'off';
-      const isSealed = config.map.listen.curve !== undefined;
-      return map === null ? 'not_ready' : mapView(map.machine, isSealed);
+      return map === null ? 'not_ready' : mapView(map.machine);
     },
   };
   const pairEvents = tee<PairEvent>(eventLog, watched, refusals, ...(view === null ? [] : [view]));

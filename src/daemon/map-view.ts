@@ -12,10 +12,9 @@ const BYTES_MAX = 1024 * 1024;
 const COUNTER_BITS = 40n;
 const CURSOR = /^\d{1,9}$/;
 
-/** @param isSealed only holders of a token see values: without one, nobody's rights are known */
-export function mapView(machine: MapMachine, isSealed: boolean): MapPort | 'not_ready' {
+export function mapView(machine: MapMachine): MapPort | 'not_ready' {
   if (!machine.isLoaded) return 'not_ready';
-  return ({ cursor, limit, subtree, isTrusted }) => {
+  return ({ cursor, limit, subtree }) => {
     if (cursor !== null && !CURSOR.test(cursor)) return null;
     const { records, next } = machine.page(Number(cursor ?? 0), {
       prefix: subtree.toString('latin1'),
@@ -23,18 +22,17 @@ export function mapView(machine: MapMachine, isSealed: boolean): MapPort | 'not_
       bytesMax: BYTES_MAX,
       slotsMax: SLOTS_MAX,
     });
-    const items = records.map((record) => entryOf(record, isTrusted || !isSealed));
-    return { items, next: next === null ? null : String(next) };
+    return { items: records.map(entryOf), next: next === null ? null : String(next) };
   };
 }
 
-function entryOf({ key, epoch, counter, properties, value }: MapRecord, shows: boolean): MapEntry {
+function entryOf({ key, epoch, counter, properties, value }: MapRecord): MapEntry {
   const bytes = typeof value === 'string' ? Buffer.from(value, 'latin1') : value;
   return {
     key: shown(key),
     number: String((BigInt(epoch) << COUNTER_BITS) + BigInt(counter)),
-    properties: shows ? shownProperties(properties) : null,
-    value: shows ? frameJson(bytes) : null,
+    properties: shownProperties(properties),
+    value: frameJson(bytes),
   };
 }
 

@@ -7,7 +7,7 @@ import type { NodeEvent } from './api/node-answers.js';
 import { httpError } from './errors.js';
 import { EventHistory, type KeptEvent } from './event-history.js';
 
-/** Readers get all fields of an event; those in `WITHHELD` only with a token. */
+/** Readers get all fields of an event, some of them only with a token. */
 export interface DomainEvent {
   /** `noun.participle`, as in the log. */
   readonly name: string;
@@ -16,8 +16,20 @@ export interface DomainEvent {
 /** The level of the line in the log. */
 export type Severity = NodeEvent['severity'];
 
-/** They identify a peer: only readers with a token get them, as in `/api/v1/acl/log`. */
-const WITHHELD: ReadonlySet<string> = new Set(['key', 'address']);
+/**
+ * Who a peer is, and the names that clients give to schedules and to keys of the map: only readers with
+ * a token get them.
+ */
+const WITHHELD: ReadonlySet<string> = new Set(['key', 'address', 'schedule', 'record']);
+/** Events in which `text` or `reason` may be a worker's own words: the same. */
+const OF_WORKERS: ReadonlySet<string> = new Set([
+  ...['request.failed', 'request.returned', 'request.abandoned'],
+  ...['titanic.retried', 'titanic.died'],
+]);
+
+function isWithheld(event: string, field: string): boolean {
+  return WITHHELD.has(field) || (OF_WORKERS.has(event) && (field === 'text' || field === 'reason'));
+}
 
 const READERS_MAX = 32;
 /** Readers without a token. The rest of the places are for readers with one. */
@@ -165,8 +177,9 @@ function rendered(
   const data: NodeEvent = { time, event: name, severity, ...fields };
   const head = `${id === null ? '' : `id: ${id}\n`}event: ${name}\ndata: `;
   const whole = `${head}${JSON.stringify(data, cut)}\n\n`;
-  if (!Object.keys(fields).some((field) => WITHHELD.has(field))) return { whole, open: whole };
-  const shown = Object.fromEntries(Object.entries(data).filter(([field]) => !WITHHELD.has(field)));
+  if (!Object.keys(fields).some((field) => isWithheld(name, field))) return { whole, open: whole };
+  const entries = Object.entries(data).filter(([field]) => !isWithheld(name, field));
+  const shown = Object.fromEntries(entries);
   return { whole, open: `${head}${JSON.stringify(shown, cut)}\n\n` };
 }
 

@@ -47,7 +47,6 @@ export class Front {
   }
 
   #receive({ method, target, host, authorization }: Head): Reception {
-    this.#guard.checkHost(host);
     // This also refuses `*` and whole URLs: this is not a proxy.
     if (!target.startsWith('/')) {
       throw httpError('ERR_HTTP_REQUEST', 'the request target is not a path');
@@ -56,6 +55,8 @@ export class Front {
     const path = mark < 0 ? target : target.slice(0, mark);
     const search = mark < 0 ? '' : target.slice(mark + 1);
     const { match, methods } = this.#router.find(method, path);
+    // What is open tells nothing about the node, and probes send any Host header, or none.
+    if (match?.route.access !== 'open') this.#guard.checkHost(host);
     if (match === null) {
       const allow = methods.join(', ');
       const answer = failure('ERR_HTTP_METHOD', `this path supports ${allow}`, { allow });

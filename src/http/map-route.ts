@@ -9,13 +9,8 @@ const EVERYTHING = Buffer.alloc(0);
 
 /** The map, read only. @param pace shared by all lists */
 export function mapRoute(ports: Ports, pace: Pace): Route {
-  return pacedRoute(OPERATIONS.map, pace, ({ query: { cursor, limit, subtree }, standing }) => {
-    const page = present(ports.map())({
-      cursor,
-      limit,
-      subtree: subtree ?? EVERYTHING,
-      isTrusted: standing !== 'anyone',
-    });
+  return pacedRoute(OPERATIONS.map, pace, ({ query: { cursor, limit, subtree } }) => {
+    const page = present(ports.map())({ cursor, limit, subtree: subtree ?? EVERYTHING });
     if (page === null) throw wrongParameter('cursor', NO_CURSOR);
     return page;
   });

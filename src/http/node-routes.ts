@@ -15,8 +15,8 @@ export function nodeRoutes({ node }: Ports, pace: Pace): Route[] {
     pacedRoute(OPERATIONS.workers, pace, ({ query, standing }) => {
       const { items, next } = node.workers(query);
       if (standing !== 'anyone') return { items, next };
-      // Only holders of a token see where workers are.
-      return { items: items.map((worker) => ({ ...worker, address: null })), next };
+      // Only holders of a token see who workers are.
+      return { items: items.map((worker) => ({ ...worker, key: null, address: null })), next };
     }),
   ];
 }

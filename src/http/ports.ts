@@ -37,7 +37,7 @@ export interface ListQuery {
   readonly state: string | null;
 }
 
-/** A worker, with the field that only token holders get. */
+/** A worker, with where it is. */
 export interface WorkerSeen extends WorkerStatus {
   /** Its source address. */
   readonly address: string;
@@ -61,8 +61,6 @@ export interface MapPageQuery {
   readonly limit: number;
   /** Only keys that begin so; empty: all. */
   readonly subtree: Buffer;
-  /** Whether the reader has a token. */
-  readonly isTrusted: boolean;
 }
 
 /** The map, for reading. `null`: the cursor is none. */

@@ -144,7 +144,7 @@ function itemOf(request: ShownRequest, standing: Standing): StoredRequest {
     acceptedAt: timeOf(request.acceptedAt),
     notBefore: timeOf(request.notBefore),
     expiresAt: timeOf(request.expiresAt),
-    reason: request.reason,
+    reason: standing === 'anyone' ? null : request.reason,
     bodyBytes: request.bodyBytes,
     owner: standing === 'anyone' ? null : keyNameOf(request.owner),
     shared: request.isShared,
@@ -160,6 +160,7 @@ function historyOf(
   { request, attempts, reply, death, delivery, ...facts }: ShownHistory,
   standing: Standing,
 ): Omit<RequestHistory, 'showsBodies'> {
+  const isStranger = standing === 'anyone';
   return {
     ...itemOf(request, standing),
     hasKey: facts.hasKey,
@@ -169,8 +170,11 @@ function historyOf(
       worker,
       startedAt: timeOf(startedAt),
       endedAt: timeOf(endedAt),
-      reason,
-      failure: failure === null ? null : { ...failure, detail: failure.detail.map(frameJson) },
+      reason: isStranger ? null : reason,
+      failure:
+        failure === null || isStranger
+          ? null
+          : { ...failure, detail: failure.detail.map(frameJson) },
     })),
     delivery:
       delivery === null
@@ -180,7 +184,10 @@ function historyOf(
       reply === null
         ? null
         : { bytes: reply.bytes, worker: reply.worker, repliedAt: timeOf(reply.at) },
-    death: death === null ? null : { reason: death.reason, diedAt: timeOf(death.at) },
+    death:
+      death === null
+        ? null
+        : { reason: isStranger ? null : death.reason, diedAt: timeOf(death.at) },
   };
 }
 
@@ -188,9 +195,11 @@ function scheduleOf(
   { uuid, owner, name, service, cron, timeZone, due, acceptedAt, firings }: ShownSchedule,
   standing: Standing,
 ): Schedule {
+  const isStranger = standing === 'anyone';
   return {
-    ...{ uuid: shownUuid(uuid, standing), name, service: escapeName(service), cron, timeZone },
-    owner: standing === 'anyone' ? null : keyNameOf(owner),
+    ...{ uuid: shownUuid(uuid, standing), name: isStranger ? null : name },
+    ...{ service: escapeName(service), cron, timeZone },
+    owner: isStranger ? null : keyNameOf(owner),
     next: timeOf(due),
     since: timeOf(acceptedAt),
     firings,

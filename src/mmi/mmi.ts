@@ -91,12 +91,12 @@ export class Mmi implements InternalService {
     const argument = frames.view(body);
     const isSingle = frames.count - body === 1;
     const name = request.service.toString('latin1');
-    if (asker.isMmiMinimal && !MINIMAL.includes(name)) return [UNKNOWN];
+    if (isHidden(asker, name)) return [UNKNOWN];
     if (request.headers >= 0) return [BAD_REQUEST]; // D67
     switch (name) {
       case MMI_SERVICE:
         if (!isSingle || argument.length === 0) return [BAD_REQUEST];
-        return [host.isServed(argument) ? OK : NOT_FOUND];
+        return [isServedTo(asker, argument, host) ? OK : NOT_FOUND];
       case MMI_SERVICES:
         return this.#list(this.#services(host), null, request, now);
       case MMI_WORKERS:
@@ -151,6 +151,15 @@ export class Mmi implements InternalService {
     );
     return this.#workerList;
   }
+}
+
+function isHidden({ isMmiMinimal }: Asker, name: string): boolean {
+  return isMmiMinimal && !MINIMAL.includes(name);
+}
+
+function isServedTo(asker: Asker, service: Buffer, host: BrokerHost): boolean {
+  const isMmi = service.subarray(0, MMI_PREFIX.length).equals(MMI_PREFIX);
+  return host.isServed(service) && !(isMmi && isHidden(asker, service.toString('latin1')));
 }
 
 function statusFor({ isMmiMinimal }: Asker, status: BrokerStatus): BrokerStatus | MinimalStatus {

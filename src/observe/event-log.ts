@@ -93,7 +93,10 @@ function lineOf(event: Event): Line {
     case 'worker.refused':
       return refused(event, `a worker was refused: ${event.reason}`);
     case 'worker.unexpected':
-      return of('warn', name, `a worker was expelled: ${event.what}`);
+      return {
+        ...of('warn', name, `a worker was expelled: ${event.what} (${whoseOf(event)})`),
+        who: event.key ?? event.address,
+      };
     case 'request.requeued':
       return of('info', name, `a request for ${event.service} was requeued for another worker`);
     case 'request.expired':
@@ -117,7 +120,7 @@ function lineOf(event: Event): Line {
     case 'reply.dropped':
       return of('info', `${name} ${event.reason}`, `a reply was dropped: ${event.reason}`);
     case 'message.malformed':
-      return of('warn', `${name} ${event.kind}`, `a malformed message: ${event.reason}`);
+      return malformed(event);
     case 'connection.rejected':
       return rejected(event, 'a connection');
     case 'client.closed':
@@ -317,6 +320,14 @@ function expelled({
   const whose = whoseOf({ key, address });
   const text = `a worker of ${service} was expelled, because its right was withdrawn (${whose})`;
   return { ...of('warn', `${name} rights`, text), who: key ?? address };
+}
+
+function malformed(event: Extract<BrokerEvent, { name: 'message.malformed' }>): Line {
+  const { name, kind, reason, command, frame, key, address } = event;
+  const what = command === null ? 'a malformed message' : `a malformed ${command}`;
+  const where = frame === null ? '' : `frame ${frame}: `;
+  const text = `${what} (${whoseOf(event)}): ${where}${reason}`;
+  return { ...of('warn', `${name} ${kind}`, text), who: key ?? address };
 }
 
 /**

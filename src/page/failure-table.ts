@@ -21,7 +21,8 @@ export function failuresByCode(events: readonly ReceivedEvent[], service: string
     const code = String(received['code']);
     const known = groups.get(code);
     if (known === undefined) {
-      groups.set(code, { code, count: 1, said: String(received['text']), time: received.time });
+      const said = String(received['text'] ?? '');
+      groups.set(code, { code, count: 1, said, time: received.time });
     } else {
       groups.set(code, { ...known, count: known.count + 1 });
     }

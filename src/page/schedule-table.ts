@@ -50,9 +50,9 @@ function scheduleTable(): DataTable<Schedule> {
         head: 'Name',
         make: ({ uuid, name }) =>
           uuid.endsWith('…')
-            ? el('span', {}, line(name))
-            : el('a', { href: linkTo('durable', uuid) }, line(name)),
-        by: ({ name }) => name,
+            ? el('span', {}, line(name ?? '-'))
+            : el('a', { href: linkTo('durable', uuid) }, line(name ?? '-')),
+        by: ({ name }) => name ?? '',
       },
       { head: 'Service', show: ({ service }, cell) => text(cell, line(service)), by: serviceOf },
       { head: 'Cron', show: ({ cron }, cell) => text(cell, line(cron)), isMinor: true },

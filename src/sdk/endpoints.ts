@@ -1,4 +1,5 @@
 /** Which endpoints a client or worker connects to: its option `endpoints`, else `MAJORDOMO_URL`. */
+import { shownUrl } from '../core/web-address.js';
 import { sdkError, wrong } from './errors.js';
 
 /** One endpoint, several separated by commas or spaces, or a list of them. */
@@ -29,10 +30,9 @@ function fromEnvironment(): readonly string[] {
   if (endpoints.length > 0) return checked(endpoints, VARIABLE, 'endpoints');
   const [address] = listed;
   if (address !== undefined) {
-    const text = `${VARIABLE}: ${address} is for commands: a program needs the broker's endpoint, tcp://HOST:PORT`;
-    throw sdkError('ERR_MDP_ENDPOINT', text, {
-      details: { option: 'endpoints', endpoint: address },
-    });
+    const endpoint = shownUrl(address);
+    const text = `${VARIABLE}: ${endpoint} is for commands: a program needs the broker's endpoint, tcp://HOST:PORT`;
+    throw sdkError('ERR_MDP_ENDPOINT', text, { details: { option: 'endpoints', endpoint } });
   }
   throw wrong('endpoints', `must be given, or ${VARIABLE} set, for example tcp://127.0.0.1:5555`);
 }
@@ -49,7 +49,8 @@ function checked(endpoints: readonly unknown[], place: string, option: string): 
   return endpoints.map((endpoint) => {
     if (typeof endpoint !== 'string') throw wrong(option, 'must be an array of strings');
     if (ENDPOINT.test(endpoint)) return endpoint;
-    const text = `${place}: not an endpoint: ${endpoint} (tcp://HOST:PORT, ipc://…)`;
-    throw sdkError('ERR_MDP_ENDPOINT', text, { details: { option, endpoint } });
+    const shown = shownUrl(endpoint);
+    const text = `${place}: not an endpoint: ${shown} (tcp://HOST:PORT, ipc://…)`;
+    throw sdkError('ERR_MDP_ENDPOINT', text, { details: { option, endpoint: shown } });
   });
 }

@@ -1,5 +1,6 @@
 import { messageOf } from '../core/errors.js';
 import { PackedCursor, readPacked } from '../core/packed.js';
+import { shownUrl } from '../core/web-address.js';
 import type { Link } from '../transport/link-port.js';
 import { type BodyFrames, isFrame } from './body.js';
 import { sdkError } from './errors.js';
@@ -35,8 +36,9 @@ export function writeBody(link: Link, body: BodyFrames): void {
 
 /** The error of a failed `Dial`, as one of the SDK's own. */
 export function endpointError(endpoint: string, error: unknown): Error {
-  return sdkError('ERR_MDP_ENDPOINT', `cannot connect to ${endpoint}: ${messageOf(error)}`, {
+  const shown = shownUrl(endpoint);
+  return sdkError('ERR_MDP_ENDPOINT', `cannot connect to ${shown}: ${messageOf(error)}`, {
     cause: error,
-    details: { endpoint },
+    details: { endpoint: shown },
   });
 }

@@ -2,17 +2,19 @@
 import { lstat, unlink } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { MajordomoError, codeOf, messageOf } from '../core/errors.js';
+import { shownUrl } from '../core/web-address.js';
 
 const IPC = 'ipc://';
 const TCP_DIALLED = /^tcp:\/\/(?:[^;]+;)?(?:\[[^\]]+\]|[^:[\]*]+):([0-9]{1,5})$/;
 const TCP_BOUND = /^tcp:\/\/(?:\[[^\]]+\]|[^:[\]]+):(?:([0-9]{1,5})|\*)$/;
 const PORT_MAX = 65_535;
 
-/** @param endpoint as the user wrote it, since messages name it */
+/** @param endpoint as the user wrote it */
 export function endpointError(endpoint: string, what: string, cause?: unknown): MajordomoError {
-  return new MajordomoError('ERR_MDP_ENDPOINT', `${endpoint}: ${what}`, {
+  const shown = shownUrl(endpoint);
+  return new MajordomoError('ERR_MDP_ENDPOINT', `${shown}: ${what}`, {
     cause,
-    details: { endpoint },
+    details: { endpoint: shown },
   });
 }
 

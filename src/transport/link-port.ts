@@ -35,8 +35,9 @@ export interface LinkEvents {
   /**
    * A connection attempt failed. The link dials again. Not every engine reports this.
    * @param isKeyRefused the other side said that it refuses this key
+   * @param why for people: `connection refused`
    */
-  unreachable?(isKeyRefused: boolean): void;
+  unreachable?(isKeyRefused: boolean, why: string): void;
 }
 
 /** One DEALER connection to one endpoint, which reconnects until it is closed. */

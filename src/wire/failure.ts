@@ -62,7 +62,7 @@ export function failureLine({ code, text }: Pick<Failure, 'code' | 'text'>): str
  * @returns a failure whose detail are views of the frames
  */
 export function readFailure(frames: Frames, from: number): Failure {
-  if (frames.count < from + 3) return invalid('a FAIL without kind, code and text');
+  if (frames.count < from + 3) return invalid('a FAIL is client, empty frame, kind, code, text');
   const kind = asciiOf(frames, from, KIND_BYTES_MAX) as FailureKind;
   if (!FAILURE_KINDS.includes(kind)) return invalid('the kind is not error, final or retry');
   const code = asciiOf(frames, from + 1, CODE_BYTES_MAX);

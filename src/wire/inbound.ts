@@ -3,7 +3,7 @@
  * `malformed` with its reason; nothing throws, and no body is copied.
  */
 import { Frames } from '../core/frames.js';
-import type { Dialect } from './dialect.js';
+import { DELIMITED_02, type Dialect, type MdpDialect } from './dialect.js';
 import {
   CLIENT_REQUEST,
   CLIENT_REQUEST_WITH_HEADERS,
@@ -45,6 +45,20 @@ export type InboundKind =
 /** Label of `messages_malformed_total`. */
 export type MalformedKind = 'envelope' | 'client' | 'worker' | 'titanic' | 'too_large';
 
+/** What is wrong with a malformed message. */
+export interface Fault {
+  readonly kind: MalformedKind;
+  /** The rule that it breaks. */
+  readonly reason: string;
+  /** Its command, `0x2a` if the byte is none that its sender has; `null`: it cannot be read. */
+  readonly command: string | null;
+  /** The number of the frame that breaks the rule, from 1; `null`: the message was not read. */
+  readonly frame: number | null;
+}
+
+/** Whether the frame is a token that the broker has given to a worker. */
+type IsKnownToken = (frames: Frames, index: number) => boolean;
+
 /**
  * One received message. The object is reused: fields that do not belong to `kind` keep old values.
  */
@@ -77,18 +91,39 @@ export class Inbound {
   workerName: string | null = null;
   /** ready: the worker asks for headers and deadlines (D67). */
   wantsHeaders = false;
-  malformed: MalformedKind = 'envelope';
-  reason = '';
+  /** malformed: what is wrong. */
+  fault: Fault = { kind: 'envelope', reason: '', command: null, frame: 1 };
   /** The frames as they came: `frames` may have the name of the service in addition. */
   received: Frames = this.frames;
   /** Holds `frames` if the name was added (`wire/pirate.ts`). */
   readonly named: Frames = new Frames();
+  /** Index of the command; -1: there is none. */
+  #commandAt = -1;
+  readonly #isKnown: IsKnownToken;
 
-  /** Makes this a malformed message. */
-  fail(kind: MalformedKind, reason: string): void {
+  constructor(isKnown: IsKnownToken = () => false) {
+    this.#isKnown = isKnown;
+  }
+
+  /**
+   * Makes this a malformed message.
+   * @param index of the frame that breaks the rule
+   */
+  fail(kind: MalformedKind, index: number, rule: string): void {
     this.kind = 'malformed';
-    this.malformed = kind;
-    this.reason = reason;
+    this.fault = { kind, reason: rule, command: this.#commandName(kind), frame: index + 1 };
+  }
+
+  #commandName(of: MalformedKind): string | null {
+    if (of === 'envelope') return null;
+    const isWorker = of === 'worker';
+    if (this.#commandAt < 0) return isWorker ? null : 'REQUEST';
+    const code = byteOf(this.frames, this.#commandAt);
+    if (code < 0) return null;
+    const isRequest = code === CLIENT_REQUEST || code === CLIENT_REQUEST_WITH_HEADERS;
+    const kind = isWorker ? workerCommand(this.dialect, code) : isRequest ? 'request' : null;
+    if (kind === null) return `0x${code.toString(16).padStart(2, '0')}`;
+    return kind === 'final' && this.dialect === 1 ? 'REPLY' : kind.toUpperCase();
   }
 
   /**
@@ -104,10 +139,15 @@ export class Inbound {
     return this.hasHeaders ? this.headers : this.body;
   }
 
-  /** Reads one message, passed without its routing id. */
-  read(frames: Frames): void {
+  /** Another message, passed without its routing id. */
+  begin(frames: Frames): void {
     this.frames = frames;
     this.received = frames;
+    this.#commandAt = -1;
+  }
+
+  read(frames: Frames): void {
+    this.begin(frames);
     const first = headerAt(frames, 0);
     // D24: right after the routing id, a 0.2 header means 0.2 without envelope.
     if (first === 'client02') {
@@ -122,7 +162,7 @@ export class Inbound {
     }
     const delimiter = firstEmpty(frames);
     if (delimiter < 0) {
-      this.fail('envelope', 'no empty delimiter among the first nine frames');
+      this.fail('envelope', 0, 'one of the first nine frames is the empty delimiter');
       return;
     }
     const header = headerAt(frames, delimiter + 1);
@@ -132,10 +172,13 @@ export class Inbound {
       this.#readRequest(header === 'client01' ? 1 : 2, delimiter + 2);
     } else if (header === 'worker01' && delimiter === 0) {
       this.#readWorker(1, 2);
+    } else if (header === 'worker02' && delimiter === 0) {
+      // D101: some libraries' workers.
+      this.#readWorker(DELIMITED_02, 2);
     } else if (header === 'worker01' || header === 'worker02') {
-      this.fail('worker', "an envelope before a worker's header");
+      this.fail('worker', 0, "no envelope precedes a worker's header");
     } else {
-      this.fail('envelope', 'no MDP header after the empty delimiter');
+      this.fail('envelope', delimiter + 1, 'an MDP header follows the empty delimiter');
     }
   }
 
@@ -144,22 +187,23 @@ export class Inbound {
     let service = from;
     if (version === 2) {
       const command = byteOf(frames, from);
+      this.#commandAt = from;
       if (command === CLIENT_REQUEST_WITH_HEADERS) {
         this.#readRequestWithHeaders(from + 1);
         return;
       }
       if (command !== CLIENT_REQUEST) {
-        this.fail('client', 'not a REQUEST');
+        this.fail('client', from, 'the command of a client is REQUEST');
         return;
       }
       service++;
     }
     if (service >= frames.count) {
-      this.fail('client', 'no service name');
+      this.fail('client', service, 'a service name follows');
     } else if (!isServiceName(frames, service)) {
-      this.fail('client', 'a service name is 1 to 255 bytes');
+      this.fail('client', service, 'a service name is 1 to 255 bytes');
     } else if (service + 1 >= frames.count) {
-      this.fail('client', 'no body');
+      this.fail('client', service + 1, 'a request has a body');
     } else {
       this.kind = 'request';
       this.dialect = version;
@@ -174,17 +218,19 @@ export class Inbound {
     const frames = this.frames;
     const headers = service + 2;
     if (headers + 1 >= frames.count) {
-      this.fail('client', 'a request with headers is service, deadline, headers, body');
+      const rule = 'a request with headers is service, deadline, headers, body';
+      this.fail('client', frames.count, rule);
       return;
     }
     const deadline = service + 1;
     const deadlineMs = frames.size(deadline) === 0 ? 0 : decimal(frames, deadline, DEADLINE_MS_MAX);
     if (!isServiceName(frames, service)) {
-      this.fail('client', 'a service name is 1 to 255 bytes');
+      this.fail('client', service, 'a service name is 1 to 255 bytes');
     } else if (deadlineMs < 0) {
-      this.fail('client', 'a deadline is empty or decimal milliseconds from 1 to 2147483647');
+      const rule = 'a deadline is empty or decimal milliseconds from 1 to 2147483647';
+      this.fail('client', deadline, rule);
     } else if (frames.size(headers) > HEADERS_BYTES_MAX) {
-      this.fail('client', 'headers are at most 8 KiB');
+      this.fail('client', headers, 'headers are at most 8 KiB');
     } else {
       this.kind = 'request';
       this.dialect = 2;
@@ -195,10 +241,11 @@ export class Inbound {
     }
   }
 
-  #readWorker(version: MdpVersion, at: number): void {
+  #readWorker(dialect: MdpDialect, at: number): void {
     const frames = this.frames;
-    this.dialect = version;
-    const kind = workerCommand(version, byteOf(frames, at));
+    this.dialect = dialect;
+    this.#commandAt = at;
+    const kind = workerCommand(dialect, byteOf(frames, at));
     switch (kind) {
       case 'ready':
         this.#readReady(at + 1);
@@ -206,36 +253,35 @@ export class Inbound {
       case 'final':
       case 'partial':
         if (this.#readToken(kind, at + 1) && this.body >= frames.count) {
-          this.fail('worker', 'a reply without a body');
+          this.fail('worker', this.body, 'a reply has a body');
         }
         return;
       case 'return':
         if (this.#readToken(kind, at + 1) && frames.count - this.body > 1) {
-          this.fail('worker', 'frames too many');
+          this.fail('worker', this.body + 1, 'a RETURN ends with its reason');
         }
         return;
       case 'fail':
-        // D60: an error in the rest must not cost the worker its other requests.
         this.#readToken(kind, at + 1);
         return;
       case 'heartbeat':
       case 'disconnect':
-        if (frames.count > at + 1) this.fail('worker', 'frames too many');
+        if (frames.count > at + 1) this.fail('worker', at + 1, 'nothing follows this command');
         else this.kind = kind;
         return;
       case null:
-        this.fail('worker', 'no command that a worker sends');
+        this.fail('worker', at, 'a command of workers follows the header');
     }
   }
 
   #readReady(at: number): void {
     const frames = this.frames;
     if (at >= frames.count) {
-      this.fail('worker', 'READY without a service name');
+      this.fail('worker', at, 'READY has a service name');
     } else if (!isServiceName(frames, at)) {
-      this.fail('worker', 'a service name is 1 to 255 bytes');
+      this.fail('worker', at, 'a service name is 1 to 255 bytes');
     } else if (frames.count > at + 3) {
-      this.fail('worker', 'frames too many');
+      this.fail('worker', at + 3, 'a READY ends with its options');
     } else {
       this.kind = 'ready';
       this.service = at;
@@ -243,45 +289,64 @@ export class Inbound {
       this.credit = this.declaresCredit ? decimal(frames, at + 1, CREDIT_MAX) : 1;
       this.workerName = null;
       this.wantsHeaders = false;
-      if (this.credit < 1) this.fail('worker', 'credit is a decimal number from 1 to 10000');
-      else if (frames.count === at + 3) this.#readOptions(frames.view(at + 2));
+      if (this.credit < 1) {
+        this.fail('worker', at + 1, 'credit is a decimal number from 1 to 10000');
+      } else if (frames.count === at + 3) {
+        this.#readOptions(at + 2);
+      }
     }
   }
 
   /** D67: what follows the credit. */
-  #readOptions(frame: Buffer): void {
-    const options = readReadyOptions(frame);
+  #readOptions(at: number): void {
+    const options = readReadyOptions(this.frames.view(at));
     if (options === null) {
-      const what =
+      const rule =
         'options are a JSON object of at most 1 KiB: name is a string, headers a boolean';
-      this.fail('worker', what);
+      this.fail('worker', at, rule);
     } else {
       this.workerName = options.name;
       this.wantsHeaders = options.headers;
     }
   }
 
-  /** `client, empty, …` of a reply or RETURN. */
-  #readToken(kind: InboundKind, at: number): boolean {
+  /** `client, empty, …` of a reply, RETURN or FAIL. */
+  #readToken(kind: WorkerKind, at: number): boolean {
     const frames = this.frames;
-    if (at + 1 >= frames.count || frames.size(at + 1) !== 0) {
-      this.fail('worker', 'no client frame followed by an empty one');
+    const isDelimited = at + 1 < frames.count && frames.size(at + 1) === 0;
+    const body = isDelimited ? at + 2 : this.#bodyWithoutDelimiter(kind, at);
+    if (body < 0) {
+      const [index, rule] =
+        at < frames.count
+          ? [at + 1, "an empty frame follows the client's address"]
+          : [at, "the client's address follows the command"];
+      this.fail('worker', index, rule);
       return false;
     }
     this.kind = kind;
     this.client = at;
-    this.body = at + 2;
+    this.body = body;
     return true;
+  }
+
+  /** What can be read in one way only is read, if the token is ours (D101). @returns -1 if it cannot */
+  #bodyWithoutDelimiter(kind: WorkerKind, at: number): number {
+    const { count } = this.frames;
+    if (at >= count || !this.#isKnown(this.frames, at)) return -1;
+    // D60: a slip in one failure must not cost the worker its other requests.
+    if (kind === 'fail') return count;
+    // The Guide's PHP worker.
+    return kind === 'final' && this.dialect === 1 && at + 1 < count ? at + 1 : -1;
   }
 }
 
 type WorkerKind = Exclude<InboundKind, 'malformed' | 'request' | 'ping'>;
 
-function workerCommand(version: MdpVersion, command: number): WorkerKind | null {
+function workerCommand(dialect: Dialect, command: number): WorkerKind | null {
   if (command === WORKER_READY) return 'ready';
   if (command === WORKER_RETURN) return 'return';
   if (command === WORKER_FAIL) return 'fail';
-  if (version === 1) {
+  if (dialect === 1) {
     if (command === WORKER_01_REPLY) return 'final';
     if (command === WORKER_01_HEARTBEAT) return 'heartbeat';
     if (command === WORKER_01_DISCONNECT) return 'disconnect';

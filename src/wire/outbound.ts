@@ -12,7 +12,7 @@ import {
   packedStart,
   type Room,
 } from '../core/packed.js';
-import { BARE, DELIMITED, type Dialect, isMdp } from './dialect.js';
+import { BARE, DELIMITED, DELIMITED_02, type Dialect, isMdp, type MdpDialect } from './dialect.js';
 import {
   CLIENT_01,
   CLIENT_02,
@@ -20,7 +20,6 @@ import {
   CLIENT_PARTIAL,
   COMMAND_FRAMES,
   EMPTY,
-  type MdpVersion,
   SERVICE_NAME_BYTES_MAX,
   WORKER_01,
   WORKER_01_DISCONNECT,
@@ -116,12 +115,14 @@ const REQUEST_HEADS: Readonly<Record<Dialect, Head>> = {
   2: new Head(WORKER_02, commandFrame(WORKER_REQUEST)),
   [DELIMITED]: new Head(EMPTY),
   [BARE]: new Head(),
+  [DELIMITED_02]: new Head(EMPTY, WORKER_02, commandFrame(WORKER_REQUEST)),
 };
 
 /** `fixed…, token, empty, deadline` */
-const REQUEST_WITH_HEADERS_HEADS: Readonly<Record<MdpVersion, Head>> = {
+const REQUEST_WITH_HEADERS_HEADS: Readonly<Record<MdpDialect, Head>> = {
   1: new Head(EMPTY, WORKER_01, commandFrame(WORKER_REQUEST_WITH_HEADERS)),
   2: new Head(WORKER_02, commandFrame(WORKER_REQUEST_WITH_HEADERS)),
+  [DELIMITED_02]: new Head(EMPTY, WORKER_02, commandFrame(WORKER_REQUEST_WITH_HEADERS)),
 };
 
 /** `fixed…, service` */
@@ -180,14 +181,14 @@ export function writeWorkerRequest(
 export function writeWorkerRequestWithHeaders(
   out: FrameWriter,
   peer: number,
-  version: MdpVersion,
+  dialect: MdpDialect,
   token: Words,
   leftMs: number,
   rest: Words,
   restStart: number,
   restEnd: number,
 ): void {
-  const head = REQUEST_WITH_HEADERS_HEADS[version];
+  const head = REQUEST_WITH_HEADERS_HEADS[dialect];
   const headEnd = head.fillText(head.fillToken(token), leftMs === 0 ? '' : String(leftMs));
   out.writePacked(peer, head.words.bytes, 0, headEnd, true);
   out.writePacked(peer, rest.bytes, restStart, restEnd, false);
@@ -199,6 +200,7 @@ const HEARTBEATS: Readonly<Record<Dialect, readonly Buffer[]>> = {
   2: [WORKER_02, commandFrame(WORKER_02_HEARTBEAT)],
   [DELIMITED]: [],
   [BARE]: [PIRATE_HEARTBEAT],
+  [DELIMITED_02]: [EMPTY, WORKER_02, commandFrame(WORKER_02_HEARTBEAT)],
 };
 
 const DISCONNECTS: Readonly<Record<Dialect, readonly Buffer[]>> = {
@@ -206,6 +208,7 @@ const DISCONNECTS: Readonly<Record<Dialect, readonly Buffer[]>> = {
   2: [WORKER_02, commandFrame(WORKER_02_DISCONNECT)],
   [DELIMITED]: [],
   [BARE]: [],
+  [DELIMITED_02]: [EMPTY, WORKER_02, commandFrame(WORKER_02_DISCONNECT)],
 };
 
 function writeFrames(out: FrameWriter, peer: number, frames: readonly Buffer[]): void {

@@ -5,7 +5,7 @@
  */
 import { sameWords, Words } from '../core/bytes.js';
 import { packedHead } from '../core/packed-head.js';
-import { BARE, DELIMITED, type Dialect } from './dialect.js';
+import { BARE, DELIMITED, DELIMITED_02, type Dialect } from './dialect.js';
 import {
   CLIENT_01,
   CLIENT_02,
@@ -62,6 +62,8 @@ function replyHeader(dialect: Dialect): readonly Buffer[] {
       return [EMPTY, WORKER_01, commandFrame(WORKER_01_REPLY)];
     case 2:
       return [WORKER_02, commandFrame(WORKER_02_FINAL)];
+    case DELIMITED_02:
+      return [EMPTY, ...replyHeader(2)];
     case DELIMITED:
       return [EMPTY];
     case BARE:

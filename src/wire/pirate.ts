@@ -58,9 +58,9 @@ export function readPlainRequest(inbound: Inbound, frames: Frames, service: Buff
   let delimiter = 0;
   while (delimiter < until && frames.size(delimiter) !== 0) delimiter++;
   if (delimiter === until) {
-    inbound.fail('envelope', 'no empty delimiter among the first nine frames');
+    inbound.fail('envelope', 0, 'one of the first nine frames is the empty delimiter');
   } else if (delimiter + 1 === frames.count) {
-    inbound.fail('client', 'no body');
+    inbound.fail('client', frames.count, 'a request has a body');
   } else {
     setRequest(inbound, DELIMITED, frames, delimiter, delimiter + 1, service);
   }
@@ -81,17 +81,16 @@ export function readPirateWorker(
   frames: Frames,
   service: Buffer,
 ): void {
-  inbound.frames = frames;
   inbound.dialect = dialect;
   const isSimple = dialect === DELIMITED;
   const first = isSimple ? 1 : 0;
   if (isSimple !== (frames.size(0) === 0)) {
-    const other = isSimple ? 'without' : 'with';
-    inbound.fail('worker', `a message ${other} a delimiter, unlike the first one`);
+    const form = isSimple ? 'begins' : 'does not begin';
+    inbound.fail('worker', 0, `a message ${form} with an empty frame if the first one did`);
   } else if (frames.count === first + 1) {
-    readSignal(inbound, frames.view(first), service);
+    readSignal(inbound, frames, first, service);
   } else if (frames.count < first + 3 || frames.size(first + 1) !== 0) {
-    inbound.fail('worker', 'a reply is token, empty frame, body');
+    inbound.fail('worker', first + 1, 'a reply is token, empty frame, body');
   } else {
     inbound.kind = 'final';
     inbound.client = first;
@@ -99,14 +98,15 @@ export function readPirateWorker(
   }
 }
 
-function readSignal(inbound: Inbound, frame: Buffer, service: Buffer): void {
+function readSignal(inbound: Inbound, frames: Frames, at: number, service: Buffer): void {
+  const frame = frames.view(at);
   const signal = frame.length === 1 ? frame[0] : undefined;
   if (signal === READY) {
     setReady(inbound, inbound.dialect, service);
   } else if (signal === HEARTBEAT && inbound.dialect === BARE) {
     inbound.kind = 'heartbeat';
   } else {
-    inbound.fail('worker', 'a message of one frame that is no signal');
+    inbound.fail('worker', at, 'a message of one frame is a signal');
   }
 }
 

@@ -56,6 +56,7 @@ describe('durable requests on the page (issue 6.2)', () => {
     const seen = await look(stand, '#/durable');
     await seen.sees(seen.row('later'));
     await seen.gone(seen.page.getByRole('heading', { name: 'Schedules' }));
+    await seen.enters(stand.token);
     const options = { cron: '0 0 29 2 *', timeZone: 'Europe/Berlin' };
     await stand.client.schedule('leap day', 'report', 'x', options);
     const row = seen.page.getByRole('table', { name: 'Schedules' }).getByRole('row');
@@ -90,11 +91,15 @@ describe('durable requests on the page (issue 6.2)', () => {
     const [uuid = ''] = await stand.submitsDead('work', 1);
     await stand.client.submit('later', 'x');
     await stand.daemon.waitFor('titanic.died');
-    const list = await ask(`${stand.url}/api/v1/titanic/requests?state=dead`);
+    const { token } = stand;
+    const list = await ask(`${stand.url}/api/v1/titanic/requests?state=dead`, { token });
     const { items } = list.json as { readonly items: readonly { readonly reason: string }[] };
     const reason = items[0]?.reason ?? '';
     expect(reason).toMatch(/\w/);
     const seen = await look(stand, '#/durable');
+    await seen.sees(seen.row('work'));
+    await seen.reads(seen.row('work').locator('.reason'), ['']);
+    await seen.enters(token);
     await seen.reads(seen.row('work').locator('.reason'), [reason]);
     await seen.reads(seen.row('later').locator('.reason'), ['']);
     await seen.goes(`#/durable/${uuid}`);

@@ -103,9 +103,7 @@ describe('events on the page (issue 12.6)', () => {
       const lost = event(seen, 'worker.lost', 'echo');
       await seen.sees(lost);
       expect(await lost.textContent()).not.toContain('address');
-      await seen.button('Enter the token').click();
-      await seen.page.getByLabel('Token', { exact: true }).fill(stand.token);
-      await seen.page.keyboard.press('Enter');
+      await seen.enters(stand.token);
       await seen.sees(lost.filter({ hasText: 'address 127.0.0.1' }));
       // The store emitted the other two at the start.
       await seen.counts(seen.page.locator('.event'), 4);

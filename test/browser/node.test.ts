@@ -92,9 +92,7 @@ describe('the page (issue 6.2)', () => {
       expect((await names.allTextContents()).sort()).toEqual([`${HOSTILE}%1B[2J%0A`, '–']);
       expect(await seen.page.locator('main img').count()).toBe(0);
       expect(await workers.textContent()).not.toContain('127.0.0.1');
-      await seen.button('Enter the token').click();
-      await seen.page.getByLabel('Token', { exact: true }).fill(stand.token);
-      await seen.page.keyboard.press('Enter');
+      await seen.enters(stand.token);
       await seen.counts(workers.locator('tbody td', { hasText: '127.0.0.1' }), 2);
     },
   );
@@ -135,6 +133,7 @@ describe('the page (issue 6.2)', () => {
     const dead = seen.page.locator('#banner', { hasText: '2 stored requests failed for good' });
     await seen.sees(dead.locator('a[href="#/durable?state=dead"]'));
     // The view of one service: failures by code, and dead requests to retry.
+    await seen.enters(stand.token);
     await seen.goes('#/services/pay');
     const failure = seen.page.getByRole('table', { name: 'Failures by code' }).locator('tbody tr');
     await seen.reads(failure.locator('td').nth(0), ['Error']);

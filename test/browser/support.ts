@@ -154,6 +154,13 @@ export class Look {
     await this.page.goto(`${this.url}/${place}`);
   }
 
+  /** Enters the token, which a page without one offers. */
+  async enters(token: string): Promise<void> {
+    await this.button('Enter the token').click();
+    await this.page.getByLabel('Token', { exact: true }).fill(token);
+    await this.page.keyboard.press('Enter');
+  }
+
   /** Waits until it is visible. */
   async sees(locator: Locator): Promise<void> {
     await locator.first().waitFor({ state: 'visible' });

@@ -94,7 +94,7 @@ function envelopes(): Message[] {
     made.push([...ids(count), '', 'MDPW02', '\x01', 'service']);
     if (count > 8) made.push([...ids(count), '', 'MDPC01', 'service', 'body']);
   }
-  made.push(['', 'MDPW02', '\x01', 'service'], ['MDPW01', '\x01', 'service']);
+  made.push(['MDPW01', '\x01', 'service']);
   // Ids that look like a command, where a worker without envelope has its own.
   made.push(['a', 'b', '\x03', 'token', '', 'MDPW01', '\x01', 'service']);
   for (const header of [

@@ -7,7 +7,7 @@
  */
 import type { Words } from '../../core/bytes.js';
 import { Frames } from '../../core/frames.js';
-import { BARE, DELIMITED, type Dialect } from '../../wire/dialect.js';
+import { BARE, DELIMITED, DELIMITED_02, type Dialect } from '../../wire/dialect.js';
 import { ReplyForm } from '../../wire/packed-forms.js';
 import type { Admission } from '../admission/admission.js';
 import type { Limits } from '../admission/limits.js';
@@ -49,6 +49,7 @@ const REPLY_FORMS: Readonly<Record<Dialect, ReplyForm>> = {
   2: new ReplyForm(2, TOKEN_BYTES),
   [DELIMITED]: new ReplyForm(DELIMITED, TOKEN_BYTES),
   [BARE]: new ReplyForm(BARE, TOKEN_BYTES),
+  [DELIMITED_02]: new ReplyForm(DELIMITED_02, TOKEN_BYTES),
 };
 
 export class FastPath {

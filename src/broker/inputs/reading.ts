@@ -20,7 +20,7 @@ export function readMessage(inbound: Inbound, peer: Peer, frames: Frames): boole
     inbound.read(frames);
     return false;
   }
-  inbound.received = frames;
+  inbound.begin(frames);
   const isFirst = peer.dialect === null;
   peer.dialect ??= pirateDialect(frames);
   if (rules.client.isNone) readPirateWorker(inbound, peer.dialect, frames, service);

@@ -2,7 +2,7 @@
 import { escapeName } from '../../core/escape.js';
 import { DELIMITED, type Dialect } from '../../wire/dialect.js';
 import { readFailure } from '../../wire/failure.js';
-import { Inbound, type MalformedKind } from '../../wire/inbound.js';
+import { type Fault, Inbound } from '../../wire/inbound.js';
 import { EMPTY } from '../../wire/mdp.js';
 import { setReady } from '../../wire/pirate.js';
 import { allows } from '../admission/access.js';
@@ -294,9 +294,10 @@ export class WorkerInputs {
    * The message cannot be parsed, whoever sent it: it is dropped and counted, and a registered
    * worker is expelled (docs/protocol.md).
    */
-  malformed(peer: Peer, kind: MalformedKind, reason: string, now: number): void {
-    this.#counters.malformed[kind]++;
-    this.#events.emit({ name: 'message.malformed', kind, reason });
+  malformed(peer: Peer, fault: Fault, now: number): void {
+    const { key, address } = peer;
+    this.#counters.malformed[fault.kind]++;
+    this.#events.emit({ name: 'message.malformed', ...fault, key, address });
     if (peer.worker !== null) this.#registrations.expel(peer.worker, 'protocol', now);
   }
 
@@ -306,7 +307,8 @@ export class WorkerInputs {
    */
   #unexpected(peer: Peer, dialect: Dialect, what: string, now: number): void {
     this.#counters.unexpected++;
-    this.#events.emit({ name: 'worker.unexpected', what });
+    const { key, address } = peer;
+    this.#events.emit({ name: 'worker.unexpected', what, key, address });
     this.#registrations.dismiss(peer, dialect, true);
     if (peer.worker !== null) this.#registrations.lose(peer.worker, 'protocol', now);
   }

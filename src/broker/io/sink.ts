@@ -1,8 +1,7 @@
 import type { Words } from '../../core/bytes.js';
 import type { Frames } from '../../core/frames.js';
 import type { Transport } from '../../transport/port.js';
-import type { Dialect } from '../../wire/dialect.js';
-import type { MdpVersion } from '../../wire/mdp.js';
+import type { Dialect, MdpDialect } from '../../wire/dialect.js';
 import {
   type ReturnPath,
   writeClientReply,
@@ -42,7 +41,7 @@ export class TransportSink implements BrokerSink {
 
   requestWithHeaders(
     peer: number,
-    version: MdpVersion,
+    dialect: MdpDialect,
     token: Words,
     leftMs: number,
     rest: Words,
@@ -51,7 +50,7 @@ export class TransportSink implements BrokerSink {
   ): void {
     const out = this.#transport;
     if (out === null) return;
-    writeWorkerRequestWithHeaders(out, peer, version, token, leftMs, rest, restStart, restEnd);
+    writeWorkerRequestWithHeaders(out, peer, dialect, token, leftMs, rest, restStart, restEnd);
   }
 
   heartbeat(peer: number, dialect: Dialect): void {

@@ -16,7 +16,7 @@ import {
   unpack,
 } from '../../core/packed.js';
 import type { Inbound } from '../../wire/inbound.js';
-import { BARE, DELIMITED, type Dialect } from '../../wire/dialect.js';
+import { BARE, DELIMITED, DELIMITED_02, type Dialect } from '../../wire/dialect.js';
 import { EMPTY } from '../../wire/mdp.js';
 import type { ReturnPath } from '../../wire/outbound.js';
 import type { RequestForm } from '../../wire/packed-forms.js';
@@ -84,6 +84,7 @@ const DIALECT_FLAGS: Readonly<Record<Dialect, number>> = {
   2: VERSION_02,
   [DELIMITED]: PLAIN,
   [BARE]: FREELANCE,
+  [DELIMITED_02]: VERSION_02,
 };
 
 function dialectOf(flags: number): Dialect {

@@ -104,6 +104,11 @@ export class Tokens {
     return back < DELIVERIES_REMEMBERED ? id : -1;
   }
 
+  /** Whether the frame is the token of a request, or one of an ended one that may still be answered. */
+  isKnown(frames: Frames, index: number): boolean {
+    return this.request(frames, index) !== -1 || this.outlived(frames, index) !== null;
+  }
+
   /** True if the token is that of the request's current (or last) delivery. */
   isLatest(frames: Frames, index: number, id: RequestId): boolean {
     return this.#isLatest(frames.buffer(index)[frames.start(index)] ?? 0, id);

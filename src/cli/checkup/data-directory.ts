@@ -28,7 +28,7 @@ export async function dataDirectory(directory: string, served: boolean): Promise
   }
   const error = await lockError(path);
   if (error !== null) return locked(path, error, served);
-  if (mayOthersUse(stats.mode)) {
+  if (mayOthersUse(stats)) {
     return warning(DATA_DIRECTORY, `${path} is open to other users`, `chmod 700 ${path}`);
   }
   return ok(DATA_DIRECTORY, `${path} is usable and not in use`);

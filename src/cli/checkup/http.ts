@@ -94,7 +94,7 @@ async function occupant(
 function tokenFile(dataDir: string): readonly Finding[] {
   const file = join(dataDir, TOKEN_FILE);
   try {
-    if (!mayOthersUse(statSync(file).mode)) return [];
+    if (!mayOthersUse(statSync(file))) return [];
   } catch {
     // It will be created, or the check of the data directory reports why not.
     return [];

@@ -56,8 +56,8 @@ function keysFile(endpoint: string, file: string, quotas: readonly string[]): Fi
         'add an entry {name, publicKey, client, worker}',
       );
     }
-    const { mode } = statSync(file);
-    if (mayOthersWrite(mode)) {
+    const stats = statSync(file);
+    if (mayOthersWrite(stats.mode)) {
       const text = `${file} is writable by other users, who could add their own keys`;
       return problem(name, text, `chmod go-w ${file}`);
     }
@@ -65,7 +65,7 @@ function keysFile(endpoint: string, file: string, quotas: readonly string[]): Fi
     if (old !== undefined) {
       return warning(name, problemLine(old), 'majordomo check shows all such entries');
     }
-    if (mayOthersUse(mode)) {
+    if (mayOthersUse(stats)) {
       return warning(name, `${file}: every user of this machine can read it`, `chmod 600 ${file}`);
     }
     const shown = names.slice(0, NAMES_SHOWN_MAX).join(', ');

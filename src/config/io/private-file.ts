@@ -17,9 +17,9 @@ export function readPrivateFile(file: string, what: string, bytesMax: number): s
   try {
     descriptor = openSync(file, 'r');
     // Checks the open file, so that nobody can exchange the file in between.
-    const { mode } = fstatSync(descriptor);
-    if (mayOthersUse(mode)) {
-      const now = (mode & 0o777).toString(8).padStart(4, '0');
+    const stats = fstatSync(descriptor);
+    if (mayOthersUse(stats)) {
+      const now = (stats.mode & 0o777).toString(8).padStart(4, '0');
       throw refusedFile(file, `other users can read ${what} (mode ${now}): chmod 600 ${file}`);
     }
     const bytes = Buffer.alloc(bytesMax + 1);

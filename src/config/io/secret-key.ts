@@ -1,19 +1,23 @@
 /**
- * Files of CURVE keys, as `majordomo keygen` writes them: the secret key in FILE, the public one in
- * FILE.pub.
+ * Files of secret CURVE keys: as `majordomo keygen` writes them, the key alone, or a certificate of
+ * CZMQ (zcert), which other ZeroMQ libraries write, too.
  */
 import { decodeCurveKey } from '../../core/z85.js';
 import { readPrivateFile, refusedFile } from './private-file.js';
 
-const FILE_BYTES_MAX = 256;
+/** A certificate has metadata of any length. */
+const FILE_BYTES_MAX = 65_536;
+/** The line of a certificate that has the key. */
+const IN_CERTIFICATE = /^[ \t]*secret-key[ \t]*=[ \t]*(["']?)(\S{40})\1[ \t\r]*$/m;
 
 /**
- * Reads a secret key: 40 characters of Z85.
+ * Reads a secret key: 40 characters of Z85, alone or in a certificate.
  * @returns its 32 bytes
  * @throws ERR_CONFIG_FILE if it is absent or not a key, or others can read it
  */
 export function readSecretKey(file: string): Buffer {
-  const key = decodeCurveKey(readPrivateFile(file, 'this secret key', FILE_BYTES_MAX));
-  if (key === null) throw refusedFile(file, 'is not a secret key from majordomo keygen');
-  return key;
+  const text = readPrivateFile(file, 'this secret key', FILE_BYTES_MAX);
+  const key = decodeCurveKey(IN_CERTIFICATE.exec(text)?.[2] ?? text);
+  if (key !== null) return key;
+  throw refusedFile(file, 'has no secret key, as majordomo keygen or zcert (CZMQ) write it');
 }

@@ -161,7 +161,7 @@ export const Worker = object(
     inFlight: count(),
     credit: count(),
     sinceMs: count('Milliseconds since the worker registered.'),
-    key: orNull(text(), 'Name of the CURVE key of the worker.'),
+    key: orNull(text(), 'Name of the CURVE key of the worker; null without a token.'),
     name: orNull(text(), 'Name that the worker gives itself, percent-escaped; null: none.'),
     address: orNull(text(), 'Source address; null without a token.'),
   },
@@ -300,7 +300,9 @@ export const NodeEvent = z
     event: text('`noun.participle`, as in the log.'),
     severity: z.enum(['info', 'warn', 'error']),
   })
-  .describe('An event, with its own fields beside these; `key` and `address` only with a token.');
+  .describe(
+    'An event, with its own fields beside these; who a peer is, names of schedules and of keys of the map, and texts of workers only with a token.',
+  );
 export type NodeEvent = Json<typeof NodeEvent>;
 
 // ---------------------------------------------------------------- the map
@@ -310,16 +312,10 @@ export const MapEntry = object({
   number: text(
     'The number of its last change, in decimal: up to 20 digits, more than a JSON number holds.',
   ),
-  properties: orNull(
-    text(),
-    'Lines `name=value`, escaped as the key; `ttl` is the time to live in seconds. Null like `value`.',
-  ),
-  value: orNull(
-    object({
-      encoding: z.enum(['utf8', 'base64']).describe('`utf8` if the value is text.'),
-      data: text(),
-    }),
-    'Null without a token, if the ports of the map need keys (`map.listen.curve`).',
-  ),
+  properties: text('Lines `name=value`, escaped as the key; `ttl` is the time to live in seconds.'),
+  value: object({
+    encoding: z.enum(['utf8', 'base64']).describe('`utf8` if the value is text.'),
+    data: text(),
+  }),
 });
 export type MapEntry = Json<typeof MapEntry>;

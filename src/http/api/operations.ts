@@ -131,7 +131,7 @@ export const OPERATIONS = {
   map: {
     method: 'GET',
     path: '/api/v1/map',
-    access: 'reader',
+    access: 'holder',
     summary: 'List the keys and values of the map, as this node has them; in no particular order',
     query: MapQuery,
     answer: {

@@ -38,7 +38,7 @@ const item = {
   reason: orNull(
     text(),
     'Why the request is dead or its last attempt failed, the first 256 characters; null: no attempt ' +
-      'failed, or there is a reply.',
+      'failed, or there is a reply, or read without a token.',
   ),
   bodyBytes: count('Size as stored: the frames, each with its length.'),
   owner: orNull(
@@ -77,8 +77,11 @@ export const RequestHistory = object({
       worker,
       startedAt: moment(),
       endedAt: moment(),
-      reason: text(),
-      failure: orNull(workerFailure, 'What the worker reported; null: nothing.'),
+      reason: orNull(text(), 'Null without a token.'),
+      failure: orNull(
+        workerFailure,
+        'What the worker reported; null: nothing, or read without a token.',
+      ),
     }),
     'The last 20 deliveries that ended without a reply, oldest first.',
   ),
@@ -87,7 +90,7 @@ export const RequestHistory = object({
     'The delivery in progress; null: there is none.',
   ),
   reply: orNull(object({ bytes: count(), worker, repliedAt: moment() })),
-  death: orNull(object({ reason: text(), diedAt: moment() })),
+  death: orNull(object({ reason: orNull(text(), 'Null without a token.'), diedAt: moment() })),
   showsBodies: flag('`titanic.showBodies`: whether holders of `http.token` can read bodies.'),
 });
 export type RequestHistory = Json<typeof RequestHistory>;
@@ -128,7 +131,7 @@ export const StoredCounts = object({
 /** None on a node that is not active. */
 export const Schedule = object({
   uuid,
-  name: text(),
+  name: orNull(text(), 'Null without a token.'),
   service: text(SERVICE_NAME),
   cron: text(),
   timeZone: text(),

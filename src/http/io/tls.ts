@@ -3,6 +3,7 @@ import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
+import { mayOthersUse } from '../../core/private-file.js';
 
 export interface TlsFiles {
   readonly certFile: string;
@@ -14,8 +15,6 @@ export interface TlsSecrets {
   readonly key: Buffer;
 }
 
-const EVERYBODY = 0o007;
-const GROUP = 0o070;
 const FILE_BYTES_MAX = 1_048_576;
 
 /**
@@ -39,13 +38,11 @@ function fileOf(name: string, file: string, isSecret: boolean): Buffer {
   try {
     descriptor = openSync(file, 'r');
     // Asks about the open file, so that nobody can replace it in between.
-    const { mode, uid, size } = fstatSync(descriptor);
-    // As in PostgreSQL: keys are often owned by root and readable for a group of services.
-    const loose = uid === 0 ? EVERYBODY : EVERYBODY | GROUP;
-    if (isSecret && (mode & loose) !== 0) {
+    const stats = fstatSync(descriptor);
+    if (isSecret && mayOthersUse(stats)) {
       throw refused(name, file, `other users can read it: chmod 600 ${file}`);
     }
-    if (size > FILE_BYTES_MAX) throw refused(name, file, 'is over 1 MiB');
+    if (stats.size > FILE_BYTES_MAX) throw refused(name, file, 'is over 1 MiB');
     return readFileSync(descriptor);
   } catch (error) {
     const code = codeOf(error);

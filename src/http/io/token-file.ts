@@ -47,8 +47,8 @@ function read(file: string): string | null {
   try {
     descriptor = openSync(file, 'r');
     // Asks about the open file, so that nobody can replace it in between.
-    const { mode } = fstatSync(descriptor);
-    if (mayOthersUse(mode)) throw refused(file, `other users can read it: chmod 600 ${file}`);
+    const isShared = mayOthersUse(fstatSync(descriptor));
+    if (isShared) throw refused(file, `other users can read it: chmod 600 ${file}`);
     const token = readFileSync(descriptor, 'latin1').trim();
     if (TOKEN.test(token)) return token;
     throw refused(file, 'does not contain a token of 16 to 512 printable characters: remove it');

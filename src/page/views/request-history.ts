@@ -52,7 +52,7 @@ function stepsOf(history: RequestHistory): Step[] {
   for (const { worker, startedAt, endedAt, reason, failure } of deliveries) {
     const after = ` after ${millis(Date.parse(endedAt) - Date.parse(startedAt))}`;
     const more =
-      failure === null ? [line(reason), after] : [`Failed${after}: `, ...wordsOf(failure)];
+      failure === null ? [line(reason ?? ''), after] : [`Failed${after}: `, ...wordsOf(failure)];
     steps.push({ at: startedAt, grade: 'warn', title: `Delivered to worker ${worker}`, more });
   }
   if (delivery !== null) {
@@ -70,7 +70,7 @@ function stepsOf(history: RequestHistory): Step[] {
     steps.push({ at: reply.repliedAt, grade: 'good', title, more });
   }
   if (death !== null) {
-    steps.push({ at: death.diedAt, grade: 'bad', title: 'Dead', more: [line(death.reason)] });
+    steps.push({ at: death.diedAt, grade: 'bad', title: 'Dead', more: [line(death.reason ?? '')] });
   }
   if (history.state === 'pending') {
     const { notBefore } = history;

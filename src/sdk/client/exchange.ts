@@ -3,7 +3,7 @@
  * strategy decides, and tells it what happens. The protocol writes and reads the messages.
  */
 import { monotonicMs } from '../../core/clock.js';
-import type { MajordomoError } from '../../core/errors.js';
+import { type MajordomoError, messageOf } from '../../core/errors.js';
 import type { Frames } from '../../core/frames.js';
 import type { Dial, Link } from '../../transport/link-port.js';
 import type { BodyFrames } from '../body.js';
@@ -72,6 +72,8 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
   readonly #protocol: ClientProtocol;
   readonly #links = new Map<number, Link>();
   readonly #endpointOf = new Map<number, string>();
+  /** By endpoint: why the last attempt to connect there failed. */
+  readonly #faults = new Map<string, string>();
   readonly #closing = new Set<Promise<void>>();
   readonly #ticker: Ticker;
   readonly #hold: ProcessHold = new ProcessHold(
@@ -264,7 +266,8 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
       },
       fail: (call, error) => {
         this.#release(call);
-        call.owner.fail(call, error);
+        const isUnreachable = error.code === 'ERR_MDP_UNREACHABLE';
+        call.owner.fail(call, isUnreachable ? this.#withFaults(error) : error);
       },
       switched: (from, to, reason) => {
         const event = { from: this.endpointAt(from), to: this.endpointAt(to), reason };
@@ -292,6 +295,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
         if (!this.#links.has(link)) return;
         this.#connectedLink = link;
         this.#endpoint = endpoint;
+        this.#faults.delete(endpoint);
         this.strategy.connected(link, monotonicMs());
         this.wake();
         this.listeners.emit('connected', { endpoint });
@@ -302,8 +306,9 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
         this.strategy.disconnected(link, monotonicMs());
         this.wake();
       },
-      unreachable: (isKeyRefused: boolean) => {
+      unreachable: (isKeyRefused: boolean, why: string) => {
         if (!this.#links.has(link)) return;
+        this.#faults.set(endpoint, why);
         this.strategy.unreachable(link, isKeyRefused, monotonicMs());
         this.wake();
         if (isKeyRefused) this.#keyRefused(endpoint);
@@ -324,8 +329,19 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
       if (!this.#hold.isHeld) opened.setRef?.(false);
     } catch (error) {
       if (this.#isStarting) throw endpointError(endpoint, error);
+      this.#faults.set(endpoint, messageOf(error));
       this.#notOpened(link);
     }
+  }
+
+  /** Says of each endpoint why it accepted no connection. */
+  #withFaults({ message, details }: MajordomoError): MajordomoError {
+    const errors = this.#options.endpoints.map((endpoint) => {
+      const why = this.#faults.get(endpoint) ?? 'no connection';
+      return sdkError('ERR_MDP_ENDPOINT', `${endpoint}: ${why}`, { details: { endpoint } });
+    });
+    const cause = new AggregateError(errors, errors.map(messageOf).join('; '));
+    return sdkError('ERR_MDP_UNREACHABLE', `${message}: ${cause.message}`, { cause, details });
   }
 
   #heard(link: number): void {

@@ -8,6 +8,7 @@
 import { present } from '../../core/assert.js';
 import type { Words } from '../../core/bytes.js';
 import { monotonicMs } from '../../core/clock.js';
+import { codeOf, messageOf } from '../../core/errors.js';
 import { Frames } from '../../core/frames.js';
 import { secureRandom } from '../../core/random.js';
 import { Connection, type ConnectionEvents, type FaultKind } from '../../zmtp/connection.js';
@@ -25,6 +26,18 @@ import type { Dial, Link, LinkEvents, TransportLimits } from '../link-port.js';
 import { dialAddress } from './address.js';
 
 const HANDSHAKE_MS_MAX = 3000;
+/** What people call the errors of a dialling socket. */
+const FAULTS: Readonly<Record<string, string>> = {
+  EACCES: 'permission denied',
+  EAI_AGAIN: 'name not found',
+  ECONNREFUSED: 'connection refused',
+  ECONNRESET: 'the connection was reset',
+  EHOSTUNREACH: 'host not reachable',
+  ENETUNREACH: 'network not reachable',
+  ENOENT: 'no such socket',
+  ENOTFOUND: 'name not found',
+  ETIMEDOUT: 'no answer',
+};
 
 /** When a link reconnects, and when it gives up a silent connection. Milliseconds. */
 export interface LinkPatience {
@@ -109,6 +122,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   #isKeyRefused = false;
   /** How many times in a row. */
   #keyRefusals = 0;
+  /** Why the current connection is ending; `null`: the other side ends it. */
+  #fault: string | null = null;
   #closing: Promise<void> | null = null;
   #whenClosed: (() => void) | null = null;
   /** While closing: waiting output may be sent until then. */
@@ -255,10 +270,16 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     const source = ByteSource.dialled(dialAddress(this.#endpoint));
     const shell = new SocketShell(source, connection, this, null);
     this.#shell = shell;
+    this.#fault = null;
     source.socket.once('connect', () => {
       shell.flush();
     });
+    source.socket.once('error', (error) => {
+      const code = codeOf(error) ?? '';
+      this.#fault ??= FAULTS[code] ?? (code || messageOf(error));
+    });
     this.#timer = setTimeout(() => {
+      this.#fault ??= source.socket.connecting ? 'no answer' : 'no ZMTP handshake in time';
       shell.destroy();
     }, HANDSHAKE_MS_MAX);
     if (!this.#isRef) this.#applyRef(false);
@@ -303,7 +324,8 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
   readonly #packed = (words: Words, from: number, end: number): number =>
     this.#closing === null ? (this.#events.packed?.(words, from, end) ?? 0) : 0;
 
-  failed(kind: FaultKind): void {
+  failed(kind: FaultKind, reason: string): void {
+    this.#fault ??= kind === 'key' ? 'the key was refused' : reason;
     if (kind === 'key') {
       this.#isKeyRefused = true;
       // The key may be allowed later. The second attempt is soon, in case the first failed by
@@ -370,8 +392,9 @@ class ZmtpLink implements Link, ConnectionEvents, ShellEvents {
     }
     this.#dialLater();
     if (this.#closing !== null) return;
+    const why = this.#fault ?? 'closed during the ZMTP handshake';
     if (wasReady) this.#events.disconnected();
-    else this.#events.unreachable?.(isKeyRefused);
+    else this.#events.unreachable?.(isKeyRefused, why);
   }
 
   // ---------------------------------------------------------------- output

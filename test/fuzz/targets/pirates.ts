@@ -5,7 +5,7 @@
 import { Words } from '../../../src/core/bytes.js';
 import { Frames } from '../../../src/core/frames.js';
 import { pack, packedBytes } from '../../../src/core/packed.js';
-import { BARE, DELIMITED, type Dialect } from '../../../src/wire/dialect.js';
+import { BARE, DELIMITED, DELIMITED_02, type Dialect } from '../../../src/wire/dialect.js';
 import { readFreelance } from '../../../src/wire/flp.js';
 import { Inbound } from '../../../src/wire/inbound.js';
 import { writeClientReply, writeWorkerRequest } from '../../../src/wire/outbound.js';
@@ -23,6 +23,7 @@ const REQUEST_HEADS: Readonly<Record<Dialect, readonly string[]>> = {
   1: ['', 'MDPW01', '\x02'],
   2: ['MDPW02', '\x02'],
   [DELIMITED]: [''],
+  [DELIMITED_02]: ['', 'MDPW02', '\x02'],
   [BARE]: [],
 };
 
@@ -118,8 +119,8 @@ function isRead(sender: Sender, frames: Frames, inbound: Inbound, meaning: Meani
     check(all.view(inbound.service).equals(SERVICE), 'READY is for another service');
     check(inbound.credit === 1 && !inbound.declaresCredit, 'READY states a credit');
   } else if (inbound.kind === 'malformed') {
-    const isRight = sender === 'worker' ? inbound.malformed === 'worker' : true;
-    check(isRight && inbound.reason.length > 0, 'a malformed message is not explained');
+    const isRight = sender === 'worker' ? inbound.fault.kind === 'worker' : true;
+    check(isRight && inbound.fault.reason.length > 0, 'a malformed message is not explained');
   }
 }
 

@@ -66,6 +66,14 @@ function listen(accept: (socket: Socket) => void): Promise<Listening> {
   });
 }
 
+/** A greeting of ZMTP 3.1. */
+function greetingOf(mechanism: string): Buffer {
+  const bytes = Buffer.alloc(64);
+  bytes.set([0xff, 0, 0, 0, 0, 0, 0, 0, 0, 0x7f, 3, 1]);
+  bytes.write(mechanism, 12, 'latin1');
+  return bytes;
+}
+
 /** Relays all bytes between its clients and `target`, until it swallows them. */
 class Relay {
   endpoint = '';
@@ -285,7 +293,7 @@ describe('a link', () => {
       },
       message: () => undefined,
       disconnected: () => told.push('disconnected'),
-      unreachable: () => told.push('unreachable'),
+      unreachable: (_isKeyRefused: boolean, why: string) => told.push(why),
     };
     const link = dialZmtp({ limits: LIMITS })(endpoint, events);
     open.push(() => link.close(0));
@@ -299,8 +307,39 @@ describe('a link', () => {
     });
     open.push(() => late.transport.close(0));
     await record.untilTold('connected');
-    expect(new Set(told.slice(0, -1))).toEqual(new Set(['unreachable']));
+    expect(new Set(told.slice(0, -1))).toEqual(new Set(['connection refused']));
     expect(told.at(-1)).toBe('connected');
+  });
+
+  it.each<readonly [string, (socket: Socket) => void]>([
+    ['not ZMTP 3: no signature', (socket) => socket.write('SSH-2.0-OpenSSH_9.6\r\n')],
+    ['the peer uses PLAIN, this side NULL', (socket) => socket.write(greetingOf('PLAIN'))],
+    ['closed during the ZMTP handshake', (socket) => socket.once('data', () => socket.end())],
+  ])('says why the other side is no broker: %s', async (expected, accept) => {
+    const { endpoint } = await listen(accept);
+    const told: string[] = [];
+    const link = dialZmtp({ limits: LIMITS })(endpoint, {
+      connected: () => told.push('connected'),
+      message: () => undefined,
+      disconnected: () => told.push('disconnected'),
+      unreachable: (_isKeyRefused, why) => told.push(why),
+    });
+    open.push(() => link.close(0));
+    await until(() => told.length > 0, 'the failure');
+    expect(told[0]).toBe(expected);
+  });
+
+  it('says that there is no socket at an ipc endpoint', async () => {
+    const told: string[] = [];
+    const link = dialZmtp({ limits: LIMITS })('ipc:///nowhere/broker.sock', {
+      connected: () => undefined,
+      message: () => undefined,
+      disconnected: () => undefined,
+      unreachable: (_isKeyRefused, why) => told.push(why),
+    });
+    open.push(() => link.close(0));
+    await until(() => told.length > 0, 'the failure');
+    expect(told[0]).toBe('no such socket');
   });
 
   it('dials from the source address in its endpoint', async () => {

@@ -38,7 +38,6 @@ const MALFORMED: readonly (readonly [string, string, readonly string[]])[] = [
   ['a reply without body', 'worker', ['MDPW02', '\x04', 'token', '']],
   ['a RETURN with frames too many', 'worker', ['MDPW02', '\x07', 'token', '', 'a', 'b']],
   ["an envelope before a worker's header", 'worker', ['id', '', 'MDPW02', '\x05']],
-  ['a delimiter before a 0.2 worker header', 'worker', ['', 'MDPW02', '\x05']],
   ['ten thousand frames', 'envelope', Array.from({ length: 10_000 }, () => 'x')],
   ['ten thousand empty frames', 'envelope', Array.from({ length: 10_000 }, () => '')],
 ];

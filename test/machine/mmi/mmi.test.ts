@@ -279,6 +279,13 @@ describe('pages of mmi.services and mmi.workers (D74)', () => {
     expect(ask(c1, 'mmi.services', '')).toBe('501');
     expect(ask(c1, 'mmi.workers', '')).toBe('501');
     expect(ask(c1, 'mmi.service', 'echo')).toBe('200');
+    // Nor are they said to be there.
+    for (const name of ['mmi.services', 'mmi.workers', 'mmi.fleet', 'mmi.nothing']) {
+      expect([name, ask(c1, 'mmi.service', name)]).toEqual([name, '404']);
+    }
+    for (const name of ['mmi.service', 'mmi.broker', 'mmi.hello']) {
+      expect([name, ask(c1, 'mmi.service', name)]).toEqual([name, '200']);
+    }
     // Nor are other ways into the node.
     const {
       http: _http,

@@ -1,3 +1,5 @@
+import { inspect } from 'node:util';
+
 import { afterEach, describe, expect, it } from '@jest/globals';
 import {
   Client,
@@ -79,6 +81,18 @@ describe('endpoints', () => {
     expect(thrown(() => connect())).toMatchObject(error);
     expect(thrown(() => new Worker({ service: 'echo' }, () => 'x'))).toMatchObject(error);
   });
+
+  it.each(['me:secret@a:5555', 'http://me:secret@a:5580', 'tcp://me:secret@a:5555'])(
+    'that cannot be dialled are named without their password: %s',
+    (endpoint) => {
+      process.env[VARIABLE] = endpoint;
+      for (const call of [(): unknown => connect(endpoint), (): unknown => connect()]) {
+        const error = thrown(call);
+        expect(error).toMatchObject({ code: 'ERR_MDP_ENDPOINT' });
+        expect(inspect(error)).not.toContain('secret');
+      }
+    },
+  );
 
   it('that cannot be dialled: the error names them, and where they come from', () => {
     process.env[VARIABLE] = 'http://localhost:5580';

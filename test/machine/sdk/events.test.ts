@@ -98,13 +98,30 @@ describe('a client tells', () => {
       ['refused', { endpoint: A, service: 'echo', status: '503', reason: 'not active' }],
       ['switched', { from: A, to: B, reason: 'refused' }],
     ]);
-    net.link.events.unreachable?.(true);
+    net.link.events.unreachable?.(true, 'no');
     const reason = 'the broker does not admit this key';
     expect(heard).toContainEqual([
       'refused',
       { endpoint: B, service: null, status: 'key', reason },
     ]);
     expect(warnings).toEqual([]);
+  });
+
+  it('why no endpoint accepted a connection, in the error of a request', async () => {
+    const { client, net } = clientOf({ timeoutMs: 20, retries: 0 });
+    const failing = client.request('echo', 'hi').catch((error: unknown) => error);
+    net.link.events.unreachable?.(false, 'connection refused');
+    net.link.events.unreachable?.(false, 'name not found');
+    expect(await failing).toMatchObject({
+      code: 'ERR_MDP_UNREACHABLE',
+      message: `no endpoint accepted a connection for the request to 'echo': ${A}: connection refused; ${B}: name not found`,
+      cause: {
+        errors: [
+          { message: `${A}: connection refused`, details: { endpoint: A } },
+          { message: `${B}: name not found`, details: { endpoint: B } },
+        ],
+      },
+    });
   });
 
   it('why it leaves an endpoint', () => {
@@ -251,10 +268,10 @@ describe('what goes wrong is printed once if nobody listens', () => {
     dismissed.net.link.says('MDPW02', '\x06');
     const refused = workerOf();
     void refused.worker.run();
-    refused.net.link.events.unreachable?.(false);
+    refused.net.link.events.unreachable?.(false, 'no');
     expect(warnings).toHaveLength(1);
-    refused.net.link.events.unreachable?.(true);
-    refused.net.link.events.unreachable?.(true);
+    refused.net.link.events.unreachable?.(true, 'no');
+    refused.net.link.events.unreachable?.(true, 'no');
     expect(warnings).toEqual([
       expect.stringContaining('the broker does not accept the worker'),
       expect.stringContaining('the broker does not admit the key'),
@@ -278,7 +295,7 @@ describe('what goes wrong is printed once if nobody listens', () => {
     const { net } = registered({ retryBaseMs: 1, retryMaxMs: 1 });
     net.link.events.disconnected();
     while (net.links.length < 2) await turn();
-    for (let count = 0; count < 2; count++) net.link.events.unreachable?.(true);
+    for (let count = 0; count < 2; count++) net.link.events.unreachable?.(true, 'no');
     expect(warnings).toEqual([
       expect.stringContaining('the connection was lost'),
       expect.stringContaining('the broker does not admit the key'),

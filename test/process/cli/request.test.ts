@@ -1,3 +1,8 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { codeOf } from '../../../src/core/errors.js';
@@ -7,7 +12,10 @@ import { Child, type Finished, killAll, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
 import { PATIENCE_MS } from '../../support/patience.js';
+import { itWithTool } from '../../support/tools.js';
 import { until } from '../../support/until.js';
+
+const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url));
 
 /** For the whole file, with `echo`; other services belong to one case each. */
 let daemon: Daemon;
@@ -63,6 +71,30 @@ describe('majordomo request prints', () => {
     expect(await run(['request', 'echo', ...at])).toMatchObject({ status: 0, stdout: '\n' });
     expect(await run(['request', 'echo', ...at, '--', '-5'])).toMatchObject({ stdout: '-5\n' });
   });
+
+  itWithTool(
+    'script and stty',
+    'control characters escaped on a terminal, unless raw is asked for',
+    async () => {
+      const escape = '\x1b]0;title\x07';
+      const shown = async (...options: string[]): Promise<string> => {
+        const words = [process.execPath, MAIN, 'request', 'echo', `${escape}ab`];
+        const line = [...words, '--endpoint', endpoint, ...options]
+          .map((word) => `'${word}'`)
+          .join(' ');
+        const terminal = spawn('script', ['-qefc', line, '/dev/null'], {
+          stdio: ['ignore', 'pipe', 'ignore'],
+        });
+        let said = '';
+        for await (const chunk of terminal.stdout) said += String(chunk);
+        return said;
+      };
+      expect(await shown()).toBe('\\u{1b}]0;title\\u{7}ab\r\n');
+      for (const raw of ['--raw', '-oraw']) expect(await shown(raw)).toBe(`${escape}ab`);
+      const piped = await run(['request', 'echo', escape, '--endpoint', endpoint]);
+      expect(piped.stdout).toBe(`${escape}\n`);
+    },
+  );
 
   it('JSON in which every frame names its encoding', async () => {
     const args = ['request', 'echo', 'grün', '-', '-o', 'json', '--endpoint', endpoint];
@@ -175,15 +207,25 @@ describe('majordomo request speaks', () => {
 });
 
 describe('majordomo request ends (contract §2)', () => {
-  const once = ['--timeout-ms', '300', '--retries', '0'];
+  const briefly = ['--timeout-ms', '1500', '--retries', '0'];
 
   it('with 69 when no endpoint accepts a connection', async () => {
-    const args = ['request', 'echo', 'hi', ...once, '--endpoint', await deadEndpoint()];
+    const dead = await deadEndpoint();
+    const stranger = createServer((socket) => {
+      socket.on('error', () => undefined).end('SSH-2.0-OpenSSH_9.6\r\n');
+    }).listen(0, '127.0.0.1');
+    await once(stranger, 'listening');
+    const { port } = stranger.address() as AddressInfo;
+    const other = `tcp://127.0.0.1:${port}`;
+    const args = ['request', 'echo', 'hi', ...briefly, '--endpoint', `${dead},${other}`];
     expect(await run(args)).toMatchObject({
       status: 69,
       stdout: '',
-      stderr: "majordomo: no endpoint accepted a connection for the request to 'echo'\n",
+      stderr:
+        "majordomo: no endpoint accepted a connection for the request to 'echo': " +
+        `${dead}: connection refused; ${other}: not ZMTP 3: no signature\n`,
     });
+    stranger.close();
   });
 
   it('with 75 when it was connected, but no reply came in time', async () => {

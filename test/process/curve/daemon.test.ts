@@ -370,10 +370,10 @@ describe('files of keys', () => {
     expect(broken.status).toBe(78);
     expect(broken.stderr).toContain(`${keysFile}:1:24: [0].publicKey: expected a public key`);
     allow();
-    chmodSync(join(folder, 'server.key'), 0o640);
+    chmodSync(join(folder, 'server.key'), 0o644);
     const loose = await run(serve);
     expect(loose.status).toBe(78);
-    expect(loose.stderr).toContain('other users can read this secret key (mode 0640)');
+    expect(loose.stderr).toContain('other users can read this secret key (mode 0644)');
   });
 
   it('are created by keygen, which never overwrites others', async () => {

@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { killPrograms } from '../../interop/support/program.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
-import { ask, httpOf } from '../../support/http.js';
+import { ask, httpOf, tokenOf } from '../../support/http.js';
 import { mapOf, MAPS } from '../../support/map-endpoint.js';
 import { MapPeer } from '../../support/map-peers.js';
 import { itWithTool } from '../../support/tools.js';
@@ -25,7 +25,7 @@ async function holding(values: Readonly<Record<string, string>>): Promise<Daemon
 }
 
 async function read(daemon: Daemon, query = ''): Promise<unknown> {
-  return (await ask(`${httpOf(daemon)}/api/v1/map${query}`)).json;
+  return (await ask(`${httpOf(daemon)}/api/v1/map${query}`, { token: tokenOf(daemon) })).json;
 }
 
 describe('GET /api/v1/map', () => {
@@ -59,7 +59,9 @@ describe('GET /api/v1/map', () => {
   itWithTool(TOOL, 'refuses what is no subtree, cursor or limit', async () => {
     const daemon = await holding({});
     for (const query of ['subtree=a', 'subtree=/a', 'subtree=/%25/', 'cursor=x', 'limit=0']) {
-      const { status, json } = await ask(`${httpOf(daemon)}/api/v1/map?${query}`);
+      const { status, json } = await ask(`${httpOf(daemon)}/api/v1/map?${query}`, {
+        token: tokenOf(daemon),
+      });
       expect([query, status]).toEqual([query, 400]);
       expect(json).toMatchObject({ error: { code: 'ERR_HTTP_PARAMETER' } });
     }
@@ -67,7 +69,9 @@ describe('GET /api/v1/map', () => {
 
   it('is 404 without map.listen', async () => {
     const daemon = await startDaemon({ sets: [HTTP] });
-    const { status, json } = await ask(`${httpOf(daemon)}/api/v1/map`);
+    const { status, json } = await ask(`${httpOf(daemon)}/api/v1/map`, {
+      token: tokenOf(daemon),
+    });
     expect(status).toBe(404);
     expect(json).toMatchObject({ error: { code: 'ERR_HTTP_NOT_FOUND' } });
   });

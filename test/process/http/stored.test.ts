@@ -3,10 +3,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/glob
 import { routesOf } from '../../../src/http/routes.js';
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
-import { killAll } from '../../support/child.js';
+import { killAll, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { ask, httpOf, RawHttp, type Reply, tokenOf } from '../../support/http.js';
 import { PORTS } from '../../support/http-ports.js';
+import { mapOf, MAPS } from '../../support/map-endpoint.js';
 import { until } from '../../support/until.js';
 import { PATIENCE_MS } from '../../support/patience.js';
 
@@ -166,6 +167,48 @@ describe('without a token (contract §4: uuids are credentials)', () => {
     const short = encodeURIComponent(whole[0] ?? '');
     const half = await stand.post(`/requests/${short}/cancel`);
     expect(half).toMatchObject({ status: 400, json: refusal('ERR_HTTP_PARAMETER', 'token') });
+  });
+});
+
+describe('without a token (docs/security.md)', () => {
+  it('no answer and no event has a text of a worker, the name of a schedule, or a key of the map', async () => {
+    const stand = await Stand.open(MAPS);
+    const { client, daemon, token } = stand;
+    const worker = stand.worker('work', () => Promise.reject(new Error('whispered')));
+    const uuid = await stand.submits('work', { maxAttempts: 1 });
+    await stand.until('dead', 'work', 1);
+    await client.schedule('whispered', 'later', 'x', { cron: '0 0 29 2 *' });
+    await expect(client.request('work', 'x')).rejects.toThrow('whispered');
+    const set = ['map', 'set', '/whispered', 'x', '--map', mapOf(daemon)];
+    expect(await run(set)).toMatchObject({ status: 0, stderr: '' });
+    await worker.close({ graceMs: 0 });
+    const url = httpOf(daemon);
+    const paths = routesOf(PORTS).filter(({ method }) => method === 'GET');
+    const read = async (path: string, given?: string): Promise<string> => {
+      if (path !== '/api/v1/events') {
+        const options = given === undefined ? {} : { token: given };
+        return (await ask(url + path.replace('{uuid}', uuid), options)).text;
+      }
+      const reader = new RawHttp(url);
+      const bearer = given === undefined ? [] : [`Authorization: Bearer ${given}`];
+      reader.send(`GET ${path} HTTP/1.1`, 'Host: localhost', ...bearer, '');
+      await reader.until('event: request.failed');
+      await reader.until('event: titanic.died');
+      reader.socket.destroy();
+      return reader.received;
+    };
+    const telling: string[] = [];
+    for (const { path } of paths) {
+      expect([path, await read(path)]).toEqual([path, expect.not.stringContaining('whispered')]);
+      if ((await read(path, token)).includes('whispered')) telling.push(path);
+    }
+    expect(telling.sort()).toEqual([
+      '/api/v1/events',
+      '/api/v1/map',
+      '/api/v1/titanic/requests',
+      '/api/v1/titanic/requests/{uuid}',
+      '/api/v1/titanic/schedules',
+    ]);
   });
 });
 

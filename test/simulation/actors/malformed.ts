@@ -46,7 +46,6 @@ const WORKER_02: readonly [Parts, ...Parts[]] = [
   ['MDPW02', '\x01', 's', '1', '1'],
   ['MDPW02', '\x03', 'token', ''],
   ['MDPW02', '\x04', 'token', 'x'],
-  ['', 'MDPW02', '\x05'],
 ];
 
 function malformed(as: MalformedKind, parts: Parts): Sent {

@@ -228,12 +228,42 @@ describe('a keys file', () => {
 });
 
 describe('a file with a secret key', () => {
-  it('gives the key', () => {
-    writeFileSync(file, `${BOB}\n`, { mode: 0o600 });
+  /** As `majordomo keygen`, CZMQ and pyzmq write it. */
+  it.each([
+    ['alone', BOB],
+    [
+      'in a certificate of CZMQ',
+      `#   DO NOT PROVIDE THIS FILE TO OTHER USERS nor change its permissions.
+metadata
+    name = "${'n'.repeat(300)}"
+    email = "bob@example.com"
+curve
+    public-key = "${ALICE}"
+    secret-key = "${BOB}"
+`,
+    ],
+    [
+      'in a certificate of pyzmq',
+      `curve\n    public-key = "${ALICE}"\n    secret-key = "${BOB}"\n`,
+    ],
+  ])('gives the key %s', (_, text) => {
+    writeFileSync(file, text, { mode: 0o600 });
     expect(encodeZ85(readSecretKey(file))).toBe(BOB);
   });
 
-  it.each([0o640, 0o604, 0o660, 0o610, 0o777])('that others may open (%o) is refused', (mode) => {
+  it('that is the public half of a certificate is refused', () => {
+    writeFileSync(file, `curve\n    public-key = "${ALICE}"\n`, { mode: 0o600 });
+    expect(messageOf(errorOf(() => readSecretKey(file)))).toContain('has no secret key');
+  });
+
+  it.each([0o440, 0o640])('that belongs to root may be read by its group (%o)', (mode) => {
+    writeFileSync(file, BOB);
+    chmodSync(file, mode);
+    if (process.getuid?.() === 0) expect(encodeZ85(readSecretKey(file))).toBe(BOB);
+    else expect(codeOf(errorOf(() => readSecretKey(file)))).toBe('ERR_CONFIG_FILE');
+  });
+
+  it.each([0o604, 0o660, 0o610, 0o777])('that others may open (%o) is refused', (mode) => {
     writeFileSync(file, `${BOB}\n`);
     chmodSync(file, mode);
     const error = errorOf(() => readSecretKey(file));

@@ -205,6 +205,48 @@ describe('listeners', () => {
   });
 });
 
+describe('http.listen', () => {
+  const tls = 'http.tls={certFile: a, keyFile: b}';
+
+  it.each([
+    [['http.listen=127.0.0.1:5580']],
+    [['http.listen=http://127.0.0.1:5580']],
+    [['http.listen=http://[::1]:0']],
+    [['http.listen=https://0.0.0.0:443', tls]],
+  ])('can be an address, or the URL that serve prints: %j', (sets) => {
+    expect(problemsOf({ sets })).toEqual([]);
+  });
+
+  it.each([
+    [['http.listen=https://127.0.0.1:5580'], 'https needs http.tls'],
+    [['http.listen=http://127.0.0.1:5580', tls], 'with http.tls it is https'],
+    [['http.listen=http://127.0.0.1'], 'the port is missing'],
+    [['http.listen=http://127.0.0.1:5580/page'], 'the port is not a number'],
+  ])('cannot be %j', (sets, why) => {
+    expect(problemsOf({ sets }).join('\n')).toContain(why);
+  });
+});
+
+describe('a URL that is refused', () => {
+  it.each([
+    ['http.publicUrl=http://me:secret@a.example', 'http://…@a.example'],
+    ['http.publicUrl=http://a.example/?token=secret', 'http://a.example/?…'],
+    ['fleet.nats=nats://me:secret@a:4222', 'nats://…@a:4222'],
+    ['fleet.nats=[nats://a, nats://me:secret@b]', 'nats://…@b'],
+    ['fleet.nats=me:secret@a:4222', '…@a:4222'],
+    ['titanic.store=postgresql://me:secret@db/queue', ''],
+    ['titanic.store=postgresql://me:sec/ret@db/queue', ''],
+    ['broker.listen=tcp://me:secret@*:5555', 'tcp://…@*:5555'],
+    ['bstar.peer=tcp://me:secret@a:5590', 'tcp://…@a:5590'],
+    ['http.listen=http://me:secret@127.0.0.1:5580', 'http://…@127.0.0.1:5580'],
+    ['events.listen=tcp://me:secret@a:1', 'tcp://…@a:1'],
+  ])('is shown without its password: %s', (set, shown) => {
+    const said = problemsOf({ sets: [set] }).join('\n');
+    expect(said).not.toMatch(/sec|ret/);
+    expect(said).toContain(shown);
+  });
+});
+
 describe('http.publicUrl', () => {
   it.each(['http://a.example', 'https://a.example:8443/left/'])('can be %s', (url) => {
     expect(problemsOf({ sets: [`http.publicUrl=${url}`] })).toEqual([]);

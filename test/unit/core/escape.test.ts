@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { escapeName, terminalSafeJson } from '../../../src/core/escape.js';
+import { escapeControls, escapeName, terminalSafeJson } from '../../../src/core/escape.js';
 
 describe('A service name that is shown', () => {
   it.each([
@@ -58,5 +58,17 @@ describe('JSON for a terminal', () => {
         expect(JSON.parse(shown)).toEqual([text]);
       }),
     );
+  });
+});
+
+describe('A text on a terminal', () => {
+  it.each([
+    ['grün 日本 👍', 'grün 日本 👍'],
+    ['one\n\ttwo\n', 'one\n\ttwo\n'],
+    ['\x1b[2J\x07', '\\u{1b}[2J\\u{7}'],
+    ['\r\x7f\x9b', '\\u{d}\\u{7f}\\u{9b}'],
+    ['a\u202eb', 'a\\u{202e}b'],
+  ])('%j is shown as %j', (text, shown) => {
+    expect(escapeControls(text)).toBe(shown);
   });
 });

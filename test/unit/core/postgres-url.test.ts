@@ -31,6 +31,8 @@ describe('the URL of a database', () => {
     ['postgresql://h/d', 'user is missing'],
     ['postgresql://u@h/', 'database is missing'],
     ['postgresql://u@h', 'not of the form'],
+    ['postgresql://u:p/w@h/d', 'not of the form'],
+    ['postgresql://u:p@w@h/d', 'not of the form'],
     ['postgresql://u@h:0/d', 'not a host: h:0'],
     ['postgresql://u@h:65536/d', 'not a host'],
     ['postgresql://u@,h/d', 'not a host'],

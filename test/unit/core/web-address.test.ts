@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { webAddress } from '../../../src/core/web-address.js';
+import { shownUrl, webAddress } from '../../../src/core/web-address.js';
 
 describe('an address to which a page may link', () => {
   it.each([
@@ -52,5 +52,25 @@ describe('an address to which a page may link', () => {
         }
       }),
     );
+  });
+});
+
+describe('a URL in a message', () => {
+  it.each([
+    ['http://a/b', 'http://a/b'],
+    ['tcp://10.0.0.1:5555', 'tcp://10.0.0.1:5555'],
+    ['ipc://@name', 'ipc://@name'],
+    ['unix:/run/a@b', 'unix:/run/a@b'],
+    ['what?', 'what?'],
+    ['nats://me:secret@a:4222', 'nats://…@a:4222'],
+    ['nats://secret@a', 'nats://…@a'],
+    ['nats://me:sec/r@et@a', 'nats://…@a'],
+    ['me:secret@a:4222', '…@a:4222'],
+    ['nats://me:secret@a,nats://me:secret@b', 'nats://…@b'],
+    ['https://a/b?token=secret', 'https://a/b?…'],
+    ['https://a/#secret', 'https://a/?…'],
+    ['postgresql://me:secret@db/q?sslmode=x', 'postgresql://…@db/q?…'],
+  ])('%s is shown as %s', (text, shown) => {
+    expect(shownUrl(text)).toBe(shown);
   });
 });

@@ -172,6 +172,27 @@ describe('the event feed', () => {
     for (const seen of [holder, reader()]) expect(eventsIn(seen.text)).toMatchObject([who]);
   });
 
+  it.each<readonly [string, object, readonly string[]]>([
+    ['request.failed', { service: 'pay', code: 'E', text: 'whispered' }, ['text']],
+    ['request.returned', { service: 'pay', reason: 'whispered' }, ['reason']],
+    ['request.abandoned', { service: 'pay', reason: 'E: whispered' }, ['reason']],
+    ['titanic.died', { service: 'pay', attempts: 1, reason: 'E: whispered' }, ['reason']],
+    ['titanic.retried', { service: 'pay', reason: 'E: whispered' }, ['reason']],
+    ['schedule.made', { schedule: 'whispered', service: 'pay', key: null }, ['schedule', 'key']],
+    ['map.conflicted', { record: '/whispered' }, ['record']],
+    ['worker.lost', { service: 'pay', reason: 'expired' }, []],
+    ['store.failed', { text: 'the disk is full' }, []],
+  ])('sends what others wrote only to readers with a token: %s', (name, fields, withheld) => {
+    emit({ name, ...fields });
+    jest.advanceTimersByTime(100);
+    expect(eventsIn(reader().text)).toMatchObject([fields]);
+    const { text } = reader({ isStranger: true });
+    const shown = Object.entries(fields).filter(([field]) => !withheld.includes(field));
+    expect(eventsIn(text)).toMatchObject([Object.fromEntries(shown)]);
+    for (const field of withheld) expect(text).not.toContain(`"${field}"`);
+    expect(text).not.toContain('whispered');
+  });
+
   it('of a flood, sends the first events, other events, and the number left out', () => {
     const seen = reader();
     const greeting = seen.text;

@@ -74,6 +74,19 @@ describe('the front of the server', () => {
     expect(found({ target: '/both' }, false)).toEqual(['/both', {}]);
   });
 
+  it.each([undefined, '', 'mq.example.org', 'evil.example:80'])(
+    'answers what is open whatever the Host header is, and nothing else: %s',
+    (host) => {
+      expect(found({ target: '/both', host })).toEqual(['/both', {}]);
+      expect(found({ target: '/read', host, authorization: `Bearer ${TOKEN}` })).toBe(403);
+      expect(found({ method: 'PUT', target: '/read', host })).toBe(403);
+      expect(found({ target: '/read', host, authorization: `Bearer ${TOKEN}` }, false)).toEqual([
+        '/read',
+        {},
+      ]);
+    },
+  );
+
   it('refuses a wrong token wherever tokens count, and a read-only one for changes', () => {
     const standing = (target: string, token: string | null, method = 'GET'): unknown => {
       const authorization = token === null ? undefined : `Bearer ${token}`;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
+import { DELIMITED_02 } from '../../../src/wire/dialect.js';
 import { Inbound } from '../../../src/wire/inbound.js';
 import { type FrameText, layouts, scattered, truncations } from './layouts.js';
 import { atBroker } from './readers.js';
@@ -26,7 +27,7 @@ function expectMalformed(
   for (const frames of layouts(message, before)) {
     const inbound = new Inbound();
     expect([message, atBroker(frames, inbound)]).toEqual([message, { kind: 'malformed', of }]);
-    expect(inbound.reason).not.toBe('');
+    expect(inbound.fault.reason).not.toBe('');
   }
 }
 
@@ -144,9 +145,12 @@ describe('A header', () => {
     }
   });
 
-  it('of a 0.2 worker has no delimiter before it (§3, D24)', () => {
-    for (const rest of [['\x01', 's'], ['\x05'], ['\x04', TOKEN, '', 'b'], []]) {
-      expectMalformed(['', 'MDPW02', ...rest], 'worker');
+  it('of a 0.2 worker may have one delimiter before it, and no second one (D101)', () => {
+    for (const rest of [['\x01', 's'], ['\x05'], ['\x04', TOKEN, '', 'b'], ['\x08', TOKEN, '']]) {
+      const bare = atBroker(scattered(['MDPW02', ...rest]));
+      const delimited = atBroker(scattered(['', 'MDPW02', ...rest]));
+      expect(delimited).toEqual({ ...bare, version: DELIMITED_02 });
+      expectMalformed(['', '', 'MDPW02', ...rest], 'envelope');
     }
   });
 

@@ -17,7 +17,7 @@ export function atBroker(frames: Frames, inbound: Inbound = new Inbound()): Read
     case 'ping':
       return { kind };
     case 'malformed':
-      return { kind, of: inbound.malformed };
+      return { kind, of: inbound.fault.kind };
     case 'request': {
       const { enveloped, envelopeFrames, service, headers, deadlineMs, body } = inbound;
       const envelope = enveloped ? textsOf(frames, 0, envelopeFrames) : null;

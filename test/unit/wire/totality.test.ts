@@ -51,6 +51,7 @@ const prefix = fc.constantFrom<readonly FrameText[]>(
   ['', 'MDPC02', '\x03'],
   ['', 'MDPW01'],
   ['MDPW02'],
+  ['', 'MDPW02'],
   ['', 'MDPW01', '\x03', 't', ''],
   ['MDPW02', '\x03', 't', ''],
   ['MDPW02', '\x04', 't', ''],
@@ -81,18 +82,18 @@ function letters(frames: readonly FrameText[]): string {
     .join('');
 }
 
-/** §1 to §3, D1, D2, D23 to D25, D66, D67; the first form that fits, none: malformed. */
+/** §1 to §3, D1, D2, D23 to D25, D66, D67, D101; the first form that fits, none: malformed. */
 const BROKER_FORMS: readonly (readonly [RegExp, string])[] = [
   [/^C1[^ex]./u, 'request'],
   [/^(?![CW])[^e]{0,8}e(c|C1)[^ex]./u, 'request'],
   [/^C4[^ex][edk]../u, 'request'],
   [/^(?![CW])[^e]{0,8}eC4[^ex][edk]../u, 'request'],
-  [/^(ew|W)1[^ex](ko?)?$/u, 'ready'],
-  [/^(ew3|W4).e./u, 'final'],
-  [/^W3.e./u, 'partial'],
-  [/^(ew4|W5)$/u, 'heartbeat'],
-  [/^(ew5|W6)$/u, 'disconnect'],
-  [/^(ew|W)7.e.?$/u, 'return'],
+  [/^(ew|e?W)1[^ex](ko?)?$/u, 'ready'],
+  [/^(ew3|e?W4).e./u, 'final'],
+  [/^e?W3.e./u, 'partial'],
+  [/^(ew4|e?W5)$/u, 'heartbeat'],
+  [/^(ew5|e?W6)$/u, 'disconnect'],
+  [/^(ew|e?W)7.e.?$/u, 'return'],
 ];
 
 const CLIENT_FORMS: readonly (readonly [RegExp, string])[] = [
@@ -137,8 +138,8 @@ describe('Any list of frames', () => {
           kind,
         ]);
         if (kind === 'malformed') {
-          expect(['envelope', 'client', 'worker']).toContain(inbound.malformed);
-          expect(inbound.reason).not.toBe('');
+          expect(['envelope', 'client', 'worker']).toContain(inbound.fault.kind);
+          expect(inbound.fault.reason).not.toBe('');
         }
       }),
       RUNS,

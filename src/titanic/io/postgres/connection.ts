@@ -167,7 +167,7 @@ function readPassword(path: string): string {
   const what = 'titanic.storePasswordFile';
   // The line of the file; a password may begin or end with a space.
   const password = readFile(path, what).replace(/\r?\n$/, '');
-  const isShared = mayOthersUse(statSync(path).mode);
+  const isShared = mayOthersUse(statSync(path));
   if (!isShared && password !== '') return password;
   const fault = isShared ? `other users can read it: chmod 600 ${path}` : `${path} is empty`;
   throw new MajordomoError('ERR_TITANIC_STORE', `${what}: ${fault}`);

@@ -1,5 +1,5 @@
 /** What an error means that ended the move of a store file into a database. */
-import { codeOf, MajordomoError, messageOf } from '../../../core/errors.js';
+import { causeOf, codeOf, MajordomoError, messageOf } from '../../../core/errors.js';
 import { openError } from '../file/sqlite-errors.js';
 import { verifyStore } from '../file/verify.js';
 import { commandError, isOfRow, storeText, textOf } from './failures.js';
@@ -56,10 +56,6 @@ function isOfFile(error: unknown): boolean {
     codeOf(causeOf(error))?.startsWith('SQLITE_') === true ||
     code === 'ERR_TITANIC_FILE'
   );
-}
-
-function causeOf(error: unknown): unknown {
-  return (error as { readonly cause?: unknown } | null)?.cause;
 }
 
 /** The database does not take a row. */
