@@ -277,12 +277,6 @@ export class Broker {
     if (worker !== null) this.#workers.touch(worker, now);
   }
 
-  /** A message exceeded the limits and was not read. */
-  oversized(id: number, now: number): void {
-    const peer = this.#peers.of(id);
-    this.#fromWorkers.malformed(peer, 'too_large', 'a message over the limits', now);
-  }
-
   /** The transport ended a connection because of what it received on it. */
   rejected(
     listener: number,
@@ -354,13 +348,38 @@ export class Broker {
         this.#fromWorkers.returned(peer, inbound, now);
         return;
       case 'fail':
-        this.#fromWorkers.failed(peer, inbound, now);
+        this.#fromWorkers.failed(peer, inbound, null, now);
         return;
       case 'ping':
         this.#fromClients.ping(peer);
         return;
       case 'malformed':
         this.#fromWorkers.malformed(peer, inbound.malformed, inbound.reason, now);
+    }
+  }
+
+  /**
+   * A message exceeded the limits and was skipped (D100). One that is a request is refused; one about
+   * a request ends it.
+   * @param head, reason see `TransportEvents.oversized`
+   */
+  oversized(id: number, head: Frames, reason: string, now: number): void {
+    const peer = this.#peers.of(id);
+    const inbound = this.#inbound;
+    if (readMessage(inbound, peer, head)) this.#revivals.forget(peer);
+    switch (peer.closing ? 'malformed' : inbound.kind) {
+      case 'request':
+        this.#fromWorkers.countMalformed(peer, 'too_large', reason);
+        this.#fromClients.tooLarge(peer, inbound, reason);
+        return;
+      case 'final':
+      case 'partial':
+      case 'return':
+      case 'fail':
+        this.#fromWorkers.tooLarge(peer, inbound, reason, now);
+        return;
+      default:
+        this.#fromWorkers.malformed(peer, 'too_large', reason, now);
     }
   }
 

@@ -73,7 +73,14 @@ export type BrokerEvent =
     }
   | { readonly name: 'request.returned'; readonly service: string; readonly reason: string }
   | { readonly name: 'reply.dropped'; readonly reason: DroppedReply }
-  | { readonly name: 'message.malformed'; readonly kind: MalformedKind; readonly reason: string }
+  | {
+      readonly name: 'message.malformed';
+      readonly kind: MalformedKind;
+      readonly reason: string;
+      /** The name of its sender's key, and its source address. */
+      readonly key: string | null;
+      readonly address: string;
+    }
   | {
       readonly name: 'connection.rejected';
       readonly listener: number;

@@ -117,7 +117,11 @@ function lineOf(event: Event): Line {
     case 'reply.dropped':
       return of('info', `${name} ${event.reason}`, `a reply was dropped: ${event.reason}`);
     case 'message.malformed':
-      return of('warn', `${name} ${event.kind}`, `a malformed message: ${event.reason}`);
+      return of(
+        'warn',
+        `${name} ${event.kind}`,
+        `a malformed message: ${event.reason} (${whoseOf(event)})`,
+      );
     case 'connection.rejected':
       return rejected(event, 'a connection');
     case 'client.closed':
@@ -328,7 +332,7 @@ function refused(event: Refused, said: string): Line {
   const { name, reason, key, address } = event;
   const isUsual = name === 'request.refused' && USUAL.includes(reason);
   const line = of(isUsual ? 'info' : 'warn', `${name} ${reason}`, said);
-  if (reason !== 'rights') return line;
+  if (reason !== 'rights' && reason !== 'too_large') return line;
   const whose = whoseOf({ key, address });
   return { ...line, text: `${said} (service ${event.service}, ${whose})`, who: key ?? address };
 }

@@ -80,8 +80,8 @@ class Owner implements TransportEvents {
     return this.#events.packed?.(peer, words, from, end) ?? 0;
   }
 
-  oversized(peer: PeerId): void {
-    this.#events.oversized(peer);
+  oversized(peer: PeerId, head: Frames, reason: string): void {
+    this.#events.oversized?.(peer, head, reason);
   }
 
   receiving(peer: PeerId, bytes: number): void {
