@@ -27,7 +27,7 @@ import {
 } from './client/client-interceptors.js';
 import { int32At } from '../core/bytes.js';
 import { type Body, type BodyFrames, bodyFrames } from './body.js';
-import { type Offers, offersOf, pairHeartbeatMs } from './broker-facts.js';
+import { messageBytesMaxOf, type Offers, offersOf, pairHeartbeatMs } from './broker-facts.js';
 import { type Decode, type Encode, encoderOf, replyDecoderOf } from './codec/codec.js';
 import type { NoServices, ServiceTypes } from './codec/contract.js';
 import type { Call, CallOwner, Target } from './client/call.js';
@@ -678,8 +678,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
       pairHeartbeatMs: pairHeartbeatMs(frames, reply.body),
     };
     if (broker.pairHeartbeatMs !== null) this.#offers = offers;
-    this.#exchange.strategy.learnt(link, broker, monotonicMs());
-    this.#exchange.wake();
+    this.#exchange.learnt(link, broker, messageBytesMaxOf(frames, reply.body));
   }
 
   #answer(link: number, call: Call, send: number, frames: Frames, reply: ClientReply): void {

@@ -1,4 +1,5 @@
 import type { Words } from '../core/bytes.js';
+import type { Frames } from '../core/frames.js';
 import type { Room } from '../core/packed.js';
 import type {
   ListenerOptions,
