@@ -59,7 +59,7 @@ describe('pauses', () => {
 
 function contextOf(version: 1 | 2, partial: (body: BodyFrames) => boolean): TaskContext {
   const task = new Task(Frames.of('token', '', 'in'), 0, new ReceivedRequest('s', null, []));
-  return new TaskContext(version, { partial: (_task, body) => partial(body) }, task);
+  return new TaskContext(version, { partial: (_task, body) => partial(body), tooLargeError: () => null }, task);
 }
 
 async function run(handler: unknown, version: 1 | 2 = 2): Promise<string[]> {
