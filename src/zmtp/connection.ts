@@ -646,7 +646,7 @@ export class Connection {
     if (frames.count === framesMax || this.#pendingBytes + bytesOpened > messageBytesMax) {
       const skipped = this.#beginSkipping(frames);
       if (skipped === null) return -1;
-      skipped.begin(bytesOpened, opened.more);
+      skipped.begin(bytesOpened, opened.more, 0);
       return this.#endFrame(skipped, next);
     }
     frames.push(opened.buffer, opened.start, opened.end);
@@ -739,8 +739,7 @@ export class Connection {
       this.#handleCommand(buffer.subarray(from, until), now);
       return next;
     }
-    skipped.begin(until - from, more);
-    skipped.left = 0;
+    skipped.begin(until - from, more, 0);
     return this.#endFrame(skipped, next);
   }
 

@@ -48,9 +48,10 @@ export class SkippedMessage {
    * The head of its next frame was read.
    * @param bytes its size
    * @param more whether another one follows, as far as that is known
+   * @param left what has not arrived of it
    */
-  begin(bytes: number, more: boolean): void {
-    this.left = bytes;
+  begin(bytes: number, more: boolean, left = bytes): void {
+    this.left = left;
     this.more = more;
     this.#bytes += bytes;
     this.#frames++;
