@@ -281,7 +281,8 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    *
    * Rejects with a `ServiceError` (ERR_SERVICE_FAILED) if the service reports a failure, and with
    * ERR_MDP_TIMEOUT, ERR_MDP_UNREACHABLE, ERR_MDP_REFUSED, ERR_MDP_NO_WORKER, ERR_MDP_KEY_REFUSED, ERR_MDP_ABORTED,
-   * ERR_MDP_CLOSED, ERR_MDP_LIMIT, ERR_MDP_UNSUPPORTED, ERR_MDP_OPTION, ERR_MDP_BODY or ERR_MDP_CODEC.
+   * ERR_MDP_CLOSED, ERR_MDP_LIMIT, ERR_MDP_TOO_LARGE, ERR_MDP_UNSUPPORTED, ERR_MDP_OPTION, ERR_MDP_BODY or
+   * ERR_MDP_CODEC.
    *
    *     const reply = await client.request('echo', 'hello', { timeoutMs: 500 });
    *     console.log(reply.text());

@@ -27,7 +27,7 @@ export const SDK_ERRORS = {
   ERR_MDP_TIMEOUT:
     'No answer arrived in time; `details.sends` says how many times the request, or the change of a map, was sent.',
   ERR_MDP_TOO_LARGE:
-    'The request is larger than the broker accepts, and no worker got it: `details` has `bytes` and `bytesMax`, or is as in ERR_MDP_REFUSED (413).',
+    'The request is too large for the broker: `details` has `bytes` and `bytesMax`, or, if it refused it (413), as in ERR_MDP_REFUSED.',
   ERR_MDP_UNREACHABLE: 'No endpoint accepted a connection in time; nothing was sent.',
   ERR_MDP_UNSUPPORTED:
     'The request has headers, and the broker does not support them or does not say so; the request was not sent.',
