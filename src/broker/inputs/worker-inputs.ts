@@ -209,7 +209,8 @@ export class WorkerInputs {
       return;
     }
     this.#workers.touch(worker, now);
-    this.#lifecycle.failureOfHolder(id, worker, given ?? readFailure(frames, body), now);
+    const failure = given ?? readFailure(frames, body);
+    this.#lifecycle.failureOfHolder(id, worker, failure, now, inbound.kind === 'partial');
     this.#registrations.expelIfDrained(worker, now);
   }
 

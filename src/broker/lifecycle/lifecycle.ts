@@ -211,9 +211,19 @@ export class Lifecycle {
 
   // ---------------------------------------------------------------- deliveries without a reply
 
-  /** The worker that the request is out at tried it and reports what went wrong (D60, D61, D63). */
-  failureOfHolder(id: RequestId, worker: Worker, failure: Failure, now: number): void {
+  /**
+   * The worker that the request is out at tried it and reports what went wrong (D60, D61, D63).
+   * @param isPart more of its answer may follow, which is dropped (D100)
+   */
+  failureOfHolder(
+    id: RequestId,
+    worker: Worker,
+    failure: Failure,
+    now: number,
+    isPart = false,
+  ): void {
     const table = this.#table;
+    if (isPart) this.#mayStillReply(id, true);
     if (table.is(id, ANSWERED | GIVEN_UP)) {
       this.#deliveries.takeBack(id, worker);
       const reason = this.#reasonOf(id);
@@ -275,11 +285,7 @@ export class Lifecycle {
     if (this.#tracer.isOn && !isStored) this.#traceFailed(id, worker, end.text);
     let delivery = table.get(id, DELIVERIES);
     if (end.cause === 'busy') table.set(id, DELIVERIES, --delivery);
-    if (end.mayStillReply) {
-      const bit = deliveryBit(delivery);
-      table.set(id, LOST, table.get(id, LOST) | bit);
-      if (table.is(id, HELD)) table.set(id, SPOILED, table.get(id, SPOILED) | bit);
-    }
+    if (end.mayStillReply) this.#mayStillReply(id, table.is(id, HELD));
     requests.partials.drop(id);
     if (table.is(id, ANSWERED | GIVEN_UP)) {
       requests.release(id, this.#reasonOf(id));
@@ -306,6 +312,14 @@ export class Lifecycle {
     } else {
       this.#requeue(id, worker, delivery, end);
     }
+  }
+
+  /** An answer to this delivery may come after its end. @param isSpoiled a part of it is missing */
+  #mayStillReply(id: RequestId, isSpoiled: boolean): void {
+    const table = this.#table;
+    const bit = deliveryBit(table.get(id, DELIVERIES));
+    table.set(id, LOST, table.get(id, LOST) | bit);
+    if (isSpoiled) table.set(id, SPOILED, table.get(id, SPOILED) | bit);
   }
 
   #requeue(id: RequestId, worker: Worker, deliveries: number, { cause }: DeliveryEnd): void {
