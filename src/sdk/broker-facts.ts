@@ -42,8 +42,13 @@ export function workerOffersOf(frames: Frames, at: number): WorkerOffers {
   const has = extensionsOf(frames, at);
   const credit = has('credit');
   const options = credit && has('ready-options');
-  const messageBytesMax = messageBytesMaxOf(frames, at);
-  return { credit, options, headers: options && has('headers'), fail: has('fail'), messageBytesMax };
+  return {
+    credit,
+    options,
+    headers: options && has('headers'),
+    fail: has('fail'),
+    messageBytesMax: messageBytesMaxOf(frames, at),
+  };
 }
 
 /** The largest message that the broker accepts; `Infinity` if it does not say. */
