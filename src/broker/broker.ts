@@ -11,7 +11,7 @@ import type { Words } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
 import { Holdings } from '../core/holdings.js';
 import type { RandomFill } from '../core/random.js';
-import { type Fault, Inbound } from '../wire/inbound.js';
+import { Inbound, tooLarge } from '../wire/inbound.js';
 import { Absence } from './admission/absence.js';
 import { Admission } from './admission/admission.js';
 import { Limits } from './admission/limits.js';
@@ -58,9 +58,6 @@ import { Workers } from './state/workers.js';
  * the loop.
  */
 const RUN_BUDGET = 2048;
-const TOO_LARGE: Fault = {
-  ...{ kind: 'too_large', reason: 'a message over the limits', command: null, frame: null },
-};
 
 /** What the broker holds, for monitoring. */
 export interface BrokerLoad {
@@ -287,12 +284,6 @@ export class Broker {
     if (worker !== null) this.#workers.touch(worker, now);
   }
 
-  /** A message exceeded the limits and was not read. */
-  oversized(id: number, now: number): void {
-    const peer = this.#peers.of(id);
-    this.#fromWorkers.malformed(peer, TOO_LARGE, now);
-  }
-
   /** The transport ended a connection because of what it received on it. */
   rejected(
     listener: number,
@@ -364,13 +355,38 @@ export class Broker {
         this.#fromWorkers.returned(peer, inbound, now);
         return;
       case 'fail':
-        this.#fromWorkers.failed(peer, inbound, now);
+        this.#fromWorkers.failed(peer, inbound, null, now);
         return;
       case 'ping':
         this.#fromClients.ping(peer);
         return;
       case 'malformed':
         this.#fromWorkers.malformed(peer, inbound.fault, now);
+    }
+  }
+
+  /**
+   * A message exceeded the limits and was skipped (D100). One that is a request is refused; one about
+   * a request ends it.
+   * @param head, reason see `TransportEvents.oversized`
+   */
+  oversized(id: number, head: Frames, reason: string, now: number): void {
+    const peer = this.#peers.of(id);
+    const inbound = this.#inbound;
+    if (readMessage(inbound, peer, head)) this.#revivals.forget(peer);
+    switch (peer.closing ? 'malformed' : inbound.kind) {
+      case 'request':
+        this.#fromWorkers.countMalformed(peer, tooLarge(reason));
+        this.#fromClients.tooLarge(peer, inbound, reason);
+        return;
+      case 'final':
+      case 'partial':
+      case 'return':
+      case 'fail':
+        this.#fromWorkers.tooLarge(peer, inbound, reason, now);
+        return;
+      default:
+        this.#fromWorkers.malformed(peer, tooLarge(reason), now);
     }
   }
 

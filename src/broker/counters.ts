@@ -5,7 +5,8 @@ import { RequestCounters } from './request-counters.js';
 export type LostReason =
   'expired' | 'disconnected' | 'connection' | 'protocol' | 'rights' | 'drained';
 export type WorkerRefusalReason = 'reserved' | 'limit' | 'rights' | 'draining';
-export type RefusalReason = 'limit' | 'quota' | 'rights' | 'no_worker' | 'not_active' | 'draining';
+export type RefusalReason =
+  'limit' | 'quota' | 'too_large' | 'rights' | 'no_worker' | 'not_active' | 'draining';
 export type DroppedReply = 'client_gone' | 'answered' | 'too_late' | 'slow_client';
 
 /** Counters since the start. Plain numbers, read on demand. */
@@ -81,10 +82,11 @@ export class BrokerCounters {
 
   get requestsRefused(): Record<RefusalReason, number> {
     const { requests } = this;
-    const { limit, quota, rights, no_worker, not_active, draining } = requests.refused;
+    const { limit, quota, too_large, rights, no_worker, not_active, draining } = requests.refused;
     return {
       limit: requests.total(limit),
       quota: requests.total(quota),
+      too_large: requests.total(too_large),
       rights: requests.total(rights),
       no_worker: requests.total(no_worker),
       not_active: requests.total(not_active),

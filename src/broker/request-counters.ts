@@ -32,6 +32,7 @@ export class RequestCounters {
   readonly refused: Readonly<Record<RefusalReason, ByLabel>> = {
     limit: byLabel(),
     quota: byLabel(),
+    too_large: byLabel(),
     rights: byLabel(),
     no_worker: byLabel(),
     not_active: byLabel(),

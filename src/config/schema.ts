@@ -153,7 +153,7 @@ export const SCHEMA = {
         max: '1GiB',
         live: true,
         about:
-          'Size of one message, all frames together; the broker closes the connection that sends a larger one. With `libzmq` it closes the connection only if one frame is larger than this, and drops a message that is larger in all.',
+          'Size of one message, all frames together. The broker skips a larger one: it refuses the request, or fails the one that it was to answer. It closes the connection that sends more than 64 times this. With `libzmq` one frame that is larger than this closes the connection.',
       },
       frames: {
         kind: 'count',

@@ -58,6 +58,7 @@ const STATUS_OF_CODE: ReadonlyMap<string, ExitStatus> = new Map<string, ExitStat
   ['ERR_MDP_REFUSED', EXIT.failed],
   ['ERR_MDP_STREAM_BROKEN', EXIT.failed],
   ['ERR_MDP_TIMEOUT', EXIT.noReply],
+  ['ERR_MDP_TOO_LARGE', EXIT.failed],
   ['ERR_MDP_UNREACHABLE', EXIT.unavailable],
   ['ERR_NATIVE_MODULE', EXIT.config],
   ['ERR_NOT_LEARNT', EXIT.unavailable],

@@ -205,8 +205,8 @@ export class MapHost implements MapSink, MapInputs, MapSource {
     this.machine.message(peer, frames, this.#now);
   }
 
-  clientOversized(_peer: PeerId, info: MapPeer): void {
-    this.machine.oversized(info);
+  clientOversized(info: MapPeer, reason: string): void {
+    this.machine.oversized(info, reason);
   }
 
   clientFull(peer: PeerId): void {
@@ -257,8 +257,8 @@ export class MapHost implements MapSink, MapInputs, MapSource {
     this.machine.kvset(writer, frames, this.#now);
   }
 
-  writerOversized(writer: MapPeer): void {
-    this.machine.oversized(writer);
+  writerOversized(writer: MapPeer, reason: string): void {
+    this.machine.oversized(writer, reason);
   }
 
   writerRejected(kind: string, reason: string, from: Rejected): void {

@@ -227,7 +227,8 @@ export class Hosted implements InternalClient {
     this.#progressed.delete(reference);
     const { peer, token, service } = held;
     if (failure !== null) {
-      this.#withdraw(reference, held);
+      if (isKnown) this.#withdraw(reference, held);
+      else this.#end(reference, held);
       const detail = Frames.of(...failure.detail);
       peer.post(failEntry(token, LATER, failure, detail), null, service);
       return;

@@ -253,8 +253,8 @@ export class MapMachine {
   }
 
   /** A message of this peer was over the limits of its port, and was not read. */
-  oversized(peer: MapPeer): void {
-    this.#malformed('a message over the limits', peer);
+  oversized(peer: MapPeer, reason: string): void {
+    this.#malformed(reason, peer);
   }
 
   /** More than it may is waiting for the peer to read. */

@@ -339,7 +339,7 @@ function refused(event: Refused, said: string): Line {
   const { name, reason, key, address } = event;
   const isUsual = name === 'request.refused' && USUAL.includes(reason);
   const line = of(isUsual ? 'info' : 'warn', `${name} ${reason}`, said);
-  if (reason !== 'rights') return line;
+  if (reason !== 'rights' && reason !== 'too_large') return line;
   const whose = whoseOf({ key, address });
   return { ...line, text: `${said} (service ${event.service}, ${whose})`, who: key ?? address };
 }

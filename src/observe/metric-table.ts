@@ -84,11 +84,11 @@ const TABLE = {
     type: 'counter',
     labels: {
       service: null,
-      reason: ['limit', 'quota', 'rights', 'no_worker', 'not_active', 'draining'],
+      reason: ['limit', 'quota', 'too_large', 'rights', 'no_worker', 'not_active', 'draining'],
     },
     help: 'Requests that the broker refused.',
     meaning:
-      '`limit`: one of `limits.*` is reached; `quota`: the identity of the client is over a quota; `rights`: the listener or the key gives no right to the service; `no_worker`: the service has no worker, and the client did not want to wait; `not_active`: the other node of the pair serves; `draining`: this process is shutting down.',
+      '`limit`: one of `limits.*` is reached; `quota`: the identity of the client is over a quota; `too_large`: the message is over `limits.messageBytes` or `limits.frames`; `rights`: the listener or the key gives no right to the service; `no_worker`: the service has no worker, and the client did not want to wait; `not_active`: the other node of the pair serves; `draining`: this process is shutting down.',
   },
   requests_abandoned_total: {
     type: 'counter',

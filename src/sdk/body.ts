@@ -42,6 +42,14 @@ function bodyFrame(part: unknown): Uint8Array {
   throw sdkError('ERR_MDP_BODY', `a body must be a string, bytes, or an array of these, not ${is}`);
 }
 
+/** The bytes of a body, as a broker counts them (`limits.messageBytes`). */
+export function bodyBytes(body: BodyFrames): number {
+  if (isFrame(body)) return body.length;
+  let bytes = 0;
+  for (const frame of body) bytes += frame.length;
+  return bytes;
+}
+
 /** The bytes of frames, plus some for each frame, so that empty frames also count. */
 export function bodyCost(frames: readonly Uint8Array[]): number {
   let bytes = 0;

@@ -16,7 +16,7 @@ export function pairHeartbeatMs(frames: Frames, at: number): number | null {
   return typeof value === 'number' && value >= 0 && value <= PAIR_HEARTBEAT_MS_MAX ? value : 0;
 }
 
-/** Extensions that a worker uses. */
+/** What a worker uses of its broker. */
 export interface WorkerOffers {
   /** Workers may register with a credit. */
   readonly credit: boolean;
@@ -26,6 +26,8 @@ export interface WorkerOffers {
   readonly headers: boolean;
   /** Workers may report failures. */
   readonly fail: boolean;
+  /** The largest message that it accepts. */
+  readonly messageBytesMax: number;
 }
 
 export const NO_WORKER_OFFERS: WorkerOffers = {
@@ -33,13 +35,29 @@ export const NO_WORKER_OFFERS: WorkerOffers = {
   options: false,
   headers: false,
   fail: false,
+  messageBytesMax: Infinity,
 };
 
 export function workerOffersOf(frames: Frames, at: number): WorkerOffers {
   const has = extensionsOf(frames, at);
   const credit = has('credit');
   const options = credit && has('ready-options');
-  return { credit, options, headers: options && has('headers'), fail: has('fail') };
+  return {
+    credit,
+    options,
+    headers: options && has('headers'),
+    fail: has('fail'),
+    messageBytesMax: messageBytesMaxOf(frames, at),
+  };
+}
+
+/** The largest message that the broker accepts; `Infinity` if it does not say. */
+export function messageBytesMaxOf(frames: Frames, at: number): number {
+  const facts = brokerFacts(frames, at);
+  const limits: unknown = facts !== null && 'limits' in facts ? facts.limits : null;
+  if (typeof limits !== 'object' || limits === null || !('messageBytes' in limits)) return Infinity;
+  const { messageBytes } = limits;
+  return typeof messageBytes === 'number' && messageBytes > 0 ? messageBytes : Infinity;
 }
 
 /**

@@ -27,7 +27,7 @@ import {
 } from './client/client-interceptors.js';
 import { int32At } from '../core/bytes.js';
 import { type Body, type BodyFrames, bodyFrames } from './body.js';
-import { type Offers, offersOf, pairHeartbeatMs } from './broker-facts.js';
+import { messageBytesMaxOf, type Offers, offersOf, pairHeartbeatMs } from './broker-facts.js';
 import { type Decode, type Encode, encoderOf, replyDecoderOf } from './codec/codec.js';
 import type { NoServices, ServiceTypes } from './codec/contract.js';
 import type { Call, CallOwner, Target } from './client/call.js';
@@ -281,7 +281,8 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
    *
    * Rejects with a `ServiceError` (ERR_SERVICE_FAILED) if the service reports a failure, and with
    * ERR_MDP_TIMEOUT, ERR_MDP_UNREACHABLE, ERR_MDP_REFUSED, ERR_MDP_NO_WORKER, ERR_MDP_KEY_REFUSED, ERR_MDP_ABORTED,
-   * ERR_MDP_CLOSED, ERR_MDP_LIMIT, ERR_MDP_UNSUPPORTED, ERR_MDP_OPTION, ERR_MDP_BODY or ERR_MDP_CODEC.
+   * ERR_MDP_CLOSED, ERR_MDP_LIMIT, ERR_MDP_TOO_LARGE, ERR_MDP_UNSUPPORTED, ERR_MDP_OPTION, ERR_MDP_BODY or
+   * ERR_MDP_CODEC.
    *
    *     const reply = await client.request('echo', 'hello', { timeoutMs: 500 });
    *     console.log(reply.text());
@@ -678,8 +679,7 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
       pairHeartbeatMs: pairHeartbeatMs(frames, reply.body),
     };
     if (broker.pairHeartbeatMs !== null) this.#offers = offers;
-    this.#exchange.strategy.learnt(link, broker, monotonicMs());
-    this.#exchange.wake();
+    this.#exchange.learnt(link, broker, messageBytesMaxOf(frames, reply.body));
   }
 
   #answer(link: number, call: Call, send: number, frames: Frames, reply: ClientReply): void {

@@ -377,7 +377,7 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
     try {
       body = await answer;
     } catch (error) {
-      this.#failed(context, error);
+      this.#failed(context, context.spoiledBy ?? error);
       return;
     }
     this.#finished(context, body, monotonicMs());
@@ -385,6 +385,11 @@ export class Worker<In = Body, Out = Buffer, Types = NoServices> {
 
   #finished(context: TaskContext<WorkerSession>, body: BodyFrames, now: MonotonicMs): void {
     const { session, task } = context;
+    const error = context.spoiledBy ?? session.tooLargeError(body);
+    if (error !== null) {
+      this.#failed(context, error);
+      return;
+    }
     this.#remove(context);
     this.counters.answered++;
     session.finished(task, body, now);

@@ -56,8 +56,14 @@ export interface TransportEvents {
    * ZMTP 3.0 do it by a message.) The topic is valid until this returns.
    */
   subscription?(peer: PeerId, topic: Buffer, isOn: boolean): void; // D41
-  /** A message over `messageBytesMax` or `framesMax` was received and dropped. */
-  oversized(peer: PeerId): void;
+  /**
+   * A message over `messageBytesMax` or `framesMax` was received and dropped. Without this function,
+   * such a message ends its connection.
+   * @param head its frames up to the one that was over the limit; empty are that one and those that
+   *   do not end in its first 4 KiB. Valid until this returns
+   * @param reason for people; with both sizes
+   */
+  oversized?(peer: PeerId, head: Frames, reason: string): void; // D100
   /**
    * The peer does not read: its output exceeded `outputBytesMax`. Messages sent now may be lost.
    */

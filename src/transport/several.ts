@@ -1,4 +1,5 @@
 import type { Words } from '../core/bytes.js';
+import type { Frames } from '../core/frames.js';
 import type { Room } from '../core/packed.js';
 import type {
   ListenerOptions,
@@ -80,8 +81,8 @@ class Owner implements TransportEvents {
     return this.#events.packed?.(peer, words, from, end) ?? 0;
   }
 
-  oversized(peer: PeerId): void {
-    this.#events.oversized(peer);
+  oversized(peer: PeerId, head: Frames, reason: string): void {
+    this.#events.oversized?.(peer, head, reason);
   }
 
   receiving(peer: PeerId, bytes: number): void {

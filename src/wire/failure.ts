@@ -33,6 +33,8 @@ export const FAILURE_DETAIL_FRAMES_MAX = 64;
 const RESERVED_CODES = 'mdp.';
 /** D60: how a malformed FAIL is counted. */
 const INVALID_FAILURE = 'mdp.invalid-failure';
+/** D100: what a worker answered was over the limits. */
+const TOO_LARGE = 'mdp.too-large';
 /** A stored request that is dead although no worker reported why. */
 export const NO_REPLY = 'mdp.no-reply'; // D63
 
@@ -44,6 +46,11 @@ const CODE = /^[A-Za-z0-9._-]{1,64}$/;
 /** Whether a worker may use this code. */
 export function isFailureCode(code: string): boolean {
   return isCode(code) && !code.startsWith(RESERVED_CODES);
+}
+
+/** @param text names both sizes */
+export function tooLargeFailure(text: string): Failure {
+  return { kind: 'final', code: TOO_LARGE, text, detail: [] };
 }
 
 /** Whether it can be a worker's code, or one of a broker's own. */
@@ -59,15 +66,18 @@ export function failureLine({ code, text }: Pick<Failure, 'code' | 'text'>): str
 /**
  * Reads `kind, code, text, detail*`.
  * @param from index of the kind
+ * @param isFromBroker another broker passes it on, perhaps with a code of its own
  * @returns a failure whose detail are views of the frames
  */
-export function readFailure(frames: Frames, from: number): Failure {
+export function readFailure(frames: Frames, from: number, isFromBroker = false): Failure {
   if (frames.count < from + 3) return invalid('a FAIL is client, empty frame, kind, code, text');
   const kind = asciiOf(frames, from, KIND_BYTES_MAX) as FailureKind;
   if (!FAILURE_KINDS.includes(kind)) return invalid('the kind is not error, final or retry');
   const code = asciiOf(frames, from + 1, CODE_BYTES_MAX);
   if (!CODE.test(code)) return invalid('the code is not 1 to 64 characters of A-Z a-z 0-9 . _ -');
-  if (code.startsWith(RESERVED_CODES)) return invalid(`codes with ${RESERVED_CODES} are reserved`);
+  if (!isFromBroker && code.startsWith(RESERVED_CODES)) {
+    return invalid(`codes with ${RESERVED_CODES} are reserved`);
+  }
   const detail: Buffer[] = [];
   if (frames.count - (from + 3) > FAILURE_DETAIL_FRAMES_MAX) {
     return invalid(`more than ${FAILURE_DETAIL_FRAMES_MAX} frames of detail`);

@@ -56,6 +56,11 @@ export interface Fault {
   readonly frame: number | null;
 }
 
+/** Of a message that was skipped. */
+export function tooLarge(reason: string): Fault {
+  return { kind: 'too_large', reason, command: null, frame: null };
+}
+
 /** Whether the frame is a token that the broker has given to a worker. */
 type IsKnownToken = (frames: Frames, index: number) => boolean;
 

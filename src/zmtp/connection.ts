@@ -20,6 +20,7 @@ import {
   OpenedFrame,
 } from './mechanism.js';
 import { OutputQueue } from './output-queue.js';
+import { type MessageLimits, SkippedMessage } from './skipped-message.js';
 
 const FLAG_MORE = 0x01;
 const FLAG_LONG = 0x02;
@@ -52,6 +53,8 @@ const COMMANDS_IN_MESSAGE_BYTES_MAX = 16 * 1024;
 const PONG_OUTPUT_BYTES_MAX = 64 * 1024;
 /** Bytes that CURVE adds to a frame, with room to spare. */
 const SEALED_OVERHEAD_BYTES = 64;
+/** In a message that is skipped, a sealed frame up to this size is opened: it may be a command. */
+const SEALED_COMMAND_BYTES_MAX = COMMAND_BYTES_MAX + SEALED_OVERHEAD_BYTES;
 /** More than one call can bring. (V8 stores it as a small integer, unlike Infinity.) */
 const ITEMS_UNBOUNDED = 0x3fff_ffff;
 /** The time limit is checked after this many messages. */
@@ -64,6 +67,7 @@ const KEPT_FRAME_BYTES = 128;
 const OFFERED_BYTES_MAX = 16 * 1024;
 /** A message that is handled packed has no more frames than this. */
 const OFFERED_FRAMES_MAX = 6;
+const NOT_SEALED = 'a frame that was not sealed by the peer, or came twice';
 /** A carry buffer up to this size stays with its connection when it is empty. */
 const CARRY_BYTES_KEPT = 1024;
 const CARRY_BYTES_MIN = 128;
@@ -82,13 +86,15 @@ export interface ConnectionEvents {
   packed?(words: Words, from: number, end: number): number;
   /** One whole message; the frames are valid until this returns. */
   message(frames: Frames): void;
+  /** The end of a message over the limits: see `TransportEvents.oversized`. */
+  oversized?(head: Frames, reason: string): void;
   /** A SUBSCRIBE, or a CANCEL; the topic is valid until this returns. See `takesSubscriptions`. */
   subscription?(topic: Buffer, isOn: boolean): void;
   /** The connection is over: close it after writing its output. Nothing more is read. */
   failed(kind: FaultKind, reason: string): void;
 }
 
-export interface ConnectionOptions {
+export interface ConnectionOptions extends MessageLimits {
   readonly mechanism: Mechanism;
   /**
    * Sends only the head of the greeting until the peer's mechanism is known, so that it can report
@@ -97,9 +103,8 @@ export interface ConnectionOptions {
   readonly waitsForGreeting: boolean;
   /** A costly step of the handshake waits for `grant`; by default it is taken at once. */
   readonly waitsForGrant?: boolean;
-  /** One message, all its frames together. */
-  readonly messageBytesMax: number;
-  readonly framesMax: number;
+  /** Messages over the limits are skipped and reported; by default they end the connection. */
+  readonly skipsOversized?: boolean;
   /**
    * SUBSCRIBE and CANCEL (37/ZMTP) are reported, however many there are in a second. By default they
    * are ignored, like other unknown commands.
@@ -107,7 +112,8 @@ export interface ConnectionOptions {
   readonly takesSubscriptions?: boolean;
 }
 
-type Phase = 'greeting' | 'handshake' | 'traffic' | 'failed';
+/** *skipping*: in a message over the limits. */
+type Phase = 'greeting' | 'handshake' | 'traffic' | 'skipping' | 'failed';
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
 /** Shared by all connections: it is used up before anything else is opened. */
@@ -152,6 +158,8 @@ export class Connection {
   readonly #offeredBytesMax: number;
   /** Frames of an incomplete sealed message, from earlier segments. */
   #pending: Frames | null = null;
+  /** The message over the limits that is arriving; its head is `#pending`. */
+  #skipped: SkippedMessage | null = null;
   #isMidMessage = false;
   #pendingKept = 0;
   #pendingBytes = 0;
@@ -170,7 +178,7 @@ export class Connection {
   }
 
   get isReady(): boolean {
-    return this.#phase === 'traffic';
+    return this.#phase === 'traffic' || this.#phase === 'skipping';
   }
 
   get isFailed(): boolean {
@@ -245,7 +253,7 @@ export class Connection {
 
   /** Sends a PING, if the peer supports it (37/ZMTP §Connection Heartbeating). */
   ping(): void {
-    if (!this.canPing || this.#phase !== 'traffic') return;
+    if (!this.canPing || !this.isReady) return;
     this.#command(command('PING', Buffer.from([0, 0])));
   }
 
@@ -469,6 +477,8 @@ export class Connection {
             : this.#readSealed(bytes, at, end, now, this.#cipher);
       } else if (this.#phase === 'handshake') {
         next = this.#readHandshake(bytes, at, end);
+      } else if (this.#skipped !== null) {
+        next = this.#skip(bytes, at, end, now, this.#skipped);
       } else {
         next = this.#readGreeting(bytes, at, end);
       }
@@ -583,10 +593,11 @@ export class Connection {
       // A long head where a short one would do is valid, but not our packed layout.
       if ((flags & FLAG_LONG) !== 0 && size <= SHORT_BYTES_MAX) isPacked = false;
       total += size;
-      if (total > messageBytesMax) return this.#tooLarge();
+      if (total > messageBytesMax || frames.count === framesMax) {
+        return this.#beginSkipping(frames) === null ? -1 : at;
+      }
       if (next > end) return this.#lack(next - end);
       frames.push(bytes, start, next);
-      if (frames.count > framesMax) return this.#tooLarge();
       if ((flags & FLAG_MORE) === 0) {
         this.#commandsUntil = 0;
         frames.isPacked = isPacked;
@@ -614,26 +625,32 @@ export class Connection {
     }
     const size = frameSize(bytes, at, flags);
     const { messageBytesMax, framesMax } = this.#options;
+    const frames = this.#pending ?? this.#frames;
+    if (!this.#isMidMessage) frames.clear();
     if (this.#pendingBytes + size > messageBytesMax + SEALED_OVERHEAD_BYTES) {
-      return this.#tooLarge();
+      return this.#beginSkipping(frames) === null ? -1 : at;
     }
     const next = start + size;
     if (next > end) return this.#lack(next - end);
     const opened = openedFrame;
     if (!this.#isMidMessage) cipher.recycle();
     if (!cipher.open(bytes, start, next, opened)) {
-      return this.#fail('protocol', 'a frame that was not sealed by the peer, or came twice');
+      return this.#fail('protocol', NOT_SEALED);
     }
     // (Also valid between two frames of a message.)
     if (opened.command) {
       this.#handleCommand(opened.buffer.subarray(opened.start, opened.end), now);
       return next;
     }
-    const frames = this.#pending ?? this.#frames;
-    if (!this.#isMidMessage) frames.clear();
+    const bytesOpened = opened.end - opened.start;
+    if (frames.count === framesMax || this.#pendingBytes + bytesOpened > messageBytesMax) {
+      const skipped = this.#beginSkipping(frames);
+      if (skipped === null) return -1;
+      skipped.begin(bytesOpened, opened.more, 0);
+      return this.#endFrame(skipped, next);
+    }
     frames.push(opened.buffer, opened.start, opened.end);
-    this.#pendingBytes += opened.end - opened.start;
-    if (frames.count > framesMax || this.#pendingBytes > messageBytesMax) return this.#tooLarge();
+    this.#pendingBytes += bytesOpened;
     this.#isMidMessage = opened.more;
     if (opened.more) return next;
     this.#pending = null;
@@ -642,6 +659,116 @@ export class Connection {
     this.#events.message(frames);
     return next;
   }
+
+  // ---------------------------------------------------------------- messages over the limits
+
+  /**
+   * The next frame of the message is over the limits, and the rest is skipped.
+   * @returns `null`: the connection is over
+   */
+  #beginSkipping(frames: Frames): SkippedMessage | null {
+    if (this.#options.skipsOversized !== true) {
+      this.#fail('too_large', 'a message over the limits');
+      return null;
+    }
+    const skipped = new SkippedMessage(frames, this.#options);
+    this.#phase = 'skipping';
+    this.#skipped = skipped;
+    this.#commandsUntil = 0;
+    this.#isMidMessage = false;
+    this.#pending = skipped.head;
+    this.#pendingKept = skipped.head.count;
+    this.#pendingBytes = skipped.headBytes;
+    return skipped;
+  }
+
+  /** Reads the head of a frame, or what has arrived of its body. */
+  #skip(bytes: Buffer, at: number, end: number, now: number, skipped: SkippedMessage): number {
+    if (at >= end) return this.#lack(1);
+    const cipher = this.#cipher;
+    if (skipped.left > 0) {
+      const next = Math.min(end, at + skipped.left);
+      cipher?.check(bytes, at, next);
+      skipped.left -= next - at;
+      return this.#endFrame(skipped, next);
+    }
+    const flags = bytes[at] ?? 0;
+    const start = at + headBytes(flags);
+    if (start > end) return this.#lack(start - end);
+    const size = frameSize(bytes, at, flags);
+    const isCommand = (flags & FLAG_COMMAND) !== 0;
+    if ((flags & ~(FLAG_MORE | FLAG_LONG | FLAG_COMMAND)) !== 0) {
+      return this.#fail('protocol', 'unknown frame flags');
+    }
+    if (cipher !== null) return this.#skipSealed(bytes, start, end, size, now, skipped, cipher);
+    if (isCommand) {
+      const fault = commandFault(size, 0);
+      if (fault !== null) return this.#fail('protocol', fault);
+      const next = start + size;
+      if (next > end) return this.#lack(next - end);
+      this.#handleCommand(bytes.subarray(start, next), now);
+      return next;
+    }
+    skipped.begin(size, (flags & FLAG_MORE) !== 0);
+    return this.#endFrame(skipped, start);
+  }
+
+  /** Only the whole frame shows whether the peer sealed it, and whether another one follows. */
+  #skipSealed(
+    bytes: Buffer,
+    start: number,
+    end: number,
+    size: number,
+    now: number,
+    skipped: SkippedMessage,
+    cipher: FrameCipher,
+  ): number {
+    const isSmall = size <= SEALED_COMMAND_BYTES_MAX;
+    const overhead = cipher.sealedBytes(0);
+    const next = start + (isSmall ? size : overhead);
+    if (next > end) return this.#lack(next - end);
+    if (!isSmall) {
+      if (!cipher.beginCheck(bytes, start)) return this.#fail('protocol', NOT_SEALED);
+      skipped.begin(size - overhead, true);
+      return this.#endFrame(skipped, next);
+    }
+    cipher.recycle();
+    if (!cipher.open(bytes, start, next, openedFrame)) return this.#fail('protocol', NOT_SEALED);
+    const { buffer, start: from, end: until, command, more } = openedFrame;
+    if (command) {
+      this.#handleCommand(buffer.subarray(from, until), now);
+      return next;
+    }
+    skipped.begin(until - from, more, 0);
+    return this.#endFrame(skipped, next);
+  }
+
+  /** If its frame has arrived, and is the last one, the message is reported. */
+  #endFrame(skipped: SkippedMessage, next: number): number {
+    if (skipped.isEndless) {
+      return this.#fail('too_large', `${skipped.reason}: too long to be skipped`);
+    }
+    if (skipped.left > 0) return next;
+    if (this.#cipher?.isChecking === true) {
+      if (!this.#cipher.endCheck(openedFrame)) return this.#fail('protocol', NOT_SEALED);
+      if (openedFrame.command) return this.#fail('protocol', 'a command is too large');
+      skipped.more = openedFrame.more;
+    }
+    if (skipped.more) return next;
+    this.#phase = 'traffic';
+    this.#endSkipping();
+    this.#events.oversized?.(skipped.head, skipped.reason);
+    return next;
+  }
+
+  #endSkipping(): void {
+    this.#skipped = null;
+    this.#pending = null;
+    this.#pendingKept = 0;
+    this.#pendingBytes = 0;
+  }
+
+  // ---------------------------------------------------------------- sealed frames, commands
 
   /**
    * The rest of a sealed message comes later: moves its frames out of the room that all connections
@@ -698,10 +825,6 @@ export class Connection {
     return -1;
   }
 
-  #tooLarge(): -1 {
-    return this.#fail('too_large', 'a message over the limits');
-  }
-
   #fail(kind: FaultKind, reason: string): -1 {
     if (this.#phase === 'failed') return -1;
     this.#phase = 'failed';
@@ -715,9 +838,7 @@ export class Connection {
     this.#carried = 0;
     this.#hasRest = false;
     this.#awaitsGrant = false;
-    this.#pending = null;
-    this.#pendingKept = 0;
-    this.#pendingBytes = 0;
+    this.#endSkipping();
     this.#isMidMessage = false;
     this.#cipher?.close();
     this.#options.mechanism.close();

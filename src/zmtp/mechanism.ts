@@ -43,6 +43,21 @@ export interface FrameCipher {
    * @returns false if the peer did not seal it, or it is not the peer's next frame
    */
   open(body: Buffer, start: number, end: number, opened: OpenedFrame): boolean;
+  /**
+   * Begins to verify a frame that is not kept. There are at least `sealedBytes(0)` bytes of it, which
+   * this takes; `check` takes the others as they arrive.
+   * @returns false as `open` does
+   */
+  beginCheck(body: Buffer, start: number): boolean;
+  check(bytes: Buffer, start: number, end: number): void;
+  /**
+   * All of the frame was taken.
+   * @param opened gets its flags
+   * @returns false if the peer did not seal it
+   */
+  endCheck(opened: OpenedFrame): boolean;
+  /** Between `beginCheck` and `endCheck`. */
+  readonly isChecking: boolean;
   /** The opened frames are no longer needed. */
   recycle(): void;
   /** The connection is over: erases its keys. */

@@ -2,7 +2,7 @@
  * The peers of a `Stage`. They encode and decode with the codec of their side, so that a script
  * shows what a real peer would receive.
  */
-import type { Frames } from '../../src/core/frames.js';
+import { Frames } from '../../src/core/frames.js';
 import { identityOf } from '../../src/transport/identity.js';
 import {
   clientRequest,
@@ -20,6 +20,9 @@ import {
   workerReturn,
 } from '../../src/wire/worker-side.js';
 import type { Stage } from './stage.js';
+
+/** What is said of a message over the limits. */
+export const OVERSIZED = 'a message of 2000 bytes, at most 1000 are allowed';
 
 /** A frame in a script: bytes, or one character a byte (latin1). */
 export type FrameLike = string | Uint8Array;
@@ -110,9 +113,11 @@ export class Connection {
     });
   }
 
-  sendsOversized(): void {
+  /** @param head the frames before the one that is over the limit, which is empty here */
+  sendsOversized(...head: FrameLike[]): void {
     this.stage.input((broker, now) => {
-      broker.oversized(this.peer, now);
+      const frames = Frames.of(...head.map(toBytes), '');
+      broker.oversized(this.peer, frames, OVERSIZED, now);
     });
   }
 

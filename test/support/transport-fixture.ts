@@ -152,8 +152,9 @@ export class Server implements TransportEvents {
     this.answer?.(peer, frames);
   }
 
-  oversized(peer: PeerId): void {
-    this.told.push(`oversized ${peer}`);
+  oversized(peer: PeerId, head: Frames, reason: string): void {
+    const frames = head.copyFrom(0).map((frame) => frame.length);
+    this.told.push(`oversized ${peer}: ${frames.join(' ')}: ${reason}`);
   }
 
   full(peer: PeerId): void {
@@ -185,8 +186,8 @@ export class LateEvents implements TransportEvents {
     this.to?.message(peer, frames);
   }
 
-  oversized(peer: PeerId): void {
-    this.to?.oversized(peer);
+  oversized(peer: PeerId, head: Frames, reason: string): void {
+    this.to?.oversized(peer, head, reason);
   }
 
   full(peer: PeerId): void {

@@ -331,6 +331,8 @@ export function describeRouter(factory: TransportFactory): void {
       await server.untilMessages(3);
       const told = (): number => server.count('oversized') + server.count('disconnected');
       await until(() => told() >= 2, 'the end of both');
+      const both = '0 0: a message of 120000 bytes, at most 100000 are allowed';
+      await until(() => server.told.some((line) => line.endsWith(both)), 'the sizes of one');
       expect(server.messages.map((message) => message.frames.length).sort()).toEqual([1, 1, 32]);
     });
   });

@@ -84,15 +84,19 @@ export class Limits {
     return isNew && this.#services.withWorkers >= services;
   }
 
-  /** True if one more PARTIAL may not be held for a request (D10). @param sender of the PARTIAL */
+  /** True if there is no room to hold one more PARTIAL (D10). @param sender of the PARTIAL */
   isOverByPartial(id: RequestId, frames: Frames, from: number, sender: Holder): boolean {
-    const { messageBytes, frames: framesMax, queuedBytes } = this.values;
     const bytes = packedBytes(frames, from, frames.count);
+    const holder = this.#requests.partials.of(id)?.holder ?? sender;
+    return !holder.mayHold(bytes) || this.#requests.heldBytes + bytes > this.values.queuedBytes;
+  }
+
+  /** True if the PARTIALs held for a request and one more exceed the maximum size of a message. */
+  isTooLargeWith(id: RequestId, frames: Frames, from: number): boolean {
+    const { messageBytes, frames: framesMax } = this.values;
     const held = this.#requests.partials.of(id);
-    if (!(held?.holder ?? sender).mayHold(bytes)) return true;
-    if (this.#requests.heldBytes + bytes > queuedBytes) return true;
-    const count = frames.count - from;
-    return (held?.bytes ?? 0) + bytes > messageBytes || (held?.frames ?? 0) + count > framesMax;
+    const bytes = (held?.bytes ?? 0) + packedBytes(frames, from, frames.count);
+    return bytes > messageBytes || (held?.frames ?? 0) + frames.count - from > framesMax;
   }
 
   /** True if a reply joined from PARTIALs exceeds the maximum size of a message (D10). */

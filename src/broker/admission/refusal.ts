@@ -35,6 +35,11 @@ export const NO_WORKER: Refusal = {
   text: 'no worker serves it',
 };
 
+/** The message was over `limits.messageBytes` or `limits.frames`. */
+export function tooLarge(text: string): Refusal {
+  return { reason: 'too_large', status: '413', text };
+}
+
 /** A limit of the broker is reached. */
 export function overLimit(text: string): Refusal {
   return { reason: 'limit', status: '429', text };

@@ -10,7 +10,7 @@ import type { Absence } from '../admission/absence.js';
 import type { Admission } from '../admission/admission.js';
 import { type HeldMessage, HeldMessages } from '../admission/held-messages.js';
 import type { Limits } from '../admission/limits.js';
-import { NO_RIGHT, NO_WORKER, TOO_FAST } from '../admission/refusal.js';
+import { NO_RIGHT, NO_WORKER, TOO_FAST, tooLarge } from '../admission/refusal.js';
 import type { InternalRequests } from '../lifecycle/internal-requests.js';
 import type { Lifecycle } from '../lifecycle/lifecycle.js';
 import type { Replies } from '../lifecycle/replies.js';
@@ -89,6 +89,12 @@ export class ClientRequests {
       return;
     }
     this.#afterQuota(peer, inbound, internal, now);
+  }
+
+  /** Its message was over the limits: only the frames before the body are here (D100). */
+  tooLarge(peer: Peer, inbound: Inbound, reason: string): void {
+    const isInternal = this.#internals.of(inbound.frames, inbound.service) !== null;
+    this.#replies.refuse(inbound, peer, tooLarge(reason), isInternal);
   }
 
   /** 10/FLP: only a node that serves answers, so that clients use another one (D38). */

@@ -119,6 +119,7 @@ export class Connections {
     { address, key }: { readonly address: string; readonly key: string | null },
   ): void {
     this.#counters.connectionsRejected++;
+    if (kind === 'too_large') this.#counters.malformed.too_large++;
     this.#events.emit({ name: 'connection.rejected', listener, kind, reason, address, key });
   }
 

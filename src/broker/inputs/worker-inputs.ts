@@ -1,8 +1,8 @@
 /** Handles what workers send: READY, replies, HEARTBEAT, RETURN, FAIL (docs/protocol.md, Workers). */
 import { escapeName } from '../../core/escape.js';
 import { DELIMITED, type Dialect } from '../../wire/dialect.js';
-import { readFailure } from '../../wire/failure.js';
-import { type Fault, Inbound } from '../../wire/inbound.js';
+import { type Failure, readFailure, tooLargeFailure } from '../../wire/failure.js';
+import { type Fault, Inbound, tooLarge } from '../../wire/inbound.js';
 import { EMPTY } from '../../wire/mdp.js';
 import { setReady } from '../../wire/pirate.js';
 import { allows } from '../admission/access.js';
@@ -190,8 +190,22 @@ export class WorkerInputs {
     return false;
   }
 
-  /** FAIL (D60). If its token names no delivery of this worker, it is treated like a reply. */
-  failed(peer: Peer, inbound: Inbound, now: number): void {
+  /**
+   * A message about a request was over the limits: it ends the request, and costs the worker nothing
+   * else (D100).
+   */
+  tooLarge(peer: Peer, inbound: Inbound, reason: string, now: number): void {
+    this.countMalformed(peer, tooLarge(reason));
+    // From a worker that was lost, a whole reply would be used, and its body is not here.
+    if (inbound.kind !== 'partial') inbound.kind = 'fail';
+    this.failed(peer, inbound, tooLargeFailure(reason), now);
+  }
+
+  /**
+   * FAIL (D60). If its token names no delivery of this worker, it is treated like a reply.
+   * @param given the failure; `null`: the message has it
+   */
+  failed(peer: Peer, inbound: Inbound, given: Failure | null, now: number): void {
     const { worker } = peer;
     const { frames, client, body } = inbound;
     const id = this.#tokens.request(frames, client);
@@ -200,7 +214,8 @@ export class WorkerInputs {
       return;
     }
     this.#workers.touch(worker, now);
-    this.#lifecycle.failureOfHolder(id, worker, readFailure(frames, body), now);
+    const failure = given ?? readFailure(frames, body);
+    this.#lifecycle.failureOfHolder(id, worker, failure, now, inbound.kind === 'partial');
     this.#registrations.expelIfDrained(worker, now);
   }
 
@@ -255,7 +270,7 @@ export class WorkerInputs {
       return this.#replyOfLost(id, inbound, now);
     }
     if (inbound.kind !== 'fail') this.#lifecycle.replyOfHolder(id, worker, inbound, now);
-    else this.#lifecycle.failureOfHolder(id, worker, readFailure(frames, body), now);
+    else this.#lifecycle.failureOfHolder(id, worker, readFailure(frames, body, true), now);
     return true;
   }
 
@@ -295,10 +310,13 @@ export class WorkerInputs {
    * worker is expelled (docs/protocol.md).
    */
   malformed(peer: Peer, fault: Fault, now: number): void {
-    const { key, address } = peer;
+    this.countMalformed(peer, fault);
+    if (peer.worker !== null) this.#registrations.expel(peer.worker, 'protocol', now);
+  }
+
+  countMalformed({ key, address }: Peer, fault: Fault): void {
     this.#counters.malformed[fault.kind]++;
     this.#events.emit({ name: 'message.malformed', ...fault, key, address });
-    if (peer.worker !== null) this.#registrations.expel(peer.worker, 'protocol', now);
   }
 
   /**

@@ -126,9 +126,9 @@ export class BrokerLoop implements TransportEvents {
     return next;
   }
 
-  oversized(peer: PeerId): void {
+  oversized(peer: PeerId, head: Frames, reason: string): void {
     this.#schedule();
-    this.#broker.oversized(peer, this.#now);
+    this.#broker.oversized(peer, head, reason, this.#now);
   }
 
   waiting(peer: PeerId): void {

@@ -4,7 +4,7 @@
  */
 import { oneLine } from '../../core/escape.js';
 import type { Frames } from '../../core/frames.js';
-import { type Failure, failureLine } from '../../wire/failure.js';
+import { type Failure, failureLine, tooLargeFailure } from '../../wire/failure.js';
 import type { Inbound } from '../../wire/inbound.js';
 import type { Admission } from '../admission/admission.js';
 import type { Limits } from '../admission/limits.js';
@@ -38,6 +38,8 @@ import { type DeliveryEnd, failed } from './delivery-end.js';
 import type { Replies } from './replies.js';
 import type { RequestEnds } from './request-ends.js';
 import type { StoredDeliveries } from './stored-deliveries.js';
+
+const JOINED_TOO_LARGE = 'the reply joined from PARTIALs is too large';
 
 export interface LifecycleDeps {
   readonly maxDeliveries: number;
@@ -161,7 +163,7 @@ export class Lifecycle {
     const joined = this.#requests.partials.joined(id, frames, body);
     if (joined === null) this.#passOn(id, frames, body, now);
     else if (!this.#limits.isTooLarge(joined)) this.#passOn(id, joined, 0, now);
-    else this.#giveUp(id, 'the reply joined from PARTIALs is too large');
+    else this.#giveUp(id, JOINED_TOO_LARGE, tooLargeFailure(JOINED_TOO_LARGE));
   }
 
   #passOn(id: RequestId, frames: Frames, from: number, now: number): void {
@@ -178,20 +180,26 @@ export class Lifecycle {
       const isSent = this.#replies.partial(id, frames, body);
       if (!isSent && requests.mayReturn(id)) {
         // The client would take the rest for the complete reply (D6, D26).
-        this.#giveUp(id, 'its client was disconnected during a PARTIAL');
+        this.#giveUp(id, 'its client was disconnected during a PARTIAL', null);
       }
+    } else if (this.#limits.isTooLargeWith(id, frames, body)) {
+      requests.partials.drop(id);
+      this.#giveUp(id, JOINED_TOO_LARGE, tooLargeFailure(JOINED_TOO_LARGE));
     } else if (this.#limits.isOverByPartial(id, frames, body, holder)) {
       requests.partials.drop(id);
-      this.#giveUp(id, 'the PARTIALs held for a 0.1 client are too large');
+      this.#giveUp(id, 'there is no room for the PARTIALs of its reply', null);
     } else {
       requests.partials.add(id, frames, body, holder);
       if (table.is(id, STORED)) this.#stored.progressed(id);
     }
   }
 
-  /** Abandons a request that is still out at its worker. */
-  #giveUp(id: RequestId, reason: string): void {
-    if (this.#table.is(id, STORED)) this.#stored.spoiled(id, reason);
+  /**
+   * Abandons a request that is still out at its worker.
+   * @param failure of a stored one that no other worker could answer either
+   */
+  #giveUp(id: RequestId, reason: string, failure: Failure | null): void {
+    if (this.#table.is(id, STORED)) this.#stored.spoiled(id, reason, failure);
     else this.#ends.abandon(id, reason, null);
     this.#table.raise(id, GIVEN_UP);
   }
@@ -203,9 +211,19 @@ export class Lifecycle {
 
   // ---------------------------------------------------------------- deliveries without a reply
 
-  /** The worker that the request is out at tried it and reports what went wrong (D60, D61, D63). */
-  failureOfHolder(id: RequestId, worker: Worker, failure: Failure, now: number): void {
+  /**
+   * The worker that the request is out at tried it and reports what went wrong (D60, D61, D63).
+   * @param isPart more of its answer may follow, which is dropped (D100)
+   */
+  failureOfHolder(
+    id: RequestId,
+    worker: Worker,
+    failure: Failure,
+    now: number,
+    isPart = false,
+  ): void {
     const table = this.#table;
+    if (isPart) this.#mayStillReply(id, true);
     if (table.is(id, ANSWERED | GIVEN_UP)) {
       this.#deliveries.takeBack(id, worker);
       const reason = this.#reasonOf(id);
@@ -267,11 +285,7 @@ export class Lifecycle {
     if (this.#tracer.isOn && !isStored) this.#traceFailed(id, worker, end.text);
     let delivery = table.get(id, DELIVERIES);
     if (end.cause === 'busy') table.set(id, DELIVERIES, --delivery);
-    if (end.mayStillReply) {
-      const bit = deliveryBit(delivery);
-      table.set(id, LOST, table.get(id, LOST) | bit);
-      if (table.is(id, HELD)) table.set(id, SPOILED, table.get(id, SPOILED) | bit);
-    }
+    if (end.mayStillReply) this.#mayStillReply(id, table.is(id, HELD));
     requests.partials.drop(id);
     if (table.is(id, ANSWERED | GIVEN_UP)) {
       requests.release(id, this.#reasonOf(id));
@@ -298,6 +312,14 @@ export class Lifecycle {
     } else {
       this.#requeue(id, worker, delivery, end);
     }
+  }
+
+  /** An answer to this delivery may come after its end. @param isSpoiled a part of it is missing */
+  #mayStillReply(id: RequestId, isSpoiled: boolean): void {
+    const table = this.#table;
+    const bit = deliveryBit(table.get(id, DELIVERIES));
+    table.set(id, LOST, table.get(id, LOST) | bit);
+    if (isSpoiled) table.set(id, SPOILED, table.get(id, SPOILED) | bit);
   }
 
   #requeue(id: RequestId, worker: Worker, deliveries: number, { cause }: DeliveryEnd): void {

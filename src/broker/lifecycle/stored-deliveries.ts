@@ -5,7 +5,7 @@
  */
 import { assert } from '../../core/assert.js';
 import type { Frames } from '../../core/frames.js';
-import type { Failure } from '../../wire/failure.js';
+import { type Failure, failureLine } from '../../wire/failure.js';
 import type { InternalClient, StoredBody } from '../ports.js';
 import type { Service, Worker } from '../state/entities.js';
 import {
@@ -142,8 +142,9 @@ export class StoredDeliveries {
   }
 
   /** Its worker can no longer send a usable reply, but still has the request. */
-  spoiled(id: RequestId, reason: string): void {
-    this.#client?.failed(this.#reference(id), reason, false, null);
+  spoiled(id: RequestId, text: string, failure: Failure | null): void {
+    const reason = failure === null ? text : failureLine(failure);
+    this.#client?.failed(this.#reference(id), reason, false, failure);
   }
 
   /** It was out when the broker stopped, which does not count as an attempt. */

@@ -214,10 +214,6 @@ class PeerListener implements PeerLink, TransportEvents {
     if (peer === this.#peer) this.#noPeer();
   }
 
-  oversized(peer: PeerId): void {
-    this.#transport?.disconnect(peer);
-  }
-
   full(peer: PeerId): void {
     // It does not read what it requested, so it has to join again.
     this.#transport?.disconnect(peer);

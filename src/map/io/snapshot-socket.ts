@@ -24,7 +24,7 @@ export interface SnapshotInputs {
   clientConnected(peer: PeerId, info: MapPeer): void;
   /** The frames are valid during the call. */
   clientMessage(peer: PeerId, frames: Frames): void;
-  clientOversized(peer: PeerId, info: MapPeer): void;
+  clientOversized(info: MapPeer, reason: string): void;
   clientFull(peer: PeerId): void;
   clientDrained(peer: PeerId): void;
   clientGone(peer: PeerId): void;
@@ -106,8 +106,8 @@ export class SnapshotSocket implements ListeningEvents {
     this.#inputs.clientMessage(peer, frames);
   }
 
-  oversized(peer: PeerId, info: PeerInfo): void {
-    this.#inputs.clientOversized(peer, info);
+  oversized(_peer: PeerId, info: PeerInfo, reason: string): void {
+    this.#inputs.clientOversized(info, reason);
   }
 
   full(peer: PeerId): void {

@@ -12,7 +12,7 @@ import type { MapSocketOptions, OpenedMapSocket } from './snapshot-socket.js';
 export interface WriterInputs {
   /** A message; its frames are valid during the call. */
   written(writer: MapPeer, frames: Frames): void;
-  writerOversized(writer: MapPeer): void;
+  writerOversized(writer: MapPeer, reason: string): void;
   /** See `TransportEvents.rejected`. */
   writerRejected(kind: string, reason: string, from: Rejected): void;
 }
@@ -40,8 +40,8 @@ export class WriterSocket implements ListeningEvents {
     this.#inputs.written(writer, frames);
   }
 
-  oversized(_peer: PeerId, writer: PeerInfo): void {
-    this.#inputs.writerOversized(writer);
+  oversized(_peer: PeerId, writer: PeerInfo, reason: string): void {
+    this.#inputs.writerOversized(writer, reason);
   }
 
   rejected(kind: string, reason: string, from: Rejected): void {

@@ -1,8 +1,8 @@
 import type { MonotonicMs } from '../../core/clock.js';
 import type { MajordomoError } from '../../core/errors.js';
-import type { BodyFrames } from '../body.js';
+import { bodyBytes, type BodyFrames } from '../body.js';
 import type { DueQueue, Timed } from './deadlines.js';
-import { sdkError } from '../errors.js';
+import { sdkError, type SdkErrorCode } from '../errors.js';
 import type { Message } from '../message.js';
 import type { RequestSettings } from '../options.js';
 
@@ -191,9 +191,19 @@ export class Call implements Timed<Call> {
       return sdkError('ERR_MDP_NO_WORKER', `no worker serves '${this.service}'`, { details });
     }
     const text = `the broker refused the request to '${this.service}': ${status} ${reason}`;
-    return sdkError(status === '403' ? 'ERR_MDP_FORBIDDEN' : 'ERR_MDP_REFUSED', text, {
-      details,
-    });
+    return sdkError(REFUSED_CODES[status] ?? 'ERR_MDP_REFUSED', text, { details });
+  }
+
+  /** Its size without what is small in any request; a broker counts all. */
+  get bytes(): number {
+    return bodyBytes(this.body) + (this.target.headers?.length ?? 0);
+  }
+
+  /** @param bytesMax the most that the broker accepts */
+  tooLargeError(bytesMax: number): MajordomoError {
+    const { service, bytes } = this;
+    const text = `${shownRequest(service)} has ${bytes} bytes, the broker accepts at most ${bytesMax}: it was not sent`;
+    return sdkError('ERR_MDP_TOO_LARGE', text, { details: { service, bytes, bytesMax } });
   }
 
   brokenError(why: string): MajordomoError {
@@ -201,6 +211,11 @@ export class Call implements Timed<Call> {
     return sdkError('ERR_MDP_STREAM_BROKEN', text, { details: { service: this.service } });
   }
 }
+
+const REFUSED_CODES: Readonly<Record<string, SdkErrorCode>> = {
+  403: 'ERR_MDP_FORBIDDEN',
+  413: 'ERR_MDP_TOO_LARGE',
+};
 
 /** Servers of 10/FLP have one service each, without a name. */
 function shownRequest(service: string): string {

@@ -15,7 +15,7 @@ import { Ticker } from '../ticker.js';
 import { type BrokerRefusal, Call, type CallOwner, type Target } from './call.js';
 import { CallTable } from './call-table.js';
 import { CLIENT_EVENTS, type ClientEvents } from './client-events.js';
-import type { DeliverySink, DeliveryStrategy } from './delivery-strategy.js';
+import type { DeliverySink, DeliveryStrategy, LearntBroker } from './delivery-strategy.js';
 import { ProcessHold } from './process-hold.js';
 
 /** Counters of a client, since it was created. */
@@ -74,6 +74,8 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
   readonly #endpointOf = new Map<number, string>();
   /** By endpoint: why the last attempt to connect there failed. */
   readonly #faults = new Map<string, string>();
+  /** The largest message that the broker of a link accepts, where it has said so. */
+  readonly #messageBytesMaxOf = new Map<number, number>();
   readonly #closing = new Set<Promise<void>>();
   readonly #ticker: Ticker;
   readonly #hold: ProcessHold = new ProcessHold(
@@ -208,6 +210,13 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     this.listeners.emit('refused', { endpoint, service: call.service, ...refusal });
   }
 
+  /** The broker has answered `mmi.broker`. */
+  learnt(link: number, broker: LearntBroker, messageBytesMax: number): void {
+    this.#messageBytesMaxOf.set(link, messageBytesMax);
+    this.strategy.learnt(link, broker, monotonicMs());
+    this.wake();
+  }
+
   #release(call: Call): void {
     this.calls.delete(call);
     call.unlisten?.();
@@ -260,8 +269,13 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
         this.counters.hedges++;
       },
       send: (link, call) => {
-        if (call.attempt > 1) this.counters.resends++;
         const found = this.#links.get(link);
+        const bytesMax = this.#messageBytesMaxOf.get(link) ?? Infinity;
+        if (call.bytes > bytesMax) {
+          this.#refuseSoon(call, bytesMax);
+          return;
+        }
+        if (call.attempt > 1) this.counters.resends++;
         if (found !== undefined) this.#protocol.send(found, call);
       },
       fail: (call, error) => {
@@ -280,6 +294,15 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
         this.#warnRaised(fromMs, toMs);
       },
     };
+  }
+
+  /** A broker would only throw it away (D100). Not now: the strategy is in the middle of its send. */
+  #refuseSoon(call: Call, bytesMax: number): void {
+    queueMicrotask(() => {
+      if (call.state === 'settled') return;
+      this.abandon(call);
+      call.owner.fail(call, call.tooLargeError(bytesMax));
+    });
   }
 
   /** `undefined`: it is closed. */
@@ -375,6 +398,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     const found = this.#links.get(link);
     this.#links.delete(link);
     this.#endpointOf.delete(link);
+    this.#messageBytesMaxOf.delete(link);
     if (found === undefined) return;
     const closing = found.close(0).finally(() => this.#closing.delete(closing));
     this.#closing.add(closing);

@@ -16,7 +16,8 @@ export interface HandlerContext<Answer = Body> {
   /**
    * Sends a part of the reply. The handler returns the last part. With a 0.1 broker the worker keeps
    * the parts and sends them joined in one reply.
-   * @throws ERR_MDP_STREAM_BROKEN if the broker took the request away; ERR_MDP_BODY
+   * @throws ERR_MDP_STREAM_BROKEN if the broker took the request away; ERR_MDP_BODY; a `ServiceError`
+   * `too-large` if the part is larger than the broker accepts: the request fails with that
    */
   readonly partial: (body: Answer) => void;
 }
@@ -41,6 +42,8 @@ export type Handler<Value = Buffer, Answer = Body> = (
 
 /** Where the parts of an answer go. */
 export interface PartSink {
+  /** @returns `null`: the broker takes a part of this size */
+  tooLargeError(body: BodyFrames): Error | null;
   /** Sends a PARTIAL. @returns false if that is no longer possible */
   partial(task: Task, body: BodyFrames): boolean;
 }
@@ -85,6 +88,8 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   place = 0;
   /** The answer, while it waits to be sent. */
   answer: BodyFrames = EMPTY;
+  /** A part was too large to be sent: the request fails with this, however its handler ends (D100). */
+  spoiledBy: Error | null = null;
   readonly #version: MdpVersion;
   readonly #encode: Encode | null;
   #kept: Uint8Array[] | null = null;
@@ -123,6 +128,8 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
       this.#kept.push(...frameList(body));
       return;
     }
+    this.spoiledBy ??= this.#over ? null : this.session.tooLargeError(body);
+    if (this.spoiledBy !== null) throw this.spoiledBy;
     if (this.#over || !this.session.partial(this.task, body)) {
       throw sdkError('ERR_MDP_STREAM_BROKEN', 'the broker took the request away from this worker');
     }

@@ -19,8 +19,9 @@ import type { Frames } from '../../core/frames.js';
 import { pack, packedBytes, PackedCursor, readPacked } from '../../core/packed.js';
 import type { Failure } from '../../wire/failure.js';
 import { type BackoffOptions, backoffMs, type Random } from '../backoff.js';
-import type { BodyFrames } from '../body.js';
+import { bodyBytes, type BodyFrames } from '../body.js';
 import { NO_WORKER_OFFERS, type WorkerOffers } from '../broker-facts.js';
+import { ServiceError } from '../service-error.js';
 import type { ConcurrencyLimiter, SlotTaker } from './concurrency-limiter.js';
 import type { ReceivedRequest } from '../message.js';
 import { Slab } from '../slab.js';
@@ -217,7 +218,8 @@ export class WorkerSession implements SlotTaker {
       this.#learn(offers, now);
       return;
     }
-    this.#offers = { ...this.#offers, fail: offers.fail };
+    const { fail, messageBytesMax } = offers;
+    this.#offers = { ...this.#offers, fail, messageBytesMax };
     if (this.#state !== 'registered' || this.#isConfirmed) return;
     if (this.#confirmedBy === 0) this.#askAgain();
     else if (this.#answered >= this.#confirmedBy) this.#confirm();
@@ -250,6 +252,16 @@ export class WorkerSession implements SlotTaker {
     task.registration = this.#registration;
     if (this.#held.length === 0 && this.#takesSlot()) this.#begin(task);
     else this.#held.push(task);
+  }
+
+  /** Why the broker would not take an answer, or a part of one, of this size; `null`: it would. */
+  tooLargeError(body: BodyFrames): Error | null {
+    const { messageBytesMax } = this.#offers;
+    const bytes = bodyBytes(body);
+    if (bytes <= messageBytesMax) return null;
+    const text = `the reply has ${bytes} bytes, the broker accepts at most ${messageBytesMax}`;
+    const details = { bytes, bytesMax: messageBytesMax };
+    return new ServiceError('too-large', text, { retry: false, details });
   }
 
   /** Sends a part of the answer. @returns false if it can no longer be sent */

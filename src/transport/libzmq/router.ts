@@ -12,8 +12,8 @@
  * - It reports neither the key nor the address that a message came from: `PeerInfo.key` is null,
  *   and all peers of a listener are one identity.
  * - `connectionsMax`, `connectionsPerIdentityMax` and `receiveBytesMax` are not enforced.
- * - libzmq enforces `messageBytesMax` per frame (it ends the connection); this adapter enforces it
- *   per message, after libzmq has read all of it (`oversized`).
+ * - libzmq enforces `messageBytesMax` per frame: it ends the connection, and reports nothing. This
+ *   adapter enforces it per message, after libzmq has read all of it (`oversized`).
  * - It reads one message of each peer in turn, up to 256 messages or 1 MiB per turn of the loop.
  * - libzmq rejects a peer that reconnects with its own routing id before its previous connection
  *   has been read to the end (no hand-over: otherwise any peer could take over any routing id).
@@ -28,6 +28,7 @@ import { codeOf } from '../../core/errors.js';
 import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
 import { Holdings } from '../../core/holdings.js';
+import { SkippedMessage } from '../../zmtp/skipped-message.js';
 import type { PeerNumbers } from '../peer-numbers.js';
 import type { ListenerCurve } from '../listener-curve.js';
 import type {
@@ -307,14 +308,20 @@ class LibzmqRouter implements Transport {
     const frames = this.#frames;
     frames.clear();
     let bytes = 0;
-    for (let index = 1; index < parts.length && index <= framesMax; index++) {
+    let skipped: SkippedMessage | null = null;
+    for (let index = 1; index < parts.length; index++) {
       const part = parts[index];
       if (part === undefined) break;
       bytes += part.length;
-      frames.push(part, 0, part.length);
+      if (bytes > messageBytesMax || index > framesMax) {
+        skipped ??= new SkippedMessage(frames, this.#limits);
+        skipped.begin(part.length, true);
+      } else {
+        frames.push(part, 0, part.length);
+      }
     }
-    if (parts.length - 1 > framesMax || bytes > messageBytesMax) this.#events.oversized(peer.id);
-    else this.#events.message(peer.id, frames);
+    if (skipped === null) this.#events.message(peer.id, frames);
+    else this.#events.oversized?.(peer.id, skipped.head, skipped.reason);
   }
 
   #wrote(peer: RouterPeer): void {

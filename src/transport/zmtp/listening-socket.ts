@@ -31,7 +31,7 @@ export interface ListeningEvents {
   /** The frames are valid during the call. */
   message(peer: PeerId, frames: Frames, info: PeerInfo): void;
   subscription?(peer: PeerId, topic: Buffer, isOn: boolean): void;
-  oversized(peer: PeerId, info: PeerInfo): void;
+  oversized(peer: PeerId, info: PeerInfo, reason: string): void;
   full?(peer: PeerId): void;
   drained?(peer: PeerId): void;
   disconnected?(peer: PeerId): void;
@@ -146,9 +146,9 @@ export class ListeningSocket<Limits = RouterLimits> implements TransportEvents {
     this.#events.subscription?.(peer, topic, isOn);
   }
 
-  oversized(peer: PeerId): void {
+  oversized(peer: PeerId, _head: Frames, reason: string): void {
     const info = this.#peers.get(peer);
-    if (info !== undefined) this.#events.oversized(peer, info);
+    if (info !== undefined) this.#events.oversized(peer, info, reason);
   }
 
   full(peer: PeerId): void {

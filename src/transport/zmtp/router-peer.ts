@@ -101,6 +101,7 @@ export class RouterPeer
         waitsForGrant: true,
         messageBytesMax,
         framesMax,
+        skipsOversized: router.events.oversized !== undefined,
         takesSubscriptions: arrival.socketType === 'PUB',
       },
       this,
@@ -222,6 +223,10 @@ export class RouterPeer
     this.#router.events.message(this.id, frames);
   }
 
+  oversized(head: Frames, reason: string): void {
+    this.#router.events.oversized?.(this.id, head, reason);
+  }
+
   subscription(topic: Buffer, isOn: boolean): void {
     this.#router.events.subscription?.(this.id, topic, isOn);
   }
@@ -248,10 +253,7 @@ export class RouterPeer
     if (this.isGone) return;
     this.#router.settled(this);
     this.#router.count(this, 0, this.outgoingBytes);
-    // A worker must still be sent the DISCONNECT that a malformed message causes
-    // (docs/protocol.md).
-    if (kind === 'too_large' && this.id >= 0) this.#router.events.oversized(this.id);
-    else this.#reject(kind, reason);
+    this.#reject(kind, reason);
     this.isGone = true;
     this.shell.end();
   }

@@ -1,7 +1,7 @@
 /** MESSAGE of 25/ZMTP-CURVE: one sealed frame of a message or command. */
 import { copyBytes, int32At, putInt32 } from '../../core/bytes.js';
 import type { FrameCipher, OpenedFrame } from '../mechanism.js';
-import { type CurveCrypto, wipe } from './crypto.js';
+import { type CurveCrypto, type Verification, wipe } from './crypto.js';
 import {
   MESSAGE_BOX_AT,
   MESSAGE_NAME,
@@ -50,6 +50,8 @@ export class CurveCipher implements FrameCipher {
   /** The peer's last nonce, in two halves: it may be too large for a number. */
   #heardHigh: number;
   #heardLow: number;
+  /** The frame that is verified as it arrives. */
+  #checked: Verification | null = null;
 
   /**
    * @param key of the two short-term keys; erased at once, for the two frame keys made from it
@@ -102,23 +104,50 @@ export class CurveCipher implements FrameCipher {
 
   open(body: Buffer, start: number, end: number, opened: OpenedFrame): boolean {
     const size = end - start - MESSAGE_OVERHEAD_BYTES;
-    if (size < 0 || !isMessage(body, start)) return false;
+    if (size < 0 || !this.#isNext(body, start)) return false;
+    const crypto = this.#crypto;
+    const plain = crypto.open(body, start + MESSAGE_BOX_AT, end, this.#peerNonce, this.#peerKey);
+    if (plain < 0) return false;
+    const { memory } = crypto;
+    setFlags(opened, memory[plain] ?? 0);
+    keep(memory, plain + 1, plain + 1 + size, opened);
+    return true;
+  }
+
+  get isChecking(): boolean {
+    return this.#checked !== null;
+  }
+
+  beginCheck(body: Buffer, start: number): boolean {
+    if (!this.#isNext(body, start)) return false;
+    const at = start + MESSAGE_BOX_AT;
+    this.#checked = this.#crypto.verify(body, at, this.#peerNonce, this.#peerKey);
+    return true;
+  }
+
+  check(bytes: Buffer, start: number, end: number): void {
+    this.#checked?.add(bytes, start, end);
+  }
+
+  endCheck(opened: OpenedFrame): boolean {
+    const checked = this.#checked;
+    this.#checked = null;
+    if (checked?.isGenuine() !== true) return false;
+    setFlags(opened, checked.first);
+    return true;
+  }
+
+  /** Whether it can be the peer's next frame. If it was not sealed by the peer, the connection ends. */
+  #isNext(body: Buffer, start: number): boolean {
+    if (!isMessage(body, start)) return false;
     const high = int32At(body, start + MESSAGE_NONCE_AT) >>> 0;
     const low = int32At(body, start + MESSAGE_NONCE_AT + 4) >>> 0;
     // 26/CurveZMQ §Replay: strictly increasing.
     if (high < this.#heardHigh || (high === this.#heardHigh && low <= this.#heardLow)) return false;
     const nonce = this.#peerNonce;
     copyBytes(body, start + MESSAGE_NONCE_AT, start + MESSAGE_BOX_AT, nonce, NONCE_COUNTER_AT);
-    const crypto = this.#crypto;
-    const plain = crypto.open(body, start + MESSAGE_BOX_AT, end, nonce, this.#peerKey);
-    if (plain < 0) return false;
     this.#heardHigh = high;
     this.#heardLow = low;
-    const { memory } = crypto;
-    const flags = memory[plain] ?? 0;
-    opened.more = (flags & SEALED_MORE) !== 0;
-    opened.command = (flags & SEALED_COMMAND) !== 0;
-    keep(memory, plain + 1, plain + 1 + size, opened);
     return true;
   }
 
@@ -136,6 +165,11 @@ function isMessage(body: Buffer, start: number): boolean {
     if (body[start + at] !== MESSAGE_NAME[at]) return false;
   }
   return true;
+}
+
+function setFlags(opened: OpenedFrame, flags: number): void {
+  opened.more = (flags & SEALED_MORE) !== 0;
+  opened.command = (flags & SEALED_COMMAND) !== 0;
 }
 
 /** Copies plain text into the arena, where it stays until the arena is reused. */

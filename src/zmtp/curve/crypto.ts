@@ -36,6 +36,18 @@ export interface CurveCrypto {
    *   it was not sealed with this key and nonce
    */
   open(sealed: Buffer, start: number, end: number, nonce: Buffer, frameKey: Buffer): number;
+  /** Begins to verify sealed bytes that are not kept: at `start` are their MAC and the first of them. */
+  verify(sealed: Buffer, start: number, nonce: Buffer, frameKey: Buffer): Verification;
+}
+
+/** Of sealed bytes that arrive piece by piece. */
+export interface Verification {
+  /** The first byte of the plain text; it means nothing unless the whole is genuine. */
+  readonly first: number;
+  /** The next sealed bytes, after the first one. */
+  add(bytes: Buffer, start: number, end: number): void;
+  /** Whether all that was added was sealed with this key and nonce. Called once. */
+  isGenuine(): boolean;
 }
 
 /** Overwrites secrets, as far as JavaScript allows. */

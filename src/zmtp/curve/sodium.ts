@@ -7,10 +7,19 @@
  *
  * The compiled functions are called directly: the package's wrappers allocate in each call.
  */
+import { timingSafeEqual } from 'node:crypto';
+
 import { assert } from '../../core/assert.js';
 import { copyBytes } from '../../core/bytes.js';
 import { MajordomoError } from '../../core/errors.js';
-import { type CurveCrypto, KEY_BYTES, type KeyPair, MAC_BYTES, NONCE_BYTES } from './crypto.js';
+import {
+  type CurveCrypto,
+  KEY_BYTES,
+  type KeyPair,
+  MAC_BYTES,
+  NONCE_BYTES,
+  type Verification,
+} from './crypto.js';
 
 /** The libsodium functions used here, as compiled: they take addresses, and sizes in two halves. */
 interface Compiled {
@@ -42,6 +51,15 @@ interface Compiled {
   ): number;
   readonly _crypto_onetimeauth_poly1305: OneTimeAuth;
   readonly _crypto_onetimeauth_poly1305_verify: OneTimeAuth;
+  _crypto_onetimeauth_poly1305_statebytes(): number;
+  _crypto_onetimeauth_poly1305_init(state: number, key: number): number;
+  _crypto_onetimeauth_poly1305_update(
+    state: number,
+    source: number,
+    size: number,
+    sizeHigh: number,
+  ): number;
+  _crypto_onetimeauth_poly1305_final(state: number, mac: number): number;
 }
 
 /** Writes the MAC, or compares it: 0 if it is right. */
@@ -64,6 +82,10 @@ const FUNCTIONS: readonly string[] = [
   '_crypto_stream_salsa20_xor_ic',
   '_crypto_onetimeauth_poly1305',
   '_crypto_onetimeauth_poly1305_verify',
+  '_crypto_onetimeauth_poly1305_statebytes',
+  '_crypto_onetimeauth_poly1305_init',
+  '_crypto_onetimeauth_poly1305_update',
+  '_crypto_onetimeauth_poly1305_final',
 ];
 
 /** The first part of a nonce goes into the frame key, the rest into the stream. */
@@ -130,6 +152,9 @@ class Sodium implements CurveCrypto {
   /** One block: the key of the MAC, and the beginning of the plain text of an opened frame. */
   readonly #block: number;
   readonly #kept: number;
+  /** The state of a MAC that is made piece by piece; kept by each verification in between. */
+  readonly #auth: number;
+  readonly #authBytes: number;
   /** MAC_KEY_BYTES, in whose second half the MAC is put, and then the text. */
   #room: number;
   /** The room was allocated for one frame and must be freed after use. */
@@ -145,7 +170,10 @@ class Sodium implements CurveCrypto {
     this.#block = compiled._malloc(BLOCK_BYTES);
     this.#kept = compiled._malloc(ROOM_BYTES_KEPT);
     this.#room = this.#kept;
-    const isWhole = keys > 0 && slots > 0 && this.#block > 0 && this.#kept > 0;
+    this.#authBytes = compiled._crypto_onetimeauth_poly1305_statebytes();
+    this.#auth = compiled._malloc(this.#authBytes);
+    const rooms = [keys, slots, this.#block, this.#kept, this.#auth];
+    const isWhole = rooms.every((address) => address > 0);
     assert(isWhole, 'libsodium has memory');
     this.memory = view(compiled);
   }
@@ -232,6 +260,44 @@ class Sodium implements CurveCrypto {
     }
     // (The next call frees a large room: until then its bytes are read.)
     return text;
+  }
+
+  verify(sealed: Buffer, start: number, nonce: Buffer, frameKey: Buffer): Verification {
+    const { keyAt, nonceAt } = this.#fill(this.#opening, nonce, frameKey);
+    const compiled = this.#compiled;
+    const block = this.#block;
+    const begun = block + MAC_KEY_BYTES;
+    const text = start + MAC_BYTES;
+    this.#clear(block, MAC_KEY_BYTES);
+    this.memory[begun] = sealed[text] ?? 0;
+    compiled._crypto_stream_salsa20_xor(block, block, MAC_KEY_BYTES + 1, 0, nonceAt, keyAt);
+    compiled._crypto_onetimeauth_poly1305_init(this.#auth, block);
+    const mac = Buffer.from(sealed.subarray(start, text));
+    const state = Buffer.from(this.memory.subarray(this.#auth, this.#auth + this.#authBytes));
+    const first = this.memory[begun] ?? 0;
+    this.#authenticate(state, sealed, text, text + 1);
+    return {
+      first,
+      add: (bytes, from, until) => {
+        this.#authenticate(state, bytes, from, until);
+      },
+      isGenuine: () => {
+        this.memory.set(state, this.#auth);
+        compiled._crypto_onetimeauth_poly1305_final(this.#auth, block);
+        return timingSafeEqual(mac, this.memory.subarray(block, block + MAC_BYTES));
+      },
+    };
+  }
+
+  #authenticate(state: Buffer, bytes: Buffer, start: number, end: number): void {
+    const { memory } = this;
+    memory.set(state, this.#auth);
+    for (let at = start; at < end; at += ROOM_BYTES_KEPT) {
+      const until = Math.min(at + ROOM_BYTES_KEPT, end);
+      copyBytes(bytes, at, until, memory, this.#kept);
+      this.#compiled._crypto_onetimeauth_poly1305_update(this.#auth, this.#kept, until - at, 0);
+    }
+    memory.copy(state, 0, this.#auth, this.#auth + this.#authBytes);
   }
 
   /** The frames of a message have the same key. */

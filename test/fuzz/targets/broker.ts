@@ -103,7 +103,7 @@ class World {
         else connection.drains();
         break;
       case 10:
-        if (script.below(8) === 0) connection.sendsOversized();
+        if (script.below(8) === 0) connection.sendsOversized(...this.#head(script));
         break;
       default:
         this.stage.after(script.pick(WAITS_MS));
@@ -120,6 +120,13 @@ class World {
     const command = script.pick(['\x04', '\x03', '\x07']);
     who.connection.sends('MDPW02', command, held.token, '', `of ${held.token.toString('hex')}`);
     if (this.#held.length > 20) this.#held.splice(0, 10);
+  }
+
+  /** The frames of an over-long message before its body. */
+  #head(script: Script): (string | Buffer)[] {
+    const held = this.#held.at(-1);
+    if (held === undefined || script.below(2) === 0) return framesIn(script.piece());
+    return ['MDPW02', script.pick(['\x04', '\x03', '\x07', '\x08']), held.token, ''];
   }
 
   /** What everybody has heard. */

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { endFleets, fleet } from '../../support/fleet-stage.js';
+import { OVERSIZED } from '../../support/stage-peers.js';
 
 const HEARS = '{"failures":true}';
 const REFUSES = '{"noWorker":"refuse"}';
@@ -170,6 +171,16 @@ describe('what a client is told', () => {
     expect(client.inbox()).toEqual(['FINAL mmi.failed pay|later|Not now']);
     expect(b.broker.counters.requestsFailed).toMatchObject({ error: 1, retry: 2 });
     expect(a.broker.counters.requestsFailed).toMatchObject({ error: 0, retry: 0 });
+  });
+
+  it('tells the failure of an answer over the limits, which has a code of the broker (D100)', () => {
+    const w = fleet();
+    const [a, b] = [w.broker('a'), w.broker('b')];
+    const worker = a.worker('w').ready('pay');
+    const client = b.client('c').hello(HEARS).request('pay', 'hi');
+    worker.connection.sendsOversized('MDPW02', '\x04', worker.token(), '');
+    expect(client.inbox()).toEqual([`FINAL mmi.failed pay|mdp.too-large|${OVERSIZED}`]);
+    expect(a.broker.load.workers).toBe(1);
   });
 
   it('a RETURN of the worker counts as a delivery (D25), at the origin', () => {

@@ -3,8 +3,9 @@ import { Frames } from '../../../src/core/frames.js';
 import { backoffMs } from '../../../src/sdk/backoff.js';
 import { Deadlines, type DueQueue, type Timed } from '../../../src/sdk/client/deadlines.js';
 import { type Handler, TaskContext } from '../../../src/sdk/worker/handler.js';
-import { type BodyFrames, frameList } from '../../../src/sdk/body.js';
+import { bodyBytes, type BodyFrames, frameList } from '../../../src/sdk/body.js';
 import { ReceivedRequest } from '../../../src/sdk/message.js';
+import { ServiceError } from '../../../src/sdk/service-error.js';
 import { workerSettings } from '../../../src/sdk/worker/worker-options.js';
 import { Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
 import { Task } from '../../../src/sdk/worker/worker-session.js';
@@ -59,7 +60,12 @@ describe('pauses', () => {
 
 function contextOf(version: 1 | 2, partial: (body: BodyFrames) => boolean): TaskContext {
   const task = new Task(Frames.of('token', '', 'in'), 0, new ReceivedRequest('s', null, []));
-  return new TaskContext(version, { partial: (_task, body) => partial(body) }, task);
+  const sink = {
+    partial: (_task: Task, body: BodyFrames): boolean => partial(body),
+    tooLargeError: (body: BodyFrames): Error | null =>
+      bodyBytes(body) > 100 ? new ServiceError('too-large', 'over 100 bytes') : null,
+  };
+  return new TaskContext(version, sink, task);
 }
 
 async function run(handler: unknown, version: 1 | 2 = 2): Promise<string[]> {
@@ -108,6 +114,24 @@ describe('handlers', () => {
     await expect(context.run(handler, new ReceivedRequest('s', null, []))).rejects.toMatchObject({
       code: 'ERR_MDP_STREAM_BROKEN',
     });
+  });
+
+  it('fail with a part that is too large, also where they catch what it throws', async () => {
+    const parts: number[] = [];
+    const context = contextOf(2, (body) => parts.push(bodyBytes(body)) > 0);
+    const handler: Handler = (_request, { partial }) => {
+      partial('x');
+      expect(() => {
+        partial('x'.repeat(101));
+      }).toThrow('over 100 bytes');
+      expect(() => {
+        partial('x');
+      }).toThrow('over 100 bytes');
+      return 'end';
+    };
+    await context.run(handler, new ReceivedRequest('s', null, []));
+    expect(parts).toEqual([1]);
+    expect(context.spoiledBy).toMatchObject({ serviceCode: 'too-large' });
   });
 
   it('have their signal aborted when the request was given back', () => {

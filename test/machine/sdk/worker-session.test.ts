@@ -11,6 +11,14 @@ const OPTIONS = {
   retryMaxMs: 400,
 };
 
+const ALL_OFFERED = {
+  credit: true,
+  options: true,
+  headers: true,
+  fail: true,
+  messageBytesMax: Infinity,
+} as const;
+
 const FAILURE = { kind: 'error', code: 'E', text: 'no', detail: [] } as const;
 
 function taskOf(token: string): Task {
@@ -53,7 +61,8 @@ class SessionScript {
   }
 
   offers(credit: boolean, options = false, fail = false, headers = false): this {
-    this.session.offers({ credit, options, fail, headers }, this.now);
+    const offers = { credit, options, fail, headers, messageBytesMax: Infinity };
+    this.session.offers(offers, this.now);
     return this;
   }
 
@@ -534,11 +543,25 @@ describe('whether a registration stands', () => {
     );
     session.start(0);
     session.connected(0);
-    const offers = { credit: true, options: true, fail: true, headers: false };
+    const offers = { ...ALL_OFFERED, headers: false };
     session.offers(offers, 1);
     expect(reports).toEqual(['asked']);
     session.offers(offers, 2);
     expect(reports).toEqual(['asked', 'confirmed']);
+  });
+
+  it('knows from the answer what is too large for the broker, also if it comes after READY', () => {
+    script = new SessionScript().connect();
+    const large = [Buffer.alloc(600), Buffer.alloc(401)];
+    expect(script.session.tooLargeError(large)).toBeNull();
+    script.session.offers({ ...ALL_OFFERED, messageBytesMax: 1000 }, script.now);
+    expect(script.session.tooLargeError(large)).toMatchObject({
+      serviceCode: 'too-large',
+      retry: false,
+      message: 'the reply has 1001 bytes, the broker accepts at most 1000',
+      details: { bytes: 1001, bytesMax: 1000 },
+    });
+    expect(script.session.tooLargeError(Buffer.alloc(1000))).toBeNull();
   });
 
   it('says a request or a heartbeat of a broker that answers no question', () => {

@@ -2,6 +2,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { unpackFailure } from '../../../src/titanic/store/failure-codec.js';
 import type { Attempt } from '../../../src/titanic/store/store.js';
+import { OVERSIZED } from '../../support/stage-peers.js';
 import { endTitanicStages, titanicStage, type TitanicStage } from '../../support/titanic-stage.js';
 
 afterEach(endTitanicStages);
@@ -110,6 +111,29 @@ describe('a stored request whose worker says that it failed (D63)', () => {
     expect(s.asks('reply', uuid)).toBe(
       '500 dead mdp.no-reply: after 2 attempts, the last: connection',
     );
+  });
+
+  it('is dead at once of a reply over the limits, with both sizes (D100)', () => {
+    const s = titanicStage();
+    const uuid = s.submits('pay');
+    const w1 = s.worker('w1').ready('pay');
+    w1.connection.sendsOversized('MDPW02', '\x04', w1.token(), '');
+    expect(s.asks('reply', uuid)).toBe(`500 dead mdp.too-large: ${OVERSIZED}`);
+    s.after(100_000);
+    expect(w1.inbox()).toEqual(['REQUEST hi']);
+    expect(s.told('titanic.died')).toMatchObject([{ attempts: 1 }]);
+  });
+
+  it('is dead at once of parts that are together over limits.messageBytes (D100)', () => {
+    const s = titanicStage({ limits: { messageBytes: 1000 } });
+    const uuid = s.submits('pay');
+    const w1 = s.worker('w1').ready('pay');
+    w1.partial('x'.repeat(600)).partial('x'.repeat(600));
+    expect(s.asks('reply', uuid)).toMatch(/^500 dead mdp\.too-large: .* joined .* too large$/);
+    w1.final('end');
+    s.after(100_000);
+    expect(w1.inbox()).toEqual(['REQUEST hi']);
+    expect(s.broker.load).toMatchObject({ workers: 1, requests: 0, bytes: 0 });
   });
 
   it('has an attempt of a FAIL that is wrong (D60)', () => {

@@ -65,39 +65,88 @@ describe('a client that said mmi.hello gets a status instead of silence (D11)', 
   });
 });
 
+const TOO_LARGE = { kind: 'too_large' };
+
 describe.each(TRANSPORTS)('a message over a limit, over %s', (transport) => {
   afterEach(cleanUp);
 
-  const TOO_LARGE = { kind: 'too_large' };
-
-  it('of frames is never delivered; a worker that sends it is expelled', async () => {
+  it('of frames is refused with 413; as an answer it ends its request, and the worker stays', async () => {
     const endpoint = await brokerWith('limits.frames=16', `broker.transport=${transport}`);
     const frames = (count: number): string[] => Array.from({ length: count }, () => 'x');
     const worker = await rawWorker(endpoint, 'work');
-    const over = new RawPeer(endpoint);
-    await over.send('id', '', 'MDPC02', '\x01', 'work', ...frames(12));
+    const client = new RawPeer(endpoint);
+    await client.hello();
+    const refused = await client.ask('over', 'work', ...frames(12));
+    expect(refused.slice(0, 7)).toEqual(refusal('over', '413', 'work'));
     await untilLogged(daemon, 'message.malformed', TOO_LARGE);
     expect(await worker.settle()).toEqual([]);
-    const within = new RawPeer(endpoint);
-    await within.send('id', '', 'MDPC02', '\x01', 'work', ...frames(11));
+    await client.send('within', '', 'MDPC02', '\x01', 'work', ...frames(11));
+    await client.send('next', '', 'MDPC02', '\x01', 'work', 'x');
     const token = tokenOf(await worker.receiveCommand());
     await worker.send('MDPW02', '\x04', token, '', ...frames(13));
-    await untilLogged(daemon, 'worker.lost', { service: 'work', reason: 'protocol' });
-    await untilLogged(daemon, 'message.malformed', TOO_LARGE, 2);
-    await within.untilMmi<unknown[]>('mmi.workers', (workers) => workers.length === 0);
+    const failed = await client.receive();
+    expect(failed.slice(0, 7)).toEqual(refusal('within', '502', 'work'));
+    expect(failed[7]).toMatch(/^mdp\.too-large: a message of 17 frames, at most 16 are allowed$/);
+    const next = tokenOf(await worker.receiveCommand());
+    await worker.send('MDPW02', '\x04', next, '', 'answer');
+    expect((await client.receive()).at(-1)).toBe('answer');
+    expect(daemon.logged('worker.lost')).toEqual([]);
   });
 
-  it('of bytes is never delivered, also as a single frame', async () => {
+  it('of bytes is refused so, too, and is never delivered', async () => {
     const endpoint = await brokerWith('limits.messageBytes=4KiB', `broker.transport=${transport}`);
     const third = Buffer.alloc(1500);
-    const [joined, huge] = [new RawPeer(endpoint), new RawPeer(endpoint)];
-    await joined.send('id', '', 'MDPC02', '\x01', 'work', third, third, third);
+    const client = new RawPeer(endpoint);
+    await client.hello();
+    const refused = await client.ask('over', 'work', third, third, third);
+    expect(refused.slice(0, 7)).toEqual(refusal('over', '413', 'work'));
+    expect(refused[7]).toMatch(/^a message of 45\d\d bytes, at most 4096 are allowed$/);
     await untilLogged(daemon, 'message.malformed', TOO_LARGE);
-    await huge.send('id', '', 'MDPC02', '\x01', 'work', Buffer.alloc(1 << 20));
-    const within = new RawPeer(endpoint);
-    await within.send('id', '', 'MDPC02', '\x01', 'work', third, third);
+    await client.send('id', '', 'MDPC02', '\x01', 'work', third, third);
     const worker = await rawWorker(endpoint, 'work');
     expect((await worker.receiveCommand()).slice(4)).toHaveLength(2);
     expect(await worker.settle()).toEqual([]);
+    // Over 64 times the limit, and with libzmq any frame over it, ends the connection.
+    const huge = new RawPeer(endpoint);
+    await huge.send('id', '', 'MDPC02', '\x01', 'work', Buffer.alloc(1 << 20));
+    expect(await worker.settle()).toEqual([]);
+  });
+});
+
+describe('a frame over limits.messageBytes', () => {
+  afterEach(cleanUp);
+
+  const MIB20 = Buffer.alloc(20 * 1024 * 1024);
+
+  it('disturbs no other request of its client or worker', async () => {
+    const endpoint = await brokerWith();
+    const worker = await rawWorker(endpoint, 'work', '2');
+    const client = new RawPeer(endpoint);
+    await client.hello();
+    for (const id of ['one', 'two']) await client.send(id, '', 'MDPC02', '\x01', 'work', id);
+    const tokens = [];
+    for (let count = 0; count < 2; count++) tokens.push(tokenOf(await worker.receiveCommand()));
+    const refused = await client.ask('large', 'work', MIB20);
+    expect(refused.slice(0, 7)).toEqual(refusal('large', '413', 'work'));
+    expect(refused[7]).toBe('a message of 20971536 bytes, at most 16777216 are allowed');
+    await worker.send('MDPW02', '\x04', tokens[0] ?? '', '', MIB20);
+    expect((await client.receive()).slice(0, 7)).toEqual(refusal('one', '502', 'work'));
+    await worker.send('MDPW02', '\x04', tokens[1] ?? '', '', 'answer');
+    expect((await client.receive()).at(-1)).toBe('answer');
+    expect(await worker.settle()).toEqual([]);
+    const event = daemon.logged('message.malformed')[0];
+    expect(event).toMatchObject({ kind: 'too_large', key: null, address: '127.0.0.1' });
+    expect(daemon.logged('worker.lost')).toEqual([]);
+    expect(daemon.logged('connection.rejected')).toEqual([]);
+  });
+
+  it('that announces more than 64 times the limit ends the connection, with the reason in the log', async () => {
+    const endpoint = await brokerWith('limits.messageBytes=64KiB');
+    await new RawPeer(endpoint).send('', 'MDPC02', '\x01', 'work', Buffer.alloc(5 * 1024 * 1024));
+    await untilLogged(daemon, 'connection.rejected', { kind: 'too_large', address: '127.0.0.1' });
+    const reason = /^a message of 52428\d\d bytes, at most 65536 .* too long to be skipped$/;
+    expect(daemon.logged('connection.rejected')[0]).toMatchObject({
+      reason: expect.stringMatching(reason),
+    });
   });
 });

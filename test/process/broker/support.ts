@@ -68,9 +68,13 @@ export async function registeredWorker(
 }
 
 /** A worker in this process: the prefix of its commands, and READY already sent. */
-export async function rawWorker(endpoint: string, service: string): Promise<RawPeer> {
+export async function rawWorker(
+  endpoint: string,
+  service: string,
+  ...credit: string[]
+): Promise<RawPeer> {
   const peer = new RawPeer(endpoint);
-  await peer.send('MDPW02', '\x01', service);
+  await peer.send('MDPW02', '\x01', service, ...credit);
   return peer;
 }
 

@@ -20,6 +20,7 @@ export class ModelCounters {
   readonly requestsRefused: Record<RefusalReason, number> = {
     limit: 0,
     quota: 0,
+    too_large: 0,
     rights: 0,
     no_worker: 0,
     not_active: 0,

@@ -283,7 +283,7 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
   #received(peer: number, { frames, intent }: Sent, now: number): void {
     if (intent.kind === 'malformed' && intent.as === 'too_large') {
       this.#model.oversized(peer, now);
-      this.#broker.oversized(peer, now);
+      this.#broker.oversized(peer, Frames.of(...frames), 'too large', now);
       return;
     }
     this.#model.message(peer, intent, now);

@@ -54,7 +54,7 @@ export class ProcessEnd implements ServerEnd<Sent, Delivered> {
     this.#of(link, ({ broker }, peer) => {
       this.#host.note(peer, intent.kind, frames);
       if (intent.kind === 'malformed' && intent.as === 'too_large') {
-        broker.oversized(peer, this.#clock.now);
+        broker.oversized(peer, Frames.of(...frames), 'too large', this.#clock.now);
       } else {
         const message = Frames.of(...frames);
         // Both ways in which transports deliver messages.

@@ -68,6 +68,7 @@ export const HANDSHAKE: Buffer = Buffer.concat([greetingOf(), DEALER]);
 export interface Limits {
   readonly messageBytesMax: number;
   readonly framesMax: number;
+  readonly skipsOversized?: boolean;
 }
 
 const LIMITS: Limits = { messageBytesMax: 1 << 20, framesMax: 32 };
@@ -76,6 +77,8 @@ const LIMITS: Limits = { messageBytesMax: 1 << 20, framesMax: 32 };
 export class Recorded implements ConnectionEvents {
   readonly told: string[] = [];
   readonly messages: string[][] = [];
+  /** What is known of messages that were skipped. */
+  readonly heads: string[][] = [];
   readonly connection: Connection;
   /** Frames that were said to last, and what they were then. */
   readonly lasting: { readonly frame: Buffer; readonly was: Buffer }[] = [];
@@ -110,6 +113,11 @@ export class Recorded implements ConnectionEvents {
     }
     this.messages.push(bodies);
     this.told.push('message');
+  }
+
+  oversized(head: Frames, reason: string): void {
+    this.heads.push(head.copyFrom(0).map((frame) => frame.toString('latin1')));
+    this.told.push(`oversized: ${reason}`);
   }
 
   subscription(topic: Buffer, isOn: boolean): void {

@@ -164,6 +164,7 @@ describe('the CURVE handshake (25/ZMTP-CURVE, 26/CurveZMQ)', () => {
         crypto.seal(size, ...rest);
       },
       open: (...args) => crypto.open(...args),
+      verify: (...args) => crypto.verify(...args),
     };
     const client = clientEnd({ ...keys, crypto: forging });
     const server = serverEnd(curveServer(keys));

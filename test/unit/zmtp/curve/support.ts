@@ -41,6 +41,10 @@ export class End implements ConnectionEvents {
     this.messages.push(frames.copyFrom(0).map(String));
   }
 
+  oversized(head: Frames, reason: string): void {
+    this.told.push(`oversized ${head.copyFrom(0).map(String).join('|')}: ${reason}`);
+  }
+
   failed(kind: string, reason: string): void {
     this.told.push(`failed ${kind}: ${reason}`);
   }
@@ -112,10 +116,13 @@ export function settle(one: End, other: End): void {
   throw new Error(`they still talk after ${ROUNDS_MAX} rounds`);
 }
 
-/** Both ends after their handshake. */
-export function shaken(keys: Keys): { client: End; server: End } {
+/** Both ends after their handshake. @param options of the server's end */
+export function shaken(
+  keys: Keys,
+  options: Partial<ConnectionOptions> = {},
+): { client: End; server: End } {
   const client = clientEnd(keys);
-  const server = serverEnd(curveServer(keys));
+  const server = new End(curveServer(keys).mechanism('ROUTER'), options);
   settle(client, server);
   return { client, server };
 }

@@ -136,6 +136,80 @@ describe('CURVE traffic (25/ZMTP-CURVE §MESSAGE)', () => {
     expect(other.server.told.slice(1)).toEqual(['failed too_large: a message over the limits']);
   });
 
+  describe('with a message over the limits (D100)', () => {
+    const limits = { messageBytesMax: 5000, skipsOversized: true };
+    const over = 'o'.repeat(9000);
+
+    it('skips it in pieces of any size, and reads the next one', () => {
+      for (const piece of [1, 5, 100, 1000, 100_000]) {
+        const { client, server } = shaken(keys, limits);
+        client.send('a', over);
+        client.send('b', over, 'c', over, '');
+        client.send('next');
+        const bytes = client.output();
+        for (let at = 0; at < bytes.length; at += piece) {
+          server.hear(bytes.subarray(at, at + piece));
+        }
+        expect(server.told.slice(1)).toEqual([
+          'oversized a|: a message of 9001 bytes, at most 5000 are allowed',
+          'oversized b|: a message of 18002 bytes, at most 5000 are allowed',
+        ]);
+        expect(server.messages).toEqual([['next']]);
+        expect(server.connection.carriedBytes).toBeLessThanOrEqual(1024);
+      }
+    });
+
+    it('skips what is over by its last frame, or by its frames', () => {
+      const { client, server } = shaken(keys, limits);
+      client.send('x'.repeat(2500), 'x'.repeat(2501));
+      client.send('x'.repeat(4990), 'x'.repeat(20), 'y');
+      client.send(...Array.from({ length: 17 }, () => ''));
+      client.send('next');
+      server.hear(client.output());
+      expect(server.told.slice(1).map((line) => line.replace(/^.*: /, ''))).toEqual([
+        'a message of 5001 bytes, at most 5000 are allowed',
+        'a message of 5011 bytes, at most 5000 are allowed',
+        'a message of 17 frames, at most 16 are allowed',
+      ]);
+      expect(server.messages).toEqual([['next']]);
+    });
+
+    it('answers a PING between its frames', () => {
+      const { client, server } = shaken(keys, limits);
+      const send = (text: string, more: boolean): void => {
+        client.connection.write(Buffer.from(text), 0, text.length, more);
+      };
+      send(over, true);
+      client.connection.ping();
+      send('end', false);
+      server.output();
+      server.hear(client.output());
+      expect(server.output().length).toBeGreaterThan(0);
+      expect(server.told.slice(1)).toHaveLength(1);
+    });
+
+    it('ends the connection when any byte of a skipped frame was changed', () => {
+      const { length } = sealed(shaken(keys).client, over);
+      for (const at of [1, 8, 9, 15, 17, 24, 25, 40, 41, 42, 5000, length - 1]) {
+        const { client, server } = shaken(keys, limits);
+        const bytes = sealed(client, over);
+        bytes[at] = (bytes[at] ?? 0) ^ 0x01;
+        server.hear(bytes);
+        server.hear(sealed(client, 'next'));
+        expect(server.messages).toEqual([]);
+        expect(server.told[1]).toMatch(/^failed (protocol|too_large)/);
+      }
+    });
+
+    it('takes no skipped frame twice', () => {
+      const { client, server } = shaken(keys, limits);
+      const bytes = sealed(client, over);
+      server.hear(bytes);
+      server.hear(bytes);
+      expect(server.told.slice(2)).toEqual(NOT_SEALED);
+    });
+  });
+
   it('seals PING and PONG, too (37/ZMTP)', () => {
     const { client, server } = shaken(keys);
     client.connection.ping();
