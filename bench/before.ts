@@ -6,7 +6,7 @@
  *
  * The other version runs on the Node.js at PATH, or on that of this program.
  */
-import { spawnSync } from 'node:child_process';
+import { execFileSync, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -50,8 +50,9 @@ function print(title: string, what: string, ratio: Ratio, isMet: boolean): void 
   );
 }
 
+/** @throws if it cannot be run */
 function versionOf(program: string): string {
-  return spawnSync(program, ['--version'], { encoding: 'utf8' }).stdout.trim();
+  return execFileSync(program, ['--version'], { encoding: 'utf8' }).trim();
 }
 
 /** Nanoseconds per request of the machine alone, by the title of the line. */

@@ -31,6 +31,10 @@ function positive(name, text, otherwise) {
 }
 
 const { short } = values;
+if (short && values.hours !== undefined) {
+  console.error('soak: --short has no --hours');
+  process.exit(64);
+}
 const hours = short ? Infinity : positive('hours', values.hours);
 let seed = positive('seed', values.seed, 1 + Math.floor(Math.random() * SEEDS_MAX));
 

@@ -44,12 +44,6 @@ async function fleet(): Promise<Fleet> {
   return { brokers, primary, standby, nats, database, start };
 }
 
-/** The brokers that ended a session of this node. */
-function endedFor(name: string, brokers: readonly Daemon[]): number {
-  const lines = brokers.flatMap((broker) => broker.logged('fleet.lease_ended'));
-  return lines.filter(({ node }) => node === name).length;
-}
-
 describeWithPostgres('each process of a fleet is killed and stopped in turn, under load', () => {
   afterEach(endAll);
 
@@ -76,10 +70,14 @@ describeWithPostgres('each process of a fleet is killed and stopped in turn, und
         brokers[n] = broker;
         await load.progress(`${name} is back`);
 
-        const others = brokers.filter((other) => other !== broker);
-        const before = endedFor(name, others);
         broker.signal('SIGSTOP');
-        await until(() => endedFor(name, others) > before, `the lease of ${name} ends`);
+        await until(async () => {
+          const [sessions] = await primary.sql(
+            `SELECT count(*)::int AS n FROM majordomo.broker WHERE node = '${name}' AND NOT dead`,
+            database,
+          );
+          return sessions?.['n'] === 0;
+        }, `the others end the session of ${name}`);
         await load.progress(`${name} is stopped: the others serve`, isOther);
         broker.signal('SIGCONT');
         await broker.waitFor('fleet.lease_taken');

@@ -93,7 +93,8 @@ function initialised(bin: string): string {
   const kept = resolve('node_modules/.cache/majordomo', name);
   if (existsSync(kept)) return kept;
   const directory = mkdtempSync(join(SCRATCH, 'majordomo-postgres-'));
-  const folder = mkdtempSync(join(mkdirAll(dirname(kept)), 'making-'));
+  mkdirSync(dirname(kept), { recursive: true });
+  const folder = mkdtempSync(join(dirname(kept), 'making-'));
   try {
     ownedByServer(directory);
     const data = join(directory, 'data');
@@ -112,11 +113,6 @@ function initialised(bin: string): string {
     for (const each of [directory, folder]) rmSync(each, { recursive: true, force: true });
   }
   return kept;
-}
-
-function mkdirAll(path: string): string {
-  mkdirSync(path, { recursive: true });
-  return path;
 }
 
 /** A server in its own directory. */

@@ -1,11 +1,11 @@
 /** Configuration and files of keys: any text gives a configuration or its errors, in bounded time. */
-import { existsSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { loadConfig } from '../../../src/config/io/load.js';
 import { readKeysFile } from '../../../src/config/io/keys-file.js';
 import { codeOf, messageOf } from '../../../src/core/errors.js';
+import { SCRATCH } from '../../support/scratch.js';
 import { check, type Target } from '../target.js';
 
 const LINES_MAX = 101;
@@ -75,9 +75,7 @@ function run(input: Buffer, file: string): void {
 }
 
 export function config(): Target {
-  // In memory, where there is such a place: a disk is slower than what is fuzzed.
-  const place = existsSync('/dev/shm') ? '/dev/shm' : tmpdir();
-  const directory = mkdtempSync(join(place, 'mdp-fuzz-'));
+  const directory = mkdtempSync(join(SCRATCH, 'mdp-fuzz-'));
   const file = join(directory, 'file.yaml');
   process.once('exit', () => {
     rmSync(directory, { recursive: true, force: true });
