@@ -75,6 +75,7 @@ function same(one: unknown, other: unknown, what: string): void {
 }
 
 function read(sender: Sender, frames: Frames, inbound: Inbound): void {
+  inbound.begin(frames);
   if (sender === 'plain') readPlainRequest(inbound, frames, SERVICE);
   else if (sender === 'freelance') readFreelance(inbound, frames, SERVICE);
   else readPirateWorker(inbound, pirateDialect(frames), frames, SERVICE);
@@ -98,6 +99,7 @@ function run(input: Buffer): void {
   // A connection keeps its form (D32): in the other one the message is malformed.
   const frames = Frames.of(...bytes);
   const other = pirateDialect(frames) === BARE ? DELIMITED : BARE;
+  used.begin(frames);
   readPirateWorker(used, other, frames, SERVICE);
   check(used.kind === 'malformed', `a message in the other form is ${used.kind}`);
 }
@@ -136,7 +138,8 @@ function toWorkers({ frames, body }: Inbound, bodies: Texts): void {
     if (to !== DELIMITED && to !== BARE) continue;
     // What a pirate sends back unchanged is its reply (D32).
     const reply = new Inbound();
-    readPirateWorker(reply, to, recorder.only(3), SERVICE);
+    reply.begin(recorder.only(3));
+    readPirateWorker(reply, to, reply.frames, SERVICE);
     check(reply.kind === 'final', `a REQUEST sent back is ${reply.kind}`);
   }
 }

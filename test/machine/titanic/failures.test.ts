@@ -131,9 +131,9 @@ describe('a stored request whose worker says that it failed (D63)', () => {
     w1.partial('x'.repeat(600)).partial('x'.repeat(600));
     expect(s.asks('reply', uuid)).toMatch(/^500 dead mdp\.too-large: .* joined .* too large$/);
     w1.final('end');
+    expect(s.broker.load).toMatchObject({ workers: 1, requests: 0, bytes: 0 });
     s.after(100_000);
     expect(w1.inbox()).toEqual(['REQUEST hi']);
-    expect(s.broker.load).toMatchObject({ workers: 1, requests: 0, bytes: 0 });
   });
 
   it('has an attempt of a FAIL that is wrong (D60)', () => {

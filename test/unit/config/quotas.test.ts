@@ -25,6 +25,7 @@ describe('the quotas of one identity (D75)', () => {
       waits: 10_000,
       hellos: 1000,
       services: 8750,
+      schedules: 600,
     });
   });
 

@@ -22,6 +22,7 @@ const FRAMES = [
   ...TELLING,
   '\x06',
   '\x07',
+  '\x08',
   '\x00',
   '\x09',
   '5',
@@ -73,7 +74,7 @@ function letters(frames: readonly FrameText[]): string {
   return frames
     .map((text) => {
       if (text === '') return 'e';
-      if (/^[\0-\x07\x09]$/u.test(text)) return String(text.charCodeAt(0));
+      if (/^[\0-\x09]$/u.test(text)) return String(text.charCodeAt(0));
       if (/^([1-9][0-9]{0,3}|10000)$/u.test(text)) return 'k';
       if (/^[1-9][0-9]{4,9}$/u.test(text) && Number(text) < 2 ** 31) return 'd';
       if (text === '{"name":"w"}') return 'o';
@@ -94,6 +95,7 @@ const BROKER_FORMS: readonly (readonly [RegExp, string])[] = [
   [/^(ew4|e?W5)$/u, 'heartbeat'],
   [/^(ew5|e?W6)$/u, 'disconnect'],
   [/^(ew|e?W)7.e.?$/u, 'return'],
+  [/^(ew|e?W)8.e/u, 'fail'],
 ];
 
 const CLIENT_FORMS: readonly (readonly [RegExp, string])[] = [
