@@ -164,15 +164,13 @@ export class Registrations {
 
   /**
    * Loses the workers that were silent for too long.
-   * @param budget maximum number of requests that they may hold together
+   * @param budget maximum number of workers
    * @returns false if there is more to do
    */
   expire(now: number, budget: number): boolean {
-    // The requests of one worker are handled together.
-    for (let left = budget; left > 0;) {
+    for (let left = budget; left > 0; left--) {
       const due = this.#workers.nextSilent(now) ?? this.#deliveries.nextOverdue(now);
       if (due === null) return true;
-      left -= 1 + due.held.count;
       this.lose(due, 'expired', now);
     }
     return false;

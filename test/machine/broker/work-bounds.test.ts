@@ -164,8 +164,10 @@ describe('two workers with 10,000 requests each, lost in one turn', () => {
   });
 
   it('may still answer what has not gone back (D8), and register again meanwhile', () => {
-    const { s, w1 } = busy();
-    s.now += 10_000;
+    const { s, w1, w2 } = busy();
+    s.after(1500);
+    for (const worker of [w1, w2]) worker.heartbeat();
+    s.now += 3000;
     s.runOnce();
     expect(s.broker.load.workers).toBe(0);
     s.unrun(() => {
