@@ -16,5 +16,7 @@ it('the error of a request to a server of 10/FLP does not name a service, since 
   await client.close();
   for (const socket of accepted) socket.destroy();
   silent.close();
-  expect(text).toBe(`no endpoint accepted a connection for the request: ${endpoints}: no connection`);
+  expect(text).toBe(
+    `no endpoint accepted a connection for the request: ${endpoints}: no connection`,
+  );
 });
