@@ -4,29 +4,26 @@
  *
  * It drops nothing for a connected subscriber: one that does not read is closed when the transport
  * reports its output as full, so that a gap comes only with a closed connection.
+ *
+ * The copies of one turn have a budget. Messages beyond it wait for later turns; if too much waits, the
+ * identity with the most subscriptions loses its connections, and with them its part of the copies.
  */
-import { Words } from '../core/bytes.js';
+import { present } from '../core/assert.js';
+import { copyBytes, Words } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
-import { pack, packedBytes } from '../core/packed.js';
+import { OldestFirst } from '../core/oldest-first.js';
+import { pack, PackedCursor, packedBytes, readPacked } from '../core/packed.js';
 import { readSubscription, subscribedTopic, TOPIC_BYTES_MAX } from '../wire/stream.js';
-import { type Place, TopicTrie } from './topic-trie.js';
+import {
+  Subscriber,
+  type SubscriberId,
+  type SubscriberInfo,
+  type SubscriptionLimits,
+  Subscriptions,
+} from './subscriptions.js';
+import type { Place } from './topic-trie.js';
 
-/** A connected subscriber, as the transport's number. */
-export type SubscriberId = number;
-
-/** What the transport knows about a subscriber. */
-export interface SubscriberInfo {
-  /** The identity that owns what it holds here (D70). */
-  readonly identity: string;
-  /** The name of its key; `null`: it has none. */
-  readonly key: string | null;
-  /** That key, in hexadecimal. */
-  readonly publicKey?: string | null;
-  /** Its source address, for people. */
-  readonly address: string;
-}
-
-/** Why a subscriber was closed: it did not read, or it subscribed beyond a limit. */
+/** Why a subscriber was closed: too much waited for it, or it subscribed beyond a limit. */
 export type CloseReason = 'slow' | 'limit';
 
 /** The effects. */
@@ -42,16 +39,24 @@ export interface FanOutSink {
 /** @returns whether it may subscribe to this topic, and so to all that begin with it */
 export type AuthoriseTopic = (subscriber: SubscriberInfo, topic: Buffer) => boolean;
 
-export interface FanOutLimits {
-  /** Distinct subscriptions of one connection. */
-  readonly perSubscriber: number;
-  /** Of all connections of one identity. */
-  readonly perIdentity: number;
-  /** Of all together. */
-  readonly total: number;
+export interface FanOutLimits extends SubscriptionLimits {
+  /** Cost of the copies of one turn. */
+  readonly turnCost: number;
+  /** Messages that wait for a turn, in bytes. */
+  readonly waitingBytes: number;
 }
 
-const LIMITS: FanOutLimits = { perSubscriber: 10_000, perIdentity: 875_000, total: 1_000_000 }; // D41
+/** Of a copy in an empty buffer, which has to be written; a copy behind others costs one, and one for each KiB. */
+const WRITE_COST = 64;
+
+const LIMITS: FanOutLimits = {
+  perSubscriber: 10_000, // D41
+  perIdentity: 875_000,
+  total: 1_000_000,
+  // Some 10 ms: 512 writes, or 32,768 copies behind others.
+  turnCost: 512 * WRITE_COST,
+  waitingBytes: 16 * 2 ** 20,
+};
 
 /** Since it was created. */
 export interface FanOutCounters {
@@ -67,30 +72,6 @@ export interface FanOutCounters {
   malformed: number;
 }
 
-/** One topic of one subscriber. */
-interface Subscription {
-  readonly place: Place<Subscriber>;
-  /** How often it subscribed, less how often it cancelled. */
-  count: number;
-}
-
-class Subscriber {
-  readonly id: SubscriberId;
-  readonly info: SubscriberInfo;
-  /** By topic, as Latin-1. */
-  readonly subscriptions = new Map<string, Subscription>();
-  /** The latest message that matched it. */
-  matched = 0;
-  isClosed = false;
-
-  constructor(id: SubscriberId, info: SubscriberInfo) {
-    this.id = id;
-    this.info = info;
-  }
-}
-
-/** Where the topic of a packed message is, after its short head. */
-const TOPIC_AT = 2;
 /** Messages up to this size are packed into one buffer that is used again. */
 const SCRATCH_BYTES = 16 * 1024;
 
@@ -106,26 +87,35 @@ export class FanOut {
   readonly #authorise: AuthoriseTopic | null;
   readonly #limits: FanOutLimits;
   readonly #subscribers = new Map<SubscriberId, Subscriber>();
-  readonly #trie = new TopicTrie<Subscriber>();
-  /** Distinct subscriptions, by identity. */
-  readonly #perIdentity = new Map<string, number>();
-  #subscriptions = 0;
+  readonly #subscriptions: Subscriptions;
   readonly #scratch = new Words(Buffer.alloc(SCRATCH_BYTES));
   /** The message that is being matched; packed when the first subscriber is found. */
   #frames: Frames | null = null;
   #packed: Words | null = null;
   #size = 0;
-  #message = 0;
+  #message = 1;
+  /** What is left of the budget of this turn. */
+  #left: number;
+  /** The message that is being matched has subscribers for whom nothing was left. */
+  #isCut = false;
+  #write = 1;
+  /** Packed messages, by number, that have not been copied for all. */
+  readonly #waiting = new OldestFirst<number, Words>();
+  #waitingBytes = 0;
+  readonly #behind: Subscriber[] = [];
+  readonly #cursor = new PackedCursor();
 
   /** @param authorise default: everyone may subscribe to everything */
   constructor(
     sink: FanOutSink,
     authorise: AuthoriseTopic | null = null,
-    limits: FanOutLimits = LIMITS,
+    limits: Partial<FanOutLimits> = {},
   ) {
     this.#sink = sink;
     this.#authorise = authorise;
-    this.#limits = limits;
+    this.#limits = { ...LIMITS, ...limits };
+    this.#subscriptions = new Subscriptions(this.#limits);
+    this.#left = this.#limits.turnCost;
   }
 
   /** Number of connected subscribers. */
@@ -135,12 +125,12 @@ export class FanOut {
 
   /** Number of distinct subscriptions of each subscriber, together. */
   get subscriptions(): number {
-    return this.#subscriptions;
+    return this.#subscriptions.count;
   }
 
   /** Number of nodes that they take. */
   get nodes(): number {
-    return this.#trie.nodes;
+    return this.#subscriptions.trie.nodes;
   }
 
   // ---------------------------------------------------------------- inputs
@@ -162,7 +152,7 @@ export class FanOut {
     if (subscriber === undefined || subscriber.isClosed) return;
     if (topic.length > TOPIC_BYTES_MAX) this.#close(subscriber, 'limit');
     else if (isOn) this.#subscribe(subscriber, topic);
-    else this.#cancel(subscriber, topic.toString('latin1'));
+    else this.#subscriptions.cancel(subscriber, topic.toString('latin1'));
   }
 
   /** It sent a message that is too large for a subscription. */
@@ -181,7 +171,33 @@ export class FanOut {
     const subscriber = this.#subscribers.get(id);
     if (subscriber === undefined) return;
     this.#subscribers.delete(id);
-    this.#forgetAll(subscriber);
+    subscriber.isClosed = true;
+    this.#subscriptions.forget(subscriber);
+  }
+
+  /** What was copied has been written: the next copy for a subscriber needs another write. */
+  written(): void {
+    this.#write++;
+  }
+
+  /** A turn begins: copies what waits. @returns false if there is more to do */
+  run(): boolean {
+    this.#left = this.#limits.turnCost;
+    while (this.#left > 0) {
+      const subscriber = this.#behind.pop();
+      if (subscriber === undefined) break;
+      this.#left -= WRITE_COST;
+      this.#close(subscriber, 'slow');
+    }
+    for (let next = this.#waiting.oldest; next !== null && this.#left > 0;) {
+      this.#packed = next.value;
+      if (!this.#copyFor(next.value.bytes.length)) break;
+      this.#waitingBytes -= next.value.bytes.length;
+      this.#waiting.shift();
+      next = this.#waiting.oldest;
+    }
+    this.#packed = null;
+    return this.#waiting.size === 0 && this.#behind.length === 0;
   }
 
   // ---------------------------------------------------------------- publishing
@@ -189,24 +205,27 @@ export class FanOut {
   /** Whether a message with this topic would be sent to anyone. */
   hasSubscribers(topic: Buffer): boolean {
     let isWanted = false;
-    this.#trie.match(topic, 0, topic.length, () => {
+    this.#subscriptions.trie.match(topic, 0, topic.length, () => {
       isWanted = true;
     });
     return isWanted;
   }
 
   /**
-   * Sends a message to all whose subscriptions are a prefix of its first frame.
+   * Sends a message to all whose subscriptions are a prefix of its first frame, some of them in later turns.
    * @param frames at least one; valid during the call
    * @returns bytes of one copy; 0: nobody subscribed
    */
   publish(frames: Frames): number {
     this.counters.published++;
-    this.#message++;
     this.#frames = frames;
-    this.#packed = null;
     this.#size = 0;
-    this.#trie.match(frames.buffer(0), frames.start(0), frames.end(0), this.#copy);
+    const [bytes, start, end] = [frames.buffer(0), frames.start(0), frames.end(0)];
+    if (this.#waiting.size > 0) {
+      if (this.hasSubscribers(bytes.subarray(start, end))) this.#keep(this.#pack());
+    } else if (!this.#match(bytes, start, end)) {
+      this.#keep(this.#packed ?? this.#pack());
+    }
     this.#frames = null;
     this.#packed = null;
     return this.#size;
@@ -223,19 +242,35 @@ export class FanOut {
   }
 
   /**
-   * As `publish`, of a message that is packed already, with a short topic.
+   * As `publish`, of a message that is packed already.
    * @param message the first `size` bytes, valid during the call
    */
   publishPacked(message: Words, size: number): number {
     this.counters.published++;
-    this.#message++;
     this.#packed = message;
-    this.#size = size;
     const before = this.counters.copies;
-    const { bytes } = message;
-    this.#trie.match(bytes, TOPIC_AT, TOPIC_AT + (bytes[TOPIC_AT - 1] ?? 0), this.#copy);
+    const isWhole = this.#waiting.size === 0 && this.#copyFor(size);
+    if (!isWhole) this.#keep(message);
     this.#packed = null;
-    return this.counters.copies > before ? size : 0;
+    return isWhole && this.counters.copies === before ? 0 : size;
+  }
+
+  /** Copies the packed message. @returns false if the budget did not suffice */
+  #copyFor(size: number): boolean {
+    this.#size = size;
+    const { bytes } = present(this.#packed, 'a packed message');
+    const cursor = this.#cursor;
+    readPacked(bytes, 0, cursor);
+    return this.#match(bytes, cursor.start, cursor.end);
+  }
+
+  /** @returns false if the budget did not suffice: those who are left get it in a later turn */
+  #match(bytes: Buffer, start: number, end: number): boolean {
+    this.#isCut = false;
+    this.#subscriptions.trie.match(bytes, start, end, this.#copy);
+    if (this.#isCut) return false;
+    this.#message++;
+    return true;
   }
 
   readonly #copy = (places: readonly Place<Subscriber>[]): void => {
@@ -244,11 +279,53 @@ export class FanOut {
       const subscriber = places[index]?.member;
       // Overlapping subscriptions of one subscriber get it once.
       if (subscriber === undefined || subscriber.matched === this.#message) continue;
+      if (subscriber.isBehind) continue;
+      if (this.#left <= 0) {
+        this.#isCut = true;
+        return;
+      }
       subscriber.matched = this.#message;
+      this.#left -= (subscriber.write === this.#write ? 1 : WRITE_COST) + (this.#size >>> 10);
+      subscriber.write = this.#write;
       this.counters.copies++;
       this.#sink.send(subscriber.id, packed, this.#size);
     }
   };
+
+  /** The first `#size` bytes of this message wait for a later turn. */
+  #keep({ bytes }: Words): void {
+    if (this.#waiting.size > 0 && this.#waitingBytes + this.#size > this.#limits.waitingBytes) {
+      this.#shed();
+    }
+    const kept = Buffer.allocUnsafeSlow(this.#size);
+    copyBytes(bytes, 0, this.#size, kept, 0);
+    this.#waiting.set(this.counters.published, new Words(kept));
+    this.#waitingBytes += this.#size;
+  }
+
+  /**
+   * Too much waits. Whoever has most subscriptions loses its connections; if that has not helped before
+   * twice as much waits, all do.
+   */
+  #shed(): void {
+    if (this.#waitingBytes > 2 * this.#limits.waitingBytes) {
+      this.#waiting.clear();
+      this.#waitingBytes = 0;
+      this.#message++;
+      this.#fallBehind(() => true);
+    } else if (this.#behind.length === 0) {
+      const largest = this.#subscriptions.largest();
+      this.#fallBehind(({ identity }) => identity === largest);
+    }
+  }
+
+  #fallBehind(isMeant: (info: SubscriberInfo) => boolean): void {
+    for (const subscriber of this.#subscribers.values()) {
+      if (subscriber.isBehind || !isMeant(subscriber.info)) continue;
+      subscriber.isBehind = true;
+      this.#behind.push(subscriber);
+    }
+  }
 
   /** Encodes the message, once for all. */
   #pack(): Words {
@@ -271,7 +348,7 @@ export class FanOut {
       this.#sink.subscribed?.(subscriber.id, topic);
       return;
     }
-    if (this.#isOver(subscriber)) {
+    if (this.#subscriptions.isFull(subscriber)) {
       this.#close(subscriber, 'limit');
       return;
     }
@@ -279,48 +356,15 @@ export class FanOut {
       this.counters.refused++;
       return;
     }
-    const place = this.#trie.add(name, subscriber);
-    subscriber.subscriptions.set(name, { place, count: 1 });
-    this.#count(subscriber, 1);
+    this.#subscriptions.add(subscriber, name);
     this.#sink.subscribed?.(subscriber.id, topic);
-  }
-
-  #isOver({ subscriptions, info }: Subscriber): boolean {
-    const { perSubscriber, perIdentity, total } = this.#limits;
-    return (
-      subscriptions.size >= perSubscriber ||
-      (this.#perIdentity.get(info.identity) ?? 0) >= perIdentity ||
-      this.#subscriptions >= total
-    );
-  }
-
-  #cancel(subscriber: Subscriber, name: string): void {
-    const subscription = subscriber.subscriptions.get(name);
-    if (subscription === undefined || --subscription.count > 0) return;
-    subscriber.subscriptions.delete(name);
-    this.#trie.remove(subscription.place);
-    this.#count(subscriber, -1);
-  }
-
-  #count({ info: { identity } }: Subscriber, change: number): void {
-    this.#subscriptions += change;
-    const count = (this.#perIdentity.get(identity) ?? 0) + change;
-    if (count > 0) this.#perIdentity.set(identity, count);
-    else this.#perIdentity.delete(identity);
   }
 
   #close(subscriber: Subscriber, reason: CloseReason): void {
     if (subscriber.isClosed) return;
     subscriber.isClosed = true;
     this.counters.closed[reason]++;
-    this.#forgetAll(subscriber);
+    this.#subscriptions.forget(subscriber);
     this.#sink.close(subscriber.id, subscriber.info, reason);
-  }
-
-  #forgetAll(subscriber: Subscriber): void {
-    const { subscriptions } = subscriber;
-    for (const { place } of subscriptions.values()) this.#trie.remove(place);
-    if (subscriptions.size > 0) this.#count(subscriber, -subscriptions.size);
-    subscriptions.clear();
   }
 }

@@ -1,5 +1,5 @@
 /**
- * The shell around the publisher: a PUB socket on this project's own ZMTP engine. What is published in
+ * The shell around the publisher: a PUB socket on this project's own ZMTP engine. What is copied in
  * one turn of the event loop is written once for each subscriber, at its end.
  */
 import { copyWords, type Words } from '../../core/bytes.js';
@@ -13,13 +13,8 @@ import {
   ListeningSocket,
   QUESTION_LIMITS,
 } from '../../transport/zmtp/listening-socket.js';
-import {
-  type AuthoriseTopic,
-  type CloseReason,
-  FanOut,
-  type FanOutSink,
-  type SubscriberInfo,
-} from '../fan-out.js';
+import { type AuthoriseTopic, type CloseReason, FanOut, type FanOutSink } from '../fan-out.js';
+import type { SubscriberInfo } from '../subscriptions.js';
 
 /**
  * After so many bytes of messages the output is written within the turn: it stays small enough for one
@@ -187,12 +182,15 @@ export class PublisherSocket implements ListeningEvents, FanOutSink {
 
   readonly #flushDue = (): void => {
     this.#isFlushDue = false;
+    const isDone = this.fanOut.run();
     this.#flush();
+    if (!isDone) this.#flushSoon();
   };
 
   #flush(): void {
     this.#unwrittenBytes = 0;
     this.listener.transport?.flush();
+    this.fanOut.written();
   }
 }
 

@@ -163,6 +163,93 @@ describe('hostile subscribers', () => {
   });
 });
 
+describe('more copies than a turn has time for (D103)', () => {
+  /** The cost of a copy that has to be written. */
+  const WRITE = 64;
+
+  it('are made in later turns, in order, once each', () => {
+    const stage = new Stage(undefined, { turnCost: 3 * WRITE });
+    for (let id = 0; id < 5; id++) stage.subscriber(id, 'a', 'ab');
+    expect(stage.publish('ab', 'x')).toBeGreaterThan(0);
+    expect(stage.publish('ab', 'y')).toBeGreaterThan(0);
+    expect(stage.publish('b', 'nobody wants it')).toBe(0);
+    expect(stage.news()).toHaveLength(3);
+    const turns: number[] = [];
+    const all: string[] = [];
+    for (let isDone = false; !isDone;) {
+      stage.fanOut.written();
+      isDone = stage.fanOut.run();
+      const news = stage.news();
+      turns.push(news.length);
+      all.push(...news);
+    }
+    expect(turns).toEqual([3, 3, 1]);
+    expect(all.map((line) => line.at(-1)).join('')).toBe('xxyyyyy');
+    expect(stage.fanOut.counters).toMatchObject({ published: 3, copies: 10 });
+    stage.publish('ab', 'z');
+    expect(stage.news()).toHaveLength(2);
+  });
+
+  it('cost little behind others that are not written yet, and more if they are large', () => {
+    const stage = new Stage(undefined, { turnCost: WRITE + 10 });
+    stage.subscriber(1, '');
+    for (let n = 0; n < 20; n++) stage.publish('a', 'x');
+    expect(stage.news()).toHaveLength(11);
+    while (!stage.fanOut.run());
+    expect(stage.news()).toHaveLength(9);
+    for (let n = 0; n < 20; n++) stage.publish('a', 'x'.repeat(5000));
+    expect(stage.news().length).toBeLessThan(14);
+  });
+
+  it('are no longer made for the identity with most subscriptions, if too many wait: it loses its connections', () => {
+    const stage = new Stage(undefined, { turnCost: 10 * WRITE, waitingBytes: 5000 });
+    stage.subscriber(1, '');
+    for (let id = 2; id < 100; id++) {
+      stage.connect(id, 'greedy');
+      stage.subscribe(id, '');
+    }
+    let published = 0;
+    for (let turn = 0; turn < 80; turn++) {
+      for (let n = 0; n < 3; n++) stage.publish('topic', String(published++).padStart(100, '.'));
+      stage.fanOut.written();
+      stage.fanOut.run();
+    }
+    while (!stage.fanOut.run());
+    const news = stage.news();
+    expect(news.filter((line) => line.endsWith('closed slow'))).toHaveLength(98);
+    expect(stage.fanOut.counters.closed).toEqual({ slow: 98, limit: 0 });
+    expect(stage.fanOut.subscriptions).toBe(1);
+    const own = news.filter((line) => line.startsWith('1: '));
+    expect(own.map((line) => Number(line.replace(/.*[ .]/u, '')))).toEqual(
+      Array.from({ length: published }, (_, n) => n),
+    );
+  });
+
+  it('end for all if that does not help: what waits is at most twice the bound and a message', () => {
+    const stage = new Stage(undefined, { turnCost: WRITE, waitingBytes: 1000 });
+    for (let id = 0; id < 50; id++) stage.subscriber(id, '');
+    for (let n = 0; n < 100; n++) stage.publish('topic', 'x'.repeat(100));
+    while (!stage.fanOut.run());
+    expect(stage.fanOut.counters.closed).toEqual({ slow: 50, limit: 0 });
+    expect(stage.fanOut.subscriptions).toBe(0);
+    stage.fanOut.disconnected(7);
+    stage.subscriber(7, 'to');
+    stage.news();
+    stage.publish('topic', 'again');
+    expect(stage.news()).toEqual(['7: topic again']);
+  });
+
+  it('are not made for a subscriber that is gone when its connection is to be closed', () => {
+    const stage = new Stage(undefined, { turnCost: WRITE, waitingBytes: 10 });
+    stage.subscriber(1, '');
+    for (let n = 0; n < 3; n++) stage.publish('topic', 'x'.repeat(100));
+    stage.fanOut.disconnected(1);
+    stage.subscriber(1, '');
+    while (!stage.fanOut.run());
+    expect(stage.fanOut.counters.closed).toEqual({ slow: 0, limit: 0 });
+  });
+});
+
 describe('any script of subscribers', () => {
   const id = fc.integer({ min: 0, max: 3 });
   const topic = fc.stringMatching(/^[ab]{0,4}$/);

@@ -16,7 +16,7 @@ export class Stage implements FanOutSink {
   /** The buffers in which messages were handed over. */
   readonly handed = new Set<Words>();
 
-  constructor(authorise?: AuthoriseTopic, limits?: FanOutLimits) {
+  constructor(authorise?: AuthoriseTopic, limits?: Partial<FanOutLimits>) {
     this.fanOut = new FanOut(this, authorise, limits);
   }
 

@@ -1,0 +1,115 @@
+/** Who subscribed to what, and how much of it one subscriber and one identity may have. */
+import { type Place, TopicTrie } from './topic-trie.js';
+
+/** A connected subscriber, as the transport's number. */
+export type SubscriberId = number;
+
+/** What the transport knows about a subscriber. */
+export interface SubscriberInfo {
+  /** The identity that owns what it holds here (D70). */
+  readonly identity: string;
+  /** The name of its key; `null`: it has none. */
+  readonly key: string | null;
+  /** That key, in hexadecimal. */
+  readonly publicKey?: string | null;
+  /** Its source address, for people. */
+  readonly address: string;
+}
+
+export interface SubscriptionLimits {
+  /** Distinct subscriptions of one connection. */
+  readonly perSubscriber: number;
+  /** Of all connections of one identity. */
+  readonly perIdentity: number;
+  /** Of all together. */
+  readonly total: number;
+}
+
+/** One topic of one subscriber. */
+interface Subscription {
+  readonly place: Place<Subscriber>;
+  /** How often it subscribed, less how often it cancelled. */
+  count: number;
+}
+
+export class Subscriber {
+  readonly id: SubscriberId;
+  readonly info: SubscriberInfo;
+  /** By topic, as Latin-1. */
+  readonly subscriptions = new Map<string, Subscription>();
+  /** The latest message that matched it. */
+  matched = 0;
+  /** The latest write for which it has a copy. */
+  write = 0;
+  /** It is to be closed, because too much waits. */
+  isBehind = false;
+  isClosed = false;
+
+  constructor(id: SubscriberId, info: SubscriberInfo) {
+    this.id = id;
+    this.info = info;
+  }
+}
+
+export class Subscriptions {
+  readonly trie = new TopicTrie<Subscriber>();
+  /** Distinct ones of each subscriber, together. */
+  count = 0;
+  readonly #limits: SubscriptionLimits;
+  /** Distinct ones of each subscriber, by identity. */
+  readonly #perIdentity = new Map<string, number>();
+
+  constructor(limits: SubscriptionLimits) {
+    this.#limits = limits;
+  }
+
+  /** @returns whether the subscriber may have no further topic */
+  isFull({ subscriptions, info }: Subscriber): boolean {
+    const { perSubscriber, perIdentity, total } = this.#limits;
+    return (
+      subscriptions.size >= perSubscriber ||
+      (this.#perIdentity.get(info.identity) ?? 0) >= perIdentity ||
+      this.count >= total
+    );
+  }
+
+  /** @param topic that it does not have, as Latin-1 */
+  add(subscriber: Subscriber, topic: string): void {
+    const place = this.trie.add(topic, subscriber);
+    subscriber.subscriptions.set(topic, { place, count: 1 });
+    this.#change(subscriber, 1);
+  }
+
+  cancel(subscriber: Subscriber, topic: string): void {
+    const subscription = subscriber.subscriptions.get(topic);
+    if (subscription === undefined || --subscription.count > 0) return;
+    subscriber.subscriptions.delete(topic);
+    this.trie.remove(subscription.place);
+    this.#change(subscriber, -1);
+  }
+
+  /** Cancels all of them. */
+  forget(subscriber: Subscriber): void {
+    const { subscriptions } = subscriber;
+    for (const { place } of subscriptions.values()) this.trie.remove(place);
+    if (subscriptions.size > 0) this.#change(subscriber, -subscriptions.size);
+    subscriptions.clear();
+  }
+
+  /** The identity that has most of them; `null`: there are none. */
+  largest(): string | null {
+    let largest: string | null = null;
+    let most = 0;
+    for (const [identity, count] of this.#perIdentity) {
+      if (count > most) [largest, most] = [identity, count];
+    }
+    return largest;
+  }
+
+  #change({ info: { identity } }: Subscriber, by: number): void {
+    this.count += by;
+    const count = (this.#perIdentity.get(identity) ?? 0) + by;
+    if (count > 0) this.#perIdentity.set(identity, count);
+    else this.#perIdentity.delete(identity);
+  }
+}
