@@ -2,6 +2,7 @@
  * The services that this broker needs workers of elsewhere: for requests that wait, and for clients
  * that ask whether anybody serves them (D83, D87).
  */
+import { OldestFirst } from '../core/oldest-first.js';
 import { Allowance } from './allowance.js';
 import type { Origin } from './origin.js';
 import {
@@ -57,7 +58,7 @@ export class Needs {
   /** Services that were just asked for: WANT is sent in the next turn. */
   readonly #first = new Set<string>();
   /** Services whose WANT is due, and waits for its turn: the oldest first. */
-  readonly #later = new Set<string>();
+  readonly #later = new OldestFirst<string, null>();
   /** For requests that wait, and for questions: the latter do not keep the former from workers. */
   readonly #firstWants = new Allowance(FIRST_WANTS_AT_ONCE, FIRST_WANTS_PER_SECOND);
   readonly #firstAsked = new Allowance(FIRST_WANTS_AT_ONCE, FIRST_WANTS_PER_SECOND);
@@ -168,12 +169,12 @@ export class Needs {
     const send = (service: string): boolean => this.#send(service, now, want, isWaiting);
     for (const service of this.#first) {
       const allowance = this.#isForRequests(service) ? this.#firstWants : this.#firstAsked;
-      if (allowance.readyAt(1, now) > now) this.#later.add(service);
+      if (allowance.readyAt(1, now) > now) this.#later.set(service, null);
       else if (send(service)) allowance.take(now);
     }
     this.#first.clear();
     if (this.#lookAt(now) <= now) this.#look(now, isWaiting, unfollow);
-    for (const service of this.#later) {
+    for (const { key: service } of this.#later) {
       if (this.#laterWants.readyAt(1, now) > now) break;
       this.#later.delete(service);
       if (send(service)) this.#laterWants.take(now);
@@ -223,7 +224,7 @@ export class Needs {
       if (need.sentUntil <= now) answerAll(need, false);
       if (this.#wantAt(service, need) <= now) {
         if (!this.#later.has(service) && isNeededNow(service, need, isWaiting, now)) {
-          this.#later.add(service);
+          this.#later.set(service, null);
         }
       } else if (this.#endsAt(service, need) <= now && need.answersUntil === Infinity) {
         // Requests that find credit at once are need, too.

@@ -103,7 +103,7 @@ export class FastPath {
     const table = this.#table;
     const id = this.#tokens.requestAt(words, form.tokenStart);
     if (id === NONE || (table.get(id, FLAGS) & (OUT | SPECIAL)) !== OUT) return 0;
-    if (table.get(id, WORKER) !== worker.number) return 0;
+    if (table.get(id, WORKER) !== worker.place) return 0;
     if (!this.#tokens.isLatestAt(words, form.tokenStart, id)) return 0;
     const body = this.#body;
     body.clear();

@@ -1,7 +1,6 @@
 /**
  * Ends waiting requests of single clients: if the client will not return, they are dropped (D26); if
- * it has lost the right to send them, they are refused (D73). Requests at workers continue. A scan
- * of a client's requests is spread over as many turns as it takes.
+ * it has lost the right to send them, they are refused (D73). Requests at workers continue.
  */
 import { allows } from '../admission/access.js';
 import { RIGHT_WITHDRAWN } from '../admission/refusal.js';
@@ -10,6 +9,7 @@ import type { Client } from '../state/entities.js';
 import { NONE, QUEUED, type RequestId, type RequestTable } from '../state/request-table.js';
 import type { RequestStore } from '../state/request-store.js';
 import type { RequestEnds } from './request-ends.js';
+import { type Slice, Turns } from './turns.js';
 
 export type ScanReason = 'departed' | 'rights_changed';
 
@@ -25,7 +25,7 @@ export class ClientScans {
   readonly #clients: Clients;
   readonly #requests: RequestStore;
   readonly #ends: RequestEnds;
-  readonly #scans: Scan[] = [];
+  readonly #scans = new Turns<Scan>();
 
   constructor(table: RequestTable, clients: Clients, requests: RequestStore, ends: RequestEnds) {
     this.#table = table;
@@ -35,7 +35,7 @@ export class ClientScans {
   }
 
   start(client: Client, reason: ScanReason): void {
-    this.#scans.push({ client, reason, left: client.requests.count });
+    this.#scans.add(client.identity, { client, reason, left: client.requests.count });
   }
 
   /**
@@ -43,22 +43,14 @@ export class ClientScans {
    * @returns false if there is more to do
    */
   run(budget: number): boolean {
-    let left = budget;
-    for (let scan = this.#scans.at(-1); scan; scan = this.#scans.at(-1)) {
-      const before = scan.left;
-      this.#continue(scan, left);
-      left -= before - scan.left;
-      if (scan.left > 0) return false;
-      this.#scans.pop();
-      this.#clients.forget(scan.client);
-    }
-    return true;
+    return this.#scans.run(budget, (scan, most) => this.#continue(scan, most));
   }
 
-  #continue(scan: Scan, budget: number): void {
+  #continue(scan: Scan, most: number): Slice {
     const { client, reason } = scan;
     const { requests } = client;
-    for (let spent = 0; scan.left > 0 && spent < budget && requests.head !== NONE; spent++) {
+    let done = 0;
+    for (; done < most && scan.left > 0 && requests.head !== NONE; done++) {
       const id = requests.head;
       // Moves it to the back, so that the next turn continues with the requests not yet examined.
       requests.remove(id);
@@ -66,7 +58,9 @@ export class ClientScans {
       if (this.#table.is(id, QUEUED)) this.#examine(id, client, reason);
       scan.left--;
     }
-    if (requests.count === 0) scan.left = 0;
+    const isLast = scan.left === 0 || requests.count === 0;
+    if (isLast) this.#clients.forget(client);
+    return { done, isLast };
   }
 
   #examine(id: RequestId, client: Client, reason: ScanReason): void {

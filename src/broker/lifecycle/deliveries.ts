@@ -28,6 +28,9 @@ import type { RequestStore } from '../state/request-store.js';
 import { deliveryBit, type Tokens } from '../state/tokens.js';
 import type { Workers } from '../state/workers.js';
 
+/** Requests that are looked at in one turn to find those that are overdue: some milliseconds. */
+const LOOKS_MAX = 65_536;
+
 export interface DeliveriesDeps {
   readonly options: BrokerOptions;
   readonly sink: BrokerSink;
@@ -171,11 +174,13 @@ export class Deliveries {
 
   /**
    * A worker that has held a request for too long (D35), in MDP without heartbeats while busy (D5),
-   * or `null`.
+   * or `null`; `more`: many requests were looked at, and there are more.
    */
-  nextOverdue(now: number): Worker | null {
+  nextOverdue(now: number): Worker | 'more' | null {
     const table = this.#table;
+    let looks = 0;
     for (let id = this.#byDispatch.head; id !== NONE; id = this.#byDispatch.head) {
+      if (++looks > LOOKS_MAX) return 'more';
       const dispatchedAt = table.getTime(id, DISPATCHED_AT);
       if (dispatchedAt + this.#busyTimeoutMs > now) return null;
       const worker = this.#workers.find(table.get(id, WORKER));

@@ -3,18 +3,13 @@
  * (D103), and identities take turns. Until all of a service's are back, nothing is dispatched for it,
  * so that they keep their order (D6).
  */
-import { present } from '../../core/assert.js';
-import { OldestFirst } from '../../core/oldest-first.js';
 import type { Worker } from '../state/entities.js';
-import type { Identity } from '../state/identities.js';
 import { NONE, OUT, type RequestId, type RequestTable, WORKER } from '../state/request-table.js';
 import type { ServiceTable } from '../state/service-table.js';
 import type { Workers } from '../state/workers.js';
 import type { DeliveryEnd } from './delivery-end.js';
 import type { Lifecycle } from './lifecycle.js';
-
-/** Requests that the workers of one identity give back before those of the next one. */
-const SLICE = 256;
+import { type Slice, Turns } from './turns.js';
 
 /** A lost worker, and how its deliveries end. */
 interface Leaving {
@@ -39,7 +34,7 @@ export class Departures {
   readonly #budget: number;
   /** What is left of the budget of this turn. */
   #left: number;
-  readonly #leaving = new OldestFirst<Identity, Leaving[]>();
+  readonly #leaving = new Turns<Leaving>();
   /** By the place of their requests. */
   readonly #byPlace = new Map<number, Leaving>();
 
@@ -62,10 +57,7 @@ export class Departures {
     }
     service.leaving++;
     this.#byPlace.set(worker.place, leaving);
-    const { identity } = worker.peer;
-    const others = this.#leaving.get(identity);
-    if (others === undefined) this.#leaving.set(identity, [leaving]);
-    else others.push(leaving);
+    this.#leaving.add(worker.peer.identity, leaving);
   }
 
   /**
@@ -83,20 +75,14 @@ export class Departures {
   /** The turn ends. @returns false if there is more to do */
   run(now: number): boolean {
     this.#left = this.#budget;
-    for (let left = this.#budget; left > 0; left--) {
-      const turn = this.#leaving.oldest;
-      if (turn === null) return true;
-      const { key: identity, value: all } = turn;
-      const leaving = present(all[0], 'a worker that leaves');
-      left -= this.#giveBack(leaving, Math.min(SLICE, left), now);
-      if (leaving.worker.held.count === 0) {
-        all.shift();
-        this.#hasLeft(leaving.worker);
-      }
-      this.#leaving.delete(identity);
-      if (all.length > 0) this.#leaving.set(identity, all);
-    }
-    return this.#leaving.size === 0;
+    return this.#leaving.run(this.#budget, (leaving, most) => this.#slice(leaving, most, now));
+  }
+
+  #slice(leaving: Leaving, most: number, now: number): Slice {
+    const done = this.#giveBack(leaving, most, now);
+    const isLast = leaving.worker.held.count === 0;
+    if (isLast) this.#hasLeft(leaving.worker);
+    return { done, isLast };
   }
 
   /** Gives back everything. */

@@ -171,6 +171,7 @@ export class Registrations {
     for (let left = budget; left > 0; left--) {
       const due = this.#workers.nextSilent(now) ?? this.#deliveries.nextOverdue(now);
       if (due === null) return true;
+      if (due === 'more') return false;
       this.lose(due, 'expired', now);
     }
     return false;

@@ -1,6 +1,7 @@
 import { present } from '../../core/assert.js';
 import { ByteTable } from '../../core/byte-table.js';
 import type { Labels } from '../../core/labels.js';
+import { OldestFirst } from '../../core/oldest-first.js';
 import type { Identities, Identity } from './identities.js';
 import type { RequestTable } from './request-table.js';
 import { Service } from './entities.js';
@@ -32,8 +33,8 @@ export class ServiceTable {
   /** Services that ended since the last turn. */
   #ended: Service[] = [];
   /** When they ended, the oldest first. */
-  readonly #remembered = new Map<Service, number>();
-  readonly #rememberedUnserved = new Map<Service, number>();
+  readonly #remembered = new OldestFirst<Service, number>();
+  readonly #rememberedUnserved = new OldestFirst<Service, number>();
 
   /** @param seed see `ByteTable` */
   constructor(table: RequestTable, seed: number, labels: Labels, identities: Identities) {
@@ -157,10 +158,11 @@ export class ServiceTable {
     this.#forgetAmong(this.#rememberedUnserved, REMEMBERED_UNSERVED_MAX, now);
   }
 
-  #forgetAmong(among: Map<Service, number>, most: number, now: number): void {
-    for (const [service, endedAt] of among) {
+  #forgetAmong(among: OldestFirst<Service, number>, most: number, now: number): void {
+    for (let oldest = among.oldest; oldest !== null; oldest = among.oldest) {
+      const { key: service, value: endedAt } = oldest;
       if (endedAt + REMEMBERED_MS > now && among.size <= most) return;
-      among.delete(service);
+      among.shift();
       this.#byName.delete(service.name);
       this.#byId[service.id] = null;
       this.#freeIds.push(service.id);

@@ -8,6 +8,7 @@
  */
 import type { EmbeddedServiceApi } from '../../broker/ports.js';
 import type { RandomFill } from '../../core/random.js';
+import { OldestFirst } from '../../core/oldest-first.js';
 import { SCHEDULES, type TitanicClaims, type TitanicContext } from './context.js';
 import { CLAIM } from './open-index.js';
 import type { OpenRequests } from './open-requests.js';
@@ -53,7 +54,7 @@ export class Claiming {
   #last = 0;
   readonly #services = new Map<string, ClaimedService>();
   /** Services to be looked at: they may have room, and more may be stored for them. */
-  readonly #dirty = new Set<string>();
+  readonly #dirty = new OldestFirst<string, null>();
   /** What the claim that is under way asks for; `null`: none is. */
   #asked: readonly Wanted[] | null = null;
   #pollAt = -Infinity;
@@ -111,7 +112,7 @@ export class Claiming {
     if (known === undefined) return;
     known.isEmpty = false;
     known.hasMore = true;
-    this.#dirty.add(name);
+    this.#dirty.set(name, null);
   }
 
   /** True if more may be stored for a service than is open here. */
@@ -123,7 +124,7 @@ export class Claiming {
     const name = service.toString('latin1');
     const known = this.#services.get(name);
     if (known === undefined) this.#add(service, name);
-    if (known?.isEmpty !== true) this.#dirty.add(name);
+    if (known?.isEmpty !== true) this.#dirty.set(name, null);
   }
 
   #add(service: Buffer, name: string): ClaimedService {
@@ -156,7 +157,7 @@ export class Claiming {
       const known = this.#services.get(name);
       if (known === undefined) continue;
       known.isEmpty = (counts.get(name) ?? 0) < most && !known.hasMore;
-      if (!known.isEmpty) this.#dirty.add(name);
+      if (!known.isEmpty) this.#dirty.set(name, null);
     }
     this.#asked = null;
     this.#releasing = [];
@@ -164,7 +165,7 @@ export class Claiming {
 
   claimFailed(claim: number): void {
     if (claim !== this.#first + this.#last || this.#asked === null) return;
-    for (const { service } of this.#asked) this.#dirty.add(service.toString('latin1'));
+    for (const { service } of this.#asked) this.#dirty.set(service.toString('latin1'), null);
     this.#asked = null;
     this.#isUncertain = true;
     this.#retryAt = this.#context.now + RETRY_MS;
@@ -212,7 +213,7 @@ export class Claiming {
       const name = service.toString('latin1');
       served.add(name);
       if (!this.#services.has(name)) this.#add(service, name);
-      this.#dirty.add(name);
+      this.#dirty.set(name, null);
     }
     for (const [name, { accepting }] of this.#services) {
       if (!served.has(name) && accepting === 0) this.#services.delete(name);
@@ -230,7 +231,7 @@ export class Claiming {
     const wanted: Wanted[] = [];
     if (isPoll) wanted.push({ service: SCHEDULES, most: SCHEDULES_MAX });
     let left = REQUESTS_MAX;
-    for (const name of this.#dirty) {
+    for (const { key: name } of this.#dirty) {
       if (wanted.length >= SERVICES_MAX || left <= 0) break;
       this.#dirty.delete(name);
       const known = this.#services.get(name);
