@@ -11,9 +11,9 @@ const MANY = 200_000;
 const BUDGET = 2048;
 
 /** So many requests of one client, without the trouble of a codec for each. */
-function queued(s: Stage, count: number, service = 'echo'): ClientActor {
+function queued(s: Stage, count: number, service = 'echo', address = '127.0.0.1'): ClientActor {
   s.alone();
-  const client = s.client(`floods ${service}`);
+  const client = s.client(`floods ${service}`, { address });
   const before = s.broker.load.requests;
   const frames = Frames.of('MDPC02', '\x01', service, 'x');
   for (let at = 0; at < count; at++) s.broker.message(client.connection.peer, frames, s.now);
@@ -65,6 +65,40 @@ describe('200,000 waiting requests', () => {
     const seen = runs(s);
     expect(seen.effectsMost).toBeLessThanOrEqual(BUDGET);
     expect(s.broker.counters.requestsRefused.draining).toBe(MANY);
+  });
+});
+
+describe('clients that go away', () => {
+  it('have their requests dropped in turns of their identities (D103)', () => {
+    const s = stage();
+    const few = queued(s, 500, 'few', '10.0.0.2');
+    const many = queued(s, MANY, 'many', '10.0.0.1');
+    s.unrun(() => {
+      few.disconnect();
+      many.disconnect();
+    });
+    s.runOnce();
+    // None of `few` is left, and the rest of the turn was for the others.
+    expect(s.broker.load.services).toBe(1);
+    expect(s.broker.load.requests).toBeLessThan(MANY - 1500);
+    runs(s);
+    expect(s.broker.counters.requestsDropped).toBe(MANY + 500);
+  });
+});
+
+describe('70,000 requests that are out for too long at workers that live', () => {
+  it('are looked at over several turns', () => {
+    const s = stage({ busyTimeoutMs: 5000 });
+    const workers = Array.from({ length: 7 }, (_, at) => s.worker(`w${at}`));
+    s.batch(() => {
+      for (const worker of workers) worker.ready('echo', { credit: 10_000 });
+    });
+    queued(s, 70_000);
+    s.after(3000);
+    for (const worker of workers) worker.heartbeat();
+    s.now += 2000;
+    expect(runs(s).runs).toBe(2);
+    expect(s.broker.load).toMatchObject({ workers: 7, requestsOut: 70_000 });
   });
 });
 
