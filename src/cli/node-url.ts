@@ -1,7 +1,7 @@
 /** `MAJORDOMO_URL`: a node or the nodes of a pair, by their MDP or HTTP addresses. */
 import { parseDialEndpoint } from '../config/endpoint.js';
 import { MajordomoError } from '../core/errors.js';
-import { shownUrl } from '../core/web-address.js';
+import { hasLogin, shownUrl } from '../core/web-address.js';
 import { isAdminUrl, parseAdminAddress } from './admin-address.js';
 import type { ConfigOptions } from './options.js';
 
@@ -19,8 +19,6 @@ const EXPECTED =
   'expected tcp://HOST:PORT, ipc://PATH, http://HOST:PORT, https://HOST:PORT or unix:PATH';
 /** Separates the addresses of a list: a path may contain spaces and commas. */
 const BETWEEN = /[\s,]+(?=(?:tcp|ipc|https?|unix):)/;
-/** Names of sockets may contain `@`. */
-const WITH_USER = /^(?!ipc:|unix:)([a-z]+:\/\/)?[^/]*@/i;
 
 /**
  * The value of the variable; `null`: it is not set.
@@ -41,7 +39,7 @@ export function nodeUrl(
 }
 
 function check(part: string): void {
-  if (WITH_USER.test(part)) throw usage(`must not contain a user or password; ${EXPECTED}`);
+  if (hasLogin(part)) throw usage(`must not contain a user or password; ${EXPECTED}`);
   if (isAdminUrl(part)) {
     parseAdminAddress(part, NODE_URL, undefined);
     return;

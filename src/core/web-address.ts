@@ -18,9 +18,14 @@ export function webAddress(text: string): string | null {
     : null;
 }
 
-/** What stands before the host. (Names of sockets may contain `@`.) */
-const LOGIN = /^(?!ipc:|unix:)([a-z][a-z\d+.-]*:\/\/)?.*@/is;
-const QUERY = /^([a-z][a-z\d+.-]*:\/\/[^?#]*)[?#].*$/is;
+/** What stands before the host. (Names of sockets may contain `@`: of `ipc://@name`, `unix:/run/a@b`.) */
+const LOGIN = /^(?!ipc:\/\/|unix:[/@.])([a-z][a-z\d+.-]*:\/\/)?.*@/is;
+const QUERY = /^(?!ipc:\/\/|unix:[/@.])([^?#]*)[?#].+$/is;
+
+/** Whether a text that is a URL, or was meant to be one, has a user or a password. */
+export function hasLogin(text: string): boolean {
+  return LOGIN.test(text);
+}
 
 /**
  * A text that is a URL, or was meant to be one, for people: others may see the terminal or the log, so

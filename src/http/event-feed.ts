@@ -21,14 +21,16 @@ export type Severity = NodeEvent['severity'];
  * a token get them.
  */
 const WITHHELD: ReadonlySet<string> = new Set(['key', 'address', 'schedule', 'record']);
-/** Events in which `text` or `reason` may be a worker's own words: the same. */
+/** Events in which these fields may be a worker's own words: the same. */
 const OF_WORKERS: ReadonlySet<string> = new Set([
   ...['request.failed', 'request.returned', 'request.abandoned'],
   ...['titanic.retried', 'titanic.died'],
 ]);
 
+const WORDS: ReadonlySet<string> = new Set(['code', 'reason', 'text']);
+
 function isWithheld(event: string, field: string): boolean {
-  return WITHHELD.has(field) || (OF_WORKERS.has(event) && (field === 'text' || field === 'reason'));
+  return WITHHELD.has(field) || (OF_WORKERS.has(event) && WORDS.has(field));
 }
 
 const READERS_MAX = 32;

@@ -187,7 +187,7 @@ const TABLE = {
     labels: { reason: ['slow', 'limit'] },
     help: 'Subscribers that this node closed.',
     meaning:
-      '`slow`: what waited for it reached `limits.outputBytes`, because it did not read; `limit`: it subscribed to more than 10,000 topics, or to one of more than 255 bytes.',
+      '`slow`: what waited for it reached `limits.outputBytes`, because it did not read, or it belonged to the identity with most subscriptions when the copies for all subscribers fell too far behind; `limit`: it subscribed to more than 10,000 topics, or to one of more than 255 bytes.',
   },
   map_keys: {
     type: 'gauge',

@@ -1,5 +1,6 @@
 /** Finds what is open to a network without protection (D78). Only the system can resolve names. */
 import { isPostgres, placeOf, shownHost } from '../../core/postgres-url.js';
+import { shownUrl } from '../../core/web-address.js';
 import type { Config, ListenerConfig, PublisherConfig } from '../config.js';
 import { parseEndpoint, parseHttpListen } from '../endpoint.js';
 import type { Problem } from '../problem.js';
@@ -153,8 +154,8 @@ async function ofFleet({ fleet }: Config): Promise<readonly Open[]> {
     if (isSealed && natsCredsFile !== null) continue;
     const missing = isSealed ? 'credentials' : 'TLS and credentials';
     const message =
-      `${url} is not on loopback, so the fleet needs ${missing}: ` +
-      `fleet: {nats: '${url.replace(/^nats:/, 'tls:')}', natsCredsFile: broker.creds}, ` +
+      `${shownUrl(url)} is not on loopback, so the fleet needs ${missing}: ` +
+      `fleet: {nats: '${shownUrl(url).replace(/^nats:/, 'tls:')}', natsCredsFile: broker.creds}, ` +
       'or trust everyone who can reach the server with fleet.insecure: true';
     return [{ path: ['fleet', 'nats'], message }];
   }

@@ -40,6 +40,8 @@ export interface JoinedParts {
 export interface BrokerRefusal {
   readonly status: string;
   readonly reason: string;
+  /** It was not sent, because this is the most that the broker accepts. */
+  readonly bytesMax?: number;
 }
 
 /**
@@ -185,7 +187,8 @@ export class Call implements Timed<Call> {
   }
 
   refusedError(refusal: BrokerRefusal): MajordomoError {
-    const { status, reason } = refusal;
+    const { status, reason, bytesMax } = refusal;
+    if (bytesMax !== undefined) return this.#tooLargeError(bytesMax);
     const details = { status, service: this.service, reason };
     if (status === '404') {
       return sdkError('ERR_MDP_NO_WORKER', `no worker serves '${this.service}'`, { details });
@@ -199,8 +202,7 @@ export class Call implements Timed<Call> {
     return bodyBytes(this.body) + (this.target.headers?.length ?? 0);
   }
 
-  /** @param bytesMax the most that the broker accepts */
-  tooLargeError(bytesMax: number): MajordomoError {
+  #tooLargeError(bytesMax: number): MajordomoError {
     const { service, bytes } = this;
     const text = `${shownRequest(service)} has ${bytes} bytes, the broker accepts at most ${bytesMax}: it was not sent`;
     return sdkError('ERR_MDP_TOO_LARGE', text, { details: { service, bytes, bytesMax } });

@@ -15,6 +15,7 @@ import { Ticker } from '../ticker.js';
 import { type BrokerRefusal, Call, type CallOwner, type Target } from './call.js';
 import { CallTable } from './call-table.js';
 import { CLIENT_EVENTS, type ClientEvents } from './client-events.js';
+import { ATTEMPT_MODULUS } from './correlation.js';
 import type { DeliverySink, DeliveryStrategy, LearntBroker } from './delivery-strategy.js';
 import { ProcessHold } from './process-hold.js';
 
@@ -272,7 +273,7 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
         const found = this.#links.get(link);
         const bytesMax = this.#messageBytesMaxOf.get(link) ?? Infinity;
         if (call.bytes > bytesMax) {
-          this.#refuseSoon(call, bytesMax);
+          this.#refuseSoon(call, call.attempt % ATTEMPT_MODULUS, bytesMax);
           return;
         }
         if (call.attempt > 1) this.counters.resends++;
@@ -296,12 +297,12 @@ export class Exchange<Strategy extends DeliveryStrategy = DeliveryStrategy> {
     };
   }
 
-  /** A broker would only throw it away (D100). Not now: the strategy is in the middle of its send. */
-  #refuseSoon(call: Call, bytesMax: number): void {
+  /** The broker would only refuse it (D100). Not now: the strategy is in the middle of its send. */
+  #refuseSoon(call: Call, send: number, bytesMax: number): void {
     queueMicrotask(() => {
       if (call.state === 'settled') return;
-      this.abandon(call);
-      call.owner.fail(call, call.tooLargeError(bytesMax));
+      this.strategy.refused(call, send, { status: '413', reason: '', bytesMax }, monotonicMs());
+      this.wake();
     });
   }
 

@@ -68,6 +68,34 @@ describe('a request that is larger than its broker accepts (D100)', () => {
     expect(net.link.written()).toEqual([]);
   });
 
+  it('goes to another of several brokers, which accepts it', async () => {
+    const net = new FakeNet();
+    const endpoints = ['tcp://a:1', 'tcp://b:1'];
+    const client = new Client({ endpoints, dial: net.dial, strategy: 'freelance' });
+    clients.push(client);
+    const [small, other] = net.links;
+    if (small === undefined || other === undefined) throw new Error('two links');
+    for (const [link, messageBytes] of [
+      [small, KIB],
+      [other, 2 * KIB],
+    ] as const) {
+      link.events.connected();
+      const facts = JSON.stringify({ extensions: ['hello'], limits: { messageBytes } });
+      link.says(PROBE, '', 'MDPC02', '\x03', 'mmi.broker', '200', facts);
+      link.written();
+    }
+    const reply = client.request('echo', LARGE);
+    await Promise.resolve();
+    expect(small.written()).toEqual([]);
+    const [[id = PROBE] = []] = other.written();
+    other.says(id, '', 'MDPC02', '\x03', 'echo', 'answer');
+    expect((await reply).text()).toBe('answer');
+    expect(await errorOf(client.request('echo', Buffer.alloc(3 * KIB)))).toMatchObject({
+      code: 'ERR_MDP_TOO_LARGE',
+      details: { bytes: 3 * KIB, bytesMax: 2 * KIB },
+    });
+  });
+
   it('is not sent as soon as the answer of a new broker is there', async () => {
     const net = new FakeNet();
     const client = new Client({ endpoints: ['tcp://a:1'], dial: net.dial, retries: 0 });

@@ -68,6 +68,8 @@ describe('a URL in a message', () => {
     ['me:secret@a:4222', '…@a:4222'],
     ['nats://me:secret@a,nats://me:secret@b', 'nats://…@b'],
     ['https://a/b?token=secret', 'https://a/b?…'],
+    ['a:80?token=secret', 'a:80?…'],
+    ['ipc:me:secret@a', '…@a'],
     ['https://a/#secret', 'https://a/?…'],
     ['postgresql://me:secret@db/q?sslmode=x', 'postgresql://…@db/q?…'],
   ])('%s is shown as %s', (text, shown) => {

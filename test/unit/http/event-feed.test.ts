@@ -173,7 +173,7 @@ describe('the event feed', () => {
   });
 
   it.each<readonly [string, object, readonly string[]]>([
-    ['request.failed', { service: 'pay', code: 'E', text: 'whispered' }, ['text']],
+    ['request.failed', { service: 'pay', code: 'E', text: 'whispered' }, ['code', 'text']],
     ['request.returned', { service: 'pay', reason: 'whispered' }, ['reason']],
     ['request.abandoned', { service: 'pay', reason: 'E: whispered' }, ['reason']],
     ['titanic.died', { service: 'pay', attempts: 1, reason: 'E: whispered' }, ['reason']],
