@@ -11,7 +11,7 @@ const REFUSED: Readonly<Record<MapRefusal, string>> = {
   numbers: 'the numbers of this epoch are used up; a switchover or restart begins the next one',
 };
 
-const CLOSED = { slow: 'it does not read', limit: 'it subscribed to too much' } as const;
+const CLOSED = { slow: 'too much waits for it', limit: 'it subscribed to too much' } as const;
 
 export function lineOfMap(event: MapEvent): Line {
   const { name } = event;

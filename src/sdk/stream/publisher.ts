@@ -170,7 +170,7 @@ export class Publisher {
     const now = monotonicMs();
     if (now - this.#warnedAt < WARNING_EVERY_MS) return;
     this.#warnedAt = now;
-    const why = reason === 'slow' ? 'it does not read' : 'it subscribed to too much';
+    const why = reason === 'slow' ? 'too much waits for it' : 'it subscribed to too much';
     const text = `a subscriber at ${address} was closed: ${why}`;
     process.emitWarning(text, { code: 'MDP_SUBSCRIBER_CLOSED' });
   }
