@@ -48,7 +48,12 @@ export async function measure(scene: Scene, options: Options): Promise<Measured>
   const { before } = scene;
   const profile = options.profiles;
   const daemon = await startDaemon({
-    sets: [`limits.memoryBytes=${options.memoryBytes}`, ...(scene.sets ?? []), ...sets],
+    sets: [
+      `limits.memoryBytes=${options.memoryBytes}`,
+      ...(scene.atEvents === true ? ['events.listen=tcp://127.0.0.1:0'] : []),
+      ...(scene.sets ?? []),
+      ...sets,
+    ],
     ...(before === undefined ? {} : { before }),
     ...(profile === null
       ? {}
@@ -57,7 +62,8 @@ export async function measure(scene: Scene, options: Options): Promise<Measured>
   const { endpoint } = daemon;
   const quiet = await Quiet.begin({ endpoint, curve, stores: scene.stores === true });
   const { attack, count } = scene;
-  const attacker = await Attacker.prepare(attack, endpoint, { count, serverKey });
+  const target = scene.atEvents === true ? eventsOf(daemon) : endpoint;
+  const attacker = await Attacker.prepare(attack, target, { count, serverKey });
   try {
     await quiet.measure(Math.min(WARM_UP_SECONDS, options.seconds));
     const rest = await quiet.measure(options.seconds);
@@ -95,6 +101,11 @@ function placeOf(scene: Scene): Place {
     },
     serverKey,
   };
+}
+
+function eventsOf(daemon: Daemon): string {
+  const [line] = daemon.logged('broker.ready');
+  return String(line?.['events']);
 }
 
 function lostBy(daemon: Daemon): number {

@@ -12,6 +12,8 @@ export interface Scene {
   /** The broker's `--set` options in addition to its defaults. */
   readonly sets?: readonly string[];
   readonly curve?: true;
+  /** The attack is at `events.listen`. */
+  readonly atEvents?: true;
   /** A quiet client also stores requests. */
   readonly stores?: true;
   /** Commands for the broker's shell to run before it. */
@@ -119,6 +121,46 @@ export const SCENES: readonly Scene[] = [
     attack: 'idle',
     count: 1500,
     sets: ['limits.connections=1000'],
+  },
+  {
+    name: 'lost',
+    title:
+      '20 workers and their client are reset every second, with 10,000 requests at each worker',
+    unit: 'messages',
+    attack: 'lost',
+    count: 20,
+  },
+  {
+    name: 'subscribers',
+    title: '2,000 subscribers to each step of each request',
+    unit: 'connections',
+    attack: 'subscribers',
+    count: 2000,
+    atEvents: true,
+  },
+  {
+    name: 'topics',
+    title: '80 subscribers with 9,000 topics of 240 bytes each',
+    unit: 'messages',
+    attack: 'topics',
+    count: 80,
+    atEvents: true,
+  },
+  {
+    name: 'schedules',
+    title: 'schedules of every second in zones of many spellings over 4 connections',
+    unit: 'messages',
+    attack: 'schedules',
+    count: 4,
+    stores: true,
+  },
+  {
+    name: 'keys',
+    title: 'stored requests with keys, closed at once, over 4 connections',
+    unit: 'messages',
+    attack: 'keys',
+    count: 4,
+    stores: true,
   },
   {
     name: 'half-open',

@@ -16,6 +16,8 @@ import {
   HANDSHAKE,
   message,
   MORE,
+  property,
+  ready,
   Recorded,
 } from '../unit/zmtp/wire.js';
 import { until } from './until.js';
@@ -33,6 +35,12 @@ const CREDIT = '1000';
 const HALF_OPEN_BYTES = 20;
 const IDLE_SHARE = 5 / 6;
 const TICK_MS = 10;
+/** Requests of one worker that is lost: as many as its credit. */
+const LOST_REQUESTS = 10_000;
+const LOST_EVERY_MS = 1000;
+const SUBSCRIPTIONS = 9000;
+const TOPIC_BYTES = 240;
+const SUBSCRIBER = ready(property('Socket-Type', 'SUB'));
 
 /** The origin, target and progress of an attack. */
 export class Site {
@@ -391,6 +399,94 @@ export const ATTACKS = {
       site,
       Array.from({ length: site.count }, (_, at) => (at < idle ? HANDSHAKE : half)),
     );
+  },
+
+  /** Workers with 10,000 requests each whose connections are reset together, with their client's; again and again. */
+  lost: (site) => () => {
+    const requests = repeated(request('lost', 'x'), LOST_REQUESTS);
+    const round = (): void => {
+      const client = site.dial(HANDSHAKE);
+      const workers = Array.from({ length: site.count }, () => {
+        client.write(requests);
+        const socket = site.dial(HANDSHAKE);
+        socket.write(message('MDPW02', '\x01', 'lost', String(LOST_REQUESTS)));
+        return socket;
+      });
+      site.sent += site.count * LOST_REQUESTS;
+      setTimeout(() => {
+        for (const socket of [client, ...workers]) socket.resetAndDestroy();
+        setImmediate(round);
+      }, LOST_EVERY_MS);
+    };
+    round();
+  },
+
+  /** Subscribers to every step of every request; at `events.listen`. */
+  subscribers: (site) => () => {
+    const all = message('\x01request.');
+    return hold(
+      site,
+      new Array<Buffer>(site.count).fill(Buffer.concat([greetingOf(), SUBSCRIBER, all])),
+    );
+  },
+
+  /** Long topics, as many as a connection may have; at `events.listen`. */
+  topics: (site) => () => {
+    const topics = Array.from({ length: SUBSCRIPTIONS }, (_, at) => {
+      site.sent++;
+      return message(`\x01${String(at).padStart(TOPIC_BYTES, '.')}`);
+    });
+    const bytes = Buffer.concat([greetingOf(), SUBSCRIBER, ...topics]);
+    return hold(site, new Array<Buffer>(site.count).fill(bytes));
+  },
+
+  /** Schedules of every second, with as many spellings of their time zones as there are. */
+  schedules: (site) => () => {
+    const ZONES = ['utc', 'europe/berlin', 'america/new_york', 'asia/kolkata', '+05:30'];
+    let named = 0;
+    const batch = (): Buffer =>
+      Buffer.concat(
+        Array.from({ length: 100 }, () => {
+          const number = named++;
+          const zone = (ZONES[number % ZONES.length] ?? '').replace(
+            /[a-z]/g,
+            (letter, at: number) =>
+              (number >> (at % 30)) % 2 === 0 ? letter : letter.toUpperCase(),
+          );
+          const options = { name: `s${number}`, cron: '* * * * * *', timeZone: zone };
+          return request('titanic.schedule', JSON.stringify(options), 'nobody', 'x');
+        }),
+      );
+    for (let connection = 0; connection < site.count; connection++) {
+      const socket = site.dial(HANDSHAKE);
+      setInterval(() => {
+        if (socket.writableLength > 0) return;
+        socket.write(batch());
+        site.sent += 100;
+      }, TICK_MS);
+    }
+  },
+
+  /** Requests with keys of their own, which are closed at once: only the keys stay. */
+  keys: (site) => () => {
+    let key = 0;
+    const one = (): void => {
+      const peer = site.peer((frames) => {
+        const [status, uuid = ''] = frames.slice(4);
+        if (frames[3] === 'titanic.submit' && status === '200') {
+          peer.socket.write(request('titanic.close', uuid));
+        } else {
+          submit();
+        }
+      });
+      const submit = (): void => {
+        const options = JSON.stringify({ key: `${key++}`.padStart(TOPIC_BYTES, 'k') });
+        peer.socket.write(request('titanic.submit', options, 'nobody', 'x'));
+        site.sent++;
+      };
+      for (let at = 0; at < 100; at++) submit();
+    };
+    for (let connection = 0; connection < site.count; connection++) one();
   },
 
   /** Requests of 1 KB to store, as fast as the broker reads them. */
