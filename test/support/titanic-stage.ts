@@ -106,7 +106,7 @@ export class TitanicStage extends Stage {
             this.store,
             firstTransaction,
             options.leaseMs ?? Infinity,
-            options.storeTimeoutMs ?? Infinity,
+            options.storeTimeoutMs ?? 1e9,
             () => this.now,
             this.now,
           );

@@ -417,7 +417,7 @@ export class OpenRequests {
       begins: () => {
         waits.handsOver(answer);
       },
-      isOver: () => !waits.isOpen(answer),
+      isOver: () => waits.isOver(answer),
     };
   }
 

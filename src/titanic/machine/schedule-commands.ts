@@ -220,8 +220,8 @@ export class ScheduleCommands {
   ): void {
     const { waits } = this.#requests.answers;
     const run = (decided: Decided): void => {
-      if (waits.isOpen(answer)) command.run(decided);
-      else decided();
+      if (waits.isOver(answer)) decided();
+      else command.run(decided);
     };
     const begin = (): void => {
       this.#queues.add(`${owner.length} ${owner}${name}`, { run, answer: command.answer });

@@ -245,7 +245,7 @@ export class TitanicServices {
       change,
       party,
       bytes,
-      isOver: () => !waits.isOpen(id),
+      isOver: () => waits.isOver(id),
       begins: () => {
         waits.handsOver(id, uuid);
         request.number = this.#context.takeNumber();

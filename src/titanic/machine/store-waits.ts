@@ -65,6 +65,11 @@ export class StoreWaits {
     );
   }
 
+  /** It was answered because the store took too long, so it must not be carried out any more. */
+  isOver(number: AnswerNumber): boolean {
+    return this.#answerMs < Infinity && !this.isOpen(number);
+  }
+
   /** The store may carry it out from now on. @param detail by which its outcome can be found out */
   handsOver(number: AnswerNumber, ...detail: readonly Buffer[]): void {
     const open = this.#find(number);

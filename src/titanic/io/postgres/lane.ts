@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf } from '../../../core/errors.js';
 import { connect, type Connection, type Known, type Login } from './connection.js';
 import type { RetryReason } from '../../store/retries.js';
-import { connectReason, endsConnection, retryReason } from './failures.js';
+import { connectReason, endsConnection, retryReason, TimeOver } from './failures.js';
 import type { ServerIdentity } from './server.js';
 
 const PAUSE_MIN_MS = 20;
@@ -48,7 +48,7 @@ export class Lane {
     for (;;) {
       let connection: Connection | null = null;
       try {
-        connection = await this.#present();
+        connection = await this.#presentBy(until);
         const leftMs = Math.max(1, until - performance.now());
         return await connection.within(leftMs, work(connection));
       } catch (error) {
@@ -72,6 +72,24 @@ export class Lane {
   /** A connection that is made after the lane was closed would be closed by nobody. */
   #mustBeOpen(): void {
     if (this.#isClosed) throw new Error('closed');
+  }
+
+  /** Others may wait for longer for the same connection. */
+  async #presentBy(until: number): Promise<Connection> {
+    const over = new AbortController();
+    const { signal } = over;
+    const leftMs = Math.max(1, until - performance.now());
+    const late = sleep(leftMs, undefined, { signal }).then(() => {
+      throw new TimeOver(`no connection within ${Math.round(leftMs)} ms`);
+    });
+    const present = this.#present();
+    present.catch(() => undefined);
+    late.catch(() => undefined);
+    try {
+      return await Promise.race([present, late]);
+    } finally {
+      over.abort();
+    }
   }
 
   async #present(): Promise<Connection> {
