@@ -110,8 +110,7 @@ export class TitanicStage extends Stage {
             () => this.now,
             this.now,
           );
-    const replica =
-      this.replica ?? this.#shared ?? new Standalone(this.store, firstTransaction);
+    const replica = this.replica ?? this.#shared ?? new Standalone(this.store, firstTransaction);
     this.store.batchesMax = replica.batchesMax;
     const titanicOptions = { ...TITANIC, ...options.titanic };
     const { labels } = this.broker.counters.requests;

@@ -395,13 +395,7 @@ export class ScheduleCommands {
 
   // ---------------------------------------------------------------- titanic.unschedule
 
-  #end(
-    answer: AnswerNumber,
-    asker: Asker,
-    owner: Owner,
-    name: string,
-    decided: Decided,
-  ): void {
+  #end(answer: AnswerNumber, asker: Asker, owner: Owner, name: string, decided: Decided): void {
     const known = this.#table.named(owner, name);
     if (known === null || !mayAccess(asker, known)) {
       decided(STATUS_OK, jsonFrame({ removed: false }));

@@ -60,9 +60,7 @@ export class StoreWaits {
   }
 
   #find(number: AnswerNumber): Open | undefined {
-    return (
-      this.#waiting.get(number) ?? this.#resting.get(number) ?? this.#large.get(number)
-    );
+    return this.#waiting.get(number) ?? this.#resting.get(number) ?? this.#large.get(number);
   }
 
   /** It was answered because the store took too long, so it must not be carried out any more. */

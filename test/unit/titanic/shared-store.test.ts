@@ -10,7 +10,14 @@ const TIMEOUT_MS = 200;
 describe('a store that other brokers may use', () => {
   it('is written to only while the session lasts, by the clock of this broker (D19)', () => {
     let now = 100;
-    const store = new SharedStore({ commit: () => undefined }, 1, LEASE_MS, TIMEOUT_MS, () => now, 100);
+    const store = new SharedStore(
+      { commit: () => undefined },
+      1,
+      LEASE_MS,
+      TIMEOUT_MS,
+      () => now,
+      100,
+    );
     expect([store.refusal, store.silence]).toEqual([null, null]);
     now = 1099;
     expect(store.refusal).toBeNull();
