@@ -48,14 +48,12 @@ interface CachedReply {
   readonly until: number;
 }
 
-type RefusalReason = 'rights' | 'quota' | 'limit';
-
 /** An answer ready to be sent. */
 interface Ready {
   /** The broker's number of the request. */
   readonly id: number;
   /** The answer, or why it is refused. */
-  readonly body: readonly Buffer[] | { readonly reason: RefusalReason; readonly text: string };
+  readonly body: readonly Buffer[] | { readonly reason: Parameters<BrokerHost['refuse']>[1]; readonly text: string };
   /**
    * For a reply, who asked: if the connection has no room for it, it waits and is read again. Parts
    * of a reply are not kept: their asker asks again.
@@ -148,7 +146,7 @@ export class Answers {
     this.unknown(id);
   }
 
-  refuse(number: AnswerNumber, reason: RefusalReason, text: string): void {
+  refuse(number: AnswerNumber, reason: Parameters<BrokerHost['refuse']>[1], text: string): void {
     this.#end(number, { reason, text }, null, 0);
   }
 

@@ -17,6 +17,8 @@ export interface LaneEvents {
   /** None could be made. */
   unreachable(error: unknown): void;
   retried(reason: RetryReason): void;
+  /** Something was done over a connection. */
+  worked?(): void;
 }
 
 export class Lane {
@@ -50,7 +52,9 @@ export class Lane {
       try {
         connection = await this.#presentBy(until);
         const leftMs = Math.max(1, until - performance.now());
-        return await connection.within(leftMs, work(connection));
+        const result = await connection.within(leftMs, work(connection));
+        this.#events.worked?.();
+        return result;
       } catch (error) {
         const isUseless = endsConnection(error) || connection?.isIdle === false;
         if (connection !== null && (isUseless || !connection.isOpen)) {
@@ -72,6 +76,11 @@ export class Lane {
   /** A connection that is made after the lane was closed would be closed by nobody. */
   #mustBeOpen(): void {
     if (this.#isClosed) throw new Error('closed');
+  }
+
+  /** It has a connection, and has not seen it break. */
+  get isConnected(): boolean {
+    return this.#connection?.isOpen === true;
   }
 
   /** Others may wait for longer for the same connection. */
