@@ -163,10 +163,12 @@ describeWithPostgres('while the broker runs', () => {
       name,
     );
     await until(async () => (await retries(daemon, 'too_many_connections')) > 2, 'it tries');
-    expect((await ask(client, 'titanic.request', 'upper', 'y'))[0]).toBe('200');
-    expect(daemon.logged('store.lost')).toEqual([]);
-    expect(await page(daemon, '/readyz')).not.toContain('store_');
+    const [status] = await ask(client, 'titanic.request', 'upper', 'y');
+    const readyz = await page(daemon, '/readyz');
     await server.sql('ALTER ROLE poor CONNECTION LIMIT -1');
+    expect(status).toBe('200');
+    expect(daemon.logged('store.lost')).toEqual([]);
+    expect(readyz).not.toContain('store_');
   });
 
   it('a right that is taken away: /readyz and the log say which one, and the GRANT that they name mends it', async () => {

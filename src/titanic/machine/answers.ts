@@ -53,7 +53,9 @@ interface Ready {
   /** The broker's number of the request. */
   readonly id: number;
   /** The answer, or why it is refused. */
-  readonly body: readonly Buffer[] | { readonly reason: Parameters<BrokerHost['refuse']>[1]; readonly text: string };
+  readonly body:
+    | readonly Buffer[]
+    | { readonly reason: Parameters<BrokerHost['refuse']>[1]; readonly text: string };
   /**
    * For a reply, who asked: if the connection has no room for it, it waits and is read again. Parts
    * of a reply are not kept: their asker asks again.
