@@ -162,10 +162,8 @@ function accept(): void {
   for (let made = 0; made < OPEN;) {
     for (let burst = 0; burst < OUTSTANDING && made < OPEN; burst++, made++) {
       const frames = messages[made % SERVICES] ?? new Frames();
-      titanic.request(
-        { id: made, service: TITANIC_REQUEST, frames, headers: -1, body: 1, asker: somebody },
-        host,
-      );
+      const service = TITANIC_REQUEST;
+      titanic.request({ id: made, service, frames, headers: -1, body: 1, asker: somebody });
     }
     turn();
   }

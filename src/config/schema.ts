@@ -300,7 +300,7 @@ export const SCHEMA = {
         min: 100,
         max: 60_000,
         about:
-          'With PostgreSQL: how long an operation may take, new connections and repetitions included, before `titanic.*` answers 500.',
+          'With PostgreSQL: how long an operation may take, new connections and repetitions included, before `titanic.*` answers 500. Whatever a request waits for, it is answered within three times this.',
       },
       replication: {
         kind: 'choice',

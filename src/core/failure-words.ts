@@ -1,6 +1,9 @@
 /** How the text of a 500 begins if the request may be stored all the same (D12). */
 export const OUTCOME_UNKNOWN = 'outcome unknown';
 
+/** What clients are told of a store that has taken too long. */
+export const LATE = 'the store did not answer in time';
+
 /** A worker's description of a failure, for people: only the code if there is no text. */
 export function failureWords({
   code,

@@ -243,7 +243,14 @@ export async function openDatabase(
     );
   }
   const { firstTransaction } = recovered;
-  replica = new SharedStore(store, firstTransaction, leaseMs, monotonicMs, lastRenewal);
+  replica = new SharedStore(
+    store,
+    firstTransaction,
+    leaseMs,
+    order.timeoutMs,
+    monotonicMs,
+    lastRenewal,
+  );
   return {
     store,
     recovered,

@@ -46,6 +46,8 @@ const TOPICS: Readonly<Record<PublishedEvent['name'] | PublishedStep, true>> = {
   'store.returned': true,
   'store.refused': true,
   'store.locked': true,
+  'store.log_held': true,
+  'store.log_freed': true,
   'store.switched': true,
   'fleet.lease_lost': true,
   'fleet.lease_taken': true,

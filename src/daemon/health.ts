@@ -25,6 +25,8 @@ export class NodeHealth implements TitanicEvents {
   #storeAway: Reason | null = null;
   /** This broker has no session with the database. */
   #noSession: Reason | null = null;
+  /** The log of the store file grows. */
+  #logHeld: Reason | null = null;
   /** Why nothing can be stored. */
   #storeTrouble: Reason | null = null;
 
@@ -44,6 +46,11 @@ export class NodeHealth implements TitanicEvents {
       this.#noSession = null;
     } else if (event.name === 'store.returned') {
       this.#storeAway = null;
+    } else if (event.name === 'store.log_held') {
+      const text = `the log of the store grows, because a program reads the store all the time: ${event.by}`;
+      this.#logHeld = { code: 'store_log_held', text };
+    } else if (event.name === 'store.log_freed') {
+      this.#logHeld = null;
     }
   }
 
@@ -52,7 +59,7 @@ export class NodeHealth implements TitanicEvents {
     const cause = this.#storeAway ?? this.#noSession;
     const follows = cause !== null && this.#storeTrouble?.code === 'store_busy';
     const trouble = follows ? null : this.#storeTrouble;
-    return [cause, trouble].filter((reason) => reason !== null);
+    return [cause, trouble, this.#logHeld].filter((reason) => reason !== null);
   }
 
   get #ofFleet(): readonly Reason[] {

@@ -11,6 +11,7 @@ import { secureRandom } from '../core/random.js';
 import type { MapMachine } from '../map/map-machine.js';
 import type { MapReplica, MapStoreReads } from '../map/replica.js';
 import type { StoreNews } from '../titanic/io/file/known-store.js';
+import type { LogReport } from '../titanic/io/file/log-watch.js';
 import { openPostgresQueries } from '../titanic/io/postgres/postgres-queries.js';
 import { openSqliteQueries } from '../titanic/io/queries/sqlite-queries.js';
 import type { ClosableQueries } from '../titanic/io/queries/thread-queries.js';
@@ -24,6 +25,7 @@ import { packHint, unpackHint } from '../titanic/store/hint-codec.js';
 import type { Recovered, Store } from '../titanic/store/store.js';
 import type { TitanicClaims } from '../titanic/machine/context.js';
 import type { Replica } from '../titanic/machine/replica.js';
+import type { TitanicCounters } from '../titanic/machine/counters.js';
 import { Titanic } from '../titanic/machine/titanic.js';
 import { awake, operatorApiOf } from './operator-api.js';
 import type { InternalClients } from './internal-clients.js';
@@ -99,11 +101,13 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
   };
   const router = new StoreEventRouter(wake, SYSTEM_TIME, fatal);
   const file = join(dataDir, config.titanic.file);
+  const log = new StoreLog(events);
   const open = openSqliteStore(file, {
     isNewStore,
     isPaired: pairEvents !== null,
     news: (news) => {
-      events.emit(eventOf(news));
+      if ('how' in news) events.emit(eventOf(news));
+      else log.told(news);
     },
   });
   const { store, recovered } = await open(router, router);
@@ -118,6 +122,7 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
       : new Replication(config.titanic.replication, store, recovered, pairEvents);
   const standalone = new Standalone(store, recovered.firstTransaction);
   const titanic = titanicOn(store, recovered, replication ?? standalone, deps);
+  log.serve(titanic.counters);
   replication?.serve(titanic);
   router.begin(titanic, replication);
   if (replication === null) await restore(titanic, router, store);
@@ -220,6 +225,32 @@ function operated(
       await store.close();
     },
   };
+}
+
+/** Passes on what is told of the log of a store file. */
+class StoreLog {
+  readonly #events: TitanicEvents;
+  #counters: TitanicCounters | null = null;
+  #last: LogReport = { logBytes: 0, heldBy: null };
+
+  constructor(events: TitanicEvents) {
+    this.#events = events;
+  }
+
+  serve(counters: TitanicCounters): void {
+    this.#counters = counters;
+    counters.store.logBytes = this.#last.logBytes;
+  }
+
+  told(report: LogReport): void {
+    const before = this.#last.heldBy;
+    this.#last = report;
+    const { logBytes, heldBy } = report;
+    if (this.#counters !== null) this.#counters.store.logBytes = logBytes;
+    if (heldBy === before) return;
+    if (heldBy === null) this.#events.emit({ name: 'store.log_freed' });
+    else this.#events.emit({ name: 'store.log_held', by: heldBy, bytes: logBytes });
+  }
 }
 
 function eventOf({ how, id, aside }: StoreNews): TitanicEvent {

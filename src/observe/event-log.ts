@@ -31,6 +31,7 @@ const OPPOSITES: readonly (readonly [Event['name'], Event['name']])[] = [
   ['ha.merged', 'ha.unsynced'],
   ['store.failed', 'store.healed'],
   ['store.lost', 'store.returned'],
+  ['store.log_held', 'store.log_freed'],
   ['map.failed', 'map.healed'],
   ['fleet.connected', 'fleet.disconnected'],
   ['fleet.peer_joined', 'fleet.peer_lost'],
@@ -193,6 +194,12 @@ function lineOf(event: Event): Line {
       const text = `another session of the database${who} keeps request ${event.uuid} locked; end its transaction`;
       return of('warn', name, text);
     }
+    case 'store.log_held': {
+      const text = `the log of the store has ${event.bytes} bytes and cannot be emptied while a program reads the store: ${event.by}`;
+      return of('warn', name, text);
+    }
+    case 'store.log_freed':
+      return of('info', name, 'the log of the store can be emptied again');
     case 'store.switched':
       return of('warn', name, `the store has failed over: ${event.text}`);
     case 'fleet.lease_lost':

@@ -40,12 +40,12 @@ const TABLE = {
       reason: [
         ...['store_full', 'store_busy', 'store_lost', 'store_no_session', 'map_full', 'map_busy'],
         ...['fleet_down'],
-        ...['store_failed', 'not_in_sync', 'peer_refused'],
+        ...['store_log_held', 'store_failed', 'not_in_sync', 'peer_refused'],
       ],
     },
     help: '1 while the node is degraded for this reason, else 0; same as /readyz, except `keys_differ`, which has no metric (see /readyz, `ha status` and the log).',
     meaning:
-      'With `store_full`, `store_busy`, `store_lost` and `store_no_session` the broker cannot store anything and answers durable requests with 500 (of `store_lost`, `store_no_session` and `store_busy` only the first that is the case is 1); with `map_full` and `map_busy` it drops new values of the map; with `fleet_down` it cannot reach NATS and serves with its own workers only. With the others it serves all requests (with `titanic.replication: strict` and `not_in_sync`, all except durable requests), but a failover would fail or lose stored requests.',
+      'With `store_full`, `store_busy`, `store_lost` and `store_no_session` the broker cannot store anything and answers durable requests with 500 (of `store_lost`, `store_no_session` and `store_busy` only the first that is the case is 1); with `map_full` and `map_busy` it drops new values of the map; with `fleet_down` it cannot reach NATS and serves with its own workers only; with `store_log_held` a program reads the store file for so long that its log grows (see `titanic_wal_bytes`). With the others it serves all requests (with `titanic.replication: strict` and `not_in_sync`, all except durable requests), but a failover would fail or lose stored requests.',
   },
   requests_received_total: {
     type: 'counter',
@@ -274,6 +274,13 @@ const TABLE = {
     labels: {},
     help: 'Size of the store, without free space in its file.',
     meaning: 'At `titanic.maxBytes` the broker accepts no more requests.',
+  },
+  titanic_wal_bytes: {
+    type: 'gauge',
+    labels: {},
+    help: 'Size of the log of the store file (`-wal`), looked at once a second.',
+    meaning:
+      'A few MB, and up to 64 MB after a large batch. If it rises, a program reads the store for long, such as a copy or an open `sqlite3`: `store_log_held` in `degraded` names its process. Absent with a database.',
   },
   titanic_store_up: {
     type: 'gauge',

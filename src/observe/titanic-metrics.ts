@@ -33,6 +33,9 @@ export function titanicMetrics(out: Exposition, source: TitanicSource, wall: num
   perService(out, 'titanic_oldest_pending_seconds', services, oldestMs, 1000);
   out.metric('titanic_store_bytes');
   out.sample('', counts.bytes);
+  const { logBytes } = counters.store;
+  out.metric('titanic_wal_bytes');
+  if (logBytes !== null) out.sample('', logBytes);
   out.metric('titanic_store_up');
   out.sample('', counters.store.isUp ? 1 : 0);
   const { oldestSnapshotSeconds } = counters.store;

@@ -38,6 +38,7 @@ const DEGRADED: Readonly<Record<string, readonly [Grade, string]>> = {
   fleet_down: ['warn', 'No connection to NATS'],
   not_in_sync: ['warn', 'Not in sync'],
   peer_refused: ['bad', 'Peer refused'],
+  store_log_held: ['warn', 'The store is being read'],
 };
 
 /** All problems, worst first. */

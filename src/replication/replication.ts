@@ -55,7 +55,7 @@ export type ReplicationStoreEvents = Pick<
 
 export class Replication implements Replica, Replicator, ReplicationStoreEvents, OutgoingSink {
   readonly isPaired = true;
-  readonly isShared = false;
+  readonly answerMs = Infinity;
   readonly batchesMax = 1;
   readonly batchBytesMax = DISK_BATCH_BYTES;
   readonly silence = null;

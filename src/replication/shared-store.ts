@@ -6,13 +6,19 @@ import type { Replica, SubmittedBatch } from '../titanic/machine/replica.js';
 import type { Change, Store } from '../titanic/store/store.js';
 import { Standalone } from './standalone.js';
 
+/**
+ * How many times `titanic.storeTimeoutMs` a client waits. One operation takes at most one of it, and a batch
+ * may wait for another one, and for what became of it; but three are promised, on the client's side.
+ */
+const ANSWER_TIMES = 2.5;
+
 const LOST = 'the store cannot be reached';
 const OVERDUE = 'this broker could not renew its session with the store';
 const ENDED = 'the session of this broker with the store has ended';
 
 export class SharedStore implements Replica {
   readonly isPaired = false;
-  readonly isShared = true;
+  readonly answerMs: number;
   /** One on each of its connections. */
   readonly batchesMax = 2;
   readonly batchBytesMax: number = 1024 * 1024;
@@ -25,6 +31,7 @@ export class SharedStore implements Replica {
   #isLost = false;
 
   /**
+   * @param timeoutMs `titanic.storeTimeoutMs`
    * @param now monotonic milliseconds, read at each question: a stall must not be overlooked
    * @param renewedAt when the order was sent that began the session
    */
@@ -32,11 +39,13 @@ export class SharedStore implements Replica {
     store: Pick<Store, 'commit'>,
     firstTransaction: number,
     leaseMs: number,
+    timeoutMs: number,
     now: () => number,
     renewedAt: number,
   ) {
     this.#standalone = new Standalone(store, firstTransaction);
     this.#leaseMs = leaseMs;
+    this.answerMs = ANSWER_TIMES * timeoutMs;
     this.#now = now;
     this.#renewedAt = renewedAt;
   }

@@ -7,7 +7,7 @@ import type { Change, Store, Transaction } from '../titanic/store/store.js';
 
 export class Standalone implements Replica {
   readonly isPaired = false;
-  readonly isShared = false;
+  readonly answerMs = Infinity;
   readonly batchesMax = 1;
   readonly batchBytesMax = DISK_BATCH_BYTES;
   readonly refusal = null;

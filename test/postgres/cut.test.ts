@@ -9,6 +9,9 @@ import { describeWithPostgres } from '../support/postgres.js';
 import { TcpRelay } from '../support/tcp-relay.js';
 import { until } from '../support/until.js';
 
+/** Requests at once: more than two batches take. */
+const WAITING = 1500;
+
 describeWithPostgres('a cut between a broker and its database', () => {
   let server: Cluster;
   let relay: TcpRelay;
@@ -24,14 +27,17 @@ describeWithPostgres('a cut between a broker and its database', () => {
     await server.remove();
   });
 
-  async function begin(timeoutMs: number): Promise<{ daemon: Daemon; client: Client }> {
+  async function begin(
+    timeoutMs: number,
+    leaseMs = 60_000,
+  ): Promise<{ daemon: Daemon; client: Client }> {
     relay = await new TcpRelay(server.port).listen();
     database = await server.database();
     const url = `postgresql://postgres@127.0.0.1:${relay.port}/${database}`;
     const daemon = await startDaemon({
       sets: [
         ...[`titanic.store=${url}`, `titanic.storeTimeoutMs=${timeoutMs}`],
-        ...['fleet.leaseMs=60000'],
+        ...[`fleet.leaseMs=${leaseMs}`],
       ],
     });
     const client = clientOf(daemon);
@@ -121,6 +127,31 @@ describeWithPostgres('a cut between a broker and its database', () => {
       return replied === '200' && reply === 'HELLO';
     }, 'its reply');
     expect(seen).toEqual(['hello']);
+  });
+
+  it('for longer than its lease: all that waits is answered meanwhile; what was told to fail is not stored', async () => {
+    const { client, daemon } = await begin(1000, 3000);
+    relay.set('frozen');
+    const asked = Array.from({ length: WAITING }, (_, n) =>
+      ask(client, 'titanic.request', 'kept', `waits ${n}`),
+    );
+    const answers = await Promise.all(asked);
+    expect(answers.filter(([status = '']) => !status.startsWith('500 '))).toEqual([]);
+    const unknown = answers.filter(([status = '']) => status.startsWith('500 outcome unknown'));
+    // More than the batches that the store takes at a time waited for it.
+    expect(unknown.length).toBeLessThan(WAITING);
+    await daemon.waitFor('store.lost');
+    relay.set('open');
+    await until(
+      async () => (await ask(client, 'titanic.request', 'kept', 'next'))[0] === '200',
+      'the next request is stored',
+    );
+    expect(await stored()).toBeLessThanOrEqual(2 + unknown.length);
+    // Whoever was not told can ask.
+    const told = await Promise.all(
+      unknown.map(async ([, uuid = '']) => (await ask(client, 'titanic.reply', uuid))[0]),
+    );
+    expect(told.filter((status) => status === '300')).toHaveLength((await stored()) - 2);
   });
 
   it('a batch that arrives after its connection was given up changes nothing', async () => {

@@ -148,6 +148,29 @@ describeWithPostgres('while the broker runs', () => {
     expect(daemon.logged('store.lost')).toHaveLength(1);
   });
 
+  it('no connection more, while it has those that it needs: all is stored, and nothing is called lost', async () => {
+    const name = await server.database();
+    await server.sql(`GRANT CREATE ON DATABASE ${name} TO poor`);
+    const sets = [`titanic.store=${server.url(name, 'poor')}`, 'http.listen=127.0.0.1:0'];
+    const daemon = await startDaemon({ sets: [...sets, 'fleet.leaseMs=3000'] });
+    const client = clientOf(daemon);
+    expect((await ask(client, 'titanic.request', 'upper', 'x'))[0]).toBe('200');
+    await server.sql('ALTER ROLE poor CONNECTION LIMIT 0');
+    // With another broker beside it, it counts again and again, over a connection that it makes for that.
+    await server.sql(
+      `INSERT INTO majordomo.broker (node, home, lease_until, dead)
+        VALUES ('other', 'elsewhere', now() + interval '1 hour', false)`,
+      name,
+    );
+    await until(async () => (await retries(daemon, 'too_many_connections')) > 2, 'it tries');
+    const [status] = await ask(client, 'titanic.request', 'upper', 'y');
+    const readyz = await page(daemon, '/readyz');
+    await server.sql('ALTER ROLE poor CONNECTION LIMIT -1');
+    expect(status).toBe('200');
+    expect(daemon.logged('store.lost')).toEqual([]);
+    expect(readyz).not.toContain('store_');
+  });
+
   it('a right that is taken away: /readyz and the log say which one, and the GRANT that they name mends it', async () => {
     const name = await server.database();
     await server.sql(`GRANT CREATE ON DATABASE ${name} TO poor`);

@@ -161,12 +161,9 @@ describe('the simulation finds', () => {
       {
         titanic: (titanic) => {
           const request = titanic.request.bind(titanic);
-          titanic.request = (asked, host) => {
+          titanic.request = (asked) => {
             const { identity, owner, quotas } = asked.asker;
-            request(
-              { ...asked, asker: asker({ identity, owner, quotas, isOperator: true }) },
-              host,
-            );
+            request({ ...asked, asker: asker({ identity, owner, quotas, isOperator: true }) });
           };
         },
       },

@@ -84,6 +84,7 @@ export function sources(broker: Broker, given: Partial<MetricSources> = {}): Met
     }),
   };
   titanic.counters.store.oldestSnapshotSeconds = 0;
+  titanic.counters.store.logBytes = 0;
   return {
     node: 'stage',
     version: '0.1.0',

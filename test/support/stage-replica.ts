@@ -13,7 +13,7 @@ interface Shipped {
 export class StageReplica implements Replica {
   readonly silence = null;
   readonly isPaired = true;
-  readonly isShared = false;
+  readonly answerMs = Infinity;
   readonly batchesMax = 1;
   readonly batchBytesMax = DISK_BATCH_BYTES;
   refusal: string | null = null;

@@ -90,7 +90,9 @@ export class StageStore implements TitanicReads, Pick<Store, 'commit'> {
   readFailure: StoreFailure | null = null;
   /** Its machine has forgotten its earlier calls. */
   mayOverlap = false;
-  #isCommitting = false;
+  /** How many batches it takes at a time. */
+  batchesMax = 1;
+  #committing = 0;
   #last = 0;
 
   constructor(disk: StageDisk) {
@@ -99,12 +101,12 @@ export class StageStore implements TitanicReads, Pick<Store, 'commit'> {
   }
 
   commit(transaction: Transaction, changes: readonly Change[]): void {
-    if (this.#isCommitting && !this.mayOverlap) {
+    if (this.#committing >= this.batchesMax && !this.mayOverlap) {
       throw new Error('a batch before the end of another');
     }
     if (changes.length === 0) throw new Error('an empty batch');
     if (transaction.number <= this.#last) throw new Error('a number that was used');
-    this.#isCommitting = true;
+    this.#committing++;
     this.#last = transaction.number;
     this.changes.push(...changes);
     this.asked.push({ kind: 'commit', transaction, changes });
@@ -128,7 +130,7 @@ export class StageStore implements TitanicReads, Pick<Store, 'commit'> {
     const { readFailure, failure, disk } = this;
     switch (asked.kind) {
       case 'commit': {
-        this.#isCommitting = false;
+        this.#committing--;
         if (failure !== null) {
           events.batchFailed(asked.transaction.number, failure);
           return;

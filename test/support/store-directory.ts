@@ -2,6 +2,7 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
+import type { LogReport } from '../../src/titanic/io/file/log-watch.js';
 import type { StoreNews } from '../../src/titanic/io/file/known-store.js';
 import { openSqliteStore } from '../../src/titanic/io/sqlite-store.js';
 import { SCRATCH } from './scratch.js';
@@ -27,7 +28,9 @@ export class StoreDirectory {
    * @param isPaired as on a node of a pair
    */
   async open(file: string = this.file, isNewStore = false, isPaired = true): Promise<StoreUser> {
-    const news = (each: StoreNews): number => this.news.push(each);
+    const news = (each: StoreNews | LogReport): void => {
+      if ('how' in each) this.news.push(each);
+    };
     const user = await StoreUser.open(openSqliteStore(file, { isNewStore, isPaired, news }));
     this.#users.push(user);
     return user;

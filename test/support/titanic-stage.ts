@@ -28,6 +28,9 @@ export interface TitanicStageOptions extends StageOptions {
   readonly replica?: StageReplica;
   /** Other brokers use its store, too. */
   readonly claims?: StageClaims;
+  /** Of the store that others use, too; absent: it lasts, and the store may take any time. */
+  readonly leaseMs?: number;
+  readonly storeTimeoutMs?: number;
   /** It does not activate itself. */
   readonly isDormant?: boolean;
 }
@@ -79,6 +82,7 @@ export class TitanicStage extends Stage {
   isPeerHeld = false;
   readonly #seed: number;
   readonly #claims: StageClaims | null;
+  readonly #shared: SharedStore | null;
 
   constructor(options: TitanicStageOptions) {
     super(options);
@@ -95,11 +99,19 @@ export class TitanicStage extends Stage {
     const { firstTransaction } = disk.recovered;
     this.replica = options.replica ?? null;
     this.replica?.opened(this.store, firstTransaction);
-    const replica =
-      this.replica ??
-      (options.claims === undefined
-        ? new Standalone(this.store, firstTransaction)
-        : new SharedStore(this.store, firstTransaction, Infinity, () => 0, 0));
+    this.#shared =
+      options.claims === undefined
+        ? null
+        : new SharedStore(
+            this.store,
+            firstTransaction,
+            options.leaseMs ?? Infinity,
+            options.storeTimeoutMs ?? 1e9,
+            () => this.now,
+            this.now,
+          );
+    const replica = this.replica ?? this.#shared ?? new Standalone(this.store, firstTransaction);
+    this.store.batchesMax = replica.batchesMax;
     const titanicOptions = { ...TITANIC, ...options.titanic };
     const { labels } = this.broker.counters.requests;
     const { claims = null } = options;
@@ -169,6 +181,13 @@ export class TitanicStage extends Stage {
   /** The store answers everything from now on. */
   freesStore(): this {
     this.isHeld = false;
+    this.turn();
+    return this;
+  }
+
+  /** The session with the store that others use, too, lasts from now on. */
+  renews(): this {
+    present(this.#shared, 'a store that others use, too').renewed(Infinity);
     this.turn();
     return this;
   }

@@ -1,6 +1,7 @@
 /** A store in an SQLite file. */
 import type { OpenNodeStore } from '../../store/node-store.js';
 import type { StoreNews } from './file/known-store.js';
+import type { LogReport } from './file/log-watch.js';
 import type { OpenOrder } from './messages.js';
 import { ThreadStore } from './thread-store.js';
 
@@ -10,8 +11,11 @@ export interface SqliteStoreOptions {
   readonly isNewStore: boolean;
   /** The node is one of a pair: the other one reads changes, which needs an index. */
   readonly isPaired: boolean;
-  /** Called before the store is opened; on a full disk, when there is room. */
-  readonly news: (news: StoreNews) => void;
+  /**
+   * Told which store it is before it is opened (on a full disk, when there is room); and of its log whenever that
+   * has changed.
+   */
+  readonly news: (news: StoreNews | LogReport) => void;
 }
 
 const IN_A_PAIR: SqliteStoreOptions = { isNewStore: false, isPaired: true, news: () => undefined };

@@ -12,6 +12,7 @@ import { assertDurable, openForService, openWithoutFile } from './file/database.
 import { failureOf, openError } from './file/sqlite-errors.js';
 import { FileIdentity } from './file/file-identity.js';
 import { KnownStore } from './file/known-store.js';
+import { LogWatch, LOOK_MS } from './file/log-watch.js';
 import { fitPairIndex } from './file/pair-index.js';
 import {
   BATCH_FAILED,
@@ -130,6 +131,9 @@ class StoreThread {
   readonly #known: KnownStore;
   #connection: Connection;
   readonly #idle: NodeJS.Timeout;
+  readonly #logWatch: LogWatch;
+  /** While the log is held: nobody may write, and its reader may end. */
+  #logTimer: NodeJS.Timeout | null = null;
   readonly #answers: ThreadAnswers;
   /** What was last reported of the map's tombstones. */
   #tombstoneBytes: number;
@@ -147,6 +151,10 @@ class StoreThread {
       port.postMessage(news);
     });
     this.#connection = connect(order, this.#known, null);
+    this.#logWatch = new LogWatch(path, (report) => {
+      port.postMessage(report);
+    });
+    this.#watchLog();
     this.#idle = setTimeout(() => {
       this.#maintain();
     }, IDLE_MS).unref();
@@ -290,6 +298,7 @@ class StoreThread {
     // Emptying the log may free all the room that is missing.
     const frames = failure?.kind === 'full' ? 1 : undefined;
     this.#upkeep(() => this.#connection.tables.checkpoint(frames));
+    this.#watchLog();
     if (failure === null && this.#connection.isExclusive) this.#upkeep(() => this.#reconnect());
   }
 
@@ -371,6 +380,20 @@ class StoreThread {
       tables.checkpoint();
     });
     this.#answers.send();
+    this.#watchLog();
+  }
+
+  #watchLog(): void {
+    this.#upkeep(() => {
+      const { bytes, copied } = this.#connection.tables.log;
+      this.#logWatch.look(performance.now(), bytes, copied);
+    });
+    if (!this.#logWatch.isLong || this.#isClosed) return;
+    this.#logTimer ??= setTimeout(() => {
+      this.#logTimer = null;
+      this.#upkeep(() => this.#connection.tables.checkpoint());
+      this.#watchLog();
+    }, LOOK_MS).unref();
   }
 
   /** Maintenance that nobody waits for: it may fail as long as the disk can be trusted. */
@@ -392,6 +415,7 @@ class StoreThread {
 
   #close(): void {
     clearTimeout(this.#idle);
+    if (this.#logTimer !== null) clearTimeout(this.#logTimer);
     this.#isClosed = true;
     // The last connection to close empties the log; what cannot be copied now is copied at the next
     // start.

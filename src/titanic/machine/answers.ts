@@ -10,6 +10,7 @@ import { isCertainFor, mayAccess } from './ownership.js';
 import { unpackFailure } from '../store/failure-codec.js';
 import { LookUps, SMALL_BYTES } from './lookups.js';
 import { OutputWaiters } from './output-waiters.js';
+import type { AnswerNumber, Overdue, StoreWaits } from './store-waits.js';
 import type { Found, Owner, RequestUuid } from '../store/store.js';
 import { type ReplyQuery, Waiters } from './waiters.js';
 
@@ -49,9 +50,12 @@ interface CachedReply {
 
 /** An answer ready to be sent. */
 interface Ready {
+  /** The broker's number of the request. */
   readonly id: number;
   /** The answer, or why it is refused. */
-  readonly body: readonly Buffer[] | { readonly reason: 'quota' | 'limit'; readonly text: string };
+  readonly body:
+    | readonly Buffer[]
+    | { readonly reason: Parameters<BrokerHost['refuse']>[1]; readonly text: string };
   /**
    * For a reply, who asked: if the connection has no room for it, it waits and is read again. Parts
    * of a reply are not kept: their asker asks again.
@@ -62,6 +66,7 @@ interface Ready {
 }
 
 export class Answers {
+  readonly waits: StoreWaits;
   /** See `Replica.probe`. */
   readonly #probe: () => number | null;
   /** Whether the end of the request is being committed on both disks: see `withhold`. */
@@ -69,6 +74,7 @@ export class Answers {
   readonly #onDenied: (asker: Asker, uuid: RequestUuid) => void;
   /** See `Replica.silence`. */
   readonly #silence: () => string | null;
+  readonly #onLate: (why: string) => void;
   /**
    * Look-ups whose uuid is in no row, each with the probe that tells whether the uuid is unknown.
    */
@@ -87,13 +93,18 @@ export class Answers {
   /** Stored data may be lost: none of it is shown to anybody any more, and the process ends. */
   isUntrusted = false;
 
+  /** @param late told of a change that was given up because the store took too long */
   constructor(
+    waits: StoreWaits,
     askStore: (look: number, uuid: RequestUuid, replyBytesMax: number) => void,
     probe: () => number | null,
     isWithheld: (uuid: RequestUuid) => boolean,
     tellDenied: (asker: Asker, uuid: RequestUuid) => void = () => undefined,
     silence: () => string | null = () => null,
+    late: (why: string) => void = () => undefined,
   ) {
+    this.waits = waits;
+    this.#onLate = late;
     this.#silence = silence;
     this.#lookUps = new LookUps(askStore);
     this.#probe = probe;
@@ -110,15 +121,22 @@ export class Answers {
   get dueAt(): number {
     const keptUntil = this.#cached?.until ?? Infinity;
     const waitUntil = Math.min(this.#waiters.dueAt, this.#followers.dueAt);
-    return Math.min(waitUntil, this.#lookUps.dueAt, this.#room.dueAt, keptUntil);
+    const lookUpAt = Math.min(this.#lookUps.dueAt, this.waits.dueAt);
+    return Math.min(waitUntil, lookUpAt, this.#room.dueAt, keptUntil);
   }
 
-  answer(id: number, ...body: readonly Buffer[]): void {
-    this.#ready.push({ id, body, query: null, bytes: 0 });
+  answer(number: AnswerNumber, ...body: readonly Buffer[]): void {
+    this.#end(number, body, null, 0);
   }
 
-  unknown(id: number): void {
-    this.answer(id, STATUS_UNKNOWN);
+  /** It is answered only if it has not been (D105). */
+  #end(number: AnswerNumber, body: Ready['body'], query: ReplyQuery | null, bytes: number): void {
+    const to = this.waits.ends(number);
+    if (typeof to === 'number') this.#ready.push({ id: to, body, query, bytes });
+  }
+
+  unknown(number: AnswerNumber): void {
+    this.answer(number, STATUS_UNKNOWN);
   }
 
   /**
@@ -130,8 +148,8 @@ export class Answers {
     this.unknown(id);
   }
 
-  #refuse({ id }: ReplyQuery, reason: 'quota' | 'limit', text: string): void {
-    this.#ready.push({ id, body: { reason, text }, query: null, bytes: 0 });
+  refuse(number: AnswerNumber, reason: Parameters<BrokerHost['refuse']>[1], text: string): void {
+    this.#end(number, { reason, text }, null, 0);
   }
 
   #reply(query: ReplyQuery, reply: readonly Buffer[]): void {
@@ -141,12 +159,13 @@ export class Answers {
       return;
     }
     const body = [STATUS_OK, ...reply];
-    this.#ready.push({ id: query.id, body, query, bytes: bytesOf(body) });
+    this.#end(query.id, body, query, bytesOf(body));
   }
 
   /** Answers with parts of a reply that is pending. @param body without the status */
   parts(query: ReplyQuery, body: readonly Buffer[], bytes: number): void {
-    this.#ready.push({ id: query.id, body: [STATUS_PENDING, ...body], query, bytes });
+    if (!this.waits.isOpen(query.id)) return;
+    this.#end(query.id, [STATUS_PENDING, ...body], query, bytes);
     this.#partsBytes += bytes;
   }
 
@@ -174,6 +193,8 @@ export class Answers {
   }
 
   #add(query: ReplyQuery): void {
+    if (!this.waits.isOpen(query.id)) return;
+    this.waits.rests(query.id);
     (query.place === null ? this.#waiters : this.#followers).add(query);
   }
 
@@ -210,7 +231,9 @@ export class Answers {
 
   /** Looks the request up in the store. */
   lookUp(query: ReplyQuery): void {
-    if (!this.isUntrusted) this.#lookUps.ask(query);
+    if (this.isUntrusted) return;
+    this.waits.waits(query.id);
+    this.#lookUps.ask(query);
   }
 
   /** The result of this look-up is delivered later, so nobody may join it any more. */
@@ -219,11 +242,12 @@ export class Answers {
   }
 
   found(look: number, found: Found, now: number): void {
-    const asked = this.#lookUps.found(look);
+    const asked = this.#lookUps.found(look).filter(({ id }) => this.waits.isOpen(id));
     if (this.isUntrusted || asked.length === 0) return;
     let reply: Buffer[] | null = null;
     if (found.state === 'replied' && found.reply !== null) {
       reply = unpacked(found.reply);
+      if (found.replyBytes > SMALL_BYTES) this.waits.largeRead();
       this.#cache(asked, found.replyBytes, reply, now);
     }
     for (const query of asked) this.#answerFound(query, found, reply, now);
@@ -268,12 +292,16 @@ export class Answers {
       return;
     }
     if (query.asker.outputLeft() < bytes) {
-      if (!this.#room.wait(query, bytes, now)) this.#refuse(query, 'quota', TOO_MANY);
+      if (this.#room.wait(query, bytes, now)) this.waits.rests(query.id);
+      else this.refuse(query.id, 'quota', TOO_MANY);
       return;
     }
     const kept = this.#cached;
     if (kept?.bytes === bytes && kept.uuid.equals(query.uuid)) this.#reply(query, kept.frames);
-    else this.#lookUps.askLarge(query, bytes);
+    else {
+      this.waits.waitsForLarge(query.id);
+      this.#lookUps.askLarge(query, bytes);
+    }
   }
 
   #absent(query: ReplyQuery, now: number): void {
@@ -384,11 +412,21 @@ export class Answers {
       else this.answer(id, silence === null ? STATUS_PENDING : status(500, silence));
     }
     for (const query of this.#room.overdue(now, TURN_ANSWERS_MAX)) {
-      this.#refuse(query, 'limit', query.asker.isGone ? GONE : NO_ROOM);
+      this.refuse(query.id, 'limit', query.asker.isGone ? GONE : NO_ROOM);
     }
     for (const query of this.#room.take(now)) this.lookUp(query);
     this.#lookUps.run(now);
+    for (const late of this.waits.overdue(now, this.#silence(), TURN_ANSWERS_MAX)) {
+      this.#answerLate(late);
+    }
     if (this.#cached !== null && this.#cached.until <= now) this.#cached = null;
+  }
+
+  #answerLate({ to, why, detail, isRefused }: Overdue): void {
+    if (this.isUntrusted) return;
+    if (isRefused) this.#onLate(why);
+    if (typeof to !== 'number') to(why);
+    else this.#ready.push({ id: to, body: [status(500, why), ...detail], query: null, bytes: 0 });
   }
 
   /** Sends the ready answers, as many as fit into a turn. */
@@ -409,13 +447,21 @@ export class Answers {
       if (query !== null && !query.asker.isGone && query.asker.outputLeft() < bytes) {
         if (areParts) host.answer(id, [STATUS_PENDING]);
         else if (query.asker.outputMax() < bytes) host.answer(id, [TOO_LARGE]);
-        else if (!this.#room.wait(query, bytes, now)) host.refuse(id, 'quota', TOO_MANY);
+        else this.#waitForRoom(id, query, bytes, host, now);
       } else {
         host.answer(id, body);
         handedOver += bytes;
       }
     }
     this.#ready.splice(0, given);
+  }
+
+  #waitForRoom(id: number, query: ReplyQuery, bytes: number, host: BrokerHost, now: number): void {
+    const again = { ...query, id: this.waits.begins(id, false) };
+    this.waits.rests(again.id);
+    if (this.#room.wait(again, bytes, now)) return;
+    this.waits.ends(again.id);
+    host.refuse(id, 'quota', TOO_MANY);
   }
 }
 

@@ -50,6 +50,8 @@ export class TitanicCounters {
   /** The store: whether it can be reached, and what was tried again. */
   readonly store: {
     isUp: boolean;
+    /** Of a file: bytes of its log; `null`: it is a database. */
+    logBytes: number | null;
     /** Of a database; `null`: not known. */
     oldestSnapshotSeconds: number | null;
     /**
@@ -62,6 +64,7 @@ export class TitanicCounters {
     claimsLost: number;
   } = {
     isUp: true,
+    logBytes: null,
     oldestSnapshotSeconds: null,
     unclaimedSince: new Map(),
     claimsLost: 0,

@@ -107,6 +107,9 @@ export type TitanicEvent =
    * batch are stored. `pid`: the process of the server that has locked it; `null`: not known.
    */
   | { readonly name: 'store.locked'; readonly uuid: string; readonly pid: number | null }
+  /** A program that reads the store file keeps its log from being emptied; again if it is another one. */
+  | { readonly name: 'store.log_held'; readonly by: string; readonly bytes: number }
+  | { readonly name: 'store.log_freed' }
   /** The database is now another server, or its history has branched. */
   | { readonly name: 'store.switched'; readonly host: string; readonly text: string }
   /** This broker may not write to the database, until it has another session; emitted repeatedly. */

@@ -27,6 +27,7 @@ import {
   type StoredRequest,
   type StoreFailure,
 } from '../store/store.js';
+import { type AnswerNumber, StoreWaits } from './store-waits.js';
 import { type Intent, type IntentNumber, Writer } from './writer.js';
 
 /** It is in this store; it is uncertain whether it is also in the peer's, as was promised. */
@@ -46,6 +47,7 @@ export type ChangeCallback = (result: 'done' | 'passed' | StoreFailure) => void;
 
 /** How a request is closed. */
 interface Closing {
+  readonly answer: AnswerNumber;
   readonly by: Owner;
   readonly party: string;
   readonly onlyUnclaimed?: true;
@@ -53,6 +55,7 @@ interface Closing {
 
 /** What to do when a change is committed or fails: see `Intent`. */
 interface CommitCallbacks {
+  readonly isOver?: () => boolean;
   readonly before?: Change;
   readonly begins?: () => void;
   readonly committed: (result: ChangeResult) => void;
@@ -109,6 +112,7 @@ export class OpenRequests {
     this.#schedules = schedules;
     const { options, store, replica, commits } = context;
     this.answers = new Answers(
+      new StoreWaits(replica.answerMs, () => context.now),
       (look, uuid, replyBytesMax) => {
         store.lookUp(firstRead + look, uuid, replyBytesMax);
       },
@@ -118,6 +122,9 @@ export class OpenRequests {
         context.denied(asker, uuid, 'reply');
       },
       () => replica.silence,
+      (text) => {
+        context.events.emit({ name: 'titanic.refused', reason: 'store', text });
+      },
     );
     this.dispatcher = new Dispatcher(
       options.maxInFlight,
@@ -368,10 +375,12 @@ export class OpenRequests {
   }
 
   /** A dead request is pending again. */
-  reopen(uuid: RequestUuid, generation: number, decided: ChangeCallback): void {
+  reopen(uuid: RequestUuid, generation: number, done: ChangeCallback): void {
+    const { answer, decided } = this.#inTime(done);
     const at = this.#context.wall;
     const expiresAt = at + this.#context.options.requestTtlMs;
     this.intend('', { kind: 'retry', uuid, generation, at, expiresAt }, 0, {
+      ...this.until(answer),
       committed: (result) => {
         const isDone = result.kind === 'retried';
         // In a shared store it is claimed by whom it suits.
@@ -385,46 +394,81 @@ export class OpenRequests {
     });
   }
 
+  // ---------------------------------------------------------------- answers in time (D105)
+
+  /** An operator's change, which is answered in time like those of clients. */
+  #inTime(done: ChangeCallback): { answer: AnswerNumber; decided: ChangeCallback } {
+    const { waits } = this.answers;
+    const answer = waits.begins((message) => {
+      done({ kind: 'busy', message });
+    }, true);
+    return {
+      answer,
+      decided: (result) => {
+        if (waits.ends(answer) !== null) done(result);
+      },
+    };
+  }
+
+  /** Of the change of somebody who is answered: it is not begun any more when that is over. */
+  until(answer: AnswerNumber): Required<Pick<Intent, 'begins' | 'isOver'>> {
+    const { waits } = this.answers;
+    return {
+      begins: () => {
+        waits.handsOver(answer);
+      },
+      isOver: () => waits.isOver(answer),
+    };
+  }
+
   // ---------------------------------------------------------------- ends
 
   /** Closes a request, whatever its state and owner. */
-  close(uuid: RequestUuid, decided: ChangeCallback): void {
-    this.#close(uuid, { by: NO_OWNER, party: '' }, decided, () => {
+  close(uuid: RequestUuid, done: ChangeCallback): void {
+    const { answer, decided } = this.#inTime(done);
+    this.#close(uuid, { answer, by: NO_OWNER, party: '' }, decided, () => {
       decided('passed');
     });
   }
 
   /** The same of a request that this broker has not claimed; it stays if another one has. */
-  closeUnclaimed(uuid: RequestUuid, decided: ChangeCallback): void {
-    this.#close(uuid, { by: NO_OWNER, party: '', onlyUnclaimed: true }, decided, () => {
+  closeUnclaimed(uuid: RequestUuid, done: ChangeCallback): void {
+    const { answer, decided } = this.#inTime(done);
+    this.#close(uuid, { answer, by: NO_OWNER, party: '', onlyUnclaimed: true }, decided, () => {
       decided('passed');
     });
   }
 
   /** The same for an asker: another owner's request stays (D71). */
-  closeFor(asker: Asker, uuid: RequestUuid, decided: ChangeCallback, denied: () => void): void {
+  closeFor(
+    answer: AnswerNumber,
+    asker: Asker,
+    uuid: RequestUuid,
+    decided: ChangeCallback,
+    denied: () => void,
+  ): void {
     const party = asker.identity;
     const slot = this.dispatcher.index.find(uuid);
     if (slot !== NO_SLOT) {
       if (mayAccess(asker, this.dispatcher.accessFactsOf(slot))) {
-        this.#close(uuid, { by: NO_OWNER, party }, decided, denied);
+        this.#close(uuid, { answer, by: NO_OWNER, party }, decided, denied);
       } else {
         denied();
       }
       return;
     }
-    this.#close(uuid, { by: closerOf(asker), party }, decided, (whose) => {
+    this.#close(uuid, { answer, by: closerOf(asker), party }, decided, (whose) => {
       // A request without an owner is open to those who may request its service, which the store
       // cannot know.
       const isOpen = whose.owner === NO_OWNER && asker.mayRequest(whose.service);
-      if (isOpen) this.#close(uuid, { by: NO_OWNER, party }, decided, denied);
+      if (isOpen) this.#close(uuid, { answer, by: NO_OWNER, party }, decided, denied);
       else denied();
     });
   }
 
   #close(
     uuid: RequestUuid,
-    { by, party, ...more }: Closing,
+    { answer, by, party, ...more }: Closing,
     decided: ChangeCallback,
     denied: (whose: Extract<ChangeResult, { readonly kind: 'denied' }>) => void,
   ): void {
@@ -438,6 +482,7 @@ export class OpenRequests {
     const keyUntil = at + this.#context.options.keyTtlMs;
     const report = onlyOnce(decided);
     this.intend(party, { kind: 'close', uuid, at, keyUntil, by, ...more }, 0, {
+      ...this.until(answer),
       committed: (result) => {
         const { kind } = result;
         if (kind === 'denied') {

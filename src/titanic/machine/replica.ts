@@ -22,8 +22,11 @@ export interface Replica {
    * store cannot be reached, and another broker may use it.
    */
   readonly silence: string | null;
-  /** True if other brokers use the store as well. */
-  readonly isShared: boolean;
+  /**
+   * How long a client waits for the store; then it is answered 500 (D105). Infinity: as long as it takes,
+   * because the store is a file.
+   */
+  readonly answerMs: number;
   /** How many batches it takes at a time. */
   readonly batchesMax: number;
   /** How many bytes a batch has at most, or one change. */

@@ -24,6 +24,7 @@ import {
   type StoreFailure,
 } from '../store/store.js';
 import { type Command, CommandQueues, type Decided } from './command-queues.js';
+import type { AnswerNumber } from './store-waits.js';
 import type { Uuids } from './uuid.js';
 
 /** Maximum number on a node, and of one owner: each may be due every second. */
@@ -60,6 +61,7 @@ export interface ScheduleHost {
 
 /** What a client wants a schedule to be. */
 interface Wanted {
+  readonly answer: AnswerNumber;
   readonly asker: Asker;
   readonly owner: Owner;
   readonly facts: ScheduleFacts;
@@ -115,7 +117,7 @@ export class ScheduleCommands {
 
   /** @param list of all schedules, which it waits for; `null`: all are known */
   schedule(
-    id: number,
+    id: AnswerNumber,
     asker: Asker,
     facts: ScheduleFacts,
     body: Buffer,
@@ -132,9 +134,9 @@ export class ScheduleCommands {
       this.#answer(id, status(500, obstacle));
       return;
     }
-    const wanted = { asker, owner: ownerOf(asker), facts, body };
+    const wanted = { answer: id, asker, owner: ownerOf(asker), facts, body };
     holder.add('stored', bytes);
-    this.#begin(list, wanted.owner, facts.name, {
+    this.#begin(id, list, wanted.owner, facts.name, {
       run: (decided) => {
         this.#replace(wanted, decided);
       },
@@ -145,16 +147,16 @@ export class ScheduleCommands {
     });
   }
 
-  unschedule(id: number, asker: Asker, name: string, list: number | null): void {
+  unschedule(id: AnswerNumber, asker: Asker, name: string, list: number | null): void {
     const owner = ownerOf(asker);
     const obstacle = this.#requests.obstacle(asker.identity);
     if (obstacle !== null) {
       this.#answer(id, status(500, obstacle));
       return;
     }
-    this.#begin(list, owner, name, {
+    this.#begin(id, list, owner, name, {
       run: (decided) => {
-        this.#end(asker, owner, name, decided);
+        this.#end(id, asker, owner, name, decided);
       },
       answer: (...answer) => {
         if (answer.length > 0) this.#answer(id, ...answer);
@@ -162,7 +164,7 @@ export class ScheduleCommands {
     });
   }
 
-  list(id: number, asker: Asker, after: string, list: number | null): void {
+  list(id: AnswerNumber, asker: Asker, after: string, list: number | null): void {
     const begin = (): void => {
       this.#list(id, asker, after);
     };
@@ -177,7 +179,7 @@ export class ScheduleCommands {
     return true;
   }
 
-  #list(id: number, asker: Asker, after: string): void {
+  #list(id: AnswerNumber, asker: Asker, after: string): void {
     const page: Schedule[] = [];
     let next: string | null = null;
     for (const schedule of this.#table.ofOwner(ownerOf(asker))) {
@@ -199,7 +201,7 @@ export class ScheduleCommands {
     this.#answer(id, STATUS_OK, answer);
   }
 
-  #answer(id: number, ...body: readonly Buffer[]): void {
+  #answer(id: AnswerNumber, ...body: readonly Buffer[]): void {
     this.#requests.answers.answer(id, ...body);
   }
 
@@ -209,9 +211,20 @@ export class ScheduleCommands {
     return text;
   }
 
-  #begin(list: number | null, owner: Owner, name: string, command: Command): void {
+  #begin(
+    answer: AnswerNumber,
+    list: number | null,
+    owner: Owner,
+    name: string,
+    command: Command,
+  ): void {
+    const { waits } = this.#requests.answers;
+    const run = (decided: Decided): void => {
+      if (waits.isOver(answer)) decided();
+      else command.run(decided);
+    };
     const begin = (): void => {
-      this.#queues.add(`${owner.length} ${owner}${name}`, command);
+      this.#queues.add(`${owner.length} ${owner}${name}`, { run, answer: command.answer });
     };
     if (!this.#beginAfter(list, begin)) command.answer(LOADING);
   }
@@ -237,7 +250,7 @@ export class ScheduleCommands {
   }
 
   #make(wanted: Wanted, known: Schedule | null, decided: Decided): void {
-    const { asker, owner, facts, body } = wanted;
+    const { answer, asker, owner, facts, body } = wanted;
     const times = readDueTimes(facts.cron, facts.timeZone);
     const due = 'fault' in times ? times : firstDue(times, this.#context.wall);
     if (typeof due !== 'number') {
@@ -270,9 +283,12 @@ export class ScheduleCommands {
       count(-1);
       return this.#made(request, facts, known);
     };
+    const { isOver, begins } = this.#requests.until(answer);
     this.#requests.intend(asker.identity, change, body.length, {
+      isOver,
       ...(known === null ? {} : { before: this.#closeOf(known) }),
       begins: () => {
+        begins();
         request.number = this.#context.takeNumber();
         request.notBefore = this.#outstanding(known, facts) ?? due;
       },
@@ -379,7 +395,7 @@ export class ScheduleCommands {
 
   // ---------------------------------------------------------------- titanic.unschedule
 
-  #end(asker: Asker, owner: Owner, name: string, decided: Decided): void {
+  #end(answer: AnswerNumber, asker: Asker, owner: Owner, name: string, decided: Decided): void {
     const known = this.#table.named(owner, name);
     if (known === null || !mayAccess(asker, known)) {
       decided(STATUS_OK, jsonFrame({ removed: false }));
@@ -390,6 +406,7 @@ export class ScheduleCommands {
       this.#host.ended(known, 'unscheduled');
     };
     this.#requests.intend(asker.identity, this.#closeOf(known), 0, {
+      ...this.#requests.until(answer),
       committed: () => {
         ended();
         decided(STATUS_OK, jsonFrame({ removed: true }));

@@ -35,6 +35,7 @@ import {
   type RequestUuid,
   type StoredRequest,
 } from '../store/store.js';
+import type { AnswerNumber } from './store-waits.js';
 import type { Uuids } from './uuid.js';
 
 /** Maximum number that are due at once, and of the bytes of their bodies; the first may be larger. */
@@ -114,7 +115,7 @@ export class Schedules {
   }
 
   /** @param frames that it was read from */
-  schedule(id: number, asker: Asker, frames: Frames, read: TspSchedule): void {
+  schedule(id: AnswerNumber, asker: Asker, frames: Frames, read: TspSchedule): void {
     const body = new Frames();
     body.push(Buffer.from(read.text), 0, Buffer.byteLength(read.text));
     for (let at = read.service; at < frames.count; at++) {
@@ -125,11 +126,11 @@ export class Schedules {
     this.#commands.schedule(id, asker, factsOf(read, frames), packed, this.#refresh());
   }
 
-  unschedule(id: number, asker: Asker, name: string): void {
+  unschedule(id: AnswerNumber, asker: Asker, name: string): void {
     this.#commands.unschedule(id, asker, name, this.#refresh());
   }
 
-  list(id: number, asker: Asker, after: string): void {
+  list(id: AnswerNumber, asker: Asker, after: string): void {
     this.#commands.list(id, asker, after, this.#refresh());
   }
 

@@ -1,6 +1,7 @@
 /** The services of Titanic, as the broker's clients use them (9/TSP; D12, D16). */
-import type { Asker, BrokerHost, InternalRequest } from '../../broker/ports.js';
+import type { Asker, InternalRequest } from '../../broker/ports.js';
 import { escapeName } from '../../core/escape.js';
+import { OUTCOME_UNKNOWN } from '../../core/failure-words.js';
 import { packedBytes } from '../../core/packed.js';
 import {
   readTspName,
@@ -42,9 +43,18 @@ import {
 } from '../store/store.js';
 import { placeOf } from './parts.js';
 import type { Progress } from './progress.js';
+import type { AnswerNumber } from './store-waits.js';
 import type { Uuids } from './uuid.js';
 import { type WaitingNumber, type WaitingRequest, WaitingRequests } from './waiting-requests.js';
 import type { Intent } from './writer.js';
+
+/** Services whose requests change nothing. */
+export const ONLY_ASK: readonly string[] = [
+  TITANIC_REPLY,
+  TITANIC_WAIT,
+  TITANIC_PROGRESS,
+  TITANIC_SCHEDULES,
+];
 
 const STATUS_NO_SUCH_SERVICE = Buffer.from('501');
 const NO_RIGHT = 'no right to send requests to this service';
@@ -77,16 +87,18 @@ export class TitanicServices {
     this.#progress = progress;
   }
 
-  request(request: InternalRequest, host: BrokerHost): void {
-    const { id, frames, body, asker } = request;
-    switch (request.service.toString('latin1')) {
+  request(request: InternalRequest): void {
+    const { frames, body, asker } = request;
+    const service = request.service.toString('latin1');
+    const id = this.#requests.answers.waits.begins(request.id, !ONLY_ASK.includes(service));
+    switch (service) {
       case TITANIC_REQUEST:
-        this.#accept(request, host, readTspRequest(frames, body), headersOf(request));
+        this.#accept(id, request, readTspRequest(frames, body), headersOf(request));
         return;
       case TITANIC_SUBMIT: {
         const submit = request.headers < 0 ? readTspSubmit(frames, body) : HEADERS_APART;
         const headers = submit.fault === null ? submit.options.headers : null;
-        this.#accept(request, host, submit, headers);
+        this.#accept(id, request, submit, headers);
         return;
       }
       case TITANIC_REPLY: {
@@ -114,7 +126,7 @@ export class TitanicServices {
         return;
       }
       case TITANIC_SCHEDULE:
-        this.#schedule(request, host);
+        this.#schedule(id, request);
         return;
       case TITANIC_UNSCHEDULE: {
         const name = readTspName(frames, body);
@@ -133,20 +145,24 @@ export class TitanicServices {
     }
   }
 
-  #answer(id: number, ...body: readonly Buffer[]): void {
+  #answer(id: AnswerNumber, ...body: readonly Buffer[]): void {
     this.#requests.answers.answer(id, ...body);
   }
 
-  #refuse(id: number, { fault }: TspFault): void {
+  #refuse(id: AnswerNumber, { fault }: TspFault): void {
     const { counters, events } = this.#context;
     counters.malformed++;
     events.emit({ name: 'titanic.malformed', reason: fault });
     this.#answer(id, status(400, fault));
   }
 
+  #deny(id: AnswerNumber, service: Buffer): void {
+    this.#requests.answers.refuse(id, 'rights', `${NO_RIGHT}: ${escapeName(service)}`);
+  }
+
   #accept(
-    { id, frames, asker }: InternalRequest,
-    host: BrokerHost,
+    id: AnswerNumber,
+    { frames, asker }: InternalRequest,
     read: TspRequest | TspFault,
     headers: Buffer | null,
   ): void {
@@ -156,7 +172,7 @@ export class TitanicServices {
     }
     // D72
     if (!asker.mayRequest(frames.view(read.service))) {
-      host.refuse(id, 'rights', `${NO_RIGHT}: ${escapeName(frames.view(read.service))}`);
+      this.#deny(id, frames.view(read.service));
       return;
     }
     const bodyBytes = packedBytes(frames, read.body, frames.count);
@@ -190,7 +206,7 @@ export class TitanicServices {
     this.#requests.intendNumber(party, number, bytes);
   }
 
-  #schedule({ id, frames, body, headers, asker }: InternalRequest, host: BrokerHost): void {
+  #schedule(id: AnswerNumber, { frames, body, headers, asker }: InternalRequest): void {
     const read = headers < 0 ? readTspSchedule(frames, body) : SCHEDULE_HEADERS_APART;
     if (read.fault !== null) {
       this.#refuse(id, read);
@@ -198,7 +214,7 @@ export class TitanicServices {
     }
     // D72: before the line is read, which takes time.
     if (!asker.mayRequest(frames.view(read.service))) {
-      host.refuse(id, 'rights', `${NO_RIGHT}: ${escapeName(frames.view(read.service))}`);
+      this.#deny(id, frames.view(read.service));
       return;
     }
     const due = this.#schedules.firstDue(read);
@@ -217,12 +233,21 @@ export class TitanicServices {
       if (change.claim !== undefined) this.#accepting.decided(request);
     };
     const change: NewRequest = { kind: 'accept', request, body, key };
+    const uuid = Buffer.from(uuidText(request.uuid));
+    const { waits } = this.#requests.answers;
+    // D105: whoever is not told whether it is stored can ask.
+    const refuse = (text: string): void => {
+      const isUnknown = text.startsWith(OUTCOME_UNKNOWN);
+      this.#answer(id, status(500, text), ...(isUnknown ? [uuid] : []));
+    };
     if (extra !== null) change.extra = extra;
     return {
       change,
       party,
       bytes,
+      isOver: () => waits.isOver(id),
       begins: () => {
+        waits.handsOver(id, uuid);
         request.number = this.#context.takeNumber();
         if (this.#accepting.claims(request)) change.claim = FIRST_CLAIM;
       },
@@ -233,15 +258,13 @@ export class TitanicServices {
       doubtful: (result) => {
         decided();
         this.#accepted(change, party, result);
-        this.#answer(id, status(500, DOUBTFUL.message));
+        refuse(DOUBTFUL.message);
       },
       failed: (failure) => {
         decided();
         // After a fatal failure it is uncertain what is on disk: there is no answer, and the
         // process ends.
-        if (failure.kind !== 'fatal') {
-          this.#answer(id, status(500, this.#requests.failureText(failure)));
-        }
+        if (failure.kind !== 'fatal') refuse(this.#requests.failureText(failure));
         return false;
       },
     };
@@ -278,7 +301,7 @@ export class TitanicServices {
     return Buffer.from(uuidText(request.uuid));
   }
 
-  #lookUp(id: number, asker: Asker, uuid: RequestUuid, waitMs: number): void {
+  #lookUp(id: AnswerNumber, asker: Asker, uuid: RequestUuid, waitMs: number): void {
     const { answers, dispatcher } = this.#requests;
     const { now, replica, claims } = this.#context;
     if (replica.silence !== null) {
@@ -294,12 +317,12 @@ export class TitanicServices {
     else answers.pending(query, now);
   }
 
-  #follow(id: number, asker: Asker, { uuid, place, waitMs }: TspProgress): void {
+  #follow(id: AnswerNumber, asker: Asker, { uuid, place, waitMs }: TspProgress): void {
     const until = this.#context.now + waitMs;
     this.#progress.ask({ id, asker, uuid, until, place: placeOf(place) });
   }
 
-  #close(id: number, asker: Asker, uuid: RequestUuid): void {
+  #close(id: AnswerNumber, asker: Asker, uuid: RequestUuid): void {
     const obstacle = this.#requests.obstacle(asker.identity);
     if (obstacle !== null) {
       this.#answer(id, status(500, obstacle));
@@ -311,7 +334,7 @@ export class TitanicServices {
         this.#answer(id, STATUS_OK);
       } else if (result.kind !== 'fatal') this.#answer(id, status(500, result.message));
     };
-    this.#requests.closeFor(asker, uuid, decided, () => {
+    this.#requests.closeFor(id, asker, uuid, decided, () => {
       this.#context.denied(asker, uuid, 'close');
       this.#requests.answers.unknown(id);
     });

@@ -20,14 +20,7 @@ import type {
 } from '../../broker/ports.js';
 import type { Failure } from '../../wire/failure.js';
 import type { DurableCounts } from '../../wire/mmi.js';
-import {
-  TITANIC_PREFIX,
-  TITANIC_PROGRESS,
-  TITANIC_REPLY,
-  TITANIC_SCHEDULES,
-  TITANIC_SERVICES,
-  TITANIC_WAIT,
-} from '../../wire/tsp.js';
+import { TITANIC_PREFIX, TITANIC_SERVICES } from '../../wire/tsp.js';
 import { Accepting } from './accepting.js';
 import { type ClaimedSchedules, Claiming } from './claiming.js';
 import type { Commits } from './commits.js';
@@ -44,7 +37,7 @@ import { type StoredGauges, storedGauges } from './gauges.js';
 import type { Replica } from './replica.js';
 import { Progress } from './progress.js';
 import { Schedules } from './schedules.js';
-import { TitanicServices } from './services.js';
+import { ONLY_ASK, TitanicServices } from './services.js';
 import {
   type ChangeResult,
   type ClaimedRequest,
@@ -72,14 +65,6 @@ const READ_RETRY_MS = 1000;
 const LOOK_AGAIN_MS = 250;
 
 export type TitanicStoreEvents = StoreEvents;
-
-/** Services whose requests change nothing. */
-const ONLY_ASK: readonly string[] = [
-  TITANIC_REPLY,
-  TITANIC_WAIT,
-  TITANIC_PROGRESS,
-  TITANIC_SCHEDULES,
-];
 
 /** The list number while nothing is being listed. */
 const NO_LIST = 0;
@@ -379,8 +364,8 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     return ONLY_ASK.includes(service.toString('latin1'));
   }
 
-  request(request: InternalRequest, host: BrokerHost): void {
-    this.#activation.services.request(request, host);
+  request(request: InternalRequest): void {
+    this.#activation.services.request(request);
   }
 
   /** For an `Operator`. */
@@ -492,7 +477,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     if (asked === null) return;
     const { replica, now } = this.#context;
     // A store that is shared has tried again for as long as an operation may take.
-    const text = replica.isShared ? (replica.silence ?? failure.message) : null;
+    const text = replica.answerMs < Infinity ? (replica.silence ?? failure.message) : null;
     this.#requests.answers.lookFailed(asked, text, now);
   }
 

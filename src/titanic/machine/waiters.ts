@@ -4,11 +4,11 @@ import { IndexedHeap } from '../../core/indexed-heap.js';
 import { tailOf } from '../store/hint-codec.js';
 import type { RequestUuid } from '../store/store.js';
 import type { Place } from './parts.js';
+import type { AnswerNumber } from './store-waits.js';
 
 /** A client's query for the reply to a stored request. */
 export interface ReplyQuery {
-  /** The broker's number of the request that is to be answered. */
-  readonly id: number;
+  readonly id: AnswerNumber;
   readonly asker: Asker;
   readonly uuid: RequestUuid;
   /** Until when it waits for a pending request: monotonic milliseconds. */

@@ -5,6 +5,7 @@
  * batch, however much others store (D75).
  */
 import { IDENTITY_SHARE } from '../../core/defaults.js';
+import { LATE } from '../../core/failure-words.js';
 import type { Commits } from './commits.js';
 import { FairQueue, type Queued } from '../../core/fair-queue.js';
 import type { Replica } from './replica.js';
@@ -20,6 +21,8 @@ export interface Intent {
   /** Bytes that it carries. */
   readonly bytes: number;
   committed(result: ChangeResult): void;
+  /** Whoever wanted it has been answered that it failed (D105): it is not made. */
+  isOver?(): boolean;
   /** Its batch is about to be sent: values that depend on the order are set now. */
   begins?(): void;
   /**
@@ -54,6 +57,8 @@ interface BatchInProgress {
 }
 
 const BATCH_CHANGES_MAX = 256;
+/** How many are given up in one turn because they came too late. */
+const TURN_OVER_MAX = 4096;
 /**
  * An idle store does not wait for the end of a turn: once this many changes wait, the batch begins.
  * Otherwise all clients' requests would be in one batch; the store would be idle while they are
@@ -65,6 +70,7 @@ const WAITING_CHANGES_MAX = 200_000;
 const WAITING_BYTES_MAX = 256 * 1024 * 1024;
 const RETRY_MS = 1000;
 const REFUSED: StoreFailure = { kind: 'busy', message: 'the store refuses it' };
+const OVER: StoreFailure = { kind: 'busy', message: LATE };
 const BUSY: StoreFailure = { kind: 'busy', message: 'the store is too busy' };
 
 export class Writer {
@@ -171,9 +177,16 @@ export class Writer {
   /** Starts batches while there are changes to commit and the store takes one more. */
   run(now: number): void {
     this.#resume(now);
+    const over: Intent[] = [];
+    this.#beginBatches(now, over);
+    // They may add others.
+    for (const intent of over) intent.failed(OVER);
+  }
+
+  #beginBatches(now: number, over: Intent[]): void {
     while (this.#batches.length < this.#replica.batchesMax && !this.#isEmpty) {
       if (now < this.#retryAt || this.#isHeldBack || !this.#mayWrite) return;
-      const intents = this.#nextBatch();
+      const intents = this.#nextBatch(over);
       if (intents.length === 0) return;
       this.#begin(intents, now);
     }
@@ -203,17 +216,21 @@ export class Writer {
     this.#batches.push(batch);
   }
 
-  #nextBatch(): Intent[] {
+  /** @param over takes those that are not made any more */
+  #nextBatch(over: Intent[]): Intent[] {
     const intents: Intent[] = [];
     let bytes = 0;
-    while (intents.length < BATCH_CHANGES_MAX) {
+    while (intents.length < BATCH_CHANGES_MAX && over.length < TURN_OVER_MAX) {
       bytes += this.#held?.bytes ?? this.#waiting.nextBytes;
       if (intents.length > 0 && bytes > this.#replica.batchBytesMax) break;
       const next = this.#held ?? this.#waiting.shift();
       if (next === undefined) break;
       this.#held = this.#intentOf(next);
       if (this.#isHeldBack) break;
-      intents.push(this.#held);
+      if (this.#held.isOver?.() === true) {
+        bytes -= this.#held.bytes;
+        over.push(this.#held);
+      } else intents.push(this.#held);
       this.#held = null;
     }
     return intents;

@@ -4,6 +4,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { NO_QUOTAS, type Quotas } from '../../../src/broker/quotas.js';
 import { Holdings } from '../../../src/core/holdings.js';
 import { Answers } from '../../../src/titanic/machine/answers.js';
+import { StoreWaits } from '../../../src/titanic/machine/store-waits.js';
 import type { Found, RequestUuid } from '../../../src/titanic/store/store.js';
 import { asker } from '../../support/asker.js';
 import type { ClientActor } from '../../support/stage-peers.js';
@@ -315,6 +316,7 @@ describe('replies that are large (D76)', () => {
     const sent: number[] = [];
     const said: string[] = [];
     const answers = new Answers(
+      new StoreWaits(Infinity, () => 0),
       (look: number, _uuid: RequestUuid, bytesMax: number) => {
         asked.push({ look, bytesMax });
       },
@@ -354,7 +356,13 @@ describe('replies that are large (D76)', () => {
     const output = { max: 30_000_000 };
     const reader = asker({ outputLeft: () => output.max - sent.length * LARGE });
     for (let id = 1; id <= 240; id++) {
-      answers.lookUp({ id, asker: reader, uuid: uuidOf(1), until: 0, place: null });
+      answers.lookUp({
+        id: answers.waits.begins(id, false),
+        asker: reader,
+        uuid: uuidOf(1),
+        until: 0,
+        place: null,
+      });
     }
     expect(asked).toEqual([{ look: 1, bytesMax: 4096 }]);
     answers.found(1, replied(null), 0);
@@ -381,7 +389,13 @@ describe('replies that are large (D76)', () => {
   it('larger than its client may ever be sent, it is not read: 500 at once', () => {
     const { answers, asked, sent, said, turn } = bare();
     const reader = asker({ outputLeft: () => LARGE - 1, outputMax: () => LARGE - 1 });
-    answers.lookUp({ id: 1, asker: reader, uuid: uuidOf(1), until: 0, place: null });
+    answers.lookUp({
+      id: answers.waits.begins(1, false),
+      asker: reader,
+      uuid: uuidOf(1),
+      until: 0,
+      place: null,
+    });
     answers.found(1, replied(null), 0);
     turn(0);
     expect(asked).toHaveLength(1);
@@ -393,7 +407,7 @@ describe('replies that are large (D76)', () => {
   it('who does not read is refused in the end, and nothing is kept for it', () => {
     const { answers, asked, sent, turn } = bare();
     answers.lookUp({
-      id: 7,
+      id: answers.waits.begins(7, false),
       asker: asker({ outputLeft: () => 0 }),
       uuid: uuidOf(1),
       until: 0,
@@ -415,14 +429,26 @@ describe('replies that are large (D76)', () => {
     const output = { left: 0 };
     const reader = (): ReturnType<typeof asker> => asker({ quotas, outputLeft: () => output.left });
     for (const id of [1, 2, 3, 4, 5]) {
-      answers.lookUp({ id, asker: reader(), uuid: uuidOf(1), until: 0, place: null });
+      answers.lookUp({
+        id: answers.waits.begins(id, false),
+        asker: reader(),
+        uuid: uuidOf(1),
+        until: 0,
+        place: null,
+      });
     }
     answers.found(1, replied(null), 0);
     turn(0);
     expect(sent).toEqual([-4, -5]);
     output.left = Infinity;
     turn(100);
-    answers.lookUp({ id: 6, asker: reader(), uuid: uuidOf(1), until: 0, place: null });
+    answers.lookUp({
+      id: answers.waits.begins(6, false),
+      asker: reader(),
+      uuid: uuidOf(1),
+      until: 0,
+      place: null,
+    });
     answers.found(2, replied(null), 100);
     turn(100);
     expect(sent).toEqual([-4, -5]);
@@ -431,7 +457,13 @@ describe('replies that are large (D76)', () => {
   it('is read once for those who ask for it within a moment, and anew after that', () => {
     const { answers, asked, sent, turn } = bare();
     const ask = (id: number, uuid: number): void => {
-      answers.lookUp({ id, asker: asker(), uuid: uuidOf(uuid), until: 0, place: null });
+      answers.lookUp({
+        id: answers.waits.begins(id, false),
+        asker: asker(),
+        uuid: uuidOf(uuid),
+        until: 0,
+        place: null,
+      });
     };
     const frame = Buffer.concat([
       Buffer.from([2, 0, 0, 0, 0, 0, 0xb7, 0x1b, 0]),
@@ -466,7 +498,13 @@ describe('replies that are large (D76)', () => {
     const { answers, asked, sent, turn } = bare();
     const reader = { ...asker({ outputLeft: () => 0 }), isGone: false };
     for (let id = 1; id <= 5000; id++) {
-      answers.lookUp({ id, asker: reader, uuid: uuidOf(1), until: 0, place: null });
+      answers.lookUp({
+        id: answers.waits.begins(id, false),
+        asker: reader,
+        uuid: uuidOf(1),
+        until: 0,
+        place: null,
+      });
     }
     answers.found(1, replied(null), 0);
     turn(0);
@@ -491,7 +529,13 @@ describe('replies that are large (D76)', () => {
     const outputLeft = (): number => output.left;
     for (let id = 1; id <= 20; id++) {
       const reader = asker({ outputLeft, identityOutputLeft: outputLeft });
-      answers.lookUp({ id, asker: reader, uuid: uuidOf(id), until: 0, place: null });
+      answers.lookUp({
+        id: answers.waits.begins(id, false),
+        asker: reader,
+        uuid: uuidOf(id),
+        until: 0,
+        place: null,
+      });
       answers.found(id, replied(null), 0);
     }
     turn(0);
@@ -505,9 +549,21 @@ describe('replies that are large (D76)', () => {
     const { answers, asked } = bare();
     const [flooder, quiet] = [asker({ identity: 'a' }), asker({ identity: 'b' })];
     for (let n = 1; n <= 20; n++) {
-      answers.lookUp({ id: n, asker: flooder, uuid: uuidOf(n), until: 0, place: null });
+      answers.lookUp({
+        id: answers.waits.begins(n, false),
+        asker: flooder,
+        uuid: uuidOf(n),
+        until: 0,
+        place: null,
+      });
     }
-    answers.lookUp({ id: 99, asker: quiet, uuid: uuidOf(99), until: 0, place: null });
+    answers.lookUp({
+      id: answers.waits.begins(99, false),
+      asker: quiet,
+      uuid: uuidOf(99),
+      until: 0,
+      place: null,
+    });
     for (const { look } of asked.splice(0)) answers.found(look, replied(null), 0);
     // 12 MB each, of 16 MiB.
     expect(asked.splice(0).map(({ look }) => look)).toEqual([22]);
@@ -522,6 +578,7 @@ describe('many who wait for one', () => {
   it('cost the same each, however many there are', () => {
     const costOf = (count: number): number => {
       const answers = new Answers(
+        new StoreWaits(Infinity, () => 0),
         () => undefined,
         () => 0,
         () => false,
@@ -530,7 +587,13 @@ describe('many who wait for one', () => {
       const began = process.cpuUsage().user;
       for (let id = 0; id < count; id++) {
         answers.pending(
-          { id, asker: waiting, uuid: uuidOf(1), until: 1000 + (id % 7), place: null },
+          {
+            id: answers.waits.begins(id, false),
+            asker: waiting,
+            uuid: uuidOf(1),
+            until: 1000 + (id % 7),
+            place: null,
+          },
           0,
         );
       }

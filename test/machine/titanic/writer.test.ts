@@ -13,7 +13,7 @@ const DONE: ChangeResult = { kind: 'done' };
 function replicaOf(commit: (changes: readonly Change[]) => SubmittedBatch): Replica {
   return {
     isPaired: false,
-    isShared: false,
+    answerMs: Infinity,
     batchesMax: 1,
     batchBytesMax: DISK_BATCH_BYTES,
     silence: null,
@@ -32,7 +32,7 @@ describe('group commit in a strict pair', () => {
     const peer = {
       ...{
         isPaired: true,
-        isShared: false,
+        answerMs: Infinity,
         batchesMax: 1,
         batchBytesMax: DISK_BATCH_BYTES,
         silence: null,

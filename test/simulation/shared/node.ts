@@ -351,7 +351,14 @@ export class SharedNode {
       },
     };
     const now = (): number => this.#clock.now;
-    const replica = new SharedStore(counted, firstTransaction, weather.leaseMs, now, renewedAt);
+    const replica = new SharedStore(
+      counted,
+      firstTransaction,
+      weather.leaseMs,
+      weather.storeTimeoutMs,
+      now,
+      renewedAt,
+    );
     const random = (target: Buffer): void => {
       this.#random.fill(target);
     };

@@ -5,11 +5,19 @@ import { Watch } from '../../../src/titanic/io/postgres/lease.js';
 import type { OtherSession } from '../../../src/titanic/io/postgres/session.js';
 
 const LEASE_MS = 1000;
+const TIMEOUT_MS = 200;
 
 describe('a store that other brokers may use', () => {
   it('is written to only while the session lasts, by the clock of this broker (D19)', () => {
     let now = 100;
-    const store = new SharedStore({ commit: () => undefined }, 1, LEASE_MS, () => now, 100);
+    const store = new SharedStore(
+      { commit: () => undefined },
+      1,
+      LEASE_MS,
+      TIMEOUT_MS,
+      () => now,
+      100,
+    );
     expect([store.refusal, store.silence]).toEqual([null, null]);
     now = 1099;
     expect(store.refusal).toBeNull();
@@ -24,7 +32,7 @@ describe('a store that other brokers may use', () => {
   });
 
   it('says that the session has ended, and nothing about requests while it cannot be reached', () => {
-    const store = new SharedStore({ commit: () => undefined }, 1, LEASE_MS, () => 0, 0);
+    const store = new SharedStore({ commit: () => undefined }, 1, LEASE_MS, TIMEOUT_MS, () => 0, 0);
     store.lost();
     expect(store.refusal).toBeNull();
     expect(store.silence).toBe('the store cannot be reached');

@@ -5,6 +5,8 @@
 const PAUSE_MIN_MS = 2000;
 /** Others may have been miscounted for the same reason. */
 const SOON_MS = 100;
+/** Counting is given up after so many times what it took before: its connection may be dead. */
+const LIMIT_TIMES = 10;
 /** Counting takes at most one part in so many of the time of the database, for each broker. */
 const SHARE = 100;
 
@@ -14,7 +16,10 @@ export function pauseAfter(tookMs: number): number {
 }
 
 export class Census {
-  readonly #count: () => Promise<void>;
+  readonly #count: (limitMs: number) => Promise<number>;
+  readonly #limitMsMin: number;
+  /** How long the database counted. */
+  #tookMs: number;
   #timer: NodeJS.Timeout | null = null;
   #isAlone = true;
   #isMiscounted = false;
@@ -23,9 +28,16 @@ export class Census {
   /** Monotonic milliseconds: until then, counting would take too much of the time. */
   #notBefore = -Infinity;
 
-  /** @param count counts once */
-  constructor(count: () => Promise<void>) {
+  /**
+   * @param count counts once, within this time; resolves to how long the database counted, without what
+   * was waited for before
+   * @param tookMs how long it counted when the store was opened
+   * @param limitMsMin the least that it may take
+   */
+  constructor(count: (limitMs: number) => Promise<number>, tookMs: number, limitMsMin: number) {
     this.#count = count;
+    this.#tookMs = tookMs;
+    this.#limitMsMin = limitMsMin;
   }
 
   /** @param others how many other brokers are connected */
@@ -53,19 +65,24 @@ export class Census {
   }
 
   async #run(): Promise<void> {
-    const began = performance.now();
     this.#isMiscounted = false;
     this.#isCounting = true;
-    await this.#count().catch(() => {
+    const limitMs = Math.max(this.#limitMsMin, LIMIT_TIMES * this.#tookMs);
+    let pauseMs = PAUSE_MIN_MS;
+    try {
+      this.#tookMs = await this.#count(limitMs);
+      pauseMs = pauseAfter(this.#tookMs);
+    } catch {
       this.#isMiscounted = true;
-    });
+      // There may be much more to count than before.
+      this.#tookMs *= 2;
+    }
     this.#isCounting = false;
     this.#timer = null;
-    this.#afterwards(performance.now() - began);
+    this.#afterwards(pauseMs);
   }
 
-  #afterwards(tookMs: number): void {
-    const pauseMs = pauseAfter(tookMs);
+  #afterwards(pauseMs: number): void {
     this.#notBefore = performance.now() + pauseMs;
     if (this.#isMiscounted || !this.#isAlone) this.#later(pauseMs);
   }

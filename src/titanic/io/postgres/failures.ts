@@ -1,5 +1,6 @@
 /** What PostgreSQL's errors mean for the store. */
 import { codeOf, detailsOf, MajordomoError, messageOf } from '../../../core/errors.js';
+import { LATE } from '../../../core/failure-words.js';
 import type { RetryReason } from '../../store/retries.js';
 import type { StoreFailure } from '../../store/store.js';
 
@@ -94,7 +95,7 @@ export function storeText(name: string, error: unknown): string {
 /** What clients are told: not the names of hosts and tables. */
 const FOR_CLIENTS: Readonly<Record<RetryReason, string>> = {
   connection: 'the store cannot be reached',
-  timeout: 'the store did not answer in time',
+  timeout: LATE,
   full: 'the store is full',
   too_many_connections: 'the store takes no more connections',
   read_only: 'the store is read-only',

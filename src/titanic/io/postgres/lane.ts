@@ -4,7 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { codeOf } from '../../../core/errors.js';
 import { connect, type Connection, type Known, type Login } from './connection.js';
 import type { RetryReason } from '../../store/retries.js';
-import { connectReason, endsConnection, retryReason } from './failures.js';
+import { connectReason, endsConnection, retryReason, TimeOver } from './failures.js';
 import type { ServerIdentity } from './server.js';
 
 const PAUSE_MIN_MS = 20;
@@ -17,6 +17,8 @@ export interface LaneEvents {
   /** None could be made. */
   unreachable(error: unknown): void;
   retried(reason: RetryReason): void;
+  /** Something was done over a connection. */
+  worked?(): void;
 }
 
 export class Lane {
@@ -48,9 +50,11 @@ export class Lane {
     for (;;) {
       let connection: Connection | null = null;
       try {
-        connection = await this.#present();
+        connection = await this.#presentBy(until);
         const leftMs = Math.max(1, until - performance.now());
-        return await connection.within(leftMs, work(connection));
+        const result = await connection.within(leftMs, work(connection));
+        this.#events.worked?.();
+        return result;
       } catch (error) {
         const isUseless = endsConnection(error) || connection?.isIdle === false;
         if (connection !== null && (isUseless || !connection.isOpen)) {
@@ -72,6 +76,29 @@ export class Lane {
   /** A connection that is made after the lane was closed would be closed by nobody. */
   #mustBeOpen(): void {
     if (this.#isClosed) throw new Error('closed');
+  }
+
+  /** It has a connection, and has not seen it break. */
+  get isConnected(): boolean {
+    return this.#connection?.isOpen === true;
+  }
+
+  /** Others may wait for longer for the same connection. */
+  async #presentBy(until: number): Promise<Connection> {
+    const over = new AbortController();
+    const { signal } = over;
+    const leftMs = Math.max(1, until - performance.now());
+    const late = sleep(leftMs, undefined, { signal }).then(() => {
+      throw new TimeOver(`no connection within ${Math.round(leftMs)} ms`);
+    });
+    const present = this.#present();
+    present.catch(() => undefined);
+    late.catch(() => undefined);
+    try {
+      return await Promise.race([present, late]);
+    } finally {
+      over.abort();
+    }
   }
 
   async #present(): Promise<Connection> {

@@ -2,7 +2,7 @@
 import { Census } from './census.js';
 import { Claims } from './claims.js';
 import { type Connection, formerPrimary, type Known } from './connection.js';
-import { FenceDown, textOf } from './failures.js';
+import { connectReason, FenceDown, textOf } from './failures.js';
 import { Fence } from './fence.js';
 import { Lane, type LaneEvents } from './lane.js';
 import { LeaseKeeper, RENEWALS, sharedUs } from './lease.js';
@@ -34,7 +34,7 @@ export class StoreSession implements LaneEvents {
   readonly #leases: Lane;
   readonly #hints: Lane;
   readonly #last: Known = { place: 0 };
-  readonly #census = new Census(() => this.#countAgain());
+  #census: Census | null = null;
   #writer: BatchWriter | null = null;
   #claims: Claims | null = null;
   #keeper: LeaseKeeper | null = null;
@@ -87,6 +87,9 @@ export class StoreSession implements LaneEvents {
       retried: (reason) => {
         this.retried(reason);
       },
+      worked: () => {
+        this.#returned();
+      },
     };
     this.#writes = Array.from(
       { length: BATCHES_MAX },
@@ -116,7 +119,14 @@ export class StoreSession implements LaneEvents {
     if (migrated.isMade) this.#report({ report: 'made' });
     const sentAtUs = sharedUs();
     const session = await this.#slowly((connection) => take(connection, this.#claimant));
+    const countedFrom = performance.now();
     const tally = await this.#slowly(count);
+    const census = new Census(
+      (limitMs) => this.#countAgain(limitMs),
+      performance.now() - countedFrom,
+      timeoutMs,
+    );
+    this.#census = census;
     this.#firstSession = session;
     const fence = new Fence(session);
     this.#writer = new BatchWriter(this.#writes, timeoutMs, fence, tally, {
@@ -128,7 +138,7 @@ export class StoreSession implements LaneEvents {
         this.retried('other');
       },
       miscounted: () => {
-        this.#census.miscounted();
+        census.miscounted();
       },
     });
     this.#claims = new Claims(this.#claiming, timeoutMs, fence);
@@ -153,7 +163,7 @@ export class StoreSession implements LaneEvents {
       },
       accompanied: (others, mine) => {
         this.#isAccompanied = others.length > 0;
-        this.#census.accompanied(others.length);
+        census.accompanied(others.length);
         const facts = others.map(({ session: theirs, node, isOverdue }) => {
           return { session: theirs, node, isOverdue };
         });
@@ -243,7 +253,7 @@ export class StoreSession implements LaneEvents {
   }
 
   /** Over a connection of its own, because it may take long, and nobody waits for it. */
-  async #countAgain(): Promise<void> {
+  async #countAgain(limitMs: number): Promise<number> {
     const { login, timeoutMs } = this.#open;
     const lane = new Lane(login, timeoutMs, this.#last, this);
     const snapshot = async (connection: Connection): Promise<void> => {
@@ -251,14 +261,17 @@ export class StoreSession implements LaneEvents {
       await connection.ask('SELECT 1');
     };
     try {
-      const tally = await lane.use(performance.now() + STARTING_MS, async (connection) => {
+      const until = performance.now() + timeoutMs + limitMs;
+      const [tally, tookMs] = await lane.use(until, async (connection) => {
         await this.writer.counting(() => connection.within(timeoutMs, snapshot(connection)));
+        const began = performance.now();
         const counted = await countInSnapshot(connection);
         await connection.ask('COMMIT');
-        return counted;
+        return [counted, performance.now() - began] as const;
       });
       this.writer.counted(tally);
       this.#counted();
+      return tookMs;
     } finally {
       await lane.close();
     }
@@ -281,7 +294,7 @@ export class StoreSession implements LaneEvents {
   /** Ends the session, so that what it had claimed is free at once. */
   async close(): Promise<void> {
     this.#isServing = false;
-    this.#census.close();
+    this.#census?.close();
     for (const look of this.#looks) look.close();
     this.#notifier?.close();
     await this.#keeper?.close();
@@ -310,11 +323,7 @@ export class StoreSession implements LaneEvents {
     this.#server = server;
     const { host, systemId, timeline } = server;
     this.#report({ report: 'connected', host, history: { systemId, timeline } });
-    if (this.#lostAt !== null) {
-      const awayMs = Math.round(performance.now() - this.#lostAt);
-      this.#lostAt = null;
-      this.#report({ report: 'returned', host, awayMs });
-    }
+    this.#returned();
     if (before === null) return;
     const isOther = before.systemId !== server.systemId || before.timeline !== server.timeline;
     if (!isOther) return;
@@ -324,8 +333,19 @@ export class StoreSession implements LaneEvents {
     this.#report({ report: 'failedover', host, text });
   }
 
+  /** It can be reached: a connection was made, or changes were committed over one. */
+  #returned(): void {
+    if (this.#lostAt === null) return;
+    const awayMs = Math.round(performance.now() - this.#lostAt);
+    this.#lostAt = null;
+    this.#report({ report: 'returned', host: this.#server?.host ?? '', awayMs });
+  }
+
   unreachable(error: unknown): void {
     if (!this.#isServing || this.#lostAt !== null) return;
+    // It answers, so the connections that it has given before are alive.
+    const isFull = connectReason(error) === 'too_many_connections';
+    if (isFull && this.#writes.some((lane) => lane.isConnected)) return;
     this.#lostAt = performance.now();
     this.#report({ report: 'lost', text: textOf(error) });
   }

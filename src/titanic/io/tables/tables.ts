@@ -277,6 +277,12 @@ export class Tables {
     if (log - checkpointed >= frames) this.#sql.checkpoint.run();
   }
 
+  /** Bytes in the log, and how many of them are in the file as well. */
+  get log(): { readonly bytes: number; readonly copied: number } {
+    const { log, checkpointed } = present(this.#sql.logFrames.get(), 'a log');
+    return { bytes: log * this.#pageBytes, copied: checkpointed * this.#pageBytes };
+  }
+
   /**
    * Drops some tombstones that the peer's disk has: no other transaction may come for long.
    * @returns false if there were none
