@@ -22,7 +22,7 @@ import { ClientRequests } from './inputs/client-requests.js';
 import { Connections } from './inputs/connections.js';
 import { FastPath } from './inputs/fast-path.js';
 import { EmbeddedServices } from './inputs/embedded-services.js';
-import { readMessage } from './inputs/reading.js';
+import { readHead, readMessage } from './inputs/reading.js';
 import { OwnerRights } from './inputs/owner-rights.js';
 import { RemoteWorkers } from './inputs/remote-workers.js';
 import { WorkerInputs } from './inputs/worker-inputs.js';
@@ -373,10 +373,12 @@ export class Broker {
   oversized(id: number, head: Frames, reason: string, now: number): void {
     const peer = this.#peers.of(id);
     const inbound = this.#inbound;
-    if (readMessage(inbound, peer, head)) this.#revivals.forget(peer);
-    switch (peer.closing ? 'malformed' : inbound.kind) {
+    this.#revivals.forget(peer);
+    const isRead = !peer.closing && readHead(inbound, peer, head);
+    switch (isRead ? inbound.kind : 'malformed') {
       case 'request':
-        this.#fromWorkers.countMalformed(peer, tooLarge(reason));
+        // The log has the refusal.
+        this.counters.malformed.too_large++;
         this.#fromClients.tooLarge(peer, inbound, reason);
         return;
       case 'final':

@@ -64,7 +64,7 @@ export type BrokerEvent =
       readonly address: string;
     }
   | {
-      /** A worker tried the request and reported what went wrong. */
+      /** A worker tried the request and reported what went wrong, or its answer was too large. */
       readonly name: 'request.failed';
       readonly service: string;
       readonly worker: number;
@@ -75,6 +75,9 @@ export type BrokerEvent =
       readonly text: string;
       /** Titanic stores the request: this was one attempt. */
       readonly durable: boolean;
+      /** Of the worker: the name of its key, and its source address. */
+      readonly key: string | null;
+      readonly address: string;
     }
   | { readonly name: 'request.returned'; readonly service: string; readonly reason: string }
   | { readonly name: 'reply.dropped'; readonly reason: DroppedReply }

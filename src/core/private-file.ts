@@ -1,4 +1,4 @@
-/** Files that hold secrets: only their owner may use them, or root and a group that may read them. */
+/** Files that hold secrets: only their owner may use them; if root owns one, its group may read it. */
 
 /** The HTTP token's file, in the data directory. */
 export const TOKEN_FILE = 'http.token';
@@ -16,6 +16,12 @@ const OTHERS_IF_OF_ROOT = 0o037;
 /** @param mode and uid: of the file, from `stat` */
 export function mayOthersUse({ mode, uid }: Mode): boolean {
   return (mode & (uid === 0 ? OTHERS_IF_OF_ROOT : OTHERS)) !== 0;
+}
+
+/** The command that makes the file one that only those may use. @param file its name */
+export function privateRemedy({ uid }: Mode, file: string): string {
+  // What root owns is often for a broker that runs as another user, which is in its group.
+  return `chmod ${uid === 0 ? '640' : '600'} ${file}`;
 }
 
 const OTHERS_WRITE = 0o022;

@@ -7,7 +7,7 @@ import type { MapNumber } from '../wire/chp-client.js';
 import { isDeletion, type MapRecord } from './record.js';
 
 const KEPT_MS = 10_000;
-/** Of 150 bytes each: above it, the oldest is dropped early. */
+/** Of more than 220 bytes each, and the key: above it, the oldest is dropped early. */
 const KEPT_MAX = 262_144;
 /** How many old ones a change drops, so that none takes long. */
 const DROPPED_AT_ONCE = 2;

@@ -113,7 +113,7 @@ function lineOf(event: Event): Line {
     case 'request.refused':
       return refused(event, `a request was refused: ${event.text}`);
     case 'request.failed': {
-      const said = `a worker of ${event.service} failed: ${failureWords(event)}`;
+      const said = `a worker of ${event.service} (${whoseOf(event)}) failed: ${failureWords(event)}`;
       return { level: 'warn', kind: name, text: said, who: event.service };
     }
     case 'request.returned':

@@ -50,7 +50,7 @@ export interface Fault {
   readonly kind: MalformedKind;
   /** The rule that it breaks. */
   readonly reason: string;
-  /** Its command, `0x2a` if the byte is none that its sender has; `null`: it cannot be read. */
+  /** Its command, `0x2a` if the byte is none that its sender has; `null`: it has none that can be read. */
   readonly command: string | null;
   /** The number of the frame that breaks the rule, from 1; `null`: the message was not read. */
   readonly frame: number | null;
@@ -120,9 +120,8 @@ export class Inbound {
   }
 
   #commandName(of: MalformedKind): string | null {
-    if (of === 'envelope') return null;
+    if (of === 'envelope' || this.#commandAt < 0) return null;
     const isWorker = of === 'worker';
-    if (this.#commandAt < 0) return isWorker ? null : 'REQUEST';
     const code = byteOf(this.frames, this.#commandAt);
     if (code < 0) return null;
     const isRequest = code === CLIENT_REQUEST || code === CLIENT_REQUEST_WITH_HEADERS;
@@ -167,7 +166,7 @@ export class Inbound {
     }
     const delimiter = firstEmpty(frames);
     if (delimiter < 0) {
-      this.fail('envelope', 0, 'one of the first nine frames is the empty delimiter');
+      this.fail('envelope', 0, 'one of the first nine frames must be the empty delimiter');
       return;
     }
     const header = headerAt(frames, delimiter + 1);
@@ -181,9 +180,9 @@ export class Inbound {
       // D101: some libraries' workers.
       this.#readWorker(DELIMITED_02, 2);
     } else if (header === 'worker01' || header === 'worker02') {
-      this.fail('worker', 0, "no envelope precedes a worker's header");
+      this.fail('worker', 0, "no envelope may precede a worker's header");
     } else {
-      this.fail('envelope', delimiter + 1, 'an MDP header follows the empty delimiter');
+      this.fail('envelope', delimiter + 1, 'an MDP header must follow the empty delimiter');
     }
   }
 
@@ -198,17 +197,17 @@ export class Inbound {
         return;
       }
       if (command !== CLIENT_REQUEST) {
-        this.fail('client', from, 'the command of a client is REQUEST');
+        this.fail('client', from, 'the command of a client must be REQUEST');
         return;
       }
       service++;
     }
     if (service >= frames.count) {
-      this.fail('client', service, 'a service name follows');
+      this.fail('client', service, 'a service name must follow');
     } else if (!isServiceName(frames, service)) {
-      this.fail('client', service, 'a service name is 1 to 255 bytes');
+      this.fail('client', service, 'a service name must be 1 to 255 bytes');
     } else if (service + 1 >= frames.count) {
-      this.fail('client', service + 1, 'a request has a body');
+      this.fail('client', service + 1, 'a request must have a body');
     } else {
       this.kind = 'request';
       this.dialect = version;
@@ -223,19 +222,19 @@ export class Inbound {
     const frames = this.frames;
     const headers = service + 2;
     if (headers + 1 >= frames.count) {
-      const rule = 'a request with headers is service, deadline, headers, body';
+      const rule = 'a request with headers must be service, deadline, headers, body';
       this.fail('client', frames.count, rule);
       return;
     }
     const deadline = service + 1;
     const deadlineMs = frames.size(deadline) === 0 ? 0 : decimal(frames, deadline, DEADLINE_MS_MAX);
     if (!isServiceName(frames, service)) {
-      this.fail('client', service, 'a service name is 1 to 255 bytes');
+      this.fail('client', service, 'a service name must be 1 to 255 bytes');
     } else if (deadlineMs < 0) {
-      const rule = 'a deadline is empty or decimal milliseconds from 1 to 2147483647';
+      const rule = 'a deadline must be empty or decimal milliseconds from 1 to 2147483647';
       this.fail('client', deadline, rule);
     } else if (frames.size(headers) > HEADERS_BYTES_MAX) {
-      this.fail('client', headers, 'headers are at most 8 KiB');
+      this.fail('client', headers, 'headers may be at most 8 KiB');
     } else {
       this.kind = 'request';
       this.dialect = 2;
@@ -258,12 +257,12 @@ export class Inbound {
       case 'final':
       case 'partial':
         if (this.#readToken(kind, at + 1) && this.body >= frames.count) {
-          this.fail('worker', this.body, 'a reply has a body');
+          this.fail('worker', this.body, 'a reply must have a body');
         }
         return;
       case 'return':
         if (this.#readToken(kind, at + 1) && frames.count - this.body > 1) {
-          this.fail('worker', this.body + 1, 'a RETURN ends with its reason');
+          this.fail('worker', this.body + 1, 'a RETURN must end with its reason');
         }
         return;
       case 'fail':
@@ -271,22 +270,22 @@ export class Inbound {
         return;
       case 'heartbeat':
       case 'disconnect':
-        if (frames.count > at + 1) this.fail('worker', at + 1, 'nothing follows this command');
+        if (frames.count > at + 1) this.fail('worker', at + 1, 'nothing may follow this command');
         else this.kind = kind;
         return;
       case null:
-        this.fail('worker', at, 'a command of workers follows the header');
+        this.fail('worker', at, 'a command of workers must follow the header');
     }
   }
 
   #readReady(at: number): void {
     const frames = this.frames;
     if (at >= frames.count) {
-      this.fail('worker', at, 'READY has a service name');
+      this.fail('worker', at, 'READY must have a service name');
     } else if (!isServiceName(frames, at)) {
-      this.fail('worker', at, 'a service name is 1 to 255 bytes');
+      this.fail('worker', at, 'a service name must be 1 to 255 bytes');
     } else if (frames.count > at + 3) {
-      this.fail('worker', at + 3, 'a READY ends with its options');
+      this.fail('worker', at + 3, 'a READY must end with its options');
     } else {
       this.kind = 'ready';
       this.service = at;
@@ -295,7 +294,7 @@ export class Inbound {
       this.workerName = null;
       this.wantsHeaders = false;
       if (this.credit < 1) {
-        this.fail('worker', at + 1, 'credit is a decimal number from 1 to 10000');
+        this.fail('worker', at + 1, 'credit must be a decimal number from 1 to 10000');
       } else if (frames.count === at + 3) {
         this.#readOptions(at + 2);
       }
@@ -307,7 +306,7 @@ export class Inbound {
     const options = readReadyOptions(this.frames.view(at));
     if (options === null) {
       const rule =
-        'options are a JSON object of at most 1 KiB: name is a string, headers a boolean';
+        'options must be a JSON object of at most 1 KiB: name a string, headers a boolean';
       this.fail('worker', at, rule);
     } else {
       this.workerName = options.name;
@@ -319,12 +318,15 @@ export class Inbound {
   #readToken(kind: WorkerKind, at: number): boolean {
     const frames = this.frames;
     const isDelimited = at + 1 < frames.count && frames.size(at + 1) === 0;
-    const body = isDelimited ? at + 2 : this.#bodyWithoutDelimiter(kind, at);
+    // An empty frame that nothing follows may be all of the body.
+    const isClear = isDelimited && at + 2 < frames.count;
+    const bare = isClear ? -1 : this.#bodyWithoutDelimiter(kind, at);
+    const body = bare < 0 && isDelimited ? at + 2 : bare;
     if (body < 0) {
       const [index, rule] =
         at < frames.count
-          ? [at + 1, "an empty frame follows the client's address"]
-          : [at, "the client's address follows the command"];
+          ? [at + 1, "an empty frame must follow the client's address"]
+          : [at, "the client's address must follow the command"];
       this.fail('worker', index, rule);
       return false;
     }

@@ -58,9 +58,9 @@ export function readPlainRequest(inbound: Inbound, frames: Frames, service: Buff
   let delimiter = 0;
   while (delimiter < until && frames.size(delimiter) !== 0) delimiter++;
   if (delimiter === until) {
-    inbound.fail('envelope', 0, 'one of the first nine frames is the empty delimiter');
+    inbound.fail('envelope', 0, 'one of the first nine frames must be the empty delimiter');
   } else if (delimiter + 1 === frames.count) {
-    inbound.fail('client', frames.count, 'a request has a body');
+    inbound.fail('client', frames.count, 'a request must have a body');
   } else {
     setRequest(inbound, DELIMITED, frames, delimiter, delimiter + 1, service);
   }
@@ -85,12 +85,13 @@ export function readPirateWorker(
   const isSimple = dialect === DELIMITED;
   const first = isSimple ? 1 : 0;
   if (isSimple !== (frames.size(0) === 0)) {
-    const form = isSimple ? 'begins' : 'does not begin';
-    inbound.fail('worker', 0, `a message ${form} with an empty frame if the first one did`);
+    const [must, did] = isSimple ? ['must', 'did'] : ['must not', 'did not'];
+    const rule = `a message ${must} begin with an empty frame, since the first one ${did}`;
+    inbound.fail('worker', 0, rule);
   } else if (frames.count === first + 1) {
     readSignal(inbound, frames, first, service);
   } else if (frames.count < first + 3 || frames.size(first + 1) !== 0) {
-    inbound.fail('worker', first + 1, 'a reply is token, empty frame, body');
+    inbound.fail('worker', first + 1, 'a reply must be token, empty frame, body');
   } else {
     inbound.kind = 'final';
     inbound.client = first;
@@ -106,7 +107,7 @@ function readSignal(inbound: Inbound, frames: Frames, at: number, service: Buffe
   } else if (signal === HEARTBEAT && inbound.dialect === BARE) {
     inbound.kind = 'heartbeat';
   } else {
-    inbound.fail('worker', at, 'a message of one frame is a signal');
+    inbound.fail('worker', at, 'a message of one frame must be a signal');
   }
 }
 

@@ -53,7 +53,7 @@ const COMMANDS_IN_MESSAGE_BYTES_MAX = 16 * 1024;
 const PONG_OUTPUT_BYTES_MAX = 64 * 1024;
 /** Bytes that CURVE adds to a frame, with room to spare. */
 const SEALED_OVERHEAD_BYTES = 64;
-/** In a message that is skipped, a sealed frame up to this size is opened: it may be a command. */
+/** A sealed frame up to this size is opened before it is counted or skipped: it may be a command. */
 const SEALED_COMMAND_BYTES_MAX = COMMAND_BYTES_MAX + SEALED_OVERHEAD_BYTES;
 /** More than one call can bring. (V8 stores it as a small integer, unlike Infinity.) */
 const ITEMS_UNBOUNDED = 0x3fff_ffff;
@@ -627,7 +627,9 @@ export class Connection {
     const { messageBytesMax, framesMax } = this.#options;
     const frames = this.#pending ?? this.#frames;
     if (!this.#isMidMessage) frames.clear();
-    if (this.#pendingBytes + size > messageBytesMax + SEALED_OVERHEAD_BYTES) {
+    // (A small one may be a command, which does not count.)
+    const isSmall = size <= SEALED_COMMAND_BYTES_MAX;
+    if (!isSmall && this.#pendingBytes + size > messageBytesMax + SEALED_OVERHEAD_BYTES) {
       return this.#beginSkipping(frames) === null ? -1 : at;
     }
     const next = start + size;

@@ -191,8 +191,9 @@ describe.each(TRANSPORTS)(
         // It may cost them their connection: nothing more is asked over it.
         const peers = begins.map(() => new RawPeer(siege.endpoint));
         for (const [index, begin] of begins.entries()) await peers[index]?.send(...begin, ...many);
-        const sent = begins.length * rounds;
-        await untilLogged(siege.daemon, 'message.malformed', { kind: 'too_large' }, sent);
+        // Two of them are requests.
+        await untilLogged(siege.daemon, 'request.refused', { reason: 'too_large' }, 2 * rounds);
+        await untilLogged(siege.daemon, 'message.malformed', { kind: 'too_large' }, 3 * rounds);
         for (const peer of peers) peer.close();
       };
       await round(1);
@@ -200,7 +201,8 @@ describe.each(TRANSPORTS)(
       for (let rounds = 2; rounds <= 3; rounds++) await round(rounds);
       siege.expectBounded(before);
       await siege.end();
-      expect(occurrences(siege.daemon, 'message.malformed', { kind: 'too_large' })).toBe(15);
+      expect(occurrences(siege.daemon, 'request.refused', { reason: 'too_large' })).toBe(6);
+      expect(occurrences(siege.daemon, 'message.malformed', { kind: 'too_large' })).toBe(9);
     });
   },
 );

@@ -91,18 +91,20 @@ export class Limits {
     return !holder.mayHold(bytes) || this.#requests.heldBytes + bytes > this.values.queuedBytes;
   }
 
-  /** True if the PARTIALs held for a request and one more exceed the maximum size of a message. */
-  isTooLargeWith(id: RequestId, frames: Frames, from: number): boolean {
+  /**
+   * How the PARTIALs held for a request and one more part exceed the maximum size of a message, with
+   * both sizes; `null`: they do not (D10).
+   */
+  faultOfReplyWith(id: RequestId, frames: Frames, from: number): string | null {
     const { messageBytes, frames: framesMax } = this.values;
     const held = this.#requests.partials.of(id);
     const bytes = (held?.bytes ?? 0) + packedBytes(frames, from, frames.count);
-    return bytes > messageBytes || (held?.frames ?? 0) + frames.count - from > framesMax;
-  }
-
-  /** True if a reply joined from PARTIALs exceeds the maximum size of a message (D10). */
-  isTooLarge(joined: Frames): boolean {
-    const { messageBytes, frames } = this.values;
-    return joined.count > frames || packedBytes(joined, 0, joined.count) > messageBytes;
+    const count = (held?.frames ?? 0) + frames.count - from;
+    if (bytes > messageBytes) {
+      return `a reply of ${bytes} bytes in PARTIALs, at most ${messageBytes} are allowed`;
+    }
+    if (count <= framesMax) return null;
+    return `a reply of ${count} frames in PARTIALs, at most ${framesMax} are allowed`;
   }
 }
 

@@ -12,6 +12,17 @@ export function serviceOf({ grants }: Peer): Buffer {
   return present(grants.rules.service, 'its listener is for one service');
 }
 
+/**
+ * Reads what was kept of a message that was skipped.
+ * @returns false if it cannot be read: it is a worker's first message, whose form is not known yet, and
+ *   a frame that was left out looks like the empty one that tells it
+ */
+export function readHead(inbound: Inbound, peer: Peer, head: Frames): boolean {
+  if (peer.grants.rules.service !== null && peer.dialect === null) return false;
+  readMessage(inbound, peer, head);
+  return true;
+}
+
 /** @returns true for the first message of a worker on a listener for one service */
 export function readMessage(inbound: Inbound, peer: Peer, frames: Frames): boolean {
   const { rules } = peer.grants;

@@ -19,7 +19,9 @@ import type { Replies } from '../lifecycle/replies.js';
 import type { Peer, Service, Worker } from '../state/entities.js';
 import type { InternalServices } from '../state/internal-services.js';
 import {
+  ANSWERED,
   DISPATCHED_AT,
+  GIVEN_UP,
   LOST,
   NONE,
   OUT,
@@ -195,10 +197,19 @@ export class WorkerInputs {
    * else (D100).
    */
   tooLarge(peer: Peer, inbound: Inbound, reason: string, now: number): void {
-    this.countMalformed(peer, tooLarge(reason));
+    // The log has the failure, if it reports one.
+    if (this.#endsRequest(peer, inbound)) this.#counters.malformed.too_large++;
+    else this.#countMalformed(peer, tooLarge(reason));
     // From a worker that was lost, a whole reply would be used, and its body is not here.
     if (inbound.kind !== 'partial') inbound.kind = 'fail';
     this.failed(peer, inbound, tooLargeFailure(reason), now);
+  }
+
+  /** Whether a failure in its place would be the end of a request, and no late one. */
+  #endsRequest({ worker }: Peer, inbound: Inbound): boolean {
+    const id = this.#tokens.request(inbound.frames, inbound.client);
+    if (id === NONE || worker === null || !this.#isHolder(id, worker, inbound)) return false;
+    return !this.#table.is(id, ANSWERED | GIVEN_UP);
   }
 
   /**
@@ -310,11 +321,11 @@ export class WorkerInputs {
    * worker is expelled (docs/protocol.md).
    */
   malformed(peer: Peer, fault: Fault, now: number): void {
-    this.countMalformed(peer, fault);
+    this.#countMalformed(peer, fault);
     if (peer.worker !== null) this.#registrations.expel(peer.worker, 'protocol', now);
   }
 
-  countMalformed({ key, address }: Peer, fault: Fault): void {
+  #countMalformed({ key, address }: Peer, fault: Fault): void {
     this.#counters.malformed[fault.kind]++;
     this.#events.emit({ name: 'message.malformed', ...fault, key, address });
   }

@@ -39,8 +39,6 @@ import type { Replies } from './replies.js';
 import type { RequestEnds } from './request-ends.js';
 import type { StoredDeliveries } from './stored-deliveries.js';
 
-const JOINED_TOO_LARGE = 'the reply joined from PARTIALs is too large';
-
 export interface LifecycleDeps {
   readonly maxDeliveries: number;
   readonly events: BrokerEvents;
@@ -161,9 +159,10 @@ export class Lifecycle {
   #answer(id: RequestId, inbound: Inbound, now: number): void {
     const { frames, body } = inbound;
     const joined = this.#requests.partials.joined(id, frames, body);
-    if (joined === null) this.#passOn(id, frames, body, now);
-    else if (!this.#limits.isTooLarge(joined)) this.#passOn(id, joined, 0, now);
-    else this.#giveUp(id, JOINED_TOO_LARGE, tooLargeFailure(JOINED_TOO_LARGE));
+    const fault = joined === null ? null : this.#limits.faultOfReplyWith(id, frames, body);
+    if (fault !== null) this.#giveUp(id, fault, tooLargeFailure(fault));
+    else if (joined === null) this.#passOn(id, frames, body, now);
+    else this.#passOn(id, joined, 0, now);
   }
 
   #passOn(id: RequestId, frames: Frames, from: number, now: number): void {
@@ -175,16 +174,18 @@ export class Lifecycle {
     const table = this.#table;
     const requests = this.#requests;
     const { holder } = worker.peer.identity;
-    if (table.is(id, VERSION_02)) {
+    const isStreamed = table.is(id, VERSION_02);
+    const fault = isStreamed ? null : this.#limits.faultOfReplyWith(id, frames, body);
+    if (isStreamed) {
       table.raise(id, STREAMED);
       const isSent = this.#replies.partial(id, frames, body);
       if (!isSent && requests.mayReturn(id)) {
         // The client would take the rest for the complete reply (D6, D26).
         this.#giveUp(id, 'its client was disconnected during a PARTIAL', null);
       }
-    } else if (this.#limits.isTooLargeWith(id, frames, body)) {
+    } else if (fault !== null) {
       requests.partials.drop(id);
-      this.#giveUp(id, JOINED_TOO_LARGE, tooLargeFailure(JOINED_TOO_LARGE));
+      this.#giveUp(id, fault, tooLargeFailure(fault));
     } else if (this.#limits.isOverByPartial(id, frames, body, holder)) {
       requests.partials.drop(id);
       this.#giveUp(id, 'there is no room for the PARTIALs of its reply', null);
@@ -196,11 +197,11 @@ export class Lifecycle {
 
   /**
    * Abandons a request that is still out at its worker.
-   * @param failure of a stored one that no other worker could answer either
+   * @param failure of one that no other worker could answer either
    */
   #giveUp(id: RequestId, reason: string, failure: Failure | null): void {
     if (this.#table.is(id, STORED)) this.#stored.spoiled(id, reason, failure);
-    else this.#ends.abandon(id, reason, null);
+    else this.#ends.abandon(id, reason, failure);
     this.#table.raise(id, GIVEN_UP);
   }
 
@@ -253,6 +254,7 @@ export class Lifecycle {
 
   #reportFailure(id: RequestId, worker: Worker, { kind, code, text }: Failure): void {
     const { label, shown: service } = worker.service;
+    const { key, address } = worker.peer;
     const isKept = this.#table.is(id, STORED);
     // One of another broker is counted there, and is none of the stored requests of this node.
     const durable = isKept && this.#table.getTime(id, REFERENCE) >= 0;
@@ -266,6 +268,8 @@ export class Lifecycle {
       code,
       text: oneLine(text),
       durable,
+      key,
+      address,
     });
   }
 

@@ -178,7 +178,7 @@ export class RequestEnds {
 
   /**
    * The caller releases the request, or has it wait for its worker.
-   * @param failure what the client gets instead of `reason`, if a worker reported a failure
+   * @param failure what the client gets instead of `reason`, if there is one
    */
   abandon(id: RequestId, reason: string, failure: Failure | null): void {
     const { label, shown: service } = this.#requests.serviceOf(id);

@@ -7,7 +7,7 @@ import type { Config } from '../../config/config.js';
 import { parseHttpListen } from '../../config/endpoint.js';
 import { isLoopback } from '../../config/io/loopback.js';
 import { messageOf } from '../../core/errors.js';
-import { mayOthersUse, TOKEN_FILE } from '../../core/private-file.js';
+import { mayOthersUse, privateRemedy, TOKEN_FILE } from '../../core/private-file.js';
 import { AdminClient } from '../admin-client.js';
 import { type AdminAddress, adminAddressOf } from '../admin-address.js';
 import { type Finding, ok, problem, warning } from './finding.js';
@@ -94,10 +94,11 @@ async function occupant(
 function tokenFile(dataDir: string): readonly Finding[] {
   const file = join(dataDir, TOKEN_FILE);
   try {
-    if (!mayOthersUse(statSync(file))) return [];
+    const stats = statSync(file);
+    if (!mayOthersUse(stats)) return [];
+    return [problem('http token', `other users can read ${file}`, privateRemedy(stats, file))];
   } catch {
     // It will be created, or the check of the data directory reports why not.
     return [];
   }
-  return [problem('http token', `other users can read ${file}`, `chmod 600 ${file}`)];
 }

@@ -6,7 +6,7 @@ import { readKeysFile } from '../../config/io/keys-file.js';
 import { readSecretKey } from '../../config/io/secret-key.js';
 import { problemLine } from '../../config/problem.js';
 import { messageOf } from '../../core/errors.js';
-import { mayOthersUse, mayOthersWrite } from '../../core/private-file.js';
+import { mayOthersUse, mayOthersWrite, privateRemedy } from '../../core/private-file.js';
 import { narrowed } from '../keys-in-effect.js';
 import { type Finding, ok, problem, warning } from './finding.js';
 
@@ -66,7 +66,8 @@ function keysFile(endpoint: string, file: string, quotas: readonly string[]): Fi
       return warning(name, problemLine(old), 'majordomo check shows all such entries');
     }
     if (mayOthersUse(stats)) {
-      return warning(name, `${file}: every user of this machine can read it`, `chmod 600 ${file}`);
+      const text = `${file}: every user of this machine can read it`;
+      return warning(name, text, privateRemedy(stats, file));
     }
     const shown = names.slice(0, NAMES_SHOWN_MAX).join(', ');
     const left = names.length - NAMES_SHOWN_MAX;

@@ -1,8 +1,8 @@
-/** Files that hold secrets, which only their owner may read. */
+/** Reads files that hold secrets. */
 import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 
 import { codeOf, MajordomoError } from '../../core/errors.js';
-import { mayOthersUse } from '../../core/private-file.js';
+import { mayOthersUse, privateRemedy } from '../../core/private-file.js';
 
 /**
  * Reads a file that holds a secret.
@@ -20,7 +20,8 @@ export function readPrivateFile(file: string, what: string, bytesMax: number): s
     const stats = fstatSync(descriptor);
     if (mayOthersUse(stats)) {
       const now = (stats.mode & 0o777).toString(8).padStart(4, '0');
-      throw refusedFile(file, `other users can read ${what} (mode ${now}): chmod 600 ${file}`);
+      const why = `other users can read ${what} (mode ${now}): ${privateRemedy(stats, file)}`;
+      throw refusedFile(file, why);
     }
     const bytes = Buffer.alloc(bytesMax + 1);
     const length = readSync(descriptor, bytes, 0, bytesMax + 1, 0);

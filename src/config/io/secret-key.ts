@@ -7,8 +7,10 @@ import { readPrivateFile, refusedFile } from './private-file.js';
 
 /** A certificate has metadata of any length. */
 const FILE_BYTES_MAX = 65_536;
-/** The line of a certificate that has the key. */
-const IN_CERTIFICATE = /^[ \t]*secret-key[ \t]*=[ \t]*(["']?)(\S{40})\1[ \t\r]*$/m;
+/** The section of a certificate that has the key: the lines below, up to one that is not indented. */
+const SECTION = /^curve[ \t\r]*(?:#[^\n]*)?((?:\n(?:[ \t\r#][^\n]*)?)+)/m;
+/** Its line. */
+const IN_SECTION = /^[ \t]+secret-key[ \t]*=[ \t]*(["']?)(\S{40})\1[ \t\r]*(?:#.*)?$/m;
 
 /**
  * Reads a secret key: 40 characters of Z85, alone or in a certificate.
@@ -17,7 +19,8 @@ const IN_CERTIFICATE = /^[ \t]*secret-key[ \t]*=[ \t]*(["']?)(\S{40})\1[ \t\r]*$
  */
 export function readSecretKey(file: string): Buffer {
   const text = readPrivateFile(file, 'this secret key', FILE_BYTES_MAX);
-  const key = decodeCurveKey(IN_CERTIFICATE.exec(text)?.[2] ?? text);
+  const section = SECTION.exec(text)?.[1] ?? '';
+  const key = decodeCurveKey(IN_SECTION.exec(section)?.[2] ?? text);
   if (key !== null) return key;
   throw refusedFile(file, 'has no secret key, as majordomo keygen or zcert (CZMQ) write it');
 }

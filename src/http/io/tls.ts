@@ -3,7 +3,7 @@ import { closeSync, fstatSync, openSync, readFileSync } from 'node:fs';
 import { createSecureContext } from 'node:tls';
 
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
-import { mayOthersUse } from '../../core/private-file.js';
+import { mayOthersUse, privateRemedy } from '../../core/private-file.js';
 
 export interface TlsFiles {
   readonly certFile: string;
@@ -40,7 +40,7 @@ function fileOf(name: string, file: string, isSecret: boolean): Buffer {
     // Asks about the open file, so that nobody can replace it in between.
     const stats = fstatSync(descriptor);
     if (isSecret && mayOthersUse(stats)) {
-      throw refused(name, file, `other users can read it: chmod 600 ${file}`);
+      throw refused(name, file, `other users can read it: ${privateRemedy(stats, file)}`);
     }
     if (stats.size > FILE_BYTES_MAX) throw refused(name, file, 'is over 1 MiB');
     return readFileSync(descriptor);

@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path';
 
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
-import { mayOthersUse, TOKEN_FILE } from '../../core/private-file.js';
+import { mayOthersUse, privateRemedy, TOKEN_FILE } from '../../core/private-file.js';
 
 const PRIVATE_MODE = 0o600;
 /** The same rule as for `http.token` in the configuration. */
@@ -47,8 +47,10 @@ function read(file: string): string | null {
   try {
     descriptor = openSync(file, 'r');
     // Asks about the open file, so that nobody can replace it in between.
-    const isShared = mayOthersUse(fstatSync(descriptor));
-    if (isShared) throw refused(file, `other users can read it: chmod 600 ${file}`);
+    const stats = fstatSync(descriptor);
+    if (mayOthersUse(stats)) {
+      throw refused(file, `other users can read it: ${privateRemedy(stats, file)}`);
+    }
     const token = readFileSync(descriptor, 'latin1').trim();
     if (TOKEN.test(token)) return token;
     throw refused(file, 'does not contain a token of 16 to 512 printable characters: remove it');

@@ -35,7 +35,8 @@ export interface PeerOwner {
 }
 
 /** Why this side ended a connection. */
-export type RefusalKind = FaultKind | 'identity' | 'connections' | 'handshakes' | 'memory';
+export type RefusalKind =
+  FaultKind | 'identity' | 'connections' | 'handshakes' | 'memory' | 'incomplete';
 
 export interface ConnectionRefusal {
   readonly kind: RefusalKind;

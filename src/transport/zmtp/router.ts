@@ -362,7 +362,7 @@ class ZmtpRouter implements Transport, PeerOwner {
       const identity = this.#accounts.largest(incomingOf)?.identity ?? '';
       const most = this.#accounts.largestOf(identity, incomingOf);
       if (most === null) return;
-      most.failed('memory', 'the limit for incomplete messages is reached');
+      most.failed('incomplete', 'the limit for incomplete messages is reached');
     }
   }
 

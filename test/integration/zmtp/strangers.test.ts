@@ -247,7 +247,7 @@ describe('connections to a ROUTER, beside an honest one', () => {
       const stranger = await hosts.stranger().shakeHands();
       stranger.write(half);
     }
-    await hosts.rejected('memory', /incomplete messages/, 4);
+    await hosts.rejected('incomplete', /incomplete messages/, 4);
     await hosts.honest.send(Buffer.alloc(300_000, 7));
     await until(() => hosts.honest.received.some(([one]) => one?.length === 300_000), 'its echo');
     await hosts.unharmed();

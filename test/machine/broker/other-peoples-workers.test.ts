@@ -19,6 +19,18 @@ describe('a REPLY of 0.1 without the empty frame after the token (D101)', () => 
     expect(s.broker.counters.malformed.worker).toBe(0);
   });
 
+  it('is an empty answer, if its one frame is empty', () => {
+    const s = stage();
+    const w1 = s.worker('w1', { version: 1 }).ready('echo');
+    const c1 = s.client('c1').request('echo', 'hi').request('echo', 'ho');
+    w1.connection.sends('', 'MDPW01', '\x03', w1.token(), '');
+    expect(c1.inbox()).toEqual(['FINAL echo ']);
+    w1.final('HO', { of: 'ho' });
+    expect(c1.inbox()).toEqual(['FINAL echo HO']);
+    expect(s.broker.load).toMatchObject({ workers: 1, requests: 0 });
+    expect(s.broker.counters.malformed.worker).toBe(0);
+  });
+
   it('is used when it comes late, too (D8)', () => {
     const s = stage({ busyTimeoutMs: 5000, requestTtlMs: 60_000 });
     const w1 = s.worker('w1', { version: 1 }).ready('echo');
@@ -32,6 +44,7 @@ describe('a REPLY of 0.1 without the empty frame after the token (D101)', () => 
 
   it.each([
     ['with a token that the broker did not give out', ['', 'MDPW01', '\x03', 'token', 'HI']],
+    ['with such a token and an empty frame', ['', 'MDPW01', '\x03', 'token', '']],
     ['without a body', ['', 'MDPW01', '\x03']],
   ])('is malformed %s', (_, frames) => {
     const s = stage();
@@ -43,7 +56,7 @@ describe('a REPLY of 0.1 without the empty frame after the token (D101)', () => 
 
   it.each([
     ['a 0.1 REPLY of the token alone', 1, ['', 'MDPW01', '\x03'], []],
-    ['a 0.1 REPLY of an empty frame', 1, ['', 'MDPW01', '\x03'], ['']],
+    ['a 0.2 FINAL of an empty frame', 2, ['MDPW02', '\x04'], ['']],
     ['a 0.1 RETURN', 1, ['', 'MDPW01', '\x07'], ['HI']],
     ['a 0.2 FINAL', 2, ['MDPW02', '\x04'], ['HI']],
     ['a 0.2 PARTIAL', 2, ['MDPW02', '\x03'], ['HI']],
@@ -121,15 +134,20 @@ describe('message.malformed', () => {
       ['', 'MDPW01', '\x03', 'token', 'HI'],
       'REPLY',
       5,
-      "an empty frame follows the client's address",
+      "an empty frame must follow the client's address",
     ],
-    [['', 'MDPW02', '\x04', 'token'], 'FINAL', 5, "an empty frame follows the client's address"],
-    [['MDPW02', '\x2a'], '0x2a', 2, 'a command of workers follows the header'],
-    [['MDPW02', '\x05', 'x'], 'HEARTBEAT', 3, 'nothing follows this command'],
-    [['MDPC02', '\x01', '', 'x'], 'REQUEST', 3, 'a service name is 1 to 255 bytes'],
-    [['id', '', 'MDPC01', 'echo'], 'REQUEST', 5, 'a request has a body'],
-    [['', 'MDPX01', 'echo', 'hi'], null, 2, 'an MDP header follows the empty delimiter'],
-    [['garbage'], null, 1, 'one of the first nine frames is the empty delimiter'],
+    [
+      ['', 'MDPW02', '\x04', 'token'],
+      'FINAL',
+      5,
+      "an empty frame must follow the client's address",
+    ],
+    [['MDPW02', '\x2a'], '0x2a', 2, 'a command of workers must follow the header'],
+    [['MDPW02', '\x05', 'x'], 'HEARTBEAT', 3, 'nothing may follow this command'],
+    [['MDPC02', '\x01', '', 'x'], 'REQUEST', 3, 'a service name must be 1 to 255 bytes'],
+    [['id', '', 'MDPC01', 'echo'], null, 5, 'a request must have a body'],
+    [['', 'MDPX01', 'echo', 'hi'], null, 2, 'an MDP header must follow the empty delimiter'],
+    [['garbage'], null, 1, 'one of the first nine frames must be the empty delimiter'],
   ] as const)(
     'names the sender, the command, the frame and the rule: %j',
     (frames, command, frame, reason) => {

@@ -168,7 +168,10 @@ describe('a Freelance client', () => {
     const c = freelance(s, 'c');
     c.sends('PONG');
     c.sends('');
-    expect(s.events('message.malformed')).toMatchObject([{ kind: 'client' }, { kind: 'client' }]);
+    const reason = 'a message of one frame must be PING';
+    expect(s.events('message.malformed')).toMatchObject(
+      Array(2).fill({ kind: 'client', command: null, frame: 1, reason }),
+    );
     expect(c.raw()).toEqual([]);
   });
 

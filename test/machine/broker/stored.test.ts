@@ -47,7 +47,9 @@ describe('a stored request', () => {
     const w1 = s.worker('w1').ready('echo');
     keeper.submits(1);
     w1.partial('x'.repeat(30));
-    expect(keeper.heard().at(-1)).toMatch(/^1 failed .*too large, forgotten$/);
+    expect(keeper.heard().at(-1)).toMatch(
+      /^1 failed mdp\.too-large: a reply of 32 bytes .*, at most 20 are allowed, forgotten$/,
+    );
     keeper.submits(1);
     expect(w1.inbox()).toEqual(['REQUEST s1']);
     w1.final('late').final('again');

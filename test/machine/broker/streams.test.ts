@@ -3,6 +3,9 @@ import { endStages, stage } from '../../support/stage.js';
 
 afterEach(endStages);
 
+/** Twice 600 bytes, with the heads of their frames. */
+const TOO_LARGE = 'a reply of 1218 bytes in PARTIALs, at most 1000 are allowed';
+
 describe('bridging of versions', () => {
   it('hands a 0.1 REPLY to a 0.1 client as REPLY (7/MDP)', () => {
     const s = stage();
@@ -84,7 +87,7 @@ describe('PARTIALs that are held for a 0.1 client', () => {
     w1.partial('x'.repeat(600));
     expect(c1.inbox()).toEqual([]);
     w1.partial('x'.repeat(600));
-    expect(c1.inbox()).toEqual([expect.stringMatching(/^REPLY mmi\.refused 502\|echo\|/)]);
+    expect(c1.inbox()).toEqual([`REPLY mmi.refused 502|echo|mdp.too-large: ${TOO_LARGE}`]);
     expect(s.broker.counters.requestsAbandoned).toBe(1);
     w1.partial('more').final('end');
     expect(c1.inbox()).toEqual([]);
@@ -98,9 +101,33 @@ describe('PARTIALs that are held for a 0.1 client', () => {
     const w1 = s.worker('w1').ready('echo');
     const c1 = s.client('c1', { version: 1 }).hello().request('echo', 'hi');
     w1.partial('x'.repeat(600)).final('x'.repeat(600));
-    expect(c1.inbox()).toEqual([expect.stringMatching(/^REPLY mmi\.refused 502\|echo\|/)]);
+    expect(c1.inbox()).toEqual([`REPLY mmi.refused 502|echo|mdp.too-large: ${TOO_LARGE}`]);
     expect(s.broker.counters).toMatchObject({ requestsAbandoned: 1, requestsReplied: 0 });
     expect(s.broker.load).toMatchObject({ workers: 1, requests: 0, bytes: 0 });
+  });
+
+  it.each(['PARTIAL', 'FINAL'])(
+    'over limits.messageBytes with a %s are told as mdp.too-large to who asks for failures (D62, D100)',
+    (last) => {
+      const s = stage({ limits: { messageBytes: 1000 } });
+      const w1 = s.worker('w1').ready('echo');
+      const c1 = s.client('c1', { version: 1 }).hello('{"failures":true}').request('echo', 'hi');
+      w1.partial('x'.repeat(600));
+      if (last === 'FINAL') w1.final('x'.repeat(600));
+      else w1.partial('x'.repeat(600));
+      expect(c1.inbox()).toEqual([`REPLY mmi.failed echo|mdp.too-large|${TOO_LARGE}`]);
+      expect(s.events('request.abandoned')).toMatchObject([{ reason: TOO_LARGE }]);
+    },
+  );
+
+  it('of more frames than limits.frames are told so, too (D10)', () => {
+    const s = stage({ limits: { frames: 4 } });
+    const w1 = s.worker('w1').ready('echo');
+    const c1 = s.client('c1', { version: 1 }).hello().request('echo', 'hi');
+    w1.partial(['a', 'b', 'c']).final(['d', 'e']);
+    expect(c1.inbox()).toEqual([
+      'REPLY mmi.refused 502|echo|mdp.too-large: a reply of 5 frames in PARTIALs, at most 4 are allowed',
+    ]);
   });
 
   it('over limits.queuedBytes with all else that is held end the request (D10)', () => {

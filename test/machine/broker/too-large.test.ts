@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { Keeper } from '../../support/stage-keeper.js';
+import { freelance, paranoid, pirateStage, simple } from '../../support/stage-pirates.js';
 import { OVERSIZED } from '../../support/stage-peers.js';
 import { endStages, stage } from '../../support/stage.js';
 
@@ -28,9 +29,8 @@ describe('a request over the limits (D100)', () => {
     expect(s.events('request.refused')).toMatchObject([
       { service: 'echo', reason: 'too_large', text: OVERSIZED, key: null, address: '127.0.0.1' },
     ]);
-    expect(s.events('message.malformed')).toMatchObject([
-      { kind: 'too_large', reason: OVERSIZED, key: null, address: '127.0.0.1' },
-    ]);
+    // One line says it.
+    expect(s.events('message.malformed')).toEqual([]);
   });
 
   it.each<[string, string[]]>([
@@ -57,6 +57,10 @@ describe('a request over the limits (D100)', () => {
     expect(c1.inbox()).toEqual([]);
     expect(s.broker.counters.requestsRefused).toMatchObject({ too_large: 1 });
     expect(s.broker.counters.malformed).toMatchObject({ too_large: 3, client: 0, envelope: 0 });
+    expect(s.events('request.refused')).toHaveLength(1);
+    expect(s.events('message.malformed')).toMatchObject(
+      Array(2).fill({ kind: 'too_large', reason: OVERSIZED, key: null, address: '127.0.0.1' }),
+    );
   });
 
   it('disturbs none of the others of its client', () => {
@@ -100,6 +104,23 @@ describe('an answer over the limits (D100)', () => {
     expect(s.broker.counters.malformed.too_large).toBe(1);
     expect(s.broker.counters.workersLost).toMatchObject({ protocol: 0 });
     expect(s.broker.load.workers).toBe(2);
+    expect(s.events('message.malformed')).toEqual([]);
+    expect(s.events('request.failed')).toMatchObject([
+      { code: 'mdp.too-large', text: OVERSIZED, key: null, address: '127.0.0.1' },
+    ]);
+  });
+
+  it('that reports no failure, since its request was given up, is told as malformed', () => {
+    const s = stage();
+    const keeper = new Keeper(s);
+    const w1 = s.worker('w1').ready('echo');
+    keeper.submits(1);
+    const token = w1.token();
+    keeper.withdraws(1);
+    w1.connection.sendsOversized(...answer('\x04', token));
+    expect(s.events('request.failed')).toEqual([]);
+    expect(s.events('message.malformed')).toMatchObject([{ kind: 'too_large', reason: OVERSIZED }]);
+    expect(s.broker.counters.malformed.too_large).toBe(1);
   });
 
   it('of a 0.1 worker ends its request so, too, and the worker waits again', () => {
@@ -110,6 +131,10 @@ describe('an answer over the limits (D100)', () => {
     w1.connection.sendsOversized('', 'MDPW01', '\x03', w1.token(), '');
     expect(c1.inbox()).toEqual([`FINAL mmi.refused 502|echo|mdp.too-large: ${OVERSIZED}`]);
     expect(w1.inbox()).toEqual(['REQUEST 2']);
+    // Without the empty frame, as the Guide's PHP worker sends it (D101).
+    w1.connection.sendsOversized('', 'MDPW01', '\x03', w1.token({ of: '2' }));
+    expect(c1.inbox()).toEqual([`FINAL mmi.refused 502|echo|mdp.too-large: ${OVERSIZED}`]);
+    expect(s.broker.load.workers).toBe(1);
   });
 
   it('after PARTIALs ends the stream, and what follows of it is dropped', () => {
@@ -153,5 +178,29 @@ describe('an answer over the limits (D100)', () => {
     expect(c1.inbox()).toEqual([]);
     s.worker('w2').ready('echo').final('whole');
     expect(c1.inbox()).toEqual(['FINAL echo whole']);
+  });
+});
+
+describe('a message over the limits on a listener for one service', () => {
+  it('does not show in which form a worker speaks: it may still register in its own', () => {
+    const s = pirateStage();
+    const w1 = paranoid(s, 'w1');
+    // Its first frame was left out.
+    w1.connection.sendsOversized();
+    expect(s.events('message.malformed')).toMatchObject([{ kind: 'too_large', reason: OVERSIZED }]);
+    w1.ready();
+    expect(s.broker.load.workers).toBe(1);
+    expect(w1.connection.closedByBroker).toBe(false);
+  });
+
+  it('is refused as a request of that service', () => {
+    const s = pirateStage();
+    const w1 = simple(s, 'w1').ready();
+    const c1 = freelance(s, 'c1');
+    c1.sends('1', 'hi');
+    w1.inbox();
+    c1.sendsOversized('2');
+    expect(s.events('request.refused')).toMatchObject([{ service: 'echo', reason: 'too_large' }]);
+    expect(s.events('message.malformed')).toEqual([]);
   });
 });

@@ -65,7 +65,7 @@ describe('a client that said mmi.hello gets a status instead of silence (D11)', 
   });
 });
 
-const TOO_LARGE = { kind: 'too_large' };
+const TOO_LARGE = { reason: 'too_large' };
 
 describe.each(TRANSPORTS)('a message over a limit, over %s', (transport) => {
   afterEach(cleanUp);
@@ -78,7 +78,7 @@ describe.each(TRANSPORTS)('a message over a limit, over %s', (transport) => {
     await client.hello();
     const refused = await client.ask('over', 'work', ...frames(12));
     expect(refused.slice(0, 7)).toEqual(refusal('over', '413', 'work'));
-    await untilLogged(daemon, 'message.malformed', TOO_LARGE);
+    await untilLogged(daemon, 'request.refused', TOO_LARGE);
     expect(await worker.settle()).toEqual([]);
     await client.send('within', '', 'MDPC02', '\x01', 'work', ...frames(11));
     await client.send('next', '', 'MDPC02', '\x01', 'work', 'x');
@@ -101,7 +101,7 @@ describe.each(TRANSPORTS)('a message over a limit, over %s', (transport) => {
     const refused = await client.ask('over', 'work', third, third, third);
     expect(refused.slice(0, 7)).toEqual(refusal('over', '413', 'work'));
     expect(refused[7]).toMatch(/^a message of 45\d\d bytes, at most 4096 are allowed$/);
-    await untilLogged(daemon, 'message.malformed', TOO_LARGE);
+    await untilLogged(daemon, 'request.refused', TOO_LARGE);
     await client.send('id', '', 'MDPC02', '\x01', 'work', third, third);
     const worker = await rawWorker(endpoint, 'work');
     expect((await worker.receiveCommand()).slice(4)).toHaveLength(2);
@@ -134,8 +134,10 @@ describe('a frame over limits.messageBytes', () => {
     await worker.send('MDPW02', '\x04', tokens[1] ?? '', '', 'answer');
     expect((await client.receive()).at(-1)).toBe('answer');
     expect(await worker.settle()).toEqual([]);
-    const event = daemon.logged('message.malformed')[0];
-    expect(event).toMatchObject({ kind: 'too_large', key: null, address: '127.0.0.1' });
+    const from = { key: null, address: '127.0.0.1' };
+    await untilLogged(daemon, 'request.refused', { ...TOO_LARGE, ...from });
+    await untilLogged(daemon, 'request.failed', { code: 'mdp.too-large', ...from });
+    expect(daemon.logged('message.malformed')).toEqual([]);
     expect(daemon.logged('worker.lost')).toEqual([]);
     expect(daemon.logged('connection.rejected')).toEqual([]);
   });

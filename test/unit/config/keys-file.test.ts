@@ -246,6 +246,14 @@ curve
       'in a certificate of pyzmq',
       `curve\n    public-key = "${ALICE}"\n    secret-key = "${BOB}"\n`,
     ],
+    [
+      'that a comment follows, in lines that end with CR LF',
+      `curve # its keys\r\n\r\n# both\r\n    public-key = "${ALICE}"\r\n    secret-key = "${BOB}" # mine\r\n`,
+    ],
+    [
+      'beside one of that name in another section',
+      `metadata\n    secret-key = "${ALICE}"\ncurve\n    secret-key = "${BOB}"\nmore\n    secret-key = "${ALICE}"\n`,
+    ],
   ])('gives the key %s', (_, text) => {
     writeFileSync(file, text, { mode: 0o600 });
     expect(encodeZ85(readSecretKey(file))).toBe(BOB);
@@ -253,6 +261,12 @@ curve
 
   it('that is the public half of a certificate is refused', () => {
     writeFileSync(file, `curve\n    public-key = "${ALICE}"\n`, { mode: 0o600 });
+    expect(messageOf(errorOf(() => readSecretKey(file)))).toContain('has no secret key');
+  });
+
+  it('that a certificate has in another section only is refused', () => {
+    const text = `curve\n    public-key = "${ALICE}"\nmetadata\n    secret-key = "${BOB}"\n`;
+    writeFileSync(file, text, { mode: 0o600 });
     expect(messageOf(errorOf(() => readSecretKey(file)))).toContain('has no secret key');
   });
 
@@ -268,7 +282,7 @@ curve
     chmodSync(file, mode);
     const error = errorOf(() => readSecretKey(file));
     expect(codeOf(error)).toBe('ERR_CONFIG_FILE');
-    expect(messageOf(error)).toContain('chmod 600');
+    expect(messageOf(error)).toContain(`chmod ${process.getuid?.() === 0 ? 640 : 600} ${file}`);
     expect(messageOf(error)).not.toContain(BOB);
   });
 

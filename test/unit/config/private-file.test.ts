@@ -1,10 +1,11 @@
-import { chmodSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { readPrivateFile } from '../../../src/config/io/private-file.js';
+import { mayOthersUse, privateRemedy } from '../../../src/core/private-file.js';
 
 let directory = '';
 let file = '';
@@ -34,9 +35,18 @@ describe('a file with a secret', () => {
   it('is refused if others may read it, which the message says with its mode', () => {
     writeFileSync(file, 'abc');
     chmodSync(file, 0o644);
+    // Root may give it to another user, to see both.
+    if (process.getuid?.() === 0) chownSync(file, 65_534, 65_534);
     expect(() => readPrivateFile(file, 'this token', 5)).toThrow(
       `${file}: other users can read this token (mode 0644): chmod 600 ${file}`,
     );
+  });
+
+  it('of root is refused with a command that leaves it to its group', () => {
+    expect(privateRemedy({ mode: 0o644, uid: 0 }, '/a/key')).toBe('chmod 640 /a/key');
+    expect(mayOthersUse({ mode: 0o640, uid: 0 })).toBe(false);
+    expect(privateRemedy({ mode: 0o640, uid: 1000 }, '/a/key')).toBe('chmod 600 /a/key');
+    expect(mayOthersUse({ mode: 0o600, uid: 1000 })).toBe(false);
   });
 
   it('is refused if it is absent or a directory', () => {

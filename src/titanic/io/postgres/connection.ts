@@ -7,7 +7,7 @@ import { Client, type QueryArrayConfig } from 'pg';
 
 import { codeOf, detailsOf, MajordomoError, messageOf } from '../../../core/errors.js';
 import { type DatabaseHost, type DatabasePlace, shownHost } from '../../../core/postgres-url.js';
-import { mayOthersUse } from '../../../core/private-file.js';
+import { mayOthersUse, privateRemedy } from '../../../core/private-file.js';
 import type { Row } from './changes.js';
 import { stateOf, textOf, TimeOver } from './failures.js';
 import { beginSession, type History, isOlder, type ServerIdentity } from './server.js';
@@ -167,9 +167,12 @@ function readPassword(path: string): string {
   const what = 'titanic.storePasswordFile';
   // The line of the file; a password may begin or end with a space.
   const password = readFile(path, what).replace(/\r?\n$/, '');
-  const isShared = mayOthersUse(statSync(path));
+  const stats = statSync(path);
+  const isShared = mayOthersUse(stats);
   if (!isShared && password !== '') return password;
-  const fault = isShared ? `other users can read it: chmod 600 ${path}` : `${path} is empty`;
+  const fault = isShared
+    ? `other users can read it: ${privateRemedy(stats, path)}`
+    : `${path} is empty`;
   throw new MajordomoError('ERR_TITANIC_STORE', `${what}: ${fault}`);
 }
 

@@ -188,6 +188,24 @@ describe('CURVE traffic (25/ZMTP-CURVE §MESSAGE)', () => {
       expect(server.told.slice(1)).toHaveLength(1);
     });
 
+    it('counts no command within it: one of just the limit is whole', () => {
+      const { client, server } = shaken(keys, { ...limits, takesSubscriptions: true });
+      const write = (text: string, more: boolean): void => {
+        client.connection.write(Buffer.from(text), 0, text.length, more);
+      };
+      write('x'.repeat(4990), true);
+      client.connection.subscribe(Buffer.alloc(1000), true);
+      write('x'.repeat(10), false);
+      write('x'.repeat(4990), true);
+      write('x'.repeat(11), false);
+      client.send('next');
+      server.hear(client.output());
+      expect(server.messages.map((frames) => frames.join('').length)).toEqual([5000, 4]);
+      expect(server.told.slice(1)).toEqual([
+        `oversized |: a message of 5001 bytes, at most 5000 are allowed`,
+      ]);
+    });
+
     it('ends the connection when any byte of a skipped frame was changed', () => {
       const { length } = sealed(shaken(keys).client, over);
       for (const at of [1, 8, 9, 15, 17, 24, 25, 40, 41, 42, 5000, length - 1]) {
