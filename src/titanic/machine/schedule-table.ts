@@ -2,6 +2,7 @@
 import { present } from '../../core/assert.js';
 import { escapeName } from '../../core/escape.js';
 import { IndexedHeap } from '../../core/indexed-heap.js';
+import type { DueFault, DueTimes } from './due-times.js';
 import type { Owner, RequestUuid, StoredRequest } from '../store/store.js';
 
 /** What its body says of a schedule, without the options and the body of its requests. */
@@ -10,8 +11,13 @@ export interface ScheduleFacts {
   readonly cron: string;
   readonly timeZone: string;
   readonly service: Buffer;
-  /** How often it is due in its busiest hour. */
-  readonly perHour: number;
+  /** Read once. (Another node, or a later version of Node.js, may know a time zone that this one does not.) */
+  readonly times: DueTimes | DueFault;
+}
+
+/** How often it is due in its busiest hour. */
+export function perHourOf(facts: ScheduleFacts | null): number {
+  return facts === null || 'fault' in facts.times ? 0 : facts.times.perHour;
 }
 
 export class Schedule {
@@ -163,7 +169,7 @@ export class ScheduleTable {
   name(schedule: Schedule, facts: ScheduleFacts): Schedule | null {
     const known = this.named(schedule.owner, facts.name);
     const owned = present(this.#byOwner.get(schedule.owner), 'the owner of a schedule');
-    owned.perHour += facts.perHour - (schedule.facts?.perHour ?? 0);
+    owned.perHour += perHourOf(facts) - perHourOf(schedule.facts);
     schedule.facts = facts;
     if (known === schedule) return null;
     const loser = known !== null && isYounger(known, schedule) ? schedule : known;
@@ -177,7 +183,7 @@ export class ScheduleTable {
   unname(schedule: Schedule): void {
     const { owner, facts } = schedule;
     const owned = present(this.#byOwner.get(owner), 'the owner of a schedule');
-    owned.perHour -= facts?.perHour ?? 0;
+    owned.perHour -= perHourOf(facts);
     schedule.facts = null;
   }
 
@@ -191,7 +197,7 @@ export class ScheduleTable {
     const { owner, facts } = schedule;
     const owned = present(this.#byOwner.get(owner), 'the owner of a schedule');
     owned.count--;
-    owned.perHour -= facts?.perHour ?? 0;
+    owned.perHour -= perHourOf(facts);
     if (facts !== null && owned.byName.get(facts.name) === schedule) {
       owned.byName.delete(facts.name);
       owned.sorted = null;
@@ -199,11 +205,12 @@ export class ScheduleTable {
     if (owned.count === 0) this.#byOwner.delete(owner);
   }
 
-  /** It waits until it is due, unless it is just due, ending or gone. */
+  /** It waits until it is due, unless it is just due, ending or gone, or its facts are not known. */
   wait(schedule: Schedule): void {
     this.hold(schedule);
-    const { isDue, isEnding, isGone, isMine } = schedule;
-    if (isMine && !isDue && !isEnding && !isGone) this.#waiting.push(schedule.slot);
+    const { facts, isDue, isEnding, isGone, isMine } = schedule;
+    if (!isMine || facts === null || isDue || isEnding || isGone) return;
+    this.#waiting.push(schedule.slot);
   }
 
   hold({ place }: Schedule): void {

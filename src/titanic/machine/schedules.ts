@@ -107,14 +107,14 @@ export class Schedules {
 
   // ---------------------------------------------------------------- what clients ask for
 
-  /** When it is due first, or what is wrong with its times. */
-  firstDue({ cron, timeZone }: TspSchedule): number | DueFault {
-    const times = readDueTimes(cron, timeZone);
-    return 'fault' in times ? times : firstDue(times, this.#context.wall);
-  }
-
-  /** @param frames that it was read from */
-  schedule(id: number, asker: Asker, frames: Frames, read: TspSchedule): void {
+  /**
+   * @param frames that it was read from
+   * @returns what is wrong with its times: then nothing is done, and nothing answered
+   */
+  schedule(id: number, asker: Asker, frames: Frames, read: TspSchedule): DueFault | null {
+    const facts = factsOf(read, frames);
+    const due = firstDue(facts.times, this.#context.wall);
+    if (typeof due !== 'number') return due;
     const body = new Frames();
     body.push(Buffer.from(read.text), 0, Buffer.byteLength(read.text));
     for (let at = read.service; at < frames.count; at++) {
@@ -122,7 +122,8 @@ export class Schedules {
     }
     const packed = Buffer.allocUnsafeSlow(packedBytes(body, 0, body.count));
     pack(body, 0, body.count, packed, 0, false);
-    this.#commands.schedule(id, asker, factsOf(read, frames), packed, this.#refresh());
+    this.#commands.schedule(id, asker, facts, packed, this.#refresh());
+    return null;
   }
 
   unschedule(id: number, asker: Asker, name: string): void {
@@ -213,7 +214,7 @@ export class Schedules {
     schedule.isMine = true;
     schedule.claim = claim;
     schedule.listed = this.#seen;
-    if (schedule.facts !== null) this.#table.wait(schedule);
+    this.#table.wait(schedule);
   }
 
   /** This broker has another session: it has claimed none yet. */
@@ -443,15 +444,15 @@ export class Schedules {
     const { wall } = this.#context;
     // It may have been replaced, or moved on by a merge, or the clock was set back. Without its claim,
     // which ends with the session, another broker may have moved it on, or ended it.
-    const { isGone, isEnding, isMine, due: at } = schedule;
-    if (isGone || isEnding || !isMine || at > wall) {
+    const { facts, isGone, isEnding, isMine, due: at } = schedule;
+    if (facts === null || isGone || isEnding || !isMine || at > wall) {
       this.#settled(schedule);
       this.#table.wait(schedule);
       return;
     }
     const frames = unpacked(packed);
     const read = readTspSchedule(frames, 0);
-    const times = read.fault === null ? readDueTimes(read.cron, read.timeZone) : read;
+    const { times } = facts;
     if (read.fault !== null || 'fault' in times) {
       this.#settled(schedule);
       // Another node, or a later version of Node.js, may know the time zone.
@@ -606,8 +607,7 @@ export class Schedules {
 
 function factsOf({ name, cron, timeZone, service }: TspSchedule, frames: Frames): ScheduleFacts {
   const times = readDueTimes(cron, timeZone);
-  const perHour = 'fault' in times ? 0 : times.perHour;
-  return { name, cron, timeZone, service: frames.copy(service), perHour };
+  return { name, cron, timeZone, service: frames.copy(service), times };
 }
 
 /** A time as keys, events and answers name it. */
