@@ -260,7 +260,8 @@ export class ScheduleCommands {
       return;
     }
     const isNew = known === null;
-    const more = perHourOf(facts) - perHourOf(known?.facts ?? null);
+    // What it is due less often is free when it is committed.
+    const more = Math.max(0, perHourOf(facts) - perHourOf(known?.facts ?? null));
     const request = this.#newRequest(owner, due, body.length);
     // In a shared store it is this broker that stores what it is due for.
     const claim = this.#context.claims === null ? {} : { claim: FIRST_CLAIM };

@@ -37,7 +37,10 @@ import {
 } from '../store/store.js';
 import type { Uuids } from './uuid.js';
 
-/** Maximum number that are due at once, and of the bytes of their bodies; the first may be larger. */
+/**
+ * Maximum number whose requests are being stored at once, and of the bytes of their bodies; the first may
+ * be larger. Owners take turns: one whose schedules are many delays the others by so many requests.
+ */
 const DUE_MAX = 32;
 const DUE_BYTES_MAX = 8 * 1024 * 1024;
 /** Maximum number that a turn looks at because they are due, or because their delay is over. */
@@ -237,7 +240,7 @@ export class Schedules {
       return;
     }
     known.listed = this.#seen;
-    const isWaiting = known.place >= 0;
+    const { isWaiting } = known;
     this.#table.hold(known);
     // It never goes back: what was due is not due again.
     known.due = Math.max(known.due, request.notBefore);
@@ -374,9 +377,10 @@ export class Schedules {
   }
 
   #begin(embedded: EmbeddedServiceApi): void {
+    this.#table.becomeDue(this.#context.wall);
     const begun: Schedule[] = [];
     for (let left = TURN_DUE_MAX; left > 0 && this.#mayBegin; left--) {
-      const schedule = this.#table.takeDue(this.#context.wall);
+      const schedule = this.#table.takeDue();
       if (schedule === null) break;
       if (this.#hasNoRoom(schedule, embedded)) continue;
       begun.push(schedule);
