@@ -95,7 +95,7 @@ export const QUOTA_ROWS = {
     min: 1,
     max: 100_000_000,
     about:
-      'How often its schedules may be due in a minute, together, each in its busiest hour: ten that are due every second, or any number of daily ones.',
+      'How often its schedules may be due, together: so many times a minute on average over the busiest hour of each. 600 are ten that are due every second, or any number of daily ones.',
   },
   services: {
     kind: 'count',

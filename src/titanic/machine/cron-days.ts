@@ -8,6 +8,7 @@ const DAY_MS = 86_400_000;
 const HORIZON_YEARS = 100;
 const MONTHS = 12;
 const WEEKDAYS = 7;
+const DAYS_MIN = 28;
 const DAYS_MAX = 31;
 /** The 1st of January 1970 was a Thursday. */
 const FIRST_WEEKDAY = 4;
@@ -43,7 +44,7 @@ export class CronDays {
   readonly #weeks: readonly number[] | null;
   readonly #years: readonly YearRange[] | null;
   /** The days of a month of that length that begins on that weekday; `-1`: not known yet. */
-  readonly #ofMonth = new Int32Array((DAYS_MAX + 1) * WEEKDAYS).fill(-1);
+  readonly #ofMonth = new Int32Array((DAYS_MAX - DAYS_MIN + 1) * WEEKDAYS).fill(-1);
 
   constructor({ days, months, weekdays, years }: DayFields) {
     const items = days.replaceAll('?', '*').toUpperCase().split(',');
@@ -96,7 +97,7 @@ export class CronDays {
   /** @param first day of the month */
   #daysOf(length: number, first: number): number {
     const weekday = (((first + FIRST_WEEKDAY) % WEEKDAYS) + WEEKDAYS) % WEEKDAYS;
-    const at = length * WEEKDAYS + weekday;
+    const at = (length - DAYS_MIN) * WEEKDAYS + weekday;
     const known = this.#ofMonth[at] ?? -1;
     if (known >= 0) return known;
     const days = this.#monthOf(length, weekday);
@@ -135,7 +136,7 @@ function bitsOf(items: readonly string[], least: number, size: number): number {
 }
 
 /** All numbers of `*`, a number, a range, or one of these with a step. */
-function* numbersOf(item: string, least: number, size: number): Iterable<number> {
+export function* numbersOf(item: string, least: number, size: number): Iterable<number> {
   const [range = '', step = '1'] = item.split('/');
   const [from = '', to = from] = range.split('-');
   const first = range === '*' ? least : Number(from);

@@ -7,8 +7,8 @@ import { Cron } from 'croner';
 
 import { messageOf } from '../../core/errors.js';
 import { oneLine } from '../../core/escape.js';
-import { OldestFirst } from '../../core/oldest-first.js';
 import { CronDays, type YearRange } from './cron-days.js';
+import { CronTimes } from './cron-times.js';
 import { type ZoneTimes, zoneTimes } from './zone-times.js';
 
 const SECOND_MS = 1000;
@@ -52,22 +52,10 @@ const YEARS = /^\d{4}(-\d{4})?(,\d{4}(-\d{4})?)*$/;
  */
 const COSTLY = /[w+]/i;
 
-/** Lines of schedules that were read last, each of which is read again whenever it is due. */
-const READ_MAX = 4096;
-const read = new OldestFirst<string, DueTimes>();
-
 export function readDueTimes(cron: string, timeZone: string): DueTimes | DueFault {
   const zone = zoneTimes(timeZone);
   if (zone === null) return { fault: 'timeZone: there is no such time zone' };
-  const line = cron.trim();
-  const key = `${line}\n${timeZone.toLowerCase()}`;
-  const known = read.get(key);
-  if (known !== undefined) return known;
-  const times = readLine(line, zone);
-  if ('fault' in times) return times;
-  if (read.size >= READ_MAX) read.shift();
-  read.set(key, times);
-  return times;
+  return readLine(cron.trim(), zone);
 }
 
 function readLine(line: string, zone: ZoneTimes): DueTimes | DueFault {
@@ -105,7 +93,8 @@ function yearsOf(field: string): readonly YearRange[] {
 }
 
 /** The first due time after `now`, or why there is none. */
-export function firstDue(times: DueTimes, now: number): number | DueFault {
+export function firstDue(times: DueTimes | DueFault, now: number): number | DueFault {
+  if ('fault' in times) return times;
   const due = times.next(now);
   if (due !== null) return due;
   const isPast = times.hasYears && times.next(0) !== null;
@@ -116,19 +105,18 @@ class LineTimes implements DueTimes {
   readonly hasYears: boolean;
   readonly perHour: number;
   readonly #days: CronDays;
-  /** Only the times of the day: so each of its searches ends within two days. */
-  readonly #times: Cron;
+  readonly #times: CronTimes;
   readonly #zone: ZoneTimes;
 
   /** @param fields six, with seconds; @param years `null`: all @throws what is wrong with the line */
   constructor(fields: readonly string[], years: readonly YearRange[] | null, zone: ZoneTimes) {
-    lineOf(fields);
+    check(fields);
     const [seconds = '', minutes = '', hours = '', days = '', months = '', weekdays = ''] = fields;
     this.#days = new CronDays({ days, months, weekdays, years });
-    this.#times = lineOf([seconds, minutes, hours, '*', '*', '*']);
+    this.#times = new CronTimes({ seconds, minutes, hours });
     this.#zone = zone;
     this.hasYears = years !== null;
-    this.perHour = valuesOf(seconds) * valuesOf(minutes);
+    this.perHour = this.#times.perHour;
   }
 
   next(after: number): number | null {
@@ -147,16 +135,11 @@ class LineTimes implements DueTimes {
     const today = Math.floor(local / DAY_MS);
     let day = this.#days.from(today);
     if (day === today) {
-      const next = this.#timeAfter(local);
-      if (next !== null && next < (today + 1) * DAY_MS) return next;
+      const next = this.#times.from(Math.floor(local) + 1 - today * DAY_MS);
+      if (next !== null) return today * DAY_MS + next;
       day = this.#days.from(today + 1);
     }
-    return day === null ? null : this.#timeAfter(day * DAY_MS - SECOND_MS);
-  }
-
-  /** `null`: the clock is further ahead than the parser reckons. */
-  #timeAfter(local: number): number | null {
-    return this.#times.nextRun(new Date(local))?.getTime() ?? null;
+    return day === null ? null : day * DAY_MS + (this.#times.from(0) ?? 0);
   }
 
   latest(due: number, now: number): number {
@@ -183,21 +166,12 @@ class LineTimes implements DueTimes {
   }
 }
 
-/** How many of 0 to 59 a field of a valid line names; all if it is no list of numbers. */
-function valuesOf(field: string): number {
-  const values = new Set<number>();
-  for (const item of field.split(',')) {
-    const [range = '', step = '1'] = item.split('/');
-    const [from = NaN, to = from] = range === '*' ? [0, 59] : range.split('-').map(Number);
-    if (Number.isNaN(from + to + Number(step))) return 60;
-    for (let value = from; value <= to; value += Number(step)) values.add(value);
-  }
-  return values.size;
-}
-
-/** It works on local times, which are written as UTC. @throws what is wrong with the line */
-function lineOf(fields: readonly string[]): Cron {
-  return new Cron(fields.join(' '), { paused: true, utcOffset: 0 });
+/**
+ * The parser only checks: what it makes of a line takes 80 kB, and its search goes through a calendar.
+ * @throws what is wrong with the line
+ */
+function check(fields: readonly string[]): void {
+  new Cron(fields.join(' '), { paused: true, utcOffset: 0 });
 }
 
 function causeOf(error: unknown): string {

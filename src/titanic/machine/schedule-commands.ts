@@ -9,10 +9,16 @@ import { AHEAD_MS_MAX } from '../../wire/tsp.js';
 import type { Accepting } from './accepting.js';
 import { status, STATUS_OK } from './answers.js';
 import { SCHEDULES, type TitanicContext } from './context.js';
-import { firstDue, readDueTimes } from './due-times.js';
+import { firstDue } from './due-times.js';
 import { DOUBTFUL, type OpenRequests } from './open-requests.js';
 import { ownerOf } from './ownership.js';
-import { nameOf, type Schedule, type ScheduleFacts, type ScheduleTable } from './schedule-table.js';
+import {
+  nameOf,
+  perHourOf,
+  type Schedule,
+  type ScheduleFacts,
+  type ScheduleTable,
+} from './schedule-table.js';
 import {
   ANONYMOUS,
   type Change,
@@ -35,7 +41,7 @@ const SCHEDULE_BYTES_MAX = 1024 * 1024;
 /** Commands that wait until all schedules are known. */
 const COMMANDS_MAX = 1000;
 /** Memory that a command takes besides the body of its schedule. */
-const COMMAND_BYTES = 1024;
+const COMMAND_BYTES = 2048;
 /** Number of schedules in one answer. */
 const PAGE_SCHEDULES = 100;
 /** A list up to this size is always sent. */
@@ -251,8 +257,7 @@ export class ScheduleCommands {
 
   #make(wanted: Wanted, known: Schedule | null, decided: Decided): void {
     const { answer, asker, owner, facts, body } = wanted;
-    const times = readDueTimes(facts.cron, facts.timeZone);
-    const due = 'fault' in times ? times : firstDue(times, this.#context.wall);
+    const due = firstDue(facts.times, this.#context.wall);
     if (typeof due !== 'number') {
       decided(status(400, due.fault));
       return;
@@ -268,7 +273,8 @@ export class ScheduleCommands {
       return;
     }
     const isNew = known === null;
-    const more = facts.perHour - (known?.facts?.perHour ?? 0);
+    // What it is due less often is free when it is committed.
+    const more = Math.max(0, perHourOf(facts) - perHourOf(known?.facts ?? null));
     const request = this.#newRequest(owner, due, body.length);
     // In a shared store it is this broker that stores what it is due for.
     const claim = this.#context.claims === null ? {} : { claim: FIRST_CLAIM };
@@ -342,10 +348,10 @@ export class ScheduleCommands {
 
   /** Its owner's schedules would be due too often (D103). */
   #tooOftenFor({ asker, owner, facts }: Wanted, known: Schedule | null): string | null {
-    const before = known?.facts?.perHour ?? 0;
+    const [wanted, before] = [perHourOf(facts), perHourOf(known?.facts ?? null)];
     const { perHour: making = 0 } = this.#makingOf.get(owner) ?? {};
-    const perHour = this.#table.perHourOf(owner) + making - before + facts.perHour;
-    return facts.perHour > before && perHour > 60 * asker.quotas.schedules
+    const perHour = this.#table.perHourOf(owner) + making - before + wanted;
+    return wanted > before && perHour > 60 * asker.quotas.schedules
       ? this.#refused('the quota `schedules` is used up')
       : null;
   }

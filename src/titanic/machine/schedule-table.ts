@@ -1,7 +1,9 @@
 /** The schedules that a node knows: by uuid, by owner and name, and in the order of their due times. */
 import { present } from '../../core/assert.js';
+import { Chain, ChainLink } from '../../core/chain.js';
 import { escapeName } from '../../core/escape.js';
 import { IndexedHeap } from '../../core/indexed-heap.js';
+import type { DueFault, DueTimes } from './due-times.js';
 import type { Owner, RequestUuid, StoredRequest } from '../store/store.js';
 
 /** What its body says of a schedule, without the options and the body of its requests. */
@@ -10,8 +12,16 @@ export interface ScheduleFacts {
   readonly cron: string;
   readonly timeZone: string;
   readonly service: Buffer;
-  /** How often it is due in its busiest hour. */
-  readonly perHour: number;
+  /** Read once. (Another node, or a later version of Node.js, may know a time zone that this one does not.) */
+  readonly times: DueTimes | DueFault;
+}
+
+/** How many of those that wait become due in a turn. */
+const TURN_MAX = 2048;
+
+/** How often it is due in its busiest hour. */
+export function perHourOf(facts: ScheduleFacts | null): number {
+  return facts === null || 'fault' in facts.times ? 0 : facts.times.perHour;
 }
 
 export class Schedule {
@@ -32,6 +42,8 @@ export class Schedule {
   facts: ScheduleFacts | null = null;
   /** Its place in the heap of those that wait until they are due; -1: it is not in it. */
   place = -1;
+  /** Its place among those of its owner whose due time has come. */
+  readonly turn: ChainLink<Schedule> = new ChainLink(this);
   /** It is being read or stored because it is due. */
   isDue = false;
   /** What it is due for is on its way to the store. */
@@ -57,6 +69,10 @@ export class Schedule {
     this.attempts = request.attempts;
   }
 
+  get isWaiting(): boolean {
+    return this.place >= 0 || this.turn.chain !== null;
+  }
+
   /** How events name it. */
   get named(): {
     readonly schedule: string;
@@ -78,14 +94,18 @@ export function keyOf(owner: Owner): string | null {
 }
 
 /** What one owner has. */
-interface Owned {
+class Owned {
   /** With those whose facts are not known yet. */
-  count: number;
+  count = 0;
   /** How often those whose facts are known are due in their busiest hours, together. */
-  perHour: number;
-  readonly byName: Map<string, Schedule>;
+  perHour = 0;
+  readonly byName = new Map<string, Schedule>();
   /** By name; `null`: it is to be made again. */
-  sorted: readonly Schedule[] | null;
+  sorted: readonly Schedule[] | null = null;
+  /** Those whose due time has come. */
+  readonly due = new Chain<Schedule>();
+  /** Its place among the owners of such. */
+  readonly turn: ChainLink<Owned> = new ChainLink(this);
 }
 
 export class ScheduleTable {
@@ -93,6 +113,7 @@ export class ScheduleTable {
   readonly #freeSlots: number[] = [];
   readonly #byUuid = new Map<string, Schedule>();
   readonly #byOwner = new Map<Owner, Owned>();
+  /** Those whose due time has not come. */
   readonly #waiting = new IndexedHeap({
     before: (a, b) => this.#at(a).due < this.#at(b).due,
     moved: (slot, place) => {
@@ -100,8 +121,15 @@ export class ScheduleTable {
     },
   });
 
+  /** Owners of those whose due time has come, in the order of their turns. */
+  readonly #turns = new Chain<Owned>();
+
   #at(slot: number): Schedule {
     return present(this.#bySlot[slot], 'a schedule that waits');
+  }
+
+  #of(owner: Owner): Owned {
+    return present(this.#byOwner.get(owner), 'the owner of a schedule');
   }
 
   get size(): number {
@@ -149,10 +177,9 @@ export class ScheduleTable {
     const schedule = new Schedule(slot, request);
     this.#bySlot[slot] = schedule;
     this.#byUuid.set(request.uuid.toString('latin1'), schedule);
-    const owned = this.#byOwner.get(request.owner);
-    if (owned !== undefined) owned.count++;
-    else
-      this.#byOwner.set(request.owner, { count: 1, perHour: 0, byName: new Map(), sorted: null });
+    const owned = this.#byOwner.get(request.owner) ?? new Owned();
+    owned.count++;
+    this.#byOwner.set(request.owner, owned);
     return schedule;
   }
 
@@ -162,8 +189,8 @@ export class ScheduleTable {
    */
   name(schedule: Schedule, facts: ScheduleFacts): Schedule | null {
     const known = this.named(schedule.owner, facts.name);
-    const owned = present(this.#byOwner.get(schedule.owner), 'the owner of a schedule');
-    owned.perHour += facts.perHour - (schedule.facts?.perHour ?? 0);
+    const owned = this.#of(schedule.owner);
+    owned.perHour += perHourOf(facts) - perHourOf(schedule.facts);
     schedule.facts = facts;
     if (known === schedule) return null;
     const loser = known !== null && isYounger(known, schedule) ? schedule : known;
@@ -176,8 +203,8 @@ export class ScheduleTable {
   /** Its facts are to be read again. */
   unname(schedule: Schedule): void {
     const { owner, facts } = schedule;
-    const owned = present(this.#byOwner.get(owner), 'the owner of a schedule');
-    owned.perHour -= facts?.perHour ?? 0;
+    const owned = this.#of(owner);
+    owned.perHour -= perHourOf(facts);
     schedule.facts = null;
   }
 
@@ -189,9 +216,9 @@ export class ScheduleTable {
     this.#freeSlots.push(schedule.slot);
     this.#byUuid.delete(schedule.uuid.toString('latin1'));
     const { owner, facts } = schedule;
-    const owned = present(this.#byOwner.get(owner), 'the owner of a schedule');
+    const owned = this.#of(owner);
     owned.count--;
-    owned.perHour -= facts?.perHour ?? 0;
+    owned.perHour -= perHourOf(facts);
     if (facts !== null && owned.byName.get(facts.name) === schedule) {
       owned.byName.delete(facts.name);
       owned.sorted = null;
@@ -199,24 +226,49 @@ export class ScheduleTable {
     if (owned.count === 0) this.#byOwner.delete(owner);
   }
 
-  /** It waits until it is due, unless it is just due, ending or gone. */
+  /** It waits until it is due, unless it is just due, ending or gone, or its facts are not known. */
   wait(schedule: Schedule): void {
     this.hold(schedule);
-    const { isDue, isEnding, isGone, isMine } = schedule;
-    if (isMine && !isDue && !isEnding && !isGone) this.#waiting.push(schedule.slot);
+    const { facts, isDue, isEnding, isGone, isMine } = schedule;
+    if (!isMine || facts === null || isDue || isEnding || isGone) return;
+    this.#waiting.push(schedule.slot);
   }
 
-  hold({ place }: Schedule): void {
+  hold({ owner, place, turn }: Schedule): void {
     if (place >= 0) this.#waiting.removeAt(place);
+    if (turn.chain === null) return;
+    turn.leave();
+    const owned = this.#of(owner);
+    if (owned.due.head === null) owned.turn.leave();
   }
 
-  /** Takes out the next one that is due, or returns `null`. @param wall milliseconds since 1970 */
-  takeDue(wall: number): Schedule | null {
-    return this.dueAt > wall ? null : this.#at(this.#waiting.pop());
+  /** A turn. @param wall milliseconds since 1970 */
+  becomeDue(wall: number): void {
+    for (let left = TURN_MAX; left > 0 && this.#nextAt <= wall; left--) {
+      const schedule = this.#at(this.#waiting.pop());
+      const owned = this.#of(schedule.owner);
+      owned.due.append(schedule.turn);
+      if (owned.turn.chain === null) this.#turns.append(owned.turn);
+    }
   }
 
-  /** When the next one is due: wall milliseconds; Infinity for never. */
+  /** Takes out one whose due time has come, of the owner whose turn it is; `null`: there is none. */
+  takeDue(): Schedule | null {
+    const owned = this.#turns.head?.owner;
+    const schedule = owned?.due.head?.owner;
+    if (owned === undefined || schedule === undefined) return null;
+    this.#turns.append(owned.turn);
+    this.hold(schedule);
+    return schedule;
+  }
+
+  /** When the next one is due: wall milliseconds; Infinity for never, -Infinity if it is. */
   get dueAt(): number {
+    return this.#turns.head === null ? this.#nextAt : -Infinity;
+  }
+
+  /** When the next due time comes. */
+  get #nextAt(): number {
     const first = this.#waiting.peek();
     return first < 0 ? Infinity : this.#at(first).due;
   }

@@ -38,7 +38,10 @@ import {
 import type { AnswerNumber } from './store-waits.js';
 import type { Uuids } from './uuid.js';
 
-/** Maximum number that are due at once, and of the bytes of their bodies; the first may be larger. */
+/**
+ * Maximum number whose requests are being stored at once, and of the bytes of their bodies; the first may
+ * be larger. Owners take turns: one whose schedules are many delays the others by so many requests.
+ */
 const DUE_MAX = 32;
 const DUE_BYTES_MAX = 8 * 1024 * 1024;
 /** Maximum number that a turn looks at because they are due, or because their delay is over. */
@@ -108,14 +111,14 @@ export class Schedules {
 
   // ---------------------------------------------------------------- what clients ask for
 
-  /** When it is due first, or what is wrong with its times. */
-  firstDue({ cron, timeZone }: TspSchedule): number | DueFault {
-    const times = readDueTimes(cron, timeZone);
-    return 'fault' in times ? times : firstDue(times, this.#context.wall);
-  }
-
-  /** @param frames that it was read from */
-  schedule(id: AnswerNumber, asker: Asker, frames: Frames, read: TspSchedule): void {
+  /**
+   * @param frames that it was read from
+   * @returns what is wrong with its times: then nothing is done, and nothing answered
+   */
+  schedule(id: AnswerNumber, asker: Asker, frames: Frames, read: TspSchedule): DueFault | null {
+    const facts = factsOf(read, frames);
+    const due = firstDue(facts.times, this.#context.wall);
+    if (typeof due !== 'number') return due;
     const body = new Frames();
     body.push(Buffer.from(read.text), 0, Buffer.byteLength(read.text));
     for (let at = read.service; at < frames.count; at++) {
@@ -123,7 +126,8 @@ export class Schedules {
     }
     const packed = Buffer.allocUnsafeSlow(packedBytes(body, 0, body.count));
     pack(body, 0, body.count, packed, 0, false);
-    this.#commands.schedule(id, asker, factsOf(read, frames), packed, this.#refresh());
+    this.#commands.schedule(id, asker, facts, packed, this.#refresh());
+    return null;
   }
 
   unschedule(id: AnswerNumber, asker: Asker, name: string): void {
@@ -214,7 +218,7 @@ export class Schedules {
     schedule.isMine = true;
     schedule.claim = claim;
     schedule.listed = this.#seen;
-    if (schedule.facts !== null) this.#table.wait(schedule);
+    this.#table.wait(schedule);
   }
 
   /** This broker has another session: it has claimed none yet. */
@@ -237,7 +241,7 @@ export class Schedules {
       return;
     }
     known.listed = this.#seen;
-    const isWaiting = known.place >= 0;
+    const { isWaiting } = known;
     this.#table.hold(known);
     // It never goes back: what was due is not due again.
     known.due = Math.max(known.due, request.notBefore);
@@ -374,9 +378,10 @@ export class Schedules {
   }
 
   #begin(embedded: EmbeddedServiceApi): void {
+    this.#table.becomeDue(this.#context.wall);
     const begun: Schedule[] = [];
     for (let left = TURN_DUE_MAX; left > 0 && this.#mayBegin; left--) {
-      const schedule = this.#table.takeDue(this.#context.wall);
+      const schedule = this.#table.takeDue();
       if (schedule === null) break;
       if (this.#hasNoRoom(schedule, embedded)) continue;
       begun.push(schedule);
@@ -444,15 +449,15 @@ export class Schedules {
     const { wall } = this.#context;
     // It may have been replaced, or moved on by a merge, or the clock was set back. Without its claim,
     // which ends with the session, another broker may have moved it on, or ended it.
-    const { isGone, isEnding, isMine, due: at } = schedule;
-    if (isGone || isEnding || !isMine || at > wall) {
+    const { facts, isGone, isEnding, isMine, due: at } = schedule;
+    if (facts === null || isGone || isEnding || !isMine || at > wall) {
       this.#settled(schedule);
       this.#table.wait(schedule);
       return;
     }
     const frames = unpacked(packed);
     const read = readTspSchedule(frames, 0);
-    const times = read.fault === null ? readDueTimes(read.cron, read.timeZone) : read;
+    const { times } = facts;
     if (read.fault !== null || 'fault' in times) {
       this.#settled(schedule);
       // Another node, or a later version of Node.js, may know the time zone.
@@ -607,8 +612,7 @@ export class Schedules {
 
 function factsOf({ name, cron, timeZone, service }: TspSchedule, frames: Frames): ScheduleFacts {
   const times = readDueTimes(cron, timeZone);
-  const perHour = 'fault' in times ? 0 : times.perHour;
-  return { name, cron, timeZone, service: frames.copy(service), perHour };
+  return { name, cron, timeZone, service: frames.copy(service), times };
 }
 
 /** A time as keys, events and answers name it. */

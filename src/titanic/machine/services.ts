@@ -217,9 +217,8 @@ export class TitanicServices {
       this.#deny(id, frames.view(read.service));
       return;
     }
-    const due = this.#schedules.firstDue(read);
-    if (typeof due === 'number') this.#schedules.schedule(id, asker, frames, read);
-    else this.#refuse(id, due);
+    const fault = this.#schedules.schedule(id, asker, frames, read);
+    if (fault !== null) this.#refuse(id, fault);
   }
 
   /** Makes the intent of a request whose batch is sent to the store, or that is given up. */

@@ -127,7 +127,8 @@ export class Operator {
     for (const schedule of this.#host.schedules()) {
       const { facts, uuid, owner, due, acceptedAt, attempts: firings } = schedule;
       if (facts === null || (after !== null && byDue(schedule, after) <= 0)) continue;
-      left.push({ uuid, owner, due, acceptedAt, firings, ...facts });
+      const { name, service, cron, timeZone } = facts;
+      left.push({ uuid, owner, due, acceptedAt, firings, name, service, cron, timeZone });
     }
     const schedules = left.sort(byDue).slice(0, limit);
     return { schedules, next: schedules.length < left.length ? (schedules.at(-1) ?? null) : null };

@@ -53,8 +53,7 @@ function run(input: Buffer): void {
       [again.name, again.cron, again.timeZone, again.text].join('\n') ===
         [name, cron, timeZone, text].join('\n');
     check(isSame, 'a schedule is another when it is read from the store');
-    const times = readDueTimes(cron, timeZone);
-    const due = 'fault' in times ? times : firstDue(times, NOW);
+    const due = firstDue(readDueTimes(cron, timeZone), NOW);
     const fault = typeof due === 'number' ? '' : due.fault;
     check(typeof due !== 'number' || due > NOW, 'a schedule is due before it is made');
     check(/^[\x20-\x7e]*$/.test(fault), 'a fault of a line is more than one printable line');

@@ -247,6 +247,41 @@ function shippings(s: TitanicStage): readonly (typeof StageReplica.prototype.shi
   return s.replica?.shippings ?? [];
 }
 
+describe('owners of schedules', () => {
+  it('take turns: one whose many are due does not delay those of the others', () => {
+    const s = stage({
+      titanic: { maxOpen: 1e6, maxBytes: 1e9 },
+      rightsOf: () => new TestKey(true, true),
+    });
+    s.after(MINUTE_MS);
+    const alice = s.client('alice', { key: 'alice' });
+    for (let n = 0; n < 200; n++) {
+      ask(alice, 'schedule', `{"name":"n${n}","cron":"0 * * * *"}`, 'echo', 'hi');
+    }
+    const bob = s.client('bob', { key: 'bob' });
+    ask(bob, 'schedule', '{"name":"n","cron":"1 0 * * * *"}', 'echo', 'hi');
+    ask(bob, 'schedule', '{"name":"gone","cron":"1 0 * * * *"}', 'other', 'hi');
+    s.holdsStore().after(HOUR_MS - MINUTE_MS);
+    // Some of Alice's are being stored; Bob's become due after all of hers.
+    s.after(SECOND_MS);
+    bob.request('titanic.unschedule', 'gone');
+    /** What is due is read, and all of it stored. */
+    const storesDue = (): void => {
+      s.answers('load');
+      while (s.store.asked.some(({ kind }) => kind === 'commit')) s.answers('commit');
+    };
+    storesDue();
+    expect(stored(s)).toHaveLength(32);
+    storesDue();
+    expect(stored(s)).toHaveLength(64);
+    expect(stored(s)).toContain(`echo schedule:n:${at(HOUR_MS + SECOND_MS)}`);
+    s.freesStore();
+    s.after(MINUTE_MS);
+    expect(stored(s)).toHaveLength(201);
+    expect(stored(s).join()).not.toContain('other');
+  });
+});
+
 describe('after an absence', () => {
   it('one missed due time is made up, the last one, and the next follows', () => {
     const s = stage();
@@ -732,30 +767,6 @@ describe('a schedule that cannot be', () => {
   it('is refused if those of its owner were due too often, together (D103)', () => {
     const s = stage().holdsStore();
     const c1 = s.client('c1');
-    const everySecond = (name: string): string => `{"name":"${name}","cron":"* * * * * *"}`;
-    s.batch(() => {
-      for (let n = 0; n < 11; n++) {
-        c1.request('titanic.schedule', everySecond(`n${n}`), 'echo', 'hi');
-      }
-    });
-    expect(c1.inbox()).toEqual(['FINAL titanic.schedule 500 the quota `schedules` is used up']);
-    s.freesStore();
-    expect(kept(s)).toBe(10);
-    const refused = '500 the quota `schedules` is used up';
-    expect(schedules(s, { name: 'm', cron: '*/30 * * * * *' })).toBe(refused);
-    expect(schedules(s, { name: 'm', cron: '@daily' })).toBe(refused);
-    // One that is due less often takes the place of another one.
-    expect(schedules(s, { name: 'n1', cron: '5-59/10 * * * * *' })).toMatch(/^200/);
-    expect(schedules(s, { name: 'm', cron: '@daily' })).toMatch(/^200/);
-    expect(schedules(s, { name: 'n1', cron: '* * * * * *' })).toBe(refused);
-    expect(s.asks('unschedule', 'm')).toContain('true');
-    s.hears();
-    expect(schedules(s, { name: 'n1', cron: '* * * * * *' })).toMatch(/^200/);
-  });
-
-  it('is refused if those of its owner were due too often, together (D103)', () => {
-    const s = stage().holdsStore();
-    const c1 = s.client('c1');
     const refused = '500 the quota `schedules` is used up';
     s.batch(() => {
       for (let n = 0; n < 11; n++) {
@@ -773,6 +784,21 @@ describe('a schedule that cannot be', () => {
     expect(s.asks('unschedule', 'm')).toContain('true');
     s.hears();
     expect(schedules(s, { name: 'n1', cron: '* * * * * *' })).toMatch(/^200/);
+  });
+
+  it('is refused while one that is due less often is being committed in the place of another', () => {
+    const s = stage();
+    for (let n = 0; n < 10; n++) schedules(s, { name: `n${n}`, cron: '* * * * * *' });
+    s.holdsStore();
+    const c1 = s.client('c1');
+    c1.request('titanic.schedule', '{"name":"n1","cron":"@daily"}', 'echo', 'hi');
+    const everySecond = '{"name":"m","cron":"0-58 * * * * *"}';
+    expect(ask(c1, 'schedule', everySecond, 'echo', 'hi')).toBe(
+      '500 the quota `schedules` is used up',
+    );
+    s.answers('commit').freesStore();
+    expect(c1.inbox().join()).toContain('200');
+    expect(ask(c1, 'schedule', everySecond, 'echo', 'hi')).toMatch(/^200/);
   });
 
   it('is refused above the number for all owners', () => {

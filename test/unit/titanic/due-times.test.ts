@@ -1,8 +1,18 @@
 /** When a schedule is due: cron lines, time zones, daylight saving, and what was missed. */
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
+
 import { describe, expect, it } from '@jest/globals';
 
 import { type DueTimes, firstDue, readDueTimes } from '../../../src/titanic/machine/due-times.js';
 import { zoneTimes } from '../../../src/titanic/machine/zone-times.js';
+
+/** Bytes of the heap that something holds. */
+function usedBytes(): number {
+  setFlagsFromString('--expose-gc');
+  (runInNewContext('gc') as () => void)();
+  return process.memoryUsage().heapUsed;
+}
 
 function times(cron: string, timeZone = 'UTC'): DueTimes {
   const read = readDueTimes(cron, timeZone);
@@ -85,6 +95,19 @@ describe('a cron line', () => {
     for (const zone of ['UTC', 'utc', 'Etc/UTC', 'Europe/Berlin', 'europe/berlin']) {
       expect(fault('@daily', zone)).toBe('');
     }
+  });
+});
+
+describe('a line that was read', () => {
+  it('takes little memory, and none once its schedule is gone', () => {
+    const lines = (year: number): DueTimes[] =>
+      Array.from({ length: 500 }, (_, n) => times(`${n % 60} ${n % 59} 3 * * * ${year}`));
+    lines(2030);
+    const before = usedBytes();
+    const kept = lines(2031);
+    expect((usedBytes() - before) / kept.length).toBeLessThan(3000);
+    kept.length = 0;
+    expect((usedBytes() - before) / 500).toBeLessThan(300);
   });
 });
 
