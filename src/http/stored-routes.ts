@@ -29,7 +29,6 @@ const HIDDEN = 'bodies cannot be read: titanic.showBodies is false';
 const DUE_BYTES = 8;
 const SCHEDULE_PLACE_BYTES = DUE_BYTES + 16;
 /** The latest time that a `Date` can have. */
-const TIME_MS_MAX = 8.64e15;
 
 /**
  * Stored requests (Titanic), and operator commands for them.
@@ -214,9 +213,9 @@ function bodyOf({ bytes, isCut, frames }: ShownBody): StoredBody {
   };
 }
 
-/** ISO 8601. A peer's record may have any number. */
+/** ISO 8601. */
 function timeOf(wallMs: number): string {
-  return new Date(Math.min(wallMs, TIME_MS_MAX)).toISOString();
+  return new Date(wallMs).toISOString();
 }
 
 // ---------------------------------------------------------------- outcomes
