@@ -249,11 +249,11 @@ const TABLE = {
   fleet_packs_dropped_total: {
     type: 'counter',
     labels: {
-      reason: ['garbage', 'version', 'fleet', 'replayed', 'unknown', 'late', 'chunk', 'full'],
+      reason: ['garbage', 'version', 'fleet', 'replayed', 'jump', 'unknown', 'late', 'chunk', 'full'],
     },
     help: 'Packs on NATS, or parts of them, that this broker did not use.',
     meaning:
-      '`version`, `fleet`: of a broker two or more versions of the protocol away, or of another fleet; `replayed`: old or repeated; `unknown`: for something that never was; `late`: for a request that has ended, as after a loss; `chunk`: a part was missing; `full`: too much at once.',
+      '`version`, `fleet`: of a broker two or more versions of the protocol away, or of another fleet; `replayed`: old or repeated; `jump`: with a number that its sender cannot have reached; `unknown`: for something that never was; `late`: for a request that has ended, as after a loss; `chunk`: a part was missing; `full`: too much at once.',
   },
   titanic_requests: {
     type: 'gauge',
