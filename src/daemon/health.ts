@@ -25,6 +25,8 @@ export class NodeHealth implements TitanicEvents {
   #storeAway: Reason | null = null;
   /** This broker has no session with the database. */
   #noSession: Reason | null = null;
+  /** Rows of the store cannot be used. */
+  #setAside: Reason | null = null;
   /** Why nothing can be stored. */
   #storeTrouble: Reason | null = null;
 
@@ -44,6 +46,8 @@ export class NodeHealth implements TitanicEvents {
       this.#noSession = null;
     } else if (event.name === 'store.returned') {
       this.#storeAway = null;
+    } else if (event.name === 'store.set_aside') {
+      this.#setAside = { code: 'store_set_aside', text: event.text };
     }
   }
 
@@ -52,7 +56,7 @@ export class NodeHealth implements TitanicEvents {
     const cause = this.#storeAway ?? this.#noSession;
     const follows = cause !== null && this.#storeTrouble?.code === 'store_busy';
     const trouble = follows ? null : this.#storeTrouble;
-    return [cause, trouble].filter((reason) => reason !== null);
+    return [cause, trouble, this.#setAside].filter((reason) => reason !== null);
   }
 
   get #ofFleet(): readonly Reason[] {

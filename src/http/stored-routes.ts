@@ -1,5 +1,6 @@
 import { escapeName } from '../core/escape.js';
 import { frameJson } from '../core/frame-json.js';
+import { WALL_MS_MAX } from '../core/numbers.js';
 import type { ShownBody } from '../titanic/operator/bodies.js';
 import type {
   OperatorApi,
@@ -213,9 +214,9 @@ function bodyOf({ bytes, isCut, frames }: ShownBody): StoredBody {
   };
 }
 
-/** ISO 8601. */
+/** ISO 8601. A damaged reply may have any number. */
 function timeOf(wallMs: number): string {
-  return new Date(wallMs).toISOString();
+  return new Date(Math.max(0, Math.min(wallMs, WALL_MS_MAX))).toISOString();
 }
 
 // ---------------------------------------------------------------- outcomes

@@ -1,7 +1,7 @@
 /** A store in an SQLite file. */
 import type { OpenNodeStore } from '../../store/node-store.js';
 import type { StoreNews } from './file/known-store.js';
-import type { OpenOrder } from './messages.js';
+import type { AsideNews, OpenOrder } from './messages.js';
 import { ThreadStore } from './thread-store.js';
 
 /** What may go beyond opening the existing store. */
@@ -11,7 +11,7 @@ export interface SqliteStoreOptions {
   /** The node is one of a pair: the other one reads changes, which needs an index. */
   readonly isPaired: boolean;
   /** Called before the store is opened; on a full disk, when there is room. */
-  readonly news: (news: StoreNews) => void;
+  readonly news: (news: StoreNews | AsideNews) => void;
 }
 
 const IN_A_PAIR: SqliteStoreOptions = { isNewStore: false, isPaired: true, news: () => undefined };
