@@ -2,7 +2,7 @@
  * Which stored rows cannot be used (D104): what follows from their numbers, by arithmetic or when they
  * are shown, ends the broker. A damaged disk or another program left them. As conditions in SQL.
  */
-import { COUNT_MAX, SEQUENCE_MAX, TRANSACTION_MAX, WALL_MS_MAX } from '../../core/numbers.js';
+import { COUNT_MAX, SEQUENCE_MAX, TRANSACTION_MAX, WALL_MS_MAX, WALL_US_MAX } from '../../core/numbers.js';
 import { PRIORITY_MAX } from '../../wire/tsp.js';
 
 const MOST = {
@@ -10,8 +10,7 @@ const MOST = {
   sequence: SEQUENCE_MAX,
   transaction: TRANSACTION_MAX,
   wallTime: WALL_MS_MAX,
-  /** Microseconds since 1970, of a shared store: far below 2^53 for two centuries. */
-  wallTimeUs: Number.MAX_SAFE_INTEGER,
+  wallTimeUs: WALL_US_MAX,
 } as const;
 
 /** By kind: the columns that have numbers of it. */
