@@ -39,7 +39,6 @@ interface MakeOptions extends CommandOptions {
   readonly shared?: boolean;
 }
 
-
 const EXAMPLES = [
   [
     "majordomo titanic schedule nightly '30 2 * * *' report --time-zone Europe/Berlin",

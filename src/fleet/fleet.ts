@@ -403,12 +403,7 @@ export class FleetMachine implements Interconnect {
   }
 
   /** @returns `null`: the number cannot be that of a new pack, or there are too many brokers */
-  #peerOf(
-    sender: Buffer,
-    channel: FleetChannel,
-    number: number,
-    now: number,
-  ): FleetPeer | null {
+  #peerOf(sender: Buffer, channel: FleetChannel, number: number, now: number): FleetPeer | null {
     const id = sender.toString('hex');
     const known = this.#peers.get(id);
     const isBusFull = (): boolean => this.#isBusFull;

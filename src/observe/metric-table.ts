@@ -249,7 +249,17 @@ const TABLE = {
   fleet_packs_dropped_total: {
     type: 'counter',
     labels: {
-      reason: ['garbage', 'version', 'fleet', 'replayed', 'jump', 'unknown', 'late', 'chunk', 'full'],
+      reason: [
+        'garbage',
+        'version',
+        'fleet',
+        'replayed',
+        'jump',
+        'unknown',
+        'late',
+        'chunk',
+        'full',
+      ],
     },
     help: 'Packs on NATS, or parts of them, that this broker did not use.',
     meaning:

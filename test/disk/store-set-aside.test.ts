@@ -16,7 +16,13 @@ let directory: StoreDirectory;
 beforeEach(async () => {
   directory = new StoreDirectory();
   const user = await directory.open();
-  await user.commit(accept(1, BODY), accept(2, { body: packed('2') }), accept(3, { body: packed('3') }), REPLY, attempt(2, 1));
+  await user.commit(
+    accept(1, BODY),
+    accept(2, { body: packed('2') }),
+    accept(3, { body: packed('3') }),
+    REPLY,
+    attempt(2, 1),
+  );
   await user.close();
 });
 afterEach(async () => {
@@ -64,7 +70,9 @@ describe('a row that cannot be used is set aside when the store is opened (D104)
     expect(problems()).toEqual([expect.stringContaining('1 in set_aside_requests_9')]);
     expect(setAsideAt(directory.file)).toContain('1 in set_aside_bodies_9');
     const db = new Database(directory.file, { readonly: true });
-    const rows = db.prepare('SELECT uuid, length(body) AS bytes FROM set_aside_requests_9, set_aside_bodies_9');
+    const rows = db.prepare(
+      'SELECT uuid, length(body) AS bytes FROM set_aside_requests_9, set_aside_bodies_9',
+    );
     expect(rows.all()).toEqual([{ uuid: uuidOf(1), bytes: expect.any(Number) }]);
     db.close();
   });

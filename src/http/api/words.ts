@@ -20,7 +20,8 @@ export const text = (description?: string): z.ZodString => described(z.string(),
 export const flag = (description?: string): z.ZodBoolean => described(z.boolean(), description);
 
 /** A whole number from 0. */
-export const count = (description?: string): z.ZodInt => described(z.int().min(0).max(COUNT_MAX), description);
+export const count = (description?: string): z.ZodInt =>
+  described(z.int().min(0).max(COUNT_MAX), description);
 
 /** A number from 0. */
 export const amount = (description?: string): z.ZodNumber =>

@@ -2,7 +2,13 @@
  * Which stored rows cannot be used (D104): what follows from their numbers, by arithmetic or when they
  * are shown, ends the broker. A damaged disk or another program left them. As conditions in SQL.
  */
-import { COUNT_MAX, SEQUENCE_MAX, TRANSACTION_MAX, WALL_MS_MAX, WALL_US_MAX } from '../../core/numbers.js';
+import {
+  COUNT_MAX,
+  SEQUENCE_MAX,
+  TRANSACTION_MAX,
+  WALL_MS_MAX,
+  WALL_US_MAX,
+} from '../../core/numbers.js';
 import { PRIORITY_MAX } from '../../wire/tsp.js';
 
 const MOST = {

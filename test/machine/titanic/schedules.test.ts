@@ -221,7 +221,13 @@ describe('a request of a schedule is stored once', () => {
       const { request, body } = present(row, 'the schedule');
       const writer = new RecordWriter(FORMAT);
       const rest = { key: null, attemptsEver: 0, attempts: [], reply: null, death: null };
-      writer.add({ kind: 'request', request: { ...request, notBefore, generation: 1 }, body, ...rest, extra: null });
+      writer.add({
+        kind: 'request',
+        request: { ...request, notBefore, generation: 1 },
+        body,
+        ...rest,
+        extra: null,
+      });
       const number = s.replica?.next() ?? 0;
       const transaction = { number, tombstones: 'all', holds: null, peerHolds: 0 } as const;
       const merging = s.store.disk.tables.merge(transaction, writer.take(), true);

@@ -172,6 +172,8 @@ export function rowsSetAside(db: Database.Database): (readonly [table: string, c
     .pluck()
     .all();
   return tables
-    .map((name) => [name, Number(db.prepare(`SELECT count(*) FROM ${name}`).pluck().get())] as const)
+    .map(
+      (name) => [name, Number(db.prepare(`SELECT count(*) FROM ${name}`).pluck().get())] as const,
+    )
     .filter(([, count]) => count > 0);
 }
