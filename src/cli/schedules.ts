@@ -3,6 +3,7 @@ import { type Command, Option } from 'commander';
 
 import { escapeName } from '../core/escape.js';
 import { EXIT } from '../core/exit.js';
+import { DURATION_MS_MAX } from '../core/numbers.js';
 import type { Backoff, Client, Schedule } from '../sdk/client.js';
 import { ATTEMPTS_MAX } from '../sdk/jobs/job-options.js';
 import { curveOf, withKeyHint } from './curve.js';
@@ -37,8 +38,6 @@ interface MakeOptions extends CommandOptions {
   readonly backoffMs?: Backoff;
   readonly shared?: boolean;
 }
-
-const AHEAD_MS_MAX = 36_500 * 86_400_000;
 
 const EXAMPLES = [
   [
@@ -81,8 +80,8 @@ export function defineSchedules(command: Command, done: Done): void {
     .argument('[frame...]', `frames of their body; ${STDIN} is standard input`)
     .option('--time-zone <zone>', 'whose local times the line names (default: UTC)')
     .addOption(integerOption('--priority <n>', '-100 to 100, higher runs first', -100, 100))
-    .addOption(integerOption('--delay-ms <ms>', 'they run that long after it', 0, AHEAD_MS_MAX))
-    .addOption(integerOption('--ttl-ms <ms>', 'they expire unserved after it', 1, AHEAD_MS_MAX))
+    .addOption(integerOption('--delay-ms <ms>', 'they run that long after it', 0, DURATION_MS_MAX))
+    .addOption(integerOption('--ttl-ms <ms>', 'they expire unserved after it', 1, DURATION_MS_MAX))
     .addOption(integerOption('--max-attempts <n>', 'after which one is dead', 1, ATTEMPTS_MAX))
     .addOption(
       new Option(

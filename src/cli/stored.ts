@@ -4,6 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
 import { escapeName } from '../core/escape.js';
 import { frameJson } from '../core/frame-json.js';
+import { DURATION_MS_MAX } from '../core/numbers.js';
 import type { Backoff, Client, EnqueueOptions, Job, Reply } from '../sdk/client.js';
 import { ATTEMPTS_MAX, BACKOFF_MS_MAX, isBackoff } from '../sdk/jobs/job-options.js';
 import { printFrames } from './frames.js';
@@ -40,7 +41,6 @@ const OF_DURABLE = [
   '--backoff-ms',
   '--shared',
 ] as const;
-const DELAY_MS_MAX = 36_500 * 86_400_000;
 const RESULT_MS_MAX = 365 * 86_400_000;
 /** A wait longer than this prints the uuid first: otherwise it is lost with the terminal. */
 const QUIET_MS = 1000;
@@ -60,7 +60,7 @@ export function addStoredOptions(command: Command): Command {
         '--delay-ms <ms>',
         'with --durable: do not run it before this delay',
         0,
-        DELAY_MS_MAX,
+        DURATION_MS_MAX,
       ),
     )
     .addOption(

@@ -71,7 +71,7 @@ export const QUOTA_ROWS = {
     default: null,
     none: 'the share of `titanic.maxBytes`',
     min: '1KiB',
-    max: '256TiB',
+    max: '255TiB',
     about: 'Bytes of its stored requests and their replies.',
   },
   waits: {

@@ -374,7 +374,7 @@ export const SCHEMA = {
         kind: 'size',
         default: '64GiB',
         min: '1MiB',
-        max: '256TiB',
+        max: '255TiB',
         about: 'Size of the store; above this new requests get status 500.',
       },
       showBodies: {

@@ -1,3 +1,5 @@
+import { isCount } from '../core/numbers.js';
+
 const SIZE = /^(\d{1,15}) ?(KiB|MiB|GiB|TiB)?$/;
 
 const UNITS: Readonly<Record<string, number>> = {
@@ -12,11 +14,11 @@ export const SIZE_PATTERN: string = SIZE.source;
 
 /** `16MiB`, `4096` or 4096 as bytes; null if it is not a size. */
 export function parseSize(value: number | string): number | null {
-  if (typeof value === 'number') return Number.isSafeInteger(value) && value >= 0 ? value : null;
+  if (typeof value === 'number') return isCount(value) ? value : null;
   const match = SIZE.exec(value);
   if (match === null) return null;
   const bytes = Number(match[1]) * (match[2] === undefined ? 1 : (UNITS[match[2]] ?? 1));
-  return Number.isSafeInteger(bytes) ? bytes : null;
+  return isCount(bytes) ? bytes : null;
 }
 
 /** Bytes in the largest unit that shows them exactly: 16777216 → `16MiB`. */

@@ -206,6 +206,9 @@ export async function openDatabase(
       case 'refused':
         events.emit({ name: 'store.refused', text: told.text });
         break;
+      case 'set-aside':
+        events.emit({ name: 'store.set_aside', text: told.text });
+        break;
       case 'locked': {
         const { pid } = told;
         const uuid = uuidText(Buffer.from(told.uuid, 'hex'));

@@ -52,6 +52,7 @@ const TOPICS: Readonly<Record<PublishedEvent['name'] | PublishedStep, true>> = {
   'fleet.lease_lost': true,
   'fleet.lease_taken': true,
   'fleet.lease_ended': true,
+  'store.set_aside': true,
   'store.known': true,
   'store.renewed': true,
   'store.kept': true,

@@ -27,6 +27,8 @@ export class NodeHealth implements TitanicEvents {
   #noSession: Reason | null = null;
   /** The log of the store file grows. */
   #logHeld: Reason | null = null;
+  /** Rows of the store cannot be used. */
+  #setAside: Reason | null = null;
   /** Why nothing can be stored. */
   #storeTrouble: Reason | null = null;
 
@@ -51,6 +53,8 @@ export class NodeHealth implements TitanicEvents {
       this.#logHeld = { code: 'store_log_held', text };
     } else if (event.name === 'store.log_freed') {
       this.#logHeld = null;
+    } else if (event.name === 'store.set_aside') {
+      this.#setAside = { code: 'store_set_aside', text: event.text };
     }
   }
 
@@ -59,7 +63,7 @@ export class NodeHealth implements TitanicEvents {
     const cause = this.#storeAway ?? this.#noSession;
     const follows = cause !== null && this.#storeTrouble?.code === 'store_busy';
     const trouble = follows ? null : this.#storeTrouble;
-    return [cause, trouble, this.#logHeld].filter((reason) => reason !== null);
+    return [cause, trouble, this.#logHeld, this.#setAside].filter((reason) => reason !== null);
   }
 
   get #ofFleet(): readonly Reason[] {

@@ -12,6 +12,7 @@ import type { MapMachine } from '../map/map-machine.js';
 import type { MapReplica, MapStoreReads } from '../map/replica.js';
 import type { StoreNews } from '../titanic/io/file/known-store.js';
 import type { LogReport } from '../titanic/io/file/log-watch.js';
+import type { AsideNews } from '../titanic/io/messages.js';
 import { openPostgresQueries } from '../titanic/io/postgres/postgres-queries.js';
 import { openSqliteQueries } from '../titanic/io/queries/sqlite-queries.js';
 import type { ClosableQueries } from '../titanic/io/queries/thread-queries.js';
@@ -253,7 +254,9 @@ class StoreLog {
   }
 }
 
-function eventOf({ how, id, aside }: StoreNews): TitanicEvent {
+function eventOf(news: StoreNews | AsideNews): TitanicEvent {
+  if (news.how === 'set-aside') return { name: 'store.set_aside', text: news.text };
+  const { how, id, aside } = news;
   switch (how) {
     case 'made':
     case 'found':

@@ -13,6 +13,7 @@ export class FleetCounters {
     version: 0,
     fleet: 0,
     replayed: 0,
+    jump: 0,
     unknown: 0,
     late: 0,
     chunk: 0,

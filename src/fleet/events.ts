@@ -24,7 +24,7 @@ export type FleetEvent =
     };
 
 export type DroppedReason =
-  'garbage' | 'version' | 'fleet' | 'replayed' | 'unknown' | 'chunk' | 'full';
+  'garbage' | 'version' | 'fleet' | 'replayed' | 'jump' | 'unknown' | 'chunk' | 'full';
 
 export interface FleetEvents {
   emit(event: FleetEvent): void;

@@ -380,14 +380,13 @@ export class FleetMachine implements Interconnect {
       this.#drop('unknown', sender.toString('hex'));
       return;
     }
-    const peer = this.#peerOf(sender, channel, number);
+    const peer = this.#peerOf(sender, channel, number, now);
     if (peer === null) return;
-    if (!peer.isNew(channel, number)) {
-      this.#drop('replayed', peer.id);
-      return;
-    }
+    peer.numbers[channel].note(number, now);
     this.#hear(peer, now);
-    if (channel === 'direct') peer.seenByIt = Math.max(peer.seenByIt, seen);
+    // It has seen no more than was sent to it.
+    const seenByIt = Math.min(seen, peer.outbox.lastNumber);
+    if (channel === 'direct') peer.seenByIt = Math.max(peer.seenByIt, seenByIt);
     let content: Buffer | 'invalid' | null = pack.entries;
     if (chunk !== null) content = this.#chunks.add(peer, number, chunk);
     if (content === null) return;
@@ -403,22 +402,25 @@ export class FleetMachine implements Interconnect {
     }
   }
 
-  /** @returns `null`: the pack is an old one, or there are too many brokers */
-  #peerOf(sender: Buffer, channel: FleetChannel, number: number): FleetPeer | null {
+  /** @returns `null`: the number cannot be that of a new pack, or there are too many brokers */
+  #peerOf(sender: Buffer, channel: FleetChannel, number: number, now: number): FleetPeer | null {
     const id = sender.toString('hex');
     const known = this.#peers.get(id);
-    if (known !== undefined) return known;
-    const before = this.#gone.get(id);
-    if (before !== undefined && number <= before.numbers[channel]) {
-      this.#drop('replayed', id);
+    const isBusFull = (): boolean => this.#isBusFull;
+    const peer =
+      known ??
+      this.#gone.get(id) ??
+      new FleetPeer(sender, () => this.#now, this.#unsent, isBusFull);
+    const fault = peer.numbers[channel].fault(number, now);
+    if (fault !== null) {
+      this.#drop(fault, id);
       return null;
     }
+    if (known !== undefined) return known;
     if (this.#peers.size >= PEERS_MAX) {
       this.#drop('full', id);
       return null;
     }
-    const isBusFull = (): boolean => this.#isBusFull;
-    const peer = before ?? new FleetPeer(sender, () => this.#now, this.#unsent, isBusFull);
     this.#gone.delete(id);
     peer.isHeard = false;
     this.#peers.set(id, peer);
@@ -606,7 +608,7 @@ export class FleetMachine implements Interconnect {
     if (peer.isListDue) peer.outbox.add(heldEntry([...peer.held.keys()]));
     peer.isListDue = false;
     const { id: sender } = this.#options;
-    const seen = peer.numbers.direct;
+    const seen = peer.numbers.direct.last;
     const head = { channel: 'direct', fleet: this.#fleet, sender, to: peer.idBytes, seen } as const;
     const subject = this.#subjects.direct(peer.id);
     peer.outbox.flush(this.#payloadMax, head, credit, (pack) => {

@@ -35,6 +35,11 @@ export class Outbox {
     return this.#bytes;
   }
 
+  /** Of the packs that were made so far; 0: there are none. */
+  get lastNumber(): number {
+    return this.#number;
+  }
+
   /** Drops requests that wait. */
   withdraw(): void {
     this.#waiting = this.#waiting.filter(({ out }) => out === null);

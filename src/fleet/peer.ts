@@ -1,8 +1,9 @@
-/** Another broker of the fleet, as this one knows it. No behaviour but its numbers. */
+/** Another broker of the fleet, as this one knows it. No behaviour. */
 import type { FleetChannel } from '../wire/fleet.js';
 import type { ChunkedPack } from './chunks.js';
 import type { Holder, Outstanding } from './origin.js';
 import { Outbox } from './outbox.js';
+import { PackNumbers } from './pack-numbers.js';
 
 export class FleetPeer {
   /** In hexadecimal. */
@@ -24,13 +25,13 @@ export class FleetPeer {
   readonly outbox: Outbox = new Outbox();
   /** It is to be told which of its requests are held here. */
   isListDue = false;
-  /** The highest number that came from it, by channel. */
-  readonly numbers: Record<FleetChannel, number> = {
-    direct: 0,
-    offer: 0,
-    want: 0,
-    presence: 0,
-    hint: 0,
+  /** Of the packs that came from it. */
+  readonly numbers: Readonly<Record<FleetChannel, PackNumbers>> = {
+    direct: new PackNumbers(),
+    offer: new PackNumbers(),
+    want: new PackNumbers(),
+    presence: new PackNumbers(),
+    hint: new PackNumbers(),
   };
   /** The highest number of this broker that it has had. */
   seenByIt = 0;
@@ -91,12 +92,5 @@ export class FleetPeer {
   list(): void {
     this.isListDue = true;
     this.#unsent.add(this);
-  }
-
-  /** Whether the number is new on its channel; then it is noted. */
-  isNew(channel: FleetChannel, number: number): boolean {
-    if (number <= this.numbers[channel]) return false;
-    this.numbers[channel] = number;
-    return true;
   }
 }

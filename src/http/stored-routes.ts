@@ -1,5 +1,6 @@
 import { escapeName } from '../core/escape.js';
 import { frameJson } from '../core/frame-json.js';
+import { WALL_MS_MAX } from '../core/numbers.js';
 import type { ShownBody } from '../titanic/operator/bodies.js';
 import type {
   OperatorApi,
@@ -29,7 +30,6 @@ const HIDDEN = 'bodies cannot be read: titanic.showBodies is false';
 const DUE_BYTES = 8;
 const SCHEDULE_PLACE_BYTES = DUE_BYTES + 16;
 /** The latest time that a `Date` can have. */
-const TIME_MS_MAX = 8.64e15;
 
 /**
  * Stored requests (Titanic), and operator commands for them.
@@ -214,9 +214,9 @@ function bodyOf({ bytes, isCut, frames }: ShownBody): StoredBody {
   };
 }
 
-/** ISO 8601. A peer's record may have any number. */
+/** ISO 8601. A damaged reply may have any number. */
 function timeOf(wallMs: number): string {
-  return new Date(Math.min(wallMs, TIME_MS_MAX)).toISOString();
+  return new Date(Math.max(0, Math.min(wallMs, WALL_MS_MAX))).toISOString();
 }
 
 // ---------------------------------------------------------------- outcomes

@@ -3,6 +3,7 @@
  * list of more than a thousand entries is built at most once a second (D76), so that a request of a
  * few bytes costs no more than its page.
  */
+import { isWhole } from '../core/numbers.js';
 import { readJsonObject } from '../wire/json-object.js';
 import type { Asker, Listed } from '../broker/ports.js';
 
@@ -183,9 +184,7 @@ export function readPageOptions(frame: Buffer | null): PageOptions | null {
   if (options === null) return null;
   if (Object.keys(options).some((key) => key !== 'limit' && key !== 'cursor')) return null;
   const { limit = PAGE_MAX, cursor = null } = options;
-  if (typeof limit !== 'number' || !Number.isInteger(limit) || limit < 1 || limit > PAGE_MAX) {
-    return null;
-  }
+  if (!isWhole(limit, 1, PAGE_MAX)) return null;
   if (cursor === null) return { limit, cursor: null };
   const parts = typeof cursor === 'string' ? /^(\d{1,10})\.(\d{1,15})$/.exec(cursor) : null;
   if (parts === null) return null;

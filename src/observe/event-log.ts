@@ -214,6 +214,8 @@ function lineOf(event: Event): Line {
       const text = `the broker ${event.node} did not renew its session ${event.session} with the store: what it had claimed is free`;
       return of('warn', name, text);
     }
+    case 'store.set_aside':
+      return of('error', name, `${event.text}; see \`majordomo verify\``);
     case 'store.known':
       return of('info', name, known(event));
     case 'store.renewed':

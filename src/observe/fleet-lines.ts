@@ -7,6 +7,7 @@ const DROPPED: Readonly<Record<DroppedReason, string>> = {
   version: 'its sender is two or more versions of the protocol away',
   fleet: 'it belongs to another fleet',
   replayed: 'it is old, or was repeated',
+  jump: 'its number is above any that this broker can have reached',
   unknown: 'it names nothing that this broker knows',
   chunk: 'a part of it is missing, or it is too large',
   full: 'too much has arrived',

@@ -17,7 +17,7 @@ const NO_FLEET: FleetSource = {
     bridged: { out: 0, in: 0 },
     returned: { busy: 0, returned: 0, lost: 0 },
     dropped: {
-      ...{ garbage: 0, version: 0, fleet: 0, replayed: 0, unknown: 0 },
+      ...{ garbage: 0, version: 0, fleet: 0, replayed: 0, jump: 0, unknown: 0 },
       ...{ late: 0, chunk: 0, full: 0 },
     },
   },

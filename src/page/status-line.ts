@@ -33,6 +33,7 @@ const DEGRADED: Readonly<Record<string, readonly [Grade, string]>> = {
   store_busy: ['bad', 'Store busy'],
   map_full: ['bad', 'Disk full'],
   map_busy: ['bad', 'Store busy'],
+  store_set_aside: ['warn', 'Rows set aside'],
   store_fatal: ['bad', 'Store damaged'],
   store_failed: ['bad', 'Replication not stored'],
   fleet_down: ['warn', 'No connection to NATS'],

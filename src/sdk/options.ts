@@ -1,4 +1,5 @@
 /** The SDK's options: types, defaults, ranges. Every error names its option. */
+import { isWhole } from '../core/numbers.js';
 import type { Dial } from '../transport/link-port.js';
 import { type Headers, headersFault } from '../wire/headers.js';
 import { type MdpVersion, SERVICE_NAME_BYTES_MAX } from '../wire/mdp.js';
@@ -353,7 +354,7 @@ export class Options {
   integer(name: string, fallback: number, min: number, max: number): number {
     const value = this.take(name);
     if (value === undefined) return fallback;
-    if (isCount(value, min, max)) return value;
+    if (isWhole(value, min, max)) return value;
     throw wrong(name, `must be a whole number from ${min} to ${max}`);
   }
 
@@ -494,11 +495,6 @@ export function curveKey(name: string, value: unknown): Buffer {
     return Buffer.from(value);
   }
   throw wrong(`curve.${name}`, `must be a key: 40 characters of Z85, or ${CURVE_KEY_BYTES} bytes`);
-}
-
-/** A whole number in a range. */
-export function isCount(value: unknown, min: number, max: number): value is number {
-  return typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max;
 }
 
 function isDial(value: unknown): value is Dial {

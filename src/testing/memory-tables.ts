@@ -3,6 +3,7 @@
  * possible.
  */
 import { present } from '../core/assert.js';
+import { nextAfter } from '../core/numbers.js';
 import type { MapRecord } from '../map/record.js';
 import type { MapMerged } from '../map/store.js';
 import { packChunk, unpackChunk } from '../store/chunk-codec.js';
@@ -368,8 +369,9 @@ export class MemoryTables {
       return { kind: 'passed' };
     }
     this.#dropTombstones(request.uuid);
-    const number = Math.max(this.#nextNumber, request.number);
-    this.#nextNumber = Math.max(this.#nextNumber, request.number + 1);
+    const next = this.#nextNumber;
+    this.#nextNumber = nextAfter(next, request.number);
+    const number = this.#nextNumber > next ? request.number : next;
     const { number: changed } = this.#transaction;
     const entry = this.#entries.get(nameOf(request.uuid));
     if (entry !== undefined) {
@@ -390,7 +392,7 @@ export class MemoryTables {
       const fresh = { service, key, owner, uuid, until: null, changed, extra: null };
       this.#keys.set(keyName(service, key, owner), fresh);
     }
-    this.#nextNumber = Math.max(this.#nextNumber, number + 1);
+    this.#nextNumber = nextAfter(this.#nextNumber, number);
     const history = { attemptsEver: 0, attempts: [], reply: null, death: null, extra };
     const stored = { ...request, number, state: 'pending' as const };
     this.#put({ request: stored, body, key, ...history, changed, born: changed });
@@ -479,7 +481,7 @@ export class MemoryTables {
       isFree: (number) => this.entries.every(({ request }) => request.number !== number),
       takeNumber: () => this.#nextNumber++,
       insert: (record, body, number) => {
-        this.#nextNumber = Math.max(this.#nextNumber, number + 1);
+        this.#nextNumber = nextAfter(this.#nextNumber, number);
         const { number: born } = this.#transaction;
         const request = { ...record.request, number };
         const history = historyOf(record);

@@ -6,9 +6,10 @@
  * The head: `MJP`, the version, the kind, the sender's incarnation and the number of the message on
  * this connection (D18), then the fields of the kind. In version 1 they follow each other without
  * marks. In version 2 each has its number and length, so that fields of a later program are
- * skipped. Numbers are big-endian; 8 bytes hold integers up to 2^53.
+ * skipped. Numbers are big-endian, of 8 bytes; each has the bounds of its kind (core/numbers.ts).
  */
 import type { Frames } from '../core/frames.js';
+import { isCount, isDuration, isSequence, isTransaction } from '../core/numbers.js';
 import {
   DIGEST_BYTES,
   NONCE_BYTES,
@@ -110,9 +111,9 @@ class Reader {
     return value === 1;
   }
 
-  number(): number {
+  number(isOne: (value: number) => boolean): number {
     const value = Number(this.#bytes.readBigUInt64BE(this.#advance(8)));
-    if (!Number.isSafeInteger(value)) throw new Malformed();
+    if (!isOne(value)) throw new Malformed();
     return value;
   }
 
@@ -139,7 +140,8 @@ class Reader {
 
   holding(): PeerHolding | null {
     const storeId = this.optionalId();
-    return storeId === null ? null : { storeId, upTo: this.number(), bodiesUpTo: this.number() };
+    if (storeId === null) return null;
+    return { storeId, upTo: this.number(isTransaction), bodiesUpTo: this.number(isTransaction) };
   }
 
   presentHolding(): PeerHolding {
@@ -197,12 +199,19 @@ function bytesOf(length: number): Form<Buffer> {
   };
 }
 
-const NUMBER: Form<number> = {
-  put: (to, value) => {
-    to.number(value);
-  },
-  take: (from) => from.number(),
-};
+function numberOf(isOne: (value: number) => boolean): Form<number> {
+  return {
+    put: (to, value) => {
+      to.number(value);
+    },
+    take: (from) => from.number(isOne),
+  };
+}
+
+const COUNT = numberOf(isCount);
+const SEQUENCE = numberOf(isSequence);
+const DURATION = numberOf(isDuration);
+const TRANSACTION = numberOf(isTransaction);
 const FLAG: Form<boolean> = {
   put: (to, value) => {
     to.byte(value ? 1 : 0);
@@ -262,12 +271,12 @@ const LAYOUTS: { readonly [Kind in PeerKind]: Layout<Kind> } = {
   hello: {
     role: oneOf(PEER_ROLES),
     replication: oneOf(REPLICATIONS),
-    heartbeatIntervalMs: NUMBER,
+    heartbeatIntervalMs: DURATION,
     pair: TEXT,
     node: TEXT,
     storeId: STORE_ID,
     nonce: NONCE,
-    epoch: added(NUMBER),
+    epoch: added(SEQUENCE),
     resumes: added(NONCE),
     publicUrl: added(TEXT),
     takesMap: added(FLAG),
@@ -277,17 +286,17 @@ const LAYOUTS: { readonly [Kind in PeerKind]: Layout<Kind> } = {
   status: {
     state: oneOf(PEER_STATES),
     offers: FLAG,
-    epoch: NUMBER,
+    epoch: SEQUENCE,
     holds: HOLDING,
     keys: added(bytesOf(DIGEST_BYTES)),
   },
-  join: { epoch: NUMBER, holds: HOLDING },
-  records: { epoch: NUMBER, index: NUMBER, isLast: FLAG, holds: PRESENT_HOLDING },
-  taken: { epoch: NUMBER, index: NUMBER, number: NUMBER, joined: NUMBER, ranTwice: NUMBER },
-  update: { epoch: NUMBER, number: NUMBER, holdsUpTo: NUMBER },
-  confirm: { epoch: NUMBER, number: NUMBER, became: NUMBER },
-  probe: { epoch: NUMBER, number: NUMBER },
-  probed: { epoch: NUMBER, number: NUMBER },
+  join: { epoch: SEQUENCE, holds: HOLDING },
+  records: { epoch: SEQUENCE, index: SEQUENCE, isLast: FLAG, holds: PRESENT_HOLDING },
+  taken: { epoch: SEQUENCE, index: SEQUENCE, number: TRANSACTION, joined: COUNT, ranTwice: COUNT },
+  update: { epoch: SEQUENCE, number: TRANSACTION, holdsUpTo: TRANSACTION },
+  confirm: { epoch: SEQUENCE, number: TRANSACTION, became: TRANSACTION },
+  probe: { epoch: SEQUENCE, number: TRANSACTION },
+  probed: { epoch: SEQUENCE, number: TRANSACTION },
 };
 
 /** Their positions are their numbers on the wire. */
@@ -363,7 +372,7 @@ export function readPeer(frames: Frames): ReadPeer {
 function readBody(version: PeerVersion, from: Reader, frames: Frames): ReadPeer {
   const place = from.byte();
   const kind = KINDS[place];
-  const stamp = { incarnation: from.number(), sequence: from.number() };
+  const stamp = { incarnation: from.number(isSequence), sequence: from.number(isSequence) };
   if (kind === undefined) return version === 1 ? null : { version, stamp, message: null };
   const values: Record<string, unknown> = { kind };
   if (version === 1) readInOrder(kind, from, values);

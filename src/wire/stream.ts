@@ -7,6 +7,7 @@
  */
 import { int32At, putInt32 } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
+import { isSequence, isWhole, WALL_US_MAX } from '../core/numbers.js';
 
 export const STREAM_HEADER_BYTES = 24; // D42
 export const PUBLISHER_ID_BYTES = 8;
@@ -67,9 +68,7 @@ export function hasStreamHeader(frames: Frames): boolean {
 
 function isStreamHeader(bytes: Buffer, at: number): boolean {
   const number = readInt64(bytes, at + NUMBER_AT);
-  return (
-    number >= 1 && Number.isSafeInteger(number) && Number.isSafeInteger(streamTimeUs(bytes, at))
-  );
+  return number > 0 && isSequence(number) && isWhole(streamTimeUs(bytes, at), 0, WALL_US_MAX);
 }
 
 /**

@@ -4,6 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { Frames } from '../core/frames.js';
+import { DURATION_MS_MAX, isWhole } from '../core/numbers.js';
 import { encodeHeaders, type Headers, headersFault } from './headers.js';
 import { HEADERS_BYTES_MAX, SERVICE_NAME_BYTES_MAX } from './mdp.js';
 
@@ -42,8 +43,6 @@ const BACKOFF_FAULT =
   'backoff is {"baseMs", "maxMs"}, whole numbers from 1 to 86400000, maxMs not below baseMs';
 export const PRIORITY_MAX = 100;
 export const ATTEMPTS_MAX = 1000;
-/** A hundred years: the furthest into the future that a time here can be. */
-export const AHEAD_MS_MAX: number = 100 * 365 * 86_400_000;
 
 /** A key that a client generates for the copies of one submit, from 16 random bytes. */
 export function onceKey(random: Buffer): string {
@@ -206,10 +205,10 @@ function setOption(
       options.priority = integer(value, -PRIORITY_MAX, PRIORITY_MAX);
       return options.priority === null ? 'priority is a whole number from -100 to 100' : null;
     case 'delayMs':
-      options.delayMs = integer(value, 0, AHEAD_MS_MAX);
+      options.delayMs = integer(value, 0, DURATION_MS_MAX);
       return options.delayMs === null ? 'delayMs is a whole number from 0' : null;
     case 'ttlMs':
-      options.ttlMs = integer(value, 1, AHEAD_MS_MAX);
+      options.ttlMs = integer(value, 1, DURATION_MS_MAX);
       return options.ttlMs === null ? 'ttlMs is a whole number from 1' : null;
     case 'maxAttempts':
       options.maxAttempts = integer(value, 1, ATTEMPTS_MAX);
@@ -235,8 +234,7 @@ function setOption(
 }
 
 function integer(value: unknown, min: number, max: number): number | null {
-  if (typeof value !== 'number' || !Number.isSafeInteger(value)) return null;
-  return value < min || value > max ? null : value;
+  return isWhole(value, min, max) ? value : null;
 }
 
 /**

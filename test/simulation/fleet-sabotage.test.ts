@@ -1,7 +1,7 @@
 /** The simulation is only worth what it finds: fleets that are broken on purpose. */
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { RemoteWorkers } from '../../src/broker/inputs/remote-workers.js';
-import { FleetPeer } from '../../src/fleet/peer.js';
+import { PackNumbers } from '../../src/fleet/pack-numbers.js';
 import { Holder, Origin } from '../../src/fleet/origin.js';
 import { firstFailure } from './actors/first-failure.js';
 import { Tally } from './actors/tally.js';
@@ -38,7 +38,7 @@ function found(): string {
 
 describe('the simulation of a fleet finds', () => {
   it('brokers that take repeated packs for new ones (D85)', () => {
-    breaks(FleetPeer.prototype, 'isNew', () => () => true);
+    breaks(PackNumbers.prototype, 'fault', () => () => null);
     expect(found()).toMatch(/runs once for each pack|runs at most|waits for ever/);
   });
 

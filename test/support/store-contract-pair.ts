@@ -1,6 +1,14 @@
 import { expect, it } from '@jest/globals';
 
-import { type Holding, readFrom, type Tombstones } from '../../src/titanic/store/store.js';
+import { COUNT_MAX, SEQUENCE_MAX, WALL_MS_MAX } from '../../src/core/numbers.js';
+import { RecordWriter, type StoreRecord } from '../../src/titanic/store/record-codec.js';
+import {
+  FORMAT,
+  type Holding,
+  readFrom,
+  type StoredRequest,
+  type Tombstones,
+} from '../../src/titanic/store/store.js';
 import {
   accept,
   attempt,
@@ -9,6 +17,7 @@ import {
   expire,
   NOON,
   reply,
+  requestOf,
   retry,
   sweep,
   uuidOf,
@@ -334,6 +343,34 @@ export function describeStorePair(subject: Subject): void {
     expect(await keys()).toBe(0);
   });
 
+  it.each<[string, Partial<StoredRequest>]>([
+    ['a number of 2^53', { number: 2 ** 53 }],
+    ['a number of 2^48', { number: SEQUENCE_MAX + 1 }],
+    ['a due time of 9e15 ms', { notBefore: 9e15 }],
+    ['a due time in the year 10000', { notBefore: WALL_MS_MAX + 1 }],
+    ['a generation of 2^48', { generation: COUNT_MAX + 1 }],
+    ['half an attempt', { attempts: 0.5 }],
+  ])('refuses a record with %s, and goes on (D104)', async (_what, more) => {
+    const refused = await subject.user.merge(chunkOf(recordOf(1, more)), true);
+    expect(refused).toMatchObject({ kind: 'malformed' });
+    expect(await subject.user.commit(accept(1))).toEqual([{ kind: 'done' }]);
+  });
+
+  it('takes the last number of all from a record, and still has numbers of its own (D104)', async () => {
+    const last = { number: SEQUENCE_MAX, notBefore: WALL_MS_MAX };
+    const merged = await subject.user.merge(chunkOf(recordOf(1, last)), true);
+    expect(merged).toMatchObject({ joined: 1 });
+    for (const n of [2, 3]) {
+      const user = n === 3 ? await subject.reopen() : subject.user;
+      expect(await user.commit(accept(n, { body, number: SEQUENCE_MAX }))).toEqual([
+        { kind: 'done' },
+      ]);
+    }
+    const numbers = (await subject.reopen()).pending.map(({ number }) => number);
+    expect(numbers.filter((number) => number < 10_000)).toHaveLength(2);
+    expect(new Set(numbers).size).toBe(3);
+  });
+
   it('refuses what is no record, and a request without the body that it lacks: nothing of it is kept', async () => {
     const { user } = subject;
     const other = await subject.other();
@@ -350,6 +387,21 @@ export function describeStorePair(subject: Subject): void {
     expect((await subject.reopen()).recovered.holds).toBeNull();
     expect(await subject.user.commit(accept(1))).toEqual([{ kind: 'done' }]);
   });
+}
+
+/** A chunk as a store would send it. */
+function chunkOf(...records: readonly StoreRecord[]): Buffer {
+  const writer = new RecordWriter(FORMAT);
+  for (const record of records) writer.add(record);
+  return writer.take();
+}
+
+function recordOf(n: number, more: Partial<StoredRequest>): StoreRecord {
+  return {
+    kind: 'request',
+    request: requestOf(n, { bodyBytes: body.length, ...more }),
+    ...{ key: null, body, attemptsEver: 0, attempts: [], reply: null, death: null, extra: null },
+  };
 }
 
 async function bytesOf({ user }: Subject): Promise<number> {

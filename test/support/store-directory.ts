@@ -4,6 +4,7 @@ import { join } from 'node:path';
 
 import type { LogReport } from '../../src/titanic/io/file/log-watch.js';
 import type { StoreNews } from '../../src/titanic/io/file/known-store.js';
+import type { AsideNews } from '../../src/titanic/io/messages.js';
 import { openSqliteStore } from '../../src/titanic/io/sqlite-store.js';
 import { SCRATCH } from './scratch.js';
 import { StoreUser } from './store-user.js';
@@ -15,6 +16,8 @@ export class StoreDirectory {
 
   /** What the stores reported when they were opened. */
   readonly news: StoreNews[] = [];
+  /** The rows that were set aside, at each opening that found some. */
+  readonly aside: string[] = [];
 
   /** The path of another store, in its own directory: each directory remembers one store. */
   apart(name: string): string {
@@ -28,8 +31,10 @@ export class StoreDirectory {
    * @param isPaired as on a node of a pair
    */
   async open(file: string = this.file, isNewStore = false, isPaired = true): Promise<StoreUser> {
-    const news = (each: StoreNews | LogReport): void => {
-      if ('how' in each) this.news.push(each);
+    const news = (each: StoreNews | AsideNews | LogReport): void => {
+      if (!('how' in each)) return;
+      if (each.how === 'set-aside') this.aside.push(each.text);
+      else this.news.push(each);
     };
     const user = await StoreUser.open(openSqliteStore(file, { isNewStore, isPaired, news }));
     this.#users.push(user);

@@ -7,6 +7,7 @@ import { crc32 } from 'node:zlib';
 
 import { assert } from '../../core/assert.js';
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
+import { isWhole } from '../../core/numbers.js';
 import { EPOCH_END } from '../epochs.js';
 import type { Persisted } from '../facts.js';
 
@@ -66,7 +67,7 @@ export class EpochFile {
    */
   async persist(state: Persisted): Promise<void> {
     const { epoch } = state;
-    assert(Number.isInteger(epoch) && epoch >= 0 && epoch < EPOCH_END, 'an epoch has its bounds');
+    assert(isWhole(epoch, 0, EPOCH_END - 1), 'an epoch has its bounds');
     const before = this.#writing;
     this.#writing = before.then(async () => {
       try {

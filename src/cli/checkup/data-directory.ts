@@ -81,13 +81,18 @@ function locked(path: string, error: unknown, served: boolean): Finding {
   return warning(DATA_DIRECTORY, text, remedy);
 }
 
+const SET_ASIDE_REMEDY = 'see docs/operating.md, If rows were set aside';
+
 /** Whether the store is the one that the data directory records. */
 export async function store(path: string): Promise<Finding> {
   const { checkOwnStore } = await import('../../titanic/io/file/database.js');
   const { refuseMovedFile } = await import('../../titanic/io/file/left-behind.js');
+  const { setAsideAt } = await import('../../titanic/io/file/set-aside.js');
   try {
     checkOwnStore(path);
     refuseMovedFile(path);
+    const aside = existsSync(path) ? setAsideAt(path) : null;
+    if (aside !== null) return warning('store', `${path}: ${aside}`, SET_ASIDE_REMEDY);
   } catch (error) {
     if (codeOf(error) === 'ERR_TITANIC_LOST') {
       const { why, remedy } = (error as MajordomoError).details;

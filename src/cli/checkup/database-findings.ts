@@ -42,7 +42,10 @@ export function storeThere({ store }: Pick<ServerFacts, 'store'>, name: string):
   if ('refused' in store) {
     return problem(STORE, store.refused, 'see docs/operating.md, PostgreSQL as the store');
   }
-  const { missing } = store;
+  const { missing, aside } = store;
+  if (aside !== null) {
+    return warning(STORE, `${name}: ${aside}`, 'see docs/operating.md, If rows were set aside');
+  }
   if (missing.length === 0) return ok(STORE, `${name} is the expected store`);
   const text = `${name}: the store is slow: ${missing.map((each) => each.text).join(', ')}`;
   return warning(STORE, text, missing.map(({ sql }) => sql).join('; '));

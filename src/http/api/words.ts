@@ -1,5 +1,6 @@
 /** Words that the schemas of the API are written with. */
 import { z } from 'zod';
+import { COUNT_MAX } from '../../core/numbers.js';
 
 type Frozen<T> = T extends readonly (infer Item)[]
   ? readonly Frozen<Item>[]
@@ -19,7 +20,8 @@ export const text = (description?: string): z.ZodString => described(z.string(),
 export const flag = (description?: string): z.ZodBoolean => described(z.boolean(), description);
 
 /** A whole number from 0. */
-export const count = (description?: string): z.ZodInt => described(z.int().min(0), description);
+export const count = (description?: string): z.ZodInt =>
+  described(z.int().min(0).max(COUNT_MAX), description);
 
 /** A number from 0. */
 export const amount = (description?: string): z.ZodNumber =>

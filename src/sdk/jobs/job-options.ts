@@ -1,4 +1,5 @@
 /** Options of stored requests: types, defaults, ranges. */
+import { DURATION_MS_MAX } from '../../core/numbers.js';
 import type { Headers } from '../../wire/headers.js';
 import {
   ATTEMPTS_MAX,
@@ -121,7 +122,6 @@ export interface ResultSettings {
 }
 
 const KEY_BYTES_MAX = 255;
-const AHEAD_MS_MAX = 36_500 * DAY_MS;
 const UUID = /^[0-9A-Fa-f]{32}$/;
 
 /** @throws ERR_MDP_OPTION */
@@ -140,8 +140,8 @@ export function submitSettings(
         `a string of valid Unicode, 1 to ${KEY_BYTES_MAX} bytes in UTF-8`,
       ),
       priority: maybe(options, 'priority', -PRIORITY_MAX, PRIORITY_MAX),
-      delayMs: maybe(options, 'delayMs', 0, AHEAD_MS_MAX),
-      ttlMs: maybe(options, 'ttlMs', 1, AHEAD_MS_MAX),
+      delayMs: maybe(options, 'delayMs', 0, DURATION_MS_MAX),
+      ttlMs: maybe(options, 'ttlMs', 1, DURATION_MS_MAX),
       maxAttempts: maybe(options, 'maxAttempts', 1, ATTEMPTS_MAX),
       backoff: options.optional(
         'backoff',

@@ -2,6 +2,7 @@
 import { monotonicMs } from '../../core/clock.js';
 import { codeOf, type MajordomoError } from '../../core/errors.js';
 import { Frames } from '../../core/frames.js';
+import { isCount } from '../../core/numbers.js';
 import { MMI_BROKER } from '../../wire/mmi.js';
 import { TITANIC_PROGRESS } from '../../wire/tsp.js';
 import { backoffMs } from '../backoff.js';
@@ -256,8 +257,4 @@ function factsOf(frame: Buffer | undefined): PartsFacts | null {
   } catch {
     return null;
   }
-}
-
-function isCount(value: unknown): value is number {
-  return typeof value === 'number' && Number.isSafeInteger(value) && value >= 0;
 }

@@ -3,6 +3,7 @@ import type { Words } from '../../core/bytes.js';
 import { monotonicMs } from '../../core/clock.js';
 import { messageOf } from '../../core/errors.js';
 import type { Frames } from '../../core/frames.js';
+import { isWallTime } from '../../core/numbers.js';
 import { messageEnd } from '../../core/packed.js';
 import { Lateness } from '../../stream/lateness.js';
 import type { Dial, Link, LinkEvents } from '../../transport/link-port.js';
@@ -159,7 +160,7 @@ export class Feed implements LinkEvents {
   #stamped(frames: readonly Buffer[]): number | undefined {
     try {
       const sentAtMs: unknown = this.#stamp === false ? NaN : this.#stamp?.(frames);
-      if (typeof sentAtMs === 'number' && Number.isFinite(sentAtMs)) return sentAtMs;
+      if (typeof sentAtMs === 'number' && isWallTime(Math.floor(sentAtMs))) return sentAtMs;
       throw new TypeError(`it returned ${String(sentAtMs)}`);
     } catch (error) {
       const text = `stamp must return the milliseconds of a message: ${messageOf(error)}`;

@@ -1,4 +1,5 @@
 /** The services of a worker: `service` with one handler, or `services` with a handler each. */
+import { isWhole } from '../../core/numbers.js';
 import { CREDIT_MAX } from '../../wire/mdp.js';
 import { WORKER_DEFAULTS } from '../defaults.js';
 import {
@@ -10,7 +11,7 @@ import {
 } from '../codec/codec.js';
 import { checkedContract } from '../codec/contract.js';
 import { wrong } from '../errors.js';
-import { isCount, type Options, serviceName } from '../options.js';
+import { type Options, serviceName } from '../options.js';
 import { ConcurrencyLimiter } from './concurrency-limiter.js';
 import type { Handler } from './handler.js';
 import { type WorkerInterceptor, within } from './worker-interceptors.js';
@@ -119,6 +120,6 @@ function placesOfOne(
 ): readonly [string, number] {
   const option = `concurrency['${service}']`;
   if (!services.has(service)) throw wrong(option, 'is for none of the services');
-  if (isCount(count, 1, CREDIT_MAX)) return [service, count];
+  if (isWhole(count, 1, CREDIT_MAX)) return [service, count];
   throw wrong(option, `must be a whole number from 1 to ${CREDIT_MAX}`);
 }

@@ -86,6 +86,12 @@ export interface OpenOrder {
   readonly isPaired: boolean;
 }
 
+/** The store has rows that are set aside. */
+export interface AsideNews {
+  readonly how: 'set-aside';
+  readonly text: string;
+}
+
 /** Why a store could not be opened, as a plain object. */
 export interface OpenFailure {
   readonly code: string;

@@ -2,7 +2,7 @@
 import type { OpenNodeStore } from '../../store/node-store.js';
 import type { StoreNews } from './file/known-store.js';
 import type { LogReport } from './file/log-watch.js';
-import type { OpenOrder } from './messages.js';
+import type { AsideNews, OpenOrder } from './messages.js';
 import { ThreadStore } from './thread-store.js';
 
 /** What may go beyond opening the existing store. */
@@ -12,10 +12,10 @@ export interface SqliteStoreOptions {
   /** The node is one of a pair: the other one reads changes, which needs an index. */
   readonly isPaired: boolean;
   /**
-   * Told which store it is before it is opened (on a full disk, when there is room); and of its log whenever that
-   * has changed.
+   * Told which store it is before it is opened (on a full disk, when there is room); of rows that it set aside, and
+   * of its log whenever that has changed.
    */
-  readonly news: (news: StoreNews | LogReport) => void;
+  readonly news: (news: StoreNews | AsideNews | LogReport) => void;
 }
 
 const IN_A_PAIR: SqliteStoreOptions = { isNewStore: false, isPaired: true, news: () => undefined };

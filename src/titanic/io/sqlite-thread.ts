@@ -7,6 +7,7 @@ import { unpackChunk } from '../../store/chunk-codec.js';
 import { unpackChanges } from '../store/batch-codec.js';
 import { PackReader } from '../store/packing.js';
 import { unpackRecords } from '../store/record-codec.js';
+import { setAsideText } from '../store/unusable.js';
 import type { ChangeResult, MergeFailure, StoreFailure, Transaction } from '../store/store.js';
 import { assertDurable, openForService, openWithoutFile } from './file/database.js';
 import { failureOf, openError } from './file/sqlite-errors.js';
@@ -14,7 +15,9 @@ import { FileIdentity } from './file/file-identity.js';
 import { KnownStore } from './file/known-store.js';
 import { LogWatch, LOOK_MS } from './file/log-watch.js';
 import { fitPairIndex } from './file/pair-index.js';
+import { rowsSetAside, setAside } from './file/set-aside.js';
 import {
+  type AsideNews,
   BATCH_FAILED,
   CLOSED,
   COMMITTED,
@@ -114,6 +117,8 @@ function connectFile(
   const db = openForService(path, earlier === null ? known : null, isExclusive);
   try {
     fitPairIndex(db, path, isPaired);
+    // A full disk has no room for that: the next start does it.
+    if (earlier === null && !isExclusive) setAside(db);
     const tables = new Tables(path, db, earlier);
     // On a full disk, this also waits for the first commit.
     if (!isExclusive) known.remember(tables.recovered.storeId);
@@ -161,7 +166,11 @@ class StoreThread {
     port.on('message', (message: Uint8Array) => {
       this.#receive(new PackReader(message));
     });
-    const { file, tables } = this.#connection;
+    const { db, file, tables } = this.#connection;
+    const aside = rowsSetAside(db);
+    if (aside.length > 0) {
+      port.postMessage({ how: 'set-aside', text: setAsideText(aside) } satisfies AsideNews);
+    }
     const { isNumbered, ...recovered } = tables.recovered;
     this.#tombstoneBytes = recovered.mapTombstoneBytes;
     packRecovered(this.#answers.begin(OPENED, 0), {

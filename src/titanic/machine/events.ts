@@ -130,6 +130,8 @@ export type TitanicEvent =
       /** Where the previous store is now; `null`: nothing was moved. */
       readonly aside: string | null;
     }
+  /** It has rows that cannot be used: of them nothing is served. At each start. */
+  | { readonly name: 'store.set_aside'; readonly text: string }
   /** `--new-store` was not needed. */
   | { readonly name: 'store.kept'; readonly id: string };
 

@@ -5,7 +5,7 @@
  */
 import type { Asker } from '../../broker/ports.js';
 import { escapeName } from '../../core/escape.js';
-import { AHEAD_MS_MAX } from '../../wire/tsp.js';
+import { DURATION_MS_MAX } from '../../core/numbers.js';
 import type { Accepting } from './accepting.js';
 import { status, STATUS_OK } from './answers.js';
 import { SCHEDULES, type TitanicContext } from './context.js';
@@ -383,7 +383,7 @@ export class ScheduleCommands {
       priority: 0,
       acceptedAt: wall,
       notBefore: due,
-      expiresAt: wall + AHEAD_MS_MAX,
+      expiresAt: wall + DURATION_MS_MAX,
       maxAttempts: ATTEMPTS_MAX,
       attempts: 0,
       generation: 0,

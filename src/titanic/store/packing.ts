@@ -5,6 +5,7 @@
  * then.
  */
 import { copyBytes } from '../../core/bytes.js';
+import { isWhole } from '../../core/numbers.js';
 
 const NUMBER_BYTES = 8;
 const LENGTH_BYTES = 4;
@@ -126,9 +127,7 @@ export class PackReader {
   /** The number of items that follow, each of at least one byte. */
   count(): number {
     const count = this.number();
-    if (Number.isInteger(count) && count >= 0 && count <= this.#buffer.length - this.#at) {
-      return count;
-    }
+    if (isWhole(count, 0, this.#buffer.length - this.#at)) return count;
     this.#isTorn = true;
     return 0;
   }

@@ -50,7 +50,7 @@ import {
   type StoredRequest,
   type Tombstone,
 } from './store.js';
-import { areAttempts, areNatural, isName, isOwner, isRequest, isUuid } from './well-formed.js';
+import { areAttempts, areWallTimes, isName, isOwner, isRequest, isUuid } from './well-formed.js';
 
 const REQUEST_RECORD = 1;
 const TOMBSTONE_RECORD = 2;
@@ -274,16 +274,16 @@ function isRecord(record: StoreRecord): boolean {
         (key === null || isName(key)) &&
         (body === null || (body.length === request.bodyBytes && isPackedFrames(body))) &&
         areAttempts(attempts, attemptsEver) &&
-        (reply === null || (areNatural(reply.at) && isPackedFrames(reply.reply))) &&
-        (death === null || areNatural(death.at))
+        (reply === null || (areWallTimes(reply.at) && isPackedFrames(reply.reply))) &&
+        (death === null || areWallTimes(death.at))
       );
     }
     case 'tombstone':
-      return isUuid(record.uuid) && areNatural(record.keyUntil) && isOwner(record.by);
+      return isUuid(record.uuid) && areWallTimes(record.keyUntil) && isOwner(record.by);
     case 'key': {
       const { service, key, uuid, until, owner } = record;
       const isNamed = isName(service) && isName(key) && isOwner(owner);
-      return isNamed && isUuid(uuid) && areNatural(until);
+      return isNamed && isUuid(uuid) && areWallTimes(until);
     }
   }
 }

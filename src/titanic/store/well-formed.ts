@@ -1,5 +1,7 @@
 /** Checks data from the other node of a pair before it is trusted. */
+import { isCount, isSequence, isWallTime, isWhole } from '../../core/numbers.js';
 import { isPackedFrames } from '../../core/packed.js';
+import { PRIORITY_MAX } from '../../wire/tsp.js';
 import { isPackedFailure } from './failure-codec.js';
 import {
   ANONYMOUS,
@@ -12,7 +14,6 @@ import {
 
 const UUID_BYTES = 16;
 const NAME_BYTES_MAX = 255;
-const PRIORITY_MAX = 100;
 const OWNER_CHARACTERS_MAX = 300;
 
 export function isUuid(uuid: Buffer): boolean {
@@ -29,9 +30,12 @@ export function isOwner(owner: string): boolean {
   return /^key:[^]/.test(owner) && owner.length <= OWNER_CHARACTERS_MAX;
 }
 
-/** Counts, generations, numbers, wall times. */
-export function areNatural(...values: readonly number[]): boolean {
-  return values.every((value) => Number.isSafeInteger(value) && value >= 0);
+function areCounts(...values: readonly number[]): boolean {
+  return values.every(isCount);
+}
+
+export function areWallTimes(...values: readonly number[]): boolean {
+  return values.every(isWallTime);
 }
 
 export function isRequest(request: StoredRequest): boolean {
@@ -41,21 +45,25 @@ export function isRequest(request: StoredRequest): boolean {
     isUuid(uuid) &&
     isName(service) &&
     isOwner(request.owner) &&
-    areNatural(number - 1, acceptedAt, notBefore, expiresAt, attempts, generation, bodyBytes) &&
-    areNatural(priority + PRIORITY_MAX, PRIORITY_MAX - priority, maxAttempts - 1)
+    isSequence(number) &&
+    number > 0 &&
+    areWallTimes(acceptedAt, notBefore, expiresAt) &&
+    areCounts(attempts, generation, bodyBytes, maxAttempts) &&
+    maxAttempts > 0 &&
+    isWhole(priority, -PRIORITY_MAX, PRIORITY_MAX)
   );
 }
 
 export function areAttempts(attempts: readonly Attempt[], attemptsEver: number): boolean {
   return (
-    areNatural(attemptsEver) &&
+    isCount(attemptsEver) &&
     attempts.length === Math.min(attemptsEver, ATTEMPTS_KEPT) &&
     attempts.every(isAttempt)
   );
 }
 
 function isAttempt({ startedAt, endedAt, failure }: Attempt): boolean {
-  return areNatural(startedAt, endedAt) && (failure === null || isPackedFailure(failure));
+  return areWallTimes(startedAt, endedAt) && (failure === null || isPackedFailure(failure));
 }
 
 export function isChange(change: Change): boolean {
@@ -71,18 +79,24 @@ export function isChange(change: Change): boolean {
       );
     }
     case 'sweep':
-      return areNatural(change.now, change.keyUntil, change.most);
+      return areWallTimes(change.now, change.keyUntil) && isCount(change.most);
     case 'close':
     case 'expire':
-      return isUuid(change.uuid) && areNatural(change.at, change.keyUntil) && isOwner(change.by);
+      return isUuid(change.uuid) && areWallTimes(change.at, change.keyUntil) && isOwner(change.by);
     case 'attempt': {
       const { uuid, generation, attempts, attempt, notBefore } = change;
-      return isUuid(uuid) && isAttempt(attempt) && areNatural(generation, attempts, notBefore);
+      const isOfUuid = isUuid(uuid) && isAttempt(attempt);
+      return isOfUuid && areCounts(generation, attempts) && isWallTime(notBefore);
     }
     case 'reply':
-      if (!isPackedFrames(change.reply)) return false;
-      return isUuid(change.uuid) && areNatural(change.generation, change.at, change.expiresAt);
+      return isPackedFrames(change.reply) && isStep(change);
     default:
-      return isUuid(change.uuid) && areNatural(change.generation, change.at, change.expiresAt);
+      return isStep(change);
   }
+}
+
+type Step = Extract<Change, { readonly kind: 'reply' | 'dead' | 'retry' }>;
+
+function isStep({ uuid, generation, at, expiresAt }: Step): boolean {
+  return isUuid(uuid) && isCount(generation) && areWallTimes(at, expiresAt);
 }

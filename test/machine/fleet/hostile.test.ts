@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
+import { PackNumbers } from '../../../src/fleet/pack-numbers.js';
 import { fleetDigest } from '../../../src/fleet/subjects.js';
 import {
   askEntry,
@@ -7,11 +8,13 @@ import {
   encodeChunk,
   encodePack,
   heldEntry,
+  hintEntry,
   offerEntry,
+  presenceEntry,
   returnEntry,
   wantEntry,
 } from '../../../src/wire/fleet-codec.js';
-import type { FleetHead } from '../../../src/wire/fleet.js';
+import type { FleetChannel, FleetHead } from '../../../src/wire/fleet.js';
 import {
   endFleets,
   fleet,
@@ -36,6 +39,15 @@ function headFor(stage: FleetStage, sender: string, number = 1): FleetHead {
 
 function one(head: FleetHead, entry: Buffer): Buffer {
   return encodePack(head, [entry], entry.length);
+}
+
+/** One that does nothing. */
+function entryOn(channel: FleetChannel): Buffer {
+  const presence = { node: 'a', version: '1', keys: Buffer.alloc(8), isLeaving: false };
+  if (channel === 'direct') return heldEntry([]);
+  if (channel === 'presence') return presenceEntry(presence);
+  if (channel === 'want') return wantEntry(Buffer.from('nothing'));
+  return channel === 'hint' ? hintEntry(Buffer.alloc(2)) : offerEntry([]);
 }
 
 describe('what is hostile on the bus', () => {
@@ -83,6 +95,53 @@ describe('what is hostile on the bus', () => {
     expect(worker.inbox()).toEqual(['REQUEST hi']);
     expect(client.inbox()).toEqual(['FINAL echo ho']);
     expect(a.machine.counters.dropped.replayed).toBeGreaterThan(0);
+  });
+
+  it.each(['direct', 'offer', 'want', 'presence', 'hint'] as const)(
+    'a forged pack with a huge number on %s cuts nobody off (D104)',
+    (channel) => {
+      const [w, a, b] = pair();
+      const worker = a.worker('w').ready('echo', { credit: 5 }).heartbeatsEvery(1000);
+      const first = b.client('c').request('echo', 'hi');
+      worker.final('ho');
+      w.after(2000);
+      const sender = a.members()[0]?.id ?? '';
+      const forge = (number: number): void => {
+        const head = { ...headFor(b, '', number), sender: Buffer.from(sender, 'hex'), channel };
+        w.inject(b, one({ ...head, seen: number }, entryOn(channel)));
+      };
+      forge(2 ** 48 - 1);
+      w.after(1000);
+      forge(2 ** 47);
+      expect(b.machine.counters.dropped.jump).toBe(2);
+      expect(b.told('fleet.pack_dropped')).toContainEqual(
+        expect.objectContaining({ reason: 'jump', sender }),
+      );
+      w.after(5000);
+      const second = b.client('c2').request('echo', 'hi');
+      worker.final('ho');
+      expect([first.inbox(), second.inbox()]).toEqual([['FINAL echo ho'], ['FINAL echo ho']]);
+      expect([a.machine.peers, b.machine.peers]).toEqual([1, 1]);
+      expect(b.told('fleet.peer_lost')).toEqual([]);
+    },
+  );
+
+  it('a number that may have been reached is believed until its sender goes on below it (D104)', () => {
+    const numbers = new PackNumbers();
+    const come = (number: number, now: number): string | null => {
+      const fault = numbers.fault(number, now);
+      if (fault === null) numbers.note(number, now);
+      return fault;
+    };
+    expect(come(900_000, 0)).toBe(null);
+    expect([come(900_000, 0), come(1_000_000, 1)]).toEqual(['replayed', 'jump']);
+    expect(come(1_000_000, 1000)).toBe(null);
+    expect([come(900_000, 1001), come(1_000_000, 1001)]).toEqual(['replayed', 'replayed']);
+    expect([come(900_001, 1001), come(900_002, 1001), come(900_001, 1001)]).toEqual([
+      null,
+      null,
+      'replayed',
+    ]);
   });
 
   it('does not come back from the dead: packs of a broker that is gone are known', () => {

@@ -1,7 +1,10 @@
 /** Schedules (D80): requests that the broker stores itself when a cron line says so. */
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 
-import { readFrom } from '../../../src/titanic/store/store.js';
+import { present } from '../../../src/core/assert.js';
+import { WALL_MS_MAX } from '../../../src/core/numbers.js';
+import { RecordWriter } from '../../../src/titanic/store/record-codec.js';
+import { FORMAT, readFrom } from '../../../src/titanic/store/store.js';
 import type { SchedulePage, SchedulePlace } from '../../../src/titanic/operator/operator-api.js';
 import { NO_QUOTAS } from '../../../src/broker/quotas.js';
 import type { ClientActor } from '../../support/stage-peers.js';
@@ -206,6 +209,34 @@ describe('a request of a schedule is stored once', () => {
     const next = s.crashes({ titanic: TITANIC });
     next.after(25 * MINUTE_MS);
     expect(stored(next)).toHaveLength(3);
+  });
+
+  it('is shown to the end of the year 9999; a record with a later time is refused (D104)', () => {
+    const s = stage({ replica: new StageReplica() });
+    s.losesPeer();
+    s.after(1);
+    schedules(s, { cron: '0 * * * *' });
+    const row = s.store.disk.rows[0];
+    const merges = (notBefore: number): boolean => {
+      const { request, body } = present(row, 'the schedule');
+      const writer = new RecordWriter(FORMAT);
+      const rest = { key: null, attemptsEver: 0, attempts: [], reply: null, death: null };
+      writer.add({
+        kind: 'request',
+        request: { ...request, notBefore, generation: 1 },
+        body,
+        ...rest,
+        extra: null,
+      });
+      const number = s.replica?.next() ?? 0;
+      const transaction = { number, tombstones: 'all', holds: null, peerHolds: 0 } as const;
+      const merging = s.store.disk.tables.merge(transaction, writer.take(), true);
+      if (merging !== null) s.titanic.merged(merging.merged.opened, merging.merged.ended);
+      s.turn();
+      return merging !== null;
+    };
+    expect([9e15, WALL_MS_MAX + 1, WALL_MS_MAX].map(merges)).toEqual([false, false, true]);
+    expect(listed(s.asks('schedules'))).toMatchObject([{ next: '9999-12-31T23:59:59.999Z' }]);
   });
 
   it('when the other node of a pair, which is active now, stored it already', () => {

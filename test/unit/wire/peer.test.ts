@@ -3,6 +3,12 @@ import fc from 'fast-check';
 
 import { Frames } from '../../../src/core/frames.js';
 import {
+  COUNT_MAX,
+  DURATION_MS_MAX,
+  SEQUENCE_MAX,
+  TRANSACTION_MAX,
+} from '../../../src/core/numbers.js';
+import {
   PEER_ROLES,
   PEER_STATES,
   PEER_VERSION,
@@ -18,10 +24,12 @@ function framesOf(buffers: readonly Uint8Array[]): Frames {
   return frames;
 }
 
-const number = fc.maxSafeNat();
+const number = fc.nat({ max: SEQUENCE_MAX });
+const count = fc.nat({ max: COUNT_MAX });
+const transaction = fc.nat({ max: TRANSACTION_MAX });
 const id = fc.uint8Array({ minLength: 16, maxLength: 16 }).map((bytes) => Buffer.from(bytes));
 const blob = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes));
-const holds = fc.record({ storeId: id, upTo: number, bodiesUpTo: number });
+const holds = fc.record({ storeId: id, upTo: transaction, bodiesUpTo: transaction });
 const maybeHolds = fc.option(holds);
 
 const message: fc.Arbitrary<PeerMessage> = fc.oneof(
@@ -30,7 +38,7 @@ const message: fc.Arbitrary<PeerMessage> = fc.oneof(
     pair: fc.string(),
     role: fc.constantFrom(...PEER_ROLES),
     replication: fc.constantFrom(...REPLICATIONS),
-    heartbeatIntervalMs: number,
+    heartbeatIntervalMs: fc.nat({ max: DURATION_MS_MAX }),
     node: fc.string(),
     storeId: fc.option(id),
     nonce: id,
@@ -62,19 +70,28 @@ const message: fc.Arbitrary<PeerMessage> = fc.oneof(
     kind: fc.constant('taken' as const),
     epoch: number,
     index: number,
-    number,
-    joined: number,
-    ranTwice: number,
+    number: transaction,
+    joined: count,
+    ranTwice: count,
   }),
   fc.record({
     kind: fc.constant('update' as const),
     epoch: number,
-    number,
-    holdsUpTo: number,
+    number: transaction,
+    holdsUpTo: transaction,
     batch: blob,
   }),
-  fc.record({ kind: fc.constant('confirm' as const), epoch: number, number, became: number }),
-  fc.record({ kind: fc.constantFrom('probe' as const, 'probed' as const), epoch: number, number }),
+  fc.record({
+    kind: fc.constant('confirm' as const),
+    epoch: number,
+    number: transaction,
+    became: transaction,
+  }),
+  fc.record({
+    kind: fc.constantFrom('probe' as const, 'probed' as const),
+    epoch: number,
+    number: transaction,
+  }),
 );
 
 const version = fc.constantFrom<PeerVersion>(1, 2);
@@ -101,8 +118,8 @@ function old(sent: PeerMessage): PeerMessage {
 describe('messages of the pair (docs/peer-protocol.md)', () => {
   it('are read as they were written, in both versions', () => {
     fc.assert(
-      fc.property(message, version, number, number, (sent, spoken, incarnation, count) => {
-        const stamp = { incarnation, sequence: count };
+      fc.property(message, version, number, number, (sent, spoken, incarnation, sequence) => {
+        const stamp = { incarnation, sequence };
         const read = readPeer(framesOf(writePeer(sent, stamp, spoken)));
         expect(read).toEqual({ version: spoken, stamp, message: spoken === 1 ? old(sent) : sent });
       }),
@@ -174,6 +191,30 @@ describe('messages of the pair (docs/peer-protocol.md)', () => {
       }),
       { numRuns: 2000 },
     );
+  });
+
+  it('a number out of the range of its kind makes them malformed (D104)', () => {
+    const stamp = { incarnation: 5, sequence: 6 };
+    const holds = { storeId: Buffer.alloc(16), upTo: TRANSACTION_MAX, bodiesUpTo: 0 };
+    const join = { kind: 'join', epoch: SEQUENCE_MAX, holds } as const;
+    const isRead = (sent: PeerMessage, its = stamp): boolean =>
+      readPeer(framesOf(writePeer(sent, its))) !== null;
+    expect([isRead(join), isRead({ kind: 'probe', epoch: 1, number: TRANSACTION_MAX })]).toEqual([
+      true,
+      true,
+    ]);
+    const hello = { ...HELLO, epoch: null, resumes: null, publicUrl: null, takesMap: null };
+    const taken = { kind: 'taken', epoch: 1, index: 1, number: 1, joined: 1, ranTwice: 0 } as const;
+    const refused: readonly PeerMessage[] = [
+      { ...join, epoch: SEQUENCE_MAX + 1 },
+      { ...join, holds: { ...holds, upTo: TRANSACTION_MAX + 1 } },
+      { ...hello, heartbeatIntervalMs: DURATION_MS_MAX + 1 },
+      { ...taken, joined: COUNT_MAX + 1 },
+      { ...taken, index: 2 ** 53 },
+      { kind: 'confirm', epoch: 1, number: 1, became: 2 ** 53 },
+    ];
+    expect(refused.filter((each) => isRead(each))).toEqual([]);
+    expect(isRead(join, { ...stamp, sequence: 2 ** 48 })).toBe(false);
   });
 
   it('another version is told as such', () => {

@@ -3,10 +3,11 @@ import type Database from 'better-sqlite3';
 
 import { codeOf, messageOf } from '../../../core/errors.js';
 import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
-import { KEY_BYTES_MAX, PROPERTIES_BYTES_MAX, UUID_BYTES } from '../../../wire/chp-client.js';
 import { ATTEMPTS_KEPT } from '../../store/store.js';
+import { setAsideText } from '../../store/unusable.js';
 import { openForReading } from './database.js';
 import { movedTo } from './moved.js';
+import { rowsSetAside, UNUSABLE } from './set-aside.js';
 import { openError } from './sqlite-errors.js';
 import { DEAD, PENDING, REPLIED } from './schema.js';
 
@@ -35,17 +36,6 @@ const REPORTS_MAX = 100;
 
 /** Inconsistencies: a text, and the requests (`number`) that have it. */
 const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
-  [
-    'requests in an unknown state',
-    `SELECT number FROM requests WHERE state NOT IN (${PENDING}, ${REPLIED}, ${DEAD})`,
-  ],
-  ['requests with an invalid uuid', 'SELECT number FROM requests WHERE length(uuid) <> 16'],
-  ['requests without a service', 'SELECT number FROM requests WHERE length(service) = 0'],
-  [
-    'requests with values out of range',
-    `SELECT number FROM requests WHERE priority NOT BETWEEN -100 AND 100 OR generation < 0
-      OR attempts < 0 OR attempts_ever < 0 OR max_attempts < 1`,
-  ],
   [
     'requests with a number that is not assigned yet',
     'SELECT number FROM requests WHERE number >= (SELECT next_number FROM ledger)',
@@ -104,16 +94,6 @@ const WITH_MAP = 9;
 /** Inconsistencies of the map: a text, and the records (`id`) that have it. */
 const MAP_INVARIANTS: typeof INVARIANTS = [
   [
-    'records of the map with a key that no client can send',
-    `SELECT id FROM map WHERE length(key) NOT BETWEEN 1 AND ${KEY_BYTES_MAX} OR instr(key, x'00') > 0`,
-  ],
-  [
-    'records of the map with values out of range',
-    `SELECT id FROM map WHERE epoch < 0 OR counter < 0 OR counter >= 1 << 40
-      OR length(uuid) NOT IN (0, ${UUID_BYTES}) OR length(value) = 0
-      OR length(properties) > ${PROPERTIES_BYTES_MAX}`,
-  ],
-  [
     'records of the map changed by a future transaction',
     'SELECT map.id FROM map, ledger WHERE changed >= (openings + 1) << 32',
   ],
@@ -170,7 +150,8 @@ function verify(
     ...(version < 2 ? [] : PAIR_INVARIANTS),
   ];
   const mapInvariants = version < WITH_MAP ? [] : MAP_INVARIANTS;
-  const all = invariants.length + mapInvariants.length + 4;
+  const unusable = UNUSABLE.filter(({ since }) => since <= version);
+  const all = unusable.length + invariants.length + mapInvariants.length + 5;
   let done = 0;
   let moved: StoreReport['moved'] = null;
   const step = (what: string, look: () => void): void => {
@@ -217,6 +198,16 @@ function verify(
     if (version < WITH_MAP) return;
     facts.mapKeys = scalar(db, 'SELECT count(*) FROM map WHERE value IS NOT NULL');
   });
+  step('rows set aside', () => {
+    const rows = rowsSetAside(db);
+    if (rows.length > 0) problems.push(setAsideText(rows));
+  });
+  for (const { table, problem, where } of unusable) {
+    step(problem, () => {
+      const found = scalar(db, `SELECT count(*) FROM ${table} WHERE ${where}`);
+      if (found > 0) problems.push(`${problem}: ${found}; the next start sets them aside`);
+    });
+  }
   const look = (problem: string, query: string, column: 'number' | 'id'): void => {
     step(problem, () => {
       const found = scalar(db, `SELECT count(DISTINCT ${column}) FROM (${query})`);

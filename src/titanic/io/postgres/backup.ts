@@ -4,6 +4,7 @@ import { basename, dirname, join } from 'node:path';
 
 import { present } from '../../../core/assert.js';
 import { codeOf, MajordomoError } from '../../../core/errors.js';
+import { isSequence } from '../../../core/numbers.js';
 import { type Attempt, type Owner, STATES } from '../../store/store.js';
 import { syncPath } from '../file/files.js';
 import { openError } from '../file/sqlite-errors.js';
@@ -141,7 +142,7 @@ class Numbers {
   #last = 0;
 
   constructor(highest: number) {
-    this.#areKept = Number.isSafeInteger(highest);
+    this.#areKept = isSequence(highest);
   }
 
   of(seq: number): number {

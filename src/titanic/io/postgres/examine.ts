@@ -9,6 +9,7 @@ import { refuseUnfinished, unfinishedOrigin } from './origin.js';
 import { otherStore } from './reader.js';
 import { failedCommand, refuseMissingRights, refuseStrangersTables } from './rights.js';
 import { DEAD, PENDING, REPLIED, REQUEST_BODY, SCHEMA } from './schema.js';
+import { rowsSetAside, UNUSABLE } from './set-aside.js';
 import { type Snapshots, snapshotsOf } from './snapshots.js';
 import { setWholeTables } from './server.js';
 
@@ -17,13 +18,6 @@ const REQUEST = `${SCHEMA}.request r`;
 
 /** Inconsistencies: a text, and a query that counts the rows that have it. */
 const INVARIANTS: readonly (readonly [problem: string, rows: string])[] = [
-  ['requests in an unknown state', `${REQUEST} WHERE state NOT BETWEEN ${PENDING} AND ${DEAD}`],
-  ['requests without a service', `${REQUEST} WHERE length(service) = 0`],
-  [
-    'requests with values out of range',
-    `${REQUEST} WHERE priority NOT BETWEEN -100 AND 100 OR generation < 0 OR attempts < 0
-      OR attempts_ever < 0 OR max_attempts < 1`,
-  ],
   [
     'requests with a claim, but not pending',
     `${REQUEST} WHERE session IS NOT NULL AND state <> ${PENDING}`,
@@ -85,6 +79,10 @@ const COUNTS = `SELECT
       WHERE n.nspname = '${SCHEMA}' AND c.relkind = 'r')
   FROM ${REQUEST}`;
 
+function unusableRows({ problem, table, where }: (typeof UNUSABLE)[number]): [string, string] {
+  return [problem, `${SCHEMA}.${table} WHERE ${where}`];
+}
+
 /** As `StoreReport` of a file. */
 export interface DatabaseReport {
   readonly version: number;
@@ -142,8 +140,11 @@ export async function verifyDatabase(
     const problems = missing.map(({ text, sql }) => `${text}: ${sql}`);
     const origin = await unfinishedOrigin(connection);
     if (origin !== null) problems.push(`the requests of ${origin} are not all here yet`);
-    for (const [at, [problem, rows]] of INVARIANTS.entries()) {
-      onProgress(at, INVARIANTS.length);
+    const aside = await rowsSetAside(connection);
+    if (aside !== null) problems.push(aside);
+    const all = [...UNUSABLE.map(unusableRows), ...INVARIANTS];
+    for (const [at, [problem, rows]] of all.entries()) {
+      onProgress(at, all.length);
       const [row] = await connection.ask(`SELECT count(*) FROM ${rows}`);
       const count = row?.[0] as number;
       if (count > 0) problems.push(`${problem}: ${count}`);
@@ -178,7 +179,9 @@ export interface ServerFacts {
    * that are missing.
    */
   readonly store:
-    'absent' | { readonly refused: string } | { readonly missing: readonly MissingIndex[] };
+    | 'absent'
+    | { readonly refused: string }
+    | { readonly missing: readonly MissingIndex[]; readonly aside: string | null };
 }
 
 const SYNCHRONOUS = `SELECT current_setting('synchronous_standby_names') <> '',
@@ -207,7 +210,7 @@ export async function askServer(examined: Examined): Promise<ServerFacts> {
 async function storeOn(connection: Connection, examined: Examined): Promise<ServerFacts['store']> {
   try {
     const missing = await missingIn(connection, examined);
-    return missing === null ? 'absent' : { missing };
+    return missing === null ? 'absent' : { missing, aside: await rowsSetAside(connection) };
   } catch (error) {
     if (!connection.isOpen) throw error;
     const refusal = await tablesError(connection, error, examined.login.place);

@@ -50,6 +50,8 @@ export type StoreReport =
   | { readonly report: 'snapshot'; readonly seconds: number | null }
   /** By service, one character per byte: since when requests wait that no broker has claimed. */
   | { readonly report: 'unclaimed'; readonly since: ReadonlyMap<string, number> }
+  /** It has rows that are set aside: how many of which tables. */
+  | { readonly report: 'set-aside'; readonly text: string }
   /** The database does not take a row. */
   | { readonly report: 'refused'; readonly text: string }
   /** Another session keeps the row of a request locked; `pid`: its process of the server, if known. */

@@ -1,6 +1,7 @@
 /** Answers queries for display from a database, in the same form as from a store file. */
 import { SHOWN_BYTES_MAX } from '../../operator/bodies.js';
 import { REASON_CHARACTERS_MAX } from '../../operator/queries.js';
+import { WALL_MS_MAX } from '../../../core/numbers.js';
 import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
 import type {
   AttemptRow,
@@ -22,7 +23,6 @@ const UUID_DIGITS = 32;
 const ABOVE_ALL = 'F'.repeat(UUID_DIGITS);
 const BELOW_ALL = '0'.repeat(UUID_DIGITS);
 const TIME_DIGITS = 12;
-const TIME_MAX = 2 ** 48 - 1;
 
 const REASON = `CASE WHEN r.state <> ${REPLIED} THEN coalesce(
     (SELECT b.frames FROM ${SCHEMA}.body b WHERE b.id = r.id AND b.kind = ${DEAD}),
@@ -181,7 +181,7 @@ function attemptRow([worker, startedAt, endedAt, reason, failure]: Row): Attempt
 
 /** The first uuid of a millisecond, which need not exist. */
 function firstOf(wallMs: number): string {
-  const time = Math.min(Math.max(Math.ceil(wallMs), 0), TIME_MAX);
+  const time = Math.min(Math.max(Math.ceil(wallMs), 0), WALL_MS_MAX);
   return time.toString(16).toUpperCase().padStart(TIME_DIGITS, '0').padEnd(UUID_DIGITS, '0');
 }
 

@@ -11,6 +11,7 @@ import { type Migrated, migrate } from './migrate.js';
 import { Notifier } from './notifier.js';
 import { count, countInSnapshot, mustBeStore, otherStore } from './reader.js';
 import { isOlder, limitLocks, type ServerIdentity } from './server.js';
+import { setAside } from './set-aside.js';
 import { type Claimant, leave, renew, take } from './session.js';
 import { RepeatedLook } from './repeated-look.js';
 import { SnapshotAges } from './snapshot-ages.js';
@@ -117,6 +118,8 @@ export class StoreSession implements LaneEvents {
     const migrated = await this.#slowly((connection) => migrate(connection, who, absent));
     this.#checkId(migrated);
     if (migrated.isMade) this.#report({ report: 'made' });
+    const aside = await this.#slowly(setAside);
+    if (aside !== null) this.#report({ report: 'set-aside', text: aside });
     const sentAtUs = sharedUs();
     const session = await this.#slowly((connection) => take(connection, this.#claimant));
     const countedFrom = performance.now();

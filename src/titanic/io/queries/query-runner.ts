@@ -1,6 +1,7 @@
 /** Answers queries for display from a store file. Each statement is a short transaction of its own. */
 import type Database from 'better-sqlite3';
 
+import { WALL_MS_MAX } from '../../../core/numbers.js';
 import type {
   BodyRows,
   HistoryRows,
@@ -21,7 +22,6 @@ const ABOVE_ALL = 'F'.repeat(34);
 /** Below every uuid. */
 const BELOW_ALL = '';
 const TIME_DIGITS = 12;
-const TIME_MAX = 2 ** 48 - 1;
 const UUID_DIGITS = 32;
 
 /** The rest of a request. */
@@ -130,7 +130,7 @@ export class QueryRunner {
 
 /** The first uuid of a millisecond, which need not exist. */
 function firstOf(wallMs: number): string {
-  const time = Math.min(Math.max(Math.ceil(wallMs), 0), TIME_MAX);
+  const time = Math.min(Math.max(Math.ceil(wallMs), 0), WALL_MS_MAX);
   return time.toString(16).toUpperCase().padStart(TIME_DIGITS, '0');
 }
 

@@ -1,5 +1,6 @@
 /** The changes of the store port as statements on the tables, within a transaction. */
 import { present } from '../../../core/assert.js';
+import { nextAfter } from '../../../core/numbers.js';
 import { isOnceKey } from '../../../wire/tsp.js';
 import { joinExtra } from '../../store/fields.js';
 import {
@@ -96,9 +97,10 @@ export class ChangeRows {
     const closers = this.#closers(request.uuid);
     if (closers.some((by) => isEndedBy(by, request))) return PASSED;
     if (closers.length > 0) this.#dropTombstones(request.uuid);
-    const isNumbered = request.number >= this.#tally.nextNumber;
+    const next = this.#tally.nextNumber;
+    const isNumbered = nextAfter(next, request.number) > next;
     if (isNumbered) this.#tally.nextNumber = request.number + 1;
-    const number = isNumbered ? request.number : this.#tally.nextNumber;
+    const number = isNumbered ? request.number : next;
     const { number: changed } = this.#transaction;
     if (key !== null) {
       const standing = standingOf(this.#sql, request.uuid);

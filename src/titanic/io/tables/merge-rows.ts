@@ -1,4 +1,5 @@
 /** The tables of a store file as a merge uses them, within its transaction. */
+import { nextAfter } from '../../../core/numbers.js';
 import type { RequestState } from '../../store/join.js';
 import type { KnownKey, MergeTables, RequestHere } from '../../store/merge.js';
 import type { RequestRecord } from '../../store/record-codec.js';
@@ -58,7 +59,7 @@ export class MergeRows implements MergeTables {
 
   insert(record: RequestRecord, body: Buffer, number: number): void {
     const { request, attemptsEver } = record;
-    this.#tally.nextNumber = Math.max(this.#tally.nextNumber, number + 1);
+    this.#tally.nextNumber = nextAfter(this.#tally.nextNumber, number);
     this.#sql.insertRequest.run(
       number,
       request.uuid,

@@ -1,6 +1,7 @@
 /** All statements that run while a store is in service. */
 import type Database from 'better-sqlite3';
 
+import { WALL_MS_MAX } from '../../../core/numbers.js';
 import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
 import type { KnownKey } from '../../store/merge.js';
 import type {
@@ -178,7 +179,9 @@ const SQL = {
   reply: 'SELECT reply FROM replies WHERE number = ?',
   /** Without reading the whole value. */
   replyBytes: 'SELECT length(reply) FROM replies WHERE number = ?',
-  replyRow: 'SELECT reply, worker, replied_at AS at FROM replies WHERE number = ?',
+  // Only shown: to check it at each start, all replies would have to be read.
+  replyRow: `SELECT reply, worker, max(0, min(replied_at, ${WALL_MS_MAX})) AS at
+    FROM replies WHERE number = ?`,
   reason: 'SELECT reason FROM deaths WHERE number = ?',
   lastFailure: `SELECT failure FROM attempts WHERE number = ? ORDER BY ordinal DESC LIMIT 1`,
   deathRow: 'SELECT reason, died_at AS at FROM deaths WHERE number = ?',
