@@ -147,8 +147,8 @@ function senderOf({ key, address, schedule }: Facts): string {
   if (address === undefined && key === undefined) {
     return 'a peer (with a token, as the user of the broker has it, doctor says which)';
   }
-  const place = address === undefined ? `schedule ${String(schedule)}` : String(address);
-  return key === null || key === undefined ? place : `${place}, key ${String(key)}`;
+  const place = typeof address === 'string' ? address : `schedule ${String(schedule)}`;
+  return typeof key === 'string' ? `${place}, key ${key}` : place;
 }
 
 const TOLD_ELSEWHERE: ReadonlySet<string> = new Set(['event', 'severity', 'key', 'address']);
