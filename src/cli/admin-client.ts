@@ -52,13 +52,23 @@ export class AdminClient {
     return this.#well('POST', path, JSON.stringify(body));
   }
 
+  /** The text that a stream brings within `ms`, or until it ends. @throws see `get` */
+  async listen(path: string, ms: number): Promise<string> {
+    return String((await this.#well('GET', path, null, ms)).value);
+  }
+
   /** Returns any answer, also an error. @throws ERR_HTTP_UNREACHABLE, ERR_HTTP_NO_ANSWER */
   any(path: string): Promise<AdminAnswer> {
     return this.#ask('GET', path, null);
   }
 
-  async #well(method: string, path: string, body: string | null): Promise<AdminAnswer> {
-    const answer = await this.#ask(method, path, body);
+  async #well(
+    method: string,
+    path: string,
+    body: string | null,
+    streamMs: number | null = null,
+  ): Promise<AdminAnswer> {
+    const answer = await this.#ask(method, path, body, streamMs);
     if (answer.status >= 200 && answer.status < 300) return answer;
     const said = errorOf(answer.value);
     const text = said ?? `${this.#place.name} answered ${answer.status}: is it a Majordomo broker?`;
@@ -68,7 +78,13 @@ export class AdminClient {
     });
   }
 
-  async #ask(method: string, path: string, body: string | null): Promise<AdminAnswer> {
+  /** @param streamMs the answer is a stream, and read for that time; `null`: it is not */
+  async #ask(
+    method: string,
+    path: string,
+    body: string | null,
+    streamMs: number | null = null,
+  ): Promise<AdminAnswer> {
     const { url, socketPath, name, trust } = this.#place;
     const { request } = await (url.protocol === 'https:'
       ? import('node:https')
@@ -90,7 +106,8 @@ export class AdminClient {
     };
     return await new Promise<AdminAnswer>((resolve, reject) => {
       const asked = request(target, options, (response) => {
-        collect(response, name, this.#bytesMax).then(resolve, reject);
+        if (streamMs !== null) clearTimeout(timer);
+        collect(response, name, this.#bytesMax, streamMs).then(resolve, reject);
       });
       const timer = setTimeout(() => {
         asked.destroy();
@@ -108,7 +125,12 @@ export class AdminClient {
   }
 }
 
-function collect(response: IncomingMessage, name: string, bytesMax: number): Promise<AdminAnswer> {
+function collect(
+  response: IncomingMessage,
+  name: string,
+  bytesMax: number,
+  streamMs: number | null,
+): Promise<AdminAnswer> {
   return new Promise((resolve, reject) => {
     const chunks: Buffer[] = [];
     let bytes = 0;
@@ -122,9 +144,18 @@ function collect(response: IncomingMessage, name: string, bytesMax: number): Pro
       const isCut = codeOf(error) === 'ECONNRESET';
       reject(isCut ? new MajordomoError('ERR_HTTP_NO_ANSWER', text, { cause: error }) : error);
     });
-    response.once('end', () => {
+    const settle = (): void => {
       const text = Buffer.concat(chunks).toString('utf8');
       resolve({ status: response.statusCode ?? 0, value: jsonOrText(text) });
+    };
+    response.once('end', settle);
+    if (streamMs === null) return;
+    const timer = setTimeout(() => {
+      settle();
+      response.destroy();
+    }, streamMs);
+    response.once('close', () => {
+      clearTimeout(timer);
     });
   });
 }

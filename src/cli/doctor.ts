@@ -9,6 +9,7 @@ import { problemLine } from '../config/problem.js';
 import { messageOf } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
 import { isPostgres } from '../core/postgres-url.js';
+import { addAdminOptions, adminClient, type AdminOptions } from './admin.js';
 import { database } from './checkup/database.js';
 import { dataDirectory, freeSpace, isInUse, store } from './checkup/data-directory.js';
 import { exposed } from './checkup/exposed.js';
@@ -19,34 +20,49 @@ import { curveKeys } from './checkup/keys.js';
 import { eventsListener, mapListeners, listeners, peerListener } from './checkup/listeners.js';
 import { clock, descriptors, memory, nodeVersion } from './checkup/machine.js';
 import { sqlite, zeromq } from './checkup/native.js';
+import { ANSWER_MS } from './checkup/port.js';
+import { refusals } from './checkup/refusals.js';
 import { load } from './config-options.js';
 import {
-  addConfigOptions,
   addOutputOption,
-  type ConfigOptions,
   type Done,
   examples,
+  integerOption,
   type OutputFormat,
 } from './options.js';
-import { counted, print, printable, printJson, type Style, styled } from './output.js';
+import { counted, print, printable, printJson, say, type Style, styled } from './output.js';
 
-interface DoctorOptions extends ConfigOptions {
+interface DoctorOptions extends Omit<AdminOptions, 'timeoutMs'> {
   readonly output: OutputFormat;
+  readonly listen?: number;
 }
+
+const LISTEN_SECONDS_MAX = 3600;
 
 const EXAMPLES = [
   ['majordomo doctor', 'before the first start'],
   ['majordomo doctor -c /etc/majordomo.yaml', 'with the configuration file of the broker'],
+  ['majordomo doctor --listen 30', 'and whom the running broker refuses, and why'],
   ['majordomo doctor -o json | jq \'.checks[] | select(.state != "ok")\'', 'for scripts'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
-Changes nothing. Run it as the user that runs the broker. Exit status: 0 if there is no problem
+Changes nothing. Run it as the user that runs the broker. With --listen it also reads the events of the running
+broker over HTTP: the latest ones, and those that happen meanwhile. It explains each refusal of a peer: who it
+was, what it sent, the rule, and what to do. --admin, --token and the options for keys are for that. Exit status: 0 if there is no problem
 (warnings are allowed), 1 if there is one.
 `;
 
 export function defineDoctor(command: Command, done: Done): void {
-  addOutputOption(addConfigOptions(command))
+  command.addOption(
+    integerOption(
+      '--listen <seconds>',
+      'also explain whom the running broker refused lately, or refuses within that time',
+      1,
+      LISTEN_SECONDS_MAX,
+    ),
+  );
+  addOutputOption(addAdminOptions(command))
     .addHelpText('after', AFTER)
     .action(async (options: DoctorOptions) => {
       const checks = await examine(options);
@@ -72,7 +88,13 @@ async function examine(options: DoctorOptions): Promise<readonly Finding[]> {
     clock(),
     ...findings,
     ...(loaded === null ? [] : await ofConfiguration(loaded)),
+    ...(options.listen === undefined ? [] : await listened(options, options.listen)),
   ];
+}
+
+async function listened(options: DoctorOptions, seconds: number): Promise<readonly Finding[]> {
+  say(`listening for ${counted(seconds, 'second')}`);
+  return await refusals(() => adminClient({ ...options, timeoutMs: ANSWER_MS }), seconds);
 }
 
 const MAP_PORTS = 3;

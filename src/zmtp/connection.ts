@@ -1,6 +1,6 @@
 /**
  * One ZMTP connection as a pure machine: bytes in, events and bytes out, time as an argument.
- * (23/ZMTP 3.0, 37/ZMTP 3.1.) It never throws because of a peer's bytes, however they are split.
+ * (23/ZMTP 3.0, 37/ZMTP 3.1; where it listens, 15/ZMTP 2.0.) It never throws because of a peer's bytes, however they are split.
  */
 import { copyBytes, forgetWords, Words, wordsOf } from '../core/bytes.js';
 import { Frames } from '../core/frames.js';
@@ -21,6 +21,7 @@ import {
 } from './mechanism.js';
 import { OutputQueue } from './output-queue.js';
 import { type MessageLimits, SkippedMessage } from './skipped-message.js';
+import { isVersion2, readGreeting2, restOfGreeting2 } from './version-2.js';
 
 const FLAG_MORE = 0x01;
 const FLAG_LONG = 0x02;
@@ -97,8 +98,8 @@ export interface ConnectionEvents {
 export interface ConnectionOptions extends MessageLimits {
   readonly mechanism: Mechanism;
   /**
-   * Sends only the head of the greeting until the peer's mechanism is known, so that it can report
-   * a mismatch.
+   * Sends only the head of the greeting until the peer's version and mechanism are known, so that it
+   * can speak ZMTP 2.0 and report a mismatch.
    */
   readonly waitsForGreeting: boolean;
   /** A costly step of the handshake waits for `grant`; by default it is taken at once. */
@@ -134,6 +135,8 @@ export class Connection {
   readonly #events: ConnectionEvents;
   #phase: Phase = 'greeting';
   #greetingSent = 0;
+  /** The peer speaks ZMTP 2.0, which has no commands. */
+  #isVersion2 = false;
   #handshakeCommands = 0;
   #cipher: FrameCipher | null = null;
   /** Bytes of an incomplete message, greeting or command. */
@@ -494,6 +497,7 @@ export class Connection {
   #readGreeting(bytes: Buffer, from: number, end: number): number {
     const fault = greetingFault(bytes.subarray(from, end));
     if (fault !== null) return this.#fail('greeting', fault);
+    if (isVersion2(bytes.subarray(from, end))) return this.#readGreeting2(bytes, from, end);
     if (end - from < GREETING_BYTES) return this.#lack(1);
     const read = readGreeting(bytes.subarray(from, from + GREETING_BYTES));
     const { mechanism } = this.#options;
@@ -511,6 +515,29 @@ export class Connection {
     const first = mechanism.begin();
     if (first !== null) this.#command(first);
     return from + GREETING_BYTES;
+  }
+
+  /** Type and identity are the whole handshake of ZMTP 2.0, and the peer waits for ours. */
+  #readGreeting2(bytes: Buffer, from: number, end: number): number {
+    const { plain, name } = this.#options.mechanism;
+    if (plain === null) {
+      return this.#fail('mechanism', `the peer speaks ZMTP 2.0, which has no ${name}`);
+    }
+    if (!this.#isVersion2) {
+      if (this.#greetingSent > GREETING_HEAD_BYTES) {
+        return this.#fail('greeting', 'the peer speaks ZMTP 2.0, and said so too late');
+      }
+      const rest = restOfGreeting2(plain.socketType, plain.identity);
+      this.output.append(rest, 0, rest.length);
+      this.#greetingSent = GREETING_BYTES;
+      this.#isVersion2 = true;
+    }
+    const read = readGreeting2(bytes.subarray(from, end), plain.socketType);
+    if (read === null) return this.#lack(1);
+    if (typeof read === 'string') return this.#fail('handshake', read);
+    this.#phase = 'traffic';
+    this.#events.ready(read.metadata, null);
+    return from + read.bytes;
   }
 
   #readHandshake(bytes: Buffer, at: number, end: number): number {
@@ -568,7 +595,7 @@ export class Connection {
     for (let at = from; at < end;) {
       const flags = bytes[at] ?? 0;
       const isCommand = (flags & ~(FLAG_MORE | FLAG_LONG)) !== 0;
-      if (isCommand && (flags & ~FLAG_LONG) !== FLAG_COMMAND) {
+      if (isCommand && ((flags & ~FLAG_LONG) !== FLAG_COMMAND || this.#isVersion2)) {
         return this.#fail('protocol', 'unknown frame flags');
       }
       const start = at + headBytes(flags);
@@ -699,7 +726,10 @@ export class Connection {
     if (start > end) return this.#lack(start - end);
     const size = frameSize(bytes, at, flags);
     const isCommand = (flags & FLAG_COMMAND) !== 0;
-    if ((flags & ~(FLAG_MORE | FLAG_LONG | FLAG_COMMAND)) !== 0) {
+    if (
+      (flags & ~(FLAG_MORE | FLAG_LONG | FLAG_COMMAND)) !== 0 ||
+      (isCommand && this.#isVersion2)
+    ) {
       return this.#fail('protocol', 'unknown frame flags');
     }
     if (cipher !== null) return this.#skipSealed(bytes, start, end, size, now, skipped, cipher);

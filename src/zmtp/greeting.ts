@@ -9,6 +9,13 @@ const AS_SERVER_AT = 32;
 const MAJOR = 3;
 const MINOR = 1;
 
+/** What is wrong with values below `MAJOR`, which are revisions (15/ZMTP); 1 is ZMTP 2.0. */
+const FORMER: readonly (string | null)[] = [
+  'ZMTP 1.0 is too old: a listener with transport: libzmq speaks it',
+  null,
+  'a draft of ZMTP, older than 3.0',
+];
+
 export type MechanismName = 'NULL' | 'CURVE';
 
 export function greeting(mechanism: MechanismName, asServer: boolean): Buffer {
@@ -39,8 +46,7 @@ export function greetingFault(bytes: Buffer): string | null {
   const { length } = bytes;
   if (length > 0 && bytes[0] !== 0xff) return 'not ZMTP 3: no signature';
   if (length > 9 && ((bytes[9] ?? 0) & 1) !== 1) return 'not ZMTP 3: no signature';
-  if (length > 10 && (bytes[10] ?? 0) < MAJOR) return `ZMTP ${bytes[10] ?? 0} is too old`;
-  return null;
+  return length > 10 ? (FORMER[bytes[10] ?? 0] ?? null) : null;
 }
 
 /** Parses a complete greeting that has no fault. */

@@ -1,5 +1,5 @@
 /** A security mechanism (23/ZMTP §Mechanisms): the handshake, and what it does to each frame. */
-import type { Metadata } from './commands.js';
+import type { Metadata, SocketType } from './commands.js';
 import type { MechanismName } from './greeting.js';
 
 /** The outcome of a handshake step. */
@@ -73,6 +73,11 @@ export class OpenedFrame {
   command = false;
 }
 
+export interface PlainSocket {
+  readonly socketType: SocketType;
+  readonly identity: Buffer;
+}
+
 export interface Mechanism {
   readonly name: MechanismName;
   /** The as-server bit of the greeting. */
@@ -81,6 +86,8 @@ export interface Mechanism {
    * The public key that the peer has proved to own; `null`: none yet, or the mechanism has no keys.
    */
   readonly peerKey: Buffer | null;
+  /** This side, for peers whose protocol has no mechanisms; `null`: they are refused. */
+  readonly plain: PlainSocket | null;
   /** After the greetings: the first command's body to send, or `null` to wait for the peer's. */
   begin(): Buffer | null;
   /** Whether the step for this command is expensive, and the command looks genuine. */

@@ -10,22 +10,20 @@ import {
   readMetadata,
   type SocketType,
 } from './commands.js';
-import type { FrameCipher, HandshakeStep, Mechanism } from './mechanism.js';
+import type { FrameCipher, HandshakeStep, Mechanism, PlainSocket } from './mechanism.js';
 
 export class NullMechanism implements Mechanism {
   readonly name = 'NULL';
   readonly asServer = false;
   readonly peerKey = null;
-  readonly #socketType: SocketType;
-  readonly #identity: Buffer;
+  readonly plain: PlainSocket;
 
   constructor(socketType: SocketType, identity: Buffer) {
-    this.#socketType = socketType;
-    this.#identity = identity;
+    this.plain = { socketType, identity };
   }
 
   begin(): Buffer {
-    return command('READY', metadata(this.#socketType, this.#identity));
+    return command('READY', metadata(this.plain.socketType, this.plain.identity));
   }
 
   isCostly(): boolean {
@@ -38,7 +36,7 @@ export class NullMechanism implements Mechanism {
     if (name !== 'READY') return failed('no READY in the handshake');
     const read = readMetadata(commandData(body));
     if (read === BROKEN) return failed('the metadata of READY cannot be read');
-    const fault = metadataFault(this.#socketType, read);
+    const fault = metadataFault(this.plain.socketType, read);
     if (fault !== null) return failed(fault);
     return { kind: 'ready', send: null, metadata: read, key: null };
   }

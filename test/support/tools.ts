@@ -27,6 +27,16 @@ const PROBES = {
     args: ['-x', 'c++', '-fsyntax-only', '-'],
     input: '#include <zmq_addon.hpp>\n',
   },
+  'php-cli and php-zmq': {
+    command: 'php',
+    args: ['-r', "exit(class_exists('ZMQSocket') ? 0 : 1);"],
+  },
+  'libzmq-ffi-perl': { command: 'perl', args: ['-MZMQ::FFI', '-e', '0'] },
+  'ruby-ffi-rzmq': { command: 'ruby', args: ['-e', "require 'ffi-rzmq'"] },
+  'default-jdk-headless and libjeromq-java': {
+    command: '/bin/sh',
+    args: ['-c', 'javac -version && java -version && test -r /usr/share/java/jeromq.jar'],
+  },
   'systemd-notify and python3': {
     command: '/bin/sh',
     args: ['-c', `systemd-notify --version && ${PYTHON} -c ''`],

@@ -39,6 +39,7 @@ export class CurveClientMechanism implements Mechanism {
   readonly name = 'CURVE';
   readonly asServer = false;
   readonly peerKey = null;
+  readonly plain = null;
   readonly #options: CurveClientOptions;
   /** The short-term keys. */
   readonly #own: KeyPair;

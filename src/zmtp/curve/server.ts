@@ -107,6 +107,7 @@ class CurveServerMechanism implements Mechanism {
   readonly name = 'CURVE';
   readonly asServer = true;
   peerKey: Buffer | null = null;
+  readonly plain = null;
   readonly #server: CurveServer;
   readonly #socketType: SocketType;
   readonly #address: string;

@@ -85,7 +85,13 @@ const NOT_ZMTP: readonly (readonly [string, Buffer, string, RegExp])[] = [
   ['ones', Buffer.alloc(100_000, 0xff), 'mechanism', /the peer uses \?{20}/],
   ['ZMTP 1.0', Buffer.from('0100', 'hex'), 'greeting', /no signature/],
   ['ZMTP 1.0 with a long identity', Buffer.from('ff000000000000010000', 'hex'), 'greeting', /no s/],
-  ['ZMTP 2.0', Buffer.from('ff00000000000000017f0105', 'hex'), 'greeting', /ZMTP 1 is too old/],
+  [
+    'ZMTP 1.0 that says so',
+    Buffer.from('ff00000000000000017f00', 'hex'),
+    'greeting',
+    /ZMTP 1.0 is/,
+  ],
+  ['PUB of ZMTP 2.0', Buffer.from('ff00000000000000017f01010000', 'hex'), 'handshake', /to a PUB/],
   ['CURVE', greetingOf({ mechanism: 'CURVE' }), 'mechanism', /uses CURVE, this side NULL/],
   ['PLAIN', greetingOf({ mechanism: 'PLAIN' }), 'mechanism', /uses PLAIN, this side NULL/],
   ['a message first', Buffer.concat([greetingOf(), message('x')]), 'handshake', /no command/],
@@ -170,6 +176,22 @@ describe('connections to a ROUTER, beside an honest one', () => {
     await Promise.all([dripping, ...stopped].map((stranger) => stranger.closed()));
     await hosts.rejected('handshake', /took too long/, 6);
     expect(hosts.server.rejections).toHaveLength(6);
+    await hosts.unharmed();
+  });
+
+  it('that speak ZMTP 2.0 get answers in it (15/ZMTP)', async () => {
+    const hosts = await Hosts.invite();
+    const stranger = await hosts.stranger().connected();
+    // As JeroMQ 0.3 does, which waits for each step of the other side.
+    stranger.write(Buffer.from('ff00000000000000017f', 'hex'));
+    await until(() => stranger.received.length === 11, 'a signature');
+    stranger.write(Buffer.from('0105', 'hex'));
+    await until(() => stranger.received.length === 14, 'type and identity');
+    stranger.write(Buffer.from([0, 0]));
+    stranger.write(message('hello'));
+    await until(() => stranger.received.length === 14 + 7, 'an answer');
+    const greeting = Buffer.from('ff00000000000000007f03060000', 'hex');
+    expect(stranger.received).toEqual(Buffer.concat([greeting, message('hello')]));
     await hosts.unharmed();
   });
 

@@ -1,5 +1,5 @@
 /**
- * Programs that use no code of this project, as processes: Python on pyzmq, C on libzmq. Each of ours
+ * Programs that use no code of this project, as processes, in the languages of the Guide. Each of ours
  * prints one JSON object a line. Call `killPrograms` in `afterEach`.
  */
 import { type ChildProcessByStdio, spawn, spawnSync } from 'node:child_process';
@@ -10,7 +10,8 @@ import type { Readable, Writable } from 'node:stream';
 import { PYTHON } from '../../support/tools.js';
 import { whenPatienceEnds } from '../../support/patience.js';
 
-const SOURCES = join(process.cwd(), 'test', 'interop', 'programs');
+/** Where our programs are. */
+export const SOURCES: string = join(process.cwd(), 'test', 'interop', 'programs');
 
 /** One line that a program printed. */
 export type Line = Readonly<Record<string, unknown>> & { readonly event: string };

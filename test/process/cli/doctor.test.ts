@@ -6,12 +6,17 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { present } from '../../../src/core/assert.js';
 import { encodeZ85 } from '../../../src/core/z85.js';
+import { RawPeer } from '../../interop/support/raw-peer.js';
 import { type ChildOptions, type Finished, run, runEach } from '../../support/child.js';
 import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { freePortsInARow } from '../../support/free-ports.js';
 import { httpOf } from '../../support/http.js';
+import { destroySockets, RawSocket } from '../../support/raw-socket.js';
 
-afterEach(removeDaemons);
+afterEach(async () => {
+  destroySockets();
+  await removeDaemons();
+});
 
 interface Check {
   readonly name: string;
@@ -34,8 +39,12 @@ function lineOf(sets: readonly string[]): string[] {
 }
 
 /** What it finds with these settings. */
-async function examine(sets: readonly string[], options: ChildOptions = {}): Promise<Examined> {
-  return examined(await run(lineOf(sets), options));
+async function examine(
+  sets: readonly string[],
+  options: ChildOptions = {},
+  ...args: readonly string[]
+): Promise<Examined> {
+  return examined(await run([...lineOf(sets), ...args], options));
 }
 
 /** The same for several, one after the other in one process. */
@@ -130,6 +139,42 @@ describe('majordomo doctor', () => {
     ]);
     expect(stdout).toMatch(/^ok +listener .*: a Majordomo \S+ serves there/m);
     expect(stderr).toBe('');
+  });
+
+  it('explains with --listen whom the running broker has refused, or that it refused nobody', async () => {
+    const daemon = await startDaemon({ sets: ['http.listen=127.0.0.1:0'] });
+    const own = [
+      `broker.listen=${daemon.endpoint}`,
+      `http.listen=${httpOf(daemon).replace('http://', '')}`,
+      `node.dataDir=${daemon.dataDir}`,
+    ];
+    const listening = (): Promise<Finished> =>
+      run([...lineOf([]).slice(0, 3), ...own.flatMap((set) => ['--set', set]), '--listen', '1']);
+    const quiet = examined(await listening());
+    expect(quiet.check('refused peers')).toMatchObject({ state: 'ok' });
+    const worker = new RawPeer(daemon.endpoint);
+    await worker.send('', 'MDPW01', '\x01');
+    await daemon.waitFor('message.malformed');
+    const stranger = new RawSocket(daemon.endpoint).write(Buffer.from('GET / HTTP/1.1'));
+    await stranger.closed();
+    const { stderr, ...finished } = await listening();
+    expect(stderr).toBe('majordomo: listening for 1 second\n');
+    const { status, checks } = examined({ stderr, ...finished });
+    expect(status).toBe(0);
+    const refused = checks.filter(({ name }) => name === 'refused peers');
+    expect(refused).toMatchObject(
+      [
+        { state: 'warning', text: /^127\.0\.0\.1: listener 0, kind greeting, reason not ZMTP/ },
+        { state: 'warning', text: /^127\.0\.0\.1: READY, frame \d: .*\(message\.malformed, at / },
+      ].map(({ state, text }) => ({ state, text: expect.stringMatching(text) })),
+    );
+    for (const { remedy } of refused) expect(remedy).toMatch(/ZMTP|docs\/protocol\.md/);
+    worker.close();
+    const gone = await examine(['http.listen=127.0.0.1:1'], {}, '--listen', '1');
+    expect(gone.check('refused peers')).toMatchObject({
+      state: 'problem',
+      text: expect.stringMatching(/cannot be reached: connection refused/),
+    });
   });
 
   it('takes a listener with CURVE for the broker that uses the data directory', async () => {

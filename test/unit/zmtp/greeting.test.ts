@@ -70,9 +70,8 @@ describe('the greeting (23/ZMTP §Greeting)', () => {
     [0, 0xfe, 'failed greeting: not ZMTP 3: no signature'],
     [9, 0x00, 'failed greeting: not ZMTP 3: no signature'],
     [9, 0x7e, 'failed greeting: not ZMTP 3: no signature'],
-    [10, 0, 'failed greeting: ZMTP 0 is too old'],
-    [10, 1, 'failed greeting: ZMTP 1 is too old'],
-    [10, 2, 'failed greeting: ZMTP 2 is too old'],
+    [10, 0, 'failed greeting: ZMTP 1.0 is too old: a listener with transport: libzmq speaks it'],
+    [10, 2, 'failed greeting: a draft of ZMTP, older than 3.0'],
   ])('with byte %d of %d is refused at that byte, not later', (at, value, failure) => {
     const bytes = greetingOf();
     bytes[at] = value;

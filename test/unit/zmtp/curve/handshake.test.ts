@@ -131,6 +131,14 @@ describe('the CURVE handshake (25/ZMTP-CURVE, 26/CurveZMQ)', () => {
     expect(client.told).toEqual([]);
   });
 
+  it('is the only one: a peer of ZMTP 2.0, which has no keys, is refused at its revision', () => {
+    const server = serverEnd(curveServer(keys), { waitsForGreeting: true });
+    server.output();
+    server.hear(Buffer.from('ff00000000000000017f01', 'hex'));
+    expect(server.told).toEqual(['failed mechanism: the peer speaks ZMTP 2.0, which has no CURVE']);
+    expect(server.output()).toHaveLength(0);
+  });
+
   it('refuses a client that has the public key of somebody but not the secret one', () => {
     const { secretKey } = keys.crypto.keyPair();
     const client = clientEnd(keys, { secretKey });

@@ -86,8 +86,8 @@ export function curveServer(
   return new CurveServer({ crypto, secretKeys, authorise, random: secureRandom, clock });
 }
 
-export function serverEnd(server: CurveServer): End {
-  return new End(server.mechanism('ROUTER'));
+export function serverEnd(server: CurveServer, options: Partial<ConnectionOptions> = {}): End {
+  return new End(server.mechanism('ROUTER'), options);
 }
 
 export function clientEnd(keys: Keys, others: Partial<CurveClientKeys> = {}): End {
