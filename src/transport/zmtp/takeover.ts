@@ -3,8 +3,8 @@
  * asked for a sign of life, and has 2 s. If it says anything, it keeps the routing id, and the
  * newcomer is refused; if not, it has vanished or is frozen, and the newcomer takes its place.
  *
- * One newcomer may wait, unread; further ones are refused, and cause no further question before the
- * 2 s are over.
+ * One newcomer waits, unread: the latest, because an earlier one may be gone, too. However many come,
+ * they cause one question in 2 s.
  */
 
 /** The connection that has the routing id. */
@@ -18,7 +18,7 @@ export interface Holder {
 export interface TakeoverEvents<T> {
   /** The holder is gone or silent: the newcomer takes its place. */
   succeeds(newcomer: T): void;
-  /** The holder lives. */
+  /** The holder lives, or another newcomer has come. */
   refused(newcomer: T): void;
 }
 
@@ -51,9 +51,8 @@ export class Takeover<T> {
     this.#clock = clock;
   }
 
-  /** @returns whether the newcomer may wait; if not, the holder lives or another one waits */
+  /** @returns whether the newcomer may wait; if not, the holder lives */
   admits(newcomer: T): boolean {
-    if (this.#newcomer !== null) return false;
     const now = this.#clock();
     if (!this.#isAsked) {
       if (now - this.#askedAt < ANSWER_MS) return false;
@@ -61,6 +60,8 @@ export class Takeover<T> {
       this.#askedAt = now;
       this.#holder.ask();
     }
+    const earlier = this.#takeNewcomer();
+    if (earlier !== null) this.#events.refused(earlier);
     this.#newcomer = newcomer;
     const leftMs = Math.max(0, this.#askedAt + ANSWER_MS - now);
     this.#timer = setTimeout(this.#late, leftMs, newcomer).unref();
