@@ -154,6 +154,7 @@ export class Registrations {
   }
 
   #close(peer: Peer): void {
+    if (peer.closing) return;
     peer.closing = true;
     this.#sink.close(peer.id);
   }
