@@ -39,12 +39,7 @@ export class Takeover<T> {
   #timer: NodeJS.Timeout | null = null;
 
   /** @param canAnswer false: its silence proves nothing, only the end of its connection does */
-  constructor(
-    holder: Holder,
-    canAnswer: boolean,
-    events: TakeoverEvents<T>,
-    clock: () => number,
-  ) {
+  constructor(holder: Holder, canAnswer: boolean, events: TakeoverEvents<T>, clock: () => number) {
     this.#holder = holder;
     this.#canAnswer = canAnswer;
     this.#events = events;

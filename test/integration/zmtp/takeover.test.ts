@@ -49,8 +49,7 @@ function pings({ received }: RawSocket): number {
 }
 
 async function untilRefused(server: Server, count = 1): Promise<void> {
-  const refused = (): number =>
-    server.rejections.filter(({ kind }) => kind === 'identity').length;
+  const refused = (): number => server.rejections.filter(({ kind }) => kind === 'identity').length;
   await until(() => refused() >= count, `${count} refusals`);
 }
 
