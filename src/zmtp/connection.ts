@@ -113,8 +113,8 @@ export interface ConnectionOptions extends MessageLimits {
   readonly takesSubscriptions?: boolean;
 }
 
-/** *skipping*: in a message over the limits. */
-type Phase = 'greeting' | 'handshake' | 'traffic' | 'skipping' | 'failed';
+/** *held*: what comes after the handshake waits; *skipping*: in a message over the limits. */
+type Phase = 'greeting' | 'handshake' | 'held' | 'traffic' | 'skipping' | 'failed';
 
 const NO_BYTES: Buffer = Buffer.alloc(0);
 /** Shared by all connections: it is used up before anything else is opened. */
@@ -203,8 +203,14 @@ export class Connection {
     return this.#awaitsGrant;
   }
 
+  /** After `hold`: what it sends is kept, and not looked at. */
+  get isHeld(): boolean {
+    return this.#phase === 'held';
+  }
+
   /** The handshake, a message or a command has begun and is incomplete. */
   get isInterrupted(): boolean {
+    if (this.isHeld) return false;
     return this.#carried > 0 || this.#pending !== null || this.#phase === 'handshake';
   }
 
@@ -281,6 +287,16 @@ export class Connection {
   /** The peer was silent for too long (37/ZMTP §Connection Heartbeating). */
   expire(reason: string): void {
     this.#fail('silent', reason);
+  }
+
+  /** Within `ready`: messages wait until `release`. The caller stops reading. */
+  hold(): void {
+    this.#phase = 'held';
+  }
+
+  /** Then `proceed` handles what waits. */
+  release(): void {
+    if (this.isHeld) this.#phase = 'traffic';
   }
 
   /** Closes the connection on this side: nothing more is read. */
@@ -482,6 +498,9 @@ export class Connection {
         next = this.#readHandshake(bytes, at, end);
       } else if (this.#skipped !== null) {
         next = this.#skip(bytes, at, end, now, this.#skipped);
+      } else if (this.#phase === 'held') {
+        this.#hasRest = at < end;
+        return at;
       } else {
         next = this.#readGreeting(bytes, at, end);
       }

@@ -222,6 +222,13 @@ export class WorkerActor implements Reader {
     return this;
   }
 
+  /** It connects again, after the broker has ended its connection. */
+  reconnects(): this {
+    this.connection.disconnect();
+    this.connection.connect();
+    return this;
+  }
+
   heartbeatsEvery(intervalMs: number): this {
     this.connection.stage.beatEvery(this, intervalMs);
     return this;

@@ -17,6 +17,7 @@ import {
   writeAll,
 } from './transport-fixture.js';
 import { BytePeer, DealerPeer } from './transport-peers.js';
+import { closeRelays, TcpRelay } from './tcp-relay.js';
 import { until } from './until.js';
 
 const context = new Context({ blocky: false });
@@ -243,11 +244,26 @@ export function describeCurve(factory: TransportFactory, knowsKeys: boolean): vo
 
   function describeHandOver(open: typeof serve, peerOf: typeof libzmqDealer): void {
     describe('a routing id that is taken', () => {
-      it('passes to a new connection of the same key', async () => {
+      it('stays with a connection that lives, also where the key is the same (D102)', async () => {
         const listening = await open();
         const first = peerOf(listening.endpoint, alice, 'me');
         await first.send('first');
+        const peer = await listening.peerOf('first');
+        await peerOf(listening.endpoint, alice, 'me').send('second');
+        await untilRejected(listening, 'identity', 'another peer has this routing id');
+        await first.send('still here');
+        expect(await listening.peerOf('still here')).toBe(peer);
+        expect(listening.count('disconnected')).toBe(0);
+      });
+
+      it('passes to a new connection of the same key if the old one says nothing (D102)', async () => {
+        const listening = await open();
+        const relay = await new TcpRelay(Number(new URL(listening.endpoint).port)).listen();
+        closers.push(closeRelays);
+        const first = peerOf(`tcp://127.0.0.1:${relay.port}`, alice, 'me');
+        await first.send('first');
         const before = await listening.peerOf('first');
+        relay.set('frozen');
         await peerOf(listening.endpoint, alice, 'me').send('second');
         const after = await listening.peerOf('second');
         const told = listening.told.filter((event) => !event.startsWith('message'));

@@ -149,9 +149,14 @@ export class Registrations {
     if (WORKER_KINDS[dialect].knowsDisconnect) {
       this.#sink.disconnect(peer.id, dialect);
     } else if (!mayReturn) {
-      peer.closing = true;
-      this.#sink.close(peer.id);
+      this.#close(peer);
     }
+  }
+
+  #close(peer: Peer): void {
+    if (peer.closing) return;
+    peer.closing = true;
+    this.#sink.close(peer.id);
   }
 
   /** While draining, a worker is expelled as soon as it holds no request. */
@@ -163,7 +168,9 @@ export class Registrations {
   // ---------------------------------------------------------------- time
 
   /**
-   * Loses the workers that were silent for too long.
+   * Loses the workers that were silent for too long, and ends their connections: a peer that has
+   * vanished would keep its routing id (D102). One that lives connects again. A pirate that only has
+   * its request for too long keeps its connection, which shows that it lives (D35).
    * @param budget maximum number of workers
    * @returns false if there is more to do
    */
@@ -173,6 +180,8 @@ export class Registrations {
       if (due === null) return true;
       if (due === 'more') return false;
       this.lose(due, 'expired', now);
+      const hasVanished = !due.kind.mayForgetRequest || this.#workers.isSilent(due, now);
+      if (hasVanished) this.#close(due.peer);
     }
     return false;
   }

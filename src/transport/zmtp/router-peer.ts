@@ -12,6 +12,7 @@ import { keyShown } from '../identity.js';
 import type { RouterLimits, TransportEvents } from '../port.js';
 import type { Account, Counted } from './accounts.js';
 import type { Shaking } from './handshakes.js';
+import type { Takeover } from './takeover.js';
 
 /** The topic of all messages. */
 const EVERYTHING: Buffer = Buffer.alloc(0);
@@ -53,12 +54,26 @@ export interface Arrival {
   readonly socketType: SocketType;
 }
 
+/** A claim of a connection to the routing id of another one. */
+export interface Claim {
+  readonly peer: RouterPeer;
+  readonly metadata: Metadata;
+  /** The routing id, and whose. */
+  readonly name: string;
+  readonly holder: RouterPeer;
+  readonly takeover: Takeover<Claim>;
+}
+
 /** One connection of the router. */
 export class RouterPeer
   implements ConnectionEvents, ShellEvents, Shaking<RouterPeer>, Counted<RouterPeer>
 {
   id = -1;
   name: string | null = null;
+  /** The claims of others to its routing id; `null`: there was none. */
+  takeover: Takeover<Claim> | null = null;
+  /** What it waits for. */
+  claim: Claim | null = null;
   isDirty = false;
   isFull = false;
   /** Ended by this side; later output is dropped. */
@@ -185,7 +200,7 @@ export class RouterPeer
     this.shell.destroy();
   }
 
-  /** Another connection of the same key replaces it: its end is reported at once. */
+  /** Another connection takes its place: its end is reported at once. */
   replace(): void {
     this.id = -1;
     this.name = null;
@@ -234,6 +249,7 @@ export class RouterPeer
 
   received(): void {
     const { connection } = this.shell;
+    if (!this.isGone) this.takeover?.heard();
     // Answers to the handshake or to a PING are sent now; messages are sent at the end of the turn.
     if (!this.isDirty && connection.output.bytes > 0) this.shell.flush();
     if (connection.awaitsGrant && !this.#asked) {
@@ -256,7 +272,9 @@ export class RouterPeer
     this.#router.count(this, 0, this.outgoingBytes);
     this.#reject(kind, reason);
     this.isGone = true;
-    this.shell.end();
+    // There is nobody to tell.
+    if (kind === 'silent') this.shell.destroy();
+    else this.shell.end();
   }
 
   #reject(kind: string, reason: string): void {

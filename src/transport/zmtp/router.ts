@@ -45,7 +45,8 @@ import { bindAddress, boundEndpoint } from './address.js';
 import { Accounts, type Bytes } from './accounts.js';
 import { Pings } from './pings.js';
 import { Handshakes } from './handshakes.js';
-import { type PeerOwner, type ConnectionRefusal, RouterPeer } from './router-peer.js';
+import { type Claim, type PeerOwner, type ConnectionRefusal, RouterPeer } from './router-peer.js';
+import { ANSWER_MS, Takeover, type TakeoverEvents } from './takeover.js';
 
 const NO_IDENTITY: Buffer = Buffer.alloc(0);
 /** Routing ids assigned here: a zero byte and a number, as libzmq assigns them. */
@@ -54,6 +55,14 @@ const MADE_ROUTING_ID_BYTES = 5;
 const LINGERING_FROM = 0.75;
 const TOO_MANY = 'limits.perPeer.connections is reached';
 const TOO_MANY_OF_KEY = 'the quota `connections` of its key is used up';
+const TAKEN: ConnectionRefusal = {
+  kind: 'identity',
+  reason: 'another peer has this routing id',
+};
+const REPLACED: ConnectionRefusal = {
+  kind: 'silent',
+  reason: `another connection has its routing id, and it said nothing for ${ANSWER_MS} ms`,
+};
 /** All routers of this process share the turns for reading and writing. */
 const turns: Turns = { reading: new ReadTurns(), writing: new WriteTurns() };
 
@@ -74,7 +83,7 @@ export async function openZmtpRouter(options: RouterOptions): Promise<OpenedRout
   }
 }
 
-class ZmtpRouter implements Transport, PeerOwner {
+class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
   readonly events: TransportEvents;
   readonly numbers: PeerNumbers;
   /** The views of the message being delivered; shared by all connections. */
@@ -291,30 +300,38 @@ class ZmtpRouter implements Transport, PeerOwner {
     this.#handshakes.remove(peer);
   }
 
-  register(peer: RouterPeer, { identity, socketType }: Metadata): ConnectionRefusal | null {
+  register(peer: RouterPeer, metadata: Metadata): ConnectionRefusal | null {
     const { listener, key, address } = peer;
-    const { socketType: ownType = 'ROUTER' } = this.#listeners[listener] ?? {};
-    const own = identity.length > 0 && ownType === 'ROUTER';
     const owner = identityOf(address, key);
     if (key !== null && !this.#holdWithKey(peer, key, owner)) {
       return { kind: 'connections', reason: TOO_MANY_OF_KEY };
     }
-    if (own) {
-      const name = `${owner} ${identity.toString('latin1')}`;
-      const before = this.#named.get(name);
-      if (before !== undefined && !this.#handOver(before, peer)) {
-        return { kind: 'identity', reason: 'another peer has this routing id' };
-      }
-      this.#named.set(name, peer);
-      peer.name = name;
-    }
+    const { identity } = metadata;
+    const { socketType = 'ROUTER' } = this.#listeners[listener] ?? {};
+    const isNamed = identity.length > 0 && socketType === 'ROUTER';
+    const name = isNamed ? `${owner} ${identity.toString('latin1')}` : null;
+    const before = name === null ? undefined : this.#named.get(name);
+    if (name !== null && before?.isGone === false) return this.#claim(peer, metadata, name, before);
+    if (before !== undefined) this.#replace(before);
+    this.#admit(peer, metadata, name);
+    return null;
+  }
+
+  /** @param name its own routing id, and whose */
+  #admit(peer: RouterPeer, { identity, socketType }: Metadata, name: string | null): void {
+    const { listener, key, publicKey, address } = peer;
+    if (name !== null) this.#named.set(name, peer);
+    peer.name = name;
     peer.id = this.numbers.take();
     this.#peers[peer.id] = peer;
-    const routingId = own ? identity : this.#makeRoutingId();
-    const who = { key, publicKey: peer.publicKey, address, identity: owner };
     if (socketType === 'REQ') this.#pings[listener]?.watch(peer.shell);
-    this.events.connected(peer.id, { listener, routingId, ownRoutingId: own, socketType, ...who });
-    return null;
+    this.events.connected(peer.id, {
+      listener,
+      routingId: name === null ? this.#makeRoutingId() : identity,
+      ownRoutingId: name !== null,
+      socketType,
+      ...{ key, publicKey, address, identity: identityOf(address, key) },
+    });
   }
 
   /** Counts it for its key as well, and moves what it holds to the key's account. */
@@ -326,15 +343,53 @@ class ZmtpRouter implements Transport, PeerOwner {
     return true;
   }
 
-  /** Only a connection with the same key may take over a routing id. */
-  #handOver(before: RouterPeer, peer: RouterPeer): boolean {
-    if (before.key === null || before.key !== peer.key) return false;
+  /** It waits for the routing id of a connection that may live, unless that is known to live. */
+  #claim(
+    peer: RouterPeer,
+    metadata: Metadata,
+    name: string,
+    holder: RouterPeer,
+  ): ConnectionRefusal | null {
+    const { shell, key } = holder;
+    // Without PING, who is silent may live: only the owner of a key may displace itself.
+    const canAnswer = shell.connection.canPing || key !== null;
+    const takeover = (holder.takeover ??= new Takeover(shell, canAnswer, this, monotonicMs));
+    const claim = { peer, metadata, name, holder, takeover };
+    if (!takeover.admits(claim)) return TAKEN;
+    peer.claim = claim;
+    peer.shell.connection.hold();
+    return null;
+  }
+
+  refused({ peer }: Claim): void {
+    peer.claim = null;
+    peer.failed(TAKEN.kind, TAKEN.reason);
+    peer.shell.release();
+  }
+
+  succeeds(claim: Claim): void {
+    const { peer, metadata, name, holder } = claim;
+    const before = this.#named.get(name);
+    if (before !== undefined && before !== holder) {
+      // It came after the holder had lost the routing id, and before its socket was gone.
+      this.refused(claim);
+      return;
+    }
+    peer.claim = null;
+    if (peer.isGone || this.#closing !== null) return;
+    if (before !== undefined) this.#replace(before);
+    this.#admit(peer, metadata, name);
+    peer.shell.release();
+  }
+
+  /** Ends a connection whose routing id another one takes. */
+  #replace(before: RouterPeer): void {
     const { id } = before;
+    before.refuse(REPLACED);
     before.replace();
     this.#peers[id] = undefined;
     this.events.disconnected(id);
     this.numbers.release(id);
-    return true;
   }
 
   unregister(peer: RouterPeer): void {
@@ -343,12 +398,14 @@ class ZmtpRouter implements Transport, PeerOwner {
     this.#pings[peer.listener]?.forget(peer.shell);
     this.#accounts.leave(peer.home);
     if (peer.account !== peer.home) this.#accounts.leave(peer.account);
+    peer.claim?.takeover.forget(peer.claim);
     if (peer.name !== null) this.#named.delete(peer.name);
     if (peer.id >= 0) {
       this.#peers[peer.id] = undefined;
       this.events.disconnected(peer.id);
       this.numbers.release(peer.id);
     }
+    peer.takeover?.left();
     this.#whenClosed?.();
   }
 

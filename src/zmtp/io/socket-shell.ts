@@ -31,6 +31,8 @@ export interface ShellEvents {
 
 /** Silence after which the kernel sends a TCP keep-alive probe. */
 const KEEP_ALIVE_MS = 30_000;
+/** The same where the peer was asked for a sign of life and knows no PING. */
+const ASKED_KEEP_ALIVE_MS = 1000;
 /** Maximum time for the last output to a peer to leave. */
 const LAST_WORDS_MS_MAX = 1000;
 
@@ -74,6 +76,7 @@ export class SocketShell implements Reading, Writing, Watched {
   readonly #socket: Socket;
   readonly #writer: HandleWriter;
   readonly #events: ShellEvents;
+  readonly #readTurns: ReadTurns | null;
   readonly #writeTurns: WriteTurns | null;
   #writing: Taken | null = null;
   /** It has asked for a turn to write. */
@@ -95,6 +98,7 @@ export class SocketShell implements Reading, Writing, Watched {
     this.#writer = new HandleWriter(socket);
     this.connection = connection;
     this.#events = events;
+    this.#readTurns = turns?.reading ?? null;
     this.#writeTurns = turns?.writing ?? null;
     socket.setNoDelay(true);
     socket.setKeepAlive(true, KEEP_ALIVE_MS);
@@ -110,7 +114,7 @@ export class SocketShell implements Reading, Writing, Watched {
       const items = connection.receive(bytes, now, size, reading.allowance(this), isReadSpent);
       const cost = costOf(items, answered(), now, monotonicMs);
       this.#received();
-      return reading.took(this, cost, size);
+      return reading.took(this, cost, size) && !connection.isHeld;
     });
     // A peer that has closed its sending side is not useful: 23/ZMTP is symmetric.
     socket.on('end', () => {
@@ -129,7 +133,7 @@ export class SocketShell implements Reading, Writing, Watched {
   }
 
   get hasRest(): boolean {
-    return this.connection.hasRest;
+    return this.connection.hasRest && !this.connection.isHeld;
   }
 
   get lastHeardAt(): number {
@@ -164,7 +168,30 @@ export class SocketShell implements Reading, Writing, Watched {
   }
 
   resume(): void {
-    this.#source.resume();
+    if (!this.connection.isHeld) this.#source.resume();
+  }
+
+  /** After `Connection.hold`: handles what waits, and reads on. */
+  release(): void {
+    const { connection } = this;
+    connection.release();
+    const turns = this.#readTurns;
+    if (this.turns.isInLine || turns === null) return;
+    if (turns.took(this, this.proceed(turns.allowance(this)), 0)) this.resume();
+  }
+
+  /**
+   * Asks for a sign of life: the peer by a PING or, if it knows none, its host by a TCP probe, which
+   * ends the connection if the host has started anew.
+   */
+  ask(): void {
+    const { connection } = this;
+    if (!connection.canPing) {
+      this.#socket.setKeepAlive(true, ASKED_KEEP_ALIVE_MS);
+      return;
+    }
+    connection.ping();
+    this.flush();
   }
 
   /** Whether the socket keeps the process alive; true at first. */

@@ -247,12 +247,15 @@ describe('connections to a ROUTER, beside an honest one', () => {
 
   it('that claim a routing id in use are ended; it is free again once its owner leaves', async () => {
     const hosts = await Hosts.invite();
+    const pinged = Buffer.from('\x04PING', 'latin1');
     const named = Buffer.concat([
       greetingOf(),
       ready(property('Socket-Type', 'DEALER'), property('Identity', 'named')),
     ]);
     const owner = await hosts.stranger().shakeHands(named);
     const thief = hosts.stranger().write(named);
+    await until(() => owner.received.includes(pinged), 'a PING to its owner');
+    owner.write(commandFrame('PONG'));
     await thief.closed();
     await hosts.rejected('identity', /another peer/);
     owner.socket.end();

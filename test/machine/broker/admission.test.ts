@@ -450,7 +450,7 @@ describe('when the node stops serving', () => {
     expect(s.broker.load.workers).toBe(0);
     const w2 = s.worker('w2').ready('echo');
     gateIs(s, 'refusing');
-    w1.final('late');
+    w1.reconnects().final('late');
     expect(c1.inbox()).toEqual(['FINAL echo late']);
     w2.final('second');
     expect(c1.inbox()).toEqual([]);

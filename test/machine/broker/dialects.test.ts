@@ -206,6 +206,12 @@ describe.each(KINDS)('a worker of kind $kind', (given) => {
     s.after(5000);
     const second = other(s);
     expect(second.requests()).toEqual(['x']);
+    // Whether it is alive, only the connection of a Simple Pirate shows.
+    expect(w.connection.closedByBroker).toBe(kind !== 'spp');
+    if (kind !== 'spp') {
+      w.connection.disconnect();
+      w.connection.connect();
+    }
     w.replies('late');
     expect(c.inbox()).toEqual(['FINAL echo late']);
     expect(w.noticed()).toBe(given.isBackWithLateReply ? 'nothing' : given.dismissed);

@@ -19,12 +19,22 @@ describe('an idle worker', () => {
     ]);
   });
 
-  it('is told nothing when it is lost, and DISCONNECT at its next HEARTBEAT (18/MDP)', () => {
+  it('loses its connection in the turn in which it is lost, and nothing is heard over it (D102)', () => {
+    const s = stage(TIMES);
+    const w1 = s.worker('w1').ready('echo');
+    s.after(2999);
+    expect(w1.connection.closedByBroker).toBe(false);
+    s.after(1);
+    expect(w1.connection.closedByBroker).toBe(true);
+    w1.ready('echo');
+    expect([w1.inbox(), s.broker.load.workers]).toEqual([[], 0]);
+  });
+
+  it('is told DISCONNECT if it goes on over another connection (18/MDP)', () => {
     const s = stage(TIMES);
     const w1 = s.worker('w1').ready('echo');
     s.after(3000);
-    expect(w1.inbox()).toEqual([]);
-    w1.heartbeat();
+    w1.reconnects().heartbeat();
     expect(w1.inbox()).toEqual(['DISCONNECT']);
     w1.ready('echo');
     expect(s.broker.load.workers).toBe(1);
@@ -111,6 +121,7 @@ describe('a busy worker', () => {
     expect(s.broker.load.workers).toBe(1);
     s.after(1);
     expect(s.broker.load.workers).toBe(0);
+    expect(w1.connection.closedByBroker).toBe(true);
     expect(s.broker.counters.requestsRequeued).toBe(1);
   });
 

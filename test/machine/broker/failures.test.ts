@@ -214,7 +214,7 @@ describe('a FAIL that comes late', () => {
     s.after(4000);
     const w2 = s.worker('w2').ready('pay');
     expect(w2.inbox()).toEqual(['REQUEST hi']);
-    w1.fails(['error', 'E', 'late']);
+    w1.reconnects().fails(['error', 'E', 'late']);
     expect(c1.inbox()).toEqual([]);
     expect(s.broker.counters.repliesDropped).toMatchObject({ too_late: 1 });
     expect(s.broker.counters.requestsFailed).toMatchObject({ error: 0 });

@@ -7,7 +7,7 @@ afterEach(endStages);
 interface Scene {
   readonly s: Stage;
   readonly c1: ClientActor;
-  /** Was given `hi`, and was then expired in silence; its connection stands. */
+  /** Was given `hi`, was then expired in silence, its connection ended (D102), and connected again. */
   readonly w1: WorkerActor;
 }
 
@@ -21,6 +21,7 @@ function silentWorker(
   s.after(5000);
   expect(w1.inbox()).toEqual(['REQUEST hi']);
   expect(s.broker.load).toMatchObject({ workers: 0, requests: 1, requestsOut: 0 });
+  w1.reconnects();
   return { s, c1, w1 };
 }
 
@@ -175,7 +176,7 @@ describe('a reply that comes after its worker was expired', () => {
     const w2 = s.worker('w2').ready('echo');
     s.after(5000);
     expect(s.broker.load.workers).toBe(0);
-    w2.final('second');
+    w2.reconnects().final('second');
     w1.final('first');
     expect(c1.inbox()).toEqual(['FINAL echo second']);
     expect([w1.inbox(), w2.inbox()]).toEqual([['DISCONNECT'], ['REQUEST hi', 'DISCONNECT']]);
@@ -197,7 +198,7 @@ describe('a reply that comes after its worker was expired', () => {
     const w1 = s.worker('w1').ready('echo', { credit: 2 });
     const c1 = s.client('c1').request('echo', 'hi');
     s.after(5000);
-    w1.ready('other', { credit: 2 });
+    w1.reconnects().ready('other', { credit: 2 });
     w1.returns('late');
     expect(w1.inbox()).toEqual(['REQUEST hi']);
     s.worker('w2').ready('echo').final('HI');

@@ -36,7 +36,7 @@ describe('a REPLY of 0.1 without the empty frame after the token (D101)', () => 
     const w1 = s.worker('w1', { version: 1 }).ready('echo');
     const c1 = s.client('c1').request('echo', 'hi');
     s.after(5000);
-    w1.connection.sends('', 'MDPW01', '\x03', w1.token(), 'late');
+    w1.reconnects().connection.sends('', 'MDPW01', '\x03', w1.token(), 'late');
     expect(c1.inbox()).toEqual(['FINAL echo late']);
     w1.connection.sends('', 'MDPW01', '\x03', w1.token(), 'again');
     expect(s.broker.counters.malformed.worker).toBe(0);

@@ -172,7 +172,7 @@ describe('a Paranoid Pirate', () => {
     s.after(1);
     expect(s.broker.load.workers).toBe(0);
     expect(s.events('worker.lost')).toMatchObject([{ reason: 'expired' }]);
-    expect(w.connection.closedByBroker).toBe(false);
+    expect(w.connection.closedByBroker).toBe(true);
   });
 
   it('loses its request after busyTimeoutMs although it sends heartbeats (D35)', () => {
@@ -184,6 +184,7 @@ describe('a Paranoid Pirate', () => {
       if (second < 4) w.heartbeat();
     }
     expect(s.broker.load).toMatchObject({ workers: 0, requests: 1, requestsOut: 0 });
+    expect(w.connection.closedByBroker).toBe(false);
   });
 
   it.each(['HEARTBEAT', 'REPLY'])(

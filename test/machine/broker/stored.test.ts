@@ -81,7 +81,7 @@ describe('a stored request', () => {
     keeper.submits(1);
     s.after(5000);
     expect(keeper.heard()).toContain('1 failed expired');
-    w1.final('late');
+    w1.reconnects().final('late');
     expect(keeper.heard()).toEqual(['1 replied late']);
   });
 
@@ -94,7 +94,7 @@ describe('a stored request', () => {
     expect(keeper.heard()).toEqual(['room at echo', '1 out', '1 failed expired', '2 back']);
     const w2 = s.worker('w2').ready('echo');
     keeper.submits(1);
-    w1.final('late');
+    w1.reconnects().final('late');
     expect(keeper.heard()).toEqual(['room at echo', '1 out', '1 replied late']);
     w2.final('second');
     expect(keeper.heard()).toEqual([]);

@@ -205,6 +205,7 @@ describe('two workers with 10,000 requests each, lost in one turn', () => {
     s.runOnce();
     expect(s.broker.load.workers).toBe(0);
     s.unrun(() => {
+      w1.reconnects();
       // The oldest go back last.
       w1.final('late');
       w1.ready('echo', { credit: 5 });

@@ -85,7 +85,7 @@ describe('a request that is lost', () => {
     w.after(4000);
     expect(a.broker.counters.workersLost.expired).toBe(1);
     expect(b.broker.load).toMatchObject({ requests: 1, requestsOut: 0 });
-    worker.final('late');
+    worker.reconnects().final('late');
     expect(client.inbox()).toEqual(['FINAL echo late']);
     expect(b.broker.load.requests).toBe(0);
   });

@@ -72,7 +72,7 @@ describe('a stored request whose delivery fails', () => {
         w2.ready('echo');
         expect(w2.inbox()).toEqual(['REQUEST hi']);
       }
-      w1.final('late');
+      w1.reconnects().final('late');
       expect(s.asks('reply', uuid)).toBe('200|late');
       if (isOutAgain) w2.final('second');
       s.after(60_000);
@@ -88,7 +88,7 @@ describe('a stored request whose delivery fails', () => {
     s.after(6000);
     s.holdsStore();
     const w2 = s.worker('w2').ready('echo');
-    w1.final('late');
+    w1.reconnects().final('late');
     s.freesStore();
     expect(w2.inbox()).toEqual([]);
     expect(s.asks('reply', uuid)).toBe('200|late');

@@ -329,7 +329,11 @@ export class Model {
     this.#running = true;
     this.#now = now;
     for (const worker of [...this.#workers]) {
-      if (worker.lostAt(this.#options) <= now) this.#lose(worker, 'expired', true, now);
+      if (worker.lostAt(this.#options) > now) continue;
+      this.#lose(worker, 'expired', true, now);
+      if (!worker.hasVanished(this.#options, now) || worker.peer.closing) continue;
+      worker.peer.closing = true;
+      this.#requests.expected.close(worker.peer.id);
     }
     this.#revive(now);
     for (const client of this.#departed) {

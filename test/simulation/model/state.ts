@@ -80,18 +80,29 @@ export class ModelWorker {
   }
 
   /** When it is lost, if nothing more is heard from it (D5, D34, D35). */
-  lostAt({ heartbeatIntervalMs, heartbeatLiveness, busyTimeoutMs }: BrokerOptions): number {
+  lostAt(options: BrokerOptions): number {
+    const { busyTimeoutMs } = options;
     const [oldest] = this.held;
     const overdueAt = (oldest?.dispatchedAt ?? Infinity) + busyTimeoutMs;
     if (this.version === 'spp') return overdueAt;
-    const everyMs =
-      this.version === 'ppp' ? Math.max(heartbeatIntervalMs, SECOND_MS) : heartbeatIntervalMs;
-    const silentAt = this.lastSeenAt + everyMs * heartbeatLiveness;
+    const silentAt = this.#silentAt(options);
     if (this.version === 'ppp' && oldest !== undefined) {
       return this.heartbeatsWhileBusy ? Math.min(silentAt, overdueAt) : overdueAt;
     }
     if (oldest === undefined || this.heartbeatsWhileBusy) return silentAt;
     return Math.max(silentAt, oldest.dispatchedAt + busyTimeoutMs);
+  }
+
+  /** Whether its connection ends with it when it expires (D102, D35). */
+  hasVanished(options: BrokerOptions, now: number): boolean {
+    return typeof this.version === 'number' || this.#silentAt(options) <= now;
+  }
+
+  #silentAt({ heartbeatIntervalMs, heartbeatLiveness }: BrokerOptions): number {
+    if (this.version === 'spp') return Infinity;
+    const everyMs =
+      this.version === 'ppp' ? Math.max(heartbeatIntervalMs, SECOND_MS) : heartbeatIntervalMs;
+    return this.lastSeenAt + everyMs * heartbeatLiveness;
   }
 
   /** When it is next sent a heartbeat (D34). */
