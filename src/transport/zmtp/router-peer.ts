@@ -70,9 +70,9 @@ export class RouterPeer
   readonly stage: ChainLink<RouterPeer> = new ChainLink<RouterPeer>(this);
   /** See `PeerInfo.address`. */
   readonly address: string;
-  /** The account of its address, which counts its connections. */
-  readonly home: Account<RouterPeer>;
-  /** The account on which its memory counts: its key's, once it has authenticated. */
+  /** The identity of its address. */
+  readonly origin: string;
+  /** The account on which it counts: that of its address, or of its key once it has authenticated. */
   account: Account<RouterPeer>;
   incomingBytes = 0;
   outgoingBytes = 0;
@@ -90,7 +90,7 @@ export class RouterPeer
     this.#socketType = arrival.socketType;
     this.listener = arrival.listener;
     this.address = arrival.address;
-    this.home = arrival.account;
+    this.origin = arrival.account.identity;
     this.account = arrival.account;
     this.account.peers.add(this);
     const { messageBytesMax, framesMax } = router.limits;
@@ -114,10 +114,6 @@ export class RouterPeer
 
   get identity(): string {
     return this.account.identity;
-  }
-
-  get origin(): string {
-    return this.home.identity;
   }
 
   /** Moves what it holds to another account. */
@@ -260,7 +256,7 @@ export class RouterPeer
 
   #reject(kind: string, reason: string): void {
     const { peerKey } = this.#mechanism;
-    const key = peerKey === null ? null : keyShown(peerKey);
+    const key = this.key ?? (peerKey === null ? null : keyShown(peerKey));
     this.#router.events.rejected(this.listener, kind, reason, { address: this.address, key });
   }
 
