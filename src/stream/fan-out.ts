@@ -7,6 +7,7 @@
  */
 import { Words } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
+import { type Holder, Holdings } from '../core/holdings.js';
 import { pack, packedBytes } from '../core/packed.js';
 import { readSubscription, subscribedTopic, TOPIC_BYTES_MAX } from '../wire/stream.js';
 import { type Place, TopicTrie } from './topic-trie.js';
@@ -53,6 +54,9 @@ export interface FanOutLimits {
 
 const LIMITS: FanOutLimits = { perSubscriber: 10_000, perIdentity: 875_000, total: 1_000_000 }; // D41
 
+/** Memory that a subscription takes besides its topic: entries of maps, a node for the topic. */
+const SUBSCRIPTION_BYTES = 256;
+
 /** Since it was created. */
 export interface FanOutCounters {
   /** Messages that were published, whether anyone subscribed or not. */
@@ -77,15 +81,18 @@ interface Subscription {
 class Subscriber {
   readonly id: SubscriberId;
   readonly info: SubscriberInfo;
+  /** Accounts for what it subscribes to. */
+  readonly holder: Holder;
   /** By topic, as Latin-1. */
   readonly subscriptions = new Map<string, Subscription>();
   /** The latest message that matched it. */
   matched = 0;
   isClosed = false;
 
-  constructor(id: SubscriberId, info: SubscriberInfo) {
+  constructor(id: SubscriberId, info: SubscriberInfo, holder: Holder) {
     this.id = id;
     this.info = info;
+    this.holder = holder;
   }
 }
 
@@ -105,6 +112,7 @@ export class FanOut {
   readonly #sink: FanOutSink;
   readonly #authorise: AuthoriseTopic | null;
   readonly #limits: FanOutLimits;
+  readonly #holdings: Holdings;
   readonly #subscribers = new Map<SubscriberId, Subscriber>();
   readonly #trie = new TopicTrie<Subscriber>();
   /** Distinct subscriptions, by identity. */
@@ -117,15 +125,20 @@ export class FanOut {
   #size = 0;
   #message = 0;
 
-  /** @param authorise default: everyone may subscribe to everything */
+  /**
+   * @param authorise default: everyone may subscribe to everything
+   * @param holdings default: of its own, without a limit
+   */
   constructor(
     sink: FanOutSink,
     authorise: AuthoriseTopic | null = null,
     limits: FanOutLimits = LIMITS,
+    holdings: Holdings = new Holdings(),
   ) {
     this.#sink = sink;
     this.#authorise = authorise;
     this.#limits = limits;
+    this.#holdings = holdings;
   }
 
   /** Number of connected subscribers. */
@@ -146,7 +159,7 @@ export class FanOut {
   // ---------------------------------------------------------------- inputs
 
   connected(id: SubscriberId, info: SubscriberInfo): void {
-    this.#subscribers.set(id, new Subscriber(id, info));
+    this.#subscribers.set(id, new Subscriber(id, info, this.#holdings.use(info.identity)));
   }
 
   /** A message of a subscriber. */
@@ -182,6 +195,7 @@ export class FanOut {
     if (subscriber === undefined) return;
     this.#subscribers.delete(id);
     this.#forgetAll(subscriber);
+    this.#holdings.release(subscriber.holder);
   }
 
   // ---------------------------------------------------------------- publishing
@@ -271,7 +285,7 @@ export class FanOut {
       this.#sink.subscribed?.(subscriber.id, topic);
       return;
     }
-    if (this.#isOver(subscriber)) {
+    if (this.#isOver(subscriber) || !subscriber.holder.mayHold(bytesOf(name))) {
       this.#close(subscriber, 'limit');
       return;
     }
@@ -282,6 +296,7 @@ export class FanOut {
     const place = this.#trie.add(name, subscriber);
     subscriber.subscriptions.set(name, { place, count: 1 });
     this.#count(subscriber, 1);
+    subscriber.holder.add('subscriptions', bytesOf(name));
     this.#sink.subscribed?.(subscriber.id, topic);
   }
 
@@ -300,6 +315,7 @@ export class FanOut {
     subscriber.subscriptions.delete(name);
     this.#trie.remove(subscription.place);
     this.#count(subscriber, -1);
+    subscriber.holder.add('subscriptions', -bytesOf(name));
   }
 
   #count({ info: { identity } }: Subscriber, change: number): void {
@@ -318,9 +334,19 @@ export class FanOut {
   }
 
   #forgetAll(subscriber: Subscriber): void {
-    const { subscriptions } = subscriber;
-    for (const { place } of subscriptions.values()) this.#trie.remove(place);
+    const { subscriptions, holder } = subscriber;
+    let bytes = 0;
+    for (const [name, { place }] of subscriptions) {
+      this.#trie.remove(place);
+      bytes += bytesOf(name);
+    }
+    holder.add('subscriptions', -bytes);
     if (subscriptions.size > 0) this.#count(subscriber, -subscriptions.size);
     subscriptions.clear();
   }
+}
+
+/** @param name the topic as Latin-1, a byte for each character */
+function bytesOf(name: string): number {
+  return SUBSCRIPTION_BYTES + name.length;
 }
