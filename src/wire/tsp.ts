@@ -39,7 +39,7 @@ const OPTIONS_BYTES_MAX: number = HEADERS_BYTES_MAX + 8192;
 const KEY_BYTES_MAX = 255;
 /** The form of a once-key: its length, and a pattern of SQLite. */
 export const ONCE_KEY_BYTES = 37;
-export const ONCE_KEY_GLOB: string = `once-${'[0-9a-f]'.repeat(32)}`;
+export const ONCE_KEY_GLOB = `once-${'[0-9a-f]'.repeat(32)}`;
 const BACKOFF_FAULT =
   'backoff is {"baseMs", "maxMs"}, whole numbers from 1 to 86400000, maxMs not below baseMs';
 export const PRIORITY_MAX = 100;

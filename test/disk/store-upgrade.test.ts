@@ -186,7 +186,9 @@ describe('a store that the last version without owners wrote', () => {
     const user = await directory.open();
     const { counts } = user.recovered;
     expect(counts).toMatchObject({ pending: 1, replied: 1, dead: 1 });
-    expect(counts.owners).toEqual([{ owner: '', stored: 3, bytes: 5 + 5 + 5 + 7 + sizeOf('k') + sizeOf('old') }]);
+    expect(counts.owners).toEqual([
+      { owner: '', stored: 3, bytes: 5 + 5 + 5 + 7 + sizeOf('k') + sizeOf('old') },
+    ]);
     expect(user.pending).toMatchObject([{ uuid: uuidOf(1), owner: '', isShared: false }]);
     const whose = { owner: '', isShared: false, service: Buffer.from('echo') };
     const yes = { state: 'replied', reply: packed('yes'), replyBytes: 5, ...whose };

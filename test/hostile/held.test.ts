@@ -49,11 +49,12 @@ class Crowd {
     if (isDeaf) stranger.socket.pause();
     stranger.write(cut ? bytes.subarray(0, this.#dice.below(bytes.length)) : bytes);
     this.#open.push(stranger);
-    if (this.#dice.below(3) === 0)
+    if (this.#dice.below(3) === 0) {
       await until(
         () => stranger.received.length > 0 || isDeaf || cut || stranger.isClosed,
         'a word',
       );
+    }
     while (this.#open.length > AT_ONCE) await this.#oneLeaves();
   }
 

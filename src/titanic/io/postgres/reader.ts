@@ -14,7 +14,16 @@ import {
 } from '../../store/store.js';
 import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
-import { CLAIMED_OF, COUNT, COUNT_KEYS, LIST, LIST_SCHEDULES, LOAD, LOOK_UP, PART } from './reads.js';
+import {
+  CLAIMED_OF,
+  COUNT,
+  COUNT_KEYS,
+  LIST,
+  LIST_SCHEDULES,
+  LOAD,
+  LOOK_UP,
+  PART,
+} from './reads.js';
 import { PENDING, REPLIED, REQUEST_BODY, SCHEMA } from './schema.js';
 import { type Delta, keysDelta, Tally } from './tally.js';
 import { int4s, int8s, uuids } from './values.js';
