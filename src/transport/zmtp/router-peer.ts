@@ -35,7 +35,7 @@ export interface PeerOwner {
 }
 
 /** Why this side ended a connection. */
-export type RefusalKind = FaultKind | 'identity' | 'connections' | 'handshakes' | 'memory';
+export type RefusalKind = FaultKind | 'identity' | 'accept' | 'connections' | 'handshakes' | 'memory';
 
 export interface ConnectionRefusal {
   readonly kind: RefusalKind;
