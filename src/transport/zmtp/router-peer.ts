@@ -35,7 +35,8 @@ export interface PeerOwner {
 }
 
 /** Why this side ended a connection. */
-export type RefusalKind = FaultKind | 'identity' | 'accept' | 'connections' | 'handshakes' | 'memory';
+export type RefusalKind =
+  FaultKind | 'identity' | 'accept' | 'connections' | 'handshakes' | 'memory';
 
 export interface ConnectionRefusal {
   readonly kind: RefusalKind;
