@@ -6,6 +6,7 @@
  *     npm run bench:metrics                    # 15 pairs of runs, about 2 minutes
  *     npm run bench:metrics -- --rounds 5
  */
+import { Holdings } from '../src/core/holdings.js';
 import { spawnSync } from 'node:child_process';
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -89,6 +90,7 @@ function sources(stage: Stage): MetricSources {
     degraded: () => [],
     loopLagMs: () => 0,
     broker: stage.broker,
+    holdings: new Holdings(),
     titanic: () => null,
     stream: () => null,
     map: () => null,

@@ -72,7 +72,8 @@ export const QUOTA_ROWS = {
     none: 'the share of `titanic.maxBytes`',
     min: '1KiB',
     max: '255TiB',
-    about: 'Bytes of its stored requests and their replies.',
+    about:
+      'Bytes of its stored requests and their replies, and of the idempotency keys that are remembered for it.',
   },
   waits: {
     kind: 'count',

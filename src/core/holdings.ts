@@ -2,11 +2,13 @@
  * The memory that this process holds for its peers: one total for the node, one for each identity.
  * Each component that keeps bytes for a peer counts them here: transports count output that the
  * peer has not read (`output`) and incomplete messages (`input`), the broker its requests
- * (`requests`), Titanic what is on its way to the store (`stored`).
+ * (`requests`), Titanic what is on its way to the store (`stored`), publishers what is subscribed to
+ * (`subscriptions`).
  */
 // D77
 
-export type HeldKind = 'requests' | 'output' | 'input' | 'stored';
+export const HELD_KINDS = ['requests', 'output', 'input', 'stored', 'subscriptions'] as const;
+export type HeldKind = (typeof HELD_KINDS)[number];
 
 /** At this multiple of the limit nobody may hold more, however little they hold. */
 const HARD_LIMIT = 1.125;
@@ -23,6 +25,7 @@ export class Holder {
   output = 0;
   input = 0;
   stored = 0;
+  subscriptions = 0;
   /** Limit on its unread output. */
   outputMax: number;
   /** Number of connections and clients that refer to it. */
@@ -36,7 +39,7 @@ export class Holder {
   }
 
   get bytes(): number {
-    return this.requests + this.output + this.input + this.stored;
+    return this.requests + this.output + this.input + this.stored + this.subscriptions;
   }
 
   /** @param change bytes; negative when they are released */
@@ -45,7 +48,8 @@ export class Holder {
     if (kind === 'output') this.output += change;
     else if (kind === 'requests') this.requests += change;
     else if (kind === 'input') this.input += change;
-    else this.stored += change;
+    else if (kind === 'stored') this.stored += change;
+    else this.subscriptions += change;
     this.#all.changed(this, change);
   }
 
@@ -71,6 +75,15 @@ export class Holdings {
   /** Bytes held in total. */
   get bytes(): number {
     return this.#bytes;
+  }
+
+  /** The same for each kind; read only now and then. */
+  get byKind(): Readonly<Record<HeldKind, number>> {
+    const held = { requests: 0, output: 0, input: 0, stored: 0, subscriptions: 0 };
+    for (const holder of this.#holders.values()) {
+      for (const kind of HELD_KINDS) held[kind] += holder[kind];
+    }
+    return held;
   }
 
   get isOver(): boolean {

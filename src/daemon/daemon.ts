@@ -169,7 +169,7 @@ async function startIn(
   const clients = new InternalClients();
   broker.keep(clients);
   const loop = new BrokerLoop(broker, holdings);
-  const metrics = new NodeMetrics(config, broker, health, view, startedAt);
+  const metrics = new NodeMetrics(config, broker, holdings, health, view, startedAt);
   let stored: TitanicHost | null = null;
   let map: MapHost | null = null;
   let fleet: FleetHost | null = null;

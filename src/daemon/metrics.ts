@@ -2,6 +2,7 @@
 import type { Broker } from '../broker/broker.js';
 import type { Config } from '../config/config.js';
 import { monotonicMs } from '../core/clock.js';
+import type { Holdings } from '../core/holdings.js';
 import { packageVersion } from '../core/version.js';
 import { LoopLag } from '../observe/loop-lag.js';
 import type { FleetSource } from '../observe/fleet-metrics.js';
@@ -29,12 +30,14 @@ export class NodeMetrics {
   readonly #lag = new LoopLag();
 
   /**
+   * @param holdings what is held for peers
    * @param pair `null`: a standalone node
    * @param startedAt monotonic milliseconds
    */
   constructor(
     config: Config,
     broker: Broker,
+    holdings: Holdings,
     health: NodeHealth,
     pair: Pick<PairView, 'facts'> | null,
     startedAt: number,
@@ -50,6 +53,7 @@ export class NodeMetrics {
       degraded: () => health.now.degraded.map(({ code }) => code),
       loopLagMs,
       broker,
+      holdings,
       titanic,
       pair: () => pair?.facts ?? STANDALONE_FACTS,
       stream: () => this.stream,

@@ -45,14 +45,19 @@ export function brokerMetrics(
   by(out, 'replies_dropped_total', 'reason', counters.repliesDropped);
 }
 
-/** One sample for each value of the only label, in the order of the table. */
+/**
+ * One sample for each value of the only label, in the order of the table.
+ * @param all of all together, which goes before them without a label
+ */
 export function by(
   out: Exposition,
   name: MetricName,
   label: string,
   values: Readonly<Record<string, number>>,
+  all?: number,
 ): void {
   const { labels } = out.metric(name);
+  if (all !== undefined) out.sample('', all);
   for (const value of labels[label] ?? []) {
     out.sample(labelText(label, value), values[value] ?? 0);
   }

@@ -2,6 +2,8 @@
  * Every metric of this program: `/metrics` serves them and docs/metrics.md describes them. Names
  * stand here without their prefix and are stable.
  */
+import { HELD_KINDS } from '../core/holdings.js';
+
 export const METRIC_PREFIX = 'majordomo_';
 
 export interface Metric {
@@ -442,6 +444,13 @@ const TABLE = {
     help: 'How many times this node found both nodes active.',
     meaning:
       'The node with the lower epoch stepped down, and the stores of both nodes were merged.',
+  },
+  memory_held_bytes: {
+    type: 'gauge',
+    labels: { kind: HELD_KINDS },
+    help: 'Memory that the node holds for its peers, which limits.memoryBytes limits: in all, without a label, and by kind.',
+    meaning:
+      '`requests`: requests and parts of replies; `output`: what peers have not read yet; `input`: incomplete messages; `stored`: what is on its way to the store; `subscriptions`: what subscribers to the events and the map have subscribed to. Near the limit the broker refuses requests, subscriptions and durable requests of those that hold most.',
   },
   event_loop_lag_seconds: {
     type: 'gauge',

@@ -6,7 +6,8 @@
  */
 import { performance } from 'node:perf_hooks';
 
-import { brokerMetrics, type BrokerSource } from './broker-metrics.js';
+import type { Holdings } from '../core/holdings.js';
+import { brokerMetrics, type BrokerSource, by } from './broker-metrics.js';
 import { Exposition, labelText } from './exposition.js';
 import { METRICS } from './metric-table.js';
 import { fleetMetrics, type FleetSource } from './fleet-metrics.js';
@@ -28,6 +29,8 @@ export interface MetricSources {
   /** The codes of `degraded`. */
   degraded(): readonly string[];
   loopLagMs(): number;
+  /** What is held for peers. */
+  readonly holdings: Pick<Holdings, 'bytes' | 'byKind'>;
   readonly broker: BrokerSource;
   /** `null` if no requests are stored. */
   titanic(): TitanicSource | null;
@@ -105,6 +108,8 @@ export class Metrics {
     mapMetrics(out, map);
     fleetMetrics(out, this.#sources.fleet());
     pairMetrics(out, this.#sources.pair());
+    const { holdings } = this.#sources;
+    by(out, 'memory_held_bytes', 'kind', holdings.byKind, holdings.bytes);
     out.metric('event_loop_lag_seconds');
     out.sample('', this.#sources.loopLagMs() / 1000);
     return out.take();

@@ -11,6 +11,7 @@
 import { present } from '../core/assert.js';
 import { copyBytes, Words } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
+import { Holdings } from '../core/holdings.js';
 import { OldestFirst } from '../core/oldest-first.js';
 import { pack, PackedCursor, packedBytes, readPacked } from '../core/packed.js';
 import { readSubscription, subscribedTopic, TOPIC_BYTES_MAX } from '../wire/stream.js';
@@ -86,6 +87,7 @@ export class FanOut {
   readonly #sink: FanOutSink;
   readonly #authorise: AuthoriseTopic | null;
   readonly #limits: FanOutLimits;
+  readonly #holdings: Holdings;
   readonly #subscribers = new Map<SubscriberId, Subscriber>();
   readonly #subscriptions: Subscriptions;
   readonly #scratch = new Words(Buffer.alloc(SCRATCH_BYTES));
@@ -105,14 +107,19 @@ export class FanOut {
   readonly #behind: Subscriber[] = [];
   readonly #cursor = new PackedCursor();
 
-  /** @param authorise default: everyone may subscribe to everything */
+  /**
+   * @param authorise default: everyone may subscribe to everything
+   * @param holdings default: of its own, without a limit
+   */
   constructor(
     sink: FanOutSink,
     authorise: AuthoriseTopic | null = null,
     limits: Partial<FanOutLimits> = {},
+    holdings: Holdings = new Holdings(),
   ) {
     this.#sink = sink;
     this.#authorise = authorise;
+    this.#holdings = holdings;
     this.#limits = { ...LIMITS, ...limits };
     this.#subscriptions = new Subscriptions(this.#limits);
     this.#left = this.#limits.turnCost;
@@ -136,7 +143,7 @@ export class FanOut {
   // ---------------------------------------------------------------- inputs
 
   connected(id: SubscriberId, info: SubscriberInfo): void {
-    this.#subscribers.set(id, new Subscriber(id, info));
+    this.#subscribers.set(id, new Subscriber(id, info, this.#holdings.use(info.identity)));
   }
 
   /** A message of a subscriber. */
@@ -173,6 +180,7 @@ export class FanOut {
     this.#subscribers.delete(id);
     subscriber.isClosed = true;
     this.#subscriptions.forget(subscriber);
+    this.#holdings.release(subscriber.holder);
   }
 
   /** What was copied has been written: the next copy for a subscriber needs another write. */
@@ -348,7 +356,7 @@ export class FanOut {
       this.#sink.subscribed?.(subscriber.id, topic);
       return;
     }
-    if (this.#subscriptions.isFull(subscriber)) {
+    if (this.#subscriptions.isFull(subscriber, name)) {
       this.#close(subscriber, 'limit');
       return;
     }

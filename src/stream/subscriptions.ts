@@ -1,4 +1,5 @@
 /** Who subscribed to what, and how much of it one subscriber and one identity may have. */
+import type { Holder } from '../core/holdings.js';
 import { type Place, TopicTrie } from './topic-trie.js';
 
 /** A connected subscriber, as the transport's number. */
@@ -25,6 +26,9 @@ export interface SubscriptionLimits {
   readonly total: number;
 }
 
+/** Memory that a subscription takes besides its topic: entries of maps, a node for the topic. */
+const SUBSCRIPTION_BYTES = 256;
+
 /** One topic of one subscriber. */
 interface Subscription {
   readonly place: Place<Subscriber>;
@@ -35,6 +39,8 @@ interface Subscription {
 export class Subscriber {
   readonly id: SubscriberId;
   readonly info: SubscriberInfo;
+  /** Accounts for what it subscribes to. */
+  readonly holder: Holder;
   /** By topic, as Latin-1. */
   readonly subscriptions = new Map<string, Subscription>();
   /** The latest message that matched it. */
@@ -45,9 +51,10 @@ export class Subscriber {
   isBehind = false;
   isClosed = false;
 
-  constructor(id: SubscriberId, info: SubscriberInfo) {
+  constructor(id: SubscriberId, info: SubscriberInfo, holder: Holder) {
     this.id = id;
     this.info = info;
+    this.holder = holder;
   }
 }
 
@@ -63,13 +70,14 @@ export class Subscriptions {
     this.#limits = limits;
   }
 
-  /** @returns whether the subscriber may have no further topic */
-  isFull({ subscriptions, info }: Subscriber): boolean {
+  /** @returns whether the subscriber may not have this further topic, as Latin-1 */
+  isFull({ subscriptions, info, holder }: Subscriber, topic: string): boolean {
     const { perSubscriber, perIdentity, total } = this.#limits;
     return (
       subscriptions.size >= perSubscriber ||
       (this.#perIdentity.get(info.identity) ?? 0) >= perIdentity ||
-      this.count >= total
+      this.count >= total ||
+      !holder.mayHold(bytesOf(topic))
     );
   }
 
@@ -77,7 +85,7 @@ export class Subscriptions {
   add(subscriber: Subscriber, topic: string): void {
     const place = this.trie.add(topic, subscriber);
     subscriber.subscriptions.set(topic, { place, count: 1 });
-    this.#change(subscriber, 1);
+    this.#change(subscriber, 1, bytesOf(topic));
   }
 
   cancel(subscriber: Subscriber, topic: string): void {
@@ -85,14 +93,18 @@ export class Subscriptions {
     if (subscription === undefined || --subscription.count > 0) return;
     subscriber.subscriptions.delete(topic);
     this.trie.remove(subscription.place);
-    this.#change(subscriber, -1);
+    this.#change(subscriber, -1, -bytesOf(topic));
   }
 
   /** Cancels all of them. */
   forget(subscriber: Subscriber): void {
     const { subscriptions } = subscriber;
-    for (const { place } of subscriptions.values()) this.trie.remove(place);
-    if (subscriptions.size > 0) this.#change(subscriber, -subscriptions.size);
+    let bytes = 0;
+    for (const [topic, { place }] of subscriptions) {
+      this.trie.remove(place);
+      bytes += bytesOf(topic);
+    }
+    if (subscriptions.size > 0) this.#change(subscriber, -subscriptions.size, -bytes);
     subscriptions.clear();
   }
 
@@ -106,10 +118,16 @@ export class Subscriptions {
     return largest;
   }
 
-  #change({ info: { identity } }: Subscriber, by: number): void {
+  #change({ info: { identity }, holder }: Subscriber, by: number, bytes: number): void {
+    holder.add('subscriptions', bytes);
     this.count += by;
     const count = (this.#perIdentity.get(identity) ?? 0) + by;
     if (count > 0) this.#perIdentity.set(identity, count);
     else this.#perIdentity.delete(identity);
   }
+}
+
+/** @param topic as Latin-1, a character for each byte */
+function bytesOf(topic: string): number {
+  return SUBSCRIPTION_BYTES + topic.length;
 }

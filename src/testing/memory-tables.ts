@@ -24,6 +24,7 @@ import {
   type Holding,
   isEndedBy,
   isOpenTo,
+  keyBytes,
   type Merged,
   NO_OWNER,
   type Owner,
@@ -116,6 +117,15 @@ export class MemoryTables {
       this.#owners.add(owner);
       counts.bytes += ENTRY_BYTES + body.length + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
     }
+    for (const { service, key, owner } of this.#keys.values()) {
+      const bytes = keyBytes(service, key);
+      if (bytes === 0) continue;
+      const count = owners.get(owner) ?? { owner, stored: 0, bytes: 0 };
+      count.bytes += bytes;
+      owners.set(owner, count);
+      this.#owners.add(owner);
+      counts.bytes += bytes;
+    }
     counts.bytes += [...this.#tombstones.values()].flat().length * TOMBSTONE_BYTES;
     return { ...counts, owners: [...owners.values()], services: this.#countServices() };
   }
@@ -141,7 +151,7 @@ export class MemoryTables {
       ),
       tombstones: [...this.#tombstones.values()].flat().sort((a, b) => a.uuid.compare(b.uuid)),
       owners: this.counts.owners
-        .filter(({ stored }) => stored > 0)
+        .filter(({ stored, bytes }) => stored > 0 || bytes > 0)
         .sort((a, b) => Buffer.from(a.owner).compare(Buffer.from(b.owner))),
       services: countServices(this.#entries.values()),
       holds: this.#holds,

@@ -95,7 +95,10 @@ export interface TransportEvents {
 export interface Rejected {
   /** Its source address; '' if unknown. */
   readonly address: string;
-  /** The first characters of the key that it presented, in Z85; `null`: it presented none. */
+  /**
+   * The name of its key, or the first characters of the one that it presented, in Z85; `null`: it
+   * presented none.
+   */
   readonly key: string | null;
 }
 
@@ -156,7 +159,10 @@ export interface Transport extends Output {
 export interface RouterLimits extends TransportLimits {
   /** Connections per listener. */
   readonly connectionsMax: number;
-  /** Connections of one identity (an address or a key), over all listeners. */
+  /**
+   * Connections of one identity, over all listeners: of a key, or of an address, where those that have
+   * authenticated with a key do not count.
+   */
   readonly connectionsPerIdentityMax: number;
   /** The same for a key at a listener, if it has a limit of its own. */
   readonly connectionsPerKeyMax?: (listener: number, key: string) => number;

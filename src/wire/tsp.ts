@@ -38,7 +38,9 @@ const WAIT_FAULT = 'the time is decimal milliseconds from 0 to 60000';
 /** The headers, and as much for the rest. */
 const OPTIONS_BYTES_MAX: number = HEADERS_BYTES_MAX + 8192;
 const KEY_BYTES_MAX = 255;
-const ONCE_KEY_BYTES = 37;
+/** The form of a once-key: its length, and a pattern of SQLite. */
+export const ONCE_KEY_BYTES = 37;
+export const ONCE_KEY_GLOB = `once-${'[0-9a-f]'.repeat(32)}`;
 const BACKOFF_FAULT =
   'backoff is {"baseMs", "maxMs"}, whole numbers from 1 to 86400000, maxMs not below baseMs';
 export const PRIORITY_MAX = 100;

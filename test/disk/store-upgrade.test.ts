@@ -11,7 +11,7 @@ import { verifyStore } from '../../src/titanic/io/file/verify.js';
 import { packFailure } from '../../src/titanic/store/failure-codec.js';
 import { FAILURE, putBytes } from '../../src/titanic/store/fields.js';
 import { PackWriter } from '../../src/titanic/store/packing.js';
-import { type Owner, readFrom } from '../../src/titanic/store/store.js';
+import { keyBytes, type Owner, readFrom } from '../../src/titanic/store/store.js';
 import { accept, attempt, dead, NOON, reply, sweep, uuidOf } from '../support/store-changes.js';
 import { makeOlderStore } from '../support/older-store.js';
 import { StoreDirectory } from '../support/store-directory.js';
@@ -22,6 +22,8 @@ const THIRD = fileURLToPath(new URL('../../../test/disk/stores/version-3.db.gz',
 /** Written by the program of the commit 1c6e109, the last one that kept counts in the file. */
 const SIXTH = fileURLToPath(new URL('../../../test/disk/stores/version-6.db.gz', import.meta.url));
 const silent = (): void => {};
+/** What a key of `echo` counts for. */
+const sizeOf = (key: string): number => keyBytes(Buffer.from('echo'), Buffer.from(key));
 
 describe.each([1, 2, 3, 4, 5, 6, 7, 8])('a store of version %i', (from) => {
   let directory: StoreDirectory;
@@ -184,7 +186,9 @@ describe('a store that the last version without owners wrote', () => {
     const user = await directory.open();
     const { counts } = user.recovered;
     expect(counts).toMatchObject({ pending: 1, replied: 1, dead: 1 });
-    expect(counts.owners).toEqual([{ owner: '', stored: 3, bytes: 5 + 5 + 5 + 7 }]);
+    expect(counts.owners).toEqual([
+      { owner: '', stored: 3, bytes: 5 + 5 + 5 + 7 + sizeOf('k') + sizeOf('old') },
+    ]);
     expect(user.pending).toMatchObject([{ uuid: uuidOf(1), owner: '', isShared: false }]);
     const whose = { owner: '', isShared: false, service: Buffer.from('echo') };
     const yes = { state: 'replied', reply: packed('yes'), replyBytes: 5, ...whose };
@@ -241,8 +245,8 @@ describe('a store that the last version with counts in the file wrote', () => {
     const { counts } = user.recovered;
     expect(counts).toMatchObject({ pending: 2, replied: 1, dead: 1, nextNumber: 10 });
     expect([...counts.owners].sort((a, b) => (a.owner < b.owner ? -1 : 1))).toEqual([
-      { owner: 'anonymous', stored: 2, bytes: 5 + 5 + 7 },
-      { owner: 'key:alice', stored: 1, bytes: 5 },
+      { owner: 'anonymous', stored: 2, bytes: 5 + 5 + 7 + sizeOf('gone') },
+      { owner: 'key:alice', stored: 1, bytes: 5 + sizeOf('k') },
       { owner: 'key:bob', stored: 1, bytes: 6 },
     ]);
     expect(counts.services).toEqual([

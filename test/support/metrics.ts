@@ -1,4 +1,5 @@
 /** Parses a page of metrics, and renders that of a `Stage`. */
+import { Holdings } from '../../src/core/holdings.js';
 import { Metrics, type MetricSources } from '../../src/observe/metrics.js';
 import { Commits } from '../../src/titanic/machine/commits.js';
 import { byLabel } from '../../src/core/labels.js';
@@ -94,6 +95,7 @@ export function sources(broker: Broker, given: Partial<MetricSources> = {}): Met
     degraded: () => [],
     loopLagMs: () => 2,
     broker,
+    holdings: new Holdings(),
     titanic: () => titanic,
     fleet: () => null,
     stream: () => ({ published: 3, subscribers: 1, closed: { slow: 0, limit: 0 } }),

@@ -1,7 +1,8 @@
 import { expect, it } from '@jest/globals';
 
 import { present } from '../../src/core/assert.js';
-import { type Change, type Owner, readFrom } from '../../src/titanic/store/store.js';
+import { type Change, keyBytes, type Owner, readFrom } from '../../src/titanic/store/store.js';
+import { onceKey } from '../../src/wire/tsp.js';
 import { extraOf } from '../../src/titanic/store/fields.js';
 import {
   accept,
@@ -12,6 +13,7 @@ import {
   NOON,
   reply,
   retry,
+  sweep,
   uuidOf,
 } from './store-changes.js';
 import type { Subject } from './store-contract.js';
@@ -121,6 +123,40 @@ export function describeStoreOwners(subject: Subject): void {
     expect(told).toContainEqual({ owner: ALICE, stored: 1, bytes: size });
     await subject.user.commit(close(2), close(5));
     expect(await counts()).toEqual([]);
+  });
+
+  it('a key counts for its owner until it is forgotten, longer than its request (D103)', async () => {
+    const { user } = subject;
+    const ofAlice = async (): Promise<unknown> => {
+      const { recovered } = await subject.reopen();
+      return recovered.counts.owners.find(({ owner }) => owner === ALICE);
+    };
+    const size = keyBytes(Buffer.from('echo'), Buffer.from('k1'));
+    expect(size).toBeGreaterThan(100);
+    const once = onceKey(Buffer.alloc(16, 1));
+    await user.commit(owned(1, ALICE, { key: 'k1' }), owned(2, ALICE, { key: 'k2' }));
+    await user.commit(owned(3, ALICE, { key: once }), owned(4, ALICE, { key: 'k1' }));
+    const stored = { owner: ALICE, stored: 3, bytes: 3 * body.length + 2 * size };
+    expect(await ofAlice()).toEqual(stored);
+    const told = async (...changes: Change[]): Promise<unknown> => {
+      const outcome = await subject.user.tryCommit(changes);
+      return 'counts' in outcome ? outcome.counts.owners.at(-1) : outcome;
+    };
+    const kept = { owner: ALICE, stored: 0, bytes: 2 * size };
+    expect(await told(close(1), close(2), close(3))).toEqual(kept);
+    expect(await ofAlice()).toEqual(kept);
+    // A key whose time is over, but that is still there, is taken again.
+    const again = owned(5, ALICE, { key: 'k1', acceptedAt: UNTIL });
+    const one = { owner: ALICE, stored: 1, bytes: body.length + 2 * size };
+    expect(await told(again)).toEqual(one);
+    expect(await ofAlice()).toEqual(one);
+    const rest = { owner: ALICE, stored: 1, bytes: body.length + size };
+    expect(await told(sweep(UNTIL))).toEqual(rest);
+    expect(await ofAlice()).toEqual(rest);
+    await subject.user.commit(close(5, UNTIL));
+    const none = { owner: ALICE, stored: 0, bytes: 0 };
+    expect(await told(sweep(UNTIL))).toEqual(none);
+    expect(await ofAlice()).toBeUndefined();
   });
 
   it('a reply larger than was asked for is only measured', async () => {

@@ -77,9 +77,9 @@ export class PublisherSocket implements ListeningEvents, FanOutSink {
     return { socket, endpoints: await socket.listener.listen(options) };
   }
 
-  private constructor({ authorise, events }: PublisherSocketOptions) {
+  private constructor({ authorise, events, holdings }: PublisherSocketOptions) {
     this.#events = events;
-    this.fanOut = new FanOut(this, authorise ?? null);
+    this.fanOut = new FanOut(this, authorise ?? null, undefined, holdings);
   }
 
   /** Sends a message to those who subscribed to it: see `FanOut.publish`. */

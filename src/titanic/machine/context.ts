@@ -97,7 +97,7 @@ export class TitanicContext {
     this.counts = { ...counts, pending: counts.pending - this.scheduled, services };
     this.services.update(services);
     for (const count of counts.owners) {
-      if (count.stored === 0) this.#owners.delete(count.owner);
+      if (count.stored === 0 && count.bytes === 0) this.#owners.delete(count.owner);
       else this.#owners.set(count.owner, count);
     }
   }

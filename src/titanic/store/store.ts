@@ -16,7 +16,7 @@
  */
 
 import type { StoredBody } from '../../broker/ports.js';
-import type { Backoff } from '../../wire/tsp.js';
+import { type Backoff, isOnceKey } from '../../wire/tsp.js';
 
 /** What is read of a request when it is sent to a worker. */
 export interface StoredContent extends StoredBody {
@@ -308,8 +308,21 @@ export interface Merged {
 export interface OwnerCount {
   readonly owner: Owner;
   readonly stored: number;
-  /** Bytes of bodies and replies. */
+  /** Bytes of bodies and replies, and of idempotency keys (`KEY_BYTES`). */
   readonly bytes: number;
+}
+
+/**
+ * What an idempotency key takes, in bytes: this much, and several times the names of its service and
+ * its own, which are in index entries, too. It counts for its owner from its first use until it is
+ * forgotten, so a request that is closed frees its body, but not its key. A once-key goes with its
+ * request and does not count.
+ */
+export const KEY_BYTES = 128;
+export const KEY_COPIES = 4;
+
+export function keyBytes(service: Buffer, key: Buffer): number {
+  return isOnceKey(key) ? 0 : KEY_BYTES + KEY_COPIES * (service.length + key.length);
 }
 
 /** What the store holds for one service. */

@@ -22,7 +22,6 @@ export interface Counted<T> extends Bytes {
 export class Account<T> implements Bytes {
   readonly holder: Holder;
   readonly peers: Set<T> = new Set<T>();
-  /** Number of connections, including those that presented a key and now count on its account. */
   connections = 0;
   incomingBytes = 0;
   outgoingBytes = 0;

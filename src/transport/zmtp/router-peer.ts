@@ -37,7 +37,7 @@ export interface PeerOwner {
 
 /** Why this side ended a connection. */
 export type RefusalKind =
-  FaultKind | 'identity' | 'connections' | 'handshakes' | 'memory' | 'incomplete';
+  FaultKind | 'identity' | 'accept' | 'connections' | 'handshakes' | 'memory' | 'incomplete';
 
 export interface ConnectionRefusal {
   readonly kind: RefusalKind;
@@ -86,9 +86,9 @@ export class RouterPeer
   readonly stage: ChainLink<RouterPeer> = new ChainLink<RouterPeer>(this);
   /** See `PeerInfo.address`. */
   readonly address: string;
-  /** The account of its address, which counts its connections. */
-  readonly home: Account<RouterPeer>;
-  /** The account on which its memory counts: its key's, once it has authenticated. */
+  /** The identity of its address. */
+  readonly origin: string;
+  /** The account on which it counts: that of its address, or of its key once it has authenticated. */
   account: Account<RouterPeer>;
   incomingBytes = 0;
   outgoingBytes = 0;
@@ -106,7 +106,7 @@ export class RouterPeer
     this.#socketType = arrival.socketType;
     this.listener = arrival.listener;
     this.address = arrival.address;
-    this.home = arrival.account;
+    this.origin = arrival.account.identity;
     this.account = arrival.account;
     this.account.peers.add(this);
     const { messageBytesMax, framesMax } = router.limits;
@@ -130,10 +130,6 @@ export class RouterPeer
 
   get identity(): string {
     return this.account.identity;
-  }
-
-  get origin(): string {
-    return this.home.identity;
   }
 
   /** Moves what it holds to another account. */
@@ -279,7 +275,7 @@ export class RouterPeer
 
   #reject(kind: string, reason: string): void {
     const { peerKey } = this.#mechanism;
-    const key = peerKey === null ? null : keyShown(peerKey);
+    const key = this.key ?? (peerKey === null ? null : keyShown(peerKey));
     this.#router.events.rejected(this.listener, kind, reason, { address: this.address, key });
   }
 

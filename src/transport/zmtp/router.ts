@@ -54,6 +54,7 @@ const MADE_ROUTING_ID_BYTES = 5;
 /** Above this share of `connectionsMax`, connections that were refused are closed early. */
 const LINGERING_FROM = 0.75;
 const TOO_MANY = 'limits.perPeer.connections is reached';
+const NO_DESCRIPTORS = 'file descriptors run out';
 const TOO_MANY_OF_KEY = 'the quota `connections` of its key is used up';
 const TAKEN: ConnectionRefusal = {
   kind: 'identity',
@@ -249,18 +250,17 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
 
   // ---------------------------------------------------------------- connections
 
-  /** Whether an address may open another connection: some must be left for others. */
+  /**
+   * Whether an address may open another connection: some must be left for others. Only those count
+   * that have no key, or have not shown it yet.
+   */
   #admits(listener: number, from: string): boolean {
     const count = this.#accounts.connectionsOf(identityOf(shownAddress(from), null));
     if (count >= this.limits.connectionsPerIdentityMax) {
       this.#turnAway(listener, 'connections', TOO_MANY, from);
-    } else if (!this.#hasReserve && count >= acceptable * IDENTITY_SHARE) {
-      this.#turnAway(
-        listener,
-        'accept',
-        'file descriptors run out, and its address uses most of them',
-        from,
-      );
+    } else if (this.#usesMost(count)) {
+      const reason = `${NO_DESCRIPTORS}, and its address uses most of them`;
+      this.#turnAway(listener, 'accept', reason, from);
     } else {
       return true;
     }
@@ -303,9 +303,8 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
   register(peer: RouterPeer, metadata: Metadata): ConnectionRefusal | null {
     const { listener, key, address } = peer;
     const owner = identityOf(address, key);
-    if (key !== null && !this.#holdWithKey(peer, key, owner)) {
-      return { kind: 'connections', reason: TOO_MANY_OF_KEY };
-    }
+    const refusal = key === null ? null : this.#countForKey(peer, key, owner);
+    if (refusal !== null) return refusal;
     const { identity } = metadata;
     const { socketType = 'ROUTER' } = this.#listeners[listener] ?? {};
     const isNamed = identity.length > 0 && socketType === 'ROUTER';
@@ -334,13 +333,28 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
     });
   }
 
-  /** Counts it for its key as well, and moves what it holds to the key's account. */
-  #holdWithKey(peer: RouterPeer, key: string, identity: string): boolean {
+  /**
+   * From now on it counts for its key, with all that it holds, and no longer for its address: there
+   * one key would shut out the others.
+   * @returns why it must not, or `null`
+   */
+  #countForKey(peer: RouterPeer, key: string, identity: string): ConnectionRefusal | null {
     const { connectionsPerIdentityMax, connectionsPerKeyMax } = this.limits;
     const max = connectionsPerKeyMax?.(peer.listener, key) ?? connectionsPerIdentityMax;
-    if (this.#accounts.connectionsOf(identity) >= max) return false;
+    const count = this.#accounts.connectionsOf(identity);
+    if (count >= max) return { kind: 'connections', reason: TOO_MANY_OF_KEY };
+    if (this.#usesMost(count)) {
+      return { kind: 'accept', reason: `${NO_DESCRIPTORS}, and its key uses most of them` };
+    }
+    const { account } = peer;
     peer.moveTo(this.#accounts.join(identity));
-    return true;
+    this.#accounts.leave(account);
+    return null;
+  }
+
+  /** Whether this is all that one identity may have of the file descriptors of this process. */
+  #usesMost(connections: number): boolean {
+    return !this.#hasReserve && connections >= acceptable * IDENTITY_SHARE;
   }
 
   /** It waits for the routing id of a connection that may live, unless that is known to live. */
@@ -396,8 +410,7 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
     this.settled(peer);
     this.#connections.delete(peer);
     this.#pings[peer.listener]?.forget(peer.shell);
-    this.#accounts.leave(peer.home);
-    if (peer.account !== peer.home) this.#accounts.leave(peer.account);
+    this.#accounts.leave(peer.account);
     peer.claim?.takeover.forget(peer.claim);
     if (peer.name !== null) this.#named.delete(peer.name);
     if (peer.id >= 0) {

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { Words } from '../../../src/core/bytes.js';
+import { Holdings } from '../../../src/core/holdings.js';
 import { Frames } from '../../../src/core/frames.js';
 import { NumberedStream } from '../../../src/stream/numbered.js';
 import { pack } from '../../../src/core/packed.js';
@@ -160,6 +161,31 @@ describe('hostile subscribers', () => {
     stage.fanOut.disconnected(1);
     stage.subscriber(5, 'e');
     expect(stage.news()).toEqual([]);
+  });
+
+  it('are counted like all that is held for an identity, and end with it (D77, D103)', () => {
+    const holdings = new Holdings(100_000);
+    const stage = new Stage(undefined, undefined, holdings);
+    stage.connect(1, 'greedy');
+    const topic = (index: number): string => String(index).padEnd(240, '.');
+    for (let index = 0; index < 100; index++) stage.subscribe(1, topic(index));
+    // Once more to the same takes nothing.
+    stage.subscribe(1, topic(0));
+    const each = holdings.byKind.subscriptions / 100;
+    expect(each).toBeGreaterThan(400);
+    expect(holdings.bytes).toBe(100 * each);
+    for (let index = 0; index < 10; index++) stage.cancel(1, topic(index));
+    stage.cancel(1, topic(0));
+    expect(holdings.bytes).toBe(90 * each);
+    // Beyond the limit whoever has more than an equal share is closed, another one is not.
+    stage.connect(2, 'modest');
+    for (let index = 100; index < 400; index++) stage.subscribe(1, topic(index));
+    expect(stage.news()).toEqual(['1 closed limit']);
+    expect(holdings.bytes).toBe(0);
+    stage.subscribe(2, topic(0));
+    stage.fanOut.disconnected(1);
+    stage.fanOut.disconnected(2);
+    expect([holdings.bytes, ...holdings.all()]).toEqual([0]);
   });
 });
 

@@ -1,5 +1,6 @@
 /** A publisher machine with subscribers, as a script drives it. */
 import type { Words } from '../../../src/core/bytes.js';
+import type { Holdings } from '../../../src/core/holdings.js';
 import { Frames } from '../../../src/core/frames.js';
 import { unpack } from '../../../src/core/packed.js';
 import {
@@ -16,8 +17,8 @@ export class Stage implements FanOutSink {
   /** The buffers in which messages were handed over. */
   readonly handed = new Set<Words>();
 
-  constructor(authorise?: AuthoriseTopic, limits?: Partial<FanOutLimits>) {
-    this.fanOut = new FanOut(this, authorise, limits);
+  constructor(authorise?: AuthoriseTopic, limits?: Partial<FanOutLimits>, holdings?: Holdings) {
+    this.fanOut = new FanOut(this, authorise, limits, holdings);
   }
 
   send(id: number, message: Words, size: number): void {

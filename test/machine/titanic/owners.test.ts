@@ -227,6 +227,26 @@ describe('rights and quotas', () => {
     expect(asks(alice, 'request', 'echo', '')).toBe('500 the quota `storedBytes` is used up');
   });
 
+  it('and so many keys: those that are remembered after a close count, until they are forgotten', () => {
+    const day = 86_400_000;
+    const { s, alice, bob } = scene(quotas({ storedBytes: 1000 }));
+    let kept = 0;
+    const submitted = (who: typeof alice): string => {
+      who.request('titanic.submit', JSON.stringify({ key: `key ${kept++}` }), 'echo', 'x');
+      return heard(who);
+    };
+    for (;;) {
+      const [status, uuid = ''] = submitted(alice).split('|');
+      if (status !== '200') break;
+      expect(asks(alice, 'close', uuid)).toBe('200');
+      expect(kept).toBeLessThan(10);
+    }
+    expect(submitted(alice)).toBe('500 the quota `storedBytes` is used up');
+    expect(submitted(bob)).toMatch(/^200/);
+    s.after(day + 20_000);
+    expect(submitted(alice)).toMatch(/^200/);
+  });
+
   it('what is on its way to the store is held in memory, and bounded with the rest (D77)', () => {
     const holdings = new Holdings(3000);
     const { s, alice, bob } = scene({ holdings });

@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { Histograms } from '../../../src/core/histogram.js';
+import { Holdings } from '../../../src/core/holdings.js';
 import { Exposition, labelText } from '../../../src/observe/exposition.js';
 import { Metrics } from '../../../src/observe/metrics.js';
 import { MetricsPage, scrape, sources } from '../../support/metrics.js';
@@ -65,6 +66,27 @@ describe('the text of metrics', () => {
       'process_start_time_seconds',
       'process_virtual_memory_bytes',
     ]);
+  });
+});
+
+describe('memory', () => {
+  it('that is held for peers is told in all, and by kind', async () => {
+    const holdings = new Holdings();
+    const [alice, bob] = [holdings.use('alice'), holdings.use('bob')];
+    alice.add('requests', 100);
+    bob.add('requests', 20);
+    bob.add('subscriptions', 3);
+    const page = await scrape(stage().broker, { holdings });
+    expect(page.samples.filter((sample) => sample.startsWith('majordomo_memory_held'))).toEqual([
+      'majordomo_memory_held_bytes',
+      ...['requests', 'output', 'input', 'stored', 'subscriptions'].map(
+        (kind) => `majordomo_memory_held_bytes{kind="${kind}"}`,
+      ),
+    ]);
+    expect(page.value('memory_held_bytes')).toBe(123);
+    expect(page.value('memory_held_bytes{kind="requests"}')).toBe(120);
+    expect(page.value('memory_held_bytes{kind="subscriptions"}')).toBe(3);
+    expect(page.value('memory_held_bytes{kind="output"}')).toBe(0);
   });
 });
 

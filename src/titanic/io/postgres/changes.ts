@@ -7,6 +7,7 @@ import { isOnceKey, isScheduleKey } from '../../../wire/tsp.js';
 import {
   type Change,
   type ChangeResult,
+  keyBytes,
   type Owner,
   requestsOf,
   STATES,
@@ -28,7 +29,7 @@ import {
   type Statement,
   SWEEP,
 } from './statements.js';
-import type { Delta } from './tally.js';
+import { type Delta, keysDelta } from './tally.js';
 import { byteas, claims, numbers, texts, uuids, type Value } from './values.js';
 
 export type Row = readonly Value[];
@@ -397,6 +398,9 @@ export class Batch {
       }
     } else if (isAdded === true) {
       this.#added(n, change);
+      const { key, request } = change;
+      const wasKept = row[FACT_COUNT + 6] === true;
+      if (key !== null && !wasKept) this.#keep(request.owner, keyBytes(request.service, key));
     } else if (known !== null) {
       this.results[n] = { kind: 'known', uuid: known as Buffer };
     } else {
@@ -544,6 +548,10 @@ export class Batch {
           else if (standing.state === DEAD) states.dead++;
           this.#leave(standing);
         });
+        for (const row of rows) {
+          const [owner, bytes] = row.slice(FACT_COUNT + 3);
+          if (owner !== null) this.#keep(String(owner) as Owner, -(bytes as number));
+        }
         const services = [...swept].map(([name, count]) => ({
           service: Buffer.from(name, 'latin1'),
           count,
@@ -561,6 +569,11 @@ export class Batch {
     const isRetrying = state === 'pending' && attempts > 0;
     const bytes = -(bodyBytes + extraBytes + replyBytes);
     this.deltas.push({ service, owner, state, isRetrying, requests: -1, bytes });
+  }
+
+  /** Keys of this owner. @param bytes negative: they are forgotten */
+  #keep(owner: Owner, bytes: number): void {
+    if (bytes !== 0) this.deltas.push(keysDelta(owner, bytes));
   }
 
   #enter(service: Buffer, owner: Owner, state: StoredState, attempts: number, bytes: number): void {

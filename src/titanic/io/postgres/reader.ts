@@ -14,9 +14,18 @@ import {
 } from '../../store/store.js';
 import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
-import { CLAIMED_OF, COUNT, LIST, LIST_SCHEDULES, LOAD, LOOK_UP, PART } from './reads.js';
+import {
+  CLAIMED_OF,
+  COUNT,
+  COUNT_KEYS,
+  LIST,
+  LIST_SCHEDULES,
+  LOAD,
+  LOOK_UP,
+  PART,
+} from './reads.js';
 import { PENDING, REPLIED, REQUEST_BODY, SCHEMA } from './schema.js';
-import { type Delta, Tally } from './tally.js';
+import { type Delta, keysDelta, Tally } from './tally.js';
 import { int4s, int8s, uuids } from './values.js';
 import { refuseNewer } from './migrate.js';
 import { setWholeTables } from './server.js';
@@ -190,7 +199,7 @@ export async function count(connection: Connection): Promise<Tally> {
 
 /** The same in a transaction that is open. */
 export async function countInSnapshot(connection: Connection): Promise<Tally> {
-  // The only statement that is meant to scan the table.
+  // The only statements that are meant to scan tables.
   await setWholeTables(connection, 'on');
   const rows = await connection.ask(COUNT);
   const content = rows.map(
@@ -203,7 +212,9 @@ export async function countInSnapshot(connection: Connection): Promise<Tally> {
       bytes: (bytes as number) + (replyBytes as number),
     }),
   );
-  return new Tally(content);
+  const keys = await connection.ask(COUNT_KEYS);
+  const ofKeys = keys.map(([owner, bytes]) => keysDelta(String(owner) as Owner, bytes as number));
+  return new Tally([...content, ...ofKeys]);
 }
 
 /** @throws ERR_TITANIC_LOST, and closes the connection, if the other end has another store */

@@ -1,6 +1,6 @@
 /** The statements that only read, on a connection of their own. */
 import { DEAD, IS_SCHEDULE, PENDING, REQUEST_BODY, SCHEMA, sought } from './schema.js';
-import { pendingColumns, type Statement } from './statements.js';
+import { keySize, pendingColumns, type Statement } from './statements.js';
 
 const REQUEST = `${SCHEMA}.request`;
 const BODY = `${SCHEMA}.body`;
@@ -69,3 +69,7 @@ export const CLAIMED_OF: Statement = {
 export const COUNT = `SELECT service, owner, state, state = ${PENDING} AND attempts > 0,
     count(*), sum(body_bytes + coalesce(length(extra), 0))::bigint, sum(reply_bytes)::bigint
   FROM ${REQUEST} GROUP BY 1, 2, 3, 4`;
+
+/** What keys take, by owner. */
+export const COUNT_KEYS = `SELECT owner, sum(${keySize('k')})::bigint FROM ${SCHEMA}.key k
+  WHERE NOT once GROUP BY owner`;

@@ -58,7 +58,7 @@ class DeltaSum {
   add(deltas: readonly Delta[]): void {
     for (const delta of deltas) {
       const { service, owner, state, isRetrying, requests, bytes } = delta;
-      const name = `${state} ${isRetrying} ${service.toString('hex')} ${owner}`;
+      const name = `${state} ${isRetrying} ${service?.toString('hex')} ${owner}`;
       const sum = this.#deltas.get(name);
       if (sum === undefined) {
         this.#deltas.set(name, { ...delta });

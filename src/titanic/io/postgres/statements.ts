@@ -6,7 +6,7 @@
  *
  * Each returns whether the fence held, and what the rows were before it.
  */
-import { ATTEMPTS_KEPT, FIRST_CLAIM } from '../../store/store.js';
+import { ATTEMPTS_KEPT, FIRST_CLAIM, KEY_BYTES, KEY_COPIES } from '../../store/store.js';
 import {
   DEAD,
   IS_CLAIMABLE,
@@ -107,7 +107,7 @@ function facts(of: string): string {
   return FACTS.map((name) => `${of}.${name}`).join(', ');
 }
 
-const NO_FACTS = [...FACTS, 'wins'].map(() => 'NULL').join(', ');
+const NO_FACTS = FACTS.map(() => 'NULL').join(', ');
 const R_FACTS = facts('r').replace('r.extra_bytes', 'coalesce(length(r.extra), 0) AS extra_bytes');
 
 /**
@@ -208,6 +208,11 @@ const NEW_BODY = `INSERT INTO ${BODY} (id, kind, frames) SELECT f.id, ${REQUEST_
 /** What belongs to the state that the requests of `won` have had. */
 const BODY_OF_STATE = `${sought('b.id', 'w.id')} AND ${sought('b.kind', 'w.was')}`;
 
+/** See `keyBytes`, of keys that are not once-keys. */
+export function keySize(of: string): string {
+  return `${KEY_BYTES} + ${KEY_COPIES} * (length(${of}.service) + length(${of}.key))`;
+}
+
 /** The row of `key` that belongs to a request. */
 function keyOf(of: string): string {
   return ['service', 'key', 'owner']
@@ -270,7 +275,8 @@ export const ACCEPT_MISSING: Statement = {
 
 /**
  * New requests with a key (D16), or in a higher generation. Returns for each whether it was added,
- * whom its key leads to, or, for one that was there, its facts and whether it was raised. A row with
+ * whom its key leads to, or, for one that was there, its facts and whether it was raised; and whether
+ * its key was there. A row with
  * none of these lost its key to another writer a moment ago: sent again, it learns to whom.
  */
 export const ACCEPT_KEYED: Statement = {
@@ -309,10 +315,11 @@ export const ACCEPT_KEYED: Statement = {
     ${NEW_REQUEST} FROM free f ORDER BY f.id ON CONFLICT (id) DO NOTHING RETURNING id
   ),
   bodies AS (${NEW_BODY} FROM free f ORDER BY f.id ON CONFLICT (id, kind) DO NOTHING)
-  SELECT ${IS_FENCED}, s.n, NULL::uuid, false, s.n, ${facts('s')}, s.wins
+  SELECT ${IS_FENCED}, s.n, NULL::uuid, false, s.n, ${facts('s')}, s.wins, false
     FROM (VALUES (1)) one LEFT JOIN standing s ON true
-  UNION ALL SELECT ${IS_FENCED}, k.n, k.id, false, NULL, ${NO_FACTS} FROM known k
-  UNION ALL SELECT ${IS_FENCED}, f.n, NULL, f.id IN (SELECT a.id FROM added a), NULL, ${NO_FACTS}
+  UNION ALL SELECT ${IS_FENCED}, k.n, k.id, false, NULL, ${NO_FACTS}, NULL, false FROM known k
+  UNION ALL SELECT ${IS_FENCED}, f.n, NULL, f.id IN (SELECT a.id FROM added a), NULL, ${NO_FACTS}, NULL,
+      EXISTS (SELECT 1 FROM ${KEY} k WHERE ${keyOf('f')})
     FROM fresh f`,
 };
 
@@ -467,7 +474,8 @@ export const END: Statement = {
 
 /**
  * Parameters: session and era, now, how long keys are remembered, the maximum. Returns one row for each request
- * that is over, one more than the maximum if there are more, and whether more keys are. Requests
+ * that is over, one more than the maximum if there are more, and whether more keys are; and one for
+ * each owner whose keys were forgotten, with their bytes. Requests
  * that no broker has claimed expire here, too.
  */
 export const SWEEP: Statement = {
@@ -496,9 +504,14 @@ export const SWEEP: Statement = {
   dropped AS (
     DELETE FROM ${KEY} k USING numbered_keys o
     WHERE o.n <= $4::bigint AND ${keyOf('o')}
+    RETURNING k.owner, ${keySize('k')} AS bytes
   )
-  SELECT ${IS_FENCED}, s.n, ${facts('s')}, (SELECT count(*) FROM old_keys) > $4::bigint
-  FROM (VALUES (1)) one LEFT JOIN standing s ON true ORDER BY s.n`,
+  SELECT ${IS_FENCED}, s.n, ${facts('s')}, (SELECT count(*) FROM old_keys) > $4::bigint,
+    NULL::bytea AS key_owner, NULL::bigint AS key_bytes
+  FROM (VALUES (1)) one LEFT JOIN standing s ON true
+  UNION ALL SELECT ${IS_FENCED}, NULL, ${NO_FACTS}, (SELECT count(*) FROM old_keys) > $4::bigint,
+    d.owner, sum(d.bytes)::bigint FROM dropped d GROUP BY d.owner
+  ORDER BY 2`,
 };
 
 /**

@@ -16,15 +16,21 @@ import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
 /** What a request takes besides its body, reply and fields: rows and index entries, roughly. */
 const REQUEST_BYTES = 512;
 
-/** Requests that entered a state (1) or left it (-1). */
+/** Requests that entered a state (1) or left it (-1), or bytes of keys that are kept. */
 export interface Delta {
-  readonly service: Buffer;
+  /** `null`: keys. */
+  readonly service: Buffer | null;
   readonly owner: Owner;
   readonly state: StoredState;
   readonly isRetrying: boolean;
   readonly requests: number;
-  /** Of bodies, replies and fields. */
+  /** Of bodies, replies and fields, or of keys. */
   readonly bytes: number;
+}
+
+/** Keys that are kept from now on, or, with a negative number, are not any more. */
+export function keysDelta(owner: Owner, bytes: number): Delta {
+  return { service: null, owner, state: 'pending', isRetrying: false, requests: 0, bytes };
 }
 
 type ServiceNumbers = { -readonly [Key in keyof Omit<ServiceCount, 'service'>]: number };
@@ -60,17 +66,15 @@ export class Tally {
     const services = new Set<string>();
     const owners = new Set<Owner>();
     for (const { service, owner, state, isRetrying, requests, bytes } of deltas) {
-      const name = service.toString('latin1');
-      const ofService = this.#services.get(name) ?? {
-        pending: 0,
-        retrying: 0,
-        replied: 0,
-        dead: 0,
-      };
-      ofService[state] += requests;
-      if (isRetrying) ofService.retrying += requests;
-      this.#services.set(name, ofService);
-      services.add(name);
+      if (service !== null) {
+        const name = service.toString('latin1');
+        const none = { pending: 0, retrying: 0, replied: 0, dead: 0 };
+        const ofService = this.#services.get(name) ?? none;
+        ofService[state] += requests;
+        if (isRetrying) ofService.retrying += requests;
+        this.#services.set(name, ofService);
+        services.add(name);
+      }
       const ofOwner = this.#owners.get(owner) ?? { stored: 0, bytes: 0 };
       ofOwner.stored += requests;
       ofOwner.bytes += bytes;
@@ -85,7 +89,8 @@ export class Tally {
       if (of !== undefined && of.pending + of.replied + of.dead === 0) this.#services.delete(name);
     }
     for (const owner of owners) {
-      if (this.#owners.get(owner)?.stored === 0) this.#owners.delete(owner);
+      const { stored, bytes } = this.#ownerCount(owner);
+      if (stored === 0 && bytes === 0) this.#owners.delete(owner);
     }
     return report;
   }

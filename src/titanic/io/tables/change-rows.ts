@@ -17,6 +17,7 @@ import {
 } from '../../store/store.js';
 import { DONE, PASSED } from '../messages.js';
 import { DEAD, PENDING, REPLIED } from '../file/schema.js';
+import { KeyRows } from './key-rows.js';
 import type { OwnerCounts } from './owner-counts.js';
 import type { ServiceCounts } from './service-counts.js';
 import {
@@ -45,6 +46,7 @@ export class ChangeRows {
   readonly #owners: OwnerCounts;
   readonly #services: ServiceCounts;
   readonly #transaction: Transaction;
+  readonly #keys: KeyRows;
 
   constructor(sql: Statements, { tally, owners, services }: KeptCounts, transaction: Transaction) {
     this.#sql = sql;
@@ -52,6 +54,7 @@ export class ChangeRows {
     this.#owners = owners;
     this.#services = services;
     this.#transaction = transaction;
+    this.#keys = new KeyRows(sql, owners, transaction.number);
   }
 
   apply(change: Change): ChangeResult {
@@ -106,10 +109,10 @@ export class ChangeRows {
       const standing = standingOf(this.#sql, request.uuid);
       if (standing !== undefined) return this.#acceptAgain(standing, change);
       // D16
-      const { service, owner, acceptedAt } = request;
+      const { service, owner, uuid, acceptedAt } = request;
       const known = this.#sql.knownKey.get(service, key, owner, acceptedAt);
       if (known !== undefined) return { kind: 'known', uuid: known };
-      this.#sql.setKey.run(service, key, owner, request.uuid, null, changed, null);
+      this.#keys.put(service, key, { owner, uuid, until: null, extra: null });
     }
     const { changes } = this.#sql.insertRequest.run(
       number,
@@ -253,7 +256,7 @@ export class ChangeRows {
     // The other store may still have them, and would refuse a request that this one accepts.
     const forgotten = tombstones === 'all' ? [] : this.#sql.forgettable.all(now, most + 1);
     for (const { service, key, owner } of forgotten.slice(0, most)) {
-      this.#sql.deleteKey.run(service, key, owner);
+      this.#keys.drop(service, key, owner);
     }
     const more = over.length > most || forgotten.length > most;
     const services = [...swept].map(([name, count]) => ({

@@ -4,7 +4,8 @@
  */
 import type Database from 'better-sqlite3';
 
-import type { Owner, OwnerCount } from '../../store/store.js';
+import { KEY_BYTES, KEY_COPIES, type Owner, type OwnerCount } from '../../store/store.js';
+import { ONCE_KEY_BYTES, ONCE_KEY_GLOB } from '../../../wire/tsp.js';
 import { DEAD, PENDING, REPLIED } from '../file/schema.js';
 
 export interface ContentCounts {
@@ -41,12 +42,14 @@ const COUNT = `
 const STATES = `SELECT coalesce(sum(pending), 0) AS pending, coalesce(sum(replied), 0) AS replied,
   coalesce(sum(dead), 0) AS dead, (SELECT count(*) FROM tombstones) AS tombstones FROM services`;
 
-const OWNERS = `SELECT owner, stored, bytes + coalesce(reply_bytes, 0) AS bytes FROM
-  (SELECT owner, sum(requests) AS stored, sum(bytes) AS bytes FROM counted GROUP BY owner) LEFT JOIN
-  (SELECT owner, sum(length(reply)) AS reply_bytes FROM replies JOIN requests USING (number)
-    GROUP BY owner) USING (owner)`;
+const OWNERS = `SELECT owner, sum(stored) AS stored, sum(bytes) AS bytes FROM (
+    SELECT owner, requests AS stored, bytes FROM counted
+    UNION ALL SELECT owner, 0, length(reply) FROM replies JOIN requests USING (number)
+    UNION ALL SELECT owner, 0, ${KEY_BYTES} + ${KEY_COPIES} * (length(service) + length(key))
+      FROM keys WHERE length(key) <> ${ONCE_KEY_BYTES} OR CAST(key AS TEXT) NOT GLOB '${ONCE_KEY_GLOB}'
+  ) GROUP BY owner`;
 
-/** Reads all requests once, without their bodies. */
+/** Reads all requests and keys once, without bodies. */
 export function countContent(db: Database.Database): ContentCounts {
   db.exec(COUNT);
   const states = db.prepare<[], Omit<ContentCounts, 'owners'>>(STATES).get();

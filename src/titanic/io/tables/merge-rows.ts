@@ -7,6 +7,7 @@ import type { Owner, RequestUuid, Tombstone } from '../../store/store.js';
 import type { KeptCounts } from './change-rows.js';
 import type { OwnerCounts } from './owner-counts.js';
 import { recordOf } from './changed-records.js';
+import { KeyRows } from './key-rows.js';
 import type { ServiceCounts } from './service-counts.js';
 import { insertAttempt, STATE_NUMBERS, type Statements } from './statements.js';
 
@@ -21,6 +22,7 @@ export class MergeRows implements MergeTables {
   readonly #remove: Remove;
   readonly #owners: OwnerCounts;
   readonly #services: ServiceCounts;
+  readonly #keys: KeyRows;
 
   constructor(sql: Statements, kept: KeptCounts, changed: number, remove: Remove) {
     this.#owners = kept.owners;
@@ -29,6 +31,7 @@ export class MergeRows implements MergeTables {
     this.#tally = kept.tally;
     this.#changed = changed;
     this.#remove = remove;
+    this.#keys = new KeyRows(sql, kept.owners, changed);
   }
 
   tombstones(uuid: RequestUuid): readonly Tombstone[] {
@@ -130,12 +133,12 @@ export class MergeRows implements MergeTables {
     return this.#sql.keys.all(service, key);
   }
 
-  putKey(service: Buffer, key: Buffer, { owner, uuid, until, extra }: KnownKey): void {
-    this.#sql.setKey.run(service, key, owner, uuid, until, this.#changed, extra);
+  putKey(service: Buffer, key: Buffer, known: KnownKey): void {
+    this.#keys.put(service, key, known);
   }
 
   dropKey(service: Buffer, key: Buffer, owner: Owner): void {
-    this.#sql.deleteKey.run(service, key, owner);
+    this.#keys.drop(service, key, owner);
   }
 
   setKeyOf(uuid: RequestUuid, key: Buffer | null): void {

@@ -32,7 +32,8 @@ export class OwnerCounts {
 
   committed(): void {
     for (const owner of this.#before.keys()) {
-      if (this.#of(owner).stored === 0) this.#counts.delete(owner);
+      const { stored, bytes } = this.#of(owner);
+      if (stored === 0 && bytes === 0) this.#counts.delete(owner);
     }
     this.#before.clear();
   }

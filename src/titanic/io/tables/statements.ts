@@ -224,10 +224,8 @@ const SQL = {
     WHERE service = ? AND key = ? AND owner IN (?, '') AND (until IS NULL OR until > ?)
     ORDER BY owner DESC LIMIT 1`,
   keys: 'SELECT owner, uuid, until, extra FROM keys WHERE service = ? AND key = ?',
-  setKey: `INSERT INTO keys (service, key, owner, uuid, until, changed, extra)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
-    ON CONFLICT (service, key, owner) DO UPDATE SET uuid = excluded.uuid, until = excluded.until,
-    changed = excluded.changed, extra = excluded.extra`,
+  addKey: `INSERT INTO keys (service, key, owner, uuid, until, changed, extra)
+    VALUES (?, ?, ?, ?, ?, ?, ?)`,
   rememberKey: `UPDATE keys SET until = ?, changed = ?
     WHERE service = ? AND key = ? AND owner = ? AND uuid = ?`,
   forgetKey: 'DELETE FROM keys WHERE service = ? AND key = ? AND owner = ? AND uuid = ?',
