@@ -1,19 +1,41 @@
 /**
  * The memory that this process holds for its peers: one total for the node, one for each identity.
  * Each component that keeps bytes for a peer counts them here: transports count output that the
- * peer has not read (`output`) and incomplete messages (`input`), the broker its requests
- * (`requests`), Titanic what is on its way to the store (`stored`).
+ * peer has not read (`output`; `dispatched` for peers that get requests) and incomplete messages
+ * (`input`), the broker its requests (`requests`), Titanic what is on its way to the store
+ * (`stored`).
+ *
+ * Three things keep the total at the limit, in this order. Requests are refused (`mayHold`), and
+ * workers get copies of requests only as far as they read them (`mayDispatch`). If that does not help
+ * for a second, connections are closed that have stalled. Above the hard limit, connections are closed
+ * at once. What was accepted is never dropped for its own size: only output and input are reasons to
+ * close a connection.
  */
 // D77
 
-export type HeldKind = 'requests' | 'output' | 'input' | 'stored';
+export type HeldKind = 'requests' | 'output' | 'dispatched' | 'input' | 'stored';
 
 /** At this multiple of the limit nobody may hold more, however little they hold. */
 const HARD_LIMIT = 1.125;
+/** Closing stalled connections ends at this part of the limit. */
+const RELIEVED = 0.875;
+/** Up to this part of the limit in all, workers get copies of requests that wait to be read. */
+const DISPATCH_SHARE = 0.5;
+/**
+ * An equal share of this part of the limit is too little output and input to close a connection for:
+ * a peer that is served has some.
+ */
+const IN_TRANSIT_SHARE = 1 / 16;
+/**
+ * Held output is counted by the memory that it takes, which is more than its bytes. With this
+ * factor, a single connection reaches `limits.outputBytes`, and is handled for that, before its
+ * identity exceeds the same number.
+ */
+const OUTPUT_ROOM = 1.25;
 
 const NOBODY: Holder[] = [];
 /** A peer that has not read for this long counts as stalled. */
-const STALLED_MS = 1000;
+export const STALLED_MS = 1000;
 const UNTIMED = -1;
 
 /** What one identity holds, in bytes. */
@@ -21,9 +43,10 @@ export class Holder {
   readonly identity: string;
   requests = 0;
   output = 0;
+  dispatched = 0;
   input = 0;
   stored = 0;
-  /** Limit on its unread output. */
+  /** Quota of its unread output, in bytes. */
   outputMax: number;
   /** Number of connections and clients that refer to it. */
   users = 0;
@@ -36,7 +59,16 @@ export class Holder {
   }
 
   get bytes(): number {
-    return this.requests + this.output + this.input + this.stored;
+    return this.requests + this.output + this.dispatched + this.input + this.stored;
+  }
+
+  /** What closing its connections, but not those of its workers, would release. */
+  get closable(): number {
+    return this.output + this.input;
+  }
+
+  get isOverOutput(): boolean {
+    return this.output + this.dispatched > this.outputMax * OUTPUT_ROOM;
   }
 
   /** @param change bytes; negative when they are released */
@@ -45,6 +77,7 @@ export class Holder {
     if (kind === 'output') this.output += change;
     else if (kind === 'requests') this.requests += change;
     else if (kind === 'input') this.input += change;
+    else if (kind === 'dispatched') this.dispatched += change;
     else this.stored += change;
     this.#all.changed(this, change);
   }
@@ -52,6 +85,12 @@ export class Holder {
   /** True if this identity may hold `bytes` more bytes. */
   mayHold(bytes: number): boolean {
     return this.#all.mayHold(this, bytes);
+  }
+
+  /** True if a worker of this identity that has unread requests may get one of `bytes` more. */
+  mayDispatch(bytes: number): boolean {
+    if (this.output + this.dispatched + bytes > this.outputMax) return false;
+    return this.#all.mayDispatch(bytes);
   }
 }
 
@@ -61,8 +100,12 @@ export class Holdings {
   limit: number;
   #bytes = 0;
   readonly #holders = new Map<string, Holder>();
-  /** Holders whose output is over its limit, and when that was first seen. */
+  /** Holders whose output is over its quota, and when that was first seen. */
   readonly #overQuota = new Map<Holder, number>();
+  /** A holder may not hold more, or all are over the limit: since the last look, and for how long. */
+  #isRefusing = false;
+  #refusingSince = Infinity;
+  #refusedAt = -Infinity;
 
   constructor(limit?: number) {
     this.limit = limit ?? Infinity;
@@ -99,27 +142,67 @@ export class Holdings {
   mayHold(holder: Holder, bytes: number): boolean {
     const after = this.#bytes + bytes;
     if (after <= this.limit) return true;
-    if (after > this.limit * HARD_LIMIT) return false;
-    return holder.bytes + bytes <= this.limit / this.#holders.size;
+    const isSmall = holder.bytes + bytes <= this.limit / this.#holders.size;
+    if (isSmall && after <= this.limit * HARD_LIMIT) return true;
+    this.#isRefusing = true;
+    return false;
+  }
+
+  mayDispatch(bytes: number): boolean {
+    return this.#bytes + bytes <= this.limit * DISPATCH_SHARE;
+  }
+
+  // ---------------------------------------------------------------- who is to lose a connection
+
+  /** True above the hard limit: connections are to be closed now, whether their peers read or not. */
+  get isOverHard(): boolean {
+    return this.#bytes > this.limit * HARD_LIMIT;
   }
 
   /**
-   * Over the limit, the holder that is to lose a connection: the largest of those that hold more
-   * than an equal share and hold something that a closed connection releases; `null`: none.
+   * True once a second, if refusing has not helped for one: stalled connections are to be closed.
+   * @param now monotonic milliseconds
    */
-  largest(): Holder | null {
-    if (!this.isOver) return null;
-    const part = this.limit / this.#holders.size;
-    let largest: Holder | null = null;
-    for (const holder of this.#holders.values()) {
-      if (holder.bytes <= part || holder.output + holder.input <= 0) continue;
-      if (largest === null || holder.bytes > largest.bytes) largest = holder;
+  isRefusalVain(now: number): boolean {
+    if (this.#isRefusing || this.isOver) {
+      this.#isRefusing = false;
+      this.#refusedAt = now;
+      this.#refusingSince = Math.min(this.#refusingSince, now);
+    } else if (now - this.#refusedAt >= STALLED_MS) {
+      this.#refusingSince = Infinity;
     }
-    return largest;
+    if (now - this.#refusingSince < STALLED_MS) return false;
+    this.#refusingSince = now;
+    return this.needsRelief;
+  }
+
+  get needsRelief(): boolean {
+    return this.#bytes > this.limit * RELIEVED;
   }
 
   /**
-   * Holders whose output has been over its limit for a second; a peer that reads is below it again
+   * Holders whose output and input are worth closing connections for, the largest first. Below the
+   * hard limit, only those that hold about an equal share or more of the whole.
+   */
+  pressing(): Holder[] {
+    const part = this.limit / this.#holders.size;
+    const bytesMin = this.isOverHard ? 0 : part / 2;
+    return [...this.#holders.values()]
+      .filter(({ bytes, closable }) => closable > part * IN_TRANSIT_SHARE && bytes > bytesMin)
+      .sort((one, other) => other.closable - one.closable);
+  }
+
+  /** The holder whose workers have most to read; `null`: none has anything. */
+  mostDispatched(): Holder | null {
+    let most: Holder | null = null;
+    for (const holder of this.#holders.values()) {
+      if (holder.dispatched > (most?.dispatched ?? 0)) most = holder;
+    }
+    return most;
+  }
+
+  /**
+   * Holders whose output has been over its quota for a second; a peer that reads is below it again
    * by then.
    * @param now monotonic milliseconds
    */
@@ -127,7 +210,7 @@ export class Holdings {
     if (this.#overQuota.size === 0) return NOBODY;
     const deaf: Holder[] = [];
     for (const [holder, since] of this.#overQuota) {
-      if (holder.output <= holder.outputMax) this.#overQuota.delete(holder);
+      if (!holder.isOverOutput) this.#overQuota.delete(holder);
       else if (since === UNTIMED) this.#overQuota.set(holder, now);
       else if (now - since >= STALLED_MS) deaf.push(holder);
     }
@@ -141,7 +224,7 @@ export class Holdings {
   /** Called by holders. */
   changed(holder: Holder, change: number): void {
     this.#bytes += change;
-    if (holder.output > holder.outputMax && !this.#overQuota.has(holder)) {
+    if (holder.isOverOutput && !this.#overQuota.has(holder)) {
       this.#overQuota.set(holder, UNTIMED);
     }
     if (change < 0) this.#forgetIfUnused(holder);

@@ -146,6 +146,7 @@ async function startIn(
     output: {
       left: (peer) => current.limits.outputBytes - loop.waitingBytes(peer),
       max: () => current.limits.outputBytes,
+      takesRequest: (peer, bytes) => loop.takesRequest(peer, bytes),
     },
   };
   const eventLog = new EventLog(log, throttle);

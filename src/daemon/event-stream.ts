@@ -19,7 +19,7 @@ import type { CloseReason, SubscriberInfo } from '../stream/fan-out.js';
 import { type PublisherLimits, PublisherSocket } from '../stream/io/publisher-socket.js';
 import { NumberedStream } from '../stream/numbered.js';
 import type { TitanicEvent } from '../titanic/machine/events.js';
-import type { Rejected } from '../transport/port.js';
+import type { Closing, Rejected } from '../transport/port.js';
 import { PUBLISHER_ID_BYTES } from '../wire/stream.js';
 import { maySubscribe } from './event-topics.js';
 import type { Keys } from './io/keys.js';
@@ -210,8 +210,8 @@ export class EventStream implements EventSink<PublishedEvent>, StreamSource {
   }
 
   /** See `Transport.closeLargest`. */
-  closeLargest(identity: string): boolean {
-    return this.#socket.listener.closeLargest(identity);
+  closeLargest(identity: string, closing: Closing): boolean {
+    return this.#socket.listener.closeLargest(identity, closing);
   }
 
   // ---------------------------------------------------------------- metrics

@@ -11,7 +11,7 @@ import type { MapPeer, PeerId } from '../map/sink.js';
 import type { CloseReason, SubscriberInfo } from '../stream/fan-out.js';
 import { PublisherSocket } from '../stream/io/publisher-socket.js';
 import type { ListenerCurve } from '../transport/listener-curve.js';
-import type { PeerInfo, Rejected, RouterLimits } from '../transport/port.js';
+import type { Closing, PeerInfo, Rejected, RouterLimits } from '../transport/port.js';
 import type { ListeningSocket } from '../transport/zmtp/listening-socket.js';
 
 /** What is published when the node stops has so long to leave. */
@@ -131,8 +131,8 @@ export class MapPorts {
   }
 
   /** See `Transport.closeLargest`. */
-  closeLargest(identity: string): boolean {
-    return this.#listeners.some((listener) => listener.closeLargest(identity));
+  closeLargest(identity: string, closing: Closing): boolean {
+    return this.#listeners.some((listener) => listener.closeLargest(identity, closing));
   }
 
   get #listeners(): readonly ListeningSocket[] {

@@ -15,7 +15,7 @@ import type { MapPeer, MapSink, PeerId } from '../map/sink.js';
 import type { MapSource } from '../observe/map-metrics.js';
 import type { CloseReason, SubscriberInfo } from '../stream/fan-out.js';
 import type { ListenerCurve } from '../transport/listener-curve.js';
-import type { Rejected, RouterLimits } from '../transport/port.js';
+import type { Closing, Rejected, RouterLimits } from '../transport/port.js';
 import type { Rights } from './key-rights.js';
 import { type MapInputs, MapPorts } from './map-ports.js';
 import { coversPrefix, maySubscribeToMap, mayWriteMap } from './map-rights.js';
@@ -331,8 +331,8 @@ export class MapHost implements MapSink, MapInputs, MapSource {
   }
 
   /** See `Transport.closeLargest`. */
-  closeLargest(identity: string): boolean {
-    return this.#ports?.closeLargest(identity) ?? false;
+  closeLargest(identity: string, closing: Closing): boolean {
+    return this.#ports?.closeLargest(identity, closing) ?? false;
   }
 
   // ---------------------------------------------------------------- metrics

@@ -33,6 +33,7 @@ import { identityOf, shownAddress } from '../identity.js';
 import type { PeerNumbers } from '../peer-numbers.js';
 import type { ListenerCurve } from '../listener-curve.js';
 import type {
+  Closing,
   ListenerOptions,
   OpenedRouter,
   PeerId,
@@ -189,12 +190,14 @@ class ZmtpRouter implements Transport, PeerOwner {
     }
   }
 
-  closeLargest(identity: string): boolean {
-    const peer = this.#accounts.largestOf(identity, heldOf);
-    peer?.refuse({
-      kind: 'memory',
-      reason: 'limits.memoryBytes is reached, and it used most of it',
-    });
+  takesRequest(peer: PeerId, bytes: number): boolean {
+    return this.#peers[peer]?.takesRequest(bytes) ?? true;
+  }
+
+  closeLargest(identity: string, closing: Closing): boolean {
+    const now = monotonicMs();
+    const peer = this.#accounts.largestOf(identity, (one) => one.closableBytes(closing.which, now));
+    peer?.refuse(closing);
     return peer !== null;
   }
 
@@ -383,10 +386,6 @@ class ZmtpRouter implements Transport, PeerOwner {
 
 function incomingOf({ incomingBytes }: Bytes): number {
   return incomingBytes;
-}
-
-function heldOf({ incomingBytes, outgoingBytes }: Bytes): number {
-  return incomingBytes + outgoingBytes;
 }
 
 /** Loads libsodium, and only if a listener uses CURVE. */
