@@ -5,11 +5,11 @@
  * (`input`), the broker its requests (`requests`), Titanic what is on its way to the store
  * (`stored`).
  *
- * Three things keep the total at the limit, in this order. Requests are refused (`mayHold`), and
- * workers get copies of requests only as far as they read them (`mayDispatch`). If that does not help
- * for a second, connections are closed that have stalled. Above the hard limit, connections are closed
- * at once. What was accepted is never dropped for its own size: only output and input are reasons to
- * close a connection.
+ * Three things keep the total at the limit. Workers get copies of requests only as far as they read
+ * them (`mayDispatch`). At the limit requests are refused (`mayHold`), and connections are closed that
+ * have stalled with unread output or an incomplete message. If all that has not helped, above the hard
+ * limit, those are closed that hold most of these, stalled or not. What was accepted is never a reason
+ * to close a connection.
  */
 // D77
 
@@ -37,6 +37,8 @@ const NOBODY: Holder[] = [];
 /** A peer that has not read for this long counts as stalled. */
 export const STALLED_MS = 1000;
 const UNTIMED = -1;
+/** Looking for stalled connections costs as much as there are connections. */
+const PRESSED_MS = 250;
 
 /** What one identity holds, in bytes. */
 export class Holder {
@@ -102,10 +104,9 @@ export class Holdings {
   readonly #holders = new Map<string, Holder>();
   /** Holders whose output is over its quota, and when that was first seen. */
   readonly #overQuota = new Map<Holder, number>();
-  /** A holder may not hold more, or all are over the limit: since the last look, and for how long. */
+  /** Someone was refused since `isPressed` was last true, at `#pressedAt`. */
   #isRefusing = false;
-  #refusingSince = Infinity;
-  #refusedAt = -Infinity;
+  #pressedAt = -Infinity;
 
   constructor(limit?: number) {
     this.limit = limit ?? Infinity;
@@ -160,19 +161,15 @@ export class Holdings {
   }
 
   /**
-   * True once a second, if refusing has not helped for one: stalled connections are to be closed.
+   * True if someone was refused, or all are over the limit, but not more than a few times a second:
+   * stalled connections are to be closed.
    * @param now monotonic milliseconds
    */
-  isRefusalVain(now: number): boolean {
-    if (this.#isRefusing || this.isOver) {
-      this.#isRefusing = false;
-      this.#refusedAt = now;
-      this.#refusingSince = Math.min(this.#refusingSince, now);
-    } else if (now - this.#refusedAt >= STALLED_MS) {
-      this.#refusingSince = Infinity;
-    }
-    if (now - this.#refusingSince < STALLED_MS) return false;
-    this.#refusingSince = now;
+  isPressed(now: number): boolean {
+    if (!this.#isRefusing && !this.isOver) return false;
+    if (now - this.#pressedAt < PRESSED_MS) return false;
+    this.#pressedAt = now;
+    this.#isRefusing = false;
     return this.needsRelief;
   }
 

@@ -504,6 +504,7 @@ function routerLimits(config: Config, { rightsOf }: Keys): RouterLimits {
     connectionsPerKeyMax: (listener, key) =>
       quotasOf(config, rightsOf(listener, key).quota).connections,
     receiveBytesMax: limits.queuedBytes,
+    receiveLimit: 'limits.queuedBytes',
   };
 }
 

@@ -182,6 +182,8 @@ export interface RouterLimits extends TransportLimits {
   readonly connectionsPerKeyMax?: (listener: number, key: string) => number;
   /** Bytes of incomplete messages of all connections together. */
   readonly receiveBytesMax: number;
+  /** What that limit is called, for people. */
+  readonly receiveLimit?: string;
 }
 
 /** One listener of a ROUTER. */

@@ -162,7 +162,7 @@ describe('at limits.memoryBytes (D77)', () => {
     },
   );
 
-  it('a client that holds most and does not read is closed when refusing has not helped', async () => {
+  it('a client that has stalled with most of it is closed; others keep their connections', async () => {
     const sets = ['limits.memoryBytes=32MiB', 'limits.outputBytes=24MiB'];
     const daemon = await startDaemon({ sets });
     const echo = new Reader(daemon, (frames) => {

@@ -259,7 +259,8 @@ export class BrokerLoop implements TransportEvents {
 
   /**
    * Ends connections of peers that do not read: those over the quota of their identity and, at
-   * `limits.memoryBytes`, where refusing requests has not helped (D75, D77).
+   * `limits.memoryBytes`, those that have stalled; above it, where refusing requests has not helped,
+   * those with the most output and input (D75, D77).
    */
   #relieve(transport: Transport): void {
     const holdings = this.#holdings;
@@ -269,7 +270,7 @@ export class BrokerLoop implements TransportEvents {
       const ofWorkers = { which: 'workers', ...UNREAD_OUTPUT } as const;
       this.#closeWhile(transport, holder, ofWorkers, () => holder.isOverOutput);
     }
-    if (holdings.isRefusalVain(this.#now)) {
+    if (holdings.isPressed(this.#now)) {
       for (const holder of holdings.pressing()) {
         this.#closeWhile(transport, holder, STALLED_ONE, () => holdings.needsRelief);
       }

@@ -365,7 +365,8 @@ class ZmtpRouter implements Transport, PeerOwner {
       const identity = this.#accounts.largest(incomingOf)?.identity ?? '';
       const most = this.#accounts.largestOf(identity, incomingOf);
       if (most === null) return;
-      most.failed('memory', 'the limit for incomplete messages is reached');
+      const { receiveLimit = 'the limit' } = this.limits;
+      most.failed('memory', `${receiveLimit} for incomplete messages is reached`);
     }
   }
 

@@ -54,30 +54,22 @@ describe('what peers make a node hold (D77)', () => {
     expect([worker.mayDispatch(10), worker.mayDispatch(11)]).toEqual([true, false]);
   });
 
-  it('is no reason to close a connection while refusing is enough', () => {
+  it('is looked at for stalled connections when someone is refused or all are over, not too often', () => {
     const all = new Holdings(1000);
     const client = all.use('client');
     client.add('requests', 950);
     client.add('input', 50);
-    expect([all.isRefusalVain(0), all.isOverHard]).toEqual([false, false]);
+    expect([all.isPressed(0), all.isOverHard]).toEqual([false, false]);
     expect(client.mayHold(1)).toBe(false);
-    expect([all.isRefusalVain(10), all.isRefusalVain(1009)]).toEqual([false, false]);
-    // It was refused nothing for a second.
-    expect([all.isRefusalVain(1010), all.isRefusalVain(3000)]).toEqual([false, false]);
+    expect([0, 249, 250, 500].map((now) => all.isPressed(now))).toEqual([true, false, false, false]);
+    client.add('output', 1);
+    expect([750, 999, 1000].map((now) => all.isPressed(now))).toEqual([true, false, true]);
+    client.add('requests', -126);
+    expect(client.mayHold(200)).toBe(false);
+    expect([all.needsRelief, all.isPressed(2000)]).toEqual([false, false]);
   });
 
-  it('is one when refusing for a second has not helped, and then once a second', () => {
-    const all = new Holdings(1000);
-    const client = all.use('client');
-    client.add('output', 1001);
-    expect([0, 999, 1000, 1001, 1999, 2000].map((now) => all.isRefusalVain(now))).toEqual([
-      ...[false, false, true, false, false, true],
-    ]);
-    client.add('output', -126);
-    expect([all.needsRelief, all.isRefusalVain(3000)]).toEqual([false, false]);
-  });
-
-  it('is one at once above nine eighths of the limit', () => {
+  it('is over the hard limit above nine eighths of the limit', () => {
     const all = new Holdings(1000);
     const client = all.use('client');
     client.add('output', 1125);
