@@ -192,7 +192,11 @@ describe('at limits.memoryBytes (D77)', () => {
 
 describe('a worker that is slower than its credit (D5)', () => {
   it('gets no more than its output has room for, others get the rest, and nothing is lost', async () => {
-    const sets = ['limits.messageBytes=1MiB', 'limits.outputBytes=8MiB', 'broker.heartbeatIntervalMs=20000'];
+    const sets = [
+      'limits.messageBytes=1MiB',
+      'limits.outputBytes=8MiB',
+      'broker.heartbeatIntervalMs=20000',
+    ];
     const daemon = await startDaemon({ sets });
     const slow = new Worker(daemon, 'work', 2000);
     await daemon.until(() => daemon.logged('worker.registered').length === 1, 'the worker');

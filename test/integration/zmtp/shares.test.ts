@@ -50,9 +50,9 @@ describe('memory held for connections is counted by identity (D77):', () => {
     expect(server.transport.closeLargest(`ip:${OTHER}`, closing)).toBe(true);
     await server.untilTold('disconnected');
     expect(of(`ip:${OTHER}`)).toBe(0);
-    expect(
-      server.rejections.map(({ kind, reason, from }) => [kind, reason, from.address]),
-    ).toEqual([['output', 'its quota', OTHER]]);
+    expect(server.rejections.map(({ kind, reason, from }) => [kind, reason, from.address])).toEqual(
+      [['output', 'its quota', OTHER]],
+    );
     expect(honest.isClosed).toBe(false);
   });
 

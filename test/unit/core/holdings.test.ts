@@ -61,7 +61,12 @@ describe('what peers make a node hold (D77)', () => {
     client.add('input', 50);
     expect([all.isPressed(0), all.isOverHard]).toEqual([false, false]);
     expect(client.mayHold(1)).toBe(false);
-    expect([0, 249, 250, 500].map((now) => all.isPressed(now))).toEqual([true, false, false, false]);
+    expect([0, 249, 250, 500].map((now) => all.isPressed(now))).toEqual([
+      true,
+      false,
+      false,
+      false,
+    ]);
     client.add('output', 1);
     expect([750, 999, 1000].map((now) => all.isPressed(now))).toEqual([true, false, true]);
     client.add('requests', -126);
