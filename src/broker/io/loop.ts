@@ -279,7 +279,7 @@ export class BrokerLoop implements TransportEvents {
     for (const holder of holdings.pressing()) {
       this.#closeWhile(transport, holder, LARGEST_ONE, () => holdings.isOverHard);
     }
-    const most = holdings.isOverHard ? holdings.mostDispatched() : null;
+    const most = holdings.mostDispatched();
     if (most === null) return;
     this.#closeWhile(transport, most, LARGEST_WORKER, () => holdings.isOverHard);
   }
