@@ -37,7 +37,13 @@ import { Replies } from './lifecycle/replies.js';
 import { RequestEnds } from './lifecycle/request-ends.js';
 import { StoredDeliveries } from './lifecycle/stored-deliveries.js';
 import { type Figures, Listing } from './listing.js';
-import type { AdmissionState, BrokerLimits, BrokerOptions, PeerIdentity } from './options.js';
+import type {
+  AdmissionState,
+  BrokerLimits,
+  BrokerOptions,
+  OutputRoom,
+  PeerIdentity,
+} from './options.js';
 import type { Interconnect, InternalClient, InternalService, ServiceWatcher } from './ports.js';
 import { NO_QUOTAS } from './quotas.js';
 import { type RequestTrace, RequestTracer } from './request-trace.js';
@@ -70,6 +76,12 @@ export interface BrokerLoad {
   readonly requestsOut: number;
   readonly bytes: number;
 }
+
+const UNBOUNDED_OUTPUT: OutputRoom = {
+  left: () => Infinity,
+  max: () => Infinity,
+  takesRequest: () => true,
+};
 
 export class Broker {
   readonly counters: BrokerCounters = new BrokerCounters();
@@ -109,6 +121,7 @@ export class Broker {
     const { counters } = this;
     const tracer = this.#tracer;
     const holdings = options.holdings ?? new Holdings();
+    const output = options.output ?? UNBOUNDED_OUTPUT;
     const seed = Buffer.alloc(4);
     random(seed);
 
@@ -172,7 +185,7 @@ export class Broker {
     this.#registrations = registrations;
     this.#scans = scans;
     this.#dispatcher = new Dispatcher({
-      ...{ table, services, workers, requests, ends, deliveries, stored },
+      ...{ output, table, services, workers, requests, ends, deliveries, stored },
     });
 
     // Inputs.
@@ -183,8 +196,7 @@ export class Broker {
       owners: new OwnerRights(options),
     });
     this.#fromClients = new ClientRequests({
-      output: options.output ?? { left: () => Infinity, max: () => Infinity },
-      ...{ peers, identities, services, internals, admission, absence, limits },
+      ...{ output, peers, identities, services, internals, admission, absence, limits },
       ...{ requests, replies, lifecycle, internalRequests, host: this.embedded },
     });
     this.#fromWorkers = new WorkerInputs({

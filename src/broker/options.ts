@@ -29,12 +29,17 @@ export interface BrokerOptions {
   readonly limits: BrokerLimits;
 }
 
-/** Bytes of output that a peer may be sent before it counts as not reading. */
+/** Output that peers may be sent, in bytes: one that has more counts as not reading. */
 export interface OutputRoom {
   /** Now. */
   left(peer: number): number;
   /** If it has read all. */
   max(): number;
+  /**
+   * Whether a worker may be sent a request of so many bytes now. If not, `Broker.drained` follows once
+   * it has read what waits.
+   */
+  takesRequest(peer: number, bytes: number): boolean;
 }
 
 /** Who connected; as in the transport's port. */

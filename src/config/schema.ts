@@ -240,7 +240,7 @@ export const SCHEMA = {
         max: '16TiB',
         live: true,
         about:
-          'Memory that the broker uses for all peers together: requests, output, parts, incomplete messages, data on its way to the store. Above this, the broker refuses requests (429) from identities that hold more than an equal share, and above nine eighths of it from everyone. It also closes connections of the identity that holds most.',
+          'Memory that the broker uses for all peers together: requests, output, parts, incomplete messages, data on its way to the store. Above this, the broker refuses requests (429) from identities that hold more than an equal share, and above nine eighths of it from everyone; what it has accepted is served. It also closes connections that have stalled with unread output or an incomplete message and, above nine eighths, those that hold most of these.',
       },
       perPeer: {
         kind: 'quota',

@@ -1,32 +1,63 @@
 /**
  * The memory that this process holds for its peers: one total for the node, one for each identity.
  * Each component that keeps bytes for a peer counts them here: transports count output that the
- * peer has not read (`output`) and incomplete messages (`input`), the broker its requests
- * (`requests`), Titanic what is on its way to the store (`stored`), publishers what is subscribed to
- * (`subscriptions`).
+ * peer has not read (`output`; `dispatched` for peers that get requests) and incomplete messages
+ * (`input`), the broker its requests (`requests`), Titanic what is on its way to the store
+ * (`stored`), publishers what is subscribed to (`subscriptions`).
+ *
+ * Three things keep the total at the limit. Workers get copies of requests only as far as they read
+ * them (`mayDispatch`). At the limit requests are refused (`mayHold`), and connections are closed that
+ * have stalled with unread output or an incomplete message. If all that has not helped, above the hard
+ * limit, those are closed that hold most of these, stalled or not. What was accepted is never a reason
+ * to close a connection.
  */
 // D77
 
-export const HELD_KINDS = ['requests', 'output', 'input', 'stored', 'subscriptions'] as const;
+export const HELD_KINDS = [
+  'requests',
+  'output',
+  'dispatched',
+  'input',
+  'stored',
+  'subscriptions',
+] as const;
 export type HeldKind = (typeof HELD_KINDS)[number];
 
 /** At this multiple of the limit nobody may hold more, however little they hold. */
 const HARD_LIMIT = 1.125;
+/** Closing stalled connections ends at this part of the limit. */
+const RELIEVED = 0.875;
+/** Up to this part of the limit in all, workers get copies of requests that wait to be read. */
+const DISPATCH_SHARE = 0.5;
+/**
+ * An equal share of this part of the limit is too little output and input to close a connection for:
+ * a peer that is served has some.
+ */
+const IN_TRANSIT_SHARE = 1 / 16;
+/**
+ * Held output is counted by the memory that it takes, which is more than its bytes. With this
+ * factor, a single connection reaches `limits.outputBytes`, and is handled for that, before its
+ * identity exceeds the same number.
+ */
+const OUTPUT_ROOM = 1.25;
 
 const NOBODY: Holder[] = [];
 /** A peer that has not read for this long counts as stalled. */
-const STALLED_MS = 1000;
+export const STALLED_MS = 1000;
 const UNTIMED = -1;
+/** Looking for stalled connections costs as much as there are connections. */
+const PRESSED_MS = 250;
 
 /** What one identity holds, in bytes. */
 export class Holder {
   readonly identity: string;
   requests = 0;
   output = 0;
+  dispatched = 0;
   input = 0;
   stored = 0;
   subscriptions = 0;
-  /** Limit on its unread output. */
+  /** Quota of its unread output, in bytes. */
   outputMax: number;
   /** Number of connections and clients that refer to it. */
   users = 0;
@@ -39,7 +70,18 @@ export class Holder {
   }
 
   get bytes(): number {
-    return this.requests + this.output + this.input + this.stored + this.subscriptions;
+    return (
+      this.requests + this.output + this.dispatched + this.input + this.stored + this.subscriptions
+    );
+  }
+
+  /** What closing its connections, but not those of its workers, would release. */
+  get closable(): number {
+    return this.output + this.input;
+  }
+
+  get isOverOutput(): boolean {
+    return this.output + this.dispatched > this.outputMax * OUTPUT_ROOM;
   }
 
   /** @param change bytes; negative when they are released */
@@ -48,6 +90,7 @@ export class Holder {
     if (kind === 'output') this.output += change;
     else if (kind === 'requests') this.requests += change;
     else if (kind === 'input') this.input += change;
+    else if (kind === 'dispatched') this.dispatched += change;
     else if (kind === 'stored') this.stored += change;
     else this.subscriptions += change;
     this.#all.changed(this, change);
@@ -57,6 +100,12 @@ export class Holder {
   mayHold(bytes: number): boolean {
     return this.#all.mayHold(this, bytes);
   }
+
+  /** True if a worker of this identity that has unread requests may get one of `bytes` more. */
+  mayDispatch(bytes: number): boolean {
+    if (this.output + this.dispatched + bytes > this.outputMax) return false;
+    return this.#all.mayDispatch(bytes);
+  }
 }
 
 /** All holders of one node. */
@@ -65,8 +114,11 @@ export class Holdings {
   limit: number;
   #bytes = 0;
   readonly #holders = new Map<string, Holder>();
-  /** Holders whose output is over its limit, and when that was first seen. */
+  /** Holders whose output is over its quota, and when that was first seen. */
   readonly #overQuota = new Map<Holder, number>();
+  /** Someone was refused since `isPressed` was last true, at `#pressedAt`. */
+  #isRefusing = false;
+  #pressedAt = -Infinity;
 
   constructor(limit?: number) {
     this.limit = limit ?? Infinity;
@@ -79,7 +131,7 @@ export class Holdings {
 
   /** The same for each kind; read only now and then. */
   get byKind(): Readonly<Record<HeldKind, number>> {
-    const held = { requests: 0, output: 0, input: 0, stored: 0, subscriptions: 0 };
+    const held = { requests: 0, output: 0, dispatched: 0, input: 0, stored: 0, subscriptions: 0 };
     for (const holder of this.#holders.values()) {
       for (const kind of HELD_KINDS) held[kind] += holder[kind];
     }
@@ -112,27 +164,63 @@ export class Holdings {
   mayHold(holder: Holder, bytes: number): boolean {
     const after = this.#bytes + bytes;
     if (after <= this.limit) return true;
-    if (after > this.limit * HARD_LIMIT) return false;
-    return holder.bytes + bytes <= this.limit / this.#holders.size;
+    const isSmall = holder.bytes + bytes <= this.limit / this.#holders.size;
+    if (isSmall && after <= this.limit * HARD_LIMIT) return true;
+    this.#isRefusing = true;
+    return false;
+  }
+
+  mayDispatch(bytes: number): boolean {
+    return this.#bytes + bytes <= this.limit * DISPATCH_SHARE;
+  }
+
+  // ---------------------------------------------------------------- who is to lose a connection
+
+  /** True above the hard limit: connections are to be closed now, whether their peers read or not. */
+  get isOverHard(): boolean {
+    return this.#bytes > this.limit * HARD_LIMIT;
   }
 
   /**
-   * Over the limit, the holder that is to lose a connection: the largest of those that hold more
-   * than an equal share and hold something that a closed connection releases; `null`: none.
+   * True if someone was refused, or all are over the limit, but not more than a few times a second:
+   * stalled connections are to be closed.
+   * @param now monotonic milliseconds
    */
-  largest(): Holder | null {
-    if (!this.isOver) return null;
-    const part = this.limit / this.#holders.size;
-    let largest: Holder | null = null;
-    for (const holder of this.#holders.values()) {
-      if (holder.bytes <= part || holder.output + holder.input <= 0) continue;
-      if (largest === null || holder.bytes > largest.bytes) largest = holder;
-    }
-    return largest;
+  isPressed(now: number): boolean {
+    if (!this.#isRefusing && !this.isOver) return false;
+    if (now - this.#pressedAt < PRESSED_MS) return false;
+    this.#pressedAt = now;
+    this.#isRefusing = false;
+    return this.needsRelief;
+  }
+
+  get needsRelief(): boolean {
+    return this.#bytes > this.limit * RELIEVED;
   }
 
   /**
-   * Holders whose output has been over its limit for a second; a peer that reads is below it again
+   * Holders whose output and input are worth closing connections for, the largest first. Below the
+   * hard limit, only those that hold about an equal share or more of the whole.
+   */
+  pressing(): Holder[] {
+    const part = this.limit / this.#holders.size;
+    const bytesMin = this.isOverHard ? 0 : part / 2;
+    return [...this.#holders.values()]
+      .filter(({ bytes, closable }) => closable > part * IN_TRANSIT_SHARE && bytes > bytesMin)
+      .sort((one, other) => other.closable - one.closable);
+  }
+
+  /** The holder whose workers have most to read; `null`: none has anything. */
+  mostDispatched(): Holder | null {
+    let most: Holder | null = null;
+    for (const holder of this.#holders.values()) {
+      if (holder.dispatched > (most?.dispatched ?? 0)) most = holder;
+    }
+    return most;
+  }
+
+  /**
+   * Holders whose output has been over its quota for a second; a peer that reads is below it again
    * by then.
    * @param now monotonic milliseconds
    */
@@ -140,7 +228,7 @@ export class Holdings {
     if (this.#overQuota.size === 0) return NOBODY;
     const deaf: Holder[] = [];
     for (const [holder, since] of this.#overQuota) {
-      if (holder.output <= holder.outputMax) this.#overQuota.delete(holder);
+      if (!holder.isOverOutput) this.#overQuota.delete(holder);
       else if (since === UNTIMED) this.#overQuota.set(holder, now);
       else if (now - since >= STALLED_MS) deaf.push(holder);
     }
@@ -154,7 +242,7 @@ export class Holdings {
   /** Called by holders. */
   changed(holder: Holder, change: number): void {
     this.#bytes += change;
-    if (holder.output > holder.outputMax && !this.#overQuota.has(holder)) {
+    if (holder.isOverOutput && !this.#overQuota.has(holder)) {
       this.#overQuota.set(holder, UNTIMED);
     }
     if (change < 0) this.#forgetIfUnused(holder);

@@ -146,6 +146,7 @@ async function startIn(
     output: {
       left: (peer) => current.limits.outputBytes - loop.waitingBytes(peer),
       max: () => current.limits.outputBytes,
+      takesRequest: (peer, bytes) => loop.takesRequest(peer, bytes),
     },
   };
   const eventLog = new EventLog(log, throttle);
@@ -503,6 +504,7 @@ function routerLimits(config: Config, { rightsOf }: Keys): RouterLimits {
     connectionsPerKeyMax: (listener, key) =>
       quotasOf(config, rightsOf(listener, key).quota).connections,
     receiveBytesMax: limits.queuedBytes,
+    receiveLimit: 'limits.queuedBytes',
   };
 }
 

@@ -20,7 +20,7 @@ import { type PublisherLimits, PublisherSocket } from '../stream/io/publisher-so
 import { NumberedStream } from '../stream/numbered.js';
 import type { SubscriberInfo } from '../stream/subscriptions.js';
 import type { TitanicEvent } from '../titanic/machine/events.js';
-import type { Rejected } from '../transport/port.js';
+import type { Closing, Rejected } from '../transport/port.js';
 import { PUBLISHER_ID_BYTES } from '../wire/stream.js';
 import { maySubscribe } from './event-topics.js';
 import type { Keys } from './io/keys.js';
@@ -211,8 +211,8 @@ export class EventStream implements EventSink<PublishedEvent>, StreamSource {
   }
 
   /** See `Transport.closeLargest`. */
-  closeLargest(identity: string): boolean {
-    return this.#socket.listener.closeLargest(identity);
+  closeLargest(identity: string, closing: Closing): boolean {
+    return this.#socket.listener.closeLargest(identity, closing);
   }
 
   // ---------------------------------------------------------------- metrics

@@ -12,7 +12,7 @@ import type { CloseReason } from '../stream/fan-out.js';
 import { PublisherSocket } from '../stream/io/publisher-socket.js';
 import type { SubscriberInfo } from '../stream/subscriptions.js';
 import type { ListenerCurve } from '../transport/listener-curve.js';
-import type { PeerInfo, Rejected, RouterLimits } from '../transport/port.js';
+import type { Closing, PeerInfo, Rejected, RouterLimits } from '../transport/port.js';
 import type { ListeningSocket } from '../transport/zmtp/listening-socket.js';
 
 /** What is published when the node stops has so long to leave. */
@@ -132,8 +132,8 @@ export class MapPorts {
   }
 
   /** See `Transport.closeLargest`. */
-  closeLargest(identity: string): boolean {
-    return this.#listeners.some((listener) => listener.closeLargest(identity));
+  closeLargest(identity: string, closing: Closing): boolean {
+    return this.#listeners.some((listener) => listener.closeLargest(identity, closing));
   }
 
   get #listeners(): readonly ListeningSocket[] {

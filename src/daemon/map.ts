@@ -16,7 +16,7 @@ import type { MapSource } from '../observe/map-metrics.js';
 import type { CloseReason } from '../stream/fan-out.js';
 import type { SubscriberInfo } from '../stream/subscriptions.js';
 import type { ListenerCurve } from '../transport/listener-curve.js';
-import type { Rejected, RouterLimits } from '../transport/port.js';
+import type { Closing, Rejected, RouterLimits } from '../transport/port.js';
 import type { Rights } from './key-rights.js';
 import { type MapInputs, MapPorts } from './map-ports.js';
 import { coversPrefix, maySubscribeToMap, mayWriteMap } from './map-rights.js';
@@ -332,8 +332,8 @@ export class MapHost implements MapSink, MapInputs, MapSource {
   }
 
   /** See `Transport.closeLargest`. */
-  closeLargest(identity: string): boolean {
-    return this.#ports?.closeLargest(identity) ?? false;
+  closeLargest(identity: string, closing: Closing): boolean {
+    return this.#ports?.closeLargest(identity, closing) ?? false;
   }
 
   // ---------------------------------------------------------------- metrics

@@ -111,6 +111,10 @@ export class LocalPeer implements Transport {
     return 0;
   }
 
+  takesRequest(): boolean {
+    return true;
+  }
+
   closeLargest(): boolean {
     return false;
   }

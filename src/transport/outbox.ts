@@ -2,6 +2,8 @@ import { PackedCursor, readPacked } from '../core/packed.js';
 
 /** Overhead of a queued frame: it also bounds the number of empty frames. */
 const FRAME_COST_BYTES = 96;
+/** A request has these at most, unless its body is of many. */
+const FEW_FRAMES = 16;
 /** The queue moves to the front of its array when this many entries before it are free. */
 const COMPACT_FROM = 1024;
 
@@ -42,6 +44,12 @@ export class Outbox {
   /** No complete message waits. */
   get empty(): boolean {
     return this.#head === this.#queue.length;
+  }
+
+  /** Whether a message of so many bytes, in a few frames, would be kept. */
+  hasRoom(bytes: number): boolean {
+    const bytesMax = bytes + FEW_FRAMES * FRAME_COST_BYTES;
+    return !this.#full && this.#bytes + bytesMax <= this.#bytesMax;
   }
 
   /**

@@ -68,7 +68,7 @@ export interface TransportEvents {
    * The peer does not read: its output exceeded `outputBytesMax`. Messages sent now may be lost.
    */
   full(peer: PeerId): void;
-  /** After `full`: the peer has read its waiting output. */
+  /** After `full`, or after `takesRequest` was false: the peer has read its waiting output. */
   drained(peer: PeerId): void;
   disconnected(peer: PeerId): void;
   /**
@@ -125,6 +125,19 @@ export interface Output {
   writeLasting(peer: PeerId, bytes: Buffer, start: number, end: number, more: boolean): void;
 }
 
+/** Which connections of an identity are to be closed, and why. */
+export interface Closing {
+  /**
+   * *stalled*: those that have read nothing of their output for a second, or sent nothing of the
+   * message that they began. *workers*: those to which requests are written (`takesRequest`), which
+   * are none of the others.
+   */
+  readonly which: 'all' | 'stalled' | 'workers';
+  /** As `TransportEvents.rejected`. */
+  readonly kind: 'memory' | 'output';
+  readonly reason: string;
+}
+
 /** A ROUTER with one or more listeners. */
 export interface Transport extends Output {
   /**
@@ -139,11 +152,18 @@ export interface Transport extends Output {
   /** Bytes of output waiting for the peer; 0 for one that is gone. */
   waitingBytes(peer: PeerId): number;
   /**
+   * Whether a request of `bytes` may be written to this peer now: its own output has room, and so has
+   * that of its identity and the memory of the node; a peer that has read all may get one. From the
+   * first call on the peer counts as a worker. After `false`, `drained` follows when it has read what
+   * waits.
+   */
+  takesRequest(peer: PeerId, bytes: number): boolean; // D5, D75, D77
+  /**
    * Ends the connection of an identity that holds most. `disconnected` follows, never within the
    * call.
    * @returns false if none of them holds anything
    */
-  closeLargest(identity: string): boolean; // D77
+  closeLargest(identity: string, closing: Closing): boolean; // D77
   /**
    * Replaces a listener's keys, see `ListenerCurve.secretKeys`; connections stay. (libzmq keeps its
    * key.)
@@ -168,6 +188,8 @@ export interface RouterLimits extends TransportLimits {
   readonly connectionsPerKeyMax?: (listener: number, key: string) => number;
   /** Bytes of incomplete messages of all connections together. */
   readonly receiveBytesMax: number;
+  /** What that limit is called, for people. */
+  readonly receiveLimit?: string;
 }
 
 /** One listener of a ROUTER. */

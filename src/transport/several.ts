@@ -2,6 +2,7 @@ import type { Words } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
 import type { Room } from '../core/packed.js';
 import type {
+  Closing,
   ListenerOptions,
   OpenedRouter,
   PeerId,
@@ -146,8 +147,12 @@ class Together implements Transport {
     this.#owners[peer]?.transport?.disconnect(peer);
   }
 
-  closeLargest(identity: string): boolean {
-    return this.#all.some(({ transport }) => transport?.closeLargest(identity) ?? false);
+  takesRequest(peer: PeerId, bytes: number): boolean {
+    return this.#owners[peer]?.transport?.takesRequest(peer, bytes) ?? true;
+  }
+
+  closeLargest(identity: string, closing: Closing): boolean {
+    return this.#all.some(({ transport }) => transport?.closeLargest(identity, closing) ?? false);
   }
 
   waitingBytes(peer: PeerId): number {

@@ -42,7 +42,12 @@ export interface Taken {
 export class OutputQueue {
   /** The chunk being filled: `reserve` returns an offset into it. */
   chunk: Words = NO_CHUNK;
+  /** Where the next bytes go, and where those begin that are in no view yet. */
   #at = 0;
+  #from = 0;
+  /** While `chunk` is one for a large frame: the one that was being filled, up to `#spareAt`. */
+  #spare: Words | null = null;
+  #spareAt = 0;
   #bytes = 0;
   #roomBytes = 0;
   #lastTakenBytes = 0;
@@ -72,16 +77,27 @@ export class OutputQueue {
 
   /** Appends a copy of the bytes. */
   append(source: Uint8Array, start: number, end: number): void {
-    const at = this.reserve(end - start);
-    copyBytes(source, start, end, this.chunk.bytes, at);
+    const bytes = end - start;
+    const from = start + this.#fillLarge(source, start, bytes);
+    const at = this.reserve(end - from);
+    copyBytes(source, from, end, this.chunk.bytes, at);
+  }
+
+  /** Uses up what is left of a large chunk that is too small for all. Returns how many bytes. */
+  #fillLarge(source: Uint8Array, start: number, bytes: number): number {
+    const { length } = this.chunk.bytes;
+    const left = length - this.#at;
+    if (bytes <= left || bytes > CHUNK_BYTES[1] || length !== CHUNK_BYTES[1]) return 0;
+    copyBytes(source, start, start + left, this.chunk.bytes, this.reserve(left));
+    return left;
   }
 
   /**
    * Appends bytes that never change without copying: their whole buffer stays in memory until they
-   * are written.
+   * are written. What follows them goes on in the chunk that was being filled.
    */
   share(bytes: Buffer, start: number, end: number): void {
-    this.#closeChunk();
+    this.#showFilled();
     const roomBytes = bytes.buffer.byteLength + CHUNK_COST_BYTES;
     this.#push(NO_CHUNK, bytes.subarray(start, end), roomBytes);
     this.#bytes += end - start;
@@ -91,6 +107,7 @@ export class OutputQueue {
   /** Takes the waiting bytes: all of them, or the first `bytesMax`. */
   take(bytesMax: number = UNBOUNDED): Taken {
     this.#closeChunk();
+    this.#closeSpare();
     if (this.#bytes > bytesMax) return this.#takeFirst(bytesMax);
     const taken = {
       chunks: this.#chunks,
@@ -111,7 +128,7 @@ export class OutputQueue {
     const views: Buffer[] = [];
     let whole = 0;
     let roomBytes = 0;
-    for (let left = bytes; left > 0;) {
+    for (let left = bytes; left > 0 || this.#views[whole]?.length === 0;) {
       const view = this.#views[whole] ?? NO_CHUNK.bytes;
       if (view.length > left) {
         views.push(view.subarray(0, left));
@@ -132,21 +149,61 @@ export class OutputQueue {
   }
 
   #nextChunk(bytes: number): void {
+    const isLarge = bytes > CHUNK_BYTES[1];
+    if (isLarge && this.#spare === null && this.chunk.bytes.length === CHUNK_BYTES[1]) {
+      this.#showFilled();
+      this.#spare = this.chunk;
+      this.#spareAt = this.#at;
+      this.chunk = NO_CHUNK;
+    } else {
+      this.#closeChunk();
+    }
+    const spare = this.#spare;
+    if (!isLarge && spare !== null && this.#spareAt + bytes <= spare.bytes.length) {
+      this.chunk = spare;
+      this.#at = this.#spareAt;
+      this.#from = this.#spareAt;
+      this.#spare = null;
+      return;
+    }
+    if (!isLarge) this.#closeSpare();
     const size = Math.max(bytes, this.#bytes, this.#lastTakenBytes) > CHUNK_BYTES[0] ? 1 : 0;
-    this.#closeChunk();
-    this.chunk =
-      bytes > CHUNK_BYTES[1] ? new Words(Buffer.allocUnsafeSlow(bytes)) : takeChunk(size);
+    this.chunk = isLarge ? new Words(Buffer.allocUnsafeSlow(bytes)) : takeChunk(size);
+    this.#at = 0;
+    this.#from = 0;
     this.#roomBytes += this.chunk.bytes.length + CHUNK_COST_BYTES;
+  }
+
+  /** Makes a view of what was filled of the chunk, which is filled further. */
+  #showFilled(): void {
+    if (this.#at === this.#from) return;
+    this.#push(NO_CHUNK, this.chunk.bytes.subarray(this.#from, this.#at), 0);
+    this.#from = this.#at;
   }
 
   #closeChunk(): void {
     const { chunk } = this;
     const { bytes } = chunk;
-    if (bytes.length > 0) {
-      this.#push(chunk, bytes.subarray(0, this.#at), bytes.length + CHUNK_COST_BYTES);
+    const last = this.#views.length - 1;
+    const roomBytes = bytes.length + CHUNK_COST_BYTES;
+    if (this.#at > this.#from) {
+      this.#push(chunk, bytes.subarray(this.#from, this.#at), roomBytes);
+    } else if (bytes.length > 0) {
+      // All its bytes are in views already: it goes with the last of them, which has none.
+      this.#chunks[last] = chunk;
+      this.#rooms[last] = (this.#rooms[last] ?? 0) + roomBytes;
     }
     this.chunk = NO_CHUNK;
     this.#at = 0;
+    this.#from = 0;
+  }
+
+  /** Its bytes are in views already. */
+  #closeSpare(): void {
+    const spare = this.#spare;
+    if (spare === null) return;
+    this.#push(spare, NO_CHUNK.bytes, spare.bytes.length + CHUNK_COST_BYTES);
+    this.#spare = null;
   }
 
   #push(chunk: Words, view: Buffer, roomBytes: number): void {

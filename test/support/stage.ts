@@ -38,6 +38,7 @@ export interface StageOptions extends Partial<Omit<BrokerOptions, 'limits'>> {
   readonly limits?: Partial<BrokerLimits>;
   readonly seed?: number;
   readonly outputLeft?: (peer: number) => number;
+  readonly takesRequest?: (peer: number, bytes: number) => boolean;
   /** Internal services in addition to `mmi.*`. */
   readonly hosts?: readonly InternalService[];
 }
@@ -80,12 +81,16 @@ const NOTHING: BrokerLoad = {
 
 /** Settings for which a broker has defaults. */
 function optional(options: StageOptions): Partial<BrokerOptions> {
-  const { rightsOf, quotasOf, holdings, outputLeft } = options;
+  const { rightsOf, quotasOf, holdings, outputLeft, takesRequest } = options;
   return {
     ...(rightsOf === undefined ? {} : { rightsOf }),
     ...(quotasOf === undefined ? {} : { quotasOf }),
     ...(holdings === undefined ? {} : { holdings }),
-    ...(outputLeft === undefined ? {} : { output: { left: outputLeft, max: () => Infinity } }),
+    output: {
+      left: outputLeft ?? (() => Infinity),
+      max: () => Infinity,
+      takesRequest: takesRequest ?? (() => true),
+    },
   };
 }
 

@@ -6,8 +6,14 @@
 import { type MonotonicMs, monotonicMs } from '../../core/clock.js';
 import type { Words } from '../../core/bytes.js';
 import type { Frames } from '../../core/frames.js';
-import type { Holdings } from '../../core/holdings.js';
-import type { PeerId, PeerInfo, Transport, TransportEvents } from '../../transport/port.js';
+import type { Holder, Holdings } from '../../core/holdings.js';
+import type {
+  Closing,
+  PeerId,
+  PeerInfo,
+  Transport,
+  TransportEvents,
+} from '../../transport/port.js';
 import type { Broker } from '../broker.js';
 
 /**
@@ -35,6 +41,27 @@ export interface Companion {
  * over its quota.
  */
 const CLOSED_PER_TURN_MAX = 256;
+
+const MEMORY_HELD = 'limits.memoryBytes is reached, and ';
+const UNREAD_OUTPUT: Omit<Closing, 'which'> = {
+  kind: 'output',
+  reason: 'the quota `outputBytes` of its address or key is used up by output that is not read',
+};
+const STALLED_ONE: Closing = {
+  which: 'stalled',
+  kind: 'memory',
+  reason: `${MEMORY_HELD}it has stalled with most of it: unread output or an incomplete message`,
+};
+const LARGEST_ONE: Closing = {
+  which: 'all',
+  kind: 'memory',
+  reason: `${MEMORY_HELD}it had most of it: unread output or an incomplete message`,
+};
+const LARGEST_WORKER: Closing = {
+  which: 'workers',
+  kind: 'memory',
+  reason: `${MEMORY_HELD}it had most of it: requests that it has not read`,
+};
 
 /** What else holds memory for peers, beside the broker's transport. */
 export type Closes = Pick<Transport, 'closeLargest'>;
@@ -76,6 +103,11 @@ export class BrokerLoop implements TransportEvents {
   /** Output waiting to be sent to a peer. */
   waitingBytes(peer: PeerId): number {
     return this.#transport?.waitingBytes(peer) ?? 0;
+  }
+
+  /** See `Transport.takesRequest`. */
+  takesRequest(peer: PeerId, bytes: number): boolean {
+    return this.#transport?.takesRequest(peer, bytes) ?? true;
   }
 
   /** Adds a companion machine. */
@@ -226,21 +258,44 @@ export class BrokerLoop implements TransportEvents {
   };
 
   /**
-   * Ends connections of peers that do not read: those over the quota of their identity and, above
-   * `limits.memoryBytes`, those that hold most (D75, D77).
+   * Ends connections of peers that do not read: those over the quota of their identity and, at
+   * `limits.memoryBytes`, those that have stalled; above it, where refusing requests has not helped,
+   * those with the most output and input (D75, D77).
    */
   #relieve(transport: Transport): void {
     const holdings = this.#holdings;
-    const closes = (identity: string): boolean =>
-      this.#beside.some((each) => each.closeLargest(identity)) || transport.closeLargest(identity);
     for (const holder of holdings.stalled(this.#now)) {
-      for (let closed = 0; closed < CLOSED_PER_TURN_MAX; closed++) {
-        if (holder.output <= holder.outputMax || !closes(holder.identity)) break;
+      const closing = { which: 'all', ...UNREAD_OUTPUT } as const;
+      this.#closeWhile(transport, holder, closing, () => holder.isOverOutput);
+      const ofWorkers = { which: 'workers', ...UNREAD_OUTPUT } as const;
+      this.#closeWhile(transport, holder, ofWorkers, () => holder.isOverOutput);
+    }
+    if (holdings.isPressed(this.#now)) {
+      for (const holder of holdings.pressing()) {
+        this.#closeWhile(transport, holder, STALLED_ONE, () => holdings.needsRelief);
       }
     }
-    for (let closed = 0; closed < CLOSED_PER_TURN_MAX && holdings.isOver; closed++) {
-      const holder = holdings.largest();
-      if (holder === null || !closes(holder.identity)) return;
+    if (!holdings.isOverHard) return;
+    for (const holder of holdings.pressing()) {
+      this.#closeWhile(transport, holder, LARGEST_ONE, () => holdings.isOverHard);
+    }
+    const most = holdings.mostDispatched();
+    if (most === null) return;
+    this.#closeWhile(transport, most, LARGEST_WORKER, () => holdings.isOverHard);
+  }
+
+  /** Closes connections of the holder, the largest first, while it is necessary. */
+  #closeWhile(
+    transport: Transport,
+    { identity }: Holder,
+    closing: Closing,
+    isNecessary: () => boolean,
+  ): void {
+    for (let closed = 0; closed < CLOSED_PER_TURN_MAX && isNecessary(); closed++) {
+      const isClosed =
+        this.#beside.some((each) => each.closeLargest(identity, closing)) ||
+        transport.closeLargest(identity, closing);
+      if (!isClosed) return;
     }
   }
 

@@ -1,4 +1,5 @@
 /** Hands waiting requests to available workers. */
+import type { OutputRoom } from '../options.js';
 import type { Interconnect } from '../ports.js';
 import type { Service, Worker } from '../state/entities.js';
 import {
@@ -17,6 +18,7 @@ import type { RequestEnds } from './request-ends.js';
 import type { StoredDeliveries } from './stored-deliveries.js';
 
 export interface DispatcherDeps {
+  readonly output: OutputRoom;
   readonly table: RequestTable;
   readonly services: ServiceTable;
   readonly workers: Workers;
@@ -27,6 +29,7 @@ export interface DispatcherDeps {
 }
 
 export class Dispatcher {
+  readonly #output: OutputRoom;
   readonly #table: RequestTable;
   readonly #services: ServiceTable;
   readonly #workers: Workers;
@@ -37,6 +40,7 @@ export class Dispatcher {
   #interconnect: Interconnect | null = null;
 
   constructor(deps: DispatcherDeps) {
+    this.#output = deps.output;
     this.#table = deps.table;
     this.#services = deps.services;
     this.#workers = deps.workers;
@@ -91,6 +95,12 @@ export class Dispatcher {
       const worker = service.available.first();
       if (id === NONE) break;
       if (worker === null) return this.#dispatchAway(service, now, left);
+      if (!this.#output.takesRequest(worker.peer.id, table.get(id, BODY_BYTES))) {
+        // D5: others get it; this one gets requests again when it has read what it was sent.
+        worker.peer.full = true;
+        this.#workers.fullChanged(worker);
+        continue;
+      }
       if (table.is(id, STORED | TIMED) && this.#takeSpecial(id, service, worker, now)) continue;
       if (this.#endIfDue(id, service, now)) continue;
       service.queue.remove(id);

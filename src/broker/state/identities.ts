@@ -2,13 +2,6 @@
 import type { Holder, Holdings } from '../../core/holdings.js';
 import { type Quotas, NO_QUOTAS } from '../quotas.js';
 
-/**
- * Held output is counted by the memory that it takes, which is more than its bytes. With this
- * factor, a single connection reaches `limits.outputBytes`, and is handled for that, before its
- * identity exceeds the same number.
- */
-const OUTPUT_ROOM = 1.25;
-
 /** What all peers of one key, or of one source address, use together. */
 export class Identity {
   readonly name: string;
@@ -103,7 +96,7 @@ export class Identities {
   refresh(identity: Identity, quota: string | null): void {
     identity.quota = quota;
     identity.quotas = this.#quotasOf(quota);
-    identity.holder.outputMax = identity.quotas.outputBytes * OUTPUT_ROOM;
+    identity.holder.outputMax = identity.quotas.outputBytes;
   }
 
   refreshAll(): void {

@@ -167,8 +167,8 @@ export class PublisherSocket implements ListeningEvents, FanOutSink {
   }
 
   rejected(kind: string, reason: string, from: Rejected): void {
-    // It held most of the memory of all, because it did not read.
-    if (kind === 'memory') this.fanOut.counters.closed.slow++;
+    // It held most of the memory of all or of its identity, because it did not read.
+    if (kind === 'memory' || kind === 'output') this.fanOut.counters.closed.slow++;
     this.#events.rejected(kind, reason, from);
   }
 

@@ -1,5 +1,6 @@
-import type { Holder } from '../../core/holdings.js';
-import type { PeerId, PeerInfo } from '../port.js';
+import { monotonicMs } from '../../core/clock.js';
+import { type Holder, STALLED_MS } from '../../core/holdings.js';
+import type { Closing, PeerId, PeerInfo } from '../port.js';
 import { Outbox } from '../outbox.js';
 import type { MarkedRouter } from './sockets.js';
 
@@ -24,6 +25,10 @@ export class RouterPeer {
   readonly listening: Listening;
   readonly holder: Holder;
   #countedBytes = 0;
+  /** Its output is requests: see `Transport.takesRequest`. */
+  #isWorker = false;
+  /** When it last took some of its waiting output, or that began to wait. */
+  #readAt = 0;
   /** The listener's key for it. */
   readonly key: string;
   /** Written to since the last flush. */
@@ -33,6 +38,8 @@ export class RouterPeer {
   /** libzmq's own queue for this peer is full: the timer tries again. */
   blocked = false;
   gone = false;
+  /** `takesRequest` was false, and `drained` was not reported yet. */
+  isAwaited = false;
   /** `full` was reported, `drained` not yet. */
   isFullReported = false;
   // Made once, so that sending allocates no closure per message.
@@ -64,9 +71,35 @@ export class RouterPeer {
 
   /** Its output has changed. */
   countOutput(): void {
-    const change = this.outbox.bytes - this.#countedBytes;
-    this.#countedBytes += change;
-    if (change !== 0) this.holder.add('output', change);
+    this.#count(this.outbox.bytes);
+  }
+
+  #count(bytes: number): void {
+    const change = bytes - this.#countedBytes;
+    if (change === 0) return;
+    if (change < 0 || this.#countedBytes === 0) this.#readAt = monotonicMs();
+    this.#countedBytes = bytes;
+    this.holder.add(this.#isWorker ? 'dispatched' : 'output', change);
+  }
+
+  /** See `Transport.takesRequest`. */
+  takesRequest(bytes: number): boolean {
+    if (!this.#isWorker) {
+      this.#count(0);
+      this.#isWorker = true;
+      this.countOutput();
+    }
+    const { outbox } = this;
+    if (outbox.empty && !outbox.full) return true;
+    if (outbox.hasRoom(bytes) && this.holder.mayDispatch(bytes)) return true;
+    this.isAwaited = true;
+    return false;
+  }
+
+  /** What forgetting it would release; 0 if it is none of those that are to be closed. */
+  closableBytes(which: Closing['which'], now: number): number {
+    if (this.#isWorker !== (which === 'workers')) return 0;
+    return which === 'stalled' && now - this.#readAt < STALLED_MS ? 0 : this.outbox.bytes;
   }
 
   /** Gives libzmq one whole message; with `sendTimeout: 0` it takes all of it or nothing. */

@@ -32,6 +32,7 @@ import { SkippedMessage } from '../../zmtp/skipped-message.js';
 import type { PeerNumbers } from '../peer-numbers.js';
 import type { ListenerCurve } from '../listener-curve.js';
 import type {
+  Closing,
   ListenerOptions,
   OpenedRouter,
   PeerId,
@@ -163,14 +164,28 @@ class LibzmqRouter implements Transport {
     return bound;
   }
 
-  closeLargest(identity: string): boolean {
+  takesRequest(peer: PeerId, bytes: number): boolean {
+    return this.#peers[peer]?.takesRequest(bytes) ?? true;
+  }
+
+  closeLargest(identity: string, { which, kind, reason }: Closing): boolean {
+    const now = monotonicMs();
     let largest: RouterPeer | undefined;
+    let bytesMost = 0;
     for (const peer of this.#peers) {
-      if (peer?.info.identity !== identity || peer.outbox.empty) continue;
-      if (peer.outbox.bytes > (largest?.outbox.bytes ?? 0)) largest = peer;
+      if (peer?.info.identity !== identity) continue;
+      const bytes = peer.closableBytes(which, now);
+      if (bytes <= bytesMost) continue;
+      largest = peer;
+      bytesMost = bytes;
     }
-    if (largest !== undefined) this.#forget(largest);
-    return largest !== undefined;
+    if (largest === undefined) return false;
+    const { listener, address, key } = largest.info;
+    this.#report(() => {
+      this.#events.rejected(listener, kind, reason, { address, key });
+    });
+    this.#forget(largest);
+    return true;
   }
 
   waitingBytes(peer: PeerId): number {
@@ -337,6 +352,7 @@ class LibzmqRouter implements Transport {
   #drained(peer: RouterPeer): void {
     peer.outbox.reopen();
     peer.isFullReported = false;
+    peer.isAwaited = false;
     this.#report(() => {
       if (!peer.gone) this.#events.drained(peer.id);
     });

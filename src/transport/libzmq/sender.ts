@@ -93,7 +93,7 @@ export class Sender implements SendOutcome {
     if (peer.gone) return;
     const message = peer.outbox.peek();
     if (message === undefined) {
-      if (peer.outbox.full) this.#events.drained(peer);
+      if (peer.outbox.full || peer.isAwaited) this.#events.drained(peer);
       return;
     }
     if (this.#sentInTurn++ < MESSAGES_PER_TURN) {

@@ -14,6 +14,8 @@ export interface Bytes {
 /** A connection, and what it held when it was last counted. */
 export interface Counted<T> extends Bytes {
   readonly account: Account<T>;
+  /** Its output is requests. */
+  readonly isWorker: boolean;
   incomingBytes: number;
   outgoingBytes: number;
 }
@@ -80,7 +82,7 @@ export class Accounts<T extends Counted<T>> {
     if (outgoing !== 0) {
       one.outgoingBytes = outgoingBytes;
       account.outgoingBytes += outgoing;
-      account.holder.add('output', outgoing);
+      account.holder.add(one.isWorker ? 'dispatched' : 'output', outgoing);
     }
   }
 
@@ -90,14 +92,14 @@ export class Accounts<T extends Counted<T>> {
   }
 
   /** The same among the connections of an identity. */
-  largestOf(identity: string, weigh: (of: Bytes) => number): T | null {
+  largestOf(identity: string, weigh: (of: T) => number): T | null {
     const account = this.#all.get(identity);
     return account === undefined ? null : most(account.peers, weigh);
   }
 }
 
 /** The first of those with the greatest weight; `null` if none weighs anything. */
-function most<T extends Bytes>(all: Iterable<T>, weigh: (of: Bytes) => number): T | null {
+function most<T>(all: Iterable<T>, weigh: (of: T) => number): T | null {
   let found: T | null = null;
   let weight = 0;
   for (const one of all) {

@@ -7,6 +7,7 @@ import type { Holdings } from '../../core/holdings.js';
 import { PeerNumbers } from '../peer-numbers.js';
 import type { ListenerCurve } from '../listener-curve.js';
 import type {
+  Closing,
   ListenerOptions,
   PeerId,
   PeerInfo,
@@ -121,8 +122,8 @@ export class ListeningSocket<Limits = RouterLimits> implements TransportEvents {
   }
 
   /** See `Transport.closeLargest`. */
-  closeLargest(identity: string): boolean {
-    return this.#transport?.closeLargest(identity) ?? false;
+  closeLargest(identity: string, closing: Closing): boolean {
+    return this.#transport?.closeLargest(identity, closing) ?? false;
   }
 
   /** Closes all; what waits for peers has `lingerMs` to leave. */

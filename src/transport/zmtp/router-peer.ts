@@ -3,17 +3,20 @@ import { ChainLink } from '../../core/chain.js';
 import type { Words } from '../../core/bytes.js';
 import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
+import { STALLED_MS } from '../../core/holdings.js';
 import type { Metadata, SocketType } from '../../zmtp/commands.js';
 import { Connection, type ConnectionEvents, type FaultKind } from '../../zmtp/connection.js';
 import type { ByteSource } from '../../zmtp/io/byte-source.js';
 import { type ShellEvents, SocketShell, type Turns } from '../../zmtp/io/socket-shell.js';
 import type { Mechanism } from '../../zmtp/mechanism.js';
 import { keyShown } from '../identity.js';
-import type { RouterLimits, TransportEvents } from '../port.js';
+import type { Closing, RouterLimits, TransportEvents } from '../port.js';
 import type { Account, Counted } from './accounts.js';
 import type { Shaking } from './handshakes.js';
 import type { Takeover } from './takeover.js';
 
+/** A worker may have so much output, whatever else there is. */
+const OUTPUT_BYTES_FREE = 64 * 1024;
 /** The topic of all messages. */
 const EVERYTHING: Buffer = Buffer.alloc(0);
 
@@ -37,7 +40,14 @@ export interface PeerOwner {
 
 /** Why this side ended a connection. */
 export type RefusalKind =
-  FaultKind | 'identity' | 'accept' | 'connections' | 'handshakes' | 'memory' | 'incomplete';
+  | FaultKind
+  | 'identity'
+  | 'accept'
+  | 'connections'
+  | 'handshakes'
+  | 'memory'
+  | 'incomplete'
+  | 'output';
 
 export interface ConnectionRefusal {
   readonly kind: RefusalKind;
@@ -76,6 +86,11 @@ export class RouterPeer
   claim: Claim | null = null;
   isDirty = false;
   isFull = false;
+  isWorker = false;
+  /** `takesRequest` was false: the end of its output is to be reported. */
+  #isAwaited = false;
+  /** When it last read some of its waiting output, or that began to wait. */
+  #readAt = 0;
   /** Ended by this side; later output is dropped. */
   isGone = false;
   readonly listener: number;
@@ -188,6 +203,36 @@ export class RouterPeer
     return !this.isFull && !this.isGone && !this.#isMidMessage;
   }
 
+  /** See `Transport.takesRequest`. */
+  takesRequest(bytes: number): boolean {
+    if (!this.isWorker) this.#becomeWorker();
+    const waiting = this.shell.waitingBytes;
+    if (waiting === 0 || waiting + bytes <= OUTPUT_BYTES_FREE) return true;
+    // What this turn has written counts already.
+    this.#router.count(this, this.incomingBytes, this.shell.roomBytes);
+    const hasRoom =
+      waiting + bytes <= this.#router.limits.outputBytesMax &&
+      this.account.holder.mayDispatch(bytes);
+    if (!hasRoom) this.#isAwaited = true;
+    return hasRoom;
+  }
+
+  #becomeWorker(): void {
+    const { incomingBytes, outgoingBytes } = this;
+    this.#router.count(this, incomingBytes, 0);
+    this.isWorker = true;
+    this.#router.count(this, incomingBytes, outgoingBytes);
+  }
+
+  /** What closing it would release; 0 if it is none of those that are to be closed. */
+  closableBytes(which: Closing['which'], now: number): number {
+    const { incomingBytes, outgoingBytes } = this;
+    if (this.isGone || this.isWorker !== (which === 'workers')) return 0;
+    if (which !== 'stalled') return incomingBytes + outgoingBytes;
+    const isHeard = this.shell.isHeldBack || now - this.shell.lastHeardAt < STALLED_MS;
+    return (isHeard ? 0 : incomingBytes) + (now - this.#readAt < STALLED_MS ? 0 : outgoingBytes);
+  }
+
   /** The broker has closed this peer. */
   abandon(): void {
     this.isGone = true;
@@ -205,7 +250,9 @@ export class RouterPeer
 
   /** Its output was flushed. */
   flushed(): void {
-    this.#router.count(this, this.incomingBytes, this.shell.roomBytes);
+    const roomBytes = this.shell.roomBytes;
+    if (this.outgoingBytes === 0 && roomBytes > 0) this.#readAt = monotonicMs();
+    this.#router.count(this, this.incomingBytes, roomBytes);
     if (this.isFull || this.isGone) return;
     if (this.shell.waitingBytes <= this.#router.limits.outputBytesMax) return;
     this.isFull = true;
@@ -282,9 +329,11 @@ export class RouterPeer
   // ---------------------------------------------------------------- socket events
 
   written(): void {
+    if (this.outgoingBytes > 0) this.#readAt = monotonicMs();
     this.#router.count(this, this.incomingBytes, this.shell.roomBytes);
-    if (!this.isFull || this.isGone || this.shell.waitingBytes > 0) return;
+    if (this.isGone || this.shell.waitingBytes > 0 || !(this.isFull || this.#isAwaited)) return;
     this.isFull = false;
+    this.#isAwaited = false;
     this.#router.events.drained(this.id);
   }
 

@@ -33,6 +33,7 @@ import { identityOf, shownAddress } from '../identity.js';
 import type { PeerNumbers } from '../peer-numbers.js';
 import type { ListenerCurve } from '../listener-curve.js';
 import type {
+  Closing,
   ListenerOptions,
   OpenedRouter,
   PeerId,
@@ -199,12 +200,14 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
     }
   }
 
-  closeLargest(identity: string): boolean {
-    const peer = this.#accounts.largestOf(identity, heldOf);
-    peer?.refuse({
-      kind: 'memory',
-      reason: 'limits.memoryBytes is reached, and it used most of it',
-    });
+  takesRequest(peer: PeerId, bytes: number): boolean {
+    return this.#peers[peer]?.takesRequest(bytes) ?? true;
+  }
+
+  closeLargest(identity: string, closing: Closing): boolean {
+    const now = monotonicMs();
+    const peer = this.#accounts.largestOf(identity, (one) => one.closableBytes(closing.which, now));
+    peer?.refuse(closing);
     return peer !== null;
   }
 
@@ -432,7 +435,8 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
       const identity = this.#accounts.largest(incomingOf)?.identity ?? '';
       const most = this.#accounts.largestOf(identity, incomingOf);
       if (most === null) return;
-      most.failed('incomplete', 'the limit for incomplete messages is reached');
+      const { receiveLimit = 'the limit' } = this.limits;
+      most.failed('incomplete', `${receiveLimit} for incomplete messages is reached`);
     }
   }
 
@@ -453,10 +457,6 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
 
 function incomingOf({ incomingBytes }: Bytes): number {
   return incomingBytes;
-}
-
-function heldOf({ incomingBytes, outgoingBytes }: Bytes): number {
-  return incomingBytes + outgoingBytes;
 }
 
 /** Loads libsodium, and only if a listener uses CURVE. */

@@ -137,6 +137,24 @@ describe('a worker that does not read', () => {
     expect(w1.inbox()).toEqual(['REQUEST 3']);
   });
 
+  it('gets no request for which its output has no room, others do, and the next once it has read', () => {
+    let room = 100;
+    const s = stage({ takesRequest: (_, bytes) => bytes <= room });
+    const w1 = s.worker('w1').ready('echo', { credit: 5 });
+    const c1 = s.client('c1').request('echo', 'x'.repeat(60));
+    room = 10;
+    c1.request('echo', 'y'.repeat(60));
+    expect(w1.inbox()).toHaveLength(1);
+    room = 100;
+    const w2 = s.worker('w2').ready('echo');
+    expect([w1.inbox(), w2.inbox()]).toEqual([[], [`REQUEST ${'y'.repeat(60)}`]]);
+    c1.request('echo', '3');
+    expect([w1.inbox(), w2.inbox()]).toEqual([[], []]);
+    w1.connection.drains();
+    expect(w1.inbox()).toEqual(['REQUEST 3']);
+    expect(w1.connection.closedByBroker).toBe(false);
+  });
+
   it('may answer while it is full, and is given the next once it has read', () => {
     const s = stage();
     const w1 = s.worker('w1').ready('echo');

@@ -41,32 +41,82 @@ describe('what peers make a node hold (D77)', () => {
     expect(modest.mayHold(200)).toBe(false);
   });
 
-  it('over the limit, who holds most and does not read is to lose a connection', () => {
+  it('over the limit, a worker that has unread requests gets no more copies of them', () => {
     const all = new Holdings(1000);
-    const queues = all.use('queues');
-    const deaf = all.use('deaf');
-    const modest = all.use('modest');
-    queues.add('requests', 600);
-    modest.add('output', 10);
-    expect([all.isOver, all.largest()]).toEqual([false, null]);
-    deaf.add('output', 500);
-    expect(all.largest()).toBe(deaf);
-    deaf.add('output', -500);
-    queues.add('requests', 500);
-    expect([all.isOver, all.largest()]).toEqual([true, null]);
-    queues.add('input', 1);
-    expect(all.largest()).toBe(queues);
+    const worker = all.use('worker');
+    expect([worker.mayDispatch(500), worker.mayDispatch(501)]).toEqual([true, false]);
+    all.use('client').add('requests', 450);
+    expect([worker.mayDispatch(50), worker.mayDispatch(51)]).toEqual([true, false]);
+    worker.outputMax = 100;
+    worker.add('output', 60);
+    worker.add('dispatched', 30);
+    all.limit = Infinity;
+    expect([worker.mayDispatch(10), worker.mayDispatch(11)]).toEqual([true, false]);
   });
 
-  it('whose output is over its quota for a second does not read', () => {
+  it('is looked at for stalled connections when someone is refused or all are over, not too often', () => {
+    const all = new Holdings(1000);
+    const client = all.use('client');
+    client.add('requests', 950);
+    client.add('input', 50);
+    expect([all.isPressed(0), all.isOverHard]).toEqual([false, false]);
+    expect(client.mayHold(1)).toBe(false);
+    expect([0, 249, 250, 500].map((now) => all.isPressed(now))).toEqual([
+      true,
+      false,
+      false,
+      false,
+    ]);
+    client.add('output', 1);
+    expect([750, 999, 1000].map((now) => all.isPressed(now))).toEqual([true, false, true]);
+    client.add('requests', -126);
+    expect(client.mayHold(200)).toBe(false);
+    expect([all.needsRelief, all.isPressed(2000)]).toEqual([false, false]);
+  });
+
+  it('is over the hard limit above nine eighths of the limit', () => {
+    const all = new Holdings(1000);
+    const client = all.use('client');
+    client.add('output', 1125);
+    expect(all.isOverHard).toBe(false);
+    client.add('output', 1);
+    expect(all.isOverHard).toBe(true);
+  });
+
+  it('presses as output and input, not as requests, nor as what is in transit to a peer', () => {
+    const all = new Holdings(1000);
+    const client = all.use('client');
+    client.add('requests', 950);
+    client.add('input', 60);
+    expect(all.pressing()).toEqual([]);
+    client.add('output', 3);
+    expect(all.pressing()).toEqual([client]);
+    const deaf = all.use('deaf');
+    deaf.add('output', 90);
+    // It holds less than its share, and others are over the limit.
+    expect(all.pressing()).toEqual([client]);
+    deaf.add('output', 100);
+    expect([all.isOverHard, all.pressing()]).toEqual([true, [deaf, client]]);
+  });
+
+  it('is that of workers last', () => {
+    const all = new Holdings(1000);
+    const [first, second] = [all.use('first'), all.use('second')];
+    expect(all.mostDispatched()).toBe(null);
+    first.add('dispatched', 600);
+    second.add('dispatched', 700);
+    expect([all.pressing(), all.mostDispatched()]).toEqual([[], second]);
+  });
+
+  it('whose output is over its quota by a quarter for a second does not read', () => {
     const all = new Holdings();
     const peer = all.use('peer');
     peer.outputMax = 100;
-    peer.add('output', 101);
+    peer.add('output', 126);
     expect([all.stalled(5000), all.stalled(5999), all.stalled(6000)]).toEqual([[], [], [peer]]);
     peer.add('output', -1);
     expect(all.stalled(6001)).toEqual([]);
-    peer.add('output', 1);
+    peer.add('dispatched', 1);
     expect([all.stalled(7000), all.stalled(7999)]).toEqual([[], []]);
   });
 });

@@ -28,6 +28,7 @@ function part(index: number, peer: number, written: number[]): TransportPart {
     writeLasting: NOTHING,
     flush: NOTHING,
     disconnect: NOTHING,
+    takesRequest: () => true,
     closeLargest: () => false,
     waitingBytes: () => 0,
     setSecretKeys: NOTHING,

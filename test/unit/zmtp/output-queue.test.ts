@@ -127,11 +127,34 @@ describe('the output queue of a connection', () => {
     const queue = new OutputQueue();
     queue.append(Buffer.alloc(10), 0, 10);
     expect(queue.roomBytes).toBeGreaterThanOrEqual(1024);
-    for (let frame = 0; frame < 10; frame++) queue.append(Buffer.alloc(40_000), 0, 40_000);
+    for (let frame = 0; frame < 10; frame++) queue.reserve(40_000);
     expect(queue.roomBytes).toBeGreaterThanOrEqual(10 * 65_536);
     const { roomBytes, chunks } = queue.take();
     expect(roomBytes).toBeGreaterThan(chunks.reduce((sum, { bytes }) => sum + bytes.length, 0));
   });
+
+  it.each([40_000, 100_000])(
+    'takes little more than their bytes for messages with a body of %i bytes',
+    (bytes) => {
+      const [appended, reserved] = [new OutputQueue(), new OutputQueue()];
+      const lasting = new OutputQueue();
+      const [head, body] = [Buffer.alloc(60), Buffer.alloc(bytes)];
+      for (let sent = 0; sent < 200; sent++) {
+        for (const queue of [appended, reserved, lasting]) queue.append(head, 0, head.length);
+        appended.append(body, 0, bytes);
+        if (bytes > 65_536) reserved.reserve(bytes);
+        lasting.share(Buffer.alloc(bytes), 0, bytes);
+      }
+      for (const queue of [appended, reserved, lasting]) {
+        expect(queue.roomBytes).toBeLessThan(queue.bytes * 1.02 + 2 * 65_536);
+        const { roomBytes } = queue;
+        const pieces: Taken[] = [];
+        while (queue.bytes > 0) pieces.push(queue.take(300_000));
+        expect(pieces.reduce((sum, piece) => sum + piece.roomBytes, 0)).toBe(roomBytes);
+        expect(queue.roomBytes).toBe(0);
+      }
+    },
+  );
 
   it('holds no chunk once all was taken', () => {
     const queue = new OutputQueue();
