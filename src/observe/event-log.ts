@@ -246,7 +246,10 @@ function lineOf(event: Event): Line {
   }
 }
 
-const STREAM_CLOSED = { slow: 'too much waits for it', limit: 'it subscribed to too much' } as const;
+const STREAM_CLOSED = {
+  slow: 'too much waits for it',
+  limit: 'it subscribed to too much',
+} as const;
 
 const KEYS_DIFFER =
   'the keys files of the two nodes differ in keys or rights, so a failover changes who may connect; ' +
