@@ -31,7 +31,10 @@ result. However often it is scraped, the broker spends at most a tenth of the ev
 `;
 
 const SECTIONS: readonly (readonly [title: string, prefix: RegExp])[] = [
-  ['This process', /^(build_info|up_seconds|ready|degraded|event_loop_lag_seconds)$/],
+  [
+    'This process',
+    /^(build_info|up_seconds|ready|degraded|event_loop_lag_seconds|memory_held_bytes)$/,
+  ],
   ['Requests', /^requests?_/],
   ['Workers and messages', /^(workers|messages|replies)/],
   ['The events as a stream', /^stream_/],

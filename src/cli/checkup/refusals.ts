@@ -26,7 +26,9 @@ const CONNECTIONS: Readonly<Record<string, string>> = {
   keys: 'look at the service in security.authorize',
   mechanism:
     'give the peer the keys of the listener (curve), or let it use a listener without: both sides need the same',
+  incomplete: 'let the peer send its messages whole, and not so many large ones at once',
   memory: 'let peers send less at once, or raise limits.memoryBytes',
+  output: 'let the peer read faster, or raise its quota outputBytes',
   protocol: 'correct the ZeroMQ library of the peer: what it sent is not ZMTP',
   silent: 'look for why the peer, or the network, stopped',
   too_large: 'send less at once, or raise limits.messageBytes',

@@ -199,14 +199,15 @@ export class ModelRequests {
     const total = packedSize(request.held.flat());
     if (total <= limits.messageBytes && this.bytes <= limits.queuedBytes) return;
     this.#dropPartials(request);
-    this.#abandon(request);
+    if (total > limits.messageBytes) this.#abandonTooLarge(request, total);
+    else this.#abandon(request);
     request.givenUp = true;
   }
 
   #answer(request: ModelRequest, body: readonly Buffer[]): void {
     const whole = [...request.held.flat(), ...body];
     if (request.held.length > 0 && packedSize(whole) > this.#options.limits.messageBytes) {
-      this.#abandon(request);
+      this.#abandonTooLarge(request, packedSize(whole));
       request.givenUp = true;
     } else {
       this.#toClient(request, true, whole);
@@ -323,6 +324,14 @@ export class ModelRequests {
   #abandon(request: ModelRequest): void {
     this.counters.requestsAbandoned++;
     this.#tell(request, '502');
+  }
+
+  /** D100 */
+  #abandonTooLarge(request: ModelRequest, bytes: number): void {
+    this.counters.requestsAbandoned++;
+    const { messageBytes } = this.#options.limits;
+    const text = `a reply of ${bytes} bytes in PARTIALs, at most ${messageBytes} are allowed`;
+    this.#tellFailure(request, { kind: 'final', code: 'mdp.too-large', text, detail: [] });
   }
 
   #tell(request: ModelRequest, status: string): void {
