@@ -21,7 +21,7 @@ import { eventsListener, mapListeners, listeners, peerListener } from './checkup
 import { clock, descriptors, memory, nodeVersion } from './checkup/machine.js';
 import { sqlite, zeromq } from './checkup/native.js';
 import { ANSWER_MS } from './checkup/port.js';
-import { refusals } from './checkup/refusals.js';
+import { listening } from './checkup/listening.js';
 import { load } from './config-options.js';
 import {
   addOutputOption,
@@ -94,7 +94,7 @@ async function examine(options: DoctorOptions): Promise<readonly Finding[]> {
 
 async function listened(options: DoctorOptions, seconds: number): Promise<readonly Finding[]> {
   say(`listening for ${counted(seconds, 'second')}`);
-  return await refusals(() => adminClient({ ...options, timeoutMs: ANSWER_MS }), seconds);
+  return await listening(() => adminClient({ ...options, timeoutMs: ANSWER_MS }), seconds);
 }
 
 const MAP_PORTS = 3;

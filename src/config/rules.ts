@@ -235,7 +235,7 @@ export const RULES: readonly Rule[] = [
   })),
   {
     about: ['http.listen', 'http.tls'],
-    check: ({ http: { listen, tls } }) => {
+    check: ({ http: { listen, tls } }: Config): readonly Broken[] => {
       const scheme = /^https?:/.exec(listen)?.[0] ?? null;
       const is = tls === null ? 'http:' : 'https:';
       if (scheme === null || scheme === is) return [];

@@ -68,8 +68,10 @@ export class PendingSets {
     const kept: Kept = { record, writer, number: ++this.#last, at: now, bytes };
     const { identity } = writer;
     let line = this.#lines.get(identity);
-    if (line === undefined)
-      this.#lines.set(identity, (line = { items: new OldestFirst(), bytes: 0 }));
+    if (line === undefined) {
+      line = { items: new OldestFirst(), bytes: 0 };
+      this.#lines.set(identity, line);
+    }
     this.#all.set(kept.number, kept);
     this.#byUuid.set(record.uuid, kept);
     let ofKey = this.#byKey.get(key);

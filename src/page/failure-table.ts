@@ -18,10 +18,10 @@ export function failuresByCode(events: readonly ReceivedEvent[], service: string
   const groups = new Map<string, CodeGroup>();
   for (const received of events) {
     if (received.event !== 'request.failed' || received['service'] !== service) continue;
-    const code = String(received['code']);
+    const code = wordsOf(received['code']);
     const known = groups.get(code);
     if (known === undefined) {
-      const said = String(received['text'] ?? '');
+      const said = wordsOf(received['text']);
       groups.set(code, { code, count: 1, said, time: received.time });
     } else {
       groups.set(code, { ...known, count: known.count + 1 });
@@ -56,4 +56,9 @@ export function failureTable(): DataTable<CodeGroup> {
     pageRows: 20,
     whenEmpty: empty('No failures', 'None in the last 1,000 events of this node.'),
   });
+}
+
+/** What the broker does not show to readers without a token is absent. */
+function wordsOf(field: unknown): string {
+  return typeof field === 'string' ? field : '';
 }

@@ -274,11 +274,12 @@ export class FanOut {
 
   /** @returns false if the budget did not suffice: those who are left get it in a later turn */
   #match(bytes: Buffer, start: number, end: number): boolean {
+    const { trie } = this.#subscriptions;
     this.#isCut = false;
-    this.#subscriptions.trie.match(bytes, start, end, this.#copy);
-    if (this.#isCut) return false;
-    this.#message++;
-    return true;
+    trie.match(bytes, start, end, this.#copy);
+    const isWhole = !this.#isCut as boolean;
+    if (isWhole) this.#message++;
+    return isWhole;
   }
 
   readonly #copy = (places: readonly Place<Subscriber>[]): void => {

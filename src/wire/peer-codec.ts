@@ -9,7 +9,7 @@
  * skipped. Numbers are big-endian, of 8 bytes; each has the bounds of its kind (core/numbers.ts).
  */
 import type { Frames } from '../core/frames.js';
-import { isCount, isDuration, isSequence, isTransaction } from '../core/numbers.js';
+import { isCount, isDuration, isSequence, isTransaction, isWhole } from '../core/numbers.js';
 import {
   DIGEST_BYTES,
   NONCE_BYTES,
@@ -210,6 +210,8 @@ function numberOf(isOne: (value: number) => boolean): Form<number> {
 
 const COUNT = numberOf(isCount);
 const SEQUENCE = numberOf(isSequence);
+/** One that is too high is refused with its reason (D79), before anything follows from it. */
+const CLAIMED_EPOCH = numberOf((value) => isWhole(value, 0, Number.MAX_SAFE_INTEGER - 1));
 const DURATION = numberOf(isDuration);
 const TRANSACTION = numberOf(isTransaction);
 const FLAG: Form<boolean> = {
@@ -276,7 +278,7 @@ const LAYOUTS: { readonly [Kind in PeerKind]: Layout<Kind> } = {
     node: TEXT,
     storeId: STORE_ID,
     nonce: NONCE,
-    epoch: added(SEQUENCE),
+    epoch: added(CLAIMED_EPOCH),
     resumes: added(NONCE),
     publicUrl: added(TEXT),
     takesMap: added(FLAG),
@@ -286,7 +288,7 @@ const LAYOUTS: { readonly [Kind in PeerKind]: Layout<Kind> } = {
   status: {
     state: oneOf(PEER_STATES),
     offers: FLAG,
-    epoch: SEQUENCE,
+    epoch: CLAIMED_EPOCH,
     holds: HOLDING,
     keys: added(bytesOf(DIGEST_BYTES)),
   },

@@ -2,13 +2,11 @@
  * Whom a running broker refused, what they had sent, and what to do: of its latest events, and of
  * those that happen while `doctor` listens.
  */
-import { messageOf } from '../../core/errors.js';
-import type { AdminClient } from '../admin-client.js';
 import type { Facts } from '../ask.js';
 import { counted } from '../output.js';
-import { type Finding, ok, problem, warning } from './finding.js';
+import { type Finding, ok, warning } from './finding.js';
 
-const NAME = 'refused peers';
+export const NAME = 'refused peers';
 /** Different refusals that are shown. */
 const SHOWN_MAX = 20;
 
@@ -78,24 +76,15 @@ const REMEDIES: Readonly<Record<string, string | Readonly<Record<string, string>
 };
 
 /**
- * @param client of the broker that this configuration is for
- * @param seconds how long to listen
+ * @param stream of the events, as HTTP serves it
+ * @param seconds for how long it was read
  */
-export async function refusals(
-  client: () => Promise<AdminClient>,
-  seconds: number,
-): Promise<readonly Finding[]> {
-  try {
-    const stream = await (await client()).listen('/api/v1/events', seconds * 1000);
-    return explained(eventsIn(stream), seconds);
-  } catch (error) {
-    const remedy = 'start the broker, with http.listen, or name it with --admin';
-    return [problem(NAME, messageOf(error), remedy)];
-  }
+export function refusals(stream: string, seconds: number): readonly Finding[] {
+  return explained(eventsIn(stream), seconds);
 }
 
 /** The data of server-sent events; what is cut at the end is left out. */
-export function eventsIn(stream: string): readonly Facts[] {
+function eventsIn(stream: string): readonly Facts[] {
   const lines = stream.slice(0, stream.lastIndexOf('\n') + 1).matchAll(/^data: (.*)\n/gm);
   return Array.from(lines, ([, data = '']) => JSON.parse(data) as Facts);
 }
@@ -107,7 +96,7 @@ interface Refusal {
 }
 
 /** One finding for all equal refusals, the latest first. */
-export function explained(events: readonly Facts[], seconds: number): readonly Finding[] {
+function explained(events: readonly Facts[], seconds: number): readonly Finding[] {
   const refused = new Map<string, Refusal>();
   for (const { time, ...event } of events) {
     if (remedyOf(event) === null) continue;
@@ -137,7 +126,7 @@ function findingOf({ event, count, last }: Refusal): Finding {
 }
 
 /** @returns what to do; `null`: no peer was refused, or only told to wait */
-export function remedyOf(event: Facts): string | null {
+function remedyOf(event: Facts): string | null {
   const remedies = REMEDIES[String(event['event'])];
   if (remedies === undefined || event['severity'] === 'info') return null;
   if (typeof remedies === 'string') return remedies;

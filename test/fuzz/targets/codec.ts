@@ -78,8 +78,9 @@ function run(input: Buffer): void {
   const inbound = new Inbound();
   inbound.read(frames);
   if (inbound.kind === 'request') roundTrip(frames, inbound);
-  else if (inbound.kind === 'ready' && inbound.dialect !== DELIMITED_02)
+  else if (inbound.kind === 'ready' && inbound.dialect !== DELIMITED_02) {
     readyAgain(frames, inbound);
+  }
 }
 
 function mdpVersion({ dialect }: Inbound): MdpVersion {

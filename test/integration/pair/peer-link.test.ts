@@ -275,7 +275,7 @@ describe('the link of a pair (docs/peer-protocol.md)', () => {
       await Promise.all([told.primary.until('connected'), told.backup.until('connected')]);
       const claim = {
         state: 'active' as const,
-        epoch: 2 ** 47,
+        epoch: 2 ** 53 - 2,
         offers: false,
         holds: null,
         keys: null,

@@ -61,7 +61,8 @@ const OPTIONS = {
   refuse: '{"noWorker":"refuse"}',
   failures: '{"failures":true}',
 };
-const INVALID = 'mdp.invalid-failure';
+/** Failures that a broker reports by itself. */
+const OF_BROKERS = ['mdp.invalid-failure', 'mdp.too-large'];
 const REFUSALS = ['403', '404', '408', '429', '502', '503'];
 
 export class SimClient implements Actor {
@@ -276,7 +277,10 @@ export class SimClient implements Actor {
   #failed([service = '', code = '', text = '']: readonly string[], correlation: string): void {
     hold(this.habits.says === 'failures', `${this.name} is told of a failure it cannot understand`);
     const isRight = /^f-(error|final|retry)$/.test(code);
-    hold(isRight || code === INVALID, `${this.name} is told a failure ${code} that nobody said`);
+    hold(
+      isRight || OF_BROKERS.includes(code),
+      `${this.name} is told a failure ${code} that nobody said`,
+    );
     const attempt = isRight ? this.#attempts.get(text) : this.#byCorrelation.get(correlation);
     if (!isRight && !this.habits.correlates) return;
     hold(attempt !== undefined, `${this.name} is told the failure of another: ${text}`);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { eventsIn, explained, remedyOf } from '../../../src/cli/checkup/refusals.js';
+import { refusals } from '../../../src/cli/checkup/refusals.js';
 import { page, rowsBelow, words } from '../docs/page.js';
 
 const MALFORMED = {
@@ -9,6 +9,15 @@ const MALFORMED = {
   ...{ kind: 'worker', reason: 'no service', command: 'READY', frame: 4 },
   ...{ key: 'alice', address: '10.0.0.7' },
 };
+
+/** What doctor says of these events, as HTTP serves them. */
+function explained(events: readonly object[], seconds: number): ReturnType<typeof refusals> {
+  return refusals(events.map((event) => `data: ${JSON.stringify(event)}\n\n`).join(''), seconds);
+}
+
+function remedyOf(event: object): string | null | undefined {
+  return explained([event], 1)[0]?.remedy;
+}
 
 function at(second: number, event: object): Record<string, unknown> {
   return { time: `2026-11-25T18:00:0${second}.000Z`, ...event };
@@ -66,8 +75,10 @@ describe('what doctor --listen says of refused peers', () => {
   });
 
   it('reads whole events only', () => {
-    const stream = ': x\n\nid: 1\nevent: a\ndata: {"event":"a"}\n\nid: 2\ndata: {"event":"b"';
-    expect(eventsIn(stream)).toEqual([{ event: 'a' }]);
+    const whole = JSON.stringify(at(1, MALFORMED));
+    const stream = `: x\n\nid: 1\nevent: a\ndata: ${whole}\n\nid: 2\ndata: ${whole}`;
+    expect(refusals(stream, 1)).toHaveLength(1);
+    expect(refusals(stream, 1)[0]?.text).toContain('message.malformed, at');
   });
 
   it('has a remedy for every kind and reason that docs/logs.md lists', () => {
