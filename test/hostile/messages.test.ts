@@ -65,7 +65,7 @@ describe('a well-behaved client is served while another sends', () => {
       for (const message of MALFORMED) await peer.send(...message);
     }
     expect(await peer.settle()).toEqual([]);
-    siege.expectBounded(before);
+    await siege.bounded(before);
     await siege.end();
     expect(occurrences(daemon, 'message.malformed')).toBe(MALFORMED.length * 9);
   });
@@ -161,7 +161,7 @@ describe('a well-behaved client is served while another sends', () => {
     await throwTogether(3000);
     const before = siege.residentBytes();
     await throwTogether(12_000);
-    siege.expectBounded(before);
+    await siege.bounded(before);
     for (const peer of peers) peer.close();
     const watcher = new RawPeer(siege.endpoint);
     // Nothing of it stays.
@@ -199,7 +199,7 @@ describe.each(TRANSPORTS)(
       await round(1);
       const before = siege.residentBytes();
       for (let rounds = 2; rounds <= 3; rounds++) await round(rounds);
-      siege.expectBounded(before);
+      await siege.bounded(before);
       await siege.end();
       expect(occurrences(siege.daemon, 'request.refused', { reason: 'too_large' })).toBe(6);
       expect(occurrences(siege.daemon, 'message.malformed', { kind: 'too_large' })).toBe(9);

@@ -62,7 +62,7 @@ describe('a listener for one service', () => {
     await siege.served();
     await Promise.all(links.map((link) => link.close(0)));
     await until(() => siege.openDescriptors() < 200, 'all connections are closed');
-    siege.expectBounded(before);
+    await siege.bounded(before);
     // The honest worker serves on.
     const client = python('plain_client', clients, 'req', 'hello', '--count', 2);
     expect((await client.finished()).map(({ frames }) => frames)).toEqual([['HELLO'], ['HELLO']]);

@@ -85,7 +85,7 @@ describe('a worker', () => {
     await round();
     const before = siege.residentBytes();
     for (let rounds = 0; rounds < 4; rounds++) await round();
-    siege.expectBounded(before);
+    await siege.bounded(before);
     const rest = await peer.untilMmi<ServiceSeen[]>('mmi.services', () => true);
     expect(rest.filter(isInUse)).toHaveLength(1);
     await siege.end();
@@ -111,7 +111,7 @@ describe('a worker', () => {
       expect((await client.receive()).slice(3, 5)).toEqual(['mmi.refused', '502']);
       const before = siege.residentBytes();
       for (let rounds = 0; rounds < 3; rounds++) await round();
-      siege.expectBounded(before);
+      await siege.bounded(before);
       await worker.send('MDPW02', '\x04', token, '', 'end');
       await worker.settle();
       expect(await client.settle()).toEqual([]);
