@@ -1,10 +1,11 @@
-import { chmodSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { present } from '../../../src/core/assert.js';
+import { privateRemedy } from '../../../src/core/private-file.js';
 import { encodeZ85 } from '../../../src/core/z85.js';
 import { RawPeer } from '../../interop/support/raw-peer.js';
 import { type ChildOptions, type Finished, run, runEach } from '../../support/child.js';
@@ -339,7 +340,8 @@ describe('majordomo doctor', () => {
     writeFileSync(file, 'sixteen-letters-or-more', { mode: 0o644 });
     const { status, check } = await examine([`node.dataDir=${folder}`]);
     expect(status).toBe(1);
-    expect(check('http token')).toMatchObject({ state: 'problem', remedy: `chmod 600 ${file}` });
+    const remedy = privateRemedy(statSync(file), file);
+    expect(check('http token')).toMatchObject({ state: 'problem', remedy });
   });
 
   it('finds addresses that this machine does not have, and missing ipc directories', async () => {

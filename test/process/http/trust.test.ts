@@ -9,6 +9,7 @@ import { run } from '../../support/child.js';
 import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { ask, httpOf, tokenOf } from '../../support/http.js';
 import { itWithTool } from '../../support/tools.js';
+import { privateRemedy } from '../../../src/core/private-file.js';
 
 afterEach(removeDaemons);
 
@@ -104,7 +105,7 @@ describe('http.tls', () => {
     const tls = `http.tls={certFile: ${certFile}, keyFile: ${keyFile}}`;
     const daemon = new Daemon({ sets: [LOOPBACK, tls] });
     expect(await daemon.finished()).toMatchObject({ status: 78 });
-    expect(daemon.stderr).toContain(`chmod 600 ${keyFile}`);
+    expect(daemon.stderr).toContain(privateRemedy(statSync(keyFile), keyFile));
   });
 });
 
