@@ -48,7 +48,9 @@ class Fleet {
 
   async broker(name: string, more: readonly string[] = []): Promise<Daemon> {
     const store = `titanic.store=${this.#server.url(this.#database)}`;
-    return await startDaemon({ sets: [store, `node.name=${name}`, ...more] });
+    // A hundred that are due every four seconds.
+    const often = 'limits.perPeer={schedules: 1500}';
+    return await startDaemon({ sets: [store, often, `node.name=${name}`, ...more] });
   }
 
   async #sql(text: string): Promise<Record<string, unknown>[]> {

@@ -47,6 +47,8 @@ export class Lane {
     work: (connection: Connection) => Promise<Result>,
   ): Promise<Result> {
     let pause = PAUSE_MIN_MS;
+    /** Why there is no connection. */
+    let known: unknown = null;
     for (;;) {
       let connection: Connection | null = null;
       try {
@@ -55,7 +57,11 @@ export class Lane {
         const result = await connection.within(leftMs, work(connection));
         this.#events.worked?.();
         return result;
-      } catch (error) {
+      } catch (thrown) {
+        // That the time is over says less than why the last attempt failed.
+        const error =
+          connection === null && thrown instanceof TimeOver ? (known ?? thrown) : thrown;
+        if (connection === null) known = error;
         const isUseless = endsConnection(error) || connection?.isIdle === false;
         if (connection !== null && (isUseless || !connection.isOpen)) {
           connection.destroy();
