@@ -17,6 +17,8 @@ const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const COMPILED = join(ROOT, 'dist');
 const PACKAGE = join(ROOT, 'packages/sdk');
 const TARGET = join(PACKAGE, 'dist');
+/** Of a declaration, with its line. */
+const COMMENT = /^ *\/\*\*[^]*?\*\/\n/gm;
 const IMPORTED = /((?:from |import\()')(\.[^']+)\.js'/g;
 
 /** What `import.meta.url` is in CommonJS. */
@@ -79,17 +81,16 @@ async function writeCode() {
 }
 
 /** The declarations have them, too. */
-function withoutComments(code, { fileName }) {
+function withoutComments(code) {
   const { ESNext: target } = ts.ScriptTarget;
   const { CommonJS: module } = ts.ModuleKind;
   const compilerOptions = { removeComments: true, target, module };
   const { outputText } = ts.transpileModule(code, { compilerOptions });
-  // The broker for tests is a third of the package, and nobody steps through it.
-  return { code: indented(outputText, fileName === 'testing.cjs' ? '' : '\t') };
+  return { code: unindented(outputText) };
 }
 
-/** Indented by tabs, or by nothing: an eighth of the code was spaces. */
-function indented(code, step) {
+/** An eighth of the code was spaces. */
+function unindented(code) {
   const check = (node) => {
     const isText =
       node.kind >= ts.SyntaxKind.FirstTemplateToken && node.kind <= ts.SyntaxKind.LastTemplateToken;
@@ -99,7 +100,7 @@ function indented(code, step) {
     ts.forEachChild(node, check);
   };
   check(ts.createSourceFile('code.cjs', code, ts.ScriptTarget.ESNext, true));
-  return code.replace(/^(?: {4})+/gm, (spaces) => step.repeat(spaces.length / 4));
+  return code.replace(/^ +/gm, '');
 }
 
 function writeModules() {
@@ -123,6 +124,11 @@ function writeThreads() {
   }
 }
 
+/** What users see of the SDK; the rest is what its types are made of. */
+function isRead(file) {
+  return /^(sdk|testing)[/\\]/.test(relative(COMPILED, file));
+}
+
 /** The declarations of the entries, and those that they need, in the folders of src/. */
 function writeTypes() {
   const needed = new Set(entries.map((name) => join(COMPILED, `${sourceOf(name)}.d.ts`)));
@@ -134,7 +140,8 @@ function writeTypes() {
     });
     const target = join(TARGET, 'types', relative(COMPILED, file).replace(/\.d\.ts$/, '.d.cts'));
     mkdirSync(dirname(target), { recursive: true });
-    writeFileSync(target, text.replace(/\n\/\/# sourceMappingURL=.*/, ''));
+    const shown = text.replace(/\n\/\/# sourceMappingURL=.*/, '');
+    writeFileSync(target, isRead(file) ? shown : shown.replace(COMMENT, ''));
   }
   for (const name of entries) {
     writeFileSync(

@@ -12,6 +12,7 @@ export interface Head {
   readonly method: string;
   /** Path and query. */
   readonly target: string;
+  readonly httpVersion: string;
   readonly host: string | undefined;
   readonly authorization: string | undefined;
 }
@@ -46,7 +47,7 @@ export class Front {
     }
   }
 
-  #receive({ method, target, host, authorization }: Head): Reception {
+  #receive({ method, target, httpVersion, host, authorization }: Head): Reception {
     // This also refuses `*` and whole URLs: this is not a proxy.
     if (!target.startsWith('/')) {
       throw httpError('ERR_HTTP_REQUEST', 'the request target is not a path');
@@ -56,7 +57,12 @@ export class Front {
     const search = mark < 0 ? '' : target.slice(mark + 1);
     const { match, methods } = this.#router.find(method, path);
     // What is open tells nothing about the node, and probes send any Host header, or none.
-    if (match?.route.access !== 'open') this.#guard.checkHost(host);
+    if (match?.route.access !== 'open') {
+      if (host === undefined && httpVersion === '1.1') {
+        throw httpError('ERR_HTTP_REQUEST', 'the Host header is missing');
+      }
+      this.#guard.checkHost(host);
+    }
     if (match === null) {
       const allow = methods.join(', ');
       const answer = failure('ERR_HTTP_METHOD', `this path supports ${allow}`, { allow });

@@ -82,7 +82,7 @@ describe('verify', () => {
     "INSERT INTO keys VALUES (x'00', x'00', '', x'00', NULL, 0, NULL)":
       '1 keys belong to missing requests',
     [`${MAP} (1, x'', 1, 1, x'', x'', x'00', 0)`]:
-      'with a key that no client can send: 1; the first is',
+      'with a key that no client can send: 1; the next start sets them aside',
     [`${MAP} (1, x'6100', 1, 1, x'', x'', x'00', 0)`]: 'with a key that no client can send',
     [`${MAP} (1, x'61', 1, 1 << 40, x'', x'', x'00', 0)`]: 'of the map with values out of range',
     [`${MAP} (1, x'61', 1, 1, x'00', x'', x'00', 0)`]: 'of the map with values out of range',

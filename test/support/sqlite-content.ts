@@ -1,6 +1,7 @@
 /** The content of a store file in the form of the store in memory, for comparison. */
 import Database from 'better-sqlite3';
 
+import { countContent } from '../../src/titanic/io/tables/content-counts.js';
 import type { Owner, StoredState } from '../../src/titanic/store/store.js';
 import type { StoreContent } from '../../src/testing/memory-rows.js';
 
@@ -50,12 +51,7 @@ export function sqliteContent(path: string): StoreContent {
             ORDER BY uuid, closed_by`,
         )
         .all(),
-      owners: db
-        .prepare<[], StoreContent['owners'][number]>(
-          `SELECT owner, count(*) AS stored, sum(body_bytes + coalesce(length(reply), 0)) AS bytes
-            FROM requests LEFT JOIN replies USING (number) GROUP BY owner ORDER BY owner`,
-        )
-        .all(),
+      owners: [...countContent(db).owners].sort(({ owner: a }, { owner: b }) => (a < b ? -1 : 1)),
       services: db
         .prepare<[], StoreContent['services'][number]>(
           `SELECT service, sum(state = 1) AS pending, sum(state = 1 AND attempts > 0) AS retrying,

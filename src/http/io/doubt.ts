@@ -11,7 +11,6 @@ export function doubtOf({ httpVersion, headers, rawHeaders }: IncomingMessage): 
     return 'a header that may appear only once appears twice';
   }
   if (!VERSIONS.includes(httpVersion)) return `HTTP/${httpVersion} is not supported`;
-  if (httpVersion === '1.1' && headers.host === undefined) return 'the Host header is missing';
   const coding = headers['transfer-encoding'];
   if (coding === undefined) return null;
   if (httpVersion === '1.0') return 'HTTP/1.0 does not allow Transfer-Encoding';

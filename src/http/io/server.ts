@@ -48,7 +48,7 @@ const CLOSE_MS = 1000;
 const OPTIONS: ServerOptions = {
   insecureHTTPParser: false,
   maxHeaderSize: HEADER_BYTES_MAX,
-  // `doubtOf` checks it, so that the refusal has our format.
+  // `Front` checks it: probes may leave it out, and the refusal has our format.
   requireHostHeader: false,
   headersTimeout: HEADERS_TIMEOUT_MS,
   requestTimeout: REQUEST_TIMEOUT_MS,
@@ -192,14 +192,14 @@ class Shell {
   };
 
   async #answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const { method = '', url: target = '', headers } = request;
+    const { method = '', url: target = '', headers, httpVersion } = request;
     const doubt = doubtOf(request);
     if (doubt !== null) {
       send(response, failure('ERR_HTTP_REQUEST', doubt), true);
       return;
     }
     const { host, authorization } = headers;
-    const reception = this.#front.receive({ method, target, host, authorization });
+    const reception = this.#front.receive({ method, target, httpVersion, host, authorization });
     if (reception.kind === 'refused') {
       const isWhole = await discardBody(request);
       send(response, reception.answer, !isWhole || this.#isClosing);

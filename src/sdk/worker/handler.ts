@@ -88,7 +88,7 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   place = 0;
   /** The answer, while it waits to be sent. */
   answer: BodyFrames = EMPTY;
-  /** A part was too large to be sent: the request fails with this, however its handler ends (D100). */
+  /** A part was too large to be sent: the request fails with this, however its handler ends. */
   spoiledBy: Error | null = null;
   readonly #version: MdpVersion;
   readonly #encode: Encode | null;

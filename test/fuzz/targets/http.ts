@@ -32,7 +32,8 @@ function run(input: Buffer): void {
   const trust = { token: TOKEN, readToken: READ_TOKEN, readsOpenly, checksHost };
   const front = new Front(new Router(ROUTES), new Guard(trust));
   const given = own ?? authorization;
-  const reception = front.receive({ method, target, host, authorization: given });
+  const request = { method, target, httpVersion: '1.1', host };
+  const reception = front.receive({ ...request, authorization: given });
   if (reception.kind === 'refused') {
     refused(reception.answer);
     return;

@@ -165,7 +165,7 @@ describe('an ambiguous request is refused, and the connection closed (smuggling)
       'a second Host behind thousands of lines',
       ['GET /livez HTTP/1.1', HOST, ...Array<string>(2500).fill('a:'), 'Host: evil', ''],
     ],
-    ['no Host', ['GET /livez HTTP/1.1', '']],
+    ['no Host', ['GET /api/v1/status HTTP/1.1', '']],
     ['a whole URL as the target', ['GET http://localhost/livez HTTP/1.1', HOST, '']],
     ['a target that is no path', ['OPTIONS * HTTP/1.1', HOST, '']],
     ['no HTTP', ['\u0016\u0003\u0001\u0002\u0000\u0001', '']],
@@ -191,7 +191,7 @@ describe('an ambiguous request is refused, and the connection closed (smuggling)
 
   it('403 without a usable Host', async () => {
     const connection = new RawHttp(url);
-    connection.send('GET /livez HTTP/1.1', 'Host:', '');
+    connection.send('GET /api/v1/status HTTP/1.1', 'Host:', '');
     await connection.until('403 Forbidden');
     connection.socket.destroy();
   });

@@ -34,7 +34,8 @@ function receive(head: Partial<Head>, isLoopback = true): Reception {
   };
   const front = new Front(new Router(ROUTES), new Guard(trust));
   const host = 'localhost';
-  return front.receive({ method: 'GET', target: '/', host, authorization: undefined, ...head });
+  const usual = { method: 'GET', target: '/', httpVersion: '1.1', host };
+  return front.receive({ ...usual, authorization: undefined, ...head });
 }
 
 /** The path and the parts of an admitted request, or the status of a refused one. */
@@ -74,7 +75,16 @@ describe('the front of the server', () => {
     expect(found({ target: '/both' }, false)).toEqual(['/both', {}]);
   });
 
-  it.each([undefined, '', 'mq.example.org', 'evil.example:80'])(
+  it('answers what is open without a Host header, which HTTP/1.1 needs for all else', () => {
+    const host = undefined;
+    expect(found({ target: '/both', host })).toEqual(['/both', {}]);
+    for (const checksHost of [true, false]) {
+      expect(found({ target: '/read', host }, checksHost)).toBe(400);
+    }
+    expect(found({ target: '/read', host, httpVersion: '1.0' }, false)).toEqual(['/read', {}]);
+  });
+
+  it.each(['', 'mq.example.org', 'evil.example:80'])(
     'answers what is open whatever the Host header is, and nothing else: %s',
     (host) => {
       expect(found({ target: '/both', host })).toEqual(['/both', {}]);
