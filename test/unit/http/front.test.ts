@@ -77,11 +77,15 @@ describe('the front of the server', () => {
 
   it('answers what is open without a Host header, which HTTP/1.1 needs for all else', () => {
     const host = undefined;
+    const authorization = `Bearer ${TOKEN}`;
     expect(found({ target: '/both', host })).toEqual(['/both', {}]);
     for (const checksHost of [true, false]) {
-      expect(found({ target: '/read', host }, checksHost)).toBe(400);
+      expect(found({ target: '/read', host, authorization }, checksHost)).toBe(400);
     }
-    expect(found({ target: '/read', host, httpVersion: '1.0' }, false)).toEqual(['/read', {}]);
+    expect(found({ target: '/read', host, httpVersion: '1.0', authorization }, false)).toEqual([
+      '/read',
+      {},
+    ]);
   });
 
   it.each(['', 'mq.example.org', 'evil.example:80'])(
