@@ -8,7 +8,6 @@
  * The copies of one turn have a budget. Messages beyond it wait for later turns; if too much waits, the
  * identity with the most subscriptions loses its connections, and with them its part of the copies.
  */
-import { present } from '../core/assert.js';
 import { copyBytes, Words } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
 import { Holdings } from '../core/holdings.js';
@@ -98,8 +97,8 @@ export class FanOut {
   #message = 1;
   /** What is left of the budget of this turn. */
   #left: number;
-  /** The message that is being matched has subscribers for whom nothing was left. */
-  #isCut = false;
+  /** Topics of the message that is being matched at which nothing was left for a subscriber. */
+  #missed = 0;
   #write = 1;
   /** Packed messages, by number, that have not been copied for all. */
   readonly #waiting = new OldestFirst<number, Words>();
@@ -198,9 +197,11 @@ export class FanOut {
       this.#close(subscriber, 'slow');
     }
     for (let next = this.#waiting.oldest; next !== null && this.#left > 0;) {
+      const { bytes } = next.value;
       this.#packed = next.value;
-      if (!this.#copyFor(next.value.bytes.length)) break;
-      this.#waitingBytes -= next.value.bytes.length;
+      this.#size = bytes.length;
+      if (!this.#copyPacked(bytes)) break;
+      this.#waitingBytes -= bytes.length;
       this.#waiting.shift();
       next = this.#waiting.oldest;
     }
@@ -256,17 +257,16 @@ export class FanOut {
   publishPacked(message: Words, size: number): number {
     this.counters.published++;
     this.#packed = message;
+    this.#size = size;
     const before = this.counters.copies;
-    const isWhole = this.#waiting.size === 0 && this.#copyFor(size);
+    const isWhole = this.#waiting.size === 0 && this.#copyPacked(message.bytes);
     if (!isWhole) this.#keep(message);
     this.#packed = null;
     return isWhole && this.counters.copies === before ? 0 : size;
   }
 
   /** Copies the packed message. @returns false if the budget did not suffice */
-  #copyFor(size: number): boolean {
-    this.#size = size;
-    const { bytes } = present(this.#packed, 'a packed message');
+  #copyPacked(bytes: Buffer): boolean {
     const cursor = this.#cursor;
     readPacked(bytes, 0, cursor);
     return this.#match(bytes, cursor.start, cursor.end);
@@ -274,12 +274,11 @@ export class FanOut {
 
   /** @returns false if the budget did not suffice: those who are left get it in a later turn */
   #match(bytes: Buffer, start: number, end: number): boolean {
-    const { trie } = this.#subscriptions;
-    this.#isCut = false;
-    trie.match(bytes, start, end, this.#copy);
-    const isWhole = !this.#isCut as boolean;
-    if (isWhole) this.#message++;
-    return isWhole;
+    this.#missed = 0;
+    this.#subscriptions.trie.match(bytes, start, end, this.#copy);
+    if (this.#missed > 0) return false;
+    this.#message++;
+    return true;
   }
 
   readonly #copy = (places: readonly Place<Subscriber>[]): void => {
@@ -290,7 +289,7 @@ export class FanOut {
       if (subscriber === undefined || subscriber.matched === this.#message) continue;
       if (subscriber.isBehind) continue;
       if (this.#left <= 0) {
-        this.#isCut = true;
+        this.#missed++;
         return;
       }
       subscriber.matched = this.#message;

@@ -216,6 +216,21 @@ describe('more copies than a turn has time for (D103)', () => {
     expect(stage.news()).toHaveLength(2);
   });
 
+  it('are made of packed messages, too, whatever was published before', () => {
+    const stage = new Stage(undefined, { turnCost: WRITE });
+    for (const id of [1, 2]) stage.subscriber(id, 'a');
+    for (const body of ['first', 'x', 'a longer one']) {
+      const frames = Frames.of('ab', body);
+      const packed = new Words(Buffer.alloc(100));
+      const size = pack(frames, 0, frames.count, packed.bytes, 0, false);
+      expect(stage.fanOut.publishPacked(packed, size)).toBe(size);
+    }
+    while (!stage.fanOut.run());
+    const bodies = ['first', 'x', 'a longer one'];
+    const copies = (id: number): string[] => bodies.map((body) => `${id}: ab ${body}`);
+    expect(stage.news().sort()).toEqual([...copies(1), ...copies(2)].sort());
+  });
+
   it('cost little behind others that are not written yet, and more if they are large', () => {
     const stage = new Stage(undefined, { turnCost: WRITE + 10 });
     stage.subscriber(1, '');
