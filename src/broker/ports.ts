@@ -131,7 +131,11 @@ export interface LocalCredit {
   readonly free: number;
   /** For all its workers together. */
   readonly total: number;
+  /** Plain requests of clients here wait. */
+  readonly isQueued: boolean;
 }
+
+export const NO_CREDIT: LocalCredit = { free: 0, total: 0, isQueued: false };
 
 /**
  * Another broker whose workers serve one service. To this broker it is one more worker with credit,
@@ -217,8 +221,11 @@ export interface EmbeddedServiceApi {
   served(): readonly Buffer[];
   /** Sets whether to call `roomAt` when workers take what was prepared. */
   setBacklog(service: Buffer, has: boolean): void;
+  /** Sets how many submitted requests follow each plain one while both wait; at first one. */
+  setTurns(service: Buffer, turns: number): void;
   /**
    * Submits a request for one delivery.
+   * @param reference below 0: a request of another broker
    * @param content copied
    * @param again the request's number, if it was submitted before and is still known
    * @returns its number; `null` if the service has no workers, or clients are not served here

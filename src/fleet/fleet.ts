@@ -3,15 +3,17 @@
  * packs. It does no I/O. In each turn its shell passes what has arrived, then calls `run` once;
  * `now` is in monotonic milliseconds and never goes back. docs/fleet-protocol.md has the packs.
  */
-import type {
-  EmbeddedServiceApi,
-  Interconnect,
-  LocalCredit,
-  RemoteWorkersApi,
+import {
+  type EmbeddedServiceApi,
+  type Interconnect,
+  type LocalCredit,
+  NO_CREDIT,
+  type RemoteWorkersApi,
 } from '../broker/ports.js';
 import { OldestFirst } from '../core/oldest-first.js';
 import {
   encodePack,
+  type FleetCredit,
   heldEntry,
   hintEntry,
   offerEntry,
@@ -33,6 +35,7 @@ import { Hosted, isOwn } from './hosted.js';
 import { Needs } from './needs.js';
 import { Offers } from './offers.js';
 import { Origin } from './origin.js';
+import type { CreditNow } from './outbox.js';
 import {
   ABSENT_MS,
   BEAT_MS,
@@ -46,6 +49,7 @@ import {
   SILENT_BEATS,
 } from './options.js';
 import { FleetPeer } from './peer.js';
+import { Places } from './places.js';
 import type { FleetSink } from './sink.js';
 import { fleetDigest, Subjects } from './subjects.js';
 
@@ -83,6 +87,7 @@ export class FleetMachine implements Interconnect {
   readonly #origin: Origin;
   readonly #needs: Needs;
   readonly #offers = new Offers();
+  readonly #places: Places;
   readonly #chunks: Chunks;
   readonly #peers = new Map<string, FleetPeer>();
   /** Those to whom something is to be sent. */
@@ -128,7 +133,8 @@ export class FleetMachine implements Interconnect {
     this.#fleet = fleetDigest(options.fleet, options.digest);
     this.#subjects = new Subjects(this.#fleet, options.digest);
     this.#origin = new Origin(this.counters);
-    this.hosted = new Hosted(this.counters, options.memoryBytesMax);
+    this.#places = new Places((service) => this.#origin.credit(service));
+    this.hosted = new Hosted(this.counters, options.memoryBytesMax, this.#places);
     this.#needs = new Needs(this.#origin, (service) => this.#decided.add(service));
     this.#chunks = new Chunks(options.messageBytesMax, options.memoryBytesMax);
   }
@@ -299,16 +305,21 @@ export class FleetMachine implements Interconnect {
     if (!this.isUp) return;
     if (now >= this.#presenceAt + PRESENCE_MS) this.#sayPresence(now);
     const credit = this.#creditNow(remote);
-    this.#offers.run(now, credit, this.hosted.room, (entry) => {
+    const offered = (service: Buffer): FleetCredit => {
+      const local = credit(service);
+      return { free: this.#places.offered(local), total: local.total };
+    };
+    this.#offers.run(now, offered, this.hosted.room, (entry) => {
       const subject = this.#subjects.offers(this.#id);
       this.#publish('offer', subject, entry, null);
     });
-    const stated = (service: Buffer): LocalCredit => {
-      const left = credit(service);
-      this.#offers.told(service, left);
-      return left;
-    };
-    for (const peer of this.#unsent) if (this.#maySendTo(peer)) this.#flush(peer, stated);
+    for (const peer of this.#unsent) {
+      if (!this.#maySendTo(peer)) continue;
+      this.#flush(peer, (service) => {
+        this.#offers.told(service, offered(service));
+        return this.#creditFor(peer, service, credit(service));
+      });
+    }
   }
 
   dueInMs(now: number): number {
@@ -488,9 +499,17 @@ export class FleetMachine implements Interconnect {
   #answerWant(peer: FleetPeer, service: Buffer, remote: RemoteWorkersApi, now: number): void {
     if (this.#isLeaving) return;
     this.#offers.wanted(service, now);
-    const credit = remote.localCredit(service);
-    if (credit.total === 0) return;
+    const local = remote.localCredit(service);
+    if (local.total === 0) return;
+    const credit = this.#creditFor(peer, service, local);
     peer.post(offerEntry([{ service, ...credit, bytes: this.hosted.room }]));
+  }
+
+  /** What workers here can take of the requests of one broker. */
+  #creditFor(peer: FleetPeer, service: Buffer, local: LocalCredit): FleetCredit {
+    if (!local.isQueued) return local;
+    const free = this.#places.left(peer, service.toString('latin1'), local);
+    return { free, total: local.total };
   }
 
   #heard(
@@ -603,7 +622,7 @@ export class FleetMachine implements Interconnect {
     this.#sink.publish(subject, encodePack(head, [entry], entry.length), unheard);
   }
 
-  #flush(peer: FleetPeer, credit: (service: Buffer) => LocalCredit): void {
+  #flush(peer: FleetPeer, credit: CreditNow): void {
     this.#unsent.delete(peer);
     if (peer.isListDue) peer.outbox.add(heldEntry([...peer.held.keys()]));
     peer.isListDue = false;
@@ -646,8 +665,6 @@ function entriesOf(
   const isShort = isChunked || (channel !== 'direct' && channel !== 'offer');
   return isShort ? readEntries(content, 1) : readEntries(content);
 }
-
-const NO_CREDIT: LocalCredit = { free: 0, total: 0 };
 
 /** The channels that entries of each kind come on. */
 const CHANNEL_OF: Readonly<Record<FleetEntry['kind'], readonly FleetChannel[]>> = {

@@ -1,25 +1,34 @@
 /**
  * This broker as holder: requests of other brokers at workers that are registered here. They are
- * offered to these workers only, delivered once, and never wait: see D84.
+ * offered to these workers only, and delivered once; while the workers are busy with requests of
+ * clients here, a share of them waits in turn with these: see D84.
  */
-import type {
-  EmbeddedServiceApi,
-  InternalClient,
-  LocalCredit,
-  RemoteWorkersApi,
-  StoredBody,
+import {
+  type EmbeddedServiceApi,
+  type InternalClient,
+  type LocalCredit,
+  NO_CREDIT,
+  type RemoteWorkersApi,
+  type StoredBody,
 } from '../broker/ports.js';
 import { Frames } from '../core/frames.js';
 import { OldestFirst } from '../core/oldest-first.js';
 import { PackedCursor, readPacked } from '../core/packed.js';
 import type { Failure } from '../wire/failure.js';
-import { failEntry, finalEntry, partialEntry, returnEntry } from '../wire/fleet-codec.js';
+import {
+  failEntry,
+  finalEntry,
+  type FleetCredit,
+  partialEntry,
+  returnEntry,
+} from '../wire/fleet-codec.js';
 import type { FleetEntry, FleetReturnReason } from '../wire/fleet.js';
 import { MMI_PREFIX } from '../wire/mdp.js';
 import { TITANIC_PREFIX } from '../wire/tsp.js';
 import type { FleetCounters } from './counters.js';
 import { HELD_SHARE, LATE_MAX, LATE_MS } from './options.js';
 import type { FleetPeer } from './peer.js';
+import type { Places, Visits } from './places.js';
 
 type Request = Extract<FleetEntry, { kind: 'request' }>;
 
@@ -36,6 +45,7 @@ interface Held {
   readonly bytes: number;
   /** Its number in the broker machine. */
   readonly id: number;
+  readonly visits: Visits;
   /** When it was lost here in silence: its reply is still used for a while. */
   lostAt: number;
   /** PARTIALs that were sent. */
@@ -52,6 +62,7 @@ const GIVEN_BACK = /^given back(: )?/;
 export class Hosted implements InternalClient {
   readonly #counters: FleetCounters;
   readonly #memoryBytesMax: () => number;
+  readonly #places: Places;
   /** By reference. */
   readonly #held = new Map<number, Held>();
   #arrived: Arrived[] = [];
@@ -63,14 +74,16 @@ export class Hosted implements InternalClient {
   readonly #lost = new OldestFirst<number, null>();
   #reference = 0;
   #bytes = 0;
-  /** The service of the last request: most are for the same. */
+  /** The service of the last request, also with one character per byte: most are for the same. */
   #service: Buffer = Buffer.alloc(0);
+  #serviceName = '';
   /** False: PARTIALs wait in the broker machine, within its limits. */
   takesParts = true;
 
-  constructor(counters: FleetCounters, memoryBytesMax: () => number) {
+  constructor(counters: FleetCounters, memoryBytesMax: () => number, places: Places) {
     this.#counters = counters;
     this.#memoryBytesMax = memoryBytesMax;
+    this.#places = places;
   }
 
   /** Requests of others that are at workers here. */
@@ -94,38 +107,39 @@ export class Hosted implements InternalClient {
   }
 
   /**
-   * Gives what has arrived to workers that are available, and the rest back.
+   * Gives what has arrived to workers that are available, or lets it wait if its broker has places
+   * left. The rest goes back.
    * @param told is called with the credit that an origin is told for a service
    */
   take(
     embedded: EmbeddedServiceApi,
     remote: RemoteWorkersApi,
     now: number,
-    told: (service: Buffer, credit: LocalCredit) => void,
+    told: (service: Buffer, credit: FleetCredit) => void,
   ): void {
     const arrived = this.#arrived;
     if (arrived.length === 0) return;
     this.#arrived = [];
     let service: Buffer | null = null;
-    let left = 0;
+    let local: LocalCredit = NO_CREDIT;
     for (const { peer, request } of arrived) {
       const { token } = request;
       // It came twice in one turn.
       if (peer.held.has(token)) continue;
       const name = this.#kept(request.service);
       // What was taken just before counts there, too.
-      if (name !== service) left = remote.localCredit(name).free;
+      if (name !== service) local = remote.localCredit(name);
       service = name;
-      if (left === 0) {
+      if (this.#places.left(peer, this.#serviceName, local) === 0) {
         peer.post(returnEntry(token, 'busy', LATER, ''), null, service);
         continue;
       }
       if (this.#submit(peer, request, service, embedded, now)) {
-        left--;
+        local = { ...local, free: Math.max(0, local.free - 1) };
         continue;
       }
       // Memory is lacking, not credit: without credit the origin waits for the next offer.
-      const none = { free: 0, total: remote.localCredit(service).total };
+      const none = { free: 0, total: local.total };
       peer.post(returnEntry(token, 'busy', none, ''));
       told(service, none);
     }
@@ -147,7 +161,10 @@ export class Hosted implements InternalClient {
     const id = embedded.submit(service, reference, content, null);
     if (id === null) return false;
     this.#reference = reference;
-    this.#held.set(reference, { peer, token, service, bytes, id, lostAt: Infinity, parts: 0 });
+    const visits = this.#places.arrived(peer, this.#serviceName);
+    if (visits.byPeer.get(peer) === 1) embedded.setTurns(service, visits.byPeer.size);
+    const held = { peer, token, service, bytes, id, visits, lostAt: Infinity, parts: 0 };
+    this.#held.set(reference, held);
     peer.held.set(token, reference);
     this.#bytes += bytes;
     this.#counters.bridged.in++;
@@ -156,7 +173,10 @@ export class Hosted implements InternalClient {
 
   /** The same name, in bytes that may be kept. */
   #kept(service: Buffer): Buffer {
-    if (!service.equals(this.#service)) this.#service = Buffer.from(service);
+    if (!service.equals(this.#service)) {
+      this.#service = Buffer.from(service);
+      this.#serviceName = service.toString('latin1');
+    }
     return this.#service;
   }
 
@@ -260,8 +280,9 @@ export class Hosted implements InternalClient {
     this.#end(reference, held);
   }
 
-  #end(reference: number, { peer, token, bytes }: Held): void {
+  #end(reference: number, { peer, token, bytes, visits }: Held): void {
     this.#held.delete(reference);
+    this.#places.ended(peer, visits);
     this.#lost.delete(reference);
     if (peer.held.get(token) === reference) peer.held.delete(token);
     this.#bytes -= bytes;

@@ -1,6 +1,5 @@
 /** What this broker offers others: the credit that workers here have left, by service (D83). */
-import type { LocalCredit } from '../broker/ports.js';
-import { offerEntry } from '../wire/fleet-codec.js';
+import { type FleetCredit, offerEntry } from '../wire/fleet-codec.js';
 import type { FleetOffer } from '../wire/fleet.js';
 import { FOLLOW_MS, OFFER_MS, PACK_BYTES, SERVICES_MAX } from './options.js';
 
@@ -13,7 +12,7 @@ interface Offered {
 }
 
 /** Of the credit left: none, below a quarter, below half, more; -1: there are no workers. */
-function levelOf({ free, total }: LocalCredit): number {
+function levelOf({ free, total }: FleetCredit): number {
   if (total === 0) return -1;
   if (free === 0) return 0;
   if (free * 4 < total) return 1;
@@ -36,7 +35,7 @@ export class Offers {
   }
 
   /** One broker was told what the service can take now: if it rises from there, all are told. */
-  told(service: Buffer, credit: LocalCredit): void {
+  told(service: Buffer, credit: FleetCredit): void {
     const known = this.#offered.get(service.toString('latin1'));
     if (known !== undefined) known.level = Math.min(known.level, levelOf(credit));
   }
@@ -47,7 +46,7 @@ export class Offers {
    */
   run(
     now: number,
-    credit: (service: Buffer) => LocalCredit,
+    credit: (service: Buffer) => FleetCredit,
     bytes: number,
     send: (entry: Buffer) => void,
   ): void {

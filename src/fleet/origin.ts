@@ -81,6 +81,13 @@ export class Origin {
     return false;
   }
 
+  /** Of all workers for the service at other brokers, as these last said. */
+  credit(service: string): number {
+    let credit = 0;
+    for (const { total } of this.#byService.get(service) ?? []) credit += total;
+    return credit;
+  }
+
   /** How often the last broker that had workers for a service was lost, for any service. */
   get losses(): number {
     return this.#losses;

@@ -4,6 +4,7 @@ import {
   encodeChunk,
   encodePack,
   FLEET_HEAD_BYTES,
+  type FleetCredit,
   putCreditOf,
 } from '../wire/fleet-codec.js';
 import type { FleetHead } from '../wire/fleet.js';
@@ -19,7 +20,7 @@ interface Waiting {
 }
 
 /** Credit that an entry states, as it is when the entry is sent. */
-export type CreditNow = (service: Buffer) => { readonly free: number; readonly total: number };
+export type CreditNow = (service: Buffer) => FleetCredit;
 
 export class Outbox {
   #waiting: Waiting[] = [];

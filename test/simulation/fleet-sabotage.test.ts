@@ -43,8 +43,12 @@ describe('the simulation of a fleet finds', () => {
   });
 
   it('holders that take more than their workers can (D84)', () => {
-    breaks(RemoteWorkers.prototype, 'localCredit', () => () => ({ free: 100, total: 100 }));
-    expect(found()).toMatch(/nothing waits at a holder|waits for ever/);
+    breaks(RemoteWorkers.prototype, 'localCredit', () => () => ({
+      free: 100,
+      total: 100,
+      isQueued: false,
+    }));
+    expect(found()).toMatch(/no more waits at a holder|waits for ever/);
   });
 
   it('origins that do not miss what no list names (D85)', () => {

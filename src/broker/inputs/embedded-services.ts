@@ -144,6 +144,10 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
     return served;
   }
 
+  setTurns(service: Buffer, turns: number): void {
+    this.#stored.setTurns(service, turns);
+  }
+
   setBacklog(service: Buffer, has: boolean): void {
     this.#stored.setBacklog(service, has);
   }

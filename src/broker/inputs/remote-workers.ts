@@ -21,6 +21,7 @@ import type {
   RemoteReturn,
   RemoteWorkersApi,
 } from '../ports.js';
+import { NO_CREDIT } from '../ports.js';
 import { EVERYTHING } from '../rights.js';
 import { Grants, Peer, type Service, Worker } from '../state/entities.js';
 import type { Identities, Identity } from '../state/identities.js';
@@ -119,7 +120,7 @@ export class RemoteWorkers implements RemoteWorkersApi {
 
   localCredit(name: Buffer): LocalCredit {
     const service = this.#deps.services.find(name, 0, name.length);
-    return service === null ? { free: 0, total: 0 } : localCreditOf(service);
+    return service === null ? NO_CREDIT : localCreditOf(service);
   }
 
   #read(frames: Frames): Inbound {
@@ -159,5 +160,5 @@ function localCreditOf({ workers, queue, stored }: Service): LocalCredit {
     total += credit;
     if (!peer.full) free += credit - held.count;
   }
-  return { free: Math.max(0, free), total };
+  return { free: Math.max(0, free), total, isQueued: queue.count > 0 };
 }

@@ -104,7 +104,7 @@ export class Dispatcher {
       if (table.is(id, STORED | TIMED) && this.#takeSpecial(id, service, worker, now)) continue;
       if (this.#endIfDue(id, service, now)) continue;
       service.queue.remove(id);
-      service.isStoredNext = true;
+      service.storedTurnsLeft = service.storedTurns;
       this.#deliveries.deliver(id, worker, now);
     }
     return left;
@@ -153,8 +153,13 @@ export class Dispatcher {
    */
   #takeSpecial(id: RequestId, service: Service, worker: Worker, now: number): boolean {
     if (this.#table.is(id, STORED)) {
-      service.stored.remove(id);
-      service.isStoredNext = false;
+      service.storedTurnsLeft--;
+      // Its client waits at another broker, which ends it.
+      if (this.#ends.isPastDeadline(id, now)) {
+        this.#stored.handBackOne(id, service);
+        return true;
+      }
+      this.#stored.unqueue(id, service);
       this.#deliveries.deliver(id, worker, now);
       this.#stored.dispatched(id, worker);
       return true;
@@ -175,6 +180,6 @@ function canTake({ available, remotes, queue, leaving }: Service): boolean {
 /** The next request for the service. While both stored and plain ones wait, they take turns. */
 function nextOf(service: Service): RequestId {
   const { queue, stored } = service;
-  const takesStored = stored.count > 0 && (queue.count === 0 || service.isStoredNext);
+  const takesStored = stored.count > 0 && (queue.count === 0 || service.storedTurnsLeft > 0);
   return takesStored ? stored.head : queue.head;
 }

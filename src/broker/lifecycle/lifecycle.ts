@@ -146,7 +146,8 @@ export class Lifecycle {
         table.raise(id, ANSWERED);
       } else if (table.is(id, QUEUED)) {
         const service = this.#requests.serviceOf(id);
-        (table.is(id, STORED) ? service.stored : service.queue).remove(id);
+        if (table.is(id, STORED)) this.#stored.unqueue(id, service);
+        else service.queue.remove(id);
         this.#requests.release(id, 'answered');
         this.#services.releaseIfUnused(service);
       } else {

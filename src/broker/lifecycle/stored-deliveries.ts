@@ -55,7 +55,12 @@ export class StoredDeliveries {
   room(name: Buffer): number {
     const service = this.#services.find(name, 0, name.length);
     if (service === null || !this.#requests.hasRoom) return 0;
-    return Math.max(0, Math.min(service.credit, PREPARED_MAX) - service.stored.count);
+    return Math.max(0, Math.min(service.credit, PREPARED_MAX) - preparedOf(service));
+  }
+
+  setTurns(name: Buffer, turns: number): void {
+    const service = this.#services.find(name, 0, name.length);
+    if (service !== null) service.storedTurns = turns;
   }
 
   setBacklog(name: Buffer, has: boolean): void {
@@ -81,6 +86,7 @@ export class StoredDeliveries {
     table.setTime(id, REFERENCE, reference);
     table.raise(id, QUEUED);
     service.stored.pushBack(id);
+    if (reference < 0) service.storedOfOthers++;
     this.#workers.schedule(service);
     return id;
   }
@@ -96,7 +102,7 @@ export class StoredDeliveries {
     }
     if (table.is(id, QUEUED)) {
       const service = requests.serviceOf(id);
-      service.stored.remove(id);
+      this.unqueue(id, service);
       requests.release(id, 'too_late');
       this.#services.releaseIfUnused(service);
     } else {
@@ -114,9 +120,8 @@ export class StoredDeliveries {
   dispatched(id: RequestId, worker: Worker): void {
     const { service } = worker;
     this.#client?.dispatched(this.#reference(id), worker.number);
-    if (!service.hasBacklog || service.stored.count > Math.min(service.credit, PREPARED_MAX) / 2) {
-      return;
-    }
+    const isEnough = preparedOf(service) > Math.min(service.credit, PREPARED_MAX) / 2;
+    if (!service.hasBacklog || isEnough) return;
     this.#client?.roomAt(service.name);
   }
 
@@ -155,13 +160,19 @@ export class StoredDeliveries {
 
   /** The service no longer has workers, or the broker is draining. */
   handBack(service: Service): void {
-    const table = this.#table;
-    while (service.stored.count > 0) {
-      const id = service.stored.head;
-      service.stored.remove(id);
-      table.lower(id, QUEUED);
-      this.#putBack(id);
-    }
+    while (service.stored.count > 0) this.handBackOne(service.stored.head, service);
+  }
+
+  handBackOne(id: RequestId, service: Service): void {
+    this.unqueue(id, service);
+    this.#table.lower(id, QUEUED);
+    this.#putBack(id);
+  }
+
+  /** It no longer waits for a worker. */
+  unqueue(id: RequestId, service: Service): void {
+    service.stored.remove(id);
+    if (this.#reference(id) < 0) service.storedOfOthers--;
   }
 
   #putBack(id: RequestId): void {
@@ -172,4 +183,9 @@ export class StoredDeliveries {
   #reference(id: RequestId): number {
     return this.#table.getTime(id, REFERENCE);
   }
+}
+
+/** Requests of the keeper that wait for workers. */
+function preparedOf({ stored, storedOfOthers }: Service): number {
+  return stored.count - storedOfOthers;
 }

@@ -146,10 +146,13 @@ export class Service {
   readonly queue: RequestList;
   /** Requests of the internal client. */
   readonly stored: RequestList;
+  /** Those of them that are from other brokers. */
+  storedOfOthers = 0;
   /** The internal client has more requests for it. */
   hasBacklog = false;
-  /** The next request comes from the queue of stored ones: while both wait, they take turns. */
-  isStoredNext = false;
+  /** While both wait, so many stored requests follow each plain one. */
+  storedTurns = 1;
+  storedTurnsLeft = 0;
   /** For all its workers together. */
   credit = 0;
   readonly available: LoadIndex<Worker> = new LoadIndex();

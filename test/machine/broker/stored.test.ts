@@ -222,6 +222,25 @@ describe('the room for stored requests', () => {
   });
 });
 
+describe('requests of other brokers, whose references are below 0', () => {
+  it('leave the keeper its room, and follow a plain one as often as is set', () => {
+    const { s, keeper } = scene();
+    const w1 = s.worker('w1').ready('echo');
+    s.input((broker) => {
+      broker.embedded.setTurns(Buffer.from('echo'), 2);
+    });
+    const plain = s.client('c');
+    for (const body of ['p1', 'p2', 'p3']) plain.request('echo', body);
+    for (const reference of [-1, -2, -3]) keeper.submits(reference);
+    expect(s.broker.embedded.room(Buffer.from('echo'))).toBe(1);
+    keeper.submits(7);
+    for (let n = 0; n < 7; n++) w1.final('x');
+    const order = ['p1', 's-1', 's-2', 'p2', 's-3', 's7', 'p3'];
+    expect(w1.inbox()).toEqual(order.map((body) => `REQUEST ${body}`));
+    expect(s.broker.embedded.room(Buffer.from('echo'))).toBe(1);
+  });
+});
+
 describe('requests at internal services', () => {
   it('have limits of their own: many, and of long envelopes, are refused (D11)', () => {
     const waiting: number[] = [];

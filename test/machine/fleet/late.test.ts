@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import type { RemoteWorkersApi } from '../../../src/broker/ports.js';
+import { NO_CREDIT, type RemoteWorkersApi } from '../../../src/broker/ports.js';
 import { FleetCounters } from '../../../src/fleet/counters.js';
 import { LATE_MAX, LATE_MS } from '../../../src/fleet/options.js';
 import { Origin } from '../../../src/fleet/origin.js';
@@ -28,7 +28,7 @@ class Lost {
     },
     sought: () => undefined,
     waiting: () => 0,
-    localCredit: () => ({ free: 0, total: 0 }),
+    localCredit: () => NO_CREDIT,
   };
 
   /** How the requests came back to the broker machine. */
