@@ -135,8 +135,6 @@ export interface LocalCredit {
   readonly isQueued: boolean;
 }
 
-export const NO_CREDIT: LocalCredit = { free: 0, total: 0, isQueued: false };
-
 /**
  * Another broker whose workers serve one service. To this broker it is one more worker with credit,
  * which gets plain requests only while no worker registered here is available.

@@ -3,12 +3,11 @@
  * packs. It does no I/O. In each turn its shell passes what has arrived, then calls `run` once;
  * `now` is in monotonic milliseconds and never goes back. docs/fleet-protocol.md has the packs.
  */
-import {
-  type EmbeddedServiceApi,
-  type Interconnect,
-  type LocalCredit,
-  NO_CREDIT,
-  type RemoteWorkersApi,
+import type {
+  EmbeddedServiceApi,
+  Interconnect,
+  LocalCredit,
+  RemoteWorkersApi,
 } from '../broker/ports.js';
 import { OldestFirst } from '../core/oldest-first.js';
 import {
@@ -49,7 +48,7 @@ import {
   SILENT_BEATS,
 } from './options.js';
 import { FleetPeer } from './peer.js';
-import { Places } from './places.js';
+import { NO_CREDIT, Places } from './places.js';
 import type { FleetSink } from './sink.js';
 import { fleetDigest, Subjects } from './subjects.js';
 

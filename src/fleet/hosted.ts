@@ -3,13 +3,12 @@
  * offered to these workers only, and delivered once; while the workers are busy with requests of
  * clients here, a share of them waits in turn with these: see D84.
  */
-import {
-  type EmbeddedServiceApi,
-  type InternalClient,
-  type LocalCredit,
-  NO_CREDIT,
-  type RemoteWorkersApi,
-  type StoredBody,
+import type {
+  EmbeddedServiceApi,
+  InternalClient,
+  LocalCredit,
+  RemoteWorkersApi,
+  StoredBody,
 } from '../broker/ports.js';
 import { Frames } from '../core/frames.js';
 import { OldestFirst } from '../core/oldest-first.js';
@@ -28,7 +27,7 @@ import { TITANIC_PREFIX } from '../wire/tsp.js';
 import type { FleetCounters } from './counters.js';
 import { HELD_SHARE, LATE_MAX, LATE_MS } from './options.js';
 import type { FleetPeer } from './peer.js';
-import type { Places, Visits } from './places.js';
+import { NO_CREDIT, type Places, type Visits } from './places.js';
 
 type Request = Extract<FleetEntry, { kind: 'request' }>;
 

@@ -5,6 +5,8 @@
 import type { LocalCredit } from '../broker/ports.js';
 import type { FleetPeer } from './peer.js';
 
+export const NO_CREDIT: LocalCredit = { free: 0, total: 0, isQueued: false };
+
 /** The requests of others for one service that are here, by the broker that they are from. */
 export interface Visits {
   readonly service: string;

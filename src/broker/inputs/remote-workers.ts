@@ -21,7 +21,6 @@ import type {
   RemoteReturn,
   RemoteWorkersApi,
 } from '../ports.js';
-import { NO_CREDIT } from '../ports.js';
 import { EVERYTHING } from '../rights.js';
 import { Grants, Peer, type Service, Worker } from '../state/entities.js';
 import type { Identities, Identity } from '../state/identities.js';
@@ -120,7 +119,7 @@ export class RemoteWorkers implements RemoteWorkersApi {
 
   localCredit(name: Buffer): LocalCredit {
     const service = this.#deps.services.find(name, 0, name.length);
-    return service === null ? NO_CREDIT : localCreditOf(service);
+    return service === null ? { free: 0, total: 0, isQueued: false } : localCreditOf(service);
   }
 
   #read(frames: Frames): Inbound {
