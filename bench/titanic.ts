@@ -95,6 +95,7 @@ const embedded: EmbeddedServiceApi = {
   room: () => Math.max(0, capacity - out.length),
   served: () => [],
   setBacklog: () => undefined,
+  setTurns: () => undefined,
   submit: (_service, reference) => out.push(reference),
   setStored: () => undefined,
   parts: () => null,
