@@ -61,7 +61,7 @@ async function writeCode() {
     plugins: [
       parts,
       { name: 'import.meta.url', resolveImportMeta: () => OWN_URL },
-      { name: 'no comments', renderChunk: withoutComments },
+      { name: 'compact', renderChunk: compact },
     ],
     onwarn: (warning) => {
       throw new Error(warning.message);
@@ -80,27 +80,54 @@ async function writeCode() {
   await bundle.close();
 }
 
-/** The declarations have them, too. */
-function withoutComments(code) {
+/**
+ * Without comments, which the declarations have, too, and with no more space than the code needs. Each
+ * statement still has a line of its own, and all names stay: stacks can be read.
+ */
+function compact(code) {
   const { ESNext: target } = ts.ScriptTarget;
   const { CommonJS: module } = ts.ModuleKind;
   const compilerOptions = { removeComments: true, target, module };
   const { outputText } = ts.transpileModule(code, { compilerOptions });
-  return { code: unindented(outputText) };
+  const tokens = tokensOf(outputText);
+  const compacted = tokens
+    .map(({ text, gap }, at) => between(tokens[at - 1]?.text ?? '', gap, text) + text)
+    .join('');
+  const read = tokensOf(compacted);
+  if (read.length !== tokens.length || read.some(({ text }, at) => text !== tokens[at].text)) {
+    throw new Error('the code without its spaces is not the same code');
+  }
+  return { code: `${compacted}\n` };
 }
 
-/** An eighth of the code was spaces. */
-function unindented(code) {
-  const check = (node) => {
-    const isText =
-      node.kind >= ts.SyntaxKind.FirstTemplateToken && node.kind <= ts.SyntaxKind.LastTemplateToken;
-    if (isText && node.getText().includes('\n')) {
-      throw new Error('a template with line breaks, which must keep its spaces');
+/** Each token, with the space and comments before it. */
+function tokensOf(code) {
+  const source = ts.createSourceFile('code.cjs', code, ts.ScriptTarget.ESNext, true);
+  const tokens = [];
+  let end = 0;
+  const visit = (node) => {
+    const children = node.getChildren(source);
+    if (children.length > 0) {
+      children.forEach(visit);
+      return;
     }
-    ts.forEachChild(node, check);
+    const start = node.getStart(source);
+    // What a list of nothing leaves.
+    if (node.end === start) return;
+    tokens.push({ text: code.slice(start, node.end), gap: code.slice(end, start) });
+    end = node.end;
   };
-  check(ts.createSourceFile('code.cjs', code, ts.ScriptTarget.ESNext, true));
-  return code.replace(/^ +/gm, '');
+  visit(source);
+  return tokens;
+}
+
+/** What must stand between two tokens. */
+function between(before, gap, text) {
+  if (gap === '' || /^[)\]}]/.test(text)) return '';
+  if (gap.includes('\n')) return '\n';
+  // Two words or numbers; and signs that together would be another one, or a comment.
+  const isOne = /[\w$][\w$#]|[-+/<!>][-+/<!>]/.test(before.slice(-1) + text[0]);
+  return isOne ? ' ' : '';
 }
 
 function writeModules() {

@@ -45,14 +45,24 @@ export function commandFailure(
   return withDetail(new ServiceError(code, stderr.lastLine, { retry }), stderr);
 }
 
+/** Why the worker stopped a command. `too-large` is also the code of the SDK, for the same reason. */
+export type StopCode = 'timeout' | 'too-large' | 'stopped';
+
+/** Another attempt would write as much again. */
+const RETRY = {
+  timeout: true,
+  'too-large': false,
+  stopped: 'elsewhere',
+  'not-started': 'elsewhere',
+} as const;
+
 /** The worker stopped the command, or could not start it. */
 export function endedFailure(
-  code: 'timeout' | 'output-too-large' | 'not-started' | 'stopped',
+  code: StopCode | 'not-started',
   text: string,
   stderr: StderrTail,
 ): ServiceError {
-  const retry = code === 'not-started' || code === 'stopped' ? 'elsewhere' : true;
-  return withDetail(new ServiceError(code, text, { retry }), stderr);
+  return withDetail(new ServiceError(code, text, { retry: RETRY[code] }), stderr);
 }
 
 function withDetail(error: ServiceError, { bytes }: StderrTail): ServiceError {

@@ -4,10 +4,9 @@ import { accessSync, constants, createWriteStream, statSync, type WriteStream } 
 import { Socket } from 'node:net';
 import { delimiter, join } from 'node:path';
 
-import { formatSize } from '../config/size.js';
 import { messageOf } from '../core/errors.js';
 import type { ServiceError } from '../sdk/service-error.js';
-import { commandFailure, endedFailure, StderrTail } from './command-failure.js';
+import { commandFailure, endedFailure, StderrTail, type StopCode } from './command-failure.js';
 
 export interface JobOptions {
   readonly service: string;
@@ -70,9 +69,10 @@ export class Jobs {
       const chunks: Buffer[] = [];
       let bytes = 0;
       const stderr = new StderrTail();
-      let why: ServiceError | null = null;
-      const end = (code: 'timeout' | 'output-too-large' | 'stopped', text: string): void => {
-        why ??= endedFailure(code, text, stderr);
+      // Made when all is read: what it wrote to its standard error before it was killed counts.
+      let why: (() => ServiceError) | null = null;
+      const end = (code: StopCode, text: string): void => {
+        why ??= () => endedFailure(code, text, stderr);
         killGroup(child);
       };
       const timer =
@@ -92,15 +92,15 @@ export class Jobs {
         // Its lines are still passed on, but this worker does not wait for them when it ends.
         if (child.stderr instanceof Socket) child.stderr.unref();
         if (why === null) resolve(Buffer.concat(chunks, bytes));
-        else reject(why);
+        else reject(why());
       };
       child.stdout.on('data', (chunk: Buffer) => {
         if (why !== null) return;
         bytes += chunk.length;
         if (bytes > outputBytesMax) {
           chunks.length = 0;
-          const most = formatSize(outputBytesMax);
-          end('output-too-large', `${program} wrote more than ${most} (--output-bytes)`);
+          const most = `at most ${outputBytesMax} are allowed (--output-bytes)`;
+          end('too-large', `${program} wrote ${bytes} bytes or more, ${most}`);
         } else {
           chunks.push(chunk);
         }
@@ -111,11 +111,11 @@ export class Jobs {
       child.stderr.pipe(ownStderr(), { end: false });
       child.on('error', (error) => {
         const text = `${program} could not be started: ${messageOf(error)}`;
-        why ??= endedFailure('not-started', text, stderr);
+        why ??= () => endedFailure('not-started', text, stderr);
         if (child.pid === undefined) settle();
       });
       whenDone(child, (status, signal) => {
-        if (status !== 0) why ??= commandFailure(status, signal, stderr);
+        if (status !== 0) why ??= () => commandFailure(status, signal, stderr);
         settle();
       });
       // A command need not read its whole input.

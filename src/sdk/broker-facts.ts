@@ -4,18 +4,6 @@ import type { Frames } from '../core/frames.js';
 /** A longer one is ignored, because it would raise every time-out. */
 const PAIR_HEARTBEAT_MS_MAX = 60_000;
 
-/**
- * The pair's heartbeat in milliseconds; 0 for a broker that is not in a pair or does not know the
- * question; `null` if there is no status.
- * @param at index of the status frame
- */
-export function pairHeartbeatMs(frames: Frames, at: number): number | null {
-  const facts = brokerFacts(frames, at);
-  if (facts === null) return at < frames.count ? 0 : null;
-  const value = 'pairHeartbeatMs' in facts ? facts.pairHeartbeatMs : 0;
-  return typeof value === 'number' && value >= 0 && value <= PAIR_HEARTBEAT_MS_MAX ? value : 0;
-}
-
 /** What a worker uses of its broker. */
 export interface WorkerOffers {
   /** Workers may register with a credit. */
@@ -38,28 +26,6 @@ export const NO_WORKER_OFFERS: WorkerOffers = {
   messageBytesMax: Infinity,
 };
 
-export function workerOffersOf(frames: Frames, at: number): WorkerOffers {
-  const has = extensionsOf(frames, at);
-  const credit = has('credit');
-  const options = credit && has('ready-options');
-  return {
-    credit,
-    options,
-    headers: options && has('headers'),
-    fail: has('fail'),
-    messageBytesMax: messageBytesMaxOf(frames, at),
-  };
-}
-
-/** The largest message that the broker accepts; `Infinity` if it does not say. */
-export function messageBytesMaxOf(frames: Frames, at: number): number {
-  const facts = brokerFacts(frames, at);
-  const limits: unknown = facts !== null && 'limits' in facts ? facts.limits : null;
-  if (typeof limits !== 'object' || limits === null || !('messageBytes' in limits)) return Infinity;
-  const { messageBytes } = limits;
-  return typeof messageBytes === 'number' && messageBytes > 0 ? messageBytes : Infinity;
-}
-
 /**
  * Extensions that a client uses: stored requests with options, waiting for replies, failures,
  * headers, own pauses, parts while a worker sends them.
@@ -73,31 +39,71 @@ export interface Offers {
   readonly progress: boolean;
 }
 
-/** The broker's extensions; none if it does not know the question. */
-export function offersOf(frames: Frames, at: number): Offers {
-  const has = extensionsOf(frames, at);
-  return {
-    submit: has('submit'),
-    wait: has('wait'),
-    fail: has('fail'),
-    headers: has('headers'),
-    backoff: has('backoff'),
-    progress: has('progress'),
-  };
+/** One answer. Its JSON is parsed once, whatever is asked of it. */
+export class BrokerFacts {
+  /**
+   * The pair's heartbeat in milliseconds; 0 for a broker that is not in a pair or does not know the
+   * question; `null` if there is no status.
+   */
+  readonly pairHeartbeatMs: number | null;
+  /** The largest message that the broker accepts; `Infinity` if it does not say. */
+  readonly messageBytesMax: number;
+  readonly #extensions: readonly unknown[];
+
+  /** @param at index of the status frame */
+  constructor(frames: Frames, at: number) {
+    const { pairHeartbeatMs, limits, extensions } = brokerFacts(frames, at);
+    this.pairHeartbeatMs = at < frames.count ? heartbeatOf(pairHeartbeatMs) : null;
+    this.messageBytesMax = messageBytesOf(limits);
+    this.#extensions = Array.isArray(extensions) ? extensions : [];
+  }
+
+  /** The broker's extensions; none if it does not know the question. */
+  get offers(): Offers {
+    return {
+      submit: this.#has('submit'),
+      wait: this.#has('wait'),
+      fail: this.#has('fail'),
+      headers: this.#has('headers'),
+      backoff: this.#has('backoff'),
+      progress: this.#has('progress'),
+    };
+  }
+
+  get workerOffers(): WorkerOffers {
+    const credit = this.#has('credit');
+    const options = credit && this.#has('ready-options');
+    return {
+      credit,
+      options,
+      headers: options && this.#has('headers'),
+      fail: this.#has('fail'),
+      messageBytesMax: this.messageBytesMax,
+    };
+  }
+
+  #has(name: string): boolean {
+    return this.#extensions.includes(name);
+  }
 }
 
-function extensionsOf(frames: Frames, at: number): (name: string) => boolean {
-  const facts = brokerFacts(frames, at);
-  const listed = facts !== null && 'extensions' in facts ? facts.extensions : [];
-  return (name) => Array.isArray(listed) && listed.includes(name);
+function heartbeatOf(value: unknown): number {
+  return typeof value === 'number' && value >= 0 && value <= PAIR_HEARTBEAT_MS_MAX ? value : 0;
 }
 
-function brokerFacts(frames: Frames, at: number): object | null {
-  if (at + 1 >= frames.count || frames.view(at).toString('latin1') !== '200') return null;
+function messageBytesOf(limits: unknown): number {
+  if (typeof limits !== 'object' || limits === null || !('messageBytes' in limits)) return Infinity;
+  const { messageBytes } = limits;
+  return typeof messageBytes === 'number' && messageBytes > 0 ? messageBytes : Infinity;
+}
+
+/** Empty if the broker does not know the question. */
+function brokerFacts(frames: Frames, at: number): Readonly<Record<string, unknown>> {
+  if (at + 1 >= frames.count || frames.view(at).toString('latin1') !== '200') return {};
   try {
     const value: unknown = JSON.parse(frames.view(at + 1).toString('utf8'));
-    return typeof value === 'object' && value !== null ? value : null;
+    return typeof value === 'object' && value !== null ? { ...value } : {};
   } catch {
-    return null;
+    return {};
   }
 }

@@ -27,7 +27,7 @@ import {
 } from './client/client-interceptors.js';
 import { int32At } from '../core/bytes.js';
 import { type Body, type BodyFrames, bodyFrames } from './body.js';
-import { messageBytesMaxOf, type Offers, offersOf, pairHeartbeatMs } from './broker-facts.js';
+import { BrokerFacts, type Offers } from './broker-facts.js';
 import { type Decode, type Encode, encoderOf, replyDecoderOf } from './codec/codec.js';
 import type { NoServices, ServiceTypes } from './codec/contract.js';
 import type { Call, CallOwner, Target } from './client/call.js';
@@ -673,13 +673,10 @@ export class Client<In = Body, Out = Buffer, Types = NoServices> {
 
   /** The broker has answered `mmi.broker`. */
   #learn(link: number, frames: Frames, reply: ClientReply): void {
-    const offers = offersOf(frames, reply.body);
-    const broker = {
-      takesHeaders: offers.headers,
-      pairHeartbeatMs: pairHeartbeatMs(frames, reply.body),
-    };
-    if (broker.pairHeartbeatMs !== null) this.#offers = offers;
-    this.#exchange.learnt(link, broker, messageBytesMaxOf(frames, reply.body));
+    const { offers, pairHeartbeatMs, messageBytesMax } = new BrokerFacts(frames, reply.body);
+    if (pairHeartbeatMs !== null) this.#offers = offers;
+    const broker = { takesHeaders: offers.headers, pairHeartbeatMs };
+    this.#exchange.learnt(link, broker, messageBytesMax);
   }
 
   #answer(link: number, call: Call, send: number, frames: Frames, reply: ClientReply): void {

@@ -13,7 +13,7 @@ import {
 } from '../../wire/tsp.js';
 import { type Body, type BodyFrames, frameList } from '../body.js';
 import type { Decode } from '../codec/codec.js';
-import { type Offers, offersOf } from '../broker-facts.js';
+import { BrokerFacts, type Offers } from '../broker-facts.js';
 import type { Call } from '../client/call.js';
 import { sdkError } from '../errors.js';
 import { Job, type JobClient, type JobState } from './job.js';
@@ -202,7 +202,7 @@ export class Jobs implements JobClient {
     if (isSilent && (isConnected || !isNeeded)) return false;
     try {
       const { frames } = await this.#asker.request(MMI_BROKER, '', request);
-      this.#asker.learn(offersOf(Frames.of(...frames), 0));
+      this.#asker.learn(new BrokerFacts(Frames.of(...frames), 0).offers);
       return true;
     } catch (error) {
       // 8/MMI is optional: a broker that does not answer it may still know 9/TSP.

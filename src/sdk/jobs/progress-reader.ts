@@ -6,7 +6,7 @@ import { isCount } from '../../core/numbers.js';
 import { MMI_BROKER } from '../../wire/mmi.js';
 import { TITANIC_PROGRESS } from '../../wire/tsp.js';
 import { backoffMs } from '../backoff.js';
-import { offersOf } from '../broker-facts.js';
+import { BrokerFacts } from '../broker-facts.js';
 import { sdkError } from '../errors.js';
 import { type Message, type ProgressPart, ReceivedProgress } from '../message.js';
 import type { Job } from './job.js';
@@ -126,7 +126,7 @@ export class ProgressReader implements AsyncIterableIterator<ProgressPart, undef
 
   async #learn(settings: RequestSettings, leftMs: number): Promise<void> {
     const { frames } = await this.#question(MMI_BROKER, [''], settings, leftMs);
-    this.#asker.learn(offersOf(Frames.of(...frames), 0));
+    this.#asker.learn(new BrokerFacts(Frames.of(...frames), 0).offers);
   }
 
   /** One question, which is given up when the time is over. */

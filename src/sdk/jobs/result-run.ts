@@ -4,7 +4,7 @@ import type { MajordomoError } from '../../core/errors.js';
 import { Frames } from '../../core/frames.js';
 import { MMI_BROKER } from '../../wire/mmi.js';
 import { TITANIC_REPLY, TITANIC_WAIT } from '../../wire/tsp.js';
-import { offersOf } from '../broker-facts.js';
+import { BrokerFacts } from '../broker-facts.js';
 import type { Call } from '../client/call.js';
 import { sdkError } from '../errors.js';
 import type { ResultSettings } from './job-options.js';
@@ -129,7 +129,9 @@ export class ResultRun {
   #send(service: string, body: readonly string[], settings: RequestSettings): void {
     const answered = ({ frames }: Message): void => {
       this.#call = null;
-      if (service === MMI_BROKER) this.#asker.learn(offersOf(Frames.of(...frames), 0));
+      if (service === MMI_BROKER) {
+        this.#asker.learn(new BrokerFacts(Frames.of(...frames), 0).offers);
+      }
       this.#wait.answered(frames, monotonicMs());
       this.#ticker.want(this.#wait.nextMs());
     };

@@ -30,6 +30,26 @@ export function failureOf(error: unknown, exposeErrors: boolean): Failure {
   }
 }
 
+/** More than everything in a FAIL that is not its text and detail: envelope, token, kind, code. */
+const HEAD_BYTES = 256;
+
+/**
+ * The failure as the broker accepts it: if all of it were too large, the broker would skip it, and
+ * a request that may be tried again would be dead.
+ * @param messageBytesMax the largest message that the broker accepts; at least 1 KiB
+ */
+export function fittingFailure(failure: Failure, messageBytesMax: number): Failure {
+  const room = messageBytesMax - HEAD_BYTES;
+  const text = Buffer.from(failure.text);
+  const bytes = failure.detail.reduce((sum, frame) => sum + frame.length, 0);
+  if (text.length + bytes <= room) return failure;
+  const why = omitted(
+    `the details have ${bytes} bytes, the broker accepts messages of at most ${messageBytesMax}`,
+  );
+  const detail = text.length + why.length <= room ? [why] : [];
+  return { ...failure, text: failureText(text.subarray(0, room)), detail };
+}
+
 function failureOfServiceError(error: ServiceError): Failure {
   const { serviceCode, message } = error;
   const code = isFailureCode(serviceCode) ? serviceCode : ANY_CODE;

@@ -18,7 +18,7 @@ import {
   type WorkerRequest,
   workerReturn,
 } from '../../wire/worker-side.js';
-import { workerOffersOf } from '../broker-facts.js';
+import { BrokerFacts } from '../broker-facts.js';
 import { type BodyFrames, frameList } from '../body.js';
 import { endpointError, writeBody, writeHead, writeMessage } from '../links.js';
 import { ReceivedRequest } from '../message.js';
@@ -452,7 +452,7 @@ class Registration implements SessionSink {
       this.#owner.malformed();
       return;
     }
-    this.session.offers(workerOffersOf(frames, reply.body), now);
+    this.session.offers(new BrokerFacts(frames, reply.body).workerOffers, now);
     this.#owner.wake();
   }
 }

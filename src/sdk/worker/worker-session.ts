@@ -21,6 +21,7 @@ import type { Failure } from '../../wire/failure.js';
 import { type BackoffOptions, backoffMs, type Random } from '../backoff.js';
 import { bodyBytes, type BodyFrames } from '../body.js';
 import { NO_WORKER_OFFERS, type WorkerOffers } from '../broker-facts.js';
+import { fittingFailure } from './failure-of.js';
 import { ServiceError } from '../service-error.js';
 import type { ConcurrencyLimiter, SlotTaker } from './concurrency-limiter.js';
 import type { ReceivedRequest } from '../message.js';
@@ -290,7 +291,7 @@ export class WorkerSession implements SlotTaker {
     if (!this.#ends(task)) return;
     if (this.#isPresent(task)) {
       if (this.#offers.fail) {
-        this.#sink.fail(task, failure);
+        this.#sink.fail(task, fittingFailure(failure, this.#offers.messageBytesMax));
       } else if (this.#declared !== null) {
         this.#sink.giveBack(task);
       } else {

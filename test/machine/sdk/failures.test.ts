@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 
-import { failureOf } from '../../../src/sdk/worker/failure-of.js';
+import { fittingFailure, failureOf } from '../../../src/sdk/worker/failure-of.js';
 import { FailureReport } from '../../../src/sdk/worker/failure-report.js';
 import { ServiceError, serviceError } from '../../../src/sdk/service-error.js';
 
@@ -39,6 +39,20 @@ describe('what a worker says of an error', () => {
       /^\{"omitted":"the details have 700\d\d bytes/,
     );
     expect(told({ big: 1n })).toMatch(/^\{"omitted":"the details are not JSON/);
+  });
+
+  it('is as large as the broker accepts: the detail is left out first, then the end of the text', () => {
+    const text = 'é'.repeat(512);
+    const full = { kind: 'error', code: 'E', text, detail: [Buffer.alloc(4096)] } as const;
+    expect(fittingFailure(full, Infinity)).toBe(full);
+    expect(fittingFailure(full, 8192)).toBe(full);
+    const without = fittingFailure(full, 4096);
+    expect(without).toMatchObject({ kind: 'error', code: 'E', text: full.text });
+    expect(String(without.detail)).toBe(
+      '{"omitted":"the details have 4096 bytes, the broker accepts messages of at most 4096"}',
+    );
+    const least = { ...full, text: 'é'.repeat(384), detail: [] };
+    expect(fittingFailure(full, 1024)).toEqual(least);
   });
 
   it('is something whatever was thrown, and whatever that does when it is looked at', () => {

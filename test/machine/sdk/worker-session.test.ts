@@ -2,6 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 import { ConcurrencyLimiter } from '../../../src/sdk/worker/concurrency-limiter.js';
 import { Frames } from '../../../src/core/frames.js';
 import { ReceivedRequest } from '../../../src/sdk/message.js';
+import type { Failure } from '../../../src/wire/failure.js';
 import { type SessionSink, Task, WorkerSession } from '../../../src/sdk/worker/worker-session.js';
 
 const OPTIONS = {
@@ -31,6 +32,7 @@ class SessionScript {
   readonly session: WorkerSession;
   /** Whether the registration stands: beside the other effects. */
   readonly reports: string[] = [];
+  readonly failures: Failure[] = [];
   readonly #tasks = new Map<string, Task>();
   readonly #lines: string[] = [];
 
@@ -90,8 +92,8 @@ class SessionScript {
     return this;
   }
 
-  fail(token: string): this {
-    this.session.failed(this.task(token), FAILURE, this.now);
+  fail(token: string, failure: Failure = FAILURE): this {
+    this.session.failed(this.task(token), failure, this.now);
     return this;
   }
 
@@ -147,7 +149,10 @@ class SessionScript {
       partial: about('PARTIAL'),
       final: about('FINAL'),
       late: about('late FINAL'),
-      fail: about('FAIL'),
+      fail: (task, failure) => {
+        this.failures.push(failure);
+        about('FAIL')(task);
+      },
       giveBack: about('RETURN'),
       learnt: (credit) => {
         say(credit ? 'credit' : 'no credit');
@@ -562,6 +567,14 @@ describe('whether a registration stands', () => {
       details: { bytes: 1001, bytesMax: 1000 },
     });
     expect(script.session.tooLargeError(Buffer.alloc(1000))).toBeNull();
+  });
+
+  it('leaves out the detail of a failure that the broker would skip for its size', () => {
+    script = asking().beat();
+    script.session.offers({ ...ALL_OFFERED, messageBytesMax: 2048 }, script.now);
+    script.request('t1').fail('t1', { ...FAILURE, detail: [Buffer.alloc(2048)] });
+    expect(script.failures).toMatchObject([{ kind: 'error', code: 'E', text: 'no' }]);
+    expect(String(script.failures[0]?.detail)).toContain('"omitted":"the details have 2048 bytes');
   });
 
   it('says a request or a heartbeat of a broker that answers no question', () => {

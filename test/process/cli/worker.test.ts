@@ -1,4 +1,4 @@
-import { chmodSync, rmSync, writeFileSync } from 'node:fs';
+import { chmodSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
@@ -182,7 +182,7 @@ describe('a command that fails', () => {
     {
       how: 'answers too much',
       line: ['head', '-c', '2000', '/dev/zero'],
-      told: 'output-too-large: head wrote more than 1KiB (--output-bytes)',
+      told: 'too-large: head wrote 2000 bytes or more, at most 1024 are allowed (--output-bytes)',
       options: ['--output-bytes', '1KiB'],
     },
     {
@@ -197,6 +197,21 @@ describe('a command that fails', () => {
     expect(status).toBe(2);
     expect(stderr).toBe(`majordomo: ${how} failed: ${told}\n`);
     await says(worker, `${how} failed: ${told}\n`);
+  });
+
+  it('by writing too much is not tried again: it would write as much', async () => {
+    const runs = join(temporaryDirectory(), 'runs');
+    const script = `echo run >> ${runs}; echo big >&2; head -c 2000 /dev/zero`;
+    await offer(daemon, 'too much', ['sh', '-c', script], ['--output-bytes', '1KiB']);
+    const told =
+      'too much failed: too-large: sh wrote 2000 bytes or more, ' +
+      'at most 1024 are allowed (--output-bytes)\n';
+    const stored = await request(daemon, '--durable', 'too much', 'x');
+    expect(stored.status).toBe(2);
+    expect(stored.stderr).toContain(told);
+    expect(readFileSync(runs, 'utf8')).toBe('run\n');
+    const plain = await request(daemon, '--detail', 'too much', 'x');
+    expect(plain).toMatchObject({ status: 2, stderr: `majordomo: ${told}big\n` });
   });
 
   it('and whose worker is gone is retried elsewhere, and fails if there is no other worker', async () => {

@@ -7,6 +7,24 @@ import { outcome } from './program.js';
 /** Nothing listens there. */
 const NOBODY = 'tcp://127.0.0.1:9';
 
+/** In a program: waits until its client no longer keeps it alive by its connections. */
+const LET_GO = `
+  while (process.getActiveResourcesInfo().includes('TCPSocketWrap')) await sleep(1);
+`;
+
+/** In a program: has made a client of an endpoint that has sent it away three times, and is gone. */
+const SENT_AWAY = `
+  import { once } from 'node:events';
+  import { createServer } from 'node:net';
+
+  const server = createServer((socket) => socket.destroy()).listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const endpoints = 'tcp://127.0.0.1:' + server.address().port;
+  const client = new Client({ endpoints, timeoutMs: 300, retries: 1 });
+  for (let left = 3; left > 0; left--) await once(server, 'connection');
+  server.close();
+`;
+
 let endpoint: string;
 
 beforeAll(async () => {
@@ -23,7 +41,14 @@ describe('a client that waits for nothing does not keep its process alive', () =
 
   it('by a name with several addresses', async () => {
     const named = endpoint.replace('127.0.0.1', 'localhost');
-    expect(await outcome(`connect('${named}'); await sleep(300)`)).toEqual({ end: 0, output: '' });
+    const program = `
+      const until = setInterval(() => undefined, 1000);
+      connect('${named}').on('connected', () => {
+        clearInterval(until);
+        console.log('connected');
+      });
+    `;
+    expect(await outcome(program)).toEqual({ end: 0, output: 'connected\n' });
   });
 
   it('after its requests were answered, and without close()', async () => {
@@ -37,11 +62,7 @@ describe('a client that waits for nothing does not keep its process alive', () =
   });
 
   it('between attempts to reach a broker that is away', async () => {
-    const program = `
-      const client = new Client({ endpoints: ['${NOBODY}', '${NOBODY}'] });
-      await sleep(1000);
-    `;
-    expect(await outcome(program)).toEqual({ end: 0, output: '' });
+    expect(await outcome(SENT_AWAY)).toEqual({ end: 0, output: '' });
   });
 
   it('with envelope: false', async () => {
@@ -55,9 +76,7 @@ describe('a client that waits for nothing does not keep its process alive', () =
 
 describe('a request keeps the process alive until it settles', () => {
   it('while no broker can be reached', async () => {
-    const program = `
-      const client = connect('${NOBODY},${NOBODY}', { timeoutMs: 300, retries: 1 });
-      await sleep(200);
+    const program = `${SENT_AWAY}
       client.request('echo', 'hi').catch((error) => console.log(error.code));
     `;
     expect(await outcome(program)).toEqual({ end: 0, output: 'ERR_MDP_UNREACHABLE\n' });
@@ -67,7 +86,7 @@ describe('a request keeps the process alive until it settles', () => {
     const program = `
       const client = connect('${endpoint}', { timeoutMs: 300, retries: 1 });
       await client.request('mmi.service', 'echo', { timeoutMs: 20_000 });
-      await sleep(200);
+      ${LET_GO}
       client.request('nobody', 'hi').catch((error) => console.log(error.code));
     `;
     expect(await outcome(program)).toEqual({ end: 0, output: 'ERR_MDP_TIMEOUT\n' });
@@ -90,7 +109,7 @@ describe('a program that closes what it opened', () => {
       const program = `
       const client = connect('${endpoint}', { transport: '${transport}' });
       await client.request('mmi.service', 'echo');
-      await sleep(100);
+      ${LET_GO}
       await client.close();
       console.log('closed');
     `;

@@ -13,6 +13,8 @@ import { PATIENCE_MS } from '../../support/patience.js';
 
 /** Long enough that a busy machine does not expire live peers. */
 const HEARTBEAT_MS = 1500;
+/** Of a client that asks every second until its broker is back. */
+const RETRIES = PATIENCE_MS / 1000;
 const closing: (() => Promise<void>)[] = [];
 /** For the whole file, where a case does not kill, stop or configure its own. */
 let shared: Daemon;
@@ -162,7 +164,7 @@ describe('client and worker with the broker', () => {
     const { endpoint } = first;
     worker(endpoint, { concurrency: 4 }, echo);
     worker(endpoint, {}, echo);
-    const asking = client(endpoint, { timeoutMs: 1000, retries: 15 });
+    const asking = client(endpoint, { timeoutMs: 1000, retries: RETRIES });
     expect((await asking.request('echo', 'before')).text()).toBe('before');
     await first.kill();
     const during = Promise.all(
@@ -178,7 +180,7 @@ describe('client and worker with the broker', () => {
   it('a broker that is stopped and continued gets both back', async () => {
     const broker = await brokerAt();
     worker(broker.endpoint, {}, echo);
-    const asking = client(broker.endpoint, { timeoutMs: 300, retries: 30 });
+    const asking = client(broker.endpoint, { timeoutMs: 1000, retries: RETRIES });
     await asking.request('echo', 'before');
     broker.signal('SIGSTOP');
     const during = asking.request('echo', 'during');

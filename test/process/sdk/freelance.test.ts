@@ -2,6 +2,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import { codeOf } from '../../../src/core/errors.js';
 import { encodeZ85 } from '../../../src/core/z85.js';
@@ -18,6 +19,7 @@ import { freePorts } from '../../support/free-ports.js';
 import { until } from '../../support/until.js';
 
 const BROKERS = 3;
+const WORK_MS = 5;
 const MDP = 0;
 const FLP = 1;
 /** What a case has opened. */
@@ -46,12 +48,27 @@ async function serve(mdp: string, flp: string, dataDir?: string): Promise<Daemon
   });
 }
 
-/** Answers with the name of its site, after as many milliseconds as the request says. */
+/** Opened by the test that has sent requests which say `held`. */
+let gate = gateOf();
+
+function gateOf(): { readonly opened: Promise<void>; open(): void } {
+  let open = (): void => undefined;
+  const opened = new Promise<void>((resolve) => {
+    open = resolve;
+  });
+  return { opened, open };
+}
+
+/**
+ * Answers with the name of its site: a request that says `held` when the gate is open, one that says
+ * `work` a little later, so that a broker that is killed has some.
+ */
 async function work({ name, mdp, daemon }: Site): Promise<void> {
   const worker = new Worker(
     { endpoints: mdp, service: 'where', concurrency: 100, heartbeatIntervalMs: 300 },
     async (request) => {
-      await new Promise((resolve) => setTimeout(resolve, Number(request.text()) || 0));
+      if (request.text() === 'held') await gate.opened;
+      if (request.text() === 'work') await sleep(WORK_MS);
       return name;
     },
   );
@@ -81,6 +98,8 @@ beforeAll(async () => {
 });
 
 afterEach(async () => {
+  gate.open();
+  gate = gateOf();
   await Promise.all(closing.splice(0).map((close) => close()));
   for (const site of sites) site.daemon.signal('SIGCONT');
   await killAll(...sites.map(({ daemon }) => daemon));
@@ -142,13 +161,13 @@ async function survivesKills(ask: () => Promise<string>): Promise<void> {
 describe('three independent brokers', () => {
   it('lose no request of a client while each of them is killed in turn', async () => {
     const asking = client();
-    await survivesKills(async () => (await asking.request('where', '5')).text());
+    await survivesKills(async () => (await asking.request('where', 'work')).text());
     expect(asking.outstanding).toBe(0);
   });
 
   it('lose none of a client of 10/FLP, either', async () => {
     const asking = freelanceClient();
-    await survivesKills(async () => (await asking.request('5')).text());
+    await survivesKills(async () => (await asking.request('work')).text());
     expect(asking.outstanding).toBe(0);
   });
 
@@ -158,14 +177,14 @@ describe('three independent brokers', () => {
     const patient = { pingIntervalMs: 2000, timeoutMs: 30_000 };
     const asking = client(patient).on('switched', ({ reason }) => switches.push(reason));
     await until(() => asking.endpoint === sites[0]?.mdp, 'the first broker');
-    expect((await asking.request('where', '0')).text()).toBe('a');
+    expect((await asking.request('where', '')).text()).toBe('a');
     sites[0]?.daemon.signal('SIGSTOP');
     // Its request moves when it has been silent for twice the interval, long before its time-out.
-    expect((await asking.request('where', '0')).text()).toBe('b');
+    expect((await asking.request('where', '')).text()).toBe('b');
     expect(switches).toEqual(['silent']);
     sites[0]?.daemon.signal('SIGCONT');
     await until(() => asking.endpoint === sites[0]?.mdp, 'the first broker');
-    expect((await asking.request('where', '0')).text()).toBe('a');
+    expect((await asking.request('where', '')).text()).toBe('a');
     await until(() => switches.length === 2, 'the second switch');
     expect(switches).toEqual(['silent', 'returned']);
   });
@@ -175,7 +194,7 @@ describe('three independent brokers', () => {
     await until(() => asking.endpoint === sites[0]?.mdp, 'the first broker');
     sites[0]?.daemon.signal('SIGSTOP');
     const replies = await Promise.all(
-      Array.from({ length: 20 }, () => asking.request('where', '0')),
+      Array.from({ length: 20 }, () => asking.request('where', '')),
     );
     // On a busy machine the second one may be late, too.
     expect(replies.map((reply) => reply.text()).join('')).toMatch(/^[bc]+$/);
@@ -187,7 +206,7 @@ describe('three independent brokers', () => {
     let connected = 0;
     const asking = client({ hedgeMs: 0 }).on('connected', () => connected++);
     await until(() => connected === BROKERS, 'all brokers');
-    await asking.request('where', '0');
+    await asking.request('where', '');
     expect(asking.counters.hedges).toBe(BROKERS - 1);
     await until(() => asking.counters.late === BROKERS - 1, 'the late answers');
     expect(asking.counters.malformed).toBe(0);
@@ -197,13 +216,14 @@ describe('three independent brokers', () => {
     const [mdp, flp] = [client(), freelanceClient()];
     await until(() => mdp.endpoint === sites[0]?.mdp, 'the first broker');
     await until(() => flp.endpoint === sites[0]?.flp, 'the first server');
-    const slow = Promise.all([mdp.request('where', '1500'), flp.request('1500')]);
+    const slow = Promise.all([mdp.request('where', 'held'), flp.request('held')]);
     const { daemon } = sites[0] ?? {};
-    await until(() => mdp.outstanding + flp.outstanding === 2, 'requests');
+    await until(() => workers[0]?.running === 2, 'requests at the worker');
     daemon?.signal('SIGTERM');
     await daemon?.waitFor('broker.draining');
-    expect((await mdp.request('where', '0')).text()).not.toBe('a');
-    expect((await flp.request('0')).text()).not.toBe('a');
+    expect((await mdp.request('where', '')).text()).not.toBe('a');
+    expect((await flp.request('')).text()).not.toBe('a');
+    gate.open();
     await slow;
     await daemon?.finished();
   });
@@ -228,7 +248,7 @@ describe('three independent brokers', () => {
   it('work with libzmq and with protocol 0.1', async () => {
     for (const options of [{ transport: 'libzmq' }, { protocol: '0.1' }] as const) {
       const asking = client(options);
-      expect((await asking.request('where', '0')).text()).toMatch(/^[abc]$/);
+      expect((await asking.request('where', '')).text()).toMatch(/^[abc]$/);
     }
   });
 
@@ -274,11 +294,13 @@ describe('three independent brokers', () => {
   it('an aborted request is over, and its answer is dropped', async () => {
     const asking = freelanceClient();
     const abort = new AbortController();
-    const request = asking.request('3000', { signal: abort.signal }).then(String, codeOf);
-    await until(() => asking.endpoint !== null, 'a server');
+    const request = asking.request('held', { signal: abort.signal }).then(String, codeOf);
+    await until(() => workers.some(({ running }) => running > 0), 'the request at a worker');
     abort.abort();
     expect(await request).toBe('ERR_MDP_ABORTED');
-    expect((await asking.request('0', { timeoutMs: 5000, retries: 0 })).text()).toMatch(/^[abc]$/);
+    gate.open();
+    expect((await asking.request('')).text()).toMatch(/^[abc]$/);
+    await until(() => asking.counters.late === 1, 'the answer');
   });
 
   it('majordomo request --strategy freelance', async () => {
@@ -292,15 +314,15 @@ describe('three independent brokers', () => {
       '--hedge-ms',
       '100',
     ];
-    const first = await run([...args, 'where', '0']);
+    const first = await run([...args, 'where', '']);
     expect(first.status).toBe(0);
     expect(first.stdout).toMatch(/^[abc]\n$/);
     await sites[0]?.daemon.kill();
-    expect((await run([...args, 'where', '0'])).status).toBe(0);
-    const stored = await run([...args, '--durable', 'where', '0']);
+    expect((await run([...args, 'where', ''])).status).toBe(0);
+    const stored = await run([...args, '--durable', 'where', '']);
     expect(stored.status).toBe(64);
     expect(stored.stderr).toContain('no stored requests');
-    const hedge = await run(['request', '--hedge-ms', '5', 'where', '0']);
+    const hedge = await run(['request', '--hedge-ms', '5', 'where', '']);
     expect(hedge.status).toBe(64);
     expect(hedge.stderr).toContain('--strategy freelance');
   });

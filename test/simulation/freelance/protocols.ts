@@ -2,7 +2,7 @@
 import { int32At } from '../../../src/core/bytes.js';
 import type { Frames } from '../../../src/core/frames.js';
 import { frameList } from '../../../src/sdk/body.js';
-import { offersOf, pairHeartbeatMs } from '../../../src/sdk/broker-facts.js';
+import { BrokerFacts } from '../../../src/sdk/broker-facts.js';
 import type { BrokerRefusal, Call } from '../../../src/sdk/client/call.js';
 import { correlation, CORRELATION_BYTES, PROBE_ID } from '../../../src/sdk/client/correlation.js';
 import type { LearntBroker } from '../../../src/sdk/client/delivery-strategy.js';
@@ -109,9 +109,8 @@ export class MdpTongue implements ClientTongue {
     const service = frames.view(reply.service).toString('latin1');
     if (id === PROBE_ID) {
       if (service !== MMI_BROKER) return NOTHING;
-      const takesHeaders = offersOf(frames, reply.body).headers;
-      const heartbeatMs = pairHeartbeatMs(frames, reply.body);
-      return { kind: 'learnt', broker: { takesHeaders, pairHeartbeatMs: heartbeatMs } };
+      const { offers, pairHeartbeatMs } = new BrokerFacts(frames, reply.body);
+      return { kind: 'learnt', broker: { takesHeaders: offers.headers, pairHeartbeatMs } };
     }
     if (service === MMI_REFUSED) {
       const [status, , reason] = frames.copyFrom(reply.body).map(String);
