@@ -144,8 +144,9 @@ async function rendered(
 function promClient(stage: Stage): () => Promise<string> {
   const registry = new Registry();
   const registers = [registry];
-  const { names } = stage.broker.counters.requests.labels;
-  const buckets = Array.from(stage.broker.counters.requests.wait.bounds, (bound) => bound / 1000);
+  const { services, columns } = stage.broker.counters.requests;
+  const names = ['__other__', ...Array.from(services.all(), ({ shown }) => shown)];
+  const buckets = Array.from(columns.wait.bounds, (bound) => bound / 1000);
   const counts: (() => void)[] = [];
   for (const [name, { type, help, labels }] of Object.entries(METRICS)) {
     if (!('service' in labels)) continue;

@@ -9,7 +9,7 @@ import { performance } from 'node:perf_hooks';
 import { NO_QUOTAS } from '../src/broker/quotas.js';
 import { Frames } from '../src/core/frames.js';
 import { pack, packedBytes } from '../src/core/packed.js';
-import { Labels } from '../src/core/labels.js';
+import { RequestCounters } from '../src/broker/request-counters.js';
 import { secureRandom } from '../src/core/random.js';
 import type { BrokerHost, EmbeddedServiceApi } from '../src/broker/ports.js';
 import { Standalone } from '../src/replication/standalone.js';
@@ -119,7 +119,7 @@ const titanic = new Titanic(
   new Standalone(store, 1),
   { emit: () => undefined },
   secureRandom,
-  new Labels(),
+  new RequestCounters().services,
 );
 
 function turn(): void {

@@ -17,7 +17,7 @@ import { Admission } from './admission/admission.js';
 import { Limits } from './admission/limits.js';
 import { BrokerCounters } from './counters.js';
 import type { BrokerEvents } from './events.js';
-import { gaugesOf, type ServiceGauges } from './gauges.js';
+import { measure } from './gauges.js';
 import { ClientRequests } from './inputs/client-requests.js';
 import { Connections } from './inputs/connections.js';
 import { FastPath } from './inputs/fast-path.js';
@@ -133,8 +133,8 @@ export class Broker {
     this.#inbound = new Inbound((frames, index) => tokens.isKnown(frames, index));
     const identities = new Identities(holdings, options.quotasOf ?? (() => NO_QUOTAS));
     const clients = new Clients(table);
-    const { labels } = counters.requests;
-    const services = new ServiceTable(table, seed.readInt32LE(), labels, identities);
+    const { services: counted } = counters.requests;
+    const services = new ServiceTable(table, seed.readInt32LE(), counted, identities);
     const workers = new Workers(options, services);
     const revivals = new Revivals(options.heartbeatIntervalMs);
     const requests = new RequestStore({
@@ -266,9 +266,9 @@ export class Broker {
     };
   }
 
-  /** Current counts, by label of the service. */
-  get gauges(): ServiceGauges {
-    return gaugesOf(this.#services.all());
+  /** Brings the gauges of the rows of services up to date. */
+  measure(): void {
+    measure(this.#services.all());
   }
 
   // ---------------------------------------------------------------- inputs: peers

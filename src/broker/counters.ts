@@ -1,6 +1,6 @@
 import type { FailureKind } from '../wire/failure.js';
 import type { MalformedKind } from '../wire/inbound.js';
-import { RequestCounters } from './request-counters.js';
+import { PLAIN, RequestCounters } from './request-counters.js';
 
 export type LostReason =
   'expired' | 'disconnected' | 'connection' | 'protocol' | 'rights' | 'drained';
@@ -47,50 +47,46 @@ export class BrokerCounters {
 
   // For all services together:
   get requestsReceived(): number {
-    return this.requests.total(this.requests.received);
+    return this.#total(PLAIN.received);
   }
 
   get requestsReplied(): number {
-    return this.requests.total(this.requests.replied);
+    return PLAIN.duration.total(this.requests.services.total('plain'));
   }
 
   get requestsRequeued(): number {
-    return this.requests.total(this.requests.requeued);
+    return this.#total(PLAIN.requeued);
   }
 
   get requestsExpired(): number {
-    return this.requests.total(this.requests.expired);
+    return this.#total(PLAIN.expired);
   }
 
   get requestsAbandoned(): number {
-    return this.requests.total(this.requests.abandoned);
+    return this.#total(PLAIN.abandoned);
   }
 
   get requestsDropped(): number {
-    return this.requests.total(this.requests.dropped);
+    return this.#total(PLAIN.dropped);
   }
 
   get requestsFailed(): Record<FailureKind, number> {
-    const { requests } = this;
-    const { error, final, retry } = requests.failed;
-    return {
-      error: requests.total(error),
-      final: requests.total(final),
-      retry: requests.total(retry),
-    };
+    return this.#totals(PLAIN.failed);
   }
 
   get requestsRefused(): Record<RefusalReason, number> {
-    const { requests } = this;
-    const { limit, quota, too_large, rights, no_worker, not_active, draining } = requests.refused;
-    return {
-      limit: requests.total(limit),
-      quota: requests.total(quota),
-      too_large: requests.total(too_large),
-      rights: requests.total(rights),
-      no_worker: requests.total(no_worker),
-      not_active: requests.total(not_active),
-      draining: requests.total(draining),
-    };
+    return this.#totals(PLAIN.refused);
+  }
+
+  #total(column: number): number {
+    return this.requests.services.total('plain')[column] ?? 0;
+  }
+
+  #totals<Name extends string>(columns: Readonly<Record<Name, number>>): Record<Name, number> {
+    const total = this.requests.services.total('plain');
+    const entries = Object.entries<number>(columns);
+    return Object.fromEntries(
+      entries.map(([name, column]) => [name, total[column] ?? 0]),
+    ) as Record<Name, number>;
   }
 }

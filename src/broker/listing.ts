@@ -3,7 +3,9 @@
  * for a bounded time, however long the list is. The cursor says where to continue. Entries that
  * come or go in between may be missed, but none is listed twice.
  */
+import type { CountedService } from '../core/counted-services.js';
 import type { ServiceFigures, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
+import { inFlight } from './gauges.js';
 import type { Listed } from './ports.js';
 import type { ServiceTable } from './state/service-table.js';
 import type { Service, Worker } from './state/entities.js';
@@ -30,8 +32,7 @@ export interface ListPage<Item> {
 
 /** Provides figures about services beyond their workers and queues. */
 export interface FigureSource {
-  /** @param shown percent-escaped */
-  of(service: Buffer, shown: string): ServiceFigures;
+  of(service: Buffer, counted: CountedService): ServiceFigures;
 }
 
 /** `source` is null until `setFigures` provides one. */
@@ -42,12 +43,13 @@ export interface Figures {
 const NO_FIGURES: ServiceFigures = { plain: null, durable: null };
 
 export function serviceStatus(service: Service, { source }: Figures): ServiceStatus {
-  const { plain, durable } = source?.of(service.name, service.shown) ?? NO_FIGURES;
+  const { plain, durable } = source?.of(service.name, service.counted) ?? NO_FIGURES;
   return {
     service: service.shown,
     workersWaiting: service.workers.size - service.workersBusy,
     workersBusy: service.workersBusy,
     queued: service.queue.count,
+    inFlight: inFlight(service),
     plain,
     durable,
   };

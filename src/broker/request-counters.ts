@@ -1,13 +1,7 @@
-/** Outcomes of clients' requests for worker services, by the label of the service. */
-import { Histograms } from '../core/histogram.js';
-import {
-  type ByLabel,
-  byLabel,
-  increment,
-  type Label,
-  LABELS_MAX,
-  Labels,
-} from '../core/labels.js';
+/** Outcomes of clients' requests for worker services. */
+import { CountedServices } from '../core/counted-services.js';
+import { increment } from '../core/counts.js';
+import { Histogram } from '../core/histogram.js';
 import type { FailureKind } from '../wire/failure.js';
 import type { RefusalReason } from './counters.js';
 
@@ -16,87 +10,88 @@ const BOUNDS_MS = [
   0.5, 1, 2.5, 5, 10, 25, 50, 100, 250, 500, 1000, 2500, 5000, 10_000, 30_000, 60_000, 300_000,
 ];
 
+const REFUSED: Readonly<Record<RefusalReason, number>> = {
+  limit: 3,
+  quota: 4,
+  too_large: 5,
+  rights: 6,
+  no_worker: 7,
+  not_active: 8,
+  draining: 9,
+};
+const FAILED: Readonly<Record<FailureKind, number>> = { error: 10, final: 11, retry: 12 };
+const DURATION = new Histogram(BOUNDS_MS, 15);
+const WAIT = new Histogram(BOUNDS_MS, DURATION.end);
+
+/** The columns of a row: see `Layout`. */
+export const PLAIN = {
+  /** Failures end here: after one of kind `retry` the request continues. */
+  failures: FAILED.retry,
+  expired: 0,
+  abandoned: 1,
+  /** Waiting requests whose client went away (D26). */
+  dropped: 2,
+  refused: REFUSED,
+  /** Failures that workers reported (D60). */
+  failed: FAILED,
+  received: 13,
+  requeued: 14,
+  /** Milliseconds from arrival to the reply, for requests that got a reply. */
+  duration: DURATION,
+  /** Milliseconds from arrival to the first delivery. */
+  wait: WAIT,
+  counters: WAIT.end,
+  // Gauges, up to date after `Broker.measure`.
+  /** Requests of clients that wait for a worker. */
+  queued: WAIT.end,
+  /** Requests of clients that are at workers. */
+  inFlight: WAIT.end + 1,
+  workers: { waiting: WAIT.end + 2, busy: WAIT.end + 3 },
+  columns: WAIT.end + 4,
+} as const;
+
 /**
- * A request counts under the label that its service has at that moment. Every received request ends
- * as one of replied, failed (except `retry`), expired, refused, abandoned, dropped, or a dropped
- * reply.
+ * Every received request ends as one of replied, failed (except `retry`), expired, refused,
+ * abandoned, dropped, or a dropped reply.
  */
 export class RequestCounters {
-  readonly labels: Labels = new Labels();
-  readonly received: ByLabel = byLabel();
-  readonly requeued: ByLabel = byLabel();
-  readonly expired: ByLabel = byLabel();
-  readonly abandoned: ByLabel = byLabel();
-  /** Waiting requests whose client went away (D26). */
-  readonly dropped: ByLabel = byLabel();
-  readonly refused: Readonly<Record<RefusalReason, ByLabel>> = {
-    limit: byLabel(),
-    quota: byLabel(),
-    too_large: byLabel(),
-    rights: byLabel(),
-    no_worker: byLabel(),
-    not_active: byLabel(),
-    draining: byLabel(),
-  };
-  /** Failures that workers reported (D60). After one of kind `retry` the request continues. */
-  readonly failed: Readonly<Record<FailureKind, ByLabel>> = {
-    error: byLabel(),
-    final: byLabel(),
-    retry: byLabel(),
-  };
-  /** Milliseconds from arrival to the first delivery. */
-  readonly wait: Histograms = new Histograms(BOUNDS_MS, LABELS_MAX);
-  /** Milliseconds from arrival to the reply, for requests that got a reply. */
-  readonly duration: Histograms = new Histograms(BOUNDS_MS, LABELS_MAX);
+  readonly columns: typeof PLAIN = PLAIN;
+  readonly services: CountedServices = new CountedServices(PLAIN);
 
-  /** Requests whose duration was observed. */
-  get replied(): ByLabel {
-    const replied = byLabel();
-    for (const label of this.labels.names.keys()) replied[label] = this.duration.total(label);
-    return replied;
+  countReceived(counts: Float64Array): void {
+    increment(counts, PLAIN.received);
   }
 
-  /** For all labels together. */
-  total(counts: ByLabel): number {
-    let total = 0;
-    for (const label of this.labels.names.keys()) total += counts[label] ?? 0;
-    return total;
+  countRefused(counts: Float64Array, reason: RefusalReason): void {
+    increment(counts, PLAIN.refused[reason]);
   }
 
-  countReceived(label: Label): void {
-    increment(this.received, label);
-  }
-
-  countRefused(label: Label, reason: RefusalReason): void {
-    increment(this.refused[reason], label);
-  }
-
-  countFailed(label: Label, kind: FailureKind): void {
-    increment(this.failed[kind], label);
+  countFailed(counts: Float64Array, kind: FailureKind): void {
+    increment(counts, PLAIN.failed[kind]);
   }
 
   /** The first delivery of a request. */
-  countWait(label: Label, waitedMs: number): void {
-    this.wait.observe(label, waitedMs);
+  countWait(counts: Float64Array, waitedMs: number): void {
+    PLAIN.wait.observe(counts, waitedMs);
   }
 
-  countReplied(label: Label, tookMs: number): void {
-    this.duration.observe(label, tookMs);
+  countReplied(counts: Float64Array, tookMs: number): void {
+    PLAIN.duration.observe(counts, tookMs);
   }
 
-  countRequeued(label: Label): void {
-    increment(this.requeued, label);
+  countRequeued(counts: Float64Array): void {
+    increment(counts, PLAIN.requeued);
   }
 
-  countExpired(label: Label): void {
-    increment(this.expired, label);
+  countExpired(counts: Float64Array): void {
+    increment(counts, PLAIN.expired);
   }
 
-  countAbandoned(label: Label): void {
-    increment(this.abandoned, label);
+  countAbandoned(counts: Float64Array): void {
+    increment(counts, PLAIN.abandoned);
   }
 
-  countDropped(label: Label): void {
-    increment(this.dropped, label);
+  countDropped(counts: Float64Array): void {
+    increment(counts, PLAIN.dropped);
   }
 }

@@ -10,6 +10,7 @@ import { Argument, type Command } from 'commander';
 
 import { MajordomoError } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
+import { temporaryService } from '../core/temporary-service.js';
 import { endpointsOf } from './endpoints.js';
 import type { FromPart, LoadKind, LoadPlan, LoadProgress, LoadResult } from './load/messages.js';
 import {
@@ -99,7 +100,7 @@ function planOf(kind: LoadKind, options: BenchOptions, endpoints: readonly strin
   return {
     kind,
     endpoints,
-    service: `bench-${randomUUID()}`,
+    service: temporaryService(randomUUID()),
     workers,
     concurrency,
     connections: options.rate > 0 ? connections : Math.min(connections, outstanding),

@@ -23,7 +23,6 @@ import {
 import { print, printJson } from './output.js';
 import { render, type Snapshot } from './top/render.js';
 import type { NamedService } from './top/workers.js';
-import { counted, type Counted } from './top/counted.js';
 import { watchOnScreen } from './watch.js';
 
 interface TopOptions extends AdminOptions {
@@ -43,14 +42,11 @@ const EXAMPLES = [
 
 const AFTER = `${examples(EXAMPLES)}
 Lists the busiest services first; with SERVICE also its workers, the busiest first, with their addresses if you
-give a token. If standard output is not a terminal, prints once and exits.
+give a token. Rates are those of the last 4 to 8 seconds. If standard output is not a terminal, prints once and exits.
 `;
 
 /** Workers of the named service. */
 const WORKERS_MAX = 1000;
-
-/** Asks the node; rates count from `before`. */
-type TakeSnapshot = (before: Snapshot | null) => Promise<Snapshot>;
 
 export function defineTop(command: Command, done: Done): void {
   const named = command.argument('[service]', 'show only this service and its workers');
@@ -62,36 +58,22 @@ export function defineTop(command: Command, done: Done): void {
     .action(async (service: string | undefined, options: TopOptions) => {
       if (service !== undefined) checkService(service);
       const client = await adminClient(options);
-      const see: TakeSnapshot = (before) => takeSnapshot(client, service ?? null, before);
-      if (options.output === 'json') await printJson(jsonOf(await see(null)));
+      const see = (): Promise<Snapshot> => takeSnapshot(client, service ?? null);
+      if (options.output === 'json') await printJson(jsonOf(await see()));
       else if (process.stdout.isTTY) await watchOnScreen(see, render, options.intervalMs);
-      else await print(render(await see(null), { columns: 100, rows: Infinity }));
+      else await print(render(await see(), { columns: 100, rows: Infinity }));
       done(EXIT.done);
     });
 }
 
-/** The node's state now, with rates since `before`. */
-async function takeSnapshot(
-  client: AdminClient,
-  service: string | null,
-  before: Snapshot | null,
-): Promise<Snapshot> {
+/** The node's state now. */
+async function takeSnapshot(client: AdminClient, service: string | null): Promise<Snapshot> {
   const broker = byHttp(client);
-  const at = performance.now();
   const status = await broker.status();
   const health = await broker.health();
   const services = await broker.services();
-  const counts = await countedBy(client);
   const named = service === null ? null : await workersOf(client, service);
-  return {
-    at,
-    status,
-    health,
-    services,
-    counts,
-    named,
-    before: before && { at: before.at, counts: before.counts },
-  };
+  return { status, health, services, named };
 }
 
 /** One page of them: more than fits on a terminal. */
@@ -100,12 +82,6 @@ async function workersOf(client: AdminClient, name: string): Promise<NamedServic
   const query = { service, limit: String(WORKERS_MAX) };
   const { items, next } = await pageOf(client, '/api/v1/workers', query, null);
   return { service, workers: items, isCut: next !== null };
-}
-
-/** From the node's metrics; `null` if it has none. */
-async function countedBy(client: AdminClient): Promise<Counted | null> {
-  const { status, value } = await client.any('/metrics');
-  return status === 200 && typeof value === 'string' ? counted(value) : null;
 }
 
 function jsonOf({ status, health, services, named }: Snapshot): Readonly<Record<string, unknown>> {

@@ -88,17 +88,14 @@ export async function askAgain<Value>(ask: () => Promise<Value>): Promise<Value>
   }
 }
 
-/**
- * Shows it on the whole terminal until the user presses q or Ctrl-C, or a signal arrives.
- * @param ask gets the value that was shown last; `null`: there is none, or the broker was away
- */
+/** Shows it on the whole terminal until the user presses q or Ctrl-C, or a signal arrives. */
 export async function watchOnScreen<Value>(
-  ask: (before: Value | null) => Promise<Value>,
+  ask: () => Promise<Value>,
   render: (value: Value, size: Size) => string,
   intervalMs: number,
 ): Promise<void> {
   // Asked before the screen is taken, so that an error ends the command.
-  let last = await ask(null);
+  let last = await ask();
   const screen = new Screen();
   try {
     while (!screen.left.aborted) {
@@ -113,19 +110,13 @@ export async function watchOnScreen<Value>(
 }
 
 /** Waits for a broker that restarts or is slow. */
-async function next<Value>(
-  ask: (before: Value | null) => Promise<Value>,
-  last: Value,
-  screen: Screen,
-): Promise<Value> {
-  let before: Value | null = last;
+async function next<Value>(ask: () => Promise<Value>, last: Value, screen: Screen): Promise<Value> {
   for (;;) {
     if (screen.left.aborted) return last;
     try {
-      return await ask(before);
+      return await ask();
     } catch (error) {
       if (!isPassing(error)) throw error;
-      before = null;
       screen.show(({ columns }) => clipped(printable(messageOf(error)), columns));
       await pause(screen, RETRY_MS);
     }

@@ -13,6 +13,7 @@ import {
   HEARTBEAT_LIVENESS,
   HTTP_ADDRESS,
   IDENTITY_SHARE,
+  METRICS_SERVICES,
 } from '../core/defaults.js';
 
 /** What a key may hold. `size` takes an integer (bytes) or text such as `16MiB`. */
@@ -543,6 +544,20 @@ export const SCHEMA = {
         max: 1024,
         about:
           'URL at which people reach the page of this node, for example through a proxy. Shown in the log at the start, by `majordomo status`, in `/healthz`, and as a link on the page of the other node of a pair.',
+      },
+    },
+  },
+  metrics: {
+    about: 'Metrics for Prometheus.',
+    keys: {
+      services: {
+        kind: 'count',
+        default: METRICS_SERVICES as number,
+        min: 1,
+        max: 10_000,
+        live: true,
+        about:
+          'Services with a label of their own in `/metrics`, and with charts on the page. The others share the label `__other__`. A service has about 100 lines of text in `/metrics`, and 11 KiB of memory for its charts once it is used. See docs/metrics.md.',
       },
     },
   },

@@ -15,6 +15,9 @@ export const HTTP_ADDRESS = '127.0.0.1:5580';
 /** The share of what is there for all that one identity may use, so that some is left for others. */
 export const IDENTITY_SHARE = 0.875;
 
+/** How many services have a label of their own in the metrics. */
+export const METRICS_SERVICES = 1000;
+
 /**
  * Bytes of a batch for a disk. Others wait for it, so it must take no longer than some tens of
  * milliseconds.

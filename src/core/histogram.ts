@@ -1,46 +1,47 @@
 /**
- * Counts of values by bucket, for one series or many. Plain numbers in typed arrays, so that
- * observing a value allocates nothing.
+ * A histogram that lies in a row of numbers, from one column on: a count for each bucket, one for
+ * values above all bounds, and the sum of the values. Observing a value allocates nothing.
  */
-export class Histograms {
-  /** Inclusive upper bounds of the buckets, ascending. One more bucket takes larger values. */
+export class Histogram {
+  /** Inclusive upper bounds of the buckets, ascending. */
   readonly bounds: Float64Array;
-  /** By series, then bucket. */
-  readonly #counts: Float64Array;
-  readonly #sums: Float64Array;
+  readonly #from: number;
 
-  constructor(bounds: readonly number[], series: number) {
+  constructor(bounds: readonly number[], from = 0) {
     this.bounds = Float64Array.from(bounds);
-    this.#counts = new Float64Array((bounds.length + 1) * series);
-    this.#sums = new Float64Array(series);
+    this.#from = from;
   }
 
-  observe(series: number, value: number): void {
+  /** The first column behind it. */
+  get end(): number {
+    return this.#from + this.bounds.length + 2;
+  }
+
+  observe(row: Float64Array, value: number): void {
     const { bounds } = this;
     const last = bounds.length;
     let bucket = 0;
     while (bucket < last && value > (bounds[bucket] ?? 0)) bucket++;
-    const at = series * (last + 1) + bucket;
-    this.#counts[at] = (this.#counts[at] ?? 0) + 1;
-    this.#sums[series] = (this.#sums[series] ?? 0) + value;
+    const at = this.#from + bucket;
+    row[at] = (row[at] ?? 0) + 1;
+    const sum = this.#from + last + 1;
+    row[sum] = (row[sum] ?? 0) + value;
   }
 
   /** Number of values in one bucket; `bucket` is `bounds.length` for values above all bounds. */
-  count(series: number, bucket: number): number {
-    return this.#counts[series * (this.bounds.length + 1) + bucket] ?? 0;
+  count(row: Float64Array, bucket: number): number {
+    return row[this.#from + bucket] ?? 0;
   }
 
   /** Number of values in all buckets. */
-  total(series: number): number {
+  total(row: Float64Array): number {
     let total = 0;
-    for (let bucket = 0; bucket <= this.bounds.length; bucket++) {
-      total += this.count(series, bucket);
-    }
+    for (let bucket = 0; bucket <= this.bounds.length; bucket++) total += this.count(row, bucket);
     return total;
   }
 
   /** Sum of all values. */
-  sum(series: number): number {
-    return this.#sums[series] ?? 0;
+  sum(row: Float64Array): number {
+    return row[this.#from + this.bounds.length + 1] ?? 0;
   }
 }

@@ -387,6 +387,7 @@ async function startIn(
       current = withLiveKeys(before, accepted);
       broker.setLimits(brokerLimits(current));
       holdings.limit = current.limits.memoryBytes;
+      broker.counters.requests.services.most = current.metrics.services;
       logChanges(before, accepted, log);
       follow();
       transport.setLimits(routerLimits(current, keys));

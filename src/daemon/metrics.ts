@@ -62,7 +62,8 @@ export class NodeMetrics {
     };
     const services = (): number => broker.listing.serviceCount;
     this.timeSeries = new NodeTimeSeries(config, { broker, titanic, loopLagMs, services });
-    broker.listing.setFigures(this.timeSeries.figures(broker.counters.requests.labels));
+    broker.counters.requests.services.most = config.metrics.services;
+    broker.listing.setFigures(this.timeSeries.figures());
   }
 
   close(): void {

@@ -199,8 +199,16 @@ function titanicOn(
   time: Time = SYSTEM_TIME,
   claims: TitanicClaims | null = null,
 ): Titanic {
-  const { labels } = broker.counters.requests;
-  const titanic = new Titanic(config.titanic, store, replica, events, secureRandom, labels, claims);
+  const { services: counted } = broker.counters.requests;
+  const titanic = new Titanic(
+    config.titanic,
+    store,
+    replica,
+    events,
+    secureRandom,
+    counted,
+    claims,
+  );
   titanic.counted(recovered.counts);
   titanic.setTime(time.now(), time.wall());
   broker.host(titanic);

@@ -3,8 +3,6 @@ import type { FigureSource } from '../broker/listing.js';
 import type { Config } from '../config/config.js';
 import { monotonicMs } from '../core/clock.js';
 import { escapeName } from '../core/escape.js';
-import type { Labels } from '../core/labels.js';
-import type { ServiceFigures } from '../http/api/node-answers.js';
 import type { SampleBlock, TimeSeries as TimeSeriesPort } from '../http/ports.js';
 import { TimeSeries, type TimeSeriesSources, SAMPLE_EVERY_MS } from '../observe/time-series.js';
 import { serviceFigures } from '../observe/service-figures.js';
@@ -43,19 +41,15 @@ export class NodeTimeSeries implements TimeSeriesPort {
     return this.#series.samples(since);
   }
 
-  historyOf(service: Buffer, since: number): SampleBlock {
+  historyOf(service: Buffer, since: number): ReturnType<TimeSeriesPort['historyOf']> {
     return this.#series.historyOf(escapeName(service), since);
   }
 
-  services(): readonly ServiceFigures[] {
-    return this.#series.services(monotonicMs());
-  }
-
   /** The figures that lists show of a service besides its workers. */
-  figures(labels: Labels): FigureSource {
+  figures(): FigureSource {
     return serviceFigures({
-      labels,
       timeSeries: this.#series,
+      now: monotonicMs,
       stored: (service) => this.#sources.titanic()?.durableOf(service, Date.now()) ?? null,
     });
   }

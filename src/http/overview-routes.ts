@@ -12,7 +12,6 @@ export function overviewRoutes(ports: Ports): Route[] {
   const pace = new Pace(monotonicMs);
   return [
     pacedRoute(OPERATIONS.overview, pace, ({ query }) => overview(ports, query.since)),
-    pacedRoute(OPERATIONS.serviceFigures, pace, () => ({ items: timeSeries.services() })),
     pacedRoute(OPERATIONS.serviceHistory, pace, ({ query: { service, since } }) => ({
       startedAt: timeSeries.startedAt,
       ...timeSeries.historyOf(service, since),

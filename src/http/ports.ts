@@ -5,19 +5,12 @@
 import type { OperatorApi } from '../titanic/operator/operator-api.js';
 import type { NodeStatus, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
 import type { RefusalRecord } from '../observe/refusals.js';
-import type {
-  HaStatus,
-  MapEntry,
-  Overview,
-  Reason,
-  ServiceFigures,
-  ServiceHistory,
-} from './api/node-answers.js';
+import type { HaStatus, MapEntry, Overview, Reason, ServiceHistory } from './api/node-answers.js';
 import type { Page } from './api/words.js';
 import type { EventFeed } from './event-feed.js';
 
 /** The requested samples, as far as they are kept. */
-export type SampleBlock = Omit<ServiceHistory, 'startedAt'>;
+export type SampleBlock = Omit<ServiceHistory, 'startedAt' | 'kept'>;
 
 /** Whether this node serves clients, and what does not work although it does. */
 export interface Health {
@@ -95,9 +88,8 @@ export interface TimeSeries {
   present(): Pick<Overview, 'services' | 'stored'>;
   /** The kept samples from number `since` on. */
   samples(since: number): SampleBlock;
-  /** The same for one service, every four seconds; none if it has no metrics label of its own. */
-  historyOf(service: Buffer, since: number): SampleBlock;
-  services(): readonly ServiceFigures[];
+  /** The same for one service, every four seconds; none if it has no label in the metrics. */
+  historyOf(service: Buffer, since: number): Omit<ServiceHistory, 'startedAt'>;
 }
 
 /** Everything that the routes need. */

@@ -1,5 +1,4 @@
 import type { BrokerCounters } from '../broker/counters.js';
-import type { ServiceGauges } from '../broker/gauges.js';
 import { histogramsOf, labelled, perService, perServiceBy } from './by-service.js';
 import { type Exposition, labelText } from './exposition.js';
 import type { MetricName } from './metric-table.js';
@@ -7,7 +6,8 @@ import type { MetricName } from './metric-table.js';
 /** What the metrics read from a broker. */
 export interface BrokerSource {
   readonly counters: BrokerCounters;
-  readonly gauges: ServiceGauges;
+  /** Brings the gauges of the rows of services up to date. */
+  measure(): void;
 }
 
 /**
@@ -16,25 +16,27 @@ export interface BrokerSource {
  */
 export function brokerMetrics(
   out: Exposition,
-  { counters, gauges }: BrokerSource,
+  broker: BrokerSource,
   unread: { readonly titanic: number; readonly map: number },
 ): void {
-  const { requests } = counters;
-  const services = labelled(requests.labels, () => true);
-  perService(out, 'requests_received_total', services, requests.received);
-  perService(out, 'requests_replied_total', services, requests.replied);
-  perServiceBy(out, 'requests_failed_total', services, 'kind', requests.failed);
-  perService(out, 'requests_requeued_total', services, requests.requeued);
-  perService(out, 'requests_expired_total', services, requests.expired);
-  perServiceBy(out, 'requests_refused_total', services, 'reason', requests.refused);
-  perService(out, 'requests_abandoned_total', services, requests.abandoned);
-  const dropped = { client_gone: requests.dropped };
+  const { counters } = broker;
+  broker.measure();
+  const { services: counted, columns } = counters.requests;
+  const services = labelled(counted, 'plain');
+  perService(out, 'requests_received_total', services, columns.received);
+  perService(out, 'requests_replied_total', services, columns.duration);
+  perServiceBy(out, 'requests_failed_total', services, 'kind', columns.failed);
+  perService(out, 'requests_requeued_total', services, columns.requeued);
+  perService(out, 'requests_expired_total', services, columns.expired);
+  perServiceBy(out, 'requests_refused_total', services, 'reason', columns.refused);
+  perService(out, 'requests_abandoned_total', services, columns.abandoned);
+  const dropped = { client_gone: columns.dropped };
   perServiceBy(out, 'requests_dropped_total', services, 'reason', dropped);
-  histogramsOf(out, 'request_duration_seconds', services, requests.duration);
-  histogramsOf(out, 'request_wait_seconds', services, requests.wait);
-  perService(out, 'requests_queued', services, gauges.queued);
-  perService(out, 'requests_in_flight', services, gauges.inFlight);
-  perServiceBy(out, 'workers', services, 'state', gauges.workers);
+  histogramsOf(out, 'request_duration_seconds', services, columns.duration);
+  histogramsOf(out, 'request_wait_seconds', services, columns.wait);
+  perService(out, 'requests_queued', services, columns.queued);
+  perService(out, 'requests_in_flight', services, columns.inFlight);
+  perServiceBy(out, 'workers', services, 'state', columns.workers);
   by(out, 'workers_lost_total', 'reason', counters.workersLost);
   by(out, 'workers_refused_total', 'reason', counters.workersRefused);
   const { malformed } = counters;

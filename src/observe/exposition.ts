@@ -1,5 +1,5 @@
 /** Writes the text format of Prometheus (0.0.4); `metrics.ts` says why without a library. */
-import type { Histograms } from '../core/histogram.js';
+import type { Histogram } from '../core/histogram.js';
 import { type Metric, METRIC_PREFIX, type MetricName, METRICS } from './metric-table.js';
 
 export class Exposition {
@@ -24,21 +24,21 @@ export class Exposition {
    * One series of a histogram.
    * @param scale how many observed units make a base unit: 1000 for milliseconds
    */
-  histogram(labels: string, histograms: Histograms, series: number, scale: number): void {
+  histogram(labels: string, histogram: Histogram, row: Float64Array, scale: number): void {
     const name = this.#name;
-    const { bounds } = histograms;
+    const { bounds } = histogram;
     const prefix = labels === '' ? `${name}_bucket{le="` : `${name}_bucket{${labels},le="`;
     let text = '';
     let count = 0;
     for (const [bucket, bound] of bounds.entries()) {
-      count += histograms.count(series, bucket);
+      count += histogram.count(row, bucket);
       text += `${prefix}${bound / scale}"} ${count}\n`;
     }
-    count += histograms.count(series, bounds.length);
+    count += histogram.count(row, bounds.length);
     const suffix = labels === '' ? '' : `{${labels}}`;
     this.#text +=
       `${text}${prefix}+Inf"} ${count}\n` +
-      `${name}_sum${suffix} ${histograms.sum(series) / scale}\n${name}_count${suffix} ${count}\n`;
+      `${name}_sum${suffix} ${histogram.sum(row) / scale}\n${name}_count${suffix} ${count}\n`;
   }
 
   /** Returns the text and starts a new one. */

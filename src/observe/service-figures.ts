@@ -1,14 +1,14 @@
 /** The figures of a service in lists, beside its workers: rates and stored requests. */
 import type { FigureSource } from '../broker/listing.js';
-import type { Label } from '../core/labels.js';
 import type { DurableCounts, DurableFigures, DurableRates, ServiceFigures } from '../wire/mmi.js';
 import type { TimeSeries } from './time-series.js';
 
-/** The sources of the figures, where there are any. */
+/** The sources of the figures. */
 export interface FigureDeps {
-  readonly labels: { of(shown: string): Label };
-  readonly timeSeries: Pick<TimeSeries, 'ratesOf'>;
-  /** `null`: this node stores nothing. */
+  readonly timeSeries: Pick<TimeSeries, 'plainOf' | 'durableOf'>;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  /** `null`: it stores nothing for the service. */
   readonly stored: (service: Buffer) => DurableCounts | null;
 }
 
@@ -22,16 +22,16 @@ const NOTHING_STORED: DurableCounts = {
   oldestMs: null,
 };
 
-export function serviceFigures({ labels, timeSeries, stored }: FigureDeps): FigureSource {
+export function serviceFigures({ timeSeries, now, stored }: FigureDeps): FigureSource {
   return {
-    of: (service, shown): ServiceFigures => {
-      const rates = timeSeries.ratesOf(labels.of(shown));
+    of: (service, counted): ServiceFigures => {
+      const at = now();
       const counts = stored(service);
-      const durable = rates?.durable ?? null;
-      const isStored = counts !== null || durable !== null;
+      const rates = timeSeries.durableOf(counted, at);
+      const isStored = counts !== null || rates !== null;
       return {
-        plain: rates?.plain ?? null,
-        durable: isStored ? durableFigures(counts ?? NOTHING_STORED, durable) : null,
+        plain: timeSeries.plainOf(counted, at),
+        durable: isStored ? durableFigures(counts ?? NOTHING_STORED, rates) : null,
       };
     },
   };

@@ -1,8 +1,8 @@
 /**
- * The last ten minutes of each service, for the charts of its page. Only services with a label of
- * their own are kept, which bounds the memory: 11 KiB per label, 201 labels.
+ * The last ten minutes of each service, for the charts of its page. Only services with a label in
+ * the metrics are kept, which bounds the memory: 11 KiB for each of `metrics.services`.
  */
-import { type Label, LABELS_MAX } from '../core/labels.js';
+import type { CountedService } from '../core/counted-services.js';
 import type { SampleBlock } from '../http/ports.js';
 import { rounded } from './rates.js';
 
@@ -35,26 +35,26 @@ const COLUMNS = ['at', ...VALUES] as const;
 /** One service between two samples. `null`: nothing to measure. */
 export type ServiceSample = Readonly<Record<(typeof VALUES)[number], number | null>>;
 
-export class ServiceHistory {
+export class ServiceSamples {
   /** When each sample was taken. Number `n` is at `n % SAMPLES_MAX`, here and in the rows. */
   readonly #at = new Float64Array(SAMPLES_MAX);
-  /**
-   * By label, the values of all its samples; NaN for `null`. Created when the service is first
-   * used.
-   */
-  readonly #rows: (Float32Array | undefined)[] = new Array<undefined>(LABELS_MAX);
+  /** The values of all its samples; NaN for `null`. Created when the service is first used. */
+  readonly #rows = new Map<CountedService, Float32Array>();
   /** The number of the next sample. */
   #next = 0;
 
   /**
    * @param wall milliseconds since 1970
-   * @param samples of every label; once given, a label is given every time
+   * @param samples of every service with a label
    */
-  add(wall: number, samples: Iterable<readonly [Label, ServiceSample]>): void {
+  add(wall: number, samples: Iterable<readonly [CountedService, ServiceSample]>): void {
+    for (const service of this.#rows.keys()) {
+      if (!service.hasLabel) this.#rows.delete(service);
+    }
     const slot = this.#next++ % SAMPLES_MAX;
     this.#at[slot] = wall;
-    for (const [label, sample] of samples) {
-      const row = this.#rows[label] ?? (isIdle(sample) ? null : this.#begin(label));
+    for (const [service, sample] of samples) {
+      const row = this.#rows.get(service) ?? (isIdle(sample) ? null : this.#begin(service));
       if (row === null) continue;
       for (const [index, name] of VALUES.entries()) {
         row[slot * VALUES.length + index] = sample[name] ?? NaN;
@@ -62,9 +62,12 @@ export class ServiceHistory {
     }
   }
 
-  /** The samples of one service from number `since` on that are still kept. */
-  of(label: Label, since: number): SampleBlock {
-    const row = this.#rows[label];
+  /**
+   * The samples of one service from number `since` on that are still kept.
+   * @param service `null`: one that is not known
+   */
+  of(service: CountedService | null, since: number): SampleBlock {
+    const row = service === null ? undefined : this.#rows.get(service);
     const next = this.#next;
     if (row === undefined) return { columns: COLUMNS, samples: [], next };
     const first = Math.max(0, next - SAMPLES_MAX);
@@ -78,9 +81,9 @@ export class ServiceHistory {
     return { columns: COLUMNS, samples, next };
   }
 
-  #begin(label: Label): Float32Array {
+  #begin(service: CountedService): Float32Array {
     const row = new Float32Array(SAMPLES_MAX * VALUES.length).fill(NaN);
-    this.#rows[label] = row;
+    this.#rows.set(service, row);
     return row;
   }
 }

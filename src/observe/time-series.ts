@@ -3,25 +3,15 @@
  * once what led to the present state. It costs the loop some microseconds a second, and no more for
  * each page that is open.
  */
-import { unescapeName } from '../core/escape.js';
-import { type Label, OTHERS } from '../core/labels.js';
-import type { ServiceFigures } from '../http/api/node-answers.js';
+import type { CountedService, CountedServices } from '../core/counted-services.js';
+import { type Counts, difference } from '../core/counts.js';
+import type { ServiceHistory } from '../http/api/node-answers.js';
 import type { SampleBlock } from '../http/ports.js';
+import type { TitanicCounters } from '../titanic/machine/counters.js';
 import type { DurableRates, PlainFigures } from '../wire/mmi.js';
 import type { BrokerSource } from './broker-metrics.js';
-import {
-  plainFigures,
-  type Rates,
-  ratesBetween,
-  rounded,
-  storedRatesBetween,
-  storedTalliesOf,
-  type StoredTally,
-  sumOf,
-  talliesOf,
-  type Tally,
-} from './rates.js';
-import { ServiceHistory, type ServiceSample } from './service-history.js';
+import { durableRates, plainFigures, rounded } from './rates.js';
+import { type ServiceSample, ServiceSamples } from './service-history.js';
 import type { TitanicSource } from './titanic-metrics.js';
 
 export const SAMPLE_EVERY_MS = 1000;
@@ -57,58 +47,44 @@ export interface TimeSeriesSources {
   loopLagMs(): number;
 }
 
-/** The counters at one moment. */
-interface Mark {
-  /** Monotonic milliseconds. */
-  readonly at: number;
-  readonly tallies: readonly Tally[];
-  readonly stored: readonly StoredTally[];
-}
-
-/** The rates of one service in the last seconds before a sample. */
-interface LabelRates {
-  readonly plain: PlainFigures;
-  /** `null`: it had no stored requests. */
-  readonly durable: DurableRates | null;
-}
-
 export class TimeSeries {
   readonly #sources: TimeSeriesSources;
+  readonly #counted: CountedServices;
   readonly #samples: Sample[] = [];
   /** The number of the next sample. */
   #next = 0;
-  #before: Mark;
-  #accepted = 0;
-  #completed = 0;
-  /** For the rates of single services; the older one is at least one interval old. */
-  #older: Mark;
-  #newer: Mark;
-  /** Rates by label, from the older to the last sample: computed on demand. */
-  #figures: LabelRates[] = [];
-  readonly #history = new ServiceHistory();
+  /** The last sample, in monotonic milliseconds, and what had been counted then. */
+  #at: number;
+  #plain: Float64Array;
+  #stored: Float64Array | null = null;
+  readonly #history = new ServiceSamples();
 
   /** @param now monotonic milliseconds */
   constructor(sources: TimeSeriesSources, now: number) {
     this.#sources = sources;
-    this.#before = this.#mark(now);
-    this.#older = this.#before;
-    this.#newer = this.#before;
+    this.#counted = sources.broker.counters.requests.services;
+    this.#at = now;
+    this.#plain = this.#counted.total('plain');
+    // Nothing is known of the time before.
+    this.#counted.mark(now);
+    this.#counted.mark(now);
   }
 
-  /** @param wall milliseconds since 1970 */
+  /**
+   * @param now monotonic milliseconds
+   * @param wall milliseconds since 1970
+   */
   sample(now: number, wall: number): void {
-    const mark = this.#mark(now);
-    const seconds = (now - this.#before.at) / 1000;
+    const seconds = (now - this.#at) / 1000;
     if (seconds <= 0) return;
-    this.#samples.push([wall, ...this.#requests(mark, seconds), ...this.#stored(seconds)]);
+    this.#sources.broker.measure();
+    this.#samples.push([wall, ...this.#requests(seconds), ...this.#storedRequests(seconds)]);
     if (this.#samples.length > SAMPLES_MAX) this.#samples.shift();
     this.#next++;
-    this.#before = mark;
-    this.#figures = [];
-    if (now - this.#newer.at < MARK_EVERY_MS) return;
-    this.#history.add(wall, this.#serviceSamples(this.#newer, mark, wall));
-    this.#older = this.#newer;
-    this.#newer = mark;
+    this.#at = now;
+    if (this.#counted.secondsSinceLast(now) * 1000 < MARK_EVERY_MS) return;
+    this.#history.add(wall, this.#serviceSamples(now, wall));
+    this.#counted.mark(now);
   }
 
   /** The samples from number `since` on that are still kept. */
@@ -120,136 +96,117 @@ export class TimeSeries {
   }
 
   /**
-   * Samples of one service from number `since` on; none if it has no label of its own or was not
-   * used yet.
+   * Samples of one service from number `since` on; none if it was not used yet.
    * @param shown its name, percent-escaped
    */
-  historyOf(shown: string, since: number): SampleBlock {
-    return this.#history.of(this.#sources.broker.counters.requests.labels.of(shown), since);
+  historyOf(shown: string, since: number): Omit<ServiceHistory, 'startedAt'> {
+    const service = this.#counted.find(shown);
+    return { kept: service?.hasLabel === true, ...this.#history.of(service, since) };
   }
 
-  /** @param now monotonic milliseconds */
-  services(now: number): readonly ServiceFigures[] {
+  /** Rates of one service in the last seconds. @param now monotonic milliseconds */
+  plainOf({ plain }: CountedService, now: number): PlainFigures {
     const { requests } = this.#sources.broker.counters;
-    const { inFlight } = this.#sources.broker.gauges;
-    const mark = this.#mark(now);
-    const seconds = (now - this.#older.at) / 1000;
-    return requests.labels.names.map((service, label) => {
-      const rates = this.#rates(this.#older.tallies[label], mark.tallies[label], seconds);
-      const { redeliveredPerSecond: _, ...shown } = rates;
-      return { service, ...shown, inFlight: inFlight[label] ?? 0 };
-    });
+    return plainFigures(requests, plain.sinceOlder(), this.#counted.secondsSinceOlder(now) || 1);
   }
 
-  /** Rates of one service at the last sample; `null`: the service has no counters of its own. */
-  ratesOf(label: Label): LabelRates | null {
-    return label === OTHERS ? null : (this.#figures[label] ??= this.#ratesOf(label));
-  }
-
-  #ratesOf(label: Label): LabelRates {
-    return this.#between(label, this.#older, this.#before);
-  }
-
-  #between(label: Label, before: Mark, now: Mark): LabelRates {
-    const seconds = (now.at - before.at) / 1000 || 1;
-    const plain = this.#rates(before.tallies[label], now.tallies[label], seconds);
+  /** The same of its stored requests; `null`: it had none. */
+  durableOf({ stored }: CountedService, now: number): DurableRates | null {
     const counters = this.#sources.titanic()?.counters;
-    const stored = now.stored[label];
-    const hasStored = counters?.stored.has(label) === true && stored !== undefined;
-    const bounds = counters?.services.acceptToReply.bounds ?? new Float64Array();
-    return {
-      plain: plainFigures(plain),
-      durable: hasStored ? storedRatesBetween(before.stored[label], stored, seconds, bounds) : null,
-    };
+    if (stored === null || counters === undefined) return null;
+    return durableRates(counters, stored.sinceOlder(), this.#counted.secondsSinceOlder(now) || 1);
   }
 
-  /** Every service that has a label of its own. */
-  *#serviceSamples(
-    before: Mark,
-    now: Mark,
-    wall: number,
-  ): Generator<readonly [Label, ServiceSample]> {
-    const { queued, inFlight, workers } = this.#sources.broker.gauges;
+  /** Every service that has a label, since the last mark. */
+  *#serviceSamples(now: number, wall: number): Generator<readonly [CountedService, ServiceSample]> {
+    const { requests } = this.#sources.broker.counters;
+    const seconds = this.#counted.secondsSinceLast(now);
     const titanic = this.#sources.titanic();
-    for (const [label, shown] of this.#sources.broker.counters.requests.labels.names.entries()) {
-      if (label === OTHERS) continue;
-      const { plain, durable } = this.#between(label, before, now);
-      const name = durable === null ? null : unescapeName(shown);
-      const counts = name === null ? null : (titanic?.durableOf(name, wall) ?? null);
-      const isStored = durable !== null;
+    titanic?.measure(wall);
+    for (const service of this.#counted.all()) {
+      if (!service.hasLabel) continue;
+      const { plain, stored } = service;
+      const { queued, inFlight, workers } = requests.columns;
+      const rates = plainFigures(requests, plain.sinceLast(), seconds);
       yield [
-        label,
+        service,
         {
-          received: plain.requestsPerSecond,
-          replied: plain.repliesPerSecond,
-          failed: plain.failuresPerSecond,
-          redelivered: plain.redeliveriesPerSecond,
-          p50Ms: plain.p50Ms,
-          p99Ms: plain.p99Ms,
-          queued: queued[label] ?? 0,
-          inFlight: inFlight[label] ?? 0,
-          workersWaiting: workers.waiting[label] ?? 0,
-          workersBusy: workers.busy[label] ?? 0,
-          accepted: durable?.acceptedPerSecond ?? null,
-          completed: durable?.repliesPerSecond ?? null,
-          failedAttempts: durable?.failedAttemptsPerSecond ?? null,
-          deaths: durable?.deathsPerSecond ?? null,
-          toReplyP50Ms: durable?.p50Ms ?? null,
-          toReplyP99Ms: durable?.p99Ms ?? null,
-          open: isStored ? (counts?.pending ?? 0) + (counts?.dispatched ?? 0) : null,
-          dead: isStored ? (counts?.dead ?? 0) : null,
+          received: rates.requestsPerSecond,
+          replied: rates.repliesPerSecond,
+          failed: rates.failuresPerSecond,
+          redelivered: rates.redeliveriesPerSecond,
+          p50Ms: rates.p50Ms,
+          p99Ms: rates.p99Ms,
+          queued: plain.now[queued] ?? 0,
+          inFlight: plain.now[inFlight] ?? 0,
+          workersWaiting: plain.now[workers.waiting] ?? 0,
+          workersBusy: plain.now[workers.busy] ?? 0,
+          ...(stored === null || titanic === null
+            ? NOTHING_STORED
+            : storedSample(titanic.counters, stored, seconds)),
         },
       ];
     }
   }
 
-  #requests(mark: Mark, seconds: number): Sample {
-    const { broker } = this.#sources;
-    const { queued, inFlight, workers } = broker.gauges;
-    const buckets = broker.counters.requests.duration.bounds.length + 1;
-    const before = sumOf(this.#before.tallies, buckets);
-    const rates = this.#rates(before, sumOf(mark.tallies, buckets), seconds);
+  #requests(seconds: number): Sample {
+    const { requests } = this.#sources.broker.counters;
+    const { queued, inFlight, workers } = requests.columns;
+    const now = this.#counted.total('plain');
+    const rates = plainFigures(requests, difference(now, this.#plain), seconds);
+    this.#plain = now;
     return [
-      rounded(rates.receivedPerSecond),
-      rounded(rates.repliedPerSecond),
-      rounded(rates.failedPerSecond),
-      rates.p50Ms === null ? null : rounded(rates.p50Ms),
-      rates.p99Ms === null ? null : rounded(rates.p99Ms),
-      total(queued),
-      total(inFlight),
-      total(workers.waiting),
-      total(workers.busy),
+      rates.requestsPerSecond,
+      rates.repliesPerSecond,
+      rates.failuresPerSecond,
+      rates.p50Ms,
+      rates.p99Ms,
+      now[queued] ?? 0,
+      now[inFlight] ?? 0,
+      now[workers.waiting] ?? 0,
+      now[workers.busy] ?? 0,
       rounded(this.#sources.loopLagMs()),
     ];
   }
 
-  #stored(seconds: number): Sample {
+  #storedRequests(seconds: number): Sample {
     const titanic = this.#sources.titanic();
     if (titanic === null) return [null, null, null, null];
     const { counters, counts } = titanic;
-    const accepted = (counters.accepted - this.#accepted) / seconds;
-    const completed = (counters.completed - this.#completed) / seconds;
-    this.#accepted = counters.accepted;
-    this.#completed = counters.completed;
-    return [rounded(accepted), rounded(completed), counts.pending, counts.dead];
-  }
-
-  #rates(before: Tally | undefined, now: Tally | undefined, seconds: number): Rates {
-    const { bounds } = this.#sources.broker.counters.requests.duration;
-    const tally = now ?? sumOf([], bounds.length + 1);
-    return ratesBetween(before, tally, seconds, bounds);
-  }
-
-  #mark(at: number): Mark {
-    const titanic = this.#sources.titanic();
-    return {
-      at,
-      tallies: talliesOf(this.#sources.broker.counters.requests),
-      stored: titanic === null ? [] : storedTalliesOf(titanic.counters),
-    };
+    const now = this.#counted.total('stored');
+    const rates = durableRates(counters, difference(now, this.#stored), seconds);
+    this.#stored = now;
+    return [rates.acceptedPerSecond, rates.repliesPerSecond, counts.pending, counts.dead];
   }
 }
 
-function total(counts: Float64Array): number {
-  return counts.reduce((sum, count) => sum + count, 0);
+/** Of a service that had no stored requests. */
+const NOTHING_STORED = {
+  accepted: null,
+  completed: null,
+  failedAttempts: null,
+  deaths: null,
+  toReplyP50Ms: null,
+  toReplyP99Ms: null,
+  open: null,
+  dead: null,
+};
+
+function storedSample(
+  counters: TitanicCounters,
+  stored: Counts,
+  seconds: number,
+): Record<keyof typeof NOTHING_STORED, number | null> {
+  const { pending, dispatched, dead } = counters.columns.requests;
+  const rates = durableRates(counters, stored.sinceLast(), seconds);
+  return {
+    accepted: rates.acceptedPerSecond,
+    completed: rates.repliesPerSecond,
+    failedAttempts: rates.failedAttemptsPerSecond,
+    deaths: rates.deathsPerSecond,
+    toReplyP50Ms: rates.p50Ms,
+    toReplyP99Ms: rates.p99Ms,
+    open: (stored.now[pending] ?? 0) + (stored.now[dispatched] ?? 0),
+    dead: stored.now[dead] ?? 0,
+  };
 }

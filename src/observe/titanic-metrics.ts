@@ -1,7 +1,5 @@
-import { OTHERS } from '../core/labels.js';
 import type { Commits } from '../titanic/machine/commits.js';
 import type { TitanicCounters } from '../titanic/machine/counters.js';
-import type { StoredGauges } from '../titanic/machine/gauges.js';
 import type { StoreCounts } from '../titanic/store/store.js';
 import type { DurableCounts } from '../wire/mmi.js';
 import { histogramsOf, labelled, perService, perServiceBy } from './by-service.js';
@@ -16,8 +14,8 @@ export interface TitanicSource {
   /** Stored requests at workers. */
   readonly delivered: number;
   readonly commits: Commits;
-  /** @param wall milliseconds since 1970 */
-  gauges(wall: number): StoredGauges;
+  /** Brings the gauges of the rows of services up to date. @param wall milliseconds since 1970 */
+  measure(wall: number): void;
   /** The stored requests of one service; `null`: none. */
   durableOf(service: Buffer, wall: number): DurableCounts | null;
 }
@@ -25,12 +23,11 @@ export interface TitanicSource {
 /** @param wall milliseconds since 1970 */
 export function titanicMetrics(out: Exposition, source: TitanicSource, wall: number): void {
   const { counters, counts, commits } = source;
-  const { requests, oldestMs } = source.gauges(wall);
-  const { labels, stored, services: counted } = counters;
-  // Services without stored requests would only add zeros.
-  const services = labelled(labels, (label) => label === OTHERS || stored.has(label));
-  perServiceBy(out, 'titanic_requests', services, 'state', requests);
-  perService(out, 'titanic_oldest_pending_seconds', services, oldestMs, 1000);
+  const { columns } = counters;
+  source.measure(wall);
+  const services = labelled(counters.services, 'stored');
+  perServiceBy(out, 'titanic_requests', services, 'state', columns.requests);
+  perService(out, 'titanic_oldest_pending_seconds', services, columns.oldestMs, 1000);
   out.metric('titanic_store_bytes');
   out.sample('', counts.bytes);
   const { logBytes } = counters.store;
@@ -53,15 +50,15 @@ export function titanicMetrics(out: Exposition, source: TitanicSource, wall: num
   for (const [outcome, count] of Object.entries(counters.schedules)) {
     out.sample(`outcome="${outcome}"`, count);
   }
-  perService(out, 'titanic_accepted_total', services, counted.accepted);
-  perService(out, 'titanic_completed_total', services, counted.completed);
-  perService(out, 'titanic_retried_total', services, counted.retried);
-  perServiceBy(out, 'titanic_attempts_failed_total', services, 'kind', counted.attemptsFailed);
-  perService(out, 'titanic_dead_total', services, counted.dead);
-  perService(out, 'titanic_expired_total', services, counted.expired);
-  histogramsOf(out, 'titanic_accept_to_reply_seconds', services, counted.acceptToReply);
+  perService(out, 'titanic_accepted_total', services, columns.accepted);
+  perService(out, 'titanic_completed_total', services, columns.completed);
+  perService(out, 'titanic_retried_total', services, columns.retried);
+  perServiceBy(out, 'titanic_attempts_failed_total', services, 'kind', columns.attemptsFailed);
+  perService(out, 'titanic_dead_total', services, columns.dead);
+  perService(out, 'titanic_expired_total', services, columns.expired);
+  histogramsOf(out, 'titanic_accept_to_reply_seconds', services, columns.acceptToReply);
   out.metric('titanic_commit_duration_seconds');
-  out.histogram('', commits.durations, 0, 1000);
+  out.histogram('', commits.durations, commits.counts, 1000);
   out.metric('titanic_commit_batch_size');
-  out.histogram('', commits.sizes, 0, 1);
+  out.histogram('', commits.sizes, commits.counts, 1);
 }

@@ -1,8 +1,11 @@
 /** The samples of a node or of one of its services that the page has loaded. */
-import type { ServiceHistory } from '../http/api/node-answers.js';
+import type { Overview } from '../http/api/node-answers.js';
 
 /** A sample, by column name. */
 export type Sample = Readonly<Record<string, number | null>>;
+
+/** What both histories have. */
+type Taken = Pick<Overview, 'startedAt' | 'columns' | 'samples' | 'next'>;
 
 export class Samples {
   readonly #max: number;
@@ -29,7 +32,7 @@ export class Samples {
    * @returns false if the node was restarted: it numbers its samples from 0 again, so this block
    *   may have too many or too few; all samples are dropped, and the caller must load them again
    */
-  take({ startedAt, columns, samples, next }: ServiceHistory): boolean {
+  take({ startedAt, columns, samples, next }: Taken): boolean {
     const isRestarted = this.#startedAt !== null && this.#startedAt !== startedAt;
     if (isRestarted) {
       this.#all = [];

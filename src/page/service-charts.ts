@@ -9,6 +9,8 @@ import { COUNTS, LATENCIES, LATENCY, RATES } from './scales.js';
 /** The number and interval of the samples that the node keeps of a service. */
 const SAMPLES_MAX = 150;
 const EVERY_MS = 4000;
+const NOT_KEPT =
+  'No charts: this service has no label in the metrics at present. See metrics.services.';
 
 function plainCharts(): Chart[] {
   return [
@@ -86,17 +88,15 @@ export class ServiceCharts {
   readonly #samples = new Samples(SAMPLES_MAX);
   readonly #plain = plainCharts();
   readonly #durable = durableCharts();
+  readonly #plainRow: HTMLElement;
   readonly #durableRow: HTMLElement;
+  readonly #none = el('p', { class: 'quiet', hidden: true }, NOT_KEPT);
 
   constructor(service: string) {
     this.#service = service;
+    this.#plainRow = el('div', { class: 'grid wide', hidden: true }, ...this.#plain.map(elementOf));
     this.#durableRow = el('div', { class: 'grid wide' }, ...this.#durable.map(elementOf));
-    this.element = el(
-      'div',
-      { class: 'stack', hidden: true },
-      el('div', { class: 'grid wide' }, ...this.#plain.map(elementOf)),
-      this.#durableRow,
-    );
+    this.element = el('div', { class: 'stack' }, this.#none, this.#plainRow, this.#durableRow);
   }
 
   /**
@@ -113,8 +113,8 @@ export class ServiceCharts {
       return;
     }
     const { all } = this.#samples;
-    // The node keeps samples only of the first 200 services.
-    this.element.hidden = all.length === 0;
+    this.#none.hidden = block.kept;
+    this.#plainRow.hidden = all.length === 0;
     this.#durableRow.hidden = !all.some((sample) => (sample['open'] ?? null) !== null);
     for (const chart of [...this.#plain, ...this.#durable]) chart.show(all, nowMs());
   }

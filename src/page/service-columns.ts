@@ -1,22 +1,21 @@
 /** The columns of tables of services. */
-import type { ServiceFigures } from '../http/api/node-answers.js';
+import type { Service } from '../http/api/node-answers.js';
 import type { Column } from './data-table.js';
 import { text } from './dom.js';
 import { compact, count, millis, perSecond } from './format.js';
-import type { Listed } from './service-list.js';
 import { serviceLink } from './status-line.js';
 import { isUnserved } from './unserved.js';
 
-export function repliedRate(figures: ServiceFigures | null): string {
-  return figures === null ? compact(null) : `${compact(figures.repliedPerSecond)}/s`;
+export function repliedRate(plain: Service['plain']): string {
+  return plain === null ? compact(null) : `${compact(plain.repliesPerSecond)}/s`;
 }
 
 function number(
   head: string,
-  by: (service: Listed) => number,
-  shown: (service: Listed) => string,
+  by: (service: Service) => number,
+  shown: (service: Service) => string,
   isMinor = false,
-): Column<Listed> {
+): Column<Service> {
   return {
     head,
     show: (service, cell) => {
@@ -29,19 +28,19 @@ function number(
   };
 }
 
-export const SERVICE: Column<Listed> = {
+export const SERVICE: Column<Service> = {
   head: 'Service',
   make: ({ service }) => serviceLink(service),
   by: ({ service }) => service,
 };
-export const WAITING: Column<Listed> = number(
+export const WAITING: Column<Service> = number(
   'Idle',
   ({ workersWaiting }) => workersWaiting,
   ({ workersWaiting }) => count(workersWaiting),
   true,
 );
 /** Idle and busy workers, also on a phone. Marked if requests wait and there is no worker. */
-export const WORKERS: Column<Listed> = {
+export const WORKERS: Column<Service> = {
   ...number(
     'Workers',
     ({ workersWaiting, workersBusy }) => workersWaiting + workersBusy,
@@ -53,12 +52,12 @@ export const WORKERS: Column<Listed> = {
     cell.title = isUnserved(service) ? 'no worker serves it' : '';
   },
 };
-export const BUSY: Column<Listed> = number(
+export const BUSY: Column<Service> = number(
   'Busy',
   ({ workersBusy }) => workersBusy,
   ({ workersBusy }) => count(workersBusy),
 );
-export const QUEUED: Column<Listed> = {
+export const QUEUED: Column<Service> = {
   ...number(
     'Queued',
     ({ queued }) => queued,
@@ -71,42 +70,42 @@ export const QUEUED: Column<Listed> = {
     cell.title = isStuck ? 'no worker serves it' : '';
   },
 };
-export const RATE: Column<Listed> = number(
+export const RATE: Column<Service> = number(
   'Rate',
-  ({ figures }) => figures?.repliedPerSecond ?? -1,
-  ({ figures }) => repliedRate(figures),
+  ({ plain }) => plain?.repliesPerSecond ?? -1,
+  ({ plain }) => repliedRate(plain),
 );
-export const P50: Column<Listed> = number(
+export const P50: Column<Service> = number(
   'p50',
-  ({ figures }) => figures?.p50Ms ?? -1,
-  ({ figures }) => millis(figures?.p50Ms ?? null),
+  ({ plain }) => plain?.p50Ms ?? -1,
+  ({ plain }) => millis(plain?.p50Ms ?? null),
   true,
 );
-export const P99: Column<Listed> = number(
+export const P99: Column<Service> = number(
   'p99',
-  ({ figures }) => figures?.p99Ms ?? -1,
-  ({ figures }) => millis(figures?.p99Ms ?? null),
+  ({ plain }) => plain?.p99Ms ?? -1,
+  ({ plain }) => millis(plain?.p99Ms ?? null),
 );
 /** Plain requests that failed. */
-export const FAILURES: Column<Listed> = number(
+export const FAILURES: Column<Service> = number(
   'Failures',
   ({ plain }) => plain?.failuresPerSecond ?? -1,
   ({ plain }) => perSecond(plain?.failuresPerSecond ?? null),
 );
 /** Failed attempts of stored requests. */
-export const FAILED_ATTEMPTS: Column<Listed> = number(
+export const FAILED_ATTEMPTS: Column<Service> = number(
   'Failed attempts',
   ({ durable }) => durable?.failedAttemptsPerSecond ?? -1,
   ({ durable }) => perSecond(durable?.failedAttemptsPerSecond ?? null),
   true,
 );
-export const PENDING: Column<Listed> = number(
+export const PENDING: Column<Service> = number(
   'Pending',
   ({ durable }) => durable?.pending ?? -1,
   ({ durable }) => count(durable?.pending ?? null),
   true,
 );
-export const DEAD: Column<Listed> = {
+export const DEAD: Column<Service> = {
   ...number(
     'Dead',
     ({ durable }) => durable?.dead ?? -1,

@@ -1,5 +1,5 @@
-/** All services of the node, with their figures. */
-import type { Service, ServiceFigures, ServiceFiguresList } from '../http/api/node-answers.js';
+/** All services of the node, with their rates. */
+import type { Service } from '../http/api/node-answers.js';
 import type { Page } from '../http/api/words.js';
 import { get } from './api.js';
 
@@ -9,28 +9,16 @@ const ASKED = 1000;
 /** Enough for all services of a node whose limits were not raised. */
 const PAGES_MAX = 10;
 
-export interface Listed extends Service {
-  /** `null`: the service has no metrics label of its own. */
-  readonly figures: ServiceFigures | null;
-}
-
 export class ServiceList {
-  services: readonly Listed[] = [];
+  services: readonly Service[] = [];
 
   /** Longer if there are many services, so that they do not cost the node more. */
   readonly delayMs = (): number => EVERY_MS * Math.max(1, Math.ceil(this.services.length / 500));
 
   /** @throws ApiError */
   async load(): Promise<void> {
-    const [all, figures] = await Promise.all([allServices(), loadFigures()]);
-    this.services = all.map((each) => ({ ...each, figures: figures.get(each.service) ?? null }));
+    this.services = await allServices();
   }
-}
-
-/** @throws ApiError */
-export async function loadFigures(): Promise<ReadonlyMap<string, ServiceFigures>> {
-  const { items } = await get<ServiceFiguresList>('/api/v1/overview/services');
-  return new Map(items.map((item) => [item.service, item]));
 }
 
 /** Loads all pages of the list. */

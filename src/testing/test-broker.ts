@@ -243,7 +243,7 @@ class RunningBroker implements TestBroker {
       new Standalone(store, recovered.firstTransaction),
       SILENT,
       secureRandom,
-      broker.counters.requests.labels,
+      broker.counters.requests.services,
     );
     router.begin(titanic, null);
     titanic.counted(recovered.counts);

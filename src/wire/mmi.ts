@@ -55,7 +55,9 @@ export interface ServiceStatus {
   readonly workersWaiting: number;
   readonly workersBusy: number;
   readonly queued: number;
-  /** `null`: it shares its metrics label with others, and is not counted separately. */
+  /** Requests of clients at its workers. */
+  readonly inFlight: number;
+  /** `null`: this node measures no rates. */
   readonly plain: PlainFigures | null;
   /** `null`: it has no stored requests, or this node stores none. */
   readonly durable: DurableFigures | null;

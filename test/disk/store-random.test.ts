@@ -9,8 +9,7 @@ import {
   type Owner,
   type ServiceCount,
 } from '../../src/titanic/store/store.js';
-import { Labels } from '../../src/core/labels.js';
-import { TitanicCounters } from '../../src/titanic/machine/counters.js';
+import { RequestCounters } from '../../src/broker/request-counters.js';
 import { StoredServices } from '../../src/titanic/machine/stored-services.js';
 import { MemoryDisk } from '../../src/testing/memory-store.js';
 import { sqliteContent } from '../support/sqlite-content.js';
@@ -101,7 +100,7 @@ describe('SQLite against memory, any changes in any order', () => {
         const disk = new MemoryDisk({ schedule: (_call, work) => setImmediate(work) });
         const sqlite = await directory.open(file);
         const memory = await StoreUser.open(disk.openStore);
-        const kept = new StoredServices(new TitanicCounters(new Labels()));
+        const kept = new StoredServices(new RequestCounters().services);
         for (const changes of all) {
           const [ours, theirs] = [await sqlite.tryCommit(changes), await memory.tryCommit(changes)];
           expect(withoutBytes(ours)).toEqual(withoutBytes(theirs));
@@ -141,6 +140,6 @@ function withoutBytes(outcome: object): object {
 /** What whoever is told the changes knows of each service. */
 function keptIn(kept: StoredServices): readonly ServiceCount[] {
   return [...kept.all()]
-    .map(({ shown: _shown, ...count }) => count)
+    .map(({ counted: _counted, ...count }) => count)
     .sort((a, b) => a.service.compare(b.service));
 }

@@ -23,6 +23,5 @@ export const PORTS: Ports = {
     present: never,
     samples: never,
     historyOf: never,
-    services: never,
   },
 };

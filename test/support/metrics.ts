@@ -2,7 +2,6 @@
 import { Holdings } from '../../src/core/holdings.js';
 import { Metrics, type MetricSources } from '../../src/observe/metrics.js';
 import { Commits } from '../../src/titanic/machine/commits.js';
-import { byLabel } from '../../src/core/labels.js';
 import { TitanicCounters } from '../../src/titanic/machine/counters.js';
 import type { Broker } from '../../src/broker/broker.js';
 
@@ -68,21 +67,13 @@ export class MetricsPage {
 /** Sources with given values, for tests that need only some. */
 export function sources(broker: Broker, given: Partial<MetricSources> = {}): MetricSources {
   const titanic = {
-    counters: new TitanicCounters(broker.counters.requests.labels),
+    counters: new TitanicCounters(broker.counters.requests.services),
     counts: { pending: 0, replied: 0, dead: 0, bytes: 0 },
     scheduled: 0,
     delivered: 0,
     commits: new Commits(),
     durableOf: () => null,
-    gauges: () => ({
-      requests: {
-        pending: byLabel(),
-        dispatched: byLabel(),
-        replied: byLabel(),
-        dead: byLabel(),
-      },
-      oldestMs: byLabel(),
-    }),
+    measure: () => undefined,
   };
   titanic.counters.store.oldestSnapshotSeconds = 0;
   titanic.counters.store.logBytes = 0;

@@ -1,7 +1,6 @@
 import { expect, it } from '@jest/globals';
 
-import { Labels } from '../../src/core/labels.js';
-import { TitanicCounters } from '../../src/titanic/machine/counters.js';
+import { RequestCounters } from '../../src/broker/request-counters.js';
 import { StoredServices } from '../../src/titanic/machine/stored-services.js';
 import type { Change, ServiceCount, StoreCounts } from '../../src/titanic/store/store.js';
 import {
@@ -39,7 +38,7 @@ function textsOf(services: Iterable<ServiceCount>): string[] {
 
 export function describeStoreServices(subject: Subject): void {
   it('what each has is counted, with every change, and is known when the store is opened', async () => {
-    const kept = new StoredServices(new TitanicCounters(new Labels()));
+    const kept = new StoredServices(new RequestCounters().services);
     const after = async (...changes: readonly Change[]): Promise<string[]> => {
       const outcome = await subject.user.tryCommit(changes);
       const told: StoreCounts['services'] = 'counts' in outcome ? outcome.counts.services : [];

@@ -113,9 +113,9 @@ export class TitanicStage extends Stage {
     const replica = this.replica ?? this.#shared ?? new Standalone(this.store, firstTransaction);
     this.store.batchesMax = replica.batchesMax;
     const titanicOptions = { ...TITANIC, ...options.titanic };
-    const { labels } = this.broker.counters.requests;
+    const { services } = this.broker.counters.requests;
     const { claims = null } = options;
-    const parts = [titanicOptions, this.store, replica, events, random, labels, claims] as const;
+    const parts = [titanicOptions, this.store, replica, events, random, services, claims] as const;
     this.titanic = new Titanic(...parts);
     claims?.serve(this.titanic);
     this.#claims = claims;

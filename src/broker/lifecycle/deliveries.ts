@@ -120,7 +120,7 @@ export class Deliveries {
   #count(id: RequestId, worker: Worker, delivery: number, now: number): void {
     if (delivery === 1) {
       const waitedMs = now - this.#table.getTime(id, ARRIVED_AT);
-      this.#counters.requests.countWait(worker.service.label, waitedMs);
+      this.#counters.requests.countWait(worker.service.counts, waitedMs);
     }
     if (this.#tracer.isOn) {
       this.#tracer.step(id, { name: 'request.dispatched', worker: worker.number, delivery });

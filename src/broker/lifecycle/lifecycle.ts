@@ -92,7 +92,7 @@ export class Lifecycle {
   /** Queues a client's request that was admitted. */
   accept(id: RequestId, service: Service): void {
     const table = this.#table;
-    this.#counters.requests.countReceived(service.label);
+    this.#counters.requests.countReceived(service.counts);
     table.raise(id, QUEUED);
     table.set(id, SERVICE, service.id);
     if (this.#tracer.isOn) {
@@ -254,12 +254,12 @@ export class Lifecycle {
   }
 
   #reportFailure(id: RequestId, worker: Worker, { kind, code, text }: Failure): void {
-    const { label, shown: service } = worker.service;
+    const { counts, shown: service } = worker.service;
     const { key, address } = worker.peer;
     const isKept = this.#table.is(id, STORED);
     // One of another broker is counted there, and is none of the stored requests of this node.
     const durable = isKept && this.#table.getTime(id, REFERENCE) >= 0;
-    if (!isKept) this.#counters.requests.countFailed(label, kind);
+    if (!isKept) this.#counters.requests.countFailed(counts, kind);
     this.#events.emit({
       name: 'request.failed',
       service,
@@ -334,7 +334,7 @@ export class Lifecycle {
     service.queue.pushFront(id);
     this.#workers.schedule(service);
     if (cause === 'busy') return;
-    this.#counters.requests.countRequeued(service.label);
+    this.#counters.requests.countRequeued(service.counts);
     this.#events.emit({ name: 'request.requeued', service: service.shown, deliveries });
   }
 }

@@ -80,7 +80,7 @@ export class Registrations {
     if (service.namedBy === null) this.#services.use(service, peer.identity);
     const number = ++this.#lastWorker;
     const worker = new Worker(peer, service, number, inbound, this.#table, now);
-    this.#services.label(service);
+    this.#services.served(service);
     this.#workers.add(worker);
     if (service.workers.size === 1) this.#served(service, true);
     peer.identity.workers++;

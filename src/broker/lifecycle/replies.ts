@@ -2,7 +2,6 @@
 import { Words } from '../../core/bytes.js';
 import { escapeName } from '../../core/escape.js';
 import { Frames } from '../../core/frames.js';
-import type { Label } from '../../core/labels.js';
 import { type Failure, failedFrames, failureLine } from '../../wire/failure.js';
 import { BARE } from '../../wire/dialect.js';
 import { PONG } from '../../wire/flp-client.js';
@@ -81,8 +80,8 @@ export class Replies {
       this.countDropped(client?.slow === true ? 'slow_client' : 'client_gone');
       return;
     }
-    const { name, label } = requests.serviceOf(id);
-    this.#counters.requests.countReplied(label, now - this.#table.getTime(id, ARRIVED_AT));
+    const { name, counts } = requests.serviceOf(id);
+    this.#counters.requests.countReplied(counts, now - this.#table.getTime(id, ARRIVED_AT));
     this.#sink.reply(client.peer.id, requests.returnPath(id), true, name, frames, from);
     if (this.#tracer.isOn) this.#tracer.step(id, REPLIED);
   }
@@ -160,9 +159,11 @@ export class Replies {
     const { frames } = inbound;
     const { requests } = this.#counters;
     const shown = escapeName(frames.view(inbound.service));
-    const label = isInternal ? null : requests.labels.of(shown);
-    if (label !== null) requests.countReceived(label);
-    this.countRefused(refusal, shown, label, peer);
+    const { services } = requests;
+    const { plain } = services.find(shown) ?? services.others;
+    const counts = isInternal ? null : plain.now;
+    if (counts !== null) requests.countReceived(counts);
+    this.countRefused(refusal, shown, counts, peer);
     if (peer.hellos.count === 0) return;
     const envelope = packedEnvelope(inbound);
     if (peer.hellos.of(envelope, 0, envelope.length) === null) return;
@@ -178,15 +179,15 @@ export class Replies {
 
   /**
    * @param shown the name of the service, percent-escaped
-   * @param label `null` for a request that no metric counts
+   * @param counts of the service; `null` for a request that no metric counts
    */
   countRefused(
     { reason, text }: Refusal,
     shown: string,
-    label: Label | null,
+    counts: Float64Array | null,
     { key, address }: { readonly key: string | null; readonly address: string },
   ): void {
-    if (label !== null) this.#counters.requests.countRefused(label, reason);
+    if (counts !== null) this.#counters.requests.countRefused(counts, reason);
     this.#events.emit({ name: 'request.refused', service: shown, reason, text, key, address });
   }
 }

@@ -149,9 +149,9 @@ export class RequestEnds {
   }
 
   expire(id: RequestId, now: number): void {
-    const { label, shown } = this.#requests.serviceOf(id);
+    const { counts, shown } = this.#requests.serviceOf(id);
     this.#traceEnd(id, 'expired');
-    this.#counters.requests.countExpired(label);
+    this.#counters.requests.countExpired(counts);
     const waitedMs = Math.round(now - this.#table.getTime(id, ARRIVED_AT));
     this.#events.emit({ name: 'request.expired', service: shown, waitedMs });
     this.#replies.sendRefusal(id, '408', 'no worker took it within its time to live');
@@ -160,18 +160,18 @@ export class RequestEnds {
 
   /** The client no longer gets a reply, or will not return for it (D26). */
   drop(id: RequestId): void {
-    const { label, shown } = this.#requests.serviceOf(id);
+    const { counts, shown } = this.#requests.serviceOf(id);
     this.#traceEnd(id, 'dropped');
-    this.#counters.requests.countDropped(label);
+    this.#counters.requests.countDropped(counts);
     this.#events.emit({ name: 'request.dropped', service: shown, reason: 'client_gone' });
     this.#requests.release(id, 'too_late');
   }
 
   refuse(id: RequestId, refusal: Refusal): void {
-    const { label, shown } = this.#requests.serviceOf(id);
+    const { counts, shown } = this.#requests.serviceOf(id);
     this.#traceEnd(id, 'refused');
     const client = present(this.#requests.clientOf(id), 'a plain request has a client');
-    this.#replies.countRefused(refusal, shown, label, client);
+    this.#replies.countRefused(refusal, shown, counts, client);
     this.#replies.sendRefusal(id, refusal.status, refusal.text);
     this.#requests.release(id, 'too_late');
   }
@@ -181,9 +181,9 @@ export class RequestEnds {
    * @param failure what the client gets instead of `reason`, if there is one
    */
   abandon(id: RequestId, reason: string, failure: Failure | null): void {
-    const { label, shown: service } = this.#requests.serviceOf(id);
+    const { counts, shown: service } = this.#requests.serviceOf(id);
     this.#traceEnd(id, 'abandoned');
-    this.#counters.requests.countAbandoned(label);
+    this.#counters.requests.countAbandoned(counts);
     const deliveries = this.#table.get(id, DELIVERIES);
     this.#events.emit({ name: 'request.abandoned', service, deliveries, reason });
     if (failure === null) this.#replies.sendRefusal(id, '502', reason);

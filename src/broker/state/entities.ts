@@ -1,7 +1,7 @@
 /** The data that the broker keeps: peers, clients, workers, services. No behaviour. */
 import { ChainLink } from '../../core/chain.js';
+import type { CountedService } from '../../core/counted-services.js';
 import { escapeName } from '../../core/escape.js';
-import { type Label, OTHERS } from '../../core/labels.js';
 import type { Inbound } from '../../wire/inbound.js';
 import type { Dialect, ServiceDialect } from '../../wire/dialect.js';
 import { RequestForm } from '../../wire/packed-forms.js';
@@ -132,15 +132,14 @@ export class Service {
   readonly name: Buffer;
   /** The name in printable form (D3). */
   readonly shown: string;
-  /** The label under which its requests are counted. */
-  label: Label = OTHERS;
+  readonly counted: CountedService;
+  /** Of its plain requests: see `RequestCounters`. */
+  readonly counts: Float64Array;
   /**
    * Who first requested or offered it: it counts in the quota of that identity. `null`: it is not
    * in use, and only listed.
    */
   namedBy: Identity | null = null;
-  /** A worker has been registered for it. */
-  wasServed = false;
   /** The internal client stores requests for it. */
   hasStored = false;
   readonly queue: RequestList;
@@ -169,10 +168,12 @@ export class Service {
   /** The forms of requests for it, made when they are first seen. */
   readonly #forms: (RequestForm | undefined)[] = [];
 
-  constructor(id: number, name: Buffer, table: RequestTable) {
+  constructor(id: number, name: Buffer, counted: CountedService, table: RequestTable) {
     this.id = id;
     this.name = name;
-    this.shown = escapeName(name);
+    this.shown = counted.shown;
+    this.counted = counted;
+    this.counts = counted.plain.now;
     this.remotes = new RemoteIndex(id + 1);
     this.queue = RequestList.queue(table);
     this.stored = RequestList.queue(table);

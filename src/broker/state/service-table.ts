@@ -1,6 +1,7 @@
 import { present } from '../../core/assert.js';
 import { ByteTable } from '../../core/byte-table.js';
-import type { Labels } from '../../core/labels.js';
+import type { CountedServices } from '../../core/counted-services.js';
+import { escapeName } from '../../core/escape.js';
 import { OldestFirst } from '../../core/oldest-first.js';
 import type { Identities, Identity } from './identities.js';
 import type { RequestTable } from './request-table.js';
@@ -26,7 +27,7 @@ export class ServiceTable {
   readonly #byId: (Service | null)[] = [];
   readonly #freeIds: number[] = [];
   readonly #table: RequestTable;
-  readonly #labels: Labels;
+  readonly #counted: CountedServices;
   readonly #identities: Identities;
   #withWorkers = 0;
   #inUse = 0;
@@ -37,10 +38,10 @@ export class ServiceTable {
   readonly #rememberedUnserved = new OldestFirst<Service, number>();
 
   /** @param seed see `ByteTable` */
-  constructor(table: RequestTable, seed: number, labels: Labels, identities: Identities) {
+  constructor(table: RequestTable, seed: number, counted: CountedServices, identities: Identities) {
     this.#table = table;
     this.#identities = identities;
-    this.#labels = labels;
+    this.#counted = counted;
     this.#byName = new ByteTable(seed);
   }
 
@@ -88,17 +89,15 @@ export class ServiceTable {
 
   #make(name: Buffer): Service {
     const id = this.#freeIds.pop() ?? this.#byId.length;
-    const service = new Service(id, name, this.#table);
-    service.label = this.#labels.of(service.shown);
+    const service = new Service(id, name, this.#counted.of(escapeName(name)), this.#table);
     this.#byId[id] = service;
     this.#byName.add(name, id);
     return service;
   }
 
-  /** The service has a worker, so it may get its own label from now on. */
-  label(service: Service): void {
-    service.label = this.#labels.claim(service.shown);
-    service.wasServed = true;
+  /** The service has a worker, so it may have a label from now on. */
+  served(service: Service): void {
+    this.#counted.served(service.counted);
   }
 
   /** A worker came or went. */
@@ -113,11 +112,14 @@ export class ServiceTable {
     if (hasStored) {
       const service = known ?? this.#make(Buffer.from(name));
       service.hasStored = true;
-      service.label = this.#labels.of(service.shown);
       this.#recall(service);
     } else if (known?.hasStored === true) {
       known.hasStored = false;
       if (known.namedBy === null) this.#ended.push(known);
+    } else if (known === null) {
+      // All of them came and went since the last turn.
+      const counted = this.#counted.find(escapeName(name));
+      if (counted !== null) this.#counted.forget(counted);
     }
   }
 
@@ -149,7 +151,7 @@ export class ServiceTable {
       this.#ended = [];
       for (const service of ended) {
         if (service.namedBy !== null || service.hasStored) continue;
-        const among = service.wasServed ? this.#remembered : this.#rememberedUnserved;
+        const among = service.counted.wasServed ? this.#remembered : this.#rememberedUnserved;
         among.delete(service);
         among.set(service, now);
       }
@@ -166,6 +168,7 @@ export class ServiceTable {
       this.#byName.delete(service.name);
       this.#byId[service.id] = null;
       this.#freeIds.push(service.id);
+      this.#counted.forget(service.counted);
     }
   }
 

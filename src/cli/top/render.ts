@@ -2,23 +2,16 @@
 import type { Facts } from '../ask.js';
 import { duration, printable, table } from '../output.js';
 import { countText, partOf, rateText } from '../service-cells.js';
-import type { Count, Counted } from './counted.js';
 import { clipped, type Size } from './fit.js';
 import { type NamedService, workerLines } from './workers.js';
 
 /** The node's state at one moment. */
 export interface Snapshot {
-  /** Monotonic milliseconds. */
-  readonly at: number;
   readonly status: Facts;
   readonly health: Facts | null;
   readonly services: readonly Facts[];
-  /** `null`: the node has no metrics. */
-  readonly counts: Counted | null;
   /** The only service to show, with its workers; `null`: all services. */
   readonly named: NamedService | null;
-  /** The moment from which rates count. */
-  readonly before: { readonly at: number; readonly counts: Counted | null } | null;
 }
 
 interface Row {
@@ -26,13 +19,9 @@ interface Row {
   readonly waiting: number;
   readonly busy: number;
   readonly queued: number;
-  /**
-   * Requests and replies per second, measured by `top` or else as the node reports; `null`:
-   * unknown.
-   */
-  readonly inRate: number | null;
-  readonly outRate: number | null;
-  /** Failures per second, as the node reports. */
+  /** Requests, replies and failures per second. */
+  readonly inRate: unknown;
+  readonly outRate: unknown;
   readonly failRate: unknown;
   /** Stored requests; `undefined`: none. */
   readonly pending: unknown;
@@ -54,7 +43,7 @@ const COLUMNS: readonly (readonly [head: string, cell: (row: Row) => string])[] 
 ];
 
 export function render(sight: Snapshot, { columns, rows }: Size): string {
-  const all = sight.services.map((service) => rowOf(service, sight)).sort(byLoad);
+  const all = sight.services.map(rowOf).sort(byLoad);
   const head = [...nodeLines(sight, all).map((line) => clipped(line, columns)), ''];
   const room = Math.max(0, rows - head.length - 2);
   const { named } = sight;
@@ -85,10 +74,7 @@ function services(rows: readonly Row[], columns: number): string {
   return table(heads, cells);
 }
 
-function nodeLines(
-  { status, health, counts, before, at }: Snapshot,
-  rows: readonly Row[],
-): string[] {
+function nodeLines({ status, health }: Snapshot, rows: readonly Row[]): string[] {
   const sum = (of: (row: Row) => number): number => rows.reduce((total, row) => total + of(row), 0);
   const { uptimeMs } = status;
   const up = typeof uptimeMs === 'number' ? duration(uptimeMs) : '-';
@@ -100,10 +86,8 @@ function nodeLines(
   const load = `${waiting + busy} workers (${busy} busy), ${sum((row) => row.queued)} queued`;
   const [pending, dead] = [sum((row) => numberOf(row.pending)), sum((row) => numberOf(row.dead))];
   const stored = pending + dead === 0 ? '' : `, ${pending} pending, ${dead} dead`;
-  const total = rateOf(totalOf(counts), totalOf(before?.counts ?? null), at, before?.at);
-  const known = rows.some(({ outRate }) => outRate !== null);
-  const replied = total.replied ?? (known ? sum(({ outRate }) => outRate ?? 0) : null);
-  const speed = replied === null ? '' : `, ${rateText(replied)} replies/s`;
+  const known = rows.some(({ outRate }) => typeof outRate === 'number');
+  const speed = known ? `, ${rateText(sum((row) => numberOf(row.outRate)))} replies/s` : '';
   return [
     `${node}, up ${up}, ${ready}`,
     ...hurt,
@@ -117,60 +101,24 @@ function textOf(reason: unknown): string {
     : '-';
 }
 
-function rowOf(facts: Facts, { counts, before, at }: Snapshot): Row {
-  const service = printable(facts['service']);
+function rowOf(facts: Facts): Row {
   const number = (name: string): number => {
     const value = facts[name];
     return typeof value === 'number' ? value : 0;
   };
   const durable = partOf(facts, 'durable');
   const plain = partOf(facts, 'plain');
-  const rates = rateOf(counts?.get(service), before?.counts?.get(service), at, before?.at);
   return {
-    service,
+    service: printable(facts['service']),
     waiting: number('workersWaiting'),
     busy: number('workersBusy'),
     queued: number('queued'),
-    inRate: rates.received ?? rateIn(plain, 'requestsPerSecond'),
-    outRate: rates.replied ?? rateIn(plain, 'repliesPerSecond'),
+    inRate: plain['requestsPerSecond'],
+    outRate: plain['repliesPerSecond'],
     failRate: plain['failuresPerSecond'],
     pending: durable['pending'],
     dead: durable['dead'],
   };
-}
-
-/** A rate of the last seconds, as the node reports it. */
-function rateIn(plain: Facts, name: string): number | null {
-  const value = plain[name];
-  return typeof value === 'number' ? value : null;
-}
-
-/** Rates between two moments; a daemon that restarted in between has counted less. */
-function rateOf(
-  now: Count | undefined,
-  before: Count | undefined,
-  at: number,
-  beforeAt: number | undefined,
-): { readonly received: number | null; readonly replied: number | null } {
-  if (now === undefined || before === undefined || beforeAt === undefined) {
-    return { received: null, replied: null };
-  }
-  const seconds = (at - beforeAt) / 1000;
-  const of = (later: number, sooner: number): number => Math.max(0, later - sooner) / seconds;
-  return {
-    received: of(now.received, before.received),
-    replied: of(now.replied, before.replied),
-  };
-}
-
-function totalOf(counts: Counted | null): Count | undefined {
-  if (counts === null) return undefined;
-  let [received, replied] = [0, 0];
-  for (const count of counts.values()) {
-    received += count.received;
-    replied += count.replied;
-  }
-  return { received, replied };
 }
 
 function numberOf(value: unknown): number {
@@ -182,7 +130,7 @@ function byLoad(left: Row, right: Row): number {
     right.queued - left.queued,
     right.busy - left.busy,
     numberOf(right.pending) - numberOf(left.pending),
-    (right.outRate ?? 0) - (left.outRate ?? 0),
+    numberOf(right.outRate) - numberOf(left.outRate),
   ];
   return differences.find((each) => each !== 0) ?? (left.service < right.service ? -1 : 1);
 }

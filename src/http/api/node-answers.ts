@@ -140,9 +140,10 @@ export const Service = object(
     workersWaiting: count(),
     workersBusy: count(),
     queued: count(),
+    inFlight: count('Requests of clients that are at workers.'),
     plain: orNull(
       plain,
-      'Rates of plain requests in the last seconds; null: the service has no metrics label of its own.',
+      'Rates of plain requests in the last seconds; null: they are not measured.',
     ),
     durable: orNull(
       durable,
@@ -271,27 +272,17 @@ export const Overview = object(
 export type Overview = Json<typeof Overview>;
 
 export const ServiceHistory = object(
-  { startedAt, ...block },
+  {
+    startedAt,
+    kept: flag(
+      'False: the node keeps no samples of the service, because it has no label in the metrics (`metrics.services`).',
+    ),
+    ...block,
+  },
   'Rates are per second, since the previous sample. `failed`, p50Ms and p99Ms are about plain requests; ' +
     '`accepted` and all columns after it are about stored requests, and null if there were none.',
 );
 export type ServiceHistory = Json<typeof ServiceHistory>;
-
-export const ServiceFigures = object({
-  service: text(
-    'Name of the service; `__other__`: all services without a metrics label of their own.',
-  ),
-  receivedPerSecond: amount(),
-  repliedPerSecond: amount(),
-  failedPerSecond: amount('Expired, refused, abandoned or dropped.'),
-  p50Ms: orNull(amount(), 'Null: there was no reply in the last seconds.'),
-  p99Ms: orNull(amount()),
-  inFlight: z.number(),
-});
-export type ServiceFigures = Json<typeof ServiceFigures>;
-
-export const ServiceFiguresList = object({ items: listOf(ServiceFigures) });
-export type ServiceFiguresList = Json<typeof ServiceFiguresList>;
 
 /** `data` of a server-sent event. */
 export const NodeEvent = z

@@ -54,8 +54,6 @@ export const SCHEMAS = {
   Ha: node.HaStatus,
   Overview: node.Overview,
   ServiceHistory: node.ServiceHistory,
-  ServiceFigures: node.ServiceFigures,
-  ServiceFiguresList: node.ServiceFiguresList,
   NodeEvent: node.NodeEvent,
   StoredRequest: stored.StoredRequest,
   StoredRequestPage,
@@ -152,13 +150,6 @@ export const OPERATIONS = {
       json: node.Overview,
     },
   },
-  serviceFigures: {
-    method: 'GET',
-    path: '/api/v1/overview/services',
-    access: 'reader',
-    summary: 'Show rates and latencies of services in the last seconds',
-    answer: { description: 'The figures, by metrics label.', json: node.ServiceFiguresList },
-  },
   serviceHistory: {
     method: 'GET',
     path: '/api/v1/services/history',
@@ -168,7 +159,7 @@ export const OPERATIONS = {
     answer: {
       description:
         'The requested samples that are kept. Empty if the service was not ' +
-        'active yet, or has no metrics label of its own.',
+        'active yet, or `kept` is false.',
       json: node.ServiceHistory,
     },
   },

@@ -1,4 +1,5 @@
 /** The charts, services and events of the node. */
+import type { Service } from '../../http/api/node-answers.js';
 import { Chart } from '../chart.js';
 import { DataTable } from '../data-table.js';
 import { el, KeyedList, text } from '../dom.js';
@@ -7,7 +8,7 @@ import { eventRow } from '../event-row.js';
 import { bytes, count } from '../format.js';
 import { COUNTS, LATENCIES, LATENCY, RATES } from '../scales.js';
 import { BUSY, P99, QUEUED, RATE, SERVICE, WAITING } from '../service-columns.js';
-import { type Listed, ServiceList } from '../service-list.js';
+import { ServiceList } from '../service-list.js';
 import { empty } from '../status-line.js';
 import { isUnserved } from '../unserved.js';
 import { type Context, linkTo, repeatedly, type View } from '../view.js';
@@ -105,7 +106,7 @@ export function overviewView({ watch, stream }: Context): View {
     el('div', { class: 'figures' }, figure(replied, 'replies not closed yet')),
   );
   const all = new ServiceList();
-  const busiest = new DataTable<Listed>({
+  const busiest = new DataTable<Service>({
     label: 'Busiest services',
     columns: [SERVICE, WAITING, BUSY, QUEUED, RATE, P99],
     key: ({ service }) => service,
@@ -183,15 +184,15 @@ function figure(value: HTMLElement, label: string): HTMLElement {
 }
 
 /** Services with waiting requests and no worker come first, then the fastest. */
-async function showBusiest(all: ServiceList, table: DataTable<Listed>): Promise<void> {
+async function showBusiest(all: ServiceList, table: DataTable<Service>): Promise<void> {
   try {
     await all.load();
   } catch {
     // The banner shows the error.
     return;
   }
-  const weight = (one: Listed): number =>
-    isUnserved(one) ? Infinity : (one.figures?.repliedPerSecond ?? 0);
+  const weight = (one: Service): number =>
+    isUnserved(one) ? Infinity : (one.plain?.repliesPerSecond ?? 0);
   const sorted = [...all.services].sort((left, right) => {
     const [before, after] = [weight(left), weight(right)];
     return before === after ? 0 : after - before;

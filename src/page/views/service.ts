@@ -12,7 +12,6 @@ import { requestTable, type Row, rowOf } from '../request-table.js';
 import { retryDead } from '../retry-dead.js';
 import { ServiceCharts } from '../service-charts.js';
 import { repliedRate } from '../service-columns.js';
-import { loadFigures } from '../service-list.js';
 import { empty, statePill } from '../status-line.js';
 import { type Context, linkTo, repeatedly, type View } from '../view.js';
 
@@ -132,21 +131,20 @@ export function serviceView({ stream, watch }: Context, service: string): View {
   let turn = 0;
   const load = async (): Promise<void> => {
     try {
-      const [services, workers, figures] = await Promise.all([
+      const [services, workers] = await Promise.all([
         get<Page<Service>>(withQuery('/api/v1/services', { service })),
         get<Page<Worker>>(withQuery('/api/v1/workers', { service, limit: String(WORKERS_SHOWN) })),
-        loadFigures(),
         charts.load(() => watch.now.nowMs),
       ]);
       const [found] = services.items;
       set('Idle', count(found?.workersWaiting ?? 0));
       set('Busy', count(found?.workersBusy ?? 0));
       set('Queued', count(found?.queued ?? 0));
-      const now = figures.get(service) ?? null;
-      set('In flight', count(now?.inFlight ?? null));
-      set('Rate', repliedRate(now));
-      set('p50', millis(now?.p50Ms ?? null));
-      set('p99', millis(now?.p99Ms ?? null));
+      set('In flight', count(found?.inFlight ?? 0));
+      const plain = found?.plain ?? null;
+      set('Rate', repliedRate(plain));
+      set('p50', millis(plain?.p50Ms ?? null));
+      set('p99', millis(plain?.p99Ms ?? null));
       table.show(workers.items.map((worker, id) => ({ ...worker, id })));
       text(state, workers.next === null ? '' : `first ${WORKERS_SHOWN} workers`);
       const durable = found?.durable ?? null;

@@ -1,4 +1,5 @@
 /** The list of services: workers, queues, rates. */
+import type { Service } from '../../http/api/node-answers.js';
 import { messageOf } from '../api.js';
 import { DataTable } from '../data-table.js';
 import { el, text } from '../dom.js';
@@ -17,7 +18,7 @@ import {
   WAITING,
   WORKERS,
 } from '../service-columns.js';
-import { type Listed, ServiceList } from '../service-list.js';
+import { ServiceList } from '../service-list.js';
 import { empty } from '../status-line.js';
 import { repeatedly, type View } from '../view.js';
 
@@ -32,7 +33,7 @@ export function servicesView(): View {
     'data-search': true,
   });
   const state = el('span', { class: 'quiet', role: 'status' });
-  const table = new DataTable<Listed>({
+  const table = new DataTable<Service>({
     label: 'Services',
     // A phone has room for three numbers: workers, failures, dead requests.
     columns: [

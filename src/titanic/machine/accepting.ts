@@ -1,8 +1,9 @@
 /** What new requests count against before they are in the store, and what becomes of them then. */
 import type { Asker } from '../../broker/ports.js';
 import type { Holder } from '../../core/holdings.js';
-import { increment } from '../../core/labels.js';
+import { increment } from '../../core/counts.js';
 import { escapeName } from '../../core/escape.js';
+import { STORED } from './counters.js';
 import type { Claiming } from './claiming.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import type { OpenRequests } from './open-requests.js';
@@ -98,7 +99,7 @@ export class Accepting {
   accepted(request: StoredRequest, party: string, content: StoredContent | null): void {
     const { counters } = this.#context;
     const shown = this.#open(request, party, content);
-    increment(counters.services.accepted, this.#context.labelOf(shown));
+    increment(counters.of(shown), STORED.accepted);
     this.#context.trace?.({
       name: 'titanic.accepted',
       uuid: uuidPrefix(request.uuid),

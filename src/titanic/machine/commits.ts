@@ -1,4 +1,4 @@
-import { Histograms } from '../../core/histogram.js';
+import { Histogram } from '../../core/histogram.js';
 
 /** From the latency of memory to that of a failing disk. */
 const DURATION_BOUNDS_MS = [
@@ -13,13 +13,15 @@ export class Commits {
    * Milliseconds from handing over a batch to learning that it is durable, to the accuracy of a
    * turn.
    */
-  readonly durations: Histograms = new Histograms(DURATION_BOUNDS_MS, 1);
+  readonly durations: Histogram = new Histogram(DURATION_BOUNDS_MS);
   /** In changes. */
-  readonly sizes: Histograms = new Histograms(SIZE_BOUNDS, 1);
+  readonly sizes: Histogram = new Histogram(SIZE_BOUNDS, this.durations.end);
+  /** The numbers of both. */
+  readonly counts: Float64Array = new Float64Array(this.sizes.end);
 
   /** A batch is durable. One that fails is not counted. */
   done(size: number, durationMs: number): void {
-    this.sizes.observe(0, size);
-    this.durations.observe(0, durationMs);
+    this.sizes.observe(this.counts, size);
+    this.durations.observe(this.counts, durationMs);
   }
 }

@@ -1,6 +1,6 @@
 /** The context that all parts of the Titanic machine share, and that outlives an activation. */
 import type { Asker } from '../../broker/ports.js';
-import type { Label, Labels } from '../../core/labels.js';
+import type { CountedServices } from '../../core/counted-services.js';
 import { TITANIC_SCHEDULE, uuidText } from '../../wire/tsp.js';
 import { Commits } from './commits.js';
 import { TitanicCounters } from './counters.js';
@@ -72,7 +72,7 @@ export class TitanicContext {
     store: TitanicReads,
     replica: Replica,
     events: TitanicEvents,
-    labels: Labels,
+    counted: CountedServices,
     claims: TitanicClaims | null,
   ) {
     this.options = options;
@@ -86,8 +86,8 @@ export class TitanicContext {
     this.store = store;
     this.replica = replica;
     this.events = events;
-    this.counters = new TitanicCounters(labels);
-    this.services = new StoredServices(this.counters);
+    this.counters = new TitanicCounters(counted);
+    this.services = new StoredServices(counted);
   }
 
   counted(counts: StoreCounts): void {
@@ -110,14 +110,6 @@ export class TitanicContext {
 
   storedOf(owner: Owner): OwnerCount {
     return this.#owners.get(owner) ?? { owner, stored: 0, bytes: 0 };
-  }
-
-  /**
-   * The label under which the outcomes of a service's requests are counted. @param shown
-   * percent-escaped
-   */
-  labelOf(shown: string): Label {
-    return this.counters.labels.of(shown);
   }
 
   /** A peer asked for a request that another one stored (D71). */

@@ -1,6 +1,6 @@
-/** Outcomes of stored requests, by the label of their service. */
-import { Histograms } from '../../core/histogram.js';
-import { type ByLabel, byLabel, type Label, LABELS_MAX, type Labels } from '../../core/labels.js';
+/** Outcomes of stored requests. */
+import type { CountedServices } from '../../core/counted-services.js';
+import { Histogram } from '../../core/histogram.js';
 import type { FailureKind } from '../../wire/failure.js';
 import { RETRY_REASONS, type RetryReason } from '../store/retries.js';
 
@@ -19,32 +19,40 @@ const BOUNDS_MS = [
   7_200_000, 28_800_000, 86_400_000,
 ];
 
-/** Keyed by the label that a service has at that moment. */
-export interface StoredCounts {
-  readonly accepted: ByLabel;
-  readonly completed: ByLabel;
-  readonly retried: ByLabel;
-  readonly dead: ByLabel;
-  readonly expired: ByLabel;
-  readonly attemptsFailed: Readonly<Record<AttemptFailure, ByLabel>>;
+const ACCEPT_TO_REPLY = new Histogram(BOUNDS_MS, 9);
+const GAUGES = ACCEPT_TO_REPLY.end;
+const ATTEMPTS_FAILED: Readonly<Record<AttemptFailure, number>> = {
+  error: 0,
+  final: 1,
+  retry: 2,
+  lost: 3,
+};
+
+/** The columns of a row: see `Layout`. */
+export const STORED = {
+  attemptsFailed: ATTEMPTS_FAILED,
+  dead: 4,
+  failures: 5,
+  accepted: 5,
+  completed: 6,
+  retried: 7,
+  expired: 8,
   /** Milliseconds that a request waited for its reply: see `SINCE` of the index. */
-  readonly acceptToReply: Histograms;
-}
+  acceptToReply: ACCEPT_TO_REPLY,
+  counters: GAUGES,
+  // Gauges, up to date after `Titanic.measure`.
+  requests: { pending: GAUGES, dispatched: GAUGES + 1, replied: GAUGES + 2, dead: GAUGES + 3 },
+  /** How long the oldest pending request has waited, in milliseconds; 0 if there is none. */
+  oldestMs: GAUGES + 4,
+  columns: GAUGES + 5,
+} as const;
 
 /** Counted since the start. */
 export class TitanicCounters {
-  readonly labels: Labels;
-  readonly services: StoredCounts = {
-    accepted: byLabel(),
-    completed: byLabel(),
-    retried: byLabel(),
-    dead: byLabel(),
-    expired: byLabel(),
-    attemptsFailed: { error: byLabel(), final: byLabel(), retry: byLabel(), lost: byLabel() },
-    acceptToReply: new Histograms(BOUNDS_MS, LABELS_MAX),
-  };
-  /** Labels of services that have, or had, stored requests. */
-  readonly stored: Set<Label> = new Set();
+  readonly columns: typeof STORED = STORED;
+  readonly services: CountedServices;
+  /** For services that are not known by name. */
+  readonly others: Float64Array;
   /** How often schedules were due, by what became of it. */
   readonly schedules: Record<ScheduleOutcome, number> = { stored: 0, denied: 0, delayed: 0 };
   /** The store: whether it can be reached, and what was tried again. */
@@ -76,34 +84,38 @@ export class TitanicCounters {
   /** Requests for `titanic.*` that could not be read. */
   malformed = 0;
 
-  constructor(labels: Labels) {
-    this.labels = labels;
+  constructor(services: CountedServices) {
+    this.services = services;
+    this.others = services.keepStored(STORED).now;
+  }
+
+  /** The row of a service. @param shown percent-escaped */
+  of(shown: string): Float64Array {
+    return this.services.find(shown)?.stored?.now ?? this.others;
   }
 
   // For all services together:
   get accepted(): number {
-    return this.#total(this.services.accepted);
+    return this.#total(STORED.accepted);
   }
 
   get completed(): number {
-    return this.#total(this.services.completed);
+    return this.#total(STORED.completed);
   }
 
   get retried(): number {
-    return this.#total(this.services.retried);
+    return this.#total(STORED.retried);
   }
 
   get dead(): number {
-    return this.#total(this.services.dead);
+    return this.#total(STORED.dead);
   }
 
   get expired(): number {
-    return this.#total(this.services.expired);
+    return this.#total(STORED.expired);
   }
 
-  #total(counts: ByLabel): number {
-    let total = 0;
-    for (const label of this.labels.names.keys()) total += counts[label] ?? 0;
-    return total;
+  #total(column: number): number {
+    return this.services.total('stored')[column] ?? 0;
   }
 }

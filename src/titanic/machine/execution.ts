@@ -1,10 +1,11 @@
 /** Handles the broker's reports about stored requests, and the attempts that result. */
 import { oneLine } from '../../core/escape.js';
 import type { Frames } from '../../core/frames.js';
-import { increment } from '../../core/labels.js';
+import { increment } from '../../core/counts.js';
 import { pack, packedBytes } from '../../core/packed.js';
 import type { RandomFill } from '../../core/random.js';
 import type { Failure } from '../../wire/failure.js';
+import { STORED } from './counters.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import type { Dispatcher } from './dispatcher.js';
 import { claimOf } from './claiming.js';
@@ -79,9 +80,9 @@ export class Execution {
     this.#requests.intend(this.#dispatcher.partyOf(slot), change, reply.length, {
       committed: ({ kind }) => {
         if (kind === 'done') {
-          const label = this.#context.labelOf(shown);
-          increment(counters.services.completed, label);
-          counters.services.acceptToReply.observe(label, Math.max(0, this.#context.wall - since));
+          const counts = counters.of(shown);
+          increment(counts, STORED.completed);
+          STORED.acceptToReply.observe(counts, Math.max(0, this.#context.wall - since));
           this.#context.traceEnd(uuid, 'replied');
         }
         if (this.#requests.settled(uuid, kind)) {
@@ -121,8 +122,8 @@ export class Execution {
       reason: harmless,
     });
     const { shown } = this.#dispatcher.serviceOf(slot);
-    const label = this.#context.labelOf(shown);
-    increment(counters.services.attemptsFailed[failure?.kind ?? 'lost'], label);
+    const counts = counters.of(shown);
+    increment(counts, STORED.attemptsFailed[failure?.kind ?? 'lost']);
     const isLast = failure?.kind === 'final' || attempts >= index.get(slot, ATTEMPTS_MAX);
     const pauseMs = isLast ? 0 : this.#pauseMs(slot, attempts);
     const change: Extract<Change, { kind: 'attempt' }> = {
@@ -156,7 +157,7 @@ export class Execution {
       failed: () => true,
     });
     this.#dispatcher.hold(slot, SETTLING);
-    increment(counters.services.retried, label);
+    increment(counts, STORED.retried);
     events.emit({ name: 'titanic.retried', service: shown, reason: harmless });
     // A reply that comes before that is committed is still taken.
     if (!isShared) this.#dispatcher.wait(slot, now + pauseMs, now);

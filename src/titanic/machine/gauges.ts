@@ -1,15 +1,9 @@
-/** What is stored now, by the label of the service. Summed up on demand. */
-import { type ByLabel, byLabel, increment, OTHERS } from '../../core/labels.js';
-import type { TitanicCounters } from './counters.js';
+/** What is stored now, for the row of each service. Summed up on demand. */
+import { increment } from '../../core/counts.js';
+import { STORED, type TitanicCounters } from './counters.js';
 import type { OpenFigures } from './dispatcher.js';
 import type { StoreCounts } from '../store/store.js';
 import type { StoredServices } from './stored-services.js';
-
-export interface StoredGauges {
-  readonly requests: Readonly<Record<'pending' | 'dispatched' | 'replied' | 'dead', ByLabel>>;
-  /** How long the oldest pending request has waited, in milliseconds; 0 if there is none. */
-  readonly oldestMs: ByLabel;
-}
 
 /** The sources of the sums. */
 export interface GaugeSources {
@@ -22,35 +16,31 @@ export interface GaugeSources {
 }
 
 /** @param wall milliseconds since 1970 */
-export function storedGauges(from: GaugeSources, wall: number): StoredGauges {
+export function measureStored(from: GaugeSources, wall: number): void {
   const { counters, counts, services, delivered } = from;
-  const requests = {
-    pending: byLabel(),
-    dispatched: byLabel(),
-    replied: byLabel(),
-    dead: byLabel(),
-  };
-  const oldestMs = byLabel();
+  const { others } = counters;
+  others.fill(0, STORED.counters);
+  for (const { stored } of counters.services.all()) stored?.now.fill(0, STORED.counters);
   const rest = {
     pending: Math.max(0, counts.pending - delivered),
     dispatched: delivered,
     replied: counts.replied,
     dead: counts.dead,
   };
-  for (const { service, shown, pending, replied, dead } of services.all()) {
-    const label = counters.labels.of(shown);
-    counters.stored.add(label);
+  for (const { counted, service, pending, replied, dead } of services.all()) {
+    const row = counters.of(counted.shown);
     const { out: dispatched, since } = from.openOf(service);
     const here = { pending: Math.max(0, pending - dispatched), dispatched, replied, dead };
     for (const state of STATES) {
-      increment(requests[state], label, here[state]);
+      increment(row, STORED.requests[state], here[state]);
       rest[state] -= here[state];
     }
-    oldestMs[label] = Math.max(oldestMs[label] ?? 0, ageMs(since, wall));
+    // An age is not summed up: the oldest of those without a label is told of them together.
+    const told = counted.hasLabel ? row : others;
+    told[STORED.oldestMs] = Math.max(told[STORED.oldestMs] ?? 0, ageMs(since, wall));
   }
   // The counts of services that are not known by name.
-  for (const state of STATES) increment(requests[state], OTHERS, Math.max(0, rest[state]));
-  return { requests, oldestMs };
+  for (const state of STATES) increment(others, STORED.requests[state], Math.max(0, rest[state]));
 }
 
 /** @param since `null`: no request waits */

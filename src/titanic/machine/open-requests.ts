@@ -6,8 +6,9 @@
 import type { Asker } from '../../broker/ports.js';
 import { oneLine } from '../../core/escape.js';
 import { OUTCOME_UNKNOWN } from '../../core/failure-words.js';
-import { increment } from '../../core/labels.js';
+import { increment } from '../../core/counts.js';
 import type { Failure } from '../../wire/failure.js';
+import { STORED } from './counters.js';
 import { Answers, deadStatusFrame } from './answers.js';
 import { claimOf, keptClaim } from './claiming.js';
 import { closerOf, mayAccess } from './ownership.js';
@@ -568,7 +569,7 @@ export class OpenRequests {
       ...(last === null ? {} : { before: { ...last.attempt, ...keptClaim(claim) } }),
       committed: ({ kind }) => {
         if (kind === 'done') {
-          increment(counters.services.dead, this.#context.labelOf(shown));
+          increment(counters.of(shown), STORED.dead);
           this.#context.traceEnd(uuid, 'dead');
           events.emit({ name: 'titanic.died', service: shown, attempts, reason: oneLine(reason) });
         }
@@ -599,7 +600,7 @@ export class OpenRequests {
           this.gone(uuid);
           return;
         }
-        increment(counters.services.expired, this.#context.labelOf(shown));
+        increment(counters.of(shown), STORED.expired);
         this.#context.traceEnd(uuid, 'expired');
         this.#context.hints?.ended(uuid);
         events.emit({ name: 'titanic.expired', service: shown });

@@ -1,51 +1,50 @@
 /** What the store holds for each service, as last reported; also while this node is inactive. */
 import { escapeName } from '../../core/escape.js';
-import { OTHERS } from '../../core/labels.js';
-import type { TitanicCounters } from './counters.js';
+import type { CountedService, CountedServices } from '../../core/counted-services.js';
+import { STORED } from './counters.js';
 import { SERVICES_KEPT_MAX, type ServiceCount } from '../store/store.js';
 
-/**
- * Labels are reserved for services that get a worker, because anybody can store requests under any
- * number of names.
- */
-const LABELS_SHARE = 0.5;
-
 export interface StoredService extends ServiceCount {
-  /** Its name in printable form (D3). */
-  readonly shown: string;
+  readonly counted: CountedService;
 }
 
 export class StoredServices {
-  readonly #counters: TitanicCounters;
+  readonly #counted: CountedServices;
   /** Keyed by name, one character per byte. */
   readonly #services = new Map<string, StoredService>();
   /** Names of services that came or went since they were last taken. */
   readonly #changed = new Set<string>();
 
-  constructor(counters: TitanicCounters) {
-    this.#counters = counters;
+  constructor(counted: CountedServices) {
+    this.#counted = counted;
   }
 
-  /** If there are more services than are kept, only those with a label of their own are known. */
+  /** If there are more services than are kept, only those that the broker knows are known. */
   update(counts: readonly ServiceCount[]): void {
-    const { labels, stored } = this.#counters;
     for (const count of counts) {
       const name = count.service.toString('latin1');
+      const known = this.#services.get(name);
       if (count.pending + count.replied + count.dead === 0) {
-        if (this.#services.delete(name)) this.#changed.add(name);
+        if (known === undefined) continue;
+        known.counted.isStored = false;
+        this.#services.delete(name);
+        this.#changed.add(name);
         continue;
       }
-      const known = this.#services.get(name);
-      const shown = known?.shown ?? escapeName(count.service);
-      const label = labels.claim(shown, LABELS_SHARE);
-      stored.add(label);
-      const hasPlace = this.#services.size < SERVICES_KEPT_MAX || label !== OTHERS;
-      if (known === undefined && !hasPlace) continue;
+      const counted = known?.counted ?? this.#newly(count.service);
+      if (counted === null) continue;
       if (known === undefined) this.#changed.add(name);
+      this.#counted.stores(counted, STORED);
       // The store reports views of a larger piece of memory, so they are copied.
       const service = known?.service ?? Buffer.from(count.service);
-      this.#services.set(name, { ...count, service, shown });
+      this.#services.set(name, { ...count, service, counted });
     }
+  }
+
+  #newly(service: Buffer): CountedService | null {
+    const shown = escapeName(service);
+    const hasPlace = this.#services.size < SERVICES_KEPT_MAX;
+    return hasPlace ? this.#counted.of(shown) : this.#counted.find(shown);
   }
 
   /** `null`: the store holds nothing for it, or it is above the maximum. */

@@ -9,7 +9,7 @@
  * reports in `run`.
  */
 import type { Frames } from '../../core/frames.js';
-import type { Labels } from '../../core/labels.js';
+import type { CountedServices } from '../../core/counted-services.js';
 import type { RandomFill } from '../../core/random.js';
 import type {
   EmbeddedServiceApi,
@@ -33,7 +33,7 @@ import { NO_SLOT, type Slot } from './open-index.js';
 import { OpenRequests } from './open-requests.js';
 import type { OperatorHost } from './operator-host.js';
 import type { TitanicOptions } from './options.js';
-import { type StoredGauges, storedGauges } from './gauges.js';
+import { measureStored } from './gauges.js';
 import type { Replica } from './replica.js';
 import { Progress } from './progress.js';
 import { Schedules } from './schedules.js';
@@ -108,7 +108,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
   #isSuspended = false;
 
   /**
-   * @param labels labels of services in the metrics, shared with the broker
+   * @param counted the rows of services, shared with the broker
    * @param claims of a store that other brokers use, too; `null`: this one is alone
    */
   constructor(
@@ -117,10 +117,10 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     replica: Replica,
     events: TitanicEvents,
     random: RandomFill,
-    labels: Labels,
+    counted: CountedServices,
     claims: TitanicClaims | null = null,
   ) {
-    this.#context = new TitanicContext(options, store, replica, events, labels, claims);
+    this.#context = new TitanicContext(options, store, replica, events, counted, claims);
     this.#random = random;
     this.#uuids = new Uuids(random);
     this.#activation = this.#newActivation();
@@ -297,9 +297,9 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     return this.#context.services;
   }
 
-  /** What is stored now, by label. @param wall milliseconds since 1970 */
-  gauges(wall: number): StoredGauges {
-    return storedGauges(this, wall);
+  /** Brings the gauges of the rows up to date. @param wall milliseconds since 1970 */
+  measure(wall: number): void {
+    measureStored(this, wall);
   }
 
   /** What is stored for one service; `null`: nothing. @param wall milliseconds since 1970 */

@@ -1,6 +1,7 @@
 /** What ends by time: open requests that expire, and entries in the store whose time is over. */
 import { escapeName } from '../../core/escape.js';
-import { increment } from '../../core/labels.js';
+import { increment } from '../../core/counts.js';
+import { STORED } from './counters.js';
 import type { TitanicContext } from './context.js';
 import { ENDING, NO_SLOT, SETTLING, STATE } from './open-index.js';
 import type { OpenRequests } from './open-requests.js';
@@ -58,8 +59,7 @@ export class Upkeep {
         this.#isSweeping = false;
         if (result.kind !== 'swept') return;
         for (const { service, count } of result.services) {
-          const label = this.#context.labelOf(escapeName(service));
-          increment(counters.services.expired, label, count);
+          increment(counters.of(escapeName(service)), STORED.expired, count);
         }
         if (result.more) this.#sweepAt = -Infinity;
       },

@@ -175,7 +175,7 @@ describe('A request is taken apart', () => {
     });
     bob.request('echo', 'z');
     expect(taken()).toBe(0);
-    expect(s.broker.counters.requests.total(s.broker.counters.requests.refused.rights)).toBe(1);
+    expect(s.broker.counters.requestsRefused.rights).toBe(1);
   });
 
   it('from a client that the broker has closed', () => {

@@ -1,4 +1,7 @@
+import { randomUUID } from 'node:crypto';
+
 import { afterEach, describe, expect, it } from '@jest/globals';
+import { temporaryService } from '../../../src/core/temporary-service.js';
 import { scrape } from '../../support/metrics.js';
 import { endStages, type Stage, stage } from '../../support/stage.js';
 import { rules } from '../../support/rights.js';
@@ -228,7 +231,7 @@ describe('workers_*, messages_*, replies_* (contract §5)', () => {
 });
 
 describe('the label service (contract §5)', () => {
-  it('is there for services that had a worker, and stays when they are forgotten', async () => {
+  it('is lent to services that had a worker, and stays while they are remembered', async () => {
     const s = stage();
     const w1 = s.worker('w1').ready('echo');
     s.client('c1').request('echo', 'hi').request('nobody', 'hi');
@@ -237,12 +240,36 @@ describe('the label service (contract §5)', () => {
     const page = await scrape(s.broker);
     expect(page.valuesOf('service')).toEqual(new Set(['__other__', 'echo']));
     expect(page.value('requests_replied_total{service="echo"}')).toBe(1);
+    s.after(590_000);
     s.client('c2').request('echo', 'again');
     expect((await scrape(s.broker)).value('requests_received_total{service="echo"}')).toBe(2);
   });
 
-  it('has 200 services of 300, and __other__ with the counts of the rest', async () => {
+  it('is given back when its service has been gone for ten minutes, and free for the next', async () => {
     const s = stage();
+    s.broker.counters.requests.services.most = 1;
+    const w1 = s.worker('w1').ready('first');
+    s.client('c1').request('first', 'hi');
+    w1.final('HI').disconnect();
+    s.after(600_000);
+    const w2 = s.worker('w2').ready('second');
+    s.client('c2').request('second', 'hi');
+    w2.final('HI').disconnect();
+    const page = await scrape(s.broker);
+    expect(page.valuesOf('service')).toEqual(new Set(['__other__', 'second']));
+    // It was counted once, under its own name: __other__ gets none of it.
+    expect(page.value('requests_received_total{service="__other__"}')).toBe(0);
+    expect(page.value('requests_received_total{service="second"}')).toBe(1);
+    expect(s.broker.counters.requestsReceived).toBe(2);
+    s.after(600_000);
+    s.worker('w3').ready('first');
+    const again = await scrape(s.broker);
+    expect(again.value('requests_received_total{service="first"}')).toBe(0);
+  });
+
+  it('is `__other__`, with what they count together, for services beyond those', async () => {
+    const s = stage();
+    s.broker.counters.requests.services.most = 200;
     const c1 = s.client('c1');
     for (let index = 0; index < 300; index++) {
       s.worker(`w${index}`).ready(`service ${index}`);
@@ -257,6 +284,30 @@ describe('the label service (contract §5)', () => {
     expect(page.value('requests_received_total{service="__other__"}')).toBe(100);
     expect(page.value('requests_in_flight{service="__other__"}')).toBe(100);
     expect(page.value('workers{service="__other__",state="busy"}')).toBe(100);
+    expect(page.value('request_wait_seconds_count{service="__other__"}')).toBe(100);
+  });
+
+  it('keeps what was counted before it was lent under `__other__`, which never decreases', async () => {
+    const s = stage();
+    s.client('c1').request('echo', '1').request('echo', '2');
+    s.after(30);
+    s.worker('w1').ready('echo').final('ONE');
+    expect(await counted(s)).toEqual({
+      'requests_received_total{service="__other__"}': 2,
+      'requests_replied_total{service="echo"}': 1,
+      'request_wait_seconds_count{service="echo"}': 2,
+      'request_duration_seconds_count{service="echo"}': 1,
+      'requests_in_flight{service="echo"}': 1,
+    });
+  });
+
+  it('is not lent to the services of our own benchmarks', async () => {
+    const s = stage();
+    s.worker('w1').ready(temporaryService(randomUUID()));
+    s.worker('w2').ready('bench-of-mine');
+    expect((await scrape(s.broker)).valuesOf('service')).toEqual(
+      new Set(['__other__', 'bench-of-mine']),
+    );
   });
 
   it('shows a hostile name percent-escaped and quoted, so that it adds no line and no label (D3)', async () => {

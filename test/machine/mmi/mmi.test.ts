@@ -99,8 +99,24 @@ describe('mmi.services', () => {
     s.worker('w2').ready('echo');
     const c1 = s.client('c1').request('echo', '1').request('idle', '2').request('idle', '3');
     expect(json(ask(c1, 'mmi.services', ''))).toEqual([
-      { service: 'echo', workersWaiting: 1, workersBusy: 1, queued: 0, plain: null, durable: null },
-      { service: 'idle', workersWaiting: 0, workersBusy: 0, queued: 2, plain: null, durable: null },
+      {
+        service: 'echo',
+        workersWaiting: 1,
+        workersBusy: 1,
+        queued: 0,
+        inFlight: 1,
+        plain: null,
+        durable: null,
+      },
+      {
+        service: 'idle',
+        workersWaiting: 0,
+        workersBusy: 0,
+        queued: 2,
+        inFlight: 0,
+        plain: null,
+        durable: null,
+      },
     ]);
   });
 

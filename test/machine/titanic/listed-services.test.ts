@@ -15,12 +15,11 @@ class Watched {
 
   constructor(s: TitanicStage) {
     this.#stage = s;
-    const { labels } = s.broker.counters.requests;
     this.#timeSeries = new TimeSeries(sources(s.broker, { titanic: () => s.titanic }), s.now);
     s.broker.listing.setFigures(
       serviceFigures({
-        labels,
         timeSeries: this.#timeSeries,
+        now: () => s.now,
         stored: (service) => s.titanic.durableOf(service, s.wall),
       }),
     );
@@ -145,20 +144,21 @@ describe('a service with stored requests', () => {
     w1.final('TWO');
   });
 
-  it('beyond the labels of metrics is not counted by itself, but what is stored of it is told', () => {
+  it('has rates also without a label of the metrics', () => {
     const s = titanicStage();
+    s.broker.counters.requests.services.most = 2;
     const list = new Watched(s);
     s.batch(() => {
-      for (let n = 0; n < 150; n++) s.asks('request', `many ${n}`, 'hi');
+      for (let n = 0; n < 10; n++) s.asks('request', `many ${n}`, 'hi');
     });
-    s.after(10);
-    const beyond = list.all.filter(({ plain }) => plain === null);
-    expect(list.all).toHaveLength(150);
-    expect(beyond).toHaveLength(50);
-    expect(beyond[0]).toMatchObject({ durable: { pending: 1, acceptedPerSecond: null } });
+    list.seconds(4);
+    expect(list.of('many 9')).toMatchObject({
+      plain: { requestsPerSecond: 0 },
+      durable: { pending: 1, acceptedPerSecond: 0.25 },
+    });
   });
 
-  it('is one of at most 10,000 that are known by name, but for those that have a label', () => {
+  it('is one of at most 10,000 that are known by name, but for those that the broker knows', () => {
     const maxOpen = 20_000;
     const s = titanicStage({ titanic: { maxOpen } });
     const fake = (n: number) => ({
@@ -176,8 +176,9 @@ describe('a service with stored requests', () => {
     s.worker('w1').ready('honest');
     const honest = { ...fake(0), service: Buffer.from('honest') };
     s.titanic.counted({ ...counts, pending: 12_001, services: [honest] });
-    const requests = s.titanic.gauges(s.wall).requests.pending;
-    expect(requests[s.broker.counters.requests.labels.of('honest')]).toBe(1);
-    expect(requests[0]).toBe(12_000 - 100);
+    s.titanic.measure(s.wall);
+    const { columns, others } = s.titanic.counters;
+    expect(s.titanic.counters.of('honest')[columns.requests.pending]).toBe(1);
+    expect(others[columns.requests.pending]).toBe(2000);
   });
 });

@@ -129,8 +129,10 @@ describe('a schedule', () => {
     expect(s.titanic.counts.pending).toBe(0);
     expect(s.titanic.openOf(Buffer.from('titanic.schedule')).since).toBeNull();
     expect(s.titanic.durableOf(Buffer.from('titanic.schedule'), s.wall)).toBeNull();
-    const { requests, oldestMs } = s.titanic.gauges(s.wall);
-    expect(Math.max(0, ...Object.values(requests.pending), ...Object.values(oldestMs))).toBe(0);
+    s.titanic.measure(s.wall);
+    const { columns, services } = s.titanic.counters;
+    const stored = services.total('stored');
+    expect([stored[columns.requests.pending], stored[columns.oldestMs]]).toEqual([0, 0]);
     const query = { service: null, state: null, olderThanMs: null, after: null, limit: 10 };
     const list = s.operates((operator, answer) => operator.list(query, answer));
     expect(list()).toMatchObject({ value: { requests: [] } });

@@ -4,10 +4,14 @@ import { fileURLToPath } from 'node:url';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
+import type { Service } from '../../../src/http/api/node-answers.js';
+import type { Page } from '../../../src/http/api/words.js';
+import { Client } from '../../../src/sdk/client.js';
+import { Worker } from '../../../src/sdk/worker.js';
 import { run } from '../../support/child.js';
 import { type Daemon, startDaemon } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
-import { httpOf, tokenOf } from '../../support/http.js';
+import { ask, httpOf, tokenOf } from '../../support/http.js';
 import { itWithTool } from '../../support/tools.js';
 import { RawPeer } from '../../interop/support/raw-peer.js';
 import { cleanUp, rawWorker } from '../broker/support.js';
@@ -75,6 +79,44 @@ describe('majordomo top', () => {
     });
     peer.close();
     named.close();
+  });
+
+  it('shows rates of services without a label in the metrics, of which bench takes none', async () => {
+    const daemon = await startDaemon({ sets: ['http.listen=127.0.0.1:0', 'metrics.services=2'] });
+    const { endpoint } = daemon;
+    const bench = await run(['bench', '--endpoint', endpoint, '--seconds', '1']);
+    expect(bench.status).toBe(0);
+    await using stack = new AsyncDisposableStack();
+    const client = stack.use(new Client(endpoint));
+    for (const service of ['one', 'two', 'three']) {
+      const worker = stack.use(
+        new Worker({ endpoints: endpoint, service }, ({ frames }) => frames),
+      );
+      void worker.run();
+      // Replied to once the worker is registered.
+      await client.request(service, 'hi');
+    }
+    const over = new AbortController();
+    const requests = (async () => {
+      while (!over.signal.aborted) await client.request('three', 'hi');
+    })();
+    stack.defer(async () => {
+      over.abort();
+      await requests;
+    });
+    const http = httpOf(daemon);
+    const { text } = await ask(`${http}/metrics`);
+    const labels = text.matchAll(/^majordomo_requests_received_total\{service="(.*)"\}/gm);
+    expect([...labels].map(([, service]) => service)).toEqual(['__other__', 'one', 'two']);
+    let rate = 0;
+    while (rate === 0) {
+      const { json } = await ask(`${http}/api/v1/services?service=three`);
+      rate = (json as Page<Service>).items[0]?.plain?.repliesPerSecond ?? 0;
+    }
+    const { stdout } = await run(['top', '--admin', http]);
+    expect(stdout).toMatch(/^three +\d+ +\d+ +\d+ +- +- +(?!0\.0)[\d.]+ +0\.0 +(?!0\.0)[\d.]+$/m);
+    const history = await ask(`${http}/api/v1/services/history?service=three`);
+    expect(history.json).toMatchObject({ kept: false, samples: [] });
   });
 
   it('ends with 69 if nobody listens', async () => {

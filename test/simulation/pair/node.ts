@@ -290,9 +290,9 @@ export class SimPairNode implements WatchedNode {
     const mode = config.titanic.replication;
     const replication = new Replication(mode, store, opened.recovered, events);
     sabotage.replication?.(replication);
-    const { labels } = broker.counters.requests;
+    const { services } = broker.counters.requests;
     const quiet = { emit: () => {} };
-    const titanic = new Titanic(config.titanic, store, replication, quiet, random, labels);
+    const titanic = new Titanic(config.titanic, store, replication, quiet, random, services);
     replication.serve(titanic);
     router.begin(titanic, replication);
     this.#now = this.#clock.now;

@@ -362,9 +362,9 @@ export class SharedNode {
     const random = (target: Buffer): void => {
       this.#random.fill(target);
     };
-    const { labels } = broker.counters.requests;
+    const { services } = broker.counters.requests;
     const titanic = new Titanic(
-      ...([weather.titanic, counted, replica, NOTHING, random, labels, counted] as const),
+      ...([weather.titanic, counted, replica, NOTHING, random, services, counted] as const),
     );
     this.#in.made(titanic, replica);
     const clockOffset = storeMs - renewedAt;

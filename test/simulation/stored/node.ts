@@ -163,9 +163,9 @@ export class StoredNode {
       },
     };
     const replica = new Standalone(counted, this.disk.recovered.firstTransaction);
-    const { labels } = broker.counters.requests;
+    const { services } = broker.counters.requests;
     const quiet = { emit: () => {} };
-    const titanic = new Titanic(titanicOptions, counted, replica, quiet, random, labels);
+    const titanic = new Titanic(titanicOptions, counted, replica, quiet, random, services);
     this.#sabotage.titanic?.(titanic);
     const scheduled = new Set<Asked>();
     this.#process = { broker, titanic, store, peers: new Map(), links: [], scheduled };

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
-import { Labels } from '../../../src/core/labels.js';
+import { RequestCounters } from '../../../src/broker/request-counters.js';
 import { Listing, type Position, START } from '../../../src/broker/listing.js';
 import { RequestTable } from '../../../src/broker/state/request-table.js';
 import { ServiceTable } from '../../../src/broker/state/service-table.js';
@@ -32,7 +32,7 @@ describe('pages of what is registered', () => {
   beforeEach(() => {
     table = new RequestTable();
     const identities = new Identities(new Holdings(), () => NO_QUOTAS);
-    services = new ServiceTable(table, 1, new Labels(), identities);
+    services = new ServiceTable(table, 1, new RequestCounters().services, identities);
     listing = new Listing(services, { source: null });
     workers = 0;
   });

@@ -1,20 +1,21 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { counted } from '../../../src/cli/top/counted.js';
 import { render, type Snapshot } from '../../../src/cli/top/render.js';
 
 function service(name: string, waiting: number, busy: number, queued: number): Snapshot['status'] {
   return { service: name, workersWaiting: waiting, workersBusy: busy, queued };
 }
 
+const SWIFT: Snapshot['status'] = {
+  ...service('swift', 0, 2, 0),
+  plain: { requestsPerSecond: 15, repliesPerSecond: 5, failuresPerSecond: 0 },
+};
+
 const SIGHT: Snapshot = {
-  at: 3000,
   status: { node: 'left', role: 'primary', state: 'active', uptimeMs: 65_000 },
   health: { ready: true, reason: null, degraded: [{ code: 'store_full', text: 'disk full' }] },
-  services: [service('idle', 3, 0, 0), service('slow', 0, 1, 5), service('swift', 0, 2, 0)],
-  counts: new Map([['swift', { received: 130, replied: 110 }]]),
+  services: [service('idle', 3, 0, 0), service('slow', 0, 1, 5), SWIFT],
   named: null,
-  before: { at: 1000, counts: new Map([['swift', { received: 100, replied: 100 }]]) },
 };
 
 function worker(
@@ -45,7 +46,7 @@ describe('what top shows', () => {
       '',
       'SERVICE   QUEUED     BUSY     IDLE  PENDING     DEAD    OUT/S   FAIL/S',
       'slow           5        1        0        -        -        -        -',
-      'swift          0        2        0        -        -      5.0        -',
+      'swift          0        2        0        -        -      5.0      0.0',
       'idle           0        0        3        -        -        -        -',
       '',
     ]);
@@ -54,14 +55,14 @@ describe('what top shows', () => {
   it('is what is stored of a service, too, also without workers', () => {
     const pay = {
       ...service('pay', 0, 0, 0),
-      plain: { failuresPerSecond: 12.34 },
+      plain: { repliesPerSecond: 2.5, failuresPerSecond: 12.34 },
       durable: { pending: 41, dead: 3 },
     };
     expect(lines({ ...SIGHT, services: [pay] }, 80).slice(2)).toEqual([
-      '1 services, 0 workers (0 busy), 0 queued, 41 pending, 3 dead, 5.0 replies/s',
+      '1 services, 0 workers (0 busy), 0 queued, 41 pending, 3 dead, 2.5 replies/s',
       '',
       'SERVICE   QUEUED     BUSY     IDLE  PENDING     DEAD    OUT/S   FAIL/S',
-      'pay            0        0        0       41        3        -       12',
+      'pay            0        0        0       41        3      2.5       12',
       '',
     ]);
   });
@@ -91,54 +92,9 @@ describe('what top shows', () => {
     expect(lines({ ...SIGHT, health }, 80)[0]).toContain('NOT READY: its peer serves');
   });
 
-  it('knows no rates at first, nor where nothing is counted', () => {
-    for (const sight of [
-      { ...SIGHT, before: null },
-      { ...SIGHT, counts: null },
-    ]) {
-      expect(render(sight, { columns: 80, rows: 50 })).not.toContain('replies/s');
-    }
-  });
-
-  it('shows the rates of the node where it has no own ones, as when it is printed once', () => {
-    const plain = { requestsPerSecond: 3.25, repliesPerSecond: 2.5, failuresPerSecond: 0 };
-    const swift = { ...service('swift', 0, 2, 0), plain };
-    const sight = { ...SIGHT, services: [swift, service('slow', 0, 1, 5)], before: null };
-    expect(lines(sight, 100).slice(2)).toEqual([
-      '2 services, 3 workers (3 busy), 5 queued, 2.5 replies/s',
-      '',
-      'SERVICE   QUEUED     BUSY     IDLE  PENDING     DEAD    OUT/S   FAIL/S     IN/S',
-      'slow           5        1        0        -        -        -        -        -',
-      'swift          0        2        0        -        -      2.5      0.0      3.3',
-      '',
-    ]);
-    expect(lines({ ...sight, before: SIGHT.before }, 100).slice(2)).toContainEqual(
-      'swift          0        2        0        -        -      5.0      0.0       15',
-    );
-  });
-
-  it('shows no negative rate when the daemon began to count anew', () => {
-    const counts = new Map([['swift', { received: 1, replied: 1 }]]);
-    expect(render({ ...SIGHT, counts }, { columns: 80, rows: 50 })).toContain('0.0 replies/s');
-  });
-});
-
-describe('requests counted, as the metrics have them', () => {
-  it('by service, its name as it is', () => {
-    const text = [
-      '# HELP majordomo_requests_received_total Requests.',
-      'majordomo_requests_received_total{service="a"} 12',
-      'majordomo_requests_replied_total{service="a"} 1e3',
-      String.raw`majordomo_requests_received_total{service="\"q\\"} 1`,
-      'majordomo_requests_expired_total{service="a"} 7',
-      '',
-    ].join('\n');
-    expect(counted(text)).toEqual(
-      new Map([
-        ['a', { received: 12, replied: 1000 }],
-        ['"q\\', { received: 1, replied: 0 }],
-      ]),
-    );
+  it('has no total where no rates are measured', () => {
+    const sight = { ...SIGHT, services: [service('slow', 0, 1, 5)] };
+    expect(render(sight, { columns: 80, rows: 50 })).not.toContain('replies/s');
   });
 });
 
@@ -150,7 +106,7 @@ describe('what top SERVICE shows', () => {
     expect(lines(swift, 80).slice(3)).toEqual([
       '',
       'SERVICE   QUEUED     BUSY     IDLE  PENDING     DEAD    OUT/S   FAIL/S',
-      'swift          0        2        0        -        -      5.0        -',
+      'swift          0        2        0        -        -      5.0      0.0',
       '',
       'WORKER   STATE    IN FLIGHT  SINCE  ADDRESS   CREDIT',
       'vm-1:17  busy             3  1m 5s  10.0.0.7       4',

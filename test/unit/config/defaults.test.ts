@@ -74,6 +74,7 @@ const TABLE = {
     insecure: false,
     publicUrl: null,
   },
+  metrics: { services: 1000 },
   log: { level: 'info', format: 'auto' },
   security: { authorize: null },
   shutdown: { graceMs: 10_000 },

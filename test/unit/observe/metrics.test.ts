@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { Histograms } from '../../../src/core/histogram.js';
+import { Histogram } from '../../../src/core/histogram.js';
 import { Holdings } from '../../../src/core/holdings.js';
 import { Exposition, labelText } from '../../../src/observe/exposition.js';
 import { Metrics } from '../../../src/observe/metrics.js';
@@ -11,11 +11,12 @@ afterEach(endStages);
 
 describe('the text of metrics', () => {
   it('has cumulative buckets, the last of them as large as the count', () => {
-    const histograms = new Histograms([1, 10, 100], 2);
-    for (const value of [0, 1, 1.5, 10, 1000]) histograms.observe(1, value);
+    const histogram = new Histogram([1, 10, 100], 3);
+    const row = new Float64Array(histogram.end);
+    for (const value of [0, 1, 1.5, 10, 1000]) histogram.observe(row, value);
     const out = new Exposition();
     out.metric('titanic_commit_batch_size');
-    out.histogram('', histograms, 1, 1);
+    out.histogram('', histogram, row, 1);
     const lines = out.take().split('\n').slice(2, -1);
     expect(lines.map((line) => line.replace('majordomo_titanic_commit_batch_size', ''))).toEqual([
       '_bucket{le="1"} 2',

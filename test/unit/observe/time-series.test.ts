@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
+import { present } from '../../../src/core/assert.js';
 import { TimeSeries } from '../../../src/observe/time-series.js';
 import { sources } from '../../support/metrics.js';
 import { endStages, type Stage, stage } from '../../support/stage.js';
@@ -8,11 +9,15 @@ afterEach(endStages);
 
 /** Samples of one stage, by a clock of the test's own that starts at 0. */
 class Watch {
+  readonly sources: ReturnType<typeof sources>;
   readonly timeSeries: TimeSeries;
+  readonly #stage: Stage;
   #now = 0;
 
   constructor(s: Stage, given: Parameters<typeof sources>[1] = {}) {
-    this.timeSeries = new TimeSeries(sources(s.broker, given), 0);
+    this.#stage = s;
+    this.sources = sources(s.broker, given);
+    this.timeSeries = new TimeSeries(this.sources, 0);
   }
 
   /** Takes a sample a second, for so many. */
@@ -37,8 +42,10 @@ class Watch {
     );
   }
 
-  service(name: string): object | undefined {
-    return this.timeSeries.services(this.#now).find(({ service }) => service === name);
+  /** Its rates in lists. */
+  service(name: string): object | null {
+    const service = this.#stage.broker.counters.requests.services.find(name);
+    return service === null ? null : this.timeSeries.plainOf(service, this.#now);
   }
 }
 
@@ -117,14 +124,13 @@ describe('the figures of services', () => {
     w1.final('one');
     watch.seconds(2);
     expect(watch.service('echo')).toMatchObject({
-      receivedPerSecond: 0.5,
-      repliedPerSecond: 0.25,
-      failedPerSecond: 0,
-      inFlight: 1,
+      requestsPerSecond: 0.5,
+      repliesPerSecond: 0.25,
+      failuresPerSecond: 0,
     });
-    expect(watch.service('other')).toMatchObject({ receivedPerSecond: 0, p50Ms: null });
+    expect(watch.service('other')).toMatchObject({ requestsPerSecond: 0, p50Ms: null });
     watch.seconds(8);
-    expect(watch.service('echo')).toMatchObject({ receivedPerSecond: 0, repliedPerSecond: 0 });
+    expect(watch.service('echo')).toMatchObject({ requestsPerSecond: 0, repliesPerSecond: 0 });
   });
 });
 
@@ -172,45 +178,36 @@ describe('the history of a service', () => {
     expect(watch.history('echo', 9999)).toHaveLength(150);
   });
 
-  it('is of services with a label of their own only', () => {
+  it('is kept of services with a label, as long as they have it', () => {
     const s = stage();
-    for (let n = 0; n < 250; n++) s.worker(`w${n}`).ready(`s${n}`);
+    const { services } = s.broker.counters.requests;
+    services.most = 2;
+    for (let n = 0; n < 3; n++) s.worker(`w${n}`).ready(`s${n}`);
     const watch = new Watch(s).seconds(8);
+    const kept = (name: string): boolean => watch.timeSeries.historyOf(name, 0).kept;
+    expect(['s0', 's1', 's2', '__other__'].map(kept)).toEqual([true, true, false, false]);
     expect(watch.history('s0')).toHaveLength(2);
-    expect(watch.history('s249')).toEqual([]);
-    expect(watch.history('__other__')).toEqual([]);
+    expect(watch.history('s2')).toEqual([]);
+    services.most = 1;
+    watch.seconds(8);
+    expect(['s0', 's1'].map((name) => watch.history(name).length)).toEqual([0, 4]);
   });
 
   it('tells stored requests from plain ones', () => {
     const s = stage();
     s.worker('w1').ready('pay');
-    const { titanic } = sources(s.broker);
-    const stored = titanic();
-    if (stored === null) throw new Error('no Titanic');
-    const { counters } = stored;
-    const label = counters.labels.of('pay');
-    counters.stored.add(label);
-    const watch = new Watch(s, {
-      titanic: () => ({
-        ...stored,
-        counters,
-        durableOf: (service) =>
-          service.toString() === 'pay'
-            ? {
-                pending: 3,
-                dispatched: 1,
-                delayed: 0,
-                retrying: 2,
-                replied: 7,
-                dead: 41,
-                oldestMs: 5,
-              }
-            : null,
-      }),
-    }).seconds(4);
-    counters.services.accepted[label] = 8;
-    counters.services.attemptsFailed.final[label] = 4;
-    counters.services.dead[label] = 2;
+    const watch = new Watch(s);
+    const { counters } = present(watch.sources.titanic(), 'Titanic');
+    const { columns, services } = counters;
+    services.stores(services.of('pay'), columns);
+    watch.seconds(4);
+    const row = counters.of('pay');
+    row[columns.accepted] = 8;
+    row[columns.attemptsFailed.final] = 4;
+    row[columns.dead] = 2;
+    row[columns.requests.pending] = 3;
+    row[columns.requests.dispatched] = 1;
+    row[columns.requests.dead] = 41;
     expect(watch.seconds(4).history('pay').at(-1)).toMatchObject({
       received: 0,
       accepted: 2,

@@ -1,0 +1,179 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { type CountedService, CountedServices } from '../../../src/core/counted-services.js';
+import { increment } from '../../../src/core/counts.js';
+
+const FAILED = 0;
+const DONE = 1;
+const GAUGE = 2;
+const LAYOUT = { failures: 1, counters: 2, columns: 3 };
+const MINUTE = 60_000;
+
+/** Services and their labels, by a clock of the test's own. */
+class Lender {
+  readonly all = new CountedServices(LAYOUT);
+  #now = 0;
+
+  constructor(most: number) {
+    this.all.most = most;
+  }
+
+  /** A service with a worker. */
+  serve(...names: readonly string[]): void {
+    for (const name of names) this.all.served(this.all.of(name));
+  }
+
+  count(name: string, column: number, by = 1): void {
+    increment(this.of(name).plain.now, column, by);
+  }
+
+  of(name: string): CountedService {
+    return this.all.of(name);
+  }
+
+  /** Lets time pass, with a mark at its end. */
+  after(ms: number): this {
+    this.#now += ms;
+    this.all.mark(this.#now);
+    return this;
+  }
+
+  get labelled(): readonly string[] {
+    const labelled = [...this.all.all()].filter(({ hasLabel }) => hasLabel);
+    return labelled.map(({ shown }) => shown).sort();
+  }
+}
+
+describe('a label', () => {
+  it('is lent at once while there are some, and given back with its service', () => {
+    const lender = new Lender(2);
+    lender.serve('a', 'b', 'c');
+    expect(lender.labelled).toEqual(['a', 'b']);
+    lender.all.forget(lender.of('a'));
+    lender.serve('d');
+    expect(lender.labelled).toEqual(['b', 'd']);
+  });
+
+  it('that is free goes to a service that is used again', () => {
+    const lender = new Lender(1);
+    lender.serve('a', 'idle', 'busy');
+    lender.all.forget(lender.of('a'));
+    lender.count('busy', DONE);
+    lender.after(4000);
+    expect(lender.labelled).toEqual(['busy']);
+  });
+
+  it('is taken from what has been idle longest, by what has failures', () => {
+    const lender = new Lender(3);
+    lender.serve('old', 'older', 'busy', 'hurt');
+    lender.count('older', DONE);
+    lender.after(4000);
+    lender.count('old', DONE);
+    lender.after(4000).after(2 * MINUTE);
+    lender.count('busy', DONE);
+    lender.count('hurt', FAILED);
+    lender.after(4000);
+    expect(lender.labelled).toEqual(['busy', 'hurt', 'old']);
+  });
+
+  it('is taken from nothing that was used in the last minute, failed in the last ten, or is stored', () => {
+    const lender = new Lender(3);
+    lender.serve('busy', 'failed', 'hurt');
+    lender.all.stores(lender.of('stored'), LAYOUT);
+    expect(lender.labelled).toEqual(['busy', 'failed', 'hurt']);
+    lender.all.forget(lender.of('hurt'));
+    lender.after(4000);
+    expect(lender.labelled).toEqual(['busy', 'failed', 'stored']);
+    lender.count('failed', FAILED);
+    lender.after(9 * MINUTE);
+    lender.count('busy', DONE);
+    lender.serve('next');
+    lender.count('next', FAILED);
+    lender.after(4000);
+    expect(lender.labelled).toEqual(['busy', 'failed', 'stored']);
+    lender.after(2 * MINUTE);
+    expect(lender.labelled).toEqual(['failed', 'next', 'stored']);
+  });
+
+  it('is not taken by what has no failures, however busy it is', () => {
+    const lender = new Lender(1);
+    lender.serve('idle', 'busy');
+    lender.count('busy', DONE, 1000);
+    lender.after(60 * MINUTE);
+    expect(lender.labelled).toEqual(['idle']);
+  });
+
+  it('is one of at most half of all for services that never had a worker', () => {
+    const lender = new Lender(4);
+    for (const name of ['a', 'b', 'c', 'd']) lender.all.stores(lender.of(name), LAYOUT);
+    lender.after(4000);
+    expect(lender.labelled).toEqual(['a', 'b']);
+    lender.serve('a', 'honest');
+    lender.after(4000);
+    expect(lender.labelled).toEqual(['a', 'b', 'c', 'honest']);
+  });
+
+  it('is lent to fewer services after their number was lowered: those that matter least lose theirs', () => {
+    const lender = new Lender(3);
+    lender.serve('idle', 'failed', 'busy');
+    lender.count('failed', FAILED);
+    lender.after(4000);
+    lender.count('busy', DONE);
+    lender.all.most = 2;
+    lender.after(4000);
+    expect(lender.labelled).toEqual(['busy', 'failed']);
+    lender.all.most = 1;
+    lender.after(4000);
+    expect(lender.labelled).toEqual(['failed']);
+  });
+});
+
+describe('what is counted', () => {
+  it('adds up to the same total whoever has a label, and under `__other__` never decreases', () => {
+    const lender = new Lender(1);
+    const totals = (): readonly number[] => [
+      lender.all.total('plain')[DONE] ?? NaN,
+      lender.all.untold('plain')[DONE] ?? NaN,
+    ];
+    lender.count('a', DONE, 3);
+    lender.count('b', DONE, 5);
+    expect(totals()).toEqual([8, 8]);
+    lender.serve('a', 'b');
+    expect(totals()).toEqual([8, 8]);
+    lender.count('a', DONE, 2);
+    expect(totals()).toEqual([10, 8]);
+    lender.all.forget(lender.of('a'));
+    expect(totals()).toEqual([10, 8]);
+    lender.all.forget(lender.of('b'));
+    expect(totals()).toEqual([10, 8]);
+  });
+
+  it('since a mark stays when a label is lent in between', () => {
+    const lender = new Lender(1);
+    lender.count('a', DONE, 3);
+    lender.after(4000);
+    lender.count('a', DONE, 2);
+    lender.serve('a');
+    lender.count('a', DONE);
+    const { plain } = lender.of('a');
+    expect([plain.now[DONE], plain.sinceLast()[DONE], plain.sinceOlder()[DONE]]).toEqual([1, 3, 6]);
+  });
+
+  it('does not move gauges with it', () => {
+    const lender = new Lender(1);
+    lender.count('a', GAUGE, 7);
+    lender.count('a', DONE);
+    lender.serve('a');
+    expect([lender.of('a').plain.now[GAUGE], lender.all.untold('plain')[GAUGE]]).toEqual([7, 0]);
+  });
+
+  it('of a service with stored requests stays when the broker forgets it', () => {
+    const lender = new Lender(1);
+    lender.all.stores(lender.of('a'), LAYOUT);
+    lender.all.forget(lender.of('a'));
+    expect(lender.labelled).toEqual(['a']);
+    lender.of('a').isStored = false;
+    lender.all.forget(lender.of('a'));
+    expect(lender.all.find('a')).toBeNull();
+  });
+});
