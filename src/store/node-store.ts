@@ -4,10 +4,8 @@
  */
 import type { MapStore, MapStoreEvents } from '../map/store.js';
 import type {
-  Format,
   PairStore,
   PairStoreEvents,
-  ReadPlace,
   Recovered,
   Transaction,
 } from '../titanic/store/store.js';
@@ -30,19 +28,6 @@ export interface NodeStore extends PairStore, MapStore {
     records: Buffer,
     isFromActive: boolean,
     mapEpochMax?: number,
-  ): void;
-  /**
-   * As the store of requests does.
-   * @param withMap the reader of the records knows the map (chunk-codec.ts); otherwise they contain
-   * requests alone
-   */
-  read(
-    read: number,
-    place: ReadPlace,
-    requestsMax: number,
-    bytesMax: number,
-    format: Format,
-    withMap?: boolean,
   ): void;
 }
 

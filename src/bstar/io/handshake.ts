@@ -11,7 +11,7 @@ import type { Objection } from '../ports.js';
 export type Introduction = Omit<Hello, 'kind' | 'nonce' | 'resumes'>;
 
 export function versionObjection(version: number): Objection {
-  const text = `it speaks version ${version} of the peer protocol, this node version ${PEER_VERSION}`;
+  const text = `it speaks version ${version} of the peer protocol, this node up to version ${PEER_VERSION}`;
   return { code: 'version', text };
 }
 

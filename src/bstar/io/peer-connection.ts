@@ -7,7 +7,7 @@ import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
 import { secureRandom } from '../../core/random.js';
 import type { Rejected } from '../../transport/port.js';
-import { type Hello, PEER_VERSION, type PeerMessage, type PeerVersion } from '../../wire/peer.js';
+import { type Hello, PEER_VERSION, type PeerMessage } from '../../wire/peer.js';
 import { readPeer, writePeer } from '../../wire/peer-codec.js';
 import type { Objection } from '../ports.js';
 import { Handshake, versionObjection } from './handshake.js';
@@ -17,16 +17,22 @@ type Send = (frames: readonly Buffer[]) => void;
 
 /** How the node that dials begins. */
 interface Opening {
-  readonly version: PeerVersion;
+  readonly version: number;
   /** The nonce that it was given on its previous connection. */
   readonly resumes: Buffer | null;
 }
 
+/** The other node uses a lower version, and refuses the one that this node began with. */
+interface Lower {
+  readonly kind: 'lower';
+  readonly version: number;
+}
+
 /**
- * What was received: a message of the peer; 'hello' and 'proved' during the handshake; 'older': the
- * other node uses a lower version; `null`: nothing new; or why the connection ends.
+ * What was received: a message of the peer; 'hello' and 'proved' during the handshake; `null`:
+ * nothing new; or why the connection ends.
  */
-type Received = PeerMessage | 'hello' | 'proved' | 'older' | 'malformed' | Objection | null;
+type Received = PeerMessage | 'hello' | 'proved' | 'malformed' | Lower | Objection | null;
 
 export class PeerConnection {
   readonly handshake: Handshake;
@@ -37,13 +43,11 @@ export class PeerConnection {
   readonly #incarnation: number;
   readonly #send: Send;
   readonly #events: PeerLinkEvents;
-  #version: PeerVersion;
+  #version: number;
   #sent = 0;
   #received = 0;
   /** Later messages are ignored. */
   isOver = false;
-  /** This node has accepted it as the peer. */
-  isAdmitted = false;
 
   /** @param opening `null`: the other node dialled, and chooses the version */
   constructor(
@@ -67,16 +71,8 @@ export class PeerConnection {
     return present(this.handshake.its, 'a peer that proved itself said hello');
   }
 
-  get version(): PeerVersion {
+  get version(): number {
     return this.#version;
-  }
-
-  /**
-   * In version 1, a node states its epoch only after it is accepted, so this waits for its first
-   * message.
-   */
-  get standsByProof(): boolean {
-    return this.#version > 1;
   }
 
   send(message: PeerMessage): void {
@@ -92,7 +88,7 @@ export class PeerConnection {
     if ('otherVersion' in read) return versionObjection(read.otherVersion);
     const { version, stamp, message } = read;
     if (this.#isDialled && this.#received === 0) this.#version = version;
-    if (version < this.#version && this.#received === 0) return 'older';
+    if (version < this.#version && this.#received === 0) return { kind: 'lower', version };
     if (version !== this.#version) return 'malformed';
     if (message?.kind === 'refuse') return message;
     // D18
