@@ -351,13 +351,16 @@ export type ReadPeer =
   | { readonly otherVersion: number }
   | null;
 
-/** Reads a message; `null` if it is not one. Opaque bytes are copied. */
-export function readPeer(frames: Frames): ReadPeer {
+/**
+ * Reads a message; `null` if it is not one. Opaque bytes are copied.
+ * @param highest version that the reader knows
+ */
+export function readPeer(frames: Frames, highest: number = PEER_VERSION): ReadPeer {
   if (frames.count < 1 || frames.count > 2) return null;
   const bytes = frames.copy(0);
   if (bytes.length < 4 || bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) return null;
   const version = bytes.readUInt8(MAGIC.length);
-  if (version < 1 || version > PEER_VERSION) return { otherVersion: version };
+  if (version < 1 || version > highest) return { otherVersion: version };
   try {
     return readBody(version, new Reader(bytes, MAGIC.length + 1), frames);
   } catch (error) {

@@ -5,8 +5,6 @@ import {
   type Change,
   type ChangeResult,
   type Chunk,
-  FORMAT,
-  type Format,
   type Found,
   type Merged,
   type MergeFailure,
@@ -157,15 +155,10 @@ export class StoreUser implements PairStoreEvents {
     );
   }
 
-  async read(
-    place: ReadPlace,
-    requestsMax = 1000,
-    bytesMax = 2 ** 20,
-    format: Format = FORMAT,
-  ): Promise<Chunk> {
+  async read(place: ReadPlace, requestsMax = 1000, bytesMax = 2 ** 20): Promise<Chunk> {
     const read = ++this.#last;
     const chunk = await this.#call<Chunk | StoreFailure>(`read ${read}`, () =>
-      this.#ofPair.read(read, place, requestsMax, bytesMax, format),
+      this.#ofPair.read(read, place, requestsMax, bytesMax),
     );
     assert('records' in chunk, `a reading failed: ${JSON.stringify(chunk)}`);
     return chunk;

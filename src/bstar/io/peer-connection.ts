@@ -7,7 +7,7 @@ import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
 import { secureRandom } from '../../core/random.js';
 import type { Rejected } from '../../transport/port.js';
-import { type Hello, PEER_VERSION, type PeerMessage } from '../../wire/peer.js';
+import type { Hello, PeerMessage } from '../../wire/peer.js';
 import { readPeer, writePeer } from '../../wire/peer-codec.js';
 import type { Objection } from '../ports.js';
 import { Handshake, versionObjection } from './handshake.js';
@@ -43,6 +43,7 @@ export class PeerConnection {
   readonly #incarnation: number;
   readonly #send: Send;
   readonly #events: PeerLinkEvents;
+  readonly #highest: number;
   #version: number;
   #sent = 0;
   #received = 0;
@@ -51,7 +52,7 @@ export class PeerConnection {
 
   /** @param opening `null`: the other node dialled, and chooses the version */
   constructor(
-    { introduction, incarnation, events }: PeerLinkOptions,
+    { introduction, incarnation, version, events }: PeerLinkOptions,
     opening: Opening | null,
     origin: Rejected | null,
     send: Send,
@@ -60,7 +61,8 @@ export class PeerConnection {
     this.handshake = new Handshake(introduction(), resumes, incarnation, secureRandom);
     this.origin = origin;
     this.#isDialled = opening === null;
-    this.#version = opening?.version ?? PEER_VERSION;
+    this.#highest = version;
+    this.#version = opening?.version ?? version;
     this.#incarnation = incarnation;
     this.#events = events;
     this.#send = send;
@@ -83,9 +85,9 @@ export class PeerConnection {
 
   receive(frames: Frames): Received {
     if (this.isOver) return null;
-    const read = readPeer(frames);
+    const read = readPeer(frames, this.#highest);
     if (read === null) return 'malformed';
-    if ('otherVersion' in read) return versionObjection(read.otherVersion);
+    if ('otherVersion' in read) return versionObjection(read.otherVersion, this.#highest);
     const { version, stamp, message } = read;
     if (this.#isDialled && this.#received === 0) this.#version = version;
     if (version < this.#version && this.#received === 0) return { kind: 'lower', version };

@@ -79,5 +79,7 @@ export interface PeerLinkOptions {
   /** New at each start of the process, and above all earlier ones (D18). */
   readonly incarnation: number;
   readonly heartbeatIntervalMs: number;
+  /** The highest version of the peer protocol that this node knows. */
+  readonly version: number;
   readonly events: PeerLinkEvents;
 }

@@ -27,6 +27,9 @@ export interface Migration {
   readonly sql: string;
 }
 
+/** SQLite keeps the text of what it makes; without comments, all of it fits on the file's first page. */
+const COMMENT = / *--.*$/gm;
+
 const MIGRATIONS_DIR = new URL('./migrations/', import.meta.url);
 
 /** All steps in order; that of format n leads from n - 1 to n. */
@@ -36,6 +39,6 @@ export function readMigrations(): readonly Migration[] {
     .sort()
     .map((name) => ({
       format: Number(name.slice(0, 4)),
-      sql: readFileSync(new URL(name, MIGRATIONS_DIR), 'utf8'),
+      sql: readFileSync(new URL(name, MIGRATIONS_DIR), 'utf8').replaceAll(COMMENT, ''),
     }));
 }

@@ -142,7 +142,7 @@ class Catalog {
  * engine does not tell. The connection is in no transaction: an error here would end it.
  * @throws ERR_TITANIC_VERSION for tables of a development version
  */
-async function lacksOf(connection: Connection): Promise<Lacks> {
+export async function lacksOf(connection: Connection): Promise<Lacks> {
   // Before the catalog: a broker that upgrades the tables meanwhile only adds to them.
   const format = await formatOf(connection);
   if (format !== null && format > NEWEST_READABLE) return NOTHING;
