@@ -187,7 +187,7 @@ export class PairMachine {
 
   /** Why the peer's message cannot be true: the link is then ended, and nothing changes (D79). */
   objectionTo(message: PeerMessage): Objection | null {
-    if (!('epoch' in message) || message.epoch === null) return null;
+    if (!('epoch' in message)) return null;
     return epochObjection(message.epoch, this.facts.seenEpoch, this.#options.isSealed);
   }
 

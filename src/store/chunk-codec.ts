@@ -9,8 +9,11 @@
  */
 import type { MapRecord } from '../map/record.js';
 import { packRecords, unpackRecords } from '../map/record-codec.js';
-import { OF_MAP } from '../titanic/store/batch-codec.js';
-import { FORMAT, type Tombstones } from '../titanic/store/store.js';
+import type { Tombstones } from '../titanic/store/store.js';
+
+const FORMAT = 1;
+/** What a batch changes; Titanic's have another number there. */
+const OF_MAP = 1;
 
 const LENGTH_AT = 1;
 const RECORDS_AT = 5;

@@ -3,12 +3,7 @@
  * transactions. So the two nodes of a pair exchange the changes of both alike (D20, D53).
  */
 import type { MapStore, MapStoreEvents } from '../map/store.js';
-import type {
-  PairStore,
-  PairStoreEvents,
-  Recovered,
-  Transaction,
-} from '../titanic/store/store.js';
+import type { PairStore, PairStoreEvents, Recovered, Transaction } from '../titanic/store/store.js';
 
 /** What a store reports when it is opened. */
 export interface NodeRecovered extends Recovered {

@@ -200,8 +200,7 @@ class MemoryStore implements NodeStore {
   read(read: number, place: ReadPlace, requestsMax: number, bytesMax: number): void {
     this.#order({
       call: 'read',
-      carryOut: () =>
-        this.#events.chunk(read, this.#tables.read(place, requestsMax, bytesMax)),
+      carryOut: () => this.#events.chunk(read, this.#tables.read(place, requestsMax, bytesMax)),
       fail: (failure) => this.#events.readFailed(read, failure),
     });
   }

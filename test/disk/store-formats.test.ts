@@ -78,6 +78,12 @@ function look<Result>(path: string, work: (db: Database.Database) => Result): Re
   }
 }
 
+function removeStore(): void {
+  for (const suffix of ['-wal', '-shm', '']) {
+    rmSync(`${directory.file}${suffix}`, { force: true });
+  }
+}
+
 function copies(): string[] {
   return readdirSync(directory.path).filter((name) => name.includes('.format-'));
 }
@@ -156,8 +162,7 @@ describe('a store of an older format', () => {
     expect(exitStatusOf(error)).toBe(EXIT.config);
     expect(error.message).toContain(`has format ${LATER}, this program reads up to ${NOW}: `);
     expect(error.message).toContain(`or put back the copy from before the upgrade, ${copy}`);
-    for (const suffix of ['-wal', '-shm', ''])
-      rmSync(`${directory.file}${suffix}`, { force: true });
+    removeStore();
     renameSync(copy, directory.file);
     const user = await directory.open();
     expect(user.pending).toMatchObject([{ uuid: uuidOf(1), attempts: 1 }]);
@@ -236,8 +241,7 @@ describe('a store of a development version', () => {
     expect(mark(news?.aside ?? '')).toBe(DEVELOPMENT_ID);
     expect(mark(directory.file)).toBe(APPLICATION_ID);
     // The order has been carried out: put back, it is refused, and the text says how to order again.
-    for (const suffix of ['-wal', '-shm', ''])
-      rmSync(`${directory.file}${suffix}`, { force: true });
+    removeStore();
     renameSync(news?.aside ?? '', directory.file);
     const error = await errorOf(() => directory.open(directory.file, true));
     expect(error.message).toContain(

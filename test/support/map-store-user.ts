@@ -3,13 +3,13 @@ import { assert, present } from '../../src/core/assert.js';
 import type { MapRecord } from '../../src/map/record.js';
 import type { MapMerged, MapStoreEvents } from '../../src/map/store.js';
 import type { NodeRecovered, NodeStore, OpenNodeStore } from '../../src/store/node-store.js';
-import {
-  type Chunk,
-  type MergeFailure,
-  type ReadPlace,
-  type PairStoreEvents,
-  type StoreFailure,
-  type Transaction,
+import type {
+  Chunk,
+  MergeFailure,
+  ReadPlace,
+  PairStoreEvents,
+  StoreFailure,
+  Transaction,
 } from '../../src/titanic/store/store.js';
 
 type Told = MapMerged | MergeFailure | StoreFailure | Chunk | readonly MapRecord[] | 'committed';

@@ -1,24 +1,24 @@
 /** Uses a store like the machine: one batch at a time, waiting for its events. */
 import { assert, present } from '../../src/core/assert.js';
 import { MajordomoError } from '../../src/core/errors.js';
-import {
-  type Change,
-  type ChangeResult,
-  type Chunk,
-  type Found,
-  type Merged,
-  type MergeFailure,
-  type ReadPlace,
-  type Recovered,
-  type RequestUuid,
-  type PairStore,
-  type Store,
-  type StoreCounts,
-  type StoredContent,
-  type StoredRequest,
-  type PairStoreEvents,
-  type StoreFailure,
-  type Transaction,
+import type {
+  Change,
+  ChangeResult,
+  Chunk,
+  Found,
+  Merged,
+  MergeFailure,
+  ReadPlace,
+  Recovered,
+  RequestUuid,
+  PairStore,
+  Store,
+  StoreCounts,
+  StoredContent,
+  StoredRequest,
+  PairStoreEvents,
+  StoreFailure,
+  Transaction,
 } from '../../src/titanic/store/store.js';
 
 /** The outcome of a batch. */

@@ -64,9 +64,8 @@ export interface Batch {
   readonly changes: readonly Change[];
 }
 
-/** What a batch changes: its second byte. */
+/** What a batch changes; those of the map have another number there. */
 const OF_REQUESTS = 0;
-export const OF_MAP = 1;
 
 export function packBatch({ tombstones, changes }: Batch): Buffer {
   const to = new PackWriter(changesBytes(changes));

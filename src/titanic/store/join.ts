@@ -1,12 +1,7 @@
 /** Joins two states of one request (D17): the result is their upper bound on the ladder. */
 import { joinExtra } from './fields.js';
 import type { RequestRecord } from './record-codec.js';
-import {
-  ATTEMPTS_KEPT,
-  type Attempt,
-  type StoredRequest,
-  type StoredState,
-} from './store.js';
+import { ATTEMPTS_KEPT, type Attempt, type StoredRequest, type StoredState } from './store.js';
 
 /** The part of a request that changes. The rest is as accepted, on both sides. */
 export type RequestState = Pick<

@@ -48,7 +48,15 @@ import {
   type StoredRequest,
   type Tombstone,
 } from './store.js';
-import { areAttempts, areWallTimes, isCloser, isName, isOwner, isRequest, isUuid } from './well-formed.js';
+import {
+  areAttempts,
+  areWallTimes,
+  isCloser,
+  isName,
+  isOwner,
+  isRequest,
+  isUuid,
+} from './well-formed.js';
 
 const REQUEST_RECORD = 1;
 const TOMBSTONE_RECORD = 2;

@@ -49,8 +49,8 @@ class Told implements PeerLinkEvents {
   }
 
   objectionTo(message: PeerMessage): Objection | null {
-    const epoch = 'epoch' in message ? message.epoch : null;
-    return epoch === null || epoch < 2 ** 24 ? null : { code: 'epoch', text: 'it is too high' };
+    const epoch = 'epoch' in message ? message.epoch : 0;
+    return epoch < 2 ** 24 ? null : { code: 'epoch', text: 'it is too high' };
   }
 
   message(message: PeerMessage): void {

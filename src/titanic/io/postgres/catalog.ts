@@ -220,7 +220,7 @@ function isOfType(found: string, needed: string): boolean {
 }
 
 /** `null`: the store works without what it lacks. */
-function damageOf({ parts, indexes }: Lacks): MajordomoError | null {
+export function damageOf({ parts, indexes }: Lacks): MajordomoError | null {
   if (parts.length === 0) return null;
   const all = [...parts, ...indexes];
   const statements = all.map(({ sql }) => sql);

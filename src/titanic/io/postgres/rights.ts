@@ -1,6 +1,6 @@
 /** The rights that the role of a broker needs, and the statements that give it those it lacks. */
 import { codeOf, MajordomoError } from '../../../core/errors.js';
-import { refuseDamaged } from './catalog.js';
+import { damageOf, lacksOf } from './catalog.js';
 import type { Connection } from './connection.js';
 import { commandError, isOfOtherTables, PERMISSION_DENIED, stateOf, textOf } from './failures.js';
 import { FORMAT, SCHEMA } from './schema.js';
@@ -58,11 +58,11 @@ export async function failedCommand(
   try {
     await connection.ask('ROLLBACK');
     if (isMissingRight(error)) return await missingRight(connection, error, who);
-    await refuseDamaged(connection);
+    return damageOf(await lacksOf(connection)) ?? commandError(error, connection.isOpen);
   } catch (found) {
-    if (codeOf(found)?.startsWith('ERR_TITANIC_') === true) return found;
+    const isOfTables = codeOf(found) === 'ERR_TITANIC_VERSION';
+    return isOfTables ? found : commandError(error, connection.isOpen);
   }
-  return commandError(error, connection.isOpen);
 }
 
 /**
