@@ -3,7 +3,7 @@
  * (docs/protocol.md §6, D13 to D22). It says when replication begins and ends, and carries its
  * messages. No I/O: every input carries monotonic milliseconds, and effects go to a sink.
  */
-import type { PeerMessage, PeerVersion } from '../wire/peer.js';
+import type { PeerMessage } from '../wire/peer.js';
 import { epochObjection } from './epochs.js';
 import { type Facts, isLed, type Persisted, type Role } from './facts.js';
 import { Fsm, type FsmSink, type OrderRefusal, type Service } from './fsm.js';
@@ -172,14 +172,9 @@ export class PairMachine {
 
   // ---------------------------------------------------------------- the link
 
-  /**
-   * @param version of the peer protocol that both nodes use
-   * @param takesMap the peer's version has the map
-   */
-  connected(version: PeerVersion, takesMap: boolean): void {
+  connected(): void {
     this.#heardAt = this.#now;
     this.#forgetConnection();
-    this.#replication.connected(version, takesMap);
     this.#fsm.connected();
     this.#settle();
   }
@@ -192,7 +187,7 @@ export class PairMachine {
 
   /** Why the peer's message cannot be true: the link is then ended, and nothing changes (D79). */
   objectionTo(message: PeerMessage): Objection | null {
-    if (!('epoch' in message) || message.epoch === null) return null;
+    if (!('epoch' in message)) return null;
     return epochObjection(message.epoch, this.facts.seenEpoch, this.#options.isSealed);
   }
 

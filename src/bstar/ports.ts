@@ -1,5 +1,5 @@
 /** What the pair needs from the rest of its node. */
-import type { PeerHolding, PeerMessage, PeerVersion } from '../wire/peer.js';
+import type { PeerHolding, PeerMessage } from '../wire/peer.js';
 import type { Facts, Persisted, State } from './facts.js';
 import type { Service } from './fsm.js';
 
@@ -53,11 +53,6 @@ export interface Replicator {
   /** Sets the time of the inputs that follow. */
   setTime(now: number): void;
   run(): void;
-  /**
-   * @param version of the peer protocol, which decides how data is encoded
-   * @param takesMap the peer's version has the map
-   */
-  connected(version: PeerVersion, takesMap: boolean): void;
   /** What was sent and not confirmed is sent again after the next join. */
   connectionEnded(): void;
   /** What the peer says it holds of this store. */

@@ -32,7 +32,7 @@ standard error, one per line.
 
 Exit status: 0 undamaged · 64 usage · 69 locked, or the database cannot be reached · 74 damaged, not a
 Majordomo store, missing, not readable, or, if no FILE is given, not the store that the data directory
-records · 78 configuration, a store of a newer version, or a database that has no store yet or refuses
+records · 78 configuration, a store of a newer or a development version, or a database that has no store yet or refuses
 this role.
 `;
 
@@ -61,7 +61,7 @@ export function defineVerify(command: Command, done: Done): void {
         progress.end();
       }
       const { problems, pending, replied, dead, keys, schedules, mapKeys } = report;
-      const { bytes, freeBytes, version, moved } = report;
+      const { bytes, freeBytes, format, moved } = report;
       for (const problem of problems) say(`${file}: ${printable(problem)}`);
       if (options.output === 'json') {
         await printJson({ file, ...report });
@@ -71,7 +71,7 @@ export function defineVerify(command: Command, done: Done): void {
           `${file}: ${stateOf(problems)}\n` +
             `${pending} pending, ${replied} replied, ${dead} dead, ${keys} keys, ${schedules} schedules\n` +
             `${mapKeys} keys of the map\n` +
-            `version ${version}, ${size}\n` +
+            `format ${format}, ${size}\n` +
             (moved === null ? '' : `moved to ${moved.place} at ${moved.at}\n`),
         );
       }
@@ -95,14 +95,14 @@ async function verifyDatabase(
   } finally {
     progress.end();
   }
-  const { problems, pending, replied, dead, keys, schedules, bytes, version } = report;
+  const { problems, pending, replied, dead, keys, schedules, bytes, format } = report;
   for (const problem of problems) say(`${name}: ${printable(problem)}`);
   if (output === 'json') await printJson({ database: name, ...report });
   else {
     await print(
       `${name}: ${stateOf(problems)}\n` +
         `${pending} pending, ${replied} replied, ${dead} dead, ${keys} keys, ${schedules} schedules\n` +
-        `version ${version}, ${shownSize(bytes)}\n`,
+        `format ${format}, ${shownSize(bytes)}\n`,
     );
   }
   return problems.length === 0 ? EXIT.done : EXIT.disk;

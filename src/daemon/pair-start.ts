@@ -19,6 +19,7 @@ import { MajordomoError, messageOf } from '../core/errors.js';
 import { decodeCurveKey } from '../core/z85.js';
 import type { Log } from '../observe/log.js';
 import type { CurveClientKeys } from '../transport/zmtp/link.js';
+import { PEER_VERSION } from '../wire/peer.js';
 import { loadSodium } from '../zmtp/curve/sodium.js';
 import type { Keys } from './io/keys.js';
 import type { MapHost } from './map.js';
@@ -166,6 +167,7 @@ async function openPeerLink(
     introduction: () => node.introduction(),
     incarnation,
     heartbeatIntervalMs,
+    version: PEER_VERSION,
     events: node,
   };
   const itsEndpoint = present(peer, 'a pair has bstar.peer');

@@ -17,7 +17,7 @@ import { NoReplication } from '../replication/off.js';
 import type { Replication } from '../replication/replication.js';
 import type { Titanic } from '../titanic/machine/titanic.js';
 import type { Rejected } from '../transport/port.js';
-import type { Hello, PeerMessage, PeerVersion } from '../wire/peer.js';
+import type { Hello, PeerMessage } from '../wire/peer.js';
 import { KeysCompared } from './pair-keys.js';
 
 /** How far the peer has come when everything that it had is here. */
@@ -130,7 +130,6 @@ export class PairNode implements PairSink, PeerLinkEvents {
       storeId: this.#stored?.replication.storeId ?? null,
       epoch: this.machine.facts.epoch,
       publicUrl: this.#config.http.publicUrl,
-      takesMap: true,
     };
   }
 
@@ -215,14 +214,13 @@ export class PairNode implements PairSink, PeerLinkEvents {
 
   // ---------------------------------------------------------------- events of the link
 
-  connected(its: Pick<Hello, 'node' | 'publicUrl' | 'takesMap'>, version: PeerVersion): void {
-    const { node, publicUrl, takesMap } = its;
+  connected({ node, publicUrl }: Pick<Hello, 'node' | 'publicUrl'>, version: number): void {
     this.#wake();
     // A link goes wherever its address says: anything but a valid web address is ignored.
     this.#peerPage = publicUrl === null ? null : webAddress(publicUrl);
     this.#emit({ name: 'ha.connected', peer: node, version });
     this.#meet();
-    this.machine.connected(version, takesMap === true);
+    this.machine.connected();
   }
 
   objectionTo(message: PeerMessage): Objection | null {

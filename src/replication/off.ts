@@ -28,7 +28,6 @@ export class NoReplication implements Replicator {
 
   setTime(): void {}
   run(): void {}
-  connected(): void {}
   connectionEnded(): void {}
   peerHolds(): void {}
   message(): void {}

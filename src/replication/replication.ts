@@ -18,8 +18,6 @@ import {
   type Change,
   type ChangeResult,
   type Chunk,
-  type Format,
-  FORMAT,
   type Holding,
   type Merged,
   type MergeFailure,
@@ -45,7 +43,6 @@ const CHUNK_REQUESTS = 250;
 const CHUNK_BYTES = 256 * 1024;
 
 const STRICT_REFUSAL = 'the peer is not in sync, and titanic.replication is strict';
-const NO_MAP_REFUSAL = 'the version of the peer has no map';
 
 /** The events of the store that concern replication. */
 export type ReplicationStoreEvents = Pick<
@@ -70,13 +67,9 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
   #ofMap: ReplicatedMap | null = null;
   /** The map's last batch; 0: none. */
   #mapBatch = 0;
-  /** The peer takes the map's records; true while no peer is connected. */
-  #peerTakesMap = true;
   #pair: Pair | null = null;
   #outgoing: Outgoing | null = null;
   #incoming: Incoming | null = null;
-  /** The format of the peer's version of the peer protocol. */
-  #format: Format = FORMAT;
   /** Where reading what the peer lacks continues. */
   #place: ReadPlace | null = null;
   #lastRead = 0;
@@ -92,7 +85,7 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
     this.#events = events;
     this.storeId = storeId;
     this.#transactions = new Transactions(storeId, firstTransaction, holds);
-    const refusal = (): string | null => this.#mapRefusal;
+    const refusal = (): string | null => this.refusal;
     this.map = {
       get refusal() {
         return refusal();
@@ -161,7 +154,7 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
     const tombstones = this.#tombstones;
     const transaction = this.#transactions.of('titanic', tombstones);
     const { number } = transaction;
-    const pack = (): Buffer => packBatch({ tombstones, changes }, this.#format);
+    const pack = (): Buffer => packBatch({ tombstones, changes });
     const awaitsPeer = this.#out.begin(number, pack, this.#now);
     this.#store.commit(transaction, changes);
     return { number, awaitsPeer };
@@ -172,10 +165,6 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
   }
 
   // ---------------------------------------------------------------- the map's changes
-
-  get #mapRefusal(): string | null {
-    return this.#peerTakesMap ? this.refusal : NO_MAP_REFUSAL;
-  }
 
   #commitMap(changes: readonly MapRecord[]): SubmittedMapBatch {
     const tombstones = this.#tombstones;
@@ -299,15 +288,9 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
     this.#out.run(this.#now);
   }
 
-  connected(format: Format, takesMap: boolean): void {
-    this.#format = format;
-    this.#peerTakesMap = takesMap;
-  }
-
   connectionEnded(): void {
     this.#in.clear();
     this.#out.connectionEnded(this.#now);
-    this.#peerTakesMap = true;
     this.#ofTitanic.unprobed();
   }
 
@@ -380,8 +363,7 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
 
   readOn(): void {
     if (this.#place === null) return;
-    const bounds = [CHUNK_REQUESTS, CHUNK_BYTES, this.#format, this.#peerTakesMap] as const;
-    this.#store.read(++this.#lastRead, this.#place, ...bounds);
+    this.#store.read(++this.#lastRead, this.#place, CHUNK_REQUESTS, CHUNK_BYTES);
   }
 
   confirmed(number: number): void {
@@ -390,7 +372,7 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
   }
 
   unconfirmed(number: number): void {
-    if (number === this.#mapBatch) this.#ofMap?.released(number, this.#mapRefusal !== null);
+    if (number === this.#mapBatch) this.#ofMap?.released(number, this.refusal !== null);
     else this.#ofTitanic.unconfirmed(number);
   }
 

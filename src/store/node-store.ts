@@ -3,14 +3,7 @@
  * transactions. So the two nodes of a pair exchange the changes of both alike (D20, D53).
  */
 import type { MapStore, MapStoreEvents } from '../map/store.js';
-import type {
-  Format,
-  PairStore,
-  PairStoreEvents,
-  ReadPlace,
-  Recovered,
-  Transaction,
-} from '../titanic/store/store.js';
+import type { PairStore, PairStoreEvents, Recovered, Transaction } from '../titanic/store/store.js';
 
 /** What a store reports when it is opened. */
 export interface NodeRecovered extends Recovered {
@@ -30,19 +23,6 @@ export interface NodeStore extends PairStore, MapStore {
     records: Buffer,
     isFromActive: boolean,
     mapEpochMax?: number,
-  ): void;
-  /**
-   * As the store of requests does.
-   * @param withMap the reader of the records knows the map (chunk-codec.ts); otherwise they contain
-   * requests alone
-   */
-  read(
-    read: number,
-    place: ReadPlace,
-    requestsMax: number,
-    bytesMax: number,
-    format: Format,
-    withMap?: boolean,
   ): void;
 }
 

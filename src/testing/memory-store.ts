@@ -5,7 +5,6 @@
 import type {
   Change,
   ChangeResult,
-  Format,
   Found,
   MergeFailure,
   ReadPlace,
@@ -198,18 +197,10 @@ class MemoryStore implements NodeStore {
     });
   }
 
-  read(
-    read: number,
-    place: ReadPlace,
-    requestsMax: number,
-    bytesMax: number,
-    format: Format,
-    withMap = false,
-  ): void {
+  read(read: number, place: ReadPlace, requestsMax: number, bytesMax: number): void {
     this.#order({
       call: 'read',
-      carryOut: () =>
-        this.#events.chunk(read, this.#tables.read(place, requestsMax, bytesMax, format, withMap)),
+      carryOut: () => this.#events.chunk(read, this.#tables.read(place, requestsMax, bytesMax)),
       fail: (failure) => this.#events.readFailed(read, failure),
     });
   }

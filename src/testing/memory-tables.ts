@@ -15,18 +15,16 @@ import { isOnceKey } from '../wire/tsp.js';
 import { merge, type MergeTables } from '../titanic/store/merge.js';
 import { RecordWriter, unpackRecords } from '../titanic/store/record-codec.js';
 import {
+  ANY_OWNER,
   type Change,
   type ChangeResult,
   type Chunk,
-  FORMAT,
-  type Format,
+  type Closer,
   type Found,
   type Holding,
-  isEndedBy,
   isOpenTo,
   keyBytes,
   type Merged,
-  NO_OWNER,
   type Owner,
   type ReadPlace,
   type RequestUuid,
@@ -229,14 +227,8 @@ export class MemoryTables {
   }
 
   /** Whole transactions, one after the other, up to this many requests or bytes. */
-  read(
-    place: ReadPlace,
-    requestsMax: number,
-    bytesMax: number,
-    format: Format = FORMAT,
-    withMap = false,
-  ): Chunk {
-    const records = new RecordWriter(format);
+  read(place: ReadPlace, requestsMax: number, bytesMax: number): Chunk {
+    const records = new RecordWriter();
     const requests = [...this.#entries.values()]
       .filter(({ changed, request }) => isAfter(place, changed, request.number))
       .sort((a, b) => a.changed - b.changed || a.request.number - b.request.number);
@@ -251,10 +243,7 @@ export class MemoryTables {
     }
     const next = requests[count];
     let upTo = next === undefined ? this.#last : Math.max(place.upTo, next.changed - 1);
-    const bytesLeft = bytesMax - records.bytes;
-    const ofMap = withMap
-      ? this.map.changed(place.upTo, upTo, bytesLeft)
-      : { records: [], bytes: 0, upTo };
+    const ofMap = this.map.changed(place.upTo, upTo, bytesMax - records.bytes);
     ({ upTo } = ofMap);
     const isNew = (at: { readonly changed: number }): boolean =>
       at.changed > place.upTo && at.changed <= upTo;
@@ -269,11 +258,8 @@ export class MemoryTables {
     const isWhole = next === undefined && upTo === this.#last;
     const isLast = isWhole && records.bytes + ofMap.bytes < bytesMax;
     const bodiesUpTo = isLast ? this.#last : place.bodiesUpTo;
-    const requestRecords = records.take();
     return {
-      records: withMap
-        ? packChunk({ requests: requestRecords, map: ofMap.records })
-        : requestRecords,
+      records: packChunk({ requests: records.take(), map: ofMap.records }),
       holds: { storeId: this.#storeId, upTo, bodiesUpTo },
       next: isLast ? null : { upTo, bodiesUpTo, changed, number },
     };
@@ -299,8 +285,8 @@ export class MemoryTables {
       const by = this.#tombstonesOf(uuid).map((each) => each.by);
       return by.length === 0 ? { state: 'absent' } : { state: 'closed', by };
     }
-    const { owner, isShared, service } = entry.request;
-    const whose = { owner, isShared, service };
+    const { owner, isShared } = entry.request;
+    const whose = { owner, isShared };
     if (entry.reply !== null) {
       const { reply } = entry.reply;
       const read = reply.length <= replyBytesMax ? reply : null;
@@ -336,8 +322,7 @@ export class MemoryTables {
     switch (change.kind) {
       case 'close':
       case 'expire': {
-        const { owner, service } = entry.request;
-        if (!isOpenTo(change.by, entry.request)) return { kind: 'denied', owner, service };
+        if (!isOpenTo(change.by, entry.request)) return { kind: 'denied' };
         this.#remove(entry, change.keyUntil);
         if (this.#transaction.tombstones !== 'none') {
           this.#leaveTombstone(change.uuid, change.keyUntil);
@@ -363,8 +348,8 @@ export class MemoryTables {
     const isEnd = change.kind === 'close' || change.kind === 'expire';
     if (!isEnd || this.#transaction.tombstones !== 'all') return { kind: 'passed' };
     const known = this.#tombstonesOf(change.uuid);
-    if (known.some(({ by }) => by === NO_OWNER || by === change.by)) return { kind: 'passed' };
-    if (change.by === NO_OWNER) this.#dropTombstones(change.uuid);
+    if (known.some(({ by }) => by === ANY_OWNER || by === change.by)) return { kind: 'passed' };
+    if (change.by === ANY_OWNER) this.#dropTombstones(change.uuid);
     this.#leaveTombstone(change.uuid, change.keyUntil, change.by);
     return { kind: 'done' };
   }
@@ -375,7 +360,7 @@ export class MemoryTables {
     key: Buffer | null,
     extra: Buffer | null,
   ): ChangeResult {
-    if (this.#tombstonesOf(request.uuid).some(({ by }) => isEndedBy(by, request))) {
+    if (this.#tombstonesOf(request.uuid).some(({ by }) => isOpenTo(by, request))) {
       return { kind: 'passed' };
     }
     this.#dropTombstones(request.uuid);
@@ -393,11 +378,9 @@ export class MemoryTables {
     }
     if (key !== null) {
       const { service, uuid, owner, acceptedAt } = request;
-      for (const each of [owner, NO_OWNER] as const) {
-        const known = this.#keys.get(keyName(service, key, each));
-        if (known !== undefined && (known.until === null || known.until > acceptedAt)) {
-          return { kind: 'known', uuid: known.uuid };
-        }
+      const known = this.#keys.get(keyName(service, key, owner));
+      if (known !== undefined && (known.until === null || known.until > acceptedAt)) {
+        return { kind: 'known', uuid: known.uuid };
       }
       const fresh = { service, key, owner, uuid, until: null, changed, extra: null };
       this.#keys.set(keyName(service, key, owner), fresh);
@@ -452,7 +435,7 @@ export class MemoryTables {
     this.#entries.set(nameOf(entry.request.uuid), { ...entry, changed });
   }
 
-  #leaveTombstone(uuid: RequestUuid, keyUntil: number, by: Owner = NO_OWNER): void {
+  #leaveTombstone(uuid: RequestUuid, keyUntil: number, by: Closer = ANY_OWNER): void {
     this.#putTombstone(uuid, { keyUntil, by, extra: null });
   }
 
@@ -503,10 +486,7 @@ export class MemoryTables {
       },
       touch: (uuid) => this.#put(entryOf(uuid)),
       remove: (uuid, keyUntil) => this.#remove(entryOf(uuid), keyUntil),
-      keys: (service, key) =>
-        [...this.#keys.values()].filter(
-          (known) => known.service.equals(service) && known.key.equals(key),
-        ),
+      keyOf: (service, key, owner) => this.#keys.get(keyName(service, key, owner)) ?? null,
       putKey: (service, key, { uuid, until, owner, extra }) => {
         const { number: changed } = this.#transaction;
         const known = { service, key, uuid, until, owner, extra, changed };

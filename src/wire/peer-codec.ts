@@ -4,9 +4,9 @@
  * or `null`.
  *
  * The head: `MJP`, the version, the kind, the sender's incarnation and the number of the message on
- * this connection (D18), then the fields of the kind. In version 1 they follow each other without
- * marks. In version 2 each has its number and length, so that fields of a later program are
- * skipped. Numbers are big-endian, of 8 bytes; each has the bounds of its kind (core/numbers.ts).
+ * this connection (D18), then the fields of the kind. Each has its number and length, so that
+ * fields of a later program are skipped. Numbers are big-endian, of 8 bytes; each has the bounds of
+ * its kind (core/numbers.ts).
  */
 import type { Frames } from '../core/frames.js';
 import { isCount, isDuration, isSequence, isTransaction, isWhole } from '../core/numbers.js';
@@ -20,7 +20,6 @@ import {
   type PeerKind,
   type PeerMessage,
   type PeerStamp,
-  type PeerVersion,
   REPLICATIONS,
   STORE_ID_BYTES,
 } from './peer.js';
@@ -37,7 +36,7 @@ class Writer {
   readonly #bytes = Buffer.alloc(HEAD_BYTES + 3 * TEXT_BYTES_MAX + 512);
   #at = 0;
 
-  start(kind: PeerKind, version: PeerVersion, { incarnation, sequence }: PeerStamp): void {
+  start(kind: PeerKind, version: number, { incarnation, sequence }: PeerStamp): void {
     this.#at = this.#bytes.write(MAGIC, 0, 'latin1');
     this.byte(version);
     this.byte(KINDS.indexOf(kind));
@@ -45,7 +44,7 @@ class Writer {
     this.number(sequence);
   }
 
-  /** A field of version 2: its number, the length of what `put` writes, and the value itself. */
+  /** A field: its number, the length of what `put` writes, and the value itself. */
   numbered(number: number, put: () => void): void {
     this.byte(number);
     const at = this.#at;
@@ -177,8 +176,8 @@ class Reader {
 interface Form<Value> {
   readonly put: (to: Writer, value: Value) => void;
   readonly take: (from: Reader) => Value;
-  /** Not in version 1. There, and if the sender has no value, it is `null`. */
-  readonly isNew?: true;
+  /** It is left out, and read as `null`, if the sender has no value. */
+  readonly isOptional?: true;
 }
 
 function oneOf<Value>(values: readonly Value[]): Form<Value> {
@@ -244,13 +243,13 @@ const PRESENT_HOLDING: Form<PeerHolding> = {
 };
 const NONCE = bytesOf(NONCE_BYTES);
 
-function added<Value>({ put, take }: Form<Value>): Form<Value | null> {
+function optional<Value>({ put, take }: Form<Value>): Form<Value | null> {
   return {
     put: (to, value) => {
       if (value !== null) put(to, value);
     },
     take,
-    isNew: true,
+    isOptional: true,
   };
 }
 
@@ -262,8 +261,8 @@ type MessageOf<Kind extends PeerKind> = Extract<PeerMessage, { readonly kind: Ki
 type Blob = 'records' | 'batch';
 
 /**
- * The fields of each kind, in the order of version 1. Their positions, counted from 1, are their
- * numbers in version 2. So new fields are added at the end, and none is ever removed.
+ * The fields of each kind. Their positions, counted from 1, are their numbers. So new fields are
+ * added at the end, as optional ones, and none is ever removed.
  */
 type Layout<Kind extends PeerKind> = {
   readonly [Name in Exclude<keyof MessageOf<Kind>, 'kind' | Blob>]: Form<MessageOf<Kind>[Name]>;
@@ -278,10 +277,9 @@ const LAYOUTS: { readonly [Kind in PeerKind]: Layout<Kind> } = {
     node: TEXT,
     storeId: STORE_ID,
     nonce: NONCE,
-    epoch: added(CLAIMED_EPOCH),
-    resumes: added(NONCE),
-    publicUrl: added(TEXT),
-    takesMap: added(FLAG),
+    epoch: CLAIMED_EPOCH,
+    resumes: optional(NONCE),
+    publicUrl: optional(TEXT),
   },
   proof: { nonce: NONCE },
   refuse: { reason: TEXT },
@@ -290,7 +288,7 @@ const LAYOUTS: { readonly [Kind in PeerKind]: Layout<Kind> } = {
     offers: FLAG,
     epoch: CLAIMED_EPOCH,
     holds: HOLDING,
-    keys: added(bytesOf(DIGEST_BYTES)),
+    keys: optional(bytesOf(DIGEST_BYTES)),
   },
   join: { epoch: SEQUENCE, holds: HOLDING },
   records: { epoch: SEQUENCE, index: SEQUENCE, isLast: FLAG, holds: PRESENT_HOLDING },
@@ -325,19 +323,16 @@ const head = new Writer();
 export function writePeer(
   message: PeerMessage,
   stamp: PeerStamp,
-  version: PeerVersion = PEER_VERSION,
+  version: number = PEER_VERSION,
 ): readonly Buffer[] {
   const values: Readonly<Record<string, unknown>> = { ...message };
   head.start(message.kind, version, stamp);
   for (const [index, [name, form]] of fieldsOf(message.kind).entries()) {
     const value = values[name];
-    if (form.isNew === true && (version === 1 || value === null)) continue;
-    if (version === 1) form.put(head, value);
-    else {
-      head.numbered(index + 1, () => {
-        form.put(head, value);
-      });
-    }
+    if (form.isOptional === true && value === null) continue;
+    head.numbered(index + 1, () => {
+      form.put(head, value);
+    });
   }
   if (message.kind === 'records') return [head.take(), message.records];
   return message.kind === 'update' ? [head.take(), message.batch] : [head.take()];
@@ -347,7 +342,7 @@ export function writePeer(
 
 export type ReadPeer =
   | {
-      readonly version: PeerVersion;
+      readonly version: number;
       readonly stamp: PeerStamp;
       /** `null`: a kind that only later programs know. */
       readonly message: PeerMessage | null;
@@ -356,13 +351,16 @@ export type ReadPeer =
   | { readonly otherVersion: number }
   | null;
 
-/** Reads a message; `null` if it is not one. Opaque bytes are copied. */
-export function readPeer(frames: Frames): ReadPeer {
+/**
+ * Reads a message; `null` if it is not one. Opaque bytes are copied.
+ * @param highest version that the reader knows
+ */
+export function readPeer(frames: Frames, highest: number = PEER_VERSION): ReadPeer {
   if (frames.count < 1 || frames.count > 2) return null;
   const bytes = frames.copy(0);
   if (bytes.length < 4 || bytes.toString('latin1', 0, MAGIC.length) !== MAGIC) return null;
   const version = bytes.readUInt8(MAGIC.length);
-  if (version !== 1 && version !== PEER_VERSION) return { otherVersion: version };
+  if (version < 1 || version > highest) return { otherVersion: version };
   try {
     return readBody(version, new Reader(bytes, MAGIC.length + 1), frames);
   } catch (error) {
@@ -371,14 +369,13 @@ export function readPeer(frames: Frames): ReadPeer {
   }
 }
 
-function readBody(version: PeerVersion, from: Reader, frames: Frames): ReadPeer {
+function readBody(version: number, from: Reader, frames: Frames): ReadPeer {
   const place = from.byte();
   const kind = KINDS[place];
   const stamp = { incarnation: from.number(isSequence), sequence: from.number(isSequence) };
-  if (kind === undefined) return version === 1 ? null : { version, stamp, message: null };
+  if (kind === undefined) return { version, stamp, message: null };
   const values: Record<string, unknown> = { kind };
-  if (version === 1) readInOrder(kind, from, values);
-  else readNumbered(kind, from, values);
+  readFields(kind, from, values);
   const blob = blobOf(kind);
   if ((blob !== null) !== (frames.count === 2)) return null;
   if (blob !== null) values[blob] = frames.copy(1);
@@ -387,16 +384,9 @@ function readBody(version: PeerVersion, from: Reader, frames: Frames): ReadPeer 
   return { version, stamp, message: message as PeerMessage };
 }
 
-function readInOrder(kind: PeerKind, from: Reader, values: Record<string, unknown>): void {
-  for (const [name, form] of fieldsOf(kind)) {
-    values[name] = form.isNew === true ? null : form.take(from);
-  }
-  from.end();
-}
-
-function readNumbered(kind: PeerKind, from: Reader, values: Record<string, unknown>): void {
+function readFields(kind: PeerKind, from: Reader, values: Record<string, unknown>): void {
   const fields = fieldsOf(kind);
-  for (const [name, { isNew }] of fields) if (isNew === true) values[name] = null;
+  for (const [name, { isOptional }] of fields) if (isOptional === true) values[name] = null;
   const found = new Set<number>();
   while (!from.isAtEnd) {
     const number = from.byte();
@@ -409,7 +399,7 @@ function readNumbered(kind: PeerKind, from: Reader, values: Record<string, unkno
     values[name] = form.take(value);
     value.end();
   }
-  if (fields.some(([, { isNew }], index) => isNew !== true && !found.has(index + 1))) {
+  if (fields.some(([, { isOptional }], index) => isOptional !== true && !found.has(index + 1))) {
     throw new Malformed();
   }
 }

@@ -4,11 +4,10 @@
  */
 
 /**
- * The highest version that this program knows; two nodes use the lower of their highest versions.
+ * The highest version that this program speaks, from 1 on; two nodes use the lower of their highest
+ * versions.
  */
-export const PEER_VERSION = 2;
-/** Without numbered fields: every program up to that which demands keys off loopback. */
-export type PeerVersion = 1 | typeof PEER_VERSION;
+export const PEER_VERSION = 1;
 export const NONCE_BYTES = 16;
 export const STORE_ID_BYTES = 16;
 export const DIGEST_BYTES = 16;
@@ -36,16 +35,12 @@ export interface Hello {
   readonly storeId: Buffer | null;
   /** The other node returns it, so that each knows that the other is alive. */
   readonly nonce: Buffer;
-  /**
-   * The highest epoch that it has taken or followed; `null`: it uses version 1, and says so later.
-   */
-  readonly epoch: number | null;
+  /** The highest epoch that it has taken or followed. */
+  readonly epoch: number;
   /** The nonce that it was given on its previous connection; no other node knows it. */
   readonly resumes: Buffer | null;
   /** The URL of its page, unchecked; `null`: it does not say. */
   readonly publicUrl: string | null;
-  /** It takes the map's records and batches; `null`: its version has no map. */
-  readonly takesMap: boolean | null;
 }
 
 export type PeerMessage =

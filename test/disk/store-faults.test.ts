@@ -66,7 +66,7 @@ describe('a file that is not a store of this broker', () => {
     });
   }
 
-  it('of a newer program is refused with 78, which names both versions, and left unchanged', async () => {
+  it('of a newer program is refused with 78, which names both formats, and left unchanged', async () => {
     const db = new Database(directory.file);
     db.pragma(`application_id = ${APPLICATION_ID}`);
     db.pragma('user_version = 4711');
@@ -75,7 +75,7 @@ describe('a file that is not a store of this broker', () => {
     const error = await errorOf(directory.open());
     expect(error.code).toBe('ERR_TITANIC_VERSION');
     expect(exitStatusOf(error)).toBe(EXIT.config);
-    expect(error.message).toMatch(/version 4711, this program supports \d+:/);
+    expect(error.message).toMatch(/format 4711, this program reads up to \d+: .*restore a backup/);
     expect(snapshot(directory.path)).toEqual(before);
   });
 

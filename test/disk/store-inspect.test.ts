@@ -17,11 +17,13 @@ import { StoreDirectory } from '../support/store-directory.js';
 
 let directory: StoreDirectory;
 let target: string;
+let storeId: Buffer;
 
 beforeEach(async () => {
   directory = new StoreDirectory();
   target = join(directory.path, 'backup.db');
   const user = await directory.open();
+  ({ storeId } = user.recovered);
   await user.commit(
     ...[1, 2, 3, 4].map((n) => accept(n, { key: `key ${n}` })),
     reply(2),
@@ -45,7 +47,7 @@ describe('verify', () => {
     });
     expect(report).toMatchObject({ pending: 1, replied: 1, dead: 1, keys: 4, problems: [] });
     expect(report).toMatchObject({
-      version: readMigrations().length,
+      format: readMigrations().length,
       freeBytes: 0,
       bytes: expect.any(Number),
     });
@@ -197,9 +199,11 @@ describe('backup', () => {
     ]);
   });
 
-  it('can be used as a store', async () => {
+  it('can be used as a store: another one, with a new id', async () => {
     await backupStore(directory.file, target, silent);
     const user = await directory.open(target);
+    expect(user.recovered.storeId).toHaveLength(16);
+    expect(user.recovered.storeId).not.toEqual(storeId);
     expect(user.recovered.counts).toMatchObject({ pending: 1, replied: 1, dead: 1 });
     // A running store has reserved some numbers above those that it gave.
     expect(user.recovered.counts.nextNumber).toBeGreaterThanOrEqual(5);

@@ -6,6 +6,7 @@ import {
   ATTEMPTS_KEPT,
   type Ownership,
   type Change,
+  type Closer,
   type Owner,
   type ServiceCount,
 } from '../../src/titanic/store/store.js';
@@ -37,12 +38,12 @@ const time = fc.integer({ min: 0, max: 4 }).map((step) => NOON + step * DAY_MS);
 const key = fc.constantFrom(undefined, undefined, 'a', 'b', `once-${'a'.repeat(32)}`);
 const service = fc.constantFrom('echo', 'upper').map((name) => Buffer.from(name));
 
-const owner = fc.constantFrom<Owner>('', 'anonymous', 'key:alice', 'key:bob');
+const owner = fc.constantFrom<Closer>('', 'anonymous', 'key:alice', 'key:bob');
 
 /** The same request has the same owner, whenever it is accepted. */
 function whose(n: number): Ownership {
-  const owners: readonly Owner[] = ['', 'anonymous', 'key:alice', 'key:bob'];
-  return { owner: owners[n % owners.length] ?? '', isShared: n === 2 };
+  const owners: readonly Owner[] = ['anonymous', 'key:alice', 'key:bob'];
+  return { owner: owners[n % owners.length] ?? 'anonymous', isShared: n === 2 };
 }
 
 const change: fc.Arbitrary<Change> = fc.oneof(

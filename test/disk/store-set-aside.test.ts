@@ -67,11 +67,11 @@ describe('a row that cannot be used is set aside when the store is opened (D104)
       expect(directory.aside).toHaveLength(start);
       await user.close();
     }
-    expect(problems()).toEqual([expect.stringContaining('1 in set_aside_requests_9')]);
-    expect(setAsideAt(directory.file)).toContain('1 in set_aside_bodies_9');
+    expect(problems()).toEqual([expect.stringContaining('1 in set_aside_requests_1')]);
+    expect(setAsideAt(directory.file)).toContain('1 in set_aside_bodies_1');
     const db = new Database(directory.file, { readonly: true });
     const rows = db.prepare(
-      'SELECT uuid, length(body) AS bytes FROM set_aside_requests_9, set_aside_bodies_9',
+      'SELECT uuid, length(body) AS bytes FROM set_aside_requests_1, set_aside_bodies_1',
     );
     expect(rows.all()).toEqual([{ uuid: uuidOf(1), bytes: expect.any(Number) }]);
     db.close();
@@ -87,7 +87,7 @@ describe('a row that cannot be used is set aside when the store is opened (D104)
     damage('UPDATE keys SET until = 1 << 60');
     const user = await directory.open();
     expect(user.recovered.counts).toMatchObject({ pending: 2, replied: 1 });
-    expect(setAsideAt(directory.file)).toContain('1 in set_aside_keys_9');
+    expect(setAsideAt(directory.file)).toContain('1 in set_aside_keys_1');
   });
 
   it('what it belongs to is taken in again from the other node of the pair', async () => {

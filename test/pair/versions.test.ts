@@ -1,8 +1,12 @@
-import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
+import { join } from 'node:path';
 
+import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
+import Database from 'better-sqlite3';
+
+import { PEER_VERSION } from '../../src/wire/peer.js';
 import { closeRelays } from '../support/tcp-relay.js';
 import { type Daemon, removeDaemons } from '../support/daemon.js';
-import { builtProgram } from '../support/old-program.js';
+import { LATER_FIELD, laterFormat, laterProgram } from '../support/later-program.js';
 import {
   otherOf,
   type PairOfDaemons,
@@ -12,19 +16,14 @@ import {
 } from '../support/pair-daemons.js';
 import { PairLoad } from '../support/pair-load.js';
 import { expectNothingLost } from '../support/pair-proof.js';
-import { itWithTool, toolAvailable } from '../support/tools.js';
 import { LONG_TEST_MS } from '../support/patience.js';
 
-/** The last release that speaks only version 1 of the peer protocol. */
-const COMMIT = '86a78c1';
-const TOOL = 'the history of this repository';
-
-let old = '';
+let later = '';
 const loads: PairLoad[] = [];
 
 beforeAll(() => {
-  if (toolAvailable(TOOL)) old = builtProgram(COMMIT);
-}, LONG_TEST_MS);
+  later = laterProgram(1);
+});
 
 afterEach(async () => {
   await Promise.all(loads.splice(0).map((load) => load.close()));
@@ -33,10 +32,12 @@ afterEach(async () => {
 
 afterAll(removeDaemons);
 
-/** Two nodes of the old program, in sync, under continuous load. */
-async function oldPair(): Promise<{ readonly pair: PairOfDaemons; readonly load: PairLoad }> {
+/** Two nodes of this program, in sync, under continuous load. */
+async function pairUnderLoad(): Promise<{
+  readonly pair: PairOfDaemons;
+  readonly load: PairLoad;
+}> {
   const pair = await pairOfDaemons({ direct: true });
-  for (const role of ROLES) pair.programs.set(role, old);
   await Promise.all(ROLES.map((role) => pair.start(role)));
   await pair.inSync();
   const load = new PairLoad(pair.endpoints);
@@ -50,7 +51,7 @@ async function oldPair(): Promise<{ readonly pair: PairOfDaemons; readonly load:
 async function upgrade(pair: PairOfDaemons, role: PairRole): Promise<void> {
   if ((await pair.inSync()) === role) await pair.switchedOver(role);
   expect((await pair.node(role).stop()).status).toBe(0);
-  pair.programs.delete(role);
+  pair.programs.set(role, later);
   await pair.start(role);
   expect(await pair.inSync()).toBe(otherOf(role));
 }
@@ -61,27 +62,50 @@ async function connectedBy(node: Daemon, version: number): Promise<void> {
   await node.until(() => last() === version, `a link of version ${version} in the log`);
 }
 
-describe('a pair is upgraded node by node from a program that speaks version 1', () => {
+/** The format of a node's store, and how many of its requests have what only the later program knows. */
+function stored(pair: PairOfDaemons, role: PairRole): { format: number; marked: number } {
+  const db = new Database(join(pair.dataDirOf(role), 'titanic.db'), { readonly: true });
+  try {
+    const marked = db.prepare('SELECT count(*) FROM requests WHERE instr(extra, ?) > 0').pluck();
+    const format = Number(db.pragma('user_version', { simple: true }));
+    return { format, marked: Number(marked.get(Buffer.from(LATER_FIELD))) };
+  } finally {
+    db.close();
+  }
+}
+
+describe('a pair is upgraded node by node to a program of the next version', () => {
   // The backup dials. Each case upgrades the other node first.
   for (const first of ROLES) {
-    itWithTool(
-      TOOL,
-      `the ${first} first: it serves, the old one does again, nothing is lost`,
+    it(
+      `the ${first} first: it serves, the other one does again, nothing is lost`,
       async () => {
-        const { pair, load } = await oldPair();
+        const second = otherOf(first);
+        const { pair, load } = await pairUnderLoad();
         await upgrade(pair, first);
         await load.progress();
-        for (const from of [otherOf(first), first, otherOf(first)]) {
+        await pair.switchedOver(second);
+        expect(await pair.inSync()).toBe(first);
+        await load.progress();
+        for (const from of [first, second]) {
           await pair.switchedOver(from);
           expect(await pair.inSync()).toBe(otherOf(from));
           await load.progress();
         }
-        await connectedBy(pair.node(first), 1);
-        await upgrade(pair, otherOf(first));
+        await connectedBy(pair.node(first), PEER_VERSION);
+        // The one that does not know the field has it, and hands it on.
+        const { format, marked } = stored(pair, second);
+        expect([format, marked > 0]).toEqual([laterFormat(0), true]);
+        await upgrade(pair, second);
         await load.progress();
-        await connectedBy(pair.node(first), 2);
+        await connectedBy(pair.node(first), PEER_VERSION + 1);
         await expectNothingLost(pair, load);
+        const rest = ROLES.map((role) => stored(pair, role));
+        expect(rest.map((each) => each.format)).toEqual([laterFormat(1), laterFormat(1)]);
+        expect(new Set(rest.map((each) => each.marked)).size).toBe(1);
+        expect(rest[0]?.marked).toBeGreaterThanOrEqual(marked);
       },
+      LONG_TEST_MS,
     );
   }
 });

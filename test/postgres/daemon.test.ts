@@ -281,7 +281,7 @@ describeWithPostgres('a database that does not fit', () => {
         const name = await server.database();
         await server.sql(
           `CREATE SCHEMA majordomo; CREATE TABLE majordomo.meta (one boolean PRIMARY KEY,
-            version integer NOT NULL, store_id bytea NOT NULL);
+            format integer NOT NULL, store_id bytea NOT NULL);
             INSERT INTO majordomo.meta VALUES (true, 99, $$x$$)`,
           name,
         );

@@ -300,7 +300,7 @@ async function placeIn(url: string): Promise<Record<string, unknown>[]> {
 /** What a kill at the worst moment leaves: everything is copied, and nothing says so yet. */
 async function unfinish(file: string, url: string, change = ''): Promise<void> {
   const db = new Database(file);
-  db.exec('DROP TABLE moved');
+  db.exec('DELETE FROM moved');
   db.close();
   await sql(url, `UPDATE majordomo.origin SET finished = false; ${change}`);
 }

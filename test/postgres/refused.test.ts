@@ -9,7 +9,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 import { present } from '../../src/core/assert.js';
 import { placeOf } from '../../src/core/postgres-url.js';
 import { connect } from '../../src/titanic/io/postgres/connection.js';
-import { VERSION } from '../../src/titanic/io/postgres/schema.js';
+import { FORMAT } from '../../src/titanic/io/postgres/schema.js';
 import { makeCertificate } from '../support/certificate.js';
 import { run } from '../support/child.js';
 import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../support/daemon.js';
@@ -141,8 +141,8 @@ describeWithPostgres('a database that is not as it must be', () => {
     expect(await mends()).toContain('GRANT USAGE ON SCHEMA majordomo');
     await server.sql('REVOKE DELETE ON majordomo.key FROM poor', name);
     expect(await mends()).toContain('ON ALL TABLES');
-    // An older version made them, and only their owner can change them.
-    await server.sql(`UPDATE majordomo.meta SET version = ${VERSION - 1}`, name);
+    // They are of an older format, and only their owner can change them.
+    await server.sql(`UPDATE majordomo.meta SET format = ${FORMAT - 1}`, name);
     const owners =
       /: GRANT CREATE ON SCHEMA majordomo TO "poor"; or start this version once as the/;
     expect(await refused(url)).toEqual([78, expect.stringMatching(owners)]);
@@ -153,16 +153,51 @@ describeWithPostgres('a database that is not as it must be', () => {
     expect(await mends()).toContain('GRANT USAGE, CREATE ON SCHEMA');
   });
 
-  it('tables of the next version are used, those of the one after it are refused: exit 78', async () => {
+  it('tables of the next format are used, those of the one after it are refused: exit 78', async () => {
     const name = await server.database();
     const url = server.url(name);
     await (await starts(url)).stop();
-    await server.sql(`UPDATE majordomo.meta SET version = ${VERSION + 1}`, name);
+    await server.sql(`UPDATE majordomo.meta SET format = ${FORMAT + 1}`, name);
     await (await starts(url)).stop();
-    await server.sql(`UPDATE majordomo.meta SET version = ${VERSION + 2}`, name);
+    await server.sql(`UPDATE majordomo.meta SET format = ${FORMAT + 2}`, name);
     expect(await refused(url)).toEqual([78, expect.stringContaining('use a newer program')]);
-    const [row] = await server.sql('SELECT version FROM majordomo.meta', name);
-    expect(row).toEqual({ version: VERSION + 2 });
+    const [row] = await server.sql('SELECT format FROM majordomo.meta', name);
+    expect(row).toEqual({ format: FORMAT + 2 });
+  });
+
+  it('tables of a development version: exit 78, and the two ways on, the second of which works', async () => {
+    const name = await server.database();
+    const url = server.url(name);
+    const before = await starts(url);
+    await before.stop();
+    // They stated their format in another column.
+    await server.sql(
+      `ALTER TABLE majordomo.meta RENAME COLUMN format TO version;
+        UPDATE majordomo.meta SET version = 3`,
+      name,
+    );
+    const refusal = expect.stringMatching(
+      /tables of format 3 of a development version, .*: go on with the version that wrote them, or/,
+    );
+    const { dataDir } = before;
+    const config = ['--set', `titanic.store=${url}`, '--set', `node.dataDir=${dataDir}`];
+    expect(await refused(url)).toEqual([78, refusal]);
+    const backup = join(temporaryDirectory(), 'b.db');
+    for (const words of [['verify'], ['backup', backup]]) {
+      expect(await run([...words, ...config])).toMatchObject({ status: 78, stderr: refusal });
+    }
+    expect(await doctorSays(['--set', `titanic.store=${url}`])).toEqual([refusal]);
+    const ordered = await new Daemon({
+      ...{ dataDir, newStore: true },
+      sets: [`titanic.store=${url}`],
+    }).finished();
+    expect([ordered.status, ordered.stderr]).toEqual([78, refusal]);
+    const [, rename = ''] = /`(ALTER SCHEMA [^`]*)`/.exec(ordered.stderr) ?? [];
+    await server.sql(rename, name);
+    const sets = [`titanic.store=${url}`];
+    await (await startDaemon({ dataDir, sets, newStore: true })).stop();
+    const [row] = await server.sql('SELECT version FROM majordomo_3.meta', name);
+    expect(row).toEqual({ version: 3 });
   });
 
   it('unlogged tables: exit 78, and the statements that are recommended are enough', async () => {

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, expect, it } from '@jest/globals';
 
 import { present } from '../../src/core/assert.js';
-import { VERSION } from '../../src/titanic/io/postgres/schema.js';
+import { FORMAT } from '../../src/titanic/io/postgres/schema.js';
 import { run } from '../support/child.js';
 import { ask, clientOf, endAll, serve, upper } from '../support/daemon-users.js';
 import { Daemon, type DaemonOptions, startDaemon, temporaryDirectory } from '../support/daemon.js';
@@ -22,9 +22,9 @@ const cluster = sharedCluster();
 
 afterEach(endAll);
 
-async function versionOf(database: string): Promise<unknown> {
-  const [row] = await (await cluster()).sql('SELECT version FROM majordomo.meta', database);
-  return row?.['version'];
+async function formatOf(database: string): Promise<unknown> {
+  const [row] = await (await cluster()).sql('SELECT format FROM majordomo.meta', database);
+  return row?.['format'];
 }
 
 /** Why packs were dropped, but for those that a loss makes useless. */
@@ -58,7 +58,7 @@ describeWithPostgres('brokers of two versions', () => {
       serve(c, 'at c');
       const load = new FleetLoad(brokers);
       await load.progress('the older version');
-      expect(await versionOf(database)).toBe(VERSION);
+      expect(await formatOf(database)).toBe(FORMAT);
       /** Starts one again, with this program or as it was, while the others serve. */
       const again = async (n: number, what: string, more: DaemonOptions = {}): Promise<void> => {
         const before = present(brokers[n], 'a broker');
@@ -75,9 +75,9 @@ describeWithPostgres('brokers of two versions', () => {
         }
       };
       await again(0, 'one has the newer version', { program });
-      expect(await versionOf(database)).toBe(VERSION + 1);
+      expect(await formatOf(database)).toBe(FORMAT + 1);
       await again(1, 'the older version starts on tables of the newer one');
-      expect(await versionOf(database)).toBe(VERSION + 1);
+      expect(await formatOf(database)).toBe(FORMAT + 1);
       await again(2, 'two have the newer version', { program });
       await again(1, 'all have the newer version', { program });
       await load.stop();
@@ -90,22 +90,17 @@ describeWithPostgres('brokers of two versions', () => {
     LONG_TEST_MS,
   );
 
-  it('tables of the version before are brought to this one, with all that is in them', async () => {
+  it('tables of the format before are brought to the next one, with all that is in them', async () => {
     const server = await cluster();
     const database = await server.database();
     const sets = [`titanic.store=${server.url(database)}`];
     const first = await startDaemon({ sets });
     const stored = await clientOf(first).submit('upper', 'hello', { idempotencyKey: 'k' });
     expect((await first.stop()).status).toBe(0);
-    // What the last migration made.
-    await server.sql(
-      `ALTER TABLE majordomo.broker DROP COLUMN era, DROP COLUMN readable;
-      UPDATE majordomo.meta SET version = ${VERSION - 1}`,
-      database,
-    );
     // Two at the same time: one waits for the other.
-    const both = await Promise.all([startDaemon({ sets }), startDaemon({ sets })]);
-    expect(await versionOf(database)).toBe(VERSION);
+    const later = { sets, program: laterProgram(1) };
+    const both = await Promise.all([startDaemon(later), startDaemon(later)]);
+    expect(await formatOf(database)).toBe(FORMAT + 1);
     for (const broker of both) serve(broker, 'upper', upper);
     for (const broker of both) {
       const client = clientOf(broker);
@@ -124,7 +119,7 @@ describeWithPostgres('brokers two versions apart', () => {
     const newer = await startDaemon({ sets, program: laterProgram(2) });
     await newer.stop();
     const refusal = expect.stringContaining(
-      `the tables have version ${VERSION + 2}, and this program works up to ${VERSION + 1}: use a newer program`,
+      `the tables have format ${FORMAT + 2}, and this program works up to ${FORMAT + 1}: use a newer program`,
     );
     const { status, stderr } = await new Daemon({ sets }).finished();
     expect([status, stderr]).toEqual([78, refusal]);
@@ -146,14 +141,14 @@ describeWithPostgres('brokers two versions apart', () => {
     expect([status, stderr]).toEqual([
       78,
       expect.stringContaining(
-        `the broker older, which uses them now, works up to ${VERSION + 1}: upgrade it to a version in between first, or stop it`,
+        `the broker older, which uses them now, works up to ${FORMAT + 1}: upgrade it to a version in between first, or stop it`,
       ),
     ]);
-    expect(await versionOf(database)).toBe(VERSION);
+    expect(await formatOf(database)).toBe(FORMAT);
     expect(await ask(clientOf(older), 'titanic.request', 'kept', 'x')).toHaveLength(2);
     await older.stop();
     await (await startDaemon({ sets, program })).stop();
-    expect(await versionOf(database)).toBe(VERSION + 2);
+    expect(await formatOf(database)).toBe(FORMAT + 2);
   });
 
   it('the older one, whose lease ran out while the tables changed, writes no more, and says why', async () => {

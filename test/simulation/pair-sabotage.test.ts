@@ -1,13 +1,12 @@
 /** The simulation is only worth what it finds: pairs whose wiring is broken on purpose. */
 import { describe, expect, it } from '@jest/globals';
 import { packBatch } from '../../src/titanic/store/batch-codec.js';
-import { FORMAT } from '../../src/titanic/store/store.js';
 import { firstFailure } from './actors/first-failure.js';
 import type { PairSabotage } from './pair/node.js';
 import type { PairWorldWeather } from './pair/weather.js';
 import { PairWorld } from './pair/world.js';
 
-const NOTHING = packBatch({ tombstones: 'none', changes: [] }, FORMAT);
+const NOTHING = packBatch({ tombstones: 'none', changes: [] });
 
 /** This many cuts and crashes, and no other faults of the pair. */
 function restless(weather: PairWorldWeather, cuts: number, crashes: number): PairWorldWeather {

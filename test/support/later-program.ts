@@ -1,22 +1,33 @@
 /**
- * The program of a later version: this one, changed where a later version may differ. Its tables have
- * columns, tables and indexes that this version does not know, and so have its packs entries and fields.
+ * The program of a later version: this one, changed where a later version may differ. Its tables and
+ * store files have columns, tables and indexes that this version does not know, and so have its records,
+ * and its messages to the other node of a pair and to a fleet, fields and entries.
  */
 import { cpSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { assert } from '../../src/core/assert.js';
-import { VERSION } from '../../src/titanic/io/postgres/schema.js';
+import { readMigrations } from '../../src/titanic/io/file/schema.js';
+import { FORMAT } from '../../src/titanic/io/postgres/schema.js';
 import { FLEET_VERSION } from '../../src/wire/fleet.js';
+import { PEER_VERSION } from '../../src/wire/peer.js';
 import { temporaryDirectory } from './daemon.js';
 
 const PROGRAM = fileURLToPath(new URL('../../src', import.meta.url));
 const TABLES = ['meta', 'broker', 'request', 'body', 'attempt', 'key', 'origin'];
 
+/** What a later program says of each request beside what this one knows. */
+export const LATER_FIELD = 'said by a later program';
+
+/** The format of its store files. */
+export function laterFormat(versions: number): number {
+  return readMigrations().length + versions;
+}
+
 /** One migration, which only adds. */
-function migration(version: number): readonly string[] {
-  const name = `of_version_${version}`;
+function migration(format: number): readonly string[] {
+  const name = `of_format_${format}`;
   const columns = TABLES.map(
     (table) => `ALTER TABLE majordomo.${table} ADD COLUMN ${name} bigint NOT NULL DEFAULT 0`,
   );
@@ -24,13 +35,23 @@ function migration(version: number): readonly string[] {
   return [...columns, `CREATE TABLE majordomo.${name} (id uuid PRIMARY KEY)`, index];
 }
 
+/** The same of a store file. */
+export function fileMigration(format: number): string {
+  const name = `of_format_${format}`;
+  return `ALTER TABLE requests ADD COLUMN ${name} INTEGER NOT NULL DEFAULT 7;
+    CREATE INDEX ${name}_index ON requests (${name});
+    CREATE TABLE ${name} AS SELECT uuid, ${name} FROM requests;`;
+}
+
+type Change = (file: string, from: string, to: string) => void;
+
 /** @returns its main.js. Removed by `removeDaemons`. */
 export function laterProgram(versions: number): string {
   const directory = temporaryDirectory();
   cpSync(PROGRAM, join(directory, 'src'), { recursive: true });
   cpSync(resolve('package.json'), join(directory, 'package.json'));
   symlinkSync(resolve('node_modules'), join(directory, 'node_modules'));
-  const change = (file: string, from: string, to: string): void => {
+  const change: Change = (file, from, to) => {
     const path = join(directory, 'src', file);
     const text = readFileSync(path, 'utf8');
     assert(text.includes(from), `${file} has: ${from}`);
@@ -39,12 +60,51 @@ export function laterProgram(versions: number): string {
       text.replace(from, () => to),
     );
   };
-  const migrations = Array.from({ length: versions }, (_, n) => migration(VERSION + 1 + n));
+  changeStores(change, versions);
+  for (let format = laterFormat(1); format <= laterFormat(versions); format++) {
+    const name = `${String(format).padStart(4, '0')}-later.sql`;
+    const path = join(directory, 'src/titanic/io/file/migrations', name);
+    writeFileSync(path, fileMigration(format));
+  }
+  changePair(change, versions);
+  changeFleet(change, versions);
+  return join(directory, 'src', 'main.js');
+}
+
+function changeStores(change: Change, versions: number): void {
+  const migrations = Array.from({ length: versions }, (_, n) => migration(FORMAT + 1 + n));
   change(
     'titanic/io/postgres/schema.js',
-    'export const VERSION',
-    `MIGRATIONS.push(...${JSON.stringify(migrations)});\nexport const VERSION`,
+    'export const FORMAT',
+    `MIGRATIONS.push(...${JSON.stringify(migrations)});\nexport const FORMAT`,
   );
+  // A field of each request.
+  const fields = 'titanic/store/fields.js';
+  change(fields, 'if (headers === null && backoff === null)', 'if (EXTRA_BYTES === 0)');
+  change(
+    fields,
+    'putBytes(to, BACKOFF, backoff === null ? null : packedBackoff(backoff));',
+    `putBytes(to, BACKOFF, backoff === null ? null : packedBackoff(backoff));
+    putBytes(to, 100, Buffer.from(${JSON.stringify(LATER_FIELD)}));`,
+  );
+}
+
+function changePair(change: Change, versions: number): void {
+  change(
+    'wire/peer.js',
+    `PEER_VERSION = ${PEER_VERSION}`,
+    `PEER_VERSION = ${PEER_VERSION + versions}`,
+  );
+  // A field at the end of STATUS.
+  change(
+    'wire/peer-codec.js',
+    'keys: optional(bytesOf(DIGEST_BYTES)),',
+    `keys: optional(bytesOf(DIGEST_BYTES)),
+        later: { put: (to) => to.text('later'), take: (from) => from.text(), isOptional: true },`,
+  );
+}
+
+function changeFleet(change: Change, versions: number): void {
   change(
     'wire/fleet.js',
     `FLEET_VERSION = ${FLEET_VERSION}`,
@@ -63,5 +123,4 @@ export function laterProgram(versions: number): string {
   );
   // Fields at the end of PRESENCE.
   change(codec, "entry('presence', 3 +", "entry('presence', 20 +");
-  return join(directory, 'src', 'main.js');
 }

@@ -3,14 +3,13 @@ import { assert, present } from '../../src/core/assert.js';
 import type { MapRecord } from '../../src/map/record.js';
 import type { MapMerged, MapStoreEvents } from '../../src/map/store.js';
 import type { NodeRecovered, NodeStore, OpenNodeStore } from '../../src/store/node-store.js';
-import {
-  type Chunk,
-  FORMAT,
-  type MergeFailure,
-  type ReadPlace,
-  type PairStoreEvents,
-  type StoreFailure,
-  type Transaction,
+import type {
+  Chunk,
+  MergeFailure,
+  ReadPlace,
+  PairStoreEvents,
+  StoreFailure,
+  Transaction,
 } from '../../src/titanic/store/store.js';
 
 type Told = MapMerged | MergeFailure | StoreFailure | Chunk | readonly MapRecord[] | 'committed';
@@ -81,10 +80,10 @@ export class MapStoreUser implements MapStoreEvents {
     return told as MapMerged | MergeFailure;
   }
 
-  async read(place: ReadPlace, bytesMax = 2 ** 20, withMap = true): Promise<Chunk> {
+  async read(place: ReadPlace, bytesMax = 2 ** 20): Promise<Chunk> {
     const read = ++this.#last;
     const told = await this.#call(`read ${read}`, (store) =>
-      store.read(read, place, REQUESTS_MAX, bytesMax, FORMAT, withMap),
+      store.read(read, place, REQUESTS_MAX, bytesMax),
     );
     return told as Chunk;
   }

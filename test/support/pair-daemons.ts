@@ -268,8 +268,10 @@ export class PairOfDaemons {
     }
     const [first, second] = ROLES.map((role) => join(this.dataDirOf(role), 'titanic.db'));
     const paths = [present(first, 'a file'), present(second, 'a file')] as const;
-    for (const path of paths) {
-      const { status, stderr } = await run(['verify', path]);
+    for (const [n, path] of paths.entries()) {
+      const program = this.programs.get(present(ROLES[n], 'a role'));
+      const its = program === undefined ? {} : { program };
+      const { status, stderr } = await run(['verify', path], its);
       if (status !== 0) throw new Error(`verify ${path}: ${stderr}`);
     }
     return storedPair(...paths);

@@ -10,7 +10,7 @@ import type { JoinFigures, PairSink } from '../../src/bstar/ports.js';
 import { present } from '../../src/core/assert.js';
 import { NoReplication } from '../../src/replication/off.js';
 import { Replication } from '../../src/replication/replication.js';
-import { PEER_VERSION, type PeerMessage } from '../../src/wire/peer.js';
+import type { PeerMessage } from '../../src/wire/peer.js';
 import { type WordChange, wordChange, wordsIn, WordStore } from './word-store.js';
 
 const LINK_MS = 1;
@@ -346,7 +346,7 @@ class StageNode implements PairSink {
 
   connected(): void {
     this.#connection = this.#stage.connection;
-    this.machine.connected(PEER_VERSION, true);
+    this.machine.connected();
   }
 
   disconnected(): void {

@@ -1,10 +1,5 @@
-/** The other end of a pair's link, message by message: a peer, an older one, or an impostor. */
-import {
-  PEER_VERSION,
-  type Hello,
-  type PeerMessage,
-  type PeerVersion,
-} from '../../src/wire/peer.js';
+/** The other end of a pair's link, message by message: a peer, one of another version, or an impostor. */
+import { PEER_VERSION, type Hello, type PeerMessage } from '../../src/wire/peer.js';
 import { readPeer, writePeer } from '../../src/wire/peer-codec.js';
 import type { Link } from '../../src/transport/link-port.js';
 import { type CurveClientKeys, dialZmtp } from '../../src/transport/zmtp/link.js';
@@ -12,7 +7,7 @@ import { type CurveClientKeys, dialZmtp } from '../../src/transport/zmtp/link.js
 const LIMITS = { messageBytesMax: 1e6, framesMax: 10, outputBytesMax: 1e6 };
 
 export interface RawPeerOptions {
-  readonly version?: PeerVersion;
+  readonly version?: number;
   readonly incarnation?: number;
   readonly curve?: CurveClientKeys;
 }
@@ -23,7 +18,7 @@ export class RawPeer {
   ended = 0;
   readonly #link: Link;
   readonly #hello: Hello;
-  readonly #version: PeerVersion;
+  readonly #version: number;
   readonly #incarnation: number;
   #said = 0;
 

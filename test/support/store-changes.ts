@@ -1,8 +1,8 @@
 /** Changes as tests of a store write them. */
 import {
   type Change,
-  NO_OWNER,
-  type Owner,
+  ANY_OWNER,
+  type Closer,
   type RequestUuid,
   type StoredRequest,
 } from '../../src/titanic/store/store.js';
@@ -97,13 +97,13 @@ export function dead(
 export function close(
   n: number,
   keyUntil: number = NOON + DAY_MS,
-  by: Owner = NO_OWNER,
+  by: Closer = ANY_OWNER,
 ): ChangeOf<'close' | 'expire'> {
   return { kind: 'close', uuid: uuidOf(n), at: NOON + 7, keyUntil, by };
 }
 
 export function expire(n: number, keyUntil: number = NOON + DAY_MS): ChangeOf<'close' | 'expire'> {
-  return { kind: 'expire', uuid: uuidOf(n), at: NOON + 7, keyUntil, by: NO_OWNER };
+  return { kind: 'expire', uuid: uuidOf(n), at: NOON + 7, keyUntil, by: ANY_OWNER };
 }
 
 export function retry(n: number, generation = 1): ChangeOf<'retry'> {

@@ -1,7 +1,13 @@
 import { expect, it } from '@jest/globals';
 
 import { present } from '../../src/core/assert.js';
-import { type Change, keyBytes, type Owner, readFrom } from '../../src/titanic/store/store.js';
+import {
+  type Change,
+  type Closer,
+  keyBytes,
+  type Owner,
+  readFrom,
+} from '../../src/titanic/store/store.js';
 import { onceKey } from '../../src/wire/tsp.js';
 import { extraOf } from '../../src/titanic/store/fields.js';
 import {
@@ -34,35 +40,31 @@ function owned(n: number, owner: Owner, more: Parameters<typeof accept>[1] = {})
 export function describeStoreOwners(subject: Subject): void {
   it('are stored with their requests, and found', async () => {
     const { user } = subject;
-    await user.commit(owned(1, ALICE), owned(2, 'anonymous', { isShared: true }), owned(3, ''));
+    await user.commit(owned(1, ALICE), owned(2, 'anonymous', { isShared: true }), owned(3, BOB));
     await user.commit(reply(2, { reply: packed('x') }), dead(3));
     const { pending } = await subject.reopen();
     expect(pending).toMatchObject([{ owner: ALICE, isShared: false }]);
-    const service = Buffer.from('echo');
     expect(await subject.user.lookUp(uuidOf(1))).toEqual({
-      ...{ state: 'pending', owner: ALICE, isShared: false, service },
+      ...{ state: 'pending', owner: ALICE, isShared: false },
     });
     expect(await subject.user.lookUp(uuidOf(2))).toMatchObject({
-      ...{ state: 'replied', owner: 'anonymous', isShared: true, service },
+      ...{ state: 'replied', owner: 'anonymous', isShared: true },
     });
     expect(await subject.user.lookUp(uuidOf(3))).toMatchObject({
-      ...{ state: 'dead', owner: '', isShared: false, service },
+      ...{ state: 'dead', owner: BOB, isShared: false },
     });
   });
 
   it("what is somebody's is closed by whom it may be closed", async () => {
     const { user } = subject;
-    const table: readonly (readonly [owner: Owner, by: Owner, isShared: boolean, kind: string])[] =
-      [
-        [ALICE, ALICE, false, 'done'],
-        [ALICE, BOB, false, 'denied'],
-        [ALICE, 'anonymous', false, 'denied'],
-        [ALICE, BOB, true, 'done'],
-        [ALICE, '', false, 'done'],
-        ['anonymous', BOB, false, 'done'],
-        ['', BOB, false, 'denied'],
-        ['', '', false, 'done'],
-      ];
+    const table: readonly (readonly [Owner, by: Closer, isShared: boolean, kind: string])[] = [
+      [ALICE, ALICE, false, 'done'],
+      [ALICE, BOB, false, 'denied'],
+      [ALICE, 'anonymous', false, 'denied'],
+      [ALICE, BOB, true, 'done'],
+      [ALICE, '', false, 'done'],
+      ['anonymous', BOB, false, 'done'],
+    ];
     for (const [at, [owner, by, isShared, kind]] of table.entries()) {
       const n = at + 1;
       await user.commit(owned(n, owner, { isShared }), reply(n, { reply: packed('x') }));
@@ -72,7 +74,6 @@ export function describeStoreOwners(subject: Subject): void {
       expect([owner, by, isShared, result?.kind, state]).toEqual([
         ...[owner, by, isShared, kind, wanted],
       ]);
-      if (kind === 'denied') expect(result).toEqual({ kind, owner, service: Buffer.from('echo') });
     }
   });
 
@@ -92,17 +93,6 @@ export function describeStoreOwners(subject: Subject): void {
     expect(await subject.user.commit(...again)).toEqual([known(1), known(2), known(3)]);
   });
 
-  it('a key of before owners were kept leads to its request, whoever asks', async () => {
-    const { user } = subject;
-    await user.commit(owned(1, '', { key: 'k' }));
-    const known = { kind: 'known', uuid: uuidOf(1) };
-    expect(await user.commit(owned(2, ALICE, { key: 'k' }))).toEqual([known]);
-    await user.commit(close(1));
-    expect(await user.commit(owned(3, BOB, { key: 'k' }))).toEqual([known]);
-    const later = { key: 'k', acceptedAt: UNTIL };
-    expect(await user.commit(owned(4, BOB, later), owned(5, ALICE, later))).toEqual([done, done]);
-  });
-
   it('what each has is counted, with every change, and is known when the store is opened', async () => {
     const { user } = subject;
     const counts = async (): Promise<readonly unknown[]> => {
@@ -112,9 +102,13 @@ export function describeStoreOwners(subject: Subject): void {
         .map(({ owner, stored, bytes }) => `${owner} ${stored} ${bytes}`)
         .sort();
     };
-    await user.commit(owned(1, ALICE), owned(2, ALICE), owned(3, 'anonymous'), owned(4, ''));
+    await user.commit(owned(1, ALICE), owned(2, ALICE), owned(3, 'anonymous'), owned(4, BOB));
     const size = body.length;
-    expect(await counts()).toEqual([` 1 ${size}`, `anonymous 1 ${size}`, `${ALICE} 2 ${2 * size}`]);
+    expect(await counts()).toEqual([
+      `anonymous 1 ${size}`,
+      `${ALICE} 2 ${2 * size}`,
+      `${BOB} 1 ${size}`,
+    ]);
     await subject.user.commit(reply(1, { reply: packed('a reply') }), attempt(2, 1), dead(2));
     await subject.user.commit(close(3), owned(5, BOB), close(4));
     expect(await counts()).toEqual([`${ALICE} 2 ${2 * size + 9}`, `${BOB} 1 ${size}`]);
@@ -185,54 +179,6 @@ export function describeOwnersOfPair(subject: Subject): void {
     const again = [owned(8, ALICE, { key: 'k' }), owned(9, BOB, { key: 'k' })];
     const known = [1, 3].map((n) => ({ kind: 'known', uuid: uuidOf(n) }));
     expect(await pair.stream(again)).toEqual([known, known]);
-  });
-
-  it('a known one beats none, from either side; the key goes with it', async () => {
-    for (const active of [0, 1] as const) {
-      const knows = await subject.other();
-      const older = await subject.other();
-      await knows.commit(
-        owned(1, ALICE, { key: 'k' }),
-        owned(2, BOB),
-        owned(3, ALICE, { key: 'o' }),
-      );
-      await knows.commit(close(3, UNTIL, ALICE));
-      await older.commit(owned(1, '', { key: 'k' }), owned(2, ''), owned(3, '', { key: 'o' }));
-      await older.commit(close(3));
-      const pair = new StorePair(knows, older);
-      await pair.join(active, 100);
-      expect(await contentOf(older)).toEqual(await contentOf(knows));
-      for (const each of [knows, older]) {
-        expect(await each.lookUp(uuidOf(1))).toMatchObject({ owner: ALICE });
-        expect(await each.lookUp(uuidOf(2))).toMatchObject({ owner: BOB });
-      }
-      const keys = [
-        ...[owned(4, ALICE, { key: 'k' }), owned(5, ALICE, { key: 'o' })],
-        ...[owned(6, BOB, { key: 'k' }), owned(7, BOB, { key: 'o' })],
-      ];
-      const known = [1, 3].map((n) => ({ kind: 'known', uuid: uuidOf(n) }));
-      const results = [...known, { kind: 'done' }, { kind: 'done' }];
-      expect(await pair.stream(keys)).toEqual([results, results]);
-    }
-  });
-
-  it('are not told to a version that keeps none, and not lost by what comes back of it', async () => {
-    const { user } = subject;
-    const older = await subject.other();
-    await user.commit(owned(1, ALICE, { key: 'k' }), owned(2, BOB, { key: 'k' }), owned(3, BOB));
-    const before = await contentOf(user);
-    const chunk = await user.read(readFrom(null), 100, 2 ** 20, 1);
-    await mergeInto(older, chunk, true);
-    expect(await older.lookUp(uuidOf(1))).toMatchObject({ owner: '' });
-    await older.commit(reply(3, { reply: packed('yes') }));
-    // Its result has one key where there were two.
-    await mergeInto(user, await older.read(readFrom(null), 100, 2 ** 20, 1), true);
-    const after = await contentOf(user);
-    expect(after.slice(0, 2)).toEqual(before.slice(0, 2));
-    expect(await user.lookUp(uuidOf(3))).toMatchObject({ state: 'replied', owner: BOB });
-    const again = [owned(8, ALICE, { key: 'k' }), owned(9, BOB, { key: 'k' })];
-    const known = [1, 2].map((n) => ({ kind: 'known', uuid: uuidOf(n) }));
-    expect(await user.commit(...again)).toEqual(known);
   });
 
   it('a stranger who closes a uuid where it is unknown ends nothing of another', async () => {

@@ -1,9 +1,9 @@
 import { expect, it } from '@jest/globals';
 
 import { COUNT_MAX, SEQUENCE_MAX, WALL_MS_MAX } from '../../src/core/numbers.js';
+import { packChunk } from '../../src/store/chunk-codec.js';
 import { RecordWriter, type StoreRecord } from '../../src/titanic/store/record-codec.js';
 import {
-  FORMAT,
   type Holding,
   readFrom,
   type StoredRequest,
@@ -391,9 +391,9 @@ export function describeStorePair(subject: Subject): void {
 
 /** A chunk as a store would send it. */
 function chunkOf(...records: readonly StoreRecord[]): Buffer {
-  const writer = new RecordWriter(FORMAT);
+  const writer = new RecordWriter();
   for (const record of records) writer.add(record);
-  return writer.take();
+  return packChunk({ requests: writer.take(), map: [] });
 }
 
 function recordOf(n: number, more: Partial<StoredRequest>): StoreRecord {

@@ -77,7 +77,7 @@ export function describeStoreReading(subject: Subject, isShared: boolean): void 
     expect([before, committed, after, body]).toEqual([
       { state: 'absent' },
       [{ kind: 'done' }],
-      { state: 'pending', owner: 'anonymous', isShared: false, service: Buffer.from('echo') },
+      { state: 'pending', owner: 'anonymous', isShared: false },
       [Buffer.from('body 1')],
     ]);
     expect(user.told).toEqual(['look 2', `transaction ${user.transaction}`, 'look 3', 'load 4']);

@@ -1,5 +1,6 @@
 /** Two stores that exchange their content like the nodes of a pair, without the nodes. */
 import { present } from '../../src/core/assert.js';
+import { unpackChunk } from '../../src/store/chunk-codec.js';
 import { type StoreRecord, unpackRecords } from '../../src/titanic/store/record-codec.js';
 import {
   type Change,
@@ -33,7 +34,8 @@ export async function chunksFrom(
 }
 
 export function recordsIn(chunk: Chunk): readonly StoreRecord[] {
-  return present(unpackRecords(chunk.records), 'records that the store made itself');
+  const { requests } = present(unpackChunk(chunk.records), 'a chunk that the store made itself');
+  return present(unpackRecords(requests), 'records that the store made itself');
 }
 
 /** The content of a store without its request numbers, in a canonical order. */

@@ -1,26 +1,24 @@
 /** Uses a store like the machine: one batch at a time, waiting for its events. */
 import { assert, present } from '../../src/core/assert.js';
 import { MajordomoError } from '../../src/core/errors.js';
-import {
-  type Change,
-  type ChangeResult,
-  type Chunk,
-  FORMAT,
-  type Format,
-  type Found,
-  type Merged,
-  type MergeFailure,
-  type ReadPlace,
-  type Recovered,
-  type RequestUuid,
-  type PairStore,
-  type Store,
-  type StoreCounts,
-  type StoredContent,
-  type StoredRequest,
-  type PairStoreEvents,
-  type StoreFailure,
-  type Transaction,
+import type {
+  Change,
+  ChangeResult,
+  Chunk,
+  Found,
+  Merged,
+  MergeFailure,
+  ReadPlace,
+  Recovered,
+  RequestUuid,
+  PairStore,
+  Store,
+  StoreCounts,
+  StoredContent,
+  StoredRequest,
+  PairStoreEvents,
+  StoreFailure,
+  Transaction,
 } from '../../src/titanic/store/store.js';
 
 /** The outcome of a batch. */
@@ -157,15 +155,10 @@ export class StoreUser implements PairStoreEvents {
     );
   }
 
-  async read(
-    place: ReadPlace,
-    requestsMax = 1000,
-    bytesMax = 2 ** 20,
-    format: Format = FORMAT,
-  ): Promise<Chunk> {
+  async read(place: ReadPlace, requestsMax = 1000, bytesMax = 2 ** 20): Promise<Chunk> {
     const read = ++this.#last;
     const chunk = await this.#call<Chunk | StoreFailure>(`read ${read}`, () =>
-      this.#ofPair.read(read, place, requestsMax, bytesMax, format),
+      this.#ofPair.read(read, place, requestsMax, bytesMax),
     );
     assert('records' in chunk, `a reading failed: ${JSON.stringify(chunk)}`);
     return chunk;

@@ -69,11 +69,6 @@ const PROBES = {
         'ip netns delete $n; exit $s',
     ],
   },
-  // A copy without history, or with only the last commits, cannot build an older version.
-  'the history of this repository': {
-    command: 'git',
-    args: ['cat-file', '-e', '86a78c1^{commit}'],
-  },
   'root, podman and mmdebstrap': {
     command: '/bin/sh',
     args: ['-c', 'test "$(id -u)" = 0 && podman --version && mmdebstrap --version'],
@@ -99,17 +94,7 @@ export type Tool = keyof typeof PROBES;
 const RIGHTS: ReadonlySet<Tool> = new Set([
   'network namespaces',
   "GUIDE_C, the folder of the Guide's C programs",
-  ...(isWhole() ? [] : (['the history of this repository'] as const)),
 ]);
-
-/**
- * In a full clone a missing commit is an error; a shallow clone, or a copy without history, lacks
- * commits by design.
- */
-function isWhole(): boolean {
-  const run = spawnSync('git', ['rev-parse', '--is-shallow-repository'], { timeout: 20_000 });
-  return String(run.stdout).trim() === 'false';
-}
 
 const known = new Map<Tool, boolean>();
 

@@ -3,15 +3,16 @@
  * are, and return the other's nonce. Until then nothing is trusted, and messages from a dead
  * process or from a stranger have no effect (D18, D22).
  */
-import { type Hello, NONCE_BYTES, PEER_VERSION, type PeerMessage } from '../../wire/peer.js';
+import { type Hello, NONCE_BYTES, type PeerMessage } from '../../wire/peer.js';
 import type { RandomFill } from '../../core/random.js';
 import type { Objection } from '../ports.js';
 
 /** What this node says about itself. */
 export type Introduction = Omit<Hello, 'kind' | 'nonce' | 'resumes'>;
 
-export function versionObjection(version: number): Objection {
-  const text = `it speaks version ${version} of the peer protocol, this node version ${PEER_VERSION}`;
+/** @param highest version that this node knows */
+export function versionObjection(version: number, highest: number): Objection {
+  const text = `it speaks version ${version} of the peer protocol, this node up to version ${highest}`;
   return { code: 'version', text };
 }
 

@@ -7,7 +7,7 @@ import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
 import { secureRandom } from '../../core/random.js';
 import type { Rejected } from '../../transport/port.js';
-import { type Hello, PEER_VERSION, type PeerMessage, type PeerVersion } from '../../wire/peer.js';
+import type { Hello, PeerMessage } from '../../wire/peer.js';
 import { readPeer, writePeer } from '../../wire/peer-codec.js';
 import type { Objection } from '../ports.js';
 import { Handshake, versionObjection } from './handshake.js';
@@ -17,16 +17,22 @@ type Send = (frames: readonly Buffer[]) => void;
 
 /** How the node that dials begins. */
 interface Opening {
-  readonly version: PeerVersion;
+  readonly version: number;
   /** The nonce that it was given on its previous connection. */
   readonly resumes: Buffer | null;
 }
 
+/** The other node uses a lower version, and refuses the one that this node began with. */
+interface Lower {
+  readonly kind: 'lower';
+  readonly version: number;
+}
+
 /**
- * What was received: a message of the peer; 'hello' and 'proved' during the handshake; 'older': the
- * other node uses a lower version; `null`: nothing new; or why the connection ends.
+ * What was received: a message of the peer; 'hello' and 'proved' during the handshake; `null`:
+ * nothing new; or why the connection ends.
  */
-type Received = PeerMessage | 'hello' | 'proved' | 'older' | 'malformed' | Objection | null;
+type Received = PeerMessage | 'hello' | 'proved' | 'malformed' | Lower | Objection | null;
 
 export class PeerConnection {
   readonly handshake: Handshake;
@@ -37,17 +43,16 @@ export class PeerConnection {
   readonly #incarnation: number;
   readonly #send: Send;
   readonly #events: PeerLinkEvents;
-  #version: PeerVersion;
+  readonly #highest: number;
+  #version: number;
   #sent = 0;
   #received = 0;
   /** Later messages are ignored. */
   isOver = false;
-  /** This node has accepted it as the peer. */
-  isAdmitted = false;
 
   /** @param opening `null`: the other node dialled, and chooses the version */
   constructor(
-    { introduction, incarnation, events }: PeerLinkOptions,
+    { introduction, incarnation, version, events }: PeerLinkOptions,
     opening: Opening | null,
     origin: Rejected | null,
     send: Send,
@@ -56,7 +61,8 @@ export class PeerConnection {
     this.handshake = new Handshake(introduction(), resumes, incarnation, secureRandom);
     this.origin = origin;
     this.#isDialled = opening === null;
-    this.#version = opening?.version ?? PEER_VERSION;
+    this.#highest = version;
+    this.#version = opening?.version ?? version;
     this.#incarnation = incarnation;
     this.#events = events;
     this.#send = send;
@@ -67,16 +73,8 @@ export class PeerConnection {
     return present(this.handshake.its, 'a peer that proved itself said hello');
   }
 
-  get version(): PeerVersion {
+  get version(): number {
     return this.#version;
-  }
-
-  /**
-   * In version 1, a node states its epoch only after it is accepted, so this waits for its first
-   * message.
-   */
-  get standsByProof(): boolean {
-    return this.#version > 1;
   }
 
   send(message: PeerMessage): void {
@@ -87,12 +85,12 @@ export class PeerConnection {
 
   receive(frames: Frames): Received {
     if (this.isOver) return null;
-    const read = readPeer(frames);
+    const read = readPeer(frames, this.#highest);
     if (read === null) return 'malformed';
-    if ('otherVersion' in read) return versionObjection(read.otherVersion);
+    if ('otherVersion' in read) return versionObjection(read.otherVersion, this.#highest);
     const { version, stamp, message } = read;
     if (this.#isDialled && this.#received === 0) this.#version = version;
-    if (version < this.#version && this.#received === 0) return 'older';
+    if (version < this.#version && this.#received === 0) return { kind: 'lower', version };
     if (version !== this.#version) return 'malformed';
     if (message?.kind === 'refuse') return message;
     // D18

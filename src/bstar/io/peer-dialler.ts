@@ -3,7 +3,7 @@ import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
 import type { Link } from '../../transport/link-port.js';
 import { type CurveClientKeys, dialZmtp } from '../../transport/zmtp/link.js';
-import { PEER_VERSION, type PeerMessage, type PeerVersion } from '../../wire/peer.js';
+import type { PeerMessage } from '../../wire/peer.js';
 import { LIMITS, type PeerLink, type PeerLinkOptions, STRANGER_BYTES_MAX } from './peer-link.js';
 import { PeerConnection } from './peer-connection.js';
 
@@ -29,10 +29,10 @@ class PeerDialler implements PeerLink {
   #connection: PeerConnection | null = null;
   #isKnown = false;
   /**
-   * The version that the next connection starts with: the highest, except after an answer in an
-   * older one.
+   * The version that the next connection starts with: the highest, except after an answer in a
+   * lower one.
    */
-  #version: PeerVersion = PEER_VERSION;
+  #version: number;
   /** The nonce that the peer gave this node on its last connection. */
   #resumes: Buffer | null = null;
   #timer: NodeJS.Timeout | null = null;
@@ -42,6 +42,7 @@ class PeerDialler implements PeerLink {
   constructor(endpoint: string, curve: CurveClientKeys | undefined, options: PeerLinkOptions) {
     this.#endpoint = endpoint;
     this.#options = options;
+    this.#version = options.version;
     const noticeMs = Math.max(NOTICE_MS_MIN, options.heartbeatIntervalMs / 2);
     this.#dial = dialZmtp({
       limits: LIMITS,
@@ -98,24 +99,19 @@ class PeerDialler implements PeerLink {
     if (received === 'hello') {
       connection.send(connection.handshake.proof);
     } else if (received === 'proved') {
-      if (connection.standsByProof) this.#establish(connection);
-    } else if (received === 'older') {
-      // The peer has the previous version, which refuses this one: dials again, using that version.
-      this.disconnect();
-      this.#version = 1;
+      this.#establish(connection);
     } else if (received === 'malformed') {
       this.#again();
     } else if ('code' in received) {
       this.#options.events.refused(received, this.#endpoint, null);
       this.#again();
+    } else if (received.kind === 'lower') {
+      this.disconnect();
+      this.#version = received.version;
     } else if (received.kind === 'refuse') {
       this.#options.events.refusedByPeer(received.reason);
       this.#again();
     } else {
-      if (!this.#isKnown) {
-        if (received.kind !== 'status') return;
-        this.#establish(connection);
-      }
       this.#options.events.message(received);
     }
   }
@@ -128,7 +124,7 @@ class PeerDialler implements PeerLink {
 
   #lost(): void {
     this.#connection = null;
-    this.#version = PEER_VERSION;
+    this.#version = this.#options.version;
     if (!this.#isKnown) return;
     this.#isKnown = false;
     this.#options.events.disconnected();
@@ -158,7 +154,7 @@ class PeerDialler implements PeerLink {
     this.#link = null;
     this.#connection = null;
     this.#isKnown = false;
-    this.#version = PEER_VERSION;
+    this.#version = this.#options.version;
     void link?.close(0);
     if (this.#timer !== null) clearTimeout(this.#timer);
     const waitMs = Math.max(0, this.#heldOffUntil - monotonicMs());

@@ -3,7 +3,7 @@
  * (peer-dialler.ts, peer-listener.ts). One connection counts at a time (D20).
  */
 import type { Rejected, RouterLimits, RouterOptions } from '../../transport/port.js';
-import type { Hello, PeerMessage, PeerVersion } from '../../wire/peer.js';
+import type { Hello, PeerMessage } from '../../wire/peer.js';
 import type { Objection } from '../ports.js';
 import type { Introduction } from './handshake.js';
 
@@ -40,7 +40,7 @@ export interface PeerLinkEvents {
    * @param its what it said about itself
    * @param version the version that both use on this connection
    */
-  connected(its: Pick<Hello, 'node' | 'publicUrl' | 'takesMap'>, version: PeerVersion): void;
+  connected(its: Pick<Hello, 'node' | 'publicUrl'>, version: number): void;
   /** Why a message of the peer ends the link, or `null`. */
   objectionTo(message: PeerMessage): Objection | null;
   message(message: PeerMessage): void;
@@ -79,5 +79,7 @@ export interface PeerLinkOptions {
   /** New at each start of the process, and above all earlier ones (D18). */
   readonly incarnation: number;
   readonly heartbeatIntervalMs: number;
+  /** The highest version of the peer protocol that this node knows. */
+  readonly version: number;
   readonly events: PeerLinkEvents;
 }

@@ -109,23 +109,22 @@ class PeerListener implements PeerLink, TransportEvents {
       this.#transport?.flush();
     } else if (received === 'proved') {
       this.#claims(peer, connection);
-    } else if (received === 'malformed' || received === 'older') {
+    } else if (received === 'malformed') {
       this.#transport?.disconnect(peer);
     } else if ('code' in received) {
       this.#refuse(peer, connection, received);
+    } else if (received.kind === 'lower') {
+      this.#transport?.disconnect(peer);
     } else if (received.kind === 'refuse') {
       this.#options.events.refusedByPeer(received.reason);
       this.#transport?.disconnect(peer);
     } else {
-      this.#receive(peer, connection, received);
+      this.#receive(peer, received);
     }
   }
 
-  #receive(peer: PeerId, connection: PeerConnection, message: PeerMessage): void {
-    if (peer !== this.#peer) {
-      if (!connection.isAdmitted || message.kind !== 'status') return;
-      this.#takePlace(peer, connection);
-    }
+  #receive(peer: PeerId, message: PeerMessage): void {
+    if (peer !== this.#peer) return;
     this.#options.events.message(message);
     for (const contender of [...this.#contenders.keys()]) {
       this.#refuseAt(contender, { code: 'taken', text: 'the peer is connected already' });
@@ -163,13 +162,7 @@ class PeerListener implements PeerLink, TransportEvents {
   }
 
   #admit(peer: PeerId, connection: PeerConnection): void {
-    connection.isAdmitted = true;
     connection.send(connection.handshake.proof);
-    if (connection.standsByProof) this.#takePlace(peer, connection);
-    this.#transport?.flush();
-  }
-
-  #takePlace(peer: PeerId, connection: PeerConnection): void {
     const before = this.#peer;
     this.#peer = peer;
     if (before !== null) {
@@ -177,6 +170,7 @@ class PeerListener implements PeerLink, TransportEvents {
       this.#options.events.disconnected();
     }
     this.#options.events.connected(connection.peer, connection.version);
+    this.#transport?.flush();
   }
 
   #noPeer(): void {

@@ -43,8 +43,8 @@ const item = {
   bodyBytes: count('Size as stored: the frames, each with its length.'),
   owner: orNull(
     text(),
-    'Name of the CURVE key that stored the request; null: stored without a key or by an old version ' +
-      'that kept no owners, or read without a token.',
+    'Name of the CURVE key that stored the request; null: stored without a key, or read without a ' +
+      'token.',
   ),
   shared: flag('Whether every holder of the uuid may use the request.'),
 };

@@ -7,10 +7,9 @@ import type { NodeRecovered } from '../../store/node-store.js';
 import type { PackReader, PackWriter } from '../store/packing.js';
 import {
   type ChangeResult,
+  type Closer,
   type Chunk,
   type Found,
-  type Format,
-  FORMAT,
   type Holding,
   type Merged,
   type MergeFailure,
@@ -145,14 +144,6 @@ export function unpackPlace(from: PackReader): ReadPlace {
     changed: from.number(),
     number: from.number(),
   };
-}
-
-export function packFormat(to: PackWriter, format: Format): void {
-  to.byte(format);
-}
-
-export function unpackFormat(from: PackReader): Format {
-  return from.byte() === 1 ? 1 : FORMAT;
 }
 
 export function packChunk(to: PackWriter, { records, holds, next }: Chunk): void {
@@ -305,6 +296,7 @@ const BUSY_RESULT = 8;
 
 export const DONE: ChangeResult = { kind: 'done' };
 export const PASSED: ChangeResult = { kind: 'passed' };
+export const DENIED: ChangeResult = { kind: 'denied' };
 export const REFUSED: ChangeResult = { kind: 'refused' };
 export const BUSY: ChangeResult = { kind: 'busy' };
 
@@ -334,8 +326,6 @@ export function packResults(to: PackWriter, results: readonly ChangeResult[]): v
         break;
       case 'denied':
         to.byte(DENIED_RESULT);
-        to.text(result.owner);
-        to.bytes(result.service);
         break;
       case 'swept':
         to.byte(SWEPT_RESULT);
@@ -371,7 +361,7 @@ function unpackResult(from: PackReader): ChangeResult {
     case RETRIED_RESULT:
       return { kind: 'retried', request: unpackRequest(from) };
     case DENIED_RESULT:
-      return { kind: 'denied', owner: from.text() as Owner, service: from.bytes() };
+      return DENIED;
     default:
       assert(kind === SWEPT_RESULT, 'a result of a known kind');
       return {
@@ -507,7 +497,6 @@ export function packFound(to: PackWriter, found: Found): void {
   }
   to.text(found.owner);
   to.byte(found.isShared ? 1 : 0);
-  to.bytes(found.service);
   if (found.state === 'dead') {
     to.text(found.reason);
     packMaybe(to, found.failure);
@@ -521,10 +510,10 @@ export function unpackFound(from: PackReader): Found {
   const state = FOUND_STATES[from.byte()] ?? 'absent';
   if (state === 'absent') return { state };
   if (state === 'closed') {
-    return { state, by: Array.from({ length: from.number() }, () => from.text() as Owner) };
+    return { state, by: Array.from({ length: from.number() }, () => from.text() as Closer) };
   }
   const owner = from.text() as Owner;
-  const whose = { owner, isShared: from.byte() !== 0, service: from.bytes() };
+  const whose = { owner, isShared: from.byte() !== 0 };
   switch (state) {
     case 'pending':
       return { state, ...whose };

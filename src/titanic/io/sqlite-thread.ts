@@ -57,7 +57,6 @@ import {
   packResults,
   READ,
   READ_FAILED,
-  unpackFormat,
   unpackMapRecords,
   unpackPlace,
   unpackTransaction,
@@ -370,10 +369,8 @@ class StoreThread {
     const place = unpackPlace(message);
     const requestsMax = message.number();
     const bytesMax = message.number();
-    const format = unpackFormat(message);
-    const withMap = message.byte() !== 0;
     const failure = this.#try(() => {
-      const chunk = this.#connection.tables.read(place, requestsMax, bytesMax, format, withMap);
+      const chunk = this.#connection.tables.read(place, requestsMax, bytesMax);
       packChunk(this.#answers.begin(READ, read), chunk);
     });
     if (failure !== null) this.#answers.fail(READ_FAILED, read, failure);

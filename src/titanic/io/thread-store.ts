@@ -16,7 +16,6 @@ import type {
   Change,
   ClaimedRequest,
   ClaimOrder,
-  Format,
   Hint,
   ReadPlace,
   RequestUuid,
@@ -61,7 +60,6 @@ import {
   MERGED,
   type OpenFailure,
   OPENED,
-  packFormat,
   packMapRecords,
   packPlace,
   packTransaction,
@@ -204,21 +202,12 @@ export class ThreadStore<News extends object> implements NodeStore {
     order.bytes(records);
   }
 
-  read(
-    read: number,
-    place: ReadPlace,
-    requestsMax: number,
-    bytesMax: number,
-    format: Format,
-    withMap = false,
-  ): void {
+  read(read: number, place: ReadPlace, requestsMax: number, bytesMax: number): void {
     this.#reads.add(read);
     const order = this.#order(DO_READ, read, 0);
     packPlace(order, place);
     order.number(requestsMax);
     order.number(bytesMax);
-    packFormat(order, format);
-    order.byte(withMap ? 1 : 0);
   }
 
   list(list: number, after: number): void {

@@ -34,7 +34,7 @@ import {
 import { type OpenService, OpenServices } from './open-services.js';
 import { Origins } from './origins.js';
 import type { Backoff } from '../../wire/tsp.js';
-import type { RequestUuid, StoredContent, StoredRequest, AccessFacts } from '../store/store.js';
+import type { Ownership, RequestUuid, StoredContent, StoredRequest } from '../store/store.js';
 
 /** A body that was read for a request that was LOADING in that load. */
 interface LoadedBody {
@@ -292,9 +292,9 @@ export class Dispatcher {
     return this.#services.of(this.index.get(slot, SERVICE));
   }
 
-  accessFactsOf(slot: Slot): AccessFacts {
+  ownershipOf(slot: Slot): Ownership {
     const { owner, isShared } = this.#origins.of(this.index.get(slot, ORIGIN));
-    return { owner, isShared, service: this.serviceOf(slot).name };
+    return { owner, isShared };
   }
 
   /** See `Origin`. */

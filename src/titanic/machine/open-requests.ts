@@ -17,12 +17,12 @@ import { Dispatcher } from './dispatcher.js';
 import { keptDetail } from '../store/failure-codec.js';
 import { CLAIM, ENDING, GENERATION, NO_SLOT, SETTLING, type Slot, STATE } from './open-index.js';
 import {
+  ANY_OWNER,
   type Change,
   type ChangeResult,
   type ClaimedRequest,
+  type Closer,
   type Found,
-  NO_OWNER,
-  type Owner,
   type RequestUuid,
   type StoredContent,
   type StoredRequest,
@@ -49,7 +49,7 @@ export type ChangeCallback = (result: 'done' | 'passed' | StoreFailure) => void;
 /** How a request is closed. */
 interface Closing {
   readonly answer: AnswerNumber;
-  readonly by: Owner;
+  readonly by: Closer;
   readonly party: string;
   readonly onlyUnclaimed?: true;
 }
@@ -427,7 +427,7 @@ export class OpenRequests {
   /** Closes a request, whatever its state and owner. */
   close(uuid: RequestUuid, done: ChangeCallback): void {
     const { answer, decided } = this.#inTime(done);
-    this.#close(uuid, { answer, by: NO_OWNER, party: '' }, decided, () => {
+    this.#close(uuid, { answer, by: ANY_OWNER, party: '' }, decided, () => {
       decided('passed');
     });
   }
@@ -435,7 +435,7 @@ export class OpenRequests {
   /** The same of a request that this broker has not claimed; it stays if another one has. */
   closeUnclaimed(uuid: RequestUuid, done: ChangeCallback): void {
     const { answer, decided } = this.#inTime(done);
-    this.#close(uuid, { answer, by: NO_OWNER, party: '', onlyUnclaimed: true }, decided, () => {
+    this.#close(uuid, { answer, by: ANY_OWNER, party: '', onlyUnclaimed: true }, decided, () => {
       decided('passed');
     });
   }
@@ -451,27 +451,21 @@ export class OpenRequests {
     const party = asker.identity;
     const slot = this.dispatcher.index.find(uuid);
     if (slot !== NO_SLOT) {
-      if (mayAccess(asker, this.dispatcher.accessFactsOf(slot))) {
-        this.#close(uuid, { answer, by: NO_OWNER, party }, decided, denied);
+      if (mayAccess(asker, this.dispatcher.ownershipOf(slot))) {
+        this.#close(uuid, { answer, by: ANY_OWNER, party }, decided, denied);
       } else {
         denied();
       }
       return;
     }
-    this.#close(uuid, { answer, by: closerOf(asker), party }, decided, (whose) => {
-      // A request without an owner is open to those who may request its service, which the store
-      // cannot know.
-      const isOpen = whose.owner === NO_OWNER && asker.mayRequest(whose.service);
-      if (isOpen) this.#close(uuid, { answer, by: NO_OWNER, party }, decided, denied);
-      else denied();
-    });
+    this.#close(uuid, { answer, by: closerOf(asker), party }, decided, denied);
   }
 
   #close(
     uuid: RequestUuid,
     { answer, by, party, ...more }: Closing,
     decided: ChangeCallback,
-    denied: (whose: Extract<ChangeResult, { readonly kind: 'denied' }>) => void,
+    denied: () => void,
   ): void {
     const slot = this.dispatcher.index.find(uuid);
     const before = slot === NO_SLOT ? 0 : this.dispatcher.index.get(slot, STATE);
@@ -488,7 +482,7 @@ export class OpenRequests {
         const { kind } = result;
         if (kind === 'denied') {
           // An asker that got a failure gets no second answer.
-          if (!report.isCalled()) denied(result);
+          if (!report.isCalled()) denied();
           return;
         }
         this.#context.traceEnd(uuid, 'closed');
@@ -496,7 +490,7 @@ export class OpenRequests {
         this.#schedules.gone(uuid);
         // It may have been accepted while its close was being committed.
         const isOpen = this.dispatcher.index.find(uuid) !== NO_SLOT;
-        if (by === NO_OWNER || (kind === 'done' && isOpen)) this.#ended(uuid);
+        if (by === ANY_OWNER || (kind === 'done' && isOpen)) this.#ended(uuid);
         else if (kind === 'done') this.answers.answerWaitersClosed(uuid, by);
         report(kind === 'done' ? 'done' : 'passed');
       },
@@ -594,7 +588,7 @@ export class OpenRequests {
     this.dispatcher.hold(slot, ENDING);
     const { counters, events, options, wall: at } = this.#context;
     const keyUntil = at + options.keyTtlMs;
-    this.intend(party, { kind: 'expire', uuid, at, keyUntil, by: NO_OWNER }, 0, {
+    this.intend(party, { kind: 'expire', uuid, at, keyUntil, by: ANY_OWNER }, 0, {
       committed: ({ kind }) => {
         if (kind !== 'done') {
           this.gone(uuid);

@@ -3,7 +3,14 @@
  * D71).
  */
 import type { Asker } from '../../broker/ports.js';
-import { ANONYMOUS, isOpenTo, NO_OWNER, type Owner, type AccessFacts } from '../store/store.js';
+import {
+  ANONYMOUS,
+  ANY_OWNER,
+  type Closer,
+  isOpenTo,
+  type Owner,
+  type Ownership,
+} from '../store/store.js';
 
 /** The owner of what a peer stores. */
 export function ownerOf(asker: Asker): Owner {
@@ -11,21 +18,19 @@ export function ownerOf(asker: Asker): Owner {
 }
 
 /** The owner as whom a peer closes a uuid. An operator closes it whoever owns it. */
-export function closerOf(asker: Asker): Owner {
-  return asker.isOperator ? NO_OWNER : ownerOf(asker);
+export function closerOf(asker: Asker): Closer {
+  return asker.isOperator ? ANY_OWNER : ownerOf(asker);
 }
 
-export function mayAccess(asker: Asker, whose: AccessFacts): boolean {
-  if (asker.isOperator || isOpenTo(ownerOf(asker), whose)) return true;
-  // D70: a request stored before owners existed is open to those who may request its service.
-  return whose.owner === NO_OWNER && asker.mayRequest(whose.service);
+export function mayAccess(asker: Asker, whose: Ownership): boolean {
+  return isOpenTo(closerOf(asker), whose);
 }
 
 /**
  * Whether tombstones prove that there is nothing for this asker. Others may have closed a uuid that
  * is unknown here; a request of the same uuid on the other node then stays if it is not theirs.
  */
-export function isCertainFor(asker: Asker, closers: readonly Owner[]): boolean {
+export function isCertainFor(asker: Asker, closers: readonly Closer[]): boolean {
   const owner = ownerOf(asker);
-  return owner === ANONYMOUS || closers.includes(NO_OWNER) || closers.includes(owner);
+  return owner === ANONYMOUS || closers.includes(ANY_OWNER) || closers.includes(owner);
 }

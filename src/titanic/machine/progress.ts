@@ -10,7 +10,7 @@ import { ATTEMPTS, BROKER_ID, NO_SLOT, type Slot } from './open-index.js';
 import type { OpenRequests } from './open-requests.js';
 import { mayAccess } from './ownership.js';
 import { partsFrom, placeText } from './parts.js';
-import type { AccessFacts, RequestUuid } from '../store/store.js';
+import type { Ownership, RequestUuid } from '../store/store.js';
 import type { ReplyQuery } from './waiters.js';
 
 /** One answer has at most this many bytes of parts, or one part. */
@@ -29,7 +29,7 @@ interface Source {
 
 /** A source that the broker no longer has. */
 interface Kept extends Source {
-  readonly facts: AccessFacts;
+  readonly whose: Ownership;
   /** Monotonic milliseconds. */
   readonly until: number;
 }
@@ -79,12 +79,12 @@ export class Progress {
     const isWaitedFor = answers.isFollowed(uuid);
     if (!delivery.isFollowed && !isWaitedFor) return;
     this.forget(uuid);
-    const facts = dispatcher.accessFactsOf(slot);
+    const whose = dispatcher.ownershipOf(slot);
     const until = this.#context.now + KEPT_MS;
     this.#kept.set(nameOf(uuid), {
       ...this.#deliveryOf(slot),
       packed: Buffer.from(packed),
-      facts,
+      whose,
       until,
     });
     this.#keptBytes += packed.length;
@@ -132,9 +132,9 @@ export class Progress {
     if (answers.isUntrusted) return;
     const slot = dispatcher.index.find(uuid);
     const kept = this.#kept.get(nameOf(uuid)) ?? null;
-    const facts = slot === NO_SLOT ? kept?.facts : dispatcher.accessFactsOf(slot);
-    if (facts === undefined) answers.lookUp(query);
-    else if (!mayAccess(asker, facts)) answers.denied(query);
+    const whose = slot === NO_SLOT ? kept?.whose : dispatcher.ownershipOf(slot);
+    if (whose === undefined) answers.lookUp(query);
+    else if (!mayAccess(asker, whose)) answers.denied(query);
     else if (this.#hasAnswered(query, this.#sourceOf(slot, embedded) ?? kept)) return;
     else if (slot === NO_SLOT) answers.lookUp(query);
     else if (this.#requests.isWithheld(uuid)) answers.withhold(query);

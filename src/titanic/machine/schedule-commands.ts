@@ -23,7 +23,7 @@ import {
   ANONYMOUS,
   type Change,
   FIRST_CLAIM,
-  NO_OWNER,
+  ANY_OWNER,
   type Owner,
   type RequestUuid,
   type StoredRequest,
@@ -431,7 +431,7 @@ export class ScheduleCommands {
 
   #closeOf({ uuid }: Schedule): Change {
     const at = this.#context.wall;
-    return { kind: 'close', uuid, at, keyUntil: at, by: NO_OWNER };
+    return { kind: 'close', uuid, at, keyUntil: at, by: ANY_OWNER };
   }
 
   /** It is not due while its end is being committed. */

@@ -31,7 +31,7 @@ import {
   type ClaimedRequest,
   FIRST_CLAIM,
   type NewRequest,
-  NO_OWNER,
+  ANY_OWNER,
   type RequestUuid,
   type StoredRequest,
 } from '../store/store.js';
@@ -339,7 +339,7 @@ export class Schedules {
 
   #closeOf({ uuid }: Schedule): Change {
     const at = this.#context.wall;
-    return { kind: 'close', uuid, at, keyUntil: at, by: NO_OWNER };
+    return { kind: 'close', uuid, at, keyUntil: at, by: ANY_OWNER };
   }
 
   // ---------------------------------------------------------------- a turn

@@ -311,7 +311,7 @@ export class TitanicServices {
     // Another broker may have its reply, although this one has claimed it.
     const slot = claims === null ? dispatcher.index.find(uuid) : NO_SLOT;
     if (slot === NO_SLOT) answers.lookUp(query);
-    else if (!mayAccess(asker, dispatcher.accessFactsOf(slot))) answers.denied(query);
+    else if (!mayAccess(asker, dispatcher.ownershipOf(slot))) answers.denied(query);
     else if (this.#requests.isWithheld(uuid)) answers.withhold(query);
     else answers.pending(query, now);
   }

@@ -2,10 +2,9 @@
  * Encodes the changes of a store: between the threads of a node, and from the active node of a pair
  * to the passive one, which commits them unchanged.
  *
- * A batch on the wire is a byte for its format, a byte for what closes leave (0 none, 1 known, 2
- * all), the number of changes, and the changes. Format 2: a kind byte and the fields of the change
- * (fields.ts). Format 1, by position, is used by the last version that had no owners: see
- * first-format.ts.
+ * A batch on the wire is a byte for its format (1), a byte for what it changes (0 requests, 1 the
+ * map: store/chunk-codec.ts), a byte for what closes leave (0 none, 1 known, 2 all), the number of
+ * changes, and the changes: each is a kind byte and the fields of the change (fields.ts).
  */
 import {
   ACCEPTED_AT,
@@ -44,11 +43,10 @@ import {
   UUID,
   WORKER,
 } from './fields.js';
-import { packFirstChange, unpackFirstChange } from './first-format.js';
 import { PackReader, PackWriter } from './packing.js';
 import {
   type Change,
-  type Format,
+  type Closer,
   FORMAT,
   type Owner,
   type RequestUuid,
@@ -66,28 +64,25 @@ export interface Batch {
   readonly changes: readonly Change[];
 }
 
-/** @param format one that its receiver can read */
-export function packBatch({ tombstones, changes }: Batch, format: Format): Buffer {
+/** What a batch changes; those of the map have another number there. */
+const OF_REQUESTS = 0;
+
+export function packBatch({ tombstones, changes }: Batch): Buffer {
   const to = new PackWriter(changesBytes(changes));
-  to.byte(format);
+  to.byte(FORMAT);
+  to.byte(OF_REQUESTS);
   to.byte(TOMBSTONES.indexOf(tombstones));
-  if (format === FORMAT) packChanges(to, changes);
-  else packAll(to, changes, packFirstChange);
+  packChanges(to, changes);
   return to.takeBuffer();
 }
 
-/** @returns views of `bytes`, in either format; `null` if no node of a known version packed them */
+/** @returns views of `bytes`; `null` if no node of a known version packed them */
 export function unpackBatch(bytes: Uint8Array): Batch | null {
   const from = new PackReader(bytes);
-  const format = from.byte();
+  if (from.byte() !== FORMAT || from.byte() !== OF_REQUESTS) return null;
   const tombstones = TOMBSTONES[from.byte()];
   if (tombstones === undefined) return null;
-  const changes =
-    format === FORMAT
-      ? unpackChanges(from)
-      : format === 1
-        ? unpackAll(from, unpackFirstChange)
-        : null;
+  const changes = unpackChanges(from);
   if (changes === null || !from.isAtEnd || !changes.every(isChange)) return null;
   return { tombstones, changes };
 }
@@ -116,28 +111,16 @@ export function changesBytes(changes: readonly Change[]): number {
 }
 
 export function packChanges(to: PackWriter, changes: readonly Change[]): void {
-  packAll(to, changes, packChange);
+  to.number(changes.length);
+  for (const change of changes) packChange(to, change);
 }
 
 /** @returns views of the bytes; `null` if they are not changes */
 export function unpackChanges(from: PackReader): Change[] | null {
   const fields = new FieldReader();
-  return unpackAll(from, () => unpackChange(from, fields));
-}
-
-function packAll(
-  to: PackWriter,
-  changes: readonly Change[],
-  pack: (to: PackWriter, change: Change) => void,
-): void {
-  to.number(changes.length);
-  for (const change of changes) pack(to, change);
-}
-
-function unpackAll(from: PackReader, unpack: (from: PackReader) => Change | null): Change[] | null {
   const changes: Change[] = [];
   for (let left = from.count(); left > 0; left--) {
-    const change = unpack(from);
+    const change = unpackChange(from, fields);
     if (change === null || !from.isWhole) return null;
     changes.push(change);
   }
@@ -261,7 +244,7 @@ function changeOf(kind: number, fields: FieldReader): Change | null {
     case CLOSE:
     case EXPIRE: {
       const keyUntil = fields.number(UNTIL);
-      const by = fields.text(BY) as Owner;
+      const by = fields.text(BY) as Closer;
       return {
         ...{ kind: kind === CLOSE ? 'close' : 'expire', uuid, at, keyUntil, by },
         ...(fields.number(UNCLAIMED) === 1 ? { onlyUnclaimed: true } : {}),

@@ -1,5 +1,5 @@
 /**
- * Numbered fields: the encoding of changes and records since format 2 (docs/peer-protocol.md). A
+ * Numbered fields: the encoding of changes and records (docs/peer-protocol.md). A
  * field is a byte (its number times two, plus one if it is a run of bytes) and its value: a double,
  * or bytes preceded by their length. A zero byte ends the fields. Values that are 0, empty or
  * absent are left out. A number has the same meaning everywhere, so a record may use the fields of
@@ -166,22 +166,13 @@ export function joinExtra(first: Buffer | null, other: Buffer | null): Buffer | 
   return fields.size === count ? first : inOrder(fields);
 }
 
-/**
- * A field of bytes that an earlier version kept as unknown, or `null`; and the other fields kept
- * with it.
- */
-export function takeKept(
-  extra: Buffer,
-  field: number,
-): { readonly bytes: Buffer | null; readonly rest: Buffer | null } {
-  const fields = fieldsOf(extra);
-  const tag = field * 2 + 1;
-  const kept = fields.get(tag);
-  if (kept === undefined) return { bytes: null, rest: extra };
-  fields.delete(tag);
+/** A field of bytes in `extra`; `null`: it is not there. */
+function keptField(extra: Buffer, field: number): Buffer | null {
+  const kept = fieldsOf(extra).get(field * 2 + 1);
+  if (kept === undefined) return null;
   const from = new PackReader(kept);
   from.byte();
-  return { bytes: from.bytes(), rest: fields.size === 0 ? null : inOrder(fields) };
+  return from.bytes();
 }
 
 /** `extra` of a new request; `null`: it has neither. */
@@ -200,7 +191,6 @@ function packedBackoff({ baseMs, maxMs }: Backoff): Buffer {
   return bytes;
 }
 
-/** The client's headers in a request's `extra`; `null`: it sent none. */
 /** What an acceptance that this broker claims brings along; `null`: it is not claimed. */
 export function contentOf({ claim, body, extra: fields }: NewRequest): StoredContent | null {
   if (claim === undefined) return null;
@@ -208,8 +198,9 @@ export function contentOf({ claim, body, extra: fields }: NewRequest): StoredCon
   return { body, headers: headersIn(extra), backoff: backoffIn(extra) };
 }
 
+/** The client's headers in a request's `extra`; `null`: it sent none. */
 export function headersIn(extra: Buffer | null): Buffer | null {
-  return extra === null ? null : takeKept(extra, HEADERS).bytes;
+  return extra === null ? null : keptField(extra, HEADERS);
 }
 
 /** The same, read; `null` also if they are not valid. */
@@ -220,7 +211,7 @@ export function readHeadersIn(extra: Buffer | null): Headers | null {
 
 /** The pauses in a request's `extra`; `null`: its client chose none, or a peer sent wrong ones. */
 export function backoffIn(extra: Buffer | null): Backoff | null {
-  const bytes = extra === null ? null : takeKept(extra, BACKOFF).bytes;
+  const bytes = extra === null ? null : keptField(extra, BACKOFF);
   if (bytes?.length !== BACKOFF_BYTES) return null;
   const backoff = { baseMs: bytes.readUInt32LE(0), maxMs: bytes.readUInt32LE(BACKOFF_BYTES / 2) };
   return isBackoff(backoff) ? backoff : null;

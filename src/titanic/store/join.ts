@@ -1,14 +1,7 @@
 /** Joins two states of one request (D17): the result is their upper bound on the ladder. */
 import { joinExtra } from './fields.js';
 import type { RequestRecord } from './record-codec.js';
-import {
-  ATTEMPTS_KEPT,
-  type Attempt,
-  type Ownership,
-  NO_OWNER,
-  type StoredRequest,
-  type StoredState,
-} from './store.js';
+import { ATTEMPTS_KEPT, type Attempt, type StoredRequest, type StoredState } from './store.js';
 
 /** The part of a request that changes. The rest is as accepted, on both sides. */
 export type RequestState = Pick<
@@ -44,7 +37,6 @@ export function join(ours: RequestState, theirs: RequestState, isTheirsKept: boo
       state,
       generation,
       ...joinTimes(ours.request, theirs.request, top.request),
-      ...joinOwnership(ours.request, theirs.request),
     },
     attemptsEver: Math.max(ours.attemptsEver, theirs.attemptsEver, attempts.length),
     attempts,
@@ -84,15 +76,8 @@ function isSameEnd(a: RequestState, b: RequestState): boolean {
   return a.death?.reason === b.death?.reason && a.death?.at === b.death?.at;
 }
 
-/** A known owner wins over none: data from or through a version without owners has none. */
-function joinOwnership(ours: StoredRequest, theirs: StoredRequest): Ownership {
-  const { owner, isShared } = ours.owner === NO_OWNER ? theirs : ours;
-  return { owner, isShared };
-}
-
-/** True if this side knows more of what never changes than the other. */
+/** True if this side has fields that the other lacks. */
 function isMissing(ours: RequestState, theirs: RequestState): boolean {
-  if (ours.request.owner !== NO_OWNER && theirs.request.owner === NO_OWNER) return true;
   return joinExtra(theirs.extra, ours.extra) !== theirs.extra;
 }
 
@@ -120,7 +105,6 @@ function joinAttempts(ours: readonly Attempt[], theirs: readonly Attempt[]): rea
     const at = missing.findIndex((each) => compareAttempts(each, attempt) === 0);
     const [same] = at >= 0 ? missing.splice(at, 1) : [];
     const extra = joinExtra(attempt.extra, same?.extra ?? null);
-    // A version that did not know failures sent none.
     const failure = higher(attempt.failure, same?.failure ?? null);
     const isSame = extra === attempt.extra && failure === attempt.failure;
     return isSame ? attempt : { ...attempt, failure, extra };
@@ -159,7 +143,6 @@ function isSame(a: RequestState, b: RequestState): boolean {
     a.attemptsEver === b.attemptsEver &&
     a.attempts === b.attempts &&
     a.extra === b.extra &&
-    a.request.owner === b.request.owner &&
     isSameEnd(a, b)
   );
 }

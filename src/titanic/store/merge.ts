@@ -12,9 +12,10 @@ import { join, type RequestState } from './join.js';
 import { joinExtra } from './fields.js';
 import type { KeyRecord, RequestRecord, StoreRecord, TombstoneRecord } from './record-codec.js';
 import {
-  isEndedBy,
+  ANY_OWNER,
+  type Closer,
+  isOpenTo,
   type Merged,
-  NO_OWNER,
   type Owner,
   type RequestUuid,
   type StoredRequest,
@@ -52,8 +53,7 @@ export interface MergeTables {
   touch(uuid: RequestUuid): void;
   /** Ends a request like a close does. */
   remove(uuid: RequestUuid, keyUntil: number): void;
-  /** Keys of all owners. */
-  keys(service: Buffer, key: Buffer): readonly KnownKey[];
+  keyOf(service: Buffer, key: Buffer, owner: Owner): KnownKey | null;
   putKey(service: Buffer, key: Buffer, known: KnownKey): void;
   dropKey(service: Buffer, key: Buffer, owner: Owner): void;
   /** Sets the key of a request that is in the store; `null`: the key leads elsewhere. */
@@ -114,23 +114,23 @@ class Merging {
       return;
     }
     // D71: a close of a uuid that was unknown there concerned another owner's request.
-    if (!isEndedBy(by, before.request)) {
+    if (!isOpenTo(by, before.request)) {
       this.#tables.touch(uuid);
       return;
     }
     this.#tables.remove(uuid, keyUntil);
     this.#joined++;
     if (before.request.state === 'pending') this.#end(uuid);
-    this.#tables.putTombstone(uuid, { keyUntil, by: NO_OWNER, extra });
+    this.#tables.putTombstone(uuid, { keyUntil, by: ANY_OWNER, extra });
   }
 
   /** Records the tombstone of a request that is not in this store. */
   #recordTombstone(uuid: RequestUuid, { by, ...record }: Tombstone): void {
     const known = this.#tables.tombstones(uuid);
     // A tombstone of a request that existed also covers those by others.
-    const isCertain = by === NO_OWNER || known.some((each) => each.by === NO_OWNER);
+    const isCertain = by === ANY_OWNER || known.some((each) => each.by === ANY_OWNER);
     const joins = isCertain ? known : known.filter((each) => each.by === by);
-    const joined = joinTombstones(isCertain ? NO_OWNER : by, [...joins, record]);
+    const joined = joinTombstones(isCertain ? ANY_OWNER : by, [...joins, record]);
     const [first] = joins;
     if (joins.length === 1 && first !== undefined && isSameTombstone(first, joined)) return;
     if (isCertain) this.#tables.dropTombstones(uuid);
@@ -142,11 +142,11 @@ class Merging {
     const { key, body } = record;
     const { uuid, service, number, owner } = record.request;
     const tombstones = this.#tables.tombstones(uuid);
-    if (tombstones.some(({ by }) => isEndedBy(by, record.request))) {
-      const tombstone = joinTombstones(NO_OWNER, tombstones);
+    if (tombstones.some(({ by }) => isOpenTo(by, record.request))) {
+      const tombstone = joinTombstones(ANY_OWNER, tombstones);
       const { keyUntil: until } = tombstone;
       if (key !== null) this.key({ kind: 'key', service, key, uuid, until, owner, extra: null });
-      if (tombstones.some(({ by }) => by !== NO_OWNER)) {
+      if (tombstones.some(({ by }) => by !== ANY_OWNER)) {
         this.#tables.dropTombstones(uuid);
         this.#tables.putTombstone(uuid, tombstone);
       }
@@ -171,7 +171,7 @@ class Merging {
    */
   #isStoredTwice({ key, request: { service, owner, uuid } }: RequestRecord): boolean {
     if (key === null || !isScheduleKey(key) || this.#isFromActive) return false;
-    const known = this.#keyOf(service, key, owner);
+    const known = this.#tables.keyOf(service, key, owner);
     return known !== null && !known.uuid.equals(uuid);
   }
 
@@ -204,28 +204,8 @@ class Merging {
     } else if (isKept) {
       this.#tables.touch(request.uuid);
     }
-    const isOwnerNews = before.request.owner !== request.owner;
-    if (isOwnerNews && before.key !== null) {
-      this.#moveKeyToOwner(before.request, request, before.key);
-    }
     if (record.key !== null) this.#pointKeyHere(request, record.key);
-    // If the other node knows no owner, a missing key may belong to another owner's request there.
-    else if (before.key !== null && record.request.owner === request.owner) {
-      this.#dropKeyOf(request, before.key);
-    }
-  }
-
-  #keyOf(service: Buffer, key: Buffer, owner: Owner): KnownKey | null {
-    return this.#tables.keys(service, key).find((known) => known.owner === owner) ?? null;
-  }
-
-  /** Moves the key of a request whose owner has become known to that owner. */
-  #moveKeyToOwner(before: StoredRequest, after: StoredRequest, key: Buffer): void {
-    const { service, owner, uuid } = after;
-    const extra = this.#keyOf(service, key, before.owner)?.extra ?? null;
-    this.#tables.dropKey(service, key, before.owner);
-    if (this.#keyOf(service, key, owner)?.until === null) this.#tables.setKeyOf(uuid, null);
-    else this.#tables.putKey(service, key, { owner, uuid, until: null, extra });
+    else if (before.key !== null) this.#dropKeyOf(request, before.key);
   }
 
   /** The same on the side that yields. */
@@ -238,7 +218,7 @@ class Merging {
 
   /** On the other side, the key leads to this request, which is also in this store. */
   #pointKeyHere({ service, uuid, owner }: StoredRequest, key: Buffer): void {
-    const known = this.#keyOf(service, key, owner);
+    const known = this.#tables.keyOf(service, key, owner);
     if (known?.uuid.equals(uuid) === true && known.until === null) return;
     // A key whose request has ended yields to one whose request is in the store.
     if (known?.until === null && !this.#isFromActive) {
@@ -265,20 +245,7 @@ class Merging {
   key(record: KeyRecord): void {
     const { service, key, uuid, owner } = record;
     if (isOnceKey(key)) return;
-    const all = this.#tables.keys(service, key);
-    // A known owner wins over none.
-    const owned = all.find((each) => each.owner !== NO_OWNER && each.uuid.equals(uuid));
-    if (owner === NO_OWNER && owned !== undefined) {
-      this.#rememberLonger(owned, record);
-      return;
-    }
-    const ownerless = all.find((each) => each.owner === NO_OWNER && each.uuid.equals(uuid));
-    if (owner !== NO_OWNER && ownerless !== undefined) {
-      // Its tombstone ends the request, which is still in the store.
-      if (ownerless.until === null) return;
-      this.#tables.dropKey(service, key, NO_OWNER);
-    }
-    const known = all.find((each) => each.owner === owner) ?? null;
+    const known = this.#tables.keyOf(service, key, owner);
     if (known?.uuid.equals(uuid) === true) {
       this.#rememberLonger(known, record);
       return;
@@ -289,8 +256,7 @@ class Merging {
       return;
     }
     this.#releaseKey(known);
-    const until = Math.max(record.until, ownerless?.until ?? 0);
-    this.#tables.putKey(service, key, { ...record, until });
+    this.#tables.putKey(service, key, record);
   }
 
   /** The same key of the same request. */
@@ -321,9 +287,9 @@ class Merging {
 }
 
 /** The key of a request that ended so leads to the other one. */
-const TWICE: Tombstone = { keyUntil: 0, by: NO_OWNER, extra: null };
+const TWICE: Tombstone = { keyUntil: 0, by: ANY_OWNER, extra: null };
 
-function joinTombstones(by: Owner, all: readonly Omit<Tombstone, 'by'>[]): Tombstone {
+function joinTombstones(by: Closer, all: readonly Omit<Tombstone, 'by'>[]): Tombstone {
   return {
     by,
     keyUntil: Math.max(...all.map(({ keyUntil }) => keyUntil)),

@@ -2,9 +2,8 @@
  * Records: what one store of a pair sends to the other about its contents, as bytes that only stores
  * read.
  *
- * A chunk is a byte for its format, then records until its end. Format 2: each is a kind byte and
- * its fields (fields.ts). Format 1, by position, is used by the last version that had no owners:
- * see first-format.ts.
+ * They are a byte for their format (1), then records until the end: each is a kind byte and its
+ * fields (fields.ts).
  *
  * 1 request: the whole current state of one request: its row, its key if that leads to it, its
  *   number of attempts and the last of them, its reply or why it is dead; its body unless the
@@ -39,18 +38,25 @@ import {
   UUID,
   WORKER,
 } from './fields.js';
-import { packFirstRecord, unpackFirstRecord } from './first-format.js';
 import { PackReader, PackWriter } from './packing.js';
 import {
   type Attempt,
-  type Format,
+  type Closer,
   FORMAT,
   type Owner,
   type RequestUuid,
   type StoredRequest,
   type Tombstone,
 } from './store.js';
-import { areAttempts, areWallTimes, isName, isOwner, isRequest, isUuid } from './well-formed.js';
+import {
+  areAttempts,
+  areWallTimes,
+  isCloser,
+  isName,
+  isOwner,
+  isRequest,
+  isUuid,
+} from './well-formed.js';
 
 const REQUEST_RECORD = 1;
 const TOMBSTONE_RECORD = 2;
@@ -103,14 +109,10 @@ export interface KeyRecord {
 export type StoreRecord = RequestRecord | TombstoneRecord | KeyRecord;
 
 export class RecordWriter {
-  readonly #to: PackWriter;
-  readonly #format: Format;
+  readonly #to: PackWriter = new PackWriter(65_536);
 
-  /** @param format one that the receiver can read */
-  constructor(format: Format) {
-    this.#format = format;
-    this.#to = new PackWriter(65_536);
-    this.#to.byte(format);
+  constructor() {
+    this.#to.byte(FORMAT);
   }
 
   get bytes(): number {
@@ -118,11 +120,10 @@ export class RecordWriter {
   }
 
   add(record: StoreRecord): void {
-    if (this.#format === FORMAT) packRecord(this.#to, record);
-    else packFirstRecord(this.#to, record);
+    packRecord(this.#to, record);
   }
 
-  /** Returns the chunk. The writer cannot be used afterwards. */
+  /** Returns the records. The writer cannot be used afterwards. */
   take(): Buffer {
     return this.#to.takeBuffer();
   }
@@ -180,15 +181,14 @@ function packAttempt(attempt: Attempt): Buffer {
   return to.takeBuffer();
 }
 
-/** @returns views of `chunk`, in either format; `null` if no store of a known version made it */
-export function unpackRecords(chunk: Uint8Array): StoreRecord[] | null {
-  const from = new PackReader(chunk);
-  const format = from.byte();
-  if (format !== FORMAT && format !== 1) return null;
+/** @returns views of `bytes`; `null` if no store of a known version made them */
+export function unpackRecords(bytes: Uint8Array): StoreRecord[] | null {
+  const from = new PackReader(bytes);
+  if (from.byte() !== FORMAT) return null;
   const fields = new FieldReader();
   const records: StoreRecord[] = [];
   while (!from.isAtEnd) {
-    const record = format === FORMAT ? unpackRecord(from, fields) : unpackFirstRecord(from);
+    const record = unpackRecord(from, fields);
     if (record === null || !from.isWhole || !isRecord(record)) return null;
     records.push(record);
   }
@@ -205,7 +205,7 @@ function unpackRecord(from: PackReader, fields: FieldReader): StoreRecord | null
       return attempts === null ? null : requestRecord(requestOf(fields), attempts, fields);
     }
     case TOMBSTONE_RECORD: {
-      const by = fields.text(BY) as Owner;
+      const by = fields.text(BY) as Closer;
       const uuid = fields.bytes(UUID);
       return { kind: 'tombstone', uuid, keyUntil: fields.number(UNTIL), by, extra };
     }
@@ -279,7 +279,7 @@ function isRecord(record: StoreRecord): boolean {
       );
     }
     case 'tombstone':
-      return isUuid(record.uuid) && areWallTimes(record.keyUntil) && isOwner(record.by);
+      return isUuid(record.uuid) && areWallTimes(record.keyUntil) && isCloser(record.by);
     case 'key': {
       const { service, key, uuid, until, owner } = record;
       const isNamed = isName(service) && isName(key) && isOwner(owner);

@@ -27,15 +27,13 @@ export interface StoredContent extends StoredBody {
 /** 16 bytes: a UUIDv7. */
 export type RequestUuid = Buffer;
 
-/**
- * The owner of a request (D70, D71): a CURVE key, by its name; `anonymous`: stored without a key;
- * empty: stored by a version that had no owners.
- */
-export type Owner = '' | 'anonymous' | `key:${string}`;
-
-/** As the owner: stored by a version that had no owners. As the actor: any owner. */
-export const NO_OWNER = '';
+/** The owner of a request (D70, D71): a CURVE key, by its name; `anonymous`: stored without a key. */
+export type Owner = 'anonymous' | `key:${string}`;
 export const ANONYMOUS = 'anonymous';
+
+/** Who ends a request: as one of its possible owners, or whoever owns it. */
+export type Closer = Owner | typeof ANY_OWNER;
+export const ANY_OWNER = '';
 
 /** Who owns a request, and whether only its owner may access it. */
 export interface Ownership {
@@ -44,17 +42,9 @@ export interface Ownership {
   readonly isShared: boolean;
 }
 
-/**
- * Whether somebody may ask for a request, or close it, by ownership alone (D71). A request without
- * an owner is open to those who may request its service, which a store does not know.
- */
-export function isOpenTo(by: Owner, { owner, isShared }: Ownership): boolean {
-  return by === NO_OWNER || by === owner || isShared || owner === ANONYMOUS;
-}
-
-/** Whether a tombstone by this owner ends this request. */
-export function isEndedBy(by: Owner, request: Ownership): boolean {
-  return isOpenTo(by, request) || request.owner === NO_OWNER;
+/** Whether somebody may ask for a request, or close it; also whether their tombstone ends it (D71). */
+export function isOpenTo(by: Closer, { owner, isShared }: Ownership): boolean {
+  return by === ANY_OWNER || by === owner || isShared || owner === ANONYMOUS;
 }
 
 /** The state of a request in the store. (Closed and expired ones are not in it.) */
@@ -120,8 +110,8 @@ type Step =
       readonly request: StoredRequest;
       readonly body: Buffer;
       /**
-       * D16, D70: if its owner has already used the key for the service, or it was used before
-       * owners existed, nothing is stored and the result is the first request's uuid.
+       * D16, D70: if its owner has already used the key for the service, nothing is stored and the
+       * result is the first request's uuid.
        */
       readonly key: Buffer | null;
       /** `FIRST_CLAIM`: this broker has it claimed from the beginning. See `ClaimStore`. */
@@ -167,8 +157,8 @@ type Step =
       readonly uuid: RequestUuid;
       readonly at: number;
       readonly keyUntil: number;
-      /** Who ends it: requests that are not open to them stay. Empty: any owner. */
-      readonly by: Owner;
+      /** Who ends it: requests that are not open to them stay. */
+      readonly by: Closer;
       /** A pending request stays if a broker has claimed it. */
       readonly onlyUnclaimed?: boolean;
     }
@@ -212,8 +202,8 @@ export type ChangeResult =
   | { readonly kind: 'refused' }
   /** It cannot be made now; the others of its batch are. It may be tried again. */
   | { readonly kind: 'busy' }
-  /** close: it belongs to another owner, or has none: nothing changed. */
-  | { readonly kind: 'denied'; readonly owner: Owner; readonly service: Buffer }
+  /** close: it belongs to another owner: nothing changed. */
+  | { readonly kind: 'denied' }
   /** accept: the key is known and belongs to this request. */
   | { readonly kind: 'known'; readonly uuid: RequestUuid }
   /** retry: the request as it is now. */
@@ -275,12 +265,10 @@ export interface ReadPlace {
 }
 
 /**
- * Encoding of records and batches for the other node of a pair. 1: by position, the only one that
- * versions without owners can read. 2: by numbered fields. This version can read both.
+ * The encoding of records and batches for the other node of a pair, which is their first byte.
+ * Fields are added without another one: see fields.ts.
  */
-export type Format = 1 | 2;
-
-export const FORMAT = 2;
+export const FORMAT = 1;
 
 /** Records of a store, and how far they reach. */
 export interface Chunk {
@@ -380,13 +368,13 @@ export interface MergeFailure {
 }
 
 /**
- * What a close or an expiry left (D17). `by`: `NO_OWNER`, if the request was here; then it is the
+ * What a close or an expiry left (D17). `by`: `ANY_OWNER`, if the request was here; then it is the
  * only tombstone of its uuid. Otherwise who closed a uuid that was unknown here, with a tombstone
- * for each of them, which ends only requests that are open to them or have no owner (`isEndedBy`).
+ * for each of them, which ends only requests that are open to them (`isOpenTo`).
  */
 export interface Tombstone {
   readonly keyUntil: number;
-  readonly by: Owner;
+  readonly by: Closer;
   /** Fields of a later version, as they came; see fields.ts. */
   readonly extra: Buffer | null;
 }
@@ -395,25 +383,20 @@ export interface Tombstone {
 export type Found =
   | { readonly state: 'absent' }
   /** The `by` of its tombstones. */
-  | { readonly state: 'closed'; readonly by: readonly Owner[] }
-  | (AccessFacts & { readonly state: 'pending' })
+  | { readonly state: 'closed'; readonly by: readonly Closer[] }
+  | (Ownership & { readonly state: 'pending' })
   /** `reply` is `null` if it is larger than the limit of the question. */
-  | (AccessFacts & {
+  | (Ownership & {
       readonly state: 'replied';
       readonly reply: Buffer | null;
       readonly replyBytes: number;
     })
   /** `failure`: what the worker of its last attempt reported, if that is why it is dead. */
-  | (AccessFacts & {
+  | (Ownership & {
       readonly state: 'dead';
       readonly reason: string;
       readonly failure: Buffer | null;
     });
-
-/** What decides who may access a request. */
-export interface AccessFacts extends Ownership {
-  readonly service: Buffer;
-}
 
 /** The reports of a store, never made within a call. */
 export interface StoreEvents {
@@ -551,9 +534,8 @@ export interface PairStore extends Store {
    * Reads records from a position on, in the order of their changes: requests until the maximum
    * number or bytes is reached (at least one), and everything else that changed up to there. The
    * last chunk is the one with fewer bytes.
-   * @param format one that the reader of the records can read
    */
-  read(read: number, place: ReadPlace, requestsMax: number, bytesMax: number, format: Format): void;
+  read(read: number, place: ReadPlace, requestsMax: number, bytesMax: number): void;
 }
 
 /**

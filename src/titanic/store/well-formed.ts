@@ -5,10 +5,10 @@ import { PRIORITY_MAX } from '../../wire/tsp.js';
 import { isPackedFailure } from './failure-codec.js';
 import {
   ANONYMOUS,
+  ANY_OWNER,
   ATTEMPTS_KEPT,
   type Attempt,
   type Change,
-  NO_OWNER,
   type StoredRequest,
 } from './store.js';
 
@@ -26,8 +26,12 @@ export function isName(name: Buffer): boolean {
 }
 
 export function isOwner(owner: string): boolean {
-  if (owner === NO_OWNER || owner === ANONYMOUS) return true;
+  if (owner === ANONYMOUS) return true;
   return /^key:[^]/.test(owner) && owner.length <= OWNER_CHARACTERS_MAX;
+}
+
+export function isCloser(by: string): boolean {
+  return by === ANY_OWNER || isOwner(by);
 }
 
 function areCounts(...values: readonly number[]): boolean {
@@ -82,7 +86,7 @@ export function isChange(change: Change): boolean {
       return areWallTimes(change.now, change.keyUntil) && isCount(change.most);
     case 'close':
     case 'expire':
-      return isUuid(change.uuid) && areWallTimes(change.at, change.keyUntil) && isOwner(change.by);
+      return isUuid(change.uuid) && areWallTimes(change.at, change.keyUntil) && isCloser(change.by);
     case 'attempt': {
       const { uuid, generation, attempts, attempt, notBefore } = change;
       const isOfUuid = isUuid(uuid) && isAttempt(attempt);

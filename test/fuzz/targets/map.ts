@@ -14,7 +14,7 @@ import {
   unpackMapBatch,
 } from '../../../src/store/chunk-codec.js';
 import { RecordWriter } from '../../../src/titanic/store/record-codec.js';
-import { FORMAT, type Transaction } from '../../../src/titanic/store/store.js';
+import type { Transaction } from '../../../src/titanic/store/store.js';
 import { MemoryTables } from '../../../src/testing/memory-tables.js';
 import { readIcanHaz, readKvSet, RecordFrames } from '../../../src/wire/chp.js';
 import {
@@ -117,12 +117,12 @@ export function map(): Target {
     record('/b', 2, { value: '' }),
     record('/a', 3, { value: Buffer.alloc(VALUE_TEXT_MAX + 1, 'x') }),
   ];
-  const requests = new RecordWriter(FORMAT).take();
+  const requests = new RecordWriter().take();
   const number = Buffer.alloc(8, 1);
   return {
     name: 'map',
     bytesMax: 2048,
-    words: ['ICANHAZ?', 'KTHXBAI', 'HUGZ', 'ttl=1\n', '/a/', '\x03', Buffer.from([3, 1, 1])],
+    words: ['ICANHAZ?', 'KTHXBAI', 'HUGZ', 'ttl=1\n', '/a/', '\x03', Buffer.from([1, 1, 1, 1])],
     seeds: [
       Buffer.concat([Buffer.from([0]), packChunk({ requests, map: records })]),
       Buffer.concat([Buffer.from([1]), packMapBatch({ tombstones: 'known', changes: records })]),

@@ -3,7 +3,7 @@ import { isDeepStrictEqual } from 'node:util';
 
 import { Frames } from '../../../src/core/frames.js';
 import { readPeer, writePeer } from '../../../src/wire/peer-codec.js';
-import type { PeerMessage, PeerVersion } from '../../../src/wire/peer.js';
+import type { PeerMessage } from '../../../src/wire/peer.js';
 import { check, type Target } from '../target.js';
 
 const STAMP = { incarnation: 7, sequence: 9 } as const;
@@ -36,12 +36,9 @@ const MESSAGES: readonly PeerMessage[] = [
 ];
 
 export function peer(): Target {
-  const versions: readonly PeerVersion[] = [1, 2];
-  const seeds = versions.flatMap((version) =>
-    MESSAGES.map((message) => {
-      const [head = Buffer.alloc(0), ...rest] = writePeer(message, STAMP, version);
-      return Buffer.concat([Buffer.from([head.length]), head, ...rest]);
-    }),
-  );
+  const seeds = MESSAGES.map((message) => {
+    const [head = Buffer.alloc(0), ...rest] = writePeer(message, STAMP);
+    return Buffer.concat([Buffer.from([head.length]), head, ...rest]);
+  });
   return { name: 'peer', bytesMax: 512, seeds, words: ['MJP'], run };
 }

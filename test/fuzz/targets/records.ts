@@ -1,12 +1,12 @@
 /** What the two stores of a pair tell each other: records and batches, and their merge. */
+import { present } from '../../../src/core/assert.js';
+import { packChunk, unpackChunk } from '../../../src/store/chunk-codec.js';
 import { packBatch, unpackBatch } from '../../../src/titanic/store/batch-codec.js';
 import { RecordWriter, unpackRecords } from '../../../src/titanic/store/record-codec.js';
-import type { Format, Transaction } from '../../../src/titanic/store/store.js';
+import type { Transaction } from '../../../src/titanic/store/store.js';
 import { MemoryTables } from '../../../src/testing/memory-tables.js';
 import { accept, close, reply } from '../../support/store-changes.js';
 import { check, type Target } from '../target.js';
-
-const FORMATS: readonly Format[] = [1, 2];
 
 function transaction(number: number): Transaction {
   return { number, tombstones: 'all', holds: null, peerHolds: 0 };
@@ -21,26 +21,29 @@ function run(input: Buffer): void {
 function records(bytes: Buffer): void {
   const found = unpackRecords(bytes);
   if (found === null) return;
-  const format = bytes[0] === 1 ? 1 : 2;
-  const writer = new RecordWriter(format);
+  const writer = new RecordWriter();
   for (const each of found) writer.add(each);
   const again = writer.take();
   const read = unpackRecords(again);
   check(read !== null, 'records that were accepted are refused when they are written again');
   check(text(read) === text(found), 'records are others when they are written again');
   const tables = new MemoryTables();
-  if (tables.merge(transaction(1), bytes, true) === null) return;
+  if (tables.merge(transaction(1), chunkOf(bytes), true) === null) return;
   const once = text(tables.content());
   // To take the same again changes nothing (D17).
-  const merged = tables.merge(transaction(2), again, true);
+  const merged = tables.merge(transaction(2), chunkOf(again), true);
   check(merged !== null, 'records that were merged are refused the second time');
   check(text(tables.content()) === once, 'records that are merged twice change something');
+}
+
+function chunkOf(requests: Buffer): Buffer {
+  return packChunk({ requests, map: [] });
 }
 
 function batch(bytes: Buffer): void {
   const found = unpackBatch(bytes);
   if (found === null) return;
-  const again = unpackBatch(packBatch(found, bytes[0] === 1 ? 1 : 2));
+  const again = unpackBatch(packBatch(found));
   check(again !== null, 'a batch that was accepted is refused when it is written again');
   check(text(again) === text(found), 'a batch is another when it is written again');
 }
@@ -56,10 +59,11 @@ export function storeRecords(): Target {
   const tables = new MemoryTables();
   tables.commit(transaction(1), changes);
   const place = { upTo: 0, bodiesUpTo: 0, changed: 0, number: Number.MAX_SAFE_INTEGER };
-  const seeds = FORMATS.flatMap((format) => [
-    Buffer.concat([Buffer.from([0]), tables.read(place, 100, 1 << 20, format).records]),
-    Buffer.concat([Buffer.from([1]), packBatch({ tombstones: 'all', changes }, format)]),
-  ]);
+  const chunk = unpackChunk(tables.read(place, 100, 1 << 20).records);
+  const seeds = [
+    Buffer.concat([Buffer.from([0]), present(chunk, 'a chunk of its own').requests]),
+    Buffer.concat([Buffer.from([1]), packBatch({ tombstones: 'all', changes })]),
+  ];
   return { name: 'records', bytesMax: 2048, seeds, run, repeat: repeated };
 }
 

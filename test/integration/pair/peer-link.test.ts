@@ -7,7 +7,7 @@ import { dialPeer } from '../../../src/bstar/io/peer-dialler.js';
 import type { PeerLink, PeerLinkEvents } from '../../../src/bstar/io/peer-link.js';
 import { listenForPeer } from '../../../src/bstar/io/peer-listener.js';
 import { dialZmtp } from '../../../src/transport/zmtp/link.js';
-import type { PeerMessage } from '../../../src/wire/peer.js';
+import { PEER_VERSION, type PeerMessage } from '../../../src/wire/peer.js';
 import { writePeer } from '../../../src/wire/peer-codec.js';
 import { freePorts } from '../../support/free-ports.js';
 import { whenPatienceEnds } from '../../support/patience.js';
@@ -22,7 +22,6 @@ const PRIMARY: Introduction = {
   storeId: Buffer.alloc(16, 1),
   epoch: 0,
   publicUrl: null,
-  takesMap: true,
 };
 const BACKUP: Introduction = {
   ...PRIMARY,
@@ -119,6 +118,7 @@ async function listening(events: Told, introduction = PRIMARY): Promise<string> 
     introduction: () => introduction,
     incarnation: 1000,
     heartbeatIntervalMs: 200,
+    version: PEER_VERSION,
     events,
   };
   open.push(await listenForPeer(endpoint, undefined, options));
@@ -135,6 +135,7 @@ function dialling(
     introduction: () => introduction,
     incarnation,
     heartbeatIntervalMs: 200,
+    version: PEER_VERSION,
     events,
   };
   const link = dialPeer(endpoint, undefined, options);

@@ -8,13 +8,10 @@ import { LIMITS, type PeerLink, type PeerLinkEvents } from '../../../src/bstar/i
 import { listenForPeer } from '../../../src/bstar/io/peer-listener.js';
 import type { Objection } from '../../../src/bstar/ports.js';
 import { present } from '../../../src/core/assert.js';
-import { PeerNumbers } from '../../../src/transport/peer-numbers.js';
 import type { ListenerCurve } from '../../../src/transport/listener-curve.js';
-import type { Rejected, Transport } from '../../../src/transport/port.js';
+import type { Rejected } from '../../../src/transport/port.js';
 import { dialZmtp } from '../../../src/transport/zmtp/link.js';
-import { openZmtpRouter } from '../../../src/transport/zmtp/router.js';
-import type { Hello, PeerMessage, PeerVersion } from '../../../src/wire/peer.js';
-import { readPeer, writePeer } from '../../../src/wire/peer-codec.js';
+import { type Hello, PEER_VERSION, type PeerMessage } from '../../../src/wire/peer.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
 import { freePorts } from '../../support/free-ports.js';
 import { RawPeer, type RawPeerOptions } from '../../support/raw-peer.js';
@@ -31,7 +28,6 @@ const PRIMARY: Introduction = {
   storeId: Buffer.alloc(16, 1),
   epoch: 0,
   publicUrl: null,
-  takesMap: true,
 };
 const BACKUP: Introduction = {
   ...PRIMARY,
@@ -48,13 +44,13 @@ function status(epoch = 0): PeerMessage {
 class Told implements PeerLinkEvents {
   readonly words: string[] = [];
 
-  connected({ node }: { readonly node: string }, version: PeerVersion): void {
+  connected({ node }: { readonly node: string }, version: number): void {
     this.words.push(`connected ${node} by version ${version}`);
   }
 
   objectionTo(message: PeerMessage): Objection | null {
-    const epoch = 'epoch' in message ? message.epoch : null;
-    return epoch === null || epoch < 2 ** 24 ? null : { code: 'epoch', text: 'it is too high' };
+    const epoch = 'epoch' in message ? message.epoch : 0;
+    return epoch < 2 ** 24 ? null : { code: 'epoch', text: 'it is too high' };
   }
 
   message(message: PeerMessage): void {
@@ -95,6 +91,7 @@ afterEach(async () => {
 async function listening(
   events: PeerLinkEvents,
   curve?: ListenerCurve,
+  version: number = PEER_VERSION,
 ): Promise<{ readonly endpoint: string; readonly link: PeerLink }> {
   const [port] = await freePorts(1);
   const endpoint = `tcp://127.0.0.1:${port}`;
@@ -102,6 +99,7 @@ async function listening(
     introduction: () => PRIMARY,
     incarnation: 1000,
     heartbeatIntervalMs: HEARTBEAT_MS,
+    version,
     events,
   });
   closing.push(() => link.close());
@@ -136,7 +134,7 @@ describe('who takes the place of a peer that is connected, without keys', () => 
     await told.until('refused taken');
     await until(() => stranger.heard.some(({ kind }) => kind === 'refuse'), 'told');
     expect(told.words.filter((word) => word.includes('connected'))).toEqual([
-      'connected b by version 2',
+      'connected b by version 1',
     ]);
     expect(stranger.heard.map(({ kind }) => kind)).not.toContain('proof');
     expect(first.ended).toBe(0);
@@ -150,9 +148,9 @@ describe('who takes the place of a peer that is connected, without keys', () => 
     peer(endpoint, { ...HELLO, node: 'c' }, { incarnation: 4000 });
     await told.until('connected c');
     expect(told.words).toEqual([
-      'connected b by version 2',
+      'connected b by version 1',
       'disconnected',
-      'connected c by version 2',
+      'connected c by version 1',
     ]);
   });
 
@@ -202,16 +200,6 @@ describe('who takes the place of a peer that is connected, without keys', () => 
     await until(() => stranger.heard.some(({ kind }) => kind === 'refuse'), 'told');
     expect(told.words.filter((word) => word.startsWith('connected'))).toEqual([]);
     expect(stranger.heard.map(({ kind }) => kind)).not.toContain('proof');
-  });
-
-  it('nobody with such an epoch in version 1, where the first status carries it (D79)', async () => {
-    const told = new Told();
-    const { endpoint } = await listening(told);
-    const stranger = peer(endpoint, HELLO, { version: 1 });
-    await until(() => stranger.heard.some(({ kind }) => kind === 'proof'), 'proof');
-    stranger.say(status(2 ** 53 - 2));
-    await told.until('refused epoch');
-    expect(told.words.filter((word) => word.startsWith('connected'))).toEqual([]);
   });
 });
 
@@ -311,7 +299,7 @@ describe('who takes the place of a peer that is connected, with keys', () => {
     const first = peer(endpoint, HELLO, withKey);
     await told.until('connected b');
     link.revoke('another');
-    expect(told.words).toEqual(['connected b by version 2']);
+    expect(told.words).toEqual(['connected b by version 1']);
     link.revoke('backup');
     expect(told.words.slice(1)).toEqual(['refused key', 'disconnected']);
     await until(() => first.ended > 0, 'ended');
@@ -319,87 +307,43 @@ describe('who takes the place of a peer that is connected, with keys', () => {
 });
 
 describe('versions of the link', () => {
-  it('a peer of version 1 that dials is answered in version 1', async () => {
-    const told = new Told();
-    const { endpoint, link } = await listening(told);
-    const old = peer(endpoint, HELLO, { version: 1 });
-    await until(() => old.heard.some(({ kind }) => kind === 'proof'), 'proof');
-    old.say(status(4));
-    await told.until('connected b by version 1');
-    await told.until('status');
-    link.send(status(2));
-    link.flush();
-    await until(() => old.heard.some(({ kind }) => kind === 'status'), 'status');
-  });
+  const LATER = PEER_VERSION + 1;
 
-  it('a node that dials one of version 1 is refused, and then uses version 1', async () => {
-    const [port] = await freePorts(1);
-    const endpoint = `tcp://127.0.0.1:${port}`;
-    const old = await listeningOfVersion1(endpoint);
-    const told = new Told();
+  it.each([
+    ['the node that dials', LATER, PEER_VERSION, PEER_VERSION],
+    ['the node that listens', PEER_VERSION, LATER, PEER_VERSION],
+    ['both nodes', LATER, LATER, LATER],
+  ])('of %s may be later: both use the lower one', async (_, dials, listens, used) => {
+    const [primary, backup] = [new Told(), new Told()];
+    const { endpoint, link } = await listening(primary, undefined, listens);
     const dialler = dialPeer(endpoint, undefined, {
       introduction: () => BACKUP,
       incarnation: 2000,
       heartbeatIntervalMs: HEARTBEAT_MS,
-      events: told,
+      version: dials,
+      events: backup,
     });
     closing.push(() => dialler.close());
-    await told.until('connected p by version 1');
-    await told.until('status');
+    await backup.until(`connected p by version ${used}`);
+    await primary.until(`connected b by version ${used}`);
     dialler.send(status(3));
-    await until(() => old.includes('1 status'), 'status');
-    expect(old).toEqual(['2 hello', '1 hello', '1 proof', '1 status']);
-    expect(told.words).toEqual(['connected p by version 1', 'status']);
+    await primary.until('status');
+    link.send(status(2));
+    link.flush();
+    await backup.until('status');
+    // A node that begins with a version that the other does not know is refused once.
+    const isRefused = dials > listens;
+    expect(primary.words.includes('refused version')).toBe(isRefused);
+    expect(backup.words).toEqual([`connected p by version ${used}`, 'status']);
   });
 
-  /** Refuses every version but its own, with its own message. */
-  async function listeningOfVersion1(endpoint: string): Promise<string[]> {
-    const heard: string[] = [];
-    const nonces: Buffer[] = [];
-    const told: { transport: Transport | null; said: number } = { transport: null, said: 0 };
-    const say = (to: number, message: PeerMessage): void => {
-      const stamp = { incarnation: 1, sequence: ++told.said };
-      const [frame = Buffer.alloc(0)] = writePeer(message, stamp, 1);
-      told.transport?.write(to, frame, 0, frame.length, false);
-      told.transport?.flush();
-    };
-    const { transport } = await openZmtpRouter({
-      listeners: [{ endpoint, index: 0 }],
-      limits: {
-        messageBytesMax: 1e6,
-        framesMax: 2,
-        outputBytesMax: 1e6,
-        connectionsMax: 10,
-        connectionsPerIdentityMax: 10,
-        receiveBytesMax: 1e7,
-      },
-      peers: new PeerNumbers(),
-      events: {
-        connected: () => undefined,
-        message: (from, frames) => {
-          const read = readPeer(frames);
-          if (read === null || 'otherVersion' in read || read.message === null) return;
-          const { version, message } = read;
-          heard.push(`${version} ${message.kind}`);
-          if (version !== 1) say(from, { kind: 'refuse', reason: 'another version' });
-          else if (message.kind === 'hello') {
-            say(from, { ...HELLO, ...PRIMARY });
-            told.said += 10;
-          } else if (message.kind === 'proof') {
-            say(from, { kind: 'proof', nonce: present(nonces.at(-1), 'a nonce') });
-            say(from, status(2));
-          }
-          if (message.kind === 'hello') nonces.push(message.nonce);
-        },
-        oversized: () => undefined,
-        full: () => undefined,
-        drained: () => undefined,
-        disconnected: () => undefined,
-        rejected: () => undefined,
-      },
-    });
-    told.transport = transport;
-    closing.push(() => transport.close(0));
-    return heard;
-  }
+  it('a version that no node may speak is refused: the reason goes out in this one', async () => {
+    const told = new Told();
+    const { endpoint } = await listening(told);
+    const stranger = peer(endpoint, HELLO, { version: 0 });
+    await told.until('refused version');
+    await until(() => stranger.heard.length > 0, 'told');
+    const reason = `it speaks version 0 of the peer protocol, this node up to version ${PEER_VERSION}`;
+    expect(stranger.heard).toEqual([{ kind: 'refuse', reason }]);
+  });
 });

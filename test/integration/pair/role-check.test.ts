@@ -2,6 +2,7 @@ import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals
 
 import { linkUnlessPrimary } from '../../../src/bstar/io/role-check.js';
 import type { PeerLink, PeerLinkOptions } from '../../../src/bstar/io/peer-link.js';
+import { PEER_VERSION } from '../../../src/wire/peer.js';
 import { freePorts } from '../../support/free-ports.js';
 import { linkEvents } from '../../support/link-events.js';
 
@@ -23,10 +24,10 @@ const OPTIONS: PeerLinkOptions = {
     storeId: null,
     epoch: 0,
     publicUrl: null,
-    takesMap: true,
   }),
   incarnation: 1,
   heartbeatIntervalMs: 1000,
+  version: PEER_VERSION,
   events: linkEvents(),
 };
 

@@ -9,9 +9,8 @@ import { QueryRunner } from '../../../src/titanic/io/queries/query-runner.js';
 import { openSqliteQueries } from '../../../src/titanic/io/queries/sqlite-queries.js';
 import type { RequestPage } from '../../../src/titanic/operator/queries.js';
 import type { StoreFailure } from '../../../src/titanic/store/store.js';
-import { makeOlderStore } from '../../support/older-store.js';
 import { ALL, numbersOf, QueriesUser } from '../../support/queries-user.js';
-import { accept, close, dead, uuidOf } from '../../support/store-changes.js';
+import { accept, close, dead } from '../../support/store-changes.js';
 import { StoreDirectory } from '../../support/store-directory.js';
 import type { StoreUser } from '../../support/store-user.js';
 
@@ -43,18 +42,6 @@ function upTo(count: number): number[] {
 }
 
 describe('a list of the requests in a file', () => {
-  it('has the dead requests of a store that an older version wrote', async () => {
-    const file = directory.apart('older');
-    makeOlderStore(file, 2);
-    await directory.open(file);
-    const older = openSqliteQueries(file);
-    const found = await new Promise<RequestPage | StoreFailure>((resolve) => {
-      older.page({ ...ALL, state: 'dead' }, resolve);
-    });
-    await older.close();
-    expect(found).toMatchObject({ requests: [{ uuid: uuidOf(7), owner: '' }] });
-  });
-
   it('reads a limited number of rows for one page, then ends the page early and says so', async () => {
     const many = 4500;
     await user.commit(

@@ -1,6 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { PEER_VERSION } from '../../../src/wire/peer.js';
 import { PairStage } from '../../support/pair-stage.js';
 
 /** Heartbeats come every 1000 ms: a peer is dead after 2000. */
@@ -74,7 +73,7 @@ describe('the pair starts', () => {
       stage.pass(1);
     }
     const { epoch } = machine.facts;
-    machine.connected(PEER_VERSION, true);
+    machine.connected();
     machine.message({ kind: 'join', epoch, holds: null });
     stage.pass(100);
     expect(stage.primary.state).toBe('active');

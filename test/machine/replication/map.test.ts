@@ -4,12 +4,10 @@ import { present } from '../../../src/core/assert.js';
 import { type MapRecord, valueOf } from '../../../src/map/record.js';
 import { packMapBatch, unpackMapBatch } from '../../../src/store/chunk-codec.js';
 import { packBatch } from '../../../src/titanic/store/batch-codec.js';
-import { FORMAT } from '../../../src/titanic/store/store.js';
 import { close } from '../../support/store-changes.js';
 import { COUNTS, EPOCH, holding, OWN, PEER, Stage } from './stage.js';
 
 const FULL = { kind: 'full', message: 'no room' } as const;
-const HELLO_WITHOUT_MAP = [FORMAT, false] as const;
 
 function put(key: string, counter: number, value = 'x'): MapRecord {
   const bytes = valueOf(Buffer.from(value));
@@ -122,28 +120,9 @@ describe('whether the map may be changed', () => {
     expect(stage.replication.map.commit([put('/a', 1)]).awaitsPeer).toBe(false);
     expect(stage.news()).toEqual(['send update', 'commit map 100']);
   });
-
-  it('a peer whose version has no map: nothing is changed while it is connected', () => {
-    stage.replication.connected(...HELLO_WITHOUT_MAP);
-    expect(stage.replication.map.refusal).toBe('the version of the peer has no map');
-    expect(stage.replication.refusal).toBeNull();
-    stage.replication.connectionEnded();
-    expect(stage.replication.map.refusal).toBeNull();
-  });
 });
 
 describe('what the peer lacks of the map', () => {
-  it('is read with the map; for a peer without one, without it', () => {
-    stage.replication.connected(FORMAT, true);
-    stage.replication.read(holding(OWN, 50));
-    stage.replication.connected(...HELLO_WITHOUT_MAP);
-    stage.replication.read(holding(OWN, 50));
-    expect(stage.news()).toEqual([
-      `read format ${FORMAT} with map`,
-      `read format ${FORMAT} without map`,
-    ]);
-  });
-
   it.each([
     ['of this store, below its next number: counts', holding(OWN, 99), 99],
     ['of another store: does not count', holding(PEER, 99), 0],
@@ -189,7 +168,7 @@ describe('a passive node', () => {
 
   it("repeats the map's batches and Titanic's one by one, in their order", () => {
     update(8, batchOf(put('/a', 1)));
-    update(9, packBatch({ tombstones: 'known', changes: [close(1)] }, FORMAT));
+    update(9, packBatch({ tombstones: 'known', changes: [close(1)] }));
     update(10, batchOf(put('/a', 2)));
     for (const number of [100, 101, 102]) stage.replication.committed(number, [], COUNTS);
     expect(stage.news()).toEqual([
@@ -215,15 +194,15 @@ describe('a passive node', () => {
     expect(stage.failures).toEqual(['no room']);
     // What comes after it belongs to the next connection.
     stage.replication.connectionEnded();
-    update(9, packBatch({ tombstones: 'known', changes: [close(1)] }, FORMAT));
+    update(9, packBatch({ tombstones: 'known', changes: [close(1)] }));
     stage.replication.committed(101, [], COUNTS);
     expect(stage.news()).toEqual(['commit 101', 'send confirm']);
   });
 
   it.each([
-    ['no tombstones', Buffer.from([3])],
-    ['unknown tombstones', Buffer.concat([Buffer.from([3, 3]), batchOf().subarray(2)])],
-    ['no records', Buffer.from([3, 1])],
+    ['no tombstones', Buffer.from([1, 1])],
+    ['unknown tombstones', Buffer.concat([Buffer.from([1, 1, 3]), batchOf().subarray(3)])],
+    ['no records', Buffer.from([1, 1, 1])],
     ['a torn record', batchOf(put('/a', 1)).subarray(0, -1)],
     ['an epoch that no node led', batchOf({ ...put('/a', 1), epoch: EPOCH + 1 })],
   ])('malformed bytes of a batch (%s): nothing is stored, the nodes join again', (_, bytes) => {

@@ -1,7 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import { packBatch } from '../../../src/titanic/store/batch-codec.js';
-import { FORMAT } from '../../../src/titanic/store/store.js';
 import { close } from '../../support/store-changes.js';
 import { COUNTS, EPOCH, holding, OWN, PEER, Stage } from './stage.js';
 
@@ -102,7 +101,7 @@ describe('a passive node', () => {
   });
 
   it('repeats the batches of the active node one by one, and confirms each', () => {
-    const batch = packBatch({ tombstones: 'known', changes: [close(1)] }, FORMAT);
+    const batch = packBatch({ tombstones: 'known', changes: [close(1)] });
     for (const number of [8, 9]) {
       stage.replication.message({ kind: 'update', epoch: EPOCH, number, holdsUpTo: 0, batch });
     }
@@ -113,7 +112,7 @@ describe('a passive node', () => {
   });
 
   it('takes no data of another epoch', () => {
-    const batch = packBatch({ tombstones: 'known', changes: [] }, FORMAT);
+    const batch = packBatch({ tombstones: 'known', changes: [] });
     stage.replication.message({ kind: 'update', epoch: EPOCH + 1, number: 8, holdsUpTo: 0, batch });
     expect(stage.calls).toEqual([]);
   });

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { present } from '../../../src/core/assert.js';
-import { type ClaimedRequest, NO_OWNER } from '../../../src/titanic/store/store.js';
+import { type ClaimedRequest, ANY_OWNER } from '../../../src/titanic/store/store.js';
 import { StageClaims } from '../../support/stage-claims.js';
 import { requestOf } from '../../support/store-changes.js';
 import {
@@ -226,7 +226,7 @@ describe('a broker that shares its store', () => {
     const { request, body } = present(row, 'a schedule');
     const at = s.wall;
     const { uuid } = present(old, 'the one before it');
-    s.store.disk.apply({ kind: 'close', uuid, at, keyUntil: at, by: NO_OWNER });
+    s.store.disk.apply({ kind: 'close', uuid, at, keyUntil: at, by: ANY_OWNER });
     s.store.disk.apply({ kind: 'accept', request, body, key: null });
     // The other broker has ended.
     s.after(POLL_MS);

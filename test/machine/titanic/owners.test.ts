@@ -163,26 +163,6 @@ describe('what was stored without a key', () => {
     expect(asks(s.client('from elsewhere', { address: '10.0.0.9' }), 'reply', uuid)).toBe('300');
     expect(asks(alice, 'close', uuid)).toBe('200');
   });
-
-  it('before owners were kept is for who has the uuid and the right on its service', () => {
-    const disk = new StageDisk();
-    for (const n of [1, 2]) {
-      disk.apply(accept(n, { owner: '', body: packed('x'), expiresAt: 2 ** 45 }));
-    }
-    const { s, alice, bob } = scene({
-      disk,
-      rightsOf: (_, name) => new TestKey(name === 'bob' ? ['other'] : true, true),
-    });
-    const [first, second] = [1, 2].map((n) => uuidOf(n).toString('hex'));
-    expect(asks(bob, 'reply', first ?? '')).toBe(UNKNOWN);
-    expect(asks(bob, 'close', first ?? '')).toBe(UNKNOWN);
-    expect(asks(alice, 'reply', first ?? '')).toBe('300');
-    expect(asks(alice, 'close', first ?? '')).toBe('200');
-    s.worker('w1').ready('echo').final('done');
-    expect(asks(bob, 'close', second ?? '')).toBe(UNKNOWN);
-    expect(asks(alice, 'reply', second ?? '')).toBe('200|done');
-    expect(asks(alice, 'close', second ?? '')).toBe('200');
-  });
 });
 
 describe('rights and quotas', () => {
@@ -322,7 +302,7 @@ describe('a close that failed and goes on (D14)', () => {
 
 describe('replies that are large (D76)', () => {
   const LARGE = 12_000_000;
-  const whose = { owner: 'anonymous', isShared: false, service: Buffer.from('echo') } as const;
+  const whose = { owner: 'anonymous', isShared: false } as const;
 
   /** Answers without a store: what it is asked, and what goes out. */
   function bare(): {

@@ -3,8 +3,9 @@ import { afterEach, describe, expect, it, jest } from '@jest/globals';
 
 import { present } from '../../../src/core/assert.js';
 import { WALL_MS_MAX } from '../../../src/core/numbers.js';
+import { packChunk } from '../../../src/store/chunk-codec.js';
 import { RecordWriter } from '../../../src/titanic/store/record-codec.js';
-import { FORMAT, readFrom } from '../../../src/titanic/store/store.js';
+import { readFrom } from '../../../src/titanic/store/store.js';
 import type { SchedulePage, SchedulePlace } from '../../../src/titanic/operator/operator-api.js';
 import { NO_QUOTAS } from '../../../src/broker/quotas.js';
 import type { ClientActor } from '../../support/stage-peers.js';
@@ -221,7 +222,7 @@ describe('a request of a schedule is stored once', () => {
     const row = s.store.disk.rows[0];
     const merges = (notBefore: number): boolean => {
       const { request, body } = present(row, 'the schedule');
-      const writer = new RecordWriter(FORMAT);
+      const writer = new RecordWriter();
       const rest = { key: null, attemptsEver: 0, attempts: [], reply: null, death: null };
       writer.add({
         kind: 'request',
@@ -232,7 +233,8 @@ describe('a request of a schedule is stored once', () => {
       });
       const number = s.replica?.next() ?? 0;
       const transaction = { number, tombstones: 'all', holds: null, peerHolds: 0 } as const;
-      const merging = s.store.disk.tables.merge(transaction, writer.take(), true);
+      const chunk = packChunk({ requests: writer.take(), map: [] });
+      const merging = s.store.disk.tables.merge(transaction, chunk, true);
       if (merging !== null) s.titanic.merged(merging.merged.opened, merging.merged.ended);
       s.turn();
       return merging !== null;

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { dialPeer } from '../../../src/bstar/io/peer-dialler.js';
+import { PEER_VERSION } from '../../../src/wire/peer.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
 import { ask, httpOf } from '../../support/http.js';
@@ -55,10 +56,10 @@ describe("the address of the peer's page (issue 12.6)", () => {
         storeId: Buffer.alloc(16, 7),
         epoch: 0,
         publicUrl: said,
-        takesMap: true,
       }),
       incarnation: 1,
       heartbeatIntervalMs: HEARTBEAT_MS,
+      version: PEER_VERSION,
       events: linkEvents(),
     });
     try {

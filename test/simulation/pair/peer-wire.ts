@@ -221,7 +221,7 @@ export class WireEnd implements PeerLink {
       connection.to.backup.send('proof', 0);
     }
     this.connection = connection;
-    const its = { node: other(this.#role), publicUrl: null, takesMap: true };
+    const its = { node: other(this.#role), publicUrl: null };
     this.#process.events.connected(its, PEER_VERSION);
   }
 

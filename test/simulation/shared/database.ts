@@ -12,7 +12,7 @@ import {
   type ClaimedRequest,
   FIRST_CLAIM,
   type Found,
-  NO_OWNER,
+  ANY_OWNER,
   type Release,
   type RequestUuid,
   type StoredContent,
@@ -363,7 +363,7 @@ export class SharedDatabase {
     const counts = new Map<string, number>();
     for (const entry of over.slice(0, most)) {
       const { uuid, service, state } = entry.request;
-      this.#write({ kind: 'expire', uuid, at, keyUntil, by: NO_OWNER });
+      this.#write({ kind: 'expire', uuid, at, keyUntil, by: ANY_OWNER });
       this.#claims.delete(nameOf(uuid));
       deltas.push(deltaOf(entry, -1));
       states[state]++;

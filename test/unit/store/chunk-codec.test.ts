@@ -9,20 +9,18 @@ import {
   unpackMapBatch,
 } from '../../../src/store/chunk-codec.js';
 import { packBatch } from '../../../src/titanic/store/batch-codec.js';
-import { RecordWriter } from '../../../src/titanic/store/record-codec.js';
-import type { Format, Tombstones } from '../../../src/titanic/store/store.js';
+import type { Tombstones } from '../../../src/titanic/store/store.js';
 import { anyMapRecord } from '../wire/map-records.js';
 
-const FORMATS: readonly Format[] = [1, 2];
 const records = fc.array(anyMapRecord, { maxLength: 3 });
 const tombstones = fc.constantFrom<Tombstones>('none', 'known', 'all');
 const bytes = fc.uint8Array({ maxLength: 80 }).map((list) => Buffer.from(list));
 /** Of the first record in a batch. */
-const RECORD_AT = 3;
+const RECORD_AT = 4;
 const NOTHING = { epoch: 1, counter: 1, uuid: '', properties: '', ttlS: 0 };
-/** Often with the first byte of what has the map. */
+/** Often with the first bytes of a chunk or a batch. */
 const anyBytes = fc
-  .tuple(fc.constantFrom([], [3], [3, 0, 0, 0], [3, 1, 1]), bytes)
+  .tuple(fc.constantFrom([], [1], [1, 0, 0, 0], [1, 1, 1, 1]), bytes)
   .map(([head, rest]) => Buffer.concat([Buffer.from(head), rest]));
 
 describe('a chunk of a store (D20)', () => {
@@ -34,13 +32,13 @@ describe('a chunk of a store (D20)', () => {
     );
   });
 
-  it.each(FORMATS)(
-    'of a store without the map (format %d) has records of Titanic alone',
-    (format) => {
-      const requests = new RecordWriter(format).take();
-      expect(unpackChunk(requests)).toEqual({ requests, map: [] });
-    },
-  );
+  it('of a later format is refused, as is a batch of one', () => {
+    const chunk = packChunk({ requests: Buffer.alloc(0), map: [] });
+    const batch = packMapBatch({ tombstones: 'all', changes: [] });
+    expect([unpackChunk(chunk)?.map, isMapBatch(batch)]).toEqual([[], true]);
+    for (const each of [chunk, batch]) each[0] = 2;
+    expect([unpackChunk(chunk), isMapBatch(batch)]).toEqual([null, false]);
+  });
 
   it('any bytes are taken apart or refused; what is taken can be packed again', () => {
     fc.assert(
@@ -77,9 +75,7 @@ describe('a batch of the map (D53)', () => {
         expect(unpackMapBatch(packed)).toEqual(batch);
       }),
     );
-    for (const format of FORMATS) {
-      expect(isMapBatch(packBatch({ tombstones: 'all', changes: [] }, format))).toBe(false);
-    }
+    expect(isMapBatch(packBatch({ tombstones: 'all', changes: [] }))).toBe(false);
   });
 
   it('any bytes are taken apart or refused; what is taken was packed so', () => {

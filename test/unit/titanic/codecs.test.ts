@@ -9,7 +9,7 @@ import {
 } from '../../../src/titanic/store/record-codec.js';
 import { packFailure } from '../../../src/titanic/store/failure-codec.js';
 import { joinExtra } from '../../../src/titanic/store/fields.js';
-import { type Change, type Format, FORMAT } from '../../../src/titanic/store/store.js';
+import { type Change, FORMAT, type Owner } from '../../../src/titanic/store/store.js';
 import {
   accept,
   attempt,
@@ -23,7 +23,6 @@ import {
   sweep,
   uuidOf,
 } from '../../support/store-changes.js';
-import { FIRST_BATCH, FIRST_CHUNK } from './first-format.js';
 
 /** `npm run fuzz` goes on from here. */
 const FUZZ_RUNS = 5000;
@@ -85,7 +84,7 @@ const RECORDS: readonly StoreRecord[] = [
   { kind: 'tombstone', uuid: uuidOf(4), keyUntil: NOON, by: '', extra: null },
   {
     ...{ kind: 'key', service: Buffer.from('echo'), key: Buffer.from('k') },
-    ...{ uuid: uuidOf(5), until: 0, owner: '', extra: null },
+    ...{ uuid: uuidOf(5), until: 0, owner: 'key:alice', extra: null },
   },
 ];
 
@@ -95,10 +94,9 @@ const EXTRA = Buffer.concat([
   Buffer.from(new Float64Array([0.5]).buffer),
 ]);
 
-/** What format 1 has no words for. */
 const FAILURE = packFailure({ kind: 'error', code: 'E', text: 'no', detail: [Buffer.from('d')] });
 
-const NEW_CHANGES: readonly Change[] = [
+const RARE_CHANGES: readonly Change[] = [
   accept(3, { body: packed('z'), key: 'k', owner: 'key:alice', isShared: true }),
   { ...accept(4, { body: packed('z') }), extra: EXTRA },
   { ...attempt(4, 1), attempt: { ...attempt(4, 1).attempt, failure: FAILURE, extra: EXTRA } },
@@ -106,7 +104,7 @@ const NEW_CHANGES: readonly Change[] = [
   close(3, NOON, 'key:bob'),
 ];
 
-const NEW_RECORDS: readonly StoreRecord[] = [
+const RARE_RECORDS: readonly StoreRecord[] = [
   {
     kind: 'request',
     request: requestOf(6, { owner: 'key:alice', isShared: true, bodyBytes: 3 }),
@@ -128,26 +126,15 @@ const NEW_RECORDS: readonly StoreRecord[] = [
   },
 ];
 
-const BATCHES: Readonly<Record<Format, Buffer>> = {
-  1: packBatch({ tombstones: 'known', changes: CHANGES }, 1),
-  2: packBatch({ tombstones: 'known', changes: [...CHANGES, ...NEW_CHANGES] }, FORMAT),
-};
-const CHUNKS: Readonly<Record<Format, Buffer>> = {
-  1: chunkOf(RECORDS, 1),
-  2: chunkOf([...RECORDS, ...NEW_RECORDS], FORMAT),
-};
-const FORMATS = [1, 2] as const;
+const ALL_CHANGES = [...CHANGES, ...RARE_CHANGES];
+const ALL_RECORDS = [...RECORDS, ...RARE_RECORDS];
+const BATCH = packBatch({ tombstones: 'known', changes: ALL_CHANGES });
+const PACKED = packedRecords(ALL_RECORDS);
 
-function chunkOf(records: readonly StoreRecord[], format: Format): Buffer {
-  const writer = new RecordWriter(format);
+function packedRecords(records: readonly StoreRecord[]): Buffer {
+  const writer = new RecordWriter();
   for (const record of records) writer.add(record);
   return writer.take();
-}
-
-/** As a version that kept no owners tells them. */
-function ownerless<Each extends Change | StoreRecord>(each: Each): Each {
-  if (!('request' in each)) return each;
-  return { ...each, request: { ...each.request, owner: '', isShared: false } };
 }
 
 /** Good bytes with some of them otherwise, cut off or doubled, or any bytes at all. */
@@ -167,33 +154,20 @@ function damaged(good: Buffer): fc.Arbitrary<Buffer> {
 
 describe('a batch on the wire', () => {
   it('is what was packed, changes of every kind', () => {
-    const changes = [...CHANGES, ...NEW_CHANGES];
-    expect(unpackBatch(BATCHES[2])).toEqual({ tombstones: 'known', changes });
+    expect(unpackBatch(BATCH)).toEqual({ tombstones: 'known', changes: ALL_CHANGES });
     const empty = { tombstones: 'none', changes: [] } as const;
-    for (const format of FORMATS) expect(unpackBatch(packBatch(empty, format))).toEqual(empty);
+    expect(unpackBatch(packBatch(empty))).toEqual(empty);
   });
 
-  it('is byte for byte what the version before owners packs and reads, to one of that version', () => {
-    expect(BATCHES[1].toString('base64')).toBe(FIRST_BATCH.toString('base64'));
-    expect(unpackBatch(FIRST_BATCH)).toEqual({
-      tombstones: 'known',
-      changes: CHANGES.map(ownerless),
-    });
+  it('of another format, cut off anywhere or with more behind it is refused', () => {
+    const other = Buffer.from(BATCH);
+    other[0] = FORMAT + 1;
+    expect(unpackBatch(other)).toBeNull();
+    expect(unpackBatch(Buffer.concat([BATCH, Buffer.alloc(1)]))).toBeNull();
+    for (let end = 0; end < BATCH.length; end++) {
+      expect(unpackBatch(BATCH.subarray(0, end))).toBeNull();
+    }
   });
-
-  it.each(FORMATS)(
-    'of another format than %i, cut off anywhere or with more behind it',
-    (format) => {
-      const batch = BATCHES[format];
-      const other = Buffer.from(batch);
-      other[0] = 3;
-      expect(unpackBatch(other)).toBeNull();
-      expect(unpackBatch(Buffer.concat([batch, Buffer.alloc(1)]))).toBeNull();
-      for (let end = 0; end < batch.length; end++) {
-        expect(unpackBatch(batch.subarray(0, end))).toBeNull();
-      }
-    },
-  );
 
   it.each<[string, Change]>([
     ['a uuid that is none', { ...close(1), uuid: Buffer.alloc(15) }],
@@ -205,16 +179,17 @@ describe('a batch on the wire', () => {
     ['half a generation', retry(1, 0.5)],
     ['a priority beyond', accept(1, { body: packed('x'), priority: 101 })],
     ['an owner that is none', accept(1, { body: packed('x'), owner: 'key:' })],
+    ['no owner', accept(1, { body: packed('x'), owner: '' as Owner })],
     ['a key of no bytes', { ...accept(1, { body: packed('x') }), key: Buffer.alloc(0) }],
   ])('with %s is refused', (_, change) => {
-    expect(unpackBatch(packBatch({ tombstones: 'all', changes: [change] }, FORMAT))).toBeNull();
+    expect(unpackBatch(packBatch({ tombstones: 'all', changes: [change] }))).toBeNull();
   });
 
-  it.each(FORMATS)('of any bytes is refused, or is whole changes (format %i)', (format) => {
+  it('of any bytes is refused, or is whole changes', () => {
     fc.assert(
-      fc.property(damaged(BATCHES[format]), (bytes) => {
+      fc.property(damaged(BATCH), (bytes) => {
         const batch = unpackBatch(bytes);
-        if (batch !== null) expect(unpackBatch(packBatch(batch, FORMAT))).toEqual(batch);
+        if (batch !== null) expect(unpackBatch(packBatch(batch))).toEqual(batch);
       }),
       { numRuns: FUZZ_RUNS },
     );
@@ -223,25 +198,18 @@ describe('a batch on the wire', () => {
 
 describe('records', () => {
   it('are what was packed, of every kind', () => {
-    expect(unpackRecords(CHUNKS[2])).toEqual([...RECORDS, ...NEW_RECORDS]);
-    for (const format of FORMATS) expect(unpackRecords(chunkOf([], format))).toEqual([]);
+    expect(unpackRecords(PACKED)).toEqual(ALL_RECORDS);
+    expect(unpackRecords(packedRecords([]))).toEqual([]);
   });
 
-  it('are byte for byte what the version before owners packs and reads, to one of that version', () => {
-    expect(CHUNKS[1].toString('base64')).toBe(FIRST_CHUNK.toString('base64'));
-    expect(unpackRecords(FIRST_CHUNK)).toEqual(RECORDS.map(ownerless));
-  });
-
-  it.each(FORMATS)('of another format than %i, or cut off within one, are refused', (format) => {
-    const chunk = CHUNKS[format];
-    const other = Buffer.from(chunk);
-    other[0] = 3;
+  it('of another format, or cut off within one, are refused', () => {
+    const other = Buffer.from(PACKED);
+    other[0] = FORMAT + 1;
     expect(unpackRecords(other)).toBeNull();
-    const all = format === 1 ? RECORDS : [...RECORDS, ...NEW_RECORDS];
-    const ends = all.map((_, at) => chunkOf(all.slice(0, at), format).length);
-    for (let end = 0; end < chunk.length; end++) {
+    const ends = ALL_RECORDS.map((_, at) => packedRecords(ALL_RECORDS.slice(0, at)).length);
+    for (let end = 0; end < PACKED.length; end++) {
       if (ends.includes(end)) continue;
-      expect({ end, records: unpackRecords(chunk.subarray(0, end)) }).toEqual({
+      expect({ end, records: unpackRecords(PACKED.subarray(0, end)) }).toEqual({
         end,
         records: null,
       });
@@ -258,15 +226,15 @@ describe('records', () => {
       { kind: 'tombstone', uuid: Buffer.alloc(0), keyUntil: 0, by: '', extra: null },
     ],
   ])('with %s are refused', (_, record) => {
-    expect(unpackRecords(chunkOf([record], FORMAT))).toBeNull();
+    expect(unpackRecords(packedRecords([record]))).toBeNull();
   });
 
-  it.each(FORMATS)('of any bytes are refused, or are whole records (format %i)', (format) => {
+  it('of any bytes are refused, or are whole records', () => {
     fc.assert(
-      fc.property(damaged(CHUNKS[format]), (bytes) => {
+      fc.property(damaged(PACKED), (bytes) => {
         const records = unpackRecords(bytes);
         if (records === null) return;
-        expect(unpackRecords(chunkOf(records, FORMAT))).toEqual(records);
+        expect(unpackRecords(packedRecords(records))).toEqual(records);
       }),
       { numRuns: FUZZ_RUNS },
     );

@@ -1,16 +1,14 @@
 /** Copies a store, even while the broker uses it. */
-import { chmodSync, closeSync, existsSync, linkSync, openSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { chmodSync, existsSync, rmSync } from 'node:fs';
 
 import Database from 'better-sqlite3';
 
 import { codeOf, MajordomoError } from '../../../core/errors.js';
 import { oneLine } from '../../../core/escape.js';
+import { beginCopy, completeCopy, placeCopy } from './copies.js';
 import { openForReading } from './database.js';
+import { PRIVATE_MODE } from './files.js';
 import { copyError, openError } from './sqlite-errors.js';
-import { PRIVATE_MODE, syncPath } from './files.js';
-import { ORIGIN_BYTES } from './known-store.js';
-import { unmarkMoved } from './moved.js';
 
 /** Pages copied before the event loop gets its turn: about 4 MB. */
 const STEP_PAGES = 1024;
@@ -37,12 +35,9 @@ export async function backupStore(
     } finally {
       db.close();
     }
-    complete(making);
+    completeCopy(making);
     mustBeWhole(path, making);
-    // Unlike a rename, it does not replace a file that was created meanwhile.
-    linkSync(making, target);
-    rmSync(making);
-    syncPath(dirname(target));
+    placeCopy(making, target);
   } catch (error) {
     rmSync(making, { force: true });
     if (codeOf(error) === 'EEXIST') throw occupied(target);
@@ -63,8 +58,7 @@ async function copy(
   making: string,
   onProgress: (done: number, all: number) => void,
 ): Promise<void> {
-  for (const suffix of ['', '-journal']) rmSync(`${making}${suffix}`, { force: true });
-  closeSync(openSync(making, 'wx', PRIVATE_MODE));
+  beginCopy(making);
   // One snapshot for all steps. Otherwise each commit of the broker would restart the copy.
   db.exec('BEGIN');
   db.prepare('SELECT next_number FROM ledger').get();
@@ -75,25 +69,6 @@ async function copy(
     },
   });
   chmodSync(making, PRIVATE_MODE);
-}
-
-/** Makes the copied pages a store of their own, in one file, on disk. */
-function complete(making: string): void {
-  // The copy is one file, readable even where nothing can be written.
-  const copied = new Database(making, { fileMustExist: true });
-  // The copy gets its own id half, because its later changes are not those of the original; the
-  // common half still shows where it comes from. (A store of the first version gets its id when it
-  // is opened for service.)
-  if (Number(copied.pragma('user_version', { simple: true })) > 1) {
-    copied.exec(
-      `UPDATE ledger SET store_id = CAST(
-        substr(store_id, 1, ${ORIGIN_BYTES}) || randomblob(${ORIGIN_BYTES}) AS BLOB)`,
-    );
-  }
-  unmarkMoved(copied);
-  copied.pragma('journal_mode = DELETE');
-  copied.close();
-  syncPath(making);
 }
 
 /** Pages are copied as they are: a damaged one would only be found when it is needed. */

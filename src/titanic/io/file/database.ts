@@ -1,4 +1,4 @@
-/** Opens a store file: creates it, refuses files that are not stores, updates its schema. */
+/** Opens a store file: creates it, refuses files that are not stores, brings it to this format. */
 import { closeSync, existsSync, openSync, renameSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 
@@ -6,10 +6,11 @@ import Database from 'better-sqlite3';
 
 import { MajordomoError } from '../../../core/errors.js';
 import { PRIVATE_MODE, syncPath } from './files.js';
+import { developmentStore, formatOf, migrate, refuseNewer, upgrade } from './formats.js';
 import { type Standing, standingAt } from './header.js';
 import { checkKnown, type KnownStore, notAStore } from './known-store.js';
 import { refuseMoved } from './moved.js';
-import { addStepFunctions, APPLICATION_ID, type Migration, readMigrations } from './schema.js';
+import { APPLICATION_ID, readMigrations } from './schema.js';
 
 /** How long this thread waits for a lock that another program holds. */
 const BUSY_MS = 1000;
@@ -28,8 +29,8 @@ const SYNCHRONOUS_FULL = 2;
  * may have it open
  * @param isExclusive nobody else can read it meanwhile, but opening it needs no room on the disk
  * @throws ERR_TITANIC_LOST if it is not the store that the directory remembers, ERR_TITANIC_FILE if
- * it is not a store, ERR_TITANIC_VERSION if it is of a newer program, ERR_TITANIC_MOVED if its
- * requests are in a database now
+ * it is not a store, ERR_TITANIC_VERSION if it is of a newer program or a development version,
+ * ERR_TITANIC_MOVED if its requests are in a database now
  */
 export function openForService(
   path: string,
@@ -39,7 +40,7 @@ export function openForService(
   if (known === null) return openThere(path, isExclusive);
   const standing = standingAt(path);
   if (standing.kind === 'store') {
-    checkVersion(path, standing.version);
+    refuseNewer(path, standing.format);
     const db = open(path, isExclusive);
     const unreadable = closingOnError(db, () => known.recognize(db));
     if (unreadable === null) return prepared(db, path);
@@ -81,8 +82,8 @@ export function closingOnError<Result>(db: Database.Database, work: () => Result
 }
 
 /**
- * Opens a store that is moved elsewhere, or was: nobody else has it open for service. Its tables
- * are brought to this version.
+ * Opens a store that is moved elsewhere, or was: nobody else has it open for service. It is brought
+ * to this format.
  */
 export function openMoving(path: string): Database.Database {
   const db = new Database(path, { fileMustExist: true, timeout: BUSY_MS });
@@ -95,7 +96,7 @@ export function openMoving(path: string): Database.Database {
 /** An empty store without a file, for reads while the disk has no room to create one. */
 export function openWithoutFile(): Database.Database {
   const db = new Database(':memory:');
-  migrate(db, readMigrations(), 0);
+  migrate(db, readMigrations());
   return db;
 }
 
@@ -120,7 +121,7 @@ export function openBesideService(path: string): Database.Database {
   if (!existsSync(path)) throw absent(path);
   const db = new Database(path, { fileMustExist: true, readonly: true, timeout: BUSY_MS });
   closingOnError(db, () => {
-    checkVersion(path, Number(db.pragma('user_version', { simple: true })));
+    refuseNewer(path, formatOf(db));
   });
   return db;
 }
@@ -141,10 +142,8 @@ function prepare(db: Database.Database, path: string): void {
   // Checkpoints run explicitly, after results were reported: SQLite hides errors of automatic ones.
   db.pragma('wal_autocheckpoint = 0');
   db.pragma(`journal_size_limit = ${WAL_BYTES_KEPT}`);
-  const version = Number(db.pragma('user_version', { simple: true }));
-  const migrations = readMigrations();
-  checkVersion(path, version);
-  migrate(db, migrations, version);
+  refuseNewer(path, formatOf(db));
+  upgrade(db, path);
 }
 
 /**
@@ -202,8 +201,8 @@ export function makeStore(making: string): void {
     db.pragma('auto_vacuum = INCREMENTAL');
     db.pragma('synchronous = FULL');
     db.pragma(`application_id = ${APPLICATION_ID}`);
-    migrate(db, readMigrations(), 0);
-    // Some steps drop what earlier ones made.
+    migrate(db, readMigrations());
+    // A step may drop what an earlier one made.
     db.pragma('incremental_vacuum');
     db.pragma('journal_mode = WAL');
   } finally {
@@ -211,34 +210,13 @@ export function makeStore(making: string): void {
   }
 }
 
-function migrate(db: Database.Database, migrations: readonly Migration[], from: number): void {
-  const missing = migrations.filter(({ version }) => version > from);
-  if (missing.length > 0) addStepFunctions(db);
-  for (const { version, sql } of missing) {
-    db.transaction(() => {
-      db.exec(sql);
-      db.pragma(`user_version = ${version}`);
-    }).immediate();
-  }
-}
-
 function checkStanding(path: string, standing: Standing): void {
   if (standing.kind === 'missing') throw absent(path);
+  if (standing.kind === 'development') throw developmentStore(path, standing.format);
   if (standing.kind !== 'store') throw notAStore(path, standing.why);
-  checkVersion(path, standing.version);
+  refuseNewer(path, standing.format);
 }
 
 function absent(path: string): MajordomoError {
   return new MajordomoError('ERR_TITANIC_DISK', `store ${path} does not exist`);
-}
-
-function checkVersion(path: string, version: number): void {
-  const known = readMigrations().at(-1)?.version ?? 0;
-  if (version <= known) return;
-  throw new MajordomoError(
-    'ERR_TITANIC_VERSION',
-    `store ${path} has version ${version}, this program supports ${known}: use a newer program, ` +
-      'or restore the backup from before the upgrade',
-    { details: { version, known } },
-  );
 }

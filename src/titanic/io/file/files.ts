@@ -14,6 +14,11 @@ export function syncPath(path: string): void {
   }
 }
 
+/** Of now, for the name of a file. */
+export function timestamp(): string {
+  return new Date().toISOString().replaceAll(/[-:.]/g, '');
+}
+
 /** 0 if it is absent. */
 export function fileBytes(path: string): number {
   return statSync(path, { throwIfNoEntry: false })?.size ?? 0;

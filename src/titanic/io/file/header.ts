@@ -3,7 +3,7 @@ import { closeSync, existsSync, openSync, readSync } from 'node:fs';
 
 import { codeOf } from '../../../core/errors.js';
 import { fileBytes } from './files.js';
-import { APPLICATION_ID } from './schema.js';
+import { APPLICATION_ID, DEVELOPMENT_ID } from './schema.js';
 
 /** SQLite's file header: positions in it, and how much of the first page is read. */
 const FIRST_BYTES = 512;
@@ -19,7 +19,9 @@ export type Standing =
   | { readonly kind: 'blank'; readonly why: string }
   /** Bytes of something else, or damaged ones. */
   | { readonly kind: 'foreign'; readonly why: string }
-  | { readonly kind: 'store'; readonly version: number };
+  /** A store of a version that was never released. */
+  | { readonly kind: 'development'; readonly format: number }
+  | { readonly kind: 'store'; readonly format: number };
 
 /**
  * Must not be called while this process has the file open: closing any descriptor of it releases
@@ -39,10 +41,15 @@ export function standingAt(path: string): Standing {
   if (first.length < FIRST_BYTES || first.toString('latin1', 0, MAGIC.length) !== MAGIC) {
     return { kind: 'foreign', why: 'it is not an SQLite file, or its first page is damaged' };
   }
-  if (first.readUInt32BE(APPLICATION_ID_AT) !== APPLICATION_ID) {
-    return { kind: 'foreign', why: 'it is an SQLite file of another application' };
+  const format = first.readUInt32BE(USER_VERSION_AT);
+  switch (first.readUInt32BE(APPLICATION_ID_AT)) {
+    case APPLICATION_ID:
+      return { kind: 'store', format };
+    case DEVELOPMENT_ID:
+      return { kind: 'development', format };
+    default:
+      return { kind: 'foreign', why: 'it is an SQLite file of another application' };
   }
-  return { kind: 'store', version: first.readUInt32BE(USER_VERSION_AT) };
 }
 
 /** Whether there is a log with content: transactions that the file may not contain yet. */

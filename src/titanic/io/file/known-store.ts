@@ -11,14 +11,14 @@ import { basename, dirname, join } from 'node:path';
 import type Database from 'better-sqlite3';
 
 import { codeOf, MajordomoError, messageOf } from '../../../core/errors.js';
-import { PRIVATE_MODE, syncPath } from './files.js';
+import { PRIVATE_MODE, syncPath, timestamp } from './files.js';
+import { developmentStore } from './formats.js';
 import { hasLog, type Standing } from './header.js';
+import { ORIGIN_BYTES } from './schema.js';
 
 /** In `node.dataDir`. */
 const MEMORY_FILE = 'store.json';
 
-/** Length of the half of the id that all copies of one store share. */
-export const ORIGIN_BYTES = 8;
 const ORIGIN_DIGITS = 2 * ORIGIN_BYTES;
 const ID_FORM = /^[0-9a-f]{32}$/;
 
@@ -82,7 +82,7 @@ export class KnownStore {
 
   /**
    * No store can be opened there: makes way for a new one, or refuses to.
-   * @throws ERR_TITANIC_LOST, ERR_TITANIC_FILE
+   * @throws ERR_TITANIC_LOST, ERR_TITANIC_FILE, ERR_TITANIC_VERSION
    */
   makeWay(standing: Exclude<Standing, { kind: 'store' }>): void {
     this.#isMade = true;
@@ -90,7 +90,7 @@ export class KnownStore {
       if (standing.kind === 'missing' && !hasLog(this.#path)) return;
       if (standing.kind === 'foreign') throw notAStore(this.#path, standing.why);
     }
-    if (!this.#mayBeginAnew) throw this.#lost(standing.why);
+    if (!this.#mayBeginAnew) throw this.#refusal(standing);
     // From here on, a crash leaves the order in place, and the next start completes it.
     if (!this.#isAnew) this.#write(this.#present(null));
     this.#isAnew = true;
@@ -146,14 +146,23 @@ export class KnownStore {
     this.#memory = memory;
   }
 
+  #refusal(standing: Exclude<Standing, { kind: 'store' }>): MajordomoError {
+    if (standing.kind !== 'development') return this.#lost(standing.why);
+    const once = this.#isUsedUp() ? ONCE : '';
+    return developmentStore(this.#path, standing.format, once);
+  }
+
   /** @param isOther there is a store, but not that of this node */
   #lost(why: string, isOther = false): MajordomoError {
+    return lost(this.#path, this.#memory, why, { isUsedUp: this.#isUsedUp(), isOther });
+  }
+
+  /** Whether the order was given, but does not count. After a refusal without it, it counts again. */
+  #isUsedUp(): boolean {
     const memory = this.#memory;
-    const isUsedUp = this.#isNewStoreGiven && memory?.newStoreGiven === true;
-    if (memory?.newStoreGiven === true && !this.#isNewStoreGiven) {
-      this.#write({ ...memory, newStoreGiven: false });
-    }
-    return lost(this.#path, memory, why, { isUsedUp, isOther });
+    if (memory?.newStoreGiven !== true) return false;
+    if (!this.#isNewStoreGiven) this.#write({ ...memory, newStoreGiven: false });
+    return this.#isNewStoreGiven;
   }
 }
 
@@ -167,6 +176,7 @@ export function checkKnown(path: string, standing: Standing, db: () => Database.
   const memory = read(path);
   const known = memory?.id ?? null;
   if (known === null) return;
+  if (standing.kind === 'development') throw developmentStore(path, standing.format);
   if (standing.kind !== 'store') throw lost(path, memory, standing.why);
   const opened = db();
   try {
@@ -180,6 +190,10 @@ export function checkKnown(path: string, standing: Standing, db: () => Database.
     opened.close();
   }
 }
+
+const ONCE =
+  ' (--new-store applies once, and the last start used it: start once without it, which fails ' +
+  'again, and then with it)';
 
 /** It is not a store, and nothing shows that there was one. */
 export function notAStore(path: string, why: string): MajordomoError {
@@ -204,10 +218,7 @@ function lost(
   const was = known === null ? '' : `; the store of this node is ${known}`;
   const moved =
     memory === null || memory.file === name ? '' : `set titanic.file back to ${memory.file}, `;
-  const once = isUsedUp
-    ? ' (--new-store applies once, and the last start used it: start once without it, which fails ' +
-      'again, and then with it)'
-    : '';
+  const once = isUsedUp ? ONCE : '';
   const anew = '`majordomo serve --new-store`';
   const instead = isOther ? ` To use the store that is there instead: ${anew}.` : '';
   const first = isOther ? 'first move that store away (with its -wal and -shm), then ' : '';
@@ -222,9 +233,8 @@ function lost(
   );
 }
 
-/** A store of the first version has no id: no bytes. */
+/** Empty: it has none. */
 function idOf(db: Database.Database): string {
-  if (Number(db.pragma('user_version', { simple: true })) < 2) return '';
   const id: unknown = db.prepare('SELECT store_id FROM ledger WHERE id = 1').pluck().get();
   return Buffer.isBuffer(id) ? id.toString('hex') : '';
 }
@@ -239,8 +249,7 @@ function isDamage(error: unknown): boolean {
 
 /** Moves the file at `path` and its log to an unused name. Nothing is deleted. */
 function setAside(path: string): string | null {
-  const time = new Date().toISOString().replaceAll(/[-:.]/g, '');
-  const aside = `${path}.lost-${time}`;
+  const aside = `${path}.lost-${timestamp()}`;
   let isMoved = false;
   // The log first: a log left without its file is refused, and beside another file it would be
   // applied to that one.

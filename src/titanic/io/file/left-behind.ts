@@ -39,7 +39,7 @@ function counted(count: number, what: string): string | null {
 
 /** `null`: there is no store, or it was moved. */
 function leftBehind(path: string): LeftBehind | null {
-  if (standingAt(path).kind !== 'store') return null;
+  if (!isStore(path)) return null;
   try {
     const db = openForReading(path);
     try {
@@ -55,12 +55,18 @@ function leftBehind(path: string): LeftBehind | null {
   }
 }
 
+/** Also one that this program does not read. */
+function isStore(path: string): boolean {
+  const { kind } = standingAt(path);
+  return kind === 'store' || kind === 'development';
+}
+
 /**
  * The same refusal as that of a broker that would serve the file.
  * @throws ERR_TITANIC_MOVED, and as opening it for reading
  */
 export function refuseMovedFile(path: string): void {
-  if (standingAt(path).kind !== 'store') return;
+  if (!isStore(path)) return;
   const db = openForReading(path);
   try {
     refuseMoved(db, path);

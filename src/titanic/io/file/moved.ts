@@ -17,30 +17,20 @@ export interface Moved {
 
 /** `null`: it was not moved. */
 export function movedTo(db: Database.Database): Moved | null {
-  const has = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'moved'").pluck().get();
-  if (has === undefined) return null;
   const text = 'SELECT place, store_id AS storeId, moved_at AS at FROM moved WHERE id = 1';
   return db.prepare<[], Moved>(text).get() ?? null;
 }
 
 /** On disk when this returns. */
 export function markMoved(db: Database.Database, { place, storeId, at }: Moved): void {
-  db.transaction(() => {
-    db.exec(`CREATE TABLE IF NOT EXISTS moved (
-      id INTEGER PRIMARY KEY,
-      place TEXT NOT NULL,
-      store_id BLOB NOT NULL,
-      moved_at INTEGER NOT NULL
-    ) STRICT`);
-    db.prepare('INSERT OR REPLACE INTO moved VALUES (1, ?, ?, ?)').run(place, storeId, at);
-  }).immediate();
+  db.prepare('INSERT OR REPLACE INTO moved VALUES (1, ?, ?, ?)').run(place, storeId, at);
   // Into the file itself: its log may be left behind when it is copied.
   db.pragma('wal_checkpoint(TRUNCATE)');
 }
 
 /** For a copy: it is the store as it was when it was moved. */
 export function unmarkMoved(db: Database.Database): void {
-  db.exec('DROP TABLE IF EXISTS moved');
+  db.exec('DELETE FROM moved');
 }
 
 /** @throws ERR_TITANIC_MOVED */

@@ -1,47 +1,44 @@
-/** The format of a store file: its marks, and its schema as numbered SQL files. */
+/** The format of a store file: its marks, and its tables as numbered SQL files. */
 import { readdirSync, readFileSync } from 'node:fs';
 
-import type Database from 'better-sqlite3';
+/**
+ * SQLite's `application_id`: "MJDB". Below it, `user_version` is the number of the format, from 1 on.
+ */
+export const APPLICATION_ID = 0x4d4a4442;
 
-import { isPackedFailure } from '../../store/failure-codec.js';
-import { FAILURE, takeKept } from '../../store/fields.js';
+/**
+ * "MJDT": the mark of development versions, from before 0.1.0, which counted their formats from 1 to
+ * 9 and never released them. So it is the mark, not the number, that tells such a store from one of a
+ * later format, which a newer program can read.
+ */
+export const DEVELOPMENT_ID = 0x4d4a4454;
 
-/** SQLite's `application_id`: "MJDT". */
-export const APPLICATION_ID = 0x4d4a4454;
+/** Length of the half of a store's id that all copies of it share. */
+export const ORIGIN_BYTES = 8;
 
 /** `requests.state`, in the order of the ladder where it matters: above 1 it is settled. */
 export const PENDING = 1;
 export const REPLIED = 2;
 export const DEAD = 3;
 
-/** One step of the schema: `NNNN-what.sql`. */
+/** One step of the format: `NNNN-what.sql`. The first one makes the tables. */
 export interface Migration {
-  readonly version: number;
+  readonly format: number;
   readonly sql: string;
 }
 
+/** SQLite keeps the text of what it makes; without comments, all of it fits on the file's first page. */
+const COMMENT = / *--.*$/gm;
+
 const MIGRATIONS_DIR = new URL('./migrations/', import.meta.url);
 
-/**
- * All steps in order; that of version n leads from n - 1 to n. `user_version` is the last one done.
- */
+/** All steps in order; that of format n leads from n - 1 to n. */
 export function readMigrations(): readonly Migration[] {
   return readdirSync(MIGRATIONS_DIR)
     .filter((name) => /^\d{4}-.*\.sql$/.test(name))
     .sort()
     .map((name) => ({
-      version: Number(name.slice(0, 4)),
-      sql: readFileSync(new URL(name, MIGRATIONS_DIR), 'utf8'),
+      format: Number(name.slice(0, 4)),
+      sql: readFileSync(new URL(name, MIGRATIONS_DIR), 'utf8').replaceAll(COMMENT, ''),
     }));
-}
-
-/** Functions that steps call for what SQL alone cannot do. */
-export function addStepFunctions(db: Database.Database): void {
-  db.function('failure_in', { deterministic: true }, (extra: Buffer) => {
-    const { bytes } = takeKept(extra, FAILURE);
-    return bytes !== null && isPackedFailure(bytes) ? bytes : null;
-  });
-  db.function('without_failure', { deterministic: true }, (extra: Buffer) => {
-    return takeKept(extra, FAILURE).rest;
-  });
 }

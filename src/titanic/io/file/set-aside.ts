@@ -1,7 +1,7 @@
 /**
  * Sets rows aside that cannot be used, when a store is opened for service: they go, as they are, into
- * tables of their own, which nothing reads. Their names have the version of the schema, because the
- * next one may give the tables other columns.
+ * tables of their own, which nothing reads. Their names have the format of the store, because the next
+ * one may give the tables other columns.
  */
 import type Database from 'better-sqlite3';
 
@@ -9,6 +9,7 @@ import { SEQUENCE_MAX, TRANSACTION_MAX } from '../../../core/numbers.js';
 import { KEY_BYTES_MAX, PROPERTIES_BYTES_MAX, UUID_BYTES } from '../../../wire/chp-client.js';
 import { outOfRange, REQUEST_OUT_OF_RANGE, SET_ASIDE, setAsideText } from '../../store/unusable.js';
 import { openForReading } from './database.js';
+import { formatOf } from './formats.js';
 import { DEAD, PENDING, REPLIED } from './schema.js';
 
 interface Unusable {
@@ -16,8 +17,6 @@ interface Unusable {
   /** In words. */
   readonly problem: string;
   readonly where: string;
-  /** The version of the schema since which it can be asked. */
-  readonly since: number;
 }
 
 /** Rows that cannot be used. */
@@ -26,31 +25,26 @@ export const UNUSABLE: readonly Unusable[] = [
     table: 'requests',
     problem: 'requests in an unknown state',
     where: `state NOT IN (${PENDING}, ${REPLIED}, ${DEAD})`,
-    since: 1,
   },
   {
     table: 'requests',
     problem: 'requests with an invalid uuid',
     where: 'length(uuid) <> 16',
-    since: 1,
   },
   {
     table: 'requests',
     problem: 'requests without a service',
     where: 'length(service) = 0',
-    since: 1,
   },
   {
     table: 'requests',
     problem: 'requests with values out of range',
     where: `number < 1 OR ${outOfRange({ sequence: ['number'] })} OR ${REQUEST_OUT_OF_RANGE}`,
-    since: 1,
   },
   {
     table: 'requests',
     problem: 'requests changed by an impossible transaction',
     where: outOfRange({ transaction: ['changed', 'born'] }),
-    since: 2,
   },
   {
     table: 'requests',
@@ -58,37 +52,31 @@ export const UNUSABLE: readonly Unusable[] = [
     where: `number IN (SELECT number FROM attempts
         WHERE ${outOfRange({ sequence: ['ordinal'], wallTime: ['started_at', 'ended_at'] })})
       OR number IN (SELECT number FROM deaths WHERE ${outOfRange({ wallTime: ['died_at'] })})`,
-    since: 1,
   },
   {
     table: 'keys',
     problem: 'keys remembered until an impossible time',
     where: outOfRange({ wallTime: ['until'] }),
-    since: 1,
   },
   {
     table: 'keys',
     problem: 'keys changed by an impossible transaction',
     where: outOfRange({ transaction: ['changed'] }),
-    since: 2,
   },
   {
     table: 'tombstones',
     problem: 'closed requests with values out of range',
     where: outOfRange({ wallTime: ['key_until'], transaction: ['changed'] }),
-    since: 2,
   },
   {
     table: 'peer',
     problem: 'an impossible transaction of this store at the peer',
     where: outOfRange({ transaction: ['up_to', 'bodies_up_to'] }),
-    since: 2,
   },
   {
     table: 'map',
     problem: 'records of the map with a key that no client can send',
     where: `length(key) NOT BETWEEN 1 AND ${KEY_BYTES_MAX} OR instr(key, x'00') > 0`,
-    since: 9,
   },
   {
     table: 'map',
@@ -96,7 +84,6 @@ export const UNUSABLE: readonly Unusable[] = [
     where: `epoch NOT BETWEEN 0 AND (1 << 24) - 1 OR counter NOT BETWEEN 0 AND (1 << 40) - 1
       OR length(uuid) NOT IN (0, ${UUID_BYTES}) OR length(value) = 0
       OR length(properties) > ${PROPERTIES_BYTES_MAX} OR ${outOfRange({ transaction: ['changed'] })}`,
-    since: 9,
   },
 ];
 
@@ -135,8 +122,7 @@ function moveRequests(db: Database.Database, where: string): void {
 }
 
 function move(db: Database.Database, table: string, where: string): void {
-  const version = Number(db.pragma('user_version', { simple: true }));
-  const target = `main.${SET_ASIDE}${table}_${version}`;
+  const target = `main.${SET_ASIDE}${table}_${formatOf(db)}`;
   db.exec(`CREATE TABLE IF NOT EXISTS ${target} AS SELECT * FROM ${table} WHERE 0;
     INSERT INTO ${target} SELECT * FROM ${table} WHERE ${where};
     DELETE FROM ${table} WHERE ${where}`);

@@ -6,8 +6,7 @@ import Database from 'better-sqlite3';
 import type { KeyRecord, RequestRecord } from '../../store/record-codec.js';
 import { makeStore } from './database.js';
 import { syncPath } from './files.js';
-import { ORIGIN_BYTES } from './known-store.js';
-import { DEAD, PENDING, REPLIED } from './schema.js';
+import { DEAD, ORIGIN_BYTES, PENDING, REPLIED } from './schema.js';
 
 const STATE_NUMBERS = { pending: PENDING, replied: REPLIED, dead: DEAD } as const;
 const ID_BYTES = 16;

@@ -3,16 +3,17 @@ import type Database from 'better-sqlite3';
 
 import { codeOf, messageOf } from '../../../core/errors.js';
 import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
-import { ATTEMPTS_KEPT } from '../../store/store.js';
+import { ANONYMOUS, ATTEMPTS_KEPT } from '../../store/store.js';
 import { setAsideText } from '../../store/unusable.js';
 import { openForReading } from './database.js';
+import { formatOf } from './formats.js';
 import { movedTo } from './moved.js';
 import { rowsSetAside, UNUSABLE } from './set-aside.js';
 import { openError } from './sqlite-errors.js';
 import { DEAD, PENDING, REPLIED } from './schema.js';
 
 export interface StoreReport {
-  readonly version: number;
+  readonly format: number;
   /** Size of the file in bytes, and how much of it waits to be reused. */
   readonly bytes: number;
   readonly freeBytes: number;
@@ -63,19 +64,6 @@ const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
       FROM requests LEFT JOIN attempts USING (number) GROUP BY number)
       WHERE kept <> min(attempts_ever, ${ATTEMPTS_KEPT}) OR (kept > 0 AND last <> attempts_ever)`,
   ],
-];
-
-/** Before version 4. */
-const KEY_INVARIANTS: typeof INVARIANTS = [
-  [
-    'requests whose key belongs to another request',
-    `SELECT number FROM requests LEFT JOIN keys USING (service, key)
-      WHERE key IS NOT NULL AND (keys.uuid IS NOT requests.uuid OR until IS NOT NULL)`,
-  ],
-];
-
-/** Since version 4. */
-const OWNER_INVARIANTS: typeof INVARIANTS = [
   [
     'requests whose key belongs to another request',
     `SELECT number FROM requests LEFT JOIN keys USING (service, key, owner)
@@ -84,26 +72,8 @@ const OWNER_INVARIANTS: typeof INVARIANTS = [
   [
     'requests with an invalid owner',
     `SELECT number FROM requests
-      WHERE owner NOT IN ('', 'anonymous') AND owner NOT GLOB 'key:?*' OR shared NOT IN (0, 1)`,
+      WHERE owner <> '${ANONYMOUS}' AND owner NOT GLOB 'key:?*' OR shared NOT IN (0, 1)`,
   ],
-];
-
-/** Since this version, there is a map. */
-const WITH_MAP = 9;
-
-/** Inconsistencies of the map: a text, and the records (`id`) that have it. */
-const MAP_INVARIANTS: typeof INVARIANTS = [
-  [
-    'records of the map changed by a future transaction',
-    'SELECT map.id FROM map, ledger WHERE changed >= (openings + 1) << 32',
-  ],
-];
-
-/** Since this version, counts are not in the file. */
-const COUNTED_AT_START = 8;
-
-/** Since version 2. */
-const PAIR_INVARIANTS: typeof INVARIANTS = [
   [
     'requests changed by a future transaction, or before their body was stored',
     `SELECT number FROM requests, ledger WHERE changed >= (openings + 1) << 32 OR born > changed`,
@@ -111,6 +81,14 @@ const PAIR_INVARIANTS: typeof INVARIANTS = [
   [
     'requests that are closed but still stored',
     'SELECT number FROM requests WHERE uuid IN (SELECT uuid FROM tombstones)',
+  ],
+];
+
+/** Inconsistencies of the map: a text, and the records (`id`) that have it. */
+const MAP_INVARIANTS: typeof INVARIANTS = [
+  [
+    'records of the map changed by a future transaction',
+    'SELECT map.id FROM map, ledger WHERE changed >= (openings + 1) << 32',
   ],
 ];
 
@@ -143,15 +121,7 @@ function verify(
 ): StoreReport {
   const problems: string[] = [];
   const facts = { pending: 0, replied: 0, dead: 0, schedules: 0, keys: 0, mapKeys: 0 };
-  const version = pragma(db, 'user_version');
-  const invariants = [
-    ...INVARIANTS,
-    ...(version < 4 ? KEY_INVARIANTS : OWNER_INVARIANTS),
-    ...(version < 2 ? [] : PAIR_INVARIANTS),
-  ];
-  const mapInvariants = version < WITH_MAP ? [] : MAP_INVARIANTS;
-  const unusable = UNUSABLE.filter(({ since }) => since <= version);
-  const all = unusable.length + invariants.length + mapInvariants.length + 5;
+  const all = UNUSABLE.length + INVARIANTS.length + MAP_INVARIANTS.length + 5;
   let done = 0;
   let moved: StoreReport['moved'] = null;
   const step = (what: string, look: () => void): void => {
@@ -179,12 +149,7 @@ function verify(
       `SELECT count(*) FROM requests WHERE state = ${PENDING}
         AND service = CAST('${TITANIC_SCHEDULE}' AS BLOB)`,
     );
-    if (version >= 2) checkStoreId(db, problems);
-    if (version >= COUNTED_AT_START) return;
-    checkStates(db, facts, problems);
-    if (version >= 2) checkTombstones(db, problems);
-    if (version >= 4) checkOwners(db, problems);
-    if (version >= 5) checkServices(db, problems);
+    checkStoreId(db, problems);
   });
   step('keys', () => {
     facts.keys = scalar(db, 'SELECT count(*) FROM keys');
@@ -195,14 +160,13 @@ function verify(
     if (lost > 0) problems.push(`${lost} keys belong to missing requests`);
   });
   step('map', () => {
-    if (version < WITH_MAP) return;
     facts.mapKeys = scalar(db, 'SELECT count(*) FROM map WHERE value IS NOT NULL');
   });
   step('rows set aside', () => {
     const rows = rowsSetAside(db);
     if (rows.length > 0) problems.push(setAsideText(rows));
   });
-  for (const { table, problem, where } of unusable) {
+  for (const { table, problem, where } of UNUSABLE) {
     step(problem, () => {
       const found = scalar(db, `SELECT count(*) FROM ${table} WHERE ${where}`);
       if (found > 0) problems.push(`${problem}: ${found}; the next start sets them aside`);
@@ -216,11 +180,11 @@ function verify(
       problems.push(`${problem}: ${found}; the first is number ${first}`);
     });
   };
-  for (const [problem, query] of invariants) look(problem, query, 'number');
-  for (const [problem, query] of mapInvariants) look(problem, query, 'id');
+  for (const [problem, query] of INVARIANTS) look(problem, query, 'number');
+  for (const [problem, query] of MAP_INVARIANTS) look(problem, query, 'id');
   const pageBytes = pragma(db, 'page_size');
   return {
-    version,
+    format: formatOf(db),
     bytes: pragma(db, 'page_count') * pageBytes,
     freeBytes: pragma(db, 'freelist_count') * pageBytes,
     ...facts,
@@ -246,55 +210,6 @@ function count(db: Database.Database): States {
 function checkStoreId(db: Database.Database, problems: string[]): void {
   const ids = scalar(db, 'SELECT count(*) FROM ledger WHERE length(store_id) = 16');
   if (ids !== 1) problems.push('the ledger has no id of the store');
-}
-
-function checkStates(
-  db: Database.Database,
-  { pending, replied, dead }: States,
-  problems: string[],
-): void {
-  const counted = { pending, replied, dead };
-  const ledgers = db.prepare('SELECT pending, replied, dead FROM ledger').all();
-  if (ledgers.length !== 1 || JSON.stringify(ledgers[0]) !== JSON.stringify(counted)) {
-    problems.push(
-      `the ledger says ${JSON.stringify(ledgers)}, but there are ${JSON.stringify(counted)}`,
-    );
-  }
-}
-
-function checkTombstones(db: Database.Database, problems: string[]): void {
-  const counted = scalar(db, 'SELECT count(*) FROM tombstones');
-  const said = scalar(db, 'SELECT sum(tombstones) FROM ledger');
-  if (said !== counted) {
-    problems.push(`the ledger says ${said} tombstones, but there are ${counted}`);
-  }
-}
-
-function checkOwners(db: Database.Database, problems: string[]): void {
-  const wrong = scalar(
-    db,
-    `SELECT count(*) FROM
-      (SELECT owner, count(*) AS stored, sum(body_bytes + coalesce(length(reply), 0)) AS bytes
-        FROM requests LEFT JOIN replies USING (number) GROUP BY owner) AS counted
-      FULL JOIN owners USING (owner)
-      WHERE counted.stored IS NOT owners.stored OR counted.bytes IS NOT owners.bytes`,
-  );
-  if (wrong > 0) problems.push(`the request counts of ${wrong} owners are wrong`);
-}
-
-function checkServices(db: Database.Database, problems: string[]): void {
-  const wrong = scalar(
-    db,
-    `SELECT count(*) FROM
-      (SELECT service, sum(state = ${PENDING}) AS pending,
-        sum(state = ${PENDING} AND attempts > 0) AS retrying,
-        sum(state = ${REPLIED}) AS replied, sum(state = ${DEAD}) AS dead
-        FROM requests GROUP BY service) AS counted
-      FULL JOIN services USING (service)
-      WHERE (counted.pending, counted.retrying, counted.replied, counted.dead)
-        IS NOT (services.pending, services.retrying, services.replied, services.dead)`,
-  );
-  if (wrong > 0) problems.push(`the request counts of ${wrong} services are wrong`);
 }
 
 function orphans(table: string, state?: number): string {

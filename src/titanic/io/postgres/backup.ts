@@ -36,13 +36,11 @@ const BODIES = `SELECT b.id, b.kind, ${WHOLE_FRAMES}, b.worker, b.at FROM ${SCHE
   WHERE b.id = ANY ($1::uuid[])`;
 const ATTEMPTS = `SELECT id, worker, started_at, ended_at, reason, failure, extra
   FROM ${SCHEMA}.attempt WHERE id = ANY ($1::uuid[]) ORDER BY id, n`;
-/** The last column is absent in the version before this one. */
 const KEYS = `SELECT service, key, owner, id, until, extra FROM ${SCHEMA}.key
   WHERE (service, key, owner) > ($1::bytea, $2::bytea, $3::bytea)
   ORDER BY service, key, owner LIMIT ${PAGE_REQUESTS}`;
-const WITH_EXTRA = 2;
 const FACTS = `SELECT (SELECT count(*) FROM ${SCHEMA}.request),
-  (SELECT coalesce(max(seq), 0) FROM ${SCHEMA}.request), version, store_id
+  (SELECT coalesce(max(seq), 0) FROM ${SCHEMA}.request), format, store_id
   FROM ${SCHEMA}.meta`;
 
 /**
@@ -94,8 +92,8 @@ async function copy(
   await refuseUnfinished(connection);
   await setWholeTables(connection, 'on');
   const [facts = []] = await connection.ask(FACTS);
-  const [all = 0, highest = 0, version = 0] = facts as number[];
-  refuseNewer(version);
+  const [all = 0, highest = 0, format = 0] = facts as number[];
+  refuseNewer(format);
   await connection.ask(CURSOR);
   await setWholeTables(connection, 'off');
   const numbers = new Numbers(highest);
@@ -110,16 +108,15 @@ async function copy(
       onProgress(done, all);
     }
   }
-  await copyKeys(connection, file, version);
+  await copyKeys(connection, file);
   await connection.ask('COMMIT');
   file.complete(numbers.next, facts[3] as Buffer);
 }
 
-async function copyKeys(connection: Connection, file: StoreWriter, version: number): Promise<void> {
-  const text = version < WITH_EXTRA ? KEYS.replace('extra', 'NULL') : KEYS;
+async function copyKeys(connection: Connection, file: StoreWriter): Promise<void> {
   let place: readonly Buffer[] = [Buffer.alloc(0), Buffer.alloc(0), Buffer.alloc(0)];
   for (;;) {
-    const rows = await connection.ask(text, [...place]);
+    const rows = await connection.ask(KEYS, [...place]);
     const last = rows.at(-1);
     if (last === undefined) break;
     place = last.slice(0, 3) as Buffer[];

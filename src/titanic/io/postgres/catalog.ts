@@ -6,7 +6,7 @@ import { present } from '../../../core/assert.js';
 import { MajordomoError } from '../../../core/errors.js';
 import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
-import { META, MIGRATIONS, NEWEST_READABLE, SCHEMA, VERSION } from './schema.js';
+import { FORMAT, META, MIGRATIONS, NEWEST_READABLE, SCHEMA } from './schema.js';
 import { optional } from './server.js';
 
 /** Without it the store does not work. */
@@ -57,9 +57,9 @@ const COLUMN = /^(\w+) (\w+)(.*)$/;
 const COMMA = /,(?![^(]*\))/;
 
 /** @throws ERR_INTERNAL for a migration of a form that is new: this file is to learn it */
-function needsOf(version: number): Needs {
+function needsOf(format: number): Needs {
   const needs: Needs = { tables: new Map(), indexes: new Map() };
-  for (const text of [META, ...MIGRATIONS.slice(0, version).flat()]) {
+  for (const text of [META, ...MIGRATIONS.slice(0, format).flat()]) {
     const statement = text.replaceAll(/\s+/g, ' ');
     const index = CREATE_INDEX.exec(statement);
     if (index !== null) {
@@ -140,18 +140,19 @@ class Catalog {
 /**
  * What the store lacks; nothing, if there is none yet, if a program that is too new made it, or if this
  * engine does not tell. The connection is in no transaction: an error here would end it.
+ * @throws ERR_TITANIC_VERSION for tables of a development version
  */
 export async function lacksOf(connection: Connection): Promise<Lacks> {
   // Before the catalog: a broker that upgrades the tables meanwhile only adds to them.
-  const version = await versionOf(connection);
-  if (version !== null && version > NEWEST_READABLE) return NOTHING;
+  const format = await formatOf(connection);
+  if (format !== null && format > NEWEST_READABLE) return NOTHING;
   const catalog = new Catalog(await optional(connection, CATALOG));
-  const { tables, indexes } = needsOf(version ?? VERSION);
+  const { tables, indexes } = needsOf(format ?? FORMAT);
   const found = [...tables.keys()].filter((table) => catalog.tables.has(table));
-  if (found.length === 0 || (version === null && found.join() === 'meta')) return NOTHING;
+  if (found.length === 0 || (format === null && found.join() === 'meta')) return NOTHING;
   const parts = [...tables].flatMap(([name, table]) => lacksOfTable(catalog, name, table));
   // A newer program may have put other indexes in their place.
-  if (version !== null && version > VERSION) return { parts, indexes: [] };
+  if (format !== null && format > FORMAT) return { parts, indexes: [] };
   const missing: MissingIndex[] = [];
   for (const [name, { table, statement }] of indexes) {
     const isValid = catalog.indexes.get(`${table}.${name}`);
@@ -165,13 +166,18 @@ export async function lacksOf(connection: Connection): Promise<Lacks> {
   return { parts, indexes: missing };
 }
 
-/** `null`: none is told. */
-async function versionOf(connection: Connection): Promise<number | null> {
-  const columns = await connection.ask(`SELECT attname FROM pg_attribute
-    WHERE attrelid = to_regclass('${SCHEMA}.meta') AND attname = 'version'`);
-  if (columns.length === 0) return null;
-  const [row] = await connection.ask(`SELECT version FROM ${SCHEMA}.meta`);
-  return row === undefined ? 0 : (row[0] as number);
+/** `null`: none is told. @throws ERR_TITANIC_VERSION */
+async function formatOf(connection: Connection): Promise<number | null> {
+  const [found] = await connection.ask(`SELECT attname FROM pg_attribute
+    WHERE attrelid = to_regclass('${SCHEMA}.meta') AND attname IN ('format', 'version')
+    ORDER BY attname`);
+  if (found === undefined) return null;
+  const column = String(found[0]);
+  const [row] = await connection.ask(`SELECT ${column} FROM ${SCHEMA}.meta`);
+  const format = row === undefined ? 0 : (row[0] as number);
+  if (column === 'format') return format;
+  const text = `the schema ${SCHEMA} has tables of format ${format} of a development version, which was never released: go on with the version that wrote them, or start with an empty store: \`ALTER SCHEMA ${SCHEMA} RENAME TO ${SCHEMA}_${format}\`, which keeps them, and then \`majordomo serve --new-store\``;
+  throw new MajordomoError('ERR_TITANIC_VERSION', text, { details: { format } });
 }
 
 function lacksOfTable(catalog: Catalog, name: string, { columns, key }: Table): Lack[] {
@@ -229,7 +235,8 @@ export function damageOf({ parts, indexes }: Lacks): MajordomoError | null {
 
 /**
  * @returns the indexes that are missing
- * @throws ERR_TITANIC_DISK if the store does not work without what is missing
+ * @throws ERR_TITANIC_DISK if the store does not work without what is missing; ERR_TITANIC_VERSION for
+ * tables of a development version
  */
 export async function refuseDamaged(connection: Connection): Promise<readonly MissingIndex[]> {
   const lacks = await lacksOf(connection);

@@ -14,7 +14,7 @@ import {
   type StoredRequest,
   type StoredState,
 } from '../../store/store.js';
-import { DONE, PASSED } from '../messages.js';
+import { DENIED, DONE, PASSED } from '../messages.js';
 import { DEAD, PENDING, REPLIED } from './schema.js';
 import {
   ACCEPT,
@@ -176,11 +176,9 @@ function namesOf(change: Change): string[] {
   if (change.kind === 'sweep') return [];
   if (change.kind !== 'accept') return [change.uuid.toString('latin1')];
   const { key, request } = change;
-  const { uuid, service } = request;
+  const { uuid, service, owner } = request;
   if (key === null) return [uuid.toString('latin1')];
-  // Whatever its owner: a key of before owners were kept leads everybody to its request.
-  const name = `${service.toString('hex')} ${key.toString('hex')}`;
-  return [uuid.toString('latin1'), name];
+  return [uuid.toString('latin1'), nameOf(service, key, owner)];
 }
 
 /** The key of a new request of a client, with its service and owner; `null`: it has none. */
@@ -188,7 +186,11 @@ function keyOf(change: Change): string | null {
   if (change.kind !== 'accept' || change.key === null || isScheduleKey(change.key)) return null;
   const { service, owner, generation } = change.request;
   if (generation > 0) return null;
-  return `${service.toString('hex')} ${change.key.toString('hex')} ${owner}`;
+  return nameOf(service, change.key, owner);
+}
+
+function nameOf(service: Buffer, key: Buffer, owner: Owner): string {
+  return `${service.toString('hex')} ${key.toString('hex')} ${owner}`;
 }
 
 export class Batch {
@@ -458,9 +460,9 @@ export class Batch {
     this.deltas.push({ service, owner, ...is, requests: places.length, bytes: has });
   }
 
-  #resultOf({ isWon, isMade, owner, service }: Group, state: StoredState | null): ChangeResult {
+  #resultOf({ isWon, isMade }: Group, state: StoredState | null): ChangeResult {
     if (isWon || (isMade && this.#isAgain)) return DONE;
-    return state === null ? { kind: 'denied', owner, service } : PASSED;
+    return state === null ? DENIED : PASSED;
   }
 
   #attempt(items: readonly Item<ChangeOf<'attempt'>>[]): Order {

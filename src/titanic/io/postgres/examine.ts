@@ -85,7 +85,7 @@ function unusableRows({ problem, table, where }: (typeof UNUSABLE)[number]): [st
 
 /** As `StoreReport` of a file. */
 export interface DatabaseReport {
-  readonly version: number;
+  readonly format: number;
   readonly bytes: number;
   readonly pending: number;
   readonly replied: number;
@@ -133,9 +133,9 @@ export async function verifyDatabase(
     const missing = await refuseDamaged(connection);
     await connection.ask('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     await setWholeTables(connection, 'on');
-    const [meta] = await connection.ask(`SELECT version, store_id FROM ${SCHEMA}.meta`);
-    const version = meta?.[0] as number;
-    refuseNewer(version);
+    const [meta] = await connection.ask(`SELECT format, store_id FROM ${SCHEMA}.meta`);
+    const format = meta?.[0] as number;
+    refuseNewer(format);
     refuseOther(name, meta?.[1] as Buffer, storeId);
     const problems = missing.map(({ text, sql }) => `${text}: ${sql}`);
     const origin = await unfinishedOrigin(connection);
@@ -153,7 +153,7 @@ export async function verifyDatabase(
     await connection.ask('COMMIT');
     const [pending, replied, dead, schedules, keys, bytes] = (counts ?? []) as number[];
     return {
-      ...{ version, bytes: bytes ?? 0, pending: pending ?? 0 },
+      ...{ format, bytes: bytes ?? 0, pending: pending ?? 0 },
       ...{ replied: replied ?? 0, dead: dead ?? 0, schedules: schedules ?? 0, keys: keys ?? 0 },
       problems,
     };
@@ -230,14 +230,14 @@ async function missingIn(
   const missing = await refuseDamaged(connection);
   const [found] = await connection.ask(`SELECT to_regclass('${SCHEMA}.meta') IS NOT NULL`);
   const [meta] =
-    found?.[0] === true ? await connection.ask(`SELECT version, store_id FROM ${SCHEMA}.meta`) : [];
+    found?.[0] === true ? await connection.ask(`SELECT format, store_id FROM ${SCHEMA}.meta`) : [];
   if (meta === undefined) {
     if (storeId !== null) throw otherStore(name, null, storeId);
     return null;
   }
-  const version = meta[0] as number;
-  refuseNewer(version);
-  await refuseStrangersTables(connection, version, login.place);
+  const format = meta[0] as number;
+  refuseNewer(format);
+  await refuseStrangersTables(connection, format, login.place);
   await refuseUnlogged(connection);
   refuseOther(name, meta[1] as Buffer, storeId);
   await refuseUnfinished(connection);

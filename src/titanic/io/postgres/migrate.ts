@@ -1,4 +1,4 @@
-/** Makes the tables, or brings them to this version, under the lock of one row. */
+/** Makes the tables, or brings them to this format, under the lock of one row. */
 import { randomBytes } from 'node:crypto';
 
 import { MajordomoError } from '../../../core/errors.js';
@@ -6,7 +6,7 @@ import { refuseDamaged } from './catalog.js';
 import type { Connection } from './connection.js';
 import { isOfOtherTables, PERMISSION_DENIED, stateOf, textOf } from './failures.js';
 import { isMissingRight, lackingTables, missingRight, type Who } from './rights.js';
-import { META, MIGRATIONS, NEWEST_READABLE, READABLE_SINCE, SCHEMA, VERSION } from './schema.js';
+import { FORMAT, META, MIGRATIONS, NEWEST_READABLE, SCHEMA } from './schema.js';
 
 const ID_BYTES = 16;
 /** Two brokers that make the schema at the same time: the second one finds it. */
@@ -21,7 +21,7 @@ const UNLOGGED = `SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid 
 export interface Migrated {
   readonly storeId: Buffer;
   /** Of the tables, which may be one above this program's. */
-  readonly version: number;
+  readonly format: number;
   /** Whether this call made the store. */
   readonly isMade: boolean;
 }
@@ -29,8 +29,8 @@ export interface Migrated {
 /**
  * @param who the role and the database, for the text that says which right is missing
  * @param absent thrown if there is no store yet; `null`: one is made then
- * @throws ERR_TITANIC_VERSION if the tables are of a program that is too new, or a broker is connected
- * that is too old for those of this one; ERR_TITANIC_STORE for missing rights, or tables of another
+ * @throws ERR_TITANIC_VERSION if the tables are of a program that is too new or of a development
+ * version, or a broker is connected that is too old for those of this one; ERR_TITANIC_STORE for missing rights, or tables of another
  * program; ERR_TITANIC_DISK if something of the tables is missing
  */
 export async function migrate(
@@ -64,22 +64,20 @@ async function migrateOnce(connection: Connection, absent: Error | null): Promis
     await connection.ask(META);
   }
   const made = await connection.ask(
-    `INSERT INTO ${SCHEMA}.meta (one, version, store_id) VALUES (true, 0, $1)
+    `INSERT INTO ${SCHEMA}.meta (one, format, store_id) VALUES (true, 0, $1)
       ON CONFLICT (one) DO NOTHING RETURNING one`,
     [randomBytes(ID_BYTES)],
   );
   await connection.ask('BEGIN');
-  const [row] = await connection.ask(`SELECT version, store_id FROM ${SCHEMA}.meta FOR UPDATE`);
-  const version = row?.[0] as number;
+  const [row] = await connection.ask(`SELECT format, store_id FROM ${SCHEMA}.meta FOR UPDATE`);
+  const format = row?.[0] as number;
   const storeId = row?.[1] as Buffer;
-  refuseNewer(version);
-  if (version < VERSION) await endOlder(connection, version);
-  for (const statements of MIGRATIONS.slice(version)) {
+  refuseNewer(format);
+  if (format > 0 && format < FORMAT) await endOlder(connection);
+  for (const statements of MIGRATIONS.slice(format)) {
     for (const statement of statements) await connection.ask(statement);
   }
-  if (version < VERSION) {
-    await connection.ask(`UPDATE ${SCHEMA}.meta SET version = ${VERSION}`);
-  }
+  if (format < FORMAT) await connection.ask(`UPDATE ${SCHEMA}.meta SET format = ${FORMAT}`);
   await connection.ask('COMMIT');
   const lacking = await lackingTables(connection);
   if (lacking.length > 0) {
@@ -87,13 +85,13 @@ async function migrateOnce(connection: Connection, absent: Error | null): Promis
     throw Object.assign(new Error(text), { code: PERMISSION_DENIED });
   }
   await refuseUnlogged(connection);
-  return { storeId, version: Math.max(version, VERSION), isMade: made.length > 0 };
+  return { storeId, format: Math.max(format, FORMAT), isMade: made.length > 0 };
 }
 
 /** @throws ERR_TITANIC_VERSION if a program that is too new made the tables */
-export function refuseNewer(version: number): void {
-  if (version <= NEWEST_READABLE) return;
-  const text = `the tables have version ${version}, and this program works up to ${NEWEST_READABLE}: use a newer program`;
+export function refuseNewer(format: number): void {
+  if (format <= NEWEST_READABLE) return;
+  const text = `the tables have format ${format}, and this program works up to ${NEWEST_READABLE}: use a newer program`;
   throw new MajordomoError('ERR_TITANIC_VERSION', text);
 }
 
@@ -101,16 +99,15 @@ export function refuseNewer(version: number): void {
  * Ends the overdue sessions of programs that are too old for the tables that are about to be made.
  * @throws ERR_TITANIC_VERSION if one of them is connected
  */
-async function endOlder(connection: Connection, version: number): Promise<void> {
-  if (version < READABLE_SINCE) return;
+async function endOlder(connection: Connection): Promise<void> {
   const [older] = await connection.ask(
     `SELECT node, readable FROM ${SCHEMA}.broker
       WHERE NOT dead AND readable < $1::bigint AND lease_until >= clock_timestamp()
       ORDER BY session LIMIT 1`,
-    [VERSION],
+    [FORMAT],
   );
   if (older !== undefined) {
-    const text = `this program would make tables of version ${VERSION}, and the broker ${String(older[0])}, which uses them now, works up to ${String(older[1])}: upgrade it to a version in between first, or stop it`;
+    const text = `this program would make tables of format ${FORMAT}, and the broker ${String(older[0])}, which uses them now, works up to ${String(older[1])}: upgrade it to a version in between first, or stop it`;
     throw new MajordomoError('ERR_TITANIC_VERSION', text);
   }
   await connection.ask(
@@ -118,7 +115,7 @@ async function endOlder(connection: Connection, version: number): Promise<void> 
         SELECT session FROM ${SCHEMA}.broker WHERE NOT dead AND readable < $1::bigint FOR UPDATE
       )
       UPDATE ${SCHEMA}.broker b SET dead = true FROM old WHERE b.session = old.session`,
-    [VERSION],
+    [FORMAT],
   );
 }
 

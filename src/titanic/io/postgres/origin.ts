@@ -58,7 +58,7 @@ async function read(connection: Connection): Promise<Origin | null> {
 
 /** The file that is being moved here, in words; `null`: none is. */
 export async function unfinishedOrigin(connection: Connection): Promise<string | null> {
-  // Tables of the version before this one.
+  // A start that was interrupted may have made no more than the table of the format.
   const [has] = await connection.ask(`SELECT to_regclass('${ORIGIN}') IS NOT NULL`);
   if (has?.[0] !== true) return null;
   const origin = await read(connection);

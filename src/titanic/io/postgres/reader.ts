@@ -96,7 +96,7 @@ export async function lookUp(read: Reading, asked: readonly Asked[]): Promise<Lo
     const { uuid, replyBytesMax } = present(asked[place], 'what was asked');
     const found = foundIn(row);
     const isLarge = found.state === 'replied' && found.reply === null;
-    const generation = row[6] as number;
+    const generation = row[5] as number;
     answers[place] =
       isLarge && found.replyBytes <= replyBytesMax
         ? { kept: { uuid, kind: REPLIED, generation }, found }
@@ -106,12 +106,8 @@ export async function lookUp(read: Reading, asked: readonly Asked[]): Promise<Lo
 }
 
 function foundIn(row: Row): Found {
-  const [, state, owner, shared, service, replyBytes, , frames, failure] = row;
-  const whose = {
-    owner: String(owner) as Owner,
-    isShared: shared === true,
-    service: service as Buffer,
-  };
+  const [, state, owner, shared, replyBytes, , frames, failure] = row;
+  const whose = { owner: String(owner) as Owner, isShared: shared === true };
   if (state === PENDING) return { state: 'pending', ...whose };
   if (state === REPLIED) {
     const reply = frames as Buffer | null;
@@ -223,11 +219,11 @@ export async function mustBeStore(
   name: string,
   known: string,
 ): Promise<void> {
-  const [row] = await connection.ask(`SELECT store_id, version FROM ${SCHEMA}.meta`);
-  const [storeId, version] = row as [Buffer, number];
+  const [row] = await connection.ask(`SELECT store_id, format FROM ${SCHEMA}.meta`);
+  const [storeId, format] = row as [Buffer, number];
   try {
     if (storeId.toString('hex') !== known) throw otherStore(name, storeId, known);
-    refuseNewer(version);
+    refuseNewer(format);
   } catch (error) {
     connection.destroy();
     throw error;

@@ -28,7 +28,7 @@ export const PART: Statement = {
 /** What belongs to the state of a settled request: a reply up to a size, or a reason. */
 export const LOOK_UP: Statement = {
   name: 'look_up',
-  text: `SELECT i.n, r.state, r.owner, r.shared, r.service, r.reply_bytes, r.generation,
+  text: `SELECT i.n, r.state, r.owner, r.shared, r.reply_bytes, r.generation,
     CASE WHEN r.state = ${DEAD} OR r.reply_bytes <= i.most THEN
       (SELECT ${WHOLE_FRAMES} FROM ${BODY} b WHERE b.id = r.id AND b.kind = r.state) END,
     CASE WHEN r.state = ${DEAD} THEN

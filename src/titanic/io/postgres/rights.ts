@@ -1,9 +1,9 @@
 /** The rights that the role of a broker needs, and the statements that give it those it lacks. */
-import { MajordomoError } from '../../../core/errors.js';
+import { codeOf, MajordomoError } from '../../../core/errors.js';
 import { damageOf, lacksOf } from './catalog.js';
 import type { Connection } from './connection.js';
 import { commandError, isOfOtherTables, PERMISSION_DENIED, stateOf, textOf } from './failures.js';
-import { SCHEMA, VERSION } from './schema.js';
+import { FORMAT, SCHEMA } from './schema.js';
 
 /** Whose rights, and where. */
 export interface Who {
@@ -59,8 +59,9 @@ export async function failedCommand(
     await connection.ask('ROLLBACK');
     if (isMissingRight(error)) return await missingRight(connection, error, who);
     return damageOf(await lacksOf(connection)) ?? commandError(error, connection.isOpen);
-  } catch {
-    return commandError(error, connection.isOpen);
+  } catch (found) {
+    const isOfTables = codeOf(found) === 'ERR_TITANIC_VERSION';
+    return isOfTables ? found : commandError(error, connection.isOpen);
   }
 }
 
@@ -74,15 +75,15 @@ export async function refuseMissingRights(connection: Connection, who: Who): Pro
 }
 
 /**
- * The same for tables of an earlier version, which a broker would change.
+ * The same for tables of an older format, which a broker would change.
  * @throws ERR_TITANIC_STORE
  */
 export async function refuseStrangersTables(
   connection: Connection,
-  version: number,
+  format: number,
   who: Who,
 ): Promise<void> {
-  if (version >= VERSION) return;
+  if (format >= FORMAT) return;
   const [, mayCreate] = (await connection.ask(RIGHTS))[0] ?? [];
   const [strangers] = await connection.ask(STRANGERS);
   if (mayCreate !== true || strangers?.[0] === true) {

@@ -1,7 +1,7 @@
 /**
- * The tables of a store in PostgreSQL, made and changed by numbered migrations. Additive first: the
- * version before this one still works on the tables that this one has changed, so that brokers are
- * upgraded one after the other.
+ * The tables of a store in PostgreSQL, made and changed by numbered migrations. Additive first: a
+ * program still works on tables that the next format has changed, so that brokers are upgraded one
+ * after the other.
  *
  * The statements keep to what other engines with PostgreSQL's protocol offer: no triggers, stored
  * procedures or advisory locks. (CockroachDB by default refuses those that change one table in several
@@ -21,10 +21,14 @@ export const DEAD = 3;
 /** Kinds of rows in `body`. A reply and a death have the number of the state that they stand for. */
 export const REQUEST_BODY = 1;
 
-/** Made before the first migration; its row is the lock under which migrations run. */
+/**
+ * Made before the first migration; its row is the lock under which migrations run. Development
+ * versions, from before 0.1.0, had a column `version` instead of `format`, and counted from 1 to 3: the
+ * column, not the number, tells their tables from those of a later format.
+ */
 export const META = `CREATE TABLE IF NOT EXISTS ${SCHEMA}.meta (
   one boolean PRIMARY KEY CHECK (one),
-  version integer NOT NULL,
+  format integer NOT NULL,
   store_id bytea NOT NULL
 )`;
 
@@ -46,12 +50,16 @@ export function sought(column: string, value: string): string {
 }
 
 /**
- * Each is one version. `request` is narrow: claims and replies rewrite its rows, but never a body.
+ * Each leads to one format. `request` is narrow: claims and replies rewrite its rows, but never a body.
  *
  * A pending request is claimed by the broker of `session`, or by none (null). `claim` counts its
  * claims. `delayed`: it is not to be claimed before `not_before`; whoever finds that this has passed
  * takes the mark off, so that claims never step over those that wait. `seq` is the time of its
  * acceptance in microseconds of the clock of the database, plus its place in its batch.
+ *
+ * `broker.era`: see fence.ts. `broker.readable`: the newest format on which the program of the session
+ * works. `origin`: the store file from which `majordomo migrate` copies, or has copied, what is here;
+ * at most one.
  */
 export const MIGRATIONS: readonly (readonly string[])[] = [
   [
@@ -60,7 +68,9 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
       node bytea NOT NULL,
       home bytea NOT NULL,
       lease_until timestamptz NOT NULL,
-      dead boolean NOT NULL
+      dead boolean NOT NULL,
+      era bigint NOT NULL DEFAULT 0,
+      readable integer NOT NULL
     )`,
     // What has a fixed width comes first: the server finds it without stepping over the rest.
     `CREATE TABLE ${SCHEMA}.request (
@@ -121,12 +131,10 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
       once boolean NOT NULL,
       taken_at bigint NOT NULL,
       until bigint,
+      extra bytea,
       PRIMARY KEY (service, key, owner)
     )`,
     `CREATE INDEX key_remembered ON ${SCHEMA}.key (until) WHERE until IS NOT NULL`,
-  ],
-  // The store file from which `majordomo migrate` copies, or has copied, what is here: at most one.
-  [
     `CREATE TABLE ${SCHEMA}.origin (
       one boolean PRIMARY KEY CHECK (one),
       file bytea NOT NULL,
@@ -138,20 +146,11 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
       after_owner bytea NOT NULL DEFAULT '',
       finished boolean NOT NULL DEFAULT false
     )`,
-    `ALTER TABLE ${SCHEMA}.key ADD COLUMN extra bytea`,
-  ],
-  // See fence.ts; and the newest version of the tables on which the program of a session works.
-  [
-    `ALTER TABLE ${SCHEMA}.broker ADD COLUMN era bigint NOT NULL DEFAULT 0`,
-    `ALTER TABLE ${SCHEMA}.broker ADD COLUMN readable integer NOT NULL DEFAULT 3`,
   ],
 ];
 
-/** The version that this program makes. */
-export const VERSION: number = MIGRATIONS.length;
+/** The format that this program makes. */
+export const FORMAT: number = MIGRATIONS.length;
 
-/** The version since which sessions tell on which tables their program works. */
-export const READABLE_SINCE = 3;
-
-/** The newest version on which this program still works. */
-export const NEWEST_READABLE: number = VERSION + 1;
+/** The newest one on which this program still works. */
+export const NEWEST_READABLE: number = FORMAT + 1;

@@ -65,7 +65,7 @@ export async function take(
   await connection.ask('BEGIN');
   try {
     // One at a time.
-    const [meta] = await connection.ask(`SELECT version FROM ${SCHEMA}.meta FOR UPDATE`);
+    const [meta] = await connection.ask(`SELECT format FROM ${SCHEMA}.meta FOR UPDATE`);
     refuseNewer(meta?.[0] as number);
     await refuseUnfinished(connection);
     await connection.ask(

@@ -1,11 +1,11 @@
 /**
  * Sets rows aside that cannot be used, when a broker starts: they go, as they are, into tables of their
- * own, which nothing reads. Their names have the version of the tables, because the next one may give
+ * own, which nothing reads. Their names have the format of the tables, because the next one may give
  * these other columns.
  */
 import { outOfRange, REQUEST_OUT_OF_RANGE, SET_ASIDE, setAsideText } from '../../store/unusable.js';
 import type { Connection } from './connection.js';
-import { DEAD, PENDING, SCHEMA, VERSION } from './schema.js';
+import { DEAD, FORMAT, PENDING, SCHEMA } from './schema.js';
 import { setWholeTables } from './server.js';
 
 interface Unusable {
@@ -81,7 +81,7 @@ async function moveAll(connection: Connection): Promise<void> {
 }
 
 async function move(connection: Connection, table: string, where: string): Promise<void> {
-  const target = `${SCHEMA}.${SET_ASIDE}${table}_${VERSION}`;
+  const target = `${SCHEMA}.${SET_ASIDE}${table}_${FORMAT}`;
   await connection.ask(`CREATE TABLE IF NOT EXISTS ${target} (LIKE ${SCHEMA}.${table})`);
   await connection.ask(
     `WITH unusable AS (DELETE FROM ${SCHEMA}.${table} WHERE ${where} RETURNING *)

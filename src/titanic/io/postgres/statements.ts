@@ -290,11 +290,11 @@ export const ACCEPT_KEYED: Statement = {
   ),
   ${UNSETTLED},
   known AS MATERIALIZED (
-    SELECT DISTINCT ON (i.n) i.n, k.id
+    SELECT i.n, k.id
     FROM input i JOIN ${KEY} k ON ${sought('k.service', 'i.service')}
-      AND ${sought('k.key', 'i.key')} AND k.owner IN (i.owner, ''::bytea) AND (k.until IS NULL OR k.until > i.accepted_at)
+      AND ${sought('k.key', 'i.key')} AND ${sought('k.owner', 'i.owner')}
+      AND (k.until IS NULL OR k.until > i.accepted_at)
     WHERE i.key IS NOT NULL AND i.n NOT IN (SELECT s.n FROM standing s)
-    ORDER BY i.n, k.owner DESC
   ),
   fresh AS MATERIALIZED (
     SELECT i.* FROM input i, fence

@@ -7,15 +7,14 @@ import {
   ATTEMPTS_KEPT,
   type Change,
   type ChangeResult,
-  isEndedBy,
+  ANY_OWNER,
+  type Closer,
   isOpenTo,
-  NO_OWNER,
-  type Owner,
   type RequestUuid,
   type StoredState,
   type Transaction,
 } from '../../store/store.js';
-import { DONE, PASSED } from '../messages.js';
+import { DENIED, DONE, PASSED } from '../messages.js';
 import { DEAD, PENDING, REPLIED } from '../file/schema.js';
 import { KeyRows } from './key-rows.js';
 import type { OwnerCounts } from './owner-counts.js';
@@ -98,7 +97,7 @@ export class ChangeRows {
   #accept(change: ChangeOf<'accept'>): ChangeResult {
     const { request, body, key } = change;
     const closers = this.#closers(request.uuid);
-    if (closers.some((by) => isEndedBy(by, request))) return PASSED;
+    if (closers.some((by) => isOpenTo(by, request))) return PASSED;
     if (closers.length > 0) this.#dropTombstones(request.uuid);
     const next = this.#tally.nextNumber;
     const isNumbered = nextAfter(next, request.number) > next;
@@ -211,19 +210,17 @@ export class ChangeRows {
     const standing = standingOf(this.#sql, uuid);
     const { tombstones } = this.#transaction;
     if (standing !== undefined) {
-      const { owner, shared, service } = standing;
+      const { owner, shared } = standing;
       // D71
-      if (!isOpenTo(by, { owner, isShared: shared === 1 })) {
-        return { kind: 'denied', owner, service };
-      }
+      if (!isOpenTo(by, { owner, isShared: shared === 1 })) return DENIED;
       this.#remove(standing, uuid, keyUntil);
-      if (tombstones !== 'none') this.#putTombstone(uuid, keyUntil, NO_OWNER);
+      if (tombstones !== 'none') this.#putTombstone(uuid, keyUntil, ANY_OWNER);
       return DONE;
     }
     if (tombstones !== 'all') return PASSED;
     const closers = this.#closers(uuid);
-    if (closers.includes(NO_OWNER) || closers.includes(by)) return PASSED;
-    if (by === NO_OWNER && closers.length > 0) this.#dropTombstones(uuid);
+    if (closers.includes(ANY_OWNER) || closers.includes(by)) return PASSED;
+    if (by === ANY_OWNER && closers.length > 0) this.#dropTombstones(uuid);
     this.#putTombstone(uuid, keyUntil, by);
     return DONE;
   }
@@ -251,7 +248,7 @@ export class ChangeRows {
       const name = standing.service.toString('latin1');
       swept.set(name, (swept.get(name) ?? 0) + 1);
       this.#remove(standing, uuid, keyUntil);
-      if (tombstones !== 'none') this.#putTombstone(uuid, keyUntil, NO_OWNER);
+      if (tombstones !== 'none') this.#putTombstone(uuid, keyUntil, ANY_OWNER);
     }
     // The other store may still have them, and would refuse a request that this one accepts.
     const forgotten = tombstones === 'all' ? [] : this.#sql.forgettable.all(now, most + 1);
@@ -287,11 +284,11 @@ export class ChangeRows {
     this.#sql.deleteRequest.run(number);
   }
 
-  #closers(uuid: RequestUuid): readonly Owner[] {
+  #closers(uuid: RequestUuid): readonly Closer[] {
     return closersOf(this.#sql, this.#tally, uuid);
   }
 
-  #putTombstone(uuid: RequestUuid, keyUntil: number, by: Owner): void {
+  #putTombstone(uuid: RequestUuid, keyUntil: number, by: Closer): void {
     this.#sql.setTombstone.run(uuid, keyUntil, this.#transaction.number, by, null);
     this.#tally.tombstones++;
   }
@@ -325,6 +322,6 @@ function extraBytes({ extra }: { readonly extra?: Buffer | null | undefined }): 
 }
 
 /** Who closed a request, according to its tombstones. */
-export function closersOf(sql: Statements, tally: Tally, uuid: RequestUuid): readonly Owner[] {
+export function closersOf(sql: Statements, tally: Tally, uuid: RequestUuid): readonly Closer[] {
   return tally.tombstones === 0 ? [] : sql.tombstonesOf.all(uuid).map(({ by }) => by);
 }

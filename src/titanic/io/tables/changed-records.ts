@@ -2,27 +2,23 @@
 import { present } from '../../../core/assert.js';
 import { packChunk } from '../../../store/chunk-codec.js';
 import { type RequestRecord, RecordWriter } from '../../store/record-codec.js';
-import type { Chunk, Format, ReadPlace } from '../../store/store.js';
+import type { Chunk, ReadPlace } from '../../store/store.js';
 import type { MapRows } from './map-rows.js';
 import { type ChangedRow, type Statements, storedRequest } from './statements.js';
 
 /** Maximum number of tombstones, and of keys, in one chunk, unless one transaction has more. */
 const SMALL_MAX = 4096;
 
-/**
- * @param map `null`: the reader does not know the map
- * @param last the number of the last transaction that was committed
- */
+/** @param last the number of the last transaction that was committed */
 export function readChunk(
   sql: Statements,
-  map: MapRows | null,
+  map: MapRows,
   last: number,
   place: ReadPlace,
   requestsMax: number,
   bytesMax: number,
-  format: Format,
 ): Chunk {
-  const records = new RecordWriter(format);
+  const records = new RecordWriter();
   const rows = sql.changedRequests.all(place.changed, place.number, requestsMax + 1);
   let { changed, number } = place;
   let count = 0;
@@ -40,7 +36,7 @@ export function readChunk(
   upTo = Math.min(upTo, tombstones.upTo);
   const keys = changedBy(place.upTo, upTo, (...range) => sql.changedKeys.all(...range));
   upTo = Math.min(upTo, keys.upTo);
-  const ofMap = map?.changed(place.upTo, upTo, bytesMax - records.bytes) ?? { ...NO_RECORDS, upTo };
+  const ofMap = map.changed(place.upTo, upTo, bytesMax - records.bytes);
   upTo = ofMap.upTo;
   for (const { uuid, keyUntil, by, extra } of tombstones.rows) {
     records.add({ kind: 'tombstone', uuid, keyUntil, by, extra });
@@ -51,15 +47,12 @@ export function readChunk(
   // From the last chunk on, commits wait for the peer, so that chunk should be short.
   const isLast = next === undefined && upTo === last && records.bytes + ofMap.bytes < bytesMax;
   const bodiesUpTo = isLast ? last : place.bodiesUpTo;
-  const requests = records.take();
   return {
-    records: map === null ? requests : packChunk({ requests, map: ofMap.records }),
+    records: packChunk({ requests: records.take(), map: ofMap.records }),
     holds: { storeId: present(sql.storeId.get(), 'a store id'), upTo, bodiesUpTo },
     next: isLast ? null : { upTo, bodiesUpTo, changed, number },
   };
 }
-
-const NO_RECORDS = { records: [], bytes: 0 };
 
 interface Changed {
   readonly changed: number;

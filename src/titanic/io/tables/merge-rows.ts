@@ -96,8 +96,7 @@ export class MergeRows implements MergeTables {
     const { number, state } = request;
     this.#count(before.request, -1);
     this.#count(request, 1);
-    this.#owners.add(before.request.owner, -1, -bytesOf(before));
-    this.#owners.add(request.owner, 1, bytesOf(after));
+    this.#owners.add(request.owner, 0, bytesOf(after) - bytesOf(before));
     this.#sql.setState.run(
       STATE_NUMBERS[state],
       request.generation,
@@ -106,8 +105,6 @@ export class MergeRows implements MergeTables {
       request.attempts,
       attemptsEver,
       this.#changed,
-      request.owner,
-      request.isShared ? 1 : 0,
       after.extra,
       number,
     );
@@ -129,8 +126,8 @@ export class MergeRows implements MergeTables {
     this.#remove(uuid, keyUntil);
   }
 
-  keys(service: Buffer, key: Buffer): readonly KnownKey[] {
-    return this.#sql.keys.all(service, key);
+  keyOf(service: Buffer, key: Buffer, owner: Owner): KnownKey | null {
+    return this.#sql.keyOf.get(service, key, owner) ?? null;
   }
 
   putKey(service: Buffer, key: Buffer, known: KnownKey): void {

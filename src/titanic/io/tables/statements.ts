@@ -200,7 +200,7 @@ const SQL = {
   settle: `UPDATE requests SET state = ?, generation = ?, expires_at = ?, changed = ?
     WHERE number = ?`,
   setState: `UPDATE requests SET state = ?, generation = ?, not_before = ?, expires_at = ?,
-    attempts = ?, attempts_ever = ?, changed = ?, owner = ?, shared = ?, extra = ? WHERE number = ?`,
+    attempts = ?, attempts_ever = ?, changed = ?, extra = ? WHERE number = ?`,
   setExtra: 'UPDATE requests SET extra = ? WHERE uuid = ?',
   setKeyOf: 'UPDATE requests SET key = ?, changed = ? WHERE uuid = ?',
   touch: 'UPDATE requests SET changed = ? WHERE uuid = ?',
@@ -219,11 +219,9 @@ const SQL = {
   deleteAttempt: 'DELETE FROM attempts WHERE number = ? AND ordinal = ?',
   deleteAttempts: 'DELETE FROM attempts WHERE number = ?',
 
-  // The owner's own key before one from a version without owners.
   knownKey: `SELECT uuid FROM keys
-    WHERE service = ? AND key = ? AND owner IN (?, '') AND (until IS NULL OR until > ?)
-    ORDER BY owner DESC LIMIT 1`,
-  keys: 'SELECT owner, uuid, until, extra FROM keys WHERE service = ? AND key = ?',
+    WHERE service = ? AND key = ? AND owner = ? AND (until IS NULL OR until > ?)`,
+  keyOf: 'SELECT owner, uuid, until, extra FROM keys WHERE service = ? AND key = ? AND owner = ?',
   addKey: `INSERT INTO keys (service, key, owner, uuid, until, changed, extra)
     VALUES (?, ?, ?, ?, ?, ?, ?)`,
   rememberKey: `UPDATE keys SET until = ?, changed = ?
@@ -294,7 +292,7 @@ interface Rows {
   readonly replyRow: StoredReply;
   readonly deathRow: StoredDeath;
   readonly attempts: Attempt;
-  readonly keys: KnownKey;
+  readonly keyOf: KnownKey;
   readonly changedKeys: Omit<KeyRecord, 'kind'> & { readonly changed: number };
   readonly tombstonesOf: Tombstone;
   readonly changedTombstones: Omit<TombstoneRecord, 'kind'> & { readonly changed: number };

@@ -17,7 +17,6 @@ import type {
   Change,
   ChangeResult,
   Chunk,
-  Format,
   Found,
   Merged,
   ReadPlace,
@@ -343,8 +342,8 @@ export class Tables {
       const by = closersOf(this.#sql, this.#tally, uuid);
       return by.length === 0 ? { state: 'absent' } : { state: 'closed', by };
     }
-    const { number, owner, shared, service, state } = standing;
-    const whose = { owner, isShared: shared === 1, service };
+    const { number, owner, shared, state } = standing;
+    const whose = { owner, isShared: shared === 1 };
     if (state === REPLIED) {
       const replyBytes = present(this.#sql.replyBytes.get(number), 'a reply');
       const isRead = replyBytes <= replyBytesMax;
@@ -365,15 +364,8 @@ export class Tables {
     return failure !== null && failureLine(failure) === reason ? packed : null;
   }
 
-  read(
-    place: ReadPlace,
-    requestsMax: number,
-    bytesMax: number,
-    format: Format,
-    withMap: boolean,
-  ): Chunk {
-    const map = withMap ? this.#map : null;
-    return readChunk(this.#sql, map, this.#last, place, requestsMax, bytesMax, format);
+  read(place: ReadPlace, requestsMax: number, bytesMax: number): Chunk {
+    return readChunk(this.#sql, this.#map, this.#last, place, requestsMax, bytesMax);
   }
 
   /** See `MapStore.listMap`. */
