@@ -91,9 +91,11 @@ export class StoreWaits {
   }
 
   #again(number: AnswerNumber, among: OldestFirst<AnswerNumber, Open>): void {
+    const hasRested = this.#resting.has(number);
     const open = this.#take(number);
     if (open === undefined) return;
-    open.since = this.#now();
+    // The time for its look-up and for its large reply is the same.
+    if (hasRested) open.since = this.#now();
     among.set(number, open);
   }
 

@@ -1,6 +1,7 @@
 /** A store that does not answer, or may not be written to: every client is answered in time (D105). */
 import { afterEach, describe, expect, it } from '@jest/globals';
 
+import { StoreWaits } from '../../../src/titanic/machine/store-waits.js';
 import { StageClaims } from '../../support/stage-claims.js';
 import { endTitanicStages, type TitanicStage, titanicStage } from '../../support/titanic-stage.js';
 
@@ -34,6 +35,22 @@ function answer(s: TitanicStage): string {
   s.after(LATE_MS - EARLY_MS);
   return early === '' ? s.hears() : `too early: ${early}`;
 }
+
+describe('a large reply', () => {
+  it('comes within the time of its look-up, but not of what waited for something else before', () => {
+    let now = 0;
+    const waits = new StoreWaits(LATE_MS, () => now);
+    const [found, rested] = [waits.begins(1, false), waits.begins(2, false)];
+    waits.rests(rested);
+    now = 400;
+    waits.waitsForLarge(found);
+    waits.waitsForLarge(rested);
+    now = LATE_MS;
+    expect(waits.overdue(now, null, 9).map(({ to }) => to)).toEqual([1]);
+    now = 400 + LATE_MS;
+    expect(waits.overdue(now, null, 9).map(({ to }) => to)).toEqual([2]);
+  });
+});
 
 describe('a store that does not answer', () => {
   it('a request that it may have: outcome unknown, and the uuid that tells; later it is served', () => {
