@@ -47,6 +47,7 @@ export interface ServiceSeen {
   readonly workersWaiting: number;
   readonly workersBusy: number;
   readonly queued: number;
+  readonly plain: object | null;
 }
 
 /** It has workers or queued requests; other services are only remembered for a while. */

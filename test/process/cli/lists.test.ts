@@ -94,6 +94,7 @@ describe('majordomo services', () => {
       workersWaiting: 2,
       workersBusy: 0,
       queued: 0,
+      inFlight: 0,
       plain: expect.objectContaining({ requestsPerSecond: 0, p99Ms: null }),
       durable: null,
     });
