@@ -13,7 +13,7 @@ import type { Persisted } from '../facts.js';
 
 const SLOT_BYTES = 512;
 const SLOTS = 2;
-// Epochs of 16 digits come from versions in which epochs had no limit.
+// More digits than an epoch has (D79): a slot with such a number is damage, not an older state.
 const FORM = /^majordomo-epoch 1 (\d{1,15}) (\d{1,16}) ([01]) (\d{1,15}) ([0-9a-f]{8})\n/;
 
 interface Slot extends Persisted {
@@ -150,22 +150,10 @@ async function read(path: string, file: FileHandle): Promise<Slot> {
   ).filter((place) => place !== null);
   const newest = places.toSorted((a, b) => b.version - a.version)[0];
   if (newest !== undefined && newest.epoch < EPOCH_END) return newest;
-  if (newest !== undefined) throw tooHigh(path, newest.epoch);
   throw new MajordomoError(
     'ERR_BSTAR_EPOCH',
     `${path}: damaged: it does not contain the epoch of this node. If the peer still has its own ` +
       'file, stop this node, remove this file, and start it again while the peer is active',
-  );
-}
-
-/** The other slot is older: this node may have acted on this one. */
-function tooHigh(path: string, epoch: number): MajordomoError {
-  return new MajordomoError(
-    'ERR_BSTAR_EPOCH',
-    `${path}: it contains epoch ${epoch}, but epochs are below ${EPOCH_END}: a process that was not ` +
-      'the peer of this node claimed it. Stop this node, remove this file, and start it again ' +
-      "while the peer is active. If the peer's file contains it, too: stop both, remove both files, and " +
-      'first start the node that was last active',
   );
 }
 

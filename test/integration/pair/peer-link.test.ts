@@ -41,8 +41,8 @@ class Told implements PeerLinkEvents {
   }
 
   objectionTo(message: PeerMessage): Objection | null {
-    const epoch = 'epoch' in message ? message.epoch : null;
-    if (epoch === null || epoch < 2 ** 24) return null;
+    const epoch = 'epoch' in message ? message.epoch : 0;
+    if (epoch < 2 ** 24) return null;
     return { code: 'epoch', text: 'it is too high' };
   }
 
