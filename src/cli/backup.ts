@@ -38,7 +38,7 @@ restore, or for a pair, Backup and restore of a pair.
 
 Exit status: 0 done · 64 usage, or FILE exists · 69 locked · 74 disk, or the store is missing, is
 damaged or no Majordomo store, or is not the one that the data directory expects · 78 configuration, or
-a store of a newer version.
+a store of a newer or a development version.
 `;
 
 export function defineBackup(command: Command, done: Done): void {

@@ -30,8 +30,9 @@ interface ServeOptions extends ConfigOptions {
 const AFTER = `${examples(EXAMPLES)}
 The data directory records the identity of its store. If the store is missing, damaged or a different one,
 serve exits with 74 and says what to do. --new-store accepts the store that is there, or starts with an
-empty one; an unreadable store is moved aside and nothing is deleted. It applies once: after a start with
---new-store, it has no effect until a start without it. In a pair, the peer then sends its whole store.
+empty one; a store that is unreadable, or of a development version, is moved aside, and nothing is
+deleted. It applies once: after a start with --new-store, it has no effect until a start without it. In
+a pair, the peer then sends its whole store.
 `;
 
 export function defineServe(command: Command, done: Done): void {

@@ -32,8 +32,8 @@ standard error, one per line.
 
 Exit status: 0 undamaged · 64 usage · 69 locked, or the database cannot be reached · 74 damaged, not a
 Majordomo store, missing, not readable, or, if no FILE is given, not the store that the data directory
-records · 78 configuration, a store of a newer or a development version, or a database that has no store yet or refuses
-this role.
+records · 78 configuration, a store of a newer or a development version, or a database that has no
+store yet or refuses this role.
 `;
 
 export function defineVerify(command: Command, done: Done): void {
