@@ -158,8 +158,8 @@ describeWithPostgres('while the broker runs', () => {
     await server.sql('ALTER ROLE poor CONNECTION LIMIT 0');
     // With another broker beside it, it counts again and again, over a connection that it makes for that.
     await server.sql(
-      `INSERT INTO majordomo.broker (node, home, lease_until, dead)
-        VALUES ('other', 'elsewhere', now() + interval '1 hour', false)`,
+      `INSERT INTO majordomo.broker (node, home, lease_until, dead, readable)
+        VALUES ('other', 'elsewhere', now() + interval '1 hour', false, 1)`,
       name,
     );
     await until(async () => (await retries(daemon, 'too_many_connections')) > 2, 'it tries');
@@ -311,8 +311,8 @@ describeWithPostgres('while the broker runs', () => {
     );
     expect(limit).toBe('10s');
     await server.sql(
-      `INSERT INTO majordomo.broker (node, home, lease_until, dead)
-        VALUES ('gone', 'elsewhere', now() - interval '1 minute', false)`,
+      `INSERT INTO majordomo.broker (node, home, lease_until, dead, readable)
+        VALUES ('gone', 'elsewhere', now() - interval '1 minute', false, 1)`,
       database,
     );
     const all = await use((connection) => others(connection, 0));
