@@ -219,7 +219,10 @@ export interface EmbeddedServiceApi {
   served(): readonly Buffer[];
   /** Sets whether to call `roomAt` when workers take what was prepared. */
   setBacklog(service: Buffer, has: boolean): void;
-  /** Sets how many submitted requests follow each plain one while both wait; at first one. */
+  /**
+   * Sets how many submitted requests follow each plain one while both wait. While none of another
+   * broker waits, it is one.
+   */
   setTurns(service: Buffer, turns: number): void;
   /**
    * Submits a request for one delivery.

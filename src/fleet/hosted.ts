@@ -161,7 +161,9 @@ export class Hosted implements InternalClient {
     if (id === null) return false;
     this.#reference = reference;
     const visits = this.#places.arrived(peer, this.#serviceName);
-    if (visits.byPeer.get(peer) === 1) embedded.setTurns(service, visits.byPeer.size);
+    const { size } = visits.byPeer;
+    if (visits.turns !== size) embedded.setTurns(service, size);
+    visits.turns = size;
     const held = { peer, token, service, bytes, id, visits, lostAt: Infinity, parts: 0 };
     this.#held.set(reference, held);
     peer.held.set(token, reference);

@@ -11,6 +11,8 @@ export const NO_CREDIT: LocalCredit = { free: 0, total: 0, isQueued: false };
 export interface Visits {
   readonly service: string;
   readonly byPeer: Map<FleetPeer, number>;
+  /** The number of brokers that the broker machine was told. */
+  turns: number;
 }
 
 export class Places {
@@ -26,7 +28,7 @@ export class Places {
   arrived(peer: FleetPeer, service: string): Visits {
     let visits = this.#visits.get(service);
     if (visits === undefined) {
-      visits = { service, byPeer: new Map() };
+      visits = { service, byPeer: new Map(), turns: 0 };
       this.#visits.set(service, visits);
     }
     visits.byPeer.set(peer, (visits.byPeer.get(peer) ?? 0) + 1);

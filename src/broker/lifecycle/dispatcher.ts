@@ -104,7 +104,7 @@ export class Dispatcher {
       if (table.is(id, STORED | TIMED) && this.#takeSpecial(id, service, worker, now)) continue;
       if (this.#endIfDue(id, service, now)) continue;
       service.queue.remove(id);
-      service.storedTurnsLeft = service.storedTurns;
+      service.storedTurnsLeft = service.storedOfOthers > 0 ? service.storedTurns : 1;
       this.#deliveries.deliver(id, worker, now);
     }
     return left;

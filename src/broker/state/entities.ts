@@ -149,7 +149,7 @@ export class Service {
   storedOfOthers = 0;
   /** The internal client has more requests for it. */
   hasBacklog = false;
-  /** While both wait, so many stored requests follow each plain one. */
+  /** While both wait, so many stored requests follow each plain one, if any is of another broker. */
   storedTurns = 1;
   storedTurnsLeft = 0;
   /** For all its workers together. */

@@ -230,12 +230,14 @@ describe('requests of other brokers, whose references are below 0', () => {
       broker.embedded.setTurns(Buffer.from('echo'), 2);
     });
     const plain = s.client('c');
-    for (const body of ['p1', 'p2', 'p3']) plain.request('echo', body);
+    for (const body of ['p1', 'p2', 'p3', 'p4']) plain.request('echo', body);
     for (const reference of [-1, -2, -3]) keeper.submits(reference);
     expect(s.broker.embedded.room(Buffer.from('echo'))).toBe(1);
     keeper.submits(7);
-    for (let n = 0; n < 7; n++) w1.final('x');
-    const order = ['p1', 's-1', 's-2', 'p2', 's-3', 's7', 'p3'];
+    keeper.submits(8);
+    for (let n = 0; n < 9; n++) w1.final('x');
+    // When none of another broker waits, stored and plain ones take turns again.
+    const order = ['p1', 's-1', 'p2', 's-2', 's-3', 'p3', 's7', 'p4', 's8'];
     expect(w1.inbox()).toEqual(order.map((body) => `REQUEST ${body}`));
     expect(s.broker.embedded.room(Buffer.from('echo'))).toBe(1);
   });
