@@ -17,6 +17,7 @@ const MACHINES = [
 ];
 const ROOMS = [
   ...MACHINES,
+  'extensions',
   'zmtp',
   'transport',
   'config',
@@ -50,6 +51,11 @@ const TYPES_ONLY = ['type-only', 'type-import'];
 
 const room = (...names) => `^src/(${names.join('|')})/`;
 const shell = (...names) => `^src/(${names.join('|')})/io/`;
+/** The part of store/ that has threads and files. */
+const STORE_SHELL = '^src/store/(sqlite|thread)/';
+const EXTENSIONS = '^src/extensions/';
+/** All that drives sockets, disks and threads. */
+const SHELLS = ['^src/[^/]+/io/', STORE_SHELL, EXTENSIONS];
 const npmPackage = (...names) => `(^|/)node_modules/(@types/)?(${names.join('|')})/`;
 
 /** A room outside its io/ imports, of ours, nothing but `allowed` (patterns of paths). */
@@ -58,7 +64,7 @@ function mayImport(name, allowed, comment) {
     name: `${name}-imports`,
     severity: 'error',
     comment,
-    from: { path: room(name), pathNot: shell(name) },
+    from: { path: room(name), pathNot: SHELLS },
     to: { path: '^src/', pathNot: [room(name), ...allowed] },
   };
 }
@@ -71,7 +77,7 @@ function mayImportTypes(name, allowed, alsoTypes, comment) {
       name: `${name}-imports-types`,
       severity: 'error',
       comment,
-      from: { path: room(name), pathNot: shell(name) },
+      from: { path: room(name), pathNot: SHELLS },
       to: {
         path: alsoTypes,
         pathNot: [room(name), ...allowed],
@@ -88,14 +94,7 @@ const PORTS = '^src/broker/ports\\.ts$';
 /** Folders of titanic. */
 const TITANIC = (...names) => `^src/titanic/(${names.join('|')})/`;
 const FACTS = '^src/bstar/facts\\.ts$';
-const TITANIC_STORE = '^src/titanic/store/store\\.ts$';
-const STORE_PORT = [TITANIC_STORE, '^src/titanic/store/batch-codec\\.ts$'];
-const MAP_PORT = '^src/map/store\\.ts$';
-const MAP_RECORDS = '^src/map/record(-codec)?\\.ts$';
-const LAZY = [room('daemon'), '^src/titanic/io/', room('zmtp')];
-
-/** The store file has the map's records beside the requests. */
-const alsoIn = (name) => (name === 'titanic' ? [room('store'), MAP_PORT, MAP_RECORDS] : []);
+const LAZY = [room('daemon', 'extensions', 'zmtp'), STORE_SHELL];
 
 const folder = (...names) => `^src/broker/(${names.join('|')})/`;
 /** The files of broker/ itself that the folders inside share: interfaces, and what is counted. */
@@ -191,40 +190,24 @@ const rooms = [
   ),
   ...mayImportTypes(
     'titanic',
-    [room('core', 'wire')],
+    [room('core', 'wire', 'store')],
     [PORTS],
-    'titanic imports core, wire and the types of broker/ports.ts. Put what it must ask of the broker into broker/ports.ts and `import type` it; the daemon plugs the two together.',
+    'titanic imports core, wire, store and the types of broker/ports.ts. Put what it must ask of the broker into broker/ports.ts and `import type` it; the daemon plugs the two together.',
   ),
-  {
-    name: 'titanic-store-imports',
-    severity: 'error',
-    comment:
-      'titanic/store is the port of the store and its formats: of titanic it imports nothing else. Move what the store needs into titanic/store, or pass it in as an argument.',
-    from: { path: TITANIC('store') },
-    to: { path: room('titanic'), pathNot: TITANIC('store') },
-  },
   {
     name: 'titanic-machine-imports',
     severity: 'error',
     comment:
-      'titanic/machine imports titanic/store only: it commits through the store port and does not know who lists or retries requests. Offer what operators need in machine/operator-host.ts.',
+      'titanic/machine commits through the port of the store and does not know who lists or retries requests. Offer what operators need in machine/operator-host.ts.',
     from: { path: TITANIC('machine') },
-    to: { path: room('titanic'), pathNot: TITANIC('machine', 'store') },
-  },
-  {
-    name: 'titanic-io-without-machine',
-    severity: 'error',
-    comment:
-      'titanic/io carries out two ports, titanic/store and operator/queries.ts, and does not know the machine. Put what both need into the port.',
-    from: { path: shell('titanic') },
-    to: { path: TITANIC('machine') },
+    to: { path: room('titanic'), pathNot: TITANIC('machine') },
   },
   {
     name: 'titanic-subject',
     severity: 'error',
     comment:
-      'This file is in no folder of titanic. Move it into machine, store, operator or io, by its subject.',
-    from: { path: room('titanic'), pathNot: TITANIC('machine', 'store', 'operator', 'io') },
+      'This file is in no folder of titanic. Move it into machine or operator, by its subject; the store is a room of its own.',
+    from: { path: room('titanic'), pathNot: TITANIC('machine', 'operator') },
     to: {},
   },
   mayImport(
@@ -232,17 +215,47 @@ const rooms = [
     [room('core', 'wire')],
     'bstar imports core and wire only: it decides which node serves. What it asks of replication is in bstar/ports.ts; the daemon plugs the two together.',
   ),
-  ...mayImportTypes(
+  mayImport(
     'store',
-    [room('core'), MAP_RECORDS],
-    [MAP_PORT, TITANIC_STORE],
-    "store imports core, the map's record codec, and types of the two ports that it joins: titanic/store/store.ts and map/store.ts. What a request or a record means belongs to those.",
+    [room('core', 'wire')],
+    'store imports core and wire only: it has the ports, the fields and the formats of what is stored. What a change means to clients belongs to titanic and map, which import store.',
   ),
+  {
+    name: 'store-shell-imports',
+    severity: 'error',
+    comment:
+      'store/sqlite and store/thread carry out the ports of store and import core and wire beside it. Put what a machine needs into the port.',
+    from: { path: STORE_SHELL },
+    to: { path: '^src/', pathNot: room('store', 'core', 'wire') },
+  },
+  {
+    name: 'store-shell-is-private',
+    severity: 'error',
+    comment:
+      'store/sqlite and store/thread are opened by the daemon, by commands that work on a file, and by engines in extensions. Import the port (store/store.ts, store/map-store.ts) instead.',
+    from: { path: '^src/', pathNot: [STORE_SHELL, room('daemon', 'cli', 'extensions')] },
+    to: { path: STORE_SHELL },
+  },
+  {
+    name: 'extensions-imports',
+    severity: 'error',
+    comment:
+      'An extension imports core, wire, store and its own folder. Pass the other thing in: the daemon composes.',
+    from: { path: '^src/extensions/([^/]+)/' },
+    to: { path: '^src/', pathNot: [room('core', 'wire', 'store'), '^src/extensions/$1/'] },
+  },
+  {
+    name: 'extensions-are-private',
+    severity: 'error',
+    comment: 'Only the daemon knows which extensions there are, and commands that open one.',
+    from: { path: '^src/', pathNot: [EXTENSIONS, room('daemon', 'cli')] },
+    to: { path: EXTENSIONS },
+  },
   ...mayImportTypes(
     'replication',
-    [room('core', 'wire', 'store'), FACTS, ...STORE_PORT],
+    [room('core', 'wire', 'store'), FACTS],
     [room('bstar', 'titanic', 'map')],
-    'replication imports core, wire, store, bstar/facts.ts, the port and the batches of requests, and types of bstar, titanic and map. Which node serves belongs to bstar, what a change does to titanic/store and map.',
+    'replication imports core, wire, store, bstar/facts.ts and types of bstar, titanic and map. Which node serves belongs to bstar, what a change does to store.',
   ),
   mayImport(
     'broker',
@@ -260,11 +273,10 @@ const rooms = [
     [PORTS],
     'fleet imports core, wire and the types of broker/ports.ts: to the broker it is an internal client and an interconnect, which the daemon plugs in. It does not know NATS: emit an effect on FleetSink.',
   ),
-  ...mayImportTypes(
+  mayImport(
     'map',
-    [room('core', 'wire')],
-    [TITANIC_STORE],
-    'map imports core, wire and the types of titanic/store/store.ts, whose file and transactions it shares. It does not know sockets, SQLite, replication or the publisher: emit an effect on MapSink, or put the call into map/store.ts or map/replica.ts; the daemon plugs them together.',
+    [room('core', 'wire', 'store')],
+    'map imports core, wire and store, whose file and transactions it shares. It does not know sockets, SQLite, replication or the publisher: emit an effect on MapSink, or put the call into store/map-store.ts or map/replica.ts; the daemon plugs them together.',
   ),
   ...mayImportTypes(
     'config',
@@ -300,22 +312,22 @@ const rooms = [
     from: { path: room('testing') },
     to: {
       path: [
-        '^src/titanic/io/',
+        STORE_SHELL,
         '^src/transport/libzmq/',
-        room('cli', 'config', 'http', 'observe', 'page'),
+        room('extensions', 'cli', 'config', 'http', 'observe', 'page'),
       ],
     },
   },
   mayImport(
     'cli',
     [room('sdk', 'config', 'core'), ...LAZY],
-    'cli imports sdk, config and core, and lazily daemon, titanic/io and zmtp. Ask the daemon through the SDK or HTTP instead.',
+    'cli imports sdk, config and core, and lazily daemon, extensions, the engine of the store and zmtp. Ask the daemon through the SDK or HTTP instead.',
   ),
   {
     name: 'cli-imports-lazily',
     severity: 'error',
     comment:
-      'A command loads daemon, titanic/io and zmtp only when it runs, so that the others start fast. Use `await import(…)` inside its action.',
+      'A command loads daemon, extensions, the engine of the store and zmtp only when it runs, so that the others start fast. Use `await import(…)` inside its action.',
     from: { path: room('cli') },
     to: { path: LAZY, dependencyTypesNot: [...TYPES_ONLY, 'dynamic-import'] },
   },
@@ -334,13 +346,13 @@ const rooms = [
     from: {},
     to: { path: '^src/main\\.ts$' },
   },
-  ...ROOMS.filter((name) => name !== 'daemon').map((name) => ({
+  ...ROOMS.filter((name) => !['daemon', 'store', 'extensions'].includes(name)).map((name) => ({
     name: `${name}-io-imports`,
     severity: 'error',
     comment:
       'A shell (io/) imports its own room, core, wire and transport only. Pass the other thing in: the daemon composes the shells.',
     from: { path: shell(name) },
-    to: { path: '^src/', pathNot: [room(name, 'core', 'wire', 'transport'), ...alsoIn(name)] },
+    to: { path: '^src/', pathNot: room(name, 'core', 'wire', 'transport') },
   })),
   {
     name: 'machine-without-io',
@@ -401,8 +413,13 @@ const packages = [
   ),
   packageOnlyIn(
     'better-sqlite3',
-    ['^src/[^/]+/io/'],
-    'SQLite is a native library: only an io/ folder imports better-sqlite3. Describe a store as a port and carry it out there.',
+    ['^src/store/sqlite/', '^src/daemon/io/data-dir\\.ts$'],
+    'SQLite is a native library: only store/sqlite imports better-sqlite3, and daemon/io/data-dir.ts for its lock. Put what you need into the port of the store.',
+  ),
+  packageOnlyIn(
+    'pg',
+    ['^src/extensions/postgres/'],
+    'Only extensions/postgres talks to PostgreSQL. Put what you need into the port of the store.',
   ),
   packageOnlyIn(
     'libsodium-wrappers-sumo',
@@ -511,7 +528,7 @@ const machines = [
     severity: 'error',
     comment:
       'A machine touches no socket, disk, timer or thread. Emit an effect on its sink and let the io/ folder carry it out.',
-    from: { path: room(...MACHINES, 'zmtp'), pathNot: ['^src/[^/]+/io/', ...CLOCK_AND_RANDOM] },
+    from: { path: room(...MACHINES, 'zmtp'), pathNot: [...SHELLS, ...CLOCK_AND_RANDOM] },
     to: { path: builtIn(...IO_BUILT_INS), dependencyTypes: ['core'] },
   },
   {
@@ -519,7 +536,7 @@ const machines = [
     severity: 'error',
     comment:
       'A machine gets time and randomness as arguments (`now`, `RandomFill` of core/random.ts), so that a seed replays it.',
-    from: { path: room(...MACHINES), pathNot: ['^src/[^/]+/io/', ...CLOCK_AND_RANDOM] },
+    from: { path: room(...MACHINES), pathNot: [...SHELLS, ...CLOCK_AND_RANDOM] },
     to: {
       path: [builtIn('crypto', 'perf_hooks'), '^src/core/(clock|random)\\.ts$'],
       dependencyTypesNot: TYPES_ONLY,
@@ -535,6 +552,15 @@ const graph = [
       'These files import each other. Move what both need into a third file, or pass it in as an argument (a circle of types alone is allowed).',
     from: {},
     to: { circular: true, viaOnly: { dependencyTypesNot: TYPES_ONLY } },
+  },
+  {
+    name: 'no-folder-circle',
+    severity: 'error',
+    scope: 'folder',
+    comment:
+      'These folders import each other, if only types. Move what both need into the one that is below, or into a third.',
+    from: { path: '^src/', pathNot: room('sdk', 'observe', 'http').replace(/\/$/, '(/|$)') },
+    to: { circular: true },
   },
   {
     name: 'no-orphan',

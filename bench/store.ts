@@ -8,9 +8,9 @@ import { join } from 'node:path';
 import { performance } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
 
-import { openSqliteStore } from '../src/titanic/io/sqlite-store.js';
+import { openSqliteStore } from '../src/store/sqlite/sqlite-store.js';
 import { Standalone } from '../src/replication/standalone.js';
-import type { Change, Store, PairStoreEvents } from '../src/titanic/store/store.js';
+import type { Change, Store, PairStoreEvents } from '../src/store/store.js';
 import { acceptOf, BODY_BYTES } from './store/requests.js';
 
 const ROUNDS = 5;

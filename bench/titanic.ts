@@ -19,7 +19,7 @@ import type {
   StoreCounts,
   StoredContent,
   Transaction,
-} from '../src/titanic/store/store.js';
+} from '../src/store/store.js';
 import { Titanic } from '../src/titanic/machine/titanic.js';
 import { asker } from '../test/support/asker.js';
 

@@ -4,8 +4,8 @@ import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { placeOf } from '../../src/core/postgres-url.js';
-import { openPostgresStore } from '../../src/titanic/io/postgres/postgres-store.js';
-import { openSqliteStore } from '../../src/titanic/io/sqlite-store.js';
+import { openPostgresStore } from '../../src/extensions/postgres/postgres-store.js';
+import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
 import type {
   Change,
   ChangeResult,
@@ -17,7 +17,7 @@ import type {
   Store,
   StoredContent,
   StoreFailure,
-} from '../../src/titanic/store/store.js';
+} from '../../src/store/store.js';
 
 interface Settle<Result> {
   done(result: Result): void;

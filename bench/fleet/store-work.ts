@@ -2,7 +2,7 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import type { Change, RequestUuid } from '../../src/titanic/store/store.js';
+import type { Change, RequestUuid } from '../../src/store/store.js';
 import { acceptOf, BODY_BYTES } from '../store/requests.js';
 import type { StoreDriver } from './store-driver.js';
 

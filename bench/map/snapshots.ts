@@ -1,7 +1,7 @@
 /** The machine alone: what ten snapshots of a million keys cost it. Needs `--expose-gc`. */
 import { Frames } from '../../src/core/frames.js';
 import { MapMachine } from '../../src/map/map-machine.js';
-import type { MapRecord } from '../../src/map/record.js';
+import type { MapRecord } from '../../src/store/map-record.js';
 import { ICANHAZ } from '../../src/wire/chp-client.js';
 
 const KEYS = 1_000_000;

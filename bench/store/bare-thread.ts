@@ -3,7 +3,7 @@ import { performance } from 'node:perf_hooks';
 import { parentPort, workerData } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 
-import { readMigrations } from '../../src/titanic/io/file/schema.js';
+import { readMigrations } from '../../src/store/sqlite/file/schema.js';
 import { acceptOf } from './requests.js';
 
 const { path, outstanding, seconds } = workerData as {

@@ -1,5 +1,5 @@
 /** The requests for measurements of the store. */
-import type { Change } from '../../src/titanic/store/store.js';
+import type { Change } from '../../src/store/store.js';
 
 export const BODY_BYTES = 1024;
 

@@ -56,10 +56,10 @@ export function defineBackup(command: Command, done: Done): void {
       };
       try {
         if (database === null) {
-          const { backupStore } = await import('../titanic/io/file/backup.js');
+          const { backupStore } = await import('../store/sqlite/file/backup.js');
           await backupStore(store, file, copied);
         } else {
-          const { backupDatabase } = await import('../titanic/io/postgres/backup.js');
+          const { backupDatabase } = await import('../extensions/postgres/backup.js');
           await backupDatabase(database.login, file, copied);
         }
       } catch (error) {

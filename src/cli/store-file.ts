@@ -25,11 +25,11 @@ export function storeFile(path: string | undefined, options: ConfigOptions): str
  */
 export async function checkStore(path: string | undefined, file: string): Promise<void> {
   if (path !== undefined) return;
-  const { checkOwnStore } = await import('../titanic/io/file/database.js');
+  const { checkOwnStore } = await import('../store/sqlite/file/database.js');
   try {
     checkOwnStore(file);
   } catch (error) {
-    const { openError } = await import('../titanic/io/file/sqlite-errors.js');
+    const { openError } = await import('../store/sqlite/file/sqlite-errors.js');
     throw openError(file, error);
   }
 }

@@ -48,7 +48,7 @@ export function defineVerify(command: Command, done: Done): void {
       }
       const file = storeFile(path, options);
       await checkStore(path, file);
-      const { verifyStore } = await import('../titanic/io/file/verify.js');
+      const { verifyStore } = await import('../store/sqlite/file/verify.js');
       const progress = new Progress(`verify ${file}`);
       let report: ReturnType<typeof verifyStore>;
       try {
@@ -85,7 +85,7 @@ async function verifyDatabase(
   output: OutputFormat,
 ): Promise<ExitStatus> {
   const { name } = examined;
-  const examine = await import('../titanic/io/postgres/examine.js');
+  const examine = await import('../extensions/postgres/examine.js');
   const progress = new Progress(`verify ${name}`);
   let report: Awaited<ReturnType<typeof examine.verifyDatabase>>;
   try {

@@ -9,15 +9,15 @@ import { monotonicMs } from '../core/clock.js';
 import { MajordomoError } from '../core/errors.js';
 import { placeOf, shownHost } from '../core/postgres-url.js';
 import { SharedStore } from '../replication/shared-store.js';
-import { refuseLeftBehind } from '../titanic/io/file/left-behind.js';
-import type { Examined } from '../titanic/io/postgres/examine.js';
-import type { OpenPostgres, StoreReport } from '../titanic/io/postgres/messages.js';
-import { openPostgresStore, type PostgresEvents } from '../titanic/io/postgres/postgres-store.js';
+import { refuseLeftBehind } from '../store/sqlite/file/left-behind.js';
+import type { Examined } from '../extensions/postgres/examine.js';
+import type { OpenPostgres, StoreReport } from '../extensions/postgres/messages.js';
+import { openPostgresStore, type PostgresEvents } from '../extensions/postgres/postgres-store.js';
 import type { TitanicEvents } from '../titanic/machine/events.js';
 import type { Titanic } from '../titanic/machine/titanic.js';
 import type { DatabaseStatus, FleetStore } from '../wire/mmi.js';
 import { uuidText } from '../wire/tsp.js';
-import type { ClaimStore, Recovered } from '../titanic/store/store.js';
+import type { ClaimStore, Recovered } from '../store/store.js';
 import {
   type DatabaseMemory,
   readDatabaseMemory,

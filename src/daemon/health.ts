@@ -1,7 +1,7 @@
 import type { Reason } from '../http/api/node-answers.js';
 import type { Health } from '../http/ports.js';
 import type { PairView } from './pair-view.js';
-import type { StoreFailure } from '../titanic/store/store.js';
+import type { StoreFailure } from '../store/store.js';
 import type { TitanicEvent, TitanicEvents } from '../titanic/machine/events.js';
 
 type Phase = 'starting' | 'serving' | 'draining';

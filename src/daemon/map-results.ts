@@ -3,10 +3,10 @@
  * confirms.
  */
 import type { MapMachine } from '../map/map-machine.js';
-import type { MapRecord } from '../map/record.js';
-import type { MapMerged, MapStoreEvents } from '../map/store.js';
+import type { MapRecord } from '../store/map-record.js';
+import type { MapMerged, MapStoreEvents } from '../store/map-store.js';
 import type { ReplicatedMap } from '../replication/ports.js';
-import type { StoreFailure } from '../titanic/store/store.js';
+import type { StoreFailure } from '../store/store.js';
 import type { Time } from './turns.js';
 
 export class MapResults implements MapStoreEvents, ReplicatedMap {

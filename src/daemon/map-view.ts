@@ -4,7 +4,7 @@ import { frameJson } from '../core/frame-json.js';
 import type { MapEntry } from '../http/api/node-answers.js';
 import type { MapPort } from '../http/ports.js';
 import type { MapMachine } from '../map/map-machine.js';
-import type { MapRecord } from '../map/record.js';
+import type { MapRecord } from '../store/map-record.js';
 
 /** How far one page goes: others wait for it. */
 const SLOTS_MAX = 50_000;

@@ -2,7 +2,7 @@
 import type { BrokerLoop } from '../broker/io/loop.js';
 import type { OperatorResult, OperatorApi } from '../titanic/operator/operator-api.js';
 import type { Operator } from '../titanic/operator/operator.js';
-import type { StoreQueries } from '../titanic/operator/queries.js';
+import type { StoreQueries } from '../store/queries.js';
 
 /** Answers go into the machine, which acts on them in the turn that this wrapper causes. */
 export function awake(queries: StoreQueries, loop: BrokerLoop): StoreQueries {

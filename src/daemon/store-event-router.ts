@@ -5,8 +5,8 @@
  */
 import { present } from '../core/assert.js';
 import { MajordomoError } from '../core/errors.js';
-import type { MapRecord } from '../map/record.js';
-import type { MapMerged, MapStoreEvents } from '../map/store.js';
+import type { MapRecord } from '../store/map-record.js';
+import type { MapMerged, MapStoreEvents } from '../store/map-store.js';
 import type { Replication } from '../replication/replication.js';
 import type {
   ClaimedRequest,
@@ -17,7 +17,7 @@ import type {
   StoreCounts,
   StoredRequest,
   StoreFailure,
-} from '../titanic/store/store.js';
+} from '../store/store.js';
 import type { Titanic } from '../titanic/machine/titanic.js';
 import type { MapResults } from './map-results.js';
 import type { Time } from './turns.js';

@@ -1,7 +1,7 @@
 import { escapeName } from '../core/escape.js';
 import { frameJson } from '../core/frame-json.js';
 import { WALL_MS_MAX } from '../core/numbers.js';
-import type { ShownBody } from '../titanic/operator/bodies.js';
+import type { ShownBody } from '../store/bodies.js';
 import type {
   OperatorApi,
   OperatorResult,
@@ -11,7 +11,7 @@ import type {
   ShownSchedule,
   ShownState,
 } from '../titanic/operator/operator-api.js';
-import type { Owner } from '../titanic/store/store.js';
+import type { Owner } from '../store/store.js';
 import { type Answer, json } from './answer.js';
 import { OPERATIONS } from './api/operations.js';
 import { NO_CURSOR } from './api/parameters.js';

@@ -10,11 +10,11 @@ import { compareNumbers, type MapNumber } from '../wire/chp-client.js';
 import { type CommittedBatch, Outcomes } from './outcomes.js';
 import type { Held, PendingSet } from './pending-sets.js';
 import type { RecentUuids } from './recent-uuids.js';
-import { bytesOf, type MapRecord } from './record.js';
+import { bytesOf, type MapRecord } from '../store/map-record.js';
 import type { MapReplica } from './replica.js';
 import type { ServiceKeys } from './service-keys.js';
 import { Draft, type SetIntent, type Step } from './steps.js';
-import type { StoreFailure } from '../titanic/store/store.js';
+import type { StoreFailure } from '../store/store.js';
 
 /** Limits of a batch. Others wait for it, so it must take no longer than some tens of ms. */
 const BATCH_SETS_MAX = 1024;

@@ -9,7 +9,7 @@
  */
 import { escapeName } from '../core/escape.js';
 import type { Frames } from '../core/frames.js';
-import type { StoreFailure } from '../titanic/store/store.js';
+import type { StoreFailure } from '../store/store.js';
 import { coversHugz, readIcanHaz, readKvSet, RecordFrames } from '../wire/chp.js';
 import { compareNumbers, KEY, type MapNumber, VALUE } from '../wire/chp-client.js';
 import { Batches } from './batches.js';
@@ -17,13 +17,13 @@ import { Content } from './content.js';
 import { type MapCounters, type MapEvents, type MapRefusal, newMapCounters } from './events.js';
 import { type Held, type PendingSet, PendingSets } from './pending-sets.js';
 import { RecentUuids } from './recent-uuids.js';
-import { type MapRecord, recordOf, VALUE_TEXT_MAX } from './record.js';
+import { type MapRecord, recordOf, VALUE_TEXT_MAX } from '../store/map-record.js';
 import type { PageLimits, RecordsPage } from './records.js';
 import type { MapReplica, MapStoreReads } from './replica.js';
 import { isReservedKey, ServiceKeys } from './service-keys.js';
 import type { MapPeer, MapSink, PeerId } from './sink.js';
 import { Snapshots } from './snapshots.js';
-import type { MapMerged } from './store.js';
+import type { MapMerged } from '../store/map-store.js';
 
 const HUGZ_MS = 1000; // D52
 /** Where a node's numbers go on in an epoch of its peer, which in its time stayed below. */

@@ -4,7 +4,7 @@
  */
 import { OldestFirst } from '../core/oldest-first.js';
 import type { MapNumber } from '../wire/chp-client.js';
-import { isDeletion, type MapRecord } from './record.js';
+import { isDeletion, type MapRecord } from '../store/map-record.js';
 
 const KEPT_MS = 10_000;
 /** Of more than 220 bytes each, and the key: above it, the oldest is dropped early. */

@@ -2,7 +2,7 @@
  * The replica port: how the map commits its changes. In a pair, another store holds them as well;
  * how they get there is not the map's business. (As `titanic/machine/replica.ts`.)
  */
-import type { MapRecord } from './record.js';
+import type { MapRecord } from '../store/map-record.js';
 
 /** A batch that was given to the store. */
 export interface SubmittedMapBatch {

@@ -1,6 +1,6 @@
 import type { Commits } from '../titanic/machine/commits.js';
 import type { TitanicCounters } from '../titanic/machine/counters.js';
-import type { StoreCounts } from '../titanic/store/store.js';
+import type { StoreCounts } from '../store/store.js';
 import type { DurableCounts } from '../wire/mmi.js';
 import { histogramsOf, labelled, perService, perServiceBy } from './by-service.js';
 import type { Exposition } from './exposition.js';

@@ -4,10 +4,10 @@
  */
 import { isFollowed, isLed } from '../bstar/facts.js';
 import type { Pair } from '../bstar/ports.js';
-import type { MapRecord } from '../map/record.js';
+import type { MapRecord } from '../store/map-record.js';
 import { isMapBatch, unpackMapBatch } from '../store/chunk-codec.js';
-import { unpackBatch } from '../titanic/store/batch-codec.js';
-import type { Holding } from '../titanic/store/store.js';
+import { unpackBatch } from '../store/batch-codec.js';
+import type { Holding } from '../store/store.js';
 import type { PeerMessage } from '../wire/peer.js';
 import type { ReplicatedStore } from './ports.js';
 import type { Transactions } from './transactions.js';

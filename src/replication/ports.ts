@@ -2,9 +2,9 @@
  * What replication needs of Titanic, the map and the store. What it needs of the pair:
  * bstar/ports.ts.
  */
-import type { MapRecord } from '../map/record.js';
+import type { MapRecord } from '../store/map-record.js';
 import type { NodeStore } from '../store/node-store.js';
-import type { StoreFailure } from '../titanic/store/store.js';
+import type { StoreFailure } from '../store/store.js';
 import type { Titanic } from '../titanic/machine/titanic.js';
 
 /** Titanic, as replication calls it. */

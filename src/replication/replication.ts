@@ -9,10 +9,10 @@ import { isLed, type Replication as Mode } from '../bstar/facts.js';
 import type { JoinFigures, Pair, ReplicationMessage, Replicator } from '../bstar/ports.js';
 import { present } from '../core/assert.js';
 import { DISK_BATCH_BYTES } from '../core/defaults.js';
-import type { MapRecord } from '../map/record.js';
+import type { MapRecord } from '../store/map-record.js';
 import type { MapReplica, SubmittedMapBatch } from '../map/replica.js';
 import { packMapBatch } from '../store/chunk-codec.js';
-import { packBatch } from '../titanic/store/batch-codec.js';
+import { packBatch } from '../store/batch-codec.js';
 import type { SubmittedBatch, Replica } from '../titanic/machine/replica.js';
 import {
   type Change,
@@ -28,7 +28,7 @@ import {
   type PairStoreEvents,
   type StoreFailure,
   type Tombstones,
-} from '../titanic/store/store.js';
+} from '../store/store.js';
 import type { PeerHolding, PeerMessage } from '../wire/peer.js';
 import { Incoming } from './incoming.js';
 import { Outgoing, type OutgoingSink } from './outgoing.js';

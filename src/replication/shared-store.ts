@@ -3,7 +3,7 @@
  * lasts, which is judged by its own clock (D19).
  */
 import type { Replica, SubmittedBatch } from '../titanic/machine/replica.js';
-import type { Change, Store } from '../titanic/store/store.js';
+import type { Change, Store } from '../store/store.js';
 import { Standalone } from './standalone.js';
 
 /**

@@ -1,9 +1,9 @@
 /** For a store that belongs to no pair: numbers its transactions, of Titanic and of the map. */
 import { DISK_BATCH_BYTES } from '../core/defaults.js';
 import type { MapReplica } from '../map/replica.js';
-import type { MapStore } from '../map/store.js';
+import type { MapStore } from '../store/map-store.js';
 import type { Replica, SubmittedBatch } from '../titanic/machine/replica.js';
-import type { Change, Store, Transaction } from '../titanic/store/store.js';
+import type { Change, Store, Transaction } from '../store/store.js';
 
 export class Standalone implements Replica {
   readonly isPaired = false;

@@ -3,7 +3,7 @@
  * which of the peer's transactions this store holds (D20).
  */
 import { present } from '../core/assert.js';
-import type { Holding, Tombstones, Transaction } from '../titanic/store/store.js';
+import type { Holding, Tombstones, Transaction } from '../store/store.js';
 
 /** Whose changes of this node a transaction carries. */
 export type Writer = 'titanic' | 'map';

@@ -2,14 +2,14 @@
  * What the store of a node sends to that of its peer.
  *
  * A chunk: a byte for its format (1), the length of Titanic's records (4 bytes, network order), those
- * records (titanic/store/record-codec.ts), then the map's (map/record-codec.ts; none: nothing).
+ * records (store/record-codec.ts), then the map's (store/map-record-codec.ts; none: nothing).
  * A batch of the map: a byte for its format (1), the byte 1, a byte for what deletions leave (0 none,
  * 1 known, 2 all), then its changes. A batch has changes of either the map or Titanic
- * (titanic/store/batch-codec.ts).
+ * (store/batch-codec.ts).
  */
-import type { MapRecord } from '../map/record.js';
-import { packRecords, unpackRecords } from '../map/record-codec.js';
-import type { Tombstones } from '../titanic/store/store.js';
+import type { MapRecord } from './map-record.js';
+import { packRecords, unpackRecords } from './map-record-codec.js';
+import type { Tombstones } from './store.js';
 
 const FORMAT = 1;
 /** What a batch changes; Titanic's have another number there. */

@@ -2,8 +2,8 @@
  * The store of a node: Titanic's requests and the map's records in one place, with one sequence of
  * transactions. So the two nodes of a pair exchange the changes of both alike (D20, D53).
  */
-import type { MapStore, MapStoreEvents } from '../map/store.js';
-import type { PairStore, PairStoreEvents, Recovered, Transaction } from '../titanic/store/store.js';
+import type { MapStore, MapStoreEvents } from './map-store.js';
+import type { PairStore, PairStoreEvents, Recovered, Transaction } from './store.js';
 
 /** What a store reports when it is opened. */
 export interface NodeRecovered extends Recovered {

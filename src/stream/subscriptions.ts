@@ -26,8 +26,11 @@ export interface SubscriptionLimits {
   readonly total: number;
 }
 
-/** Memory that a subscription takes besides its topic: entries of maps, a node for the topic. */
-const SUBSCRIPTION_BYTES = 256;
+/**
+ * Memory that a subscription takes besides its topic: entries of maps, a node for the topic. Measured
+ * with 80,000 subscriptions to topics of 240 bytes, each of which took 880 to 1,060 bytes in all.
+ */
+const SUBSCRIPTION_BYTES = 640;
 
 /** One topic of one subscriber. */
 interface Subscription {

@@ -1,8 +1,8 @@
-/** The map's records in a memory store, as simply as possible (map/store.ts: D54, D20). */
-import { isDeletion, type MapRecord, tombstoneBytesOf } from '../map/record.js';
-import { packedSize } from '../map/record-codec.js';
-import type { MapMerged } from '../map/store.js';
-import type { Transaction } from '../titanic/store/store.js';
+/** The map's records in a memory store, as simply as possible (store/map-store.ts: D54, D20). */
+import { isDeletion, type MapRecord, tombstoneBytesOf } from '../store/map-record.js';
+import { packedSize } from '../store/map-record-codec.js';
+import type { MapMerged } from '../store/map-store.js';
+import type { Transaction } from '../store/store.js';
 import { compareNumbers } from '../wire/chp-client.js';
 
 /** A record, or a tombstone: a deletion. */

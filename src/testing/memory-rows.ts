@@ -1,6 +1,6 @@
 /** What a store in memory has: requests, idempotency keys, and tombstones of requests. */
-import type { RequestState } from '../titanic/store/join.js';
-import type { RequestRecord, StoredDeath, StoredReply } from '../titanic/store/record-codec.js';
+import type { RequestState } from '../store/join.js';
+import type { RequestRecord, StoredDeath, StoredReply } from '../store/record-codec.js';
 import type {
   Attempt,
   Holding,
@@ -10,7 +10,7 @@ import type {
   ServiceCount,
   StoredRequest,
   Tombstone as TombstoneFacts,
-} from '../titanic/store/store.js';
+} from '../store/store.js';
 
 /** What has become of a request. */
 export interface EntryHistory {

@@ -1,5 +1,5 @@
 /** The steps of a stored request up the state ladder (D17). */
-import { ATTEMPTS_KEPT, type Change } from '../titanic/store/store.js';
+import { ATTEMPTS_KEPT, type Change } from '../store/store.js';
 import type { Entry } from './memory-rows.js';
 
 type Step = Extract<Change, { readonly kind: 'attempt' | 'reply' | 'dead' }>;

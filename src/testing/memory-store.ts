@@ -12,9 +12,9 @@ import type {
   PairStoreEvents,
   StoreFailure,
   Transaction,
-} from '../titanic/store/store.js';
-import type { MapRecord } from '../map/record.js';
-import type { MapStoreEvents } from '../map/store.js';
+} from '../store/store.js';
+import type { MapRecord } from '../store/map-record.js';
+import type { MapStoreEvents } from '../store/map-store.js';
 import type { NodeRecovered, NodeStore, OpenNodeStore } from '../store/node-store.js';
 import type { StoreContent } from './memory-rows.js';
 import { MemoryTables } from './memory-tables.js';

@@ -4,16 +4,16 @@
  */
 import { present } from '../core/assert.js';
 import { nextAfter } from '../core/numbers.js';
-import type { MapRecord } from '../map/record.js';
-import type { MapMerged } from '../map/store.js';
+import type { MapRecord } from '../store/map-record.js';
+import type { MapMerged } from '../store/map-store.js';
 import { packChunk, unpackChunk } from '../store/chunk-codec.js';
 import type { NodeRecovered } from '../store/node-store.js';
-import { unpackFailure } from '../titanic/store/failure-codec.js';
-import { backoffIn, headersIn, joinExtra } from '../titanic/store/fields.js';
+import { unpackFailure } from '../store/failure-codec.js';
+import { backoffIn, headersIn, joinExtra } from '../store/fields.js';
 import { failureLine } from '../wire/failure.js';
 import { isOnceKey } from '../wire/tsp.js';
-import { merge, type MergeTables } from '../titanic/store/merge.js';
-import { RecordWriter, unpackRecords } from '../titanic/store/record-codec.js';
+import { merge, type MergeTables } from '../store/merge.js';
+import { RecordWriter, unpackRecords } from '../store/record-codec.js';
 import {
   ANY_OWNER,
   type Change,
@@ -34,7 +34,7 @@ import {
   type StoredRequest,
   type Tombstone as TombstoneFacts,
   type Transaction,
-} from '../titanic/store/store.js';
+} from '../store/store.js';
 import { MemoryMapRows } from './memory-map-rows.js';
 import {
   countServices,

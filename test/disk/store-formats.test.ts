@@ -15,17 +15,17 @@ import Database from 'better-sqlite3';
 
 import { codeOf, type MajordomoError } from '../../src/core/errors.js';
 import { EXIT, exitStatusOf } from '../../src/core/exit.js';
-import { backupStore } from '../../src/titanic/io/file/backup.js';
-import { checkOwnStore } from '../../src/titanic/io/file/database.js';
-import { formatOf, upgrade } from '../../src/titanic/io/file/formats.js';
-import { refuseLeftBehind } from '../../src/titanic/io/file/left-behind.js';
+import { backupStore } from '../../src/store/sqlite/file/backup.js';
+import { checkOwnStore } from '../../src/store/sqlite/file/database.js';
+import { formatOf, upgrade } from '../../src/store/sqlite/file/formats.js';
+import { refuseLeftBehind } from '../../src/store/sqlite/file/left-behind.js';
 import {
   APPLICATION_ID,
   DEVELOPMENT_ID,
   type Migration,
   readMigrations,
-} from '../../src/titanic/io/file/schema.js';
-import { verifyStore } from '../../src/titanic/io/file/verify.js';
+} from '../../src/store/sqlite/file/schema.js';
+import { verifyStore } from '../../src/store/sqlite/file/verify.js';
 import { fileMigration } from '../support/later-program.js';
 import { accept, attempt, dead, reply, uuidOf } from '../support/store-changes.js';
 import { StoreDirectory } from '../support/store-directory.js';

@@ -18,8 +18,8 @@ import Database from 'better-sqlite3';
 
 import { codeOf, type MajordomoError } from '../../src/core/errors.js';
 import { EXIT, exitStatusOf } from '../../src/core/exit.js';
-import { backupStore } from '../../src/titanic/io/file/backup.js';
-import { checkOwnStore } from '../../src/titanic/io/file/database.js';
+import { backupStore } from '../../src/store/sqlite/file/backup.js';
+import { checkOwnStore } from '../../src/store/sqlite/file/database.js';
 import { accept } from '../support/store-changes.js';
 import { StoreDirectory } from '../support/store-directory.js';
 

@@ -4,11 +4,11 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
 import { EXIT, exitStatusOf } from '../../src/core/exit.js';
-import { backupStore } from '../../src/titanic/io/file/backup.js';
-import { readMigrations } from '../../src/titanic/io/file/schema.js';
-import { verifyStore } from '../../src/titanic/io/file/verify.js';
-import type { MapRecord } from '../../src/map/record.js';
-import { openSqliteStore } from '../../src/titanic/io/sqlite-store.js';
+import { backupStore } from '../../src/store/sqlite/file/backup.js';
+import { readMigrations } from '../../src/store/sqlite/file/schema.js';
+import { verifyStore } from '../../src/store/sqlite/file/verify.js';
+import type { MapRecord } from '../../src/store/map-record.js';
+import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
 import { MapStoreUser } from '../support/map-store-user.js';
 import { sqliteContent } from '../support/sqlite-content.js';
 import { accept, attempt, close, dead, reply } from '../support/store-changes.js';

@@ -3,8 +3,8 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { verifyStore } from '../../src/titanic/io/file/verify.js';
-import { type Change, readFrom } from '../../src/titanic/store/store.js';
+import { verifyStore } from '../../src/store/sqlite/file/verify.js';
+import { type Change, readFrom } from '../../src/store/store.js';
 import { MemoryDisk } from '../../src/testing/memory-store.js';
 import {
   accept,

@@ -1,13 +1,13 @@
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import type Database from 'better-sqlite3';
 
-import { openForService } from '../../src/titanic/io/file/database.js';
-import { KnownStore } from '../../src/titanic/io/file/known-store.js';
-import { fitPairIndex } from '../../src/titanic/io/file/pair-index.js';
-import { QUERY_SQL } from '../../src/titanic/io/queries/query-statements.js';
-import { countContent } from '../../src/titanic/io/tables/content-counts.js';
-import { prepareMapStatements } from '../../src/titanic/io/tables/map-rows.js';
-import { prepareStatements } from '../../src/titanic/io/tables/statements.js';
+import { openForService } from '../../src/store/sqlite/file/database.js';
+import { KnownStore } from '../../src/store/sqlite/file/known-store.js';
+import { fitPairIndex } from '../../src/store/sqlite/file/pair-index.js';
+import { QUERY_SQL } from '../../src/store/sqlite/queries/query-statements.js';
+import { countContent } from '../../src/store/sqlite/tables/content-counts.js';
+import { prepareMapStatements } from '../../src/store/sqlite/tables/map-rows.js';
+import { prepareStatements } from '../../src/store/sqlite/tables/statements.js';
 import { StoreDirectory } from '../support/store-directory.js';
 
 /** Every index of a store on a node of a pair, and a statement that needs it. */

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { verifyStore } from '../../src/titanic/io/file/verify.js';
+import { verifyStore } from '../../src/store/sqlite/file/verify.js';
 import {
   ATTEMPTS_KEPT,
   type Ownership,
@@ -9,7 +9,7 @@ import {
   type Closer,
   type Owner,
   type ServiceCount,
-} from '../../src/titanic/store/store.js';
+} from '../../src/store/store.js';
 import { RequestCounters } from '../../src/broker/request-counters.js';
 import { StoredServices } from '../../src/titanic/machine/stored-services.js';
 import { MemoryDisk } from '../../src/testing/memory-store.js';

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
-import { verifyStore } from '../../src/titanic/io/file/verify.js';
-import { readFrom } from '../../src/titanic/store/store.js';
+import { verifyStore } from '../../src/store/sqlite/file/verify.js';
+import { readFrom } from '../../src/store/store.js';
 import { accept as acceptOf, close, reply } from '../support/store-changes.js';
 import { StoreDirectory } from '../support/store-directory.js';
 import { chunksFrom, contentOf, mergeInto, packed } from '../support/store-pair.js';

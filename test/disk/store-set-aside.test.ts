@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
-import { setAsideAt } from '../../src/titanic/io/file/set-aside.js';
-import { verifyStore } from '../../src/titanic/io/file/verify.js';
+import { setAsideAt } from '../../src/store/sqlite/file/set-aside.js';
+import { verifyStore } from '../../src/store/sqlite/file/verify.js';
 import { accept, attempt, reply, uuidOf } from '../support/store-changes.js';
 import { StoreDirectory } from '../support/store-directory.js';
 import { contentOf, packed } from '../support/store-pair.js';

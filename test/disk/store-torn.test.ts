@@ -1,10 +1,10 @@
 import { copyFileSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { openForService } from '../../src/titanic/io/file/database.js';
-import { KnownStore } from '../../src/titanic/io/file/known-store.js';
-import { verifyStore } from '../../src/titanic/io/file/verify.js';
-import type { Change } from '../../src/titanic/store/store.js';
+import { openForService } from '../../src/store/sqlite/file/database.js';
+import { KnownStore } from '../../src/store/sqlite/file/known-store.js';
+import { verifyStore } from '../../src/store/sqlite/file/verify.js';
+import type { Change } from '../../src/store/store.js';
 import type { StoreContent } from '../../src/testing/memory-rows.js';
 import { MemoryTables } from '../../src/testing/memory-tables.js';
 import { sqliteContent } from '../support/sqlite-content.js';

@@ -6,7 +6,7 @@ import { afterEach, beforeEach, expect, it } from '@jest/globals';
 
 import { assert } from '../../src/core/assert.js';
 import { placeOf } from '../../src/core/postgres-url.js';
-import { openPostgresStore } from '../../src/titanic/io/postgres/postgres-store.js';
+import { openPostgresStore } from '../../src/extensions/postgres/postgres-store.js';
 import type {
   Change,
   ChangeResult,
@@ -14,7 +14,7 @@ import type {
   ClaimOrder,
   ClaimStore,
   Hint,
-} from '../../src/titanic/store/store.js';
+} from '../../src/store/store.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
 import { accept, attempt, type ChangeOf, dead, reply, uuidOf } from '../support/store-changes.js';
 import { until } from '../support/until.js';

@@ -3,9 +3,9 @@ import { afterEach, expect, it } from '@jest/globals';
 
 import { present } from '../../src/core/assert.js';
 import { placeOf } from '../../src/core/postgres-url.js';
-import { lacksOf } from '../../src/titanic/io/postgres/catalog.js';
-import { connect, type Connection } from '../../src/titanic/io/postgres/connection.js';
-import { migrate } from '../../src/titanic/io/postgres/migrate.js';
+import { lacksOf } from '../../src/extensions/postgres/catalog.js';
+import { connect, type Connection } from '../../src/extensions/postgres/connection.js';
+import { migrate } from '../../src/extensions/postgres/migrate.js';
 import { run } from '../support/child.js';
 import { clientOf, endAll } from '../support/daemon-users.js';
 import { Daemon, startDaemon, temporaryDirectory } from '../support/daemon.js';

@@ -5,8 +5,8 @@
 import { afterEach, expect, it } from '@jest/globals';
 
 import { placeOf } from '../../src/core/postgres-url.js';
-import { verifyDatabase } from '../../src/titanic/io/postgres/examine.js';
-import type { Change } from '../../src/titanic/store/store.js';
+import { verifyDatabase } from '../../src/extensions/postgres/examine.js';
+import type { Change } from '../../src/store/store.js';
 import { endAll } from '../support/daemon-users.js';
 import type { Cluster } from '../support/postgres-cluster.js';
 import { openDatabaseStore } from '../support/postgres-place.js';

@@ -2,20 +2,20 @@ import { afterAll, beforeAll, expect, it } from '@jest/globals';
 
 import { present } from '../../src/core/assert.js';
 import { placeOf } from '../../src/core/postgres-url.js';
-import { Batch, type Sending } from '../../src/titanic/io/postgres/changes.js';
-import { connect, type Connection } from '../../src/titanic/io/postgres/connection.js';
-import { migrate } from '../../src/titanic/io/postgres/migrate.js';
+import { Batch, type Sending } from '../../src/extensions/postgres/changes.js';
+import { connect, type Connection } from '../../src/extensions/postgres/connection.js';
+import { migrate } from '../../src/extensions/postgres/migrate.js';
 import {
   CLAIMED_OF,
   LIST_SCHEDULES,
   LOAD,
   LOOK_UP,
   PART,
-} from '../../src/titanic/io/postgres/reads.js';
-import { RowLocks } from '../../src/titanic/io/postgres/row-locks.js';
-import { SCHEMA } from '../../src/titanic/io/postgres/schema.js';
-import { Fence, fenceValue, NEW_ERA } from '../../src/titanic/io/postgres/fence.js';
-import { FREE, take } from '../../src/titanic/io/postgres/session.js';
+} from '../../src/extensions/postgres/reads.js';
+import { RowLocks } from '../../src/extensions/postgres/row-locks.js';
+import { SCHEMA } from '../../src/extensions/postgres/schema.js';
+import { Fence, fenceValue, NEW_ERA } from '../../src/extensions/postgres/fence.js';
+import { FREE, take } from '../../src/extensions/postgres/session.js';
 import {
   ACCEPT,
   ACCEPT_KEYED,
@@ -31,16 +31,16 @@ import {
   RETRY,
   SWEEP,
   WAKE,
-} from '../../src/titanic/io/postgres/statements.js';
-import { UNCLAIMED } from '../../src/titanic/io/postgres/unclaimed.js';
-import type { Change } from '../../src/titanic/store/store.js';
+} from '../../src/extensions/postgres/statements.js';
+import { UNCLAIMED } from '../../src/extensions/postgres/unclaimed.js';
+import type { Change } from '../../src/store/store.js';
 import {
   byteas,
   int4s,
   int8s,
   numbers as numberTable,
   uuids,
-} from '../../src/titanic/io/postgres/values.js';
+} from '../../src/extensions/postgres/values.js';
 import { Cluster } from '../support/postgres-cluster.js';
 import { describeWithPostgres } from '../support/postgres.js';
 import { accept, attempt, close, dead, reply, retry, uuidOf } from '../support/store-changes.js';

@@ -8,8 +8,8 @@ import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 
 import { present } from '../../src/core/assert.js';
 import { placeOf } from '../../src/core/postgres-url.js';
-import { connect } from '../../src/titanic/io/postgres/connection.js';
-import { FORMAT } from '../../src/titanic/io/postgres/schema.js';
+import { connect } from '../../src/extensions/postgres/connection.js';
+import { FORMAT } from '../../src/extensions/postgres/schema.js';
 import { makeCertificate } from '../support/certificate.js';
 import { run } from '../support/child.js';
 import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../support/daemon.js';

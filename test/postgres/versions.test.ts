@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterEach, expect, it } from '@jest/globals';
 
 import { present } from '../../src/core/assert.js';
-import { FORMAT } from '../../src/titanic/io/postgres/schema.js';
+import { FORMAT } from '../../src/extensions/postgres/schema.js';
 import { run } from '../support/child.js';
 import { ask, clientOf, endAll, serve, upper } from '../support/daemon-users.js';
 import { Daemon, type DaemonOptions, startDaemon, temporaryDirectory } from '../support/daemon.js';

@@ -2,7 +2,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { Frames } from '../../src/core/frames.js';
 import type { OpenMapPorts } from '../../src/daemon/map.js';
-import { isDeletion } from '../../src/map/record.js';
+import { isDeletion } from '../../src/store/map-record.js';
 import { KEY } from '../../src/wire/chp-client.js';
 import { firstFailure } from './actors/first-failure.js';
 import type { MapOnlySabotage } from './map/node.js';

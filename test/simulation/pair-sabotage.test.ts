@@ -1,6 +1,6 @@
 /** The simulation is only worth what it finds: pairs whose wiring is broken on purpose. */
 import { describe, expect, it } from '@jest/globals';
-import { packBatch } from '../../src/titanic/store/batch-codec.js';
+import { packBatch } from '../../src/store/batch-codec.js';
 import { firstFailure } from './actors/first-failure.js';
 import type { PairSabotage } from './pair/node.js';
 import type { PairWorldWeather } from './pair/weather.js';

@@ -1,6 +1,6 @@
 /** The simulation is only worth what it finds: a database and brokers that are broken on purpose. */
 import { describe, expect, it } from '@jest/globals';
-import type { ClaimedRequest } from '../../src/titanic/store/store.js';
+import type { ClaimedRequest } from '../../src/store/store.js';
 import { TITANIC_SCHEDULE } from '../../src/wire/tsp.js';
 import { firstFailure } from './actors/first-failure.js';
 import type { SharedWeather } from './shared/weather.js';

@@ -1,6 +1,6 @@
 /** The simulation is only worth what it finds: stores and machines that are broken on purpose. */
 import { describe, expect, it } from '@jest/globals';
-import type { Change, ChangeResult } from '../../src/titanic/store/store.js';
+import type { Change, ChangeResult } from '../../src/store/store.js';
 import { asker } from '../support/asker.js';
 import { type Asked, type StageDisk, StageStore } from '../support/stage-store.js';
 import { firstFailure } from './actors/first-failure.js';

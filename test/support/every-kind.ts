@@ -1,9 +1,9 @@
 /** A store file that has rows of every kind. */
-import { packFailure } from '../../src/titanic/store/failure-codec.js';
-import { extraOf, putBytes } from '../../src/titanic/store/fields.js';
-import { PackWriter } from '../../src/titanic/store/packing.js';
-import { openSqliteStore } from '../../src/titanic/io/sqlite-store.js';
-import type { Change } from '../../src/titanic/store/store.js';
+import { packFailure } from '../../src/store/failure-codec.js';
+import { extraOf, putBytes } from '../../src/store/fields.js';
+import { PackWriter } from '../../src/store/packing.js';
+import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
+import type { Change } from '../../src/store/store.js';
 import { accept, attempt, close, dead, expire, NOON, reply, retry } from './store-changes.js';
 import { packed } from './store-pair.js';
 import { StoreUser } from './store-user.js';

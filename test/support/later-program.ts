@@ -8,8 +8,8 @@ import { join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
 import { assert } from '../../src/core/assert.js';
-import { readMigrations } from '../../src/titanic/io/file/schema.js';
-import { FORMAT } from '../../src/titanic/io/postgres/schema.js';
+import { readMigrations } from '../../src/store/sqlite/file/schema.js';
+import { FORMAT } from '../../src/extensions/postgres/schema.js';
 import { FLEET_VERSION } from '../../src/wire/fleet.js';
 import { PEER_VERSION } from '../../src/wire/peer.js';
 import { temporaryDirectory } from './daemon.js';
@@ -63,7 +63,7 @@ export function laterProgram(versions: number): string {
   changeStores(change, versions);
   for (let format = laterFormat(1); format <= laterFormat(versions); format++) {
     const name = `${String(format).padStart(4, '0')}-later.sql`;
-    const path = join(directory, 'src/titanic/io/file/migrations', name);
+    const path = join(directory, 'src/store/sqlite/file/migrations', name);
     writeFileSync(path, fileMigration(format));
   }
   changePair(change, versions);
@@ -74,12 +74,12 @@ export function laterProgram(versions: number): string {
 function changeStores(change: Change, versions: number): void {
   const migrations = Array.from({ length: versions }, (_, n) => migration(FORMAT + 1 + n));
   change(
-    'titanic/io/postgres/schema.js',
+    'extensions/postgres/schema.js',
     'export const FORMAT',
     `MIGRATIONS.push(...${JSON.stringify(migrations)});\nexport const FORMAT`,
   );
   // A field of each request.
-  const fields = 'titanic/store/fields.js';
+  const fields = 'store/fields.js';
   change(fields, 'if (headers === null && backoff === null)', 'if (EXTRA_BYTES === 0)');
   change(
     fields,

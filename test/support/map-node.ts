@@ -6,8 +6,8 @@ import { monotonicMs } from '../../src/core/clock.js';
 import { GlobSet } from '../../src/core/glob.js';
 import { Holdings } from '../../src/core/holdings.js';
 import { MapHost } from '../../src/daemon/map.js';
-import type { StoreFailure } from '../../src/titanic/store/store.js';
-import type { MapRecord } from '../../src/map/record.js';
+import type { StoreFailure } from '../../src/store/store.js';
+import type { MapRecord } from '../../src/store/map-record.js';
 import type { ListenerCurve } from '../../src/transport/listener-curve.js';
 import { MemoryMapRows } from '../../src/testing/memory-map-rows.js';
 

@@ -1,15 +1,10 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import { present } from '../../src/core/assert.js';
-import { type MapRecord, valueOf } from '../../src/map/record.js';
+import { type MapRecord, valueOf } from '../../src/store/map-record.js';
 import { unpackChunk } from '../../src/store/chunk-codec.js';
 import type { OpenNodeStore } from '../../src/store/node-store.js';
-import {
-  type Chunk,
-  readFrom,
-  type ReadPlace,
-  type Tombstones,
-} from '../../src/titanic/store/store.js';
+import { type Chunk, readFrom, type ReadPlace, type Tombstones } from '../../src/store/store.js';
 import { seededRandom } from './stage-random.js';
 import { MapStoreUser } from './map-store-user.js';
 import { eachWithStore, type StorePlace } from './store-subject.js';
@@ -55,7 +50,7 @@ async function contentOf(user: MapStoreUser): Promise<MapRecord[]> {
   return chunks.flatMap(recordsIn).sort((a, b) => (a.key < b.key ? -1 : 1));
 }
 
-/** What every store behind `src/map/store.ts` and `src/store/node-store.ts` promises. */
+/** What every store behind `src/store/map-store.ts` and `src/store/node-store.ts` promises. */
 export function describeMapStoreContract(
   name: string,
   make: () => Promise<StorePlace<OpenNodeStore>>,

@@ -1,7 +1,7 @@
 /** Uses a store's map with promises, and checks that it tells each thing once and never in a call. */
 import { assert, present } from '../../src/core/assert.js';
-import type { MapRecord } from '../../src/map/record.js';
-import type { MapMerged, MapStoreEvents } from '../../src/map/store.js';
+import type { MapRecord } from '../../src/store/map-record.js';
+import type { MapMerged, MapStoreEvents } from '../../src/store/map-store.js';
 import type { NodeRecovered, NodeStore, OpenNodeStore } from '../../src/store/node-store.js';
 import type {
   Chunk,
@@ -10,7 +10,7 @@ import type {
   PairStoreEvents,
   StoreFailure,
   Transaction,
-} from '../../src/titanic/store/store.js';
+} from '../../src/store/store.js';
 
 type Told = MapMerged | MergeFailure | StoreFailure | Chunk | readonly MapRecord[] | 'committed';
 

@@ -2,9 +2,9 @@
 import { randomBytes } from 'node:crypto';
 
 import { placeOf } from '../../src/core/postgres-url.js';
-import type { OpenPostgres, StoreReport } from '../../src/titanic/io/postgres/messages.js';
-import { openPostgresQueries } from '../../src/titanic/io/postgres/postgres-queries.js';
-import { openPostgresStore } from '../../src/titanic/io/postgres/postgres-store.js';
+import type { OpenPostgres, StoreReport } from '../../src/extensions/postgres/messages.js';
+import { openPostgresQueries } from '../../src/extensions/postgres/postgres-queries.js';
+import { openPostgresStore } from '../../src/extensions/postgres/postgres-store.js';
 import { atEnd } from './daemon-users.js';
 import type { Cluster } from './postgres-cluster.js';
 import type { QueriesPlace } from './queries-contract.js';

@@ -3,8 +3,8 @@ import { expect, it } from '@jest/globals';
 import { present } from '../../src/core/assert.js';
 import { Frames } from '../../src/core/frames.js';
 import { pack, packedBytes } from '../../src/core/packed.js';
-import type { Bodies } from '../../src/titanic/operator/bodies.js';
-import { extraOf } from '../../src/titanic/store/fields.js';
+import type { Bodies } from '../../src/store/bodies.js';
+import { extraOf } from '../../src/store/fields.js';
 import type { QueriesSubject } from './queries-contract.js';
 import { accept, close, reply } from './store-changes.js';
 

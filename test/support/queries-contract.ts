@@ -2,8 +2,8 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { present } from '../../src/core/assert.js';
-import type { ClosableQueries } from '../../src/titanic/io/queries/thread-queries.js';
-import type { PageQuery } from '../../src/titanic/operator/queries.js';
+import type { ClosableQueries } from '../../src/store/thread/thread-queries.js';
+import type { PageQuery } from '../../src/store/queries.js';
 import { describeBodies } from './queries-contract-bodies.js';
 import { numbersOf, QueriesUser } from './queries-user.js';
 import {
@@ -63,7 +63,7 @@ function upTo(count: number): number[] {
 }
 
 /**
- * What every query port behind `src/titanic/operator/queries.ts` promises.
+ * What every query port behind `src/store/queries.ts` promises.
  * @param isShared it numbers requests by a clock of its own, not as the broker does
  */
 export function describeQueriesContract(

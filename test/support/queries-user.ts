@@ -1,8 +1,8 @@
 /** Asks the query port of a store, as the operator does, for requests that tests have numbered. */
-import type { Bodies } from '../../src/titanic/operator/bodies.js';
-import type { ClosableQueries } from '../../src/titanic/io/queries/thread-queries.js';
-import type { PageQuery, RequestHistory, RequestPage } from '../../src/titanic/operator/queries.js';
-import type { StoreFailure } from '../../src/titanic/store/store.js';
+import type { Bodies } from '../../src/store/bodies.js';
+import type { ClosableQueries } from '../../src/store/thread/thread-queries.js';
+import type { PageQuery, RequestHistory, RequestPage } from '../../src/store/queries.js';
+import type { StoreFailure } from '../../src/store/store.js';
 import { NOON, uuidOf } from './store-changes.js';
 
 /** All requests. */

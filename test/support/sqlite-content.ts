@@ -1,8 +1,8 @@
 /** The content of a store file in the form of the store in memory, for comparison. */
 import Database from 'better-sqlite3';
 
-import { countContent } from '../../src/titanic/io/tables/content-counts.js';
-import type { Owner, StoredState } from '../../src/titanic/store/store.js';
+import { countContent } from '../../src/store/sqlite/tables/content-counts.js';
+import type { Owner, StoredState } from '../../src/store/store.js';
 import type { StoreContent } from '../../src/testing/memory-rows.js';
 
 const STATES: readonly StoredState[] = ['pending', 'pending', 'replied', 'dead'];

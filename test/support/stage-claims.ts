@@ -1,12 +1,7 @@
 /** The claims of a store that other brokers use, too: a script answers them. */
 import { SCHEDULES, type TitanicClaims } from '../../src/titanic/machine/context.js';
 import type { Titanic } from '../../src/titanic/machine/titanic.js';
-import type {
-  ClaimedRequest,
-  ClaimOrder,
-  Hint,
-  StoredRequest,
-} from '../../src/titanic/store/store.js';
+import type { ClaimedRequest, ClaimOrder, Hint, StoredRequest } from '../../src/store/store.js';
 
 export class StageClaims implements TitanicClaims {
   /** All orders so far. */

@@ -1,7 +1,7 @@
 /** The query port on a stage's disk, as simple as possible; it answers when the stage lets it. */
-import { type Bodies, shownBody } from '../../src/titanic/operator/bodies.js';
-import { unpackFailure } from '../../src/titanic/store/failure-codec.js';
-import { backoffIn, readHeadersIn } from '../../src/titanic/store/fields.js';
+import { type Bodies, shownBody } from '../../src/store/bodies.js';
+import { unpackFailure } from '../../src/store/failure-codec.js';
+import { backoffIn, readHeadersIn } from '../../src/store/fields.js';
 import {
   type PageQuery,
   type RequestPage,
@@ -9,8 +9,8 @@ import {
   REASON_CHARACTERS_MAX,
   type RequestHistory,
   type ListedRequest,
-} from '../../src/titanic/operator/queries.js';
-import type { RequestUuid, StoreFailure } from '../../src/titanic/store/store.js';
+} from '../../src/store/queries.js';
+import type { RequestUuid, StoreFailure } from '../../src/store/store.js';
 import type { Entry } from '../../src/testing/memory-rows.js';
 import type { StageDisk } from './stage-store.js';
 

@@ -2,7 +2,7 @@
 import { present } from '../../src/core/assert.js';
 import { DISK_BATCH_BYTES } from '../../src/core/defaults.js';
 import type { SubmittedBatch, Replica } from '../../src/titanic/machine/replica.js';
-import type { Change, Store, Transaction } from '../../src/titanic/store/store.js';
+import type { Change, Store, Transaction } from '../../src/store/store.js';
 
 /** A batch that was sent to the peer. */
 interface Shipped {

@@ -15,7 +15,7 @@ import type {
   StoredRequest,
   StoreFailure,
   Transaction,
-} from '../../src/titanic/store/store.js';
+} from '../../src/store/store.js';
 import type { TitanicReads } from '../../src/titanic/machine/context.js';
 import type { TitanicStoreEvents } from '../../src/titanic/machine/titanic.js';
 import type { Entry } from '../../src/testing/memory-rows.js';

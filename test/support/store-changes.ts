@@ -5,7 +5,7 @@ import {
   type Closer,
   type RequestUuid,
   type StoredRequest,
-} from '../../src/titanic/store/store.js';
+} from '../../src/store/store.js';
 
 export type ChangeOf<Kind extends Change['kind']> = Extract<Change, { readonly kind: Kind }>;
 

@@ -1,15 +1,9 @@
 import { expect, it } from '@jest/globals';
 
 import { present } from '../../src/core/assert.js';
-import {
-  type Change,
-  type Closer,
-  keyBytes,
-  type Owner,
-  readFrom,
-} from '../../src/titanic/store/store.js';
+import { type Change, type Closer, keyBytes, type Owner, readFrom } from '../../src/store/store.js';
 import { onceKey } from '../../src/wire/tsp.js';
-import { extraOf } from '../../src/titanic/store/fields.js';
+import { extraOf } from '../../src/store/fields.js';
 import {
   accept,
   attempt,

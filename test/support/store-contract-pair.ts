@@ -2,13 +2,13 @@ import { expect, it } from '@jest/globals';
 
 import { COUNT_MAX, SEQUENCE_MAX, WALL_MS_MAX } from '../../src/core/numbers.js';
 import { packChunk } from '../../src/store/chunk-codec.js';
-import { RecordWriter, type StoreRecord } from '../../src/titanic/store/record-codec.js';
+import { RecordWriter, type StoreRecord } from '../../src/store/record-codec.js';
 import {
   type Holding,
   readFrom,
   type StoredRequest,
   type Tombstones,
-} from '../../src/titanic/store/store.js';
+} from '../../src/store/store.js';
 import {
   accept,
   attempt,

@@ -1,7 +1,7 @@
 import { expect, it } from '@jest/globals';
 
 import { accept, close, dead, NOON, reply, requestOf, sweep, uuidOf } from './store-changes.js';
-import type { StoredRequest } from '../../src/titanic/store/store.js';
+import type { StoredRequest } from '../../src/store/store.js';
 import type { Subject } from './store-contract.js';
 
 const LARGE_BYTES = 16 * 1024 * 1024;

@@ -2,7 +2,7 @@ import { expect, it } from '@jest/globals';
 
 import { RequestCounters } from '../../src/broker/request-counters.js';
 import { StoredServices } from '../../src/titanic/machine/stored-services.js';
-import type { Change, ServiceCount, StoreCounts } from '../../src/titanic/store/store.js';
+import type { Change, ServiceCount, StoreCounts } from '../../src/store/store.js';
 import {
   accept,
   attempt,

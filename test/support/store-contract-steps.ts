@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 
-import type { Change, ChangeResult, Found } from '../../src/titanic/store/store.js';
+import type { Change, ChangeResult, Found } from '../../src/store/store.js';
 import {
   accept,
   attempt,

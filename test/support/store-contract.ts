@@ -23,7 +23,7 @@ export interface ContractOptions {
 }
 
 /**
- * What every store behind `src/titanic/store/store.ts` promises.
+ * What every store behind `src/store/store.ts` promises.
  */
 export function describeStoreContract(
   name: string,

@@ -2,10 +2,10 @@
 import { mkdirSync, mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-import type { LogReport } from '../../src/titanic/io/file/log-watch.js';
-import type { StoreNews } from '../../src/titanic/io/file/known-store.js';
-import type { AsideNews } from '../../src/titanic/io/messages.js';
-import { openSqliteStore } from '../../src/titanic/io/sqlite-store.js';
+import type { LogReport } from '../../src/store/sqlite/file/log-watch.js';
+import type { StoreNews } from '../../src/store/sqlite/file/known-store.js';
+import type { AsideNews } from '../../src/store/thread/messages.js';
+import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
 import { SCRATCH } from './scratch.js';
 import { StoreUser } from './store-user.js';
 

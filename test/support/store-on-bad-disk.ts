@@ -5,7 +5,7 @@
 import { rmSync, writeFileSync } from 'node:fs';
 import { setTimeout as pause } from 'node:timers/promises';
 
-import { openSqliteStore } from '../../src/titanic/io/sqlite-store.js';
+import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
 import { accept, uuidOf } from './store-changes.js';
 import { StoreUser } from './store-user.js';
 

@@ -1,7 +1,7 @@
 /** Two stores that exchange their content like the nodes of a pair, without the nodes. */
 import { present } from '../../src/core/assert.js';
 import { unpackChunk } from '../../src/store/chunk-codec.js';
-import { type StoreRecord, unpackRecords } from '../../src/titanic/store/record-codec.js';
+import { type StoreRecord, unpackRecords } from '../../src/store/record-codec.js';
 import {
   type Change,
   type ChangeResult,
@@ -10,7 +10,7 @@ import {
   type Merged,
   readFrom,
   type ReadPlace,
-} from '../../src/titanic/store/store.js';
+} from '../../src/store/store.js';
 import type { StoreUser } from './store-user.js';
 
 /** Packed frames: one frame. */

@@ -5,7 +5,7 @@ import { afterEach, beforeEach } from '@jest/globals';
 
 import type { OpenNodeStore } from '../../src/store/node-store.js';
 import { MemoryDisk } from '../../src/testing/memory-store.js';
-import { openSqliteStore } from '../../src/titanic/io/sqlite-store.js';
+import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
 import { SCRATCH } from './scratch.js';
 
 /** The place of a store between two openings. */

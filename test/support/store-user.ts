@@ -19,7 +19,7 @@ import type {
   PairStoreEvents,
   StoreFailure,
   Transaction,
-} from '../../src/titanic/store/store.js';
+} from '../../src/store/store.js';
 
 /** The outcome of a batch. */
 export type Outcome =

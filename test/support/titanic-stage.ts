@@ -9,7 +9,7 @@ import { Operator } from '../../src/titanic/operator/operator.js';
 import { present } from '../../src/core/assert.js';
 import { SharedStore } from '../../src/replication/shared-store.js';
 import { Standalone } from '../../src/replication/standalone.js';
-import { readFrom } from '../../src/titanic/store/store.js';
+import { readFrom } from '../../src/store/store.js';
 import { Titanic } from '../../src/titanic/machine/titanic.js';
 import { Stage, type StageOptions } from './stage.js';
 import type { ClientActor } from './stage-peers.js';

@@ -13,7 +13,7 @@ import type {
   StoreCounts,
   StoreFailure,
   Transaction,
-} from '../../src/titanic/store/store.js';
+} from '../../src/store/store.js';
 import type { ChangeOf } from './store-changes.js';
 
 export type WordChange = ChangeOf<'dead'>;

@@ -85,9 +85,9 @@ const SET_ASIDE_REMEDY = 'see docs/operating.md, If rows were set aside';
 
 /** Whether the store is the one that the data directory records. */
 export async function store(path: string): Promise<Finding> {
-  const { checkOwnStore } = await import('../../titanic/io/file/database.js');
-  const { refuseMovedFile } = await import('../../titanic/io/file/left-behind.js');
-  const { setAsideAt } = await import('../../titanic/io/file/set-aside.js');
+  const { checkOwnStore } = await import('../../store/sqlite/file/database.js');
+  const { refuseMovedFile } = await import('../../store/sqlite/file/left-behind.js');
+  const { setAsideAt } = await import('../../store/sqlite/file/set-aside.js');
   try {
     checkOwnStore(path);
     refuseMovedFile(path);

@@ -15,7 +15,7 @@ export async function database(config: Config, file: string | null): Promise<rea
 
 async function onServer(config: Config): Promise<readonly Finding[]> {
   const { examinedOf } = await import('../../daemon/database.js');
-  const { askServer } = await import('../../titanic/io/postgres/examine.js');
+  const { askServer } = await import('../../extensions/postgres/examine.js');
   try {
     const examined = await examinedOf(config);
     const facts = await askServer(examined);
@@ -28,7 +28,7 @@ async function onServer(config: Config): Promise<readonly Finding[]> {
 
 /** Requests in the store file, of which a broker with a database knows nothing. */
 async function leftBehind(config: Config, file: string | null): Promise<readonly Finding[]> {
-  const { refuseLeftBehind } = await import('../../titanic/io/file/left-behind.js');
+  const { refuseLeftBehind } = await import('../../store/sqlite/file/left-behind.js');
   try {
     refuseLeftBehind(join(config.node.dataDir, config.titanic.file), file);
     return [];

@@ -7,7 +7,12 @@ import { STORED } from './counters.js';
 import type { Claiming } from './claiming.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import type { OpenRequests } from './open-requests.js';
-import { FIRST_CLAIM, type Owner, type StoredContent, type StoredRequest } from '../store/store.js';
+import {
+  FIRST_CLAIM,
+  type Owner,
+  type StoredContent,
+  type StoredRequest,
+} from '../../store/store.js';
 
 /** Memory that a request on its way to the store takes besides its body. */
 const WAITING_BYTES = 1024;

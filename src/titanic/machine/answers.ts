@@ -7,11 +7,11 @@ import { Frames } from '../../core/frames.js';
 import { unpack } from '../../core/packed.js';
 import { deadStatus } from '../../wire/failure.js';
 import { isCertainFor, mayAccess } from './ownership.js';
-import { unpackFailure } from '../store/failure-codec.js';
+import { unpackFailure } from '../../store/failure-codec.js';
 import { LookUps, SMALL_BYTES } from './lookups.js';
 import { OutputWaiters } from './output-waiters.js';
 import type { AnswerNumber, Overdue, StoreWaits } from './store-waits.js';
-import type { Found, Owner, RequestUuid } from '../store/store.js';
+import type { Found, Owner, RequestUuid } from '../../store/store.js';
 import { type ReplyQuery, Waiters } from './waiters.js';
 
 export const STATUS_OK: Buffer = Buffer.from('200');

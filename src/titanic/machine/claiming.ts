@@ -12,7 +12,7 @@ import { OldestFirst } from '../../core/oldest-first.js';
 import { SCHEDULES, type TitanicClaims, type TitanicContext } from './context.js';
 import { CLAIM } from './open-index.js';
 import type { OpenRequests } from './open-requests.js';
-import type { ClaimedRequest, Release, RequestUuid, Wanted } from '../store/store.js';
+import type { ClaimedRequest, Release, RequestUuid, Wanted } from '../../store/store.js';
 
 /**
  * How often a broker asks for whatever there is. The time varies, or the broker that asks just before

@@ -16,7 +16,7 @@ import type {
   ServiceCount,
   Store,
   StoreCounts,
-} from '../store/store.js';
+} from '../../store/store.js';
 import { StoredServices } from './stored-services.js';
 
 /** What Titanic reads of the store. It commits through its replica. */

@@ -2,7 +2,7 @@
 import type { CountedServices } from '../../core/counted-services.js';
 import { Histogram } from '../../core/histogram.js';
 import type { FailureKind } from '../../wire/failure.js';
-import { RETRY_REASONS, type RetryReason } from '../store/retries.js';
+import { RETRY_REASONS, type RetryReason } from '../../store/retries.js';
 
 /** How an attempt failed: as reported by its worker, or `lost`: it ended without a report. */
 export type AttemptFailure = FailureKind | 'lost';

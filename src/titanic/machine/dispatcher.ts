@@ -34,7 +34,7 @@ import {
 import { type OpenService, OpenServices } from './open-services.js';
 import { Origins } from './origins.js';
 import type { Backoff } from '../../wire/tsp.js';
-import type { Ownership, RequestUuid, StoredContent, StoredRequest } from '../store/store.js';
+import type { Ownership, RequestUuid, StoredContent, StoredRequest } from '../../store/store.js';
 
 /** A body that was read for a request that was LOADING in that load. */
 interface LoadedBody {

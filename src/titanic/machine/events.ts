@@ -1,4 +1,4 @@
-import type { StoredState } from '../store/store.js';
+import type { StoredState } from '../../store/store.js';
 
 /** Events of stored requests, for monitoring. Names are percent-escaped (D3). */
 export type TitanicEvent =

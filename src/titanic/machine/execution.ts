@@ -19,10 +19,10 @@ import {
   SINCE,
   type Slot,
 } from './open-index.js';
-import { packFailure } from '../store/failure-codec.js';
+import { packFailure } from '../../store/failure-codec.js';
 import type { OpenRequests } from './open-requests.js';
 import type { Progress } from './progress.js';
-import type { Change } from '../store/store.js';
+import type { Change } from '../../store/store.js';
 
 export class Execution {
   readonly #context: TitanicContext;

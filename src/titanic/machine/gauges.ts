@@ -2,7 +2,7 @@
 import { increment } from '../../core/counts.js';
 import { STORED, type TitanicCounters } from './counters.js';
 import type { OpenFigures } from './dispatcher.js';
-import type { StoreCounts } from '../store/store.js';
+import type { StoreCounts } from '../../store/store.js';
 import type { StoredServices } from './stored-services.js';
 
 /** The sources of the sums. */

@@ -2,8 +2,8 @@
  * What other brokers of a shared store may want to know at once (D92). They find it by asking, too: a
  * hint that is lost costs them that time, nothing else.
  */
-import type { Hint, RequestUuid } from '../store/store.js';
-import { HINT_BYTES_MAX, hintedBytes, tailOf, UUID_TAIL_BYTES } from '../store/hint-codec.js';
+import type { Hint, RequestUuid } from '../../store/store.js';
+import { HINT_BYTES_MAX, hintedBytes, tailOf, UUID_TAIL_BYTES } from '../../store/hint-codec.js';
 
 /** At most one hint is sent in this time. */
 const PAUSE_MS = 5;

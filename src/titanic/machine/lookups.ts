@@ -4,7 +4,7 @@
  * identities taking turns (D75, D76).
  */
 import { FairQueue } from '../../core/fair-queue.js';
-import type { RequestUuid } from '../store/store.js';
+import type { RequestUuid } from '../../store/store.js';
 import type { ReplyQuery } from './waiters.js';
 
 /** The look-up returns replies up to this size. */

@@ -14,7 +14,7 @@ import { claimOf, keptClaim } from './claiming.js';
 import { closerOf, mayAccess } from './ownership.js';
 import { SCHEDULES, type TitanicContext } from './context.js';
 import { Dispatcher } from './dispatcher.js';
-import { keptDetail } from '../store/failure-codec.js';
+import { keptDetail } from '../../store/failure-codec.js';
 import { CLAIM, ENDING, GENERATION, NO_SLOT, SETTLING, type Slot, STATE } from './open-index.js';
 import {
   ANY_OWNER,
@@ -27,7 +27,7 @@ import {
   type StoredContent,
   type StoredRequest,
   type StoreFailure,
-} from '../store/store.js';
+} from '../../store/store.js';
 import { type AnswerNumber, StoreWaits } from './store-waits.js';
 import { type Intent, type IntentNumber, Writer } from './writer.js';
 

@@ -1,4 +1,4 @@
-import type { ServiceCount, RequestUuid, StoreCounts } from '../store/store.js';
+import type { ServiceCount, RequestUuid, StoreCounts } from '../../store/store.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { TitanicEvents } from './events.js';
 import type { ChangeCallback } from './open-requests.js';

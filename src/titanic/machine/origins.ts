@@ -1,6 +1,6 @@
 /** Owners and senders of open requests, as small numbers that fit into the index. */
 import { present } from '../../core/assert.js';
-import type { Ownership, Owner } from '../store/store.js';
+import type { Ownership, Owner } from '../../store/store.js';
 
 export interface Origin extends Ownership {
   /**

@@ -10,7 +10,7 @@ import {
   isOpenTo,
   type Owner,
   type Ownership,
-} from '../store/store.js';
+} from '../../store/store.js';
 
 /** The owner of what a peer stores. */
 export function ownerOf(asker: Asker): Owner {

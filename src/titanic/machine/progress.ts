@@ -10,7 +10,7 @@ import { ATTEMPTS, BROKER_ID, NO_SLOT, type Slot } from './open-index.js';
 import type { OpenRequests } from './open-requests.js';
 import { mayAccess } from './ownership.js';
 import { partsFrom, placeText } from './parts.js';
-import type { Ownership, RequestUuid } from '../store/store.js';
+import type { Ownership, RequestUuid } from '../../store/store.js';
 import type { ReplyQuery } from './waiters.js';
 
 /** One answer has at most this many bytes of parts, or one part. */

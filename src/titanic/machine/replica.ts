@@ -2,7 +2,7 @@
  * The replica port: how Titanic commits its changes. In a pair, another store holds them as well;
  * how they get there is not Titanic's business.
  */
-import type { Change } from '../store/store.js';
+import type { Change } from '../../store/store.js';
 
 /** A batch that was given to the store. */
 export interface SubmittedBatch {

@@ -3,7 +3,7 @@
  * schedules that have become known.
  */
 import type { StoredBody } from '../../broker/ports.js';
-import type { RequestUuid } from '../store/store.js';
+import type { RequestUuid } from '../../store/store.js';
 import type { TitanicContext } from './context.js';
 import type { Schedule } from './schedule-table.js';
 

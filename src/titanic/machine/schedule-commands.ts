@@ -28,7 +28,7 @@ import {
   type RequestUuid,
   type StoredRequest,
   type StoreFailure,
-} from '../store/store.js';
+} from '../../store/store.js';
 import { type Command, CommandQueues, type Decided } from './command-queues.js';
 import type { AnswerNumber } from './store-waits.js';
 import type { Uuids } from './uuid.js';

@@ -4,7 +4,7 @@ import { Chain, ChainLink } from '../../core/chain.js';
 import { escapeName } from '../../core/escape.js';
 import { IndexedHeap } from '../../core/indexed-heap.js';
 import type { DueFault, DueTimes } from './due-times.js';
-import type { Owner, RequestUuid, StoredRequest } from '../store/store.js';
+import type { Owner, RequestUuid, StoredRequest } from '../../store/store.js';
 
 /** What its body says of a schedule, without the options and the body of its requests. */
 export interface ScheduleFacts {

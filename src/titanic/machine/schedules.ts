@@ -25,7 +25,7 @@ import {
   type ScheduleFacts,
   ScheduleTable,
 } from './schedule-table.js';
-import { contentOf, extraOf } from '../store/fields.js';
+import { contentOf, extraOf } from '../../store/fields.js';
 import {
   type Change,
   type ClaimedRequest,
@@ -34,7 +34,7 @@ import {
   ANY_OWNER,
   type RequestUuid,
   type StoredRequest,
-} from '../store/store.js';
+} from '../../store/store.js';
 import type { AnswerNumber } from './store-waits.js';
 import type { Uuids } from './uuid.js';
 

@@ -33,14 +33,14 @@ import type { TitanicContext } from './context.js';
 import { NO_SLOT } from './open-index.js';
 import type { Schedules } from './schedules.js';
 import { type ChangeCallback, DOUBTFUL, type OpenRequests } from './open-requests.js';
-import { contentOf, extraOf } from '../store/fields.js';
+import { contentOf, extraOf } from '../../store/fields.js';
 import {
   type ChangeResult,
   FIRST_CLAIM,
   type NewRequest,
   type RequestUuid,
   type StoredRequest,
-} from '../store/store.js';
+} from '../../store/store.js';
 import { placeOf } from './parts.js';
 import type { Progress } from './progress.js';
 import type { AnswerNumber } from './store-waits.js';

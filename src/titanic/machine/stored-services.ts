@@ -2,7 +2,7 @@
 import { escapeName } from '../../core/escape.js';
 import type { CountedService, CountedServices } from '../../core/counted-services.js';
 import { STORED } from './counters.js';
-import { SERVICES_KEPT_MAX, type ServiceCount } from '../store/store.js';
+import { SERVICES_KEPT_MAX, type ServiceCount } from '../../store/store.js';
 
 export interface StoredService extends ServiceCount {
   readonly counted: CountedService;

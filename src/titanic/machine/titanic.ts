@@ -50,7 +50,7 @@ import {
   type StoredRequest,
   type StoreEvents,
   type StoreFailure,
-} from '../store/store.js';
+} from '../../store/store.js';
 import type { StoredServices } from './stored-services.js';
 import { Upkeep } from './upkeep.js';
 import { Uuids } from './uuid.js';

@@ -1,8 +1,8 @@
 /** Clients that wait for an answer by `titanic.wait` or `titanic.progress`, by uuid and by the end of their wait. */
 import type { Asker } from '../../broker/ports.js';
 import { IndexedHeap } from '../../core/indexed-heap.js';
-import { tailOf } from '../store/hint-codec.js';
-import type { RequestUuid } from '../store/store.js';
+import { tailOf } from '../../store/hint-codec.js';
+import type { RequestUuid } from '../../store/store.js';
 import type { Place } from './parts.js';
 import type { AnswerNumber } from './store-waits.js';
 

@@ -9,7 +9,7 @@ import { copyBytes } from '../../core/bytes.js';
 import type { Frames } from '../../core/frames.js';
 import type { Holder } from '../../core/holdings.js';
 import { pack } from '../../core/packed.js';
-import type { Owner } from '../store/store.js';
+import type { Owner } from '../../store/store.js';
 
 /** The number of a waiting request, from `add` to `take`. */
 export type WaitingNumber = ArenaHandle;

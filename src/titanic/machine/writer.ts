@@ -9,7 +9,12 @@ import { LATE } from '../../core/failure-words.js';
 import type { Commits } from './commits.js';
 import { FairQueue, type Queued } from '../../core/fair-queue.js';
 import type { Replica } from './replica.js';
-import { type Change, type ChangeResult, requestsOf, type StoreFailure } from '../store/store.js';
+import {
+  type Change,
+  type ChangeResult,
+  requestsOf,
+  type StoreFailure,
+} from '../../store/store.js';
 
 /** A change, and what to do once it is committed or has failed. */
 export interface Intent {

@@ -3,9 +3,9 @@
  * next, so that a million requests do not block other work. It visits each request once.
  */
 import type { BulkResult, OperatorResult } from './operator-api.js';
-import type { PageQuery, RequestPage, StoreQueries } from './queries.js';
+import type { PageQuery, RequestPage, StoreQueries } from '../../store/queries.js';
 import type { ChangeCallback } from '../machine/open-requests.js';
-import type { RequestUuid, StoredRequest, StoreFailure } from '../store/store.js';
+import type { RequestUuid, StoredRequest, StoreFailure } from '../../store/store.js';
 
 export interface BulkJob {
   /** Which requests; the lists are processed one after the other. */

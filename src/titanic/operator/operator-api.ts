@@ -2,9 +2,9 @@
  * The stored requests as operators see them, and the commands that they have: the port for pages
  * and commands.
  */
-import type { Bodies } from './bodies.js';
-import type { RequestPage, RequestHistory, ListedRequest } from './queries.js';
-import type { Owner, RequestUuid, StoredState } from '../store/store.js';
+import type { Bodies } from '../../store/bodies.js';
+import type { RequestPage, RequestHistory, ListedRequest } from '../../store/queries.js';
+import type { Owner, RequestUuid, StoredState } from '../../store/store.js';
 
 /**
  * `dispatched`: pending, and with a worker now. (Closed and expired requests are not in the store.)

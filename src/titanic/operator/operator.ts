@@ -3,7 +3,7 @@
  * through the writer; changes go through it like any other change. Each is answered once.
  */
 import { escapeName } from '../../core/escape.js';
-import type { Bodies } from './bodies.js';
+import type { Bodies } from '../../store/bodies.js';
 import { type BulkJob, BulkRun } from './bulk.js';
 import type { Delivery } from '../machine/dispatcher.js';
 import type { ChangeCallback } from '../machine/open-requests.js';
@@ -25,8 +25,8 @@ import type {
   ShownSchedule,
 } from './operator-api.js';
 import { ENDING, NO_SLOT, SETTLING, STATE } from '../machine/open-index.js';
-import type { StoreQueries } from './queries.js';
-import type { RequestUuid, StoredRequest, StoredState, StoreFailure } from '../store/store.js';
+import type { StoreQueries } from '../../store/queries.js';
+import type { RequestUuid, StoredRequest, StoredState, StoreFailure } from '../../store/store.js';
 
 type Answer<Value> = (outcome: OperatorResult<Value>) => void;
 

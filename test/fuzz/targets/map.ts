@@ -5,7 +5,7 @@
 import { isDeepStrictEqual } from 'node:util';
 
 import { Frames } from '../../../src/core/frames.js';
-import { type MapRecord, recordOf, VALUE_TEXT_MAX } from '../../../src/map/record.js';
+import { type MapRecord, recordOf, VALUE_TEXT_MAX } from '../../../src/store/map-record.js';
 import {
   isMapBatch,
   packChunk,
@@ -13,8 +13,8 @@ import {
   unpackChunk,
   unpackMapBatch,
 } from '../../../src/store/chunk-codec.js';
-import { RecordWriter } from '../../../src/titanic/store/record-codec.js';
-import type { Transaction } from '../../../src/titanic/store/store.js';
+import { RecordWriter } from '../../../src/store/record-codec.js';
+import type { Transaction } from '../../../src/store/store.js';
 import { MemoryTables } from '../../../src/testing/memory-tables.js';
 import { readIcanHaz, readKvSet, RecordFrames } from '../../../src/wire/chp.js';
 import {

@@ -1,9 +1,9 @@
 /** What the two stores of a pair tell each other: records and batches, and their merge. */
 import { present } from '../../../src/core/assert.js';
 import { packChunk, unpackChunk } from '../../../src/store/chunk-codec.js';
-import { packBatch, unpackBatch } from '../../../src/titanic/store/batch-codec.js';
-import { RecordWriter, unpackRecords } from '../../../src/titanic/store/record-codec.js';
-import type { Transaction } from '../../../src/titanic/store/store.js';
+import { packBatch, unpackBatch } from '../../../src/store/batch-codec.js';
+import { RecordWriter, unpackRecords } from '../../../src/store/record-codec.js';
+import type { Transaction } from '../../../src/store/store.js';
 import { MemoryTables } from '../../../src/testing/memory-tables.js';
 import { accept, close, reply } from '../../support/store-changes.js';
 import { check, type Target } from '../target.js';

@@ -6,7 +6,7 @@ import { describe, expect, it } from '@jest/globals';
 
 import { present } from '../../../src/core/assert.js';
 import { MemoryMapRows } from '../../../src/testing/memory-map-rows.js';
-import type { MapRecord } from '../../../src/map/record.js';
+import type { MapRecord } from '../../../src/store/map-record.js';
 import { seededRandom } from '../../support/stage-random.js';
 import { Stage } from './stage.js';
 

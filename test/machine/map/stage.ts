@@ -6,11 +6,11 @@ import { present } from '../../../src/core/assert.js';
 import { Frames } from '../../../src/core/frames.js';
 import type { MapEvent } from '../../../src/map/events.js';
 import { MapMachine } from '../../../src/map/map-machine.js';
-import type { MapRecord } from '../../../src/map/record.js';
+import type { MapRecord } from '../../../src/store/map-record.js';
 import type { SubmittedMapBatch } from '../../../src/map/replica.js';
 import type { MapPeer, MapSink, PeerId } from '../../../src/map/sink.js';
 import { MemoryMapRows } from '../../../src/testing/memory-map-rows.js';
-import type { StoreFailure, Tombstones } from '../../../src/titanic/store/store.js';
+import type { StoreFailure, Tombstones } from '../../../src/store/store.js';
 import { readNumber } from '../../../src/wire/chp-client.js';
 
 /** What a script says of a KVSET; all optional. */

@@ -1,9 +1,9 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import { present } from '../../../src/core/assert.js';
-import { type MapRecord, valueOf } from '../../../src/map/record.js';
+import { type MapRecord, valueOf } from '../../../src/store/map-record.js';
 import { packMapBatch, unpackMapBatch } from '../../../src/store/chunk-codec.js';
-import { packBatch } from '../../../src/titanic/store/batch-codec.js';
+import { packBatch } from '../../../src/store/batch-codec.js';
 import { close } from '../../support/store-changes.js';
 import { COUNTS, EPOCH, holding, OWN, PEER, Stage } from './stage.js';
 

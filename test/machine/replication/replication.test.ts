@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
-import { packBatch } from '../../../src/titanic/store/batch-codec.js';
+import { packBatch } from '../../../src/store/batch-codec.js';
 import { close } from '../../support/store-changes.js';
 import { COUNTS, EPOCH, holding, OWN, PEER, Stage } from './stage.js';
 

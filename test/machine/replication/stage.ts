@@ -5,7 +5,7 @@ import {
   type Replication as Mode,
   type State,
 } from '../../../src/bstar/facts.js';
-import type { MapRecord } from '../../../src/map/record.js';
+import type { MapRecord } from '../../../src/store/map-record.js';
 import { Replication } from '../../../src/replication/replication.js';
 import type {
   Holding,
@@ -13,7 +13,7 @@ import type {
   StoreCounts,
   Tombstones,
   Transaction,
-} from '../../../src/titanic/store/store.js';
+} from '../../../src/store/store.js';
 import type { PeerMessage } from '../../../src/wire/peer.js';
 
 export const OWN: Buffer = Buffer.alloc(16, 1);

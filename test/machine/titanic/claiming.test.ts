@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { present } from '../../../src/core/assert.js';
-import { type ClaimedRequest, ANY_OWNER } from '../../../src/titanic/store/store.js';
+import { type ClaimedRequest, ANY_OWNER } from '../../../src/store/store.js';
 import { StageClaims } from '../../support/stage-claims.js';
 import { requestOf } from '../../support/store-changes.js';
 import {

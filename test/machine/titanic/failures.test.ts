@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { unpackFailure } from '../../../src/titanic/store/failure-codec.js';
-import type { Attempt } from '../../../src/titanic/store/store.js';
+import { unpackFailure } from '../../../src/store/failure-codec.js';
+import type { Attempt } from '../../../src/store/store.js';
 import { OVERSIZED } from '../../support/stage-peers.js';
 import { endTitanicStages, titanicStage, type TitanicStage } from '../../support/titanic-stage.js';
 

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { StoreFailure } from '../../../src/titanic/store/store.js';
+import type { StoreFailure } from '../../../src/store/store.js';
 import { endTitanicStages, titanicStage, type TitanicStage } from '../../support/titanic-stage.js';
 
 afterEach(endTitanicStages);

@@ -6,7 +6,7 @@ import type {
   PurgeFilter,
   ShownHistory,
 } from '../../../src/titanic/operator/operator-api.js';
-import type { StoreFailure } from '../../../src/titanic/store/store.js';
+import type { StoreFailure } from '../../../src/store/store.js';
 import { endTitanicStages, titanicStage, type TitanicStage } from '../../support/titanic-stage.js';
 
 afterEach(endTitanicStages);

@@ -5,7 +5,7 @@ import { NO_QUOTAS, type Quotas } from '../../../src/broker/quotas.js';
 import { Holdings } from '../../../src/core/holdings.js';
 import { Answers } from '../../../src/titanic/machine/answers.js';
 import { StoreWaits } from '../../../src/titanic/machine/store-waits.js';
-import type { Found, RequestUuid } from '../../../src/titanic/store/store.js';
+import type { Found, RequestUuid } from '../../../src/store/store.js';
 import { asker } from '../../support/asker.js';
 import type { ClientActor } from '../../support/stage-peers.js';
 import { StageReplica } from '../../support/stage-replica.js';

@@ -1,5 +1,5 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
-import type { ClaimedRequest } from '../../../src/titanic/store/store.js';
+import type { ClaimedRequest } from '../../../src/store/store.js';
 import { StageClaims } from '../../support/stage-claims.js';
 import { StageReplica } from '../../support/stage-replica.js';
 import { requestOf } from '../../support/store-changes.js';

@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 
 import { DISK_BATCH_BYTES } from '../../../src/core/defaults.js';
 import type { Replica, SubmittedBatch } from '../../../src/titanic/machine/replica.js';
-import type { Change, ChangeResult } from '../../../src/titanic/store/store.js';
+import type { Change, ChangeResult } from '../../../src/store/store.js';
 import { type Intent, Writer } from '../../../src/titanic/machine/writer.js';
 import { Commits } from '../../../src/titanic/machine/commits.js';
 import { accept, attempt, close, reply } from '../../support/store-changes.js';

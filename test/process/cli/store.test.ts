@@ -5,7 +5,7 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
 import { Client } from '../../../src/sdk/client.js';
-import { readMigrations } from '../../../src/titanic/io/file/schema.js';
+import { readMigrations } from '../../../src/store/sqlite/file/schema.js';
 import { run } from '../../support/child.js';
 import {
   type Daemon,

@@ -4,7 +4,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { Client } from '../../../src/sdk/client.js';
-import { openSqliteStore } from '../../../src/titanic/io/sqlite-store.js';
+import { openSqliteStore } from '../../../src/store/sqlite/sqlite-store.js';
 import {
   type Daemon,
   removeDaemons,

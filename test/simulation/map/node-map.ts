@@ -2,7 +2,7 @@
 import { Holdings } from '../../../src/core/holdings.js';
 import { MapHost } from '../../../src/daemon/map.js';
 import { GlobSet } from '../../../src/core/glob.js';
-import type { MapRecord } from '../../../src/map/record.js';
+import type { MapRecord } from '../../../src/store/map-record.js';
 import type { MapReplica, MapStoreReads } from '../../../src/map/replica.js';
 import type { SimClock } from '../world/clock.js';
 import { type PortsHost, type PortsOptions, SimMapPorts } from './ports.js';

@@ -4,9 +4,9 @@
  */
 import { MapResults } from '../../../src/daemon/map-results.js';
 import type { MapHost } from '../../../src/daemon/map.js';
-import type { MapRecord } from '../../../src/map/record.js';
+import type { MapRecord } from '../../../src/store/map-record.js';
 import { Standalone } from '../../../src/replication/standalone.js';
-import type { PairStoreEvents } from '../../../src/titanic/store/store.js';
+import type { PairStoreEvents } from '../../../src/store/store.js';
 import { MemoryDisk, type StoreCall, type StoreFault } from '../../../src/testing/memory-store.js';
 import type { Tally } from '../actors/tally.js';
 import type { SimClock } from '../world/clock.js';

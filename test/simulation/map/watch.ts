@@ -2,7 +2,12 @@
  * What nodes promise of the map (D47 to D54), checked at each of their effects and at each snapshot that a
  * client has.
  */
-import { isDeletion, isSameContent, type MapRecord, recordOf } from '../../../src/map/record.js';
+import {
+  isDeletion,
+  isSameContent,
+  type MapRecord,
+  recordOf,
+} from '../../../src/store/map-record.js';
 import { isReservedKey } from '../../../src/map/service-keys.js';
 import { Frames } from '../../../src/core/frames.js';
 import {

@@ -1,11 +1,11 @@
 /**
  * The database that the brokers of a fleet share: the requests of a store in memory, who has claimed
  * them, and the sessions of the brokers. Each method is one statement, or one transaction, of the
- * store in PostgreSQL (src/titanic/io/postgres), with the same conditions.
+ * store in PostgreSQL (src/extensions/postgres), with the same conditions.
  */
 import { present } from '../../../src/core/assert.js';
-import type { Claimant, OtherSession } from '../../../src/titanic/io/postgres/session.js';
-import { type Delta, Tally } from '../../../src/titanic/io/postgres/tally.js';
+import type { Claimant, OtherSession } from '../../../src/extensions/postgres/session.js';
+import { type Delta, Tally } from '../../../src/extensions/postgres/tally.js';
 import {
   type Change,
   type ChangeResult,
@@ -18,7 +18,7 @@ import {
   type StoredContent,
   type StoredRequest,
   type Wanted,
-} from '../../../src/titanic/store/store.js';
+} from '../../../src/store/store.js';
 import { TITANIC_SCHEDULE } from '../../../src/wire/tsp.js';
 import { type Entry, nameOf } from '../../../src/testing/memory-rows.js';
 import { MemoryTables } from '../../../src/testing/memory-tables.js';
@@ -40,7 +40,7 @@ export interface Session extends Claimant {
   dead: boolean;
 }
 
-/** What the statements of a broker are fenced by (src/titanic/io/postgres/fence.ts). */
+/** What the statements of a broker are fenced by (src/extensions/postgres/fence.ts). */
 export interface FenceValue {
   readonly session: number;
   readonly era: number;

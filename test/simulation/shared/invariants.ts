@@ -1,9 +1,9 @@
 /** What holds at every moment of a world of brokers on one database, and what holds at its end. */
 import { Frames } from '../../../src/core/frames.js';
 import { unpack } from '../../../src/core/packed.js';
-import type { OtherSession } from '../../../src/titanic/io/postgres/session.js';
+import type { OtherSession } from '../../../src/extensions/postgres/session.js';
 import { countServices } from '../../../src/testing/memory-rows.js';
-import type { Change } from '../../../src/titanic/store/store.js';
+import type { Change } from '../../../src/store/store.js';
 import { TITANIC_SCHEDULE } from '../../../src/wire/tsp.js';
 import { countText } from '../stored/cast.js';
 import type { SimClock } from '../world/clock.js';

@@ -1,6 +1,6 @@
 /**
  * A connection of one broker to the database, which is made anew when it breaks, and what is tried again
- * over it: as in src/titanic/io/postgres/lane.ts.
+ * over it: as in src/extensions/postgres/lane.ts.
  */
 import type { Tally } from '../actors/tally.js';
 import type { SimClock } from '../world/clock.js';

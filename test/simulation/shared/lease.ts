@@ -1,6 +1,6 @@
-/** Keeps the session of one broker, as src/titanic/io/postgres/lease.ts does. */
-import type { Claimant, OtherSession } from '../../../src/titanic/io/postgres/session.js';
-import type { Watch } from '../../../src/titanic/io/postgres/lease.js';
+/** Keeps the session of one broker, as src/extensions/postgres/lease.ts does. */
+import type { Claimant, OtherSession } from '../../../src/extensions/postgres/session.js';
+import type { Watch } from '../../../src/extensions/postgres/lease.js';
 import type { SharedDatabase } from './database.js';
 import { type Lane, type LaneHost, mustBeOfNetwork, NOBODY } from './lane.js';
 import { begin, type Routine } from './routine.js';

@@ -2,7 +2,7 @@
  * The server of the shared database: it goes away and comes back, and what is under way on a connection
  * that breaks may be done, may not be done, or may be done later.
  */
-import type { Hint } from '../../../src/titanic/store/store.js';
+import type { Hint } from '../../../src/store/store.js';
 import type { SimClock } from '../world/clock.js';
 import { SharedDatabase, type Conditions } from './database.js';
 

@@ -1,12 +1,12 @@
 /**
- * The store of one broker in the shared database: the thread of src/titanic/io/postgres, with its
+ * The store of one broker in the shared database: the thread of src/extensions/postgres, with its
  * connections, in virtual time. Commits and reads take turns; claims and leases have their own.
  */
-import { Watch } from '../../../src/titanic/io/postgres/lease.js';
-import type { Claimant, OtherSession } from '../../../src/titanic/io/postgres/session.js';
+import { Watch } from '../../../src/extensions/postgres/lease.js';
+import type { Claimant, OtherSession } from '../../../src/extensions/postgres/session.js';
 import { present } from '../../../src/core/assert.js';
 import { messageOf } from '../../../src/core/errors.js';
-import { ReportedCounts } from '../../../src/titanic/io/postgres/reported-counts.js';
+import { ReportedCounts } from '../../../src/extensions/postgres/reported-counts.js';
 import type {
   Change,
   ChangeResult,
@@ -20,7 +20,7 @@ import type {
   StoredRequest,
   StoreFailure,
   Transaction,
-} from '../../../src/titanic/store/store.js';
+} from '../../../src/store/store.js';
 import type { BatchDone, FenceValue, SharedDatabase } from './database.js';
 import { Broken, Lane, type LaneHost, type Link, mustBeOfNetwork, NOBODY } from './lane.js';
 import { LeaseKeeper, take } from './lease.js';

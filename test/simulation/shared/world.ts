@@ -4,8 +4,8 @@
  * promise is kept.
  */
 import type { SharedStore } from '../../../src/replication/shared-store.js';
-import { Watch } from '../../../src/titanic/io/postgres/lease.js';
-import type { OtherSession } from '../../../src/titanic/io/postgres/session.js';
+import { Watch } from '../../../src/extensions/postgres/lease.js';
+import type { OtherSession } from '../../../src/extensions/postgres/session.js';
 import type { Titanic } from '../../../src/titanic/machine/titanic.js';
 import type { Actor, Surroundings } from '../actors/line.js';
 import { Tally } from '../actors/tally.js';

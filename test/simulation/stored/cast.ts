@@ -3,7 +3,7 @@ import { identityOf } from '../../../src/transport/identity.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 import { TITANIC_SCHEDULE } from '../../../src/wire/tsp.js';
 import type { Mischief, WorkerHabits } from '../actors/worker.js';
-import type { ServiceCount, StoredRequest } from '../../../src/titanic/store/store.js';
+import type { ServiceCount, StoredRequest } from '../../../src/store/store.js';
 import { countServices } from '../../../src/testing/memory-rows.js';
 import { hold } from '../world/failure.js';
 import type { Dialled } from '../world/network.js';

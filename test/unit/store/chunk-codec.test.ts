@@ -8,8 +8,8 @@ import {
   unpackChunk,
   unpackMapBatch,
 } from '../../../src/store/chunk-codec.js';
-import { packBatch } from '../../../src/titanic/store/batch-codec.js';
-import type { Tombstones } from '../../../src/titanic/store/store.js';
+import { packBatch } from '../../../src/store/batch-codec.js';
+import type { Tombstones } from '../../../src/store/store.js';
 import { anyMapRecord } from '../wire/map-records.js';
 
 const records = fc.array(anyMapRecord, { maxLength: 3 });

@@ -2,8 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { Frames } from '../../../src/core/frames.js';
-import { packRecords, unpackRecords } from '../../../src/map/record-codec.js';
-import { bytesOf, isSameContent, valueOf } from '../../../src/map/record.js';
+import { packRecords, unpackRecords } from '../../../src/store/map-record-codec.js';
+import { bytesOf, isSameContent, valueOf } from '../../../src/store/map-record.js';
 import { coversHugz, readIcanHaz, readKvSet, RecordFrames } from '../../../src/wire/chp.js';
 import {
   compareNumbers,

@@ -1,0 +1,602 @@
+/**
+ * A batch of changes as statements, and their rows as results. Changes that do not concern the same
+ * request or key make one statement for each kind; the rest of the batch waits for the next stage.
+ */
+import { assert } from '../../core/assert.js';
+import { isOnceKey, isScheduleKey } from '../../wire/tsp.js';
+import {
+  type Change,
+  type ChangeResult,
+  keyBytes,
+  type Owner,
+  requestsOf,
+  STATES,
+  type StoredRequest,
+  type StoredState,
+} from '../../store/store.js';
+import { DENIED, DONE, PASSED } from '../../store/thread/messages.js';
+import { DEAD, PENDING, REPLIED } from './schema.js';
+import {
+  ACCEPT,
+  ACCEPT_KEYED,
+  ACCEPT_MISSING,
+  ATTEMPTED,
+  DIED,
+  END,
+  LOCK,
+  REPLY,
+  RETRY,
+  type Statement,
+  SWEEP,
+} from './statements.js';
+import { type Delta, keysDelta } from './tally.js';
+import { byteas, claims, numbers, texts, uuids, type Value } from './values.js';
+
+export type Row = readonly Value[];
+
+/**
+ * How often a batch was given to the server before. `first`: never. `careful`: it was refused, because a
+ * request of it is there. `again`: it may have been committed, with no answer; what is as this batch makes
+ * it counts as made by it, and its deltas are not complete.
+ */
+export type Sending = 'first' | 'careful' | 'again';
+
+/** A statement with its parameters, and what its rows tell. */
+export interface Order {
+  readonly statement: Statement;
+  readonly values: readonly (Buffer | number)[];
+  /** Called once, in the order of the batch, after its transaction was committed. */
+  settle(rows: readonly Row[]): void;
+}
+
+type ChangeOf<Kind extends Change['kind']> = Extract<Change, { readonly kind: Kind }>;
+
+/** A change and its place in the batch. */
+interface Item<Each extends Change = Change> {
+  readonly n: number;
+  readonly change: Each;
+}
+
+/** A request as a statement found it: `FACTS` in statements.ts. */
+interface Standing {
+  readonly state: number;
+  readonly generation: number;
+  readonly attempts: number;
+  readonly attemptsEver: number;
+  readonly owner: Owner;
+  readonly service: Buffer;
+  readonly isShared: boolean;
+  readonly bodyBytes: number;
+  readonly extraBytes: number;
+  readonly replyBytes: number;
+}
+
+const FACT_COUNT = 10;
+
+/** Requests that a statement found alike: `told` in statements.ts. */
+interface Group {
+  /** Of their changes in the batch. */
+  readonly places: readonly number[];
+  readonly service: Buffer;
+  readonly owner: Owner;
+  readonly state: number;
+  /** They waited for another attempt. */
+  readonly isRetrying: boolean;
+  /** The step was made. */
+  readonly isWon: boolean;
+  /** It was not, but they are as it would make them. */
+  readonly isMade: boolean;
+  /** After the step. */
+  readonly willRetry: boolean;
+  /** Of bodies and fields, of replies that they had, and of those that they then have. */
+  readonly bytes: number;
+  readonly replyBytes: number;
+  readonly newReplyBytes: number;
+}
+
+function groupIn(row: Row): Group | null {
+  const [, places, service, owner, state, isRetrying, isWon, isMade, willRetry] = row;
+  const [bytes, replyBytes, newReplyBytes] = row.slice(9) as number[];
+  if (service === null) return null;
+  return {
+    places: places as readonly number[],
+    service: service as Buffer,
+    owner: String(owner) as Owner,
+    state: state as number,
+    isRetrying: isRetrying === true,
+    isWon: isWon === true,
+    isMade: isMade === true,
+    willRetry: willRetry === true,
+    bytes: bytes ?? 0,
+    replyBytes: replyBytes ?? 0,
+    newReplyBytes: newReplyBytes ?? 0,
+  };
+}
+
+function standingIn(row: Row, at: number): Standing {
+  return {
+    state: row[at] as number,
+    generation: row[at + 1] as number,
+    attempts: row[at + 2] as number,
+    attemptsEver: row[at + 3] as number,
+    owner: String(row[at + 4]) as Owner,
+    service: row[at + 5] as Buffer,
+    isShared: row[at + 6] as boolean,
+    bodyBytes: row[at + 7] as number,
+    extraBytes: row[at + 8] as number,
+    replyBytes: row[at + 9] as number,
+  };
+}
+
+/** The kinds in the order in which a stage has their statements. */
+const KINDS = ['accept', 'keyed', 'attempt', 'reply', 'dead', 'retry', 'end', 'sweep'] as const;
+type Kind = (typeof KINDS)[number];
+
+function kindOf(change: Change): Kind {
+  switch (change.kind) {
+    case 'accept':
+      return change.key !== null || change.request.generation > 0 ? 'keyed' : 'accept';
+    case 'close':
+    case 'expire':
+      return 'end';
+    default:
+      return change.kind;
+  }
+}
+
+/** Changes whose order among each other does not matter, except for that of `KINDS`. */
+class Stage {
+  readonly items = new Map<Kind, Item[]>();
+  readonly #touched = new Set<string>();
+  #mayEndKeys = false;
+
+  get hasKeys(): boolean {
+    return this.items.has('keyed');
+  }
+
+  /** @returns false if it must come after this stage */
+  take(item: Item): boolean {
+    const { change } = item;
+    const kind = kindOf(change);
+    const names = namesOf(change);
+    // A sweep may touch any request; the end of a request, its key.
+    if (this.items.has('sweep') || (kind === 'keyed' && this.#mayEndKeys)) return false;
+    if (names.some((name) => this.#touched.has(name))) return false;
+    for (const name of names) this.#touched.add(name);
+    this.#mayEndKeys ||= kind === 'end';
+    const same = this.items.get(kind);
+    if (same === undefined) this.items.set(kind, [item]);
+    else same.push(item);
+    return true;
+  }
+}
+
+/** What no other change of its stage may touch. */
+function namesOf(change: Change): string[] {
+  if (change.kind === 'sweep') return [];
+  if (change.kind !== 'accept') return [change.uuid.toString('latin1')];
+  const { key, request } = change;
+  const { uuid, service, owner } = request;
+  if (key === null) return [uuid.toString('latin1')];
+  return [uuid.toString('latin1'), nameOf(service, key, owner)];
+}
+
+/** The key of a new request of a client, with its service and owner; `null`: it has none. */
+function keyOf(change: Change): string | null {
+  if (change.kind !== 'accept' || change.key === null || isScheduleKey(change.key)) return null;
+  const { service, owner, generation } = change.request;
+  if (generation > 0) return null;
+  return nameOf(service, change.key, owner);
+}
+
+function nameOf(service: Buffer, key: Buffer, owner: Owner): string {
+  return `${service.toString('hex')} ${key.toString('hex')} ${owner}`;
+}
+
+export class Batch {
+  readonly results: ChangeResult[];
+  readonly deltas: Delta[] = [];
+  /** The fence held in all statements so far. */
+  isFenced = true;
+  /**
+   * Accepted in a batch of their own right after this one: another writer took their keys in this moment,
+   * or this batch takes other keys before.
+   */
+  readonly raced: number[] = [];
+  /** See fence.ts. */
+  readonly #fence: Buffer;
+  readonly #sending: Sending;
+  /** New requests with the key of one before them in the batch, and the same owner. */
+  readonly #repeats: { readonly n: number; readonly first: number }[] = [];
+  readonly #changes: readonly Change[];
+  readonly #stages: Stage[] = [];
+
+  constructor(changes: readonly Change[], fence: Buffer, sending: Sending) {
+    this.#fence = fence;
+    this.#sending = sending;
+    this.#changes = changes;
+    this.results = changes.map(() => PASSED);
+    const keys = new Map<string, number>();
+    let stage = new Stage();
+    this.#stages.push(stage);
+    for (const [n, change] of changes.entries()) {
+      const key = keyOf(change);
+      const first = key === null ? undefined : keys.get(key);
+      if (first !== undefined) {
+        this.#repeats.push({ n, first });
+        continue;
+      }
+      if (key !== null) keys.set(key, n);
+      if (stage.take({ n, change })) continue;
+      // Two transactions that take keys in more than one stage each would wait for each other.
+      if (key !== null && this.#stages.some(({ hasKeys }) => hasKeys)) {
+        this.raced.push(n);
+        continue;
+      }
+      stage = new Stage();
+      this.#stages.push(stage);
+      stage.take({ n, change });
+    }
+  }
+
+  get #isAgain(): boolean {
+    return this.#sending === 'again';
+  }
+
+  /** Its statements, in their order. */
+  orders(): Order[] {
+    const orders = this.#stages.flatMap(({ items }) =>
+      KINDS.flatMap((kind) => {
+        const of = items.get(kind);
+        return of === undefined ? [] : this.#order(kind, of);
+      }),
+    );
+    const last = orders.pop();
+    if (last === undefined) return [];
+    const settle = (rows: readonly Row[]): void => {
+      last.settle(rows);
+      this.#settleRepeats();
+    };
+    orders.push({ ...last, settle });
+    return [...this.#lock(), ...orders];
+  }
+
+  /** Each leads to where the first one with its key leads. */
+  #settleRepeats(): void {
+    for (const { n, first } of this.#repeats) {
+      const result = this.results[first];
+      const change = this.#changes[first];
+      if (result?.kind === 'done' && change?.kind === 'accept') {
+        this.results[n] = { kind: 'known', uuid: change.request.uuid };
+      } else if (result?.kind === 'known') {
+        this.results[n] = result;
+      } else {
+        this.raced.push(n);
+      }
+    }
+  }
+
+  /** Locks what more than one statement would lock, each after the other. */
+  #lock(): Order[] {
+    const locking = this.#stages.flatMap(({ items }) =>
+      [...items].filter(([kind]) => kind !== 'accept').map(([, of]) => of),
+    );
+    if (locking.length < 2) return [];
+    const ids = locking.flat().flatMap(({ change }) => requestsOf(change));
+    const values = [this.#fence, uuids(ids)];
+    return [{ statement: LOCK, values, settle: () => undefined }];
+  }
+
+  #order(kind: Kind, items: readonly Item[]): Order | readonly Order[] {
+    switch (kind) {
+      case 'accept':
+        return this.#accept(items as readonly Item<ChangeOf<'accept'>>[]);
+      case 'keyed':
+        return this.#acceptKeyed(items as readonly Item<ChangeOf<'accept'>>[]);
+      case 'attempt':
+        return this.#attempt(items as readonly Item<ChangeOf<'attempt'>>[]);
+      case 'reply':
+        return this.#reply(items as readonly Item<ChangeOf<'reply'>>[]);
+      case 'dead':
+        return this.#dead(items as readonly Item<ChangeOf<'dead'>>[]);
+      case 'retry':
+        return this.#retry(items as readonly Item<ChangeOf<'retry'>>[]);
+      case 'end':
+        return this.#end(items as readonly Item<ChangeOf<'close' | 'expire'>>[]);
+      case 'sweep':
+        return items.map((item) => this.#sweep(item as Item<ChangeOf<'sweep'>>));
+    }
+  }
+
+  /** Reads the fence of all rows, and gives those that are about a change to `each`. */
+  #rows(rows: readonly Row[], each: (n: number, row: Row) => void): void {
+    for (const row of rows) {
+      if (row[0] !== true) this.isFenced = false;
+      if (row[1] !== null) each(row[1] as number, row);
+    }
+  }
+
+  // ---------------------------------------------------------------- new requests
+
+  #newRequests(items: readonly Item<ChangeOf<'accept'>>[]): Order['values'] {
+    const requests = items.map(({ change }) => change.request);
+    const keys = items.map(({ change }) => change.key);
+    const rows = items.map(({ n, change: { request, key, claim } }) => [
+      ...[n, request.isShared, request.priority, request.generation, request.attempts],
+      ...[request.maxAttempts, request.acceptedAt, request.notBefore, request.expiresAt],
+      ...[request.bodyBytes, key !== null && isOnceKey(key), claim !== undefined],
+    ]);
+    return [
+      this.#fence,
+      numbers(rows),
+      uuids(requests.map(({ uuid }) => uuid)),
+      byteas(requests.map(({ service }) => service)),
+      texts(requests.map(({ owner }) => owner)),
+      byteas(keys),
+      byteas(items.map(({ change }) => change.extra ?? null)),
+      byteas(items.map(({ change }) => change.body)),
+    ];
+  }
+
+  #accept(items: readonly Item<ChangeOf<'accept'>>[]): Order {
+    const values = this.#newRequests(items);
+    if (this.#sending === 'first') {
+      return {
+        statement: ACCEPT,
+        values,
+        settle: (rows) => {
+          this.#rows(rows, () => undefined);
+          for (const { n, change } of items) this.#added(n, change);
+        },
+      };
+    }
+    const byPlace = new Map(items.map(({ n, change }) => [n, change]));
+    return {
+      statement: ACCEPT_MISSING,
+      values,
+      settle: (rows) => {
+        this.#rows(rows, (n, row) => {
+          const change = byPlace.get(n);
+          if (change === undefined) return;
+          if (row[2] === true) this.#added(n, change);
+          else if (this.#isAgain) this.results[n] = DONE;
+        });
+      },
+    };
+  }
+
+  #added(n: number, { request, extra }: ChangeOf<'accept'>): void {
+    this.results[n] = DONE;
+    const bytes = request.bodyBytes + (extra?.length ?? 0);
+    this.#enter(request.service, request.owner, 'pending', request.attempts, bytes);
+  }
+
+  #acceptKeyed(items: readonly Item<ChangeOf<'accept'>>[]): Order {
+    const byPlace = new Map(items.map(({ n, change }) => [n, change]));
+    return {
+      statement: ACCEPT_KEYED,
+      values: this.#newRequests(items),
+      settle: (rows) => {
+        this.#rows(rows, (n, row) => {
+          const change = byPlace.get(n);
+          if (change !== undefined) this.#settleKeyed(n, change, row);
+        });
+      },
+    };
+  }
+
+  #settleKeyed(n: number, change: ChangeOf<'accept'>, row: Row): void {
+    const [, , known, isAdded, stands] = row;
+    if (stands !== null) {
+      const standing = standingIn(row, 5);
+      if (row[FACT_COUNT + 5] === true) {
+        this.#leave(standing);
+        this.results[n] = DONE;
+        const kept = standing.bodyBytes + standing.extraBytes;
+        const { attempts } = change.request;
+        this.#enter(standing.service, standing.owner, 'pending', attempts, kept);
+      } else if (this.#isAgain && standing.generation === change.request.generation) {
+        this.results[n] = DONE;
+      }
+    } else if (isAdded === true) {
+      this.#added(n, change);
+      const { key, request } = change;
+      const wasKept = row[FACT_COUNT + 6] === true;
+      if (key !== null && !wasKept) this.#keep(request.owner, keyBytes(request.service, key));
+    } else if (known !== null) {
+      this.results[n] = { kind: 'known', uuid: known as Buffer };
+    } else {
+      this.raced.push(n);
+    }
+  }
+
+  // ---------------------------------------------------------------- steps
+
+  /**
+   * @param rows the numbers of the changes, after their places
+   * @param arrays after their uuids
+   * @param state to which they lead; `null`: the requests are gone then
+   */
+  #stepped(
+    items: readonly Item<Extract<Change, { readonly uuid: Buffer }>>[],
+    statement: Statement,
+    rows: readonly (readonly (number | boolean)[])[],
+    arrays: readonly Buffer[],
+    state: StoredState | null,
+  ): Order {
+    return {
+      statement,
+      values: this.#values(items, rows, arrays),
+      settle: (found) => {
+        for (const row of found) {
+          if (row[0] !== true) this.isFenced = false;
+          const group = groupIn(row);
+          if (group !== null) this.#settleGroup(group, state);
+        }
+      },
+    };
+  }
+
+  #values(
+    items: readonly Item<Extract<Change, { readonly uuid: Buffer }>>[],
+    rows: readonly (readonly (number | boolean)[])[],
+    arrays: readonly Buffer[],
+  ): Order['values'] {
+    const placed = items.map(({ n }, at) => [n, ...(rows[at] ?? [])]);
+    return [this.#fence, numbers(placed), uuids(items.map(({ change }) => change.uuid)), ...arrays];
+  }
+
+  #settleGroup(group: Group, state: StoredState | null): void {
+    const result = this.#resultOf(group, state);
+    for (const n of group.places) this.results[n] = result;
+    if (!group.isWon) return;
+    const { service, owner, bytes, places } = group;
+    const was = { state: stateOf(group.state), isRetrying: group.isRetrying };
+    const had = bytes + group.replyBytes;
+    this.deltas.push({ service, owner, ...was, requests: -places.length, bytes: -had });
+    if (state === null) return;
+    const is = { state, isRetrying: group.willRetry };
+    const has = bytes + group.newReplyBytes;
+    this.deltas.push({ service, owner, ...is, requests: places.length, bytes: has });
+  }
+
+  #resultOf({ isWon, isMade }: Group, state: StoredState | null): ChangeResult {
+    if (isWon || (isMade && this.#isAgain)) return DONE;
+    return state === null ? DENIED : PASSED;
+  }
+
+  #attempt(items: readonly Item<ChangeOf<'attempt'>>[]): Order {
+    const attempts = items.map(({ change }) => change.attempt);
+    const rows = items.map(({ change }) => [
+      ...[change.generation, change.attempts, change.notBefore, change.attempt.startedAt],
+      ...[change.attempt.endedAt, change.keepsClaim === true],
+    ]);
+    const arrays = [
+      texts(attempts.map(({ worker }) => worker)),
+      texts(attempts.map(({ reason }) => reason)),
+      byteas(attempts.map(({ failure }) => failure)),
+      byteas(attempts.map(({ extra }) => extra)),
+      claims(items.map(({ change }) => change.claim)),
+    ];
+    return this.#stepped(items, ATTEMPTED, rows, arrays, 'pending');
+  }
+
+  #reply(items: readonly Item<ChangeOf<'reply'>>[]): Order {
+    const rows = items.map(({ change }) => [change.generation, change.at, change.expiresAt]);
+    const arrays = [
+      byteas(items.map(({ change }) => change.reply)),
+      texts(items.map(({ change }) => change.worker)),
+    ];
+    return this.#stepped(items, REPLY, rows, arrays, 'replied');
+  }
+
+  #dead(items: readonly Item<ChangeOf<'dead'>>[]): Order {
+    const rows = items.map(({ change }) => [change.generation, change.at, change.expiresAt]);
+    const arrays = [
+      texts(items.map(({ change }) => change.reason)),
+      claims(items.map(({ change }) => change.claim)),
+    ];
+    return this.#stepped(items, DIED, rows, arrays, 'dead');
+  }
+
+  #retry(items: readonly Item<ChangeOf<'retry'>>[]): Order {
+    const byPlace = new Map(items.map(({ n, change }) => [n, change]));
+    const rows = items.map(({ change }) => [change.generation, change.at, change.expiresAt]);
+    return {
+      statement: RETRY,
+      values: this.#values(items, rows, []),
+      settle: (found) => {
+        this.#rows(found, (n, row) => {
+          const change = byPlace.get(n);
+          if (change !== undefined) this.#settleRetry(n, change, row);
+        });
+      },
+    };
+  }
+
+  #settleRetry(n: number, change: ChangeOf<'retry'>, row: Row): void {
+    const standing = standingIn(row, 2);
+    if (change.generation > standing.generation) {
+      this.#leave(standing);
+      const bytes = standing.bodyBytes + standing.extraBytes;
+      this.#enter(standing.service, standing.owner, 'pending', 0, bytes);
+    } else if (!this.#isAgain || change.generation !== standing.generation) return;
+    this.results[n] = { kind: 'retried', request: retried(change, standing, row) };
+  }
+
+  #end(items: readonly Item<ChangeOf<'close' | 'expire'>>[]): Order {
+    const rows = items.map(({ change }) => [change.keyUntil, change.onlyUnclaimed === true]);
+    return this.#stepped(items, END, rows, [texts(items.map(({ change }) => change.by))], null);
+  }
+
+  #sweep({ n, change }: Item<ChangeOf<'sweep'>>): Order {
+    const { now, keyUntil, most } = change;
+    return {
+      statement: SWEEP,
+      values: [this.#fence, now, keyUntil, most],
+      settle: (rows) => {
+        const swept = new Map<string, number>();
+        const states = { replied: 0, dead: 0 };
+        let more = rows.at(-1)?.at(FACT_COUNT + 2) === true;
+        this.#rows(rows, (place, row) => {
+          if (place > most) {
+            more = true;
+            return;
+          }
+          const standing = standingIn(row, 2);
+          const name = standing.service.toString('latin1');
+          swept.set(name, (swept.get(name) ?? 0) + 1);
+          if (standing.state === REPLIED) states.replied++;
+          else if (standing.state === DEAD) states.dead++;
+          this.#leave(standing);
+        });
+        for (const row of rows) {
+          const [owner, bytes] = row.slice(FACT_COUNT + 3);
+          if (owner !== null) this.#keep(String(owner) as Owner, -(bytes as number));
+        }
+        const services = [...swept].map(([name, count]) => ({
+          service: Buffer.from(name, 'latin1'),
+          count,
+        }));
+        this.results[n] = { kind: 'swept', ...states, services, more };
+      },
+    };
+  }
+
+  // ---------------------------------------------------------------- counts
+
+  #leave(standing: Standing): void {
+    const { service, owner, attempts, bodyBytes, extraBytes, replyBytes } = standing;
+    const state = stateOf(standing.state);
+    const isRetrying = state === 'pending' && attempts > 0;
+    const bytes = -(bodyBytes + extraBytes + replyBytes);
+    this.deltas.push({ service, owner, state, isRetrying, requests: -1, bytes });
+  }
+
+  /** Keys of this owner. @param bytes negative: they are forgotten */
+  #keep(owner: Owner, bytes: number): void {
+    if (bytes !== 0) this.deltas.push(keysDelta(owner, bytes));
+  }
+
+  #enter(service: Buffer, owner: Owner, state: StoredState, attempts: number, bytes: number): void {
+    const isRetrying = state === 'pending' && attempts > 0;
+    this.deltas.push({ service, owner, state, isRetrying, requests: 1, bytes });
+  }
+}
+
+function stateOf(number: number): StoredState {
+  const state = STATES[number - PENDING];
+  assert(state !== undefined, 'a state of the schema');
+  return state;
+}
+
+function retried(change: ChangeOf<'retry'>, standing: Standing, row: Row): StoredRequest {
+  const { uuid, generation, at: notBefore, expiresAt } = change;
+  const { service, owner, isShared, bodyBytes } = standing;
+  const [number, priority, acceptedAt, maxAttempts] = row.slice(FACT_COUNT + 2) as number[];
+  return {
+    ...{ uuid, number: number ?? 0, service, owner, isShared, state: 'pending' },
+    ...{ priority: priority ?? 0, acceptedAt: acceptedAt ?? 0, maxAttempts: maxAttempts ?? 0 },
+    ...{ notBefore, expiresAt, attempts: 0, generation, bodyBytes },
+  };
+}

@@ -1,0 +1,313 @@
+/** One connection to the database, and how the server that may be written to is found. */
+import { readFileSync, statSync } from 'node:fs';
+import { isIP, Socket } from 'node:net';
+import type { ConnectionOptions } from 'node:tls';
+
+import { Client, type QueryArrayConfig } from 'pg';
+
+import { codeOf, detailsOf, MajordomoError, messageOf } from '../../core/errors.js';
+import { type DatabaseHost, type DatabasePlace, shownHost } from '../../core/postgres-url.js';
+import { mayOthersUse, privateRemedy } from '../../core/private-file.js';
+import type { Row } from './changes.js';
+import { stateOf, textOf, TimeOver } from './failures.js';
+import { beginSession, type History, isOlder, type ServerIdentity } from './server.js';
+import type { Statement } from './statements.js';
+import { RESULT_TYPES, type Value } from './values.js';
+
+/** What a connection needs besides the place. */
+export interface Login {
+  readonly place: DatabasePlace;
+  /** `null`: none. Read anew for each connection, so that it can be changed. */
+  readonly passwordFile: string | null;
+  /** Whether every host is this machine. */
+  readonly isLoopback: boolean;
+  /** The newest history of the store that was seen before; absent: any is taken. */
+  readonly history?: History | null;
+}
+
+/** What is known of the servers of a store, by all connections to it. */
+export interface Known {
+  /** The place in the list of the host that was connected to last. */
+  place: number;
+  /** The newest history that was seen. */
+  history?: History | null;
+}
+
+/**
+ * The wait for the standby was cancelled: whether it has the commit is unknown. The name of the
+ * function tells it in any language of messages.
+ */
+const CANCELLED_WAIT = /canceling (the )?wait for synchronous replication/;
+const WAITING_FUNCTION = 'SyncRepWaitForLSN';
+
+const CLOSING_MS = 1000;
+
+export class Connection {
+  readonly #client: Client;
+  readonly #socket: Socket;
+  #isOpen = true;
+  /** A commit on this connection may not be on the standby. */
+  #hasDoubt = false;
+  /** Called once, when it ended by itself. */
+  onEnd: (() => void) | null = null;
+
+  constructor(client: Client, socket: Socket) {
+    this.#client = client;
+    this.#socket = socket;
+    client.on('error', () => {
+      this.#end();
+    });
+    client.on('end', () => {
+      this.#end();
+    });
+    client.on('notice', ({ message, routine }) => {
+      if (routine === WAITING_FUNCTION || CANCELLED_WAIT.test(message ?? '')) this.#hasDoubt = true;
+    });
+  }
+
+  get isOpen(): boolean {
+    return this.#isOpen;
+  }
+
+  /** False in a transaction, also in one that failed: nothing else can be done there. */
+  get isIdle(): boolean {
+    return (this.#client.getTransactionStatus() ?? 'I') === 'I';
+  }
+
+  #end(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.onEnd?.();
+  }
+
+  /** Sends it without waiting for what was sent before. */
+  async run({ name, text }: Statement, values: readonly (Buffer | number)[]): Promise<Row[]> {
+    return await this.#query({ name, text, values: [...values], rowMode: 'array' });
+  }
+
+  /** The same, of a statement that is not prepared. */
+  async ask(text: string, values: readonly (Buffer | number)[] = []): Promise<Row[]> {
+    return await this.#query({ text, values: [...values], rowMode: 'array' });
+  }
+
+  async #query(query: QueryArrayConfig): Promise<Row[]> {
+    const { rows } = await this.#client.query<Value[]>(query);
+    return rows;
+  }
+
+  /** @param heard called with what others send to the channel */
+  async listen(channel: string, heard: (payload: string) => void): Promise<void> {
+    const [row] = await this.ask('SELECT pg_backend_pid()');
+    this.#client.on('notification', ({ channel: from, payload, processId }) => {
+      // What this connection has sent comes back to it.
+      if (from === channel && processId !== row?.[0]) heard(payload ?? '');
+    });
+    await this.ask(`LISTEN ${channel}`);
+  }
+
+  /** True if a commit since the last call may not be on the standby. */
+  takeDoubt(): boolean {
+    const hasDoubt = this.#hasDoubt;
+    this.#hasDoubt = false;
+    return hasDoubt;
+  }
+
+  /** Waits for `work` for that long; then the connection is closed, and what it did is unknown. */
+  async within<Result>(ms: number, work: Promise<Result>): Promise<Result> {
+    let timer: NodeJS.Timeout | undefined;
+    const over = new Promise<never>((_resolve, reject) => {
+      timer = setTimeout(() => {
+        reject(new TimeOver(`no answer within ${Math.round(ms)} ms`));
+        this.destroy();
+      }, ms);
+    });
+    try {
+      return await Promise.race([work, over]);
+    } finally {
+      clearTimeout(timer);
+      work.catch(() => undefined);
+    }
+  }
+
+  destroy(): void {
+    this.#end();
+    this.#socket.destroy();
+  }
+
+  /** Says goodbye, which a server that does not answer cannot hold up for long. */
+  async close(): Promise<void> {
+    this.onEnd = null;
+    if (!this.#isOpen) return;
+    await this.within(CLOSING_MS, this.#client.end()).catch(() => undefined);
+    this.destroy();
+  }
+}
+
+function tlsOf({ place, isLoopback }: Login, host: string): ConnectionOptions | false {
+  const mode = place.tls ?? (isLoopback ? 'disable' : 'verify-full');
+  if (mode === 'disable') return false;
+  const { rootCertificate, certificate } = place;
+  const isVerified = mode !== 'require';
+  return {
+    rejectUnauthorized: isVerified,
+    ...(isIP(host) === 0 ? { servername: host } : {}),
+    ...(rootCertificate === null ? {} : { ca: readFile(rootCertificate, 'sslrootcert') }),
+    ...(certificate === null
+      ? {}
+      : {
+          cert: readFile(certificate.certFile, 'sslcert'),
+          key: readFile(certificate.keyFile, 'sslkey'),
+        }),
+    ...(mode === 'verify-ca' ? { checkServerIdentity: () => undefined } : {}),
+  };
+}
+
+/** @throws ERR_TITANIC_STORE if it cannot be read, or others can read it */
+function readPassword(path: string): string {
+  const what = 'titanic.storePasswordFile';
+  // The line of the file; a password may begin or end with a space.
+  const password = readFile(path, what).replace(/\r?\n$/, '');
+  const stats = statSync(path);
+  const isShared = mayOthersUse(stats);
+  if (!isShared && password !== '') return password;
+  const fault = isShared
+    ? `other users can read it: ${privateRemedy(stats, path)}`
+    : `${path} is empty`;
+  throw new MajordomoError('ERR_TITANIC_STORE', `${what}: ${fault}`);
+}
+
+function readFile(path: string, what: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    const fault = codeOf(error) === 'ENOENT' ? `${path} does not exist` : messageOf(error);
+    throw new MajordomoError('ERR_TITANIC_STORE', `${what}: ${fault}`, { cause: error });
+  }
+}
+
+/**
+ * Connects to the first of the hosts that may be written to.
+ * @param known the host that it names is tried first; a former primary is not used
+ * @throws ERR_TITANIC_STORE for what a person must mend, ERR_TITANIC_STORE_AWAY otherwise: for the
+ * first host that says why it does not serve, or else the last one
+ */
+export async function connect(
+  login: Login,
+  known: Known,
+  timeoutMs: number,
+): Promise<{ connection: Connection; server: ServerIdentity; place: number }> {
+  const { hosts } = login.place;
+  let worst: MajordomoError | null = null;
+  const eachMs = Math.max(100, timeoutMs / hosts.length);
+  for (const step of hosts.keys()) {
+    const place = (known.place + step) % hosts.length;
+    const host = hosts[place];
+    if (host === undefined) continue;
+    try {
+      return { ...(await connectTo(login, known, host, eachMs)), place };
+    } catch (error) {
+      const failed = connectError(login, host, error);
+      if (worst?.code !== 'ERR_TITANIC_STORE') worst = failed;
+    }
+  }
+  throw worst ?? new MajordomoError('ERR_TITANIC_STORE', 'titanic.store names no host');
+}
+
+async function connectTo(
+  login: Login,
+  known: Known,
+  host: DatabaseHost,
+  timeoutMs: number,
+): Promise<{ connection: Connection; server: ServerIdentity }> {
+  const { database, user } = login.place;
+  const { passwordFile } = login;
+  const password = passwordFile === null ? undefined : readPassword(passwordFile);
+  const socket = new Socket();
+  const client = new Client({
+    host: host.host,
+    port: host.port,
+    database,
+    user,
+    stream: () => socket,
+    // Without one, the library would look for a password in the environment and in a home directory.
+    password: password ?? (() => ''),
+    ssl: tlsOf(login, host.host),
+    application_name: 'majordomo',
+    connectionTimeoutMillis: timeoutMs,
+    keepAlive: true,
+    types: RESULT_TYPES,
+    pipeline: true,
+  });
+  const connection = new Connection(client, socket);
+  try {
+    const begun = client.connect().then(() => beginSession(connection));
+    const identity = await connection.within(timeoutMs, begun);
+    const newest = known.history ?? login.history ?? null;
+    if (newest !== null && isOlder(identity, newest)) throw formerPrimary(identity, newest);
+    return { connection, server: { host: shownHost(host), ...identity } };
+  } catch (error) {
+    connection.destroy();
+    throw error;
+  }
+}
+
+export function formerPrimary({ timeline }: History, newest: History): MajordomoError {
+  const text =
+    `its history is older (timeline ${timeline ?? '?'}, ${newest.timeline ?? '?'} was used ` +
+    'before): it is a former primary, which lacks receipts; make it a standby again, or start ' +
+    'with --new-store if it is to be used from now on';
+  return new MajordomoError('ERR_TITANIC_STORE_AWAY', text);
+}
+
+const WRONG_LOGIN: ReadonlyMap<string, string> = new Map([
+  ['28P01', 'check titanic.storePasswordFile and the user in titanic.store'],
+  ['28000', 'check the user in titanic.store, and pg_hba.conf of the server'],
+  ['3D000', 'create the database, or name another one in titanic.store'],
+]);
+
+const NO_HOST = 'correct titanic.store, or the names that this machine can look up';
+
+/** What codes of the system say of a server that is not there, and what helps. */
+const AWAY: ReadonlyMap<string, (at: string) => string> = new Map([
+  [
+    'ECONNREFUSED',
+    (at: string) => `connection refused; start PostgreSQL at ${at}, or correct titanic.store`,
+  ],
+  ['ENOTFOUND', () => `unknown host; ${NO_HOST}`],
+  ['EAI_AGAIN', () => `the host cannot be looked up now; ${NO_HOST}`],
+]);
+
+/** Errors of TLS that only a person can mend. */
+const WRONG_TLS =
+  /^(ERR_TLS|ERR_SSL|CERT_|UNABLE_TO_|DEPTH_ZERO|SELF_SIGNED|ERR_OSSL|HOSTNAME_MISMATCH)/;
+
+function connectError(login: Login, host: DatabaseHost, error: unknown): MajordomoError {
+  const { database, user } = login.place;
+  const where = `store ${shownHost(host)}/${database}`;
+  const code = codeOf(error) ?? '';
+  if (code.startsWith('ERR_TITANIC_')) {
+    const details = detailsOf(error);
+    return new MajordomoError(code, `${where}: ${messageOf(error)}`, { cause: error, details });
+  }
+  const help =
+    stateOf(error) === '42501'
+      ? `GRANT CONNECT ON DATABASE "${database}" TO "${user}"`
+      : WRONG_LOGIN.get(stateOf(error));
+  const text = textOf(error);
+  const isTls = WRONG_TLS.test(code) || text.includes('does not support SSL');
+  if (text.includes('password must be a')) {
+    const wanted = `${where}: the server wants a password: set titanic.storePasswordFile`;
+    return new MajordomoError('ERR_TITANIC_STORE', wanted, { cause: error });
+  }
+  const what = isTls
+    ? 'check the certificate, or say how the connection is protected with ?sslmode='
+    : text.includes('SASL')
+      ? 'check titanic.storePasswordFile'
+      : help;
+  if (what !== undefined) {
+    return new MajordomoError('ERR_TITANIC_STORE', `${where}: ${text}; ${what}`, { cause: error });
+  }
+  const away = AWAY.get(code)?.(shownHost(host));
+  const said = away === undefined ? text : `does not answer: ${away}`;
+  return new MajordomoError('ERR_TITANIC_STORE_AWAY', `${where}: ${said}`, { cause: error });
+}

@@ -1,0 +1,187 @@
+/**
+ * Keeps the session of this broker alive, over a connection of its own, and takes a new one; and ends
+ * the sessions of brokers that do not renew theirs.
+ */
+import { codeOf } from '../../core/errors.js';
+import type { Connection } from './connection.js';
+import { textOf } from './failures.js';
+import type { Lane } from './lane.js';
+import { isMissingRight, missingRight, type Who } from './rights.js';
+import { bury, type Claimant, free, type OtherSession, others, renew, take } from './session.js';
+
+/** A session is renewed this often within its lease. */
+export const RENEWALS = 3;
+
+export interface LeaseEvents {
+  /**
+   * It was renewed by an order that was sent then.
+   * @param sentAtUs of the monotonic clock
+   * @param storeMs the clock of the store when it carried the order out
+   */
+  renewed(sentAtUs: number, storeMs: number): void;
+  /** It could not be renewed for a whole lease: told each time. @param why in words */
+  overdue(why: string): void;
+  /** It has ended: nothing may be written. */
+  ended(): void;
+  /** A new one was taken. Awaited before it is used. */
+  taken(session: number): Promise<void>;
+  /** The sessions of other brokers, after a look at them. @param mine that of this one */
+  accompanied(others: readonly OtherSession[], mine: number): void;
+  /** The session of another broker was ended, because it did not renew it. */
+  buried(node: string, session: number): void;
+}
+
+/** Of the clock that all threads of this process share. */
+export function sharedUs(): number {
+  return Number(process.hrtime.bigint() / 1000n);
+}
+
+/** Watches whether other brokers renew their sessions. */
+export class Watch {
+  /** By session: its lease when it was first seen with that, and since when. */
+  readonly #seen = new Map<number, { readonly lease: string; readonly since: number }>();
+  #connection: object | null = null;
+  #lookedAt = -Infinity;
+
+  /**
+   * What is seen from now on is seen over this connection. If it is a new one, the store may have been
+   * away meanwhile, and the others could not renew theirs either.
+   */
+  over(connection: object): void {
+    if (connection === this.#connection) return;
+    this.#connection = connection;
+    this.restart();
+  }
+
+  /**
+   * @param now monotonic milliseconds
+   * @returns those that may be ended: they are overdue, and were not renewed for a whole lease of this
+   * broker's clock, while this broker was connected
+   */
+  see(sessions: readonly OtherSession[], leaseMs: number, now: number): OtherSession[] {
+    // This broker was stopped, and others with it, perhaps: they renew as soon as they go on.
+    if (now - this.#lookedAt > (2 * leaseMs) / RENEWALS) this.restart();
+    this.#lookedAt = now;
+    const present = new Set(sessions.map(({ session }) => session));
+    for (const session of this.#seen.keys()) if (!present.has(session)) this.#seen.delete(session);
+    return sessions.filter(({ session, lease, isOverdue }) => {
+      const seen = this.#seen.get(session);
+      if (seen?.lease !== lease) this.#seen.set(session, { lease, since: now });
+      else return isOverdue && now - seen.since >= leaseMs;
+      return false;
+    });
+  }
+
+  /** The connection was lost: the others could not renew theirs either. */
+  restart(): void {
+    this.#seen.clear();
+  }
+}
+
+export class LeaseKeeper {
+  readonly #lane: Lane;
+  readonly #claimant: Claimant;
+  readonly #who: Who;
+  readonly #events: LeaseEvents;
+  readonly #watch = new Watch();
+  #session: number | null;
+  /** Monotonic milliseconds. */
+  #renewedAt = performance.now();
+  #timer: NodeJS.Timeout | null = null;
+  #isClosed = false;
+  #running: Promise<void> = Promise.resolve();
+
+  /** @param who for the text that says which right is missing */
+  constructor(lane: Lane, claimant: Claimant, who: Who, session: number, events: LeaseEvents) {
+    this.#lane = lane;
+    this.#claimant = claimant;
+    this.#who = who;
+    this.#session = session;
+    this.#events = events;
+    this.#soon(0);
+  }
+
+  /** `null`: it has none now. */
+  get session(): number | null {
+    return this.#session;
+  }
+
+  /** A batch found that the session has ended. If another one was taken since, that is known. */
+  foundEnded(session: number): void {
+    if (this.#session !== session) return;
+    this.#session = null;
+    this.#events.ended();
+    this.#soon(0);
+  }
+
+  #soon(ms: number): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = setTimeout(() => {
+      // One after the other: it may be under way.
+      this.#running = this.#running.then(() => this.#run());
+    }, ms);
+  }
+
+  async #run(): Promise<void> {
+    const { leaseMs } = this.#claimant;
+    try {
+      const until = performance.now() + leaseMs / RENEWALS;
+      await this.#lane.use(until, (connection) => this.#keep(connection));
+    } catch (error) {
+      // The lane has told that it has no connection; the lease runs out by itself.
+      this.#watch.restart();
+      // Tables of a program that is too new are found again, and told, when it connects.
+      if (codeOf(error) === 'ERR_TITANIC_VERSION') this.#lane.reconnect();
+      if (performance.now() - this.#renewedAt >= leaseMs) this.#events.overdue(textOf(error));
+    }
+    if (!this.#isClosed) this.#soon(leaseMs / RENEWALS);
+  }
+
+  async #keep(connection: Connection): Promise<void> {
+    try {
+      await this.#renewOrTake(connection);
+      await this.#lookAtOthers(connection);
+    } catch (error) {
+      throw isMissingRight(error) ? await missingRight(connection, error, this.#who) : error;
+    }
+  }
+
+  async #renewOrTake(connection: Connection): Promise<void> {
+    if (this.#session !== null) {
+      if (await this.#renew(connection, this.#session)) return;
+      this.#session = null;
+      this.#events.ended();
+    }
+    const taken = await take(connection, this.#claimant);
+    await this.#events.taken(taken);
+    this.#session = taken;
+    await this.#renew(connection, taken);
+  }
+
+  async #renew(connection: Connection, session: number): Promise<boolean> {
+    const [sentAt, sentAtUs] = [performance.now(), sharedUs()];
+    const storeMs = await renew(connection, session, this.#claimant.leaseMs);
+    if (storeMs === null) return false;
+    this.#renewedAt = sentAt;
+    this.#events.renewed(sentAtUs, storeMs);
+    return true;
+  }
+
+  async #lookAtOthers(connection: Connection): Promise<void> {
+    if (this.#session === null) return;
+    this.#watch.over(connection);
+    const seen = await others(connection, this.#session);
+    for (const other of this.#watch.see(seen, this.#claimant.leaseMs, performance.now())) {
+      if (!(await bury(connection, other))) continue;
+      this.#events.buried(other.node, other.session);
+    }
+    this.#events.accompanied(seen, this.#session);
+    await free(connection);
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    await this.#running;
+  }
+}

@@ -1,0 +1,203 @@
+/**
+ * The store file from which the requests of a database come: a row that says how far its copying
+ * has come. While that is unfinished no broker uses the database, and while a broker does, nothing
+ * is copied there: both take the same lock first, the row in `meta`.
+ */
+import { MajordomoError } from '../../core/errors.js';
+import type { Connection } from './connection.js';
+import { SCHEMA } from './schema.js';
+
+const ORIGIN = `${SCHEMA}.origin`;
+/** The tables that hold what is moved. */
+export const CONTENT = ['request', 'body', 'attempt', 'key'] as const;
+
+/** A store file, as this database remembers it. */
+export interface Source {
+  /** For people: where it is. */
+  readonly file: string;
+  readonly storeId: Buffer;
+  /** Changes whenever a broker has used it. */
+  readonly openings: number;
+}
+
+/** Where the copying continues. */
+export interface Place {
+  /** Of the last request that is here; all zeros: none. */
+  readonly id: Buffer;
+  /** Of the last key: service, key, owner. */
+  readonly key: readonly [service: Buffer, key: Buffer, owner: Buffer];
+}
+
+export type Begun =
+  /** `anew`: what an earlier run had copied was dropped, because the file was used since. */
+  | { readonly kind: 'copy'; readonly from: Place; readonly how: 'first' | 'resumed' | 'anew' }
+  | { readonly kind: 'finished' };
+
+const NO_KEY: Place['key'] = [Buffer.alloc(0), Buffer.alloc(0), Buffer.alloc(0)];
+const START: Place = { id: Buffer.alloc(16), key: NO_KEY };
+
+interface Origin extends Source {
+  readonly place: Place;
+  readonly isFinished: boolean;
+}
+
+async function read(connection: Connection): Promise<Origin | null> {
+  const [row] = await connection.ask(`SELECT file, store_id, openings, after_id, after_service,
+    after_key, after_owner, finished FROM ${ORIGIN}`);
+  if (row === undefined) return null;
+  const [file, storeId, openings, id, service, key, owner, isFinished] = row;
+  return {
+    ...{ file: String(file), storeId: storeId as Buffer, openings: openings as number },
+    place: {
+      id: (id as Buffer | null) ?? START.id,
+      key: [service as Buffer, key as Buffer, owner as Buffer],
+    },
+    isFinished: isFinished === true,
+  };
+}
+
+/** The file that is being moved here, in words; `null`: none is. */
+export async function unfinishedOrigin(connection: Connection): Promise<string | null> {
+  // A start that was interrupted may have made no more than the table of the format.
+  const [has] = await connection.ask(`SELECT to_regclass('${ORIGIN}') IS NOT NULL`);
+  if (has?.[0] !== true) return null;
+  const origin = await read(connection);
+  return origin === null || origin.isFinished ? null : origin.file;
+}
+
+/** @throws ERR_TITANIC_STORE while a file is being moved here */
+export async function refuseUnfinished(connection: Connection): Promise<void> {
+  const file = await unfinishedOrigin(connection);
+  if (file !== null) throw unfinished(file);
+}
+
+function unfinished(file: string): MajordomoError {
+  const text = `the requests of ${file} were not all moved here: run \`majordomo migrate\` again, which continues; or, to give it up, drop the schema ${SCHEMA}: the file still has everything`;
+  return new MajordomoError('ERR_TITANIC_STORE', text);
+}
+
+/**
+ * Begins the copying of a file, or continues it. It holds the lock for a moment only: from then on
+ * the row keeps brokers out.
+ * @throws ERR_TITANIC_BUSY if a broker uses the database; ERR_TITANIC_STORE if it holds, or is to
+ * hold, requests from elsewhere
+ */
+export async function begin(connection: Connection, source: Source): Promise<Begun> {
+  await connection.ask('BEGIN');
+  try {
+    await connection.ask(`SELECT 1 FROM ${SCHEMA}.meta FOR UPDATE`);
+    const begun = await beginLocked(connection, source);
+    await connection.ask('COMMIT');
+    return begun;
+  } catch (error) {
+    if (connection.isOpen) await connection.ask('ROLLBACK').catch(() => undefined);
+    throw error;
+  }
+}
+
+async function beginLocked(connection: Connection, source: Source): Promise<Begun> {
+  const origin = await read(connection);
+  const isOurs = origin?.storeId.equals(source.storeId) === true;
+  if (origin !== null && isOurs && origin.isFinished) return { kind: 'finished' };
+  await refuseBrokers(connection);
+  if (origin === null || origin.isFinished) {
+    await refuseContent(connection, origin);
+    await remember(connection, source);
+    return { kind: 'copy', from: START, how: 'first' };
+  }
+  if (!isOurs) throw unfinished(origin.file);
+  if (origin.openings === source.openings) {
+    return { kind: 'copy', from: origin.place, how: 'resumed' };
+  }
+  for (const table of CONTENT) await connection.ask(`DELETE FROM ${SCHEMA}.${table}`);
+  await remember(connection, source);
+  return { kind: 'copy', from: START, how: 'anew' };
+}
+
+async function refuseBrokers(connection: Connection): Promise<void> {
+  const [alive] = await connection.ask(`SELECT node, session FROM ${SCHEMA}.broker
+    WHERE NOT dead AND lease_until > clock_timestamp() ORDER BY session LIMIT 1`);
+  if (alive !== undefined) {
+    const text = `the broker ${String(alive[0])} uses the database (session ${String(alive[1])}): stop it, or wait for the end of its lease if it has died`;
+    throw new MajordomoError('ERR_TITANIC_BUSY', text);
+  }
+  // One that comes back finds that its session has ended: what it sends changes nothing.
+  await connection.ask(`UPDATE ${SCHEMA}.broker SET dead = true WHERE NOT dead`);
+}
+
+async function refuseContent(connection: Connection, origin: Origin | null): Promise<void> {
+  for (const table of CONTENT) {
+    const [any] = await connection.ask(`SELECT EXISTS (SELECT 1 FROM ${SCHEMA}.${table})`);
+    if (any?.[0] !== true) continue;
+    const from = origin === null ? '' : `, once moved from ${origin.file}`;
+    const text = `the database holds receipts of another store already${from}: use an empty database`;
+    throw new MajordomoError('ERR_TITANIC_STORE', text);
+  }
+}
+
+async function remember(
+  connection: Connection,
+  { file, storeId, openings }: Source,
+): Promise<void> {
+  await connection.ask(`DELETE FROM ${ORIGIN}`);
+  await connection.ask(
+    `INSERT INTO ${ORIGIN} (one, file, store_id, openings) VALUES (true, $1, $2, $3::bigint)`,
+    [Buffer.from(file), storeId, openings],
+  );
+}
+
+/** Statements that record how far the copying has come, in the transaction of what they stand for. */
+const PASSED_REQUESTS = {
+  name: 'passed_requests',
+  text: `UPDATE ${ORIGIN} SET after_id = $3::uuid WHERE NOT finished AND store_id = $1
+    AND coalesce(after_id, '00000000-0000-0000-0000-000000000000') = $2::uuid RETURNING one`,
+};
+const PASSED_KEYS = {
+  name: 'passed_keys',
+  text: `UPDATE ${ORIGIN} SET after_service = $5, after_key = $6, after_owner = $7
+    WHERE NOT finished AND store_id = $1 AND after_service = $2 AND after_key = $3
+      AND after_owner = $4 RETURNING one`,
+};
+
+/** @throws ERR_TITANIC_BUSY if another process copies meanwhile */
+export async function passRequests(
+  connection: Connection,
+  storeId: Buffer,
+  before: Buffer,
+  after: Buffer,
+): Promise<void> {
+  refuseOther(await connection.run(PASSED_REQUESTS, [storeId, before, after]));
+}
+
+/** As `passRequests`. */
+export async function passKeys(
+  connection: Connection,
+  storeId: Buffer,
+  before: Place['key'],
+  after: Place['key'],
+): Promise<void> {
+  refuseOther(await connection.run(PASSED_KEYS, [storeId, ...before, ...after]));
+}
+
+function refuseOther(rows: readonly unknown[]): void {
+  if (rows.length > 0) return;
+  const text = 'another `majordomo migrate` works on this database: end one of them';
+  throw new MajordomoError('ERR_TITANIC_BUSY', text);
+}
+
+/**
+ * Commits once more: with a synchronous standby, everything before is there after this.
+ * @throws ERR_TITANIC_STORE_AWAY if the wait for the standby was cancelled
+ */
+export async function confirm(connection: Connection): Promise<void> {
+  connection.takeDoubt();
+  await connection.ask(`UPDATE ${ORIGIN} SET finished = finished`);
+  if (!connection.takeDoubt()) return;
+  const text = 'the wait for the standby was cancelled, so it may not have the copy: migrate again';
+  throw new MajordomoError('ERR_TITANIC_STORE_AWAY', text);
+}
+
+/** From now on brokers may use it. */
+export async function finish(connection: Connection, storeId: Buffer): Promise<void> {
+  await connection.ask(`UPDATE ${ORIGIN} SET finished = true WHERE store_id = $1`, [storeId]);
+}

@@ -1,0 +1,140 @@
+/**
+ * Requests whose rows somebody else keeps locked, such as a person with an open transaction. Batches are
+ * committed without the changes of these, which are tried again later.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { OldestFirst } from '../../core/oldest-first.js';
+import type { Change, RequestUuid } from '../../store/store.js';
+import type { Connection } from './connection.js';
+import { SCHEMA } from './schema.js';
+import type { Statement } from './statements.js';
+import { uuids } from './values.js';
+
+/** For how long rows are looked at before they are waited for, after one was locked. */
+const LOOKING_MS = 10_000;
+/**
+ * The part of the time for a batch after which a row that is still locked counts as kept locked. Until then
+ * it may be one that a batch of another broker has locked for a moment.
+ */
+const KEPT_SHARE = 0.05;
+/** After so long, a row that was not known to be locked is looked at again; then after twice as long. */
+const LOOK_AGAIN_MS = 5;
+/** How many are remembered. The oldest are forgotten. */
+const LOCKED_MAX = 10_000;
+
+/** The requests, of those asked for, of which another session has locked the row or a body. Waits for no lock. */
+const LOCKED: Statement = {
+  name: 'locked',
+  text: `WITH free AS MATERIALIZED (
+      SELECT r.id FROM ${SCHEMA}.request r WHERE r.id = ANY ($1::uuid[]) FOR UPDATE SKIP LOCKED
+    ),
+    bodies AS MATERIALIZED (
+      SELECT b.id, b.kind FROM ${SCHEMA}.body b WHERE b.id = ANY ($1::uuid[]) FOR UPDATE SKIP LOCKED
+    )
+    SELECT r.id FROM ${SCHEMA}.request r
+    WHERE r.id = ANY ($1::uuid[]) AND r.id <> ALL (ARRAY(SELECT f.id FROM free f))
+    UNION
+    SELECT b.id FROM ${SCHEMA}.body b
+    WHERE b.id = ANY ($1::uuid[])
+      AND NOT EXISTS (SELECT 1 FROM bodies f WHERE f.id = b.id AND f.kind = b.kind)`,
+};
+
+/**
+ * The processes of the server that hold these locks, each with one of the requests. Those of brokers are left
+ * out: their transactions end by themselves. Not all servers have these tables.
+ */
+const HOLDERS = `SELECT a.pid, (array_agg(o.id))[1] FROM (
+    SELECT r.id, r.xmax FROM ${SCHEMA}.request r WHERE r.id = ANY ($1::uuid[])
+    UNION ALL
+    SELECT b.id, b.xmax FROM ${SCHEMA}.body b WHERE b.id = ANY ($1::uuid[])
+  ) o (id, holder)
+  JOIN pg_locks l ON l.transactionid = o.holder AND l.granted
+  JOIN pg_stat_activity a ON a.pid = l.pid AND a.application_name IS DISTINCT FROM 'majordomo'
+  GROUP BY a.pid`;
+
+/** What was found locked, and by which process of the server; `null`: not known. */
+export interface LockedRow {
+  readonly uuid: RequestUuid;
+  readonly pid: number | null;
+}
+
+export class RowLocks {
+  /** When they were last found locked, in monotonic milliseconds; the oldest first. */
+  readonly #known = new OldestFirst<string, number>();
+  readonly #keptMs: number;
+  readonly #found: (row: LockedRow) => void;
+
+  /**
+   * @param timeoutMs the time for a batch
+   * @param found called for each process that has locked one that was not known to be locked
+   */
+  constructor(timeoutMs: number, found: (row: LockedRow) => void) {
+    this.#keptMs = timeoutMs * KEPT_SHARE;
+    this.#found = found;
+  }
+
+  /**
+   * Whether rows of these changes may be locked. Any row that was locked a short while ago is a reason to look:
+   * whoever keeps one locked may keep others locked, too.
+   */
+  mayConcern(changes: readonly Change[]): boolean {
+    if (this.#known.size === 0) return false;
+    const now = performance.now();
+    for (const { key, value: at } of this.#known) {
+      if (now - at < LOOKING_MS) break;
+      this.#known.delete(key);
+    }
+    return this.#known.size > 0 && changes.some(({ kind }) => kind !== 'accept');
+  }
+
+  /** @returns those of these requests whose rows another session keeps locked */
+  async among(connection: Connection, asked: readonly RequestUuid[]): Promise<RequestUuid[]> {
+    const seen = await lockedOf(connection, asked);
+    const isKnown = (uuid: RequestUuid): boolean => this.#known.has(nameOf(uuid));
+    const added = await this.#stillLocked(
+      connection,
+      seen.filter((uuid) => !isKnown(uuid)),
+    );
+    const locked = [...seen.filter(isKnown), ...added];
+    for (const uuid of asked) this.#known.delete(nameOf(uuid));
+    for (const uuid of locked) this.#known.set(nameOf(uuid), performance.now());
+    while (this.#known.size > LOCKED_MAX) this.#known.shift();
+    for (const row of await holdersOf(connection, added)) this.#found(row);
+    return locked;
+  }
+
+  /** Those that nobody unlocks within a while. */
+  async #stillLocked(connection: Connection, seen: readonly RequestUuid[]): Promise<RequestUuid[]> {
+    let locked = [...seen];
+    const until = performance.now() + this.#keptMs;
+    for (let ms = LOOK_AGAIN_MS; locked.length > 0 && performance.now() < until; ms *= 2) {
+      await sleep(ms);
+      locked = await lockedOf(connection, locked);
+    }
+    return locked;
+  }
+}
+
+async function lockedOf(
+  connection: Connection,
+  asked: readonly RequestUuid[],
+): Promise<RequestUuid[]> {
+  const rows = await connection.run(LOCKED, [uuids(asked)]);
+  return rows.map(([uuid]) => uuid as RequestUuid);
+}
+
+async function holdersOf(
+  connection: Connection,
+  locked: readonly RequestUuid[],
+): Promise<LockedRow[]> {
+  const [first] = locked;
+  if (first === undefined) return [];
+  const rows = await connection.ask(HOLDERS, [uuids(locked)]).catch(() => []);
+  if (rows.length === 0) return [{ uuid: first, pid: null }];
+  return rows.map(([pid, uuid]) => ({ uuid: uuid as RequestUuid, pid: pid as number }));
+}
+
+function nameOf(uuid: RequestUuid): string {
+  return uuid.toString('latin1');
+}

@@ -1,0 +1,78 @@
+/**
+ * The query port: lists and histories for display, read in parallel with the store's own work and
+ * without delaying it. They show what is committed; only the machine knows which requests are with
+ * a worker.
+ */
+import type { Failure } from '../wire/failure.js';
+import type { Backoff } from '../wire/tsp.js';
+import type { Bodies } from './bodies.js';
+import type { Attempt, RequestUuid, StoredRequest, StoredState, StoreFailure } from './store.js';
+
+/** A page of a list, newest first. */
+export interface PageQuery {
+  readonly service: Buffer | null;
+  readonly state: StoredState | null;
+  /** Milliseconds since 1970. */
+  readonly acceptedBefore: number | null;
+  /** Only requests older than this one, which need not exist any more. */
+  readonly after: RequestUuid | null;
+  readonly limit: number;
+  /** Concatenated uuids: only these. */
+  readonly only: Buffer | null;
+  /** Concatenated uuids: all except these. */
+  readonly except: Buffer | null;
+}
+
+/** How much of a reason is shown in lists. */
+export const REASON_CHARACTERS_MAX = 256;
+
+/** A stored request as shown in lists. */
+export interface ListedRequest extends StoredRequest {
+  /**
+   * The beginning of the reason why it is dead, or otherwise why the last failed attempt that is
+   * kept failed; `null`: none failed, or it has a reply.
+   */
+  readonly reason: string | null;
+}
+
+/**
+ * A page may hold fewer requests than the limit, even none, although there are more: only a `next`
+ * of null marks the end.
+ */
+export interface RequestPage {
+  readonly requests: readonly ListedRequest[];
+  /** `after` of the next page. */
+  readonly next: RequestUuid | null;
+}
+
+/** An attempt as shown in a history. */
+export interface HistoryAttempt extends Pick<
+  Attempt,
+  'worker' | 'startedAt' | 'endedAt' | 'reason'
+> {
+  /** What its worker reported; `null`: nothing. */
+  readonly failure: Failure | null;
+}
+
+/** All that is stored about one request, except its body, its reply and its key. */
+export interface RequestHistory {
+  readonly request: ListedRequest;
+  readonly hasKey: boolean;
+  /** The pauses that its client chose; `null`: those of the broker. */
+  readonly backoff: Backoff | null;
+  /** Including those before a retry, and those that are no longer kept. */
+  readonly attemptsEver: number;
+  /** The last attempts, oldest first. */
+  readonly attempts: readonly HistoryAttempt[];
+  readonly reply: { readonly bytes: number; readonly worker: string; readonly at: number } | null;
+  readonly death: { readonly reason: string; readonly at: number } | null;
+}
+
+/** Each query is answered once, never within the call. */
+export interface StoreQueries {
+  page(query: PageQuery, answer: (page: RequestPage | StoreFailure) => void): void;
+  /** `null`: not in the store. */
+  history(uuid: RequestUuid, answer: (history: RequestHistory | null | StoreFailure) => void): void;
+  /** The beginnings of body and reply. `null`: not in the store. */
+  bodies(uuid: RequestUuid, answer: (bodies: Bodies | null | StoreFailure) => void): void;
+}

@@ -1,0 +1,226 @@
+/** Checks whether a store file is intact, and whether its contents can be true. */
+import type Database from 'better-sqlite3';
+
+import { codeOf, messageOf } from '../../../core/errors.js';
+import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
+import { ANONYMOUS, ATTEMPTS_KEPT } from '../../store.js';
+import { setAsideText } from '../../unusable.js';
+import { openForReading } from './database.js';
+import { formatOf } from './formats.js';
+import { movedTo } from './moved.js';
+import { rowsSetAside, UNUSABLE } from './set-aside.js';
+import { openError } from './sqlite-errors.js';
+import { DEAD, PENDING, REPLIED } from './schema.js';
+
+export interface StoreReport {
+  readonly format: number;
+  /** Size of the file in bytes, and how much of it waits to be reused. */
+  readonly bytes: number;
+  readonly freeBytes: number;
+  readonly pending: number;
+  readonly replied: number;
+  readonly dead: number;
+  /** Not in `pending`. */
+  readonly schedules: number;
+  /** Number of idempotency keys that are remembered. */
+  readonly keys: number;
+  /** Number of keys of the map, without deleted ones that are still remembered. */
+  readonly mapKeys: number;
+  /** Where its requests are now, and since when (ISO 8601); `null`: it was not moved. */
+  readonly moved: { readonly place: string; readonly at: string } | null;
+  /** The problems, in words; empty if there are none. */
+  readonly problems: readonly string[];
+}
+
+/** Maximum number of reports from SQLite's own check that are shown. */
+const REPORTS_MAX = 100;
+
+/** Inconsistencies: a text, and the requests (`number`) that have it. */
+const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
+  [
+    'requests with a number that is not assigned yet',
+    'SELECT number FROM requests WHERE number >= (SELECT next_number FROM ledger)',
+  ],
+  [
+    'requests without a body, or with one of another size',
+    `SELECT number FROM requests LEFT JOIN bodies USING (number)
+      WHERE body IS NULL OR length(body) <> body_bytes`,
+  ],
+  ['bodies of no request', orphans('bodies')],
+  [
+    'requests replied, but without a reply',
+    `SELECT number FROM requests WHERE state = ${REPLIED} AND number NOT IN (SELECT number FROM replies)`,
+  ],
+  ['requests not replied, but with a reply', orphans('replies', REPLIED)],
+  [
+    'requests dead, but without a reason',
+    `SELECT number FROM requests WHERE state = ${DEAD} AND number NOT IN (SELECT number FROM deaths)`,
+  ],
+  ['requests not dead, but with a reason', orphans('deaths', DEAD)],
+  ['attempts of no request', orphans('attempts')],
+  [
+    'requests with a wrong number of attempts',
+    `SELECT number FROM (SELECT number, attempts_ever, count(ordinal) AS kept, max(ordinal) AS last
+      FROM requests LEFT JOIN attempts USING (number) GROUP BY number)
+      WHERE kept <> min(attempts_ever, ${ATTEMPTS_KEPT}) OR (kept > 0 AND last <> attempts_ever)`,
+  ],
+  [
+    'requests whose key belongs to another request',
+    `SELECT number FROM requests LEFT JOIN keys USING (service, key, owner)
+      WHERE key IS NOT NULL AND (keys.uuid IS NOT requests.uuid OR until IS NOT NULL)`,
+  ],
+  [
+    'requests with an invalid owner',
+    `SELECT number FROM requests
+      WHERE owner <> '${ANONYMOUS}' AND owner NOT GLOB 'key:?*' OR shared NOT IN (0, 1)`,
+  ],
+  [
+    'requests changed by a future transaction, or before their body was stored',
+    `SELECT number FROM requests, ledger WHERE changed >= (openings + 1) << 32 OR born > changed`,
+  ],
+  [
+    'requests that are closed but still stored',
+    'SELECT number FROM requests WHERE uuid IN (SELECT uuid FROM tombstones)',
+  ],
+];
+
+/** Inconsistencies of the map: a text, and the records (`id`) that have it. */
+const MAP_INVARIANTS: typeof INVARIANTS = [
+  [
+    'records of the map changed by a future transaction',
+    'SELECT map.id FROM map, ledger WHERE changed >= (openings + 1) << 32',
+  ],
+];
+
+/**
+ * Reads all of a store, whether the broker runs or not, and changes nothing.
+ * @param onProgress called before each step: what is checked, and how many steps are done, of how
+ * many
+ * @returns the contents and the problems
+ * @throws the errors of opening a store
+ */
+export function verifyStore(
+  path: string,
+  onProgress: (what: string, done: number, all: number) => void,
+): StoreReport {
+  try {
+    const db = openForReading(path);
+    try {
+      return verify(db, onProgress);
+    } finally {
+      db.close();
+    }
+  } catch (error) {
+    throw openError(path, error);
+  }
+}
+
+function verify(
+  db: Database.Database,
+  onProgress: (what: string, done: number, all: number) => void,
+): StoreReport {
+  const problems: string[] = [];
+  const facts = { pending: 0, replied: 0, dead: 0, schedules: 0, keys: 0, mapKeys: 0 };
+  const all = UNUSABLE.length + INVARIANTS.length + MAP_INVARIANTS.length + 5;
+  let done = 0;
+  let moved: StoreReport['moved'] = null;
+  const step = (what: string, look: () => void): void => {
+    onProgress(what, done++, all);
+    try {
+      look();
+    } catch (error) {
+      // A damaged page ends one query, not the others.
+      if (!(codeOf(error) ?? '').startsWith('SQLITE_')) throw error;
+      problems.push(`${what}: ${messageOf(error)}`);
+    }
+  };
+  step('pages and indexes', () => {
+    const reports = db.pragma(`integrity_check(${REPORTS_MAX})`) as { integrity_check: string }[];
+    const texts = reports.map(({ integrity_check: text }) => text);
+    if (texts.join() !== 'ok') problems.push(...texts);
+  });
+  // Everything that follows concerns one moment.
+  db.exec('BEGIN');
+  step('counts', () => {
+    moved = movedOf(db);
+    Object.assign(facts, count(db));
+    facts.schedules = scalar(
+      db,
+      `SELECT count(*) FROM requests WHERE state = ${PENDING}
+        AND service = CAST('${TITANIC_SCHEDULE}' AS BLOB)`,
+    );
+    checkStoreId(db, problems);
+  });
+  step('keys', () => {
+    facts.keys = scalar(db, 'SELECT count(*) FROM keys');
+    const lost = scalar(
+      db,
+      'SELECT count(*) FROM keys WHERE until IS NULL AND uuid NOT IN (SELECT uuid FROM requests)',
+    );
+    if (lost > 0) problems.push(`${lost} keys belong to missing requests`);
+  });
+  step('map', () => {
+    facts.mapKeys = scalar(db, 'SELECT count(*) FROM map WHERE value IS NOT NULL');
+  });
+  step('rows set aside', () => {
+    const rows = rowsSetAside(db);
+    if (rows.length > 0) problems.push(setAsideText(rows));
+  });
+  for (const { table, problem, where } of UNUSABLE) {
+    step(problem, () => {
+      const found = scalar(db, `SELECT count(*) FROM ${table} WHERE ${where}`);
+      if (found > 0) problems.push(`${problem}: ${found}; the next start sets them aside`);
+    });
+  }
+  const look = (problem: string, query: string, column: 'number' | 'id'): void => {
+    step(problem, () => {
+      const found = scalar(db, `SELECT count(DISTINCT ${column}) FROM (${query})`);
+      if (found === 0) return;
+      const first = scalar(db, `SELECT min(${column}) FROM (${query})`);
+      problems.push(`${problem}: ${found}; the first is number ${first}`);
+    });
+  };
+  for (const [problem, query] of INVARIANTS) look(problem, query, 'number');
+  for (const [problem, query] of MAP_INVARIANTS) look(problem, query, 'id');
+  const pageBytes = pragma(db, 'page_size');
+  return {
+    format: formatOf(db),
+    bytes: pragma(db, 'page_count') * pageBytes,
+    freeBytes: pragma(db, 'freelist_count') * pageBytes,
+    ...facts,
+    pending: facts.pending - facts.schedules,
+    moved,
+    problems,
+  };
+}
+
+function movedOf(db: Database.Database): StoreReport['moved'] {
+  const moved = movedTo(db);
+  return moved === null ? null : { place: moved.place, at: new Date(moved.at).toISOString() };
+}
+
+type States = Pick<StoreReport, 'pending' | 'replied' | 'dead'>;
+
+function count(db: Database.Database): States {
+  const of = (state: number): number =>
+    scalar(db, `SELECT count(*) FROM requests WHERE state = ${state}`);
+  return { pending: of(PENDING), replied: of(REPLIED), dead: of(DEAD) };
+}
+
+function checkStoreId(db: Database.Database, problems: string[]): void {
+  const ids = scalar(db, 'SELECT count(*) FROM ledger WHERE length(store_id) = 16');
+  if (ids !== 1) problems.push('the ledger has no id of the store');
+}
+
+function orphans(table: string, state?: number): string {
+  const which = state === undefined ? '' : ` WHERE state = ${state}`;
+  return `SELECT number FROM ${table} WHERE number NOT IN (SELECT number FROM requests${which})`;
+}
+
+function scalar(db: Database.Database, sql: string): number {
+  return Number(db.prepare(sql).pluck().get());
+}
+
+function pragma(db: Database.Database, name: string): number {
+  return Number(db.pragma(name, { simple: true }));
+}

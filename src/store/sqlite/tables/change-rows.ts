@@ -1,0 +1,327 @@
+/** The changes of the store port as statements on the tables, within a transaction. */
+import { present } from '../../../core/assert.js';
+import { nextAfter } from '../../../core/numbers.js';
+import { isOnceKey } from '../../../wire/tsp.js';
+import { joinExtra } from '../../fields.js';
+import {
+  ATTEMPTS_KEPT,
+  type Change,
+  type ChangeResult,
+  ANY_OWNER,
+  type Closer,
+  isOpenTo,
+  type RequestUuid,
+  type StoredState,
+  type Transaction,
+} from '../../store.js';
+import { DENIED, DONE, PASSED } from '../../thread/messages.js';
+import { DEAD, PENDING, REPLIED } from '../file/schema.js';
+import { KeyRows } from './key-rows.js';
+import type { OwnerCounts } from './owner-counts.js';
+import type { ServiceCounts } from './service-counts.js';
+import {
+  insertAttempt,
+  overdue,
+  type Standing,
+  standingOf,
+  STATE_NAMES,
+  type Statements,
+  storedRequest,
+  type Tally,
+} from './statements.js';
+
+type ChangeOf<Kind extends Change['kind']> = Extract<Change, { readonly kind: Kind }>;
+
+/** The counts that every change updates, in memory. */
+export interface KeptCounts {
+  readonly tally: { -readonly [Key in keyof Tally]: Tally[Key] };
+  readonly owners: OwnerCounts;
+  readonly services: ServiceCounts;
+}
+
+export class ChangeRows {
+  readonly #sql: Statements;
+  readonly #tally: KeptCounts['tally'];
+  readonly #owners: OwnerCounts;
+  readonly #services: ServiceCounts;
+  readonly #transaction: Transaction;
+  readonly #keys: KeyRows;
+
+  constructor(sql: Statements, { tally, owners, services }: KeptCounts, transaction: Transaction) {
+    this.#sql = sql;
+    this.#tally = tally;
+    this.#owners = owners;
+    this.#services = services;
+    this.#transaction = transaction;
+    this.#keys = new KeyRows(sql, owners, transaction.number);
+  }
+
+  apply(change: Change): ChangeResult {
+    const result = this.#step(change);
+    const { extra } = change;
+    const isStep = result.kind === 'done' || result.kind === 'retried';
+    if (extra !== undefined && 'uuid' in change && isStep) {
+      this.#joinExtra(change.uuid, extra);
+    }
+    return result;
+  }
+
+  #joinExtra(uuid: RequestUuid, extra: Buffer): void {
+    const standing = standingOf(this.#sql, uuid);
+    if (standing === undefined) return;
+    const joined = joinExtra(extra, standing.extra);
+    this.#sql.setExtra.run(joined, uuid);
+    this.#owners.add(standing.owner, 0, (joined?.length ?? 0) - extraBytes(standing));
+  }
+
+  #step(change: Change): ChangeResult {
+    switch (change.kind) {
+      case 'accept':
+        return this.#accept(change);
+      case 'attempt':
+        return this.#attempt(change);
+      case 'reply':
+        return this.#reply(change);
+      case 'dead':
+        return this.#dead(change);
+      case 'close':
+      case 'expire':
+        return this.#end(change);
+      case 'retry':
+        return this.#retry(change);
+      case 'sweep':
+        return this.#sweep(change);
+    }
+  }
+
+  #accept(change: ChangeOf<'accept'>): ChangeResult {
+    const { request, body, key } = change;
+    const closers = this.#closers(request.uuid);
+    if (closers.some((by) => isOpenTo(by, request))) return PASSED;
+    if (closers.length > 0) this.#dropTombstones(request.uuid);
+    const next = this.#tally.nextNumber;
+    const isNumbered = nextAfter(next, request.number) > next;
+    if (isNumbered) this.#tally.nextNumber = request.number + 1;
+    const number = isNumbered ? request.number : next;
+    const { number: changed } = this.#transaction;
+    if (key !== null) {
+      const standing = standingOf(this.#sql, request.uuid);
+      if (standing !== undefined) return this.#acceptAgain(standing, change);
+      // D16
+      const { service, owner, uuid, acceptedAt } = request;
+      const known = this.#sql.knownKey.get(service, key, owner, acceptedAt);
+      if (known !== undefined) return { kind: 'known', uuid: known };
+      this.#keys.put(service, key, { owner, uuid, until: null, extra: null });
+    }
+    const { changes } = this.#sql.insertRequest.run(
+      number,
+      request.uuid,
+      request.service,
+      key,
+      PENDING,
+      request.generation,
+      request.priority,
+      request.acceptedAt,
+      request.notBefore,
+      request.expiresAt,
+      request.maxAttempts,
+      request.attempts,
+      0,
+      request.bodyBytes,
+      changed,
+      changed,
+      request.owner,
+      request.isShared ? 1 : 0,
+      change.extra ?? null,
+    );
+    if (changes === 0) {
+      const standing = present(standingOf(this.#sql, request.uuid), 'the request of this uuid');
+      return this.#acceptAgain(standing, change);
+    }
+    if (!isNumbered) this.#tally.nextNumber++;
+    this.#sql.insertBody.run(number, body);
+    this.#enterState(request.service, 'pending', request.attempts);
+    this.#owners.add(request.owner, 1, request.bodyBytes + extraBytes(change));
+    return DONE;
+  }
+
+  /** The request is in the store: only a higher generation counts (D17). */
+  #acceptAgain(standing: Standing, { request }: ChangeOf<'accept'>): ChangeResult {
+    if (request.generation <= standing.generation) return PASSED;
+    this.#leaveState(standing);
+    this.#enterState(standing.service, 'pending', request.attempts);
+    this.#sql.reopen.run(
+      request.generation,
+      request.notBefore,
+      request.expiresAt,
+      request.attempts,
+      this.#transaction.number,
+      standing.number,
+    );
+    return DONE;
+  }
+
+  #attempt(change: ChangeOf<'attempt'>): ChangeResult {
+    const { uuid, generation, attempts, attempt, notBefore } = change;
+    const standing = standingOf(this.#sql, uuid);
+    if (standing === undefined || generation < standing.generation) return PASSED;
+    const isAbove = standing.state === PENDING && attempts > standing.attempts;
+    if (generation === standing.generation && !isAbove) return PASSED;
+    this.#leaveState(standing);
+    this.#enterState(standing.service, 'pending', attempts);
+    const { number } = standing;
+    const ordinal = standing.attemptsEver + 1;
+    const { number: changed } = this.#transaction;
+    this.#sql.setAttempt.run(generation, attempts, ordinal, notBefore, changed, number);
+    insertAttempt(this.#sql, number, ordinal, attempt);
+    if (ordinal > ATTEMPTS_KEPT) this.#sql.deleteAttempt.run(number, ordinal - ATTEMPTS_KEPT);
+    return DONE;
+  }
+
+  #reply(change: ChangeOf<'reply'>): ChangeResult {
+    const { uuid, generation, reply, worker, at, expiresAt } = change;
+    const standing = standingOf(this.#sql, uuid);
+    if (standing === undefined || generation < standing.generation) return PASSED;
+    // D17: replied before dead, so a reply wins over a death.
+    if (generation === standing.generation && standing.state === REPLIED) return PASSED;
+    this.#leaveState(standing);
+    this.#enterState(standing.service, 'replied', 0);
+    const { number: changed } = this.#transaction;
+    this.#sql.settle.run(REPLIED, generation, expiresAt, changed, standing.number);
+    this.#sql.insertReply.run(standing.number, reply, worker, at);
+    this.#owners.add(standing.owner, 0, reply.length);
+    return DONE;
+  }
+
+  #dead(change: ChangeOf<'dead'>): ChangeResult {
+    const { uuid, generation, reason, at, expiresAt } = change;
+    const standing = standingOf(this.#sql, uuid);
+    if (standing === undefined || generation < standing.generation) return PASSED;
+    if (generation === standing.generation && standing.state !== PENDING) return PASSED;
+    this.#leaveState(standing);
+    this.#enterState(standing.service, 'dead', 0);
+    const { number: changed } = this.#transaction;
+    this.#sql.settle.run(DEAD, generation, expiresAt, changed, standing.number);
+    this.#sql.insertDeath.run(standing.number, reason, at);
+    return DONE;
+  }
+
+  #end({ uuid, keyUntil, by }: ChangeOf<'close' | 'expire'>): ChangeResult {
+    const standing = standingOf(this.#sql, uuid);
+    const { tombstones } = this.#transaction;
+    if (standing !== undefined) {
+      const { owner, shared } = standing;
+      // D71
+      if (!isOpenTo(by, { owner, isShared: shared === 1 })) return DENIED;
+      this.#remove(standing, uuid, keyUntil);
+      if (tombstones !== 'none') this.#putTombstone(uuid, keyUntil, ANY_OWNER);
+      return DONE;
+    }
+    if (tombstones !== 'all') return PASSED;
+    const closers = this.#closers(uuid);
+    if (closers.includes(ANY_OWNER) || closers.includes(by)) return PASSED;
+    if (by === ANY_OWNER && closers.length > 0) this.#dropTombstones(uuid);
+    this.#putTombstone(uuid, keyUntil, by);
+    return DONE;
+  }
+
+  #retry({ uuid, generation, at, expiresAt }: ChangeOf<'retry'>): ChangeResult {
+    const standing = standingOf(this.#sql, uuid);
+    if (standing === undefined || generation <= standing.generation) return PASSED;
+    this.#leaveState(standing);
+    this.#enterState(standing.service, 'pending', 0);
+    const { number: changed } = this.#transaction;
+    this.#sql.reopen.run(generation, at, expiresAt, 0, changed, standing.number);
+    const row = present(this.#sql.request.get(standing.number), 'the request that is retried');
+    return { kind: 'retried', request: storedRequest(row) };
+  }
+
+  #sweep({ now, keyUntil, most }: ChangeOf<'sweep'>): ChangeResult {
+    const over = overdue(this.#sql, now, most + 1);
+    const { tombstones } = this.#transaction;
+    let replied = 0;
+    let dead = 0;
+    const swept = new Map<string, number>();
+    for (const { uuid, ...standing } of over.slice(0, most)) {
+      if (standing.state === REPLIED) replied++;
+      else dead++;
+      const name = standing.service.toString('latin1');
+      swept.set(name, (swept.get(name) ?? 0) + 1);
+      this.#remove(standing, uuid, keyUntil);
+      if (tombstones !== 'none') this.#putTombstone(uuid, keyUntil, ANY_OWNER);
+    }
+    // The other store may still have them, and would refuse a request that this one accepts.
+    const forgotten = tombstones === 'all' ? [] : this.#sql.forgettable.all(now, most + 1);
+    for (const { service, key, owner } of forgotten.slice(0, most)) {
+      this.#keys.drop(service, key, owner);
+    }
+    const more = over.length > most || forgotten.length > most;
+    const services = [...swept].map(([name, count]) => ({
+      service: Buffer.from(name, 'latin1'),
+      count,
+    }));
+    return { kind: 'swept', replied, dead, services, more };
+  }
+
+  // ---------------------------------------------------------------- parts
+
+  /** Ends a request that is in the store, for a merge. */
+  remove(uuid: RequestUuid, keyUntil: number): void {
+    this.#remove(present(standingOf(this.#sql, uuid), 'a request to end'), uuid, keyUntil);
+  }
+
+  #remove(standing: Standing, uuid: RequestUuid, keyUntil: number): void {
+    this.#leaveState(standing);
+    const { number, service, key, owner } = standing;
+    this.#owners.add(owner, -1, -(standing.bodyBytes + extraBytes(standing)));
+    if (key !== null) {
+      const { number: changed } = this.#transaction;
+      if (isOnceKey(key)) this.#sql.forgetKey.run(service, key, owner, uuid);
+      else this.#sql.rememberKey.run(keyUntil, changed, service, key, owner, uuid);
+    }
+    if (standing.attemptsEver > 0) this.#sql.deleteAttempts.run(number);
+    this.#sql.deleteBody.run(number);
+    this.#sql.deleteRequest.run(number);
+  }
+
+  #closers(uuid: RequestUuid): readonly Closer[] {
+    return closersOf(this.#sql, this.#tally, uuid);
+  }
+
+  #putTombstone(uuid: RequestUuid, keyUntil: number, by: Closer): void {
+    this.#sql.setTombstone.run(uuid, keyUntil, this.#transaction.number, by, null);
+    this.#tally.tombstones++;
+  }
+
+  #dropTombstones(uuid: RequestUuid): void {
+    this.#tally.tombstones -= this.#sql.dropTombstonesOf.run(uuid).changes;
+  }
+
+  /** A request of the service enters this state. */
+  #enterState(service: Buffer, state: StoredState, attempts: number): void {
+    this.#tally[state]++;
+    this.#services.add(service, state, attempts, 1);
+  }
+
+  /** Removes what belongs only to its current state. */
+  #leaveState({ state, number, owner, service, attempts }: Standing): void {
+    const name = STATE_NAMES[state] ?? 'pending';
+    this.#tally[name]--;
+    this.#services.add(service, name, attempts, -1);
+    if (state === REPLIED) {
+      this.#owners.add(owner, 0, -(this.#sql.replyBytes.get(number) ?? 0));
+      this.#sql.deleteReply.run(number);
+    } else if (state === DEAD) {
+      this.#sql.deleteDeath.run(number);
+    }
+  }
+}
+
+function extraBytes({ extra }: { readonly extra?: Buffer | null | undefined }): number {
+  return extra?.length ?? 0;
+}
+
+/** Who closed a request, according to its tombstones. */
+export function closersOf(sql: Statements, tally: Tally, uuid: RequestUuid): readonly Closer[] {
+  return tally.tombstones === 0 ? [] : sql.tombstonesOf.all(uuid).map(({ by }) => by);
+}

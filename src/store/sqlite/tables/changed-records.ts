@@ -1,0 +1,96 @@
+/** Changes in a store file after a given transaction, as records for the other store of a pair. */
+import { present } from '../../../core/assert.js';
+import { packChunk } from '../../chunk-codec.js';
+import { type RequestRecord, RecordWriter } from '../../record-codec.js';
+import type { Chunk, ReadPlace } from '../../store.js';
+import type { MapRows } from './map-rows.js';
+import { type ChangedRow, type Statements, storedRequest } from './statements.js';
+
+/** Maximum number of tombstones, and of keys, in one chunk, unless one transaction has more. */
+const SMALL_MAX = 4096;
+
+/** @param last the number of the last transaction that was committed */
+export function readChunk(
+  sql: Statements,
+  map: MapRows,
+  last: number,
+  place: ReadPlace,
+  requestsMax: number,
+  bytesMax: number,
+): Chunk {
+  const records = new RecordWriter();
+  const rows = sql.changedRequests.all(place.changed, place.number, requestsMax + 1);
+  let { changed, number } = place;
+  let count = 0;
+  for (const row of rows) {
+    if (count > 0 && (count === requestsMax || records.bytes >= bytesMax)) break;
+    records.add(recordOf(sql, row, place.bodiesUpTo));
+    changed = row.changed;
+    number = row.number;
+    count++;
+  }
+  // All transactions before that of the next request are complete; if there is none, all are.
+  const next = rows[count];
+  let upTo = next === undefined ? last : Math.max(place.upTo, next.changed - 1);
+  const tombstones = changedBy(place.upTo, upTo, (...range) => sql.changedTombstones.all(...range));
+  upTo = Math.min(upTo, tombstones.upTo);
+  const keys = changedBy(place.upTo, upTo, (...range) => sql.changedKeys.all(...range));
+  upTo = Math.min(upTo, keys.upTo);
+  const ofMap = map.changed(place.upTo, upTo, bytesMax - records.bytes);
+  upTo = ofMap.upTo;
+  for (const { uuid, keyUntil, by, extra } of tombstones.rows) {
+    records.add({ kind: 'tombstone', uuid, keyUntil, by, extra });
+  }
+  for (const { service, key, uuid, until, owner, extra } of keys.rows) {
+    records.add({ kind: 'key', service, key, uuid, until, owner, extra });
+  }
+  // From the last chunk on, commits wait for the peer, so that chunk should be short.
+  const isLast = next === undefined && upTo === last && records.bytes + ofMap.bytes < bytesMax;
+  const bodiesUpTo = isLast ? last : place.bodiesUpTo;
+  return {
+    records: packChunk({ requests: records.take(), map: ofMap.records }),
+    holds: { storeId: present(sql.storeId.get(), 'a store id'), upTo, bodiesUpTo },
+    next: isLast ? null : { upTo, bodiesUpTo, changed, number },
+  };
+}
+
+interface Changed {
+  readonly changed: number;
+}
+
+/** Rows of complete transactions after one and up to another, or fewer, and how far they go. */
+function changedBy<Row extends Changed>(
+  after: number,
+  upTo: number,
+  select: (after: number, upTo: number, most: number) => Row[],
+): { readonly rows: readonly Row[]; readonly upTo: number } {
+  const rows = select(after, upTo, SMALL_MAX + 1);
+  const above = rows[SMALL_MAX];
+  const first = rows[0];
+  if (above === undefined || first === undefined) return { rows, upTo };
+  if (first.changed === above.changed) {
+    return { rows: select(after, above.changed, -1), upTo: above.changed };
+  }
+  return {
+    rows: rows.filter(({ changed }) => changed < above.changed),
+    upTo: above.changed - 1,
+  };
+}
+
+/** The whole state of a request, with its body if it was created after a given transaction. */
+export function recordOf(sql: Statements, row: ChangedRow, bodiesUpTo: number): RequestRecord {
+  const { key, attemptsEver, born, changed: _changed, extra, ...rest } = row;
+  const request = storedRequest(rest);
+  const { number, state } = request;
+  return {
+    kind: 'request',
+    request,
+    key,
+    body: born > bodiesUpTo ? present(sql.bodyOf.get(number), 'a body') : null,
+    attemptsEver,
+    attempts: attemptsEver === 0 ? [] : sql.attempts.all(number),
+    reply: state === 'replied' ? present(sql.replyRow.get(number), 'a reply') : null,
+    death: state === 'dead' ? present(sql.deathRow.get(number), 'a reason') : null,
+    extra,
+  };
+}

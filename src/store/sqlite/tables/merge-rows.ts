@@ -1,0 +1,166 @@
+/** The tables of a store file as a merge uses them, within its transaction. */
+import { nextAfter } from '../../../core/numbers.js';
+import type { RequestState } from '../../join.js';
+import type { KnownKey, MergeTables, RequestHere } from '../../merge.js';
+import type { RequestRecord } from '../../record-codec.js';
+import type { Owner, RequestUuid, Tombstone } from '../../store.js';
+import type { KeptCounts } from './change-rows.js';
+import type { OwnerCounts } from './owner-counts.js';
+import { recordOf } from './changed-records.js';
+import { KeyRows } from './key-rows.js';
+import type { ServiceCounts } from './service-counts.js';
+import { insertAttempt, STATE_NUMBERS, type Statements } from './statements.js';
+
+/** Ends a request that is in the store. */
+type Remove = (uuid: RequestUuid, keyUntil: number) => void;
+
+export class MergeRows implements MergeTables {
+  readonly #sql: Statements;
+  readonly #tally: KeptCounts['tally'];
+  /** The number of the transaction. */
+  readonly #changed: number;
+  readonly #remove: Remove;
+  readonly #owners: OwnerCounts;
+  readonly #services: ServiceCounts;
+  readonly #keys: KeyRows;
+
+  constructor(sql: Statements, kept: KeptCounts, changed: number, remove: Remove) {
+    this.#owners = kept.owners;
+    this.#services = kept.services;
+    this.#sql = sql;
+    this.#tally = kept.tally;
+    this.#changed = changed;
+    this.#remove = remove;
+    this.#keys = new KeyRows(sql, kept.owners, changed);
+  }
+
+  tombstones(uuid: RequestUuid): readonly Tombstone[] {
+    return this.#tally.tombstones === 0 ? [] : this.#sql.tombstonesOf.all(uuid);
+  }
+
+  putTombstone(uuid: RequestUuid, { keyUntil, by, extra }: Tombstone): void {
+    if (!this.tombstones(uuid).some((known) => known.by === by)) this.#tally.tombstones++;
+    this.#sql.setTombstone.run(uuid, keyUntil, this.#changed, by, extra);
+  }
+
+  dropTombstones(uuid: RequestUuid): void {
+    this.#tally.tombstones -= this.#sql.dropTombstonesOf.run(uuid).changes;
+  }
+
+  request(uuid: RequestUuid): RequestHere | null {
+    const row = this.#sql.record.get(uuid);
+    return row === undefined ? null : recordOf(this.#sql, row, Infinity);
+  }
+
+  isFree(number: number): boolean {
+    return this.#sql.isTaken.get(number) === undefined;
+  }
+
+  takeNumber(): number {
+    return this.#tally.nextNumber++;
+  }
+
+  insert(record: RequestRecord, body: Buffer, number: number): void {
+    const { request, attemptsEver } = record;
+    this.#tally.nextNumber = nextAfter(this.#tally.nextNumber, number);
+    this.#sql.insertRequest.run(
+      number,
+      request.uuid,
+      request.service,
+      null,
+      STATE_NUMBERS[request.state],
+      request.generation,
+      request.priority,
+      request.acceptedAt,
+      request.notBefore,
+      request.expiresAt,
+      request.maxAttempts,
+      request.attempts,
+      attemptsEver,
+      request.bodyBytes,
+      this.#changed,
+      this.#changed,
+      request.owner,
+      request.isShared ? 1 : 0,
+      record.extra,
+    );
+    this.#sql.insertBody.run(number, body);
+    this.#count(request, 1);
+    this.#owners.add(request.owner, 1, bytesOf(record));
+    this.#putEnd(number, record);
+    this.#putAttempts(number, record);
+  }
+
+  update(before: RequestState, after: RequestState): void {
+    const { request, attemptsEver } = after;
+    const { number, state } = request;
+    this.#count(before.request, -1);
+    this.#count(request, 1);
+    this.#owners.add(request.owner, 0, bytesOf(after) - bytesOf(before));
+    this.#sql.setState.run(
+      STATE_NUMBERS[state],
+      request.generation,
+      request.notBefore,
+      request.expiresAt,
+      request.attempts,
+      attemptsEver,
+      this.#changed,
+      after.extra,
+      number,
+    );
+    if (before.reply !== after.reply || before.death !== after.death) {
+      if (before.reply !== null) this.#sql.deleteReply.run(number);
+      if (before.death !== null) this.#sql.deleteDeath.run(number);
+      this.#putEnd(number, after);
+    }
+    if (before.attempts === after.attempts && before.attemptsEver === attemptsEver) return;
+    if (before.attemptsEver > 0) this.#sql.deleteAttempts.run(number);
+    this.#putAttempts(number, after);
+  }
+
+  touch(uuid: RequestUuid): void {
+    this.#sql.touch.run(this.#changed, uuid);
+  }
+
+  remove(uuid: RequestUuid, keyUntil: number): void {
+    this.#remove(uuid, keyUntil);
+  }
+
+  keyOf(service: Buffer, key: Buffer, owner: Owner): KnownKey | null {
+    return this.#sql.keyOf.get(service, key, owner) ?? null;
+  }
+
+  putKey(service: Buffer, key: Buffer, known: KnownKey): void {
+    this.#keys.put(service, key, known);
+  }
+
+  dropKey(service: Buffer, key: Buffer, owner: Owner): void {
+    this.#keys.drop(service, key, owner);
+  }
+
+  setKeyOf(uuid: RequestUuid, key: Buffer | null): void {
+    this.#sql.setKeyOf.run(key, this.#changed, uuid);
+  }
+
+  #count({ service, state, attempts }: RequestState['request'], by: 1 | -1): void {
+    this.#tally[state] += by;
+    this.#services.add(service, state, attempts, by);
+  }
+
+  #putEnd(number: number, { reply, death }: RequestState): void {
+    if (reply !== null) this.#sql.insertReply.run(number, reply.reply, reply.worker, reply.at);
+    if (death !== null) this.#sql.insertDeath.run(number, death.reason, death.at);
+  }
+
+  #putAttempts(number: number, { attempts, attemptsEver }: RequestState): void {
+    for (const [place, attempt] of attempts.entries()) {
+      const ordinal = attemptsEver - attempts.length + place + 1;
+      insertAttempt(this.#sql, number, ordinal, attempt);
+    }
+  }
+}
+
+/** What a request uses of its owner's quota. */
+function bytesOf({ request, reply, extra }: RequestState): number {
+  return request.bodyBytes + (extra?.length ?? 0) + (reply?.reply.length ?? 0);
+}

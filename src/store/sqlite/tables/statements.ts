@@ -1,0 +1,339 @@
+/** All statements that run while a store is in service. */
+import type Database from 'better-sqlite3';
+
+import { WALL_MS_MAX } from '../../../core/numbers.js';
+import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
+import type { KnownKey } from '../../merge.js';
+import type { KeyRecord, StoredDeath, StoredReply, TombstoneRecord } from '../../record-codec.js';
+import type {
+  Attempt,
+  Holding,
+  Owner,
+  RequestUuid,
+  ServiceCount,
+  StoredRequest,
+  StoredState,
+  Tombstone,
+} from '../../store.js';
+import type { PendingRow } from '../../thread/messages.js';
+import { DEAD, PENDING, REPLIED } from '../file/schema.js';
+
+/** What is counted when the store is opened, and updated with every change. */
+export interface Tally {
+  readonly nextNumber: number;
+  readonly pending: number;
+  readonly replied: number;
+  readonly dead: number;
+  readonly tombstones: number;
+}
+
+/** What the store records about itself. */
+export interface Ledger {
+  /** Not below any number that was ever given. */
+  readonly nextNumber: number;
+  /** How often the store was opened for service. */
+  readonly openings: number;
+}
+
+/** The part of a request that a change needs. */
+export interface Standing {
+  readonly number: number;
+  readonly state: number;
+  readonly generation: number;
+  readonly attempts: number;
+  readonly attemptsEver: number;
+  readonly service: Buffer;
+  readonly key: Buffer | null;
+  readonly owner: Owner;
+  readonly shared: number;
+  readonly bodyBytes: number;
+  readonly extra: Buffer | null;
+}
+
+/** A request as sent to the other store of a pair. */
+export interface ChangedRow extends RequestRow {
+  readonly key: Buffer | null;
+  readonly attemptsEver: number;
+  readonly changed: number;
+  readonly born: number;
+  readonly extra: Buffer | null;
+}
+
+interface RequestRow extends Omit<StoredRequest, 'state' | 'isShared'> {
+  readonly state: number;
+  readonly shared: number;
+}
+
+export const STATE_NAMES: Readonly<Record<number, StoredState>> = {
+  [PENDING]: 'pending',
+  [REPLIED]: 'replied',
+  [DEAD]: 'dead',
+};
+
+export function storedRequest({ shared, state, ...row }: RequestRow): StoredRequest {
+  return { ...row, isShared: shared === 1, state: STATE_NAMES[state] ?? 'pending' };
+}
+
+export const STATE_NUMBERS: Readonly<Record<StoredState, number>> = {
+  pending: PENDING,
+  replied: REPLIED,
+  dead: DEAD,
+};
+
+const STANDING = `number, state, generation, attempts, attempts_ever, service, key, owner, shared,
+  body_bytes, extra`;
+
+/** The columns of STANDING. Every step of a request reads them, and naming each takes time. */
+type StandingRow = readonly [
+  number: number,
+  state: number,
+  generation: number,
+  attempts: number,
+  attemptsEver: number,
+  service: Buffer,
+  key: Buffer | null,
+  owner: Owner,
+  shared: number,
+  bodyBytes: number,
+  extra: Buffer | null,
+];
+
+/** @returns undefined if no request has this uuid */
+export function standingOf(sql: Statements, uuid: RequestUuid): Standing | undefined {
+  const row = sql.standing.get(uuid);
+  return row === undefined ? undefined : standing(row);
+}
+
+/** The settled requests that have expired, in the same order in both stores of a pair. */
+export function overdue(
+  sql: Statements,
+  now: number,
+  most: number,
+): (Standing & { readonly uuid: RequestUuid })[] {
+  return sql.over.all(now, most).map(([uuid, ...row]) => ({ uuid, ...standing(row) }));
+}
+
+function standing(row: StandingRow): Standing {
+  return {
+    number: row[0],
+    state: row[1],
+    generation: row[2],
+    attempts: row[3],
+    attemptsEver: row[4],
+    service: row[5],
+    key: row[6],
+    owner: row[7],
+    shared: row[8],
+    bodyBytes: row[9],
+    extra: row[10],
+  };
+}
+
+const REQUEST = `uuid, number, service, state, priority, accepted_at AS acceptedAt,
+  not_before AS notBefore, expires_at AS expiresAt, max_attempts AS maxAttempts, attempts,
+  generation, body_bytes AS bodyBytes, owner, shared`;
+
+const RECORD = `${REQUEST}, key, attempts_ever AS attemptsEver, changed, born, extra`;
+
+const SQL = {
+  begin: 'BEGIN IMMEDIATE',
+  commit: 'COMMIT',
+  rollback: 'ROLLBACK',
+
+  ledger: 'SELECT next_number AS nextNumber, openings FROM ledger WHERE id = 1',
+  setLedger: 'UPDATE ledger SET next_number = ?, openings = ? WHERE id = 1',
+  storeId: 'SELECT store_id FROM ledger WHERE id = 1',
+  peer: `SELECT store_id AS storeId, up_to AS upTo, bodies_up_to AS bodiesUpTo
+    FROM peer WHERE id = 1`,
+  setPeer: `INSERT INTO peer (id, store_id, up_to, bodies_up_to) VALUES (1, ?, ?, ?)
+    ON CONFLICT (id) DO UPDATE SET store_id = excluded.store_id, up_to = excluded.up_to,
+    bodies_up_to = excluded.bodies_up_to`,
+  pageCount: 'PRAGMA page_count',
+  freePages: 'PRAGMA freelist_count',
+  pageBytes: 'PRAGMA page_size',
+  /** Moves one page. */
+  vacuum: 'PRAGMA incremental_vacuum(1)',
+  logFrames: 'PRAGMA wal_checkpoint(NOOP)',
+  checkpoint: 'PRAGMA wal_checkpoint(PASSIVE)',
+
+  standing: `SELECT ${STANDING} FROM requests WHERE uuid = ?`,
+  request: `SELECT ${REQUEST} FROM requests WHERE number = ?`,
+  record: `SELECT ${RECORD} FROM requests WHERE uuid = ?`,
+  changedRequests: `SELECT ${RECORD} FROM requests WHERE (changed, number) > (?, ?)
+    ORDER BY changed, number LIMIT ?`,
+  isTaken: 'SELECT 1 FROM requests WHERE number = ?',
+  /** The last row of a slice. */
+  endOfSlice: 'SELECT number FROM requests WHERE number > ? ORDER BY number LIMIT 1 OFFSET ?',
+  // Text is read into JavaScript much faster than blobs.
+  pending: `SELECT hex(uuid), hex(service), owner, number, 0, priority, accepted_at, not_before, expires_at,
+    max_attempts, attempts, generation, body_bytes, shared FROM requests WHERE state = ${PENDING} AND number > ?
+    AND number <= ? ORDER BY number LIMIT ?`,
+  body: `SELECT body, extra FROM requests JOIN bodies USING (number)
+    WHERE uuid = ? AND state = ${PENDING}`,
+  bodyOf: 'SELECT body FROM bodies WHERE number = ?',
+  reply: 'SELECT reply FROM replies WHERE number = ?',
+  /** Without reading the whole value. */
+  replyBytes: 'SELECT length(reply) FROM replies WHERE number = ?',
+  // Only shown: to check it at each start, all replies would have to be read.
+  replyRow: `SELECT reply, worker, max(0, min(replied_at, ${WALL_MS_MAX})) AS at
+    FROM replies WHERE number = ?`,
+  reason: 'SELECT reason FROM deaths WHERE number = ?',
+  lastFailure: `SELECT failure FROM attempts WHERE number = ? ORDER BY ordinal DESC LIMIT 1`,
+  deathRow: 'SELECT reason, died_at AS at FROM deaths WHERE number = ?',
+  attempts: `SELECT worker, started_at AS startedAt, ended_at AS endedAt, reason, failure, extra
+    FROM attempts WHERE number = ? ORDER BY ordinal`,
+  over: `SELECT uuid, ${STANDING} FROM requests WHERE state > ${PENDING} AND expires_at <= ?
+    ORDER BY expires_at, uuid LIMIT ?`,
+
+  insertRequest: `INSERT INTO requests (number, uuid, service, key, state, generation, priority,
+    accepted_at, not_before, expires_at, max_attempts, attempts, attempts_ever, body_bytes, changed, born,
+    owner, shared, extra)
+    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO NOTHING`,
+  insertBody: 'INSERT INTO bodies (number, body) VALUES (?, ?)',
+  reopen: `UPDATE requests SET state = ${PENDING}, generation = ?, not_before = ?, expires_at = ?,
+    attempts = ?, changed = ? WHERE number = ?`,
+  settle: `UPDATE requests SET state = ?, generation = ?, expires_at = ?, changed = ?
+    WHERE number = ?`,
+  setState: `UPDATE requests SET state = ?, generation = ?, not_before = ?, expires_at = ?,
+    attempts = ?, attempts_ever = ?, changed = ?, extra = ? WHERE number = ?`,
+  setExtra: 'UPDATE requests SET extra = ? WHERE uuid = ?',
+  setKeyOf: 'UPDATE requests SET key = ?, changed = ? WHERE uuid = ?',
+  touch: 'UPDATE requests SET changed = ? WHERE uuid = ?',
+  deleteRequest: 'DELETE FROM requests WHERE number = ?',
+  deleteBody: 'DELETE FROM bodies WHERE number = ?',
+
+  insertReply: 'INSERT INTO replies (number, reply, worker, replied_at) VALUES (?, ?, ?, ?)',
+  deleteReply: 'DELETE FROM replies WHERE number = ?',
+  insertDeath: 'INSERT INTO deaths (number, reason, died_at) VALUES (?, ?, ?)',
+  deleteDeath: 'DELETE FROM deaths WHERE number = ?',
+
+  setAttempt: `UPDATE requests SET state = ${PENDING}, generation = ?, attempts = ?,
+    attempts_ever = ?, not_before = ?, changed = ? WHERE number = ?`,
+  insertAttempt: `INSERT INTO attempts (number, ordinal, worker, started_at, ended_at, reason,
+    failure, extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  deleteAttempt: 'DELETE FROM attempts WHERE number = ? AND ordinal = ?',
+  deleteAttempts: 'DELETE FROM attempts WHERE number = ?',
+
+  knownKey: `SELECT uuid FROM keys
+    WHERE service = ? AND key = ? AND owner = ? AND (until IS NULL OR until > ?)`,
+  keyOf: 'SELECT owner, uuid, until, extra FROM keys WHERE service = ? AND key = ? AND owner = ?',
+  addKey: `INSERT INTO keys (service, key, owner, uuid, until, changed, extra)
+    VALUES (?, ?, ?, ?, ?, ?, ?)`,
+  rememberKey: `UPDATE keys SET until = ?, changed = ?
+    WHERE service = ? AND key = ? AND owner = ? AND uuid = ?`,
+  forgetKey: 'DELETE FROM keys WHERE service = ? AND key = ? AND owner = ? AND uuid = ?',
+  forgettable: `SELECT service, key, owner FROM keys WHERE until <= ?
+    ORDER BY until, service, key, owner LIMIT ?`,
+  deleteKey: 'DELETE FROM keys WHERE service = ? AND key = ? AND owner = ?',
+  changedKeys: `SELECT service, key, owner, uuid, until, extra, changed FROM keys
+    WHERE until IS NOT NULL AND changed > ? AND changed <= ? ORDER BY changed LIMIT ?`,
+
+  services: `SELECT service, pending, retrying, replied, dead FROM services
+    ORDER BY service = CAST('${TITANIC_SCHEDULE}' AS BLOB) DESC, pending + replied + dead DESC, service
+    LIMIT ?`,
+  addToService: `INSERT INTO services (service, pending, retrying, replied, dead)
+    VALUES (?, ?, ?, ?, ?) ON CONFLICT (service) DO UPDATE SET
+    pending = pending + excluded.pending, retrying = retrying + excluded.retrying,
+    replied = replied + excluded.replied, dead = dead + excluded.dead
+    RETURNING pending, retrying, replied, dead`,
+  deleteService: 'DELETE FROM services WHERE service = ?',
+
+  tombstonesOf: `SELECT key_until AS keyUntil, closed_by AS by, extra FROM tombstones
+    WHERE uuid = ? ORDER BY closed_by`,
+  setTombstone: `INSERT INTO tombstones (uuid, key_until, changed, closed_by, extra)
+    VALUES (?, ?, ?, ?, ?) ON CONFLICT (uuid, closed_by) DO UPDATE SET
+    key_until = excluded.key_until, changed = excluded.changed, extra = excluded.extra`,
+  dropTombstonesOf: 'DELETE FROM tombstones WHERE uuid = ?',
+  changedTombstones: `SELECT uuid, key_until AS keyUntil, closed_by AS by, extra, changed
+    FROM tombstones WHERE changed > ? AND changed <= ? ORDER BY changed LIMIT ?`,
+  dropTombstones: `DELETE FROM tombstones WHERE (uuid, closed_by) IN
+    (SELECT uuid, closed_by FROM tombstones WHERE changed <= ? ORDER BY changed LIMIT ?)`,
+};
+
+type Value = number | string | Buffer | null;
+type Name = keyof typeof SQL;
+
+/** The rows that the reading statements return. */
+interface Rows {
+  readonly ledger: Ledger;
+  readonly pageCount: number;
+  readonly freePages: number;
+  readonly pageBytes: number;
+  readonly logFrames: {
+    readonly busy: number;
+    readonly log: number;
+    readonly checkpointed: number;
+  };
+  readonly standing: StandingRow;
+  readonly request: RequestRow;
+  readonly endOfSlice: number;
+  readonly pending: PendingRow;
+  readonly body: readonly [body: Buffer, extra: Buffer | null];
+  readonly reply: Buffer;
+  readonly reason: string;
+  readonly lastFailure: Buffer | null;
+  readonly over: readonly [uuid: Buffer, ...StandingRow];
+  readonly knownKey: Buffer;
+  readonly forgettable: { readonly service: Buffer; readonly key: Buffer; readonly owner: Owner };
+  readonly replyBytes: number;
+  readonly services: ServiceCount;
+  readonly addToService: Omit<ServiceCount, 'service'>;
+  readonly storeId: Buffer;
+  readonly peer: Holding;
+  readonly record: ChangedRow;
+  readonly changedRequests: ChangedRow;
+  readonly isTaken: number;
+  readonly bodyOf: Buffer;
+  readonly replyRow: StoredReply;
+  readonly deathRow: StoredDeath;
+  readonly attempts: Attempt;
+  readonly keyOf: KnownKey;
+  readonly changedKeys: Omit<KeyRecord, 'kind'> & { readonly changed: number };
+  readonly tombstonesOf: Tombstone;
+  readonly changedTombstones: Omit<TombstoneRecord, 'kind'> & { readonly changed: number };
+}
+
+/** Statements of one column, whose values they return. */
+const SCALARS: readonly string[] = [
+  'pageCount',
+  'freePages',
+  'pageBytes',
+  'endOfSlice',
+  'reply',
+  'reason',
+  'lastFailure',
+  'knownKey',
+  'storeId',
+  'isTaken',
+  'bodyOf',
+  'replyBytes',
+] satisfies Name[];
+
+/** Statements whose rows are arrays. */
+const ARRAYS: readonly string[] = ['standing', 'over', 'pending', 'body'] satisfies Name[];
+
+export type Statements = {
+  readonly [Each in Name]: Database.Statement<
+    Value[],
+    Each extends keyof Rows ? Rows[Each] : never
+  >;
+};
+
+export function prepareStatements(db: Database.Database): Statements {
+  const prepared = Object.entries(SQL).map(([name, sql]) => {
+    const statement = db.prepare<Value[], never>(sql);
+    if (ARRAYS.includes(name)) statement.raw();
+    if (SCALARS.includes(name)) statement.pluck();
+    return [name, statement];
+  });
+  return Object.fromEntries(prepared) as Statements;
+}
+
+export function insertAttempt(
+  sql: Statements,
+  number: number,
+  ordinal: number,
+  { worker, startedAt, endedAt, reason, failure, extra }: Attempt,
+): void {
+  sql.insertAttempt.run(number, ordinal, worker, startedAt, endedAt, reason, failure, extra);
+}

@@ -1,0 +1,386 @@
+/**
+ * The store port on SQLite's tables: transactions with their counts, reads, and upkeep of the file.
+ * change-rows.ts has the changes.
+ */
+import type Database from 'better-sqlite3';
+
+import { present } from '../../../core/assert.js';
+import { failureLine } from '../../../wire/failure.js';
+import { unpackFailure } from '../../failure-codec.js';
+import { backoffIn, headersIn } from '../../fields.js';
+import type { MapRecord } from '../../map-record.js';
+import type { MapMerged } from '../../map-store.js';
+import type { NodeRecovered } from '../../node-store.js';
+import { merge } from '../../merge.js';
+import type { StoreRecord } from '../../record-codec.js';
+import type {
+  Change,
+  ChangeResult,
+  Chunk,
+  Found,
+  Merged,
+  ReadPlace,
+  RequestUuid,
+  StoreCounts,
+  StoredContent,
+  Transaction,
+} from '../../store.js';
+import { failureOf } from '../file/sqlite-errors.js';
+import { ChangeRows, closersOf, type KeptCounts } from './change-rows.js';
+import { countContent } from './content-counts.js';
+import { MapRows } from './map-rows.js';
+import { MergeRows } from './merge-rows.js';
+import type { PendingRow } from '../../thread/messages.js';
+import { OwnerCounts } from './owner-counts.js';
+import { readChunk } from './changed-records.js';
+import { DEAD, REPLIED } from '../file/schema.js';
+import { ServiceCounts } from './service-counts.js';
+import { type Ledger, prepareStatements, standingOf, type Statements } from './statements.js';
+
+/**
+ * Number of pages in the log from which on they are copied into the file. (Measured: the best p99.)
+ */
+const CHECKPOINT_FRAMES = 200;
+
+/** Free pages kept for reuse: at least this many, and this share of the file. */
+const FREE_PAGES_KEPT = 4096;
+const FREE_SHARE_KEPT = 1 / 8;
+/** Pages released at once, which takes a few milliseconds. */
+const SHRINK_PAGES = 128;
+
+/** Numbers of requests recorded as given before they are, so that few commits write the ledger. */
+const NUMBERS_RESERVED = 4096;
+
+/** Maximum number of tombstones that are dropped in one transaction. */
+const TOMBSTONES_DROPPED = 1000;
+/** Number of requests that are examined at once for pending ones: a few milliseconds. */
+const SLICE_REQUESTS = 16_384;
+/** Transactions of the n-th opening of a store have numbers above n times this. */
+const OPENING_TRANSACTIONS = 2 ** 32;
+
+interface Listing {
+  readonly requests: readonly PendingRow[];
+  readonly next: number | null;
+}
+
+export class Tables {
+  readonly #db: Database.Database;
+  readonly #sql: Statements;
+  readonly #pageBytes: number;
+  /** As of the changes so far in the current transaction. */
+  #tally: KeptCounts['tally'];
+  /** As the file has it after the changes so far. */
+  #ledger: Ledger;
+  #counts: StoreCounts;
+  readonly #owners: OwnerCounts;
+  readonly #services: ServiceCounts;
+  readonly #map: MapRows;
+  /** The last batch failed: the next one writes something in any case, to show whether it can. */
+  #mustWrite = false;
+  /** The last committed transaction. */
+  #last: number;
+  /** The peer's disk has this store up to this transaction. */
+  #peerHolds = 0;
+  readonly #isNumbered: boolean;
+
+  /** @param earlier the tables of the same opening, over another connection */
+  constructor(path: string, db: Database.Database, earlier: Tables | null) {
+    this.#db = db;
+    const { owners, ...counted } = countContent(db);
+    this.#sql = prepareStatements(db);
+    this.#pageBytes = present(this.#sql.pageBytes.get(), 'a page size');
+    this.#ledger = present(this.#sql.ledger.get(), 'a ledger');
+    const { nextNumber } = earlier === null ? this.#ledger : earlier.#tally;
+    this.#tally = { ...counted, nextNumber };
+    this.#owners = new OwnerCounts(owners);
+    this.#services = new ServiceCounts(this.#sql);
+    this.#map = new MapRows(db);
+    this.#counts = this.#count(this.#owners.all, this.#services.all);
+    if (earlier === null) {
+      this.#isNumbered = this.#countOpening(path);
+      this.#last = this.#ledger.openings * OPENING_TRANSACTIONS;
+    } else {
+      this.#isNumbered = earlier.#isNumbered;
+      this.#last = earlier.#last;
+      this.#peerHolds = earlier.#peerHolds;
+    }
+  }
+
+  /** @returns false if there is no room to record it; the first commit then does */
+  #countOpening(path: string): boolean {
+    const before = this.#ledger;
+    this.#ledger = { ...before, openings: before.openings + 1 };
+    try {
+      this.#sql.begin.run();
+      this.#writeLedger(NUMBERS_RESERVED);
+      this.#sql.commit.run();
+      return true;
+    } catch (error) {
+      this.#ledger = { ...this.#ledger, nextNumber: before.nextNumber };
+      this.#rollBack();
+      if (failureOf(path, error).kind !== 'full') throw error;
+      this.#mustWrite = true;
+      return false;
+    }
+  }
+
+  /** What the store reports when it is opened. */
+  get recovered(): NodeRecovered {
+    return {
+      counts: this.#counts,
+      storeId: present(this.#sql.storeId.get(), 'a store id'),
+      firstTransaction: this.#last + 1,
+      holds: this.#sql.peer.get() ?? null,
+      isNumbered: this.#isNumbered,
+      mapEpochMax: this.#map.epochMax,
+      mapTombstoneBytes: this.#map.tombstoneBytes,
+    };
+  }
+
+  /** As of the last commit. */
+  get counts(): StoreCounts {
+    return this.#counts;
+  }
+
+  /** See `MapStoreEvents.mapTombstones`. */
+  get mapTombstoneBytes(): number {
+    return this.#map.tombstoneBytes;
+  }
+
+  /** Makes the changes in one transaction: all of them or, if it throws, none. */
+  commit(transaction: Transaction, changes: readonly Change[]): ChangeResult[] {
+    const results = this.#transact(transaction, (rows) =>
+      changes.map((change) => rows.apply(change)),
+    );
+    return present(results, 'changes end a transaction');
+  }
+
+  /** Like `commit`, of the map. */
+  commitMap(transaction: Transaction, changes: readonly MapRecord[]): void {
+    this.#transact(transaction, () => {
+      this.#map.change(transaction, changes);
+      return changes;
+    });
+  }
+
+  /** Like `commit`. @returns `null`, with nothing changed, if a body is missing */
+  merge(
+    transaction: Transaction,
+    requests: readonly StoreRecord[],
+    map: readonly MapRecord[],
+    isFromActive: boolean,
+  ): { readonly merged: Merged; readonly map: MapMerged } | null {
+    return this.#transact(transaction, (changes, counts) => {
+      const rows = new MergeRows(this.#sql, counts, transaction.number, (uuid, keyUntil) => {
+        changes.remove(uuid, keyUntil);
+      });
+      const merged = merge(rows, requests, isFromActive);
+      if (merged === null) return null;
+      const peerHolds = Math.max(this.#peerHolds, transaction.peerHolds);
+      return { merged, map: this.#map.merge(transaction, map, peerHolds) };
+    });
+  }
+
+  #transact<Result>(
+    transaction: Transaction,
+    work: (rows: ChangeRows, counts: KeptCounts) => Result | null,
+  ): Result | null {
+    const before = this.#tally;
+    const ledger = this.#ledger;
+    this.#tally = { ...before };
+    const kept = { tally: this.#tally, owners: this.#owners, services: this.#services };
+    try {
+      this.#sql.begin.run();
+      const result = work(new ChangeRows(this.#sql, kept, transaction), kept);
+      if (result === null) {
+        this.#tally = before;
+        this.#owners.rolledBack();
+        this.#services.ended();
+        this.#map.rolledBack();
+        this.#rollBack();
+        return null;
+      }
+      this.#applyPairData(transaction);
+      // A number that is never used does no harm.
+      if (this.#mustWrite) this.#tally.nextNumber++;
+      if (this.#mustWrite || this.#tally.nextNumber > this.#ledger.nextNumber) {
+        this.#writeLedger(NUMBERS_RESERVED);
+      }
+      const counts = this.#count(this.#owners.changed, this.#services.write());
+      this.#sql.commit.run();
+      this.#owners.committed();
+      this.#services.ended();
+      this.#map.committed();
+      this.#counts = counts;
+      this.#mustWrite = false;
+      this.#last = transaction.number;
+      return result;
+    } catch (error) {
+      this.#tally = before;
+      this.#ledger = ledger;
+      this.#owners.rolledBack();
+      this.#services.ended();
+      this.#map.rolledBack();
+      this.#mustWrite = true;
+      this.#rollBack();
+      throw error;
+    }
+  }
+
+  /** The pair's own data in a transaction. */
+  #applyPairData({ holds, peerHolds }: Transaction): void {
+    if (holds !== null) this.#sql.setPeer.run(holds.storeId, holds.upTo, holds.bodiesUpTo);
+    this.#peerHolds = Math.max(this.#peerHolds, peerHolds);
+    this.#dropTombstones();
+  }
+
+  /** Drops some of those that the peer's disk has. Returns how many. */
+  #dropTombstones(): number {
+    if (this.#peerHolds === 0) return 0;
+    const ofMap = this.#map.dropTombstones(this.#peerHolds);
+    if (this.#tally.tombstones === 0) return ofMap;
+    const { changes } = this.#sql.dropTombstones.run(this.#peerHolds, TOMBSTONES_DROPPED);
+    this.#tally.tombstones -= changes;
+    return ofMap + changes;
+  }
+
+  #writeLedger(reserved: number): void {
+    const { openings } = this.#ledger;
+    const nextNumber = this.#tally.nextNumber + reserved;
+    this.#sql.setLedger.run(nextNumber, openings);
+    this.#ledger = { nextNumber, openings };
+  }
+
+  #rollBack(): void {
+    // After some failures, SQLite has already rolled back.
+    if (this.#db.inTransaction) this.#sql.rollback.run();
+  }
+
+  #count(owners: StoreCounts['owners'], services: StoreCounts['services']): StoreCounts {
+    const { nextNumber, pending, replied, dead } = this.#tally;
+    const pages = (this.#sql.pageCount.get() ?? 0) - (this.#sql.freePages.get() ?? 0);
+    const bytes = pages * this.#pageBytes;
+    return { pending, replied, dead, bytes, nextNumber, owners, services };
+  }
+
+  // ---------------------------------------------------------------- upkeep
+
+  /** Called before the file is closed: after a crash, the numbers that were reserved are skipped. */
+  close(): void {
+    if (!this.#mustWrite) this.#writeLedger(0);
+  }
+
+  /** Copies the log into the file if it is long enough; the log is then written from its start. */
+  checkpoint(frames: number = CHECKPOINT_FRAMES): void {
+    const { log, checkpointed } = present(this.#sql.logFrames.get(), 'a log');
+    if (log - checkpointed >= frames) this.#sql.checkpoint.run();
+  }
+
+  /** Bytes in the log, and how many of them are in the file as well. */
+  get log(): { readonly bytes: number; readonly copied: number } {
+    const { log, checkpointed } = present(this.#sql.logFrames.get(), 'a log');
+    return { bytes: log * this.#pageBytes, copied: checkpointed * this.#pageBytes };
+  }
+
+  /**
+   * Drops some tombstones that the peer's disk has: no other transaction may come for long.
+   * @returns false if there were none
+   */
+  dropTombstones(): boolean {
+    const before = this.#tally;
+    const hasNone = before.tombstones === 0 && this.#map.tombstoneBytes === 0;
+    // Without a peer that has them, none may go: no transaction is needed to find that out.
+    if (hasNone || this.#peerHolds === 0) return false;
+    this.#tally = { ...before };
+    try {
+      this.#sql.begin.run();
+      const dropped = this.#dropTombstones();
+      this.#sql.commit.run();
+      this.#map.committed();
+      return dropped > 0;
+    } catch (error) {
+      this.#tally = before;
+      this.#map.rolledBack();
+      this.#rollBack();
+      throw error;
+    }
+  }
+
+  /**
+   * Releases part of the file if much of it waits to be reused.
+   * @returns false if there is nothing to release
+   */
+  shrink(): boolean {
+    const pages = this.#sql.pageCount.get() ?? 0;
+    const free = this.#sql.freePages.get() ?? 0;
+    const kept = Math.max(FREE_PAGES_KEPT, pages * FREE_SHARE_KEPT);
+    if (free <= kept) return false;
+    try {
+      this.#sql.begin.run();
+      const moved = Math.min(free - kept, SHRINK_PAGES);
+      for (let page = 0; page < moved; page++) this.#sql.vacuum.run();
+      this.#sql.commit.run();
+    } catch (error) {
+      this.#rollBack();
+      throw error;
+    }
+    return true;
+  }
+
+  // ---------------------------------------------------------------- reads
+
+  body(uuid: RequestUuid): StoredContent | null {
+    const row = this.#sql.body.get(uuid);
+    if (row === undefined) return null;
+    const [body, extra] = row;
+    return { body, headers: headersIn(extra), backoff: backoffIn(extra) };
+  }
+
+  lookUp(uuid: RequestUuid, replyBytesMax: number): Found {
+    const standing = standingOf(this.#sql, uuid);
+    if (standing === undefined) {
+      const by = closersOf(this.#sql, this.#tally, uuid);
+      return by.length === 0 ? { state: 'absent' } : { state: 'closed', by };
+    }
+    const { number, owner, shared, state } = standing;
+    const whose = { owner, isShared: shared === 1 };
+    if (state === REPLIED) {
+      const replyBytes = present(this.#sql.replyBytes.get(number), 'a reply');
+      const isRead = replyBytes <= replyBytesMax;
+      const reply = isRead ? present(this.#sql.reply.get(number), 'a reply') : null;
+      return { state: 'replied', reply, replyBytes, ...whose };
+    }
+    if (state === DEAD) {
+      const reason = present(this.#sql.reason.get(number), 'a reason');
+      return { state: 'dead', reason, failure: this.#failureOf(number, reason), ...whose };
+    }
+    return { state: 'pending', ...whose };
+  }
+
+  /** What the worker of a dead request's last attempt reported, if it died of that. */
+  #failureOf(number: number, reason: string): Buffer | null {
+    const packed = this.#sql.lastFailure.get(number) ?? null;
+    const failure = unpackFailure(packed);
+    return failure !== null && failureLine(failure) === reason ? packed : null;
+  }
+
+  read(place: ReadPlace, requestsMax: number, bytesMax: number): Chunk {
+    return readChunk(this.#sql, this.#map, this.#last, place, requestsMax, bytesMax);
+  }
+
+  /** See `MapStore.listMap`. */
+  listMap(after: string): MapRecord[] {
+    return this.#map.list(after);
+  }
+
+  /**
+   * Pending requests in order of their numbers, found in one slice of all requests: no index has
+   * them, because every receipt would write it.
+   * @returns in `next` where to continue if the slice has none
+   */
+  pending(after: number, most: number): Listing {
+    const end = this.#sql.endOfSlice.get(after, SLICE_REQUESTS - 1);
+    const requests = this.#sql.pending.all(after, end ?? Number.MAX_SAFE_INTEGER, most);
+    return { requests, next: requests.length === 0 ? (end ?? null) : null };
+  }
+}

@@ -1,0 +1,550 @@
+/**
+ * The store port: where stored requests are kept.
+ *
+ * Asynchronous and batched. A batch of changes is committed as a whole or not at all, and is on
+ * disk when `committed` is called; the changes of a batch take effect in their order. Applying a
+ * batch a second time changes nothing, because each change is a step up a ladder (D17):
+ *
+ *     absent < pending < replied or dead < closed or expired      (replied before dead)
+ *
+ * A step that is not above the state of the request is skipped. An operator's retry raises the
+ * request's *generation*, and the higher generation wins before the step counts.
+ *
+ * In a pair (D14, D20) a `PairStore` returns its changes after a given transaction as opaque records
+ * (`read`), and takes in what the other one read (`merge`, D17). After two stores have taken in
+ * each other's records they have the same content, except for the numbers of requests.
+ */
+
+import { type Backoff, isOnceKey } from '../wire/tsp.js';
+
+/** What is read of a request when it is sent to a worker. */
+export interface StoredContent {
+  /** Packed frames. */
+  readonly body: Buffer;
+  /** As the client sent them; `null`: none. */
+  readonly headers: Buffer | null;
+  /** D81: the pauses that its client chose; `null`: those of this broker. */
+  readonly backoff: Backoff | null;
+}
+
+/** 16 bytes: a UUIDv7. */
+export type RequestUuid = Buffer;
+
+/** The owner of a request (D70, D71): a CURVE key, by its name; `anonymous`: stored without a key. */
+export type Owner = 'anonymous' | `key:${string}`;
+export const ANONYMOUS = 'anonymous';
+
+/** Who ends a request: as one of its possible owners, or whoever owns it. */
+export type Closer = Owner | typeof ANY_OWNER;
+export const ANY_OWNER = '';
+
+/** Who owns a request, and whether only its owner may access it. */
+export interface Ownership {
+  readonly owner: Owner;
+  /** D71: everybody who knows its uuid may. */
+  readonly isShared: boolean;
+}
+
+/** Whether somebody may ask for a request, or close it; also whether their tombstone ends it (D71). */
+export function isOpenTo(by: Closer, { owner, isShared }: Ownership): boolean {
+  return by === ANY_OWNER || by === owner || isShared || owner === ANONYMOUS;
+}
+
+/** The state of a request in the store. (Closed and expired ones are not in it.) */
+export type StoredState = 'pending' | 'replied' | 'dead';
+
+/** In the order of the numbers that encode them. */
+export const STATES: readonly StoredState[] = ['pending', 'replied', 'dead'];
+
+/** One delivery that ended without a usable reply. Wall times in milliseconds. */
+export interface Attempt {
+  readonly worker: string;
+  readonly startedAt: number;
+  readonly endedAt: number;
+  readonly reason: string;
+  /** What its worker reported (D63), see failure-codec.ts; `null`: nothing. */
+  readonly failure: Buffer | null;
+  /** Fields of a later version, as they came; see fields.ts. */
+  readonly extra: Buffer | null;
+}
+
+/** How many attempts of one request are kept: the last ones. */
+export const ATTEMPTS_KEPT = 20;
+
+/** A request without its body. Wall times in milliseconds since 1970. */
+export interface StoredRequest extends Ownership {
+  readonly uuid: RequestUuid;
+  /**
+   * Order of acceptance in this store. A number that is not above all that were given before is
+   * replaced by the next one when the request is accepted. A merged request keeps the number that
+   * it had in the other store, if that is free here. Requests of one merge whose number is taken
+   * come after all others, in the order in which they were accepted (`acceptedAt`, then uuid).
+   */
+  readonly number: number;
+  readonly service: Buffer;
+  readonly state: StoredState;
+  /** -100 to 100; higher is sent first. */
+  readonly priority: number;
+  readonly acceptedAt: number;
+  /** It is not dispatched before this time. */
+  readonly notBefore: number;
+  /** When it expires if it is not served. */
+  readonly expiresAt: number;
+  readonly maxAttempts: number;
+  /** Attempts since an operator's last retry. */
+  readonly attempts: number;
+  readonly generation: number;
+  /** Size of its body, packed. */
+  readonly bodyBytes: number;
+}
+
+/** A step of one request. Bodies and replies are packed frames. */
+export type Change = Step & {
+  /**
+   * Fields that the store does not read, such as those of a later version: the request keeps them
+   * as they came. See fields.ts.
+   */
+  readonly extra?: Buffer;
+};
+
+type Step =
+  | {
+      readonly kind: 'accept';
+      readonly request: StoredRequest;
+      readonly body: Buffer;
+      /**
+       * D16, D70: if its owner has already used the key for the service, nothing is stored and the
+       * result is the first request's uuid.
+       */
+      readonly key: Buffer | null;
+      /** `FIRST_CLAIM`: this broker has it claimed from the beginning. See `ClaimStore`. */
+      readonly claim?: number;
+    }
+  | {
+      readonly kind: 'attempt';
+      readonly uuid: RequestUuid;
+      readonly generation: number;
+      /** Attempts so far, including this one. */
+      readonly attempts: number;
+      readonly attempt: Attempt;
+      /** It is not dispatched again before this time. */
+      readonly notBefore: number;
+      /** It is made only if this broker still has this claim, which ends with it. */
+      readonly claim?: number;
+      /** The claim goes on. */
+      readonly keepsClaim?: boolean;
+    }
+  | {
+      readonly kind: 'reply';
+      readonly uuid: RequestUuid;
+      readonly generation: number;
+      readonly reply: Buffer;
+      readonly worker: string;
+      readonly at: number;
+      /** When the reply is dropped, unless the request is closed before. */
+      readonly expiresAt: number;
+    }
+  | {
+      readonly kind: 'dead';
+      readonly uuid: RequestUuid;
+      readonly generation: number;
+      readonly reason: string;
+      readonly at: number;
+      readonly expiresAt: number;
+      /** It is made only if this broker still has this claim. */
+      readonly claim?: number;
+    }
+  /** Deletes request and reply. The key is remembered until `keyUntil`, unless it is a once-key. */
+  | {
+      readonly kind: 'close' | 'expire';
+      readonly uuid: RequestUuid;
+      readonly at: number;
+      readonly keyUntil: number;
+      /** Who ends it: requests that are not open to them stay. */
+      readonly by: Closer;
+      /** A pending request stays if a broker has claimed it. */
+      readonly onlyUnclaimed?: boolean;
+    }
+  /** An operator's retry: pending again in a higher generation, with its attempts reset. */
+  | {
+      readonly kind: 'retry';
+      readonly uuid: RequestUuid;
+      readonly generation: number;
+      readonly at: number;
+      readonly expiresAt: number;
+    }
+  /**
+   * Drops replied and dead requests whose time is over, the earliest first, then by uuid; and keys
+   * that need not be remembered, unless the pair is not in sync: the other store may still have
+   * them. So two stores of equal content drop the same, and the change itself is only a few
+   * numbers.
+   */
+  | {
+      readonly kind: 'sweep';
+      readonly now: number;
+      readonly keyUntil: number;
+      readonly most: number;
+    };
+
+/** The request that a change is about, if it is one. */
+export function requestsOf(change: Change): RequestUuid[] {
+  if (change.kind === 'sweep') return [];
+  return [change.kind === 'accept' ? change.request.uuid : change.uuid];
+}
+
+/** An acceptance that is being made. */
+export type NewRequest = { -readonly [Field in keyof AcceptStep]: AcceptStep[Field] };
+type AcceptStep = Extract<Change, { readonly kind: 'accept' }>;
+
+/** The result of one change, in the order of the batch. */
+export type ChangeResult =
+  | { readonly kind: 'done' }
+  /** It was not a step up: nothing changed. */
+  | { readonly kind: 'passed' }
+  /** The store does not take this change; the others of its batch are made. */
+  | { readonly kind: 'refused' }
+  /** It cannot be made now; the others of its batch are. It may be tried again. */
+  | { readonly kind: 'busy' }
+  /** close: it belongs to another owner: nothing changed. */
+  | { readonly kind: 'denied' }
+  /** accept: the key is known and belongs to this request. */
+  | { readonly kind: 'known'; readonly uuid: RequestUuid }
+  /** retry: the request as it is now. */
+  | { readonly kind: 'retried'; readonly request: StoredRequest }
+  /** sweep: how many ended, and whether there are more. */
+  | {
+      readonly kind: 'swept';
+      readonly replied: number;
+      readonly dead: number;
+      /** The sum of both for each service that had any. */
+      readonly services: readonly { readonly service: Buffer; readonly count: number }[];
+      readonly more: boolean;
+    };
+
+/** What a store holds of the other store of the pair. */
+export interface Holding {
+  /** 16 bytes. */
+  readonly storeId: Buffer;
+  /** It holds every record of the other that was changed by this transaction or an earlier one. */
+  readonly upTo: number;
+  /**
+   * It also holds the bodies of all requests created up to this one, whenever they changed since.
+   */
+  readonly bodiesUpTo: number;
+}
+
+/**
+ * What a close or an expiry leaves of a request, so that no record brings it back (D17): `none`:
+ * nothing (standalone); `known`: a tombstone of a request that was here (a pair in sync, where
+ * neither store knows a request that the other does not); `all`: also of one that was not here.
+ */
+export type Tombstones = 'none' | 'known' | 'all';
+
+/** How changes, or records, are committed. Only a `PairStore` takes more than the number. */
+export interface Transaction {
+  /** Above that of every earlier transaction; there may be gaps. Returned with the result. */
+  readonly number: number;
+  readonly tombstones: Tombstones;
+  /** What the store holds of the peer's from now on; `null`: unchanged. */
+  readonly holds: Holding | null;
+  /**
+   * The peer's disk has this store up to this transaction: tombstones up to it are dropped. 0:
+   * unchanged.
+   */
+  readonly peerHolds: number;
+}
+
+/** Where the reading of a store's records continues. */
+export interface ReadPlace {
+  /** Everything up to this transaction has been read. */
+  readonly upTo: number;
+  /** The receiver has the bodies of requests created up to this transaction. */
+  readonly bodiesUpTo: number;
+  /**
+   * Requests up to this one have been read: the one with that number, changed by that transaction.
+   */
+  readonly changed: number;
+  readonly number: number;
+}
+
+/**
+ * The encoding of records and batches for the other node of a pair, which is their first byte.
+ * Fields are added without another one: see fields.ts.
+ */
+export const FORMAT = 1;
+
+/** Records of a store, and how far they reach. */
+export interface Chunk {
+  /** The bytes that `merge` takes; see record-codec.ts. */
+  readonly records: Buffer;
+  /** What the other store holds of this one after it has merged these records and all before. */
+  readonly holds: Holding;
+  /** Where to continue; `null` if there was nothing more in the store at that moment. */
+  readonly next: ReadPlace | null;
+}
+
+/** The result of a merge. */
+export interface Merged {
+  /** Number of requests that were changed or added. */
+  readonly joined: number;
+  /** Requests whose reply differed here and there: they were executed on both sides. */
+  readonly ranTwice: number;
+  /** Requests that are pending now, and were not before or have other facts. */
+  readonly opened: readonly StoredRequest[];
+  /** Requests that were pending, and are not any more. */
+  readonly ended: readonly RequestUuid[];
+}
+
+/** What the store holds for one owner. */
+export interface OwnerCount {
+  readonly owner: Owner;
+  readonly stored: number;
+  /** Bytes of bodies and replies, and of idempotency keys (`KEY_BYTES`). */
+  readonly bytes: number;
+}
+
+/**
+ * What an idempotency key takes, in bytes: this much, and several times the names of its service and
+ * its own, which are in index entries, too. It counts for its owner from its first use until it is
+ * forgotten, so a request that is closed frees its body, but not its key. A once-key goes with its
+ * request and does not count.
+ */
+export const KEY_BYTES = 128;
+export const KEY_COPIES = 4;
+
+export function keyBytes(service: Buffer, key: Buffer): number {
+  return isOnceKey(key) ? 0 : KEY_BYTES + KEY_COPIES * (service.length + key.length);
+}
+
+/** What the store holds for one service. */
+export interface ServiceCount {
+  readonly service: Buffer;
+  readonly pending: number;
+  /** The number of pending requests whose last attempt failed. */
+  readonly retrying: number;
+  readonly replied: number;
+  readonly dead: number;
+}
+
+/**
+ * Maximum number of services that are reported when a store is opened, and kept in memory by name.
+ */
+export const SERVICES_KEPT_MAX = 10_000;
+
+/** Requests in the store by state, and their size. */
+export interface StoreCounts {
+  readonly pending: number;
+  readonly replied: number;
+  readonly dead: number;
+  /** Size of the store in bytes, without space waiting to be reused. */
+  readonly bytes: number;
+  /** Larger than every request number that was ever given. */
+  readonly nextNumber: number;
+  /** The owners whose counts changed since the last report; when the store is opened: all. */
+  readonly owners: readonly OwnerCount[];
+  /**
+   * The services whose counts changed since the last report; when the store is opened: all, or the
+   * maximum that is kept, those with the most requests.
+   */
+  readonly services: readonly ServiceCount[];
+}
+
+/**
+ * Why a batch was not committed.
+ * `full`, `busy`: none of it is in the store, the cause may pass, and the batch can be tried again.
+ * `fatal`: it is uncertain what of it is on disk, and what was written before can no longer be
+ * trusted: the process must end.
+ */
+export interface StoreFailure {
+  readonly kind: 'full' | 'busy' | 'fatal';
+  /** Clients are told this, too. */
+  readonly message: string;
+  /** More, for operators: it may name hosts and tables. Absent: there is no more. */
+  readonly detail?: string;
+}
+
+/** Why records were not merged. `malformed`: no store of this version made these bytes. */
+export interface MergeFailure {
+  readonly kind: StoreFailure['kind'] | 'malformed';
+  readonly message: string;
+  readonly detail?: string;
+}
+
+/**
+ * What a close or an expiry left (D17). `by`: `ANY_OWNER`, if the request was here; then it is the
+ * only tombstone of its uuid. Otherwise who closed a uuid that was unknown here, with a tombstone
+ * for each of them, which ends only requests that are open to them (`isOpenTo`).
+ */
+export interface Tombstone {
+  readonly keyUntil: number;
+  readonly by: Closer;
+  /** Fields of a later version, as they came; see fields.ts. */
+  readonly extra: Buffer | null;
+}
+
+/** What is known about one request: the result of a look-up. */
+export type Found =
+  | { readonly state: 'absent' }
+  /** The `by` of its tombstones. */
+  | { readonly state: 'closed'; readonly by: readonly Closer[] }
+  | (Ownership & { readonly state: 'pending' })
+  /** `reply` is `null` if it is larger than the limit of the question. */
+  | (Ownership & {
+      readonly state: 'replied';
+      readonly reply: Buffer | null;
+      readonly replyBytes: number;
+    })
+  /** `failure`: what the worker of its last attempt reported, if that is why it is dead. */
+  | (Ownership & {
+      readonly state: 'dead';
+      readonly reason: string;
+      readonly failure: Buffer | null;
+    });
+
+/** The reports of a store, never made within a call. */
+export interface StoreEvents {
+  /** Transactions in order of their numbers. */
+  committed(transaction: number, results: readonly ChangeResult[], counts: StoreCounts): void;
+  batchFailed(transaction: number, failure: StoreFailure): void;
+  /** Bodies in the order of the question; `null` for a request that is no longer pending. */
+  loaded(load: number, bodies: readonly (StoredContent | null)[]): void;
+  found(look: number, found: Found): void;
+  /** Pending requests in order of their numbers; an empty list: there are no more. */
+  listed(list: number, requests: readonly StoredRequest[]): void;
+  /** A read failed; it may be repeated. */
+  loadFailed(load: number, failure: StoreFailure): void;
+  lookFailed(look: number, failure: StoreFailure): void;
+  listFailed(list: number, failure: StoreFailure): void;
+}
+
+/** Also those of a store that can be one of a pair. */
+export interface PairStoreEvents extends StoreEvents {
+  merged(transaction: number, merged: Merged, counts: StoreCounts): void;
+  mergeFailed(transaction: number, failure: MergeFailure): void;
+  chunk(read: number, chunk: Chunk): void;
+  readFailed(read: number, failure: StoreFailure): void;
+}
+
+/** What a store reports when it is opened. */
+export interface Recovered {
+  readonly counts: StoreCounts;
+  /** 16 random bytes, made with the store. */
+  readonly storeId: Buffer;
+  /**
+   * The lowest transaction number from now on: no earlier process can have used it or a higher one.
+   */
+  readonly firstTransaction: number;
+  readonly holds: Holding | null;
+  /**
+   * False if the disk was too full to record that the store was opened. Until the first commit, a
+   * crash would let the same numbers be used again, so nothing may be shipped under them.
+   */
+  readonly isNumbered: boolean;
+}
+
+/**
+ * A store. Calls take effect in their order. Reads may be requested at any time and see every
+ * transaction that was requested before them and committed.
+ */
+export interface Store {
+  commit(transaction: Transaction, changes: readonly Change[]): void;
+  /** Lists pending requests without bodies, in part: those with a number above this one. */
+  list(list: number, after: number): void;
+  /** The bodies of pending requests, packed, and their headers. */
+  load(load: number, uuids: readonly RequestUuid[]): void;
+  /** @param replyBytesMax of a larger reply only the size is returned */
+  lookUp(look: number, uuid: RequestUuid, replyBytesMax: number): void;
+  /** Ends after the work in progress. Later calls have no effect and get no result. */
+  close(): Promise<void>;
+}
+
+/** A pending request that this broker has claimed, and its number among the claims of it. */
+export interface ClaimedRequest {
+  readonly request: StoredRequest;
+  readonly claim: number;
+  /** `null`: it is large, and is to be loaded when it is sent. */
+  readonly content: StoredContent | null;
+}
+
+/** How many requests of a service are wanted. */
+export interface Wanted {
+  readonly service: Buffer;
+  readonly most: number;
+}
+
+/** The claim of the broker that accepts a request and claims it at once. */
+export const FIRST_CLAIM = 1;
+
+/** A claim that is given back without an attempt. */
+export interface Release {
+  readonly uuid: RequestUuid;
+  readonly claim: number;
+}
+
+export interface ClaimOrder {
+  readonly wanted: readonly Wanted[];
+  readonly released: readonly Release[];
+  /** All that this broker knows as claimed: other claims of it are given back. `null`: none are. */
+  readonly known: readonly RequestUuid[] | null;
+}
+
+/** What has happened in the store, for the other brokers that use it. */
+export interface Hint {
+  /** Requests of these services were stored that no broker has claimed. */
+  readonly services: readonly Buffer[];
+  /** Of requests that were replied, are dead, or were closed: the last bytes of their uuids. */
+  readonly ended: readonly Buffer[];
+}
+
+/**
+ * A store that several brokers share. Each dispatches only what it has claimed, and a request is
+ * claimed by one broker at a time: until it makes a step of it, gives it back, or its session ends.
+ */
+export interface ClaimStore extends Store {
+  /**
+   * Gives claims back, then claims requests that no broker has. One call at a time: `claimed` or
+   * `claimFailed` follows. After a failure, requests may be claimed that were never reported.
+   */
+  claim(claim: number, order: ClaimOrder): void;
+  /** Like `list`, of the requests that stand for schedules. */
+  listSchedules(list: number, after: number): void;
+  /** Tells the other brokers, if that is possible at this moment. */
+  hint(hint: Hint): void;
+}
+
+/** The reports of a store that several brokers share. */
+export interface ClaimStoreEvents extends StoreEvents {
+  /** In the order of their dispatch. */
+  claimed(claim: number, requests: readonly ClaimedRequest[]): void;
+  claimFailed(claim: number, failure: StoreFailure): void;
+  /** Another broker has told this one. */
+  hinted(hint: Hint): void;
+}
+
+/**
+ * A store that can be one of a pair: it exchanges records with the other one, and keeps tombstones
+ * until both have them. (A database that several machines share needs neither.)
+ */
+export interface PairStore extends Store {
+  /**
+   * Takes in what another store read (D17). Repeating it changes nothing.
+   * @param isFromActive where a request, or a key, has the same rank but differs, the side of the
+   * records is kept, not this one. Otherwise what is kept here counts as changed, so that the other
+   * side learns of it.
+   */
+  merge(transaction: Transaction, records: Buffer, isFromActive: boolean): void;
+  /**
+   * Reads records from a position on, in the order of their changes: requests until the maximum
+   * number or bytes is reached (at least one), and everything else that changed up to there. The
+   * last chunk is the one with fewer bytes.
+   */
+  read(read: number, place: ReadPlace, requestsMax: number, bytesMax: number): void;
+}
+
+/**
+ * Where to begin reading for a peer that holds this much; `null`: it holds nothing of this store.
+ */
+export function readFrom(holding: Omit<Holding, 'storeId'> | null): ReadPlace {
+  const { upTo, bodiesUpTo } = holding ?? { upTo: 0, bodiesUpTo: 0 };
+  return { upTo, bodiesUpTo, changed: upTo, number: Number.MAX_SAFE_INTEGER };
+}

@@ -1,0 +1,71 @@
+/**
+ * The messages between the main thread and the query thread: plain values, bytes as hexadecimal
+ * digits.
+ */
+import type { StoreFailure } from '../store.js';
+import type { RequestHistory, HistoryAttempt } from '../queries.js';
+
+/** A `PageQuestion` as sent. */
+export interface PackedPageQuery {
+  readonly service: string | null;
+  /** As in the schema. */
+  readonly state: number | null;
+  readonly acceptedBefore: number | null;
+  readonly after: string | null;
+  readonly limit: number;
+  readonly only: string | null;
+  readonly except: string | null;
+}
+
+/** The fields of a stored request in the order of the statements, bytes as hexadecimal digits. */
+export type ListedRow = readonly [
+  uuid: string,
+  service: string,
+  owner: string,
+  ...facts: number[],
+  reason: string | null,
+];
+
+export interface PackedPage {
+  readonly rows: readonly ListedRow[];
+  readonly next: string | null;
+}
+
+/** The fields of one attempt. */
+export type AttemptRow = Omit<HistoryAttempt, 'failure'> & {
+  /** Empty: its worker reported nothing. */
+  readonly failure: string;
+};
+
+export interface HistoryRows {
+  readonly row: ListedRow;
+  readonly hasKey: boolean;
+  readonly attemptsEver: number;
+  /** Empty: it has none. */
+  readonly extra: string;
+  readonly attempts: readonly AttemptRow[];
+  readonly reply: RequestHistory['reply'];
+  readonly death: RequestHistory['death'];
+}
+
+/** Beginnings of bodies as hexadecimal digits; the total size is `null` if there is none. */
+export interface BodyRows {
+  readonly body: string;
+  readonly bodyBytes: number | null;
+  readonly reply: string;
+  readonly replyBytes: number | null;
+  /** Empty: it has none. */
+  readonly extra: string;
+}
+
+export type QueryOrder =
+  | { readonly id: number; readonly kind: 'page'; readonly query: PackedPageQuery }
+  | { readonly id: number; readonly kind: 'history' | 'bodies'; readonly uuid: string }
+  | { readonly id: number; readonly kind: 'close' };
+
+export interface QueryAnswer {
+  readonly id: number;
+  readonly failure: StoreFailure | null;
+  /** A result, whose type depends on the kind of the order. */
+  readonly value: unknown;
+}

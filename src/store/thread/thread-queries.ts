@@ -1,0 +1,209 @@
+/** The main thread's side of the query port. The thread starts with the first query. */
+import { Worker } from 'node:worker_threads';
+
+import { messageOf } from '../../core/errors.js';
+import { type Bodies, type ShownBody, shownBody } from '../bodies.js';
+import { unpackFailure } from '../failure-codec.js';
+import { backoffIn, readHeadersIn } from '../fields.js';
+import type {
+  PageQuery,
+  RequestPage,
+  StoreQueries,
+  RequestHistory,
+  HistoryAttempt,
+  ListedRequest,
+} from '../queries.js';
+import {
+  type Owner,
+  type RequestUuid,
+  STATES,
+  type StoredState,
+  type StoreFailure,
+} from '../store.js';
+import type {
+  AttemptRow,
+  BodyRows,
+  QueryAnswer,
+  QueryOrder,
+  HistoryRows,
+  ListedRow,
+  PackedPage,
+  PackedPageQuery,
+} from './query-messages.js';
+import { DEAD, PENDING, REPLIED } from '../sqlite/file/schema.js';
+
+/** Maximum number of queries that wait for an answer; more are refused. */
+const QUERIES_MAX = 64;
+
+const TOO_MANY: StoreFailure = {
+  kind: 'busy',
+  message: 'too many queries of stored requests at the same time: try again',
+};
+
+const STATE_NUMBERS: Readonly<Record<StoredState, number>> = {
+  pending: PENDING,
+  replied: REPLIED,
+  dead: DEAD,
+};
+
+type Query = Exclude<QueryOrder, { kind: 'close' }>;
+/** The queries, without their numbers. */
+type Unnumbered<Each> = Each extends Each ? Omit<Each, 'id'> : never;
+
+/** A thread that answers queries. */
+export interface QueryThread {
+  readonly script: URL;
+  readonly workerData: unknown;
+  /** The store, in messages. */
+  readonly name: string;
+}
+
+export interface ClosableQueries extends StoreQueries {
+  /** Must be closed before the store, which empties its log when it is the last to close it. */
+  close(): Promise<void>;
+}
+
+export class ThreadQueries implements ClosableQueries {
+  readonly #how: QueryThread;
+  #thread: Worker | null = null;
+  #ended: Promise<void> = Promise.resolve();
+  #last = 0;
+  readonly #pending = new Map<number, (answer: QueryAnswer) => void>();
+
+  constructor(how: QueryThread) {
+    this.#how = how;
+  }
+
+  page(query: PageQuery, answer: (page: RequestPage | StoreFailure) => void): void {
+    const order = { kind: 'page', query: packedQuery(query) } as const;
+    this.#query(order, answer, (value) => {
+      const { rows, next } = value as PackedPage;
+      const uuid = next === null ? null : Buffer.from(next, 'hex');
+      return { requests: rows.map(requestOf), next: uuid };
+    });
+  }
+
+  history(
+    uuid: RequestUuid,
+    answer: (history: RequestHistory | null | StoreFailure) => void,
+  ): void {
+    this.#query({ kind: 'history', uuid: hex(uuid) }, answer, (value) => {
+      if (value === null) return null;
+      const { row, attempts, extra, ...rest } = value as HistoryRows;
+      const backoff = backoffIn(Buffer.from(extra, 'hex'));
+      return { request: requestOf(row), attempts: attempts.map(attemptOf), backoff, ...rest };
+    });
+  }
+
+  bodies(uuid: RequestUuid, answer: (bodies: Bodies | null | StoreFailure) => void): void {
+    this.#query({ kind: 'bodies', uuid: hex(uuid) }, answer, (value) => {
+      if (value === null) return null;
+      const { body, bodyBytes, reply, replyBytes, extra } = value as BodyRows;
+      const headers = readHeadersIn(Buffer.from(extra, 'hex'));
+      return { headers, body: bodyOf(body, bodyBytes), reply: bodyOf(reply, replyBytes) };
+    });
+  }
+
+  async close(): Promise<void> {
+    const close: QueryOrder = { id: 0, kind: 'close' };
+    this.#thread?.postMessage(close);
+    await this.#ended;
+  }
+
+  #query<Value>(
+    query: Unnumbered<Query>,
+    answer: (value: Value | StoreFailure) => void,
+    read: (value: unknown) => Value,
+  ): void {
+    if (this.#pending.size >= QUERIES_MAX) {
+      queueMicrotask(() => {
+        answer(TOO_MANY);
+      });
+      return;
+    }
+    const id = ++this.#last;
+    this.#pending.set(id, ({ failure, value }) => {
+      answer(failure ?? read(value));
+    });
+    this.#thread ??= this.#start();
+    this.#thread.postMessage({ id, ...query });
+  }
+
+  #start(): Worker {
+    const { script, workerData, name } = this.#how;
+    const thread = new Worker(script, { workerData, name: 'queries' });
+    thread.on('message', (answer: QueryAnswer) => {
+      const answered = this.#pending.get(answer.id);
+      this.#pending.delete(answer.id);
+      answered?.(answer);
+    });
+    let why = 'the query thread ended';
+    thread.on('error', (error) => {
+      why = messageOf(error);
+    });
+    this.#ended = new Promise((resolve) => {
+      thread.on('exit', () => {
+        // The next query starts another thread.
+        this.#thread = null;
+        this.#failAll({ kind: 'busy', message: `store ${name}: ${why}; try again` });
+        resolve();
+      });
+    });
+    return thread;
+  }
+
+  #failAll(failure: StoreFailure): void {
+    const all = [...this.#pending];
+    this.#pending.clear();
+    for (const [id, answered] of all) answered({ id, failure, value: null });
+  }
+}
+
+function packedQuery(query: PageQuery): PackedPageQuery {
+  const { service, state, after, only, except } = query;
+  return {
+    ...query,
+    service: service === null ? null : hex(service),
+    state: state === null ? null : STATE_NUMBERS[state],
+    after: after === null ? null : hex(after),
+    only: only === null ? null : hex(only),
+    except: except === null ? null : hex(except),
+  };
+}
+
+function requestOf([uuid, service, owner, ...rest]: ListedRow): ListedRequest {
+  const facts = rest.slice(0, -1) as number[];
+  const reason = rest.at(-1) as string | null;
+  const [number = 0, state = 0, priority = 0, acceptedAt = 0, notBefore = 0] = facts;
+  const [expiresAt = 0, maxAttempts = 0, attempts = 0, generation = 0] = facts.slice(5);
+  const [bodyBytes = 0, shared = 0] = facts.slice(9);
+  return {
+    uuid: Buffer.from(uuid, 'hex'),
+    service: Buffer.from(service, 'hex'),
+    number,
+    state: STATES[state] ?? 'pending',
+    priority,
+    acceptedAt,
+    notBefore,
+    expiresAt,
+    maxAttempts,
+    attempts,
+    generation,
+    bodyBytes,
+    owner: owner as Owner,
+    isShared: shared === 1,
+    reason,
+  };
+}
+
+function attemptOf({ failure, ...attempt }: AttemptRow): HistoryAttempt {
+  return { ...attempt, failure: unpackFailure(Buffer.from(failure, 'hex')) };
+}
+
+function bodyOf(digits: string, bytes: number | null): ShownBody | null {
+  return bytes === null ? null : shownBody(Buffer.from(digits, 'hex'), bytes);
+}
+
+function hex(bytes: Buffer): string {
+  return bytes.toString('hex').toUpperCase();
+}

@@ -1,0 +1,106 @@
+/** Checks data from the other node of a pair before it is trusted. */
+import { isCount, isSequence, isWallTime, isWhole } from '../core/numbers.js';
+import { isPackedFrames } from '../core/packed.js';
+import { PRIORITY_MAX } from '../wire/tsp.js';
+import { isPackedFailure } from './failure-codec.js';
+import {
+  ANONYMOUS,
+  ANY_OWNER,
+  ATTEMPTS_KEPT,
+  type Attempt,
+  type Change,
+  type StoredRequest,
+} from './store.js';
+
+const UUID_BYTES = 16;
+const NAME_BYTES_MAX = 255;
+const OWNER_CHARACTERS_MAX = 300;
+
+export function isUuid(uuid: Buffer): boolean {
+  return uuid.length === UUID_BYTES;
+}
+
+/** A service name, or an idempotency key. */
+export function isName(name: Buffer): boolean {
+  return name.length > 0 && name.length <= NAME_BYTES_MAX;
+}
+
+export function isOwner(owner: string): boolean {
+  if (owner === ANONYMOUS) return true;
+  return /^key:[^]/.test(owner) && owner.length <= OWNER_CHARACTERS_MAX;
+}
+
+export function isCloser(by: string): boolean {
+  return by === ANY_OWNER || isOwner(by);
+}
+
+function areCounts(...values: readonly number[]): boolean {
+  return values.every(isCount);
+}
+
+export function areWallTimes(...values: readonly number[]): boolean {
+  return values.every(isWallTime);
+}
+
+export function isRequest(request: StoredRequest): boolean {
+  const { acceptedAt, notBefore, expiresAt, maxAttempts, attempts, generation } = request;
+  const { uuid, service, number, priority, bodyBytes } = request;
+  return (
+    isUuid(uuid) &&
+    isName(service) &&
+    isOwner(request.owner) &&
+    isSequence(number) &&
+    number > 0 &&
+    areWallTimes(acceptedAt, notBefore, expiresAt) &&
+    areCounts(attempts, generation, bodyBytes, maxAttempts) &&
+    maxAttempts > 0 &&
+    isWhole(priority, -PRIORITY_MAX, PRIORITY_MAX)
+  );
+}
+
+export function areAttempts(attempts: readonly Attempt[], attemptsEver: number): boolean {
+  return (
+    isCount(attemptsEver) &&
+    attempts.length === Math.min(attemptsEver, ATTEMPTS_KEPT) &&
+    attempts.every(isAttempt)
+  );
+}
+
+function isAttempt({ startedAt, endedAt, failure }: Attempt): boolean {
+  return areWallTimes(startedAt, endedAt) && (failure === null || isPackedFailure(failure));
+}
+
+export function isChange(change: Change): boolean {
+  switch (change.kind) {
+    case 'accept': {
+      const { request, body, key } = change;
+      return (
+        isRequest(request) &&
+        request.state === 'pending' &&
+        request.bodyBytes === body.length &&
+        isPackedFrames(body) &&
+        (key === null || isName(key))
+      );
+    }
+    case 'sweep':
+      return areWallTimes(change.now, change.keyUntil) && isCount(change.most);
+    case 'close':
+    case 'expire':
+      return isUuid(change.uuid) && areWallTimes(change.at, change.keyUntil) && isCloser(change.by);
+    case 'attempt': {
+      const { uuid, generation, attempts, attempt, notBefore } = change;
+      const isOfUuid = isUuid(uuid) && isAttempt(attempt);
+      return isOfUuid && areCounts(generation, attempts) && isWallTime(notBefore);
+    }
+    case 'reply':
+      return isPackedFrames(change.reply) && isStep(change);
+    default:
+      return isStep(change);
+  }
+}
+
+type Step = Extract<Change, { readonly kind: 'reply' | 'dead' | 'retry' }>;
+
+function isStep({ uuid, generation, at, expiresAt }: Step): boolean {
+  return isUuid(uuid) && isCount(generation) && areWallTimes(at, expiresAt);
+}

@@ -1,0 +1,99 @@
+import { existsSync, readFileSync, statSync } from 'node:fs';
+
+import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
+
+import Database from 'better-sqlite3';
+
+import { openForReading } from '../../../src/store/sqlite/file/database.js';
+import { QueryRunner } from '../../../src/store/sqlite/queries/query-runner.js';
+import { openSqliteQueries } from '../../../src/store/sqlite/queries/sqlite-queries.js';
+import type { RequestPage } from '../../../src/store/queries.js';
+import type { StoreFailure } from '../../../src/store/store.js';
+import { ALL, numbersOf, QueriesUser } from '../../support/queries-user.js';
+import { accept, close, dead } from '../../support/store-changes.js';
+import { StoreDirectory } from '../../support/store-directory.js';
+import type { StoreUser } from '../../support/store-user.js';
+
+let directory: StoreDirectory;
+let user: StoreUser;
+let queries: QueriesUser;
+
+beforeEach(async () => {
+  directory = new StoreDirectory();
+  user = await directory.open();
+  queries = new QueriesUser(openSqliteQueries(directory.file));
+});
+afterEach(async () => {
+  await queries.close();
+  await directory.remove();
+});
+
+const LOCKS = '/proc/locks';
+
+function locksOn(file: string): string[] {
+  if (!existsSync(LOCKS)) return [];
+  const inode = `:${statSync(file).ino} `;
+  const locks = readFileSync(LOCKS, 'utf8').split('\n');
+  return locks.filter((lock) => lock.includes(inode)).map((lock) => lock.replace(/^\d+: /, ''));
+}
+
+function upTo(count: number): number[] {
+  return Array.from({ length: count }, (_, at) => at + 1);
+}
+
+describe('a list of the requests in a file', () => {
+  it('reads a limited number of rows for one page, then ends the page early and says so', async () => {
+    const many = 4500;
+    await user.commit(
+      ...upTo(many).map((n) => accept(n, n <= 2 ? { service: Buffer.from('old') } : {})),
+    );
+    const db = openForReading(directory.file);
+    const reader = new QueryRunner(db, 4000);
+    const service = Buffer.from('old').toString('hex').toUpperCase();
+    const query = { ...ALL, service, after: null, state: null, only: null, except: null };
+    const first = reader.page(query);
+    expect(first.rows).toEqual([]);
+    expect(first.next).not.toBeNull();
+    const second = reader.page({ ...query, after: first.next });
+    expect(second).toMatchObject({ next: null });
+    expect(second.rows.map((row) => row[3])).toEqual([2, 1]);
+    db.close();
+  });
+});
+
+describe('the thread that reads a file', () => {
+  it('has no transaction open between queries, so that the log can be emptied', async () => {
+    await user.commit(...upTo(100).map((n) => accept(n)), dead(1));
+    await Promise.all([
+      queries.page({ limit: 10 }),
+      queries.page({ state: 'dead' }),
+      queries.history(1),
+    ]);
+    await user.commit(...upTo(50).map((n) => close(n)));
+    const db = new Database(directory.file);
+    expect(db.pragma('wal_checkpoint(TRUNCATE)')).toEqual([{ busy: 0, log: 0, checkpointed: 0 }]);
+    db.close();
+    expect(numbersOf(await queries.page({ limit: 1 }))).toEqual([100]);
+  });
+
+  // Linux lists them. Without these locks, the next program that closes the file removes its log.
+  it('leaves the store’s locks on its file alone', async () => {
+    await user.commit(accept(1));
+    const before = locksOn(directory.file);
+    await queries.page();
+    expect(locksOn(directory.file)).toEqual(before);
+  });
+
+  it('tells what hinders it, and begins anew with the next query', async () => {
+    const file = directory.apart('later');
+    const later = openSqliteQueries(file);
+    const ask = (): Promise<RequestPage | StoreFailure> =>
+      new Promise((resolve) => {
+        later.page(ALL, resolve);
+      });
+    expect(await ask()).toMatchObject({ message: expect.stringContaining('does not exist') });
+    await directory.open(file);
+    expect(await ask()).toEqual({ requests: [], next: null });
+    await later.close();
+  });
+});
