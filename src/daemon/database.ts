@@ -12,12 +12,12 @@ import { SharedStore } from '../replication/shared-store.js';
 import { refuseLeftBehind } from '../store/sqlite/file/left-behind.js';
 import type { Examined } from '../extensions/postgres/examine.js';
 import type { OpenPostgres, StoreReport } from '../extensions/postgres/messages.js';
-import { openPostgresStore, type PostgresEvents } from '../extensions/postgres/postgres-store.js';
+import { openPostgresStore } from '../extensions/postgres/postgres-store.js';
 import type { TitanicEvents } from '../titanic/machine/events.js';
 import type { Titanic } from '../titanic/machine/titanic.js';
 import type { DatabaseStatus, FleetStore } from '../wire/mmi.js';
 import { uuidText } from '../wire/tsp.js';
-import type { ClaimStore, Recovered } from '../store/store.js';
+import type { ClaimStore, ClaimStoreEvents, Recovered } from '../store/store.js';
 import {
   type DatabaseMemory,
   readDatabaseMemory,
@@ -100,7 +100,7 @@ export async function examinedOf(config: Pick<Config, 'titanic' | 'node'>): Prom
 /** @throws as `refuseLeftBehind` and `openPostgresStore` */
 export async function openDatabase(
   { config, dataDir, isNewStore, configFile, events, clock, wake }: DatabaseDeps,
-  results: PostgresEvents,
+  reports: ClaimStoreEvents,
 ): Promise<OpenedDatabase> {
   refuseLeftBehind(join(dataDir, config.titanic.file), configFile);
   let memory = readDatabaseMemory(dataDir);
@@ -233,7 +233,7 @@ export async function openDatabase(
         if (titanic !== null) titanic.counters.store.retries[told.reason]++;
     }
   };
-  const { store, recovered } = await openPostgresStore(order, results, report);
+  const { store, recovered } = await openPostgresStore(order, reports, report);
   const storeId = recovered.storeId.toString('hex');
   isOpen = true;
   const before = memory.storeId;

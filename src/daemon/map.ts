@@ -38,8 +38,8 @@ export interface MapHostOptions {
   readonly events: MapEvents;
   /** Input arrived: a turn is due. */
   readonly wake: () => void;
-  /** Monotonic milliseconds. */
-  readonly now?: number;
+  /** Monotonic milliseconds. Default: of this machine. */
+  readonly now?: () => number;
 }
 
 export interface MapListenOptions {
@@ -71,9 +71,9 @@ export class MapHost implements MapSink, MapInputs, MapSource {
   #now: number;
 
   constructor(options: MapHostOptions) {
-    const { bytesMax, holdings, replica, store, events, now } = options;
+    const { bytesMax, holdings, replica, store, events, now = monotonicMs } = options;
     this.#options = options;
-    this.#now = now ?? monotonicMs();
+    this.#now = now();
     this.#holder = holdings.use(IDENTITY);
     this.machine = new MapMachine(
       {
@@ -93,7 +93,7 @@ export class MapHost implements MapSink, MapInputs, MapSource {
           });
         },
       },
-      { sink: this, replica, store, events },
+      { now, sink: this, replica, store, events },
     );
   }
 

@@ -30,8 +30,7 @@ import type { TitanicCounters } from '../titanic/machine/counters.js';
 import { Titanic } from '../titanic/machine/titanic.js';
 import { awake, operatorApiOf } from './operator-api.js';
 import type { InternalClients } from './internal-clients.js';
-import { MapResults } from './map-results.js';
-import { StoreEventRouter } from './store-event-router.js';
+import { StoreReports } from './store-reports.js';
 import { type DatabaseView, openDatabase } from './database.js';
 import { StoreClock } from './store-clock.js';
 import { SYSTEM_TIME, type Time } from './turns.js';
@@ -100,7 +99,7 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
   const wake = (): void => {
     loop.wake();
   };
-  const router = new StoreEventRouter(wake, SYSTEM_TIME, fatal);
+  const reports = new StoreReports(wake, SYSTEM_TIME, fatal);
   const file = join(dataDir, config.titanic.file);
   const log = new StoreLog(events);
   const open = openSqliteStore(file, {
@@ -111,7 +110,7 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
       else log.told(news);
     },
   });
-  const { store, recovered } = await open(router, router);
+  const { store, recovered } = await open(reports);
   if (pairEvents !== null && !recovered.isNumbered) {
     await store.close();
     const text = 'the disk is full: a node of a pair that cannot write does not start';
@@ -123,10 +122,10 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
       : new Replication(config.titanic.replication, store, recovered, pairEvents);
   const standalone = new Standalone(store, recovered.firstTransaction);
   const titanic = titanicOn(store, recovered, replication ?? standalone, deps);
+  reports.titanic = titanic;
   log.serve(titanic.counters);
   replication?.serve(titanic);
-  router.begin(titanic, replication);
-  if (replication === null) await restore(titanic, router, store);
+  if (replication === null) await restore(titanic, reports, store);
   return {
     titanic,
     replication,
@@ -135,15 +134,12 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
     hinted: null,
     map: {
       replica: replication?.map ?? standalone.mapIn(store),
-      store: {
-        list: (list, after) => {
-          store.listMap(list, after);
-        },
-      },
+      store,
       epochMax: recovered.mapEpochMax,
       tombstoneBytes: recovered.mapTombstoneBytes,
       serve: (machine) => {
-        router.serveMap(new MapResults(machine, SYSTEM_TIME));
+        reports.map = machine;
+        replication?.serveMap(machine);
       },
     },
     ...operated(titanic, store, openSqliteQueries(file), loop),
@@ -157,8 +153,8 @@ async function startInDatabase(deps: TitanicDeps): Promise<TitanicHost> {
     loop.wake();
   };
   const clock = new StoreClock();
-  const router = new StoreEventRouter(wake, clock, fatal);
-  const database = await openDatabase({ ...deps, wake, clock }, router);
+  const reports = new StoreReports(wake, clock, fatal);
+  const database = await openDatabase({ ...deps, wake, clock }, reports);
   const { store, recovered, replica, place } = database;
   const claims: TitanicClaims = {
     claim: (...order) => {
@@ -174,8 +170,8 @@ async function startInDatabase(deps: TitanicDeps): Promise<TitanicHost> {
   };
   const titanic = titanicOn(store, recovered, replica, deps, clock, claims);
   database.serve(titanic);
-  router.begin(titanic, null);
-  await restore(titanic, router, store);
+  reports.titanic = titanic;
+  await restore(titanic, reports, store);
   return {
     titanic,
     replication: null,
@@ -184,7 +180,9 @@ async function startInDatabase(deps: TitanicDeps): Promise<TitanicHost> {
     database: database.view,
     hinted: (content) => {
       const told = unpackHint(content);
-      if (told !== null) router.hinted(told);
+      if (told === null) return;
+      reports.arrived();
+      reports.hinted(told);
     },
     ...operated(titanic, store, openPostgresQueries(place), loop),
   };
@@ -276,11 +274,9 @@ function eventOf(news: StoreNews | AsideNews): TitanicEvent {
   }
 }
 
-async function restore(titanic: Titanic, router: StoreEventRouter, store: Store): Promise<void> {
-  const restored = router.restored();
-  titanic.activate();
+async function restore(titanic: Titanic, reports: StoreReports, store: Store): Promise<void> {
   try {
-    await restored;
+    await reports.restore(titanic);
   } catch (error) {
     await store.close();
     throw error;

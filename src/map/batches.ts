@@ -11,7 +11,7 @@ import { type CommittedBatch, Outcomes } from './outcomes.js';
 import type { Held, PendingSet } from './pending-sets.js';
 import type { RecentUuids } from './recent-uuids.js';
 import { bytesOf, type MapRecord } from '../store/map-record.js';
-import type { MapReplica } from './replica.js';
+import type { MapBatchOutcome, MapReplica } from './replica.js';
 import type { ServiceKeys } from './service-keys.js';
 import { Draft, type SetIntent, type Step } from './steps.js';
 import type { StoreFailure } from '../store/store.js';
@@ -32,7 +32,6 @@ const RETRY_MS = 1000;
 const COUNTERS_MAX = 2 ** 40 - 8192;
 
 interface Batch extends CommittedBatch {
-  readonly number: number;
   readonly growing: number;
   isCommitted: boolean;
   awaitsPeer: boolean;
@@ -47,6 +46,10 @@ export interface BatchesSink {
 }
 
 export interface BatchesDeps {
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+  /** A batch has ended, or failed. */
+  readonly ended: () => void;
   readonly content: Content;
   readonly recent: RecentUuids;
   readonly services: ServiceKeys;
@@ -232,12 +235,32 @@ export class Batches {
     this.#last = { epoch: this.#last.epoch, counter: draft.counter };
     const { steps, writes, growing } = draft;
     const isWritten = writes.length > 0;
-    const submitted = isWritten ? replica.commit(writes) : NO_TRANSACTION;
-    const state = { isCommitted: !isWritten, isDoubtful: false, isUnpublished: false };
-    this.#batch = { ...submitted, steps, growing, ...state };
-    if (isWritten) return false;
-    this.#complete(this.#batch, now);
+    const state = { isCommitted: !isWritten, awaitsPeer: false, isDoubtful: false };
+    const batch: Batch = { steps, growing, ...state, isUnpublished: false };
+    this.#batch = batch;
+    if (isWritten) {
+      batch.awaitsPeer = replica.commit(writes, this.#outcomeOf(batch));
+      return false;
+    }
+    this.#complete(batch, now);
     return now >= this.dueAt;
+  }
+
+  #outcomeOf(batch: Batch): MapBatchOutcome {
+    const { now, ended } = this.#deps;
+    return {
+      done: () => {
+        this.#committed(batch, now());
+        ended();
+      },
+      failed: (failure) => {
+        this.#failed(batch, failure, now());
+        ended();
+      },
+      released: (isDoubtful) => {
+        this.#released(batch, isDoubtful, now());
+      },
+    };
   }
 
   /** The node's own changes. */
@@ -316,10 +339,7 @@ export class Batches {
 
   // ---------------------------------------------------------------- the store's results
 
-  /** Returns false if the transaction is not the map's. */
-  committed(number: number, now: number): boolean {
-    const batch = this.#batch;
-    if (batch?.number !== number) return false;
+  #committed(batch: Batch, now: number): void {
     batch.isCommitted = true;
     if (batch.growing > 0 && this.#trouble !== null) {
       this.#trouble = null;
@@ -327,16 +347,10 @@ export class Batches {
     }
     this.#retryAt = -Infinity;
     if (!batch.awaitsPeer) this.#complete(batch, now);
-    return true;
   }
 
-  /**
-   * The peer has it, or was lost.
-   * @param isDoubtful it was lost, and the changes were promised to both disks
-   */
-  released(number: number, isDoubtful: boolean, now: number): void {
-    const batch = this.#batch;
-    if (batch?.number !== number) return;
+  #released(batch: Batch, isDoubtful: boolean, now: number): void {
+    if (batch !== this.#batch) return;
     batch.awaitsPeer = false;
     batch.isDoubtful = isDoubtful;
     if (batch.isCommitted) this.#complete(batch, now);
@@ -348,10 +362,7 @@ export class Batches {
     this.#outcomes.apply(batch, now);
   }
 
-  /** Returns false if the transaction is not the map's. */
-  failed(number: number, failure: StoreFailure, now: number): boolean {
-    const batch = this.#batch;
-    if (batch?.number !== number) return false;
+  #failed(batch: Batch, failure: StoreFailure, now: number): void {
     this.#batch = null;
     this.#outcomes.drop();
     if (this.#trouble === null) {
@@ -368,7 +379,6 @@ export class Batches {
     const first = this.#first.slice(this.#firstTaken);
     if (first.length === 0) this.#inherits = false;
     this.#setFirst([...again, ...first]);
-    return true;
   }
 
   #giveBack({ intent, growth }: Step, batch: Batch, again: SetIntent[], now: number): void {
@@ -381,6 +391,3 @@ export class Batches {
     else again.push(intent);
   }
 }
-
-/** Of a batch of which nothing is stored. */
-const NO_TRANSACTION = { number: -1, awaitsPeer: false };

@@ -9,7 +9,6 @@
  */
 import { escapeName } from '../core/escape.js';
 import type { Frames } from '../core/frames.js';
-import type { StoreFailure } from '../store/store.js';
 import { coversHugz, readIcanHaz, readKvSet, RecordFrames } from '../wire/chp.js';
 import { compareNumbers, KEY, type MapNumber, VALUE } from '../wire/chp-client.js';
 import { Batches } from './batches.js';
@@ -24,6 +23,7 @@ import { isReservedKey, ServiceKeys } from './service-keys.js';
 import type { MapPeer, MapSink, PeerId } from './sink.js';
 import { Snapshots } from './snapshots.js';
 import type { MapMerged } from '../store/map-store.js';
+import type { StoreFailure } from '../store/store.js';
 
 const HUGZ_MS = 1000; // D52
 /** Where a node's numbers go on in an epoch of its peer, which in its time stayed below. */
@@ -46,6 +46,8 @@ export interface MapOptions {
 }
 
 export interface MapDeps {
+  /** Monotonic milliseconds: for what the store and replication report. */
+  readonly now: () => number;
   readonly sink: MapSink;
   readonly replica: MapReplica;
   readonly store: MapStoreReads;
@@ -88,7 +90,6 @@ export class MapMachine {
   #isRefusing = false;
   #busyUntil = -Infinity;
   #isLoaded = false;
-  #list = 0;
   #listedUpTo = '';
   /** When reading the store is tried again. */
   #reloadAt = Infinity;
@@ -96,11 +97,15 @@ export class MapMachine {
   constructor(options: MapOptions, deps: MapDeps) {
     this.#options = options;
     this.#deps = deps;
-    const { sink, replica, events } = deps;
+    const { sink, replica, events, now } = deps;
     const held: Held = options.held ?? (() => undefined);
     this.#pending = new PendingSets(held);
     this.#batches = new Batches(
       {
+        now,
+        ended: () => {
+          this.#serve(now());
+        },
         content: this.#content,
         recent: this.#recent,
         services: this.#services,
@@ -354,9 +359,8 @@ export class MapMachine {
 
   // ---------------------------------------------------------------- the store's results
 
-  /** Records of the store, in order of their keys; an empty list: there are no more. */
-  listed(list: number, records: readonly MapRecord[], now: number): void {
-    if (list !== this.#list || this.#isLoaded) return;
+  /** @param records in order of their keys; none: there are no more */
+  #listed(records: readonly MapRecord[]): void {
     for (const record of records) this.#content.apply(record, null);
     const last = records.at(-1);
     if (last !== undefined) {
@@ -367,44 +371,25 @@ export class MapMachine {
     this.#isLoaded = true;
     const { keys, bytes } = this.gauges;
     this.#deps.events.emit({ name: 'map.loaded', keys, bytes });
-    this.#serve(now);
-  }
-
-  listFailed(list: number, now: number): void {
-    if (list === this.#list) this.#reloadAt = now + RELOAD_MS;
+    this.#serve(this.#deps.now());
   }
 
   #loadNext(): void {
+    const { store, now } = this.#deps;
     this.#reloadAt = Infinity;
-    this.#deps.store.list(++this.#list, this.#listedUpTo);
+    store.listMap(this.#listedUpTo, {
+      done: (records) => {
+        this.#listed(records);
+      },
+      failed: () => {
+        this.#reloadAt = now() + RELOAD_MS;
+      },
+    });
   }
 
   /** See `MapStoreEvents.mapTombstones`. */
   tombstones(bytes: number): void {
     this.#batches.tombstoneBytes = bytes;
-  }
-
-  /** A transaction is on disk. Returns false if it is not the map's own. */
-  committed(transaction: number, now: number): boolean {
-    const isOwn = this.#batches.committed(transaction, now);
-    this.#serve(now);
-    return isOwn;
-  }
-
-  /** A transaction was rolled back. Returns false if it is not the map's own. */
-  batchFailed(transaction: number, failure: StoreFailure, now: number): boolean {
-    const isOwn = this.#batches.failed(transaction, failure, now);
-    this.#serve(now);
-    return isOwn;
-  }
-
-  /**
-   * The outcome of a batch no longer waits for the peer.
-   * @param isDoubtful the peer was lost, and the changes were promised to both disks: they are
-   * published without their uuids, so that no writer takes them for safe
-   */
-  released(transaction: number, isDoubtful: boolean, now: number): void {
-    this.#batches.released(transaction, isDoubtful, now);
   }
 
   /**
@@ -417,7 +402,8 @@ export class MapMachine {
   }
 
   /** Changes of the active node are on this disk, in order. */
-  followed(changes: readonly MapRecord[], now: number): void {
+  followed(changes: readonly MapRecord[]): void {
+    const now = this.#deps.now();
     for (const change of changes) {
       // What came before a change must not be applied after it. Replication does not bring renewals,
       // so they go when it brings what came next.
@@ -426,7 +412,8 @@ export class MapMachine {
   }
 
   /** Records of the peer are on this disk (D54). */
-  merged({ changed, conflicts }: MapMerged, now: number): void {
+  merged({ changed, conflicts }: MapMerged): void {
+    const now = this.#deps.now();
     for (const change of changed) {
       this.#replicated(change, now);
       this.#batches.merged(change);

@@ -3,27 +3,28 @@
  * how they get there is not the map's business. (As `titanic/machine/replica.ts`.)
  */
 import type { MapRecord } from '../store/map-record.js';
+import type { MapStore } from '../store/map-store.js';
+import type { Completion } from '../store/store.js';
 
-/** A batch that was given to the store. */
-export interface SubmittedMapBatch {
-  /** The number of its transaction. */
-  readonly number: number;
-  /** Its consequences wait for `MapMachine.released`. */
-  readonly awaitsPeer: boolean;
+/** What becomes of a batch. Its consequences wait for both, if it awaits the peer. */
+export interface MapBatchOutcome extends Completion<unknown> {
+  /**
+   * The peer has it, or was lost. Called at any time, if the batch awaits the peer.
+   * @param isDoubtful it was lost, and the changes were promised to both disks: they are published
+   * without their uuids, so that no writer takes them for safe
+   */
+  released(isDoubtful: boolean): void;
 }
 
 export interface MapReplica {
   /** Why nothing may be changed now (`strict` without a peer in sync), or `null`. */
   readonly refusal: string | null;
   /**
-   * Gives the changes to the store, as one transaction. `MapMachine.committed` or `batchFailed`
-   * follows, never within the call.
+   * Gives the changes to the store, as one transaction.
+   * @returns true if it awaits the peer
    */
-  commit(changes: readonly MapRecord[]): SubmittedMapBatch;
+  commit(changes: readonly MapRecord[], outcome: MapBatchOutcome): boolean;
 }
 
 /** What the machine reads of the store itself. */
-export interface MapStoreReads {
-  /** As `MapStore.listMap`; `MapMachine.listed` or `listFailed` follows. */
-  list(list: number, after: string): void;
-}
+export type MapStoreReads = Pick<MapStore, 'listMap'>;

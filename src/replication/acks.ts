@@ -1,4 +1,8 @@
 import { OldestFirst } from '../core/oldest-first.js';
+import type { BatchOutcome } from '../titanic/machine/replica.js';
+
+/** A batch whose outcome waits for the peer. */
+export type Held = Pick<BatchOutcome<unknown>, 'released'>;
 
 /**
  * Batches that are at the peer or wait to be sent, and when their wait began. Monotonic
@@ -7,8 +11,8 @@ import { OldestFirst } from '../core/oldest-first.js';
 interface Waiting {
   readonly since: number;
   readonly bytes: number;
-  /** Its outcome waits for the peer. */
-  readonly isHeld: boolean;
+  /** Its outcome waits for the peer; `null`: it does not. */
+  readonly held: Held | null;
 }
 
 /** Keyed by transaction number, in ascending order. */
@@ -32,38 +36,38 @@ export class Acks {
   }
 
   /** A batch that is held stays held when it is sent. */
-  add(number: number, bytes: number, isHeld: boolean, now: number): void {
+  add(number: number, bytes: number, held: Held | null, now: number): void {
     const before = this.#waiting.get(number);
     this.#bytes += bytes - (before?.bytes ?? 0);
-    this.#waiting.set(number, { bytes, isHeld: isHeld || before?.isHeld === true, since: now });
+    this.#waiting.set(number, { bytes, held: held ?? before?.held ?? null, since: now });
   }
 
   /** The peer confirmed all up to this number. Returns those whose outcome waited for it. */
-  takeUpTo(most: number): number[] {
-    const held: number[] = [];
+  takeUpTo(most: number): Held[] {
+    const held: Held[] = [];
     for (const { key: number, value } of this.#waiting) {
       if (number > most) continue;
-      if (value.isHeld) held.push(number);
+      if (value.held !== null) held.push(value.held);
       this.#remove(number);
     }
     return held;
   }
 
-  takeAll(): number[] {
+  takeAll(): Held[] {
     return this.takeUpTo(Infinity);
   }
 
-  /** Returns true if its outcome waited for the peer. */
-  take(number: number): boolean {
-    const isHeld = this.#waiting.get(number)?.isHeld === true;
+  /** @returns `null`: its outcome did not wait for the peer */
+  take(number: number): Held | null {
+    const held = this.#waiting.get(number)?.held ?? null;
     this.#remove(number);
-    return isHeld;
+    return held;
   }
 
   /** The connection ended: batches that were only sent are read from the store for the next one. */
   forgetSent(now: number): void {
     for (const { key: number, value } of this.#waiting) {
-      if (value.isHeld) this.add(number, 0, true, now);
+      if (value.held !== null) this.add(number, 0, value.held, now);
       else this.#remove(number);
     }
   }

@@ -7,7 +7,8 @@ import type { Pair } from '../bstar/ports.js';
 import type { MapRecord } from '../store/map-record.js';
 import { isMapBatch, unpackMapBatch } from '../store/chunk-codec.js';
 import { unpackBatch } from '../store/batch-codec.js';
-import type { Holding } from '../store/store.js';
+import type { NodeMerged } from '../store/node-store.js';
+import type { Completion, Holding, MergeFailure } from '../store/store.js';
 import type { PeerMessage } from '../wire/peer.js';
 import type { ReplicatedStore } from './ports.js';
 import type { Transactions } from './transactions.js';
@@ -24,6 +25,8 @@ export interface IncomingDeps {
   readonly came: (joined: number, ranTwice: number) => void;
   /** Records that the peer sends to this node, which leads, are given to the store next. */
   readonly merging: () => void;
+  /** What they changed is committed. */
+  readonly merged: (merged: NodeMerged) => void;
   /** Changes of the map, by the active node, are committed. */
   readonly followed: (changes: readonly MapRecord[]) => void;
   /** Data from the peer cannot be stored. */
@@ -36,8 +39,6 @@ export class Incoming {
   /** The item that the store has; `null` if its connection has ended meanwhile. */
   #storing: Item | null = null;
   #isStoring = false;
-  /** The map's changes that the store has. */
-  #following: readonly MapRecord[] = [];
 
   constructor(deps: IncomingDeps) {
     this.#deps = deps;
@@ -77,18 +78,33 @@ export class Incoming {
   }
 
   #merge({ epoch, records, holds }: MessageOf<'records'>): void {
-    const { pair, store, transactions, merging } = this.#deps;
+    const { pair, store, transactions, merging, merged } = this.#deps;
     const isFromActive = !isLed(pair.state.facts, epoch);
     if (!isFromActive) merging();
     const { seenEpoch } = pair.state.facts;
-    store.merge(transactions.ofPeer('all', holds), records, isFromActive, seenEpoch);
+    const transaction = transactions.ofPeer('all', holds);
+    const { number } = transaction;
+    const completion: Completion<NodeMerged, MergeFailure> = {
+      done: (both) => {
+        transactions.committed(number);
+        merged(both);
+        this.#stored(number, both.joined, both.ranTwice);
+      },
+      failed: ({ kind, message }) => {
+        transactions.failed(number);
+        // The record may have come without a body that this store lacks.
+        if (kind === 'malformed') transactions.forgetHolds();
+        this.#failed(message);
+      },
+    };
+    store.merge(transaction, records, isFromActive, completion, seenEpoch);
   }
 
   #apply({ number, holdsUpTo, batch }: MessageOf<'update'>): void {
-    const { transactions, failed } = this.#deps;
+    const { transactions } = this.#deps;
     if (holdsUpTo > 0) transactions.peerHasUpTo(holdsUpTo);
     const holds = transactions.holdsAfter(number);
-    if (holds === null || !this.#commit(batch, holds)) failed('malformed bytes');
+    if (holds === null || !this.#commit(batch, holds)) this.#failed('malformed bytes');
   }
 
   /** Returns false if the bytes are malformed. */
@@ -97,14 +113,32 @@ export class Incoming {
     if (isMapBatch(bytes)) {
       const batch = unpackMapBatch(bytes, pair.state.facts.seenEpoch);
       if (batch === null) return false;
-      this.#following = batch.changes;
-      store.commitMap(transactions.ofPeer(batch.tombstones, holds), batch.changes);
+      const transaction = transactions.ofPeer(batch.tombstones, holds);
+      const completion = this.#completion(transaction.number, batch.changes);
+      store.commitMap(transaction, batch.changes, completion);
     } else {
       const batch = unpackBatch(bytes);
       if (batch === null) return false;
-      store.commit(transactions.ofPeer(batch.tombstones, holds), batch.changes);
+      const transaction = transactions.ofPeer(batch.tombstones, holds);
+      store.commit(transaction, batch.changes, this.#completion(transaction.number, []));
     }
     return true;
+  }
+
+  /** @param changes of the map, that the batch has */
+  #completion(number: number, changes: readonly MapRecord[]): Completion<unknown> {
+    const { transactions, followed } = this.#deps;
+    return {
+      done: () => {
+        transactions.committed(number);
+        if (changes.length > 0) followed(changes);
+        this.#stored(number, 0, 0);
+      },
+      failed: ({ message }) => {
+        transactions.failed(number);
+        this.#failed(message);
+      },
+    };
   }
 
   /**
@@ -113,14 +147,11 @@ export class Incoming {
    * @param joined number of requests that it changed
    * @param ranTwice how many of these have two different replies
    */
-  stored(number: number, joined: number, ranTwice: number): void {
+  #stored(number: number, joined: number, ranTwice: number): void {
     const { pair, came } = this.#deps;
     const done = this.#storing;
     this.#storing = null;
     this.#isStoring = false;
-    const followed = this.#following;
-    this.#following = [];
-    if (followed.length > 0) this.#deps.followed(followed);
     pair.stored();
     if (done?.kind === 'update') {
       pair.send({ kind: 'confirm', epoch: done.epoch, number: done.number, became: number });
@@ -133,11 +164,11 @@ export class Incoming {
       }
     }
     this.#storeNext();
+    pair.settle();
   }
 
-  /** The item could not be stored. */
-  failed(): void {
+  #failed(why: string): void {
     this.#isStoring = false;
-    this.#following = [];
+    this.#deps.failed(why);
   }
 }

@@ -6,7 +6,7 @@
 import { type Facts, isFollowed, isLed, type Replication as Mode } from '../bstar/facts.js';
 import type { JoinFigures, PairState } from '../bstar/ports.js';
 import type { PeerHolding, PeerMessage } from '../wire/peer.js';
-import { Acks } from './acks.js';
+import { Acks, type Held } from './acks.js';
 import { Stream } from './stream.js';
 import type { Transactions } from './transactions.js';
 
@@ -28,10 +28,8 @@ export interface OutgoingSink {
   read(from: PeerHolding | null): void;
   /** Reads on after the last chunk; `chunk` follows. */
   readOn(): void;
-  /** A batch whose outcome waited for the peer: the peer has it. */
-  confirmed(number: number): void;
-  /** A batch whose outcome waited for the peer: it need not wait any longer. */
-  unconfirmed(number: number): void;
+  /** What is on this disk alone now was promised to both. */
+  readonly isDoubtful: boolean;
   /** Both stores have the same content. */
   joined(figures: JoinFigures): void;
 }
@@ -149,7 +147,7 @@ export class Outgoing {
 
   /** Nothing waits for the peer any more. */
   release(): void {
-    for (const number of this.#acks.takeAll()) this.#sink.unconfirmed(number);
+    for (const held of this.#acks.takeAll()) held.released(this.#sink.isDoubtful);
   }
 
   /** This node no longer leads: nobody needs the outcome of its batches. */
@@ -178,7 +176,7 @@ export class Outgoing {
 
   /** From here on, changes are sent batch by batch, and commits wait for the peer. */
   #catchUpEnds(upTo: number, now: number): void {
-    this.#acks.add(upTo, 0, false, now);
+    this.#acks.add(upTo, 0, null, now);
     this.#state.shipped();
     const since = this.#sinceRead;
     this.#sinceRead = [];
@@ -211,7 +209,7 @@ export class Outgoing {
       this.#isLastTaken = false;
       this.#state.confirmed();
     }
-    for (const held of this.#acks.takeUpTo(upTo)) this.#sink.confirmed(held);
+    for (const held of this.#acks.takeUpTo(upTo)) held.released(false);
     if (stream === null || !isFirst) return;
     this.#sink.joined({
       fromPeer: this.#fromPeer,
@@ -231,7 +229,7 @@ export class Outgoing {
     this.#sinceRead = [];
     if (this.#state.holdsBack) return;
     for (const { number } of since) {
-      if (this.#acks.take(number)) this.#sink.unconfirmed(number);
+      this.#acks.take(number)?.released(this.#sink.isDoubtful);
     }
   }
 
@@ -240,13 +238,13 @@ export class Outgoing {
   /**
    * The store is given a batch of this node's own changes.
    * @param pack returns its bytes; called only if they are to be sent
-   * @returns true if its outcome waits for `confirmed` or `unconfirmed`
+   * @returns true if its outcome waits for the peer
    */
-  begin(number: number, pack: () => Buffer, now: number): boolean {
+  begin(number: number, outcome: Held, pack: () => Buffer, now: number): boolean {
     this.#stream?.serves(number);
     const isLive = this.isLive;
     const isHeld = this.#waits && (this.#state.holdsBack || this.#isCatchingUp);
-    if (isHeld) this.#acks.add(number, 0, true, now);
+    if (isHeld) this.#acks.add(number, 0, outcome, now);
     if (isLive) this.#update(number, pack(), now);
     else if (this.#isCatchingUp) this.#sinceRead.push({ number, bytes: pack() });
     return isHeld;
@@ -254,7 +252,7 @@ export class Outgoing {
 
   #update(number: number, batch: Buffer, now: number): void {
     const { epoch } = this.#facts;
-    this.#acks.add(number, batch.length, false, now);
+    this.#acks.add(number, batch.length, null, now);
     const holdsUpTo = this.#transactions.holds?.upTo ?? 0;
     this.#sink.send({ kind: 'update', epoch, number, holdsUpTo, batch });
     if (this.#waits || this.#acks.bytes <= UNCONFIRMED_BYTES_MAX) return;

@@ -10,23 +10,19 @@ import type { JoinFigures, Pair, ReplicationMessage, Replicator } from '../bstar
 import { present } from '../core/assert.js';
 import { DISK_BATCH_BYTES } from '../core/defaults.js';
 import type { MapRecord } from '../store/map-record.js';
-import type { MapReplica, SubmittedMapBatch } from '../map/replica.js';
+import type { MapBatchOutcome, MapReplica } from '../map/replica.js';
 import { packMapBatch } from '../store/chunk-codec.js';
 import { packBatch } from '../store/batch-codec.js';
-import type { SubmittedBatch, Replica } from '../titanic/machine/replica.js';
+import type { BatchOutcome, Replica } from '../titanic/machine/replica.js';
+import type { NodeMerged } from '../store/node-store.js';
 import {
   type Change,
   type ChangeResult,
-  type Chunk,
+  type Completion,
   type Holding,
-  type Merged,
-  type MergeFailure,
   readFrom,
   type ReadPlace,
   type Recovered,
-  type StoreCounts,
-  type PairStoreEvents,
-  type StoreFailure,
   type Tombstones,
 } from '../store/store.js';
 import type { PeerHolding, PeerMessage } from '../wire/peer.js';
@@ -44,13 +40,7 @@ const CHUNK_BYTES = 256 * 1024;
 
 const STRICT_REFUSAL = 'the peer is not in sync, and titanic.replication is strict';
 
-/** The events of the store that concern replication. */
-export type ReplicationStoreEvents = Pick<
-  PairStoreEvents,
-  'batchFailed' | 'chunk' | 'committed' | 'mergeFailed' | 'merged' | 'readFailed'
->;
-
-export class Replication implements Replica, Replicator, ReplicationStoreEvents, OutgoingSink {
+export class Replication implements Replica, Replicator, OutgoingSink {
   readonly isPaired = true;
   readonly answerMs = Infinity;
   readonly batchesMax = 1;
@@ -65,14 +55,12 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
   readonly #transactions: Transactions;
   #titanic: ReplicatedTitanic | null = null;
   #ofMap: ReplicatedMap | null = null;
-  /** The map's last batch; 0: none. */
-  #mapBatch = 0;
   #pair: Pair | null = null;
   #outgoing: Outgoing | null = null;
   #incoming: Incoming | null = null;
   /** Where reading what the peer lacks continues. */
   #place: ReadPlace | null = null;
-  #lastRead = 0;
+  #reading: ReadPlace | null = null;
   #lastProbe = 0;
   /** Time of this turn: monotonic milliseconds. */
   #now = 0;
@@ -90,7 +78,7 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
       get refusal() {
         return refusal();
       },
-      commit: (changes) => this.#commitMap(changes),
+      commit: (changes, outcome) => this.#commitMap(changes, outcome),
     };
   }
 
@@ -119,11 +107,14 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
       merging: () => {
         this.#ofMap?.numbersAbove(this.#ofPair.state.facts.seenEpoch);
       },
+      merged: (both) => {
+        this.#merged(both);
+      },
       followed: (changes) => {
         this.#ofMap?.followed(changes);
       },
       failed: (why) => {
-        this.#incomingFailed(why);
+        this.#failed(why);
       },
     });
   }
@@ -150,14 +141,31 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
     return this.#mode === 'strict' && !this.#ofPair.state.isInSync ? STRICT_REFUSAL : null;
   }
 
-  commit(changes: readonly Change[]): SubmittedBatch {
+  commit(changes: readonly Change[], outcome: BatchOutcome<readonly ChangeResult[]>): boolean {
     const tombstones = this.#tombstones;
-    const transaction = this.#transactions.of('titanic', tombstones);
+    const transaction = this.#transactions.ofOwn(tombstones);
     const { number } = transaction;
     const pack = (): Buffer => packBatch({ tombstones, changes });
-    const awaitsPeer = this.#out.begin(number, pack, this.#now);
-    this.#store.commit(transaction, changes);
-    return { number, awaitsPeer };
+    const awaitsPeer = this.#out.begin(number, outcome, pack, this.#now);
+    this.#store.commit(transaction, changes, this.#completion(number, outcome));
+    return awaitsPeer;
+  }
+
+  /** Of a batch of this node's own changes. */
+  #completion<Result>(number: number, outcome: Completion<Result>): Completion<Result> {
+    return {
+      done: (result) => {
+        this.#transactions.committed(number);
+        outcome.done(result);
+      },
+      failed: (failure) => {
+        this.#transactions.failed(number);
+        // It is not in this store, but may be on its way to the peer.
+        this.#out.rolledBack(number);
+        if (this.#out.isLive) this.#ofPair.reconnect();
+        outcome.failed(failure);
+      },
+    };
   }
 
   get #tombstones(): Tombstones {
@@ -166,15 +174,14 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
 
   // ---------------------------------------------------------------- the map's changes
 
-  #commitMap(changes: readonly MapRecord[]): SubmittedMapBatch {
+  #commitMap(changes: readonly MapRecord[], outcome: MapBatchOutcome): boolean {
     const tombstones = this.#tombstones;
-    const transaction = this.#transactions.of('map', tombstones);
+    const transaction = this.#transactions.ofOwn(tombstones);
     const { number } = transaction;
-    this.#mapBatch = number;
     const pack = (): Buffer => packMapBatch({ tombstones, changes });
-    const awaitsPeer = this.#out.begin(number, pack, this.#now);
-    this.#store.commitMap(transaction, changes);
-    return { number, awaitsPeer };
+    const awaitsPeer = this.#out.begin(number, outcome, pack, this.#now);
+    this.#store.commitMap(transaction, changes, this.#completion(number, outcome));
+    return awaitsPeer;
   }
 
   probe(): number | null {
@@ -187,75 +194,15 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
     return this.#lastProbe;
   }
 
-  // ---------------------------------------------------------------- the store's results
-
-  committed(number: number, results: readonly ChangeResult[], counts: StoreCounts): void {
-    const { kind } = this.#transactions.committed(number);
-    // Of Titanic's own batches, too: after a failure the store skips a number, which the next
-    // request may not get, so that both stores give it the same one.
-    this.#ofTitanic.counted(counts);
-    if (kind === 'titanic') this.#ofTitanic.committed(number, results, counts);
-    if (kind === 'map') this.#ofMap?.committed(number);
-    if (kind !== 'peer') return;
-    this.#in.stored(number, 0, 0);
-    this.#ofPair.settle();
-  }
-
-  batchFailed(number: number, failure: StoreFailure): void {
-    const { kind } = this.#transactions.failed(number);
-    if (kind === 'titanic') {
-      this.#rolledBack(number);
-      this.#ofTitanic.batchFailed(number, failure);
-    } else if (kind === 'map') {
-      this.#rolledBack(number);
-      this.#ofMap?.batchFailed(number, failure);
-    } else if (kind === 'peer') {
-      this.#incomingFailed(failure.message);
-    }
-    // `holding`: at worst the peer sends something again.
-  }
-
-  /** A batch of this node is not in its store, but may be on its way to the peer. */
-  #rolledBack(number: number): void {
-    this.#out.rolledBack(number);
-    if (this.#out.isLive) this.#ofPair.reconnect();
-  }
-
-  merged(number: number, { joined, ranTwice, opened, ended }: Merged, counts: StoreCounts): void {
-    this.#transactions.committed(number);
-    this.#ofTitanic.counted(counts);
+  /** Records of the peer are in this store. */
+  #merged({ opened, ended, map }: NodeMerged): void {
+    if (map.changed.length > 0 || map.conflicts.length > 0) this.#ofMap?.merged(map);
     if (this.#ofPair.state.facts.state === 'active') this.#ofTitanic.merged(opened, ended);
-    this.#in.stored(number, joined, ranTwice);
-    this.#ofPair.settle();
-  }
-
-  mergeFailed(number: number, { kind, message }: MergeFailure): void {
-    this.#transactions.failed(number);
-    // The record may have come without a body that this store lacks.
-    if (kind === 'malformed') this.#transactions.forgetHolds();
-    this.#incomingFailed(message);
-  }
-
-  #incomingFailed(text: string): void {
-    this.#in.failed();
-    this.#failed(text);
   }
 
   #failed(text: string): void {
     this.#events.emit({ name: 'ha.failed', text });
     this.#ofPair.storeFailed();
-  }
-
-  chunk(read: number, { records, holds, next }: Chunk): void {
-    if (read !== this.#lastRead) return;
-    this.#place = next;
-    this.#out.chunk(records, holds, next === null, this.#now);
-    this.#ofPair.settle();
-  }
-
-  /** Data from the peer may still be on its way to the disk. */
-  readFailed(read: number, { message }: StoreFailure): void {
-    if (read === this.#lastRead) this.#failed(message);
   }
 
   // ---------------------------------------------------------------- the pair's inputs
@@ -347,7 +294,17 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
   /** If nothing else is committed, `holds` is lost, and the peer sends its data again (D20). */
   writeHoldings(): void {
     const transaction = this.#transactions.ofHolding();
-    if (transaction !== null) this.#store.commit(transaction, []);
+    if (transaction === null) return;
+    const { number } = transaction;
+    this.#store.commit(transaction, [], {
+      done: () => {
+        this.#transactions.committed(number);
+      },
+      // At worst the peer sends something again.
+      failed: () => {
+        this.#transactions.failed(number);
+      },
+    });
   }
 
   // ---------------------------------------------------------------- effects of `Outgoing`
@@ -362,18 +319,26 @@ export class Replication implements Replica, Replicator, ReplicationStoreEvents,
   }
 
   readOn(): void {
-    if (this.#place === null) return;
-    this.#store.read(++this.#lastRead, this.#place, CHUNK_REQUESTS, CHUNK_BYTES);
+    const place = this.#place;
+    if (place === null) return;
+    this.#reading = place;
+    this.#store.read(place, CHUNK_REQUESTS, CHUNK_BYTES, {
+      done: ({ records, holds, next }) => {
+        // Another reading has begun.
+        if (place !== this.#reading) return;
+        this.#place = next;
+        this.#out.chunk(records, holds, next === null, this.#now);
+        this.#ofPair.settle();
+      },
+      // Data from the peer may still be on its way to the disk.
+      failed: ({ message }) => {
+        if (place === this.#reading) this.#failed(message);
+      },
+    });
   }
 
-  confirmed(number: number): void {
-    if (number === this.#mapBatch) this.#ofMap?.released(number, false);
-    else this.#ofTitanic.confirmed(number);
-  }
-
-  unconfirmed(number: number): void {
-    if (number === this.#mapBatch) this.#ofMap?.released(number, this.refusal !== null);
-    else this.#ofTitanic.unconfirmed(number);
+  get isDoubtful(): boolean {
+    return this.refusal !== null;
   }
 
   joined(figures: JoinFigures): void {

@@ -2,8 +2,8 @@
  * For a store that other brokers may use as well: this one may write to it only while its session
  * lasts, which is judged by its own clock (D19).
  */
-import type { Replica, SubmittedBatch } from '../titanic/machine/replica.js';
-import type { Change, Store } from '../store/store.js';
+import type { BatchOutcome, Replica } from '../titanic/machine/replica.js';
+import type { Change, ChangeResult, Store } from '../store/store.js';
 import { Standalone } from './standalone.js';
 
 /**
@@ -79,8 +79,8 @@ export class SharedStore implements Replica {
   }
 
   /** Also while the session is over: the store refuses it then. */
-  commit(changes: readonly Change[]): SubmittedBatch {
-    return this.#standalone.commit(changes);
+  commit(changes: readonly Change[], outcome: BatchOutcome<readonly ChangeResult[]>): boolean {
+    return this.#standalone.commit(changes, outcome);
   }
 
   probe(): number {

@@ -2,8 +2,8 @@
 import { DISK_BATCH_BYTES } from '../core/defaults.js';
 import type { MapReplica } from '../map/replica.js';
 import type { MapStore } from '../store/map-store.js';
-import type { Replica, SubmittedBatch } from '../titanic/machine/replica.js';
-import type { Change, Store, Transaction } from '../store/store.js';
+import type { BatchOutcome, Replica } from '../titanic/machine/replica.js';
+import type { Change, ChangeResult, Store, Transaction } from '../store/store.js';
 
 export class Standalone implements Replica {
   readonly isPaired = false;
@@ -21,20 +21,18 @@ export class Standalone implements Replica {
     this.#number = firstTransaction;
   }
 
-  commit(changes: readonly Change[]): SubmittedBatch {
-    const transaction = this.#begin();
-    this.#store.commit(transaction, changes);
-    return { number: transaction.number, awaitsPeer: false };
+  commit(changes: readonly Change[], outcome: BatchOutcome<readonly ChangeResult[]>): boolean {
+    this.#store.commit(this.#begin(), changes, outcome);
+    return false;
   }
 
   /** The replica of a map in the same store. */
   mapIn(store: Pick<MapStore, 'commitMap'>): MapReplica {
     return {
       refusal: null,
-      commit: (changes) => {
-        const transaction = this.#begin();
-        store.commitMap(transaction, changes);
-        return { number: transaction.number, awaitsPeer: false };
+      commit: (changes, outcome) => {
+        store.commitMap(this.#begin(), changes, outcome);
+        return false;
       },
     };
   }

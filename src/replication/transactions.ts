@@ -5,16 +5,13 @@
 import { present } from '../core/assert.js';
 import type { Holding, Tombstones, Transaction } from '../store/store.js';
 
-/** Whose changes of this node a transaction carries. */
-export type Writer = 'titanic' | 'map';
-
 /** What a transaction in progress carries. */
 export type Carried =
   /**
    * This node's own changes. `became`: the peer's number for them, 0 if the peer has not reported
    * it.
    */
-  | { readonly kind: Writer; became: number }
+  | { readonly kind: 'own'; became: number }
   /** Data from the peer. `holds`: what this store holds of the peer's once it is committed. */
   | { readonly kind: 'peer'; readonly holds: Holding }
   /** Nothing but what this store holds of the peer's. */
@@ -53,9 +50,9 @@ export class Transactions {
   // ---------------------------------------------------------------- begin and end
 
   /** Begins a transaction of this node's own changes. */
-  of(writer: Writer, tombstones: Tombstones): Transaction {
+  ofOwn(tombstones: Tombstones): Transaction {
     const holds = this.#isUnwritten ? this.#holds : null;
-    return this.#begin(tombstones, holds, { kind: writer, became: 0 });
+    return this.#begin(tombstones, holds, { kind: 'own', became: 0 });
   }
 
   /** Begins a transaction of data from the peer. */
@@ -76,8 +73,8 @@ export class Transactions {
     return { number, tombstones, holds, peerHolds: this.#peerHolds };
   }
 
-  /** The store committed this transaction. Returns what it carried. */
-  committed(number: number): Carried {
+  /** The store committed this transaction. */
+  committed(number: number): void {
     const carried = this.#end(number);
     if ('became' in carried) {
       this.peerMade(carried.became, 0);
@@ -85,14 +82,11 @@ export class Transactions {
       this.#holds = carried.holds;
       this.#isTorn = false;
     }
-    return carried;
   }
 
-  /** The store did not commit this transaction. Returns what it carried. */
-  failed(number: number): Carried {
-    const carried = this.#end(number);
-    if ('became' in carried) this.#isTorn = true;
-    return carried;
+  /** The store did not commit this transaction. */
+  failed(number: number): void {
+    if ('became' in this.#end(number)) this.#isTorn = true;
   }
 
   #end(number: number): Carried {

@@ -10,7 +10,7 @@
  * key was here, with `all` always. Tombstones whose change the peer's disk has (`peerHolds`) are
  * dropped, some in each transaction.
  */
-import type { StoreFailure, Transaction } from './store.js';
+import type { Completion, Transaction } from './store.js';
 import type { MapRecord } from './map-record.js';
 
 /** The result of a merge. */
@@ -24,23 +24,14 @@ export interface MapMerged {
   readonly conflicts: readonly string[];
 }
 
-/**
- * The reports of a store, never made within a call. Records may be kept. What becomes of a
- * transaction is reported by `StoreEvents`: `committed`, without results, or `batchFailed`.
- */
+/** What a store reports of the map besides the outcome of calls; never within a call. */
 export interface MapStoreEvents {
-  /** Reported before `StoreEvents.merged`, unless nothing changed. */
-  mapMerged(merged: MapMerged): void;
   /**
-   * How many bytes the tombstones on disk count (`tombstoneBytesOf`). Reported before
-   * `StoreEvents.committed` or `merged`, if the transaction may have changed it; and at any time,
-   * when the store drops those that the peer has.
+   * How many bytes the tombstones on disk count (`tombstoneBytesOf`). Reported before the outcome of a
+   * commit or merge that may have changed it; and at any time, when the store drops those that the peer
+   * has.
    */
   mapTombstones(bytes: number): void;
-  /** Records in order of their keys, without tombstones; an empty list: there are no more. */
-  mapListed(list: number, records: readonly MapRecord[]): void;
-  /** A read failed; it may be repeated. */
-  mapListFailed(list: number, failure: StoreFailure): void;
 }
 
 /**
@@ -48,8 +39,16 @@ export interface MapStoreEvents {
  * that was requested before and committed.
  */
 export interface MapStore {
-  /** All changes, in their order, or none of them; on disk when `committed` is called. */
-  commitMap(transaction: Transaction, changes: readonly MapRecord[]): void;
-  /** Lists records, in part: those whose key, as bytes, is above this one. Empty: from the first. */
-  listMap(list: number, after: string): void;
+  /** All changes, in their order, or none of them. */
+  commitMap(
+    transaction: Transaction,
+    changes: readonly MapRecord[],
+    completion: Completion<unknown>,
+  ): void;
+  /**
+   * Lists records, in part: those whose key, as bytes, is above this one, in order of their keys and
+   * without tombstones. An empty list: there are no more. They may be kept.
+   * @param after empty: from the first
+   */
+  listMap(after: string, completion: Completion<readonly MapRecord[]>): void;
 }

@@ -2,8 +2,16 @@
  * The store of a node: Titanic's requests and the map's records in one place, with one sequence of
  * transactions. So the two nodes of a pair exchange the changes of both alike (D20, D53).
  */
-import type { MapStore, MapStoreEvents } from './map-store.js';
-import type { PairStore, PairStoreEvents, Recovered, Transaction } from './store.js';
+import type { MapMerged, MapStore, MapStoreEvents } from './map-store.js';
+import type {
+  Completion,
+  Merged,
+  MergeFailure,
+  PairStore,
+  Recovered,
+  StoreEvents,
+  Transaction,
+} from './store.js';
 
 /** What a store reports when it is opened. */
 export interface NodeRecovered extends Recovered {
@@ -11,6 +19,11 @@ export interface NodeRecovered extends Recovered {
   readonly mapEpochMax: number;
   /** See `MapStoreEvents.mapTombstones`. */
   readonly mapTombstoneBytes: number;
+}
+
+/** The result of a merge of both. */
+export interface NodeMerged extends Merged {
+  readonly map: MapMerged;
 }
 
 export interface NodeStore extends PairStore, MapStore {
@@ -22,12 +35,13 @@ export interface NodeStore extends PairStore, MapStore {
     transaction: Transaction,
     records: Buffer,
     isFromActive: boolean,
+    completion: Completion<NodeMerged, MergeFailure>,
     mapEpochMax?: number,
   ): void;
 }
 
-/** @param mapEvents none are needed by a user that does not use the map */
+export interface NodeStoreEvents extends StoreEvents, MapStoreEvents {}
+
 export type OpenNodeStore = (
-  events: PairStoreEvents,
-  mapEvents?: MapStoreEvents,
+  events: NodeStoreEvents,
 ) => Promise<{ readonly store: NodeStore; readonly recovered: NodeRecovered }>;

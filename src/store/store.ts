@@ -221,6 +221,12 @@ export type ChangeResult =
       readonly more: boolean;
     };
 
+export const DONE: ChangeResult = { kind: 'done' };
+export const PASSED: ChangeResult = { kind: 'passed' };
+export const DENIED: ChangeResult = { kind: 'denied' };
+export const REFUSED: ChangeResult = { kind: 'refused' };
+export const BUSY: ChangeResult = { kind: 'busy' };
+
 /** What a store holds of the other store of the pair. */
 export interface Holding {
   /** 16 bytes. */
@@ -401,28 +407,26 @@ export type Found =
       readonly failure: Buffer | null;
     });
 
-/** The reports of a store, never made within a call. */
-export interface StoreEvents {
-  /** Transactions in order of their numbers. */
-  committed(transaction: number, results: readonly ChangeResult[], counts: StoreCounts): void;
-  batchFailed(transaction: number, failure: StoreFailure): void;
-  /** Bodies in the order of the question; `null` for a request that is no longer pending. */
-  loaded(load: number, bodies: readonly (StoredContent | null)[]): void;
-  found(look: number, found: Found): void;
-  /** Pending requests in order of their numbers; an empty list: there are no more. */
-  listed(list: number, requests: readonly StoredRequest[]): void;
-  /** A read failed; it may be repeated. */
-  loadFailed(load: number, failure: StoreFailure): void;
-  lookFailed(look: number, failure: StoreFailure): void;
-  listFailed(list: number, failure: StoreFailure): void;
+/**
+ * What becomes of a call: one of the two is called, once, and never within the call. Bytes in a result
+ * are views of memory that the receiver may keep.
+ */
+export interface Completion<Result, Failed = StoreFailure> {
+  done(result: Result): void;
+  failed(failure: Failed): void;
 }
 
-/** Also those of a store that can be one of a pair. */
-export interface PairStoreEvents extends StoreEvents {
-  merged(transaction: number, merged: Merged, counts: StoreCounts): void;
-  mergeFailed(transaction: number, failure: MergeFailure): void;
-  chunk(read: number, chunk: Chunk): void;
-  readFailed(read: number, failure: StoreFailure): void;
+/** What a store reports besides the outcome of calls; never within a call. */
+export interface StoreEvents {
+  /** Outcomes or reports follow at once: who acts on them notes the time. */
+  arrived(): void;
+  /**
+   * A call has failed and its completion was told; what was written before cannot be trusted any more, so
+   * the process must end.
+   */
+  fatal(failure: StoreFailure): void;
+  /** What it holds has changed; before the outcome of the commit or merge that changed it. */
+  counted(counts: StoreCounts): void;
 }
 
 /** What a store reports when it is opened. */
@@ -447,13 +451,27 @@ export interface Recovered {
  * transaction that was requested before them and committed.
  */
 export interface Store {
-  commit(transaction: Transaction, changes: readonly Change[]): void;
-  /** Lists pending requests without bodies, in part: those with a number above this one. */
-  list(list: number, after: number): void;
-  /** The bodies of pending requests, packed, and their headers. */
-  load(load: number, uuids: readonly RequestUuid[]): void;
+  /** Results in the order of the changes. */
+  commit(
+    transaction: Transaction,
+    changes: readonly Change[],
+    completion: Completion<readonly ChangeResult[]>,
+  ): void;
+  /**
+   * Lists pending requests without bodies, in part: those with a number above this one, in order of
+   * their numbers. An empty list: there are no more.
+   */
+  list(after: number, completion: Completion<readonly StoredRequest[]>): void;
+  /**
+   * The bodies of pending requests, packed, and their headers, in the order of the question; `null` for a
+   * request that is no longer pending.
+   */
+  load(
+    uuids: readonly RequestUuid[],
+    completion: Completion<readonly (StoredContent | null)[]>,
+  ): void;
   /** @param replyBytesMax of a larger reply only the size is returned */
-  lookUp(look: number, uuid: RequestUuid, replyBytesMax: number): void;
+  lookUp(uuid: RequestUuid, replyBytesMax: number, completion: Completion<Found>): void;
   /** Ends after the work in progress. Later calls have no effect and get no result. */
   close(): Promise<void>;
 }
@@ -502,21 +520,22 @@ export interface Hint {
  */
 export interface ClaimStore extends Store {
   /**
-   * Gives claims back, then claims requests that no broker has. One call at a time: `claimed` or
-   * `claimFailed` follows. After a failure, requests may be claimed that were never reported.
+   * Gives claims back, then claims requests that no broker has, in the order of their dispatch. One call at
+   * a time. After a failure, requests may be claimed that were never reported.
    */
-  claim(claim: number, order: ClaimOrder): void;
+  claim(order: ClaimOrder, completion: Completion<readonly ClaimedRequest[]>): void;
   /** Like `list`, of the requests that stand for schedules. */
-  listSchedules(list: number, after: number): void;
+  listSchedules(after: number, completion: Completion<readonly StoredRequest[]>): void;
   /** Tells the other brokers, if that is possible at this moment. */
   hint(hint: Hint): void;
 }
 
-/** The reports of a store that several brokers share. */
+/** The reports of a store that several brokers share. `counted` also tells of the work of others. */
 export interface ClaimStoreEvents extends StoreEvents {
-  /** In the order of their dispatch. */
-  claimed(claim: number, requests: readonly ClaimedRequest[]): void;
-  claimFailed(claim: number, failure: StoreFailure): void;
+  /** Batches failed with an unknown outcome, and this broker has claimed these requests of them. */
+  kept(requests: readonly StoredRequest[]): void;
+  /** Another session was taken: other brokers may have claimed what this one had. */
+  taken(): void;
   /** Another broker has told this one. */
   hinted(hint: Hint): void;
 }
@@ -532,13 +551,23 @@ export interface PairStore extends Store {
    * records is kept, not this one. Otherwise what is kept here counts as changed, so that the other
    * side learns of it.
    */
-  merge(transaction: Transaction, records: Buffer, isFromActive: boolean): void;
+  merge(
+    transaction: Transaction,
+    records: Buffer,
+    isFromActive: boolean,
+    completion: Completion<Merged, MergeFailure>,
+  ): void;
   /**
    * Reads records from a position on, in the order of their changes: requests until the maximum
    * number or bytes is reached (at least one), and everything else that changed up to there. The
    * last chunk is the one with fewer bytes.
    */
-  read(read: number, place: ReadPlace, requestsMax: number, bytesMax: number): void;
+  read(
+    place: ReadPlace,
+    requestsMax: number,
+    bytesMax: number,
+    completion: Completion<Chunk>,
+  ): void;
 }
 
 /**

@@ -5,17 +5,25 @@
 import type {
   Change,
   ChangeResult,
+  Chunk,
+  Completion,
   Found,
   MergeFailure,
   ReadPlace,
   RequestUuid,
-  PairStoreEvents,
+  StoredContent,
+  StoredRequest,
   StoreFailure,
   Transaction,
 } from '../store/store.js';
 import type { MapRecord } from '../store/map-record.js';
-import type { MapStoreEvents } from '../store/map-store.js';
-import type { NodeRecovered, NodeStore, OpenNodeStore } from '../store/node-store.js';
+import type {
+  NodeMerged,
+  NodeRecovered,
+  NodeStore,
+  NodeStoreEvents,
+  OpenNodeStore,
+} from '../store/node-store.js';
 import type { StoreContent } from './memory-rows.js';
 import { MemoryTables } from './memory-tables.js';
 
@@ -50,7 +58,7 @@ export class MemoryDisk {
   }
 
   /** Opens a store on it; one that was not closed is lost as in a crash. */
-  readonly openStore: OpenNodeStore = (events, mapEvents) => {
+  readonly openStore: OpenNodeStore = (events) => {
     this.crash();
     return new Promise((resolve, reject) => {
       this.#options.schedule('open', () => {
@@ -59,18 +67,15 @@ export class MemoryDisk {
           reject(new Error(fault.failure.message));
           return;
         }
-        resolve(this.openNow(events, mapEvents));
+        resolve(this.openNow(events));
       });
     });
   };
 
   /** Like `openStore`, but synchronous and without faults. */
-  openNow(
-    events: PairStoreEvents,
-    mapEvents?: MapStoreEvents,
-  ): { store: NodeStore; recovered: NodeRecovered } {
+  openNow(events: NodeStoreEvents): { store: NodeStore; recovered: NodeRecovered } {
     this.crash();
-    const store = new MemoryStore(this.#tables, this.#options, events, mapEvents ?? null);
+    const store = new MemoryStore(this.#tables, this.#options, events);
     this.#open = store;
     return { store, recovered: this.#tables.open() };
   }
@@ -102,14 +107,13 @@ export class MemoryDisk {
 interface Order {
   readonly call: StoreCall;
   carryOut(): void;
-  fail(failure: StoreFailure): void;
+  failed(failure: StoreFailure): void;
 }
 
 class MemoryStore implements NodeStore {
   readonly #tables: MemoryTables;
   readonly #options: MemoryDiskOptions;
-  readonly #events: PairStoreEvents;
-  readonly #mapEvents: MapStoreEvents | null;
+  readonly #events: NodeStoreEvents;
   /** The first one is in progress, if it is busy. */
   readonly #orders: Order[] = [];
   #isBusy = false;
@@ -117,129 +121,125 @@ class MemoryStore implements NodeStore {
   #isDead = false;
   #closed: (() => void) | null = null;
 
-  constructor(
-    tables: MemoryTables,
-    options: MemoryDiskOptions,
-    events: PairStoreEvents,
-    mapEvents: MapStoreEvents | null,
-  ) {
+  constructor(tables: MemoryTables, options: MemoryDiskOptions, events: NodeStoreEvents) {
     this.#tables = tables;
     this.#options = options;
     this.#events = events;
-    this.#mapEvents = mapEvents;
   }
 
   kill(): void {
     this.#isDead = true;
   }
 
-  commit(transaction: Transaction, changes: readonly Change[]): void {
-    this.#transact(transaction, () => this.#tables.commit(transaction, changes));
+  commit(
+    transaction: Transaction,
+    changes: readonly Change[],
+    completion: Completion<readonly ChangeResult[]>,
+  ): void {
+    this.#write('commit', () => this.#tables.commit(transaction, changes), completion);
   }
 
-  commitMap(transaction: Transaction, changes: readonly MapRecord[]): void {
-    this.#transact(transaction, () => {
+  commitMap(
+    transaction: Transaction,
+    changes: readonly MapRecord[],
+    completion: Completion<unknown>,
+  ): void {
+    const commit = (): void => {
       this.#tables.commitMap(transaction, changes);
-      return [];
-    });
-  }
-
-  #transact({ number }: Transaction, commit: () => readonly ChangeResult[]): void {
-    this.#order({
-      call: 'commit',
-      carryOut: () => {
-        const results = commit();
-        const { counts } = this.#tables;
-        const { tombstoneBytes } = this.#tables.map;
-        this.#orders.unshift({
-          call: 'told',
-          carryOut: () => {
-            this.#mapEvents?.mapTombstones(tombstoneBytes);
-            this.#events.committed(number, results, counts);
-          },
-          fail: (failure) => this.#events.batchFailed(number, failure),
-        });
-      },
-      fail: (failure) => this.#events.batchFailed(number, failure),
-    });
+    };
+    this.#write('commit', commit, completion);
   }
 
   merge(
     transaction: Transaction,
     records: Buffer,
     isFromActive: boolean,
+    completion: Completion<NodeMerged, MergeFailure>,
     mapEpochMax = Infinity,
   ): void {
-    const { number } = transaction;
-    const fail = (failure: MergeFailure): void => this.#events.mergeFailed(number, failure);
+    const failed = (failure: MergeFailure): void => {
+      completion.failed(failure);
+    };
+    const done = (both: ReturnType<MemoryTables['merge']>): void => {
+      if (both === null) completion.failed({ kind: 'malformed', message: 'no records' });
+      else completion.done({ ...both.merged, map: both.map });
+    };
+    const merge = (): ReturnType<MemoryTables['merge']> =>
+      this.#tables.merge(transaction, records, isFromActive, mapEpochMax);
+    this.#write('merge', merge, { done, failed });
+  }
+
+  /** What it reports was on disk before. */
+  #write<Result>(
+    call: 'commit' | 'merge',
+    carryOut: () => Result,
+    completion: Completion<Result>,
+  ): void {
+    const failed = (failure: StoreFailure): void => {
+      completion.failed(failure);
+    };
     this.#order({
-      call: 'merge',
+      call,
       carryOut: () => {
-        const both = this.#tables.merge(transaction, records, isFromActive, mapEpochMax);
+        const result = carryOut();
         const { counts } = this.#tables;
         const { tombstoneBytes } = this.#tables.map;
         this.#orders.unshift({
           call: 'told',
           carryOut: () => {
-            if (both === null) {
-              fail({ kind: 'malformed', message: 'no records' });
-              return;
-            }
-            this.#mapEvents?.mapTombstones(tombstoneBytes);
-            const { merged, map } = both;
-            if (map.changed.length + map.conflicts.length > 0) this.#mapEvents?.mapMerged(map);
-            this.#events.merged(number, merged, counts);
+            this.#events.mapTombstones(tombstoneBytes);
+            this.#events.counted(counts);
+            completion.done(result);
           },
-          fail,
+          failed,
         });
       },
-      fail,
+      failed,
     });
   }
 
-  read(read: number, place: ReadPlace, requestsMax: number, bytesMax: number): void {
-    this.#order({
-      call: 'read',
-      carryOut: () => this.#events.chunk(read, this.#tables.read(place, requestsMax, bytesMax)),
-      fail: (failure) => this.#events.readFailed(read, failure),
-    });
+  read(
+    place: ReadPlace,
+    requestsMax: number,
+    bytesMax: number,
+    completion: Completion<Chunk>,
+  ): void {
+    this.#read('read', () => this.#tables.read(place, requestsMax, bytesMax), completion);
   }
 
-  list(list: number, after: number): void {
+  list(after: number, completion: Completion<readonly StoredRequest[]>): void {
+    const list = (): readonly StoredRequest[] =>
+      this.#tables
+        .pending()
+        .filter(({ number }) => number > after)
+        .slice(0, PIECE_REQUESTS);
+    this.#read('list', list, completion);
+  }
+
+  listMap(after: string, completion: Completion<readonly MapRecord[]>): void {
+    this.#read('listMap', () => this.#tables.map.list(after, PIECE_RECORDS), completion);
+  }
+
+  load(
+    uuids: readonly RequestUuid[],
+    completion: Completion<readonly (StoredContent | null)[]>,
+  ): void {
+    this.#read('load', () => uuids.map((uuid) => this.#tables.body(uuid)), completion);
+  }
+
+  lookUp(uuid: RequestUuid, replyBytesMax: number, completion: Completion<Found>): void {
+    this.#read('lookUp', () => this.#tables.lookUp(uuid, replyBytesMax), completion);
+  }
+
+  #read<Result>(call: StoreCall, read: () => Result, completion: Completion<Result>): void {
     this.#order({
-      call: 'list',
+      call,
       carryOut: () => {
-        const rest = this.#tables.pending().filter(({ number }) => number > after);
-        this.#events.listed(list, rest.slice(0, PIECE_REQUESTS));
+        completion.done(read());
       },
-      fail: (failure) => this.#events.listFailed(list, failure),
-    });
-  }
-
-  listMap(list: number, after: string): void {
-    this.#order({
-      call: 'listMap',
-      carryOut: () => this.#mapEvents?.mapListed(list, this.#tables.map.list(after, PIECE_RECORDS)),
-      fail: (failure) => this.#mapEvents?.mapListFailed(list, failure),
-    });
-  }
-
-  load(load: number, uuids: readonly RequestUuid[]): void {
-    this.#order({
-      call: 'load',
-      carryOut: () => {
-        const bodies = uuids.map((uuid) => this.#tables.body(uuid));
-        this.#events.loaded(load, bodies);
+      failed: (failure) => {
+        completion.failed(failure);
       },
-      fail: (failure) => this.#events.loadFailed(load, failure),
-    });
-  }
-
-  lookUp(look: number, uuid: RequestUuid, replyBytesMax: number): void {
-    this.#order({
-      call: 'lookUp',
-      carryOut: () => this.#events.found(look, this.#tables.lookUp(uuid, replyBytesMax)),
-      fail: (failure) => this.#events.lookFailed(look, failure),
     });
   }
 
@@ -267,6 +267,7 @@ class MemoryStore implements NodeStore {
     this.#options.schedule(order.call, () => {
       if (this.#isDead) return;
       this.#orders.shift();
+      this.#events.arrived();
       const fault = this.#faultOf(order.call);
       if (fault === null || fault.isApplied === true) order.carryOut();
       if (fault !== null) this.#failed(order, fault);
@@ -283,6 +284,7 @@ class MemoryStore implements NodeStore {
     // It was executed, but the event that reports it is lost.
     if (isApplied === true && ['commit', 'merge'].includes(order.call)) this.#orders.shift();
     if (failure.kind === 'fatal') this.#fatal = failure;
-    order.fail(failure);
+    order.failed(failure);
+    if (failure.kind === 'fatal') this.#events.fatal(failure);
   }
 }

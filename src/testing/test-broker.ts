@@ -8,7 +8,7 @@ import { GlobSet } from '../core/glob.js';
 import { Holdings } from '../core/holdings.js';
 import { secureRandom } from '../core/random.js';
 import { TransportSink } from '../broker/io/sink.js';
-import { StoreEventRouter } from '../daemon/store-event-router.js';
+import { StoreReports } from '../daemon/store-reports.js';
 import { SYSTEM_TIME, type Time, turnsOf } from '../daemon/turns.js';
 import { EXTENSIONS, TITANIC_EXTENSIONS } from '../mmi/extensions.js';
 import { Mmi } from '../mmi/mmi.js';
@@ -233,10 +233,10 @@ class RunningBroker implements TestBroker {
     const wake = (): void => {
       loop.wake();
     };
-    const router = new StoreEventRouter(wake, this.#time, (error) => {
+    const reports = new StoreReports(wake, this.#time, (error) => {
       throw error;
     });
-    const { store, recovered } = await this.#disk.openStore(router);
+    const { store, recovered } = await this.#disk.openStore(reports);
     const titanic = new Titanic(
       { ...STORE_LIMITS, maxAttempts, retryBaseMs, retryMaxMs },
       store,
@@ -245,14 +245,12 @@ class RunningBroker implements TestBroker {
       secureRandom,
       broker.counters.requests.services,
     );
-    router.begin(titanic, null);
+    reports.titanic = titanic;
     titanic.counted(recovered.counts);
     titanic.setTime(this.#time.now(), this.#time.wall());
     broker.host(titanic);
     broker.keep(titanic);
-    const restored = router.restored();
-    titanic.activate();
-    await restored;
+    await reports.restore(titanic);
     return titanic;
   }
 }

@@ -14,7 +14,7 @@ import {
   type StoredRequest,
   type StoredState,
 } from '../../store/store.js';
-import { DENIED, DONE, PASSED } from '../../store/thread/messages.js';
+import { DENIED, DONE, PASSED } from '../../store/store.js';
 import { DEAD, PENDING, REPLIED } from './schema.js';
 import {
   ACCEPT,

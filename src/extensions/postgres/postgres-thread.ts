@@ -4,37 +4,18 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { present } from '../../core/assert.js';
 import { codeOf, detailsOf, messageOf } from '../../core/errors.js';
 import { PackReader } from '../../store/packing.js';
-import type { StoreFailure } from '../../store/store.js';
+import type { StoredRequest, StoreFailure } from '../../store/store.js';
+import type { OpenFailure } from '../../store/thread/messages.js';
 import {
-  BATCH_FAILED,
-  CLAIM_FAILED,
-  CLAIMED,
-  CLOSED,
-  COMMITTED,
-  COUNTED,
-  FOUND,
-  HINTED,
-  KEPT,
-  LIST_FAILED,
-  LISTED,
-  LOAD_FAILED,
-  LOADED,
-  LOOK_FAILED,
-  type OpenFailure,
-  OPENED,
-  packBodies,
-  packCounts,
-  packFound,
-  packRecovered,
-  packRequests,
-  packResults,
-  TAKEN,
-} from '../../store/thread/messages.js';
-import { packClaimed } from '../../store/thread/claim-messages.js';
+  type OperationName,
+  type Order,
+  type OrderOf,
+  type ResultOf,
+  takeOrders,
+} from '../../store/thread/operations.js';
 import { ThreadAnswers } from '../../store/thread/thread-answers.js';
 import { FenceDown, failureOf, storeText } from './failures.js';
 import type { OpenPostgres, StoreReport } from './messages.js';
-import { type Order, readOrders } from './orders.js';
 import {
   claimedOf,
   inParts,
@@ -55,9 +36,7 @@ const SETTLE_MS = 250;
 /** How many look-ups one statement answers. */
 const LOOK_UPS_MAX = 512;
 
-type CommitOrder = Extract<Order, { readonly kind: 'commit' }>;
-type LookUpOrder = Extract<Order, { readonly kind: 'look_up' }>;
-type ReadOrder = Exclude<Order, { readonly kind: 'commit' | 'claim' | 'hint' | 'close' }>;
+type ReadOrder = OrderOf<'list' | 'listSchedules' | 'load' | 'lookUp'>;
 
 /** A read, and what it waits for: it sees the batches that were ordered before it. */
 interface QueuedRead {
@@ -71,7 +50,7 @@ class PostgresThread {
   readonly #store: StoreSession;
   readonly #answers: ThreadAnswers;
   readonly #reader: Reading = async (work) => await this.#store.read(work);
-  readonly #batches: { readonly order: CommitOrder; readonly ended: () => void }[] = [];
+  readonly #batches: { readonly order: OrderOf<'commit'>; readonly ended: () => void }[] = [];
   /** Batches that are being committed. */
   #committing = 0;
   /** Settled when all batches that were ordered so far have ended. */
@@ -88,7 +67,7 @@ class PostgresThread {
     this.#port = port;
     this.#answers = new ThreadAnswers(port);
     this.#store = store;
-    packRecovered(this.#answers.begin(OPENED, 0), {
+    this.#answers.news('opened', {
       counts: store.writer.takeCounts(),
       storeId: store.storeId,
       firstTransaction: store.firstSession * SESSION_TRANSACTIONS + 1,
@@ -100,25 +79,25 @@ class PostgresThread {
     this.#answers.send();
     store.serve({
       taken: () => {
-        this.#answers.begin(TAKEN, 0);
+        this.#answers.news('taken', null);
         this.#answers.send();
       },
       counted: () => {
-        packCounts(this.#answers.begin(COUNTED, 0), store.writer.takeCounts());
+        this.#answers.news('counted', store.writer.takeCounts());
         this.#answers.send();
       },
       hinted: (hint) => {
-        this.#answers.begin(HINTED, 0).bytes(hint);
+        this.#answers.news('hinted', hint);
         this.#answers.send();
       },
     });
     port.on('message', (message: Uint8Array) => {
-      for (const order of readOrders(new PackReader(message))) this.#take(order);
+      for (const order of takeOrders(new PackReader(message))) this.#take(order);
     });
   }
 
   #take(order: Order): void {
-    switch (order.kind) {
+    switch (order.name) {
       case 'commit':
         this.#queue(order);
         break;
@@ -126,18 +105,24 @@ class PostgresThread {
         void this.#claim(order);
         break;
       case 'hint':
-        this.#store.hint(order.hint);
+        this.#store.hint(...order.args);
         break;
       case 'close':
-        void this.#close();
+        void this.#close(order);
         break;
-      default:
+      case 'list':
+      case 'listSchedules':
+      case 'load':
+      case 'lookUp':
         this.#reads.push({ order, after: this.#committed });
         this.#reading ??= this.#readAll();
+        break;
+      default:
+        throw new Error('a store in a database belongs to no pair and has no map');
     }
   }
 
-  #queue(order: CommitOrder): void {
+  #queue(order: OrderOf<'commit'>): void {
     const ended = new Promise<void>((resolve) => {
       this.#batches.push({ order, ended: resolve });
     });
@@ -175,22 +160,38 @@ class PostgresThread {
   }
 
   async #read({ order, after }: QueuedRead): Promise<void> {
-    switch (order.kind) {
-      case 'look_up':
+    switch (order.name) {
+      case 'lookUp':
         await this.#lookUp(order, after);
         break;
       case 'load':
-        await this.#load(order);
+        await this.#answer(order, async () => await load(this.#reader, ...order.args));
         break;
       case 'list':
-        await this.#list(order, list);
+        await this.#answer(order, async () => await this.#list(list, ...order.args));
         break;
-      case 'list_schedules':
-        await this.#list(order, listSchedules);
+      case 'listSchedules':
+        await this.#answer(order, async () => await this.#list(listSchedules, ...order.args));
     }
   }
 
-  async #commit({ id, changes }: CommitOrder): Promise<void> {
+  async #list(read: typeof list, after: number): Promise<readonly StoredRequest[]> {
+    return await this.#store.read((connection) => read(connection, after));
+  }
+
+  async #answer<Name extends OperationName>(
+    order: { readonly name: Name; readonly id: number },
+    work: () => Promise<ResultOf<Name>>,
+  ): Promise<void> {
+    try {
+      this.#answers.done(order, await work());
+    } catch (error) {
+      this.#answers.failed(order, this.#failureOf(error));
+    }
+  }
+
+  async #commit(order: OrderOf<'commit'>): Promise<void> {
+    const [, changes] = order.args;
     const { writer } = this.#store;
     let { session } = writer;
     try {
@@ -199,15 +200,14 @@ class PostgresThread {
       const { results, counts } = await writer.commit(changes);
       // What it accepted in a session that has ended meanwhile, another broker may have claimed.
       if (writer.session !== session && writer.doubt(changes)) {
-        packCounts(this.#answers.begin(COUNTED, 0), counts);
+        this.#answers.news('counted', counts);
         throw new UnknownOutcome(new FenceDown('the session of this broker has ended meanwhile'));
       }
-      const answer = this.#answers.begin(COMMITTED, id);
-      packResults(answer, results);
-      packCounts(answer, counts);
+      this.#answers.news('counted', counts);
+      this.#answers.done(order, results);
     } catch (error) {
       if (error instanceof FenceDown) this.#store.foundEnded(session);
-      this.#answers.fail(BATCH_FAILED, id, this.#failureOf(error));
+      this.#answers.failed(order, this.#failureOf(error));
       if (writer.isInDoubt) this.#settleLater();
     }
   }
@@ -243,18 +243,18 @@ class PostgresThread {
   }
 
   /** While batches are committed. */
-  async #claim({ id, order }: Extract<Order, { kind: 'claim' }>): Promise<void> {
+  async #claim(order: OrderOf<'claim'>): Promise<void> {
     const { session } = this.#store.writer;
     try {
       this.#store.mustBeReady();
-      const claimed = await this.#store.claims.claim(order);
+      const claimed = await this.#store.claims.claim(...order.args);
       if (this.#store.writer.session !== session) {
         throw new FenceDown('the session of this broker has ended meanwhile');
       }
-      packClaimed(this.#answers.begin(CLAIMED, id), claimed);
+      this.#answers.done(order, claimed);
     } catch (error) {
       if (error instanceof FenceDown) this.#store.foundEnded(session);
-      this.#answers.fail(CLAIM_FAILED, id, this.#failureOf(error));
+      this.#answers.failed(order, this.#failureOf(error));
     }
     this.#answers.send();
   }
@@ -271,75 +271,55 @@ class PostgresThread {
         throw error;
       });
     if (kept.length === 0) return;
-    packRequests(this.#answers.begin(KEPT, 0), kept);
+    this.#answers.news('kept', kept);
   }
 
   /** With all that follow it at once, and wait for the same batches. */
-  async #lookUp(first: LookUpOrder, after: Promise<void>): Promise<void> {
+  async #lookUp(first: OrderOf<'lookUp'>, after: Promise<void>): Promise<void> {
     const asked = [first];
     while (asked.length < LOOK_UPS_MAX) {
       const next = this.#reads[0];
-      if (next?.order.kind !== 'look_up' || next.after !== after) break;
+      if (next?.order.name !== 'lookUp' || next.after !== after) break;
       asked.push(next.order);
       this.#reads.shift();
     }
     try {
-      const answers = await lookUp(this.#reader, asked);
-      for (const [at, { id }] of asked.entries()) {
+      const answers = await lookUp(
+        this.#reader,
+        asked.map(({ args: [uuid, replyBytesMax] }) => ({ uuid, replyBytesMax })),
+      );
+      for (const [at, order] of asked.entries()) {
         const answer = answers[at] ?? { state: 'absent' };
-        if ('kept' in answer) this.#readInParts(id, answer);
-        else packFound(this.#answers.begin(FOUND, id), answer);
+        if ('kept' in answer) this.#readInParts(order, answer);
+        else this.#answers.done(order, answer);
       }
     } catch (error) {
-      for (const { id } of asked) this.#answers.fail(LOOK_FAILED, id, this.#failureOf(error));
+      for (const order of asked) this.#answers.failed(order, this.#failureOf(error));
     }
   }
 
   /** One large reply after the other, while other reads go on: each may take long. */
-  #readInParts(id: number, { found, kept }: LargeReply): void {
+  #readInParts(order: OrderOf<'lookUp'>, { found, kept }: LargeReply): void {
     const read: Reading = async (work) => {
       if (this.#isClosing) throw new Error('the store is being closed');
       return await this.#reader(work);
     };
     this.#large = this.#large.then(async () => {
-      try {
-        // If it is not there any more, the next look-up finds what is.
-        const reply = await inParts(read, kept);
-        packFound(this.#answers.begin(FOUND, id), { ...found, reply });
-      } catch (error) {
-        this.#answers.fail(LOOK_FAILED, id, this.#failureOf(error));
-      }
+      // If it is not there any more, the next look-up finds what is.
+      await this.#answer(order, async () => ({ ...found, reply: await inParts(read, kept) }));
       this.#answers.send();
     });
   }
 
-  async #load({ id, uuids }: Extract<Order, { kind: 'load' }>): Promise<void> {
-    try {
-      const bodies = await load(this.#reader, uuids);
-      packBodies(this.#answers.begin(LOADED, id), bodies);
-    } catch (error) {
-      this.#answers.fail(LOAD_FAILED, id, this.#failureOf(error));
-    }
-  }
-
-  async #list({ id, after }: { id: number; after: number }, read: typeof list): Promise<void> {
-    try {
-      const requests = await this.#store.read((connection) => read(connection, after));
-      packRequests(this.#answers.begin(LISTED, id), requests);
-    } catch (error) {
-      this.#answers.fail(LIST_FAILED, id, this.#failureOf(error));
-    }
-  }
-
   /** After all that was ordered before. */
-  async #close(): Promise<void> {
+  async #close(order: OrderOf<'close'>): Promise<void> {
     this.#isClosing = true;
     if (this.#settling !== null) clearTimeout(this.#settling);
     await this.#committed;
     await this.#reading;
     await this.#large;
     await this.#store.close();
-    this.#answers.begin(CLOSED, 0);
+    this.#answers.done(order, null);
     this.#answers.send();
     this.#port.close();
   }

@@ -11,7 +11,7 @@ import {
 import { middleOf, partsOf } from './batch-parts.js';
 import { Batch, type Order, type Row, type Sending } from './changes.js';
 import type { Connection } from './connection.js';
-import { BUSY, REFUSED } from '../../store/thread/messages.js';
+import { BUSY, REFUSED } from '../../store/store.js';
 import type { Fence } from './fence.js';
 import {
   FenceDown,

@@ -32,7 +32,7 @@ export function openSqliteStore(
   path: string,
   options: SqliteStoreOptions = IN_A_PAIR,
 ): OpenNodeStore {
-  return async (events, mapEvents) => {
+  return async (events) => {
     const { isNewStore, isPaired, news } = options;
     const thread = {
       script: new URL('./sqlite-thread.js', import.meta.url),
@@ -40,7 +40,7 @@ export function openSqliteStore(
       name: path,
       news,
     };
-    const store = new ThreadStore(thread, events, mapEvents ?? null);
+    const store = new ThreadStore(thread, events);
     const recovered = await store.opened;
     return { store, recovered };
   };

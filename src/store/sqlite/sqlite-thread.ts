@@ -2,13 +2,12 @@
 import { existsSync } from 'node:fs';
 import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
-import { assert, present } from '../../core/assert.js';
+import { present } from '../../core/assert.js';
 import { unpackChunk } from '../chunk-codec.js';
-import { unpackChanges } from '../batch-codec.js';
 import { PackReader } from '../packing.js';
 import { unpackRecords } from '../record-codec.js';
 import { setAsideText } from '../unusable.js';
-import type { ChangeResult, MergeFailure, StoreFailure, Transaction } from '../store.js';
+import type { MergeFailure, StoreFailure } from '../store.js';
 import { assertDurable, openForService, openWithoutFile } from './file/database.js';
 import { failureOf, openError } from './file/sqlite-errors.js';
 import { FileIdentity } from './file/file-identity.js';
@@ -16,52 +15,14 @@ import { KnownStore } from './file/known-store.js';
 import { LogWatch, LOOK_MS } from './file/log-watch.js';
 import { fitPairIndex } from './file/pair-index.js';
 import { rowsSetAside, setAside } from './file/set-aside.js';
+import type { AsideNews, OpenFailure, OpenOrder } from '../thread/messages.js';
 import {
-  type AsideNews,
-  BATCH_FAILED,
-  CLOSED,
-  COMMITTED,
-  DO_CLOSE,
-  DO_COMMIT,
-  DO_COMMIT_MAP,
-  DO_LOAD,
-  DO_LIST,
-  DO_LIST_MAP,
-  DO_LOOK_UP,
-  DO_MERGE,
-  DO_READ,
-  FOUND,
-  LIST_FAILED,
-  LISTED,
-  LOAD_FAILED,
-  LOADED,
-  LOOK_FAILED,
-  MAP_LIST_FAILED,
-  MAP_LISTED,
-  MAP_MERGED,
-  MAP_TOMBSTONES,
-  MERGE_FAILED,
-  MERGED,
-  type OpenFailure,
-  type OpenOrder,
-  OPENED,
-  packBodies,
-  packChunk,
-  packCounts,
-  packFound,
-  packMapMerged,
-  packMapRecords,
-  packMerged,
-  packPending,
-  packRecovered,
-  packResults,
-  READ,
-  READ_FAILED,
-  unpackMapRecords,
-  unpackPlace,
-  unpackTransaction,
-  unpackUuids,
-} from '../thread/messages.js';
+  type OperationName,
+  type Order,
+  type OrderOf,
+  type ResultOf,
+  takeOrders,
+} from '../thread/operations.js';
 import { Tables } from './tables/tables.js';
 import { ThreadAnswers } from '../thread/thread-answers.js';
 
@@ -172,83 +133,79 @@ class StoreThread {
     }
     const { isNumbered, ...recovered } = tables.recovered;
     this.#tombstoneBytes = recovered.mapTombstoneBytes;
-    packRecovered(this.#answers.begin(OPENED, 0), {
-      ...recovered,
-      isNumbered: isNumbered && file !== null,
-    });
+    this.#answers.news('opened', { ...recovered, isNumbered: isNumbered && file !== null });
     this.#answers.send();
   }
 
   #receive(message: PackReader): void {
-    while (!message.isAtEnd) {
-      const order = message.byte();
-      const id = message.number();
-      switch (order) {
-        case DO_COMMIT:
-          this.#commit(unpackTransaction(id, message), message);
-          break;
-        case DO_LOAD:
-          this.#load(id, message);
-          break;
-        case DO_LOOK_UP:
-          this.#lookUp(id, message);
-          break;
-        case DO_LIST:
-          this.#list(id, message.number());
-          break;
-        case DO_COMMIT_MAP:
-          this.#commitMap(unpackTransaction(id, message), message);
-          break;
-        case DO_LIST_MAP:
-          this.#listMap(id, message);
-          break;
-        case DO_MERGE:
-          this.#merge(unpackTransaction(id, message), message);
-          break;
-        case DO_READ:
-          this.#read(id, message);
-          break;
-        default:
-          assert(order === DO_CLOSE, 'an order of a known kind');
-          this.#close();
-          return;
-      }
+    for (const order of takeOrders(message)) {
+      this.#carryOut(order);
+      if (this.#isClosed) return;
     }
     this.#answers.send();
     this.#idle.refresh();
   }
 
-  #commit(transaction: Transaction, message: PackReader): void {
-    const changes = present(unpackChanges(message), 'changes of this program');
-    this.#transact(transaction, (tables) => tables.commit(transaction, changes));
+  #carryOut(order: Order): void {
+    switch (order.name) {
+      case 'commit': {
+        const [transaction, changes] = order.args;
+        this.#transact(order, (tables) => tables.commit(transaction, changes));
+        break;
+      }
+      case 'commitMap': {
+        const [transaction, changes] = order.args;
+        this.#transact(order, (tables) => {
+          tables.commitMap(transaction, changes);
+        });
+        break;
+      }
+      case 'merge':
+        this.#merge(order);
+        break;
+      case 'load':
+        this.#answer(order, ({ tables }) => order.args[0].map((uuid) => tables.body(uuid)));
+        break;
+      case 'lookUp':
+        this.#answer(order, ({ tables }) => tables.lookUp(...order.args));
+        break;
+      case 'listMap':
+        this.#answer(order, ({ tables }) => tables.listMap(...order.args));
+        break;
+      case 'read':
+        this.#answer(order, ({ tables }) => tables.read(...order.args));
+        break;
+      case 'list':
+        this.#list(order, ...order.args);
+        break;
+      case 'close':
+        this.#close(order);
+        break;
+      case 'claim':
+      case 'listSchedules':
+      case 'hint':
+        throw new Error('a file is no store that brokers share');
+    }
   }
 
-  #commitMap(transaction: Transaction, message: PackReader): void {
-    const changes = unpackMapRecords(message);
-    this.#transact(transaction, (tables) => {
-      tables.commitMap(transaction, changes);
-      return [];
-    });
-  }
-
-  #transact(transaction: Transaction, commit: (tables: Tables) => readonly ChangeResult[]): void {
+  #transact<Name extends 'commit' | 'commitMap'>(
+    order: { readonly name: Name; readonly id: number },
+    commit: (tables: Tables) => ResultOf<Name>,
+  ): void {
     const failure = this.#try(() => {
       const connection = this.#writable();
       const results = commit(connection.tables);
       this.#assertWritten(connection);
-      this.#answerTombstones(transaction.number, connection.tables);
-      const answer = this.#answers.begin(COMMITTED, transaction.number);
-      packResults(answer, results);
-      packCounts(answer, connection.tables.counts);
+      this.#tellCounts(connection.tables);
+      this.#answers.done(order, results);
     });
-    if (failure !== null) this.#answers.fail(BATCH_FAILED, transaction.number, failure);
+    if (failure !== null) this.#answers.failed(order, failure);
     this.#afterTransaction(failure);
   }
 
-  #merge(transaction: Transaction, message: PackReader): void {
-    const isFromActive = message.byte() !== 0;
-    const mapEpochMax = message.number();
-    const parts = unpackChunk(message.bytes(), mapEpochMax);
+  #merge(order: OrderOf<'merge'>): void {
+    const [transaction, records, isFromActive, mapEpochMax] = order.args;
+    const parts = unpackChunk(records, mapEpochMax);
     const requests = parts === null ? null : unpackRecords(parts.requests);
     const failure = this.#try(() => {
       const connection = this.#writable();
@@ -257,27 +214,26 @@ class StoreThread {
           ? null
           : connection.tables.merge(transaction, requests, parts.map, isFromActive);
       if (both === null) {
-        this.#answers.fail(MERGE_FAILED, transaction.number, MALFORMED);
+        this.#answers.mergeFailed(order, MALFORMED);
         return;
       }
       this.#assertWritten(connection);
-      this.#answerTombstones(transaction.number, connection.tables);
-      const { merged, map } = both;
-      if (map.changed.length > 0 || map.conflicts.length > 0) {
-        packMapMerged(this.#answers.begin(MAP_MERGED, transaction.number), map);
-      }
-      const answer = this.#answers.begin(MERGED, transaction.number);
-      packMerged(answer, merged);
-      packCounts(answer, connection.tables.counts);
+      this.#tellCounts(connection.tables);
+      this.#answers.done(order, { ...both.merged, map: both.map });
     });
-    if (failure !== null) this.#answers.fail(MERGE_FAILED, transaction.number, failure);
+    if (failure !== null) this.#answers.failed(order, failure);
     this.#afterTransaction(failure);
   }
 
-  #answerTombstones(transaction: number, { mapTombstoneBytes }: Tables): void {
+  #tellCounts(tables: Tables): void {
+    this.#tellTombstones(tables);
+    this.#answers.news('counted', tables.counts);
+  }
+
+  #tellTombstones({ mapTombstoneBytes }: Tables): void {
     if (mapTombstoneBytes === this.#tombstoneBytes) return;
     this.#tombstoneBytes = mapTombstoneBytes;
-    this.#answers.begin(MAP_TOMBSTONES, transaction).number(mapTombstoneBytes);
+    this.#answers.news('mapTombstones', mapTombstoneBytes);
   }
 
   #assertWritten(connection: Connection): void {
@@ -316,64 +272,34 @@ class StoreThread {
     this.#connection = connect(this.#order, this.#known, this.#connection.tables);
   }
 
-  #load(load: number, message: PackReader): void {
-    const uuids = unpackUuids(message);
+  #answer<Name extends OperationName>(
+    order: { readonly name: Name; readonly id: number },
+    read: (connection: Connection) => ResultOf<Name>,
+  ): void {
     const failure = this.#try(() => {
-      const bodies = uuids.map((uuid) => this.#connection.tables.body(uuid));
-      packBodies(this.#answers.begin(LOADED, load), bodies);
+      this.#answers.done(order, read(this.#connection));
     });
-    if (failure !== null) this.#answers.fail(LOAD_FAILED, load, failure);
-  }
-
-  #lookUp(look: number, message: PackReader): void {
-    const uuid = message.bytes();
-    const replyBytesMax = message.number();
-    const failure = this.#try(() => {
-      const found = this.#connection.tables.lookUp(uuid, replyBytesMax);
-      packFound(this.#answers.begin(FOUND, look), found);
-    });
-    if (failure !== null) this.#answers.fail(LOOK_FAILED, look, failure);
+    if (failure !== null) this.#answers.failed(order, failure);
   }
 
   /** Orders that arrive meanwhile are carried out before it reads on. */
-  #list(list: number, after: number): void {
+  #list(order: OrderOf<'list'>, after: number): void {
     const failure = this.#try(() => {
       const { requests, next } = this.#connection.tables.pending(after, LISTED_REQUESTS);
-      if (next !== null) {
+      if (next === null) this.#answers.listed(order, requests);
+      else {
         setImmediate(() => {
-          this.#listOn(list, next);
+          this.#listOn(order, next);
         });
-        return;
       }
-      packPending(this.#answers.begin(LISTED, list), requests);
     });
-    if (failure !== null) this.#answers.fail(LIST_FAILED, list, failure);
+    if (failure !== null) this.#answers.failed(order, failure);
   }
 
-  #listOn(list: number, after: number): void {
+  #listOn(order: OrderOf<'list'>, after: number): void {
     if (this.#isClosed) return;
-    this.#list(list, after);
+    this.#list(order, after);
     this.#answers.send();
-  }
-
-  #listMap(list: number, message: PackReader): void {
-    const after = message.bytes().toString('latin1');
-    const failure = this.#try(() => {
-      const records = this.#connection.tables.listMap(after);
-      packMapRecords(this.#answers.begin(MAP_LISTED, list), records);
-    });
-    if (failure !== null) this.#answers.fail(MAP_LIST_FAILED, list, failure);
-  }
-
-  #read(read: number, message: PackReader): void {
-    const place = unpackPlace(message);
-    const requestsMax = message.number();
-    const bytesMax = message.number();
-    const failure = this.#try(() => {
-      const chunk = this.#connection.tables.read(place, requestsMax, bytesMax);
-      packChunk(this.#answers.begin(READ, read), chunk);
-    });
-    if (failure !== null) this.#answers.fail(READ_FAILED, read, failure);
   }
 
   /** Runs while there are no orders. */
@@ -381,7 +307,7 @@ class StoreThread {
     this.#upkeep(() => {
       const { tables } = this.#connection;
       const hasDropped = tables.dropTombstones();
-      this.#answerTombstones(0, tables);
+      this.#tellTombstones(tables);
       if (tables.shrink() || hasDropped) this.#idle.refresh();
       tables.checkpoint();
     });
@@ -419,7 +345,7 @@ class StoreThread {
     }
   }
 
-  #close(): void {
+  #close(order: OrderOf<'close'>): void {
     clearTimeout(this.#idle);
     if (this.#logTimer !== null) clearTimeout(this.#logTimer);
     this.#isClosed = true;
@@ -427,7 +353,7 @@ class StoreThread {
     // start.
     this.#upkeep(() => this.#connection.tables.close());
     this.#upkeep(() => this.#connection.db.close());
-    this.#answers.begin(CLOSED, 0);
+    this.#answers.done(order, null);
     this.#answers.send();
     this.#port.close();
   }

@@ -1,11 +1,30 @@
-/** What a store's thread answers: several answers are sent in one message. */
+/** What a store's thread answers and tells: all of one moment in one message. */
 import type { MessagePort } from 'node:worker_threads';
 
 import { PackWriter } from '../packing.js';
-import type { MergeFailure } from '../store.js';
-import { packFailure } from './messages.js';
+import type { PendingRow } from './messages.js';
+import { packPending } from './messages.js';
+import {
+  NEWS,
+  NEWS_NAMES,
+  type NewsName,
+  OPERATIONS,
+  type OperationName,
+  type OrderOf,
+  type ResultOf,
+} from './operations.js';
+import type { MergeFailure, StoreFailure } from '../store.js';
+import type { Shape, ValueOf } from './shapes.js';
 
 const ANSWER_BYTES = 4096;
+
+/** What follows: the result of a call, why it failed, or news. */
+export const DONE_ANSWER = 0;
+export const FAILED_ANSWER = 1;
+export const NEWS_ANSWER = 2;
+
+/** What is known of a call when it is answered. */
+type Asked<Name> = { readonly name: Name; readonly id: number };
 
 export class ThreadAnswers {
   readonly #port: MessagePort;
@@ -15,19 +34,35 @@ export class ThreadAnswers {
     this.#port = port;
   }
 
-  /**
-   * Begins an answer, whose fields follow.
-   * @param what its kind: see messages.ts
-   * @param id of the order that it answers; 0: of none
-   */
-  begin(what: number, id: number): PackWriter {
-    this.#writer.byte(what);
-    this.#writer.number(id);
-    return this.#writer;
+  done<Name extends OperationName>({ name, id }: Asked<Name>, result: ResultOf<Name>): void {
+    this.#begin(DONE_ANSWER, id);
+    (OPERATIONS[name].result as Shape<ResultOf<Name>>).put(this.#writer, result);
   }
 
-  fail(what: number, id: number, failure: MergeFailure): void {
-    packFailure(this.begin(what, id), failure);
+  /** The result of a list, as rows of the store. */
+  listed({ id }: OrderOf<'list'>, rows: readonly PendingRow[]): void {
+    this.#begin(DONE_ANSWER, id);
+    packPending(this.#writer, rows);
+  }
+
+  failed({ id }: Asked<OperationName>, failure: StoreFailure): void {
+    this.#begin(FAILED_ANSWER, id);
+    OPERATIONS.commit.failure.put(this.#writer, failure);
+  }
+
+  mergeFailed({ id }: OrderOf<'merge'>, failure: MergeFailure): void {
+    this.#begin(FAILED_ANSWER, id);
+    OPERATIONS.merge.failure.put(this.#writer, failure);
+  }
+
+  news<Name extends NewsName>(name: Name, value: ValueOf<(typeof NEWS)[Name]>): void {
+    this.#begin(NEWS_ANSWER, NEWS_NAMES.indexOf(name));
+    (NEWS[name] as Shape<typeof value>).put(this.#writer, value);
+  }
+
+  #begin(what: number, id: number): void {
+    this.#writer.byte(what);
+    this.#writer.number(id);
   }
 
   send(): void {

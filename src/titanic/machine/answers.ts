@@ -8,7 +8,7 @@ import { unpack } from '../../core/packed.js';
 import { deadStatus } from '../../wire/failure.js';
 import { isCertainFor, mayAccess } from './ownership.js';
 import { unpackFailure } from '../../store/failure-codec.js';
-import { LookUps, SMALL_BYTES } from './lookups.js';
+import { type AskStore, type LookUp, LookUps, SMALL_BYTES } from './lookups.js';
 import { OutputWaiters } from './output-waiters.js';
 import type { AnswerNumber, Overdue, StoreWaits } from './store-waits.js';
 import type { Found, Owner, RequestUuid } from '../../store/store.js';
@@ -96,7 +96,7 @@ export class Answers {
   /** @param late told of a change that was given up because the store took too long */
   constructor(
     waits: StoreWaits,
-    askStore: (look: number, uuid: RequestUuid, replyBytesMax: number) => void,
+    askStore: AskStore,
     probe: () => number | null,
     isWithheld: (uuid: RequestUuid) => boolean,
     tellDenied: (asker: Asker, uuid: RequestUuid) => void = () => undefined,
@@ -237,11 +237,11 @@ export class Answers {
   }
 
   /** The result of this look-up is delivered later, so nobody may join it any more. */
-  withholdResult(look: number): void {
+  withholdResult(look: LookUp): void {
     this.#lookUps.stopSharing(look);
   }
 
-  found(look: number, found: Found, now: number): void {
+  found(look: LookUp, found: Found, now: number): void {
     const asked = this.#lookUps.found(look).filter(({ id }) => this.waits.isOpen(id));
     if (this.isUntrusted || asked.length === 0) return;
     let reply: Buffer[] | null = null;
@@ -345,7 +345,7 @@ export class Answers {
    * The look-up failed, so it is uncertain whether the request is unknown or still pending.
    * @param text for those who asked; `null`: it is tried again
    */
-  lookFailed(look: number, text: string | null, now: number): void {
+  lookFailed(look: LookUp, text: string | null, now: number): void {
     if (text === null) {
       this.#lookUps.failed(look, now);
       return;

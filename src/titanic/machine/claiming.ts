@@ -12,6 +12,7 @@ import { OldestFirst } from '../../core/oldest-first.js';
 import { SCHEDULES, type TitanicClaims, type TitanicContext } from './context.js';
 import { CLAIM } from './open-index.js';
 import type { OpenRequests } from './open-requests.js';
+import type { Scope } from './scope.js';
 import type { ClaimedRequest, Release, RequestUuid, Wanted } from '../../store/store.js';
 
 /**
@@ -49,9 +50,8 @@ export class Claiming {
   readonly #store: TitanicClaims;
   readonly #requests: OpenRequests;
   readonly #schedules: ClaimedSchedules;
-  readonly #first: number;
+  readonly #scope: Scope;
   readonly #random: RandomFill;
-  #last = 0;
   readonly #services = new Map<string, ClaimedService>();
   /** Services to be looked at: they may have room, and more may be stored for them. */
   readonly #dirty = new OldestFirst<string, null>();
@@ -68,20 +68,20 @@ export class Claiming {
   #crowded = new Set<string>();
   #embedded: EmbeddedServiceApi | null = null;
 
-  /** @param first claims are numbered above this */
+  /** @param scope of the activation */
   constructor(
     context: TitanicContext,
     store: TitanicClaims,
     requests: OpenRequests,
     schedules: ClaimedSchedules,
-    first: number,
+    scope: Scope,
     random: RandomFill,
   ) {
     this.#context = context;
     this.#store = store;
     this.#requests = requests;
     this.#schedules = schedules;
-    this.#first = first;
+    this.#scope = scope;
     this.#random = random;
   }
 
@@ -142,8 +142,9 @@ export class Claiming {
 
   // ---------------------------------------------------------------- reports of the store
 
-  claimed(claim: number, requests: readonly ClaimedRequest[]): void {
-    if (claim !== this.#first + this.#last || this.#asked === null) return;
+  #claimed(asked: readonly Wanted[], requests: readonly ClaimedRequest[]): void {
+    // It was asked for by a session that has ended.
+    if (asked !== this.#asked) return;
     const counts = new Map<string, number>();
     for (const each of requests) {
       const { service } = each.request;
@@ -152,7 +153,7 @@ export class Claiming {
       if (service.equals(SCHEDULES)) this.#schedules.claimed(each);
       else this.#requests.claimed(each);
     }
-    for (const { service, most } of this.#asked) {
+    for (const { service, most } of asked) {
       const name = service.toString('latin1');
       const known = this.#services.get(name);
       if (known === undefined) continue;
@@ -163,9 +164,9 @@ export class Claiming {
     this.#releasing = [];
   }
 
-  claimFailed(claim: number): void {
-    if (claim !== this.#first + this.#last || this.#asked === null) return;
-    for (const { service } of this.#asked) this.#dirty.set(service.toString('latin1'), null);
+  #claimFailed(asked: readonly Wanted[]): void {
+    if (asked !== this.#asked) return;
+    for (const { service } of asked) this.#dirty.set(service.toString('latin1'), null);
     this.#asked = null;
     this.#isUncertain = true;
     this.#retryAt = this.#context.now + RETRY_MS;
@@ -174,7 +175,6 @@ export class Claiming {
   /** This broker has another session: it has claimed nothing yet. */
   restart(): void {
     this.#asked = null;
-    this.#last++;
     this.#isUncertain = false;
     this.#releasing = [];
     this.#retryAt = -Infinity;
@@ -202,7 +202,15 @@ export class Claiming {
     this.#asked = wanted;
     this.#releasing = released;
     this.#isUncertain = false;
-    this.#store.claim(this.#first + ++this.#last, { wanted, released, known });
+    const completion = this.#scope.completion<readonly ClaimedRequest[], unknown>(
+      (requests) => {
+        this.#claimed(wanted, requests);
+      },
+      () => {
+        this.#claimFailed(wanted);
+      },
+    );
+    this.#store.claim({ wanted, released, known }, completion);
   }
 
   /** Looks at all services with workers. @returns what is given back */

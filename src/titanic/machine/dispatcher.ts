@@ -71,21 +71,30 @@ export interface Delivery {
 const LOAD_REQUESTS_MAX = 256;
 const LOAD_BYTES_MAX = 8 * 1024 * 1024;
 const IN_FLIGHT_BYTES_MAX = 256 * 1024 * 1024;
+/** Delay after a read that failed. */
+const READ_RETRY_MS = 1000;
 /** Maximum number of requests handled in one turn because they are due. */
 const TURN_REQUESTS_MAX = 4096;
+
+/** Reads bodies; `done` gets them in the order of the uuids. */
+export type LoadBodies = (
+  uuids: readonly RequestUuid[],
+  done: (bodies: readonly (StoredContent | null)[]) => void,
+  failed: () => void,
+) => void;
 
 export class Dispatcher {
   readonly index: OpenIndex = new OpenIndex();
   readonly #origins = new Origins();
   readonly #maxInFlight: number;
-  readonly #load: (load: number, uuids: readonly RequestUuid[]) => void;
+  readonly #load: LoadBodies;
+  readonly #now: () => number;
   /** Whether the store may have more requests of a service than are open here. */
   readonly #mayHaveMore: (service: Buffer) => boolean;
   readonly #services: OpenServices;
   #withDemand: OpenService[] = [];
   readonly #delayed: IndexedHeap;
   readonly #expiring: IndexedHeap;
-  readonly #loads = new Map<number, Slot[]>();
   /** Of requests that are READY: what need not be read again. */
   readonly #atHand = new Map<Slot, StoredContent>();
   #lastLoad = 0;
@@ -101,11 +110,13 @@ export class Dispatcher {
 
   constructor(
     maxInFlight: number,
-    load: (load: number, uuids: readonly RequestUuid[]) => void,
+    load: LoadBodies,
+    now: () => number,
     mayHaveMore: (service: Buffer) => boolean = () => false,
   ) {
     this.#maxInFlight = maxInFlight;
     this.#load = load;
+    this.#now = now;
     this.#mayHaveMore = mayHaveMore;
     const { index } = this;
     this.#services = new OpenServices(index);
@@ -383,27 +394,6 @@ export class Dispatcher {
     }
   }
 
-  // ---------------------------------------------------------------- reports of the store
-
-  loaded(load: number, bodies: readonly (StoredContent | null)[]): void {
-    const slots = this.#loads.get(load) ?? [];
-    this.#loads.delete(load);
-    for (const [place, slot] of slots.entries()) {
-      this.#loaded.push({ slot, load, content: bodies[place] ?? null });
-    }
-  }
-
-  /** The read failed: the requests are tried again after `retryMs`. */
-  loadFailed(load: number, now: number, retryMs: number): void {
-    const slots = this.#loads.get(load) ?? [];
-    this.#loads.delete(load);
-    for (const slot of slots) {
-      if (!this.#isLoading(slot, load)) continue;
-      this.#leftBroker(slot);
-      this.wait(slot, now + retryMs, now);
-    }
-  }
-
   // ---------------------------------------------------------------- a turn
 
   /**
@@ -499,12 +489,28 @@ export class Dispatcher {
     const load = ++this.#lastLoad;
     const unread = slots.filter((slot) => !this.#isAtHand(slot, load));
     if (unread.length === 0) return slots.length;
-    this.#loads.set(load, unread);
     this.#load(
-      load,
       unread.map((slot) => index.uuid(slot)),
+      (bodies) => {
+        for (const [place, slot] of unread.entries()) {
+          this.#loaded.push({ slot, load, content: bodies[place] ?? null });
+        }
+      },
+      () => {
+        this.#loadFailed(load, unread);
+      },
     );
     return slots.length;
+  }
+
+  /** The read failed: the requests are tried again. */
+  #loadFailed(load: number, slots: readonly Slot[]): void {
+    const now = this.#now();
+    for (const slot of slots) {
+      if (!this.#isLoading(slot, load)) continue;
+      this.#leftBroker(slot);
+      this.wait(slot, now + READ_RETRY_MS, now);
+    }
   }
 
   #isAtHand(slot: Slot, load: number): boolean {

@@ -17,7 +17,7 @@ const LARGE_BYTES_MAX = 16 * 1024 * 1024;
 const RETRY_MS = 1000;
 
 /** A look-up, and those who get its result. */
-interface LookUp {
+export interface LookUp {
   readonly uuid: RequestUuid;
   readonly key: string;
   /** Bytes of the reply that it reads; 0: of a small one, or only its size. */
@@ -25,21 +25,23 @@ interface LookUp {
   readonly asked: ReplyQuery[];
 }
 
+/** `found` or `failed` follows. @param replyBytesMax of a larger reply only the size is read */
+export type AskStore = (look: LookUp, replyBytesMax: number) => void;
+
 export class LookUps {
-  readonly #askStore: (look: number, uuid: RequestUuid, replyBytesMax: number) => void;
-  readonly #inProgress = new Map<number, LookUp>();
+  readonly #askStore: AskStore;
+  readonly #inProgress = new Set<LookUp>();
   /** Look-ups that wait or are in progress, by uuid, which others may join. */
   readonly #small = new Map<string, LookUp>();
   readonly #large = new Map<string, LookUp>();
   readonly #waiting = new FairQueue<LookUp>();
   readonly #waitingLarge = new FairQueue<LookUp>();
   #largeBytes = 0;
-  #last = 0;
   /** Look-ups that failed, and when they are tried again. */
   #failed: LookUp[] = [];
   #retryAt = Infinity;
 
-  constructor(askStore: (look: number, uuid: RequestUuid, replyBytesMax: number) => void) {
+  constructor(askStore: AskStore) {
     this.#askStore = askStore;
   }
 
@@ -91,14 +93,13 @@ export class LookUps {
 
   #begin(look: LookUp | undefined, replyBytesMax: number): void {
     if (look === undefined) return;
-    this.#inProgress.set(++this.#last, look);
-    this.#askStore(this.#last, look.uuid, replyBytesMax);
+    this.#inProgress.add(look);
+    this.#askStore(look, replyBytesMax);
   }
 
-  /** @returns those who get the result; none if nobody asked */
-  found(number: number): readonly ReplyQuery[] {
-    const look = this.#end(number);
-    if (look === null) return [];
+  /** @returns those who get the result */
+  found(look: LookUp): readonly ReplyQuery[] {
+    this.#end(look);
     this.#forget(look);
     this.#start();
     return look.asked;
@@ -107,26 +108,21 @@ export class LookUps {
   /**
    * The look-up failed, so it is uncertain whether the request is unknown or still pending.
    */
-  failed(number: number, now: number): void {
-    const look = this.#end(number);
-    if (look === null) return;
+  failed(look: LookUp, now: number): void {
+    this.#end(look);
     if (this.#failed.length === 0) this.#retryAt = now + RETRY_MS;
     this.#failed.push(look);
     this.#start();
   }
 
-  #end(number: number): LookUp | null {
-    const look = this.#inProgress.get(number);
-    if (look === undefined) return null;
-    this.#inProgress.delete(number);
+  #end(look: LookUp): void {
+    this.#inProgress.delete(look);
     this.#largeBytes -= look.bytes;
-    return look;
   }
 
   /** The result shows the state now but is delivered later, so nobody may join it any more. */
-  stopSharing(number: number): void {
-    const look = this.#inProgress.get(number);
-    if (look !== undefined) this.#forget(look);
+  stopSharing(look: LookUp): void {
+    this.#forget(look);
   }
 
   #forget(look: LookUp): void {

@@ -14,6 +14,8 @@ import { claimOf, keptClaim } from './claiming.js';
 import { closerOf, mayAccess } from './ownership.js';
 import { SCHEDULES, type TitanicContext } from './context.js';
 import { Dispatcher } from './dispatcher.js';
+import type { LookUp } from './lookups.js';
+import type { Scope } from './scope.js';
 import { keptDetail } from '../../store/failure-codec.js';
 import { CLAIM, ENDING, GENERATION, NO_SLOT, SETTLING, type Slot, STATE } from './open-index.js';
 import {
@@ -88,7 +90,7 @@ export class OpenRequests {
   /**
    * Look-up results withheld because they may come from a batch that the peer has not confirmed.
    */
-  #withheld: { readonly look: number; readonly found: Found }[] = [];
+  #withheld: { readonly look: LookUp; readonly found: Found }[] = [];
   /** Requests that a merge made pending while their end was being committed. */
   readonly #reopening = new Map<string, StoredRequest>();
   /** Requests that this broker claimed again before it learned that its last step was committed. */
@@ -98,13 +100,13 @@ export class OpenRequests {
   #trouble: StoreFailure | null = null;
 
   /**
-   * @param firstRead reads of the store are numbered above this
+   * @param scope of the activation
    * @param made makes the intent of a request that was given to `intendNumber`
    * @param mayHaveMore whether a shared store may have more of a service than is open here
    */
   constructor(
     context: TitanicContext,
-    firstRead: number,
+    scope: Scope,
     made: (number: IntentNumber) => Intent,
     schedules: ScheduleRequests,
     mayHaveMore: (service: Buffer) => boolean,
@@ -114,8 +116,16 @@ export class OpenRequests {
     const { options, store, replica, commits } = context;
     this.answers = new Answers(
       new StoreWaits(replica.answerMs, () => context.now),
-      (look, uuid, replyBytesMax) => {
-        store.lookUp(firstRead + look, uuid, replyBytesMax);
+      (look, replyBytesMax) => {
+        const completion = scope.completion<Found, StoreFailure>(
+          (found) => {
+            this.#found(look, found);
+          },
+          (failure) => {
+            this.#lookFailed(look, failure);
+          },
+        );
+        store.lookUp(look.uuid, replyBytesMax, completion);
       },
       () => replica.probe(),
       (uuid) => this.isWithheld(uuid),
@@ -129,12 +139,25 @@ export class OpenRequests {
     );
     this.dispatcher = new Dispatcher(
       options.maxInFlight,
-      (load, uuids) => {
-        store.load(firstRead + load, uuids);
+      (uuids, done, failed) => {
+        store.load(uuids, scope.completion(done, failed));
       },
+      () => context.now,
       mayHaveMore,
     );
-    this.writer = new Writer(replica, commits, made);
+    this.writer = new Writer(replica, commits, made, {
+      now: () => context.now,
+      committed: () => {
+        this.#showWithheld();
+        this.#heal();
+      },
+      failed: (failure) => {
+        this.#batchFailed(failure);
+      },
+      released: (isDoubtful) => {
+        this.#released(isDoubtful);
+      },
+    });
   }
 
   /** The node steps down: operators get an answer; pending answers to clients are dropped. */
@@ -209,11 +232,18 @@ export class OpenRequests {
     return this.writer.isUnconfirmed || isDoubtful;
   }
 
-  found(look: number, found: Found): void {
+  #found(look: LookUp, found: Found): void {
     if (this.#mayContainUnsafe) {
       this.#withheld.push({ look, found });
       this.answers.withholdResult(look);
     } else this.answers.found(look, found, this.#context.now);
+  }
+
+  #lookFailed(look: LookUp, failure: StoreFailure): void {
+    const { replica, now } = this.#context;
+    // A store that is shared has tried again for as long as an operation may take.
+    const text = replica.answerMs < Infinity ? (replica.silence ?? failure.message) : null;
+    this.answers.lookFailed(look, text, now);
   }
 
   #showWithheld(): void {
@@ -233,13 +263,6 @@ export class OpenRequests {
 
   // ---------------------------------------------------------------- reports of the store and the peer
 
-  committed(batch: number, results: readonly ChangeResult[]): void {
-    const { now } = this.#context;
-    if (!this.writer.committed(batch, results, now)) return;
-    this.#showWithheld();
-    this.#heal();
-  }
-
   #heal(): void {
     if (this.#trouble === null) return;
     this.#trouble = null;
@@ -251,27 +274,17 @@ export class OpenRequests {
     if (this.#trouble?.kind === 'busy') this.#heal();
   }
 
-  batchFailed(batch: number, failure: StoreFailure): void {
-    const { events, now } = this.#context;
+  #batchFailed(failure: StoreFailure): void {
+    const { events } = this.#context;
     const { kind, message, detail: text = message } = failure;
-    if (!this.writer.failed(batch, failure, now) && kind !== 'fatal') return;
     if (this.#trouble === null) events.emit({ name: 'store.failed', kind, text });
     this.#trouble = failure;
     // Earlier changes may be lost: from now on nothing is acknowledged or shown.
     if (kind === 'fatal') this.answers.isUntrusted = true;
   }
 
-  /** The peer also has this transaction. */
-  confirmed(number: number): void {
-    this.writer.released(number, false, this.#context.now);
-    this.#showWithheld();
-  }
-
-  /** The peer was lost before it confirmed this transaction, which is committed here alone. */
-  unconfirmed(number: number): void {
-    const isDoubtful = this.#context.replica.refusal !== null;
+  #released(isDoubtful: boolean): void {
     this.#isDoubtful ||= isDoubtful;
-    this.writer.released(number, isDoubtful, this.#context.now);
     // With `strict`, later changes are not written, so their clients need not wait.
     if (isDoubtful) this.writer.refuse(DOUBTFUL);
     this.#showWithheld();

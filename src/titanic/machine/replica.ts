@@ -2,14 +2,15 @@
  * The replica port: how Titanic commits its changes. In a pair, another store holds them as well;
  * how they get there is not Titanic's business.
  */
-import type { Change } from '../../store/store.js';
+import type { Change, ChangeResult, Completion } from '../../store/store.js';
 
-/** A batch that was given to the store. */
-export interface SubmittedBatch {
-  /** The number of its transaction. */
-  readonly number: number;
-  /** Its consequences wait for `Titanic.confirmed` or `unconfirmed`. */
-  readonly awaitsPeer: boolean;
+/** What becomes of a batch. Its consequences wait for both, if it awaits the peer. */
+export interface BatchOutcome<Result> extends Completion<Result> {
+  /**
+   * The peer has it, or was lost. Called at any time, if the batch awaits the peer.
+   * @param isDoubtful it was lost, and the changes were promised to both disks
+   */
+  released(isDoubtful: boolean): void;
 }
 
 export interface Replica {
@@ -32,10 +33,10 @@ export interface Replica {
   /** How many bytes a batch has at most, or one change. */
   readonly batchBytesMax: number;
   /**
-   * Gives the changes to the store, as one transaction. `Titanic.committed` or `batchFailed`
-   * follows.
+   * Gives the changes to the store, as one transaction.
+   * @returns true if it awaits the peer
    */
-  commit(changes: readonly Change[]): SubmittedBatch;
+  commit(changes: readonly Change[], outcome: BatchOutcome<readonly ChangeResult[]>): boolean;
   /**
    * Whether a uuid that is in no row here is unknown (400). 0: it is unknown. `null`: this cannot
    * be known now (300). Otherwise the number of a probe: it is unknown once `Titanic.probed` is

@@ -6,6 +6,7 @@ import type { StoredBody } from '../../broker/ports.js';
 import type { RequestUuid } from '../../store/store.js';
 import type { TitanicContext } from './context.js';
 import type { Schedule } from './schedule-table.js';
+import type { Scope } from './scope.js';
 
 /** Maximum number of bodies read at once when schedules become known, and of their bytes. */
 const READ_MAX = 256;
@@ -17,27 +18,24 @@ export type Bodies = readonly (StoredBody | null)[];
 
 export class ScheduleBodies {
   readonly #context: TitanicContext;
-  readonly #firstRead: number;
+  readonly #scope: Scope;
   readonly #known: (schedule: Schedule, stored: StoredBody | null) => void;
-  /** Reads in progress: what to do with their results. `null`: the read failed. */
-  readonly #reads = new Map<number, (bodies: Bodies | null) => void>();
-  #lastRead = 0;
   /** Schedules whose body is not read yet. */
   #unread: Schedule[] = [];
   #isReading = false;
   #readAgainAt = -Infinity;
 
   /**
-   * @param firstRead reads of the store are numbered above this
+   * @param scope of the activation
    * @param known the body of a schedule that was added is read; `null`: it is not in the store
    */
   constructor(
     context: TitanicContext,
-    firstRead: number,
+    scope: Scope,
     known: (schedule: Schedule, stored: StoredBody | null) => void,
   ) {
     this.#context = context;
-    this.#firstRead = firstRead;
+    this.#scope = scope;
     this.#known = known;
   }
 
@@ -58,15 +56,10 @@ export class ScheduleBodies {
 
   /** @param then gets `null` if the read failed */
   read(uuids: readonly RequestUuid[], then: (bodies: Bodies | null) => void): void {
-    this.#reads.set(++this.#lastRead, then);
-    this.#context.store.load(this.#firstRead + this.#lastRead, uuids);
-  }
-
-  /** @param read without `firstRead` */
-  loaded(read: number, bodies: Bodies | null): void {
-    const then = this.#reads.get(read);
-    this.#reads.delete(read);
-    then?.(bodies);
+    const completion = this.#scope.completion(then, () => {
+      then(null);
+    });
+    this.#context.store.load(uuids, completion);
   }
 
   /** Begins to read the next slice, if none is being read. */

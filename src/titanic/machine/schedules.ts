@@ -16,7 +16,7 @@ import { claimOf, keptClaim } from './claiming.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import { type DueFault, type DueTimes, firstDue, readDueTimes } from './due-times.js';
 import type { OpenRequests } from './open-requests.js';
-import { type Bodies, ScheduleBodies } from './schedule-bodies.js';
+import { ScheduleBodies } from './schedule-bodies.js';
 import { ScheduleCommands } from './schedule-commands.js';
 import {
   keyOf,
@@ -25,6 +25,7 @@ import {
   type ScheduleFacts,
   ScheduleTable,
 } from './schedule-table.js';
+import type { Scope } from './scope.js';
 import { contentOf, extraOf } from '../../store/fields.js';
 import {
   type Change,
@@ -80,19 +81,19 @@ export class Schedules {
   /** Due, but nothing could be stored: monotonic milliseconds, in their order. */
   readonly #delayed: { readonly schedule: Schedule; readonly until: number }[] = [];
 
-  /** @param firstRead reads of the store are numbered above this */
+  /** @param scope of the activation */
   constructor(
     context: TitanicContext,
     requests: OpenRequests,
     uuids: Uuids,
     accepting: Accepting,
-    firstRead: number,
+    scope: Scope,
   ) {
     this.#context = context;
     this.#requests = requests;
     this.#uuids = uuids;
     this.#accepting = accepting;
-    this.#bodies = new ScheduleBodies(context, firstRead, this.#known.bind(this));
+    this.#bodies = new ScheduleBodies(context, scope, this.#known.bind(this));
     this.#commands = new ScheduleCommands(context, requests, uuids, accepting, this.#table, {
       read: (uuid, then) => {
         this.#bodies.read([uuid], (bodies) => {
@@ -262,11 +263,6 @@ export class Schedules {
   }
 
   // ---------------------------------------------------------------- reads
-
-  /** See `ScheduleBodies.loaded`. */
-  loaded(read: number, bodies: Bodies | null): void {
-    this.#bodies.loaded(read, bodies);
-  }
 
   #known(schedule: Schedule, stored: StoredBody | null): void {
     // Its facts are known if its client's request was answered meanwhile.

@@ -37,40 +37,29 @@ import { measureStored } from './gauges.js';
 import type { Replica } from './replica.js';
 import { Progress } from './progress.js';
 import { Schedules } from './schedules.js';
+import { Scope } from './scope.js';
 import { ONLY_ASK, TitanicServices } from './services.js';
 import {
-  type ChangeResult,
-  type ClaimedRequest,
+  type Completion,
   FIRST_CLAIM,
-  type Found,
   type Hint,
   type RequestUuid,
   type StoreCounts,
-  type StoredContent,
   type StoredRequest,
-  type StoreEvents,
   type StoreFailure,
 } from '../../store/store.js';
 import type { StoredServices } from './stored-services.js';
 import { Upkeep } from './upkeep.js';
 import { Uuids } from './uuid.js';
 
-/** How many reads one activation can request, because their numbers are consecutive. */
-const ACTIVATION_READS = 2 ** 40;
-/** Of these, the reads for schedules are numbered above this. */
-const SCHEDULE_READS = 2 ** 39;
 /** Delay after a read that failed. */
 const READ_RETRY_MS = 1000;
 /** How often a shared store is asked for what clients wait for. */
 const LOOK_AGAIN_MS = 250;
 
-export type TitanicStoreEvents = StoreEvents;
-
-/** The list number while nothing is being listed. */
-const NO_LIST = 0;
-
 /** The state of one activation, which is only in memory. */
 interface Activation {
+  readonly scope: Scope;
   readonly requests: OpenRequests;
   readonly services: TitanicServices;
   readonly progress: Progress;
@@ -81,22 +70,17 @@ interface Activation {
   readonly claiming: Claiming | null;
 }
 
-export class Titanic implements InternalService, InternalClient, TitanicStoreEvents {
+export class Titanic implements InternalService, InternalClient {
   readonly prefix: Buffer = TITANIC_PREFIX;
   readonly #context: TitanicContext;
   readonly #uuids: Uuids;
   readonly #random: RandomFill;
   #activation: Activation;
-  /** Counts activations: the store's reports for an earlier one are ignored. */
-  #activations = 0;
   /** The broker's numbers of requests from the previous activation, to be withdrawn. */
   #toWithdraw = new Map<Slot, number>();
-  #lastList = NO_LIST;
-  /**
-   * The listing of pending requests from the store in progress: which list, after which number,
-   * since when.
-   */
-  #listing = { list: NO_LIST, after: 0, since: 0 };
+  /** Pending requests are being listed: after which number, and since when. */
+  #listing = { isOn: false, after: 0, since: 0 };
+  #restored: Completion<void> | null = null;
   /** When a list that failed is requested again. */
   #listAgainAt = Infinity;
   /** When a shared store is asked again for what clients wait for. */
@@ -128,10 +112,10 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
 
   #newActivation(): Activation {
     const { claims } = this.#context;
-    const first = this.#activations * ACTIVATION_READS;
+    const scope = new Scope();
     const requests: OpenRequests = new OpenRequests(
       this.#context,
-      first,
+      scope,
       (number) => services.accepting(number),
       {
         restore: (request) => {
@@ -152,13 +136,14 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     const claiming: Claiming | null =
       claims === null
         ? null
-        : new Claiming(this.#context, claims, requests, claimedSchedules, first, this.#random);
+        : new Claiming(this.#context, claims, requests, claimedSchedules, scope, this.#random);
     const accepting = new Accepting(this.#context, requests, claiming);
     const shared = [this.#context, requests, this.#uuids, accepting] as const;
-    const schedules: Schedules = new Schedules(...shared, first + SCHEDULE_READS);
+    const schedules: Schedules = new Schedules(...shared, scope);
     const progress = new Progress(this.#context, requests);
     const services = new TitanicServices(...shared, schedules, progress);
     return {
+      scope,
       requests,
       services,
       schedules,
@@ -207,8 +192,10 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
   /**
    * Starts to serve from what is in its store. Pending requests are loaded in parts, while new
    * requests, look-ups and closes are served at once. `counted` was called before.
+   * @param restored told once, when all pending requests are loaded, or cannot be
    */
-  activate(): void {
+  activate(restored: Completion<void> | null = null): void {
+    this.#restored = restored;
     this.#context.isActive = true;
     this.#wasListed = false;
     this.#context.nextNumber = this.#context.counts.nextNumber;
@@ -224,34 +211,45 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
   deactivate(): void {
     this.#context.isActive = false;
     this.#toWithdraw = new Map([...this.#toWithdraw, ...this.#dispatcher.withBroker]);
+    this.#activation.scope.leave();
     this.#requests.abandon();
-    this.#activations++;
     this.#activation = this.#newActivation();
-    this.#listing.list = NO_LIST;
+    this.#listing.isOn = false;
     this.#listAgainAt = Infinity;
   }
 
   /** False while some of the pending requests are not loaded yet. */
   get isRestored(): boolean {
-    return this.#listing.list === NO_LIST;
+    return !this.#listing.isOn;
   }
 
   #listAfter(after: number): void {
-    this.#listing.list = ++this.#lastList;
+    this.#listing.isOn = true;
     this.#listing.after = after;
     const { claims, store } = this.#context;
-    if (claims === null) store.list(this.#lastList, after);
-    else claims.listSchedules(this.#lastList, after);
+    const completion = this.#activation.scope.completion<readonly StoredRequest[], StoreFailure>(
+      (requests) => {
+        this.#listed(requests);
+      },
+      (failure) => {
+        this.#listAgainAt = this.#context.now + READ_RETRY_MS;
+        this.#restored?.failed(failure);
+        this.#restored = null;
+      },
+    );
+    if (claims === null) store.list(after, completion);
+    else claims.listSchedules(after, completion);
   }
 
-  listed(list: number, requests: readonly StoredRequest[]): void {
-    if (list !== this.#listing.list) return;
+  #listed(requests: readonly StoredRequest[]): void {
     const last = requests.at(-1);
     if (last === undefined) {
-      this.#listing.list = NO_LIST;
+      this.#listing.isOn = false;
       if (!this.#wasListed) this.#recovered();
       this.#wasListed = true;
       this.#activation.schedules.allListed();
+      this.#restored?.done();
+      this.#restored = null;
       return;
     }
     // The store reads the next ones meanwhile.
@@ -267,10 +265,6 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     const { pending, replied, dead } = counts;
     const tookMs = Math.round(now - this.#listing.since);
     events.emit({ name: 'titanic.recovered', pending, replied, dead, tookMs });
-  }
-
-  listFailed(list: number): void {
-    if (list === this.#listing.list) this.#listAgainAt = this.#context.now + READ_RETRY_MS;
   }
 
   // ---------------------------------------------------------------- figures
@@ -433,13 +427,12 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
 
   // ---------------------------------------------------------------- reports of the store
 
-  committed(batch: number, results: readonly ChangeResult[], counts: StoreCounts): void {
+  /** What the store holds has changed, whoever changed it. */
+  counted(counts: StoreCounts): void {
     this.#context.counted(counts);
-    this.#requests.committed(batch, results);
-  }
-
-  batchFailed(batch: number, failure: StoreFailure): void {
-    this.#requests.batchFailed(batch, failure);
+    // After a failure the store skips a number, which the next request may not get, so that both stores
+    // of a pair give it the same one.
+    this.#context.nextNumber = Math.max(this.#context.nextNumber, counts.nextNumber);
   }
 
   /** The store could not be reached, or was not this broker's to write to, and now is again. */
@@ -447,57 +440,7 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
     this.#requests.regained();
   }
 
-  /** The number of a read as requested in this activation, or `null`. */
-  #ofThisActivation(read: number): number | null {
-    const first = this.#activations * ACTIVATION_READS;
-    return read > first && read < first + ACTIVATION_READS ? read - first : null;
-  }
-
-  loaded(load: number, bodies: readonly (StoredContent | null)[]): void {
-    const asked = this.#ofThisActivation(load);
-    if (asked === null) return;
-    if (asked < SCHEDULE_READS) this.#dispatcher.loaded(asked, bodies);
-    else this.#activation.schedules.loaded(asked - SCHEDULE_READS, bodies);
-  }
-
-  loadFailed(load: number): void {
-    const asked = this.#ofThisActivation(load);
-    if (asked === null) return;
-    if (asked >= SCHEDULE_READS) this.#activation.schedules.loaded(asked - SCHEDULE_READS, null);
-    else this.#dispatcher.loadFailed(asked, this.#context.now, READ_RETRY_MS);
-  }
-
-  found(look: number, found: Found): void {
-    const asked = this.#ofThisActivation(look);
-    if (asked !== null) this.#requests.found(asked, found);
-  }
-
-  lookFailed(look: number, failure: StoreFailure): void {
-    const asked = this.#ofThisActivation(look);
-    if (asked === null) return;
-    const { replica, now } = this.#context;
-    // A store that is shared has tried again for as long as an operation may take.
-    const text = replica.answerMs < Infinity ? (replica.silence ?? failure.message) : null;
-    this.#requests.answers.lookFailed(asked, text, now);
-  }
-
   // ---------------------------------------------------------------- reports of the pair
-
-  /** Something other than this machine changed its store. */
-  counted(counts: StoreCounts): void {
-    this.#context.counted(counts);
-    this.#context.nextNumber = Math.max(this.#context.nextNumber, counts.nextNumber);
-  }
-
-  /** The peer also has this transaction. */
-  confirmed(number: number): void {
-    this.#requests.confirmed(number);
-  }
-
-  /** The peer was lost before it confirmed this transaction, which is committed here alone. */
-  unconfirmed(number: number): void {
-    this.#requests.unconfirmed(number);
-  }
 
   /** See `Replica.probe`. */
   probed(number: number): void {
@@ -513,14 +456,6 @@ export class Titanic implements InternalService, InternalClient, TitanicStoreEve
       if (request.service.equals(SCHEDULES)) this.#activation.schedules.claimed(claimed);
       else this.#requests.claimed(claimed);
     }
-  }
-
-  claimed(claim: number, requests: readonly ClaimedRequest[]): void {
-    this.#activation.claiming?.claimed(claim, requests);
-  }
-
-  claimFailed(claim: number): void {
-    this.#activation.claiming?.claimFailed(claim);
   }
 
   /**

@@ -50,7 +50,6 @@ export interface Intent {
 export type IntentNumber = number;
 
 interface BatchInProgress {
-  readonly number: number;
   readonly intents: readonly Intent[];
   readonly bytes: number;
   readonly beganAt: number;
@@ -78,9 +77,20 @@ const REFUSED: StoreFailure = { kind: 'busy', message: 'the store refuses it' };
 const OVER: StoreFailure = { kind: 'busy', message: LATE };
 const BUSY: StoreFailure = { kind: 'busy', message: 'the store is too busy' };
 
+/** What a writer tells of its batches, after their changes were told. */
+export interface WriterSink {
+  /** Monotonic milliseconds. */
+  now(): number;
+  committed(): void;
+  failed(failure: StoreFailure): void;
+  /** @param isDoubtful see `BatchOutcome` */
+  released(isDoubtful: boolean): void;
+}
+
 export class Writer {
   readonly #replica: Replica;
   readonly #commits: Commits;
+  readonly #sink: WriterSink;
   /** Makes the intent for a number. Called once for each. */
   readonly #makeIntent: (number: IntentNumber) => Intent;
   readonly #waiting = new FairQueue<Intent | IntentNumber>();
@@ -98,8 +108,14 @@ export class Writer {
   /** While the store is in trouble: when to try again. Monotonic milliseconds. */
   #retryAt = -Infinity;
 
-  constructor(replica: Replica, commits: Commits, made: (number: IntentNumber) => Intent) {
+  constructor(
+    replica: Replica,
+    commits: Commits,
+    made: (number: IntentNumber) => Intent,
+    sink: WriterSink,
+  ) {
     this.#replica = replica;
+    this.#sink = sink;
     this.#commits = commits;
     this.#makeIntent = made;
   }
@@ -216,9 +232,21 @@ export class Writer {
       for (const name of changes.flatMap(namesOf)) this.#underWay.add(name);
     }
     const bytes = intents.reduce((sum, intent) => sum + intent.bytes, 0);
-    const submitted = this.#replica.commit(changes);
-    const batch = { ...submitted, intents, bytes, beganAt: now, isDoubtful: false, results: null };
+    const batch: BatchInProgress = {
+      ...{ intents, bytes, beganAt: now, awaitsPeer: false, isDoubtful: false, results: null },
+    };
     this.#batches.push(batch);
+    batch.awaitsPeer = this.#replica.commit(changes, {
+      done: (results) => {
+        this.#committed(batch, results);
+      },
+      failed: (failure) => {
+        this.#failed(batch, failure);
+      },
+      released: (isDoubtful) => {
+        this.#released(batch, isDoubtful);
+      },
+    });
   }
 
   /** @param over takes those that are not made any more */
@@ -249,10 +277,6 @@ export class Writer {
       .some((name) => this.#underWay.has(name));
   }
 
-  #batchOf(number: number): BatchInProgress | undefined {
-    return this.#batches.find((batch) => batch.number === number);
-  }
-
   /** It is not with the store any more. */
   #ended(batch: BatchInProgress): void {
     this.#batches.splice(this.#batches.indexOf(batch), 1);
@@ -266,27 +290,22 @@ export class Writer {
     return typeof waiting === 'number' ? this.#makeIntent(waiting) : waiting;
   }
 
-  /** Returns false if the transaction is not this writer's. */
-  committed(number: number, results: readonly ChangeResult[], now: number): boolean {
-    const flight = this.#batchOf(number);
-    if (flight === undefined) return false;
-    this.#commits.done(flight.intents.length, now - flight.beganAt);
+  #committed(batch: BatchInProgress, results: readonly ChangeResult[]): void {
+    if (!this.#batches.includes(batch)) return;
+    const now = this.#sink.now();
+    this.#commits.done(batch.intents.length, now - batch.beganAt);
     this.#retryAt = -Infinity;
-    flight.results = results;
-    if (!flight.awaitsPeer) this.#complete(flight, results, now);
-    return true;
+    batch.results = results;
+    if (!batch.awaitsPeer) this.#complete(batch, results, now);
+    this.#sink.committed();
   }
 
-  /**
-   * The peer has it, or was lost.
-   * @param isDoubtful it was lost, and the changes were promised to both disks
-   */
-  released(number: number, isDoubtful: boolean, now: number): void {
-    const flight = this.#batchOf(number);
-    if (flight === undefined) return;
-    flight.awaitsPeer = false;
-    flight.isDoubtful = isDoubtful;
-    if (flight.results !== null) this.#complete(flight, flight.results, now);
+  #released(batch: BatchInProgress, isDoubtful: boolean): void {
+    if (!this.#batches.includes(batch)) return;
+    batch.awaitsPeer = false;
+    batch.isDoubtful = isDoubtful;
+    if (batch.results !== null) this.#complete(batch, batch.results, this.#sink.now());
+    this.#sink.released(isDoubtful);
   }
 
   /** Starts the next batch before it reports the results of this one. */
@@ -348,20 +367,19 @@ export class Writer {
     for (const { item } of waiting) this.#intentOf(item).failed(failure);
   }
 
-  /** Returns false if the transaction is not this writer's. */
-  failed(number: number, failure: StoreFailure, now: number): boolean {
-    const flight = this.#batchOf(number);
-    if (flight === undefined) return false;
-    this.#ended(flight);
+  #failed(batch: BatchInProgress, failure: StoreFailure): void {
+    if (!this.#batches.includes(batch)) return;
+    this.#ended(batch);
     // After a fatal failure, the store is not written to any more.
-    this.#retryAt = failure.kind === 'fatal' ? Infinity : now + RETRY_MS;
-    const again = flight.intents.filter((intent) => intent.failed(failure));
-    if (again.length === 0) return true;
-    // Puts them back in their order, before those that arrived since.
-    const since = this.#drain();
-    for (const intent of again) this.#push(intent);
-    for (const { party, item, bytes } of since) this.#waiting.push(party, item, bytes);
-    return true;
+    this.#retryAt = failure.kind === 'fatal' ? Infinity : this.#sink.now() + RETRY_MS;
+    const again = batch.intents.filter((intent) => intent.failed(failure));
+    if (again.length > 0) {
+      // Puts them back in their order, before those that arrived since.
+      const since = this.#drain();
+      for (const intent of again) this.#push(intent);
+      for (const { party, item, bytes } of since) this.#waiting.push(party, item, bytes);
+    }
+    this.#sink.failed(failure);
   }
 }
 

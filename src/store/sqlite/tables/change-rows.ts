@@ -14,7 +14,7 @@ import {
   type StoredState,
   type Transaction,
 } from '../../store.js';
-import { DENIED, DONE, PASSED } from '../../thread/messages.js';
+import { DENIED, DONE, PASSED } from '../../store.js';
 import { DEAD, PENDING, REPLIED } from '../file/schema.js';
 import { KeyRows } from './key-rows.js';
 import type { OwnerCounts } from './owner-counts.js';

@@ -1,0 +1,279 @@
+/**
+ * The calls that a store's thread carries out, and what it tells besides their outcome: each with the shapes
+ * of its arguments and of its result. Both ends, and both engines, use this table.
+ */
+import { present } from '../../core/assert.js';
+import { changesBytes, packChanges, unpackChanges } from '../batch-codec.js';
+import type { MapRecord } from '../map-record.js';
+import { packRecords, unpackRecords } from '../map-record-codec.js';
+import type { MapMerged } from '../map-store.js';
+import type { NodeMerged, NodeRecovered } from '../node-store.js';
+import type { PackReader, PackWriter } from '../packing.js';
+import type {
+  Change,
+  ChangeResult,
+  Chunk,
+  ClaimedRequest,
+  ClaimOrder,
+  Closer,
+  Found,
+  Holding,
+  MergeFailure,
+  Owner,
+  Ownership,
+  ReadPlace,
+  RequestUuid,
+  StoreCounts,
+  StoredContent,
+  StoredRequest,
+  StoreFailure,
+  Transaction,
+} from '../store.js';
+import { packRequest, packRequests, unpackPending, unpackRequest } from './messages.js';
+import {
+  BYTES,
+  FLAG,
+  LATIN1,
+  list,
+  maybe,
+  NOTHING,
+  NUMBER,
+  oneOf,
+  type Shape,
+  struct,
+  tagged,
+  TEXT,
+  tuple,
+  type ValueOf,
+} from './shapes.js';
+
+const UUIDS = list<RequestUuid>(BYTES);
+const OWNER = TEXT as Shape<Owner>;
+const CLOSER = TEXT as Shape<Closer>;
+
+const HOLDING = struct<Holding>({ storeId: BYTES, upTo: NUMBER, bodiesUpTo: NUMBER });
+const TRANSACTION = struct<Transaction>({
+  number: NUMBER,
+  tombstones: oneOf('none', 'known', 'all'),
+  peerHolds: NUMBER,
+  holds: maybe(HOLDING),
+});
+const PLACE = struct<ReadPlace>({
+  upTo: NUMBER,
+  bodiesUpTo: NUMBER,
+  changed: NUMBER,
+  number: NUMBER,
+});
+const CHUNK = struct<Chunk>({ records: BYTES, holds: HOLDING, next: maybe(PLACE) });
+
+const CHANGES: Shape<readonly Change[]> = {
+  put: packChanges,
+  take: (from) => present(unpackChanges(from), 'changes of this program'),
+};
+const MAP_RECORDS: Shape<readonly MapRecord[]> = {
+  put: (to, records) => {
+    to.bytes(packRecords(records));
+  },
+  take: (from) => present(unpackRecords(from.bytes()), 'records of this program'),
+};
+const REQUEST: Shape<StoredRequest> = { put: packRequest, take: unpackRequest };
+const REQUESTS: Shape<readonly StoredRequest[]> = { put: packRequests, take: unpackPending };
+
+const RESULTS = list(
+  tagged<'kind', ChangeResult>('kind', {
+    done: null,
+    passed: null,
+    refused: null,
+    busy: null,
+    denied: null,
+    known: struct({ uuid: BYTES }),
+    retried: struct({ request: REQUEST }),
+    swept: struct({
+      replied: NUMBER,
+      dead: NUMBER,
+      services: list(struct({ service: BYTES, count: NUMBER })),
+      more: FLAG,
+    }),
+  }),
+);
+
+const CONTENT = struct<StoredContent>({
+  body: BYTES,
+  headers: maybe(BYTES),
+  backoff: maybe(struct({ baseMs: NUMBER, maxMs: NUMBER })),
+});
+
+const OWNERSHIP = { owner: OWNER, isShared: FLAG };
+const FOUND = tagged<'state', Found>('state', {
+  absent: null,
+  closed: struct({ by: list(CLOSER) }),
+  pending: struct<Ownership>(OWNERSHIP),
+  replied: struct({ ...OWNERSHIP, reply: maybe(BYTES), replyBytes: NUMBER }),
+  dead: struct({ ...OWNERSHIP, reason: TEXT, failure: maybe(BYTES) }),
+});
+
+const MERGED = struct<NodeMerged>({
+  joined: NUMBER,
+  ranTwice: NUMBER,
+  opened: REQUESTS,
+  ended: UUIDS,
+  map: struct<MapMerged>({ changed: MAP_RECORDS, conflicts: list(LATIN1) }),
+});
+
+const CLAIM_ORDER = struct<ClaimOrder>({
+  wanted: list(struct({ service: BYTES, most: NUMBER })),
+  released: list(struct({ uuid: BYTES, claim: NUMBER })),
+  known: maybe(UUIDS),
+});
+const CLAIMED = list(
+  struct<ClaimedRequest>({ request: REQUEST, claim: NUMBER, content: maybe(CONTENT) }),
+);
+
+const COUNTS = struct<StoreCounts>({
+  pending: NUMBER,
+  replied: NUMBER,
+  dead: NUMBER,
+  bytes: NUMBER,
+  nextNumber: NUMBER,
+  owners: list(struct({ owner: OWNER, stored: NUMBER, bytes: NUMBER })),
+  services: list(
+    struct({ service: BYTES, pending: NUMBER, retrying: NUMBER, replied: NUMBER, dead: NUMBER }),
+  ),
+});
+const RECOVERED = struct<NodeRecovered>({
+  counts: COUNTS,
+  storeId: BYTES,
+  firstTransaction: NUMBER,
+  holds: maybe(HOLDING),
+  isNumbered: FLAG,
+  mapEpochMax: NUMBER,
+  mapTombstoneBytes: NUMBER,
+});
+
+/** @typeParam Kind what a failure can be */
+function failure<Kind extends MergeFailure['kind']>(...kinds: readonly Kind[]) {
+  const words = oneOf(...kinds);
+  const shape: Shape<{ kind: Kind; message: string; detail?: string }> = {
+    put: (to, { kind, message, detail = '' }) => {
+      words.put(to, kind);
+      to.text(message);
+      to.text(detail);
+    },
+    take: (from) => {
+      const [kind, message, detail] = [words.take(from), from.text(), from.text()];
+      return detail === '' ? { kind, message } : { kind, message, detail };
+    },
+  };
+  return shape;
+}
+
+const STORE_FAILURE: Shape<StoreFailure> = failure('full', 'busy', 'fatal');
+const MERGE_FAILURE: Shape<MergeFailure> = failure('full', 'busy', 'fatal', 'malformed');
+
+export interface Operation<Args extends readonly unknown[], Result, Failed> {
+  readonly args: Shape<Args>;
+  readonly result: Shape<Result>;
+  readonly failure: Shape<Failed>;
+  /** The thread begins at once, while the turn of the caller goes on. */
+  readonly isWrite: boolean;
+  /** Roughly how many bytes the arguments take, if they may be many. */
+  readonly bytes: (...args: Args) => number;
+}
+
+const FEW_BYTES = 64;
+const fewBytes = (): number => FEW_BYTES;
+
+function read<Args extends readonly unknown[], Result>(
+  args: Shape<Args>,
+  result: Shape<Result>,
+): Operation<Args, Result, StoreFailure> {
+  return { args, result, failure: STORE_FAILURE, isWrite: false, bytes: fewBytes };
+}
+
+function write<Args extends readonly unknown[], Result>(
+  args: Shape<Args>,
+  result: Shape<Result>,
+  bytes: (...args: Args) => number = fewBytes,
+): Operation<Args, Result, StoreFailure> {
+  return { ...read(args, result), isWrite: true, bytes };
+}
+
+function merge<Args extends readonly unknown[], Result>(
+  args: Shape<Args>,
+  result: Shape<Result>,
+  bytes: (...args: Args) => number,
+): Operation<Args, Result, MergeFailure> {
+  return { args, result, failure: MERGE_FAILURE, isWrite: true, bytes };
+}
+
+/** What a store's thread is asked. */
+export const OPERATIONS = {
+  commit: write(
+    tuple<[Transaction, readonly Change[]]>(TRANSACTION, CHANGES),
+    RESULTS,
+    (_transaction, changes) => FEW_BYTES + changesBytes(changes),
+  ),
+  commitMap: write(tuple<[Transaction, readonly MapRecord[]]>(TRANSACTION, MAP_RECORDS), NOTHING),
+  /** Records of the peer; whether it is the active node; no record of the map has a higher epoch. */
+  merge: merge<[Transaction, Buffer, boolean, number], NodeMerged>(
+    tuple(TRANSACTION, BYTES, FLAG, NUMBER),
+    MERGED,
+    (_transaction, records) => FEW_BYTES + records.length,
+  ),
+  /** From where; at most so many requests and bytes. */
+  read: read(tuple<[ReadPlace, number, number]>(PLACE, NUMBER, NUMBER), CHUNK),
+  list: read(tuple<[number]>(NUMBER), REQUESTS),
+  listSchedules: read(tuple<[number]>(NUMBER), REQUESTS),
+  listMap: read(tuple<[string]>(LATIN1), MAP_RECORDS),
+  load: read(tuple<[readonly RequestUuid[]]>(UUIDS), list(maybe(CONTENT))),
+  /** Of a reply of more bytes, only its size. */
+  lookUp: read(tuple<[RequestUuid, number]>(BYTES, NUMBER), FOUND),
+  claim: write(tuple<[ClaimOrder]>(CLAIM_ORDER), CLAIMED),
+  /** As `packHint` makes it. */
+  hint: read(tuple<[Buffer]>(BYTES), NOTHING),
+  close: read(tuple<[]>(), NOTHING),
+} as const;
+
+/** What it tells besides the outcome of calls. */
+export const NEWS = {
+  opened: RECOVERED,
+  counted: COUNTS,
+  mapTombstones: NUMBER,
+  kept: REQUESTS,
+  taken: NOTHING,
+  /** It may be none. */
+  hinted: BYTES,
+} as const;
+
+type Operations = typeof OPERATIONS;
+export type OperationName = keyof Operations;
+export type ArgsOf<Name extends OperationName> = ValueOf<Operations[Name]['args']>;
+export type ResultOf<Name extends OperationName> = ValueOf<Operations[Name]['result']>;
+export type NewsName = keyof typeof NEWS;
+
+export const OPERATION_NAMES = Object.keys(OPERATIONS) as OperationName[];
+export const NEWS_NAMES = Object.keys(NEWS) as NewsName[];
+
+/** A call, as the thread gets it. */
+export type OrderOf<Name extends OperationName> = {
+  readonly [Each in Name]: {
+    readonly name: Each;
+    readonly id: number;
+    readonly args: ArgsOf<Each>;
+  };
+}[Name];
+export type Order = OrderOf<OperationName>;
+
+export function putOrder(to: PackWriter, name: OperationName, id: number): void {
+  to.byte(OPERATION_NAMES.indexOf(name));
+  to.number(id);
+}
+
+/** All calls of a message, in their order. */
+export function* takeOrders(from: PackReader): Generator<Order> {
+  while (!from.isAtEnd) {
+    const name = present(OPERATION_NAMES[from.byte()], 'an operation of this program');
+    const id = from.number();
+    yield { name, id, args: OPERATIONS[name].args.take(from) } as Order;
+  }
+}
