@@ -1,28 +1,29 @@
 /** The claims of a store that other brokers use, too: a script answers them. */
 import { SCHEDULES, type TitanicClaims } from '../../src/titanic/machine/context.js';
-import type { Titanic } from '../../src/titanic/machine/titanic.js';
-import type { ClaimedRequest, ClaimOrder, Hint, StoredRequest } from '../../src/store/store.js';
+import type {
+  ClaimedRequest,
+  ClaimOrder,
+  Completion,
+  Hint,
+  StoredRequest,
+} from '../../src/store/store.js';
 
 export class StageClaims implements TitanicClaims {
   /** All orders so far. */
   readonly orders: ClaimOrder[] = [];
   /** What other brokers were told. */
   readonly hints: Hint[] = [];
-  #titanic: Titanic | null = null;
-  #last = 0;
-  #isWaiting = false;
-  readonly #lists: { readonly list: number; readonly after: number }[] = [];
+  #waiting: Completion<readonly ClaimedRequest[]> | null = null;
+  readonly #lists: {
+    readonly after: number;
+    readonly completion: Completion<readonly StoredRequest[]>;
+  }[] = [];
   /** Lists are not answered. */
   areListsHeld = false;
 
-  serve(titanic: Titanic): void {
-    this.#titanic = titanic;
-  }
-
-  claim(claim: number, order: ClaimOrder): void {
-    if (this.#isWaiting) throw new Error('a claim before the end of another');
-    this.#isWaiting = true;
-    this.#last = claim;
+  claim(order: ClaimOrder, completion: Completion<readonly ClaimedRequest[]>): void {
+    if (this.#waiting !== null) throw new Error('a claim before the end of another');
+    this.#waiting = completion;
     this.orders.push(order);
   }
 
@@ -30,8 +31,8 @@ export class StageClaims implements TitanicClaims {
     this.hints.push(hint);
   }
 
-  listSchedules(list: number, after: number): void {
-    this.#lists.push({ list, after });
+  listSchedules(after: number, completion: Completion<readonly StoredRequest[]>): void {
+    this.#lists.push({ after, completion });
   }
 
   /** @param pending what is in the store */
@@ -45,30 +46,34 @@ export class StageClaims implements TitanicClaims {
     if (asked === undefined) return false;
     const isListed = ({ service, number }: StoredRequest): boolean =>
       service.equals(SCHEDULES) && number > asked.after;
-    this.#titanic?.listed(asked.list, pending.filter(isListed));
+    asked.completion.done(pending.filter(isListed));
     return true;
   }
 
   /** True if an order waits for its answer. */
   get isWaiting(): boolean {
-    return this.#isWaiting;
+    return this.#waiting !== null;
   }
 
   /** What was wanted of services in the order that waits: `echo 2`. */
   get wanted(): string[] {
-    const { wanted = [] } = this.#isWaiting ? (this.orders.at(-1) ?? {}) : {};
+    const { wanted = [] } = this.isWaiting ? (this.orders.at(-1) ?? {}) : {};
     return wanted
       .filter(({ service }) => !service.toString().startsWith('titanic.'))
       .map(({ service, most }) => `${service.toString()} ${most}`);
   }
 
   answer(...requests: ClaimedRequest[]): void {
-    this.#isWaiting = false;
-    this.#titanic?.claimed(this.#last, requests);
+    this.#end()?.done(requests);
   }
 
   fail(): void {
-    this.#isWaiting = false;
-    this.#titanic?.claimFailed(this.#last);
+    this.#end()?.failed({ kind: 'busy', message: 'the database is away' });
+  }
+
+  #end(): Completion<readonly ClaimedRequest[]> | null {
+    const waiting = this.#waiting;
+    this.#waiting = null;
+    return waiting;
   }
 }

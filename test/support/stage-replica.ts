@@ -1,8 +1,8 @@
 /** The pair around Titanic on a stage: a peer that confirms at once, or when the script says so. */
 import { present } from '../../src/core/assert.js';
 import { DISK_BATCH_BYTES } from '../../src/core/defaults.js';
-import type { SubmittedBatch, Replica } from '../../src/titanic/machine/replica.js';
-import type { Change, Store, Transaction } from '../../src/store/store.js';
+import type { BatchOutcome, Replica } from '../../src/titanic/machine/replica.js';
+import type { Change, ChangeResult, Store, Transaction } from '../../src/store/store.js';
 
 /** A batch that was sent to the peer. */
 interface Shipped {
@@ -21,8 +21,8 @@ export class StageReplica implements Replica {
   isInSync = true;
   /** All batches sent. */
   readonly shippings: Shipped[] = [];
-  /** Numbers of the batches that the peer has not confirmed yet. */
-  readonly unconfirmed: number[] = [];
+  /** The batches that the peer has not confirmed yet. */
+  readonly unconfirmed: { released(isDoubtful: boolean): void }[] = [];
   #store: Pick<Store, 'commit'> | null = null;
   #number = 0;
   #probes = 0;
@@ -40,16 +40,16 @@ export class StageReplica implements Replica {
     return this.#number++;
   }
 
-  commit(changes: readonly Change[]): SubmittedBatch {
+  commit(changes: readonly Change[], outcome: BatchOutcome<readonly ChangeResult[]>): boolean {
     const number = this.next();
     const tombstones = this.isInSync ? ('known' as const) : ('all' as const);
     const transaction = { number, tombstones, holds: null, peerHolds: 0 };
     if (this.isInSync) {
       this.shippings.push({ transaction, changes });
-      this.unconfirmed.push(number);
+      this.unconfirmed.push(outcome);
     }
-    present(this.#store, 'a store that is open').commit(transaction, changes);
-    return { number, awaitsPeer: this.isInSync };
+    present(this.#store, 'a store that is open').commit(transaction, changes, outcome);
+    return this.isInSync;
   }
 
   probe(): number | null {

@@ -6,6 +6,7 @@ import { present } from '../../src/core/assert.js';
 import type {
   Change,
   ChangeResult,
+  Completion,
   Found,
   Recovered,
   RequestUuid,
@@ -17,7 +18,6 @@ import type {
   Transaction,
 } from '../../src/store/store.js';
 import type { TitanicReads } from '../../src/titanic/machine/context.js';
-import type { TitanicStoreEvents } from '../../src/titanic/machine/titanic.js';
 import type { Entry } from '../../src/testing/memory-rows.js';
 import { MemoryTables } from '../../src/testing/memory-tables.js';
 
@@ -68,14 +68,23 @@ export type Asked =
       readonly kind: 'commit';
       readonly transaction: Transaction;
       readonly changes: readonly Change[];
+      readonly completion: Completion<readonly ChangeResult[]>;
     }
-  | { readonly kind: 'list'; readonly list: number; readonly after: number }
-  | { readonly kind: 'load'; readonly load: number; readonly uuids: readonly RequestUuid[] }
+  | {
+      readonly kind: 'list';
+      readonly after: number;
+      readonly completion: Completion<readonly StoredRequest[]>;
+    }
+  | {
+      readonly kind: 'load';
+      readonly uuids: readonly RequestUuid[];
+      readonly completion: Completion<readonly (StoredContent | null)[]>;
+    }
   | {
       readonly kind: 'lookUp';
-      readonly look: number;
       readonly uuid: RequestUuid;
       readonly replyBytesMax: number;
+      readonly completion: Completion<Found>;
     };
 
 export class StageStore implements TitanicReads, Pick<Store, 'commit'> {
@@ -92,6 +101,8 @@ export class StageStore implements TitanicReads, Pick<Store, 'commit'> {
   mayOverlap = false;
   /** How many batches it takes at a time. */
   batchesMax = 1;
+  /** Told of what it holds after each commit. */
+  counted: (counts: StoreCounts) => void = () => undefined;
   #committing = 0;
   #last = 0;
 
@@ -100,7 +111,11 @@ export class StageStore implements TitanicReads, Pick<Store, 'commit'> {
     disk.recovered = disk.tables.open();
   }
 
-  commit(transaction: Transaction, changes: readonly Change[]): void {
+  commit(
+    transaction: Transaction,
+    changes: readonly Change[],
+    completion: Completion<readonly ChangeResult[]>,
+  ): void {
     if (this.#committing >= this.batchesMax && !this.mayOverlap) {
       throw new Error('a batch before the end of another');
     }
@@ -109,52 +124,49 @@ export class StageStore implements TitanicReads, Pick<Store, 'commit'> {
     this.#committing++;
     this.#last = transaction.number;
     this.changes.push(...changes);
-    this.asked.push({ kind: 'commit', transaction, changes });
+    this.asked.push({ kind: 'commit', transaction, changes, completion });
   }
 
-  list(list: number, after: number): void {
-    this.asked.push({ kind: 'list', list, after });
+  list(after: number, completion: Completion<readonly StoredRequest[]>): void {
+    this.asked.push({ kind: 'list', after, completion });
   }
 
-  load(load: number, uuids: readonly RequestUuid[]): void {
-    this.asked.push({ kind: 'load', load, uuids });
+  load(
+    uuids: readonly RequestUuid[],
+    completion: Completion<readonly (StoredContent | null)[]>,
+  ): void {
+    this.asked.push({ kind: 'load', uuids, completion });
   }
 
-  lookUp(look: number, uuid: RequestUuid, replyBytesMax: number): void {
-    this.asked.push({ kind: 'lookUp', look, uuid, replyBytesMax });
+  lookUp(uuid: RequestUuid, replyBytesMax: number, completion: Completion<Found>): void {
+    this.asked.push({ kind: 'lookUp', uuid, replyBytesMax, completion });
   }
 
   /** Answers one call. */
-  answer(asked: Asked, events: TitanicStoreEvents): void {
+  answer(asked: Asked): void {
     this.asked.splice(this.asked.indexOf(asked), 1);
-    const { readFailure, failure, disk } = this;
+    const isCommit = asked.kind === 'commit';
+    if (isCommit) this.#committing--;
+    const failure = isCommit ? this.failure : this.readFailure;
+    if (failure !== null) {
+      asked.completion.failed(failure);
+      return;
+    }
     switch (asked.kind) {
       case 'commit': {
-        this.#committing--;
-        if (failure !== null) {
-          events.batchFailed(asked.transaction.number, failure);
-          return;
-        }
         const results = this.write(asked);
-        events.committed(asked.transaction.number, results, disk.counts);
+        this.counted(this.disk.counts);
+        asked.completion.done(results);
         return;
       }
       case 'list':
-        if (readFailure !== null) events.listFailed(asked.list, readFailure);
-        else events.listed(asked.list, this.#listed(asked.after));
+        asked.completion.done(this.#listed(asked.after));
         return;
       case 'load':
-        if (readFailure !== null) events.loadFailed(asked.load, readFailure);
-        else {
-          events.loaded(
-            asked.load,
-            asked.uuids.map((uuid) => this.#body(uuid)),
-          );
-        }
+        asked.completion.done(asked.uuids.map((uuid) => this.#body(uuid)));
         return;
       case 'lookUp':
-        if (readFailure !== null) events.lookFailed(asked.look, readFailure);
-        else events.found(asked.look, disk.find(asked.uuid, asked.replyBytesMax));
+        asked.completion.done(this.disk.find(asked.uuid, asked.replyBytesMax));
     }
   }
 

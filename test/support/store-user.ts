@@ -1,10 +1,12 @@
 /** Uses a store like the machine: one batch at a time, waiting for its events. */
 import { assert, present } from '../../src/core/assert.js';
 import { MajordomoError } from '../../src/core/errors.js';
+import type { NodeStoreEvents } from '../../src/store/node-store.js';
 import type {
   Change,
   ChangeResult,
   Chunk,
+  Completion,
   Found,
   Merged,
   MergeFailure,
@@ -16,7 +18,6 @@ import type {
   StoreCounts,
   StoredContent,
   StoredRequest,
-  PairStoreEvents,
   StoreFailure,
   Transaction,
 } from '../../src/store/store.js';
@@ -28,17 +29,17 @@ export type Outcome =
 
 /** Opens a store, which may be one of a pair. */
 export type OpenStore = (
-  events: PairStoreEvents,
+  events: NodeStoreEvents,
 ) => Promise<{ readonly store: Store; readonly recovered: Recovered }>;
 
 function isOfPair(store: Store): store is PairStore {
   return 'merge' in store;
 }
 
-export class StoreUser implements PairStoreEvents {
+export class StoreUser implements NodeStoreEvents {
   /** The content of the store when it was opened. */
   readonly pending: StoredRequest[] = [];
-  /** All events in order: `committed 1`. */
+  /** All outcomes in order: `transaction 1`. */
   readonly told: string[] = [];
   recovered: Recovered = {
     counts: {
@@ -57,12 +58,12 @@ export class StoreUser implements PairStoreEvents {
   };
   /** By owner, and by service. */
   readonly #counts = new Map<string, object>();
+  #reported: StoreCounts | null = null;
   #states: object = {};
   #nextTransaction = 0;
   #store: Store | null = null;
   #isInCall = false;
   #last = 0;
-  readonly #waiting = new Map<string, (told: never) => void>();
 
   static async open(open: OpenStore): Promise<StoreUser> {
     const user = new StoreUser();
@@ -129,9 +130,14 @@ export class StoreUser implements PairStoreEvents {
 
   async tryCommit(changes: readonly Change[], more: Partial<Transaction> = {}): Promise<Outcome> {
     const transaction = this.#begin(more);
-    return await this.#call<Outcome>(`transaction ${transaction.number}`, () =>
-      this.store.commit(transaction, changes),
+    const results = await this.#call<readonly ChangeResult[], StoreFailure>(
+      `transaction ${transaction.number}`,
+      (completion) => {
+        this.store.commit(transaction, changes, completion);
+      },
     );
+    if ('kind' in results) return { failure: results };
+    return { results, counts: present(this.#reported, 'counts before the outcome') };
   }
 
   /** As a node of a pair. */
@@ -150,23 +156,26 @@ export class StoreUser implements PairStoreEvents {
     more: Partial<Transaction> = {},
   ): Promise<Merged | MergeFailure> {
     const transaction = this.#begin(more);
-    return await this.#call(`transaction ${transaction.number}`, () =>
-      this.#ofPair.merge(transaction, records, isFromActive),
+    return await this.#call<Merged, MergeFailure>(
+      `transaction ${transaction.number}`,
+      (completion) => {
+        this.#ofPair.merge(transaction, records, isFromActive, completion);
+      },
     );
   }
 
   async read(place: ReadPlace, requestsMax = 1000, bytesMax = 2 ** 20): Promise<Chunk> {
-    const read = ++this.#last;
-    const chunk = await this.#call<Chunk | StoreFailure>(`read ${read}`, () =>
-      this.#ofPair.read(read, place, requestsMax, bytesMax),
-    );
+    const chunk = await this.#call<Chunk, StoreFailure>(`read ${++this.#last}`, (completion) => {
+      this.#ofPair.read(place, requestsMax, bytesMax, completion);
+    });
     assert('records' in chunk, `a reading failed: ${JSON.stringify(chunk)}`);
     return chunk;
   }
 
   async list(after: number): Promise<readonly StoredRequest[] | StoreFailure> {
-    const list = ++this.#last;
-    return await this.#call(`list ${list}`, () => this.store.list(list, after));
+    return await this.#call(`list ${++this.#last}`, (completion) => {
+      this.store.list(after, completion);
+    });
   }
 
   /** The number of the last transaction. */
@@ -188,86 +197,52 @@ export class StoreUser implements PairStoreEvents {
   async loadWhole(
     ...uuids: readonly RequestUuid[]
   ): Promise<readonly (StoredContent | null)[] | StoreFailure> {
-    const load = ++this.#last;
-    return await this.#call(`load ${load}`, () => this.store.load(load, uuids));
+    return await this.#call(`load ${++this.#last}`, (completion) => {
+      this.store.load(uuids, completion);
+    });
   }
 
   async lookUp(uuid: RequestUuid, replyBytesMax = Infinity): Promise<Found | StoreFailure> {
-    const look = ++this.#last;
-    return await this.#call(`look ${look}`, () => this.store.lookUp(look, uuid, replyBytesMax));
-  }
-
-  async #call<Told>(name: string, call: () => void): Promise<Told> {
-    const told = new Promise<Told>((resolve) => {
-      this.#waiting.set(name, resolve);
+    return await this.#call(`look ${++this.#last}`, (completion) => {
+      this.store.lookUp(uuid, replyBytesMax, completion);
     });
-    this.#isInCall = true;
-    call();
-    this.#isInCall = false;
-    return await told;
   }
 
-  // ---------------------------------------------------------------- events of the store
-
-  committed(number: number, results: readonly ChangeResult[], counts: StoreCounts): void {
-    this.#count(counts);
-    this.#tell(`transaction ${number}`, { results, counts });
+  async #call<Result, Failed>(
+    name: string,
+    call: (completion: Completion<Result, Failed>) => void,
+  ): Promise<Result | Failed> {
+    return await new Promise<Result | Failed>((resolve) => {
+      let isTold = false;
+      const told = (outcome: Result | Failed): void => {
+        assert(!this.#isInCall, 'a store tells nothing within a call');
+        assert(!isTold, `${name} is told once`);
+        isTold = true;
+        this.told.push(name);
+        resolve(outcome);
+      };
+      this.#isInCall = true;
+      call({ done: told, failed: told });
+      this.#isInCall = false;
+    });
   }
 
-  batchFailed(number: number, failure: StoreFailure): void {
-    this.#tell(`transaction ${number}`, { failure });
-  }
+  // ---------------------------------------------------------------- reports of the store
 
-  merged(number: number, merged: Merged, counts: StoreCounts): void {
-    this.#count(counts);
-    this.#tell(`transaction ${number}`, merged);
-  }
-
-  mergeFailed(number: number, failure: MergeFailure): void {
-    this.#tell(`transaction ${number}`, failure);
-  }
-
-  chunk(read: number, chunk: Chunk): void {
-    this.#tell(`read ${read}`, chunk);
-  }
-
-  readFailed(read: number, failure: StoreFailure): void {
-    this.#tell(`read ${read}`, failure);
-  }
-
-  listed(list: number, requests: readonly StoredRequest[]): void {
-    // Values in events may be views of memory that is reused.
-    this.#tell(
-      `list ${list}`,
-      requests.map((request) => ({ ...request })),
-    );
-  }
-
-  listFailed(list: number, failure: StoreFailure): void {
-    this.#tell(`list ${list}`, failure);
-  }
-
-  loaded(load: number, bodies: readonly (StoredContent | null)[]): void {
-    this.#tell(`load ${load}`, bodies);
-  }
-
-  loadFailed(load: number, failure: StoreFailure): void {
-    this.#tell(`load ${load}`, failure);
-  }
-
-  found(look: number, found: Found): void {
-    this.#tell(`look ${look}`, found);
-  }
-
-  lookFailed(look: number, failure: StoreFailure): void {
-    this.#tell(`look ${look}`, failure);
-  }
-
-  #tell(name: string, what: object): void {
+  arrived(): void {
     assert(!this.#isInCall, 'a store tells nothing within a call');
-    this.told.push(name);
-    const resolve = present(this.#waiting.get(name), `${name} is told once`);
-    this.#waiting.delete(name);
-    resolve(what as never);
+  }
+
+  fatal(): void {
+    // The call that failed was told.
+  }
+
+  mapTombstones(): void {
+    // Nothing here is of a map.
+  }
+
+  counted(counts: StoreCounts): void {
+    this.#reported = counts;
+    this.#count(counts);
   }
 }

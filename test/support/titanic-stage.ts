@@ -117,7 +117,9 @@ export class TitanicStage extends Stage {
     const { claims = null } = options;
     const parts = [titanicOptions, this.store, replica, events, random, services, claims] as const;
     this.titanic = new Titanic(...parts);
-    claims?.serve(this.titanic);
+    this.store.counted = (counts) => {
+      this.titanic.counted(counts);
+    };
     this.#claims = claims;
     this.titanic.setTime(this.now, this.wall);
     this.titanic.counted(disk.counts);
@@ -173,7 +175,7 @@ export class TitanicStage extends Stage {
     const asked = this.store.asked.find((each) => each.kind === kind);
     if (asked === undefined) throw new Error(`the store was asked for no ${kind}`);
     this.titanic.setTime(this.now, this.wall);
-    this.store.answer(asked, this.titanic);
+    this.store.answer(asked);
     if (!this.isBatch) this.turn();
     return this;
   }
@@ -227,7 +229,7 @@ export class TitanicStage extends Stage {
     replica.isInSync = false;
     replica.refusal = refusal;
     this.titanic.setTime(this.now, this.wall);
-    for (const number of replica.unconfirmed.splice(0)) this.titanic.unconfirmed(number);
+    for (const batch of replica.unconfirmed.splice(0)) batch.released(refusal !== null);
     replica.probing.length = 0;
     this.titanic.unprobed();
     this.turn();
@@ -263,10 +265,9 @@ export class TitanicStage extends Stage {
       this.titanic.probed(probe);
       return true;
     }
-    const number = this.replica?.unconfirmed.shift();
-    if (number === undefined) return false;
-    this.titanic.confirmed(number);
-    return true;
+    const batch = this.replica?.unconfirmed.shift();
+    batch?.released(false);
+    return batch !== undefined;
   }
 
   activates(): this {
@@ -308,7 +309,7 @@ export class TitanicStage extends Stage {
 
   #answerAll(): void {
     this.titanic.setTime(this.now, this.wall);
-    for (const asked of [...this.store.asked]) this.store.answer(asked, this.titanic);
+    for (const asked of [...this.store.asked]) this.store.answer(asked);
   }
 
   // ---------------------------------------------------------------- shorthand for scripts

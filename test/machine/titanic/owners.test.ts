@@ -2,10 +2,12 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { NO_QUOTAS, type Quotas } from '../../../src/broker/quotas.js';
+import { present } from '../../../src/core/assert.js';
 import { Holdings } from '../../../src/core/holdings.js';
 import { Answers } from '../../../src/titanic/machine/answers.js';
+import type { LookUp } from '../../../src/titanic/machine/lookups.js';
 import { StoreWaits } from '../../../src/titanic/machine/store-waits.js';
-import type { Found, RequestUuid } from '../../../src/store/store.js';
+import type { Found } from '../../../src/store/store.js';
 import { asker } from '../../support/asker.js';
 import type { ClientActor } from '../../support/stage-peers.js';
 import { StageReplica } from '../../support/stage-replica.js';
@@ -308,17 +310,20 @@ describe('replies that are large (D76)', () => {
   function bare(): {
     readonly answers: Answers;
     readonly asked: { readonly look: number; readonly bytesMax: number }[];
+    /** Of the look-up of this number. */
+    readonly found: (look: number, found: Found, now?: number) => void;
     readonly sent: number[];
     readonly said: string[];
     readonly turn: (now: number) => void;
   } {
     const asked: { look: number; bytesMax: number }[] = [];
+    const looks: LookUp[] = [];
     const sent: number[] = [];
     const said: string[] = [];
     const answers = new Answers(
       new StoreWaits(Infinity, () => 0),
-      (look: number, _uuid: RequestUuid, bytesMax: number) => {
-        asked.push({ look, bytesMax });
+      (look, bytesMax) => {
+        asked.push({ look: looks.push(look), bytesMax });
       },
       () => 0,
       () => false,
@@ -343,7 +348,10 @@ describe('replies that are large (D76)', () => {
       answers.run(now);
       answers.send(host, now);
     };
-    return { answers, asked, sent, said, turn };
+    const found = (look: number, what: Found, now = 0): void => {
+      answers.found(present(looks[look - 1], 'a look-up'), what, now);
+    };
+    return { answers, asked, found, sent, said, turn };
   }
 
   const replied = (reply: Buffer | null): Found => ({
@@ -351,7 +359,7 @@ describe('replies that are large (D76)', () => {
   });
 
   it('reads a reply once for 240 questions, and builds only the answers that there is room for', () => {
-    const { answers, asked, sent, turn } = bare();
+    const { answers, asked, found, sent, turn } = bare();
     // Each that goes out takes its room.
     const output = { max: 30_000_000 };
     const reader = asker({ outputLeft: () => output.max - sent.length * LARGE });
@@ -365,13 +373,13 @@ describe('replies that are large (D76)', () => {
       });
     }
     expect(asked).toEqual([{ look: 1, bytesMax: 4096 }]);
-    answers.found(1, replied(null), 0);
+    found(1, replied(null));
     expect(asked.splice(0)).toHaveLength(2);
     const frame = Buffer.concat([
       Buffer.from([2, 0, 0, 0, 0, 0, 0xb7, 0x1b, 0]),
       Buffer.alloc(LARGE),
     ]);
-    answers.found(2, replied(frame), 0);
+    found(2, replied(frame));
     // One of this size in a turn: others are read between the two.
     turn(0);
     expect(sent).toEqual([1]);
@@ -387,7 +395,7 @@ describe('replies that are large (D76)', () => {
   });
 
   it('larger than its client may ever be sent, it is not read: 500 at once', () => {
-    const { answers, asked, sent, said, turn } = bare();
+    const { answers, asked, found, sent, said, turn } = bare();
     const reader = asker({ outputLeft: () => LARGE - 1, outputMax: () => LARGE - 1 });
     answers.lookUp({
       id: answers.waits.begins(1, false),
@@ -396,7 +404,7 @@ describe('replies that are large (D76)', () => {
       until: 0,
       place: null,
     });
-    answers.found(1, replied(null), 0);
+    found(1, replied(null));
     turn(0);
     expect(asked).toHaveLength(1);
     expect(sent).toEqual([1]);
@@ -405,7 +413,7 @@ describe('replies that are large (D76)', () => {
   });
 
   it('who does not read is refused in the end, and nothing is kept for it', () => {
-    const { answers, asked, sent, turn } = bare();
+    const { answers, asked, found, sent, turn } = bare();
     answers.lookUp({
       id: answers.waits.begins(7, false),
       asker: asker({ outputLeft: () => 0 }),
@@ -413,7 +421,7 @@ describe('replies that are large (D76)', () => {
       until: 0,
       place: null,
     });
-    answers.found(1, replied(null), 0);
+    found(1, replied(null));
     turn(0);
     turn(59_000);
     expect(sent).toEqual([]);
@@ -424,7 +432,7 @@ describe('replies that are large (D76)', () => {
   });
 
   it('who has the quota of those that wait is refused more, whatever connection they come by', () => {
-    const { answers, sent, turn } = bare();
+    const { answers, found, sent, turn } = bare();
     const quotas = { ...asker().quotas, waits: 3 };
     const output = { left: 0 };
     const reader = (): ReturnType<typeof asker> => asker({ quotas, outputLeft: () => output.left });
@@ -437,7 +445,7 @@ describe('replies that are large (D76)', () => {
         place: null,
       });
     }
-    answers.found(1, replied(null), 0);
+    found(1, replied(null));
     turn(0);
     expect(sent).toEqual([-4, -5]);
     output.left = Infinity;
@@ -449,13 +457,13 @@ describe('replies that are large (D76)', () => {
       until: 0,
       place: null,
     });
-    answers.found(2, replied(null), 100);
+    found(2, replied(null), 100);
     turn(100);
     expect(sent).toEqual([-4, -5]);
   });
 
   it('is read once for those who ask for it within a moment, and anew after that', () => {
-    const { answers, asked, sent, turn } = bare();
+    const { answers, asked, found, sent, turn } = bare();
     const ask = (id: number, uuid: number): void => {
       answers.lookUp({
         id: answers.waits.begins(id, false),
@@ -470,24 +478,24 @@ describe('replies that are large (D76)', () => {
       Buffer.alloc(LARGE),
     ]);
     ask(1, 1);
-    answers.found(1, replied(null), 0);
-    answers.found(2, replied(frame), 0);
+    found(1, replied(null));
+    found(2, replied(frame));
     turn(0);
     asked.splice(0);
     // That it is still there is asked each time.
     ask(2, 1);
     ask(3, 2);
     expect(asked.splice(0).map(({ bytesMax }) => bytesMax)).toEqual([4096, 4096]);
-    answers.found(3, replied(null), 99);
-    answers.found(4, replied(null), 99);
+    found(3, replied(null), 99);
+    found(4, replied(null), 99);
     turn(99);
     expect(sent).toEqual([1, 2]);
     expect(asked.splice(0)).toEqual([{ look: 5, bytesMax: Infinity }]);
-    answers.found(5, { state: 'absent' }, 99);
+    found(5, { state: 'absent' }, 99);
     expect(answers.dueAt).toBe(100);
     turn(100);
     ask(4, 1);
-    answers.found(6, replied(null), 100);
+    found(6, replied(null), 100);
     expect(asked.splice(0)).toEqual([
       { look: 6, bytesMax: 4096 },
       { look: 7, bytesMax: Infinity },
@@ -495,7 +503,7 @@ describe('replies that are large (D76)', () => {
   });
 
   it('whose connection is gone is read nothing more, and waits no longer', () => {
-    const { answers, asked, sent, turn } = bare();
+    const { answers, asked, found, sent, turn } = bare();
     const reader = { ...asker({ outputLeft: () => 0 }), isGone: false };
     for (let id = 1; id <= 5000; id++) {
       answers.lookUp({
@@ -506,7 +514,7 @@ describe('replies that are large (D76)', () => {
         place: null,
       });
     }
-    answers.found(1, replied(null), 0);
+    found(1, replied(null));
     turn(0);
     expect(sent).toEqual([]);
     reader.isGone = true;
@@ -524,7 +532,7 @@ describe('replies that are large (D76)', () => {
   });
 
   it('connections of one identity share what it has room for', () => {
-    const { answers, asked, turn } = bare();
+    const { answers, asked, found, turn } = bare();
     const output = { left: 0 };
     const outputLeft = (): number => output.left;
     for (let id = 1; id <= 20; id++) {
@@ -536,7 +544,7 @@ describe('replies that are large (D76)', () => {
         until: 0,
         place: null,
       });
-      answers.found(id, replied(null), 0);
+      found(id, replied(null));
     }
     turn(0);
     asked.splice(0);
@@ -546,7 +554,7 @@ describe('replies that are large (D76)', () => {
   });
 
   it('of many large ones some are read at a time, and of each identity in turn', () => {
-    const { answers, asked } = bare();
+    const { answers, asked, found } = bare();
     const [flooder, quiet] = [asker({ identity: 'a' }), asker({ identity: 'b' })];
     for (let n = 1; n <= 20; n++) {
       answers.lookUp({
@@ -564,11 +572,11 @@ describe('replies that are large (D76)', () => {
       until: 0,
       place: null,
     });
-    for (const { look } of asked.splice(0)) answers.found(look, replied(null), 0);
+    for (const { look } of asked.splice(0)) found(look, replied(null));
     // 12 MB each, of 16 MiB.
     expect(asked.splice(0).map(({ look }) => look)).toEqual([22]);
-    answers.found(22, { state: 'absent' }, 0);
-    answers.found(23, { state: 'absent' }, 0);
+    found(22, { state: 'absent' });
+    found(23, { state: 'absent' });
     // The next ones are one of each.
     expect(asked.splice(0)).toHaveLength(2);
   });

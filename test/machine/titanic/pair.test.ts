@@ -242,13 +242,15 @@ describe('what counts when both have it (D14)', () => {
   });
 
   it('what is confirmed late, or of a batch that is over, changes nothing', () => {
-    const { s } = pair();
-    s.submits('echo');
-    s.titanic.confirmed(1);
-    s.titanic.unconfirmed(2);
+    const { s, replica } = pair();
     s.holdsPeer();
+    expect(s.asks('request', 'echo', 'a')).toBe('');
+    const [first] = replica.unconfirmed;
+    s.confirms();
+    expect(s.hears()).toMatch(/^200/);
     expect(s.asks('request', 'echo', 'b')).toBe('');
-    s.titanic.confirmed(3);
+    first?.released(false);
+    first?.released(true);
     s.turn();
     expect(s.hears()).toBe('');
     s.freesPeer();

@@ -1,25 +1,54 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { DISK_BATCH_BYTES } from '../../../src/core/defaults.js';
-import type { Replica, SubmittedBatch } from '../../../src/titanic/machine/replica.js';
-import type { Change, ChangeResult } from '../../../src/store/store.js';
-import { type Intent, Writer } from '../../../src/titanic/machine/writer.js';
+import type { BatchOutcome, Replica } from '../../../src/titanic/machine/replica.js';
+import type { Change, ChangeResult, StoreFailure } from '../../../src/store/store.js';
+import { type Intent, type IntentNumber, Writer } from '../../../src/titanic/machine/writer.js';
 import { Commits } from '../../../src/titanic/machine/commits.js';
 import { accept, attempt, close, reply } from '../../support/store-changes.js';
 
 const DONE: ChangeResult = { kind: 'done' };
 
-/** A replica that commits by this function. */
-function replicaOf(commit: (changes: readonly Change[]) => SubmittedBatch): Replica {
+interface Written {
+  readonly writer: Writer;
+  readonly replica: Replica & { refusal: string | null };
+  /** What becomes of its batches, which are numbered from 1. @param now monotonic milliseconds */
+  committed(batch: number, results: readonly ChangeResult[], now: number): void;
+  failed(batch: number, failure: StoreFailure, now: number): void;
+  released(batch: number, isDoubtful: boolean, now: number): void;
+}
+
+/** A writer on a replica that tells of batches by this function. */
+function writerOn(
+  began: (changes: readonly Change[]) => void,
+  more: { readonly batchesMax?: number; readonly awaitsPeer?: boolean } = {},
+  made: (number: IntentNumber) => Intent = noNumbers,
+): Written {
+  const outcomes: BatchOutcome<readonly ChangeResult[]>[] = [];
+  const { batchesMax = 1, awaitsPeer = false } = more;
+  const replica = {
+    ...{ isPaired: awaitsPeer, answerMs: Infinity, batchesMax, batchBytesMax: DISK_BATCH_BYTES },
+    ...{ silence: null, refusal: null as string | null, probe: () => 0 },
+    commit: (changes: readonly Change[], outcome: BatchOutcome<readonly ChangeResult[]>) => {
+      began(changes);
+      outcomes.push(outcome);
+      return awaitsPeer;
+    },
+  };
+  const clock = { now: 0 };
+  const ignored = (): void => undefined;
+  const writer = new Writer(replica, new Commits(), made, {
+    ...{ now: () => clock.now, committed: ignored, failed: ignored, released: ignored },
+  });
+  const at = (now: number, batch: number): BatchOutcome<readonly ChangeResult[]> | undefined => {
+    clock.now = now;
+    return outcomes[batch - 1];
+  };
   return {
-    isPaired: false,
-    answerMs: Infinity,
-    batchesMax: 1,
-    batchBytesMax: DISK_BATCH_BYTES,
-    silence: null,
-    refusal: null,
-    commit,
-    probe: () => 0,
+    ...{ writer, replica },
+    committed: (batch, results, now) => at(now, batch)?.done(results),
+    failed: (batch, failure, now) => at(now, batch)?.failed(failure),
+    released: (batch, isDoubtful, now) => at(now, batch)?.released(isDoubtful),
   };
 }
 
@@ -29,20 +58,9 @@ function noNumbers(): Intent {
 
 describe('group commit in a strict pair', () => {
   it('a change that was taken in before the peer was lost is given up, not done (D14)', () => {
-    const peer = {
-      ...{
-        isPaired: true,
-        answerMs: Infinity,
-        batchesMax: 1,
-        batchBytesMax: DISK_BATCH_BYTES,
-        silence: null,
-        refusal: null as string | null,
-        probe: () => 0,
-      },
-      commit: () => ({ number: 1, awaitsPeer: true }),
-    };
     const told: string[] = [];
-    const writer = new Writer(peer, new Commits(), noNumbers);
+    const store = writerOn(() => undefined, { awaitsPeer: true });
+    const { writer, replica } = store;
     const intent = (name: string, change: Change): Intent => ({
       change,
       party: 'one',
@@ -61,11 +79,11 @@ describe('group commit in a strict pair', () => {
     writer.add(intent('first', close(1)), 0);
     writer.run(0);
     writer.add(intent('second', close(2)), 0);
-    writer.committed(1, [DONE], 1);
+    store.committed(1, [DONE], 1);
     expect(told).toEqual([]);
     // The peer is gone: nobody waits for it any more, and nothing is written without it.
-    peer.refusal = 'the peer is gone';
-    writer.released(1, true, 2);
+    replica.refusal = 'the peer is gone';
+    store.released(1, true, 2);
     writer.refuse({ kind: 'busy', message: 'the peer was lost' });
     expect(told).toEqual(['first doubtful', 'second failed']);
     expect(writer.isIdle).toBe(true);
@@ -75,12 +93,9 @@ describe('group commit in a strict pair', () => {
 describe('a change that the store does not take', () => {
   it('is refused once, or tried again later; the others of its batch are done', () => {
     const batches: string[][] = [];
-    const replica = replicaOf((changes) => {
-      batches.push(changes.map(({ kind }) => kind));
-      return { number: batches.length, awaitsPeer: false };
-    });
     const told: string[] = [];
-    const writer = new Writer(replica, new Commits(), noNumbers);
+    const store = writerOn((changes) => batches.push(changes.map(({ kind }) => kind)));
+    const { writer } = store;
     const add = (name: string, isAgain: boolean, refused?: () => void): void => {
       const change = close(told.length + 1);
       writer.add(
@@ -102,7 +117,7 @@ describe('a change that the store does not take', () => {
     add('fourth', true);
     writer.run(0);
     const refused: ChangeResult = { kind: 'refused' };
-    writer.committed(1, [refused, refused, refused, DONE], 0);
+    store.committed(1, [refused, refused, refused, DONE], 0);
     expect(told).toEqual([
       ...['first: the store refuses it', 'second: the store refuses it'],
       ...['third refused', 'fourth done'],
@@ -117,12 +132,9 @@ describe('a change that the store does not take', () => {
 describe('a change that the store cannot make now', () => {
   it('is given up, or tried again a second later; what came since does not wait for it', () => {
     const batches: number[] = [];
-    const replica = replicaOf((changes) => {
-      batches.push(changes.length);
-      return { number: batches.length, awaitsPeer: false };
-    });
     const told: string[] = [];
-    const writer = new Writer(replica, new Commits(), noNumbers);
+    const store = writerOn((changes) => batches.push(changes.length));
+    const { writer } = store;
     const add = (name: string, isAgain: boolean, now: number): void => {
       writer.add(
         {
@@ -142,28 +154,25 @@ describe('a change that the store cannot make now', () => {
     add('third', true, 0);
     writer.run(0);
     const busy: ChangeResult = { kind: 'busy' };
-    writer.committed(1, [busy, busy, DONE], 10);
+    store.committed(1, [busy, busy, DONE], 10);
     expect(told.splice(0)).toEqual([
       ...['first: the store is too busy', 'second: the store is too busy', 'third done'],
     ]);
     expect([writer.isIdle, writer.bytes, writer.dueAt]).toEqual([false, 100, 1010]);
     add('fourth', false, 20);
     writer.run(20);
-    writer.committed(2, [DONE], 30);
+    store.committed(2, [DONE], 30);
     writer.run(1009);
     expect(batches).toEqual([3, 1]);
     writer.run(1010);
-    writer.committed(3, [DONE], 1020);
+    store.committed(3, [DONE], 1020);
     expect(told).toEqual(['fourth done', 'second done']);
     expect([writer.isIdle, writer.bytes, writer.dueAt]).toEqual([true, 0, Infinity]);
   });
 
   it('is told of the end with all others', () => {
-    const writer = new Writer(
-      replicaOf(() => ({ number: 1, awaitsPeer: false })),
-      new Commits(),
-      noNumbers,
-    );
+    const store = writerOn(() => undefined);
+    const { writer } = store;
     const told: string[] = [];
     const change = close(1);
     writer.add(
@@ -178,7 +187,7 @@ describe('a change that the store cannot make now', () => {
       0,
     );
     writer.run(0);
-    writer.committed(1, [{ kind: 'busy' }], 0);
+    store.committed(1, [{ kind: 'busy' }], 0);
     writer.abandon({ kind: 'fatal', message: 'the end' });
     expect(told).toEqual(['the store is too busy', 'the end']);
     expect([writer.isIdle, writer.bytes]).toEqual([true, 0]);
@@ -186,18 +195,14 @@ describe('a change that the store cannot make now', () => {
 });
 
 describe('group commit', () => {
-  function stage(): { readonly writer: Writer; readonly batches: number[]; commit(): void } {
+  function stage(): Written & { readonly batches: number[]; commit(): void } {
     const batches: number[] = [];
-    const replica = replicaOf((changes) => {
-      batches.push(changes.length);
-      return { number: batches.length, awaitsPeer: false };
-    });
-    const writer = new Writer(replica, new Commits(), noNumbers);
+    const store = writerOn((changes) => batches.push(changes.length));
     const commit = (): void => {
       const results = Array.from({ length: batches.at(-1) ?? 0 }, () => DONE);
-      writer.committed(batches.length, results, 0);
+      store.committed(batches.length, results, 0);
     };
-    return { writer, batches, commit };
+    return { ...store, batches, commit };
   }
 
   function add(writer: Writer, count: number): void {
@@ -231,17 +236,16 @@ describe('group commit', () => {
     }));
   }
 
-  function parties(): { readonly writer: Writer; readonly begun: string[]; next(): string[] } {
+  function parties(): Written & { readonly begun: string[]; next(): string[] } {
     const begun: string[] = [];
     let number = 0;
-    const replica = replicaOf(() => ({ number: ++number, awaitsPeer: false }));
-    const writer = new Writer(replica, new Commits(), noNumbers);
+    const store = writerOn(() => number++);
     const next = (): string[] => {
       begun.length = 0;
-      writer.committed(number, [], 0);
+      store.committed(number, [], 0);
       return [...begun];
     };
-    return { writer, begun, next };
+    return { ...store, begun, next };
   }
 
   it('who stores little is in the next batch, however much another stores (D75)', () => {
@@ -283,10 +287,9 @@ describe('group commit', () => {
 
   it('what waits as a number is made in its turn, in the order of its party, or to be given up', () => {
     const events: string[] = [];
-    let number = 0;
-    const writer = new Writer(
-      replicaOf(() => ({ number: ++number, awaitsPeer: false })),
-      new Commits(),
+    const store = writerOn(
+      () => undefined,
+      {},
       (made) => {
         const note = (what: string): void => void events.push(`${what} ${made}`);
         note('made');
@@ -300,6 +303,7 @@ describe('group commit', () => {
         };
       },
     );
+    const { writer } = store;
     const begins = (): void => void events.push('begins close');
     const [change] = changesOf('one', 1);
     if (change === undefined) throw new Error('one');
@@ -311,7 +315,7 @@ describe('group commit', () => {
     expect(events.splice(0)).toEqual(['made 0', 'made 1', 'begins 0', 'begins close', 'begins 1']);
     // Those that wait behind a batch that failed keep their places; the batch's own are given up.
     writer.addNumber('one', 2, 3, 0);
-    writer.failed(1, { kind: 'busy', message: 'locked' }, 0);
+    store.failed(1, { kind: 'busy', message: 'locked' }, 0);
     expect(events.splice(0)).toEqual(['failed 0', 'failed 1']);
     writer.run(10_000);
     expect(events.splice(0)).toEqual(['made 2', 'begins close', 'begins 2']);
@@ -325,7 +329,7 @@ describe('group commit', () => {
   });
 
   it('what is tried again goes first, in its order', () => {
-    const { writer, begun, next } = parties();
+    const { writer, begun, next, failed } = parties();
     const named = (n: number): Intent => {
       const [intent] = changesOf('one', 1);
       if (intent === undefined) throw new Error('one');
@@ -335,7 +339,7 @@ describe('group commit', () => {
     writer.add(named(2), 0);
     writer.run(0);
     writer.add(named(3), 0);
-    writer.failed(1, { kind: 'busy', message: 'locked' }, 0);
+    failed(1, { kind: 'busy', message: 'locked' }, 0);
     begun.length = 0;
     writer.run(10_000);
     expect(begun).toEqual(['1', '2', '3']);
@@ -343,9 +347,9 @@ describe('group commit', () => {
   });
 
   it('begins nothing early after a failure, or once it is abandoned', () => {
-    const { writer, batches } = stage();
+    const { writer, batches, failed } = stage();
     add(writer, 8);
-    writer.failed(1, { kind: 'full', message: 'the disk is full' }, 0);
+    failed(1, { kind: 'full', message: 'the disk is full' }, 0);
     add(writer, 100);
     expect(batches).toEqual([8]);
     writer.abandon({ kind: 'busy', message: 'stepped down' });
@@ -356,8 +360,7 @@ describe('group commit', () => {
 });
 
 describe('two batches at a time', () => {
-  interface Stage {
-    readonly writer: Writer;
+  interface Stage extends Written {
     readonly batches: readonly (readonly string[])[];
     readonly told: string[];
     add(...changes: (readonly [name: string, change: Change])[]): void;
@@ -368,16 +371,13 @@ describe('two batches at a time', () => {
     const batches: string[][] = [];
     const told: string[] = [];
     const names = new Map<Change, string>();
-    const replica: Replica = {
-      ...replicaOf((changes) => {
-        batches.push(changes.map((change) => names.get(change) ?? '?'));
-        return { number: batches.length, awaitsPeer: false };
-      }),
-      batchesMax: 2,
-    };
-    const writer = new Writer(replica, new Commits(), noNumbers);
+    const store = writerOn(
+      (changes) => batches.push(changes.map((change) => names.get(change) ?? '?')),
+      { batchesMax: 2 },
+    );
+    const { writer } = store;
     return {
-      ...{ writer, batches, told },
+      ...{ ...store, batches, told },
       add: (...changes) => {
         for (const [name, change] of changes) {
           names.set(change, name);
@@ -390,7 +390,7 @@ describe('two batches at a time', () => {
         writer.run(0);
       },
       ends: (number) => {
-        writer.committed(number, batches[number - 1]?.map(() => DONE) ?? [], 0);
+        store.committed(number, batches[number - 1]?.map(() => DONE) ?? [], 0);
       },
     };
   }
@@ -435,10 +435,10 @@ describe('two batches at a time', () => {
   });
 
   it('what is held back is given up, or tried again, with what waits', () => {
-    const { writer, batches, told, add, ends } = stage();
+    const { writer, batches, told, add, ends, failed } = stage();
     add(['attempt 1', attempt(1, 1)]);
     add(['reply 1', reply(1)], ['reply 2', reply(2)]);
-    writer.failed(1, { kind: 'busy', message: 'away' }, 0);
+    failed(1, { kind: 'busy', message: 'away' }, 0);
     writer.run(10_000);
     expect(batches.at(-1)).toEqual(['attempt 1', 'reply 1', 'reply 2']);
     ends(2);
