@@ -211,7 +211,7 @@ export function describeStorePair(subject: Subject): void {
     ]);
     expect(merged.ended).toEqual([uuidOf(2), uuidOf(1)]);
     const again = await mergeInto(user, chunk, false);
-    expect(again).toEqual({ joined: 0, ranTwice: 0, opened: [], ended: [] });
+    expect(again).toMatchObject({ joined: 0, ranTwice: 0, opened: [], ended: [] });
     expect(await user.lookUp(uuidOf(5))).toMatchObject({ state: 'replied' });
   });
 

@@ -107,15 +107,16 @@ export function tuple<Values extends readonly unknown[]>(
     put: (to, values) => {
       for (const [at, shape] of all.entries()) shape.put(to, values[at]);
     },
-    take: (from) => all.map((shape) => shape.take(from)) as unknown as Values,
+    take: (from) => all.map((shape) => shape.take(from)) as readonly unknown[] as Values,
   };
 }
 
-type Tagged<Tag extends string> = { readonly [Name in Tag]: string };
+type Tagged<Tag extends string> = Readonly<Record<Tag, string>>;
+
 /** `null`: it has no other fields. */
 type Variants<Tag extends string, Value extends Tagged<Tag>> = {
   readonly [Word in Value[Tag]]: Shape<
-    Omit<Extract<Value, { readonly [Name in Tag]: Word }>, Tag>
+    Omit<Extract<Value, Readonly<Record<Tag, Word>>>, Tag>
   > | null;
 };
 
@@ -124,7 +125,7 @@ export function tagged<Tag extends string, Value extends Tagged<Tag>>(
   tag: Tag,
   variants: Variants<Tag, Value>,
 ): Shape<Value> {
-  const shapes = Object.entries(variants) as [string, Shape<object> | null][];
+  const shapes = Object.entries<Shape<object> | null>(variants);
   const words = shapes.map(([word]) => word);
   const values = words.map((word) => Object.freeze({ [tag]: word }) as Value);
   return {

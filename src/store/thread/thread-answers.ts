@@ -24,7 +24,10 @@ export const FAILED_ANSWER = 1;
 export const NEWS_ANSWER = 2;
 
 /** What is known of a call when it is answered. */
-type Asked<Name> = { readonly name: Name; readonly id: number };
+interface Asked<Name> {
+  readonly name: Name;
+  readonly id: number;
+}
 
 export class ThreadAnswers {
   readonly #port: MessagePort;

@@ -129,6 +129,22 @@ describe('a node that is not active', () => {
     expect(s.asks('reply', uuid)).toBe('200|done');
     expect(replica.kinds).toEqual(['accept', 'accept', 'reply']);
   });
+
+  it('ignores what the store answers to questions of before it stepped down', () => {
+    const disk = diskWith(0);
+    const request = requestOf(1, { attempts: 3, maxAttempts: 3 });
+    disk.apply({ kind: 'accept', request, body: packed('body'), key: null });
+    const { s } = pair({ disk, isDormant: true });
+    s.holdsStore().activates();
+    s.deactivates();
+    const before = s.store.changes.length;
+    s.answers('list');
+    // As the active node, it would have made the request dead.
+    expect([s.store.asked.map(({ kind }) => kind), s.titanic.isSettled]).toEqual([['commit'], true]);
+    expect(s.store.changes.slice(before)).toEqual([]);
+    s.store.mayOverlap = true;
+    s.freesStore();
+  });
 });
 
 describe('what counts when both have it (D14)', () => {
