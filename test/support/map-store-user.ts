@@ -13,7 +13,6 @@ import type {
   Completion,
   MergeFailure,
   ReadPlace,
-  StoreFailure,
   Transaction,
 } from '../../src/store/store.js';
 
