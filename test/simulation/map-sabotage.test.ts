@@ -156,7 +156,10 @@ describe('the simulation of a pair with a map finds', () => {
         replication: (replication) => {
           const { map } = replication;
           const commit = map.commit.bind(map);
-          map.commit = (changes) => ({ ...commit(changes), awaitsPeer: false });
+          map.commit = (changes, outcome) => {
+            commit(changes, outcome);
+            return false;
+          };
         },
       },
     ],

@@ -1,12 +1,17 @@
 /** The simulation is only worth what it finds: pairs whose wiring is broken on purpose. */
 import { describe, expect, it } from '@jest/globals';
 import { packBatch } from '../../src/store/batch-codec.js';
+import type { NodeMerged } from '../../src/store/node-store.js';
 import { firstFailure } from './actors/first-failure.js';
 import type { PairSabotage } from './pair/node.js';
 import type { PairWorldWeather } from './pair/weather.js';
 import { PairWorld } from './pair/world.js';
 
 const NOTHING = packBatch({ tombstones: 'none', changes: [] });
+const UNMERGED: NodeMerged = {
+  ...{ joined: 0, ranTwice: 0, opened: [], ended: [] },
+  map: { changed: [], conflicts: [] },
+};
 
 /** This many cuts and crashes, and no other faults of the pair. */
 function restless(weather: PairWorldWeather, cuts: number, crashes: number): PairWorldWeather {
@@ -50,7 +55,10 @@ describe('the simulation of the pair finds', () => {
         weather: prompt,
         replication: (replication) => {
           const commit = replication.commit.bind(replication);
-          replication.commit = (changes) => ({ ...commit(changes), awaitsPeer: false });
+          replication.commit = (changes, outcome) => {
+            commit(changes, outcome);
+            return false;
+          };
         },
       },
       24,
@@ -60,8 +68,15 @@ describe('the simulation of the pair finds', () => {
       /lost|differ|pending|before its time/,
       {
         disk: (disk) => {
-          disk.merge = ({ number }) => {
-            disk.commit({ number, tombstones: 'none', holds: null, peerHolds: 0 }, []);
+          disk.merge = ({ number }, _records, _isFromActive, completion) => {
+            disk.commit({ number, tombstones: 'none', holds: null, peerHolds: 0 }, [], {
+              done: () => {
+                completion.done(UNMERGED);
+              },
+              failed: (failure) => {
+                completion.failed(failure);
+              },
+            });
           };
           return disk;
         },
@@ -73,8 +88,8 @@ describe('the simulation of the pair finds', () => {
       {
         disk: (disk) => {
           const commit = disk.commit.bind(disk);
-          disk.commit = (transaction, changes) => {
-            commit({ ...transaction, tombstones: 'none' }, changes);
+          disk.commit = (transaction, changes, completion) => {
+            commit({ ...transaction, tombstones: 'none' }, changes, completion);
           };
           return disk;
         },

@@ -6,6 +6,7 @@ import { monotonicMs } from '../../src/core/clock.js';
 import { GlobSet } from '../../src/core/glob.js';
 import { Holdings } from '../../src/core/holdings.js';
 import { MapHost } from '../../src/daemon/map.js';
+import type { MapBatchOutcome } from '../../src/map/replica.js';
 import type { StoreFailure } from '../../src/store/store.js';
 import type { MapRecord } from '../../src/store/map-record.js';
 import type { ListenerCurve } from '../../src/transport/listener-curve.js';
@@ -42,7 +43,7 @@ export class MapNode {
   isStuck = false;
   /** How often a client has asked it while it did not serve. */
   votes = 0;
-  readonly #waiting: (readonly [number: number, changes: readonly MapRecord[]])[] = [];
+  readonly #waiting: (readonly [changes: readonly MapRecord[], outcome: MapBatchOutcome])[] = [];
   #number: number;
   #timer: NodeJS.Timeout | null = null;
   #turn: NodeJS.Immediate | null = null;
@@ -69,17 +70,16 @@ export class MapNode {
       holdings: new Holdings(),
       replica: {
         refusal: null,
-        commit: (changes) => {
-          const number = this.#number++;
-          this.#waiting.push([number, changes]);
+        commit: (changes, outcome) => {
+          this.#waiting.push([changes, outcome]);
           this.#wake();
-          return { number, awaitsPeer: false };
+          return false;
         },
       },
       store: {
-        list: (list, after) => {
+        listMap: (after, completion) => {
           setImmediate(() => {
-            this.host.machine.listed(list, tables.list(after, LIST_MAX), monotonicMs());
+            completion.done(tables.list(after, LIST_MAX));
             this.#wake();
           });
         },
@@ -119,9 +119,7 @@ export class MapNode {
 
   /** All that waits for the store fails. */
   failAll(failure: StoreFailure): void {
-    for (const [number] of this.#waiting.splice(0)) {
-      this.host.machine.batchFailed(number, failure, monotonicMs());
-    }
+    for (const [, outcome] of this.#waiting.splice(0)) outcome.failed(failure);
     this.#wake();
   }
 
@@ -145,7 +143,7 @@ export class MapNode {
   #run(): void {
     const now = monotonicMs();
     this.host.setTime(now);
-    if (!this.isStuck) this.#commit(now);
+    if (!this.isStuck) this.#commit();
     this.host.run(now);
     if (this.#timer !== null) clearTimeout(this.#timer);
     const dueMs = this.host.dueInMs(monotonicMs());
@@ -153,11 +151,12 @@ export class MapNode {
     else if (dueMs < Infinity) this.#timer = setTimeout(() => this.#wake(), Math.ceil(dueMs));
   }
 
-  #commit(now: number): void {
-    for (const [number, changes] of this.#waiting.splice(0)) {
+  #commit(): void {
+    for (const [changes, outcome] of this.#waiting.splice(0)) {
+      const number = this.#number++;
       this.tables.change({ number, tombstones: 'none', holds: null, peerHolds: 0 }, changes);
-      this.host.machine.committed(number, now);
-      this.follower?.host.machine.followed(changes, now);
+      outcome.done(null);
+      this.follower?.host.machine.followed(changes);
     }
   }
 }

@@ -1,37 +1,47 @@
 /** Uses a store's map with promises, and checks that it tells each thing once and never in a call. */
 import { assert, present } from '../../src/core/assert.js';
 import type { MapRecord } from '../../src/store/map-record.js';
-import type { MapMerged, MapStoreEvents } from '../../src/store/map-store.js';
-import type { NodeRecovered, NodeStore, OpenNodeStore } from '../../src/store/node-store.js';
+import type { MapMerged } from '../../src/store/map-store.js';
+import type {
+  NodeMerged,
+  NodeRecovered,
+  NodeStore,
+  OpenNodeStore,
+} from '../../src/store/node-store.js';
 import type {
   Chunk,
+  Completion,
   MergeFailure,
   ReadPlace,
-  PairStoreEvents,
-  StoreFailure,
   Transaction,
 } from '../../src/store/store.js';
 
-type Told = MapMerged | MergeFailure | StoreFailure | Chunk | readonly MapRecord[] | 'committed';
+/** What became of a call. */
+type Outcome<Result, Failed> = { readonly result: Result } | { readonly failure: Failed };
 
 const REQUESTS_MAX = 100;
-const NOTHING: MapMerged = { changed: [], conflicts: [] };
 
-export class MapStoreUser implements MapStoreEvents {
-  readonly #waiting = new Map<string, (told: Told) => void>();
+export class MapStoreUser {
   #store: NodeStore | null = null;
   #recovered: NodeRecovered | null = null;
   #next = 0;
   #isInCall = false;
-  #last = 0;
   /** What was last told of the tombstones. */
   tombstoneBytes = 0;
-  /** Told before the merge that it belongs to. */
-  #merged: MapMerged | null = null;
 
   static async open(open: OpenNodeStore): Promise<MapStoreUser> {
     const user = new MapStoreUser();
-    const { store, recovered } = await open(user.#events, user);
+    const { store, recovered } = await open({
+      mapTombstones: (bytes) => {
+        user.#tellsNow();
+        user.tombstoneBytes = bytes;
+      },
+      arrived: () => undefined,
+      counted: () => undefined,
+      fatal: ({ message }) => {
+        throw new Error(message);
+      },
+    });
     user.#store = store;
     user.#recovered = recovered;
     user.tombstoneBytes = recovered.mapTombstoneBytes;
@@ -53,19 +63,10 @@ export class MapStoreUser implements MapStoreEvents {
   }
 
   async commit(changes: readonly MapRecord[], more: Partial<Transaction> = {}): Promise<void> {
-    const told = await this.tryCommit(changes, more);
-    assert(told === 'committed', `a commit failed: ${JSON.stringify(told)}`);
-  }
-
-  async tryCommit(
-    changes: readonly MapRecord[],
-    more: Partial<Transaction> = {},
-  ): Promise<'committed' | StoreFailure> {
     const transaction = this.#begin(more);
-    const told = await this.#call(`transaction ${transaction.number}`, (store) =>
-      store.commitMap(transaction, changes),
-    );
-    return told as 'committed' | StoreFailure;
+    await this.#result<unknown>((store, completion) => {
+      store.commitMap(transaction, changes, completion);
+    });
   }
 
   async merge(
@@ -74,28 +75,26 @@ export class MapStoreUser implements MapStoreEvents {
     mapEpochMax?: number,
   ): Promise<MapMerged | MergeFailure> {
     const transaction = this.#begin(more);
-    const told = await this.#call(`transaction ${transaction.number}`, (store) =>
-      store.merge(transaction, chunk, false, mapEpochMax),
-    );
-    return told as MapMerged | MergeFailure;
+    const told = await this.#call<NodeMerged, MergeFailure>((store, completion) => {
+      store.merge(transaction, chunk, false, completion, mapEpochMax);
+    });
+    return 'failure' in told ? told.failure : told.result.map;
   }
 
   async read(place: ReadPlace, bytesMax = 2 ** 20): Promise<Chunk> {
-    const read = ++this.#last;
-    const told = await this.#call(`read ${read}`, (store) =>
-      store.read(read, place, REQUESTS_MAX, bytesMax),
-    );
-    return told as Chunk;
+    return await this.#result<Chunk>((store, completion) => {
+      store.read(place, REQUESTS_MAX, bytesMax, completion);
+    });
   }
 
   /** All records, in the order of their keys. */
   async list(): Promise<MapRecord[]> {
     const all: MapRecord[] = [];
     for (;;) {
-      const list = ++this.#last;
       const after = all.at(-1)?.key ?? '';
-      const told = await this.#call(`list ${list}`, (store) => store.listMap(list, after));
-      const records = told as readonly MapRecord[];
+      const records = await this.#result<readonly MapRecord[]>((store, completion) => {
+        store.listMap(after, completion);
+      });
       if (records.length === 0) return all;
       all.push(...records);
     }
@@ -105,72 +104,40 @@ export class MapStoreUser implements MapStoreEvents {
     return { number: this.#next++, tombstones: 'none', holds: null, peerHolds: 0, ...more };
   }
 
-  async #call(name: string, call: (store: NodeStore) => void): Promise<Told> {
+  async #result<Result>(
+    call: (store: NodeStore, completion: Completion<Result>) => void,
+  ): Promise<Result> {
+    const outcome = await this.#call(call);
+    if ('failure' in outcome) throw new Error(outcome.failure.message);
+    return outcome.result;
+  }
+
+  async #call<Result, Failed>(
+    call: (store: NodeStore, completion: Completion<Result, Failed>) => void,
+  ): Promise<Outcome<Result, Failed>> {
     const store = present(this.#store, 'an open store');
-    const told = new Promise<Told>((resolve) => {
-      this.#waiting.set(name, resolve);
+    return await new Promise((resolve) => {
+      let isTold = false;
+      const told = (outcome: Outcome<Result, Failed>): void => {
+        this.#tellsNow();
+        assert(!isTold, 'the outcome of a call is told once');
+        isTold = true;
+        resolve(outcome);
+      };
+      this.#isInCall = true;
+      call(store, {
+        done: (result) => {
+          told({ result });
+        },
+        failed: (failure) => {
+          told({ failure });
+        },
+      });
+      this.#isInCall = false;
     });
-    this.#isInCall = true;
-    call(store);
-    this.#isInCall = false;
-    return await told;
   }
 
-  #tell(name: string, told: Told): void {
+  #tellsNow(): void {
     assert(!this.#isInCall, 'a store tells nothing within a call');
-    const resolve = present(this.#waiting.get(name), `${name} is told once`);
-    this.#waiting.delete(name);
-    resolve(told);
-  }
-
-  mapMerged(merged: MapMerged): void {
-    assert(this.#merged === null, 'what a merge changed is told once');
-    this.#merged = merged;
-  }
-
-  mapTombstones(bytes: number): void {
-    this.tombstoneBytes = bytes;
-  }
-
-  mapListed(list: number, records: readonly MapRecord[]): void {
-    this.#tell(`list ${list}`, records);
-  }
-
-  mapListFailed(list: number, { message }: StoreFailure): void {
-    throw new Error(`list ${list}: ${message}`);
-  }
-
-  get #events(): PairStoreEvents {
-    const unasked = (): never => {
-      throw new Error('nobody asked for requests');
-    };
-    const told = (number: number, result: Told): void => {
-      this.#tell(`transaction ${number}`, result);
-    };
-    return {
-      committed: (number, results) => {
-        assert(results.length === 0, 'a batch of the map has no results');
-        told(number, 'committed');
-      },
-      batchFailed: told,
-      merged: (number) => {
-        const merged = this.#merged ?? NOTHING;
-        this.#merged = null;
-        told(number, merged);
-      },
-      mergeFailed: told,
-      chunk: (read, chunk) => {
-        this.#tell(`read ${read}`, chunk);
-      },
-      readFailed: (read, { message }) => {
-        throw new Error(`read ${read}: ${message}`);
-      },
-      loaded: unasked,
-      loadFailed: unasked,
-      found: unasked,
-      lookFailed: unasked,
-      listed: unasked,
-      listFailed: unasked,
-    };
   }
 }

@@ -11,7 +11,7 @@ import { present } from '../../src/core/assert.js';
 import { NoReplication } from '../../src/replication/off.js';
 import { Replication } from '../../src/replication/replication.js';
 import type { PeerMessage } from '../../src/wire/peer.js';
-import { type WordChange, wordChange, wordsIn, WordStore } from './word-store.js';
+import { wordChange, wordsIn, WordStore } from './word-store.js';
 
 const LINK_MS = 1;
 const DISK_MS = 2;
@@ -25,6 +25,13 @@ interface Due {
   readonly at: number;
   readonly order: number;
   readonly run: () => void;
+}
+
+/** A word that was given to the store. */
+interface Stored {
+  readonly word: string;
+  isCommitted: boolean;
+  awaitsPeer: boolean;
 }
 
 export interface StageOptions {
@@ -144,13 +151,8 @@ class StageNode implements PairSink {
   #heldOffUntil = -Infinity;
   /** The store survives the process. */
   readonly #store: WordStore;
-  /** Words by the transaction that stores them. */
-  readonly #wordOf = new Map<number, string>();
-  /** Transactions that are not acknowledged yet. */
-  readonly waiting = new Set<number>();
-  /** Of those, the ones that wait for the peer, and those that are on this disk. */
-  readonly #awaitingPeer = new Set<number>();
-  readonly #committed = new Set<number>();
+  /** Words that are not acknowledged yet. */
+  readonly waiting = new Set<Stored>();
   readonly acknowledged: string[] = [];
   readonly dropped: string[] = [];
   service: Service = 'refusing';
@@ -191,27 +193,13 @@ class StageNode implements PairSink {
         this.joins.push({ fromPeer, toPeer, ranTwice });
       },
     });
-    this.#store.reportTo(replication);
     replication.serve({
-      committed: (number) => {
-        this.#stored(number);
-      },
-      batchFailed: (number) => {
-        this.waiting.delete(number);
-      },
-      confirmed: (number) => {
-        this.#confirmed(number);
-      },
-      unconfirmed: (number) => {
-        this.#confirmed(number);
-      },
       probed: (number) => {
         this.probes.push(number);
       },
       unprobed: () => {
         this.probes.push(-1);
       },
-      counted: () => undefined,
       merged: () => undefined,
     });
     return replication;
@@ -221,8 +209,6 @@ class StageNode implements PairSink {
     this.#process++;
     this.#machine = null;
     this.#replication = null;
-    this.#awaitingPeer.clear();
-    this.#committed.clear();
     this.waiting.clear();
     const other = this.#stage.other(this);
     if (!this.isConnected) return;
@@ -313,33 +299,31 @@ class StageNode implements PairSink {
 
   /** Stores a word, which is acknowledged when the pair allows it. */
   store(word: string): void {
-    const { number, awaitsPeer } = this.#commit([wordChange(word)]);
-    this.#wordOf.set(number, word);
-    this.waiting.add(number);
-    if (awaitsPeer) this.#awaitingPeer.add(number);
-  }
-
-  #commit(changes: readonly WordChange[]): { number: number; awaitsPeer: boolean } {
-    if (this.#replication !== null) return this.#replication.commit(changes);
-    const number = this.#store.commitAlone(changes, () => {
-      this.#stored(number);
+    const stored: Stored = { word, isCommitted: false, awaitsPeer: false };
+    const changes = [wordChange(word)];
+    this.waiting.add(stored);
+    const done = (): void => {
+      stored.isCommitted = true;
+      if (!stored.awaitsPeer) this.#acknowledge(stored);
+    };
+    if (this.#replication === null) {
+      this.#store.commitAlone(changes, done);
+      return;
+    }
+    stored.awaitsPeer = this.#replication.commit(changes, {
+      done,
+      failed: () => {
+        this.waiting.delete(stored);
+      },
+      released: () => {
+        stored.awaitsPeer = false;
+        if (stored.isCommitted) this.#acknowledge(stored);
+      },
     });
-    return { number, awaitsPeer: false };
   }
 
-  #stored(number: number): void {
-    if (this.#awaitingPeer.has(number)) this.#committed.add(number);
-    else this.#acknowledge(number);
-  }
-
-  #confirmed(number: number): void {
-    this.#awaitingPeer.delete(number);
-    if (this.#committed.delete(number)) this.#acknowledge(number);
-  }
-
-  #acknowledge(number: number): void {
-    if (!this.waiting.delete(number)) return;
-    this.acknowledged.push(this.#wordOf.get(number) ?? '');
+  #acknowledge(stored: Stored): void {
+    if (this.waiting.delete(stored)) this.acknowledged.push(stored.word);
   }
 
   // ---------------------------------------------------------------- the link
@@ -424,7 +408,7 @@ class StageNode implements PairSink {
 
   deactivate(): void {
     this.isActivated = false;
-    for (const number of this.waiting) this.dropped.push(this.#wordOf.get(number) ?? '');
+    for (const { word } of this.waiting) this.dropped.push(word);
     this.waiting.clear();
   }
 

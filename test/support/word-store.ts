@@ -3,11 +3,15 @@
  * space between them. Its results come after a while, by the stage's clock.
  */
 import { present } from '../../src/core/assert.js';
-import type { Replication, ReplicationStoreEvents } from '../../src/replication/replication.js';
 import type { ReplicatedStore } from '../../src/replication/ports.js';
+import type { NodeMerged } from '../../src/store/node-store.js';
 import type {
   Change,
+  ChangeResult,
+  Chunk,
+  Completion,
   Holding,
+  MergeFailure,
   ReadPlace,
   Recovered,
   StoreCounts,
@@ -49,8 +53,7 @@ export class WordStore implements ReplicatedStore {
   /** The number of the last transaction. */
   #last = 0;
   #nextNumber = 1;
-  #lastRead = 0;
-  #events: ReplicationStoreEvents | null = null;
+  #lastRead: Completion<Chunk> | null = null;
 
   /** @param later calls after a delay, unless the process ends before */
   constructor(id: number, later: (ms: number, run: () => void) => void) {
@@ -81,15 +84,11 @@ export class WordStore implements ReplicatedStore {
     };
   }
 
-  reportTo(replication: Replication): void {
-    this.#events = replication;
-  }
-
-  get #report(): ReplicationStoreEvents {
-    return present(this.#events, 'a store in use');
-  }
-
-  commit(transaction: Transaction, changes: readonly Change[]): void {
+  commit(
+    transaction: Transaction,
+    changes: readonly Change[],
+    completion: Completion<readonly ChangeResult[]>,
+  ): void {
     const { number, holds } = transaction;
     this.#nextNumber = Math.max(this.#nextNumber, number + 1);
     const words = changes.map((change) => (change.kind === 'dead' ? change.reason : ''));
@@ -97,35 +96,40 @@ export class WordStore implements ReplicatedStore {
     const isOwn = holds === null;
     this.#later(isOwn ? DISK_MS : this.takesMs, () => {
       if (this.isFull) {
-        this.#report.batchFailed(number, FULL);
+        completion.failed(FULL);
         return;
       }
       this.#write(number, words, isOwn);
       if (holds !== null) this.#holds = holds;
-      this.#report.committed(number, [], COUNTS);
+      completion.done([]);
     });
   }
 
   /** Without replication. */
-  commitAlone(changes: readonly WordChange[], done: () => void): number {
+  commitAlone(changes: readonly WordChange[], done: () => void): void {
     const number = this.#nextNumber++;
     this.#later(DISK_MS, () => {
       for (const { reason } of changes) this.#words.set(reason, number);
       done();
     });
-    return number;
   }
 
-  merge({ number, holds }: Transaction, records: Buffer): void {
+  merge(
+    { number, holds }: Transaction,
+    records: Buffer,
+    _isFromActive: boolean,
+    completion: Completion<NodeMerged, MergeFailure>,
+  ): void {
     this.#nextNumber = Math.max(this.#nextNumber, number + 1);
     this.#later(this.takesMs, () => {
       if (this.isFull) {
-        this.#report.mergeFailed(number, FULL);
+        completion.failed(FULL);
         return;
       }
       const joined = this.#write(number, wordsIn(records), false);
       this.#holds = holds;
-      this.#report.merged(number, { joined, ranTwice: 0, opened: [], ended: [] }, COUNTS);
+      const map = { changed: [], conflicts: [] };
+      completion.done({ joined, ranTwice: 0, opened: [], ended: [], map });
     });
   }
 
@@ -137,8 +141,13 @@ export class WordStore implements ReplicatedStore {
     return fresh.length;
   }
 
-  read(read: number, place: ReadPlace): void {
-    this.#lastRead = read;
+  read(
+    place: ReadPlace,
+    _requestsMax: number,
+    _bytesMax: number,
+    completion: Completion<Chunk>,
+  ): void {
+    this.#lastRead = completion;
     this.#later(DISK_MS, () => {
       const above = [...this.#words].filter(([, number]) => number > place.upTo);
       above.sort(([, a], [, b]) => a - b);
@@ -148,12 +157,12 @@ export class WordStore implements ReplicatedStore {
       const upTo = isLast ? Math.max(this.#last, place.upTo) : (chunk.at(-1)?.[1] ?? 0);
       const next = { ...place, upTo, bodiesUpTo: upTo };
       const holds = { storeId: this.#storeId, upTo, bodiesUpTo: upTo };
-      this.#report.chunk(read, { records, holds, next: isLast ? null : next });
+      completion.done({ records, holds, next: isLast ? null : next });
     });
   }
 
   /** The last read fails, now. */
   failReading(): void {
-    this.#report.readFailed(this.#lastRead, UNREADABLE);
+    present(this.#lastRead, 'a reading').failed(UNREADABLE);
   }
 }

@@ -140,7 +140,7 @@ class World {
     ] as const) {
       const { records } = from.tables.changed(0, Infinity, Infinity);
       const merged = to.tables.merge({ number: to.takeNumber(), ...ALL }, records, 0);
-      to.machine.merged(merged, this.now);
+      to.machine.merged(merged);
     }
     this.isInSync = true;
     this.node(1 - this.active).knowsSince = this.now;
@@ -169,7 +169,7 @@ class World {
     }
     if (this.draw(20) === 0) {
       this.note('failed');
-      leader.machine.batchFailed(batch.number, { kind: 'full', message: 'full' }, this.now);
+      batch.outcome.failed({ kind: 'full', message: 'full' });
       return;
     }
     leader.tables.change({ number: batch.number, ...ALL }, batch.changes);
@@ -181,13 +181,13 @@ class World {
     }
     if (isInSync && other !== null) {
       other.tables.change({ number: other.takeNumber(), ...ALL }, batch.changes);
-      other.machine.followed(batch.changes, this.now);
+      other.machine.followed(batch.changes);
     }
     if (crashAt === 2) {
       this.crash(node);
       return;
     }
-    leader.machine.committed(batch.number, this.now);
+    batch.outcome.done(null);
     this.read();
   }
 

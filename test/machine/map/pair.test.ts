@@ -20,7 +20,7 @@ function passive(): Stage {
 /** Changes of the active node are committed here. */
 function follow(stage: Stage, ...changes: MapRecord[]): void {
   stage.tables.change({ number: stage.takeNumber(), ...STAYS }, changes);
-  stage.machine.followed(changes, stage.now);
+  stage.machine.followed(changes);
 }
 
 describe('a node that does not serve', () => {
@@ -166,7 +166,7 @@ describe('a node that does not serve', () => {
   it('a merge brings what may be older than what writers sent: that is kept (D53)', () => {
     const stage = passive();
     stage.set('a', '2', { uuid: 'u' });
-    stage.machine.merged({ changed: [record('a', '1', [1, 1], 't')], conflicts: [] }, stage.now);
+    stage.machine.merged({ changed: [record('a', '1', [1, 1], 't')], conflicts: [] });
     stage.activate(2);
     stage.commit();
     expect(stage.news()).toEqual(['2.1 a=2 u']);
@@ -261,6 +261,26 @@ describe('stepping down', () => {
   });
 });
 
+describe('a batch of an earlier term', () => {
+  it('ended when the node stepped down: a late confirmation does not stand for a later batch', () => {
+    const stage = Stage.serving();
+    stage.isPaired = true;
+    stage.set('a', '1');
+    stage.turn();
+    const first = stage.commitOne();
+    stage.machine.deactivate(stage.now);
+    stage.activate(2);
+    stage.set('b', '1');
+    stage.turn();
+    const second = stage.commitOne();
+    stage.news();
+    first.released(false);
+    expect(stage.news()).toEqual([]);
+    second.released(false);
+    expect(stage.news()).toEqual(['2.1 b=1']);
+  });
+});
+
 describe('a batch that is at the store when the node steps down', () => {
   it('leaves nothing that is not stored, such as the broker’s keys (D55)', () => {
     const stage = Stage.serving();
@@ -285,7 +305,7 @@ describe('a merge that brings higher numbers than this node has given', () => {
     stage.put('a', '1');
     const theirs = record('a', 'peer', [7, 9]);
     stage.tables.merge({ number: stage.takeNumber(), ...STAYS }, [theirs], 0);
-    stage.machine.merged({ changed: [theirs], conflicts: ['a'] }, stage.now);
+    stage.machine.merged({ changed: [theirs], conflicts: ['a'] });
     stage.news();
     stage.put('a', '2');
     expect(stage.news()).toEqual(['7.10 a=peer', '7.11 a=2']);
@@ -299,7 +319,7 @@ describe('a merge that brings higher numbers than this node has given', () => {
     stage.turn();
     const theirs = record('a', 'peer', [7, 9]);
     stage.tables.merge({ number: stage.takeNumber(), ...STAYS }, [theirs], 0);
-    stage.machine.merged({ changed: [theirs], conflicts: [] }, stage.now);
+    stage.machine.merged({ changed: [theirs], conflicts: [] });
     stage.commit();
     expect(stage.news()).toEqual(['5.1 a=1', '7.10 a=peer']);
     expect(stage.wholeMap().map).toEqual({ a: 'peer' });
@@ -319,7 +339,7 @@ describe('a merge', () => {
     stage.turn();
     stage.news();
     const changed = [record('b', '2', [4, 7], 'v'), record('gone', '', [4, 8])];
-    stage.machine.merged({ changed, conflicts: ['gone', 'k%\n'] }, stage.now);
+    stage.machine.merged({ changed, conflicts: ['gone', 'k%\n'] });
     expect(stage.wholeMap().map).toEqual({ a: '1', b: '2' });
     stage.commit();
     expect(stage.news()).toEqual(['5.3 x=1', '5.4 b=2 v', '5.5 gone=']);
@@ -339,7 +359,7 @@ describe('a merge', () => {
     stage.set('b', '1', { uuid: 'r' });
     stage.turn();
     const changed = [record('a', 'peer', [4, 1]), record('b', 'peer', [4, 2])];
-    stage.machine.merged({ changed, conflicts: [] }, stage.now);
+    stage.machine.merged({ changed, conflicts: [] });
     stage.news();
     stage.commit();
     // The renewal of `b` was of another value.

@@ -7,10 +7,10 @@ import { Frames } from '../../../src/core/frames.js';
 import type { MapEvent } from '../../../src/map/events.js';
 import { MapMachine } from '../../../src/map/map-machine.js';
 import type { MapRecord } from '../../../src/store/map-record.js';
-import type { SubmittedMapBatch } from '../../../src/map/replica.js';
+import type { MapBatchOutcome } from '../../../src/map/replica.js';
 import type { MapPeer, MapSink, PeerId } from '../../../src/map/sink.js';
 import { MemoryMapRows } from '../../../src/testing/memory-map-rows.js';
-import type { StoreFailure, Tombstones } from '../../../src/store/store.js';
+import type { Completion, StoreFailure, Tombstones } from '../../../src/store/store.js';
 import { readNumber } from '../../../src/wire/chp-client.js';
 
 /** What a script says of a KVSET; all optional. */
@@ -26,6 +26,12 @@ export interface SetOptions {
 interface Batch {
   readonly number: number;
   readonly changes: readonly MapRecord[];
+  readonly outcome: MapBatchOutcome;
+}
+
+interface Listing {
+  readonly after: string;
+  readonly completion: Completion<readonly MapRecord[]>;
 }
 
 const FULL: StoreFailure = { kind: 'full', message: 'the disk is full' };
@@ -56,7 +62,7 @@ export class Stage implements MapSink {
   readonly batches: Batch[] = [];
   readonly #connected = new Set<PeerId>();
   #number: number;
-  #list: { readonly number: number; readonly after: string } | null = null;
+  #listing: Listing | null = null;
 
   constructor({ bytesMax = 1_000_000, tables = new MemoryMapRows(), forbidden = '/secret/' } = {}) {
     this.tables = tables;
@@ -75,17 +81,18 @@ export class Stage implements MapSink {
         },
       },
       {
+        now: () => this.now,
         sink: this,
         store: {
-          list: (number, after) => {
-            this.#list = { number, after };
+          listMap: (after, completion) => {
+            this.#listing = { after, completion };
           },
         },
         replica: {
           get refusal() {
             return refusal();
           },
-          commit: (changes) => this.#commit(changes),
+          commit: (changes, outcome) => this.#commit(changes, outcome),
         },
         events: {
           emit: (event) => {
@@ -105,10 +112,9 @@ export class Stage implements MapSink {
     return stage;
   }
 
-  #commit(changes: readonly MapRecord[]): SubmittedMapBatch {
-    const number = this.#number++;
-    this.batches.push({ number, changes });
-    return { number, awaitsPeer: this.isPaired };
+  #commit(changes: readonly MapRecord[], outcome: MapBatchOutcome): boolean {
+    this.batches.push({ number: this.#number++, changes, outcome });
+    return this.isPaired;
   }
 
   /** All records of the store are read. */
@@ -121,17 +127,17 @@ export class Stage implements MapSink {
 
   /** The store answers one reading. Returns false if there is none. */
   listOne(): boolean {
-    const list = this.#list;
-    if (list === null) return false;
-    this.#list = null;
-    this.machine.listed(list.number, this.tables.list(list.after, LISTED_MAX), this.now);
+    const listing = this.#listing;
+    if (listing === null) return false;
+    this.#listing = null;
+    listing.completion.done(this.tables.list(listing.after, LISTED_MAX));
     return true;
   }
 
   listFails(): void {
-    const list = present(this.#list, 'a reading');
-    this.#list = null;
-    this.machine.listFailed(list.number, this.now);
+    const { completion } = present(this.#listing, 'a reading');
+    this.#listing = null;
+    completion.failed({ kind: 'busy', message: 'locked' });
   }
 
   activate(epoch: number): void {
@@ -163,19 +169,18 @@ export class Stage implements MapSink {
     }
   }
 
-  /** The store commits its batch; returns its number. */
-  commitOne(): number {
-    const { number, changes } = present(this.batches.shift(), 'a batch');
+  /** The store commits its batch; the peer may have it later. */
+  commitOne(): MapBatchOutcome {
+    const { number, changes, outcome } = present(this.batches.shift(), 'a batch');
     const { tombstones } = this;
     this.tables.change({ number, tombstones, holds: null, peerHolds: 0 }, changes);
     this.machine.tombstones(this.tables.tombstoneBytes);
-    this.machine.committed(number, this.now);
-    return number;
+    outcome.done(null);
+    return outcome;
   }
 
   fail(failure = FULL): void {
-    const { number } = present(this.batches.shift(), 'a batch');
-    this.machine.batchFailed(number, failure, this.now);
+    present(this.batches.shift(), 'a batch').outcome.failed(failure);
   }
 
   /** A transaction of another kind gets a number. */

@@ -26,13 +26,13 @@ describe('a KVSET', () => {
     stage.isPaired = true;
     stage.set('a', '1', { uuid: 'u' });
     stage.turn();
-    const number = stage.commitOne();
+    const outcome = stage.commitOne();
     expect(stage.news()).toEqual([]);
-    stage.machine.released(number, false, stage.now);
+    outcome.released(false);
     expect(stage.news()).toEqual(['1.1 a=1 u']);
     stage.set('b', '1', { uuid: 'v' });
     stage.turn();
-    stage.machine.released(number + 1, false, stage.now);
+    stage.batches[0]?.outcome.released(false);
     expect(stage.news()).toEqual([]);
     stage.commitOne();
     expect(stage.news()).toEqual(['1.2 b=1 v']);
@@ -43,7 +43,7 @@ describe('a KVSET', () => {
     stage.isPaired = true;
     stage.set('a', '1', { uuid: 'u' });
     stage.turn();
-    stage.machine.released(stage.commitOne(), true, stage.now);
+    stage.commitOne().released(true);
     expect(stage.news()).toEqual(['1.1 a=1']);
     stage.refusal = 'strict';
     stage.set('a', '1', { uuid: 'u' });

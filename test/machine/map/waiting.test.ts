@@ -47,7 +47,7 @@ describe('memory of changes that wait', () => {
     stage.set('b', '1', { uuid: 'v', writer: 'w' });
     expect(Object.fromEntries(stage.held)).toEqual({ v: KEPT, w: KEPT });
     const change = { key: 'a', value: '1', uuid: 'u'.repeat(16), properties: '', ttlS: 0 };
-    stage.machine.followed([{ ...change, epoch: 1, counter: 1 }], stage.now);
+    stage.machine.followed([{ ...change, epoch: 1, counter: 1 }]);
     expect(Object.fromEntries(stage.held)).toEqual({ w: KEPT });
     stage.turn(10_000);
     expect(stage.held.size).toBe(0);
@@ -75,11 +75,11 @@ describe('a node counts what waits for the map', () => {
       bytesMax: 1_000_000,
       rightsOf: () => ({ client: GlobSet.all, worker: GlobSet.all }),
       holdings,
-      replica: { refusal: null, commit: () => ({ number: 1, awaitsPeer: false }) },
-      store: { list: () => undefined },
+      replica: { refusal: null, commit: () => false },
+      store: { listMap: () => undefined },
       events: { emit: () => undefined },
       wake: () => undefined,
-      now: 0,
+      now: () => 0,
     });
     const writer = { identity: 'ip:10.0.0.1', key: null, address: '10.0.0.1' };
     host.written(writer, Frames.of('a', '', 'u'.repeat(16), '', '1'));

@@ -5,9 +5,7 @@ import { type MapRecord, valueOf } from '../../../src/store/map-record.js';
 import { packMapBatch, unpackMapBatch } from '../../../src/store/chunk-codec.js';
 import { packBatch } from '../../../src/store/batch-codec.js';
 import { close } from '../../support/store-changes.js';
-import { COUNTS, EPOCH, holding, OWN, PEER, Stage } from './stage.js';
-
-const FULL = { kind: 'full', message: 'no room' } as const;
+import { EPOCH, FULL, holding, OWN, PEER, Stage } from './stage.js';
 
 function put(key: string, counter: number, value = 'x'): MapRecord {
   const bytes = valueOf(Buffer.from(value));
@@ -30,49 +28,48 @@ function shipped(): unknown[] {
 describe('a batch of the map', () => {
   it('is sent to the peer before it is given to the store, and waits for both (D14, D50)', () => {
     const changes = [put('/a', 1), put('/b', 2, '')];
-    expect(stage.replication.map.commit(changes)).toEqual({ number: 100, awaitsPeer: true });
+    expect(stage.commitMap(...changes)).toBe(true);
     stage.confirm(100, 8);
-    stage.replication.committed(100, [], COUNTS);
+    stage.committed(100);
     expect(stage.news()).toEqual([
       'send update',
       'commit map 100',
-      'map batch 100 released',
-      'map batch 100 committed',
+      'map batch released',
+      'map batch committed',
     ]);
     expect(shipped()).toEqual([{ tombstones: 'known', changes }]);
     expect(stage.mapCommits).toEqual([{ tombstones: 'known', peerHolds: 0, changes }]);
   });
 
   it("shares its numbers with Titanic's batches, and each hears of its own", () => {
-    const titanics = stage.replication.commit([close(1)]);
-    const ofMap = stage.replication.map.commit([put('/a', 1)]);
-    expect([titanics.number, ofMap.number]).toEqual([100, 101]);
-    stage.news();
+    stage.commit();
+    stage.commitMap(put('/a', 1));
+    expect(stage.news()).toEqual(['send update', 'commit 100', 'send update', 'commit map 101']);
     stage.confirm(101, 9);
-    stage.replication.committed(100, [], COUNTS);
-    stage.replication.committed(101, [], COUNTS);
+    stage.committed(100);
+    stage.committed(101);
     expect(stage.news()).toEqual([
-      'batch 100 confirmed',
-      'map batch 101 released',
-      'batch 100 committed',
-      'map batch 101 committed',
+      'batch released',
+      'map batch released',
+      'batch committed',
+      'map batch committed',
     ]);
   });
 
   it('that is rolled back here may be at the peer: the nodes join again, and its changes return', () => {
-    stage.replication.map.commit([put('/a', 1)]);
+    stage.commitMap(put('/a', 1));
     stage.confirm(100, 8);
     stage.news();
-    stage.replication.batchFailed(100, FULL);
-    expect(stage.news()).toEqual(['reconnect', 'map batch 100 failed: full']);
+    stage.failed(100, FULL);
+    expect(stage.news()).toEqual(['reconnect', 'map batch failed: full']);
     // The peer sends it back: this store does not hold it.
     expect(stage.replication.holds).toEqual(holding(PEER, 7));
   });
 
   it('that is rolled back here waits for no confirmation any more', () => {
-    stage.replication.map.commit([put('/a', 1)]);
+    stage.commitMap(put('/a', 1));
     expect(stage.replication.isConfirmed).toBe(false);
-    stage.replication.batchFailed(100, FULL);
+    stage.failed(100, FULL);
     expect(stage.replication.isConfirmed).toBe(true);
   });
 
@@ -80,18 +77,18 @@ describe('a batch of the map', () => {
     stage.isInSync = false;
     stage.holdsBack = false;
     const changes = [put('/a', 1, '')];
-    expect(stage.replication.map.commit(changes)).toEqual({ number: 100, awaitsPeer: false });
+    expect(stage.commitMap(...changes)).toBe(false);
     expect(stage.news()).toEqual(['commit map 100']);
     expect(stage.mapCommits).toEqual([{ tombstones: 'all', peerHolds: 0, changes }]);
   });
 
   it('whose peer is lost is released; under sync as safe, under strict as doubtful', () => {
     for (const [mode, released] of [
-      ['sync', 'map batch 100 released'],
-      ['strict', 'map batch 100 released, doubtful'],
+      ['sync', 'map batch released'],
+      ['strict', 'map batch released, doubtful'],
     ] as const) {
       stage = new Stage('active', mode);
-      stage.replication.map.commit([put('/a', 1)]);
+      stage.commitMap(put('/a', 1));
       stage.isInSync = false;
       stage.replication.connectionEnded();
       stage.news();
@@ -117,7 +114,7 @@ describe('whether the map may be changed', () => {
 
   it('async: a batch waits for no peer', () => {
     stage = new Stage('active', 'async');
-    expect(stage.replication.map.commit([put('/a', 1)]).awaitsPeer).toBe(false);
+    expect(stage.commitMap(put('/a', 1))).toBe(false);
     expect(stage.news()).toEqual(['send update', 'commit map 100']);
   });
 });
@@ -130,15 +127,15 @@ describe('what the peer lacks of the map', () => {
     ['of nothing: does not count', null, 0],
   ])('what a joining peer holds %s: no conflict, and tombstones up to it go', (_, holds, upTo) => {
     stage.replication.peerJoined(holds);
-    stage.replication.map.commit([put('/a', 1)]);
+    stage.commitMap(put('/a', 1));
     expect(stage.mapCommits[0]?.peerHolds).toBe(upTo);
   });
 
   it('a confirmed batch counts as held: the tombstones up to it go with the next one (D54)', () => {
-    stage.replication.map.commit([put('/a', 1, '')]);
-    stage.replication.committed(100, [], COUNTS);
+    stage.commitMap(put('/a', 1, ''));
+    stage.committed(100);
     stage.confirm(100, 8);
-    stage.replication.map.commit([put('/b', 2)]);
+    stage.commitMap(put('/b', 2));
     expect(stage.mapCommits.map(({ peerHolds }) => peerHolds)).toEqual([0, 100]);
   });
 });
@@ -160,17 +157,24 @@ describe('a passive node', () => {
     expect(stage.news()).toEqual(['commit map 100']);
     const [commit] = stage.mapCommits;
     expect(present(commit, 'a commit')).toMatchObject({ tombstones: 'known', peerHolds: 40 });
-    stage.replication.committed(100, [], COUNTS);
+    stage.committed(100);
     expect(stage.news()).toEqual(['followed /a,/b', 'send confirm']);
     expect(stage.sent.at(-1)).toMatchObject({ kind: 'confirm', number: 8, became: 100 });
     expect(stage.replication.holds).toEqual(holding(PEER, 8));
+  });
+
+  it('tells its map what records of the peer changed, before it confirms them (D54)', () => {
+    const records = { index: 1, isLast: true, holds: holding(PEER, 9), records: Buffer.alloc(0) };
+    stage.replication.message({ kind: 'records', epoch: EPOCH, ...records });
+    stage.merged(100, { map: { changed: [put('/a', 1)], conflicts: ['/b'] } });
+    expect(stage.news()).toEqual(['merge 100', 'merged /a, conflicts /b', 'send taken']);
   });
 
   it("repeats the map's batches and Titanic's one by one, in their order", () => {
     update(8, batchOf(put('/a', 1)));
     update(9, packBatch({ tombstones: 'known', changes: [close(1)] }));
     update(10, batchOf(put('/a', 2)));
-    for (const number of [100, 101, 102]) stage.replication.committed(number, [], COUNTS);
+    for (const number of [100, 101, 102]) stage.committed(number);
     expect(stage.news()).toEqual([
       ...['commit map 100', 'followed /a', 'send confirm'],
       ...['commit 101', 'send confirm'],
@@ -182,20 +186,20 @@ describe('a passive node', () => {
     update(8, batchOf(put('/a', 1)));
     update(9, batchOf(put('/b', 2)));
     stage.replication.connectionEnded();
-    stage.replication.committed(100, [], COUNTS);
+    stage.committed(100);
     expect(stage.news()).toEqual(['commit map 100', 'followed /a']);
   });
 
   it('a batch that its store could not take is not followed, nor confirmed', () => {
     update(8, batchOf(put('/a', 1)));
     stage.news();
-    stage.replication.batchFailed(100, FULL);
+    stage.failed(100, FULL);
     expect(stage.news()).toEqual(['store failed']);
     expect(stage.failures).toEqual(['no room']);
     // What comes after it belongs to the next connection.
     stage.replication.connectionEnded();
     update(9, packBatch({ tombstones: 'known', changes: [close(1)] }));
-    stage.replication.committed(101, [], COUNTS);
+    stage.committed(101);
     expect(stage.news()).toEqual(['commit 101', 'send confirm']);
   });
 

@@ -50,8 +50,7 @@ class Active {
       send: ({ kind }) => calls.push(`send ${kind}`),
       read: () => calls.push('read'),
       readOn: () => calls.push('read on'),
-      confirmed: (number) => calls.push(`${number} confirmed`),
-      unconfirmed: (number) => calls.push(`${number} unconfirmed`),
+      isDoubtful: true,
       joined: () => calls.push('joined'),
     });
     this.outgoing.peerJoined(null);
@@ -64,7 +63,10 @@ class Active {
   }
 
   commit(number: number): boolean {
-    return this.outgoing.begin(number, () => Buffer.alloc(1), 0);
+    const released = (isDoubtful: boolean): void => {
+      this.calls.push(`${number} released${isDoubtful ? ', doubtful' : ''}`);
+    };
+    return this.outgoing.begin(number, { released }, () => Buffer.alloc(1), 0);
   }
 
   taken(index: number): void {
@@ -93,7 +95,7 @@ describe('the stores are said to be alike (D20)', () => {
     active.outgoing.chunk(Buffer.alloc(0), holding(OWN, 7), true, 0);
     expect(active.news()).toEqual([
       'read',
-      '8 unconfirmed',
+      '8 released, doubtful',
       'send records',
       'holding',
       'send update',

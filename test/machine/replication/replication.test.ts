@@ -2,7 +2,7 @@ import { beforeEach, describe, expect, it } from '@jest/globals';
 
 import { packBatch } from '../../../src/store/batch-codec.js';
 import { close } from '../../support/store-changes.js';
-import { COUNTS, EPOCH, holding, OWN, PEER, Stage } from './stage.js';
+import { EPOCH, FULL, holding, OWN, PEER, Stage } from './stage.js';
 
 let stage: Stage;
 
@@ -12,57 +12,68 @@ beforeEach(() => {
 
 describe("a batch of this node's", () => {
   it('is sent to the peer before it is given to the store, and waits for both (D14)', () => {
-    expect(stage.replication.commit([close(1)])).toEqual({ number: 100, awaitsPeer: true });
+    expect(stage.commit()).toBe(true);
     stage.confirm(100, 8);
-    stage.replication.committed(100, [], COUNTS);
-    expect(stage.calls).toEqual([
-      'send update',
-      'commit 100',
-      'batch 100 confirmed',
-      'batch 100 committed',
-    ]);
+    stage.committed(100);
+    expect(stage.calls).toEqual(['send update', 'commit 100', 'batch released', 'batch committed']);
   });
-});
 
-describe('the counts of the store', () => {
-  it('reach Titanic after its own batches, too: a store that had failed has skipped a number', () => {
-    const { number } = stage.replication.commit([close(1)]);
-    const counts = { ...COUNTS, nextNumber: 12 };
-    stage.replication.committed(number, [], counts);
-    expect(stage.counted).toEqual([counts]);
+  it('whose peer is lost is released; under sync as safe, under strict as doubtful', () => {
+    for (const [mode, released] of [
+      ['sync', 'batch released'],
+      ['strict', 'batch released, doubtful'],
+    ] as const) {
+      stage = new Stage('active', mode);
+      stage.commit();
+      stage.isInSync = false;
+      stage.replication.connectionEnded();
+      stage.news();
+      stage.replication.release();
+      expect(stage.news()).toEqual([released]);
+    }
+  });
+
+  it('that a node no longer leads with is not released any more', () => {
+    stage.commit();
+    stage.news();
+    stage.replication.drop();
+    stage.confirm(100, 8);
+    stage.replication.release();
+    stage.committed(100);
+    expect(stage.news()).toEqual(['batch committed']);
   });
 });
 
 describe('what this node holds of its peer (D20)', () => {
   it('includes what the peer made of a batch only once it is on this disk, too', () => {
-    const { number } = stage.replication.commit([close(1)]);
-    stage.confirm(number, 8);
+    stage.commit();
+    stage.confirm(100, 8);
     expect(stage.replication.holds).toEqual(holding(PEER, 7));
-    stage.replication.committed(number, [], COUNTS);
+    stage.committed(100);
     expect(stage.replication.holds).toEqual(holding(PEER, 8));
   });
 
   it('does not include a batch that was rolled back here: the peer has to send it', () => {
-    const { number } = stage.replication.commit([close(1)]);
-    stage.confirm(number, 8);
-    stage.replication.batchFailed(number, { kind: 'full', message: 'no room' });
+    stage.commit();
+    stage.confirm(100, 8);
+    stage.failed(100, FULL);
     expect(stage.replication.holds).toEqual(holding(PEER, 7));
-    expect(stage.calls.slice(-2)).toEqual(['reconnect', `batch ${number} failed`]);
+    expect(stage.calls.slice(-2)).toEqual(['reconnect', 'batch failed: full']);
   });
 
   it('is nothing after records without a body that is missing here: all of it is asked for', () => {
     stage = new Stage('passive');
     const records = { index: 1, isLast: true, holds: holding(PEER, 9), records: Buffer.alloc(0) };
     stage.replication.message({ kind: 'records', epoch: EPOCH, ...records });
-    stage.replication.mergeFailed(100, { kind: 'malformed', message: 'no body' });
+    stage.mergeFailed(100, { kind: 'malformed', message: 'no body' });
     expect(stage.replication.holds).toBeNull();
     expect(stage.calls).toEqual(['merge 100', 'store failed']);
   });
 
   it('is written once, if nothing else was committed since', () => {
-    const { number } = stage.replication.commit([close(1)]);
-    stage.confirm(number, 8);
-    stage.replication.committed(number, [], COUNTS);
+    stage.commit();
+    stage.confirm(100, 8);
+    stage.committed(100);
     stage.replication.writeHoldings();
     stage.replication.writeHoldings();
     expect(stage.calls.filter((call) => call.startsWith('commit'))).toEqual([
@@ -75,13 +86,24 @@ describe('what this node holds of its peer (D20)', () => {
 describe('what the peer lacks (D20)', () => {
   it('is what is above that which it holds', () => {
     stage.replication.read(holding(OWN, 99));
-    expect(stage.places[0]?.upTo).toBe(99);
+    expect(stage.readings[0]?.place.upTo).toBe(99);
   });
 
   it('is everything if it holds another store, or a later state of this one', () => {
     stage.replication.read(holding(PEER, 50));
     stage.replication.read(holding(OWN, 100));
-    expect(stage.places.map(({ upTo }) => upTo)).toEqual([0, 0]);
+    expect(stage.readings.map(({ place }) => place.upTo)).toEqual([0, 0]);
+  });
+
+  it('is told by the last reading alone: an earlier one that fails is of no matter', () => {
+    stage.replication.read(null);
+    stage.replication.read(null);
+    const [first, last] = stage.readings.map(({ completion }) => completion);
+    stage.news();
+    first?.failed(FULL);
+    expect(stage.news()).toEqual([]);
+    last?.failed(FULL);
+    expect(stage.news()).toEqual(['store failed']);
   });
 });
 
@@ -90,14 +112,13 @@ describe('a passive node', () => {
     stage = new Stage('passive');
   });
 
-  it('reports what is in its store as the peer changes it', () => {
+  it('confirms records of the peer once they are in its store', () => {
     const records = { index: 1, isLast: true, holds: holding(PEER, 9), records: Buffer.alloc(0) };
     stage.replication.message({ kind: 'records', epoch: EPOCH, ...records });
-    const merged = { joined: 0, ranTwice: 0, opened: [], ended: [] };
-    const counts = { ...COUNTS, pending: 4 };
-    stage.replication.merged(100, merged, counts);
-    expect(stage.counted).toEqual([counts]);
-    expect(stage.calls).toEqual(['merge 100', 'send taken']);
+    expect(stage.news()).toEqual(['merge 100']);
+    stage.merged(100);
+    expect(stage.news()).toEqual(['send taken']);
+    expect(stage.replication.holds).toEqual(holding(PEER, 9));
   });
 
   it('repeats the batches of the active node one by one, and confirms each', () => {
@@ -106,7 +127,7 @@ describe('a passive node', () => {
       stage.replication.message({ kind: 'update', epoch: EPOCH, number, holdsUpTo: 0, batch });
     }
     expect(stage.calls).toEqual(['commit 100']);
-    stage.replication.committed(100, [], COUNTS);
+    stage.committed(100);
     expect(stage.replication.holds).toEqual(holding(PEER, 8));
     expect(stage.calls).toEqual(['commit 100', 'send confirm', 'commit 101']);
   });

@@ -5,28 +5,34 @@ import {
   type Replication as Mode,
   type State,
 } from '../../../src/bstar/facts.js';
-import type { MapRecord } from '../../../src/store/map-record.js';
+import { present } from '../../../src/core/assert.js';
 import { Replication } from '../../../src/replication/replication.js';
+import type { MapRecord } from '../../../src/store/map-record.js';
+import type { NodeMerged } from '../../../src/store/node-store.js';
 import type {
+  ChangeResult,
+  Chunk,
+  Completion,
   Holding,
+  MergeFailure,
   ReadPlace,
-  StoreCounts,
+  StoreFailure,
   Tombstones,
   Transaction,
 } from '../../../src/store/store.js';
+import type { BatchOutcome } from '../../../src/titanic/machine/replica.js';
 import type { PeerMessage } from '../../../src/wire/peer.js';
+import { close } from '../../support/store-changes.js';
 
 export const OWN: Buffer = Buffer.alloc(16, 1);
 export const PEER: Buffer = Buffer.alloc(16, 2);
 export const EPOCH = 2;
-export const COUNTS: StoreCounts = {
-  pending: 3,
-  replied: 2,
-  dead: 1,
-  bytes: 4096,
-  nextNumber: 9,
-  owners: [],
-  services: [],
+export const FULL: StoreFailure = { kind: 'full', message: 'no room' };
+
+const COUNTS = { pending: 0, replied: 0, dead: 0, bytes: 0, nextNumber: 1 };
+const NOTHING: NodeMerged = {
+  ...{ joined: 0, ranTwice: 0, opened: [], ended: [] },
+  map: { changed: [], conflicts: [] },
 };
 
 export function holding(storeId: Buffer, upTo: number): Holding {
@@ -46,8 +52,8 @@ interface MapCommit {
 /** A node that leads (`active`) or follows (`passive`) in epoch 2, with its peer in sync. */
 export class Stage {
   readonly calls: string[] = [];
-  readonly places: ReadPlace[] = [];
-  readonly counted: StoreCounts[] = [];
+  /** Where reading begins, and who waits for what is there. */
+  readonly readings: { readonly place: ReadPlace; readonly completion: Completion<Chunk> }[] = [];
   readonly mapCommits: MapCommit[] = [];
   readonly sent: PeerMessage[] = [];
   /** Why what came of the peer was not stored, as it is logged. */
@@ -56,12 +62,15 @@ export class Stage {
   isInSync: boolean;
   holdsBack = true;
   readonly replication: Replication;
+  /** By the number of the transaction. */
+  readonly #commits = new Map<number, Completion<readonly ChangeResult[]>>();
+  readonly #merges = new Map<number, Completion<NodeMerged, MergeFailure>>();
 
   constructor(state: State, mode: Mode = 'sync') {
     this.isInSync = state === 'active';
     const facts = { ...factsAtStart({ epoch: EPOCH, wasActive: true }), state, joined: EPOCH };
     const recovered = {
-      counts: COUNTS,
+      counts: { ...COUNTS, owners: [], services: [] },
       storeId: OWN,
       firstTransaction: 100,
       holds: holding(PEER, 7),
@@ -107,40 +116,82 @@ export class Stage {
   #store(): ConstructorParameters<typeof Replication>[1] {
     const { calls } = this;
     return {
-      commit: ({ number }) => calls.push(`commit ${number}`),
-      commitMap: ({ number, tombstones, peerHolds }: Transaction, changes) => {
+      commit: ({ number }, _changes, completion) => {
+        calls.push(`commit ${number}`);
+        this.#commits.set(number, completion);
+      },
+      commitMap: ({ number, tombstones, peerHolds }: Transaction, changes, completion) => {
         calls.push(`commit map ${number}`);
         this.mapCommits.push({ tombstones, peerHolds, changes });
+        this.#commits.set(number, completion);
       },
-      merge: ({ number }) => calls.push(`merge ${number}`),
-      read: (_read, place) => {
-        this.places.push(place);
+      merge: ({ number }, _records, _isFromActive, completion) => {
+        calls.push(`merge ${number}`);
+        this.#merges.set(number, completion);
+      },
+      read: (place, _requestsMax, _bytesMax, completion) => {
         calls.push('read');
+        this.readings.push({ place, completion });
       },
     };
   }
 
   #serve(): void {
     const { calls } = this;
-    this.replication.serve({
-      batchFailed: (number) => calls.push(`batch ${number} failed`),
-      committed: (number) => calls.push(`batch ${number} committed`),
-      confirmed: (number) => calls.push(`batch ${number} confirmed`),
-      counted: (counts) => this.counted.push(counts),
-      merged: ignore,
-      probed: ignore,
-      unconfirmed: ignore,
-      unprobed: ignore,
-    });
+    this.replication.serve({ merged: ignore, probed: ignore, unprobed: ignore });
     this.replication.serveMap({
-      committed: (number) => calls.push(`map batch ${number} committed`),
-      batchFailed: (number, { kind }) => calls.push(`map batch ${number} failed: ${kind}`),
-      released: (number, isDoubtful) =>
-        calls.push(`map batch ${number} released${isDoubtful ? ', doubtful' : ''}`),
       numbersAbove: (epoch) => calls.push(`numbers above ${epoch}`),
       followed: (changes) => calls.push(`followed ${changes.map(({ key }) => key).join()}`),
+      merged: ({ changed, conflicts }) =>
+        calls.push(`merged ${changed.map(({ key }) => key).join()}, conflicts ${conflicts.join()}`),
     });
   }
+
+  // ---------------------------------------------------------------- this node's changes
+
+  /** Titanic commits something. Returns whether it awaits the peer. */
+  commit(): boolean {
+    return this.replication.commit([close(1)], this.#outcome('batch'));
+  }
+
+  commitMap(...changes: MapRecord[]): boolean {
+    return this.replication.map.commit(changes, this.#outcome('map batch'));
+  }
+
+  #outcome(what: string): BatchOutcome<unknown> {
+    return {
+      done: () => this.calls.push(`${what} committed`),
+      failed: ({ kind }) => this.calls.push(`${what} failed: ${kind}`),
+      released: (isDoubtful) =>
+        this.calls.push(`${what} released${isDoubtful ? ', doubtful' : ''}`),
+    };
+  }
+
+  // ---------------------------------------------------------------- the store
+
+  committed(transaction: number): void {
+    this.#taken(this.#commits, transaction).done([]);
+  }
+
+  failed(transaction: number, failure: StoreFailure): void {
+    this.#taken(this.#commits, transaction).failed(failure);
+  }
+
+  merged(transaction: number, merged: Partial<NodeMerged> = {}): void {
+    this.#taken(this.#merges, transaction).done({ ...NOTHING, ...merged });
+  }
+
+  mergeFailed(transaction: number, failure: MergeFailure): void {
+    this.#taken(this.#merges, transaction).failed(failure);
+  }
+
+  #taken<Of>(completions: Map<number, Of>, transaction: number): Of {
+    const completion = present(completions.get(transaction), `transaction ${transaction}`);
+    completions.delete(transaction);
+    return completion;
+  }
+
+  // ---------------------------------------------------------------- the peer
 
   /** The peer has the batch of this number, and called it `became`. */
   confirm(number: number, became: number): void {

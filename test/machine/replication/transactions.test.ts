@@ -12,7 +12,7 @@ function transactions(): Transactions {
 describe('the peer has repeated a transaction', () => {
   it('and its store is held up to there once the transaction is committed here (D20)', () => {
     const ours = transactions();
-    const { number } = ours.of('map', 'known');
+    const { number } = ours.ofOwn('known');
     ours.peerMade(11, number);
     expect(ours.holds?.upTo).toBe(10);
     ours.committed(number);
@@ -21,8 +21,8 @@ describe('the peer has repeated a transaction', () => {
 
   it('that failed here: what the peer made of later ones is not held before its data came (D20)', () => {
     const ours = transactions();
-    const first = ours.of('map', 'known');
-    const second = ours.of('titanic', 'known');
+    const first = ours.ofOwn('known');
+    const second = ours.ofOwn('known');
     ours.peerMade(11, first.number);
     ours.peerMade(12, second.number);
     ours.failed(first.number);

@@ -72,16 +72,16 @@ export class NodeMap {
   open({ replica, store, wake }: ProcessOfMap): MapHost {
     const { clock, watch, node, bytesMax, sabotage } = this.#in;
     const map = new MapHost({
-      ...{ bytesMax, store, wake, now: clock.now },
+      ...{ bytesMax, store, wake, now: () => clock.now },
       rightsOf: () => ({ client: GlobSet.none, worker: GlobSet.none }),
       holdings: new Holdings(),
       replica: {
         get refusal() {
           return replica.refusal;
         },
-        commit: (changes) => {
+        commit: (changes, outcome) => {
           watch.committing(node, changes, clock.now);
-          return replica.commit(sabotage.changes?.(changes) ?? changes);
+          return replica.commit(sabotage.changes?.(changes) ?? changes, outcome);
         },
       },
       events: { emit: () => undefined },

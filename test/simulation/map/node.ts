@@ -2,11 +2,9 @@
  * A standalone node that has only a map: machine, store and ports. Its process can end between any two effects; its
  * disk survives it.
  */
-import { MapResults } from '../../../src/daemon/map-results.js';
 import type { MapHost } from '../../../src/daemon/map.js';
 import type { MapRecord } from '../../../src/store/map-record.js';
 import { Standalone } from '../../../src/replication/standalone.js';
-import type { PairStoreEvents } from '../../../src/store/store.js';
 import { MemoryDisk, type StoreCall, type StoreFault } from '../../../src/testing/memory-store.js';
 import type { Tally } from '../actors/tally.js';
 import type { SimClock } from '../world/clock.js';
@@ -114,52 +112,23 @@ export class SimMapNode implements WatchedNode {
     this.#isTurnDue = false;
     this.#timerAt = Infinity;
     this.#effectsLeft = Infinity;
-    let results: MapResults | null = null;
-    const told = (part: (results: MapResults) => void): void => {
-      this.#wake();
-      if (results !== null) part(results);
-    };
-    const { store, recovered } = this.disk.openNow(
-      {
-        ...NOTHING,
-        committed: (number) => {
-          told((of) => of.committed(number));
-        },
-        batchFailed: (number, failure) => {
-          told((of) => of.batchFailed(number, failure));
-        },
+    const { store, recovered } = this.disk.openNow({
+      arrived: () => {
+        this.#wake();
       },
-      {
-        mapMerged: () => undefined,
-        mapTombstones: (bytes) => {
-          told((of) => {
-            of.mapTombstones(bytes);
-          });
-        },
-        mapListed: (list, records) => {
-          told((of) => {
-            of.mapListed(list, records);
-          });
-        },
-        mapListFailed: (list, failure) => {
-          told((of) => {
-            of.mapListFailed(list, failure);
-          });
-        },
+      mapTombstones: (bytes) => {
+        map.machine.tombstones(bytes);
       },
-    );
+      counted: () => undefined,
+      fatal: () => undefined,
+    });
     const map = this.#own.open({
       replica: new Standalone(store, recovered.firstTransaction).mapIn(store),
-      store: {
-        list: (list, after) => {
-          store.listMap(list, after);
-        },
-      },
+      store,
       wake: () => {
         this.#wake();
       },
     });
-    results = new MapResults(map.machine, { now: () => this.#clock.now });
     this.#in.trace.note(this.#clock.now, this.name, 'starts');
     this.#epoch = Math.max(this.#epoch, recovered.mapEpochMax) + 1;
     const epoch = this.#in.sabotage.epoch?.(this.#epoch) ?? this.#epoch;
@@ -250,17 +219,3 @@ export class SimMapNode implements WatchedNode {
     return { failure: { kind, message: kind === 'full' ? 'no space left' : 'locked' } };
   }
 }
-
-/** What a store without requests does not report. */
-const NOTHING: Omit<PairStoreEvents, 'committed' | 'batchFailed'> = {
-  merged: () => undefined,
-  mergeFailed: () => undefined,
-  loaded: () => undefined,
-  loadFailed: () => undefined,
-  found: () => undefined,
-  lookFailed: () => undefined,
-  listed: () => undefined,
-  listFailed: () => undefined,
-  chunk: () => undefined,
-  readFailed: () => undefined,
-};

@@ -9,15 +9,14 @@ import type { PairEvent } from '../../../src/bstar/events.js';
 import type { Persisted, Role } from '../../../src/bstar/facts.js';
 import type { Config } from '../../../src/config/config.js';
 import { present } from '../../../src/core/assert.js';
-import { MapResults } from '../../../src/daemon/map-results.js';
 import type { MapHost } from '../../../src/daemon/map.js';
 import { type EpochKeeper, PairNode } from '../../../src/daemon/pair.js';
-import { StoreEventRouter } from '../../../src/daemon/store-event-router.js';
+import { StoreReports } from '../../../src/daemon/store-reports.js';
 import { turnsOf } from '../../../src/daemon/turns.js';
 import { Mmi } from '../../../src/mmi/mmi.js';
 import { Replication } from '../../../src/replication/replication.js';
-import type { NodeStore } from '../../../src/store/node-store.js';
-import type { PairStoreEvents, StoreFailure } from '../../../src/store/store.js';
+import type { NodeStore, NodeStoreEvents } from '../../../src/store/node-store.js';
+import type { StoreCounts, StoreFailure } from '../../../src/store/store.js';
 import { Titanic } from '../../../src/titanic/machine/titanic.js';
 import type { BrokerStatus } from '../../../src/wire/mmi.js';
 import { MemoryDisk, type StoreCall, type StoreFault } from '../../../src/testing/memory-store.js';
@@ -279,8 +278,8 @@ export class SimPairNode implements WatchedNode {
         if (this.#process === process) this.crash();
       });
     };
-    const router = new StoreEventRouter(wake, time, fatal);
-    const opened = this.disk.openNow(this.#checked(router), router);
+    const reports = new StoreReports(wake, time, fatal);
+    const opened = this.disk.openNow(this.#checked(reports));
     const store = this.#counted(sabotage.disk?.(opened.store) ?? opened.store);
     const events = {
       emit: (event: PairEvent) => {
@@ -294,14 +293,14 @@ export class SimPairNode implements WatchedNode {
     const quiet = { emit: () => {} };
     const titanic = new Titanic(config.titanic, store, replication, quiet, random, services);
     replication.serve(titanic);
-    router.begin(titanic, replication);
+    reports.titanic = titanic;
     this.#now = this.#clock.now;
     titanic.setTime(this.#now, this.#wall);
     broker.host(new Mmi(() => this.#status()));
     broker.host(titanic);
     broker.keep(titanic);
     titanic.counted(opened.recovered.counts);
-    const map = this.#openMap(store, replication, router);
+    const map = this.#openMap(store, replication, reports);
     pair = new PairNode({
       config: { ...config, bstar: { ...config.bstar, role: this.role } },
       broker,
@@ -344,20 +343,17 @@ export class SimPairNode implements WatchedNode {
     this.#wake();
   }
 
-  #openMap(store: NodeStore, replication: Replication, router: StoreEventRouter): MapHost | null {
+  #openMap(store: NodeStore, replication: Replication, reports: StoreReports): MapHost | null {
     const map = this.ownMap?.open({
       replica: replication.map,
-      store: {
-        list: (list, after) => {
-          store.listMap(list, after);
-        },
-      },
+      store,
       wake: () => {
         this.#wake();
       },
     });
     if (map === undefined) return null;
-    router.serveMap(new MapResults(map.machine, { now: () => this.#clock.now }));
+    reports.map = map.machine;
+    replication.serveMap(map.machine);
     return map;
   }
 
@@ -506,20 +502,13 @@ export class SimPairNode implements WatchedNode {
   }
 
   /** The counts of each service are right whenever the store has reported its commits. */
-  #checked(router: StoreEventRouter): PairStoreEvents {
-    const check = (): void => {
-      this.#in.changed(this);
-      if (this.titanic !== null) checkServices(this.titanic.services.all(), this.disk.entries);
-    };
-    const [committed, merged] = [router.committed.bind(router), router.merged.bind(router)];
-    return Object.assign(router, {
-      committed: (...what: Parameters<PairStoreEvents['committed']>) => {
-        committed(...what);
-        check();
-      },
-      merged: (...what: Parameters<PairStoreEvents['merged']>) => {
-        merged(...what);
-        check();
+  #checked(reports: StoreReports): NodeStoreEvents {
+    const counted = reports.counted.bind(reports);
+    return Object.assign(reports, {
+      counted: (counts: StoreCounts) => {
+        counted(counts);
+        this.#in.changed(this);
+        if (this.titanic !== null) checkServices(this.titanic.services.all(), this.disk.entries);
       },
     });
   }
