@@ -10,7 +10,15 @@ import { Worker } from 'node:worker_threads';
 
 import { openSqliteStore } from '../src/store/sqlite/sqlite-store.js';
 import { Standalone } from '../src/replication/standalone.js';
-import type { Change, Store, PairStoreEvents } from '../src/store/store.js';
+import type { BatchOutcome } from '../src/titanic/machine/replica.js';
+import type {
+  Change,
+  ChangeResult,
+  Completion,
+  Store,
+  StoredRequest,
+  StoreFailure,
+} from '../src/store/store.js';
 import { acceptOf, BODY_BYTES } from './store/requests.js';
 
 const ROUNDS = 5;
@@ -22,63 +30,52 @@ const MILLION_BATCH = 4096;
 /** Durable acknowledgements per second, with this many requests in every batch. */
 type Contender = (directory: string, outstanding: number) => Promise<number>;
 
-const SILENT: PairStoreEvents = {
-  committed: () => {},
-  merged: () => {},
-  mergeFailed: () => {},
-  chunk: () => {},
-  readFailed: () => {},
-  listed: () => {},
-  listFailed: () => {},
-  batchFailed: (_batch, failure) => {
-    throw new Error(failure.message);
-  },
-  loaded: () => {},
-  found: () => {},
-  loadFailed: () => {},
-  lookFailed: () => {},
-};
+function thrown({ message }: StoreFailure): never {
+  throw new Error(message);
+}
 
 async function open(
   path: string,
-  committed: () => void,
 ): Promise<{ readonly store: Store; readonly pending: number; readonly committer: Standalone }> {
-  let pending = 0;
-  let listed: (last: number | undefined) => void = () => {};
   const { store, recovered } = await openSqliteStore(path, {
     isNewStore: false,
     isPaired: false,
     news: () => {},
-  })({
-    ...SILENT,
-    committed,
-    listed: (_list, requests) => {
-      pending += requests.length;
-      listed(requests.at(-1)?.number);
-    },
-  });
+  })({ arrived: () => {}, fatal: thrown, counted: () => {}, mapTombstones: () => {} });
+  let pending = 0;
   await new Promise<void>((resolve) => {
-    listed = (last) => {
-      if (last === undefined) resolve();
-      else store.list(0, last);
+    const completion: Completion<readonly StoredRequest[]> = {
+      done: (requests) => {
+        pending += requests.length;
+        const last = requests.at(-1);
+        if (last === undefined) resolve();
+        else store.list(last.number, completion);
+      },
+      failed: thrown,
     };
-    store.list(0, 0);
+    store.list(0, completion);
   });
   return { store, pending, committer: new Standalone(store, recovered.firstTransaction) };
 }
 
+function outcome(done: () => void): BatchOutcome<readonly ChangeResult[]> {
+  return { done, failed: thrown, released: () => {} };
+}
+
 const ours: Contender = async (directory, outstanding) => {
-  let told: () => void = () => {};
-  const { store, committer } = await open(join(directory, 'ours.db'), () => told());
+  const { store, committer } = await open(join(directory, 'ours.db'));
   let number = 0;
   const began = performance.now();
   await new Promise<void>((resolve) => {
     const next = (): void => {
       const changes: Change[] = [];
       while (changes.length < outstanding) changes.push(acceptOf(++number));
-      committer.commit(changes);
+      committer.commit(changes, told);
     };
-    told = () => (performance.now() - began < SECONDS * 1000 ? next() : resolve());
+    const told = outcome(() => {
+      if (performance.now() - began < SECONDS * 1000) next();
+      else resolve();
+    });
     next();
   });
   const seconds = (performance.now() - began) / 1000;
@@ -145,7 +142,7 @@ async function starts(directory: string): Promise<void> {
 
 async function start(path: string, state: string): Promise<void> {
   const began = performance.now();
-  const { store, pending } = await open(path, () => {});
+  const { store, pending } = await open(path);
   const seconds = ((performance.now() - began) / 1000).toFixed(2);
   const mebibytes = Math.round(process.memoryUsage().rss / 2 ** 20);
   print(`start with ${MILLION} ${state}: ${seconds} s, ${pending} told, ${mebibytes} MiB resident`);
@@ -153,14 +150,12 @@ async function start(path: string, state: string): Promise<void> {
 }
 
 async function inBatches(path: string, count: number, change: (number: number) => Change) {
-  let told: () => void = () => {};
-  const { store, committer } = await open(path, () => told());
+  const { store, committer } = await open(path);
   for (let first = 1; first <= count; first += MILLION_BATCH) {
     const size = Math.min(MILLION_BATCH, count - first + 1);
     const changes = Array.from({ length: size }, (_, at) => change(first + at));
     await new Promise<void>((resolve) => {
-      told = resolve;
-      committer.commit(changes);
+      committer.commit(changes, outcome(resolve));
     });
   }
   await store.close();

@@ -15,9 +15,12 @@ import type { BrokerHost, EmbeddedServiceApi } from '../src/broker/ports.js';
 import { Standalone } from '../src/replication/standalone.js';
 import type {
   Change,
+  ChangeResult,
+  Completion,
   RequestUuid,
   StoreCounts,
   StoredContent,
+  StoredRequest,
   Transaction,
 } from '../src/store/store.js';
 import { Titanic } from '../src/titanic/machine/titanic.js';
@@ -43,25 +46,50 @@ const BODY = ((): Buffer => {
 
 /** Commits everything, keeps nothing. */
 class EchoStore {
-  batch: { readonly number: number; readonly changes: readonly Change[] } | null = null;
-  listed: number | null = null;
-  readonly loads: { readonly number: number; readonly count: number }[] = [];
+  /** What is due, in the order of the calls. */
+  #answers: (() => void)[] = [];
 
-  commit({ number }: Transaction, changes: readonly Change[]): void {
-    this.batch = { number, changes };
+  commit(
+    _transaction: Transaction,
+    changes: readonly Change[],
+    completion: Completion<readonly ChangeResult[]>,
+  ): void {
+    this.#answers.push(() => {
+      const results = changes.map(({ kind }) =>
+        kind === 'sweep'
+          ? ({ kind: 'swept', replied: 0, dead: 0, services: [], more: false } as const)
+          : ({ kind: 'done' } as const),
+      );
+      titanic.counted(counts);
+      completion.done(results);
+    });
   }
 
-  load(number: number, uuids: readonly RequestUuid[]): void {
-    this.loads.push({ number, count: uuids.length });
+  load(
+    uuids: readonly RequestUuid[],
+    completion: Completion<readonly (StoredContent | null)[]>,
+  ): void {
+    this.#answers.push(() => {
+      const content = { body: BODY, headers: null, backoff: null };
+      completion.done(new Array<StoredContent>(uuids.length).fill(content));
+    });
   }
 
   /** It is empty. */
-  list(number: number): void {
-    this.listed = number;
+  list(_after: number, completion: Completion<readonly StoredRequest[]>): void {
+    this.#answers.push(() => {
+      completion.done([]);
+    });
   }
 
   lookUp(): void {
     throw new Error('nobody looks');
+  }
+
+  answer(): void {
+    const due = this.#answers;
+    this.#answers = [];
+    for (const answer of due) answer();
   }
 }
 
@@ -125,25 +153,7 @@ const titanic = new Titanic(
 function turn(): void {
   const now = performance.now();
   titanic.setTime(now, Date.now());
-  const { batch } = store;
-  store.batch = null;
-  if (batch !== null) {
-    const results = batch.changes.map(({ kind }) =>
-      kind === 'sweep'
-        ? ({ kind: 'swept', replied: 0, dead: 0, services: [], more: false } as const)
-        : ({ kind: 'done' } as const),
-    );
-    titanic.committed(batch.number, results, counts);
-  }
-  if (store.listed !== null) {
-    const number = store.listed;
-    store.listed = null;
-    titanic.listed(number, []);
-  }
-  for (const { number, count } of store.loads.splice(0)) {
-    const content = { body: BODY, headers: null, backoff: null };
-    titanic.loaded(number, new Array<StoredContent>(count).fill(content));
-  }
+  store.answer();
   titanic.run(now, Date.now(), host, embedded);
 }
 

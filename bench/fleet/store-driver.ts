@@ -11,6 +11,7 @@ import type {
   ChangeResult,
   ClaimedRequest,
   ClaimStore,
+  Completion,
   Hint,
   Recovered,
   RequestUuid,
@@ -19,37 +20,15 @@ import type {
   StoreFailure,
 } from '../../src/store/store.js';
 
-interface Settle<Result> {
-  done(result: Result): void;
-  failed(error: Error): void;
-}
-
 function ignored(): void {}
 
-/** Orders that wait for their answers, by number. */
-class Waiting<Result> {
-  readonly #settles = new Map<number, Settle<Result>>();
-
-  async wait(number: number, order: () => void): Promise<Result> {
-    return await new Promise<Result>((done, failed) => {
-      this.#settles.set(number, { done, failed });
-      order();
-    });
-  }
-
-  readonly done = (number: number, result: Result): void => {
-    this.#take(number)?.done(result);
-  };
-
-  readonly failed = (number: number, { message }: StoreFailure): void => {
-    this.#take(number)?.failed(new Error(message));
-  };
-
-  #take(number: number): Settle<Result> | undefined {
-    const settle = this.#settles.get(number);
-    this.#settles.delete(number);
-    return settle;
-  }
+async function outcomeOf<Result>(call: (completion: Completion<Result>) => void): Promise<Result> {
+  return await new Promise<Result>((done, reject) => {
+    const failed = ({ message }: StoreFailure): void => {
+      reject(new Error(message));
+    };
+    call({ done, failed });
+  });
 }
 
 export class StoreDriver {
@@ -57,17 +36,9 @@ export class StoreDriver {
   heard: (hint: Hint) => void = ignored;
   #store: Store | null = null;
   #transaction = 0;
-  #number = 0;
-  readonly #commits = new Waiting<readonly ChangeResult[]>();
-  readonly #loads = new Waiting<readonly (StoredContent | null)[]>();
-  readonly #claims = new Waiting<readonly ClaimedRequest[]>();
   readonly #events = {
-    ...{ committed: this.#commits.done, batchFailed: this.#commits.failed },
-    ...{ loaded: this.#loads.done, loadFailed: this.#loads.failed },
-    ...{ claimed: this.#claims.done, claimFailed: this.#claims.failed },
-    ...{ listed: ignored, listFailed: ignored, found: ignored, lookFailed: ignored },
-    ...{ merged: ignored, mergeFailed: ignored, chunk: ignored, readFailed: ignored },
-    ...{ kept: ignored, taken: ignored, counted: ignored },
+    ...{ arrived: ignored, fatal: ignored, counted: ignored, mapTombstones: ignored },
+    ...{ kept: ignored, taken: ignored },
     hinted: (hint: Hint): void => {
       this.heard(hint);
     },
@@ -111,19 +82,21 @@ export class StoreDriver {
   async commit(changes: readonly Change[]): Promise<void> {
     const number = this.#transaction++;
     const transaction = { number, tombstones: 'none', holds: null, peerHolds: 0 } as const;
-    await this.#commits.wait(number, () => this.#store?.commit(transaction, changes));
+    await outcomeOf<readonly ChangeResult[]>((completion) =>
+      this.#store?.commit(transaction, changes, completion),
+    );
   }
 
   async load(uuids: readonly RequestUuid[]): Promise<void> {
-    const number = ++this.#number;
-    await this.#loads.wait(number, () => this.#store?.load(number, uuids));
+    await outcomeOf<readonly (StoredContent | null)[]>((completion) =>
+      this.#store?.load(uuids, completion),
+    );
   }
 
   async claim(service: Buffer, most: number): Promise<readonly ClaimedRequest[]> {
-    const number = ++this.#number;
     const order = { wanted: [{ service, most }], released: [], known: null };
-    return await this.#claims.wait(number, () => {
-      this.#shared.claim(number, order);
+    return await outcomeOf<readonly ClaimedRequest[]>((completion) => {
+      this.#shared.claim(order, completion);
     });
   }
 

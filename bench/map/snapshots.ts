@@ -2,6 +2,7 @@
 import { Frames } from '../../src/core/frames.js';
 import { MapMachine } from '../../src/map/map-machine.js';
 import type { MapRecord } from '../../src/store/map-record.js';
+import type { Completion } from '../../src/store/store.js';
 import { ICANHAZ } from '../../src/wire/chp-client.js';
 
 const KEYS = 1_000_000;
@@ -36,7 +37,7 @@ function heapMib(): number {
 
 function loaded(sent: () => void): MapMachine {
   const ignore = (): void => {};
-  const asked: number[] = [];
+  const asked: Completion<readonly MapRecord[]>[] = [];
   const machine = new MapMachine(
     { bytesMax: Infinity, mayWrite: () => true },
     {
@@ -48,20 +49,17 @@ function loaded(sent: () => void): MapMachine {
         close: ignore,
         vote: ignore,
       },
-      replica: { refusal: null, commit: () => ({ number: 1, awaitsPeer: false }) },
-      store: { list: (list) => asked.push(list) },
+      now: () => 0,
+      replica: { refusal: null, commit: () => false },
+      store: { listMap: (_after, completion) => asked.push(completion) },
       events: { emit: ignore },
     },
   );
   machine.open();
-  for (let next = 0; asked.length > 0;) {
-    const list = asked.shift() ?? 0;
+  let next = 0;
+  for (let list = asked.shift(); list !== undefined; list = asked.shift()) {
     const count = Math.min(LISTED, KEYS - next);
-    machine.listed(
-      list,
-      Array.from({ length: count }, () => record(next++)),
-      0,
-    );
+    list.done(Array.from({ length: count }, () => record(next++)));
   }
   return machine;
 }

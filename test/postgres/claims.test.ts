@@ -14,6 +14,7 @@ import type {
   ClaimOrder,
   ClaimStore,
   Hint,
+  StoreFailure,
 } from '../../src/store/store.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
 import { accept, attempt, type ChangeOf, dead, reply, uuidOf } from '../support/store-changes.js';
@@ -22,7 +23,9 @@ import { until } from '../support/until.js';
 /** Longer than a busy machine stalls. */
 const LEASE_MS = 5000;
 
-type Told<Result> = (result: Result) => void;
+function thrown({ message }: StoreFailure): never {
+  throw new Error(message);
+}
 
 /** The store of one broker. */
 class Broker {
@@ -30,20 +33,12 @@ class Broker {
   /** The hints of others. */
   readonly heard: readonly Hint[];
   #transaction: number;
-  #claim = 0;
-  readonly #committed: Map<number, Told<readonly ChangeResult[]>>;
-  readonly #claimed: Map<number, Told<readonly ClaimedRequest[]>>;
 
   static async open(url: string, home = randomBytes(16).toString('hex')): Promise<Broker> {
     const place = placeOf(url);
     assert(typeof place !== 'string', 'a place');
-    const committed = new Map<number, Told<readonly ChangeResult[]>>();
-    const claimed = new Map<number, Told<readonly ClaimedRequest[]>>();
     const heard: Hint[] = [];
     const ignored = (): void => undefined;
-    const failed = (_number: number, { message }: { message: string }): never => {
-      throw new Error(message);
-    };
     const { store, recovered } = await openPostgresStore(
       {
         login: { place, passwordFile: null, isLoopback: true, history: null },
@@ -51,38 +46,25 @@ class Broker {
         hints: true,
       },
       {
-        committed: (number, results) => committed.get(number)?.(results),
-        claimed: (number, requests) => claimed.get(number)?.(requests),
-        ...{ batchFailed: failed, claimFailed: failed, loaded: ignored, found: ignored },
-        ...{ listed: ignored, loadFailed: ignored, lookFailed: ignored, listFailed: ignored },
-        ...{ kept: ignored, taken: ignored, counted: ignored },
+        ...{ arrived: ignored, fatal: thrown, counted: ignored, kept: ignored, taken: ignored },
         hinted: (hint) => heard.push(hint),
       },
       () => undefined,
     );
-    return new Broker(store, recovered.firstTransaction, committed, claimed, heard);
+    return new Broker(store, recovered.firstTransaction, heard);
   }
 
-  private constructor(
-    store: ClaimStore,
-    transaction: number,
-    committed: Map<number, Told<readonly ChangeResult[]>>,
-    claimed: Map<number, Told<readonly ClaimedRequest[]>>,
-    heard: readonly Hint[],
-  ) {
+  private constructor(store: ClaimStore, transaction: number, heard: readonly Hint[]) {
     this.heard = heard;
     this.store = store;
     this.#transaction = transaction;
-    this.#committed = committed;
-    this.#claimed = claimed;
   }
 
   async commit(...changes: Change[]): Promise<string[]> {
     const number = this.#transaction++;
-    const results = await new Promise<readonly ChangeResult[]>((resolve) => {
-      this.#committed.set(number, resolve);
+    const results = await new Promise<readonly ChangeResult[]>((done) => {
       const none = { tombstones: 'none', holds: null, peerHolds: 0 } as const;
-      this.store.commit({ number, ...none }, changes);
+      this.store.commit({ number, ...none }, changes, { done, failed: thrown });
     });
     return results.map(({ kind }) => kind);
   }
@@ -98,11 +80,10 @@ class Broker {
   }
 
   async claim(most: number, order: Partial<ClaimOrder> = {}): Promise<readonly ClaimedRequest[]> {
-    const number = ++this.#claim;
-    return await new Promise((resolve) => {
-      this.#claimed.set(number, resolve);
+    return await new Promise((done) => {
       const wanted = most === 0 ? [] : [{ service: Buffer.from('echo'), most }];
-      this.store.claim(number, { wanted, released: [], known: null, ...order });
+      const whole = { wanted, released: [], known: null, ...order };
+      this.store.claim(whole, { done, failed: thrown });
     });
   }
 }

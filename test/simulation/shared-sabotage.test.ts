@@ -83,15 +83,7 @@ describe('the simulation finds', () => {
     [
       'a schedule that is due without the fence of its claim',
       /fires a schedule that it has not claimed/,
-      {
-        titanic: (titanic) => {
-          const claimed = titanic.claimed.bind(titanic);
-          titanic.claimed = (claim, requests) => {
-            claimed(claim, requests.map(unfenced));
-          };
-        },
-        weather: pausing,
-      },
+      { claimed: unfenced, weather: pausing },
       9,
     ],
     [

@@ -87,11 +87,11 @@ describe('the simulation finds', () => {
         store: ({ disk }) => {
           const store = new StageStore(disk);
           const answer = store.answer.bind(store);
-          store.answer = (asked, events) => {
+          store.answer = (asked) => {
             if (store.failure !== null && asked.kind === 'commit') {
               for (const change of asked.changes.slice(0, 1)) disk.apply(change);
             }
-            answer(asked, events);
+            answer(asked);
           };
           return store;
         },
@@ -114,13 +114,13 @@ describe('the simulation finds', () => {
         store: ({ disk }) => {
           const store = new StageStore(disk);
           const answer = store.answer.bind(store);
-          store.answer = (asked, events) => {
+          store.answer = (asked) => {
             store.failure = null;
-            if (asked.kind !== 'commit') answer(asked, events);
+            if (asked.kind !== 'commit') answer(asked);
             else {
               const real = store.write.bind(store);
               store.write = ({ changes }) => changes.map(() => ({ kind: 'done' }));
-              answer(asked, events);
+              answer(asked);
               store.write = real;
             }
           };

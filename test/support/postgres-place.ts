@@ -28,10 +28,7 @@ function opening(order: OpenPostgres, report: (told: StoreReport) => void): Open
   return (events) =>
     openPostgresStore(
       order,
-      Object.assign(events, {
-        ...{ kept: ignored, taken: ignored, counted: ignored },
-        ...{ claimed: ignored, claimFailed: ignored, hinted: ignored },
-      }),
+      Object.assign(events, { kept: ignored, taken: ignored, hinted: ignored }),
       report,
     );
 }

@@ -13,7 +13,7 @@ import type { Watch } from '../../../src/extensions/postgres/lease.js';
 import type { OtherSession } from '../../../src/extensions/postgres/session.js';
 import type { TitanicOptions } from '../../../src/titanic/machine/options.js';
 import { Titanic } from '../../../src/titanic/machine/titanic.js';
-import type { Change } from '../../../src/store/store.js';
+import type { Change, ClaimedRequest } from '../../../src/store/store.js';
 import type { Tally } from '../actors/tally.js';
 import type { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
@@ -50,6 +50,8 @@ export interface NodeSurroundings {
   readonly wallOffsetMs: number;
   readonly watch: () => Watch;
   readonly made: (titanic: Titanic, replica: SharedStore) => void;
+  /** What its machines are told that they have claimed. */
+  readonly claimed: (request: ClaimedRequest) => ClaimedRequest;
   /** A worker gets a request with this first frame. */
   readonly runs: (node: SharedNode, text: string) => void;
   readonly commits: (by: SharedNode, changes: readonly Change[]) => void;
@@ -238,39 +240,6 @@ export class SharedNode {
       notOpened: () => {
         if (started.process !== null) this.#end(started.process);
       },
-      committed: (...told) => {
-        titanic().committed(...told);
-      },
-      batchFailed: (id, failure) => {
-        this.#note(`batch fails: ${failure.message}`);
-        titanic().batchFailed(id, failure);
-      },
-      loaded: (...told) => {
-        titanic().loaded(...told);
-      },
-      found: (...told) => {
-        titanic().found(...told);
-      },
-      listed: (...told) => {
-        titanic().listed(...told);
-      },
-      loadFailed: (load) => {
-        titanic().loadFailed(load);
-      },
-      lookFailed: (look, failure) => {
-        titanic().lookFailed(look, failure);
-      },
-      listFailed: (list) => {
-        titanic().listFailed(list);
-      },
-      claimed: (claim, requests) => {
-        if (requests.length > 0) this.#note(`claims ${requests.length}`);
-        titanic().claimed(claim, requests);
-      },
-      claimFailed: (claim, failure) => {
-        this.#note(`claim fails: ${failure.message}`);
-        titanic().claimFailed(claim);
-      },
       hinted: (hint) => {
         titanic().hinted(hint);
       },
@@ -325,10 +294,18 @@ export class SharedNode {
       list: () => {
         throw new Error('the requests of a shared store are claimed');
       },
-      commit: (...args: Parameters<StoreClient['commit']>) => {
+      commit: (...[transaction, changes, completion]: Parameters<StoreClient['commit']>) => {
         this.#effect();
-        this.#in.commits(this, args[1]);
-        client.commit(...args);
+        this.#in.commits(this, changes);
+        client.commit(transaction, changes, {
+          done: (results) => {
+            completion.done(results);
+          },
+          failed: (failure) => {
+            this.#note(`batch fails: ${failure.message}`);
+            completion.failed(failure);
+          },
+        });
       },
       load: (...args: Parameters<StoreClient['load']>) => {
         this.#effect();
@@ -338,9 +315,18 @@ export class SharedNode {
         this.#effect();
         client.lookUp(...args);
       },
-      claim: (...args: Parameters<StoreClient['claim']>) => {
+      claim: (...[order, completion]: Parameters<StoreClient['claim']>) => {
         this.#effect();
-        client.claim(...args);
+        client.claim(order, {
+          done: (claimed) => {
+            if (claimed.length > 0) this.#note(`claims ${claimed.length}`);
+            completion.done(claimed.map(this.#in.claimed));
+          },
+          failed: (failure) => {
+            this.#note(`claim fails: ${failure.message}`);
+            completion.failed(failure);
+          },
+        });
       },
       listSchedules: (...args: Parameters<StoreClient['listSchedules']>) => {
         this.#effect();

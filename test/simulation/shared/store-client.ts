@@ -14,9 +14,12 @@ import type {
   ClaimOrder,
   ClaimStore,
   ClaimStoreEvents,
+  Completion,
+  Found,
   Hint,
   RequestUuid,
   StoreCounts,
+  StoredContent,
   StoredRequest,
   StoreFailure,
   Transaction,
@@ -56,13 +59,11 @@ export interface Opened {
 }
 
 /** What it tells the machines of its broker. */
-export interface StoreClientEvents extends ClaimStoreEvents {
+export interface StoreClientEvents extends Omit<ClaimStoreEvents, 'arrived' | 'fatal' | 'taken'> {
   opened(opened: Opened): void;
   /** The process ends. */
   notOpened(): void;
-  kept(requests: readonly StoredRequest[]): void;
   taken(session: number): void;
-  counted(counts: StoreCounts): void;
   renewed(sentAt: number, storeMs: number): void;
   ended(): void;
   lost(): void;
@@ -75,21 +76,14 @@ export interface ClientHost extends Omit<LaneHost, 'connected' | 'unreachable'> 
   buried(other: OtherSession): void;
 }
 
-type Order =
-  | {
-      readonly kind: 'commit';
-      readonly id: number;
-      readonly changes: readonly Change[];
-    }
-  | {
-      readonly kind: 'lookUp';
-      readonly id: number;
-      readonly uuid: RequestUuid;
-      readonly replyBytesMax: number;
-    }
-  | { readonly kind: 'load'; readonly id: number; readonly uuids: readonly RequestUuid[] }
-  | { readonly kind: 'listSchedules'; readonly id: number; readonly after: number };
-type OrderOf<Kind extends Order['kind']> = Extract<Order, { readonly kind: Kind }>;
+interface LookUp {
+  readonly uuid: RequestUuid;
+  readonly replyBytesMax: number;
+  readonly completion: Completion<Found>;
+}
+
+/** Look-ups are made together, other orders one by one. */
+type Order = LookUp | (() => Routine<void>);
 
 interface Committed {
   readonly results: readonly ChangeResult[];
@@ -263,30 +257,38 @@ export class StoreClient implements ClaimStore {
 
   // ---------------------------------------------------------------- orders of the machines
 
-  commit({ number: id }: Transaction, changes: readonly Change[]): void {
+  commit(
+    _transaction: Transaction,
+    changes: readonly Change[],
+    completion: Completion<readonly ChangeResult[]>,
+  ): void {
     // The order is packed when it is sent.
-    this.#order({ kind: 'commit', id, changes: changes.map((change) => ({ ...change })) });
+    const packed = changes.map((change) => ({ ...change }));
+    this.#order(() => this.#commitOrder(packed, completion));
   }
 
   list(): void {
     throw new Error('the requests of a shared store are claimed');
   }
 
-  listSchedules(id: number, after: number): void {
-    this.#order({ kind: 'listSchedules', id, after });
+  listSchedules(after: number, completion: Completion<readonly StoredRequest[]>): void {
+    this.#order(() => this.#answer((database) => database.listSchedules(after), completion));
   }
 
-  load(id: number, uuids: readonly RequestUuid[]): void {
-    this.#order({ kind: 'load', id, uuids });
+  load(
+    uuids: readonly RequestUuid[],
+    completion: Completion<readonly (StoredContent | null)[]>,
+  ): void {
+    this.#order(() => this.#answer((database) => database.load(uuids), completion));
   }
 
-  lookUp(id: number, uuid: RequestUuid, replyBytesMax: number): void {
-    this.#order({ kind: 'lookUp', id, uuid, replyBytesMax });
+  lookUp(uuid: RequestUuid, replyBytesMax: number, completion: Completion<Found>): void {
+    this.#order({ uuid, replyBytesMax, completion });
   }
 
-  claim(id: number, order: ClaimOrder): void {
+  claim(order: ClaimOrder, completion: Completion<readonly ClaimedRequest[]>): void {
     this.#host.later(0, () => {
-      begin(this.#claim(id, order));
+      begin(this.#claim(order, completion));
     });
   }
 
@@ -315,10 +317,8 @@ export class StoreClient implements ClaimStore {
   *#work(): Routine<void> {
     this.#isWorking = true;
     for (let order = this.#orders.shift(); order !== undefined; order = this.#orders.shift()) {
-      if (order.kind === 'commit') yield* this.#commitOrder(order);
-      else if (order.kind === 'lookUp') yield* this.#lookUpAll(order);
-      else if (order.kind === 'load') yield* this.#load(order);
-      else yield* this.#listSchedules(order);
+      if (typeof order === 'function') yield* order();
+      else yield* this.#lookUpAll(order);
     }
     this.#isWorking = false;
   }
@@ -330,7 +330,10 @@ export class StoreClient implements ClaimStore {
 
   // ---------------------------------------------------------------- commits
 
-  *#commitOrder({ id, changes }: OrderOf<'commit'>): Routine<void> {
+  *#commitOrder(
+    changes: readonly Change[],
+    completion: Completion<readonly ChangeResult[]>,
+  ): Routine<void> {
     let { session } = this.#fence;
     try {
       this.#mustBeReady();
@@ -345,13 +348,11 @@ export class StoreClient implements ClaimStore {
         throw new UnknownOutcome('outcome unknown: the session has ended meanwhile');
       }
       this.#tell((events) => {
-        events.committed(id, results, counts);
+        events.counted(counts);
+        completion.done(results);
       });
     } catch (error) {
-      const failure = this.#failure(error, session);
-      this.#tell((events) => {
-        events.batchFailed(id, failure);
-      });
+      this.#fail([completion], error, session);
     }
   }
 
@@ -519,20 +520,17 @@ export class StoreClient implements ClaimStore {
 
   // ---------------------------------------------------------------- claims
 
-  *#claim(id: number, order: ClaimOrder): Routine<void> {
+  *#claim(order: ClaimOrder, completion: Completion<readonly ClaimedRequest[]>): Routine<void> {
     const { session } = this.#fence;
     try {
       this.#mustBeReady();
       const claimed = yield* this.#claimed(session, order);
       if (this.#fence.session !== session) throw new Refused('the session has ended meanwhile');
-      this.#tell((events) => {
-        events.claimed(id, claimed);
+      this.#tell(() => {
+        completion.done(claimed);
       });
     } catch (error) {
-      const failure = this.#failure(error, session);
-      this.#tell((events) => {
-        events.claimFailed(id, failure);
-      });
+      this.#fail([completion], error, session);
     }
   }
 
@@ -594,63 +592,58 @@ export class StoreClient implements ClaimStore {
     return yield* this.#reads.use(this.#until, (until) => read(this.#reads, until, run));
   }
 
+  *#answer<Result>(
+    run: (database: SharedDatabase) => Result,
+    completion: Completion<Result>,
+  ): Routine<void> {
+    try {
+      const result = yield* this.#read(run);
+      this.#tell(() => {
+        completion.done(result);
+      });
+    } catch (error) {
+      this.#fail([completion], error);
+    }
+  }
+
   /** With all that follow it at once. */
-  *#lookUpAll(first: OrderOf<'lookUp'>): Routine<void> {
+  *#lookUpAll(first: LookUp): Routine<void> {
     const asked = [first];
-    while (asked.length < LOOK_UPS_MAX && this.#orders[0]?.kind === 'lookUp') {
-      asked.push(this.#orders.shift() as OrderOf<'lookUp'>);
+    while (asked.length < LOOK_UPS_MAX) {
+      const next = this.#orders[0];
+      if (next === undefined || typeof next === 'function') break;
+      asked.push(next);
+      this.#orders.shift();
     }
     try {
       const found = yield* this.#read((database) =>
-        asked.map(({ id, uuid, replyBytesMax }) => ({
-          ...{ id, found: database.lookUp(uuid, replyBytesMax) },
+        asked.map(({ uuid, replyBytesMax, completion }) => ({
+          ...{ completion, found: database.lookUp(uuid, replyBytesMax) },
         })),
       );
-      this.#tell((events) => {
-        for (const each of found) events.found(each.id, each.found);
+      this.#tell(() => {
+        for (const each of found) each.completion.done(each.found);
       });
     } catch (error) {
-      const failure = this.#failure(error);
-      this.#tell((events) => {
-        for (const { id } of asked) events.lookFailed(id, failure);
-      });
-    }
-  }
-
-  *#load({ id, uuids }: OrderOf<'load'>): Routine<void> {
-    try {
-      const bodies = yield* this.#read((database) => database.load(uuids));
-      this.#tell((events) => {
-        events.loaded(id, bodies);
-      });
-    } catch (error) {
-      const failure = this.#failure(error);
-      this.#tell((events) => {
-        events.loadFailed(id, failure);
-      });
-    }
-  }
-
-  *#listSchedules({ id, after }: OrderOf<'listSchedules'>): Routine<void> {
-    try {
-      const listed = yield* this.#read((database) => database.listSchedules(after));
-      this.#tell((events) => {
-        events.listed(id, listed);
-      });
-    } catch (error) {
-      const failure = this.#failure(error);
-      this.#tell((events) => {
-        events.listFailed(id, failure);
-      });
+      this.#fail(
+        asked.map(({ completion }) => completion),
+        error,
+      );
     }
   }
 
   /** @throws what is no fault of the simulated world */
-  #failure(error: unknown, session = this.#fence.session): StoreFailure {
+  #fail(
+    completions: readonly Pick<Completion<never>, 'failed'>[],
+    error: unknown,
+    session = this.#fence.session,
+  ): void {
     if (error instanceof FenceDown) this.#keeper?.foundEnded(session);
-    if (error instanceof Refused) return { kind: 'busy', message: error.message };
-    mustBeOfNetwork(error);
-    return { kind: 'busy', message: messageOf(error) };
+    if (!(error instanceof Refused)) mustBeOfNetwork(error);
+    const failure: StoreFailure = { kind: 'busy', message: messageOf(error) };
+    this.#tell(() => {
+      for (const completion of completions) completion.failed(failure);
+    });
   }
 }
 

@@ -6,6 +6,7 @@
 import type { SharedStore } from '../../../src/replication/shared-store.js';
 import { Watch } from '../../../src/extensions/postgres/lease.js';
 import type { OtherSession } from '../../../src/extensions/postgres/session.js';
+import type { ClaimedRequest } from '../../../src/store/store.js';
 import type { Titanic } from '../../../src/titanic/machine/titanic.js';
 import type { Actor, Surroundings } from '../actors/line.js';
 import { Tally } from '../actors/tally.js';
@@ -64,6 +65,7 @@ export interface SharedSabotage {
   watch?(watch: Watch): void;
   titanic?(titanic: Titanic): void;
   replica?(replica: SharedStore): void;
+  claimed?(request: ClaimedRequest): ClaimedRequest;
   /** The weather in which the fault shows soon. */
   weather?(weather: SharedWeather): SharedWeather;
 }
@@ -308,6 +310,7 @@ export class SharedWorld {
         this.#sabotage.titanic?.(titanic);
         this.#sabotage.replica?.(replica);
       },
+      claimed: (request) => this.#sabotage.claimed?.(request) ?? request,
       runs: (by, text) => {
         this.#watch.runs(by, text);
       },

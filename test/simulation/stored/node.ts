@@ -167,6 +167,9 @@ export class StoredNode {
     const quiet = { emit: () => {} };
     const titanic = new Titanic(titanicOptions, counted, replica, quiet, random, services);
     this.#sabotage.titanic?.(titanic);
+    store.counted = (counts) => {
+      titanic.counted(counts);
+    };
     const scheduled = new Set<Asked>();
     this.#process = { broker, titanic, store, peers: new Map(), links: [], scheduled };
     this.#setTime();
@@ -298,7 +301,7 @@ export class StoredNode {
     }
     this.#trace.note(this.#clock.now, 'store', `${asked.kind} ${failure?.kind ?? 'done'}`);
     this.#live(() => {
-      store.answer(asked, titanic);
+      store.answer(asked);
       const hasTold = asked.kind === 'commit' && failure === null;
       if (hasTold) checkServices(titanic.services.all(), this.disk.rows);
     });
