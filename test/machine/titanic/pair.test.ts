@@ -2,6 +2,8 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { StageDisk, StageStore } from '../../support/stage-store.js';
 import { StageReplica } from '../../support/stage-replica.js';
+import { requestOf } from '../../support/store-changes.js';
+import { packed } from '../../support/store-pair.js';
 import {
   endTitanicStages,
   type TitanicStage,
