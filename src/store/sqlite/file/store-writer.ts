@@ -1,107 +1,44 @@
-/** Writes a new store file from rows that come from elsewhere. */
-import { randomBytes } from 'node:crypto';
-
+/** Writes a new store file from the records of a store. */
 import Database from 'better-sqlite3';
 
-import type { KeyRecord, RequestRecord } from '../../record-codec.js';
+import { present } from '../../../core/assert.js';
+import type { StoreRecord } from '../../record-codec.js';
+import { Tables } from '../tables/tables.js';
 import { makeStore } from './database.js';
-import { syncPath } from './files.js';
-import { DEAD, ORIGIN_BYTES, PENDING, REPLIED } from './schema.js';
-
-const STATE_NUMBERS = { pending: PENDING, replied: REPLIED, dead: DEAD } as const;
-const ID_BYTES = 16;
-
-const REQUEST = `INSERT INTO requests (number, uuid, service, key, state, generation, priority,
-    accepted_at, not_before, expires_at, max_attempts, attempts, attempts_ever, body_bytes, changed,
-    born, owner, shared, extra)
-  VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`;
-const ATTEMPT = `INSERT INTO attempts (number, ordinal, worker, started_at, ended_at, reason, failure,
-  extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`;
-const KEY = `INSERT INTO keys (service, key, owner, uuid, until, changed, extra)
-  VALUES (?, ?, ?, ?, ?, ?, ?)`;
-
-type Run = Database.Statement<(number | string | Buffer | null)[]>;
-
-/** A request with its body, which is always there. */
-export type WrittenRequest = RequestRecord & { readonly body: Buffer };
 
 export class StoreWriter {
-  readonly #path: string;
   readonly #db: Database.Database;
-  readonly #request: Run;
-  readonly #body: Run;
-  readonly #reply: Run;
-  readonly #death: Run;
-  readonly #attempt: Run;
-  readonly #key: Run;
-  /** As if each row had been changed by a transaction of its own, before the first opening. */
-  #changed = 0;
+  readonly #tables: Tables;
+  #transaction: number;
 
-  /** @param path of a file that does not exist yet, in a directory of its own */
-  constructor(path: string) {
-    this.#path = path;
+  /**
+   * @param path of a file that does not exist yet
+   * @param origin the id of the store that is copied
+   */
+  constructor(path: string, origin: Buffer) {
     makeStore(path);
     this.#db = new Database(path, { fileMustExist: true });
     // It is synced once, when it is complete; until then nobody knows its name.
     this.#db.pragma('journal_mode = OFF');
     this.#db.pragma('synchronous = OFF');
-    this.#request = this.#db.prepare(REQUEST);
-    this.#body = this.#db.prepare('INSERT INTO bodies (number, body) VALUES (?, ?)');
-    this.#reply = this.#db.prepare(
-      'INSERT INTO replies (number, reply, worker, replied_at) VALUES (?, ?, ?, ?)',
-    );
-    this.#death = this.#db.prepare('INSERT INTO deaths (number, reason, died_at) VALUES (?, ?, ?)');
-    this.#attempt = this.#db.prepare(ATTEMPT);
-    this.#key = this.#db.prepare(KEY);
-    this.#db.exec('BEGIN');
+    this.#db.prepare('UPDATE ledger SET store_id = ?').run(origin);
+    this.#tables = new Tables(path, this.#db, null);
+    this.#transaction = this.#tables.recovered.firstTransaction;
   }
 
-  addRequest({ request, key, body, extra, ...more }: WrittenRequest): void {
-    const { number } = request;
-    const { attemptsEver, attempts, reply, death } = more;
-    const changed = ++this.#changed;
-    this.#request.run(
-      ...[number, request.uuid, request.service, key, STATE_NUMBERS[request.state]],
-      ...[request.generation, request.priority, request.acceptedAt, request.notBefore],
-      ...[request.expiresAt, request.maxAttempts, request.attempts, attemptsEver],
-      ...[request.bodyBytes, changed, changed, request.owner, request.isShared ? 1 : 0, extra],
-    );
-    this.#body.run(number, body);
-    if (reply !== null) this.#reply.run(number, reply.reply, reply.worker, reply.at);
-    if (death !== null) this.#death.run(number, death.reason, death.at);
-    for (const [place, attempt] of attempts.entries()) {
-      const ordinal = attemptsEver - attempts.length + place + 1;
-      const { worker, startedAt, endedAt, reason, failure, extra: unknown } = attempt;
-      this.#attempt.run(number, ordinal, worker, startedAt, endedAt, reason, failure, unknown);
-    }
+  /** @param records with all bodies */
+  add(records: readonly StoreRecord[]): void {
+    const of = {
+      number: this.#transaction++,
+      tombstones: 'none',
+      holds: null,
+      peerHolds: 0,
+    } as const;
+    present(this.#tables.merge(of, records, [], true), 'all bodies');
   }
 
-  /** @param until `null`: as long as its request is in the store */
-  addKey({
-    service,
-    key,
-    owner,
-    uuid,
-    until,
-    extra,
-  }: Omit<KeyRecord, 'kind' | 'until'> & { readonly until: number | null }): void {
-    this.#key.run(service, key, owner, uuid, until, ++this.#changed, extra);
-  }
-
-  /**
-   * Makes it a store of its own, in one file, on disk.
-   * @param nextNumber above the number of each request
-   * @param origin of its id: copies of one store share the first half
-   */
-  complete(nextNumber: number, origin: Buffer): void {
-    const id = Buffer.concat([origin.subarray(0, ORIGIN_BYTES), randomBytes(ID_BYTES)]);
-    this.#db
-      .prepare('UPDATE ledger SET next_number = ?, store_id = ? WHERE id = 1')
-      .run(nextNumber, id.subarray(0, ID_BYTES));
-    this.#db.exec('COMMIT');
-    this.#db.pragma('journal_mode = DELETE');
-    this.#db.close();
-    syncPath(this.#path);
+  complete(): void {
+    this.#tables.close();
   }
 
   /** At the end, or after a failure. */
