@@ -2,158 +2,35 @@
 import { present } from '../../core/assert.js';
 import { isOnceKey } from '../../wire/tsp.js';
 import type { KeyRecord, RequestRecord } from '../../store/record-codec.js';
-import { type Attempt, type RequestUuid, STATES } from '../../store/store.js';
+import { STATES } from '../../store/store.js';
 import type { Connection } from './connection.js';
 import { DEAD, PENDING, REPLIED, REQUEST_BODY, SCHEMA } from './schema.js';
-import { NOW_MS, type Statement } from './statements.js';
+import { NOW_MS } from './statements.js';
 import { bools, byteas, int4s, int8s, texts, uuids } from './values.js';
 
-/** A column, and the array of its values. */
-interface Column<Row> {
-  readonly name: string;
+/** The values of one column. */
+interface Column {
   readonly type: string;
-  readonly pack: (rows: readonly Row[]) => Buffer;
+  readonly packed: Buffer;
 }
 
-function columns<Item>(type: string, pack: (items: readonly Item[]) => Buffer) {
-  return <Row>(name: string, of: (row: Row) => Item): Column<Row> => {
-    return { name, type, pack: (rows) => pack(rows.map(of)) };
+type Columns = Readonly<Record<string, Column>>;
+
+function column<Item>(type: string, pack: (items: readonly Item[]) => Buffer) {
+  return <Row>(rows: readonly Row[], of: (row: Row) => Item): Column => {
+    return { type, packed: pack(rows.map(of)) };
   };
 }
 
-const uuid = columns('uuid', uuids);
-const int4 = columns('int4', int4s);
-const int8 = columns('int8', int8s);
-const bool = columns('bool', bools);
-const bytea = columns('bytea', byteas);
-const text = columns('bytea', texts);
+const uuid = column('uuid', uuids);
+const int4 = column('int4', int4s);
+const int8 = column('int8', int8s);
+const bool = column('bool', bools);
+const bytea = column('bytea', byteas);
+const text = column('bytea', texts);
 
-interface Table<Row> {
-  readonly insert: Statement;
-  readonly columns: readonly Column<Row>[];
-}
-
-/**
- * @param computed a further column, and the expression for it
- * @param end of the statement
- */
-function table<Row>(
-  name: string,
-  all: readonly Column<Row>[],
-  computed: readonly [name: string, expression: string] | null = null,
-  end = '',
-): Table<Row> {
-  const names = all.map((each) => each.name).join(', ');
-  const arrays = all.map(({ type }, at) => `$${at + 1}::${type}[]`).join(', ');
-  const [also, value] = computed?.map((each) => `, ${each}`) ?? ['', ''];
-  const insert = `INSERT INTO ${SCHEMA}.${name} (${names}${also})
-    SELECT t.*${value} FROM unnest(${arrays}) AS t (${names}) ${end}`;
-  return { insert: { name: `copy_${name}`, text: insert }, columns: all };
-}
-
-const REQUESTS = table<RequestRecord>(
-  'request',
-  [
-    uuid('id', ({ request }) => request.uuid),
-    int8('seq', ({ request }) => request.number),
-    bytea('service', ({ request }) => request.service),
-    text('owner', ({ request }) => request.owner),
-    bool('shared', ({ request }) => request.isShared),
-    int4('priority', ({ request }) => request.priority),
-    int4('state', ({ request }) => PENDING + STATES.indexOf(request.state)),
-    int8('generation', ({ request }) => request.generation),
-    int8('attempts', ({ request }) => request.attempts),
-    int8('attempts_ever', ({ attemptsEver }) => attemptsEver),
-    int8('max_attempts', ({ request }) => request.maxAttempts),
-    int8('accepted_at', ({ request }) => request.acceptedAt),
-    int8('not_before', ({ request }) => request.notBefore),
-    int8('expires_at', ({ request }) => request.expiresAt),
-    int8('body_bytes', ({ request }) => request.bodyBytes),
-    int8('reply_bytes', ({ reply }) => reply?.reply.length ?? 0),
-    bytea('key', ({ key }) => key),
-    bytea('extra', ({ extra }) => extra),
-  ],
-  // What is to wait is not claimed before its time.
-  ['delayed', `t.state = ${PENDING} AND t.not_before > ${NOW_MS}`],
-);
-
-/** A body, a reply, or the reason of a death, which no worker gave. */
-interface Content {
-  readonly id: RequestUuid;
-  readonly kind: number;
-  readonly frames: Buffer;
-  readonly worker: string | null;
-  readonly at: number | null;
-}
-
-const CONTENTS = table<Content>('body', [
-  uuid('id', ({ id }) => id),
-  int4('kind', ({ kind }) => kind),
-  bytea('frames', ({ frames }) => frames),
-  bytea('worker', ({ worker }) => (worker === null ? null : Buffer.from(worker))),
-  int8('at', ({ at }) => at),
-]);
-
-function contentsOf({ request: { uuid: id }, body, reply, death }: RequestRecord): Content[] {
-  const none = { worker: null, at: null };
-  const contents: Content[] = [
-    { id, kind: REQUEST_BODY, frames: present(body, 'a body'), ...none },
-  ];
-  if (reply !== null) contents.push({ id, kind: REPLIED, frames: reply.reply, ...reply });
-  if (death !== null) {
-    const frames = Buffer.from(death.reason);
-    contents.push({ id, kind: DEAD, frames, worker: null, at: death.at });
-  }
-  return contents;
-}
-
-type AttemptOf = Attempt & { readonly id: RequestUuid; readonly n: number };
-
-const ATTEMPTS = table<AttemptOf>('attempt', [
-  uuid('id', ({ id }) => id),
-  int8('n', ({ n }) => n),
-  text('worker', ({ worker }) => worker),
-  int8('started_at', ({ startedAt }) => startedAt),
-  int8('ended_at', ({ endedAt }) => endedAt),
-  text('reason', ({ reason }) => reason),
-  bytea('failure', ({ failure }) => failure),
-  bytea('extra', ({ extra }) => extra),
-]);
-
-function attemptsOf({ request, attempts, attemptsEver }: RequestRecord): AttemptOf[] {
-  const before = attemptsEver - attempts.length;
-  return attempts.map((each, place) => ({ ...each, id: request.uuid, n: before + place + 1 }));
-}
-
-interface Key extends Omit<KeyRecord, 'kind' | 'until'> {
-  readonly takenAt: number;
-  readonly until: number | null;
-}
-
-// Keys whose requests have ended are put again when the copying goes on after an interruption.
-const KEYS = table<Key>(
-  'key',
-  [
-    bytea('service', ({ service }) => service),
-    bytea('key', ({ key }) => key),
-    text('owner', ({ owner }) => owner),
-    uuid('id', (key) => key.uuid),
-    bool('once', ({ key }) => isOnceKey(key)),
-    int8('taken_at', ({ takenAt }) => takenAt),
-    int8('until', ({ until }) => until),
-    bytea('extra', ({ extra }) => extra),
-  ],
-  null,
-  'ON CONFLICT DO NOTHING',
-);
-
-function keysOf(record: RequestRecord | KeyRecord): Key[] {
-  if (record.kind === 'key') return [{ ...record, takenAt: 0 }];
-  const { key, request } = record;
-  if (key === null) return [];
-  const { service, owner, uuid: id, acceptedAt } = request;
-  return [{ service, key, owner, uuid: id, takenAt: acceptedAt, until: null, extra: null }];
-}
+/** What is to wait is not claimed before its time. */
+const DELAYED = `t.state = ${PENDING} AND t.not_before > ${NOW_MS}`;
 
 export async function putRecords(
   connection: Connection,
@@ -161,19 +38,114 @@ export async function putRecords(
 ): Promise<void> {
   const requests = records.filter((record) => record.kind === 'request');
   // All before anything is sent: a damaged row may not be what its columns say.
-  const insertions = [
-    insertion(REQUESTS, requests),
-    insertion(CONTENTS, requests.flatMap(contentsOf)),
-    insertion(ATTEMPTS, requests.flatMap(attemptsOf)),
-    insertion(KEYS, records.flatMap(keysOf)),
-  ];
-  await Promise.all(insertions.map((send) => send(connection)));
+  const [ofRequests, ofBodies] = [requestColumns(requests), bodyColumns(requests)];
+  const [ofAttempts, ofKeys] = [attemptColumns(requests), keyColumns(records)];
+  await Promise.all([
+    insert(connection, 'request', ofRequests, ['delayed', DELAYED]),
+    insert(connection, 'body', ofBodies),
+    insert(connection, 'attempt', ofAttempts),
+    // Keys whose requests have ended are put again when the copying goes on after an interruption.
+    insert(connection, 'key', ofKeys, null, 'ON CONFLICT DO NOTHING'),
+  ]);
 }
 
-function insertion<Row>(
-  { insert, columns: all }: Table<Row>,
-  rows: readonly Row[],
-): (connection: Connection) => Promise<unknown> {
-  const values = all.map(({ pack }) => pack(rows));
-  return async (connection) => rows.length === 0 || (await connection.run(insert, values));
+/** @param computed a further column, and the expression for it */
+async function insert(
+  connection: Connection,
+  table: string,
+  columns: Columns,
+  computed: readonly [name: string, expression: string] | null = null,
+  end = '',
+): Promise<void> {
+  const names = Object.keys(columns).join(', ');
+  const all = Object.values(columns);
+  const arrays = all.map(({ type }, at) => `$${at + 1}::${type}[]`).join(', ');
+  const [also, value] = computed?.map((each) => `, ${each}`) ?? ['', ''];
+  const statement = `INSERT INTO ${SCHEMA}.${table} (${names}${also})
+    SELECT t.*${value} FROM unnest(${arrays}) AS t (${names}) ${end}`;
+  const values = all.map(({ packed }) => packed);
+  await connection.run({ name: `copy_${table}`, text: statement }, values);
+}
+
+function requestColumns(records: readonly RequestRecord[]): Columns {
+  const requests = records.map(({ request }) => request);
+  return {
+    id: uuid(requests, (request) => request.uuid),
+    seq: int8(requests, ({ number }) => number),
+    service: bytea(requests, ({ service }) => service),
+    owner: text(requests, ({ owner }) => owner),
+    shared: bool(requests, ({ isShared }) => isShared),
+    priority: int4(requests, ({ priority }) => priority),
+    state: int4(requests, ({ state }) => PENDING + STATES.indexOf(state)),
+    generation: int8(requests, ({ generation }) => generation),
+    attempts: int8(requests, ({ attempts }) => attempts),
+    attempts_ever: int8(records, ({ attemptsEver }) => attemptsEver),
+    max_attempts: int8(requests, ({ maxAttempts }) => maxAttempts),
+    accepted_at: int8(requests, ({ acceptedAt }) => acceptedAt),
+    not_before: int8(requests, ({ notBefore }) => notBefore),
+    expires_at: int8(requests, ({ expiresAt }) => expiresAt),
+    body_bytes: int8(requests, ({ bodyBytes }) => bodyBytes),
+    reply_bytes: int8(records, ({ reply }) => reply?.reply.length ?? 0),
+    key: bytea(records, ({ key }) => key),
+    extra: bytea(records, ({ extra }) => extra),
+  };
+}
+
+/** Bodies, replies, and the reasons of deaths, which no worker gave. */
+function bodyColumns(records: readonly RequestRecord[]): Columns {
+  const none = { worker: null, at: null };
+  const rows = records.flatMap(({ request: { uuid: id }, body, reply, death }) => [
+    { id, kind: REQUEST_BODY, frames: present(body, 'a body'), ...none },
+    ...(reply === null ? [] : [{ ...reply, id, kind: REPLIED, frames: reply.reply }]),
+    ...(death === null
+      ? []
+      : [{ ...none, id, kind: DEAD, frames: Buffer.from(death.reason), at: death.at }]),
+  ]);
+  return {
+    id: uuid(rows, ({ id }) => id),
+    kind: int4(rows, ({ kind }) => kind),
+    frames: bytea(rows, ({ frames }) => frames),
+    worker: bytea(rows, ({ worker }) => (worker === null ? null : Buffer.from(worker))),
+    at: int8(rows, ({ at }) => at),
+  };
+}
+
+function attemptColumns(records: readonly RequestRecord[]): Columns {
+  const rows = records.flatMap(({ request: { uuid: id }, attempts, attemptsEver }) =>
+    attempts.map((each, at) => ({ ...each, id, n: attemptsEver - attempts.length + at + 1 })),
+  );
+  return {
+    id: uuid(rows, ({ id }) => id),
+    n: int8(rows, ({ n }) => n),
+    worker: text(rows, ({ worker }) => worker),
+    started_at: int8(rows, ({ startedAt }) => startedAt),
+    ended_at: int8(rows, ({ endedAt }) => endedAt),
+    reason: text(rows, ({ reason }) => reason),
+    failure: bytea(rows, ({ failure }) => failure),
+    extra: bytea(rows, ({ extra }) => extra),
+  };
+}
+
+interface Key extends Omit<KeyRecord, 'kind' | 'until'> {
+  readonly takenAt: number;
+  readonly until: number | null;
+}
+
+function keyColumns(records: readonly (RequestRecord | KeyRecord)[]): Columns {
+  const rows = records.flatMap((record): Key[] => {
+    if (record.kind === 'key') return [{ ...record, takenAt: 0 }];
+    const { key, request } = record;
+    const none = { until: null, extra: null };
+    return key === null ? [] : [{ ...request, key, takenAt: request.acceptedAt, ...none }];
+  });
+  return {
+    service: bytea(rows, ({ service }) => service),
+    key: bytea(rows, ({ key }) => key),
+    owner: text(rows, ({ owner }) => owner),
+    id: uuid(rows, (row) => row.uuid),
+    once: bool(rows, ({ key }) => isOnceKey(key)),
+    taken_at: int8(rows, ({ takenAt }) => takenAt),
+    until: int8(rows, ({ until }) => until),
+    extra: bytea(rows, ({ extra }) => extra),
+  };
 }

@@ -168,7 +168,8 @@ function verify(
     facts.keys = scalar(db, 'SELECT count(*) FROM keys');
     const lost = scalar(
       db,
-      'SELECT count(*) FROM keys WHERE until IS NULL AND uuid NOT IN (SELECT uuid FROM requests)',
+      `SELECT count(*) FROM keys WHERE until IS NULL
+        AND uuid NOT IN (SELECT uuid FROM requests WHERE key IS NOT NULL)`,
     );
     if (lost > 0) problems.push(`${lost} keys belong to missing requests`);
   });
