@@ -4,7 +4,7 @@ import { isSequence } from '../../core/numbers.js';
 import type { KeyRecord, RequestRecord } from '../../store/record-codec.js';
 import { makeCopy } from '../../store/sqlite/file/copies.js';
 import { openError } from '../../store/sqlite/file/sqlite-errors.js';
-import { StoreWriter } from '../../store/sqlite/file/store-writer.js';
+import { StoreWriter } from '../../store/sqlite/records/store-writer.js';
 import { connect, type Connection, type Login } from './connection.js';
 import { recordsIn } from './database-records.js';
 import { refuseNewer } from './migrate.js';

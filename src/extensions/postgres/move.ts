@@ -1,6 +1,6 @@
 /** Moves the requests of a store file into a database, for good. */
 import { MajordomoError } from '../../core/errors.js';
-import { SourceFile } from '../../store/sqlite/file/source-file.js';
+import { SourceFile } from '../../store/sqlite/records/source-file.js';
 import type { KeyRecord, RequestRecord } from '../../store/record-codec.js';
 import type { RequestUuid } from '../../store/store.js';
 import { Content } from './compared.js';

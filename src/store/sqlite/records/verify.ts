@@ -8,12 +8,12 @@ import { ATTEMPTS_KEPT } from '../../store.js';
 import { setAsideText } from '../../unusable.js';
 import { isOwner } from '../../well-formed.js';
 import { recordsIn } from '../tables/changed-records.js';
-import { openForReading } from './database.js';
-import { formatOf } from './formats.js';
-import { movedTo } from './moved.js';
-import { rowsSetAside, UNUSABLE } from './set-aside.js';
-import { openError } from './sqlite-errors.js';
-import { DEAD, REPLIED } from './schema.js';
+import { openForReading } from '../file/database.js';
+import { formatOf } from '../file/formats.js';
+import { movedTo } from '../file/moved.js';
+import { rowsSetAside, UNUSABLE } from '../file/set-aside.js';
+import { openError } from '../file/sqlite-errors.js';
+import { DEAD, REPLIED } from '../file/schema.js';
 
 export interface StoreReport {
   readonly format: number;

@@ -4,7 +4,7 @@ import Database from 'better-sqlite3';
 import { present } from '../../../core/assert.js';
 import type { StoreRecord } from '../../record-codec.js';
 import { Tables } from '../tables/tables.js';
-import { makeStore } from './database.js';
+import { makeStore } from '../file/database.js';
 
 export class StoreWriter {
   readonly #db: Database.Database;

@@ -4,9 +4,9 @@ import type Database from 'better-sqlite3';
 import type { KeyRecord, RequestRecord } from '../../record-codec.js';
 import type { RequestUuid } from '../../store.js';
 import { recordsIn } from '../tables/changed-records.js';
-import { closingOnError, openForReading, openMoving } from './database.js';
-import { markMoved, type Moved, movedTo } from './moved.js';
-import { openError } from './sqlite-errors.js';
+import { closingOnError, openForReading, openMoving } from '../file/database.js';
+import { markMoved, type Moved, movedTo } from '../file/moved.js';
+import { openError } from '../file/sqlite-errors.js';
 
 interface Facts {
   readonly storeId: Buffer;
