@@ -48,7 +48,7 @@ export function defineVerify(command: Command, done: Done): void {
       }
       const file = storeFile(path, options);
       await checkStore(path, file);
-      const { verifyStore } = await import('../store/sqlite/file/verify.js');
+      const { verifyStore } = await import('../store/sqlite/records/verify.js');
       const progress = new Progress(`verify ${file}`);
       let report: ReturnType<typeof verifyStore>;
       try {

@@ -15,7 +15,7 @@ import Database from 'better-sqlite3';
 import { codeOf, type MajordomoError } from '../../src/core/errors.js';
 import { EXIT, exitStatusOf } from '../../src/core/exit.js';
 import { APPLICATION_ID } from '../../src/store/sqlite/file/schema.js';
-import { verifyStore } from '../../src/store/sqlite/file/verify.js';
+import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import { accept, uuidOf } from '../support/store-changes.js';
 import { StoreDirectory } from '../support/store-directory.js';
 import type { Outcome, StoreUser } from '../support/store-user.js';

@@ -25,7 +25,7 @@ import {
   type Migration,
   readMigrations,
 } from '../../src/store/sqlite/file/schema.js';
-import { verifyStore } from '../../src/store/sqlite/file/verify.js';
+import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import { fileMigration } from '../support/later-program.js';
 import { accept, attempt, dead, reply, uuidOf } from '../support/store-changes.js';
 import { StoreDirectory } from '../support/store-directory.js';

@@ -6,7 +6,7 @@ import Database from 'better-sqlite3';
 import { EXIT, exitStatusOf } from '../../src/core/exit.js';
 import { backupStore } from '../../src/store/sqlite/file/backup.js';
 import { readMigrations } from '../../src/store/sqlite/file/schema.js';
-import { verifyStore } from '../../src/store/sqlite/file/verify.js';
+import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import type { MapRecord } from '../../src/store/map-record.js';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
 import { MapStoreUser } from '../support/map-store-user.js';

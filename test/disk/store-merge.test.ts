@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { verifyStore } from '../../src/store/sqlite/file/verify.js';
+import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import { type Change, readFrom } from '../../src/store/store.js';
 import { MemoryDisk } from '../../src/testing/memory-store.js';
 import {

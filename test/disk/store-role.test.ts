@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
-import { verifyStore } from '../../src/store/sqlite/file/verify.js';
+import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import { readFrom } from '../../src/store/store.js';
 import { accept as acceptOf, close, reply } from '../support/store-changes.js';
 import { StoreDirectory } from '../support/store-directory.js';

@@ -2,7 +2,7 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
 import { setAsideAt } from '../../src/store/sqlite/file/set-aside.js';
-import { verifyStore } from '../../src/store/sqlite/file/verify.js';
+import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import { accept, attempt, reply, uuidOf } from '../support/store-changes.js';
 import { StoreDirectory } from '../support/store-directory.js';
 import { contentOf, packed } from '../support/store-pair.js';

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { openForService } from '../../src/store/sqlite/file/database.js';
 import { KnownStore } from '../../src/store/sqlite/file/known-store.js';
-import { verifyStore } from '../../src/store/sqlite/file/verify.js';
+import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import type { Change } from '../../src/store/store.js';
 import type { StoreContent } from '../../src/testing/memory-rows.js';
 import { MemoryTables } from '../../src/testing/memory-tables.js';

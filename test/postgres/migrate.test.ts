@@ -284,14 +284,14 @@ async function killHeld({ url, child, lock }: Held): Promise<void> {
 
 /** Each transaction of a migration takes a while. */
 const SLOW = `CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS
-    'BEGIN PERFORM pg_sleep(0.05); RETURN NEW; END';
+    'BEGIN PERFORM pg_sleep(0.25); RETURN NEW; END';
   CREATE TRIGGER slow BEFORE UPDATE ON majordomo.origin
     FOR EACH ROW EXECUTE FUNCTION public.slow()`;
 
 /** How far the copying has come; none: nothing was begun. */
 async function placeIn(url: string): Promise<Record<string, unknown>[]> {
   try {
-    return await sql(url, 'SELECT after_id, after_key, finished FROM majordomo.origin');
+    return await sql(url, 'SELECT after_id, finished FROM majordomo.origin');
   } catch {
     return [];
   }
@@ -415,7 +415,10 @@ describeWithPostgres('majordomo migrate refuses', () => {
       'DELETE FROM majordomo.request WHERE id = (SELECT max(id::text)::uuid FROM majordomo.request)',
     ],
     ['a reply', "UPDATE majordomo.body SET frames = frames || '\\x00' WHERE kind = 2"],
-    ['a key', 'DELETE FROM majordomo.key WHERE until IS NOT NULL'],
+    ['a key', 'DELETE FROM majordomo.key WHERE until IS NULL'],
+    ['the time of a key', 'UPDATE majordomo.key SET until = until + 1 WHERE until IS NOT NULL'],
+    ['the text of an attempt', "UPDATE majordomo.attempt SET reason = 'another'"],
+    ['a field that is not known', 'UPDATE majordomo.request SET extra = NULL'],
   ])('to mark a file whose copy differs in %s: 74', async (_what, change) => {
     const file = await everyKind();
     const url = await emptyUrl();

@@ -1,96 +1,48 @@
-/** Whether a store file and a database hold the same requests, on the same steps. */
+/** Whether a store file and a database hold the same records. */
 import { createHash, type Hash } from 'node:crypto';
 
+import { type KeyRecord, type RequestRecord, RecordWriter } from '../../store/record-codec.js';
 import { TITANIC_SCHEDULE } from '../../wire/tsp.js';
-import type { SourceFile, Standing } from '../../store/sqlite/file/source-file.js';
-import type { Connection } from './connection.js';
-import { DEAD, PENDING, REPLIED, REQUEST_BODY, SCHEMA } from './schema.js';
-import { setWholeTables } from './server.js';
 
-const PAGE_ROWS = 5000;
+/** Bytes of records that are hashed at once. */
+const PIECE_BYTES = 1024 * 1024;
 
-/** In the order of `SourceFile.standings`. */
-const STANDINGS = {
-  name: 'standings',
-  text: `SELECT r.id, r.state, r.generation, r.attempts, r.attempts_ever, r.max_attempts, r.seq,
-      r.priority, r.shared::integer, r.accepted_at, r.not_before, r.expires_at, r.body_bytes,
-      length(b.frames), coalesce(length(e.frames), -1), coalesce(e.at, -1)
-    FROM ${SCHEMA}.request r
-      LEFT JOIN ${SCHEMA}.body b ON b.id = r.id AND b.kind = ${REQUEST_BODY}
-      LEFT JOIN ${SCHEMA}.body e ON e.id = r.id AND e.kind = r.state AND r.state > ${PENDING}
-    WHERE r.id > $1::uuid ORDER BY r.id LIMIT ${PAGE_ROWS}`,
-};
-const COUNTS = `SELECT (SELECT count(*) FROM ${SCHEMA}.key), (SELECT count(*) FROM ${SCHEMA}.attempt),
-  (SELECT count(*) FROM ${SCHEMA}.request
-    WHERE state = ${PENDING} AND service = '${TITANIC_SCHEDULE}'::bytea)`;
-
-export interface Content {
-  readonly pending: number;
-  readonly replied: number;
-  readonly dead: number;
-  readonly keys: number;
-  readonly attempts: number;
-  /** Over the id and the step of each request, in the order of their ids. */
-  readonly digest: string;
-}
-
-class Counting {
+/** Records in one order, requests before keys. */
+export class Content {
+  readonly counts = { pending: 0, replied: 0, dead: 0, schedules: 0, keys: 0, attempts: 0 };
   readonly #hash: Hash = createHash('sha256');
-  readonly #states = new Map<number, number>();
-  count = 0;
+  #piece = new RecordWriter();
+  requests = 0;
 
-  add({ id, numbers }: Standing): void {
-    this.#hash.update(id).update(numbers.join());
-    const [state = 0] = numbers;
-    this.#states.set(state, (this.#states.get(state) ?? 0) + 1);
-    this.count++;
+  add(record: RequestRecord | KeyRecord): void {
+    if (record.kind === 'request') this.#count(record);
+    else this.counts.keys++;
+    this.#piece.add(record);
+    if (this.#piece.bytes < PIECE_BYTES) return;
+    this.#hash.update(this.#piece.take());
+    this.#piece = new RecordWriter();
   }
 
-  content(keys: number, attempts: number): Content {
-    const of = (state: number): number => this.#states.get(state) ?? 0;
-    const states = { pending: of(PENDING), replied: of(REPLIED), dead: of(DEAD) };
-    return { ...states, keys, attempts, digest: this.#hash.digest('hex') };
+  #count({ request: { service, state }, key, attempts }: RequestRecord): void {
+    const isSchedule = state === 'pending' && service.toString() === TITANIC_SCHEDULE;
+    this.counts[isSchedule ? 'schedules' : state]++;
+    this.counts.attempts += attempts.length;
+    if (key !== null) this.counts.keys++;
+    this.requests++;
   }
-}
 
-export function contentOfFile(file: SourceFile, onProgress: (done: number) => void): Content {
-  const counting = new Counting();
-  for (const standing of file.standings()) {
-    counting.add(standing);
-    if (counting.count % PAGE_ROWS === 0) onProgress(counting.count);
+  /** What differs from the copy in a database, in words; `null`: nothing. It ends both. */
+  differenceFrom(copy: Content): string | null {
+    const differing = (['pending', 'replied', 'dead', 'schedules', 'keys', 'attempts'] as const)
+      .filter((name) => this.counts[name] !== copy.counts[name])
+      .map(
+        (name) => `${name}: ${this.counts[name]} in the file, ${copy.counts[name]} in the database`,
+      );
+    if (differing.length > 0) return differing.join('; ');
+    return this.#digest() === copy.#digest() ? null : 'the counts agree, what is stored does not';
   }
-  return counting.content(file.keys, file.attempts);
-}
 
-export async function contentOfDatabase(
-  connection: Connection,
-  onProgress: (done: number) => void,
-): Promise<Content & { readonly schedules: number }> {
-  const counting = new Counting();
-  let after: Buffer = Buffer.alloc(16);
-  for (;;) {
-    const rows = await connection.run(STANDINGS, [after]);
-    const last = rows.at(-1);
-    if (last === undefined) break;
-    after = last[0] as Buffer;
-    for (const [id, ...numbers] of rows) {
-      counting.add({ id: id as Buffer, numbers: numbers as number[] });
-    }
-    onProgress(counting.count);
+  #digest(): string {
+    return this.#hash.update(this.#piece.take()).digest('hex');
   }
-  await connection.ask('BEGIN');
-  await setWholeTables(connection, 'on');
-  const [row] = await connection.ask(COUNTS);
-  await connection.ask('COMMIT');
-  const [keys = 0, attempts = 0, schedules = 0] = (row ?? []) as number[];
-  return { ...counting.content(keys, attempts), schedules };
-}
-
-/** What differs, in words; `null`: nothing. */
-export function differenceOf(file: Content, database: Content): string | null {
-  const differing = (['pending', 'replied', 'dead', 'keys', 'attempts'] as const)
-    .filter((name) => file[name] !== database[name])
-    .map((name) => `${name}: ${file[name]} in the file, ${database[name]} in the database`);
-  if (differing.length > 0) return differing.join('; ');
-  return file.digest === database.digest ? null : 'the counts agree, ids or steps do not';
 }

@@ -149,15 +149,20 @@ export async function verifyDatabase(
       const count = row?.[0] as number;
       if (count > 0) problems.push(`${problem}: ${count}`);
     }
-    const [counts] = await connection.ask(COUNTS);
+    const counts = await countIn(connection);
     await connection.ask('COMMIT');
-    const [pending, replied, dead, schedules, keys, bytes] = (counts ?? []) as number[];
-    return {
-      ...{ format, bytes: bytes ?? 0, pending: pending ?? 0 },
-      ...{ replied: replied ?? 0, dead: dead ?? 0, schedules: schedules ?? 0, keys: keys ?? 0 },
-      problems,
-    };
+    return { format, ...counts, problems };
   });
+}
+
+/** Within a transaction that may read whole tables. */
+export async function countIn(
+  connection: Connection,
+): Promise<Omit<DatabaseReport, 'format' | 'problems'>> {
+  const [counts = []] = await connection.ask(COUNTS);
+  const [pending = 0, replied = 0, dead = 0, schedules = 0, keys = 0, bytes = 0] =
+    counts as number[];
+  return { bytes, pending, replied, dead, schedules, keys };
 }
 
 /** @throws ERR_TITANIC_LOST */

@@ -1,7 +1,7 @@
 /** What an error means that ended the move of a store file into a database. */
 import { causeOf, codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import { openError } from '../../store/sqlite/file/sqlite-errors.js';
-import { verifyStore } from '../../store/sqlite/file/verify.js';
+import { verifyStore } from '../../store/sqlite/records/verify.js';
 import { commandError, isOfRow, storeText, textOf } from './failures.js';
 
 const DAMAGED = /^SQLITE_(CORRUPT|NOTADB)/;

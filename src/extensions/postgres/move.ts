@@ -1,26 +1,25 @@
 /** Moves the requests of a store file into a database, for good. */
 import { MajordomoError } from '../../core/errors.js';
-import { SourceFile } from '../../store/sqlite/file/source-file.js';
-import { contentOfDatabase, contentOfFile, differenceOf } from './compared.js';
+import { SourceFile } from '../../store/sqlite/records/source-file.js';
+import type { KeyRecord, RequestRecord } from '../../store/record-codec.js';
+import type { RequestUuid } from '../../store/store.js';
+import { Content } from './compared.js';
 import { connect, type Connection, type Login } from './connection.js';
-import { putKeys, putRequests } from './copied-rows.js';
+import { recordsIn } from './database-records.js';
+import { countIn } from './examine.js';
 import { migrate } from './migrate.js';
 import { moveError, mustBeWhole } from './move-errors.js';
-import {
-  begin,
-  type Begun,
-  confirm,
-  CONTENT,
-  finish,
-  passKeys,
-  passRequests,
-  type Place,
-} from './origin.js';
+import { begin, type Begun, confirm, CONTENT, finish, pass } from './origin.js';
+import { putRecords } from './record-rows.js';
 import { SCHEMA } from './schema.js';
+import { setWholeTables } from './server.js';
 
 const CONNECT_MS = 10_000;
-/** Requests, or keys, of one transaction. */
-const TRANSACTION_ROWS = 2000;
+/** Records of one transaction, and bytes of their content; one of any size. */
+const TRANSACTION_RECORDS = 2000;
+const TRANSACTION_BYTES = 8 * 1024 * 1024;
+/** Records of the file between two reports of how far the comparison is. */
+const COMPARED_RECORDS = 5000;
 const ANALYZE = `ANALYZE ${CONTENT.map((table) => `${SCHEMA}.${table}`).join(', ')}`;
 
 export interface MoveOrder {
@@ -38,13 +37,16 @@ export interface MoveOrder {
   readonly onCompared: (storeId: string) => void;
 }
 
-export interface MovedStore {
-  /** Schedules are not in `pending`. */
+interface Counts {
+  /** Without schedules. */
   readonly pending: number;
   readonly replied: number;
   readonly dead: number;
   readonly schedules: number;
   readonly keys: number;
+}
+
+export interface MovedStore extends Counts {
   /** `already`: an earlier run had finished it. */
   readonly how: 'first' | 'resumed' | 'anew' | 'already';
   /** Requests that this run copied. */
@@ -66,7 +68,7 @@ export async function moveStore(order: MoveOrder): Promise<MovedStore> {
   try {
     const file = SourceFile.open(order.file);
     try {
-      refuseMap(order, file.mapKeys);
+      refuseMap(order, file.facts.mapKeys);
       if (file.moved === null) {
         mustBeWhole(order.file, (_what, done, all) => {
           order.onProgress('check', done, all);
@@ -101,101 +103,82 @@ class Move {
 
   async run(): Promise<MovedStore> {
     const { shownFile } = this.#order;
-    const { storeId, openings, moved } = this.#file;
+    const { facts, moved } = this.#file;
     if (moved !== null && !moved.storeId.equals(this.#storeId)) {
       const text = `${shownFile} was moved to the database ${moved.place} already`;
       throw new MajordomoError('ERR_TITANIC_MOVED', text);
     }
-    const source = { file: shownFile, storeId, openings };
-    const begun = await begin(this.#connection, source);
+    const begun = await begin(this.#connection, { file: shownFile, ...facts });
+    if (begun.kind === 'finished') {
+      return { ...(await this.#counted()), how: 'already', copied: 0, copyMs: 0 };
+    }
     const started = performance.now();
-    if (begun.kind === 'copy') await this.#copy(begun);
+    await this.#copy(begun);
     const copyMs = performance.now() - started;
-    const { schedules, pending, ...content } = await this.#compared(begun);
-    if (begun.kind === 'copy') await this.#end();
-    return {
-      ...{ pending: pending - schedules, replied: content.replied, dead: content.dead, schedules },
-      keys: content.keys,
-      how: begun.kind === 'finished' ? 'already' : begun.how,
-      ...{ copied: this.#copied, copyMs },
-    };
+    const counts = await this.#compare();
+    await this.#end();
+    return { ...counts, how: begun.how, copied: this.#copied, copyMs };
   }
 
-  async #copy({ from }: Extract<Begun, { kind: 'copy' }>): Promise<void> {
-    let { id } = from;
-    let { key } = from;
+  /** Brokers may have used it since. */
+  async #counted(): Promise<Counts> {
     const connection = this.#connection;
-    const { storeId } = this.#file;
-    await this.#inTransactions(
-      this.#file.pieces(id, TRANSACTION_ROWS),
-      (rows) => putRequests(connection, rows),
-      async ({ id: next }) => {
-        await passRequests(connection, storeId, id, next);
-        id = next;
-      },
-      (count) => {
-        this.#copied += count;
-        this.#order.onProgress('copy', this.#copied, this.#file.requests);
-      },
-    );
-    const [service, name, owner] = key;
-    await this.#inTransactions(
-      this.#file.keyPieces([service, name, String(owner)], TRANSACTION_ROWS),
-      (rows) => putKeys(connection, rows),
-      async (last) => {
-        const next: Place['key'] = [last.service, last.key, Buffer.from(last.owner)];
-        await passKeys(connection, storeId, key, next);
-        key = next;
-      },
-      () => undefined,
-    );
+    await connection.ask('BEGIN');
+    await setWholeTables(connection, 'on');
+    const { pending, replied, dead, schedules, keys } = await countIn(connection);
+    await connection.ask('COMMIT');
+    return { pending, replied, dead, schedules, keys };
   }
 
-  /** The file is read while the database works on the piece before. */
-  async #inTransactions<Row>(
-    pieces: Iterable<{ readonly rows: readonly Row[]; readonly isLast: boolean }>,
-    put: (rows: readonly Row[]) => Promise<void>,
-    pass: (last: Row) => Promise<void>,
-    done: (count: number) => void,
-  ): Promise<void> {
-    let isOpen = false;
-    const send = async (rows: readonly Row[], isLast: boolean): Promise<void> => {
-      const last = rows.at(-1);
-      if (last === undefined) return;
-      const begun = isOpen ? null : this.#connection.ask('BEGIN');
-      isOpen = true;
-      await Promise.all([begun, put(rows)]);
-      if (!isLast) return;
-      await pass(last);
-      await this.#connection.ask('COMMIT');
-      isOpen = false;
-    };
+  /** The file is read while the database works on the transaction before. */
+  async #copy({ after }: Extract<Begun, { kind: 'copy' }>): Promise<void> {
+    let place = after;
     let sent: Promise<void> = Promise.resolve();
-    for (const { rows, isLast } of pieces) {
+    for (const records of transactionsOf(this.#file.records(after))) {
       await sent;
-      sent = send(rows, isLast).then(() => {
-        done(rows.length);
+      const requests = records.filter((record) => record.kind === 'request');
+      const next = requests.at(-1)?.request.uuid ?? place;
+      sent = this.#put(records, place, next).then(() => {
+        this.#copied += requests.length;
+        this.#order.onProgress('copy', this.#copied, this.#file.facts.requests);
       });
       // Awaited in the next round, or below.
       sent.catch(() => undefined);
+      place = next;
     }
     await sent;
   }
 
-  async #compared(begun: Begun): Promise<Awaited<ReturnType<typeof contentOfDatabase>>> {
-    const { onProgress } = this.#order;
-    const { requests } = this.#file;
-    const inDatabase = await contentOfDatabase(this.#connection, (done) => {
-      onProgress('compare', done, 2 * requests);
-    });
-    // Brokers may have used it since.
-    if (begun.kind === 'finished') return inDatabase;
-    const inFile = contentOfFile(this.#file, (done) => {
-      onProgress('compare', requests + done, 2 * requests);
-    });
-    const difference = differenceOf(inFile, inDatabase);
-    if (difference === null) return inDatabase;
-    const text = `the copy of ${this.#order.shownFile} differs from the file (${difference}), so the file was not marked: look with \`majordomo verify\`, then drop the schema majordomo and migrate again`;
+  async #put(
+    records: readonly (RequestRecord | KeyRecord)[],
+    before: RequestUuid,
+    after: RequestUuid,
+  ): Promise<void> {
+    const connection = this.#connection;
+    await Promise.all([connection.ask('BEGIN'), putRecords(connection, records)]);
+    await pass(connection, this.#file.facts.storeId, before, after);
+    await connection.ask('COMMIT');
+  }
+
+  async #compare(): Promise<Counts> {
+    const { onProgress, shownFile } = this.#order;
+    const all = 2 * this.#file.facts.requests;
+    const [inDatabase, inFile] = [new Content(), new Content()];
+    await this.#connection.ask('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
+    for await (const records of recordsIn(this.#connection, 'r.id')) {
+      for (const record of records) inDatabase.add(record);
+      onProgress('compare', inDatabase.requests, all);
+    }
+    await this.#connection.ask('COMMIT');
+    for (const record of this.#file.records(Buffer.alloc(0))) {
+      inFile.add(record);
+      if (inFile.requests % COMPARED_RECORDS !== 0) continue;
+      onProgress('compare', inDatabase.requests + inFile.requests, all);
+    }
+    const difference = inFile.differenceFrom(inDatabase);
+    const { attempts: _attempts, ...counts } = inFile.counts;
+    if (difference === null) return counts;
+    const text = `the copy of ${shownFile} differs from the file (${difference}), so the file was not marked: look with \`majordomo verify\`, then drop the schema majordomo and migrate again`;
     throw new MajordomoError('ERR_TITANIC_DISK', text);
   }
 
@@ -209,8 +192,33 @@ class Move {
     if (this.#file.moved === null) {
       this.#file.mark({ place: this.#order.name, storeId: this.#storeId, at: Date.now() });
     }
-    await finish(connection, this.#file.storeId);
+    await finish(connection, this.#file.facts.storeId);
   }
+}
+
+function* transactionsOf(
+  records: Iterable<RequestRecord | KeyRecord>,
+): Generator<(RequestRecord | KeyRecord)[]> {
+  let transaction: (RequestRecord | KeyRecord)[] = [];
+  let bytes = 0;
+  for (const record of records) {
+    const more = bytesOf(record);
+    const isFull = transaction.length === TRANSACTION_RECORDS || bytes + more > TRANSACTION_BYTES;
+    if (isFull && transaction.length > 0) {
+      yield transaction;
+      transaction = [];
+      bytes = 0;
+    }
+    transaction.push(record);
+    bytes += more;
+  }
+  if (transaction.length > 0) yield transaction;
+}
+
+function bytesOf(record: RequestRecord | KeyRecord): number {
+  const extra = record.extra?.length ?? 0;
+  if (record.kind === 'key') return extra;
+  return extra + record.request.bodyBytes + (record.reply?.reply.length ?? 0);
 }
 
 function refuseMap({ shownFile, mayLeaveMap }: MoveOrder, keys: number): void {

@@ -4,6 +4,7 @@
  * is copied there: both take the same lock first, the row in `meta`.
  */
 import { MajordomoError } from '../../core/errors.js';
+import type { RequestUuid } from '../../store/store.js';
 import type { Connection } from './connection.js';
 import { SCHEMA } from './schema.js';
 
@@ -20,39 +21,35 @@ export interface Source {
   readonly openings: number;
 }
 
-/** Where the copying continues. */
-export interface Place {
-  /** Of the last request that is here; all zeros: none. */
-  readonly id: Buffer;
-  /** Of the last key: service, key, owner. */
-  readonly key: readonly [service: Buffer, key: Buffer, owner: Buffer];
-}
-
 export type Begun =
-  /** `anew`: what an earlier run had copied was dropped, because the file was used since. */
-  | { readonly kind: 'copy'; readonly from: Place; readonly how: 'first' | 'resumed' | 'anew' }
+  /**
+   * `after`: the last request that is here. `anew`: what an earlier run had copied was dropped, because
+   * the file was used since.
+   */
+  | {
+      readonly kind: 'copy';
+      readonly after: RequestUuid;
+      readonly how: 'first' | 'resumed' | 'anew';
+    }
   | { readonly kind: 'finished' };
 
-const NO_KEY: Place['key'] = [Buffer.alloc(0), Buffer.alloc(0), Buffer.alloc(0)];
-const START: Place = { id: Buffer.alloc(16), key: NO_KEY };
+/** Before all requests. */
+const START: RequestUuid = Buffer.alloc(16);
 
 interface Origin extends Source {
-  readonly place: Place;
+  readonly after: RequestUuid;
   readonly isFinished: boolean;
 }
 
 async function read(connection: Connection): Promise<Origin | null> {
-  const [row] = await connection.ask(`SELECT file, store_id, openings, after_id, after_service,
-    after_key, after_owner, finished FROM ${ORIGIN}`);
+  const [row] = await connection.ask(
+    `SELECT file, store_id, openings, after_id, finished FROM ${ORIGIN}`,
+  );
   if (row === undefined) return null;
-  const [file, storeId, openings, id, service, key, owner, isFinished] = row;
+  const [file, storeId, openings, after, isFinished] = row;
   return {
     ...{ file: String(file), storeId: storeId as Buffer, openings: openings as number },
-    place: {
-      id: (id as Buffer | null) ?? START.id,
-      key: [service as Buffer, key as Buffer, owner as Buffer],
-    },
-    isFinished: isFinished === true,
+    ...{ after: (after as Buffer | null) ?? START, isFinished: isFinished === true },
   };
 }
 
@@ -103,15 +100,15 @@ async function beginLocked(connection: Connection, source: Source): Promise<Begu
   if (origin === null || origin.isFinished) {
     await refuseContent(connection, origin);
     await remember(connection, source);
-    return { kind: 'copy', from: START, how: 'first' };
+    return { kind: 'copy', after: START, how: 'first' };
   }
   if (!isOurs) throw unfinished(origin.file);
   if (origin.openings === source.openings) {
-    return { kind: 'copy', from: origin.place, how: 'resumed' };
+    return { kind: 'copy', after: origin.after, how: 'resumed' };
   }
   for (const table of CONTENT) await connection.ask(`DELETE FROM ${SCHEMA}.${table}`);
   await remember(connection, source);
-  return { kind: 'copy', from: START, how: 'anew' };
+  return { kind: 'copy', after: START, how: 'anew' };
 }
 
 async function refuseBrokers(connection: Connection): Promise<void> {
@@ -146,40 +143,23 @@ async function remember(
   );
 }
 
-/** Statements that record how far the copying has come, in the transaction of what they stand for. */
-const PASSED_REQUESTS = {
-  name: 'passed_requests',
+const PASSED = {
+  name: 'passed',
   text: `UPDATE ${ORIGIN} SET after_id = $3::uuid WHERE NOT finished AND store_id = $1
     AND coalesce(after_id, '00000000-0000-0000-0000-000000000000') = $2::uuid RETURNING one`,
 };
-const PASSED_KEYS = {
-  name: 'passed_keys',
-  text: `UPDATE ${ORIGIN} SET after_service = $5, after_key = $6, after_owner = $7
-    WHERE NOT finished AND store_id = $1 AND after_service = $2 AND after_key = $3
-      AND after_owner = $4 RETURNING one`,
-};
 
-/** @throws ERR_TITANIC_BUSY if another process copies meanwhile */
-export async function passRequests(
+/**
+ * Records how far the copying has come, in the transaction of what it stands for.
+ * @throws ERR_TITANIC_BUSY if another process copies meanwhile
+ */
+export async function pass(
   connection: Connection,
   storeId: Buffer,
-  before: Buffer,
-  after: Buffer,
+  before: RequestUuid,
+  after: RequestUuid,
 ): Promise<void> {
-  refuseOther(await connection.run(PASSED_REQUESTS, [storeId, before, after]));
-}
-
-/** As `passRequests`. */
-export async function passKeys(
-  connection: Connection,
-  storeId: Buffer,
-  before: Place['key'],
-  after: Place['key'],
-): Promise<void> {
-  refuseOther(await connection.run(PASSED_KEYS, [storeId, ...before, ...after]));
-}
-
-function refuseOther(rows: readonly unknown[]): void {
+  const rows = await connection.run(PASSED, [storeId, before, after]);
   if (rows.length > 0) return;
   const text = 'another `majordomo migrate` works on this database: end one of them';
   throw new MajordomoError('ERR_TITANIC_BUSY', text);

@@ -141,9 +141,6 @@ export const MIGRATIONS: readonly (readonly string[])[] = [
       store_id bytea NOT NULL,
       openings bigint NOT NULL,
       after_id uuid,
-      after_service bytea NOT NULL DEFAULT '',
-      after_key bytea NOT NULL DEFAULT '',
-      after_owner bytea NOT NULL DEFAULT '',
       finished boolean NOT NULL DEFAULT false
     )`,
   ],

@@ -1,11 +1,11 @@
 /** Copies a store, even while the broker uses it. */
-import { chmodSync, existsSync, rmSync } from 'node:fs';
+import { chmodSync } from 'node:fs';
 
 import Database from 'better-sqlite3';
 
-import { codeOf, MajordomoError } from '../../../core/errors.js';
+import { MajordomoError } from '../../../core/errors.js';
 import { oneLine } from '../../../core/escape.js';
-import { beginCopy, completeCopy, placeCopy } from './copies.js';
+import { beginCopy, makeCopy } from './copies.js';
 import { openForReading } from './database.js';
 import { PRIVATE_MODE } from './files.js';
 import { copyError, openError } from './sqlite-errors.js';
@@ -26,21 +26,15 @@ export async function backupStore(
   target: string,
   onProgress: (done: number, all: number) => void,
 ): Promise<void> {
-  if (existsSync(target)) throw occupied(target);
-  const db = opened(path);
-  const making = `${target}.partial`;
   try {
-    try {
-      await copy(db, making, onProgress);
-    } finally {
-      db.close();
-    }
-    completeCopy(making);
-    mustBeWhole(path, making);
-    placeCopy(making, target);
+    await makeCopy(
+      target,
+      (making) => copy(path, making, onProgress),
+      (making) => {
+        mustBeWhole(path, making);
+      },
+    );
   } catch (error) {
-    rmSync(making, { force: true });
-    if (codeOf(error) === 'EEXIST') throw occupied(target);
     throw copyError(path, target, error);
   }
 }
@@ -54,21 +48,26 @@ function opened(path: string): Database.Database {
 }
 
 async function copy(
-  db: Database.Database,
+  path: string,
   making: string,
   onProgress: (done: number, all: number) => void,
 ): Promise<void> {
-  beginCopy(making);
-  // One snapshot for all steps. Otherwise each commit of the broker would restart the copy.
-  db.exec('BEGIN');
-  db.prepare('SELECT next_number FROM ledger').get();
-  await db.backup(making, {
-    progress: ({ totalPages, remainingPages }) => {
-      onProgress(totalPages - remainingPages, totalPages);
-      return STEP_PAGES;
-    },
-  });
-  chmodSync(making, PRIVATE_MODE);
+  const db = opened(path);
+  try {
+    beginCopy(making);
+    // One snapshot for all steps. Otherwise each commit of the broker would restart the copy.
+    db.exec('BEGIN');
+    db.prepare('SELECT next_number FROM ledger').get();
+    await db.backup(making, {
+      progress: ({ totalPages, remainingPages }) => {
+        onProgress(totalPages - remainingPages, totalPages);
+        return STEP_PAGES;
+      },
+    });
+    chmodSync(making, PRIVATE_MODE);
+  } finally {
+    db.close();
+  }
 }
 
 /** Pages are copied as they are: a damaged one would only be found when it is needed. */
@@ -87,11 +86,4 @@ function firstProblem(making: string): string {
   } finally {
     copied.close();
   }
-}
-
-function occupied(target: string): MajordomoError {
-  return new MajordomoError(
-    'ERR_TITANIC_TARGET',
-    `${target} exists already: a backup overwrites no file`,
-  );
 }

@@ -1,16 +1,55 @@
 /** Copies of a store: each is a store of its own, in one file. */
-import { closeSync, linkSync, openSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, linkSync, openSync, rmSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 import Database from 'better-sqlite3';
 
+import { codeOf, MajordomoError } from '../../../core/errors.js';
 import { PRIVATE_MODE, syncPath } from './files.js';
 import { unmarkMoved } from './moved.js';
 import { ORIGIN_BYTES } from './schema.js';
 
+/**
+ * Has a store made under another name, and puts it at `target`, where no file may be. A copy that failed
+ * leaves nothing behind.
+ * @param make makes the file at the path that it is given, and closes it
+ * @param check whether the copy is whole
+ * @throws ERR_TITANIC_TARGET if `target` exists, else what these throw
+ */
+export async function makeCopy(
+  target: string,
+  make: (making: string) => Promise<void>,
+  check: (making: string) => void = () => undefined,
+): Promise<void> {
+  if (existsSync(target)) throw occupied(target);
+  const making = `${target}.partial`;
+  try {
+    removeDraft(making);
+    await make(making);
+    completeCopy(making);
+    check(making);
+    placeCopy(making, target);
+  } catch (error) {
+    removeDraft(making);
+    throw codeOf(error) === 'EEXIST' ? occupied(target) : error;
+  }
+}
+
+function occupied(target: string): MajordomoError {
+  const text = `${target} exists already: a backup overwrites no file`;
+  return new MajordomoError('ERR_TITANIC_TARGET', text);
+}
+
+/** Removes a file that was not completed, with what SQLite made beside it. */
+export function removeDraft(making: string): void {
+  for (const suffix of ['', '-wal', '-shm', '-journal']) {
+    rmSync(`${making}${suffix}`, { force: true });
+  }
+}
+
 /** Makes an empty file (mode 0600) for the pages of a copy. */
 export function beginCopy(making: string): void {
-  for (const suffix of ['', '-journal']) rmSync(`${making}${suffix}`, { force: true });
+  removeDraft(making);
   closeSync(openSync(making, 'wx', PRIVATE_MODE));
 }
 

@@ -1,10 +1,11 @@
 /** Opens a store file: creates it, refuses files that are not stores, brings it to this format. */
-import { closeSync, existsSync, openSync, renameSync, rmSync } from 'node:fs';
+import { closeSync, existsSync, openSync, renameSync } from 'node:fs';
 import { dirname } from 'node:path';
 
 import Database from 'better-sqlite3';
 
 import { MajordomoError } from '../../../core/errors.js';
+import { removeDraft } from './copies.js';
 import { PRIVATE_MODE, syncPath } from './files.js';
 import { developmentStore, formatOf, migrate, refuseNewer, upgrade } from './formats.js';
 import { type Standing, standingAt } from './header.js';
@@ -185,12 +186,6 @@ function create(path: string): void {
   syncPath(making);
   renameSync(making, path);
   syncPath(dirname(path));
-}
-
-function removeDraft(making: string): void {
-  for (const suffix of ['', '-wal', '-shm', '-journal']) {
-    rmSync(`${making}${suffix}`, { force: true });
-  }
 }
 
 /** A new, empty store file (mode 0600). */

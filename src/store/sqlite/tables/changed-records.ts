@@ -1,10 +1,18 @@
-/** Changes in a store file after a given transaction, as records for the other store of a pair. */
-import { present } from '../../../core/assert.js';
+/** Records of a store file: what changed after a given transaction, for the peer's store; and all. */
+import type Database from 'better-sqlite3';
+
+import { assert, present } from '../../../core/assert.js';
 import { packChunk } from '../../chunk-codec.js';
-import { type RequestRecord, RecordWriter } from '../../record-codec.js';
-import type { Chunk, ReadPlace } from '../../store.js';
+import { type KeyRecord, RecordWriter, type RequestRecord } from '../../record-codec.js';
+import type { Chunk, ReadPlace, RequestUuid } from '../../store.js';
 import type { MapRows } from './map-rows.js';
-import { type ChangedRow, type Statements, storedRequest } from './statements.js';
+import {
+  type ChangedRow,
+  prepareReading,
+  type ReadingStatements,
+  type Statements,
+  storedRequest,
+} from './statements.js';
 
 /** Maximum number of tombstones, and of keys, in one chunk, unless one transaction has more. */
 const SMALL_MAX = 4096;
@@ -78,19 +86,47 @@ function changedBy<Row extends Changed>(
 }
 
 /** The whole state of a request, with its body if it was created after a given transaction. */
-export function recordOf(sql: Statements, row: ChangedRow, bodiesUpTo: number): RequestRecord {
-  const { key, attemptsEver, born, changed: _changed, extra, ...rest } = row;
+export function recordOf(
+  sql: ReadingStatements,
+  row: ChangedRow,
+  bodiesUpTo: number,
+): RequestRecord {
+  const isWithBody = row.born > bodiesUpTo;
+  const record = recordIn(sql, row, isWithBody);
+  const { state } = record.request;
+  assert(record.body !== null || !isWithBody, 'a body');
+  assert(record.reply !== null || state !== 'replied', 'a reply');
+  assert(record.death !== null || state !== 'dead', 'a reason');
+  return record;
+}
+
+/** The same; `null` is what a damaged file lacks. */
+function recordIn(sql: ReadingStatements, row: ChangedRow, isWithBody: boolean): RequestRecord {
+  const { key, attemptsEver, born: _born, changed: _changed, extra, ...rest } = row;
   const request = storedRequest(rest);
   const { number, state } = request;
   return {
     kind: 'request',
     request,
     key,
-    body: born > bodiesUpTo ? present(sql.bodyOf.get(number), 'a body') : null,
+    body: isWithBody ? (sql.bodyOf.get(number) ?? null) : null,
     attemptsEver,
     attempts: attemptsEver === 0 ? [] : sql.attempts.all(number),
-    reply: state === 'replied' ? present(sql.replyRow.get(number), 'a reply') : null,
-    death: state === 'dead' ? present(sql.deathRow.get(number), 'a reason') : null,
+    reply: state === 'replied' ? (sql.replyRow.get(number) ?? null) : null,
+    death: state === 'dead' ? (sql.deathRow.get(number) ?? null) : null,
     extra,
   };
+}
+
+/**
+ * All that is in a file of requests and of keys: first the requests after this one, in the order of
+ * their ids, then the keys whose requests have ended. The file may be damaged.
+ */
+export function* recordsIn(
+  db: Database.Database,
+  after: RequestUuid,
+): Generator<RequestRecord | KeyRecord> {
+  const sql = prepareReading(db);
+  for (const row of sql.requestsById.iterate(after)) yield recordIn(sql, row, true);
+  for (const row of sql.rememberedKeys.iterate()) yield { kind: 'key', ...row };
 }

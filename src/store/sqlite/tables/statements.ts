@@ -161,6 +161,7 @@ const SQL = {
   record: `SELECT ${RECORD} FROM requests WHERE uuid = ?`,
   changedRequests: `SELECT ${RECORD} FROM requests WHERE (changed, number) > (?, ?)
     ORDER BY changed, number LIMIT ?`,
+  requestsById: `SELECT ${RECORD} FROM requests WHERE uuid > ? ORDER BY uuid`,
   isTaken: 'SELECT 1 FROM requests WHERE number = ?',
   /** The last row of a slice. */
   endOfSlice: 'SELECT number FROM requests WHERE number > ? ORDER BY number LIMIT 1 OFFSET ?',
@@ -227,6 +228,8 @@ const SQL = {
   deleteKey: 'DELETE FROM keys WHERE service = ? AND key = ? AND owner = ?',
   changedKeys: `SELECT service, key, owner, uuid, until, extra, changed FROM keys
     WHERE until IS NOT NULL AND changed > ? AND changed <= ? ORDER BY changed LIMIT ?`,
+  rememberedKeys: `SELECT service, key, owner, uuid, until, extra FROM keys
+    WHERE until IS NOT NULL ORDER BY service, key, owner`,
 
   services: `SELECT service, pending, retrying, replied, dead FROM services
     ORDER BY service = CAST('${TITANIC_SCHEDULE}' AS BLOB) DESC, pending + replied + dead DESC, service
@@ -282,6 +285,7 @@ interface Rows {
   readonly peer: Holding;
   readonly record: ChangedRow;
   readonly changedRequests: ChangedRow;
+  readonly requestsById: ChangedRow;
   readonly isTaken: number;
   readonly bodyOf: Buffer;
   readonly replyRow: StoredReply;
@@ -289,6 +293,7 @@ interface Rows {
   readonly attempts: Attempt;
   readonly keyOf: KnownKey;
   readonly changedKeys: Omit<KeyRecord, 'kind'> & { readonly changed: number };
+  readonly rememberedKeys: Omit<KeyRecord, 'kind'>;
   readonly tombstonesOf: Tombstone;
   readonly changedTombstones: Omit<TombstoneRecord, 'kind'> & { readonly changed: number };
 }
@@ -312,15 +317,31 @@ const SCALARS: readonly string[] = [
 /** Statements whose rows are arrays. */
 const ARRAYS: readonly string[] = ['standing', 'over', 'pending', 'body'] satisfies Name[];
 
+/** Those that read the records of a store, in service or not. */
+const READING = [
+  ...(['requestsById', 'bodyOf', 'replyRow', 'deathRow', 'attempts'] as const),
+  'rememberedKeys',
+] as const satisfies Name[];
+
 export type Statements = {
   readonly [Each in Name]: Database.Statement<
     Value[],
     Each extends keyof Rows ? Rows[Each] : never
   >;
 };
+export type ReadingStatements = Pick<Statements, (typeof READING)[number]>;
 
 export function prepareStatements(db: Database.Database): Statements {
-  const prepared = Object.entries(SQL).map(([name, sql]) => {
+  return prepare(db, Object.keys(SQL));
+}
+
+export function prepareReading(db: Database.Database): ReadingStatements {
+  return prepare(db, READING);
+}
+
+function prepare(db: Database.Database, names: readonly string[]): Statements {
+  const wanted = Object.entries(SQL).filter(([name]) => names.includes(name));
+  const prepared = wanted.map(([name, sql]) => {
     const statement = db.prepare<Value[], never>(sql);
     if (ARRAYS.includes(name)) statement.raw();
     if (SCALARS.includes(name)) statement.pluck();

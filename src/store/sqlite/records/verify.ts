@@ -3,14 +3,17 @@ import type Database from 'better-sqlite3';
 
 import { codeOf, messageOf } from '../../../core/errors.js';
 import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
-import { ANONYMOUS, ATTEMPTS_KEPT } from '../../store.js';
+import type { RequestRecord } from '../../record-codec.js';
+import { ATTEMPTS_KEPT } from '../../store.js';
 import { setAsideText } from '../../unusable.js';
-import { openForReading } from './database.js';
-import { formatOf } from './formats.js';
-import { movedTo } from './moved.js';
-import { rowsSetAside, UNUSABLE } from './set-aside.js';
-import { openError } from './sqlite-errors.js';
-import { DEAD, PENDING, REPLIED } from './schema.js';
+import { isOwner } from '../../well-formed.js';
+import { recordsIn } from '../tables/changed-records.js';
+import { openForReading } from '../file/database.js';
+import { formatOf } from '../file/formats.js';
+import { movedTo } from '../file/moved.js';
+import { rowsSetAside, UNUSABLE } from '../file/set-aside.js';
+import { openError } from '../file/sqlite-errors.js';
+import { DEAD, REPLIED } from '../file/schema.js';
 
 export interface StoreReport {
   readonly format: number;
@@ -35,27 +38,31 @@ export interface StoreReport {
 /** Maximum number of reports from SQLite's own check that are shown. */
 const REPORTS_MAX = 100;
 
-/** Inconsistencies: a text, and the requests (`number`) that have it. */
+/** Inconsistencies within one request: a text, and whether it has it. */
+const FAULTS: readonly (readonly [problem: string, has: (record: RequestRecord) => boolean])[] = [
+  [
+    'requests without a body, or with one of another size',
+    ({ request, body }) => body?.length !== request.bodyBytes,
+  ],
+  [
+    'requests replied, but without a reply',
+    ({ request, reply }) => request.state === 'replied' && reply === null,
+  ],
+  [
+    'requests dead, but without a reason',
+    ({ request, death }) => request.state === 'dead' && death === null,
+  ],
+  ['requests with an invalid owner', ({ request }) => !isOwner(request.owner)],
+];
+
+/** Inconsistencies between tables: a text, and the requests (`number`) that have it. */
 const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
   [
     'requests with a number that is not assigned yet',
     'SELECT number FROM requests WHERE number >= (SELECT next_number FROM ledger)',
   ],
-  [
-    'requests without a body, or with one of another size',
-    `SELECT number FROM requests LEFT JOIN bodies USING (number)
-      WHERE body IS NULL OR length(body) <> body_bytes`,
-  ],
   ['bodies of no request', orphans('bodies')],
-  [
-    'requests replied, but without a reply',
-    `SELECT number FROM requests WHERE state = ${REPLIED} AND number NOT IN (SELECT number FROM replies)`,
-  ],
   ['requests not replied, but with a reply', orphans('replies', REPLIED)],
-  [
-    'requests dead, but without a reason',
-    `SELECT number FROM requests WHERE state = ${DEAD} AND number NOT IN (SELECT number FROM deaths)`,
-  ],
   ['requests not dead, but with a reason', orphans('deaths', DEAD)],
   ['attempts of no request', orphans('attempts')],
   [
@@ -69,11 +76,7 @@ const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
     `SELECT number FROM requests LEFT JOIN keys USING (service, key, owner)
       WHERE key IS NOT NULL AND (keys.uuid IS NOT requests.uuid OR until IS NOT NULL)`,
   ],
-  [
-    'requests with an invalid owner',
-    `SELECT number FROM requests
-      WHERE owner <> '${ANONYMOUS}' AND owner NOT GLOB 'key:?*' OR shared NOT IN (0, 1)`,
-  ],
+  ['requests neither shared nor not', 'SELECT number FROM requests WHERE shared NOT IN (0, 1)'],
   [
     'requests changed by a future transaction, or before their body was stored',
     `SELECT number FROM requests, ledger WHERE changed >= (openings + 1) << 32 OR born > changed`,
@@ -121,7 +124,7 @@ function verify(
 ): StoreReport {
   const problems: string[] = [];
   const facts = { pending: 0, replied: 0, dead: 0, schedules: 0, keys: 0, mapKeys: 0 };
-  const all = UNUSABLE.length + INVARIANTS.length + MAP_INVARIANTS.length + 5;
+  const all = UNUSABLE.length + INVARIANTS.length + MAP_INVARIANTS.length + 6;
   let done = 0;
   let moved: StoreReport['moved'] = null;
   const step = (what: string, look: () => void): void => {
@@ -141,21 +144,32 @@ function verify(
   });
   // Everything that follows concerns one moment.
   db.exec('BEGIN');
-  step('counts', () => {
+  step('the store', () => {
     moved = movedOf(db);
-    Object.assign(facts, count(db));
-    facts.schedules = scalar(
-      db,
-      `SELECT count(*) FROM requests WHERE state = ${PENDING}
-        AND service = CAST('${TITANIC_SCHEDULE}' AS BLOB)`,
-    );
     checkStoreId(db, problems);
+  });
+  step('requests', () => {
+    const found = new Map<string, { count: number; first: number }>();
+    for (const record of recordsIn(db, Buffer.alloc(0))) {
+      if (record.kind === 'key') break;
+      const { state, number, service } = record.request;
+      // A damaged row may lack it.
+      const isSchedule = state === 'pending' && String(service) === TITANIC_SCHEDULE;
+      facts[isSchedule ? 'schedules' : state]++;
+      for (const [problem, has] of FAULTS) {
+        if (!has(record)) continue;
+        const { count = 0, first = number } = found.get(problem) ?? {};
+        found.set(problem, { count: count + 1, first: Math.min(first, number) });
+      }
+    }
+    for (const [problem, { count, first }] of found) problems.push(numbered(problem, count, first));
   });
   step('keys', () => {
     facts.keys = scalar(db, 'SELECT count(*) FROM keys');
     const lost = scalar(
       db,
-      'SELECT count(*) FROM keys WHERE until IS NULL AND uuid NOT IN (SELECT uuid FROM requests)',
+      `SELECT count(*) FROM keys WHERE until IS NULL
+        AND uuid NOT IN (SELECT uuid FROM requests WHERE key IS NOT NULL)`,
     );
     if (lost > 0) problems.push(`${lost} keys belong to missing requests`);
   });
@@ -177,7 +191,7 @@ function verify(
       const found = scalar(db, `SELECT count(DISTINCT ${column}) FROM (${query})`);
       if (found === 0) return;
       const first = scalar(db, `SELECT min(${column}) FROM (${query})`);
-      problems.push(`${problem}: ${found}; the first is number ${first}`);
+      problems.push(numbered(problem, found, first));
     });
   };
   for (const [problem, query] of INVARIANTS) look(problem, query, 'number');
@@ -188,7 +202,6 @@ function verify(
     bytes: pragma(db, 'page_count') * pageBytes,
     freeBytes: pragma(db, 'freelist_count') * pageBytes,
     ...facts,
-    pending: facts.pending - facts.schedules,
     moved,
     problems,
   };
@@ -199,12 +212,8 @@ function movedOf(db: Database.Database): StoreReport['moved'] {
   return moved === null ? null : { place: moved.place, at: new Date(moved.at).toISOString() };
 }
 
-type States = Pick<StoreReport, 'pending' | 'replied' | 'dead'>;
-
-function count(db: Database.Database): States {
-  const of = (state: number): number =>
-    scalar(db, `SELECT count(*) FROM requests WHERE state = ${state}`);
-  return { pending: of(PENDING), replied: of(REPLIED), dead: of(DEAD) };
+function numbered(problem: string, count: number, first: number): string {
+  return `${problem}: ${count}; the first is number ${first}`;
 }
 
 function checkStoreId(db: Database.Database, problems: string[]): void {

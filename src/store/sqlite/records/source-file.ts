@@ -1,0 +1,71 @@
+/** A store file that is moved elsewhere. */
+import type Database from 'better-sqlite3';
+
+import type { KeyRecord, RequestRecord } from '../../record-codec.js';
+import type { RequestUuid } from '../../store.js';
+import { recordsIn } from '../tables/changed-records.js';
+import { closingOnError, openForReading, openMoving } from '../file/database.js';
+import { markMoved, type Moved, movedTo } from '../file/moved.js';
+import { openError } from '../file/sqlite-errors.js';
+
+interface Facts {
+  readonly storeId: Buffer;
+  /** How often it was opened for service: it changes only while it is. */
+  readonly openings: number;
+  readonly requests: number;
+  /** Keys of the map, which a database does not keep. */
+  readonly mapKeys: number;
+}
+
+const FACTS = `SELECT store_id AS storeId, openings, (SELECT count(*) FROM requests) AS requests,
+  (SELECT count(*) FROM map WHERE value IS NOT NULL) AS mapKeys FROM ledger WHERE id = 1`;
+
+export class SourceFile {
+  readonly #path: string;
+  readonly #db: Database.Database;
+  readonly facts: Facts;
+  /** `null`: it was not moved. */
+  readonly moved: Moved | null;
+
+  /**
+   * Opens the file, and brings its tables to this version. Nobody may have it open for service.
+   * @throws as opening a store does
+   */
+  static open(path: string): SourceFile {
+    try {
+      // Reads its head first: what is not a store stays as it is.
+      openForReading(path).close();
+      const db = openMoving(path);
+      return closingOnError(db, () => new SourceFile(path, db));
+    } catch (error) {
+      throw openError(path, error);
+    }
+  }
+
+  private constructor(path: string, db: Database.Database) {
+    this.#path = path;
+    this.#db = db;
+    const facts = db.prepare<[], Facts>(FACTS).get();
+    if (facts === undefined) throw new Error('the ledger is empty');
+    this.facts = facts;
+    this.moved = movedTo(db);
+  }
+
+  /** See `recordsIn`. */
+  records(after: RequestUuid): Iterable<RequestRecord | KeyRecord> {
+    return recordsIn(this.#db, after);
+  }
+
+  /** From now on nobody serves it. On disk when this returns. */
+  mark(moved: Moved): void {
+    try {
+      markMoved(this.#db, moved);
+    } catch (error) {
+      throw openError(this.#path, error);
+    }
+  }
+
+  close(): void {
+    this.#db.close();
+  }
+}

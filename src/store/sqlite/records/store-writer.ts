@@ -1,0 +1,48 @@
+/** Writes a new store file from the records of a store. */
+import Database from 'better-sqlite3';
+
+import { present } from '../../../core/assert.js';
+import type { StoreRecord } from '../../record-codec.js';
+import { Tables } from '../tables/tables.js';
+import { makeStore } from '../file/database.js';
+
+export class StoreWriter {
+  readonly #db: Database.Database;
+  readonly #tables: Tables;
+  #transaction: number;
+
+  /**
+   * @param path of a file that does not exist yet
+   * @param origin the id of the store that is copied
+   */
+  constructor(path: string, origin: Buffer) {
+    makeStore(path);
+    this.#db = new Database(path, { fileMustExist: true });
+    // It is synced once, when it is complete; until then nobody knows its name.
+    this.#db.pragma('journal_mode = OFF');
+    this.#db.pragma('synchronous = OFF');
+    this.#db.prepare('UPDATE ledger SET store_id = ?').run(origin);
+    this.#tables = new Tables(path, this.#db, null);
+    this.#transaction = this.#tables.recovered.firstTransaction;
+  }
+
+  /** @param records with all bodies */
+  add(records: readonly StoreRecord[]): void {
+    const of = {
+      number: this.#transaction++,
+      tombstones: 'none',
+      holds: null,
+      peerHolds: 0,
+    } as const;
+    present(this.#tables.merge(of, records, [], true), 'all bodies');
+  }
+
+  complete(): void {
+    this.#tables.close();
+  }
+
+  /** At the end, or after a failure. */
+  close(): void {
+    this.#db.close();
+  }
+}
