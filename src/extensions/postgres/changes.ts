@@ -203,7 +203,7 @@ export class Batch {
    * or this batch takes other keys before.
    */
   readonly raced: number[] = [];
-  /** See fence.ts. */
+  /** See session.ts. */
   readonly #fence: Buffer;
   readonly #sending: Sending;
   /** New requests with the key of one before them in the batch, and the same owner. */

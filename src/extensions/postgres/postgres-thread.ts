@@ -32,11 +32,10 @@ import {
 } from '../../store/thread/messages.js';
 import { packClaimed } from '../../store/thread/claim-messages.js';
 import { ThreadAnswers } from '../../store/thread/thread-answers.js';
-import { FenceDown, failureOf, storeText } from './failures.js';
+import { failureOf, storeText } from './failures.js';
 import type { OpenPostgres, StoreReport } from './messages.js';
 import { type Order, readOrders } from './orders.js';
 import {
-  claimedOf,
   inParts,
   type LargeReply,
   list,
@@ -109,6 +108,10 @@ class PostgresThread {
       },
       hinted: (hint) => {
         this.#answers.begin(HINTED, 0).bytes(hint);
+        this.#answers.send();
+      },
+      kept: (requests) => {
+        packRequests(this.#answers.begin(KEPT, 0), requests);
         this.#answers.send();
       },
     });
@@ -192,32 +195,16 @@ class PostgresThread {
 
   async #commit({ id, changes }: CommitOrder): Promise<void> {
     const { writer } = this.#store;
-    let { session } = writer;
     try {
-      await this.#settle();
-      session = writer.session;
+      this.#store.mustBeReady();
       const { results, counts } = await writer.commit(changes);
-      // What it accepted in a session that has ended meanwhile, another broker may have claimed.
-      if (writer.session !== session && writer.doubt(changes)) {
-        packCounts(this.#answers.begin(COUNTED, 0), counts);
-        throw new UnknownOutcome(new FenceDown('the session of this broker has ended meanwhile'));
-      }
       const answer = this.#answers.begin(COMMITTED, id);
       packResults(answer, results);
       packCounts(answer, counts);
     } catch (error) {
-      if (error instanceof FenceDown) this.#store.foundEnded(session);
       this.#answers.fail(BATCH_FAILED, id, this.#failureOf(error));
       if (writer.isInDoubt) this.#settleLater();
     }
-  }
-
-  /** Nothing is under way any more, and it is told what this broker has claimed by it. */
-  async #settle(): Promise<void> {
-    const { writer } = this.#store;
-    this.#store.mustBeReady();
-    if (writer.isInDoubt) await writer.settled();
-    await this.#tellKept();
   }
 
   /** Without another batch, the broker would not learn of what it has claimed. */
@@ -234,7 +221,6 @@ class PostgresThread {
         })
         .then(() => {
           this.#committing--;
-          this.#answers.send();
           this.#startBatches();
         });
       const before = this.#committed;
@@ -242,36 +228,21 @@ class PostgresThread {
     }, SETTLE_MS);
   }
 
+  async #settle(): Promise<void> {
+    this.#store.mustBeReady();
+    await this.#store.writer.commit([]);
+  }
+
   /** While batches are committed. */
   async #claim({ id, order }: Extract<Order, { kind: 'claim' }>): Promise<void> {
-    const { session } = this.#store.writer;
     try {
       this.#store.mustBeReady();
       const claimed = await this.#store.claims.claim(order);
-      if (this.#store.writer.session !== session) {
-        throw new FenceDown('the session of this broker has ended meanwhile');
-      }
       packClaimed(this.#answers.begin(CLAIMED, id), claimed);
     } catch (error) {
-      if (error instanceof FenceDown) this.#store.foundEnded(session);
       this.#answers.fail(CLAIM_FAILED, id, this.#failureOf(error));
     }
     this.#answers.send();
-  }
-
-  /** Batches failed with an unknown outcome: what of them this broker has claimed after all. */
-  async #tellKept(): Promise<void> {
-    const { writer } = this.#store;
-    if (!writer.hasDoubtful) return;
-    const asked = writer.takeDoubtful();
-    const kept = await this.#store
-      .read((connection) => claimedOf(connection, asked, writer.session))
-      .catch((error: unknown) => {
-        writer.doubtAgain(asked);
-        throw error;
-      });
-    if (kept.length === 0) return;
-    packRequests(this.#answers.begin(KEPT, 0), kept);
   }
 
   /** With all that follow it at once, and wait for the same batches. */

@@ -51,8 +51,8 @@ const MINE = '($1::int8[])[1]';
 const ERA = '($1::int8[])[2]';
 
 /**
- * A renewal does not wait for this lock, however long a commit takes; the end of a session does
- * (session.ts), and so does a new era (fence.ts).
+ * A renewal does not wait for this lock, however long a commit takes; the end of a session and a new era
+ * do (session.ts).
  */
 const FENCE = `fence AS MATERIALIZED (
     SELECT 1 FROM ${SCHEMA}.broker WHERE session = ${MINE} AND era = ${ERA} AND NOT dead
