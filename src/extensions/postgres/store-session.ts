@@ -14,8 +14,7 @@ import { isOlder, limitLocks, type ServerIdentity } from './server.js';
 import { setAside } from './set-aside.js';
 import { type Claimant, Fence, leave, renew, take } from './session.js';
 import { RepeatedLook } from './repeated-look.js';
-import { SnapshotAges } from './snapshot-ages.js';
-import { snapshotsOf } from './snapshots.js';
+import { SnapshotAges, snapshotsOf } from './snapshots.js';
 import { unclaimedOf } from './unclaimed.js';
 import { BatchWriter } from './writer.js';
 
@@ -172,30 +171,14 @@ export class StoreSession implements LaneEvents {
     );
     this.#report({ report: 'renewed', sentAtUs, storeMs: storeMs ?? Date.now() });
     this.#keeper = new LeaseKeeper(this.#leases, this.#claimant, who, session, {
-      renewed: (at, clock) => {
-        this.#report({ report: 'renewed', sentAtUs: at, storeMs: clock });
-      },
-      overdue: (why) => {
-        this.#report({ report: 'overdue', text: why });
-      },
-      ended: () => {
-        this.#report({ report: 'ended' });
-      },
-      taken: async (taken) => {
+      report: this.#report,
+      taken: (taken) => {
         this.writer.begin(taken);
         this.#listener.taken();
-        this.#report({ report: 'taken' });
       },
-      accompanied: (others, mine) => {
-        this.#isAccompanied = others.length > 0;
-        census.accompanied(others.length);
-        const facts = others.map(({ session: theirs, node, isOverdue }) => {
-          return { session: theirs, node, isOverdue };
-        });
-        this.#report({ report: 'sessions', mine, others: facts });
-      },
-      buried: (node, dead) => {
-        this.#report({ report: 'buried', node, session: dead });
+      accompanied: (others) => {
+        this.#isAccompanied = others > 0;
+        census.accompanied(others);
       },
     });
     this.#isServing = true;

@@ -29,11 +29,11 @@ import {
 } from './failures.js';
 import type { Failed, Lane } from './lane.js';
 import { claimedOf } from './reader.js';
-import { ReportedCounts } from './reported-counts.js';
 import { type LockedRow, RowLocks } from './row-locks.js';
 import type { Fence } from './session.js';
-import { type Delta, type Tally } from './tally.js';
+import { type Delta, ReportedCounts, type Tally } from './tally.js';
 
+const NOTHING_LEFT = { kind: 'split', steps: [] } as const;
 const SCHEDULES = Buffer.from(TITANIC_SCHEDULE);
 
 /** A key that another writer takes at this moment is asked for again this often. */
@@ -77,33 +77,28 @@ interface Look {
   readonly cause: Failed | null;
 }
 
-/** `settle`: no batch of this session is under way any more, and it is told what those in doubt have claimed. */
-type Step = { readonly kind: 'settle' } | Look | Send;
+/** Waits until no batch of this session is under way any more, and learns what those in doubt have claimed. */
+const SETTLE = { kind: 'settle' } as const;
+
+type Step = typeof SETTLE | Look | Send;
 
 /** What a try of a step has come to. */
 type Outcome =
-  | { readonly kind: 'settled' }
-  /** It is made. `session`: of this broker, when it was sent. */
-  | { readonly kind: 'done'; readonly send: Send; readonly batch: Batch; readonly session: number }
-  /** Nothing is made. These steps take its place, at once. */
+  /** It is made. */
+  | { readonly kind: 'done'; readonly send: Send; readonly batch: Batch }
+  /** It makes nothing itself. These steps follow, at once. */
   | { readonly kind: 'split'; readonly steps: readonly Step[] }
   /** The step is tried again, after a pause and while there is time. */
   | { readonly kind: 'retry'; readonly step: Step; readonly failed: Failed }
-  /** Nothing is made, because the server does not take these changes. */
+  /** It is not made: the server does not take these changes. */
   | { readonly kind: 'refused'; readonly changes: readonly Change[]; readonly error: unknown }
-  /** Nothing is made, and no other try would help. */
-  | { readonly kind: 'failed'; readonly error: unknown }
-  /** It may be made. */
-  | { readonly kind: 'unknown'; readonly error: unknown };
-
-type OutcomeOf<Kind extends Outcome['kind']> = Extract<Outcome, { readonly kind: Kind }>;
+  /** It is not made, or may be made, and no other try would help. */
+  | { readonly kind: 'failed' | 'unknown'; readonly error: unknown };
 
 /** What has become of a batch so far. Changes without a result are not made. */
-class Progress {
-  readonly results = new Map<Change, ChangeResult>();
-  readonly deltas: Delta[] = [];
-  /** That of this broker when a part was sent; `null`: nothing is done. */
-  session: number | null = null;
+interface Progress {
+  readonly results: Map<Change, ChangeResult>;
+  readonly deltas: Delta[];
 }
 
 export class BatchWriter {
@@ -117,8 +112,9 @@ export class BatchWriter {
   /** A batch may still be under way at the server. */
   #isUnsettled = false;
   /** Batches that are being committed. */
-  #underWay = 0;
-  #pause: Pause | null = null;
+  readonly #underWay = new Set<Promise<unknown>>();
+  /** Until it is settled, no batch begins. */
+  #pause: Promise<unknown> | null = null;
   /** Requests that this broker may have claimed by a batch whose outcome is unknown. */
   #doubtful: RequestUuid[] = [];
 
@@ -154,19 +150,22 @@ export class BatchWriter {
    * @param snapshot is given its time in milliseconds
    */
   async counting(snapshot: (ms: number) => Promise<void>): Promise<void> {
-    const ms = this.#timeoutMs * PAUSE_SHARE;
-    const until = performance.now() + ms;
-    const pause = new Pause();
-    this.#pause = pause;
+    const begun = this.#beginCount(snapshot);
+    this.#pause = begun.catch(() => undefined);
     try {
-      if (this.#underWay > 0) await within(ms, pause.idle, 'no end of all batches');
-      if (this.isInDoubt) await this.#carryOut([{ kind: 'settle' }], until, new Progress());
-      await snapshot(Math.max(1, until - performance.now()));
-      this.#counts.begin();
+      await begun;
     } finally {
       this.#pause = null;
-      pause.end();
     }
+  }
+
+  async #beginCount(snapshot: (ms: number) => Promise<void>): Promise<void> {
+    const ms = this.#timeoutMs * PAUSE_SHARE;
+    const until = performance.now() + ms;
+    await within(ms, Promise.allSettled(this.#underWay), 'no end of all batches');
+    if (this.isInDoubt) await this.#carryOut([SETTLE], until, { results: new Map(), deltas: [] });
+    await snapshot(Math.max(1, until - performance.now()));
+    this.#counts.begin();
   }
 
   /** What the store held at the last snapshot, with the work of the other brokers. */
@@ -194,37 +193,40 @@ export class BatchWriter {
    */
   async commit(changes: readonly Change[]): Promise<Committed> {
     const until = performance.now() + this.#timeoutMs;
-    while (this.#pause !== null) await this.#pause.ended;
-    this.#underWay++;
-    const progress = new Progress();
-    const plan: Step[] = this.isInDoubt ? [{ kind: 'settle' }] : [];
+    while (this.#pause !== null) await this.#pause;
+    const committing = this.#commit(changes, until);
+    this.#underWay.add(committing);
+    try {
+      return await committing;
+    } finally {
+      this.#underWay.delete(committing);
+    }
+  }
+
+  async #commit(changes: readonly Change[], until: number): Promise<Committed> {
+    const { session } = this.#fence;
+    const claimed = claimedBy(changes);
+    const progress: Progress = { results: new Map(), deltas: [] };
+    const plan: Step[] = this.isInDoubt ? [SETTLE] : [];
     if (this.#locks.mayConcern(changes)) plan.push({ kind: 'look', changes, cause: null });
-    else if (changes.length > 0) plan.push(sendOf(changes));
+    else plan.push(...sendOf(changes));
     try {
       await this.#carryOut(plan, until, progress);
-      const isOfSession = progress.session === null || progress.session === this.#fence.session;
       // What it accepted in a session that has ended meanwhile, another broker may have claimed.
-      if (!isOfSession && claimedBy(changes).length > 0) {
+      if (session !== this.#fence.session && claimed.length > 0) {
         throw new UnknownOutcome(new FenceDown('the session of this broker has ended meanwhile'));
       }
     } catch (error) {
       if (error instanceof UnknownOutcome) {
         this.#isUnsettled = true;
-        this.#doubt(claimedBy(changes));
+        this.#doubt(claimed);
         this.#events.miscounted();
         this.#counts.apply(progress.deltas);
       }
       throw error;
-    } finally {
-      this.#underWay--;
-      this.#reachPause();
     }
     const results = changes.map((change) => progress.results.get(change) ?? BUSY);
     return { results, counts: this.#counts.apply(progress.deltas) };
-  }
-
-  #reachPause(): void {
-    if (this.#underWay === 0) this.#pause?.reached();
   }
 
   /**
@@ -237,19 +239,21 @@ export class BatchWriter {
     try {
       for (let step = plan.shift(); step !== undefined; step = plan.shift()) {
         let outcome = await this.#try(step, lane, until);
-        if (outcome.kind === 'retry') {
-          const { step: next, failed } = outcome;
-          const isTried = await lane.again(failed.reason, tries++, until);
-          outcome = isTried ? { kind: 'split', steps: [next] } : endOf(next, failed.error);
+        if (
+          outcome.kind === 'retry' &&
+          !(await lane.again(outcome.failed.reason, tries++, until))
+        ) {
+          outcome = endOf(outcome.step, outcome.failed.error);
         }
         switch (outcome.kind) {
-          case 'settled':
-            break;
           case 'done':
             plan.unshift(...this.#done(outcome, progress));
             break;
           case 'split':
             plan.unshift(...outcome.steps);
+            break;
+          case 'retry':
+            plan.unshift(outcome.step);
             break;
           case 'refused':
             this.#events.refused(outcome.error);
@@ -289,7 +293,7 @@ export class BatchWriter {
     await this.#fence.renew(connection);
     this.#isUnsettled = false;
     const asked = this.#doubtful;
-    if (asked.length === 0) return { kind: 'settled' };
+    if (asked.length === 0) return NOTHING_LEFT;
     this.#doubtful = [];
     try {
       const kept = await claimedOf(connection, asked, this.#fence.session);
@@ -298,21 +302,19 @@ export class BatchWriter {
       this.#doubt(asked);
       throw error;
     }
-    return { kind: 'settled' };
+    return NOTHING_LEFT;
   }
 
   async #look(connection: Connection, { changes, cause }: Look): Promise<Outcome> {
     const locked = await this.#locks.among(connection, changes.flatMap(requestsOf));
     // The batch has waited for something else than a row of these requests.
     if (locked.length === 0 && cause !== null) return { kind: 'failed', error: cause.error };
-    const left = without(changes, locked);
-    return { kind: 'split', steps: left.length === 0 ? [] : [sendOf(left)] };
+    return { kind: 'split', steps: sendOf(without(changes, locked)) };
   }
 
   async #send(connection: Connection, send: Send): Promise<Outcome> {
     // What was sent over another connection has ended then, or comes too late.
     if (send.sending === 'again') await this.#fence.renew(connection);
-    const { session } = this.#fence;
     const batch = await this.#fence.pass(
       connection,
       async (fence) => {
@@ -322,22 +324,22 @@ export class BatchWriter {
       },
       ({ isFenced }) => isFenced,
     );
-    return { kind: 'done', send, batch, session };
+    return { kind: 'done', send, batch };
   }
 
-  /** @returns what is left: keys that another writer took in the same moment. Now it can be seen where they lead. */
-  #done({ send, batch, session }: OutcomeOf<'done'>, progress: Progress): Step[] {
+  /** @returns keys that another writer took in the same moment: now it can be seen where they lead */
+  #done(
+    { send, batch }: Extract<Outcome, { kind: 'done' }>,
+    { results, deltas }: Progress,
+  ): Step[] {
     const { changes, sending, races } = send;
-    progress.session ??= session;
-    progress.deltas.push(...batch.deltas);
-    for (const [at, change] of changes.entries()) {
-      progress.results.set(change, present(batch.results[at], 'a result for each change'));
-    }
+    deltas.push(...batch.deltas);
+    for (const [at, change] of changes.entries()) results.set(change, batch.results[at] ?? BUSY);
     // Which of its changes were made by this broker is not all known.
     if (sending === 'again') this.#events.miscounted();
     if (batch.raced.length === 0 || races === RACES_MAX) return [];
     const raced = batch.raced.flatMap((at) => changes[at] ?? []);
-    for (const change of raced) progress.results.delete(change);
+    for (const change of raced) results.delete(change);
     const next = sending === 'first' ? 'careful' : sending;
     return [{ kind: 'send', changes: raced, sending: next, races: races + 1 }];
   }
@@ -359,10 +361,9 @@ function outcomeOf(step: Step, failed: Failed): Outcome {
   if (step.kind === 'settle') return retry(step);
   if (step.kind === 'look') {
     if (step.cause !== null) return { kind: 'failed', error: step.cause.error };
-    // It would wait for the same lock; or a fault of this program.
-    if (state === LOCK_TIMEOUT || (reason === null && state === ''))
-      return { kind: 'failed', error };
-    return split(sendOf(step.changes));
+    // The batch would wait for the same lock; or it is a fault of this program.
+    const isHopeless = state === LOCK_TIMEOUT || (reason === null && state === '');
+    return isHopeless ? { kind: 'failed', error } : split(...sendOf(step.changes));
   }
 
   const { changes, sending } = step;
@@ -373,8 +374,8 @@ function outcomeOf(step: Step, failed: Failed): Outcome {
   // This try is rolled back; one before it may be made.
   if (sending === 'again') return retry(step);
   // A request of it is there.
-  if (state === UNIQUE_VIOLATION && sending === 'first')
-    return split({ ...step, sending: 'careful' });
+  const isThere = state === UNIQUE_VIOLATION && sending === 'first';
+  if (isThere) return split({ ...step, sending: 'careful' });
   // Somebody keeps something locked.
   if (state === LOCK_TIMEOUT) return split({ kind: 'look', changes, cause: failed });
   // A row that the server does not take is looked for until it is alone.
@@ -399,8 +400,8 @@ function endOf(step: Step, error: unknown): Outcome {
   return { kind: mayBeDone ? 'unknown' : 'failed', error };
 }
 
-function sendOf(changes: readonly Change[]): Send {
-  return { kind: 'send', changes, sending: 'first', races: 0 };
+function sendOf(changes: readonly Change[]): Send[] {
+  return changes.length === 0 ? [] : [{ kind: 'send', changes, sending: 'first', races: 0 }];
 }
 
 /** Sends all at once, without waiting for the first answer; as one transaction. */
@@ -470,24 +471,6 @@ function claimedBy(changes: readonly Change[]): RequestUuid[] {
   return changes.flatMap((change) =>
     change.kind === 'accept' && change.claim !== undefined ? [change.request.uuid] : [],
   );
-}
-
-/** No batch begins. */
-class Pause {
-  /** No batch is being committed any more. */
-  readonly idle: Promise<void>;
-  readonly ended: Promise<void>;
-  reached: () => void = () => undefined;
-  end: () => void = () => undefined;
-
-  constructor() {
-    this.idle = new Promise((resolve) => {
-      this.reached = resolve;
-    });
-    this.ended = new Promise((resolve) => {
-      this.end = resolve;
-    });
-  }
 }
 
 /** It is not known whether a batch was committed. */
