@@ -153,7 +153,7 @@ const IS_SAME = 's.new_generation = s.generation';
 
 /**
  * What was found, as one row for each group of like requests: the places of the changes, and what the
- * requests were. One row at least, so that the fence is always told. In the order of `Group` in
+ * requests were. One row at least, so that the fence is always told. Read by `#settleGroup` in
  * changes.ts.
  */
 function told({ made = 'false', retrying = 'false', bytes = '0' }: Told): string {
