@@ -39,10 +39,10 @@ const KEPT_EXPORTS = new Map([
   ['src/core/z85.ts: decodeZ85', "the RFC's vectors are no keys"],
   ['src/store/sqlite/tables/map-rows.ts: prepareMapStatements', 'the test of query plans'],
   ['src/extensions/postgres/session.ts: FREE', 'the test of query plans'],
-  ['src/extensions/postgres/fence.ts: NEW_ERA', 'the test of query plans'],
+  ['src/extensions/postgres/session.ts: NEW_ERA', 'the test of query plans'],
   ['src/extensions/postgres/unclaimed.ts: UNCLAIMED', 'the test of query plans'],
   [
-    'src/extensions/postgres/fence.ts: fenceValue',
+    'src/extensions/postgres/session.ts: fenceValue',
     'the test of query plans, and the benchmark of counts',
   ],
   ['src/extensions/postgres/census.ts: pauseAfter', 'the benchmark of counts'],

@@ -12,7 +12,7 @@ import { Batch } from '../../src/extensions/postgres/changes.js';
 import { connect, type Connection } from '../../src/extensions/postgres/connection.js';
 import { count } from '../../src/extensions/postgres/reader.js';
 import { PENDING, SCHEMA } from '../../src/extensions/postgres/schema.js';
-import { fenceValue } from '../../src/extensions/postgres/fence.js';
+import { fenceValue } from '../../src/extensions/postgres/session.js';
 import type { Statement } from '../../src/extensions/postgres/statements.js';
 import { Cluster, postgresBin } from '../../test/support/postgres-cluster.js';
 import { table, times, whole } from '../markdown.js';

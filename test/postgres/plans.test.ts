@@ -14,8 +14,7 @@ import {
 } from '../../src/extensions/postgres/reads.js';
 import { RowLocks } from '../../src/extensions/postgres/row-locks.js';
 import { SCHEMA } from '../../src/extensions/postgres/schema.js';
-import { Fence, fenceValue, NEW_ERA } from '../../src/extensions/postgres/fence.js';
-import { FREE, take } from '../../src/extensions/postgres/session.js';
+import { Fence, fenceValue, FREE, NEW_ERA, take } from '../../src/extensions/postgres/session.js';
 import {
   ACCEPT,
   ACCEPT_KEYED,

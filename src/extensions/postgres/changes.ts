@@ -73,46 +73,6 @@ interface Standing {
 
 const FACT_COUNT = 10;
 
-/** Requests that a statement found alike: `told` in statements.ts. */
-interface Group {
-  /** Of their changes in the batch. */
-  readonly places: readonly number[];
-  readonly service: Buffer;
-  readonly owner: Owner;
-  readonly state: number;
-  /** They waited for another attempt. */
-  readonly isRetrying: boolean;
-  /** The step was made. */
-  readonly isWon: boolean;
-  /** It was not, but they are as it would make them. */
-  readonly isMade: boolean;
-  /** After the step. */
-  readonly willRetry: boolean;
-  /** Of bodies and fields, of replies that they had, and of those that they then have. */
-  readonly bytes: number;
-  readonly replyBytes: number;
-  readonly newReplyBytes: number;
-}
-
-function groupIn(row: Row): Group | null {
-  const [, places, service, owner, state, isRetrying, isWon, isMade, willRetry] = row;
-  const [bytes, replyBytes, newReplyBytes] = row.slice(9) as number[];
-  if (service === null) return null;
-  return {
-    places: places as readonly number[],
-    service: service as Buffer,
-    owner: String(owner) as Owner,
-    state: state as number,
-    isRetrying: isRetrying === true,
-    isWon: isWon === true,
-    isMade: isMade === true,
-    willRetry: willRetry === true,
-    bytes: bytes ?? 0,
-    replyBytes: replyBytes ?? 0,
-    newReplyBytes: newReplyBytes ?? 0,
-  };
-}
-
 function standingIn(row: Row, at: number): Standing {
   return {
     state: row[at] as number,
@@ -203,7 +163,7 @@ export class Batch {
    * or this batch takes other keys before.
    */
   readonly raced: number[] = [];
-  /** See fence.ts. */
+  /** See session.ts. */
   readonly #fence: Buffer;
   readonly #sending: Sending;
   /** New requests with the key of one before them in the batch, and the same owner. */
@@ -430,8 +390,7 @@ export class Batch {
       settle: (found) => {
         for (const row of found) {
           if (row[0] !== true) this.isFenced = false;
-          const group = groupIn(row);
-          if (group !== null) this.#settleGroup(group, state);
+          this.#settleGroup(row, state);
         }
       },
     };
@@ -446,23 +405,27 @@ export class Batch {
     return [this.#fence, numbers(placed), uuids(items.map(({ change }) => change.uuid)), ...arrays];
   }
 
-  #settleGroup(group: Group, state: StoredState | null): void {
-    const result = this.#resultOf(group, state);
-    for (const n of group.places) this.results[n] = result;
-    if (!group.isWon) return;
-    const { service, owner, bytes, places } = group;
-    const was = { state: stateOf(group.state), isRetrying: group.isRetrying };
-    const had = bytes + group.replyBytes;
-    this.deltas.push({ service, owner, ...was, requests: -places.length, bytes: -had });
-    if (state === null) return;
-    const is = { state, isRetrying: group.willRetry };
-    const has = bytes + group.newReplyBytes;
-    this.deltas.push({ service, owner, ...is, requests: places.length, bytes: has });
-  }
-
-  #resultOf({ isWon, isMade }: Group, state: StoredState | null): ChangeResult {
-    if (isWon || (isMade && this.#isAgain)) return DONE;
-    return state === null ? DENIED : PASSED;
+  /** A row of `told` in statements.ts: requests that a statement found alike. */
+  #settleGroup(row: Row, next: StoredState | null): void {
+    const [, places, service, owner, was, wasRetrying, isWon, isMade, isRetrying] = row;
+    // Of bodies and fields, of the replies that they had, and of those that they then have.
+    const [bytes = 0, repliesHad = 0, repliesHave = 0] = row.slice(9) as number[];
+    if (service === null) return;
+    const changed = places as readonly number[];
+    const isDone = isWon === true || (isMade === true && this.#isAgain);
+    const result = isDone ? DONE : next === null ? DENIED : PASSED;
+    for (const n of changed) this.results[n] = result;
+    if (isWon !== true) return;
+    const of = { service: service as Buffer, owner: String(owner) as Owner };
+    this.deltas.push({
+      ...{ ...of, state: stateOf(was as number), isRetrying: wasRetrying === true },
+      ...{ requests: -changed.length, bytes: -(bytes + repliesHad) },
+    });
+    if (next === null) return;
+    this.deltas.push({
+      ...{ ...of, state: next, isRetrying: isRetrying === true },
+      ...{ requests: changed.length, bytes: bytes + repliesHave },
+    });
   }
 
   #attempt(items: readonly Item<ChangeOf<'attempt'>>[]): Order {

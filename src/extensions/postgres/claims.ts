@@ -9,10 +9,10 @@ import {
 } from '../../store/store.js';
 import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
-import type { Fence } from './fence.js';
 import { FenceDown } from './failures.js';
 import type { Lane } from './lane.js';
 import { pendingIn } from './reader.js';
+import type { Fence } from './session.js';
 import { CLAIM, FREE_UNKNOWN, RELEASE, type Statement, WAKE } from './statements.js';
 import { byteas, claims, int8s, numbers, uuids } from './values.js';
 
@@ -52,7 +52,7 @@ export class Claims {
     };
     const until = performance.now() + this.#timeoutMs;
     let isAgain = false;
-    return await this.#lane.use(until, async (connection) => {
+    const claimed = await this.#lane.use(until, async (connection) => {
       if (isAgain && wanted.length > 0) throw new Uncertain();
       isAgain = true;
       if (known !== null) {
@@ -80,6 +80,8 @@ export class Claims {
       ]);
       return rows.flatMap((row) => claimedIn(row));
     });
+    if (session !== this.#fence.session) throw new FenceDown('the session has ended meanwhile');
+    return claimed;
   }
 
   async #wake(connection: Connection): Promise<void> {

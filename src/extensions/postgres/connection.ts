@@ -9,7 +9,7 @@ import { codeOf, detailsOf, MajordomoError, messageOf } from '../../core/errors.
 import { type DatabaseHost, type DatabasePlace, shownHost } from '../../core/postgres-url.js';
 import { mayOthersUse, privateRemedy } from '../../core/private-file.js';
 import type { Row } from './changes.js';
-import { stateOf, textOf, TimeOver } from './failures.js';
+import { stateOf, textOf, within } from './failures.js';
 import { beginSession, type History, isOlder, type ServerIdentity } from './server.js';
 import type { Statement } from './statements.js';
 import { RESULT_TYPES, type Value } from './values.js';
@@ -114,19 +114,9 @@ export class Connection {
 
   /** Waits for `work` for that long; then the connection is closed, and what it did is unknown. */
   async within<Result>(ms: number, work: Promise<Result>): Promise<Result> {
-    let timer: NodeJS.Timeout | undefined;
-    const over = new Promise<never>((_resolve, reject) => {
-      timer = setTimeout(() => {
-        reject(new TimeOver(`no answer within ${Math.round(ms)} ms`));
-        this.destroy();
-      }, ms);
+    return await within(ms, work, 'no answer', () => {
+      this.destroy();
     });
-    try {
-      return await Promise.race([work, over]);
-    } finally {
-      clearTimeout(timer);
-      work.catch(() => undefined);
-    }
   }
 
   destroy(): void {

@@ -7,8 +7,36 @@ import type { StoreFailure } from '../../store/store.js';
 /** The server did not answer within its time: the connection was closed. */
 export class TimeOver extends Error {}
 
+/**
+ * Waits for `work` for that long.
+ * @param what there is none in time
+ * @param over called if not, after the error was thrown
+ */
+export async function within<Result>(
+  ms: number,
+  work: Promise<Result>,
+  what: string,
+  over: () => void = () => undefined,
+): Promise<Result> {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<never>((_resolve, reject) => {
+    timer = setTimeout(() => {
+      reject(new TimeOver(`${what} within ${Math.round(ms)} ms`));
+      over();
+    }, ms);
+  });
+  try {
+    return await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
 /** The session of this broker is not alive: nothing was changed. */
 export class FenceDown extends Error {}
+
+/** Another session has kept something locked for too long: nothing was changed. */
+export const LOCK_TIMEOUT = '55P03';
 
 const BY_CODE: ReadonlyMap<string, RetryReason> = new Map<string, RetryReason>([
   ['53100', 'full'],
@@ -23,10 +51,8 @@ const BY_CODE: ReadonlyMap<string, RetryReason> = new Map<string, RetryReason>([
   ['25P03', 'connection'],
   ['25P04', 'connection'],
   ['57014', 'other'],
+  [LOCK_TIMEOUT, 'other'],
 ]);
-
-/** Another session has kept something locked for too long: nothing was changed. */
-export const LOCK_TIMEOUT = '55P03';
 
 /** A row of that id is there. */
 export const UNIQUE_VIOLATION = '23505';
@@ -112,7 +138,7 @@ export function failureOf(name: string, error: unknown): StoreFailure {
 function clientText(error: unknown): string {
   if (error instanceof FenceDown) return error.message;
   if (codeOf(error)?.startsWith('ERR_TITANIC_') === true) return FOR_CLIENTS.connection;
-  const reason = stateOf(error) === LOCK_TIMEOUT ? 'other' : retryReason(error);
+  const reason = retryReason(error);
   return reason === null ? 'the store refuses it' : FOR_CLIENTS[reason];
 }
 

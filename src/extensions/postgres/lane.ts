@@ -1,10 +1,10 @@
-/** A connection that is made anew when it breaks, and what is tried again over it. */
+/** A connection that is made anew when it breaks. What is done over it is tried once, or until its time is over. */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { codeOf } from '../../core/errors.js';
 import { connect, type Connection, type Known, type Login } from './connection.js';
 import type { RetryReason } from '../../store/retries.js';
-import { connectReason, endsConnection, retryReason, TimeOver } from './failures.js';
+import { connectReason, endsConnection, retryReason, TimeOver, within } from './failures.js';
 import type { ServerIdentity } from './server.js';
 
 const PAUSE_MIN_MS = 20;
@@ -21,6 +21,15 @@ export interface LaneEvents {
   worked?(): void;
 }
 
+/** A try that failed. */
+export interface Failed {
+  readonly error: unknown;
+  /** Why another try may succeed; `null`: it will not. */
+  readonly reason: RetryReason | null;
+  /** There was a connection, so something may have been sent. */
+  readonly isSent: boolean;
+}
+
 export class Lane {
   readonly #login: Login;
   readonly #timeoutMs: number;
@@ -28,6 +37,8 @@ export class Lane {
   readonly #events: LaneEvents;
   #connection: Connection | null = null;
   #connecting: Promise<Connection> | null = null;
+  /** Why there is no connection; `null`: there is one, or none was needed. */
+  #away: unknown = null;
   #isClosed = false;
 
   constructor(login: Login, timeoutMs: number, last: Known, events: LaneEvents) {
@@ -46,37 +57,56 @@ export class Lane {
     until: number,
     work: (connection: Connection) => Promise<Result>,
   ): Promise<Result> {
-    let pause = PAUSE_MIN_MS;
-    /** Why there is no connection. */
-    let known: unknown = null;
-    for (;;) {
-      let connection: Connection | null = null;
-      try {
-        connection = await this.#presentBy(until);
-        const leftMs = Math.max(1, until - performance.now());
-        const result = await connection.within(leftMs, work(connection));
-        this.#events.worked?.();
-        return result;
-      } catch (thrown) {
-        // That the time is over says less than why the last attempt failed.
-        const error =
-          connection === null && thrown instanceof TimeOver ? (known ?? thrown) : thrown;
-        if (connection === null) known = error;
-        const isUseless = endsConnection(error) || connection?.isIdle === false;
-        if (connection !== null && (isUseless || !connection.isOpen)) {
-          connection.destroy();
-          if (this.#connection === connection) this.#connection = null;
-        }
-        const reason = connection === null ? connectReason(error) : workReason(error);
-        if (reason === null || this.#isClosed) throw error;
-        if (performance.now() + pause >= until) throw error;
-        this.#events.retried(reason);
-        await sleep(pause);
-        // A machine that stalls may sleep for longer.
-        if (performance.now() >= until) throw error;
-        pause = Math.min(PAUSE_MAX_MS, pause * 2);
-      }
+    for (let tries = 0; ; tries++) {
+      const tried = await this.try(until, work);
+      if ('result' in tried) return tried.result;
+      if (!(await this.again(tried.reason, tries, until))) throw tried.error;
     }
+  }
+
+  /** Does it once. */
+  async try<Result>(
+    until: number,
+    work: (connection: Connection) => Promise<Result>,
+  ): Promise<{ readonly result: Result } | Failed> {
+    const leftMs = (): number => Math.max(1, until - performance.now());
+    let connection: Connection | null = null;
+    try {
+      if (performance.now() >= until) throw new TimeOver('no time is left');
+      // Others may wait for longer for the same connection.
+      connection = this.#open ?? (await within(leftMs(), this.#connected(), 'no connection'));
+      const result = await connection.within(leftMs(), work(connection));
+      this.#events.worked?.();
+      return { result };
+    } catch (error) {
+      if (connection !== null) return { ...this.#failed(connection, error), isSent: true };
+      // That the time is over says less than why the last attempt failed.
+      const known = error instanceof TimeOver ? (this.#away ?? error) : error;
+      return { error: known, reason: connectReason(known), isSent: false };
+    }
+  }
+
+  #failed(connection: Connection, error: unknown): Omit<Failed, 'isSent'> {
+    if (endsConnection(error) || !connection.isIdle || !connection.isOpen) {
+      connection.destroy();
+      if (this.#connection === connection) this.#connection = null;
+    }
+    const isOwn = codeOf(error)?.startsWith('ERR_TITANIC_') === true;
+    return { error, reason: isOwn ? null : retryReason(error) };
+  }
+
+  /**
+   * Waits before something is tried again.
+   * @param tries how many failed before
+   * @returns false: it is not tried again
+   */
+  async again(reason: RetryReason | null, tries: number, until: number): Promise<boolean> {
+    const pauseMs = Math.min(PAUSE_MAX_MS, PAUSE_MIN_MS * 2 ** tries);
+    if (reason === null || this.#isClosed || performance.now() + pauseMs >= until) return false;
+    this.#events.retried(reason);
+    await sleep(pauseMs);
+    // A machine that stalls may sleep for longer.
+    return performance.now() < until;
   }
 
   /** A connection that is made after the lane was closed would be closed by nobody. */
@@ -86,30 +116,15 @@ export class Lane {
 
   /** It has a connection, and has not seen it break. */
   get isConnected(): boolean {
-    return this.#connection?.isOpen === true;
+    return this.#open !== null;
   }
 
-  /** Others may wait for longer for the same connection. */
-  async #presentBy(until: number): Promise<Connection> {
-    const over = new AbortController();
-    const { signal } = over;
-    const leftMs = Math.max(1, until - performance.now());
-    const late = sleep(leftMs, undefined, { signal }).then(() => {
-      throw new TimeOver(`no connection within ${Math.round(leftMs)} ms`);
-    });
-    const present = this.#present();
-    present.catch(() => undefined);
-    late.catch(() => undefined);
-    try {
-      return await Promise.race([present, late]);
-    } finally {
-      over.abort();
-    }
+  get #open(): Connection | null {
+    return !this.#isClosed && this.#connection?.isOpen === true ? this.#connection : null;
   }
 
-  async #present(): Promise<Connection> {
+  async #connected(): Promise<Connection> {
     this.#mustBeOpen();
-    if (this.#connection?.isOpen === true) return this.#connection;
     this.#connecting ??= this.#connect();
     try {
       return await this.#connecting;
@@ -129,9 +144,11 @@ export class Lane {
       this.#last.history = server;
     } catch (error) {
       opened?.connection.destroy();
+      this.#away = error;
       this.#events.unreachable(error);
       throw error;
     }
+    this.#away = null;
     this.#connection = opened.connection;
     return opened.connection;
   }
@@ -153,8 +170,4 @@ export class Lane {
     this.#isClosed = true;
     this.#connection?.destroy();
   }
-}
-
-function workReason(error: unknown): RetryReason | null {
-  return codeOf(error)?.startsWith('ERR_TITANIC_') === true ? null : retryReason(error);
 }

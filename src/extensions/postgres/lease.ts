@@ -6,6 +6,7 @@ import { codeOf } from '../../core/errors.js';
 import type { Connection } from './connection.js';
 import { textOf } from './failures.js';
 import type { Lane } from './lane.js';
+import type { StoreReport } from './messages.js';
 import { isMissingRight, missingRight, type Who } from './rights.js';
 import { bury, type Claimant, free, type OtherSession, others, renew, take } from './session.js';
 
@@ -13,22 +14,11 @@ import { bury, type Claimant, free, type OtherSession, others, renew, take } fro
 export const RENEWALS = 3;
 
 export interface LeaseEvents {
-  /**
-   * It was renewed by an order that was sent then.
-   * @param sentAtUs of the monotonic clock
-   * @param storeMs the clock of the store when it carried the order out
-   */
-  renewed(sentAtUs: number, storeMs: number): void;
-  /** It could not be renewed for a whole lease: told each time. @param why in words */
-  overdue(why: string): void;
-  /** It has ended: nothing may be written. */
-  ended(): void;
-  /** A new one was taken. Awaited before it is used. */
-  taken(session: number): Promise<void>;
-  /** The sessions of other brokers, after a look at them. @param mine that of this one */
-  accompanied(others: readonly OtherSession[], mine: number): void;
-  /** The session of another broker was ended, because it did not renew it. */
-  buried(node: string, session: number): void;
+  report(told: StoreReport): void;
+  /** A new session was taken. */
+  taken(session: number): void;
+  /** @param others how many other brokers have a session */
+  accompanied(others: number): void;
 }
 
 /** Of the clock that all threads of this process share. */
@@ -110,7 +100,7 @@ export class LeaseKeeper {
   foundEnded(session: number): void {
     if (this.#session !== session) return;
     this.#session = null;
-    this.#events.ended();
+    this.#events.report({ report: 'ended' });
     this.#soon(0);
   }
 
@@ -132,7 +122,9 @@ export class LeaseKeeper {
       this.#watch.restart();
       // Tables of a program that is too new are found again, and told, when it connects.
       if (codeOf(error) === 'ERR_TITANIC_VERSION') this.#lane.reconnect();
-      if (performance.now() - this.#renewedAt >= leaseMs) this.#events.overdue(textOf(error));
+      if (performance.now() - this.#renewedAt >= leaseMs) {
+        this.#events.report({ report: 'overdue', text: textOf(error) });
+      }
     }
     if (!this.#isClosed) this.#soon(leaseMs / RENEWALS);
   }
@@ -150,10 +142,11 @@ export class LeaseKeeper {
     if (this.#session !== null) {
       if (await this.#renew(connection, this.#session)) return;
       this.#session = null;
-      this.#events.ended();
+      this.#events.report({ report: 'ended' });
     }
     const taken = await take(connection, this.#claimant);
-    await this.#events.taken(taken);
+    this.#events.taken(taken);
+    this.#events.report({ report: 'taken' });
     this.#session = taken;
     await this.#renew(connection, taken);
   }
@@ -163,7 +156,7 @@ export class LeaseKeeper {
     const storeMs = await renew(connection, session, this.#claimant.leaseMs);
     if (storeMs === null) return false;
     this.#renewedAt = sentAt;
-    this.#events.renewed(sentAtUs, storeMs);
+    this.#events.report({ report: 'renewed', sentAtUs, storeMs });
     return true;
   }
 
@@ -173,9 +166,11 @@ export class LeaseKeeper {
     const seen = await others(connection, this.#session);
     for (const other of this.#watch.see(seen, this.#claimant.leaseMs, performance.now())) {
       if (!(await bury(connection, other))) continue;
-      this.#events.buried(other.node, other.session);
+      this.#events.report({ report: 'buried', node: other.node, session: other.session });
     }
-    this.#events.accompanied(seen, this.#session);
+    this.#events.accompanied(seen.length);
+    const facts = seen.map(({ session, node, isOverdue }) => ({ session, node, isOverdue }));
+    this.#events.report({ report: 'sessions', mine: this.#session, others: facts });
     await free(connection);
   }
 

@@ -14,10 +14,9 @@ import {
   takeOrders,
 } from '../../store/thread/operations.js';
 import { ThreadAnswers } from '../../store/thread/thread-answers.js';
-import { FenceDown, failureOf, storeText } from './failures.js';
+import { failureOf, storeText } from './failures.js';
 import type { OpenPostgres, StoreReport } from './messages.js';
 import {
-  claimedOf,
   inParts,
   type LargeReply,
   list,
@@ -88,6 +87,10 @@ class PostgresThread {
       },
       hinted: (hint) => {
         this.#answers.news('hinted', hint);
+        this.#answers.send();
+      },
+      kept: (requests) => {
+        this.#answers.news('kept', requests);
         this.#answers.send();
       },
     });
@@ -193,31 +196,15 @@ class PostgresThread {
   async #commit(order: OrderOf<'commit'>): Promise<void> {
     const [, changes] = order.args;
     const { writer } = this.#store;
-    let { session } = writer;
     try {
-      await this.#settle();
-      session = writer.session;
+      this.#store.mustBeReady();
       const { results, counts } = await writer.commit(changes);
-      // What it accepted in a session that has ended meanwhile, another broker may have claimed.
-      if (writer.session !== session && writer.doubt(changes)) {
-        this.#answers.news('counted', counts);
-        throw new UnknownOutcome(new FenceDown('the session of this broker has ended meanwhile'));
-      }
       this.#answers.news('counted', counts);
       this.#answers.done(order, results);
     } catch (error) {
-      if (error instanceof FenceDown) this.#store.foundEnded(session);
       this.#answers.failed(order, this.#failureOf(error));
       if (writer.isInDoubt) this.#settleLater();
     }
-  }
-
-  /** Nothing is under way any more, and it is told what this broker has claimed by it. */
-  async #settle(): Promise<void> {
-    const { writer } = this.#store;
-    this.#store.mustBeReady();
-    if (writer.isInDoubt) await writer.settled();
-    await this.#tellKept();
   }
 
   /** Without another batch, the broker would not learn of what it has claimed. */
@@ -234,7 +221,6 @@ class PostgresThread {
         })
         .then(() => {
           this.#committing--;
-          this.#answers.send();
           this.#startBatches();
         });
       const before = this.#committed;
@@ -242,36 +228,20 @@ class PostgresThread {
     }, SETTLE_MS);
   }
 
+  async #settle(): Promise<void> {
+    this.#store.mustBeReady();
+    await this.#store.writer.commit([]);
+  }
+
   /** While batches are committed. */
   async #claim(order: OrderOf<'claim'>): Promise<void> {
-    const { session } = this.#store.writer;
     try {
       this.#store.mustBeReady();
-      const claimed = await this.#store.claims.claim(...order.args);
-      if (this.#store.writer.session !== session) {
-        throw new FenceDown('the session of this broker has ended meanwhile');
-      }
-      this.#answers.done(order, claimed);
+      this.#answers.done(order, await this.#store.claims.claim(...order.args));
     } catch (error) {
-      if (error instanceof FenceDown) this.#store.foundEnded(session);
       this.#answers.failed(order, this.#failureOf(error));
     }
     this.#answers.send();
-  }
-
-  /** Batches failed with an unknown outcome: what of them this broker has claimed after all. */
-  async #tellKept(): Promise<void> {
-    const { writer } = this.#store;
-    if (!writer.hasDoubtful) return;
-    const asked = writer.takeDoubtful();
-    const kept = await this.#store
-      .read((connection) => claimedOf(connection, asked, writer.session))
-      .catch((error: unknown) => {
-        writer.doubtAgain(asked);
-        throw error;
-      });
-    if (kept.length === 0) return;
-    this.#answers.news('kept', kept);
   }
 
   /** With all that follow it at once, and wait for the same batches. */

@@ -2,12 +2,19 @@
  * The sessions of brokers: each is the right to claim requests and to write to the store. It is a row
  * with a lease on the clock of the store. The broker renews it; whoever finds it overdue may mark it
  * dead, and no one can revive it. What a dead session had claimed is freed.
+ *
+ * The statements of a broker are fenced by its session and the era of it. Once a connection is given up, a
+ * statement that was sent over it may still arrive, however late: a network that was cut delivers it when it
+ * is back. So before anything is sent again, or what was sent is taken for lost, a new era begins. Nothing of
+ * an earlier one is under way then, and what arrives of it changes nothing.
  */
 import type { Connection } from './connection.js';
+import { FenceDown } from './failures.js';
 import { refuseUnfinished } from './origin.js';
 import { refuseNewer } from './migrate.js';
 import { NEWEST_READABLE, SCHEMA, sought } from './schema.js';
 import type { Statement } from './statements.js';
+import { int8s } from './values.js';
 
 const BROKER = `${SCHEMA}.broker`;
 const REQUEST = `${SCHEMA}.request`;
@@ -175,4 +182,83 @@ export async function leave(connection: Connection, session: number): Promise<vo
     [session],
   );
   await free(connection);
+}
+
+/** Waits for all that hold the lock of the fence. */
+export const NEW_ERA: Statement = {
+  name: 'new_era',
+  text: `WITH alone AS MATERIALIZED (
+    SELECT session FROM ${BROKER} WHERE session = $1::bigint FOR UPDATE
+  )
+  UPDATE ${BROKER} b SET era = b.era + 1 FROM alone a WHERE b.session = a.session
+  RETURNING b.era`,
+};
+
+const ERA: Statement = {
+  name: 'era',
+  text: `SELECT era FROM ${BROKER} WHERE session = $1::bigint AND NOT dead`,
+};
+
+/** As the statements take it. */
+export function fenceValue(session: number, era: number): Buffer {
+  return int8s([session, era]);
+}
+
+/** Shared by all that writes with the session. */
+export class Fence {
+  #session: number;
+  #era = 0;
+  readonly #ended: (session: number) => void;
+
+  /** @param ended told of a session that was found to have ended */
+  constructor(session: number, ended: (session: number) => void = () => undefined) {
+    this.#session = session;
+    this.#ended = ended;
+  }
+
+  get session(): number {
+    return this.#session;
+  }
+
+  /** Another session was taken. */
+  begin(session: number): void {
+    this.#session = session;
+    this.#era = 0;
+  }
+
+  /** Begins another era, when all that was sent in this one and has arrived has ended. */
+  async renew(connection: Connection): Promise<void> {
+    await this.#learn(connection, NEW_ERA);
+  }
+
+  /**
+   * Sends something that is fenced; and again, if another era has begun meanwhile. This broker may not
+   * know of that yet: the answer was lost, or comes over another connection.
+   * @param send with the fence as parameter
+   * @param isFenced whether the fence held; if not, nothing was changed
+   * @throws FenceDown: the session has ended
+   */
+  async pass<Result>(
+    connection: Connection,
+    send: (fence: Buffer) => Promise<Result>,
+    isFenced: (result: Result) => boolean,
+  ): Promise<Result> {
+    for (;;) {
+      const [session, era] = [this.#session, this.#era];
+      const result = await send(fenceValue(session, era));
+      if (isFenced(result)) return result;
+      if (era === this.#era) await this.#learn(connection, ERA);
+      if (session !== this.#session || era === this.#era) {
+        this.#ended(session);
+        throw new FenceDown('the session of this broker has ended');
+      }
+    }
+  }
+
+  async #learn(connection: Connection, statement: Statement): Promise<void> {
+    const session = this.#session;
+    const [row] = await connection.run(statement, [session]);
+    // Answers over two connections may come in another order.
+    if (session === this.#session) this.#era = Math.max(this.#era, (row?.[0] ?? 0) as number);
+  }
 }

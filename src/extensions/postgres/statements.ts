@@ -51,8 +51,8 @@ const MINE = '($1::int8[])[1]';
 const ERA = '($1::int8[])[2]';
 
 /**
- * A renewal does not wait for this lock, however long a commit takes; the end of a session does
- * (session.ts), and so does a new era (fence.ts).
+ * A renewal does not wait for this lock, however long a commit takes; the end of a session and a new era
+ * do (session.ts).
  */
 const FENCE = `fence AS MATERIALIZED (
     SELECT 1 FROM ${SCHEMA}.broker WHERE session = ${MINE} AND era = ${ERA} AND NOT dead
@@ -153,7 +153,7 @@ const IS_SAME = 's.new_generation = s.generation';
 
 /**
  * What was found, as one row for each group of like requests: the places of the changes, and what the
- * requests were. One row at least, so that the fence is always told. In the order of `Group` in
+ * requests were. One row at least, so that the fence is always told. Read by `#settleGroup` in
  * changes.ts.
  */
 function told({ made = 'false', retrying = 'false', bytes = '0' }: Told): string {

@@ -1,9 +1,9 @@
 /** The connections of a store in PostgreSQL, from the first one to the last. */
+import type { StoredRequest } from '../../store/store.js';
 import { Census } from './census.js';
 import { Claims } from './claims.js';
 import { type Connection, formerPrimary, type Known } from './connection.js';
 import { connectReason, FenceDown, textOf } from './failures.js';
-import { Fence } from './fence.js';
 import { Lane, type LaneEvents } from './lane.js';
 import { LeaseKeeper, RENEWALS, sharedUs } from './lease.js';
 import type { OpenPostgres, StoreReport } from './messages.js';
@@ -12,10 +12,9 @@ import { Notifier } from './notifier.js';
 import { count, countInSnapshot, mustBeStore, otherStore } from './reader.js';
 import { isOlder, limitLocks, type ServerIdentity } from './server.js';
 import { setAside } from './set-aside.js';
-import { type Claimant, leave, renew, take } from './session.js';
+import { type Claimant, Fence, leave, renew, take } from './session.js';
 import { RepeatedLook } from './repeated-look.js';
-import { SnapshotAges } from './snapshot-ages.js';
-import { snapshotsOf } from './snapshots.js';
+import { SnapshotAges, snapshotsOf } from './snapshots.js';
 import { unclaimedOf } from './unclaimed.js';
 import { BatchWriter } from './writer.js';
 
@@ -24,6 +23,25 @@ const STARTING_MS = 600_000;
 
 /** How many batches are committed at a time. */
 export const BATCHES_MAX = 2;
+
+/** Told of what happens to the store without an order. */
+export interface StoreListener {
+  /** Another session was taken: other brokers may have claimed what this one had. */
+  taken(): void;
+  /** What the store holds was counted again. */
+  counted(): void;
+  /** Another broker has sent a hint. */
+  hinted(hint: Buffer): void;
+  /** This broker has claimed these by batches whose outcome was unknown. */
+  kept(requests: readonly StoredRequest[]): void;
+}
+
+const NOBODY: StoreListener = {
+  taken: () => undefined,
+  counted: () => undefined,
+  hinted: () => undefined,
+  kept: () => undefined,
+};
 
 export class StoreSession implements LaneEvents {
   readonly #open: OpenPostgres;
@@ -49,9 +67,7 @@ export class StoreSession implements LaneEvents {
   /** Since when there is no connection; `null`: there is one, or none was needed. */
   #lostAt: number | null = null;
   #isServing = false;
-  #taken: () => void = () => undefined;
-  #counted: () => void = () => undefined;
-  #hinted: (hint: Buffer) => void = () => undefined;
+  #listener: StoreListener = NOBODY;
 
   /**
    * Connects, makes the tables, and takes a session.
@@ -131,7 +147,9 @@ export class StoreSession implements LaneEvents {
     );
     this.#census = census;
     this.#firstSession = session;
-    const fence = new Fence(session);
+    const fence = new Fence(session, (ended) => {
+      this.#keeper?.foundEnded(ended);
+    });
     this.#writer = new BatchWriter(this.#writes, timeoutMs, fence, tally, {
       refused: (error) => {
         this.#report({ report: 'refused', text: textOf(error) });
@@ -143,6 +161,9 @@ export class StoreSession implements LaneEvents {
       miscounted: () => {
         census.miscounted();
       },
+      kept: (requests) => {
+        this.#listener.kept(requests);
+      },
     });
     this.#claims = new Claims(this.#claiming, timeoutMs, fence);
     const storeMs = await this.#slowly((connection) =>
@@ -150,37 +171,21 @@ export class StoreSession implements LaneEvents {
     );
     this.#report({ report: 'renewed', sentAtUs, storeMs: storeMs ?? Date.now() });
     this.#keeper = new LeaseKeeper(this.#leases, this.#claimant, who, session, {
-      renewed: (at, clock) => {
-        this.#report({ report: 'renewed', sentAtUs: at, storeMs: clock });
-      },
-      overdue: (why) => {
-        this.#report({ report: 'overdue', text: why });
-      },
-      ended: () => {
-        this.#report({ report: 'ended' });
-      },
-      taken: async (taken) => {
+      report: this.#report,
+      taken: (taken) => {
         this.writer.begin(taken);
-        this.#taken();
-        this.#report({ report: 'taken' });
+        this.#listener.taken();
       },
-      accompanied: (others, mine) => {
-        this.#isAccompanied = others.length > 0;
-        census.accompanied(others.length);
-        const facts = others.map(({ session: theirs, node, isOverdue }) => {
-          return { session: theirs, node, isOverdue };
-        });
-        this.#report({ report: 'sessions', mine, others: facts });
-      },
-      buried: (node, dead) => {
-        this.#report({ report: 'buried', node, session: dead });
+      accompanied: (others) => {
+        this.#isAccompanied = others > 0;
+        census.accompanied(others);
       },
     });
     this.#isServing = true;
     this.#looks = this.#look();
     if (!this.#open.hints) return;
     this.#notifier = new Notifier(this.#hints, timeoutMs, (hint) => {
-      this.#hinted(hint);
+      this.#listener.hinted(hint);
     });
   }
 
@@ -231,23 +236,8 @@ export class StoreSession implements LaneEvents {
     return this.#claims;
   }
 
-  /**
-   * @param taken another session was taken: other brokers may have claimed what this one had
-   * @param counted what the store holds was counted again
-   * @param hinted another broker has sent a hint
-   */
-  serve({
-    taken,
-    counted,
-    hinted,
-  }: {
-    readonly taken: () => void;
-    readonly counted: () => void;
-    readonly hinted: (hint: Buffer) => void;
-  }): void {
-    this.#taken = taken;
-    this.#counted = counted;
-    this.#hinted = hinted;
+  serve(listener: StoreListener): void {
+    this.#listener = listener;
   }
 
   /** Tells the other brokers, if there are any. */
@@ -266,14 +256,14 @@ export class StoreSession implements LaneEvents {
     try {
       const until = performance.now() + timeoutMs + limitMs;
       const [tally, tookMs] = await lane.use(until, async (connection) => {
-        await this.writer.counting(() => connection.within(timeoutMs, snapshot(connection)));
+        await this.writer.counting((ms) => connection.within(ms, snapshot(connection)));
         const began = performance.now();
         const counted = await countInSnapshot(connection);
         await connection.ask('COMMIT');
         return [counted, performance.now() - began] as const;
       });
       this.writer.counted(tally);
-      this.#counted();
+      this.#listener.counted();
       return tookMs;
     } finally {
       await lane.close();
@@ -284,10 +274,6 @@ export class StoreSession implements LaneEvents {
   mustBeReady(): void {
     if (this.#keeper?.session !== null) return;
     throw new FenceDown('this broker has no session with the store now');
-  }
-
-  foundEnded(session: number): void {
-    this.#keeper?.foundEnded(session);
   }
 
   async read<Result>(work: (connection: Connection) => Promise<Result>): Promise<Result> {

@@ -1,18 +1,24 @@
-/** Commits batches, one at a time over each of its connections. */
+/**
+ * Commits batches, one at a time over each of its connections. A batch is a plan: a list of steps, each of
+ * which is done as a whole or not at all. `#carryOut` tries one step after the other; `outcomeOf` says what
+ * a try that failed means for the step. Nothing else tries a batch again, and nothing takes longer than the
+ * time for a batch.
+ */
 import { present } from '../../core/assert.js';
 import { OUTCOME_UNKNOWN } from '../../core/failure-words.js';
 import {
+  BUSY,
   type Change,
   type ChangeResult,
   requestsOf,
   type RequestUuid,
   type StoreCounts,
+  type StoredRequest,
+  REFUSED,
 } from '../../store/store.js';
-import { middleOf, partsOf } from './batch-parts.js';
+import { isScheduleKey, TITANIC_SCHEDULE } from '../../wire/tsp.js';
 import { Batch, type Order, type Row, type Sending } from './changes.js';
 import type { Connection } from './connection.js';
-import { BUSY, REFUSED } from '../../store/store.js';
-import type { Fence } from './fence.js';
 import {
   FenceDown,
   isOfRow,
@@ -20,16 +26,23 @@ import {
   retryReason,
   stateOf,
   UNIQUE_VIOLATION,
+  within,
 } from './failures.js';
-import type { Lane } from './lane.js';
-import { ReportedCounts } from './reported-counts.js';
+import type { Failed, Lane } from './lane.js';
+import { claimedOf } from './reader.js';
 import { type LockedRow, RowLocks } from './row-locks.js';
-import type { Tally } from './tally.js';
+import type { Fence } from './session.js';
+import { type Delta, ReportedCounts, type Tally } from './tally.js';
+
+const NOTHING_LEFT = { kind: 'split', steps: [] } as const;
+const SCHEDULES = Buffer.from(TITANIC_SCHEDULE);
 
 /** A key that another writer takes at this moment is asked for again this often. */
 const RACES_MAX = 3;
 /** Requests of batches with an unknown outcome, of which the oldest are forgotten. */
 const DOUBTFUL_MAX = 100_000;
+/** The part of the time for a batch for which no batch begins because all is counted. */
+const PAUSE_SHARE = 0.5;
 
 /** Told of what happens to batches. */
 export interface WriterEvents {
@@ -39,11 +52,54 @@ export interface WriterEvents {
   locked(row: LockedRow): void;
   /** The counts are not right any more. */
   miscounted(): void;
+  /** This broker has claimed these, although their batch failed with an unknown outcome. */
+  kept(requests: readonly StoredRequest[]): void;
 }
 
 export interface Committed {
   readonly results: readonly ChangeResult[];
   readonly counts: StoreCounts;
+}
+
+/** One transaction. */
+interface Send {
+  readonly kind: 'send';
+  readonly changes: readonly Change[];
+  readonly sending: Sending;
+  /** How often keys of these changes were lost to another writer. */
+  readonly races: number;
+}
+
+/** Asks of which changes other sessions keep rows locked. */
+interface Look {
+  readonly kind: 'look';
+  readonly changes: readonly Change[];
+  /** The try that waited for a lock in vain; `null`: rows were locked a short while ago. */
+  readonly cause: Failed | null;
+}
+
+/** Waits until no batch of this session is under way any more, and learns what those in doubt have claimed. */
+const SETTLE = { kind: 'settle' } as const;
+
+type Step = typeof SETTLE | Look | Send;
+
+/** What a try of a step has come to. */
+type Outcome =
+  /** It is made. */
+  | { readonly kind: 'done'; readonly send: Send; readonly batch: Batch }
+  /** It makes nothing itself. These steps follow, at once. */
+  | { readonly kind: 'split'; readonly steps: readonly Step[] }
+  /** The step is tried again, after a pause and while there is time. */
+  | { readonly kind: 'retry'; readonly step: Step; readonly failed: Failed }
+  /** It is not made: the server does not take these changes. */
+  | { readonly kind: 'refused'; readonly changes: readonly Change[]; readonly error: unknown }
+  /** It is not made, or may be made, and no other try would help. */
+  | { readonly kind: 'failed' | 'unknown'; readonly error: unknown };
+
+/** What has become of a batch so far. Changes without a result are not made. */
+interface Progress {
+  readonly results: Map<Change, ChangeResult>;
+  readonly deltas: Delta[];
 }
 
 export class BatchWriter {
@@ -57,8 +113,9 @@ export class BatchWriter {
   /** A batch may still be under way at the server. */
   #isUnsettled = false;
   /** Batches that are being committed. */
-  #underWay = 0;
-  #pause: Pause | null = null;
+  readonly #underWay = new Set<Promise<unknown>>();
+  /** Until it is settled, no batch begins. */
+  #pause: Promise<unknown> | null = null;
   /** Requests that this broker may have claimed by a batch whose outcome is unknown. */
   #doubtful: RequestUuid[] = [];
 
@@ -86,26 +143,30 @@ export class BatchWriter {
     this.#doubtful = [];
   }
 
-  get session(): number {
-    return this.#fence.session;
-  }
+  // ---------------------------------------------------------------- counts
 
   /**
    * Runs `snapshot` while no batch is being committed: what is counted in it has all batches before, and
    * none after.
+   * @param snapshot is given its time in milliseconds
    */
-  async counting(snapshot: () => Promise<void>): Promise<void> {
-    const pause = new Pause();
-    this.#pause = pause;
+  async counting(snapshot: (ms: number) => Promise<void>): Promise<void> {
+    const begun = this.#beginCount(snapshot);
+    this.#pause = begun.catch(() => undefined);
     try {
-      if (this.#underWay > 0) await pause.idle;
-      if (this.#isUnsettled) await this.settled();
-      await snapshot();
-      this.#counts.begin();
+      await begun;
     } finally {
       this.#pause = null;
-      pause.end();
     }
+  }
+
+  async #beginCount(snapshot: (ms: number) => Promise<void>): Promise<void> {
+    const ms = this.#timeoutMs * PAUSE_SHARE;
+    const until = performance.now() + ms;
+    await within(ms, Promise.allSettled(this.#underWay), 'no end of all batches');
+    if (this.isInDoubt) await this.#carryOut([SETTLE], until, { results: new Map(), deltas: [] });
+    await snapshot(Math.max(1, until - performance.now()));
+    this.#counts.begin();
   }
 
   /** What the store held at the last snapshot, with the work of the other brokers. */
@@ -118,287 +179,299 @@ export class BatchWriter {
     return this.#counts.takeAll();
   }
 
-  /** Takes out the requests that may be stored, and claimed, although their batch failed. */
-  takeDoubtful(): RequestUuid[] {
-    const doubtful = this.#doubtful;
-    this.#doubtful = [];
-    return doubtful;
-  }
+  // ---------------------------------------------------------------- batches
 
   /**
    * The outcome of a batch is unknown: it may still be under way at the server. The next batch is given
-   * to it when it has no other.
+   * to it when it has no other, and settles that; also one without changes.
    */
   get isInDoubt(): boolean {
-    return this.#isUnsettled || this.hasDoubtful;
+    return this.#isUnsettled || this.#doubtful.length > 0;
   }
 
   /**
-   * Waits until no batch of this session is under way, on whatever connection: each holds the lock
-   * of the fence until it has ended, also while it waits for a standby.
+   * @throws UnknownOutcome if it may be committed, or a part of it is; any other error: it is not
    */
-  async settled(): Promise<void> {
+  async commit(changes: readonly Change[]): Promise<Committed> {
     const until = performance.now() + this.#timeoutMs;
-    await this.#use(until, (connection) => this.#renew(connection, until));
-    this.#isUnsettled = false;
-  }
-
-  async #renew(connection: Connection, until: number): Promise<void> {
-    for (;;) {
-      try {
-        await this.#fence.renew(connection);
-        return;
-      } catch (error) {
-        if (stateOf(error) !== LOCK_TIMEOUT || performance.now() >= until) throw error;
-      }
+    while (this.#pause !== null) await this.#pause;
+    const committing = this.#commit(changes, until);
+    this.#underWay.add(committing);
+    try {
+      return await committing;
+    } finally {
+      this.#underWay.delete(committing);
     }
   }
 
-  async #use<Result>(
-    until: number,
-    work: (connection: Connection) => Promise<Result>,
-  ): Promise<Result> {
-    const lane = present(this.#free.pop(), 'a connection that no batch uses');
+  async #commit(changes: readonly Change[], until: number): Promise<Committed> {
+    const { session } = this.#fence;
+    const claimed = claimedBy(changes);
+    const progress: Progress = { results: new Map(), deltas: [] };
+    const plan: Step[] = this.isInDoubt ? [SETTLE] : [];
+    if (this.#locks.mayConcern(changes)) plan.push({ kind: 'look', changes, cause: null });
+    else plan.push(...sendOf(changes));
     try {
-      return await lane.use(until, work);
+      await this.#carryOut(plan, until, progress);
+      // What it accepted in a session that has ended meanwhile, another broker may have claimed.
+      if (session !== this.#fence.session && claimed.length > 0) {
+        throw new UnknownOutcome(new FenceDown('the session of this broker has ended meanwhile'));
+      }
+    } catch (error) {
+      if (error instanceof UnknownOutcome) {
+        this.#isUnsettled = true;
+        this.#doubt(claimed);
+        this.#events.miscounted();
+        this.#counts.apply(progress.deltas);
+      }
+      throw error;
+    }
+    const results = changes.map((change) => progress.results.get(change) ?? BUSY);
+    return { results, counts: this.#counts.apply(progress.deltas) };
+  }
+
+  /**
+   * Takes the steps of a plan, and those that follow from them. If a part of the batch is made, and the rest is
+   * certainly not, the rest has no results.
+   */
+  async #carryOut(plan: Step[], until: number, progress: Progress): Promise<void> {
+    const lane = present(this.#free.pop(), 'a connection that no batch uses');
+    let tries = 0;
+    try {
+      for (let step = plan.shift(); step !== undefined; step = plan.shift()) {
+        let outcome = await this.#try(step, lane, until);
+        if (
+          outcome.kind === 'retry' &&
+          !(await lane.again(outcome.failed.reason, tries++, until))
+        ) {
+          outcome = endOf(outcome.step, outcome.failed.error);
+        }
+        switch (outcome.kind) {
+          case 'done':
+            plan.unshift(...this.#done(outcome, progress));
+            break;
+          case 'split':
+            plan.unshift(...outcome.steps);
+            break;
+          case 'retry':
+            plan.unshift(outcome.step);
+            break;
+          case 'refused':
+            this.#events.refused(outcome.error);
+            for (const change of outcome.changes) progress.results.set(change, REFUSED);
+            break;
+          case 'failed':
+            if (progress.results.size === 0) throw outcome.error;
+            return;
+          case 'unknown':
+            throw new UnknownOutcome(outcome.error);
+        }
+      }
     } finally {
       this.#free.push(lane);
     }
   }
 
-  /** They could not be looked for. */
-  doubtAgain(asked: readonly RequestUuid[]): void {
-    this.#doubtful.push(...asked);
-  }
-
-  get hasDoubtful(): boolean {
-    return this.#doubtful.length > 0;
+  async #try(step: Step, lane: Lane, until: number): Promise<Outcome> {
+    const tried = await lane.try(until, async (connection) => {
+      switch (step.kind) {
+        case 'settle':
+          return await this.#settle(connection);
+        case 'look':
+          return await this.#look(connection, step);
+        case 'send':
+          return await this.#send(connection, step);
+      }
+    });
+    return 'result' in tried ? tried.result : outcomeOf(step, tried);
   }
 
   /**
-   * If the server does not take one row, the batch is halved until that row is alone. Changes of rows
-   * that another session keeps locked are not made.
-   * @throws UnknownOutcome if it may be committed, or a part of it is; any other error: it is not
+   * Waits until no batch of this session is under way, on whatever connection: each holds the lock of the fence
+   * until it has ended, also while it waits for a standby. Then it can be seen what they have claimed.
    */
-  async commit(changes: readonly Change[]): Promise<Committed> {
-    while (this.#pause !== null) await this.#pause.ended;
-    this.#underWay++;
+  async #settle(connection: Connection): Promise<Outcome> {
+    await this.#fence.renew(connection);
+    this.#isUnsettled = false;
+    const asked = this.#doubtful;
+    if (asked.length === 0) return NOTHING_LEFT;
+    this.#doubtful = [];
     try {
-      return await this.#commitUnlocked(changes);
-    } finally {
-      this.#underWay--;
-      this.#reachPause();
-    }
-  }
-
-  #reachPause(): void {
-    if (this.#underWay === 0) this.#pause?.reached();
-  }
-
-  async #commitUnlocked(changes: readonly Change[]): Promise<Committed> {
-    const until = performance.now() + this.#timeoutMs;
-    let left = changes;
-    if (this.#locks.mayConcern(left)) left = await this.#withoutLocked(left, until);
-    for (;;) {
-      try {
-        const committed = await this.#commit(left);
-        if (left === changes) return committed;
-        const resultOf = new Map(left.map((change, at) => [change, committed.results[at]]));
-        const results = changes.map((change) => resultOf.get(change) ?? BUSY);
-        return { ...committed, results };
-      } catch (error) {
-        if (stateOf(error) !== LOCK_TIMEOUT || performance.now() >= until) throw error;
-        const unlocked = await this.#withoutLocked(left, until);
-        // It was something else than a row of these requests.
-        if (unlocked.length === left.length) throw error;
-        left = unlocked;
-      }
-    }
-  }
-
-  /** What is left of a batch without the changes of rows that another session has locked. */
-  async #withoutLocked(changes: readonly Change[], until: number): Promise<readonly Change[]> {
-    const asked = changes.flatMap(requestsOf);
-    const locked = await this.#use(until, (connection) =>
-      this.#locks.among(connection, asked),
-    ).catch((error: unknown) => {
-      // Without an answer the batch waits for the lock; what is a fault of this program is thrown.
-      if (retryReason(error) === null && stateOf(error) === '') throw error;
-      return [];
-    });
-    if (locked.length === 0) return changes;
-    const names = new Set(locked.map((uuid) => uuid.toString('latin1')));
-    const isLocked = (change: Change): boolean =>
-      requestsOf(change).some((uuid) => names.has(uuid.toString('latin1')));
-    return partsOf(changes)
-      .filter((part) => !part.some(isLocked))
-      .flat();
-  }
-
-  async #commit(changes: readonly Change[]): Promise<Committed> {
-    if (changes.length === 0) return { results: [], counts: this.#counts.apply([]) };
-    try {
-      return await this.#commitWhole(changes);
+      const kept = await claimedOf(connection, asked, this.#fence.session);
+      if (kept.length > 0) this.#events.kept(kept);
     } catch (error) {
-      if (!isOfRow(error)) throw error;
-      const middle = middleOf(changes);
-      if (middle > 0) return await this.#commitHalves(changes, middle);
-      this.#events.refused(error);
-      return { results: changes.map(() => REFUSED), counts: this.#counts.apply([]) };
+      this.#doubt(asked);
+      throw error;
     }
+    return NOTHING_LEFT;
   }
 
-  async #commitHalves(changes: readonly Change[], middle: number): Promise<Committed> {
-    const first = await this.#commit(changes.slice(0, middle));
-    try {
-      const rest = await this.#commit(changes.slice(middle));
-      const owners = [...first.counts.owners, ...rest.counts.owners];
-      const services = [...first.counts.services, ...rest.counts.services];
-      const results = [...first.results, ...rest.results];
-      return { results, counts: { ...rest.counts, owners, services } };
-    } catch (error) {
-      throw error instanceof UnknownOutcome ? error : this.#unknown(changes, error);
-    }
+  async #look(connection: Connection, { changes, cause }: Look): Promise<Outcome> {
+    const locked = await this.#locks.among(connection, changes.flatMap(requestsOf));
+    // The batch has waited for something else than a row of these requests.
+    if (locked.length === 0 && cause !== null) return { kind: 'failed', error: cause.error };
+    return { kind: 'split', steps: sendOf(without(changes, locked)) };
   }
 
-  async #commitWhole(changes: readonly Change[]): Promise<Committed> {
-    const sent = { mayBeDone: false };
-    const until = performance.now() + this.#timeoutMs;
-    try {
-      return await this.#use(until, async (connection) => {
-        const isAgain = sent.mayBeDone;
-        // What was sent over another connection has ended then, or comes too late.
-        if (isAgain) await this.#renew(connection, until);
-        sent.mayBeDone = true;
-        let batch: Batch;
-        try {
-          batch = await this.#sendBatch(connection, changes, isAgain);
-        } catch (error) {
-          // The server says that it has rolled back, or changed nothing.
-          if (!isAgain && isCertain(error)) sent.mayBeDone = false;
-          throw error;
-        }
-        await this.#settleRaced(connection, changes, batch, isAgain ? 'again' : 'careful');
-        // Its changes are not all known.
-        if (isAgain) this.#events.miscounted();
-        return { results: batch.results, counts: this.#counts.apply(batch.deltas) };
-      });
-    } catch (error) {
-      throw sent.mayBeDone ? this.#unknown(changes, error) : error;
-    }
-  }
-
-  #unknown(changes: readonly Change[], cause: unknown): UnknownOutcome {
-    this.#isUnsettled = true;
-    this.doubt(changes);
-    this.#events.miscounted();
-    return new UnknownOutcome(cause);
-  }
-
-  async #sendBatch(
-    connection: Connection,
-    changes: readonly Change[],
-    isAgain: boolean,
-  ): Promise<Batch> {
-    const send = async (sending: Sending): Promise<Batch> =>
-      await this.#sendOnce(connection, changes, sending);
-    if (isAgain) return await send('again');
-    try {
-      return await send('first');
-    } catch (error) {
-      if (stateOf(error) !== UNIQUE_VIOLATION) throw error;
-      return await send('careful');
-    }
-  }
-
-  async #sendOnce(
-    connection: Connection,
-    changes: readonly Change[],
-    sending: Sending,
-  ): Promise<Batch> {
-    return await this.#fence.pass(
+  async #send(connection: Connection, send: Send): Promise<Outcome> {
+    // What was sent over another connection has ended then, or comes too late.
+    if (send.sending === 'again') await this.#fence.renew(connection);
+    const batch = await this.#fence.pass(
       connection,
       async (fence) => {
-        const batch = new Batch(changes, fence, sending);
-        await this.#send(connection, batch.orders());
-        return batch;
+        const sent = new Batch(send.changes, fence, send.sending);
+        await transact(connection, sent.orders());
+        return sent;
       },
       ({ isFenced }) => isFenced,
     );
+    return { kind: 'done', send, batch };
   }
 
-  async #send(connection: Connection, orders: readonly Order[]): Promise<void> {
-    const sent: Promise<Row[]>[] = [];
-    const isTransaction = orders.length > 1;
-    // All at once, without waiting for the first answer.
-    if (isTransaction) sent.push(connection.ask('BEGIN'));
-    for (const { statement, values } of orders) sent.push(connection.run(statement, values));
-    if (isTransaction) sent.push(connection.ask('COMMIT'));
-    const answers = await Promise.allSettled(sent);
-    const rows = answers.map((answer) => {
-      // The first error is the cause of the others.
-      if (answer.status === 'rejected') throw answer.reason;
-      return answer.value;
-    });
-    if (connection.takeDoubt()) {
-      connection.destroy();
-      throw new Error('the wait for the standby was cancelled');
-    }
-    for (const [at, order] of orders.entries()) {
-      order.settle(rows[isTransaction ? at + 1 : at] ?? []);
-    }
+  /** @returns keys that another writer took in the same moment: now it can be seen where they lead */
+  #done(
+    { send, batch }: Extract<Outcome, { kind: 'done' }>,
+    { results, deltas }: Progress,
+  ): Step[] {
+    const { changes, sending, races } = send;
+    deltas.push(...batch.deltas);
+    for (const [at, change] of changes.entries()) results.set(change, batch.results[at] ?? BUSY);
+    // Which of its changes were made by this broker is not all known.
+    if (sending === 'again') this.#events.miscounted();
+    if (batch.raced.length === 0 || races === RACES_MAX) return [];
+    const raced = batch.raced.flatMap((at) => changes[at] ?? []);
+    for (const change of raced) results.delete(change);
+    const next = sending === 'first' ? 'careful' : sending;
+    return [{ kind: 'send', changes: raced, sending: next, races: races + 1 }];
   }
 
-  /** Keys that another writer took in the same moment: now it can be seen whom they lead to. */
-  async #settleRaced(
-    connection: Connection,
-    changes: readonly Change[],
-    batch: Batch,
-    sending: Sending,
-  ): Promise<void> {
-    for (let round = 0; batch.raced.length > 0 && round < RACES_MAX; round++) {
-      const places = batch.raced.splice(0);
-      const raced = places.flatMap((place) => changes[place] ?? []);
-      const next = await this.#sendOnce(connection, raced, sending);
-      batch.deltas.push(...next.deltas);
-      for (const [at, result] of next.results.entries()) {
-        const place = places[at];
-        if (place !== undefined) batch.results[place] = result;
-      }
-      batch.raced.push(...next.raced.flatMap((at) => places[at] ?? []));
-    }
-  }
-
-  /**
-   * It is not known whether this broker has claimed what these changes accepted.
-   * @returns false if they claim nothing
-   */
-  doubt(changes: readonly Change[]): boolean {
-    const claimed = changes.flatMap((change) =>
-      change.kind === 'accept' && change.claim !== undefined ? [change.request.uuid] : [],
-    );
+  #doubt(claimed: readonly RequestUuid[]): void {
     this.#doubtful.push(...claimed);
     this.#doubtful.splice(0, this.#doubtful.length - DOUBTFUL_MAX);
-    return claimed.length > 0;
   }
 }
 
-/** No batch begins. */
-class Pause {
-  /** No batch is being committed any more. */
-  readonly idle: Promise<void>;
-  readonly ended: Promise<void>;
-  reached: () => void = () => undefined;
-  end: () => void = () => undefined;
+/** What a try that failed means for its step. */
+function outcomeOf(step: Step, failed: Failed): Outcome {
+  const { error, reason, isSent } = failed;
+  const state = stateOf(error);
+  const retry = (next: Step): Outcome =>
+    reason === null ? endOf(next, error) : { kind: 'retry', step: next, failed };
+  const split = (...steps: readonly Step[]): Outcome => ({ kind: 'split', steps });
 
-  constructor() {
-    this.idle = new Promise((resolve) => {
-      this.reached = resolve;
-    });
-    this.ended = new Promise((resolve) => {
-      this.end = resolve;
-    });
+  if (step.kind === 'settle') return retry(step);
+  if (step.kind === 'look') {
+    if (step.cause !== null) return { kind: 'failed', error: step.cause.error };
+    // The batch would wait for the same lock; or it is a fault of this program.
+    const isHopeless = state === LOCK_TIMEOUT || (reason === null && state === '');
+    return isHopeless ? { kind: 'failed', error } : split(...sendOf(step.changes));
   }
+
+  const { changes, sending } = step;
+  // There was no connection.
+  if (!isSent) return retry(step);
+  // The server has not said what became of it: the connection broke, or there was no answer in time.
+  if (!isRolledBack(error)) return retry({ ...step, sending: 'again' });
+  // This try is rolled back; one before it may be made.
+  if (sending === 'again') return retry(step);
+  // A request of it is there.
+  const isThere = state === UNIQUE_VIOLATION && sending === 'first';
+  if (isThere) return split({ ...step, sending: 'careful' });
+  // Somebody keeps something locked.
+  if (state === LOCK_TIMEOUT) return split({ kind: 'look', changes, cause: failed });
+  // A row that the server does not take is looked for until it is alone.
+  if (isOfRow(error)) {
+    const halves = halvesOf(changes);
+    if (halves.length < 2) return { kind: 'refused', changes, error };
+    return split(...halves.map((half) => ({ ...step, changes: half })));
+  }
+  // A serialization failure, a deadlock, a full disk, too many connections: it may pass. All else does not.
+  return retry(step);
+}
+
+/** The transaction did not take place: the server says so, or the fence did not hold. */
+function isRolledBack(error: unknown): boolean {
+  if (error instanceof FenceDown) return true;
+  return stateOf(error) !== '' && retryReason(error) !== 'connection';
+}
+
+/** The step is not tried again. */
+function endOf(step: Step, error: unknown): Outcome {
+  const mayBeDone = step.kind === 'send' && step.sending === 'again';
+  return { kind: mayBeDone ? 'unknown' : 'failed', error };
+}
+
+function sendOf(changes: readonly Change[]): Send[] {
+  return changes.length === 0 ? [] : [{ kind: 'send', changes, sending: 'first', races: 0 }];
+}
+
+/** Sends all at once, without waiting for the first answer; as one transaction. */
+async function transact(connection: Connection, orders: readonly Order[]): Promise<void> {
+  const isTransaction = orders.length > 1;
+  const sent: Promise<Row[]>[] = [];
+  if (isTransaction) sent.push(connection.ask('BEGIN'));
+  for (const { statement, values } of orders) sent.push(connection.run(statement, values));
+  if (isTransaction) sent.push(connection.ask('COMMIT'));
+  const rows = (await Promise.allSettled(sent)).map((answer) => {
+    // The first error is the cause of the others.
+    if (answer.status === 'rejected') throw answer.reason;
+    return answer.value;
+  });
+  if (connection.takeDoubt()) {
+    connection.destroy();
+    throw new Error('the wait for the standby was cancelled');
+  }
+  for (const [at, order] of orders.entries()) order.settle(rows[isTransaction ? at + 1 : at] ?? []);
+}
+
+/** The halves of a batch; one: it cannot be halved. */
+function halvesOf(changes: readonly Change[]): Change[][] {
+  const units = unitsOf(changes);
+  const middle = Math.ceil(units.length / 2);
+  return [units.slice(0, middle), units.slice(middle)]
+    .map((half) => half.flat())
+    .filter(({ length }) => length > 0);
+}
+
+/** What is left of a batch without all that belongs to these requests. */
+function without(changes: readonly Change[], requests: readonly RequestUuid[]): readonly Change[] {
+  if (requests.length === 0) return changes;
+  const names = new Set(requests.map((uuid) => uuid.toString('latin1')));
+  const isOne = (change: Change): boolean =>
+    requestsOf(change).some((uuid) => names.has(uuid.toString('latin1')));
+  return unitsOf(changes)
+    .filter((unit) => !unit.some(isOne))
+    .flat();
+}
+
+/** Changes that follow each other and may belong together: all of them are made, or none. */
+function unitsOf(changes: readonly Change[]): Change[][] {
+  const units: Change[][] = [];
+  for (const [at, change] of changes.entries()) {
+    const [before, unit] = [changes[at - 1], units.at(-1)];
+    if (before !== undefined && unit !== undefined && areOne(before, change)) unit.push(change);
+    else units.push([change]);
+  }
+  return units;
+}
+
+function areOne(before: Change, after: Change): boolean {
+  if (after.kind === 'accept') {
+    return isOfSchedule(after) && (before.kind === 'attempt' || before.kind === 'close');
+  }
+  return 'uuid' in before && 'uuid' in after && before.uuid.equals(after.uuid);
+}
+
+/** What a schedule stores after its step, or a schedule after the end of the one before it (D80). */
+function isOfSchedule({ key, request }: Extract<Change, { readonly kind: 'accept' }>): boolean {
+  return (key !== null && isScheduleKey(key)) || request.service.equals(SCHEDULES);
+}
+
+/** What these changes accept with a claim of this broker. */
+function claimedBy(changes: readonly Change[]): RequestUuid[] {
+  return changes.flatMap((change) =>
+    change.kind === 'accept' && change.claim !== undefined ? [change.request.uuid] : [],
+  );
 }
 
 /** It is not known whether a batch was committed. */
@@ -406,11 +479,4 @@ export class UnknownOutcome extends Error {
   constructor(cause: unknown) {
     super(OUTCOME_UNKNOWN, { cause });
   }
-}
-
-/** The transaction did not take place: the server says so, or the fence did not hold. */
-function isCertain(error: unknown): boolean {
-  if (error instanceof FenceDown) return true;
-  const reason = retryReason(error);
-  return stateOf(error) !== '' && reason !== 'connection';
 }

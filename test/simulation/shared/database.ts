@@ -40,7 +40,7 @@ export interface Session extends Claimant {
   dead: boolean;
 }
 
-/** What the statements of a broker are fenced by (src/extensions/postgres/fence.ts). */
+/** What the statements of a broker are fenced by (src/extensions/postgres/session.ts). */
 export interface FenceValue {
   readonly session: number;
   readonly era: number;

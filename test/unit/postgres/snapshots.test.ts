@@ -1,8 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { oldestSnapshot, safety } from '../../../src/cli/checkup/database-findings.js';
-import { SnapshotAges } from '../../../src/extensions/postgres/snapshot-ages.js';
-import type { SnapshotHolder } from '../../../src/extensions/postgres/snapshots.js';
+import { SnapshotAges, type SnapshotHolder } from '../../../src/extensions/postgres/snapshots.js';
 
 function holder(given: Partial<SnapshotHolder>): SnapshotHolder {
   return {
