@@ -251,7 +251,7 @@ export type ArgsOf<Name extends OperationName> = ValueOf<Operations[Name]['args'
 export type ResultOf<Name extends OperationName> = ValueOf<Operations[Name]['result']>;
 export type NewsName = keyof typeof NEWS;
 
-export const OPERATION_NAMES = Object.keys(OPERATIONS) as OperationName[];
+const OPERATION_NAMES = Object.keys(OPERATIONS) as OperationName[];
 export const NEWS_NAMES = Object.keys(NEWS) as NewsName[];
 
 /** A call, as the thread gets it. */

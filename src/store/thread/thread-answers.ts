@@ -20,7 +20,7 @@ const ANSWER_BYTES = 4096;
 
 /** What follows: the result of a call, why it failed, or news. */
 export const DONE_ANSWER = 0;
-export const FAILED_ANSWER = 1;
+const FAILED_ANSWER = 1;
 export const NEWS_ANSWER = 2;
 
 /** What is known of a call when it is answered. */
