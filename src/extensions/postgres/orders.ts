@@ -1,7 +1,7 @@
 /** Orders to the store's thread, taken out of a message. */
 import { assert, present } from '../../core/assert.js';
 import { unpackChanges } from '../../store/batch-codec.js';
-import type { PackReader } from '../../store/packing.js';
+import type { PackReader } from '../../core/packing.js';
 import type { Change, ClaimOrder, RequestUuid } from '../../store/store.js';
 import {
   DO_CLAIM,

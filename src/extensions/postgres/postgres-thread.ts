@@ -3,7 +3,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
 import { present } from '../../core/assert.js';
 import { codeOf, detailsOf, messageOf } from '../../core/errors.js';
-import { PackReader } from '../../store/packing.js';
+import { PackReader } from '../../core/packing.js';
 import type { StoreFailure } from '../../store/store.js';
 import {
   BATCH_FAILED,
@@ -26,10 +26,10 @@ import {
   packCounts,
   packFound,
   packRecovered,
-  packRequests,
   packResults,
   TAKEN,
 } from '../../store/thread/messages.js';
+import { packRequests } from '../../store/thread/request-messages.js';
 import { packClaimed } from '../../store/thread/claim-messages.js';
 import { ThreadAnswers } from '../../store/thread/thread-answers.js';
 import { FenceDown, failureOf, storeText } from './failures.js';

@@ -5,7 +5,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 import { assert, present } from '../../core/assert.js';
 import { unpackChunk } from '../chunk-codec.js';
 import { unpackChanges } from '../batch-codec.js';
-import { PackReader } from '../packing.js';
+import { PackReader } from '../../core/packing.js';
 import { unpackRecords } from '../record-codec.js';
 import { setAsideText } from '../unusable.js';
 import type { ChangeResult, MergeFailure, StoreFailure, Transaction } from '../store.js';
@@ -52,7 +52,6 @@ import {
   packMapMerged,
   packMapRecords,
   packMerged,
-  packPending,
   packRecovered,
   packResults,
   READ,
@@ -62,6 +61,7 @@ import {
   unpackTransaction,
   unpackUuids,
 } from '../thread/messages.js';
+import { packPending } from '../thread/request-messages.js';
 import { Tables } from './tables/tables.js';
 import { ThreadAnswers } from '../thread/thread-answers.js';
 

@@ -1,14 +1,8 @@
 /** The messages about claims between the main thread and the thread of a store, packed. */
-import type { PackReader, PackWriter } from '../packing.js';
+import type { PackReader, PackWriter } from '../../core/packing.js';
+import { putRequest, requestFrom } from '../request.js';
 import type { ClaimedRequest, ClaimOrder } from '../store.js';
-import {
-  packBodies,
-  packRequest,
-  packUuids,
-  unpackBodies,
-  unpackRequest,
-  unpackUuids,
-} from './messages.js';
+import { packBodies, packUuids, unpackBodies, unpackUuids } from './messages.js';
 
 export function packClaimOrder(to: PackWriter, { wanted, released, known }: ClaimOrder): void {
   to.number(wanted.length);
@@ -43,7 +37,7 @@ export function unpackClaimOrder(from: PackReader): ClaimOrder {
 export function packClaimed(to: PackWriter, claimed: readonly ClaimedRequest[]): void {
   to.number(claimed.length);
   for (const { request, claim } of claimed) {
-    packRequest(to, request);
+    putRequest(to, request);
     to.number(claim);
   }
   packBodies(
@@ -54,7 +48,7 @@ export function packClaimed(to: PackWriter, claimed: readonly ClaimedRequest[]):
 
 export function unpackClaimed(from: PackReader): ClaimedRequest[] {
   const claims = Array.from({ length: from.number() }, () => ({
-    request: unpackRequest(from),
+    request: requestFrom(from),
     claim: from.number(),
   }));
   const bodies = unpackBodies(from);

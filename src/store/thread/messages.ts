@@ -4,28 +4,28 @@ import type { MapRecord } from '../map-record.js';
 import { packRecords, unpackRecords } from '../map-record-codec.js';
 import type { MapMerged } from '../map-store.js';
 import type { NodeRecovered } from '../node-store.js';
-import type { PackReader, PackWriter } from '../packing.js';
-import {
-  type ChangeResult,
-  type Closer,
-  type Chunk,
-  type Found,
-  type Holding,
-  type Merged,
-  type MergeFailure,
-  type Owner,
-  type OwnerCount,
-  type ReadPlace,
-  type RequestUuid,
-  type ServiceCount,
-  STATES,
-  type StoreCounts,
-  type StoredContent,
-  type StoredRequest,
-  type StoreFailure,
-  type Tombstones,
-  type Transaction,
+import type { PackReader, PackWriter } from '../../core/packing.js';
+import { putRequest, requestFrom } from '../request.js';
+import type {
+  ChangeResult,
+  Closer,
+  Chunk,
+  Found,
+  Holding,
+  Merged,
+  MergeFailure,
+  Owner,
+  OwnerCount,
+  ReadPlace,
+  RequestUuid,
+  ServiceCount,
+  StoreCounts,
+  StoredContent,
+  StoreFailure,
+  Tombstones,
+  Transaction,
 } from '../store.js';
+import { packRequests, unpackPending } from './request-messages.js';
 
 /** To the thread: several in one message, carried out in order. */
 export const DO_COMMIT = 1;
@@ -220,71 +220,6 @@ export function unpackRecovered(from: PackReader): NodeRecovered {
   };
 }
 
-export function packRequest(to: PackWriter, request: StoredRequest): void {
-  to.bytes(request.uuid);
-  to.bytes(request.service);
-  to.text(request.owner);
-  to.number(request.number);
-  to.number(STATES.indexOf(request.state));
-  to.number(request.priority);
-  to.number(request.acceptedAt);
-  to.number(request.notBefore);
-  to.number(request.expiresAt);
-  to.number(request.maxAttempts);
-  to.number(request.attempts);
-  to.number(request.generation);
-  to.number(request.bodyBytes);
-  to.number(request.isShared ? 1 : 0);
-}
-
-// Members of an object literal are evaluated in the order in which they are written here.
-export function unpackRequest(from: PackReader): StoredRequest {
-  return {
-    uuid: from.bytes(),
-    service: from.bytes(),
-    owner: from.text() as Owner,
-    number: from.number(),
-    state: STATES[from.number()] ?? 'pending',
-    priority: from.number(),
-    acceptedAt: from.number(),
-    notBefore: from.number(),
-    expiresAt: from.number(),
-    maxAttempts: from.number(),
-    attempts: from.number(),
-    generation: from.number(),
-    bodyBytes: from.number(),
-    isShared: from.number() === 1,
-  };
-}
-
-/** A pending request: its fields in the order of `packRequest`, bytes as hexadecimal digits. */
-export type PendingRow = readonly [
-  uuid: string,
-  service: string,
-  owner: string,
-  ...facts: number[],
-];
-
-export function packPending(to: PackWriter, rows: readonly PendingRow[]): void {
-  to.number(rows.length);
-  for (const [uuid, service, owner, ...facts] of rows) {
-    to.hex(uuid);
-    to.hex(service);
-    to.text(owner);
-    for (const fact of facts) to.number(fact);
-  }
-}
-
-/** As `packPending`. */
-export function packRequests(to: PackWriter, requests: readonly StoredRequest[]): void {
-  to.number(requests.length);
-  for (const request of requests) packRequest(to, request);
-}
-
-export function unpackPending(from: PackReader): StoredRequest[] {
-  return Array.from({ length: from.number() }, () => unpackRequest(from));
-}
-
 const DONE_RESULT = 1;
 const PASSED_RESULT = 2;
 const KNOWN_RESULT = 3;
@@ -322,7 +257,7 @@ export function packResults(to: PackWriter, results: readonly ChangeResult[]): v
         break;
       case 'retried':
         to.byte(RETRIED_RESULT);
-        packRequest(to, result.request);
+        putRequest(to, result.request);
         break;
       case 'denied':
         to.byte(DENIED_RESULT);
@@ -359,7 +294,7 @@ function unpackResult(from: PackReader): ChangeResult {
     case KNOWN_RESULT:
       return { kind: 'known', uuid: from.bytes() };
     case RETRIED_RESULT:
-      return { kind: 'retried', request: unpackRequest(from) };
+      return { kind: 'retried', request: requestFrom(from) };
     case DENIED_RESULT:
       return DENIED;
     default:

@@ -1,7 +1,7 @@
 /** What a store's thread answers: several answers are sent in one message. */
 import type { MessagePort } from 'node:worker_threads';
 
-import { PackWriter } from '../packing.js';
+import { PackWriter } from '../../core/packing.js';
 import type { MergeFailure } from '../store.js';
 import { packFailure } from './messages.js';
 

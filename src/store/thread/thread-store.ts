@@ -11,7 +11,7 @@ import type { MapStoreEvents } from '../map-store.js';
 import type { NodeRecovered, NodeStore } from '../node-store.js';
 import { changesBytes, packChanges } from '../batch-codec.js';
 import { packHint, unpackHint } from '../hint-codec.js';
-import { PackReader, PackWriter } from '../packing.js';
+import { PackReader, PackWriter } from '../../core/packing.js';
 import type {
   Change,
   ClaimedRequest,
@@ -76,10 +76,10 @@ import {
   unpackMapRecords,
   unpackMerged,
   unpackMergeFailure,
-  unpackPending,
   unpackRecovered,
   unpackResults,
 } from './messages.js';
+import { unpackPending } from './request-messages.js';
 import { packClaimOrder, unpackClaimed } from './claim-messages.js';
 
 const ORDERS_BYTES = 256;

@@ -4,7 +4,7 @@ import { packChunk } from '../../chunk-codec.js';
 import { type RequestRecord, RecordWriter } from '../../record-codec.js';
 import type { Chunk, ReadPlace } from '../../store.js';
 import type { MapRows } from './map-rows.js';
-import { type ChangedRow, type Statements, storedRequest } from './statements.js';
+import { type ChangedRow, changedRow, type Statements } from './statements.js';
 
 /** Maximum number of tombstones, and of keys, in one chunk, unless one transaction has more. */
 const SMALL_MAX = 4096;
@@ -19,14 +19,16 @@ export function readChunk(
   bytesMax: number,
 ): Chunk {
   const records = new RecordWriter();
-  const rows = sql.changedRequests.all(place.changed, place.number, requestsMax + 1);
+  const rows = sql.changedRequests
+    .all(place.changed, place.number, requestsMax + 1)
+    .map(changedRow);
   let { changed, number } = place;
   let count = 0;
   for (const row of rows) {
     if (count > 0 && (count === requestsMax || records.bytes >= bytesMax)) break;
     records.add(recordOf(sql, row, place.bodiesUpTo));
     changed = row.changed;
-    number = row.number;
+    number = row.request.number;
     count++;
   }
   // All transactions before that of the next request are complete; if there is none, all are.
@@ -79,8 +81,7 @@ function changedBy<Row extends Changed>(
 
 /** The whole state of a request, with its body if it was created after a given transaction. */
 export function recordOf(sql: Statements, row: ChangedRow, bodiesUpTo: number): RequestRecord {
-  const { key, attemptsEver, born, changed: _changed, extra, ...rest } = row;
-  const request = storedRequest(rest);
+  const { request, key, attemptsEver, born, extra } = row;
   const { number, state } = request;
   return {
     kind: 'request',
