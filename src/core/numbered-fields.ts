@@ -8,27 +8,11 @@
  */
 import { PackReader, PackWriter } from './packing.js';
 
-/** Takes the fields of an item, one after the other. (`PackWriter` does, without their numbers.) */
-export interface FieldSink {
-  number(value: number, field: number): void;
-  bytes(value: Buffer, field: number): void;
-  text(value: string, field: number): void;
-}
-
-/** Gives the fields of an item, in the order in which they were put. (`PackReader` does.) */
-export interface FieldSource {
-  /** 0 if it is absent. */
-  number(field: number): number;
-  /** Empty if it is absent. */
-  bytes(field: number): Buffer;
-  text(field: number): string;
-}
-
 const END = 0;
 const EXTRA_BYTES = 256;
 const NOTHING: Buffer = Buffer.alloc(0);
 
-export class FieldWriter implements FieldSink {
+export class FieldWriter {
   readonly #to: PackWriter;
 
   constructor(to: PackWriter) {
@@ -74,7 +58,7 @@ const BYTES = 2;
 const REPEATED = 3;
 
 /** Reads the fields of one item after the other. It returns views of the bytes. */
-export class FieldReader implements FieldSource {
+export class FieldReader {
   /** By number. */
   readonly #kinds: Uint8Array;
   readonly #numbers: Float64Array;

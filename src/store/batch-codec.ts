@@ -23,14 +23,8 @@ import {
   UNCLAIMED,
   UNTIL,
 } from './fields.js';
-import {
-  ATTEMPT_FIELDS,
-  attemptFrom,
-  putAttempt,
-  putRequest,
-  REQUEST_FIELDS,
-  requestFrom,
-} from './request.js';
+import { ATTEMPT_FIELDS, attemptFrom, putAttempt } from './attempt.js';
+import { putRequest, REQUEST_FIELDS, requestFrom } from './request.js';
 import { type Change, type Closer, FORMAT, type RequestUuid, type Tombstones } from './store.js';
 import { isChange } from './well-formed.js';
 

@@ -7,7 +7,8 @@ import { FieldReader, FieldWriter, keptField } from '../core/numbered-fields.js'
 import { PackWriter } from '../core/packing.js';
 import { decodeHeaders, type Headers } from '../wire/headers.js';
 import { type Backoff, isBackoff } from '../wire/tsp.js';
-import { ATTEMPT_FIELDS, REQUEST_ROWS } from './request.js';
+import { ATTEMPT_FIELDS } from './attempt.js';
+import { REQUEST_ROWS } from './request.js';
 import type { NewRequest, StoredContent } from './store.js';
 
 export const KEY = 15;

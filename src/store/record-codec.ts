@@ -17,16 +17,8 @@ import { type FieldReader, FieldWriter } from '../core/numbered-fields.js';
 import { isPackedFrames } from '../core/packed.js';
 import { PackReader, PackWriter } from '../core/packing.js';
 import { AT, ATTEMPT, ATTEMPTS_EVER, BODY, BY, fieldReader, KEY, REPLY, UNTIL } from './fields.js';
-import {
-  ATTEMPT_FIELDS,
-  attemptFrom,
-  isOwner,
-  isRequest,
-  putAttempt,
-  putRequest,
-  REQUEST_FIELDS,
-  requestFrom,
-} from './request.js';
+import { ATTEMPT_FIELDS, attemptFrom, putAttempt } from './attempt.js';
+import { isOwner, isRequest, putRequest, REQUEST_FIELDS, requestFrom } from './request.js';
 import {
   type Attempt,
   type Closer,

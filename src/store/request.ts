@@ -6,9 +6,7 @@
  * `putRequest` and `requestFrom` name the fields in the order of the table, because a loop over the table
  * takes half as long again; a test compares both with it.
  */
-import type { FieldReader, FieldSink, FieldSource, FieldWriter } from '../core/numbered-fields.js';
-import { COUNT_MAX, isWhole, SEQUENCE_MAX, WALL_MS_MAX } from '../core/numbers.js';
-import { PRIORITY_MAX } from '../wire/tsp.js';
+import { COUNT_MAX, isWhole, PRIORITY_MAX, SEQUENCE_MAX, WALL_MS_MAX } from '../core/numbers.js';
 
 /** 16 bytes: a UUIDv7. */
 export type RequestUuid = Buffer;
@@ -94,7 +92,7 @@ interface Field {
   readonly column: string;
   /** Whose choice it is when the request is stored. */
   readonly setBy: 'client' | 'broker';
-  /** What the HTTP API says of it; absent: it is not shown, or not as it is. Empty: its name says it. */
+  /** It is shown as it is, with this description in the HTTP API. */
   readonly shown?: string;
 }
 
@@ -147,10 +145,32 @@ export const REQUEST_ROWS: readonly RequestField[] = (
   Object.entries(REQUEST_FIELDS) as [keyof StoredRequest, Field][]
 ).map(([name, field]) => ({ name, ...field, ...KINDS[field.kind] }));
 
+export type ShownField = {
+  [Name in keyof StoredRequest]: (typeof REQUEST_FIELDS)[Name] extends { readonly shown: string }
+    ? Name
+    : never;
+}[keyof StoredRequest];
+
 type Numbers = { readonly [Name in keyof StoredRequest]: number };
 
 /** Their numbers. */
 const F = Object.fromEntries(REQUEST_ROWS.map(({ name, field }) => [name, field])) as Numbers;
+
+/** Takes the fields of a request, one after the other. (`PackWriter` does, without their numbers.) */
+export interface FieldSink {
+  number(value: number, field: number): void;
+  bytes(value: Buffer, field: number): void;
+  text(value: string, field: number): void;
+}
+
+/** Gives the fields of a request, in the order in which they were put. (`PackReader` does.) */
+export interface FieldSource {
+  /** 0 if it is absent. */
+  number(field: number): number;
+  /** Empty if it is absent. */
+  bytes(field: number): Buffer;
+  text(field: number): string;
+}
 
 export function putRequest(to: FieldSink, request: StoredRequest): void {
   to.bytes(request.uuid, F.uuid);
@@ -225,51 +245,6 @@ export function newRequest(
   };
 }
 
-// ---------------------------------------------------------------- attempts
-
-/** One delivery that ended without a usable reply. Wall times in milliseconds. */
-export interface Attempt {
-  readonly worker: string;
-  readonly startedAt: number;
-  readonly endedAt: number;
-  readonly reason: string;
-  /** What its worker reported (D63), see failure-codec.ts; `null`: nothing. */
-  readonly failure: Buffer | null;
-  /** Fields of a later version, as they came; see core/numbered-fields.ts. */
-  readonly extra: Buffer | null;
-}
-
-/** The numbers of its fields, and their columns in both engines. */
-export const ATTEMPT_FIELDS = {
-  worker: { field: 20, as: 'text', column: 'worker' },
-  startedAt: { field: 23, as: 'number', column: 'started_at' },
-  endedAt: { field: 24, as: 'number', column: 'ended_at' },
-  reason: { field: 22, as: 'text', column: 'reason' },
-  failure: { field: 29, as: 'bytes', column: 'failure' },
-} as const satisfies { readonly [Name in keyof Omit<Attempt, 'extra'>]: object };
-
-const A = ATTEMPT_FIELDS;
-
-/** Without `extra`. */
-export function putAttempt(to: FieldWriter, attempt: Attempt): void {
-  to.text(attempt.worker, A.worker.field);
-  to.number(attempt.startedAt, A.startedAt.field);
-  to.number(attempt.endedAt, A.endedAt.field);
-  to.text(attempt.reason, A.reason.field);
-  to.bytes(attempt.failure, A.failure.field);
-}
-
-export function attemptFrom(from: FieldReader): Attempt {
-  return {
-    worker: from.text(A.worker.field),
-    startedAt: from.number(A.startedAt.field),
-    endedAt: from.number(A.endedAt.field),
-    reason: from.text(A.reason.field),
-    failure: from.maybe(A.failure.field),
-    extra: from.extra,
-  };
-}
-
 // ---------------------------------------------------------------- what is valid
 
 export function isOwner(owner: string): boolean {
@@ -283,20 +258,18 @@ export function isRequest(request: StoredRequest): boolean {
   return check.isPassed;
 }
 
-const LAST = Math.max(...REQUEST_ROWS.map(({ field }) => field));
 /** By the number of a field. */
-const MIN = new Float64Array(LAST + 1);
-const MAX = new Float64Array(LAST + 1);
-for (const { field, min, max } of REQUEST_ROWS) {
-  MIN[field] = min;
-  MAX[field] = max;
-}
+const BOUNDS = REQUEST_ROWS.reduce<RequestField[]>((all, row) => {
+  all[row.field] = row;
+  return all;
+}, []);
 
 class Check implements FieldSink {
   isPassed = true;
 
   number(value: number, field: number): void {
-    this.isPassed &&= isWhole(value, MIN[field] ?? 0, MAX[field] ?? 0);
+    const { min = 0, max = 0 } = BOUNDS[field] ?? {};
+    this.isPassed &&= isWhole(value, min, max);
   }
 
   bytes(value: Buffer, field: number): void {
@@ -306,70 +279,4 @@ class Check implements FieldSink {
   text(value: string): void {
     this.isPassed &&= isOwner(value);
   }
-}
-
-// ---------------------------------------------------------------- rows in SQL
-
-/**
- * Columns of a request, in the order of `requestFrom`.
- * @param each a column in SQL
- */
-export function requestColumns(
-  each: (column: string, field: RequestField) => string,
-  rows: readonly RequestField[] = REQUEST_ROWS,
-): string {
-  return rows
-    .map((field) => {
-      const column = each(field.column, field);
-      return field.kind === 'state' ? `${column} - 1` : column;
-    })
-    .join(', ');
-}
-
-export type Cell = number | boolean | string | Buffer | readonly number[] | null;
-
-/** Reads a row, column after column. Bytes may be hexadecimal digits; text may be bytes. */
-export class RowReader implements FieldSource {
-  readonly #row: readonly Cell[];
-  #at: number;
-  readonly #numbers: readonly number[] | null;
-  #number = 0;
-
-  /**
-   * @param at the first column
-   * @param numbers its numbers, if they are an array of their own
-   */
-  constructor(row: readonly Cell[], at = 0, numbers: readonly number[] | null = null) {
-    this.#row = row;
-    this.#at = at;
-    this.#numbers = numbers;
-  }
-
-  number(): number {
-    if (this.#numbers !== null) return this.#numbers[this.#number++] ?? 0;
-    return Number(this.#row[this.#at++]);
-  }
-
-  text(): string {
-    return String(this.#row[this.#at++]);
-  }
-
-  bytes(): Buffer {
-    return this.maybe() ?? Buffer.alloc(0);
-  }
-
-  maybe(): Buffer | null {
-    const cell = this.#row[this.#at++];
-    return typeof cell === 'string' ? Buffer.from(cell, 'hex') : (cell as Buffer | null);
-  }
-}
-
-/** The cells of a request, in the order of `requestColumns`; its state as in `STATES`. */
-export function cellsOf(request: StoredRequest): (number | string | Buffer)[] {
-  const cells: (number | string | Buffer)[] = [];
-  const push = (cell: number | string | Buffer): void => {
-    cells.push(cell);
-  };
-  putRequest({ number: push, bytes: push, text: push }, request);
-  return cells;
 }

@@ -16,18 +16,18 @@
  */
 
 import { type Backoff, isOnceKey } from '../wire/tsp.js';
+import type { Attempt } from './attempt.js';
 import {
   ANONYMOUS,
-  type Attempt,
   type Owner,
   type Ownership,
   type RequestUuid,
   type StoredRequest,
 } from './request.js';
 
+export type { Attempt } from './attempt.js';
 export {
   ANONYMOUS,
-  type Attempt,
   type Owner,
   type Ownership,
   type RequestUuid,
@@ -62,7 +62,7 @@ export const ATTEMPTS_KEPT = 20;
 export type Change = Step & {
   /**
    * Fields that the store does not read, such as those of a later version: the request keeps them
-   * as they came. See fields.ts.
+   * as they came. See core/numbered-fields.ts.
    */
   readonly extra?: Buffer;
 };

@@ -4,7 +4,8 @@
  */
 import { assert } from '../../core/assert.js';
 import { isOnceKey, isScheduleKey } from '../../wire/tsp.js';
-import { requestFrom, RowReader } from '../../store/request.js';
+import { requestFrom } from '../../store/request.js';
+import { RowReader } from '../../store/rows.js';
 import {
   type Change,
   type ChangeResult,

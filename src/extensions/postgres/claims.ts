@@ -108,7 +108,7 @@ function lockedIn([, uuid, claim]: Row): Release[] {
 
 /** A row of `CLAIM`. */
 function claimedIn([, ...columns]: Row): ClaimedRequest[] {
-  const [uuid, , , , , body, extra] = columns;
+  const [uuid, , , , body, extra] = columns;
   if (uuid === null) return [];
   return [
     {

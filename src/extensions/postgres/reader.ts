@@ -4,7 +4,8 @@ import { MajordomoError } from '../../core/errors.js';
 import { failureLine } from '../../wire/failure.js';
 import { unpackFailure } from '../../store/failure-codec.js';
 import { storedContent } from '../../store/fields.js';
-import { requestFrom, RowReader } from '../../store/request.js';
+import { requestFrom } from '../../store/request.js';
+import { RowReader } from '../../store/rows.js';
 import {
   type Found,
   type Owner,

@@ -7,7 +7,8 @@
  * Each returns whether the fence held, and what the rows were before it.
  */
 import { ATTEMPTS_KEPT, FIRST_CLAIM, KEY_BYTES, KEY_COPIES } from '../../store/store.js';
-import { type RequestField, REQUEST_ROWS, requestColumns } from '../../store/request.js';
+import { type RequestField, REQUEST_ROWS } from '../../store/request.js';
+import { requestColumns } from '../../store/rows.js';
 import {
   DEAD,
   IS_CLAIMABLE,

@@ -13,7 +13,8 @@ import type {
   HistoryAttempt,
   ListedRequest,
 } from '../queries.js';
-import { requestFrom, RowReader } from '../request.js';
+import { requestFrom } from '../request.js';
+import { RowReader } from '../rows.js';
 import type { RequestUuid, StoredState, StoreFailure } from '../store.js';
 import type {
   AttemptRow,

@@ -8,6 +8,7 @@ import {
   type StoredRequest,
 } from '../../../src/store/request.js';
 import { requestOf } from '../../support/store-changes.js';
+import { page, rowsBelow } from '../docs/page.js';
 
 type Put = readonly [field: number, as: string, value: unknown];
 
@@ -52,6 +53,13 @@ describe('the table of the fields of a stored request', () => {
   it('has each number and each column once', () => {
     expect(new Set(REQUEST_ROWS.map(({ field }) => field)).size).toBe(REQUEST_ROWS.length);
     expect(new Set(REQUEST_ROWS.map(({ column }) => column)).size).toBe(REQUEST_ROWS.length);
+  });
+
+  it('is the one of the page about the peer protocol', () => {
+    const rows = rowsBelow(page('peer-protocol.md'), '### The fields of a request');
+    expect(rows).toEqual(
+      REQUEST_ROWS.map(({ field, name, kind, setBy }) => [String(field), name, kind, setBy]),
+    );
   });
 
   it('says which numbers are valid', () => {

@@ -1,7 +1,7 @@
 /** All statements that read for display. */
 import { REASON_CHARACTERS_MAX } from '../../queries.js';
 import { SHOWN_BYTES_MAX } from '../../bodies.js';
-import { requestColumns } from '../../request.js';
+import { requestColumns } from '../../rows.js';
 import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
 import { DEAD, REPLIED } from '../file/schema.js';
 

@@ -3,7 +3,8 @@ import { present } from '../../../core/assert.js';
 import { nextAfter } from '../../../core/numbers.js';
 import { isOnceKey } from '../../../wire/tsp.js';
 import { joinExtra } from '../../../core/numbered-fields.js';
-import { requestFrom, RowReader } from '../../request.js';
+import { requestFrom } from '../../request.js';
+import { RowReader } from '../../rows.js';
 import {
   ATTEMPTS_KEPT,
   type Change,

@@ -5,15 +5,9 @@ import { WALL_MS_MAX } from '../../../core/numbers.js';
 import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
 import type { KnownKey } from '../../merge.js';
 import type { KeyRecord, StoredDeath, StoredReply, TombstoneRecord } from '../../record-codec.js';
-import {
-  ATTEMPT_FIELDS,
-  cellsOf,
-  REQUEST_ROWS,
-  requestColumns,
-  requestFrom,
-  RowReader,
-  type StoredRequest,
-} from '../../request.js';
+import { ATTEMPT_FIELDS } from '../../attempt.js';
+import { REQUEST_ROWS, requestFrom, type StoredRequest } from '../../request.js';
+import { cellsOf, requestColumns, RowReader } from '../../rows.js';
 import type {
   Attempt,
   Holding,
