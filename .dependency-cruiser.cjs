@@ -91,6 +91,8 @@ const PAGE = '^src/page/';
 /** The schemas of what the API answers. */
 const ANSWERS = '^src/http/api/(words|node-answers|stored-answers)\\.ts$';
 const PORTS = '^src/broker/ports\\.ts$';
+/** What is shown of a stored request follows from it. */
+const REQUEST_TABLE = '^src/store/request\\.ts$';
 /** Folders of titanic. */
 const TITANIC = (...names) => `^src/titanic/(${names.join('|')})/`;
 const FACTS = '^src/bstar/facts\\.ts$';
@@ -287,9 +289,9 @@ const rooms = [
   ...['observe', 'http'].flatMap((name) =>
     mayImportTypes(
       name,
-      [room('core')],
+      [room('core'), ...(name === 'http' ? [REQUEST_TABLE] : [])],
       [room(...ROOMS.filter((other) => other !== name && other !== 'core'))],
-      `${name} imports core, and types of the others. Use \`import type\` and let the daemon hand the object in.`,
+      `${name} imports core, and types of the others${name === 'http' ? ', and the table of the fields of a stored request' : ''}. Use \`import type\` and let the daemon hand the object in.`,
     ),
   ),
   mayImport(

@@ -69,11 +69,29 @@ export function historyText(history: Facts, now: number): string {
     ['generation', printable(history['generation'])],
     ['key', history['hasKey'] === true ? 'yes' : 'none'],
     ['body', sizeOf(history['bodyBytes'])],
+    ...othersOf(history),
     ...endOf(history, now),
   ];
   const width = Math.max(...lines.map(([name]) => name.length));
   const facts = lines.map(([name, value]) => `${name.padEnd(width)}  ${value}\n`).join('');
   return facts + deliveriesOf(history) + detailOf(history);
+}
+
+/** What is shown in the lines above, or below them, or not at all. */
+const KNOWN = [
+  ...['uuid', 'service', 'owner', 'shared', 'state', 'acceptedAt', 'notBefore', 'expiresAt'],
+  ...['priority', 'attempts', 'maxAttempts', 'attemptsEver', 'backoff', 'generation', 'hasKey'],
+  ...['bodyBytes', 'reason', 'reply', 'death', 'delivery', 'deliveries', 'showsBodies'],
+];
+
+/** Fields without words of their own here, such as those of a later broker: under their names. */
+function othersOf(history: Facts): (readonly [name: string, value: string])[] {
+  return Object.entries(history)
+    .filter(([name]) => !KNOWN.includes(name))
+    .map(([name, value]) => [
+      name.replaceAll(/[A-Z]/g, (c) => ` ${c.toLowerCase()}`),
+      printable(value),
+    ]);
 }
 
 function ownerOf({ owner, shared }: Facts): string {

@@ -8,6 +8,8 @@
 export const COUNT_MAX: number = 2 ** 48 - 1;
 /** The place of something in an order: 1, 2, 3 …; 0: before the first. */
 export const SEQUENCE_MAX: number = 2 ** 48 - 1;
+/** Priorities are from -100 to 100. */
+export const PRIORITY_MAX = 100;
 /** Milliseconds since 1970, up to the end of the year 9999. ISO 8601 has four digits for a year. */
 export const WALL_MS_MAX: number = Date.UTC(10_000, 0) - 1;
 /** Microseconds since 1970, where they count: exact up to the year 2255. */

@@ -12,7 +12,7 @@ import type { MapMachine } from '../map/map-machine.js';
 import type { MapReplica, MapStoreReads } from '../map/replica.js';
 import type { StoreNews } from '../store/sqlite/file/known-store.js';
 import type { LogReport } from '../store/sqlite/file/log-watch.js';
-import type { AsideNews } from '../store/thread/messages.js';
+import type { AsideNews } from '../store/thread/opening.js';
 import { openPostgresQueries } from '../extensions/postgres/postgres-queries.js';
 import { openSqliteQueries } from '../store/sqlite/queries/sqlite-queries.js';
 import type { ClosableQueries } from '../store/thread/thread-queries.js';

@@ -15,7 +15,14 @@ import type { Owner } from '../store/store.js';
 import { type Answer, json } from './answer.js';
 import { OPERATIONS } from './api/operations.js';
 import { NO_CURSOR } from './api/parameters.js';
-import type { RequestHistory, Schedule, StoredBody, StoredRequest } from './api/stored-answers.js';
+import {
+  type RequestHistory,
+  type Schedule,
+  SHOWN,
+  type ShownFacts,
+  type StoredBody,
+  type StoredRequest,
+} from './api/stored-answers.js';
 import type { Page } from './api/words.js';
 import { type HttpErrorCode, httpError, wrongParameter } from './errors.js';
 import type { Pace } from './pace.js';
@@ -132,23 +139,24 @@ function placeIn(packed: Buffer): SchedulePlace {
 // ---------------------------------------------------------------- answers
 
 function itemOf(request: ShownRequest, standing: Standing): StoredRequest {
-  const { uuid, service, state, priority, attempts, maxAttempts, generation } = request;
+  const { uuid, service, state, reason, owner, isShared } = request;
   return {
     uuid: shownUuid(uuid, standing),
     service: escapeName(service),
     state,
-    priority,
-    attempts,
-    maxAttempts,
-    generation,
-    acceptedAt: timeOf(request.acceptedAt),
-    notBefore: timeOf(request.notBefore),
-    expiresAt: timeOf(request.expiresAt),
-    reason: standing === 'anyone' ? null : request.reason,
-    bodyBytes: request.bodyBytes,
-    owner: standing === 'anyone' ? null : keyNameOf(request.owner),
-    shared: request.isShared,
+    ...factsOf(request),
+    reason: standing === 'anyone' ? null : reason,
+    owner: standing === 'anyone' ? null : keyNameOf(owner),
+    shared: isShared,
   };
+}
+
+function factsOf(request: ShownRequest): ShownFacts {
+  const facts = SHOWN.map(({ name, kind }) => {
+    const value = request[name];
+    return [name, kind === 'wallTime' ? timeOf(Number(value)) : value];
+  });
+  return Object.fromEntries(facts) as ShownFacts;
 }
 
 /** The name of the key that stored it. */

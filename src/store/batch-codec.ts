@@ -4,57 +4,37 @@
  *
  * A batch on the wire is a byte for its format (1), a byte for what it changes (0 requests, 1 the
  * map: store/chunk-codec.ts), a byte for what closes leave (0 none, 1 known, 2 all), the number of
- * changes, and the changes: each is a kind byte and the fields of the change (fields.ts).
+ * changes, and the changes: each is a kind byte and the fields of the change (core/numbered-fields.ts,
+ * fields.ts).
  */
+import { type FieldReader, FieldWriter } from '../core/numbered-fields.js';
+import { PackReader, PackWriter } from '../core/packing.js';
 import {
-  ACCEPTED_AT,
   AT,
-  ATTEMPTS,
-  ATTEMPTS_MAX,
   BODY,
-  BODY_BYTES,
   BY,
   CLAIM,
-  ENDED_AT,
-  endFields,
-  EXPIRES_AT,
-  FAILURE,
-  FieldReader,
-  GENERATION,
+  fieldReader,
   KEEPS,
   KEY,
   MOST,
-  NOT_BEFORE,
   NOW,
-  NUMBER,
-  OWNER,
-  PRIORITY,
-  putBytes,
-  putNumber,
-  putText,
-  REASON,
   REPLY,
-  SERVICE,
-  SHARED,
-  STARTED_AT,
-  STATE,
   UNCLAIMED,
   UNTIL,
-  UUID,
-  WORKER,
 } from './fields.js';
-import { PackReader, PackWriter } from './packing.js';
-import {
-  type Change,
-  type Closer,
-  FORMAT,
-  type Owner,
-  type RequestUuid,
-  STATES,
-  type StoredRequest,
-  type Tombstones,
-} from './store.js';
+import { ATTEMPT_FIELDS, attemptFrom, putAttempt } from './attempt.js';
+import { putRequest, REQUEST_FIELDS, requestFrom } from './request.js';
+import { type Change, type Closer, FORMAT, type RequestUuid, type Tombstones } from './store.js';
 import { isChange } from './well-formed.js';
+
+const UUID = REQUEST_FIELDS.uuid.field;
+const GENERATION = REQUEST_FIELDS.generation.field;
+const ATTEMPTS = REQUEST_FIELDS.attempts.field;
+const NOT_BEFORE = REQUEST_FIELDS.notBefore.field;
+const EXPIRES_AT = REQUEST_FIELDS.expiresAt.field;
+const WORKER = ATTEMPT_FIELDS.worker.field;
+const REASON = ATTEMPT_FIELDS.reason.field;
 
 const TOMBSTONES: readonly Tombstones[] = ['none', 'known', 'all'];
 
@@ -87,14 +67,9 @@ export function unpackBatch(bytes: Uint8Array): Batch | null {
   return { tombstones, changes };
 }
 
-const ACCEPT = 1;
-const ATTEMPT = 2;
-const REPLIED = 3;
-const DEAD = 4;
-const CLOSE = 5;
-const EXPIRE = 6;
-const RETRY = 7;
-const SWEEP = 8;
+const KINDS = {
+  ...{ accept: 1, attempt: 2, reply: 3, dead: 4, close: 5, expire: 6, retry: 7, sweep: 8 },
+} as const satisfies Readonly<Record<Change['kind'], number>>;
 
 /** More than any change takes besides its body, reply, service and texts. */
 const CHANGE_BYTES = 200;
@@ -112,12 +87,13 @@ export function changesBytes(changes: readonly Change[]): number {
 
 export function packChanges(to: PackWriter, changes: readonly Change[]): void {
   to.number(changes.length);
-  for (const change of changes) packChange(to, change);
+  const fields = new FieldWriter(to);
+  for (const change of changes) packChange(to, fields, change);
 }
 
 /** @returns views of the bytes; `null` if they are not changes */
 export function unpackChanges(from: PackReader): Change[] | null {
-  const fields = new FieldReader();
+  const fields = fieldReader();
   const changes: Change[] = [];
   for (let left = from.count(); left > 0; left--) {
     const change = unpackChange(from, fields);
@@ -127,69 +103,63 @@ export function unpackChanges(from: PackReader): Change[] | null {
   return from.isWhole ? changes : null;
 }
 
-function packChange(to: PackWriter, change: Change): void {
+function packChange(to: PackWriter, fields: FieldWriter, change: Change): void {
+  to.byte(KINDS[change.kind]);
   switch (change.kind) {
     case 'accept':
-      to.byte(ACCEPT);
-      putRequest(to, change.request);
-      putBytes(to, BODY, change.body);
-      putBytes(to, KEY, change.key);
-      putNumber(to, CLAIM, change.claim ?? 0);
+      putRequest(fields, change.request);
+      fields.bytes(change.body, BODY);
+      fields.bytes(change.key, KEY);
+      fields.number(change.claim ?? 0, CLAIM);
       break;
     case 'attempt':
-      putStep(to, ATTEMPT, change.uuid, change.generation);
-      putNumber(to, ATTEMPTS, change.attempts);
-      putText(to, WORKER, change.attempt.worker);
-      putNumber(to, STARTED_AT, change.attempt.startedAt);
-      putNumber(to, ENDED_AT, change.attempt.endedAt);
-      putText(to, REASON, change.attempt.reason);
-      putBytes(to, FAILURE, change.attempt.failure);
-      putNumber(to, NOT_BEFORE, change.notBefore);
-      putNumber(to, CLAIM, change.claim ?? 0);
-      putNumber(to, KEEPS, change.keepsClaim === true ? 1 : 0);
+      putStep(fields, change.uuid, change.generation);
+      fields.number(change.attempts, ATTEMPTS);
+      putAttempt(fields, change.attempt);
+      fields.number(change.notBefore, NOT_BEFORE);
+      fields.number(change.claim ?? 0, CLAIM);
+      fields.number(change.keepsClaim === true ? 1 : 0, KEEPS);
       // What a later version says of a failed delivery belongs to that.
-      endFields(to, change.attempt.extra);
+      fields.end(change.attempt.extra);
       return;
     case 'reply':
-      putStep(to, REPLIED, change.uuid, change.generation);
-      putBytes(to, REPLY, change.reply);
-      putText(to, WORKER, change.worker);
-      putNumber(to, AT, change.at);
-      putNumber(to, EXPIRES_AT, change.expiresAt);
+      putStep(fields, change.uuid, change.generation);
+      fields.bytes(change.reply, REPLY);
+      fields.text(change.worker, WORKER);
+      fields.number(change.at, AT);
+      fields.number(change.expiresAt, EXPIRES_AT);
       break;
     case 'dead':
-      putStep(to, DEAD, change.uuid, change.generation);
-      putText(to, REASON, change.reason);
-      putNumber(to, AT, change.at);
-      putNumber(to, EXPIRES_AT, change.expiresAt);
-      putNumber(to, CLAIM, change.claim ?? 0);
+      putStep(fields, change.uuid, change.generation);
+      fields.text(change.reason, REASON);
+      fields.number(change.at, AT);
+      fields.number(change.expiresAt, EXPIRES_AT);
+      fields.number(change.claim ?? 0, CLAIM);
       break;
     case 'close':
     case 'expire':
-      putStep(to, change.kind === 'close' ? CLOSE : EXPIRE, change.uuid, 0);
-      putNumber(to, AT, change.at);
-      putNumber(to, UNTIL, change.keyUntil);
-      putText(to, BY, change.by);
-      if (change.onlyUnclaimed === true) putNumber(to, UNCLAIMED, 1);
+      putStep(fields, change.uuid, 0);
+      fields.number(change.at, AT);
+      fields.number(change.keyUntil, UNTIL);
+      fields.text(change.by, BY);
+      fields.number(change.onlyUnclaimed === true ? 1 : 0, UNCLAIMED);
       break;
     case 'retry':
-      putStep(to, RETRY, change.uuid, change.generation);
-      putNumber(to, AT, change.at);
-      putNumber(to, EXPIRES_AT, change.expiresAt);
+      putStep(fields, change.uuid, change.generation);
+      fields.number(change.at, AT);
+      fields.number(change.expiresAt, EXPIRES_AT);
       break;
     case 'sweep':
-      to.byte(SWEEP);
-      putNumber(to, NOW, change.now);
-      putNumber(to, UNTIL, change.keyUntil);
-      putNumber(to, MOST, change.most);
+      fields.number(change.now, NOW);
+      fields.number(change.keyUntil, UNTIL);
+      fields.number(change.most, MOST);
   }
-  endFields(to, change.extra);
+  fields.end(change.extra);
 }
 
-function putStep(to: PackWriter, kind: number, uuid: RequestUuid, generation: number): void {
-  to.byte(kind);
-  putBytes(to, UUID, uuid);
-  putNumber(to, GENERATION, generation);
+function putStep(fields: FieldWriter, uuid: RequestUuid, generation: number): void {
+  fields.bytes(uuid, UUID);
+  fields.number(generation, GENERATION);
 }
 
 function unpackChange(from: PackReader, fields: FieldReader): Change | null {
@@ -197,7 +167,9 @@ function unpackChange(from: PackReader, fields: FieldReader): Change | null {
   fields.read(from);
   const change = changeOf(kind, fields);
   const { extra } = fields;
-  return change === null || extra === null || kind === ATTEMPT ? change : { ...change, extra };
+  return change === null || extra === null || kind === KINDS.attempt
+    ? change
+    : { ...change, extra };
 }
 
 function changeOf(kind: number, fields: FieldReader): Change | null {
@@ -206,53 +178,46 @@ function changeOf(kind: number, fields: FieldReader): Change | null {
   const at = fields.number(AT);
   const expiresAt = fields.number(EXPIRES_AT);
   switch (kind) {
-    case ACCEPT:
+    case KINDS.accept:
       return {
         kind: 'accept',
-        request: requestOf(fields),
+        request: requestFrom(fields),
         body: fields.bytes(BODY),
         key: fields.maybe(KEY),
         ...claimOf(fields),
       };
-    case ATTEMPT:
+    case KINDS.attempt:
       return {
         kind: 'attempt',
         uuid,
         generation,
         attempts: fields.number(ATTEMPTS),
-        attempt: {
-          worker: fields.text(WORKER),
-          startedAt: fields.number(STARTED_AT),
-          endedAt: fields.number(ENDED_AT),
-          reason: fields.text(REASON),
-          failure: fields.maybe(FAILURE),
-          extra: fields.extra,
-        },
+        attempt: attemptFrom(fields),
         notBefore: fields.number(NOT_BEFORE),
         ...claimOf(fields),
         ...(fields.number(KEEPS) === 1 ? { keepsClaim: true } : {}),
       };
-    case REPLIED: {
+    case KINDS.reply: {
       const reply = fields.bytes(REPLY);
       return { kind: 'reply', uuid, generation, reply, worker: fields.text(WORKER), at, expiresAt };
     }
-    case DEAD:
+    case KINDS.dead:
       return {
         ...{ kind: 'dead', uuid, generation, reason: fields.text(REASON), at, expiresAt },
         ...claimOf(fields),
       };
-    case CLOSE:
-    case EXPIRE: {
+    case KINDS.close:
+    case KINDS.expire: {
       const keyUntil = fields.number(UNTIL);
       const by = fields.text(BY) as Closer;
       return {
-        ...{ kind: kind === CLOSE ? 'close' : 'expire', uuid, at, keyUntil, by },
+        ...{ kind: kind === KINDS.close ? 'close' : 'expire', uuid, at, keyUntil, by },
         ...(fields.number(UNCLAIMED) === 1 ? { onlyUnclaimed: true } : {}),
       };
     }
-    case RETRY:
+    case KINDS.retry:
       return { kind: 'retry', uuid, generation, at, expiresAt };
-    case SWEEP: {
+    case KINDS.sweep: {
       const keyUntil = fields.number(UNTIL);
       return { kind: 'sweep', now: fields.number(NOW), keyUntil, most: fields.number(MOST) };
     }
@@ -265,43 +230,4 @@ function changeOf(kind: number, fields: FieldReader): Change | null {
 function claimOf(fields: FieldReader): { readonly claim?: number } {
   const claim = fields.number(CLAIM);
   return claim === 0 ? {} : { claim };
-}
-
-export function putRequest(to: PackWriter, request: StoredRequest): void {
-  putBytes(to, UUID, request.uuid);
-  putBytes(to, SERVICE, request.service);
-  putNumber(to, NUMBER, request.number);
-  putNumber(to, STATE, STATES.indexOf(request.state));
-  putNumber(to, PRIORITY, request.priority);
-  putNumber(to, ACCEPTED_AT, request.acceptedAt);
-  putNumber(to, NOT_BEFORE, request.notBefore);
-  putNumber(to, EXPIRES_AT, request.expiresAt);
-  putNumber(to, ATTEMPTS_MAX, request.maxAttempts);
-  putNumber(to, ATTEMPTS, request.attempts);
-  putNumber(to, GENERATION, request.generation);
-  putNumber(to, BODY_BYTES, request.bodyBytes);
-  putText(to, OWNER, request.owner);
-  putNumber(to, SHARED, request.isShared ? 1 : 0);
-}
-
-/** Fields to check before they are trusted: see well-formed.ts. */
-export function requestOf(fields: FieldReader): StoredRequest {
-  const state = STATES[fields.number(STATE)];
-  return {
-    uuid: fields.bytes(UUID),
-    service: fields.bytes(SERVICE),
-    // A change of an unknown kind is refused because of its kind number.
-    number: state === undefined ? 0 : fields.number(NUMBER),
-    state: state ?? 'pending',
-    priority: fields.number(PRIORITY),
-    acceptedAt: fields.number(ACCEPTED_AT),
-    notBefore: fields.number(NOT_BEFORE),
-    expiresAt: fields.number(EXPIRES_AT),
-    maxAttempts: fields.number(ATTEMPTS_MAX),
-    attempts: fields.number(ATTEMPTS),
-    generation: fields.number(GENERATION),
-    bodyBytes: fields.number(BODY_BYTES),
-    owner: fields.text(OWNER) as Owner,
-    isShared: fields.number(SHARED) === 1,
-  };
 }

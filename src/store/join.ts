@@ -1,5 +1,5 @@
 /** Joins two states of one request (D17): the result is their upper bound on the ladder. */
-import { joinExtra } from './fields.js';
+import { joinExtra } from '../core/numbered-fields.js';
 import type { RequestRecord } from './record-codec.js';
 import { ATTEMPTS_KEPT, type Attempt, type StoredRequest, type StoredState } from './store.js';
 

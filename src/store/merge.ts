@@ -9,7 +9,7 @@
  */
 import { isOnceKey, isScheduleKey } from '../wire/tsp.js';
 import { join, type RequestState } from './join.js';
-import { joinExtra } from './fields.js';
+import { joinExtra } from '../core/numbered-fields.js';
 import type { KeyRecord, RequestRecord, StoreRecord, TombstoneRecord } from './record-codec.js';
 import {
   ANY_OWNER,

@@ -3,7 +3,7 @@
  * read.
  *
  * They are a byte for their format (1), then records until the end: each is a kind byte and its
- * fields (fields.ts).
+ * fields (core/numbered-fields.ts, fields.ts).
  *
  * 1 request: the whole current state of one request: its row, its key if that leads to it, its
  *   number of attempts and the last of them, its reply or why it is dead; its body unless the
@@ -13,32 +13,12 @@
  *
  * Records of one chunk, and chunks, may be merged in any order and more than once.
  */
+import { type FieldReader, FieldWriter } from '../core/numbered-fields.js';
 import { isPackedFrames } from '../core/packed.js';
-import { putRequest, requestOf } from './batch-codec.js';
-import {
-  AT,
-  ATTEMPT,
-  ATTEMPTS_EVER,
-  BODY,
-  BY,
-  ENDED_AT,
-  endFields,
-  FAILURE,
-  FieldReader,
-  KEY,
-  OWNER,
-  putBytes,
-  putNumber,
-  putText,
-  REASON,
-  REPLY,
-  SERVICE,
-  STARTED_AT,
-  UNTIL,
-  UUID,
-  WORKER,
-} from './fields.js';
-import { PackReader, PackWriter } from './packing.js';
+import { PackReader, PackWriter } from '../core/packing.js';
+import { AT, ATTEMPT, ATTEMPTS_EVER, BODY, BY, fieldReader, KEY, REPLY, UNTIL } from './fields.js';
+import { ATTEMPT_FIELDS, attemptFrom, putAttempt } from './attempt.js';
+import { isOwner, isRequest, putRequest, REQUEST_FIELDS, requestFrom } from './request.js';
 import {
   type Attempt,
   type Closer,
@@ -48,15 +28,13 @@ import {
   type StoredRequest,
   type Tombstone,
 } from './store.js';
-import {
-  areAttempts,
-  areWallTimes,
-  isCloser,
-  isName,
-  isOwner,
-  isRequest,
-  isUuid,
-} from './well-formed.js';
+import { areAttempts, areWallTimes, isCloser, isName, isUuid } from './well-formed.js';
+
+const UUID = REQUEST_FIELDS.uuid.field;
+const SERVICE = REQUEST_FIELDS.service.field;
+const OWNER = REQUEST_FIELDS.owner.field;
+const WORKER = ATTEMPT_FIELDS.worker.field;
+const REASON = ATTEMPT_FIELDS.reason.field;
 
 const REQUEST_RECORD = 1;
 const TOMBSTONE_RECORD = 2;
@@ -110,6 +88,7 @@ export type StoreRecord = RequestRecord | TombstoneRecord | KeyRecord;
 
 export class RecordWriter {
   readonly #to: PackWriter = new PackWriter(65_536);
+  readonly #fields = new FieldWriter(this.#to);
 
   constructor() {
     this.#to.byte(FORMAT);
@@ -120,7 +99,7 @@ export class RecordWriter {
   }
 
   add(record: StoreRecord): void {
-    packRecord(this.#to, record);
+    packRecord(this.#to, this.#fields, record);
   }
 
   /** Returns the records. The writer cannot be used afterwards. */
@@ -129,55 +108,51 @@ export class RecordWriter {
   }
 }
 
-function packRecord(to: PackWriter, record: StoreRecord): void {
+function packRecord(to: PackWriter, fields: FieldWriter, record: StoreRecord): void {
   switch (record.kind) {
     case 'request': {
       const { request, key, body, attemptsEver, attempts, reply, death } = record;
       to.byte(REQUEST_RECORD);
-      putRequest(to, request);
-      putBytes(to, KEY, key);
-      putBytes(to, BODY, body);
-      putNumber(to, ATTEMPTS_EVER, attemptsEver);
-      for (const attempt of attempts) putBytes(to, ATTEMPT, packAttempt(attempt));
+      putRequest(fields, request);
+      fields.bytes(key, KEY);
+      fields.bytes(body, BODY);
+      fields.number(attemptsEver, ATTEMPTS_EVER);
+      for (const attempt of attempts) fields.bytes(packAttempt(attempt), ATTEMPT);
       if (reply !== null) {
-        putBytes(to, REPLY, reply.reply);
-        putText(to, WORKER, reply.worker);
-        putNumber(to, AT, reply.at);
+        fields.bytes(reply.reply, REPLY);
+        fields.text(reply.worker, WORKER);
+        fields.number(reply.at, AT);
       }
       if (death !== null) {
-        putText(to, REASON, death.reason);
-        putNumber(to, AT, death.at);
+        fields.text(death.reason, REASON);
+        fields.number(death.at, AT);
       }
       break;
     }
     case 'tombstone':
       to.byte(TOMBSTONE_RECORD);
-      putBytes(to, UUID, record.uuid);
-      putNumber(to, UNTIL, record.keyUntil);
-      putText(to, BY, record.by);
+      fields.bytes(record.uuid, UUID);
+      fields.number(record.keyUntil, UNTIL);
+      fields.text(record.by, BY);
       break;
     case 'key':
       to.byte(KEY_RECORD);
-      putBytes(to, SERVICE, record.service);
-      putBytes(to, KEY, record.key);
-      putBytes(to, UUID, record.uuid);
-      putNumber(to, UNTIL, record.until);
-      putText(to, OWNER, record.owner);
+      fields.bytes(record.service, SERVICE);
+      fields.bytes(record.key, KEY);
+      fields.bytes(record.uuid, UUID);
+      fields.number(record.until, UNTIL);
+      fields.text(record.owner, OWNER);
   }
-  endFields(to, record.extra);
+  fields.end(record.extra);
 }
 
 const ATTEMPT_BYTES = 128;
 
 function packAttempt(attempt: Attempt): Buffer {
-  const { worker, startedAt, endedAt, reason, failure, extra } = attempt;
-  const to = new PackWriter(ATTEMPT_BYTES + (failure?.length ?? 0));
-  putText(to, WORKER, worker);
-  putNumber(to, STARTED_AT, startedAt);
-  putNumber(to, ENDED_AT, endedAt);
-  putText(to, REASON, reason);
-  putBytes(to, FAILURE, failure);
-  endFields(to, extra);
+  const to = new PackWriter(ATTEMPT_BYTES + (attempt.failure?.length ?? 0));
+  const fields = new FieldWriter(to);
+  putAttempt(fields, attempt);
+  fields.end(attempt.extra);
   return to.takeBuffer();
 }
 
@@ -185,7 +160,7 @@ function packAttempt(attempt: Attempt): Buffer {
 export function unpackRecords(bytes: Uint8Array): StoreRecord[] | null {
   const from = new PackReader(bytes);
   if (from.byte() !== FORMAT) return null;
-  const fields = new FieldReader();
+  const fields = fieldReader();
   const records: StoreRecord[] = [];
   while (!from.isAtEnd) {
     const record = unpackRecord(from, fields);
@@ -201,8 +176,8 @@ function unpackRecord(from: PackReader, fields: FieldReader): StoreRecord | null
   const { extra } = fields;
   switch (kind) {
     case REQUEST_RECORD: {
-      const attempts = unpackAttempts(fields.attempts);
-      return attempts === null ? null : requestRecord(requestOf(fields), attempts, fields);
+      const attempts = unpackAttempts(fields.all);
+      return attempts === null ? null : requestRecord(requestFrom(fields), attempts, fields);
     }
     case TOMBSTONE_RECORD: {
       const by = fields.text(BY) as Closer;
@@ -247,20 +222,13 @@ function requestRecord(
 }
 
 function unpackAttempts(all: readonly Buffer[]): Attempt[] | null {
-  const fields = new FieldReader();
+  const fields = fieldReader();
   const attempts: Attempt[] = [];
   for (const bytes of all) {
     const from = new PackReader(bytes);
     fields.read(from);
     if (!from.isWhole || !from.isAtEnd) return null;
-    attempts.push({
-      worker: fields.text(WORKER),
-      startedAt: fields.number(STARTED_AT),
-      endedAt: fields.number(ENDED_AT),
-      reason: fields.text(REASON),
-      failure: fields.maybe(FAILURE),
-      extra: fields.extra,
-    });
+    attempts.push(attemptFrom(fields));
   }
   return attempts;
 }

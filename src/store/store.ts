@@ -16,6 +16,25 @@
  */
 
 import { type Backoff, isOnceKey } from '../wire/tsp.js';
+import type { Attempt } from './attempt.js';
+import {
+  ANONYMOUS,
+  type Owner,
+  type Ownership,
+  type RequestUuid,
+  type StoredRequest,
+} from './request.js';
+
+export type { Attempt } from './attempt.js';
+export {
+  ANONYMOUS,
+  type Owner,
+  type Ownership,
+  type RequestUuid,
+  STATES,
+  type StoredRequest,
+  type StoredState,
+} from './request.js';
 
 /** What is read of a request when it is sent to a worker. */
 export interface StoredContent {
@@ -27,82 +46,23 @@ export interface StoredContent {
   readonly backoff: Backoff | null;
 }
 
-/** 16 bytes: a UUIDv7. */
-export type RequestUuid = Buffer;
-
-/** The owner of a request (D70, D71): a CURVE key, by its name; `anonymous`: stored without a key. */
-export type Owner = 'anonymous' | `key:${string}`;
-export const ANONYMOUS = 'anonymous';
-
 /** Who ends a request: as one of its possible owners, or whoever owns it. */
 export type Closer = Owner | typeof ANY_OWNER;
 export const ANY_OWNER = '';
-
-/** Who owns a request, and whether only its owner may access it. */
-export interface Ownership {
-  readonly owner: Owner;
-  /** D71: everybody who knows its uuid may. */
-  readonly isShared: boolean;
-}
 
 /** Whether somebody may ask for a request, or close it; also whether their tombstone ends it (D71). */
 export function isOpenTo(by: Closer, { owner, isShared }: Ownership): boolean {
   return by === ANY_OWNER || by === owner || isShared || owner === ANONYMOUS;
 }
 
-/** The state of a request in the store. (Closed and expired ones are not in it.) */
-export type StoredState = 'pending' | 'replied' | 'dead';
-
-/** In the order of the numbers that encode them. */
-export const STATES: readonly StoredState[] = ['pending', 'replied', 'dead'];
-
-/** One delivery that ended without a usable reply. Wall times in milliseconds. */
-export interface Attempt {
-  readonly worker: string;
-  readonly startedAt: number;
-  readonly endedAt: number;
-  readonly reason: string;
-  /** What its worker reported (D63), see failure-codec.ts; `null`: nothing. */
-  readonly failure: Buffer | null;
-  /** Fields of a later version, as they came; see fields.ts. */
-  readonly extra: Buffer | null;
-}
-
 /** How many attempts of one request are kept: the last ones. */
 export const ATTEMPTS_KEPT = 20;
-
-/** A request without its body. Wall times in milliseconds since 1970. */
-export interface StoredRequest extends Ownership {
-  readonly uuid: RequestUuid;
-  /**
-   * Order of acceptance in this store. A number that is not above all that were given before is
-   * replaced by the next one when the request is accepted. A merged request keeps the number that
-   * it had in the other store, if that is free here. Requests of one merge whose number is taken
-   * come after all others, in the order in which they were accepted (`acceptedAt`, then uuid).
-   */
-  readonly number: number;
-  readonly service: Buffer;
-  readonly state: StoredState;
-  /** -100 to 100; higher is sent first. */
-  readonly priority: number;
-  readonly acceptedAt: number;
-  /** It is not dispatched before this time. */
-  readonly notBefore: number;
-  /** When it expires if it is not served. */
-  readonly expiresAt: number;
-  readonly maxAttempts: number;
-  /** Attempts since an operator's last retry. */
-  readonly attempts: number;
-  readonly generation: number;
-  /** Size of its body, packed. */
-  readonly bodyBytes: number;
-}
 
 /** A step of one request. Bodies and replies are packed frames. */
 export type Change = Step & {
   /**
    * Fields that the store does not read, such as those of a later version: the request keeps them
-   * as they came. See fields.ts.
+   * as they came. See core/numbered-fields.ts.
    */
   readonly extra?: Buffer;
 };
@@ -275,7 +235,7 @@ export interface ReadPlace {
 
 /**
  * The encoding of records and batches for the other node of a pair, which is their first byte.
- * Fields are added without another one: see fields.ts.
+ * Fields are added without another one: see core/numbered-fields.ts.
  */
 export const FORMAT = 1;
 
@@ -384,7 +344,7 @@ export interface MergeFailure {
 export interface Tombstone {
   readonly keyUntil: number;
   readonly by: Closer;
-  /** Fields of a later version, as they came; see fields.ts. */
+  /** Fields of a later version, as they came; see core/numbered-fields.ts. */
   readonly extra: Buffer | null;
 }
 

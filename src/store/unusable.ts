@@ -9,7 +9,7 @@ import {
   WALL_MS_MAX,
   WALL_US_MAX,
 } from '../core/numbers.js';
-import { PRIORITY_MAX } from '../wire/tsp.js';
+import { REQUEST_ROWS } from './request.js';
 
 const MOST = {
   count: COUNT_MAX,
@@ -31,12 +31,16 @@ export function outOfRange(columns: Columns): string {
     .join(' OR ');
 }
 
-/** Of requests, in both kinds of stores. */
-export const REQUEST_OUT_OF_RANGE = `priority NOT BETWEEN ${-PRIORITY_MAX} AND ${PRIORITY_MAX}
-  OR max_attempts < 1 OR ${outOfRange({
-    count: ['generation', 'attempts', 'attempts_ever', 'max_attempts', 'body_bytes'],
-    wallTime: ['accepted_at', 'not_before', 'expires_at'],
-  })}`;
+/**
+ * Of requests, in both kinds of stores. The two have their own columns and conditions for its number and
+ * its state, and one has no numbers for flags.
+ */
+export const REQUEST_OUT_OF_RANGE: string = [
+  ...REQUEST_ROWS.filter(
+    ({ as, kind }) => as === 'number' && !['place', 'state', 'flag'].includes(kind),
+  ).map(({ column, min, max }) => `${column} NOT BETWEEN ${min} AND ${max}`),
+  outOfRange({ count: ['attempts_ever'] }),
+].join(' OR ');
 
 /** The begin of the names of the tables that have such rows. */
 export const SET_ASIDE = 'set_aside_';

@@ -1,20 +1,12 @@
 /** Checks data from the other node of a pair before it is trusted. */
-import { isCount, isSequence, isWallTime, isWhole } from '../core/numbers.js';
+import { isCount, isWallTime } from '../core/numbers.js';
 import { isPackedFrames } from '../core/packed.js';
-import { PRIORITY_MAX } from '../wire/tsp.js';
 import { isPackedFailure } from './failure-codec.js';
-import {
-  ANONYMOUS,
-  ANY_OWNER,
-  ATTEMPTS_KEPT,
-  type Attempt,
-  type Change,
-  type StoredRequest,
-} from './store.js';
+import { isOwner, isRequest } from './request.js';
+import { ANY_OWNER, ATTEMPTS_KEPT, type Attempt, type Change } from './store.js';
 
 const UUID_BYTES = 16;
 const NAME_BYTES_MAX = 255;
-const OWNER_CHARACTERS_MAX = 300;
 
 export function isUuid(uuid: Buffer): boolean {
   return uuid.length === UUID_BYTES;
@@ -23,11 +15,6 @@ export function isUuid(uuid: Buffer): boolean {
 /** A service name, or an idempotency key. */
 export function isName(name: Buffer): boolean {
   return name.length > 0 && name.length <= NAME_BYTES_MAX;
-}
-
-export function isOwner(owner: string): boolean {
-  if (owner === ANONYMOUS) return true;
-  return /^key:[^]/.test(owner) && owner.length <= OWNER_CHARACTERS_MAX;
 }
 
 export function isCloser(by: string): boolean {
@@ -40,22 +27,6 @@ function areCounts(...values: readonly number[]): boolean {
 
 export function areWallTimes(...values: readonly number[]): boolean {
   return values.every(isWallTime);
-}
-
-export function isRequest(request: StoredRequest): boolean {
-  const { acceptedAt, notBefore, expiresAt, maxAttempts, attempts, generation } = request;
-  const { uuid, service, number, priority, bodyBytes } = request;
-  return (
-    isUuid(uuid) &&
-    isName(service) &&
-    isOwner(request.owner) &&
-    isSequence(number) &&
-    number > 0 &&
-    areWallTimes(acceptedAt, notBefore, expiresAt) &&
-    areCounts(attempts, generation, bodyBytes, maxAttempts) &&
-    maxAttempts > 0 &&
-    isWhole(priority, -PRIORITY_MAX, PRIORITY_MAX)
-  );
 }
 
 export function areAttempts(attempts: readonly Attempt[], attemptsEver: number): boolean {

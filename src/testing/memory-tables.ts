@@ -9,7 +9,8 @@ import type { MapMerged } from '../store/map-store.js';
 import { packChunk, unpackChunk } from '../store/chunk-codec.js';
 import type { NodeRecovered } from '../store/node-store.js';
 import { unpackFailure } from '../store/failure-codec.js';
-import { backoffIn, headersIn, joinExtra } from '../store/fields.js';
+import { joinExtra } from '../core/numbered-fields.js';
+import { storedContent } from '../store/fields.js';
 import { failureLine } from '../wire/failure.js';
 import { isOnceKey } from '../wire/tsp.js';
 import { merge, type MergeTables } from '../store/merge.js';
@@ -276,7 +277,7 @@ export class MemoryTables {
     const entry = this.#entries.get(nameOf(uuid));
     if (entry?.request.state !== 'pending') return null;
     const { body, extra } = entry;
-    return { body, headers: headersIn(extra), backoff: backoffIn(extra) };
+    return storedContent(body, extra);
   }
 
   lookUp(uuid: RequestUuid, replyBytesMax = Infinity): Found {

@@ -4,7 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer';
 import type { Frames } from '../core/frames.js';
-import { DURATION_MS_MAX, isWhole } from '../core/numbers.js';
+import { DURATION_MS_MAX, isWhole, PRIORITY_MAX } from '../core/numbers.js';
 import { encodeHeaders, type Headers, headersFault } from './headers.js';
 import { HEADERS_BYTES_MAX, SERVICE_NAME_BYTES_MAX } from './mdp.js';
 
@@ -43,7 +43,6 @@ export const ONCE_KEY_BYTES = 37;
 export const ONCE_KEY_GLOB = `once-${'[0-9a-f]'.repeat(32)}`;
 const BACKOFF_FAULT =
   'backoff is {"baseMs", "maxMs"}, whole numbers from 1 to 86400000, maxMs not below baseMs';
-export const PRIORITY_MAX = 100;
 export const ATTEMPTS_MAX = 1000;
 
 /** A key that a client generates for the copies of one submit, from 16 random bytes. */

@@ -1,7 +1,8 @@
 /** A store file that has rows of every kind. */
 import { packFailure } from '../../src/store/failure-codec.js';
-import { extraOf, putBytes } from '../../src/store/fields.js';
-import { PackWriter } from '../../src/store/packing.js';
+import { extraOf } from '../../src/store/fields.js';
+import { FieldWriter } from '../../src/core/numbered-fields.js';
+import { PackWriter } from '../../src/core/packing.js';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
 import type { Change } from '../../src/store/store.js';
 import { accept, attempt, close, dead, expire, NOON, reply, retry } from './store-changes.js';
@@ -16,7 +17,7 @@ const BYTES = Buffer.from([0, 0xff, 0xfe, 0x27, 0x5c, 0]);
 /** A field of a later version. */
 function unknown(): Buffer {
   const to = new PackWriter(64);
-  putBytes(to, 60, BYTES);
+  new FieldWriter(to).bytes(BYTES, 60);
   return to.takeBuffer();
 }
 

@@ -81,11 +81,12 @@ function changeStores(change: Change, versions: number): void {
   // A field of each request.
   const fields = 'store/fields.js';
   change(fields, 'if (headers === null && backoff === null)', 'if (EXTRA_BYTES === 0)');
+  const last = 'fields.bytes(backoff === null ? null : packedBackoff(backoff), BACKOFF);';
   change(
     fields,
-    'putBytes(to, BACKOFF, backoff === null ? null : packedBackoff(backoff));',
-    `putBytes(to, BACKOFF, backoff === null ? null : packedBackoff(backoff));
-    putBytes(to, 100, Buffer.from(${JSON.stringify(LATER_FIELD)}));`,
+    last,
+    `${last}
+    fields.bytes(Buffer.from(${JSON.stringify(LATER_FIELD)}), 100);`,
   );
 }
 

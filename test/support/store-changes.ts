@@ -1,4 +1,5 @@
 /** Changes as tests of a store write them. */
+import { newRequest } from '../../src/store/request.js';
 import {
   type Change,
   ANY_OWNER,
@@ -22,23 +23,11 @@ export function uuidOf(n: number): RequestUuid {
 }
 
 export function requestOf(n: number, more: Partial<StoredRequest> = {}): StoredRequest {
-  return {
-    uuid: uuidOf(n),
-    number: n,
-    service: Buffer.from('echo'),
-    state: 'pending',
-    priority: 0,
-    acceptedAt: NOON,
-    notBefore: NOON,
-    expiresAt: NOON + 7 * DAY_MS,
-    maxAttempts: 10,
-    attempts: 0,
-    generation: 0,
-    bodyBytes: 6,
-    owner: 'anonymous',
-    isShared: false,
-    ...more,
-  };
+  const request = newRequest(uuidOf(n), 6, {
+    ...{ service: Buffer.from('echo'), owner: 'anonymous', isShared: false, priority: 0 },
+    ...{ acceptedAt: NOON, notBefore: NOON, expiresAt: NOON + 7 * DAY_MS, maxAttempts: 10 },
+  });
+  return { ...request, number: n, ...more };
 }
 
 export function accept(

@@ -4,7 +4,7 @@ import { join } from 'node:path';
 
 import type { LogReport } from '../../src/store/sqlite/file/log-watch.js';
 import type { StoreNews } from '../../src/store/sqlite/file/known-store.js';
-import type { AsideNews } from '../../src/store/thread/messages.js';
+import type { AsideNews } from '../../src/store/thread/opening.js';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
 import { SCRATCH } from './scratch.js';
 import { StoreUser } from './store-user.js';

@@ -4,6 +4,8 @@
  */
 import { assert } from '../../core/assert.js';
 import { isOnceKey, isScheduleKey } from '../../wire/tsp.js';
+import { requestFrom } from '../../store/request.js';
+import { RowReader } from '../../store/rows.js';
 import {
   type Change,
   type ChangeResult,
@@ -24,6 +26,8 @@ import {
   DIED,
   END,
   LOCK,
+  NEW_NUMBERS,
+  NEW_OTHERS,
   REPLY,
   RETRY,
   type Statement,
@@ -282,16 +286,18 @@ export class Batch {
     const requests = items.map(({ change }) => change.request);
     const keys = items.map(({ change }) => change.key);
     const rows = items.map(({ n, change: { request, key, claim } }) => [
-      ...[n, request.isShared, request.priority, request.generation, request.attempts],
-      ...[request.maxAttempts, request.acceptedAt, request.notBefore, request.expiresAt],
-      ...[request.bodyBytes, key !== null && isOnceKey(key), claim !== undefined],
+      n,
+      ...NEW_NUMBERS.map(({ name }) => Number(request[name])),
+      ...[key !== null && isOnceKey(key), claim !== undefined],
     ]);
+    const others = NEW_OTHERS.map(({ name }) =>
+      byteas(requests.map(({ [name]: value }) => bytesOf(value))),
+    );
     return [
       this.#fence,
       numbers(rows),
       uuids(requests.map(({ uuid }) => uuid)),
-      byteas(requests.map(({ service }) => service)),
-      texts(requests.map(({ owner }) => owner)),
+      ...others,
       byteas(keys),
       byteas(items.map(({ change }) => change.extra ?? null)),
       byteas(items.map(({ change }) => change.body)),
@@ -484,7 +490,7 @@ export class Batch {
       const bytes = standing.bodyBytes + standing.extraBytes;
       this.#enter(standing.service, standing.owner, 'pending', 0, bytes);
     } else if (!this.#isAgain || change.generation !== standing.generation) return;
-    this.results[n] = { kind: 'retried', request: retried(change, standing, row) };
+    this.results[n] = { kind: 'retried', request: retried(change, row) };
   }
 
   #end(items: readonly Item<ChangeOf<'close' | 'expire'>>[]): Order {
@@ -553,13 +559,13 @@ function stateOf(number: number): StoredState {
   return state;
 }
 
-function retried(change: ChangeOf<'retry'>, standing: Standing, row: Row): StoredRequest {
-  const { uuid, generation, at: notBefore, expiresAt } = change;
-  const { service, owner, isShared, bodyBytes } = standing;
-  const [number, priority, acceptedAt, maxAttempts] = row.slice(FACT_COUNT + 2) as number[];
-  return {
-    ...{ uuid, number: number ?? 0, service, owner, isShared, state: 'pending' },
-    ...{ priority: priority ?? 0, acceptedAt: acceptedAt ?? 0, maxAttempts: maxAttempts ?? 0 },
-    ...{ notBefore, expiresAt, attempts: 0, generation, bodyBytes },
-  };
+function retried(change: ChangeOf<'retry'>, row: Row): StoredRequest {
+  const { generation, at: notBefore, expiresAt } = change;
+  const request = requestFrom(new RowReader(row, FACT_COUNT + 2));
+  return { ...request, state: 'pending', attempts: 0, generation, notBefore, expiresAt };
+}
+
+/** Text as UTF-8: a database of any encoding keeps it. */
+function bytesOf(value: StoredRequest[keyof StoredRequest]): Buffer {
+  return Buffer.isBuffer(value) ? value : Buffer.from(String(value));
 }

@@ -1,5 +1,5 @@
 /** Claims requests, and gives claims back, over a connection of its own: commits go on meanwhile. */
-import { backoffIn, headersIn } from '../../store/fields.js';
+import { storedContent } from '../../store/fields.js';
 import {
   type ClaimedRequest,
   type ClaimOrder,
@@ -11,7 +11,7 @@ import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
 import { FenceDown } from './failures.js';
 import type { Lane } from './lane.js';
-import { pendingIn } from './reader.js';
+import { numbersIn, pendingIn } from './reader.js';
 import type { Fence } from './session.js';
 import { CLAIM, FREE_UNKNOWN, RELEASE, type Statement, WAKE } from './statements.js';
 import { byteas, claims, int8s, numbers, uuids } from './values.js';
@@ -110,17 +110,13 @@ function lockedIn([, uuid, claim]: Row): Release[] {
 
 /** A row of `CLAIM`. */
 function claimedIn([, ...columns]: Row): ClaimedRequest[] {
-  const [uuid, , , , numbers, body, fields] = columns;
+  const [uuid, , , , body, extra] = columns;
   if (uuid === null) return [];
-  const extra = fields as Buffer | null;
   return [
     {
       request: pendingIn(columns),
-      claim: (numbers as readonly number[]).at(-1) ?? 0,
-      content:
-        body === null
-          ? null
-          : { body: body as Buffer, headers: headersIn(extra), backoff: backoffIn(extra) },
+      claim: numbersIn(columns).at(-1) ?? 0,
+      content: body === null ? null : storedContent(body as Buffer, extra as Buffer | null),
     },
   ];
 }

@@ -3,9 +3,9 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
 import { present } from '../../core/assert.js';
 import { codeOf, detailsOf, messageOf } from '../../core/errors.js';
-import { PackReader } from '../../store/packing.js';
+import { PackReader } from '../../core/packing.js';
 import type { StoredRequest, StoreFailure } from '../../store/store.js';
-import type { OpenFailure } from '../../store/thread/messages.js';
+import type { OpenFailure } from '../../store/thread/opening.js';
 import {
   type OperationName,
   type Order,

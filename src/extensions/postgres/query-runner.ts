@@ -1,6 +1,7 @@
 /** Answers queries for display from a database, in the same form as from a store file. */
 import { SHOWN_BYTES_MAX } from '../../store/bodies.js';
 import { REASON_CHARACTERS_MAX } from '../../store/queries.js';
+import { REQUEST_ROWS } from '../../store/request.js';
 import { WALL_MS_MAX } from '../../core/numbers.js';
 import { TITANIC_SCHEDULE } from '../../wire/tsp.js';
 import type {
@@ -14,6 +15,7 @@ import type {
 import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
 import { DEAD, PENDING, REPLIED, REQUEST_BODY, SCHEMA } from './schema.js';
+import { allColumns } from './statements.js';
 import { uuids } from './values.js';
 
 /** Maximum number of rows that one statement examines, and that are examined for one page. */
@@ -27,9 +29,9 @@ const TIME_DIGITS = 12;
 const REASON = `CASE WHEN r.state <> ${REPLIED} THEN coalesce(
     (SELECT b.frames FROM ${SCHEMA}.body b WHERE b.id = r.id AND b.kind = ${DEAD}),
     (SELECT a.reason FROM ${SCHEMA}.attempt a WHERE a.id = r.id ORDER BY a.n DESC LIMIT 1)) END`;
-/** In the order of `ListedRow`. */
-const COLUMNS = `r.id, r.service, r.owner, r.seq, r.state - 1, r.priority, r.accepted_at, r.not_before,
-  r.expires_at, r.max_attempts, r.attempts, r.generation, r.body_bytes, r.shared::integer, ${REASON}`;
+/** Of `ListedRow`. */
+const COLUMNS = `${allColumns('r')}, ${REASON}`;
+const REASON_AT = REQUEST_ROWS.length;
 const FROM = `FROM ${SCHEMA}.request r`;
 
 const END = `SELECT r.id ${FROM} WHERE r.id < $1::uuid ORDER BY r.id DESC LIMIT 1 OFFSET $2::bigint`;
@@ -126,7 +128,7 @@ export async function history(connection: Connection, uuid: string): Promise<His
     connection.ask(SETTLED, [id]),
   ]);
   if (row === undefined) return null;
-  const [hasKey, attemptsEver, extra] = row.slice(15);
+  const [hasKey, attemptsEver, extra] = row.slice(REASON_AT + 1);
   const reply = settled.find(([kind]) => kind === REPLIED);
   const death = settled.find(([kind]) => kind === DEAD);
   return {
@@ -160,11 +162,12 @@ export async function bodies(connection: Connection, uuid: string): Promise<Body
 }
 
 function listedRow(row: Row): ListedRow {
-  const [uuid, service, owner, ...facts] = row.slice(0, 14);
-  const reason = row[14] as Buffer | null;
+  const [uuid, service, number, state, ...rest] = row.slice(0, REASON_AT);
+  const reason = row[REASON_AT] as Buffer | null;
   return [
-    ...([digitsOf(uuid as Buffer), digitsOf(service as Buffer), String(owner)] as const),
-    ...(facts as number[]),
+    ...([digitsOf(uuid as Buffer), digitsOf(service as Buffer)] as const),
+    ...([number as number, state as number] as const),
+    ...rest.map((cell) => (Buffer.isBuffer(cell) ? cell.toString() : Number(cell))),
     reason === null ? null : reason.toString().slice(0, REASON_CHARACTERS_MAX),
   ];
 }

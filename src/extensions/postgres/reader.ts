@@ -3,7 +3,9 @@ import { present } from '../../core/assert.js';
 import { MajordomoError } from '../../core/errors.js';
 import { failureLine } from '../../wire/failure.js';
 import { unpackFailure } from '../../store/failure-codec.js';
-import { backoffIn, headersIn } from '../../store/fields.js';
+import { storedContent } from '../../store/fields.js';
+import { requestFrom } from '../../store/request.js';
+import { RowReader } from '../../store/rows.js';
 import {
   type Found,
   type Owner,
@@ -132,7 +134,7 @@ export async function load(
     const uuid = present(asked[n], 'what was asked');
     const body = frames ?? (await inParts(read, { uuid, kind: REQUEST_BODY, generation }));
     if (body === null) continue;
-    bodies[n] = { body, headers: headersIn(extra), backoff: backoffIn(extra) };
+    bodies[n] = storedContent(body, extra);
   }
   return bodies;
 }
@@ -158,32 +160,14 @@ export async function claimedOf(
 }
 
 /** A row of `pendingColumns`. */
-export function pendingIn([uuid, service, owner, shared, numbers]: Row): StoredRequest {
-  const [number, priority, generation, attempts, maxAttempts, acceptedAt, ...rest] =
-    numbers as PendingNumbers;
-  const [notBefore, expiresAt, bodyBytes] = rest;
-  return {
-    uuid: uuid as Buffer,
-    number,
-    service: service as Buffer,
-    owner: String(owner) as Owner,
-    isShared: shared === true,
-    state: 'pending',
-    priority,
-    generation,
-    attempts,
-    maxAttempts,
-    acceptedAt,
-    notBefore,
-    expiresAt,
-    bodyBytes,
-  };
+export function pendingIn(row: Row): StoredRequest {
+  return requestFrom(new RowReader(row, 0, numbersIn(row)));
 }
 
-type PendingNumbers = readonly [
-  ...[number: number, priority: number, generation: number, attempts: number, most: number],
-  ...[acceptedAt: number, notBefore: number, expiresAt: number, bodyBytes: number, claim: number],
-];
+/** Its claim is the last one. */
+export function numbersIn(row: Row): readonly number[] {
+  return row[3] as readonly number[];
+}
 
 /** Reads every request once, without bodies. */
 export async function count(connection: Connection): Promise<Tally> {

@@ -7,6 +7,8 @@
  * Each returns whether the fence held, and what the rows were before it.
  */
 import { ATTEMPTS_KEPT, FIRST_CLAIM, KEY_BYTES, KEY_COPIES } from '../../store/store.js';
+import { type RequestField, REQUEST_ROWS } from '../../store/request.js';
+import { requestColumns } from '../../store/rows.js';
 import {
   DEAD,
   IS_CLAIMABLE,
@@ -26,19 +28,31 @@ const KEY = `${SCHEMA}.key`;
 /** Larger bodies are read when their request is sent: a claim of many would take too much memory. */
 const CLAIMED_BODY_MAX = 16_384;
 
-/** In the order of `pendingIn` in reader.ts. */
-const PENDING_NUMBERS = [
-  ...['seq', 'priority', 'generation', 'attempts', 'max_attempts', 'accepted_at'],
-  ...['not_before', 'expires_at', 'body_bytes', 'claim'],
-];
+/** The column of a request's field; a store file has other names for two of them. */
+function columnOf({ name, column }: RequestField): string {
+  if (name === 'uuid') return 'id';
+  return name === 'number' ? 'seq' : column;
+}
+
+const NUMBERS = REQUEST_ROWS.filter(({ as }) => as === 'number');
+const OTHERS = REQUEST_ROWS.filter(({ as }) => as !== 'number');
+
+/** All columns of a request: see `requestFrom`. */
+export function allColumns(of: string): string {
+  return requestColumns((_, field) => `${of}.${columnOf(field)}`);
+}
 
 /**
- * Of a pending request, as brokers learn of it: its numbers in one array, which takes less time than a
- * column for each.
+ * Of a pending request, as brokers learn of it: its numbers and its claim in one array, which takes less
+ * time than a column for each. `pendingIn` in reader.ts reads it.
  */
 export function pendingColumns(of: string): string {
-  const own = ['id', 'service', 'owner', 'shared'].map((name) => `${of}.${name}`);
-  return `${own.join(', ')}, ARRAY[${PENDING_NUMBERS.map((name) => `${of}.${name}::bigint`).join(', ')}]`;
+  const others = requestColumns((_, field) => `${of}.${columnOf(field)}`, OTHERS);
+  const numbers = requestColumns((_, field) => {
+    const cast = field.kind === 'flag' ? '::int4::int8' : '::int8';
+    return `${of}.${columnOf(field)}${cast}`;
+  }, NUMBERS);
+  return `${others}, ARRAY[${numbers}, ${of}.claim::int8]`;
 }
 
 /** A number is never null; an array may have nulls. */
@@ -177,32 +191,34 @@ interface Told {
   readonly bytes?: string;
 }
 
-const ACCEPTED: readonly Column[] = [
-  ['shared', 'bool'],
-  ['priority', 'int4'],
-  ['generation', 'int8'],
-  ['attempts', 'int8'],
-  ['max_attempts', 'int8'],
-  ['accepted_at', 'int8'],
-  ['not_before', 'int8'],
-  ['expires_at', 'int8'],
-  ['body_bytes', 'int8'],
-  ['once', 'bool'],
-  ['claimed', 'bool'],
-  ['service', 'bytea'],
-  ['owner', 'bytea'],
+/** What a new request is given with; its number and its state are those of every new one. */
+export const NEW_NUMBERS: readonly RequestField[] = NUMBERS.filter(
+  ({ name }) => name !== 'number' && name !== 'state',
+);
+export const NEW_OTHERS: readonly RequestField[] = OTHERS.filter(({ name }) => name !== 'uuid');
+
+const NUMBER_TYPES: Readonly<Record<string, NumberType>> = { flag: 'bool', priority: 'int4' };
+
+/** The columns of a new request, which are those of the table, too, in the order of `#newRequests`. */
+const NEW_COLUMNS: readonly Column[] = [
+  ...NEW_NUMBERS.map((field): Column => [columnOf(field), NUMBER_TYPES[field.kind] ?? 'int8']),
+  ...NEW_OTHERS.map((field): Column => [columnOf(field), 'bytea']),
   ['key', 'bytea'],
   ['extra', 'bytea'],
+];
+const ACCEPTED: readonly Column[] = [
+  ...NEW_COLUMNS,
+  ['once', 'bool'],
+  ['claimed', 'bool'],
   ['frames', 'bytea'],
 ];
 
-const NEW_REQUEST = `INSERT INTO ${REQUEST} (id, seq, service, owner, shared, priority, state,
-      generation, attempts, attempts_ever, max_attempts, accepted_at, not_before, expires_at,
-      body_bytes, reply_bytes, key, extra, session, claim, delayed)
-    SELECT f.id, ${NOW_US} + f.n, f.service, f.owner, f.shared, f.priority, ${PENDING},
-      f.generation, f.attempts, 0, f.max_attempts, f.accepted_at, f.not_before, f.expires_at,
-      f.body_bytes, 0, f.key, f.extra, CASE WHEN f.claimed THEN ${MINE} END,
-      CASE WHEN f.claimed THEN ${FIRST_CLAIM} ELSE 0 END, f.not_before > ${NOW_MS}`;
+const NEW_NAMES = NEW_COLUMNS.map(([name]) => name);
+const NEW_REQUEST = `INSERT INTO ${REQUEST} (id, seq, state, attempts_ever, reply_bytes, session, claim,
+      delayed, ${NEW_NAMES.join(', ')})
+    SELECT f.id, ${NOW_US} + f.n, ${PENDING}, 0, 0, CASE WHEN f.claimed THEN ${MINE} END,
+      CASE WHEN f.claimed THEN ${FIRST_CLAIM} ELSE 0 END, f.not_before > ${NOW_MS},
+      ${NEW_NAMES.map((name) => `f.${name}`).join(', ')}`;
 const NEW_BODY = `INSERT INTO ${BODY} (id, kind, frames) SELECT f.id, ${REQUEST_BODY}, f.frames`;
 
 /** What belongs to the state that the requests of `won` have had. */
@@ -434,7 +450,7 @@ export const DIED: Statement = {
   ${told({ made: `${IS_SAME} AND s.state = ${DEAD}` })}`,
 };
 
-/** Returns after the facts the rest of a request, in the order in which `retried` in changes.ts reads it. */
+/** Returns after the facts the whole request, as it was. */
 export const RETRY: Statement = {
   name: 'retry',
   text: `${found(
@@ -452,7 +468,7 @@ export const RETRY: Statement = {
     FROM won w WHERE ${sought('r.id', 'w.id')}
   ),
   ${UNSETTLED}
-  SELECT ${IS_FENCED}, s.n, ${facts('s')}, r.seq, r.priority, r.accepted_at, r.max_attempts
+  SELECT ${IS_FENCED}, s.n, ${facts('s')}, ${allColumns('r')}
   FROM (VALUES (1)) one LEFT JOIN standing s ON true LEFT JOIN ${REQUEST} r ON ${sought('r.id', 's.id')}`,
 };
 

@@ -1,6 +1,7 @@
 /** The JSON about stored requests. */
 import { z } from 'zod';
 
+import { REQUEST_ROWS, type REQUEST_FIELDS, type ShownField } from '../../store/request.js';
 import {
   count,
   flag,
@@ -11,6 +12,7 @@ import {
   orNull,
   SERVICE_NAME,
   text,
+  whole,
 } from './words.js';
 
 const uuid = z
@@ -22,25 +24,32 @@ const uuid = z
 const worker = text('Number of the worker, as in the log.');
 const encoding = z.enum(['utf8', 'base64']);
 
+/** The fields that are shown as they are. */
+export const SHOWN = REQUEST_ROWS.filter(({ shown }) => shown !== undefined);
+
+type Facts = {
+  readonly [Name in ShownField]: (typeof REQUEST_FIELDS)[Name]['kind'] extends 'wallTime'
+    ? z.ZodISODateTime
+    : z.ZodInt;
+};
+
+const facts = Object.fromEntries(
+  SHOWN.map(({ name, kind, min, max, shown }) => {
+    const description = shown === '' ? undefined : shown;
+    return [name, kind === 'wallTime' ? moment(description) : whole(min, max, description)];
+  }),
+) as Facts;
+
 const item = {
   uuid,
   service: text(SERVICE_NAME),
   state: z.enum(['pending', 'dispatched', 'replied', 'dead']),
-  priority: z.int(),
-  attempts: count('Deliveries that ended without a reply since the last retry by an operator.'),
-  maxAttempts: count(),
-  generation: count('How many times an operator retried the request.'),
-  acceptedAt: moment(),
-  notBefore: moment('The broker does not dispatch the request before this time.'),
-  expiresAt: moment(
-    'When the request expires, unless it is answered, or its reply is closed, before that.',
-  ),
+  ...facts,
   reason: orNull(
     text(),
     'Why the request is dead or its last attempt failed, the first 256 characters; null: no attempt ' +
       'failed, or there is a reply, or read without a token.',
   ),
-  bodyBytes: count('Size as stored: the frames, each with its length.'),
   owner: orNull(
     text(),
     'Name of the CURVE key that stored the request; null: stored without a key, or read without a ' +
@@ -51,6 +60,7 @@ const item = {
 
 export const StoredRequest = object(item);
 export type StoredRequest = Json<typeof StoredRequest>;
+export type ShownFacts = Pick<StoredRequest, ShownField>;
 
 const workerFailure = object({
   kind: z.enum(['error', 'final', 'retry']),

@@ -19,9 +19,11 @@ export const text = (description?: string): z.ZodString => described(z.string(),
 
 export const flag = (description?: string): z.ZodBoolean => described(z.boolean(), description);
 
+export const whole = (min: number, max: number, description?: string): z.ZodInt =>
+  described(z.int().min(min).max(max), description);
+
 /** A whole number from 0. */
-export const count = (description?: string): z.ZodInt =>
-  described(z.int().min(0).max(COUNT_MAX), description);
+export const count = (description?: string): z.ZodInt => whole(0, COUNT_MAX, description);
 
 /** A number from 0. */
 export const amount = (description?: string): z.ZodNumber =>

@@ -1,12 +1,11 @@
 /** Options of stored requests: types, defaults, ranges. */
-import { DURATION_MS_MAX } from '../../core/numbers.js';
+import { DURATION_MS_MAX, PRIORITY_MAX } from '../../core/numbers.js';
 import type { Headers } from '../../wire/headers.js';
 import {
   ATTEMPTS_MAX,
   type Backoff,
   BACKOFF_MS_MAX,
   isBackoff,
-  PRIORITY_MAX,
   SCHEDULE_NAME_BYTES_MAX,
 } from '../../wire/tsp.js';
 import { wrong } from '../errors.js';

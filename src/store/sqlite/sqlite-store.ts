@@ -2,7 +2,7 @@
 import type { OpenNodeStore } from '../node-store.js';
 import type { StoreNews } from './file/known-store.js';
 import type { LogReport } from './file/log-watch.js';
-import type { AsideNews, OpenOrder } from '../thread/messages.js';
+import type { AsideNews, OpenOrder } from '../thread/opening.js';
 import { ThreadStore } from '../thread/thread-store.js';
 
 /** What may go beyond opening the existing store. */

@@ -4,7 +4,7 @@ import { type MessagePort, parentPort, workerData } from 'node:worker_threads';
 
 import { present } from '../../core/assert.js';
 import { unpackChunk } from '../chunk-codec.js';
-import { PackReader } from '../packing.js';
+import { PackReader } from '../../core/packing.js';
 import { unpackRecords } from '../record-codec.js';
 import { setAsideText } from '../unusable.js';
 import type { MergeFailure, StoreFailure } from '../store.js';
@@ -15,7 +15,7 @@ import { KnownStore } from './file/known-store.js';
 import { LogWatch, LOOK_MS } from './file/log-watch.js';
 import { fitPairIndex } from './file/pair-index.js';
 import { rowsSetAside, setAside } from './file/set-aside.js';
-import type { AsideNews, OpenFailure, OpenOrder } from '../thread/messages.js';
+import type { AsideNews, OpenFailure, OpenOrder } from '../thread/opening.js';
 import {
   type OperationName,
   type Order,

@@ -8,7 +8,8 @@ import type { MapRecord } from '../map-record.js';
 import { packRecords, unpackRecords } from '../map-record-codec.js';
 import type { MapMerged } from '../map-store.js';
 import type { NodeMerged, NodeRecovered } from '../node-store.js';
-import type { PackReader, PackWriter } from '../packing.js';
+import type { PackReader, PackWriter } from '../../core/packing.js';
+import { putRequest, requestFrom } from '../request.js';
 import type {
   Change,
   ChangeResult,
@@ -29,7 +30,7 @@ import type {
   StoreFailure,
   Transaction,
 } from '../store.js';
-import { packRequest, packRequests, unpackPending, unpackRequest } from './messages.js';
+import { packRequests, unpackPending } from './request-messages.js';
 import {
   BYTES,
   FLAG,
@@ -76,7 +77,7 @@ const MAP_RECORDS: Shape<readonly MapRecord[]> = {
   },
   take: (from) => present(unpackRecords(from.bytes()), 'records of this program'),
 };
-const REQUEST: Shape<StoredRequest> = { put: packRequest, take: unpackRequest };
+const REQUEST: Shape<StoredRequest> = { put: putRequest, take: requestFrom };
 const REQUESTS: Shape<readonly StoredRequest[]> = { put: packRequests, take: unpackPending };
 
 const RESULTS = list(

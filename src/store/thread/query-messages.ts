@@ -17,12 +17,13 @@ export interface PackedPageQuery {
   readonly except: string | null;
 }
 
-/** The fields of a stored request in the order of the statements, bytes as hexadecimal digits. */
+/** The columns of a stored request (request.ts), bytes as hexadecimal digits, and its reason. */
 export type ListedRow = readonly [
   uuid: string,
   service: string,
-  owner: string,
-  ...facts: number[],
+  number: number,
+  state: number,
+  ...rest: (number | string)[],
   reason: string | null,
 ];
 

@@ -3,7 +3,7 @@
  * A call between threads is declared once with them (operations.ts), for both ends.
  */
 import { present } from '../../core/assert.js';
-import type { PackReader, PackWriter } from '../packing.js';
+import type { PackReader, PackWriter } from '../../core/packing.js';
 
 export interface Shape<Value> {
   put(to: PackWriter, value: Value): void;

@@ -1,9 +1,7 @@
 /** What a store's thread answers and tells: all of one moment in one message. */
 import type { MessagePort } from 'node:worker_threads';
 
-import { PackWriter } from '../packing.js';
-import type { PendingRow } from './messages.js';
-import { packPending } from './messages.js';
+import { PackWriter } from '../../core/packing.js';
 import {
   NEWS,
   NEWS_NAMES,
@@ -14,6 +12,7 @@ import {
   type ResultOf,
 } from './operations.js';
 import type { MergeFailure, StoreFailure } from '../store.js';
+import { packPending, type PendingRow } from './request-messages.js';
 import type { Shape, ValueOf } from './shapes.js';
 
 const ANSWER_BYTES = 4096;

@@ -13,13 +13,9 @@ import type {
   HistoryAttempt,
   ListedRequest,
 } from '../queries.js';
-import {
-  type Owner,
-  type RequestUuid,
-  STATES,
-  type StoredState,
-  type StoreFailure,
-} from '../store.js';
+import { requestFrom } from '../request.js';
+import { RowReader } from '../rows.js';
+import type { RequestUuid, StoredState, StoreFailure } from '../store.js';
 import type {
   AttemptRow,
   BodyRows,
@@ -171,29 +167,8 @@ function packedQuery(query: PageQuery): PackedPageQuery {
   };
 }
 
-function requestOf([uuid, service, owner, ...rest]: ListedRow): ListedRequest {
-  const facts = rest.slice(0, -1) as number[];
-  const reason = rest.at(-1) as string | null;
-  const [number = 0, state = 0, priority = 0, acceptedAt = 0, notBefore = 0] = facts;
-  const [expiresAt = 0, maxAttempts = 0, attempts = 0, generation = 0] = facts.slice(5);
-  const [bodyBytes = 0, shared = 0] = facts.slice(9);
-  return {
-    uuid: Buffer.from(uuid, 'hex'),
-    service: Buffer.from(service, 'hex'),
-    number,
-    state: STATES[state] ?? 'pending',
-    priority,
-    acceptedAt,
-    notBefore,
-    expiresAt,
-    maxAttempts,
-    attempts,
-    generation,
-    bodyBytes,
-    owner: owner as Owner,
-    isShared: shared === 1,
-    reason,
-  };
+function requestOf(row: ListedRow): ListedRequest {
+  return { ...requestFrom(new RowReader(row)), reason: row[row.length - 1] as string | null };
 }
 
 function attemptOf({ failure, ...attempt }: AttemptRow): HistoryAttempt {

@@ -10,7 +10,7 @@ import { packHint, unpackHint } from '../hint-codec.js';
 import type { MapRecord } from '../map-record.js';
 import type { MapStoreEvents } from '../map-store.js';
 import type { NodeMerged, NodeRecovered, NodeStore } from '../node-store.js';
-import { PackReader, PackWriter } from '../packing.js';
+import { PackReader, PackWriter } from '../../core/packing.js';
 import type {
   Change,
   ChangeResult,
@@ -31,7 +31,7 @@ import type {
   StoreFailure,
   Transaction,
 } from '../store.js';
-import type { OpenFailure } from './messages.js';
+import type { OpenFailure } from './opening.js';
 import {
   NEWS,
   NEWS_NAMES,

@@ -19,6 +19,7 @@ import {
   type ScheduleFacts,
   type ScheduleTable,
 } from './schedule-table.js';
+import { newRequest } from '../../store/request.js';
 import {
   ANONYMOUS,
   type Change,
@@ -275,7 +276,11 @@ export class ScheduleCommands {
     const isNew = known === null;
     // What it is due less often is free when it is committed.
     const more = Math.max(0, perHourOf(facts) - perHourOf(known?.facts ?? null));
-    const request = this.#newRequest(owner, due, body.length);
+    const { wall } = this.#context;
+    const request = newRequest(this.#uuids.next(wall), body.length, {
+      ...{ service: SCHEDULES, owner, isShared: false, priority: 0, maxAttempts: ATTEMPTS_MAX },
+      ...{ acceptedAt: wall, notBefore: due, expiresAt: wall + DURATION_MS_MAX },
+    });
     // In a shared store it is this broker that stores what it is due for.
     const claim = this.#context.claims === null ? {} : { claim: FIRST_CLAIM };
     const change: Change = { kind: 'accept', request, body, key: null, ...claim };
@@ -366,31 +371,6 @@ export class ScheduleCommands {
     return this.#table.size + this.#making >= SCHEDULES_MAX
       ? this.#refused(`a node has at most ${SCHEDULES_MAX} schedules`)
       : null;
-  }
-
-  #newRequest(
-    owner: Owner,
-    due: number,
-    bodyBytes: number,
-  ): { -readonly [Field in keyof StoredRequest]: StoredRequest[Field] } {
-    const { wall } = this.#context;
-    return {
-      uuid: this.#uuids.next(wall),
-      // Its number is assigned when its batch begins.
-      number: 0,
-      service: SCHEDULES,
-      state: 'pending',
-      priority: 0,
-      acceptedAt: wall,
-      notBefore: due,
-      expiresAt: wall + DURATION_MS_MAX,
-      maxAttempts: ATTEMPTS_MAX,
-      attempts: 0,
-      generation: 0,
-      bodyBytes,
-      owner,
-      isShared: false,
-    };
   }
 
   /** After a fatal failure it is uncertain what is on disk: there is no answer. */

@@ -26,6 +26,7 @@ import {
   ScheduleTable,
 } from './schedule-table.js';
 import type { Scope } from './scope.js';
+import { newRequest } from '../../store/request.js';
 import { contentOf, extraOf } from '../../store/fields.js';
 import {
   type Change,
@@ -541,7 +542,18 @@ export class Schedules {
     const who = { owner, quotas, holder: null };
     const body = Buffer.allocUnsafeSlow(bodyBytes);
     pack(frames, read.body, frames.count, body, 0, false);
-    const request = this.#newRequest(owner, read, frames.copy(read.service), bodyBytes);
+    const { wall, options: defaults } = this.#context;
+    const { options } = read;
+    const request = newRequest(this.#uuids.next(wall), bodyBytes, {
+      service: frames.copy(read.service),
+      owner,
+      isShared: options.shared ?? false,
+      priority: options.priority ?? 0,
+      maxAttempts: options.maxAttempts ?? defaults.maxAttempts,
+      acceptedAt: wall,
+      notBefore: wall + (options.delayMs ?? 0),
+      expiresAt: wall + (options.ttlMs ?? defaults.requestTtlMs),
+    });
     const key = scheduleKey(read.name, timeText(due));
     const accept: NewRequest = {
       ...{ kind: 'accept', request, body, key },
@@ -577,32 +589,6 @@ export class Schedules {
         return false;
       },
     });
-  }
-
-  #newRequest(
-    owner: StoredRequest['owner'],
-    { options }: TspSchedule,
-    service: Buffer,
-    bodyBytes: number,
-  ): { -readonly [Field in keyof StoredRequest]: StoredRequest[Field] } {
-    const { wall, options: defaults } = this.#context;
-    return {
-      uuid: this.#uuids.next(wall),
-      // Its number is assigned when its batch begins.
-      number: 0,
-      service,
-      state: 'pending',
-      priority: options.priority ?? 0,
-      acceptedAt: wall,
-      notBefore: wall + (options.delayMs ?? 0),
-      expiresAt: wall + (options.ttlMs ?? defaults.requestTtlMs),
-      maxAttempts: options.maxAttempts ?? defaults.maxAttempts,
-      attempts: 0,
-      generation: 0,
-      bodyBytes,
-      owner,
-      isShared: options.shared ?? false,
-    };
   }
 }
 

@@ -33,19 +33,19 @@ import type { TitanicContext } from './context.js';
 import { NO_SLOT } from './open-index.js';
 import type { Schedules } from './schedules.js';
 import { type ChangeCallback, DOUBTFUL, type OpenRequests } from './open-requests.js';
+import { newRequest } from '../../store/request.js';
 import { contentOf, extraOf } from '../../store/fields.js';
 import {
   type ChangeResult,
   FIRST_CLAIM,
   type NewRequest,
   type RequestUuid,
-  type StoredRequest,
 } from '../../store/store.js';
 import { placeOf } from './parts.js';
 import type { Progress } from './progress.js';
 import type { AnswerNumber } from './store-waits.js';
 import type { Uuids } from './uuid.js';
-import { type WaitingNumber, type WaitingRequest, WaitingRequests } from './waiting-requests.js';
+import { type WaitingNumber, WaitingRequests } from './waiting-requests.js';
 import type { Intent } from './writer.js';
 
 /** Services whose requests change nothing. */
@@ -225,7 +225,7 @@ export class TitanicServices {
   accepting(number: WaitingNumber): Intent {
     const waiting = this.#waiting.take(number);
     const { id, party, owner, holder, body, key, extra } = waiting;
-    const request = this.#newRequest(waiting);
+    const request = newRequest(this.#uuids.next(waiting.acceptedAt), body.length, waiting);
     const bytes = body.length + (extra === null ? 0 : extra.length);
     const decided = (): void => {
       this.#accepting.count({ owner, holder }, bytes, -1);
@@ -266,29 +266,6 @@ export class TitanicServices {
         if (failure.kind !== 'fatal') refuse(this.#requests.failureText(failure));
         return false;
       },
-    };
-  }
-
-  #newRequest(waiting: WaitingRequest): {
-    -readonly [Field in keyof StoredRequest]: StoredRequest[Field];
-  } {
-    const { service, priority, acceptedAt, notBefore, expiresAt, maxAttempts, body } = waiting;
-    return {
-      uuid: this.#uuids.next(acceptedAt),
-      // Its number is assigned when its batch begins.
-      number: 0,
-      service,
-      state: 'pending',
-      priority,
-      acceptedAt,
-      notBefore,
-      expiresAt,
-      maxAttempts,
-      attempts: 0,
-      generation: 0,
-      bodyBytes: body.length,
-      owner: waiting.owner,
-      isShared: waiting.isShared,
     };
   }
 

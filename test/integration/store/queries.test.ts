@@ -56,7 +56,7 @@ describe('a list of the requests in a file', () => {
     expect(first.next).not.toBeNull();
     const second = reader.page({ ...query, after: first.next });
     expect(second).toMatchObject({ next: null });
-    expect(second.rows.map((row) => row[3])).toEqual([2, 1]);
+    expect(second.rows.map((row) => row[2])).toEqual([2, 1]);
     db.close();
   });
 });

@@ -142,7 +142,10 @@ describe('a node that is not active', () => {
     const before = s.store.changes.length;
     s.answers('list');
     // As the active node, it would have made the request dead.
-    expect([s.store.asked.map(({ kind }) => kind), s.titanic.isSettled]).toEqual([['commit'], true]);
+    expect([s.store.asked.map(({ kind }) => kind), s.titanic.isSettled]).toEqual([
+      ['commit'],
+      true,
+    ]);
     expect(s.store.changes.slice(before)).toEqual([]);
     s.store.mayOverlap = true;
     s.freesStore();

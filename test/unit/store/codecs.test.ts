@@ -1,10 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
+import { joinExtra } from '../../../src/core/numbered-fields.js';
 import { packBatch, unpackBatch } from '../../../src/store/batch-codec.js';
 import { RecordWriter, type StoreRecord, unpackRecords } from '../../../src/store/record-codec.js';
 import { packFailure } from '../../../src/store/failure-codec.js';
-import { joinExtra } from '../../../src/store/fields.js';
+
 import { type Change, FORMAT, type Owner } from '../../../src/store/store.js';
 import {
   accept,

@@ -96,7 +96,7 @@ export class QueryRunner {
     for (const [place, uuid] of uuids.entries()) {
       if (place === this.#pageRowsMax) return { rows, next: uuids[place - 1] ?? null };
       const row = this.#sql.one.get(bytesOf(uuid)) as ListedRow | undefined;
-      if (row === undefined || (state !== null && row[4] !== state - 1)) continue;
+      if (row === undefined || (state !== null && row[3] !== state - 1)) continue;
       if (service !== null && row[1] !== service) continue;
       if (rows.length === limit) return { rows, next: rows.at(-1)?.[0] ?? null };
       rows.push(row);
@@ -109,7 +109,7 @@ export class QueryRunner {
     return this.#db.transaction((): HistoryRows | null => {
       const row = this.#sql.one.get(bytesOf(uuid)) as ListedRow | undefined;
       if (row === undefined) return null;
-      const [, , , number] = row;
+      const [, , number] = row;
       const more = this.#sql.more.get(bytesOf(uuid)) as MoreRow;
       return {
         row,

@@ -1,6 +1,7 @@
 /** All statements that read for display. */
 import { REASON_CHARACTERS_MAX } from '../../queries.js';
 import { SHOWN_BYTES_MAX } from '../../bodies.js';
+import { requestColumns } from '../../rows.js';
 import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
 import { DEAD, REPLIED } from '../file/schema.js';
 
@@ -10,9 +11,9 @@ const REASON = `CASE WHEN state = ${REPLIED} THEN NULL ELSE substr(coalesce(
     (SELECT reason FROM attempts WHERE attempts.number = requests.number ORDER BY ordinal DESC LIMIT 1)
   ), 1, ${REASON_CHARACTERS_MAX}) END`;
 
-/** In the order of `ListedRow`, with bytes as text, which is read into JavaScript much faster. */
-const COLUMNS = `hex(uuid), hex(service), owner, number, state - 1, priority, accepted_at, not_before,
-  expires_at, max_attempts, attempts, generation, body_bytes, shared, ${REASON}`;
+/** Of `ListedRow`, with bytes as text, which is read into JavaScript much faster. */
+const COLUMNS = `${requestColumns((column, { as }) => (as === 'bytes' ? `hex(${column})` : column))},
+  ${REASON}`;
 
 /** Newest first: uuids of version 7 are in order of acceptance. */
 const NEWEST = 'ORDER BY uuid DESC';

@@ -6,7 +6,7 @@ import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
 import type { RequestRecord } from '../../record-codec.js';
 import { ATTEMPTS_KEPT } from '../../store.js';
 import { setAsideText } from '../../unusable.js';
-import { isOwner } from '../../well-formed.js';
+import { isOwner } from '../../request.js';
 import { recordsIn } from '../tables/changed-records.js';
 import { openForReading } from '../file/database.js';
 import { formatOf } from '../file/formats.js';

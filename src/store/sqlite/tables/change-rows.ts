@@ -2,7 +2,9 @@
 import { present } from '../../../core/assert.js';
 import { nextAfter } from '../../../core/numbers.js';
 import { isOnceKey } from '../../../wire/tsp.js';
-import { joinExtra } from '../../fields.js';
+import { joinExtra } from '../../../core/numbered-fields.js';
+import { requestFrom } from '../../request.js';
+import { RowReader } from '../../rows.js';
 import {
   ATTEMPTS_KEPT,
   type Change,
@@ -21,12 +23,12 @@ import type { OwnerCounts } from './owner-counts.js';
 import type { ServiceCounts } from './service-counts.js';
 import {
   insertAttempt,
+  insertRequest,
   overdue,
   type Standing,
   standingOf,
   STATE_NAMES,
   type Statements,
-  storedRequest,
   type Tally,
 } from './statements.js';
 
@@ -113,28 +115,11 @@ export class ChangeRows {
       if (known !== undefined) return { kind: 'known', uuid: known };
       this.#keys.put(service, key, { owner, uuid, until: null, extra: null });
     }
-    const { changes } = this.#sql.insertRequest.run(
-      number,
-      request.uuid,
-      request.service,
-      key,
-      PENDING,
-      request.generation,
-      request.priority,
-      request.acceptedAt,
-      request.notBefore,
-      request.expiresAt,
-      request.maxAttempts,
-      request.attempts,
-      0,
-      request.bodyBytes,
-      changed,
-      changed,
-      request.owner,
-      request.isShared ? 1 : 0,
-      change.extra ?? null,
-    );
-    if (changes === 0) {
+    const isNew = insertRequest(this.#sql, {
+      request: isNumbered ? request : { ...request, number },
+      ...{ key, attemptsEver: 0, changed, born: changed, extra: change.extra ?? null },
+    });
+    if (!isNew) {
       const standing = present(standingOf(this.#sql, request.uuid), 'the request of this uuid');
       return this.#acceptAgain(standing, change);
     }
@@ -233,7 +218,7 @@ export class ChangeRows {
     const { number: changed } = this.#transaction;
     this.#sql.reopen.run(generation, at, expiresAt, 0, changed, standing.number);
     const row = present(this.#sql.request.get(standing.number), 'the request that is retried');
-    return { kind: 'retried', request: storedRequest(row) };
+    return { kind: 'retried', request: requestFrom(new RowReader(row)) };
   }
 
   #sweep({ now, keyUntil, most }: ChangeOf<'sweep'>): ChangeResult {

@@ -8,10 +8,10 @@ import type { Chunk, ReadPlace, RequestUuid } from '../../store.js';
 import type { MapRows } from './map-rows.js';
 import {
   type ChangedRow,
+  changedRow,
   prepareReading,
   type ReadingStatements,
   type Statements,
-  storedRequest,
 } from './statements.js';
 
 /** Maximum number of tombstones, and of keys, in one chunk, unless one transaction has more. */
@@ -27,14 +27,16 @@ export function readChunk(
   bytesMax: number,
 ): Chunk {
   const records = new RecordWriter();
-  const rows = sql.changedRequests.all(place.changed, place.number, requestsMax + 1);
+  const rows = sql.changedRequests
+    .all(place.changed, place.number, requestsMax + 1)
+    .map(changedRow);
   let { changed, number } = place;
   let count = 0;
   for (const row of rows) {
     if (count > 0 && (count === requestsMax || records.bytes >= bytesMax)) break;
     records.add(recordOf(sql, row, place.bodiesUpTo));
     changed = row.changed;
-    number = row.number;
+    number = row.request.number;
     count++;
   }
   // All transactions before that of the next request are complete; if there is none, all are.
@@ -102,8 +104,7 @@ export function recordOf(
 
 /** The same; `null` is what a damaged file lacks. */
 function recordIn(sql: ReadingStatements, row: ChangedRow, isWithBody: boolean): RequestRecord {
-  const { key, attemptsEver, born: _born, changed: _changed, extra, ...rest } = row;
-  const request = storedRequest(rest);
+  const { request, key, attemptsEver, extra } = row;
   const { number, state } = request;
   return {
     kind: 'request',
@@ -127,6 +128,6 @@ export function* recordsIn(
   after: RequestUuid,
 ): Generator<RequestRecord | KeyRecord> {
   const sql = prepareReading(db);
-  for (const row of sql.requestsById.iterate(after)) yield recordIn(sql, row, true);
+  for (const row of sql.requestsById.iterate(after)) yield recordIn(sql, changedRow(row), true);
   for (const row of sql.rememberedKeys.iterate()) yield { kind: 'key', ...row };
 }

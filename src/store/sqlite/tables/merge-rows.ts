@@ -9,7 +9,13 @@ import type { OwnerCounts } from './owner-counts.js';
 import { recordOf } from './changed-records.js';
 import { KeyRows } from './key-rows.js';
 import type { ServiceCounts } from './service-counts.js';
-import { insertAttempt, STATE_NUMBERS, type Statements } from './statements.js';
+import {
+  changedRow,
+  insertAttempt,
+  insertRequest,
+  STATE_NUMBERS,
+  type Statements,
+} from './statements.js';
 
 /** Ends a request that is in the store. */
 type Remove = (uuid: RequestUuid, keyUntil: number) => void;
@@ -49,7 +55,7 @@ export class MergeRows implements MergeTables {
 
   request(uuid: RequestUuid): RequestHere | null {
     const row = this.#sql.record.get(uuid);
-    return row === undefined ? null : recordOf(this.#sql, row, Infinity);
+    return row === undefined ? null : recordOf(this.#sql, changedRow(row), Infinity);
   }
 
   isFree(number: number): boolean {
@@ -61,29 +67,12 @@ export class MergeRows implements MergeTables {
   }
 
   insert(record: RequestRecord, body: Buffer, number: number): void {
-    const { request, attemptsEver } = record;
+    const { attemptsEver, extra } = record;
+    const request = { ...record.request, number };
+    const changed = this.#changed;
     this.#tally.nextNumber = nextAfter(this.#tally.nextNumber, number);
-    this.#sql.insertRequest.run(
-      number,
-      request.uuid,
-      request.service,
-      null,
-      STATE_NUMBERS[request.state],
-      request.generation,
-      request.priority,
-      request.acceptedAt,
-      request.notBefore,
-      request.expiresAt,
-      request.maxAttempts,
-      request.attempts,
-      attemptsEver,
-      request.bodyBytes,
-      this.#changed,
-      this.#changed,
-      request.owner,
-      request.isShared ? 1 : 0,
-      record.extra,
-    );
+    const row = { request, key: null, attemptsEver, changed, born: changed, extra };
+    insertRequest(this.#sql, row);
     this.#sql.insertBody.run(number, body);
     this.#count(request, 1);
     this.#owners.add(request.owner, 1, bytesOf(record));

@@ -5,18 +5,22 @@ import { WALL_MS_MAX } from '../../../core/numbers.js';
 import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
 import type { KnownKey } from '../../merge.js';
 import type { KeyRecord, StoredDeath, StoredReply, TombstoneRecord } from '../../record-codec.js';
+import { ATTEMPT_FIELDS } from '../../attempt.js';
+import { REQUEST_ROWS, requestFrom, type StoredRequest } from '../../request.js';
+import { cellsOf, requestColumns, RowReader } from '../../rows.js';
 import type {
   Attempt,
   Holding,
   Owner,
   RequestUuid,
   ServiceCount,
-  StoredRequest,
   StoredState,
   Tombstone,
 } from '../../store.js';
-import type { PendingRow } from '../../thread/messages.js';
+import type { PendingRow } from '../../thread/request-messages.js';
 import { DEAD, PENDING, REPLIED } from '../file/schema.js';
+
+type Value = number | string | Buffer | null;
 
 /** What is counted when the store is opened, and updated with every change. */
 export interface Tally {
@@ -51,7 +55,8 @@ export interface Standing {
 }
 
 /** A request as sent to the other store of a pair. */
-export interface ChangedRow extends RequestRow {
+export interface ChangedRow {
+  readonly request: StoredRequest;
   readonly key: Buffer | null;
   readonly attemptsEver: number;
   readonly changed: number;
@@ -59,9 +64,17 @@ export interface ChangedRow extends RequestRow {
   readonly extra: Buffer | null;
 }
 
-interface RequestRow extends Omit<StoredRequest, 'state' | 'isShared'> {
-  readonly state: number;
-  readonly shared: number;
+/** A row of `record` or `changedRequests`. */
+export function changedRow(row: readonly Value[]): ChangedRow {
+  const from = new RowReader(row);
+  return {
+    request: requestFrom(from),
+    key: from.maybe(),
+    attemptsEver: from.number(),
+    changed: from.number(),
+    born: from.number(),
+    extra: from.maybe(),
+  };
 }
 
 export const STATE_NAMES: Readonly<Record<number, StoredState>> = {
@@ -69,10 +82,6 @@ export const STATE_NAMES: Readonly<Record<number, StoredState>> = {
   [REPLIED]: 'replied',
   [DEAD]: 'dead',
 };
-
-export function storedRequest({ shared, state, ...row }: RequestRow): StoredRequest {
-  return { ...row, isShared: shared === 1, state: STATE_NAMES[state] ?? 'pending' };
-}
 
 export const STATE_NUMBERS: Readonly<Record<StoredState, number>> = {
   pending: PENDING,
@@ -129,11 +138,18 @@ function standing(row: StandingRow): Standing {
   };
 }
 
-const REQUEST = `uuid, number, service, state, priority, accepted_at AS acceptedAt,
-  not_before AS notBefore, expires_at AS expiresAt, max_attempts AS maxAttempts, attempts,
-  generation, body_bytes AS bodyBytes, owner, shared`;
-
-const RECORD = `${REQUEST}, key, attempts_ever AS attemptsEver, changed, born, extra`;
+const REQUEST = requestColumns((column) => column);
+// Text is read into JavaScript much faster than blobs.
+const REQUEST_AS_TEXT = requestColumns((column, { as }) =>
+  as === 'bytes' ? `hex(${column})` : column,
+);
+/** Of a record, after its request. */
+const REST = 'key, attempts_ever, changed, born, extra';
+const RECORD = `${REQUEST}, ${REST}`;
+const ATTEMPT = Object.values(ATTEMPT_FIELDS).map(({ column }) => column);
+const ATTEMPT_AS = Object.entries(ATTEMPT_FIELDS).map(
+  ([name, { column }]) => `${column} AS ${name}`,
+);
 
 const SQL = {
   begin: 'BEGIN IMMEDIATE',
@@ -165,9 +181,7 @@ const SQL = {
   isTaken: 'SELECT 1 FROM requests WHERE number = ?',
   /** The last row of a slice. */
   endOfSlice: 'SELECT number FROM requests WHERE number > ? ORDER BY number LIMIT 1 OFFSET ?',
-  // Text is read into JavaScript much faster than blobs.
-  pending: `SELECT hex(uuid), hex(service), owner, number, 0, priority, accepted_at, not_before, expires_at,
-    max_attempts, attempts, generation, body_bytes, shared FROM requests WHERE state = ${PENDING} AND number > ?
+  pending: `SELECT ${REQUEST_AS_TEXT} FROM requests WHERE state = ${PENDING} AND number > ?
     AND number <= ? ORDER BY number LIMIT ?`,
   body: `SELECT body, extra FROM requests JOIN bodies USING (number)
     WHERE uuid = ? AND state = ${PENDING}`,
@@ -181,15 +195,14 @@ const SQL = {
   reason: 'SELECT reason FROM deaths WHERE number = ?',
   lastFailure: `SELECT failure FROM attempts WHERE number = ? ORDER BY ordinal DESC LIMIT 1`,
   deathRow: 'SELECT reason, died_at AS at FROM deaths WHERE number = ?',
-  attempts: `SELECT worker, started_at AS startedAt, ended_at AS endedAt, reason, failure, extra
-    FROM attempts WHERE number = ? ORDER BY ordinal`,
+  attempts: `SELECT ${ATTEMPT_AS.join(', ')}, extra FROM attempts WHERE number = ? ORDER BY ordinal`,
   over: `SELECT uuid, ${STANDING} FROM requests WHERE state > ${PENDING} AND expires_at <= ?
     ORDER BY expires_at, uuid LIMIT ?`,
 
-  insertRequest: `INSERT INTO requests (number, uuid, service, key, state, generation, priority,
-    accepted_at, not_before, expires_at, max_attempts, attempts, attempts_ever, body_bytes, changed, born,
-    owner, shared, extra)
-    VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO NOTHING`,
+  /** Its cells (request.ts), then the rest. */
+  insertRequest: `INSERT INTO requests (${REQUEST_ROWS.map(({ column }) => column).join(', ')}, ${REST})
+    VALUES (${REQUEST_ROWS.map(({ kind }) => (kind === 'state' ? '? + 1' : '?')).join(', ')},
+    ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO NOTHING`,
   insertBody: 'INSERT INTO bodies (number, body) VALUES (?, ?)',
   reopen: `UPDATE requests SET state = ${PENDING}, generation = ?, not_before = ?, expires_at = ?,
     attempts = ?, changed = ? WHERE number = ?`,
@@ -210,8 +223,8 @@ const SQL = {
 
   setAttempt: `UPDATE requests SET state = ${PENDING}, generation = ?, attempts = ?,
     attempts_ever = ?, not_before = ?, changed = ? WHERE number = ?`,
-  insertAttempt: `INSERT INTO attempts (number, ordinal, worker, started_at, ended_at, reason,
-    failure, extra) VALUES (?, ?, ?, ?, ?, ?, ?, ?)`,
+  insertAttempt: `INSERT INTO attempts (number, ordinal, ${ATTEMPT.join(', ')}, extra)
+    VALUES (?, ?, ${ATTEMPT.map(() => '?').join(', ')}, ?)`,
   deleteAttempt: 'DELETE FROM attempts WHERE number = ? AND ordinal = ?',
   deleteAttempts: 'DELETE FROM attempts WHERE number = ?',
 
@@ -253,7 +266,6 @@ const SQL = {
     (SELECT uuid, closed_by FROM tombstones WHERE changed <= ? ORDER BY changed LIMIT ?)`,
 };
 
-type Value = number | string | Buffer | null;
 type Name = keyof typeof SQL;
 
 /** The rows that the reading statements return. */
@@ -268,7 +280,7 @@ interface Rows {
     readonly checkpointed: number;
   };
   readonly standing: StandingRow;
-  readonly request: RequestRow;
+  readonly request: readonly Value[];
   readonly endOfSlice: number;
   readonly pending: PendingRow;
   readonly body: readonly [body: Buffer, extra: Buffer | null];
@@ -283,9 +295,9 @@ interface Rows {
   readonly addToService: Omit<ServiceCount, 'service'>;
   readonly storeId: Buffer;
   readonly peer: Holding;
-  readonly record: ChangedRow;
-  readonly changedRequests: ChangedRow;
-  readonly requestsById: ChangedRow;
+  readonly record: readonly Value[];
+  readonly changedRequests: readonly Value[];
+  readonly requestsById: readonly Value[];
   readonly isTaken: number;
   readonly bodyOf: Buffer;
   readonly replyRow: StoredReply;
@@ -315,7 +327,16 @@ const SCALARS: readonly string[] = [
 ] satisfies Name[];
 
 /** Statements whose rows are arrays. */
-const ARRAYS: readonly string[] = ['standing', 'over', 'pending', 'body'] satisfies Name[];
+const ARRAYS: readonly string[] = [
+  'standing',
+  'over',
+  'pending',
+  'body',
+  'request',
+  'record',
+  'changedRequests',
+  'requestsById',
+] satisfies Name[];
 
 /** Those that read the records of a store, in service or not. */
 const READING = [
@@ -357,4 +378,13 @@ export function insertAttempt(
   { worker, startedAt, endedAt, reason, failure, extra }: Attempt,
 ): void {
   sql.insertAttempt.run(number, ordinal, worker, startedAt, endedAt, reason, failure, extra);
+}
+
+/** @returns false if its uuid is there */
+export function insertRequest(
+  sql: Statements,
+  { request, key, attemptsEver, changed, born, extra }: ChangedRow,
+): boolean {
+  const rest = [key, attemptsEver, changed, born, extra];
+  return sql.insertRequest.run(...cellsOf(request), ...rest).changes > 0;
 }

@@ -7,7 +7,7 @@ import type Database from 'better-sqlite3';
 import { present } from '../../../core/assert.js';
 import { failureLine } from '../../../wire/failure.js';
 import { unpackFailure } from '../../failure-codec.js';
-import { backoffIn, headersIn } from '../../fields.js';
+import { storedContent } from '../../fields.js';
 import type { MapRecord } from '../../map-record.js';
 import type { MapMerged } from '../../map-store.js';
 import type { NodeRecovered } from '../../node-store.js';
@@ -30,7 +30,7 @@ import { ChangeRows, closersOf, type KeptCounts } from './change-rows.js';
 import { countContent } from './content-counts.js';
 import { MapRows } from './map-rows.js';
 import { MergeRows } from './merge-rows.js';
-import type { PendingRow } from '../../thread/messages.js';
+import type { PendingRow } from '../../thread/request-messages.js';
 import { OwnerCounts } from './owner-counts.js';
 import { readChunk } from './changed-records.js';
 import { DEAD, REPLIED } from '../file/schema.js';
@@ -332,8 +332,7 @@ export class Tables {
   body(uuid: RequestUuid): StoredContent | null {
     const row = this.#sql.body.get(uuid);
     if (row === undefined) return null;
-    const [body, extra] = row;
-    return { body, headers: headersIn(extra), backoff: backoffIn(extra) };
+    return storedContent(...row);
   }
 
   lookUp(uuid: RequestUuid, replyBytesMax: number): Found {

@@ -4,8 +4,8 @@
  * little-endian. Reading never fails: missing values read as 0 or empty, and `isWhole` is false
  * then.
  */
-import { copyBytes } from '../core/bytes.js';
-import { isWhole } from '../core/numbers.js';
+import { copyBytes } from './bytes.js';
+import { isWhole } from './numbers.js';
 
 const NUMBER_BYTES = 8;
 const LENGTH_BYTES = 4;

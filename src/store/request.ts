@@ -1,0 +1,282 @@
+/**
+ * What a stored request is: the one table of its fields, and the functions that pack and read one. What
+ * the nodes of a pair send each other, the messages between threads, the columns of both engines, the
+ * check of what a peer sends, and what is shown of a request all follow from them.
+ *
+ * `putRequest` and `requestFrom` name the fields in the order of the table, because a loop over the table
+ * takes half as long again; a test compares both with it.
+ */
+import { COUNT_MAX, isWhole, PRIORITY_MAX, SEQUENCE_MAX, WALL_MS_MAX } from '../core/numbers.js';
+
+/** 16 bytes: a UUIDv7. */
+export type RequestUuid = Buffer;
+
+/** The owner of a request (D70, D71): a CURVE key, by its name; `anonymous`: stored without a key. */
+export type Owner = 'anonymous' | `key:${string}`;
+export const ANONYMOUS = 'anonymous';
+
+/** Who owns a request, and whether only its owner may access it. */
+export interface Ownership {
+  readonly owner: Owner;
+  /** D71: everybody who knows its uuid may. */
+  readonly isShared: boolean;
+}
+
+/** The state of a request in the store. (Closed and expired ones are not in it.) */
+export type StoredState = 'pending' | 'replied' | 'dead';
+
+/** In the order of the numbers that encode them; columns of both engines have the number plus one. */
+export const STATES: readonly StoredState[] = ['pending', 'replied', 'dead'];
+
+/** A request without its body. Wall times in milliseconds since 1970. */
+export interface StoredRequest extends Ownership {
+  readonly uuid: RequestUuid;
+  readonly service: Buffer;
+  /**
+   * Order of acceptance in this store. A number that is not above all that were given before is
+   * replaced by the next one when the request is accepted. A merged request keeps the number that
+   * it had in the other store, if that is free here. Requests of one merge whose number is taken
+   * come after all others, in the order in which they were accepted (`acceptedAt`, then uuid).
+   */
+  readonly number: number;
+  readonly state: StoredState;
+  /** -100 to 100; higher is sent first. */
+  readonly priority: number;
+  readonly acceptedAt: number;
+  /** It is not dispatched before this time. */
+  readonly notBefore: number;
+  /** When it expires if it is not served. */
+  readonly expiresAt: number;
+  readonly maxAttempts: number;
+  /** Attempts since an operator's last retry. */
+  readonly attempts: number;
+  readonly generation: number;
+  /** Size of its body, packed. */
+  readonly bodyBytes: number;
+}
+
+const NAME_BYTES_MAX = 255;
+const OWNER_CHARACTERS_MAX = 300;
+
+/** By kind of value: how it is encoded, and the bounds of the number, or of the length. */
+const KINDS = {
+  uuid: { as: 'bytes', min: 16, max: 16 },
+  name: { as: 'bytes', min: 1, max: NAME_BYTES_MAX },
+  owner: { as: 'text', min: 1, max: OWNER_CHARACTERS_MAX },
+  state: { as: 'number', min: 0, max: STATES.length - 1 },
+  flag: { as: 'number', min: 0, max: 1 },
+  priority: { as: 'number', min: -PRIORITY_MAX, max: PRIORITY_MAX },
+  place: { as: 'number', min: 1, max: SEQUENCE_MAX },
+  wallTime: { as: 'number', min: 0, max: WALL_MS_MAX },
+  count: { as: 'number', min: 0, max: COUNT_MAX },
+  countFromOne: { as: 'number', min: 1, max: COUNT_MAX },
+} as const;
+
+type Kind = keyof typeof KINDS;
+
+type KindOf<Value> = Value extends Buffer
+  ? 'uuid' | 'name'
+  : Value extends boolean
+    ? 'flag'
+    : Value extends StoredState
+      ? 'state'
+      : Value extends number
+        ? 'priority' | 'place' | 'wallTime' | 'count' | 'countFromOne'
+        : 'owner';
+
+interface Field {
+  /** Its number in records and changes. The same in all versions; see fields.ts for the others. */
+  readonly field: number;
+  readonly kind: Kind;
+  /** Of both engines; the identity and the number have other names in PostgreSQL. */
+  readonly column: string;
+  /** Whose choice it is when the request is stored. */
+  readonly setBy: 'client' | 'broker';
+  /** It is shown as it is, with this description in the HTTP API. */
+  readonly shown?: string;
+}
+
+/** All fields, in the order in which they are packed and selected. */
+export const REQUEST_FIELDS = {
+  uuid: { field: 1, kind: 'uuid', column: 'uuid', setBy: 'broker' },
+  service: { field: 2, kind: 'name', column: 'service', setBy: 'client' },
+  number: { field: 3, kind: 'place', column: 'number', setBy: 'broker' },
+  state: { field: 4, kind: 'state', column: 'state', setBy: 'broker' },
+  priority: { field: 5, kind: 'priority', column: 'priority', setBy: 'client', shown: '' },
+  acceptedAt: { field: 6, kind: 'wallTime', column: 'accepted_at', setBy: 'broker', shown: '' },
+  notBefore: {
+    ...{ field: 7, kind: 'wallTime', column: 'not_before', setBy: 'client' },
+    shown: 'The broker does not dispatch the request before this time.',
+  },
+  expiresAt: {
+    ...{ field: 8, kind: 'wallTime', column: 'expires_at', setBy: 'client' },
+    shown: 'When the request expires, unless it is answered, or its reply is closed, before that.',
+  },
+  maxAttempts: {
+    ...{ field: 9, kind: 'countFromOne', column: 'max_attempts', setBy: 'client' },
+    shown: '',
+  },
+  attempts: {
+    ...{ field: 10, kind: 'count', column: 'attempts', setBy: 'broker' },
+    shown: 'Deliveries that ended without a reply since the last retry by an operator.',
+  },
+  generation: {
+    ...{ field: 11, kind: 'count', column: 'generation', setBy: 'broker' },
+    shown: 'How many times an operator retried the request.',
+  },
+  bodyBytes: {
+    ...{ field: 12, kind: 'count', column: 'body_bytes', setBy: 'broker' },
+    shown: 'Size as stored: the frames, each with its length.',
+  },
+  owner: { field: 13, kind: 'owner', column: 'owner', setBy: 'broker' },
+  isShared: { field: 14, kind: 'flag', column: 'shared', setBy: 'client' },
+} as const satisfies {
+  readonly [Name in keyof StoredRequest]: Field & { readonly kind: KindOf<StoredRequest[Name]> };
+};
+
+export type RequestField = Field & {
+  readonly name: keyof StoredRequest;
+  readonly as: 'bytes' | 'text' | 'number';
+  readonly min: number;
+  readonly max: number;
+};
+
+export const REQUEST_ROWS: readonly RequestField[] = (
+  Object.entries(REQUEST_FIELDS) as [keyof StoredRequest, Field][]
+).map(([name, field]) => ({ name, ...field, ...KINDS[field.kind] }));
+
+export type ShownField = {
+  [Name in keyof StoredRequest]: (typeof REQUEST_FIELDS)[Name] extends { readonly shown: string }
+    ? Name
+    : never;
+}[keyof StoredRequest];
+
+type Numbers = { readonly [Name in keyof StoredRequest]: number };
+
+/** Their numbers. */
+const F = Object.fromEntries(REQUEST_ROWS.map(({ name, field }) => [name, field])) as Numbers;
+
+/** Takes the fields of a request, one after the other. (`PackWriter` does, without their numbers.) */
+export interface FieldSink {
+  number(value: number, field: number): void;
+  bytes(value: Buffer, field: number): void;
+  text(value: string, field: number): void;
+}
+
+/** Gives the fields of a request, in the order in which they were put. (`PackReader` does.) */
+export interface FieldSource {
+  /** 0 if it is absent. */
+  number(field: number): number;
+  /** Empty if it is absent. */
+  bytes(field: number): Buffer;
+  text(field: number): string;
+}
+
+export function putRequest(to: FieldSink, request: StoredRequest): void {
+  to.bytes(request.uuid, F.uuid);
+  to.bytes(request.service, F.service);
+  to.number(request.number, F.number);
+  to.number(STATES.indexOf(request.state), F.state);
+  to.number(request.priority, F.priority);
+  to.number(request.acceptedAt, F.acceptedAt);
+  to.number(request.notBefore, F.notBefore);
+  to.number(request.expiresAt, F.expiresAt);
+  to.number(request.maxAttempts, F.maxAttempts);
+  to.number(request.attempts, F.attempts);
+  to.number(request.generation, F.generation);
+  to.number(request.bodyBytes, F.bodyBytes);
+  to.text(request.owner, F.owner);
+  to.number(request.isShared ? 1 : 0, F.isShared);
+}
+
+/** What comes from elsewhere is to be checked with `isRequest` before it is trusted. */
+export function requestFrom(from: FieldSource): StoredRequest {
+  const uuid = from.bytes(F.uuid);
+  const service = from.bytes(F.service);
+  const number = from.number(F.number);
+  const state = STATES[from.number(F.state)];
+  // Members of an object literal are evaluated in the order in which they are written here.
+  return {
+    uuid,
+    service,
+    // No request has the number 0: one in an unknown state is not valid.
+    number: state === undefined ? 0 : number,
+    state: state ?? 'pending',
+    priority: from.number(F.priority),
+    acceptedAt: from.number(F.acceptedAt),
+    notBefore: from.number(F.notBefore),
+    expiresAt: from.number(F.expiresAt),
+    maxAttempts: from.number(F.maxAttempts),
+    attempts: from.number(F.attempts),
+    generation: from.number(F.generation),
+    bodyBytes: from.number(F.bodyBytes),
+    owner: from.text(F.owner) as Owner,
+    isShared: from.number(F.isShared) === 1,
+  };
+}
+
+/** What whoever stores a request says of it. */
+type Given = Omit<
+  StoredRequest,
+  'uuid' | 'number' | 'state' | 'attempts' | 'generation' | 'bodyBytes'
+>;
+
+/** A request that is to be accepted. Its number is assigned when its batch begins. */
+export function newRequest(
+  uuid: RequestUuid,
+  bodyBytes: number,
+  given: Given,
+): { -readonly [Name in keyof StoredRequest]: StoredRequest[Name] } {
+  return {
+    uuid,
+    service: given.service,
+    number: 0,
+    state: 'pending',
+    priority: given.priority,
+    acceptedAt: given.acceptedAt,
+    notBefore: given.notBefore,
+    expiresAt: given.expiresAt,
+    maxAttempts: given.maxAttempts,
+    attempts: 0,
+    generation: 0,
+    bodyBytes,
+    owner: given.owner,
+    isShared: given.isShared,
+  };
+}
+
+// ---------------------------------------------------------------- what is valid
+
+export function isOwner(owner: string): boolean {
+  if (owner === ANONYMOUS) return true;
+  return /^key:[^]/.test(owner) && owner.length <= OWNER_CHARACTERS_MAX;
+}
+
+export function isRequest(request: StoredRequest): boolean {
+  const check = new Check();
+  putRequest(check, request);
+  return check.isPassed;
+}
+
+/** By the number of a field. */
+const BOUNDS = REQUEST_ROWS.reduce<RequestField[]>((all, row) => {
+  all[row.field] = row;
+  return all;
+}, []);
+
+class Check implements FieldSink {
+  isPassed = true;
+
+  number(value: number, field: number): void {
+    const { min = 0, max = 0 } = BOUNDS[field] ?? {};
+    this.isPassed &&= isWhole(value, min, max);
+  }
+
+  bytes(value: Buffer, field: number): void {
+    this.number(value.length, field);
+  }
+
+  text(value: string): void {
+    this.isPassed &&= isOwner(value);
+  }
+}

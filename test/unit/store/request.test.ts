@@ -1,0 +1,89 @@
+import { describe, expect, it } from '@jest/globals';
+
+import {
+  isRequest,
+  putRequest,
+  REQUEST_ROWS,
+  requestFrom,
+  type StoredRequest,
+} from '../../../src/store/request.js';
+import { requestOf } from '../../support/store-changes.js';
+import { page, rowsBelow } from '../docs/page.js';
+
+type Put = readonly [field: number, as: string, value: unknown];
+
+function put(request: StoredRequest): Put[] {
+  const all: Put[] = [];
+  putRequest(
+    {
+      number: (value, field) => void all.push([field, 'number', value]),
+      bytes: (value, field) => void all.push([field, 'bytes', value]),
+      text: (value, field) => void all.push([field, 'text', value]),
+    },
+    request,
+  );
+  return all;
+}
+
+/** Each value differs from what is read if it is left out. */
+const REQUEST = requestOf(1, {
+  ...{ state: 'replied', priority: -7, maxAttempts: 3, attempts: 2, generation: 4 },
+  ...{ owner: 'key:alice', isShared: true },
+});
+
+describe('the table of the fields of a stored request', () => {
+  it('is what is packed and read, in its order', () => {
+    const columns = REQUEST_ROWS.map(({ field, as }) => [field, as]);
+    expect(put(REQUEST).map(([field, as]) => [field, as])).toEqual(columns);
+    const left = put(REQUEST);
+    const next = (field: number, as: string): unknown => {
+      const first = left.shift();
+      expect([field, as]).toEqual(first?.slice(0, 2));
+      return first?.[2];
+    };
+    const read = requestFrom({
+      number: (field) => Number(next(field, 'number')),
+      bytes: (field) => next(field, 'bytes') as Buffer,
+      text: (field) => String(next(field, 'text')),
+    });
+    expect(read).toEqual(REQUEST);
+    expect(left).toEqual([]);
+  });
+
+  it('has each number and each column once', () => {
+    expect(new Set(REQUEST_ROWS.map(({ field }) => field)).size).toBe(REQUEST_ROWS.length);
+    expect(new Set(REQUEST_ROWS.map(({ column }) => column)).size).toBe(REQUEST_ROWS.length);
+  });
+
+  it('is the one of the page about the peer protocol', () => {
+    const rows = rowsBelow(page('peer-protocol.md'), '### The fields of a request');
+    expect(rows).toEqual(
+      REQUEST_ROWS.map(({ field, name, kind, setBy }) => [String(field), name, kind, setBy]),
+    );
+  });
+
+  it('says which numbers are valid', () => {
+    expect(isRequest(REQUEST)).toBe(true);
+    for (const { name, kind, as, min, max } of REQUEST_ROWS) {
+      if (as !== 'number' || kind === 'state' || kind === 'flag') continue;
+      for (const [value, isValid] of [
+        ...([
+          [min, true],
+          [max, true],
+        ] as const),
+        ...([
+          [min - 1, false],
+          [max + 1, false],
+          [0.5, false],
+          [NaN, false],
+        ] as const),
+      ]) {
+        expect([name, value, isRequest({ ...REQUEST, [name]: value })]).toEqual([
+          name,
+          value,
+          isValid,
+        ]);
+      }
+    }
+  });
+});
