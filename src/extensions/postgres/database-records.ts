@@ -1,14 +1,16 @@
 /** All records of a store in a database, as of one moment. */
 import { present } from '../../core/assert.js';
 import type { KeyRecord, RequestRecord } from '../../store/record-codec.js';
-import { type Attempt, type Owner, STATES } from '../../store/store.js';
+import { requestFrom, type StoredRequest } from '../../store/request.js';
+import { RowReader } from '../../store/rows.js';
+import type { Attempt, Owner } from '../../store/store.js';
 import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
-import { inParts, pendingIn } from './reader.js';
+import { inParts } from './reader.js';
 import { WHOLE_FRAMES } from './reads.js';
-import { DEAD, PENDING, REPLIED, REQUEST_BODY, SCHEMA } from './schema.js';
+import { DEAD, REPLIED, REQUEST_BODY, SCHEMA } from './schema.js';
 import { setWholeTables } from './server.js';
-import { pendingColumns } from './statements.js';
+import { allColumns } from './statements.js';
 import { uuids } from './values.js';
 
 const PAGE_ROWS = 1000;
@@ -16,7 +18,7 @@ const PAGE_ROWS = 1000;
 const PAGE_BYTES = 8 * 1024 * 1024;
 
 /** With its key, if that leads to it. */
-const REQUESTS = `SELECT ${pendingColumns('r')}, r.state, k.key, r.extra, r.attempts_ever, r.reply_bytes
+const REQUESTS = `SELECT ${allColumns('r')}, k.key, r.extra, r.attempts_ever, r.reply_bytes
   FROM ${SCHEMA}.request r LEFT JOIN ${SCHEMA}.key k ON k.service = r.service AND k.key = r.key
     AND k.owner = r.owner AND k.id = r.id AND k.until IS NULL`;
 const BODIES = `SELECT b.id, b.kind, ${WHOLE_FRAMES}, b.worker, b.at FROM ${SCHEMA}.body b
@@ -63,13 +65,32 @@ function keyOf([service, key, owner, id, until, extra]: Row): KeyRecord {
   };
 }
 
+/** A row of `REQUESTS`. */
+interface RequestRow {
+  readonly request: StoredRequest;
+  readonly key: Buffer | null;
+  readonly extra: Buffer | null;
+  readonly attemptsEver: number;
+  readonly replyBytes: number;
+}
+
+function requestRow(row: Row): RequestRow {
+  const from = new RowReader(row);
+  return {
+    request: requestFrom(from),
+    key: from.maybe(),
+    extra: from.maybe(),
+    attemptsEver: from.number(),
+    replyBytes: from.number(),
+  };
+}
+
 /** Rows whose bodies and replies are read at once. */
-function partsOf(rows: readonly Row[]): Row[][] {
-  const parts: Row[][] = [];
+function partsOf(rows: readonly Row[]): RequestRow[][] {
+  const parts: RequestRow[][] = [];
   let bytes = Infinity;
-  for (const row of rows) {
-    const extra = row[7] as Buffer | null;
-    const more = pendingIn(row).bodyBytes + (row[9] as number) + (extra?.length ?? 0);
+  for (const row of rows.map(requestRow)) {
+    const more = row.request.bodyBytes + row.replyBytes + (row.extra?.length ?? 0);
     if (bytes + more > PAGE_BYTES) {
       parts.push([]);
       bytes = 0;
@@ -80,8 +101,11 @@ function partsOf(rows: readonly Row[]): Row[][] {
   return parts;
 }
 
-async function requestsOf(connection: Connection, rows: readonly Row[]): Promise<RequestRecord[]> {
-  const ids = uuids(rows.map(([id]) => id as Buffer));
+async function requestsOf(
+  connection: Connection,
+  rows: readonly RequestRow[],
+): Promise<RequestRecord[]> {
+  const ids = uuids(rows.map(({ request }) => request.uuid));
   const [bodies, attempts] = await Promise.all([
     connection.ask(BODIES, [ids]),
     connection.ask(ATTEMPTS, [ids]),
@@ -95,9 +119,8 @@ async function requestsOf(connection: Connection, rows: readonly Row[]): Promise
     else before.push(attemptOf(row));
   }
   const records: RequestRecord[] = [];
-  for (const row of rows) {
-    const [id, , , , , state, key, extra, attemptsEver] = row;
-    const request = { ...pendingIn(row), state: STATES[(state as number) - PENDING] ?? 'pending' };
+  for (const { request, key, extra, attemptsEver } of rows) {
+    const { uuid: id } = request;
     const framesOf = async (of: Row | undefined): Promise<Buffer> => {
       if (of === undefined) return Buffer.alloc(0);
       const kind = of[1] as typeof REQUEST_BODY | typeof REPLIED;
@@ -108,9 +131,8 @@ async function requestsOf(connection: Connection, rows: readonly Row[]): Promise
     const reply = byName.get(nameOf(id, REPLIED));
     const death = byName.get(nameOf(id, DEAD));
     records.push({
-      ...{ kind: 'request', request, key: key as Buffer | null, extra: extra as Buffer | null },
+      ...{ kind: 'request', request, key, extra, attemptsEver },
       body: await framesOf(byName.get(nameOf(id, REQUEST_BODY))),
-      attemptsEver: attemptsEver as number,
       attempts: tried.get(nameOf(id, '')) ?? [],
       reply:
         reply === undefined

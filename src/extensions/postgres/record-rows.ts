@@ -2,10 +2,11 @@
 import { present } from '../../core/assert.js';
 import { isOnceKey } from '../../wire/tsp.js';
 import type { KeyRecord, RequestRecord } from '../../store/record-codec.js';
-import { STATES } from '../../store/store.js';
+import { type RequestField, REQUEST_ROWS } from '../../store/request.js';
+import { cellsOf } from '../../store/rows.js';
 import type { Connection } from './connection.js';
 import { DEAD, PENDING, REPLIED, REQUEST_BODY, SCHEMA } from './schema.js';
-import { NOW_MS } from './statements.js';
+import { columnOf, NOW_MS } from './statements.js';
 import { bools, byteas, int4s, int8s, texts, uuids } from './values.js';
 
 /** The values of one column. */
@@ -15,6 +16,9 @@ interface Column {
 }
 
 type Columns = Readonly<Record<string, Column>>;
+
+/** See `cellsOf`. */
+type Cell = ReturnType<typeof cellsOf>[number] | undefined;
 
 function column<Item>(type: string, pack: (items: readonly Item[]) => Buffer) {
   return <Row>(rows: readonly Row[], of: (row: Row) => Item): Column => {
@@ -67,28 +71,32 @@ async function insert(
   await connection.run({ name: `copy_${table}`, text: statement }, values);
 }
 
+/** The fields of a request, in the columns of the table of fields, and what a record has besides. */
 function requestColumns(records: readonly RequestRecord[]): Columns {
-  const requests = records.map(({ request }) => request);
+  const cells = records.map(({ request }) => cellsOf(request));
+  const fields = REQUEST_ROWS.map((field, at): [string, Column] => [
+    columnOf(field),
+    columnOfCells(
+      field,
+      cells.map((row) => row[at]),
+    ),
+  ]);
   return {
-    id: uuid(requests, (request) => request.uuid),
-    seq: int8(requests, ({ number }) => number),
-    service: bytea(requests, ({ service }) => service),
-    owner: text(requests, ({ owner }) => owner),
-    shared: bool(requests, ({ isShared }) => isShared),
-    priority: int4(requests, ({ priority }) => priority),
-    state: int4(requests, ({ state }) => PENDING + STATES.indexOf(state)),
-    generation: int8(requests, ({ generation }) => generation),
-    attempts: int8(requests, ({ attempts }) => attempts),
+    ...Object.fromEntries(fields),
     attempts_ever: int8(records, ({ attemptsEver }) => attemptsEver),
-    max_attempts: int8(requests, ({ maxAttempts }) => maxAttempts),
-    accepted_at: int8(requests, ({ acceptedAt }) => acceptedAt),
-    not_before: int8(requests, ({ notBefore }) => notBefore),
-    expires_at: int8(requests, ({ expiresAt }) => expiresAt),
-    body_bytes: int8(requests, ({ bodyBytes }) => bodyBytes),
     reply_bytes: int8(records, ({ reply }) => reply?.reply.length ?? 0),
     key: bytea(records, ({ key }) => key),
     extra: bytea(records, ({ extra }) => extra),
   };
+}
+
+function columnOfCells({ kind, as }: RequestField, cells: readonly Cell[]): Column {
+  if (kind === 'uuid') return uuid(cells, (cell) => cell as Buffer);
+  if (as === 'bytes') return bytea(cells, (cell) => cell as Buffer);
+  if (as === 'text') return text(cells, String);
+  if (kind === 'flag') return bool(cells, (cell) => cell === 1);
+  if (kind === 'state') return int4(cells, (cell) => PENDING + Number(cell));
+  return kind === 'priority' ? int4(cells, Number) : int8(cells, Number);
 }
 
 /** Bodies, replies, and the reasons of deaths, which no worker gave. */

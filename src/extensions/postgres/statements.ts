@@ -29,7 +29,7 @@ const KEY = `${SCHEMA}.key`;
 const CLAIMED_BODY_MAX = 16_384;
 
 /** The column of a request's field; a store file has other names for two of them. */
-function columnOf({ name, column }: RequestField): string {
+export function columnOf({ name, column }: RequestField): string {
   if (name === 'uuid') return 'id';
   return name === 'number' ? 'seq' : column;
 }
