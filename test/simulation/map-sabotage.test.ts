@@ -190,7 +190,7 @@ describe('the simulation of a pair with a map finds', () => {
           machine.merged = () => undefined;
         },
       },
-      30,
+      67,
     ],
     [
       'numbers below those that a merge has brought (D54)',
@@ -200,7 +200,7 @@ describe('the simulation of a pair with a map finds', () => {
           machine.numbersAbove = () => undefined;
         },
       },
-      36,
+      93,
     ],
   ])('%s', (_what, message, sabotage, likely = 1) => {
     expect(
