@@ -89,7 +89,7 @@ function othersOf(history: Facts): (readonly [name: string, value: string])[] {
   return Object.entries(history)
     .filter(([name]) => !KNOWN.includes(name))
     .map(([name, value]) => [
-      name.replaceAll(/[A-Z]/g, (c) => ` ${c.toLowerCase()}`),
+      printable(name.replaceAll(/[A-Z]/g, (c) => ` ${c.toLowerCase()}`)),
       printable(value),
     ]);
 }

@@ -44,13 +44,15 @@ export class StoreReports implements ClaimStoreEvents, MapStoreEvents {
     await new Promise<void>((resolve, reject) => {
       this.#end = reject;
       titanic.activate({
-        done: resolve,
+        done: () => {
+          this.#end = end;
+          resolve();
+        },
         failed: ({ kind, message }) => {
           reject(new MajordomoError(LIST_CODES[kind], message));
         },
       });
     });
-    this.#end = end;
   }
 
   arrived(): void {

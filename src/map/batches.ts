@@ -3,6 +3,7 @@
  * change is numbered when its batch begins, and published when the batch is committed here and, if
  * the replica says so, at the peer (D50).
  */
+import { assert } from '../core/assert.js';
 import { FairQueue } from '../core/fair-queue.js';
 import type { Content } from './content.js';
 import type { MapCounters, MapEvents, MapRefusal } from './events.js';
@@ -340,6 +341,7 @@ export class Batches {
   // ---------------------------------------------------------------- the store's results
 
   #committed(batch: Batch, now: number): void {
+    assert(batch === this.#batch, 'one batch is at the store at a time');
     batch.isCommitted = true;
     if (batch.growing > 0 && this.#trouble !== null) {
       this.#trouble = null;
@@ -363,6 +365,7 @@ export class Batches {
   }
 
   #failed(batch: Batch, failure: StoreFailure, now: number): void {
+    assert(batch === this.#batch, 'one batch is at the store at a time');
     this.#batch = null;
     this.#outcomes.drop();
     if (this.#trouble === null) {

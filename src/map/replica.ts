@@ -6,7 +6,7 @@ import type { MapRecord } from '../store/map-record.js';
 import type { MapStore } from '../store/map-store.js';
 import type { Completion } from '../store/store.js';
 
-/** What becomes of a batch. Its consequences wait for both, if it awaits the peer. */
+/** What becomes of a batch. If it awaits the peer, its consequences wait for `done` and `released`. */
 export interface MapBatchOutcome extends Completion<unknown> {
   /**
    * The peer has it, or was lost. Called at any time, if the batch awaits the peer.

@@ -60,6 +60,7 @@ export class Replication implements Replica, Replicator, OutgoingSink {
   #incoming: Incoming | null = null;
   /** Where reading what the peer lacks continues. */
   #place: ReadPlace | null = null;
+  /** Where the reading in progress began: the results of earlier ones are ignored. */
   #reading: ReadPlace | null = null;
   #lastProbe = 0;
   /** Time of this turn: monotonic milliseconds. */

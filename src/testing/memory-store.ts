@@ -27,7 +27,7 @@ import type {
 import type { StoreContent } from './memory-rows.js';
 import { MemoryTables } from './memory-tables.js';
 
-/** Called after each `commit`: what it reports was on disk before. */
+/** `told`: the outcome of a commit or a merge is reported, which was on disk before. */
 export type StoreCall =
   'open' | 'commit' | 'merge' | 'told' | 'load' | 'lookUp' | 'list' | 'listMap' | 'read';
 
@@ -269,7 +269,8 @@ class MemoryStore implements NodeStore {
       this.#orders.shift();
       this.#events.arrived();
       const fault = this.#faultOf(order.call);
-      if (fault === null || fault.isApplied === true) order.carryOut();
+      const isWrite = order.call === 'commit' || order.call === 'merge';
+      if (fault === null || (fault.isApplied === true && isWrite)) order.carryOut();
       if (fault !== null) this.#failed(order, fault);
       this.#next();
     });

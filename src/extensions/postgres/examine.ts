@@ -65,7 +65,8 @@ const INVARIANTS: readonly (readonly [problem: string, rows: string])[] = [
   ],
   [
     'keys of no request that are kept for ever',
-    `${SCHEMA}.key k LEFT JOIN ${REQUEST} ON r.id = k.id WHERE k.until IS NULL AND r.id IS NULL`,
+    `${SCHEMA}.key k LEFT JOIN ${REQUEST} ON r.id = k.id AND r.service = k.service AND r.key = k.key
+      AND r.owner = k.owner WHERE k.until IS NULL AND r.id IS NULL`,
   ],
 ];
 

@@ -170,9 +170,10 @@ class Move {
       onProgress('compare', inDatabase.requests, all);
     }
     await this.#connection.ask('COMMIT');
+    let read = 0;
     for (const record of this.#file.records(Buffer.alloc(0))) {
       inFile.add(record);
-      if (inFile.requests % COMPARED_RECORDS !== 0) continue;
+      if (++read % COMPARED_RECORDS !== 0) continue;
       onProgress('compare', inDatabase.requests + inFile.requests, all);
     }
     const difference = inFile.differenceFrom(inDatabase);

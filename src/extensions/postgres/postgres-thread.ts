@@ -81,8 +81,8 @@ class PostgresThread {
         this.#answers.news('taken', null);
         this.#answers.send();
       },
-      counted: () => {
-        this.#answers.news('counted', store.writer.takeCounts());
+      counted: (counts) => {
+        this.#answers.news('counted', counts);
         this.#answers.send();
       },
       hinted: (hint) => {
@@ -111,7 +111,7 @@ class PostgresThread {
         this.#store.hint(...order.args);
         break;
       case 'close':
-        void this.#close(order);
+        void this.#close();
         break;
       case 'list':
       case 'listSchedules':
@@ -212,8 +212,11 @@ class PostgresThread {
     if (this.#isClosing) return;
     this.#settling ??= setTimeout(() => {
       this.#settling = null;
-      // What is being committed settles it, or comes here again.
-      if (this.#committing > 0 || !this.#store.writer.isInDoubt) return;
+      if (!this.#store.writer.isInDoubt) return;
+      if (this.#committing > 0) {
+        this.#settleLater();
+        return;
+      }
       this.#committing++;
       const settled = this.#settle()
         .catch(() => {
@@ -253,18 +256,18 @@ class PostgresThread {
       asked.push(next.order);
       this.#reads.shift();
     }
+    let answers: Awaited<ReturnType<typeof lookUp>>;
     try {
-      const answers = await lookUp(
-        this.#reader,
-        asked.map(({ args: [uuid, replyBytesMax] }) => ({ uuid, replyBytesMax })),
-      );
-      for (const [at, order] of asked.entries()) {
-        const answer = answers[at] ?? { state: 'absent' };
-        if ('kept' in answer) this.#readInParts(order, answer);
-        else this.#answers.done(order, answer);
-      }
+      const questions = asked.map(({ args: [uuid, replyBytesMax] }) => ({ uuid, replyBytesMax }));
+      answers = await lookUp(this.#reader, questions);
     } catch (error) {
       for (const order of asked) this.#answers.failed(order, this.#failureOf(error));
+      return;
+    }
+    for (const [at, order] of asked.entries()) {
+      const answer = answers[at] ?? { state: 'absent' };
+      if ('kept' in answer) this.#readInParts(order, answer);
+      else this.#answers.done(order, answer);
     }
   }
 
@@ -282,14 +285,14 @@ class PostgresThread {
   }
 
   /** After all that was ordered before. */
-  async #close(order: OrderOf<'close'>): Promise<void> {
+  async #close(): Promise<void> {
     this.#isClosing = true;
     if (this.#settling !== null) clearTimeout(this.#settling);
     await this.#committed;
     await this.#reading;
     await this.#large;
     await this.#store.close();
-    this.#answers.done(order, null);
+    this.#answers.news('closed', null);
     this.#answers.send();
     this.#port.close();
   }

@@ -1,5 +1,5 @@
 /** The connections of a store in PostgreSQL, from the first one to the last. */
-import type { StoredRequest } from '../../store/store.js';
+import type { StoreCounts, StoredRequest } from '../../store/store.js';
 import { Census } from './census.js';
 import { Claims } from './claims.js';
 import { type Connection, formerPrimary, type Known } from './connection.js';
@@ -28,8 +28,8 @@ export const BATCHES_MAX = 2;
 export interface StoreListener {
   /** Another session was taken: other brokers may have claimed what this one had. */
   taken(): void;
-  /** What the store holds was counted again. */
-  counted(): void;
+  /** What the store holds is known anew. */
+  counted(counts: StoreCounts): void;
   /** Another broker has sent a hint. */
   hinted(hint: Buffer): void;
   /** This broker has claimed these by batches whose outcome was unknown. */
@@ -161,6 +161,9 @@ export class StoreSession implements LaneEvents {
       miscounted: () => {
         census.miscounted();
       },
+      counted: (counts) => {
+        this.#listener.counted(counts);
+      },
       kept: (requests) => {
         this.#listener.kept(requests);
       },
@@ -263,7 +266,7 @@ export class StoreSession implements LaneEvents {
         return [counted, performance.now() - began] as const;
       });
       this.writer.counted(tally);
-      this.#listener.counted();
+      this.#listener.counted(this.writer.takeCounts());
       return tookMs;
     } finally {
       await lane.close();

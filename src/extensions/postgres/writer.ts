@@ -52,6 +52,8 @@ export interface WriterEvents {
   locked(row: LockedRow): void;
   /** The counts are not right any more. */
   miscounted(): void;
+  /** What the store holds as far as it is known, after a batch with an unknown outcome. */
+  counted(counts: StoreCounts): void;
   /** This broker has claimed these, although their batch failed with an unknown outcome. */
   kept(requests: readonly StoredRequest[]): void;
 }
@@ -193,9 +195,9 @@ export class BatchWriter {
    * @throws UnknownOutcome if it may be committed, or a part of it is; any other error: it is not
    */
   async commit(changes: readonly Change[]): Promise<Committed> {
-    const until = performance.now() + this.#timeoutMs;
     while (this.#pause !== null) await this.#pause;
-    const committing = this.#commit(changes, until);
+    // The time begins after a pause, which is short, so that a wait for a lock ends before it.
+    const committing = this.#commit(changes, performance.now() + this.#timeoutMs);
     this.#underWay.add(committing);
     try {
       return await committing;
@@ -222,7 +224,7 @@ export class BatchWriter {
         this.#isUnsettled = true;
         this.#doubt(claimed);
         this.#events.miscounted();
-        this.#counts.apply(progress.deltas);
+        this.#events.counted(this.#counts.apply(progress.deltas));
       }
       throw error;
     }
@@ -297,8 +299,10 @@ export class BatchWriter {
     if (asked.length === 0) return NOTHING_LEFT;
     this.#doubtful = [];
     try {
-      const kept = await claimedOf(connection, asked, this.#fence.session);
-      if (kept.length > 0) this.#events.kept(kept);
+      const { session } = this.#fence;
+      const kept = await claimedOf(connection, asked, session);
+      // Claims of a session that has ended meanwhile are not this broker's any more.
+      if (kept.length > 0 && session === this.#fence.session) this.#events.kept(kept);
     } catch (error) {
       this.#doubt(asked);
       throw error;

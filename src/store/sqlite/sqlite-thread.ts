@@ -179,7 +179,7 @@ class StoreThread {
         this.#list(order, ...order.args);
         break;
       case 'close':
-        this.#close(order);
+        this.#close();
         break;
       case 'claim':
       case 'listSchedules':
@@ -214,7 +214,7 @@ class StoreThread {
           ? null
           : connection.tables.merge(transaction, requests, parts.map, isFromActive);
       if (both === null) {
-        this.#answers.mergeFailed(order, MALFORMED);
+        this.#answers.malformed(order, MALFORMED);
         return;
       }
       this.#assertWritten(connection);
@@ -345,7 +345,7 @@ class StoreThread {
     }
   }
 
-  #close(order: OrderOf<'close'>): void {
+  #close(): void {
     clearTimeout(this.#idle);
     if (this.#logTimer !== null) clearTimeout(this.#logTimer);
     this.#isClosed = true;
@@ -353,7 +353,7 @@ class StoreThread {
     // start.
     this.#upkeep(() => this.#connection.tables.close());
     this.#upkeep(() => this.#connection.db.close());
-    this.#answers.done(order, null);
+    this.#answers.news('closed', null);
     this.#answers.send();
     this.#port.close();
   }

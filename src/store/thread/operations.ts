@@ -230,7 +230,7 @@ export const OPERATIONS = {
   /** Of a reply of more bytes, only its size. */
   lookUp: read(tuple<[RequestUuid, number]>(BYTES, NUMBER), FOUND),
   claim: write(tuple<[ClaimOrder]>(CLAIM_ORDER), CLAIMED),
-  /** As `packHint` makes it. */
+  /** As `packHint` makes it. Neither this nor `close` is answered. */
   hint: read(tuple<[Buffer]>(BYTES), NOTHING),
   close: read(tuple<[]>(), NOTHING),
 } as const;
@@ -244,6 +244,7 @@ export const NEWS = {
   taken: NOTHING,
   /** It may be none. */
   hinted: BYTES,
+  closed: NOTHING,
 } as const;
 
 type Operations = typeof OPERATIONS;

@@ -47,12 +47,13 @@ export class ThreadAnswers {
     packPending(this.#writer, rows);
   }
 
-  failed({ id }: Asked<OperationName>, failure: StoreFailure): void {
+  failed({ name, id }: Asked<OperationName>, failure: StoreFailure): void {
     this.#begin(FAILED_ANSWER, id);
-    OPERATIONS.commit.failure.put(this.#writer, failure);
+    OPERATIONS[name].failure.put(this.#writer, failure);
   }
 
-  mergeFailed({ id }: OrderOf<'merge'>, failure: MergeFailure): void {
+  /** The records of a merge are none. */
+  malformed({ id }: OrderOf<'merge'>, failure: MergeFailure): void {
     this.#begin(FAILED_ANSWER, id);
     OPERATIONS.merge.failure.put(this.#writer, failure);
   }

@@ -64,34 +64,12 @@ function isOpenFailure(message: object): message is OpenFailure {
 
 /** A call that the thread has not answered yet. */
 interface PendingCall {
-  done(from: PackReader): void;
-  /** @returns why it failed */
-  failed(from: PackReader): MergeFailure;
-  /** The thread is gone. */
-  lost(failure: StoreFailure): void;
+  readonly operation: Pick<Operation<never, unknown, MergeFailure>, 'result' | 'failure'>;
+  readonly completion: Completion<unknown, MergeFailure>;
 }
 
-function pendingCall<Result, Failed extends MergeFailure>(
-  { result, failure }: Pick<Operation<never, Result, Failed>, 'result' | 'failure'>,
-  completion: Completion<Result, Failed | StoreFailure>,
-): PendingCall {
-  return {
-    done: (from) => {
-      completion.done(result.take(from));
-    },
-    failed: (from) => {
-      const why = failure.take(from);
-      completion.failed(why);
-      return why;
-    },
-    lost: (why) => {
-      completion.failed(why);
-    },
-  };
-}
-
-/** Of calls whose outcome nobody waits for. */
-const IGNORED: Completion<unknown> = { done: () => undefined, failed: () => undefined };
+/** Of operations that are not answered. */
+const UNANSWERED = 0;
 
 /** @typeParam News what the thread reports besides answers; without a field `code` */
 export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
@@ -200,20 +178,14 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
   }
 
   hint(hint: Hint): void {
-    this.#call('hint', OPERATIONS.hint, IGNORED, packHint(hint));
+    this.#send(UNANSWERED, 'hint', OPERATIONS.hint, [packHint(hint)]);
   }
 
   async close(): Promise<void> {
-    const closed = (): void => {
-      this.#isOpen = false;
-    };
-    if (this.#lost === null) {
-      this.#call('close', OPERATIONS.close, { done: closed, failed: closed });
-    }
+    if (this.#lost === null) this.#send(UNANSWERED, 'close', OPERATIONS.close, []);
     await this.#ended;
   }
 
-  /** All calls of one turn are sent in one message, unless the thread is to begin at once. */
   #call<Args extends readonly unknown[], Result, Failed extends MergeFailure>(
     name: OperationName,
     operation: Operation<Args, Result, Failed>,
@@ -221,20 +193,30 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
     ...args: Args
   ): void {
     const id = ++this.#lastCall;
-    this.#calls.set(id, pendingCall(operation, completion));
+    this.#calls.set(id, { operation, completion });
+    this.#send(id, name, operation, args);
+  }
+
+  /** All calls of one turn are sent in one message, unless the thread is to begin at once. */
+  #send<Args extends readonly unknown[]>(
+    id: number,
+    name: OperationName,
+    operation: Operation<Args, unknown, MergeFailure>,
+    args: Args,
+  ): void {
     if (this.#orders === null) {
       this.#orders = new PackWriter(ORDERS_BYTES + operation.bytes(...args));
       queueMicrotask(() => {
-        this.#send();
+        this.#post();
       });
     }
     putOrder(this.#orders, name, id);
     operation.args.put(this.#orders, args);
     // A loss is reported later, never within a call.
-    if (operation.isWrite && this.#lost === null) this.#send();
+    if (operation.isWrite && this.#lost === null) this.#post();
   }
 
-  #send(): void {
+  #post(): void {
     const bytes = this.#orders?.take();
     this.#orders = null;
     if (bytes === undefined) return;
@@ -255,13 +237,15 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
   }
 
   #answered(id: number, isDone: boolean, message: PackReader): void {
-    const call = present(this.#calls.get(id), 'a call that was not answered');
+    const { operation, completion } = present(this.#calls.get(id), 'a call that is not answered');
     this.#calls.delete(id);
     if (isDone) {
-      call.done(message);
+      completion.done(operation.result.take(message));
       return;
     }
-    const { kind, ...text } = call.failed(message);
+    const failure = operation.failure.take(message);
+    completion.failed(failure);
+    const { kind, ...text } = failure;
     if (kind === 'fatal') this.#events.fatal({ kind, ...text });
   }
 
@@ -288,7 +272,10 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
       case 'hinted': {
         const hint = unpackHint(NEWS.hinted.take(message));
         if (hint !== null) events.hinted?.(hint);
+        break;
       }
+      case 'closed':
+        this.#isOpen = false;
     }
   }
 
@@ -314,7 +301,9 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
     if (!this.#isOpen) return;
     const calls = [...this.#calls.values()];
     this.#calls.clear();
-    for (const call of calls) call.lost(failure);
-    if (calls.length > 0) this.#events.fatal(failure);
+    if (calls.length === 0) return;
+    this.#events.arrived();
+    for (const { completion } of calls) completion.failed(failure);
+    this.#events.fatal(failure);
   }
 }

@@ -154,6 +154,9 @@ export class OpenRequests {
       failed: (failure) => {
         this.#batchFailed(failure);
       },
+      doubted: () => {
+        this.#isDoubtful = true;
+      },
       released: (isDoubtful) => {
         this.#released(isDoubtful);
       },
@@ -284,7 +287,6 @@ export class OpenRequests {
   }
 
   #released(isDoubtful: boolean): void {
-    this.#isDoubtful ||= isDoubtful;
     // With `strict`, later changes are not written, so their clients need not wait.
     if (isDoubtful) this.writer.refuse(DOUBTFUL);
     this.#showWithheld();

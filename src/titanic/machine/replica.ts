@@ -4,7 +4,7 @@
  */
 import type { Change, ChangeResult, Completion } from '../../store/store.js';
 
-/** What becomes of a batch. Its consequences wait for both, if it awaits the peer. */
+/** What becomes of a batch. If it awaits the peer, its consequences wait for `done` and `released`. */
 export interface BatchOutcome<Result> extends Completion<Result> {
   /**
    * The peer has it, or was lost. Called at any time, if the batch awaits the peer.

@@ -166,7 +166,7 @@ export class Titanic implements InternalService, InternalClient {
 
   /**
    * Sets the time of what follows, in milliseconds. Called at the start of each turn, before its
-   * inputs.
+   * inputs, and before outcomes of the store.
    * @param now monotonic
    * @param wall since 1970, whole
    */

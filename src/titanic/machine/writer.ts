@@ -83,7 +83,8 @@ export interface WriterSink {
   now(): number;
   committed(): void;
   failed(failure: StoreFailure): void;
-  /** @param isDoubtful see `BatchOutcome` */
+  /** A batch is doubtful (see `BatchOutcome`); before its changes are told. */
+  doubted(): void;
   released(isDoubtful: boolean): void;
 }
 
@@ -304,6 +305,7 @@ export class Writer {
     if (!this.#batches.includes(batch)) return;
     batch.awaitsPeer = false;
     batch.isDoubtful = isDoubtful;
+    if (isDoubtful) this.#sink.doubted();
     if (batch.results !== null) this.#complete(batch, batch.results, this.#sink.now());
     this.#sink.released(isDoubtful);
   }

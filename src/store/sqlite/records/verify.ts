@@ -13,7 +13,7 @@ import { formatOf } from '../file/formats.js';
 import { movedTo } from '../file/moved.js';
 import { rowsSetAside, UNUSABLE } from '../file/set-aside.js';
 import { openError } from '../file/sqlite-errors.js';
-import { DEAD, REPLIED } from '../file/schema.js';
+import { DEAD, PENDING, REPLIED } from '../file/schema.js';
 
 export interface StoreReport {
   readonly format: number;
@@ -37,6 +37,8 @@ export interface StoreReport {
 
 /** Maximum number of reports from SQLite's own check that are shown. */
 const REPORTS_MAX = 100;
+
+const IS_SCHEDULE = `state = ${PENDING} AND service = CAST('${TITANIC_SCHEDULE}' AS BLOB)`;
 
 /** Inconsistencies within one request: a text, and whether it has it. */
 const FAULTS: readonly (readonly [problem: string, has: (record: RequestRecord) => boolean])[] = [
@@ -124,7 +126,7 @@ function verify(
 ): StoreReport {
   const problems: string[] = [];
   const facts = { pending: 0, replied: 0, dead: 0, schedules: 0, keys: 0, mapKeys: 0 };
-  const all = UNUSABLE.length + INVARIANTS.length + MAP_INVARIANTS.length + 6;
+  const all = UNUSABLE.length + INVARIANTS.length + MAP_INVARIANTS.length + 7;
   let done = 0;
   let moved: StoreReport['moved'] = null;
   const step = (what: string, look: () => void): void => {
@@ -148,21 +150,31 @@ function verify(
     moved = movedOf(db);
     checkStoreId(db, problems);
   });
+  step('counts', () => {
+    const of = (what: string): number => scalar(db, `SELECT count(*) FROM requests WHERE ${what}`);
+    facts.schedules = of(IS_SCHEDULE);
+    facts.pending = of(`state = ${PENDING}`) - facts.schedules;
+    facts.replied = of(`state = ${REPLIED}`);
+    facts.dead = of(`state = ${DEAD}`);
+  });
   step('requests', () => {
     const found = new Map<string, { count: number; first: number }>();
-    for (const record of recordsIn(db, Buffer.alloc(0))) {
-      if (record.kind === 'key') break;
-      const { state, number, service } = record.request;
-      // A damaged row may lack it.
-      const isSchedule = state === 'pending' && String(service) === TITANIC_SCHEDULE;
-      facts[isSchedule ? 'schedules' : state]++;
-      for (const [problem, has] of FAULTS) {
-        if (!has(record)) continue;
-        const { count = 0, first = number } = found.get(problem) ?? {};
-        found.set(problem, { count: count + 1, first: Math.min(first, number) });
+    try {
+      for (const record of recordsIn(db, Buffer.alloc(0))) {
+        if (record.kind === 'key') break;
+        const { number } = record.request;
+        for (const [problem, has] of FAULTS) {
+          if (!has(record)) continue;
+          const { count = 0, first = number } = found.get(problem) ?? {};
+          found.set(problem, { count: count + 1, first: Math.min(first, number) });
+        }
+      }
+    } finally {
+      // A damaged page ends the reading: what was found before it is told.
+      for (const [problem, { count, first }] of found) {
+        problems.push(numbered(problem, count, first));
       }
     }
-    for (const [problem, { count, first }] of found) problems.push(numbered(problem, count, first));
   });
   step('keys', () => {
     facts.keys = scalar(db, 'SELECT count(*) FROM keys');
