@@ -1,5 +1,6 @@
 /** Stored requests as rows of SQL, of both engines. */
 import {
+  type FieldSink,
   type FieldSource,
   putRequest,
   REQUEST_ROWS,
@@ -62,11 +63,24 @@ export class RowReader implements FieldSource {
 }
 
 /** The cells of a request, in the order of `requestColumns`; its state as in `STATES`. */
-export function cellsOf(request: StoredRequest): (number | string | Buffer)[] {
-  const cells: (number | string | Buffer)[] = [];
-  const push = (cell: number | string | Buffer): void => {
-    cells.push(cell);
-  };
-  putRequest({ number: push, bytes: push, text: push }, request);
-  return cells;
+export function cellsOf(request: StoredRequest): (number | string | Buffer | null)[] {
+  const cells = new Cells();
+  putRequest(cells, request);
+  return cells.all;
+}
+
+class Cells implements FieldSink {
+  readonly all: (number | string | Buffer | null)[] = [];
+
+  number(value: number): void {
+    this.all.push(value);
+  }
+
+  bytes(value: Buffer): void {
+    this.all.push(value);
+  }
+
+  text(value: string): void {
+    this.all.push(value);
+  }
 }

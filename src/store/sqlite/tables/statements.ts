@@ -385,6 +385,7 @@ export function insertRequest(
   sql: Statements,
   { request, key, attemptsEver, changed, born, extra }: ChangedRow,
 ): boolean {
-  const rest = [key, attemptsEver, changed, born, extra];
-  return sql.insertRequest.run(...cellsOf(request), ...rest).changes > 0;
+  const cells = cellsOf(request);
+  cells.push(key, attemptsEver, changed, born, extra);
+  return sql.insertRequest.run(...cells).changes > 0;
 }
