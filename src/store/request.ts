@@ -55,12 +55,13 @@ export interface StoredRequest extends Ownership {
   readonly bodyBytes: number;
 }
 
-const NAME_BYTES_MAX = 255;
+export const UUID_BYTES = 16;
+export const NAME_BYTES_MAX = 255;
 const OWNER_CHARACTERS_MAX = 300;
 
 /** By kind of value: how it is encoded, and the bounds of the number, or of the length. */
 const KINDS = {
-  uuid: { as: 'bytes', min: 16, max: 16 },
+  uuid: { as: 'bytes', min: UUID_BYTES, max: UUID_BYTES },
   name: { as: 'bytes', min: 1, max: NAME_BYTES_MAX },
   owner: { as: 'text', min: 1, max: OWNER_CHARACTERS_MAX },
   state: { as: 'number', min: 0, max: STATES.length - 1 },

@@ -2,11 +2,8 @@
 import { isCount, isWallTime } from '../core/numbers.js';
 import { isPackedFrames } from '../core/packed.js';
 import { isPackedFailure } from './failure-codec.js';
-import { isOwner, isRequest } from './request.js';
+import { isOwner, isRequest, NAME_BYTES_MAX, UUID_BYTES } from './request.js';
 import { ANY_OWNER, ATTEMPTS_KEPT, type Attempt, type Change } from './store.js';
-
-const UUID_BYTES = 16;
-const NAME_BYTES_MAX = 255;
 
 export function isUuid(uuid: Buffer): boolean {
   return uuid.length === UUID_BYTES;

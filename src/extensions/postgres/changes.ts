@@ -9,14 +9,16 @@ import { RowReader } from '../../store/rows.js';
 import {
   type Change,
   type ChangeResult,
+  DENIED,
+  DONE,
   keyBytes,
   type Owner,
+  PASSED,
   requestsOf,
   STATES,
   type StoredRequest,
   type StoredState,
 } from '../../store/store.js';
-import { DENIED, DONE, PASSED } from '../../store/store.js';
 import { DEAD, PENDING, REPLIED } from './schema.js';
 import {
   ACCEPT,

@@ -30,8 +30,8 @@ export interface Migrated {
  * @param who the role and the database, for the text that says which right is missing
  * @param absent thrown if there is no store yet; `null`: one is made then
  * @throws ERR_TITANIC_VERSION if the tables are of a program that is too new or of a development
- * version, or a broker is connected that is too old for those of this one; ERR_TITANIC_STORE for missing rights, or tables of another
- * program; ERR_TITANIC_DISK if something of the tables is missing
+ * version, or a broker is connected that is too old for those of this one; ERR_TITANIC_STORE for
+ * missing rights, or tables of another program; ERR_TITANIC_DISK if something of the tables is missing
  */
 export async function migrate(
   connection: Connection,

@@ -95,8 +95,10 @@ type Outcome =
   | { readonly kind: 'retry'; readonly step: Step; readonly failed: Failed }
   /** It is not made: the server does not take these changes. */
   | { readonly kind: 'refused'; readonly changes: readonly Change[]; readonly error: unknown }
-  /** It is not made, or may be made, and no other try would help. */
-  | { readonly kind: 'failed' | 'unknown'; readonly error: unknown };
+  /** It is not made, and no other try would help. */
+  | { readonly kind: 'failed'; readonly error: unknown }
+  /** It may be made. */
+  | { readonly kind: 'unknown'; readonly error: unknown };
 
 /** What has become of a batch so far. Changes without a result are not made. */
 interface Progress {

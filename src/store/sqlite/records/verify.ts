@@ -158,23 +158,7 @@ function verify(
     facts.dead = of(`state = ${DEAD}`);
   });
   step('requests', () => {
-    const found = new Map<string, { count: number; first: number }>();
-    try {
-      for (const record of recordsIn(db, Buffer.alloc(0))) {
-        if (record.kind === 'key') break;
-        const { number } = record.request;
-        for (const [problem, has] of FAULTS) {
-          if (!has(record)) continue;
-          const { count = 0, first = number } = found.get(problem) ?? {};
-          found.set(problem, { count: count + 1, first: Math.min(first, number) });
-        }
-      }
-    } finally {
-      // A damaged page ends the reading: what was found before it is told.
-      for (const [problem, { count, first }] of found) {
-        problems.push(numbered(problem, count, first));
-      }
-    }
+    checkRequests(db, problems);
   });
   step('keys', () => {
     facts.keys = scalar(db, 'SELECT count(*) FROM keys');
@@ -217,6 +201,26 @@ function verify(
     moved,
     problems,
   };
+}
+
+function checkRequests(db: Database.Database, problems: string[]): void {
+  const found = new Map<string, { count: number; first: number }>();
+  try {
+    for (const record of recordsIn(db, Buffer.alloc(0))) {
+      if (record.kind === 'key') break;
+      const { number } = record.request;
+      for (const [problem, has] of FAULTS) {
+        if (!has(record)) continue;
+        const { count = 0, first = number } = found.get(problem) ?? {};
+        found.set(problem, { count: count + 1, first: Math.min(first, number) });
+      }
+    }
+  } finally {
+    // A damaged page ends the reading: what was found before it is told.
+    for (const [problem, { count, first }] of found) {
+      problems.push(numbered(problem, count, first));
+    }
+  }
 }
 
 function movedOf(db: Database.Database): StoreReport['moved'] {
