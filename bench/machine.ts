@@ -10,11 +10,11 @@ import type { Broker } from '../src/broker/broker.js';
 import type { BrokerEvent, BrokerEvents } from '../src/broker/events.js';
 import { monotonicMs } from '../src/core/clock.js';
 import { Frames } from '../src/core/frames.js';
-import { EventFeed } from '../src/http/event-feed.js';
-import { EventLog, levelOf } from '../src/observe/event-log.js';
-import type { Log } from '../src/observe/log.js';
-import { tee } from '../src/observe/tee.js';
-import { Throttle } from '../src/observe/throttle.js';
+import { EventFeed } from '../src/admin/http/event-feed.js';
+import { EventLog, levelOf } from '../src/admin/log/event-log.js';
+import type { Log } from '../src/admin/log/log.js';
+import { tee } from '../src/admin/log/tee.js';
+import { Throttle } from '../src/admin/log/throttle.js';
 import { BATCH, BODY, CLIENTS, type Setting, Stage } from './machine/stage.js';
 
 /** CPU time, in nanoseconds per request: the best of several runs, as other load can only add. */

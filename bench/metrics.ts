@@ -15,8 +15,8 @@ import { parseArgs } from 'node:util';
 import { Counter, Gauge, Histogram, Registry } from 'prom-client';
 
 import { RequestCounters } from '../src/broker/request-counters.js';
-import { Metrics, type MetricSources } from '../src/observe/metrics.js';
-import { METRICS } from '../src/observe/metric-table.js';
+import { Metrics, type MetricSources } from '../src/admin/metrics/metrics.js';
+import { METRICS } from '../src/admin/metrics/metric-table.js';
 import { threadCpuNs } from './handover/cpu.js';
 import { Stage } from './machine/stage.js';
 

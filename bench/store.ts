@@ -9,7 +9,7 @@ import { performance } from 'node:perf_hooks';
 import { Worker } from 'node:worker_threads';
 
 import { openSqliteStore } from '../src/store/sqlite/sqlite-store.js';
-import { Standalone } from '../src/replication/standalone.js';
+import { Standalone } from '../src/bstar/replication/standalone.js';
 import type { BatchOutcome } from '../src/titanic/machine/replica.js';
 import type {
   Change,

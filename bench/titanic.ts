@@ -12,7 +12,7 @@ import { pack, packedBytes } from '../src/core/packed.js';
 import { RequestCounters } from '../src/broker/request-counters.js';
 import { secureRandom } from '../src/core/random.js';
 import type { BrokerHost, EmbeddedServiceApi } from '../src/broker/ports.js';
-import { Standalone } from '../src/replication/standalone.js';
+import { Standalone } from '../src/bstar/replication/standalone.js';
 import type {
   Change,
   ChangeResult,

@@ -29,13 +29,13 @@ const KEPT_EXPORTS = new Map([
   ['src/config/document.ts: referencePage', 'scripts/generate-docs.mjs'],
   ['src/config/document.ts: jsonSchema', 'scripts/generate-docs.mjs'],
   ['src/config/document.ts: exampleFile', 'scripts/generate-docs.mjs'],
-  ['src/http/openapi.ts: openApiFile', 'scripts/generate-docs.mjs'],
-  ['src/observe/metrics-page.ts: metricsPage', 'scripts/generate-docs.mjs'],
+  ['src/admin/http/openapi.ts: openApiFile', 'scripts/generate-docs.mjs'],
+  ['src/admin/metrics/metrics-page.ts: metricsPage', 'scripts/generate-docs.mjs'],
   ['src/bstar/facts.ts: PROGRESS', 'the search of all states packs them'],
   ['src/bstar/facts.ts: HANDOVERS', 'the search of all states packs them'],
   ['src/bstar/facts.ts: GOALS', 'the search of all states packs them'],
   ['src/bstar/fsm.ts: RULES', 'the search takes them out in turn'],
-  ['src/daemon/event-topics.ts: EVENT_TOPICS', 'none begins with another, which a test shows'],
+  ['src/extensions/events/topics.ts: EVENT_TOPICS', 'none begins with another, which a test shows'],
   ['src/core/z85.ts: decodeZ85', "the RFC's vectors are no keys"],
   ['src/store/sqlite/tables/map-rows.ts: prepareMapStatements', 'the test of query plans'],
   ['src/extensions/postgres/session.ts: FREE', 'the test of query plans'],
@@ -55,7 +55,7 @@ const KEPT_EXPORTS = new Map([
 
 /** Dependencies that are kept although nothing in src/ imports them yet: name → why. */
 const KEPT_DEPENDENCIES = new Map([
-  ['@nats-io/transport-node', 'src/fleet/io/library.ts imports it by a name that is no literal'],
+  ['@nats-io/transport-node', 'src/extensions/fleet/io/library.ts imports it by a name that is no literal'],
 ]);
 
 const REMEDY =

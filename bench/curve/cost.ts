@@ -8,7 +8,7 @@ import { pathToFileURL } from 'node:url';
 
 import type { CurveCipher, CurveSide } from '../../src/zmtp/curve/cipher.js';
 import type { CurveCrypto } from '../../src/zmtp/curve/crypto.js';
-import { OpenedFrame } from '../../src/zmtp/mechanism.js';
+import { OpenedFrame } from '../../src/zmtp/connection/mechanism.js';
 import type { Costs } from './costs.js';
 
 interface Cipher {

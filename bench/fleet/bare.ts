@@ -11,7 +11,7 @@
 import { performance } from 'node:perf_hooks';
 import { createInterface } from 'node:readline';
 
-import { type NatsConnection, loadNats } from '../../src/fleet/io/library.js';
+import { type NatsConnection, loadNats } from '../../src/extensions/fleet/io/library.js';
 
 const PACK_BYTES = 64 * 1024;
 /** Token and length. */

@@ -2,12 +2,12 @@
 import { monotonicMs } from '../../src/core/clock.js';
 import { Frames } from '../../src/core/frames.js';
 import { secureRandom } from '../../src/core/random.js';
-import { Connection, type ConnectionEvents } from '../../src/zmtp/connection.js';
+import { Connection, type ConnectionEvents } from '../../src/zmtp/connection/connection.js';
 import { CurveClientMechanism } from '../../src/zmtp/curve/client.js';
 import { CurveServer } from '../../src/zmtp/curve/server.js';
 import { loadSodium } from '../../src/zmtp/curve/sodium.js';
-import type { Mechanism } from '../../src/zmtp/mechanism.js';
-import { NullMechanism } from '../../src/zmtp/null.js';
+import type { Mechanism } from '../../src/zmtp/connection/mechanism.js';
+import { NullMechanism } from '../../src/zmtp/connection/null.js';
 
 export type MechanismName = 'NULL' | 'CURVE';
 

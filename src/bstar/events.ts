@@ -1,4 +1,4 @@
-/** Events of a pair, for monitoring: see observe/event-log.ts. */
+/** Events of a pair, for monitoring: see admin/log/event-log.ts. */
 import type { State } from './facts.js';
 
 export type PairEvent =

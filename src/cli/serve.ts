@@ -47,7 +47,7 @@ export function defineServe(command: Command, done: Done): void {
       requireNativeModules(loaded.config);
       if (options.init === true) await reportFirstKeys(loaded.config);
       setV8Flags();
-      const { serve } = await import('../daemon/serve.js');
+      const { serve } = await import('../node/serve.js');
       const isNewStore = options.newStore === true;
       const status = await serve({ loaded, reload, isNewStore }, (daemon) => {
         // Without a terminal (a service manager, a container, a file) the log is enough.

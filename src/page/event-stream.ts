@@ -2,7 +2,7 @@
  * Reads the events of the node: first those that it has kept, then new ones as they happen. It does
  * not use EventSource, which cannot send the token.
  */
-import type { NodeEvent } from '../http/api/node-answers.js';
+import type { NodeEvent } from '../admin/api/node-answers.js';
 import { authorization, messageOf, refusedBy, statusOf, token } from './api.js';
 
 const RETRY_MS = 3000;

@@ -1,5 +1,5 @@
 /** Polls the state of the node once per second while the page is visible, and keeps the samples. */
-import type { Overview } from '../http/api/node-answers.js';
+import type { Overview } from '../admin/api/node-answers.js';
 import { get, messageOf, statusOf, token } from './api.js';
 import { askToken } from './dialogs.js';
 import { type Sample, Samples } from './samples.js';

@@ -1,5 +1,5 @@
 /** Tables of stored requests. */
-import type { StoredRequest } from '../http/api/stored-answers.js';
+import type { StoredRequest } from '../admin/api/stored-answers.js';
 import { type Column, DataTable } from './data-table.js';
 import { askToken, attempt } from './dialogs.js';
 import { attribute, button, el, text } from './dom.js';

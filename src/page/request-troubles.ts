@@ -1,6 +1,6 @@
 /** Problems with requests, for the banner: dead ones, and ones that wait without a worker. */
-import type { Overview, Service } from '../http/api/node-answers.js';
-import type { Page } from '../http/api/words.js';
+import type { Overview, Service } from '../admin/api/node-answers.js';
+import type { Page } from '../admin/api/words.js';
 import { get } from './api.js';
 import { count } from './format.js';
 import type { Trouble } from './status-line.js';

@@ -1,5 +1,5 @@
 /** Retries the dead requests of a service. More than one view offers it. */
-import type { BulkResult } from '../http/api/stored-answers.js';
+import type { BulkResult } from '../admin/api/stored-answers.js';
 import { askPerson, order, toast } from './dialogs.js';
 import { el } from './dom.js';
 import { count } from './format.js';

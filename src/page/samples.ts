@@ -1,5 +1,5 @@
 /** The samples of a node or of one of its services that the page has loaded. */
-import type { Overview } from '../http/api/node-answers.js';
+import type { Overview } from '../admin/api/node-answers.js';
 
 /** A sample, by column name. */
 export type Sample = Readonly<Record<string, number | null>>;

@@ -1,6 +1,6 @@
 /** The schedules of the node, on the page of durable requests. */
-import type { Schedule } from '../http/api/stored-answers.js';
-import type { Page } from '../http/api/words.js';
+import type { Schedule } from '../admin/api/stored-answers.js';
+import type { Page } from '../admin/api/words.js';
 import { get, messageOf, withQuery } from './api.js';
 import { DataTable } from './data-table.js';
 import { el, text } from './dom.js';

@@ -1,5 +1,5 @@
 /** The charts of the last ten minutes of one service. */
-import type { ServiceHistory } from '../http/api/node-answers.js';
+import type { ServiceHistory } from '../admin/api/node-answers.js';
 import { get, withQuery } from './api.js';
 import { Chart } from './chart.js';
 import { el } from './dom.js';

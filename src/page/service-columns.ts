@@ -1,5 +1,5 @@
 /** The columns of tables of services. */
-import type { Service } from '../http/api/node-answers.js';
+import type { Service } from '../admin/api/node-answers.js';
 import type { Column } from './data-table.js';
 import { text } from './dom.js';
 import { compact, count, millis, perSecond } from './format.js';

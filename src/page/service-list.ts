@@ -1,6 +1,6 @@
 /** All services of the node, with their rates. */
-import type { Service } from '../http/api/node-answers.js';
-import type { Page } from '../http/api/words.js';
+import type { Service } from '../admin/api/node-answers.js';
+import type { Page } from '../admin/api/words.js';
 import { get } from './api.js';
 
 const EVERY_MS = 2000;

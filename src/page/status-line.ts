@@ -1,5 +1,5 @@
 /** The header, which shows the state of the node, and the banner, which shows its problems. */
-import type { Overview } from '../http/api/node-answers.js';
+import type { Overview } from '../admin/api/node-answers.js';
 import { attribute, button, byId, el, fill, outerLink, text } from './dom.js';
 import { span } from './format.js';
 import type { NodeWatch, Watched } from './node-watch.js';

@@ -1,5 +1,5 @@
 /** The bodies of request and reply. They may be confidential, so they are loaded only on demand. */
-import type { Bodies, BodyFrame, StoredBody } from '../http/api/stored-answers.js';
+import type { Bodies, BodyFrame, StoredBody } from '../admin/api/stored-answers.js';
 import { hexRows, prettyJson } from './body-text.js';
 import { choice } from './choice.js';
 import { attempt, read } from './dialogs.js';

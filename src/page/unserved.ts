@@ -1,4 +1,4 @@
-import type { Service } from '../http/api/node-answers.js';
+import type { Service } from '../admin/api/node-answers.js';
 
 /** True if requests wait, plain or stored and due, and the service has no worker. */
 export function isUnserved({ workersWaiting, workersBusy, queued, durable }: Service): boolean {

@@ -5,7 +5,7 @@
 import { monotonicMs } from '../core/clock.js';
 import type { MajordomoError } from '../core/errors.js';
 import type { Frames } from '../core/frames.js';
-import type { Link } from '../transport/link-port.js';
+import type { Link } from '../zmtp/link-port.js';
 import {
   clientRequest,
   clientRequestHead,
@@ -64,7 +64,7 @@ import { ReplyStream } from './client/reply-stream.js';
 import { serviceError } from './service-error.js';
 
 export { codeOf } from '../core/errors.js';
-export type { Dial, Link, LinkEvents } from '../transport/link-port.js';
+export type { Dial, Link, LinkEvents } from '../zmtp/link-port.js';
 export type { Headers } from '../wire/headers.js';
 export type { Body } from './body.js';
 export { type Codec, json } from './codec/codec.js';

@@ -3,7 +3,7 @@
  */
 import { int32At } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
-import type { Link } from '../transport/link-port.js';
+import type { Link } from '../zmtp/link-port.js';
 import { PING, readFreelanceReply } from '../wire/flp-client.js';
 import { EMPTY } from '../wire/mdp.js';
 import { type Body, bodyFrames } from './body.js';

@@ -1,7 +1,7 @@
 import { messageOf } from '../core/errors.js';
 import { PackedCursor, readPacked } from '../core/packed.js';
 import { shownUrl } from '../core/web-address.js';
-import type { Link } from '../transport/link-port.js';
+import type { Link } from '../zmtp/link-port.js';
 import { type BodyFrames, isFrame } from './body.js';
 import { sdkError } from './errors.js';
 

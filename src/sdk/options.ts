@@ -1,10 +1,10 @@
 /** The SDK's options: types, defaults, ranges. Every error names its option. */
 import { isWhole } from '../core/numbers.js';
-import type { Dial } from '../transport/link-port.js';
+import type { Dial } from '../zmtp/link-port.js';
 import { type Headers, headersFault } from '../wire/headers.js';
 import { type MdpVersion, SERVICE_NAME_BYTES_MAX } from '../wire/mdp.js';
 import { CURVE_KEY_BYTES, decodeCurveKey } from '../core/z85.js';
-import type { CurveClientKeys } from '../transport/zmtp/link.js';
+import type { CurveClientKeys } from '../zmtp/link.js';
 import type { Body } from './body.js';
 import { checkedCodec, type Codec } from './codec/codec.js';
 import { checkedContract, type Contract, type NoServices } from './codec/contract.js';

@@ -32,7 +32,7 @@ import {
 } from './worker/worker-events.js';
 
 export { codeOf } from '../core/errors.js';
-export type { Dial, Link, LinkEvents } from '../transport/link-port.js';
+export type { Dial, Link, LinkEvents } from '../zmtp/link-port.js';
 export type { Body } from './body.js';
 export { type Codec, json } from './codec/codec.js';
 export {

@@ -3,8 +3,8 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { dialZmtp } from '../../src/transport/zmtp/link.js';
-import { openZmtpRouter } from '../../src/transport/zmtp/router.js';
+import { dialZmtp } from '../../src/zmtp/link.js';
+import { openZmtpRouter } from '../../src/zmtp/router/router.js';
 import { loadSodium } from '../../src/zmtp/curve/sodium.js';
 import { LIMITS, LinkRecord, Server } from '../support/transport-fixture.js';
 import { until } from '../support/until.js';

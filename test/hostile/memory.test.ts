@@ -4,8 +4,8 @@ import { setImmediate as turn } from 'node:timers/promises';
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import type { Frames } from '../../src/core/frames.js';
-import type { Link } from '../../src/transport/link-port.js';
-import { dialZmtp } from '../../src/transport/zmtp/link.js';
+import type { Link } from '../../src/zmtp/link-port.js';
+import { dialZmtp } from '../../src/zmtp/link.js';
 import { type Daemon, removeDaemons, startDaemon } from '../support/daemon.js';
 import { until } from '../support/until.js';
 

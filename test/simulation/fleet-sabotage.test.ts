@@ -1,8 +1,8 @@
 /** The simulation is only worth what it finds: fleets that are broken on purpose. */
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { RemoteWorkers } from '../../src/broker/inputs/remote-workers.js';
-import { PackNumbers } from '../../src/fleet/pack-numbers.js';
-import { Holder, Origin } from '../../src/fleet/origin.js';
+import { PackNumbers } from '../../src/extensions/fleet/machine/pack-numbers.js';
+import { Holder, Origin } from '../../src/extensions/fleet/machine/origin.js';
 import { firstFailure } from './actors/first-failure.js';
 import { Tally } from './actors/tally.js';
 import { runFleetSeed } from './fleet/seeds.js';

@@ -1,7 +1,7 @@
 /** The simulation is only worth what it finds: maps that are broken on purpose. */
 import { describe, expect, it } from '@jest/globals';
 import { Frames } from '../../src/core/frames.js';
-import type { OpenMapPorts } from '../../src/daemon/map.js';
+import type { OpenMapPorts } from '../../src/extensions/map/host.js';
 import { isDeletion } from '../../src/store/map-record.js';
 import { KEY } from '../../src/wire/chp-client.js';
 import { firstFailure } from './actors/first-failure.js';

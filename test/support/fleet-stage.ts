@@ -5,9 +5,9 @@
  */
 import { createHash } from 'node:crypto';
 
-import type { FleetEvent } from '../../src/fleet/events.js';
-import { FleetMachine, type FleetMember } from '../../src/fleet/fleet.js';
-import { fleetDigest } from '../../src/fleet/subjects.js';
+import type { FleetEvent } from '../../src/extensions/fleet/machine/events.js';
+import { FleetMachine, type FleetMember } from '../../src/extensions/fleet/machine/fleet.js';
+import { fleetDigest } from '../../src/extensions/fleet/machine/subjects.js';
 import { seededRandom } from './stage-random.js';
 import { Stage, type StageOptions } from './stage.js';
 

@@ -1,6 +1,6 @@
 /** The table of routes without a node, for tests of the table itself. */
-import { EventFeed } from '../../src/http/event-feed.js';
-import type { Ports } from '../../src/http/ports.js';
+import { EventFeed } from '../../src/admin/http/event-feed.js';
+import type { Ports } from '../../src/admin/ports.js';
 
 const never = (): never => {
   throw new Error('no route is called here');

@@ -5,11 +5,11 @@
 import { monotonicMs } from '../../src/core/clock.js';
 import { GlobSet } from '../../src/core/glob.js';
 import { Holdings } from '../../src/core/holdings.js';
-import { MapHost } from '../../src/daemon/map.js';
-import type { MapBatchOutcome } from '../../src/map/replica.js';
+import { MapHost } from '../../src/extensions/map/host.js';
+import type { MapBatchOutcome } from '../../src/store/map-replica.js';
 import type { StoreFailure } from '../../src/store/store.js';
 import type { MapRecord } from '../../src/store/map-record.js';
-import type { ListenerCurve } from '../../src/transport/listener-curve.js';
+import type { ListenerCurve } from '../../src/zmtp/listener-curve.js';
 import { MemoryMapRows } from '../../src/testing/memory-map-rows.js';
 
 export interface MapNodeOptions {

@@ -1,6 +1,6 @@
 /** Parses a page of metrics, and renders that of a `Stage`. */
 import { Holdings } from '../../src/core/holdings.js';
-import { Metrics, type MetricSources } from '../../src/observe/metrics.js';
+import { Metrics, type MetricSources } from '../../src/admin/metrics/metrics.js';
 import { Commits } from '../../src/titanic/machine/commits.js';
 import { TitanicCounters } from '../../src/titanic/machine/counters.js';
 import type { Broker } from '../../src/broker/broker.js';

@@ -1,5 +1,5 @@
 /** Compares a daemon's answers with the description of its API. */
-import { openApi } from '../../src/http/openapi.js';
+import { openApi } from '../../src/admin/http/openapi.js';
 import { type Schema, violations } from './json-schema.js';
 
 interface Described {

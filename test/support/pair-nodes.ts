@@ -11,9 +11,9 @@ import type { InternalService } from '../../src/broker/ports.js';
 import { monotonicMs } from '../../src/core/clock.js';
 import { secureRandom } from '../../src/core/random.js';
 import { Mmi } from '../../src/mmi/mmi.js';
-import { PeerNumbers } from '../../src/transport/peer-numbers.js';
-import type { Transport } from '../../src/transport/port.js';
-import { openZmtpRouter } from '../../src/transport/zmtp/router.js';
+import { PeerNumbers } from '../../src/zmtp/peer-numbers.js';
+import type { Transport } from '../../src/zmtp/port.js';
+import { openZmtpRouter } from '../../src/zmtp/router/router.js';
 import { STAGE_STATUS } from './stage.js';
 import { rules } from './rights.js';
 

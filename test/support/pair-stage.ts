@@ -8,8 +8,8 @@ import type { Service } from '../../src/bstar/fsm.js';
 import { PairMachine, type PairOptions } from '../../src/bstar/pair.js';
 import type { JoinFigures, PairSink } from '../../src/bstar/ports.js';
 import { present } from '../../src/core/assert.js';
-import { NoReplication } from '../../src/replication/off.js';
-import { Replication } from '../../src/replication/replication.js';
+import { NoReplication } from '../../src/bstar/replication/off.js';
+import { Replication } from '../../src/bstar/replication/replication.js';
 import type { PeerMessage } from '../../src/wire/peer.js';
 import { wordChange, wordsIn, WordStore } from './word-store.js';
 

@@ -1,8 +1,8 @@
 /** The other end of a pair's link, message by message: a peer, one of another version, or an impostor. */
 import { PEER_VERSION, type Hello, type PeerMessage } from '../../src/wire/peer.js';
 import { readPeer, writePeer } from '../../src/wire/peer-codec.js';
-import type { Link } from '../../src/transport/link-port.js';
-import { type CurveClientKeys, dialZmtp } from '../../src/transport/zmtp/link.js';
+import type { Link } from '../../src/zmtp/link-port.js';
+import { type CurveClientKeys, dialZmtp } from '../../src/zmtp/link.js';
 
 const LIMITS = { messageBytesMax: 1e6, framesMax: 10, outputBytesMax: 1e6 };
 

@@ -3,7 +3,7 @@
  * shows what a real peer would receive.
  */
 import { Frames } from '../../src/core/frames.js';
-import { identityOf } from '../../src/transport/identity.js';
+import { identityOf } from '../../src/zmtp/identity.js';
 import {
   clientRequest,
   clientRequestWithHeaders,

@@ -6,7 +6,7 @@ import { describeListening } from './transport-listen-contract.js';
 import { describeRouter } from './transport-router-contract.js';
 
 /**
- * The promises of every transport behind `src/transport/port.ts`, tested against libzmq's own
+ * The promises of every transport behind `src/zmtp/port.ts`, tested against libzmq's own
  * sockets and bytes written by hand.
  * @param knowsKeys whether it reports which key a peer used
  */

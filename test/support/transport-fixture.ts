@@ -1,8 +1,8 @@
 import type { Frames } from '../../src/core/frames.js';
 import type { Holdings } from '../../src/core/holdings.js';
-import { PeerNumbers } from '../../src/transport/peer-numbers.js';
-import type { Dial, LinkEvents, TransportLimits } from '../../src/transport/link-port.js';
-import type { ListenerCurve } from '../../src/transport/listener-curve.js';
+import { PeerNumbers } from '../../src/zmtp/peer-numbers.js';
+import type { Dial, LinkEvents, TransportLimits } from '../../src/zmtp/link-port.js';
+import type { ListenerCurve } from '../../src/zmtp/listener-curve.js';
 import type {
   OpenedRouter,
   PeerId,
@@ -12,7 +12,7 @@ import type {
   RouterOptions,
   Transport,
   TransportEvents,
-} from '../../src/transport/port.js';
+} from '../../src/zmtp/port.js';
 import type { CurveClientKeys } from '../../src/zmtp/curve/client.js';
 import { until } from './until.js';
 

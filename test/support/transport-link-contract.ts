@@ -1,6 +1,6 @@
 import { afterEach, expect, it } from '@jest/globals';
 import { codeOf } from '../../src/core/errors.js';
-import type { Link } from '../../src/transport/link-port.js';
+import type { Link } from '../../src/zmtp/link-port.js';
 import { LIMITS, LinkRecord, Server, writeAll } from './transport-fixture.js';
 import type { LinkOptions, TransportFactory } from './transport-fixture.js';
 import { until } from './until.js';

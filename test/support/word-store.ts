@@ -3,7 +3,7 @@
  * space between them. Its results come after a while, by the stage's clock.
  */
 import { present } from '../../src/core/assert.js';
-import type { ReplicatedStore } from '../../src/replication/ports.js';
+import type { ReplicatedStore } from '../../src/bstar/replication/ports.js';
 import type { NodeMerged } from '../../src/store/node-store.js';
 import type {
   Change,

@@ -13,7 +13,7 @@ import type {
   PeerInfo,
   Transport,
   TransportEvents,
-} from '../../transport/port.js';
+} from '../../zmtp/port.js';
 import type { Broker } from '../broker.js';
 
 /**

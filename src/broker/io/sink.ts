@@ -1,6 +1,6 @@
 import type { Words } from '../../core/bytes.js';
 import type { Frames } from '../../core/frames.js';
-import type { Transport } from '../../transport/port.js';
+import type { Transport } from '../../zmtp/port.js';
 import type { Dialect, MdpDialect } from '../../wire/dialect.js';
 import {
   type ReturnPath,

@@ -6,7 +6,7 @@ import { present } from '../../core/assert.js';
 import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
 import { secureRandom } from '../../core/random.js';
-import type { Rejected } from '../../transport/port.js';
+import type { Rejected } from '../../zmtp/port.js';
 import type { Hello, PeerMessage } from '../../wire/peer.js';
 import { readPeer, writePeer } from '../../wire/peer-codec.js';
 import type { Objection } from '../ports.js';

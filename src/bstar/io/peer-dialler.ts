@@ -1,8 +1,8 @@
 /** The backup's end of the link, which dials the primary again and again. */
 import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
-import type { Link } from '../../transport/link-port.js';
-import { type CurveClientKeys, dialZmtp } from '../../transport/zmtp/link.js';
+import type { Link } from '../../zmtp/link-port.js';
+import { type CurveClientKeys, dialZmtp } from '../../zmtp/link.js';
 import type { PeerMessage } from '../../wire/peer.js';
 import { LIMITS, type PeerLink, type PeerLinkOptions, STRANGER_BYTES_MAX } from './peer-link.js';
 import { PeerConnection } from './peer-connection.js';

@@ -2,7 +2,7 @@
  * The connection of a pair: the backup dials the address on which the primary listens
  * (peer-dialler.ts, peer-listener.ts). One connection counts at a time (D20).
  */
-import type { Rejected, RouterLimits, RouterOptions } from '../../transport/port.js';
+import type { Rejected, RouterLimits, RouterOptions } from '../../zmtp/port.js';
 import type { Hello, PeerMessage } from '../../wire/peer.js';
 import type { Objection } from '../ports.js';
 import type { Introduction } from './handshake.js';

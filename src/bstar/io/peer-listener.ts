@@ -1,8 +1,8 @@
 /** The primary's end of the link, which listens and decides who is the peer. */
 import { monotonicMs } from '../../core/clock.js';
 import type { Frames } from '../../core/frames.js';
-import { PeerNumbers } from '../../transport/peer-numbers.js';
-import type { ListenerCurve } from '../../transport/listener-curve.js';
+import { PeerNumbers } from '../../zmtp/peer-numbers.js';
+import type { ListenerCurve } from '../../zmtp/listener-curve.js';
 import type {
   Output,
   PeerId,
@@ -10,8 +10,8 @@ import type {
   Rejected,
   Transport,
   TransportEvents,
-} from '../../transport/port.js';
-import { openZmtpRouter } from '../../transport/zmtp/router.js';
+} from '../../zmtp/port.js';
+import { openZmtpRouter } from '../../zmtp/router/router.js';
 import type { PeerMessage } from '../../wire/peer.js';
 import type { Objection } from '../ports.js';
 import {

@@ -4,7 +4,7 @@
  * and again for as long as it has no peer.
  */
 import { MajordomoError } from '../../core/errors.js';
-import type { CurveClientKeys } from '../../transport/zmtp/link.js';
+import type { CurveClientKeys } from '../../zmtp/link.js';
 import { dialPeer } from './peer-dialler.js';
 import type { PeerLink, PeerLinkOptions } from './peer-link.js';
 

@@ -63,7 +63,7 @@ export async function isInUse(directory: string): Promise<boolean> {
 /** Null if it is free. Takes the lock for a moment, because that is the only way to find out. */
 async function lockError(path: string): Promise<unknown> {
   if (!existsSync(join(path, LOCK_FILE))) return null;
-  const { openDataDir } = await import('../../daemon/io/data-dir.js');
+  const { openDataDir } = await import('../../node/io/data-dir.js');
   try {
     openDataDir(path).release();
     return null;

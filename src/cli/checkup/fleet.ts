@@ -4,7 +4,7 @@ import { isLoopback } from '../../config/io/loopback.js';
 import { codeOf, messageOf } from '../../core/errors.js';
 import { type Finding, ok, problem, warning } from './finding.js';
 
-type ServerFacts = Awaited<ReturnType<typeof import('../../daemon/nats-options.js').askNats>>;
+type ServerFacts = Awaited<ReturnType<typeof import('../../extensions/fleet/nats-options.js').askNats>>;
 
 const AWAY = 'does not answer';
 const DEFAULT_PORT = 4222;
@@ -23,7 +23,7 @@ async function server(config: Config, url: string): Promise<Finding> {
   const name = `NATS ${url}`;
   const { hostname, port } = new URL(url);
   const place = { scheme: 'tcp', host: hostname, port: Number(port) || DEFAULT_PORT } as const;
-  const { askNats } = await import('../../daemon/nats-options.js');
+  const { askNats } = await import('../../extensions/fleet/nats-options.js');
   try {
     const facts = await askNats(config, url);
     return answering(name, facts, await isLoopback(place));

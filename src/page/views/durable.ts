@@ -1,7 +1,7 @@
 /** The list of stored requests, with filters by uuid, service, state and age. */
-import type { Overview } from '../../http/api/node-answers.js';
-import type { StoredRequest } from '../../http/api/stored-answers.js';
-import type { Page } from '../../http/api/words.js';
+import type { Overview } from '../../admin/api/node-answers.js';
+import type { StoredRequest } from '../../admin/api/stored-answers.js';
+import type { Page } from '../../admin/api/words.js';
 import { get, messageOf, withQuery } from '../api.js';
 import { choice } from '../choice.js';
 import type { DataTable } from '../data-table.js';

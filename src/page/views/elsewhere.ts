@@ -1,5 +1,5 @@
 /** The view of a passive node: a link to the other node instead of charts. */
-import type { Overview } from '../../http/api/node-answers.js';
+import type { Overview } from '../../admin/api/node-answers.js';
 import { type Child, el, fill, outerLink } from '../dom.js';
 import { type Context, linkTo, type View } from '../view.js';
 

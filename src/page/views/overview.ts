@@ -1,5 +1,5 @@
 /** The charts, services and events of the node. */
-import type { Service } from '../../http/api/node-answers.js';
+import type { Service } from '../../admin/api/node-answers.js';
 import { Chart } from '../chart.js';
 import { DataTable } from '../data-table.js';
 import { el, KeyedList, text } from '../dom.js';

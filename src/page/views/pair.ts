@@ -1,5 +1,5 @@
 /** The pair: both nodes, their link, the changes of state, and the two operator commands. */
-import type { HaStatus } from '../../http/api/node-answers.js';
+import type { HaStatus } from '../../admin/api/node-answers.js';
 import { get, messageOf } from '../api.js';
 import { askPerson, attempt, order, toast } from '../dialogs.js';
 import { button, type Child, el, fill, outerLink, text } from '../dom.js';

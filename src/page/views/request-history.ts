@@ -1,5 +1,5 @@
 /** One stored request: its history step by step, and the operator commands. */
-import type { RequestHistory, WorkerFailure } from '../../http/api/stored-answers.js';
+import type { RequestHistory, WorkerFailure } from '../../admin/api/stored-answers.js';
 import { get, messageOf, statusOf } from '../api.js';
 import { askPerson, attempt, order, toast } from '../dialogs.js';
 import { button, type Child, el } from '../dom.js';

@@ -1,7 +1,7 @@
 /** One service: figures, charts, failures, dead requests and workers. */
-import type { Service, Worker } from '../../http/api/node-answers.js';
-import type { StoredRequest } from '../../http/api/stored-answers.js';
-import type { Page } from '../../http/api/words.js';
+import type { Service, Worker } from '../../admin/api/node-answers.js';
+import type { StoredRequest } from '../../admin/api/stored-answers.js';
+import type { Page } from '../../admin/api/words.js';
 import { get, messageOf, withQuery } from '../api.js';
 import { DataTable } from '../data-table.js';
 import { attempt } from '../dialogs.js';

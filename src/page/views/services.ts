@@ -1,5 +1,5 @@
 /** The list of services: workers, queues, rates. */
-import type { Service } from '../../http/api/node-answers.js';
+import type { Service } from '../../admin/api/node-answers.js';
 import { messageOf } from '../api.js';
 import { DataTable } from '../data-table.js';
 import { el, text } from '../dom.js';

@@ -5,7 +5,7 @@
 import { monotonicMs } from '../../core/clock.js';
 import { type MajordomoError, messageOf } from '../../core/errors.js';
 import type { Frames } from '../../core/frames.js';
-import type { Dial, Link } from '../../transport/link-port.js';
+import type { Dial, Link } from '../../zmtp/link-port.js';
 import type { BodyFrames } from '../body.js';
 import { sdkError } from '../errors.js';
 import { Listeners } from '../events.js';

@@ -1,6 +1,6 @@
 /** The connections of a map's client: to each endpoint a subscriber and a writer, and one that asks. */
 import type { Frames } from '../../core/frames.js';
-import type { Link, LinkEvents } from '../../transport/link-port.js';
+import type { Link, LinkEvents } from '../../zmtp/link-port.js';
 import { HUGZ, icanhaz, kvset } from '../../wire/chp-client.js';
 import { EMPTY } from '../../wire/mdp.js';
 import { readSubscription, subscribedTopic } from '../../wire/stream.js';

@@ -6,7 +6,7 @@ import type { Frames } from '../../core/frames.js';
 import { isWallTime } from '../../core/numbers.js';
 import { messageEnd } from '../../core/packed.js';
 import { Lateness } from '../../stream/lateness.js';
-import type { Dial, Link, LinkEvents } from '../../transport/link-port.js';
+import type { Dial, Link, LinkEvents } from '../../zmtp/link-port.js';
 import { hasStreamHeader, streamHeaderAt, streamTimeUs } from '../../wire/stream.js';
 import { sdkError } from '../errors.js';
 import { endpointError } from '../links.js';

@@ -1,5 +1,5 @@
 /** The options of a publisher: types, defaults, ranges. */
-import type { ListenerCurve } from '../../transport/listener-curve.js';
+import type { ListenerCurve } from '../../zmtp/listener-curve.js';
 import { encodeZ85 } from '../../core/z85.js';
 import { PUBLISHER_DEFAULTS } from '../defaults.js';
 import { type Endpoints, endpointList } from '../endpoints.js';

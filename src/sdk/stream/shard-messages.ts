@@ -1,5 +1,5 @@
 /** What a subscriber and the threads of its shards tell each other. */
-import type { CurveClientKeys } from '../../transport/zmtp/link.js';
+import type { CurveClientKeys } from '../../zmtp/link.js';
 import type { StreamMessage } from './stream-message.js';
 
 /**

@@ -2,7 +2,7 @@
 import { resolve } from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-import type { CurveClientKeys } from '../../transport/zmtp/link.js';
+import type { CurveClientKeys } from '../../zmtp/link.js';
 import { SUBSCRIBER_DEFAULTS } from '../defaults.js';
 import type { Endpoints } from '../endpoints.js';
 import { wrong } from '../errors.js';

@@ -1,7 +1,7 @@
 import { monotonicMs, type MonotonicMs } from '../../core/clock.js';
 import { codeOf } from '../../core/errors.js';
 import type { Frames } from '../../core/frames.js';
-import type { Dial, Link } from '../../transport/link-port.js';
+import type { Dial, Link } from '../../zmtp/link-port.js';
 import { clientRequest, readClientReply } from '../../wire/client-side.js';
 import { decodeHeaders } from '../../wire/headers.js';
 import { EMPTY } from '../../wire/mdp.js';

@@ -1,7 +1,7 @@
 /** The options of a worker: types, defaults, ranges. */
 import { hostname } from 'node:os';
 
-import type { Dial } from '../../transport/link-port.js';
+import type { Dial } from '../../zmtp/link-port.js';
 import type { MdpVersion } from '../../wire/mdp.js';
 import { NAME_CHARACTERS_MAX } from '../../wire/ready-options.js';
 import type { Body } from '../body.js';

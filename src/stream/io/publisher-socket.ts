@@ -6,13 +6,13 @@ import { copyWords, type Words } from '../../core/bytes.js';
 import { IDENTITY_SHARE } from '../../core/defaults.js';
 import type { Frames } from '../../core/frames.js';
 import { PackedCursor, readPacked } from '../../core/packed.js';
-import type { PeerId, PeerInfo, Rejected, RouterLimits, Transport } from '../../transport/port.js';
+import type { PeerId, PeerInfo, Rejected, RouterLimits, Transport } from '../../zmtp/port.js';
 import {
   type ListeningEvents,
   type ListeningOptions,
   ListeningSocket,
   QUESTION_LIMITS,
-} from '../../transport/zmtp/listening-socket.js';
+} from '../../zmtp/router/listening-socket.js';
 import { type AuthoriseTopic, type CloseReason, FanOut, type FanOutSink } from '../fan-out.js';
 import type { SubscriberInfo } from '../subscriptions.js';
 

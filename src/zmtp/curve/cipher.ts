@@ -1,6 +1,6 @@
 /** MESSAGE of 25/ZMTP-CURVE: one sealed frame of a message or command. */
 import { copyBytes, int32At, putInt32 } from '../../core/bytes.js';
-import type { FrameCipher, OpenedFrame } from '../mechanism.js';
+import type { FrameCipher, OpenedFrame } from '../connection/mechanism.js';
 import { type CurveCrypto, type Verification, wipe } from './crypto.js';
 import {
   MESSAGE_BOX_AT,

@@ -7,9 +7,9 @@ import {
   metadataFault,
   readMetadata,
   type SocketType,
-} from '../commands.js';
-import type { FrameCipher, HandshakeFailure, HandshakeStep, Mechanism } from '../mechanism.js';
-import { errorReason } from '../null.js';
+} from '../connection/commands.js';
+import type { FrameCipher, HandshakeFailure, HandshakeStep, Mechanism } from '../connection/mechanism.js';
+import { errorReason } from '../connection/null.js';
 import { openBox, sealBox } from './box.js';
 import { CurveCipher } from './cipher.js';
 import { type CurveCrypto, KEY_BYTES, type KeyPair, wipe } from './crypto.js';

@@ -1,11 +1,11 @@
 /** The head of a request over HTTP: any method, target, host and authorization. */
-import type { Operation } from '../../../src/http/api/operation.js';
-import { OPERATIONS } from '../../../src/http/api/operations.js';
-import { checked } from '../../../src/http/check.js';
-import { Front } from '../../../src/http/front.js';
-import { Guard } from '../../../src/http/guard.js';
-import { Router } from '../../../src/http/router.js';
-import { routesOf } from '../../../src/http/routes.js';
+import type { Operation } from '../../../src/admin/api/operation.js';
+import { OPERATIONS } from '../../../src/admin/api/operations.js';
+import { checked } from '../../../src/admin/http/check.js';
+import { Front } from '../../../src/admin/http/front.js';
+import { Guard } from '../../../src/admin/http/guard.js';
+import { Router } from '../../../src/admin/http/router.js';
+import { routesOf } from '../../../src/admin/http/routes.js';
 import { PORTS } from '../../support/http-ports.js';
 import { check, Script, type Target } from '../target.js';
 

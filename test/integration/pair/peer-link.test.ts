@@ -6,7 +6,7 @@ import type { Objection } from '../../../src/bstar/ports.js';
 import { dialPeer } from '../../../src/bstar/io/peer-dialler.js';
 import type { PeerLink, PeerLinkEvents } from '../../../src/bstar/io/peer-link.js';
 import { listenForPeer } from '../../../src/bstar/io/peer-listener.js';
-import { dialZmtp } from '../../../src/transport/zmtp/link.js';
+import { dialZmtp } from '../../../src/zmtp/link.js';
 import { PEER_VERSION, type PeerMessage } from '../../../src/wire/peer.js';
 import { writePeer } from '../../../src/wire/peer-codec.js';
 import { freePorts } from '../../support/free-ports.js';

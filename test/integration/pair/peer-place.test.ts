@@ -8,9 +8,9 @@ import { LIMITS, type PeerLink, type PeerLinkEvents } from '../../../src/bstar/i
 import { listenForPeer } from '../../../src/bstar/io/peer-listener.js';
 import type { Objection } from '../../../src/bstar/ports.js';
 import { present } from '../../../src/core/assert.js';
-import type { ListenerCurve } from '../../../src/transport/listener-curve.js';
-import type { Rejected } from '../../../src/transport/port.js';
-import { dialZmtp } from '../../../src/transport/zmtp/link.js';
+import type { ListenerCurve } from '../../../src/zmtp/listener-curve.js';
+import type { Rejected } from '../../../src/zmtp/port.js';
+import { dialZmtp } from '../../../src/zmtp/link.js';
 import { type Hello, PEER_VERSION, type PeerMessage } from '../../../src/wire/peer.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
 import { freePorts } from '../../support/free-ports.js';

@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-import { ByteSource } from '../../../src/zmtp/io/byte-source.js';
+import { ByteSource } from '../../../src/zmtp/sockets/byte-source.js';
 import { until } from '../../support/until.js';
 
 let server: Server;

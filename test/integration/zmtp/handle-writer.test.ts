@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { connect, createServer, type Server, type Socket } from 'node:net';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 
-import { HandleWriter, type Written } from '../../../src/zmtp/io/handle-writer.js';
+import { HandleWriter, type Written } from '../../../src/zmtp/sockets/handle-writer.js';
 import { until } from '../../support/until.js';
 
 /** More than the kernel buffers between two sockets that nobody reads. */

@@ -1,7 +1,7 @@
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { dialZmtp } from '../../../src/transport/zmtp/link.js';
-import { openZmtpRouter } from '../../../src/transport/zmtp/router.js';
+import { dialZmtp } from '../../../src/zmtp/link.js';
+import { openZmtpRouter } from '../../../src/zmtp/router/router.js';
 import type { KeyPair } from '../../../src/zmtp/curve/crypto.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
 import { destroySockets, RawSocket } from '../../support/raw-socket.js';

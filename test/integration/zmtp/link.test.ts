@@ -3,11 +3,11 @@ import { createServer, type Server as TcpServer, type Socket } from 'node:net';
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { packedHead } from '../../../src/core/packed-head.js';
-import type { Link } from '../../../src/transport/link-port.js';
-import type { TransportEvents } from '../../../src/transport/port.js';
-import { PeerNumbers } from '../../../src/transport/peer-numbers.js';
-import { dialZmtp } from '../../../src/transport/zmtp/link.js';
-import { openZmtpRouter } from '../../../src/transport/zmtp/router.js';
+import type { Link } from '../../../src/zmtp/link-port.js';
+import type { TransportEvents } from '../../../src/zmtp/port.js';
+import { PeerNumbers } from '../../../src/zmtp/peer-numbers.js';
+import { dialZmtp } from '../../../src/zmtp/link.js';
+import { openZmtpRouter } from '../../../src/zmtp/router/router.js';
 import { LIMITS, LinkRecord, Server, writeAll } from '../../support/transport-fixture.js';
 import { until } from '../../support/until.js';
 

@@ -1,8 +1,8 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { Holdings } from '../../../src/core/holdings.js';
-import { dialZmtp } from '../../../src/transport/zmtp/link.js';
-import { openZmtpRouter } from '../../../src/transport/zmtp/router.js';
+import { dialZmtp } from '../../../src/zmtp/link.js';
+import { openZmtpRouter } from '../../../src/zmtp/router/router.js';
 import { Server } from '../../support/transport-fixture.js';
 import { until } from '../../support/until.js';
 import { frame } from '../../unit/zmtp/wire.js';

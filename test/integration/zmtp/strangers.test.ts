@@ -2,9 +2,9 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import type { RouterLimits } from '../../../src/transport/port.js';
-import { dialZmtp } from '../../../src/transport/zmtp/link.js';
-import { openZmtpRouter } from '../../../src/transport/zmtp/router.js';
+import type { RouterLimits } from '../../../src/zmtp/port.js';
+import { dialZmtp } from '../../../src/zmtp/link.js';
+import { openZmtpRouter } from '../../../src/zmtp/router/router.js';
 import { Server } from '../../support/transport-fixture.js';
 import { DealerPeer } from '../../support/transport-peers.js';
 import { until } from '../../support/until.js';

@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { dialZmtp } from '../../../src/transport/zmtp/link.js';
-import { openZmtpRouter } from '../../../src/transport/zmtp/router.js';
+import { dialZmtp } from '../../../src/zmtp/link.js';
+import { openZmtpRouter } from '../../../src/zmtp/router/router.js';
 import { destroySockets, RawSocket } from '../../support/raw-socket.js';
 import { Server } from '../../support/transport-fixture.js';
 import { DealerPeer } from '../../support/transport-peers.js';

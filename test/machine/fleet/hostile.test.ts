@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { PackNumbers } from '../../../src/fleet/pack-numbers.js';
-import { fleetDigest } from '../../../src/fleet/subjects.js';
+import { PackNumbers } from '../../../src/extensions/fleet/machine/pack-numbers.js';
+import { fleetDigest } from '../../../src/extensions/fleet/machine/subjects.js';
 import {
   askEntry,
   chunkRoom,

@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 
 import type { RemoteWorkersApi } from '../../../src/broker/ports.js';
-import { FleetCounters } from '../../../src/fleet/counters.js';
-import { LATE_MAX, LATE_MS } from '../../../src/fleet/options.js';
-import { Origin } from '../../../src/fleet/origin.js';
-import { FleetPeer } from '../../../src/fleet/peer.js';
-import { NO_CREDIT } from '../../../src/fleet/places.js';
+import { FleetCounters } from '../../../src/extensions/fleet/machine/counters.js';
+import { LATE_MAX, LATE_MS } from '../../../src/extensions/fleet/machine/options.js';
+import { Origin } from '../../../src/extensions/fleet/machine/origin.js';
+import { FleetPeer } from '../../../src/extensions/fleet/machine/peer.js';
+import { NO_CREDIT } from '../../../src/extensions/fleet/machine/places.js';
 
 const BODY = Buffer.from([0, 1, 0x78]);
 const KEY = Buffer.from('key');

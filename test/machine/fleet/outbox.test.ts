@@ -1,11 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { FleetCounters } from '../../../src/fleet/counters.js';
-import { OUTBOX_BYTES_MAX } from '../../../src/fleet/options.js';
-import { Holder, Origin, type Outstanding } from '../../../src/fleet/origin.js';
-import { Outbox } from '../../../src/fleet/outbox.js';
-import { FleetPeer } from '../../../src/fleet/peer.js';
-import { fleetDigest } from '../../../src/fleet/subjects.js';
+import { FleetCounters } from '../../../src/extensions/fleet/machine/counters.js';
+import { OUTBOX_BYTES_MAX } from '../../../src/extensions/fleet/machine/options.js';
+import { Holder, Origin, type Outstanding } from '../../../src/extensions/fleet/machine/origin.js';
+import { Outbox } from '../../../src/extensions/fleet/machine/outbox.js';
+import { FleetPeer } from '../../../src/extensions/fleet/machine/peer.js';
+import { fleetDigest } from '../../../src/extensions/fleet/machine/subjects.js';
 import type { FleetHead } from '../../../src/wire/fleet.js';
 import { sha256 } from '../../support/fleet-stage.js';
 

@@ -4,7 +4,7 @@ import {
   FIRST_WANTS_AT_ONCE,
   LATER_WANTS_AT_ONCE,
   LATER_WANTS_PER_SECOND,
-} from '../../../src/fleet/options.js';
+} from '../../../src/extensions/fleet/machine/options.js';
 import { endFleets, fleet, type FleetStage, type FleetWorld } from '../../support/fleet-stage.js';
 
 afterEach(endFleets);

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { RecentUuids } from '../../../src/map/recent-uuids.js';
+import { RecentUuids } from '../../../src/extensions/map/machine/recent-uuids.js';
 
 const deletion = (key: string, uuid: string) =>
   ({ key, uuid, value: '', properties: '', ttlS: 0, epoch: 1, counter: 1 }) as const;

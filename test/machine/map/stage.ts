@@ -4,11 +4,11 @@
  */
 import { present } from '../../../src/core/assert.js';
 import { Frames } from '../../../src/core/frames.js';
-import type { MapEvent } from '../../../src/map/events.js';
-import { MapMachine } from '../../../src/map/map-machine.js';
+import type { MapEvent } from '../../../src/extensions/map/machine/events.js';
+import { MapMachine } from '../../../src/extensions/map/machine/map-machine.js';
 import type { MapRecord } from '../../../src/store/map-record.js';
-import type { MapBatchOutcome } from '../../../src/map/replica.js';
-import type { MapPeer, MapSink, PeerId } from '../../../src/map/sink.js';
+import type { MapBatchOutcome } from '../../../src/store/map-replica.js';
+import type { MapPeer, MapSink, PeerId } from '../../../src/extensions/map/machine/sink.js';
 import { MemoryMapRows } from '../../../src/testing/memory-map-rows.js';
 import type { Completion, StoreFailure, Tombstones } from '../../../src/store/store.js';
 import { readNumber } from '../../../src/wire/chp-client.js';

@@ -3,7 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { Frames } from '../../../src/core/frames.js';
 import { Holdings } from '../../../src/core/holdings.js';
 import { GlobSet } from '../../../src/core/glob.js';
-import { MapHost } from '../../../src/daemon/map.js';
+import { MapHost } from '../../../src/extensions/map/host.js';
 import { Stage } from './stage.js';
 
 /** Bytes of a change with a key and a value of one byte that waits for the store, or is kept. */

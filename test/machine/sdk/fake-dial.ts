@@ -1,6 +1,6 @@
 /** Links that go nowhere: what is written is kept, what a broker would say is said by the test. */
 import { Frames } from '../../../src/core/frames.js';
-import type { Dial, Link, LinkEvents } from '../../../src/transport/link-port.js';
+import type { Dial, Link, LinkEvents } from '../../../src/zmtp/link-port.js';
 
 class FakeLink implements Link {
   readonly endpoint: string;

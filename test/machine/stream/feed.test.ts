@@ -4,10 +4,10 @@ import fc from 'fast-check';
 import { Frames } from '../../../src/core/frames.js';
 import { Feed, type Stamp } from '../../../src/sdk/stream/feed.js';
 import { Inbox } from '../../../src/sdk/stream/inbox.js';
-import type { LinkEvents } from '../../../src/transport/link-port.js';
+import type { LinkEvents } from '../../../src/zmtp/link-port.js';
 import { writeStreamHeader } from '../../../src/wire/stream.js';
-import { Connection, type ConnectionEvents } from '../../../src/zmtp/connection.js';
-import { NullMechanism } from '../../../src/zmtp/null.js';
+import { Connection, type ConnectionEvents } from '../../../src/zmtp/connection/connection.js';
+import { NullMechanism } from '../../../src/zmtp/connection/null.js';
 import {
   commandFrame,
   cutAt,

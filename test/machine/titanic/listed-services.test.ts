@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { TimeSeries } from '../../../src/observe/time-series.js';
-import { serviceFigures } from '../../../src/observe/service-figures.js';
+import { TimeSeries } from '../../../src/admin/metrics/time-series.js';
+import { serviceFigures } from '../../../src/admin/metrics/service-figures.js';
 import type { ServiceStatus } from '../../../src/wire/mmi.js';
 import { sources } from '../../support/metrics.js';
 import { endTitanicStages, titanicStage, type TitanicStage } from '../../support/titanic-stage.js';

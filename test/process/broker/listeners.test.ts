@@ -3,8 +3,8 @@ import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { writeMessage } from '../../../src/sdk/links.js';
-import type { Link } from '../../../src/transport/link-port.js';
-import { dialZmtp } from '../../../src/transport/zmtp/link.js';
+import type { Link } from '../../../src/zmtp/link-port.js';
+import { dialZmtp } from '../../../src/zmtp/link.js';
 import { clientRequest } from '../../../src/wire/client-side.js';
 import { python } from '../../interop/support/program.js';
 import { RawPeer } from '../../interop/support/raw-peer.js';

@@ -4,8 +4,8 @@ import { fileURLToPath } from 'node:url';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import type { Service } from '../../../src/http/api/node-answers.js';
-import type { Page } from '../../../src/http/api/words.js';
+import type { Service } from '../../../src/admin/api/node-answers.js';
+import type { Page } from '../../../src/admin/api/words.js';
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import { run } from '../../support/child.js';

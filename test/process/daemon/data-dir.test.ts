@@ -4,7 +4,7 @@ import { chmodSync } from 'node:fs';
 import { join } from 'node:path';
 import { Worker } from 'node:worker_threads';
 
-import { openDataDir } from '../../../src/daemon/io/data-dir.js';
+import { openDataDir } from '../../../src/node/io/data-dir.js';
 import { codeOf } from '../../../src/core/errors.js';
 import { exitStatusOf } from '../../../src/core/exit.js';
 import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';

@@ -4,8 +4,8 @@ import { join } from 'node:path';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { type Supervisor, superviseBy } from '../../../src/daemon/io/supervisor.js';
-import type { Log, LogFields } from '../../../src/observe/log.js';
+import { type Supervisor, superviseBy } from '../../../src/node/io/supervisor.js';
+import type { Log, LogFields } from '../../../src/admin/log/log.js';
 import {
   type Daemon,
   removeDaemons,

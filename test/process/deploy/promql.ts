@@ -4,7 +4,7 @@ import {
   METRIC_PREFIX,
   METRICS,
   PROCESS_METRICS,
-} from '../../../src/observe/metric-table.js';
+} from '../../../src/admin/metrics/metric-table.js';
 
 /** What Prometheus and its configuration add to every series. */
 const OF_THE_TARGET = ['job', 'instance', 'pair'];

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 
 import { afterEach, describe, expect } from '@jest/globals';
 
-import { NatsBus } from '../../../src/fleet/io/nats.js';
+import { NatsBus } from '../../../src/extensions/fleet/io/nats.js';
 import { ask, atEnd, clientOf, endAll, serve } from '../../support/daemon-users.js';
 import { type Daemon, startDaemon } from '../../support/daemon.js';
 import { NatsServer } from '../../support/nats-server.js';

@@ -1,9 +1,9 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { httpError } from '../../../src/http/errors.js';
-import { type HttpServer, openHttpServer } from '../../../src/http/io/server.js';
-import { pageRoutes } from '../../../src/http/page-routes.js';
-import type { Route } from '../../../src/http/route.js';
+import { httpError } from '../../../src/admin/http/errors.js';
+import { type HttpServer, openHttpServer } from '../../../src/admin/io/server.js';
+import { pageRoutes } from '../../../src/admin/http/page-routes.js';
+import type { Route } from '../../../src/admin/http/route.js';
 import { ask, RawHttp } from '../../support/http.js';
 import { until } from '../../support/until.js';
 

@@ -1,6 +1,6 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { routesOf } from '../../../src/http/routes.js';
+import { routesOf } from '../../../src/admin/http/routes.js';
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import { killAll, run } from '../../support/child.js';

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 
 import { afterEach, describe, expect } from '@jest/globals';
-import { Metrics } from '../../../src/observe/metrics.js';
+import { Metrics } from '../../../src/admin/metrics/metrics.js';
 import { sources } from '../../support/metrics.js';
 import { endStages, stage } from '../../support/stage.js';
 import { itWithTool } from '../../support/tools.js';

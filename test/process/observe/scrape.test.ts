@@ -5,7 +5,7 @@ import Database from 'better-sqlite3';
 
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
-import { METRICS } from '../../../src/observe/metric-table.js';
+import { METRICS } from '../../../src/admin/metrics/metric-table.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { MetricsPage } from '../../support/metrics.js';
 import { PATIENCE_MS } from '../../support/patience.js';

@@ -1,8 +1,8 @@
 import { expect, it } from '@jest/globals';
 import { capability } from 'zeromq';
-import { dialLibzmq } from '../../../src/transport/libzmq/link.js';
-import { openLibzmqRouter } from '../../../src/transport/libzmq/router.js';
-import { PeerNumbers } from '../../../src/transport/peer-numbers.js';
+import { dialLibzmq } from '../../../src/extensions/libzmq/link.js';
+import { openLibzmqRouter } from '../../../src/extensions/libzmq/router.js';
+import { PeerNumbers } from '../../../src/zmtp/peer-numbers.js';
 import { describeTransportContract } from '../../support/transport-contract.js';
 import { LateEvents, LIMITS } from '../../support/transport-fixture.js';
 

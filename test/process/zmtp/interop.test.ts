@@ -4,10 +4,10 @@ import { join } from 'node:path';
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { Context, Router } from 'zeromq';
 
-import type { Link } from '../../../src/transport/link-port.js';
-import type { RouterLimits } from '../../../src/transport/port.js';
-import { dialZmtp } from '../../../src/transport/zmtp/link.js';
-import { openZmtpRouter } from '../../../src/transport/zmtp/router.js';
+import type { Link } from '../../../src/zmtp/link-port.js';
+import type { RouterLimits } from '../../../src/zmtp/port.js';
+import { dialZmtp } from '../../../src/zmtp/link.js';
+import { openZmtpRouter } from '../../../src/zmtp/router/router.js';
 import { execute, killPrograms, Program } from '../../interop/support/program.js';
 import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
 import { itWithTool, PYTHON } from '../../support/tools.js';

@@ -4,7 +4,7 @@
  * Then everything works again, and nothing may be left.
  */
 import { readEntries, readPack } from '../../../src/wire/fleet-codec.js';
-import { PAIR_BYTES_MAX } from '../../../src/fleet/options.js';
+import { PAIR_BYTES_MAX } from '../../../src/extensions/fleet/machine/options.js';
 import { type FleetStage, FleetWorld, STAGE_FLEET } from '../../support/fleet-stage.js';
 import type { ClientActor, WorkerActor } from '../../support/stage-peers.js';
 import { Tally } from '../actors/tally.js';

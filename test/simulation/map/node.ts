@@ -2,9 +2,9 @@
  * A standalone node that has only a map: machine, store and ports. Its process can end between any two effects; its
  * disk survives it.
  */
-import type { MapHost } from '../../../src/daemon/map.js';
+import type { MapHost } from '../../../src/extensions/map/host.js';
 import type { MapRecord } from '../../../src/store/map-record.js';
-import { Standalone } from '../../../src/replication/standalone.js';
+import { Standalone } from '../../../src/bstar/replication/standalone.js';
 import { MemoryDisk, type StoreCall, type StoreFault } from '../../../src/testing/memory-store.js';
 import type { Tally } from '../actors/tally.js';
 import type { SimClock } from '../world/clock.js';

@@ -1,8 +1,8 @@
 /** The three ports of the map at a simulated node, between its processes and the network. */
 import { Frames } from '../../../src/core/frames.js';
-import type { OpenMapPorts } from '../../../src/daemon/map.js';
-import type { MapInputs } from '../../../src/daemon/map-ports.js';
-import type { MapPeer, PeerId } from '../../../src/map/sink.js';
+import type { OpenMapPorts } from '../../../src/extensions/map/host.js';
+import type { MapInputs } from '../../../src/extensions/map/ports.js';
+import type { MapPeer, PeerId } from '../../../src/extensions/map/machine/sink.js';
 import type { SimClock } from '../world/clock.js';
 import type { PipeOptions } from '../world/pipe.js';
 import { type Connection, SimNetwork } from '../world/network.js';

@@ -1,7 +1,7 @@
 /** The part of a world that the clients of a map play, and what is checked of them when the faults are over. */
 import type { MapRecord } from '../../../src/store/map-record.js';
 import { isDeletion } from '../../../src/store/map-record.js';
-import { isReservedKey } from '../../../src/map/service-keys.js';
+import { isReservedKey } from '../../../src/extensions/map/machine/service-keys.js';
 import { hold } from '../world/failure.js';
 import type { SimRandom } from '../world/random.js';
 import { dialled } from '../stored/cast.js';

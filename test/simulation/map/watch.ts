@@ -8,7 +8,7 @@ import {
   type MapRecord,
   recordOf,
 } from '../../../src/store/map-record.js';
-import { isReservedKey } from '../../../src/map/service-keys.js';
+import { isReservedKey } from '../../../src/extensions/map/machine/service-keys.js';
 import { Frames } from '../../../src/core/frames.js';
 import {
   compareNumbers,

@@ -1,5 +1,5 @@
 /** The participants of a world of stored requests, of one node or of a pair. */
-import { identityOf } from '../../../src/transport/identity.js';
+import { identityOf } from '../../../src/zmtp/identity.js';
 import type { MdpVersion } from '../../../src/wire/mdp.js';
 import { TITANIC_SCHEDULE } from '../../../src/wire/tsp.js';
 import type { Mischief, WorkerHabits } from '../actors/worker.js';

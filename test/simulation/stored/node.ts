@@ -9,7 +9,7 @@ import { Frames } from '../../../src/core/frames.js';
 import { unpack } from '../../../src/core/packed.js';
 import type { TitanicOptions } from '../../../src/titanic/machine/options.js';
 import type { StoreFailure } from '../../../src/store/store.js';
-import { Standalone } from '../../../src/replication/standalone.js';
+import { Standalone } from '../../../src/bstar/replication/standalone.js';
 import { Titanic } from '../../../src/titanic/machine/titanic.js';
 import { unpackFailure } from '../../../src/store/failure-codec.js';
 import { type Asked, StageDisk, StageStore } from '../../support/stage-store.js';

@@ -1,5 +1,5 @@
 /** The participants of a seed's world. */
-import { identityOf } from '../../../src/transport/identity.js';
+import { identityOf } from '../../../src/zmtp/identity.js';
 import { SimClient, type ClientHabits } from '../actors/client.js';
 import { SimHostile } from '../actors/hostile.js';
 import { type Actor, Line, type Surroundings } from '../actors/line.js';

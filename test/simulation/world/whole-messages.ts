@@ -3,7 +3,7 @@ import type { BrokerSink } from '../../../src/broker/sink.js';
 import { Words } from '../../../src/core/bytes.js';
 import { Frames } from '../../../src/core/frames.js';
 import { type Room, unpack } from '../../../src/core/packed.js';
-import type { Output } from '../../../src/transport/port.js';
+import type { Output } from '../../../src/zmtp/port.js';
 import {
   writeClientReply,
   writeWorkerDisconnect,

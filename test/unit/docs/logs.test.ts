@@ -3,10 +3,10 @@ import ts from 'typescript';
 
 import type { BrokerEvent } from '../../../src/broker/events.js';
 import type { PairEvent } from '../../../src/bstar/events.js';
-import { EventLog } from '../../../src/observe/event-log.js';
+import { EventLog } from '../../../src/admin/log/event-log.js';
 import type { TitanicEvent } from '../../../src/titanic/machine/events.js';
-import type { Log } from '../../../src/observe/log.js';
-import { Throttle } from '../../../src/observe/throttle.js';
+import type { Log } from '../../../src/admin/log/log.js';
+import { Throttle } from '../../../src/admin/log/throttle.js';
 import { literalsOf, literals, membersOf, sourceFile, sourceFiles, walk } from './declared.js';
 import { page, rowsBelow, words } from './page.js';
 
@@ -176,7 +176,7 @@ describe('docs/logs.md', () => {
 
   it('has the events of the map with their levels and fields, and no others', () => {
     const told: Rows = new Map();
-    for (const [name, members] of eventsOf('src/map/events.ts', 'MapEvent')) {
+    for (const [name, members] of eventsOf('src/extensions/map/machine/events.ts', 'MapEvent')) {
       told.set(name, { level: levelsOf(name, members), fields: [...members.keys()].sort() });
     }
     expect(told.size).toBeGreaterThan(0);
@@ -206,8 +206,8 @@ describe('docs/logs.md', () => {
       ...eventsOf('src/broker/events.ts', 'BrokerEvent'),
       ...eventsOf('src/titanic/machine/events.ts', 'TitanicEvent'),
       ...eventsOf('src/stream/events.ts', 'StreamEvent'),
-      ...eventsOf('src/map/events.ts', 'MapEvent'),
-      ...eventsOf('src/fleet/events.ts', 'FleetEvent'),
+      ...eventsOf('src/extensions/map/machine/events.ts', 'MapEvent'),
+      ...eventsOf('src/extensions/fleet/machine/events.ts', 'FleetEvent'),
     ];
     for (const [name, members] of events) {
       for (const [field, type] of members) {

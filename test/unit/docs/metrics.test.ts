@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { METRICS, PROCESS_METRICS } from '../../../src/observe/metric-table.js';
-import { metricsPage } from '../../../src/observe/metrics-page.js';
+import { METRICS, PROCESS_METRICS } from '../../../src/admin/metrics/metric-table.js';
+import { metricsPage } from '../../../src/admin/metrics/metrics-page.js';
 import { scrape } from '../../support/metrics.js';
 import { endStages, stage } from '../../support/stage.js';
 import { page } from './page.js';

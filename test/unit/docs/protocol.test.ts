@@ -4,8 +4,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { loadConfig } from '../../../src/config/io/load.js';
-import { type Daemon, startDaemon } from '../../../src/daemon/daemon.js';
-import { createLog } from '../../../src/observe/log.js';
+import { type Daemon, startDaemon } from '../../../src/node/daemon.js';
+import { createLog } from '../../../src/admin/log/log.js';
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import * as mmi from '../../../src/wire/mmi.js';

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { credentialsOf } from '../../../src/fleet/io/credentials.js';
+import { credentialsOf } from '../../../src/extensions/fleet/io/credentials.js';
 import { natsUser, nkeyUser } from '../../support/nats-users.js';
 
 describe('credentials for NATS', () => {

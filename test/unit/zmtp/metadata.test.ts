@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { BROKEN, metadata, readMetadata } from '../../../src/zmtp/commands.js';
+import { BROKEN, metadata, readMetadata } from '../../../src/zmtp/connection/commands.js';
 import { DEALER, greetingOf, property, ready, Recorded } from './wire.js';
 
 function shaken(...properties: readonly Buffer[]): Recorded {

@@ -1,6 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 
-import { Silences, type Watched } from '../../../src/zmtp/io/silences.js';
+import { Silences, type Watched } from '../../../src/zmtp/sockets/silences.js';
 
 /** Jest's. */
 function clock(): number {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import type { SocketType } from '../../../src/zmtp/commands.js';
+import type { SocketType } from '../../../src/zmtp/connection/commands.js';
 import {
   COMMAND,
   commandFrame,

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { Frames } from '../../../src/core/frames.js';
-import { Connection } from '../../../src/zmtp/connection.js';
-import { NullMechanism } from '../../../src/zmtp/null.js';
+import { Connection } from '../../../src/zmtp/connection/connection.js';
+import { NullMechanism } from '../../../src/zmtp/connection/null.js';
 import { COMMAND, commandFrame, frame, HANDSHAKE, LONG, message, MORE, Recorded } from './wire.js';
 
 const TOO_LARGE = 'failed too_large: a message over the limits';

@@ -1,7 +1,7 @@
 /** Peers of ZMTP 2.0, byte by byte from 15/ZMTP. */
 import { describe, expect, it } from '@jest/globals';
 
-import type { SocketType } from '../../../src/zmtp/commands.js';
+import type { SocketType } from '../../../src/zmtp/connection/commands.js';
 import { frame, commandFrame, message, Recorded } from './wire.js';
 
 const SIGNATURE = Buffer.from('ff00000000000000017f', 'hex');

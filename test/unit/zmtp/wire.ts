@@ -1,7 +1,7 @@
 /** Bytes of a peer, written by hand from 23/ZMTP and 37/ZMTP; and a connection that is recorded. */
-import type { SocketType } from '../../../src/zmtp/commands.js';
-import { Connection, type ConnectionEvents } from '../../../src/zmtp/connection.js';
-import { NullMechanism } from '../../../src/zmtp/null.js';
+import type { SocketType } from '../../../src/zmtp/connection/commands.js';
+import { Connection, type ConnectionEvents } from '../../../src/zmtp/connection/connection.js';
+import { NullMechanism } from '../../../src/zmtp/connection/null.js';
 import { Frames } from '../../../src/core/frames.js';
 import { readAnew } from '../../support/packed-frames.js';
 

@@ -1,6 +1,6 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
-import { type Writing, WriteTurns } from '../../../src/zmtp/io/write-turns.js';
+import { type Writing, WriteTurns } from '../../../src/zmtp/sockets/write-turns.js';
 
 const PIECE = 256 * 1024;
 const TURN = 1024 * 1024;

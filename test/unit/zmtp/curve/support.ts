@@ -9,9 +9,9 @@ import {
   Connection,
   type ConnectionEvents,
   type ConnectionOptions,
-} from '../../../../src/zmtp/connection.js';
-import type { Metadata } from '../../../../src/zmtp/commands.js';
-import type { Mechanism } from '../../../../src/zmtp/mechanism.js';
+} from '../../../../src/zmtp/connection/connection.js';
+import type { Metadata } from '../../../../src/zmtp/connection/commands.js';
+import type { Mechanism } from '../../../../src/zmtp/connection/mechanism.js';
 
 const ROUNDS_MAX = 1000;
 const LIMITS = { messageBytesMax: 1 << 20, framesMax: 16 } as const;

@@ -1,0 +1,40 @@
+import type { z } from 'zod';
+
+import type { Access } from '../http/route.js';
+import type { Json } from './words.js';
+
+/** An answer: JSON, or text of a media type. `data`: the JSON in each server-sent event. */
+export type Described =
+  | { readonly description: string; readonly json: z.ZodType }
+  | { readonly description: string; readonly type: string; readonly data?: z.ZodType };
+
+/** What the API says about a method of a path; `openapi.ts` adds what is the same for all. */
+export interface Operation {
+  readonly method: 'GET' | 'POST';
+  readonly path: string;
+  readonly access: Access;
+  readonly summary: string;
+  readonly parts?: z.ZodObject;
+  readonly query?: z.ZodObject;
+  /** Name and description. */
+  readonly headers?: Readonly<Record<string, string>>;
+  /** Absent: the body of a POST is empty, or an object without fields. */
+  readonly body?: z.ZodObject;
+  /** The answer with status 200. */
+  readonly answer: Described;
+  /** Others, by status: an answer, or the description of an error. */
+  readonly others?: Readonly<Record<number, Described | string>>;
+}
+
+type OutputOf<Schema> = Schema extends z.ZodType ? z.output<Schema> : undefined;
+
+export type PartsOf<Of extends Operation> = OutputOf<Of['parts']>;
+export type QueryOf<Of extends Operation> = OutputOf<Of['query']>;
+export type BodyOf<Of extends Operation> = OutputOf<Of['body']>;
+
+/** The JSON of the answer with status 200. */
+export type AnswerOf<Of extends Operation> = Of['answer'] extends {
+  readonly json: infer Schema extends z.ZodType;
+}
+  ? Json<Schema>
+  : never;

@@ -1,0 +1,53 @@
+import { terminalSafeJson } from '../../core/escape.js';
+import { HTTP_ERRORS, type HttpErrorCode } from './errors.js';
+
+export type Headers = Readonly<Record<string, string>>;
+
+/** A complete answer. */
+export interface Answer {
+  readonly status: number;
+  readonly type: string;
+  readonly body: string | Uint8Array;
+  readonly headers: Headers;
+}
+
+/** An answer that continues until the reader or the server ends it. */
+export interface Stream {
+  readonly type: string;
+  readonly headers: Headers;
+  /**
+   * @param write sends text
+   * @returns a function that is called when the reader is gone
+   */
+  readonly open: (write: (text: string) => void) => () => void;
+}
+
+const JSON_TYPE = 'application/json; charset=utf-8';
+
+/** The headers of every answer. The answer's own headers override them. */
+export const COMMON_HEADERS: Headers = {
+  'cache-control': 'no-store',
+  'content-security-policy': "default-src 'none'; frame-ancestors 'none'; base-uri 'none'",
+  'cross-origin-resource-policy': 'same-origin',
+  'referrer-policy': 'no-referrer',
+  'x-content-type-options': 'nosniff',
+  'x-frame-options': 'DENY',
+};
+
+export function json(value: unknown, status = 200, headers: Headers = {}): Answer {
+  return { status, type: JSON_TYPE, body: `${terminalSafeJson(value)}\n`, headers };
+}
+
+export function text(body: string, type: string, headers: Headers = {}): Answer {
+  return { status: 200, type, body, headers };
+}
+
+/** @param more fields besides `error` */
+export function failure(
+  code: HttpErrorCode,
+  message: string,
+  headers: Headers = {},
+  more: Readonly<Record<string, unknown>> = {},
+): Answer {
+  return json({ ...more, error: { code, message } }, HTTP_ERRORS[code][0], headers);
+}

@@ -1,0 +1,67 @@
+import { codeOf, MajordomoError } from '../../core/errors.js';
+
+export type HttpErrorCode =
+  | 'ERR_HTTP_REQUEST'
+  | 'ERR_HTTP_PARAMETER'
+  | 'ERR_HTTP_BODY'
+  | 'ERR_HTTP_TOKEN'
+  | 'ERR_HTTP_READ_ONLY'
+  | 'ERR_HTTP_HOST'
+  | 'ERR_HTTP_NOT_FOUND'
+  | 'ERR_HTTP_METHOD'
+  | 'ERR_HTTP_TIMEOUT'
+  | 'ERR_HTTP_STATE'
+  | 'ERR_HTTP_TOO_LARGE'
+  | 'ERR_HTTP_EXPECTATION'
+  | 'ERR_HTTP_HEADERS'
+  | 'ERR_HTTP_INTERNAL'
+  | 'ERR_HTTP_BUSY'
+  | 'ERR_HTTP_STORE'
+  | 'ERR_HTTP_NOT_READY';
+
+/** The status and description of each error. docs/errors.md has the same rows. */
+export const HTTP_ERRORS: Readonly<Record<HttpErrorCode, readonly [status: number, when: string]>> =
+  {
+    ERR_HTTP_REQUEST: [400, 'The request is not valid HTTP.'],
+    ERR_HTTP_PARAMETER: [400, 'A parameter is unknown or has a wrong value; the message names it.'],
+    ERR_HTTP_BODY: [400, 'The body is not a JSON object with the known fields.'],
+    ERR_HTTP_TOKEN: [401, 'The token is missing or wrong (`Authorization: Bearer …`).'],
+    ERR_HTTP_READ_ONLY: [
+      403,
+      'The token is `http.readToken`; changes and bodies need `http.token`.',
+    ],
+    ERR_HTTP_HOST: [403, 'On loopback the Host header must name loopback.'],
+    ERR_HTTP_NOT_FOUND: [404, 'There is nothing at this path, or no request with this uuid.'],
+    ERR_HTTP_METHOD: [405, 'The path does not have this method; `Allow` lists the methods it has.'],
+    ERR_HTTP_TIMEOUT: [408, 'The request did not arrive in time.'],
+    ERR_HTTP_STATE: [409, 'This is not possible in the current state; the message says why.'],
+    ERR_HTTP_TOO_LARGE: [413, 'The body is over 64 KiB.'],
+    ERR_HTTP_EXPECTATION: [417, 'The Expect header asks for something unknown.'],
+    ERR_HTTP_HEADERS: [431, 'The headers are over 16 KiB.'],
+    ERR_HTTP_INTERNAL: [500, 'A bug of the broker; its log has the stack.'],
+    ERR_HTTP_BUSY: [503, 'Too many clients are reading this already; try again later.'],
+    ERR_HTTP_STORE: [503, 'The store cannot be read or written now; the message says why.'],
+    ERR_HTTP_NOT_READY: [503, 'This node does not serve clients now; the message says why.'],
+  };
+
+/** An error that is sent to the client. */
+export function httpError(code: HttpErrorCode, message: string): MajordomoError {
+  return new MajordomoError(code, message);
+}
+
+/** A parameter is wrong; the message names it. */
+export function wrongParameter(name: string, why: string): MajordomoError {
+  return new MajordomoError('ERR_HTTP_PARAMETER', `${name}: ${why}`, {
+    details: { parameter: name },
+  });
+}
+
+/** The code to answer with; `null` for errors that are not of `httpError`. */
+export function httpCodeOf(error: unknown): HttpErrorCode | null {
+  const code = codeOf(error) ?? '';
+  return isHttpCode(code) ? code : null;
+}
+
+function isHttpCode(code: string): code is HttpErrorCode {
+  return Object.hasOwn(HTTP_ERRORS, code);
+}

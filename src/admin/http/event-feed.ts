@@ -1,0 +1,191 @@
+/**
+ * Streams the events of this node over HTTP (server-sent events). They are the events of the log.
+ * The feed keeps the latest ones for new readers. The time that it takes from the event loop is
+ * bounded, however many events and readers there are.
+ */
+import type { NodeEvent } from '../api/node-answers.js';
+import { httpError } from './errors.js';
+import { EventHistory, type KeptEvent } from './event-history.js';
+
+/** Readers get all fields of an event, some of them only with a token. */
+export interface DomainEvent {
+  /** `noun.participle`, as in the log. */
+  readonly name: string;
+}
+
+/** The level of the line in the log. */
+export type Severity = NodeEvent['severity'];
+
+/**
+ * Who a peer is, and the names that clients give to schedules and to keys of the map: only readers with
+ * a token get them.
+ */
+const WITHHELD: ReadonlySet<string> = new Set(['key', 'address', 'schedule', 'record']);
+/** Events in which these fields may be a worker's own words: the same. */
+const OF_WORKERS: ReadonlySet<string> = new Set([
+  ...['request.failed', 'request.returned', 'request.abandoned'],
+  ...['titanic.retried', 'titanic.died'],
+]);
+
+const WORDS: ReadonlySet<string> = new Set(['code', 'reason', 'text']);
+
+function isWithheld(event: string, field: string): boolean {
+  return WITHHELD.has(field) || (OF_WORKERS.has(event) && WORDS.has(field));
+}
+
+const READERS_MAX = 32;
+/** Readers without a token. The rest of the places are for readers with one. */
+const STRANGERS_MAX = 24;
+/** Events are sent in batches, one per interval. */
+const PACE_MS = 100;
+/** Events in a batch. One `events.left_out` with their number replaces the rest. */
+const AT_ONCE_MAX = 256;
+/** Events of one name in a batch, so that a repeated event does not crowd out the others. */
+const AT_ONCE_OF_ONE_MAX = 192;
+/** Characters of a text field. Longer texts are cut. */
+const TEXT_MAX = 1024;
+/** How often a comment is sent. It shows the reader a live connection, and us a live reader. */
+const HEARTBEAT_MS = 15_000;
+const HEARTBEAT = ': heartbeat\n\n';
+/** `retry` is how soon a browser reconnects, in milliseconds. */
+const GREETING = 'retry: 2000\n: recent events of this node, then new ones as they happen\n\n';
+
+/** Sends text to one reader. It handles a slow or lost connection itself. */
+export type Write = (text: string) => void;
+
+interface PendingEvent {
+  readonly event: DomainEvent;
+  readonly severity: Severity;
+  readonly at: number;
+}
+
+export class EventFeed {
+  /** For each reader: true if it gave no token. */
+  readonly #readers = new Map<Write, boolean>();
+  readonly #wall: () => number;
+  readonly #history = new EventHistory();
+  /** Prefix of this process's event ids: an id of another process says nothing about our events. */
+  readonly #process: string;
+  #pending: PendingEvent[] = [];
+  readonly #pendingByName = new Map<string, number>();
+  #leftOut = 0;
+  #total = 0;
+  #pace: NodeJS.Timeout | null = null;
+  #heartbeat: NodeJS.Timeout | null = null;
+
+  /** @param wall milliseconds since 1970 */
+  constructor(wall: () => number) {
+    this.#wall = wall;
+    this.#process = wall().toString(36);
+  }
+
+  /** @param severityOf called only for events that are not left out */
+  emit<Event extends DomainEvent>(event: Event, severityOf: (event: Event) => Severity): void {
+    const before = this.#pendingByName.get(event.name) ?? 0;
+    if (this.#pending.length >= AT_ONCE_MAX || before >= AT_ONCE_OF_ONE_MAX) {
+      this.#leftOut++;
+      return;
+    }
+    this.#pendingByName.set(event.name, before + 1);
+    this.#pending.push({ event, severity: severityOf(event), at: this.#wall() });
+    // The timer must not keep the process alive.
+    this.#pace ??= setTimeout(this.#flush, PACE_MS).unref();
+  }
+
+  /**
+   * @param isStranger the reader gave no token
+   * @throws ERR_HTTP_BUSY if there are too many readers
+   */
+  checkRoom(isStranger: boolean): void {
+    if (this.#readers.size >= READERS_MAX) {
+      throw httpError('ERR_HTTP_BUSY', `the limit of ${READERS_MAX} readers of events is reached`);
+    }
+    const strangers = [...this.#readers.values()].filter((each) => each).length;
+    if (!isStranger || strangers < STRANGERS_MAX) return;
+    const text = `the limit of ${STRANGERS_MAX} readers of events without a token is reached; use a token`;
+    throw httpError('ERR_HTTP_BUSY', text);
+  }
+
+  /**
+   * Sends the kept events, then new ones as they happen.
+   * @param lastId the `id` of the last event that the reader has; `null`: it has none
+   * @returns a function that ends the subscription
+   */
+  subscribe(write: Write, isStranger: boolean, lastId: string | null): () => void {
+    write(GREETING + this.#missing(isStranger, lastId));
+    this.#readers.set(write, isStranger);
+    this.#heartbeat ??= setInterval(this.#beat, HEARTBEAT_MS);
+    return () => {
+      this.#readers.delete(write);
+      if (this.#readers.size > 0 || this.#heartbeat === null) return;
+      clearInterval(this.#heartbeat);
+      this.#heartbeat = null;
+    };
+  }
+
+  #missing(isStranger: boolean, lastId: string | null): string {
+    const [process, number] = (lastId ?? '').split('.', 2);
+    const isOurs = process === this.#process && /^\d{1,15}$/.test(number ?? '');
+    const from = isOurs ? Number(number) : 0;
+    const kept = this.#history.after(from);
+    const texts = kept.map((event) => textFor(event, isStranger));
+    const forgotten = this.#total - from - kept.length;
+    // A reader that reconnects learns how many events it missed for good.
+    if (isOurs && forgotten > 0) texts.unshift(rendered(this.#leftOutEvent(forgotten), null).whole);
+    return texts.join('');
+  }
+
+  readonly #beat = (): void => {
+    for (const write of [...this.#readers.keys()]) write(HEARTBEAT);
+  };
+
+  readonly #flush = (): void => {
+    this.#pace = null;
+    const pending = this.#pending;
+    if (this.#leftOut > 0) pending.push(this.#leftOutEvent(this.#leftOut));
+    this.#pending = [];
+    this.#pendingByName.clear();
+    this.#leftOut = 0;
+    const kept = pending.map((each): KeptEvent => {
+      const number = ++this.#total;
+      const { name } = each.event;
+      return { number, name, ...rendered(each, `${this.#process}.${number}`) };
+    });
+    for (const event of kept) this.#history.add(event);
+    for (const [write, isStranger] of [...this.#readers]) {
+      write(kept.map((event) => textFor(event, isStranger)).join(''));
+    }
+  };
+
+  #leftOutEvent(count: number): PendingEvent {
+    const event: DomainEvent & { readonly count: number } = { name: 'events.left_out', count };
+    return { event, severity: 'warn', at: this.#wall() };
+  }
+}
+
+function textFor({ whole, open }: KeptEvent, isStranger: boolean): string {
+  return isStranger ? open : whole;
+}
+
+/**
+ * JSON has no line breaks and event names are ours, so no text of a peer can start a new line.
+ * @param id `null`: the event is not kept and not counted
+ */
+function rendered(
+  { event: { name, ...fields }, severity, at }: PendingEvent,
+  id: string | null,
+): Pick<KeptEvent, 'whole' | 'open'> {
+  const time = new Date(at).toISOString();
+  const data: NodeEvent = { time, event: name, severity, ...fields };
+  const head = `${id === null ? '' : `id: ${id}\n`}event: ${name}\ndata: `;
+  const whole = `${head}${JSON.stringify(data, cut)}\n\n`;
+  if (!Object.keys(fields).some((field) => isWithheld(name, field))) return { whole, open: whole };
+  const entries = Object.entries(data).filter(([field]) => !isWithheld(name, field));
+  const shown = Object.fromEntries(entries);
+  return { whole, open: `${head}${JSON.stringify(shown, cut)}\n\n` };
+}
+
+function cut(_field: string, value: unknown): unknown {
+  const isLong = typeof value === 'string' && value.length > TEXT_MAX;
+  return isLong ? `${value.slice(0, TEXT_MAX)}…` : value;
+}

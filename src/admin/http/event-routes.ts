@@ -1,0 +1,19 @@
+import { OPERATIONS } from '../api/operations.js';
+import type { Ports } from '../ports.js';
+import { route, type Route } from './route.js';
+
+/** Recent events, and new ones as they happen. */
+export function eventRoutes({ feed }: Ports): Route[] {
+  return [
+    route(OPERATIONS.events, ({ standing, lastEventId }) => {
+      const isStranger = standing === 'anyone';
+      feed.checkRoom(isStranger);
+      return {
+        type: 'text/event-stream; charset=utf-8',
+        // A proxy that buffers answers would hold the events back.
+        headers: { 'x-accel-buffering': 'no' },
+        open: (write) => feed.subscribe(write, isStranger, lastEventId),
+      };
+    }),
+  ];
+}

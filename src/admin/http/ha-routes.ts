@@ -1,0 +1,22 @@
+import { OPERATIONS } from '../api/operations.js';
+import { httpError } from './errors.js';
+import type { HaOrder, Ports } from '../ports.js';
+import { jsonRoute, type Route } from './route.js';
+
+/** The pair, and an operator's commands to it. */
+export function haRoutes({ pair }: Ports): Route[] {
+  const order = (
+    operation: typeof OPERATIONS.switchover | typeof OPERATIONS.promote,
+    give: () => Promise<HaOrder>,
+  ): Route =>
+    jsonRoute(operation, async () => {
+      const result = await give();
+      if (!result.done) throw httpError('ERR_HTTP_STATE', result.reason);
+      return pair.status();
+    });
+  return [
+    jsonRoute(OPERATIONS.ha, () => pair.status()),
+    order(OPERATIONS.switchover, () => pair.switchover()),
+    order(OPERATIONS.promote, () => pair.promote()),
+  ];
+}

@@ -1,0 +1,22 @@
+import { OPERATIONS } from '../api/operations.js';
+import type { Pace } from './pace.js';
+import type { Ports } from '../ports.js';
+import { jsonRoute, pacedRoute, type Route } from './route.js';
+
+/**
+ * The status, services and workers, as in `mmi.broker`, `mmi.services` and `mmi.workers`, and where
+ * the workers are.
+ * @param pace shared by all lists
+ */
+export function nodeRoutes({ node }: Ports, pace: Pace): Route[] {
+  return [
+    jsonRoute(OPERATIONS.status, () => node.status()),
+    pacedRoute(OPERATIONS.services, pace, ({ query }) => node.services(query)),
+    pacedRoute(OPERATIONS.workers, pace, ({ query, standing }) => {
+      const { items, next } = node.workers(query);
+      if (standing !== 'anyone') return { items, next };
+      // Only holders of a token see who workers are.
+      return { items: items.map((worker) => ({ ...worker, key: null, address: null })), next };
+    }),
+  ];
+}

@@ -1,0 +1,101 @@
+import type { z } from 'zod';
+
+import { type Answer, json, type Stream } from './answer.js';
+import type { AnswerOf, BodyOf, Operation, PartsOf, QueryOf } from '../api/operation.js';
+import { checked, checkFields } from './check.js';
+import type { Pace } from './pace.js';
+
+/**
+ * Who may use a route: anybody; readers (with a token, or without one where reading needs none);
+ * holders of a token, also a read-only one; changers, who may change things and see bodies.
+ */
+export type Access = 'open' | 'reader' | 'holder' | 'changer';
+
+/** Who sent the request: someone without a token, with the read-only one, or with `http.token`. */
+export type Standing = 'anyone' | 'reader' | 'changer';
+
+interface Sender {
+  readonly standing: Standing;
+  /** The header Last-Event-ID: the last event that a reader of server-sent events has. */
+  readonly lastEventId: string | null;
+}
+
+/** A request that was let in. */
+export interface HttpRequest extends Sender {
+  /** The values of each `{name}` in the path. */
+  readonly parts: Readonly<Record<string, string>>;
+  /** Its keys are names from `parameters`. */
+  readonly query: ReadonlyMap<string, string>;
+  /** The JSON object of a POST; without a body an empty one. */
+  readonly body: Readonly<Record<string, unknown>>;
+}
+
+/** One row of the table. A GET answers HEAD, too. */
+export interface Route {
+  readonly method: 'GET' | 'POST';
+  /** Segments are literal, or `{name}` for any one. */
+  readonly path: string;
+  readonly access: Access;
+  /** Names of the query's parameters. */
+  readonly parameters: readonly string[];
+  /** An error of `httpError` is the answer; any other error is a bug, answered 500. */
+  readonly handle: (request: HttpRequest) => Answer | Stream | Promise<Answer>;
+}
+
+/** A valid request. A part that its operation has no schema for is undefined. */
+export interface CheckedRequest<Of extends Operation> extends Sender {
+  readonly parts: PartsOf<Of>;
+  readonly query: QueryOf<Of>;
+  readonly body: BodyOf<Of>;
+}
+
+/** The route of an operation. */
+export function route<Of extends Operation>(
+  operation: Of,
+  handle: (request: CheckedRequest<Of>) => ReturnType<Route['handle']>,
+): Route {
+  const { method, path, access } = operation;
+  return {
+    method,
+    path,
+    access,
+    parameters: Object.keys(operation.query?.shape ?? {}),
+    handle: (request) => handle(checkedRequest(operation, request)),
+  };
+}
+
+/** The route of an operation whose answer is JSON. */
+export function jsonRoute<Of extends Operation>(
+  operation: Of,
+  handle: (request: CheckedRequest<Of>) => AnswerOf<Of> | Promise<AnswerOf<Of>>,
+): Route {
+  return route(operation, async (request) => json(await handle(request)));
+}
+
+/** Like `jsonRoute`, but builds and serializes the answer when its turn in `pace` comes. */
+export function pacedRoute<Of extends Operation>(
+  operation: Of,
+  pace: Pace,
+  handle: (request: CheckedRequest<Of>) => AnswerOf<Of>,
+): Route {
+  return route(operation, (request) => pace.run(() => json(handle(request))));
+}
+
+/** @throws ERR_HTTP_BODY, ERR_HTTP_PARAMETER */
+function checkedRequest<Of extends Operation>(
+  { parts, query, body }: Of,
+  request: HttpRequest,
+): CheckedRequest<Of> {
+  checkFields(request.body, Object.keys(body?.shape ?? {}));
+  const output = (
+    schema: z.ZodType | undefined,
+    values: Readonly<Record<string, unknown>>,
+  ): unknown => (schema === undefined ? undefined : checked(schema, values));
+  return {
+    standing: request.standing,
+    lastEventId: request.lastEventId,
+    parts: output(parts, request.parts) as PartsOf<Of>,
+    query: output(query, Object.fromEntries(request.query)) as QueryOf<Of>,
+    body: output(body, request.body) as BodyOf<Of>,
+  };
+}

@@ -1,0 +1,260 @@
+import { escapeName } from '../../core/escape.js';
+import { frameJson } from '../../core/frame-json.js';
+import { WALL_MS_MAX } from '../../core/numbers.js';
+import type { ShownBody } from '../../store/bodies.js';
+import type {
+  OperatorApi,
+  OperatorResult,
+  SchedulePlace,
+  ShownHistory,
+  ShownRequest,
+  ShownSchedule,
+  ShownState,
+} from '../../titanic/operator/operator-api.js';
+import type { Owner } from '../../store/store.js';
+import { type Answer, json } from './answer.js';
+import { OPERATIONS } from '../api/operations.js';
+import { NO_CURSOR } from '../api/parameters.js';
+import {
+  type RequestHistory,
+  type Schedule,
+  SHOWN,
+  type ShownFacts,
+  type StoredBody,
+  type StoredRequest,
+} from '../api/stored-answers.js';
+import type { Page } from '../api/words.js';
+import { type HttpErrorCode, httpError, wrongParameter } from './errors.js';
+import type { Pace } from './pace.js';
+import type { Ports } from '../ports.js';
+import { type CheckedRequest, jsonRoute, route, type Route, type Standing } from './route.js';
+import { type Cursors, shownUuid } from './uuids.js';
+
+/** The states of requests that are in the store: not closed or expired. */
+const STATES = ['pending', 'dispatched', 'replied', 'dead'] as const satisfies ShownState[];
+const HIDDEN = 'bodies cannot be read: titanic.showBodies is false';
+/** A place in the list of schedules: its due time, and its uuid. */
+const DUE_BYTES = 8;
+const SCHEDULE_PLACE_BYTES = DUE_BYTES + 16;
+/** The latest time that a `Date` can have. */
+
+/**
+ * Stored requests (Titanic), and operator commands for them.
+ * @param pace shared by all lists
+ */
+export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[] {
+  const { showsBodies } = ports;
+  const operatorApi = (): OperatorApi => present(ports.operatorApi());
+  return [
+    route(OPERATIONS.storedRequests, (request) => listed(operatorApi(), request, pace, cursors)),
+    jsonRoute(OPERATIONS.requestHistory, async ({ parts: { uuid }, standing }) => {
+      const history = done(await operatorApi().history(uuid));
+      return { ...historyOf(history, standing), showsBodies };
+    }),
+    jsonRoute(OPERATIONS.bodies, async ({ parts: { uuid }, standing }) => {
+      if (!showsBodies) throw httpError('ERR_HTTP_NOT_FOUND', HIDDEN);
+      const { headers, body, reply } = done(await operatorApi().bodies(uuid));
+      return {
+        uuid: shownUuid(uuid, standing),
+        headers,
+        body: body === null ? null : bodyOf(body),
+        reply: reply === null ? null : bodyOf(reply),
+      };
+    }),
+    jsonRoute(OPERATIONS.storedCounts, () => {
+      const { services, ...counts } = operatorApi().counts();
+      const shown = services.map((each) => ({ ...each, service: escapeName(each.service) }));
+      return { ...counts, services: shown };
+    }),
+    route(OPERATIONS.schedules, (request) => scheduled(operatorApi(), request, pace, cursors)),
+    jsonRoute(OPERATIONS.retry, async ({ parts: { uuid }, standing }) => {
+      done(await operatorApi().retry(uuid));
+      return { uuid: shownUuid(uuid, standing), state: 'pending' as const };
+    }),
+    jsonRoute(OPERATIONS.cancel, async ({ parts: { uuid }, standing }) => {
+      done(await operatorApi().cancel(uuid));
+      return { uuid: shownUuid(uuid, standing), state: 'closed' as const };
+    }),
+    jsonRoute(OPERATIONS.retryDead, async ({ body: { limit, ...filter } }) =>
+      done(await operatorApi().retryDead(filter, limit)),
+    ),
+    jsonRoute(OPERATIONS.purge, async ({ body: { limit, ...filter } }) =>
+      done(await operatorApi().purge(filter, limit)),
+    ),
+  ];
+}
+
+async function listed(
+  operatorApi: OperatorApi,
+  { query, standing }: CheckedRequest<typeof OPERATIONS.storedRequests>,
+  pace: Pace,
+  cursors: Cursors,
+): Promise<Answer> {
+  const { cursor, limit, service, state, olderThanMs } = query;
+  const after = cursor === null ? null : cursors.read(cursor, standing);
+  if (cursor !== null && after === null) throw wrongParameter('cursor', NO_CURSOR);
+  const known = STATES.find((each) => each === state) ?? null;
+  const nothing: Page<StoredRequest> = { items: [], next: null };
+  if (state !== null && known === null) return json(nothing);
+  const filter = { service, state: known, olderThanMs };
+  const page = done(await operatorApi.list({ ...filter, after, limit }));
+  return await pace.run(() => {
+    const shown: Page<StoredRequest> = {
+      items: page.requests.map((request) => itemOf(request, standing)),
+      next: page.next === null ? null : cursors.shown(page.next, standing),
+    };
+    return json(shown);
+  });
+}
+
+async function scheduled(
+  operatorApi: OperatorApi,
+  { query: { cursor, limit }, standing }: CheckedRequest<typeof OPERATIONS.schedules>,
+  pace: Pace,
+  cursors: Cursors,
+): Promise<Answer> {
+  const place = cursor === null ? null : cursors.read(cursor, standing, SCHEDULE_PLACE_BYTES);
+  if (cursor !== null && place === null) throw wrongParameter('cursor', NO_CURSOR);
+  const after = place === null ? null : placeIn(place);
+  return await pace.run(() => {
+    const { schedules, next } = operatorApi.schedules(after, limit);
+    const shown: Page<Schedule> = {
+      items: schedules.map((schedule) => scheduleOf(schedule, standing)),
+      next: next === null ? null : cursors.shown(packedPlace(next), standing),
+    };
+    return json(shown);
+  });
+}
+
+function packedPlace({ due, uuid }: SchedulePlace): Buffer {
+  const packed = Buffer.alloc(DUE_BYTES);
+  packed.writeDoubleBE(due);
+  return Buffer.concat([packed, uuid]);
+}
+
+function placeIn(packed: Buffer): SchedulePlace {
+  return { due: packed.readDoubleBE(), uuid: packed.subarray(DUE_BYTES) };
+}
+
+// ---------------------------------------------------------------- answers
+
+function itemOf(request: ShownRequest, standing: Standing): StoredRequest {
+  const { uuid, service, state, reason, owner, isShared } = request;
+  return {
+    uuid: shownUuid(uuid, standing),
+    service: escapeName(service),
+    state,
+    ...factsOf(request),
+    reason: standing === 'anyone' ? null : reason,
+    owner: standing === 'anyone' ? null : keyNameOf(owner),
+    shared: isShared,
+  };
+}
+
+function factsOf(request: ShownRequest): ShownFacts {
+  const facts = SHOWN.map(({ name, kind }) => {
+    const value = request[name];
+    return [name, kind === 'wallTime' ? timeOf(Number(value)) : value];
+  });
+  return Object.fromEntries(facts) as ShownFacts;
+}
+
+/** The name of the key that stored it. */
+function keyNameOf(owner: Owner): string | null {
+  return owner.startsWith('key:') ? owner.slice('key:'.length) : null;
+}
+
+function historyOf(
+  { request, attempts, reply, death, delivery, ...facts }: ShownHistory,
+  standing: Standing,
+): Omit<RequestHistory, 'showsBodies'> {
+  const isStranger = standing === 'anyone';
+  return {
+    ...itemOf(request, standing),
+    hasKey: facts.hasKey,
+    backoff: facts.backoff,
+    attemptsEver: facts.attemptsEver,
+    deliveries: attempts.map(({ worker, startedAt, endedAt, reason, failure }) => ({
+      worker,
+      startedAt: timeOf(startedAt),
+      endedAt: timeOf(endedAt),
+      reason: isStranger ? null : reason,
+      failure:
+        failure === null || isStranger
+          ? null
+          : { ...failure, detail: failure.detail.map(frameJson) },
+    })),
+    delivery:
+      delivery === null
+        ? null
+        : { worker: String(delivery.worker), startedAt: timeOf(delivery.startedAt) },
+    reply:
+      reply === null
+        ? null
+        : { bytes: reply.bytes, worker: reply.worker, repliedAt: timeOf(reply.at) },
+    death:
+      death === null
+        ? null
+        : { reason: isStranger ? null : death.reason, diedAt: timeOf(death.at) },
+  };
+}
+
+function scheduleOf(
+  { uuid, owner, name, service, cron, timeZone, due, acceptedAt, firings }: ShownSchedule,
+  standing: Standing,
+): Schedule {
+  const isStranger = standing === 'anyone';
+  return {
+    ...{ uuid: shownUuid(uuid, standing), name: isStranger ? null : name },
+    ...{ service: escapeName(service), cron, timeZone },
+    owner: isStranger ? null : keyNameOf(owner),
+    next: timeOf(due),
+    since: timeOf(acceptedAt),
+    firings,
+  };
+}
+
+function bodyOf({ bytes, isCut, frames }: ShownBody): StoredBody {
+  return {
+    bytes,
+    cut: isCut,
+    frames: frames.map((frame) => ({ bytes: frame.bytes, ...frameJson(frame.data) })),
+  };
+}
+
+/** ISO 8601. A damaged reply may have any number. */
+function timeOf(wallMs: number): string {
+  return new Date(Math.max(0, Math.min(wallMs, WALL_MS_MAX))).toISOString();
+}
+
+// ---------------------------------------------------------------- outcomes
+
+/** @throws ERR_HTTP_NOT_FOUND, ERR_HTTP_NOT_READY */
+function present(operatorApi: ReturnType<Ports['operatorApi']>): OperatorApi {
+  switch (operatorApi) {
+    case 'off':
+      throw httpError(
+        'ERR_HTTP_NOT_FOUND',
+        'stored requests are switched off: titanic.enabled is false',
+      );
+    case 'not_ready':
+      throw httpError(
+        'ERR_HTTP_NOT_READY',
+        'the store is not open: the node is starting or stopping',
+      );
+    default:
+      return operatorApi;
+  }
+}
+
+const CODES = {
+  unknown: 'ERR_HTTP_NOT_FOUND',
+  state: 'ERR_HTTP_STATE',
+  trouble: 'ERR_HTTP_STORE',
+} as const satisfies Record<string, HttpErrorCode>;
+
+/** @throws ERR_HTTP_NOT_FOUND, ERR_HTTP_STATE, ERR_HTTP_STORE */
+function done<Value>(outcome: OperatorResult<Value>): Value {
+  if (outcome.kind === 'done') return outcome.value;
+  throw httpError(CODES[outcome.kind], outcome.text);
+}

@@ -1,0 +1,91 @@
+import type { IncomingMessage } from 'node:http';
+
+import { httpError } from '../http/errors.js';
+
+const BODY_BYTES_MAX = 65_536;
+/** Reading this much of an unwanted body lets the answer arrive; then the connection is closed. */
+const DISCARDED_BYTES_MAX = 1_048_576;
+
+/**
+ * Reads the body: a JSON object. An empty body counts as an empty object.
+ * @param goOn sends 100 Continue to a client that waits for it
+ * @throws ERR_HTTP_TOO_LARGE, ERR_HTTP_BODY
+ */
+export async function readBody(
+  request: IncomingMessage,
+  goOn: () => void,
+): Promise<Readonly<Record<string, unknown>>> {
+  if (Number(request.headers['content-length'] ?? 0) > BODY_BYTES_MAX) throw tooLarge();
+  if (request.headers.expect !== undefined) goOn();
+  const text = (await collect(request)).toString('utf8');
+  if (text.trim() === '') return {};
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    throw httpError('ERR_HTTP_BODY', 'the body is not JSON');
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    throw httpError('ERR_HTTP_BODY', 'the body is not a JSON object');
+  }
+  return { ...value };
+}
+
+function collect(request: IncomingMessage): Promise<Buffer> {
+  return new Promise((resolve, reject) => {
+    const chunks: Buffer[] = [];
+    let bytes = 0;
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes > BODY_BYTES_MAX) {
+        request.removeAllListeners('data').pause();
+        reject(tooLarge());
+      } else {
+        chunks.push(chunk);
+      }
+    });
+    request.once('end', () => {
+      resolve(Buffer.concat(chunks));
+    });
+    request.once('close', () => {
+      reject(httpError('ERR_HTTP_BODY', 'the body did not arrive'));
+    });
+  });
+}
+
+/** True if a body follows the head. */
+export function hasBody({ headers }: IncomingMessage): boolean {
+  return headers['transfer-encoding'] !== undefined || headers['content-length'] !== undefined;
+}
+
+/**
+ * Reads and discards the body.
+ * @returns false if it is too large: then the connection has to be closed
+ */
+export function discardBody(request: IncomingMessage): Promise<boolean> {
+  const { headers } = request;
+  const has = hasBody(request);
+  // A client that waits for 100 Continue sends no body after an answer that refuses it.
+  if (!has || headers.expect !== undefined) return Promise.resolve(!has);
+  if (Number(headers['content-length'] ?? 0) > DISCARDED_BYTES_MAX) return Promise.resolve(false);
+  return new Promise((resolve) => {
+    let bytes = 0;
+    request.on('data', (chunk: Buffer) => {
+      bytes += chunk.length;
+      if (bytes <= DISCARDED_BYTES_MAX) return;
+      request.removeAllListeners('data').pause();
+      resolve(false);
+    });
+    request.once('end', () => {
+      resolve(true);
+    });
+    request.once('close', () => {
+      resolve(false);
+    });
+    request.resume();
+  });
+}
+
+function tooLarge(): Error {
+  return httpError('ERR_HTTP_TOO_LARGE', 'the body is over 64 KiB');
+}

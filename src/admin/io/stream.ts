@@ -1,0 +1,45 @@
+import type { ServerResponse } from 'node:http';
+
+import { COMMON_HEADERS, type Stream } from '../http/answer.js';
+
+/** Unsent bytes of one reader, besides its first text. A reader further behind is dropped. */
+const WAITING_BYTES_MAX = 262_144;
+/** How long a reader may read nothing. */
+const STALL_MS = 30_000;
+
+/** Answers that continue until the reader leaves or stalls, or the server closes. */
+export class Streams {
+  readonly #open = new Set<ServerResponse>();
+
+  /** @param now monotonic milliseconds */
+  start(response: ServerResponse, { type, headers, open }: Stream, now: () => number): void {
+    response.writeHead(200, { ...COMMON_HEADERS, 'content-type': type, ...headers });
+    if (response.req.method === 'HEAD') {
+      response.end();
+      return;
+    }
+    let flowedAt = now();
+    let waitingMax = WAITING_BYTES_MAX;
+    response.on('drain', () => {
+      flowedAt = now();
+    });
+    const close = open((text) => {
+      const waiting = response.writableLength;
+      if (waiting === 0) flowedAt = now();
+      // Ending it instead would keep the connection open until the unsent bytes are read.
+      if (waiting > waitingMax || now() - flowedAt > STALL_MS) response.destroy();
+      else response.write(text);
+    });
+    waitingMax += response.writableLength;
+    this.#open.add(response);
+    response.once('close', () => {
+      this.#open.delete(response);
+      close();
+    });
+  }
+
+  /** Ends them all. */
+  end(): void {
+    for (const response of this.#open) response.end();
+  }
+}

@@ -1,0 +1,155 @@
+/** The latest refusals and their reasons, for `majordomo acl log`. */
+import { oneLine } from '../../core/escape.js';
+import { OldestFirst } from '../../core/oldest-first.js';
+import type { BrokerEvent, BrokerEvents } from '../../broker/events.js';
+import type { PairEvent, PairEvents } from '../../bstar/events.js';
+import type { MapEvent } from '../../extensions/map/machine/events.js';
+import type { TitanicEvent, TitanicEvents } from '../../titanic/machine/events.js';
+
+export interface RefusalRecord {
+  /** Counted from the start of the process. */
+  readonly number: number;
+  /** Milliseconds since 1970: the first and the last refusal of this entry. */
+  readonly firstAt: number;
+  readonly lastAt: number;
+  /** The number of equal refusals. */
+  readonly count: number;
+  readonly what: 'request' | 'worker' | 'connection';
+  /** The name of the key, or the beginning of a key without a name; `null`: no key, or unknown. */
+  readonly key: string | null;
+  readonly address: string | null;
+  /** Percent-escaped (D3); `null`: the refusal came before a service was known. */
+  readonly service: string | null;
+  readonly reason: string;
+}
+
+const KEPT_MAX = 1000;
+/** The most entries of one key and of one address, so that none displaces the others' entries. */
+const KEPT_OF_ONE_MAX = 250;
+/** The longest text. Each text is one line here, whoever wrote it. */
+const CHARACTERS_MAX = 256;
+
+const ANOTHERS = 'the stored request belongs to another identity';
+
+type Facts = Pick<RefusalRecord, 'what' | 'key' | 'address' | 'service' | 'reason'>;
+type Event = BrokerEvent | TitanicEvent | PairEvent | MapEvent;
+
+/** Keeps the last thousand; repeated refusals of a stranger are one entry with a count. */
+export class Refusals implements BrokerEvents, TitanicEvents, PairEvents {
+  readonly #wall: () => number;
+  /** By content, in the order of their latest refusal. */
+  readonly #kept = new OldestFirst<string, RefusalRecord>();
+  /** The entries of each key or address. */
+  readonly #keptOf = new Map<string, Set<string>>();
+  #total = 0;
+
+  /** @param wall milliseconds since 1970 */
+  constructor(wall: () => number) {
+    this.#wall = wall;
+  }
+
+  emit(event: Event): void {
+    const facts = factsOf(event);
+    if (facts === null) return;
+    const now = this.#wall();
+    const id = JSON.stringify(Object.values(facts));
+    const before = this.#kept.get(id);
+    if (before === undefined) this.#makeRoomFor(facts);
+    else this.#forget(id, before);
+    const { number, firstAt, count } = before ?? { number: ++this.#total, firstAt: now, count: 0 };
+    this.#kept.set(id, { number, firstAt, lastAt: now, count: count + 1, ...facts });
+    const who = whoseOf(facts);
+    const own = this.#keptOf.get(who);
+    if (own === undefined) this.#keptOf.set(who, new Set([id]));
+    else own.add(id);
+  }
+
+  /** Newest first. */
+  list(limit: number): readonly RefusalRecord[] {
+    return [...this.#kept]
+      .reverse()
+      .slice(0, limit)
+      .map(({ value }) => value);
+  }
+
+  #makeRoomFor(facts: Facts): void {
+    const own = this.#keptOf.get(whoseOf(facts));
+    const isShareUsed = own !== undefined && own.size >= KEPT_OF_ONE_MAX;
+    if (!isShareUsed && this.#kept.size < KEPT_MAX) return;
+    // (A share is small.)
+    const [oldest = ''] = isShareUsed ? own : [this.#kept.oldest?.key];
+    const refusal = this.#kept.get(oldest);
+    if (refusal !== undefined) this.#forget(oldest, refusal);
+  }
+
+  #forget(id: string, refusal: RefusalRecord): void {
+    this.#kept.delete(id);
+    const who = whoseOf(refusal);
+    const own = this.#keptOf.get(who);
+    own?.delete(id);
+    if (own?.size === 0) this.#keptOf.delete(who);
+  }
+}
+
+/** The key of a refused connection was its own choice, so the refusal counts for the address. */
+function whoseOf({ what, key, address }: Facts): string {
+  return what === 'connection' || key === null ? `from ${address}` : `key ${key}`;
+}
+
+function factsOf(event: Event): Facts | null {
+  switch (event.name) {
+    case 'request.refused':
+      return event.reason === 'rights' ? facts('request', event, event.service, event.text) : null;
+    case 'titanic.denied':
+      return facts('request', event, `titanic.${event.wanted}`, ANOTHERS);
+    case 'worker.refused':
+      if (event.reason !== 'rights') return null;
+      return facts(
+        'worker',
+        event,
+        event.service,
+        'the key has no right to offer the service here',
+      );
+    case 'worker.lost':
+      if (event.reason !== 'rights') return null;
+      return facts('worker', event, event.service, 'the right to offer the service was withdrawn');
+    case 'map.denied':
+      return facts('request', event, null, mapReason(event));
+    case 'connection.rejected':
+    case 'map.rejected':
+    case 'ha.rejected':
+      return facts('connection', event, null, event.reason);
+    case 'ha.refused':
+      // Otherwise this node dialled, or was refused itself.
+      return event.address === null ? null : facts('connection', event, null, event.text);
+    default:
+      return null;
+  }
+}
+
+/** Without the key of the map: it is the peer's choice, and would make an entry for each. */
+function mapReason({ wanted }: Extract<MapEvent, { name: 'map.denied' }>): string {
+  return wanted === 'write'
+    ? 'the key has no right to write that key of the map'
+    : 'the key has no right to read all that it asked of the map';
+}
+
+function facts(
+  what: RefusalRecord['what'],
+  { key, address }: { readonly key: string | null; readonly address: string | null },
+  service: string | null,
+  reason: string,
+): Facts {
+  return {
+    what,
+    key: line(key),
+    address: line(address),
+    service: line(service),
+    reason: line(reason) ?? '',
+  };
+}
+
+function line(text: string | null): string | null {
+  if (text === null) return null;
+  return oneLine(text.slice(0, CHARACTERS_MAX));
+}

@@ -1,0 +1,66 @@
+import type { BrokerCounters } from '../../broker/counters.js';
+import { histogramsOf, labelled, perService, perServiceBy } from './by-service.js';
+import { type Exposition, labelText } from './exposition.js';
+import type { MetricName } from './metric-table.js';
+
+/** What the metrics read from a broker. */
+export interface BrokerSource {
+  readonly counters: BrokerCounters;
+  /** Brings the gauges of the rows of services up to date. */
+  measure(): void;
+}
+
+/**
+ * @param unread malformed messages that the broker does not read: requests for `titanic.*`, and what
+ * the map gets
+ */
+export function brokerMetrics(
+  out: Exposition,
+  broker: BrokerSource,
+  unread: { readonly titanic: number; readonly map: number },
+): void {
+  const { counters } = broker;
+  broker.measure();
+  const { services: counted, columns } = counters.requests;
+  const services = labelled(counted, 'plain');
+  perService(out, 'requests_received_total', services, columns.received);
+  perService(out, 'requests_replied_total', services, columns.duration);
+  perServiceBy(out, 'requests_failed_total', services, 'kind', columns.failed);
+  perService(out, 'requests_requeued_total', services, columns.requeued);
+  perService(out, 'requests_expired_total', services, columns.expired);
+  perServiceBy(out, 'requests_refused_total', services, 'reason', columns.refused);
+  perService(out, 'requests_abandoned_total', services, columns.abandoned);
+  const dropped = { client_gone: columns.dropped };
+  perServiceBy(out, 'requests_dropped_total', services, 'reason', dropped);
+  histogramsOf(out, 'request_duration_seconds', services, columns.duration);
+  histogramsOf(out, 'request_wait_seconds', services, columns.wait);
+  perService(out, 'requests_queued', services, columns.queued);
+  perService(out, 'requests_in_flight', services, columns.inFlight);
+  perServiceBy(out, 'workers', services, 'state', columns.workers);
+  by(out, 'workers_lost_total', 'reason', counters.workersLost);
+  by(out, 'workers_refused_total', 'reason', counters.workersRefused);
+  const { malformed } = counters;
+  const titanic = malformed.titanic + unread.titanic;
+  by(out, 'messages_malformed_total', 'kind', { ...malformed, titanic, map: unread.map });
+  out.metric('messages_unexpected_total');
+  out.sample('', counters.unexpected);
+  by(out, 'replies_dropped_total', 'reason', counters.repliesDropped);
+}
+
+/**
+ * One sample for each value of the only label, in the order of the table.
+ * @param all of all together, which goes before them without a label
+ */
+export function by(
+  out: Exposition,
+  name: MetricName,
+  label: string,
+  values: Readonly<Record<string, number>>,
+  all?: number,
+): void {
+  const { labels } = out.metric(name);
+  if (all !== undefined) out.sample('', all);
+  for (const value of labels[label] ?? []) {
+    out.sample(labelText(label, value), values[value] ?? 0);
+  }
+}

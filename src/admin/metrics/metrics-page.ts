@@ -1,0 +1,87 @@
+/** docs/metrics.md, generated from the table. */
+import {
+  type Metric,
+  METRIC_PREFIX,
+  METRICS,
+  PROCESS_METRICS,
+  type ProcessMetricName,
+} from './metric-table.js';
+
+const INTRODUCTION = `# Metrics
+
+<!-- Made from src/admin/metrics/metric-table.ts by scripts/generate-docs.mjs: change it there. -->
+
+\`GET /metrics\` answers in the Prometheus text format (0.0.4). Simultaneous scrapes share one
+result. However often it is scraped, the broker spends at most a tenth of the event loop's time on it.
+
+- Names, labels and label values are stable. Units are seconds and bytes. Counters end in \`_total\`, start
+  at 0 with the process, and only rise.
+- \`requests_*\` count requests of clients for worker services: not \`mmi.*\`, not \`titanic.*\`, and not
+  deliveries of stored requests, which \`titanic_*\` count.
+- Label \`service\`: the name; \`%\` and bytes that are not printable ASCII are percent-escaped. A service has the same
+  label in all metrics; \`titanic_*\` contain only services that had stored requests. [Labels are lent](#labels-of-services).
+- There are no labels per client, worker or uuid.
+- Every value of the other labels is exported from the start, as 0, so that \`rate()\` sees the first increase.
+  With \`titanic.enabled: false\` there are no \`titanic_*\` metrics.
+
+[logs.md](logs.md) says which metric counts which log event.
+
+## Labels of services
+
+A service gets a label of its own when it has a worker or a stored request, and gives it back when it has been gone for
+ten minutes: no workers, no requests, nothing stored. \`metrics.services\` says how many labels there are (default 1,000).
+At most half of them go to services that never had a worker. Services of \`majordomo bench\` and a service called
+\`__other__\` get none.
+
+- Services without a label share \`__other__\`: its counters and gauges are sums over them, and
+  \`titanic_oldest_pending_seconds\` is that of the oldest. If all labels are lent, a service with stored requests, or
+  with a failure in the last ten minutes, takes the label of one that has neither and had no request for a minute: of
+  the one that is idle longest. Otherwise a service gets a label that is free when it is used again. This takes up to
+  four seconds.
+- No counter decreases. What a service counted before it got its label stays under \`__other__\`. When it gives the
+  label back, its series end, and their counts end with them: they are not added to \`__other__\`, whose rate would
+  jump. If it gets a label again, its counters begin at 0.
+- So sum up rates, not counters: \`sum(rate(majordomo_requests_received_total[5m]))\`. A sum of counters falls when a
+  label is given back.
+- Lists, \`majordomo top\` and the page show rates of every service, whether it has a label or not. Charts of single
+  services are kept only for services with a label.
+`;
+
+const SECTIONS: readonly (readonly [title: string, prefix: RegExp])[] = [
+  [
+    'This process',
+    /^(build_info|up_seconds|ready|degraded|event_loop_lag_seconds|memory_held_bytes)$/,
+  ],
+  ['Requests', /^requests?_/],
+  ['Workers and messages', /^(workers|messages|replies)/],
+  ['The events as a stream', /^stream_/],
+  ['The map', /^map_/],
+  ['The fleet', /^fleet_/],
+  ['Stored requests', /^titanic_/],
+  ['The pair', /^ha_/],
+];
+
+export function metricsPage(): string {
+  const sections = SECTIONS.map(([title, prefix]) => {
+    const rows = Object.entries(METRICS).filter(([name]) => prefix.test(name));
+    return [`## ${title}`, ...rows.map(([name, metric]) => entry(METRIC_PREFIX + name, metric))];
+  });
+  const own = Object.entries(PROCESS_METRICS) as [ProcessMetricName, Omit<Metric, 'labels'>][];
+  const rest = [
+    '## Operating system figures of the process',
+    ...own.map(([name, metric]) => {
+      return entry(name, { ...metric, labels: {} });
+    }),
+  ];
+  return (
+    [INTRODUCTION, ...sections.flat(), ...rest].join('\n\n').replaceAll('\n\n\n', '\n\n') + '\n'
+  );
+}
+
+function entry(name: string, { type, labels, help, meaning }: Metric): string {
+  const facts = Object.entries(labels).map(([label, values]) => {
+    const which = values === null ? '' : `: ${values.map((value) => `\`${value}\``).join(', ')}`;
+    return `- label \`${label}\`${which}`;
+  });
+  return [`### \`${name}\``, '', `${help} ${meaning}`, '', `- ${type}`, ...facts].join('\n');
+}

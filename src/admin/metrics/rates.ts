@@ -1,0 +1,65 @@
+/** Rates of requests: from what was counted in some seconds. */
+import type { RequestCounters } from '../../broker/request-counters.js';
+import { sumOf } from '../../core/counts.js';
+import type { Histogram } from '../../core/histogram.js';
+import type { TitanicCounters } from '../../titanic/machine/counters.js';
+import type { DurableRates, PlainFigures } from '../../wire/mmi.js';
+
+/** @param counted in that time, by column */
+export function plainFigures(
+  { columns }: RequestCounters,
+  counted: Float64Array,
+  seconds: number,
+): PlainFigures {
+  const { received, requeued, duration, failures } = columns;
+  const rate = (count: number): number => rounded(count / seconds);
+  return {
+    requestsPerSecond: rate(counted[received] ?? 0),
+    repliesPerSecond: rate(duration.total(counted)),
+    failuresPerSecond: rate(sumOf(counted, failures)),
+    redeliveriesPerSecond: rate(counted[requeued] ?? 0),
+    p50Ms: quantile(duration, counted, 0.5),
+    p99Ms: quantile(duration, counted, 0.99),
+  };
+}
+
+/** @param counted in that time, by column */
+export function durableRates(
+  { columns }: TitanicCounters,
+  counted: Float64Array,
+  seconds: number,
+): DurableRates {
+  const { accepted, completed, attemptsFailed, dead, acceptToReply } = columns;
+  const rate = (...of: readonly number[]): number =>
+    rounded(of.reduce((sum, column) => sum + (counted[column] ?? 0), 0) / seconds);
+  return {
+    acceptedPerSecond: rate(accepted),
+    repliesPerSecond: rate(completed),
+    failedAttemptsPerSecond: rate(...Object.values(attemptsFailed)),
+    deathsPerSecond: rate(dead),
+    p50Ms: quantile(acceptToReply, counted, 0.5),
+    p99Ms: quantile(acceptToReply, counted, 0.99),
+  };
+}
+
+/** Nobody reads more than two decimals. */
+export function rounded(value: number): number {
+  return Math.round(value * 100) / 100;
+}
+
+/** Interpolates within a bucket, as Prometheus does. `null`: there are no values. */
+function quantile(histogram: Histogram, row: Float64Array, share: number): number | null {
+  const { bounds } = histogram;
+  let rank = share * histogram.total(row);
+  if (rank === 0) return null;
+  for (let bucket = 0; bucket <= bounds.length; bucket++) {
+    const count = histogram.count(row, bucket);
+    if (rank <= count) {
+      const from = bounds[bucket - 1] ?? 0;
+      const until = bounds[bucket] ?? from;
+      return rounded(from + (until - from) * (rank / count));
+    }
+    rank -= count;
+  }
+  return rounded(bounds.at(-1) ?? 0);
+}

@@ -1,0 +1,111 @@
+/**
+ * The interfaces through which HTTP uses the rest of the node. The daemon passes in the objects, so
+ * this room imports neither the broker, nor the store, nor the pair.
+ */
+import type { OperatorApi } from '../titanic/operator/operator-api.js';
+import type { NodeStatus, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
+import type { RefusalRecord } from './log/refusals.js';
+import type { HaStatus, MapEntry, Overview, Reason, ServiceHistory } from './api/node-answers.js';
+import type { Page } from './api/words.js';
+import type { EventFeed } from './http/event-feed.js';
+
+/** The requested samples, as far as they are kept. */
+export type SampleBlock = Omit<ServiceHistory, 'startedAt' | 'kept'>;
+
+/** Whether this node serves clients, and what does not work although it does. */
+export interface Health {
+  /** Why it does not serve: starting, draining, passive …; `null`: it serves. */
+  readonly notReady: Reason | null;
+  readonly degraded: readonly Reason[];
+}
+
+/** The parameters of a list. */
+export interface ListQuery {
+  /** `next` of the previous page; `null`: from the start. */
+  readonly cursor: string | null;
+  /** Maximum number of items. */
+  readonly limit: number;
+  /** Only this service: the bytes of its name. */
+  readonly service: Buffer | null;
+  readonly state: string | null;
+}
+
+/** A worker, with where it is. */
+export interface WorkerSeen extends WorkerStatus {
+  /** Its source address. */
+  readonly address: string;
+}
+
+/** The node, as `mmi.*` shows it. */
+export interface NodeView {
+  health(): Health;
+  /** Includes where the broker listens. */
+  status(): NodeStatus;
+  /** @throws ERR_HTTP_PARAMETER for a cursor that is none */
+  services(query: ListQuery): Page<ServiceStatus>;
+  /** @throws ERR_HTTP_PARAMETER for a cursor that is none */
+  workers(query: ListQuery): Page<WorkerSeen>;
+}
+
+/** A part of the map. */
+export interface MapPageQuery {
+  /** `next` of the previous page; `null`: from the start. */
+  readonly cursor: string | null;
+  readonly limit: number;
+  /** Only keys that begin so; empty: all. */
+  readonly subtree: Buffer;
+}
+
+/** The map, for reading. `null`: the cursor is none. */
+export type MapPort = (query: MapPageQuery) => Page<MapEntry> | null;
+
+/** The page of metrics; simultaneous readers share one rendering. */
+export interface Metrics {
+  readonly contentType: string;
+  render(): Promise<string>;
+}
+
+/** The result of an operator's command; `reason` says why it is not possible now. */
+export type HaOrder = { readonly done: true } | { readonly done: false; readonly reason: string };
+
+/** The pair, and an operator's commands to it. */
+export interface Pair {
+  status(): HaStatus;
+  switchover(): Promise<HaOrder>;
+  promote(): Promise<HaOrder>;
+}
+
+/** Takes commands about stored requests. `off`: this node stores no requests. */
+export type OperatorPort = OperatorApi | 'off' | 'not_ready';
+
+/** The figures of the last minutes of this node. */
+export interface TimeSeries {
+  /** Start of the process (ISO 8601). It changes with every restart. */
+  readonly startedAt: string;
+  /** Endpoint of the other node of the pair. */
+  readonly peerEndpoint: string | null;
+  /** Current counts. */
+  present(): Pick<Overview, 'services' | 'stored'>;
+  /** The kept samples from number `since` on. */
+  samples(since: number): SampleBlock;
+  /** The same for one service, every four seconds; none if it has no label in the metrics. */
+  historyOf(service: Buffer, since: number): Omit<ServiceHistory, 'startedAt'>;
+}
+
+/** Everything that the routes need. */
+export interface Ports {
+  readonly node: NodeView;
+  readonly pair: Pair;
+  /** Takes the events of this node. */
+  readonly feed: EventFeed;
+  readonly operatorApi: () => OperatorPort;
+  /** Holders of `http.token` may read the bodies of stored requests. */
+  readonly showsBodies: boolean;
+  readonly metrics: Metrics;
+  readonly map: () => MapPort | 'off' | 'not_ready';
+  readonly timeSeries: TimeSeries;
+  /** Recent refusals. */
+  readonly refusals: { list(limit: number): readonly RefusalRecord[] };
+  /** `http.publicUrl`: URL of the page of this node; `null`: not configured. */
+  readonly publicUrl: string | null;
+}

@@ -1,0 +1,273 @@
+/**
+ * The events of this node as a stream (`events.listen`): all those of the log, without its limit of a line
+ * a second, and the steps of plain requests while somebody subscribes to them (D46).
+ */
+import type { BrokerEvent } from '../../broker/events.js';
+import type { RequestStep, RequestTrace } from '../../broker/request-trace.js';
+import type { PairEvent } from '../../bstar/events.js';
+import type { PublisherConfig } from '../../config/config.js';
+import { monotonicMs } from '../../core/clock.js';
+import { escapeName } from '../../core/escape.js';
+import type { Holdings } from '../../core/holdings.js';
+import { secureRandom } from '../../core/random.js';
+import type { FleetEvent } from '../fleet/machine/events.js';
+import type { MapEvent } from '../map/machine/events.js';
+import type { StreamSource } from './metrics.js';
+import type { EventSink } from '../../admin/log/tee.js';
+import type { StreamEvent } from '../../stream/events.js';
+import type { CloseReason } from '../../stream/fan-out.js';
+import { type PublisherLimits, PublisherSocket } from '../../stream/io/publisher-socket.js';
+import { NumberedStream } from '../../stream/numbered.js';
+import type { SubscriberInfo } from '../../stream/subscriptions.js';
+import type { TitanicEvent } from '../../titanic/machine/events.js';
+import type { Closing, Rejected } from '../../zmtp/port.js';
+import { PUBLISHER_ID_BYTES } from '../../wire/stream.js';
+import { maySubscribe } from './topics.js';
+import type { Keys } from '../../node/io/keys.js';
+import { type StepMessage, StepMessages } from './step-messages.js';
+
+/** The events that HTTP has, too. */
+export type PublishedEvent =
+  BrokerEvent | TitanicEvent | PairEvent | StreamEvent | MapEvent | FleetEvent;
+
+/** What waits for the subscribers when the node stops. */
+const LINGER_MS = 1000;
+/** They identify a peer: only subscribers with a key get them, as over HTTP. */
+const WITHHELD: ReadonlySet<string> = new Set(['key', 'address']);
+
+const STEPS: Readonly<Record<'received' | 'dispatched' | 'replied', Buffer>> = {
+  received: Buffer.from('request.received'),
+  dispatched: Buffer.from('request.dispatched'),
+  replied: Buffer.from('request.replied'),
+};
+
+export interface EventStreamOptions {
+  readonly listen: PublisherConfig;
+  readonly keys: Keys;
+  readonly limits: PublisherLimits;
+  /** The account of what all peers of the node hold. */
+  readonly holdings: Holdings;
+  /** Where the events of the stream itself go. */
+  readonly events: EventSink<StreamEvent>;
+  /** Called when `step` changes. */
+  readonly stepChanged: () => void;
+}
+
+export class EventStream implements EventSink<PublishedEvent>, StreamSource {
+  readonly endpoint: string;
+  readonly #socket: PublisherSocket;
+  readonly #stream: NumberedStream;
+  /** Subscribers have keys. */
+  readonly #isSealed: boolean;
+  readonly #startUs = Date.now() * 1000;
+  readonly #startMs = monotonicMs();
+  readonly #stepChanged: () => void;
+  readonly #topics = new Map<string, Buffer>();
+  readonly #steps = new StepMessages();
+  /** The time of the steps of this turn; 0: none was published. */
+  #stepsUs = 0;
+  #wants = { received: false, dispatched: false, replied: false };
+
+  /** @throws ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT */
+  static async open(options: EventStreamOptions): Promise<EventStream> {
+    const { listen, keys, events, limits, holdings } = options;
+    let stream: EventStream | null = null;
+    const { eventsCurve: curve } = keys;
+    const opened = await PublisherSocket.open({
+      endpoints: [listen.endpoint],
+      ...(curve === undefined ? {} : { curve }),
+      limits,
+      holdings,
+      authorise: (info, topic) => {
+        const { key } = info;
+        if (key === null || maySubscribe(keys.subscriberRights(key).client, topic)) return true;
+        reportRefused(events, info, topic);
+        return false;
+      },
+      events: {
+        closed: (info, reason) => {
+          reportClosed(events, info, reason);
+        },
+        rejected: (kind, reason, from) => {
+          reportRejected(events, kind, reason, from);
+        },
+        subscribed: () => {
+          stream?.noteWanted();
+        },
+      },
+    });
+    stream = new EventStream(opened.socket, opened.endpoints[0] ?? listen.endpoint, options);
+    return stream;
+  }
+
+  private constructor(socket: PublisherSocket, endpoint: string, options: EventStreamOptions) {
+    this.endpoint = endpoint;
+    this.#socket = socket;
+    this.#isSealed = options.listen.curve !== undefined;
+    this.#stepChanged = options.stepChanged;
+    const id = Buffer.alloc(PUBLISHER_ID_BYTES);
+    secureRandom(id);
+    this.#stream = new NumberedStream(socket, id);
+  }
+
+  // ---------------------------------------------------------------- events
+
+  emit(event: PublishedEvent): void {
+    const { name, ...fields } = event;
+    const topic = this.#topicOf(name);
+    if (!this.#socket.fanOut.hasSubscribers(topic)) {
+      this.#stream.skip();
+      return;
+    }
+    this.#publish(topic, { event: name, ...(this.#isSealed ? fields : withoutPeer(fields)) });
+  }
+
+  /** For each step of a plain request; `null`: nobody subscribes to any of them. */
+  get step(): RequestTrace | null {
+    const { received, dispatched, replied } = this.#wants;
+    return received || dispatched || replied ? this.#step : null;
+  }
+
+  readonly #step = (request: number, step: RequestStep): void => {
+    if (step.name === 'request.received') {
+      if (!this.#wants.received) return;
+      const { name: event, service } = step;
+      const message = this.#steps.received(request, service);
+      if (message !== null) this.#publishStep(message);
+      else this.#publish(STEPS.received, { event, request, service });
+    } else if (step.name === 'request.dispatched') {
+      if (this.#wants.dispatched) this.#publishStep(this.#steps.dispatched(request, step));
+    } else if (step.name === 'request.ended' && step.outcome === 'replied' && this.#wants.replied) {
+      this.#publishStep(this.#steps.replied(request));
+    }
+  };
+
+  #publishStep({ words, headerAt, size }: StepMessage): void {
+    this.#stream.publishPacked(words, headerAt, size, this.#turnUs());
+  }
+
+  /** The time when this turn of the event loop published first: asking the clock costs more than a step. */
+  #turnUs(): number {
+    if (this.#stepsUs === 0) {
+      this.#stepsUs = this.#nowUs();
+      setImmediate(this.#turnEnded);
+    }
+    return this.#stepsUs;
+  }
+
+  readonly #turnEnded = (): void => {
+    this.#stepsUs = 0;
+  };
+
+  #nowUs(): number {
+    return this.#startUs + (monotonicMs() - this.#startMs) * 1000;
+  }
+
+  /** Somebody subscribed to something, or does so no longer. */
+  noteWanted(): void {
+    const { fanOut } = this.#socket;
+    const before = this.#wants;
+    this.#wants = {
+      received: fanOut.hasSubscribers(STEPS.received),
+      dispatched: fanOut.hasSubscribers(STEPS.dispatched),
+      replied: fanOut.hasSubscribers(STEPS.replied),
+    };
+    const isNew = Object.values(this.#wants).some(Boolean) !== Object.values(before).some(Boolean);
+    if (isNew) this.#stepChanged();
+  }
+
+  #publish(topic: Buffer, fields: object): void {
+    this.#stream.publish(topic, [Buffer.from(JSON.stringify(fields))], this.#nowUs());
+  }
+
+  #topicOf(name: string): Buffer {
+    const known = this.#topics.get(name);
+    if (known !== undefined) return known;
+    const topic = Buffer.from(name);
+    this.#topics.set(name, topic);
+    return topic;
+  }
+
+  // ---------------------------------------------------------------- keys
+
+  /** The rights of a key have changed, or it is gone: its subscribers have to subscribe again. */
+  rightsChanged(name: string): void {
+    this.#socket.listener.disconnect(({ key }) => key === name);
+  }
+
+  /** @param revoked in hexadecimal */
+  revoke(revoked: string): void {
+    this.#socket.listener.disconnect(({ publicKey }) => publicKey === revoked);
+  }
+
+  setSecretKeys(secretKeys: readonly Buffer[]): void {
+    this.#socket.listener.setSecretKeys(secretKeys);
+  }
+
+  // ---------------------------------------------------------------- limits
+
+  setLimits(limits: PublisherLimits): void {
+    this.#socket.listener.setLimits(limits);
+  }
+
+  /** See `Transport.closeLargest`. */
+  closeLargest(identity: string, closing: Closing): boolean {
+    return this.#socket.listener.closeLargest(identity, closing);
+  }
+
+  // ---------------------------------------------------------------- metrics
+
+  get published(): number {
+    return this.#stream.number;
+  }
+
+  get subscribers(): number {
+    return this.#socket.fanOut.subscribers;
+  }
+
+  get closed(): Readonly<Record<CloseReason, number>> {
+    return this.#socket.fanOut.counters.closed;
+  }
+
+  async close(): Promise<void> {
+    await this.#socket.listener.stop(LINGER_MS);
+  }
+}
+
+function withoutPeer(fields: object): object {
+  return Object.fromEntries(Object.entries(fields).filter(([name]) => !WITHHELD.has(name)));
+}
+
+/** Not now: a message is being copied to the subscribers. */
+function reportClosed(
+  events: EventSink<StreamEvent>,
+  { key, address }: SubscriberInfo,
+  reason: CloseReason,
+): void {
+  queueMicrotask(() => {
+    events.emit({ name: 'stream.closed', reason, key, address });
+  });
+}
+
+function reportRefused(
+  events: EventSink<StreamEvent>,
+  { key, address }: SubscriberInfo,
+  topic: Buffer,
+): void {
+  const name = 'stream.refused';
+  const event: StreamEvent = { name, topic: escapeName(topic), key, address };
+  queueMicrotask(() => {
+    events.emit(event);
+  });
+}
+
+function reportRejected(
+  events: EventSink<StreamEvent>,
+  kind: string,
+  reason: string,
+  { address, key }: Rejected,
+): void {
+  queueMicrotask(() => {
+    events.emit({ name: 'stream.rejected', kind, reason, address, key });
+  });
+}

@@ -1,0 +1,22 @@
+import type { CloseReason } from '../../stream/fan-out.js';
+import { by } from '../../admin/metrics/broker-metrics.js';
+import type { Exposition } from '../../admin/metrics/exposition.js';
+
+/** What the metrics read from the stream of events. */
+export interface StreamSource {
+  readonly published: number;
+  readonly subscribers: number;
+  readonly closed: Readonly<Record<CloseReason, number>>;
+}
+
+const NONE: StreamSource = { published: 0, subscribers: 0, closed: { slow: 0, limit: 0 } };
+
+/** @param given `null`: events are not published */
+export function streamMetrics(out: Exposition, given: StreamSource | null): void {
+  const source = given ?? NONE;
+  out.metric('stream_published_total');
+  out.sample('', source.published);
+  out.metric('stream_subscribers');
+  out.sample('', source.subscribers);
+  by(out, 'stream_closed_total', 'reason', source.closed);
+}

@@ -1,0 +1,171 @@
+/** The fleet of this node (`fleet.nats`): the machine and its bus, in turns of the broker's loop. */
+import { createHash } from 'node:crypto';
+
+import type { Broker } from '../../broker/broker.js';
+import type { BrokerLoop } from '../../broker/io/loop.js';
+import type { Config } from '../../config/config.js';
+import { monotonicMs } from '../../core/clock.js';
+import { secureRandom } from '../../core/random.js';
+import { packageVersion } from '../../core/version.js';
+import type { FleetEvents } from './machine/events.js';
+import { FleetMachine } from './machine/fleet.js';
+import type { NatsBus } from './io/nats.js';
+import type { FleetSink } from './machine/sink.js';
+import { FLEET_ID_BYTES } from '../../wire/fleet.js';
+import type { FleetStatus } from '../../wire/mmi.js';
+import { natsOptionsOf } from './nats-options.js';
+
+/** How long the last packs may take to leave. */
+const LEAVE_MS = 200;
+
+const sha256 = (bytes: Buffer): Buffer => createHash('sha256').update(bytes).digest();
+
+export interface FleetDeps {
+  readonly config: Config;
+  readonly broker: Broker;
+  readonly loop: BrokerLoop;
+  readonly events: FleetEvents;
+  /** The digest of the keys files, 8 bytes. */
+  readonly keys: () => Buffer;
+  /** Those in effect now. */
+  readonly limits: () => Config['limits'];
+  /** Takes hints of other brokers about the store; `null`: it is not shared. */
+  readonly hinted: ((content: Buffer) => void) | null;
+}
+
+export class FleetHost {
+  readonly machine: FleetMachine;
+  readonly #loop: BrokerLoop;
+  readonly #name: string;
+  readonly #events: FleetEvents;
+  readonly #servers: readonly string[];
+  #bus: NatsBus | null = null;
+  /** The server that this broker was connected to last. */
+  #server = '';
+  #downReason: string | null = null;
+
+  constructor({ config, broker, loop, events, keys, limits, hinted }: FleetDeps) {
+    const id = Buffer.alloc(FLEET_ID_BYTES);
+    secureRandom(id);
+    const { name } = config.fleet;
+    this.#name = name;
+    this.#events = events;
+    this.#servers = config.fleet.nats.map((url) => new URL(url).host);
+    const sink: FleetSink = {
+      publish: (subject, pack, unheard) => this.#bus?.publish(subject, pack, unheard),
+      subscribe: (subject) => this.#bus?.subscribe(subject),
+      unsubscribe: (subject) => this.#bus?.unsubscribe(subject),
+    };
+    const options = {
+      ...{ id, fleet: name, node: config.node.name, version: packageVersion(), keys },
+      digest: sha256,
+      messageBytesMax: () => limits().messageBytes,
+      memoryBytesMax: () => limits().memoryBytes,
+      ...(hinted === null ? {} : { hinted }),
+    };
+    this.machine = new FleetMachine(options, sink, events);
+    this.machine.setTime(monotonicMs());
+    this.#loop = loop;
+    broker.connect(this.machine);
+    broker.watchServices((service, isServed) => {
+      this.machine.service(service, isServed);
+    });
+  }
+
+  /**
+   * Connects to NATS; if no server answers, later.
+   * @throws ERR_CONFIG_FILE, ERR_FLEET_REFUSED
+   */
+  async open(config: Config): Promise<void> {
+    const { NatsBus: Bus } = await import('./io/nats.js');
+    const { machine } = this;
+    // The machine subscribes when it hears of a connection, so the bus has to be here by then.
+    const first: { up: readonly [number, string] | null } = { up: null };
+    const input = (apply: () => void): void => {
+      this.#loop.wake();
+      apply();
+    };
+    const linkUp = (payloadMax: number, server: string): void => {
+      this.#server = server;
+      this.#downReason = null;
+      input(() => {
+        machine.linkUp(payloadMax, server);
+      });
+    };
+    this.#bus = await Bus.open(natsOptionsOf(config), {
+      up: (payloadMax, server) => {
+        if (this.#bus === null) first.up = [payloadMax, server];
+        else linkUp(payloadMax, server);
+      },
+      down: (reason) => {
+        this.#downReason = reason;
+        input(() => {
+          machine.linkDown(reason);
+        });
+      },
+      received: (bytes) => {
+        input(() => {
+          machine.received(bytes);
+        });
+      },
+      unheard: (service) => {
+        input(() => {
+          machine.unheard(service);
+        });
+      },
+      full: (isFull) => {
+        input(() => {
+          machine.busFull(isFull);
+        });
+      },
+      refused: (reason) => {
+        this.#events.emit({ name: 'fleet.refused', reason: `${this.#refusing}: ${reason}` });
+      },
+    });
+    if (first.up !== null) linkUp(...first.up);
+  }
+
+  /** Why there is no connection to NATS; `null`: there is one, or none was tried yet. */
+  get downReason(): string | null {
+    return this.#downReason;
+  }
+
+  get isUp(): boolean {
+    return this.machine.isUp;
+  }
+
+  /** Which server refuses something now. While it connects, it tries all of them. */
+  get #refusing(): string {
+    if (this.isUp) return this.#server;
+    return `${this.#servers.length > 1 ? 'one of ' : ''}${this.#servers.join(', ')}`;
+  }
+
+  /** For `mmi.fleet`, without the store. */
+  status(now: number): Omit<FleetStatus, 'store'> {
+    const { machine } = this;
+    const brokers = machine.members(now).map((member) => ({
+      ...{ id: member.id, node: member.node, version: member.version, self: member.isSelf },
+      ...{ silentMs: member.silentMs, requestsOut: member.out, requestsHeld: member.held },
+      keysDiffer: member.keysDiffer,
+    }));
+    const { bridged, returned } = machine.counters;
+    const sum = returned.busy + returned.returned + returned.lost;
+    return {
+      ...{ fleet: this.#name, connected: machine.isUp, brokers },
+      bridged: { ...bridged, returned: sum },
+    };
+  }
+
+  /** Called before the broker drains: other brokers send this one no more requests. */
+  drain(): void {
+    this.machine.drain();
+    this.#loop.wake();
+  }
+
+  /** Called after the broker has drained. */
+  async close(): Promise<void> {
+    const late = new Promise<void>((resolve) => setTimeout(resolve, LEAVE_MS).unref());
+    await Promise.race([this.#bus?.close(), late]);
+    this.#bus = null;
+  }
+}

@@ -1,0 +1,319 @@
+/**
+ * This broker as holder: requests of other brokers at workers that are registered here. They are
+ * offered to these workers only, and delivered once; while the workers are busy with requests of
+ * clients here, a share of them waits in turn with these: see D84.
+ */
+import type {
+  EmbeddedServiceApi,
+  InternalClient,
+  LocalCredit,
+  RemoteWorkersApi,
+  StoredBody,
+} from '../../../broker/ports.js';
+import { Frames } from '../../../core/frames.js';
+import { OldestFirst } from '../../../core/oldest-first.js';
+import { PackedCursor, readPacked } from '../../../core/packed.js';
+import type { Failure } from '../../../wire/failure.js';
+import {
+  failEntry,
+  finalEntry,
+  type FleetCredit,
+  partialEntry,
+  returnEntry,
+} from '../../../wire/fleet-codec.js';
+import type { FleetEntry, FleetReturnReason } from '../../../wire/fleet.js';
+import { MMI_PREFIX } from '../../../wire/mdp.js';
+import { TITANIC_PREFIX } from '../../../wire/tsp.js';
+import type { FleetCounters } from './counters.js';
+import { HELD_SHARE, LATE_MAX, LATE_MS } from './options.js';
+import type { FleetPeer } from './peer.js';
+import { NO_CREDIT, type Places, type Visits } from './places.js';
+
+type Request = Extract<FleetEntry, { kind: 'request' }>;
+
+interface Arrived {
+  readonly peer: FleetPeer;
+  readonly request: Request;
+}
+
+/** A request of another broker that was given to the broker machine. */
+interface Held {
+  readonly peer: FleetPeer;
+  readonly token: number;
+  readonly service: Buffer;
+  readonly bytes: number;
+  /** Its number in the broker machine. */
+  readonly id: number;
+  readonly visits: Visits;
+  /** When it was lost here in silence: its reply is still used for a while. */
+  lostAt: number;
+  /** PARTIALs that were sent. */
+  parts: number;
+}
+
+/** Filled in when the entry is sent. */
+const LATER = { free: 0, total: 0 };
+/** How deliveries end of which the worker may still reply (D8). */
+const IN_SILENCE: readonly string[] = ['expired', 'connection'];
+const GIVEN_BACK = /^given back(: )?/;
+
+/** The calls of the broker machine name a request by a reference below 0: those of a keeper are not. */
+export class Hosted implements InternalClient {
+  readonly #counters: FleetCounters;
+  readonly #memoryBytesMax: () => number;
+  readonly #places: Places;
+  /** By reference. */
+  readonly #held = new Map<number, Held>();
+  #arrived: Arrived[] = [];
+  /** References whose PARTIALs are to be sent. */
+  readonly #progressed = new Set<number>();
+  /** Numbers in the broker machine that are to be withdrawn. */
+  #withdrawn: number[] = [];
+  /** References of those that were lost in silence, oldest first. */
+  readonly #lost = new OldestFirst<number, null>();
+  #reference = 0;
+  #bytes = 0;
+  /** The service of the last request, also with one character per byte: most are for the same. */
+  #service: Buffer = Buffer.alloc(0);
+  #serviceName = '';
+  /** False: PARTIALs wait in the broker machine, within its limits. */
+  takesParts = true;
+
+  constructor(counters: FleetCounters, memoryBytesMax: () => number, places: Places) {
+    this.#counters = counters;
+    this.#memoryBytesMax = memoryBytesMax;
+    this.#places = places;
+  }
+
+  /** Requests of others that are at workers here. */
+  get count(): number {
+    return this.#held.size;
+  }
+
+  /** What may be held besides, in bytes. */
+  get room(): number {
+    return Math.max(0, this.#memoryBytesMax() * HELD_SHARE - this.#bytes);
+  }
+
+  // ---------------------------------------------------------------- requests
+
+  /** @returns false: it came before, or is for a service of each broker itself */
+  arrived(peer: FleetPeer, request: Request): boolean {
+    const { service, token } = request;
+    if (peer.held.has(token) || isOwn(service)) return false;
+    this.#arrived.push({ peer, request });
+    return true;
+  }
+
+  /**
+   * Gives what has arrived to workers that are available, or lets it wait if its broker has places
+   * left. The rest goes back.
+   * @param told is called with the credit that an origin is told for a service
+   */
+  take(
+    embedded: EmbeddedServiceApi,
+    remote: RemoteWorkersApi,
+    now: number,
+    told: (service: Buffer, credit: FleetCredit) => void,
+  ): void {
+    const arrived = this.#arrived;
+    if (arrived.length === 0) return;
+    this.#arrived = [];
+    let service: Buffer | null = null;
+    let local: LocalCredit = NO_CREDIT;
+    for (const { peer, request } of arrived) {
+      const { token } = request;
+      // It came twice in one turn.
+      if (peer.held.has(token)) continue;
+      const name = this.#kept(request.service);
+      // What was taken just before counts there, too.
+      if (name !== service) local = remote.localCredit(name);
+      service = name;
+      if (this.#places.left(peer, this.#serviceName, local) === 0) {
+        peer.post(returnEntry(token, 'busy', LATER, ''), null, service);
+        continue;
+      }
+      if (this.#submit(peer, request, service, embedded, now)) {
+        local = { ...local, free: Math.max(0, local.free - 1) };
+        continue;
+      }
+      // Memory is lacking, not credit: without credit the origin waits for the next offer.
+      const none = { free: 0, total: local.total };
+      peer.post(returnEntry(token, 'busy', none, ''));
+      told(service, none);
+    }
+  }
+
+  #submit(
+    peer: FleetPeer,
+    request: Request,
+    service: Buffer,
+    embedded: EmbeddedServiceApi,
+    now: number,
+  ): boolean {
+    const { token, body, headers, leftMs } = request;
+    const bytes = body.length + (headers?.length ?? 0);
+    if (bytes > this.room && this.#bytes > 0) return false;
+    const reference = this.#reference - 1;
+    const content: StoredBody =
+      leftMs === 0 ? { body, headers } : { body, headers, deadlineAt: now + leftMs };
+    const id = embedded.submit(service, reference, content, null);
+    if (id === null) return false;
+    this.#reference = reference;
+    const visits = this.#places.arrived(peer, this.#serviceName);
+    const { size } = visits.byPeer;
+    if (visits.turns !== size) embedded.setTurns(service, size);
+    visits.turns = size;
+    const held = { peer, token, service, bytes, id, visits, lostAt: Infinity, parts: 0 };
+    this.#held.set(reference, held);
+    peer.held.set(token, reference);
+    this.#bytes += bytes;
+    this.#counters.bridged.in++;
+    return true;
+  }
+
+  /** The same name, in bytes that may be kept. */
+  #kept(service: Buffer): Buffer {
+    if (!service.equals(this.#service)) {
+      this.#service = Buffer.from(service);
+      this.#serviceName = service.toString('latin1');
+    }
+    return this.#service;
+  }
+
+  /** Sends PARTIALs, and withdraws what has ended. */
+  run(embedded: EmbeddedServiceApi, now: number): void {
+    if (this.takesParts) {
+      for (const reference of this.#progressed) {
+        const held = this.#held.get(reference);
+        if (held !== undefined) sendParts(held, embedded.takeParts(held.id));
+      }
+      this.#progressed.clear();
+    }
+    for (const { key: reference } of this.#lost) {
+      const held = this.#held.get(reference);
+      const isDue = held === undefined || held.lostAt + LATE_MS <= now;
+      if (!isDue && this.#lost.size <= LATE_MAX) break;
+      if (held !== undefined) this.#withdraw(reference, held);
+      this.#lost.delete(reference);
+    }
+    const withdrawn = this.#withdrawn;
+    this.#withdrawn = [];
+    for (const id of withdrawn) embedded.withdraw(id);
+  }
+
+  get isSettled(): boolean {
+    const hasParts = this.takesParts && this.#progressed.size > 0;
+    return this.#withdrawn.length === 0 && this.#arrived.length === 0 && !hasParts;
+  }
+
+  /** The origin is gone. Its requests run to their end, and nobody hears of it. */
+  lose(peer: FleetPeer): void {
+    for (const reference of peer.held.values()) {
+      const held = this.#held.get(reference);
+      if (held !== undefined) this.#withdraw(reference, held);
+    }
+    peer.held.clear();
+    this.#arrived = this.#arrived.filter((each) => each.peer !== peer);
+  }
+
+  // ---------------------------------------------------------------- calls of the broker machine
+
+  roomAt(): void {
+    // Offers are made from what the workers can take, in each turn.
+  }
+
+  dispatched(): void {
+    // The origin knows from the number of its pack that the request has come.
+  }
+
+  progressed(reference: number): void {
+    this.#progressed.add(reference);
+  }
+
+  replied(reference: number, frames: Frames, from: number, parts: Buffer | null): void {
+    const held = this.#held.get(reference);
+    if (held === undefined) return;
+    this.#progressed.delete(reference);
+    const { peer, token, service } = held;
+    // The frames begin with those of the PARTIALs that were not sent yet.
+    const first = from + sendParts(held, parts);
+    this.#end(reference, held);
+    peer.post(finalEntry(token, LATER, held.parts, frames, first), null, service);
+  }
+
+  failed(reference: number, reason: string, isKnown: boolean, failure: Failure | null): void {
+    const held = this.#held.get(reference);
+    if (held === undefined) return;
+    this.#progressed.delete(reference);
+    const { peer, token, service } = held;
+    if (failure !== null) {
+      if (isKnown) this.#withdraw(reference, held);
+      else this.#end(reference, held);
+      const detail = Frames.of(...failure.detail);
+      peer.post(failEntry(token, LATER, failure, detail), null, service);
+      return;
+    }
+    const mayStillReply = isKnown && IN_SILENCE.includes(reason);
+    if (mayStillReply) {
+      // The origin has it back; a late reply is still passed on.
+      held.lostAt = peer.now();
+      peer.held.delete(token);
+      this.#lost.set(reference, null);
+    } else if (isKnown) {
+      this.#withdraw(reference, held);
+    } else {
+      this.#end(reference, held);
+    }
+    const how: FleetReturnReason = mayStillReply ? 'lost' : 'returned';
+    peer.post(returnEntry(token, how, LATER, reason.replace(GIVEN_BACK, '')), null, service);
+  }
+
+  handedBack(reference: number): void {
+    const held = this.#held.get(reference);
+    if (held === undefined) return;
+    this.#withdraw(reference, held);
+    held.peer.post(returnEntry(held.token, 'busy', LATER, ''), null, held.service);
+  }
+
+  #withdraw(reference: number, held: Held): void {
+    this.#withdrawn.push(held.id);
+    this.#end(reference, held);
+  }
+
+  #end(reference: number, { peer, token, bytes, visits }: Held): void {
+    this.#held.delete(reference);
+    this.#places.ended(peer, visits);
+    this.#lost.delete(reference);
+    if (peer.held.get(token) === reference) peer.held.delete(token);
+    this.#bytes -= bytes;
+  }
+}
+
+/** @returns the number of their frames */
+function sendParts(held: Held, parts: Buffer | null): number {
+  if (parts === null) return 0;
+  const cursor = new PackedCursor();
+  let frames = 0;
+  let from = 0;
+  while (from < parts.length) {
+    let at = from;
+    do {
+      readPacked(parts, at, cursor);
+      at = cursor.end;
+      frames++;
+    } while (cursor.more);
+    held.peer.post(partialEntry(held.token, held.parts++, parts.subarray(from, at)));
+    from = at;
+  }
+  return frames;
+}
+
+/** Services that each broker has itself never travel. */
+export function isOwn(service: Buffer): boolean {
+  return starts(service, MMI_PREFIX) || starts(service, TITANIC_PREFIX);
+}
+
+function starts(name: Buffer, prefix: Buffer): boolean {
+  return name.subarray(0, prefix.length).equals(prefix);
+}

@@ -1,0 +1,431 @@
+/**
+ * This broker as origin: its requests that are out at other brokers. What they have offered, what is
+ * out at each, and when a request is lost (D83, D85).
+ */
+import type { RemoteHolder, RemoteReturn, RemoteWorkersApi } from '../../../broker/ports.js';
+import { Frames } from '../../../core/frames.js';
+import { OldestFirst } from '../../../core/oldest-first.js';
+import { unpack } from '../../../core/packed.js';
+import { askEntry, type FleetCredit, requestEntry } from '../../../wire/fleet-codec.js';
+import type { FleetEntry, FleetOffer } from '../../../wire/fleet.js';
+import type { FleetCounters } from './counters.js';
+import {
+  ABSENT_LISTS,
+  BEAT_MS,
+  LATE_MAX,
+  LATE_MS,
+  PAIR_BYTES_MAX,
+  SERVICES_MAX,
+  SILENT_BEATS,
+} from './options.js';
+import type { FleetPeer } from './peer.js';
+
+/** A request that is out at another broker. */
+export interface Outstanding {
+  readonly token: number;
+  /** The broker machine's token. */
+  readonly key: Buffer;
+  readonly holder: Holder;
+  readonly bytes: number;
+  /** The number of the pack that it is in; 0: it was not sent yet. */
+  number: number;
+  /** Lists in a row that it was absent from. */
+  missed: number;
+  /** PARTIALs that came. */
+  parts: number;
+}
+
+/** A request that was lost in silence, whose reply may still come (D8). */
+interface Late {
+  readonly key: Buffer;
+  readonly number: number;
+  readonly peer: FleetPeer;
+  readonly until: number;
+  /** PARTIALs that came. */
+  parts: number;
+}
+
+type Answer = Extract<FleetEntry, { kind: 'partial' | 'final' | 'fail' }>;
+/** Why an entry about a request was not used; `null`: it was. */
+type Unused = 'late' | 'unknown' | null;
+type Return = Extract<FleetEntry, { kind: 'return' }>;
+
+export class Origin {
+  readonly #counters: FleetCounters;
+  readonly #out = new Map<number, Outstanding>();
+  readonly #late = new OldestFirst<number, Late>();
+  /** Holders by service, one character per byte of the name. */
+  readonly #byService = new Map<string, Set<Holder>>();
+  /** Of the answer that is being passed on. */
+  readonly #frames = new Frames();
+  #token = 0;
+  #losses = 0;
+
+  constructor(counters: FleetCounters) {
+    this.#counters = counters;
+  }
+
+  /** Requests that are out at other brokers. */
+  get out(): number {
+    return this.#out.size;
+  }
+
+  /** Whether a broker is known that has a worker for the service. */
+  isServed(service: string): boolean {
+    return this.#byService.has(service);
+  }
+
+  /** Whether one of them has stated its credit since the bus is there. */
+  isOffered(service: string): boolean {
+    for (const { isPaused } of this.#byService.get(service) ?? []) if (!isPaused) return true;
+    return false;
+  }
+
+  /** Of all workers for the service at other brokers, as these last said. */
+  credit(service: string): number {
+    let credit = 0;
+    for (const { total } of this.#byService.get(service) ?? []) credit += total;
+    return credit;
+  }
+
+  /** How often the last broker that had workers for a service was lost, for any service. */
+  get losses(): number {
+    return this.#losses;
+  }
+
+  // ---------------------------------------------------------------- offers
+
+  offered(peer: FleetPeer, offer: FleetOffer, remote: RemoteWorkersApi, now: number): void {
+    const service = offer.service.toString('latin1');
+    let holder = peer.holders.get(service);
+    if (holder === undefined) {
+      if (offer.total === 0 || this.#byService.size >= SERVICES_MAX) return;
+      holder = new Holder(this, peer, service);
+      holder.number = remote.join(offer.service, holder, now);
+      peer.holders.set(service, holder);
+      const known = this.#byService.get(service);
+      if (known === undefined) this.#byService.set(service, new Set([holder]));
+      else known.add(holder);
+    }
+    holder.bytes = offer.bytes;
+    this.#credited(holder, offer, remote, now);
+  }
+
+  /** What the holder can take, as it said when it had had `peer.seenByIt`. */
+  #credited(holder: Holder, credit: FleetCredit, remote: RemoteWorkersApi, now: number): void {
+    holder.isPaused = false;
+    holder.credited(credit);
+    if (holder.total === 0 && holder.out === 0) {
+      this.#forget(holder, remote, now);
+    } else {
+      remote.setFree(holder.number, holder.peer.isLeaving ? 0 : holder.free);
+    }
+  }
+
+  /** Nothing more is sent to the broker, but what is out may still be answered. */
+  pause(peer: FleetPeer, remote: RemoteWorkersApi): void {
+    for (const holder of peer.holders.values()) {
+      holder.isPaused = true;
+      holder.credited({ free: 0, total: holder.total });
+      remote.setFree(holder.number, 0);
+    }
+  }
+
+  #forget(holder: Holder, remote: RemoteWorkersApi, now: number): void {
+    const { peer, service } = holder;
+    peer.holders.delete(service);
+    const others = this.#byService.get(service);
+    others?.delete(holder);
+    if (others?.size === 0) {
+      this.#byService.delete(service);
+      this.#losses++;
+    }
+    remote.leave(holder.number, now);
+  }
+
+  /** When a request for the service was last sent to any broker; -Infinity: never. */
+  usedAt(service: string): number {
+    let usedAt = -Infinity;
+    for (const holder of this.#byService.get(service) ?? []) {
+      usedAt = Math.max(usedAt, holder.out > 0 ? Infinity : holder.usedAt);
+    }
+    return usedAt;
+  }
+
+  /** Offers of the service are no longer followed. */
+  unfollow(service: string, remote: RemoteWorkersApi, now: number): void {
+    for (const holder of [...(this.#byService.get(service) ?? [])]) {
+      this.#forget(holder, remote, now);
+    }
+  }
+
+  // ---------------------------------------------------------------- requests
+
+  send(
+    holder: Holder,
+    key: Buffer,
+    leftMs: number,
+    packed: Buffer,
+    start: number,
+    end: number,
+    isHeaded: boolean,
+    now: number,
+  ): void {
+    const { peer } = holder;
+    const token = ++this.#token;
+    const bytes = end - start;
+    // In one literal, not spread from two: this is done for each request.
+    const out: Outstanding = {
+      token,
+      key: Buffer.from(key),
+      holder,
+      bytes,
+      number: 0,
+      missed: 0,
+      parts: 0,
+    };
+    this.#out.set(token, out);
+    if (peer.out.size === 0) peer.listedAt = now;
+    peer.out.add(out);
+    peer.unanswered += bytes;
+    holder.sent(out);
+    holder.usedAt = now;
+    this.#counters.bridged.out++;
+    peer.post(requestEntry(token, holder.name, leftMs, packed, start, end, isHeaded), out);
+  }
+
+  /** @returns why it was not used; `null`: it was */
+  answered(peer: FleetPeer, answer: Answer, remote: RemoteWorkersApi, now: number): Unused {
+    const { token, kind } = answer;
+    const out = this.#out.get(token);
+    if (out?.holder.peer !== peer) return this.#answeredLate(peer, answer, remote, now);
+    if (!isNext(out, answer)) {
+      this.#giveBack(out, 'lost', 'a part of its reply was lost', remote, now);
+      this.#late.delete(token);
+      if (kind === 'final') this.#credited(out.holder, answer, remote, now);
+      return null;
+    }
+    if (kind !== 'partial') this.#end(out);
+    remote.reply(out.holder.number, kind, this.#framesOf(out.key, answer), now);
+    if (kind !== 'partial') this.#credited(out.holder, answer, remote, now);
+    return null;
+  }
+
+  #answeredLate(peer: FleetPeer, answer: Answer, remote: RemoteWorkersApi, now: number): Unused {
+    const late = this.#lateOf(peer, answer.token, now);
+    if (late === null) return this.#unused(answer.token);
+    const isWhole = isNext(late, answer);
+    if (!isWhole || answer.kind !== 'partial') this.#late.delete(answer.token);
+    if (!isWhole) return 'late';
+    remote.reply(late.number, answer.kind, this.#framesOf(late.key, answer), now);
+    return null;
+  }
+
+  /** The token, then the body; of a failure what `readFailure` takes. */
+  #framesOf(key: Buffer, answer: Answer): Frames {
+    const frames = this.#frames;
+    frames.clear();
+    frames.push(key, 0, key.length);
+    if (answer.kind !== 'fail') {
+      unpack(answer.body, 0, answer.body.length, frames);
+      return frames;
+    }
+    for (const part of [answer.failure, answer.code, answer.text]) {
+      const bytes = Buffer.from(part);
+      frames.push(bytes, 0, bytes.length);
+    }
+    unpack(answer.detail, 0, answer.detail.length, frames);
+    return frames;
+  }
+
+  /** @returns why it was not used; `null`: it was */
+  returned(peer: FleetPeer, entry: Return, remote: RemoteWorkersApi, now: number): Unused {
+    const { token, reason, text } = entry;
+    const out = this.#out.get(token);
+    if (out?.holder.peer !== peer) {
+      if (this.#lateOf(peer, token, now) === null) return this.#unused(token);
+      this.#late.delete(token);
+      return null;
+    }
+    this.#giveBack(out, reason, text, remote, now);
+    this.#credited(out.holder, entry, remote, now);
+    return null;
+  }
+
+  /** Tokens rise, so those of requests that have ended are known. */
+  #unused(token: number): Unused {
+    const hasEnded = token > 0 && token <= this.#token && !this.#out.has(token);
+    return hasEnded ? 'late' : 'unknown';
+  }
+
+  #giveBack(
+    out: Outstanding,
+    how: RemoteReturn,
+    text: string,
+    remote: RemoteWorkersApi,
+    now: number,
+  ): void {
+    this.#end(out);
+    this.#counters.returned[how]++;
+    if (how === 'lost') this.#keepLate(out, now);
+    remote.giveBack(out.holder.number, out.key, how, text, now);
+  }
+
+  #end(out: Outstanding): void {
+    const { peer } = out.holder;
+    this.#out.delete(out.token);
+    peer.out.delete(out);
+    peer.unanswered -= out.bytes;
+    out.holder.ended();
+  }
+
+  #keepLate({ token, key, holder, parts }: Outstanding, now: number): void {
+    const { number, peer } = holder;
+    this.#late.set(token, { key, number, peer, until: now + LATE_MS, parts });
+    if (this.#late.size > LATE_MAX) this.#late.shift();
+  }
+
+  /** @returns `null`: no request was lost at the broker under this token, or too long ago */
+  #lateOf(peer: FleetPeer, token: number, now: number): Late | null {
+    const late = this.#late.get(token);
+    if (late?.peer.id !== peer.id) return null;
+    if (late.until > now) return late;
+    this.#late.delete(token);
+    return null;
+  }
+
+  // ---------------------------------------------------------------- loss
+
+  /** The tokens that the broker holds. A request that is absent from two lists in a row is lost. */
+  listed(peer: FleetPeer, tokens: readonly number[], remote: RemoteWorkersApi, now: number): void {
+    peer.listedAt = now;
+    if (peer.out.size === 0) return;
+    const held = new Set(tokens);
+    for (const out of peer.out) {
+      // It may have crossed the list.
+      if (out.number === 0 || out.number > peer.seenByIt) continue;
+      out.missed = held.has(out.token) ? 0 : out.missed + 1;
+      if (out.missed < ABSENT_LISTS) continue;
+      const { holder } = out;
+      this.#giveBack(out, 'lost', 'not known there', remote, now);
+      holder.forget(out);
+      remote.setFree(holder.number, peer.isLeaving ? 0 : holder.free);
+    }
+  }
+
+  /** Whether the broker has work of this one and has sent no list for too long. */
+  isSilent({ out, listedAt }: FleetPeer, now: number): boolean {
+    return out.size > 0 && now - listedAt >= SILENT_BEATS * BEAT_MS;
+  }
+
+  /** All requests that are out at the broker are lost in silence, and it holds nothing any more. */
+  lose(peer: FleetPeer, remote: RemoteWorkersApi, now: number): void {
+    peer.outbox.withdraw();
+    // The last one first: each goes to the front of its queue.
+    for (const out of [...peer.out].reverse()) {
+      // One that was never sent was not delivered.
+      const how = out.number === 0 ? 'busy' : 'lost';
+      this.#giveBack(out, how, 'its broker was lost', remote, now);
+    }
+    for (const holder of [...peer.holders.values()]) this.#forget(holder, remote, now);
+  }
+
+  /** Asks each broker that has work of this one for its list. */
+  ask(peer: FleetPeer): void {
+    if (peer.out.size > 0) peer.post(askEntry());
+  }
+}
+
+/** One broker's workers for one service. */
+export class Holder implements RemoteHolder {
+  readonly peer: FleetPeer;
+  /** Its name, one character per byte. */
+  readonly service: string;
+  /** The same in bytes. */
+  readonly name: Buffer;
+  /** Its number in the broker machine. */
+  number = 0;
+  /** What it has room for, in bytes. */
+  bytes: number = PAIR_BYTES_MAX;
+  free = 0;
+  total = 0;
+  /** Requests that are out. */
+  out = 0;
+  usedAt = -Infinity;
+  /** Nothing is sent to it until it states its credit again. */
+  isPaused = false;
+  readonly #origin: Origin;
+  /** Those that the holder may not have known of when it last stated its credit; in order. */
+  #unseen: Outstanding[] = [];
+  #stated = 0;
+
+  constructor(origin: Origin, peer: FleetPeer, service: string) {
+    this.#origin = origin;
+    this.peer = peer;
+    this.service = service;
+    this.name = Buffer.from(service, 'latin1');
+  }
+
+  get load(): number {
+    return this.total === 0 ? 1 : 1 - this.free / this.total;
+  }
+
+  takes(bytes: number): boolean {
+    const { unanswered } = this.peer;
+    if (unanswered === 0) return true;
+    return bytes <= this.bytes && unanswered + bytes <= PAIR_BYTES_MAX;
+  }
+
+  request(
+    token: Buffer,
+    leftMs: number,
+    packed: Buffer,
+    start: number,
+    end: number,
+    isHeaded: boolean,
+  ): void {
+    const { now } = this.peer;
+    this.#origin.send(this, token, leftMs, packed, start, end, isHeaded, now());
+  }
+
+  /** The holder has stated what it can take. */
+  credited({ free, total }: FleetCredit): void {
+    const { seenByIt } = this.peer;
+    const unseen = this.#unseen;
+    let seen = 0;
+    for (const { number } of unseen) {
+      if (number === 0 || number > seenByIt) break;
+      seen++;
+    }
+    if (seen > 0) this.#unseen = unseen.slice(seen);
+    this.#stated = free;
+    this.total = total;
+    this.#count();
+  }
+
+  sent(out: Outstanding): void {
+    this.out++;
+    this.#unseen.push(out);
+    this.#count();
+  }
+
+  ended(): void {
+    this.out--;
+  }
+
+  /** The holder does not have the request, and did not count it. */
+  forget(out: Outstanding): void {
+    this.#unseen = this.#unseen.filter((each) => each !== out);
+    this.#count();
+  }
+
+  #count(): void {
+    this.free = Math.max(0, this.#stated - this.#unseen.length);
+  }
+}
+
+/** Notes a PARTIAL. @returns false: one before the answer was lost, so the reply is not whole */
+function isNext(known: { parts: number }, answer: Answer): boolean {
+  if (answer.kind === 'partial') return answer.part === known.parts++;
+  return answer.kind === 'fail' || answer.parts === known.parts;
+}

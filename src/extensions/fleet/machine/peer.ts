@@ -1,0 +1,96 @@
+/** Another broker of the fleet, as this one knows it. No behaviour. */
+import type { FleetChannel } from '../../../wire/fleet.js';
+import type { ChunkedPack } from './chunks.js';
+import type { Holder, Outstanding } from './origin.js';
+import { Outbox } from './outbox.js';
+import { PackNumbers } from './pack-numbers.js';
+
+export class FleetPeer {
+  /** In hexadecimal. */
+  readonly id: string;
+  readonly idBytes: Buffer;
+  /** As it says; empty before its first presence. */
+  node = '';
+  version = '';
+  /** The digest of its keys files. */
+  keys: Buffer | null = null;
+  /** It has said that it leaves: it gets no more requests. */
+  isLeaving = false;
+  /** When anything last came from it, in monotonic milliseconds. */
+  heardAt: number;
+  /** It was reported as lost, and has not been heard since. */
+  isLost = false;
+  /** It was heard since the bus is there: until then it may not listen yet. Not while the bus is away. */
+  isHeard = true;
+  readonly outbox: Outbox = new Outbox();
+  /** It is to be told which of its requests are held here. */
+  isListDue = false;
+  /** Of the packs that came from it. */
+  readonly numbers: Readonly<Record<FleetChannel, PackNumbers>> = {
+    direct: new PackNumbers(),
+    offer: new PackNumbers(),
+    want: new PackNumbers(),
+    presence: new PackNumbers(),
+    hint: new PackNumbers(),
+  };
+  /** The highest number of this broker that it has had. */
+  seenByIt = 0;
+  /** A pack of which some chunks have come. */
+  chunks: ChunkedPack | null = null;
+
+  // ---- as a holder of this broker's requests
+
+  /** By service, one character per byte. */
+  readonly holders: Map<string, Holder> = new Map();
+  /** Requests that are out at it. */
+  readonly out: Set<Outstanding> = new Set();
+  /** Their bytes. */
+  unanswered = 0;
+  /** When its last list came, or when it got the first request after none. */
+  listedAt = 0;
+
+  // ---- as an origin of requests that are held here
+
+  /** The tokens of its requests that are at workers here. */
+  readonly held: Map<number, number> = new Map();
+  /** Until when it wants lists. */
+  asksUntil = -Infinity;
+
+  /** The time of the present input, in monotonic milliseconds. */
+  readonly now: () => number;
+
+  /** Those to whom something is to be sent. */
+  readonly #unsent: Set<FleetPeer>;
+  readonly #isBusFull: () => boolean;
+
+  /** @param isBusFull whether nothing can be sent at the end of this turn */
+  constructor(
+    idBytes: Buffer,
+    now: () => number,
+    unsent: Set<FleetPeer>,
+    isBusFull: () => boolean,
+  ) {
+    this.#unsent = unsent;
+    this.#isBusFull = isBusFull;
+    this.idBytes = Buffer.from(idBytes);
+    this.id = this.idBytes.toString('hex');
+    this.now = now;
+    this.heardAt = now();
+  }
+
+  /**
+   * Adds an entry to what is sent to it at the end of the turn.
+   * @param out the request that it is
+   * @param service the one whose credit it states
+   */
+  post(entry: Buffer, out: Outstanding | null = null, service: Buffer | null = null): void {
+    const waits = !this.isHeard || this.#isBusFull();
+    if (this.outbox.add(entry, out, service, waits)) this.#unsent.add(this);
+  }
+
+  /** Sends the list of what is held here of its requests, as it is at the end of the turn. */
+  list(): void {
+    this.isListDue = true;
+    this.#unsent.add(this);
+  }
+}

@@ -1,0 +1,367 @@
+/**
+ * The map in this process (`map.listen`): the machine, its ports, and its turns in the broker's loop.
+ *
+ * It serves between `activate` and `deactivate`, once its records are loaded. Its store is told to it by
+ * the machine's inputs: whoever routes the store's results calls them.
+ */
+import { monotonicMs } from '../../core/clock.js';
+import { escapeName } from '../../core/escape.js';
+import { Frames } from '../../core/frames.js';
+import type { Holder, Holdings } from '../../core/holdings.js';
+import type { MapCounters, MapEvents, MapPort } from './machine/events.js';
+import { MapMachine } from './machine/map-machine.js';
+import type { MapReplica, MapStoreReads } from '../../store/map-replica.js';
+import type { MapPeer, MapSink, PeerId } from './machine/sink.js';
+import type { MapSource } from './metrics.js';
+import type { CloseReason } from '../../stream/fan-out.js';
+import type { SubscriberInfo } from '../../stream/subscriptions.js';
+import type { ListenerCurve } from '../../zmtp/listener-curve.js';
+import type { Closing, Rejected, RouterLimits } from '../../zmtp/port.js';
+import type { Rights } from '../../node/key-rights.js';
+import { type MapInputs, MapPorts } from './ports.js';
+import { coversPrefix, maySubscribeToMap, mayWriteMap } from './rights.js';
+
+/** The holder of the records, which are no peer's. */
+const IDENTITY = 'map';
+
+/** The rights of a key, by its name. */
+export type MapRights = (key: string) => Readonly<Pick<Rights, 'client' | 'worker'>>;
+
+export interface MapHostOptions {
+  /** `limits.mapBytes`. */
+  readonly bytesMax: number;
+  readonly rightsOf: MapRights;
+  /** The account of what all peers of the node hold. */
+  readonly holdings: Holdings;
+  readonly replica: MapReplica;
+  readonly store: MapStoreReads;
+  readonly events: MapEvents;
+  /** Input arrived: a turn is due. */
+  readonly wake: () => void;
+  /** Monotonic milliseconds. Default: of this machine. */
+  readonly now?: () => number;
+}
+
+export interface MapListenOptions {
+  /** P: see `map.listen`. */
+  readonly endpoint: string;
+  readonly curve?: ListenerCurve;
+  readonly limits: RouterLimits;
+}
+
+/** The ports, once they are open. */
+export type OpenMapPorts = Pick<MapPorts, keyof MapPorts>;
+
+export class MapHost implements MapSink, MapInputs, MapSource {
+  readonly machine: MapMachine;
+  /** While it is true, nothing may be shown (D19): a node of a pair that stalled. */
+  isFenced: () => boolean = () => false;
+  /** Called when a client asks this node, which does not serve. */
+  voted: () => void = () => undefined;
+  readonly #options: MapHostOptions;
+  readonly #holder: Holder;
+  #ports: OpenMapPorts | null = null;
+  /** What was published while this node was fenced. */
+  #held: Frames[] = [];
+  #isDraining = false;
+  /** While draining: the last turn began with nothing left to do. */
+  #isDrained = false;
+  /** The last turn left something to do at once. */
+  #hasMore = false;
+  #now: number;
+
+  constructor(options: MapHostOptions) {
+    const { bytesMax, holdings, replica, store, events, now = monotonicMs } = options;
+    this.#options = options;
+    this.#now = now();
+    this.#holder = holdings.use(IDENTITY);
+    this.machine = new MapMachine(
+      {
+        bytesMax,
+        mayWrite: ({ key }, name) =>
+          key === null || mayWriteMap(options.rightsOf(key).worker, name),
+        mayRead: ({ key }, subtree) =>
+          key === null ||
+          coversPrefix(options.rightsOf(key).client, Buffer.from(subtree, 'latin1')),
+        // A value waits for the store first, and is a record then.
+        mayHold: (identity, bytes) =>
+          this.#holder.mayHold(bytes) &&
+          this.#withHolder(identity, (holder) => holder.mayHold(bytes)),
+        held: (identity, change) => {
+          this.#withHolder(identity, (holder) => {
+            holder.add('stored', change);
+          });
+        },
+      },
+      { now, sink: this, replica, store, events },
+    );
+  }
+
+  /**
+   * Opens the ports. Before that the map serves nobody.
+   * @throws ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT
+   */
+  async listen(options: MapListenOptions): Promise<void> {
+    const { holdings } = this.#options;
+    this.attach(await MapPorts.open({ ...options, holdings, inputs: this }));
+  }
+
+  /** What it sends leaves by these ports. */
+  attach(ports: OpenMapPorts): void {
+    this.#ports = ports;
+  }
+
+  /** P, with its real port; `null`: it does not listen yet. */
+  get endpoint(): string | null {
+    return this.#ports?.endpoint ?? null;
+  }
+
+  // ---------------------------------------------------------------- the node
+
+  /** @param epoch see `MapMachine.activate` */
+  activate(epoch: number): void {
+    if (this.#isDraining) return;
+    this.#options.wake();
+    this.machine.activate(epoch, this.#now);
+  }
+
+  deactivate(): void {
+    this.#options.wake();
+    this.#held = [];
+    this.machine.deactivate(this.#now);
+  }
+
+  /**
+   * The node stops: this one takes no more changes, and does not serve again, whatever the pair decides. What it has
+   * taken is committed and published first, as far as the node waits for it: see `isSettled`.
+   */
+  drain(): void {
+    this.#isDraining = true;
+    if (this.machine.isServing) this.#options.wake();
+    else this.deactivate();
+  }
+
+  /** Nothing of the map is in progress; of one that drains, nothing waits either. */
+  get isSettled(): boolean {
+    return this.machine.isSettled && !(this.#isDraining && this.machine.isServing);
+  }
+
+  /** At the beginning of a turn. What was published before the last one has left. */
+  #runDrain(): void {
+    if (!this.#isDraining || !this.machine.isServing) return;
+    const { isSettled, gauges, trouble } = this.machine;
+    // The disk may stay full for longer than anyone waits.
+    const isDone = isSettled && (gauges.waiting === 0 || trouble !== null);
+    if (isDone && this.#isDrained) this.deactivate();
+    this.#isDrained = isDone;
+  }
+
+  /** A service has got its first worker, or lost its last one. */
+  service(name: Buffer, isServed: boolean): void {
+    this.machine.service(name, isServed);
+  }
+
+  // ---------------------------------------------------------------- turns
+
+  setTime(now: number): void {
+    this.#now = now;
+  }
+
+  run(now: number): void {
+    this.#now = now;
+    this.#publishHeld();
+    this.#runDrain();
+    this.#hasMore = this.machine.run(now) || (this.#isDrained && this.machine.isServing);
+    this.#ports?.flush();
+    this.#count();
+  }
+
+  dueInMs(now: number): number {
+    return this.#hasMore ? 0 : Math.max(0, this.machine.dueAt - now);
+  }
+
+  /** The records count as memory of the node (D77). */
+  #count(): void {
+    const change = this.machine.gauges.bytes - this.#holder.stored;
+    if (change !== 0) this.#holder.add('stored', change);
+  }
+
+  /** What waits here belongs to its writer, also when that is gone (D70). */
+  #withHolder<Result>(identity: string, then: (holder: Holder) => Result): Result {
+    const { holdings } = this.#options;
+    const holder = holdings.use(identity);
+    const result = then(holder);
+    holdings.release(holder);
+    return result;
+  }
+
+  // ---------------------------------------------------------------- port P: snapshots
+
+  clientConnected(peer: PeerId, info: MapPeer): void {
+    this.machine.connected(peer, info);
+  }
+
+  clientMessage(peer: PeerId, frames: Frames): void {
+    this.#options.wake();
+    this.machine.message(peer, frames, this.#now);
+  }
+
+  clientOversized(info: MapPeer, reason: string): void {
+    this.machine.oversized(info, reason);
+  }
+
+  clientFull(peer: PeerId): void {
+    this.#options.wake();
+    this.machine.full(peer, this.#now);
+  }
+
+  clientDrained(peer: PeerId): void {
+    this.#options.wake();
+    this.machine.drained(peer);
+  }
+
+  clientGone(peer: PeerId): void {
+    this.#options.wake();
+    this.machine.disconnected(peer);
+  }
+
+  clientRejected(kind: string, reason: string, from: Rejected): void {
+    this.#rejected('snapshots', kind, reason, from);
+  }
+
+  // ---------------------------------------------------------------- port P + 1: subscribers
+
+  maySubscribe({ key, address }: MapPeer, topic: Buffer): boolean {
+    if (key === null || maySubscribeToMap(this.#options.rightsOf(key).client, topic)) return true;
+    const record = escapeName(topic);
+    this.#options.events.emit({ name: 'map.denied', wanted: 'read', record, key, address });
+    return false;
+  }
+
+  subscribedTo(subscriber: PeerId, topic: Buffer): void {
+    if (!this.isFenced()) this.machine.subscribed(subscriber, topic);
+  }
+
+  subscriberClosed({ key, address }: SubscriberInfo, reason: CloseReason): void {
+    this.#options.events.emit({ name: 'map.closed', reason, key, address });
+  }
+
+  subscriberRejected(kind: string, reason: string, from: Rejected): void {
+    this.#rejected('updates', kind, reason, from);
+  }
+
+  // ---------------------------------------------------------------- port P + 2: writers
+
+  written(writer: MapPeer, frames: Frames): void {
+    if (this.#isDraining) return;
+    this.#options.wake();
+    this.machine.kvset(writer, frames, this.#now);
+  }
+
+  writerOversized(writer: MapPeer, reason: string): void {
+    this.machine.oversized(writer, reason);
+  }
+
+  writerRejected(kind: string, reason: string, from: Rejected): void {
+    this.#rejected('writers', kind, reason, from);
+  }
+
+  #rejected(port: MapPort, kind: string, reason: string, { key, address }: Rejected): void {
+    this.#options.events.emit({ name: 'map.rejected', port, kind, reason, key, address });
+  }
+
+  // ---------------------------------------------------------------- effects of the machine
+
+  publish(frames: Frames): void {
+    if (!this.isFenced() && this.#held.length === 0) this.#ports?.publish(frames);
+    else this.#hold(frames);
+  }
+
+  #hold(frames: Frames): void {
+    this.#held.push(Frames.of(...frames.copyFrom(0)));
+  }
+
+  #publishHeld(): void {
+    for (const frames of this.#held.splice(0)) this.#ports?.publish(frames);
+  }
+
+  greet(subscriber: PeerId, frames: Frames): void {
+    this.#ports?.greet(subscriber, frames);
+  }
+
+  closeSubscribers(): void {
+    this.#ports?.closeSubscribers();
+  }
+
+  snapshot(peer: PeerId, frames: Frames): void {
+    this.#ports?.snapshot(peer, frames);
+  }
+
+  close(peer: PeerId): void {
+    this.#ports?.close(peer);
+  }
+
+  vote(): void {
+    if (!this.#isDraining) this.voted();
+  }
+
+  // ---------------------------------------------------------------- keys and limits
+
+  /**
+   * The rights of a key have changed, or it is gone: its readers have to ask again, and what it sent and may no
+   * longer change is dropped.
+   */
+  rightsChanged(name: string): void {
+    this.#options.wake();
+    this.machine.rightsChanged(name);
+    this.#ports?.disconnect(['snapshots', 'updates'], ({ key }) => key === name);
+  }
+
+  /** @param revoked in hexadecimal */
+  revoke(revoked: string): void {
+    const all: readonly MapPort[] = ['snapshots', 'updates', 'writers'];
+    this.#ports?.disconnect(all, ({ publicKey }) => publicKey === revoked);
+  }
+
+  setSecretKeys(secretKeys: readonly Buffer[]): void {
+    this.#ports?.setSecretKeys(secretKeys);
+  }
+
+  setLimits(limits: RouterLimits): void {
+    this.#ports?.setLimits(limits);
+  }
+
+  /** See `Transport.closeLargest`. */
+  closeLargest(identity: string, closing: Closing): boolean {
+    return this.#ports?.closeLargest(identity, closing) ?? false;
+  }
+
+  // ---------------------------------------------------------------- metrics
+
+  get keys(): number {
+    return this.machine.gauges.keys;
+  }
+
+  /** What counts towards `limits.mapBytes`. */
+  get bytes(): number {
+    const { bytes, tombstoneBytes } = this.machine.gauges;
+    return bytes + tombstoneBytes;
+  }
+
+  get counters(): MapCounters {
+    return this.machine.counters;
+  }
+
+  /** Messages that were dropped: `messages_malformed_total{kind="map"}`. */
+  get malformed(): number {
+    return this.machine.counters.malformed + (this.#ports?.malformed ?? 0);
+  }
+
+  /** Closes the ports. */
+  async stop(): Promise<void> {
+    if (this.machine.isServing) this.deactivate();
+    await this.#ports?.stop();
+    this.#holder.add('stored', -this.#holder.stored);
+    this.#options.holdings.release(this.#holder);
+  }
+}

@@ -1,0 +1,484 @@
+/**
+ * The map (12/CHP, the Clone pattern) as a pure machine: records in memory, changed by KVSETs that
+ * are first committed and then published, and read by snapshots. Time is an argument, monotonic
+ * milliseconds; effects go out by `MapSink`.
+ *
+ * Whoever runs it calls `run` at the end of each turn, and when `dueAt` has come. It serves between
+ * `activate` and `deactivate`, once its records are loaded; otherwise it follows: its shell tells it
+ * what replication has committed here (`followed`, `merged`).
+ */
+import { escapeName } from '../../../core/escape.js';
+import type { Frames } from '../../../core/frames.js';
+import { coversHugz, readIcanHaz, readKvSet, RecordFrames } from '../../../wire/chp.js';
+import { compareNumbers, KEY, type MapNumber, VALUE } from '../../../wire/chp-client.js';
+import { Batches } from './batches.js';
+import { Content } from './content.js';
+import { type MapCounters, type MapEvents, type MapRefusal, newMapCounters } from './events.js';
+import { type Held, type PendingSet, PendingSets } from './pending-sets.js';
+import { RecentUuids } from './recent-uuids.js';
+import { type MapRecord, recordOf, VALUE_TEXT_MAX } from '../../../store/map-record.js';
+import type { PageLimits, RecordsPage } from './records.js';
+import type { MapReplica, MapStoreReads } from '../../../store/map-replica.js';
+import { isReservedKey, ServiceKeys } from './service-keys.js';
+import type { MapPeer, MapSink, PeerId } from './sink.js';
+import { Snapshots } from './snapshots.js';
+import type { MapMerged } from '../../../store/map-store.js';
+import type { StoreFailure } from '../../../store/store.js';
+
+const HUGZ_MS = 1000; // D52
+/** Where a node's numbers go on in an epoch of its peer, which in its time stayed below. */
+const MERGED_COUNTER = 2 ** 39;
+const RELOAD_MS = 1000;
+/** So long after a batch, more changes are expected, and snapshots leave room for them. */
+const BUSY_MS = 100;
+
+export interface MapOptions {
+  /** `limits.mapBytes`. */
+  readonly bytesMax: number;
+  /** Whether this writer may change this key (as bytes). */
+  readonly mayWrite: (writer: MapPeer, key: Buffer) => boolean;
+  /** Whether this client may read all keys of a subtree. Default: it may. */
+  readonly mayRead?: (reader: MapPeer, subtree: string) => boolean;
+  /** Whether so many more bytes of this identity may wait here. Default: they may. */
+  readonly mayHold?: (identity: string, bytes: number) => boolean;
+  /** Hears what waits here, by the identity of its writer (D77). */
+  readonly held?: Held;
+}
+
+export interface MapDeps {
+  /** Monotonic milliseconds: for what the store and replication report. */
+  readonly now: () => number;
+  readonly sink: MapSink;
+  readonly replica: MapReplica;
+  readonly store: MapStoreReads;
+  readonly events: MapEvents;
+}
+
+/** The present state, for metrics and people. */
+export interface MapGauges {
+  /** Number of keys, the broker's own included. */
+  readonly keys: number;
+  /** Keys, properties, values and 128 bytes for each record. */
+  readonly bytes: number;
+  /** On disk alone: keys and 128 bytes for each deletion that the peer does not have yet. */
+  readonly tombstoneBytes: number;
+  /** Changes that wait for the store. */
+  readonly waiting: number;
+  /** Changes that a node which does not serve keeps for when it does. */
+  readonly pending: number;
+  readonly snapshotsRunning: number;
+  readonly snapshotsWaiting: number;
+}
+
+export class MapMachine {
+  readonly counters: MapCounters = newMapCounters();
+  readonly #options: MapOptions;
+  readonly #deps: MapDeps;
+  readonly #content = new Content();
+  readonly #recent = new RecentUuids();
+  readonly #pending: PendingSets;
+  readonly #services = new ServiceKeys();
+  readonly #batches: Batches;
+  readonly #snapshots: Snapshots;
+  readonly #frames = new RecordFrames(VALUE_TEXT_MAX);
+  #isActive = false;
+  #isServing = false;
+  /** The epoch of `activate`. */
+  #epoch = 0;
+  #published: MapNumber = { epoch: 0, counter: 0 };
+  #hugzAt = Infinity;
+  #isRefusing = false;
+  #busyUntil = -Infinity;
+  #isLoaded = false;
+  #listedUpTo = '';
+  /** When reading the store is tried again. */
+  #reloadAt = Infinity;
+
+  constructor(options: MapOptions, deps: MapDeps) {
+    this.#options = options;
+    this.#deps = deps;
+    const { sink, replica, events, now } = deps;
+    const held: Held = options.held ?? (() => undefined);
+    this.#pending = new PendingSets(held);
+    this.#batches = new Batches(
+      {
+        now,
+        ended: () => {
+          this.#serve(now());
+        },
+        content: this.#content,
+        recent: this.#recent,
+        services: this.#services,
+        replica,
+        counters: this.counters,
+        events,
+        sink: {
+          publish: (record, uuid) => {
+            this.#publish(record, uuid);
+          },
+          refused: (reason) => {
+            this.#refuse(reason);
+          },
+        },
+        held,
+      },
+      options.bytesMax,
+    );
+    this.#snapshots = new Snapshots({
+      capture: () => this.#content.capture(),
+      replacedBytes: () => this.#content.replacedBytes,
+      replacedMax: () => this.#batches.bytesMax,
+      published: () => this.#published,
+      counters: this.counters,
+      events,
+      record: (peer, { key, epoch, counter, value }) => {
+        sink.snapshot(peer, this.#frames.record(key, epoch, counter, '', '', value));
+      },
+      end: (peer, { epoch, counter }, subtree) => {
+        sink.snapshot(peer, this.#frames.kthxbai(epoch, counter, subtree));
+      },
+      close: (peer) => {
+        sink.close(peer);
+      },
+    });
+  }
+
+  // ---------------------------------------------------------------- state
+
+  /** It answers clients. */
+  get isServing(): boolean {
+    return this.#isServing;
+  }
+
+  /** Nothing of it is at the store, or awaits the peer. */
+  get isSettled(): boolean {
+    return this.#batches.isIdle;
+  }
+
+  get isLoaded(): boolean {
+    return this.#isLoaded;
+  }
+
+  /** Why new and growing values are dropped, for `/readyz`; `null`: they are not. */
+  get trouble(): StoreFailure | null {
+    return this.#batches.trouble;
+  }
+
+  get gauges(): MapGauges {
+    return {
+      keys: this.#content.size,
+      bytes: this.#content.bytes,
+      tombstoneBytes: this.#batches.tombstoneBytes,
+      waiting: this.#batches.waiting,
+      pending: this.#pending.size,
+      snapshotsRunning: this.#snapshots.running,
+      snapshotsWaiting: this.#snapshots.waiting,
+    };
+  }
+
+  /** Some records, for people; see `Records.page`. A key that stays is in one page. */
+  page(from: number, limits: PageLimits): RecordsPage {
+    return this.#content.page(from, limits);
+  }
+
+  setBytesMax(bytesMax: number): void {
+    this.#batches.bytesMax = bytesMax;
+  }
+
+  /** Begins to load the records of the store. */
+  open(): void {
+    this.#loadNext();
+  }
+
+  /**
+   * This node serves from now on, once its records are loaded.
+   * @param epoch above all before it, and written before this call (D13, D48); standalone: a new one
+   * at each start
+   */
+  activate(epoch: number, now: number): void {
+    this.#isActive = true;
+    this.#epoch = epoch;
+    this.#serve(now);
+  }
+
+  /** This node serves no longer: passive, joining, or draining (D53). */
+  deactivate(now: number): void {
+    this.#isActive = false;
+    const wasServing = this.#isServing;
+    this.#isServing = false;
+    this.#hugzAt = Infinity;
+    this.#batches.stop(now);
+    this.#content.stopTimes();
+    for (const key of this.#services.takeShown()) this.#content.apply(deletionOf(key), null);
+    if (!wasServing) return;
+    this.#snapshots.stop();
+    this.#deps.sink.closeSubscribers();
+  }
+
+  /** Begins to serve as soon as nothing is in the way. */
+  #serve(now: number): void {
+    if (this.#isServing || !this.#isActive || !this.#isLoaded) return;
+    // A batch of an earlier term is still at the store.
+    if (!this.#batches.isSettled) return;
+    this.#isServing = true;
+    const first = { epoch: this.#epoch, counter: 0 };
+    const { highest } = this.#content;
+    this.#published = compareNumbers(highest, first) > 0 ? highest : first;
+    this.#batches.start(this.#published, this.#pending.take(now));
+    this.#services.announceAll();
+    this.#content.startTimes(now);
+    this.#hugzAt = now;
+    this.#snapshots.prune(now);
+  }
+
+  // ---------------------------------------------------------------- port P: snapshots
+
+  connected(peer: PeerId, info: MapPeer): void {
+    this.#snapshots.connected(peer, info);
+  }
+
+  disconnected(peer: PeerId): void {
+    this.#snapshots.disconnected(peer);
+  }
+
+  /** A message of a peer of port P. */
+  message(peer: PeerId, frames: Frames, now: number): void {
+    const info = this.#snapshots.info(peer);
+    if (info === null) return;
+    const read = readIcanHaz(frames);
+    if (read.kind === 'malformed') {
+      this.#malformed(read.reason, info);
+    } else if (this.#options.mayRead?.(info, read.subtree) === false) {
+      this.#denied('read', Buffer.from(read.subtree, 'latin1'), info);
+    } else if (!this.#snapshots.ask(peer, read.subtree, now)) {
+      this.#malformed('too many questions', info);
+    } else if (!this.#isServing) {
+      this.#deps.sink.vote();
+    }
+  }
+
+  /** A message of this peer was over the limits of its port, and was not read. */
+  oversized(peer: MapPeer, reason: string): void {
+    this.#malformed(reason, peer);
+  }
+
+  /** More than it may is waiting for the peer to read. */
+  full(peer: PeerId, now: number): void {
+    this.#snapshots.full(peer, now);
+  }
+
+  /** After `full`: the peer has read most of it. */
+  drained(peer: PeerId): void {
+    this.#snapshots.drained(peer);
+  }
+
+  // ---------------------------------------------------------------- port P + 1: subscribers
+
+  /** A subscriber of port P + 1 has subscribed to a topic; after the publisher knows it. */
+  subscribed(subscriber: PeerId, topic: Uint8Array): void {
+    if (!this.#isServing || !coversHugz(topic)) return;
+    this.#deps.sink.greet(subscriber, this.#frames.hugz()); // D52
+  }
+
+  // ---------------------------------------------------------------- port P + 2: writers
+
+  /** A message of a writer; valid during the call. */
+  kvset(writer: MapPeer, frames: Frames, now: number): void {
+    const read = readKvSet(frames);
+    if (read.kind === 'malformed') {
+      this.#malformed(read.reason, writer);
+      return;
+    }
+    const key = frames.view(KEY);
+    if (isReservedKey(key.toString('latin1'))) {
+      this.#refuse('reserved'); // D55
+    } else if (!this.#options.mayWrite(writer, key)) {
+      this.#denyChange(key, writer);
+    } else if (!this.#hasRoom(writer, frames)) {
+      this.#refuse('waiting');
+    } else {
+      this.#set({ record: recordOf(frames, read.ttlS), writer }, now);
+    }
+  }
+
+  /** Deletions make room, so they need none. */
+  #hasRoom({ identity }: MapPeer, frames: Frames): boolean {
+    const bytes = frames.size(VALUE);
+    return bytes === 0 || this.#options.mayHold?.(identity, bytes) !== false;
+  }
+
+  /** The rights of a key are others now: what it sent and may no longer change is dropped (D73). */
+  rightsChanged(name: string): void {
+    const isDenied = ({ writer, record }: PendingSet): boolean =>
+      writer.key === name && !this.#options.mayWrite(writer, Buffer.from(record.key, 'latin1'));
+    for (const waiting of [this.#batches, this.#pending]) {
+      for (const { writer, record } of waiting.dropThose(isDenied)) {
+        this.#denyChange(Buffer.from(record.key, 'latin1'), writer);
+      }
+    }
+  }
+
+  #denyChange(key: Buffer, writer: MapPeer): void {
+    this.counters.updates.refused++;
+    this.#denied('write', key, writer);
+  }
+
+  #set(set: PendingSet, now: number): void {
+    const { uuid } = set.record;
+    if (this.#isServing) {
+      const refused = this.#batches.add(set);
+      if (refused !== null) this.#refuse(refused);
+    } else if (this.#recent.has(uuid, now)) {
+      this.#pending.strikeAllOf(set.record.key);
+    } else if (uuid !== '') {
+      this.#pending.add(set, now); // D53
+    }
+  }
+
+  #malformed(reason: string, { key, address }: MapPeer): void {
+    this.counters.malformed++;
+    this.#deps.events.emit({ name: 'map.malformed', reason, key, address });
+  }
+
+  #denied(wanted: 'read' | 'write', what: Buffer, { key, address }: MapPeer): void {
+    const record = escapeName(what);
+    this.#deps.events.emit({ name: 'map.denied', wanted, record, key, address });
+  }
+
+  #refuse(reason: MapRefusal): void {
+    this.counters.updates.refused++;
+    this.#deps.events.emit({ name: 'map.refused', reason });
+  }
+
+  // ---------------------------------------------------------------- the broker's services
+
+  /** A service has got its first worker at this node, or lost its last one; in any state. */
+  service(name: Buffer, isServed: boolean): void {
+    this.#services.set(name, isServed);
+  }
+
+  // ---------------------------------------------------------------- the store's results
+
+  /** @param records in order of their keys; none: there are no more */
+  #listed(records: readonly MapRecord[]): void {
+    for (const record of records) this.#content.apply(record, null);
+    const last = records.at(-1);
+    if (last !== undefined) {
+      this.#listedUpTo = last.key;
+      this.#loadNext();
+      return;
+    }
+    this.#isLoaded = true;
+    const { keys, bytes } = this.gauges;
+    this.#deps.events.emit({ name: 'map.loaded', keys, bytes });
+    this.#serve(this.#deps.now());
+  }
+
+  #loadNext(): void {
+    const { store, now } = this.#deps;
+    this.#reloadAt = Infinity;
+    store.listMap(this.#listedUpTo, {
+      done: (records) => {
+        this.#listed(records);
+      },
+      failed: () => {
+        this.#reloadAt = now() + RELOAD_MS;
+      },
+    });
+  }
+
+  /** See `MapStoreEvents.mapTombstones`. */
+  tombstones(bytes: number): void {
+    this.#batches.tombstoneBytes = bytes;
+  }
+
+  /**
+   * The store is about to take in records of the peer, which may have led with this epoch, above this node's own:
+   * what changes from now on is numbered above them, or the store would keep theirs (D54).
+   */
+  numbersAbove(epoch: number): void {
+    const isAbove = this.#isServing && epoch > this.#epoch;
+    if (isAbove) this.#batches.raise({ epoch, counter: MERGED_COUNTER });
+  }
+
+  /** Changes of the active node are on this disk, in order. */
+  followed(changes: readonly MapRecord[]): void {
+    const now = this.#deps.now();
+    for (const change of changes) {
+      // What came before a change must not be applied after it. Replication does not bring renewals,
+      // so they go when it brings what came next.
+      if (!this.#replicated(change, now)) this.#pending.strikeAllOf(change.key);
+    }
+  }
+
+  /** Records of the peer are on this disk (D54). */
+  merged({ changed, conflicts }: MapMerged): void {
+    const now = this.#deps.now();
+    for (const change of changed) {
+      this.#replicated(change, now);
+      this.#batches.merged(change);
+      // Numbers only rise, so clients get it under a new one.
+      if (this.#isServing) this.#batches.announce(change);
+    }
+    this.counters.conflicts += conflicts.length;
+    for (const key of conflicts) {
+      const record = escapeName(Buffer.from(key, 'latin1'));
+      this.#deps.events.emit({ name: 'map.conflicted', record });
+    }
+  }
+
+  /** Returns true if its writer's copy was kept here. */
+  #replicated(change: MapRecord, now: number): boolean {
+    this.#content.apply(change, now);
+    this.#recent.add(change, now);
+    return this.#pending.strike(change);
+  }
+
+  // ---------------------------------------------------------------- turns
+
+  /** When `run` is next due if no input arrives. Monotonic milliseconds; Infinity: never. */
+  get dueAt(): number {
+    if (!this.#isServing) return Math.min(this.#pending.dueAt, this.#reloadAt);
+    const expiresAt = Math.max(this.#content.expiresAt, this.#batches.mayExpireAt);
+    const snapshotsAt = this.#batches.isSettled ? this.#snapshots.dueAt : Infinity;
+    return Math.min(this.#hugzAt, this.#batches.dueAt, expiresAt, snapshotsAt);
+  }
+
+  /** The end of a turn. Returns true if there is more to do at once. */
+  run(now: number): boolean {
+    if (now >= this.#reloadAt) this.#loadNext();
+    if (!this.#isServing) {
+      this.#pending.prune(now);
+      this.#snapshots.prune(now);
+      return false;
+    }
+    this.#noteRefusal(now);
+    if (now >= this.#hugzAt) {
+      this.#hugzAt = now + HUGZ_MS;
+      this.#deps.sink.publish(this.#frames.hugz());
+    }
+    const isScanning = this.#content.run(now);
+    const hasChanges = this.#batches.run(now);
+    // Before it answers, it has applied what came before it led.
+    if (!this.#batches.isIdle) this.#busyUntil = now + BUSY_MS;
+    const isBusy = now < this.#busyUntil;
+    const hasSnapshots = this.#batches.isSettled && this.#snapshots.run(now, isBusy);
+    return isScanning || hasChanges || hasSnapshots;
+  }
+
+  /** Renewals were refused meanwhile, so times to live begin anew. */
+  #noteRefusal(now: number): void {
+    const isRefusing = this.#deps.replica.refusal !== null;
+    if (this.#isRefusing && !isRefusing) this.#content.startTimes(now);
+    this.#isRefusing = isRefusing;
+  }
+
+  #publish({ key, epoch, counter, properties, value }: MapRecord, uuid: string): void {
+    this.#published = { epoch, counter };
+    this.#deps.sink.publish(this.#frames.record(key, epoch, counter, uuid, properties, value));
+  }
+}
+
+function deletionOf(key: string): MapRecord {
+  return { key, epoch: 0, counter: 0, uuid: '', properties: '', value: '', ttlS: 0 };
+}

@@ -1,0 +1,70 @@
+/**
+ * What becomes of a batch once it is committed here and, if the replica says so, at the peer: its
+ * changes reach the content, and are published (D50).
+ */
+import { compareNumbers } from '../../../wire/chp-client.js';
+import type { Content } from './content.js';
+import type { MapCounters } from './events.js';
+import type { RecentUuids } from './recent-uuids.js';
+import type { MapRecord } from '../../../store/map-record.js';
+import { presentOf, type Step } from './steps.js';
+
+/** A batch that is committed. */
+export interface CommittedBatch {
+  readonly steps: readonly Step[];
+  /** The changes were promised to both disks, and the peer may lack them. */
+  readonly isDoubtful: boolean;
+  /** This node stopped serving: nothing of it is published. */
+  readonly isUnpublished: boolean;
+}
+
+export interface OutcomesDeps {
+  readonly content: Content;
+  readonly recent: RecentUuids;
+  readonly counters: MapCounters;
+  readonly sink: { publish(record: MapRecord, uuid: string): void };
+}
+
+export class Outcomes {
+  readonly #deps: OutcomesDeps;
+  /** By key: what merges brought since the batch was given to the store. */
+  readonly #merged = new Map<string, MapRecord>();
+
+  constructor(deps: OutcomesDeps) {
+    this.#deps = deps;
+  }
+
+  /** A merge put this record on the disk while the batch is at the store. */
+  merged(record: MapRecord): void {
+    this.#merged.set(record.key, record);
+  }
+
+  /** The batch failed: it has no outcome. */
+  drop(): void {
+    this.#merged.clear();
+  }
+
+  apply(batch: CommittedBatch, now: number): void {
+    for (const step of batch.steps) this.#apply(step, batch, now);
+    this.#merged.clear();
+  }
+
+  #apply({ outcome, record, isWritten, basis }: Step, batch: CommittedBatch, now: number): void {
+    const { content, counters, recent, sink } = this.#deps;
+    // A node that does not serve has only what is stored. And a merge may have brought another record.
+    if (!isWritten && (batch.isUnpublished || content.get(record.key) !== presentOf(basis))) return;
+    const isTimed = outcome === 'applied' || outcome === 'renewed';
+    const merged = this.#merged.get(record.key);
+    const isOverruled = merged !== undefined && compareNumbers(merged, record) > 0;
+    if (!isOverruled) {
+      content.apply(record, isTimed ? now : null);
+      if (isWritten || outcome === 'renewed') recent.add(record, now, isWritten);
+    }
+    if (outcome === 'repeated') counters.repeated++;
+    else if (outcome === 'renewed') counters.updates.applied++;
+    else if (outcome !== 'announced') counters.updates[outcome]++;
+    // Whoever sees its uuid takes the change for safe. Its writer sends an overruled one again.
+    const isSafe = !batch.isDoubtful && !isOverruled;
+    if (!batch.isUnpublished) sink.publish(record, isSafe ? record.uuid : '');
+  }
+}

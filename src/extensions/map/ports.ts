@@ -1,0 +1,194 @@
+/**
+ * The three ports of the map: `map.listen` names P, for snapshots; updates are published at P + 1,
+ * and writers connect to P + 2.
+ */
+import type { Frames } from '../../core/frames.js';
+import type { Holdings } from '../../core/holdings.js';
+import type { MapPort } from './machine/events.js';
+import { type SnapshotInputs, SnapshotSocket } from './io/snapshot-socket.js';
+import { type WriterInputs, WriterSocket } from './io/writer-socket.js';
+import type { MapPeer, PeerId } from './machine/sink.js';
+import type { CloseReason } from '../../stream/fan-out.js';
+import { PublisherSocket } from '../../stream/io/publisher-socket.js';
+import type { SubscriberInfo } from '../../stream/subscriptions.js';
+import type { ListenerCurve } from '../../zmtp/listener-curve.js';
+import type { Closing, PeerInfo, Rejected, RouterLimits } from '../../zmtp/port.js';
+import type { ListeningSocket } from '../../zmtp/router/listening-socket.js';
+
+/** What is published when the node stops has so long to leave. */
+const LINGER_MS = 1000;
+/** How often three ports in a row are looked for, where P is any free port. */
+const ATTEMPTS_MAX = 50;
+/** `tcp://HOST:PORT` */
+const TCP = /^(tcp:\/\/.*:)(\d+|\*)$/;
+
+/** What arrives at the ports. */
+export interface MapInputs extends SnapshotInputs, WriterInputs {
+  /** A subscription is in force; the topic is valid during the call. */
+  subscribedTo(subscriber: PeerId, topic: Buffer): void;
+  /** Whether it may have all keys that begin with this topic. */
+  maySubscribe(subscriber: MapPeer, topic: Buffer): boolean;
+  subscriberClosed(info: SubscriberInfo, reason: CloseReason): void;
+  subscriberRejected(kind: string, reason: string, from: Rejected): void;
+}
+
+export interface MapPortsOptions {
+  /** P; with port 0, the first of three free ones. */
+  readonly endpoint: string;
+  readonly curve?: ListenerCurve;
+  readonly limits: RouterLimits;
+  readonly holdings: Holdings;
+  readonly inputs: MapInputs;
+}
+
+/** The endpoint `offset` ports above this one. */
+function endpointAbove(endpoint: string, offset: number): string {
+  const [, before = '', port = ''] = TCP.exec(endpoint) ?? [];
+  return `${before}${Number(port) + offset}`;
+}
+
+export class MapPorts {
+  /** P, with its real port. */
+  readonly endpoint: string;
+  readonly #snapshots: SnapshotSocket;
+  readonly #updates: PublisherSocket;
+  readonly #writers: WriterSocket;
+
+  /** @throws ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT */
+  static async open(options: MapPortsOptions): Promise<MapPorts> {
+    const [, , port] = TCP.exec(options.endpoint) ?? [];
+    const isAny = port === '*' || Number(port) === 0;
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await openThree(options);
+      } catch (error) {
+        // The port after a free one may be taken.
+        if (!isAny || attempt === ATTEMPTS_MAX) throw error;
+      }
+    }
+  }
+
+  constructor(
+    endpoint: string,
+    snapshots: SnapshotSocket,
+    updates: PublisherSocket,
+    writers: WriterSocket,
+  ) {
+    this.endpoint = endpoint;
+    this.#snapshots = snapshots;
+    this.#updates = updates;
+    this.#writers = writers;
+  }
+
+  // ---------------------------------------------------------------- output
+
+  publish(frames: Frames): void {
+    this.#updates.publish(frames);
+  }
+
+  greet(subscriber: PeerId, frames: Frames): void {
+    this.#updates.sendTo(subscriber, frames);
+  }
+
+  closeSubscribers(): void {
+    this.#updates.listener.disconnect(() => true);
+  }
+
+  snapshot(peer: PeerId, frames: Frames): void {
+    this.#snapshots.send(peer, frames);
+  }
+
+  close(peer: PeerId): void {
+    this.#snapshots.listener.close(peer);
+  }
+
+  /** At the end of a turn. Publishing has turns of its own. */
+  flush(): void {
+    this.#snapshots.flush();
+  }
+
+  // ---------------------------------------------------------------- state
+
+  /** Messages of subscribers that are no subscriptions. */
+  get malformed(): number {
+    return this.#updates.fanOut.counters.malformed;
+  }
+
+  // ---------------------------------------------------------------- keys and limits
+
+  /** Ends the connections of whom `is` is true. */
+  disconnect(ports: readonly MapPort[], is: (info: Pick<PeerInfo, Who>) => boolean): void {
+    if (ports.includes('snapshots')) this.#snapshots.listener.disconnect(is);
+    if (ports.includes('updates')) this.#updates.listener.disconnect(is);
+    if (ports.includes('writers')) this.#writers.listener.disconnect(is);
+  }
+
+  setSecretKeys(secretKeys: readonly Buffer[]): void {
+    for (const listener of this.#listeners) listener.setSecretKeys(secretKeys);
+  }
+
+  setLimits(limits: RouterLimits): void {
+    for (const listener of this.#listeners) listener.setLimits(limits);
+  }
+
+  /** See `Transport.closeLargest`. */
+  closeLargest(identity: string, closing: Closing): boolean {
+    return this.#listeners.some((listener) => listener.closeLargest(identity, closing));
+  }
+
+  get #listeners(): readonly ListeningSocket[] {
+    return [this.#updates.listener, this.#snapshots.listener, this.#writers.listener];
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all([
+      this.#writers.listener.stop(0),
+      this.#snapshots.listener.stop(0),
+      this.#updates.listener.stop(LINGER_MS),
+    ]);
+  }
+}
+
+type Who = 'key' | 'publicKey';
+
+/** All three, or none. */
+async function openThree(options: MapPortsOptions): Promise<MapPorts> {
+  const { inputs, endpoint: asked, curve, limits, holdings } = options;
+  const common = { limits, holdings, inputs, ...(curve === undefined ? {} : { curve }) };
+  const { socket: snapshots, endpoint } = await SnapshotSocket.open({ ...common, endpoint: asked });
+  const opened: ListeningSocket[] = [snapshots.listener];
+  try {
+    const updates = await openPublisher(endpointAbove(endpoint, 1), options);
+    opened.push(updates.listener);
+    const writers = await WriterSocket.open({ ...common, endpoint: endpointAbove(endpoint, 2) });
+    return new MapPorts(endpoint, snapshots, updates, writers.socket);
+  } catch (error) {
+    await Promise.all(opened.map((listener) => listener.stop(0)));
+    throw error;
+  }
+}
+
+async function openPublisher(
+  endpoint: string,
+  { inputs, curve, limits, holdings }: MapPortsOptions,
+): Promise<PublisherSocket> {
+  const { socket } = await PublisherSocket.open({
+    endpoints: [endpoint],
+    ...(curve === undefined ? {} : { curve }),
+    limits,
+    holdings,
+    authorise: (info, topic) => inputs.maySubscribe(info, topic),
+    events: {
+      closed: (info, reason) => {
+        inputs.subscriberClosed(info, reason);
+      },
+      rejected: (kind, reason, from) => {
+        inputs.subscriberRejected(kind, reason, from);
+      },
+      subscribedTo: (subscriber, topic) => {
+        inputs.subscribedTo(subscriber, topic);
+      },
+    },
+  });
+  return socket;
+}

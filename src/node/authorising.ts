@@ -1,0 +1,211 @@
+/** Asks the service that authorises keys, as a client of the broker within this process. */
+import type { Broker } from '../broker/broker.js';
+import type { BrokerLoop } from '../broker/io/loop.js';
+import type { ListenerRules } from '../broker/rights.js';
+import { type KeyAnswer, question, readAnswer } from '../config/authoriser-answer.js';
+import { monotonicMs } from '../core/clock.js';
+import type { Frames } from '../core/frames.js';
+import { GlobSet } from '../core/glob.js';
+import { OldestFirst } from '../core/oldest-first.js';
+import type { Log } from '../admin/log/log.js';
+import type { Throttle } from '../admin/log/throttle.js';
+import { identityOf } from '../zmtp/identity.js';
+import { LocalPeer } from '../zmtp/local.js';
+import type { TransportPart } from '../zmtp/several.js';
+import { clientRequest, readClientReply } from '../wire/client-side.js';
+import type { Verdict } from '../zmtp/curve/server.js';
+import { ASKED_MAX, Authoriser, type AuthoriserEvent, type AuthoriserHost } from './authoriser.js';
+import type { Elsewhere, Keys } from './io/keys.js';
+import type { Rights } from './key-rights.js';
+
+const RUN_MS = 250;
+const HELLO: Buffer = Buffer.from('mmi.hello');
+/** The envelope of its messages begins with this, followed by the number of the question. */
+const OWN: Buffer = Buffer.from('authoriser');
+const ID_BYTES = 4;
+
+export interface AuthorisingDeps {
+  /** `security.authorize` */
+  readonly service: string;
+  /** The index of its listener: the first unused one. */
+  readonly listener: number;
+  readonly keys: Keys;
+  readonly log: Log;
+  readonly throttle: Throttle;
+}
+
+export class Authorising implements Elsewhere, AuthoriserHost {
+  /** Its transport, for the broker. */
+  readonly transport: TransportPart;
+  readonly #deps: AuthorisingDeps;
+  readonly #service: Buffer;
+  readonly #peer: LocalPeer;
+  readonly #authoriser = new Authoriser(this);
+  /** The keys of open questions, by the id of their envelope. */
+  readonly #asked = new OldestFirst<string, Buffer>();
+  #questions = 0;
+  #broker: Broker | null = null;
+  #loop: BrokerLoop | null = null;
+  #timer: NodeJS.Timeout | null = null;
+
+  constructor(deps: AuthorisingDeps) {
+    this.#deps = deps;
+    const { service, listener } = deps;
+    this.#service = Buffer.from(service, 'utf8');
+    this.#peer = new LocalPeer(listener, (frames) => {
+      this.#received(frames);
+    });
+    this.transport = {
+      open: this.#peer.open,
+      listeners: [{ endpoint: 'local', index: listener }],
+    };
+    deps.keys.elsewhere = this;
+  }
+
+  /** The rules of all listeners for the broker: those of the others and its own. */
+  rulesOf(others: readonly ListenerRules[]): readonly ListenerRules[] {
+    const rights = { client: GlobSet.all, worker: GlobSet.none };
+    // Only this process connects to it, so no owner of stored requests has its rights.
+    const own: ListenerRules = { ...rights, mmi: 'minimal', hasKeys: true, service: null };
+    return [...others.map((rules) => ({ ...rules, authoriser: this.#service })), own];
+  }
+
+  /** It can ask questions from now on. */
+  attach(broker: Broker, loop: BrokerLoop): void {
+    this.#broker = broker;
+    this.#loop = loop;
+    this.#timer = setInterval(() => {
+      this.#authoriser.run(monotonicMs());
+    }, RUN_MS);
+    this.#timer.unref();
+  }
+
+  close(): void {
+    if (this.#timer !== null) clearInterval(this.#timer);
+    this.#timer = null;
+    this.#broker = null;
+  }
+
+  // ---------------------------------------------------------------- calls from the keys
+
+  verdict(publicKey: Buffer, address: string): Verdict {
+    return this.#authoriser.verdict(publicKey, address, monotonicMs());
+  }
+
+  rightsOf(name: string): Readonly<Rights> {
+    return this.#authoriser.rightsOf(name);
+  }
+
+  // ---------------------------------------------------------------- calls from the authoriser
+
+  get isServing(): boolean {
+    return this.#broker?.admission === 'serving';
+  }
+
+  isTaken(name: string): boolean {
+    return this.#deps.keys.has(name);
+  }
+
+  isConnected(name: string): boolean {
+    return this.#broker?.isConnected(identityOf('', name)) === true;
+  }
+
+  changed(name: string): void {
+    this.#loop?.rightsChanged(name);
+  }
+
+  revoked(publicKey: string): void {
+    for (let listener = 0; listener < this.#deps.listener; listener++) {
+      this.#broker?.revoke(listener, publicKey);
+    }
+  }
+
+  ask(publicKey: Buffer, address: string): void {
+    // Deferred: this may run within a handshake or a turn of the loop.
+    setImmediate(() => {
+      if (this.#broker?.embedded.isServed(this.#service) !== true) {
+        const why = 'no worker offers it';
+        this.#authoriser.answered(publicKey, { kind: 'unusable', why }, monotonicMs());
+        return;
+      }
+      const id = Buffer.alloc(ID_BYTES);
+      id.writeUInt32BE(this.#questions++ % 2 ** (8 * ID_BYTES));
+      this.#remember(id, publicKey);
+      // So that the broker sends refusals.
+      this.#peer.send(clientRequest(2, OWN, HELLO, []));
+      const body = [question(publicKey, address)];
+      this.#peer.send([OWN, ...clientRequest(2, id, this.#service, body)]);
+    });
+  }
+
+  #remember(id: Buffer, publicKey: Buffer): void {
+    // A question that was given up; otherwise its answer would have arrived.
+    if (this.#asked.size >= 2 * ASKED_MAX) this.#asked.shift();
+    this.#asked.set(id.toString('hex'), publicKey);
+  }
+
+  #received(frames: Frames): void {
+    const reply = readClientReply(frames);
+    if (reply.kind !== 'final' || reply.envelopeFrames !== 2) return;
+    const id = frames.view(1).toString('hex');
+    const publicKey = this.#asked.get(id);
+    if (publicKey === undefined) return;
+    this.#asked.delete(id);
+    const body = frames.copyFrom(reply.body);
+    const answer: KeyAnswer = frames.equals(reply.service, this.#service)
+      ? readAnswer(body)
+      : {
+          kind: 'unusable',
+          why: `the request to it was refused: ${body.map((frame) => frame.toString()).join(' ')}`,
+        };
+    this.#authoriser.answered(publicKey, answer, monotonicMs());
+  }
+
+  report(event: AuthoriserEvent): void {
+    const write = (leftOut: number): void => {
+      this.#write(event, leftOut);
+    };
+    this.#deps.throttle.write(`authoriser.${event.kind}`, write, null);
+  }
+
+  #write(event: AuthoriserEvent, leftOut: number): void {
+    const { service } = this.#deps;
+    const { key } = event;
+    const log = counting(this.#deps.log, leftOut);
+    switch (event.kind) {
+      case 'allowed': {
+        const { name, client, worker, quota, ttlMs } = event;
+        log.info(
+          { event: 'authoriser.allowed', service, key, name, client, worker, quota, ttlMs },
+          `${service} allowed the key ${key}… as ${name}`,
+        );
+        return;
+      }
+      case 'refused': {
+        const { ttlMs } = event;
+        const text = `${service} refused the key ${key}…`;
+        log.info({ event: 'authoriser.refused', service, key, ttlMs }, text);
+        return;
+      }
+      case 'unanswered': {
+        const { why } = event;
+        const text = `${service} did not decide about the key ${key}…: ${why}`;
+        log.warn({ event: 'authoriser.unanswered', service, key, why }, text);
+        return;
+      }
+    }
+  }
+}
+
+/** The log; its lines say how many the throttle left out before them. */
+function counting(log: Log, leftOut: number): Pick<Log, 'info' | 'warn'> {
+  if (leftOut === 0) return log;
+  return {
+    info: (fields, text) => {
+      log.info({ ...fields, leftOut }, text);
+    },
+    warn: (fields, text) => {
+      log.warn({ ...fields, leftOut }, text);
+    },
+  };
+}

@@ -1,0 +1,93 @@
+import type { Reason } from '../admin/api/node-answers.js';
+import type { Health } from '../admin/ports.js';
+import type { PairView } from './pair-view.js';
+import type { StoreFailure } from '../store/store.js';
+import type { TitanicEvent, TitanicEvents } from '../titanic/machine/events.js';
+
+type Phase = 'starting' | 'serving' | 'draining';
+
+const NOT_READY: Readonly<Record<Phase, Reason | null>> = {
+  starting: { code: 'starting', text: 'starting: not serving clients yet' },
+  serving: null,
+  draining: { code: 'draining', text: 'draining: shutting down and refusing new requests' },
+};
+
+/** Whether this node serves clients, and what is degraded; it learns both from events. */
+export class NodeHealth implements TitanicEvents {
+  phase: Phase = 'starting';
+  /** `null`: a standalone node. */
+  pair: Pick<PairView, 'notReady' | 'degraded'> | null = null;
+  /** `null`: there is no map. */
+  map: { readonly trouble: StoreFailure | null } | null = null;
+  /** `null`: the node is in no fleet. */
+  fleet: { readonly isUp: boolean; readonly downReason: string | null } | null = null;
+  /** Why the database cannot be reached; `null`: it can, or there is none. */
+  #storeAway: Reason | null = null;
+  /** This broker has no session with the database. */
+  #noSession: Reason | null = null;
+  /** The log of the store file grows. */
+  #logHeld: Reason | null = null;
+  /** Rows of the store cannot be used. */
+  #setAside: Reason | null = null;
+  /** Why nothing can be stored. */
+  #storeTrouble: Reason | null = null;
+
+  emit(event: TitanicEvent): void {
+    if (event.name === 'store.failed') {
+      const text = `durable requests are refused (500): ${event.text}`;
+      this.#storeTrouble = { code: `store_${event.kind}`, text };
+    } else if (event.name === 'store.healed') {
+      this.#storeTrouble = null;
+    } else if (event.name === 'store.lost') {
+      const text = `durable requests are refused (500): the store cannot be reached: ${event.text}`;
+      this.#storeAway = { code: 'store_lost', text };
+    } else if (event.name === 'fleet.lease_lost') {
+      const text = `durable requests are refused (500): this broker has no session with the store: ${event.text}`;
+      this.#noSession = { code: 'store_no_session', text };
+    } else if (event.name === 'fleet.lease_taken') {
+      this.#noSession = null;
+    } else if (event.name === 'store.returned') {
+      this.#storeAway = null;
+    } else if (event.name === 'store.log_held') {
+      const text = `the log of the store grows, because a program reads the store all the time: ${event.by}`;
+      this.#logHeld = { code: 'store_log_held', text };
+    } else if (event.name === 'store.log_freed') {
+      this.#logHeld = null;
+    } else if (event.name === 'store.set_aside') {
+      this.#setAside = { code: 'store_set_aside', text: event.text };
+    }
+  }
+
+  /** Without what follows: a lost store renews no session, and takes nothing without one. */
+  get #ofStore(): readonly Reason[] {
+    const cause = this.#storeAway ?? this.#noSession;
+    const follows = cause !== null && this.#storeTrouble?.code === 'store_busy';
+    const trouble = follows ? null : this.#storeTrouble;
+    return [cause, trouble, this.#logHeld, this.#setAside].filter((reason) => reason !== null);
+  }
+
+  get #ofFleet(): readonly Reason[] {
+    if (this.fleet?.isUp !== false) return [];
+    const { downReason } = this.fleet;
+    const why = downReason === null ? '' : `: ${downReason}`;
+    const text = `no connection to NATS${why}; requests wait for workers that are registered here, and other brokers get none of them`;
+    return [{ code: 'fleet_down', text }];
+  }
+
+  get now(): Health {
+    const trouble = this.map?.trouble ?? null;
+    const ofMap: readonly Reason[] =
+      trouble === null
+        ? []
+        : [
+            {
+              code: `map_${trouble.kind}`,
+              text: `new values of the map are dropped: ${trouble.message}`,
+            },
+          ];
+    return {
+      notReady: NOT_READY[this.phase] ?? this.pair?.notReady ?? null,
+      degraded: [...this.#ofStore, ...ofMap, ...this.#ofFleet, ...(this.pair?.degraded ?? [])],
+    };
+  }
+}

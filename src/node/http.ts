@@ -1,0 +1,79 @@
+/** The HTTP server of this node, and its token. */
+import type { Config } from '../config/config.js';
+import { parseHttpListen } from '../config/endpoint.js';
+import { present } from '../core/assert.js';
+import { MajordomoError, messageOf } from '../core/errors.js';
+import { secureRandom } from '../core/random.js';
+import { indexRoute } from '../admin/http/index-route.js';
+import { readPage } from '../admin/io/page-folder.js';
+import { type HttpServer, openHttpServer } from '../admin/io/server.js';
+import { keptToken } from '../admin/io/token-file.js';
+import { pageRoutes } from '../admin/http/page-routes.js';
+import type { Ports } from '../admin/ports.js';
+import type { Route } from '../admin/http/route.js';
+import { routesOf } from '../admin/http/routes.js';
+import type { Log } from '../admin/log/log.js';
+import { Metrics, type MetricSources } from '../admin/metrics/metrics.js';
+import { reserved } from '../zmtp/sockets/descriptors.js';
+
+const TOKEN_BYTES = 32;
+const CONNECTIONS_MAX = 256;
+
+/**
+ * @param sources the sources of the metrics page
+ * @throws ERR_HTTP_LISTEN, ERR_CONFIG_FILE (token or TLS files), ERR_CONFIG_INVALID
+ */
+export async function startHttp(
+  { http }: Config,
+  dataDir: string,
+  ports: Omit<Ports, 'metrics'>,
+  sources: MetricSources,
+  log: Log,
+): Promise<HttpServer> {
+  const listen = parseHttpListen(http.listen);
+  const place = present(listen.ok ? listen.value : null, 'the schema checked it');
+  const token = http.token ?? tokenIn(dataDir, log);
+  if (token === http.readToken) {
+    const text = `http.readToken equals the token in ${dataDir}: it would not be read-only`;
+    throw new MajordomoError('ERR_CONFIG_INVALID', text);
+  }
+  return await openHttpServer({
+    place,
+    token,
+    readToken: http.readToken,
+    requireToken: http.requireToken,
+    tls: http.tls,
+    // The other half is for files, the store and the pair.
+    connectionsMax: Math.min(CONNECTIONS_MAX, Math.floor(reserved / 2)),
+    routes: allRoutes({ ...ports, metrics: new Metrics(sources) }),
+    failed: (error) => {
+      const stack =
+        typeof error === 'object' && error !== null && 'stack' in error ? error.stack : undefined;
+      log.error({ event: 'http.failed', stack }, `a request over HTTP: ${messageOf(error)}`);
+    },
+  });
+}
+
+/** The API, and the page or its replacement. */
+function allRoutes(ports: Ports): Route[] {
+  const routes = routesOf(ports);
+  const page = readPage();
+  return [...routes, ...(page.length > 0 ? pageRoutes(page) : [indexRoute(routes)])];
+}
+
+function tokenIn(dataDir: string, log: Log): string {
+  const { token, unsaved } = keptToken(dataDir, freshToken);
+  if (unsaved !== null) {
+    log.error(
+      { event: 'http.token_unsaved', reason: unsaved },
+      `http.token could not be written, so it is unknown to users and changes with a restart: ${unsaved}`,
+    );
+  }
+  return token;
+}
+
+function freshToken(): string {
+  const bytes = Buffer.alloc(TOKEN_BYTES);
+  secureRandom(bytes);
+  return bytes.toString('base64url');
+}

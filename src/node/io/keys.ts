@@ -1,0 +1,442 @@
+/**
+ * Which keys are allowed: the keys files of the listeners with CURVE, read again when they change.
+ * An invalid file changes nothing: the previous list stays.
+ */
+import { createHash } from 'node:crypto';
+import { type Stats, statSync } from 'node:fs';
+import { stat } from 'node:fs/promises';
+
+import {
+  type Config,
+  type CurveConfig,
+  type ListenerConfig,
+  type ListenerCurveConfig,
+  ROLES,
+  secretKeyFilesOf,
+} from '../../config/config.js';
+import { type KeyEntry, readKeysFile } from '../../config/io/keys-file.js';
+import { readSecretKey } from '../../config/io/secret-key.js';
+import { sharedNames } from '../../config/io/shared-names.js';
+import { problemLine } from '../../config/problem.js';
+import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
+import type { Log } from '../../admin/log/log.js';
+import type { ListenerCurve } from '../../zmtp/listener-curve.js';
+import { DIGEST_BYTES } from '../../wire/peer.js';
+import type { Verdict } from '../../zmtp/curve/server.js';
+import { NOTHING, type Rights, updateRights } from '../key-rights.js';
+
+/**
+ * Interval of the check. A changed file is read when it has stayed the same for one interval, so in
+ * less than a second (D73).
+ */
+const LOOK_MS = 400;
+
+interface Known {
+  readonly name: string;
+  readonly rights: Rights;
+}
+
+/** Changes found when a keys file was read again. */
+interface FileWatcher {
+  /** The rights of the name have changed. */
+  changed(name: string): void;
+  /** A key, in hexadecimal, is no longer allowed. */
+  revoked(publicKey: string): void;
+  /** A key of that name could be the peer of this node before, and no longer can. */
+  noPeer(name: string): void;
+}
+
+class KeysFile {
+  readonly #file: string;
+  readonly #log: Log;
+  #quotas: readonly string[];
+  /** By the public key, in hexadecimal. */
+  #known = new Map<string, Known>();
+  #byName = new Map<string, Known>();
+  /** The file's state when it was read, and at the last check. */
+  #readState = '';
+  #lastState = '';
+  readonly watchers: FileWatcher[] = [];
+  entries: readonly KeyEntry[] = [];
+  /** Its entries as text, for comparison with the peer's. */
+  shown: readonly string[] = [];
+
+  /** @throws ERR_CONFIG_FILE, ERR_CONFIG_INVALID */
+  constructor(file: string, quotas: readonly string[], log: Log) {
+    this.#file = file;
+    this.#quotas = quotas;
+    this.#log = log;
+    this.#noteState();
+    this.#apply(readKeysFile(file, quotas));
+  }
+
+  find(publicKey: Buffer): Known | undefined {
+    return this.#known.get(publicKey.toString('hex'));
+  }
+
+  has(name: string): boolean {
+    return this.#byName.has(name);
+  }
+
+  rightsOf(name: string): Readonly<Rights> {
+    return this.#byName.get(name)?.rights ?? NOTHING;
+  }
+
+  /** Reads the file again, even if it has not changed. */
+  reread(quotas: readonly string[] = this.#quotas): void {
+    this.#quotas = quotas;
+    this.#noteState();
+    try {
+      this.#apply(readKeysFile(this.#file, quotas));
+      const fields = { event: 'keys.reread', file: this.#file, keys: this.#known.size };
+      this.#log.info(fields, `${this.#file}: ${this.#known.size} keys may connect`);
+    } catch (error) {
+      this.#log.error(
+        { event: 'keys.refused', file: this.#file, code: codeOf(error) },
+        `the keys file was not applied, the previous keys stay: ${messageOf(error)}`,
+      );
+    }
+  }
+
+  /**
+   * Reads the file again if it has changed and has stayed the same since the last check.
+   * @returns whether it was read
+   */
+  async look(): Promise<boolean> {
+    const state = await stateOf(this.#file);
+    const isSettled = state === this.#lastState;
+    this.#lastState = state;
+    const isDue = isSettled && state !== this.#readState;
+    if (isDue) this.reread();
+    return isDue;
+  }
+
+  /** Before reading: a change during the read is found by the next check. */
+  #noteState(): void {
+    try {
+      this.#readState = shown(statSync(this.#file));
+    } catch (error) {
+      this.#readState = codeOf(error) ?? 'unknown';
+    }
+  }
+
+  #apply(entries: readonly KeyEntry[]): void {
+    this.entries = entries;
+    this.shown = entries.map(shownEntry);
+    const peers = [...this.#known].filter(([, { rights }]) => rights.peer);
+    const known = new Map<string, Known>();
+    const byName = new Map<string, Known>();
+    const changed: string[] = [];
+    for (const entry of entries) {
+      const each = this.#byName.get(entry.name) ?? { name: entry.name, rights: { ...NOTHING } };
+      if (updateRights(each.rights, entry)) changed.push(entry.name);
+      for (const key of entry.publicKeys) known.set(key.toString('hex'), each);
+      byName.set(entry.name, each);
+    }
+    const gone = [...this.#known].filter(([id, each]) => known.get(id) !== each);
+    const dropped = [...this.#byName.values()].filter((each) => byName.get(each.name) !== each);
+    this.#known = known;
+    this.#byName = byName;
+    for (const { rights } of dropped) Object.assign(rights, NOTHING);
+    for (const watcher of this.watchers) {
+      for (const name of changed) watcher.changed(name);
+      for (const { name } of dropped) watcher.changed(name);
+      for (const [id] of gone) watcher.revoked(id);
+      for (const [id, { name }] of peers) {
+        if (known.get(id)?.rights.peer !== true) watcher.noPeer(name);
+      }
+    }
+  }
+}
+
+/** The same text for the same keys and rights, whatever their order and form in the file. */
+function shownEntry(entry: KeyEntry): string {
+  const { name, publicKeys, client, worker, peer, operator, quota } = entry;
+  const keys = publicKeys.map((key) => key.toString('hex')).sort();
+  return JSON.stringify([
+    name,
+    keys,
+    [...client].sort(),
+    [...worker].sort(),
+    peer,
+    operator,
+    quota,
+  ]);
+}
+
+async function stateOf(file: string): Promise<string> {
+  try {
+    return shown(await stat(file));
+  } catch (error) {
+    return codeOf(error) ?? 'unknown';
+  }
+}
+
+function shown({ ino, size, mtimeMs, ctimeMs }: Stats): string {
+  return `${ino} ${size} ${mtimeMs} ${ctimeMs}`;
+}
+
+/** Called when keys change. */
+export interface KeysWatcher {
+  /** The rights of the name have changed. */
+  changed(name: string): void;
+  /** Connections at that listener with this key, in hexadecimal, are no longer allowed. */
+  revoked(listener: number, publicKey: string): void;
+  /** Subscribers of the events with this key, in hexadecimal, are no longer allowed. */
+  subscriberRevoked(publicKey: string): void;
+  /** The same for the peers of the map. */
+  mapPeerRevoked(publicKey: string): void;
+  /** The key can no longer be the other node of the pair. */
+  noPeer(name: string): void;
+}
+
+/** Decides on keys that are in no file. */
+export interface Elsewhere {
+  verdict(publicKey: Buffer, address: string): Verdict;
+  rightsOf(name: string): Readonly<Rights>;
+}
+
+/** The keys of all listeners. */
+export class Keys {
+  readonly #files = new Map<string, KeysFile>();
+  readonly #log: Log;
+  /** By the index of the listener. */
+  readonly #ofListener: (KeysFile | undefined)[] = [];
+  readonly #curves: (ListenerCurve | undefined)[] = [];
+  elsewhere: Elsewhere | null = null;
+  /** The CURVE options of the pair's listener. */
+  readonly peerCurve: ListenerCurve | undefined;
+  /** The file of the pair's listener. */
+  #ofPeer: KeysFile | null = null;
+  /** The CURVE options of the events' listener. */
+  readonly eventsCurve: ListenerCurve | undefined;
+  #ofEvents: KeysFile | null = null;
+  /** The CURVE options of the map's ports. */
+  readonly mapCurve: ListenerCurve | undefined;
+  #ofMap: KeysFile | null = null;
+  /** The last digest and its input. */
+  #digested: { readonly of: readonly (readonly string[])[]; readonly digest: Buffer } | null = null;
+  #timer: NodeJS.Timeout | null = null;
+  #sharedReported: ReadonlySet<string> = new Set();
+
+  /** @throws ERR_CONFIG_FILE, ERR_CONFIG_INVALID if a keys file is invalid */
+  constructor({ broker, bstar, events, map, limits }: Config, log: Log) {
+    this.#log = log;
+    const quotas = Object.keys(limits.quotas);
+    for (const [index, listener] of broker.listen.entries()) {
+      if (listener.curve === undefined) continue;
+      const { curve } = listener;
+      const { keys, secretKeys } = withRemedy(MAKES.listener, () => ({
+        secretKeys: secretKeyFilesOf(curve).map(readSecretKey),
+        keys: this.#file(curve.keysFile, quotas),
+      }));
+      this.#ofListener[index] = keys;
+      this.#curves[index] = {
+        secretKeys,
+        authorise: (publicKey, address) => {
+          const name = keys.find(publicKey)?.name;
+          const verdict = name === undefined ? this.#ask(publicKey, address) : allowed(name);
+          if (verdict.kind !== 'allowed') return verdict;
+          const isIn = isAdmitted(this.rightsOf(index, verdict.name), listener);
+          return isIn ? verdict : { kind: 'refused' };
+        },
+      };
+    }
+    this.peerCurve = bstar.curve === null ? undefined : this.#ofPair(bstar.curve, quotas);
+    [this.eventsCurve, this.#ofEvents] = this.#withKeysOf(events.listen?.curve, quotas);
+    [this.mapCurve, this.#ofMap] = this.#withKeysOf(map.listen?.curve, quotas);
+    this.#warnOfSharedNames();
+  }
+
+  /** Of a port with keys of its own: its CURVE options and its keys file. */
+  #withKeysOf(
+    curve: ListenerCurveConfig | undefined,
+    quotas: readonly string[],
+  ): [ListenerCurve | undefined, KeysFile | null] {
+    if (curve === undefined) return [undefined, null];
+    const { keys, secretKeys } = withRemedy(MAKES.listener, () => ({
+      secretKeys: secretKeyFilesOf(curve).map(readSecretKey),
+      keys: this.#file(curve.keysFile, quotas),
+    }));
+    const authorise: ListenerCurve['authorise'] = (publicKey) => {
+      const name = keys.find(publicKey)?.name;
+      return name === undefined ? { kind: 'refused' } : allowed(name);
+    };
+    return [{ secretKeys, authorise }, keys];
+  }
+
+  /** The rights of a subscriber of the events. */
+  readonly subscriberRights = (name: string): Readonly<Rights> =>
+    this.#ofEvents?.rightsOf(name) ?? NOTHING;
+
+  /** The rights of a peer of the map. */
+  readonly mapRights = (name: string): Readonly<Rights> => this.#ofMap?.rightsOf(name) ?? NOTHING;
+
+  #ask(publicKey: Buffer, address: string): Verdict {
+    return this.elsewhere?.verdict(publicKey, address) ?? { kind: 'refused' };
+  }
+
+  /** Each is reported once, until it is corrected. */
+  #warnOfSharedNames(): void {
+    const files = new Set(this.#ofListener.filter((keys) => keys !== undefined));
+    const problems = sharedNames([...files].map(({ entries }) => entries));
+    const reported = new Set<string>();
+    for (const problem of problems) {
+      const { place, path: name } = problem;
+      const line = problemLine(problem);
+      reported.add(line);
+      if (!this.#sharedReported.has(line)) {
+        this.#log.warn({ event: 'keys.shared', name, place }, line);
+      }
+    }
+    this.#sharedReported = reported;
+  }
+
+  /** Whether a keys file has an entry with that name. */
+  has(name: string): boolean {
+    return [...this.#files.values()].some((keys) => keys.has(name));
+  }
+
+  #file(path: string, quotas: readonly string[]): KeysFile {
+    const known = this.#files.get(path) ?? new KeysFile(path, quotas, this.#log);
+    this.#files.set(path, known);
+    return known;
+  }
+
+  #ofPair({ secretKeyFile, keysFile }: CurveConfig, quotas: readonly string[]): ListenerCurve {
+    const { keys, secretKey } = withRemedy(MAKES.pair, () => ({
+      secretKey: readSecretKey(secretKeyFile),
+      keys: this.#file(keysFile, quotas),
+    }));
+    this.#ofPeer = keys;
+    return {
+      secretKeys: [secretKey],
+      authorise: (publicKey) => {
+        const known = keys.find(publicKey);
+        const isIn = known?.rights.peer === true;
+        return isIn ? { kind: 'allowed', name: known.name } : { kind: 'refused' };
+      },
+    };
+  }
+
+  /** The CURVE options of a listener, for the transport. */
+  curveOf(listener: number): ListenerCurve | undefined {
+    return this.#curves[listener];
+  }
+
+  readonly rightsOf = (listener: number, name: string): Readonly<Rights> => {
+    const keys = this.#ofListener[listener];
+    if (keys?.has(name) === true) return keys.rightsOf(name);
+    return (keys === undefined ? null : this.elsewhere?.rightsOf(name)) ?? NOTHING;
+  };
+
+  /** Digest of all allowed keys and their rights: equal on both nodes of a pair if these are. */
+  get digest(): Buffer {
+    // Subscribers of the events do not follow a failover: each node has its own.
+    const files = [...this.#files.values()].filter((file) => !this.#isOnlyOfEvents(file));
+    const shown = files.map((file) => file.shown);
+    if (
+      this.#digested === null ||
+      shown.some((list, index) => list !== this.#digested?.of[index])
+    ) {
+      const all = [...new Set(shown.flat())].sort();
+      const digest = createHash('sha256').update(JSON.stringify(all)).digest();
+      this.#digested = { of: shown, digest: digest.subarray(0, DIGEST_BYTES) };
+    }
+    return this.#digested.digest;
+  }
+
+  #isOnlyOfEvents(file: KeysFile): boolean {
+    const others = [this.#ofPeer, this.#ofMap, ...this.#ofListener];
+    return file === this.#ofEvents && !others.includes(file);
+  }
+
+  /** Checks the files periodically from now on. */
+  watch(watcher: KeysWatcher): void {
+    if (this.#files.size === 0) return;
+    for (const keys of this.#files.values()) {
+      keys.watchers.push({
+        changed: (name) => {
+          watcher.changed(name);
+        },
+        revoked: (publicKey) => {
+          for (const [listener, each] of this.#ofListener.entries()) {
+            if (each === keys) watcher.revoked(listener, publicKey);
+          }
+          if (keys === this.#ofEvents) watcher.subscriberRevoked(publicKey);
+          if (keys === this.#ofMap) watcher.mapPeerRevoked(publicKey);
+        },
+        noPeer: (name) => {
+          if (keys === this.#ofPeer) watcher.noPeer(name);
+        },
+      });
+    }
+    this.#timer = setTimeout(this.#look, LOOK_MS);
+  }
+
+  /** SIGHUP: reads the files again, with the current quotas. */
+  reread({ limits }: Config): void {
+    const quotas = Object.keys(limits.quotas);
+    for (const keys of this.#files.values()) keys.reread(quotas);
+    this.#warnOfSharedNames();
+  }
+
+  /**
+   * SIGHUP: the listeners' secret keys, as their files are now.
+   * @throws ERR_CONFIG_FILE
+   */
+  secretKeysOf(listeners: readonly ListenerConfig[]): ReadonlyMap<number, readonly Buffer[]> {
+    const keys = new Map<number, readonly Buffer[]>();
+    for (const [index, { curve }] of listeners.entries()) {
+      if (curve !== undefined) keys.set(index, secretKeyFilesOf(curve).map(readSecretKey));
+    }
+    return keys;
+  }
+
+  /** The same for `events.listen` or `map.listen`. @throws ERR_CONFIG_FILE */
+  secretKeysAt({ listen }: Config['events' | 'map']): readonly Buffer[] | null {
+    return listen?.curve === undefined ? null : secretKeyFilesOf(listen.curve).map(readSecretKey);
+  }
+
+  close(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+  }
+
+  readonly #look = (): void => {
+    void Promise.all([...this.#files.values()].map((keys) => keys.look())).then((read) => {
+      if (read.includes(true)) this.#warnOfSharedNames();
+      if (this.#timer !== null) this.#timer = setTimeout(this.#look, LOOK_MS);
+    });
+  };
+}
+
+const MAKES = {
+  listener: '`majordomo serve --init`, with the same options, creates the missing files',
+  pair: '`majordomo keygen --pair DIR` creates the files of both nodes',
+} as const;
+
+/** Adds to the error about a missing file the command that makes it. */
+function withRemedy<T>(how: string, read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    const cause = typeof error === 'object' && error !== null && 'cause' in error && error.cause;
+    if (codeOf(cause) !== 'ENOENT') throw error;
+    const message = `${messageOf(error)}; ${how}`;
+    throw new MajordomoError('ERR_CONFIG_FILE', message, { cause: error });
+  }
+}
+
+function allowed(name: string): Verdict {
+  return { kind: 'allowed', name };
+}
+
+/** libzmq does not report who sent a message: every allowed key has all rights of the listener. */
+function isAdmitted(rights: Rights, listener: ListenerConfig): boolean {
+  if (listener.transport !== 'libzmq') return true;
+  return ROLES.every(
+    (role) =>
+      rights[role].isAll || listener[role].every((glob) => rights[role].patterns.includes(glob)),
+  );
+}

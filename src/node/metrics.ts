@@ -1,0 +1,73 @@
+/** The metrics of this node: the sources of their values. */
+import type { Broker } from '../broker/broker.js';
+import type { Config } from '../config/config.js';
+import { monotonicMs } from '../core/clock.js';
+import type { Holdings } from '../core/holdings.js';
+import { packageVersion } from '../core/version.js';
+import { LoopLag } from '../admin/metrics/loop-lag.js';
+import type { FleetSource } from '../extensions/fleet/metrics.js';
+import type { MapSource } from '../extensions/map/metrics.js';
+import type { MetricSources } from '../admin/metrics/metrics.js';
+import type { StreamSource } from '../extensions/events/metrics.js';
+import type { TitanicSource } from '../admin/metrics/titanic-metrics.js';
+import type { NodeHealth } from './health.js';
+import type { PairView } from './pair-view.js';
+import { NodeTimeSeries } from './time-series.js';
+import { STANDALONE_FACTS } from './standalone.js';
+
+export class NodeMetrics {
+  /** The sources of the metrics page. */
+  readonly sources: MetricSources;
+  readonly timeSeries: NodeTimeSeries;
+  /** Set once stored requests are available. */
+  titanic: TitanicSource | null = null;
+  /** Set once the events are published. */
+  stream: StreamSource | null = null;
+  /** Set once there is a map. */
+  map: MapSource | null = null;
+  /** Set once the node is in a fleet. */
+  fleet: FleetSource | null = null;
+  readonly #lag = new LoopLag();
+
+  /**
+   * @param holdings what is held for peers
+   * @param pair `null`: a standalone node
+   * @param startedAt monotonic milliseconds
+   */
+  constructor(
+    config: Config,
+    broker: Broker,
+    holdings: Holdings,
+    health: NodeHealth,
+    pair: Pick<PairView, 'facts'> | null,
+    startedAt: number,
+  ) {
+    const loopLagMs = (): number => this.#lag.mostMs;
+    const titanic = (): TitanicSource | null => this.titanic;
+    this.sources = {
+      node: config.node.name,
+      version: packageVersion(),
+      uptimeMs: () => monotonicMs() - startedAt,
+      wall: () => Date.now(),
+      isReady: () => health.now.notReady === null,
+      degraded: () => health.now.degraded.map(({ code }) => code),
+      loopLagMs,
+      broker,
+      holdings,
+      titanic,
+      pair: () => pair?.facts ?? STANDALONE_FACTS,
+      stream: () => this.stream,
+      map: () => this.map,
+      fleet: () => this.fleet,
+    };
+    const services = (): number => broker.listing.serviceCount;
+    this.timeSeries = new NodeTimeSeries(config, { broker, titanic, loopLagMs, services });
+    broker.counters.requests.services.most = config.metrics.services;
+    broker.listing.setFigures(this.timeSeries.figures());
+  }
+
+  close(): void {
+    this.timeSeries.close();
+    this.#lag.close();
+  }
+}

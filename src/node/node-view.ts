@@ -1,0 +1,70 @@
+/** The data about this node for HTTP: from the broker's state, one bounded page at a time. */
+import type { Broker } from '../broker/broker.js';
+import { type ListPage, type Position, START } from '../broker/listing.js';
+import { monotonicMs } from '../core/clock.js';
+import { MajordomoError } from '../core/errors.js';
+import type { Page } from '../admin/api/words.js';
+import type { NodeView } from '../admin/ports.js';
+import type { NodeStatus, ServiceStatus } from '../wire/mmi.js';
+import type { NodeHealth } from './health.js';
+
+/** @param status what `mmi.broker` reports, and the endpoints; `now` is monotonic milliseconds */
+export function nodeView(
+  broker: Broker,
+  health: NodeHealth,
+  status: (now: number) => NodeStatus,
+): NodeView {
+  const { listing } = broker;
+  return {
+    health: () => health.now,
+    status: () => status(monotonicMs()),
+    services: ({ cursor, limit, service, state }) =>
+      shown(
+        listing.services(
+          position(cursor),
+          limit,
+          service,
+          (status) => state === null || isIn(state, status),
+          monotonicMs(),
+        ),
+      ),
+    workers: ({ cursor, limit, service, state }) =>
+      shown(
+        listing.workers(
+          position(cursor),
+          limit,
+          service,
+          (worker) => state === null || worker.state === state,
+          monotonicMs(),
+        ),
+      ),
+  };
+}
+
+/** `unserved`: requests wait, plain or stored, and there is no worker. */
+function isIn(
+  state: string,
+  { workersWaiting, workersBusy, queued, durable }: ServiceStatus,
+): boolean {
+  const isServed = workersWaiting + workersBusy > 0;
+  if (state === 'served') return isServed;
+  return !isServed && queued + (durable?.pending ?? 0) > 0;
+}
+
+const CURSOR = /^(\d{1,9})\.(\d{1,15})$/;
+
+function position(cursor: string | null): Position {
+  if (cursor === null) return START;
+  const [, service, worker] = CURSOR.exec(cursor) ?? [];
+  if (service !== undefined && worker !== undefined) {
+    return { service: Number(service), worker: Number(worker) };
+  }
+  const parameter = { parameter: 'cursor' };
+  throw new MajordomoError('ERR_HTTP_PARAMETER', 'cursor: not a cursor from a list', {
+    details: parameter,
+  });
+}
+
+function shown<Item>({ items, next }: ListPage<Item>): Page<Item> {
+  return { items, next: next === null ? null : `${next.service}.${next.worker}` };
+}

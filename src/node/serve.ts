@@ -1,0 +1,121 @@
+/** The `majordomo serve` process: signals, exit statuses, and the message about a failure. */
+import type { Loaded } from '../config/io/load.js';
+import { codeOf, messageOf } from '../core/errors.js';
+import { EXIT, EXIT_SIGNALLED, exitStatusOf, type ExitStatus } from '../core/exit.js';
+import { createLog, type Log } from '../admin/log/log.js';
+import { type Daemon, startDaemon } from './daemon.js';
+import { type Supervisor, superviseBy } from './io/supervisor.js';
+
+/** The command line of `majordomo serve`. */
+export interface ServeOrder {
+  readonly loaded: Loaded;
+  /** Reads the configuration again (SIGHUP). */
+  readonly reload: () => Loaded;
+  /** `--new-store` */
+  readonly isNewStore: boolean;
+}
+
+/**
+ * Runs the daemon until SIGTERM or SIGINT.
+ * @param ready called once clients are served
+ * @returns the exit status
+ */
+export async function serve(
+  { loaded, reload, isNewStore }: ServeOrder,
+  ready: (daemon: Daemon) => void,
+): Promise<ExitStatus> {
+  const { level, format } = loaded.config.log;
+  const log = await createLog(level, format, process.stdout.isTTY);
+  dieOnBugs(log);
+  warnOf(loaded, log);
+  // Set up before the start: a signal during it ends the process as at any other time.
+  const stop = { isDue: false };
+  const stopped = stopRequested(log, stop);
+  const supervisor = superviseBy(process.env, log);
+  let daemon: Daemon | null = null;
+  const rereads = { due: false };
+  process.on('SIGHUP', () => {
+    // The handler stays, since without it SIGHUP ends the process; but rereading would delay the
+    // end.
+    if (stop.isDue) return;
+    if (daemon === null) rereads.due = true;
+    else reread(daemon, reload, supervisor, log);
+  });
+  try {
+    daemon = await startDaemon(loaded, isNewStore, log, (error) => {
+      // Nothing more may be acknowledged, so the process ends at once.
+      process.exit(reportFailure(error, log));
+    });
+  } catch (error) {
+    return reportFailure(error, log);
+  }
+  ready(daemon);
+  supervisor.ready(daemon);
+  if (rereads.due && !stop.isDue) reread(daemon, reload, supervisor, log);
+  await stopped;
+  supervisor.stopping();
+  await daemon.stop();
+  await log.close();
+  // Otherwise Node removes its signal handlers first, and a SIGHUP ends the process instead.
+  process.once('exit', () => process.exit());
+  return EXIT.done;
+}
+
+/** Logs why the process ends. Returns its exit status. */
+function reportFailure(error: unknown, log: Log): ExitStatus {
+  const code = codeOf(error) ?? 'ERR_INTERNAL';
+  log.fatal({ event: 'broker.failed', code }, messageOf(error));
+  log.flush();
+  process.stderr.write(`majordomo: ${messageOf(error)}\n`);
+  return exitStatusOf(error);
+}
+
+/** Resolves at the first SIGTERM or SIGINT; the second ends the process at once. */
+function stopRequested(log: Log, stop: { isDue: boolean }): Promise<void> {
+  return new Promise((resolve) => {
+    for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+      process.on(signal, () => {
+        if (stop.isDue) {
+          log.flush();
+          process.exit(EXIT_SIGNALLED[signal]);
+        }
+        stop.isDue = true;
+        resolve();
+      });
+    }
+  });
+}
+
+function reread(daemon: Daemon, reload: () => Loaded, supervisor: Supervisor, log: Log): void {
+  supervisor.reloading();
+  try {
+    const loaded = reload();
+    warnOf(loaded, log);
+    daemon.reconfigure(loaded.config);
+  } catch (error) {
+    log.error(
+      { event: 'config.refused', code: codeOf(error) },
+      `the configuration was not applied: ${messageOf(error)}`,
+    );
+  }
+  supervisor.reloaded();
+}
+
+function warnOf(loaded: Loaded, log: Log): void {
+  for (const { place, path, message } of loaded.warnings) {
+    log.warn({ event: 'config.ignored', place, path }, `${path}: ${message}`);
+  }
+}
+
+/** An unexpected error is a bug: log all that is known about it, and exit. */
+function dieOnBugs(log: Log): void {
+  const die = (error: unknown): void => {
+    const stack =
+      typeof error === 'object' && error !== null && 'stack' in error ? error.stack : undefined;
+    log.fatal({ event: 'broker.crashed', stack }, `internal error: ${messageOf(error)}`);
+    log.flush();
+    process.exit(EXIT.internal);
+  };
+  process.on('uncaughtException', die);
+  process.on('unhandledRejection', die);
+}

@@ -1,0 +1,284 @@
+/** Titanic in this process: the machine, its store, and its turns in the broker's loop. */
+import { join } from 'node:path';
+
+import type { Broker } from '../broker/broker.js';
+import type { BrokerLoop } from '../broker/io/loop.js';
+import type { PairEvents } from '../bstar/events.js';
+import type { Config } from '../config/config.js';
+import { MajordomoError } from '../core/errors.js';
+import { isPostgres } from '../core/postgres-url.js';
+import { secureRandom } from '../core/random.js';
+import type { MapMachine } from '../extensions/map/machine/map-machine.js';
+import type { MapReplica, MapStoreReads } from '../store/map-replica.js';
+import type { StoreNews } from '../store/sqlite/file/known-store.js';
+import type { LogReport } from '../store/sqlite/file/log-watch.js';
+import type { AsideNews } from '../store/thread/opening.js';
+import { openPostgresQueries } from '../extensions/postgres/postgres-queries.js';
+import { openSqliteQueries } from '../store/sqlite/queries/sqlite-queries.js';
+import type { ClosableQueries } from '../store/thread/thread-queries.js';
+import { openSqliteStore } from '../store/sqlite/sqlite-store.js';
+import type { TitanicEvent, TitanicEvents } from '../titanic/machine/events.js';
+import type { OperatorApi } from '../titanic/operator/operator-api.js';
+import { Operator } from '../titanic/operator/operator.js';
+import { Replication } from '../bstar/replication/replication.js';
+import { Standalone } from '../bstar/replication/standalone.js';
+import { packHint, unpackHint } from '../store/hint-codec.js';
+import type { Recovered, Store } from '../store/store.js';
+import type { TitanicClaims } from '../titanic/machine/context.js';
+import type { Replica } from '../titanic/machine/replica.js';
+import type { TitanicCounters } from '../titanic/machine/counters.js';
+import { Titanic } from '../titanic/machine/titanic.js';
+import { awake, operatorApiOf } from './operator-api.js';
+import type { InternalClients } from './internal-clients.js';
+import { StoreReports } from './store-reports.js';
+import { type DatabaseView, openDatabase } from './database.js';
+import { StoreClock } from './store-clock.js';
+import { SYSTEM_TIME, type Time } from './turns.js';
+
+/** Where a map keeps its records: beside the requests. */
+export interface MapKeeping {
+  readonly replica: MapReplica;
+  readonly store: MapStoreReads;
+  /** The highest epoch of any record in the store; 0: there is none. */
+  readonly epochMax: number;
+  /** When the store was opened; see `MapStoreEvents.mapTombstones`. */
+  readonly tombstoneBytes: number;
+  /** From now on, this machine is told what becomes of its changes. Called before it is opened. */
+  serve(machine: MapMachine): void;
+}
+
+export interface TitanicHost {
+  readonly titanic: Titanic;
+  /** `null`: the store belongs to no pair. */
+  readonly replication: Replication | null;
+  /** `null`: a database keeps no map. */
+  readonly map: MapKeeping | null;
+  /** The clock of what is stored. */
+  readonly time: Time;
+  /** `null`: the store is a file. */
+  readonly database: DatabaseView | null;
+  /** Takes hints of other brokers; `null`: the store is a file. */
+  readonly hinted: ((content: Buffer) => void) | null;
+  /** The API for operators. */
+  readonly operatorApi: OperatorApi;
+  /** Called before the broker drains: bulk commands stop. */
+  quiesce(): void;
+  /** Called after the broker has drained: completes what is in progress on disk. */
+  close(): Promise<void>;
+}
+
+/** What Titanic depends on. */
+export interface TitanicDeps {
+  readonly config: Config;
+  readonly dataDir: string;
+  /** Allows a store other than the one that the directory remembers. */
+  readonly isNewStore: boolean;
+  /** The file of the configuration; `null`: there is none. */
+  readonly configFile: string | null;
+  readonly broker: Broker;
+  readonly loop: BrokerLoop;
+  /** Titanic takes the place of the keeper. */
+  readonly clients: InternalClients;
+  readonly events: TitanicEvents;
+  /** `null`: nothing is replicated. */
+  readonly pairEvents: PairEvents | null;
+  /** The store can no longer be trusted: the process must end. */
+  readonly fatal: (error: MajordomoError) => void;
+  /** Sends hints to the other brokers of a shared store; `null`: the store does that. */
+  readonly hint: ((content: Buffer) => void) | null;
+}
+
+/**
+ * Opens the store and connects Titanic to the broker. Resolves when all pending requests are known;
+ * in a pair Titanic is inactive until the pair activates it.
+ * @throws the store's errors
+ */
+export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHost> {
+  if (isPostgres(deps.config.titanic.store)) return await startInDatabase(deps);
+  const { config, dataDir, isNewStore, loop, events, pairEvents, fatal } = deps;
+  const wake = (): void => {
+    loop.wake();
+  };
+  const reports = new StoreReports(wake, SYSTEM_TIME, fatal);
+  const file = join(dataDir, config.titanic.file);
+  const log = new StoreLog(events);
+  const open = openSqliteStore(file, {
+    isNewStore,
+    isPaired: pairEvents !== null,
+    news: (news) => {
+      if ('how' in news) events.emit(eventOf(news));
+      else log.told(news);
+    },
+  });
+  const { store, recovered } = await open(reports);
+  if (pairEvents !== null && !recovered.isNumbered) {
+    await store.close();
+    const text = 'the disk is full: a node of a pair that cannot write does not start';
+    throw new MajordomoError('ERR_TITANIC_FULL', `store ${file}: ${text}`);
+  }
+  const replication =
+    pairEvents === null
+      ? null
+      : new Replication(config.titanic.replication, store, recovered, pairEvents);
+  const standalone = new Standalone(store, recovered.firstTransaction);
+  const titanic = titanicOn(store, recovered, replication ?? standalone, deps);
+  reports.titanic = titanic;
+  log.serve(titanic.counters);
+  replication?.serve(titanic);
+  if (replication === null) await restore(titanic, reports, store);
+  return {
+    titanic,
+    replication,
+    time: SYSTEM_TIME,
+    database: null,
+    hinted: null,
+    map: {
+      replica: replication?.map ?? standalone.mapIn(store),
+      store,
+      epochMax: recovered.mapEpochMax,
+      tombstoneBytes: recovered.mapTombstoneBytes,
+      serve: (machine) => {
+        reports.map = machine;
+        replication?.serveMap(machine);
+      },
+    },
+    ...operated(titanic, store, openSqliteQueries(file), loop),
+  };
+}
+
+/** The same, with the store in a database. */
+async function startInDatabase(deps: TitanicDeps): Promise<TitanicHost> {
+  const { loop, fatal, hint } = deps;
+  const wake = (): void => {
+    loop.wake();
+  };
+  const clock = new StoreClock();
+  const reports = new StoreReports(wake, clock, fatal);
+  const database = await openDatabase({ ...deps, wake, clock }, reports);
+  const { store, recovered, replica, place } = database;
+  const claims: TitanicClaims = {
+    claim: (...order) => {
+      store.claim(...order);
+    },
+    listSchedules: (...order) => {
+      store.listSchedules(...order);
+    },
+    hint: (told) => {
+      if (hint === null) store.hint(told);
+      else hint(packHint(told));
+    },
+  };
+  const titanic = titanicOn(store, recovered, replica, deps, clock, claims);
+  database.serve(titanic);
+  reports.titanic = titanic;
+  await restore(titanic, reports, store);
+  return {
+    titanic,
+    replication: null,
+    map: null,
+    time: clock,
+    database: database.view,
+    hinted: (content) => {
+      const told = unpackHint(content);
+      if (told === null) return;
+      reports.arrived();
+      reports.hinted(told);
+    },
+    ...operated(titanic, store, openPostgresQueries(place), loop),
+  };
+}
+
+/** Connects Titanic, with what an open store contains, to the broker. */
+function titanicOn(
+  store: Store,
+  recovered: Recovered,
+  replica: Replica,
+  { config, broker, clients, events }: TitanicDeps,
+  time: Time = SYSTEM_TIME,
+  claims: TitanicClaims | null = null,
+): Titanic {
+  const { services: counted } = broker.counters.requests;
+  const titanic = new Titanic(
+    config.titanic,
+    store,
+    replica,
+    events,
+    secureRandom,
+    counted,
+    claims,
+  );
+  titanic.counted(recovered.counts);
+  titanic.setTime(time.now(), time.wall());
+  broker.host(titanic);
+  clients.keeper = titanic;
+  return titanic;
+}
+
+/** What operators can do with it, and its end. */
+function operated(
+  titanic: Titanic,
+  store: Store,
+  queries: ClosableQueries,
+  loop: BrokerLoop,
+): Pick<TitanicHost, 'operatorApi' | 'quiesce' | 'close'> {
+  const operator = new Operator(titanic.operatorHost(), awake(queries, loop));
+  return {
+    operatorApi: operatorApiOf(operator, loop),
+    quiesce: () => {
+      operator.stop();
+    },
+    close: async () => {
+      await queries.close();
+      await store.close();
+    },
+  };
+}
+
+/** Passes on what is told of the log of a store file. */
+class StoreLog {
+  readonly #events: TitanicEvents;
+  #counters: TitanicCounters | null = null;
+  #last: LogReport = { logBytes: 0, heldBy: null };
+
+  constructor(events: TitanicEvents) {
+    this.#events = events;
+  }
+
+  serve(counters: TitanicCounters): void {
+    this.#counters = counters;
+    counters.store.logBytes = this.#last.logBytes;
+  }
+
+  told(report: LogReport): void {
+    const before = this.#last.heldBy;
+    this.#last = report;
+    const { logBytes, heldBy } = report;
+    if (this.#counters !== null) this.#counters.store.logBytes = logBytes;
+    if (heldBy === before) return;
+    if (heldBy === null) this.#events.emit({ name: 'store.log_freed' });
+    else this.#events.emit({ name: 'store.log_held', by: heldBy, bytes: logBytes });
+  }
+}
+
+function eventOf(news: StoreNews | AsideNews): TitanicEvent {
+  if (news.how === 'set-aside') return { name: 'store.set_aside', text: news.text };
+  const { how, id, aside } = news;
+  switch (how) {
+    case 'made':
+    case 'found':
+      return { name: 'store.known', how, id };
+    case 'anew':
+      return { name: 'store.renewed', id, aside };
+    case 'kept':
+      return { name: 'store.kept', id };
+  }
+}
+
+async function restore(titanic: Titanic, reports: StoreReports, store: Store): Promise<void> {
+  try {
+    await reports.restore(titanic);
+  } catch (error) {
+    await store.close();
+    throw error;
+  }
+}

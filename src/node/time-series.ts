@@ -1,0 +1,60 @@
+/** The last ten minutes of this node: its numbers, their clocks and the timer. */
+import type { FigureSource } from '../broker/listing.js';
+import type { Config } from '../config/config.js';
+import { monotonicMs } from '../core/clock.js';
+import { escapeName } from '../core/escape.js';
+import type { SampleBlock, TimeSeries as TimeSeriesPort } from '../admin/ports.js';
+import { TimeSeries, type TimeSeriesSources, SAMPLE_EVERY_MS } from '../admin/metrics/time-series.js';
+import { serviceFigures } from '../admin/metrics/service-figures.js';
+
+interface NodeSources extends TimeSeriesSources {
+  services(): number;
+}
+
+export class NodeTimeSeries implements TimeSeriesPort {
+  readonly startedAt: string = new Date().toISOString();
+  readonly peerEndpoint: string | null;
+  readonly #sources: NodeSources;
+  readonly #series: TimeSeries;
+  readonly #timer: NodeJS.Timeout;
+
+  constructor({ bstar }: Config, sources: NodeSources) {
+    this.peerEndpoint = bstar.peer;
+    this.#sources = sources;
+    this.#series = new TimeSeries(sources, monotonicMs());
+    this.#timer = setInterval(() => {
+      this.#series.sample(monotonicMs(), Date.now());
+    }, SAMPLE_EVERY_MS).unref();
+  }
+
+  present(): ReturnType<TimeSeriesPort['present']> {
+    const titanic = this.#sources.titanic();
+    const services = this.#sources.services();
+    if (titanic === null) return { services, stored: null };
+    const { counts, delivered } = titanic;
+    const pending = Math.max(0, counts.pending - delivered);
+    const { replied, dead, bytes } = counts;
+    return { services, stored: { pending, dispatched: delivered, replied, dead, bytes } };
+  }
+
+  samples(since: number): SampleBlock {
+    return this.#series.samples(since);
+  }
+
+  historyOf(service: Buffer, since: number): ReturnType<TimeSeriesPort['historyOf']> {
+    return this.#series.historyOf(escapeName(service), since);
+  }
+
+  /** The figures that lists show of a service besides its workers. */
+  figures(): FigureSource {
+    return serviceFigures({
+      timeSeries: this.#series,
+      now: monotonicMs,
+      stored: (service) => this.#sources.titanic()?.durableOf(service, Date.now()) ?? null,
+    });
+  }
+
+  close(): void {
+    clearInterval(this.#timer);
+  }
+}

@@ -1,0 +1,139 @@
+import { describe, expect, it } from '@jest/globals';
+
+import { escapeName, unescapeName } from '../../../../src/core/escape.js';
+import { Front, type Head, type Reception } from '../../../../src/admin/http/front.js';
+import { Guard } from '../../../../src/admin/http/guard.js';
+import type { Access, Route } from '../../../../src/admin/http/route.js';
+import { Router } from '../../../../src/admin/http/router.js';
+
+const TOKEN = 'sixteen-letters-or-more';
+const READ_TOKEN = 'another-one-that-reads';
+
+function route(method: 'GET' | 'POST', path: string, access: Access = 'open'): Route {
+  const answer = { status: 200, type: 'text/plain', body: path, headers: {} };
+  return { method, path, access, parameters: ['limit'], handle: () => answer };
+}
+
+const ROUTES = [
+  route('GET', '/read', 'reader'),
+  route('POST', '/change', 'changer'),
+  route('GET', '/hold', 'holder'),
+  route('GET', '/things/{id}'),
+  route('POST', '/things/{id}/retry'),
+  route('POST', '/things/retry'),
+  route('GET', '/both'),
+  route('POST', '/both'),
+];
+
+function receive(head: Partial<Head>, isLoopback = true): Reception {
+  const trust = {
+    token: TOKEN,
+    readToken: READ_TOKEN,
+    readsOpenly: isLoopback,
+    checksHost: isLoopback,
+  };
+  const front = new Front(new Router(ROUTES), new Guard(trust));
+  const host = 'localhost';
+  const usual = { method: 'GET', target: '/', httpVersion: '1.1', host };
+  return front.receive({ ...usual, authorization: undefined, ...head });
+}
+
+/** The path and the parts of an admitted request, or the status of a refused one. */
+function found(head: Partial<Head>, isLoopback = true): unknown {
+  const reception = receive(head, isLoopback);
+  if (reception.kind === 'refused') return reception.answer.status;
+  return [reception.admitted.route.path, reception.admitted.parts];
+}
+
+describe('the front of the server', () => {
+  it('finds a route by method and path, with the values of its names', () => {
+    expect(found({ target: '/things/7' })).toEqual(['/things/{id}', { id: '7' }]);
+    expect(found({ target: '/things/a%2Fb' })).toEqual(['/things/{id}', { id: 'a/b' }]);
+    const post = { method: 'POST', target: '/things/7/retry' };
+    expect(found(post)).toEqual(['/things/{id}/retry', { id: '7' }]);
+    expect(found({ target: '/things/' })).toBe(404);
+    expect(found({ target: '/things/7/8' })).toBe(404);
+    expect(found({ target: '/things/%ff' })).toBe(400);
+  });
+
+  it('handles HEAD as GET, and lists the methods of a path', () => {
+    expect(found({ method: 'HEAD', target: '/both' })).toEqual(['/both', {}]);
+    const reception = receive({ method: 'PUT', target: '/both' });
+    expect(reception).toMatchObject({
+      answer: { status: 405, headers: { allow: 'GET, HEAD, POST' } },
+    });
+    expect(found({ method: 'get', target: '/both' })).toBe(405);
+  });
+
+  it('checks the token before the parameters, and says nothing about them without it', () => {
+    expect(found({ method: 'POST', target: '/change?x=1' })).toBe(401);
+    const authorization = `Bearer ${TOKEN}`;
+    expect(found({ method: 'POST', target: '/change?x=1', authorization })).toBe(400);
+    expect(found({ target: '/read' }, false)).toBe(401);
+    expect(found({ target: '/read', authorization }, false)).toEqual(['/read', {}]);
+    expect(found({ target: '/read', authorization: 'Bearer wrong' }, false)).toBe(401);
+    expect(found({ target: '/both' }, false)).toEqual(['/both', {}]);
+  });
+
+  it('answers what is open without a Host header, which HTTP/1.1 needs for all else', () => {
+    const host = undefined;
+    const authorization = `Bearer ${TOKEN}`;
+    expect(found({ target: '/both', host })).toEqual(['/both', {}]);
+    for (const checksHost of [true, false]) {
+      expect(found({ target: '/read', host, authorization }, checksHost)).toBe(400);
+    }
+    expect(found({ target: '/read', host, httpVersion: '1.0', authorization }, false)).toEqual([
+      '/read',
+      {},
+    ]);
+  });
+
+  it.each(['', 'mq.example.org', 'evil.example:80'])(
+    'answers what is open whatever the Host header is, and nothing else: %s',
+    (host) => {
+      expect(found({ target: '/both', host })).toEqual(['/both', {}]);
+      expect(found({ target: '/read', host, authorization: `Bearer ${TOKEN}` })).toBe(403);
+      expect(found({ method: 'PUT', target: '/read', host })).toBe(403);
+      expect(found({ target: '/read', host, authorization: `Bearer ${TOKEN}` }, false)).toEqual([
+        '/read',
+        {},
+      ]);
+    },
+  );
+
+  it('refuses a wrong token wherever tokens count, and a read-only one for changes', () => {
+    const standing = (target: string, token: string | null, method = 'GET'): unknown => {
+      const authorization = token === null ? undefined : `Bearer ${token}`;
+      const reception = receive({ method, target, authorization });
+      return reception.kind === 'refused' ? reception.answer.status : reception.admitted.standing;
+    };
+    expect([null, READ_TOKEN, TOKEN, 'wrong'].map((token) => standing('/read', token))).toEqual([
+      'anyone',
+      'reader',
+      'changer',
+      401,
+    ]);
+    expect([null, READ_TOKEN, TOKEN, 'wrong'].map((token) => standing('/hold', token))).toEqual([
+      401,
+      'reader',
+      'changer',
+      401,
+    ]);
+    const change = (token: string | null): unknown => standing('/change', token, 'POST');
+    expect([null, READ_TOKEN, TOKEN, 'wrong'].map(change)).toEqual([401, 403, 'changer', 401]);
+    expect(standing('/both', 'wrong')).toBe('anyone');
+  });
+});
+
+describe('service names in URLs (D3)', () => {
+  it('decode to the same bytes', () => {
+    const bytes = Buffer.from(Array.from({ length: 256 }, (_, n) => n));
+    expect(unescapeName(escapeName(bytes))).toEqual(bytes);
+  });
+
+  it('need no escapes, except for %', () => {
+    expect(unescapeName('grün')).toEqual(Buffer.from('grün'));
+    expect(unescapeName('gr%c3%BCn')).toEqual(Buffer.from('grün'));
+    for (const wrong of ['100%', '%4', '%zz', 'a%%20']) expect(unescapeName(wrong)).toBeNull();
+  });
+});
