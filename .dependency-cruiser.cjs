@@ -289,13 +289,23 @@ const rooms = [
     name: 'extensions-are-private',
     severity: 'error',
     comment:
-      'Only the node knows which extensions there are, and commands that open one; the SDK opens sockets of extensions/libzmq.',
+      'Extensions are attached by their list, which `serve` hands to the node; only commands open one. Describe what the node needs in node/extension.ts. (The SDK dials with extensions/libzmq.)',
     from: {
       path: '^src/',
-      pathNot: [EXTENSIONS, room('node', 'cli', 'admin'), '^src/sdk/dials\\.ts$'],
+      pathNot: [EXTENSIONS, room('cli'), '^src/sdk/dials\\.ts$'],
     },
     to: { path: EXTENSIONS },
   },
+  mayImport(
+    'broker',
+    [room('core', 'wire')],
+    'broker imports core, wire and its own files only. Describe what it needs of others as an interface in broker/ports.ts; the node plugs it in.',
+  ),
+  mayImport(
+    'stream',
+    [room('core', 'wire')],
+    'stream imports core and wire only: it copies messages to subscribers. What is published, and who may subscribe, is told to it by an extension or the SDK.',
+  ),
   {
     name: 'extension-machine-imports',
     severity: 'error',

@@ -11,7 +11,8 @@ import type { BrokerEvent, BrokerEvents } from '../src/broker/events.js';
 import { monotonicMs } from '../src/core/clock.js';
 import { Frames } from '../src/core/frames.js';
 import { EventFeed } from '../src/admin/http/event-feed.js';
-import { EventLog, levelOf } from '../src/admin/log/event-log.js';
+import { EventLog } from '../src/admin/log/event-log.js';
+import { KERNEL_LINES } from '../src/admin/log/kernel-lines.js';
 import type { Log } from '../src/admin/log/log.js';
 import { tee } from '../src/admin/log/tee.js';
 import { Throttle } from '../src/admin/log/throttle.js';
@@ -46,10 +47,10 @@ function told(): BrokerEvents {
     flush: silent,
   };
   const feed = new EventFeed(Date.now);
-  const lines = new EventLog(log, new Throttle(monotonicMs));
+  const lines = new EventLog(log, new Throttle(monotonicMs), KERNEL_LINES);
   return tee<BrokerEvent>(lines, {
     emit: (event) => {
-      feed.emit(event, levelOf);
+      feed.emit(event, lines.levelOf);
     },
   });
 }

@@ -92,9 +92,7 @@ function sources(stage: Stage): MetricSources {
     broker: stage.broker,
     holdings: new Holdings(),
     titanic: () => null,
-    stream: () => null,
-    map: () => null,
-    fleet: () => null,
+    extensions: () => new Map(),
     pair: () => ({
       role: 'standalone',
       state: 'active',

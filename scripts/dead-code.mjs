@@ -35,7 +35,6 @@ const KEPT_EXPORTS = new Map([
   ['src/bstar/facts.ts: HANDOVERS', 'the search of all states packs them'],
   ['src/bstar/facts.ts: GOALS', 'the search of all states packs them'],
   ['src/bstar/fsm.ts: RULES', 'the search takes them out in turn'],
-  ['src/extensions/events/topics.ts: EVENT_TOPICS', 'none begins with another, which a test shows'],
   ['src/core/z85.ts: decodeZ85', "the RFC's vectors are no keys"],
   ['src/store/sqlite/tables/map-rows.ts: prepareMapStatements', 'the test of query plans'],
   ['src/extensions/postgres/session.ts: FREE', 'the test of query plans'],
@@ -55,7 +54,10 @@ const KEPT_EXPORTS = new Map([
 
 /** Dependencies that are kept although nothing in src/ imports them yet: name → why. */
 const KEPT_DEPENDENCIES = new Map([
-  ['@nats-io/transport-node', 'src/extensions/fleet/io/library.ts imports it by a name that is no literal'],
+  [
+    '@nats-io/transport-node',
+    'src/extensions/fleet/io/library.ts imports it by a name that is no literal',
+  ],
 ]);
 
 const REMEDY =

@@ -5,7 +5,7 @@
 import type { OperatorApi } from '../titanic/operator/operator-api.js';
 import type { NodeStatus, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
 import type { RefusalRecord } from './log/refusals.js';
-import type { HaStatus, MapEntry, Overview, Reason, ServiceHistory } from './api/node-answers.js';
+import type { HaStatus, Overview, Reason, ServiceHistory } from './api/node-answers.js';
 import type { Page } from './api/words.js';
 import type { EventFeed } from './http/event-feed.js';
 
@@ -46,18 +46,6 @@ export interface NodeView {
   /** @throws ERR_HTTP_PARAMETER for a cursor that is none */
   workers(query: ListQuery): Page<WorkerSeen>;
 }
-
-/** A part of the map. */
-export interface MapPageQuery {
-  /** `next` of the previous page; `null`: from the start. */
-  readonly cursor: string | null;
-  readonly limit: number;
-  /** Only keys that begin so; empty: all. */
-  readonly subtree: Buffer;
-}
-
-/** The map, for reading. `null`: the cursor is none. */
-export type MapPort = (query: MapPageQuery) => Page<MapEntry> | null;
 
 /** The page of metrics; simultaneous readers share one rendering. */
 export interface Metrics {
@@ -102,7 +90,6 @@ export interface Ports {
   /** Holders of `http.token` may read the bodies of stored requests. */
   readonly showsBodies: boolean;
   readonly metrics: Metrics;
-  readonly map: () => MapPort | 'off' | 'not_ready';
   readonly timeSeries: TimeSeries;
   /** Recent refusals. */
   readonly refusals: { list(limit: number): readonly RefusalRecord[] };

@@ -3,7 +3,7 @@ import { isPostgres } from '../core/postgres-url.js';
 import { load } from './config-options.js';
 import type { ConfigOptions } from './options.js';
 
-type Examined = Awaited<ReturnType<typeof import('../node/database.js').examinedOf>>;
+type Examined = Awaited<ReturnType<typeof import('../extensions/postgres/login.js').examinedOf>>;
 
 /**
  * The database in which the configuration keeps durable requests, and the store that its data
@@ -17,6 +17,6 @@ export async function databaseOf(
   if (path !== undefined) return null;
   const { config } = load(options);
   if (!isPostgres(config.titanic.store)) return null;
-  const { examinedOf } = await import('../node/database.js');
+  const { examinedOf } = await import('../extensions/postgres/login.js');
   return await examinedOf(config);
 }

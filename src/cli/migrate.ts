@@ -68,7 +68,7 @@ export function defineMigrate(command: Command, done: Done): void {
     .addHelpText('after', AFTER)
     .action(async (options: MigrateOptions) => {
       const { from, to, passwordFile } = placesOf(options);
-      const { migrateStore } = await import('../node/migration.js');
+      const { migrateStore } = await import('../extensions/postgres/migration.js');
       const checking = new Progress(`check ${from}`);
       const copying = new Progress(`migrate ${from}`);
       const comparing = new Progress('compare');

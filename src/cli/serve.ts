@@ -48,14 +48,16 @@ export function defineServe(command: Command, done: Done): void {
       if (options.init === true) await reportFirstKeys(loaded.config);
       setV8Flags();
       const { serve } = await import('../node/serve.js');
+      const { extensions } = await import('../extensions/list.js');
       const isNewStore = options.newStore === true;
-      const status = await serve({ loaded, reload, isNewStore }, (daemon) => {
+      const order = { loaded, reload, isNewStore, extensions: extensions() };
+      const status = await serve(order, (node) => {
         // Without a terminal (a service manager, a container, a file) the log is enough.
         if (options.config !== undefined || !process.stderr.isTTY) return;
         const ofMdp = loaded.config.broker.listen.findIndex(({ service }) => service === null);
-        const endpoint = daemon.endpoints[ofMdp];
+        const endpoint = node.endpoints[ofMdp];
         if (endpoint === undefined) return;
-        process.stderr.write(whatNext(endpoint, daemon.endpoints, daemon.http));
+        process.stderr.write(whatNext(endpoint, node.endpoints, node.http));
       });
       done(status);
     });

@@ -1,7 +1,6 @@
 import type { Reason } from '../admin/api/node-answers.js';
 import type { Health } from '../admin/ports.js';
 import type { PairView } from './pair-view.js';
-import type { StoreFailure } from '../store/store.js';
 import type { TitanicEvent, TitanicEvents } from '../titanic/machine/events.js';
 
 type Phase = 'starting' | 'serving' | 'draining';
@@ -17,10 +16,8 @@ export class NodeHealth implements TitanicEvents {
   phase: Phase = 'starting';
   /** `null`: a standalone node. */
   pair: Pick<PairView, 'notReady' | 'degraded'> | null = null;
-  /** `null`: there is no map. */
-  map: { readonly trouble: StoreFailure | null } | null = null;
-  /** `null`: the node is in no fleet. */
-  fleet: { readonly isUp: boolean; readonly downReason: string | null } | null = null;
+  /** What its extensions say. */
+  ofExtensions: () => readonly Reason[] = () => [];
   /** Why the database cannot be reached; `null`: it can, or there is none. */
   #storeAway: Reason | null = null;
   /** This broker has no session with the database. */
@@ -66,28 +63,10 @@ export class NodeHealth implements TitanicEvents {
     return [cause, trouble, this.#logHeld, this.#setAside].filter((reason) => reason !== null);
   }
 
-  get #ofFleet(): readonly Reason[] {
-    if (this.fleet?.isUp !== false) return [];
-    const { downReason } = this.fleet;
-    const why = downReason === null ? '' : `: ${downReason}`;
-    const text = `no connection to NATS${why}; requests wait for workers that are registered here, and other brokers get none of them`;
-    return [{ code: 'fleet_down', text }];
-  }
-
   get now(): Health {
-    const trouble = this.map?.trouble ?? null;
-    const ofMap: readonly Reason[] =
-      trouble === null
-        ? []
-        : [
-            {
-              code: `map_${trouble.kind}`,
-              text: `new values of the map are dropped: ${trouble.message}`,
-            },
-          ];
     return {
       notReady: NOT_READY[this.phase] ?? this.pair?.notReady ?? null,
-      degraded: [...this.#ofStore, ...ofMap, ...this.#ofFleet, ...(this.pair?.degraded ?? [])],
+      degraded: [...this.#ofStore, ...this.ofExtensions(), ...(this.pair?.degraded ?? [])],
     };
   }
 }

@@ -14,6 +14,7 @@ import type { Route } from '../admin/http/route.js';
 import { routesOf } from '../admin/http/routes.js';
 import type { Log } from '../admin/log/log.js';
 import { Metrics, type MetricSources } from '../admin/metrics/metrics.js';
+import type { Extension } from './extension.js';
 import { reserved } from '../zmtp/sockets/descriptors.js';
 
 const TOKEN_BYTES = 32;
@@ -24,12 +25,14 @@ const CONNECTIONS_MAX = 256;
  * @throws ERR_HTTP_LISTEN, ERR_CONFIG_FILE (token or TLS files), ERR_CONFIG_INVALID
  */
 export async function startHttp(
-  { http }: Config,
+  config: Config,
   dataDir: string,
   ports: Omit<Ports, 'metrics'>,
   sources: MetricSources,
+  extensions: readonly Extension[],
   log: Log,
 ): Promise<HttpServer> {
+  const { http } = config;
   const listen = parseHttpListen(http.listen);
   const place = present(listen.ok ? listen.value : null, 'the schema checked it');
   const token = http.token ?? tokenIn(dataDir, log);
@@ -37,6 +40,9 @@ export async function startHttp(
     const text = `http.readToken equals the token in ${dataDir}: it would not be read-only`;
     throw new MajordomoError('ERR_CONFIG_INVALID', text);
   }
+  const others = await Promise.all(
+    extensions.flatMap(({ routes }) => (routes === undefined ? [] : [routes(config)])),
+  );
   return await openHttpServer({
     place,
     token,
@@ -45,7 +51,7 @@ export async function startHttp(
     tls: http.tls,
     // The other half is for files, the store and the pair.
     connectionsMax: Math.min(CONNECTIONS_MAX, Math.floor(reserved / 2)),
-    routes: allRoutes({ ...ports, metrics: new Metrics(sources) }),
+    routes: allRoutes({ ...ports, metrics: new Metrics(sources) }, others),
     failed: (error) => {
       const stack =
         typeof error === 'object' && error !== null && 'stack' in error ? error.stack : undefined;
@@ -55,8 +61,8 @@ export async function startHttp(
 }
 
 /** The API, and the page or its replacement. */
-function allRoutes(ports: Ports): Route[] {
-  const routes = routesOf(ports);
+function allRoutes(...args: Parameters<typeof routesOf>): Route[] {
+  const routes = routesOf(...args);
   const page = readPage();
   return [...routes, ...(page.length > 0 ? pageRoutes(page) : [indexRoute(routes)])];
 }

@@ -5,10 +5,7 @@ import { monotonicMs } from '../core/clock.js';
 import type { Holdings } from '../core/holdings.js';
 import { packageVersion } from '../core/version.js';
 import { LoopLag } from '../admin/metrics/loop-lag.js';
-import type { FleetSource } from '../extensions/fleet/metrics.js';
-import type { MapSource } from '../extensions/map/metrics.js';
-import type { MetricSources } from '../admin/metrics/metrics.js';
-import type { StreamSource } from '../extensions/events/metrics.js';
+import type { MetricSources, MetricsPart } from '../admin/metrics/metrics.js';
 import type { TitanicSource } from '../admin/metrics/titanic-metrics.js';
 import type { NodeHealth } from './health.js';
 import type { PairView } from './pair-view.js';
@@ -21,12 +18,8 @@ export class NodeMetrics {
   readonly timeSeries: NodeTimeSeries;
   /** Set once stored requests are available. */
   titanic: TitanicSource | null = null;
-  /** Set once the events are published. */
-  stream: StreamSource | null = null;
-  /** Set once there is a map. */
-  map: MapSource | null = null;
-  /** Set once the node is in a fleet. */
-  fleet: FleetSource | null = null;
+  /** Of the extensions that are attached, by their names. */
+  readonly extensions = new Map<string, MetricsPart>();
   readonly #lag = new LoopLag();
 
   /**
@@ -56,9 +49,7 @@ export class NodeMetrics {
       holdings,
       titanic,
       pair: () => pair?.facts ?? STANDALONE_FACTS,
-      stream: () => this.stream,
-      map: () => this.map,
-      fleet: () => this.fleet,
+      extensions: () => this.extensions,
     };
     const services = (): number => broker.listing.serviceCount;
     this.timeSeries = new NodeTimeSeries(config, { broker, titanic, loopLagMs, services });

@@ -2,9 +2,8 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { EpochFile } from '../bstar/io/epoch-file.js';
+import { EPOCH_FILE, EpochFile } from '../bstar/io/epoch-file.js';
 import { readWholeEpoch } from '../bstar/io/whole-epoch.js';
-import { EPOCH_FILE } from '../extensions/map/epochs.js';
 
 /** Beside the pair's epoch. */
 export const WHOLE_FILE = 'bstar.whole';

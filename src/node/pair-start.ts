@@ -2,10 +2,10 @@
 import { join } from 'node:path';
 
 import type { Broker } from '../broker/broker.js';
-import type { BrokerLoop } from '../broker/io/loop.js';
+import type { BrokerLoop, Companion } from '../broker/io/loop.js';
 import type { TransportSink } from '../broker/io/sink.js';
 import type { PairEvents } from '../bstar/events.js';
-import { EpochFile } from '../bstar/io/epoch-file.js';
+import { EPOCH_FILE, EpochFile } from '../bstar/io/epoch-file.js';
 import { dialPeer } from '../bstar/io/peer-dialler.js';
 import type { PeerLinkOptions } from '../bstar/io/peer-link.js';
 import { listenForPeer } from '../bstar/io/peer-listener.js';
@@ -21,9 +21,8 @@ import type { Log } from '../admin/log/log.js';
 import type { CurveClientKeys } from '../zmtp/link.js';
 import { PEER_VERSION } from '../wire/peer.js';
 import { loadSodium } from '../zmtp/curve/sodium.js';
+import type { ServedPart } from './extension.js';
 import type { Keys } from './io/keys.js';
-import type { MapHost } from '../extensions/map/host.js';
-import { EPOCH_FILE, lastMapEpoch } from '../extensions/map/epochs.js';
 import { WHOLE_FILE } from './pair-standing.js';
 import { type EpochKeeper, type PairedTitanic, PairNode } from './pair.js';
 import type { PairView } from './pair-view.js';
@@ -52,8 +51,10 @@ export interface PairDeps {
   readonly sink: TransportSink;
   /** `null`: nothing is stored. */
   readonly stored: TitanicHost | null;
-  /** `null`: there is no map. */
-  readonly map: MapHost | null;
+  /** What else serves where the broker does. */
+  readonly served: readonly ServedPart[];
+  /** What runs on both nodes. */
+  readonly others: readonly Companion[];
   readonly keys: Keys;
   readonly view: PairView;
   readonly events: PairEvents;
@@ -64,8 +65,8 @@ export interface PairDeps {
 
 /** @throws ERR_BSTAR_EPOCH, ERR_BSTAR_DISK */
 export async function startPair(deps: PairDeps): Promise<StartedPair> {
-  const { config, dataDir, broker, loop, stored, map, view, events, log } = deps;
-  const ofMap = await lastMapEpoch(dataDir, stored?.map?.epochMax ?? 0);
+  const { config, dataDir, broker, loop, stored, served, others, view, events, log } = deps;
+  const epochs = await Promise.all(served.map((each) => each.epochMax()));
   const file = await EpochFile.open(join(dataDir, EPOCH_FILE), Date.now());
   const wholeFile = join(dataDir, WHOLE_FILE);
   const node = new PairNode({
@@ -74,32 +75,29 @@ export async function startPair(deps: PairDeps): Promise<StartedPair> {
     wake: () => {
       loop.wake();
     },
-    epochs: keeper(file, wholeFile, ofMap, deps.fatal),
+    epochs: keeper(file, wholeFile, Math.max(0, ...epochs), deps.fatal),
     stored: pairedOf(stored),
-    map,
+    served,
     keys: () => deps.keys.digest,
     events,
     now: monotonicMs(),
   });
   view.attach(node);
-  const voted = (): void => {
+  deps.sink.onVote(() => {
     node.voted();
-  };
-  deps.sink.onVote(voted);
-  if (map !== null) {
-    map.voted = voted;
-    map.isFenced = () => node.isFenced;
-  }
+  });
+  for (const each of served) each.follow(node);
   const close = async (): Promise<void> => {
     await node.close();
     await file.close();
   };
-  loop.accompany(turnsOf(broker, { titanic: stored?.titanic ?? null, map, pair: node }));
+  const titanic = stored?.titanic ?? null;
+  loop.accompany(turnsOf(broker, { titanic, pair: node, served, others }));
   // The peer must hear from this node, although the loop takes no turns before there are clients.
   const beat = setInterval(() => {
     const now = monotonicMs();
     node.look(now);
-    node.run(now, (stored?.titanic.isSettled ?? true) && (map?.machine.isSettled ?? true));
+    node.run(now, (titanic?.isSettled ?? true) && served.every((each) => each.isSettled));
   }, config.bstar.heartbeatIntervalMs / LOOKS_PER_BEAT);
   try {
     await openPeerLink(config, deps.keys, node, file.incarnation).finally(() => {
@@ -129,16 +127,16 @@ async function leave(node: PairNode, stored: TitanicHost | null, log: Log): Prom
   log.warn({ event: 'ha.kept', reason: why }, `stopping without a handover: ${why}`);
 }
 
-/** @param ofMap the pair's epochs go on above this one */
+/** @param epochMax the pair's epochs go on above this one */
 function keeper(
   file: EpochFile,
   wholeFile: string,
-  ofMap: number,
+  epochMax: number,
   fatal: (error: MajordomoError) => void,
 ): EpochKeeper {
   const { epoch, wasActive } = file.persisted;
   return {
-    persisted: { epoch: Math.max(epoch, ofMap), wasActive },
+    persisted: { epoch: Math.max(epoch, epochMax), wasActive },
     persist: (state, done) => {
       file.persist(state).then(done, (error: unknown) => {
         fatal(new MajordomoError('ERR_BSTAR_DISK', messageOf(error), { cause: error }));

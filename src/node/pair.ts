@@ -18,6 +18,7 @@ import type { Replication } from '../bstar/replication/replication.js';
 import type { Titanic } from '../titanic/machine/titanic.js';
 import type { Rejected } from '../zmtp/port.js';
 import type { Hello, PeerMessage } from '../wire/peer.js';
+import type { ServedPart } from './extension.js';
 import { KeysCompared } from './pair-keys.js';
 
 /** How far the peer has come when everything that it had is here. */
@@ -41,13 +42,6 @@ export interface PairedTitanic {
   readonly replication: Replication;
 }
 
-/** The map of a node of a pair: it is served where the broker is. */
-export interface PairedMap {
-  /** @param epoch on disk, and above all before it */
-  activate(epoch: number): void;
-  deactivate(): void;
-}
-
 /** What a node of a pair depends on. */
 export interface PairNodeDeps {
   readonly config: Config;
@@ -59,8 +53,8 @@ export interface PairNodeDeps {
   readonly keys: () => Buffer;
   /** `null`: nothing is replicated. */
   readonly stored: PairedTitanic | null;
-  /** Absent or `null`: there is no map. */
-  readonly map?: PairedMap | null;
+  /** What else serves where the broker does. */
+  readonly served?: readonly Pick<ServedPart, 'activate' | 'deactivate'>[];
   readonly events: PairEvents;
   /** Monotonic milliseconds. */
   readonly now: number;
@@ -77,7 +71,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
   readonly #epochs: EpochKeeper;
   readonly #keys: KeysCompared;
   readonly #stored: PairedTitanic | null;
-  readonly #map: PairedMap | null;
+  readonly #served: readonly Pick<ServedPart, 'activate' | 'deactivate'>[];
   readonly #events: PairEvents;
   #link: PeerLink | null = null;
   #meet: () => void = () => undefined;
@@ -88,14 +82,14 @@ export class PairNode implements PairSink, PeerLinkEvents {
   #now: number;
 
   constructor(deps: PairNodeDeps) {
-    const { config, broker, wake, epochs, keys, stored, map = null, events, now } = deps;
+    const { config, broker, wake, epochs, keys, stored, served = [], events, now } = deps;
     this.#config = config;
     this.#broker = broker;
     this.#wake = wake;
     this.#epochs = epochs;
     this.#keys = new KeysCompared(keys);
     this.#stored = stored;
-    this.#map = map;
+    this.#served = served;
     this.#events = events;
     this.#now = now;
     this.met = new Promise((resolve) => {
@@ -294,11 +288,11 @@ export class PairNode implements PairSink, PeerLinkEvents {
 
   activate(): void {
     this.#stored?.titanic.activate();
-    this.#map?.activate(this.machine.facts.epoch);
+    for (const each of this.#served) each.activate(this.machine.facts.epoch);
   }
 
   deactivate(): void {
-    this.#map?.deactivate();
+    for (const each of this.#served) each.deactivate();
     this.#stored?.titanic.deactivate();
     // Nobody will answer them any more.
     this.#broker.dropInternal();

@@ -5,19 +5,29 @@ import { codeOf, messageOf } from '../core/errors.js';
 import type { HttpServer } from '../admin/io/server.js';
 import type { Log } from '../admin/log/log.js';
 
+/** The secret keys of the listeners of a section. */
+export interface Renewal {
+  readonly section: KeyedSection;
+  /** Reads them again. @throws ERR_CONFIG_FILE */
+  readonly renew: (next: Config) => void;
+}
+
 /**
  * Renews the secret keys of listeners whose files are all that may differ.
- * @param renewals read the files again; if one of a section is invalid, all its listeners keep their keys
+ * @param renewals if a file of a section is invalid, all its listeners keep their keys
  * @returns what was read, but with the current listeners of a section whose new keys were refused
  */
 export function withNewKeys(
   current: Config,
   next: Config,
   log: Log,
-  renewals: Readonly<Record<KeyedSection, () => void>>,
+  renewals: readonly Renewal[],
 ): Config {
-  const isRefused = (section: KeyedSection): boolean =>
-    onlyKeysDiffer(section, current, next) && !renewSecretKeys(section, renewals[section], log);
+  const isRefused = (section: KeyedSection): boolean => {
+    if (!onlyKeysDiffer(section, current, next)) return false;
+    const own = renewals.filter((each) => each.section === section);
+    return !own.every(({ renew }) => renewSecretKeys(section, next, renew, log));
+  };
   const { broker, events, map } = next;
   return {
     ...next,
@@ -35,9 +45,14 @@ export function logChanges(current: Config, next: Config, log: Log): void {
   );
 }
 
-function renewSecretKeys(section: KeyedSection, renew: () => void, log: Log): boolean {
+function renewSecretKeys(
+  section: KeyedSection,
+  next: Config,
+  renew: Renewal['renew'],
+  log: Log,
+): boolean {
   try {
-    renew();
+    renew(next);
     return true;
   } catch (error) {
     const whose = section === 'broker' ? 'the listeners' : `${section}.listen`;

@@ -3,7 +3,8 @@ import type { Loaded } from '../config/io/load.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import { EXIT, EXIT_SIGNALLED, exitStatusOf, type ExitStatus } from '../core/exit.js';
 import { createLog, type Log } from '../admin/log/log.js';
-import { type Daemon, startDaemon } from './daemon.js';
+import type { Extension } from './extension.js';
+import { type Node, startNode } from './node.js';
 import { type Supervisor, superviseBy } from './io/supervisor.js';
 
 /** The command line of `majordomo serve`. */
@@ -13,6 +14,7 @@ export interface ServeOrder {
   readonly reload: () => Loaded;
   /** `--new-store` */
   readonly isNewStore: boolean;
+  readonly extensions: readonly Extension[];
 }
 
 /**
@@ -21,8 +23,8 @@ export interface ServeOrder {
  * @returns the exit status
  */
 export async function serve(
-  { loaded, reload, isNewStore }: ServeOrder,
-  ready: (daemon: Daemon) => void,
+  { loaded, reload, isNewStore, extensions }: ServeOrder,
+  ready: (node: Node) => void,
 ): Promise<ExitStatus> {
   const { level, format } = loaded.config.log;
   const log = await createLog(level, format, process.stdout.isTTY);
@@ -32,29 +34,32 @@ export async function serve(
   const stop = { isDue: false };
   const stopped = stopRequested(log, stop);
   const supervisor = superviseBy(process.env, log);
-  let daemon: Daemon | null = null;
+  let node: Node | null = null;
   const rereads = { due: false };
   process.on('SIGHUP', () => {
     // The handler stays, since without it SIGHUP ends the process; but rereading would delay the
     // end.
     if (stop.isDue) return;
-    if (daemon === null) rereads.due = true;
-    else reread(daemon, reload, supervisor, log);
+    if (node === null) rereads.due = true;
+    else reread(node, reload, supervisor, log);
   });
   try {
-    daemon = await startDaemon(loaded, isNewStore, log, (error) => {
-      // Nothing more may be acknowledged, so the process ends at once.
-      process.exit(reportFailure(error, log));
+    node = await startNode({
+      ...{ loaded, extensions, isNewStore, log },
+      fatal: (error) => {
+        // Nothing more may be acknowledged, so the process ends at once.
+        process.exit(reportFailure(error, log));
+      },
     });
   } catch (error) {
     return reportFailure(error, log);
   }
-  ready(daemon);
-  supervisor.ready(daemon);
-  if (rereads.due && !stop.isDue) reread(daemon, reload, supervisor, log);
+  ready(node);
+  supervisor.ready(node);
+  if (rereads.due && !stop.isDue) reread(node, reload, supervisor, log);
   await stopped;
   supervisor.stopping();
-  await daemon.stop();
+  await node.stop();
   await log.close();
   // Otherwise Node removes its signal handlers first, and a SIGHUP ends the process instead.
   process.once('exit', () => process.exit());
@@ -86,12 +91,12 @@ function stopRequested(log: Log, stop: { isDue: boolean }): Promise<void> {
   });
 }
 
-function reread(daemon: Daemon, reload: () => Loaded, supervisor: Supervisor, log: Log): void {
+function reread(node: Node, reload: () => Loaded, supervisor: Supervisor, log: Log): void {
   supervisor.reloading();
   try {
     const loaded = reload();
     warnOf(loaded, log);
-    daemon.reconfigure(loaded.config);
+    node.reconfigure(loaded.config);
   } catch (error) {
     log.error(
       { event: 'config.refused', code: codeOf(error) },

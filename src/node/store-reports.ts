@@ -1,6 +1,5 @@
 /** What a store reports besides the outcome of calls, passed on to the machines that it concerns. */
 import { MajordomoError } from '../core/errors.js';
-import type { MapMachine } from '../extensions/map/machine/map-machine.js';
 import type { MapStoreEvents } from '../store/map-store.js';
 import type {
   ClaimStoreEvents,
@@ -26,7 +25,7 @@ export class StoreReports implements ClaimStoreEvents, MapStoreEvents {
   /** Set when the store is open; before that the store has nothing to report. */
   titanic: Titanic | null = null;
   /** `null`: this node has no map. */
-  map: MapMachine | null = null;
+  map: MapStoreEvents | null = null;
 
   /**
    * @param wake a report or an outcome arrived: the machine acts on it in the turn that this causes
@@ -81,6 +80,6 @@ export class StoreReports implements ClaimStoreEvents, MapStoreEvents {
   }
 
   mapTombstones(bytes: number): void {
-    this.map?.tombstones(bytes);
+    this.map?.mapTombstones(bytes);
   }
 }

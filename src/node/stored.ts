@@ -6,14 +6,11 @@ import type { BrokerLoop } from '../broker/io/loop.js';
 import type { PairEvents } from '../bstar/events.js';
 import type { Config } from '../config/config.js';
 import { MajordomoError } from '../core/errors.js';
-import { isPostgres } from '../core/postgres-url.js';
 import { secureRandom } from '../core/random.js';
-import type { MapMachine } from '../extensions/map/machine/map-machine.js';
-import type { MapReplica, MapStoreReads } from '../store/map-replica.js';
+import type { MapStorage } from '../store/map-replica.js';
 import type { StoreNews } from '../store/sqlite/file/known-store.js';
 import type { LogReport } from '../store/sqlite/file/log-watch.js';
 import type { AsideNews } from '../store/thread/opening.js';
-import { openPostgresQueries } from '../extensions/postgres/postgres-queries.js';
 import { openSqliteQueries } from '../store/sqlite/queries/sqlite-queries.js';
 import type { ClosableQueries } from '../store/thread/thread-queries.js';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.js';
@@ -22,29 +19,30 @@ import type { OperatorApi } from '../titanic/operator/operator-api.js';
 import { Operator } from '../titanic/operator/operator.js';
 import { Replication } from '../bstar/replication/replication.js';
 import { Standalone } from '../bstar/replication/standalone.js';
-import { packHint, unpackHint } from '../store/hint-codec.js';
 import type { Recovered, Store } from '../store/store.js';
 import type { TitanicClaims } from '../titanic/machine/context.js';
 import type { Replica } from '../titanic/machine/replica.js';
 import type { TitanicCounters } from '../titanic/machine/counters.js';
 import { Titanic } from '../titanic/machine/titanic.js';
+import type { DatabaseStatus, FleetStore } from '../wire/mmi.js';
 import { awake, operatorApiOf } from './operator-api.js';
 import type { InternalClients } from './internal-clients.js';
 import { StoreReports } from './store-reports.js';
-import { type DatabaseView, openDatabase } from './database.js';
-import { StoreClock } from './store-clock.js';
 import { SYSTEM_TIME, type Time } from './turns.js';
 
-/** Where a map keeps its records: beside the requests. */
-export interface MapKeeping {
-  readonly replica: MapReplica;
-  readonly store: MapStoreReads;
-  /** The highest epoch of any record in the store; 0: there is none. */
-  readonly epochMax: number;
-  /** When the store was opened; see `MapStoreEvents.mapTombstones`. */
-  readonly tombstoneBytes: number;
-  /** From now on, this machine is told what becomes of its changes. Called before it is opened. */
-  serve(machine: MapMachine): void;
+/** What is shown of a database. */
+export interface DatabaseView {
+  /** For `mmi.fleet`. @param now monotonic milliseconds */
+  toClients(now: number): FleetStore;
+  toOperators(): DatabaseStatus;
+}
+
+/** Hints between the brokers of a shared store. */
+export interface Hints {
+  /** Takes one of another broker. */
+  readonly received: (content: Buffer) => void;
+  /** From now on they leave this way. */
+  sendBy(carrier: (content: Buffer) => void): void;
 }
 
 export interface TitanicHost {
@@ -52,13 +50,13 @@ export interface TitanicHost {
   /** `null`: the store belongs to no pair. */
   readonly replication: Replication | null;
   /** `null`: a database keeps no map. */
-  readonly map: MapKeeping | null;
+  readonly map: MapStorage | null;
   /** The clock of what is stored. */
   readonly time: Time;
   /** `null`: the store is a file. */
   readonly database: DatabaseView | null;
-  /** Takes hints of other brokers; `null`: the store is a file. */
-  readonly hinted: ((content: Buffer) => void) | null;
+  /** `null`: the store is a file. */
+  readonly hints: Hints | null;
   /** The API for operators. */
   readonly operatorApi: OperatorApi;
   /** Called before the broker drains: bulk commands stop. */
@@ -84,17 +82,14 @@ export interface TitanicDeps {
   readonly pairEvents: PairEvents | null;
   /** The store can no longer be trusted: the process must end. */
   readonly fatal: (error: MajordomoError) => void;
-  /** Sends hints to the other brokers of a shared store; `null`: the store does that. */
-  readonly hint: ((content: Buffer) => void) | null;
 }
 
 /**
- * Opens the store and connects Titanic to the broker. Resolves when all pending requests are known;
+ * Opens the store in a file and connects Titanic to the broker. Resolves when all pending requests are known;
  * in a pair Titanic is inactive until the pair activates it.
  * @throws the store's errors
  */
 export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHost> {
-  if (isPostgres(deps.config.titanic.store)) return await startInDatabase(deps);
   const { config, dataDir, isNewStore, loop, events, pairEvents, fatal } = deps;
   const wake = (): void => {
     loop.wake();
@@ -131,7 +126,7 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
     replication,
     time: SYSTEM_TIME,
     database: null,
-    hinted: null,
+    hints: null,
     map: {
       replica: replication?.map ?? standalone.mapIn(store),
       store,
@@ -146,50 +141,8 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
   };
 }
 
-/** The same, with the store in a database. */
-async function startInDatabase(deps: TitanicDeps): Promise<TitanicHost> {
-  const { loop, fatal, hint } = deps;
-  const wake = (): void => {
-    loop.wake();
-  };
-  const clock = new StoreClock();
-  const reports = new StoreReports(wake, clock, fatal);
-  const database = await openDatabase({ ...deps, wake, clock }, reports);
-  const { store, recovered, replica, place } = database;
-  const claims: TitanicClaims = {
-    claim: (...order) => {
-      store.claim(...order);
-    },
-    listSchedules: (...order) => {
-      store.listSchedules(...order);
-    },
-    hint: (told) => {
-      if (hint === null) store.hint(told);
-      else hint(packHint(told));
-    },
-  };
-  const titanic = titanicOn(store, recovered, replica, deps, clock, claims);
-  database.serve(titanic);
-  reports.titanic = titanic;
-  await restore(titanic, reports, store);
-  return {
-    titanic,
-    replication: null,
-    map: null,
-    time: clock,
-    database: database.view,
-    hinted: (content) => {
-      const told = unpackHint(content);
-      if (told === null) return;
-      reports.arrived();
-      reports.hinted(told);
-    },
-    ...operated(titanic, store, openPostgresQueries(place), loop),
-  };
-}
-
 /** Connects Titanic, with what an open store contains, to the broker. */
-function titanicOn(
+export function titanicOn(
   store: Store,
   recovered: Recovered,
   replica: Replica,
@@ -215,7 +168,7 @@ function titanicOn(
 }
 
 /** What operators can do with it, and its end. */
-function operated(
+export function operated(
   titanic: Titanic,
   store: Store,
   queries: ClosableQueries,
@@ -274,7 +227,12 @@ function eventOf(news: StoreNews | AsideNews): TitanicEvent {
   }
 }
 
-async function restore(titanic: Titanic, reports: StoreReports, store: Store): Promise<void> {
+/** Resolves when the machine knows all pending requests. @throws, with the store closed, if they cannot be read */
+export async function restore(
+  titanic: Titanic,
+  reports: StoreReports,
+  store: Store,
+): Promise<void> {
   try {
     await reports.restore(titanic);
   } catch (error) {

@@ -4,7 +4,11 @@ import type { Config } from '../config/config.js';
 import { monotonicMs } from '../core/clock.js';
 import { escapeName } from '../core/escape.js';
 import type { SampleBlock, TimeSeries as TimeSeriesPort } from '../admin/ports.js';
-import { TimeSeries, type TimeSeriesSources, SAMPLE_EVERY_MS } from '../admin/metrics/time-series.js';
+import {
+  TimeSeries,
+  type TimeSeriesSources,
+  SAMPLE_EVERY_MS,
+} from '../admin/metrics/time-series.js';
 import { serviceFigures } from '../admin/metrics/service-figures.js';
 
 interface NodeSources extends TimeSeriesSources {

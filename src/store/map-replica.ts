@@ -3,7 +3,7 @@
  * how they get there is not the map's business. (As `titanic/machine/replica.ts`.)
  */
 import type { MapRecord } from './map-record.js';
-import type { MapStore } from './map-store.js';
+import type { MapMerged, MapStore, MapStoreEvents } from './map-store.js';
 import type { Completion } from './store.js';
 
 /** What becomes of a batch. If it awaits the peer, its consequences wait for `done` and `released`. */
@@ -28,3 +28,28 @@ export interface MapReplica {
 
 /** What the machine reads of the store itself. */
 export type MapStoreReads = Pick<MapStore, 'listMap'>;
+
+/** The machine of the map, as its store and replication call it. */
+export interface StoredMap extends MapStoreEvents {
+  /** Changes of the active node are on this disk, in order. */
+  followed(changes: readonly MapRecord[]): void;
+  /** What the peer had that this node had not. */
+  merged(merged: MapMerged): void;
+  /**
+   * The store is about to take in records of the peer, which may have led with this epoch, above this
+   * node's own: what changes from now on is numbered above them, or the store would keep theirs (D54).
+   */
+  numbersAbove(epoch: number): void;
+}
+
+/** Where a map keeps its records: beside the requests. */
+export interface MapStorage {
+  readonly replica: MapReplica;
+  readonly store: MapStoreReads;
+  /** The highest epoch of any record in the store; 0: there is none. */
+  readonly epochMax: number;
+  /** When the store was opened; see `MapStoreEvents.mapTombstones`. */
+  readonly tombstoneBytes: number;
+  /** From now on, this machine is told what becomes of its changes. Called before it is opened. */
+  serve(machine: StoredMap): void;
+}

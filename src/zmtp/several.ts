@@ -13,9 +13,12 @@ import type {
   TransportEvents,
 } from './port.js';
 
+/** Opens the listeners of one transport. */
+export type OpenRouter = (options: RouterOptions) => Promise<OpenedRouter>;
+
 /** One transport and its listeners. */
 export interface TransportPart {
-  readonly open: (options: RouterOptions) => Promise<OpenedRouter>;
+  readonly open: OpenRouter;
   readonly listeners: readonly ListenerOptions[];
 }
 

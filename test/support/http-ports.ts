@@ -1,6 +1,10 @@
 /** The table of routes without a node, for tests of the table itself. */
 import { EventFeed } from '../../src/admin/http/event-feed.js';
+import type { Route } from '../../src/admin/http/route.js';
+import { routesOf } from '../../src/admin/http/routes.js';
 import type { Ports } from '../../src/admin/ports.js';
+import { loadConfig } from '../../src/config/io/load.js';
+import { extensions } from '../../src/extensions/list.js';
 
 const never = (): never => {
   throw new Error('no route is called here');
@@ -16,7 +20,6 @@ export const PORTS: Ports = {
   operatorApi: never,
   showsBodies: true,
   metrics: { contentType: 'text/plain', render: never },
-  map: never,
   timeSeries: {
     startedAt: '',
     peerEndpoint: null,
@@ -25,3 +28,11 @@ export const PORTS: Ports = {
     historyOf: never,
   },
 };
+
+/** All routes of a node with all extensions. */
+export async function allRoutes(): Promise<Route[]> {
+  const { config } = loadConfig({ sets: [] });
+  const own = extensions().flatMap(({ routes }) => (routes === undefined ? [] : [routes(config)]));
+  const others = await Promise.all(own);
+  return routesOf(PORTS, others);
+}

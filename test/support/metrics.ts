@@ -88,18 +88,7 @@ export function sources(broker: Broker, given: Partial<MetricSources> = {}): Met
     broker,
     holdings: new Holdings(),
     titanic: () => titanic,
-    fleet: () => null,
-    stream: () => ({ published: 3, subscribers: 1, closed: { slow: 0, limit: 0 } }),
-    map: () => ({
-      keys: 5,
-      bytes: 700,
-      counters: {
-        updates: { applied: 9, deleted: 2, expired: 1, refused: 4 },
-        conflicts: 1,
-        snapshots: 3,
-      },
-      malformed: 0,
-    }),
+    extensions: () => new Map(),
     pair: () => ({
       role: 'standalone',
       state: 'active',

@@ -1,4 +1,4 @@
-/** A line of the log, before it is written. */
+/** What the log says of an event. Each machine's events have a table of lines, by the events' names. */
 
 export type Level = 'info' | 'warn' | 'error';
 
@@ -9,6 +9,32 @@ export interface Line {
   readonly text: string;
   /** Who provoked it: lines of a kind are limited for each of them. */
   readonly who?: string;
+  /** Of two events of which the last one tells how it is now: their lines keep their order. */
+  readonly subject?: string;
+}
+
+/** An event of any machine. */
+export interface NamedEvent {
+  /** `noun.participle`. */
+  readonly name: string;
+}
+
+/**
+ * The line of each event of a machine. The names are also the topics of `events.listen`, and docs/logs.md
+ * has each of them.
+ */
+export type LinesOf<Event extends NamedEvent> = {
+  readonly [Name in Event['name']]: (event: Extract<Event, { readonly name: Name }>) => Line;
+};
+
+/** Such tables, of any machines. */
+export type Lines = Readonly<Record<string, (event: never) => Line>>;
+
+/** @param event of a machine whose table is among them */
+export function lineOf(lines: Lines, event: NamedEvent): Line {
+  const line = lines[event.name];
+  if (line === undefined) throw new Error(`no table of lines has ${event.name}`);
+  return line(event as never);
 }
 
 export function lineOfKind(level: Level, kind: string, text: string): Line {

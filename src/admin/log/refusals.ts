@@ -3,7 +3,6 @@ import { oneLine } from '../../core/escape.js';
 import { OldestFirst } from '../../core/oldest-first.js';
 import type { BrokerEvent, BrokerEvents } from '../../broker/events.js';
 import type { PairEvent, PairEvents } from '../../bstar/events.js';
-import type { MapEvent } from '../../extensions/map/machine/events.js';
 import type { TitanicEvent, TitanicEvents } from '../../titanic/machine/events.js';
 
 export interface RefusalRecord {
@@ -31,8 +30,8 @@ const CHARACTERS_MAX = 256;
 
 const ANOTHERS = 'the stored request belongs to another identity';
 
-type Facts = Pick<RefusalRecord, 'what' | 'key' | 'address' | 'service' | 'reason'>;
-type Event = BrokerEvent | TitanicEvent | PairEvent | MapEvent;
+export type RefusalFacts = Pick<RefusalRecord, 'what' | 'key' | 'address' | 'service' | 'reason'>;
+type Event = BrokerEvent | TitanicEvent | PairEvent;
 
 /** Keeps the last thousand; repeated refusals of a stranger are one entry with a count. */
 export class Refusals implements BrokerEvents, TitanicEvents, PairEvents {
@@ -50,7 +49,11 @@ export class Refusals implements BrokerEvents, TitanicEvents, PairEvents {
 
   emit(event: Event): void {
     const facts = factsOf(event);
-    if (facts === null) return;
+    if (facts !== null) this.record(facts);
+  }
+
+  record(refused: RefusalFacts): void {
+    const facts = inLines(refused);
     const now = this.#wall();
     const id = JSON.stringify(Object.values(facts));
     const before = this.#kept.get(id);
@@ -72,7 +75,7 @@ export class Refusals implements BrokerEvents, TitanicEvents, PairEvents {
       .map(({ value }) => value);
   }
 
-  #makeRoomFor(facts: Facts): void {
+  #makeRoomFor(facts: RefusalFacts): void {
     const own = this.#keptOf.get(whoseOf(facts));
     const isShareUsed = own !== undefined && own.size >= KEPT_OF_ONE_MAX;
     if (!isShareUsed && this.#kept.size < KEPT_MAX) return;
@@ -92,11 +95,11 @@ export class Refusals implements BrokerEvents, TitanicEvents, PairEvents {
 }
 
 /** The key of a refused connection was its own choice, so the refusal counts for the address. */
-function whoseOf({ what, key, address }: Facts): string {
+function whoseOf({ what, key, address }: RefusalFacts): string {
   return what === 'connection' || key === null ? `from ${address}` : `key ${key}`;
 }
 
-function factsOf(event: Event): Facts | null {
+function factsOf(event: Event): RefusalFacts | null {
   switch (event.name) {
     case 'request.refused':
       return event.reason === 'rights' ? facts('request', event, event.service, event.text) : null;
@@ -113,10 +116,7 @@ function factsOf(event: Event): Facts | null {
     case 'worker.lost':
       if (event.reason !== 'rights') return null;
       return facts('worker', event, event.service, 'the right to offer the service was withdrawn');
-    case 'map.denied':
-      return facts('request', event, null, mapReason(event));
     case 'connection.rejected':
-    case 'map.rejected':
     case 'ha.rejected':
       return facts('connection', event, null, event.reason);
     case 'ha.refused':
@@ -127,19 +127,16 @@ function factsOf(event: Event): Facts | null {
   }
 }
 
-/** Without the key of the map: it is the peer's choice, and would make an entry for each. */
-function mapReason({ wanted }: Extract<MapEvent, { name: 'map.denied' }>): string {
-  return wanted === 'write'
-    ? 'the key has no right to write that key of the map'
-    : 'the key has no right to read all that it asked of the map';
-}
-
 function facts(
   what: RefusalRecord['what'],
   { key, address }: { readonly key: string | null; readonly address: string | null },
   service: string | null,
   reason: string,
-): Facts {
+): RefusalFacts {
+  return { what, key, address, service, reason };
+}
+
+function inLines({ what, key, address, service, reason }: RefusalFacts): RefusalFacts {
   return {
     what,
     key: line(key),

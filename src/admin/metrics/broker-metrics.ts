@@ -11,13 +11,14 @@ export interface BrokerSource {
 }
 
 /**
- * @param unread malformed messages that the broker does not read: requests for `titanic.*`, and what
- * the map gets
+ * @param ofTitanic malformed requests for `titanic.*`
+ * @param ofOthers malformed messages that extensions read, by kind
  */
 export function brokerMetrics(
   out: Exposition,
   broker: BrokerSource,
-  unread: { readonly titanic: number; readonly map: number },
+  ofTitanic: number,
+  ofOthers: Readonly<Record<string, number>>,
 ): void {
   const { counters } = broker;
   broker.measure();
@@ -40,8 +41,8 @@ export function brokerMetrics(
   by(out, 'workers_lost_total', 'reason', counters.workersLost);
   by(out, 'workers_refused_total', 'reason', counters.workersRefused);
   const { malformed } = counters;
-  const titanic = malformed.titanic + unread.titanic;
-  by(out, 'messages_malformed_total', 'kind', { ...malformed, titanic, map: unread.map });
+  const titanic = malformed.titanic + ofTitanic;
+  by(out, 'messages_malformed_total', 'kind', { ...malformed, ...ofOthers, titanic });
   out.metric('messages_unexpected_total');
   out.sample('', counters.unexpected);
   by(out, 'replies_dropped_total', 'reason', counters.repliesDropped);

@@ -14,6 +14,8 @@ export interface Metric {
   readonly help: string;
   /** What it means for an operator, for the page. */
   readonly meaning: string;
+  /** Counted by the extension of this name, and 0 where that is not attached. */
+  readonly extension?: 'events' | 'map' | 'fleet';
 }
 
 const TABLE = {
@@ -172,6 +174,7 @@ const TABLE = {
       '`client_gone`: the client had disconnected; `answered`: another worker replied first; `too_late`: the request had expired or been abandoned; `slow_client`: the client did not read.',
   },
   stream_published_total: {
+    extension: 'events',
     type: 'counter',
     labels: {},
     help: 'Events that this node has published (events.listen), whether anyone subscribed or not.',
@@ -179,12 +182,14 @@ const TABLE = {
       'Includes steps of requests only while somebody subscribes to them, so that without subscribers its rate is how often something unusual happens.',
   },
   stream_subscribers: {
+    extension: 'events',
     type: 'gauge',
     labels: {},
     help: 'Subscribers that are connected to the events of this node.',
     meaning: 'Compare it with the number of programs that should be watching.',
   },
   stream_closed_total: {
+    extension: 'events',
     type: 'counter',
     labels: { reason: ['slow', 'limit'] },
     help: 'Subscribers that this node closed.',
@@ -192,12 +197,14 @@ const TABLE = {
       '`slow`: what waited for it reached `limits.outputBytes`, because it did not read, or it belonged to the identity with most subscriptions when the copies for all subscribers fell too far behind; `limit`: it subscribed to more than 10,000 topics, or to one of more than 255 bytes.',
   },
   map_keys: {
+    extension: 'map',
     type: 'gauge',
     labels: {},
     help: 'Keys of the map (map.listen) at this node, those of the broker below /mmi/ included.',
     meaning: 'A node of a pair that does not serve has them, too, but none below /mmi/.',
   },
   map_bytes: {
+    extension: 'map',
     type: 'gauge',
     labels: {},
     help: 'Bytes of the map: keys, properties, values, and 128 for each record or kept deletion.',
@@ -205,6 +212,7 @@ const TABLE = {
       'At `limits.mapBytes` new and growing values are dropped. Deletions are kept until the peer has them.',
   },
   map_updates_total: {
+    extension: 'map',
     type: 'counter',
     labels: { result: ['applied', 'deleted', 'expired', 'refused'] },
     help: 'Changes of the map.',
@@ -212,36 +220,42 @@ const TABLE = {
       '`applied`: a value was set, or its time to live renewed; `deleted`: a writer deleted it; `expired`: its time to live was over; `refused`: dropped, for the reason in `map.refused` or `map.denied` in the log.',
   },
   map_conflicts_total: {
+    extension: 'map',
     type: 'counter',
     labels: {},
     help: 'Keys of the map that both nodes of a pair had changed while they were separated.',
     meaning: 'The change of the later epoch was kept. The log has the keys (`map.conflicted`).',
   },
   map_snapshots_total: {
+    extension: 'map',
     type: 'counter',
     labels: {},
     help: 'Snapshots of the map that were sent to their end.',
     meaning: 'If it rises steadily, clients lose their connections, or do not keep up.',
   },
   fleet_interconnect_up: {
+    extension: 'fleet',
     type: 'gauge',
     labels: {},
     help: '1 while this broker is connected to NATS (fleet.nats), else 0.',
     meaning: '0 without a fleet, too. While it is 0, requests wait for workers registered here.',
   },
   fleet_peers: {
+    extension: 'fleet',
     type: 'gauge',
     labels: {},
     help: 'Other brokers of the fleet that this one hears.',
     meaning: 'One less than the brokers of the fleet, if all is well.',
   },
   fleet_requests_bridged_total: {
+    extension: 'fleet',
     type: 'counter',
     labels: { direction: ['out', 'in'] },
     help: 'Requests that were sent to another broker of the fleet (out), or given to a worker here for another broker (in).',
     meaning: 'A request that is sent again counts again.',
   },
   fleet_requests_returned_total: {
+    extension: 'fleet',
     type: 'counter',
     labels: { reason: ['busy', 'returned', 'lost'] },
     help: 'Requests that came back from another broker of the fleet without an answer.',
@@ -249,6 +263,7 @@ const TABLE = {
       '`busy`: it had no worker available, which is no delivery; `returned`: its worker gave the request back; `lost`: it, its worker, or a message on the way was lost.',
   },
   fleet_packs_dropped_total: {
+    extension: 'fleet',
     type: 'counter',
     labels: {
       reason: [

@@ -9,13 +9,18 @@ import { performance } from 'node:perf_hooks';
 import type { Holdings } from '../../core/holdings.js';
 import { brokerMetrics, type BrokerSource, by } from './broker-metrics.js';
 import { Exposition, labelText } from './exposition.js';
-import { METRICS } from './metric-table.js';
-import { fleetMetrics, type FleetSource } from '../../extensions/fleet/metrics.js';
-import { mapMetrics, type MapSource } from '../../extensions/map/metrics.js';
+import { type MetricName, METRICS } from './metric-table.js';
 import { pairMetrics, type PairFacts } from './pair-metrics.js';
 import { ProcessMetrics } from './process-metrics.js';
-import { streamMetrics, type StreamSource } from '../../extensions/events/metrics.js';
 import { titanicMetrics, type TitanicSource } from './titanic-metrics.js';
+
+/** The metrics of an extension. */
+export interface MetricsPart {
+  /** All rows of the table that name this extension. */
+  write(out: Exposition): void;
+  /** Messages that it dropped because they break a rule: `messages_malformed_total`, by kind. */
+  malformed?(): Readonly<Record<string, number>>;
+}
 
 /** Where the numbers are; read only while a text is written. */
 export interface MetricSources {
@@ -35,12 +40,8 @@ export interface MetricSources {
   /** `null` if no requests are stored. */
   titanic(): TitanicSource | null;
   pair(): PairFacts;
-  /** The events as a stream; `null`: not published. */
-  stream(): StreamSource | null;
-  /** `null`: there is no map. */
-  map(): MapSource | null;
-  /** `null`: the node is in no fleet. */
-  fleet(): FleetSource | null;
+  /** Of the extensions that are attached, by their names. */
+  extensions(): ReadonlyMap<string, MetricsPart>;
 }
 
 /**
@@ -48,6 +49,9 @@ export interface MetricSources {
  * shares the next text with all that wait.
  */
 const LOOP_SHARE = 0.1;
+
+/** The rows of each extension. */
+const OF_EXTENSIONS = rowsOfExtensions();
 
 export class Metrics {
   readonly contentType: string;
@@ -100,13 +104,18 @@ export class Metrics {
     for (const reason of METRICS.degraded.labels['reason'] ?? []) {
       out.sample(labelText('reason', reason), Number(degraded.includes(reason)));
     }
-    const map = this.#sources.map();
-    const malformed = { titanic: titanic?.counters.malformed ?? 0, map: map?.malformed ?? 0 };
-    brokerMetrics(out, broker, malformed);
+    const extensions = this.#sources.extensions();
+    const unread = new Map(
+      [...extensions.values()].flatMap((part) => Object.entries(part.malformed?.() ?? {})),
+    );
+    const ofTitanic = titanic?.counters.malformed ?? 0;
+    brokerMetrics(out, broker, ofTitanic, Object.fromEntries(unread));
     if (titanic !== null) titanicMetrics(out, titanic, this.#sources.wall());
-    streamMetrics(out, this.#sources.stream());
-    mapMetrics(out, map);
-    fleetMetrics(out, this.#sources.fleet());
+    for (const [extension, rows] of OF_EXTENSIONS) {
+      const part = extensions.get(extension);
+      if (part === undefined) for (const name of rows) noneOf(out, name);
+      else part.write(out);
+    }
     pairMetrics(out, this.#sources.pair());
     const { holdings } = this.#sources;
     by(out, 'memory_held_bytes', 'kind', holdings.byKind, holdings.bytes);
@@ -114,4 +123,24 @@ export class Metrics {
     out.sample('', this.#sources.loopLagMs() / 1000);
     return out.take();
   }
+}
+
+function rowsOfExtensions(): ReadonlyMap<string, readonly MetricName[]> {
+  const rows = new Map<string, MetricName[]>();
+  for (const name of Object.keys(METRICS) as MetricName[]) {
+    const { extension } = METRICS[name];
+    if (extension !== undefined) rows.set(extension, [...(rows.get(extension) ?? []), name]);
+  }
+  return rows;
+}
+
+/** Of an extension that is not attached: a graph shows 0, not a gap. */
+function noneOf(out: Exposition, name: MetricName): void {
+  const [label] = Object.keys(METRICS[name].labels);
+  if (label !== undefined) {
+    by(out, name, label, {});
+    return;
+  }
+  out.metric(name);
+  out.sample('', 0);
 }

@@ -1,6 +1,11 @@
 /** The figures of a service in lists, beside its workers: rates and stored requests. */
 import type { FigureSource } from '../../broker/listing.js';
-import type { DurableCounts, DurableFigures, DurableRates, ServiceFigures } from '../../wire/mmi.js';
+import type {
+  DurableCounts,
+  DurableFigures,
+  DurableRates,
+  ServiceFigures,
+} from '../../wire/mmi.js';
 import type { TimeSeries } from './time-series.js';
 
 /** The sources of the figures. */

@@ -11,6 +11,9 @@ import { isWhole } from '../../core/numbers.js';
 import { EPOCH_END } from '../epochs.js';
 import type { Persisted } from '../facts.js';
 
+/** Its name in the data directory. */
+export const EPOCH_FILE = 'bstar.epoch';
+
 const SLOT_BYTES = 512;
 const SLOTS = 2;
 // More digits than an epoch has (D79): a slot with such a number is damage, not an older state.

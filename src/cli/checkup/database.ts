@@ -14,7 +14,7 @@ export async function database(config: Config, file: string | null): Promise<rea
 }
 
 async function onServer(config: Config): Promise<readonly Finding[]> {
-  const { examinedOf } = await import('../../node/database.js');
+  const { examinedOf } = await import('../../extensions/postgres/login.js');
   const { askServer } = await import('../../extensions/postgres/examine.js');
   try {
     const examined = await examinedOf(config);

@@ -2,16 +2,12 @@
  * The events of this node as a stream (`events.listen`): all those of the log, without its limit of a line
  * a second, and the steps of plain requests while somebody subscribes to them (D46).
  */
-import type { BrokerEvent } from '../../broker/events.js';
 import type { RequestStep, RequestTrace } from '../../broker/request-trace.js';
-import type { PairEvent } from '../../bstar/events.js';
 import type { PublisherConfig } from '../../config/config.js';
 import { monotonicMs } from '../../core/clock.js';
 import { escapeName } from '../../core/escape.js';
 import type { Holdings } from '../../core/holdings.js';
 import { secureRandom } from '../../core/random.js';
-import type { FleetEvent } from '../fleet/machine/events.js';
-import type { MapEvent } from '../map/machine/events.js';
 import type { StreamSource } from './metrics.js';
 import type { EventSink } from '../../admin/log/tee.js';
 import type { StreamEvent } from '../../stream/events.js';
@@ -19,16 +15,12 @@ import type { CloseReason } from '../../stream/fan-out.js';
 import { type PublisherLimits, PublisherSocket } from '../../stream/io/publisher-socket.js';
 import { NumberedStream } from '../../stream/numbered.js';
 import type { SubscriberInfo } from '../../stream/subscriptions.js';
-import type { TitanicEvent } from '../../titanic/machine/events.js';
 import type { Closing, Rejected } from '../../zmtp/port.js';
 import { PUBLISHER_ID_BYTES } from '../../wire/stream.js';
 import { maySubscribe } from './topics.js';
-import type { Keys } from '../../node/io/keys.js';
+import type { NamedEvent } from '../../admin/log/log-line.js';
+import type { PortKeys } from '../../node/io/keys.js';
 import { type StepMessage, StepMessages } from './step-messages.js';
-
-/** The events that HTTP has, too. */
-export type PublishedEvent =
-  BrokerEvent | TitanicEvent | PairEvent | StreamEvent | MapEvent | FleetEvent;
 
 /** What waits for the subscribers when the node stops. */
 const LINGER_MS = 1000;
@@ -43,7 +35,9 @@ const STEPS: Readonly<Record<'received' | 'dispatched' | 'replied', Buffer>> = {
 
 export interface EventStreamOptions {
   readonly listen: PublisherConfig;
-  readonly keys: Keys;
+  readonly keys: PortKeys;
+  /** All that may be published. */
+  readonly topics: readonly string[];
   readonly limits: PublisherLimits;
   /** The account of what all peers of the node hold. */
   readonly holdings: Holdings;
@@ -53,7 +47,7 @@ export interface EventStreamOptions {
   readonly stepChanged: () => void;
 }
 
-export class EventStream implements EventSink<PublishedEvent>, StreamSource {
+export class EventStream implements EventSink<NamedEvent>, StreamSource {
   readonly endpoint: string;
   readonly #socket: PublisherSocket;
   readonly #stream: NumberedStream;
@@ -70,9 +64,9 @@ export class EventStream implements EventSink<PublishedEvent>, StreamSource {
 
   /** @throws ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT */
   static async open(options: EventStreamOptions): Promise<EventStream> {
-    const { listen, keys, events, limits, holdings } = options;
+    const { listen, keys, topics, events, limits, holdings } = options;
     let stream: EventStream | null = null;
-    const { eventsCurve: curve } = keys;
+    const { curve } = keys;
     const opened = await PublisherSocket.open({
       endpoints: [listen.endpoint],
       ...(curve === undefined ? {} : { curve }),
@@ -80,7 +74,7 @@ export class EventStream implements EventSink<PublishedEvent>, StreamSource {
       holdings,
       authorise: (info, topic) => {
         const { key } = info;
-        if (key === null || maySubscribe(keys.subscriberRights(key).client, topic)) return true;
+        if (key === null || maySubscribe(keys.rightsOf(key).client, topic, topics)) return true;
         reportRefused(events, info, topic);
         return false;
       },
@@ -112,7 +106,7 @@ export class EventStream implements EventSink<PublishedEvent>, StreamSource {
 
   // ---------------------------------------------------------------- events
 
-  emit(event: PublishedEvent): void {
+  emit(event: NamedEvent): void {
     const { name, ...fields } = event;
     const topic = this.#topicOf(name);
     if (!this.#socket.fanOut.hasSubscribers(topic)) {

@@ -9,11 +9,7 @@ export interface StreamSource {
   readonly closed: Readonly<Record<CloseReason, number>>;
 }
 
-const NONE: StreamSource = { published: 0, subscribers: 0, closed: { slow: 0, limit: 0 } };
-
-/** @param given `null`: events are not published */
-export function streamMetrics(out: Exposition, given: StreamSource | null): void {
-  const source = given ?? NONE;
+export function streamMetrics(out: Exposition, source: StreamSource): void {
   out.metric('stream_published_total');
   out.sample('', source.published);
   out.metric('stream_subscribers');

@@ -1,8 +1,9 @@
-/** The fleet of this node (`fleet.nats`): the machine and its bus, in turns of the broker's loop. */
+/** The fleet of a node: the machine and its bus, in turns of the broker's loop. */
 import { createHash } from 'node:crypto';
 
-import type { Broker } from '../../broker/broker.js';
-import type { BrokerLoop } from '../../broker/io/loop.js';
+import type { Reason } from '../../admin/api/node-answers.js';
+import type { MetricsPart } from '../../admin/metrics/metrics.js';
+import type { BrokerLoop, Companion } from '../../broker/io/loop.js';
 import type { Config } from '../../config/config.js';
 import { monotonicMs } from '../../core/clock.js';
 import { secureRandom } from '../../core/random.js';
@@ -11,6 +12,8 @@ import type { FleetEvents } from './machine/events.js';
 import { FleetMachine } from './machine/fleet.js';
 import type { NatsBus } from './io/nats.js';
 import type { FleetSink } from './machine/sink.js';
+import type { Attached, Host } from '../../node/extension.js';
+import { fleetMetrics } from './metrics.js';
 import { FLEET_ID_BYTES } from '../../wire/fleet.js';
 import type { FleetStatus } from '../../wire/mmi.js';
 import { natsOptionsOf } from './nats-options.js';
@@ -20,21 +23,10 @@ const LEAVE_MS = 200;
 
 const sha256 = (bytes: Buffer): Buffer => createHash('sha256').update(bytes).digest();
 
-export interface FleetDeps {
-  readonly config: Config;
-  readonly broker: Broker;
-  readonly loop: BrokerLoop;
-  readonly events: FleetEvents;
-  /** The digest of the keys files, 8 bytes. */
-  readonly keys: () => Buffer;
-  /** Those in effect now. */
-  readonly limits: () => Config['limits'];
-  /** Takes hints of other brokers about the store; `null`: it is not shared. */
-  readonly hinted: ((content: Buffer) => void) | null;
-}
-
-export class FleetHost {
+export class FleetHost implements Attached {
   readonly machine: FleetMachine;
+  readonly turns: Companion;
+  readonly #config: Config;
   readonly #loop: BrokerLoop;
   readonly #name: string;
   readonly #events: FleetEvents;
@@ -44,10 +36,13 @@ export class FleetHost {
   #server = '';
   #downReason: string | null = null;
 
-  constructor({ config, broker, loop, events, keys, limits, hinted }: FleetDeps) {
+  constructor(host: Host) {
+    const { config, broker, loop, mmi, clients, keys, stored, events } = host;
     const id = Buffer.alloc(FLEET_ID_BYTES);
     secureRandom(id);
     const { name } = config.fleet;
+    const hints = stored?.hints ?? null;
+    this.#config = config;
     this.#name = name;
     this.#events = events;
     this.#servers = config.fleet.nats.map((url) => new URL(url).host);
@@ -57,11 +52,12 @@ export class FleetHost {
       unsubscribe: (subject) => this.#bus?.unsubscribe(subject),
     };
     const options = {
-      ...{ id, fleet: name, node: config.node.name, version: packageVersion(), keys },
+      ...{ id, fleet: name, node: config.node.name, version: packageVersion() },
+      keys: () => keys.digest.subarray(0, FLEET_ID_BYTES),
       digest: sha256,
-      messageBytesMax: () => limits().messageBytes,
-      memoryBytesMax: () => limits().memoryBytes,
-      ...(hinted === null ? {} : { hinted }),
+      messageBytesMax: () => host.current.limits.messageBytes,
+      memoryBytesMax: () => host.current.limits.memoryBytes,
+      ...(hints === null ? {} : { hinted: hints.received }),
     };
     this.machine = new FleetMachine(options, sink, events);
     this.machine.setTime(monotonicMs());
@@ -70,13 +66,34 @@ export class FleetHost {
     broker.watchServices((service, isServed) => {
       this.machine.service(service, isServed);
     });
+    clients.fleet = this.machine.hosted;
+    hints?.sendBy((content) => {
+      this.machine.hint(content);
+    });
+    mmi.fleet = {
+      interconnect: this.machine,
+      status: (now) => ({ ...this.#status(now), store: stored?.database?.toClients(now) ?? null }),
+    };
+    const { machine } = this;
+    this.turns = {
+      setTime: (now) => {
+        machine.setTime(now);
+      },
+      run: (now) => {
+        machine.run(now, broker.embedded, broker.remote);
+      },
+      dueInMs: (now) => machine.dueInMs(now),
+      get isSettled() {
+        return machine.isSettled;
+      },
+    };
   }
 
   /**
    * Connects to NATS; if no server answers, later.
    * @throws ERR_CONFIG_FILE, ERR_FLEET_REFUSED
    */
-  async open(config: Config): Promise<void> {
+  async open(): Promise<void> {
     const { NatsBus: Bus } = await import('./io/nats.js');
     const { machine } = this;
     // The machine subscribes when it hears of a connection, so the bus has to be here by then.
@@ -92,7 +109,7 @@ export class FleetHost {
         machine.linkUp(payloadMax, server);
       });
     };
-    this.#bus = await Bus.open(natsOptionsOf(config), {
+    this.#bus = await Bus.open(natsOptionsOf(this.#config), {
       up: (payloadMax, server) => {
         if (this.#bus === null) first.up = [payloadMax, server];
         else linkUp(payloadMax, server);
@@ -125,23 +142,27 @@ export class FleetHost {
     if (first.up !== null) linkUp(...first.up);
   }
 
-  /** Why there is no connection to NATS; `null`: there is one, or none was tried yet. */
-  get downReason(): string | null {
-    return this.#downReason;
+  get degraded(): readonly Reason[] {
+    if (this.machine.isUp) return [];
+    const why = this.#downReason === null ? '' : `: ${this.#downReason}`;
+    const text = `no connection to NATS${why}; requests wait for workers that are registered here, and other brokers get none of them`;
+    return [{ code: 'fleet_down', text }];
   }
 
-  get isUp(): boolean {
-    return this.machine.isUp;
-  }
+  readonly metrics: MetricsPart = {
+    write: (out) => {
+      fleetMetrics(out, this.machine);
+    },
+  };
 
   /** Which server refuses something now. While it connects, it tries all of them. */
   get #refusing(): string {
-    if (this.isUp) return this.#server;
+    if (this.machine.isUp) return this.#server;
     return `${this.#servers.length > 1 ? 'one of ' : ''}${this.#servers.join(', ')}`;
   }
 
   /** For `mmi.fleet`, without the store. */
-  status(now: number): Omit<FleetStatus, 'store'> {
+  #status(now: number): Omit<FleetStatus, 'store'> {
     const { machine } = this;
     const brokers = machine.members(now).map((member) => ({
       ...{ id: member.id, node: member.node, version: member.version, self: member.isSelf },

@@ -1,6 +1,6 @@
 /** The lines of the fleet's events in the log. */
 import type { DroppedReason, FleetEvent } from './machine/events.js';
-import { type Line, lineOfKind } from '../../admin/log/log-line.js';
+import { lineOfKind as of, type LinesOf } from '../../admin/log/log-line.js';
 
 const DROPPED: Readonly<Record<DroppedReason, string>> = {
   garbage: 'it is not one',
@@ -13,43 +13,44 @@ const DROPPED: Readonly<Record<DroppedReason, string>> = {
   full: 'too much has arrived',
 };
 
-export function lineOfFleet(event: FleetEvent): Line {
-  const { name } = event;
-  switch (event.name) {
-    case 'fleet.peer_joined':
-      return lineOfKind('info', name, `the broker ${event.node} (id ${event.id}) is in the fleet`);
-    case 'fleet.peer_lost': {
-      const { node, id, reason, inFlight } = event;
-      const again =
-        inFlight === 0 ? '' : `: ${inFlight} requests that were out at it are tried again`;
-      const text =
-        reason === 'left'
-          ? `the broker ${node} (id ${id}) has left the fleet`
-          : // A broker that was started again is in the fleet before its former process is missed.
-            `the broker ${node} of the fleet (its process with the id ${id}) is silent${again}`;
-      return lineOfKind(reason === 'left' ? 'info' : 'warn', `${name} ${reason}`, text);
-    }
-    case 'fleet.keys_differ': {
-      const text = `the keys files of the broker ${event.node} differ from those here in keys or rights: copy them, so that all brokers of the fleet let in the same peers`;
-      return lineOfKind('warn', name, text);
-    }
-    case 'fleet.connected':
-      return lineOfKind('info', name, `connected to NATS at ${event.server}`);
-    case 'fleet.disconnected': {
-      const text = `no connection to NATS: ${event.reason}; workers that are registered here go on`;
-      return lineOfKind('warn', name, text);
-    }
-    case 'fleet.refused': {
-      const text = `the NATS server refused something: ${event.reason}`;
-      // A refusal while it connects has advice of its own.
-      const isAdvised = event.reason.includes('; ');
-      const advice = isAdvised ? '' : '; check fleet.natsCredsFile, and the users of the server';
-      return lineOfKind('warn', name, `${text}${advice}`);
-    }
-    case 'fleet.pack_dropped': {
-      const from = event.sender === null ? '' : ` from the broker ${event.sender}`;
-      const text = `a pack of the fleet${from} was dropped: ${DROPPED[event.reason]}`;
-      return lineOfKind('warn', `${name} ${event.reason}`, text);
-    }
-  }
-}
+export const FLEET_LINES: LinesOf<FleetEvent> = {
+  'fleet.peer_joined': ({ name, node, id }) => ({
+    ...of('info', name, `the broker ${node} (id ${id}) is in the fleet`),
+    subject: 'fleet.peer_joined',
+  }),
+  'fleet.peer_lost': ({ name, node, id, reason, inFlight }) => {
+    const again =
+      inFlight === 0 ? '' : `: ${inFlight} requests that were out at it are tried again`;
+    const text =
+      reason === 'left'
+        ? `the broker ${node} (id ${id}) has left the fleet`
+        : // A broker that was started again is in the fleet before its former process is missed.
+          `the broker ${node} of the fleet (its process with the id ${id}) is silent${again}`;
+    const level = reason === 'left' ? 'info' : 'warn';
+    return { ...of(level, `${name} ${reason}`, text), subject: 'fleet.peer_joined' };
+  },
+  'fleet.keys_differ': ({ name, node }) => {
+    const text = `the keys files of the broker ${node} differ from those here in keys or rights: copy them, so that all brokers of the fleet let in the same peers`;
+    return of('warn', name, text);
+  },
+  'fleet.connected': ({ name, server }) => ({
+    ...of('info', name, `connected to NATS at ${server}`),
+    subject: 'fleet.connected',
+  }),
+  'fleet.disconnected': ({ name, reason }) => {
+    const text = `no connection to NATS: ${reason}; workers that are registered here go on`;
+    return { ...of('warn', name, text), subject: 'fleet.connected' };
+  },
+  'fleet.refused': ({ name, reason }) => {
+    const text = `the NATS server refused something: ${reason}`;
+    // A refusal while it connects has advice of its own.
+    const isAdvised = reason.includes('; ');
+    const advice = isAdvised ? '' : '; check fleet.natsCredsFile, and the users of the server';
+    return of('warn', name, `${text}${advice}`);
+  },
+  'fleet.pack_dropped': ({ name, sender, reason }) => {
+    const from = sender === null ? '' : ` from the broker ${sender}`;
+    const text = `a pack of the fleet${from} was dropped: ${DROPPED[reason]}`;
+    return of('warn', `${name} ${reason}`, text);
+  },
+};

@@ -10,22 +10,7 @@ export interface FleetSource {
   readonly counters: Pick<FleetCounters, 'bridged' | 'returned' | 'dropped'>;
 }
 
-const NO_FLEET: FleetSource = {
-  isUp: false,
-  peers: 0,
-  counters: {
-    bridged: { out: 0, in: 0 },
-    returned: { busy: 0, returned: 0, lost: 0 },
-    dropped: {
-      ...{ garbage: 0, version: 0, fleet: 0, replayed: 0, jump: 0, unknown: 0 },
-      ...{ late: 0, chunk: 0, full: 0 },
-    },
-  },
-};
-
-/** @param given `null`: the node is in no fleet */
-export function fleetMetrics(out: Exposition, given: FleetSource | null): void {
-  const { isUp, peers, counters } = given ?? NO_FLEET;
+export function fleetMetrics(out: Exposition, { isUp, peers, counters }: FleetSource): void {
   out.metric('fleet_interconnect_up');
   out.sample('', Number(isUp));
   out.metric('fleet_peers');

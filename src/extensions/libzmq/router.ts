@@ -43,7 +43,13 @@ import type {
 } from '../../zmtp/port.js';
 import { closeAndReap, waitUntil } from './closing.js';
 import type { SocketFile } from '../../zmtp/endpoints.js';
-import { bindError, checkBound, needsIpv6, removeSocketFile, socketFileOf } from '../../zmtp/endpoints.js';
+import {
+  bindError,
+  checkBound,
+  needsIpv6,
+  removeSocketFile,
+  socketFileOf,
+} from '../../zmtp/endpoints.js';
 import type { Listening } from './peer.js';
 import { RouterPeer } from './peer.js';
 import { Sender } from './sender.js';

@@ -6,11 +6,9 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { EpochFile } from '../../bstar/io/epoch-file.js';
+import { EPOCH_FILE, EpochFile } from '../../bstar/io/epoch-file.js';
 
 const OF_MAP = 'map.epoch';
-/** The pair's file. */
-export const EPOCH_FILE = 'bstar.epoch';
 
 /**
  * The epoch of a standalone node from this start on, which is on disk before: also numbers of changes that

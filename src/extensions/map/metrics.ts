@@ -8,24 +8,9 @@ export interface MapSource {
   readonly keys: number;
   readonly bytes: number;
   readonly counters: Pick<MapCounters, 'updates' | 'conflicts' | 'snapshots'>;
-  /** Messages that were dropped because they break a rule. */
-  readonly malformed: number;
 }
 
-const NO_MAP: MapSource = {
-  keys: 0,
-  bytes: 0,
-  counters: {
-    updates: { applied: 0, deleted: 0, expired: 0, refused: 0 },
-    conflicts: 0,
-    snapshots: 0,
-  },
-  malformed: 0,
-};
-
-/** @param given `null`: there is no map */
-export function mapMetrics(out: Exposition, given: MapSource | null): void {
-  const { keys, bytes, counters } = given ?? NO_MAP;
+export function mapMetrics(out: Exposition, { keys, bytes, counters }: MapSource): void {
   out.metric('map_keys');
   out.sample('', keys);
   out.metric('map_bytes');

@@ -2,22 +2,26 @@ import { OPERATIONS } from '../../admin/api/operations.js';
 import { NO_CURSOR } from '../../admin/api/parameters.js';
 import { httpError, wrongParameter } from '../../admin/http/errors.js';
 import type { Pace } from '../../admin/http/pace.js';
-import type { MapPort, Ports } from '../../admin/ports.js';
 import { pacedRoute, type Route } from '../../admin/http/route.js';
+import type { MapView } from './view.js';
 
 const EVERYTHING = Buffer.alloc(0);
 
-/** The map, read only. @param pace shared by all lists */
-export function mapRoute(ports: Ports, pace: Pace): Route {
+/**
+ * The map, read only.
+ * @param view of now; `off`: this node has none
+ * @param pace shared by all lists
+ */
+export function mapRoute(view: () => MapView | 'off' | 'not_ready', pace: Pace): Route {
   return pacedRoute(OPERATIONS.map, pace, ({ query: { cursor, limit, subtree } }) => {
-    const page = present(ports.map())({ cursor, limit, subtree: subtree ?? EVERYTHING });
+    const page = present(view())({ cursor, limit, subtree: subtree ?? EVERYTHING });
     if (page === null) throw wrongParameter('cursor', NO_CURSOR);
     return page;
   });
 }
 
 /** @throws ERR_HTTP_NOT_FOUND, ERR_HTTP_NOT_READY */
-function present(map: ReturnType<Ports['map']>): MapPort {
+function present(map: MapView | 'off' | 'not_ready'): MapView {
   switch (map) {
     case 'off':
       throw httpError('ERR_HTTP_NOT_FOUND', 'this node has no map: map.listen is off');

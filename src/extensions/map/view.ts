@@ -2,7 +2,7 @@
 import { escapeName } from '../../core/escape.js';
 import { frameJson } from '../../core/frame-json.js';
 import type { MapEntry } from '../../admin/api/node-answers.js';
-import type { MapPort } from '../../admin/ports.js';
+import type { Page } from '../../admin/api/words.js';
 import type { MapMachine } from './machine/map-machine.js';
 import type { MapRecord } from '../../store/map-record.js';
 
@@ -12,7 +12,19 @@ const BYTES_MAX = 1024 * 1024;
 const COUNTER_BITS = 40n;
 const CURSOR = /^\d{1,9}$/;
 
-export function mapView(machine: MapMachine): MapPort | 'not_ready' {
+/** A part of the map. */
+export interface MapPageQuery {
+  /** `next` of the previous page; `null`: from the start. */
+  readonly cursor: string | null;
+  readonly limit: number;
+  /** Only keys that begin so; empty: all. */
+  readonly subtree: Buffer;
+}
+
+/** The map, for reading. `null`: the cursor is none. */
+export type MapView = (query: MapPageQuery) => Page<MapEntry> | null;
+
+export function mapView(machine: MapMachine): MapView | 'not_ready' {
   if (!machine.isLoaded) return 'not_ready';
   return ({ cursor, limit, subtree }) => {
     if (cursor !== null && !CURSOR.test(cursor)) return null;

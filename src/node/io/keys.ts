@@ -182,10 +182,6 @@ export interface KeysWatcher {
   changed(name: string): void;
   /** Connections at that listener with this key, in hexadecimal, are no longer allowed. */
   revoked(listener: number, publicKey: string): void;
-  /** Subscribers of the events with this key, in hexadecimal, are no longer allowed. */
-  subscriberRevoked(publicKey: string): void;
-  /** The same for the peers of the map. */
-  mapPeerRevoked(publicKey: string): void;
   /** The key can no longer be the other node of the pair. */
   noPeer(name: string): void;
 }
@@ -196,10 +192,26 @@ export interface Elsewhere {
   rightsOf(name: string): Readonly<Rights>;
 }
 
+/** The keys of a port that is no listener of the broker: of the events, or of the map. */
+export interface PortKeys {
+  /** Its CURVE options; `undefined`: it has none. */
+  readonly curve: ListenerCurve | undefined;
+  /** The rights of a peer there, by the name of its key. */
+  readonly rightsOf: (name: string) => Readonly<Rights>;
+}
+
+interface KeyedPort {
+  readonly file: KeysFile;
+  /** Its peers may be those of the other node of a pair after a failover. */
+  readonly followsFailover: boolean;
+  readonly revoked: (publicKey: string) => void;
+}
+
 /** The keys of all listeners. */
 export class Keys {
   readonly #files = new Map<string, KeysFile>();
   readonly #log: Log;
+  #quotas: readonly string[];
   /** By the index of the listener. */
   readonly #ofListener: (KeysFile | undefined)[] = [];
   readonly #curves: (ListenerCurve | undefined)[] = [];
@@ -208,27 +220,22 @@ export class Keys {
   readonly peerCurve: ListenerCurve | undefined;
   /** The file of the pair's listener. */
   #ofPeer: KeysFile | null = null;
-  /** The CURVE options of the events' listener. */
-  readonly eventsCurve: ListenerCurve | undefined;
-  #ofEvents: KeysFile | null = null;
-  /** The CURVE options of the map's ports. */
-  readonly mapCurve: ListenerCurve | undefined;
-  #ofMap: KeysFile | null = null;
+  readonly #ports: KeyedPort[] = [];
   /** The last digest and its input. */
   #digested: { readonly of: readonly (readonly string[])[]; readonly digest: Buffer } | null = null;
   #timer: NodeJS.Timeout | null = null;
   #sharedReported: ReadonlySet<string> = new Set();
 
   /** @throws ERR_CONFIG_FILE, ERR_CONFIG_INVALID if a keys file is invalid */
-  constructor({ broker, bstar, events, map, limits }: Config, log: Log) {
+  constructor({ broker, bstar, limits }: Config, log: Log) {
     this.#log = log;
-    const quotas = Object.keys(limits.quotas);
+    this.#quotas = Object.keys(limits.quotas);
     for (const [index, listener] of broker.listen.entries()) {
       if (listener.curve === undefined) continue;
       const { curve } = listener;
       const { keys, secretKeys } = withRemedy(MAKES.listener, () => ({
         secretKeys: secretKeyFilesOf(curve).map(readSecretKey),
-        keys: this.#file(curve.keysFile, quotas),
+        keys: this.#file(curve.keysFile),
       }));
       this.#ofListener[index] = keys;
       this.#curves[index] = {
@@ -242,35 +249,34 @@ export class Keys {
         },
       };
     }
-    this.peerCurve = bstar.curve === null ? undefined : this.#ofPair(bstar.curve, quotas);
-    [this.eventsCurve, this.#ofEvents] = this.#withKeysOf(events.listen?.curve, quotas);
-    [this.mapCurve, this.#ofMap] = this.#withKeysOf(map.listen?.curve, quotas);
+    this.peerCurve = bstar.curve === null ? undefined : this.#ofPair(bstar.curve);
     this.#warnOfSharedNames();
   }
 
-  /** Of a port with keys of its own: its CURVE options and its keys file. */
-  #withKeysOf(
+  /**
+   * The keys of a port that has its own. Called before `watch`.
+   * @param curve `undefined`: it is open to all
+   * @param followsFailover its keys have to be the same on both nodes of a pair
+   * @param revoked a key, in hexadecimal, is no longer allowed there
+   * @throws ERR_CONFIG_FILE, ERR_CONFIG_INVALID if its keys file is invalid
+   */
+  ofPort(
     curve: ListenerCurveConfig | undefined,
-    quotas: readonly string[],
-  ): [ListenerCurve | undefined, KeysFile | null] {
-    if (curve === undefined) return [undefined, null];
+    followsFailover: boolean,
+    revoked: (publicKey: string) => void,
+  ): PortKeys {
+    if (curve === undefined) return { curve: undefined, rightsOf: () => NOTHING };
     const { keys, secretKeys } = withRemedy(MAKES.listener, () => ({
       secretKeys: secretKeyFilesOf(curve).map(readSecretKey),
-      keys: this.#file(curve.keysFile, quotas),
+      keys: this.#file(curve.keysFile),
     }));
+    this.#ports.push({ file: keys, followsFailover, revoked });
     const authorise: ListenerCurve['authorise'] = (publicKey) => {
       const name = keys.find(publicKey)?.name;
       return name === undefined ? { kind: 'refused' } : allowed(name);
     };
-    return [{ secretKeys, authorise }, keys];
+    return { curve: { secretKeys, authorise }, rightsOf: (name) => keys.rightsOf(name) };
   }
-
-  /** The rights of a subscriber of the events. */
-  readonly subscriberRights = (name: string): Readonly<Rights> =>
-    this.#ofEvents?.rightsOf(name) ?? NOTHING;
-
-  /** The rights of a peer of the map. */
-  readonly mapRights = (name: string): Readonly<Rights> => this.#ofMap?.rightsOf(name) ?? NOTHING;
 
   #ask(publicKey: Buffer, address: string): Verdict {
     return this.elsewhere?.verdict(publicKey, address) ?? { kind: 'refused' };
@@ -297,16 +303,16 @@ export class Keys {
     return [...this.#files.values()].some((keys) => keys.has(name));
   }
 
-  #file(path: string, quotas: readonly string[]): KeysFile {
-    const known = this.#files.get(path) ?? new KeysFile(path, quotas, this.#log);
+  #file(path: string): KeysFile {
+    const known = this.#files.get(path) ?? new KeysFile(path, this.#quotas, this.#log);
     this.#files.set(path, known);
     return known;
   }
 
-  #ofPair({ secretKeyFile, keysFile }: CurveConfig, quotas: readonly string[]): ListenerCurve {
+  #ofPair({ secretKeyFile, keysFile }: CurveConfig): ListenerCurve {
     const { keys, secretKey } = withRemedy(MAKES.pair, () => ({
       secretKey: readSecretKey(secretKeyFile),
-      keys: this.#file(keysFile, quotas),
+      keys: this.#file(keysFile),
     }));
     this.#ofPeer = keys;
     return {
@@ -332,8 +338,7 @@ export class Keys {
 
   /** Digest of all allowed keys and their rights: equal on both nodes of a pair if these are. */
   get digest(): Buffer {
-    // Subscribers of the events do not follow a failover: each node has its own.
-    const files = [...this.#files.values()].filter((file) => !this.#isOnlyOfEvents(file));
+    const files = [...this.#files.values()].filter((file) => this.#followsFailover(file));
     const shown = files.map((file) => file.shown);
     if (
       this.#digested === null ||
@@ -346,9 +351,9 @@ export class Keys {
     return this.#digested.digest;
   }
 
-  #isOnlyOfEvents(file: KeysFile): boolean {
-    const others = [this.#ofPeer, this.#ofMap, ...this.#ofListener];
-    return file === this.#ofEvents && !others.includes(file);
+  #followsFailover(file: KeysFile): boolean {
+    if (file === this.#ofPeer || this.#ofListener.includes(file)) return true;
+    return this.#ports.some((port) => port.file === file && port.followsFailover);
   }
 
   /** Checks the files periodically from now on. */
@@ -363,8 +368,7 @@ export class Keys {
           for (const [listener, each] of this.#ofListener.entries()) {
             if (each === keys) watcher.revoked(listener, publicKey);
           }
-          if (keys === this.#ofEvents) watcher.subscriberRevoked(publicKey);
-          if (keys === this.#ofMap) watcher.mapPeerRevoked(publicKey);
+          for (const { file, revoked } of this.#ports) if (file === keys) revoked(publicKey);
         },
         noPeer: (name) => {
           if (keys === this.#ofPeer) watcher.noPeer(name);
@@ -376,8 +380,8 @@ export class Keys {
 
   /** SIGHUP: reads the files again, with the current quotas. */
   reread({ limits }: Config): void {
-    const quotas = Object.keys(limits.quotas);
-    for (const keys of this.#files.values()) keys.reread(quotas);
+    this.#quotas = Object.keys(limits.quotas);
+    for (const keys of this.#files.values()) keys.reread(this.#quotas);
     this.#warnOfSharedNames();
   }
 
@@ -391,11 +395,6 @@ export class Keys {
       if (curve !== undefined) keys.set(index, secretKeyFilesOf(curve).map(readSecretKey));
     }
     return keys;
-  }
-
-  /** The same for `events.listen` or `map.listen`. @throws ERR_CONFIG_FILE */
-  secretKeysAt({ listen }: Config['events' | 'map']): readonly Buffer[] | null {
-    return listen?.curve === undefined ? null : secretKeyFilesOf(listen.curve).map(readSecretKey);
   }
 
   close(): void {
@@ -439,4 +438,14 @@ function isAdmitted(rights: Rights, listener: ListenerConfig): boolean {
     (role) =>
       rights[role].isAll || listener[role].every((glob) => rights[role].patterns.includes(glob)),
   );
+}
+
+/**
+ * SIGHUP: the secret keys of a port, as their files are now; `null`: it is open to all.
+ * @throws ERR_CONFIG_FILE
+ */
+export function secretKeysAt(
+  listen: { readonly curve?: ListenerCurveConfig } | null,
+): readonly Buffer[] | null {
+  return listen?.curve === undefined ? null : secretKeyFilesOf(listen.curve).map(readSecretKey);
 }

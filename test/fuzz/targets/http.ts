@@ -5,8 +5,7 @@ import { checked } from '../../../src/admin/http/check.js';
 import { Front } from '../../../src/admin/http/front.js';
 import { Guard } from '../../../src/admin/http/guard.js';
 import { Router } from '../../../src/admin/http/router.js';
-import { routesOf } from '../../../src/admin/http/routes.js';
-import { PORTS } from '../../support/http-ports.js';
+import { allRoutes } from '../../support/http-ports.js';
 import { check, Script, type Target } from '../target.js';
 
 const TOKEN = 'sixteen-letters-or-more';
@@ -15,7 +14,7 @@ const METHODS = ['GET', 'POST', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', '__proto__']
 const HOSTS = ['localhost', '127.0.0.1:5580', '[::1]:80', 'evil.example', undefined];
 const GIVEN = [undefined, `Bearer ${TOKEN}`, `Bearer ${READ_TOKEN}`, 'Bearer x', 'Basic eDp5'];
 
-const ROUTES = routesOf(PORTS);
+const ROUTES = await allRoutes();
 
 function run(input: Buffer): void {
   const script = new Script(input);

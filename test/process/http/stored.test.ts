@@ -1,12 +1,11 @@
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { routesOf } from '../../../src/admin/http/routes.js';
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
 import { killAll, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { ask, httpOf, RawHttp, type Reply, tokenOf } from '../../support/http.js';
-import { PORTS } from '../../support/http-ports.js';
+import { allRoutes } from '../../support/http-ports.js';
 import { mapOf, MAPS } from '../../support/map-endpoint.js';
 import { until } from '../../support/until.js';
 import { PATIENCE_MS } from '../../support/patience.js';
@@ -131,7 +130,7 @@ describe('without a token (contract §4: uuids are credentials)', () => {
     const all = [...uuids, ...dead];
     const url = httpOf(stand.daemon);
     const history = `/api/v1/titanic/requests/${all[0] ?? ''}`;
-    const paths = routesOf(PORTS).filter(({ method }) => method === 'GET');
+    const paths = (await allRoutes()).filter(({ method }) => method === 'GET');
     expect(paths.length).toBeGreaterThan(10);
     const events = new RawHttp(url);
     events.send('GET /api/v1/events HTTP/1.1', 'Host: localhost', '');
@@ -183,7 +182,7 @@ describe('without a token (docs/security.md)', () => {
     expect(await run(set)).toMatchObject({ status: 0, stderr: '' });
     await worker.close({ graceMs: 0 });
     const url = httpOf(daemon);
-    const paths = routesOf(PORTS).filter(({ method }) => method === 'GET');
+    const paths = (await allRoutes()).filter(({ method }) => method === 'GET');
     const read = async (path: string, given?: string): Promise<string> => {
       if (path !== '/api/v1/events') {
         const options = given === undefined ? {} : { token: given };

@@ -117,7 +117,7 @@ export class SimMapNode implements WatchedNode {
         this.#wake();
       },
       mapTombstones: (bytes) => {
-        map.machine.tombstones(bytes);
+        map.machine.mapTombstones(bytes);
       },
       counted: () => undefined,
       fatal: () => undefined,

@@ -308,7 +308,7 @@ export class SimPairNode implements WatchedNode {
       epochs: this.#epochs(),
       keys: () => Buffer.alloc(16),
       stored: { titanic, replication },
-      map,
+      served: map === null ? [] : [map],
       events,
       now: this.#now,
     });
@@ -320,7 +320,7 @@ export class SimPairNode implements WatchedNode {
       map.isFenced = () => node.isFenced;
     }
     sabotage.pair?.(pair);
-    const turns = turnsOf(broker, { titanic, map, pair }, time);
+    const turns = turnsOf(broker, { titanic, pair, served: map === null ? [] : [map] }, time);
     const link = wire.open(this.role, {
       events: pair,
       isAwake: () => this.isAwake,

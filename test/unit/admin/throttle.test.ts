@@ -1,6 +1,7 @@
 import { afterEach, describe, expect, it, jest } from '@jest/globals';
 
 import type { FleetEvent } from '../../../src/extensions/fleet/machine/events.js';
+import { FLEET_LINES } from '../../../src/extensions/fleet/lines.js';
 import { EventLog } from '../../../src/admin/log/event-log.js';
 import type { Log } from '../../../src/admin/log/log.js';
 import { Throttle } from '../../../src/admin/log/throttle.js';
@@ -73,7 +74,7 @@ describe('of two events of which the last one tells the present state', () => {
       lines.push(`${Date.now()} ${event} ${String(leftOut)}`);
     };
     const throttle = new Throttle(Date.now);
-    const log = new EventLog(logTo(write), throttle);
+    const log = new EventLog(logTo(write), throttle, FLEET_LINES);
     for (const [at, event] of events) {
       jest.advanceTimersByTime(at - Date.now());
       log.emit(event);

@@ -1,17 +1,17 @@
 import { describe, expect, it } from '@jest/globals';
 import ts from 'typescript';
 
-import type { BrokerEvent } from '../../../src/broker/events.js';
-import type { PairEvent } from '../../../src/bstar/events.js';
 import { EventLog } from '../../../src/admin/log/event-log.js';
-import type { TitanicEvent } from '../../../src/titanic/machine/events.js';
 import type { Log } from '../../../src/admin/log/log.js';
 import { Throttle } from '../../../src/admin/log/throttle.js';
+import { extensions } from '../../../src/extensions/list.js';
+import { linesOf } from '../../../src/node/node.js';
 import { literalsOf, literals, membersOf, sourceFile, sourceFiles, walk } from './declared.js';
 import { page, rowsBelow, words } from './page.js';
 
 const PAGE = page('logs.md');
 const SOURCES = sourceFiles('src');
+const LINES = linesOf(extensions());
 
 interface Row {
   readonly level: string;
@@ -105,8 +105,8 @@ function levelsOf(name: string, members: ReadonlyMap<string, ts.TypeNode>): stri
     };
     const throttle = new Throttle(() => 0);
     const fields = Object.fromEntries(Array.from(members.keys(), (field) => [field, value]));
-    const event: unknown = { ...fields, name };
-    new EventLog(log, throttle).emit(event as BrokerEvent | TitanicEvent | PairEvent);
+    const event = { ...fields, name };
+    new EventLog(log, throttle, LINES).emit(event);
     throttle.flush();
   }
   return [...levels].sort().join(' or ');
@@ -121,7 +121,7 @@ function rejectionKinds(): string[] {
     ['rejected', 1],
     ['#turnAway', 1],
   ]);
-  for (const file of SOURCES.filter(({ fileName }) => fileName.includes('/transport/'))) {
+  for (const file of SOURCES.filter(({ fileName }) => /\/(zmtp|libzmq)\//.test(fileName))) {
     walk(file, (node) => {
       if (!ts.isCallExpression(node) || !ts.isPropertyAccessExpression(node.expression)) return;
       const kind = node.arguments[places.get(node.expression.name.text) ?? -1];

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { loadConfig } from '../../../src/config/io/load.js';
-import { type Daemon, startDaemon } from '../../../src/node/daemon.js';
+import { type Node, startNode } from '../../../src/node/node.js';
 import { createLog } from '../../../src/admin/log/log.js';
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
@@ -15,7 +15,7 @@ import { page, rowsBelow, words } from './page.js';
 const PAGE = page('protocol.md');
 
 let directory = '';
-let daemon: Daemon;
+let node: Node;
 let client: Client;
 let worker: Worker;
 
@@ -24,10 +24,13 @@ beforeEach(async () => {
   const sets = [`node.dataDir=${directory}`, 'broker.listen=tcp://127.0.0.1:0', 'http.listen=off'];
   const { config } = loadConfig({ sets });
   const log = await createLog('silent', 'json', false);
-  daemon = await startDaemon({ config, file: null }, false, log, (error) => {
-    throw error;
+  node = await startNode({
+    ...{ loaded: { config, file: null }, extensions: [], isNewStore: false, log },
+    fatal: (error) => {
+      throw error;
+    },
   });
-  const { endpoints } = daemon;
+  const { endpoints } = node;
   client = new Client({ endpoints });
   worker = new Worker({ endpoints, service: 'echo' }, ({ frames }) => frames);
   void worker.run();
@@ -37,7 +40,7 @@ beforeEach(async () => {
 afterEach(async () => {
   await worker.close();
   await client.close();
-  await daemon.stop();
+  await node.stop();
   rmSync(directory, { recursive: true });
 });
 

@@ -1,12 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 
 import type { FleetEvent } from '../../../src/extensions/fleet/machine/events.js';
-import { lineOfFleet } from '../../../src/extensions/fleet/lines.js';
+import { FLEET_LINES } from '../../../src/extensions/fleet/lines.js';
+import { lineOf } from '../../../src/admin/log/log-line.js';
 
 const PEER = { node: 'a', id: '0123456789abcdef' };
 
 function textOf(event: FleetEvent): string {
-  return lineOfFleet(event).text;
+  return lineOf(FLEET_LINES, event).text;
 }
 
 describe('the lines of the fleet', () => {

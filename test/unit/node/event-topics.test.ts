@@ -1,10 +1,14 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { GlobSet } from '../../../src/core/glob.js';
-import { EVENT_TOPICS, maySubscribe } from '../../../src/extensions/events/topics.js';
+import { maySubscribe, STEP_TOPICS } from '../../../src/extensions/events/topics.js';
+import { extensions } from '../../../src/extensions/list.js';
+import { linesOf } from '../../../src/node/node.js';
+
+const EVENT_TOPICS = [...STEP_TOPICS, ...Object.keys(linesOf(extensions()))];
 
 function may(globs: readonly string[], topic: string): boolean {
-  return maySubscribe(GlobSet.of(globs), Buffer.from(topic));
+  return maySubscribe(GlobSet.of(globs), Buffer.from(topic), EVENT_TOPICS);
 }
 
 describe('the names of events', () => {

@@ -55,18 +55,11 @@ describe('the health of a node (contract §4)', () => {
     expect(health.now.degraded.map(({ code }) => code)).toEqual(['store_lost', 'store_full']);
   });
 
-  it('is degraded while there is no connection to NATS, and says why', () => {
+  it('is degraded for what its extensions say', () => {
     const health = new NodeHealth();
-    health.phase = 'serving';
-    health.fleet = { isUp: false, downReason: 'connection refused' };
-    expect(health.now.degraded).toEqual([
-      {
-        code: 'fleet_down',
-        text: expect.stringContaining('no connection to NATS: connection refused; requests wait'),
-      },
-    ]);
-    health.fleet = { isUp: true, downReason: null };
-    expect(health.now.degraded).toEqual([]);
+    const reason = { code: 'fleet_down', text: 'no connection to NATS' };
+    health.ofExtensions = () => [reason];
+    expect(health.now.degraded).toEqual([reason]);
   });
 
   it('is not ready while the node of a pair does not serve, and says what the pair says', () => {

@@ -1,6 +1,11 @@
 import { beforeEach, describe, expect, it } from '@jest/globals';
 
-import { costOf, type Reading, ReadTurns, TurnsOfOne } from '../../../src/zmtp/sockets/read-turns.js';
+import {
+  costOf,
+  type Reading,
+  ReadTurns,
+  TurnsOfOne,
+} from '../../../src/zmtp/sockets/read-turns.js';
 
 const CONNECTION = 1024;
 const TURN = 4096;

@@ -18,7 +18,7 @@ import { type Held, type PendingSet, PendingSets } from './pending-sets.js';
 import { RecentUuids } from './recent-uuids.js';
 import { type MapRecord, recordOf, VALUE_TEXT_MAX } from '../../../store/map-record.js';
 import type { PageLimits, RecordsPage } from './records.js';
-import type { MapReplica, MapStoreReads } from '../../../store/map-replica.js';
+import type { MapReplica, MapStoreReads, StoredMap } from '../../../store/map-replica.js';
 import { isReservedKey, ServiceKeys } from './service-keys.js';
 import type { MapPeer, MapSink, PeerId } from './sink.js';
 import { Snapshots } from './snapshots.js';
@@ -70,7 +70,7 @@ export interface MapGauges {
   readonly snapshotsWaiting: number;
 }
 
-export class MapMachine {
+export class MapMachine implements StoredMap {
   readonly counters: MapCounters = newMapCounters();
   readonly #options: MapOptions;
   readonly #deps: MapDeps;
@@ -387,21 +387,15 @@ export class MapMachine {
     });
   }
 
-  /** See `MapStoreEvents.mapTombstones`. */
-  tombstones(bytes: number): void {
+  mapTombstones(bytes: number): void {
     this.#batches.tombstoneBytes = bytes;
   }
 
-  /**
-   * The store is about to take in records of the peer, which may have led with this epoch, above this node's own:
-   * what changes from now on is numbered above them, or the store would keep theirs (D54).
-   */
   numbersAbove(epoch: number): void {
     const isAbove = this.#isServing && epoch > this.#epoch;
     if (isAbove) this.#batches.raise({ epoch, counter: MERGED_COUNTER });
   }
 
-  /** Changes of the active node are on this disk, in order. */
   followed(changes: readonly MapRecord[]): void {
     const now = this.#deps.now();
     for (const change of changes) {
@@ -411,7 +405,6 @@ export class MapMachine {
     }
   }
 
-  /** Records of the peer are on this disk (D54). */
   merged({ changed, conflicts }: MapMerged): void {
     const now = this.#deps.now();
     for (const change of changed) {

@@ -1,6 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 
-import { type DomainEvent, EventFeed, type Severity } from '../../../../src/admin/http/event-feed.js';
+import {
+  type DomainEvent,
+  EventFeed,
+  type Severity,
+} from '../../../../src/admin/http/event-feed.js';
 
 const AT = Date.UTC(2026, 0, 2, 3, 4, 5, 6);
 

@@ -5,8 +5,7 @@ import { describe, expect, it } from '@jest/globals';
 
 import { openApi, openApiFile } from '../../../../src/admin/http/openapi.js';
 import type { Access, Route } from '../../../../src/admin/http/route.js';
-import { routesOf } from '../../../../src/admin/http/routes.js';
-import { PORTS } from '../../../support/http-ports.js';
+import { allRoutes } from '../../../support/http-ports.js';
 import { type Schema, violations } from '../../../support/json-schema.js';
 import { type Operation, OPERATIONS, undescribed } from '../../../support/openapi.js';
 
@@ -51,11 +50,11 @@ function ofOperation(path: string, method: string, operation: Operation): Row {
 const byKey = (left: Row, right: Row): number => (left.key < right.key ? -1 : 1);
 
 describe('the description of the API', () => {
-  it('has exactly the routes, with their parameters and access', () => {
+  it('has exactly the routes, with their parameters and access', async () => {
     const described = Object.entries(OPERATIONS).flatMap(([path, methods]) =>
       Object.entries(methods).map(([method, operation]) => ofOperation(path, method, operation)),
     );
-    const served = routesOf(PORTS).map(ofRoute);
+    const served = (await allRoutes()).map(ofRoute);
     expect(described.sort(byKey)).toEqual(served.sort(byKey));
   });
 

@@ -1,5 +1,5 @@
-import { monotonicMs } from '../core/clock.js';
-import type { Time } from './turns.js';
+import { monotonicMs } from '../../core/clock.js';
+import type { Time } from '../../node/turns.js';
 
 /**
  * The clock of the store, as it was when the session was last renewed: no clock of a broker decides

@@ -3,14 +3,14 @@ import { existsSync } from 'node:fs';
 import { hostname } from 'node:os';
 import { dirname, resolve } from 'node:path';
 
-import { codeOf, MajordomoError } from '../core/errors.js';
-import { checkOwnStore } from '../store/sqlite/file/database.js';
-import { type MovedStore, type MoveOrder, moveStore } from '../extensions/postgres/move.js';
-import { sourceError } from '../extensions/postgres/move-errors.js';
-import { loginOf, shownDatabase } from './database.js';
-import { openDataDir } from './io/data-dir.js';
-import { correctDatabaseMemory, rememberedStore } from './io/database-memory.js';
-import { pairStandingOf } from './pair-standing.js';
+import { codeOf, MajordomoError } from '../../core/errors.js';
+import { checkOwnStore } from '../../store/sqlite/file/database.js';
+import { type MovedStore, type MoveOrder, moveStore } from './move.js';
+import { sourceError } from './move-errors.js';
+import { loginOf, shownDatabase } from './login.js';
+import { openDataDir } from '../../node/io/data-dir.js';
+import { correctDatabaseMemory, rememberedStore } from './memory.js';
+import { pairStandingOf } from '../../node/pair-standing.js';
 
 export interface MigrationOrder extends Pick<MoveOrder, 'mayLeaveMap' | 'onProgress'> {
   /** The path of the store file, in the data directory of its node. */

@@ -7,7 +7,7 @@ import { existsSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import { MajordomoError, messageOf } from '../../core/errors.js';
-import type { History } from '../../extensions/postgres/server.js';
+import type { History } from './server.js';
 
 const FILE = 'database.json';
 const ID_BYTES = 16;

@@ -1,0 +1,84 @@
+import type { RequestTrace } from '../../broker/request-trace.js';
+import type { NamedEvent } from '../../admin/log/log-line.js';
+import type { MetricsPart } from '../../admin/metrics/metrics.js';
+import type { Config } from '../../config/config.js';
+import { present } from '../../core/assert.js';
+import type { Attached, Host } from '../../node/extension.js';
+import { type PortKeys, secretKeysAt } from '../../node/io/keys.js';
+import type { Renewal } from '../../node/reload.js';
+import { routerLimits } from '../../node/settings.js';
+import { EventStream } from './event-stream.js';
+import { streamMetrics } from './metrics.js';
+import { STEP_TOPICS } from './topics.js';
+
+/** The stream of events of one node. Before it is open, nobody has subscribed, and nothing is published. */
+export class AttachedEvents implements Attached {
+  readonly #host: Host;
+  readonly #keys: PortKeys;
+  #stream: EventStream | null = null;
+
+  constructor(host: Host) {
+    this.#host = host;
+    // Subscribers do not follow a failover: each node has its own.
+    this.#keys = host.keys.ofPort(host.config.events.listen?.curve, false, (publicKey) => {
+      this.#stream?.revoke(publicKey);
+    });
+  }
+
+  async open(): Promise<void> {
+    const { config, keys, holdings, loop, events, eventNames } = this.#host;
+    this.#stream = await EventStream.open({
+      listen: present(config.events.listen, 'it is wanted'),
+      keys: this.#keys,
+      topics: [...STEP_TOPICS, ...eventNames],
+      limits: routerLimits(config, keys),
+      holdings,
+      events,
+      stepChanged: () => {
+        this.#host.traceChanged();
+      },
+    });
+    loop.shareMemory(this.#stream);
+  }
+
+  get listens(): NonNullable<Attached['listens']> {
+    return { as: 'events', shown: 'events', endpoint: this.#stream?.endpoint ?? null };
+  }
+
+  readonly metrics: MetricsPart = {
+    write: (out) => {
+      if (this.#stream === null) streamMetrics(out, NOTHING_YET);
+      else streamMetrics(out, this.#stream);
+    },
+  };
+
+  get trace(): RequestTrace | null {
+    return this.#stream?.step ?? null;
+  }
+
+  readonly keyed: Renewal = {
+    section: 'events',
+    renew: ({ events }) => {
+      const secretKeys = secretKeysAt(events.listen);
+      if (secretKeys !== null) this.#stream?.setSecretKeys(secretKeys);
+    },
+  };
+
+  emit(event: NamedEvent): void {
+    this.#stream?.emit(event);
+  }
+
+  reconfigure(config: Config): void {
+    this.#stream?.setLimits(routerLimits(config, this.#host.keys));
+  }
+
+  rightsChanged(key: string): void {
+    this.#stream?.rightsChanged(key);
+  }
+
+  async close(): Promise<void> {
+    await this.#stream?.close();
+  }
+}
+
+const NOTHING_YET = { published: 0, subscribers: 0, closed: { slow: 0, limit: 0 } };

@@ -1,0 +1,13 @@
+/** Plain requests between brokers, over NATS (`fleet.nats`). */
+import type { Extension } from '../../node/extension.js';
+import { FLEET_LINES } from './lines.js';
+
+export const fleet: Extension = {
+  name: 'fleet',
+  lines: FLEET_LINES,
+  isWanted: (config) => config.fleet.nats.length > 0,
+  attach: async (host) => {
+    const { FleetHost } = await import('./host.js');
+    return new FleetHost(host);
+  },
+};

@@ -1,0 +1,12 @@
+/** Listeners of the broker on libzmq (`broker.listen[].transport`). */
+import type { Extension } from '../../node/extension.js';
+
+export const libzmq: Extension = {
+  name: 'libzmq',
+  isWanted: (config) => config.broker.listen.some(({ transport }) => transport === 'libzmq'),
+  // The native module is loaded when a listener is opened.
+  attach: async () => {
+    const { openLibzmqRouter } = await import('./router.js');
+    return { transport: { name: 'libzmq', open: openLibzmqRouter } };
+  },
+};

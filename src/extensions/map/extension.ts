@@ -1,0 +1,23 @@
+/** The shared map (`map.listen`). */
+import type { Extension } from '../../node/extension.js';
+import type { AttachedMap } from './attached.js';
+import { MAP_LINES } from './lines.js';
+
+export function map(): Extension {
+  let attached: AttachedMap | null = null;
+  return {
+    name: 'map',
+    lines: MAP_LINES,
+    isWanted: (config) => config.map.listen !== null,
+    routes: async (config) => {
+      const { mapRoute } = await import('./route.js');
+      const isOff = config.map.listen === null;
+      return (pace) => [mapRoute(() => (isOff ? 'off' : (attached?.view ?? 'not_ready')), pace)];
+    },
+    attach: async (host) => {
+      const { AttachedMap: Map } = await import('./attached.js');
+      attached = await Map.attach(host);
+      return attached;
+    },
+  };
+}

@@ -1,0 +1,44 @@
+/** Which database a configuration names. */
+import type { Config } from '../../config/config.js';
+import { isLoopback } from '../../config/io/loopback.js';
+import { MajordomoError } from '../../core/errors.js';
+import { placeOf, shownHost } from '../../core/postgres-url.js';
+import type { Examined } from './examine.js';
+import { rememberedHistory, rememberedStore } from './memory.js';
+import type { OpenPostgres } from './messages.js';
+
+/**
+ * Where the store is, for its thread, and which history of it was used last.
+ * @throws ERR_CONFIG_INVALID, if it was not checked before
+ */
+export async function loginOf({
+  titanic,
+  node,
+}: {
+  readonly titanic: Pick<Config['titanic'], 'store' | 'storePasswordFile'>;
+  /** Absent: no history is remembered. */
+  readonly node?: Pick<Config['node'], 'dataDir'>;
+}): Promise<OpenPostgres['login']> {
+  const place = placeOf(titanic.store);
+  if (typeof place === 'string') throw new MajordomoError('ERR_CONFIG_INVALID', place);
+  const areLocal = await Promise.all(
+    place.hosts.map(async ({ host, port }) =>
+      host.startsWith('/') ? true : isLoopback({ scheme: 'tcp', host, port }),
+    ),
+  );
+  const isLocal = areLocal.every(Boolean);
+  const history = node === undefined ? null : rememberedHistory(node.dataDir);
+  return { place, passwordFile: titanic.storePasswordFile, isLoopback: isLocal, history };
+}
+
+/** A store in messages: without the user. */
+export function shownDatabase({ place }: OpenPostgres['login']): string {
+  return `${place.hosts.map(shownHost).join(',')}/${place.database}`;
+}
+
+/** The database of a configuration, for commands that look at it. @throws as `loginOf` */
+export async function examinedOf(config: Pick<Config, 'titanic' | 'node'>): Promise<Examined> {
+  const login = await loginOf(config);
+  const storeId = rememberedStore(config.node.dataDir);
+  return { login, name: shownDatabase(login), storeId };
+}

@@ -1,0 +1,341 @@
+/** Opens the store of a node in a database, and passes on what becomes of its connection. */
+import { createHash } from 'node:crypto';
+import { hostname } from 'node:os';
+import { join } from 'node:path';
+
+import { SharedStore } from '../../bstar/replication/shared-store.js';
+import { monotonicMs } from '../../core/clock.js';
+import {
+  operated,
+  type DatabaseView,
+  restore,
+  type TitanicDeps,
+  type TitanicHost,
+  titanicOn,
+} from '../../node/stored.js';
+import { StoreReports } from '../../node/store-reports.js';
+import { packHint, unpackHint } from '../../store/hint-codec.js';
+import { refuseLeftBehind } from '../../store/sqlite/file/left-behind.js';
+import type { ClaimStore, Recovered } from '../../store/store.js';
+import type { TitanicClaims } from '../../titanic/machine/context.js';
+import type { TitanicEvents } from '../../titanic/machine/events.js';
+import type { Titanic } from '../../titanic/machine/titanic.js';
+import { uuidText } from '../../wire/tsp.js';
+import { loginOf, shownDatabase } from './login.js';
+import { type DatabaseMemory, readDatabaseMemory, writeDatabaseMemory } from './memory.js';
+import type { OpenPostgres, StoreReport } from './messages.js';
+import { openPostgresQueries } from './postgres-queries.js';
+import { openPostgresStore } from './postgres-store.js';
+import { StoreClock } from './store-clock.js';
+
+const HOME_DIGITS = 32;
+
+/** @throws as `refuseLeftBehind`, `loginOf` and `openPostgresStore` */
+export async function startInDatabase(deps: TitanicDeps): Promise<TitanicHost> {
+  const { config, dataDir, configFile, loop, events, fatal } = deps;
+  const wake = (): void => {
+    loop.wake();
+  };
+  refuseLeftBehind(join(dataDir, config.titanic.file), configFile);
+  const memory = readDatabaseMemory(dataDir);
+  const order = await orderOf(deps, memory);
+  const clock = new StoreClock();
+  const reports = new StoreReports(wake, clock, fatal);
+  const database = new Database({ dataDir, order, memory, events, clock });
+  const { store, recovered } = await openPostgresStore(order, reports, (told) => {
+    wake();
+    database.told(told);
+  });
+  const replica = database.opened(store, recovered);
+  const hints = new HintCarrier(store, order.hints);
+  const titanic = titanicOn(store, recovered, replica, deps, clock, claimsOf(store, hints));
+  database.serve(titanic);
+  reports.titanic = titanic;
+  await restore(titanic, reports, store);
+  return {
+    titanic,
+    replication: null,
+    map: null,
+    time: clock,
+    database: database.view,
+    hints: {
+      sendBy: (carrier) => {
+        hints.carrier = carrier;
+      },
+      received: (content) => {
+        const hint = unpackHint(content);
+        if (hint === null) return;
+        reports.arrived();
+        reports.hinted(hint);
+      },
+    },
+    ...operated(titanic, store, openPostgresQueries(database.place), loop),
+  };
+}
+
+async function orderOf(
+  { config, isNewStore }: TitanicDeps,
+  memory: DatabaseMemory,
+): Promise<OpenPostgres> {
+  const login = { ...(await loginOf(config)), ...(isNewStore ? { history: null } : {}) };
+  return {
+    login,
+    name: shownDatabase(login),
+    timeoutMs: config.titanic.storeTimeoutMs,
+    leaseMs: config.fleet.leaseMs,
+    node: config.node.name,
+    // A copy of the directory on another machine is another home: its lock proves nothing there.
+    home: createHash('sha256')
+      .update(`${memory.home} ${hostname()}`)
+      .digest('hex')
+      .slice(0, HOME_DIGITS),
+    storeId: isNewStore ? null : memory.storeId,
+    // With NATS, hints are sent over it.
+    hints: config.fleet.nats.length === 0,
+  };
+}
+
+/** Sends hints to the other brokers of the store. */
+class HintCarrier {
+  carrier: ((content: Buffer) => void) | null = null;
+  readonly #store: ClaimStore;
+  readonly #isStore: boolean;
+
+  /** @param isStore the store sends them itself */
+  constructor(store: ClaimStore, isStore: boolean) {
+    this.#store = store;
+    this.#isStore = isStore;
+  }
+
+  readonly hint: TitanicClaims['hint'] = (told) => {
+    if (this.#isStore) this.#store.hint(told);
+    else this.carrier?.(packHint(told));
+  };
+}
+
+function claimsOf(store: ClaimStore, { hint }: HintCarrier): TitanicClaims {
+  return {
+    claim: (...order) => {
+      store.claim(...order);
+    },
+    listSchedules: (...order) => {
+      store.listSchedules(...order);
+    },
+    hint,
+  };
+}
+
+interface DatabaseDeps {
+  readonly dataDir: string;
+  readonly order: OpenPostgres;
+  readonly memory: DatabaseMemory;
+  readonly events: TitanicEvents;
+  /** Is set by the clock of the store. */
+  readonly clock: StoreClock;
+}
+
+type SessionsReport = Extract<StoreReport, { readonly report: 'sessions' }>;
+type Told = {
+  readonly [R in StoreReport['report']]: (
+    told: Extract<StoreReport, { readonly report: R }>,
+  ) => void;
+};
+
+/** What a node knows of its database, from what the store's thread reports. */
+class Database {
+  readonly #in: DatabaseDeps;
+  #memory: DatabaseMemory;
+  /** The newest history of the server. */
+  #history: DatabaseMemory['history'];
+  #how: 'made' | 'found' = 'found';
+  #replica: SharedStore | null = null;
+  #titanic: Titanic | null = null;
+  #lastRenewal = -Infinity;
+  #hasSession = true;
+  #sessions: SessionsReport | null = null;
+  #oldestSnapshotSeconds: number | null = null;
+  #unclaimedSince: ReadonlyMap<string, number> = new Map();
+  #server = '';
+  #isUp = true;
+  /** Since when it can be reached, or not. */
+  #since = new Date();
+
+  constructor(deps: DatabaseDeps) {
+    this.#in = deps;
+    this.#memory = deps.memory;
+    this.#history = deps.memory.history;
+  }
+
+  opened(store: ClaimStore, recovered: Recovered): SharedStore {
+    const { order, events } = this.#in;
+    const storeId = recovered.storeId.toString('hex');
+    const known = this.#memory.storeId;
+    this.#remember({ storeId, history: this.#history });
+    if (known === null) events.emit({ name: 'store.known', how: this.#how, id: storeId });
+    else if (known !== storeId) events.emit({ name: 'store.renewed', id: storeId, aside: null });
+    this.#replica = new SharedStore(
+      store,
+      recovered.firstTransaction,
+      order.leaseMs,
+      order.timeoutMs,
+      monotonicMs,
+      this.#lastRenewal,
+    );
+    return this.#replica;
+  }
+
+  /** From now on the machine is told what concerns it. */
+  serve(titanic: Titanic): void {
+    this.#titanic = titanic;
+    const { store } = titanic.counters;
+    store.oldestSnapshotSeconds = this.#oldestSnapshotSeconds;
+    store.unclaimedSince = this.#unclaimedSince;
+    store.isUp = this.#isUp;
+  }
+
+  /** For threads that read it. */
+  get place(): OpenPostgres {
+    const { order } = this.#in;
+    const { history, storeId } = this.#memory;
+    return { ...order, login: { ...order.login, history }, storeId };
+  }
+
+  #remember(news: Partial<DatabaseMemory>): void {
+    this.#memory = { ...this.#memory, ...news };
+    writeDatabaseMemory(this.#in.dataDir, this.#memory);
+  }
+
+  // ---------------------------------------------------------------- reports
+
+  told(told: StoreReport): void {
+    // Each report goes to the line of its own name.
+    (this.#reports[told.report] as (told: StoreReport) => void)(told);
+  }
+
+  readonly #reports: Told = {
+    renewed: ({ sentAtUs, storeMs }) => {
+      const at = monotonicOf(sentAtUs);
+      this.#lastRenewal = Math.max(this.#lastRenewal, at);
+      this.#replica?.renewed(at);
+      this.#in.clock.set(at, storeMs);
+      this.#hasSessionNow();
+    },
+    ended: () => {
+      this.#replica?.ended();
+      this.#hasNoSession('its session has ended');
+    },
+    overdue: ({ text }) => {
+      this.#hasNoSession(`it was not renewed: ${text}`);
+    },
+    sessions: (told) => {
+      this.#sessions = told;
+    },
+    buried: ({ node, session }) => {
+      this.#in.events.emit({ name: 'fleet.lease_ended', node, session });
+    },
+    taken: () => {
+      this.#hasSessionNow();
+    },
+    connected: ({ host, history }) => {
+      this.#server = host;
+      const known = this.#history;
+      if (known?.systemId === history.systemId && known.timeline === history.timeline) return;
+      this.#history = history;
+      // Before the store is open, it may be the history of another one, which is refused.
+      if (this.#replica !== null) this.#remember({ history });
+    },
+    made: () => {
+      this.#how = 'made';
+    },
+    snapshot: ({ seconds }) => {
+      this.#oldestSnapshotSeconds = seconds;
+      if (this.#titanic !== null) this.#titanic.counters.store.oldestSnapshotSeconds = seconds;
+    },
+    unclaimed: ({ since }) => {
+      this.#unclaimedSince = since;
+      if (this.#titanic !== null) this.#titanic.counters.store.unclaimedSince = since;
+    },
+    refused: ({ text }) => {
+      this.#in.events.emit({ name: 'store.refused', text });
+    },
+    'set-aside': ({ text }) => {
+      this.#in.events.emit({ name: 'store.set_aside', text });
+    },
+    locked: ({ uuid, pid }) => {
+      const shown = uuidText(Buffer.from(uuid, 'hex'));
+      this.#in.events.emit({ name: 'store.locked', uuid: shown, pid });
+    },
+    lost: ({ text }) => {
+      this.#replica?.lost();
+      this.#setUp(false);
+      this.#in.events.emit({ name: 'store.lost', text });
+    },
+    returned: ({ host, awayMs }) => {
+      this.#replica?.returned();
+      this.#setUp(true);
+      this.#in.events.emit({ name: 'store.returned', host, awayMs });
+      if (this.#hasSession) this.#titanic?.regained();
+    },
+    failedover: ({ host, text }) => {
+      this.#in.events.emit({ name: 'store.switched', host, text });
+    },
+    retried: ({ reason }) => {
+      if (this.#titanic !== null) this.#titanic.counters.store.retries[reason]++;
+    },
+  };
+
+  #hasSessionNow(): void {
+    if (!this.#hasSession) {
+      this.#in.events.emit({ name: 'fleet.lease_taken' });
+      this.#titanic?.regained();
+    }
+    this.#hasSession = true;
+  }
+
+  /** Told each time: after the store was away, it is told what lasts (`StoreCauses`). */
+  #hasNoSession(text: string): void {
+    this.#in.events.emit({ name: 'fleet.lease_lost', text });
+    this.#hasSession = false;
+  }
+
+  #setUp(isUp: boolean): void {
+    this.#isUp = isUp;
+    this.#since = new Date();
+    if (this.#titanic !== null) this.#titanic.counters.store.isUp = isUp;
+  }
+
+  // ---------------------------------------------------------------- questions
+
+  readonly view: DatabaseView = {
+    toClients: (now) => {
+      const { leaseMs, node } = this.#in.order;
+      const { mine = null, others = [] } = this.#sessions ?? {};
+      const own = { session: mine ?? 0, node, self: true, overdue: false };
+      const hasOwn = mine !== null && this.#replica?.refusal === null;
+      return {
+        ...{ up: this.#isUp, leaseMs },
+        accepted: this.#titanic?.counters.accepted ?? 0,
+        completed: this.#titanic?.counters.completed ?? 0,
+        renewedMs: Math.max(0, Math.round(now - this.#lastRenewal)),
+        sessions: [
+          ...(hasOwn ? [own] : []),
+          ...others.map(({ isOverdue, ...other }) => ({
+            ...other,
+            self: false,
+            overdue: isOverdue,
+          })),
+        ],
+      };
+    },
+    toOperators: () => ({
+      ...{ database: this.#in.order.name, server: this.#server, up: this.#isUp },
+      since: this.#since.toISOString(),
+    }),
+  };
+}
+
+/** The clock of all threads, as that of this one. */
+function monotonicOf(sharedUs: number): number {
+  const ageMs = (Number(process.hrtime.bigint() / 1000n) - sharedUs) / 1000;
+  return monotonicMs() - ageMs;
+}

@@ -1,0 +1,114 @@
+/**
+ * An extension of a node (`src/extensions/`), and all that the node knows of it. `extensions/list.ts` has
+ * all of them. The order of that list is the order in which they are attached, and its reverse the order in
+ * which they are closed, also after a start that failed half-way.
+ */
+import type { Broker } from '../broker/broker.js';
+import type { BrokerLoop, Companion } from '../broker/io/loop.js';
+import type { RequestTrace } from '../broker/request-trace.js';
+import type { Reason } from '../admin/api/node-answers.js';
+import type { Pace } from '../admin/http/pace.js';
+import type { Route } from '../admin/http/route.js';
+import type { Lines, NamedEvent } from '../admin/log/log-line.js';
+import type { Refusals } from '../admin/log/refusals.js';
+import type { EventSink } from '../admin/log/tee.js';
+import type { MetricsPart } from '../admin/metrics/metrics.js';
+import type { Config, TransportName } from '../config/config.js';
+import type { Holdings } from '../core/holdings.js';
+import type { Mmi } from '../mmi/mmi.js';
+import type { OpenRouter } from '../zmtp/several.js';
+import type { InternalClients } from './internal-clients.js';
+import type { Keys } from './io/keys.js';
+import type { Renewal } from './reload.js';
+import type { TitanicDeps, TitanicHost } from './stored.js';
+
+export interface Extension {
+  readonly name: string;
+  /** Its events, and what the log says of each. */
+  readonly lines?: Lines;
+  /** Whether this configuration asks for it. The rest of its code is loaded only then. */
+  isWanted(config: Config): boolean;
+  /** Opens the store of durable requests in place of a file. @throws the store's errors */
+  readonly openStore?: (deps: TitanicDeps) => Promise<TitanicHost>;
+  /**
+   * Its resources over HTTP, also where it is not wanted: they say so. Called only if HTTP is on, and
+   * before `attach`.
+   */
+  readonly routes?: (config: Config) => Promise<(pace: Pace) => readonly Route[]>;
+  /** Connects it with the parts of the node. @throws with a stable code: the node does not start */
+  attach?(host: Host): Promise<Attached>;
+}
+
+/** The parts of a node, for its extensions. */
+export interface Host {
+  readonly config: Config;
+  /** The configuration in effect now: see `Attached.reconfigure`. */
+  readonly current: Config;
+  /** The path of the data directory. */
+  readonly dataDir: string;
+  readonly broker: Broker;
+  readonly loop: BrokerLoop;
+  readonly mmi: Mmi;
+  readonly clients: InternalClients;
+  readonly keys: Keys;
+  readonly holdings: Holdings;
+  readonly refusals: Refusals;
+  /** `null`: nothing is stored. */
+  readonly stored: TitanicHost | null;
+  /** Log, HTTP and the stream of events. */
+  readonly events: EventSink<NamedEvent>;
+  /** All events that a node of this program may have. */
+  readonly eventNames: readonly string[];
+  /** `Attached.trace` has another value. */
+  traceChanged(): void;
+}
+
+/** An extension that is attached to a node. */
+export interface Attached {
+  /** Its turns in the broker's loop, after the broker's own. */
+  readonly turns?: Companion;
+  /** The same, of one that serves where the broker does: in a pair, on the active node. */
+  readonly served?: ServedPart;
+  /** Where it listens itself. */
+  readonly listens?: {
+    /** In `mmi.broker`, and in the line of the log that says that the node is ready. */
+    readonly as: 'events' | 'map';
+    readonly shown: string;
+    /** `null`: not yet. */
+    readonly endpoint: string | null;
+  };
+  /** Carries listeners of the broker. */
+  readonly transport?: { readonly name: TransportName; readonly open: OpenRouter };
+  readonly metrics?: MetricsPart;
+  /** Told of each step of a plain request; `null`: not now. */
+  readonly trace?: RequestTrace | null;
+  /** Why this node serves worse than it should. */
+  readonly degraded?: readonly Reason[];
+  /** Of the section of the configuration in which its own `listen` is. */
+  readonly keyed?: Renewal;
+  /** Opens its sockets. Called before clients are served, and after the pair was started. */
+  open?(): Promise<void>;
+  /** Each event of the node. */
+  emit?(event: NamedEvent): void;
+  /** What can change while the node runs has changed. */
+  reconfigure?(config: Config): void;
+  /** The rights of a key have changed, or it is gone. */
+  rightsChanged?(key: string): void;
+  /** Called before the broker drains. */
+  drain?(): void;
+  /** Called after the broker has drained, or after a failed start. */
+  close?(): Promise<void>;
+}
+
+/** What serves where the broker does. While the state of the peer is unknown, it takes no turns (D19). */
+export interface ServedPart extends Companion {
+  /** @param epoch on disk, and above all before it */
+  activate(epoch: number): void;
+  deactivate(): void;
+  /** Serves from now on: the node is in no pair. */
+  activateAlone(): Promise<void>;
+  /** The highest epoch that it has had outside of the pair, above which the pair's go on. */
+  epochMax(): Promise<number>;
+  /** Before it serves in a pair: whether nothing may be shown, and whom to tell that a client asks for this node. */
+  follow(pair: { readonly isFenced: boolean; voted(): void }): void;
+}

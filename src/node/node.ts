@@ -1,0 +1,506 @@
+/**
+ * One node: the broker, and beside it HTTP, durable requests, the pair, and extensions. What is started
+ * first is closed last, also after a start that failed half-way.
+ */
+import { BrokerLoop } from '../broker/io/loop.js';
+import { TransportSink } from '../broker/io/sink.js';
+import { Broker } from '../broker/broker.js';
+import type { RequestTrace } from '../broker/request-trace.js';
+import { EventFeed } from '../admin/http/event-feed.js';
+import type { HttpServer } from '../admin/io/server.js';
+import { EventLog } from '../admin/log/event-log.js';
+import { KERNEL_LINES } from '../admin/log/kernel-lines.js';
+import type { Lines, NamedEvent } from '../admin/log/log-line.js';
+import type { Log } from '../admin/log/log.js';
+import { Refusals } from '../admin/log/refusals.js';
+import { tee, type EventSink } from '../admin/log/tee.js';
+import { Throttle } from '../admin/log/throttle.js';
+import type { OperatorPort, Ports } from '../admin/ports.js';
+import type { PairEvent } from '../bstar/events.js';
+import type { Config, ListenerConfig } from '../config/config.js';
+import { withLiveKeys } from '../config/diff.js';
+import { listenersInFull } from '../config/io/exposure.js';
+import type { Loaded } from '../config/io/load.js';
+import { quotasOf } from '../config/quotas.js';
+import { monotonicMs } from '../core/clock.js';
+import type { MajordomoError } from '../core/errors.js';
+import { Holdings } from '../core/holdings.js';
+import { secureRandom } from '../core/random.js';
+import { Mmi } from '../mmi/mmi.js';
+import type { TitanicEvent } from '../titanic/machine/events.js';
+import type { BrokerStatus, EndpointStatus } from '../wire/mmi.js';
+import type { Transport } from '../zmtp/port.js';
+import { Authorising } from './authorising.js';
+import type { Attached, Extension, Host } from './extension.js';
+import { NodeHealth } from './health.js';
+import { InternalClients } from './internal-clients.js';
+import { type DataDir, openDataDir } from './io/data-dir.js';
+import { Keys } from './io/keys.js';
+import { openListeners } from './listeners.js';
+import { NodeMetrics } from './metrics.js';
+import { nodeView } from './node-view.js';
+import { type StartedPair, startPair } from './pair-start.js';
+import { PairView } from './pair-view.js';
+import { endpointsTold, reachedOrNull } from './reached.js';
+import { logChanges, renewTls, withNewKeys } from './reload.js';
+import { brokerOptions, brokerStatus, routerLimits, rulesOf } from './settings.js';
+import { standalonePair } from './standalone.js';
+import { StoreCauses } from './store-causes.js';
+import { startStoredRequests, type TitanicHost } from './stored.js';
+import { turnsOf } from './turns.js';
+
+/** How long the last replies and DISCONNECTs may take to leave. */
+const LINGER_MS = 1000;
+/** Of `mmi.fleet`, where brokers share only a database. */
+const NO_NATS = { fleet: null, connected: null, brokers: [], bridged: null } as const;
+
+export interface NodeOrder {
+  readonly loaded: Pick<Loaded, 'config' | 'file'>;
+  /** In the order in which they are attached. */
+  readonly extensions: readonly Extension[];
+  /** Allows a store other than the one that the data directory remembers. */
+  readonly isNewStore: boolean;
+  readonly log: Log;
+  /** Called if stored data can no longer be trusted: the process must end. */
+  readonly fatal: (error: MajordomoError) => void;
+}
+
+/**
+ * Starts a node.
+ * @throws ERR_DATA_DIR_IN_USE, ERR_DATA_DIR, ERR_DATA_DIR_OPEN, ERR_MDP_ENDPOINT_IN_USE,
+ *   ERR_MDP_ENDPOINT, ERR_HTTP_LISTEN, ERR_CONFIG_FILE, ERR_CONFIG_INVALID (files of keys)
+ */
+export async function startNode(order: NodeOrder): Promise<Node> {
+  const { config } = order.loaded;
+  const dataDir = openDataDir(config.node.dataDir);
+  try {
+    const node = new Node(order, dataDir, await listenersInFull(config));
+    try {
+      await node.start();
+    } catch (error) {
+      await node.abandon();
+      throw error;
+    }
+    return node;
+  } catch (error) {
+    dataDir.release();
+    throw error;
+  }
+}
+
+export class Node implements Host {
+  readonly config: Config;
+  readonly broker: Broker;
+  readonly loop: BrokerLoop;
+  readonly mmi: Mmi;
+  readonly clients = new InternalClients();
+  readonly keys: Keys;
+  readonly holdings: Holdings;
+  readonly refusals = new Refusals(Date.now);
+  readonly events: EventSink<NamedEvent>;
+  readonly eventNames: readonly string[];
+  readonly #order: NodeOrder;
+  readonly #log: Log;
+  readonly #dataDir: DataDir;
+  readonly #listeners: readonly ListenerConfig[];
+  readonly #startedAt = monotonicMs();
+  readonly #throttle = new Throttle(monotonicMs);
+  readonly #eventLog: EventLog;
+  readonly #feed = new EventFeed(Date.now);
+  readonly #sink = new TransportSink();
+  readonly #health = new NodeHealth();
+  readonly #metrics: NodeMetrics;
+  /** `null`: a standalone node. */
+  readonly #view: PairView | null;
+  /** `null`: no service authorises keys. */
+  readonly #authorising: Authorising | null;
+  readonly #attached: Attached[] = [];
+  #current: Config;
+  #http: HttpServer | null = null;
+  #stored: TitanicHost | null = null;
+  #pair: StartedPair | null = null;
+  #transport: Transport | null = null;
+  #endpoints: readonly string[] = [];
+  #listening: readonly EndpointStatus[] = [];
+
+  constructor(order: NodeOrder, dataDir: DataDir, listeners: readonly ListenerConfig[]) {
+    const { config } = order.loaded;
+    const { log, extensions } = order;
+    this.#order = order;
+    this.#log = log;
+    this.#dataDir = dataDir;
+    this.#listeners = listeners;
+    this.config = config;
+    this.#current = config;
+    const lines = linesOf(extensions);
+    this.eventNames = Object.keys(lines);
+    this.#eventLog = new EventLog(log, this.#throttle, lines);
+    this.events = tee<NamedEvent>(this.#eventLog, this.#watched);
+    this.keys = new Keys(config, log);
+    this.#view = config.bstar.role === 'standalone' ? null : new PairView(config);
+    this.#health.pair = this.#view;
+    this.#health.ofExtensions = () => this.#attached.flatMap(({ degraded }) => degraded ?? []);
+    this.holdings = new Holdings(config.limits.memoryBytes);
+    this.#authorising = this.#newAuthorising();
+    this.broker = this.#newBroker();
+    this.mmi = new Mmi((now) => this.#status(now));
+    this.broker.host(this.mmi);
+    this.broker.keep(this.clients);
+    this.loop = new BrokerLoop(this.broker, this.holdings);
+    this.#metrics = new NodeMetrics(
+      config,
+      this.broker,
+      this.holdings,
+      this.#health,
+      this.#view,
+      this.#startedAt,
+    );
+  }
+
+  #newAuthorising(): Authorising | null {
+    const { security, broker } = this.config;
+    const service = security.authorize;
+    if (service === null) return null;
+    const { keys } = this;
+    const listener = broker.listen.length;
+    return new Authorising({ service, listener, keys, log: this.#log, throttle: this.#throttle });
+  }
+
+  #newBroker(): Broker {
+    const { config, keys, holdings } = this;
+    const rules = this.#listeners.map(rulesOf);
+    return new Broker(
+      {
+        ...brokerOptions(config, keys),
+        listeners: this.#authorising?.rulesOf(rules) ?? rules,
+        quotasOf: (name) => quotasOf(this.#current, name),
+        holdings,
+        output: {
+          left: (peer) => this.#current.limits.outputBytes - this.loop.waitingBytes(peer),
+          max: () => this.#current.limits.outputBytes,
+          takesRequest: (peer, bytes) => this.loop.takesRequest(peer, bytes),
+        },
+      },
+      this.#sink,
+      tee(this.events, this.refusals),
+      secureRandom,
+    );
+  }
+
+  // ---------------------------------------------------------------- what parts see of it
+
+  /** The configuration in effect now. */
+  get current(): Config {
+    return this.#current;
+  }
+
+  get dataDir(): string {
+    return this.#dataDir.path;
+  }
+
+  get stored(): TitanicHost | null {
+    return this.#stored;
+  }
+
+  /** Those of the log, over HTTP and for extensions. */
+  readonly #watched: EventSink<NamedEvent> = {
+    emit: (event) => {
+      if (this.config.http.listen !== 'off') this.#feed.emit(event, this.#eventLog.levelOf);
+      for (const each of this.#attached) each.emit?.(event);
+    },
+  };
+
+  /** Steps of requests are traced while the log shows them, or an extension wants them. */
+  traceChanged(): void {
+    const { level } = this.#current.log;
+    const isLogged = level === 'debug' || level === 'trace';
+    const traces = this.#attached.map(({ trace }) => trace ?? null);
+    this.broker.follow(together([isLogged ? this.#eventLog.step : null, ...traces]));
+    this.#stored?.titanic.follow(isLogged ? this.#eventLog.storedStep : null);
+  }
+
+  /** Where extensions listen. */
+  #published(): Record<'events' | 'map', string | null> {
+    const endpoints: Record<'events' | 'map', string | null> = { events: null, map: null };
+    for (const { listens } of this.#attached) {
+      if (listens !== undefined) endpoints[listens.as] = listens.endpoint;
+    }
+    return endpoints;
+  }
+
+  #status(now: number): BrokerStatus {
+    const { events, map } = this.#published();
+    return {
+      ...brokerStatus(this.#current, now - this.#startedAt, this.#view),
+      http: reachedOrNull(this.#http?.url ?? null),
+      publicUrl: this.config.http.publicUrl,
+      events: reachedOrNull(events),
+      map: reachedOrNull(map),
+    };
+  }
+
+  // ---------------------------------------------------------------- start
+
+  async start(): Promise<void> {
+    const { config } = this;
+    const { extensions, log } = this.#order;
+    // Before anything slow, so that HTTP can report that the node is starting.
+    if (config.http.listen !== 'off') {
+      // HTTP and the metrics code are loaded only if they are configured.
+      const { startHttp } = await import('./http.js');
+      const { sources } = this.#metrics;
+      this.#http = await startHttp(config, this.dataDir, this.#ports(), sources, extensions, log);
+    }
+    const wanted = extensions.filter((each) => each.isWanted(config));
+    if (config.titanic.enabled) this.#stored = await this.#startStored(wanted);
+    for (const extension of wanted) await this.#attach(extension);
+    await this.#startTurns();
+    for (const each of this.#attached) await each.open?.();
+    // Waiting clients connect as soon as the first listener is open.
+    this.#authorising?.attach(this.broker, this.loop);
+    await this.#listen();
+    this.traceChanged();
+    this.#watchKeys();
+    this.#health.phase = 'serving';
+    this.#tellReady();
+  }
+
+  async #startStored(wanted: readonly Extension[]): Promise<TitanicHost> {
+    const { config, broker, loop, clients, events, refusals } = this;
+    const { isNewStore, fatal, loaded } = this.#order;
+    const isReplicated = this.#view !== null && config.titanic.replication !== 'off';
+    const engine = wanted.find(({ openStore }) => openStore !== undefined);
+    const stored = await (engine?.openStore ?? startStoredRequests)({
+      ...{ config, dataDir: this.dataDir, isNewStore, configFile: loaded.file },
+      ...{ broker, loop, clients, fatal },
+      events: tee<TitanicEvent>(this.#health, new StoreCauses(tee<TitanicEvent>(events, refusals))),
+      pairEvents: isReplicated ? this.#pairEvents() : null,
+    });
+    this.#metrics.titanic = stored.titanic;
+    const { database } = stored;
+    if (database !== null) {
+      const status = (now: number): ReturnType<NonNullable<Mmi['fleet']>['status']> => ({
+        ...NO_NATS,
+        store: database.toClients(now),
+      });
+      this.mmi.fleet = { interconnect: null, status };
+    }
+    return stored;
+  }
+
+  async #attach(extension: Extension): Promise<void> {
+    const attached = await extension.attach?.(this);
+    if (attached === undefined) return;
+    this.#attached.push(attached);
+    const { metrics } = attached;
+    if (metrics !== undefined) this.#metrics.extensions.set(extension.name, metrics);
+  }
+
+  #pairEvents(): EventSink<PairEvent> {
+    const view = this.#view === null ? [] : [this.#view];
+    return tee<PairEvent>(this.events, this.refusals, ...view);
+  }
+
+  /** From here on the machines beside the broker run; those of a pair once it says so. */
+  async #startTurns(): Promise<void> {
+    const { config, dataDir, broker, loop, keys } = this;
+    const served = this.#attached.flatMap((each) => each.served ?? []);
+    const others = this.#attached.flatMap((each) => each.turns ?? []);
+    const stored = this.#stored;
+    if (this.#view === null) {
+      const machines = { titanic: stored?.titanic ?? null, pair: null, served, others };
+      loop.accompany(turnsOf(broker, machines, stored?.time));
+      for (const each of served) await each.activateAlone();
+      return;
+    }
+    this.#pair = await startPair({
+      ...{ config, dataDir, broker, loop, keys, stored, served, others },
+      ...{ sink: this.#sink, view: this.#view, events: this.#pairEvents() },
+      ...{ log: this.#log, fatal: this.#order.fatal },
+    });
+  }
+
+  async #listen(): Promise<void> {
+    const { config, keys, holdings, loop } = this;
+    const opened = await openListeners({
+      ...{ config, keys, holdings, events: loop },
+      transports: this.#attached.flatMap((each) => each.transport ?? []),
+      others: this.#authorising === null ? [] : [this.#authorising.transport],
+      opening: (transport) => {
+        this.#sink.attach(transport);
+        loop.attach(transport);
+      },
+    });
+    this.#transport = opened.transport;
+    this.#endpoints = opened.endpoints;
+    this.#listening = endpointsTold(opened.endpoints, this.#listeners);
+  }
+
+  #watchKeys(): void {
+    this.keys.watch({
+      changed: (name) => {
+        this.loop.rightsChanged(name);
+        for (const each of this.#attached) each.rightsChanged?.(name);
+      },
+      revoked: (listener, publicKey) => {
+        this.broker.revoke(listener, publicKey);
+      },
+      noPeer: (name) => {
+        this.#pair?.node.revoke(name);
+      },
+    });
+  }
+
+  #tellReady(): void {
+    const { publicUrl } = this.config.http;
+    const endpoints = this.#endpoints;
+    const http = this.http;
+    const published = this.#attached.flatMap(({ listens }) => listens ?? []);
+    const { events, map } = this.#published();
+    const where = [...endpoints, ...(http === null ? [] : [http])]
+      .concat(published.map(({ shown, endpoint }) => `${shown} on ${endpoint}`))
+      .join(', ');
+    this.#log.info(
+      {
+        event: 'broker.ready',
+        endpoints,
+        http,
+        publicUrl,
+        events,
+        map,
+        node: this.config.node.name,
+      },
+      `listening on ${where}${publicUrl === null ? '' : `; the page is at ${publicUrl}`}`,
+    );
+  }
+
+  #ports(): Omit<Ports, 'metrics'> {
+    const { config } = this;
+    return {
+      node: nodeView(this.broker, this.#health, (now) => ({
+        ...{ ...this.#status(now), endpoints: this.#listening },
+        store: this.#stored?.database?.toOperators() ?? null,
+      })),
+      pair: this.#view ?? standalonePair(config.node.name),
+      feed: this.#feed,
+      refusals: this.refusals,
+      publicUrl: config.http.publicUrl,
+      operatorApi: (): OperatorPort => {
+        if (!config.titanic.enabled) return 'off';
+        const stored = this.#health.phase === 'serving' ? this.#stored : null;
+        return stored?.operatorApi ?? 'not_ready';
+      },
+      showsBodies: config.titanic.showBodies,
+      timeSeries: this.#metrics.timeSeries,
+    };
+  }
+
+  // ---------------------------------------------------------------- while it runs
+
+  /** Its endpoints, in the order of the configuration, ports filled in. */
+  get endpoints(): readonly string[] {
+    return this.#endpoints;
+  }
+
+  /** Its HTTP address; `null`: none. */
+  get http(): string | null {
+    return this.#http?.url ?? null;
+  }
+
+  /** Applies what can change while running, and logs what needs a restart. */
+  reconfigure(next: Config): void {
+    const before = this.#current;
+    this.#log.setLevel(next.log.level);
+    const accepted = withNewKeys(before, next, this.#log, [
+      { section: 'broker', renew: this.#renewSecretKeys },
+      ...this.#attached.flatMap(({ keyed }) => keyed ?? []),
+    ]);
+    this.#current = withLiveKeys(before, accepted);
+    const { limits, metrics } = this.#current;
+    this.broker.setLimits(limits);
+    this.holdings.limit = limits.memoryBytes;
+    this.broker.counters.requests.services.most = metrics.services;
+    logChanges(before, accepted, this.#log);
+    this.traceChanged();
+    this.#transport?.setLimits(routerLimits(this.#current, this.keys));
+    for (const each of this.#attached) each.reconfigure?.(this.#current);
+    this.keys.reread(this.#current);
+    renewTls(this.#http, this.#log);
+  }
+
+  readonly #renewSecretKeys = ({ broker }: Config): void => {
+    for (const [listener, secretKeys] of this.keys.secretKeysOf(broker.listen)) {
+      this.#transport?.setSecretKeys(listener, secretKeys);
+    }
+  };
+
+  /** Calls `then` after a turn of the broker's loop, as proof that the loop runs. */
+  afterTurn(then: () => void): void {
+    this.loop.afterNextTurn(then);
+  }
+
+  /** A one-line status for people. */
+  summary(): string {
+    const { load } = this.broker;
+    const waiting = load.requests - load.requestsOut;
+    return `workers: ${load.workers}; requests: ${waiting} waiting, ${load.requestsOut} at workers`;
+  }
+
+  // ---------------------------------------------------------------- stop
+
+  /** Drains and closes everything. */
+  async stop(): Promise<void> {
+    this.keys.close();
+    this.#authorising?.close();
+    this.#health.phase = 'draining';
+    this.#stored?.quiesce();
+    await this.#pair?.leave();
+    for (const each of this.#attached) each.drain?.();
+    await this.#drain();
+    await this.#close();
+    this.#throttle.flush();
+    this.#dataDir.release();
+    this.#log.info({ event: 'broker.stopped' }, 'stopped');
+  }
+
+  async #drain(): Promise<void> {
+    const { graceMs } = this.#current.shutdown;
+    const { requestsOut, workers } = this.broker.load;
+    this.#log.info(
+      { event: 'broker.draining', requestsOut, workers, graceMs },
+      `draining: ${requestsOut} requests at workers`,
+    );
+    await this.loop.drain(graceMs);
+    await this.#transport?.close(LINGER_MS);
+  }
+
+  /** After a start that failed. */
+  async abandon(): Promise<void> {
+    this.loop.stop();
+    this.#authorising?.close();
+    await this.#close();
+  }
+
+  async #close(): Promise<void> {
+    await this.#pair?.close();
+    for (const each of this.#attached.toReversed()) await each.close?.();
+    await this.#stored?.close();
+    await this.#http?.close();
+    this.#metrics.close();
+  }
+}
+
+/** Of all events that a node with these extensions may have. */
+export function linesOf(extensions: readonly Extension[]): Lines {
+  return Object.assign({}, KERNEL_LINES, ...extensions.map(({ lines }) => lines ?? {})) as Lines;
+}
+
+/** Passes each step to all that are there. */
+function together(all: readonly (RequestTrace | null)[]): RequestTrace | null {
+  const traces = all.filter((trace) => trace !== null);
+  const [only = null] = traces;
+  if (traces.length < 2) return only;
+  return (request, step) => {
+    for (const trace of traces) trace(request, step);
+  };
+}

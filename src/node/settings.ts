@@ -1,0 +1,85 @@
+/** What a configuration means to the parts of a node. */
+import type { BrokerOptions } from '../broker/options.js';
+import type { ListenerRules } from '../broker/rights.js';
+import type { Config, ListenerConfig } from '../config/config.js';
+import { quotasOf } from '../config/quotas.js';
+import { GlobSet } from '../core/glob.js';
+import { isPostgres } from '../core/postgres-url.js';
+import { packageVersion } from '../core/version.js';
+import { EXTENSIONS, TITANIC_EXTENSIONS } from '../mmi/extensions.js';
+import type { MinimalStatus } from '../wire/mmi.js';
+import type { RouterLimits } from '../zmtp/port.js';
+import type { Keys } from './io/keys.js';
+import type { PairView } from './pair-view.js';
+
+export function routerLimits(config: Config, { rightsOf }: Keys): RouterLimits {
+  const { limits } = config;
+  return {
+    messageBytesMax: limits.messageBytes,
+    framesMax: limits.frames,
+    outputBytesMax: limits.outputBytes,
+    connectionsMax: limits.connections,
+    connectionsPerIdentityMax: quotasOf(config, null).connections,
+    connectionsPerKeyMax: (listener, key) =>
+      quotasOf(config, rightsOf(listener, key).quota).connections,
+    receiveBytesMax: limits.queuedBytes,
+    receiveLimit: 'limits.queuedBytes',
+  };
+}
+
+export function rulesOf({ client, worker, mmi, curve, service }: ListenerConfig): ListenerRules {
+  const rights = { client: GlobSet.of(client), worker: GlobSet.of(worker) };
+  return {
+    ...rights,
+    mmi: mmi ?? 'minimal',
+    hasKeys: curve !== undefined,
+    service: service === null ? null : Buffer.from(service),
+  };
+}
+
+export function brokerOptions(
+  config: Config,
+  { rightsOf }: Keys,
+): Omit<BrokerOptions, 'quotasOf' | 'listeners'> {
+  return {
+    heartbeatIntervalMs: config.broker.heartbeatIntervalMs,
+    heartbeatLiveness: config.broker.heartbeatLiveness,
+    requestTtlMs: config.broker.requestTtlMs,
+    busyTimeoutMs: config.broker.busyTimeoutMs,
+    maxDeliveries: config.broker.maxDeliveries,
+    rightsOf,
+    limits: config.limits,
+  };
+}
+
+/** Of `mmi.broker`, what the broker itself decides. */
+export function brokerStatus(
+  config: Config,
+  uptimeMs: number,
+  view: PairView | null,
+): MinimalStatus {
+  const { state, epoch } = view?.status() ?? { state: 'active', epoch: 0 };
+  return {
+    version: packageVersion(),
+    uptimeMs: Math.round(uptimeMs),
+    node: config.node.name,
+    role: isOfFleet(config) ? 'fleet' : config.bstar.role,
+    state,
+    epoch,
+    limits: numbersOf(config.limits),
+    extensions: [...EXTENSIONS, ...(config.titanic.enabled ? TITANIC_EXTENSIONS : [])],
+    pairHeartbeatMs: config.bstar.role === 'standalone' ? 0 : config.bstar.heartbeatIntervalMs,
+  };
+}
+
+/** Other brokers may carry its requests, or share its store. */
+function isOfFleet({ fleet, titanic }: Config): boolean {
+  return fleet.nats.length > 0 || (titanic.enabled && isPostgres(titanic.store));
+}
+
+/** Without quotas: their names are only for the operator. */
+function numbersOf(limits: Config['limits']): Readonly<Record<string, number>> {
+  const isNumber = (entry: [string, unknown]): entry is [string, number] =>
+    typeof entry[1] === 'number';
+  return Object.fromEntries(Object.entries(limits).filter(isNumber));
+}
