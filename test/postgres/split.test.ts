@@ -1,6 +1,7 @@
 /** What becomes of a batch that is split, because the server does not take one of its rows. */
 import { afterEach, expect, it } from '@jest/globals';
 
+import type { StoreReport } from '../../src/extensions/postgres/messages.js';
 import type { Change } from '../../src/store/store.js';
 import { endAll } from '../support/daemon-users.js';
 import type { Cluster } from '../support/postgres-cluster.js';
@@ -29,14 +30,17 @@ const TRIGGER = `CREATE FUNCTION public.fault() RETURNS trigger LANGUAGE plpgsql
     EXECUTE FUNCTION public.fault()`;
 
 describeWithPostgres('a batch with a row that the server does not take', () => {
-  async function begin(
-    timeoutMs: number,
-  ): Promise<{ store: StoreUser; server: Cluster; name: string }> {
+  async function begin(timeoutMs: number): Promise<{
+    store: StoreUser;
+    reports: readonly StoreReport[];
+    server: Cluster;
+    name: string;
+  }> {
     const server = await cluster();
     const name = await server.database();
-    const { store } = await openDatabaseStore(server.url(name), timeoutMs);
+    const opened = await openDatabaseStore(server.url(name), timeoutMs);
     await server.sql(TRIGGER, name);
-    return { store, server, name };
+    return { ...opened, server, name };
   }
 
   function batch(...services: readonly string[]): Change[] {
@@ -44,11 +48,14 @@ describeWithPostgres('a batch with a row that the server does not take', () => {
   }
 
   it('what can certainly not be stored is told so; the rest is stored', async () => {
-    const { store, server, name } = await begin(60_000);
+    const { store, reports, server, name } = await begin(60_000);
     const results = await store.commit(...batch('refused', 'good', 'good', 'denied'));
     expect(results.map(({ kind }) => kind)).toEqual(['refused', 'done', 'busy', 'busy']);
     const rows = await server.sql('SELECT service FROM majordomo.request', name);
     expect(rows.map(({ service }) => String(service))).toEqual(['good']);
+    // Operators learn why, also of the rest.
+    const texts = reports.flatMap((told) => (told.report === 'refused' ? [told.text] : []));
+    expect(texts).toEqual(['made for a test (23514)', 'made for a test (42501)']);
     // What it holds is counted.
     expect(store.reported).toMatchObject({ states: { pending: 1 } });
   });

@@ -46,7 +46,7 @@ const PAUSE_SHARE = 0.5;
 
 /** Told of what happens to batches. */
 export interface WriterEvents {
-  /** A row that the server does not take. */
+  /** The server does not take a row, or the rest of a batch. */
   refused(error: unknown): void;
   /** A row that another session keeps locked. */
   locked(row: LockedRow): void;
@@ -266,6 +266,8 @@ export class BatchWriter {
             break;
           case 'failed':
             if (progress.results.size === 0) throw outcome.error;
+            // Those who wait for the rest learn that the store is busy. (That it cannot be reached is told elsewhere.)
+            if (stateOf(outcome.error) !== '') this.#events.refused(outcome.error);
             return;
           case 'unknown':
             throw new UnknownOutcome(outcome.error);
