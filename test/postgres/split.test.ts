@@ -3,7 +3,7 @@ import { afterEach, expect, it } from '@jest/globals';
 
 import type { StoreReport } from '../../src/extensions/postgres/messages.js';
 import type { Change } from '../../src/store/store.js';
-import { endAll } from '../support/daemon-users.js';
+import { atEnd, endAll } from '../support/daemon-users.js';
 import type { Cluster } from '../support/postgres-cluster.js';
 import { openDatabaseStore } from '../support/postgres-place.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
@@ -21,6 +21,12 @@ const TRIGGER = `CREATE FUNCTION public.fault() RETURNS trigger LANGUAGE plpgsql
         WHEN 'refused' THEN RAISE EXCEPTION 'made for a test' USING ERRCODE = '23514';
         WHEN 'denied' THEN RAISE EXCEPTION 'made for a test' USING ERRCODE = '42501';
         WHEN 'cut' THEN PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(1);
+        WHEN 'late' THEN
+          IF nextval('public.tries') = 1 THEN
+            PERFORM pg_sleep(4);
+            RAISE EXCEPTION 'again' USING ERRCODE = '40001';
+          END IF;
+          PERFORM pg_advisory_xact_lock(1);
         WHEN 'slow' THEN PERFORM pg_sleep(0.3); RAISE EXCEPTION 'slow' USING ERRCODE = '23514';
         ELSE NULL;
       END CASE;
@@ -76,5 +82,17 @@ describeWithPostgres('a batch with a row that the server does not take', () => {
     // Each of them takes 0.3 s, alone and with others.
     await store.tryCommit(batch(...Array.from({ length: 32 }, () => 'slow')));
     expect(performance.now() - began).toBeLessThan(4000);
+  });
+
+  it('a wait for a lock that begins late ends before the time is over: its outcome is certain', async () => {
+    const { store, server, name } = await begin(6000);
+    await server.sql('CREATE SEQUENCE public.tries', name);
+    const person = await server.session(name);
+    atEnd(() => person.end());
+    await person.query('SELECT pg_advisory_lock(1)');
+    const outcome = await store.tryCommit(batch('late'));
+    expect(outcome).toEqual({
+      failure: expect.objectContaining({ message: 'the store is too busy' }),
+    });
   });
 });

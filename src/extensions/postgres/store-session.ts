@@ -10,7 +10,7 @@ import type { OpenPostgres, StoreReport } from './messages.js';
 import { type Migrated, migrate } from './migrate.js';
 import { Notifier } from './notifier.js';
 import { count, countInSnapshot, mustBeStore, otherStore } from './reader.js';
-import { isOlder, limitLocks, type ServerIdentity } from './server.js';
+import { isOlder, type ServerIdentity } from './server.js';
 import { setAside } from './set-aside.js';
 import { type Claimant, Fence, leave, renew, take } from './session.js';
 import { RepeatedLook } from './repeated-look.js';
@@ -94,10 +94,7 @@ export class StoreSession implements LaneEvents {
     this.#report = report;
     this.#claimant = { node, home: Buffer.from(home, 'hex'), leaseMs };
     const writing: LaneEvents = {
-      connected: async (connection, server) => {
-        await this.connected(connection, server);
-        await limitLocks(connection, timeoutMs);
-      },
+      connected: (connection, server) => this.connected(connection, server),
       unreachable: (error) => {
         this.unreachable(error);
       },

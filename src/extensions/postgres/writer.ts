@@ -31,6 +31,7 @@ import {
 import type { Failed, Lane } from './lane.js';
 import { claimedOf } from './reader.js';
 import { type LockedRow, RowLocks } from './row-locks.js';
+import { limitLocks } from './server.js';
 import type { Fence } from './session.js';
 import { type Delta, ReportedCounts, type Tally } from './tally.js';
 
@@ -280,6 +281,7 @@ export class BatchWriter {
 
   async #try(step: Step, lane: Lane, until: number): Promise<Outcome> {
     const tried = await lane.try(until, async (connection) => {
+      await limitLocks(connection, this.#timeoutMs, until - performance.now());
       switch (step.kind) {
         case 'settle':
           return await this.#settle(connection);
