@@ -1,9 +1,13 @@
 /** Moves the requests of a store file into a database, for good. */
+import { createHash, type Hash } from 'node:crypto';
+
+import { present } from '../../core/assert.js';
 import { MajordomoError } from '../../core/errors.js';
 import { SourceFile } from '../../store/sqlite/records/source-file.js';
-import type { KeyRecord, RequestRecord } from '../../store/record-codec.js';
+import type { CopiedRecord } from '../../store/sqlite/tables/changed-records.js';
+import { RecordWriter } from '../../store/record-codec.js';
 import type { RequestUuid } from '../../store/store.js';
-import { Content } from './compared.js';
+import { TITANIC_SCHEDULE } from '../../wire/tsp.js';
 import { connect, type Connection, type Login } from './connection.js';
 import { recordsIn } from './database-records.js';
 import { countIn } from './examine.js';
@@ -18,6 +22,8 @@ const CONNECT_MS = 10_000;
 /** Records of one transaction, and bytes of their content; one of any size. */
 const TRANSACTION_RECORDS = 2000;
 const TRANSACTION_BYTES = 8 * 1024 * 1024;
+/** Bytes of records that are hashed at once. */
+const PIECE_BYTES = 1024 * 1024;
 /** Records of the file between two reports of how far the comparison is. */
 const COMPARED_RECORDS = 5000;
 const ANALYZE = `ANALYZE ${CONTENT.map((table) => `${SCHEMA}.${table}`).join(', ')}`;
@@ -113,9 +119,9 @@ class Move {
       return { ...(await this.#counted()), how: 'already', copied: 0, copyMs: 0 };
     }
     const started = performance.now();
-    await this.#copy(begun);
+    const copied = await this.#copy(begun);
     const copyMs = performance.now() - started;
-    const counts = await this.#compare();
+    const counts = await this.#compare(copied);
     await this.#end();
     return { ...counts, how: begun.how, copied: this.#copied, copyMs };
   }
@@ -130,11 +136,16 @@ class Move {
     return { pending, replied, dead, schedules, keys };
   }
 
-  /** The file is read while the database works on the transaction before. */
-  async #copy({ after }: Extract<Begun, { kind: 'copy' }>): Promise<void> {
+  /**
+   * The file is read while the database works on the transaction before.
+   * @returns all that the file holds; `null`: an earlier run copied a part of it
+   */
+  async #copy({ after, how }: Extract<Begun, { kind: 'copy' }>): Promise<Content | null> {
+    const copied = how === 'resumed' ? null : new Content();
     let place = after;
     let sent: Promise<void> = Promise.resolve();
     for (const records of transactionsOf(this.#file.records(after))) {
+      for (const record of records) copied?.add(record);
       await sent;
       const requests = records.filter((record) => record.kind === 'request');
       const next = requests.at(-1)?.request.uuid ?? place;
@@ -147,10 +158,11 @@ class Move {
       place = next;
     }
     await sent;
+    return copied;
   }
 
   async #put(
-    records: readonly (RequestRecord | KeyRecord)[],
+    records: readonly CopiedRecord[],
     before: RequestUuid,
     after: RequestUuid,
   ): Promise<void> {
@@ -160,27 +172,36 @@ class Move {
     await connection.ask('COMMIT');
   }
 
-  async #compare(): Promise<Counts> {
+  /** @param copied what the file holds; `null`: it is read again */
+  async #compare(copied: Content | null): Promise<Counts> {
     const { onProgress, shownFile } = this.#order;
-    const all = 2 * this.#file.facts.requests;
-    const [inDatabase, inFile] = [new Content(), new Content()];
+    const { requests } = this.#file.facts;
+    const all = copied === null ? 2 * requests : requests;
+    const inFile = copied ?? this.#content(all);
+    const before = all - requests;
+    const inDatabase = new Content();
     await this.#connection.ask('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     for await (const records of recordsIn(this.#connection, 'r.id')) {
       for (const record of records) inDatabase.add(record);
-      onProgress('compare', inDatabase.requests, all);
+      onProgress('compare', before + inDatabase.requests, all);
     }
     await this.#connection.ask('COMMIT');
-    let read = 0;
-    for (const record of this.#file.records(Buffer.alloc(0))) {
-      inFile.add(record);
-      if (++read % COMPARED_RECORDS !== 0) continue;
-      onProgress('compare', inDatabase.requests + inFile.requests, all);
-    }
     const difference = inFile.differenceFrom(inDatabase);
     const { attempts: _attempts, ...counts } = inFile.counts;
     if (difference === null) return counts;
     const text = `the copy of ${shownFile} differs from the file (${difference}), so the file was not marked: look with \`majordomo verify\`, then drop the schema majordomo and migrate again`;
     throw new MajordomoError('ERR_TITANIC_DISK', text);
+  }
+
+  /** Of the file. @param all requests that are compared */
+  #content(all: number): Content {
+    const content = new Content();
+    let read = 0;
+    for (const record of this.#file.records(Buffer.alloc(0))) {
+      content.add(record);
+      if (++read % COMPARED_RECORDS === 0) this.#order.onProgress('compare', content.requests, all);
+    }
+    return content;
   }
 
   /** The file first: if this ends in between, nobody serves either, until it is called again. */
@@ -197,10 +218,56 @@ class Move {
   }
 }
 
-function* transactionsOf(
-  records: Iterable<RequestRecord | KeyRecord>,
-): Generator<(RequestRecord | KeyRecord)[]> {
-  let transaction: (RequestRecord | KeyRecord)[] = [];
+/** Records in one order, requests before keys. */
+class Content {
+  readonly counts = { pending: 0, replied: 0, dead: 0, schedules: 0, keys: 0, attempts: 0 };
+  readonly #hash: Hash = createHash('sha256');
+  #piece = new RecordWriter();
+  requests = 0;
+
+  add(record: CopiedRecord): void {
+    if (record.kind === 'request') this.#count(record);
+    else this.counts.keys++;
+    this.#piece.add(record);
+    if (record.kind === 'request' && record.keyExtra !== null) {
+      const { key, keyExtra: extra, request } = record;
+      this.#piece.add({ ...request, kind: 'key', key: present(key, 'a key'), until: 0, extra });
+    }
+    if (this.#piece.bytes < PIECE_BYTES) return;
+    this.#hash.update(this.#piece.take());
+    this.#piece = new RecordWriter();
+  }
+
+  #count({
+    request: { service, state },
+    key,
+    attempts,
+  }: Extract<CopiedRecord, { kind: 'request' }>): void {
+    const isSchedule = state === 'pending' && service.toString() === TITANIC_SCHEDULE;
+    this.counts[isSchedule ? 'schedules' : state]++;
+    this.counts.attempts += attempts.length;
+    if (key !== null) this.counts.keys++;
+    this.requests++;
+  }
+
+  /** What differs from the copy in a database, in words; `null`: nothing. It ends both. */
+  differenceFrom(copy: Content): string | null {
+    const differing = (['pending', 'replied', 'dead', 'schedules', 'keys', 'attempts'] as const)
+      .filter((name) => this.counts[name] !== copy.counts[name])
+      .map(
+        (name) => `${name}: ${this.counts[name]} in the file, ${copy.counts[name]} in the database`,
+      );
+    if (differing.length > 0) return differing.join('; ');
+    return this.#digest() === copy.#digest() ? null : 'the counts agree, what is stored does not';
+  }
+
+  #digest(): string {
+    return this.#hash.update(this.#piece.take()).digest('hex');
+  }
+}
+
+function* transactionsOf(records: Iterable<CopiedRecord>): Generator<CopiedRecord[]> {
+  let transaction: CopiedRecord[] = [];
   let bytes = 0;
   for (const record of records) {
     const more = bytesOf(record);
@@ -216,7 +283,7 @@ function* transactionsOf(
   if (transaction.length > 0) yield transaction;
 }
 
-function bytesOf(record: RequestRecord | KeyRecord): number {
+function bytesOf(record: CopiedRecord): number {
   const extra = record.extra?.length ?? 0;
   if (record.kind === 'key') return extra;
   return extra + record.request.bodyBytes + (record.reply?.reply.length ?? 0);
