@@ -40,7 +40,7 @@ const KEPT_EXPORTS = new Map([
   ['src/store/sqlite/tables/map-rows.ts: prepareMapStatements', 'the test of query plans'],
   ['src/extensions/postgres/session.ts: FREE', 'the test of query plans'],
   ['src/extensions/postgres/session.ts: NEW_ERA', 'the test of query plans'],
-  ['src/extensions/postgres/unclaimed.ts: UNCLAIMED', 'the test of query plans'],
+  ['src/extensions/postgres/looks.ts: UNCLAIMED', 'the test of query plans'],
   [
     'src/extensions/postgres/session.ts: fenceValue',
     'the test of query plans, and the benchmark of counts',

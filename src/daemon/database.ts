@@ -11,8 +11,11 @@ import { placeOf, shownHost } from '../core/postgres-url.js';
 import { SharedStore } from '../replication/shared-store.js';
 import { refuseLeftBehind } from '../store/sqlite/file/left-behind.js';
 import type { Examined } from '../extensions/postgres/examine.js';
-import type { OpenPostgres, StoreReport } from '../extensions/postgres/messages.js';
-import { openPostgresStore } from '../extensions/postgres/postgres-store.js';
+import {
+  type OpenPostgres,
+  openPostgresStore,
+  type StoreReport,
+} from '../extensions/postgres/postgres-store.js';
 import type { TitanicEvents } from '../titanic/machine/events.js';
 import type { Titanic } from '../titanic/machine/titanic.js';
 import type { DatabaseStatus, FleetStore } from '../wire/mmi.js';

@@ -5,8 +5,12 @@ import { dirname, resolve } from 'node:path';
 
 import { codeOf, MajordomoError } from '../core/errors.js';
 import { checkOwnStore } from '../store/sqlite/file/database.js';
-import { type MovedStore, type MoveOrder, moveStore } from '../extensions/postgres/move.js';
-import { sourceError } from '../extensions/postgres/move-errors.js';
+import {
+  type MovedStore,
+  type MoveOrder,
+  moveStore,
+  sourceError,
+} from '../extensions/postgres/move.js';
 import { loginOf, shownDatabase } from './database.js';
 import { openDataDir } from './io/data-dir.js';
 import { correctDatabaseMemory, rememberedStore } from './io/database-memory.js';

@@ -13,7 +13,7 @@ import type { MapReplica, MapStoreReads } from '../map/replica.js';
 import type { StoreNews } from '../store/sqlite/file/known-store.js';
 import type { LogReport } from '../store/sqlite/file/log-watch.js';
 import type { AsideNews } from '../store/thread/opening.js';
-import { openPostgresQueries } from '../extensions/postgres/postgres-queries.js';
+import { openPostgresQueries } from '../extensions/postgres/postgres-store.js';
 import { openSqliteQueries } from '../store/sqlite/queries/sqlite-queries.js';
 import type { ClosableQueries } from '../store/thread/thread-queries.js';
 import { openSqliteStore } from '../store/sqlite/sqlite-store.js';

@@ -2,17 +2,19 @@
 import { createHash, type Hash } from 'node:crypto';
 
 import { present } from '../../core/assert.js';
-import { MajordomoError } from '../../core/errors.js';
-import { SourceFile } from '../../store/sqlite/records/source-file.js';
-import type { CopiedRecord } from '../../store/sqlite/tables/changed-records.js';
+import { causeOf, codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import { RecordWriter } from '../../store/record-codec.js';
+import { openError } from '../../store/sqlite/file/sqlite-errors.js';
+import { SourceFile } from '../../store/sqlite/records/source-file.js';
+import { verifyStore } from '../../store/sqlite/records/verify.js';
+import type { CopiedRecord } from '../../store/sqlite/tables/changed-records.js';
 import type { RequestUuid } from '../../store/store.js';
 import { TITANIC_SCHEDULE } from '../../wire/tsp.js';
 import { connect, type Connection, type Login } from './connection.js';
 import { recordsIn } from './database-records.js';
 import { countIn } from './examine.js';
+import { commandError, isOfRow, storeText, textOf } from './failures.js';
 import { migrate } from './migrate.js';
-import { moveError, mustBeWhole } from './move-errors.js';
 import { begin, type Begun, confirm, CONTENT, finish, pass } from './origin.js';
 import { putRecords } from './record-rows.js';
 import { SCHEMA } from './schema.js';
@@ -26,6 +28,7 @@ const TRANSACTION_BYTES = 8 * 1024 * 1024;
 const PIECE_BYTES = 1024 * 1024;
 /** Records of the file between two reports of how far the comparison is. */
 const COMPARED_RECORDS = 5000;
+const DAMAGED = /^SQLITE_(CORRUPT|NOTADB)/;
 const ANALYZE = `ANALYZE ${CONTENT.map((table) => `${SCHEMA}.${table}`).join(', ')}`;
 
 export interface MoveOrder {
@@ -293,4 +296,67 @@ function refuseMap({ shownFile, mayLeaveMap }: MoveOrder, keys: number): void {
   if (keys === 0 || mayLeaveMap) return;
   const text = `${shownFile} also holds ${keys} ${keys === 1 ? 'key' : 'keys'} of the map, which a database does not keep: brokers with a database have no map (map.listen). Copy what you need elsewhere (majordomo map ls), then leave the keys behind in the file with --without-map`;
   throw new MajordomoError('ERR_TITANIC_MIGRATE', text);
+}
+
+// ---------------------------------------------------------------- errors
+
+type Place = Pick<MoveOrder, 'file' | 'name'>;
+
+/**
+ * A damaged file may look whole to who copies it: pages have no checksums, and a damaged index leaves
+ * out requests, or has other ids for them.
+ * @throws ERR_TITANIC_DISK
+ */
+function mustBeWhole(
+  file: string,
+  onProgress: (what: string, done: number, all: number) => void,
+): void {
+  const [problem] = verifyStore(file, onProgress).problems;
+  if (problem !== undefined) throw damaged(file, problem);
+}
+
+/** @param isConnected the connection did not break */
+function moveError({ name, file }: Place, isConnected: boolean, error: unknown): unknown {
+  if (isOfFile(error)) return sourceError(file, error);
+  const known = commandError(error, isConnected);
+  if (isOfRow(error)) return rowError({ name, file }, error);
+  const code = codeOf(known) ?? '';
+  if (code === 'ERR_TITANIC_STORE' || code === 'ERR_TITANIC_BUSY') {
+    return new MajordomoError(code, storeText(name, known), { cause: error });
+  }
+  if (code !== 'ERR_TITANIC_STORE_AWAY') return known;
+  const text = `${storeText(name, known)}; run the same command again: it continues where it stopped`;
+  return new MajordomoError(code, text, { cause: error });
+}
+
+/** The same, for an error of opening the file. */
+export function sourceError(file: string, error: unknown): MajordomoError {
+  const found = [error, causeOf(error)].find((each) => DAMAGED.test(codeOf(each) ?? ''));
+  if (found !== undefined) return damaged(file, messageOf(found), error);
+  const known = openError(file, error);
+  // What is a configuration error at a start is damage here, as for `verify`: its first page is wrong.
+  if (known.code !== 'ERR_TITANIC_FILE') return known;
+  return new MajordomoError('ERR_TITANIC_DISK', known.message, { cause: error });
+}
+
+function isOfFile(error: unknown): boolean {
+  const code = codeOf(error) ?? '';
+  return (
+    code.startsWith('SQLITE_') ||
+    codeOf(causeOf(error))?.startsWith('SQLITE_') === true ||
+    code === 'ERR_TITANIC_FILE'
+  );
+}
+
+/** The database does not take a row. */
+function rowError({ name, file }: Place, error: unknown): MajordomoError {
+  const text = `the database ${name} does not take a row of ${file}: ${textOf(error)}; it was not moved`;
+  return new MajordomoError('ERR_TITANIC_DISK', text, { cause: error });
+}
+
+function damaged(file: string, what: string, cause?: unknown): MajordomoError {
+  // SQLite reports a damaged page in several lines.
+  const where = what.replaceAll(/\s+/g, ' ');
+  const text = `store ${file} is damaged: ${where}; it was not moved: look with \`majordomo verify\`, then migrate a backup from before the damage`;
+  return new MajordomoError('ERR_TITANIC_DISK', text, { cause });
 }

@@ -6,16 +6,14 @@ import { type Connection, formerPrimary, type Known } from './connection.js';
 import { connectReason, FenceDown, isMisconfigured, textOf } from './failures.js';
 import { Lane, type LaneEvents } from './lane.js';
 import { LeaseKeeper, RENEWALS, sharedUs } from './lease.js';
-import type { OpenPostgres, StoreReport } from './messages.js';
+import type { OpenPostgres, StoreReport } from './postgres-store.js';
 import { type Migrated, migrate } from './migrate.js';
 import { Notifier } from './notifier.js';
 import { count, countInSnapshot, mustBeStore, otherStore } from './reader.js';
 import { isOlder, type ServerIdentity } from './server.js';
 import { setAside } from './set-aside.js';
 import { type Claimant, Fence, leave, renew, take } from './session.js';
-import { RepeatedLook } from './repeated-look.js';
-import { SnapshotAges, snapshotsOf } from './snapshots.js';
-import { unclaimedOf } from './unclaimed.js';
+import { RepeatedLook, SnapshotAges, snapshotsOf, unclaimedOf } from './looks.js';
 import { BatchWriter } from './writer.js';
 
 /** For what nobody waits for while the broker serves: migrations, counting. */
