@@ -35,11 +35,12 @@ const KEPT_EXPORTS = new Map([
   ['src/bstar/facts.ts: HANDOVERS', 'the search of all states packs them'],
   ['src/bstar/facts.ts: GOALS', 'the search of all states packs them'],
   ['src/bstar/fsm.ts: RULES', 'the search takes them out in turn'],
+  ['src/node/node.ts: linesOf', 'documents and names of events are compared with it'],
   ['src/core/z85.ts: decodeZ85', "the RFC's vectors are no keys"],
   ['src/store/sqlite/tables/map-rows.ts: prepareMapStatements', 'the test of query plans'],
   ['src/extensions/postgres/session.ts: FREE', 'the test of query plans'],
   ['src/extensions/postgres/session.ts: NEW_ERA', 'the test of query plans'],
-  ['src/extensions/postgres/unclaimed.ts: UNCLAIMED', 'the test of query plans'],
+  ['src/extensions/postgres/looks.ts: UNCLAIMED', 'the test of query plans'],
   [
     'src/extensions/postgres/session.ts: fenceValue',
     'the test of query plans, and the benchmark of counts',

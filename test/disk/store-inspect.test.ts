@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, renameSync, statSync, writeFileSync, rmSync } from 'node:fs';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import Database from 'better-sqlite3';
 
@@ -218,6 +218,26 @@ describe('backup', () => {
     expect(error).toMatchObject({ code: 'ERR_TITANIC_TARGET' });
     expect(exitStatusOf(error)).toBe(EXIT.usage);
     expect(readFileSync(target, 'utf8')).toBe('precious');
+  });
+
+  it('two at the same moment to one target: one is whole, the other one is told', async () => {
+    const [ofNobody, ofAnother] = [2 ** 30, process.ppid].map(
+      (pid) => `${target}.${pid}-0123abcd.partial`,
+    );
+    for (const left of [ofNobody, ofAnother]) writeFileSync(left ?? '', 'incomplete');
+    let other: Promise<void> | null = null;
+    const one = backupStore(directory.file, target, () => {
+      other ??= backupStore(directory.file, target, silent);
+    });
+    const ended = [...(await Promise.allSettled([one])), ...(await Promise.allSettled([other]))];
+    expect(ended.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    expect(ended).toContainEqual({
+      ...{ status: 'rejected', reason: expect.objectContaining({ code: 'ERR_TITANIC_TARGET' }) },
+    });
+    expect(verifyStore(target, silent).problems).toEqual([]);
+    // What an interrupted one left is removed, not what another process is making.
+    const names = readdirSync(directory.path).filter((name) => name.startsWith('backup'));
+    expect(names).toEqual(['backup.db', basename(ofAnother ?? '')]);
   });
 
   it('leaves nothing behind if it cannot be made: 74', async () => {

@@ -7,9 +7,12 @@ import { lacksOf } from '../../src/extensions/postgres/catalog.js';
 import { connect, type Connection } from '../../src/extensions/postgres/connection.js';
 import { migrate } from '../../src/extensions/postgres/migrate.js';
 import { run } from '../support/child.js';
-import { clientOf, endAll } from '../support/daemon-users.js';
-import { Daemon, startDaemon, temporaryDirectory } from '../support/daemon.js';
+import { endAll } from '../support/daemon-users.js';
+import { type Daemon, startDaemon, temporaryDirectory, unstarted } from '../support/daemon.js';
+import { PATIENCE_MS } from '../support/patience.js';
+import { openDatabaseStore, opens } from '../support/postgres-place.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
+import { accept } from '../support/store-changes.js';
 
 const cluster = sharedCluster();
 
@@ -22,17 +25,26 @@ interface Finding {
   readonly remedy: string | null;
 }
 
+let made: Promise<string> | null = null;
+
+/** A database with a store, to be copied. */
+function whole(): Promise<string> {
+  return (made ??= (async () => {
+    const server = await cluster();
+    const database = await server.database();
+    const { store } = await openDatabaseStore(server.url(database), PATIENCE_MS);
+    await store.commit(accept(1, { key: 'k' }));
+    await store.close();
+    return database;
+  })());
+}
+
 /** A store with one request, and what people do with it while no broker runs. */
 class Store {
   static async make(user = 'postgres'): Promise<Store> {
     const server = await cluster();
-    const database = await server.database();
-    await server.sql(`GRANT CREATE ON DATABASE ${database} TO PUBLIC`);
-    const store = new Store(database, server.url(database, user), temporaryDirectory());
-    const daemon = await store.starts();
-    await clientOf(daemon).submit('upper', 'hello', { idempotencyKey: 'k' });
-    await daemon.stop();
-    return store;
+    const database = await server.database(await whole());
+    return new Store(database, server.url(database, user), temporaryDirectory());
   }
 
   readonly #database: string;
@@ -57,9 +69,13 @@ class Store {
     return await startDaemon(this.#options);
   }
 
+  async opens(): Promise<void> {
+    await opens(this.#url);
+  }
+
   /** Of a broker that does not start. */
   async serve(): Promise<[number | null, string]> {
-    const { status, stderr } = await new Daemon(this.#options).finished();
+    const { status, stderr } = await unstarted(this.#options);
     return [status, stderr];
   }
 
@@ -180,7 +196,7 @@ describeWithPostgres('a store of which something was dropped', () => {
       expect(await store.command('verify')).toEqual([74, words]);
       expect(await store.doctor()).toMatchObject({ state: 'problem', text: words });
       await store.sql(sql);
-      await (await store.starts()).stop();
+      await store.opens();
     },
   );
 
@@ -223,7 +239,7 @@ describeWithPostgres('a store of which something was dropped', () => {
         74,
         expect.stringContaining(`: ${text}: ${remedy}\n`),
       ]);
-      await (await store.starts()).stop();
+      await store.opens();
       await store.sql(remedy);
       expect(await store.doctor()).toMatchObject({ state: 'ok' });
     }
@@ -231,6 +247,7 @@ describeWithPostgres('a store of which something was dropped', () => {
 
   it('the whole schema: serve ends with 74, and doctor says the same', async () => {
     const store = await Store.make();
+    await (await store.starts()).stop();
     await store.sql('DROP SCHEMA majordomo CASCADE');
     const words: unknown = expect.stringContaining('is empty: the data directory remembers');
     expect(await store.serve()).toEqual([74, words]);
@@ -240,8 +257,10 @@ describeWithPostgres('a store of which something was dropped', () => {
   it('a catalog that the broker may not read keeps no broker from starting', async () => {
     await (await cluster()).sql('CREATE ROLE poor LOGIN');
     const store = await Store.make('poor');
-    await store.sql('REVOKE SELECT ON pg_catalog.pg_index FROM PUBLIC');
-    await (await store.starts()).stop();
+    await store.sql(`GRANT ALL ON SCHEMA majordomo TO poor;
+      GRANT ALL ON ALL TABLES IN SCHEMA majordomo TO poor;
+      REVOKE SELECT ON pg_catalog.pg_index FROM PUBLIC`);
+    await store.opens();
     expect(await store.doctor()).toMatchObject({ state: 'ok' });
     expect(await store.command('verify')).toEqual([0, '']);
   });

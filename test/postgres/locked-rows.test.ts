@@ -1,7 +1,7 @@
 /** What a batch does with the changes of rows that another session keeps locked. */
 import { afterEach, expect, it } from '@jest/globals';
 
-import type { StoreReport } from '../../src/extensions/postgres/messages.js';
+import type { StoreReport } from '../../src/extensions/postgres/postgres-store.js';
 import { scheduleKey, TITANIC_SCHEDULE, uuidText } from '../../src/wire/tsp.js';
 import { atEnd, endAll } from '../support/daemon-users.js';
 import type { Cluster } from '../support/postgres-cluster.js';

@@ -4,6 +4,7 @@ import { present } from '../../src/core/assert.js';
 import { placeOf } from '../../src/core/postgres-url.js';
 import { Batch, type Sending } from '../../src/extensions/postgres/changes.js';
 import { connect, type Connection } from '../../src/extensions/postgres/connection.js';
+import { UNCLAIMED } from '../../src/extensions/postgres/looks.js';
 import { migrate } from '../../src/extensions/postgres/migrate.js';
 import {
   CLAIMED_OF,
@@ -31,7 +32,6 @@ import {
   SWEEP,
   WAKE,
 } from '../../src/extensions/postgres/statements.js';
-import { UNCLAIMED } from '../../src/extensions/postgres/unclaimed.js';
 import type { Change } from '../../src/store/store.js';
 import {
   byteas,

@@ -12,14 +12,20 @@ import { connect } from '../../src/extensions/postgres/connection.js';
 import { FORMAT } from '../../src/extensions/postgres/schema.js';
 import { makeCertificate } from '../support/certificate.js';
 import { run } from '../support/child.js';
-import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../support/daemon.js';
+import {
+  type Daemon,
+  removeDaemons,
+  startDaemon,
+  temporaryDirectory,
+  unstarted,
+} from '../support/daemon.js';
 import { Cluster } from '../support/postgres-cluster.js';
+import { opens } from '../support/postgres-place.js';
 import { describeWithPostgres } from '../support/postgres.js';
 
 /** A broker that does not start: its status and what it says. */
 async function refused(url: string, sets: readonly string[] = []): Promise<[unknown, string]> {
-  const daemon = new Daemon({ sets: [`titanic.store=${url}`, ...sets] });
-  const { status, stderr } = await daemon.finished();
+  const { status, stderr } = await unstarted({ sets: [`titanic.store=${url}`, ...sets] });
   return [status, stderr];
 }
 
@@ -51,14 +57,9 @@ describeWithPostgres('a database that is not as it must be', () => {
   let server: Cluster;
   const clusters: Cluster[] = [];
 
-  async function made(settings: readonly string[] = []): Promise<Cluster> {
-    const cluster = await Cluster.make(settings);
-    clusters.push(cluster);
-    return cluster;
-  }
-
   beforeAll(async () => {
-    server = await made();
+    server = await Cluster.make();
+    clusters.push(server);
     await server.sql(`CREATE ROLE secret LOGIN PASSWORD 'right one'; CREATE ROLE stranger LOGIN;
       CREATE ROLE other LOGIN; CREATE ROLE poor LOGIN; CREATE ROLE shut LOGIN`);
     await server.admit([
@@ -109,7 +110,7 @@ describeWithPostgres('a database that is not as it must be', () => {
     const [status, text] = await refused(server.url(name, 'shut'));
     expect(status).toBe(78);
     await server.sql(`${recommended(text, 'GRANT')}; GRANT CREATE ON DATABASE ${name} TO shut`);
-    await (await starts(server.url(name, 'shut'))).stop();
+    await opens(server.url(name, 'shut'));
   });
 
   it('each missing right: exit 78, and the GRANT that is recommended is enough', async () => {
@@ -123,8 +124,7 @@ describeWithPostgres('a database that is not as it must be', () => {
       expect(await doctorSays(config)).toEqual([expect.stringContaining(grant)]);
       await server.sql(grant, name);
       expect(await doctorSays(config)).toEqual([]);
-      const daemon = await starts(url);
-      await daemon.stop();
+      await opens(url);
       return grant;
     };
     expect(await mends()).toBe(`GRANT CREATE ON DATABASE "${name}" TO "poor"`);
@@ -156,9 +156,9 @@ describeWithPostgres('a database that is not as it must be', () => {
   it('tables of the next format are used, those of the one after it are refused: exit 78', async () => {
     const name = await server.database();
     const url = server.url(name);
-    await (await starts(url)).stop();
+    await opens(url);
     await server.sql(`UPDATE majordomo.meta SET format = ${FORMAT + 1}`, name);
-    await (await starts(url)).stop();
+    await opens(url);
     await server.sql(`UPDATE majordomo.meta SET format = ${FORMAT + 2}`, name);
     expect(await refused(url)).toEqual([78, expect.stringContaining('use a newer program')]);
     const [row] = await server.sql('SELECT format FROM majordomo.meta', name);
@@ -168,8 +168,7 @@ describeWithPostgres('a database that is not as it must be', () => {
   it('tables of a development version: exit 78, and the two ways on, the second of which works', async () => {
     const name = await server.database();
     const url = server.url(name);
-    const before = await starts(url);
-    await before.stop();
+    await opens(url);
     // They stated their format in another column.
     await server.sql(
       `ALTER TABLE majordomo.meta RENAME COLUMN format TO version;
@@ -179,7 +178,7 @@ describeWithPostgres('a database that is not as it must be', () => {
     const refusal = expect.stringMatching(
       /tables of format 3 of a development version, .*: go on with the version that wrote them, or/,
     );
-    const { dataDir } = before;
+    const dataDir = temporaryDirectory();
     const config = ['--set', `titanic.store=${url}`, '--set', `node.dataDir=${dataDir}`];
     expect(await refused(url)).toEqual([78, refusal]);
     const backup = join(temporaryDirectory(), 'b.db');
@@ -187,10 +186,7 @@ describeWithPostgres('a database that is not as it must be', () => {
       expect(await run([...words, ...config])).toMatchObject({ status: 78, stderr: refusal });
     }
     expect(await doctorSays(['--set', `titanic.store=${url}`])).toEqual([refusal]);
-    const ordered = await new Daemon({
-      ...{ dataDir, newStore: true },
-      sets: [`titanic.store=${url}`],
-    }).finished();
+    const ordered = await unstarted({ dataDir, newStore: true, sets: [`titanic.store=${url}`] });
     expect([ordered.status, ordered.stderr]).toEqual([78, refusal]);
     const [, rename = ''] = /`(ALTER SCHEMA [^`]*)`/.exec(ordered.stderr) ?? [];
     await server.sql(rename, name);
@@ -203,22 +199,23 @@ describeWithPostgres('a database that is not as it must be', () => {
   it('unlogged tables: exit 78, and the statements that are recommended are enough', async () => {
     const name = await server.database();
     const url = server.url(name);
-    await (await starts(url)).stop();
+    await opens(url);
     await server.sql('ALTER TABLE majordomo.body SET UNLOGGED', name);
     const [status, text] = await refused(url);
     expect(status).toBe(78);
     await server.sql(recommended(text, 'ALTER TABLE'), name);
-    await (await starts(url)).stop();
+    await opens(url);
   });
 
   it.each(['fsync', 'full_page_writes'])(
     '%s is off: exit 78, and says what to set',
     async (name) => {
-      const unsafe = await made([`${name} = 'off'`]);
-      expect(await refused(unsafe.url(await unsafe.database()))).toEqual([
+      await server.configure({ [name]: 'off' });
+      expect(await refused(server.url(await server.database()))).toEqual([
         78,
         expect.stringContaining(`set ${name} = on`),
       ]);
+      await server.configure({ [name]: 'on' });
     },
   );
 
@@ -231,7 +228,7 @@ describeWithPostgres('a database that is not as it must be', () => {
     ]);
     const standby = await server.standby('behind');
     clusters.push(standby);
-    expect(await refused(standby.url('postgres'), ['titanic.storeTimeoutMs=5000'])).toEqual([
+    expect(await refused(standby.url('postgres'), ['titanic.storeTimeoutMs=3000'])).toEqual([
       69,
       expect.stringContaining('it is in recovery (a standby): name the primary too, or promote it'),
     ]);

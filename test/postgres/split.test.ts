@@ -1,8 +1,9 @@
 /** What becomes of a batch that is split, because the server does not take one of its rows. */
 import { afterEach, expect, it } from '@jest/globals';
 
+import type { StoreReport } from '../../src/extensions/postgres/postgres-store.js';
 import type { Change } from '../../src/store/store.js';
-import { endAll } from '../support/daemon-users.js';
+import { atEnd, endAll } from '../support/daemon-users.js';
 import type { Cluster } from '../support/postgres-cluster.js';
 import { openDatabaseStore } from '../support/postgres-place.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
@@ -20,6 +21,12 @@ const TRIGGER = `CREATE FUNCTION public.fault() RETURNS trigger LANGUAGE plpgsql
         WHEN 'refused' THEN RAISE EXCEPTION 'made for a test' USING ERRCODE = '23514';
         WHEN 'denied' THEN RAISE EXCEPTION 'made for a test' USING ERRCODE = '42501';
         WHEN 'cut' THEN PERFORM pg_terminate_backend(pg_backend_pid()), pg_sleep(1);
+        WHEN 'late' THEN
+          IF nextval('public.tries') = 1 THEN
+            PERFORM pg_sleep(4);
+            RAISE EXCEPTION 'again' USING ERRCODE = '40001';
+          END IF;
+          PERFORM pg_advisory_xact_lock(1);
         WHEN 'slow' THEN PERFORM pg_sleep(0.3); RAISE EXCEPTION 'slow' USING ERRCODE = '23514';
         ELSE NULL;
       END CASE;
@@ -29,14 +36,17 @@ const TRIGGER = `CREATE FUNCTION public.fault() RETURNS trigger LANGUAGE plpgsql
     EXECUTE FUNCTION public.fault()`;
 
 describeWithPostgres('a batch with a row that the server does not take', () => {
-  async function begin(
-    timeoutMs: number,
-  ): Promise<{ store: StoreUser; server: Cluster; name: string }> {
+  async function begin(timeoutMs: number): Promise<{
+    store: StoreUser;
+    reports: readonly StoreReport[];
+    server: Cluster;
+    name: string;
+  }> {
     const server = await cluster();
     const name = await server.database();
-    const { store } = await openDatabaseStore(server.url(name), timeoutMs);
+    const opened = await openDatabaseStore(server.url(name), timeoutMs);
     await server.sql(TRIGGER, name);
-    return { store, server, name };
+    return { ...opened, server, name };
   }
 
   function batch(...services: readonly string[]): Change[] {
@@ -44,11 +54,14 @@ describeWithPostgres('a batch with a row that the server does not take', () => {
   }
 
   it('what can certainly not be stored is told so; the rest is stored', async () => {
-    const { store, server, name } = await begin(60_000);
+    const { store, reports, server, name } = await begin(60_000);
     const results = await store.commit(...batch('refused', 'good', 'good', 'denied'));
     expect(results.map(({ kind }) => kind)).toEqual(['refused', 'done', 'busy', 'busy']);
     const rows = await server.sql('SELECT service FROM majordomo.request', name);
     expect(rows.map(({ service }) => String(service))).toEqual(['good']);
+    // Operators learn why, also of the rest.
+    const texts = reports.flatMap((told) => (told.report === 'refused' ? [told.text] : []));
+    expect(texts).toEqual(['made for a test (23514)', 'made for a test (42501)']);
     // What it holds is counted.
     expect(store.reported).toMatchObject({ states: { pending: 1 } });
   });
@@ -69,5 +82,17 @@ describeWithPostgres('a batch with a row that the server does not take', () => {
     // Each of them takes 0.3 s, alone and with others.
     await store.tryCommit(batch(...Array.from({ length: 32 }, () => 'slow')));
     expect(performance.now() - began).toBeLessThan(4000);
+  });
+
+  it('a wait for a lock that begins late ends before the time is over: its outcome is certain', async () => {
+    const { store, server, name } = await begin(6000);
+    await server.sql('CREATE SEQUENCE public.tries', name);
+    const person = await server.session(name);
+    atEnd(() => person.end());
+    await person.query('SELECT pg_advisory_lock(1)');
+    const outcome = await store.tryCommit(batch('late'));
+    expect(outcome).toEqual({
+      failure: expect.objectContaining({ message: 'the store is too busy' }),
+    });
   });
 });

@@ -161,12 +161,15 @@ export async function run(
   options: ChildOptions & {
     readonly input?: string | Uint8Array;
     readonly patience?: Patience;
+    /** It ends by itself, though others of its name do not. */
+    readonly isEnding?: boolean;
   } = {},
 ): Promise<Finished> {
-  const { environment = {}, directory = process.cwd(), input = '', patience, ...own } = options;
+  const { environment = {}, directory = process.cwd(), input = '', patience, ...rest } = options;
+  const { isEnding = false, ...own } = rest;
   // Node.js reads these when it starts.
   const isOfNode = Object.keys(environment).some((name) => name.startsWith('NODE_'));
-  if (Object.keys(own).length === 0 && !isOfNode && !runsAlone(args)) {
+  if (Object.keys(own).length === 0 && !isOfNode && (isEnding || !runsAlone(args))) {
     const env = { ...cleanEnvironment(), ...environment };
     return await runInIdle({ args, environment: env, directory, input }, patience);
   }

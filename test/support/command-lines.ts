@@ -26,7 +26,7 @@ export interface Ended {
 }
 
 /** What `main` and the commands listen for. */
-const EVENTS = ['uncaughtException', 'unhandledRejection', 'SIGINT', 'SIGTERM'] as const;
+const EVENTS = ['uncaughtException', 'unhandledRejection', 'SIGINT', 'SIGTERM', 'SIGHUP'] as const;
 const LOOK_INTERVAL_MS = 2;
 
 /** What keeps this process alive while it runs no command. */

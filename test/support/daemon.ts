@@ -11,7 +11,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { Child, type Exit, killAll } from './child.js';
+import { Child, type Exit, type Finished, killAll, run } from './child.js';
 import { freePorts } from './free-ports.js';
 import { SCRATCH } from './scratch.js';
 
@@ -76,19 +76,7 @@ export class Daemon extends Child {
 
   constructor(options: DaemonOptions = {}) {
     const dataDir = options.dataDir ?? temporaryDirectory();
-    const sets = [
-      `node.dataDir=${dataDir}`,
-      ...(options.endpoint === null
-        ? []
-        : [`broker.listen=${options.endpoint ?? 'tcp://127.0.0.1:0'}`]),
-      'http.listen=off',
-      'log.format=json',
-      ...(options.sets ?? []),
-    ];
-    const file = options.file === undefined ? [] : ['--config', options.file];
-    const newStore = options.newStore === true ? ['--new-store'] : [];
-    const flags = [...newStore, ...(options.flags ?? [])];
-    super(['serve', ...flags, ...file, ...sets.flatMap((set) => ['--set', set])], {
+    super(serveLine(options, dataDir), {
       ...(options.environment === undefined ? {} : { environment: options.environment }),
       ...(options.netns === undefined ? {} : { netns: options.netns }),
       ...(options.program === undefined ? {} : { program: options.program }),
@@ -127,6 +115,31 @@ export class Daemon extends Child {
     this.signal('SIGTERM');
     return await this.finished();
   }
+}
+
+function serveLine(options: DaemonOptions, dataDir: string): string[] {
+  const sets = [
+    `node.dataDir=${dataDir}`,
+    ...(options.endpoint === null
+      ? []
+      : [`broker.listen=${options.endpoint ?? 'tcp://127.0.0.1:0'}`]),
+    'http.listen=off',
+    'log.format=json',
+    ...(options.sets ?? []),
+  ];
+  const file = options.file === undefined ? [] : ['--config', options.file];
+  const newStore = options.newStore === true ? ['--new-store'] : [];
+  const flags = [...newStore, ...(options.flags ?? [])];
+  return ['serve', ...flags, ...file, ...sets.flatMap((set) => ['--set', set])];
+}
+
+/** How a broker ends that does not start, and what it says. */
+export async function unstarted(
+  options: Pick<DaemonOptions, 'dataDir' | 'sets' | 'newStore' | 'file'>,
+): Promise<Pick<Finished, 'status' | 'stderr'>> {
+  const line = serveLine(options, options.dataDir ?? temporaryDirectory());
+  const { status, stderr } = await run(line, { isEnding: true });
+  return { status, stderr };
 }
 
 /** Starts a broker and waits for `broker.ready`. */

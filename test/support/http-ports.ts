@@ -11,7 +11,7 @@ const never = (): never => {
 };
 
 /** A node with all parts. */
-export const PORTS: Ports = {
+const PORTS: Ports = {
   node: { health: never, status: never, services: never, workers: never },
   pair: { status: never, switchover: never, promote: never },
   feed: new EventFeed(() => 0),

@@ -328,10 +328,10 @@ export class Cluster {
     return client;
   }
 
-  /** A new empty database. @returns its name */
-  async database(): Promise<string> {
+  /** A new database. @param from that it is a copy of. @returns its name */
+  async database(from = 'template1'): Promise<string> {
     const name = `store_${++this.#databases}`;
-    await this.sql(`CREATE DATABASE ${name}`);
+    await this.sql(`CREATE DATABASE ${name} TEMPLATE ${from}`);
     return name;
   }
 

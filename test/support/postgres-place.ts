@@ -2,10 +2,14 @@
 import { randomBytes } from 'node:crypto';
 
 import { placeOf } from '../../src/core/postgres-url.js';
-import type { OpenPostgres, StoreReport } from '../../src/extensions/postgres/messages.js';
-import { openPostgresQueries } from '../../src/extensions/postgres/postgres-queries.js';
-import { openPostgresStore } from '../../src/extensions/postgres/postgres-store.js';
+import {
+  type OpenPostgres,
+  openPostgresQueries,
+  openPostgresStore,
+  type StoreReport,
+} from '../../src/extensions/postgres/postgres-store.js';
 import { atEnd } from './daemon-users.js';
+import { PATIENCE_MS } from './patience.js';
 import type { Cluster } from './postgres-cluster.js';
 import type { QueriesPlace } from './queries-contract.js';
 import { type OpenStore, StoreUser } from './store-user.js';
@@ -42,6 +46,12 @@ export async function postgresPlace(server: Cluster): Promise<QueriesPlace> {
     openQueries: () => openPostgresQueries(order),
     remove: async () => {},
   };
+}
+
+/** A broker's store is opened there, and closed: in this process, since starting one takes longer. */
+export async function opens(url: string): Promise<void> {
+  const order = orderOf(url, { timeoutMs: PATIENCE_MS, leaseMs: 60_000 }, false);
+  await (await StoreUser.open(opening(order, ignored))).close();
 }
 
 /** The store there, until `endAll`. `reports`: what it has told, also later. */

@@ -1,6 +1,6 @@
 /** What the facts of a database mean for an operator. */
 import type { ServerFacts } from '../../extensions/postgres/examine.js';
-import type { HolderKind, SnapshotHolder, Snapshots } from '../../extensions/postgres/snapshots.js';
+import type { HolderKind, SnapshotHolder, Snapshots } from '../../extensions/postgres/looks.js';
 import { type Finding, ok, problem, warning } from './finding.js';
 
 export const NAME = 'database';

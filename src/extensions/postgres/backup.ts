@@ -1,10 +1,10 @@
 /** Copies a store in a database, as of one moment, into a store file. */
 import { codeOf } from '../../core/errors.js';
 import { isSequence } from '../../core/numbers.js';
-import type { KeyRecord, RequestRecord } from '../../store/record-codec.js';
 import { makeCopy } from '../../store/sqlite/file/copies.js';
 import { openError } from '../../store/sqlite/file/sqlite-errors.js';
 import { StoreWriter } from '../../store/sqlite/records/store-writer.js';
+import type { CopiedRecord } from '../../store/sqlite/tables/changed-records.js';
 import { connect, type Connection, type Login } from './connection.js';
 import { recordsIn } from './database-records.js';
 import { refuseNewer } from './migrate.js';
@@ -90,7 +90,7 @@ class Numbers {
     this.#areKept = isSequence(highest);
   }
 
-  numbered(record: RequestRecord | KeyRecord): RequestRecord | KeyRecord {
+  numbered(record: CopiedRecord): CopiedRecord {
     if (record.kind === 'key') return record;
     const { request } = record;
     this.#last = this.#areKept ? Math.max(this.#last + 1, request.number) : this.#last + 1;

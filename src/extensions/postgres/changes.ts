@@ -71,13 +71,12 @@ interface Standing {
   readonly attemptsEver: number;
   readonly owner: Owner;
   readonly service: Buffer;
-  readonly isShared: boolean;
   readonly bodyBytes: number;
   readonly extraBytes: number;
   readonly replyBytes: number;
 }
 
-const FACT_COUNT = 10;
+const FACT_COUNT = 9;
 
 function standingIn(row: Row, at: number): Standing {
   return {
@@ -87,10 +86,9 @@ function standingIn(row: Row, at: number): Standing {
     attemptsEver: row[at + 3] as number,
     owner: String(row[at + 4]) as Owner,
     service: row[at + 5] as Buffer,
-    isShared: row[at + 6] as boolean,
-    bodyBytes: row[at + 7] as number,
-    extraBytes: row[at + 8] as number,
-    replyBytes: row[at + 9] as number,
+    bodyBytes: row[at + 6] as number,
+    extraBytes: row[at + 7] as number,
+    replyBytes: row[at + 8] as number,
   };
 }
 

@@ -1,9 +1,10 @@
 /** All records of a store in a database, as of one moment. */
 import { present } from '../../core/assert.js';
-import type { KeyRecord, RequestRecord } from '../../store/record-codec.js';
+import type { KeyRecord } from '../../store/record-codec.js';
 import { requestFrom, type StoredRequest } from '../../store/request.js';
 import { RowReader } from '../../store/rows.js';
 import type { Attempt, Owner } from '../../store/store.js';
+import type { CopiedRecord } from '../../store/sqlite/tables/changed-records.js';
 import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
 import { inParts } from './reader.js';
@@ -18,7 +19,7 @@ const PAGE_ROWS = 1000;
 const PAGE_BYTES = 8 * 1024 * 1024;
 
 /** With its key, if that leads to it. */
-const REQUESTS = `SELECT ${allColumns('r')}, k.key, r.extra, r.attempts_ever, r.reply_bytes
+const REQUESTS = `SELECT ${allColumns('r')}, k.key, k.extra, r.extra, r.attempts_ever, r.reply_bytes
   FROM ${SCHEMA}.request r LEFT JOIN ${SCHEMA}.key k ON k.service = r.service AND k.key = r.key
     AND k.owner = r.owner AND k.id = r.id AND k.until IS NULL`;
 const BODIES = `SELECT b.id, b.kind, ${WHOLE_FRAMES}, b.worker, b.at FROM ${SCHEMA}.body b
@@ -36,7 +37,7 @@ const KEYS = `SELECT service, key, owner, id, until, extra FROM ${SCHEMA}.key
 export async function* recordsIn(
   connection: Connection,
   order: 'r.seq, r.id' | 'r.id',
-): AsyncGenerator<(RequestRecord | KeyRecord)[]> {
+): AsyncGenerator<CopiedRecord[]> {
   for await (const rows of pagesOf(connection, 'requests', `${REQUESTS} ORDER BY ${order}`)) {
     for (const part of partsOf(rows)) yield await requestsOf(connection, part);
   }
@@ -69,6 +70,7 @@ function keyOf([service, key, owner, id, until, extra]: Row): KeyRecord {
 interface RequestRow {
   readonly request: StoredRequest;
   readonly key: Buffer | null;
+  readonly keyExtra: Buffer | null;
   readonly extra: Buffer | null;
   readonly attemptsEver: number;
   readonly replyBytes: number;
@@ -79,6 +81,7 @@ function requestRow(row: Row): RequestRow {
   return {
     request: requestFrom(from),
     key: from.maybe(),
+    keyExtra: from.maybe(),
     extra: from.maybe(),
     attemptsEver: from.number(),
     replyBytes: from.number(),
@@ -104,7 +107,7 @@ function partsOf(rows: readonly Row[]): RequestRow[][] {
 async function requestsOf(
   connection: Connection,
   rows: readonly RequestRow[],
-): Promise<RequestRecord[]> {
+): Promise<CopiedRecord[]> {
   const ids = uuids(rows.map(({ request }) => request.uuid));
   const [bodies, attempts] = await Promise.all([
     connection.ask(BODIES, [ids]),
@@ -118,8 +121,8 @@ async function requestsOf(
     if (before === undefined) tried.set(name, [attemptOf(row)]);
     else before.push(attemptOf(row));
   }
-  const records: RequestRecord[] = [];
-  for (const { request, key, extra, attemptsEver } of rows) {
+  const records: CopiedRecord[] = [];
+  for (const { request, key, keyExtra, extra, attemptsEver } of rows) {
     const { uuid: id } = request;
     const framesOf = async (of: Row | undefined): Promise<Buffer> => {
       if (of === undefined) return Buffer.alloc(0);
@@ -131,7 +134,7 @@ async function requestsOf(
     const reply = byName.get(nameOf(id, REPLIED));
     const death = byName.get(nameOf(id, DEAD));
     records.push({
-      ...{ kind: 'request', request, key, extra, attemptsEver },
+      ...{ kind: 'request', request, key, keyExtra, extra, attemptsEver },
       body: await framesOf(byName.get(nameOf(id, REQUEST_BODY))),
       attempts: tried.get(nameOf(id, '')) ?? [],
       reply:

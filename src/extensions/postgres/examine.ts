@@ -10,7 +10,7 @@ import { otherStore } from './reader.js';
 import { failedCommand, refuseMissingRights, refuseStrangersTables } from './rights.js';
 import { DEAD, PENDING, REPLIED, REQUEST_BODY, SCHEMA } from './schema.js';
 import { rowsSetAside, UNUSABLE } from './set-aside.js';
-import { type Snapshots, snapshotsOf } from './snapshots.js';
+import { type Snapshots, snapshotsOf } from './looks.js';
 import { setWholeTables } from './server.js';
 
 const CONNECT_MS = 10_000;

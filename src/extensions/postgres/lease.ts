@@ -6,7 +6,7 @@ import { codeOf } from '../../core/errors.js';
 import type { Connection } from './connection.js';
 import { textOf } from './failures.js';
 import type { Lane } from './lane.js';
-import type { StoreReport } from './messages.js';
+import type { StoreReport } from './postgres-store.js';
 import { isMissingRight, missingRight, type Who } from './rights.js';
 import { bury, type Claimant, free, type OtherSession, others, renew, take } from './session.js';
 

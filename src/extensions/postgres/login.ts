@@ -5,7 +5,7 @@ import { MajordomoError } from '../../core/errors.js';
 import { placeOf, shownHost } from '../../core/postgres-url.js';
 import type { Examined } from './examine.js';
 import { rememberedHistory, rememberedStore } from './memory.js';
-import type { OpenPostgres } from './messages.js';
+import type { OpenPostgres } from './postgres-store.js';
 
 /**
  * Where the store is, for its thread, and which history of it was used last.

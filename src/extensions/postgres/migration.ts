@@ -5,8 +5,7 @@ import { dirname, resolve } from 'node:path';
 
 import { codeOf, MajordomoError } from '../../core/errors.js';
 import { checkOwnStore } from '../../store/sqlite/file/database.js';
-import { type MovedStore, type MoveOrder, moveStore } from './move.js';
-import { sourceError } from './move-errors.js';
+import { type MovedStore, type MoveOrder, moveStore, sourceError } from './move.js';
 import { loginOf, shownDatabase } from './login.js';
 import { openDataDir } from '../../node/io/data-dir.js';
 import { correctDatabaseMemory, rememberedStore } from './memory.js';

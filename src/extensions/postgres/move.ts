@@ -1,14 +1,20 @@
 /** Moves the requests of a store file into a database, for good. */
-import { MajordomoError } from '../../core/errors.js';
+import { createHash, type Hash } from 'node:crypto';
+
+import { present } from '../../core/assert.js';
+import { causeOf, codeOf, MajordomoError, messageOf } from '../../core/errors.js';
+import { RecordWriter } from '../../store/record-codec.js';
+import { openError } from '../../store/sqlite/file/sqlite-errors.js';
 import { SourceFile } from '../../store/sqlite/records/source-file.js';
-import type { KeyRecord, RequestRecord } from '../../store/record-codec.js';
+import { verifyStore } from '../../store/sqlite/records/verify.js';
+import type { CopiedRecord } from '../../store/sqlite/tables/changed-records.js';
 import type { RequestUuid } from '../../store/store.js';
-import { Content } from './compared.js';
+import { TITANIC_SCHEDULE } from '../../wire/tsp.js';
 import { connect, type Connection, type Login } from './connection.js';
 import { recordsIn } from './database-records.js';
 import { countIn } from './examine.js';
+import { commandError, isOfRow, storeText, textOf } from './failures.js';
 import { migrate } from './migrate.js';
-import { moveError, mustBeWhole } from './move-errors.js';
 import { begin, type Begun, confirm, CONTENT, finish, pass } from './origin.js';
 import { putRecords } from './record-rows.js';
 import { SCHEMA } from './schema.js';
@@ -18,8 +24,11 @@ const CONNECT_MS = 10_000;
 /** Records of one transaction, and bytes of their content; one of any size. */
 const TRANSACTION_RECORDS = 2000;
 const TRANSACTION_BYTES = 8 * 1024 * 1024;
+/** Bytes of records that are hashed at once. */
+const PIECE_BYTES = 1024 * 1024;
 /** Records of the file between two reports of how far the comparison is. */
 const COMPARED_RECORDS = 5000;
+const DAMAGED = /^SQLITE_(CORRUPT|NOTADB)/;
 const ANALYZE = `ANALYZE ${CONTENT.map((table) => `${SCHEMA}.${table}`).join(', ')}`;
 
 export interface MoveOrder {
@@ -113,9 +122,9 @@ class Move {
       return { ...(await this.#counted()), how: 'already', copied: 0, copyMs: 0 };
     }
     const started = performance.now();
-    await this.#copy(begun);
+    const copied = await this.#copy(begun);
     const copyMs = performance.now() - started;
-    const counts = await this.#compare();
+    const counts = await this.#compare(copied);
     await this.#end();
     return { ...counts, how: begun.how, copied: this.#copied, copyMs };
   }
@@ -130,11 +139,16 @@ class Move {
     return { pending, replied, dead, schedules, keys };
   }
 
-  /** The file is read while the database works on the transaction before. */
-  async #copy({ after }: Extract<Begun, { kind: 'copy' }>): Promise<void> {
+  /**
+   * The file is read while the database works on the transaction before.
+   * @returns all that the file holds; `null`: an earlier run copied a part of it
+   */
+  async #copy({ after, how }: Extract<Begun, { kind: 'copy' }>): Promise<Content | null> {
+    const copied = how === 'resumed' ? null : new Content();
     let place = after;
     let sent: Promise<void> = Promise.resolve();
     for (const records of transactionsOf(this.#file.records(after))) {
+      for (const record of records) copied?.add(record);
       await sent;
       const requests = records.filter((record) => record.kind === 'request');
       const next = requests.at(-1)?.request.uuid ?? place;
@@ -147,10 +161,11 @@ class Move {
       place = next;
     }
     await sent;
+    return copied;
   }
 
   async #put(
-    records: readonly (RequestRecord | KeyRecord)[],
+    records: readonly CopiedRecord[],
     before: RequestUuid,
     after: RequestUuid,
   ): Promise<void> {
@@ -160,27 +175,36 @@ class Move {
     await connection.ask('COMMIT');
   }
 
-  async #compare(): Promise<Counts> {
+  /** @param copied what the file holds; `null`: it is read again */
+  async #compare(copied: Content | null): Promise<Counts> {
     const { onProgress, shownFile } = this.#order;
-    const all = 2 * this.#file.facts.requests;
-    const [inDatabase, inFile] = [new Content(), new Content()];
+    const { requests } = this.#file.facts;
+    const all = copied === null ? 2 * requests : requests;
+    const inFile = copied ?? this.#content(all);
+    const before = all - requests;
+    const inDatabase = new Content();
     await this.#connection.ask('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
     for await (const records of recordsIn(this.#connection, 'r.id')) {
       for (const record of records) inDatabase.add(record);
-      onProgress('compare', inDatabase.requests, all);
+      onProgress('compare', before + inDatabase.requests, all);
     }
     await this.#connection.ask('COMMIT');
-    let read = 0;
-    for (const record of this.#file.records(Buffer.alloc(0))) {
-      inFile.add(record);
-      if (++read % COMPARED_RECORDS !== 0) continue;
-      onProgress('compare', inDatabase.requests + inFile.requests, all);
-    }
     const difference = inFile.differenceFrom(inDatabase);
     const { attempts: _attempts, ...counts } = inFile.counts;
     if (difference === null) return counts;
     const text = `the copy of ${shownFile} differs from the file (${difference}), so the file was not marked: look with \`majordomo verify\`, then drop the schema majordomo and migrate again`;
     throw new MajordomoError('ERR_TITANIC_DISK', text);
+  }
+
+  /** Of the file. @param all requests that are compared */
+  #content(all: number): Content {
+    const content = new Content();
+    let read = 0;
+    for (const record of this.#file.records(Buffer.alloc(0))) {
+      content.add(record);
+      if (++read % COMPARED_RECORDS === 0) this.#order.onProgress('compare', content.requests, all);
+    }
+    return content;
   }
 
   /** The file first: if this ends in between, nobody serves either, until it is called again. */
@@ -197,10 +221,56 @@ class Move {
   }
 }
 
-function* transactionsOf(
-  records: Iterable<RequestRecord | KeyRecord>,
-): Generator<(RequestRecord | KeyRecord)[]> {
-  let transaction: (RequestRecord | KeyRecord)[] = [];
+/** Records in one order, requests before keys. */
+class Content {
+  readonly counts = { pending: 0, replied: 0, dead: 0, schedules: 0, keys: 0, attempts: 0 };
+  readonly #hash: Hash = createHash('sha256');
+  #piece = new RecordWriter();
+  requests = 0;
+
+  add(record: CopiedRecord): void {
+    if (record.kind === 'request') this.#count(record);
+    else this.counts.keys++;
+    this.#piece.add(record);
+    if (record.kind === 'request' && record.keyExtra !== null) {
+      const { key, keyExtra: extra, request } = record;
+      this.#piece.add({ ...request, kind: 'key', key: present(key, 'a key'), until: 0, extra });
+    }
+    if (this.#piece.bytes < PIECE_BYTES) return;
+    this.#hash.update(this.#piece.take());
+    this.#piece = new RecordWriter();
+  }
+
+  #count({
+    request: { service, state },
+    key,
+    attempts,
+  }: Extract<CopiedRecord, { kind: 'request' }>): void {
+    const isSchedule = state === 'pending' && service.toString() === TITANIC_SCHEDULE;
+    this.counts[isSchedule ? 'schedules' : state]++;
+    this.counts.attempts += attempts.length;
+    if (key !== null) this.counts.keys++;
+    this.requests++;
+  }
+
+  /** What differs from the copy in a database, in words; `null`: nothing. It ends both. */
+  differenceFrom(copy: Content): string | null {
+    const differing = (['pending', 'replied', 'dead', 'schedules', 'keys', 'attempts'] as const)
+      .filter((name) => this.counts[name] !== copy.counts[name])
+      .map(
+        (name) => `${name}: ${this.counts[name]} in the file, ${copy.counts[name]} in the database`,
+      );
+    if (differing.length > 0) return differing.join('; ');
+    return this.#digest() === copy.#digest() ? null : 'the counts agree, what is stored does not';
+  }
+
+  #digest(): string {
+    return this.#hash.update(this.#piece.take()).digest('hex');
+  }
+}
+
+function* transactionsOf(records: Iterable<CopiedRecord>): Generator<CopiedRecord[]> {
+  let transaction: CopiedRecord[] = [];
   let bytes = 0;
   for (const record of records) {
     const more = bytesOf(record);
@@ -216,7 +286,7 @@ function* transactionsOf(
   if (transaction.length > 0) yield transaction;
 }
 
-function bytesOf(record: RequestRecord | KeyRecord): number {
+function bytesOf(record: CopiedRecord): number {
   const extra = record.extra?.length ?? 0;
   if (record.kind === 'key') return extra;
   return extra + record.request.bodyBytes + (record.reply?.reply.length ?? 0);
@@ -226,4 +296,67 @@ function refuseMap({ shownFile, mayLeaveMap }: MoveOrder, keys: number): void {
   if (keys === 0 || mayLeaveMap) return;
   const text = `${shownFile} also holds ${keys} ${keys === 1 ? 'key' : 'keys'} of the map, which a database does not keep: brokers with a database have no map (map.listen). Copy what you need elsewhere (majordomo map ls), then leave the keys behind in the file with --without-map`;
   throw new MajordomoError('ERR_TITANIC_MIGRATE', text);
+}
+
+// ---------------------------------------------------------------- errors
+
+type Place = Pick<MoveOrder, 'file' | 'name'>;
+
+/**
+ * A damaged file may look whole to who copies it: pages have no checksums, and a damaged index leaves
+ * out requests, or has other ids for them.
+ * @throws ERR_TITANIC_DISK
+ */
+function mustBeWhole(
+  file: string,
+  onProgress: (what: string, done: number, all: number) => void,
+): void {
+  const [problem] = verifyStore(file, onProgress).problems;
+  if (problem !== undefined) throw damaged(file, problem);
+}
+
+/** @param isConnected the connection did not break */
+function moveError({ name, file }: Place, isConnected: boolean, error: unknown): unknown {
+  if (isOfFile(error)) return sourceError(file, error);
+  const known = commandError(error, isConnected);
+  if (isOfRow(error)) return rowError({ name, file }, error);
+  const code = codeOf(known) ?? '';
+  if (code === 'ERR_TITANIC_STORE' || code === 'ERR_TITANIC_BUSY') {
+    return new MajordomoError(code, storeText(name, known), { cause: error });
+  }
+  if (code !== 'ERR_TITANIC_STORE_AWAY') return known;
+  const text = `${storeText(name, known)}; run the same command again: it continues where it stopped`;
+  return new MajordomoError(code, text, { cause: error });
+}
+
+/** The same, for an error of opening the file. */
+export function sourceError(file: string, error: unknown): MajordomoError {
+  const found = [error, causeOf(error)].find((each) => DAMAGED.test(codeOf(each) ?? ''));
+  if (found !== undefined) return damaged(file, messageOf(found), error);
+  const known = openError(file, error);
+  // What is a configuration error at a start is damage here, as for `verify`: its first page is wrong.
+  if (known.code !== 'ERR_TITANIC_FILE') return known;
+  return new MajordomoError('ERR_TITANIC_DISK', known.message, { cause: error });
+}
+
+function isOfFile(error: unknown): boolean {
+  const code = codeOf(error) ?? '';
+  return (
+    code.startsWith('SQLITE_') ||
+    codeOf(causeOf(error))?.startsWith('SQLITE_') === true ||
+    code === 'ERR_TITANIC_FILE'
+  );
+}
+
+/** The database does not take a row. */
+function rowError({ name, file }: Place, error: unknown): MajordomoError {
+  const text = `the database ${name} does not take a row of ${file}: ${textOf(error)}; it was not moved`;
+  return new MajordomoError('ERR_TITANIC_DISK', text, { cause: error });
+}
+
+function damaged(file: string, what: string, cause?: unknown): MajordomoError {
+  // SQLite reports a damaged page in several lines.
+  const where = what.replaceAll(/\s+/g, ' ');
+  const text = `store ${file} is damaged: ${where}; it was not moved: look with \`majordomo verify\`, then migrate a backup from before the damage`;
+  return new MajordomoError('ERR_TITANIC_DISK', text, { cause });
 }

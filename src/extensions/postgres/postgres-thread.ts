@@ -15,7 +15,7 @@ import {
 } from '../../store/thread/operations.js';
 import { ThreadAnswers } from '../../store/thread/thread-answers.js';
 import { failureOf, storeText } from './failures.js';
-import type { OpenPostgres, StoreReport } from './messages.js';
+import type { OpenPostgres, StoreReport } from './postgres-store.js';
 import {
   inParts,
   type LargeReply,

@@ -2,6 +2,7 @@
 import { present } from '../../core/assert.js';
 import { isOnceKey } from '../../wire/tsp.js';
 import type { KeyRecord, RequestRecord } from '../../store/record-codec.js';
+import type { CopiedRecord } from '../../store/sqlite/tables/changed-records.js';
 import { type RequestField, REQUEST_ROWS } from '../../store/request.js';
 import { cellsOf } from '../../store/rows.js';
 import type { Connection } from './connection.js';
@@ -38,7 +39,7 @@ const DELAYED = `t.state = ${PENDING} AND t.not_before > ${NOW_MS}`;
 
 export async function putRecords(
   connection: Connection,
-  records: readonly (RequestRecord | KeyRecord)[],
+  records: readonly CopiedRecord[],
 ): Promise<void> {
   const requests = records.filter((record) => record.kind === 'request');
   // All before anything is sent: a damaged row may not be what its columns say.
@@ -139,12 +140,12 @@ interface Key extends Omit<KeyRecord, 'kind' | 'until'> {
   readonly until: number | null;
 }
 
-function keyColumns(records: readonly (RequestRecord | KeyRecord)[]): Columns {
+function keyColumns(records: readonly CopiedRecord[]): Columns {
   const rows = records.flatMap((record): Key[] => {
     if (record.kind === 'key') return [{ ...record, takenAt: 0 }];
-    const { key, request } = record;
-    const none = { until: null, extra: null };
-    return key === null ? [] : [{ ...request, key, takenAt: request.acceptedAt, ...none }];
+    const { key, keyExtra: extra, request } = record;
+    if (key === null) return [];
+    return [{ ...request, key, takenAt: request.acceptedAt, until: null, extra }];
   });
   return {
     service: bytea(rows, ({ service }) => service),

@@ -75,10 +75,23 @@ const IDENTITY = `SELECT (SELECT system_identifier::text FROM pg_control_system(
  */
 const LOCK_SHARE = 0.75;
 
-/** Its waits for locks end before the time for a batch is over. */
-export async function limitLocks(connection: Connection, timeoutMs: number): Promise<void> {
-  const ms = Math.ceil(timeoutMs * LOCK_SHARE);
+/** With this part of the time left, a wait of `LOCK_SHARE` of all of it still ends before. */
+const MOSTLY_LEFT = 0.9;
+
+/** For how long the connection waits for a lock, in milliseconds. */
+const lockLimits = new WeakMap<Connection, number>();
+
+/** Its waits for locks end before the time for a batch is over. @param leftMs of that time */
+export async function limitLocks(
+  connection: Connection,
+  timeoutMs: number,
+  leftMs: number,
+): Promise<void> {
+  const of = leftMs >= timeoutMs * MOSTLY_LEFT ? timeoutMs : leftMs;
+  const ms = Math.max(1, Math.ceil(of * LOCK_SHARE));
+  if (lockLimits.get(connection) === ms) return;
   await connection.ask(`SELECT set_config('lock_timeout', '${ms}', false)`);
+  lockLimits.set(connection, ms);
 }
 
 /** A backend whose client has gone ends its wait for a lock. Not all servers can find that out. */

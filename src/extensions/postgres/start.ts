@@ -23,9 +23,12 @@ import type { Titanic } from '../../titanic/machine/titanic.js';
 import { uuidText } from '../../wire/tsp.js';
 import { loginOf, shownDatabase } from './login.js';
 import { type DatabaseMemory, readDatabaseMemory, writeDatabaseMemory } from './memory.js';
-import type { OpenPostgres, StoreReport } from './messages.js';
-import { openPostgresQueries } from './postgres-queries.js';
-import { openPostgresStore } from './postgres-store.js';
+import {
+  type OpenPostgres,
+  openPostgresQueries,
+  openPostgresStore,
+  type StoreReport,
+} from './postgres-store.js';
 import { StoreClock } from './store-clock.js';
 
 const HOME_DIGITS = 32;

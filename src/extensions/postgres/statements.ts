@@ -113,7 +113,7 @@ function isNumber(type: NumberType | ArrayType): type is NumberType {
 
 /** In the order of `Standing` in changes.ts. */
 const FACTS = [
-  ...['state', 'generation', 'attempts', 'attempts_ever', 'owner', 'service', 'shared'],
+  ...['state', 'generation', 'attempts', 'attempts_ever', 'owner', 'service'],
   ...['body_bytes', 'extra_bytes', 'reply_bytes'],
 ];
 
@@ -149,7 +149,7 @@ function found(columns: readonly Column[], condition: string): string {
   return `WITH ${FENCE}, ${input([...OF_CHANGE, ...columns])},
   locked AS MATERIALIZED (
     SELECT i.n, r.id, r.key, r.session = ${MINE} AS mine,
-      r.session IS NULL AS unclaimed, r.claim, ${R_FACTS}${added}
+      r.session IS NULL AS unclaimed, r.claim, r.shared, ${R_FACTS}${added}
     FROM input i JOIN ${REQUEST} r ON ${sought('r.id', 'i.id')}, fence ORDER BY i.id FOR UPDATE OF r
   ),
   standing AS MATERIALIZED (SELECT s.*, (${condition}) IS TRUE AS wins FROM locked s),

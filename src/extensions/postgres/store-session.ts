@@ -3,19 +3,17 @@ import type { StoreCounts, StoredRequest } from '../../store/store.js';
 import { Census } from './census.js';
 import { Claims } from './claims.js';
 import { type Connection, formerPrimary, type Known } from './connection.js';
-import { connectReason, FenceDown, textOf } from './failures.js';
+import { connectReason, FenceDown, isMisconfigured, textOf } from './failures.js';
 import { Lane, type LaneEvents } from './lane.js';
 import { LeaseKeeper, RENEWALS, sharedUs } from './lease.js';
-import type { OpenPostgres, StoreReport } from './messages.js';
+import type { OpenPostgres, StoreReport } from './postgres-store.js';
 import { type Migrated, migrate } from './migrate.js';
 import { Notifier } from './notifier.js';
 import { count, countInSnapshot, mustBeStore, otherStore } from './reader.js';
-import { isOlder, limitLocks, type ServerIdentity } from './server.js';
+import { isOlder, type ServerIdentity } from './server.js';
 import { setAside } from './set-aside.js';
 import { type Claimant, Fence, leave, renew, take } from './session.js';
-import { RepeatedLook } from './repeated-look.js';
-import { SnapshotAges, snapshotsOf } from './snapshots.js';
-import { unclaimedOf } from './unclaimed.js';
+import { RepeatedLook, SnapshotAges, snapshotsOf, unclaimedOf } from './looks.js';
 import { BatchWriter } from './writer.js';
 
 /** For what nobody waits for while the broker serves: migrations, counting. */
@@ -94,10 +92,7 @@ export class StoreSession implements LaneEvents {
     this.#report = report;
     this.#claimant = { node, home: Buffer.from(home, 'hex'), leaseMs };
     const writing: LaneEvents = {
-      connected: async (connection, server) => {
-        await this.connected(connection, server);
-        await limitLocks(connection, timeoutMs);
-      },
+      connected: (connection, server) => this.connected(connection, server),
       unreachable: (error) => {
         this.unreachable(error);
       },
@@ -126,8 +121,10 @@ export class StoreSession implements LaneEvents {
 
   async #begin(): Promise<void> {
     const { timeoutMs } = this.#open;
-    // The first connection says what is wrong; none of it is tried again for long.
-    await this.#leases.use(performance.now() + timeoutMs, async () => {});
+    // The first connection says what is wrong; none of it is tried again for long. One of several hosts may be
+    // the wrong one for a moment.
+    const isWrong = this.#open.login.place.hosts.length === 1 ? isMisconfigured : () => false;
+    await this.#leases.use(performance.now() + timeoutMs, async () => {}, isWrong);
     const who = this.#open.login.place;
     const { name, storeId: known } = this.#open;
     const absent = known === null ? null : otherStore(name, null, known);

@@ -31,6 +31,7 @@ import {
 import type { Failed, Lane } from './lane.js';
 import { claimedOf } from './reader.js';
 import { type LockedRow, RowLocks } from './row-locks.js';
+import { limitLocks } from './server.js';
 import type { Fence } from './session.js';
 import { type Delta, ReportedCounts, type Tally } from './tally.js';
 
@@ -46,7 +47,7 @@ const PAUSE_SHARE = 0.5;
 
 /** Told of what happens to batches. */
 export interface WriterEvents {
-  /** A row that the server does not take. */
+  /** The server does not take a row, or the rest of a batch. */
   refused(error: unknown): void;
   /** A row that another session keeps locked. */
   locked(row: LockedRow): void;
@@ -266,6 +267,8 @@ export class BatchWriter {
             break;
           case 'failed':
             if (progress.results.size === 0) throw outcome.error;
+            // Those who wait for the rest learn that the store is busy. (That it cannot be reached is told elsewhere.)
+            if (stateOf(outcome.error) !== '') this.#events.refused(outcome.error);
             return;
           case 'unknown':
             throw new UnknownOutcome(outcome.error);
@@ -278,6 +281,7 @@ export class BatchWriter {
 
   async #try(step: Step, lane: Lane, until: number): Promise<Outcome> {
     const tried = await lane.try(until, async (connection) => {
+      await limitLocks(connection, this.#timeoutMs, until - performance.now());
       switch (step.kind) {
         case 'settle':
           return await this.#settle(connection);

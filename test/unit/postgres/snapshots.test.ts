@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import { oldestSnapshot, safety } from '../../../src/cli/checkup/database-findings.js';
-import { SnapshotAges, type SnapshotHolder } from '../../../src/extensions/postgres/snapshots.js';
+import { SnapshotAges, type SnapshotHolder } from '../../../src/extensions/postgres/looks.js';
 
 function holder(given: Partial<SnapshotHolder>): SnapshotHolder {
   return {

@@ -1,6 +1,7 @@
 /** Copies of a store: each is a store of its own, in one file. */
-import { closeSync, existsSync, linkSync, openSync, rmSync } from 'node:fs';
-import { dirname } from 'node:path';
+import { randomBytes } from 'node:crypto';
+import { closeSync, existsSync, linkSync, openSync, readdirSync, rmSync } from 'node:fs';
+import { basename, dirname, join } from 'node:path';
 
 import Database from 'better-sqlite3';
 
@@ -9,9 +10,12 @@ import { PRIVATE_MODE, syncPath } from './files.js';
 import { unmarkMoved } from './moved.js';
 import { ORIGIN_BYTES } from './schema.js';
 
+/** Those that this process is making. */
+const drafts = new Set<string>();
+
 /**
  * Has a store made under another name, and puts it at `target`, where no file may be. A copy that failed
- * leaves nothing behind.
+ * leaves nothing behind; what one left that was interrupted, the next one to the same target removes.
  * @param make makes the file at the path that it is given, and closes it
  * @param check whether the copy is whole
  * @throws ERR_TITANIC_TARGET if `target` exists, else what these throw
@@ -22,9 +26,10 @@ export async function makeCopy(
   check: (making: string) => void = () => undefined,
 ): Promise<void> {
   if (existsSync(target)) throw occupied(target);
-  const making = `${target}.partial`;
+  const making = `${target}.${process.pid}-${randomBytes(4).toString('hex')}.partial`;
+  drafts.add(making);
   try {
-    removeDraft(making);
+    removeInterrupted(target);
     await make(making);
     completeCopy(making);
     check(making);
@@ -32,6 +37,29 @@ export async function makeCopy(
   } catch (error) {
     removeDraft(making);
     throw codeOf(error) === 'EEXIST' ? occupied(target) : error;
+  } finally {
+    drafts.delete(making);
+  }
+}
+
+function removeInterrupted(target: string): void {
+  const prefix = `${basename(target)}.`;
+  for (const name of readdirSync(dirname(target))) {
+    if (!name.startsWith(prefix)) continue;
+    const [, pid] = /^(\d+)-[0-9a-f]{8}\.partial$/.exec(name.slice(prefix.length)) ?? [];
+    const draft = join(dirname(target), name);
+    if (pid !== undefined && !isMaking(Number(pid), draft)) removeDraft(draft);
+  }
+}
+
+function isMaking(pid: number, draft: string): boolean {
+  if (pid === process.pid) return drafts.has(draft);
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    // Of another user.
+    return codeOf(error) === 'EPERM';
   }
 }
 

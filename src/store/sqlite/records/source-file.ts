@@ -1,9 +1,8 @@
 /** A store file that is moved elsewhere. */
 import type Database from 'better-sqlite3';
 
-import type { KeyRecord, RequestRecord } from '../../record-codec.js';
 import type { RequestUuid } from '../../store.js';
-import { recordsIn } from '../tables/changed-records.js';
+import { type CopiedRecord, recordsIn } from '../tables/changed-records.js';
 import { closingOnError, openForReading, openMoving } from '../file/database.js';
 import { markMoved, type Moved, movedTo } from '../file/moved.js';
 import { openError } from '../file/sqlite-errors.js';
@@ -52,7 +51,7 @@ export class SourceFile {
   }
 
   /** See `recordsIn`. */
-  records(after: RequestUuid): Iterable<RequestRecord | KeyRecord> {
+  records(after: RequestUuid): Iterable<CopiedRecord> {
     return recordsIn(this.#db, after);
   }
 

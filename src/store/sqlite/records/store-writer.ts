@@ -2,9 +2,11 @@
 import Database from 'better-sqlite3';
 
 import { present } from '../../../core/assert.js';
-import type { StoreRecord } from '../../record-codec.js';
+import type { CopiedRecord } from '../tables/changed-records.js';
 import { Tables } from '../tables/tables.js';
 import { makeStore } from '../file/database.js';
+
+const SET_KEY_EXTRA = 'UPDATE keys SET extra = ? WHERE uuid = ? AND until IS NULL';
 
 export class StoreWriter {
   readonly #db: Database.Database;
@@ -27,7 +29,7 @@ export class StoreWriter {
   }
 
   /** @param records with all bodies */
-  add(records: readonly StoreRecord[]): void {
+  add(records: readonly CopiedRecord[]): void {
     const of = {
       number: this.#transaction++,
       tombstones: 'none',
@@ -35,6 +37,10 @@ export class StoreWriter {
       peerHolds: 0,
     } as const;
     present(this.#tables.merge(of, records, [], true), 'all bodies');
+    for (const record of records) {
+      if (record.kind === 'key' || record.keyExtra === null) continue;
+      this.#db.prepare(SET_KEY_EXTRA).run(record.keyExtra, record.request.uuid);
+    }
   }
 
   complete(): void {

@@ -119,15 +119,25 @@ function recordIn(sql: ReadingStatements, row: ChangedRow, isWithBody: boolean):
   };
 }
 
+/** A record of a whole store. A pair does not exchange the fields of later versions of such a key. */
+export type CopiedRecord =
+  | (RequestRecord & {
+      /** Of its key, which leads to it. */
+      readonly keyExtra: Buffer | null;
+    })
+  | KeyRecord;
+
 /**
  * All that is in a file of requests and of keys: first the requests after this one, in the order of
  * their ids, then the keys whose requests have ended. The file may be damaged.
  */
-export function* recordsIn(
-  db: Database.Database,
-  after: RequestUuid,
-): Generator<RequestRecord | KeyRecord> {
+export function* recordsIn(db: Database.Database, after: RequestUuid): Generator<CopiedRecord> {
   const sql = prepareReading(db);
-  for (const row of sql.requestsById.iterate(after)) yield recordIn(sql, changedRow(row), true);
+  for (const row of sql.requestsById.iterate(after)) {
+    const record = recordIn(sql, changedRow(row), true);
+    const { key, request } = record;
+    const known = key === null ? undefined : sql.keyOf.get(request.service, key, request.owner);
+    yield { ...record, keyExtra: known?.extra ?? null };
+  }
   for (const row of sql.rememberedKeys.iterate()) yield { kind: 'key', ...row };
 }

@@ -340,7 +340,7 @@ const ARRAYS: readonly string[] = [
 
 /** Those that read the records of a store, in service or not. */
 const READING = [
-  ...(['requestsById', 'bodyOf', 'replyRow', 'deathRow', 'attempts'] as const),
+  ...(['requestsById', 'keyOf', 'bodyOf', 'replyRow', 'deathRow', 'attempts'] as const),
   'rememberedKeys',
 ] as const satisfies Name[];
 

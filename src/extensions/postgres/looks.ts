@@ -1,8 +1,72 @@
 /**
- * What keeps dead rows in a database. Every request leaves some; while the oldest snapshot is from
- * before their end, no vacuum can remove them, and all that looks for work steps over them.
+ * What a broker looks at again and again, while nobody waits for it: how long requests wait that nobody has
+ * claimed, and what keeps dead rows in the database.
  */
 import type { Connection } from './connection.js';
+import { IS_CLAIMABLE, SCHEMA } from './schema.js';
+import type { Statement } from './statements.js';
+
+const LOOK_MS = 10_000;
+
+export class RepeatedLook<Seen> {
+  readonly #look: () => Promise<Seen>;
+  readonly #report: (seen: Seen | null) => void;
+  #timer: NodeJS.Timeout | null = null;
+  #isClosed = false;
+
+  /** @param report is given `null` if a look has failed */
+  constructor(look: () => Promise<Seen>, report: (seen: Seen | null) => void) {
+    this.#look = look;
+    this.#report = report;
+    void this.#run();
+  }
+
+  async #run(): Promise<void> {
+    // The store is away, which is told elsewhere, or its engine does not tell.
+    const seen = await this.#look().catch(() => null);
+    if (this.#isClosed) return;
+    this.#report(seen);
+    this.#timer = setTimeout(() => void this.#run(), LOOK_MS);
+    this.#timer.unref();
+  }
+
+  close(): void {
+    this.#isClosed = true;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+  }
+}
+
+const SERVICES_MAX = 1000;
+
+/**
+ * The first request of each service, in the order of claims. One look into the index leads to the next
+ * service, so it does not matter how many requests wait.
+ */
+export const UNCLAIMED: Statement = {
+  name: 'unclaimed',
+  text: `WITH RECURSIVE waiting AS (
+    SELECT ''::bytea AS service
+    UNION ALL
+    SELECT (
+      SELECT r.service FROM ${SCHEMA}.request r WHERE ${IS_CLAIMABLE} AND r.service > w.service
+      ORDER BY r.service, r.priority DESC, r.seq LIMIT 1
+    ) FROM waiting w WHERE w.service IS NOT NULL
+  )
+  SELECT w.service, first.since FROM waiting w, LATERAL (
+    SELECT CASE r.attempts WHEN 0 THEN greatest(r.accepted_at, r.not_before) ELSE r.accepted_at END
+      AS since FROM ${SCHEMA}.request r
+    WHERE ${IS_CLAIMABLE} AND r.service = w.service
+    ORDER BY r.service, r.priority DESC, r.seq LIMIT 1
+  ) first LIMIT ${SERVICES_MAX}`,
+};
+
+/** By service, one character per byte: since when the first one waits, in wall milliseconds. */
+export async function unclaimedOf(connection: Connection): Promise<Map<string, number>> {
+  const rows = await connection.run(UNCLAIMED, []);
+  return new Map(
+    rows.map(([service, since]) => [(service as Buffer).toString('latin1'), since as number]),
+  );
+}
 
 /**
  * - *transaction*: an open one, also of an idle session, in which a dump may run
