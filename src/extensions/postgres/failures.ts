@@ -99,11 +99,6 @@ export function connectReason(error: unknown): RetryReason | null {
   return retryReason(cause) ?? 'connection';
 }
 
-/** True for an error of connecting that only a person can mend. */
-export function isMisconfigured(error: unknown): boolean {
-  return codeOf(error) === 'ERR_TITANIC_STORE' && detailsOf(error)['reason'] === undefined;
-}
-
 /** True if the connection cannot be used any more, or leads to the wrong server. */
 export function endsConnection(error: unknown): boolean {
   const reason = retryReason(error);

@@ -52,18 +52,15 @@ export class Lane {
    * Does something over the connection, and again over a new one if it breaks. One call at a time
    * for work that changes something.
    * @param until monotonic milliseconds: then the last error is thrown
-   * @param isLast whether an error is thrown at once
    */
   async use<Result>(
     until: number,
     work: (connection: Connection) => Promise<Result>,
-    isLast: (error: unknown) => boolean = () => false,
   ): Promise<Result> {
     for (let tries = 0; ; tries++) {
       const tried = await this.try(until, work);
       if ('result' in tried) return tried.result;
-      const { error, reason } = tried;
-      if (isLast(error) || !(await this.again(reason, tries, until))) throw error;
+      if (!(await this.again(tried.reason, tries, until))) throw tried.error;
     }
   }
 

@@ -3,7 +3,7 @@ import type { StoreCounts, StoredRequest } from '../../store/store.js';
 import { Census } from './census.js';
 import { Claims } from './claims.js';
 import { type Connection, formerPrimary, type Known } from './connection.js';
-import { connectReason, FenceDown, isMisconfigured, textOf } from './failures.js';
+import { connectReason, FenceDown, textOf } from './failures.js';
 import { Lane, type LaneEvents } from './lane.js';
 import { LeaseKeeper, RENEWALS, sharedUs } from './lease.js';
 import type { OpenPostgres, StoreReport } from './postgres-store.js';
@@ -121,10 +121,8 @@ export class StoreSession implements LaneEvents {
 
   async #begin(): Promise<void> {
     const { timeoutMs } = this.#open;
-    // The first connection says what is wrong; none of it is tried again for long. One of several hosts may be
-    // the wrong one for a moment.
-    const isWrong = this.#open.login.place.hosts.length === 1 ? isMisconfigured : () => false;
-    await this.#leases.use(performance.now() + timeoutMs, async () => {}, isWrong);
+    // The first connection says what is wrong; none of it is tried again for long.
+    await this.#leases.use(performance.now() + timeoutMs, async () => {});
     const who = this.#open.login.place;
     const { name, storeId: known } = this.#open;
     const absent = known === null ? null : otherStore(name, null, known);
