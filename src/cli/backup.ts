@@ -59,8 +59,7 @@ export function defineBackup(command: Command, done: Done): void {
           const { backupStore } = await import('../store/sqlite/file/backup.js');
           await backupStore(store, file, copied);
         } else {
-          const { backupDatabase } = await import('../extensions/postgres/backup.js');
-          await backupDatabase(database.login, file, copied);
+          await database.backup(file, copied);
         }
       } catch (error) {
         throw damage(error);

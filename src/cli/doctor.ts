@@ -8,13 +8,12 @@ import type { Loaded } from '../config/io/load.js';
 import { problemLine } from '../config/problem.js';
 import { messageOf } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
+import type { Extension } from '../node/extension.js';
 import { isPostgres } from '../core/postgres-url.js';
 import { addAdminOptions, adminClient, type AdminOptions } from './admin.js';
-import { database } from './checkup/database.js';
 import { dataDirectory, freeSpace, isInUse, store } from './checkup/data-directory.js';
 import { exposed } from './checkup/exposed.js';
-import { fleet } from './checkup/fleet.js';
-import { type Finding, ok, problem, type State, warning } from './checkup/finding.js';
+import { type Finding, ok, problem, type State, warning } from '../core/finding.js';
 import { http } from './checkup/http.js';
 import { curveKeys } from './checkup/keys.js';
 import { eventsListener, mapListeners, listeners, peerListener } from './checkup/listeners.js';
@@ -123,16 +122,32 @@ async function ofConfiguration(loaded: Loaded): Promise<readonly Finding[]> {
     ...(await mapListeners(config.map, found.served)),
     ...(await http(config, found.served)),
     ...curveKeys(config),
-    ...(await fleet(config)),
+    ...(await ofExtensions(loaded, ({ database }) => database === undefined)),
     ...(await exposed(loaded)),
     descriptors(config.limits.connections, listenersOf(config)),
     memory(config.limits.memoryBytes),
   ];
 }
 
-async function storeOf({ config, file }: Loaded): Promise<readonly Finding[]> {
+/** What the extensions that this configuration asks for say. */
+async function ofExtensions(
+  { config, file }: Loaded,
+  isAsked: (extension: Extension) => boolean,
+): Promise<readonly Finding[]> {
+  const { extensions } = await import('../extensions/list.js');
+  const asked = extensions().filter((each) => each.isWanted(config) && isAsked(each));
+  const found = await Promise.all(
+    asked.map(async ({ check }) => (await check?.(config, file)) ?? []),
+  );
+  return found.flat();
+}
+
+async function storeOf(loaded: Loaded): Promise<readonly Finding[]> {
+  const { config } = loaded;
   const { dataDir } = config.node;
-  if (isPostgres(config.titanic.store)) return await database(config, file);
+  if (isPostgres(config.titanic.store)) {
+    return await ofExtensions(loaded, ({ database }) => database !== undefined);
+  }
   return [await store(join(dataDir, config.titanic.file))];
 }
 

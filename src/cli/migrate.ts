@@ -5,7 +5,9 @@ import type { Command } from 'commander';
 import { MajordomoError } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
 import { isPostgres, placeOf } from '../core/postgres-url.js';
+import type { Migration } from '../store/database-tools.js';
 import { load } from './config-options.js';
+import { databaseTools } from './database.js';
 import {
   addConfigOptions,
   addOutputOption,
@@ -68,14 +70,14 @@ export function defineMigrate(command: Command, done: Done): void {
     .addHelpText('after', AFTER)
     .action(async (options: MigrateOptions) => {
       const { from, to, passwordFile } = placesOf(options);
-      const { migrateStore } = await import('../extensions/postgres/migration.js');
+      const { migrate } = await databaseTools();
       const checking = new Progress(`check ${from}`);
       const copying = new Progress(`migrate ${from}`);
       const comparing = new Progress('compare');
       const shown = { check: checking, copy: copying, compare: comparing };
-      let moved: Awaited<ReturnType<typeof migrateStore>>;
+      let moved: Migration;
       try {
-        moved = await migrateStore({
+        moved = await migrate({
           ...{ from, to, passwordFile, say },
           isForced: options.force === true,
           mayLeaveMap: options.withoutMap === true,

@@ -2,6 +2,7 @@
 import type { Command } from 'commander';
 
 import { EXIT, type ExitStatus } from '../core/exit.js';
+import type { DatabaseReport, DatabaseTool } from '../store/database-tools.js';
 import { databaseOf } from './database.js';
 import {
   addConfigOptions,
@@ -80,16 +81,12 @@ export function defineVerify(command: Command, done: Done): void {
 }
 
 /** The same, for a store in a database. @returns the exit status */
-async function verifyDatabase(
-  examined: NonNullable<Awaited<ReturnType<typeof databaseOf>>>,
-  output: OutputFormat,
-): Promise<ExitStatus> {
-  const { name } = examined;
-  const examine = await import('../extensions/postgres/examine.js');
+async function verifyDatabase(database: DatabaseTool, output: OutputFormat): Promise<ExitStatus> {
+  const { name } = database;
   const progress = new Progress(`verify ${name}`);
-  let report: Awaited<ReturnType<typeof examine.verifyDatabase>>;
+  let report: DatabaseReport;
   try {
-    report = await examine.verifyDatabase(examined, (looked, all) => {
+    report = await database.verify((looked, all) => {
       progress.show(looked, all);
     });
   } finally {

@@ -14,8 +14,10 @@ import type { Refusals } from '../admin/log/refusals.js';
 import type { EventSink } from '../admin/log/tee.js';
 import type { MetricsPart } from '../admin/metrics/metrics.js';
 import type { Config, TransportName } from '../config/config.js';
+import type { Finding } from '../core/finding.js';
 import type { Holdings } from '../core/holdings.js';
 import type { Mmi } from '../mmi/mmi.js';
+import type { DatabaseTools } from '../store/database-tools.js';
 import type { OpenRouter } from '../zmtp/several.js';
 import type { InternalClients } from './internal-clients.js';
 import type { Keys } from './io/keys.js';
@@ -28,6 +30,13 @@ export interface Extension {
   readonly lines?: Lines;
   /** Whether this configuration asks for it. The rest of its code is loaded only then. */
   isWanted(config: Config): boolean;
+  /**
+   * For `majordomo doctor`: whether it would work.
+   * @param file of the configuration; `null`: there is none
+   */
+  readonly check?: (config: Config, file: string | null) => Promise<readonly Finding[]>;
+  /** For commands: stores in databases. */
+  readonly database?: () => Promise<DatabaseTools>;
   /** Opens the store of durable requests in place of a file. @throws the store's errors */
   readonly openStore?: (deps: TitanicDeps) => Promise<TitanicHost>;
   /**

@@ -1,7 +1,7 @@
 /** How the SDK connects: with this package's own ZMTP engine, or with libzmq. */
 import type { Dial, Link, LinkEvents, TransportLimits } from '../zmtp/link-port.js';
 import { checkDialled } from '../zmtp/endpoints.js';
-import { checkZeromq } from '../extensions/libzmq/installed.js';
+import { checkZeromq } from '../zmtp/libzmq/installed.js';
 import { Outbox } from '../zmtp/outbox.js';
 import { type CurveClientKeys, dialZmtp } from '../zmtp/link.js';
 
@@ -109,7 +109,7 @@ class LateLink implements Link {
   }
 
   async #load(endpoint: string, options: SdkLinkOptions, events: LinkEvents): Promise<void> {
-    const { dialLibzmq } = await import('../extensions/libzmq/link.js');
+    const { dialLibzmq } = await import('../zmtp/libzmq/link.js');
     if (this.#isClosed && this.#waiting.empty) return;
     const link = dialLibzmq(options)(endpoint, events);
     for (let message = this.#waiting.peek(); message; message = this.#waiting.peek()) {

@@ -4,7 +4,7 @@ import { dirname, join, resolve } from 'node:path';
 
 import { codeOf, type MajordomoError, messageOf } from '../../core/errors.js';
 import { mayOthersUse, mayOthersWrite } from '../../core/private-file.js';
-import { type Finding, ok, problem, warning } from './finding.js';
+import { type Finding, ok, problem, warning } from '../../core/finding.js';
 import { approximately } from './sizes.js';
 
 const DATA_DIRECTORY = 'data directory';

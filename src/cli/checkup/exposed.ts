@@ -6,7 +6,7 @@ import type { Loaded } from '../../config/io/load.js';
 import { isLoopback } from '../../config/io/loopback.js';
 import { isPostgres, placeOf, shownHost } from '../../core/postgres-url.js';
 import { problemLine } from '../../config/problem.js';
-import { type Finding, ok, problem, warning } from './finding.js';
+import { type Finding, ok, problem, warning } from '../../core/finding.js';
 
 export async function exposed(loaded: Loaded): Promise<readonly Finding[]> {
   const refused = (await exposures(loaded)).map((each) =>

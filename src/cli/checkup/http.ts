@@ -10,7 +10,7 @@ import { messageOf } from '../../core/errors.js';
 import { mayOthersUse, privateRemedy, TOKEN_FILE } from '../../core/private-file.js';
 import { AdminClient } from '../admin-client.js';
 import { type AdminAddress, adminAddressOf } from '../admin-address.js';
-import { type Finding, ok, problem, warning } from './finding.js';
+import { type Finding, ok, problem, warning } from '../../core/finding.js';
 import { ANSWER_MS, portFinding } from './port.js';
 
 const DAY_MS = 86_400_000;

@@ -8,7 +8,7 @@ import { problemLine } from '../../config/problem.js';
 import { messageOf } from '../../core/errors.js';
 import { mayOthersUse, mayOthersWrite, privateRemedy } from '../../core/private-file.js';
 import { narrowed } from '../keys-in-effect.js';
-import { type Finding, ok, problem, warning } from './finding.js';
+import { type Finding, ok, problem, warning } from '../../core/finding.js';
 
 const NAMES_SHOWN_MAX = 10;
 

@@ -8,7 +8,7 @@ import { parseEndpoint } from '../../config/endpoint.js';
 import { PAIR_TIMEOUT_HEARTBEATS } from '../../sdk/client/lazy-pirate.js';
 import { ask, factsOf, withClient } from '../ask.js';
 import { printable } from '../output.js';
-import { type Finding, ok, problem } from './finding.js';
+import { type Finding, ok, problem } from '../../core/finding.js';
 import { type Address, ANSWER_MS, dialHost, portFinding } from './port.js';
 
 const SERVED = 'a Majordomo';

@@ -1,7 +1,7 @@
 /** Listens to a running broker: whom does it refuse? */
 import { messageOf } from '../../core/errors.js';
 import type { AdminClient } from '../admin-client.js';
-import { type Finding, problem } from './finding.js';
+import { type Finding, problem } from '../../core/finding.js';
 import { NAME, refusals } from './refusals.js';
 
 /**

@@ -3,7 +3,7 @@ import { existsSync, readFileSync } from 'node:fs';
 
 import { allowedMemory } from '../../config/io/memory.js';
 import { atLeast, leastNode } from '../../core/version.js';
-import { type Finding, ok, problem, warning } from './finding.js';
+import { type Finding, ok, problem, warning } from '../../core/finding.js';
 import { approximately } from './sizes.js';
 
 export function nodeVersion(): Finding {

@@ -9,7 +9,7 @@ import { createRequire } from 'node:module';
 import { messageOf } from '../../core/errors.js';
 import { atLeast } from '../../core/version.js';
 import { REINSTALL } from '../native.js';
-import { type Finding, ok, problem, warning } from './finding.js';
+import { type Finding, ok, problem, warning } from '../../core/finding.js';
 
 const require = createRequire(import.meta.url);
 

@@ -2,7 +2,7 @@
 import { createServer } from 'node:net';
 
 import { codeOf, messageOf } from '../../core/errors.js';
-import { type Finding, ok, problem } from './finding.js';
+import { type Finding, ok, problem } from '../../core/finding.js';
 
 const PRIVILEGED_PORT_MAX = 1023;
 /** How long to wait for an answer before the program there counts as another one. */

@@ -4,7 +4,7 @@
  */
 import type { Facts } from '../ask.js';
 import { counted } from '../output.js';
-import { type Finding, ok, warning } from './finding.js';
+import { type Finding, ok, warning } from '../../core/finding.js';
 
 export const NAME = 'refused peers';
 /** Different refusals that are shown. */

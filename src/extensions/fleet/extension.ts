@@ -6,6 +6,10 @@ export const fleet: Extension = {
   name: 'fleet',
   lines: FLEET_LINES,
   isWanted: (config) => config.fleet.nats.length > 0,
+  check: async (config) => {
+    const { check } = await import('./checkup.js');
+    return await check(config);
+  },
   attach: async (host) => {
     const { FleetHost } = await import('./host.js');
     return new FleetHost(host);

@@ -2,7 +2,7 @@ import { monotonicMs } from '../../core/clock.js';
 import { type Holder, STALLED_MS } from '../../core/holdings.js';
 import type { Closing, PeerId, PeerInfo } from '../../zmtp/port.js';
 import { Outbox } from '../../zmtp/outbox.js';
-import type { MarkedRouter } from './sockets.js';
+import type { MarkedRouter } from '../../zmtp/libzmq/sockets.js';
 
 /** One ROUTER socket, which is one listener, and its peers by routing id. */
 export interface Listening {

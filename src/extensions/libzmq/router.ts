@@ -41,7 +41,7 @@ import type {
   Transport,
   TransportEvents,
 } from '../../zmtp/port.js';
-import { closeAndReap, waitUntil } from './closing.js';
+import { closeAndReap, waitUntil } from '../../zmtp/libzmq/closing.js';
 import type { SocketFile } from '../../zmtp/endpoints.js';
 import {
   bindError,
@@ -53,7 +53,7 @@ import {
 import type { Listening } from './peer.js';
 import { RouterPeer } from './peer.js';
 import { Sender } from './sender.js';
-import { MarkedRouter } from './sockets.js';
+import { MarkedRouter } from '../../zmtp/libzmq/sockets.js';
 import { addZapDomain, removeZapDomain } from './zap.js';
 
 /**

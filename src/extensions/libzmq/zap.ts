@@ -9,7 +9,7 @@ import { codeOf } from '../../core/errors.js';
 import { type Authorise, NOT_KNOWN, type Verdict } from '../../zmtp/curve/server.js';
 import { keyShown } from '../../zmtp/identity.js';
 import type { Rejected } from '../../zmtp/port.js';
-import { libzmqContext } from './sockets.js';
+import { libzmqContext } from '../../zmtp/libzmq/sockets.js';
 
 /** (With `…01.0` at the end, bind succeeds but libzmq never asks it and lets every key in.) */
 const ENDPOINT = 'inproc://zeromq.zap.01';

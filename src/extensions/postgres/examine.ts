@@ -1,4 +1,5 @@
 /** Looks at a store in a database, for `verify` and `doctor`. Changes nothing. */
+import type { DatabaseReport } from '../../store/database-tools.js';
 import { ATTEMPTS_KEPT } from '../../store/store.js';
 import { TITANIC_SCHEDULE } from '../../wire/tsp.js';
 import { type MissingIndex, refuseDamaged } from './catalog.js';
@@ -82,18 +83,6 @@ const COUNTS = `SELECT
 
 function unusableRows({ problem, table, where }: (typeof UNUSABLE)[number]): [string, string] {
   return [problem, `${SCHEMA}.${table} WHERE ${where}`];
-}
-
-/** As `StoreReport` of a file. */
-export interface DatabaseReport {
-  readonly format: number;
-  readonly bytes: number;
-  readonly pending: number;
-  readonly replied: number;
-  readonly dead: number;
-  readonly schedules: number;
-  readonly keys: number;
-  readonly problems: readonly string[];
 }
 
 /** A store in a database, and which one it is to be. */

@@ -3,6 +3,7 @@ import type { Config } from '../../config/config.js';
 import { isLoopback } from '../../config/io/loopback.js';
 import { MajordomoError } from '../../core/errors.js';
 import { placeOf, shownHost } from '../../core/postgres-url.js';
+import type { StorePlace } from '../../store/database-tools.js';
 import type { Examined } from './examine.js';
 import { rememberedHistory, rememberedStore } from './memory.js';
 import type { OpenPostgres } from './postgres-store.js';
@@ -37,7 +38,7 @@ export function shownDatabase({ place }: OpenPostgres['login']): string {
 }
 
 /** The database of a configuration, for commands that look at it. @throws as `loginOf` */
-export async function examinedOf(config: Pick<Config, 'titanic' | 'node'>): Promise<Examined> {
+export async function examinedOf(config: StorePlace): Promise<Examined> {
   const login = await loginOf(config);
   const storeId = rememberedStore(config.node.dataDir);
   return { login, name: shownDatabase(login), storeId };

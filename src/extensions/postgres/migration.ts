@@ -5,35 +5,14 @@ import { dirname, resolve } from 'node:path';
 
 import { codeOf, MajordomoError } from '../../core/errors.js';
 import { checkOwnStore } from '../../store/sqlite/file/database.js';
-import { type MovedStore, type MoveOrder, moveStore, sourceError } from './move.js';
+import type { Migration, MigrationOrder } from '../../store/database-tools.js';
+import { moveStore, sourceError } from './move.js';
 import { loginOf, shownDatabase } from './login.js';
 import { openDataDir } from '../../node/io/data-dir.js';
 import { correctDatabaseMemory, rememberedStore } from './memory.js';
 import { pairStandingOf } from '../../node/pair-standing.js';
 
-export interface MigrationOrder extends Pick<MoveOrder, 'mayLeaveMap' | 'onProgress'> {
-  /** The path of the store file, in the data directory of its node. */
-  readonly from: string;
-  /** URL of the database. */
-  readonly to: string;
-  /** `null`: none. */
-  readonly passwordFile: string | null;
-  /** The node of a pair may lack what its peer has. */
-  readonly isForced: boolean;
-  /** Told what the operator should know, in words. */
-  readonly say: (text: string) => void;
-}
-
-export interface Migration extends MovedStore {
-  /** The database, without user and password. */
-  readonly database: string;
-}
-
-/**
- * @throws ERR_TITANIC_MIGRATE if the file is that of a node of a pair that was not in sync;
- * ERR_DATA_DIR_IN_USE if a broker runs; ERR_TITANIC_LOST, if the directory records another store;
- * and as `moveStore`
- */
+/** See `DatabaseTools.migrate`. */
 export async function migrateStore(order: MigrationOrder): Promise<Migration> {
   const { passwordFile, mayLeaveMap, onProgress } = order;
   const from = resolve(order.from);

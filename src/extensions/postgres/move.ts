@@ -3,6 +3,7 @@ import { createHash, type Hash } from 'node:crypto';
 
 import { present } from '../../core/assert.js';
 import { causeOf, codeOf, MajordomoError, messageOf } from '../../core/errors.js';
+import type { Migration, MigrationOrder, StoredCounts } from '../../store/database-tools.js';
 import { RecordWriter } from '../../store/record-codec.js';
 import { openError } from '../../store/sqlite/file/sqlite-errors.js';
 import { SourceFile } from '../../store/sqlite/records/source-file.js';
@@ -31,7 +32,7 @@ const COMPARED_RECORDS = 5000;
 const DAMAGED = /^SQLITE_(CORRUPT|NOTADB)/;
 const ANALYZE = `ANALYZE ${CONTENT.map((table) => `${SCHEMA}.${table}`).join(', ')}`;
 
-export interface MoveOrder {
+export interface MoveOrder extends Pick<MigrationOrder, 'mayLeaveMap' | 'onProgress'> {
   /** The path of the store file, which nobody has open. */
   readonly file: string;
   /** The same for people, with its machine. */
@@ -39,30 +40,11 @@ export interface MoveOrder {
   readonly login: Login;
   /** The database for people, without user and password. */
   readonly name: string;
-  /** Keys of the map may stay behind. */
-  readonly mayLeaveMap: boolean;
-  readonly onProgress: (step: 'check' | 'copy' | 'compare', done: number, all: number) => void;
   /** Called when everything is there, before the file is marked. @param storeId in the database */
   readonly onCompared: (storeId: string) => void;
 }
 
-interface Counts {
-  /** Without schedules. */
-  readonly pending: number;
-  readonly replied: number;
-  readonly dead: number;
-  readonly schedules: number;
-  readonly keys: number;
-}
-
-export interface MovedStore extends Counts {
-  /** `already`: an earlier run had finished it. */
-  readonly how: 'first' | 'resumed' | 'anew' | 'already';
-  /** Requests that this run copied. */
-  readonly copied: number;
-  /** That this run took to copy. */
-  readonly copyMs: number;
-}
+export type MovedStore = Omit<Migration, 'database'>;
 
 /**
  * Checks the file, copies everything, compares it, marks the file so that no broker serves it any more, and opens
@@ -130,7 +112,7 @@ class Move {
   }
 
   /** Brokers may have used it since. */
-  async #counted(): Promise<Counts> {
+  async #counted(): Promise<StoredCounts> {
     const connection = this.#connection;
     await connection.ask('BEGIN');
     await setWholeTables(connection, 'on');
@@ -176,7 +158,7 @@ class Move {
   }
 
   /** @param copied what the file holds; `null`: it is read again */
-  async #compare(copied: Content | null): Promise<Counts> {
+  async #compare(copied: Content | null): Promise<StoredCounts> {
     const { onProgress, shownFile } = this.#order;
     const { requests } = this.#file.facts;
     const all = copied === null ? 2 * requests : requests;

@@ -8,7 +8,12 @@ import {
   readMetadata,
   type SocketType,
 } from '../connection/commands.js';
-import type { FrameCipher, HandshakeFailure, HandshakeStep, Mechanism } from '../connection/mechanism.js';
+import type {
+  FrameCipher,
+  HandshakeFailure,
+  HandshakeStep,
+  Mechanism,
+} from '../connection/mechanism.js';
 import { errorReason } from '../connection/null.js';
 import { openBox, sealBox } from './box.js';
 import { CurveCipher } from './cipher.js';

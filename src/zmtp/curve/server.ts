@@ -7,8 +7,19 @@
 import { timingSafeEqual } from 'node:crypto';
 
 import type { RandomFill } from '../../core/random.js';
-import { BROKEN, metadata, metadataFault, readMetadata, type SocketType } from '../connection/commands.js';
-import type { FrameCipher, HandshakeFailure, HandshakeStep, Mechanism } from '../connection/mechanism.js';
+import {
+  BROKEN,
+  metadata,
+  metadataFault,
+  readMetadata,
+  type SocketType,
+} from '../connection/commands.js';
+import type {
+  FrameCipher,
+  HandshakeFailure,
+  HandshakeStep,
+  Mechanism,
+} from '../connection/mechanism.js';
 import { CurveCipher } from './cipher.js';
 import { type CurveCrypto, KEY_BYTES, type KeyPair, wipe } from './crypto.js';
 import * as layout from './layout.js';

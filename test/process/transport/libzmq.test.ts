@@ -1,6 +1,6 @@
 import { expect, it } from '@jest/globals';
 import { capability } from 'zeromq';
-import { dialLibzmq } from '../../../src/extensions/libzmq/link.js';
+import { dialLibzmq } from '../../../src/zmtp/libzmq/link.js';
 import { openLibzmqRouter } from '../../../src/extensions/libzmq/router.js';
 import { PeerNumbers } from '../../../src/zmtp/peer-numbers.js';
 import { describeTransportContract } from '../../support/transport-contract.js';

@@ -195,7 +195,6 @@ const ALLOWED: readonly Case[] = [
   ['src/stream/ok.ts', 'src/wire/target.ts'],
   ['src/extensions/other/machine/ok.ts', 'src/store/store.ts'],
   ['src/extensions/other/ok.ts', 'src/node/target.ts'],
-  ['src/sdk/dials.ts', 'src/extensions/libzmq/target.ts'],
   ['src/extensions/postgres/ok.ts', 'src/store/sqlite/target.ts'],
   ['src/stream/io/ok.ts', 'src/zmtp/target.ts'],
   ['src/testing/ok.ts', 'src/node/target.ts'],

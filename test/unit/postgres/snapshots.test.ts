@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { oldestSnapshot, safety } from '../../../src/cli/checkup/database-findings.js';
+import { oldestSnapshot, safety } from '../../../src/extensions/postgres/findings.js';
 import { SnapshotAges, type SnapshotHolder } from '../../../src/extensions/postgres/looks.js';
 
 function holder(given: Partial<SnapshotHolder>): SnapshotHolder {

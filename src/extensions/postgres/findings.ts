@@ -1,7 +1,7 @@
 /** What the facts of a database mean for an operator. */
-import type { ServerFacts } from '../../extensions/postgres/examine.js';
-import type { HolderKind, SnapshotHolder, Snapshots } from '../../extensions/postgres/looks.js';
-import { type Finding, ok, problem, warning } from './finding.js';
+import type { ServerFacts } from './examine.js';
+import type { HolderKind, SnapshotHolder, Snapshots } from './looks.js';
+import { type Finding, ok, problem, warning } from '../../core/finding.js';
 
 export const NAME = 'database';
 

@@ -2,20 +2,21 @@ import { join } from 'node:path';
 
 import type { Config } from '../../config/config.js';
 import { messageOf } from '../../core/errors.js';
-import { NAME, oldestSnapshot, safety, storeThere } from './database-findings.js';
-import { type Finding, problem } from './finding.js';
+import { refuseLeftBehind } from '../../store/sqlite/file/left-behind.js';
+import { askServer } from './examine.js';
+import { NAME, oldestSnapshot, safety, storeThere } from './findings.js';
+import { type Finding, problem } from '../../core/finding.js';
+import { examinedOf } from './login.js';
 
 /**
  * The database that keeps durable requests: whether it can be used, and how safe it is.
  * @param file of the configuration
  */
-export async function database(config: Config, file: string | null): Promise<readonly Finding[]> {
+export async function check(config: Config, file: string | null): Promise<readonly Finding[]> {
   return [...(await leftBehind(config, file)), ...(await onServer(config))];
 }
 
 async function onServer(config: Config): Promise<readonly Finding[]> {
-  const { examinedOf } = await import('../../extensions/postgres/login.js');
-  const { askServer } = await import('../../extensions/postgres/examine.js');
   try {
     const examined = await examinedOf(config);
     const facts = await askServer(examined);
@@ -28,7 +29,6 @@ async function onServer(config: Config): Promise<readonly Finding[]> {
 
 /** Requests in the store file, of which a broker with a database knows nothing. */
 async function leftBehind(config: Config, file: string | null): Promise<readonly Finding[]> {
-  const { refuseLeftBehind } = await import('../../store/sqlite/file/left-behind.js');
   try {
     refuseLeftBehind(join(config.node.dataDir, config.titanic.file), file);
     return [];

@@ -11,11 +11,11 @@ import type { Event, Observer } from 'zeromq';
 import { monotonicMs } from '../../core/clock.js';
 import { codeOf, messageOf } from '../../core/errors.js';
 import { Frames } from '../../core/frames.js';
-import type { CurveClientKeys } from '../../zmtp/curve/client.js';
-import type { Dial, Link, LinkEvents, TransportLimits } from '../../zmtp/link-port.js';
+import type { CurveClientKeys } from '../curve/client.js';
+import type { Dial, Link, LinkEvents, TransportLimits } from '../link-port.js';
 import { closeAndReap, waitUntil } from './closing.js';
-import { checkDialled, endpointError, needsIpv6 } from '../../zmtp/endpoints.js';
-import { Outbox } from '../../zmtp/outbox.js';
+import { checkDialled, endpointError, needsIpv6 } from '../endpoints.js';
+import { Outbox } from '../outbox.js';
 import { NamedDealer } from './sockets.js';
 
 const PIPE_MESSAGES_MAX = 100;

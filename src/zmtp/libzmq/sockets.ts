@@ -6,7 +6,7 @@ import { Context, Dealer, Router } from 'zeromq';
 import type { SocketOptions } from 'zeromq';
 
 import { encodeZ85 } from '../../core/z85.js';
-import type { CurveClientKeys } from '../../zmtp/curve/client.js';
+import type { CurveClientKeys } from '../curve/client.js';
 
 const ROUTING_ID = 5;
 /** Draft: when a peer's connection ends, a ROUTER reads this as if the peer had sent it. */

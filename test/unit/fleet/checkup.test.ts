@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { answering } from '../../../src/cli/checkup/fleet.js';
+import { answering } from '../../../src/extensions/fleet/checkup.js';
 
 const sealed = { isSealed: true, asksForCredentials: true };
 

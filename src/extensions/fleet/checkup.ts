@@ -2,15 +2,16 @@
 import type { Config } from '../../config/config.js';
 import { isLoopback } from '../../config/io/loopback.js';
 import { codeOf, messageOf } from '../../core/errors.js';
-import { type Finding, ok, problem, warning } from './finding.js';
+import { type Finding, ok, problem, warning } from '../../core/finding.js';
+import { askNats } from './nats-options.js';
 
-type ServerFacts = Awaited<ReturnType<typeof import('../../extensions/fleet/nats-options.js').askNats>>;
+type ServerFacts = Awaited<ReturnType<typeof askNats>>;
 
 const AWAY = 'does not answer';
 const DEFAULT_PORT = 4222;
 
 /** One finding for each server of `fleet.nats`. */
-export async function fleet(config: Config): Promise<readonly Finding[]> {
+export async function check(config: Config): Promise<readonly Finding[]> {
   const found = await Promise.all(config.fleet.nats.map((url) => server(config, url)));
   const isAnyThere = found.some(({ state }) => state !== 'problem');
   // A fleet works while one of its servers does.
@@ -23,7 +24,6 @@ async function server(config: Config, url: string): Promise<Finding> {
   const name = `NATS ${url}`;
   const { hostname, port } = new URL(url);
   const place = { scheme: 'tcp', host: hostname, port: Number(port) || DEFAULT_PORT } as const;
-  const { askNats } = await import('../../extensions/fleet/nats-options.js');
   try {
     const facts = await askNats(config, url);
     return answering(name, facts, await isLoopback(place));

@@ -1,0 +1,88 @@
+/**
+ * Shows that the kernel needs no extension: the sources compile without the folder of each and its lines in
+ * src/extensions/list.ts, and without any; and without any, the kernel's tests pass, one of them with a node
+ * on real sockets. `npm run check:extensions`.
+ */
+import { spawnSync } from 'node:child_process';
+import {
+  cpSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+const ROOT = fileURLToPath(new URL('..', import.meta.url));
+const FOLDER = join('src', 'extensions');
+const SHARED = ['node_modules', 'scripts', 'docs', 'packages', 'config', 'package.json'];
+const SETTINGS = ['tsconfig.json', 'jest.config.js', 'jest.short.config.js'];
+const KERNEL_TESTS = [
+  'test/machine/(broker|titanic|bstar|mmi)/',
+  'test/unit/(core|wire|broker|store)/',
+  'test/unit/docs/protocol',
+];
+
+const all = readdirSync(join(ROOT, FOLDER), { withFileTypes: true })
+  .filter((entry) => entry.isDirectory())
+  .map(({ name }) => name);
+
+const work = mkdtempSync(join(tmpdir(), 'majordomo-extensions-'));
+try {
+  for (const name of all) check([name], `without ${name}`);
+  check(all, 'without any extension');
+  testWithoutAny();
+} finally {
+  rmSync(work, { recursive: true, force: true });
+}
+
+function check(without, title) {
+  const tree = treeOf(title);
+  leaveOut(tree, without, '.ts');
+  run(tree, title, 'tsc', '--noEmit', '--project', 'tsconfig.json');
+  process.stdout.write(`${title}: the sources compile\n`);
+}
+
+/** On what `build:test` has compiled. */
+function testWithoutAny() {
+  const title = 'tests without any extension';
+  const tree = treeOf(title);
+  for (const name of ['build', 'test']) {
+    cpSync(join(ROOT, name), join(tree, name), { recursive: true });
+  }
+  leaveOut(join(tree, 'build'), all, '.js');
+  run(tree, title, 'node', 'scripts/test.mjs', '--config', 'jest.short.config.js', ...KERNEL_TESTS);
+}
+
+function treeOf(title) {
+  const tree = join(work, title.replaceAll(' ', '-'));
+  cpSync(join(ROOT, 'src'), join(tree, 'src'), { recursive: true });
+  for (const name of SHARED) symlinkSync(join(ROOT, name), join(tree, name));
+  for (const name of SETTINGS) cpSync(join(ROOT, name), join(tree, name));
+  return tree;
+}
+
+function leaveOut(tree, names, suffix) {
+  const list = join(tree, FOLDER, `list${suffix}`);
+  const isOf = (line) =>
+    names.some(
+      (name) => line.includes(`'./${name}/`) || line.trim().replace('()', '') === `${name},`,
+    );
+  for (const name of names) rmSync(join(tree, FOLDER, name), { recursive: true });
+  const lines = readFileSync(list, 'utf8').split('\n');
+  const kept = lines.filter((line) => !isOf(line));
+  if (kept.length !== lines.length - 2 * names.length) {
+    throw new Error(`${FOLDER}/list.ts does not have two lines for each of ${names.join(', ')}`);
+  }
+  writeFileSync(list, kept.join('\n'));
+}
+
+function run(cwd, title, command, ...args) {
+  const path = join(ROOT, 'node_modules', '.bin', command);
+  const { status } = spawnSync(path, args, { cwd, stdio: 'inherit' });
+  if (status !== 0) throw new Error(`${title}: ${command} ended with status ${status}`);
+}
