@@ -8,10 +8,10 @@ beforeAll(openBrowser);
 afterEach(cleanUp);
 afterAll(closeBrowser);
 
-/** A worker for `work` that fails while `isBroken` is true. */
-async function fragile(stand: Stand): Promise<{ isBroken: boolean }> {
+/** A worker that fails while `isBroken` is true. */
+async function fragile(stand: Stand, service = 'work'): Promise<{ isBroken: boolean }> {
   const state = { isBroken: true };
-  await stand.works('work', ({ frames }) => {
+  await stand.works(service, ({ frames }) => {
     if (state.isBroken) throw new Error('no paper');
     return frames;
   });
@@ -25,11 +25,10 @@ async function enterToken(seen: Look, token: string): Promise<void> {
 
 describe('durable requests on the page (issue 6.2)', () => {
   itWithTool('chromium', 'are found by state, service and uuid', async () => {
-    const stand = await Stand.open();
+    const stand = await Stand.shared();
     await fragile(stand);
     const [dead = ''] = await stand.submitsDead('work', 1);
     const { uuid: pending } = await stand.client.submit('later', 'x');
-    await stand.daemon.waitFor('titanic.died');
     const seen = await look(stand, '#/durable');
     await seen.sees(seen.row('later'));
     await seen.sees(seen.row('work'));
@@ -69,7 +68,7 @@ describe('durable requests on the page (issue 6.2)', () => {
     'chromium',
     'have a list of schedules that says when it is not all of them',
     async () => {
-      const stand = await Stand.open();
+      const stand = await Stand.shared();
       await stand.client.schedule('leap day', 'report', 'x', { cron: '0 0 29 2 *' });
       const seen = await look(stand);
       let next: string | null = null;
@@ -86,31 +85,29 @@ describe('durable requests on the page (issue 6.2)', () => {
   );
 
   itWithTool('chromium', 'show why they failed, in the list and in their history', async () => {
-    const stand = await Stand.open();
-    await fragile(stand);
-    const [uuid = ''] = await stand.submitsDead('work', 1);
-    await stand.client.submit('later', 'x');
-    await stand.daemon.waitFor('titanic.died');
+    const stand = await Stand.shared();
+    await fragile(stand, 'explained');
+    const [uuid = ''] = await stand.submitsDead('explained', 1);
+    await stand.client.submit('unserved', 'x');
     const { token } = stand;
     const list = await ask(`${stand.url}/api/v1/titanic/requests?state=dead`, { token });
     const { items } = list.json as { readonly items: readonly { readonly reason: string }[] };
     const reason = items[0]?.reason ?? '';
     expect(reason).toMatch(/\w/);
     const seen = await look(stand, '#/durable');
-    await seen.sees(seen.row('work'));
-    await seen.reads(seen.row('work').locator('.reason'), ['']);
+    await seen.sees(seen.row('explained'));
+    await seen.reads(seen.row('explained').locator('.reason'), ['']);
     await seen.enters(token);
-    await seen.reads(seen.row('work').locator('.reason'), [reason]);
-    await seen.reads(seen.row('later').locator('.reason'), ['']);
+    await seen.reads(seen.row('explained').locator('.reason'), [reason]);
+    await seen.reads(seen.row('unserved').locator('.reason'), ['']);
     await seen.goes(`#/durable/${uuid}`);
     await seen.sees(seen.page.locator('.timeline .bad', { hasText: reason }));
   });
 
   itWithTool('chromium', 'show texts of workers as plain text', async () => {
-    const stand = await Stand.open();
-    await fragile(stand);
-    const [uuid = ''] = await stand.submitsDead('work', 1);
-    await stand.daemon.waitFor('titanic.died');
+    const stand = await Stand.shared();
+    await fragile(stand, 'told');
+    const [uuid = ''] = await stand.submitsDead('told', 1);
     const seen = await look(stand);
     const hostile = '<img src=x onerror=alert(1)>\u001b[31m\u202e';
     const harmless = '<img src=x onerror=alert(1)>\ufffd[31m\ufffd';
@@ -132,7 +129,7 @@ describe('durable requests on the page (issue 6.2)', () => {
       await route.fulfill({ response, json });
     });
     await seen.goes('#/durable');
-    await seen.reads(seen.row('work').locator('.reason'), [harmless]);
+    await seen.reads(seen.row('told').locator('.reason'), [harmless]);
     await seen.goes(`#/durable/${uuid}`);
     const step = seen.page.locator('.timeline .warn');
     await seen.sees(step.getByText('card_declined', { exact: true }));
@@ -176,7 +173,7 @@ describe('durable requests on the page (issue 6.2)', () => {
   });
 
   itWithTool('chromium', 'show no bodies unless titanic.showBodies is true', async () => {
-    const stand = await Stand.open();
+    const stand = await Stand.shared();
     const { uuid } = await stand.client.submit('later', 'x');
     const seen = await look(stand, `#/durable/${uuid}`);
     await seen.seesText('for an idle worker');
@@ -184,7 +181,7 @@ describe('durable requests on the page (issue 6.2)', () => {
   });
 
   itWithTool('chromium', 'show whole uuids and histories only with a token', async () => {
-    const stand = await Stand.open();
+    const stand = await Stand.shared();
     const { uuid } = await stand.client.submit('later', 'x');
     const seen = await look(stand, '#/durable');
     await seen.button(`${uuid.slice(0, 16)}…`).click();
@@ -194,10 +191,9 @@ describe('durable requests on the page (issue 6.2)', () => {
   });
 
   itWithTool('chromium', 'have a history, and are retried with the token', async () => {
-    const stand = await Stand.open();
+    const stand = await Stand.shared();
     const work = await fragile(stand);
     const [uuid = ''] = await stand.submitsDead('work', 1);
-    await stand.daemon.waitFor('titanic.died');
     const seen = await look(stand, `#/durable/${uuid}`);
     await seen.sees(seen.page.getByText('Accepted', { exact: true }));
     await seen.seesText(/Delivered to worker \d+/);
@@ -218,12 +214,11 @@ describe('durable requests on the page (issue 6.2)', () => {
   });
 
   itWithTool('chromium', 'of one service are retried together', async () => {
-    const stand = await Stand.open();
-    const work = await fragile(stand);
-    await stand.submitsDead('work', 3);
-    await stand.daemon.until(({ log }) => log.length > 0, 'a log');
-    const seen = await look(stand, '#/durable?service=work&state=dead');
-    await seen.sees(seen.row('work').nth(2));
+    const stand = await Stand.shared();
+    const work = await fragile(stand, 'together');
+    await stand.submitsDead('together', 3);
+    const seen = await look(stand, '#/durable?service=together&state=dead');
+    await seen.sees(seen.row('together').nth(2));
     work.isBroken = false;
     await seen.button('Retry all dead').click();
     await seen.button('Retry all').click();
@@ -233,7 +228,7 @@ describe('durable requests on the page (issue 6.2)', () => {
   });
 
   itWithTool('chromium', 'are cancelled after a confirmation', async () => {
-    const stand = await Stand.open();
+    const stand = await Stand.shared();
     const { uuid } = await stand.client.submit('later', 'x');
     const seen = await look(stand, `#/durable/${uuid}`);
     await seen.button('Enter the token').click();

@@ -66,7 +66,6 @@ describe('events on the page (issue 12.6)', () => {
         throw new Error('no paper');
       });
       await stand.submitsDead('poor', 1);
-      await stand.daemon.waitFor('titanic.died');
       const seen = await look(stand, '#/events');
       const died = event(seen, 'titanic.died', 'poor');
       const good = event(seen, 'worker.registered', 'good');

@@ -117,7 +117,6 @@ describe('the page (issue 6.2)', () => {
       throw new Error(HOSTILE);
     });
     await stand.submitsDead('pay', 2);
-    await stand.daemon.waitFor('titanic.died', 2);
     await stand.client.submit('later', 'x');
     const seen = await look(stand, '#/services');
     // The last columns: pending, dead, failed attempts.
@@ -172,7 +171,6 @@ describe('the page (issue 6.2)', () => {
     };
     await stand.works(HOSTILE, fails);
     const [uuid = ''] = await stand.submitsDead(HOSTILE, 1);
-    await stand.daemon.waitFor('titanic.died');
     const seen = await look(stand);
     await seen.sees(seen.row(HOSTILE));
     await seen.sees(seen.page.locator('.event', { hasText: 'titanic.died' }));

@@ -14,6 +14,8 @@ import {
 
 import { Client } from '../../src/sdk/client.js';
 import { type Handler, Worker } from '../../src/sdk/worker.js';
+import { occurrences, untilLogged } from '../process/broker/support.js';
+import { killAll } from '../support/child.js';
 import { type Daemon, type DaemonOptions, removeDaemons, startDaemon } from '../support/daemon.js';
 import { httpOf, tokenOf } from '../support/http.js';
 import { toolAvailable } from '../support/tools.js';
@@ -34,6 +36,8 @@ let browser: Browser | null = null;
 const contexts: BrowserContext[] = [];
 const looks: Look[] = [];
 const closing: (() => Promise<void>)[] = [];
+/** Of `Stand.shared`. */
+let shared: Daemon | null = null;
 
 /** For `beforeAll`. Does nothing without Chromium: then all cases are skipped. */
 export async function openBrowser(): Promise<void> {
@@ -45,6 +49,8 @@ export async function openBrowser(): Promise<void> {
 export async function closeBrowser(): Promise<void> {
   await browser?.close();
   browser = null;
+  await removeDaemons();
+  shared = null;
 }
 
 /** For `afterEach`. Fails if a page had faults. */
@@ -52,7 +58,7 @@ export async function cleanUp(): Promise<void> {
   const faults = looks.splice(0).flatMap((look) => look.faults);
   await Promise.all(contexts.splice(0).map((context) => context.close()));
   await Promise.all(closing.splice(0).map((close) => close()));
-  await removeDaemons();
+  await killAll(...(shared === null ? [] : [shared]));
   expect(faults).toEqual([]);
 }
 
@@ -72,6 +78,16 @@ export class Stand {
   static async open(options: DaemonOptions = {}): Promise<Stand> {
     const sets = ['http.listen=127.0.0.1:0', 'node.name=left', ...(options.sets ?? [])];
     return new Stand(await startDaemon({ ...options, sets }));
+  }
+
+  /** For a case that does not see what others of its file have left in the daemon. */
+  static async shared(): Promise<Stand> {
+    if (shared === null) {
+      const stand = await Stand.open();
+      shared = stand.daemon;
+      return stand;
+    }
+    return new Stand(shared);
   }
 
   get token(): string {
@@ -106,12 +122,14 @@ export class Stand {
     }
   }
 
-  /** Submits requests with a single attempt, which the worker makes fail. */
+  /** Submits requests with a single attempt, which the worker makes fail, and waits until they are dead. */
   async submitsDead(service: string, count: number): Promise<readonly string[]> {
+    const before = occurrences(this.daemon, 'titanic.died');
     const uuids: string[] = [];
     for (let index = 0; index < count; index++) {
       uuids.push((await this.client.submit(service, 'body', { maxAttempts: 1 })).uuid);
     }
+    await untilLogged(this.daemon, 'titanic.died', {}, before + count);
     return uuids;
   }
 }

@@ -10,6 +10,7 @@ import type { Readable } from 'node:stream';
 import { promisify } from 'node:util';
 import ts from 'typescript';
 
+import { MAIN } from '../../support/child.js';
 import {
   type Daemon,
   removeDaemons,
@@ -20,7 +21,6 @@ import {
 export const run = promisify(execFile);
 
 const ENDPOINT = 'tcp://127.0.0.1:5555';
-const MAIN = join(process.cwd(), 'build/src/main.js');
 const SDK = join(process.cwd(), 'build/src/sdk');
 
 const running = new Set<PageProgram>();

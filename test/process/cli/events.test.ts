@@ -1,18 +1,16 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { Publisher } from '../../../src/sdk/stream.js';
-import { Child, run } from '../../support/child.js';
+import { Child, MAIN, run } from '../../support/child.js';
 import { type Daemon, startDaemon } from '../../support/daemon.js';
 import { closeWatchers, eventsOf, PUBLISHES } from '../../support/events.js';
 import { ask, httpOf } from '../../support/http.js';
 import { until } from '../../support/until.js';
 import { cleanUp, rawWorker } from '../broker/support.js';
 
-const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url));
 const PATIENT = 'broker.heartbeatIntervalMs=60000';
 const open: (() => unknown)[] = [];
 

@@ -1,21 +1,18 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
-import { fileURLToPath } from 'node:url';
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { codeOf } from '../../../src/core/errors.js';
 import { Client } from '../../../src/sdk/client.js';
 import { type Handler, Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
-import { Child, type Finished, killAll, run } from '../../support/child.js';
+import { Child, type Finished, killAll, MAIN, run } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
 import { PATIENCE_MS } from '../../support/patience.js';
 import { itWithTool } from '../../support/tools.js';
 import { until } from '../../support/until.js';
-
-const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url));
 
 /** For the whole file, with `echo`; other services belong to one case each. */
 let daemon: Daemon;

@@ -3,19 +3,17 @@ import { once } from 'node:events';
 import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
-import { killAll, run } from '../../support/child.js';
+import { killAll, MAIN, run } from '../../support/child.js';
 import { Daemon, removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
 import { PATIENCE_MS } from '../../support/patience.js';
 import { itWithTool } from '../../support/tools.js';
 
-const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url));
 /** A daemon that stops has ended long before this many signals were sent. */
 const SIGNALS_MAX = 5000;
 /** A reader that stalls delays the end by a second; a busy machine has many lines left to format. */

@@ -1,6 +1,5 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { fileURLToPath } from 'node:url';
 
 import { afterEach, describe, expect, it } from '@jest/globals';
 
@@ -8,7 +7,7 @@ import type { Service } from '../../../src/admin/api/node-answers.js';
 import type { Page } from '../../../src/admin/api/words.js';
 import { Client } from '../../../src/sdk/client.js';
 import { Worker } from '../../../src/sdk/worker.js';
-import { run } from '../../support/child.js';
+import { MAIN, run } from '../../support/child.js';
 import { type Daemon, startDaemon } from '../../support/daemon.js';
 import { freePorts } from '../../support/free-ports.js';
 import { ask, httpOf, tokenOf } from '../../support/http.js';
@@ -17,8 +16,6 @@ import { RawPeer } from '../../interop/support/raw-peer.js';
 import { cleanUp, rawWorker } from '../broker/support.js';
 
 afterEach(cleanUp);
-
-const MAIN = fileURLToPath(new URL('../../../src/main.js', import.meta.url));
 
 async function startWithWorker(...sets: string[]): Promise<Daemon> {
   // Its worker sends no heartbeats; it must not be expired, even on a busy machine.

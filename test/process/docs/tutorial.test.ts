@@ -61,6 +61,16 @@ class Terminal {
     return this.#output.length;
   }
 
+  /** The same condition, which is looked at only when there is more to see. */
+  whenever(isSo: () => boolean): () => boolean {
+    let looked = -1;
+    return () => {
+      if (looked === this.#output.length) return false;
+      looked = this.#output.length;
+      return isSo();
+    };
+  }
+
   /** What it has shown since it had shown `from` characters, without the marks of finished blocks. */
   shown(from: number): string {
     return this.#output.slice(from).replace(/^<done \d+>\n/gm, '');
@@ -70,7 +80,7 @@ class Terminal {
   type(text: string): () => boolean {
     const mark = `<done ${++this.#typed}>`;
     this.#shell.stdin?.write(`{ ${text}\n} < /dev/null\necho '${mark}'\n`);
-    return () => this.#output.includes(mark);
+    return this.whenever(() => this.#output.includes(mark));
   }
 
   /** Ctrl-C: every process of the terminal gets the signal, and the shell ends with them or stays. */
@@ -218,7 +228,7 @@ it(
         const { terminal, from } = before;
         const wanted = pattern(text);
         const isShown = (): boolean => wanted.test(terminal.shown(from));
-        await until(isShown, 'what the page shows').catch(() => undefined);
+        await until(terminal.whenever(isShown), 'what the page shows').catch(() => undefined);
         compared++;
         if (!isShown()) expect(terminal.shown(from)).toBe(text);
       }

@@ -13,7 +13,7 @@ import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { freePorts } from '../../support/free-ports.js';
 import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
-import { run as runCommand } from '../../support/child.js';
+import { MAIN, run as runCommand } from '../../support/child.js';
 import { itWithTool, PYTHON, toolAvailable } from '../../support/tools.js';
 import { until } from '../../support/until.js';
 
@@ -143,9 +143,8 @@ describe('the examples, as a user runs them', () => {
 
   it('shell.sh turns a command into a service, and calls it', async () => {
     const script = join(process.cwd(), 'examples', 'shell.sh');
-    const main = join(BUILD, 'src', 'main.js');
     const child = spawn('sh', [script, endpoint], {
-      env: { ...process.env, MAJORDOMO: `${process.execPath} ${main}` },
+      env: { ...process.env, MAJORDOMO: `${process.execPath} ${MAIN}` },
       stdio: ['ignore', 'pipe', 'inherit'],
     });
     children.push(child);
