@@ -1,18 +1,14 @@
 /** The command as a real process: the test that started it observes and ends it. */
 import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Readable, Writable } from 'node:stream';
 
 import { killBusy, runInIdle, runsAlone } from './commands.js';
 import { type Patience, whenPatienceEnds } from './patience.js';
 
-const BUNDLED = fileURLToPath(new URL('../../bundled/main.js', import.meta.url));
-/** The program; in .ci/run the same code in fewer files (scripts/bundle.mjs). */
-export const MAIN: string = existsSync(BUNDLED)
-  ? BUNDLED
-  : fileURLToPath(new URL('../../src/main.js', import.meta.url));
+/** The program. */
+export const MAIN: string = fileURLToPath(new URL('../../src/main.js', import.meta.url));
 
 export interface Exit {
   /** Null if a signal ended it. */
