@@ -6,6 +6,7 @@
 import { spawnSync } from 'node:child_process';
 import {
   cpSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
@@ -19,8 +20,8 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const FOLDER = join('src', 'extensions');
-const SHARED = ['node_modules', 'scripts', 'docs', 'packages', 'config', 'package.json'];
-const SETTINGS = ['tsconfig.json', 'jest.config.js', 'jest.short.config.js'];
+const SHARED = ['node_modules', 'docs', 'packages', 'config', 'package.json'];
+const COPIED = ['src', 'scripts', 'tsconfig.json', 'jest.config.js', 'jest.short.config.js'];
 const KERNEL_TESTS = [
   'test/machine/(broker|titanic|bstar|mmi)/',
   'test/unit/(core|wire|broker|store)/',
@@ -60,9 +61,9 @@ function testWithoutAny() {
 
 function treeOf(title) {
   const tree = join(work, title.replaceAll(' ', '-'));
-  cpSync(join(ROOT, 'src'), join(tree, 'src'), { recursive: true });
+  mkdirSync(tree);
+  for (const name of COPIED) cpSync(join(ROOT, name), join(tree, name), { recursive: true });
   for (const name of SHARED) symlinkSync(join(ROOT, name), join(tree, name));
-  for (const name of SETTINGS) cpSync(join(ROOT, name), join(tree, name));
   return tree;
 }
 
