@@ -75,5 +75,5 @@ export interface DatabaseTools {
    * keys of the map; ERR_DATA_DIR_IN_USE if a broker runs; ERR_TITANIC_LOST, if the directory records
    * another store; ERR_TITANIC_MOVED, ERR_TITANIC_STORE, ERR_TITANIC_BUSY, ERR_TITANIC_DISK
    */
-  migrate(order: MigrationOrder): Promise<Migration>;
+  readonly migrate: (order: MigrationOrder) => Promise<Migration>;
 }

@@ -7,13 +7,7 @@ import { type MonotonicMs, monotonicMs } from '../../core/clock.js';
 import type { Words } from '../../core/bytes.js';
 import type { Frames } from '../../core/frames.js';
 import type { Holder, Holdings } from '../../core/holdings.js';
-import type {
-  Closing,
-  PeerId,
-  PeerInfo,
-  Transport,
-  TransportEvents,
-} from '../../zmtp/port.js';
+import type { Closing, PeerId, PeerInfo, Transport, TransportEvents } from '../../zmtp/port.js';
 import type { Broker } from '../broker.js';
 
 /**

@@ -3,6 +3,8 @@ import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { dirname, join, normalize } from 'node:path';
 
+import { extensions } from '../../../src/extensions/list.js';
+
 /** The pages in a folder and its folders. */
 function pagesIn(folder: string): string[] {
   return readdirSync(folder, { withFileTypes: true })
@@ -16,8 +18,12 @@ function pagesIn(folder: string): string[] {
 
 const PAGES = [
   ...readdirSync('.').filter((name) => name.endsWith('.md')),
-  ...['docs', 'deploy', 'examples', 'packages'].flatMap(pagesIn),
+  ...['docs', 'deploy', 'examples', 'packages', 'src', 'test'].flatMap(pagesIn),
 ];
+
+function architecture(): string {
+  return readFileSync('docs/ARCHITECTURE.md', 'utf8');
+}
 
 /** Without code, in which nothing is a link or a heading. */
 function prose(path: string): string {
@@ -95,13 +101,19 @@ describe('the documents', () => {
   });
 
   it('name only files of src/ that are there', () => {
-    const text = readFileSync('docs/ARCHITECTURE.md', 'utf8');
+    const text = architecture();
     const named = Array.from(
       text.matchAll(/`([a-z-]+(?:\/[a-z-]+)+\.ts)`/g),
       ([, file = '']) => file,
     );
     expect(named.length).toBeGreaterThan(30);
     expect(named.filter((file) => !existsSync(join('src', file)))).toEqual([]);
+  });
+
+  it('draw a node with the extensions of the list, in its order', () => {
+    const [, drawn = ''] = /## A node is a list[^]*?```\n([^]*?)```/.exec(architecture()) ?? [];
+    const names = Array.from(drawn.matchAll(/^ {2}(\w+) +extensions\/\1 /gm), ([, name]) => name);
+    expect(names).toEqual(extensions().map(({ name }) => name));
   });
 
   it('name only scripts of package.json', () => {
