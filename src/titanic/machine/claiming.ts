@@ -10,6 +10,7 @@ import type { EmbeddedServiceApi } from '../../broker/ports.js';
 import type { RandomFill } from '../../core/random.js';
 import { OldestFirst } from '../../core/oldest-first.js';
 import { SCHEDULES, type TitanicClaims, type TitanicContext } from './context.js';
+import { ENDED } from './fsm.js';
 import { CLAIM } from './open-index.js';
 import type { OpenRequests } from './open-requests.js';
 import type { Scope } from './scope.js';
@@ -40,7 +41,6 @@ interface ClaimedService {
 }
 
 export interface ClaimedSchedules {
-  claimed(request: ClaimedRequest): void;
   /** Of the schedules that this broker has claimed. */
   uuids(): readonly RequestUuid[];
 }
@@ -150,8 +150,7 @@ export class Claiming {
       const { service } = each.request;
       const name = service.toString('latin1');
       counts.set(name, (counts.get(name) ?? 0) + 1);
-      if (service.equals(SCHEDULES)) this.#schedules.claimed(each);
-      else this.#requests.claimed(each);
+      this.#requests.restore(each.request, each);
     }
     for (const { service, most } of asked) {
       const name = service.toString('latin1');
@@ -279,7 +278,7 @@ export class Claiming {
           uuid: dispatcher.index.uuid(slot),
           claim: dispatcher.index.get(slot, CLAIM),
         });
-        dispatcher.close(slot);
+        dispatcher.step(slot, ENDED);
       }
     }
     this.#crowded = crowded;

@@ -13,11 +13,12 @@ import { Answers, deadStatusFrame } from './answers.js';
 import { claimOf, keptClaim } from './claiming.js';
 import { closerOf, mayAccess } from './ownership.js';
 import { SCHEDULES, type TitanicContext } from './context.js';
-import { Dispatcher } from './dispatcher.js';
+import type { Dispatcher } from './dispatcher.js';
 import type { LookUp } from './lookups.js';
 import type { Scope } from './scope.js';
 import { keptDetail } from '../../store/failure-codec.js';
-import { CLAIM, ENDING, GENERATION, NO_SLOT, SETTLING, type Slot, STATE } from './open-index.js';
+import { CLOSED, DIED, ENDED, ENDING, EXPIRED, isBeingDecided, SETTLING } from './fsm.js';
+import { CLAIM, GENERATION, NO_SLOT, type Slot, STATE } from './open-index.js';
 import {
   ANY_OWNER,
   type Change,
@@ -26,7 +27,6 @@ import {
   type Closer,
   type Found,
   type RequestUuid,
-  type StoredContent,
   type StoredRequest,
   type StoreFailure,
 } from '../../store/store.js';
@@ -67,6 +67,17 @@ interface CommitCallbacks {
   readonly refused?: () => void;
 }
 
+/** How a request stops being open here. */
+export type Outcome =
+  /** Its reply, or the fact that it is dead, is in the store: whoever reports it answers those who wait. */
+  | 'settled'
+  /** Closed or expired: unknown from now on. */
+  | 'unknown'
+  /** Not by this machine, or it is uncertain: those who wait are answered from the store. */
+  | 'changed'
+  /** The claim is over: any broker may claim it again. */
+  | 'released';
+
 /** The last attempt of a request, after which it is dead. */
 interface LastAttempt {
   readonly attempt: Extract<Change, { readonly kind: 'attempt' }>;
@@ -76,7 +87,8 @@ interface LastAttempt {
 
 /** Pending requests that stand for schedules, which are not dispatched (D80). */
 export interface ScheduleRequests {
-  restore(request: StoredRequest): void;
+  /** See `OpenRequests.restore`. */
+  restore(request: StoredRequest, claimed: ClaimedRequest | null): void;
   /** Called for every request that ended. */
   gone(uuid: RequestUuid): void;
 }
@@ -91,10 +103,11 @@ export class OpenRequests {
    * Look-up results withheld because they may come from a batch that the peer has not confirmed.
    */
   #withheld: { readonly look: LookUp; readonly found: Found }[] = [];
-  /** Requests that a merge made pending while their end was being committed. */
-  readonly #reopening = new Map<string, StoredRequest>();
-  /** Requests that this broker claimed again before it learned that its last step was committed. */
-  readonly #claimedAgain = new Map<string, ClaimedRequest>();
+  /**
+   * Requests that are being decided and have become pending again: by a merge, or because this broker
+   * claimed them before it learned that its last step was committed.
+   */
+  readonly #again = new Map<string, Parameters<OpenRequests['restore']>>();
   /** `strict`: the store contains changes that the peer did not confirm before it was lost. */
   #isDoubtful = false;
   #trouble: StoreFailure | null = null;
@@ -102,18 +115,17 @@ export class OpenRequests {
   /**
    * @param scope of the activation
    * @param made makes the intent of a request that was given to `intendNumber`
-   * @param mayHaveMore whether a shared store may have more of a service than is open here
    */
   constructor(
     context: TitanicContext,
     scope: Scope,
+    dispatcher: Dispatcher,
     made: (number: IntentNumber) => Intent,
     schedules: ScheduleRequests,
-    mayHaveMore: (service: Buffer) => boolean,
   ) {
     this.#context = context;
     this.#schedules = schedules;
-    const { options, store, replica, commits } = context;
+    const { store, replica, commits } = context;
     this.answers = new Answers(
       new StoreWaits(replica.answerMs, () => context.now),
       (look, replyBytesMax) => {
@@ -137,14 +149,7 @@ export class OpenRequests {
         context.events.emit({ name: 'titanic.refused', reason: 'store', text });
       },
     );
-    this.dispatcher = new Dispatcher(
-      options.maxInFlight,
-      (uuids, done, failed) => {
-        store.load(uuids, scope.completion(done, failed));
-      },
-      () => context.now,
-      mayHaveMore,
-    );
+    this.dispatcher = dispatcher;
     this.writer = new Writer(replica, commits, made, {
       now: () => context.now,
       committed: () => {
@@ -294,100 +299,73 @@ export class OpenRequests {
 
   /** See `Titanic.merged`. */
   merged(opened: readonly StoredRequest[], ended: readonly RequestUuid[]): void {
-    const { index } = this.dispatcher;
     for (const request of opened) {
-      const slot = index.find(request.uuid);
-      if (slot !== NO_SLOT && this.#isSettling(slot)) {
-        this.#reopening.set(request.uuid.toString('latin1'), request);
-        continue;
-      }
-      if (slot !== NO_SLOT) this.dispatcher.close(slot);
+      const slot = this.dispatcher.index.find(request.uuid);
+      // Its facts are others now.
+      if (slot !== NO_SLOT && !this.#isBeingDecided(slot)) this.dispatcher.step(slot, ENDED);
       this.restore(request);
     }
     for (const uuid of ended) {
-      const slot = index.find(uuid);
-      if (slot !== NO_SLOT && !this.#isSettling(slot)) this.gone(uuid);
+      const slot = this.dispatcher.index.find(uuid);
+      if (slot !== NO_SLOT && !this.#isBeingDecided(slot)) this.end(uuid, 'changed');
       this.#schedules.gone(uuid);
     }
     this.answers.merged();
   }
 
-  /** Its end is being committed, and the consequences follow from that. */
-  #isSettling(slot: Slot): boolean {
-    const state = this.dispatcher.index.get(slot, STATE);
-    return state === SETTLING || state === ENDING;
+  #isBeingDecided(slot: Slot): boolean {
+    return isBeingDecided(this.dispatcher.index.get(slot, STATE));
   }
 
   // ---------------------------------------------------------------- pending
 
-  #open(request: StoredRequest, party: string = request.owner): Slot {
-    return this.dispatcher.open(request, this.#context.now, this.#context.wall, party);
-  }
-
   /**
-   * A list of pending requests may include it before its commit is reported, which waits for the
+   * It is pending in the store. A list may include it before its commit is reported, which waits for the
    * peer.
+   * @param party see `Origin`
    */
-  openOnce(request: StoredRequest, party?: string): Slot {
+  open(request: StoredRequest, party: string = request.owner): Slot {
+    const { now, wall } = this.#context;
     const known = this.dispatcher.index.find(request.uuid);
-    return known === NO_SLOT ? this.#open(request, party) : known;
+    return known === NO_SLOT ? this.dispatcher.open(request, now, wall, party) : known;
   }
 
-  /** It was accepted in a shared store, and this broker has claimed it. */
-  openClaimed(request: StoredRequest, claim: number, content: StoredContent | null): Slot {
-    const { index } = this.dispatcher;
-    const slot = this.openOnce(request);
-    index.set(slot, CLAIM, claim);
+  /** The same in a shared store, where this broker has claimed it. */
+  openClaimed({ request, claim, content }: ClaimedRequest): Slot {
+    const slot = this.open(request);
+    this.dispatcher.index.set(slot, CLAIM, claim);
     if (content !== null) this.dispatcher.bring(slot, content);
     return slot;
   }
 
-  /** One that is open here was claimed before, and lost: a worker may still have it. */
-  claimed(claimed: ClaimedRequest): void {
-    const { request, claim, content } = claimed;
-    const known = this.dispatcher.index.find(request.uuid);
-    if (known !== NO_SLOT && this.#isSettling(known)) {
-      this.#claimedAgain.set(request.uuid.toString('latin1'), claimed);
+  /**
+   * It is pending: listed or merged.
+   * @param claimed in a shared store. If it is open here, an earlier claim was lost; a worker may still
+   *   have it
+   */
+  restore(request: StoredRequest, claimed: ClaimedRequest | null = null): void {
+    if (request.service.equals(SCHEDULES)) {
+      this.#schedules.restore(request, claimed);
       return;
     }
-    const slot = this.openClaimed(request, claim, content);
+    const known = this.dispatcher.index.find(request.uuid);
+    if (known !== NO_SLOT && this.#isBeingDecided(known)) {
+      this.#again.set(request.uuid.toString('latin1'), [request, claimed]);
+      return;
+    }
+    const slot = claimed === null ? this.open(request) : this.openClaimed(claimed);
+    // The process ended between the last attempt and the commit of its end.
     if (request.attempts < request.maxAttempts) return;
     this.makeDead(slot, request.attempts, 'the broker stopped', null);
   }
 
   /** This broker has another session: it goes on only with what is at a worker. */
   dropUnstarted(): void {
-    this.#claimedAgain.clear();
+    this.#again.clear();
     for (const slot of [...this.dispatcher.slots()]) {
-      if (this.#isSettling(slot) || this.dispatcher.deliveryOf(slot) !== null) continue;
-      this.dispatcher.close(slot);
+      if (this.#isBeingDecided(slot) || this.dispatcher.deliveryOf(slot) !== null) continue;
+      this.dispatcher.step(slot, ENDED);
     }
-  }
-
-  /** The claim is over: any broker may claim the request again. */
-  letGo(uuid: RequestUuid): void {
-    this.#drop(uuid);
-    const key = uuid.toString('latin1');
-    const again = this.#claimedAgain.get(key);
-    this.#claimedAgain.delete(key);
-    if (again !== undefined) this.claimed(again);
-  }
-
-  /** A step was not made, because the claim had ended. */
-  #lostClaim(): void {
-    if (this.#context.claims !== null) this.#context.counters.store.claimsLost++;
-  }
-
-  /** The request is pending in the store. */
-  restore(request: StoredRequest): void {
-    if (request.service.equals(SCHEDULES)) {
-      this.#schedules.restore(request);
-      return;
-    }
-    const slot = this.#open(request);
-    // The process ended between the last attempt and the commit of its end.
-    if (request.attempts < request.maxAttempts) return;
-    this.makeDead(slot, request.attempts, 'the broker stopped', null);
   }
 
   /** A dead request is pending again. */
@@ -400,7 +378,7 @@ export class OpenRequests {
       committed: (result) => {
         const isDone = result.kind === 'retried';
         // In a shared store it is claimed by whom it suits.
-        if (isDone && this.#context.claims === null) this.openOnce(result.request);
+        if (isDone && this.#context.claims === null) this.open(result.request);
         decided(isDone ? 'done' : 'passed');
       },
       failed: (failure) => {
@@ -483,11 +461,8 @@ export class OpenRequests {
     denied: () => void,
   ): void {
     const slot = this.dispatcher.index.find(uuid);
-    const before = slot === NO_SLOT ? 0 : this.dispatcher.index.get(slot, STATE);
-    if (slot !== NO_SLOT && before !== ENDING) {
-      this.dispatcher.withdraw(slot);
-      this.dispatcher.hold(slot, ENDING);
-    }
+    const isFirst = slot !== NO_SLOT && this.dispatcher.index.get(slot, STATE) < ENDING;
+    if (isFirst) this.dispatcher.step(slot, CLOSED);
     const at = this.#context.wall;
     const keyUntil = at + this.#context.options.keyTtlMs;
     const report = onlyOnce(decided);
@@ -505,31 +480,29 @@ export class OpenRequests {
         this.#schedules.gone(uuid);
         // It may have been accepted while its close was being committed.
         const isOpen = this.dispatcher.index.find(uuid) !== NO_SLOT;
-        if (by === ANY_OWNER || (kind === 'done' && isOpen)) this.#ended(uuid);
+        if (by === ANY_OWNER || (kind === 'done' && isOpen)) this.end(uuid, 'unknown');
         else if (kind === 'done') this.answers.answerWaitersClosed(uuid, by);
         report(kind === 'done' ? 'done' : 'passed');
       },
       doubtful: () => {
-        this.gone(uuid);
+        this.end(uuid, 'changed');
         report(DOUBTFUL);
       },
       failed: (failure) => {
         report(failure);
         // The peer may have closed it, so it is not shown again.
         const goesOn = this.#context.replica.isPaired && failure.kind !== 'fatal';
-        if (!goesOn && slot !== NO_SLOT && before !== ENDING) this.#resume(uuid, before);
+        if (!goesOn && isFirst) this.#resume(uuid);
         return goesOn;
       },
     });
   }
 
-  /** Continues as if there had been no close. A request that was at a worker starts again. */
-  #resume(uuid: RequestUuid, before: number): void {
+  /** Continues as if there had been no close. */
+  #resume(uuid: RequestUuid): void {
     const slot = this.dispatcher.index.find(uuid);
-    if (slot === NO_SLOT || this.dispatcher.index.get(slot, STATE) !== ENDING) return;
-    // Its reply, or the fact that it is dead, is still to be committed.
-    if (before === SETTLING) this.dispatcher.hold(slot, SETTLING);
-    else this.dispatcher.resume(slot, this.#context.now);
+    if (slot === NO_SLOT || this.dispatcher.index.get(slot, STATE) < ENDING) return;
+    this.dispatcher.resume(slot, this.#context.now);
   }
 
   /** The text for a client whose request could not be stored. */
@@ -555,8 +528,7 @@ export class OpenRequests {
     const party = this.dispatcher.partyOf(slot);
     const generation = index.get(slot, GENERATION);
     const { shown } = this.dispatcher.serviceOf(slot);
-    this.dispatcher.withdraw(slot);
-    this.dispatcher.hold(slot, SETTLING);
+    this.dispatcher.step(slot, DIED);
     const { counters, events, options, wall: at } = this.#context;
     const failure = last?.failure ?? null;
     const detail =
@@ -587,7 +559,7 @@ export class OpenRequests {
         }
       },
       doubtful: () => {
-        this.gone(uuid);
+        this.end(uuid, 'changed');
       },
       failed: () => true,
     };
@@ -599,70 +571,61 @@ export class OpenRequests {
     const uuid = this.dispatcher.index.uuid(slot);
     const party = this.dispatcher.partyOf(slot);
     const { shown } = this.dispatcher.serviceOf(slot);
-    this.dispatcher.withdraw(slot);
-    this.dispatcher.hold(slot, ENDING);
+    this.dispatcher.step(slot, EXPIRED);
     const { counters, events, options, wall: at } = this.#context;
     const keyUntil = at + options.keyTtlMs;
     this.intend(party, { kind: 'expire', uuid, at, keyUntil, by: ANY_OWNER }, 0, {
       committed: ({ kind }) => {
         if (kind !== 'done') {
-          this.gone(uuid);
+          this.end(uuid, 'changed');
           return;
         }
         increment(counters.of(shown), STORED.expired);
         this.#context.traceEnd(uuid, 'expired');
         this.#context.hints?.ended(uuid);
         events.emit({ name: 'titanic.expired', service: shown });
-        this.#ended(uuid);
+        this.end(uuid, 'unknown');
       },
       doubtful: () => {
-        this.gone(uuid);
+        this.end(uuid, 'changed');
       },
       failed: () => true,
     });
   }
 
   /**
-   * The request was replied or dead, and is no longer open.
+   * Its reply, or the fact that it is dead, was committed.
    * @returns true if those who wait can be answered
    */
   settled(uuid: RequestUuid, result: ChangeResult['kind']): boolean {
-    if (result !== 'done') {
-      this.#lostClaim();
-      this.gone(uuid);
-      return false;
-    }
-    this.#drop(uuid);
-    this.#claimedAgain.delete(uuid.toString('latin1'));
-    this.#context.hints?.ended(uuid);
-    return true;
+    const isDone = result === 'done';
+    // A step was not made, because the claim had ended.
+    if (!isDone && this.#context.claims !== null) this.#context.counters.store.claimsLost++;
+    this.end(uuid, isDone ? 'settled' : 'changed');
+    return isDone;
   }
 
-  /**
-   * No longer open, but not because of this machine: those who wait are answered from the store.
-   */
-  gone(uuid: RequestUuid): void {
-    // In a shared store it may still be pending, for another broker.
-    if (this.#context.claims !== null) {
-      this.letGo(uuid);
-      return;
-    }
-    this.#drop(uuid);
-    const key = uuid.toString('latin1');
-    const request = this.#reopening.get(key);
-    if (this.#reopening.delete(key) && request !== undefined) this.restore(request);
-    this.answers.lookUpForWaiters(uuid);
-  }
-
-  /** Closed or expired: unknown from now on. */
-  #ended(uuid: RequestUuid): void {
-    this.#drop(uuid);
-    this.answers.answerWaitersUnknown(uuid);
-  }
-
-  #drop(uuid: RequestUuid): void {
+  /** It is not open here any more. */
+  end(uuid: RequestUuid, outcome: Outcome): void {
     const slot = this.dispatcher.index.find(uuid);
-    if (slot !== NO_SLOT) this.dispatcher.close(slot);
+    if (slot !== NO_SLOT) this.dispatcher.step(slot, ENDED);
+    const again = this.#takeAgain(uuid);
+    const { claims, hints } = this.#context;
+    if (outcome === 'settled') hints?.ended(uuid);
+    else if (outcome === 'unknown') this.answers.answerWaitersUnknown(uuid);
+    else {
+      if (again !== undefined) this.restore(...again);
+      // In a shared store it may still be pending, for another broker.
+      if (outcome === 'changed' && claims === null) this.answers.lookUpForWaiters(uuid);
+    }
+  }
+
+  #takeAgain(uuid: RequestUuid): Parameters<OpenRequests['restore']> | undefined {
+    if (this.#again.size === 0) return undefined;
+    const key = uuid.toString('latin1');
+    const again = this.#again.get(key);
+    this.#again.delete(key);
+    return again;
   }
 }
 

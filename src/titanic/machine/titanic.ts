@@ -24,9 +24,9 @@ import { TITANIC_PREFIX, TITANIC_SERVICES } from '../../wire/tsp.js';
 import { Accepting } from './accepting.js';
 import { type ClaimedSchedules, Claiming } from './claiming.js';
 import type { Commits } from './commits.js';
-import { SCHEDULES, TitanicContext, type TitanicClaims, type TitanicReads } from './context.js';
+import { TitanicContext, type TitanicClaims, type TitanicReads } from './context.js';
 import type { TitanicCounters } from './counters.js';
-import type { Dispatcher, OpenFigures } from './dispatcher.js';
+import { Dispatcher, type OpenFigures } from './dispatcher.js';
 import type { TitanicEvents, TitanicTrace } from './events.js';
 import { Execution } from './execution.js';
 import { NO_SLOT, type Slot } from './open-index.js';
@@ -116,21 +116,18 @@ export class Titanic implements InternalService, InternalClient {
     const requests: OpenRequests = new OpenRequests(
       this.#context,
       scope,
+      new Dispatcher(this.#context, scope),
       (number) => services.accepting(number),
       {
-        restore: (request) => {
-          schedules.restore(request);
+        restore: (request, claimed) => {
+          schedules.restore(request, claimed);
         },
         gone: (uuid) => {
           schedules.gone(uuid);
         },
       },
-      (service) => claiming?.mayHaveMore(service) === true,
     );
     const claimedSchedules: ClaimedSchedules = {
-      claimed: (request) => {
-        schedules.claimed(request);
-      },
       uuids: () => schedules.claimedUuids,
     };
     const claiming: Claiming | null =
@@ -452,9 +449,7 @@ export class Titanic implements InternalService, InternalClient {
   /** Batches failed with an unknown outcome, and this broker has claimed these requests of them. */
   kept(requests: readonly StoredRequest[]): void {
     for (const request of requests) {
-      const claimed = { request, claim: FIRST_CLAIM, content: null };
-      if (request.service.equals(SCHEDULES)) this.#activation.schedules.claimed(claimed);
-      else this.#requests.claimed(claimed);
+      this.#requests.restore(request, { request, claim: FIRST_CLAIM, content: null });
     }
   }
 
@@ -504,7 +499,7 @@ export class Titanic implements InternalService, InternalClient {
     for (const id of this.#toWithdraw.values()) embedded.withdraw(id);
     this.#toWithdraw.clear();
     if (!this.#context.isActive) return;
-    const { requests, upkeep, schedules, progress } = this.#activation;
+    const { requests, upkeep, schedules, progress, claiming } = this.#activation;
     const { answers, dispatcher, writer } = requests;
     progress.run(embedded);
     requests.show();
@@ -516,8 +511,8 @@ export class Titanic implements InternalService, InternalClient {
     const areExpired = upkeep.expire();
     upkeep.sweep();
     const mayLoad = areExpired && requests.mayWork;
-    for (const slot of dispatcher.run(embedded, now, mayLoad, !this.#isSuspended)) {
-      requests.gone(dispatcher.index.uuid(slot));
+    for (const slot of dispatcher.run(embedded, now, mayLoad, !this.#isSuspended, claiming)) {
+      requests.end(dispatcher.index.uuid(slot), 'changed');
     }
     schedules.run(embedded);
     writer.run(now);

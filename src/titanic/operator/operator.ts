@@ -24,7 +24,8 @@ import type {
   SchedulePlace,
   ShownSchedule,
 } from './operator-api.js';
-import { ENDING, NO_SLOT, SETTLING, STATE } from '../machine/open-index.js';
+import { isBeingDecided, RETURNING, SETTLING } from '../machine/fsm.js';
+import { NO_SLOT, STATE } from '../machine/open-index.js';
 import type { StoreQueries } from '../../store/queries.js';
 import type { RequestUuid, StoredRequest, StoredState, StoreFailure } from '../../store/store.js';
 
@@ -180,7 +181,8 @@ export class Operator {
     const { dispatcher } = this.#host;
     const slot = dispatcher.index.find(uuid);
     if (slot === NO_SLOT) return false;
-    if (dispatcher.index.get(slot, STATE) === SETTLING) answer(CHANGED);
+    const state = dispatcher.index.get(slot, STATE);
+    if (state === RETURNING || state === SETTLING) answer(CHANGED);
     else this.#close(uuid, dispatcher.serviceOf(slot).name, answer);
     return true;
   }
@@ -260,8 +262,7 @@ export class Operator {
     if (state !== 'pending') return slot === NO_SLOT && !this.#reopening.has(keyOf(uuid));
     if (slot === NO_SLOT) return this.#host.isShared;
     if (dispatcher.deliveryOf(slot) !== null) return false;
-    const present = dispatcher.index.get(slot, STATE);
-    return present !== SETTLING && present !== ENDING;
+    return !isBeingDecided(dispatcher.index.get(slot, STATE));
   }
 
   /** Pending in a shared store, and not claimed by this broker. */
