@@ -225,7 +225,7 @@ async function startIn(
         fatal,
         hint: config.fleet.nats.length === 0 ? null : (content) => fleet?.machine.hint(content),
       });
-      metrics.titanic = stored.titanic;
+      metrics.titanic = stored.titanic.figures;
     }
     if (config.map.listen !== null) {
       const storage = present(stored?.map ?? null, 'a map has a store');

@@ -154,7 +154,7 @@ export async function openDatabase(
   const setUp = (up: boolean): void => {
     isUp = up;
     since = new Date();
-    if (titanic !== null) titanic.counters.store.isUp = up;
+    if (titanic !== null) titanic.figures.counters.store.isUp = up;
   };
   const report = (told: StoreReport): void => {
     wake();
@@ -197,11 +197,11 @@ export async function openDatabase(
         break;
       case 'snapshot':
         oldestSnapshotSeconds = told.seconds;
-        if (titanic !== null) titanic.counters.store.oldestSnapshotSeconds = told.seconds;
+        if (titanic !== null) titanic.figures.counters.store.oldestSnapshotSeconds = told.seconds;
         break;
       case 'unclaimed':
         unclaimedSince = told.since;
-        if (titanic !== null) titanic.counters.store.unclaimedSince = told.since;
+        if (titanic !== null) titanic.figures.counters.store.unclaimedSince = told.since;
         break;
       case 'refused':
         events.emit({ name: 'store.refused', text: told.text });
@@ -230,7 +230,7 @@ export async function openDatabase(
         events.emit({ name: 'store.switched', host: told.host, text: told.text });
         break;
       case 'retried':
-        if (titanic !== null) titanic.counters.store.retries[told.reason]++;
+        if (titanic !== null) titanic.figures.counters.store.retries[told.reason]++;
     }
   };
   const { store, recovered } = await openPostgresStore(order, reports, report);
@@ -265,8 +265,8 @@ export async function openDatabase(
         const own = { session: mine ?? 0, node: order.node, self: true, overdue: false };
         return {
           ...{ up: isUp, leaseMs },
-          accepted: titanic?.counters.accepted ?? 0,
-          completed: titanic?.counters.completed ?? 0,
+          accepted: titanic?.figures.counters.accepted ?? 0,
+          completed: titanic?.figures.counters.completed ?? 0,
           renewedMs: Math.max(0, Math.round(now - lastRenewal)),
           sessions: [
             ...(mine === null || replica.refusal !== null ? [] : [own]),
@@ -284,9 +284,9 @@ export async function openDatabase(
     },
     serve: (machine) => {
       titanic = machine;
-      machine.counters.store.oldestSnapshotSeconds = oldestSnapshotSeconds;
-      machine.counters.store.unclaimedSince = unclaimedSince;
-      machine.counters.store.isUp = isUp;
+      machine.figures.counters.store.oldestSnapshotSeconds = oldestSnapshotSeconds;
+      machine.figures.counters.store.unclaimedSince = unclaimedSince;
+      machine.figures.counters.store.isUp = isUp;
     },
   };
 }

@@ -12,7 +12,7 @@ import { OldestFirst } from '../../core/oldest-first.js';
 import { SCHEDULES, type TitanicClaims, type TitanicContext } from './context.js';
 import { ENDED } from './fsm.js';
 import { CLAIM } from './open-index.js';
-import type { OpenRequests } from './open-requests.js';
+import type { LaterParts, OpenRequests } from './open-requests.js';
 import type { Scope } from './scope.js';
 import type { ClaimedRequest, Release, RequestUuid, Wanted } from '../../store/store.js';
 
@@ -40,16 +40,11 @@ interface ClaimedService {
   hasMore: boolean;
 }
 
-export interface ClaimedSchedules {
-  /** Of the schedules that this broker has claimed. */
-  uuids(): readonly RequestUuid[];
-}
-
 export class Claiming {
   readonly #context: TitanicContext;
   readonly #store: TitanicClaims;
   readonly #requests: OpenRequests;
-  readonly #schedules: ClaimedSchedules;
+  readonly #later: LaterParts;
   readonly #scope: Scope;
   readonly #random: RandomFill;
   readonly #services = new Map<string, ClaimedService>();
@@ -73,14 +68,14 @@ export class Claiming {
     context: TitanicContext,
     store: TitanicClaims,
     requests: OpenRequests,
-    schedules: ClaimedSchedules,
+    later: LaterParts,
     scope: Scope,
     random: RandomFill,
   ) {
     this.#context = context;
     this.#store = store;
     this.#requests = requests;
-    this.#schedules = schedules;
+    this.#later = later;
     this.#scope = scope;
     this.#random = random;
   }
@@ -253,7 +248,7 @@ export class Claiming {
   }
 
   get #known(): RequestUuid[] {
-    return [...this.#requests.dispatcher.uuids(), ...this.#schedules.uuids()];
+    return [...this.#requests.dispatcher.uuids(), ...this.#later.claimedSchedules()];
   }
 
   /**

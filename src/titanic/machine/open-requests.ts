@@ -31,7 +31,7 @@ import {
   type StoreFailure,
 } from '../../store/store.js';
 import { type AnswerNumber, StoreWaits } from './store-waits.js';
-import { type Intent, type IntentNumber, Writer } from './writer.js';
+import { type Intent, type IntentMaker, Writer } from './writer.js';
 
 /** It is in this store; it is uncertain whether it is also in the peer's, as was promised. */
 export const DOUBTFUL: StoreFailure = {
@@ -85,12 +85,14 @@ interface LastAttempt {
   readonly failure: Failure | null;
 }
 
-/** Pending requests that stand for schedules, which are not dispatched (D80). */
-export interface ScheduleRequests {
-  /** See `OpenRequests.restore`. */
-  restore(request: StoredRequest, claimed: ClaimedRequest | null): void;
+/** What parts that are made later do for those made before them. */
+export interface LaterParts extends IntentMaker {
+  /** See `OpenRequests.restore`: one that stands for a schedule, which is not dispatched (D80). */
+  restoreSchedule(request: StoredRequest, claimed: ClaimedRequest | null): void;
   /** Called for every request that ended. */
-  gone(uuid: RequestUuid): void;
+  scheduleGone(uuid: RequestUuid): void;
+  /** Of the schedules that this broker has claimed. */
+  claimedSchedules(): readonly RequestUuid[];
 }
 
 export class OpenRequests {
@@ -98,7 +100,7 @@ export class OpenRequests {
   readonly writer: Writer;
   readonly answers: Answers;
   readonly #context: TitanicContext;
-  readonly #schedules: ScheduleRequests;
+  readonly #later: LaterParts;
   /**
    * Look-up results withheld because they may come from a batch that the peer has not confirmed.
    */
@@ -114,17 +116,10 @@ export class OpenRequests {
 
   /**
    * @param scope of the activation
-   * @param made makes the intent of a request that was given to `intendNumber`
    */
-  constructor(
-    context: TitanicContext,
-    scope: Scope,
-    dispatcher: Dispatcher,
-    made: (number: IntentNumber) => Intent,
-    schedules: ScheduleRequests,
-  ) {
+  constructor(context: TitanicContext, scope: Scope, dispatcher: Dispatcher, later: LaterParts) {
     this.#context = context;
-    this.#schedules = schedules;
+    this.#later = later;
     const { store, replica, commits } = context;
     this.answers = new Answers(
       new StoreWaits(replica.answerMs, () => context.now),
@@ -150,7 +145,7 @@ export class OpenRequests {
       },
     );
     this.dispatcher = dispatcher;
-    this.writer = new Writer(replica, commits, made, {
+    this.writer = new Writer(replica, commits, later, {
       now: () => context.now,
       committed: () => {
         this.#showWithheld();
@@ -176,11 +171,6 @@ export class OpenRequests {
   /** @param party whose turn the change takes; empty: no asker's */
   intend(party: string, change: Change, bytes: number, outcome: CommitCallbacks): void {
     this.writer.add({ change, bytes, party, ...outcome }, this.#context.now);
-  }
-
-  /** Like `intend`, for a request that waits under a number. */
-  intendNumber(party: string, number: IntentNumber, bytes: number): void {
-    this.writer.addNumber(party, number, bytes, this.#context.now);
   }
 
   // ---------------------------------------------------------------- what can be done now
@@ -308,7 +298,7 @@ export class OpenRequests {
     for (const uuid of ended) {
       const slot = this.dispatcher.index.find(uuid);
       if (slot !== NO_SLOT && !this.#isBeingDecided(slot)) this.end(uuid, 'changed');
-      this.#schedules.gone(uuid);
+      this.#later.scheduleGone(uuid);
     }
     this.answers.merged();
   }
@@ -345,7 +335,7 @@ export class OpenRequests {
    */
   restore(request: StoredRequest, claimed: ClaimedRequest | null = null): void {
     if (request.service.equals(SCHEDULES)) {
-      this.#schedules.restore(request, claimed);
+      this.#later.restoreSchedule(request, claimed);
       return;
     }
     const known = this.dispatcher.index.find(request.uuid);
@@ -477,7 +467,7 @@ export class OpenRequests {
         }
         this.#context.traceEnd(uuid, 'closed');
         if (kind === 'done') this.#context.hints?.ended(uuid);
-        this.#schedules.gone(uuid);
+        this.#later.scheduleGone(uuid);
         // It may have been accepted while its close was being committed.
         const isOpen = this.dispatcher.index.find(uuid) !== NO_SLOT;
         if (by === ANY_OWNER || (kind === 'done' && isOpen)) this.end(uuid, 'unknown');

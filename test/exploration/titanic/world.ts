@@ -177,8 +177,13 @@ export class World {
     const none = (): never => {
       throw new Fault('nothing is accepted here');
     };
-    const schedules = { restore: none, gone: () => undefined };
-    this.#requests = new OpenRequests(this.#context, scope, this.#dispatcher, none, schedules);
+    const later = {
+      intentOf: none,
+      restoreSchedule: none,
+      scheduleGone: () => undefined,
+      claimedSchedules: () => [],
+    };
+    this.#requests = new OpenRequests(this.#context, scope, this.#dispatcher, later);
     const progress = new Progress(this.#context, this.#requests);
     const random = (bytes: Buffer): void => {
       bytes.fill(0);

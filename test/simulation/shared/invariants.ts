@@ -128,8 +128,8 @@ export function miscountOf(database: SharedDatabase, nodes: readonly SharedNode[
   const there = countServices(rows).map(countText).join();
   for (const { name, titanic } of nodes) {
     if (titanic === null) return `${name} does not run`;
-    const { pending, replied, dead } = titanic.counts;
-    const kept = [...titanic.services.all()]
+    const { pending, replied, dead } = titanic.figures.counts;
+    const kept = [...titanic.figures.services.all()]
       .sort((one, other) => one.service.compare(other.service))
       .map(countText)
       .join();
