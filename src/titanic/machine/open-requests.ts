@@ -407,18 +407,15 @@ export class OpenRequests {
 
   // ---------------------------------------------------------------- ends
 
-  /** Closes a request, whatever its state and owner. */
-  close(uuid: RequestUuid, done: ChangeCallback): void {
+  /**
+   * Closes a request, whatever its state and owner.
+   * @param onlyUnclaimed this broker has not claimed it: it stays if another one has
+   */
+  close(uuid: RequestUuid, done: ChangeCallback, onlyUnclaimed = false): void {
     const { answer, decided } = this.#inTime(done);
-    this.#close(uuid, { answer, by: ANY_OWNER, party: '' }, decided, () => {
-      decided('passed');
-    });
-  }
-
-  /** The same of a request that this broker has not claimed; it stays if another one has. */
-  closeUnclaimed(uuid: RequestUuid, done: ChangeCallback): void {
-    const { answer, decided } = this.#inTime(done);
-    this.#close(uuid, { answer, by: ANY_OWNER, party: '', onlyUnclaimed: true }, decided, () => {
+    const only = onlyUnclaimed ? { onlyUnclaimed } : {};
+    const how: Closing = { answer, by: ANY_OWNER, party: '', ...only };
+    this.#close(uuid, how, decided, () => {
       decided('passed');
     });
   }

@@ -287,29 +287,13 @@ export class Titanic implements InternalService, InternalClient {
 
   /** For an `Operator`. */
   operatorHost(): OperatorHost {
-    const present = (): OpenRequests => this.#requests;
+    const present = (): Activation => this.#activation;
     return {
-      // These parts are replaced with each activation.
-      get dispatcher() {
-        return present().dispatcher;
+      context: this.#context,
+      get requests() {
+        return present().requests;
       },
-      events: this.#context.events,
-      counts: () => this.#context.counts,
-      services: () => this.#context.services.all(),
-      schedules: () => this.#activation.schedules.all(),
-      wall: () => this.#context.wall,
-      now: () => this.#context.now,
-      obstacle: () => present().obstacle(),
-      close: (uuid, decided) => {
-        present().close(uuid, decided);
-      },
-      isShared: this.#context.claims !== null,
-      closeUnclaimed: (uuid, decided) => {
-        present().closeUnclaimed(uuid, decided);
-      },
-      reopen: (uuid, generation, decided) => {
-        present().reopen(uuid, generation, decided);
-      },
+      schedules: () => present().schedules.all(),
     };
   }
 
