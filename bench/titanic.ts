@@ -188,8 +188,10 @@ function deliver(): void {
   capacity = 256;
   for (let index = 0; index < SERVICES; index++) titanic.roomAt(Buffer.from(`service-${index}`));
   const reply = Frames.of(Buffer.alloc(BODY_BYTES, 'y'));
-  for (let turns = 0; titanic.counters.completed < OPEN; turns++) {
-    if (turns > 10 * OPEN) throw new Error(`${titanic.counters.completed} of ${OPEN} are replied`);
+  for (let turns = 0; titanic.figures.counters.completed < OPEN; turns++) {
+    if (turns > 10 * OPEN) {
+      throw new Error(`${titanic.figures.counters.completed} of ${OPEN} are replied`);
+    }
     turn();
     for (const reference of out.splice(0)) {
       titanic.dispatched(reference, 1);

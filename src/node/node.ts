@@ -276,7 +276,7 @@ export class Node implements Host {
       events: tee<TitanicEvent>(this.#health, new StoreCauses(tee<TitanicEvent>(events, refusals))),
       pairEvents: isReplicated ? this.#pairEvents() : null,
     });
-    this.#metrics.titanic = stored.titanic;
+    this.#metrics.titanic = stored.titanic.figures;
     const { database } = stored;
     if (database !== null) {
       const status = (now: number): ReturnType<NonNullable<Mmi['fleet']>['status']> => ({

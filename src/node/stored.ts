@@ -118,7 +118,7 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
   const standalone = new Standalone(store, recovered.firstTransaction);
   const titanic = titanicOn(store, recovered, replication ?? standalone, deps);
   reports.titanic = titanic;
-  log.serve(titanic.counters);
+  log.serve(titanic.figures.counters);
   replication?.serve(titanic);
   if (replication === null) await restore(titanic, reports, store);
   return {

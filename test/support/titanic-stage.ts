@@ -369,7 +369,7 @@ export class TitanicStage extends Stage {
     this.isReadingHeld = false;
     this.freesStore();
     super.end();
-    if (this.titanic.inFlight !== 0) throw new Error('something is out without workers');
+    if (this.titanic.figures.inFlight !== 0) throw new Error('something is out without workers');
     if (!this.titanic.isSettled) throw new Error('something is still to be committed');
   }
 }

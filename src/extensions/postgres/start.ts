@@ -190,7 +190,7 @@ class Database {
   /** From now on the machine is told what concerns it. */
   serve(titanic: Titanic): void {
     this.#titanic = titanic;
-    const { store } = titanic.counters;
+    const { store } = titanic.figures.counters;
     store.oldestSnapshotSeconds = this.#oldestSnapshotSeconds;
     store.unclaimedSince = this.#unclaimedSince;
     store.isUp = this.#isUp;
@@ -252,11 +252,11 @@ class Database {
     },
     snapshot: ({ seconds }) => {
       this.#oldestSnapshotSeconds = seconds;
-      if (this.#titanic !== null) this.#titanic.counters.store.oldestSnapshotSeconds = seconds;
+      if (this.#titanic !== null) this.#titanic.figures.counters.store.oldestSnapshotSeconds = seconds;
     },
     unclaimed: ({ since }) => {
       this.#unclaimedSince = since;
-      if (this.#titanic !== null) this.#titanic.counters.store.unclaimedSince = since;
+      if (this.#titanic !== null) this.#titanic.figures.counters.store.unclaimedSince = since;
     },
     refused: ({ text }) => {
       this.#in.events.emit({ name: 'store.refused', text });
@@ -283,7 +283,7 @@ class Database {
       this.#in.events.emit({ name: 'store.switched', host, text });
     },
     retried: ({ reason }) => {
-      if (this.#titanic !== null) this.#titanic.counters.store.retries[reason]++;
+      if (this.#titanic !== null) this.#titanic.figures.counters.store.retries[reason]++;
     },
   };
 
@@ -304,7 +304,7 @@ class Database {
   #setUp(isUp: boolean): void {
     this.#isUp = isUp;
     this.#since = new Date();
-    if (this.#titanic !== null) this.#titanic.counters.store.isUp = isUp;
+    if (this.#titanic !== null) this.#titanic.figures.counters.store.isUp = isUp;
   }
 
   // ---------------------------------------------------------------- questions
@@ -317,8 +317,8 @@ class Database {
       const hasOwn = mine !== null && this.#replica?.refusal === null;
       return {
         ...{ up: this.#isUp, leaseMs },
-        accepted: this.#titanic?.counters.accepted ?? 0,
-        completed: this.#titanic?.counters.completed ?? 0,
+        accepted: this.#titanic?.figures.counters.accepted ?? 0,
+        completed: this.#titanic?.figures.counters.completed ?? 0,
         renewedMs: Math.max(0, Math.round(now - this.#lastRenewal)),
         sessions: [
           ...(hasOwn ? [own] : []),

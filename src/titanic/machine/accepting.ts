@@ -121,8 +121,8 @@ export class Accepting {
     }
     const slot =
       this.#claiming === null
-        ? this.#requests.openOnce(request, party)
-        : this.#requests.openClaimed(request, FIRST_CLAIM, content);
+        ? this.#requests.open(request, party)
+        : this.#requests.openClaimed({ request, claim: FIRST_CLAIM, content });
     return this.#requests.dispatcher.serviceOf(slot).shown;
   }
 }

@@ -10,8 +10,9 @@ import type { EmbeddedServiceApi } from '../../broker/ports.js';
 import type { RandomFill } from '../../core/random.js';
 import { OldestFirst } from '../../core/oldest-first.js';
 import { SCHEDULES, type TitanicClaims, type TitanicContext } from './context.js';
+import { ENDED } from './fsm.js';
 import { CLAIM } from './open-index.js';
-import type { OpenRequests } from './open-requests.js';
+import type { LaterParts, OpenRequests } from './open-requests.js';
 import type { Scope } from './scope.js';
 import type { ClaimedRequest, Release, RequestUuid, Wanted } from '../../store/store.js';
 
@@ -39,17 +40,11 @@ interface ClaimedService {
   hasMore: boolean;
 }
 
-export interface ClaimedSchedules {
-  claimed(request: ClaimedRequest): void;
-  /** Of the schedules that this broker has claimed. */
-  uuids(): readonly RequestUuid[];
-}
-
 export class Claiming {
   readonly #context: TitanicContext;
   readonly #store: TitanicClaims;
   readonly #requests: OpenRequests;
-  readonly #schedules: ClaimedSchedules;
+  readonly #later: LaterParts;
   readonly #scope: Scope;
   readonly #random: RandomFill;
   readonly #services = new Map<string, ClaimedService>();
@@ -73,14 +68,14 @@ export class Claiming {
     context: TitanicContext,
     store: TitanicClaims,
     requests: OpenRequests,
-    schedules: ClaimedSchedules,
+    later: LaterParts,
     scope: Scope,
     random: RandomFill,
   ) {
     this.#context = context;
     this.#store = store;
     this.#requests = requests;
-    this.#schedules = schedules;
+    this.#later = later;
     this.#scope = scope;
     this.#random = random;
   }
@@ -150,8 +145,7 @@ export class Claiming {
       const { service } = each.request;
       const name = service.toString('latin1');
       counts.set(name, (counts.get(name) ?? 0) + 1);
-      if (service.equals(SCHEDULES)) this.#schedules.claimed(each);
-      else this.#requests.claimed(each);
+      this.#requests.restore(each.request, each);
     }
     for (const { service, most } of asked) {
       const name = service.toString('latin1');
@@ -254,7 +248,7 @@ export class Claiming {
   }
 
   get #known(): RequestUuid[] {
-    return [...this.#requests.dispatcher.uuids(), ...this.#schedules.uuids()];
+    return [...this.#requests.dispatcher.uuids(), ...this.#later.claimedSchedules()];
   }
 
   /**
@@ -279,7 +273,7 @@ export class Claiming {
           uuid: dispatcher.index.uuid(slot),
           claim: dispatcher.index.get(slot, CLAIM),
         });
-        dispatcher.close(slot);
+        dispatcher.step(slot, ENDED);
       }
     }
     this.#crowded = crowded;

@@ -40,7 +40,7 @@ export const STORED = {
   /** Milliseconds that a request waited for its reply: see `SINCE` of the index. */
   acceptToReply: ACCEPT_TO_REPLY,
   counters: GAUGES,
-  // Gauges, up to date after `Titanic.measure`.
+  // Gauges, up to date after `Figures.measure`.
   requests: { pending: GAUGES, dispatched: GAUGES + 1, replied: GAUGES + 2, dead: GAUGES + 3 },
   /** How long the oldest pending request has waited, in milliseconds; 0 if there is none. */
   oldestMs: GAUGES + 4,

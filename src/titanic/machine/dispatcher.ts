@@ -5,27 +5,47 @@
  */
 import { IndexedHeap } from '../../core/indexed-heap.js';
 import type { EmbeddedServiceApi } from '../../broker/ports.js';
+import type { TitanicContext } from './context.js';
+import {
+  ABSENT,
+  DELAYED,
+  DISPATCHED,
+  DUE,
+  type Event,
+  HANDED_BACK,
+  isInFlight,
+  KEPT,
+  LOADING,
+  next,
+  OPENED,
+  OUT,
+  QUEUED,
+  READY,
+  SETTLING,
+  SETTLING_ENDING,
+  type State,
+  SUBMITTED,
+  TABLE,
+  type Table,
+  TAKEN,
+  UNREAD,
+} from './fsm.js';
 import {
   AGE_PLACE,
   ATTEMPTS,
   ATTEMPTS_MAX,
   BODY_BYTES,
   BROKER_ID,
-  DELAYED,
-  ENDING,
   EXPIRES_AT,
   EXPIRY_PLACE,
   GENERATION,
-  LOADING,
   NO_SLOT,
   NOT_BEFORE,
   NUMBER,
   OpenIndex,
   ORIGIN,
-  OUT,
   PLACE,
   PRIORITY,
-  READY,
   SERVICE,
   SINCE,
   type Slot,
@@ -34,6 +54,7 @@ import {
 import { type OpenService, OpenServices } from './open-services.js';
 import { Origins } from './origins.js';
 import type { Backoff } from '../../wire/tsp.js';
+import type { Scope } from './scope.js';
 import type { Ownership, RequestUuid, StoredContent, StoredRequest } from '../../store/store.js';
 
 /** A body that was read for a request that was LOADING in that load. */
@@ -76,21 +97,17 @@ const READ_RETRY_MS = 1000;
 /** Maximum number of requests handled in one turn because they are due. */
 const TURN_REQUESTS_MAX = 4096;
 
-/** Reads bodies; `done` gets them in the order of the uuids. */
-export type LoadBodies = (
-  uuids: readonly RequestUuid[],
-  done: (bodies: readonly (StoredContent | null)[]) => void,
-  failed: () => void,
-) => void;
+/** Whether the store may have more requests of a service than are open here. */
+export interface Surplus {
+  mayHaveMore(service: Buffer): boolean;
+}
 
 export class Dispatcher {
   readonly index: OpenIndex = new OpenIndex();
   readonly #origins = new Origins();
-  readonly #maxInFlight: number;
-  readonly #load: LoadBodies;
-  readonly #now: () => number;
-  /** Whether the store may have more requests of a service than are open here. */
-  readonly #mayHaveMore: (service: Buffer) => boolean;
+  readonly #context: TitanicContext;
+  readonly #scope: Scope;
+  readonly #table: Table;
   readonly #services: OpenServices;
   #withDemand: OpenService[] = [];
   readonly #delayed: IndexedHeap;
@@ -108,16 +125,14 @@ export class Dispatcher {
   #inFlight = 0;
   #inFlightBytes = 0;
 
-  constructor(
-    maxInFlight: number,
-    load: LoadBodies,
-    now: () => number,
-    mayHaveMore: (service: Buffer) => boolean = () => false,
-  ) {
-    this.#maxInFlight = maxInFlight;
-    this.#load = load;
-    this.#now = now;
-    this.#mayHaveMore = mayHaveMore;
+  /**
+   * @param scope of the activation
+   * @param table a search over all states tries others
+   */
+  constructor(context: TitanicContext, scope: Scope, table: Table = TABLE) {
+    this.#context = context;
+    this.#scope = scope;
+    this.#table = table;
     const { index } = this;
     this.#services = new OpenServices(index);
     this.#delayed = new IndexedHeap({
@@ -170,7 +185,7 @@ export class Dispatcher {
     service.open++;
     // Another node's clock may have set the times: it waits no longer than intended at acceptance.
     const mostMs = attempts === 0 ? notBefore - acceptedAt : Infinity;
-    this.wait(slot, now + Math.min(notBefore - wall, mostMs), now);
+    this.wait(slot, OPENED, now + Math.min(notBefore - wall, mostMs), now);
     return slot;
   }
 
@@ -179,51 +194,103 @@ export class Dispatcher {
     if (this.index.get(slot, STATE) === READY) this.#atHand.set(slot, content);
   }
 
-  /** Makes it wait until that time, which may be past. Monotonic milliseconds. */
-  wait(slot: Slot, notBefore: number, now: number): void {
-    const { index } = this;
-    index.setDouble(slot, NOT_BEFORE, notBefore);
-    this.#startAging(slot);
-    if (notBefore > now) {
-      index.set(slot, STATE, DELAYED);
-      this.serviceOf(slot).delayed++;
-      this.#delayed.push(slot);
-    } else {
-      this.#makeReady(slot);
-    }
+  // ---------------------------------------------------------------- steps of the table
+
+  step(slot: Slot, event: Event): void {
+    const from = this.index.get(slot, STATE);
+    this.#move(slot, from, next(from, event, this.#table));
   }
 
-  /** Stops sending the request, which stays open. */
-  hold(slot: Slot, state: number): void {
-    const { index } = this;
-    const place = index.get(slot, PLACE);
-    const before = index.get(slot, STATE);
-    if (before === READY) this.serviceOf(slot).ready.removeAt(place);
-    else if (before === DELAYED) {
-      this.#delayed.removeAt(place);
-      this.serviceOf(slot).delayed--;
-    } else if (before === LOADING || before === OUT) this.#leftBroker(slot);
-    index.set(slot, STATE, state);
+  /** A step after which it waits until that time, which may be past. Monotonic milliseconds. */
+  wait(slot: Slot, event: Event, notBefore: number, now: number): void {
+    this.index.setDouble(slot, NOT_BEFORE, notBefore);
+    const from = this.index.get(slot, STATE);
+    const to = next(from, event, this.#table);
+    this.#move(slot, from, notBefore > now ? to : next(to, DUE, this.#table));
   }
 
   /** The end that it was held for failed: it continues where it was. */
   resume(slot: Slot, now: number): void {
     const { index } = this;
+    if (index.get(slot, STATE) === SETTLING_ENDING) {
+      this.step(slot, KEPT);
+      return;
+    }
     // Its time to live may have ended meanwhile.
     if (index.get(slot, EXPIRY_PLACE) < 0) this.#expiring.push(slot);
-    this.wait(slot, index.getDouble(slot, NOT_BEFORE), now);
+    this.wait(slot, KEPT, index.getDouble(slot, NOT_BEFORE), now);
+  }
+
+  /** Gives back what it held in the one state, and takes what it needs in the other. */
+  #move(slot: Slot, from: State, to: State): void {
+    const { index } = this;
+    const service = this.serviceOf(slot);
+    const place = index.get(slot, PLACE);
+    if (from === READY) service.ready.removeAt(place);
+    else if (from === DELAYED) {
+      this.#delayed.removeAt(place);
+      service.delayed--;
+    } else if (from === LOADING) service.loading--;
+    else if (from === OUT) {
+      this.#deliveries.delete(slot);
+      service.out--;
+    }
+    index.set(slot, STATE, to);
+    if (isInFlight(from) && !isInFlight(to)) this.#leftBroker(slot, service);
+    if (to === READY || to === DELAYED) this.#startsWaiting(slot, service, to);
+    else if (to === LOADING) {
+      service.loading++;
+      this.#inFlight++;
+      this.#inFlightBytes += index.get(slot, BODY_BYTES);
+    } else if (to === OUT) {
+      service.oldest.removeAt(index.get(slot, AGE_PLACE));
+      service.out++;
+    } else if (to >= SETTLING || to === ABSENT) this.#withdraw(slot);
+    if (to === ABSENT) this.#close(slot, service);
+  }
+
+  #leftBroker(slot: Slot, service: OpenService): void {
+    this.#inFlight--;
+    this.#inFlightBytes -= this.index.get(slot, BODY_BYTES);
+    this.#backoffs.delete(slot);
+    // There is now room for another.
+    if (service.ready.size > 0) this.#addDemand(service);
+  }
+
+  #startsWaiting(slot: Slot, service: OpenService, to: State): void {
+    if (this.index.get(slot, AGE_PLACE) < 0) service.oldest.push(slot);
+    if (to === DELAYED) {
+      service.delayed++;
+      this.#delayed.push(slot);
+    } else {
+      service.ready.push(slot);
+      this.#addDemand(service);
+    }
   }
 
   /**
    * Withdraws it from the broker in the next turn; what the broker reports about it until then is
    * ignored.
    */
-  withdraw(slot: Slot): void {
+  #withdraw(slot: Slot): void {
     const id = this.index.getDouble(slot, BROKER_ID);
     if (id < 0) return;
     this.index.setDouble(slot, BROKER_ID, -1);
     this.#withdrawals.set(slot, id);
   }
+
+  #close(slot: Slot, service: OpenService): void {
+    const { index } = this;
+    this.#atHand.delete(slot);
+    const expiryPlace = index.get(slot, EXPIRY_PLACE);
+    if (expiryPlace >= 0) this.#expiring.removeAt(expiryPlace);
+    this.#origins.release(index.get(slot, ORIGIN));
+    service.oldest.removeAt(index.get(slot, AGE_PLACE));
+    index.remove(slot);
+    if (--service.open === 0) this.#services.remove(service);
+  }
+
+  // ---------------------------------------------------------------- what is with the broker
 
   /** False if the request was withdrawn, so that the broker's reports about it are ignored. */
   isWithBroker(slot: Slot): boolean {
@@ -243,20 +310,6 @@ export class Dispatcher {
       if (this.isWithBroker(slot)) numbers.set(slot, this.index.getDouble(slot, BROKER_ID));
     }
     return numbers;
-  }
-
-  /** The request is no longer open. */
-  close(slot: Slot): void {
-    this.withdraw(slot);
-    this.#atHand.delete(slot);
-    this.hold(slot, ENDING);
-    const expiryPlace = this.index.get(slot, EXPIRY_PLACE);
-    if (expiryPlace >= 0) this.#expiring.removeAt(expiryPlace);
-    const service = this.serviceOf(slot);
-    this.#origins.release(this.index.get(slot, ORIGIN));
-    service.oldest.removeAt(this.index.get(slot, AGE_PLACE));
-    this.index.remove(slot);
-    if (--service.open === 0) this.#services.remove(service);
   }
 
   // ---------------------------------------------------------------- for claims
@@ -280,7 +333,7 @@ export class Dispatcher {
 
   /** How many more requests may be with the broker. */
   get roomInFlight(): number {
-    return this.#isAtLimit() ? 0 : this.#maxInFlight - this.#inFlight;
+    return this.#isAtLimit() ? 0 : this.#context.options.maxInFlight - this.#inFlight;
   }
 
   /** The services with requests that could be sent now. */
@@ -341,9 +394,7 @@ export class Dispatcher {
   }
 
   dispatched(slot: Slot, worker: number, wall: number): void {
-    const service = this.serviceOf(slot);
-    if (!this.#deliveries.has(slot)) service.out++;
-    service.oldest.removeAt(this.index.get(slot, AGE_PLACE));
+    this.step(slot, DISPATCHED);
     this.#deliveries.set(slot, { worker, startedAt: wall, isFollowed: false });
   }
 
@@ -376,21 +427,13 @@ export class Dispatcher {
     return { out, delayed, since: first < 0 ? null : this.index.getDouble(first, SINCE) };
   }
 
-  /** The request comes back undelivered. */
-  handedBack(slot: Slot): void {
-    this.#leftBroker(slot);
-    this.#startAging(slot);
-    this.#makeReady(slot);
-  }
-
   /** Takes back from the broker what no worker has yet. */
   recall(embedded: EmbeddedServiceApi): void {
     for (const slot of this.slots()) {
-      const isQueued = this.index.get(slot, STATE) === OUT && !this.#deliveries.has(slot);
-      if (!isQueued || !this.isWithBroker(slot)) continue;
+      if (this.index.get(slot, STATE) !== QUEUED) continue;
       embedded.withdraw(this.index.getDouble(slot, BROKER_ID));
       this.forgotten(slot);
-      this.handedBack(slot);
+      this.step(slot, HANDED_BACK);
     }
   }
 
@@ -399,21 +442,26 @@ export class Dispatcher {
   /**
    * @param mayLoad more requests may be read
    * @param maySubmit what was read may be sent
+   * @param surplus of a store that several brokers share
    * @returns requests whose body is no longer in the store, which means that they are not open
    */
-  run(embedded: EmbeddedServiceApi, now: number, mayLoad: boolean, maySubmit = true): Slot[] {
+  run(
+    embedded: EmbeddedServiceApi,
+    now: number,
+    mayLoad: boolean,
+    maySubmit: boolean,
+    surplus: Surplus | null,
+  ): Slot[] {
     for (const id of this.#withdrawals.values()) embedded.withdraw(id);
     this.#withdrawals.clear();
     for (let left = TURN_REQUESTS_MAX; left > 0; left--) {
       const slot = this.#delayed.peek();
       if (slot < 0 || this.index.getDouble(slot, NOT_BEFORE) > now) break;
-      this.#delayed.pop();
-      this.serviceOf(slot).delayed--;
-      this.#makeReady(slot);
+      this.step(slot, DUE);
     }
     const missing = this.#submitLoaded(embedded, maySubmit);
     if (!mayLoad || !maySubmit) return missing;
-    this.#loadMore(embedded);
+    this.#loadMore(embedded, surplus);
     return this.#loaded.length === 0
       ? missing
       : [...missing, ...this.#submitLoaded(embedded, true)];
@@ -435,11 +483,10 @@ export class Dispatcher {
       const again = known < 0 ? null : known;
       const id = maySubmit ? embedded.submit(name, slot, content, again) : null;
       if (id === null) {
-        this.handedBack(slot);
+        this.step(slot, HANDED_BACK);
       } else {
-        this.serviceOf(slot).loading--;
         index.setDouble(slot, BROKER_ID, id);
-        index.set(slot, STATE, OUT);
+        this.step(slot, SUBMITTED);
         if (content.backoff !== null) this.#backoffs.set(slot, content.backoff);
       }
     }
@@ -450,7 +497,7 @@ export class Dispatcher {
    * Asks for the room of every service that has requests to send, and reads as many as fit.
    * Services that got some go last next time.
    */
-  #loadMore(embedded: EmbeddedServiceApi): void {
+  #loadMore(embedded: EmbeddedServiceApi, surplus: Surplus | null): void {
     const waiting = this.#withDemand;
     const served: OpenService[] = [];
     this.#withDemand = [];
@@ -464,7 +511,8 @@ export class Dispatcher {
       const room = embedded.room(service.name) - service.loading;
       const taken = this.#take(service, Math.min(room, LOAD_REQUESTS_MAX));
       const hasMore = service.ready.size > 0;
-      embedded.setBacklog(service.name, hasMore || this.#mayHaveMore(service.name));
+      const mayHaveMore = hasMore || surplus?.mayHaveMore(service.name) === true;
+      embedded.setBacklog(service.name, mayHaveMore);
       if (hasMore && taken < room) served.push(service);
     }
     for (const service of served) this.#addDemand(service);
@@ -476,21 +524,17 @@ export class Dispatcher {
     let bytes = 0;
     while (slots.length < room && service.ready.size > 0 && !this.#isAtLimit()) {
       if (slots.length > 0 && bytes >= LOAD_BYTES_MAX) break;
-      const slot = service.ready.pop();
+      const slot = service.ready.peek();
       slots.push(slot);
       bytes += index.get(slot, BODY_BYTES);
-      this.#inFlight++;
-      this.#inFlightBytes += index.get(slot, BODY_BYTES);
-      index.set(slot, STATE, LOADING);
+      this.step(slot, TAKEN);
       index.set(slot, PLACE, this.#lastLoad + 1);
     }
     if (slots.length === 0) return 0;
-    service.loading += slots.length;
     const load = ++this.#lastLoad;
     const unread = slots.filter((slot) => !this.#isAtHand(slot, load));
     if (unread.length === 0) return slots.length;
-    this.#load(
-      unread.map((slot) => index.uuid(slot)),
+    const completion = this.#scope.completion<readonly (StoredContent | null)[], unknown>(
       (bodies) => {
         for (const [place, slot] of unread.entries()) {
           this.#loaded.push({ slot, load, content: bodies[place] ?? null });
@@ -500,16 +544,18 @@ export class Dispatcher {
         this.#loadFailed(load, unread);
       },
     );
+    this.#context.store.load(
+      unread.map((slot) => index.uuid(slot)),
+      completion,
+    );
     return slots.length;
   }
 
   /** The read failed: the requests are tried again. */
   #loadFailed(load: number, slots: readonly Slot[]): void {
-    const now = this.#now();
+    const { now } = this.#context;
     for (const slot of slots) {
-      if (!this.#isLoading(slot, load)) continue;
-      this.#leftBroker(slot);
-      this.wait(slot, now + READ_RETRY_MS, now);
+      if (this.#isLoading(slot, load)) this.wait(slot, UNREAD, now + READ_RETRY_MS, now);
     }
   }
 
@@ -524,34 +570,14 @@ export class Dispatcher {
   // ---------------------------------------------------------------- parts
 
   #isAtLimit(): boolean {
-    return this.#inFlight >= this.#maxInFlight || this.#inFlightBytes >= IN_FLIGHT_BYTES_MAX;
+    return (
+      this.#inFlight >= this.#context.options.maxInFlight ||
+      this.#inFlightBytes >= IN_FLIGHT_BYTES_MAX
+    );
   }
 
   #isLoading(slot: Slot, load: number): boolean {
     return this.index.get(slot, STATE) === LOADING && this.index.get(slot, PLACE) === load;
-  }
-
-  #leftBroker(slot: Slot): void {
-    this.#inFlight--;
-    this.#inFlightBytes -= this.index.get(slot, BODY_BYTES);
-    const service = this.serviceOf(slot);
-    if (this.#deliveries.delete(slot)) service.out--;
-    this.#backoffs.delete(slot);
-    if (this.index.get(slot, STATE) === LOADING) service.loading--;
-    // There is now room for another.
-    if (service.ready.size > 0) this.#addDemand(service);
-  }
-
-  /** It is not, or no longer, with a worker. */
-  #startAging(slot: Slot): void {
-    if (this.index.get(slot, AGE_PLACE) < 0) this.serviceOf(slot).oldest.push(slot);
-  }
-
-  #makeReady(slot: Slot): void {
-    this.index.set(slot, STATE, READY);
-    const service = this.serviceOf(slot);
-    service.ready.push(slot);
-    this.#addDemand(service);
   }
 
   #addDemand(service: OpenService): void {

@@ -9,13 +9,13 @@ import { STORED } from './counters.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import type { Dispatcher } from './dispatcher.js';
 import { claimOf } from './claiming.js';
+import { FAILED, HANDED_BACK, REPLIED, RETURNED } from './fsm.js';
 import {
   ATTEMPTS,
   ATTEMPTS_MAX,
   CLAIM,
   GENERATION,
   NO_SLOT,
-  SETTLING,
   SINCE,
   type Slot,
 } from './open-index.js';
@@ -66,8 +66,9 @@ export class Execution {
     const { counters, options, wall } = this.#context;
     const { shown } = this.#dispatcher.serviceOf(slot);
     const since = index.getDouble(slot, SINCE);
+    const claim = index.get(slot, CLAIM);
     const { worker } = this.#dispatcher.delivery(slot, wall);
-    this.#dispatcher.hold(slot, SETTLING);
+    this.#dispatcher.step(slot, REPLIED);
     const change: Change = {
       kind: 'reply',
       uuid,
@@ -90,12 +91,13 @@ export class Execution {
         }
       },
       doubtful: () => {
-        this.#requests.gone(uuid);
+        this.#requests.end(uuid, 'changed');
       },
       failed: () => true,
       refused: () => {
         const open = index.find(uuid);
-        if (open === NO_SLOT) return;
+        // In a shared store, it may have been claimed again meanwhile, and run.
+        if (open === NO_SLOT || index.get(open, CLAIM) !== claim) return;
         const attempts = index.get(open, ATTEMPTS) + 1;
         this.#requests.makeDead(open, attempts, 'the store refuses the reply', null);
       },
@@ -152,19 +154,19 @@ export class Execution {
       committed: ({ kind }) => {
         if (!isShared) return;
         if (kind !== 'done') counters.store.claimsLost++;
-        this.#requests.letGo(uuid);
+        this.#requests.end(uuid, 'released');
       },
       failed: () => true,
     });
-    this.#dispatcher.hold(slot, SETTLING);
     increment(counts, STORED.retried);
     events.emit({ name: 'titanic.retried', service: shown, reason: harmless });
     // A reply that comes before that is committed is still taken.
-    if (!isShared) this.#dispatcher.wait(slot, now + pauseMs, now);
+    if (isShared) this.#dispatcher.step(slot, RETURNED);
+    else this.#dispatcher.wait(slot, FAILED, now + pauseMs, now);
   }
 
   handedBack(slot: Slot): void {
-    if (this.#dispatcher.isWithBroker(slot)) this.#dispatcher.handedBack(slot);
+    if (this.#dispatcher.isWithBroker(slot)) this.#dispatcher.step(slot, HANDED_BACK);
   }
 
   /** Exponential with jitter: between half of the value and all of it. */

@@ -9,20 +9,6 @@ export type Slot = number;
 
 export const NO_SLOT: Slot = -1;
 
-/** The states of an open request. */
-/** Waits for its service to have room: in the heap of its service. */
-export const READY = 2;
-/** Delayed, or waiting between two attempts: in the heap of delayed requests. */
-export const DELAYED = 3;
-/** Its body is being read. */
-export const LOADING = 4;
-/** With the broker: waiting for a worker there, or at one. */
-export const OUT = 5;
-/** Its reply, or the fact that it is dead, is being committed. */
-export const SETTLING = 6;
-/** Its end is being committed: closed or expired. */
-export const ENDING = 7;
-
 const PAGE_BITS = 12;
 const PAGE_RECORDS = 1 << PAGE_BITS;
 const PAGE_MASK = PAGE_RECORDS - 1;
@@ -30,7 +16,7 @@ const INTS = 12;
 const DOUBLES = 5;
 const UUID_BYTES = 16;
 
-/** Integer fields. */
+/** Integer fields. See fsm.ts. */
 export const STATE = 0;
 export const SERVICE = 1;
 export const PRIORITY = 2;

@@ -13,11 +13,12 @@ import { Answers, deadStatusFrame } from './answers.js';
 import { claimOf, keptClaim } from './claiming.js';
 import { closerOf, mayAccess } from './ownership.js';
 import { SCHEDULES, type TitanicContext } from './context.js';
-import { Dispatcher } from './dispatcher.js';
+import type { Dispatcher } from './dispatcher.js';
 import type { LookUp } from './lookups.js';
 import type { Scope } from './scope.js';
 import { keptDetail } from '../../store/failure-codec.js';
-import { CLAIM, ENDING, GENERATION, NO_SLOT, SETTLING, type Slot, STATE } from './open-index.js';
+import { CLOSED, DIED, ENDED, ENDING, EXPIRED, isBeingDecided, SETTLING } from './fsm.js';
+import { CLAIM, GENERATION, NO_SLOT, type Slot, STATE } from './open-index.js';
 import {
   ANY_OWNER,
   type Change,
@@ -26,12 +27,11 @@ import {
   type Closer,
   type Found,
   type RequestUuid,
-  type StoredContent,
   type StoredRequest,
   type StoreFailure,
 } from '../../store/store.js';
 import { type AnswerNumber, StoreWaits } from './store-waits.js';
-import { type Intent, type IntentNumber, Writer } from './writer.js';
+import { type Intent, type IntentMaker, Writer } from './writer.js';
 
 /** It is in this store; it is uncertain whether it is also in the peer's, as was promised. */
 export const DOUBTFUL: StoreFailure = {
@@ -67,6 +67,17 @@ interface CommitCallbacks {
   readonly refused?: () => void;
 }
 
+/** How a request stops being open here. */
+export type Outcome =
+  /** Its reply, or the fact that it is dead, is in the store: whoever reports it answers those who wait. */
+  | 'settled'
+  /** Closed or expired: unknown from now on. */
+  | 'unknown'
+  /** Not by this machine, or it is uncertain: those who wait are answered from the store. */
+  | 'changed'
+  /** The claim is over: any broker may claim it again. */
+  | 'released';
+
 /** The last attempt of a request, after which it is dead. */
 interface LastAttempt {
   readonly attempt: Extract<Change, { readonly kind: 'attempt' }>;
@@ -74,11 +85,14 @@ interface LastAttempt {
   readonly failure: Failure | null;
 }
 
-/** Pending requests that stand for schedules, which are not dispatched (D80). */
-export interface ScheduleRequests {
-  restore(request: StoredRequest): void;
+/** What parts that are made later do for those made before them. */
+export interface LaterParts extends IntentMaker {
+  /** See `OpenRequests.restore`: one that stands for a schedule, which is not dispatched (D80). */
+  restoreSchedule(request: StoredRequest, claimed: ClaimedRequest | null): void;
   /** Called for every request that ended. */
-  gone(uuid: RequestUuid): void;
+  scheduleGone(uuid: RequestUuid): void;
+  /** Of the schedules that this broker has claimed. */
+  claimedSchedules(): readonly RequestUuid[];
 }
 
 export class OpenRequests {
@@ -86,34 +100,27 @@ export class OpenRequests {
   readonly writer: Writer;
   readonly answers: Answers;
   readonly #context: TitanicContext;
-  readonly #schedules: ScheduleRequests;
+  readonly #later: LaterParts;
   /**
    * Look-up results withheld because they may come from a batch that the peer has not confirmed.
    */
   #withheld: { readonly look: LookUp; readonly found: Found }[] = [];
-  /** Requests that a merge made pending while their end was being committed. */
-  readonly #reopening = new Map<string, StoredRequest>();
-  /** Requests that this broker claimed again before it learned that its last step was committed. */
-  readonly #claimedAgain = new Map<string, ClaimedRequest>();
+  /**
+   * Requests that are being decided and have become pending again: by a merge, or because this broker
+   * claimed them before it learned that its last step was committed.
+   */
+  readonly #again = new Map<string, Parameters<OpenRequests['restore']>>();
   /** `strict`: the store contains changes that the peer did not confirm before it was lost. */
   #isDoubtful = false;
   #trouble: StoreFailure | null = null;
 
   /**
    * @param scope of the activation
-   * @param made makes the intent of a request that was given to `intendNumber`
-   * @param mayHaveMore whether a shared store may have more of a service than is open here
    */
-  constructor(
-    context: TitanicContext,
-    scope: Scope,
-    made: (number: IntentNumber) => Intent,
-    schedules: ScheduleRequests,
-    mayHaveMore: (service: Buffer) => boolean,
-  ) {
+  constructor(context: TitanicContext, scope: Scope, dispatcher: Dispatcher, later: LaterParts) {
     this.#context = context;
-    this.#schedules = schedules;
-    const { options, store, replica, commits } = context;
+    this.#later = later;
+    const { store, replica, commits } = context;
     this.answers = new Answers(
       new StoreWaits(replica.answerMs, () => context.now),
       (look, replyBytesMax) => {
@@ -137,15 +144,8 @@ export class OpenRequests {
         context.events.emit({ name: 'titanic.refused', reason: 'store', text });
       },
     );
-    this.dispatcher = new Dispatcher(
-      options.maxInFlight,
-      (uuids, done, failed) => {
-        store.load(uuids, scope.completion(done, failed));
-      },
-      () => context.now,
-      mayHaveMore,
-    );
-    this.writer = new Writer(replica, commits, made, {
+    this.dispatcher = dispatcher;
+    this.writer = new Writer(replica, commits, later, {
       now: () => context.now,
       committed: () => {
         this.#showWithheld();
@@ -171,11 +171,6 @@ export class OpenRequests {
   /** @param party whose turn the change takes; empty: no asker's */
   intend(party: string, change: Change, bytes: number, outcome: CommitCallbacks): void {
     this.writer.add({ change, bytes, party, ...outcome }, this.#context.now);
-  }
-
-  /** Like `intend`, for a request that waits under a number. */
-  intendNumber(party: string, number: IntentNumber, bytes: number): void {
-    this.writer.addNumber(party, number, bytes, this.#context.now);
   }
 
   // ---------------------------------------------------------------- what can be done now
@@ -294,100 +289,73 @@ export class OpenRequests {
 
   /** See `Titanic.merged`. */
   merged(opened: readonly StoredRequest[], ended: readonly RequestUuid[]): void {
-    const { index } = this.dispatcher;
     for (const request of opened) {
-      const slot = index.find(request.uuid);
-      if (slot !== NO_SLOT && this.#isSettling(slot)) {
-        this.#reopening.set(request.uuid.toString('latin1'), request);
-        continue;
-      }
-      if (slot !== NO_SLOT) this.dispatcher.close(slot);
+      const slot = this.dispatcher.index.find(request.uuid);
+      // Its facts are others now.
+      if (slot !== NO_SLOT && !this.#isBeingDecided(slot)) this.dispatcher.step(slot, ENDED);
       this.restore(request);
     }
     for (const uuid of ended) {
-      const slot = index.find(uuid);
-      if (slot !== NO_SLOT && !this.#isSettling(slot)) this.gone(uuid);
-      this.#schedules.gone(uuid);
+      const slot = this.dispatcher.index.find(uuid);
+      if (slot !== NO_SLOT && !this.#isBeingDecided(slot)) this.end(uuid, 'changed');
+      this.#later.scheduleGone(uuid);
     }
     this.answers.merged();
   }
 
-  /** Its end is being committed, and the consequences follow from that. */
-  #isSettling(slot: Slot): boolean {
-    const state = this.dispatcher.index.get(slot, STATE);
-    return state === SETTLING || state === ENDING;
+  #isBeingDecided(slot: Slot): boolean {
+    return isBeingDecided(this.dispatcher.index.get(slot, STATE));
   }
 
   // ---------------------------------------------------------------- pending
 
-  #open(request: StoredRequest, party: string = request.owner): Slot {
-    return this.dispatcher.open(request, this.#context.now, this.#context.wall, party);
-  }
-
   /**
-   * A list of pending requests may include it before its commit is reported, which waits for the
+   * It is pending in the store. A list may include it before its commit is reported, which waits for the
    * peer.
+   * @param party see `Origin`
    */
-  openOnce(request: StoredRequest, party?: string): Slot {
+  open(request: StoredRequest, party: string = request.owner): Slot {
+    const { now, wall } = this.#context;
     const known = this.dispatcher.index.find(request.uuid);
-    return known === NO_SLOT ? this.#open(request, party) : known;
+    return known === NO_SLOT ? this.dispatcher.open(request, now, wall, party) : known;
   }
 
-  /** It was accepted in a shared store, and this broker has claimed it. */
-  openClaimed(request: StoredRequest, claim: number, content: StoredContent | null): Slot {
-    const { index } = this.dispatcher;
-    const slot = this.openOnce(request);
-    index.set(slot, CLAIM, claim);
+  /** The same in a shared store, where this broker has claimed it. */
+  openClaimed({ request, claim, content }: ClaimedRequest): Slot {
+    const slot = this.open(request);
+    this.dispatcher.index.set(slot, CLAIM, claim);
     if (content !== null) this.dispatcher.bring(slot, content);
     return slot;
   }
 
-  /** One that is open here was claimed before, and lost: a worker may still have it. */
-  claimed(claimed: ClaimedRequest): void {
-    const { request, claim, content } = claimed;
-    const known = this.dispatcher.index.find(request.uuid);
-    if (known !== NO_SLOT && this.#isSettling(known)) {
-      this.#claimedAgain.set(request.uuid.toString('latin1'), claimed);
+  /**
+   * It is pending: listed or merged.
+   * @param claimed in a shared store. If it is open here, an earlier claim was lost; a worker may still
+   *   have it
+   */
+  restore(request: StoredRequest, claimed: ClaimedRequest | null = null): void {
+    if (request.service.equals(SCHEDULES)) {
+      this.#later.restoreSchedule(request, claimed);
       return;
     }
-    const slot = this.openClaimed(request, claim, content);
+    const known = this.dispatcher.index.find(request.uuid);
+    if (known !== NO_SLOT && this.#isBeingDecided(known)) {
+      this.#again.set(request.uuid.toString('latin1'), [request, claimed]);
+      return;
+    }
+    const slot = claimed === null ? this.open(request) : this.openClaimed(claimed);
+    // The process ended between the last attempt and the commit of its end.
     if (request.attempts < request.maxAttempts) return;
     this.makeDead(slot, request.attempts, 'the broker stopped', null);
   }
 
   /** This broker has another session: it goes on only with what is at a worker. */
   dropUnstarted(): void {
-    this.#claimedAgain.clear();
+    this.#again.clear();
     for (const slot of [...this.dispatcher.slots()]) {
-      if (this.#isSettling(slot) || this.dispatcher.deliveryOf(slot) !== null) continue;
-      this.dispatcher.close(slot);
+      if (this.#isBeingDecided(slot) || this.dispatcher.deliveryOf(slot) !== null) continue;
+      this.dispatcher.step(slot, ENDED);
     }
-  }
-
-  /** The claim is over: any broker may claim the request again. */
-  letGo(uuid: RequestUuid): void {
-    this.#drop(uuid);
-    const key = uuid.toString('latin1');
-    const again = this.#claimedAgain.get(key);
-    this.#claimedAgain.delete(key);
-    if (again !== undefined) this.claimed(again);
-  }
-
-  /** A step was not made, because the claim had ended. */
-  #lostClaim(): void {
-    if (this.#context.claims !== null) this.#context.counters.store.claimsLost++;
-  }
-
-  /** The request is pending in the store. */
-  restore(request: StoredRequest): void {
-    if (request.service.equals(SCHEDULES)) {
-      this.#schedules.restore(request);
-      return;
-    }
-    const slot = this.#open(request);
-    // The process ended between the last attempt and the commit of its end.
-    if (request.attempts < request.maxAttempts) return;
-    this.makeDead(slot, request.attempts, 'the broker stopped', null);
   }
 
   /** A dead request is pending again. */
@@ -400,7 +368,7 @@ export class OpenRequests {
       committed: (result) => {
         const isDone = result.kind === 'retried';
         // In a shared store it is claimed by whom it suits.
-        if (isDone && this.#context.claims === null) this.openOnce(result.request);
+        if (isDone && this.#context.claims === null) this.open(result.request);
         decided(isDone ? 'done' : 'passed');
       },
       failed: (failure) => {
@@ -439,18 +407,15 @@ export class OpenRequests {
 
   // ---------------------------------------------------------------- ends
 
-  /** Closes a request, whatever its state and owner. */
-  close(uuid: RequestUuid, done: ChangeCallback): void {
+  /**
+   * Closes a request, whatever its state and owner.
+   * @param onlyUnclaimed this broker has not claimed it: it stays if another one has
+   */
+  close(uuid: RequestUuid, done: ChangeCallback, onlyUnclaimed = false): void {
     const { answer, decided } = this.#inTime(done);
-    this.#close(uuid, { answer, by: ANY_OWNER, party: '' }, decided, () => {
-      decided('passed');
-    });
-  }
-
-  /** The same of a request that this broker has not claimed; it stays if another one has. */
-  closeUnclaimed(uuid: RequestUuid, done: ChangeCallback): void {
-    const { answer, decided } = this.#inTime(done);
-    this.#close(uuid, { answer, by: ANY_OWNER, party: '', onlyUnclaimed: true }, decided, () => {
+    const only = onlyUnclaimed ? { onlyUnclaimed } : {};
+    const how: Closing = { answer, by: ANY_OWNER, party: '', ...only };
+    this.#close(uuid, how, decided, () => {
       decided('passed');
     });
   }
@@ -483,11 +448,8 @@ export class OpenRequests {
     denied: () => void,
   ): void {
     const slot = this.dispatcher.index.find(uuid);
-    const before = slot === NO_SLOT ? 0 : this.dispatcher.index.get(slot, STATE);
-    if (slot !== NO_SLOT && before !== ENDING) {
-      this.dispatcher.withdraw(slot);
-      this.dispatcher.hold(slot, ENDING);
-    }
+    const isFirst = slot !== NO_SLOT && this.dispatcher.index.get(slot, STATE) < ENDING;
+    if (isFirst) this.dispatcher.step(slot, CLOSED);
     const at = this.#context.wall;
     const keyUntil = at + this.#context.options.keyTtlMs;
     const report = onlyOnce(decided);
@@ -502,34 +464,32 @@ export class OpenRequests {
         }
         this.#context.traceEnd(uuid, 'closed');
         if (kind === 'done') this.#context.hints?.ended(uuid);
-        this.#schedules.gone(uuid);
+        this.#later.scheduleGone(uuid);
         // It may have been accepted while its close was being committed.
         const isOpen = this.dispatcher.index.find(uuid) !== NO_SLOT;
-        if (by === ANY_OWNER || (kind === 'done' && isOpen)) this.#ended(uuid);
+        if (by === ANY_OWNER || (kind === 'done' && isOpen)) this.end(uuid, 'unknown');
         else if (kind === 'done') this.answers.answerWaitersClosed(uuid, by);
         report(kind === 'done' ? 'done' : 'passed');
       },
       doubtful: () => {
-        this.gone(uuid);
+        this.end(uuid, 'changed');
         report(DOUBTFUL);
       },
       failed: (failure) => {
         report(failure);
         // The peer may have closed it, so it is not shown again.
         const goesOn = this.#context.replica.isPaired && failure.kind !== 'fatal';
-        if (!goesOn && slot !== NO_SLOT && before !== ENDING) this.#resume(uuid, before);
+        if (!goesOn && isFirst) this.#resume(uuid);
         return goesOn;
       },
     });
   }
 
-  /** Continues as if there had been no close. A request that was at a worker starts again. */
-  #resume(uuid: RequestUuid, before: number): void {
+  /** Continues as if there had been no close. */
+  #resume(uuid: RequestUuid): void {
     const slot = this.dispatcher.index.find(uuid);
-    if (slot === NO_SLOT || this.dispatcher.index.get(slot, STATE) !== ENDING) return;
-    // Its reply, or the fact that it is dead, is still to be committed.
-    if (before === SETTLING) this.dispatcher.hold(slot, SETTLING);
-    else this.dispatcher.resume(slot, this.#context.now);
+    if (slot === NO_SLOT || this.dispatcher.index.get(slot, STATE) < ENDING) return;
+    this.dispatcher.resume(slot, this.#context.now);
   }
 
   /** The text for a client whose request could not be stored. */
@@ -555,8 +515,7 @@ export class OpenRequests {
     const party = this.dispatcher.partyOf(slot);
     const generation = index.get(slot, GENERATION);
     const { shown } = this.dispatcher.serviceOf(slot);
-    this.dispatcher.withdraw(slot);
-    this.dispatcher.hold(slot, SETTLING);
+    this.dispatcher.step(slot, DIED);
     const { counters, events, options, wall: at } = this.#context;
     const failure = last?.failure ?? null;
     const detail =
@@ -587,7 +546,7 @@ export class OpenRequests {
         }
       },
       doubtful: () => {
-        this.gone(uuid);
+        this.end(uuid, 'changed');
       },
       failed: () => true,
     };
@@ -599,70 +558,61 @@ export class OpenRequests {
     const uuid = this.dispatcher.index.uuid(slot);
     const party = this.dispatcher.partyOf(slot);
     const { shown } = this.dispatcher.serviceOf(slot);
-    this.dispatcher.withdraw(slot);
-    this.dispatcher.hold(slot, ENDING);
+    this.dispatcher.step(slot, EXPIRED);
     const { counters, events, options, wall: at } = this.#context;
     const keyUntil = at + options.keyTtlMs;
     this.intend(party, { kind: 'expire', uuid, at, keyUntil, by: ANY_OWNER }, 0, {
       committed: ({ kind }) => {
         if (kind !== 'done') {
-          this.gone(uuid);
+          this.end(uuid, 'changed');
           return;
         }
         increment(counters.of(shown), STORED.expired);
         this.#context.traceEnd(uuid, 'expired');
         this.#context.hints?.ended(uuid);
         events.emit({ name: 'titanic.expired', service: shown });
-        this.#ended(uuid);
+        this.end(uuid, 'unknown');
       },
       doubtful: () => {
-        this.gone(uuid);
+        this.end(uuid, 'changed');
       },
       failed: () => true,
     });
   }
 
   /**
-   * The request was replied or dead, and is no longer open.
+   * Its reply, or the fact that it is dead, was committed.
    * @returns true if those who wait can be answered
    */
   settled(uuid: RequestUuid, result: ChangeResult['kind']): boolean {
-    if (result !== 'done') {
-      this.#lostClaim();
-      this.gone(uuid);
-      return false;
-    }
-    this.#drop(uuid);
-    this.#claimedAgain.delete(uuid.toString('latin1'));
-    this.#context.hints?.ended(uuid);
-    return true;
+    const isDone = result === 'done';
+    // A step was not made, because the claim had ended.
+    if (!isDone && this.#context.claims !== null) this.#context.counters.store.claimsLost++;
+    this.end(uuid, isDone ? 'settled' : 'changed');
+    return isDone;
   }
 
-  /**
-   * No longer open, but not because of this machine: those who wait are answered from the store.
-   */
-  gone(uuid: RequestUuid): void {
-    // In a shared store it may still be pending, for another broker.
-    if (this.#context.claims !== null) {
-      this.letGo(uuid);
-      return;
-    }
-    this.#drop(uuid);
-    const key = uuid.toString('latin1');
-    const request = this.#reopening.get(key);
-    if (this.#reopening.delete(key) && request !== undefined) this.restore(request);
-    this.answers.lookUpForWaiters(uuid);
-  }
-
-  /** Closed or expired: unknown from now on. */
-  #ended(uuid: RequestUuid): void {
-    this.#drop(uuid);
-    this.answers.answerWaitersUnknown(uuid);
-  }
-
-  #drop(uuid: RequestUuid): void {
+  /** It is not open here any more. */
+  end(uuid: RequestUuid, outcome: Outcome): void {
     const slot = this.dispatcher.index.find(uuid);
-    if (slot !== NO_SLOT) this.dispatcher.close(slot);
+    if (slot !== NO_SLOT) this.dispatcher.step(slot, ENDED);
+    const again = this.#takeAgain(uuid);
+    const { claims, hints } = this.#context;
+    if (outcome === 'settled') hints?.ended(uuid);
+    else if (outcome === 'unknown') this.answers.answerWaitersUnknown(uuid);
+    else {
+      if (again !== undefined) this.restore(...again);
+      // In a shared store it may still be pending, for another broker.
+      if (outcome === 'changed' && claims === null) this.answers.lookUpForWaiters(uuid);
+    }
+  }
+
+  #takeAgain(uuid: RequestUuid): Parameters<OpenRequests['restore']> | undefined {
+    if (this.#again.size === 0) return undefined;
+    const key = uuid.toString('latin1');
+    const again = this.#again.get(key);
+    this.#again.delete(key);
+    return again;
   }
 }
 

@@ -208,14 +208,6 @@ export class Schedules {
     return this.#table.whole.filter(({ claim }) => claim > 0).map(({ uuid }) => uuid);
   }
 
-  /** From a shared store: what it is due for is stored by this broker. */
-  claimed({ request, claim }: ClaimedRequest): void {
-    this.restore(request);
-    const schedule = this.#table.find(request.uuid);
-    if (schedule === null) return;
-    this.#own(schedule, claim);
-  }
-
   #own(schedule: Schedule, claim: number): void {
     schedule.isMine = true;
     schedule.claim = claim;
@@ -232,15 +224,23 @@ export class Schedules {
     }
   }
 
-  /** One that is in the store: listed, or merged from the other node of the pair. */
-  restore(request: StoredRequest): void {
+  /**
+   * One that is in the store: listed, or merged from the other node of the pair. In a shared store, what a
+   * claimed one is due for is stored by this broker.
+   */
+  restore(request: StoredRequest, claimed: ClaimedRequest | null): void {
+    const schedule = this.#restore(request);
+    if (claimed !== null) this.#own(schedule, claimed.claim);
+  }
+
+  #restore(request: StoredRequest): Schedule {
     const known = this.#table.find(request.uuid);
     if (known === null) {
       const added = this.#table.add(request);
       added.isMine = this.#context.claims === null;
       added.listed = this.#seen;
       this.#bodies.add(added);
-      return;
+      return added;
     }
     known.listed = this.#seen;
     const { isWaiting } = known;
@@ -249,6 +249,7 @@ export class Schedules {
     known.due = Math.max(known.due, request.notBefore);
     known.attempts = Math.max(known.attempts, request.attempts);
     if (isWaiting) this.#table.wait(known);
+    return known;
   }
 
   /** It was closed, by whomever. */

@@ -203,7 +203,7 @@ export class TitanicServices {
     const { service, body } = read;
     const number = this.#waiting.add(sender, facts, frames, service, body, bodyBytes, extra);
     this.#accepting.count(who, bytes, 1);
-    this.#requests.intendNumber(party, number, bytes);
+    this.#requests.writer.addNumber(party, number, bytes, this.#context.now);
   }
 
   #schedule(id: AnswerNumber, { frames, body, headers, asker }: InternalRequest): void {

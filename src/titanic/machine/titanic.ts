@@ -5,40 +5,20 @@
  * batches.
  *
  * It uses two clocks: `now` is monotonic milliseconds (patience), `wall` is milliseconds since 1970
- * (everything that is stored). The broker and the store report to it at any time; it acts on their
- * reports in `run`.
+ * (everything that is stored).
  */
-import type { Frames } from '../../core/frames.js';
 import type { CountedServices } from '../../core/counted-services.js';
+import type { Frames } from '../../core/frames.js';
 import type { RandomFill } from '../../core/random.js';
 import type {
-  EmbeddedServiceApi,
   BrokerHost,
+  EmbeddedServiceApi,
   InternalClient,
   InternalRequest,
   InternalService,
 } from '../../broker/ports.js';
 import type { Failure } from '../../wire/failure.js';
-import type { DurableCounts } from '../../wire/mmi.js';
 import { TITANIC_PREFIX, TITANIC_SERVICES } from '../../wire/tsp.js';
-import { Accepting } from './accepting.js';
-import { type ClaimedSchedules, Claiming } from './claiming.js';
-import type { Commits } from './commits.js';
-import { SCHEDULES, TitanicContext, type TitanicClaims, type TitanicReads } from './context.js';
-import type { TitanicCounters } from './counters.js';
-import type { Dispatcher, OpenFigures } from './dispatcher.js';
-import type { TitanicEvents, TitanicTrace } from './events.js';
-import { Execution } from './execution.js';
-import { NO_SLOT, type Slot } from './open-index.js';
-import { OpenRequests } from './open-requests.js';
-import type { OperatorHost } from './operator-host.js';
-import type { TitanicOptions } from './options.js';
-import { measureStored } from './gauges.js';
-import type { Replica } from './replica.js';
-import { Progress } from './progress.js';
-import { Schedules } from './schedules.js';
-import { Scope } from './scope.js';
-import { ONLY_ASK, TitanicServices } from './services.js';
 import {
   type Completion,
   FIRST_CLAIM,
@@ -48,44 +28,36 @@ import {
   type StoredRequest,
   type StoreFailure,
 } from '../../store/store.js';
-import type { StoredServices } from './stored-services.js';
-import { Upkeep } from './upkeep.js';
+import { Activation } from './activation.js';
+import { TitanicContext, type TitanicClaims, type TitanicReads } from './context.js';
+import type { TitanicEvents, TitanicTrace } from './events.js';
+import { Figures } from './figures.js';
+import type { Slot } from './open-index.js';
+import type { OpenRequests } from './open-requests.js';
+import type { OperatorHost } from './operator-host.js';
+import type { TitanicOptions } from './options.js';
+import type { Replica } from './replica.js';
+import { ONLY_ASK } from './services.js';
 import { Uuids } from './uuid.js';
 
-/** Delay after a read that failed. */
-const READ_RETRY_MS = 1000;
-/** How often a shared store is asked for what clients wait for. */
-const LOOK_AGAIN_MS = 250;
-
-/** The state of one activation, which is only in memory. */
-interface Activation {
-  readonly scope: Scope;
-  readonly requests: OpenRequests;
-  readonly services: TitanicServices;
-  readonly progress: Progress;
-  readonly execution: Execution;
-  readonly upkeep: Upkeep;
-  readonly schedules: Schedules;
-  /** `null`: no other broker uses the store. */
-  readonly claiming: Claiming | null;
-}
-
+/**
+ * Its members are of three kinds, in this order:
+ *
+ * - *Inputs* record what they are told, and begin what it needs; effects on the broker follow in `run`.
+ *   First those of the daemon (`setTime` comes before all others of a turn), then requests for
+ *   `titanic.*`, then reports of the broker, of the store, of the pair, of a shared store.
+ * - *The turn*: `run` does what is due, and `dueInMs` says when it is next due.
+ * - *Questions* change nothing.
+ */
 export class Titanic implements InternalService, InternalClient {
   readonly prefix: Buffer = TITANIC_PREFIX;
+  readonly figures: Figures;
   readonly #context: TitanicContext;
   readonly #uuids: Uuids;
   readonly #random: RandomFill;
   #activation: Activation;
   /** The broker's numbers of requests from the previous activation, to be withdrawn. */
   #toWithdraw = new Map<Slot, number>();
-  /** Pending requests are being listed: after which number, and since when. */
-  #listing = { isOn: false, after: 0, since: 0 };
-  #restored: Completion<void> | null = null;
-  /** When a list that failed is requested again. */
-  #listAgainAt = Infinity;
-  /** When a shared store is asked again for what clients wait for. */
-  #lookAgainAt = -Infinity;
-  #wasListed = false;
   /** The broker, once it has taken a turn. */
   #embedded: EmbeddedServiceApi | null = null;
   /** It has no session with the store that others use, too: nothing is sent to a worker. */
@@ -107,62 +79,11 @@ export class Titanic implements InternalService, InternalClient {
     this.#context = new TitanicContext(options, store, replica, events, counted, claims);
     this.#random = random;
     this.#uuids = new Uuids(random);
-    this.#activation = this.#newActivation();
+    this.#activation = new Activation(this.#context, this.#uuids, random);
+    this.figures = new Figures(this.#context, this.#activation.dispatcher);
   }
 
-  #newActivation(): Activation {
-    const { claims } = this.#context;
-    const scope = new Scope();
-    const requests: OpenRequests = new OpenRequests(
-      this.#context,
-      scope,
-      (number) => services.accepting(number),
-      {
-        restore: (request) => {
-          schedules.restore(request);
-        },
-        gone: (uuid) => {
-          schedules.gone(uuid);
-        },
-      },
-      (service) => claiming?.mayHaveMore(service) === true,
-    );
-    const claimedSchedules: ClaimedSchedules = {
-      claimed: (request) => {
-        schedules.claimed(request);
-      },
-      uuids: () => schedules.claimedUuids,
-    };
-    const claiming: Claiming | null =
-      claims === null
-        ? null
-        : new Claiming(this.#context, claims, requests, claimedSchedules, scope, this.#random);
-    const accepting = new Accepting(this.#context, requests, claiming);
-    const shared = [this.#context, requests, this.#uuids, accepting] as const;
-    const schedules: Schedules = new Schedules(...shared, scope);
-    const progress = new Progress(this.#context, requests);
-    const services = new TitanicServices(...shared, schedules, progress);
-    return {
-      scope,
-      requests,
-      services,
-      schedules,
-      claiming,
-      progress,
-      execution: new Execution(this.#context, requests, this.#random, progress),
-      upkeep: new Upkeep(this.#context, requests),
-    };
-  }
-
-  get #requests(): OpenRequests {
-    return this.#activation.requests;
-  }
-
-  get #dispatcher(): Dispatcher {
-    return this.#activation.requests.dispatcher;
-  }
-
-  // ---------------------------------------------------------------- start and end
+  // ---------------------------------------------------------------- inputs: of the daemon
 
   /**
    * Sets the time of what follows, in milliseconds. Called at the start of each turn, before its
@@ -186,7 +107,7 @@ export class Titanic implements InternalService, InternalClient {
     const isSuspended = replica.refusal !== null;
     if (isSuspended === this.#isSuspended) return;
     this.#isSuspended = isSuspended;
-    if (isSuspended && this.#embedded !== null) this.#dispatcher.recall(this.#embedded);
+    if (isSuspended && this.#embedded !== null) this.#activation.dispatcher.recall(this.#embedded);
   }
 
   /**
@@ -195,12 +116,9 @@ export class Titanic implements InternalService, InternalClient {
    * @param restored told once, when all pending requests are loaded, or cannot be
    */
   activate(restored: Completion<void> | null = null): void {
-    this.#restored = restored;
     this.#context.isActive = true;
-    this.#wasListed = false;
     this.#context.nextNumber = this.#context.counts.nextNumber;
-    this.#listing.since = this.#context.now;
-    this.#listAfter(0);
+    this.#activation.restore(restored);
   }
 
   /**
@@ -210,137 +128,11 @@ export class Titanic implements InternalService, InternalClient {
    */
   deactivate(): void {
     this.#context.isActive = false;
-    this.#toWithdraw = new Map([...this.#toWithdraw, ...this.#dispatcher.withBroker]);
-    this.#activation.scope.leave();
-    this.#requests.abandon();
-    this.#activation = this.#newActivation();
-    this.#listing.isOn = false;
-    this.#listAgainAt = Infinity;
-  }
-
-  /** False while some of the pending requests are not loaded yet. */
-  get isRestored(): boolean {
-    return !this.#listing.isOn;
-  }
-
-  #listAfter(after: number): void {
-    this.#listing.isOn = true;
-    this.#listing.after = after;
-    const { claims, store } = this.#context;
-    const completion = this.#activation.scope.completion<readonly StoredRequest[], StoreFailure>(
-      (requests) => {
-        this.#listed(requests);
-      },
-      (failure) => {
-        this.#listAgainAt = this.#context.now + READ_RETRY_MS;
-        this.#restored?.failed(failure);
-        this.#restored = null;
-      },
-    );
-    if (claims === null) store.list(after, completion);
-    else claims.listSchedules(after, completion);
-  }
-
-  #listed(requests: readonly StoredRequest[]): void {
-    const last = requests.at(-1);
-    if (last === undefined) {
-      this.#listing.isOn = false;
-      if (!this.#wasListed) this.#recovered();
-      this.#wasListed = true;
-      this.#activation.schedules.allListed();
-      this.#restored?.done();
-      this.#restored = null;
-      return;
-    }
-    // The store reads the next ones meanwhile.
-    this.#listAfter(last.number);
-    const { index } = this.#dispatcher;
-    for (const request of requests) {
-      if (index.find(request.uuid) === NO_SLOT) this.#requests.restore(request);
-    }
-  }
-
-  #recovered(): void {
-    const { events, now, counts } = this.#context;
-    const { pending, replied, dead } = counts;
-    const tookMs = Math.round(now - this.#listing.since);
-    events.emit({ name: 'titanic.recovered', pending, replied, dead, tookMs });
-  }
-
-  // ---------------------------------------------------------------- figures
-
-  get counters(): TitanicCounters {
-    return this.#context.counters;
-  }
-
-  get commits(): Commits {
-    return this.#context.commits;
-  }
-
-  get counts(): StoreCounts {
-    return this.#context.counts;
-  }
-
-  /** Schedules in the store. */
-  get scheduled(): number {
-    return this.#context.scheduled;
-  }
-
-  /** What the store holds for each service, as far as it is kept by name. */
-  get services(): StoredServices {
-    return this.#context.services;
-  }
-
-  /** Brings the gauges of the rows up to date. @param wall milliseconds since 1970 */
-  measure(wall: number): void {
-    measureStored(this, wall);
-  }
-
-  /** What is stored for one service; `null`: nothing. @param wall milliseconds since 1970 */
-  durableOf(service: Buffer, wall: number): DurableCounts | null {
-    const counts = this.services.of(service);
-    if (counts === null) return null;
-    const { retrying, replied, dead } = counts;
-    const { out: dispatched, delayed, since } = this.openOf(service);
-    const { isActive } = this.#context;
-    return {
-      pending: Math.max(0, counts.pending - dispatched),
-      dispatched,
-      delayed: isActive ? delayed : null,
-      retrying,
-      replied,
-      dead,
-      oldestMs: since === null ? null : Math.max(0, wall - since),
-    };
-  }
-
-  /** Open requests of one service: none while it is inactive. */
-  openOf(service: Buffer): OpenFigures {
-    const open = this.#dispatcher.figuresOf(service);
-    const unclaimed = this.counters.store.unclaimedSince.get(service.toString('latin1'));
-    if (unclaimed === undefined) return open;
-    return { ...open, since: Math.min(open.since ?? Infinity, unclaimed) };
-  }
-
-  /** Stored requests with the broker. */
-  get inFlight(): number {
-    return this.#dispatcher.inFlight;
-  }
-
-  /** Stored requests at workers. */
-  get delivered(): number {
-    return this.#dispatcher.delivered;
-  }
-
-  /** Why nothing can be stored at present, or `null`. */
-  get trouble(): StoreFailure | null {
-    return this.#requests.trouble;
-  }
-
-  /** Everything that was decided is committed, and everybody who can be answered now is. */
-  get isSettled(): boolean {
-    const { requests, progress } = this.#activation;
-    return requests.writer.isIdle && !requests.answers.areDue && !progress.isDue;
+    const { withBroker } = this.#activation.dispatcher;
+    this.#toWithdraw = new Map([...this.#toWithdraw, ...withBroker]);
+    this.#activation.end();
+    this.#activation = new Activation(this.#context, this.#uuids, this.#random);
+    this.figures.dispatcher = this.#activation.dispatcher;
   }
 
   /** Reports every step of every stored request from now on; `null` stops it. */
@@ -348,7 +140,7 @@ export class Titanic implements InternalService, InternalClient {
     this.#context.trace = trace;
   }
 
-  // ---------------------------------------------------------------- titanic.*
+  // ---------------------------------------------------------------- inputs: titanic.*
 
   offers(service: Buffer): boolean {
     return TITANIC_SERVICES.includes(service.toString('latin1'));
@@ -362,35 +154,7 @@ export class Titanic implements InternalService, InternalClient {
     this.#activation.services.request(request);
   }
 
-  /** For an `Operator`. */
-  operatorHost(): OperatorHost {
-    const present = (): OpenRequests => this.#requests;
-    return {
-      // These parts are replaced with each activation.
-      get dispatcher() {
-        return present().dispatcher;
-      },
-      events: this.#context.events,
-      counts: () => this.#context.counts,
-      services: () => this.#context.services.all(),
-      schedules: () => this.#activation.schedules.all(),
-      wall: () => this.#context.wall,
-      now: () => this.#context.now,
-      obstacle: () => present().obstacle(),
-      close: (uuid, decided) => {
-        present().close(uuid, decided);
-      },
-      isShared: this.#context.claims !== null,
-      closeUnclaimed: (uuid, decided) => {
-        present().closeUnclaimed(uuid, decided);
-      },
-      reopen: (uuid, generation, decided) => {
-        present().reopen(uuid, generation, decided);
-      },
-    };
-  }
-
-  // ---------------------------------------------------------------- reports of the broker
+  // ---------------------------------------------------------------- inputs: reports of the broker
 
   /** The broker's report may concern an activation that has ended. */
   get #isStale(): boolean {
@@ -398,7 +162,7 @@ export class Titanic implements InternalService, InternalClient {
   }
 
   roomAt(service: Buffer): void {
-    this.#dispatcher.roomAt(service);
+    this.#activation.dispatcher.roomAt(service);
     this.#activation.claiming?.roomAt(service);
   }
 
@@ -425,7 +189,7 @@ export class Titanic implements InternalService, InternalClient {
     if (!this.#isStale) this.#activation.execution.handedBack(slot);
   }
 
-  // ---------------------------------------------------------------- reports of the store
+  // ---------------------------------------------------------------- inputs: reports of the store
 
   /** What the store holds has changed, whoever changed it. */
   counted(counts: StoreCounts): void {
@@ -440,40 +204,11 @@ export class Titanic implements InternalService, InternalClient {
     this.#requests.regained();
   }
 
-  // ---------------------------------------------------------------- reports of the pair
+  // ---------------------------------------------------------------- inputs: reports of the pair
 
   /** See `Replica.probe`. */
   probed(number: number): void {
     this.#requests.answers.probed(number);
-  }
-
-  // ---------------------------------------------------------------- reports of a shared store
-
-  /** Batches failed with an unknown outcome, and this broker has claimed these requests of them. */
-  kept(requests: readonly StoredRequest[]): void {
-    for (const request of requests) {
-      const claimed = { request, claim: FIRST_CLAIM, content: null };
-      if (request.service.equals(SCHEDULES)) this.#activation.schedules.claimed(claimed);
-      else this.#requests.claimed(claimed);
-    }
-  }
-
-  /**
-   * This broker has another session: what it had claimed may be claimed by others. It goes on only
-   * with what is at its workers, whose replies are still stored if they come first.
-   */
-  taken(): void {
-    const { requests, claiming, schedules } = this.#activation;
-    requests.dropUnstarted();
-    schedules.disown();
-    claiming?.restart();
-  }
-
-  /** Another broker has stored something: it is looked for at once, not only with the next poll. */
-  hinted({ services, ended }: Hint): void {
-    const { requests, claiming } = this.#activation;
-    for (const service of services) claiming?.stored(service);
-    requests.answers.hinted(ended);
   }
 
   unprobed(): void {
@@ -489,7 +224,28 @@ export class Titanic implements InternalService, InternalClient {
     this.#requests.merged(opened, ended);
   }
 
-  // ---------------------------------------------------------------- a turn
+  // ---------------------------------------------------------------- inputs: reports of a shared store
+
+  /** Batches failed with an unknown outcome, and this broker has claimed these requests of them. */
+  kept(requests: readonly StoredRequest[]): void {
+    for (const request of requests) {
+      this.#requests.restore(request, { request, claim: FIRST_CLAIM, content: null });
+    }
+  }
+
+  /** See `Activation.taken`. */
+  taken(): void {
+    this.#activation.taken();
+  }
+
+  /** Another broker has stored something: it is looked for at once, not only with the next poll. */
+  hinted({ services, ended }: Hint): void {
+    const { requests, claiming } = this.#activation;
+    for (const service of services) claiming?.stored(service);
+    requests.answers.hinted(ended);
+  }
+
+  // ---------------------------------------------------------------- the turn
 
   /**
    * Does everything that is due. `host` and `embedded` are the broker, which is not handling an
@@ -498,63 +254,50 @@ export class Titanic implements InternalService, InternalClient {
   run(now: number, wall: number, host: BrokerHost, embedded: EmbeddedServiceApi): void {
     this.#embedded = embedded;
     this.setTime(now, wall);
-    for (const { service, hasStored } of this.services.takeChanges()) {
+    for (const { service, hasStored } of this.#context.services.takeChanges()) {
       embedded.setStored(service, hasStored);
     }
     for (const id of this.#toWithdraw.values()) embedded.withdraw(id);
     this.#toWithdraw.clear();
-    if (!this.#context.isActive) return;
-    const { requests, upkeep, schedules, progress } = this.#activation;
-    const { answers, dispatcher, writer } = requests;
-    progress.run(embedded);
-    requests.show();
-    this.#share(embedded);
-    if (now >= this.#listAgainAt) {
-      this.#listAgainAt = Infinity;
-      this.#listAfter(this.#listing.after);
-    }
-    const areExpired = upkeep.expire();
-    upkeep.sweep();
-    const mayLoad = areExpired && requests.mayWork;
-    for (const slot of dispatcher.run(embedded, now, mayLoad, !this.#isSuspended)) {
-      requests.gone(dispatcher.index.uuid(slot));
-    }
-    schedules.run(embedded);
-    writer.run(now);
-    answers.send(host, now);
-  }
-
-  /** What only a shared store needs. */
-  #share(embedded: EmbeddedServiceApi): void {
-    const { requests, claiming, schedules } = this.#activation;
-    if (claiming === null) return;
-    const { now, hints } = this.#context;
-    claiming.run(embedded);
-    hints?.run(now);
-    if (now >= this.#lookAgainAt) {
-      this.#lookAgainAt = now + LOOK_AGAIN_MS;
-      requests.answers.lookAgain();
-    }
-    if (this.isRestored && schedules.takeList()) this.#listAfter(0);
-  }
-
-  #shareDueAt(): number {
-    const { requests, claiming } = this.#activation;
-    if (claiming === null) return Infinity;
-    const lookAgainAt = requests.answers.areAwaited ? this.#lookAgainAt : Infinity;
-    return Math.min(claiming.dueAt, lookAgainAt, this.#context.hints?.dueAt ?? Infinity);
+    if (this.#context.isActive) this.#activation.run(host, embedded, !this.#isSuspended);
   }
 
   /** Milliseconds until `run` is due if no input arrives; Infinity for never. */
   dueInMs(now: number, wall: number): number {
-    if (!this.#context.isActive) return this.#toWithdraw.size > 0 ? 0 : Infinity;
-    const { requests, upkeep, schedules, progress } = this.#activation;
-    const { answers, dispatcher, writer, mayWork } = requests;
-    if (progress.isDue) return 0;
-    if (answers.areDue || (mayWork && dispatcher.hasDemand)) return 0;
-    const dueAts = [answers.dueAt, writer.dueAt, upkeep.dueAt, dispatcher.dueAt, progress.dueAt];
-    const patienceMs = Math.min(...dueAts, this.#listAgainAt, this.#shareDueAt()) - now;
-    const expiryMs = mayWork ? dispatcher.expiryAt - wall : Infinity;
-    return Math.max(0, Math.min(patienceMs, expiryMs, schedules.dueInMs(now, wall)));
+    if (this.#context.isActive) return this.#activation.dueInMs(now, wall);
+    return this.#toWithdraw.size > 0 ? 0 : Infinity;
+  }
+
+  // ---------------------------------------------------------------- questions
+
+  /** False while some of the pending requests are not loaded yet. */
+  get isRestored(): boolean {
+    return this.#activation.isRestored;
+  }
+
+  /** Everything that was decided is committed, and everybody who can be answered now is. */
+  get isSettled(): boolean {
+    return this.#activation.isSettled;
+  }
+
+  /** Why nothing can be stored at present, or `null`. */
+  get trouble(): StoreFailure | null {
+    return this.#requests.trouble;
+  }
+
+  /** For an `Operator`. */
+  operatorHost(): OperatorHost {
+    const present = (): Activation => this.#activation;
+    return {
+      context: this.#context,
+      get requests() {
+        return present().requests;
+      },
+      schedules: () => present().schedules.all(),
+    };
+  }
+
+  get #requests(): OpenRequests {
+    return this.#activation.requests;
   }
 }

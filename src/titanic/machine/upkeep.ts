@@ -3,7 +3,8 @@ import { escapeName } from '../../core/escape.js';
 import { increment } from '../../core/counts.js';
 import { STORED } from './counters.js';
 import type { TitanicContext } from './context.js';
-import { ENDING, NO_SLOT, SETTLING, STATE } from './open-index.js';
+import { isBeingDecided } from './fsm.js';
+import { NO_SLOT, STATE } from './open-index.js';
 import type { OpenRequests } from './open-requests.js';
 
 /** How often entries whose time is over (unclosed replies, dead requests, keys) are dropped. */
@@ -40,9 +41,8 @@ export class Upkeep {
       if (left === 0) return false;
       const slot = dispatcher.nextExpired(this.#context.wall);
       if (slot === NO_SLOT) return true;
-      const state = dispatcher.index.get(slot, STATE);
       // A request that is just being answered, closed or found dead does not expire.
-      if (state !== SETTLING && state !== ENDING) this.#requests.expire(slot);
+      if (!isBeingDecided(dispatcher.index.get(slot, STATE))) this.#requests.expire(slot);
     }
     return false;
   }

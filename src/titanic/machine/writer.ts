@@ -49,6 +49,11 @@ export interface Intent {
 /** Stands for an intent while it waits, and takes less memory. */
 export type IntentNumber = number;
 
+export interface IntentMaker {
+  /** Makes the intent for a number. Called once for each. */
+  intentOf(number: IntentNumber): Intent;
+}
+
 interface BatchInProgress {
   readonly intents: readonly Intent[];
   readonly bytes: number;
@@ -92,8 +97,7 @@ export class Writer {
   readonly #replica: Replica;
   readonly #commits: Commits;
   readonly #sink: WriterSink;
-  /** Makes the intent for a number. Called once for each. */
-  readonly #makeIntent: (number: IntentNumber) => Intent;
+  readonly #maker: IntentMaker;
   readonly #waiting = new FairQueue<Intent | IntentNumber>();
   /** Changes that the store could not make, and when each is tried again: the earliest first. */
   #postponed: { readonly intent: Intent; readonly at: number }[] = [];
@@ -109,16 +113,11 @@ export class Writer {
   /** While the store is in trouble: when to try again. Monotonic milliseconds. */
   #retryAt = -Infinity;
 
-  constructor(
-    replica: Replica,
-    commits: Commits,
-    made: (number: IntentNumber) => Intent,
-    sink: WriterSink,
-  ) {
+  constructor(replica: Replica, commits: Commits, maker: IntentMaker, sink: WriterSink) {
     this.#replica = replica;
     this.#sink = sink;
     this.#commits = commits;
-    this.#makeIntent = made;
+    this.#maker = maker;
   }
 
   /** D21: `strict` shows no step that is on one disk alone, so it makes none either. */
@@ -288,7 +287,7 @@ export class Writer {
   }
 
   #intentOf(waiting: Intent | IntentNumber): Intent {
-    return typeof waiting === 'number' ? this.#makeIntent(waiting) : waiting;
+    return typeof waiting === 'number' ? this.#maker.intentOf(waiting) : waiting;
   }
 
   #committed(batch: BatchInProgress, results: readonly ChangeResult[]): void {

@@ -24,7 +24,8 @@ import type {
   SchedulePlace,
   ShownSchedule,
 } from './operator-api.js';
-import { ENDING, NO_SLOT, SETTLING, STATE } from '../machine/open-index.js';
+import { isBeingDecided, RETURNING, SETTLING } from '../machine/fsm.js';
+import { NO_SLOT, STATE } from '../machine/open-index.js';
 import type { StoreQueries } from '../../store/queries.js';
 import type { RequestUuid, StoredRequest, StoredState, StoreFailure } from '../../store/store.js';
 
@@ -59,7 +60,8 @@ export class Operator {
 
   list(query: ListQuery, answer: Answer<ShownPage>): void {
     const { state } = query;
-    const out = state === 'dispatched' || state === 'pending' ? this.#host.dispatcher.out : null;
+    const out =
+      state === 'dispatched' || state === 'pending' ? this.#host.requests.dispatcher.out : null;
     const pageQuery = {
       service: query.service,
       state: storedState(state),
@@ -105,15 +107,15 @@ export class Operator {
   }
 
   counts(): ShownCounts {
-    const { pending, replied, dead, bytes } = this.#host.counts();
-    const dispatched = this.#host.dispatcher.delivered;
+    const { pending, replied, dead, bytes } = this.#host.context.counts;
+    const dispatched = this.#host.requests.dispatcher.delivered;
     const states = { pending: Math.max(0, pending - dispatched), dispatched, replied, dead };
     return { ...states, bytes, services: this.#byService() };
   }
 
   #byService(): ServiceCounts[] {
-    const { dispatcher } = this.#host;
-    return [...this.#host.services()]
+    const { dispatcher } = this.#host.requests;
+    return [...this.#host.context.services.all()]
       .sort((a, b) => a.service.compare(b.service))
       .slice(0, SERVICES_MAX)
       .map(({ service, pending, replied, dead }) => {
@@ -138,9 +140,9 @@ export class Operator {
 
   retry(uuid: RequestUuid, answer: Answer<null>): void {
     if (this.#isRefused(answer)) return;
-    const slot = this.#host.dispatcher.index.find(uuid);
+    const slot = this.#host.requests.dispatcher.index.find(uuid);
     if (slot !== NO_SLOT) {
-      const isOut = this.#host.dispatcher.deliveryOf(slot) !== null;
+      const isOut = this.#host.requests.dispatcher.deliveryOf(slot) !== null;
       answer(wrongState(isOut ? 'dispatched' : 'pending', 'retried'));
       return;
     }
@@ -177,18 +179,19 @@ export class Operator {
 
   /** @returns false if the request is not open */
   #cancelOpen(uuid: RequestUuid, answer: Answer<null>): boolean {
-    const { dispatcher } = this.#host;
+    const { dispatcher } = this.#host.requests;
     const slot = dispatcher.index.find(uuid);
     if (slot === NO_SLOT) return false;
-    if (dispatcher.index.get(slot, STATE) === SETTLING) answer(CHANGED);
+    const state = dispatcher.index.get(slot, STATE);
+    if (state === RETURNING || state === SETTLING) answer(CHANGED);
     else this.#close(uuid, dispatcher.serviceOf(slot).name, answer);
     return true;
   }
 
   #close(uuid: RequestUuid, service: Buffer, answer: Answer<null>): void {
-    this.#host.close(uuid, (result) => {
+    this.#host.requests.close(uuid, (result) => {
       if (result === 'done') {
-        this.#host.events.emit({ name: 'titanic.cancelled', service: escapeName(service) });
+        this.#host.context.events.emit({ name: 'titanic.cancelled', service: escapeName(service) });
       }
       answer(result === 'passed' ? UNKNOWN : outcomeOf(result));
     });
@@ -213,14 +216,13 @@ export class Operator {
     const lists = states.map((each) => this.#pageQuery(filter, each));
     const begin: BulkJob['begin'] = (request, decided) => {
       if (!this.#mayPurge(request)) return false;
-      if (this.#isUnclaimed(request)) this.#host.closeUnclaimed(request.uuid, decided);
-      else this.#host.close(request.uuid, decided);
+      this.#host.requests.close(request.uuid, decided, this.#isUnclaimed(request));
       return true;
     };
     this.#run({ lists, limit, begin }, answer, (count) => {
       const shown = service === null ? null : escapeName(service);
       if (count > 0) {
-        this.#host.events.emit({ name: 'titanic.purged', service: shown, state, count });
+        this.#host.context.events.emit({ name: 'titanic.purged', service: shown, state, count });
       }
     });
   }
@@ -233,8 +235,8 @@ export class Operator {
     const run: BulkRun = new BulkRun(
       {
         ...job,
-        obstacle: () => this.#host.obstacle(),
-        now: () => this.#host.now(),
+        obstacle: () => this.#host.requests.obstacle(),
+        now: () => this.#host.context.now,
         end: (outcome, count) => {
           this.#runs.delete(run);
           changed(count);
@@ -248,32 +250,31 @@ export class Operator {
   }
 
   #pageQuery(filter: BulkFilter, state: StoredState): BulkJob['lists'][number] {
-    const except = state === 'pending' ? this.#host.dispatcher.out : null;
+    const except = state === 'pending' ? this.#host.requests.dispatcher.out : null;
     const acceptedBefore = this.#acceptedBefore(filter);
     return { service: filter.service, state, acceptedBefore, only: null, except };
   }
 
   /** Checks again, because the request was read a while ago. */
   #mayPurge({ uuid, state }: StoredRequest): boolean {
-    const { dispatcher } = this.#host;
+    const { dispatcher } = this.#host.requests;
     const slot = dispatcher.index.find(uuid);
     if (state !== 'pending') return slot === NO_SLOT && !this.#reopening.has(keyOf(uuid));
-    if (slot === NO_SLOT) return this.#host.isShared;
+    if (slot === NO_SLOT) return this.#host.context.claims !== null;
     if (dispatcher.deliveryOf(slot) !== null) return false;
-    const present = dispatcher.index.get(slot, STATE);
-    return present !== SETTLING && present !== ENDING;
+    return !isBeingDecided(dispatcher.index.get(slot, STATE));
   }
 
   /** Pending in a shared store, and not claimed by this broker. */
   #isUnclaimed({ uuid, state }: StoredRequest): boolean {
-    return state === 'pending' && this.#host.dispatcher.index.find(uuid) === NO_SLOT;
+    return state === 'pending' && this.#host.requests.dispatcher.index.find(uuid) === NO_SLOT;
   }
 
   // ---------------------------------------------------------------- parts
 
   /** @returns true if it answered that the store cannot change anything now */
   #isRefused(answer: Answer<never>): boolean {
-    const text = this.#host.obstacle();
+    const text = this.#host.requests.obstacle();
     if (text !== null) answer({ kind: 'trouble', text });
     return text !== null;
   }
@@ -281,7 +282,7 @@ export class Operator {
   #reopen(uuid: RequestUuid, generation: number, decided: ChangeCallback): void {
     const key = keyOf(uuid);
     this.#reopening.add(key);
-    this.#host.reopen(uuid, generation, (result) => {
+    this.#host.requests.reopen(uuid, generation, (result) => {
       this.#reopening.delete(key);
       decided(result);
     });
@@ -289,11 +290,13 @@ export class Operator {
 
   #reportReopened(service: Buffer | null, count: number): void {
     const shown = service === null ? null : escapeName(service);
-    if (count > 0) this.#host.events.emit({ name: 'titanic.reopened', service: shown, count });
+    if (count > 0) {
+      this.#host.context.events.emit({ name: 'titanic.reopened', service: shown, count });
+    }
   }
 
   #acceptedBefore({ olderThanMs }: { readonly olderThanMs: number | null }): number | null {
-    return olderThanMs === null ? null : this.#host.wall() - olderThanMs;
+    return olderThanMs === null ? null : this.#host.context.wall - olderThanMs;
   }
 
   #stateOf({ uuid, state }: StoredRequest): ShownState {
@@ -301,7 +304,7 @@ export class Operator {
   }
 
   #deliveryOf(uuid: RequestUuid): Delivery | null {
-    const { dispatcher } = this.#host;
+    const { dispatcher } = this.#host.requests;
     const slot = dispatcher.index.find(uuid);
     return slot === NO_SLOT ? null : dispatcher.deliveryOf(slot);
   }

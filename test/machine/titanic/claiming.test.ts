@@ -113,7 +113,11 @@ describe('a broker that shares its store', () => {
     expect(w.inbox()).toEqual(['REQUEST body 1']);
     w.disconnect();
     expect(s.store.changes.at(-1)).toMatchObject({ kind: 'attempt', claim: 5, attempts: 1 });
-    expect(s.titanic.openOf(Buffer.from('echo'))).toEqual({ out: 0, delayed: 0, since: null });
+    expect(s.titanic.figures.openOf(Buffer.from('echo'))).toEqual({
+      out: 0,
+      delayed: 0,
+      since: null,
+    });
     s.worker('again').ready('echo');
     s.after(20_000);
     // Another broker may have it.
@@ -150,7 +154,7 @@ describe('a broker that shares its store', () => {
     polls(both);
     expect(claims.orders.at(-1)?.released).toEqual([{ uuid: order.request.uuid, claim: 7 }]);
     claims.answer();
-    expect(s.titanic.openOf(Buffer.from('echo')).since).toBeNull();
+    expect(s.titanic.figures.openOf(Buffer.from('echo')).since).toBeNull();
   });
 
   it('rests while all schedules are listed, and somebody asks for them', () => {
@@ -298,7 +302,7 @@ describe('a broker that shares its store', () => {
     expect(s.stands(one.request.uuid.toString('hex'))).toBe('replied');
     // The second is not sent any more.
     expect(w.inbox()).toEqual([]);
-    expect(s.titanic.openOf(Buffer.from('echo')).since).toBeNull();
+    expect(s.titanic.figures.openOf(Buffer.from('echo')).since).toBeNull();
     w.disconnect();
   });
 
@@ -314,7 +318,7 @@ describe('a broker that shares its store', () => {
     const times = { at: s.wall, expiresAt: s.wall + 1e6 };
     s.store.disk.apply({ kind: 'reply', uuid, generation: 0, reply, worker: '9', ...times });
     w.final('too late');
-    expect(s.titanic.counters.store.claimsLost).toBe(1);
+    expect(s.titanic.figures.counters.store.claimsLost).toBe(1);
     expect(s.asks('reply', uuid.toString('hex'))).toBe('200|x');
     w.disconnect();
   });

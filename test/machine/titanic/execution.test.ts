@@ -43,7 +43,7 @@ describe('a stored request whose delivery fails', () => {
       '500 dead mdp.no-reply: after 3 attempts, the last: connection',
     );
     expect(s.asks('wait', uuid, '1000')).toMatch(/^500 dead/);
-    expect(s.titanic.counters).toMatchObject({ retried: 2, dead: 1, completed: 0 });
+    expect(s.titanic.figures.counters).toMatchObject({ retried: 2, dead: 1, completed: 0 });
     expect(s.worker('last').ready('echo').inbox()).toEqual([]);
     expect(s.asks('close', uuid)).toBe('200');
     expect(s.asks('reply', uuid)).toBe('400 unknown');
@@ -77,7 +77,7 @@ describe('a stored request whose delivery fails', () => {
       if (isOutAgain) w2.final('second');
       s.after(60_000);
       expect(s.asks('reply', uuid)).toBe('200|late');
-      expect(s.titanic.counters).toMatchObject({ completed: 1, dead: 0 });
+      expect(s.titanic.figures.counters).toMatchObject({ completed: 1, dead: 0 });
     }
   });
 
@@ -92,7 +92,7 @@ describe('a stored request whose delivery fails', () => {
     s.freesStore();
     expect(w2.inbox()).toEqual([]);
     expect(s.asks('reply', uuid)).toBe('200|late');
-    expect(s.titanic.inFlight).toBe(0);
+    expect(s.titanic.figures.inFlight).toBe(0);
   });
 
   it('has no attempt counted when it was only prepared for the worker that is gone', () => {
@@ -137,7 +137,7 @@ describe('closing a request', () => {
     s.asks('close', uuid);
     w1.final('late');
     expect(s.asks('reply', uuid)).toBe('400 unknown');
-    expect(s.titanic.counters.completed).toBe(0);
+    expect(s.titanic.figures.counters.completed).toBe(0);
     s.submits('echo', 'next');
     expect(w1.inbox()).toEqual(['REQUEST x', 'REQUEST next']);
     w1.final('x');
@@ -178,7 +178,7 @@ describe('closing a request', () => {
         const w2 = what === 'disconnect' ? s.worker('w2').ready('echo') : w1;
         w2.final('second');
         expect(s.asks('reply', next)).toBe('200|second');
-        expect(s.titanic.inFlight).toBe(0);
+        expect(s.titanic.figures.inFlight).toBe(0);
       }
     },
   );
@@ -221,7 +221,7 @@ describe('dispatch', () => {
     );
     const seen = new Map<string, number>();
     for (let done = 0; done < 30; done++) {
-      expect(s.titanic.inFlight).toBeLessThanOrEqual(3);
+      expect(s.titanic.figures.inFlight).toBeLessThanOrEqual(3);
       const busy = workers.map((w) => w.inbox());
       for (const [index, inbox] of busy.entries()) {
         for (const text of inbox) {
@@ -233,7 +233,7 @@ describe('dispatch', () => {
       const counts = [...seen.values()];
       if (seen.size === 3) expect(Math.max(...counts) - Math.min(...counts)).toBeLessThanOrEqual(6);
     }
-    expect(s.titanic.counters.completed).toBe(30);
+    expect(s.titanic.figures.counters.completed).toBe(30);
   });
 
   it('reads no more bodies ahead than the workers take, however slow the disk is', () => {
@@ -246,9 +246,9 @@ describe('dispatch', () => {
       s.asks('request', 'echo', `more${i}`);
       s.answers('commit');
     }
-    expect(s.titanic.inFlight).toBe(1);
+    expect(s.titanic.figures.inFlight).toBe(1);
     s.freesStore();
-    expect(s.titanic.inFlight).toBeLessThanOrEqual(2);
+    expect(s.titanic.figures.inFlight).toBeLessThanOrEqual(2);
     expect(w1.inbox()).toEqual(['REQUEST r0']);
     w1.final('x');
   });

@@ -231,7 +231,7 @@ describe('a close that fails', () => {
       s.after(20_000);
       expect(s.asks('reply', uuid)).toBe('200|done');
       expect(w1.inbox()).toEqual(['REQUEST hi']);
-      expect(s.titanic.counters.completed).toBe(1);
+      expect(s.titanic.figures.counters.completed).toBe(1);
     }
   });
 
@@ -301,7 +301,7 @@ describe('a store that cannot read', () => {
     w1.final('x');
     expect(s.asks('reply', uuid)).toBe('200|x');
     expect(s.asks('reply', other)).toBe('200|done');
-    expect(s.titanic.counters.retried).toBe(0);
+    expect(s.titanic.figures.counters.retried).toBe(0);
   });
 
   it('and has lost a pending body: who waits is told what the store knows, not that it is unknown', () => {

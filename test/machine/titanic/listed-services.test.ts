@@ -15,12 +15,15 @@ class Watched {
 
   constructor(s: TitanicStage) {
     this.#stage = s;
-    this.#timeSeries = new TimeSeries(sources(s.broker, { titanic: () => s.titanic }), s.now);
+    this.#timeSeries = new TimeSeries(
+      sources(s.broker, { titanic: () => s.titanic.figures }),
+      s.now,
+    );
     s.broker.listing.setFigures(
       serviceFigures({
         timeSeries: this.#timeSeries,
         now: () => s.now,
-        stored: (service) => s.titanic.durableOf(service, s.wall),
+        stored: (service) => s.titanic.figures.durableOf(service, s.wall),
       }),
     );
   }
@@ -168,7 +171,7 @@ describe('a service with stored requests', () => {
       replied: 0,
       dead: 0,
     });
-    const { counts } = s.titanic;
+    const { counts } = s.titanic.figures;
     const services = Array.from({ length: 12_000 }, (_, n) => fake(n));
     s.titanic.counted({ ...counts, pending: 12_000, services });
     s.turn();
@@ -176,9 +179,9 @@ describe('a service with stored requests', () => {
     s.worker('w1').ready('honest');
     const honest = { ...fake(0), service: Buffer.from('honest') };
     s.titanic.counted({ ...counts, pending: 12_001, services: [honest] });
-    s.titanic.measure(s.wall);
-    const { columns, others } = s.titanic.counters;
-    expect(s.titanic.counters.of('honest')[columns.requests.pending]).toBe(1);
+    s.titanic.figures.measure(s.wall);
+    const { columns, others } = s.titanic.figures.counters;
+    expect(s.titanic.figures.counters.of('honest')[columns.requests.pending]).toBe(1);
     expect(others[columns.requests.pending]).toBe(2000);
   });
 });

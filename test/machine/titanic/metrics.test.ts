@@ -6,16 +6,16 @@ afterEach(endTitanicStages);
 
 /** How long the oldest pending request of a service has waited, in milliseconds. */
 function oldestOf({ titanic, wall }: TitanicStage, service: string): number {
-  titanic.measure(wall);
-  const { columns } = titanic.counters;
-  return titanic.counters.of(service)[columns.oldestMs] ?? NaN;
+  titanic.figures.measure(wall);
+  const { columns } = titanic.figures.counters;
+  return titanic.figures.counters.of(service)[columns.oldestMs] ?? NaN;
 }
 
 describe('the metrics of stored requests (contract §5)', () => {
   it('count each step', async () => {
     const s = titanicStage({ titanic: { maxAttempts: 2, retryBaseMs: 100 } });
     const counted = async (): Promise<Record<string, number>> => {
-      const page = await scrape(s.broker, { titanic: () => s.titanic });
+      const page = await scrape(s.broker, { titanic: () => s.titanic.figures });
       const names = ['accepted', 'completed', 'retried', 'dead', 'expired'];
       return page.counted(
         'titanic_requests',
@@ -64,7 +64,7 @@ describe('the metrics of stored requests (contract §5)', () => {
       w1.fails([kind, 'E', 'no']);
       s.after(100);
     }
-    const page = await scrape(s.broker, { titanic: () => s.titanic });
+    const page = await scrape(s.broker, { titanic: () => s.titanic.figures });
     expect(page.counted('titanic_attempts_failed_total', 'titanic_dead_total')).toEqual({
       'titanic_attempts_failed_total{service="pay",kind="error"}': 1,
       'titanic_attempts_failed_total{service="pay",kind="retry"}': 1,
@@ -77,7 +77,7 @@ describe('the metrics of stored requests (contract §5)', () => {
     const s = titanicStage({ titanic: { maxAttempts: 1 } });
     s.submits('echo');
     s.worker('w1').ready('echo').saysDisconnect();
-    const page = await scrape(s.broker, { titanic: () => s.titanic });
+    const page = await scrape(s.broker, { titanic: () => s.titanic.figures });
     expect(
       page.counted('titanic_dead_total', 'titanic_attempts_failed_total', 'titanic_requests'),
     ).toEqual({
@@ -97,7 +97,7 @@ describe('the metrics of stored requests (contract §5)', () => {
     s.after(500);
     s.after(30);
     w1.final('LATER');
-    const page = await scrape(s.broker, { titanic: () => s.titanic });
+    const page = await scrape(s.broker, { titanic: () => s.titanic.figures });
     const name = 'titanic_accept_to_reply_seconds';
     expect(page.value(`${name}_count{service="echo"}`)).toBe(2);
     expect(page.value(`${name}_sum{service="echo"}`)).toBeCloseTo(0.1);
@@ -107,7 +107,7 @@ describe('the metrics of stored requests (contract §5)', () => {
   it('say how long the oldest of each service waits, once its delay is over', async () => {
     const s = titanicStage();
     const oldest = async (service: string): Promise<number | undefined> => {
-      const given = { titanic: () => s.titanic, wall: () => s.wall };
+      const given = { titanic: () => s.titanic.figures, wall: () => s.wall };
       const page = await scrape(s.broker, given);
       return page.value(`titanic_oldest_pending_seconds{service="${service}"}`);
     };
@@ -159,7 +159,7 @@ describe('the metrics of stored requests (contract §5)', () => {
     s.worker('w1').ready('sum').saysDisconnect();
     const next = s.crashes({ isDormant: true });
     next.titanic.counted(next.store.disk.recovered.counts);
-    const page = await scrape(next.broker, { titanic: () => next.titanic });
+    const page = await scrape(next.broker, { titanic: () => next.titanic.figures });
     expect(page.counted('titanic_requests')).toEqual({
       'titanic_requests{service="echo",state="pending"}': 1,
       'titanic_requests{service="sum",state="dead"}': 1,
@@ -169,7 +169,7 @@ describe('the metrics of stored requests (contract §5)', () => {
   it('time each commit, and count what it made durable', async () => {
     const s = titanicStage().holdsStore();
     const commits = async (): Promise<number[]> => {
-      const page = await scrape(s.broker, { titanic: () => s.titanic });
+      const page = await scrape(s.broker, { titanic: () => s.titanic.figures });
       return ['duration_seconds_count', 'duration_seconds_sum', 'batch_size_sum'].map(
         (sample) => page.value(`titanic_commit_${sample}`) ?? NaN,
       );
@@ -195,7 +195,7 @@ describe('the labels of services that have stored requests', () => {
     });
     s.after(10);
     s.worker('w1').ready('honest');
-    const page = await scrape(s.broker, { titanic: () => s.titanic });
+    const page = await scrape(s.broker, { titanic: () => s.titanic.figures });
     const services = page.valuesOf('service');
     expect(services.size).toBe(102);
     expect(services.has('honest')).toBe(true);
@@ -208,7 +208,7 @@ describe('the labels of services that have stored requests', () => {
     s.submits('both');
     s.worker('w1').ready('both');
     s.worker('w2').ready('plain');
-    const page = await scrape(s.broker, { titanic: () => s.titanic });
+    const page = await scrape(s.broker, { titanic: () => s.titanic.figures });
     expect(page.value('workers{service="both",state="busy"}')).toBe(1);
     expect(page.value('titanic_accepted_total{service="both"}')).toBe(1);
     expect(page.value('titanic_accepted_total{service="plain"}')).toBeUndefined();

@@ -122,7 +122,7 @@ describe('an operator who retries', () => {
       expect(s.stands(uuid)).toBe('dead');
       expect(s.store.disk.row(bytes(uuid))?.request.generation).toBe(generation);
     }
-    expect(s.titanic.counters.dead).toBe(4);
+    expect(s.titanic.figures.counters.dead).toBe(4);
   });
 
   it('gets it its whole time to be served again', () => {
@@ -164,7 +164,7 @@ describe('an operator who retries', () => {
     expect(second()).toMatchObject({ kind: 'state' });
     expect(s.store.disk.row(bytes(uuid))?.request.generation).toBe(1);
     s.worker('w1').ready('echo').final('once');
-    expect(s.titanic.counters.completed).toBe(1);
+    expect(s.titanic.figures.counters.completed).toBe(1);
   });
 
   it('is told that it is unknown if it was closed meanwhile', () => {
@@ -222,7 +222,7 @@ describe('an operator who cancels', () => {
     expect(s.events('reply.dropped')).toHaveLength(1);
     s.after(60_000);
     expect(w1.inbox()).toEqual(['REQUEST hi']);
-    expect(s.titanic.counters.completed).toBe(0);
+    expect(s.titanic.figures.counters.completed).toBe(0);
   });
 
   it('ends a dead one, and remembers its key', () => {
@@ -275,7 +275,7 @@ describe('an operator who cancels', () => {
       s.isReadingHeld = false;
       s.worker('w1').ready('echo');
       expect(s.stands(uuid)).toBe('absent');
-      expect(s.titanic.inFlight).toBe(0);
+      expect(s.titanic.figures.inFlight).toBe(0);
     }
   });
 });
@@ -484,7 +484,7 @@ describe('what people see', () => {
     s.after(1);
     s.submits('echo', 'b');
     const w1 = s.worker('w1').ready('echo', { credit: 1 });
-    expect(s.titanic.inFlight).toBe(2);
+    expect(s.titanic.figures.inFlight).toBe(2);
     expect(list(s)).toEqual(['b pending', 'a dispatched']);
     w1.final('x').final('y');
   });

@@ -116,7 +116,7 @@ describe('a node that is not active', () => {
     s.holdsPeer();
     expect(s.asks('request', 'other', 'x')).toBe('');
     s.deactivates();
-    expect(s.titanic.inFlight).toBe(0);
+    expect(s.titanic.figures.inFlight).toBe(0);
     w1.final('too late');
     s.confirmsAll();
     s.after(60_000);

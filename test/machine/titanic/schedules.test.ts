@@ -94,7 +94,7 @@ describe('a schedule', () => {
     expect(listed(s.asks('schedules'))).toMatchObject([
       { name: 'n', next: at(2 * DAY_MS + 2.5 * HOUR_MS), firings: 2 },
     ]);
-    expect(s.titanic.counters.schedules).toEqual({ stored: 2, denied: 0, delayed: 0 });
+    expect(s.titanic.figures.counters.schedules).toEqual({ stored: 2, denied: 0, delayed: 0 });
   });
 
   it('gives its request the options, the headers and every frame of the body', () => {
@@ -127,11 +127,11 @@ describe('a schedule', () => {
     const s = stage();
     schedules(s, { cron: '@daily' });
     s.after(HOUR_MS);
-    expect(s.titanic.counts.pending).toBe(0);
-    expect(s.titanic.openOf(Buffer.from('titanic.schedule')).since).toBeNull();
-    expect(s.titanic.durableOf(Buffer.from('titanic.schedule'), s.wall)).toBeNull();
-    s.titanic.measure(s.wall);
-    const { columns, services } = s.titanic.counters;
+    expect(s.titanic.figures.counts.pending).toBe(0);
+    expect(s.titanic.figures.openOf(Buffer.from('titanic.schedule')).since).toBeNull();
+    expect(s.titanic.figures.durableOf(Buffer.from('titanic.schedule'), s.wall)).toBeNull();
+    s.titanic.figures.measure(s.wall);
+    const { columns, services } = s.titanic.figures.counters;
     const stored = services.total('stored');
     expect([stored[columns.requests.pending], stored[columns.oldestMs]]).toEqual([0, 0]);
     const query = { service: null, state: null, olderThanMs: null, after: null, limit: 10 };
@@ -142,7 +142,7 @@ describe('a schedule', () => {
     expect(c1.inbox().join()).not.toContain('titanic.schedule');
     const next = s.crashes();
     expect(next.told('titanic.recovered')).toMatchObject([{ pending: 0 }]);
-    expect(next.titanic.counts.pending).toBe(0);
+    expect(next.titanic.figures.counts.pending).toBe(0);
   });
 
   it('is kept through a crash, with its due time', () => {
@@ -158,10 +158,10 @@ describe('a schedule', () => {
     const s = stage({ titanic: { maxAttempts: 2, maxOpen: 1e6, requestTtlMs: HOUR_MS } });
     schedules(s, { cron: '*/10 * * * *' });
     for (let hour = 0; hour < 30; hour++) s.after(HOUR_MS);
-    expect(s.titanic.counters.schedules.stored).toBe(180);
+    expect(s.titanic.figures.counters.schedules.stored).toBe(180);
     const next = s.crashes();
     next.after(10 * MINUTE_MS);
-    expect(next.titanic.counters.schedules.stored).toBe(1);
+    expect(next.titanic.figures.counters.schedules.stored).toBe(1);
     expect(kept(next)).toBe(1);
   });
 
@@ -606,7 +606,7 @@ describe('the rights of its owner', () => {
         due: at(HOUR_MS),
       },
     ]);
-    expect(s.titanic.counters.schedules.denied).toBe(1);
+    expect(s.titanic.figures.counters.schedules.denied).toBe(1);
     key.may(true, false);
     s.after(HOUR_MS);
     expect(stored(s)).toEqual([`echo schedule:n:${at(2 * HOUR_MS)}`]);
@@ -680,7 +680,7 @@ describe('when nothing can be stored', () => {
     s.submits('other');
     s.wallOffset += 366 * DAY_MS;
     const loads = jest.spyOn(s.store, 'load');
-    const delayed = (): number => s.titanic.counters.schedules.delayed;
+    const delayed = (): number => s.titanic.figures.counters.schedules.delayed;
     s.batch(() => {
       for (let seconds = 0; seconds < 60; seconds++) {
         for (let turns = 0; turns < 20; turns++) {

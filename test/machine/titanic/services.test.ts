@@ -121,7 +121,7 @@ describe('titanic.submit', () => {
     expect(s.worker('w1').ready('echo').final('done').inbox()).toEqual(['REQUEST one']);
     expect(s.submits('echo', 'four', { key: 'order-17' })).toBe(first);
     expect(s.asks('reply', first)).toBe('200|done');
-    expect(s.titanic.counters.accepted).toBe(2);
+    expect(s.titanic.figures.counters.accepted).toBe(2);
   });
 
   it('gives one uuid for two of one key that come in the same commit (D16)', () => {
@@ -182,7 +182,7 @@ describe('titanic.submit', () => {
     expect(s.asks('reply', uuid)).toBe('300');
     s.after(1);
     expect(s.asks('reply', uuid)).toBe('400 unknown');
-    expect(s.titanic.counters.expired).toBe(1);
+    expect(s.titanic.figures.counters.expired).toBe(1);
     expect(s.worker('w1').ready('echo').inbox()).toEqual([]);
   });
 
@@ -226,7 +226,7 @@ describe('titanic.reply', () => {
     expect(s.asks('reply', uuid)).toBe('200|done');
     s.after(10_001);
     expect(s.asks('reply', uuid)).toBe('400 unknown');
-    expect(s.titanic.counters.expired).toBe(1);
+    expect(s.titanic.figures.counters.expired).toBe(1);
   });
 
   it('answers the sweep of many over several batches', () => {
@@ -238,8 +238,8 @@ describe('titanic.reply', () => {
     }
     w1.disconnect();
     s.after(60_000);
-    expect(s.titanic.counts.replied).toBe(0);
-    expect(s.titanic.counters.expired).toBe(1100);
+    expect(s.titanic.figures.counts.replied).toBe(0);
+    expect(s.titanic.figures.counters.expired).toBe(1100);
   });
 });
 

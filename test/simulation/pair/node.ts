@@ -508,7 +508,9 @@ export class SimPairNode implements WatchedNode {
       counted: (counts: StoreCounts) => {
         counted(counts);
         this.#in.changed(this);
-        if (this.titanic !== null) checkServices(this.titanic.services.all(), this.disk.entries);
+        if (this.titanic !== null) {
+          checkServices(this.titanic.figures.services.all(), this.disk.entries);
+        }
       },
     });
   }
@@ -526,7 +528,7 @@ export class SimPairNode implements WatchedNode {
     hold(!this.#isVoteOut || broker.admission !== 'voting', 'a vote is decided within its turn');
     this.#isVoteOut = false;
     const dueInMs = turns.dueInMs(this.#now);
-    hold(titanic.inFlight <= this.#weather.config.titanic.maxInFlight, 'too many are out');
+    hold(titanic.figures.inFlight <= this.#weather.config.titanic.maxInFlight, 'too many are out');
     if (more || dueInMs === 0) this.#wake();
     this.#arm(Math.min(broker.nextRunAt(), this.#now + dueInMs));
   }

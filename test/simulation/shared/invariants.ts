@@ -96,7 +96,7 @@ export class ClaimWatch {
 }
 
 function isOut({ titanic }: SharedNode, uuid: Buffer): boolean {
-  const out = titanic?.operatorHost().dispatcher.out ?? Buffer.alloc(0);
+  const out = titanic?.operatorHost().requests.dispatcher.out ?? Buffer.alloc(0);
   for (let at = 0; at < out.length; at += UUID_BYTES) {
     if (uuid.equals(out.subarray(at, at + UUID_BYTES))) return true;
   }
@@ -115,7 +115,7 @@ export function checkEnd(database: SharedDatabase, nodes: readonly SharedNode[])
   }
   for (const { name, titanic, session } of nodes) {
     hold(titanic !== null && session !== null, `${name} runs`);
-    for (const uuid of titanic.operatorHost().dispatcher.uuids()) {
+    for (const uuid of titanic.operatorHost().requests.dispatcher.uuids()) {
       const claim = database.claimOf(uuid);
       hold(claim?.session === session, `${name} has ${uuid.toString('hex')}, not claimed`);
     }
@@ -128,8 +128,8 @@ export function miscountOf(database: SharedDatabase, nodes: readonly SharedNode[
   const there = countServices(rows).map(countText).join();
   for (const { name, titanic } of nodes) {
     if (titanic === null) return `${name} does not run`;
-    const { pending, replied, dead } = titanic.counts;
-    const kept = [...titanic.services.all()]
+    const { pending, replied, dead } = titanic.figures.counts;
+    const kept = [...titanic.figures.services.all()]
       .sort((one, other) => one.service.compare(other.service))
       .map(countText)
       .join();

@@ -256,9 +256,11 @@ export class StoredNode {
       while (broker.run(now));
       titanic.run(now, this.wall, broker.embedded, broker.embedded);
       while (broker.run(now));
-      const outs = [...titanic.services.all()].map(({ service }) => titanic.openOf(service).out);
-      hold(sum(outs) === titanic.delivered, 'what is out of each service is what is out');
-      hold(titanic.inFlight <= this.#weather.titanic.maxInFlight, 'too many are out');
+      const outs = [...titanic.figures.services.all()].map(
+        ({ service }) => titanic.figures.openOf(service).out,
+      );
+      hold(sum(outs) === titanic.figures.delivered, 'what is out of each service is what is out');
+      hold(titanic.figures.inFlight <= this.#weather.titanic.maxInFlight, 'too many are out');
     });
     const process = this.#process;
     if (process === null) return;
@@ -303,7 +305,7 @@ export class StoredNode {
     this.#live(() => {
       store.answer(asked);
       const hasTold = asked.kind === 'commit' && failure === null;
-      if (hasTold) checkServices(titanic.services.all(), this.disk.rows);
+      if (hasTold) checkServices(titanic.figures.services.all(), this.disk.rows);
     });
     this.#checkDisk();
     this.#plan(this.#clock.now);

@@ -1,0 +1,226 @@
+/**
+ * What is only in memory while this node serves: the parts of the machine, made anew with each activation.
+ * Each part knows those that are made before it; for what they need of later ones, this is `LaterParts`.
+ */
+import type { BrokerHost, EmbeddedServiceApi } from '../../broker/ports.js';
+import type { RandomFill } from '../../core/random.js';
+import type {
+  ClaimedRequest,
+  Completion,
+  RequestUuid,
+  StoredRequest,
+  StoreFailure,
+} from '../../store/store.js';
+import { Accepting } from './accepting.js';
+import { Claiming } from './claiming.js';
+import type { TitanicContext } from './context.js';
+import { Dispatcher } from './dispatcher.js';
+import { Execution } from './execution.js';
+import { NO_SLOT } from './open-index.js';
+import { type LaterParts, OpenRequests } from './open-requests.js';
+import { Progress } from './progress.js';
+import { Schedules } from './schedules.js';
+import { Scope } from './scope.js';
+import { TitanicServices } from './services.js';
+import { Upkeep } from './upkeep.js';
+import type { Uuids } from './uuid.js';
+import type { Intent, IntentNumber } from './writer.js';
+
+/** Delay after a read that failed. */
+const READ_RETRY_MS = 1000;
+/** How often a shared store is asked for what clients wait for. */
+const LOOK_AGAIN_MS = 250;
+
+export class Activation implements LaterParts {
+  readonly #context: TitanicContext;
+  readonly #scope = new Scope();
+  readonly dispatcher: Dispatcher;
+  readonly requests: OpenRequests;
+  /** `null`: no other broker uses the store. */
+  readonly claiming: Claiming | null;
+  readonly schedules: Schedules;
+  readonly progress: Progress;
+  readonly services: TitanicServices;
+  readonly execution: Execution;
+  readonly #upkeep: Upkeep;
+  /** Pending requests are being listed: after which number, and since when. */
+  readonly #listing = { isOn: false, after: 0, since: 0 };
+  #restored: Completion<void> | null = null;
+  /** When a list that failed is requested again. */
+  #listAgainAt = Infinity;
+  /** When a shared store is asked again for what clients wait for. */
+  #lookAgainAt = -Infinity;
+  #wasListed = false;
+
+  constructor(context: TitanicContext, uuids: Uuids, random: RandomFill) {
+    this.#context = context;
+    const scope = this.#scope;
+    this.dispatcher = new Dispatcher(context, scope);
+    const requests = new OpenRequests(context, scope, this.dispatcher, this);
+    this.requests = requests;
+    const { claims } = context;
+    this.claiming =
+      claims === null ? null : new Claiming(context, claims, requests, this, scope, random);
+    const accepting = new Accepting(context, requests, this.claiming);
+    const shared = [context, requests, uuids, accepting] as const;
+    this.schedules = new Schedules(...shared, scope);
+    this.progress = new Progress(context, requests);
+    this.services = new TitanicServices(...shared, this.schedules, this.progress);
+    this.execution = new Execution(context, requests, random, this.progress);
+    this.#upkeep = new Upkeep(context, requests);
+  }
+
+  /** Nobody is answered any more, and no outcome of the store is told. */
+  end(): void {
+    this.#scope.leave();
+    this.requests.abandon();
+  }
+
+  // ---------------------------------------------------------------- for parts that are made before others
+
+  intentOf(number: IntentNumber): Intent {
+    return this.services.accepting(number);
+  }
+
+  restoreSchedule(request: StoredRequest, claimed: ClaimedRequest | null): void {
+    this.schedules.restore(request, claimed);
+  }
+
+  scheduleGone(uuid: RequestUuid): void {
+    this.schedules.gone(uuid);
+  }
+
+  claimedSchedules(): readonly RequestUuid[] {
+    return this.schedules.claimedUuids;
+  }
+
+  // ---------------------------------------------------------------- what is pending
+
+  /** False while some of the pending requests are not loaded yet. */
+  get isRestored(): boolean {
+    return !this.#listing.isOn;
+  }
+
+  /** @param restored told once, when all pending requests are loaded, or cannot be */
+  restore(restored: Completion<void> | null): void {
+    this.#restored = restored;
+    this.#listing.since = this.#context.now;
+    this.#listAfter(0);
+  }
+
+  #listAfter(after: number): void {
+    this.#listing.isOn = true;
+    this.#listing.after = after;
+    const { claims, store } = this.#context;
+    const completion = this.#scope.completion<readonly StoredRequest[], StoreFailure>(
+      (requests) => {
+        this.#listed(requests);
+      },
+      (failure) => {
+        this.#listAgainAt = this.#context.now + READ_RETRY_MS;
+        this.#restored?.failed(failure);
+        this.#restored = null;
+      },
+    );
+    if (claims === null) store.list(after, completion);
+    else claims.listSchedules(after, completion);
+  }
+
+  #listed(requests: readonly StoredRequest[]): void {
+    const last = requests.at(-1);
+    if (last === undefined) {
+      this.#listing.isOn = false;
+      if (!this.#wasListed) this.#recovered();
+      this.#wasListed = true;
+      this.schedules.allListed();
+      this.#restored?.done();
+      this.#restored = null;
+      return;
+    }
+    // The store reads the next ones meanwhile.
+    this.#listAfter(last.number);
+    const { index } = this.dispatcher;
+    for (const request of requests) {
+      if (index.find(request.uuid) === NO_SLOT) this.requests.restore(request);
+    }
+  }
+
+  #recovered(): void {
+    const { events, now, counts } = this.#context;
+    const { pending, replied, dead } = counts;
+    const tookMs = Math.round(now - this.#listing.since);
+    events.emit({ name: 'titanic.recovered', pending, replied, dead, tookMs });
+  }
+
+  /**
+   * This broker has another session: what it had claimed may be claimed by others. It goes on only
+   * with what is at its workers, whose replies are still stored if they come first.
+   */
+  taken(): void {
+    this.requests.dropUnstarted();
+    this.schedules.disown();
+    this.claiming?.restart();
+  }
+
+  // ---------------------------------------------------------------- a turn
+
+  /** @param maySubmit something may be sent to a worker */
+  run(host: BrokerHost, embedded: EmbeddedServiceApi, maySubmit: boolean): void {
+    const { requests, dispatcher, claiming } = this;
+    const { now } = this.#context;
+    this.progress.run(embedded);
+    requests.show();
+    this.#share(embedded);
+    if (now >= this.#listAgainAt) {
+      this.#listAgainAt = Infinity;
+      this.#listAfter(this.#listing.after);
+    }
+    const areExpired = this.#upkeep.expire();
+    this.#upkeep.sweep();
+    const mayLoad = areExpired && requests.mayWork;
+    for (const slot of dispatcher.run(embedded, now, mayLoad, maySubmit, claiming)) {
+      requests.end(dispatcher.index.uuid(slot), 'changed');
+    }
+    this.schedules.run(embedded);
+    requests.writer.run(now);
+    requests.answers.send(host, now);
+  }
+
+  /** What only a shared store needs. */
+  #share(embedded: EmbeddedServiceApi): void {
+    if (this.claiming === null) return;
+    const { now, hints } = this.#context;
+    this.claiming.run(embedded);
+    hints?.run(now);
+    if (now >= this.#lookAgainAt) {
+      this.#lookAgainAt = now + LOOK_AGAIN_MS;
+      this.requests.answers.lookAgain();
+    }
+    if (this.isRestored && this.schedules.takeList()) this.#listAfter(0);
+  }
+
+  #shareDueAt(): number {
+    if (this.claiming === null) return Infinity;
+    const lookAgainAt = this.requests.answers.areAwaited ? this.#lookAgainAt : Infinity;
+    return Math.min(this.claiming.dueAt, lookAgainAt, this.#context.hints?.dueAt ?? Infinity);
+  }
+
+  /** Milliseconds until `run` is due if no input arrives; Infinity for never. */
+  dueInMs(now: number, wall: number): number {
+    const { dispatcher, progress } = this;
+    const { answers, writer, mayWork } = this.requests;
+    if (progress.isDue) return 0;
+    if (answers.areDue || (mayWork && dispatcher.hasDemand)) return 0;
+    const ofParts = [answers.dueAt, writer.dueAt, this.#upkeep.dueAt, dispatcher.dueAt];
+    const dueAts = [...ofParts, progress.dueAt, this.#listAgainAt, this.#shareDueAt()];
+    const patienceMs = Math.min(...dueAts) - now;
+    const expiryMs = mayWork ? dispatcher.expiryAt - wall : Infinity;
+    return Math.max(0, Math.min(patienceMs, expiryMs, this.schedules.dueInMs(now, wall)));
+  }
+
+  /** Everything that was decided is committed, and everybody who can be answered now is. */
+  get isSettled(): boolean {
+    const { writer, answers } = this.requests;
+    return writer.isIdle && !answers.areDue && !this.progress.isDue;
+  }
+}

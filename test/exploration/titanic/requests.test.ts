@@ -1,0 +1,86 @@
+import { describe, expect, it } from '@jest/globals';
+import {
+  CLOSED,
+  DELAYED,
+  DIED,
+  ENDED,
+  ENDING,
+  EVENTS,
+  OUT,
+  REPLIED,
+  SETTLING,
+  type State,
+  TABLE,
+  tableOf,
+  TRANSITIONS,
+} from '../../../src/titanic/machine/fsm.js';
+import { search } from './search.js';
+import type { Setting } from './world.js';
+
+const QUIET: Setting = {
+  mode: 'alone',
+  requests: 1,
+  closes: 0,
+  failures: 0,
+  refusals: 0,
+  unread: 0,
+  handedBack: 0,
+  expiries: 0,
+  merges: 0,
+  losses: 0,
+  sessions: 0,
+};
+
+const CLOSING: Setting = { ...QUIET, closes: 1, failures: 1, expiries: 1 };
+const UNWANTED: Setting = { ...QUIET, closes: 1, refusals: 1, unread: 1, handedBack: 1 };
+const SHARED: Setting = { ...QUIET, mode: 'shared', closes: 1, refusals: 1, sessions: 1 };
+
+/**
+ * Searched in every state: only what the table lists happens; nothing is OUT without an attempt, and
+ * nothing is with the broker that is over; what a request holds is given back once; what is pending in the
+ * store is open here; a request ends once, and who waits or closes is answered once, with the truth. And
+ * from these states on, when nothing goes wrong any more, all of it ends.
+ */
+describe('every state of stored requests that can be reached (D12, D14, D17)', () => {
+  it.each<[string, Setting]>([
+    ['closed, expired, a store that fails', CLOSING],
+    ['refused by the store or the broker, and closed', UNWANTED],
+    ['in a pair, with records of the peer', { ...QUIET, mode: 'pair', closes: 1, merges: 1 }],
+    ['in a pair that loses its peer', { ...QUIET, mode: 'pair', closes: 1, losses: 1 }],
+    ['in a store that others use, with a session that ends', SHARED],
+    ['two, of which one at a time may be out', { ...QUIET, requests: 2 }],
+  ])('holds what it promises: %s', (_name, setting) => {
+    expect(search(setting, TABLE).finding).toBeNull();
+  });
+});
+
+/** The smallest setting in which something happens; otherwise a request runs, fails and is replied. */
+function settingOf(event: string): Setting {
+  if (event === 'returned') return SHARED;
+  if (event === 'unread' || event === 'handed back') return UNWANTED;
+  return CLOSING;
+}
+
+describe('the table of stored requests', () => {
+  it.each(TRANSITIONS.map((row) => ({ row, event: EVENTS[row[1]] ?? '' })))(
+    'needs each of its rows: $event',
+    ({ row, event }) => {
+      const table = tableOf(TRANSITIONS.filter((each) => each !== row));
+      expect(search(settingOf(event), table, 1).finding).not.toBeNull();
+    },
+  );
+
+  it.each<[string, State, number, State, Setting]>([
+    ['one that is replied goes on waiting', DELAYED, REPLIED, DELAYED, QUIET],
+    ['one that is replied stays at its worker', OUT, REPLIED, OUT, QUIET],
+    ['one that is dead is tried again', OUT, DIED, DELAYED, QUIET],
+    ['one that is closed stays at its worker', OUT, CLOSED, OUT, CLOSING],
+    ['one whose reply is being committed runs again', SETTLING, CLOSED, ENDING, CLOSING],
+    ['one whose reply is stored is held', SETTLING, ENDED, SETTLING, QUIET],
+    ['one that is closed is held', ENDING, ENDED, ENDING, CLOSING],
+  ])('is found out if it is wrong: %s', (_name, from, event, to, setting) => {
+    const table = TABLE.slice();
+    table[from * EVENTS.length + event] = to;
+    expect(search(setting, table, 1).finding).not.toBeNull();
+  });
+});
