@@ -252,7 +252,8 @@ class Database {
     },
     snapshot: ({ seconds }) => {
       this.#oldestSnapshotSeconds = seconds;
-      if (this.#titanic !== null) this.#titanic.figures.counters.store.oldestSnapshotSeconds = seconds;
+      if (this.#titanic !== null)
+        this.#titanic.figures.counters.store.oldestSnapshotSeconds = seconds;
     },
     unclaimed: ({ since }) => {
       this.#unclaimedSince = since;
