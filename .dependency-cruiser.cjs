@@ -290,8 +290,16 @@ const rooms = [
     severity: 'error',
     comment:
       'Extensions are attached by their list, which `serve` hands to the node; only commands load that list. Describe what is needed of an extension in node/extension.ts.',
-    from: { path: '^src/', pathNot: EXTENSIONS },
-    to: { path: '^src/extensions/', pathNot: '^src/extensions/list\\.ts$' },
+    from: { path: '^src/', pathNot: [EXTENSIONS, room('cli')] },
+    to: { path: EXTENSIONS },
+  },
+  {
+    name: 'extensions-only-by-list',
+    severity: 'error',
+    comment:
+      'Commands load the list of extensions, and ask it. Describe what a command needs of one in node/extension.ts.',
+    from: { path: room('cli') },
+    to: { path: EXTENSIONS, pathNot: '^src/extensions/list\\.ts$' },
   },
   mayImport(
     'broker',
@@ -308,10 +316,10 @@ const rooms = [
     severity: 'error',
     comment:
       'The machine of an extension imports core, wire, store and types of broker/ports.ts. It knows no sockets, NATS or SQL: emit an effect on its sink.',
-    from: { path: EXTENSION_MACHINE },
+    from: { path: '^src/extensions/([^/]+)/machine/' },
     to: {
       path: '^src/',
-      pathNot: ['^src/extensions/[^/]+/machine/', room('core', 'wire', 'store'), PORTS],
+      pathNot: ['^src/extensions/$1/machine/', room('core', 'wire', 'store'), PORTS],
     },
   },
   {

@@ -8,6 +8,7 @@ import type { Loaded } from '../config/io/load.js';
 import { problemLine } from '../config/problem.js';
 import { messageOf } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
+import { askedExtensions } from '../config/asked.js';
 import type { Extension } from '../node/extension.js';
 import { isPostgres } from '../core/postgres-url.js';
 import { addAdminOptions, adminClient, type AdminOptions } from './admin.js';
@@ -122,7 +123,7 @@ async function ofConfiguration(loaded: Loaded): Promise<readonly Finding[]> {
     ...(await mapListeners(config.map, found.served)),
     ...(await http(config, found.served)),
     ...curveKeys(config),
-    ...(await ofExtensions(loaded, ({ database }) => database === undefined)),
+    ...(await ofExtensions(loaded, ({ openStore }) => openStore === undefined)),
     ...(await exposed(loaded)),
     descriptors(config.limits.connections, listenersOf(config)),
     memory(config.limits.memoryBytes),
@@ -135,7 +136,8 @@ async function ofExtensions(
   isAsked: (extension: Extension) => boolean,
 ): Promise<readonly Finding[]> {
   const { extensions } = await import('../extensions/list.js');
-  const asked = extensions().filter((each) => each.isWanted(config) && isAsked(each));
+  const names = askedExtensions(config);
+  const asked = extensions().filter((each) => names.has(each.name) && isAsked(each));
   const found = await Promise.all(
     asked.map(async ({ check }) => (await check?.(config, file)) ?? []),
   );
@@ -146,7 +148,7 @@ async function storeOf(loaded: Loaded): Promise<readonly Finding[]> {
   const { config } = loaded;
   const { dataDir } = config.node;
   if (isPostgres(config.titanic.store)) {
-    return await ofExtensions(loaded, ({ database }) => database !== undefined);
+    return await ofExtensions(loaded, ({ openStore }) => openStore !== undefined);
   }
   return [await store(join(dataDir, config.titanic.file))];
 }

@@ -10,11 +10,4 @@ import { map } from './map/extension.js';
 import { postgres } from './postgres/extension.js';
 
 /** For one node: an extension may have state of it. */
-export const extensions = (): readonly Extension[] => [
-  postgres,
-  // Published until all others are closed.
-  events,
-  map(),
-  fleet,
-  libzmq,
-];
+export const extensions = (): readonly Extension[] => [events, postgres, map(), fleet, libzmq];

@@ -1,7 +1,8 @@
 /**
  * An extension of a node (`src/extensions/`), and all that the node knows of it. `extensions/list.ts` has
  * all of them. The order of that list is the order in which they are attached, and its reverse the order in
- * which they are closed, also after a start that failed half-way.
+ * which they are closed, also after a start that failed half-way. Its code but for its table of lines is
+ * loaded only where the configuration asks for it (`config/asked.ts`).
  */
 import type { Broker } from '../broker/broker.js';
 import type { BrokerLoop, Companion } from '../broker/io/loop.js';
@@ -13,6 +14,7 @@ import type { Lines, NamedEvent } from '../admin/log/log-line.js';
 import type { Refusals } from '../admin/log/refusals.js';
 import type { EventSink } from '../admin/log/tee.js';
 import type { MetricsPart } from '../admin/metrics/metrics.js';
+import type { ExtensionName } from '../config/asked.js';
 import type { Config, TransportName } from '../config/config.js';
 import type { Finding } from '../core/finding.js';
 import type { Holdings } from '../core/holdings.js';
@@ -25,11 +27,11 @@ import type { Renewal } from './reload.js';
 import type { TitanicDeps, TitanicHost } from './stored.js';
 
 export interface Extension {
-  readonly name: string;
+  readonly name: ExtensionName;
+  /** Attached before the store of durable requests is opened, and closed after it. */
+  readonly isFirst?: boolean;
   /** Its events, and what the log says of each. */
   readonly lines?: Lines;
-  /** Whether this configuration asks for it. The rest of its code is loaded only then. */
-  isWanted(config: Config): boolean;
   /**
    * For `majordomo doctor`: whether it would work.
    * @param file of the configuration; `null`: there is none
@@ -74,9 +76,9 @@ export interface Host {
 
 /** An extension that is attached to a node. */
 export interface Attached {
-  /** Its turns in the broker's loop, after the broker's own. */
+  /** Its turns in the broker's loop, after the broker's own, on every node. */
   readonly turns?: Companion;
-  /** The same, of one that serves where the broker does: in a pair, on the active node. */
+  /** Its turns, if it serves where the broker does: in a pair, on the active node only. */
   readonly served?: ServedPart;
   /** Where it listens itself. */
   readonly listens?: {
@@ -118,6 +120,10 @@ export interface ServedPart extends Companion {
   activateAlone(): Promise<void>;
   /** The highest epoch that it has had outside of the pair, above which the pair's go on. */
   epochMax(): Promise<number>;
-  /** Before it serves in a pair: whether nothing may be shown, and whom to tell that a client asks for this node. */
-  follow(pair: { readonly isFenced: boolean; voted(): void }): void;
+  /**
+   * Called before a pair runs.
+   * @param pair while `isFenced`, nothing may be shown; `voted` is called when a client asks this node,
+   * which does not serve
+   */
+  joinPair(pair: { readonly isFenced: boolean; voted(): void }): void;
 }

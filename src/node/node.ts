@@ -1,6 +1,7 @@
 /**
  * One node: the broker, and beside it HTTP, durable requests, the pair, and extensions. What is started
- * first is closed last, also after a start that failed half-way.
+ * first is closed last, also after a start that failed half-way; the broker's own listeners are closed
+ * before all of them.
  */
 import { BrokerLoop } from '../broker/io/loop.js';
 import { TransportSink } from '../broker/io/sink.js';
@@ -17,13 +18,14 @@ import { tee, type EventSink } from '../admin/log/tee.js';
 import { Throttle } from '../admin/log/throttle.js';
 import type { OperatorPort, Ports } from '../admin/ports.js';
 import type { PairEvent } from '../bstar/events.js';
+import { askedExtensions } from '../config/asked.js';
 import type { Config, ListenerConfig } from '../config/config.js';
 import { withLiveKeys } from '../config/diff.js';
 import { listenersInFull } from '../config/io/exposure.js';
 import type { Loaded } from '../config/io/load.js';
 import { quotasOf } from '../config/quotas.js';
 import { monotonicMs } from '../core/clock.js';
-import type { MajordomoError } from '../core/errors.js';
+import { MajordomoError } from '../core/errors.js';
 import { Holdings } from '../core/holdings.js';
 import { secureRandom } from '../core/random.js';
 import { Mmi } from '../mmi/mmi.js';
@@ -39,14 +41,14 @@ import { Keys } from './io/keys.js';
 import { openListeners } from './listeners.js';
 import { NodeMetrics } from './metrics.js';
 import { nodeView } from './node-view.js';
-import { type StartedPair, startPair } from './pair-start.js';
+import type { StartedPair } from './pair-start.js';
 import { PairView } from './pair-view.js';
 import { endpointsTold, reachedOrNull } from './reached.js';
 import { logChanges, renewTls, withNewKeys } from './reload.js';
 import { brokerOptions, brokerStatus, routerLimits, rulesOf } from './settings.js';
 import { standalonePair } from './standalone.js';
 import { StoreCauses } from './store-causes.js';
-import { startStoredRequests, type TitanicHost } from './stored.js';
+import type { TitanicHost } from './stored.js';
 import { turnsOf } from './turns.js';
 
 /** How long the last replies and DISCONNECTs may take to leave. */
@@ -115,6 +117,8 @@ export class Node implements Host {
   /** `null`: no service authorises keys. */
   readonly #authorising: Authorising | null;
   readonly #attached: Attached[] = [];
+  /** Of each part that was started, in that order. */
+  readonly #closing: (() => Promise<void>)[] = [];
   #current: Config;
   #http: HttpServer | null = null;
   #stored: TitanicHost | null = null;
@@ -249,11 +253,14 @@ export class Node implements Host {
       // HTTP and the metrics code are loaded only if they are configured.
       const { startHttp } = await import('./http.js');
       const { sources } = this.#metrics;
-      this.#http = await startHttp(config, this.dataDir, this.#ports(), sources, extensions, log);
+      const http = await startHttp(config, this.dataDir, this.#ports(), sources, extensions, log);
+      this.#http = http;
+      this.#closing.push(() => http.close());
     }
-    const wanted = extensions.filter((each) => each.isWanted(config));
-    if (config.titanic.enabled) this.#stored = await this.#startStored(wanted);
-    for (const extension of wanted) await this.#attach(extension);
+    const asked = askedFrom(extensions, config);
+    for (const each of asked) if (each.isFirst === true) await this.#attach(each);
+    if (config.titanic.enabled) await this.#startStored(asked);
+    for (const each of asked) if (each.isFirst !== true) await this.#attach(each);
     await this.#startTurns();
     for (const each of this.#attached) await each.open?.();
     // Waiting clients connect as soon as the first listener is open.
@@ -265,17 +272,20 @@ export class Node implements Host {
     this.#tellReady();
   }
 
-  async #startStored(wanted: readonly Extension[]): Promise<TitanicHost> {
+  async #startStored(asked: readonly Extension[]): Promise<void> {
     const { config, broker, loop, clients, events, refusals } = this;
     const { isNewStore, fatal, loaded } = this.#order;
     const isReplicated = this.#view !== null && config.titanic.replication !== 'off';
-    const engine = wanted.find(({ openStore }) => openStore !== undefined);
-    const stored = await (engine?.openStore ?? startStoredRequests)({
+    const engine = asked.find(({ openStore }) => openStore !== undefined);
+    const openStore = engine?.openStore ?? (await import('./stored.js')).startStoredRequests;
+    const stored = await openStore({
       ...{ config, dataDir: this.dataDir, isNewStore, configFile: loaded.file },
       ...{ broker, loop, clients, fatal },
       events: tee<TitanicEvent>(this.#health, new StoreCauses(tee<TitanicEvent>(events, refusals))),
       pairEvents: isReplicated ? this.#pairEvents() : null,
     });
+    this.#stored = stored;
+    this.#closing.push(() => stored.close());
     this.#metrics.titanic = stored.titanic.figures;
     const { database } = stored;
     if (database !== null) {
@@ -285,13 +295,15 @@ export class Node implements Host {
       });
       this.mmi.fleet = { interconnect: null, status };
     }
-    return stored;
   }
 
   async #attach(extension: Extension): Promise<void> {
     const attached = await extension.attach?.(this);
     if (attached === undefined) return;
     this.#attached.push(attached);
+    this.#closing.push(async () => {
+      await attached.close?.();
+    });
     const { metrics } = attached;
     if (metrics !== undefined) this.#metrics.extensions.set(extension.name, metrics);
   }
@@ -313,11 +325,14 @@ export class Node implements Host {
       for (const each of served) await each.activateAlone();
       return;
     }
-    this.#pair = await startPair({
+    const { startPair } = await import('./pair-start.js');
+    const pair = await startPair({
       ...{ config, dataDir, broker, loop, keys, stored, served, others },
       ...{ sink: this.#sink, view: this.#view, events: this.#pairEvents() },
       ...{ log: this.#log, fatal: this.#order.fatal },
     });
+    this.#pair = pair;
+    this.#closing.push(() => pair.close());
   }
 
   async #listen(): Promise<void> {
@@ -482,12 +497,23 @@ export class Node implements Host {
   }
 
   async #close(): Promise<void> {
-    await this.#pair?.close();
-    for (const each of this.#attached.toReversed()) await each.close?.();
-    await this.#stored?.close();
-    await this.#http?.close();
+    for (const close of this.#closing.toReversed()) await close();
     this.#metrics.close();
   }
+}
+
+/**
+ * The extensions that a configuration asks for.
+ * @throws ERR_CONFIG_INVALID if this program has not all of them
+ */
+function askedFrom(extensions: readonly Extension[], config: Config): readonly Extension[] {
+  const asked = askedExtensions(config);
+  for (const [name, key] of asked) {
+    if (extensions.some((each) => each.name === name)) continue;
+    const text = `${key}: this program was built without the extension ${name}`;
+    throw new MajordomoError('ERR_CONFIG_INVALID', text);
+  }
+  return extensions.filter(({ name }) => asked.has(name));
 }
 
 /** Of all events that a node with these extensions may have. */

@@ -86,7 +86,7 @@ export async function startPair(deps: PairDeps): Promise<StartedPair> {
   deps.sink.onVote(() => {
     node.voted();
   });
-  for (const each of served) each.follow(node);
+  for (const each of served) each.joinPair(node);
   const close = async (): Promise<void> => {
     await node.close();
     await file.close();

@@ -53,7 +53,7 @@ export class Refusals implements BrokerEvents, TitanicEvents, PairEvents {
   }
 
   record(refused: RefusalFacts): void {
-    const facts = inLines(refused);
+    const facts = withOneLineTexts(refused);
     const now = this.#wall();
     const id = JSON.stringify(Object.values(facts));
     const before = this.#kept.get(id);
@@ -136,7 +136,7 @@ function facts(
   return { what, key, address, service, reason };
 }
 
-function inLines({ what, key, address, service, reason }: RefusalFacts): RefusalFacts {
+function withOneLineTexts({ what, key, address, service, reason }: RefusalFacts): RefusalFacts {
   return {
     what,
     key: line(key),

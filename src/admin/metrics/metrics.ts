@@ -18,7 +18,7 @@ import { titanicMetrics, type TitanicSource } from './titanic-metrics.js';
 export interface MetricsPart {
   /** All rows of the table that name this extension. */
   write(out: Exposition): void;
-  /** Messages that it dropped because they break a rule: `messages_malformed_total`, by kind. */
+  /** Messages that it dropped because they break a rule: its own kinds of `messages_malformed_total`. */
   malformed?(): Readonly<Record<string, number>>;
 }
 
@@ -105,11 +105,10 @@ export class Metrics {
       out.sample(labelText('reason', reason), Number(degraded.includes(reason)));
     }
     const extensions = this.#sources.extensions();
-    const unread = new Map(
-      [...extensions.values()].flatMap((part) => Object.entries(part.malformed?.() ?? {})),
-    );
+    const unread: Record<string, number> = {};
+    for (const part of extensions.values()) Object.assign(unread, part.malformed?.());
     const ofTitanic = titanic?.counters.malformed ?? 0;
-    brokerMetrics(out, broker, ofTitanic, Object.fromEntries(unread));
+    brokerMetrics(out, broker, ofTitanic, unread);
     if (titanic !== null) titanicMetrics(out, titanic, this.#sources.wall());
     for (const [extension, rows] of OF_EXTENSIONS) {
       const part = extensions.get(extension);

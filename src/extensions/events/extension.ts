@@ -4,8 +4,9 @@ import { STREAM_LINES } from './lines.js';
 
 export const events: Extension = {
   name: 'events',
+  // Subscribers hear of the store's end, too.
+  isFirst: true,
   lines: STREAM_LINES,
-  isWanted: (config) => config.events.listen !== null,
   attach: async (host) => {
     const { AttachedEvents } = await import('./attached.js');
     return new AttachedEvents(host);

@@ -5,7 +5,6 @@ import { FLEET_LINES } from './lines.js';
 export const fleet: Extension = {
   name: 'fleet',
   lines: FLEET_LINES,
-  isWanted: (config) => config.fleet.nats.length > 0,
   check: async (config) => {
     const { check } = await import('./checkup.js');
     return await check(config);

@@ -3,7 +3,6 @@ import type { Extension } from '../../node/extension.js';
 
 export const libzmq: Extension = {
   name: 'libzmq',
-  isWanted: (config) => config.broker.listen.some(({ transport }) => transport === 'libzmq'),
   // The native module is loaded when a listener is opened.
   attach: async () => {
     const { openLibzmqRouter } = await import('./router.js');

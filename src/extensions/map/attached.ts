@@ -27,6 +27,7 @@ export class AttachedMap implements Attached {
   readonly #storage: MapStorage;
   readonly #keys: PortKeys;
   readonly #map: MapHost;
+  readonly served: ServedPart;
 
   /** Begins to load the records. It serves nobody before it is open and active. */
   static async attach(host: Host): Promise<AttachedMap> {
@@ -62,6 +63,7 @@ export class AttachedMap implements Attached {
     machine.mapTombstones(tombstoneBytes);
     machine.open();
     loop.shareMemory(this.#map);
+    this.served = servedPart(this.#map, host.dataDir, this.#storage.epochMax);
   }
 
   /** @throws ERR_MDP_ENDPOINT_IN_USE, ERR_MDP_ENDPOINT */
@@ -77,40 +79,6 @@ export class AttachedMap implements Attached {
     const connectionsPerKeyMax: RouterLimits['connectionsPerKeyMax'] = (_port, key) =>
       quotasOf(config, this.#keys.rightsOf(key).quota).connections;
     return { ...routerLimits(config, this.#host.keys), connectionsPerKeyMax };
-  }
-
-  get served(): ServedPart {
-    const map = this.#map;
-    const { dataDir } = this.#host;
-    const { epochMax } = this.#storage;
-    return {
-      setTime: (now) => {
-        map.setTime(now);
-      },
-      run: (now) => {
-        map.run(now);
-      },
-      dueInMs: (now) => map.dueInMs(now),
-      get isSettled() {
-        return map.isSettled;
-      },
-      activate: (epoch) => {
-        map.activate(epoch);
-      },
-      deactivate: () => {
-        map.deactivate();
-      },
-      activateAlone: async () => {
-        map.activate(await nextMapEpoch(dataDir, epochMax));
-      },
-      epochMax: () => lastMapEpoch(dataDir, epochMax),
-      follow: (pair) => {
-        map.isFenced = () => pair.isFenced;
-        map.voted = () => {
-          pair.voted();
-        };
-      },
-    };
   }
 
   get listens(): NonNullable<Attached['listens']> {
@@ -160,6 +128,37 @@ export class AttachedMap implements Attached {
   async close(): Promise<void> {
     await this.#map.stop();
   }
+}
+
+function servedPart(map: MapHost, dataDir: string, epochMax: number): ServedPart {
+  return {
+    setTime: (now) => {
+      map.setTime(now);
+    },
+    run: (now) => {
+      map.run(now);
+    },
+    dueInMs: (now) => map.dueInMs(now),
+    get isSettled() {
+      return map.isSettled;
+    },
+    activate: (epoch) => {
+      map.activate(epoch);
+    },
+    deactivate: () => {
+      map.deactivate();
+    },
+    activateAlone: async () => {
+      map.activate(await nextMapEpoch(dataDir, epochMax));
+    },
+    epochMax: () => lastMapEpoch(dataDir, epochMax),
+    joinPair: (pair) => {
+      map.isFenced = () => pair.isFenced;
+      map.voted = () => {
+        pair.voted();
+      };
+    },
+  };
 }
 
 /** The node's events, and its list of refusals. */

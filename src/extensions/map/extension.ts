@@ -8,7 +8,6 @@ export function map(): Extension {
   return {
     name: 'map',
     lines: MAP_LINES,
-    isWanted: (config) => config.map.listen !== null,
     routes: async (config) => {
       const { mapRoute } = await import('./route.js');
       const isOff = config.map.listen === null;

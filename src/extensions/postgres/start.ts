@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 
-import { SharedStore } from '../../bstar/replication/shared-store.js';
+import { SharedStore } from './shared-store.js';
 import { monotonicMs } from '../../core/clock.js';
 import {
   operated,
@@ -102,16 +102,16 @@ async function orderOf(
 class HintCarrier {
   carrier: ((content: Buffer) => void) | null = null;
   readonly #store: ClaimStore;
-  readonly #isStore: boolean;
+  readonly #sendsByStore: boolean;
 
-  /** @param isStore the store sends them itself */
-  constructor(store: ClaimStore, isStore: boolean) {
+  /** @param sendsByStore without NATS, the store sends them */
+  constructor(store: ClaimStore, sendsByStore: boolean) {
     this.#store = store;
-    this.#isStore = isStore;
+    this.#sendsByStore = sendsByStore;
   }
 
   readonly hint: TitanicClaims['hint'] = (told) => {
-    if (this.#isStore) this.#store.hint(told);
+    if (this.#sendsByStore) this.#store.hint(told);
     else this.carrier?.(packHint(told));
   };
 }
@@ -253,7 +253,7 @@ class Database {
     snapshot: ({ seconds }) => {
       this.#oldestSnapshotSeconds = seconds;
       if (this.#titanic !== null)
-        this.#titanic.figures.counters.store.oldestSnapshotSeconds = seconds;
+        {this.#titanic.figures.counters.store.oldestSnapshotSeconds = seconds;}
     },
     unclaimed: ({ since }) => {
       this.#unclaimedSince = since;

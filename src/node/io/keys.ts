@@ -18,6 +18,7 @@ import { type KeyEntry, readKeysFile } from '../../config/io/keys-file.js';
 import { readSecretKey } from '../../config/io/secret-key.js';
 import { sharedNames } from '../../config/io/shared-names.js';
 import { problemLine } from '../../config/problem.js';
+import { assert, present } from '../../core/assert.js';
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import type { Log } from '../../admin/log/log.js';
 import type { ListenerCurve } from '../../zmtp/listener-curve.js';
@@ -227,16 +228,13 @@ export class Keys {
   #sharedReported: ReadonlySet<string> = new Set();
 
   /** @throws ERR_CONFIG_FILE, ERR_CONFIG_INVALID if a keys file is invalid */
-  constructor({ broker, bstar, limits }: Config, log: Log) {
+  constructor({ broker, bstar, events, map, limits }: Config, log: Log) {
     this.#log = log;
     this.#quotas = Object.keys(limits.quotas);
     for (const [index, listener] of broker.listen.entries()) {
       if (listener.curve === undefined) continue;
       const { curve } = listener;
-      const { keys, secretKeys } = withRemedy(MAKES.listener, () => ({
-        secretKeys: secretKeyFilesOf(curve).map(readSecretKey),
-        keys: this.#file(curve.keysFile),
-      }));
+      const { keys, secretKeys } = present(this.#readPort(curve), 'it has keys');
       this.#ofListener[index] = keys;
       this.#curves[index] = {
         secretKeys,
@@ -250,7 +248,19 @@ export class Keys {
       };
     }
     this.peerCurve = bstar.curve === null ? undefined : this.#ofPair(bstar.curve);
+    // Read now, so that a node with an invalid file does not begin to start; see `ofPort`.
+    for (const { listen } of [events, map]) this.#readPort(listen?.curve);
     this.#warnOfSharedNames();
+  }
+
+  #readPort(
+    curve: ListenerCurveConfig | undefined,
+  ): { readonly keys: KeysFile; readonly secretKeys: readonly Buffer[] } | null {
+    if (curve === undefined) return null;
+    return withRemedy(MAKES.listener, () => ({
+      secretKeys: secretKeyFilesOf(curve).map(readSecretKey),
+      keys: this.#file(curve.keysFile),
+    }));
   }
 
   /**
@@ -265,11 +275,10 @@ export class Keys {
     followsFailover: boolean,
     revoked: (publicKey: string) => void,
   ): PortKeys {
-    if (curve === undefined) return { curve: undefined, rightsOf: () => NOTHING };
-    const { keys, secretKeys } = withRemedy(MAKES.listener, () => ({
-      secretKeys: secretKeyFilesOf(curve).map(readSecretKey),
-      keys: this.#file(curve.keysFile),
-    }));
+    assert(this.#timer === null, 'keys are not watched yet');
+    const read = this.#readPort(curve);
+    if (read === null) return { curve: undefined, rightsOf: () => NOTHING };
+    const { keys, secretKeys } = read;
     this.#ports.push({ file: keys, followsFailover, revoked });
     const authorise: ListenerCurve['authorise'] = (publicKey) => {
       const name = keys.find(publicKey)?.name;

@@ -211,9 +211,11 @@ export class Activation implements LaterParts {
     const { answers, writer, mayWork } = this.requests;
     if (progress.isDue) return 0;
     if (answers.areDue || (mayWork && dispatcher.hasDemand)) return 0;
-    const ofParts = [answers.dueAt, writer.dueAt, this.#upkeep.dueAt, dispatcher.dueAt];
-    const dueAts = [...ofParts, progress.dueAt, this.#listAgainAt, this.#shareDueAt()];
-    const patienceMs = Math.min(...dueAts) - now;
+    const dueAt = Math.min(
+      Math.min(answers.dueAt, writer.dueAt, this.#upkeep.dueAt, dispatcher.dueAt),
+      Math.min(progress.dueAt, this.#listAgainAt, this.#shareDueAt()),
+    );
+    const patienceMs = dueAt - now;
     const expiryMs = mayWork ? dispatcher.expiryAt - wall : Infinity;
     return Math.max(0, Math.min(patienceMs, expiryMs, this.schedules.dueInMs(now, wall)));
   }

@@ -112,16 +112,17 @@ export class Dispatcher {
   #withDemand: OpenService[] = [];
   readonly #delayed: IndexedHeap;
   readonly #expiring: IndexedHeap;
-  /** Of requests that are READY: what need not be read again. */
+  /** What need not be read again, of requests that were not sent since. */
   readonly #atHand = new Map<Slot, StoredContent>();
-  #lastLoad = 0;
+  /** A 32-bit number, as the index keeps it. It begins shortly before it wraps, so that every test sees that. */
+  #lastLoad = 0x7fff_fff0;
   #loaded: LoadedBody[] = [];
   readonly #deliveries = new Map<Slot, Delivery>();
-  /** Of requests that are OUT and have their own (D81): others need no memory for it. */
+  /** Of requests that are QUEUED or OUT and have their own (D81): others need no memory for it. */
   readonly #backoffs = new Map<Slot, Backoff>();
   /** The broker's numbers of requests to withdraw in the next turn, by slot. */
   readonly #withdrawals = new Map<Slot, number>();
-  /** Requests that are LOADING or OUT. */
+  /** Requests that are LOADING, QUEUED or OUT. */
   #inFlight = 0;
   #inFlightBytes = 0;
 
@@ -294,7 +295,7 @@ export class Dispatcher {
 
   /** False if the request was withdrawn, so that the broker's reports about it are ignored. */
   isWithBroker(slot: Slot): boolean {
-    return this.index.get(slot, STATE) !== 0 && this.index.getDouble(slot, BROKER_ID) >= 0;
+    return this.index.get(slot, STATE) !== ABSENT && this.index.getDouble(slot, BROKER_ID) >= 0;
   }
 
   /** The broker has already forgotten it. */
@@ -321,7 +322,7 @@ export class Dispatcher {
 
   *slots(): Iterable<Slot> {
     for (let slot = 0; slot < this.index.end; slot++) {
-      if (this.index.get(slot, STATE) !== 0) yield slot;
+      if (this.index.get(slot, STATE) !== ABSENT) yield slot;
     }
   }
 
@@ -528,10 +529,11 @@ export class Dispatcher {
       slots.push(slot);
       bytes += index.get(slot, BODY_BYTES);
       this.step(slot, TAKEN);
-      index.set(slot, PLACE, this.#lastLoad + 1);
+      index.set(slot, PLACE, (this.#lastLoad + 1) | 0);
     }
     if (slots.length === 0) return 0;
-    const load = ++this.#lastLoad;
+    this.#lastLoad = (this.#lastLoad + 1) | 0;
+    const load = this.#lastLoad;
     const unread = slots.filter((slot) => !this.#isAtHand(slot, load));
     if (unread.length === 0) return slots.length;
     const completion = this.#scope.completion<readonly (StoredContent | null)[], unknown>(

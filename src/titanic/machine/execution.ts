@@ -150,7 +150,11 @@ export class Execution {
     }
     const bytes = change.attempt.failure?.length ?? 0;
     const isShared = this.#context.claims !== null;
-    this.#requests.intend(this.#dispatcher.partyOf(slot), change, bytes, {
+    const party = this.#dispatcher.partyOf(slot);
+    // A reply that comes before that is committed is still taken.
+    if (isShared) this.#dispatcher.step(slot, RETURNED);
+    else this.#dispatcher.wait(slot, FAILED, now + pauseMs, now);
+    this.#requests.intend(party, change, bytes, {
       committed: ({ kind }) => {
         if (!isShared) return;
         if (kind !== 'done') counters.store.claimsLost++;
@@ -160,9 +164,6 @@ export class Execution {
     });
     increment(counts, STORED.retried);
     events.emit({ name: 'titanic.retried', service: shown, reason: harmless });
-    // A reply that comes before that is committed is still taken.
-    if (isShared) this.#dispatcher.step(slot, RETURNED);
-    else this.#dispatcher.wait(slot, FAILED, now + pauseMs, now);
   }
 
   handedBack(slot: Slot): void {

@@ -14,7 +14,7 @@
  *           ┌────┴───┐  closed, expired: from all of the above                      ┌───────────┐   │
  *           │ ENDING │◄──────────────────────────────────────────                   │ RETURNING │◄──┘
  *           └────────┘                                                              └─────┬─────┘
- *                        replied, died: from all of the above, also from RETURNING        │
+ *                replied, died: from all of the above; replied: also from RETURNING       │
  *                      ┌──────────┐◄──────────────────────────────────────────────────────┤
  *                      │ SETTLING │ closed  ┌─────────────────┐ closed                    │
  *                      │          ├────────►│ SETTLING_ENDING │◄──────────────────────────┘

@@ -16,7 +16,7 @@ const INTS = 12;
 const DOUBLES = 5;
 const UUID_BYTES = 16;
 
-/** Integer fields. See fsm.ts. */
+/** Integer fields. Those of STATE are in fsm.ts. */
 export const STATE = 0;
 export const SERVICE = 1;
 export const PRIORITY = 2;

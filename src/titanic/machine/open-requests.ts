@@ -349,11 +349,14 @@ export class OpenRequests {
     this.makeDead(slot, request.attempts, 'the broker stopped', null);
   }
 
-  /** This broker has another session: it goes on only with what is at a worker. */
+  /** This broker has another session: it goes on only with what is at a worker, or was there. */
   dropUnstarted(): void {
     this.#again.clear();
     for (const slot of [...this.dispatcher.slots()]) {
-      if (this.#isBeingDecided(slot) || this.dispatcher.deliveryOf(slot) !== null) continue;
+      const state = this.dispatcher.index.get(slot, STATE);
+      // One whose close or expiry may fail would go on with the claim of the session that is over.
+      const isKept = isBeingDecided(state) && state !== ENDING;
+      if (isKept || this.dispatcher.deliveryOf(slot) !== null) continue;
       this.dispatcher.step(slot, ENDED);
     }
   }
