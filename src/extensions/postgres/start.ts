@@ -252,8 +252,9 @@ class Database {
     },
     snapshot: ({ seconds }) => {
       this.#oldestSnapshotSeconds = seconds;
-      if (this.#titanic !== null)
-        {this.#titanic.figures.counters.store.oldestSnapshotSeconds = seconds;}
+      if (this.#titanic !== null) {
+        this.#titanic.figures.counters.store.oldestSnapshotSeconds = seconds;
+      }
     },
     unclaimed: ({ since }) => {
       this.#unclaimedSince = since;
