@@ -12,7 +12,9 @@ import { pageRoutes } from '../admin/http/page-routes.js';
 import type { Ports } from '../admin/ports.js';
 import type { Route } from '../admin/http/route.js';
 import { routesOf } from '../admin/http/routes.js';
+import type { AdminEvent } from '../admin/events.js';
 import type { Log } from '../admin/log/log.js';
+import type { EventSink } from '../admin/log/tee.js';
 import { Metrics, type MetricSources } from '../admin/metrics/metrics.js';
 import type { Extension } from './extension.js';
 import { reserved } from '../zmtp/sockets/descriptors.js';
@@ -31,6 +33,7 @@ export async function startHttp(
   sources: MetricSources,
   extensions: readonly Extension[],
   log: Log,
+  events: EventSink<AdminEvent>,
 ): Promise<HttpServer> {
   const { http } = config;
   const listen = parseHttpListen(http.listen);
@@ -52,6 +55,9 @@ export async function startHttp(
     // The other half is for files, the store and the pair.
     connectionsMax: Math.min(CONNECTIONS_MAX, Math.floor(reserved / 2)),
     routes: allRoutes({ ...ports, metrics: new Metrics(sources) }, others),
+    acted: (event) => {
+      events.emit(event);
+    },
     failed: (error) => {
       const stack =
         typeof error === 'object' && error !== null && 'stack' in error ? error.stack : undefined;

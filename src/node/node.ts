@@ -253,7 +253,15 @@ export class Node implements Host {
       // HTTP and the metrics code are loaded only if they are configured.
       const { startHttp } = await import('./http.js');
       const { sources } = this.#metrics;
-      const http = await startHttp(config, this.dataDir, this.#ports(), sources, extensions, log);
+      const http = await startHttp(
+        config,
+        this.dataDir,
+        this.#ports(),
+        sources,
+        extensions,
+        log,
+        this.events,
+      );
       this.#http = http;
       this.#closing.push(() => http.close());
     }

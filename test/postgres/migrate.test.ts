@@ -287,7 +287,7 @@ async function killHeld({ url, child, lock }: Held): Promise<void> {
 
 /** Each transaction of a migration takes a while. */
 const SLOW = `CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS
-    'BEGIN PERFORM pg_sleep(0.25); RETURN NEW; END';
+    'BEGIN PERFORM pg_sleep(2); RETURN NEW; END';
   CREATE TRIGGER slow BEFORE UPDATE ON majordomo.origin
     FOR EACH ROW EXECUTE FUNCTION public.slow()`;
 

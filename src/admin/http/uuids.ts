@@ -18,6 +18,11 @@ export function shownUuid(uuid: Buffer, standing: Standing): string {
   return standing === 'anyone' ? `${whole.slice(0, SHOWN)}…` : whole;
 }
 
+/** `null`: it is no uuid. */
+export function uuidBytes(text: string): Buffer | null {
+  return hexBytes(text, UUID_BYTES);
+}
+
 /** Parses so many bytes in hex. */
 function hexBytes(text: string, bytes: number): Buffer | null {
   const isHex = text.length === 2 * bytes && /^[\da-f]*$/i.test(text);

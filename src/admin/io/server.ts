@@ -19,12 +19,14 @@ import type { Socket } from 'node:net';
 
 import { monotonicMs } from '../../core/clock.js';
 import { codeOf } from '../../core/errors.js';
+import type { AdminEvent } from '../events.js';
 import { type Answer, COMMON_HEADERS, failure, type Stream } from '../http/answer.js';
 import { httpCodeOf } from '../http/errors.js';
 import { type Admitted, Front, refusal } from '../http/front.js';
 import { Guard } from '../http/guard.js';
 import type { Route } from '../http/route.js';
 import { Router } from '../http/router.js';
+import { shownUuid, uuidBytes } from '../http/uuids.js';
 import { discardBody, hasBody, readBody } from './body.js';
 import { Connections } from './connections.js';
 import { doubtOf } from './doubt.js';
@@ -80,6 +82,8 @@ export interface HttpServerOptions {
   /** Open connections. */
   readonly connectionsMax: number;
   readonly routes: readonly Route[];
+  /** Told of each request that may change something, with its answer. */
+  readonly acted: (event: AdminEvent) => void;
   /** A handler threw an error that is not of `httpError`: a bug. */
   readonly failed: (error: unknown) => void;
 }
@@ -121,15 +125,17 @@ class Shell {
   readonly #server: Server;
   readonly #front: Front;
   readonly #failed: (error: unknown) => void;
+  readonly #acted: (event: AdminEvent) => void;
   readonly #connections: Connections;
   readonly #inTurn = new InTurn();
   readonly #streams = new Streams();
   #isClosing = false;
 
-  constructor(server: Server, front: Front, { failed, connectionsMax }: HttpServerOptions) {
+  constructor(server: Server, front: Front, { failed, acted, connectionsMax }: HttpServerOptions) {
     this.#server = server;
     this.#front = front;
     this.#failed = failed;
+    this.#acted = acted;
     this.#connections = new Connections(connectionsMax);
     // Accepting fails while the process has no free descriptors, and resumes by itself.
     server.on('error', () => undefined);
@@ -207,12 +213,25 @@ class Shell {
     }
     const { admitted } = reception;
     const answer = await this.#handle(admitted, request, response);
+    if (admitted.route.method === 'POST') this.#tell(admitted, request, answer);
     if ('open' in answer) {
       this.#connections.moved(request.socket, 'streaming');
       this.#streams.start(response, answer, monotonicMs);
       return;
     }
     send(response, answer, !request.complete || this.#isClosing);
+  }
+
+  #tell({ route, parts }: Admitted, { socket }: IncomingMessage, answer: Answer | Stream): void {
+    const uuid = uuidBytes(parts['uuid'] ?? '');
+    const what = {
+      act: `${route.method} ${route.path}`,
+      uuid: uuid === null ? null : shownUuid(uuid, 'anyone'),
+      address: socket.remoteAddress ?? null,
+    };
+    const status = 'status' in answer ? answer.status : 200;
+    if (status < 400) this.#acted({ name: 'operator.acted', ...what });
+    else this.#acted({ name: 'operator.refused', ...what, status });
   }
 
   async #handle(

@@ -1,9 +1,11 @@
-/** The lines of the events of the broker, of stored requests and of the pair. */
+/** The lines of the events of operators, of the broker, of stored requests and of the pair. */
+import type { AdminEvent } from '../events.js';
 import type { BrokerEvent } from '../../broker/events.js';
 import type { PairEvent } from '../../bstar/events.js';
 import { failureWords, OUTCOME_UNKNOWN } from '../../core/failure-words.js';
 import type { TitanicEvent } from '../../titanic/machine/events.js';
 import {
+  type Level,
   type Line,
   lineOfKind as of,
   type LinesOf,
@@ -203,8 +205,23 @@ const PAIR_LINES: LinesOf<PairEvent> = {
   'ha.failed': ({ name, text }) => of('error', name, `could not store data from the peer: ${text}`),
 };
 
+const ADMIN_LINES: LinesOf<AdminEvent> = {
+  'operator.acted': (event) => actLine('info', event, whoActed(event)),
+  'operator.refused': (event) =>
+    actLine('warn', event, `${whoActed(event)}: refused (${event.status})`),
+};
+
+function actLine(level: Level, { name, act, uuid, address }: AdminEvent, text: string): Line {
+  return { ...of(level, `${name} ${act}`, text), who: uuid ?? address ?? '' };
+}
+
+function whoActed({ act, uuid, address }: AdminEvent): string {
+  const from = address === null ? 'over a local socket' : `from ${address}`;
+  return `an operator ${from}: ${act}${uuid === null ? '' : ` (${uuid})`}`;
+}
+
 /** Of the events that a node has without any extension. */
-export const KERNEL_LINES = { ...BROKER_LINES, ...TITANIC_LINES, ...PAIR_LINES };
+export const KERNEL_LINES = { ...ADMIN_LINES, ...BROKER_LINES, ...TITANIC_LINES, ...PAIR_LINES };
 
 function called({ workerName }: { readonly workerName: string | null }): string {
   return workerName === null ? 'a worker' : `the worker ${workerName}`;

@@ -25,6 +25,7 @@ async function serve(...routes: readonly Route[]): Promise<string> {
     connectionsMax: MAX,
     routes,
     failed: (error) => failures.push(error),
+    acted: () => undefined,
   });
   servers.push(server);
   return server.url;

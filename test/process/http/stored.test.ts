@@ -392,6 +392,9 @@ describe('operator commands over HTTP (contract §4)', () => {
       (daemon) => daemon.logged('titanic.purged').some(({ count }) => count === 2),
       'two purged in the log',
     );
+    expect(stand.daemon.logged('operator.acted').at(-1)).toMatchObject({
+      ...{ act: 'POST /api/v1/titanic/purge', uuid: null, address: '127.0.0.1' },
+    });
   });
 
   it.each([

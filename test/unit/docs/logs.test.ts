@@ -147,6 +147,15 @@ describe('docs/logs.md', () => {
     expect(documented('## Events of the broker')).toEqual(told);
   });
 
+  it('has the events of operators with their levels and fields, and no others', () => {
+    const told: Rows = new Map();
+    for (const [name, members] of eventsOf('src/admin/events.ts', 'AdminEvent')) {
+      told.set(name, { level: levelsOf(name, members), fields: [...members.keys()].sort() });
+    }
+    expect(told.size).toBeGreaterThan(0);
+    expect(documented('## Events of operators')).toEqual(told);
+  });
+
   it('has the events of stored requests with their levels and fields, and no others', () => {
     const told: Rows = new Map();
     for (const [name, members] of eventsOf('src/titanic/machine/events.ts', 'TitanicEvent')) {

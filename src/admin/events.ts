@@ -1,0 +1,20 @@
+/** What holders of `http.token` do: requests that may change something. */
+export type AdminEvent =
+  | {
+      readonly name: 'operator.acted';
+      /** Method and path, as docs/http.md has it: `POST /api/v1/ha/promote`. */
+      readonly act: string;
+      /** The beginning of the uuid in the path, which is a credential; `null`: it has none. */
+      readonly uuid: string | null;
+      /** Where it came from; `null`: a local socket. */
+      readonly address: string | null;
+    }
+  | {
+      /** The same, and nothing was done. */
+      readonly name: 'operator.refused';
+      readonly act: string;
+      readonly uuid: string | null;
+      readonly address: string | null;
+      /** Of the answer. */
+      readonly status: number;
+    };
