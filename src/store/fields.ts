@@ -1,6 +1,6 @@
 /**
  * The numbers of the fields of changes and records (docs/peer-protocol.md) that are not those of a
- * request or an attempt (request.ts). A number has the same meaning everywhere, so a record may use the
+ * request or an attempt (request.ts, attempt.ts). A number has the same meaning everywhere, so a record may use the
  * fields of a change.
  */
 import { FieldReader, FieldWriter, keptField } from '../core/numbered-fields.js';

@@ -19,7 +19,9 @@ process.stdout.write(full + '\\n' + text);
 
 describe('the metrics of the process', () => {
   it('are served with their last values when the descriptors have run out', () => {
-    const module = pathToFileURL(join(process.cwd(), 'build/src/admin/metrics/process-metrics.js')).href;
+    const module = pathToFileURL(
+      join(process.cwd(), 'build/src/admin/metrics/process-metrics.js'),
+    ).href;
     const { stdout, stderr } = spawnSync(
       '/bin/sh',
       [

@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
+import { ATTEMPT_FIELDS } from '../../../src/store/attempt.js';
+import * as fields from '../../../src/store/fields.js';
 import {
   isRequest,
   putRequest,
@@ -32,6 +34,12 @@ const REQUEST = requestOf(1, {
 });
 
 describe('the table of the fields of a stored request', () => {
+  it('has numbers that no other field has', () => {
+    const others = Object.values(fields).filter((value) => typeof value === 'number');
+    const all = [...REQUEST_ROWS, ...Object.values(ATTEMPT_FIELDS)].map(({ field }) => field);
+    expect(new Set([...all, ...others]).size).toBe(all.length + others.length);
+  });
+
   it('is what is packed and read, in its order', () => {
     const columns = REQUEST_ROWS.map(({ field, as }) => [field, as]);
     expect(put(REQUEST).map(([field, as]) => [field, as])).toEqual(columns);
