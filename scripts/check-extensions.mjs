@@ -69,17 +69,20 @@ function treeOf(title) {
 
 function leaveOut(tree, names, suffix) {
   const list = join(tree, FOLDER, `list${suffix}`);
-  const isOf = (line) =>
-    names.some(
-      (name) => line.includes(`'./${name}/`) || line.trim().replace('()', '') === `${name},`,
-    );
   for (const name of names) rmSync(join(tree, FOLDER, name), { recursive: true });
-  const lines = readFileSync(list, 'utf8').split('\n');
-  const kept = lines.filter((line) => !isOf(line));
-  if (kept.length !== lines.length - 2 * names.length) {
-    throw new Error(`${FOLDER}/list.ts does not have two lines for each of ${names.join(', ')}`);
+  let text = readFileSync(list, 'utf8');
+  for (const name of names) {
+    for (const part of [new RegExp(`^import .*'\\./${name}/.*\n`, 'm'), entryOf(name)]) {
+      if (!part.test(text)) throw new Error(`${FOLDER}/list.ts: ${part} is not there`);
+      text = text.replace(part, '');
+    }
   }
-  writeFileSync(list, kept.join('\n'));
+  writeFileSync(list, text);
+}
+
+/** Of the array: `name,` or `name(),`, or the last one without the comma. */
+function entryOf(name) {
+  return new RegExp(`\\b${name}(\\(\\))?(,|(?=\\s*\\]))`);
 }
 
 function run(cwd, title, command, ...args) {

@@ -7,7 +7,7 @@ import type { TitanicOptions } from '../../src/titanic/machine/options.js';
 import type { OperatorResult } from '../../src/titanic/operator/operator-api.js';
 import { Operator } from '../../src/titanic/operator/operator.js';
 import { present } from '../../src/core/assert.js';
-import { SharedStore } from '../../src/extensions/postgres/shared-store.js';
+import { SharedStore } from '../../src/bstar/replication/shared-store.js';
 import { Standalone } from '../../src/bstar/replication/standalone.js';
 import { readFrom } from '../../src/store/store.js';
 import { Titanic } from '../../src/titanic/machine/titanic.js';

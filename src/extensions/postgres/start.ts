@@ -3,7 +3,7 @@ import { createHash } from 'node:crypto';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
 
-import { SharedStore } from './shared-store.js';
+import { SharedStore } from '../../bstar/replication/shared-store.js';
 import { monotonicMs } from '../../core/clock.js';
 import {
   operated,

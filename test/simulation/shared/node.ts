@@ -8,7 +8,7 @@ import type { BrokerOptions } from '../../../src/broker/options.js';
 import type { BrokerSink } from '../../../src/broker/sink.js';
 import { Frames } from '../../../src/core/frames.js';
 import { unpack } from '../../../src/core/packed.js';
-import { SharedStore } from '../../../src/extensions/postgres/shared-store.js';
+import { SharedStore } from '../../../src/bstar/replication/shared-store.js';
 import type { Watch } from '../../../src/extensions/postgres/lease.js';
 import type { OtherSession } from '../../../src/extensions/postgres/session.js';
 import type { TitanicOptions } from '../../../src/titanic/machine/options.js';

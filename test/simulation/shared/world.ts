@@ -3,7 +3,7 @@
  * connections break, brokers are paused, cut off and killed; then everything heals, and every
  * promise is kept.
  */
-import type { SharedStore } from '../../../src/extensions/postgres/shared-store.js';
+import type { SharedStore } from '../../../src/bstar/replication/shared-store.js';
 import { Watch } from '../../../src/extensions/postgres/lease.js';
 import type { OtherSession } from '../../../src/extensions/postgres/session.js';
 import type { ClaimedRequest } from '../../../src/store/store.js';

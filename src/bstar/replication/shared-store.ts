@@ -4,7 +4,7 @@
  */
 import type { BatchOutcome, Replica } from '../../titanic/machine/replica.js';
 import type { Change, ChangeResult, Store } from '../../store/store.js';
-import { Standalone } from '../../bstar/replication/standalone.js';
+import { Standalone } from './standalone.js';
 
 /**
  * How many times `titanic.storeTimeoutMs` a client waits. One operation takes at most one of it, and a batch

@@ -1,8 +1,8 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { SharedStore } from '../../../src/extensions/postgres/shared-store.js';
-import { Watch } from '../../../src/extensions/postgres/lease.js';
-import type { OtherSession } from '../../../src/extensions/postgres/session.js';
+import { SharedStore } from '../../../../src/bstar/replication/shared-store.js';
+import { Watch } from '../../../../src/extensions/postgres/lease.js';
+import type { OtherSession } from '../../../../src/extensions/postgres/session.js';
 
 const LEASE_MS = 1000;
 const TIMEOUT_MS = 200;
