@@ -124,23 +124,6 @@ describe('a store that does not answer', () => {
     expect(s.asks('close', uuid)).toBe('200');
   });
 
-  it('a close that is given up: it does not run here with the claim of a session that is over', () => {
-    const { s, claims } = away();
-    s.freesStore();
-    const uuid = s.submits('echo', 'closed');
-    s.holdsStore();
-    keepsBusy(s);
-    s.asks('close', uuid);
-    expect(answer(s)).toMatch(/ \/ 500 the store did not answer in time$/);
-    claims.answer();
-    s.titanic.taken();
-    s.freesStore();
-    const w = s.worker('w').ready('echo', { credit: 9 });
-    s.turn();
-    expect(w.inbox()).not.toContain('REQUEST closed');
-    w.disconnect();
-  });
-
   it('commands for schedules, which are not carried out later', () => {
     const { s, claims } = away();
     s.freesStore();
