@@ -248,6 +248,7 @@ export class Node implements Host {
   async start(): Promise<void> {
     const { config } = this;
     const { extensions, log } = this.#order;
+    const asked = askedFrom(extensions, config);
     // Before anything slow, so that HTTP can report that the node is starting.
     if (config.http.listen !== 'off') {
       // HTTP and the metrics code are loaded only if they are configured.
@@ -265,7 +266,6 @@ export class Node implements Host {
       this.#http = http;
       this.#closing.push(() => http.close());
     }
-    const asked = askedFrom(extensions, config);
     for (const each of asked) if (each.isFirst === true) await this.#attach(each);
     if (config.titanic.enabled) await this.#startStored(asked);
     for (const each of asked) if (each.isFirst !== true) await this.#attach(each);

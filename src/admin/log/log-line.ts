@@ -1,4 +1,5 @@
 /** What the log says of an event. Each machine's events have a table of lines, by the events' names. */
+import { present } from '../../core/assert.js';
 
 export type Level = 'info' | 'warn' | 'error';
 
@@ -32,9 +33,8 @@ export type Lines = Readonly<Record<string, (event: never) => Line>>;
 
 /** @param event of a machine whose table is among them */
 export function lineOf(lines: Lines, event: NamedEvent): Line {
-  const line = lines[event.name];
-  if (line === undefined) throw new Error(`no table of lines has ${event.name}`);
-  return line(event as never);
+  // The table of a machine's events has a line for each of their types, by name.
+  return present(lines[event.name], 'each event has a line')(event as never);
 }
 
 export function lineOfKind(level: Level, kind: string, text: string): Line {

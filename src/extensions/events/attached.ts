@@ -1,5 +1,6 @@
 import type { RequestTrace } from '../../broker/request-trace.js';
 import type { NamedEvent } from '../../admin/log/log-line.js';
+import { by } from '../../admin/metrics/broker-metrics.js';
 import type { MetricsPart } from '../../admin/metrics/metrics.js';
 import type { Config } from '../../config/config.js';
 import { present } from '../../core/assert.js';
@@ -8,7 +9,6 @@ import { type PortKeys, secretKeysAt } from '../../node/io/keys.js';
 import type { Renewal } from '../../node/reload.js';
 import { routerLimits } from '../../node/settings.js';
 import { EventStream } from './event-stream.js';
-import { streamMetrics } from './metrics.js';
 import { STEP_TOPICS } from './topics.js';
 
 /** The stream of events of one node. Before it is open, nobody has subscribed, and nothing is published. */
@@ -47,8 +47,12 @@ export class AttachedEvents implements Attached {
 
   readonly metrics: MetricsPart = {
     write: (out) => {
-      if (this.#stream === null) streamMetrics(out, NOTHING_YET);
-      else streamMetrics(out, this.#stream);
+      const stream = this.#stream;
+      out.metric('stream_published_total');
+      out.sample('', stream?.published ?? 0);
+      out.metric('stream_subscribers');
+      out.sample('', stream?.subscribers ?? 0);
+      by(out, 'stream_closed_total', 'reason', stream?.closed ?? {});
     },
   };
 
@@ -80,5 +84,3 @@ export class AttachedEvents implements Attached {
     await this.#stream?.close();
   }
 }
-
-const NOTHING_YET = { published: 0, subscribers: 0, closed: { slow: 0, limit: 0 } };

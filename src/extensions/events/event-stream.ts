@@ -8,7 +8,6 @@ import { monotonicMs } from '../../core/clock.js';
 import { escapeName } from '../../core/escape.js';
 import type { Holdings } from '../../core/holdings.js';
 import { secureRandom } from '../../core/random.js';
-import type { StreamSource } from './metrics.js';
 import type { EventSink } from '../../admin/log/tee.js';
 import type { StreamEvent } from '../../stream/events.js';
 import type { CloseReason } from '../../stream/fan-out.js';
@@ -47,7 +46,7 @@ export interface EventStreamOptions {
   readonly stepChanged: () => void;
 }
 
-export class EventStream implements EventSink<NamedEvent>, StreamSource {
+export class EventStream implements EventSink<NamedEvent> {
   readonly endpoint: string;
   readonly #socket: PublisherSocket;
   readonly #stream: NumberedStream;

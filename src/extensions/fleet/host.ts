@@ -2,6 +2,7 @@
 import { createHash } from 'node:crypto';
 
 import type { Reason } from '../../admin/api/node-answers.js';
+import { by } from '../../admin/metrics/broker-metrics.js';
 import type { MetricsPart } from '../../admin/metrics/metrics.js';
 import type { BrokerLoop, Companion } from '../../broker/io/loop.js';
 import type { Config } from '../../config/config.js';
@@ -13,7 +14,6 @@ import { FleetMachine } from './machine/fleet.js';
 import type { NatsBus } from './io/nats.js';
 import type { FleetSink } from './machine/sink.js';
 import type { Attached, Host } from '../../node/extension.js';
-import { fleetMetrics } from './metrics.js';
 import { FLEET_ID_BYTES } from '../../wire/fleet.js';
 import type { FleetStatus } from '../../wire/mmi.js';
 import { natsOptionsOf } from './nats-options.js';
@@ -151,7 +151,14 @@ export class FleetHost implements Attached {
 
   readonly metrics: MetricsPart = {
     write: (out) => {
-      fleetMetrics(out, this.machine);
+      const { isUp, peers, counters } = this.machine;
+      out.metric('fleet_interconnect_up');
+      out.sample('', Number(isUp));
+      out.metric('fleet_peers');
+      out.sample('', peers);
+      by(out, 'fleet_requests_bridged_total', 'direction', counters.bridged);
+      by(out, 'fleet_requests_returned_total', 'reason', counters.returned);
+      by(out, 'fleet_packs_dropped_total', 'reason', counters.dropped);
     },
   };
 

@@ -1,6 +1,7 @@
 import type { Reason } from '../../admin/api/node-answers.js';
 import type { RefusalFacts } from '../../admin/log/refusals.js';
 import type { EventSink } from '../../admin/log/tee.js';
+import { by } from '../../admin/metrics/broker-metrics.js';
 import type { MetricsPart } from '../../admin/metrics/metrics.js';
 import type { Config } from '../../config/config.js';
 import { isForAll } from '../../config/io/exposure.js';
@@ -15,7 +16,6 @@ import type { RouterLimits } from '../../zmtp/port.js';
 import { lastMapEpoch, nextMapEpoch } from './epochs.js';
 import { MapHost } from './host.js';
 import type { MapEvent, MapEvents } from './machine/events.js';
-import { mapMetrics } from './metrics.js';
 import { type MapView, mapView } from './view.js';
 
 type Listen = NonNullable<Config['map']['listen']>;
@@ -87,7 +87,16 @@ export class AttachedMap implements Attached {
 
   readonly metrics: MetricsPart = {
     write: (out) => {
-      mapMetrics(out, this.#map);
+      const { keys, bytes, counters } = this.#map;
+      out.metric('map_keys');
+      out.sample('', keys);
+      out.metric('map_bytes');
+      out.sample('', bytes);
+      by(out, 'map_updates_total', 'result', counters.updates);
+      out.metric('map_conflicts_total');
+      out.sample('', counters.conflicts);
+      out.metric('map_snapshots_total');
+      out.sample('', counters.snapshots);
     },
     malformed: () => ({ map: this.#map.malformed }),
   };

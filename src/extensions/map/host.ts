@@ -12,7 +12,6 @@ import type { MapCounters, MapEvents, MapPort } from './machine/events.js';
 import { MapMachine } from './machine/map-machine.js';
 import type { MapReplica, MapStoreReads } from '../../store/map-replica.js';
 import type { MapPeer, MapSink, PeerId } from './machine/sink.js';
-import type { MapSource } from './metrics.js';
 import type { CloseReason } from '../../stream/fan-out.js';
 import type { SubscriberInfo } from '../../stream/subscriptions.js';
 import type { ListenerCurve } from '../../zmtp/listener-curve.js';
@@ -52,7 +51,7 @@ export interface MapListenOptions {
 /** The ports, once they are open. */
 export type OpenMapPorts = Pick<MapPorts, keyof MapPorts>;
 
-export class MapHost implements MapSink, MapInputs, MapSource {
+export class MapHost implements MapSink, MapInputs {
   readonly machine: MapMachine;
   /** While it is true, nothing may be shown (D19): a node of a pair that stalled. */
   isFenced: () => boolean = () => false;
@@ -338,6 +337,7 @@ export class MapHost implements MapSink, MapInputs, MapSource {
 
   // ---------------------------------------------------------------- metrics
 
+  /** Keys, the broker's own included. */
   get keys(): number {
     return this.machine.gauges.keys;
   }
