@@ -22,6 +22,7 @@ import { basename, dirname, join, resolve } from 'node:path';
 import { Client } from 'pg';
 
 import { assert } from '../../src/core/assert.js';
+import { codeOf } from '../../src/core/errors.js';
 import type { Certificate } from './certificate.js';
 import { freePorts } from './free-ports.js';
 import { SCRATCH } from './scratch.js';
@@ -63,9 +64,9 @@ export async function clusterWithStandby(settings: readonly string[] = []): Prom
   return { primary, standby, database };
 }
 
-/** The process and those that it has started. */
-function withChildren(parent: number): number[] {
-  const children = readdirSync('/proc').filter((pid) => {
+/** The processes that it has started. */
+function childrenOf(parent: number): number[] {
+  const pids = readdirSync('/proc').filter((pid) => {
     if (!/^\d+$/.test(pid)) return false;
     try {
       // The name, in brackets, may contain anything; state and parent follow it.
@@ -75,7 +76,18 @@ function withChildren(parent: number): number[] {
       return false;
     }
   });
-  return [parent, ...children.map(Number)];
+  return pids.map(Number);
+}
+
+/** One that has ended meanwhile is left out. */
+function signalAll(pids: readonly number[], signal: NodeJS.Signals): void {
+  for (const pid of pids) {
+    try {
+      process.kill(pid, signal);
+    } catch (error) {
+      if (codeOf(error) !== 'ESRCH') throw error;
+    }
+  }
 }
 
 function ownedByServer(path: string): void {
@@ -221,25 +233,22 @@ export class Cluster {
 
   /** To all its processes. */
   signal(signal: 'SIGSTOP' | 'SIGCONT'): void {
-    if (this.#server === null) return;
-    for (const pid of withChildren(this.pid)) process.kill(pid, signal);
+    const server = this.#server;
+    if (server === null) return;
+    // The server first: it starts no process that would not be listed.
+    server.kill(signal);
+    signalAll(childrenOf(this.pid), signal);
   }
 
   /** SIGKILL to all its processes. */
   async kill(): Promise<void> {
     const server = this.#server;
     if (server === null) return;
-    const [, ...children] = withChildren(this.pid);
+    const children = childrenOf(this.pid);
     this.#server = null;
     const ended = new Promise((resolve) => server.once('exit', resolve));
     server.kill('SIGKILL');
-    for (const pid of children) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch {
-        // It has ended with the server.
-      }
-    }
+    signalAll(children, 'SIGKILL');
     await ended;
   }
 

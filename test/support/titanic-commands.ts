@@ -170,9 +170,13 @@ export function describeTitanicCommands(
       const seen = serve(post.daemon, 'work', () => new Promise<string>(() => undefined));
       await until(() => seen.length === 1, 'a worker has it');
       await post.submits('work', 3);
-      expect(await post.done('purge', '--state', 'pending', '--service', 'work', '--yes')).toBe(
-        '3 deleted\n',
-      );
+      // One that the broker of a shared store is about to claim is left out: the operator purges again.
+      let deleted = 0;
+      while (deleted < 3) {
+        const said = await post.done('purge', '--state', 'pending', '--service', 'work', '--yes');
+        deleted += Number(/^(\d+) deleted\n$/.exec(said)?.[1]);
+      }
+      expect(deleted).toBe(3);
       expect((await post.listed()).items.map(({ uuid }) => uuid)).toEqual([taken]);
     });
 
