@@ -86,9 +86,11 @@ export class AdminClient {
     streamMs: number | null = null,
   ): Promise<AdminAnswer> {
     const { url, socketPath, name, trust } = this.#place;
-    const { request } = await (url.protocol === 'https:'
-      ? import('node:https')
-      : import('node:http'));
+    // (To import node:http would load undici, too: see admin/io/node-http.ts.)
+    const { request } =
+      url.protocol === 'https:'
+        ? await import('node:https')
+        : process.getBuiltinModule('node:http');
     const headers = {
       accept: 'application/json',
       ...(this.#token.token === null ? {} : { authorization: `Bearer ${this.#token.token}` }),

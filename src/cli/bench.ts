@@ -4,7 +4,6 @@
  */
 import { type ChildProcess, fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
 
 import { Argument, type Command } from 'commander';
 
@@ -23,6 +22,7 @@ import {
   type OutputFormat,
 } from './options.js';
 import { print, printJson } from './output.js';
+import { ownFile } from '../core/own-file.js';
 
 const EXAMPLES = [
   ['majordomo bench', 'maximum rate with 100 requests in flight'],
@@ -132,9 +132,15 @@ async function measureClients(plan: LoadPlan): Promise<LoadResult> {
   }
 }
 
-function start(part: 'clients' | 'workers', plan: LoadPlan): ChildProcess {
-  const file = fileURLToPath(new URL(`./load/${part}.js`, import.meta.url));
-  return fork(file, [JSON.stringify(plan)], { stdio: ['ignore', 'inherit', 'inherit', 'ipc'] });
+const PARTS = {
+  clients: ownFile('cli/load/clients.js'),
+  workers: ownFile('cli/load/workers.js'),
+};
+
+function start(part: keyof typeof PARTS, plan: LoadPlan): ChildProcess {
+  return fork(PARTS[part], [JSON.stringify(plan)], {
+    stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
+  });
 }
 
 /** Waits for the process's message of that kind; throws if it failed, shows its progress. */

@@ -1,11 +1,11 @@
 import { packageVersion } from '../../core/version.js';
-import { json } from './answer.js';
+import { type Answer, json } from './answer.js';
 import { OPERATIONS } from '../api/operations.js';
 import { openApi } from './openapi.js';
 import { route, type Route } from './route.js';
 
-/** The description of the API. It is made at start, so that no request has to wait for it. */
+/** The description of the API. It is made for the first who asks: that takes a tenth of a start. */
 export function openApiRoute(): Route {
-  const answer = json(openApi(packageVersion()));
-  return route(OPERATIONS.openApi, () => answer);
+  let answer: Answer | null = null;
+  return route(OPERATIONS.openApi, () => (answer ??= json(openApi(packageVersion()))));
 }

@@ -4,9 +4,10 @@ import { fileURLToPath } from 'node:url';
 
 import { codeOf } from '../../core/errors.js';
 import type { PageFile } from '../http/page-routes.js';
+import { ownFile } from '../../core/own-file.js';
 
 /** Where the build puts the page. */
-const FOLDER = fileURLToPath(new URL('../../page/', import.meta.url));
+const FOLDER = fileURLToPath(ownFile('page/'));
 
 /** All files of the page; none if it was not built. */
 export function readPage(): PageFile[] {

@@ -1,6 +1,6 @@
-import { STATUS_CODES } from 'node:http';
 import type { Socket } from 'node:net';
 
+import { nodeHttp } from './node-http.js';
 import { COMMON_HEADERS, failure } from '../http/answer.js';
 import type { HttpErrorCode } from '../http/errors.js';
 
@@ -14,7 +14,7 @@ export function writeFailure(socket: Socket, code: HttpErrorCode, message: strin
     connection: 'close',
   };
   const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`);
-  const head = `HTTP/1.1 ${status} ${STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n`;
+  const head = `HTTP/1.1 ${status} ${nodeHttp.STATUS_CODES[status] ?? ''}\r\n${lines.join('')}\r\n`;
   if (socket.writable) socket.end(head + String(body));
   socket.destroySoon();
 }

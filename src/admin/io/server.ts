@@ -4,13 +4,7 @@
  *
  * Everything that a client can use up has a limit: connections, headers, bodies, time.
  */
-import {
-  createServer,
-  type IncomingMessage,
-  type Server,
-  type ServerOptions,
-  type ServerResponse,
-} from 'node:http';
+import type { IncomingMessage, Server, ServerOptions, ServerResponse } from 'node:http';
 import {
   createServer as createSecureServer,
   type ServerOptions as SecureServerOptions,
@@ -19,6 +13,7 @@ import type { Socket } from 'node:net';
 
 import { monotonicMs } from '../../core/clock.js';
 import { codeOf } from '../../core/errors.js';
+import { nodeHttp } from './node-http.js';
 import type { AdminEvent } from '../events.js';
 import { type Answer, COMMON_HEADERS, failure, type Stream } from '../http/answer.js';
 import { httpCodeOf } from '../http/errors.js';
@@ -104,7 +99,7 @@ export interface HttpServer {
 export async function openHttpServer(options: HttpServerOptions): Promise<HttpServer> {
   const { tls, token, readToken } = options;
   const secure = tls === null ? null : createSecureServer({ ...TLS_OPTIONS, ...readTls(tls) });
-  const server = secure ?? createServer(OPTIONS);
+  const server = secure ?? nodeHttp.createServer(OPTIONS);
   server.timeout = IDLE_TIMEOUT_MS;
   // `maxHeaderSize` bounds the headers; a limit here would drop further lines silently.
   server.maxHeadersCount = 0;

@@ -8,6 +8,7 @@ import { type ClosableQueries, ThreadQueries } from '../../store/thread/thread-q
 import { ThreadStore } from '../../store/thread/thread-store.js';
 import type { Login } from './connection.js';
 import type { History } from './server.js';
+import { ownFile } from '../../core/own-file.js';
 
 export interface OpenPostgres {
   readonly login: Login;
@@ -86,7 +87,7 @@ export async function openPostgresStore(
   report: (told: StoreReport) => void,
 ): Promise<OpenedPostgres> {
   const thread = {
-    script: new URL('./postgres-thread.js', import.meta.url),
+    script: ownFile('extensions/postgres/postgres-thread.js'),
     workerData: order,
     name: order.name,
     news: report,
@@ -98,6 +99,6 @@ export async function openPostgresStore(
 
 /** The query port for a store in a database. Its thread starts with the first query. */
 export function openPostgresQueries(order: OpenPostgres): ClosableQueries {
-  const script = new URL('./query-thread.js', import.meta.url);
+  const script = ownFile('extensions/postgres/query-thread.js');
   return new ThreadQueries({ script, workerData: order, name: order.name });
 }

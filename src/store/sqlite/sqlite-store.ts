@@ -4,6 +4,7 @@ import type { StoreNews } from './file/known-store.js';
 import type { LogReport } from './file/log-watch.js';
 import type { AsideNews, OpenOrder } from '../thread/opening.js';
 import { ThreadStore } from '../thread/thread-store.js';
+import { ownFile } from '../../core/own-file.js';
 
 /** What may go beyond opening the existing store. */
 export interface SqliteStoreOptions {
@@ -35,7 +36,7 @@ export function openSqliteStore(
   return async (events) => {
     const { isNewStore, isPaired, news } = options;
     const thread = {
-      script: new URL('./sqlite-thread.js', import.meta.url),
+      script: ownFile('store/sqlite/sqlite-thread.js'),
       workerData: { path, isNewStore, isPaired } satisfies OpenOrder,
       name: path,
       news,

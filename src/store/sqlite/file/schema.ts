@@ -1,5 +1,6 @@
 /** The format of a store file: its marks, and its tables as numbered SQL files. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { ownFile } from '../../../core/own-file.js';
 
 /**
  * SQLite's `application_id`: "MJDB". Below it, `user_version` is the number of the format, from 1 on.
@@ -30,7 +31,7 @@ export interface Migration {
 /** SQLite keeps the text of what it makes; without comments, all of it fits on the file's first page. */
 const COMMENT = / *--.*$/gm;
 
-const MIGRATIONS_DIR = new URL('./migrations/', import.meta.url);
+const MIGRATIONS_DIR = ownFile('store/sqlite/file/migrations/');
 
 /** All steps in order; that of format n leads from n - 1 to n. */
 export function readMigrations(): readonly Migration[] {

@@ -1,7 +1,8 @@
 import { type ClosableQueries, ThreadQueries } from '../../thread/thread-queries.js';
+import { ownFile } from '../../../core/own-file.js';
 
 /** The query port for an SQLite file. */
 export function openSqliteQueries(path: string): ClosableQueries {
-  const script = new URL('./query-thread.js', import.meta.url);
+  const script = ownFile('store/sqlite/queries/query-thread.js');
   return new ThreadQueries({ script, workerData: path, name: path });
 }
