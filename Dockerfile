@@ -20,7 +20,6 @@ COPY src/ src/
 RUN npm run build -- --noCheck \
  && npm prune --ignore-scripts --omit=dev --omit=optional \
  && node scripts/prune-modules.mjs node_modules \
- && find dist -name '*.map' -delete \
  && chmod 0755 dist/main.js
 
 FROM ${BASE_IMAGE}

@@ -55,7 +55,7 @@ const plainRules = {
 };
 
 export default defineConfig(
-  globalIgnores(['build/', '**/dist/', 'release/', 'data/', 'coverage/']),
+  globalIgnores(['build/', 'compiled/', '**/dist/', 'release/', 'data/', 'coverage/']),
   { linterOptions: { reportUnusedDisableDirectives: 'error', reportUnusedInlineConfigs: 'error' } },
   {
     files: UNTYPED,

@@ -1,6 +1,7 @@
 /** The brokers to compare: whether they are installed, their versions, and how to start each. */
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
@@ -61,7 +62,7 @@ export interface Found {
 
 type OurName = 'zmtp' | 'libzmq' | 'before';
 
-const MAIN = join(import.meta.dirname, '..', 'src', 'main.js');
+const MAIN = join(import.meta.dirname, '..', 'program', 'main.js');
 const START_MS_MAX = 15_000;
 const STOP_MS_MAX = 15_000;
 /** Maximum length of a broker's standard error to show if it does not start. */
@@ -110,7 +111,9 @@ export function findBefore(
   hasCurve: boolean,
 ): Found['brokers'] {
   const keys = hasCurve ? makeKeys(MAIN, directory) : null;
-  const main = join(root, 'build', 'src', 'main.js');
+  // (An earlier version is not bundled.)
+  const bundled = join(root, 'build', 'program', 'main.js');
+  const main = existsSync(bundled) ? bundled : join(root, 'build', 'src', 'main.js');
   const brokers = [null, ...(keys === null ? [] : [keys])].flatMap((each) => [
     ours('zmtp', packageVersion(), directory, each),
     ours('before', 'before', directory, each, [node, main]),

@@ -20,7 +20,7 @@ import { until } from '../test/support/until.js';
 import { machineFacts } from './machine-facts.js';
 import { countOthers, othersText } from './others.js';
 
-const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../program/main.js', import.meta.url));
 const SERVICE = 'echo';
 const OUTSTANDING = 100;
 const HTTP = 'http.listen=127.0.0.1:0';

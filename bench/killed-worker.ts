@@ -17,7 +17,7 @@ import { Worker } from '../src/sdk/worker.js';
 
 const KILLS = 100;
 const SERVICE = 'work';
-const MAIN = fileURLToPath(new URL('../src/main.js', import.meta.url));
+const MAIN = fileURLToPath(new URL('../program/main.js', import.meta.url));
 const SELF = fileURLToPath(import.meta.url);
 
 /** Runs in the process that is killed: takes a request, reports it, and never answers it. */

@@ -1,7 +1,7 @@
 /**
  * Builds packages/sdk/dist, which is the package majordomo-sdk and what `majordomo-broker/client` and
- * `/worker` export, from what the compiler put into dist/. Each export of packages/sdk/package.json is
- * an entry: `./client` is built from dist/sdk/client.js, `.` from dist/sdk/index.js.
+ * `/worker` export, from what the compiler put into compiled/. Each export of packages/sdk/package.json is
+ * an entry: `./client` is built from compiled/sdk/client.js, `.` from compiled/sdk/index.js.
  *
  * The code is CommonJS, in one file, because loading many files is slow. ES modules re-export it, so
  * that a program which loads the package both ways has one copy of it.
@@ -10,26 +10,22 @@ import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { rollup } from '@rollup/wasm-node';
-import ts from 'typescript';
+import { rolldown } from 'rolldown';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
-const COMPILED = join(ROOT, 'dist');
+const COMPILED = join(ROOT, 'compiled');
 const PACKAGE = join(ROOT, 'packages/sdk');
 const TARGET = join(PACKAGE, 'dist');
 /** Of a declaration, with its line. */
 const COMMENT = /^ *\/\*\*[^]*?\*\/\n/gm;
 const IMPORTED = /((?:from |import\()')(\.[^']+)\.js'/g;
 
-/** What `import.meta.url` is in CommonJS. */
-const OWN_URL = "require('node:url').pathToFileURL(__filename).href";
-
 const { exports } = JSON.parse(readFileSync(join(PACKAGE, 'package.json'), 'utf8'));
 const entries = Object.keys(exports)
   .filter((path) => path !== './package.json')
   .map((path) => (path === '.' ? 'index' : path.slice(2)));
 
-/** In dist/: a test broker is no part of the SDK's own room. */
+/** In compiled/: a test broker is no part of the SDK's own room. */
 const sourceOf = (name) => (name === 'testing' ? 'testing/testing' : `sdk/${name}`);
 const compiledEntry = (name) => join(COMPILED, `${sourceOf(name)}.js`);
 
@@ -43,26 +39,17 @@ const THREADS_IN = 'sdk/stream';
 /** Packages that become part of the code: the SDK depends on as few as possible. */
 const PARTS = ['croner'];
 
-const parts = {
-  name: 'parts',
-  resolveId: (id) => (PARTS.includes(id) ? fileURLToPath(import.meta.resolve(id)) : null),
-};
-
 /** What users load of the entries; a module that is loaded later has a file of its own. */
 async function writeCode() {
-  const bundle = await rollup({
+  const bundle = await rolldown({
     input: {
       ...Object.fromEntries(entries.map((name) => [name, compiledEntry(name)])),
       ...Object.fromEntries(
         Object.values(THREADS).map((name) => [name, join(COMPILED, THREADS_IN, `${name}.js`)]),
       ),
     },
+    platform: 'node',
     external: (id) => /^[^./]/.test(id) && !PARTS.includes(id),
-    plugins: [
-      parts,
-      { name: 'import.meta.url', resolveImportMeta: () => OWN_URL },
-      { name: 'compact', renderChunk: compact },
-    ],
     onwarn: (warning) => {
       throw new Error(warning.message);
     },
@@ -72,62 +59,15 @@ async function writeCode() {
     format: 'cjs',
     entryFileNames: '[name].cjs',
     chunkFileNames: '[name].cjs',
-    manualChunks: { sdk: [compiledEntry('index')] },
-    generatedCode: 'es2015',
-    externalLiveBindings: false,
-    interop: (id) => (id?.startsWith('node:') ? 'default' : 'auto'),
+    // The declarations have them.
+    comments: false,
+    // Of classes and functions, for stacks.
+    keepNames: true,
+    codeSplitting: {
+      groups: [{ name: 'sdk', test: (id) => id === compiledEntry('index') }],
+    },
   });
   await bundle.close();
-}
-
-/**
- * Without comments, which the declarations have, too, and with no more space than the code needs. Each
- * statement still has a line of its own, and all names stay: stacks can be read.
- */
-function compact(code) {
-  const { ESNext: target } = ts.ScriptTarget;
-  const { CommonJS: module } = ts.ModuleKind;
-  const compilerOptions = { removeComments: true, target, module };
-  const { outputText } = ts.transpileModule(code, { compilerOptions });
-  const tokens = tokensOf(outputText);
-  const compacted = tokens
-    .map(({ text, gap }, at) => between(tokens[at - 1]?.text ?? '', gap, text) + text)
-    .join('');
-  const read = tokensOf(compacted);
-  if (read.length !== tokens.length || read.some(({ text }, at) => text !== tokens[at].text)) {
-    throw new Error('the code without its spaces is not the same code');
-  }
-  return { code: `${compacted}\n` };
-}
-
-/** Each token, with the space and comments before it. */
-function tokensOf(code) {
-  const source = ts.createSourceFile('code.cjs', code, ts.ScriptTarget.ESNext, true);
-  const tokens = [];
-  let end = 0;
-  const visit = (node) => {
-    const children = node.getChildren(source);
-    if (children.length > 0) {
-      children.forEach(visit);
-      return;
-    }
-    const start = node.getStart(source);
-    // What a list of nothing leaves.
-    if (node.end === start) return;
-    tokens.push({ text: code.slice(start, node.end), gap: code.slice(end, start) });
-    end = node.end;
-  };
-  visit(source);
-  return tokens;
-}
-
-/** What must stand between two tokens. */
-function between(before, gap, text) {
-  if (gap === '' || /^[)\]}]/.test(text)) return '';
-  if (gap.includes('\n')) return '\n';
-  // Two words or numbers; and signs that together would be another one, or a comment.
-  const isOne = /[\w$][\w$#]|[-+/<!>][-+/<!>]/.test(before.slice(-1) + text[0]);
-  return isOne ? ' ' : '';
 }
 
 function writeModules() {

@@ -5,10 +5,10 @@ import { fileURLToPath } from 'node:url';
 
 const root = new URL('../', import.meta.url);
 const { exampleFile, jsonSchema, referencePage } = await import(
-  new URL('dist/config/document.js', root).href
+  new URL('compiled/config/document.js', root).href
 );
-const { openApiFile } = await import(new URL('dist/admin/http/openapi.js', root).href);
-const { metricsPage } = await import(new URL('dist/admin/metrics/metrics-page.js', root).href);
+const { openApiFile } = await import(new URL('compiled/admin/http/openapi.js', root).href);
+const { metricsPage } = await import(new URL('compiled/admin/metrics/metrics-page.js', root).href);
 
 const files = {
   'docs/configuration.md': referencePage(),

@@ -14,7 +14,7 @@ const SOURCES = ['src', 'scripts', 'packages/sdk/package.json', 'tsconfig.json']
 /** The last file that each step of the build writes. */
 const BUILT = ['dist/main.js', 'packages/sdk/dist/index.d.cts'].map((path) => join(ROOT, path));
 const COMPILER = '@typescript/native/package.json';
-const TOOLS = [COMPILER, '@rollup/wasm-node'];
+const TOOLS = [COMPILER, 'rolldown'];
 
 function changedMs(path) {
   const { mtimeMs } = statSync(path);
@@ -47,9 +47,10 @@ function run(...args) {
 
 function build() {
   const tsc = join(dirname(createRequire(import.meta.url).resolve(COMPILER)), 'bin', 'tsc');
-  run('scripts/copy-assets.mjs', 'dist');
+  run('scripts/copy-assets.mjs', 'compiled');
   run(tsc, '-p', 'tsconfig.page.json', '--noCheck');
   run(tsc, '-p', 'tsconfig.json', '--noCheck');
+  run('scripts/bundle.mjs', 'compiled', 'dist');
   run('scripts/build-sdk.mjs');
 }
 

@@ -13,6 +13,9 @@ const build = join(root, compiled);
 /** What the compiler remembers of its last run. */
 const COMPILED = 'compiled.tsbuildinfo';
 
+/** Made anew by each build. */
+const PROGRAM = join(build, 'program/');
+
 /** The file that this one was compiled or copied from. */
 function sourceOf(path) {
   return path.replace(/(\.js|\.d\.ts)(\.map)?$/, '.ts');
@@ -22,6 +25,7 @@ if (existsSync(build)) {
   for (const entry of readdirSync(build, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile() || entry.name === COMPILED) continue;
     const path = join(entry.parentPath, entry.name);
+    if (path.startsWith(PROGRAM)) continue;
     const source = sourceOf(path.slice(build.length + 1));
     if (!existsSync(join(root, sources, source))) rmSync(path);
   }

@@ -11,9 +11,9 @@ import { fileURLToPath } from 'node:url';
 import { chromium } from 'playwright-core';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
-const { Client } = await import(new URL('../dist/sdk/client.js', import.meta.url).href);
+const { Client } = await import(new URL('../compiled/sdk/client.js', import.meta.url).href);
 const { ServiceError, Worker } = await import(
-  new URL('../dist/sdk/worker.js', import.meta.url).href
+  new URL('../compiled/sdk/worker.js', import.meta.url).href
 );
 
 /** Long enough to fill the charts of two minutes. */

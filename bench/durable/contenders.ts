@@ -28,7 +28,7 @@ export interface Running {
 }
 
 const START_MS_MAX = 10_000;
-const MAIN = join(import.meta.dirname, '..', '..', 'src', 'main.js');
+const MAIN = join(import.meta.dirname, '..', '..', 'program', 'main.js');
 /** Debian installs daemons in directories that are only in root's PATH. */
 const ENVIRONMENT = { ...process.env, PATH: `${process.env['PATH'] ?? ''}:/usr/sbin:/sbin` };
 

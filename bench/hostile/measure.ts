@@ -11,7 +11,7 @@ import { makeKeys } from '../curve-keys.js';
 import { Quiet, SERVICES, type Waits } from './quiet.js';
 import type { Scene } from './scenes.js';
 
-const MAIN = join(process.cwd(), 'build', 'src', 'main.js');
+const MAIN = join(process.cwd(), 'build', 'program', 'main.js');
 const WARM_UP_SECONDS = 2;
 const SAMPLE_MS = 50;
 const KIB = 1024;

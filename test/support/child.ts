@@ -8,7 +8,7 @@ import { killBusy, runInIdle, runsAlone } from './commands.js';
 import { type Patience, whenPatienceEnds } from './patience.js';
 
 /** The program. */
-export const MAIN: string = fileURLToPath(new URL('../../src/main.js', import.meta.url));
+export const MAIN: string = fileURLToPath(new URL('../../program/main.js', import.meta.url));
 
 export interface Exit {
   /** Null if a signal ended it. */

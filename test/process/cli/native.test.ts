@@ -17,7 +17,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { leastNode } from '../../../src/core/version.js';
 import { run } from '../../support/child.js';
 
-const BUILT = fileURLToPath(new URL('../../../src', import.meta.url));
+const BUILT = fileURLToPath(new URL('../../../program', import.meta.url));
 const PACKAGE = fileURLToPath(new URL('../../../..', import.meta.url));
 const MODULE = 'better-sqlite3';
 

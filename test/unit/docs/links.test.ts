@@ -131,7 +131,7 @@ describe('the documents', () => {
   });
 
   it('name only commands that the command line has', () => {
-    const help = execFileSync(process.execPath, ['build/src/main.js', '--help'], {
+    const help = execFileSync(process.execPath, ['build/program/main.js', '--help'], {
       encoding: 'utf8',
     });
     const commands = new Set(
