@@ -5,17 +5,23 @@
  *
  * The code is CommonJS, in one file, because loading many files is slow. ES modules re-export it, so
  * that a program which loads the package both ways has one copy of it.
+ *
+ *     node scripts/build-sdk.mjs [--pack]
+ *
+ * `--pack` makes the code smaller, which takes twenty times as long.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
+import ts from 'typescript';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const COMPILED = join(ROOT, 'compiled');
 const PACKAGE = join(ROOT, 'packages/sdk');
 const TARGET = join(PACKAGE, 'dist');
+const isToPack = process.argv.includes('--pack');
 /** Of a declaration, with its line. */
 const COMMENT = /^ *\/\*\*[^]*?\*\/\n/gm;
 const IMPORTED = /((?:from |import\()')(\.[^']+)\.js'/g;
@@ -54,20 +60,69 @@ async function writeCode() {
       throw new Error(warning.message);
     },
   });
-  await bundle.write({
+  const { output } = await bundle.write({
     dir: TARGET,
     format: 'cjs',
     entryFileNames: '[name].cjs',
     chunkFileNames: '[name].cjs',
-    // The declarations have them.
-    comments: false,
-    // Of classes and functions, for stacks.
-    keepNames: true,
+    strict: true,
     codeSplitting: {
       groups: [{ name: 'sdk', test: (id) => id === compiledEntry('index') }],
     },
   });
   await bundle.close();
+  if (!isToPack) return;
+  for (const { fileName, code } of output) writeFileSync(join(TARGET, fileName), compact(code));
+}
+
+/**
+ * Without comments, which the declarations have, too, and with no more space than the code needs. Each
+ * statement still has a line of its own, and all names stay: stacks can be read.
+ */
+function compact(code) {
+  const { ESNext: target } = ts.ScriptTarget;
+  const { CommonJS: module } = ts.ModuleKind;
+  const compilerOptions = { removeComments: true, target, module };
+  const { outputText } = ts.transpileModule(code, { compilerOptions });
+  const tokens = tokensOf(outputText);
+  const compacted = tokens
+    .map(({ text, gap }, at) => between(tokens[at - 1]?.text ?? '', gap, text) + text)
+    .join('');
+  const read = tokensOf(compacted);
+  if (read.length !== tokens.length || read.some(({ text }, at) => text !== tokens[at].text)) {
+    throw new Error('the code without its spaces is not the same code');
+  }
+  return `${compacted}\n`;
+}
+
+/** Each token, with the space and comments before it. */
+function tokensOf(code) {
+  const source = ts.createSourceFile('code.cjs', code, ts.ScriptTarget.ESNext, true);
+  const tokens = [];
+  let end = 0;
+  const visit = (node) => {
+    const children = node.getChildren(source);
+    if (children.length > 0) {
+      children.forEach(visit);
+      return;
+    }
+    const start = node.getStart(source);
+    // What a list of nothing leaves.
+    if (node.end === start) return;
+    tokens.push({ text: code.slice(start, node.end), gap: code.slice(end, start) });
+    end = node.end;
+  };
+  visit(source);
+  return tokens;
+}
+
+/** What must stand between two tokens. */
+function between(before, gap, text) {
+  if (gap === '' || /^[)\]}]/.test(text)) return '';
+  if (gap.includes('\n')) return '\n';
+  // Two words or numbers; and signs that together would be another one, or a comment.
+  const isOne = /[\w$][\w$#]|[-+/<!>][-+/<!>]/.test(before.slice(-1) + text[0]);
+  return isOne ? ' ' : '';
 }
 
 function writeModules() {
