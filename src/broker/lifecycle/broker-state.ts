@@ -1,7 +1,7 @@
 /**
- * The state of a broker, and what acts on it: made once, in this order, and passed whole. Each class
- * of this folder and of `inputs/` keeps it in its only field of this kind. A constructor that is
- * given it reads no more of it than stands above its own line.
+ * The state of a broker and the classes that act on it, made once, in this order. Each class of this
+ * folder and of `inputs/` is given the whole and reads what it needs; its constructor, only what is
+ * made before it. The folders below do not see it: their classes are given `Tables`, or single ones.
  */
 import { Holdings } from '../../core/holdings.js';
 import type { RandomFill } from '../../core/random.js';
