@@ -146,7 +146,7 @@ const brokerFolders = [
     name: 'broker-inputs-imports',
     severity: 'error',
     comment:
-      'broker/inputs is called by broker.ts and does not know it. Give the class what it needs as a field.',
+      'broker/inputs is called by broker.ts and does not know it. Put what the class needs into lifecycle/broker-state.ts.',
     from: { path: folder('inputs') },
     to: { path: '^src/broker/broker\\.ts$' },
   },

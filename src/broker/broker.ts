@@ -9,13 +9,9 @@
  */
 import type { Words } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
-import { Holdings } from '../core/holdings.js';
 import type { RandomFill } from '../core/random.js';
 import { Inbound, tooLarge } from '../wire/inbound.js';
-import { Absence } from './admission/absence.js';
-import { Admission } from './admission/admission.js';
-import { Limits } from './admission/limits.js';
-import { BrokerCounters } from './counters.js';
+import type { BrokerCounters } from './counters.js';
 import type { BrokerEvents } from './events.js';
 import { measure } from './gauges.js';
 import { ClientRequests } from './inputs/client-requests.js';
@@ -23,47 +19,15 @@ import { Connections } from './inputs/connections.js';
 import { FastPath } from './inputs/fast-path.js';
 import { EmbeddedServices } from './inputs/embedded-services.js';
 import { readHead, readMessage } from './inputs/reading.js';
-import { OwnerRights } from './inputs/owner-rights.js';
 import { RemoteWorkers } from './inputs/remote-workers.js';
 import { WorkerInputs } from './inputs/worker-inputs.js';
-import { ClientScans } from './lifecycle/client-scans.js';
-import { Deliveries } from './lifecycle/deliveries.js';
-import { Departures } from './lifecycle/departures.js';
-import { Dispatcher } from './lifecycle/dispatcher.js';
-import { InternalRequests } from './lifecycle/internal-requests.js';
-import { Lifecycle } from './lifecycle/lifecycle.js';
-import { Registrations } from './lifecycle/registrations.js';
-import { Replies } from './lifecycle/replies.js';
-import { RequestEnds } from './lifecycle/request-ends.js';
-import { StoredDeliveries } from './lifecycle/stored-deliveries.js';
+import { BrokerState } from './lifecycle/broker-state.js';
+import { RUN_BUDGET } from './lifecycle/turns.js';
 import { type Figures, Listing } from './listing.js';
-import type {
-  AdmissionState,
-  BrokerLimits,
-  BrokerOptions,
-  OutputRoom,
-  PeerIdentity,
-} from './options.js';
+import type { AdmissionState, BrokerLimits, BrokerOptions, PeerIdentity } from './options.js';
 import type { Interconnect, InternalClient, InternalService, ServiceWatcher } from './ports.js';
-import { NO_QUOTAS } from './quotas.js';
-import { type RequestTrace, RequestTracer } from './request-trace.js';
+import type { RequestTrace } from './request-trace.js';
 import type { BrokerSink } from './sink.js';
-import { Clients } from './state/clients.js';
-import { Identities } from './state/identities.js';
-import { InternalServices } from './state/internal-services.js';
-import { Peers } from './state/peers.js';
-import { RequestStore } from './state/request-store.js';
-import { RequestTable } from './state/request-table.js';
-import { ServiceTable } from './state/service-table.js';
-import { Tokens } from './state/tokens.js';
-import { Revivals } from './state/revivals.js';
-import { Workers } from './state/workers.js';
-
-/**
- * Maximum number of requests that one `run` handles per kind of due work, so that it does not block
- * the loop.
- */
-const RUN_BUDGET = 2048;
 
 /** What the broker holds, for monitoring. */
 export interface BrokerLoad {
@@ -77,198 +41,90 @@ export interface BrokerLoad {
   readonly bytes: number;
 }
 
-const UNBOUNDED_OUTPUT: OutputRoom = {
-  left: () => Infinity,
-  max: () => Infinity,
-  takesRequest: () => true,
-};
-
 export class Broker {
-  readonly counters: BrokerCounters = new BrokerCounters();
-  readonly #peers = new Peers();
-  readonly #identities: Identities;
-  readonly #clients: Clients;
-  readonly #services: ServiceTable;
-  readonly #workers: Workers;
-  readonly #revivals: Revivals;
-  readonly #internals = new InternalServices();
-  readonly #requests: RequestStore;
-  readonly #tracer = new RequestTracer();
-  readonly #limits: Limits;
-  readonly #admission: Admission;
-  readonly #absence: Absence;
-  readonly #stored: StoredDeliveries;
-  readonly #deliveries: Deliveries;
-  readonly #ends: RequestEnds;
-  readonly #dispatcher: Dispatcher;
-  readonly #departures: Departures;
-  readonly #registrations: Registrations;
-  readonly #scans: ClientScans;
+  readonly #state: BrokerState;
   readonly #connections: Connections;
   readonly #fastPath: FastPath;
   readonly #fromClients: ClientRequests;
   readonly #fromWorkers: WorkerInputs;
+  readonly #inbound: Inbound;
+  readonly counters: BrokerCounters;
   /** The functions that internal services and the keeper of stored requests can call. */
   readonly embedded: EmbeddedServices;
   /** What an interconnect with other brokers can call. */
   readonly remote: RemoteWorkers;
   /** What is registered, for callers outside the broker. */
   readonly listing: Listing;
-  readonly #inbound: Inbound;
 
   /** @param random unpredictable bytes, used for tokens and hashing */
   constructor(options: BrokerOptions, sink: BrokerSink, events: BrokerEvents, random: RandomFill) {
-    const { counters } = this;
-    const tracer = this.#tracer;
-    const holdings = options.holdings ?? new Holdings();
-    const output = options.output ?? UNBOUNDED_OUTPUT;
-    const seed = Buffer.alloc(4);
-    random(seed);
-
-    // State.
-    const peers = this.#peers;
-    const internals = this.#internals;
-    const table = new RequestTable();
-    const tokens = new Tokens(table, random);
-    this.#inbound = new Inbound((frames, index) => tokens.isKnown(frames, index));
-    const identities = new Identities(holdings, options.quotasOf ?? (() => NO_QUOTAS));
-    const clients = new Clients(table);
-    const { services: counted } = counters.requests;
-    const services = new ServiceTable(table, seed.readInt32LE(), counted, identities);
-    const workers = new Workers(options, services);
-    const revivals = new Revivals(options.heartbeatIntervalMs);
-    const requests = new RequestStore({
-      ...{ table, clients, services, identities, tokens, tracer, holdings },
-    });
-    this.#identities = identities;
-    this.#clients = clients;
-    this.#services = services;
-    this.#workers = workers;
-    this.#revivals = revivals;
-    this.#requests = requests;
-
-    // Admission.
-    const limits = new Limits(options.limits, requests, services, workers);
-    const admission = new Admission(sink);
-    const absence = new Absence(options.heartbeatIntervalMs * options.heartbeatLiveness);
-    this.#limits = limits;
-    this.#admission = admission;
-    this.#absence = absence;
-
-    // Lifecycle.
-    const { requestTtlMs, maxDeliveries } = options;
-    const replies = new Replies({ sink, events, counters, tracer, table, requests });
-    const ends = new RequestEnds({
-      ...{ requestTtlMs, events, counters, tracer, table, requests, services, replies },
-    });
-    const stored = new StoredDeliveries(table, services, workers, requests);
-    const deliveries = new Deliveries({
-      ...{ options, sink, counters, tracer, table, tokens, workers, requests },
-    });
-    const lifecycle = new Lifecycle({
-      ...{ maxDeliveries, events, counters, tracer, table, services, workers, requests },
-      ...{ limits, admission, replies, ends, deliveries, stored },
-    });
-    const departures = new Departures({
-      ...{ table, services, workers, lifecycle, budget: RUN_BUDGET },
-    });
-    const registrations = new Registrations({
-      ...{ sink, events, counters, table, services, workers, admission, absence },
-      ...{ lifecycle, deliveries, departures, stored },
-    });
-    const internalRequests = new InternalRequests(table, requests, replies);
-    const scans = new ClientScans(table, clients, requests, ends);
-    this.#ends = ends;
-    this.#stored = stored;
-    this.#deliveries = deliveries;
-    this.#departures = departures;
-    this.#registrations = registrations;
-    this.#scans = scans;
-    this.#dispatcher = new Dispatcher({
-      ...{ output, table, services, workers, requests, ends, deliveries, stored },
-    });
-
-    // Inputs.
+    const state = new BrokerState(options, sink, events, random);
+    const { tokens } = state;
     const figures: Figures = { source: null };
-    this.listing = new Listing(services, figures);
-    this.embedded = new EmbeddedServices({
-      ...{ figures, internals, services, workers, requests, admission, internalRequests, stored },
-      owners: new OwnerRights(options),
-    });
-    this.#fromClients = new ClientRequests({
-      ...{ output, peers, identities, services, internals, admission, absence, limits },
-      ...{ requests, replies, lifecycle, internalRequests, host: this.embedded },
-    });
-    this.#fromWorkers = new WorkerInputs({
-      ...{ events, counters, table, tokens, services, workers, revivals, internals },
-      ...{ admission, limits, replies, lifecycle, registrations, departures },
-    });
-    this.#fastPath = new FastPath({
-      ...{ table, tokens, workers, requests, admission, limits, replies, lifecycle },
-      ...{ deliveries },
-    });
-    this.remote = new RemoteWorkers({
-      ...{ table, services, workers, identities, departures },
-      ...{ fromWorkers: this.#fromWorkers, fromClients: this.#fromClients },
-    });
-    this.#connections = new Connections({
-      ...{ options, sink, events, counters, peers, identities, clients, workers, revivals },
-      ...{ scans, registrations },
-    });
+    this.#state = state;
+    this.counters = state.counters;
+    this.listing = new Listing(state.services, figures);
+    this.embedded = new EmbeddedServices(state, figures);
+    this.#inbound = new Inbound((frames, index) => tokens.isKnown(frames, index));
+    this.#connections = new Connections(state);
+    this.#fastPath = new FastPath(state);
+    this.#fromClients = new ClientRequests(state, this.embedded);
+    this.#fromWorkers = new WorkerInputs(state);
+    this.remote = new RemoteWorkers(state, this.#fromWorkers, this.#fromClients);
   }
 
   /** The broker becomes reachable; its workers have yet to connect. */
   begin(now: number): void {
-    this.#absence.begin(now);
+    this.#state.absence.begin(now);
   }
 
   /** Plugs in a service of this process. Must be called before the first input. */
   host(service: InternalService): void {
-    this.#internals.add(service);
+    this.#state.internals.add(service);
   }
 
   /** Plugs in the keeper of stored requests. Must be called before the first input. */
   keep(client: InternalClient): void {
-    this.#stored.attach(client);
+    this.#state.stored.attach(client);
   }
 
   /** Plugs in what knows the workers of other brokers. Must be called before the first input. */
   connect(interconnect: Interconnect): void {
-    this.#dispatcher.connect(interconnect);
-    this.remote.connect(interconnect);
+    this.#state.interconnect = interconnect;
   }
 
   /** Tells it from now on which services have workers. Must be called before the first input. */
   watchServices(watcher: ServiceWatcher): void {
-    this.#registrations.watch(watcher);
+    this.#state.watcher = watcher;
   }
 
   /** Replaces limits and quotas. What is already held stays. */
   setLimits(limits: BrokerLimits): void {
-    this.#limits.values = limits;
-    this.#identities.refreshAll();
+    this.#state.limits.values = limits;
+    this.#state.identities.refreshAll();
   }
 
   /** Reports every step of every client's request from now on; `null` stops it. */
   follow(trace: RequestTrace | null): void {
-    this.#tracer.start(trace);
+    this.#state.tracer.start(trace);
   }
 
   get load(): BrokerLoad {
+    const { peers, clients, services, workers, requests, deliveries } = this.#state;
     return {
-      peers: this.#peers.count,
-      clients: this.#clients.count,
-      services: this.#services.count,
-      workers: this.#workers.count,
-      requests: this.#requests.held,
-      requestsOut: this.#deliveries.out,
-      bytes: this.#requests.heldBytes,
+      peers: peers.count,
+      clients: clients.count,
+      services: services.count,
+      workers: workers.count,
+      requests: requests.held,
+      requestsOut: deliveries.out,
+      bytes: requests.heldBytes,
     };
   }
 
   /** Brings the gauges of the rows of services up to date. */
   measure(): void {
-    measure(this.#services.all());
+    measure(this.#state.services.all());
   }
 
   // ---------------------------------------------------------------- inputs: peers
@@ -278,22 +134,23 @@ export class Broker {
   }
 
   disconnected(id: number, now: number): void {
-    this.#connections.disconnected(this.#peers.of(id), now);
+    this.#connections.disconnected(this.#state.peers.of(id), now);
   }
 
   /** The peer does not read: its output has reached `limits.outputBytes`. */
   full(id: number): void {
-    this.#connections.full(this.#peers.of(id));
+    this.#connections.full(this.#state.peers.of(id));
   }
 
   drained(id: number): void {
-    this.#connections.drained(this.#peers.of(id));
+    this.#connections.drained(this.#state.peers.of(id));
   }
 
   /** Messages from the peer wait to be read, which is a sign of life (D5, D76). */
   waiting(id: number, now: number): void {
-    const { worker } = this.#peers.of(id);
-    if (worker !== null) this.#workers.touch(worker, now);
+    const { peers, workers } = this.#state;
+    const { worker } = peers.of(id);
+    if (worker !== null) workers.touch(worker, now);
   }
 
   /** The transport ended a connection because of what it received on it. */
@@ -308,7 +165,7 @@ export class Broker {
 
   /** Whether a peer of this identity is connected. */
   isConnected(identity: string): boolean {
-    return this.#identities.isConnected(identity);
+    return this.#state.identities.isConnected(identity);
   }
 
   /**
@@ -337,15 +194,16 @@ export class Broker {
    * @returns where the message ends; 0: nothing was done, take it apart and call `message`
    */
   packed(id: number, words: Words, from: number, end: number, now: number): number {
-    return this.#fastPath.take(this.#peers.of(id), words, from, end, now);
+    return this.#fastPath.take(this.#state.peers.of(id), words, from, end, now);
   }
 
   /** @param frames without the routing id; valid until this returns */
   message(id: number, frames: Frames, now: number): void {
-    const peer = this.#peers.of(id);
+    const { peers, revivals } = this.#state;
+    const peer = peers.of(id);
     if (peer.closing) return;
     const inbound = this.#inbound;
-    if (readMessage(inbound, peer, frames)) this.#revivals.forget(peer);
+    if (readMessage(inbound, peer, frames)) revivals.forget(peer);
     switch (inbound.kind) {
       case 'request':
         this.#fromClients.request(peer, inbound, now);
@@ -383,9 +241,10 @@ export class Broker {
    * @param head, reason see `TransportEvents.oversized`
    */
   oversized(id: number, head: Frames, reason: string, now: number): void {
-    const peer = this.#peers.of(id);
+    const { peers, revivals } = this.#state;
+    const peer = peers.of(id);
     const inbound = this.#inbound;
-    this.#revivals.forget(peer);
+    revivals.forget(peer);
     const isRead = !peer.closing && readHead(inbound, peer, head);
     switch (isRead ? inbound.kind : 'malformed') {
       case 'request':
@@ -407,7 +266,7 @@ export class Broker {
   // ---------------------------------------------------------------- whether clients are served
 
   get admission(): AdmissionState {
-    return this.#admission.state;
+    return this.#state.admission.state;
   }
 
   /**
@@ -415,9 +274,10 @@ export class Broker {
    * `Admission`. Requests at workers continue in any case, and their replies are delivered.
    */
   setAdmission(state: AdmissionState, now: number): void {
-    if (state === 'serving' && this.#admission.state !== 'serving') this.#absence.begin(now);
-    this.#admission.set(state);
-    if (this.#admission.isOpen) this.#reopen();
+    const { admission, absence } = this.#state;
+    if (state === 'serving' && admission.state !== 'serving') absence.begin(now);
+    admission.set(state);
+    if (admission.isOpen) this.#reopen();
     this.#fromClients.releaseHeld(now);
   }
 
@@ -426,10 +286,11 @@ export class Broker {
    * delivered.
    */
   #reopen(): void {
-    for (const service of this.#services.all()) {
+    const { services, workers, stored } = this.#state;
+    for (const service of services.all()) {
       if (service.workers.size === 0) continue;
-      this.#workers.schedule(service);
-      this.#stored.offerRoom(service);
+      workers.schedule(service);
+      stored.offerRoom(service);
     }
   }
 
@@ -449,36 +310,39 @@ export class Broker {
    * @returns true if more is due than one turn should handle: call it again soon
    */
   run(now: number): boolean {
+    const { registrations, departures, services, scans, ends, admission, dispatcher } = this.#state;
     // Each kind of work has its own budget, so that a lot of one does not delay the others.
-    const areExpired = this.#registrations.expire(now, RUN_BUDGET);
+    const areExpired = registrations.expire(now, RUN_BUDGET);
     let more = !areExpired;
-    if (!this.#departures.run(now)) more = true;
+    if (!departures.run(now)) more = true;
     if (!this.#fromWorkers.revive(now, RUN_BUDGET)) more = true;
-    this.#services.forget(now);
-    if (!this.#scans.run(RUN_BUDGET)) more = true;
-    if (!this.#refuseWaiting() || this.#ends.expireDue(now, RUN_BUDGET) === 0) more = true;
-    if (!this.#admission.isOpen) this.#dispatcher.dispatchNothing();
-    else if (areExpired && this.#dispatcher.dispatch(now, RUN_BUDGET) === 0) more = true;
-    this.#registrations.sendHeartbeats(now);
+    services.forget(now);
+    if (!scans.run(RUN_BUDGET)) more = true;
+    if (!this.#refuseWaiting() || ends.expireDue(now, RUN_BUDGET) === 0) more = true;
+    if (!admission.isOpen) dispatcher.dispatchNothing();
+    else if (areExpired && dispatcher.dispatch(now, RUN_BUDGET) === 0) more = true;
+    registrations.sendHeartbeats(now);
     return more;
   }
 
   /** When `run` is next due without any input, in monotonic milliseconds; Infinity for never. */
   nextRunAt(): number {
+    const { workers, deliveries, revivals, ends } = this.#state;
     return Math.min(
-      this.#workers.nextDueAt(),
-      this.#deliveries.nextDueAt(),
-      this.#revivals.nextDueAt(),
-      this.#ends.nextDueAt(),
+      workers.nextDueAt(),
+      deliveries.nextDueAt(),
+      revivals.nextDueAt(),
+      ends.nextDueAt(),
     );
   }
 
   /** @returns false if there is more to do */
   #refuseWaiting(): boolean {
-    const { closure, isClearing } = this.#admission;
+    const { admission, ends } = this.#state;
+    const { closure, isClearing } = admission;
     if (closure === null || !isClearing) return true;
-    if (this.#ends.refuseWaiting(closure, RUN_BUDGET) === 0) return false;
-    this.#admission.isClearing = false;
+    if (ends.refuseWaiting(closure, RUN_BUDGET) === 0) return false;
+    admission.isClearing = false;
     return true;
   }
 
@@ -489,13 +353,13 @@ export class Broker {
    * last reply, and refuses waiting requests. All is done when `load.requestsOut` is 0.
    */
   drain(now: number): void {
-    this.#admission.drain();
+    this.#state.admission.drain();
     this.#fromClients.releaseHeld(now);
-    this.#registrations.drain(now);
+    this.#state.registrations.drain(now);
   }
 
   /** Sends DISCONNECT to the workers that are still busy. This is the last input. */
   stop(now: number): void {
-    this.#registrations.stop(now);
+    this.#state.registrations.stop(now);
   }
 }

@@ -6,29 +6,18 @@ import type { Inbound } from '../../wire/inbound.js';
 import type { BrokerLimits } from '../options.js';
 import type { Service } from '../state/entities.js';
 import type { Identity } from '../state/identities.js';
+import type { Tables } from '../state/request-store.js';
 import type { RequestId } from '../state/request-table.js';
-import type { RequestStore } from '../state/request-store.js';
-import type { ServiceTable } from '../state/service-table.js';
-import type { Workers } from '../state/workers.js';
 import { overLimit, overQuota, type Refusal } from './refusal.js';
 
 export class Limits {
   /** Can be replaced while running. What is already held stays. */
   values: BrokerLimits;
-  readonly #requests: RequestStore;
-  readonly #services: ServiceTable;
-  readonly #workers: Workers;
+  readonly #state: Tables;
 
-  constructor(
-    values: BrokerLimits,
-    requests: RequestStore,
-    services: ServiceTable,
-    workers: Workers,
-  ) {
+  constructor(values: BrokerLimits, state: Tables) {
     this.values = values;
-    this.#requests = requests;
-    this.#services = services;
-    this.#workers = workers;
+    this.#state = state;
   }
 
   /**
@@ -37,7 +26,7 @@ export class Limits {
    */
   ofRequest(service: Service | null, bytes: number, identity: Identity): Refusal | null {
     const limits = this.values;
-    const requests = this.#requests;
+    const { requests } = this.#state;
     if (requests.held >= limits.queuedRequests) {
       return overLimit('limits.queuedRequests is reached');
     }
@@ -51,7 +40,7 @@ export class Limits {
       }
       return ofIdentity(identity, bytes);
     }
-    const services = this.#services;
+    const { services } = this.#state;
     if (services.count - services.withWorkers >= limits.services) {
       return overLimit('limits.services is reached by services without workers');
     }
@@ -65,7 +54,7 @@ export class Limits {
    */
   ofInternal(inbound: Inbound, identity: Identity | null): Refusal | null {
     const { queuedRequests, queuedBytes } = this.values;
-    const { internal, internalBytes, hasRoom } = this.#requests;
+    const { internal, internalBytes, hasRoom } = this.#state.requests;
     const bytes = packedBytes(inbound.frames, 0, inbound.envelopeFrames);
     if (internal >= queuedRequests || internalBytes + bytes > queuedBytes || !hasRoom) {
       return overLimit('too many requests are waiting for internal services');
@@ -77,18 +66,19 @@ export class Limits {
   isOverByWorker(service: Service | null, identity: Identity): boolean {
     const { workers, services } = this.values;
     const { quotas } = identity;
-    if (this.#workers.count >= workers || identity.workers >= quotas.workers) return true;
+    if (this.#state.workers.count >= workers || identity.workers >= quotas.workers) return true;
     const isUsed = service !== null && service.namedBy !== null;
     if (!isUsed && identity.services >= quotas.services) return true;
     const isNew = service === null || service.workers.size === 0;
-    return isNew && this.#services.withWorkers >= services;
+    return isNew && this.#state.services.withWorkers >= services;
   }
 
   /** True if there is no room to hold one more PARTIAL (D10). @param sender of the PARTIAL */
   isOverByPartial(id: RequestId, frames: Frames, from: number, sender: Holder): boolean {
+    const { requests } = this.#state;
     const bytes = packedBytes(frames, from, frames.count);
-    const holder = this.#requests.partials.of(id)?.holder ?? sender;
-    return !holder.mayHold(bytes) || this.#requests.heldBytes + bytes > this.values.queuedBytes;
+    const holder = requests.partials.of(id)?.holder ?? sender;
+    return !holder.mayHold(bytes) || requests.heldBytes + bytes > this.values.queuedBytes;
   }
 
   /**
@@ -97,7 +87,7 @@ export class Limits {
    */
   faultOfReplyWith(id: RequestId, frames: Frames, from: number): string | null {
     const { messageBytes, frames: framesMax } = this.values;
-    const held = this.#requests.partials.of(id);
+    const held = this.#state.requests.partials.of(id);
     const bytes = (held?.bytes ?? 0) + packedBytes(frames, from, frames.count);
     const count = (held?.frames ?? 0) + frames.count - from;
     if (bytes > messageBytes) {

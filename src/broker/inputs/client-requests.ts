@@ -6,86 +6,31 @@ import { Frames } from '../../core/frames.js';
 import { packedBytes, unpack } from '../../core/packed.js';
 import { Inbound } from '../../wire/inbound.js';
 import { allows, mayBeClient, mayRequest } from '../admission/access.js';
-import type { Absence } from '../admission/absence.js';
-import type { Admission } from '../admission/admission.js';
 import { type HeldMessage, HeldMessages } from '../admission/held-messages.js';
-import type { Limits } from '../admission/limits.js';
 import { NO_RIGHT, NO_WORKER, TOO_FAST, tooLarge } from '../admission/refusal.js';
-import type { InternalRequests } from '../lifecycle/internal-requests.js';
-import type { Lifecycle } from '../lifecycle/lifecycle.js';
-import type { Replies } from '../lifecycle/replies.js';
-import type { OutputRoom } from '../options.js';
-import type { BrokerHost, Interconnect, InternalRequest, InternalService } from '../ports.js';
+import type { BrokerState } from '../lifecycle/broker-state.js';
+import type { BrokerHost, InternalRequest, InternalService } from '../ports.js';
 import type { Peer } from '../state/entities.js';
 import { packedEnvelope } from '../state/hellos.js';
-import type { Identities } from '../state/identities.js';
-import type { InternalServices } from '../state/internal-services.js';
-import type { Peers } from '../state/peers.js';
-import type { RequestStore } from '../state/request-store.js';
-import type { ServiceTable } from '../state/service-table.js';
 import { readMessage, serviceOf } from './reading.js';
 import { PeerAsker } from './peer-asker.js';
 
-export interface ClientRequestsDeps {
-  readonly output: OutputRoom;
-  readonly peers: Peers;
-  readonly identities: Identities;
-  readonly services: ServiceTable;
-  readonly internals: InternalServices;
-  readonly admission: Admission;
-  readonly absence: Absence;
-  readonly limits: Limits;
-  readonly requests: RequestStore;
-  readonly replies: Replies;
-  readonly lifecycle: Lifecycle;
-  readonly internalRequests: InternalRequests;
-  /** What internal services can call. */
-  readonly host: BrokerHost;
-}
-
 export class ClientRequests {
-  readonly #output: OutputRoom;
-  readonly #peers: Peers;
-  readonly #identities: Identities;
-  readonly #services: ServiceTable;
-  readonly #internals: InternalServices;
-  readonly #admission: Admission;
-  readonly #absence: Absence;
-  readonly #limits: Limits;
-  readonly #requests: RequestStore;
-  readonly #replies: Replies;
-  readonly #lifecycle: Lifecycle;
-  readonly #internalRequests: InternalRequests;
+  readonly #state: BrokerState;
   readonly #host: BrokerHost;
-  #interconnect: Interconnect | null = null;
   /** Until it is known whether another broker has a worker (D65). */
   readonly #sought = new HeldMessages();
 
-  constructor(deps: ClientRequestsDeps) {
-    this.#output = deps.output;
-    this.#peers = deps.peers;
-    this.#identities = deps.identities;
-    this.#services = deps.services;
-    this.#internals = deps.internals;
-    this.#admission = deps.admission;
-    this.#absence = deps.absence;
-    this.#limits = deps.limits;
-    this.#requests = deps.requests;
-    this.#replies = deps.replies;
-    this.#lifecycle = deps.lifecycle;
-    this.#internalRequests = deps.internalRequests;
-    this.#host = deps.host;
-  }
-
-  /** Other brokers may have workers from now on. */
-  connect(interconnect: Interconnect): void {
-    this.#interconnect = interconnect;
+  /** @param host what internal services can call */
+  constructor(state: BrokerState, host: BrokerHost) {
+    this.#state = state;
+    this.#host = host;
   }
 
   request(peer: Peer, inbound: Inbound, now: number): void {
-    const internal = this.#internals.of(inbound.frames, inbound.service);
+    const internal = this.#state.internals.of(inbound.frames, inbound.service);
     if (!peer.identity.takesRequest(now)) {
-      this.#replies.refuse(inbound, peer, TOO_FAST, internal !== null);
+      this.#state.replies.refuse(inbound, peer, TOO_FAST, internal !== null);
       return;
     }
     this.#afterQuota(peer, inbound, internal, now);
@@ -93,15 +38,15 @@ export class ClientRequests {
 
   /** Its message was over the limits: only the frames before the body are here (D100). */
   tooLarge(peer: Peer, inbound: Inbound, reason: string): void {
-    const isInternal = this.#internals.of(inbound.frames, inbound.service) !== null;
-    this.#replies.refuse(inbound, peer, tooLarge(reason), isInternal);
+    const isInternal = this.#state.internals.of(inbound.frames, inbound.service) !== null;
+    this.#state.replies.refuse(inbound, peer, tooLarge(reason), isInternal);
   }
 
   /** 10/FLP: only a node that serves answers, so that clients use another one (D38). */
   ping(peer: Peer): void {
     const { grants } = peer;
-    if (this.#admission.isOpen && allows(grants, 'client', serviceOf(peer))) {
-      this.#replies.pong(peer);
+    if (this.#state.admission.isOpen && allows(grants, 'client', serviceOf(peer))) {
+      this.#state.replies.pong(peer);
     }
   }
 
@@ -114,47 +59,48 @@ export class ClientRequests {
 
   /** If not, the request was refused or is held. */
   #isAdmitted(peer: Peer, inbound: Inbound, internal: InternalService | null): boolean {
+    const { replies, admission } = this.#state;
     const isInternal = internal !== null;
     const isAllowed = isInternal
       ? mayBeClient(peer.grants)
       : mayRequest(peer.grants, inbound.frames, inbound.service);
     if (!isAllowed) {
-      this.#replies.refuse(inbound, peer, NO_RIGHT, isInternal);
+      replies.refuse(inbound, peer, NO_RIGHT, isInternal);
       return false;
     }
-    if (this.#admission.isOpen) return true;
-    const decision = this.#admission.decide(inbound, peer, isInternal);
+    if (admission.isOpen) return true;
+    const decision = admission.decide(inbound, peer, isInternal);
     if (decision === 'admitted') return true;
-    if (decision !== 'held') this.#replies.refuse(inbound, peer, decision, isInternal);
+    if (decision !== 'held') replies.refuse(inbound, peer, decision, isInternal);
     return false;
   }
 
   #toWorkers(peer: Peer, inbound: Inbound, now: number): void {
+    const { services, replies, limits, lifecycle, requests } = this.#state;
     const { frames, service: at } = inbound;
-    const services = this.#services;
     let service = services.find(frames.buffer(at), frames.start(at), frames.end(at));
     const isServed = service !== null && service.workers.size + service.remotes.size > 0;
     if (!isServed && this.#isUnserved(inbound, peer, now)) {
       const name = frames.view(at);
-      const sought = this.#interconnect?.seek(name) ?? 'absent';
+      const sought = this.#state.interconnect?.seek(name) ?? 'absent';
       const isHeld = sought === 'unknown' && this.#sought.add(inbound.received, peer, keyOf(name));
       if (isHeld) return;
       if (sought === 'absent') {
-        this.#replies.refuse(inbound, peer, NO_WORKER, false);
+        replies.refuse(inbound, peer, NO_WORKER, false);
         return;
       }
     }
     const bytes =
       packedBytes(frames, 0, inbound.envelopeFrames) +
       packedBytes(frames, inbound.kept, frames.count);
-    const refusal = this.#limits.ofRequest(service, bytes, peer.identity);
+    const refusal = limits.ofRequest(service, bytes, peer.identity);
     if (refusal !== null) {
-      this.#replies.refuse(inbound, peer, refusal, false);
+      replies.refuse(inbound, peer, refusal, false);
       return;
     }
     if (service === null) service = services.add(frames.copy(at), peer.identity);
     else if (service.namedBy === null) services.use(service, peer.identity);
-    this.#lifecycle.accept(this.#requests.add(inbound, peer, now), service);
+    lifecycle.accept(requests.add(inbound, peer, now), service);
     const isPacked = frames.isPacked || peer.dialect !== null;
     if (isPacked && inbound.envelopeFrames <= 1 && inbound.headers < 0) {
       const { dialect, enveloped, envelopeFrames } = inbound;
@@ -169,20 +115,21 @@ export class ClientRequests {
     const envelope = packedEnvelope(inbound);
     const hello = hellos.of(envelope, 0, envelope.length);
     if (hello?.refusesToWait !== true) return false;
-    return this.#absence.isCertain(inbound.frames.view(inbound.service), now);
+    return this.#state.absence.isCertain(inbound.frames.view(inbound.service), now);
   }
 
   #toInternal(internal: InternalService, peer: Peer, inbound: Inbound, now: number): void {
+    const { limits, replies, internalRequests, output } = this.#state;
     const { frames, service, headers, body } = inbound;
     // What is for all is answered at once, even if its sender has used up its quota.
     const identity = internal.isForAll === true ? null : peer.identity;
-    const refusal = this.#limits.ofInternal(inbound, identity);
+    const refusal = limits.ofInternal(inbound, identity);
     if (refusal !== null) {
-      this.#replies.refuse(inbound, peer, refusal, true);
+      replies.refuse(inbound, peer, refusal, true);
       return;
     }
-    const id = this.#internalRequests.accept(inbound, peer);
-    peer.asker ??= new PeerAsker(peer, this.#output);
+    const id = internalRequests.accept(inbound, peer);
+    peer.asker ??= new PeerAsker(peer, output);
     const name = frames.view(service);
     const request: InternalRequest = {
       ...{ id, service: name, frames, headers, body, asker: peer.asker },
@@ -192,7 +139,7 @@ export class ClientRequests {
 
   /** Decides again about the requests that are held, after the state of admission was set. */
   releaseHeld(now: number): void {
-    this.#release(this.#admission.held.take(), now);
+    this.#release(this.#state.admission.held.take(), now);
   }
 
   /** Decides again about those for a service that may now be known to have no worker anywhere. */
@@ -201,16 +148,17 @@ export class ClientRequests {
   }
 
   #release(held: readonly HeldMessage[], now: number): void {
+    const { identities, peers, internals } = this.#state;
     const inbound = new Inbound();
     const frames = new Frames();
     for (const { peer, packed } of held) {
-      this.#identities.releaseIfUnused(peer.identity);
+      identities.releaseIfUnused(peer.identity);
       // The peer disconnected, and its held requests end with it.
-      if (!this.#peers.has(peer) || peer.closing) continue;
+      if (!peers.has(peer) || peer.closing) continue;
       frames.clear();
       unpack(packed, 0, packed.length, frames);
       readMessage(inbound, peer, frames);
-      const internal = this.#internals.of(inbound.frames, inbound.service);
+      const internal = internals.of(inbound.frames, inbound.service);
       this.#afterQuota(peer, inbound, internal, now);
     }
   }

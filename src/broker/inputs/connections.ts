@@ -2,75 +2,33 @@
 import { assert } from '../../core/assert.js';
 import { BARE, DELIMITED } from '../../wire/dialect.js';
 import { allows } from '../admission/access.js';
-import type { BrokerCounters } from '../counters.js';
-import type { BrokerEvents } from '../events.js';
-import type { ClientScans } from '../lifecycle/client-scans.js';
-import type { Registrations } from '../lifecycle/registrations.js';
-import type { BrokerOptions, PeerIdentity } from '../options.js';
+import type { BrokerState } from '../lifecycle/broker-state.js';
+import type { PeerIdentity } from '../options.js';
 import { EVERYTHING } from '../rights.js';
-import type { BrokerSink } from '../sink.js';
-import type { Clients } from '../state/clients.js';
 import { Grants, Peer } from '../state/entities.js';
-import type { Identities } from '../state/identities.js';
-import type { Peers } from '../state/peers.js';
-import type { Revivals } from '../state/revivals.js';
-import type { Workers } from '../state/workers.js';
 
 const KEY_REMOVED = 'its key was removed from the keys file';
 
-export interface ConnectionsDeps {
-  readonly options: BrokerOptions;
-  readonly sink: BrokerSink;
-  readonly events: BrokerEvents;
-  readonly counters: BrokerCounters;
-  readonly peers: Peers;
-  readonly identities: Identities;
-  readonly clients: Clients;
-  readonly workers: Workers;
-  readonly revivals: Revivals;
-  readonly scans: ClientScans;
-  readonly registrations: Registrations;
-}
-
 export class Connections {
-  readonly #options: BrokerOptions;
-  readonly #sink: BrokerSink;
-  readonly #events: BrokerEvents;
-  readonly #counters: BrokerCounters;
-  readonly #peers: Peers;
-  readonly #identities: Identities;
-  readonly #clients: Clients;
-  readonly #workers: Workers;
-  readonly #revivals: Revivals;
-  readonly #scans: ClientScans;
-  readonly #registrations: Registrations;
+  readonly #state: BrokerState;
 
-  constructor(deps: ConnectionsDeps) {
-    this.#options = deps.options;
-    this.#sink = deps.sink;
-    this.#events = deps.events;
-    this.#counters = deps.counters;
-    this.#peers = deps.peers;
-    this.#identities = deps.identities;
-    this.#clients = deps.clients;
-    this.#workers = deps.workers;
-    this.#revivals = deps.revivals;
-    this.#scans = deps.scans;
-    this.#registrations = deps.registrations;
+  constructor(state: BrokerState) {
+    this.#state = state;
   }
 
   connected(id: number, given: PeerIdentity, now: number): void {
-    assert(this.#peers.find(id) === null, 'a peer connects once');
+    const { peers, options, identities, clients } = this.#state;
+    assert(peers.find(id) === null, 'a peer connects once');
     const { listener, routingId, key, address } = given;
-    const rights = key === null ? null : (this.#options.rightsOf?.(listener, key) ?? null);
-    const identity = this.#identities.join(given.identity, key, rights?.quota ?? null);
+    const rights = key === null ? null : (options.rightsOf?.(listener, key) ?? null);
+    const identity = identities.join(given.identity, key, rights?.quota ?? null);
     // D70: another identity with this routing id is a different client.
     const name = given.ownRoutingId ? `${identity.name} ${routingId.toString('latin1')}` : null;
-    const grants = new Grants(this.#options.listeners[listener] ?? EVERYTHING, rights);
+    const grants = new Grants(options.listeners[listener] ?? EVERYTHING, rights);
     const peer = new Peer(id, listener, name, identity, address, grants);
     peer.publicKey = given.publicKey ?? null;
-    this.#peers.add(peer);
-    this.#clients.rejoin(peer);
+    peers.add(peer);
+    clients.rejoin(peer);
     if (grants.rules.service !== null) this.#joinService(peer, given.socketType, now);
   }
 
@@ -78,37 +36,39 @@ export class Connections {
   #joinService(peer: Peer, socketType: string | undefined, now: number): void {
     const isForWorkers = peer.grants.rules.client.isNone;
     if (!isForWorkers) peer.dialect = socketType === 'ROUTER' ? BARE : DELIMITED;
-    else if (socketType === 'REQ') this.#revivals.connected(peer, now);
+    else if (socketType === 'REQ') this.#state.revivals.connected(peer, now);
   }
 
   disconnected(peer: Peer, now: number): void {
-    this.#revivals.forget(peer);
+    const { revivals, registrations, clients, scans, peers, identities } = this.#state;
+    revivals.forget(peer);
     // D15: counted as an expiry, because the worker did not announce that it leaves.
-    if (peer.worker !== null) this.#registrations.lose(peer.worker, 'connection', now);
-    const departed = this.#clients.leave(peer);
-    if (departed !== null) this.#scans.start(departed, 'departed');
-    this.#peers.remove(peer);
+    if (peer.worker !== null) registrations.lose(peer.worker, 'connection', now);
+    const departed = clients.leave(peer);
+    if (departed !== null) scans.start(departed, 'departed');
+    peers.remove(peer);
     peer.identity.hellos -= peer.hellos.count;
-    this.#identities.leave(peer.identity);
+    identities.leave(peer.identity);
   }
 
   /** The peer does not read: its output has reached `limits.outputBytes`. */
   full(peer: Peer): void {
+    const { workers, events, sink } = this.#state;
     peer.full = true;
     if (peer.worker !== null) {
-      this.#workers.fullChanged(peer.worker);
+      workers.fullChanged(peer.worker);
       return;
     }
     if (peer.closing) return;
     peer.closing = true;
     if (peer.client !== null) peer.client.slow = true;
-    this.#events.emit({ name: 'client.closed', reason: 'slow_client' });
-    this.#sink.close(peer.id);
+    events.emit({ name: 'client.closed', reason: 'slow_client' });
+    sink.close(peer.id);
   }
 
   drained(peer: Peer): void {
     peer.full = false;
-    if (peer.worker !== null) this.#workers.fullChanged(peer.worker);
+    if (peer.worker !== null) this.#state.workers.fullChanged(peer.worker);
   }
 
   /** The transport ended a connection because of what it received on it. */
@@ -118,35 +78,37 @@ export class Connections {
     reason: string,
     { address, key }: { readonly address: string; readonly key: string | null },
   ): void {
-    this.#counters.connectionsRejected++;
-    if (kind === 'too_large') this.#counters.malformed.too_large++;
-    this.#events.emit({ name: 'connection.rejected', listener, kind, reason, address, key });
+    const { counters, events } = this.#state;
+    counters.connectionsRejected++;
+    if (kind === 'too_large') counters.malformed.too_large++;
+    events.emit({ name: 'connection.rejected', listener, kind, reason, address, key });
   }
 
   /** See `Broker.revoke`. */
   revoke(listener: number, publicKey: string): void {
-    for (const peer of this.#peers.all()) {
+    for (const peer of this.#state.peers.all()) {
       if (peer.publicKey !== publicKey || peer.listener !== listener || peer.closing) continue;
       peer.closing = true;
       this.rejected(listener, 'key', KEY_REMOVED, peer);
-      this.#sink.close(peer.id);
+      this.#state.sink.close(peer.id);
     }
   }
 
   /** See `Broker.rightsChanged`. */
   rightsChanged(key: string, now: number): void {
-    for (const peer of this.#peers.all()) {
+    const { peers, identities, registrations, clients, scans } = this.#state;
+    for (const peer of peers.all()) {
       if (peer.key !== key) continue;
       const { grants, worker, identity } = peer;
       grants.lastAllowed = null;
       peer.lastForm = null;
       const quota = grants.rights?.quota ?? null;
-      if (quota !== identity.quota) this.#identities.refresh(identity, quota);
+      if (quota !== identity.quota) identities.refresh(identity, quota);
       if (worker === null || allows(grants, 'worker', worker.service.name)) continue;
-      this.#registrations.expel(worker, 'rights', now);
+      registrations.expel(worker, 'rights', now);
     }
-    for (const client of this.#clients.all()) {
-      if (client.identity.key === key) this.#scans.start(client, 'rights_changed');
+    for (const client of clients.all()) {
+      if (client.identity.key === key) scans.start(client, 'rights_changed');
     }
   }
 }

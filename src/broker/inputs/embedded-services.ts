@@ -2,9 +2,8 @@
  * The interface of the broker for the parts that run in its process: internal services and Titanic.
  */
 import type { Hello, WorkerStatus } from '../../wire/mmi.js';
-import type { Admission } from '../admission/admission.js';
-import type { InternalRequests } from '../lifecycle/internal-requests.js';
-import type { StoredDeliveries } from '../lifecycle/stored-deliveries.js';
+import { allows } from '../admission/access.js';
+import type { BrokerState } from '../lifecycle/broker-state.js';
 import { type Figures, ListedLazily, serviceStatus, workerStatus } from '../listing.js';
 import type {
   BrokerHost,
@@ -14,12 +13,9 @@ import type {
   OwnerStanding,
   StoredBody,
 } from '../ports.js';
-import type { InternalServices } from '../state/internal-services.js';
-import type { OwnerRights } from './owner-rights.js';
+import { NO_QUOTAS } from '../quotas.js';
+import { Grants } from '../state/entities.js';
 import { NONE } from '../state/request-table.js';
-import type { RequestStore } from '../state/request-store.js';
-import type { ServiceTable } from '../state/service-table.js';
-import type { Workers } from '../state/workers.js';
 
 /**
  * Limit for all their envelopes together: enough for ids as libzmq makes them, over any number of
@@ -27,65 +23,40 @@ import type { Workers } from '../state/workers.js';
  */
 const HELLO_BYTES_PER_PEER_MAX = 65_536;
 
-export interface EmbeddedServicesDeps {
-  readonly figures: Figures;
-  readonly internals: InternalServices;
-  readonly services: ServiceTable;
-  readonly workers: Workers;
-  readonly requests: RequestStore;
-  readonly admission: Admission;
-  readonly internalRequests: InternalRequests;
-  readonly stored: StoredDeliveries;
-  readonly owners: OwnerRights;
-}
-
 export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
+  readonly #state: BrokerState;
   readonly #figures: Figures;
-  readonly #internals: InternalServices;
-  readonly #services: ServiceTable;
-  readonly #workers: Workers;
-  readonly #requests: RequestStore;
-  readonly #admission: Admission;
-  readonly #internalRequests: InternalRequests;
-  readonly #stored: StoredDeliveries;
-  readonly #owners: OwnerRights;
 
-  constructor(deps: EmbeddedServicesDeps) {
-    this.#figures = deps.figures;
-    this.#internals = deps.internals;
-    this.#services = deps.services;
-    this.#workers = deps.workers;
-    this.#requests = deps.requests;
-    this.#admission = deps.admission;
-    this.#internalRequests = deps.internalRequests;
-    this.#stored = deps.stored;
-    this.#owners = deps.owners;
+  constructor(state: BrokerState, figures: Figures) {
+    this.#state = state;
+    this.#figures = figures;
   }
 
   // ---------------------------------------------------------------- for internal services
 
   answer(id: number, body: readonly Buffer[]): void {
-    this.#internalRequests.answer(id, body);
+    this.#state.internalRequests.answer(id, body);
   }
 
   refuse(id: number, reason: 'rights' | 'quota' | 'limit', text: string): void {
     const status = reason === 'rights' ? '403' : '429';
-    this.#internalRequests.refuse(id, { reason, status, text });
+    this.#state.internalRequests.refuse(id, { reason, status, text });
   }
 
   /** Forgets what internal services have not answered, and ignores their later answers. */
   dropInternal(): void {
-    this.#internalRequests.endAll(
+    this.#state.internalRequests.endAll(
       (service) => this.#internalOf(service)?.onlyAsks?.(service) === true,
     );
   }
 
   recordHello(number: number, hello: Hello): boolean {
-    const id = this.#internalRequests.of(number);
-    const peer = id === NONE ? null : this.#requests.clientOf(id)?.peer;
+    const { internalRequests, requests } = this.#state;
+    const id = internalRequests.of(number);
+    const peer = id === NONE ? null : requests.clientOf(id)?.peer;
     if (!peer) return true;
     const { hellos, identity } = peer;
-    const envelope = this.#requests.envelope(id);
+    const envelope = requests.envelope(id);
     if (!hellos.has(envelope)) {
       if (identity.hellos >= identity.quotas.hellos) return false;
       if (hellos.bytes + envelope.length > HELLO_BYTES_PER_PEER_MAX) return false;
@@ -98,30 +69,30 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
   isServed(service: Buffer): boolean {
     const internal = this.#internalOf(service);
     if (internal !== null) return internal.offers(service);
-    const found = this.#services.find(service, 0, service.length);
+    const found = this.#state.services.find(service, 0, service.length);
     return found !== null && found.workers.size + found.remotes.size > 0;
   }
 
   #internalOf(service: Buffer): InternalService | null {
-    return this.#internals.find(service, 0, service.length);
+    return this.#state.internals.find(service, 0, service.length);
   }
 
   get counts(): { readonly services: number; readonly workers: number } {
-    return { services: this.#services.listed, workers: this.#workers.count };
+    return { services: this.#state.services.listed, workers: this.#state.workers.count };
   }
 
   services(now: number): Listed[] {
     const figures = this.#figures;
-    this.#services.forget(now);
+    this.#state.services.forget(now);
     return Array.from(
-      this.#services.all(),
+      this.#state.services.all(),
       (service) => new ListedLazily(service, 0, () => serviceStatus(service, figures)),
     );
   }
 
   workers(now: number): Listed[] {
     const found: Listed[] = [];
-    for (const service of this.#services.all()) {
+    for (const service of this.#state.services.all()) {
       for (const worker of service.workers) {
         const status = (): WorkerStatus => workerStatus(worker, now);
         found.push(new ListedLazily(service, worker.number, status));
@@ -133,23 +104,23 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
   // ---------------------------------------------------------------- for the internal client
 
   room(service: Buffer): number {
-    return this.#admission.isOpen ? this.#stored.room(service) : 0;
+    return this.#state.admission.isOpen ? this.#state.stored.room(service) : 0;
   }
 
   served(): readonly Buffer[] {
     const served: Buffer[] = [];
-    for (const { name, workers } of this.#services.all()) {
+    for (const { name, workers } of this.#state.services.all()) {
       if (workers.size > 0) served.push(name);
     }
     return served;
   }
 
   setTurns(service: Buffer, turns: number): void {
-    this.#stored.setTurns(service, turns);
+    this.#state.stored.setTurns(service, turns);
   }
 
   setBacklog(service: Buffer, has: boolean): void {
-    this.#stored.setBacklog(service, has);
+    this.#state.stored.setBacklog(service, has);
   }
 
   submit(
@@ -158,30 +129,41 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
     content: StoredBody,
     again: number | null,
   ): number | null {
-    if (!this.#admission.isOpen) return null;
-    return this.#stored.submit(service, reference, content, again);
+    if (!this.#state.admission.isOpen) return null;
+    return this.#state.stored.submit(service, reference, content, again);
   }
 
   setStored(service: Buffer, hasStored: boolean): void {
-    this.#services.setStored(service, hasStored);
+    this.#state.services.setStored(service, hasStored);
   }
 
+  /** What it could do over some listener that it could connect to (D80). */
   standingOf(key: string | null, service: Buffer): OwnerStanding {
-    return this.#owners.standingOf(key, service);
+    const { listeners, rightsOf, quotasOf } = this.#state.options;
+    let quota: string | null = null;
+    let mayRequest = false;
+    for (const [listener, rules] of listeners.entries()) {
+      if (rules.hasKeys === (key === null)) continue;
+      const rights = key === null ? null : (rightsOf?.(listener, key) ?? null);
+      if (!allows(new Grants(rules, rights), 'client', service)) continue;
+      mayRequest = true;
+      quota ??= rights?.quota ?? null;
+    }
+    return { mayRequest, quotas: quotasOf?.(quota) ?? NO_QUOTAS };
   }
 
   parts(id: number): Buffer | null {
-    return this.#requests.partials.packedOf(id);
+    return this.#state.requests.partials.packedOf(id);
   }
 
   takeParts(id: number): Buffer | null {
-    const { partials } = this.#requests;
+    const { partials } = this.#state.requests;
     const parts = partials.packedOf(id);
     partials.drop(id);
     return parts;
   }
 
   withdraw(id: number): void {
-    this.#stored.withdraw(id);
+    this.#state.stored.withdraw(id);
   }
 }

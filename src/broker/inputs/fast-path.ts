@@ -9,11 +9,7 @@ import type { Words } from '../../core/bytes.js';
 import { Frames } from '../../core/frames.js';
 import { BARE, DELIMITED, DELIMITED_02, type Dialect } from '../../wire/dialect.js';
 import { ReplyForm } from '../../wire/packed-forms.js';
-import type { Admission } from '../admission/admission.js';
-import type { Limits } from '../admission/limits.js';
-import type { Deliveries } from '../lifecycle/deliveries.js';
-import type { Lifecycle } from '../lifecycle/lifecycle.js';
-import type { Replies } from '../lifecycle/replies.js';
+import type { BrokerState } from '../lifecycle/broker-state.js';
 import type { Peer, Worker } from '../state/entities.js';
 import {
   ANSWERED,
@@ -22,25 +18,10 @@ import {
   HELD,
   NONE,
   OUT,
-  type RequestTable,
   STORED,
   WORKER,
 } from '../state/request-table.js';
-import type { RequestStore } from '../state/request-store.js';
-import { TOKEN_BYTES, type Tokens } from '../state/tokens.js';
-import type { Workers } from '../state/workers.js';
-
-export interface FastPathDeps {
-  readonly table: RequestTable;
-  readonly tokens: Tokens;
-  readonly workers: Workers;
-  readonly requests: RequestStore;
-  readonly admission: Admission;
-  readonly limits: Limits;
-  readonly replies: Replies;
-  readonly lifecycle: Lifecycle;
-  readonly deliveries: Deliveries;
-}
+import { TOKEN_BYTES } from '../state/tokens.js';
 
 /** Flags of a request whose reply is more than a reply to a client. */
 const SPECIAL = ANSWERED | GIVEN_UP | HELD | STORED;
@@ -53,33 +34,17 @@ const REPLY_FORMS: Readonly<Record<Dialect, ReplyForm>> = {
 };
 
 export class FastPath {
-  readonly #table: RequestTable;
-  readonly #tokens: Tokens;
-  readonly #workers: Workers;
-  readonly #requests: RequestStore;
-  readonly #admission: Admission;
-  readonly #limits: Limits;
-  readonly #replies: Replies;
-  readonly #lifecycle: Lifecycle;
-  readonly #deliveries: Deliveries;
+  readonly #state: BrokerState;
   /** The body of a reply. */
   readonly #body = new Frames();
 
-  constructor(deps: FastPathDeps) {
-    this.#table = deps.table;
-    this.#tokens = deps.tokens;
-    this.#workers = deps.workers;
-    this.#requests = deps.requests;
-    this.#admission = deps.admission;
-    this.#limits = deps.limits;
-    this.#replies = deps.replies;
-    this.#lifecycle = deps.lifecycle;
-    this.#deliveries = deps.deliveries;
+  constructor(state: BrokerState) {
+    this.#state = state;
   }
 
   /** See `Broker.packed`. */
   take(peer: Peer, words: Words, from: number, end: number, now: number): number {
-    if (peer.closing || !this.#admission.isOpen) return 0;
+    if (peer.closing || !this.#state.admission.isOpen) return 0;
     const { worker } = peer;
     return worker === null
       ? this.#request(peer, words, from, end, now)
@@ -87,32 +52,33 @@ export class FastPath {
   }
 
   #request(peer: Peer, words: Words, from: number, end: number, now: number): number {
+    const { limits, lifecycle, requests } = this.#state;
     const { lastForm: form, lastService: service, identity } = peer;
     if (form === null || service === null || !form.finds(words, from, end)) return 0;
     // Without a worker, the client may want a refusal (D65).
     if (service.workers.size === 0 || identity.quotas.requestsPerSecond !== Infinity) return 0;
     const bytes = form.envelopeEnd - from + form.end - form.bodyStart;
-    if (this.#limits.ofRequest(service, bytes, identity) !== null) return 0;
-    this.#lifecycle.accept(this.#requests.addPacked(words, from, form, peer, now), service);
+    if (limits.ofRequest(service, bytes, identity) !== null) return 0;
+    lifecycle.accept(requests.addPacked(words, from, form, peer, now), service);
     return form.end;
   }
 
   #reply(worker: Worker, words: Words, from: number, end: number, now: number): number {
+    const { table, tokens, workers, replies, deliveries, requests } = this.#state;
     const form = REPLY_FORMS[worker.dialect];
     if (!form.finds(words, from, end)) return 0;
-    const table = this.#table;
-    const id = this.#tokens.requestAt(words, form.tokenStart);
+    const id = tokens.requestAt(words, form.tokenStart);
     if (id === NONE || (table.get(id, FLAGS) & (OUT | SPECIAL)) !== OUT) return 0;
     if (table.get(id, WORKER) !== worker.place) return 0;
-    if (!this.#tokens.isLatestAt(words, form.tokenStart, id)) return 0;
+    if (!tokens.isLatestAt(words, form.tokenStart, id)) return 0;
     const body = this.#body;
     body.clear();
     body.push(words.bytes, form.end - form.bodyBytes, form.end);
     body.isPacked = true;
-    this.#workers.touch(worker, now);
-    this.#replies.reply(id, body, 0, now);
-    this.#deliveries.takeBack(id, worker);
-    this.#requests.release(id, 'answered');
+    workers.touch(worker, now);
+    replies.reply(id, body, 0, now);
+    deliveries.takeBack(id, worker);
+    requests.release(id, 'answered');
     return form.end;
   }
 }

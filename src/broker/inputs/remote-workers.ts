@@ -6,6 +6,7 @@
 import { present } from '../../core/assert.js';
 import { Frames } from '../../core/frames.js';
 import { Inbound } from '../../wire/inbound.js';
+import type { BrokerState } from '../lifecycle/broker-state.js';
 import {
   BUSY_ELSEWHERE,
   type DeliveryEnd,
@@ -13,20 +14,10 @@ import {
   lostElsewhere,
   returned,
 } from '../lifecycle/delivery-end.js';
-import type { Departures } from '../lifecycle/departures.js';
-import type {
-  Interconnect,
-  LocalCredit,
-  RemoteHolder,
-  RemoteReturn,
-  RemoteWorkersApi,
-} from '../ports.js';
+import type { LocalCredit, RemoteHolder, RemoteReturn, RemoteWorkersApi } from '../ports.js';
 import { EVERYTHING } from '../rights.js';
 import { Grants, Peer, type Service, Worker } from '../state/entities.js';
-import type { Identities, Identity } from '../state/identities.js';
-import type { RequestTable } from '../state/request-table.js';
-import type { ServiceTable } from '../state/service-table.js';
-import type { Workers } from '../state/workers.js';
+import type { Identity } from '../state/identities.js';
 import type { ClientRequests } from './client-requests.js';
 import type { WorkerInputs } from './worker-inputs.js';
 
@@ -38,18 +29,10 @@ const FLEET = 'fleet';
 
 const REPLIES = { partial: 'partial', final: 'final', fail: 'fail' } as const;
 
-export interface RemoteWorkersDeps {
-  readonly table: RequestTable;
-  readonly services: ServiceTable;
-  readonly workers: Workers;
-  readonly identities: Identities;
-  readonly departures: Departures;
-  readonly fromWorkers: WorkerInputs;
-  readonly fromClients: ClientRequests;
-}
-
 export class RemoteWorkers implements RemoteWorkersApi {
-  readonly #deps: RemoteWorkersDeps;
+  readonly #state: BrokerState;
+  readonly #fromWorkers: WorkerInputs;
+  readonly #fromClients: ClientRequests;
   readonly #inbound = new Inbound();
   /** By number. */
   readonly #holders = new Map<number, Worker>();
@@ -58,17 +41,14 @@ export class RemoteWorkers implements RemoteWorkersApi {
   #identity: Identity | null = null;
   #last = 0;
 
-  constructor(deps: RemoteWorkersDeps) {
-    this.#deps = deps;
-  }
-
-  /** Requests of clients that do not want to wait depend on it from now on (D65). */
-  connect(interconnect: Interconnect): void {
-    this.#deps.fromClients.connect(interconnect);
+  constructor(state: BrokerState, fromWorkers: WorkerInputs, fromClients: ClientRequests) {
+    this.#state = state;
+    this.#fromWorkers = fromWorkers;
+    this.#fromClients = fromClients;
   }
 
   join(name: Buffer, remote: RemoteHolder, now: number): number {
-    const { services, workers, table } = this.#deps;
+    const { services, workers, table } = this.#state;
     const known = services.find(name, 0, name.length);
     const service = known ?? services.add(Buffer.from(name), this.#named());
     if (service.namedBy === null) services.use(service, this.#named());
@@ -84,11 +64,11 @@ export class RemoteWorkers implements RemoteWorkersApi {
 
   setFree(number: number, free: number): void {
     const holder = this.#holders.get(number);
-    if (holder !== undefined) this.#deps.workers.setFree(holder, free);
+    if (holder !== undefined) this.#state.workers.setFree(holder, free);
   }
 
   leave(number: number, now: number): void {
-    const { workers, departures, services } = this.#deps;
+    const { workers, departures, services } = this.#state;
     const holder = this.#holders.get(number);
     if (holder === undefined) return;
     this.#holders.delete(number);
@@ -100,25 +80,25 @@ export class RemoteWorkers implements RemoteWorkersApi {
   reply(number: number, kind: 'partial' | 'final' | 'fail', frames: Frames, now: number): boolean {
     const inbound = this.#read(frames);
     inbound.kind = REPLIES[kind];
-    return this.#deps.fromWorkers.replyOfRemote(this.#peerOf(number), inbound, now);
+    return this.#fromWorkers.replyOfRemote(this.#peerOf(number), inbound, now);
   }
 
   giveBack(number: number, token: Buffer, how: RemoteReturn, text: string, now: number): boolean {
     const inbound = this.#read(Frames.of(token));
     const end = endOf(how, text);
-    return this.#deps.fromWorkers.returnedByRemote(this.#peerOf(number), inbound, end, now);
+    return this.#fromWorkers.returnedByRemote(this.#peerOf(number), inbound, end, now);
   }
 
   sought(service: Buffer, now: number): void {
-    this.#deps.fromClients.sought(service, now);
+    this.#fromClients.sought(service, now);
   }
 
   waiting(name: Buffer): number {
-    return this.#deps.services.find(name, 0, name.length)?.queue.count ?? 0;
+    return this.#state.services.find(name, 0, name.length)?.queue.count ?? 0;
   }
 
   localCredit(name: Buffer): LocalCredit {
-    const service = this.#deps.services.find(name, 0, name.length);
+    const service = this.#state.services.find(name, 0, name.length);
     return service === null ? { free: 0, total: 0, isQueued: false } : localCreditOf(service);
   }
 
@@ -142,7 +122,7 @@ export class RemoteWorkers implements RemoteWorkersApi {
   }
 
   #named(): Identity {
-    this.#identity ??= this.#deps.identities.join(FLEET, null, null);
+    this.#identity ??= this.#state.identities.join(FLEET, null, null);
     return present(this.#identity, 'the identity of the fleet');
   }
 }

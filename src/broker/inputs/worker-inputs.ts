@@ -6,18 +6,11 @@ import { type Fault, Inbound, tooLarge } from '../../wire/inbound.js';
 import { EMPTY } from '../../wire/mdp.js';
 import { setReady } from '../../wire/pirate.js';
 import { allows } from '../admission/access.js';
-import type { Admission } from '../admission/admission.js';
-import type { Limits } from '../admission/limits.js';
-import type { BrokerCounters, WorkerRefusalReason } from '../counters.js';
+import type { WorkerRefusalReason } from '../counters.js';
 import { WORKER_KINDS } from '../dialects.js';
-import type { BrokerEvents } from '../events.js';
+import type { BrokerState } from '../lifecycle/broker-state.js';
 import { type DeliveryEnd, returned } from '../lifecycle/delivery-end.js';
-import type { Departures } from '../lifecycle/departures.js';
-import type { Lifecycle } from '../lifecycle/lifecycle.js';
-import type { Registrations } from '../lifecycle/registrations.js';
-import type { Replies } from '../lifecycle/replies.js';
 import type { Peer, Service, Worker } from '../state/entities.js';
-import type { InternalServices } from '../state/internal-services.js';
 import {
   ANSWERED,
   DISPATCHED_AT,
@@ -26,112 +19,66 @@ import {
   NONE,
   OUT,
   type RequestId,
-  type RequestTable,
   WORKER,
 } from '../state/request-table.js';
-import type { Revivals } from '../state/revivals.js';
-import type { ServiceTable } from '../state/service-table.js';
-import type { Tokens } from '../state/tokens.js';
-import type { Workers } from '../state/workers.js';
 import { serviceOf } from './reading.js';
 
 /** Maximum length of a RETURN's reason that is shown. */
 const RETURN_REASON_BYTES_MAX = 255;
 
-export interface WorkerInputsDeps {
-  readonly events: BrokerEvents;
-  readonly counters: BrokerCounters;
-  readonly table: RequestTable;
-  readonly tokens: Tokens;
-  readonly services: ServiceTable;
-  readonly workers: Workers;
-  readonly revivals: Revivals;
-  readonly internals: InternalServices;
-  readonly admission: Admission;
-  readonly limits: Limits;
-  readonly replies: Replies;
-  readonly lifecycle: Lifecycle;
-  readonly registrations: Registrations;
-  readonly departures: Departures;
-}
-
 export class WorkerInputs {
-  readonly #events: BrokerEvents;
-  readonly #counters: BrokerCounters;
-  readonly #table: RequestTable;
-  readonly #tokens: Tokens;
-  readonly #services: ServiceTable;
-  readonly #workers: Workers;
-  readonly #revivals: Revivals;
-  readonly #internals: InternalServices;
-  readonly #admission: Admission;
-  readonly #limits: Limits;
-  readonly #replies: Replies;
-  readonly #lifecycle: Lifecycle;
-  readonly #registrations: Registrations;
-  readonly #departures: Departures;
+  readonly #state: BrokerState;
   /** The READY that a revived worker did not send. */
   readonly #revived = new Inbound();
 
-  constructor(deps: WorkerInputsDeps) {
-    this.#events = deps.events;
-    this.#counters = deps.counters;
-    this.#table = deps.table;
-    this.#tokens = deps.tokens;
-    this.#services = deps.services;
-    this.#workers = deps.workers;
-    this.#revivals = deps.revivals;
-    this.#internals = deps.internals;
-    this.#admission = deps.admission;
-    this.#limits = deps.limits;
-    this.#replies = deps.replies;
-    this.#lifecycle = deps.lifecycle;
-    this.#registrations = deps.registrations;
-    this.#departures = deps.departures;
+  constructor(state: BrokerState) {
+    this.#state = state;
   }
 
   // ---------------------------------------------------------------- READY
 
   ready(peer: Peer, inbound: Inbound, now: number): void {
+    const { registrations, services, counters, events } = this.#state;
     const { frames, dialect, service: at } = inbound;
     const { worker } = peer;
     if (worker !== null) {
-      if (worker.kind.mayStartAnew) this.#registrations.startAnew(worker, now);
+      if (worker.kind.mayStartAnew) registrations.startAnew(worker, now);
       else this.#unexpected(peer, dialect, 'a second READY', now);
       return;
     }
-    const known = this.#services.find(frames.buffer(at), frames.start(at), frames.end(at));
+    const known = services.find(frames.buffer(at), frames.start(at), frames.end(at));
     const refusal = this.#refusalOf(peer, inbound, known);
     if (refusal === null) {
-      this.#registrations.register(peer, inbound, known, now);
+      registrations.register(peer, inbound, known, now);
       return;
     }
-    this.#counters.workersRefused[refusal]++;
+    counters.workersRefused[refusal]++;
     const service = escapeName(frames.view(at));
     const { key, address } = peer;
-    this.#events.emit({ name: 'worker.refused', service, reason: refusal, key, address });
-    this.#registrations.dismiss(peer, dialect, refusal === 'draining');
+    events.emit({ name: 'worker.refused', service, reason: refusal, key, address });
+    registrations.dismiss(peer, dialect, refusal === 'draining');
   }
 
   #refusalOf(peer: Peer, inbound: Inbound, service: Service | null): WorkerRefusalReason | null {
+    const { internals, admission, limits } = this.#state;
     const { frames, service: at } = inbound;
     if (!allows(peer.grants, 'worker', frames.view(at))) return 'rights';
-    if (this.#internals.of(frames, at) !== null) return 'reserved';
-    if (this.#admission.isDraining) return 'draining';
-    return this.#limits.isOverByWorker(service, peer.identity) ? 'limit' : null;
+    if (internals.of(frames, at) !== null) return 'reserved';
+    if (admission.isDraining) return 'draining';
+    return limits.isOverByWorker(service, peer.identity) ? 'limit' : null;
   }
 
   // ---------------------------------------------------------------- commands about one request
 
   reply(peer: Peer, inbound: Inbound, now: number): void {
+    const { tokens, workers, lifecycle, registrations } = this.#state;
     const { worker } = peer;
-    if (worker !== null) this.#workers.touch(worker, now);
+    if (worker !== null) workers.touch(worker, now);
     const { frames, client } = inbound;
-    const tokens = this.#tokens;
     const id = tokens.request(frames, client);
     if (id !== NONE && worker !== null && this.#isHolder(id, worker, inbound)) {
-      this.#lifecycle.replyOfHolder(id, worker, inbound, now);
-      this.#registrations.expelIfDrained(worker, now);
+      lifecycle.replyOfHolder(id, worker, inbound, now);
+      registrations.expelIfDrained(worker, now);
       return;
     }
     const isOfLost = this.#replyOfLost(id, inbound, now);
@@ -139,7 +86,7 @@ export class WorkerInputs {
     if (WORKER_KINDS[dialect].replyMeansReady) {
       this.#waitsAgain(peer, inbound, now);
     } else if (isOfLost) {
-      if (worker === null) this.#registrations.dismiss(peer, dialect, true);
+      if (worker === null) registrations.dismiss(peer, dialect, true);
     } else {
       const what =
         worker === null
@@ -155,15 +102,16 @@ export class WorkerInputs {
    * @returns false if this is no such reply
    */
   #replyOfLost(token: RequestId, inbound: Inbound, now: number): boolean {
+    const { lifecycle, tokens, replies } = this.#state;
     const { frames, client } = inbound;
     const id = this.#settled(token, inbound, now);
     if (id !== NONE && this.#isOfLost(id, inbound)) {
-      this.#lifecycle.replyOfLost(id, this.#tokens.deliveryBit(frames, client), inbound, now);
+      lifecycle.replyOfLost(id, tokens.deliveryBit(frames, client), inbound, now);
       return true;
     }
-    const outcome = this.#tokens.outlived(frames, client);
+    const outcome = tokens.outlived(frames, client);
     if (outcome === null) return false;
-    if (inbound.kind !== 'partial') this.#replies.countDropped(outcome);
+    if (inbound.kind !== 'partial') replies.countDropped(outcome);
     return true;
   }
 
@@ -182,7 +130,7 @@ export class WorkerInputs {
   revive(now: number, budget: number): boolean {
     const inbound = this.#revived;
     for (let left = budget; left > 0; left--) {
-      const peer = this.#revivals.takeDue(now);
+      const peer = this.#state.revivals.takeDue(now);
       if (peer === null) return true;
       if (peer.closing) continue;
       peer.dialect = DELIMITED;
@@ -198,7 +146,7 @@ export class WorkerInputs {
    */
   tooLarge(peer: Peer, inbound: Inbound, reason: string, now: number): void {
     // The log has the failure, if it reports one.
-    if (this.#endsRequest(peer, inbound)) this.#counters.malformed.too_large++;
+    if (this.#endsRequest(peer, inbound)) this.#state.counters.malformed.too_large++;
     else this.#countMalformed(peer, tooLarge(reason));
     // From a worker that was lost, a whole reply would be used, and its body is not here.
     if (inbound.kind !== 'partial') inbound.kind = 'fail';
@@ -207,9 +155,9 @@ export class WorkerInputs {
 
   /** Whether a failure in its place would be the end of a request, and no late one. */
   #endsRequest({ worker }: Peer, inbound: Inbound): boolean {
-    const id = this.#tokens.request(inbound.frames, inbound.client);
+    const id = this.#state.tokens.request(inbound.frames, inbound.client);
     if (id === NONE || worker === null || !this.#isHolder(id, worker, inbound)) return false;
-    return !this.#table.is(id, ANSWERED | GIVEN_UP);
+    return !this.#state.table.is(id, ANSWERED | GIVEN_UP);
   }
 
   /**
@@ -217,101 +165,105 @@ export class WorkerInputs {
    * @param given the failure; `null`: the message has it
    */
   failed(peer: Peer, inbound: Inbound, given: Failure | null, now: number): void {
+    const { tokens, workers, lifecycle, registrations } = this.#state;
     const { worker } = peer;
     const { frames, client, body } = inbound;
-    const id = this.#tokens.request(frames, client);
+    const id = tokens.request(frames, client);
     if (id === NONE || worker === null || !this.#isHolder(id, worker, inbound)) {
       this.reply(peer, inbound, now);
       return;
     }
-    this.#workers.touch(worker, now);
+    workers.touch(worker, now);
     const failure = given ?? readFailure(frames, body);
-    this.#lifecycle.failureOfHolder(id, worker, failure, now, inbound.kind === 'partial');
-    this.#registrations.expelIfDrained(worker, now);
+    lifecycle.failureOfHolder(id, worker, failure, now, inbound.kind === 'partial');
+    registrations.expelIfDrained(worker, now);
   }
 
   returned(peer: Peer, inbound: Inbound, now: number): void {
+    const { tokens, workers, events, lifecycle, registrations } = this.#state;
     const { worker } = peer;
     const { frames, client, body } = inbound;
-    const id = this.#settled(this.#tokens.request(frames, client), inbound, now);
-    if (worker !== null) this.#workers.touch(worker, now);
+    const id = this.#settled(tokens.request(frames, client), inbound, now);
+    if (worker !== null) workers.touch(worker, now);
     if (worker?.declaredCredit !== true) {
       this.#unexpected(peer, inbound.dialect, 'RETURN from a worker without credit', now);
     } else if (id !== NONE && this.#isHolder(id, worker, inbound)) {
       const given = body < frames.count ? frames.view(body) : EMPTY;
       const reason = escapeName(given.subarray(0, RETURN_REASON_BYTES_MAX));
-      this.#events.emit({ name: 'request.returned', service: worker.service.shown, reason });
-      this.#lifecycle.giveBack(id, worker, returned(reason), now);
-      this.#registrations.expelIfDrained(worker, now);
+      events.emit({ name: 'request.returned', service: worker.service.shown, reason });
+      lifecycle.giveBack(id, worker, returned(reason), now);
+      registrations.expelIfDrained(worker, now);
     } else if (id !== NONE && this.#isOfLost(id, inbound)) {
       // The worker was lost while it held the request, which is already elsewhere.
-    } else if (this.#tokens.outlived(frames, client) === null) {
+    } else if (tokens.outlived(frames, client) === null) {
       this.#unexpected(peer, inbound.dialect, 'RETURN of a request that it does not have', now);
     }
   }
 
   #isHolder(id: RequestId, worker: Worker, inbound: Inbound): boolean {
-    const table = this.#table;
+    const { table, tokens } = this.#state;
     return (
       table.is(id, OUT) &&
       table.get(id, WORKER) === worker.place &&
-      this.#tokens.isLatest(inbound.frames, inbound.client, id)
+      tokens.isLatest(inbound.frames, inbound.client, id)
     );
   }
 
   /** The request, which goes back first if it is still out at a lost worker; NONE: it has ended. */
   #settled(id: RequestId, { frames, client }: Inbound, now: number): RequestId {
-    if (id === NONE || !this.#departures.settle(id, now)) return id;
-    return this.#tokens.request(frames, client);
+    if (id === NONE || !this.#state.departures.settle(id, now)) return id;
+    return this.#state.tokens.request(frames, client);
   }
 
   #isOfLost(id: RequestId, inbound: Inbound): boolean {
-    const bit = this.#tokens.deliveryBit(inbound.frames, inbound.client);
-    return (this.#table.get(id, LOST) & bit) !== 0;
+    const bit = this.#state.tokens.deliveryBit(inbound.frames, inbound.client);
+    return (this.#state.table.get(id, LOST) & bit) !== 0;
   }
 
   // ---------------------------------------------------------------- from holders
 
   /** A reply or FAIL from another broker, which is never expelled. @returns false: it is not expected */
   replyOfRemote(peer: Peer, inbound: Inbound, now: number): boolean {
+    const { tokens, lifecycle } = this.#state;
     const { frames, client, body } = inbound;
     const { worker } = peer;
-    const id = this.#tokens.request(frames, client);
+    const id = tokens.request(frames, client);
     if (id === NONE || worker === null || !this.#isHolder(id, worker, inbound)) {
       return this.#replyOfLost(id, inbound, now);
     }
-    if (inbound.kind !== 'fail') this.#lifecycle.replyOfHolder(id, worker, inbound, now);
-    else this.#lifecycle.failureOfHolder(id, worker, readFailure(frames, body, true), now);
+    if (inbound.kind !== 'fail') lifecycle.replyOfHolder(id, worker, inbound, now);
+    else lifecycle.failureOfHolder(id, worker, readFailure(frames, body, true), now);
     return true;
   }
 
   /** Another broker no longer has the request. @returns false: it is not expected */
   returnedByRemote(peer: Peer, inbound: Inbound, end: DeliveryEnd, now: number): boolean {
     const { worker } = peer;
-    const id = this.#tokens.request(inbound.frames, inbound.client);
+    const id = this.#state.tokens.request(inbound.frames, inbound.client);
     if (id === NONE || worker === null || !this.#isHolder(id, worker, inbound)) return false;
-    this.#lifecycle.giveBack(id, worker, end, now);
+    this.#state.lifecycle.giveBack(id, worker, end, now);
     return true;
   }
 
   // ---------------------------------------------------------------- HEARTBEAT, DISCONNECT
 
   heartbeat(peer: Peer, inbound: Inbound, now: number): void {
+    const { workers, table } = this.#state;
     const { worker } = peer;
     if (worker === null) {
       const what = 'HEARTBEAT from a worker that is not registered';
       this.#unexpected(peer, inbound.dialect, what, now);
       return;
     }
-    this.#workers.touch(worker, now);
+    workers.touch(worker, now);
     const oldest = worker.held.head;
     if (oldest === NONE || worker.heartbeatsWhileBusy) return;
-    this.#workers.heartbeatWhileBusy(worker, this.#table.getTime(oldest, DISPATCHED_AT), now);
+    workers.heartbeatWhileBusy(worker, table.getTime(oldest, DISPATCHED_AT), now);
   }
 
   /** The worker announces that it leaves, so its requests are given back (D8). */
   disconnect(peer: Peer, now: number): void {
-    if (peer.worker !== null) this.#registrations.lose(peer.worker, 'disconnected', now);
+    if (peer.worker !== null) this.#state.registrations.lose(peer.worker, 'disconnected', now);
   }
 
   // ---------------------------------------------------------------- invalid messages
@@ -322,12 +274,12 @@ export class WorkerInputs {
    */
   malformed(peer: Peer, fault: Fault, now: number): void {
     this.#countMalformed(peer, fault);
-    if (peer.worker !== null) this.#registrations.expel(peer.worker, 'protocol', now);
+    if (peer.worker !== null) this.#state.registrations.expel(peer.worker, 'protocol', now);
   }
 
   #countMalformed({ key, address }: Peer, fault: Fault): void {
-    this.#counters.malformed[fault.kind]++;
-    this.#events.emit({ name: 'message.malformed', ...fault, key, address });
+    this.#state.counters.malformed[fault.kind]++;
+    this.#state.events.emit({ name: 'message.malformed', ...fault, key, address });
   }
 
   /**
@@ -335,10 +287,11 @@ export class WorkerInputs {
    * forgets the worker (docs/protocol.md).
    */
   #unexpected(peer: Peer, dialect: Dialect, what: string, now: number): void {
-    this.#counters.unexpected++;
+    const { counters, events, registrations } = this.#state;
+    counters.unexpected++;
     const { key, address } = peer;
-    this.#events.emit({ name: 'worker.unexpected', what, key, address });
-    this.#registrations.dismiss(peer, dialect, true);
-    if (peer.worker !== null) this.#registrations.lose(peer.worker, 'protocol', now);
+    events.emit({ name: 'worker.unexpected', what, key, address });
+    registrations.dismiss(peer, dialect, true);
+    if (peer.worker !== null) registrations.lose(peer.worker, 'protocol', now);
   }
 }

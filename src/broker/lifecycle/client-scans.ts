@@ -4,11 +4,9 @@
  */
 import { allows } from '../admission/access.js';
 import { RIGHT_WITHDRAWN } from '../admission/refusal.js';
-import type { Clients } from '../state/clients.js';
 import type { Client } from '../state/entities.js';
-import { NONE, QUEUED, type RequestId, type RequestTable } from '../state/request-table.js';
-import type { RequestStore } from '../state/request-store.js';
-import type { RequestEnds } from './request-ends.js';
+import { NONE, QUEUED, type RequestId } from '../state/request-table.js';
+import type { BrokerState } from './broker-state.js';
 import { type Slice, Turns } from './turns.js';
 
 export type ScanReason = 'departed' | 'rights_changed';
@@ -21,17 +19,11 @@ interface Scan {
 }
 
 export class ClientScans {
-  readonly #table: RequestTable;
-  readonly #clients: Clients;
-  readonly #requests: RequestStore;
-  readonly #ends: RequestEnds;
+  readonly #state: BrokerState;
   readonly #scans = new Turns<Scan>();
 
-  constructor(table: RequestTable, clients: Clients, requests: RequestStore, ends: RequestEnds) {
-    this.#table = table;
-    this.#clients = clients;
-    this.#requests = requests;
-    this.#ends = ends;
+  constructor(state: BrokerState) {
+    this.#state = state;
   }
 
   start(client: Client, reason: ScanReason): void {
@@ -55,19 +47,20 @@ export class ClientScans {
       // Moves it to the back, so that the next turn continues with the requests not yet examined.
       requests.remove(id);
       requests.pushBack(id);
-      if (this.#table.is(id, QUEUED)) this.#examine(id, client, reason);
+      if (this.#state.table.is(id, QUEUED)) this.#examine(id, client, reason);
       scan.left--;
     }
     const isLast = scan.left === 0 || requests.count === 0;
-    if (isLast) this.#clients.forget(client);
+    if (isLast) this.#state.clients.forget(client);
     return { done, isLast };
   }
 
   #examine(id: RequestId, client: Client, reason: ScanReason): void {
+    const { ends, requests } = this.#state;
     if (reason === 'departed') {
-      this.#ends.dropQueued(id);
-    } else if (!allows(client.grants, 'client', this.#requests.serviceOf(id).name)) {
-      this.#ends.refuseQueued(id, RIGHT_WITHDRAWN);
+      ends.dropQueued(id);
+    } else if (!allows(client.grants, 'client', requests.serviceOf(id).name)) {
+      ends.refuseQueued(id, RIGHT_WITHDRAWN);
     }
   }
 }

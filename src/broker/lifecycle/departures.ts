@@ -4,12 +4,10 @@
  * so that they keep their order (D6).
  */
 import type { Worker } from '../state/entities.js';
-import { NONE, OUT, type RequestId, type RequestTable, WORKER } from '../state/request-table.js';
-import type { ServiceTable } from '../state/service-table.js';
-import type { Workers } from '../state/workers.js';
+import { NONE, OUT, type RequestId, WORKER } from '../state/request-table.js';
+import type { BrokerState } from './broker-state.js';
 import type { DeliveryEnd } from './delivery-end.js';
-import type { Lifecycle } from './lifecycle.js';
-import { type Slice, Turns } from './turns.js';
+import { RUN_BUDGET, type Slice, Turns } from './turns.js';
 
 /** A lost worker, and how its deliveries end. */
 interface Leaving {
@@ -17,34 +15,16 @@ interface Leaving {
   readonly end: DeliveryEnd;
 }
 
-export interface DeparturesDeps {
-  readonly table: RequestTable;
-  readonly services: ServiceTable;
-  readonly workers: Workers;
-  readonly lifecycle: Lifecycle;
-  /** Requests that are given back at once in a turn, and that `run` gives back after it. */
-  readonly budget: number;
-}
-
 export class Departures {
-  readonly #table: RequestTable;
-  readonly #services: ServiceTable;
-  readonly #workers: Workers;
-  readonly #lifecycle: Lifecycle;
-  readonly #budget: number;
+  readonly #state: BrokerState;
   /** What is left of the budget of this turn. */
-  #left: number;
+  #left = RUN_BUDGET;
   readonly #leaving = new Turns<Leaving>();
   /** By the place of their requests. */
   readonly #byPlace = new Map<number, Leaving>();
 
-  constructor(deps: DeparturesDeps) {
-    this.#table = deps.table;
-    this.#services = deps.services;
-    this.#workers = deps.workers;
-    this.#lifecycle = deps.lifecycle;
-    this.#budget = deps.budget;
-    this.#left = deps.budget;
+  constructor(state: BrokerState) {
+    this.#state = state;
   }
 
   /** The worker is no longer registered: what it holds goes back, now or in later turns. */
@@ -65,17 +45,18 @@ export class Departures {
    * @returns false if it is none, or has gone back before
    */
   settle(id: RequestId, now: number): boolean {
-    if (this.#byPlace.size === 0 || !this.#table.is(id, OUT)) return false;
-    const leaving = this.#byPlace.get(this.#table.get(id, WORKER));
+    const { table, lifecycle } = this.#state;
+    if (this.#byPlace.size === 0 || !table.is(id, OUT)) return false;
+    const leaving = this.#byPlace.get(table.get(id, WORKER));
     if (leaving === undefined) return false;
-    this.#lifecycle.giveBack(id, leaving.worker, leaving.end, now);
+    lifecycle.giveBack(id, leaving.worker, leaving.end, now);
     return true;
   }
 
   /** The turn ends. @returns false if there is more to do */
   run(now: number): boolean {
-    this.#left = this.#budget;
-    return this.#leaving.run(this.#budget, (leaving, most) => this.#slice(leaving, most, now));
+    this.#left = RUN_BUDGET;
+    return this.#leaving.run(RUN_BUDGET, (leaving, most) => this.#slice(leaving, most, now));
   }
 
   #slice(leaving: Leaving, most: number, now: number): Slice {
@@ -93,7 +74,7 @@ export class Departures {
   #giveBack({ worker, end }: Leaving, most: number, now: number): number {
     let given = 0;
     for (; given < most && worker.held.tail !== NONE; given++) {
-      this.#lifecycle.giveBack(worker.held.tail, worker, end, now);
+      this.#state.lifecycle.giveBack(worker.held.tail, worker, end, now);
     }
     return given;
   }
@@ -103,7 +84,7 @@ export class Departures {
     this.#byPlace.delete(worker.place);
     service.leaving--;
     if (service.leaving > 0) return;
-    this.#workers.schedule(service);
-    this.#services.releaseIfUnused(service);
+    this.#state.workers.schedule(service);
+    this.#state.services.releaseIfUnused(service);
   }
 }

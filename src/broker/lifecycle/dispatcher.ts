@@ -1,58 +1,13 @@
 /** Hands waiting requests to available workers. */
-import type { OutputRoom } from '../options.js';
-import type { Interconnect } from '../ports.js';
 import type { Service, Worker } from '../state/entities.js';
-import {
-  BODY_BYTES,
-  NONE,
-  type RequestId,
-  type RequestTable,
-  STORED,
-  TIMED,
-} from '../state/request-table.js';
-import type { RequestStore } from '../state/request-store.js';
-import type { ServiceTable } from '../state/service-table.js';
-import type { Workers } from '../state/workers.js';
-import type { Deliveries } from './deliveries.js';
-import type { RequestEnds } from './request-ends.js';
-import type { StoredDeliveries } from './stored-deliveries.js';
-
-export interface DispatcherDeps {
-  readonly output: OutputRoom;
-  readonly table: RequestTable;
-  readonly services: ServiceTable;
-  readonly workers: Workers;
-  readonly requests: RequestStore;
-  readonly ends: RequestEnds;
-  readonly deliveries: Deliveries;
-  readonly stored: StoredDeliveries;
-}
+import { BODY_BYTES, NONE, type RequestId, STORED, TIMED } from '../state/request-table.js';
+import type { BrokerState } from './broker-state.js';
 
 export class Dispatcher {
-  readonly #output: OutputRoom;
-  readonly #table: RequestTable;
-  readonly #services: ServiceTable;
-  readonly #workers: Workers;
-  readonly #requests: RequestStore;
-  readonly #ends: RequestEnds;
-  readonly #deliveries: Deliveries;
-  readonly #stored: StoredDeliveries;
-  #interconnect: Interconnect | null = null;
+  readonly #state: BrokerState;
 
-  constructor(deps: DispatcherDeps) {
-    this.#output = deps.output;
-    this.#table = deps.table;
-    this.#services = deps.services;
-    this.#workers = deps.workers;
-    this.#requests = deps.requests;
-    this.#ends = deps.ends;
-    this.#deliveries = deps.deliveries;
-    this.#stored = deps.stored;
-  }
-
-  /** Requests may be sent to other brokers from now on. */
-  connect(interconnect: Interconnect): void {
-    this.#interconnect = interconnect;
+  constructor(state: BrokerState) {
+    this.#state = state;
   }
 
   /**
@@ -62,7 +17,7 @@ export class Dispatcher {
    * @returns what is left of the budget
    */
   dispatch(now: number, budget: number): number {
-    const workers = this.#workers;
+    const { workers, services } = this.#state;
     let left = budget;
     let last: Service | null = null;
     for (const service of workers.takeDue()) {
@@ -72,7 +27,7 @@ export class Dispatcher {
       // The service that used up the budget goes last in the next turn.
       if (before > 0 && left === 0) last = service;
       else if (canTake(service)) workers.schedule(service);
-      this.#services.releaseIfUnused(service);
+      services.releaseIfUnused(service);
     }
     if (last !== null && canTake(last)) workers.schedule(last);
     return left;
@@ -80,14 +35,14 @@ export class Dispatcher {
 
   /** Clients are not served: nothing is dispatched. */
   dispatchNothing(): void {
-    for (const service of this.#workers.takeDue()) {
+    for (const service of this.#state.workers.takeDue()) {
       service.due = false;
-      this.#services.releaseIfUnused(service);
+      this.#state.services.releaseIfUnused(service);
     }
   }
 
   #dispatchFor(service: Service, now: number, budget: number): number {
-    const table = this.#table;
+    const { table, output, workers, deliveries } = this.#state;
     if (service.leaving > 0) return budget;
     let left = budget;
     for (; left > 0; left--) {
@@ -95,55 +50,56 @@ export class Dispatcher {
       const worker = service.available.first();
       if (id === NONE) break;
       if (worker === null) return this.#dispatchAway(service, now, left);
-      if (!this.#output.takesRequest(worker.peer.id, table.get(id, BODY_BYTES))) {
+      if (!output.takesRequest(worker.peer.id, table.get(id, BODY_BYTES))) {
         // D5: others get it; this one gets requests again when it has read what it was sent.
         worker.peer.full = true;
-        this.#workers.fullChanged(worker);
+        workers.fullChanged(worker);
         continue;
       }
       if (table.is(id, STORED | TIMED) && this.#takeSpecial(id, service, worker, now)) continue;
       if (this.#endIfDue(id, service, now)) continue;
       service.queue.remove(id);
       service.storedTurnsLeft = service.storedOfOthers > 0 ? service.storedTurns : 1;
-      this.#deliveries.deliver(id, worker, now);
+      deliveries.deliver(id, worker, now);
     }
     return left;
   }
 
   /** No worker here is available: plain requests go to other brokers that have one (D83). */
   #dispatchAway(service: Service, now: number, budget: number): number {
-    const interconnect = this.#interconnect;
+    const { interconnect, ends, table, deliveries } = this.#state;
     if (interconnect === null) return budget;
     let left = budget;
     for (let id = service.queue.head; left > 0 && id !== NONE; id = service.queue.head) {
       left--;
-      if (this.#ends.isPastDeadline(id, now)) {
+      if (ends.isPastDeadline(id, now)) {
         service.queue.remove(id);
-        this.#ends.expire(id, now);
+        ends.expire(id, now);
         continue;
       }
       if (this.#endIfDue(id, service, now)) continue;
-      const holder = service.remotes.pick(this.#table.get(id, BODY_BYTES));
+      const holder = service.remotes.pick(table.get(id, BODY_BYTES));
       if (holder === null) {
         interconnect.wanted(service.name);
         break;
       }
       service.queue.remove(id);
-      this.#deliveries.deliver(id, holder, now);
+      deliveries.deliver(id, holder, now);
     }
     return left;
   }
 
   /** Ends a waiting request that nobody waits for any more. */
   #endIfDue(id: RequestId, service: Service, now: number): boolean {
-    if (this.#requests.isClientGone(id)) {
-      this.#ends.dropQueued(id);
+    const { ends, requests } = this.#state;
+    if (requests.isClientGone(id)) {
+      ends.dropQueued(id);
       return true;
     }
-    if (!this.#ends.hasTtlEnded(id, now)) return false;
+    if (!ends.hasTtlEnded(id, now)) return false;
     // Overdue: this happens when more requests expire than one turn handles.
     service.queue.remove(id);
-    this.#ends.expire(id, now);
+    ends.expire(id, now);
     return true;
   }
 
@@ -152,21 +108,22 @@ export class Dispatcher {
    * @returns false if it is dispatched like a plain one
    */
   #takeSpecial(id: RequestId, service: Service, worker: Worker, now: number): boolean {
-    if (this.#table.is(id, STORED)) {
+    const { table, ends, stored, deliveries } = this.#state;
+    if (table.is(id, STORED)) {
       service.storedTurnsLeft--;
       // Its client waits at another broker, which ends it.
-      if (this.#ends.isPastDeadline(id, now)) {
-        this.#stored.handBackOne(id, service);
+      if (ends.isPastDeadline(id, now)) {
+        stored.handBackOne(id, service);
         return true;
       }
-      this.#stored.unqueue(id, service);
-      this.#deliveries.deliver(id, worker, now);
-      this.#stored.dispatched(id, worker);
+      stored.unqueue(id, service);
+      deliveries.deliver(id, worker, now);
+      stored.dispatched(id, worker);
       return true;
     }
-    if (!this.#ends.isPastDeadline(id, now)) return false;
+    if (!ends.isPastDeadline(id, now)) return false;
     service.queue.remove(id);
-    this.#ends.expire(id, now);
+    ends.expire(id, now);
     return true;
   }
 }

@@ -6,29 +6,24 @@ import type { Inbound } from '../../wire/inbound.js';
 import { EMPTY } from '../../wire/mdp.js';
 import { NOT_ACTIVE, type Refusal } from '../admission/refusal.js';
 import type { Peer } from '../state/entities.js';
-import { INTERNAL, NONE, type RequestId, type RequestTable } from '../state/request-table.js';
-import type { RequestStore } from '../state/request-store.js';
-import type { Replies } from './replies.js';
+import { INTERNAL, NONE, type RequestId } from '../state/request-table.js';
+import type { BrokerState } from './broker-state.js';
 
 /** Record numbers are below this. */
 const GENERATION_STEP = 2 ** 31;
 
 export class InternalRequests {
-  readonly #table: RequestTable;
-  readonly #requests: RequestStore;
-  readonly #replies: Replies;
+  readonly #state: BrokerState;
   /** Generation of the numbers by which internal services know requests: see `endAll`. */
   #generation = 0;
 
-  constructor(table: RequestTable, requests: RequestStore, replies: Replies) {
-    this.#table = table;
-    this.#requests = requests;
-    this.#replies = replies;
+  constructor(state: BrokerState) {
+    this.#state = state;
   }
 
   /** @returns the number by which the service answers the request */
   accept(inbound: Inbound, peer: Peer): number {
-    return this.#generation * GENERATION_STEP + this.#requests.addInternal(inbound, peer);
+    return this.#generation * GENERATION_STEP + this.#state.requests.addInternal(inbound, peer);
   }
 
   /** The request with this number; NONE if it was ended by `endAll`. */
@@ -38,25 +33,27 @@ export class InternalRequests {
   }
 
   answer(number: number, body: readonly Buffer[]): void {
+    const { table, replies, requests } = this.#state;
     const id = this.of(number);
     if (id === NONE) return;
-    const isHeld = this.#table.has(id) && this.#table.is(id, INTERNAL);
+    const isHeld = table.has(id) && table.is(id, INTERNAL);
     assert(isHeld, 'an internal request is answered once');
     const frames = body.length === 0 ? Frames.of(EMPTY) : Frames.of(...body);
     frames.isLasting = true;
-    this.#replies.replyInternal(id, frames);
-    this.#requests.release(id, 'answered');
+    replies.replyInternal(id, frames);
+    requests.release(id, 'answered');
   }
 
   /** The service has not acted on the request. */
   refuse(number: number, refusal: Refusal): void {
+    const { requests, replies } = this.#state;
     const id = this.of(number);
     if (id === NONE) return;
-    const client = present(this.#requests.clientOf(id), 'a request of a client');
-    const shown = escapeName(this.#requests.internalName(id));
-    this.#replies.countRefused(refusal, shown, null, client);
-    this.#replies.sendRefusal(id, refusal.status, refusal.text);
-    this.#requests.release(id, 'too_late');
+    const client = present(requests.clientOf(id), 'a request of a client');
+    const shown = escapeName(requests.internalName(id));
+    replies.countRefused(refusal, shown, null, client);
+    replies.sendRefusal(id, refusal.status, refusal.text);
+    requests.release(id, 'too_late');
   }
 
   /**
@@ -65,12 +62,13 @@ export class InternalRequests {
    * @param onlyAsks by service name: true if the request changes nothing, so that it can be refused
    */
   endAll(onlyAsks: (service: Buffer) => boolean): void {
+    const { table, requests, replies } = this.#state;
     this.#generation++;
-    for (const id of this.#table.all(INTERNAL)) {
-      if (onlyAsks(this.#requests.internalName(id))) {
-        this.#replies.sendRefusal(id, NOT_ACTIVE.status, NOT_ACTIVE.text);
+    for (const id of table.all(INTERNAL)) {
+      if (onlyAsks(requests.internalName(id))) {
+        replies.sendRefusal(id, NOT_ACTIVE.status, NOT_ACTIVE.text);
       }
-      this.#requests.release(id, 'too_late');
+      requests.release(id, 'too_late');
     }
   }
 }

@@ -6,11 +6,6 @@ import { oneLine } from '../../core/escape.js';
 import type { Frames } from '../../core/frames.js';
 import { type Failure, failureLine, tooLargeFailure } from '../../wire/failure.js';
 import type { Inbound } from '../../wire/inbound.js';
-import type { Admission } from '../admission/admission.js';
-import type { Limits } from '../admission/limits.js';
-import type { BrokerCounters } from '../counters.js';
-import type { BrokerEvents } from '../events.js';
-import type { RequestTracer } from '../request-trace.js';
 import type { Service, Worker } from '../state/entities.js';
 import {
   ANSWERED,
@@ -22,102 +17,52 @@ import {
   QUEUED,
   REFERENCE,
   type RequestId,
-  type RequestTable,
   SERVICE,
   SPOILED,
   STORED,
   STREAMED,
   VERSION_02,
 } from '../state/request-table.js';
-import type { RequestStore } from '../state/request-store.js';
-import type { ServiceTable } from '../state/service-table.js';
 import { deliveryBit, type LateReplyReason } from '../state/tokens.js';
-import type { Workers } from '../state/workers.js';
-import type { Deliveries } from './deliveries.js';
+import type { BrokerState } from './broker-state.js';
 import { type DeliveryEnd, failed } from './delivery-end.js';
-import type { Replies } from './replies.js';
-import type { RequestEnds } from './request-ends.js';
-import type { StoredDeliveries } from './stored-deliveries.js';
-
-export interface LifecycleDeps {
-  readonly maxDeliveries: number;
-  readonly events: BrokerEvents;
-  readonly counters: BrokerCounters;
-  readonly tracer: RequestTracer;
-  readonly table: RequestTable;
-  readonly services: ServiceTable;
-  readonly workers: Workers;
-  readonly requests: RequestStore;
-  readonly limits: Limits;
-  readonly admission: Admission;
-  readonly replies: Replies;
-  readonly ends: RequestEnds;
-  readonly deliveries: Deliveries;
-  readonly stored: StoredDeliveries;
-}
 
 export class Lifecycle {
-  readonly #maxDeliveries: number;
-  readonly #events: BrokerEvents;
-  readonly #counters: BrokerCounters;
-  readonly #tracer: RequestTracer;
-  readonly #table: RequestTable;
-  readonly #services: ServiceTable;
-  readonly #workers: Workers;
-  readonly #requests: RequestStore;
-  readonly #limits: Limits;
-  readonly #admission: Admission;
-  readonly #replies: Replies;
-  readonly #ends: RequestEnds;
-  readonly #deliveries: Deliveries;
-  readonly #stored: StoredDeliveries;
+  readonly #state: BrokerState;
 
-  constructor(deps: LifecycleDeps) {
-    this.#maxDeliveries = deps.maxDeliveries;
-    this.#events = deps.events;
-    this.#counters = deps.counters;
-    this.#tracer = deps.tracer;
-    this.#table = deps.table;
-    this.#services = deps.services;
-    this.#workers = deps.workers;
-    this.#requests = deps.requests;
-    this.#limits = deps.limits;
-    this.#admission = deps.admission;
-    this.#replies = deps.replies;
-    this.#ends = deps.ends;
-    this.#deliveries = deps.deliveries;
-    this.#stored = deps.stored;
+  constructor(state: BrokerState) {
+    this.#state = state;
   }
 
   /** Queues a client's request that was admitted. */
   accept(id: RequestId, service: Service): void {
-    const table = this.#table;
-    this.#counters.requests.countReceived(service.counts);
+    const { table, counters, tracer, workers } = this.#state;
+    counters.requests.countReceived(service.counts);
     table.raise(id, QUEUED);
     table.set(id, SERVICE, service.id);
-    if (this.#tracer.isOn) {
-      this.#tracer.step(id, { name: 'request.received', service: service.shown });
+    if (tracer.isOn) {
+      tracer.step(id, { name: 'request.received', service: service.shown });
     }
     service.queue.pushBack(id);
-    this.#workers.schedule(service);
+    workers.schedule(service);
   }
 
   // ---------------------------------------------------------------- replies
 
   /** A reply (REPLY, FINAL) or PARTIAL from the worker that the request is out at. */
   replyOfHolder(id: RequestId, worker: Worker, inbound: Inbound, now: number): void {
-    const table = this.#table;
+    const { table, replies, deliveries, requests } = this.#state;
     const final = inbound.kind === 'final';
     if (table.is(id, ANSWERED | GIVEN_UP)) {
-      if (final) this.#replies.countDropped(this.#reasonOf(id));
+      if (final) replies.countDropped(this.#reasonOf(id));
     } else if (final) {
       this.#answer(id, inbound, now);
     } else {
       this.#partial(id, worker, inbound);
     }
     if (!final) return;
-    this.#deliveries.takeBack(id, worker);
-    this.#requests.release(id, table.is(id, GIVEN_UP) ? 'too_late' : 'answered');
+    deliveries.takeBack(id, worker);
+    requests.release(id, table.is(id, GIVEN_UP) ? 'too_late' : 'answered');
   }
 
   /**
@@ -126,32 +71,32 @@ export class Lifecycle {
    * @param bit the bit of its delivery
    */
   replyOfLost(id: RequestId, bit: number, inbound: Inbound, now: number): void {
-    const table = this.#table;
+    const { table, replies, requests, stored, services } = this.#state;
     if (inbound.kind === 'partial') {
       // Without this part, a FINAL that follows is incomplete.
       table.set(id, SPOILED, table.get(id, SPOILED) | bit);
       return;
     }
     if (table.is(id, ANSWERED)) {
-      this.#replies.countDropped('answered');
+      replies.countDropped('answered');
     } else if (inbound.kind === 'fail') {
       // D61: the request is with another worker, or waits for one.
-      this.#replies.countDropped('too_late');
+      replies.countDropped('too_late');
     } else if (table.is(id, STREAMED | GIVEN_UP) || (table.get(id, SPOILED) & bit) !== 0) {
-      this.#replies.countDropped('too_late');
+      replies.countDropped('too_late');
     } else {
-      this.#requests.partials.drop(id);
+      requests.partials.drop(id);
       this.#answer(id, inbound, now);
       if (table.is(id, OUT)) {
         table.raise(id, ANSWERED);
       } else if (table.is(id, QUEUED)) {
-        const service = this.#requests.serviceOf(id);
-        if (table.is(id, STORED)) this.#stored.unqueue(id, service);
+        const service = requests.serviceOf(id);
+        if (table.is(id, STORED)) stored.unqueue(id, service);
         else service.queue.remove(id);
-        this.#requests.release(id, 'answered');
-        this.#services.releaseIfUnused(service);
+        requests.release(id, 'answered');
+        services.releaseIfUnused(service);
       } else {
-        this.#requests.release(id, 'answered');
+        requests.release(id, 'answered');
       }
     }
   }
@@ -159,27 +104,27 @@ export class Lifecycle {
   /** Passes the reply on, preceded by the PARTIALs held for it. */
   #answer(id: RequestId, inbound: Inbound, now: number): void {
     const { frames, body } = inbound;
-    const joined = this.#requests.partials.joined(id, frames, body);
-    const fault = joined === null ? null : this.#limits.faultOfReplyWith(id, frames, body);
+    const joined = this.#state.requests.partials.joined(id, frames, body);
+    const fault = joined === null ? null : this.#state.limits.faultOfReplyWith(id, frames, body);
     if (fault !== null) this.#giveUp(id, fault, tooLargeFailure(fault));
     else if (joined === null) this.#passOn(id, frames, body, now);
     else this.#passOn(id, joined, 0, now);
   }
 
   #passOn(id: RequestId, frames: Frames, from: number, now: number): void {
-    if (this.#table.is(id, STORED)) this.#stored.replied(id, frames, from);
-    else this.#replies.reply(id, frames, from, now);
+    const { table, stored, replies } = this.#state;
+    if (table.is(id, STORED)) stored.replied(id, frames, from);
+    else replies.reply(id, frames, from, now);
   }
 
   #partial(id: RequestId, worker: Worker, { frames, body }: Inbound): void {
-    const table = this.#table;
-    const requests = this.#requests;
+    const { table, requests, limits, replies, stored } = this.#state;
     const { holder } = worker.peer.identity;
     const isStreamed = table.is(id, VERSION_02);
-    const fault = isStreamed ? null : this.#limits.faultOfReplyWith(id, frames, body);
+    const fault = isStreamed ? null : limits.faultOfReplyWith(id, frames, body);
     if (isStreamed) {
       table.raise(id, STREAMED);
-      const isSent = this.#replies.partial(id, frames, body);
+      const isSent = replies.partial(id, frames, body);
       if (!isSent && requests.mayReturn(id)) {
         // The client would take the rest for the complete reply (D6, D26).
         this.#giveUp(id, 'its client was disconnected during a PARTIAL', null);
@@ -187,12 +132,12 @@ export class Lifecycle {
     } else if (fault !== null) {
       requests.partials.drop(id);
       this.#giveUp(id, fault, tooLargeFailure(fault));
-    } else if (this.#limits.isOverByPartial(id, frames, body, holder)) {
+    } else if (limits.isOverByPartial(id, frames, body, holder)) {
       requests.partials.drop(id);
       this.#giveUp(id, 'there is no room for the PARTIALs of its reply', null);
     } else {
       requests.partials.add(id, frames, body, holder);
-      if (table.is(id, STORED)) this.#stored.progressed(id);
+      if (table.is(id, STORED)) stored.progressed(id);
     }
   }
 
@@ -201,14 +146,15 @@ export class Lifecycle {
    * @param failure of one that no other worker could answer either
    */
   #giveUp(id: RequestId, reason: string, failure: Failure | null): void {
-    if (this.#table.is(id, STORED)) this.#stored.spoiled(id, reason, failure);
-    else this.#ends.abandon(id, reason, failure);
-    this.#table.raise(id, GIVEN_UP);
+    const { table, stored, ends } = this.#state;
+    if (table.is(id, STORED)) stored.spoiled(id, reason, failure);
+    else ends.abandon(id, reason, failure);
+    table.raise(id, GIVEN_UP);
   }
 
   /** Why the reply of a request that is answered or given up is dropped. */
   #reasonOf(id: RequestId): LateReplyReason {
-    return this.#table.is(id, ANSWERED) ? 'answered' : 'too_late';
+    return this.#state.table.is(id, ANSWERED) ? 'answered' : 'too_late';
   }
 
   // ---------------------------------------------------------------- deliveries without a reply
@@ -224,43 +170,44 @@ export class Lifecycle {
     now: number,
     isPart = false,
   ): void {
-    const table = this.#table;
+    const { table, deliveries, replies, requests, stored, tracer, ends } = this.#state;
     if (isPart) this.#mayStillReply(id, true);
     if (table.is(id, ANSWERED | GIVEN_UP)) {
-      this.#deliveries.takeBack(id, worker);
+      deliveries.takeBack(id, worker);
       const reason = this.#reasonOf(id);
-      this.#replies.countDropped(reason);
-      this.#requests.release(id, reason);
+      replies.countDropped(reason);
+      requests.release(id, reason);
       return;
     }
     this.#reportFailure(id, worker, failure);
     if (table.is(id, STORED)) {
-      this.#deliveries.takeBack(id, worker);
-      this.#requests.partials.drop(id);
-      this.#stored.failed(id, failureLine(failure), failure);
+      deliveries.takeBack(id, worker);
+      requests.partials.drop(id);
+      stored.failed(id, failureLine(failure), failure);
     } else if (failure.kind === 'retry' && !table.is(id, STREAMED)) {
-      this.#requests.failures.keep(id, failure, worker.peer.identity.holder);
+      requests.failures.keep(id, failure, worker.peer.identity.holder);
       this.giveBack(id, worker, failed(failureLine(failure)), now);
     } else {
-      this.#deliveries.takeBack(id, worker);
-      if (this.#tracer.isOn) this.#traceFailed(id, worker, failureLine(failure));
+      deliveries.takeBack(id, worker);
+      if (tracer.isOn) this.#traceFailed(id, worker, failureLine(failure));
       if (failure.kind === 'retry') {
-        this.#ends.abandon(id, 'its worker failed after a PARTIAL', failure);
-        this.#requests.release(id, 'too_late');
+        ends.abandon(id, 'its worker failed after a PARTIAL', failure);
+        requests.release(id, 'too_late');
       } else {
-        this.#ends.fail(id, failure);
+        ends.fail(id, failure);
       }
     }
   }
 
   #reportFailure(id: RequestId, worker: Worker, { kind, code, text }: Failure): void {
+    const { table, counters, events } = this.#state;
     const { counts, shown: service } = worker.service;
     const { key, address } = worker.peer;
-    const isKept = this.#table.is(id, STORED);
+    const isKept = table.is(id, STORED);
     // One of another broker is counted there, and is none of the stored requests of this node.
-    const durable = isKept && this.#table.getTime(id, REFERENCE) >= 0;
-    if (!isKept) this.#counters.requests.countFailed(counts, kind);
-    this.#events.emit({
+    const durable = isKept && table.getTime(id, REFERENCE) >= 0;
+    if (!isKept) counters.requests.countFailed(counts, kind);
+    events.emit({
       name: 'request.failed',
       service,
       worker: worker.number,
@@ -276,18 +223,17 @@ export class Lifecycle {
 
   #traceFailed(id: RequestId, worker: Worker, text: string): void {
     const reason = oneLine(text);
-    this.#tracer.step(id, { name: 'delivery.failed', worker: worker.number, reason });
+    this.#state.tracer.step(id, { name: 'delivery.failed', worker: worker.number, reason });
   }
 
   /**
    * A worker no longer has the request (D6): it returns to the front of the queue, or ends.
    */
   giveBack(id: RequestId, worker: Worker, end: DeliveryEnd, now: number): void {
-    const table = this.#table;
-    const requests = this.#requests;
+    const { table, requests, deliveries, tracer, stored, ends, options, admission } = this.#state;
     const isStored = table.is(id, STORED);
-    this.#deliveries.takeBack(id, worker);
-    if (this.#tracer.isOn && !isStored) this.#traceFailed(id, worker, end.text);
+    deliveries.takeBack(id, worker);
+    if (tracer.isOn && !isStored) this.#traceFailed(id, worker, end.text);
     let delivery = table.get(id, DELIVERIES);
     if (end.cause === 'busy') table.set(id, DELIVERIES, --delivery);
     if (end.mayStillReply) this.#mayStillReply(id, table.is(id, HELD));
@@ -295,25 +241,25 @@ export class Lifecycle {
     if (table.is(id, ANSWERED | GIVEN_UP)) {
       requests.release(id, this.#reasonOf(id));
     } else if (isStored) {
-      if (end.cause === 'drained') this.#stored.interrupted(id);
-      else this.#stored.failed(id, end.text, null);
+      if (end.cause === 'drained') stored.interrupted(id);
+      else stored.failed(id, end.text, null);
     } else if (requests.isClientGone(id)) {
-      this.#ends.drop(id);
+      ends.drop(id);
     } else if (table.is(id, STREAMED)) {
-      this.#ends.abandon(id, 'its worker was lost after a PARTIAL', requests.failures.of(id));
+      ends.abandon(id, 'its worker was lost after a PARTIAL', requests.failures.of(id));
       requests.release(id, 'too_late');
-    } else if (delivery >= this.#maxDeliveries) {
+    } else if (delivery >= options.maxDeliveries) {
       const reported = requests.failures.of(id);
       const how =
         reported === null ? 'gave it back or was lost' : 'failed, gave it back or was lost';
       const often = delivery === 1 ? 'once, and' : `${delivery} times; each time`;
       const text = `it was delivered ${often} its worker ${how}`;
-      this.#ends.abandon(id, text, reported);
+      ends.abandon(id, text, reported);
       requests.release(id, 'too_late');
-    } else if (this.#ends.isExpired(id, now)) {
-      this.#ends.expire(id, now);
-    } else if (this.#admission.closure !== null) {
-      this.#ends.refuse(id, this.#admission.closure);
+    } else if (ends.isExpired(id, now)) {
+      ends.expire(id, now);
+    } else if (admission.closure !== null) {
+      ends.refuse(id, admission.closure);
     } else {
       this.#requeue(id, worker, delivery, end);
     }
@@ -321,20 +267,21 @@ export class Lifecycle {
 
   /** An answer to this delivery may come after its end. @param isSpoiled a part of it is missing */
   #mayStillReply(id: RequestId, isSpoiled: boolean): void {
-    const table = this.#table;
+    const { table } = this.#state;
     const bit = deliveryBit(table.get(id, DELIVERIES));
     table.set(id, LOST, table.get(id, LOST) | bit);
     if (isSpoiled) table.set(id, SPOILED, table.get(id, SPOILED) | bit);
   }
 
   #requeue(id: RequestId, worker: Worker, deliveries: number, { cause }: DeliveryEnd): void {
+    const { table, workers, counters, events } = this.#state;
     const { service } = worker;
-    this.#table.lower(id, OUT);
-    this.#table.raise(id, QUEUED);
+    table.lower(id, OUT);
+    table.raise(id, QUEUED);
     service.queue.pushFront(id);
-    this.#workers.schedule(service);
+    workers.schedule(service);
     if (cause === 'busy') return;
-    this.#counters.requests.countRequeued(service.counts);
-    this.#events.emit({ name: 'request.requeued', service: service.shown, deliveries });
+    counters.requests.countRequeued(service.counts);
+    events.emit({ name: 'request.requeued', service: service.shown, deliveries });
   }
 }

@@ -10,20 +10,17 @@ import { EMPTY } from '../../wire/mdp.js';
 import { MMI_FAILED, MMI_REFUSED, type RefusalStatus } from '../../wire/mmi.js';
 import type { ReturnPath } from '../../wire/outbound.js';
 import type { Refusal } from '../admission/refusal.js';
-import type { BrokerCounters, DroppedReply } from '../counters.js';
-import type { BrokerEvents } from '../events.js';
-import type { RequestStep, RequestTracer } from '../request-trace.js';
-import type { BrokerSink } from '../sink.js';
+import type { DroppedReply } from '../counters.js';
+import type { RequestStep } from '../request-trace.js';
 import type { Client, Peer } from '../state/entities.js';
 import { packedEnvelope } from '../state/hellos.js';
 import {
   ARRIVED_AT,
   INTERNAL,
   type RequestId,
-  type RequestTable,
   UNDERSTANDS_REFUSALS,
 } from '../state/request-table.js';
-import type { RequestStore } from '../state/request-store.js';
+import type { BrokerState } from './broker-state.js';
 
 const NO_WORDS = new Words(EMPTY);
 const REFUSED_NAME = Buffer.from(MMI_REFUSED);
@@ -35,22 +32,8 @@ const PARTIAL_SENT: RequestStep = { name: 'partial.sent' };
 const REPLIED: RequestStep = { name: 'request.ended', outcome: 'replied' };
 const DROPPED: RequestStep = { name: 'request.ended', outcome: 'dropped' };
 
-export interface RepliesDeps {
-  readonly sink: BrokerSink;
-  readonly events: BrokerEvents;
-  readonly counters: BrokerCounters;
-  readonly tracer: RequestTracer;
-  readonly table: RequestTable;
-  readonly requests: RequestStore;
-}
-
 export class Replies {
-  readonly #sink: BrokerSink;
-  readonly #events: BrokerEvents;
-  readonly #counters: BrokerCounters;
-  readonly #tracer: RequestTracer;
-  readonly #table: RequestTable;
-  readonly #requests: RequestStore;
+  readonly #state: BrokerState;
   /** Of a request that was not accepted. */
   readonly #path: ReturnPath = {
     dialect: 1,
@@ -60,30 +43,25 @@ export class Replies {
     envelopeEnd: 0,
   };
 
-  constructor(deps: RepliesDeps) {
-    this.#sink = deps.sink;
-    this.#events = deps.events;
-    this.#counters = deps.counters;
-    this.#tracer = deps.tracer;
-    this.#table = deps.table;
-    this.#requests = deps.requests;
+  constructor(state: BrokerState) {
+    this.#state = state;
   }
 
   // ---------------------------------------------------------------- replies
 
   /** Sends the reply if the client is connected; otherwise counts it as dropped. */
   reply(id: RequestId, frames: Frames, from: number, now: number): void {
-    const requests = this.#requests;
+    const { requests, tracer, counters, table, sink } = this.#state;
     const client = requests.clientOf(id);
     if (!isReachable(client)) {
-      if (this.#tracer.isOn) this.#tracer.step(id, DROPPED);
+      if (tracer.isOn) tracer.step(id, DROPPED);
       this.countDropped(client?.slow === true ? 'slow_client' : 'client_gone');
       return;
     }
     const { name, counts } = requests.serviceOf(id);
-    this.#counters.requests.countReplied(counts, now - this.#table.getTime(id, ARRIVED_AT));
-    this.#sink.reply(client.peer.id, requests.returnPath(id), true, name, frames, from);
-    if (this.#tracer.isOn) this.#tracer.step(id, REPLIED);
+    counters.requests.countReplied(counts, now - table.getTime(id, ARRIVED_AT));
+    sink.reply(client.peer.id, requests.returnPath(id), true, name, frames, from);
+    if (tracer.isOn) tracer.step(id, REPLIED);
   }
 
   /**
@@ -91,22 +69,22 @@ export class Replies {
    * @returns false if it is not
    */
   partial(id: RequestId, frames: Frames, from: number): boolean {
-    const requests = this.#requests;
+    const { requests, sink, tracer } = this.#state;
     const client = requests.clientOf(id);
     if (!isReachable(client)) return false;
     const { name } = requests.serviceOf(id);
-    this.#sink.reply(client.peer.id, requests.returnPath(id), false, name, frames, from);
-    if (this.#tracer.isOn) this.#tracer.step(id, PARTIAL_SENT);
+    sink.reply(client.peer.id, requests.returnPath(id), false, name, frames, from);
+    if (tracer.isOn) tracer.step(id, PARTIAL_SENT);
     return true;
   }
 
   /** Sends the reply of an internal service. */
   replyInternal(id: RequestId, frames: Frames): void {
-    const requests = this.#requests;
+    const { requests, sink } = this.#state;
     const client = requests.clientOf(id);
     if (!isReachable(client)) return;
     const name = requests.internalName(id);
-    this.#sink.reply(client.peer.id, requests.returnPath(id), true, name, frames, 0);
+    sink.reply(client.peer.id, requests.returnPath(id), true, name, frames, 0);
   }
 
   /** Answers PING of a Freelance client. */
@@ -114,32 +92,32 @@ export class Replies {
     const path = this.#path;
     path.dialect = BARE;
     path.enveloped = false;
-    this.#sink.reply(peer.id, path, true, EMPTY, PONG_FRAMES, 0);
+    this.#state.sink.reply(peer.id, path, true, EMPTY, PONG_FRAMES, 0);
   }
 
   countDropped(reason: DroppedReply): void {
-    this.#counters.repliesDropped[reason]++;
-    this.#events.emit({ name: 'reply.dropped', reason });
+    this.#state.counters.repliesDropped[reason]++;
+    this.#state.events.emit({ name: 'reply.dropped', reason });
   }
 
   // ---------------------------------------------------------------- why there will be none
 
   /** Sends the client of an accepted request a refusal, if it understands refusals (D11). */
   sendRefusal(id: RequestId, status: RefusalStatus, text: string): void {
-    const requests = this.#requests;
+    const { requests, table, sink } = this.#state;
     const client = requests.clientOf(id);
-    if (!this.#table.is(id, UNDERSTANDS_REFUSALS) || !isReachable(client)) return;
-    const isInternal = this.#table.is(id, INTERNAL);
+    if (!table.is(id, UNDERSTANDS_REFUSALS) || !isReachable(client)) return;
+    const isInternal = table.is(id, INTERNAL);
     const name = isInternal ? requests.internalName(id) : requests.serviceOf(id).name;
     const body = Frames.of(status, name, text);
-    this.#sink.reply(client.peer.id, requests.returnPath(id), true, REFUSED_NAME, body, 0);
+    sink.reply(client.peer.id, requests.returnPath(id), true, REFUSED_NAME, body, 0);
   }
 
   /** Sends the client what a worker reported, if it understands failures (D62). */
   sendFailure(id: RequestId, failure: Failure): void {
-    const requests = this.#requests;
+    const { requests, table, sink } = this.#state;
     const client = requests.clientOf(id);
-    if (!this.#table.is(id, UNDERSTANDS_REFUSALS) || !isReachable(client)) return;
+    if (!table.is(id, UNDERSTANDS_REFUSALS) || !isReachable(client)) return;
     const path = requests.returnPath(id);
     const { envelope, envelopeStart, envelopeEnd } = path;
     const hello = client.peer.hellos.of(envelope.bytes, envelopeStart, envelopeEnd);
@@ -148,7 +126,7 @@ export class Replies {
       return;
     }
     const body = failedFrames(requests.serviceOf(id).name, failure);
-    this.#sink.reply(client.peer.id, path, true, FAILED_NAME, body, 0);
+    sink.reply(client.peer.id, path, true, FAILED_NAME, body, 0);
   }
 
   /**
@@ -157,7 +135,7 @@ export class Replies {
    */
   refuse(inbound: Inbound, peer: Peer, refusal: Refusal, isInternal: boolean): void {
     const { frames } = inbound;
-    const { requests } = this.#counters;
+    const { requests } = this.#state.counters;
     const shown = escapeName(frames.view(inbound.service));
     const { services } = requests;
     const { plain } = services.find(shown) ?? services.others;
@@ -174,7 +152,7 @@ export class Replies {
     path.envelopeStart = 0;
     path.envelopeEnd = envelope.length;
     const body = Frames.of(refusal.status, frames.view(inbound.service), refusal.text);
-    this.#sink.reply(peer.id, path, true, REFUSED_NAME, body, 0);
+    this.#state.sink.reply(peer.id, path, true, REFUSED_NAME, body, 0);
   }
 
   /**
@@ -187,8 +165,16 @@ export class Replies {
     counts: Float64Array | null,
     { key, address }: { readonly key: string | null; readonly address: string },
   ): void {
-    if (counts !== null) this.#counters.requests.countRefused(counts, reason);
-    this.#events.emit({ name: 'request.refused', service: shown, reason, text, key, address });
+    const { counters, events } = this.#state;
+    if (counts !== null) counters.requests.countRefused(counts, reason);
+    events.emit({
+      name: 'request.refused',
+      service: shown,
+      reason,
+      text,
+      key,
+      address,
+    });
   }
 }
 

@@ -15,33 +15,19 @@ import {
   QUEUED,
   REFERENCE,
   type RequestId,
-  type RequestTable,
   SERVICE,
 } from '../state/request-table.js';
-import type { RequestStore } from '../state/request-store.js';
-import type { ServiceTable } from '../state/service-table.js';
-import type { Workers } from '../state/workers.js';
+import type { BrokerState } from './broker-state.js';
 
 /** Maximum number of requests of one service that are prepared ahead of its workers. */
 const PREPARED_MAX = 256;
 
 export class StoredDeliveries {
-  readonly #table: RequestTable;
-  readonly #services: ServiceTable;
-  readonly #workers: Workers;
-  readonly #requests: RequestStore;
+  readonly #state: BrokerState;
   #client: InternalClient | null = null;
 
-  constructor(
-    table: RequestTable,
-    services: ServiceTable,
-    workers: Workers,
-    requests: RequestStore,
-  ) {
-    this.#table = table;
-    this.#services = services;
-    this.#workers = workers;
-    this.#requests = requests;
+  constructor(state: BrokerState) {
+    this.#state = state;
   }
 
   attach(client: InternalClient): void {
@@ -53,18 +39,18 @@ export class StoredDeliveries {
 
   /** How many more requests of this service are wanted, so that no worker has to wait. */
   room(name: Buffer): number {
-    const service = this.#services.find(name, 0, name.length);
-    if (service === null || !this.#requests.hasRoom) return 0;
+    const service = this.#state.services.find(name, 0, name.length);
+    if (service === null || !this.#state.requests.hasRoom) return 0;
     return Math.max(0, Math.min(service.credit, PREPARED_MAX) - preparedOf(service));
   }
 
   setTurns(name: Buffer, turns: number): void {
-    const service = this.#services.find(name, 0, name.length);
+    const service = this.#state.services.find(name, 0, name.length);
     if (service !== null) service.storedTurns = turns;
   }
 
   setBacklog(name: Buffer, has: boolean): void {
-    const service = this.#services.find(name, 0, name.length);
+    const service = this.#state.services.find(name, 0, name.length);
     if (service !== null) service.hasBacklog = has;
   }
 
@@ -75,9 +61,8 @@ export class StoredDeliveries {
     { body, headers, deadlineAt = Infinity }: StoredBody,
     again: RequestId | null,
   ): RequestId | null {
-    const table = this.#table;
-    const requests = this.#requests;
-    const service = this.#services.find(name, 0, name.length);
+    const { table, requests, services, workers } = this.#state;
+    const service = services.find(name, 0, name.length);
     if (service === null || service.workers.size === 0 || !requests.hasRoom) return null;
     const id = again ?? requests.addStored();
     requests.setBody(id, body, headers);
@@ -87,14 +72,13 @@ export class StoredDeliveries {
     table.raise(id, QUEUED);
     service.stored.pushBack(id);
     if (reference < 0) service.storedOfOthers++;
-    this.#workers.schedule(service);
+    workers.schedule(service);
     return id;
   }
 
   /** The client no longer wants a reply. */
   withdraw(id: RequestId): void {
-    const table = this.#table;
-    const requests = this.#requests;
+    const { table, requests, services } = this.#state;
     if (table.is(id, OUT)) {
       table.raise(id, GIVEN_UP);
       requests.partials.drop(id);
@@ -104,7 +88,7 @@ export class StoredDeliveries {
       const service = requests.serviceOf(id);
       this.unqueue(id, service);
       requests.release(id, 'too_late');
-      this.#services.releaseIfUnused(service);
+      services.releaseIfUnused(service);
     } else {
       requests.release(id, 'too_late');
     }
@@ -130,7 +114,7 @@ export class StoredDeliveries {
   }
 
   replied(id: RequestId, frames: Frames, from: number): void {
-    const parts = this.#requests.partials.packedOf(id);
+    const parts = this.#state.requests.partials.packedOf(id);
     this.#client?.replied(this.#reference(id), frames, from, parts);
   }
 
@@ -139,10 +123,10 @@ export class StoredDeliveries {
    * again.
    */
   failed(id: RequestId, reason: string, failure: Failure | null): void {
-    const table = this.#table;
+    const { table, requests } = this.#state;
     assert(!table.is(id, ANSWERED), 'what is answered does not fail');
     table.lower(id, OUT | QUEUED | GIVEN_UP);
-    this.#requests.dropBody(id);
+    requests.dropBody(id);
     this.#client?.failed(this.#reference(id), reason, true, failure);
   }
 
@@ -154,7 +138,7 @@ export class StoredDeliveries {
 
   /** It was out when the broker stopped, which does not count as an attempt. */
   interrupted(id: RequestId): void {
-    this.#table.lower(id, OUT);
+    this.#state.table.lower(id, OUT);
     this.#putBack(id);
   }
 
@@ -165,7 +149,7 @@ export class StoredDeliveries {
 
   handBackOne(id: RequestId, service: Service): void {
     this.unqueue(id, service);
-    this.#table.lower(id, QUEUED);
+    this.#state.table.lower(id, QUEUED);
     this.#putBack(id);
   }
 
@@ -176,12 +160,12 @@ export class StoredDeliveries {
   }
 
   #putBack(id: RequestId): void {
-    this.#requests.dropBody(id);
+    this.#state.requests.dropBody(id);
     this.#client?.handedBack(this.#reference(id));
   }
 
   #reference(id: RequestId): number {
-    return this.#table.getTime(id, REFERENCE);
+    return this.#state.table.getTime(id, REFERENCE);
   }
 }
 

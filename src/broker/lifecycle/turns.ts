@@ -3,6 +3,12 @@ import { present } from '../../core/assert.js';
 import { OldestFirst } from '../../core/oldest-first.js';
 import type { Identity } from '../state/identities.js';
 
+/**
+ * Maximum number of requests that one turn handles per kind of due work, so that it does not block
+ * the loop.
+ */
+export const RUN_BUDGET = 2048;
+
 /** What is done for one identity before the next one has its turn. */
 const SLICE = 256;
 

@@ -55,6 +55,7 @@ import {
 } from './request-table.js';
 import type { ServiceTable } from './service-table.js';
 import type { LateReplyReason, Tokens } from './tokens.js';
+import type { Workers } from './workers.js';
 
 /**
  * Memory that a request takes besides its envelope and body: its record, and the unused part of its
@@ -66,16 +67,6 @@ const RECORD_BYTES = 128;
  * identity.
  */
 const KEEPER = 'titanic';
-
-export interface RequestStoreDeps {
-  readonly table: RequestTable;
-  readonly clients: Clients;
-  readonly services: ServiceTable;
-  readonly identities: Identities;
-  readonly tokens: Tokens;
-  readonly tracer: RequestTracer;
-  readonly holdings: Holdings;
-}
 
 const NO_WORDS = new Words(EMPTY);
 
@@ -99,6 +90,19 @@ export interface PackedRange {
   end: number;
 }
 
+/** What classes of this folder and of admission use of the broker's state. */
+export interface Tables {
+  readonly tracer: RequestTracer;
+  readonly holdings: Holdings;
+  readonly table: RequestTable;
+  readonly tokens: Tokens;
+  readonly identities: Identities;
+  readonly clients: Clients;
+  readonly services: ServiceTable;
+  readonly workers: Workers;
+  readonly requests: RequestStore;
+}
+
 export class RequestStore {
   /** All requests with a time to live, in order of arrival. */
   readonly byArrival: RequestList;
@@ -107,12 +111,7 @@ export class RequestStore {
   readonly deadlines: Deadlines;
   /** Set by `locateBody`, and reused. */
   readonly body: PackedRange = { words: NO_WORDS, start: 0, end: 0 };
-  readonly #table: RequestTable;
-  readonly #clients: Clients;
-  readonly #services: ServiceTable;
-  readonly #identities: Identities;
-  readonly #tokens: Tokens;
-  readonly #tracer: RequestTracer;
+  readonly #state: Tables;
   readonly #keeper: Holder;
   readonly #arena = new Arena();
   readonly #path: ReturnPath = {
@@ -128,23 +127,19 @@ export class RequestStore {
   #internalBytes = 0;
   #stored = 0;
 
-  constructor(deps: RequestStoreDeps) {
-    this.#table = deps.table;
-    this.#clients = deps.clients;
-    this.#services = deps.services;
-    this.#identities = deps.identities;
-    this.#tokens = deps.tokens;
-    this.#tracer = deps.tracer;
-    this.#keeper = deps.holdings.use(KEEPER);
-    this.byArrival = RequestList.byArrival(deps.table);
-    this.partials = new HeldPartials(deps.table);
-    this.failures = new ReportedFailures(deps.table);
-    this.deadlines = new Deadlines(deps.table);
+  constructor(state: Tables) {
+    const { table, holdings } = state;
+    this.#state = state;
+    this.#keeper = holdings.use(KEEPER);
+    this.byArrival = RequestList.byArrival(table);
+    this.partials = new HeldPartials(table);
+    this.failures = new ReportedFailures(table);
+    this.deadlines = new Deadlines(table);
   }
 
   /** Requests of clients held for worker services. */
   get held(): number {
-    return this.#table.count - this.#internal - this.#stored;
+    return this.#state.table.count - this.#internal - this.#stored;
   }
 
   /** Bytes held: envelopes, bodies and PARTIALs. */
@@ -174,7 +169,7 @@ export class RequestStore {
     const { frames, kept } = inbound;
     const id = this.#arrived(this.#store(inbound, peer, frames, kept, frames.count), now);
     if (inbound.hasHeaders) {
-      this.#table.raise(id, HEADED);
+      this.#state.table.raise(id, HEADED);
       const { deadlineMs } = inbound;
       if (deadlineMs > 0) this.deadlines.keep(id, now + deadlineMs, peer.identity.holder);
     }
@@ -194,23 +189,24 @@ export class RequestStore {
   }
 
   #arrived(id: RequestId, now: number): RequestId {
-    this.#table.setTime(id, ARRIVED_AT, now);
+    this.#state.table.setTime(id, ARRIVED_AT, now);
     this.byArrival.pushBack(id);
     return id;
   }
 
   /** Keeps envelope and name of a request that an internal service answers. */
   addInternal(inbound: Inbound, peer: Peer): RequestId {
+    const { table } = this.#state;
     const id = this.#store(inbound, peer, inbound.frames, inbound.service, inbound.service + 1);
-    this.#table.raise(id, INTERNAL);
+    table.raise(id, INTERNAL);
     this.#internal++;
-    this.#internalBytes += this.#table.get(id, ENVELOPE_BYTES);
+    this.#internalBytes += table.get(id, ENVELOPE_BYTES);
     return id;
   }
 
   /** Makes a record for a request of the internal client. The caller then calls `setBody`. */
   addStored(): RequestId {
-    const table = this.#table;
+    const { table } = this.#state;
     const id = table.allocate();
     table.set(id, FLAGS, STORED);
     table.set(id, CLIENT, NONE);
@@ -224,7 +220,7 @@ export class RequestStore {
    * @param headers `null`: it has none
    */
   setBody(id: RequestId, body: Buffer, headers: Buffer | null): void {
-    const table = this.#table;
+    const { table } = this.#state;
     const headersBytes = headers === null ? 0 : packedFrameBytes(headers.length);
     const bytes = headersBytes + body.length;
     const handle = this.#arena.allocate(bytes);
@@ -250,7 +246,7 @@ export class RequestStore {
 
   /** Drops the body: between two deliveries only the keeper has it. */
   dropBody(id: RequestId): void {
-    const table = this.#table;
+    const { table } = this.#state;
     const handle = table.get(id, BYTES);
     if (handle === NONE) return;
     const bytes = table.get(id, BODY_BYTES);
@@ -268,7 +264,7 @@ export class RequestStore {
    * internal service: to its name.)
    */
   locateBody(id: RequestId): void {
-    const table = this.#table;
+    const { table } = this.#state;
     const handle = table.get(id, BYTES);
     const { body } = this;
     body.words = this.#arena.words(handle);
@@ -291,7 +287,7 @@ export class RequestStore {
 
   /** The way back to the client; the object is reused. */
   returnPath(id: RequestId): ReturnPath {
-    const table = this.#table;
+    const { table } = this.#state;
     const handle = table.get(id, BYTES);
     const path = this.#path;
     const flags = table.get(id, FLAGS);
@@ -304,11 +300,11 @@ export class RequestStore {
   }
 
   clientOf(id: RequestId): Client | null {
-    return this.#clients.byId(this.#table.get(id, CLIENT));
+    return this.#state.clients.byId(this.#state.table.get(id, CLIENT));
   }
 
   serviceOf(id: RequestId): Service {
-    return this.#services.byId(this.#table.get(id, SERVICE));
+    return this.#state.services.byId(this.#state.table.get(id, SERVICE));
   }
 
   /** The name of the internal service that a request is for; valid while the request is held. */
@@ -321,7 +317,7 @@ export class RequestStore {
 
   /** True if the reply can be sent to nobody, now or later. */
   isClientGone(id: RequestId): boolean {
-    if (this.#table.is(id, STORED)) return false;
+    if (this.#state.table.is(id, STORED)) return false;
     return this.clientOf(id)?.departed ?? true;
   }
 
@@ -334,10 +330,10 @@ export class RequestStore {
 
   /** Forgets the request, which must be in no queue and at no worker. */
   release(id: RequestId, outcome: LateReplyReason): void {
-    const table = this.#table;
-    if (this.#tracer.isOn) this.#tracer.forget(id);
+    const { table, tracer, tokens, clients, identities } = this.#state;
+    if (tracer.isOn) tracer.forget(id);
     if (table.is(id, HELD | REPORTED | TIMED)) this.#dropKept(id);
-    if (table.get(id, LOST) !== 0) this.#tokens.outlive(id, outcome);
+    if (table.get(id, LOST) !== 0) tokens.outlive(id, outcome);
     const client = this.clientOf(id);
     if (client !== null) {
       const { identity } = client;
@@ -345,8 +341,8 @@ export class RequestStore {
       identity.holder.add('requests', -bytes);
       identity.outstanding--;
       client.requests.remove(id);
-      this.#clients.requestEnded(client);
-      this.#identities.releaseIfUnused(identity);
+      clients.requestEnded(client);
+      identities.releaseIfUnused(identity);
     }
     if (this.byArrival.has(id)) this.byArrival.remove(id);
     if (table.is(id, INTERNAL)) {
@@ -386,14 +382,14 @@ export class RequestStore {
     envelopeBytes: number,
     bodyBytes: number,
   ): RequestId {
-    const table = this.#table;
+    const { table, clients } = this.#state;
     const offset = this.#arena.offset(handle);
     let flags = DIALECT_FLAGS[dialect];
     if (enveloped) flags |= ENVELOPED;
     const hello = peer.hellos.of(this.#arena.buffer(handle), offset, offset + envelopeBytes);
     if (hello !== null) flags |= UNDERSTANDS_REFUSALS;
     const id = table.allocate();
-    const client = this.#clients.of(peer);
+    const client = clients.of(peer);
     const page = table.page(id);
     const at = recordAt(id);
     page[at + FLAGS] = flags;
