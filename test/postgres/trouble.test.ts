@@ -125,7 +125,7 @@ describeWithPostgres('while the broker runs', () => {
       },
     });
     await endAll();
-    await server.sql('DROP DATABASE full_one');
+    await server.sql('DROP DATABASE full_one WITH (FORCE)');
     await server.sql('DROP TABLESPACE small');
     removeSmallDisks();
     rmSync(path, { recursive: true });
