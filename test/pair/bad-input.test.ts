@@ -80,15 +80,6 @@ async function curvePair(): Promise<{
 }
 
 describe('two nodes that do not form a pair', () => {
-  it('both configured as primary: the second one ends with 78 and says so', async () => {
-    const pair = await pairOfDaemons({ setsOf: { backup: ['bstar.role=primary'] } });
-    await pair.start('primary');
-    const { status, stderr } = await pair.launch('backup').finished();
-    expect(stderr).toContain('both nodes are configured as primary');
-    expect(status).toBe(EXIT.config);
-    await pair.until('primary', 'waiting', ({ state }) => state === 'waiting');
-  });
-
   it('a node configured as its own peer ends with 78', async () => {
     const pair = await pairOfDaemons();
     const own = `tcp://127.0.0.1:${pair.peerPortOf('primary')}`;
@@ -97,31 +88,30 @@ describe('two nodes that do not form a pair', () => {
     expect(status).toBe(EXIT.config);
   });
 
-  it.each([
-    ['pair', 'bstar.pair=other', /belongs to the pair/],
-    ['replication', 'titanic.replication=async', /titanic\.replication/],
-    ['heartbeat', 'bstar.heartbeatIntervalMs=700', /bstar\.heartbeatIntervalMs/],
-  ])('another %s is refused by both, in their logs and on their pages', async (_, set, why) => {
-    const pair = await pairOfDaemons({ setsOf: { backup: [set] } });
-    await Promise.all(ROLES.map((role) => pair.start(role)));
-    for (const role of ROLES) {
-      const { text } = await pair.node(role).waitFor('ha.refused');
-      expect(text).toMatch(why);
-      await pair.until(role, 'waiting and alone', isAlone('waiting'));
+  it('both configured as primary: the second one ends with 78; another pair, replication or heartbeat is refused by both, in their logs and on their pages', async () => {
+    const pair = await pairOfDaemons();
+    await pair.start('primary');
+    const { status, stderr } = await pair.launch('backup', ['bstar.role=primary']).finished();
+    expect(stderr).toContain('both nodes are configured as primary');
+    expect(status).toBe(EXIT.config);
+    await pair.until('primary', 'waiting', ({ state }) => state === 'waiting');
+    for (const [set, why] of [
+      ['bstar.pair=other', /belongs to the pair/],
+      ['titanic.replication=async', /titanic\.replication/],
+      ['bstar.heartbeatIntervalMs=700', /bstar\.heartbeatIntervalMs/],
+    ] as const) {
+      const backup = pair.launch('backup', [set]);
+      for (const role of ROLES) {
+        await pair
+          .node(role)
+          .until(
+            (node) => node.logged('ha.refused').some(({ text }) => why.test(String(text))),
+            `refusal of ${set}`,
+          );
+        await pair.until(role, 'waiting and alone', isAlone('waiting'));
+      }
+      await backup.kill();
     }
-  });
-
-  it('removing a key from the keys file closes the link at once; adding it restores the link (D73)', async () => {
-    const curve = await curvePair();
-    const pair = await startPairOfDaemons({ setsOf: curve });
-    const both = readFileSync(curve.keys, 'utf8');
-    const [own = ''] = both.split('\n');
-    writeFileSync(curve.keys, `${own}\n`);
-    const refused = await pair.node('primary').waitFor('ha.refused');
-    expect(refused).toMatchObject({ code: 'key' });
-    await pair.until('primary', 'alone', ({ peer }) => peer?.up === false);
-    writeFileSync(curve.keys, both);
-    await pair.inSync();
   });
 
   it('keys files that differ are reported by both nodes, in the log and by ha status', async () => {
@@ -189,28 +179,25 @@ describe('a torn epoch file (D13)', () => {
 });
 
 describe('strangers at the peer’s port', () => {
-  it('garbage, half a greeting and silence change nothing', async () => {
+  it('garbage, half a greeting and silence change nothing, and what the backup once sent makes nobody its peer (D18)', async () => {
     // Long, so that a busy machine alone does not separate them.
     const pair = await startPairOfDaemons({ heartbeatIntervalMs: 3000 });
     const active = await pair.inSync();
     const port = pair.peerPortOf('primary');
     const greeting = Buffer.alloc(64);
     greeting.write('\xff\0\0\0\0\0\0\0\0\x7f\x03', 'latin1');
-    const said = [
+    const nonsense = [
       Buffer.from('GET / HTTP/1.1\r\n\r\n'),
       Buffer.alloc(1e6, 7),
       greeting,
       Buffer.alloc(0),
     ];
-    const sockets = said.map((bytes) => stranger(port, bytes));
+    const sockets = nonsense.map((bytes) => stranger(port, bytes));
     await expectServed(pair);
     expect(await pair.inSync()).toBe(active);
     expect(pair.logged('ha.disconnected')).toEqual([]);
     for (const socket of sockets) socket.destroy();
-  });
 
-  it('replaying what the backup once sent does not make a stranger its peer (D18)', async () => {
-    const pair = await startPairOfDaemons();
     const said: Buffer[] = [];
     pair.link.tap = {
       connected: () => said.splice(0),
@@ -257,11 +244,19 @@ function stranger(port: number, bytes: Buffer): Socket {
 }
 
 describe('CURVE between the nodes', () => {
-  it('the pair gets in sync with its keys, only over an encrypted link', async () => {
-    const { primary, backup } = await curvePair();
-    const pair = await startPairOfDaemons({ setsOf: { primary, backup } });
+  it('the pair gets in sync with its keys; removing one from the keys file closes the link at once, adding it restores the link (D73)', async () => {
+    const curve = await curvePair();
+    const pair = await startPairOfDaemons({ setsOf: curve });
     await expectServed(pair);
     await pair.switchedOver(await pair.inSync());
+    await pair.inSync();
+    const both = readFileSync(curve.keys, 'utf8');
+    const [own = ''] = both.split('\n');
+    writeFileSync(curve.keys, `${own}\n`);
+    const refused = await pair.node('primary').waitFor('ha.refused');
+    expect(refused).toMatchObject({ code: 'key' });
+    await pair.until('primary', 'alone', ({ peer }) => peer?.up === false);
+    writeFileSync(curve.keys, both);
     await pair.inSync();
   });
 

@@ -132,12 +132,12 @@ describe('SIGTERM', () => {
     await pair.node(passive).kill();
     // Small requests: a chunk of them takes the disk longer than the link.
     await store(pair, 10_000, 10);
-    for (let times = 0; times < 5; times++) {
+    for (let times = 0; times < 2; times++) {
       const node = await pair.start(passive);
       await until(() => bytesOfStore(pair, passive) >= 500_000, 'half a megabyte is stored');
       expect(await node.stop()).toMatchObject({ status: 0 });
       // Everything that it received is sent again.
-      if (times < 4) removeStore(pair, passive);
+      if (times === 0) removeStore(pair, passive);
     }
     await pair.start(passive);
     expect(await pair.inSync()).toBe(active);
@@ -146,17 +146,13 @@ describe('SIGTERM', () => {
 });
 
 describe('a peer that returns (D20)', () => {
-  it('after it handed over in sync, no stored body is sent', async () => {
+  it('after it handed over in sync, no stored body is sent, and none again after it caught up', async () => {
     const pair = await startPairOfDaemons({ heartbeatIntervalMs: HEARTBEAT_MS });
     await store(pair);
-    const active = await pair.inSync();
-    await pair.node(active).stop();
+    const first = await pair.inSync();
+    await pair.node(first).stop();
     expect(pair.logged('ha.kept')).toEqual([]);
-    expect(await bytesOfReturn(pair, active)).toBeLessThan(BODY_BYTES / 2);
-  });
-
-  it('after it caught up, no stored body is sent again', async () => {
-    const pair = await startPairOfDaemons({ heartbeatIntervalMs: HEARTBEAT_MS });
+    expect(await bytesOfReturn(pair, first)).toBeLessThan(BODY_BYTES / 2);
     const active = await pair.inSync();
     const passive = otherOf(active);
     await pair.node(passive).kill();

@@ -1,9 +1,16 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, expect, it } from '@jest/globals';
 
 import { run } from '../support/child.js';
 import { ask, atEnd, clientOf, endAll, serve, upper } from '../support/daemon-users.js';
-import { Daemon, type DaemonOptions, startDaemon, temporaryDirectory } from '../support/daemon.js';
+import {
+  type Daemon,
+  type DaemonOptions,
+  startDaemon,
+  temporaryDirectory,
+  unstarted,
+} from '../support/daemon.js';
 import { Cluster } from '../support/postgres-cluster.js';
+import { opens } from '../support/postgres-place.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
 import { until } from '../support/until.js';
 import { PATIENCE_MS } from '../support/patience.js';
@@ -16,9 +23,8 @@ async function broker(url: string, { sets = [], ...more }: DaemonOptions = {}): 
   return await startDaemon({ ...more, sets: [`titanic.store=${url}`, ...sets] });
 }
 
-async function failsWith(url: string, more: DaemonOptions = {}): Promise<[number | null, string]> {
-  const daemon = new Daemon({ ...more, sets: [`titanic.store=${url}`, ...(more.sets ?? [])] });
-  const { status, stderr } = await daemon.finished();
+async function failsWith(url: string, dataDir = temporaryDirectory()): Promise<[unknown, string]> {
+  const { status, stderr } = await unstarted({ dataDir, sets: [`titanic.store=${url}`] });
   return [status, stderr];
 }
 
@@ -45,38 +51,38 @@ describeWithPostgres('a broker with its store in PostgreSQL', () => {
     expect(left).toEqual({ count: 0 });
   });
 
-  for (const how of ['fast', 'immediate'] as const) {
-    it(`a restart of the database (${how}) loses no receipt, and every one that was acknowledged is there`, async () => {
-      const server = await Cluster.make();
-      atEnd(() => server.remove());
-      const url = server.url(await server.database());
-      const daemon = await broker(url, { sets: ['titanic.storeTimeoutMs=20000'] });
-      const client = clientOf(daemon);
-      const answers: string[][] = [];
-      let isOver = false;
-      const writers = Array.from({ length: 8 }, async () => {
-        while (!isOver) answers.push(await ask(client, 'titanic.request', 'upper', 'x'));
-      });
-      await until(() => answers.length > 200, 'receipts');
+  it('a restart of the database (fast, then immediate) loses no receipt, and every one that was acknowledged is there', async () => {
+    const server = await Cluster.make();
+    atEnd(() => server.remove());
+    const url = server.url(await server.database());
+    const daemon = await broker(url, { sets: ['titanic.storeTimeoutMs=20000'] });
+    const client = clientOf(daemon);
+    const answers: string[][] = [];
+    let isOver = false;
+    const writers = Array.from({ length: 8 }, async () => {
+      while (!isOver) answers.push(await ask(client, 'titanic.request', 'upper', 'x'));
+    });
+    await until(() => answers.length > 200, 'receipts');
+    for (const how of ['fast', 'immediate'] as const) {
       await server.restart(how);
       const before = answers.length;
-      await until(() => answers.length > before + 200, 'receipts after the restart');
-      isOver = true;
-      await Promise.all(writers);
-      expect(answers.filter(([status]) => status !== '200')).toEqual([]);
-      const uuids = new Set(answers.map(([, uuid]) => uuid));
-      expect(uuids.size).toBe(answers.length);
-      const rows = await server.sql(
-        'SELECT upper(replace(id::text, $$-$$, $$$$)) AS id FROM majordomo.request',
-        url.split('/').at(-1),
-      );
-      const kept = new Set(rows.map(({ id }) => id));
-      expect([...uuids].filter((uuid) => !kept.has(uuid))).toEqual([]);
-      // The counts are those of the store.
-      expect(rows).toHaveLength(answers.length);
-      expect(daemon.logged('broker.ready')).toHaveLength(1);
-    });
-  }
+      await until(() => answers.length > before + 200, `receipts after the restart (${how})`);
+    }
+    isOver = true;
+    await Promise.all(writers);
+    expect(answers.filter(([status]) => status !== '200')).toEqual([]);
+    const uuids = new Set(answers.map(([, uuid]) => uuid));
+    expect(uuids.size).toBe(answers.length);
+    const rows = await server.sql(
+      'SELECT upper(replace(id::text, $$-$$, $$$$)) AS id FROM majordomo.request',
+      url.split('/').at(-1),
+    );
+    const kept = new Set(rows.map(({ id }) => id));
+    expect([...uuids].filter((uuid) => !kept.has(uuid))).toEqual([]);
+    // The counts are those of the store.
+    expect(rows).toHaveLength(answers.length);
+    expect(daemon.logged('broker.ready')).toHaveLength(1);
+  });
 
   it('while the database is away: 500, plain requests go on, replies wait and are stored afterwards', async () => {
     const server = await Cluster.make();
@@ -202,7 +208,7 @@ describeWithPostgres('commands on a store in a database', () => {
 });
 
 describeWithPostgres('a database with another store than the data directory remembers', () => {
-  it('serve, verify: 74, doctor: a problem, with the same words', async () => {
+  it('serve, verify: 74, doctor: a problem, with the same words; --new-store uses it', async () => {
     const server = await cluster();
     const url = server.url(await server.database());
     const first = await broker(url);
@@ -212,12 +218,13 @@ describeWithPostgres('a database with another store than the data directory reme
     expect(await found.waitFor('store.known')).toMatchObject({ how: 'found' });
     await found.stop();
     const other = server.url(await server.database());
-    await (await broker(other)).stop();
+    await opens(other);
     const words = expect.stringMatching(
       /is another store, with the id [0-9a-f]{32}: the data directory remembers [0-9a-f]{32}\. Probably titanic\.store names the wrong database: correct it\. If this one is to be used from now on, start once with --new-store: receipts of the other are then unknown\.\n?$/,
     );
-    expect(await failsWith(other, { dataDir: first.dataDir })).toEqual([74, words]);
-    const config = ['--set', `titanic.store=${other}`, '--set', `node.dataDir=${first.dataDir}`];
+    const { dataDir } = first;
+    expect(await failsWith(other, dataDir)).toEqual([74, words]);
+    const config = ['--set', `titanic.store=${other}`, '--set', `node.dataDir=${dataDir}`];
     const verified = await run(['verify', ...config]);
     expect([verified.status, verified.stdout, verified.stderr]).toEqual([74, '', words]);
     const doctor = await run(['doctor', '-o', 'json', ...config]);
@@ -225,6 +232,15 @@ describeWithPostgres('a database with another store than the data directory reme
     const texts = checks.filter(({ state }) => state === 'problem').map(({ text }) => text);
     expect([doctor.status, texts]).toEqual([1, [words]]);
     expect((await run(['verify', '--set', `titanic.store=${other}`])).status).toBe(0);
+    const empty = await server.database();
+    expect(await failsWith(server.url(empty), dataDir)).toEqual([
+      74,
+      expect.stringContaining('is empty: the data directory'),
+    ]);
+    const made = `SELECT to_regnamespace('majordomo') IS NOT NULL AS is_made`;
+    expect(await server.sql(made, empty)).toEqual([{ is_made: false }]);
+    const again = await broker(other, { dataDir, newStore: true });
+    expect(again.logged('store.renewed')).toHaveLength(1);
   });
 
   it('verify of a database without a store: 78, without words of SQL; that is away: 69', async () => {
@@ -264,31 +280,6 @@ describeWithPostgres('a database that does not fit', () => {
     ],
     ['no such database', 78, 'create the database', async (server) => server.url('absent')],
     [
-      'no right to make tables',
-      78,
-      'GRANT CREATE ON DATABASE',
-      async (server) => {
-        const name = await server.database();
-        await server.sql(`DROP ROLE IF EXISTS poor; CREATE ROLE poor LOGIN`);
-        return server.url(name, 'poor');
-      },
-    ],
-    [
-      'tables of a newer program',
-      78,
-      'use a newer program',
-      async (server) => {
-        const name = await server.database();
-        await server.sql(
-          `CREATE SCHEMA majordomo; CREATE TABLE majordomo.meta (one boolean PRIMARY KEY,
-            format integer NOT NULL, store_id bytea NOT NULL);
-            INSERT INTO majordomo.meta VALUES (true, 99, $$x$$)`,
-          name,
-        );
-        return server.url(name);
-      },
-    ],
-    [
       "another program's schema",
       78,
       'use another database',
@@ -308,45 +299,5 @@ describeWithPostgres('a database that does not fit', () => {
   it.each(cases)('%s: exit %i, and says what to do', async (_title, wanted, text, urlOf) => {
     const [status, stderr] = await failsWith(await urlOf(await cluster()));
     expect([status, stderr]).toEqual([wanted, expect.stringContaining(text)]);
-  });
-
-  it('fsync is off: exit 78', async () => {
-    const server = await Cluster.make(["fsync = 'off'"]);
-    atEnd(() => server.remove());
-    const [status, stderr] = await failsWith(server.url(await server.database()));
-    expect([status, stderr]).toEqual([78, expect.stringContaining('set fsync = on')]);
-  });
-
-  it('another store than the data directory remembers: exit 74, unless --new-store', async () => {
-    const server = await cluster();
-    const [one, other] = [server.url(await server.database()), server.url(await server.database())];
-    const first = await broker(one);
-    await first.stop();
-    const { dataDir } = first;
-    const [status, stderr] = await failsWith(other, { dataDir });
-    expect([status, stderr]).toEqual([74, expect.stringContaining('--new-store')]);
-    const empty = await server.database();
-    const [wrong, words] = await failsWith(server.url(empty), { dataDir });
-    expect([wrong, words]).toEqual([74, expect.stringContaining('is empty: the data directory')]);
-    const made = `SELECT to_regnamespace('majordomo') IS NOT NULL AS is_made`;
-    expect(await server.sql(made, empty)).toEqual([{ is_made: false }]);
-    const again = await broker(other, { dataDir, newStore: true });
-    expect(again.logged('store.renewed')).toHaveLength(1);
-  });
-});
-
-describe('beside a database', () => {
-  const url = 'postgresql://u@127.0.0.1:1/x';
-  it.each([
-    ['bstar.role=primary', 'the database is replicated, not the broker'],
-    ['map.listen=tcp://127.0.0.1:7000', 'map.listen: off'],
-    ['titanic.store=postgresql://u:secret@h/x', 'storePasswordFile'],
-    ['titanic.store=postgresql://h/x', 'the user is missing'],
-    ['titanic.store=mysql://h/x', 'expected sqlite'],
-  ])('%s: exit 78, and says why', async (set, text) => {
-    const pair = ['bstar.listen=tcp://127.0.0.1:7001', 'bstar.peer=tcp://127.0.0.1:7002'];
-    const [status, stderr] = await failsWith(url, { sets: [...pair, set] });
-    expect([status, stderr]).toEqual([78, expect.stringContaining(text)]);
-    expect(stderr).not.toContain('secret');
   });
 });

@@ -198,10 +198,14 @@ describeWithPostgres('majordomo migrate', () => {
   it(
     'killed again and again, it continues, and everything is there once',
     async () => {
-      const held = await heldHalfWay(12_000);
-      const { file, url } = held;
+      const file = await everyKind(8000);
+      const url = await emptyUrl();
       const before = comparable(file);
-      await killHeld(held);
+      const gate = await Gate.at(url);
+      const first = new Child(['migrate', '--from', file, '--to', url]);
+      await gate.passes();
+      await gate.isReached();
+      await gate.kill(first);
       // A transaction has the requests and the place after them, or neither.
       const beyond = await sql(
         url,
@@ -212,22 +216,14 @@ describeWithPostgres('majordomo migrate', () => {
       const refused = await unstarted({ sets: [`titanic.store=${url}`] });
       expect(refused).toMatchObject({ status: 78 });
       expect(refused.stderr).toContain('majordomo migrate');
-      // Otherwise it may be done before this process looks.
-      await sql(url, SLOW);
       for (let kills = 1; kills < 3; kills++) {
-        const place = JSON.stringify(await placeIn(url));
         const child = new Child(['migrate', '--from', file, '--to', url]);
-        await until(
-          async () => JSON.stringify(await placeIn(url)) !== place,
-          'something was copied',
-        );
+        await gate.passes();
         await pause(Math.random() * 60);
-        expect(child.ended).toBe(false);
-        child.signal('SIGKILL');
-        await child.exited;
+        await gate.kill(child);
       }
       expect(await placeIn(url)).toMatchObject([{ finished: false }]);
-      await sql(url, 'DROP FUNCTION public.slow CASCADE');
+      await gate.open();
       const done = await migrate(file, url, '-o', 'json');
       expect([done.status, done.stderr]).toEqual([0, '']);
       expect(JSON.parse(done.stdout)).toMatchObject({ how: 'resumed', dead: 1 });
@@ -240,64 +236,89 @@ describeWithPostgres('majordomo migrate', () => {
   );
 });
 
-/** A migration that goes on when `lock` rolls back. */
-interface Held {
-  readonly file: string;
-  readonly url: string;
-  readonly child: Child;
-  readonly lock: Postgres;
-}
+/** Before a transaction of a migration writes its place, it waits for the gate. */
+const GATE = `CREATE FUNCTION public.gate() RETURNS trigger LANGUAGE plpgsql AS
+    'BEGIN PERFORM pg_advisory_xact_lock(1); RETURN NEW; END';
+  CREATE FUNCTION public.gated() RETURNS event_trigger LANGUAGE plpgsql AS $$
+    BEGIN
+      IF to_regclass('majordomo.origin') IS NOT NULL THEN
+        CREATE OR REPLACE TRIGGER gate BEFORE UPDATE ON majordomo.origin
+          FOR EACH ROW EXECUTE FUNCTION public.gate();
+      END IF;
+    END $$;
+  CREATE EVENT TRIGGER gated ON ddl_command_end WHEN TAG IN ('CREATE TABLE')
+    EXECUTE FUNCTION public.gated()`;
+const MIGRATION = `FROM pg_stat_activity
+  WHERE application_name = 'majordomo' AND datname = current_database()`;
 
-async function heldHalfWay(requests: number): Promise<Held> {
-  for (let tries = 0; tries < 5; tries++) {
-    const file = await everyKind(requests);
-    const url = await emptyUrl();
-    const lock = new Postgres({ connectionString: url });
-    await lock.connect();
-    atEnd(() => lock.end());
-    const child = new Child(['migrate', '--from', file, '--to', url]);
-    await until(async () => (await placeIn(url)).length > 0, 'it has begun');
-    await lock.query('BEGIN');
-    const { rows } = await lock.query<{ finished: boolean }>(
-      'SELECT finished FROM majordomo.origin FOR UPDATE',
+/** Transactions of a migration pass it one at a time: it is a lock, which goes to those that wait in turn. */
+class Gate {
+  static async at(url: string): Promise<Gate> {
+    await sql(url, GATE);
+    const keeper = async (): Promise<Postgres> => {
+      const made = new Postgres({ connectionString: url });
+      await made.connect();
+      atEnd(() => made.end());
+      return made;
+    };
+    const gate = new Gate(url, await keeper(), await keeper());
+    await gate.#holder.query('SELECT pg_advisory_lock(1)');
+    return gate;
+  }
+
+  readonly #url: string;
+  #holder: Postgres;
+  #other: Postgres;
+
+  private constructor(url: string, holder: Postgres, other: Postgres) {
+    this.#url = url;
+    this.#holder = holder;
+    this.#other = other;
+  }
+
+  async #waiting(count: number): Promise<void> {
+    const waiting = `SELECT 1 FROM pg_locks WHERE locktype = 'advisory' AND NOT granted
+      AND database = (SELECT oid FROM pg_database WHERE datname = current_database())`;
+    await until(
+      async () => (await sql(this.#url, waiting)).length === count,
+      `${count} wait at the gate`,
     );
-    if (rows[0]?.finished === false) return { file, url, child, lock };
-    // It was done before this process looked again.
-    await lock.query('ROLLBACK');
+  }
+
+  async isReached(): Promise<void> {
+    await this.#waiting(1);
+  }
+
+  /** The next transaction has passed. */
+  async passes(): Promise<void> {
+    await this.isReached();
+    const closed = this.#other.query('SELECT pg_advisory_lock(1)');
+    await this.#waiting(2);
+    await this.#holder.query('SELECT pg_advisory_unlock(1)');
+    await closed;
+    [this.#holder, this.#other] = [this.#other, this.#holder];
+  }
+
+  async kill(child: Child): Promise<void> {
+    expect(child.ended).toBe(false);
+    child.signal('SIGKILL');
     await child.exited;
+    // Else the server would go on with what it has received.
+    await sql(this.#url, `SELECT pg_terminate_backend(pid) ${MIGRATION}`);
+    await until(
+      async () => (await sql(this.#url, `SELECT 1 ${MIGRATION}`)).length === 0,
+      'its connection is over',
+    );
   }
-  throw new Error('each migration was done as soon as it could be seen');
+
+  async open(): Promise<void> {
+    await this.#holder.query('SELECT pg_advisory_unlock(1)');
+  }
 }
 
-/** Kills it while it waits for the lock. */
-async function killHeld({ url, child, lock }: Held): Promise<void> {
-  const waits = `SELECT 1 FROM pg_stat_activity
-    WHERE application_name = 'majordomo' AND datname = current_database()`;
-  await until(
-    async () => (await sql(url, `${waits} AND wait_event_type = 'Lock'`)).length > 0,
-    'it waits for the place',
-  );
-  child.signal('SIGKILL');
-  await child.exited;
-  // Else the server would go on with what it has received.
-  await sql(url, waits.replace('1', 'pg_terminate_backend(pid)'));
-  await until(async () => (await sql(url, waits)).length === 0, 'its connection is over');
-  await lock.query('ROLLBACK');
-}
-
-/** Each transaction of a migration takes a while. */
-const SLOW = `CREATE FUNCTION public.slow() RETURNS trigger LANGUAGE plpgsql AS
-    'BEGIN PERFORM pg_sleep(2); RETURN NEW; END';
-  CREATE TRIGGER slow BEFORE UPDATE ON majordomo.origin
-    FOR EACH ROW EXECUTE FUNCTION public.slow()`;
-
-/** How far the copying has come; none: nothing was begun. */
+/** How far the copying has come. */
 async function placeIn(url: string): Promise<Record<string, unknown>[]> {
-  try {
-    return await sql(url, 'SELECT after_id, finished FROM majordomo.origin');
-  } catch {
-    return [];
-  }
+  return await sql(url, 'SELECT after_id, finished FROM majordomo.origin');
 }
 
 /** What a kill at the worst moment leaves: everything is copied, and nothing says so yet. */

@@ -152,7 +152,7 @@ describeWithPostgres('a database with a synchronous standby', () => {
     const atFirst = await backends();
     await standby.stop();
     const answers: string[] = [];
-    for (let n = 1; n <= 12; n++) {
+    for (let n = 1; n <= 6; n++) {
       const options = JSON.stringify({ key: `k${n}` });
       answers.push((await ask(client, 'titanic.submit', options, 'kept', String(n)))[0] ?? '');
       await new Promise((resolve) => setTimeout(resolve, 500));

@@ -18,6 +18,7 @@ import { bury, others } from '../../src/extensions/postgres/session.js';
 import { ask, clientOf, endAll, serve, upper } from '../support/daemon-users.js';
 import { type Daemon, startDaemon } from '../support/daemon.js';
 import { Cluster } from '../support/postgres-cluster.js';
+import { opens } from '../support/postgres-place.js';
 import { describeWithPostgres } from '../support/postgres.js';
 import { Receipts } from '../support/receipts.js';
 import { removeSmallDisks, SmallDisk } from '../support/small-disk.js';
@@ -43,6 +44,10 @@ function faulty(state: string, times: number): string {
 
 /** Nothing is refused because the machine is busy. */
 const PATIENT_MS = 60_000;
+const CONFLICTS = [
+  ['40001', 'serialization'],
+  ['40P01', 'deadlock'],
+] as const;
 const MENDED = 'DROP TRIGGER fault ON majordomo.request';
 
 describeWithPostgres('while the broker runs', () => {
@@ -125,7 +130,7 @@ describeWithPostgres('while the broker runs', () => {
       },
     });
     await endAll();
-    await server.sql('DROP DATABASE full_one');
+    await server.sql('DROP DATABASE full_one WITH (FORCE)');
     await server.sql('DROP TABLESPACE small');
     removeSmallDisks();
     rmSync(path, { recursive: true });
@@ -191,15 +196,6 @@ describeWithPostgres('while the broker runs', () => {
     expect((await ask(clientOf(daemon), 'titanic.request', 'upper', 'x'))[0]).toBe('200');
   });
 
-  it('read-only transactions', async () => {
-    const name = await server.database();
-    const daemon = await begin(name);
-    await endures(daemon, name, 'read_only', {
-      begins: () => server.configure({ default_transaction_read_only: 'on' }),
-      ends: () => server.configure({ default_transaction_read_only: 'off' }),
-    });
-  });
-
   it('a row that it never takes: its client gets 500, and the rest of the batch is stored', async () => {
     const name = await server.database();
     const daemon = await begin(name, 'postgres', PATIENT_MS);
@@ -234,28 +230,37 @@ describeWithPostgres('while the broker runs', () => {
     });
   });
 
-  it.each([
-    ['a serialization failure', '40001', 'serialization'],
-    ['a deadlock', '40P01', 'deadlock'],
-  ])('%s: again, and nobody notices; always: 500', async (_title, state, reason) => {
+  it('a serialization failure, a deadlock: again, and nobody notices', async () => {
     const name = await server.database();
-    const patient = await begin(name, 'postgres', PATIENT_MS);
+    const daemon = await begin(name, 'postgres', PATIENT_MS);
     await server.sql(FAULTS, name);
-    const receipts = new Receipts(patient.endpoint, 3);
+    const receipts = new Receipts(daemon.endpoint, 3);
     await until(() => receipts.given.length > 50, 'receipts');
-    await server.sql(faulty(state, 3), name);
-    await until(async () => (await retries(patient, reason)) >= 3, 'it was tried again');
-    const before = receipts.given.length;
-    await until(() => receipts.given.length > before + 50, 'receipts after it');
+    for (const [state, reason] of CONFLICTS) {
+      await server.sql(faulty(state, 3), name);
+      await until(async () => (await retries(daemon, reason)) >= 3, `again after a ${reason}`);
+      const before = receipts.given.length;
+      await until(() => receipts.given.length > before + 50, `receipts after a ${reason}`);
+      await server.sql(MENDED, name);
+    }
     await receipts.stop();
     expect(receipts.refused).toEqual([]);
     expect(await receipts.missing(server, name)).toEqual([]);
-    await server.sql(MENDED, name);
-    await patient.stop();
+  });
+
+  it('always a serialization failure, or a deadlock; read-only transactions', async () => {
+    const name = await server.database();
     const daemon = await begin(name);
-    await endures(daemon, name, reason, {
-      begins: () => server.sql(faulty(state, 1e9), name),
-      ends: () => server.sql(MENDED, name),
+    await server.sql(FAULTS, name);
+    for (const [state, reason] of CONFLICTS) {
+      await endures(daemon, name, reason, {
+        begins: () => server.sql(faulty(state, 1e9), name),
+        ends: () => server.sql(MENDED, name),
+      });
+    }
+    await endures(daemon, name, 'read_only', {
+      begins: () => server.configure({ default_transaction_read_only: 'on' }),
+      ends: () => server.configure({ default_transaction_read_only: 'off' }),
     });
   });
 
@@ -301,7 +306,7 @@ describeWithPostgres('while the broker runs', () => {
 
   it('a broker that vanished in a transaction: the server ends that soon; its session ends then, not before', async () => {
     const database = await server.database();
-    await begin(database, 'postgres', PATIENT_MS);
+    await opens(server.url(database));
     const lane = laneTo(database);
     const use = async <Result>(
       work: (connection: Connection) => Promise<Result>,

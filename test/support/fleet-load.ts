@@ -8,7 +8,7 @@ import type { Daemon } from './daemon.js';
 import { until } from './until.js';
 
 /** Between two requests of a client: the load is modest. */
-const PAUSE_MS = 10;
+const PAUSE_MS = 25;
 /** Answers to each client that show that it is served again. */
 const ANSWERS = 5;
 /** Receipts that are asked for at a time. */

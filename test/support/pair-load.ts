@@ -12,7 +12,7 @@ const SERVICE = 'upper';
 const STORED_LANES = 4;
 const PLAIN_LANES = 2;
 /** Pause of each lane between two requests: a steady load that leaves CPU time for others. */
-const PAUSE_MS = 10;
+const PAUSE_MS = 25;
 
 export class PairLoad {
   /** Uuid → the expected reply, of requests that were acknowledged and not closed. */

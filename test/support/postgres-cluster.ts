@@ -29,6 +29,8 @@ import { SCRATCH } from './scratch.js';
 import { until } from './until.js';
 
 const ROOT = '/usr/lib/postgresql';
+/** Connections that `Cluster.sql` keeps: a file may use many databases. */
+const KEPT_MAX = 4;
 const USER = 'postgres';
 
 /** The newest version that is installed; `null`: none. */
@@ -134,6 +136,8 @@ export class Cluster {
   readonly #bin: string;
   #server: ChildProcess | null = null;
   #databases = 0;
+  /** Of `sql`, by database, the one that was used last at the end; none of them is in use. */
+  readonly #kept = new Map<string, Client>();
 
   static async make(settings: readonly string[] = []): Promise<Cluster> {
     const cluster = await Cluster.#place();
@@ -214,7 +218,7 @@ export class Cluster {
 
   async #answers(): Promise<boolean> {
     try {
-      await this.sql('SELECT 1');
+      await this.#once('SELECT 1');
       return true;
     } catch {
       return false;
@@ -226,6 +230,7 @@ export class Cluster {
     const server = this.#server;
     if (server === null) return;
     this.#server = null;
+    for (const database of [...this.#kept.keys()]) void this.#letGo(database);
     const ended = new Promise((resolve) => server.once('exit', resolve));
     server.kill(how === 'fast' ? 'SIGINT' : 'SIGQUIT');
     await ended;
@@ -246,6 +251,7 @@ export class Cluster {
     if (server === null) return;
     const children = childrenOf(this.pid);
     this.#server = null;
+    for (const database of [...this.#kept.keys()]) void this.#letGo(database);
     const ended = new Promise((resolve) => server.once('exit', resolve));
     server.kill('SIGKILL');
     signalAll(children, 'SIGKILL');
@@ -281,7 +287,7 @@ export class Cluster {
       await this.sql('SELECT pg_reload_conf()');
       await until(async () => {
         // Of a new connection: an old one reads the file between two statements.
-        const [row] = await this.sql(`SELECT current_setting('${name}') = '${value}' AS is_set`);
+        const [row] = await this.#once(`SELECT current_setting('${name}') = '${value}' AS is_set`);
         return row?.['is_set'] === true;
       }, `${name} = ${value}`);
     }
@@ -293,7 +299,7 @@ export class Cluster {
     const replication = `host replication ${USER} 127.0.0.1/32 trust`;
     writeFileSync(join(this.data, 'pg_hba.conf'), `${[...all, replication].join('\n')}\n`);
     const loadedAt = async (): Promise<unknown> => {
-      const [row] = await this.sql('SELECT pg_conf_load_time()::text AS at');
+      const [row] = await this.#once('SELECT pg_conf_load_time()::text AS at');
       return row?.['at'];
     };
     const before = await loadedAt();
@@ -316,31 +322,73 @@ export class Cluster {
     await this.restart();
   }
 
-  /** Runs statements as the owner of the cluster. */
+  /**
+   * Runs statements as the owner of the cluster. What begins with SELECT is often asked again and again:
+   * it goes over a connection that is kept, because making one takes the processor as long as a hundred
+   * of them.
+   */
   async sql(text: string, database = USER): Promise<Record<string, unknown>[]> {
-    const client = new Client({ host: '127.0.0.1', port: this.port, user: USER, database });
-    client.on('error', () => undefined);
+    if (!text.trimStart().startsWith('SELECT')) return await this.#once(text, database);
+    const kept = this.#kept.get(database);
+    this.#kept.delete(database);
+    const client = kept ?? (await this.session(database));
     try {
-      await client.connect();
       const { rows } = await client.query<Record<string, unknown>>(text);
+      await this.#keep(client, database);
       return rows;
+    } catch (error) {
+      const isWhole = (error as { readonly severity?: unknown } | null)?.severity === 'ERROR';
+      await (isWhole ? this.#keep(client, database) : client.end());
+      if (isWhole || kept === undefined) throw error;
+      // The server has ended it meanwhile.
+      return await this.#once(text, database);
+    }
+  }
+
+  /** Over a new connection. */
+  async #once(text: string, database = USER): Promise<Record<string, unknown>[]> {
+    const client = await this.session(database);
+    try {
+      return (await client.query<Record<string, unknown>>(text)).rows;
     } finally {
       await client.end();
     }
+  }
+
+  async #keep(client: Client, database: string): Promise<void> {
+    // Another one may have been used at the same time.
+    const other = this.#letGo(database);
+    this.#kept.set(database, client);
+    await other;
+    const [oldest = database] = this.#kept.keys();
+    if (this.#kept.size > KEPT_MAX) await this.#letGo(oldest);
+  }
+
+  async #letGo(database: string): Promise<void> {
+    const client = this.#kept.get(database);
+    this.#kept.delete(database);
+    await client?.end();
   }
 
   /** A connection of its own, for transactions that stay open. The caller ends it. */
   async session(database: string): Promise<Client> {
     const client = new Client({ host: '127.0.0.1', port: this.port, user: USER, database });
     client.on('error', () => undefined);
-    await client.connect();
+    try {
+      await client.connect();
+    } catch (error) {
+      await client.end();
+      throw error;
+    }
     return client;
   }
 
   /** A new database. @param from that it is a copy of. @returns its name */
   async database(from = 'template1'): Promise<string> {
     const name = `store_${++this.#databases}`;
-    await this.sql(`CREATE DATABASE ${name} TEMPLATE ${from}`);
+    // Nobody may use what is copied.
+    await this.#letGo(from);
+    await this.#once(`CREATE DATABASE ${name} TEMPLATE ${from}`);
     return name;
   }
 

@@ -37,9 +37,20 @@ function opening(order: OpenPostgres, report: (told: StoreReport) => void): Open
     );
 }
 
-/** A new database as the place of a store, for the contracts that every store keeps. */
+/** Of each server, a database whose tables a store has made. */
+const withTables = new WeakMap<Cluster, Promise<string>>();
+
+async function makeTables(server: Cluster): Promise<string> {
+  const name = await server.database();
+  await opens(server.url(name));
+  return name;
+}
+
+/** A database without requests as the place of a store, for the contracts that every store keeps. */
 export async function postgresPlace(server: Cluster): Promise<QueriesPlace> {
-  const url = server.url(await server.database());
+  const tables = withTables.get(server) ?? makeTables(server);
+  withTables.set(server, tables);
+  const url = server.url(await server.database(await tables));
   const order = orderOf(url, { timeoutMs: 60_000, leaseMs: 10_000 }, true);
   return {
     open: opening(order, ignored),

@@ -1,7 +1,12 @@
 /** Clients that store requests one after the other, and what they were answered. */
+import { setTimeout as pause } from 'node:timers/promises';
+
 import { Client } from '../../src/sdk/client.js';
 import type { Cluster } from './postgres-cluster.js';
 import { PATIENCE_MS } from './patience.js';
+
+/** Of each client between two requests: what is refused at once would take the processor from others. */
+const PAUSE_MS = 5;
 
 export interface Answered {
   readonly status: string;
@@ -37,6 +42,7 @@ export class Receipts {
       const { frames } = await client.request('titanic.request', [service, 'x']);
       const [status = '', uuid = ''] = frames.map(String);
       this.all.push({ status, uuid });
+      await pause(PAUSE_MS);
     }
   }
 

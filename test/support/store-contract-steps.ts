@@ -170,27 +170,32 @@ const STEPS: Readonly<Record<Standing, Partial<Record<Step, Found['state']>>>> =
 
 export function describeStoreSteps(subject: Subject, isShared: boolean): void {
   const number = isShared ? { number: expect.any(Number) } : {};
-  for (const [standing, history] of Object.entries(HISTORIES) as [Standing, readonly Change[]][]) {
-    const ups = STEPS[standing];
-    it(`${standing}: ${Object.keys(ups).length} changes are steps up, all others are passed`, async () => {
+  const standings = Object.entries(HISTORIES) as [Standing, readonly Change[]][];
+
+  it('in each state, certain changes are steps up, and all others are passed', async () => {
+    const { user } = subject;
+    for (const [standing, history] of standings) {
+      const ups = STEPS[standing];
       for (const [step, change] of Object.entries(CHANGES) as [Step, Change][]) {
-        const { user } = subject;
+        const told = (what: unknown): unknown => [standing, step, what];
         await user.commit(...history);
         const before = await user.lookUp(uuidOf(1));
         const [result] = await user.commit(change);
         const isUp = step in ups;
-        expect([step, result?.kind]).toEqual([step, isUp ? expectedKind(change) : 'passed']);
+        expect(told(result?.kind)).toEqual(told(isUp ? expectedKind(change) : 'passed'));
         const found = await user.lookUp(uuidOf(1));
-        if (isUp) {
-          expect([step, found]).toEqual([step, expect.objectContaining({ state: ups[step] })]);
-        } else expect([step, found]).toEqual([step, before]);
+        const wanted = isUp ? expect.objectContaining({ state: ups[step] }) : before;
+        expect(told(found)).toEqual(told(wanted));
         await user.commit(close(1));
       }
-    });
+    }
+  });
 
-    it(`${standing}: within one batch and when it is applied twice, it ends the same`, async () => {
-      for (const change of Object.values(CHANGES)) {
-        const { user } = subject;
+  it('in each state, within one batch and when it is applied twice, a change ends the same', async () => {
+    const { user } = subject;
+    for (const [standing, history] of standings) {
+      for (const [step, change] of Object.entries(CHANGES) as [Step, Change][]) {
+        const told = (what: unknown): unknown => [standing, step, what];
         const apart = [
           ...(history.length === 0 ? [] : await user.commit(...history)),
           ...(await user.commit(change)),
@@ -199,19 +204,19 @@ export function describeStoreSteps(subject: Subject, isShared: boolean): void {
         const body = await user.load(uuidOf(1));
         const [again] = await user.commit(change);
         expect(['passed', 'known']).toContain(again?.kind);
-        expect(await user.lookUp(uuidOf(1))).toEqual(found);
+        expect(told(await user.lookUp(uuidOf(1)))).toEqual(told(found));
         await user.commit(close(1));
         const together = await user.commit(...history, change);
-        expect(together.map(withoutNumber)).toEqual(apart.map(withoutNumber));
+        expect(told(together.map(withoutNumber))).toEqual(told(apart.map(withoutNumber)));
         const counts = await countsOf(subject);
         await user.commit(...history, change);
-        expect(await user.lookUp(uuidOf(1))).toEqual(found);
-        expect(await user.load(uuidOf(1))).toEqual(body);
-        expect(await countsOf(subject)).toEqual(counts);
+        expect(told(await user.lookUp(uuidOf(1)))).toEqual(told(found));
+        expect(told(await user.load(uuidOf(1)))).toEqual(told(body));
+        expect(told(await countsOf(subject))).toEqual(told(counts));
         await user.commit(close(1));
       }
-    });
-  }
+    }
+  });
 
   it('counts requests by state through all steps', async () => {
     const expected: readonly [Change, readonly [pending: number, replied: number, dead: number]][] =

@@ -19,7 +19,18 @@ describe('with a store in a database', () => {
   it('there is no pair and no map', () => {
     const text = `${STORE}\nbstar: {role: primary, listen: "tcp://127.0.0.1:1", peer: "tcp://127.0.0.1:2"}\nmap: {listen: "tcp://127.0.0.1:7000"}`;
     const problems = problemsOf({ text });
+    expect(problems.join('\n')).toContain('the database is replicated, not the broker');
     expect(problems.join('\n')).toContain('set bstar.role: standalone');
     expect(problems.join('\n')).toContain('set map.listen: off');
+  });
+
+  it.each([
+    ['postgresql://u:secret@h/x', 'storePasswordFile'],
+    ['postgresql://h/x', 'the user is missing'],
+    ['mysql://h/x', 'expected sqlite'],
+  ])('%s is refused, without repeating a password', (store, why) => {
+    const problems = problemsOf({ text: `titanic: {enabled: true, store: "${store}"}` }).join('\n');
+    expect(problems).toContain(why);
+    expect(problems).not.toContain('secret');
   });
 });
