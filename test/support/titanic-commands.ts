@@ -172,10 +172,11 @@ export function describeTitanicCommands(
       await post.submits('work', 3);
       // One that the broker of a shared store is about to claim is left out: the operator purges again.
       let deleted = 0;
-      while (deleted < 3) {
+      await until(async () => {
         const said = await post.done('purge', '--state', 'pending', '--service', 'work', '--yes');
         deleted += Number(/^(\d+) deleted\n$/.exec(said)?.[1]);
-      }
+        return deleted >= 3;
+      }, 'all are deleted');
       expect(deleted).toBe(3);
       expect((await post.listed()).items.map(({ uuid }) => uuid)).toEqual([taken]);
     });
