@@ -8,7 +8,7 @@
  *
  *     node scripts/build-sdk.mjs [--pack]
  *
- * `--pack` makes the code smaller, which takes twenty times as long.
+ * `--pack` makes the code smaller, which takes longer than all the rest.
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';

@@ -1,7 +1,7 @@
 /**
  * Makes the program from the compiled sources: `node scripts/bundle.mjs COMPILED PROGRAM`.
  *
- * Node loads a few files faster than a thousand. What is loaded only when it is asked for (a command, an
+ * Node loads a few files faster than many. What is loaded only when it is asked for (a command, an
  * extension) keeps a file of its own; packages stay outside. A file that the code opens by name
  * (`ownFile`) keeps its path: a thread's script, the page, the tables of a store.
  */

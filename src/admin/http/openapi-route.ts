@@ -4,7 +4,7 @@ import { OPERATIONS } from '../api/operations.js';
 import { openApi } from './openapi.js';
 import { route, type Route } from './route.js';
 
-/** The description of the API. It is made for the first who asks: that takes a tenth of a start. */
+/** The description of the API. It is made for the first who asks, because to make it takes a noticeable part of a start. */
 export function openApiRoute(): Route {
   let answer: Answer | null = null;
   return route(OPERATIONS.openApi, () => (answer ??= json(openApi(packageVersion()))));

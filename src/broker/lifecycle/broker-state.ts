@@ -52,6 +52,7 @@ export class BrokerState implements Tables {
   readonly tracer: RequestTracer = new RequestTracer();
   /** What knows the workers of other brokers; `null`: there is none. */
   interconnect: Interconnect | null = null;
+  /** What is told which services have workers; `null`: nobody asked. */
   watcher: ServiceWatcher | null = null;
 
   readonly table: RequestTable = new RequestTable();
