@@ -182,22 +182,15 @@ export function shown(fields: Fields<object>): string {
 
 /** Its fields in the order in which they are written here. */
 export function struct<Value extends object>(fields: Fields<Value>): Shape<Value> {
-  const names = Object.keys(fields) as (keyof Value)[];
-  const shapes: readonly Shape<unknown>[] = Object.values(fields);
+  const shapes = Object.entries(fields) as [keyof Value, Shape<unknown>][];
   return {
     as: shown(fields),
     put: (to, value) => {
-      for (let at = 0; at < shapes.length; at++) {
-        const name = names[at];
-        if (name !== undefined) shapes[at]?.put(to, value[name]);
-      }
+      for (const [name, shape] of shapes) shape.put(to, value[name]);
     },
     take: (from) => {
       const value: Partial<Record<keyof Value, unknown>> = {};
-      for (let at = 0; at < shapes.length; at++) {
-        const name = names[at];
-        if (name !== undefined) value[name] = shapes[at]?.take(from);
-      }
+      for (const [name, shape] of shapes) value[name] = shape.take(from);
       return value as Value;
     },
   };

@@ -25,7 +25,7 @@ import {
  */
 export const PEER_VERSION = 1;
 export const NONCE_BYTES = 16;
-export const STORE_ID_BYTES = 16;
+const STORE_ID_BYTES = 16;
 export const DIGEST_BYTES = 16;
 
 export const PEER_STATES = ['waiting', 'passive', 'joining', 'active'] as const;
