@@ -74,9 +74,7 @@ const U32 = uint(4);
 /** A higher one is sent as the highest. */
 const ROOM: Shape<number> = {
   ...U32,
-  put: (to, value) => {
-    to.uint(Math.min(value, U32_MAX), 4);
-  },
+  put: (to, value) => to.uint(Math.min(value, U32_MAX), 4),
 };
 const TOKEN = uint(6);
 const SHORT_TEXT = utf8(sized(1), TEXT_BYTES_MAX);

@@ -2,6 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
 import { Frames } from '../../../src/core/frames.js';
+import { PackWriter } from '../../../src/core/packing.js';
+import { struct } from '../../../src/core/shapes.js';
 import { packRecords, unpackRecords } from '../../../src/store/map-record-codec.js';
 import { bytesOf, isSameContent, MAP_FIELDS, valueOf } from '../../../src/store/map-record.js';
 import { coversHugz, readIcanHaz, readKvSet, RecordFrames } from '../../../src/wire/chp.js';
@@ -196,6 +198,9 @@ describe('records as bytes', () => {
       fc.property(fc.array(record, { maxLength: 5 }), (records) => {
         const again = unpackRecords(packRecords(records));
         expect(again).toEqual(records);
+        const inOrder = new PackWriter(1);
+        for (const each of records) struct(MAP_FIELDS).put(inOrder, each);
+        expect(packRecords(records).subarray(1)).toEqual(inOrder.copy());
         for (const [at, each] of (again ?? []).entries()) {
           const before = records[at] ?? each;
           expect(isSameContent(before, each) && bytesOf(before) === bytesOf(each)).toBe(true);
