@@ -8,6 +8,7 @@ import { grantsOf } from './grants.js';
 import { mapBytesDefault } from './map-rules.js';
 import { didYouMean } from './nearest.js';
 import type { Problem } from './problem.js';
+import { PUBLISHERS } from './publishers.js';
 import { QUOTA_KEYS, QUOTA_ROWS } from './quotas.js';
 import { RULES } from './rules.js';
 import { SECTIONS, type Row } from './schema.js';
@@ -176,7 +177,7 @@ function knownKeys(path: Path): readonly string[] {
   if (name === 'limits') return QUOTA_KEYS;
   if (name === 'bstar') return MAP_KEYS.peerCurve;
   if (name === 'http') return MAP_KEYS.tls;
-  if (name === 'events' || name === 'map') {
+  if (PUBLISHERS.some(({ section }) => section === name)) {
     return path.length === 2 ? MAP_KEYS.publisher : MAP_KEYS.listenerCurve;
   }
   return path.length === 3 ? MAP_KEYS.listener : MAP_KEYS.listenerCurve;
@@ -218,7 +219,7 @@ function complete(
   });
   const transport = broker?.['transport'] as ListenerConfig['transport'];
   Object.assign(filled['broker'] ?? {}, { listen: listeners(broker?.['listen'], transport) });
-  for (const section of ['events', 'map']) {
+  for (const { section } of PUBLISHERS) {
     Object.assign(filled[section] ?? {}, { listen: publisher(parsed[section]?.['listen']) });
   }
   const servers = parsed['fleet']?.['nats'] as string | readonly string[];

@@ -5,14 +5,34 @@ import { dirname, resolve } from 'node:path';
 
 import { codeOf, MajordomoError } from '../../core/errors.js';
 import { checkOwnStore } from '../../store/sqlite/file/database.js';
-import type { Migration, MigrationOrder } from '../../store/database-tools.js';
-import { moveStore, sourceError } from './move.js';
+import { type MovedStore, type MoveOrder, moveStore, sourceError } from './move.js';
 import { loginOf, shownDatabase } from './login.js';
 import { openDataDir } from '../../node/io/data-dir.js';
 import { correctDatabaseMemory, rememberedStore } from './memory.js';
 import { pairStandingOf } from '../../node/pair-standing.js';
 
-/** See `DatabaseTools.migrate`. */
+export interface MigrationOrder extends Pick<MoveOrder, 'mayLeaveMap' | 'onProgress'> {
+  /** The path of the store file, in the data directory of its node. */
+  readonly from: string;
+  /** URL of the database. */
+  readonly to: string;
+  /** `null`: none. */
+  readonly passwordFile: string | null;
+  /** The node of a pair may lack what its peer has. */
+  readonly isForced: boolean;
+  /** Told what the operator should know, in words. */
+  readonly say: (text: string) => void;
+}
+
+/** Also has the database, without user and password. */
+export type Migration = MovedStore & { readonly database: string };
+
+/**
+ * Takes a stopped node's store file to a database.
+ * @throws ERR_TITANIC_MIGRATE if the file is that of a node of a pair that was not in sync, or has
+ * keys of the map; ERR_DATA_DIR_IN_USE if a broker runs; ERR_TITANIC_LOST, if the directory records
+ * another store; ERR_TITANIC_MOVED, ERR_TITANIC_STORE, ERR_TITANIC_BUSY, ERR_TITANIC_DISK
+ */
 export async function migrateStore(order: MigrationOrder): Promise<Migration> {
   const { passwordFile, mayLeaveMap, onProgress } = order;
   const from = resolve(order.from);

@@ -3,7 +3,7 @@ import { createHash, type Hash } from 'node:crypto';
 
 import { present } from '../../core/assert.js';
 import { causeOf, codeOf, MajordomoError, messageOf } from '../../core/errors.js';
-import type { Migration, MigrationOrder, StoredCounts } from '../../store/database-tools.js';
+import type { StoredCounts } from '../../store/database-tools.js';
 import { RecordWriter } from '../../store/record-codec.js';
 import { openError } from '../../store/sqlite/file/sqlite-errors.js';
 import { SourceFile } from '../../store/sqlite/records/source-file.js';
@@ -32,7 +32,7 @@ const COMPARED_RECORDS = 5000;
 const DAMAGED = /^SQLITE_(CORRUPT|NOTADB)/;
 const ANALYZE = `ANALYZE ${CONTENT.map((table) => `${SCHEMA}.${table}`).join(', ')}`;
 
-export interface MoveOrder extends Pick<MigrationOrder, 'mayLeaveMap' | 'onProgress'> {
+export interface MoveOrder {
   /** The path of the store file, which nobody has open. */
   readonly file: string;
   /** The same for people, with its machine. */
@@ -40,11 +40,22 @@ export interface MoveOrder extends Pick<MigrationOrder, 'mayLeaveMap' | 'onProgr
   readonly login: Login;
   /** The database for people, without user and password. */
   readonly name: string;
+  /** Keys of the map may stay behind. */
+  readonly mayLeaveMap: boolean;
+  readonly onProgress: (step: 'check' | 'copy' | 'compare', done: number, all: number) => void;
   /** Called when everything is there, before the file is marked. @param storeId in the database */
   readonly onCompared: (storeId: string) => void;
 }
 
-export type MovedStore = Omit<Migration, 'database'>;
+/** What was moved. */
+export interface MovedStore extends StoredCounts {
+  /** `already`: an earlier run had finished it. */
+  readonly how: 'first' | 'resumed' | 'anew' | 'already';
+  /** Requests that this run copied. */
+  readonly copied: number;
+  /** That this run took to copy. */
+  readonly copyMs: number;
+}
 
 /**
  * Checks the file, copies everything, compares it, marks the file so that no broker serves it any more, and opens
