@@ -137,7 +137,10 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
     this.#state.services.setStored(service, hasStored);
   }
 
-  /** What it could do over some listener that it could connect to (D80). */
+  /**
+   * What the owner of a stored request could do over some listener that its key may connect to (D80).
+   * @param key `null`: the owner that all peers without a key share
+   */
   standingOf(key: string | null, service: Buffer): OwnerStanding {
     const { listeners, rightsOf, quotasOf } = this.#state.options;
     let quota: string | null = null;
