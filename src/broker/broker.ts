@@ -49,7 +49,7 @@ export class Broker {
   readonly #fromWorkers: WorkerInputs;
   readonly #inbound: Inbound;
   readonly counters: BrokerCounters;
-  /** The functions that internal services and the keeper of stored requests can call. */
+  /** The functions that internal services and the internal client can call. */
   readonly embedded: EmbeddedServices;
   /** What an interconnect with other brokers can call. */
   readonly remote: RemoteWorkers;
@@ -83,7 +83,7 @@ export class Broker {
     this.#state.internals.add(service);
   }
 
-  /** Plugs in the keeper of stored requests. Must be called before the first input. */
+  /** Plugs in the internal client, whose requests are stored. Must be called before the first input. */
   keep(client: InternalClient): void {
     this.#state.stored.attach(client);
   }
@@ -282,7 +282,7 @@ export class Broker {
   }
 
   /**
-   * Resumes dispatching of waiting requests, and tells the keeper that stored ones may be
+   * Resumes dispatching of waiting requests, and tells the internal client that stored ones may be
    * delivered.
    */
   #reopen(): void {

@@ -75,7 +75,7 @@ export interface TitanicDeps {
   readonly configFile: string | null;
   readonly broker: Broker;
   readonly loop: BrokerLoop;
-  /** Titanic takes the place of the keeper. */
+  /** Titanic becomes one of them. */
   readonly clients: InternalClients;
   readonly events: TitanicEvents;
   /** `null`: nothing is replicated. */
@@ -163,7 +163,7 @@ export function titanicOn(
   titanic.counted(recovered.counts);
   titanic.setTime(time.now(), time.wall());
   broker.host(titanic);
-  clients.keeper = titanic;
+  clients.titanic = titanic;
   return titanic;
 }
 

@@ -63,10 +63,10 @@ import type { Workers } from './workers.js';
  */
 const RECORD_BYTES = 128;
 /**
- * Bodies of stored requests that are at workers. They are charged to the keeper, not to an
- * identity.
+ * Bodies of stored requests that are at workers. They are counted on an account of their own, not on
+ * that of an identity.
  */
-const KEEPER = 'titanic';
+const STORED_ACCOUNT = 'titanic';
 
 const NO_WORDS = new Words(EMPTY);
 
@@ -112,7 +112,7 @@ export class RequestStore {
   /** Set by `locateBody`, and reused. */
   readonly body: PackedRange = { words: NO_WORDS, start: 0, end: 0 };
   readonly #state: Tables;
-  readonly #keeper: Holder;
+  readonly #storedAccount: Holder;
   readonly #arena = new Arena();
   readonly #path: ReturnPath = {
     dialect: 1,
@@ -130,7 +130,7 @@ export class RequestStore {
   constructor(state: Tables) {
     const { table, holdings } = state;
     this.#state = state;
-    this.#keeper = holdings.use(KEEPER);
+    this.#storedAccount = holdings.use(STORED_ACCOUNT);
     this.byArrival = RequestList.byArrival(table);
     this.partials = new HeldPartials(table);
     this.failures = new ReportedFailures(table);
@@ -236,22 +236,22 @@ export class RequestStore {
     table.set(id, BYTES, handle);
     table.set(id, BODY_BYTES, bytes);
     this.#bytes += bytes;
-    this.#keeper.add('requests', bytes);
+    this.#storedAccount.add('requests', bytes);
   }
 
   /** The client of a request that has headers waits until then, in monotonic milliseconds. */
   setDeadline(id: RequestId, at: number): void {
-    this.deadlines.keep(id, at, this.#keeper);
+    this.deadlines.keep(id, at, this.#storedAccount);
   }
 
-  /** Drops the body: between two deliveries only the keeper has it. */
+  /** Drops the body: between two deliveries only the internal client has it. */
   dropBody(id: RequestId): void {
     const { table } = this.#state;
     const handle = table.get(id, BYTES);
     if (handle === NONE) return;
     const bytes = table.get(id, BODY_BYTES);
     this.#bytes -= bytes;
-    if (table.is(id, STORED)) this.#keeper.add('requests', -bytes);
+    if (table.is(id, STORED)) this.#storedAccount.add('requests', -bytes);
     this.#arena.free(handle);
     table.set(id, BYTES, NONE);
     table.set(id, BODY_BYTES, 0);

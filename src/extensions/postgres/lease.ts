@@ -68,7 +68,7 @@ export class Watch {
   }
 }
 
-export class LeaseKeeper {
+export class SessionLease {
   readonly #lane: Lane;
   readonly #claimant: Claimant;
   readonly #who: Who;

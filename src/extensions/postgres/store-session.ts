@@ -5,7 +5,7 @@ import { Claims } from './claims.js';
 import { type Connection, formerPrimary, type Known } from './connection.js';
 import { connectReason, FenceDown, textOf } from './failures.js';
 import { Lane, type LaneEvents } from './lane.js';
-import { LeaseKeeper, RENEWALS, sharedUs } from './lease.js';
+import { SessionLease, RENEWALS, sharedUs } from './lease.js';
 import type { OpenPostgres, StoreReport } from './postgres-store.js';
 import { type Migrated, migrate } from './migrate.js';
 import { Notifier } from './notifier.js';
@@ -54,7 +54,7 @@ export class StoreSession implements LaneEvents {
   #census: Census | null = null;
   #writer: BatchWriter | null = null;
   #claims: Claims | null = null;
-  #keeper: LeaseKeeper | null = null;
+  #lease: SessionLease | null = null;
   #looks: readonly { close(): void }[] = [];
   #notifier: Notifier | null = null;
   /** Whether other brokers use the store now. */
@@ -143,7 +143,7 @@ export class StoreSession implements LaneEvents {
     this.#census = census;
     this.#firstSession = session;
     const fence = new Fence(session, (ended) => {
-      this.#keeper?.foundEnded(ended);
+      this.#lease?.foundEnded(ended);
     });
     this.#writer = new BatchWriter(this.#writes, timeoutMs, fence, tally, {
       refused: (error) => {
@@ -168,7 +168,7 @@ export class StoreSession implements LaneEvents {
       renew(connection, session, this.#claimant.leaseMs),
     );
     this.#report({ report: 'renewed', sentAtUs, storeMs: storeMs ?? Date.now() });
-    this.#keeper = new LeaseKeeper(this.#leases, this.#claimant, who, session, {
+    this.#lease = new SessionLease(this.#leases, this.#claimant, who, session, {
       report: this.#report,
       taken: (taken) => {
         this.writer.begin(taken);
@@ -270,7 +270,7 @@ export class StoreSession implements LaneEvents {
 
   /** @throws if this broker has no session now */
   mustBeReady(): void {
-    if (this.#keeper?.session !== null) return;
+    if (this.#lease?.session !== null) return;
     throw new FenceDown('this broker has no session with the store now');
   }
 
@@ -284,8 +284,8 @@ export class StoreSession implements LaneEvents {
     this.#census?.close();
     for (const look of this.#looks) look.close();
     this.#notifier?.close();
-    await this.#keeper?.close();
-    const session = this.#keeper?.session ?? null;
+    await this.#lease?.close();
+    const session = this.#lease?.session ?? null;
     if (session !== null) {
       const until = performance.now() + this.#open.timeoutMs;
       // Without it the session ends with its lease.

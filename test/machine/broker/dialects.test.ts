@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { rules, TestKey } from '../../support/rights.js';
 import { endStages, type Stage } from '../../support/stage.js';
-import { Keeper } from '../../support/stage-keeper.js';
+import { StageInternalClient } from '../../support/stage-internal-client.js';
 import type { Connection, ConnectionOptions } from '../../support/stage-peers.js';
 import { MDP, paranoid, pirateStage, plain, simple } from '../../support/stage-pirates.js';
 
@@ -318,20 +318,20 @@ describe.each(KINDS)('a worker of kind $kind', (given) => {
     expect(c.inbox()).toEqual(['FINAL echo Y']);
   });
 
-  it('answers stored requests, and what it loses is reported to their keeper', () => {
+  it('answers stored requests, and what it loses is reported to the internal client', () => {
     const s = pirateStage();
-    const keeper = new Keeper(s);
+    const internal = new StageInternalClient(s);
     const w = worker(s, 'w', kind);
-    expect(keeper.heard()).toEqual(['room at echo']);
-    expect(keeper.submits(1, 'echo', 'a', '', 'c')).toBe(true);
+    expect(internal.heard()).toEqual(['room at echo']);
+    expect(internal.submits(1, 'echo', 'a', '', 'c')).toBe(true);
     expect(w.requests()).toEqual(['a||c']);
     w.replies('A', 'B');
-    expect(keeper.heard()).toEqual(expect.arrayContaining(['1 out', '1 replied A|B']));
-    expect(keeper.submits(2)).toBe(true);
+    expect(internal.heard()).toEqual(expect.arrayContaining(['1 out', '1 replied A|B']));
+    expect(internal.submits(2)).toBe(true);
     expect(w.requests()).toEqual(['s2']);
     w.connection.disconnect();
-    expect(keeper.heard()).toEqual(expect.arrayContaining(['2 out', '2 failed connection']));
-    keeper.withdraws(2);
+    expect(internal.heard()).toEqual(expect.arrayContaining(['2 out', '2 failed connection']));
+    internal.withdraws(2);
   });
 
   it('is bound to what its listener allows', () => {

@@ -10,7 +10,7 @@ import type { Persisted, Role } from '../../../src/bstar/facts.js';
 import type { Config } from '../../../src/config/config.js';
 import { present } from '../../../src/core/assert.js';
 import type { MapHost } from '../../../src/extensions/map/host.js';
-import { type EpochKeeper, PairNode } from '../../../src/node/pair.js';
+import { type EpochStore, PairNode } from '../../../src/node/pair.js';
 import { StoreReports } from '../../../src/node/store-reports.js';
 import { turnsOf } from '../../../src/node/turns.js';
 import { Mmi } from '../../../src/mmi/mmi.js';
@@ -395,7 +395,7 @@ export class SimPairNode implements WatchedNode {
     return link;
   }
 
-  #epochs(): EpochKeeper {
+  #epochs(): EpochStore {
     return {
       persisted: this.#persisted,
       persist: (state, done) => {

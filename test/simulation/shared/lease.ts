@@ -17,7 +17,7 @@ export interface LeaseEvents {
   buried(other: OtherSession): void;
 }
 
-export class LeaseKeeper {
+export class SessionLease {
   readonly #lane: Lane;
   readonly #host: LaneHost;
   readonly #claimant: Claimant;

@@ -26,7 +26,7 @@ import type {
 } from '../../../src/store/store.js';
 import type { BatchDone, FenceValue, SharedDatabase } from './database.js';
 import { Broken, Lane, type LaneHost, type Link, mustBeOfNetwork, NOBODY } from './lane.js';
-import { LeaseKeeper, take } from './lease.js';
+import { SessionLease, take } from './lease.js';
 import { begin, type Routine } from './routine.js';
 import type { DatabaseServer } from './server.js';
 
@@ -109,7 +109,7 @@ export class StoreClient implements ClaimStore {
   };
   readonly #orders: Order[] = [];
   #isWorking = false;
-  #keeper: LeaseKeeper | null = null;
+  #lease: SessionLease | null = null;
   /** Of the writer and of claims. */
   #fence: FenceValue = { session: 0, era: 0 };
   #counted: ReportedCounts | null = null;
@@ -206,7 +206,7 @@ export class StoreClient implements ClaimStore {
   }
 
   #keep(laneHost: LaneHost, session: number): void {
-    this.#keeper = new LeaseKeeper(this.#leases, laneHost, this.#claimant, session, this.#watch, {
+    this.#lease = new SessionLease(this.#leases, laneHost, this.#claimant, session, this.#watch, {
       renewed: (sentAt, storeMs) => {
         this.#tell((events) => {
           events.renewed(sentAt, storeMs);
@@ -325,7 +325,7 @@ export class StoreClient implements ClaimStore {
 
   /** @throws if this broker has no session now */
   #mustBeReady(): void {
-    if (this.#keeper?.session === null) throw new Refused('this broker has no session now');
+    if (this.#lease?.session === null) throw new Refused('this broker has no session now');
   }
 
   // ---------------------------------------------------------------- commits
@@ -638,7 +638,7 @@ export class StoreClient implements ClaimStore {
     error: unknown,
     session = this.#fence.session,
   ): void {
-    if (error instanceof FenceDown) this.#keeper?.foundEnded(session);
+    if (error instanceof FenceDown) this.#lease?.foundEnded(session);
     if (!(error instanceof Refused)) mustBeOfNetwork(error);
     const failure: StoreFailure = { kind: 'busy', message: messageOf(error) };
     this.#tell(() => {

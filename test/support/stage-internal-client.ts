@@ -4,7 +4,7 @@ import { pack, packedBytes } from '../../src/core/packed.js';
 import type { Stage } from './stage.js';
 
 /** Keeps requests under its own numbers and records what it is told about them. */
-export class Keeper implements InternalClient {
+export class StageInternalClient implements InternalClient {
   readonly stage: Stage;
   #heard: string[] = [];
   readonly ids = new Map<number, number>();
