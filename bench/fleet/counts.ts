@@ -7,7 +7,7 @@ import { performance } from 'node:perf_hooks';
 
 import { present } from '../../src/core/assert.js';
 import { placeOf } from '../../src/core/postgres-url.js';
-import { pauseAfter } from '../../src/extensions/postgres/census.js';
+import { pauseAfter } from '../../src/extensions/postgres/recount.js';
 import { Batch } from '../../src/extensions/postgres/changes.js';
 import { connect, type Connection } from '../../src/extensions/postgres/connection.js';
 import { count } from '../../src/extensions/postgres/reader.js';

@@ -62,10 +62,10 @@ export class StoreDriver {
   static async ofDatabase(url: string): Promise<StoreDriver> {
     const place = placeOf(url);
     if (typeof place === 'string') throw new Error(place);
-    const home = randomBytes(16).toString('hex');
+    const directoryId = randomBytes(16).toString('hex');
     const order = {
       login: { place, passwordFile: null, isLoopback: true },
-      ...{ name: url, timeoutMs: 10_000, leaseMs: 10_000, node: 'bench', home, storeId: null },
+      ...{ name: url, timeoutMs: 10_000, leaseMs: 10_000, node: 'bench', directoryId, storeId: null },
       hints: true,
     };
     const driver = new StoreDriver();

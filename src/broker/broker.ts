@@ -84,7 +84,7 @@ export class Broker {
   }
 
   /** Plugs in the internal client, whose requests are stored. Must be called before the first input. */
-  keep(client: InternalClient): void {
+  setInternalClient(client: InternalClient): void {
     this.#state.stored.attach(client);
   }
 

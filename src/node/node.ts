@@ -149,7 +149,7 @@ export class Node implements Host {
     this.broker = this.#newBroker();
     this.mmi = new Mmi((now) => this.#status(now));
     this.broker.host(this.mmi);
-    this.broker.keep(this.clients);
+    this.broker.setInternalClient(this.clients);
     this.loop = new BrokerLoop(this.broker, this.holdings);
     this.#metrics = new NodeMetrics(
       config,

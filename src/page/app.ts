@@ -17,9 +17,9 @@ import { requestHistoryView } from './views/request-history.js';
 import { serviceView } from './views/service.js';
 import { servicesView } from './views/services.js';
 
-const HOME = 'overview';
+const START_VIEW = 'overview';
 /** The pair comes last: a standalone node has no such view. */
-const VIEWS = [HOME, 'services', 'durable', 'events', 'pair'] as const;
+const VIEWS = [START_VIEW, 'services', 'durable', 'events', 'pair'] as const;
 
 /** The views that have content on a passive node. */
 const VIEWS_OF_PASSIVE: readonly string[] = ['durable', 'events', 'pair'];
@@ -65,7 +65,7 @@ function showViews(context: Context): void {
     shown = viewOf(name, context, place);
     fill(main, shown.element);
     scrollTo(0, 0);
-    const current = VIEWS.find((each) => each === name) ?? HOME;
+    const current = VIEWS.find((each) => each === name) ?? START_VIEW;
     for (const link of document.querySelectorAll<HTMLElement>('#views a')) {
       const isCurrent = link.dataset['view'] === current;
       attribute(link, 'aria-current', isCurrent ? 'page' : null);

@@ -249,7 +249,7 @@ class RunningBroker implements TestBroker {
     titanic.counted(recovered.counts);
     titanic.setTime(this.#time.now(), this.#time.wall());
     broker.host(titanic);
-    broker.keep(titanic);
+    broker.setInternalClient(titanic);
     await reports.restore(titanic);
     return titanic;
   }

@@ -34,7 +34,7 @@ class Broker {
   readonly heard: readonly Hint[];
   #transaction: number;
 
-  static async open(url: string, home = randomBytes(16).toString('hex')): Promise<Broker> {
+  static async open(url: string, directoryId = randomBytes(16).toString('hex')): Promise<Broker> {
     const place = placeOf(url);
     assert(typeof place !== 'string', 'a place');
     const heard: Hint[] = [];
@@ -42,7 +42,7 @@ class Broker {
     const { store, recovered } = await openPostgresStore(
       {
         login: { place, passwordFile: null, isLoopback: true, history: null },
-        ...{ name: 'test', timeoutMs: 5000, leaseMs: LEASE_MS, node: home, home, storeId: null },
+        ...{ name: 'test', timeoutMs: 5000, leaseMs: LEASE_MS, node: directoryId, directoryId, storeId: null },
         hints: true,
       },
       {

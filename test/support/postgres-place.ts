@@ -21,10 +21,10 @@ type Times = Pick<OpenPostgres, 'timeoutMs' | 'leaseMs'>;
 function orderOf(url: string, times: Times, hints: boolean): OpenPostgres {
   const place = placeOf(url);
   if (typeof place === 'string') throw new Error(place);
-  const home = randomBytes(16).toString('hex');
+  const directoryId = randomBytes(16).toString('hex');
   return {
     login: { place, passwordFile: null, isLoopback: true },
-    ...{ name: url, ...times, node: 'test', home, storeId: null, hints },
+    ...{ name: url, ...times, node: 'test', directoryId, storeId: null, hints },
   };
 }
 

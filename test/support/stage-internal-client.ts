@@ -14,7 +14,7 @@ export class StageInternalClient implements InternalClient {
   constructor(made: Stage) {
     this.stage = made;
     made.alone();
-    made.broker.keep(this);
+    made.broker.setInternalClient(this);
   }
 
   roomAt(service: Buffer): void {

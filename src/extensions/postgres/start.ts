@@ -31,7 +31,7 @@ import {
 } from './postgres-store.js';
 import { StoreClock } from './store-clock.js';
 
-const HOME_DIGITS = 32;
+const DIRECTORY_ID_DIGITS = 32;
 
 /** @throws as `refuseLeftBehind`, `loginOf` and `openPostgresStore` */
 export async function startInDatabase(deps: TitanicDeps): Promise<TitanicHost> {
@@ -87,11 +87,11 @@ async function orderOf(
     timeoutMs: config.titanic.storeTimeoutMs,
     leaseMs: config.fleet.leaseMs,
     node: config.node.name,
-    // A copy of the directory on another machine is another home: its lock proves nothing there.
-    home: createHash('sha256')
+    // A copy of the directory on another machine has another id: its lock proves nothing there.
+    directoryId: createHash('sha256')
       .update(`${memory.home} ${hostname()}`)
       .digest('hex')
-      .slice(0, HOME_DIGITS),
+      .slice(0, DIRECTORY_ID_DIGITS),
     storeId: isNewStore ? null : memory.storeId,
     // With NATS, hints are sent over it.
     hints: config.fleet.nats.length === 0,
@@ -233,7 +233,7 @@ class Database {
     sessions: (told) => {
       this.#sessions = told;
     },
-    buried: ({ node, session }) => {
+    otherEnded: ({ node, session }) => {
       this.#in.events.emit({ name: 'fleet.lease_ended', node, session });
     },
     taken: () => {

@@ -1,6 +1,6 @@
 /**
  * The statements that change a store: one for each operation, on a whole batch. Each is fenced: it
- * changes nothing unless the session of this broker is alive and in the same era, and neither can end
+ * changes nothing unless the session of this broker is alive and has the same fencing token, and neither can end
  * before the statement's transaction has, because the session's row is locked. Rows are locked in the order of their
  * ids, so that no two writers wait for each other.
  *
@@ -60,16 +60,16 @@ type NumberType = 'int4' | 'int8' | 'bool';
 type ArrayType = 'uuid' | 'bytea' | 'int4[]';
 type Column = readonly [name: string, type: NumberType | ArrayType];
 
-/** The session of this broker and its era: the first parameter of all that is fenced. */
+/** The session of this broker and its fencing token: the first parameter of all that is fenced. */
 const MINE = '($1::int8[])[1]';
-const ERA = '($1::int8[])[2]';
+const FENCING_TOKEN = '($1::int8[])[2]';
 
 /**
- * A renewal does not wait for this lock, however long a commit takes; the end of a session and a new era
- * do (session.ts).
+ * A renewal does not wait for this lock, however long a commit takes; the end of a session and a new fencing
+ * token do (session.ts).
  */
 const FENCE = `fence AS MATERIALIZED (
-    SELECT 1 FROM ${SCHEMA}.broker WHERE session = ${MINE} AND era = ${ERA} AND NOT dead
+    SELECT 1 FROM ${SCHEMA}.broker WHERE session = ${MINE} AND era = ${FENCING_TOKEN} AND NOT dead
     FOR KEY SHARE
   )`;
 const IS_FENCED = 'EXISTS (SELECT 1 FROM fence)';
@@ -489,7 +489,7 @@ export const END: Statement = {
 };
 
 /**
- * Parameters: session and era, now, how long keys are remembered, the maximum. Returns one row for each request
+ * Parameters: session and fencing token, now, how long keys are remembered, the maximum. Returns one row for each request
  * that is over, one more than the maximum if there are more, and whether more keys are; and one for
  * each owner whose keys were forgotten, with their bytes. Requests
  * that no broker has claimed expire here, too.
@@ -531,7 +531,7 @@ export const SWEEP: Statement = {
 };
 
 /**
- * Parameters: session and era, services, how many of each at most. Requests that other brokers are just
+ * Parameters: session and fencing token, services, how many of each at most. Requests that other brokers are just
  * claiming are left to them. Returns the requests in the order of their dispatch, with their
  * bodies unless they are large.
  */
@@ -560,7 +560,7 @@ export const CLAIM: Statement = {
 };
 
 /**
- * Parameters: session and era, uuids. Gives back what was claimed without its broker learning of it. What it
+ * Parameters: session and fencing token, uuids. Gives back what was claimed without its broker learning of it. What it
  * claimed by accepting it is told with its batch. Returns what was not given back, because another session
  * has it locked, with its claim.
  */
@@ -613,7 +613,7 @@ export const RELEASE: Statement = {
 
 /**
  * The first statement of a transaction of several: each of the others would lock its own requests in the
- * order of their ids, but not after those of the statement before it. Parameters: session and era, uuids.
+ * order of their ids, but not after those of the statement before it. Parameters: session and fencing token, uuids.
  */
 export const LOCK: Statement = {
   name: 'lock',

@@ -1,10 +1,10 @@
 /** The connections of a store in PostgreSQL, from the first one to the last. */
 import type { StoreCounts, StoredRequest } from '../../store/store.js';
-import { Census } from './census.js';
+import { Recount } from './recount.js';
 import { Claims } from './claims.js';
 import { type Connection, formerPrimary, type Known } from './connection.js';
 import { connectReason, FenceDown, textOf } from './failures.js';
-import { Lane, type LaneEvents } from './lane.js';
+import { PersistentConnection, type ConnectionEvents } from './persistent-connection.js';
 import { SessionLease, RENEWALS, sharedUs } from './lease.js';
 import type { OpenPostgres, StoreReport } from './postgres-store.js';
 import { type Migrated, migrate } from './migrate.js';
@@ -41,17 +41,17 @@ const NOBODY: StoreListener = {
   kept: () => undefined,
 };
 
-export class StoreSession implements LaneEvents {
+export class StoreSession implements ConnectionEvents {
   readonly #open: OpenPostgres;
   readonly #report: (told: StoreReport) => void;
   readonly #claimant: Claimant;
-  readonly #writes: readonly Lane[];
-  readonly #reads: Lane;
-  readonly #claiming: Lane;
-  readonly #leases: Lane;
-  readonly #hints: Lane;
+  readonly #writes: readonly PersistentConnection[];
+  readonly #reads: PersistentConnection;
+  readonly #claiming: PersistentConnection;
+  readonly #leases: PersistentConnection;
+  readonly #hints: PersistentConnection;
   readonly #last: Known = { place: 0 };
-  #census: Census | null = null;
+  #recount: Recount | null = null;
   #writer: BatchWriter | null = null;
   #claims: Claims | null = null;
   #lease: SessionLease | null = null;
@@ -81,17 +81,17 @@ export class StoreSession implements LaneEvents {
       await session.#begin();
       return session;
     } catch (error) {
-      for (const lane of session.#lanes) lane.destroy();
+      for (const persistent of session.#connections) persistent.destroy();
       throw error;
     }
   }
 
   private constructor(open: OpenPostgres, report: (told: StoreReport) => void) {
-    const { login, timeoutMs, leaseMs, node, home } = open;
+    const { login, timeoutMs, leaseMs, node, directoryId } = open;
     this.#open = open;
     this.#report = report;
-    this.#claimant = { node, home: Buffer.from(home, 'hex'), leaseMs };
-    const writing: LaneEvents = {
+    this.#claimant = { node, directoryId: Buffer.from(directoryId, 'hex'), leaseMs };
+    const writing: ConnectionEvents = {
       connected: (connection, server) => this.connected(connection, server),
       unreachable: (error) => {
         this.unreachable(error);
@@ -105,17 +105,17 @@ export class StoreSession implements LaneEvents {
     };
     this.#writes = Array.from(
       { length: BATCHES_MAX },
-      () => new Lane(login, timeoutMs, this.#last, writing),
+      () => new PersistentConnection(login, timeoutMs, this.#last, writing),
     );
-    this.#reads = new Lane(login, timeoutMs, this.#last, this);
-    this.#claiming = new Lane(login, timeoutMs, this.#last, this);
+    this.#reads = new PersistentConnection(login, timeoutMs, this.#last, this);
+    this.#claiming = new PersistentConnection(login, timeoutMs, this.#last, this);
     // A host that does not answer must not cost the lease.
     const leaseTimeoutMs = Math.min(timeoutMs, leaseMs / RENEWALS);
-    this.#leases = new Lane(login, leaseTimeoutMs, this.#last, this);
-    this.#hints = new Lane(login, timeoutMs, this.#last, this);
+    this.#leases = new PersistentConnection(login, leaseTimeoutMs, this.#last, this);
+    this.#hints = new PersistentConnection(login, timeoutMs, this.#last, this);
   }
 
-  get #lanes(): readonly Lane[] {
+  get #connections(): readonly PersistentConnection[] {
     return [...this.#writes, this.#reads, this.#claiming, this.#leases, this.#hints];
   }
 
@@ -135,12 +135,12 @@ export class StoreSession implements LaneEvents {
     const session = await this.#slowly((connection) => take(connection, this.#claimant));
     const countedFrom = performance.now();
     const tally = await this.#slowly(count);
-    const census = new Census(
+    const recount = new Recount(
       (limitMs) => this.#countAgain(limitMs),
       performance.now() - countedFrom,
       timeoutMs,
     );
-    this.#census = census;
+    this.#recount = recount;
     this.#firstSession = session;
     const fence = new Fence(session, (ended) => {
       this.#lease?.foundEnded(ended);
@@ -154,7 +154,7 @@ export class StoreSession implements LaneEvents {
         this.retried('other');
       },
       miscounted: () => {
-        census.miscounted();
+        recount.miscounted();
       },
       counted: (counts) => {
         this.#listener.counted(counts);
@@ -176,7 +176,7 @@ export class StoreSession implements LaneEvents {
       },
       accompanied: (others) => {
         this.#isAccompanied = others > 0;
-        census.accompanied(others);
+        recount.accompanied(others);
       },
     });
     this.#isServing = true;
@@ -246,14 +246,14 @@ export class StoreSession implements LaneEvents {
   /** Over a connection of its own, because it may take long, and nobody waits for it. */
   async #countAgain(limitMs: number): Promise<number> {
     const { login, timeoutMs } = this.#open;
-    const lane = new Lane(login, timeoutMs, this.#last, this);
+    const persistent = new PersistentConnection(login, timeoutMs, this.#last, this);
     const snapshot = async (connection: Connection): Promise<void> => {
       await connection.ask('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
       await connection.ask('SELECT 1');
     };
     try {
       const until = performance.now() + timeoutMs + limitMs;
-      const [tally, tookMs] = await lane.use(until, async (connection) => {
+      const [tally, tookMs] = await persistent.use(until, async (connection) => {
         await this.writer.counting((ms) => connection.within(ms, snapshot(connection)));
         const began = performance.now();
         const counted = await countInSnapshot(connection);
@@ -264,7 +264,7 @@ export class StoreSession implements LaneEvents {
       this.#listener.counted(this.writer.takeCounts());
       return tookMs;
     } finally {
-      await lane.close();
+      await persistent.close();
     }
   }
 
@@ -281,7 +281,7 @@ export class StoreSession implements LaneEvents {
   /** Ends the session, so that what it had claimed is free at once. */
   async close(): Promise<void> {
     this.#isServing = false;
-    this.#census?.close();
+    this.#recount?.close();
     for (const look of this.#looks) look.close();
     this.#notifier?.close();
     await this.#lease?.close();
@@ -293,7 +293,7 @@ export class StoreSession implements LaneEvents {
         .use(until, (connection) => leave(connection, session))
         .catch(() => undefined);
     }
-    await Promise.all(this.#lanes.map((lane) => lane.close()));
+    await Promise.all(this.#connections.map((persistent) => persistent.close()));
   }
 
   // ---------------------------------------------------------------- connections
@@ -315,7 +315,7 @@ export class StoreSession implements LaneEvents {
     const isOther = before.systemId !== server.systemId || before.timeline !== server.timeline;
     if (!isOther) return;
     // A connection that was not used meanwhile may lead to a former primary, which knows less.
-    for (const lane of this.#lanes) lane.reconnect();
+    for (const persistent of this.#connections) persistent.reconnect();
     const text = `${told(before)} before, ${told(server)} now`;
     this.#report({ report: 'failedover', host, text });
   }
@@ -332,7 +332,7 @@ export class StoreSession implements LaneEvents {
     if (!this.#isServing || this.#lostAt !== null) return;
     // It answers, so the connections that it has given before are alive.
     const isFull = connectReason(error) === 'too_many_connections';
-    if (isFull && this.#writes.some((lane) => lane.isConnected)) return;
+    if (isFull && this.#writes.some((persistent) => persistent.isConnected)) return;
     this.#lostAt = performance.now();
     this.#report({ report: 'lost', text: textOf(error) });
   }

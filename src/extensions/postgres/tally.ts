@@ -1,6 +1,6 @@
 /**
  * What a store holds, counted by a broker that uses it: when it is opened, and from then on with each
- * of its batches. While others use it too, all is counted again every few seconds (census.ts). So no
+ * of its batches. While others use it too, all is counted again every few seconds (recount.ts). So no
  * row has to be kept for it, which all writers of a service would wait for.
  */
 import {

@@ -298,7 +298,7 @@ export class SimPairNode implements WatchedNode {
     titanic.setTime(this.#now, this.#wall);
     broker.host(new Mmi(() => this.#status()));
     broker.host(titanic);
-    broker.keep(titanic);
+    broker.setInternalClient(titanic);
     titanic.counted(opened.recovered.counts);
     const map = this.#openMap(store, replication, reports);
     pair = new PairNode({

@@ -33,7 +33,7 @@ import { SimRandom } from '../world/random.js';
 import { Trace } from '../world/trace.js';
 import { ALL_CONDITIONS, type Conditions } from './database.js';
 import { checkEnd, ClaimWatch, miscountOf } from './invariants.js';
-import type { Link } from './lane.js';
+import type { Link } from './persistent-connection.js';
 import { SharedNode } from './node.js';
 import { DatabaseServer } from './server.js';
 import { isCalm, type SharedWeather, weatherOf } from './weather.js';
@@ -317,9 +317,9 @@ export class SharedWorld {
       commits: (by, changes) => {
         this.#watch.commits(by, changes);
       },
-      buried: (by: SharedNode, other: OtherSession) => {
-        this.#fault(`session is buried`);
-        this.#watch.buried(by, other);
+      otherEnded: (by: SharedNode, other: OtherSession) => {
+        this.#fault(`session of another is ended`);
+        this.#watch.otherEnded(by, other);
       },
     });
     const net = { delayMinMs: 0, delayMaxMs: 5, noticeMaxMs: INTERVAL_MS, outputBytesMax: PLENTY };
