@@ -177,7 +177,7 @@ export class Broker {
   }
 
   /**
-   * The rights of a key changed. What the key may no longer do ends: its workers are expelled and
+   * The rights of a key changed. What the key may no longer do ends: its workers are disconnected and
    * its waiting requests are refused (D73). What it stored stays.
    * @param key the name of the key
    */

@@ -166,7 +166,7 @@ export interface Interconnect {
   wanted(service: Buffer): void;
   /**
    * Whether any other broker has a worker for the service. `unknown`: it asks them, and
-   * `RemoteWorkersApi.sought` is called when it knows.
+   * `RemoteWorkersApi.seekAnswered` is called when it knows.
    */
   seek(service: Buffer): 'served' | 'absent' | 'unknown';
   /** The same, with the answer to come. @param answer called once, perhaps within this call */
@@ -197,7 +197,7 @@ export interface RemoteWorkersApi {
   /** @returns false: the token names no request that is out at it */
   giveBack(number: number, token: Buffer, how: RemoteReturn, text: string, now: number): boolean;
   /** The answer to `Interconnect.seek` has changed. */
-  sought(service: Buffer, now: number): void;
+  seekAnswered(service: Buffer, now: number): void;
   /** How many plain requests wait for the service. */
   waiting(service: Buffer): number;
   /** What the workers that are registered here can take. */

@@ -56,7 +56,7 @@ export class WorkerInputs {
     const service = escapeName(frames.view(at));
     const { key, address } = peer;
     events.emit({ name: 'worker.refused', service, reason: refusal, key, address });
-    registrations.dismiss(peer, dialect, refusal === 'draining');
+    registrations.sendDisconnect(peer, dialect, refusal === 'draining');
   }
 
   #refusalOf(peer: Peer, inbound: Inbound, service: Service | null): WorkerRefusalReason | null {
@@ -78,7 +78,7 @@ export class WorkerInputs {
     const id = tokens.request(frames, client);
     if (id !== NONE && worker !== null && this.#isHolder(id, worker, inbound)) {
       lifecycle.replyOfHolder(id, worker, inbound, now);
-      registrations.expelIfDrained(worker, now);
+      registrations.disconnectIfDrained(worker, now);
       return;
     }
     const isOfLost = this.#replyOfLost(id, inbound, now);
@@ -86,7 +86,7 @@ export class WorkerInputs {
     if (WORKER_KINDS[dialect].replyMeansReady) {
       this.#waitsAgain(peer, inbound, now);
     } else if (isOfLost) {
-      if (worker === null) registrations.dismiss(peer, dialect, true);
+      if (worker === null) registrations.sendDisconnect(peer, dialect, true);
     } else {
       const what =
         worker === null
@@ -176,7 +176,7 @@ export class WorkerInputs {
     workers.touch(worker, now);
     const failure = given ?? readFailure(frames, body);
     lifecycle.failureOfHolder(id, worker, failure, now, inbound.kind === 'partial');
-    registrations.expelIfDrained(worker, now);
+    registrations.disconnectIfDrained(worker, now);
   }
 
   returned(peer: Peer, inbound: Inbound, now: number): void {
@@ -192,7 +192,7 @@ export class WorkerInputs {
       const reason = escapeName(given.subarray(0, RETURN_REASON_BYTES_MAX));
       events.emit({ name: 'request.returned', service: worker.service.shown, reason });
       lifecycle.giveBack(id, worker, returned(reason), now);
-      registrations.expelIfDrained(worker, now);
+      registrations.disconnectIfDrained(worker, now);
     } else if (id !== NONE && this.#isOfLost(id, inbound)) {
       // The worker was lost while it held the request, which is already elsewhere.
     } else if (tokens.outlived(frames, client) === null) {
@@ -222,7 +222,7 @@ export class WorkerInputs {
 
   // ---------------------------------------------------------------- from holders
 
-  /** A reply or FAIL from another broker, which is never expelled. @returns false: it is not expected */
+  /** A reply or FAIL from another broker, which is never disconnected. @returns false: it is not expected */
   replyOfRemote(peer: Peer, inbound: Inbound, now: number): boolean {
     const { tokens, lifecycle } = this.#state;
     const { frames, client, body } = inbound;
@@ -263,18 +263,18 @@ export class WorkerInputs {
 
   /** The worker announces that it leaves, so its requests are given back (D8). */
   disconnect(peer: Peer, now: number): void {
-    if (peer.worker !== null) this.#state.registrations.lose(peer.worker, 'disconnected', now);
+    if (peer.worker !== null) this.#state.registrations.remove(peer.worker, 'disconnected', now);
   }
 
   // ---------------------------------------------------------------- invalid messages
 
   /**
    * The message cannot be parsed, whoever sent it: it is dropped and counted, and a registered
-   * worker is expelled (docs/protocol.md).
+   * worker is disconnected (docs/protocol.md).
    */
   malformed(peer: Peer, fault: Fault, now: number): void {
     this.#countMalformed(peer, fault);
-    if (peer.worker !== null) this.#state.registrations.expel(peer.worker, 'protocol', now);
+    if (peer.worker !== null) this.#state.registrations.disconnect(peer.worker, 'protocol', now);
   }
 
   #countMalformed({ key, address }: Peer, fault: Fault): void {
@@ -291,7 +291,7 @@ export class WorkerInputs {
     counters.unexpected++;
     const { key, address } = peer;
     events.emit({ name: 'worker.unexpected', what, key, address });
-    registrations.dismiss(peer, dialect, true);
-    if (peer.worker !== null) registrations.lose(peer.worker, 'protocol', now);
+    registrations.sendDisconnect(peer, dialect, true);
+    if (peer.worker !== null) registrations.remove(peer.worker, 'protocol', now);
   }
 }

@@ -45,7 +45,7 @@ export const IS_SCHEDULE = `state = ${PENDING} AND service = ${SCHEDULES}`;
  * found a table empty, the planner takes all of it to be as cheap as one row, and its plans are kept while
  * the table fills: a join by `=` then reads the whole index for each batch. This one it can only look up.
  */
-export function sought(column: string, value: string): string {
+export function byIndex(column: string, value: string): string {
   return `${column} = ANY (ARRAY[${value}])`;
 }
 

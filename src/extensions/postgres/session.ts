@@ -12,7 +12,7 @@ import type { Connection } from './connection.js';
 import { FenceDown } from './failures.js';
 import { refuseUnfinished } from './origin.js';
 import { refuseNewer } from './migrate.js';
-import { NEWEST_READABLE, SCHEMA, sought } from './schema.js';
+import { NEWEST_READABLE, SCHEMA, byIndex } from './schema.js';
 import type { Statement } from './statements.js';
 import { int8s } from './values.js';
 
@@ -160,7 +160,7 @@ export const FREE: Statement = {
       ))
       LIMIT ${FREED_MAX} FOR UPDATE OF r SKIP LOCKED
     )
-    UPDATE ${REQUEST} r SET session = NULL FROM held h WHERE ${sought('r.id', 'h.id')}
+    UPDATE ${REQUEST} r SET session = NULL FROM held h WHERE ${byIndex('r.id', 'h.id')}
     RETURNING 1`,
 };
 

@@ -17,7 +17,7 @@ import {
   REPLIED,
   REQUEST_BODY,
   SCHEMA,
-  sought,
+  byIndex,
 } from './schema.js';
 
 const REQUEST = `${SCHEMA}.request`;
@@ -134,7 +134,7 @@ const R_FACTS = facts('r').replace('r.extra_bytes', 'coalesce(length(r.extra), 0
 function unchanged(of: string): string {
   const same = ['state', 'generation', 'attempts_ever'].map((name) => `q.${name} = s.${name}`);
   return `1 = 1 / (CASE WHEN NOT (${of}) OR s.state = ${PENDING} AND s.attempts_ever = 0
-        OR EXISTS (SELECT 1 FROM ${REQUEST} q WHERE ${sought('q.id', 's.id')} AND ${same.join(' AND ')})
+        OR EXISTS (SELECT 1 FROM ${REQUEST} q WHERE ${byIndex('q.id', 's.id')} AND ${same.join(' AND ')})
       THEN 1 ELSE 0 END)`;
 }
 
@@ -150,7 +150,7 @@ function found(columns: readonly Column[], condition: string): string {
   locked AS MATERIALIZED (
     SELECT i.n, r.id, r.key, r.session = ${MINE} AS mine,
       r.session IS NULL AS unclaimed, r.claim, r.shared, ${R_FACTS}${added}
-    FROM input i JOIN ${REQUEST} r ON ${sought('r.id', 'i.id')}, fence ORDER BY i.id FOR UPDATE OF r
+    FROM input i JOIN ${REQUEST} r ON ${byIndex('r.id', 'i.id')}, fence ORDER BY i.id FOR UPDATE OF r
   ),
   standing AS MATERIALIZED (SELECT s.*, (${condition}) IS TRUE AS wins FROM locked s),
   won AS MATERIALIZED (
@@ -222,7 +222,7 @@ const NEW_REQUEST = `INSERT INTO ${REQUEST} (id, seq, state, attempts_ever, repl
 const NEW_BODY = `INSERT INTO ${BODY} (id, kind, frames) SELECT f.id, ${REQUEST_BODY}, f.frames`;
 
 /** What belongs to the state that the requests of `won` have had. */
-const BODY_OF_STATE = `${sought('b.id', 'w.id')} AND ${sought('b.kind', 'w.was')}`;
+const BODY_OF_STATE = `${byIndex('b.id', 'w.id')} AND ${byIndex('b.kind', 'w.was')}`;
 
 /** See `keyBytes`, of keys that are not once-keys. */
 export function keySize(of: string): string {
@@ -232,7 +232,7 @@ export function keySize(of: string): string {
 /** The row of `key` that belongs to a request. */
 function keyOf(of: string): string {
   return ['service', 'key', 'owner']
-    .map((name) => sought(`k.${name}`, `${of}.${name}`))
+    .map((name) => byIndex(`k.${name}`, `${of}.${name}`))
     .join(' AND ');
 }
 
@@ -242,10 +242,10 @@ const UNSETTLED = `unsettled AS (
   )`;
 
 /** Deletes the requests of `gone`, which has `keep_until` for their keys. */
-const ENDED = `ended AS (DELETE FROM ${REQUEST} r USING gone g WHERE ${sought('r.id', 'g.id')}),
-  unbodied AS (DELETE FROM ${BODY} b USING gone g WHERE ${sought('b.id', 'g.id')}),
+const ENDED = `ended AS (DELETE FROM ${REQUEST} r USING gone g WHERE ${byIndex('r.id', 'g.id')}),
+  unbodied AS (DELETE FROM ${BODY} b USING gone g WHERE ${byIndex('b.id', 'g.id')}),
   untried AS (
-    DELETE FROM ${ATTEMPT} a USING gone g WHERE g.attempts_ever > 0 AND ${sought('a.id', 'g.id')}
+    DELETE FROM ${ATTEMPT} a USING gone g WHERE g.attempts_ever > 0 AND ${byIndex('a.id', 'g.id')}
   ),
   remembered AS (
     UPDATE ${KEY} k SET until = g.keep_until FROM gone g
@@ -302,13 +302,13 @@ export const ACCEPT_KEYED: Statement = {
     UPDATE ${REQUEST} r SET state = ${PENDING}, generation = w.new_generation,
       attempts = w.new_attempts, not_before = w.new_not_before, expires_at = w.new_expires_at,
       reply_bytes = 0, session = NULL, delayed = w.new_not_before > ${NOW_MS}
-    FROM won w WHERE ${sought('r.id', 'w.id')}
+    FROM won w WHERE ${byIndex('r.id', 'w.id')}
   ),
   ${UNSETTLED},
   known AS MATERIALIZED (
     SELECT i.n, k.id
-    FROM input i JOIN ${KEY} k ON ${sought('k.service', 'i.service')}
-      AND ${sought('k.key', 'i.key')} AND ${sought('k.owner', 'i.owner')}
+    FROM input i JOIN ${KEY} k ON ${byIndex('k.service', 'i.service')}
+      AND ${byIndex('k.key', 'i.key')} AND ${byIndex('k.owner', 'i.owner')}
       AND (k.until IS NULL OR k.until > i.accepted_at)
     WHERE i.key IS NOT NULL AND i.n NOT IN (SELECT s.n FROM standing s)
   ),
@@ -363,7 +363,7 @@ export const ATTEMPTED: Statement = {
       attempts = w.new_attempts, attempts_ever = w.attempts_ever + 1, not_before = w.new_not_before,
       reply_bytes = 0, session = CASE WHEN w.new_keeps THEN r.session END,
       delayed = w.new_not_before > ${NOW_MS}
-    FROM won w WHERE ${sought('r.id', 'w.id')}
+    FROM won w WHERE ${byIndex('r.id', 'w.id')}
   ),
   ${UNSETTLED},
   told AS (
@@ -374,8 +374,8 @@ export const ATTEMPTED: Statement = {
   ),
   forgotten AS (
     DELETE FROM ${ATTEMPT} a USING won w
-    WHERE w.attempts_ever >= ${ATTEMPTS_KEPT} AND ${sought('a.id', 'w.id')}
-      AND ${sought('a.n', `w.attempts_ever + 1 - ${ATTEMPTS_KEPT}`)}
+    WHERE w.attempts_ever >= ${ATTEMPTS_KEPT} AND ${byIndex('a.id', 'w.id')}
+      AND ${byIndex('a.n', `w.attempts_ever + 1 - ${ATTEMPTS_KEPT}`)}
   )
   ${told({ made: `${IS_SAME} AND s.new_attempts = s.attempts`, retrying: 's.new_attempts > 0' })}`,
 };
@@ -398,7 +398,7 @@ export const REPLY: Statement = {
   replied AS (
     UPDATE ${REQUEST} r SET state = ${REPLIED}, generation = w.new_generation, session = NULL,
       expires_at = w.new_expires_at, reply_bytes = length(w.new_frames)
-    FROM won w WHERE ${sought('r.id', 'w.id')}
+    FROM won w WHERE ${byIndex('r.id', 'w.id')}
   ),
   undead AS (
     DELETE FROM ${BODY} b USING won w
@@ -436,7 +436,7 @@ export const DIED: Statement = {
   died AS (
     UPDATE ${REQUEST} r SET state = ${DEAD}, generation = w.new_generation, session = NULL,
       expires_at = w.new_expires_at, reply_bytes = 0
-    FROM won w WHERE ${sought('r.id', 'w.id')}
+    FROM won w WHERE ${byIndex('r.id', 'w.id')}
   ),
   unreplied AS (
     DELETE FROM ${BODY} b USING won w
@@ -465,11 +465,11 @@ export const RETRY: Statement = {
     UPDATE ${REQUEST} r SET state = ${PENDING}, generation = w.new_generation, attempts = 0,
       not_before = w.new_at, expires_at = w.new_expires_at, reply_bytes = 0, session = NULL,
       delayed = false
-    FROM won w WHERE ${sought('r.id', 'w.id')}
+    FROM won w WHERE ${byIndex('r.id', 'w.id')}
   ),
   ${UNSETTLED}
   SELECT ${IS_FENCED}, s.n, ${facts('s')}, ${allColumns('r')}
-  FROM (VALUES (1)) one LEFT JOIN standing s ON true LEFT JOIN ${REQUEST} r ON ${sought('r.id', 's.id')}`,
+  FROM (VALUES (1)) one LEFT JOIN standing s ON true LEFT JOIN ${REQUEST} r ON ${byIndex('r.id', 's.id')}`,
 };
 
 /** A close, or an expiry. */
@@ -548,7 +548,7 @@ export const CLAIM: Statement = {
   claimed AS (
     UPDATE ${REQUEST} r SET session = ${MINE}, claim = greatest(r.claim, ${FIRST_CLAIM}) + 1
     FROM picked p
-    WHERE ${sought('r.id', 'p.id')}
+    WHERE ${byIndex('r.id', 'p.id')}
     RETURNING r.*
   )
   SELECT ${IS_FENCED}, ${pendingColumns('c')},
@@ -572,10 +572,10 @@ export const FREE_UNKNOWN: Statement = {
     WHERE r.session = ${MINE} AND r.claim > ${FIRST_CLAIM} AND r.id <> ALL ($2::uuid[])
   ),
   locked AS MATERIALIZED (
-    SELECT r.id FROM unknown u JOIN ${REQUEST} r ON ${sought('r.id', 'u.id')}
+    SELECT r.id FROM unknown u JOIN ${REQUEST} r ON ${byIndex('r.id', 'u.id')}
     WHERE r.session = ${MINE} FOR UPDATE OF r SKIP LOCKED
   ),
-  freed AS (UPDATE ${REQUEST} r SET session = NULL FROM locked l WHERE ${sought('r.id', 'l.id')})
+  freed AS (UPDATE ${REQUEST} r SET session = NULL FROM locked l WHERE ${byIndex('r.id', 'l.id')})
   SELECT ${IS_FENCED}, u.id, u.claim FROM (VALUES (1)) one
   LEFT JOIN unknown u ON u.id NOT IN (SELECT l.id FROM locked l)`,
 };
@@ -587,7 +587,7 @@ export const WAKE: Statement = {
     SELECT r.id FROM ${REQUEST} r WHERE ${IS_DELAYED} AND r.not_before <= ${NOW_MS}
     ORDER BY r.not_before LIMIT $1::bigint FOR UPDATE OF r SKIP LOCKED
   )
-  UPDATE ${REQUEST} r SET delayed = false FROM due d WHERE ${sought('r.id', 'd.id')}`,
+  UPDATE ${REQUEST} r SET delayed = false FROM due d WHERE ${byIndex('r.id', 'd.id')}`,
 };
 
 /**
@@ -598,15 +598,15 @@ export const RELEASE: Statement = {
   name: 'release',
   text: `WITH ${FENCE}, ${input([...OF_CHANGE, ['claim', 'int4[]']])},
   mine AS MATERIALIZED (
-    SELECT r.id, r.claim FROM input i JOIN ${REQUEST} r ON ${sought('r.id', 'i.id')}, fence
+    SELECT r.id, r.claim FROM input i JOIN ${REQUEST} r ON ${byIndex('r.id', 'i.id')}, fence
     WHERE r.state = ${PENDING} AND r.session = ${MINE} AND r.claim = i.claim
   ),
   locked AS MATERIALIZED (
-    SELECT r.id FROM mine m JOIN ${REQUEST} r ON ${sought('r.id', 'm.id')}
+    SELECT r.id FROM mine m JOIN ${REQUEST} r ON ${byIndex('r.id', 'm.id')}
     WHERE r.state = ${PENDING} AND r.session = ${MINE} AND r.claim = m.claim
     FOR UPDATE OF r SKIP LOCKED
   ),
-  released AS (UPDATE ${REQUEST} r SET session = NULL FROM locked l WHERE ${sought('r.id', 'l.id')})
+  released AS (UPDATE ${REQUEST} r SET session = NULL FROM locked l WHERE ${byIndex('r.id', 'l.id')})
   SELECT ${IS_FENCED}, m.id, m.claim FROM (VALUES (1)) one
   LEFT JOIN mine m ON m.id NOT IN (SELECT l.id FROM locked l)`,
 };

@@ -102,11 +102,11 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
       else news(message);
     });
     this.#thread.on('error', (error) => {
-      this.#lose(messageOf(error));
+      this.#threadLost(messageOf(error));
     });
     this.#ended = new Promise((resolve) => {
       this.#thread.on('exit', () => {
-        this.#lose('the store thread ended');
+        this.#threadLost('the store thread ended');
         resolve();
       });
     });
@@ -287,7 +287,7 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
     void this.#thread.terminate();
   }
 
-  #lose(why: string): void {
+  #threadLost(why: string): void {
     if (this.#lost !== null) return;
     const message = `store ${this.#name}: ${why}; restart the broker`;
     this.#lost = { kind: 'fatal', message };

@@ -130,7 +130,7 @@ describe('A request with headers', () => {
     ['a deadline over the limit', ['2147483648', '{}', 'b']],
     ['headers over 8 KiB', ['', 'x'.repeat(8193), 'b']],
     ['no body', ['', '{}']],
-  ])('with %s is dropped and counted, and expels a worker (§3)', (_, frames) => {
+  ])('with %s is dropped and counted, and disconnects a worker (§3)', (_, frames) => {
     const s = stage();
     const c1 = s.client('c1').hello();
     c1.connection.sends('MDPC02', '\x04', 'echo', ...frames);

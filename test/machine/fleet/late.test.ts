@@ -27,7 +27,7 @@ class Lost {
       this.returned.push(how);
       return true;
     },
-    sought: () => undefined,
+    seekAnswered: () => undefined,
     waiting: () => 0,
     localCredit: () => NO_CREDIT,
   };
@@ -43,7 +43,7 @@ class Lost {
     const holder = peer.holders.get('echo');
     for (let n = 0; n < requests; n++) holder?.request(KEY, 0, BODY, 0, BODY.length, false);
     if (isSent) for (const out of peer.out) out.number = 1;
-    origin.lose(peer, this.#remote, this.now);
+    origin.peerLost(peer, this.#remote, this.now);
   }
 
   broker(id: number): FleetPeer {

@@ -286,7 +286,7 @@ export class FleetMachine implements Interconnect {
     this.hosted.run(embedded, now);
     if (now >= this.#beatAt + BEAT_MS) this.#beat(now);
     // A time-out counts only after everything that has arrived was read.
-    if (this.#isLossDue && this.#inbox.length === 0) this.#loseSilent(remote, now);
+    if (this.#isLossDue && this.#inbox.length === 0) this.#declareSilentLost(remote, now);
     if (this.isUp === this.#isPaused) this.#pause(remote);
     const want = (service: string): void => {
       this.#want(service);
@@ -299,7 +299,7 @@ export class FleetMachine implements Interconnect {
     if (this.isUp) this.#needs.run(now, want, isWaiting, unfollow);
     for (const service of this.#decided) {
       this.#decided.delete(service);
-      remote.sought(Buffer.from(service, 'latin1'), now);
+      remote.seekAnswered(Buffer.from(service, 'latin1'), now);
     }
     if (!this.isUp) return;
     if (now >= this.#presenceAt + PRESENCE_MS) this.#sayPresence(now);
@@ -532,29 +532,29 @@ export class FleetMachine implements Interconnect {
     peer.isLeaving = true;
     this.#origin.pause(peer, remote);
     if (peer.out.size + peer.held.size > 0) return;
-    this.#lose(peer, 'left', remote, now);
+    this.#declareLost(peer, 'left', remote, now);
     this.#forget(peer);
   }
 
   // ---------------------------------------------------------------- loss
 
-  #loseSilent(remote: RemoteWorkersApi, now: number): void {
+  #declareSilentLost(remote: RemoteWorkersApi, now: number): void {
     this.#isLossDue = false;
     for (const peer of this.#peers.values()) {
       const isAbsent = now - peer.heardAt >= ABSENT_MS;
-      if (this.#origin.isSilent(peer, now)) this.#lose(peer, 'silent', remote, now);
+      if (this.#origin.isSilent(peer, now)) this.#declareLost(peer, 'silent', remote, now);
       if (!isAbsent || peer.out.size > 0) continue;
-      this.#lose(peer, peer.isLeaving ? 'left' : 'silent', remote, now);
+      this.#declareLost(peer, peer.isLeaving ? 'left' : 'silent', remote, now);
       // What workers here have of it goes on: it may only be stopped.
       if (peer.held.size === 0) this.#forget(peer);
     }
   }
 
   /** It holds nothing any more, and what was out at it is tried again. */
-  #lose(peer: FleetPeer, reason: 'silent' | 'left', remote: RemoteWorkersApi, now: number): void {
+  #declareLost(peer: FleetPeer, reason: 'silent' | 'left', remote: RemoteWorkersApi, now: number): void {
     const { id, node } = peer;
     const inFlight = peer.out.size;
-    this.#origin.lose(peer, remote, now);
+    this.#origin.peerLost(peer, remote, now);
     if (peer.isLost) return;
     peer.isLost = true;
     this.#events.emit({ name: 'fleet.peer_lost', node, id, inFlight, reason });
@@ -564,7 +564,7 @@ export class FleetMachine implements Interconnect {
     const { id } = peer;
     this.#peers.delete(id);
     this.#chunks.drop(peer);
-    this.hosted.lose(peer);
+    this.hosted.peerLost(peer);
     peer.outbox.clear();
     this.#unsent.delete(peer);
     this.#sink.unsubscribe(this.#subjects.offers(id));

@@ -208,7 +208,7 @@ export class Hosted implements InternalClient {
   }
 
   /** The origin is gone. Its requests run to their end, and nobody hears of it. */
-  lose(peer: FleetPeer): void {
+  peerLost(peer: FleetPeer): void {
     for (const reference of peer.held.values()) {
       const held = this.#held.get(reference);
       if (held !== undefined) this.#withdraw(reference, held);

@@ -319,7 +319,7 @@ export class Origin {
   }
 
   /** All requests that are out at the broker are lost in silence, and it holds nothing any more. */
-  lose(peer: FleetPeer, remote: RemoteWorkersApi, now: number): void {
+  peerLost(peer: FleetPeer, remote: RemoteWorkersApi, now: number): void {
     peer.outbox.withdraw();
     // The last one first: each goes to the front of its queue.
     for (const out of [...peer.out].reverse()) {
