@@ -205,7 +205,7 @@ export interface RemoteWorkersApi {
 }
 
 /** What the owner of stored requests may do now, whether it is connected or not. */
-export interface OwnerStanding {
+export interface OwnerRights {
   /** Whether it may send requests to the service (D72). */
   readonly mayRequest: boolean;
   readonly quotas: Quotas;
@@ -240,7 +240,7 @@ export interface EmbeddedServiceApi {
   /** Sets whether requests for a service are stored. If so, it is listed even without workers. */
   setStored(service: Buffer, hasStored: boolean): void;
   /** @param key the name of the owner's key; `null`: the shared anonymous owner */
-  standingOf(key: string | null, service: Buffer): OwnerStanding;
+  ownerRightsOf(key: string | null, service: Buffer): OwnerRights;
   /**
    * The PARTIALs of the present delivery, packed: each ends with a frame that no other follows.
    * `null`: none. The bytes do not change, and may be kept.

@@ -23,7 +23,7 @@ import { PEER_VERSION } from '../wire/peer.js';
 import { loadSodium } from '../zmtp/curve/sodium.js';
 import type { ServedPart } from './extension.js';
 import type { Keys } from './io/keys.js';
-import { WHOLE_FILE } from './pair-standing.js';
+import { WHOLE_FILE } from './store-completeness.js';
 import { type EpochStore, type PairedTitanic, PairNode } from './pair.js';
 import type { PairView } from './pair-view.js';
 import type { TitanicHost } from './stored.js';

@@ -12,10 +12,10 @@ import type { Pace } from './pace.js';
 export type Access = 'open' | 'reader' | 'holder' | 'changer';
 
 /** Who sent the request: someone without a token, with the read-only one, or with `http.token`. */
-export type Standing = 'anyone' | 'reader' | 'changer';
+export type Caller = 'anyone' | 'reader' | 'changer';
 
 interface Sender {
-  readonly standing: Standing;
+  readonly caller: Caller;
   /** The header Last-Event-ID: the last event that a reader of server-sent events has. */
   readonly lastEventId: string | null;
 }
@@ -92,7 +92,7 @@ function checkedRequest<Of extends Operation>(
     values: Readonly<Record<string, unknown>>,
   ): unknown => (schema === undefined ? undefined : checked(schema, values));
   return {
-    standing: request.standing,
+    caller: request.caller,
     lastEventId: request.lastEventId,
     parts: output(parts, request.parts) as PartsOf<Of>,
     query: output(query, Object.fromEntries(request.query)) as QueryOf<Of>,

@@ -230,7 +230,7 @@ class Shell {
   }
 
   async #handle(
-    { route, parts, query, standing }: Admitted,
+    { route, parts, query, caller }: Admitted,
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Answer | Stream> {
@@ -239,12 +239,12 @@ class Shell {
     try {
       if (route.method === 'GET') {
         await discardBody(request);
-        return await route.handle({ parts, query, standing, body: {}, lastEventId });
+        return await route.handle({ parts, query, caller, body: {}, lastEventId });
       }
       const body = await readBody(request, () => {
         response.writeContinue();
       });
-      return await route.handle({ parts, query, standing, body, lastEventId });
+      return await route.handle({ parts, query, caller, body, lastEventId });
     } catch (error) {
       if (httpCodeOf(error) === 'ERR_HTTP_TOO_LARGE') await discardBody(request);
       return refusal(error);

@@ -10,7 +10,7 @@ import type {
   EmbeddedServiceApi,
   InternalService,
   Listed,
-  OwnerStanding,
+  OwnerRights,
   StoredBody,
 } from '../ports.js';
 import { NO_QUOTAS } from '../quotas.js';
@@ -138,7 +138,7 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
   }
 
   /** What it could do over some listener that it could connect to (D80). */
-  standingOf(key: string | null, service: Buffer): OwnerStanding {
+  ownerRightsOf(key: string | null, service: Buffer): OwnerRights {
     const { listeners, rightsOf, quotasOf } = this.#state.options;
     let quota: string | null = null;
     let mayRequest = false;

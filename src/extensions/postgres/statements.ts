@@ -111,7 +111,7 @@ function isNumber(type: NumberType | ArrayType): type is NumberType {
   return type === 'int4' || type === 'int8' || type === 'bool';
 }
 
-/** In the order of `Standing` in changes.ts. */
+/** In the order of `ExistingRequest` in changes.ts. */
 const FACTS = [
   ...['state', 'generation', 'attempts', 'attempts_ever', 'owner', 'service'],
   ...['body_bytes', 'extra_bytes', 'reply_bytes'],
@@ -125,7 +125,7 @@ const NO_FACTS = FACTS.map(() => 'NULL').join(', ');
 const R_FACTS = facts('r').replace('r.extra_bytes', 'coalesce(length(r.extra), 0) AS extra_bytes');
 
 /**
- * True, or an error if another writer changed a request of `standing` after the statement began. The
+ * True, or an error if another writer changed a request of `existing` after the statement began. The
  * request is then as that one left it, because it was locked after it; but all else is as it was before:
  * without a reply of that writer, which would stay for ever. So the statement divides by zero, and is
  * tried again (failures.ts). A request that is pending and was never tried has nothing to leave behind.
@@ -139,7 +139,7 @@ function unchanged(of: string): string {
 }
 
 /**
- * The beginning of a statement about requests that may exist: `standing` has those that do, locked, as
+ * The beginning of a statement about requests that may exist: `existing` has those that do, locked, as
  * they are, with the columns of the input as `new_…`; `won` those of which `condition` is true.
  * Nothing is joined with the input again: without an index, a join of 256 rows takes 65,536 steps.
  * @param columns besides `OF_CHANGE`
@@ -152,9 +152,9 @@ function found(columns: readonly Column[], condition: string): string {
       r.session IS NULL AS unclaimed, r.claim, r.shared, ${R_FACTS}${added}
     FROM input i JOIN ${REQUEST} r ON ${byIndex('r.id', 'i.id')}, fence ORDER BY i.id FOR UPDATE OF r
   ),
-  standing AS MATERIALIZED (SELECT s.*, (${condition}) IS TRUE AS wins FROM locked s),
+  existing AS MATERIALIZED (SELECT s.*, (${condition}) IS TRUE AS wins FROM locked s),
   won AS MATERIALIZED (
-    SELECT s.*, s.state AS was FROM standing s WHERE s.wins AND ${unchanged('s.wins')}
+    SELECT s.*, s.state AS was FROM existing s WHERE s.wins AND ${unchanged('s.wins')}
   )`;
 }
 
@@ -177,7 +177,7 @@ function told({ made = 'false', retrying = 'false', bytes = '0' }: Told): string
     SELECT s.n, s.service, s.owner, s.state, s.state = ${PENDING} AND s.attempts > 0 AS retried,
       s.wins, (${made}) IS TRUE AS made, ${retrying} AS retrying,
       s.body_bytes + s.extra_bytes AS kept, s.reply_bytes, ${bytes} AS added
-    FROM standing s
+    FROM existing s
   ) t ON true
   GROUP BY t.service, t.owner, t.state, t.retried, t.wins, t.made, t.retrying`;
 }
@@ -310,11 +310,11 @@ export const ACCEPT_KEYED: Statement = {
     FROM input i JOIN ${KEY} k ON ${byIndex('k.service', 'i.service')}
       AND ${byIndex('k.key', 'i.key')} AND ${byIndex('k.owner', 'i.owner')}
       AND (k.until IS NULL OR k.until > i.accepted_at)
-    WHERE i.key IS NOT NULL AND i.n NOT IN (SELECT s.n FROM standing s)
+    WHERE i.key IS NOT NULL AND i.n NOT IN (SELECT s.n FROM existing s)
   ),
   fresh AS MATERIALIZED (
     SELECT i.* FROM input i, fence
-    WHERE i.n NOT IN (SELECT s.n FROM standing s) AND i.n NOT IN (SELECT k.n FROM known k)
+    WHERE i.n NOT IN (SELECT s.n FROM existing s) AND i.n NOT IN (SELECT k.n FROM known k)
   ),
   taken AS (
     INSERT INTO ${KEY} AS k (service, key, owner, id, once, taken_at, until)
@@ -332,7 +332,7 @@ export const ACCEPT_KEYED: Statement = {
   ),
   bodies AS (${NEW_BODY} FROM free f ORDER BY f.id ON CONFLICT (id, kind) DO NOTHING)
   SELECT ${IS_FENCED}, s.n, NULL::uuid, false, s.n, ${facts('s')}, s.wins, false
-    FROM (VALUES (1)) one LEFT JOIN standing s ON true
+    FROM (VALUES (1)) one LEFT JOIN existing s ON true
   UNION ALL SELECT ${IS_FENCED}, k.n, k.id, false, NULL, ${NO_FACTS}, NULL, false FROM known k
   UNION ALL SELECT ${IS_FENCED}, f.n, NULL, f.id IN (SELECT a.id FROM added a), NULL, ${NO_FACTS}, NULL,
       EXISTS (SELECT 1 FROM ${KEY} k WHERE ${keyOf('f')})
@@ -469,7 +469,7 @@ export const RETRY: Statement = {
   ),
   ${UNSETTLED}
   SELECT ${IS_FENCED}, s.n, ${facts('s')}, ${allColumns('r')}
-  FROM (VALUES (1)) one LEFT JOIN standing s ON true LEFT JOIN ${REQUEST} r ON ${byIndex('r.id', 's.id')}`,
+  FROM (VALUES (1)) one LEFT JOIN existing s ON true LEFT JOIN ${REQUEST} r ON ${byIndex('r.id', 's.id')}`,
 };
 
 /** A close, or an expiry. */
@@ -502,11 +502,11 @@ export const SWEEP: Statement = {
     WHERE r.session IS NULL AND r.expires_at <= $2::bigint
     ORDER BY r.expires_at, r.id LIMIT $4::bigint + 1 FOR UPDATE OF r SKIP LOCKED
   ),
-  standing AS MATERIALIZED (
+  existing AS MATERIALIZED (
     SELECT o.*, row_number() OVER (ORDER BY o.expires_at, o.id) AS n FROM over o
   ),
   gone AS MATERIALIZED (
-    SELECT s.*, $3::bigint AS keep_until FROM standing s
+    SELECT s.*, $3::bigint AS keep_until FROM existing s
     WHERE s.n <= $4::bigint AND ${unchanged('s.n <= $4::bigint')}
   ),
   ${ENDED},
@@ -524,7 +524,7 @@ export const SWEEP: Statement = {
   )
   SELECT ${IS_FENCED}, s.n, ${facts('s')}, (SELECT count(*) FROM old_keys) > $4::bigint,
     NULL::bytea AS key_owner, NULL::bigint AS key_bytes
-  FROM (VALUES (1)) one LEFT JOIN standing s ON true
+  FROM (VALUES (1)) one LEFT JOIN existing s ON true
   UNION ALL SELECT ${IS_FENCED}, NULL, ${NO_FACTS}, (SELECT count(*) FROM old_keys) > $4::bigint,
     d.owner, sum(d.bytes)::bigint FROM dropped d GROUP BY d.owner
   ORDER BY 2`,

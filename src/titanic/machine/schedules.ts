@@ -411,7 +411,7 @@ export class Schedules {
   #hasNoRoom(schedule: Schedule, embedded: EmbeddedServiceApi): boolean {
     const { owner, facts, requestBytes } = schedule;
     if (facts === null) return false;
-    const { mayRequest, quotas } = embedded.standingOf(keyOf(owner), facts.service);
+    const { mayRequest, quotas } = embedded.ownerRightsOf(keyOf(owner), facts.service);
     // Without the right nothing is to be stored.
     return mayRequest && this.#isDelayed(schedule, quotas, requestBytes);
   }
@@ -465,8 +465,8 @@ export class Schedules {
       return;
     }
     const due = times.latest(schedule.due, wall);
-    const standing = embedded.standingOf(keyOf(schedule.owner), frames.view(read.service));
-    if (standing.mayRequest) this.#store(schedule, due, times, frames, read, standing.quotas);
+    const rights = embedded.ownerRightsOf(keyOf(schedule.owner), frames.view(read.service));
+    if (rights.mayRequest) this.#store(schedule, due, times, frames, read, rights.quotas);
     else this.#skip(schedule, due, times);
   }
 

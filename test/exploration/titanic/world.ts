@@ -424,7 +424,7 @@ export class World {
       return this.#lastId;
     },
     setStored: () => undefined,
-    standingOf: () => {
+    ownerRightsOf: () => {
       throw new Fault('nobody asks');
     },
     parts: () => null,

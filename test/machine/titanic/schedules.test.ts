@@ -617,9 +617,9 @@ describe('the rights of its owner', () => {
     const locked = { ...rules(true, true), hasKeys: true };
     const s = stage({ listeners: [open, locked] });
     const { embedded } = s.broker;
-    expect(embedded.standingOf(null, Buffer.from('echo')).mayRequest).toBe(true);
-    expect(embedded.standingOf(null, Buffer.from('other')).mayRequest).toBe(false);
-    expect(embedded.standingOf('alice', Buffer.from('other')).mayRequest).toBe(true);
+    expect(embedded.ownerRightsOf(null, Buffer.from('echo')).mayRequest).toBe(true);
+    expect(embedded.ownerRightsOf(null, Buffer.from('other')).mayRequest).toBe(false);
+    expect(embedded.ownerRightsOf('alice', Buffer.from('other')).mayRequest).toBe(true);
   });
 });
 

@@ -35,7 +35,7 @@ import { OwnerCounts } from './owner-counts.js';
 import { readChunk } from './changed-records.js';
 import { DEAD, REPLIED } from '../file/schema.js';
 import { ServiceCounts } from './service-counts.js';
-import { type Ledger, prepareStatements, standingOf, type Statements } from './statements.js';
+import { type Ledger, prepareStatements, existingOf, type Statements } from './statements.js';
 
 /**
  * Number of pages in the log from which on they are copied into the file. (Measured: the best p99.)
@@ -336,12 +336,12 @@ export class Tables {
   }
 
   lookUp(uuid: RequestUuid, replyBytesMax: number): Found {
-    const standing = standingOf(this.#sql, uuid);
-    if (standing === undefined) {
+    const existing = existingOf(this.#sql, uuid);
+    if (existing === undefined) {
       const by = closersOf(this.#sql, this.#tally, uuid);
       return by.length === 0 ? { state: 'absent' } : { state: 'closed', by };
     }
-    const { number, owner, shared, state } = standing;
+    const { number, owner, shared, state } = existing;
     const whose = { owner, isShared: shared === 1 };
     if (state === REPLIED) {
       const replyBytes = present(this.#sql.replyBytes.get(number), 'a reply');
