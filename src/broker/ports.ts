@@ -3,7 +3,7 @@
  * service answers requests itself (`mmi.*`, `titanic.*`). The daemon plugs them in.
  */
 import type { Frames } from '../core/frames.js';
-import type { Holder } from '../core/holdings.js';
+import type { MemoryAccount } from '../core/holdings.js';
 import type { Failure } from '../wire/failure.js';
 import type { Hello } from '../wire/mmi.js';
 import type { Quotas } from './quotas.js';
@@ -55,7 +55,7 @@ export interface Asker {
   readonly isMmiMinimal: boolean;
   readonly quotas: Quotas;
   /** Accounts for what is held for it in memory. */
-  readonly holder: Holder;
+  readonly memory: MemoryAccount;
   /** Whether it may send requests to a service (D72). */
   mayRequest(service: Buffer): boolean;
   /** Whether it may offer a service. */

@@ -179,7 +179,7 @@ export class FanOut {
     this.#subscribers.delete(id);
     subscriber.isClosed = true;
     this.#subscriptions.forget(subscriber);
-    this.#holdings.release(subscriber.holder);
+    this.#holdings.release(subscriber.memory);
   }
 
   /** What was copied has been written: the next copy for a subscriber needs another write. */

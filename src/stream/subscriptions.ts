@@ -1,5 +1,5 @@
 /** Who subscribed to what, and how much of it one subscriber and one identity may have. */
-import type { Holder } from '../core/holdings.js';
+import type { MemoryAccount } from '../core/holdings.js';
 import { type Place, TopicTrie } from './topic-trie.js';
 
 /** A connected subscriber, as the transport's number. */
@@ -43,7 +43,7 @@ export class Subscriber {
   readonly id: SubscriberId;
   readonly info: SubscriberInfo;
   /** Accounts for what it subscribes to. */
-  readonly holder: Holder;
+  readonly memory: MemoryAccount;
   /** By topic, as Latin-1. */
   readonly subscriptions = new Map<string, Subscription>();
   /** The latest message that matched it. */
@@ -54,10 +54,10 @@ export class Subscriber {
   isBehind = false;
   isClosed = false;
 
-  constructor(id: SubscriberId, info: SubscriberInfo, holder: Holder) {
+  constructor(id: SubscriberId, info: SubscriberInfo, memory: MemoryAccount) {
     this.id = id;
     this.info = info;
-    this.holder = holder;
+    this.memory = memory;
   }
 }
 
@@ -74,13 +74,13 @@ export class Subscriptions {
   }
 
   /** @returns whether the subscriber may not have this further topic, as Latin-1 */
-  isFull({ subscriptions, info, holder }: Subscriber, topic: string): boolean {
+  isFull({ subscriptions, info, memory }: Subscriber, topic: string): boolean {
     const { perSubscriber, perIdentity, total } = this.#limits;
     return (
       subscriptions.size >= perSubscriber ||
       (this.#perIdentity.get(info.identity) ?? 0) >= perIdentity ||
       this.count >= total ||
-      !holder.mayHold(bytesOf(topic))
+      !memory.mayHold(bytesOf(topic))
     );
   }
 
@@ -121,8 +121,8 @@ export class Subscriptions {
     return largest;
   }
 
-  #change({ info: { identity }, holder }: Subscriber, by: number, bytes: number): void {
-    holder.add('subscriptions', bytes);
+  #change({ info: { identity }, memory }: Subscriber, by: number, bytes: number): void {
+    memory.add('subscriptions', bytes);
     this.count += by;
     const count = (this.#perIdentity.get(identity) ?? 0) + by;
     if (count > 0) this.#perIdentity.set(identity, count);

@@ -7,9 +7,9 @@ import type { Pace } from './pace.js';
 
 /**
  * Who may use a route: anybody; readers (with a token, or without one where reading needs none);
- * holders of a token, also a read-only one; changers, who may change things and see bodies.
+ * bearers of a token, also a read-only one; changers, who may change things and see bodies.
  */
-export type Access = 'open' | 'reader' | 'holder' | 'changer';
+export type Access = 'open' | 'reader' | 'bearer' | 'changer';
 
 /** Who sent the request: someone without a token, with the read-only one, or with `http.token`. */
 export type Caller = 'anyone' | 'reader' | 'changer';

@@ -76,16 +76,16 @@ export class WorkerInputs {
     if (worker !== null) workers.touch(worker, now);
     const { frames, client } = inbound;
     const id = tokens.request(frames, client);
-    if (id !== NONE && worker !== null && this.#isHolder(id, worker, inbound)) {
-      lifecycle.replyOfHolder(id, worker, inbound, now);
+    if (id !== NONE && worker !== null && this.#isDeliveredTo(id, worker, inbound)) {
+      lifecycle.replyOfWorker(id, worker, inbound, now);
       registrations.disconnectIfDrained(worker, now);
       return;
     }
-    const isOfLost = this.#replyOfLost(id, inbound, now);
+    const isOfLostWorker = this.#replyOfLostWorker(id, inbound, now);
     const { dialect } = inbound;
     if (WORKER_KINDS[dialect].replyMeansReady) {
       this.#waitsAgain(peer, inbound, now);
-    } else if (isOfLost) {
+    } else if (isOfLostWorker) {
       if (worker === null) registrations.sendDisconnect(peer, dialect, true);
     } else {
       const what =
@@ -101,12 +101,12 @@ export class WorkerInputs {
    * @param token the request, or NONE
    * @returns false if this is no such reply
    */
-  #replyOfLost(token: RequestId, inbound: Inbound, now: number): boolean {
+  #replyOfLostWorker(token: RequestId, inbound: Inbound, now: number): boolean {
     const { lifecycle, tokens, replies } = this.#state;
     const { frames, client } = inbound;
     const id = this.#settled(token, inbound, now);
-    if (id !== NONE && this.#isOfLost(id, inbound)) {
-      lifecycle.replyOfLost(id, tokens.deliveryBit(frames, client), inbound, now);
+    if (id !== NONE && this.#isOfLostWorker(id, inbound)) {
+      lifecycle.replyOfLostWorker(id, tokens.deliveryBit(frames, client), inbound, now);
       return true;
     }
     const outcome = tokens.outlived(frames, client);
@@ -156,7 +156,7 @@ export class WorkerInputs {
   /** Whether a failure in its place would be the end of a request, and no late one. */
   #endsRequest({ worker }: Peer, inbound: Inbound): boolean {
     const id = this.#state.tokens.request(inbound.frames, inbound.client);
-    if (id === NONE || worker === null || !this.#isHolder(id, worker, inbound)) return false;
+    if (id === NONE || worker === null || !this.#isDeliveredTo(id, worker, inbound)) return false;
     return !this.#state.table.is(id, ANSWERED | GIVEN_UP);
   }
 
@@ -169,13 +169,13 @@ export class WorkerInputs {
     const { worker } = peer;
     const { frames, client, body } = inbound;
     const id = tokens.request(frames, client);
-    if (id === NONE || worker === null || !this.#isHolder(id, worker, inbound)) {
+    if (id === NONE || worker === null || !this.#isDeliveredTo(id, worker, inbound)) {
       this.reply(peer, inbound, now);
       return;
     }
     workers.touch(worker, now);
     const failure = given ?? readFailure(frames, body);
-    lifecycle.failureOfHolder(id, worker, failure, now, inbound.kind === 'partial');
+    lifecycle.failureOfWorker(id, worker, failure, now, inbound.kind === 'partial');
     registrations.disconnectIfDrained(worker, now);
   }
 
@@ -187,20 +187,20 @@ export class WorkerInputs {
     if (worker !== null) workers.touch(worker, now);
     if (worker?.declaredCredit !== true) {
       this.#unexpected(peer, inbound.dialect, 'RETURN from a worker without credit', now);
-    } else if (id !== NONE && this.#isHolder(id, worker, inbound)) {
+    } else if (id !== NONE && this.#isDeliveredTo(id, worker, inbound)) {
       const given = body < frames.count ? frames.view(body) : EMPTY;
       const reason = escapeName(given.subarray(0, RETURN_REASON_BYTES_MAX));
       events.emit({ name: 'request.returned', service: worker.service.shown, reason });
       lifecycle.giveBack(id, worker, returned(reason), now);
       registrations.disconnectIfDrained(worker, now);
-    } else if (id !== NONE && this.#isOfLost(id, inbound)) {
+    } else if (id !== NONE && this.#isOfLostWorker(id, inbound)) {
       // The worker was lost while it held the request, which is already elsewhere.
     } else if (tokens.outlived(frames, client) === null) {
       this.#unexpected(peer, inbound.dialect, 'RETURN of a request that it does not have', now);
     }
   }
 
-  #isHolder(id: RequestId, worker: Worker, inbound: Inbound): boolean {
+  #isDeliveredTo(id: RequestId, worker: Worker, inbound: Inbound): boolean {
     const { table, tokens } = this.#state;
     return (
       table.is(id, OUT) &&
@@ -215,7 +215,7 @@ export class WorkerInputs {
     return this.#state.tokens.request(frames, client);
   }
 
-  #isOfLost(id: RequestId, inbound: Inbound): boolean {
+  #isOfLostWorker(id: RequestId, inbound: Inbound): boolean {
     const bit = this.#state.tokens.deliveryBit(inbound.frames, inbound.client);
     return (this.#state.table.get(id, LOST) & bit) !== 0;
   }
@@ -228,11 +228,11 @@ export class WorkerInputs {
     const { frames, client, body } = inbound;
     const { worker } = peer;
     const id = tokens.request(frames, client);
-    if (id === NONE || worker === null || !this.#isHolder(id, worker, inbound)) {
-      return this.#replyOfLost(id, inbound, now);
+    if (id === NONE || worker === null || !this.#isDeliveredTo(id, worker, inbound)) {
+      return this.#replyOfLostWorker(id, inbound, now);
     }
-    if (inbound.kind !== 'fail') lifecycle.replyOfHolder(id, worker, inbound, now);
-    else lifecycle.failureOfHolder(id, worker, readFailure(frames, body, true), now);
+    if (inbound.kind !== 'fail') lifecycle.replyOfWorker(id, worker, inbound, now);
+    else lifecycle.failureOfWorker(id, worker, readFailure(frames, body, true), now);
     return true;
   }
 
@@ -240,7 +240,7 @@ export class WorkerInputs {
   returnedByRemote(peer: Peer, inbound: Inbound, end: DeliveryEnd, now: number): boolean {
     const { worker } = peer;
     const id = this.#state.tokens.request(inbound.frames, inbound.client);
-    if (id === NONE || worker === null || !this.#isHolder(id, worker, inbound)) return false;
+    if (id === NONE || worker === null || !this.#isDeliveredTo(id, worker, inbound)) return false;
     this.#state.lifecycle.giveBack(id, worker, end, now);
     return true;
   }

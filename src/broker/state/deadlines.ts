@@ -2,7 +2,7 @@
  * Until when the clients of some requests wait (D68). Most requests have no deadline, so it is no
  * field of theirs.
  */
-import type { Holder } from '../../core/holdings.js';
+import type { MemoryAccount } from '../../core/holdings.js';
 import { IndexedHeap } from '../../core/indexed-heap.js';
 import { NONE, type RequestId, type RequestTable, TIMED } from './request-table.js';
 
@@ -11,7 +11,7 @@ interface Kept {
   readonly at: number;
   /** In the heap; -1: it is not there. */
   place: number;
-  readonly holder: Holder;
+  readonly memory: MemoryAccount;
 }
 
 /** Memory that an entry takes. */
@@ -32,10 +32,10 @@ export class Deadlines {
     this.#table = table;
   }
 
-  /** @param at monotonic milliseconds @param holder of the client */
-  keep(id: RequestId, at: number, holder: Holder): void {
-    holder.add('requests', KEPT_BYTES);
-    this.#kept.set(id, { at, place: -1, holder });
+  /** @param at monotonic milliseconds @param memory of the client */
+  keep(id: RequestId, at: number, memory: MemoryAccount): void {
+    memory.add('requests', KEPT_BYTES);
+    this.#kept.set(id, { at, place: -1, memory });
     this.#heap.push(id);
     this.#table.raise(id, TIMED);
   }
@@ -59,7 +59,7 @@ export class Deadlines {
     const kept = this.#kept.get(id);
     if (kept === undefined) return;
     this.#heap.removeAt(kept.place);
-    kept.holder.add('requests', -KEPT_BYTES);
+    kept.memory.add('requests', -KEPT_BYTES);
     this.#kept.delete(id);
     this.#table.lower(id, TIMED);
   }

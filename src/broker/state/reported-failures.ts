@@ -3,14 +3,14 @@
  * the report if no worker answers. Only the text is kept, not the detail; it counts as held by the
  * identity that sent it.
  */
-import type { Holder } from '../../core/holdings.js';
+import type { MemoryAccount } from '../../core/holdings.js';
 import type { Failure } from '../../wire/failure.js';
 import { REPORTED, type RequestId, type RequestTable } from './request-table.js';
 
 interface Kept {
   readonly failure: Failure;
   readonly bytes: number;
-  readonly holder: Holder;
+  readonly memory: MemoryAccount;
 }
 
 /** Memory that an entry takes besides its text. */
@@ -25,12 +25,12 @@ export class ReportedFailures {
   }
 
   /** Keeps the failure. If its sender may hold no more, an earlier one stays. */
-  keep(id: RequestId, { kind, code, text }: Failure, holder: Holder): void {
+  keep(id: RequestId, { kind, code, text }: Failure, memory: MemoryAccount): void {
     const bytes = KEPT_BYTES + code.length + 2 * text.length;
-    if (!holder.mayHold(bytes)) return;
+    if (!memory.mayHold(bytes)) return;
     this.drop(id);
-    holder.add('requests', bytes);
-    this.#kept.set(id, { failure: { kind, code, text, detail: [] }, bytes, holder });
+    memory.add('requests', bytes);
+    this.#kept.set(id, { failure: { kind, code, text, detail: [] }, bytes, memory });
     this.#table.raise(id, REPORTED);
   }
 
@@ -42,7 +42,7 @@ export class ReportedFailures {
     if (!this.#table.is(id, REPORTED)) return;
     const kept = this.#kept.get(id);
     if (kept === undefined) return;
-    kept.holder.add('requests', -kept.bytes);
+    kept.memory.add('requests', -kept.bytes);
     this.#kept.delete(id);
     this.#table.lower(id, REPORTED);
   }

@@ -5,7 +5,7 @@
 import { Arena, type ArenaHandle } from '../../core/arena.js';
 import { copyBytes, copyWords, Words } from '../../core/bytes.js';
 import { Frames } from '../../core/frames.js';
-import type { Holder, Holdings } from '../../core/holdings.js';
+import type { MemoryAccount, Holdings } from '../../core/holdings.js';
 import {
   pack,
   PackedCursor,
@@ -112,7 +112,7 @@ export class RequestStore {
   /** Set by `locateBody`, and reused. */
   readonly body: PackedRange = { words: NO_WORDS, start: 0, end: 0 };
   readonly #state: Tables;
-  readonly #storedAccount: Holder;
+  readonly #storedAccount: MemoryAccount;
   readonly #arena = new Arena();
   readonly #path: ReturnPath = {
     dialect: 1,
@@ -171,7 +171,7 @@ export class RequestStore {
     if (inbound.hasHeaders) {
       this.#state.table.raise(id, HEADED);
       const { deadlineMs } = inbound;
-      if (deadlineMs > 0) this.deadlines.keep(id, now + deadlineMs, peer.identity.holder);
+      if (deadlineMs > 0) this.deadlines.keep(id, now + deadlineMs, peer.identity.memory);
     }
     return id;
   }
@@ -338,7 +338,7 @@ export class RequestStore {
     if (client !== null) {
       const { identity } = client;
       const bytes = table.get(id, ENVELOPE_BYTES) + table.get(id, BODY_BYTES) + RECORD_BYTES;
-      identity.holder.add('requests', -bytes);
+      identity.memory.add('requests', -bytes);
       identity.outstanding--;
       client.requests.remove(id);
       clients.requestEnded(client);
@@ -399,7 +399,7 @@ export class RequestStore {
     page[at + CLIENT] = client.id;
     client.requests.pushBack(id);
     peer.identity.outstanding++;
-    peer.identity.holder.add('requests', envelopeBytes + bodyBytes + RECORD_BYTES);
+    peer.identity.memory.add('requests', envelopeBytes + bodyBytes + RECORD_BYTES);
     this.#bytes += envelopeBytes + bodyBytes;
     return id;
   }

@@ -419,7 +419,7 @@ export class Schedules {
   /** It waits, because a request of that size cannot be stored now. */
   #isDelayed(schedule: Schedule, quotas: Asker['quotas'], bytes: number): boolean {
     const { owner } = schedule;
-    const who = { owner, quotas, holder: null };
+    const who = { owner, quotas, memory: null };
     const obstacle = this.#requests.obstacle(owner) ?? this.#accepting.limit(who, bytes);
     if (obstacle === null) return false;
     this.#delay(schedule);
@@ -540,7 +540,7 @@ export class Schedules {
       this.#settled(schedule);
       return;
     }
-    const who = { owner, quotas, holder: null };
+    const who = { owner, quotas, memory: null };
     const body = Buffer.allocUnsafeSlow(bodyBytes);
     pack(frames, read.body, frames.count, body, 0, false);
     const { wall, options: defaults } = this.#context;

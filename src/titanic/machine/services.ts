@@ -179,8 +179,8 @@ export class TitanicServices {
     const extra = extraOf(headers, read.options.backoff);
     const bytes = bodyBytes + (extra === null ? 0 : extra.length);
     const owner = ownerOf(asker);
-    const { identity: party, holder, quotas } = asker;
-    const who = { owner, quotas, holder };
+    const { identity: party, memory, quotas } = asker;
+    const who = { owner, quotas, memory };
     const obstacle = this.#requests.obstacle(party) ?? this.#accepting.limit(who, bytes);
     if (obstacle !== null) {
       this.#answer(id, status(500, obstacle));
@@ -199,7 +199,7 @@ export class TitanicServices {
       isShared: options.shared ?? false,
       key: options.key,
     };
-    const sender = { party, owner, holder };
+    const sender = { party, owner, memory };
     const { service, body } = read;
     const number = this.#waiting.add(sender, facts, frames, service, body, bodyBytes, extra);
     this.#accepting.count(who, bytes, 1);
@@ -224,11 +224,11 @@ export class TitanicServices {
   /** Makes the intent of a request whose batch is sent to the store, or that is given up. */
   accepting(number: WaitingNumber): Intent {
     const waiting = this.#waiting.take(number);
-    const { id, party, owner, holder, body, key, extra } = waiting;
+    const { id, party, owner, memory, body, key, extra } = waiting;
     const request = newRequest(this.#uuids.next(waiting.acceptedAt), body.length, waiting);
     const bytes = body.length + (extra === null ? 0 : extra.length);
     const decided = (): void => {
-      this.#accepting.count({ owner, holder }, bytes, -1);
+      this.#accepting.count({ owner, memory }, bytes, -1);
       if (change.claim !== undefined) this.#accepting.decided(request);
     };
     const change: NewRequest = { kind: 'accept', request, body, key };

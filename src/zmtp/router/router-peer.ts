@@ -70,7 +70,7 @@ export interface Claim {
   readonly metadata: Metadata;
   /** The routing id, and whose. */
   readonly name: string;
-  readonly holder: RouterPeer;
+  readonly owner: RouterPeer;
   readonly takeover: Takeover<Claim>;
 }
 
@@ -212,7 +212,7 @@ export class RouterPeer
     this.#router.count(this, this.incomingBytes, this.shell.roomBytes);
     const hasRoom =
       waiting + bytes <= this.#router.limits.outputBytesMax &&
-      this.account.holder.mayDispatch(bytes);
+      this.account.memory.mayDispatch(bytes);
     if (!hasRoom) this.#isAwaited = true;
     return hasRoom;
   }

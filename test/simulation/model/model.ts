@@ -231,13 +231,13 @@ export class Model {
     const delivery = this.#deliveries.get(intent.token);
     if (delivery?.state === 'out' && delivery.worker === worker) {
       const { request } = delivery;
-      if (intent.kind === 'fail') this.#requests.failureOfHolder(request, worker, intent, now);
-      else this.#requests.replyOfHolder(request, intent);
+      if (intent.kind === 'fail') this.#requests.failureOfWorker(request, worker, intent, now);
+      else this.#requests.replyOfWorker(request, intent);
       if (intent.kind === 'partial') return;
       worker.usedAt = this.#uses++;
       this.#settleIfDraining(worker, now);
     } else if (delivery?.state === 'lost') {
-      this.#requests.replyOfLost(delivery, intent);
+      this.#requests.replyOfLostWorker(delivery, intent);
       if (intent.version === 'spp') this.#waitsAgain(peer, now);
       else if (worker === null) this.#sendDisconnect(peer, intent.version, true);
     } else if (intent.version === 'spp') {

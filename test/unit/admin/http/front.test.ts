@@ -17,7 +17,7 @@ function route(method: 'GET' | 'POST', path: string, access: Access = 'open'): R
 const ROUTES = [
   route('GET', '/read', 'reader'),
   route('POST', '/change', 'changer'),
-  route('GET', '/hold', 'holder'),
+  route('GET', '/hold', 'bearer'),
   route('GET', '/things/{id}'),
   route('POST', '/things/{id}/retry'),
   route('POST', '/things/retry'),
