@@ -77,12 +77,12 @@ function isPassing(error: unknown): boolean {
 
 /** Asks; waits for a broker that restarts or is slow, and says so once. */
 export async function askAgain<Value>(ask: () => Promise<Value>): Promise<Value> {
-  for (let isTold = false; ; isTold = true) {
+  for (let isReported = false; ; isReported = true) {
     try {
       return await ask();
     } catch (error) {
       if (!isPassing(error)) throw error;
-      if (!isTold) say(`${messageOf(error)}; retrying`);
+      if (!isReported) say(`${messageOf(error)}; retrying`);
       await delay(RETRY_MS);
     }
   }

@@ -43,7 +43,7 @@ import { NodeMetrics } from './metrics.js';
 import { nodeView } from './node-view.js';
 import type { StartedPair } from './pair-start.js';
 import { PairView } from './pair-view.js';
-import { endpointsTold, reachedOrNull } from './reached.js';
+import { endpointStatuses, reachedOrNull } from './reached.js';
 import { logChanges, renewTls, withNewKeys } from './reload.js';
 import { brokerOptions, brokerStatus, routerLimits, rulesOf } from './settings.js';
 import { standalonePair } from './standalone.js';
@@ -356,7 +356,7 @@ export class Node implements Host {
     });
     this.#transport = opened.transport;
     this.#endpoints = opened.endpoints;
-    this.#listening = endpointsTold(opened.endpoints, this.#listeners);
+    this.#listening = endpointStatuses(opened.endpoints, this.#listeners);
   }
 
   #watchKeys(): void {

@@ -102,7 +102,7 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
     isPaired: pairEvents !== null,
     news: (news) => {
       if ('how' in news) events.emit(eventOf(news));
-      else log.told(news);
+      else log.reported(news);
     },
   });
   const { store, recovered } = await open(reports);
@@ -202,7 +202,7 @@ class StoreLog {
     counters.store.logBytes = this.#last.logBytes;
   }
 
-  told(report: LogReport): void {
+  reported(report: LogReport): void {
     const before = this.#last.heldBy;
     this.#last = report;
     const { logBytes, heldBy } = report;

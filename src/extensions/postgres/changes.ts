@@ -411,7 +411,7 @@ export class Batch {
     return [this.#fence, numbers(placed), uuids(items.map(({ change }) => change.uuid)), ...arrays];
   }
 
-  /** A row of `told` in statements.ts: requests that a statement found alike. */
+  /** A row of `outcomeRows` in statements.ts: requests that a statement found alike. */
   #settleGroup(row: Row, next: StoredState | null): void {
     const [, places, service, owner, was, wasRetrying, isWon, isMade, isRetrying] = row;
     // Of bodies and fields, of the replies that they had, and of those that they then have.

@@ -14,7 +14,7 @@ import { endSession, type Claimant, free, type OtherSession, others, renew, take
 export const RENEWALS = 3;
 
 export interface LeaseEvents {
-  report(told: StoreReport): void;
+  report(report: StoreReport): void;
   /** A new session was taken. */
   taken(session: number): void;
   /** @param others how many other brokers have a session */

@@ -84,7 +84,7 @@ export interface OpenedPostgres {
 export async function openPostgresStore(
   order: OpenPostgres,
   events: ClaimStoreEvents,
-  report: (told: StoreReport) => void,
+  report: (report: StoreReport) => void,
 ): Promise<OpenedPostgres> {
   const thread = {
     script: ownFile('extensions/postgres/postgres-thread.js'),

@@ -309,8 +309,8 @@ class PostgresThread {
 async function start(): Promise<void> {
   const port = present(parentPort, 'this runs in a thread');
   const open = workerData as OpenPostgres;
-  const report = (told: StoreReport): void => {
-    port.postMessage(told);
+  const report = (news: StoreReport): void => {
+    port.postMessage(news);
   };
   try {
     new PostgresThread(open, port, await StoreSession.begin(open, report));

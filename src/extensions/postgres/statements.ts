@@ -170,7 +170,7 @@ const IS_SAME = 's.new_generation = s.generation';
  * requests were. One row at least, so that the fence is always told. Read by `#settleGroup` in
  * changes.ts.
  */
-function told({ made = 'false', retrying = 'false', bytes = '0' }: Told): string {
+function outcomeRows({ made = 'false', retrying = 'false', bytes = '0' }: OutcomeColumns): string {
   return `SELECT ${IS_FENCED}, array_agg(t.n), t.service, t.owner, t.state, t.retried, t.wins, t.made,
     t.retrying, sum(t.kept)::int8, sum(t.reply_bytes)::int8, sum(t.added)::int8
   FROM (VALUES (1)) one LEFT JOIN (
@@ -182,7 +182,7 @@ function told({ made = 'false', retrying = 'false', bytes = '0' }: Told): string
   GROUP BY t.service, t.owner, t.state, t.retried, t.wins, t.made, t.retrying`;
 }
 
-interface Told {
+interface OutcomeColumns {
   /** Whether a request that the change does not step up is as it would make it. */
   readonly made?: string;
   /** Whether it then waits for another attempt. */
@@ -366,7 +366,7 @@ export const ATTEMPTED: Statement = {
     FROM won w WHERE ${byIndex('r.id', 'w.id')}
   ),
   ${UNSETTLED},
-  told AS (
+  reported AS (
     INSERT INTO ${ATTEMPT} (id, n, worker, started_at, ended_at, reason, failure, extra)
     SELECT w.id, w.attempts_ever + 1, w.new_worker, w.new_started_at, w.new_ended_at, w.new_reason,
       w.new_failure, w.new_extra
@@ -377,7 +377,7 @@ export const ATTEMPTED: Statement = {
     WHERE w.attempts_ever >= ${ATTEMPTS_KEPT} AND ${byIndex('a.id', 'w.id')}
       AND ${byIndex('a.n', `w.attempts_ever + 1 - ${ATTEMPTS_KEPT}`)}
   )
-  ${told({ made: `${IS_SAME} AND s.new_attempts = s.attempts`, retrying: 's.new_attempts > 0' })}`,
+  ${outcomeRows({ made: `${IS_SAME} AND s.new_attempts = s.attempts`, retrying: 's.new_attempts > 0' })}`,
 };
 
 /**
@@ -413,7 +413,7 @@ export const REPLY: Statement = {
     UPDATE ${BODY} b SET frames = w.new_frames, worker = w.new_worker, at = w.new_at FROM won w
     WHERE w.was = ${REPLIED} AND ${BODY_OF_STATE}
   )
-  ${told({
+  ${outcomeRows({
     made: `CASE WHEN s.state = ${REPLIED} AND ${IS_SAME} THEN (
         SELECT b.frames = s.new_frames FROM ${BODY} b WHERE b.id = s.id AND b.kind = ${REPLIED}
       ) END`,
@@ -447,7 +447,7 @@ export const DIED: Statement = {
     SELECT w.id, ${DEAD}, w.new_reason, w.new_at FROM won w ORDER BY w.id
     ON CONFLICT (id, kind) DO UPDATE SET frames = excluded.frames, at = excluded.at
   )
-  ${told({ made: `${IS_SAME} AND s.state = ${DEAD}` })}`,
+  ${outcomeRows({ made: `${IS_SAME} AND s.state = ${DEAD}` })}`,
 };
 
 /** Returns after the facts the whole request, as it was. */
@@ -485,7 +485,7 @@ export const END: Statement = {
   )},
   gone AS MATERIALIZED (SELECT w.*, w.new_keep_until AS keep_until FROM won w),
   ${ENDED}
-  ${told({})}`,
+  ${outcomeRows({})}`,
 };
 
 /**

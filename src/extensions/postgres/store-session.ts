@@ -43,7 +43,7 @@ const NOBODY: StoreListener = {
 
 export class StoreSession implements ConnectionEvents {
   readonly #open: OpenPostgres;
-  readonly #report: (told: StoreReport) => void;
+  readonly #report: (report: StoreReport) => void;
   readonly #claimant: Claimant;
   readonly #writes: readonly PersistentConnection[];
   readonly #reads: PersistentConnection;
@@ -74,7 +74,7 @@ export class StoreSession implements ConnectionEvents {
    */
   static async begin(
     open: OpenPostgres,
-    report: (told: StoreReport) => void,
+    report: (report: StoreReport) => void,
   ): Promise<StoreSession> {
     const session = new StoreSession(open, report);
     try {
@@ -86,7 +86,7 @@ export class StoreSession implements ConnectionEvents {
     }
   }
 
-  private constructor(open: OpenPostgres, report: (told: StoreReport) => void) {
+  private constructor(open: OpenPostgres, report: (report: StoreReport) => void) {
     const { login, timeoutMs, leaseMs, node, directoryId } = open;
     this.#open = open;
     this.#report = report;
@@ -316,7 +316,7 @@ export class StoreSession implements ConnectionEvents {
     if (!isOther) return;
     // A connection that was not used meanwhile may lead to a former primary, which knows less.
     for (const persistent of this.#connections) persistent.reconnect();
-    const text = `${told(before)} before, ${told(server)} now`;
+    const text = `${identityText(before)} before, ${identityText(server)} now`;
     this.#report({ report: 'failedover', host, text });
   }
 
@@ -342,6 +342,6 @@ export class StoreSession implements ConnectionEvents {
   }
 }
 
-function told({ host, systemId, timeline }: ServerIdentity): string {
+function identityText({ host, systemId, timeline }: ServerIdentity): string {
   return `${host}, system ${systemId ?? '?'}, timeline ${timeline ?? '?'}`;
 }

@@ -218,8 +218,8 @@ export class ProgressReader implements AsyncIterableIterator<ProgressPart, undef
   #timeUp(problem: unknown): unknown {
     const code = codeOf(problem);
     // No broker has answered about the request: the reason is more useful than `pending`.
-    const isTold = code === 'ERR_MDP_UNREACHABLE' || code === 'ERR_MDP_REFUSED';
-    if (isTold && !this.#isAnswered) return problem;
+    const isReason = code === 'ERR_MDP_UNREACHABLE' || code === 'ERR_MDP_REFUSED';
+    if (isReason && !this.#isAnswered) return problem;
     const { uuid } = this.#job;
     const text = `no part of the reply to the stored request ${uuid} within ${this.#settings.timeoutMs} ms`;
     const cause = problem === null ? {} : { cause: problem };

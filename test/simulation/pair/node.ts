@@ -565,7 +565,7 @@ export class SimPairNode implements WatchedNode {
       isWrite ? commitMaxMs : readMaxMs,
       this.#isHealed ? HEALED_MS_MAX : Infinity,
     );
-    const delay = call === 'told' ? 0 : this.#random.int(0, most);
+    const delay = call === 'reported' ? 0 : this.#random.int(0, most);
     this.#clock.after(delay, () => {
       // The disk's thread may write while the loop is paused.
       const isOnItsOwn = isWrite && this.#isPaused && this.#process === process;
@@ -576,7 +576,7 @@ export class SimPairNode implements WatchedNode {
 
   #faultOf(call: StoreCall): StoreFault | null {
     const { failureChance, fatalChance } = this.#weather;
-    if (this.#isHealed || this.#isPaused || call === 'told') return null;
+    if (this.#isHealed || this.#isPaused || call === 'reported') return null;
     const isWrite = call === 'commit' || call === 'merge';
     if (isWrite && this.#random.chance(fatalChance)) {
       const failure: StoreFailure = { kind: 'fatal', message: 'fsync failed' };

@@ -115,7 +115,7 @@ export class FleetMachine implements Interconnect {
   /** It is time to look which brokers are silent. */
   #isLossDue = false;
   /** It was reported that the bus is away. */
-  #isDownTold = false;
+  #isDownReported = false;
   /** The bus is away, and nothing more is sent to other brokers. */
   #isPaused = false;
   /** The bus has more to send than its server takes. */
@@ -179,7 +179,7 @@ export class FleetMachine implements Interconnect {
   /** The bus carries packs of up to `payloadMax` bytes from now on. */
   linkUp(payloadMax: number, server: string): void {
     this.#payloadMax = payloadMax;
-    this.#isDownTold = false;
+    this.#isDownReported = false;
     this.#sink.subscribe(this.#subjects.direct(this.#id));
     this.#sink.subscribe(this.#subjects.presence);
     if (this.#options.hinted !== undefined) this.#sink.subscribe(this.#subjects.hints);
@@ -195,8 +195,8 @@ export class FleetMachine implements Interconnect {
 
   /** The bus is away. What is out at others is lost if it is not back soon (D85). */
   linkDown(reason: string): void {
-    if (this.#isDownTold) return;
-    this.#isDownTold = true;
+    if (this.#isDownReported) return;
+    this.#isDownReported = true;
     this.#payloadMax = 0;
     for (const peer of this.#peers.values()) peer.isHeard = false;
     this.#needs.giveUp(this.#now);
@@ -281,7 +281,7 @@ export class FleetMachine implements Interconnect {
     this.#forgiveStall(now);
     this.#readInbox(remote, now);
     this.hosted.take(embedded, remote, now, (service, credit) => {
-      this.#offers.told(service, credit);
+      this.#offers.stated(service, credit);
     });
     this.hosted.run(embedded, now);
     if (now >= this.#beatAt + BEAT_MS) this.#beat(now);
@@ -315,7 +315,7 @@ export class FleetMachine implements Interconnect {
     for (const peer of this.#unsent) {
       if (!this.#maySendTo(peer)) continue;
       this.#flush(peer, (service) => {
-        this.#offers.told(service, offered(service));
+        this.#offers.stated(service, offered(service));
         return this.#creditFor(peer, service, credit(service));
       });
     }

@@ -108,13 +108,13 @@ export class Hosted implements InternalClient {
   /**
    * Gives what has arrived to workers that are available, or lets it wait if its broker has places
    * left. The rest goes back.
-   * @param told is called with the credit that an origin is told for a service
+   * @param stated is called with the credit that an origin is told for a service
    */
   take(
     embedded: EmbeddedServiceApi,
     remote: RemoteWorkersApi,
     now: number,
-    told: (service: Buffer, credit: FleetCredit) => void,
+    stated: (service: Buffer, credit: FleetCredit) => void,
   ): void {
     const arrived = this.#arrived;
     if (arrived.length === 0) return;
@@ -140,7 +140,7 @@ export class Hosted implements InternalClient {
       // Memory is lacking, not credit: without credit the origin waits for the next offer.
       const none = { free: 0, total: local.total };
       peer.post(returnEntry(token, 'busy', none, ''));
-      told(service, none);
+      stated(service, none);
     }
   }
 
