@@ -38,7 +38,7 @@ export class StoreDriver {
   #transaction = 0;
   readonly #events = {
     ...{ arrived: ignored, fatal: ignored, counted: ignored, mapTombstones: ignored },
-    ...{ kept: ignored, taken: ignored },
+    ...{ foundClaimed: ignored, taken: ignored },
     hinted: (hint: Hint): void => {
       this.heard(hint);
     },

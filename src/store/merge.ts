@@ -193,7 +193,7 @@ class Merging {
   }
 
   #join(before: RequestHere, record: RequestRecord): void {
-    const { state: after, isChanged, isKept, ranTwice } = join(before, record, this.#isFromActive);
+    const { state: after, isChanged, isNewsToOther, ranTwice } = join(before, record, this.#isFromActive);
     const { request } = after;
     if (ranTwice) this.#ranTwice++;
     if (isChanged) {
@@ -201,7 +201,7 @@ class Merging {
       this.#joined++;
       if (request.state === 'pending') this.#open(request);
       else if (before.request.state === 'pending') this.#end(request.uuid);
-    } else if (isKept) {
+    } else if (isNewsToOther) {
       this.#tables.touch(request.uuid);
     }
     if (record.key !== null) this.#pointKeyHere(request, record.key);

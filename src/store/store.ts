@@ -56,7 +56,7 @@ export function isOpenTo(by: Closer, { owner, isShared }: Ownership): boolean {
 }
 
 /** How many attempts of one request are kept: the last ones. */
-export const ATTEMPTS_KEPT = 20;
+export const ATTEMPTS_RETAINED = 20;
 
 /** A step of one request. Bodies and replies are packed frames. */
 export type Change = Step & {
@@ -295,7 +295,7 @@ export interface ServiceCount {
 /**
  * Maximum number of services that are reported when a store is opened, and kept in memory by name.
  */
-export const SERVICES_KEPT_MAX = 10_000;
+export const SERVICES_COUNTED_MAX = 10_000;
 
 /** Requests in the store by state, and their size. */
 export interface StoreCounts {
@@ -493,7 +493,7 @@ export interface ClaimStore extends Store {
 /** The reports of a store that several brokers share. `counted` also tells of the work of others. */
 export interface ClaimStoreEvents extends StoreEvents {
   /** Batches failed with an unknown outcome, and this broker has claimed these requests of them. */
-  kept(requests: readonly StoredRequest[]): void;
+  foundClaimed(requests: readonly StoredRequest[]): void;
   /** Another session was taken: other brokers may have claimed what this one had. */
   taken(): void;
   /** Another broker has told this one. */

@@ -305,9 +305,9 @@ export class FanOut {
     if (this.#waiting.size > 0 && this.#waitingBytes + this.#size > this.#limits.waitingBytes) {
       this.#shed();
     }
-    const kept = Buffer.allocUnsafeSlow(this.#size);
-    copyBytes(bytes, 0, this.#size, kept, 0);
-    this.#waiting.set(this.counters.published, new Words(kept));
+    const copy = Buffer.allocUnsafeSlow(this.#size);
+    copyBytes(bytes, 0, this.#size, copy, 0);
+    this.#waiting.set(this.counters.published, new Words(copy));
     this.#waitingBytes += this.#size;
   }
 

@@ -139,7 +139,7 @@ export class Inbound {
   }
 
   /** request: index of the first frame that is kept: the headers, or else the body. */
-  get kept(): number {
+  get contentFrom(): number {
     return this.hasHeaders ? this.headers : this.body;
   }
 

@@ -46,7 +46,7 @@ class Broker {
         hints: true,
       },
       {
-        ...{ arrived: ignored, fatal: thrown, counted: ignored, kept: ignored, taken: ignored },
+        ...{ arrived: ignored, fatal: thrown, counted: ignored, foundClaimed: ignored, taken: ignored },
         hinted: (hint) => heard.push(hint),
       },
       () => undefined,

@@ -96,7 +96,7 @@ describe('the simulation finds', () => {
       /not over/,
       {
         titanic: (titanic) => {
-          titanic.kept = () => undefined;
+          titanic.foundClaimed = () => undefined;
         },
         weather: breaking,
       },

@@ -32,7 +32,7 @@ function opening(order: OpenPostgres, report: (told: StoreReport) => void): Open
   return (events) =>
     openPostgresStore(
       order,
-      Object.assign(events, { kept: ignored, taken: ignored, hinted: ignored }),
+      Object.assign(events, { foundClaimed: ignored, taken: ignored, hinted: ignored }),
       report,
     );
 }

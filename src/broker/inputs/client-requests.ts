@@ -92,7 +92,7 @@ export class ClientRequests {
     }
     const bytes =
       packedBytes(frames, 0, inbound.envelopeFrames) +
-      packedBytes(frames, inbound.kept, frames.count);
+      packedBytes(frames, inbound.contentFrom, frames.count);
     const refusal = limits.ofRequest(service, bytes, peer.identity);
     if (refusal !== null) {
       replies.refuse(inbound, peer, refusal, false);

@@ -203,10 +203,10 @@ export class Lifecycle {
     const { table, counters, events } = this.#state;
     const { counts, shown: service } = worker.service;
     const { key, address } = worker.peer;
-    const isKept = table.is(id, STORED);
+    const isStored = table.is(id, STORED);
     // One of another broker is counted there, and is none of the stored requests of this node.
-    const durable = isKept && table.getTime(id, REFERENCE) >= 0;
-    if (!isKept) counters.requests.countFailed(counts, kind);
+    const durable = isStored && table.getTime(id, REFERENCE) >= 0;
+    if (!isStored) counters.requests.countFailed(counts, kind);
     events.emit({
       name: 'request.failed',
       service,

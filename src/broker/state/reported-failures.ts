@@ -7,18 +7,18 @@ import type { MemoryAccount } from '../../core/holdings.js';
 import type { Failure } from '../../wire/failure.js';
 import { REPORTED, type RequestId, type RequestTable } from './request-table.js';
 
-interface Kept {
+interface Entry {
   readonly failure: Failure;
   readonly bytes: number;
   readonly memory: MemoryAccount;
 }
 
 /** Memory that an entry takes besides its text. */
-const KEPT_BYTES = 200;
+const ENTRY_BYTES = 200;
 
 export class ReportedFailures {
   readonly #table: RequestTable;
-  readonly #kept = new Map<RequestId, Kept>();
+  readonly #entries = new Map<RequestId, Entry>();
 
   constructor(table: RequestTable) {
     this.#table = table;
@@ -26,24 +26,24 @@ export class ReportedFailures {
 
   /** Keeps the failure. If its sender may hold no more, an earlier one stays. */
   keep(id: RequestId, { kind, code, text }: Failure, memory: MemoryAccount): void {
-    const bytes = KEPT_BYTES + code.length + 2 * text.length;
+    const bytes = ENTRY_BYTES + code.length + 2 * text.length;
     if (!memory.mayHold(bytes)) return;
     this.drop(id);
     memory.add('requests', bytes);
-    this.#kept.set(id, { failure: { kind, code, text, detail: [] }, bytes, memory });
+    this.#entries.set(id, { failure: { kind, code, text, detail: [] }, bytes, memory });
     this.#table.raise(id, REPORTED);
   }
 
   of(id: RequestId): Failure | null {
-    return this.#table.is(id, REPORTED) ? (this.#kept.get(id)?.failure ?? null) : null;
+    return this.#table.is(id, REPORTED) ? (this.#entries.get(id)?.failure ?? null) : null;
   }
 
   drop(id: RequestId): void {
     if (!this.#table.is(id, REPORTED)) return;
-    const kept = this.#kept.get(id);
-    if (kept === undefined) return;
-    kept.memory.add('requests', -kept.bytes);
-    this.#kept.delete(id);
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    entry.memory.add('requests', -entry.bytes);
+    this.#entries.delete(id);
     this.#table.lower(id, REPORTED);
   }
 }

@@ -166,8 +166,8 @@ export class RequestStore {
 
   /** Copies a request for a worker service. This is the only copy of its body. */
   add(inbound: Inbound, peer: Peer, now: number): RequestId {
-    const { frames, kept } = inbound;
-    const id = this.#arrived(this.#store(inbound, peer, frames, kept, frames.count), now);
+    const { frames, contentFrom } = inbound;
+    const id = this.#arrived(this.#store(inbound, peer, frames, contentFrom, frames.count), now);
     if (inbound.hasHeaders) {
       this.#state.table.raise(id, HEADED);
       const { deadlineMs } = inbound;
@@ -332,7 +332,7 @@ export class RequestStore {
   release(id: RequestId, outcome: LateReplyReason): void {
     const { table, tracer, tokens, clients, identities } = this.#state;
     if (tracer.isOn) tracer.forget(id);
-    if (table.is(id, HELD | REPORTED | TIMED)) this.#dropKept(id);
+    if (table.is(id, HELD | REPORTED | TIMED)) this.#dropEntries(id);
     if (table.get(id, LOST) !== 0) tokens.outlive(id, outcome);
     const client = this.clientOf(id);
     if (client !== null) {
@@ -356,7 +356,7 @@ export class RequestStore {
   }
 
   /** Drops its deadline, and what was kept from its deliveries. */
-  #dropKept(id: RequestId): void {
+  #dropEntries(id: RequestId): void {
     this.partials.drop(id);
     this.failures.drop(id);
     this.deadlines.drop(id);

@@ -83,17 +83,17 @@ async function copy(
  * enough for a file; otherwise the order stays.
  */
 class Numbers {
-  readonly #areKept: boolean;
+  readonly #keepsNumbers: boolean;
   #last = 0;
 
   constructor(highest: number) {
-    this.#areKept = isSequence(highest);
+    this.#keepsNumbers = isSequence(highest);
   }
 
   numbered(record: CopiedRecord): CopiedRecord {
     if (record.kind === 'key') return record;
     const { request } = record;
-    this.#last = this.#areKept ? Math.max(this.#last + 1, request.number) : this.#last + 1;
+    this.#last = this.#keepsNumbers ? Math.max(this.#last + 1, request.number) : this.#last + 1;
     return { ...record, request: { ...request, number: this.#last } };
   }
 }

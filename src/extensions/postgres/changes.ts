@@ -358,17 +358,17 @@ export class Batch {
       if (row[FACT_COUNT + 5] === true) {
         this.#leave(existing);
         this.results[n] = DONE;
-        const kept = existing.bodyBytes + existing.extraBytes;
+        const storedBytes = existing.bodyBytes + existing.extraBytes;
         const { attempts } = change.request;
-        this.#enter(existing.service, existing.owner, 'pending', attempts, kept);
+        this.#enter(existing.service, existing.owner, 'pending', attempts, storedBytes);
       } else if (this.#isAgain && existing.generation === change.request.generation) {
         this.results[n] = DONE;
       }
     } else if (isAdded === true) {
       this.#added(n, change);
       const { key, request } = change;
-      const wasKept = row[FACT_COUNT + 6] === true;
-      if (key !== null && !wasKept) this.#keep(request.owner, keyBytes(request.service, key));
+      const wasStored = row[FACT_COUNT + 6] === true;
+      if (key !== null && !wasStored) this.#keep(request.owner, keyBytes(request.service, key));
     } else if (known !== null) {
       this.results[n] = { kind: 'known', uuid: known as Buffer };
     } else {

@@ -1,6 +1,6 @@
 /** Looks at a store in a database, for `verify` and `doctor`. Changes nothing. */
 import type { DatabaseReport } from '../../store/database-tools.js';
-import { ATTEMPTS_KEPT } from '../../store/store.js';
+import { ATTEMPTS_RETAINED } from '../../store/store.js';
 import { TITANIC_SCHEDULE } from '../../wire/tsp.js';
 import { type MissingIndex, refuseDamaged } from './catalog.js';
 import { connect, type Connection, type Login } from './connection.js';
@@ -54,9 +54,9 @@ const INVARIANTS: readonly (readonly [problem: string, rows: string])[] = [
   ],
   [
     'requests with a wrong number of attempts',
-    `(SELECT r.attempts_ever, count(a.n) AS kept, max(a.n) AS last FROM ${REQUEST}
+    `(SELECT r.attempts_ever, count(a.n) AS stored, max(a.n) AS last FROM ${REQUEST}
       LEFT JOIN ${SCHEMA}.attempt a ON a.id = r.id GROUP BY r.id) tried
-      WHERE kept <> least(attempts_ever, ${ATTEMPTS_KEPT}) OR kept > 0 AND last <> attempts_ever`,
+      WHERE stored <> least(attempts_ever, ${ATTEMPTS_RETAINED}) OR stored > 0 AND last <> attempts_ever`,
   ],
   [
     'requests whose key belongs to another request',

@@ -21,7 +21,7 @@ const REQUEST = `${SCHEMA}.request`;
 /** How many requests one statement frees. */
 const FREED_MAX = 1000;
 /** How many dead sessions are kept for people to look at. */
-const DEAD_KEPT = 20;
+const DEAD_RETAINED = 20;
 
 /** Who asks for a session. */
 export interface Claimant {
@@ -91,7 +91,7 @@ export async function take(
     await connection.ask(
       `DELETE FROM ${BROKER} b WHERE b.dead AND b.session < $1::bigint
         AND NOT EXISTS (SELECT 1 FROM ${REQUEST} r WHERE r.session = b.session)`,
-      [session - DEAD_KEPT],
+      [session - DEAD_RETAINED],
     );
     await connection.ask('COMMIT');
     return session;

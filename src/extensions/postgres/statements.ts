@@ -6,7 +6,7 @@
  *
  * Each returns whether the fence held, and what the rows were before it.
  */
-import { ATTEMPTS_KEPT, FIRST_CLAIM, KEY_BYTES, KEY_COPIES } from '../../store/store.js';
+import { ATTEMPTS_RETAINED, FIRST_CLAIM, KEY_BYTES, KEY_COPIES } from '../../store/store.js';
 import { type RequestField, REQUEST_ROWS } from '../../store/request.js';
 import { requestColumns } from '../../store/rows.js';
 import {
@@ -172,11 +172,11 @@ const IS_SAME = 's.new_generation = s.generation';
  */
 function outcomeRows({ made = 'false', retrying = 'false', bytes = '0' }: OutcomeColumns): string {
   return `SELECT ${IS_FENCED}, array_agg(t.n), t.service, t.owner, t.state, t.retried, t.wins, t.made,
-    t.retrying, sum(t.kept)::int8, sum(t.reply_bytes)::int8, sum(t.added)::int8
+    t.retrying, sum(t.stored_bytes)::int8, sum(t.reply_bytes)::int8, sum(t.added)::int8
   FROM (VALUES (1)) one LEFT JOIN (
     SELECT s.n, s.service, s.owner, s.state, s.state = ${PENDING} AND s.attempts > 0 AS retried,
       s.wins, (${made}) IS TRUE AS made, ${retrying} AS retrying,
-      s.body_bytes + s.extra_bytes AS kept, s.reply_bytes, ${bytes} AS added
+      s.body_bytes + s.extra_bytes AS stored_bytes, s.reply_bytes, ${bytes} AS added
     FROM existing s
   ) t ON true
   GROUP BY t.service, t.owner, t.state, t.retried, t.wins, t.made, t.retrying`;
@@ -374,8 +374,8 @@ export const ATTEMPTED: Statement = {
   ),
   forgotten AS (
     DELETE FROM ${ATTEMPT} a USING won w
-    WHERE w.attempts_ever >= ${ATTEMPTS_KEPT} AND ${byIndex('a.id', 'w.id')}
-      AND ${byIndex('a.n', `w.attempts_ever + 1 - ${ATTEMPTS_KEPT}`)}
+    WHERE w.attempts_ever >= ${ATTEMPTS_RETAINED} AND ${byIndex('a.id', 'w.id')}
+      AND ${byIndex('a.n', `w.attempts_ever + 1 - ${ATTEMPTS_RETAINED}`)}
   )
   ${outcomeRows({ made: `${IS_SAME} AND s.new_attempts = s.attempts`, retrying: 's.new_attempts > 0' })}`,
 };

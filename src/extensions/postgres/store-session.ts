@@ -31,14 +31,14 @@ export interface StoreListener {
   /** Another broker has sent a hint. */
   hinted(hint: Buffer): void;
   /** This broker has claimed these by batches whose outcome was unknown. */
-  kept(requests: readonly StoredRequest[]): void;
+  foundClaimed(requests: readonly StoredRequest[]): void;
 }
 
 const NOBODY: StoreListener = {
   taken: () => undefined,
   counted: () => undefined,
   hinted: () => undefined,
-  kept: () => undefined,
+  foundClaimed: () => undefined,
 };
 
 export class StoreSession implements ConnectionEvents {
@@ -159,8 +159,8 @@ export class StoreSession implements ConnectionEvents {
       counted: (counts) => {
         this.#listener.counted(counts);
       },
-      kept: (requests) => {
-        this.#listener.kept(requests);
+      foundClaimed: (requests) => {
+        this.#listener.foundClaimed(requests);
       },
     });
     this.#claims = new Claims(this.#claiming, timeoutMs, fence);

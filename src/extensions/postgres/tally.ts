@@ -7,7 +7,7 @@ import {
   type Owner,
   type OwnerCount,
   type ServiceCount,
-  SERVICES_KEPT_MAX,
+  SERVICES_COUNTED_MAX,
   type StoreCounts,
   type StoredState,
 } from '../../store/store.js';
@@ -47,7 +47,7 @@ export class Tally {
 
   /** All that is reported when a store is opened. */
   get all(): StoreCounts {
-    return this.#report(this.#services.keys(), this.#owners.keys(), SERVICES_KEPT_MAX);
+    return this.#report(this.#services.keys(), this.#owners.keys(), SERVICES_COUNTED_MAX);
   }
 
   /** The services and owners that another one does not have, as having nothing. */

@@ -56,7 +56,7 @@ export interface WriterEvents {
   /** What the store holds as far as it is known, after a batch with an unknown outcome. */
   counted(counts: StoreCounts): void;
   /** This broker has claimed these, although their batch failed with an unknown outcome. */
-  kept(requests: readonly StoredRequest[]): void;
+  foundClaimed(requests: readonly StoredRequest[]): void;
 }
 
 export interface Committed {
@@ -306,9 +306,9 @@ export class BatchWriter {
     this.#doubtful = [];
     try {
       const { session } = this.#fence;
-      const kept = await claimedOf(connection, asked, session);
+      const claimed = await claimedOf(connection, asked, session);
       // Claims of a session that has ended meanwhile are not this broker's any more.
-      if (kept.length > 0 && session === this.#fence.session) this.#events.kept(kept);
+      if (claimed.length > 0 && session === this.#fence.session) this.#events.foundClaimed(claimed);
     } catch (error) {
       this.#doubt(asked);
       throw error;

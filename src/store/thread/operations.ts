@@ -278,7 +278,7 @@ export const NEWS = {
   opened: RECOVERED,
   counted: COUNTS,
   mapTombstones: NUMBER,
-  kept: REQUESTS,
+  foundClaimed: REQUESTS,
   taken: NOTHING,
   /** It may be none. */
   hinted: BYTES,

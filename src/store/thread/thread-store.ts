@@ -263,8 +263,8 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
       case 'mapTombstones':
         events.mapTombstones?.(NEWS.mapTombstones.take(message));
         break;
-      case 'kept':
-        events.kept?.(NEWS.kept.take(message));
+      case 'foundClaimed':
+        events.foundClaimed?.(NEWS.foundClaimed.take(message));
         break;
       case 'taken':
         events.taken?.();

@@ -119,10 +119,10 @@ export class Answers {
 
   /** When `run` is next due if no input arrives; Infinity for never. Monotonic milliseconds. */
   get dueAt(): number {
-    const keptUntil = this.#cached?.until ?? Infinity;
+    const cachedUntil = this.#cached?.until ?? Infinity;
     const waitUntil = Math.min(this.#waiters.dueAt, this.#followers.dueAt);
     const lookUpAt = Math.min(this.#lookUps.dueAt, this.waits.dueAt);
-    return Math.min(waitUntil, lookUpAt, this.#room.dueAt, keptUntil);
+    return Math.min(waitUntil, lookUpAt, this.#room.dueAt, cachedUntil);
   }
 
   answer(number: AnswerNumber, ...body: readonly Buffer[]): void {
@@ -296,8 +296,8 @@ export class Answers {
       else this.refuse(query.id, 'quota', TOO_MANY);
       return;
     }
-    const kept = this.#cached;
-    if (kept?.bytes === bytes && kept.uuid.equals(query.uuid)) this.#reply(query, kept.frames);
+    const cached = this.#cached;
+    if (cached?.bytes === bytes && cached.uuid.equals(query.uuid)) this.#reply(query, cached.frames);
     else {
       this.waits.waitsForLarge(query.id);
       this.#lookUps.askLarge(query, bytes);

@@ -14,7 +14,7 @@ import {
   type Event,
   HANDED_BACK,
   isInFlight,
-  KEPT,
+  RESUMED,
   LOADING,
   next,
   OPENED,
@@ -214,12 +214,12 @@ export class Dispatcher {
   resume(slot: Slot, now: number): void {
     const { index } = this;
     if (index.get(slot, STATE) === SETTLING_ENDING) {
-      this.step(slot, KEPT);
+      this.step(slot, RESUMED);
       return;
     }
     // Its time to live may have ended meanwhile.
     if (index.get(slot, EXPIRY_PLACE) < 0) this.#expiring.push(slot);
-    this.wait(slot, KEPT, index.getDouble(slot, NOT_BEFORE), now);
+    this.wait(slot, RESUMED, index.getDouble(slot, NOT_BEFORE), now);
   }
 
   /** Gives back what it held in the one state, and takes what it needs in the other. */

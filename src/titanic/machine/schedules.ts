@@ -12,7 +12,7 @@ import { Frames } from '../../core/frames.js';
 import { pack, packedBytes, unpack } from '../../core/packed.js';
 import { readTspSchedule, scheduleKey, type TspSchedule } from '../../wire/tsp.js';
 import type { Accepting } from './accepting.js';
-import { claimOf, keptClaim } from './claiming.js';
+import { claimOf, continuedClaim } from './claiming.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import { type DueFault, type DueTimes, firstDue, readDueTimes } from './due-times.js';
 import type { OpenRequests } from './open-requests.js';
@@ -488,7 +488,7 @@ export class Schedules {
       attempts: schedule.attempts + 1,
       attempt: { worker: '', startedAt: due, endedAt: wall, reason, failure: null, extra: null },
       notBefore: next,
-      ...keptClaim(claimOf(schedule.claim)),
+      ...continuedClaim(claimOf(schedule.claim)),
     };
     return { change, next };
   }

@@ -227,7 +227,7 @@ export class Titanic implements InternalService, InternalClient {
   // ---------------------------------------------------------------- inputs: reports of a shared store
 
   /** Batches failed with an unknown outcome, and this broker has claimed these requests of them. */
-  kept(requests: readonly StoredRequest[]): void {
+  foundClaimed(requests: readonly StoredRequest[]): void {
     for (const request of requests) {
       this.#requests.restore(request, { request, claim: FIRST_CLAIM, content: null });
     }

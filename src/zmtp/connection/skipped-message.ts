@@ -36,9 +36,9 @@ export class SkippedMessage {
     let headBytes = 0;
     for (let index = 0; index < begun.count; index++) {
       this.#bytes += begun.size(index);
-      const kept = this.#bytes <= HEAD_BYTES_MAX ? begun.copy(index) : NOTHING;
-      this.head.push(kept, 0, kept.length);
-      headBytes += kept.length;
+      const copy = this.#bytes <= HEAD_BYTES_MAX ? begun.copy(index) : NOTHING;
+      this.head.push(copy, 0, copy.length);
+      headBytes += copy.length;
     }
     this.head.push(NOTHING, 0, 0);
     this.headBytes = headBytes;

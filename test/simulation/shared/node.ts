@@ -243,9 +243,9 @@ export class SharedNode {
       hinted: (hint) => {
         titanic().hinted(hint);
       },
-      kept: (requests) => {
+      foundClaimed: (requests) => {
         this.#in.tally.fault('kept, though its batch failed');
-        titanic().kept(requests);
+        titanic().foundClaimed(requests);
       },
       taken: (session) => {
         this.#note(`takes session ${session}`);

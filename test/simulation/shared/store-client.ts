@@ -338,7 +338,7 @@ export class StoreClient implements ClaimStore {
     try {
       this.#mustBeReady();
       if (this.#mustCount || this.#doubtful.length > 0) yield* this.#settled();
-      yield* this.#tellKept();
+      yield* this.#tellFoundClaimed();
       session = this.#fence.session;
       const { results, counts } = yield* this.#commit(changes);
       if (this.#fence.session !== session && this.#doubt(changes)) {
@@ -397,21 +397,21 @@ export class StoreClient implements ClaimStore {
     }
   }
 
-  *#tellKept(): Routine<void> {
+  *#tellFoundClaimed(): Routine<void> {
     if (this.#doubtful.length === 0) return;
     const asked = this.#doubtful;
     const { session } = this.#fence;
     this.#doubtful = [];
-    let kept: readonly StoredRequest[];
+    let claimed: readonly StoredRequest[];
     try {
-      kept = yield* this.#read((database) => database.claimedOf(asked, session));
+      claimed = yield* this.#read((database) => database.claimedOf(asked, session));
     } catch (error) {
       this.#doubtful.push(...asked);
       throw error;
     }
-    if (kept.length === 0) return;
+    if (claimed.length === 0) return;
     this.#tell((events) => {
-      events.kept(kept);
+      events.foundClaimed(claimed);
     });
   }
 

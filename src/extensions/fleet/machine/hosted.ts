@@ -125,7 +125,7 @@ export class Hosted implements InternalClient {
       const { token } = request;
       // It came twice in one turn.
       if (peer.held.has(token)) continue;
-      const name = this.#kept(request.service);
+      const name = this.#copyOf(request.service);
       // What was taken just before counts there, too.
       if (name !== service) local = remote.localCredit(name);
       service = name;
@@ -173,7 +173,7 @@ export class Hosted implements InternalClient {
   }
 
   /** The same name, in bytes that may be kept. */
-  #kept(service: Buffer): Buffer {
+  #copyOf(service: Buffer): Buffer {
     if (!service.equals(this.#service)) {
       this.#service = Buffer.from(service);
       this.#serviceName = service.toString('latin1');

@@ -195,9 +195,9 @@ export class Snapshots {
     if (now < this.#pruneAt) return;
     this.#pruneAt = now + SECOND_MS;
     for (const [identity, line] of this.#lines) {
-      const kept = line.filter(({ at }) => at > now - HELD_MS);
-      for (const { peer } of line.slice(0, line.length - kept.length)) this.#left(peer);
-      if (kept.length > 0) this.#lines.set(identity, kept);
+      const remaining = line.filter(({ at }) => at > now - HELD_MS);
+      for (const { peer } of line.slice(0, line.length - remaining.length)) this.#left(peer);
+      if (remaining.length > 0) this.#lines.set(identity, remaining);
       else this.#lines.delete(identity);
     }
   }
@@ -303,9 +303,9 @@ export class Snapshots {
     this.#running = this.#running.filter((snapshot) => snapshot.peer !== peer);
     const { identity } = peer.info;
     const line = this.#lines.get(identity);
-    const kept = line?.filter((request) => request.peer !== peer) ?? [];
-    this.#waiting -= (line?.length ?? 0) - kept.length;
-    if (kept.length > 0) this.#lines.set(identity, kept);
+    const remaining = line?.filter((request) => request.peer !== peer) ?? [];
+    this.#waiting -= (line?.length ?? 0) - remaining.length;
+    if (remaining.length > 0) this.#lines.set(identity, remaining);
     else this.#lines.delete(identity);
     peer.asked = 0;
   }

@@ -16,7 +16,7 @@ import { APPLICATION_ID, readMigrations } from './schema.js';
 /** How long this thread waits for a lock that another program holds. */
 const BUSY_MS = 1000;
 /** Size to which the log is cut after a larger batch. */
-const WAL_BYTES_KEPT = 64 * 1024 * 1024;
+const WAL_BYTES_RETAINED = 64 * 1024 * 1024;
 
 /** With an older version, a reset of the log could lose committed data. */
 const SQLITE_MIN = [3, 51, 3] as const;
@@ -142,7 +142,7 @@ function prepare(db: Database.Database, path: string): void {
   db.pragma('synchronous = FULL');
   // Checkpoints run explicitly, after results were reported: SQLite hides errors of automatic ones.
   db.pragma('wal_autocheckpoint = 0');
-  db.pragma(`journal_size_limit = ${WAL_BYTES_KEPT}`);
+  db.pragma(`journal_size_limit = ${WAL_BYTES_RETAINED}`);
   refuseNewer(path, formatOf(db));
   upgrade(db, path);
 }

@@ -6,7 +6,7 @@ import { joinExtra } from '../../../core/numbered-fields.js';
 import { requestFrom } from '../../request.js';
 import { RowReader } from '../../rows.js';
 import {
-  ATTEMPTS_KEPT,
+  ATTEMPTS_RETAINED,
   type Change,
   type ChangeResult,
   ANY_OWNER,
@@ -35,7 +35,7 @@ import {
 type ChangeOf<Kind extends Change['kind']> = Extract<Change, { readonly kind: Kind }>;
 
 /** The counts that every change updates, in memory. */
-export interface KeptCounts {
+export interface RunningCounts {
   readonly tally: { -readonly [Key in keyof Tally]: Tally[Key] };
   readonly owners: OwnerCounts;
   readonly services: ServiceCounts;
@@ -43,13 +43,13 @@ export interface KeptCounts {
 
 export class ChangeRows {
   readonly #sql: Statements;
-  readonly #tally: KeptCounts['tally'];
+  readonly #tally: RunningCounts['tally'];
   readonly #owners: OwnerCounts;
   readonly #services: ServiceCounts;
   readonly #transaction: Transaction;
   readonly #keys: KeyRows;
 
-  constructor(sql: Statements, { tally, owners, services }: KeptCounts, transaction: Transaction) {
+  constructor(sql: Statements, { tally, owners, services }: RunningCounts, transaction: Transaction) {
     this.#sql = sql;
     this.#tally = tally;
     this.#owners = owners;
@@ -159,7 +159,7 @@ export class ChangeRows {
     const { number: changed } = this.#transaction;
     this.#sql.setAttempt.run(generation, attempts, ordinal, notBefore, changed, number);
     insertAttempt(this.#sql, number, ordinal, attempt);
-    if (ordinal > ATTEMPTS_KEPT) this.#sql.deleteAttempt.run(number, ordinal - ATTEMPTS_KEPT);
+    if (ordinal > ATTEMPTS_RETAINED) this.#sql.deleteAttempt.run(number, ordinal - ATTEMPTS_RETAINED);
     return DONE;
   }
 

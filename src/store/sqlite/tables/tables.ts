@@ -26,7 +26,7 @@ import type {
   Transaction,
 } from '../../store.js';
 import { failureOf } from '../file/sqlite-errors.js';
-import { ChangeRows, closersOf, type KeptCounts } from './change-rows.js';
+import { ChangeRows, closersOf, type RunningCounts } from './change-rows.js';
 import { countContent } from './content-counts.js';
 import { MapRows } from './map-rows.js';
 import { MergeRows } from './merge-rows.js';
@@ -43,8 +43,8 @@ import { type Ledger, prepareStatements, existingOf, type Statements } from './s
 const CHECKPOINT_FRAMES = 200;
 
 /** Free pages kept for reuse: at least this many, and this share of the file. */
-const FREE_PAGES_KEPT = 4096;
-const FREE_SHARE_KEPT = 1 / 8;
+const FREE_PAGES_RETAINED = 4096;
+const FREE_SHARE_RETAINED = 1 / 8;
 /** Pages released at once, which takes a few milliseconds. */
 const SHRINK_PAGES = 128;
 
@@ -68,7 +68,7 @@ export class Tables {
   readonly #sql: Statements;
   readonly #pageBytes: number;
   /** As of the changes so far in the current transaction. */
-  #tally: KeptCounts['tally'];
+  #tally: RunningCounts['tally'];
   /** As the file has it after the changes so far. */
   #ledger: Ledger;
   #counts: StoreCounts;
@@ -183,15 +183,15 @@ export class Tables {
 
   #transact<Result>(
     transaction: Transaction,
-    work: (rows: ChangeRows, counts: KeptCounts) => Result | null,
+    work: (rows: ChangeRows, counts: RunningCounts) => Result | null,
   ): Result | null {
     const before = this.#tally;
     const ledger = this.#ledger;
     this.#tally = { ...before };
-    const kept = { tally: this.#tally, owners: this.#owners, services: this.#services };
+    const counts = { tally: this.#tally, owners: this.#owners, services: this.#services };
     try {
       this.#sql.begin.run();
-      const result = work(new ChangeRows(this.#sql, kept, transaction), kept);
+      const result = work(new ChangeRows(this.#sql, counts, transaction), counts);
       if (result === null) {
         this.#tally = before;
         this.#owners.rolledBack();
@@ -313,11 +313,11 @@ export class Tables {
   shrink(): boolean {
     const pages = this.#sql.pageCount.get() ?? 0;
     const free = this.#sql.freePages.get() ?? 0;
-    const kept = Math.max(FREE_PAGES_KEPT, pages * FREE_SHARE_KEPT);
-    if (free <= kept) return false;
+    const retained = Math.max(FREE_PAGES_RETAINED, pages * FREE_SHARE_RETAINED);
+    if (free <= retained) return false;
     try {
       this.#sql.begin.run();
-      const moved = Math.min(free - kept, SHRINK_PAGES);
+      const moved = Math.min(free - retained, SHRINK_PAGES);
       for (let page = 0; page < moved; page++) this.#sql.vacuum.run();
       this.#sql.commit.run();
     } catch (error) {
