@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { placeOf } from '../../src/core/postgres-url.js';
+import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import { openPostgresStore } from '../../src/extensions/postgres/postgres-store.js';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
 import type {
@@ -60,7 +60,7 @@ export class StoreDriver {
 
   /** @param url of a database */
   static async ofDatabase(url: string): Promise<StoreDriver> {
-    const place = placeOf(url);
+    const place = databaseAddressOf(url);
     if (typeof place === 'string') throw new Error(place);
     const directoryId = randomBytes(16).toString('hex');
     const order = {

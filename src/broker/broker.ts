@@ -138,8 +138,8 @@ export class Broker {
   }
 
   /** The peer does not read: its output has reached `limits.outputBytes`. */
-  full(id: number): void {
-    this.#connections.full(this.#state.peers.of(id));
+  outputFull(id: number): void {
+    this.#connections.outputFull(this.#state.peers.of(id));
   }
 
   drained(id: number): void {

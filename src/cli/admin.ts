@@ -139,15 +139,15 @@ async function whereOf(options: AdminOptions): Promise<Where> {
   if (url === null) {
     return { place: adminAddressOf(await configOf(options), adminCa), isOurs: true, learnt: null };
   }
-  const { activePlace, learnPlace } = await import('./learning.js');
+  const { activeAddress, learnAddress } = await import('./learning.js');
   const { timeoutMs } = options;
   if (url.addresses.length > 0) {
     const places = url.addresses.map((text) => parseAdminAddress(text, NODE_URL, adminCa));
     const ask = (place: AdminAddress): Promise<FoundToken> => tokenFor(given(place), options);
-    return given(await activePlace(places, ask, timeoutMs));
+    return given(await activeAddress(places, ask, timeoutMs));
   }
   const { curve } = await curveOf(options);
-  const learnt = await learnPlace(url.endpoints, { timeoutMs, curve, caFile: adminCa });
+  const learnt = await learnAddress(url.endpoints, { timeoutMs, curve, caFile: adminCa });
   return { place: learnt.place, isOurs: hasConfig, learnt };
 }
 

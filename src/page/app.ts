@@ -7,7 +7,7 @@ import { type Contact, NodeWatch } from './node-watch.js';
 import { listenTo, type Shortcut, showHelp, stepThroughRows } from './shortcuts.js';
 import { showStatus } from './status-line.js';
 import { themeSwitch } from './theme.js';
-import type { Context, Place, View } from './view.js';
+import type { Context, ViewAddress, View } from './view.js';
 import { durableView } from './views/durable.js';
 import { elsewhereView, isElsewhere } from './views/elsewhere.js';
 import { eventsView } from './views/events.js';
@@ -24,7 +24,7 @@ const VIEWS = [START_VIEW, 'services', 'durable', 'events', 'pair'] as const;
 /** The views that have content on a passive node. */
 const VIEWS_OF_PASSIVE: readonly string[] = ['durable', 'events', 'pair'];
 
-function viewOf(name: string, context: Context, place: Place): View {
+function viewOf(name: string, context: Context, place: ViewAddress): View {
   const { detail } = place;
   if (isElsewhere(context.watch.now.overview) && !VIEWS_OF_PASSIVE.includes(name)) {
     return elsewhereView(context);
@@ -44,7 +44,7 @@ function viewOf(name: string, context: Context, place: Place): View {
 }
 
 /** `#/durable/UUID?state=dead` → its parts. */
-function read(hash: string): { readonly name: string; readonly place: Place } {
+function read(hash: string): { readonly name: string; readonly place: ViewAddress } {
   const [path = '', search = ''] = hash.replace(/^#\/?/, '').split('?', 2);
   const [name = '', detail = ''] = path.split('/', 2);
   let decoded: string | null = null;

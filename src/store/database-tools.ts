@@ -10,7 +10,7 @@ export interface StoredCounts {
 }
 
 /** The part of a configuration that says where a store is. */
-export interface StorePlace {
+export interface StoreConfig {
   readonly node: { readonly dataDir: string };
   readonly titanic: { readonly store: string; readonly storePasswordFile: string | null };
 }
@@ -68,7 +68,7 @@ export interface Migration extends StoredCounts {
 
 export interface DatabaseTools {
   /** @throws ERR_CONFIG_INVALID, ERR_CONFIG_FILE */
-  open(place: StorePlace): Promise<DatabaseTool>;
+  open(place: StoreConfig): Promise<DatabaseTool>;
   /**
    * Takes a stopped node's store file to a database.
    * @throws ERR_TITANIC_MIGRATE if the file is that of a node of a pair that was not in sync, or has

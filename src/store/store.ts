@@ -221,7 +221,7 @@ export interface Transaction {
 }
 
 /** Where the reading of a store's records continues. */
-export interface ReadPlace {
+export interface ReadCursor {
   /** Everything up to this transaction has been read. */
   readonly upTo: number;
   /** The receiver has the bodies of requests created up to this transaction. */
@@ -246,7 +246,7 @@ export interface Chunk {
   /** What the other store holds of this one after it has merged these records and all before. */
   readonly holds: Holding;
   /** Where to continue; `null` if there was nothing more in the store at that moment. */
-  readonly next: ReadPlace | null;
+  readonly next: ReadCursor | null;
 }
 
 /** The result of a merge. */
@@ -523,7 +523,7 @@ export interface PairStore extends Store {
    * last chunk is the one with fewer bytes.
    */
   read(
-    place: ReadPlace,
+    place: ReadCursor,
     requestsMax: number,
     bytesMax: number,
     completion: Completion<Chunk>,
@@ -533,7 +533,7 @@ export interface PairStore extends Store {
 /**
  * Where to begin reading for a peer that holds this much; `null`: it holds nothing of this store.
  */
-export function readFrom(holding: Omit<Holding, 'storeId'> | null): ReadPlace {
+export function readFrom(holding: Omit<Holding, 'storeId'> | null): ReadCursor {
   const { upTo, bodiesUpTo } = holding ?? { upTo: 0, bodiesUpTo: 0 };
   return { upTo, bodiesUpTo, changed: upTo, number: Number.MAX_SAFE_INTEGER };
 }

@@ -21,7 +21,7 @@ import {
   type SubscriptionLimits,
   Subscriptions,
 } from './subscriptions.js';
-import type { Place } from './topic-trie.js';
+import type { TrieEntry } from './topic-trie.js';
 
 /** Why a subscriber was closed: too much waited for it, or it subscribed beyond a limit. */
 export type CloseReason = 'slow' | 'limit';
@@ -168,7 +168,7 @@ export class FanOut {
   }
 
   /** Its output has reached the limit: it does not read. */
-  full(id: SubscriberId): void {
+  outputFull(id: SubscriberId): void {
     const subscriber = this.#subscribers.get(id);
     if (subscriber !== undefined) this.#close(subscriber, 'slow'); // D43
   }
@@ -281,10 +281,10 @@ export class FanOut {
     return true;
   }
 
-  readonly #copy = (places: readonly Place<Subscriber>[]): void => {
+  readonly #copy = (entries: readonly TrieEntry<Subscriber>[]): void => {
     const packed = (this.#packed ??= this.#pack());
-    for (let index = 0; index < places.length; index++) {
-      const subscriber = places[index]?.member;
+    for (let index = 0; index < entries.length; index++) {
+      const subscriber = entries[index]?.member;
       // Overlapping subscriptions of one subscriber get it once.
       if (subscriber === undefined || subscriber.matched === this.#message) continue;
       if (subscriber.isBehind) continue;

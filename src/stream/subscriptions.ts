@@ -1,6 +1,6 @@
 /** Who subscribed to what, and how much of it one subscriber and one identity may have. */
 import type { MemoryAccount } from '../core/holdings.js';
-import { type Place, TopicTrie } from './topic-trie.js';
+import { type TrieEntry, TopicTrie } from './topic-trie.js';
 
 /** A connected subscriber, as the transport's number. */
 export type SubscriberId = number;
@@ -34,7 +34,7 @@ const SUBSCRIPTION_BYTES = 640;
 
 /** One topic of one subscriber. */
 interface Subscription {
-  readonly place: Place<Subscriber>;
+  readonly entry: TrieEntry<Subscriber>;
   /** How often it subscribed, less how often it cancelled. */
   count: number;
 }
@@ -86,8 +86,8 @@ export class Subscriptions {
 
   /** @param topic that it does not have, as Latin-1 */
   add(subscriber: Subscriber, topic: string): void {
-    const place = this.trie.add(topic, subscriber);
-    subscriber.subscriptions.set(topic, { place, count: 1 });
+    const entry = this.trie.add(topic, subscriber);
+    subscriber.subscriptions.set(topic, { entry, count: 1 });
     this.#change(subscriber, 1, bytesOf(topic));
   }
 
@@ -95,7 +95,7 @@ export class Subscriptions {
     const subscription = subscriber.subscriptions.get(topic);
     if (subscription === undefined || --subscription.count > 0) return;
     subscriber.subscriptions.delete(topic);
-    this.trie.remove(subscription.place);
+    this.trie.remove(subscription.entry);
     this.#change(subscriber, -1, -bytesOf(topic));
   }
 
@@ -103,8 +103,8 @@ export class Subscriptions {
   forget(subscriber: Subscriber): void {
     const { subscriptions } = subscriber;
     let bytes = 0;
-    for (const [topic, { place }] of subscriptions) {
-      this.trie.remove(place);
+    for (const [topic, { entry }] of subscriptions) {
+      this.trie.remove(entry);
       bytes += bytesOf(topic);
     }
     if (subscriptions.size > 0) this.#change(subscriber, -subscriptions.size, -bytes);

@@ -9,7 +9,7 @@ import type {
   Completion,
   Found,
   MergeFailure,
-  ReadPlace,
+  ReadCursor,
   RequestUuid,
   StoredContent,
   StoredRequest,
@@ -199,7 +199,7 @@ class MemoryStore implements NodeStore {
   }
 
   read(
-    place: ReadPlace,
+    place: ReadCursor,
     requestsMax: number,
     bytesMax: number,
     completion: Completion<Chunk>,

@@ -27,7 +27,7 @@ import {
   keyBytes,
   type Merged,
   type Owner,
-  type ReadPlace,
+  type ReadCursor,
   type RequestUuid,
   type ServiceCount,
   type StoreCounts,
@@ -228,7 +228,7 @@ export class MemoryTables {
   }
 
   /** Whole transactions, one after the other, up to this many requests or bytes. */
-  read(place: ReadPlace, requestsMax: number, bytesMax: number): Chunk {
+  read(place: ReadCursor, requestsMax: number, bytesMax: number): Chunk {
     const records = new RecordWriter();
     const requests = [...this.#entries.values()]
       .filter(({ changed, request }) => isAfter(place, changed, request.number))
@@ -509,6 +509,6 @@ export class MemoryTables {
   }
 }
 
-function isAfter(place: ReadPlace, changed: number, number: number): boolean {
+function isAfter(place: ReadCursor, changed: number, number: number): boolean {
   return changed === place.changed ? number > place.number : changed > place.changed;
 }

@@ -67,8 +67,8 @@ export interface TransportEvents {
   /**
    * The peer does not read: its output exceeded `outputBytesMax`. Messages sent now may be lost.
    */
-  full(peer: PeerId): void;
-  /** After `full`, or after `takesRequest` was false: the peer has read its waiting output. */
+  outputFull(peer: PeerId): void;
+  /** After `outputFull`, or after `takesRequest` was false: the peer has read its waiting output. */
   drained(peer: PeerId): void;
   disconnected(peer: PeerId): void;
   /**
@@ -91,7 +91,7 @@ export interface TransportEvents {
   rejected(listener: number, kind: string, reason: string, from: Rejected): void;
 }
 
-/** The origin of a connection that was ended. */
+/** Where a connection that was ended came from. */
 export interface Rejected {
   /** Its source address; '' if unknown. */
   readonly address: string;

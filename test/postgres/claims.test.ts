@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 
 import { assert } from '../../src/core/assert.js';
-import { placeOf } from '../../src/core/postgres-url.js';
+import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import { openPostgresStore } from '../../src/extensions/postgres/postgres-store.js';
 import type {
   Change,
@@ -35,7 +35,7 @@ class Broker {
   #transaction: number;
 
   static async open(url: string, directoryId = randomBytes(16).toString('hex')): Promise<Broker> {
-    const place = placeOf(url);
+    const place = databaseAddressOf(url);
     assert(typeof place !== 'string', 'a place');
     const heard: Hint[] = [];
     const ignored = (): void => undefined;

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 
 import { present } from '../../src/core/assert.js';
-import { placeOf } from '../../src/core/postgres-url.js';
+import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import { Batch, type Sending } from '../../src/extensions/postgres/changes.js';
 import { connect, type Connection } from '../../src/extensions/postgres/connection.js';
 import { UNCLAIMED } from '../../src/extensions/postgres/looks.js';
@@ -69,7 +69,7 @@ describeWithPostgres('statements on a database', () => {
   const connections: Connection[] = [];
 
   async function connection(): Promise<Connection> {
-    const place = placeOf(server.url(database));
+    const place = databaseAddressOf(server.url(database));
     if (typeof place === 'string') throw new Error(place);
     const opened = await connect(
       { place, passwordFile: null, isLoopback: true },

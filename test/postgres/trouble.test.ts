@@ -11,7 +11,7 @@ import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 
 import { assert, present } from '../../src/core/assert.js';
 import { messageOf } from '../../src/core/errors.js';
-import { placeOf } from '../../src/core/postgres-url.js';
+import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import type { Connection } from '../../src/extensions/postgres/connection.js';
 import { PersistentConnection } from '../../src/extensions/postgres/persistent-connection.js';
 import { endSession, others } from '../../src/extensions/postgres/session.js';
@@ -290,7 +290,7 @@ describeWithPostgres('while the broker runs', () => {
   });
 
   function connectionTo(database: string): PersistentConnection {
-    const place = placeOf(server.url(database));
+    const place = databaseAddressOf(server.url(database));
     assert(typeof place !== 'string', 'a place');
     return new PersistentConnection(
       { place, passwordFile: null, isLoopback: true },

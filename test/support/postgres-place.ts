@@ -1,7 +1,7 @@
 /** A store in a database, without a broker. */
 import { randomBytes } from 'node:crypto';
 
-import { placeOf } from '../../src/core/postgres-url.js';
+import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import {
   type OpenPostgres,
   openPostgresQueries,
@@ -19,7 +19,7 @@ function ignored(): void {}
 type Times = Pick<OpenPostgres, 'timeoutMs' | 'leaseMs'>;
 
 function orderOf(url: string, times: Times, hints: boolean): OpenPostgres {
-  const place = placeOf(url);
+  const place = databaseAddressOf(url);
   if (typeof place === 'string') throw new Error(place);
   const directoryId = randomBytes(16).toString('hex');
   return {

@@ -5,7 +5,7 @@ import type { ShownBody } from '../../store/bodies.js';
 import type {
   OperatorApi,
   OperatorResult,
-  SchedulePlace,
+  ScheduleCursor,
   ShownHistory,
   ShownRequest,
   ShownSchedule,
@@ -35,7 +35,7 @@ const STATES = ['pending', 'dispatched', 'replied', 'dead'] as const satisfies S
 const HIDDEN = 'bodies cannot be read: titanic.showBodies is false';
 /** A place in the list of schedules: its due time, and its uuid. */
 const DUE_BYTES = 8;
-const SCHEDULE_PLACE_BYTES = DUE_BYTES + 16;
+const SCHEDULE_CURSOR_BYTES = DUE_BYTES + 16;
 /** The latest time that a `Date` can have. */
 
 /**
@@ -113,26 +113,26 @@ async function scheduled(
   pace: Pace,
   cursors: Cursors,
 ): Promise<Answer> {
-  const place = cursor === null ? null : cursors.read(cursor, caller, SCHEDULE_PLACE_BYTES);
+  const place = cursor === null ? null : cursors.read(cursor, caller, SCHEDULE_CURSOR_BYTES);
   if (cursor !== null && place === null) throw wrongParameter('cursor', NO_CURSOR);
-  const after = place === null ? null : placeIn(place);
+  const after = place === null ? null : cursorIn(place);
   return await pace.run(() => {
     const { schedules, next } = operatorApi.schedules(after, limit);
     const shown: Page<Schedule> = {
       items: schedules.map((schedule) => scheduleOf(schedule, caller)),
-      next: next === null ? null : cursors.shown(packedPlace(next), caller),
+      next: next === null ? null : cursors.shown(packedCursor(next), caller),
     };
     return json(shown);
   });
 }
 
-function packedPlace({ due, uuid }: SchedulePlace): Buffer {
+function packedCursor({ due, uuid }: ScheduleCursor): Buffer {
   const packed = Buffer.alloc(DUE_BYTES);
   packed.writeDoubleBE(due);
   return Buffer.concat([packed, uuid]);
 }
 
-function placeIn(packed: Buffer): SchedulePlace {
+function cursorIn(packed: Buffer): ScheduleCursor {
   return { due: packed.readDoubleBE(), uuid: packed.subarray(DUE_BYTES) };
 }
 
@@ -144,14 +144,14 @@ function itemOf(request: ShownRequest, caller: Caller): StoredRequest {
     uuid: shownUuid(uuid, caller),
     service: escapeName(service),
     state,
-    ...factsOf(request),
+    ...shownFactsOf(request),
     reason: caller === 'anyone' ? null : reason,
     owner: caller === 'anyone' ? null : keyNameOf(owner),
     shared: isShared,
   };
 }
 
-function factsOf(request: ShownRequest): ShownFacts {
+function shownFactsOf(request: ShownRequest): ShownFacts {
   const facts = SHOWN.map(({ name, kind }) => {
     const value = request[name];
     return [name, kind === 'wallTime' ? timeOf(Number(value)) : value];

@@ -26,7 +26,7 @@ import { discardBody, hasBody, readBody } from './body.js';
 import { Connections } from './connections.js';
 import { doubtOf } from './doubt.js';
 import { InTurn } from './in-turn.js';
-import { listen, type Place } from './place.js';
+import { listen, type ListenAddress } from './listening.js';
 import { writeFailure } from './raw-answer.js';
 import { Streams } from './stream.js';
 import { readTls, type TlsFiles } from './tls.js';
@@ -66,7 +66,7 @@ const TLS_OPTIONS: SecureServerOptions = {
 };
 
 export interface HttpServerOptions {
-  readonly place: Place;
+  readonly place: ListenAddress;
   readonly token: string;
   /** A second token, for reading only. */
   readonly readToken: string | null;

@@ -48,7 +48,7 @@ export class Refusals implements BrokerEvents, TitanicEvents, PairEvents {
   }
 
   emit(event: Event): void {
-    const facts = factsOf(event);
+    const facts = refusalFactsOf(event);
     if (facts !== null) this.record(facts);
   }
 
@@ -99,7 +99,7 @@ function whoseOf({ what, key, address }: RefusalFacts): string {
   return what === 'connection' || key === null ? `from ${address}` : `key ${key}`;
 }
 
-function factsOf(event: Event): RefusalFacts | null {
+function refusalFactsOf(event: Event): RefusalFacts | null {
   switch (event.name) {
     case 'request.refused':
       return event.reason === 'rights' ? facts('request', event, event.service, event.text) : null;

@@ -52,7 +52,7 @@ export class Connections {
   }
 
   /** The peer does not read: its output has reached `limits.outputBytes`. */
-  full(peer: Peer): void {
+  outputFull(peer: Peer): void {
     const { workers, events, sink } = this.#state;
     peer.full = true;
     if (peer.worker !== null) {

@@ -162,9 +162,9 @@ export class BrokerLoop implements TransportEvents {
     this.#broker.waiting(peer, this.#now);
   }
 
-  full(peer: PeerId): void {
+  outputFull(peer: PeerId): void {
     this.#schedule();
-    this.#broker.full(peer);
+    this.#broker.outputFull(peer);
   }
 
   drained(peer: PeerId): void {

@@ -38,7 +38,7 @@ export class PeerConnection {
   readonly handshake: Handshake;
   readonly startedAt: number = monotonicMs();
   /** Who opened the connection, its key by its name; `null`: this node dialled. */
-  readonly origin: Rejected | null;
+  readonly acceptedFrom: Rejected | null;
   readonly #isDialled: boolean;
   readonly #incarnation: number;
   readonly #send: Send;
@@ -54,12 +54,12 @@ export class PeerConnection {
   constructor(
     { introduction, incarnation, version, events }: PeerLinkOptions,
     opening: Opening | null,
-    origin: Rejected | null,
+    acceptedFrom: Rejected | null,
     send: Send,
   ) {
     const resumes = opening?.resumes ?? null;
     this.handshake = new Handshake(introduction(), resumes, incarnation, secureRandom);
-    this.origin = origin;
+    this.acceptedFrom = acceptedFrom;
     this.#isDialled = opening === null;
     this.#highest = version;
     this.#version = opening?.version ?? version;

@@ -40,7 +40,7 @@ export class RouterPeer {
   gone = false;
   /** `takesRequest` was false, and `drained` was not reported yet. */
   isAwaited = false;
-  /** `full` was reported, `drained` not yet. */
+  /** `outputFull` was reported, `drained` not yet. */
   isFullReported = false;
   // Made once, so that sending allocates no closure per message.
   readonly #sent: () => void;

@@ -351,7 +351,7 @@ class LibzmqRouter implements Transport {
     if (!peer.outbox.full || peer.isFullReported) return;
     peer.isFullReported = true;
     this.#report(() => {
-      if (!peer.gone) this.#events.full(peer.id);
+      if (!peer.gone) this.#events.outputFull(peer.id);
     });
   }
 

@@ -211,7 +211,7 @@ export class MapHost implements MapSink, MapInputs {
 
   clientFull(peer: PeerId): void {
     this.#options.wake();
-    this.machine.full(peer, this.#now);
+    this.machine.outputFull(peer, this.#now);
   }
 
   clientDrained(peer: PeerId): void {

@@ -8,7 +8,7 @@ import type { CopiedRecord } from '../../store/sqlite/tables/changed-records.js'
 import { connect, type Connection, type Login } from './connection.js';
 import { recordsIn } from './database-records.js';
 import { refuseNewer } from './migrate.js';
-import { refuseUnfinished } from './origin.js';
+import { refuseUnfinished } from './move-progress.js';
 import { failedCommand } from './rights.js';
 import { SCHEMA } from './schema.js';
 import { setWholeTables } from './server.js';

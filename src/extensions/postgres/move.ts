@@ -16,7 +16,7 @@ import { recordsIn } from './database-records.js';
 import { countIn } from './examine.js';
 import { commandError, isOfRow, storeText, textOf } from './failures.js';
 import { migrate } from './migrate.js';
-import { begin, type Begun, confirm, CONTENT, finish, pass } from './origin.js';
+import { begin, type Begun, confirm, CONTENT, finish, pass } from './move-progress.js';
 import { putRecords } from './record-rows.js';
 import { SCHEMA } from './schema.js';
 import { setWholeTables } from './server.js';
@@ -282,7 +282,7 @@ function refuseMap({ shownFile, mayLeaveMap }: MoveOrder, keys: number): void {
 
 // ---------------------------------------------------------------- errors
 
-type Place = Pick<MoveOrder, 'file' | 'name'>;
+type MoveEnds = Pick<MoveOrder, 'file' | 'name'>;
 
 /**
  * A damaged file may look whole to who copies it: pages have no checksums, and a damaged index leaves
@@ -298,7 +298,7 @@ function mustBeWhole(
 }
 
 /** @param isConnected the connection did not break */
-function moveError({ name, file }: Place, isConnected: boolean, error: unknown): unknown {
+function moveError({ name, file }: MoveEnds, isConnected: boolean, error: unknown): unknown {
   if (isOfFile(error)) return sourceError(file, error);
   const known = commandError(error, isConnected);
   if (isOfRow(error)) return rowError({ name, file }, error);
@@ -331,7 +331,7 @@ function isOfFile(error: unknown): boolean {
 }
 
 /** The database does not take a row. */
-function rowError({ name, file }: Place, error: unknown): MajordomoError {
+function rowError({ name, file }: MoveEnds, error: unknown): MajordomoError {
   const text = `the database ${name} does not take a row of ${file}: ${textOf(error)}; it was not moved`;
   return new MajordomoError('ERR_TITANIC_DISK', text, { cause: error });
 }

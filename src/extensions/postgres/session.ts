@@ -10,7 +10,7 @@
  */
 import type { Connection } from './connection.js';
 import { FenceDown } from './failures.js';
-import { refuseUnfinished } from './origin.js';
+import { refuseUnfinished } from './move-progress.js';
 import { refuseNewer } from './migrate.js';
 import { NEWEST_READABLE, SCHEMA, byIndex } from './schema.js';
 import type { Statement } from './statements.js';

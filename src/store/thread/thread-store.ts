@@ -23,7 +23,7 @@ import type {
   Found,
   Hint,
   MergeFailure,
-  ReadPlace,
+  ReadCursor,
   RequestUuid,
   StoreEvents,
   StoredContent,
@@ -142,7 +142,7 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
   }
 
   read(
-    place: ReadPlace,
+    place: ReadCursor,
     requestsMax: number,
     bytesMax: number,
     completion: Completion<Chunk>,

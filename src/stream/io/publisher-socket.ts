@@ -157,8 +157,8 @@ export class PublisherSocket implements ListeningEvents, FanOutSink {
     this.fanOut.oversized(peer);
   }
 
-  full(peer: PeerId): void {
-    this.fanOut.full(peer);
+  outputFull(peer: PeerId): void {
+    this.fanOut.outputFull(peer);
   }
 
   disconnected(peer: PeerId): void {

@@ -93,12 +93,12 @@ export class Accepting {
 
   /** A request that was claimed is stored, or could not be. */
   decided({ service }: StoredRequest): void {
-    this.#claiming?.settled(service);
+    this.#claiming?.acceptanceEnded(service);
   }
 
   /**
    * It is in the store.
-   * @param party see `Origin`
+   * @param party see `Submitter`
    * @param content of one that this broker has claimed; `null`: it has not
    */
   accepted(request: StoredRequest, party: string, content: StoredContent | null): void {

@@ -154,7 +154,7 @@ export class Answers {
 
   #reply(query: ReplyQuery, reply: readonly Buffer[]): void {
     // D82: who follows its parts asks for the reply by itself.
-    if (query.place !== null) {
+    if (query.cursor !== null) {
       this.answer(query.id, STATUS_OK);
       return;
     }
@@ -195,7 +195,7 @@ export class Answers {
   #add(query: ReplyQuery): void {
     if (!this.waits.isOpen(query.id)) return;
     this.waits.rests(query.id);
-    (query.place === null ? this.#waiters : this.#followers).add(query);
+    (query.cursor === null ? this.#waiters : this.#followers).add(query);
   }
 
   /** True if a client waits for the parts of the reply to this request. */
@@ -278,7 +278,7 @@ export class Answers {
     } else if (found.state === 'dead') {
       const detail = unpackFailure(found.failure)?.detail ?? [];
       this.answer(id, deadStatusFrame(found.reason), ...detail);
-    } else if (reply !== null || query.place !== null) {
+    } else if (reply !== null || query.cursor !== null) {
       this.#reply(query, reply ?? []);
     } else {
       this.#large(query, found.replyBytes, now);
@@ -440,7 +440,7 @@ export class Answers {
         host.refuse(id, body.reason, body.text);
         continue;
       }
-      const areParts = query !== null && query.place !== null;
+      const areParts = query !== null && query.cursor !== null;
       if (areParts) this.#partsBytes -= bytes;
       // If the connection has ended, its peer may have returned on another one, which has its own
       // room.

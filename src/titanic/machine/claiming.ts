@@ -95,7 +95,7 @@ export class Claiming {
   }
 
   /** It is stored, or could not be. */
-  settled(service: Buffer): void {
+  acceptanceEnded(service: Buffer): void {
     const known = this.#services.get(service.toString('latin1'));
     if (known !== undefined) known.accepting--;
   }

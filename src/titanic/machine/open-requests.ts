@@ -312,7 +312,7 @@ export class OpenRequests {
   /**
    * It is pending in the store. A list may include it before its commit is reported, which waits for the
    * peer.
-   * @param party see `Origin`
+   * @param party see `Submitter`
    */
   open(request: StoredRequest, party: string = request.owner): Slot {
     const { now, wall } = this.#context;

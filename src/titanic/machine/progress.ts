@@ -9,7 +9,7 @@ import type { TitanicContext } from './context.js';
 import { ATTEMPTS, BROKER_ID, NO_SLOT, type Slot } from './open-index.js';
 import type { OpenRequests } from './open-requests.js';
 import { mayAccess } from './ownership.js';
-import { partsFrom, placeText } from './parts.js';
+import { partsFrom, cursorText } from './parts.js';
 import type { Ownership, RequestUuid } from '../../store/store.js';
 import type { ReplyQuery } from './waiters.js';
 
@@ -160,10 +160,10 @@ export class Progress {
 
   /** Answers with the parts that the client has not read; false if there are none. */
   #hasAnswered(query: ReplyQuery, source: Source | null): boolean {
-    const { asker, place } = query;
-    if (source === null || place === null) return false;
+    const { asker, cursor } = query;
+    if (source === null || cursor === null) return false;
     const { run, attempt } = source;
-    const first = place.run === run ? place.index : 0;
+    const first = cursor.run === run ? cursor.index : 0;
     // D76: a client that does not read gets none; it asks again when its wait is over.
     const room = asker.outputLeft();
     const { counts, frames, bytes } = partsFrom(
@@ -172,7 +172,7 @@ export class Progress {
       Math.min(room, ANSWER_BYTES_MAX),
     );
     if (counts.length === 0 || bytes > room) return false;
-    const next = placeText({ run, index: first + counts.length });
+    const next = cursorText({ run, index: first + counts.length });
     const facts = JSON.stringify({ attempt, first, frames: counts });
     this.#requests.answers.parts(query, [Buffer.from(next), Buffer.from(facts), ...frames], bytes);
     return true;

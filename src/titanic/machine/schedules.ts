@@ -118,7 +118,7 @@ export class Schedules {
    * @returns what is wrong with its times: then nothing is done, and nothing answered
    */
   schedule(id: AnswerNumber, asker: Asker, frames: Frames, read: TspSchedule): DueFault | null {
-    const facts = factsOf(read, frames);
+    const facts = scheduleFactsOf(read, frames);
     const due = firstDue(facts.times, this.#context.wall);
     if (typeof due !== 'number') return due;
     const body = new Frames();
@@ -279,7 +279,7 @@ export class Schedules {
       this.#unreadable(schedule, read.fault);
       return;
     }
-    const older = this.#table.name(schedule, factsOf(read, frames));
+    const older = this.#table.name(schedule, scheduleFactsOf(read, frames));
     if (older !== schedule) this.#table.wait(schedule);
     if (older !== null) this.#endOlder(older);
   }
@@ -593,7 +593,7 @@ export class Schedules {
   }
 }
 
-function factsOf({ name, cron, timeZone, service }: TspSchedule, frames: Frames): ScheduleFacts {
+function scheduleFactsOf({ name, cron, timeZone, service }: TspSchedule, frames: Frames): ScheduleFacts {
   const times = readDueTimes(cron, timeZone);
   return { name, cron, timeZone, service: frames.copy(service), times };
 }

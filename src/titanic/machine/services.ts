@@ -41,7 +41,7 @@ import {
   type NewRequest,
   type RequestUuid,
 } from '../../store/store.js';
-import { placeOf } from './parts.js';
+import { cursorOf } from './parts.js';
 import type { Progress } from './progress.js';
 import type { AnswerNumber } from './store-waits.js';
 import type { Uuids } from './uuid.js';
@@ -284,7 +284,7 @@ export class TitanicServices {
       this.#answer(id, status(500, replica.silence));
       return;
     }
-    const query = { id, asker, uuid, until: now + waitMs, place: null };
+    const query = { id, asker, uuid, until: now + waitMs, cursor: null };
     // Another broker may have its reply, although this one has claimed it.
     const slot = claims === null ? dispatcher.index.find(uuid) : NO_SLOT;
     if (slot === NO_SLOT) answers.lookUp(query);
@@ -295,7 +295,7 @@ export class TitanicServices {
 
   #follow(id: AnswerNumber, asker: Asker, { uuid, place, waitMs }: TspProgress): void {
     const until = this.#context.now + waitMs;
-    this.#progress.ask({ id, asker, uuid, until, place: placeOf(place) });
+    this.#progress.ask({ id, asker, uuid, until, cursor: cursorOf(place) });
   }
 
   #close(id: AnswerNumber, asker: Asker, uuid: RequestUuid): void {

@@ -43,8 +43,8 @@ export class StoredServices {
 
   #newly(service: Buffer): CountedService | null {
     const shown = escapeName(service);
-    const hasPlace = this.#services.size < SERVICES_COUNTED_MAX;
-    return hasPlace ? this.#counted.of(shown) : this.#counted.find(shown);
+    const hasRoom = this.#services.size < SERVICES_COUNTED_MAX;
+    return hasRoom ? this.#counted.of(shown) : this.#counted.find(shown);
   }
 
   /** `null`: the store holds nothing for it, or it is above the maximum. */

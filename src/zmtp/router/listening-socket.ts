@@ -152,8 +152,8 @@ export class ListeningSocket<Limits = RouterLimits> implements TransportEvents {
     if (info !== undefined) this.#events.oversized(peer, info, reason);
   }
 
-  full(peer: PeerId): void {
-    this.#events.full?.(peer);
+  outputFull(peer: PeerId): void {
+    this.#events.outputFull?.(peer);
   }
 
   drained(peer: PeerId): void {

@@ -5,7 +5,7 @@ import { FleetCounters } from '../../../src/extensions/fleet/machine/counters.js
 import { LATE_MAX, LATE_MS } from '../../../src/extensions/fleet/machine/options.js';
 import { Origin } from '../../../src/extensions/fleet/machine/origin.js';
 import { FleetPeer } from '../../../src/extensions/fleet/machine/peer.js';
-import { NO_CREDIT } from '../../../src/extensions/fleet/machine/places.js';
+import { NO_CREDIT } from '../../../src/extensions/fleet/machine/peer-shares.js';
 
 const BODY = Buffer.from([0, 1, 0x78]);
 const KEY = Buffer.from('key');

@@ -102,7 +102,7 @@ export class Model {
     }
   }
 
-  full(id: number): void {
+  outputFull(id: number): void {
     const peer = this.#peer(id);
     peer.full = true;
     if (peer.worker !== null || peer.closing) return;

@@ -166,7 +166,7 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     this.#push('message', link, sent);
   }
 
-  full(link: Link): void {
+  outputFull(link: Link): void {
     this.#tally.fault('output full');
     this.#push('full', link, null);
   }

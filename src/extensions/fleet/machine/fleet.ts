@@ -48,7 +48,7 @@ import {
   SILENT_BEATS,
 } from './options.js';
 import { FleetPeer } from './peer.js';
-import { NO_CREDIT, Places } from './places.js';
+import { NO_CREDIT, PeerShares } from './peer-shares.js';
 import type { FleetSink } from './sink.js';
 import { fleetDigest, Subjects } from './subjects.js';
 
@@ -86,7 +86,7 @@ export class FleetMachine implements Interconnect {
   readonly #origin: Origin;
   readonly #needs: Needs;
   readonly #offers = new Offers();
-  readonly #places: Places;
+  readonly #shares: PeerShares;
   readonly #chunks: Chunks;
   readonly #peers = new Map<string, FleetPeer>();
   /** Those to whom something is to be sent. */
@@ -132,8 +132,8 @@ export class FleetMachine implements Interconnect {
     this.#fleet = fleetDigest(options.fleet, options.digest);
     this.#subjects = new Subjects(this.#fleet, options.digest);
     this.#origin = new Origin(this.counters);
-    this.#places = new Places((service) => this.#origin.credit(service));
-    this.hosted = new Hosted(this.counters, options.memoryBytesMax, this.#places);
+    this.#shares = new PeerShares((service) => this.#origin.credit(service));
+    this.hosted = new Hosted(this.counters, options.memoryBytesMax, this.#shares);
     this.#needs = new Needs(this.#origin, (service) => this.#decided.add(service));
     this.#chunks = new Chunks(options.messageBytesMax, options.memoryBytesMax);
   }
@@ -306,7 +306,7 @@ export class FleetMachine implements Interconnect {
     const credit = this.#creditNow(remote);
     const offered = (service: Buffer): FleetCredit => {
       const local = credit(service);
-      return { free: this.#places.offered(local), total: local.total };
+      return { free: this.#shares.offered(local), total: local.total };
     };
     this.#offers.run(now, offered, this.hosted.room, (entry) => {
       const subject = this.#subjects.offers(this.#id);
@@ -507,7 +507,7 @@ export class FleetMachine implements Interconnect {
   /** What workers here can take of the requests of one broker. */
   #creditFor(peer: FleetPeer, service: Buffer, local: LocalCredit): FleetCredit {
     if (!local.isQueued) return local;
-    const free = this.#places.left(peer, service.toString('latin1'), local);
+    const free = this.#shares.left(peer, service.toString('latin1'), local);
     return { free, total: local.total };
   }
 

@@ -27,7 +27,7 @@ import { TITANIC_PREFIX } from '../../../wire/tsp.js';
 import type { FleetCounters } from './counters.js';
 import { HELD_SHARE, LATE_MAX, LATE_MS } from './options.js';
 import type { FleetPeer } from './peer.js';
-import { NO_CREDIT, type Places, type Visits } from './places.js';
+import { NO_CREDIT, type PeerShares, type Visits } from './peer-shares.js';
 
 type Request = Extract<FleetEntry, { kind: 'request' }>;
 
@@ -61,7 +61,7 @@ const GIVEN_BACK = /^given back(: )?/;
 export class Hosted implements InternalClient {
   readonly #counters: FleetCounters;
   readonly #memoryBytesMax: () => number;
-  readonly #places: Places;
+  readonly #shares: PeerShares;
   /** By reference. */
   readonly #held = new Map<number, Held>();
   #arrived: Arrived[] = [];
@@ -79,10 +79,10 @@ export class Hosted implements InternalClient {
   /** False: PARTIALs wait in the broker machine, within its limits. */
   takesParts = true;
 
-  constructor(counters: FleetCounters, memoryBytesMax: () => number, places: Places) {
+  constructor(counters: FleetCounters, memoryBytesMax: () => number, shares: PeerShares) {
     this.#counters = counters;
     this.#memoryBytesMax = memoryBytesMax;
-    this.#places = places;
+    this.#shares = shares;
   }
 
   /** Requests of others that are at workers here. */
@@ -129,7 +129,7 @@ export class Hosted implements InternalClient {
       // What was taken just before counts there, too.
       if (name !== service) local = remote.localCredit(name);
       service = name;
-      if (this.#places.left(peer, this.#serviceName, local) === 0) {
+      if (this.#shares.left(peer, this.#serviceName, local) === 0) {
         peer.post(returnEntry(token, 'busy', LATER, ''), null, service);
         continue;
       }
@@ -160,7 +160,7 @@ export class Hosted implements InternalClient {
     const id = embedded.submit(service, reference, content, null);
     if (id === null) return false;
     this.#reference = reference;
-    const visits = this.#places.arrived(peer, this.#serviceName);
+    const visits = this.#shares.arrived(peer, this.#serviceName);
     const { size } = visits.byPeer;
     if (visits.turns !== size) embedded.setTurns(service, size);
     visits.turns = size;
@@ -283,7 +283,7 @@ export class Hosted implements InternalClient {
 
   #end(reference: number, { peer, token, bytes, visits }: Held): void {
     this.#held.delete(reference);
-    this.#places.ended(peer, visits);
+    this.#shares.ended(peer, visits);
     this.#lost.delete(reference);
     if (peer.held.get(token) === reference) peer.held.delete(token);
     this.#bytes -= bytes;

@@ -213,7 +213,7 @@ export class Origin {
 
   #answeredLate(peer: FleetPeer, answer: Answer, remote: RemoteWorkersApi, now: number): Unused {
     const late = this.#lateOf(peer, answer.token, now);
-    if (late === null) return this.#unused(answer.token);
+    if (late === null) return this.#whyUnused(answer.token);
     const isWhole = isNext(late, answer);
     if (!isWhole || answer.kind !== 'partial') this.#late.delete(answer.token);
     if (!isWhole) return 'late';
@@ -243,7 +243,7 @@ export class Origin {
     const { token, reason, text } = entry;
     const out = this.#out.get(token);
     if (out?.holder.peer !== peer) {
-      if (this.#lateOf(peer, token, now) === null) return this.#unused(token);
+      if (this.#lateOf(peer, token, now) === null) return this.#whyUnused(token);
       this.#late.delete(token);
       return null;
     }
@@ -253,7 +253,7 @@ export class Origin {
   }
 
   /** Tokens rise, so those of requests that have ended are known. */
-  #unused(token: number): Unused {
+  #whyUnused(token: number): Unused {
     const hasEnded = token > 0 && token <= this.#token && !this.#out.has(token);
     return hasEnded ? 'late' : 'unknown';
   }

@@ -209,7 +209,7 @@ export class MapMachine implements StoredMap {
     this.#hugzAt = Infinity;
     this.#batches.stop(now);
     this.#content.stopTimes();
-    for (const key of this.#services.takeShown()) this.#content.apply(deletionOf(key), null);
+    for (const key of this.#services.takeShown()) this.#content.applyUntimed(deletionOf(key));
     if (!wasServing) return;
     this.#snapshots.stop();
     this.#deps.sink.closeSubscribers();
@@ -263,11 +263,11 @@ export class MapMachine implements StoredMap {
   }
 
   /** More than it may is waiting for the peer to read. */
-  full(peer: PeerId, now: number): void {
-    this.#snapshots.full(peer, now);
+  outputFull(peer: PeerId, now: number): void {
+    this.#snapshots.outputFull(peer, now);
   }
 
-  /** After `full`: the peer has read most of it. */
+  /** After `outputFull`: the peer has read most of it. */
   drained(peer: PeerId): void {
     this.#snapshots.drained(peer);
   }
@@ -361,7 +361,7 @@ export class MapMachine implements StoredMap {
 
   /** @param records in order of their keys; none: there are no more */
   #listed(records: readonly MapRecord[]): void {
-    for (const record of records) this.#content.apply(record, null);
+    for (const record of records) this.#content.applyUntimed(record);
     const last = records.at(-1);
     if (last !== undefined) {
       this.#listedUpTo = last.key;

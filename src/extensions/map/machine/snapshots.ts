@@ -122,7 +122,7 @@ export class Snapshots {
     return this.#peers.get(id)?.info ?? null;
   }
 
-  full(id: PeerId, now: number): void {
+  outputFull(id: PeerId, now: number): void {
     const peer = this.#peers.get(id);
     if (peer?.fullSince === Infinity) peer.fullSince = now;
   }

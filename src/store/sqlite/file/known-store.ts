@@ -14,12 +14,12 @@ import { codeOf, MajordomoError, messageOf } from '../../../core/errors.js';
 import { PRIVATE_MODE, syncPath, timestamp } from './files.js';
 import { developmentStore } from './formats.js';
 import { hasLog, type StoreCondition } from './header.js';
-import { ORIGIN_BYTES } from './schema.js';
+import { SHARED_ID_BYTES } from './schema.js';
 
 /** In `node.dataDir`. */
 const MEMORY_FILE = 'store.json';
 
-const ORIGIN_DIGITS = 2 * ORIGIN_BYTES;
+const SHARED_ID_DIGITS = 2 * SHARED_ID_BYTES;
 const ID_FORM = /^[0-9a-f]{32}$/;
 
 interface Memory {
@@ -113,7 +113,7 @@ export class KnownStore {
       throw this.#lost(why);
     }
     const known = this.#memory?.id ?? null;
-    if (known === null || hasSameOrigin(id, known)) return null;
+    if (known === null || isCopyOf(id, known)) return null;
     if (!this.#isOrdered) throw this.#lost(`it is another store, with the id ${id}`, true);
     this.#isAnew = true;
     return null;
@@ -181,7 +181,7 @@ export function checkKnown(path: string, condition: StoreCondition, db: () => Da
   const opened = db();
   try {
     const id = idOf(opened);
-    if (hasSameOrigin(id, known)) return;
+    if (isCopyOf(id, known)) return;
     throw lost(path, memory, `it is another store, with the id ${id}`, { isOther: true });
   } catch (error) {
     if (!isDamage(error)) throw error;
@@ -239,8 +239,8 @@ function idOf(db: Database.Database): string {
   return Buffer.isBuffer(id) ? id.toString('hex') : '';
 }
 
-function hasSameOrigin(a: string, b: string): boolean {
-  return a.length === b.length && a.slice(0, ORIGIN_DIGITS) === b.slice(0, ORIGIN_DIGITS);
+function isCopyOf(a: string, b: string): boolean {
+  return a.length === b.length && a.slice(0, SHARED_ID_DIGITS) === b.slice(0, SHARED_ID_DIGITS);
 }
 
 function isDamage(error: unknown): boolean {

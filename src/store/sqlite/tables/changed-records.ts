@@ -4,7 +4,7 @@ import type Database from 'better-sqlite3';
 import { assert, present } from '../../../core/assert.js';
 import { packChunk } from '../../chunk-codec.js';
 import { type KeyRecord, RecordWriter, type RequestRecord } from '../../record-codec.js';
-import type { Chunk, ReadPlace, RequestUuid } from '../../store.js';
+import type { Chunk, ReadCursor, RequestUuid } from '../../store.js';
 import type { MapRows } from './map-rows.js';
 import {
   type ChangedRow,
@@ -22,7 +22,7 @@ export function readChunk(
   sql: Statements,
   map: MapRows,
   last: number,
-  place: ReadPlace,
+  place: ReadCursor,
   requestsMax: number,
   bytesMax: number,
 ): Chunk {

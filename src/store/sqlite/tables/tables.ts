@@ -19,7 +19,7 @@ import type {
   Chunk,
   Found,
   Merged,
-  ReadPlace,
+  ReadCursor,
   RequestUuid,
   StoreCounts,
   StoredContent,
@@ -363,7 +363,7 @@ export class Tables {
     return failure !== null && failureLine(failure) === reason ? packed : null;
   }
 
-  read(place: ReadPlace, requestsMax: number, bytesMax: number): Chunk {
+  read(place: ReadCursor, requestsMax: number, bytesMax: number): Chunk {
     return readChunk(this.#sql, this.#map, this.#last, place, requestsMax, bytesMax);
   }
 
