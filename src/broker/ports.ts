@@ -1,6 +1,6 @@
 /**
  * Interfaces for what runs inside the broker process without being part of the broker. An internal
- * service answers requests itself (`mmi.*`, `titanic.*`). The daemon plugs them in.
+ * service answers requests itself (`mmi.*`, `titanic.*`). The node plugs them in.
  */
 import type { Frames } from '../core/frames.js';
 import type { MemoryAccount } from '../core/holdings.js';

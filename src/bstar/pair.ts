@@ -192,8 +192,8 @@ export class PairMachine {
   }
 
   message(message: PeerMessage): void {
-    // From a connection that this node has just closed: it does not show the peer's current state
-    // (D19).
+    // From a connection that this node has closed, after a stall for example (D19): it does not show
+    // the peer's current state.
     if (!this.facts.link || this.objectionTo(message) !== null) return;
     this.#heardAt = this.#now;
     this.#receive(message);

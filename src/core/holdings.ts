@@ -1,5 +1,5 @@
 /**
- * The memory that this process holds for its peers: one total for the node, one for each identity.
+ * The memory that this process holds for its peers (D77): one total for the node, one for each identity.
  * Each component that keeps bytes for a peer counts them here: transports count output that the
  * peer has not read (`output`; `dispatched` for peers that get requests) and incomplete messages
  * (`input`), the broker its requests (`requests`), Titanic what is on its way to the store
@@ -11,7 +11,6 @@
  * limit, those are closed that hold most of these, stalled or not. What was accepted is never a reason
  * to close a connection.
  */
-// D77
 
 export const HELD_KINDS = [
   'requests',

@@ -10,8 +10,8 @@ import type { Frames } from '../core/frames.js';
 /** Longer values are Buffers. */
 export const VALUE_TEXT_MAX = 512;
 
-/** What is counted for each record besides its bytes. */
-export const RECORD_BYTES = 128; // D57
+/** What is counted for each record besides its bytes (D57). */
+export const RECORD_BYTES = 128;
 
 /** Text up to `VALUE_TEXT_MAX`, beyond it a Buffer that nobody changes. Empty: a deletion. */
 export type Value = string | Buffer;

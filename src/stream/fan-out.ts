@@ -50,7 +50,8 @@ export interface FanOutLimits extends SubscriptionLimits {
 const WRITE_COST = 64;
 
 const LIMITS: FanOutLimits = {
-  perSubscriber: 10_000, // D41
+  // Beyond it, its connection is closed (D41).
+  perSubscriber: 10_000,
   perIdentity: 875_000,
   total: 1_000_000,
   // Some 10 ms: 512 writes, or 32,768 copies behind others.
@@ -170,7 +171,8 @@ export class FanOut {
   /** Its output has reached the limit: it does not read. */
   outputFull(id: SubscriberId): void {
     const subscriber = this.#subscribers.get(id);
-    if (subscriber !== undefined) this.#close(subscriber, 'slow'); // D43
+    // No gap without a closed connection (D43).
+    if (subscriber !== undefined) this.#close(subscriber, 'slow');
   }
 
   disconnected(id: SubscriberId): void {

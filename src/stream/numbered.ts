@@ -1,5 +1,4 @@
-/** The messages of a publisher: `topic, header, body+`, numbered and stamped. */
-// D42
+/** The messages of a publisher: `topic, header, body+`, numbered and stamped (D42). */
 import { copyBytes, type Words } from '../core/bytes.js';
 import { Frames } from '../core/frames.js';
 import {

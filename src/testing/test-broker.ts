@@ -1,4 +1,4 @@
-/** A broker in the process of a test: real sockets, the daemon's own machines, nothing on disk. */
+/** A broker in the process of a test: real sockets, the node's own machines, nothing on disk. */
 import { Broker } from '../broker/broker.js';
 import { BrokerLoop } from '../broker/io/loop.js';
 import { monotonicMs } from '../core/clock.js';

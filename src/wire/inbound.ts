@@ -177,7 +177,7 @@ export class Inbound {
     } else if (header === 'worker01' && delimiter === 0) {
       this.#readWorker(1, 2);
     } else if (header === 'worker02' && delimiter === 0) {
-      // D101: some libraries' workers.
+      // Some libraries' workers put an empty frame first in 0.2, too (D101).
       this.#readWorker(DELIMITED_02, 2);
     } else if (header === 'worker01' || header === 'worker02') {
       this.fail('worker', 0, "no envelope may precede a worker's header");

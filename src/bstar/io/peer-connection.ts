@@ -93,7 +93,7 @@ export class PeerConnection {
     if (version < this.#version && this.#received === 0) return { kind: 'lower', version };
     if (version !== this.#version) return 'malformed';
     if (message?.kind === 'refuse') return message;
-    // D18
+    // Each frame has a number above the one before: an older one came late and is dropped (D18).
     if (stamp.sequence <= this.#received) return null;
     this.#received = stamp.sequence;
     if (message === null) return null;

@@ -69,7 +69,8 @@ export interface MapClientOptions {
   readonly changesMax: number;
 }
 
-const SILENCE_MS = 5000; // D56
+/** After so long without a message, the next server is tried (D56). */
+const SILENCE_MS = 5000;
 /** A snapshot that waits for its turn at a node that serves. */
 const SNAPSHOT_SILENCE_MS = 30_000;
 /** A node that serves says HUGZ every second. */

@@ -170,7 +170,7 @@ export class TitanicServices {
       this.#refuse(id, read);
       return;
     }
-    // D72
+    // Who stores a request needs the right to its service, as for a plain one (D72).
     if (!asker.mayRequest(frames.view(read.service))) {
       this.#deny(id, frames.view(read.service));
       return;

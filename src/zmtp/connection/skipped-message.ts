@@ -1,4 +1,4 @@
-/** A message over the limits: its bytes are counted as they arrive, and only its head is kept. */
+/** A message over the limits (D100): its bytes are counted as they arrive, and only its head is kept. */
 import { Frames } from '../../core/frames.js';
 
 /** What is kept of its first frames, so that its sender can be answered. */
@@ -13,7 +13,6 @@ export interface MessageLimits {
   readonly framesMax: number;
 }
 
-// D100
 export class SkippedMessage {
   /**
    * Its frames up to the one that is over the limit; those that do not end in the first 4 KiB, and

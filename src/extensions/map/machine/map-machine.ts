@@ -25,7 +25,8 @@ import { Snapshots } from './snapshots.js';
 import type { MapMerged } from '../../../store/map-store.js';
 import type { StoreFailure } from '../../../store/store.js';
 
-const HUGZ_MS = 1000; // D52
+/** A node that serves publishes HUGZ this often, so that its subscribers know that it lives (D52). */
+const HUGZ_MS = 1000;
 /** Where a node's numbers go on in an epoch of its peer, which in its time stayed below. */
 const MERGED_COUNTER = 2 ** 39;
 const RELOAD_MS = 1000;
@@ -277,7 +278,8 @@ export class MapMachine implements StoredMap {
   /** A subscriber of port P + 1 has subscribed to a topic; after the publisher knows it. */
   subscribed(subscriber: PeerId, topic: Uint8Array): void {
     if (!this.#isServing || !coversHugz(topic)) return;
-    this.#deps.sink.greet(subscriber, this.#frames.hugz()); // D52
+    // It need not wait for the next one (D52).
+    this.#deps.sink.greet(subscriber, this.#frames.hugz());
   }
 
   // ---------------------------------------------------------------- port P + 2: writers
@@ -291,7 +293,8 @@ export class MapMachine implements StoredMap {
     }
     const key = frames.view(KEY);
     if (isReservedKey(key.toString('latin1'))) {
-      this.#refuse('reserved'); // D55
+      // Keys below /mmi/ are the broker's own (D55).
+      this.#refuse('reserved');
     } else if (!this.#options.mayWrite(writer, key)) {
       this.#denyChange(key, writer);
     } else if (!this.#hasRoom(writer, frames)) {
@@ -331,7 +334,8 @@ export class MapMachine implements StoredMap {
     } else if (this.#recent.has(uuid, now)) {
       this.#pending.strikeAllOf(set.record.key);
     } else if (uuid !== '') {
-      this.#pending.add(set, now); // D53
+      // Only the active node makes changes; this one has what it would lack after a failover (D53).
+      this.#pending.add(set, now);
     }
   }
 

@@ -141,7 +141,8 @@ export class Draft {
     const growth = bytesOf(record) - (here === null ? 0 : bytesOf(here));
     if (growth > 0) {
       const isFull = this.#bytes + growth > bytesMax || (here === null && this.#content.isFull);
-      if (isFull) return 'limit'; // D57
+      // New and growing values are dropped, deletions go through (D57).
+      if (isFull) return 'limit';
       if (!mayGrow) return 'store';
     }
     this.#written(intent, 'applied', record, growth);

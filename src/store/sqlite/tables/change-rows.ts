@@ -109,7 +109,7 @@ export class ChangeRows {
     if (key !== null) {
       const existing = existingOf(this.#sql, request.uuid);
       if (existing !== undefined) return this.#acceptAgain(existing, change);
-      // D16
+      // The same key of the same owner names the request that was stored first (D16).
       const { service, owner, uuid, acceptedAt } = request;
       const known = this.#sql.knownKey.get(service, key, owner, acceptedAt);
       if (known !== undefined) return { kind: 'known', uuid: known };
@@ -196,7 +196,7 @@ export class ChangeRows {
     const { tombstones } = this.#transaction;
     if (existing !== undefined) {
       const { owner, shared } = existing;
-      // D71
+      // A request belongs to the key that stored it (D71).
       if (!isOpenTo(by, { owner, isShared: shared === 1 })) return DENIED;
       this.#remove(existing, uuid, keyUntil);
       if (tombstones !== 'none') this.#putTombstone(uuid, keyUntil, ANY_OWNER);
