@@ -10,7 +10,7 @@ export type AdminEvent =
       readonly address: string | null;
     }
   | {
-      /** The same, and nothing was done. */
+      /** Such a request was refused: nothing was done. */
       readonly name: 'operator.refused';
       readonly act: string;
       readonly uuid: string | null;

@@ -66,9 +66,9 @@ export interface Asker {
    * How many bytes it, and its whole identity, may still be sent before they count as not reading.
    */
   outputLeft(): number;
-  /** The same for its identity alone. */
+  /** How many bytes its whole identity may still be sent before it counts as not reading. */
   identityOutputLeft(): number;
-  /** The same if all was read: what is larger can never be sent to it. */
+  /** How many bytes it may be sent if it has read everything: what is larger can never be sent to it. */
   outputMax(): number;
 }
 

@@ -1,4 +1,4 @@
-/** The token for a node: given, or read from a node of this machine. */
+/** The token for a node: given, or read from the data directory of one on this machine. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 

@@ -33,7 +33,7 @@ export const UNCLAIMED = 34;
  * request without headers has no column for them, and an older node or program keeps them, too.
  */
 const HEADERS = 30;
-/** The pauses that its client chose (D81): base and longest, each 32 bits. Kept in the same way. */
+/** The pauses that its client chose (D81): base and longest, each 32 bits. It has no column either. */
 const BACKOFF = 31;
 const BACKOFF_BYTES = 8;
 

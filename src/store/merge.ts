@@ -208,7 +208,7 @@ class Merging {
     else if (before.key !== null) this.#dropKeyOf(request, before.key);
   }
 
-  /** The same on the side that yields. */
+  /** Ends the request of the schedule on the side that yields. */
   #endTwin(uuid: RequestUuid): void {
     this.#tables.remove(uuid, TWICE.keyUntil);
     this.#tables.putTombstone(uuid, TWICE);
@@ -259,7 +259,7 @@ class Merging {
     this.#tables.putKey(service, key, record);
   }
 
-  /** The same key of the same request. */
+  /** The key is known here with the same request: it is remembered as long as either side says. */
   #rememberLonger(known: KnownKey, { service, key, until, extra }: KeyRecord): void {
     // Its tombstone ends the request, which is still in the store.
     if (known.until === null) return;

@@ -66,9 +66,9 @@ export class MemoryTables {
   #tombstones = new Map<string, readonly Tombstone[]>();
   #holds: Holding | null = null;
   #nextNumber = 1;
-  /** All that had content since it was opened: empty ones are reported, too. */
+  /** All owners that had content since it was opened: empty ones are reported, too. */
   readonly #owners = new Set<Owner>();
-  /** The same, by name. */
+  /** All services that had content since it was opened, by name. */
   readonly #services = new Set<string>();
   #openings = 0;
   readonly #storeId = Buffer.alloc(16, ++stores);

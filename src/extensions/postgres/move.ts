@@ -35,7 +35,7 @@ const ANALYZE = `ANALYZE ${CONTENT.map((table) => `${SCHEMA}.${table}`).join(', 
 export interface MoveOrder extends Pick<MigrationOrder, 'mayLeaveMap' | 'onProgress'> {
   /** The path of the store file, which nobody has open. */
   readonly file: string;
-  /** The same for people, with its machine. */
+  /** The path for people, with its machine. */
   readonly shownFile: string;
   readonly login: Login;
   /** The database for people, without user and password. */

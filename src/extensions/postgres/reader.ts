@@ -76,7 +76,7 @@ export async function inParts(
 /** A reply that is to be read in parts. */
 export interface LargeReply {
   readonly bodyKey: BodyKey;
-  /** Without it. */
+  /** The answer without the reply. */
   readonly found: Extract<Found, { readonly state: 'replied' }>;
 }
 
@@ -177,7 +177,7 @@ export async function count(connection: Connection): Promise<Tally> {
   return tally;
 }
 
-/** The same in a transaction that is open. */
+/** Counts what the store holds, in a transaction that is open. */
 export async function countInSnapshot(connection: Connection): Promise<Tally> {
   // The only statements that are meant to scan tables.
   await setWholeTables(connection, 'on');

@@ -341,7 +341,7 @@ export class Holder implements RemoteHolder {
   readonly peer: FleetPeer;
   /** Its name, one character per byte. */
   readonly service: string;
-  /** The same in bytes. */
+  /** The name of the service, in bytes. */
   readonly name: Buffer;
   /** Its number in the broker machine. */
   number = 0;
