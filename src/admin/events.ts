@@ -15,6 +15,6 @@ export type AdminEvent =
       readonly act: string;
       readonly uuid: string | null;
       readonly address: string | null;
-      /** Of the answer. */
+      /** The HTTP status of the answer. */
       readonly status: number;
     };

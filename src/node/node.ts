@@ -53,7 +53,7 @@ import { turnsOf } from './turns.js';
 
 /** How long the last replies and DISCONNECTs may take to leave. */
 const LINGER_MS = 1000;
-/** Of `mmi.fleet`, where brokers share only a database. */
+/** What `mmi.fleet` says where brokers share only a database. */
 const NO_NATS = { fleet: null, connected: null, brokers: [], bridged: null } as const;
 
 export interface NodeOrder {
@@ -117,7 +117,7 @@ export class Node implements Host {
   /** `null`: no service authorises keys. */
   readonly #authorising: Authorising | null;
   readonly #attached: Attached[] = [];
-  /** Of each part that was started, in that order. */
+  /** What closes each part that was started, in that order. */
   readonly #closing: (() => Promise<void>)[] = [];
   #current: Config;
   #http: HttpServer | null = null;
@@ -524,7 +524,7 @@ function askedFrom(extensions: readonly Extension[], config: Config): readonly E
   return extensions.filter(({ name }) => asked.has(name));
 }
 
-/** Of all events that a node with these extensions may have. */
+/** The lines of all events that a node with these extensions may have. */
 export function linesOf(extensions: readonly Extension[]): Lines {
   return Object.assign({}, KERNEL_LINES, ...extensions.map(({ lines }) => lines ?? {})) as Lines;
 }

@@ -1,7 +1,7 @@
 /** What commands do with a store in a database, apart from serving it. */
 /** The contents of a store, by kinds. */
 export interface StoredCounts {
-  /** Without schedules. */
+  /** How many requests are pending, without schedules. */
   readonly pending: number;
   readonly replied: number;
   readonly dead: number;

@@ -10,7 +10,7 @@ export type RequestState = Pick<
 >;
 
 export interface Joined {
-  /** With the number that the request has here. */
+  /** The joined state, with the number that the request has here. */
   readonly state: RequestState;
   /** It differs from the state here. */
   readonly isChanged: boolean;

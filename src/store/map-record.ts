@@ -22,7 +22,7 @@ export interface MapRecord {
   /** The number of its last change: `epoch × 2^40 + counter`; see chp-client.ts. */
   readonly epoch: number;
   readonly counter: number;
-  /** Of its last change: 16 bytes, or empty. */
+  /** The uuid of its last change: 16 bytes, or empty. */
   readonly uuid: string;
   /** As sent: lines `name=value\n`, or empty. */
   readonly properties: string;

@@ -20,9 +20,9 @@ export interface SubscriberInfo {
 export interface SubscriptionLimits {
   /** Distinct subscriptions of one connection. */
   readonly perSubscriber: number;
-  /** Of all connections of one identity. */
+  /** The most of all connections of one identity. */
   readonly perIdentity: number;
-  /** Of all together. */
+  /** The most of all connections together. */
   readonly total: number;
 }
 

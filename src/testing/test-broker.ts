@@ -295,7 +295,7 @@ function isText(value: unknown): value is string {
   return typeof value === 'string';
 }
 
-/** Also that of another copy of the package. */
+/** Whether it is a `FakeClock`, also that of another copy of the package. */
 function isClock(value: unknown): value is FakeClock {
   return typeof value === 'object' && value !== null && 'onLeap' in value;
 }

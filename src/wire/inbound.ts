@@ -56,7 +56,7 @@ export interface Fault {
   readonly frame: number | null;
 }
 
-/** Of a message that was skipped. */
+/** The fault of a message that was skipped. */
 export function tooLarge(reason: string): Fault {
   return { kind: 'too_large', reason, command: null, frame: null };
 }

@@ -17,7 +17,7 @@ export const TOPIC_BYTES_MAX = 255;
 
 const NUMBER_AT = 8;
 const TIME_AT = 16;
-/** Of packed frames. */
+/** The flag of packed frames that another one follows. */
 const FLAG_MORE = 0x01;
 const FLAG_LONG = 0x02;
 const SHORT_HEAD_BYTES = 2;

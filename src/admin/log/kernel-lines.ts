@@ -220,7 +220,7 @@ function whoActed({ act, uuid, address }: AdminEvent): string {
   return `an operator ${from}: ${act}${uuid === null ? '' : ` (${uuid})`}`;
 }
 
-/** Of the events that a node has without any extension. */
+/** The lines of the events that a node has without any extension. */
 export const KERNEL_LINES = { ...ADMIN_LINES, ...BROKER_LINES, ...TITANIC_LINES, ...PAIR_LINES };
 
 function called({ workerName }: { readonly workerName: string | null }): string {

@@ -14,7 +14,7 @@ interface Kind {
   until: number;
   leftOut: number;
   last: Write | null;
-  /** Of `last` among all. */
+  /** The position of `last` among the last lines of all kinds. */
   order: number;
 }
 

@@ -152,7 +152,7 @@ export class Replication implements Replica, Replicator, OutgoingSink {
     return awaitsPeer;
   }
 
-  /** Of a batch of this node's own changes. */
+  /** What is called when a batch of this node's own changes is committed, or has failed. */
   #completion<Result>(number: number, outcome: Completion<Result>): Completion<Result> {
     return {
       done: (result) => {

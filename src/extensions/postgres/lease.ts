@@ -21,7 +21,7 @@ export interface LeaseEvents {
   accompanied(others: number): void;
 }
 
-/** Of the clock that all threads of this process share. */
+/** Microseconds of the clock that all threads of this process share. */
 export function sharedUs(): number {
   return Number(process.hrtime.bigint() / 1000n);
 }

@@ -81,7 +81,7 @@ class Move {
   readonly #order: MoveOrder;
   readonly #file: SourceFile;
   readonly #connection: Connection;
-  /** Of the store in the database. */
+  /** The id of the store in the database. */
   readonly #storeId: Buffer;
   #copied = 0;
 

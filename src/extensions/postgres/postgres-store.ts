@@ -17,7 +17,7 @@ export interface OpenPostgres {
   readonly timeoutMs: number;
   readonly leaseMs: number;
   readonly node: string;
-  /** Of the data directory: 16 bytes as hexadecimal digits. */
+  /** The id of the data directory on this machine: 16 bytes as hexadecimal digits. */
   readonly directoryId: string;
   /** The id of the store that the data directory remembers; `null`: any. */
   readonly storeId: string | null;

@@ -247,7 +247,7 @@ class PostgresThread {
     this.#answers.send();
   }
 
-  /** With all that follow it at once, and wait for the same batches. */
+  /** Answers a look-up, and all that follow it at once and wait for the same batches. */
   async #lookUp(first: OrderOf<'lookUp'>, after: Promise<void>): Promise<void> {
     const asked = [first];
     while (asked.length < LOOK_UPS_MAX) {

@@ -38,7 +38,7 @@ const TIME_DIGITS = 12;
 const REASON = `CASE WHEN r.state <> ${REPLIED} THEN coalesce(
     (SELECT b.frames FROM ${SCHEMA}.body b WHERE b.id = r.id AND b.kind = ${DEAD}),
     (SELECT a.reason FROM ${SCHEMA}.attempt a WHERE a.id = r.id ORDER BY a.n DESC LIMIT 1)) END`;
-/** Of `ListedRow`. */
+/** The columns of `ListedRow`. */
 const COLUMNS = `${allColumns('r')}, ${REASON}`;
 const REASON_AT = REQUEST_ROWS.length;
 const FROM = `FROM ${SCHEMA}.request r`;

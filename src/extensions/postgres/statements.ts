@@ -79,7 +79,7 @@ const NOW_US = `floor(extract(epoch FROM transaction_timestamp()) * 1000000)::bi
 /** Milliseconds since 1970 by that clock. */
 export const NOW_MS = `floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint`;
 
-/** Of every change: its place in the batch, and its request. */
+/** The columns of every change: its place in the batch, and its request. */
 const OF_CHANGE: readonly Column[] = [
   ['n', 'int4'],
   ['id', 'uuid'],
@@ -187,7 +187,7 @@ interface OutcomeColumns {
   readonly made?: string;
   /** Whether it then waits for another attempt. */
   readonly retrying?: string;
-  /** Of what it then has besides its body. */
+  /** The bytes of what it then has besides its body. */
   readonly bytes?: string;
 }
 

@@ -24,7 +24,7 @@ export interface Delta {
   readonly state: StoredState;
   readonly isRetrying: boolean;
   readonly requests: number;
-  /** Of bodies, replies and fields, or of keys. */
+  /** The bytes of bodies, replies and fields, or of keys. */
   readonly bytes: number;
 }
 

@@ -265,7 +265,7 @@ export const OPERATIONS = {
   listSchedules: read(tuple<[number]>(NUMBER), REQUESTS),
   listMap: read(tuple<[string]>(LATIN1), MAP_RECORDS),
   load: read(tuple<[readonly RequestUuid[]]>(UUIDS), list(maybe(CONTENT))),
-  /** Of a reply of more bytes, only its size. */
+  /** If a reply has more bytes than given, only its size is returned. */
   lookUp: read(tuple<[RequestUuid, number]>(BYTES, NUMBER), FOUND),
   claim: write(tuple<[ClaimOrder]>(CLAIM_ORDER), CLAIMED),
   /** As `packHint` makes it. Neither this nor `close` is answered. */

@@ -68,7 +68,7 @@ interface PendingCall {
   readonly completion: Completion<unknown, MergeFailure>;
 }
 
-/** Of operations that are not answered. */
+/** The number of operations that are not answered. */
 const UNANSWERED = 0;
 
 /** @typeParam News what the thread reports besides answers; without a field `code` */

@@ -56,7 +56,7 @@ export interface PublisherSocketOptions extends ListeningOptions<PublisherLimits
 /** A publisher that listens. */
 export interface OpenedPublisher {
   readonly socket: PublisherSocket;
-  /** With real ports, in the order of the options. */
+  /** The endpoints with their actual ports, in the order of the options. */
   readonly endpoints: readonly string[];
 }
 

@@ -61,7 +61,7 @@ interface Ready {
    * of a reply are not kept: their asker asks again.
    */
   readonly query: ReplyQuery | null;
-  /** Of what is handed over, as far as it counts. */
+  /** The bytes of what is handed over, as far as they count. */
   readonly bytes: number;
 }
 

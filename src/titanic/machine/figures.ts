@@ -12,7 +12,7 @@ const STATES = ['pending', 'dispatched', 'replied', 'dead'] as const;
 
 export class Figures {
   readonly #context: TitanicContext;
-  /** Of the present activation. */
+  /** The dispatcher of the present activation. */
   dispatcher: Dispatcher;
 
   constructor(context: TitanicContext, dispatcher: Dispatcher) {

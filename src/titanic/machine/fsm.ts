@@ -34,7 +34,7 @@ export const DELAYED = 1;
 export const READY = 2;
 /** Its body is being read. */
 export const LOADING = 3;
-/** With the broker, and with no worker yet. */
+/** It is with the broker, and with no worker yet. */
 export const QUEUED = 4;
 /** At a worker: this is an attempt. */
 export const OUT = 5;

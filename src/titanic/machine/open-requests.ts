@@ -91,7 +91,7 @@ export interface LaterParts extends IntentMaker {
   restoreSchedule(request: StoredRequest, claimed: ClaimedRequest | null): void;
   /** Called for every request that ended. */
   scheduleGone(uuid: RequestUuid): void;
-  /** Of the schedules that this broker has claimed. */
+  /** The uuids of the schedules that this broker has claimed. */
   claimedSchedules(): readonly RequestUuid[];
 }
 

@@ -27,7 +27,7 @@ export interface Parts {
   readonly counts: readonly number[];
   /** The frames of all of them, as views. */
   readonly frames: readonly Buffer[];
-  /** With the header of each frame: empty frames are not free. */
+  /** The bytes with the header of each frame: empty frames are not free. */
   readonly bytes: number;
 }
 

@@ -203,7 +203,7 @@ export class Schedules {
     return true;
   }
 
-  /** Of those that this broker has claimed. */
+  /** The uuids of those that this broker has claimed. */
   get claimedUuids(): readonly RequestUuid[] {
     return this.#table.whole.filter(({ claim }) => claim > 0).map(({ uuid }) => uuid);
   }

@@ -56,7 +56,7 @@ export class Origin {
   readonly #late = new OldestFirst<number, Late>();
   /** Holders by service, one character per byte of the name. */
   readonly #byService = new Map<string, Set<Holder>>();
-  /** Of the answer that is being passed on. */
+  /** The frames of the answer that is being passed on. */
   readonly #frames = new Frames();
   #token = 0;
   #losses = 0;

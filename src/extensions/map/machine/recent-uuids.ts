@@ -11,7 +11,7 @@ const RETAINED_MS = 10_000;
 const RETAINED_MAX = 262_144;
 /** How many old ones a change drops, so that none takes long. */
 const DROPPED_AT_ONCE = 2;
-/** Of one key; the last ones. */
+/** The most renewals of one key that are remembered: the last ones. */
 const RENEWALS_MAX = 16;
 const NONE: Renewals = new Map();
 

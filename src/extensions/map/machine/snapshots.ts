@@ -12,7 +12,7 @@ const RUNNING_MAX = 16;
 const WAITING_MAX = 10_000;
 /** What one identity may have of these (D75). */
 const IDENTITY_SHARE = 0.875;
-/** Of one peer, under way or waiting. */
+/** The most snapshots of one peer, under way or waiting. */
 const PER_PEER_MAX = 4;
 /** Questions of one peer in a second. */
 const PER_SECOND_MAX = 16;

@@ -55,7 +55,7 @@ function leftBehind(path: string): LeftBehind | null {
   }
 }
 
-/** Also one that this program does not read. */
+/** Whether it is a store, also one that this program does not read. */
 function isStore(path: string): boolean {
   const { kind } = conditionAt(path);
   return kind === 'store' || kind === 'development';

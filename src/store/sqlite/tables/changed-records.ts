@@ -122,7 +122,7 @@ function recordIn(sql: ReadingStatements, row: ChangedRow, isWithBody: boolean):
 /** A record of a whole store. A pair does not exchange the fields of later versions of such a key. */
 export type CopiedRecord =
   | (RequestRecord & {
-      /** Of its key, which leads to it. */
+      /** Unknown fields of its key, which leads to it. */
       readonly keyExtra: Buffer | null;
     })
   | KeyRecord;

@@ -143,7 +143,7 @@ const REQUEST = requestColumns((column) => column);
 const REQUEST_AS_TEXT = requestColumns((column, { as }) =>
   as === 'bytes' ? `hex(${column})` : column,
 );
-/** Of a record, after its request. */
+/** The columns of a record after those of its request. */
 const REST = 'key, attempts_ever, changed, born, extra';
 const RECORD = `${REQUEST}, ${REST}`;
 const ATTEMPT = Object.values(ATTEMPT_FIELDS).map(({ column }) => column);
@@ -187,7 +187,7 @@ const SQL = {
     WHERE uuid = ? AND state = ${PENDING}`,
   bodyOf: 'SELECT body FROM bodies WHERE number = ?',
   reply: 'SELECT reply FROM replies WHERE number = ?',
-  /** Without reading the whole value. */
+  /** The size of a reply, without reading all of it. */
   replyBytes: 'SELECT length(reply) FROM replies WHERE number = ?',
   // Only shown: to check it at each start, all replies would have to be read.
   replyRow: `SELECT reply, worker, max(0, min(replied_at, ${WALL_MS_MAX})) AS at
