@@ -77,7 +77,10 @@ export function isBackoff(value: unknown): value is Backoff {
 /** No client can send such a key: this byte is not in UTF-8. */
 const SCHEDULE_KEY = Buffer.from('\xffschedule:', 'latin1');
 
-/** The key of the request that a schedule stores for a due time: so it is stored once (D80). @param due as in ISO 8601 */
+/**
+ * The key of the request that a schedule stores for a due time: so it is stored once (D80).
+ * @param due as in ISO 8601
+ */
 export function scheduleKey(name: string, due: string): Buffer {
   return Buffer.concat([SCHEDULE_KEY, Buffer.from(`${name}:${due}`)]);
 }

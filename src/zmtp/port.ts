@@ -156,14 +156,14 @@ export interface Transport extends Output {
   waitingBytes(peer: PeerId): number;
   /**
    * Whether a request of `bytes` may be written to this peer now: its own output has room (D5), and so
-   * has that of its identity (D75) and the memory of the node (D77); a peer that has read all may get one. From the
-   * first call on the peer counts as a worker. After `false`, `drained` follows when it has read what
-   * waits.
+   * has that of its identity (D75) and the memory of the node (D77); a peer that has read all may get
+   * one. From the first call on the peer counts as a worker. After `false`, `drained` follows when it
+   * has read what waits.
    */
   takesRequest(peer: PeerId, bytes: number): boolean;
   /**
-   * Ends the connection of an identity that holds most, above the limit of memory (D77). `disconnected` follows, never within the
-   * call.
+   * Ends the connection of an identity that holds most, above the limit of memory (D77).
+   * `disconnected` follows, never within the call.
    * @returns false if none of them holds anything
    */
   closeLargest(identity: string, closing: Closing): boolean;

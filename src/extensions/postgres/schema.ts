@@ -57,8 +57,8 @@ export function byIndex(column: string, value: string): string {
  * takes the mark off, so that claims never step over those that wait. `seq` is the time of its
  * acceptance in microseconds of the clock of the database, plus its place in its batch.
  *
- * `broker.era`: the fencing token, see session.ts. `broker.readable`: the newest format on which the program of the session
- * works. `origin`: the store file from which `majordomo migrate` copies, or has copied, what is here;
+ * `broker.era`: the fencing token, see session.ts. `broker.readable`: the newest format on which the
+ * program of the session works. `origin`: the store file from which `majordomo migrate` copies, or has copied, what is here;
  * at most one.
  */
 export const MIGRATIONS: readonly (readonly string[])[] = [
