@@ -19,7 +19,6 @@ import { BROKER_TITLES, findBrokers } from './brokers.js';
 import { compileGenerator } from './generator.js';
 import { machineFacts, pins } from './machine-facts.js';
 import { countOthers, othersText, publish } from './others.js';
-import { lowerPriority, raisePriority } from './priority.js';
 import { type Bench, measureRow, type RowResult } from './measure.js';
 import { measureMemory, type Memory } from './memory.js';
 import { renderReport } from './report.js';
@@ -45,7 +44,6 @@ function progress(text: string): void {
 
 const directory = mkdtempSync(join(tmpdir(), 'majordomo-bench-'));
 const failed: string[] = [];
-const raised = raisePriority();
 try {
   const generator = compileGenerator(directory);
   const { brokers, absent } = findBrokers(directory, generator.hasCurve);
@@ -95,7 +93,7 @@ try {
     failed,
     rounds: bench.rounds,
     seconds: bench.window.seconds,
-    pinned: pinnedText(placed, raised),
+    pinned: pinnedText(placed),
     others: othersText(others),
     rows,
     memory,
@@ -103,14 +101,11 @@ try {
   const isWritten = values.write || (!values.quick && only === null);
   publish(report, isWritten ? DOCUMENT : null, others);
 } finally {
-  lowerPriority();
   rmSync(directory, { recursive: true, force: true });
 }
 
-function pinnedText(placed: Bench['pins'], raised: boolean): string {
-  const cores =
-    placed === null
-      ? 'Nothing was pinned to cores.'
-      : `Brokers ran on core ${placed.broker.join(', ')} and the generator on core ${placed.load}; the SDK’s processes could use all cores.`;
-  return raised ? `${cores} All ran with a raised priority.` : cores;
+function pinnedText(placed: Bench['pins']): string {
+  return placed === null
+    ? 'Nothing was pinned to cores.'
+    : `Brokers ran on core ${placed.broker.join(', ')} and the generator on core ${placed.load}; the SDK’s processes could use all cores.`;
 }

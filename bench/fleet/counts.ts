@@ -6,8 +6,8 @@
 import { performance } from 'node:perf_hooks';
 
 import { present } from '../../src/core/assert.js';
-import { placeOf } from '../../src/core/postgres-url.js';
-import { pauseAfter } from '../../src/extensions/postgres/census.js';
+import { databaseAddressOf } from '../../src/core/postgres-url.js';
+import { pauseAfter } from '../../src/extensions/postgres/recount.js';
 import { Batch } from '../../src/extensions/postgres/changes.js';
 import { connect, type Connection } from '../../src/extensions/postgres/connection.js';
 import { count } from '../../src/extensions/postgres/reader.js';
@@ -131,7 +131,7 @@ async function withStore<Result>(
 ): Promise<Result> {
   const name = await cluster.database();
   const url = cluster.url(name);
-  const place = placeOf(url);
+  const place = databaseAddressOf(url);
   if (typeof place === 'string') throw new Error(place);
   await (await StoreDriver.ofDatabase(url)).close();
   const connections: Connection[] = [];

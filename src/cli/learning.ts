@@ -31,7 +31,7 @@ export interface Asking {
  * Where the node at these endpoints answers HTTP; of a pair, the active node.
  * @throws ERR_NOT_LEARNT; what `Client.request` rejects with, if none answers
  */
-export async function learnPlace(
+export async function learnAddress(
   endpoints: readonly string[],
   asking: Asking,
 ): Promise<LearntAddress> {
@@ -63,7 +63,7 @@ export async function learnPlace(
  * Which of several nodes is active.
  * @throws what asking throws, if none answers
  */
-export async function activePlace(
+export async function activeAddress(
   places: readonly AdminAddress[],
   tokenFor: (place: AdminAddress) => Promise<FoundToken>,
   timeoutMs: number,

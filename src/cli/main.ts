@@ -154,7 +154,7 @@ export async function main(args: readonly string[], program: Program): Promise<n
   const asked = first === 'help' && rest[0] !== undefined ? [rest[0], '--help'] : args;
   const name = asked[0] ?? '';
   const known = commandsOf(program).has(name);
-  // The daemon logs its bugs itself.
+  // The node logs its bugs itself.
   if (name !== 'serve') dieOnBugs();
   let status: ExitStatus = EXIT.done;
   try {

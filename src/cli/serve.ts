@@ -1,4 +1,4 @@
-/** `majordomo serve`: runs the daemon in the foreground until a signal ends it. */
+/** `majordomo serve`: runs the node in the foreground until a signal ends it. */
 import { basename, relative } from 'node:path';
 
 import type { Command } from 'commander';

@@ -47,7 +47,7 @@ function listenersAmongThemselves({ broker }: Config): readonly Broken[] {
   return broken;
 }
 
-/** Other listeners of the daemon must not use the broker's addresses. */
+/** Other listeners of the node must not use the broker's addresses. */
 function besideListeners(config: Config, path: Path, text: string | null): readonly Broken[] {
   if (text === null) return [];
   const parsed = path[0] === 'http' ? parseHttpListen(text) : parseEndpoint(text);

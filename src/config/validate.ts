@@ -3,7 +3,7 @@
  */
 import type { z } from 'zod';
 
-import { ROLES, type Config, type ListenerConfig, type PublisherConfig } from './config.js';
+import { MDP_ROLES, type Config, type ListenerConfig, type PublisherConfig } from './config.js';
 import { grantsOf } from './grants.js';
 import { mapBytesDefault } from './map-rules.js';
 import { didYouMean } from './nearest.js';
@@ -143,7 +143,7 @@ function structureMessage(path: Path, message: string, value: Tree | undefined):
     if (row !== null) return `expected ${expectation(row)}${gotInstead(row, value)}`;
   }
   const hint =
-    path[path.length - 2] === 'allow' && typeof given === 'string' ? didYouMean(given, ROLES) : '';
+    path[path.length - 2] === 'allow' && typeof given === 'string' ? didYouMean(given, MDP_ROLES) : '';
   return `${message}, got ${show(given)}${hint}`;
 }
 

@@ -2,7 +2,7 @@
 
 /** The contents of a store, by kinds. */
 export interface StoredCounts {
-  /** Without schedules. */
+  /** How many requests are pending, without schedules. */
   readonly pending: number;
   readonly replied: number;
   readonly dead: number;
@@ -11,7 +11,7 @@ export interface StoredCounts {
 }
 
 /** The part of a configuration that says where a store is. */
-export interface StorePlace {
+export interface StoreConfig {
   readonly node: { readonly dataDir: string };
   readonly titanic: { readonly store: string; readonly storePasswordFile: string | null };
 }

@@ -257,7 +257,7 @@ export function encodeChunk(head: FleetHead, whole: Buffer, start: number, end: 
 export interface FleetPack extends FleetHead {
   /** `null`: the pack is whole. */
   readonly chunk: FleetChunk | null;
-  /** Of a whole pack: for `readEntries`. */
+  /** The entries of a whole pack, for `readEntries`. */
   readonly entries: Buffer;
 }
 

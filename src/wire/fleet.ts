@@ -104,7 +104,7 @@ export type FleetEntry =
       /** The name of its node, and its version, for people. */
       readonly node: string;
       readonly version: string;
-      /** Of its keys files; zeros: it has none. */
+      /** The digest of its keys files; zeros: it has none. */
       readonly keys: Buffer;
       readonly isLeaving: boolean;
     }

@@ -10,7 +10,7 @@ import type {
   EmbeddedServiceApi,
   InternalService,
   Listed,
-  OwnerStanding,
+  OwnerRights,
   StoredBody,
 } from '../ports.js';
 import { NO_QUOTAS } from '../quotas.js';
@@ -141,7 +141,7 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
    * What the owner of a stored request could do over some listener that its key may connect to (D80).
    * @param key `null`: the owner that all peers without a key share
    */
-  standingOf(key: string | null, service: Buffer): OwnerStanding {
+  ownerRightsOf(key: string | null, service: Buffer): OwnerRights {
     const { listeners, rightsOf, quotasOf } = this.#state.options;
     let quota: string | null = null;
     let mayRequest = false;

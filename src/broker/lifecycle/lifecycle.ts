@@ -50,7 +50,7 @@ export class Lifecycle {
   // ---------------------------------------------------------------- replies
 
   /** A reply (REPLY, FINAL) or PARTIAL from the worker that the request is out at. */
-  replyOfHolder(id: RequestId, worker: Worker, inbound: Inbound, now: number): void {
+  replyOfWorker(id: RequestId, worker: Worker, inbound: Inbound, now: number): void {
     const { table, replies, deliveries, requests } = this.#state;
     const final = inbound.kind === 'final';
     if (table.is(id, ANSWERED | GIVEN_UP)) {
@@ -70,7 +70,7 @@ export class Lifecycle {
    * complete and the request is unanswered.
    * @param bit the bit of its delivery
    */
-  replyOfLost(id: RequestId, bit: number, inbound: Inbound, now: number): void {
+  replyOfLostWorker(id: RequestId, bit: number, inbound: Inbound, now: number): void {
     const { table, replies, requests, stored, services } = this.#state;
     if (inbound.kind === 'partial') {
       // Without this part, a FINAL that follows is incomplete.
@@ -119,7 +119,7 @@ export class Lifecycle {
 
   #partial(id: RequestId, worker: Worker, { frames, body }: Inbound): void {
     const { table, requests, limits, replies, stored } = this.#state;
-    const { holder } = worker.peer.identity;
+    const { memory } = worker.peer.identity;
     const isStreamed = table.is(id, VERSION_02);
     const fault = isStreamed ? null : limits.faultOfReplyWith(id, frames, body);
     if (isStreamed) {
@@ -132,11 +132,11 @@ export class Lifecycle {
     } else if (fault !== null) {
       requests.partials.drop(id);
       this.#giveUp(id, fault, tooLargeFailure(fault));
-    } else if (limits.isOverByPartial(id, frames, body, holder)) {
+    } else if (limits.isOverByPartial(id, frames, body, memory)) {
       requests.partials.drop(id);
       this.#giveUp(id, 'there is no room for the PARTIALs of its reply', null);
     } else {
-      requests.partials.add(id, frames, body, holder);
+      requests.partials.add(id, frames, body, memory);
       if (table.is(id, STORED)) stored.progressed(id);
     }
   }
@@ -163,7 +163,7 @@ export class Lifecycle {
    * The worker that the request is out at tried it and reports what went wrong (D60, D61, D63).
    * @param isPart more of its answer may follow, which is dropped (D100)
    */
-  failureOfHolder(
+  failureOfWorker(
     id: RequestId,
     worker: Worker,
     failure: Failure,
@@ -185,7 +185,7 @@ export class Lifecycle {
       requests.partials.drop(id);
       stored.failed(id, failureLine(failure), failure);
     } else if (failure.kind === 'retry' && !table.is(id, STREAMED)) {
-      requests.failures.keep(id, failure, worker.peer.identity.holder);
+      requests.failures.keep(id, failure, worker.peer.identity.memory);
       this.giveBack(id, worker, failed(failureLine(failure)), now);
     } else {
       deliveries.takeBack(id, worker);
@@ -203,10 +203,10 @@ export class Lifecycle {
     const { table, counters, events } = this.#state;
     const { counts, shown: service } = worker.service;
     const { key, address } = worker.peer;
-    const isKept = table.is(id, STORED);
+    const isStored = table.is(id, STORED);
     // One of another broker is counted there, and is none of the stored requests of this node.
-    const durable = isKept && table.getTime(id, REFERENCE) >= 0;
-    if (!isKept) counters.requests.countFailed(counts, kind);
+    const durable = isStored && table.getTime(id, REFERENCE) >= 0;
+    if (!isStored) counters.requests.countFailed(counts, kind);
     events.emit({
       name: 'request.failed',
       service,

@@ -5,7 +5,7 @@ import { exposures } from '../../config/io/exposure.js';
 import type { Loaded } from '../../config/io/load.js';
 import { isLoopback } from '../../config/io/loopback.js';
 import { publishedBy } from '../../config/publishers.js';
-import { isPostgres, placeOf, shownHost } from '../../core/postgres-url.js';
+import { databaseAddressOf, isPostgres, shownHost } from '../../core/postgres-url.js';
 import { problemLine } from '../../config/problem.js';
 import { type Finding, ok, problem, warning } from '../../core/finding.js';
 
@@ -62,7 +62,7 @@ function ofFleet({ config: { fleet } }: Loaded): readonly Finding[] {
 
 async function ofDatabase({ config }: Loaded): Promise<readonly Finding[]> {
   const { store } = config.titanic;
-  const place = isPostgres(store) ? placeOf(store) : null;
+  const place = isPostgres(store) ? databaseAddressOf(store) : null;
   if (place === null || typeof place === 'string') return [];
   const open = OPEN_DATABASE.find(({ tls }) => tls === place.tls);
   if (open === undefined) return [];

@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import type { Config, ListenerConfig } from '../../config/config.js';
 import { parseEndpoint } from '../../config/endpoint.js';
 import { PAIR_TIMEOUT_HEARTBEATS } from '../../sdk/client/lazy-pirate.js';
-import { ask, factsOf, withClient } from '../ask.js';
+import { ask, answerFacts, withClient } from '../ask.js';
 import { printable } from '../output.js';
 import { type Finding, ok, problem } from '../../core/finding.js';
 import { type Address, ANSWER_MS, dialHost, portFinding } from './port.js';
@@ -140,7 +140,7 @@ async function majordomo(
     const answer = await withClient({ endpoint: [endpoint], timeoutMs }, (client) =>
       ask(client, service),
     );
-    const { version, node } = factsOf(service, answer);
+    const { version, node } = answerFacts(service, answer);
     return ok(name, `${SERVED} ${printable(version)} serves there (node ${printable(node)})`);
   } catch {
     return null;

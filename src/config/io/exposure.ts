@@ -1,5 +1,5 @@
 /** Finds what is open to a network without protection (D78). Only the system can resolve names. */
-import { isPostgres, placeOf, shownHost } from '../../core/postgres-url.js';
+import { isPostgres, databaseAddressOf, shownHost } from '../../core/postgres-url.js';
 import { shownUrl } from '../../core/web-address.js';
 import type { Config, ListenerConfig, PublisherConfig } from '../config.js';
 import { parseEndpoint, parseHttpListen } from '../endpoint.js';
@@ -119,7 +119,7 @@ async function ofPair({ bstar }: Config): Promise<readonly Open[]> {
 /** A database that lets this broker in without credentials lets in everybody. */
 async function ofStore({ titanic }: Config): Promise<readonly Open[]> {
   const { store, storePasswordFile } = titanic;
-  const place = isPostgres(store) ? placeOf(store) : null;
+  const place = isPostgres(store) ? databaseAddressOf(store) : null;
   if (place === null || typeof place === 'string') return [];
   if (storePasswordFile !== null || place.certificate !== null || place.tls === 'disable') {
     return [];

@@ -54,7 +54,7 @@ describe('a malformed message', () => {
     expect(s.broker.counters.unexpected).toBe(0);
   });
 
-  it.each(MALFORMED)('(%s) expels a registered worker (docs/protocol.md)', (_, kind, frames) => {
+  it.each(MALFORMED)('(%s) disconnects a registered worker (docs/protocol.md)', (_, kind, frames) => {
     const s = stage();
     const w1 = s.worker('w1').ready('echo');
     const w2 = s.worker('w2');
@@ -79,7 +79,7 @@ describe('a malformed message', () => {
     }
   });
 
-  it('over the limits of the transport is counted, and expels a worker', () => {
+  it('over the limits of the transport is counted, and disconnects a worker', () => {
     const s = stage();
     s.client('c1').connection.sendsOversized();
     const w1 = s.worker('w1').ready('echo');

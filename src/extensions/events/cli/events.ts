@@ -8,7 +8,7 @@ import { EXIT } from '../../../core/exit.js';
 import { shownUrl } from '../../../core/web-address.js';
 import type { CurveClientKeys } from '../../../sdk/dials.js';
 import type { StreamMessage, Subscriber } from '../../../sdk/stream.js';
-import { ask, type Facts, factsOf, withClient } from '../../../cli/ask.js';
+import { ask, type Facts, answerFacts, withClient } from '../../../cli/ask.js';
 import { curveOf, keyRemedy } from '../../../cli/curve.js';
 import { learntPort, type SidePort } from '../../../cli/learnt-address.js';
 import {
@@ -152,7 +152,7 @@ async function endpointOf(options: EventsOptions): Promise<string> {
   const { events } = options;
   if (events === undefined) {
     return await withClient(options, async (client) => {
-      const facts = factsOf('mmi.broker', await ask(client, 'mmi.broker'));
+      const facts = answerFacts('mmi.broker', await ask(client, 'mmi.broker'));
       return learntPort(facts['events'], EVENTS, client.endpoint ?? '');
     });
   }

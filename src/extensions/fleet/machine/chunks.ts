@@ -19,7 +19,7 @@ export interface ChunkedPack {
 export class Chunks {
   readonly #messageBytesMax: () => number;
   readonly #memoryBytesMax: () => number;
-  /** Of all incomplete ones. */
+  /** The bytes of all incomplete ones. */
   #bytes = 0;
 
   constructor(messageBytesMax: () => number, memoryBytesMax: () => number) {

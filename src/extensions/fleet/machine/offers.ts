@@ -35,7 +35,7 @@ export class Offers {
   }
 
   /** One broker was told what the service can take now: if it rises from there, all are told. */
-  told(service: Buffer, credit: FleetCredit): void {
+  stated(service: Buffer, credit: FleetCredit): void {
     const known = this.#offered.get(service.toString('latin1'));
     if (known !== undefined) known.level = Math.min(known.level, levelOf(credit));
   }

@@ -36,7 +36,7 @@ export class Outbox {
     return this.#bytes;
   }
 
-  /** Of the packs that were made so far; 0: there are none. */
+  /** The number of the last pack that was made; 0: there is none. */
   get lastNumber(): number {
     return this.#number;
   }

@@ -15,7 +15,7 @@ export interface Visits {
   turns: number;
 }
 
-export class Places {
+export class PeerShares {
   /** The credit of the workers at all other brokers for a service, as they last said. */
   readonly #creditElsewhere: (service: string) => number;
   /** By service, one character per byte. */
