@@ -19,7 +19,7 @@ import type { Config, TransportName } from '../config/config.js';
 import type { Finding } from '../core/finding.js';
 import type { Holdings } from '../core/holdings.js';
 import type { Mmi } from '../mmi/mmi.js';
-import type { DatabaseTool, StorePlace } from '../store/database-tools.js';
+import type { DatabaseTool, StoreConfig } from '../store/database-tools.js';
 import type { OpenRouter } from '../zmtp/several.js';
 import type { InternalClients } from './internal-clients.js';
 import type { Keys } from './io/keys.js';
@@ -45,7 +45,7 @@ export interface Extension {
   /** Ports that it opens for peers, each with `limits.connections`. */
   readonly ports?: number;
   /** For commands: the store in a database. @throws ERR_CONFIG_INVALID, ERR_CONFIG_FILE */
-  readonly database?: (place: StorePlace) => Promise<DatabaseTool>;
+  readonly database?: (config: StoreConfig) => Promise<DatabaseTool>;
   /** Opens the store of durable requests in place of a file. @throws the store's errors */
   readonly openStore?: (deps: TitanicDeps) => Promise<TitanicHost>;
   /**
