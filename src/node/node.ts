@@ -109,7 +109,7 @@ export class Node implements Host {
   readonly #throttle = new Throttle(monotonicMs);
   readonly #eventLog: EventLog;
   readonly #feed = new EventFeed(Date.now);
-  readonly #sink = new TransportSink();
+  readonly #sink = new TransportSink(() => this.#current.limits.outputBytes);
   readonly #health = new NodeHealth();
   readonly #metrics: NodeMetrics;
   /** `null`: a standalone node. */
@@ -179,11 +179,7 @@ export class Node implements Host {
         listeners: this.#authorising?.rulesOf(rules) ?? rules,
         quotasOf: (name) => quotasOf(this.#current, name),
         holdings,
-        output: {
-          left: (peer) => this.#current.limits.outputBytes - this.loop.waitingBytes(peer),
-          max: () => this.#current.limits.outputBytes,
-          takesRequest: (peer, bytes) => this.loop.takesRequest(peer, bytes),
-        },
+        output: this.#sink,
       },
       this.#sink,
       tee(this.events, this.refusals),

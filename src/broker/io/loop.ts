@@ -94,16 +94,6 @@ export class BrokerLoop implements TransportEvents {
     this.#schedule();
   }
 
-  /** Output waiting to be sent to a peer. */
-  waitingBytes(peer: PeerId): number {
-    return this.#transport?.waitingBytes(peer) ?? 0;
-  }
-
-  /** See `Transport.takesRequest`. */
-  takesRequest(peer: PeerId, bytes: number): boolean {
-    return this.#transport?.takesRequest(peer, bytes) ?? true;
-  }
-
   /** Adds a companion machine. */
   accompany(companion: Companion): void {
     this.#companion = companion;
