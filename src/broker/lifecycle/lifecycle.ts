@@ -102,19 +102,17 @@ export class Lifecycle {
   }
 
   /** Passes the reply on, preceded by the PARTIALs held for it. */
-  #answer(id: RequestId, inbound: Inbound, now: number): void {
-    const { frames, body } = inbound;
-    const joined = this.#state.requests.partials.joined(id, frames, body);
-    const fault = joined === null ? null : this.#state.limits.faultOfReplyWith(id, frames, body);
-    if (fault !== null) this.#giveUp(id, fault, tooLargeFailure(fault));
-    else if (joined === null) this.#passOn(id, frames, body, now);
-    else this.#passOn(id, joined, 0, now);
-  }
-
-  #passOn(id: RequestId, frames: Frames, from: number, now: number): void {
-    const { table, stored, replies } = this.#state;
-    if (table.is(id, STORED)) stored.replied(id, frames, from);
-    else replies.reply(id, frames, from, now);
+  #answer(id: RequestId, { frames, body }: Inbound, now: number): void {
+    const { table, requests, limits, stored, replies } = this.#state;
+    const joined = requests.partials.joined(id, frames, body);
+    const fault = joined === null ? null : limits.faultOfReplyWith(id, frames, body);
+    if (fault !== null) {
+      this.#giveUp(id, fault, tooLargeFailure(fault));
+      return;
+    }
+    const from = joined === null ? body : 0;
+    if (table.is(id, STORED)) stored.replied(id, joined ?? frames, from);
+    else replies.reply(id, joined ?? frames, from, now);
   }
 
   #partial(id: RequestId, worker: Worker, { frames, body }: Inbound): void {
