@@ -65,7 +65,14 @@ export class StoreDriver {
     const directoryId = randomBytes(16).toString('hex');
     const order = {
       login: { place, passwordFile: null, isLoopback: true },
-      ...{ name: url, timeoutMs: 10_000, leaseMs: 10_000, node: 'bench', directoryId, storeId: null },
+      ...{
+        name: url,
+        timeoutMs: 10_000,
+        leaseMs: 10_000,
+        node: 'bench',
+        directoryId,
+        storeId: null,
+      },
       hints: true,
     };
     const driver = new StoreDriver();

@@ -146,7 +146,12 @@ function byListener(listener: ListenerConfig, role: MdpRole, service: Buffer): V
   return { allowed: true, rule: `${who}${role}: ${rule} of the listener` };
 }
 
-function byBoth(listener: ListenerConfig, entry: KeyEntry, role: MdpRole, service: Buffer): Verdict {
+function byBoth(
+  listener: ListenerConfig,
+  entry: KeyEntry,
+  role: MdpRole,
+  service: Buffer,
+): Verdict {
   const rule = GlobSet.of(entry[role]).matching(service);
   if (rule === null) {
     return { allowed: false, rule: `${entry.name} has ${role}: [${entry[role].join(', ')}]` };

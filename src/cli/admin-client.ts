@@ -71,7 +71,8 @@ export class AdminClient {
     const answer = await this.#ask(method, path, body, streamMs);
     if (answer.status >= 200 && answer.status < 300) return answer;
     const said = errorOf(answer.value);
-    const text = said ?? `${this.#address.name} answered ${answer.status}: is it a Majordomo broker?`;
+    const text =
+      said ?? `${this.#address.name} answered ${answer.status}: is it a Majordomo broker?`;
     const hint = answer.status === 401 ? ` (${tokenHint(this.#token)})` : '';
     throw new MajordomoError('ERR_REQUEST_FAILED', `${text}${hint}`, {
       details: { status: answer.status },

@@ -143,7 +143,9 @@ function structureMessage(path: Path, message: string, value: Tree | undefined):
     if (row !== null) return `expected ${expectation(row)}${gotInstead(row, value)}`;
   }
   const hint =
-    path[path.length - 2] === 'allow' && typeof given === 'string' ? didYouMean(given, MDP_ROLES) : '';
+    path[path.length - 2] === 'allow' && typeof given === 'string'
+      ? didYouMean(given, MDP_ROLES)
+      : '';
   return `${message}, got ${show(given)}${hint}`;
 }
 

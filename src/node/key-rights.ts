@@ -27,7 +27,9 @@ export const NOTHING: Readonly<Rights> = {
 /** Returns true if anything has changed. */
 export function updateRights(rights: Rights, written: WrittenRights): boolean {
   const { client, worker, operator, quota, peer } = written;
-  const same = MDP_ROLES.every((role) => rights[role].patterns.join('\n') === written[role].join('\n'));
+  const same = MDP_ROLES.every(
+    (role) => rights[role].patterns.join('\n') === written[role].join('\n'),
+  );
   if (same && rights.operator === operator && rights.quota === quota && rights.peer === peer) {
     return false;
   }

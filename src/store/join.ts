@@ -28,7 +28,8 @@ const LADDER: readonly StoredState[] = ['pending', 'dead', 'replied'];
 /** @param isTheirsKept if both ended at the same step but differ, theirs is kept */
 export function join(ours: RequestState, theirs: RequestState, isTheirsPreferred: boolean): Joined {
   const isTied = isSameStep(ours.request, theirs.request) && !isSameEnd(ours, theirs);
-  const top = isAbove(theirs.request, ours.request) || (isTied && isTheirsPreferred) ? theirs : ours;
+  const top =
+    isAbove(theirs.request, ours.request) || (isTied && isTheirsPreferred) ? theirs : ours;
   const attempts = joinAttempts(ours.attempts, theirs.attempts);
   const { state, generation } = top.request;
   const joined = {
@@ -42,7 +43,9 @@ export function join(ours: RequestState, theirs: RequestState, isTheirsPreferred
     attempts,
     reply: top.reply,
     death: top.death,
-    extra: isTheirsPreferred ? joinExtra(theirs.extra, ours.extra) : joinExtra(ours.extra, theirs.extra),
+    extra: isTheirsPreferred
+      ? joinExtra(theirs.extra, ours.extra)
+      : joinExtra(ours.extra, theirs.extra),
   };
   return {
     state: joined,

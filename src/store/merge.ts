@@ -193,7 +193,12 @@ class Merging {
   }
 
   #join(before: RequestHere, record: RequestRecord): void {
-    const { state: after, isChanged, isNewsToOther, ranTwice } = join(before, record, this.#isFromActive);
+    const {
+      state: after,
+      isChanged,
+      isNewsToOther,
+      ranTwice,
+    } = join(before, record, this.#isFromActive);
     const { request } = after;
     if (ranTwice) this.#ranTwice++;
     if (isChanged) {

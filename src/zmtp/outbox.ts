@@ -73,7 +73,8 @@ export class Outbox {
     let wasAdded = true;
     for (let at = start; at < end; at = this.#cursor.end) {
       readPacked(packed, at, this.#cursor);
-      wasAdded = this.write(packed, this.#cursor.start, this.#cursor.end, this.#cursor.more) && wasAdded;
+      wasAdded =
+        this.write(packed, this.#cursor.start, this.#cursor.end, this.#cursor.more) && wasAdded;
     }
     return wasAdded;
   }

@@ -42,11 +42,24 @@ class Broker {
     const { store, recovered } = await openPostgresStore(
       {
         login: { place, passwordFile: null, isLoopback: true, history: null },
-        ...{ name: 'test', timeoutMs: 5000, leaseMs: LEASE_MS, node: directoryId, directoryId, storeId: null },
+        ...{
+          name: 'test',
+          timeoutMs: 5000,
+          leaseMs: LEASE_MS,
+          node: directoryId,
+          directoryId,
+          storeId: null,
+        },
         hints: true,
       },
       {
-        ...{ arrived: ignored, fatal: thrown, counted: ignored, foundClaimed: ignored, taken: ignored },
+        ...{
+          arrived: ignored,
+          fatal: thrown,
+          counted: ignored,
+          foundClaimed: ignored,
+          taken: ignored,
+        },
         hinted: (hint) => heard.push(hint),
       },
       () => undefined,

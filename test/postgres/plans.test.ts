@@ -15,7 +15,13 @@ import {
 } from '../../src/extensions/postgres/reads.js';
 import { RowLocks } from '../../src/extensions/postgres/row-locks.js';
 import { SCHEMA } from '../../src/extensions/postgres/schema.js';
-import { Fence, fenceValue, FREE, NEW_FENCING_TOKEN, take } from '../../src/extensions/postgres/session.js';
+import {
+  Fence,
+  fenceValue,
+  FREE,
+  NEW_FENCING_TOKEN,
+  take,
+} from '../../src/extensions/postgres/session.js';
 import {
   ACCEPT,
   ACCEPT_KEYED,
@@ -465,7 +471,11 @@ describeWithPostgres('statements on a database', () => {
       () => server.sql(`UPDATE ${SCHEMA}.broker SET dead = true`, database),
       'dead = false',
     ],
-    ['what was sent before the fencing token was raised', (on) => on.run(NEW_FENCING_TOKEN, [session]), 'era = 0'],
+    [
+      'what was sent before the fencing token was raised',
+      (on) => on.run(NEW_FENCING_TOKEN, [session]),
+      'era = 0',
+    ],
   ];
   it.each(ended)('%s changes nothing', async (_title, end, mended) => {
     const on = await connection();

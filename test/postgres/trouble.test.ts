@@ -337,11 +337,15 @@ describeWithPostgres('while the broker runs', () => {
   it('a connection that is being made while it is closed is closed, too', async () => {
     const database = await server.database();
     const persistent = connectionTo(database);
-    const using = persistent.use(performance.now() + 10_000, (connection) => connection.ask('SELECT 1'));
+    const using = persistent.use(performance.now() + 10_000, (connection) =>
+      connection.ask('SELECT 1'),
+    );
     await Promise.all([expect(using).rejects.toThrow('closed'), persistent.close()]);
     const connected = `SELECT 1 FROM pg_stat_activity WHERE datname = '${database}'`;
     await until(async () => (await server.sql(connected)).length === 0, 'no connection is left');
-    const after = persistent.use(performance.now() + 10_000, (connection) => connection.ask('SELECT 1'));
+    const after = persistent.use(performance.now() + 10_000, (connection) =>
+      connection.ask('SELECT 1'),
+    );
     await expect(after).rejects.toThrow('closed');
   });
 

@@ -6,7 +6,8 @@ import { connect } from 'node:net';
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import { isLoopbackAddress } from '../http/guard.js';
 
-export type ListenAddress = { readonly host: string; readonly port: number } | { readonly path: string };
+export type ListenAddress =
+  { readonly host: string; readonly port: number } | { readonly path: string };
 
 export interface Listening {
   /** `http://HOST:PORT` with the actual port; `https://…`; `unix:PATH`. */
@@ -21,7 +22,11 @@ export interface Listening {
 const SOCKET_UMASK = 0o117;
 
 /** @throws ERR_HTTP_LISTEN */
-export async function listen(server: Server, wanted: ListenAddress, isTls: boolean): Promise<Listening> {
+export async function listen(
+  server: Server,
+  wanted: ListenAddress,
+  isTls: boolean,
+): Promise<Listening> {
   const name = 'path' in wanted ? `unix:${wanted.path}` : `${wanted.host}:${wanted.port}`;
   try {
     if ('path' in wanted) {

@@ -83,7 +83,8 @@ export class ClientRequests {
     if (!isServed && this.#isUnserved(inbound, peer, now)) {
       const name = frames.view(at);
       const found = this.#state.interconnect?.seek(name) ?? 'absent';
-      const isHeld = found === 'unknown' && this.#awaitingSearch.add(inbound.received, peer, keyOf(name));
+      const isHeld =
+        found === 'unknown' && this.#awaitingSearch.add(inbound.received, peer, keyOf(name));
       if (isHeld) return;
       if (found === 'absent') {
         replies.refuse(inbound, peer, NO_WORKER, false);

@@ -21,7 +21,11 @@ async function onServer(config: Config): Promise<readonly Finding[]> {
     const examined = await examinedOf(config);
     const facts = await askServer(examined);
     const { user } = examined.login.place;
-    return [storeFinding(facts, examined.name), safety(facts), oldestSnapshot(facts.snapshots, user)];
+    return [
+      storeFinding(facts, examined.name),
+      safety(facts),
+      oldestSnapshot(facts.snapshots, user),
+    ];
   } catch (error) {
     return [problem(NAME, messageOf(error), 'see docs/operating.md, PostgreSQL as the store')];
   }

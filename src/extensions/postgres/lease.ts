@@ -8,7 +8,15 @@ import { textOf } from './failures.js';
 import type { PersistentConnection } from './persistent-connection.js';
 import type { StoreReport } from './postgres-store.js';
 import { isMissingRight, missingRight, type Who } from './rights.js';
-import { endSession, type Claimant, free, type OtherSession, others, renew, take } from './session.js';
+import {
+  endSession,
+  type Claimant,
+  free,
+  type OtherSession,
+  others,
+  renew,
+  take,
+} from './session.js';
 
 /** A session is renewed this often within its lease. */
 export const RENEWALS = 3;
@@ -82,7 +90,13 @@ export class SessionLease {
   #running: Promise<void> = Promise.resolve();
 
   /** @param who for the text that says which right is missing */
-  constructor(persistent: PersistentConnection, claimant: Claimant, who: Who, session: number, events: LeaseEvents) {
+  constructor(
+    persistent: PersistentConnection,
+    claimant: Claimant,
+    who: Who,
+    session: number,
+    events: LeaseEvents,
+  ) {
     this.#connection = persistent;
     this.#claimant = claimant;
     this.#who = who;

@@ -100,7 +100,10 @@ function withValue(handler: Handler): Handler {
 type Capacity = Pick<OfferedService, 'concurrency' | 'limiter'>;
 
 /** One number for all together, or a number for each. */
-function capacities(options: Options, services: ReadonlySet<string>): (service: string) => Capacity {
+function capacities(
+  options: Options,
+  services: ReadonlySet<string>,
+): (service: string) => Capacity {
   const given = options.take('concurrency');
   if (typeof given !== 'object' || given === null || !options.given('services')) {
     const concurrency = options.integer('concurrency', WORKER_DEFAULTS.concurrency, 1, CREDIT_MAX);

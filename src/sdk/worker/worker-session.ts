@@ -426,13 +426,21 @@ export class WorkerSession implements SlotTaker {
   #leave(now: MonotonicMs, reason: SessionLoss): void {
     this.#sink.close();
     this.#failures++;
-    this.#registrationLost('away', reason, now + backoffMs(this.#options, this.#failures, this.#random));
+    this.#registrationLost(
+      'away',
+      reason,
+      now + backoffMs(this.#options, this.#failures, this.#random),
+    );
   }
 
   /** This registration is over, ended by the broker or by us; a new one follows after a pause. */
   #rest(now: MonotonicMs, reason: SessionLoss): void {
     this.#failures++;
-    this.#registrationLost('resting', reason, now + backoffMs(this.#options, this.#failures, this.#random));
+    this.#registrationLost(
+      'resting',
+      reason,
+      now + backoffMs(this.#options, this.#failures, this.#random),
+    );
   }
 
   /** Requests that have not begun no longer belong to this worker. */

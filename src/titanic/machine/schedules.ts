@@ -593,7 +593,10 @@ export class Schedules {
   }
 }
 
-function scheduleFactsOf({ name, cron, timeZone, service }: TspSchedule, frames: Frames): ScheduleFacts {
+function scheduleFactsOf(
+  { name, cron, timeZone, service }: TspSchedule,
+  frames: Frames,
+): ScheduleFacts {
   const times = readDueTimes(cron, timeZone);
   return { name, cron, timeZone, service: frames.copy(service), times };
 }

@@ -295,7 +295,12 @@ class Sodium implements CurveCrypto {
     for (let at = start; at < end; at += ROOM_BYTES_RETAINED) {
       const until = Math.min(at + ROOM_BYTES_RETAINED, end);
       copyBytes(bytes, at, until, memory, this.#fixedRoom);
-      this.#compiled._crypto_onetimeauth_poly1305_update(this.#auth, this.#fixedRoom, until - at, 0);
+      this.#compiled._crypto_onetimeauth_poly1305_update(
+        this.#auth,
+        this.#fixedRoom,
+        until - at,
+        0,
+      );
     }
     memory.copy(state, 0, this.#auth, this.#auth + this.#authBytes);
   }

@@ -33,7 +33,7 @@ export interface ListeningEvents {
   message(peer: PeerId, frames: Frames, info: PeerInfo): void;
   subscription?(peer: PeerId, topic: Buffer, isOn: boolean): void;
   oversized(peer: PeerId, info: PeerInfo, reason: string): void;
-  full?(peer: PeerId): void;
+  outputFull?(peer: PeerId): void;
   drained?(peer: PeerId): void;
   disconnected?(peer: PeerId): void;
   rejected(kind: string, reason: string, from: Rejected): void;

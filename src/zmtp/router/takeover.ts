@@ -39,7 +39,12 @@ export class Takeover<T> {
   #timer: NodeJS.Timeout | null = null;
 
   /** @param canAnswer false: its silence proves nothing, only the end of its connection does */
-  constructor(owner: RoutingIdOwner, canAnswer: boolean, events: TakeoverEvents<T>, clock: () => number) {
+  constructor(
+    owner: RoutingIdOwner,
+    canAnswer: boolean,
+    events: TakeoverEvents<T>,
+    clock: () => number,
+  ) {
     this.#owner = owner;
     this.#canAnswer = canAnswer;
     this.#events = events;

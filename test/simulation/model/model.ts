@@ -202,7 +202,11 @@ export class Model {
       peer.worker = worker;
       return;
     }
-    this.#sendDisconnect(peer, intent.version, this.#requests.draining && refusals.draining > before);
+    this.#sendDisconnect(
+      peer,
+      intent.version,
+      this.#requests.draining && refusals.draining > before,
+    );
   }
 
   /** D33: what it held goes back, and it waits. */

@@ -2,7 +2,12 @@
 import type { Claimant, OtherSession } from '../../../src/extensions/postgres/session.js';
 import type { Watch } from '../../../src/extensions/postgres/lease.js';
 import type { SharedDatabase } from './database.js';
-import { type PersistentConnection, type ConnectionHost, mustBeOfNetwork, NOBODY } from './persistent-connection.js';
+import {
+  type PersistentConnection,
+  type ConnectionHost,
+  mustBeOfNetwork,
+  NOBODY,
+} from './persistent-connection.js';
 import { begin, type Routine } from './routine.js';
 
 const RENEWALS = 3;
@@ -130,7 +135,11 @@ export class SessionLease {
   }
 }
 
-export function* take(persistent: PersistentConnection, until: number, claimant: Claimant): Routine<number> {
+export function* take(
+  persistent: PersistentConnection,
+  until: number,
+  claimant: Claimant,
+): Routine<number> {
   const run = (database: SharedDatabase): number => database.take(claimant);
   const alone = (database: SharedDatabase): number[] => database.sessionsOf(claimant);
   return yield* persistent.ask(until, { run, fence: null, alone });

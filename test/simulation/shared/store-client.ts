@@ -25,7 +25,14 @@ import type {
   Transaction,
 } from '../../../src/store/store.js';
 import type { BatchDone, FenceValue, SharedDatabase } from './database.js';
-import { Broken, PersistentConnection, type ConnectionHost, type Link, mustBeOfNetwork, NOBODY } from './persistent-connection.js';
+import {
+  Broken,
+  PersistentConnection,
+  type ConnectionHost,
+  type Link,
+  mustBeOfNetwork,
+  NOBODY,
+} from './persistent-connection.js';
 import { SessionLease, take } from './lease.js';
 import { begin, type Routine } from './routine.js';
 import type { DatabaseServer } from './server.js';
@@ -147,7 +154,8 @@ export class StoreClient implements ClaimStore {
         this.#unreachable();
       },
     };
-    const persistent = (): PersistentConnection => new PersistentConnection(link, connectionHost, timeoutMs);
+    const persistent = (): PersistentConnection =>
+      new PersistentConnection(link, connectionHost, timeoutMs);
     this.#writes = persistent();
     this.#reads = persistent();
     this.#claiming = persistent();
@@ -160,7 +168,8 @@ export class StoreClient implements ClaimStore {
   /** Its process has ended. */
   destroy(): void {
     this.#server.listeners.delete(this.#hinted);
-    for (const persistent of [this.#writes, this.#reads, this.#claiming, this.#leases]) persistent.destroy();
+    for (const persistent of [this.#writes, this.#reads, this.#claiming, this.#leases])
+      persistent.destroy();
   }
 
   get #now(): number {
@@ -206,31 +215,38 @@ export class StoreClient implements ClaimStore {
   }
 
   #keep(connectionHost: ConnectionHost, session: number): void {
-    this.#lease = new SessionLease(this.#leases, connectionHost, this.#claimant, session, this.#watch, {
-      renewed: (sentAt, storeMs) => {
-        this.#tell((events) => {
-          events.renewed(sentAt, storeMs);
-        });
+    this.#lease = new SessionLease(
+      this.#leases,
+      connectionHost,
+      this.#claimant,
+      session,
+      this.#watch,
+      {
+        renewed: (sentAt, storeMs) => {
+          this.#tell((events) => {
+            events.renewed(sentAt, storeMs);
+          });
+        },
+        ended: () => {
+          this.#tell((events) => {
+            events.ended();
+          });
+        },
+        taken: (taken) => {
+          this.#fence = { session: taken, token: 0 };
+          this.#doubtful = [];
+          this.#tell((events) => {
+            events.taken(taken);
+          });
+        },
+        accompanied: (others) => {
+          this.#accompanied(others);
+        },
+        otherEnded: (other) => {
+          this.#host.otherEnded(other);
+        },
       },
-      ended: () => {
-        this.#tell((events) => {
-          events.ended();
-        });
-      },
-      taken: (taken) => {
-        this.#fence = { session: taken, token: 0 };
-        this.#doubtful = [];
-        this.#tell((events) => {
-          events.taken(taken);
-        });
-      },
-      accompanied: (others) => {
-        this.#accompanied(others);
-      },
-      otherEnded: (other) => {
-        this.#host.otherEnded(other);
-      },
-    });
+    );
   }
 
   #tell(message: (events: StoreClientEvents) => void): void {
@@ -365,7 +381,10 @@ export class StoreClient implements ClaimStore {
   *#newToken(persistent: PersistentConnection, until: number): Routine<void> {
     const { session } = this.#fence;
     const run = (database: SharedDatabase): number => database.newToken(session);
-    this.#learn(session, yield* persistent.ask(until, { run, fence: null, alone: () => [session] }));
+    this.#learn(
+      session,
+      yield* persistent.ask(until, { run, fence: null, alone: () => [session] }),
+    );
   }
 
   #learn(session: number, token: number): void {

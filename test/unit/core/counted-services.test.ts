@@ -164,7 +164,9 @@ describe('what is counted', () => {
     lender.count('a', GAUGE, 7);
     lender.count('a', DONE);
     lender.serve('a');
-    expect([lender.of('a').plain.now[GAUGE], lender.all.unlabelled('plain')[GAUGE]]).toEqual([7, 0]);
+    expect([lender.of('a').plain.now[GAUGE], lender.all.unlabelled('plain')[GAUGE]]).toEqual([
+      7, 0,
+    ]);
   });
 
   it('of a service with stored requests stays when the broker forgets it', () => {

@@ -12,7 +12,10 @@ describe('the URL of a database', () => {
       ],
       ...{ user: 'me', database: 'queue', tls: null, rootCertificate: null, certificate: null },
     });
-    expect(databaseAddressOf('postgres://a%40b@h/d%2Fe')).toMatchObject({ user: 'a@b', database: 'd/e' });
+    expect(databaseAddressOf('postgres://a%40b@h/d%2Fe')).toMatchObject({
+      user: 'a@b',
+      database: 'd/e',
+    });
   });
 
   it('may name the directory of a socket, and how the connection is protected', () => {

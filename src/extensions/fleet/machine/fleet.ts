@@ -551,7 +551,12 @@ export class FleetMachine implements Interconnect {
   }
 
   /** It holds nothing any more, and what was out at it is tried again. */
-  #declareLost(peer: FleetPeer, reason: 'silent' | 'left', remote: RemoteWorkersApi, now: number): void {
+  #declareLost(
+    peer: FleetPeer,
+    reason: 'silent' | 'left',
+    remote: RemoteWorkersApi,
+    now: number,
+  ): void {
     const { id, node } = peer;
     const inFlight = peer.out.size;
     this.#origin.peerLost(peer, remote, now);

@@ -106,8 +106,8 @@ export class Hosted implements InternalClient {
   }
 
   /**
-   * Gives what has arrived to workers that are available, or lets it wait if its broker has places
-   * left. The rest goes back.
+   * Gives what has arrived to workers that are available, or lets it wait if its broker's share
+   * is not used up. The rest goes back.
    * @param stated is called with the credit that an origin is told for a service
    */
   take(

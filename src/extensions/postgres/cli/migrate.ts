@@ -129,7 +129,9 @@ function placesOf(options: MigrateOptions): {
       'where to: give --to, or set titanic.store to a database',
     );
   }
-  const place = isPostgres(to) ? databaseAddressOf(to) : 'not of the form postgresql://USER@HOST/DATABASE';
+  const place = isPostgres(to)
+    ? databaseAddressOf(to)
+    : 'not of the form postgresql://USER@HOST/DATABASE';
   // Not with the text that was given, which may have a password in it.
   if (typeof place === 'string') throw new MajordomoError('ERR_USAGE', `--to: ${place}`);
   return { from, to, passwordFile: options.storePasswordFile ?? titanic.storePasswordFile };

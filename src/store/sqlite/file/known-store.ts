@@ -172,7 +172,11 @@ export class KnownStore {
  * @param db opens it
  * @throws ERR_TITANIC_LOST if it is not
  */
-export function checkKnown(path: string, condition: StoreCondition, db: () => Database.Database): void {
+export function checkKnown(
+  path: string,
+  condition: StoreCondition,
+  db: () => Database.Database,
+): void {
   const memory = read(path);
   const known = memory?.id ?? null;
   if (known === null) return;

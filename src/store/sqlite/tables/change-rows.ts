@@ -49,7 +49,11 @@ export class ChangeRows {
   readonly #transaction: Transaction;
   readonly #keys: KeyRows;
 
-  constructor(sql: Statements, { tally, owners, services }: RunningCounts, transaction: Transaction) {
+  constructor(
+    sql: Statements,
+    { tally, owners, services }: RunningCounts,
+    transaction: Transaction,
+  ) {
     this.#sql = sql;
     this.#tally = tally;
     this.#owners = owners;
@@ -159,7 +163,8 @@ export class ChangeRows {
     const { number: changed } = this.#transaction;
     this.#sql.setAttempt.run(generation, attempts, ordinal, notBefore, changed, number);
     insertAttempt(this.#sql, number, ordinal, attempt);
-    if (ordinal > ATTEMPTS_RETAINED) this.#sql.deleteAttempt.run(number, ordinal - ATTEMPTS_RETAINED);
+    if (ordinal > ATTEMPTS_RETAINED)
+      this.#sql.deleteAttempt.run(number, ordinal - ATTEMPTS_RETAINED);
     return DONE;
   }
 

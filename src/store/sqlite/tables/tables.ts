@@ -188,10 +188,10 @@ export class Tables {
     const before = this.#tally;
     const ledger = this.#ledger;
     this.#tally = { ...before };
-    const counts = { tally: this.#tally, owners: this.#owners, services: this.#services };
+    const running = { tally: this.#tally, owners: this.#owners, services: this.#services };
     try {
       this.#sql.begin.run();
-      const result = work(new ChangeRows(this.#sql, counts, transaction), counts);
+      const result = work(new ChangeRows(this.#sql, running, transaction), running);
       if (result === null) {
         this.#tally = before;
         this.#owners.rolledBack();
