@@ -384,14 +384,11 @@ const rooms = [
   {
     name: 'main-imports',
     severity: 'error',
-    comment: 'main.ts only checks the version of Node.js and hands the program to cli/. Put the code there.',
+    comment:
+      'main.ts only checks the version of Node.js and hands the program to cli/. Put the code there.',
     from: { path: '^src/main\\.ts$' },
     to: {
-      pathNot: [
-        room('cli'),
-        '^src/core/(exit|version)\\.ts$',
-        '^src/extensions/program\\.ts$',
-      ],
+      pathNot: [room('cli'), '^src/core/(exit|version)\\.ts$', '^src/extensions/program\\.ts$'],
     },
   },
   {

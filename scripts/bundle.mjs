@@ -43,7 +43,9 @@ for (const path of files) {
   if (isOpened && extname(path) !== '') cpSync(join(from, path), join(to, path));
 }
 const bundle = await rolldown({
-  input: Object.fromEntries(Array.from(entries, ([name, path]) => [name, join(from, `${path}.js`)])),
+  input: Object.fromEntries(
+    Array.from(entries, ([name, path]) => [name, join(from, `${path}.js`)]),
+  ),
   platform: 'node',
   external: (id) => !id.startsWith('.') && !isAbsolute(id),
   onwarn: (warning) => {

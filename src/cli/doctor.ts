@@ -115,7 +115,11 @@ async function ofConfiguration(
     ...(await peerListener(config.bstar, found.served)),
     ...(await http(config, found.served)),
     ...curveKeys(config),
-    ...(await ofExtensions(loaded, asked.filter((each) => each !== ofStore), found.served)),
+    ...(await ofExtensions(
+      loaded,
+      asked.filter((each) => each !== ofStore),
+      found.served,
+    )),
     ...(await exposed(loaded)),
     descriptors(config.limits.connections, ports),
     memory(config.limits.memoryBytes),

@@ -36,8 +36,7 @@ function withoutKeys(section: string, config: Config): string {
   return JSON.stringify(
     listeners.map((listener) => {
       const { curve } = listener;
-      const isFixed =
-        'transport' in listener && listener.transport === 'libzmq';
+      const isFixed = 'transport' in listener && listener.transport === 'libzmq';
       if (curve === undefined || isFixed) return listener;
       return { ...listener, curve: { ...curve, secretKeyFile: null } };
     }),

@@ -3,7 +3,6 @@
  * requeued, expired, abandoned, dropped, refused (`request-ends.ts`).
  */
 import { oneLine } from '../../core/escape.js';
-import type { Frames } from '../../core/frames.js';
 import { type Failure, failureLine, tooLargeFailure } from '../../wire/failure.js';
 import type { Inbound } from '../../wire/inbound.js';
 import type { Service, Worker } from '../state/entities.js';

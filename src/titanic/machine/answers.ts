@@ -298,7 +298,7 @@ export class Answers {
     }
     const cached = this.#cached;
     if (cached?.bytes === bytes && cached.uuid.equals(query.uuid))
-      this.#reply(query, cached.frames);
+      {this.#reply(query, cached.frames);}
     else {
       this.waits.waitsForLarge(query.id);
       this.#lookUps.askLarge(query, bytes);

@@ -394,7 +394,7 @@ export class SharedNode {
     this.#messages.clear();
     for (const link of process.links) link?.end();
     if (this.#random.chance(this.#in.weather.moveChance))
-      this.#directoryId = this.#newDirectoryId();
+      {this.#directoryId = this.#newDirectoryId();}
     this.#clock.after(this.#random.int(1, this.#in.weather.downMaxMs), () => {
       this.#start();
     });

@@ -169,7 +169,7 @@ export class StoreClient implements ClaimStore {
   destroy(): void {
     this.#server.listeners.delete(this.#hinted);
     for (const persistent of [this.#writes, this.#reads, this.#claiming, this.#leases])
-      persistent.destroy();
+      {persistent.destroy();}
   }
 
   get #now(): number {

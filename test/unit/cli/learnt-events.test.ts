@@ -9,7 +9,11 @@ const THERE = 'tcp://192.0.2.7:5555';
 /** The endpoint, or the error's text. */
 function learnt(events: unknown, asked = HERE): string {
   try {
-    return learntPort(events, { option: 'events', name: 'events', does: 'publish its events' }, asked);
+    return learntPort(
+      events,
+      { option: 'events', name: 'events', does: 'publish its events' },
+      asked,
+    );
   } catch (error) {
     expect(codeOf(error)).toBe('ERR_NOT_LEARNT');
     return messageOf(error);

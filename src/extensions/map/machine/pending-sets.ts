@@ -86,7 +86,7 @@ export class PendingSets {
       this.#dropFirst(line.items);
     }
     while (this.#all.size > RETAINED_MAX || this.#bytes > RETAINED_BYTES_MAX)
-      this.#dropFirst(this.#all);
+      {this.#dropFirst(this.#all);}
   }
 
   /**

@@ -164,7 +164,7 @@ export class ChangeRows {
     this.#sql.setAttempt.run(generation, attempts, ordinal, notBefore, changed, number);
     insertAttempt(this.#sql, number, ordinal, attempt);
     if (ordinal > ATTEMPTS_RETAINED)
-      this.#sql.deleteAttempt.run(number, ordinal - ATTEMPTS_RETAINED);
+      {this.#sql.deleteAttempt.run(number, ordinal - ATTEMPTS_RETAINED);}
     return DONE;
   }
 
