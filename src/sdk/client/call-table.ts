@@ -52,8 +52,9 @@ export class CallTable {
     if (this.get(call.id) !== call) return;
     this.#slots[call.id & (this.#slots.length - 1)] = null;
     this.#size--;
-    if (this.#size === 0 && this.#slots.length > SLOTS_RETAINED)
+    if (this.#size === 0 && this.#slots.length > SLOTS_RETAINED) {
       this.#slots = emptySlots(SLOTS_MIN);
+    }
   }
 
   /** All calls, in the order in which their ids were given. */

@@ -85,8 +85,9 @@ export class PendingSets {
     while (line.items.size > RETAINED_MAX * share || line.bytes > RETAINED_BYTES_MAX * share) {
       this.#dropFirst(line.items);
     }
-    while (this.#all.size > RETAINED_MAX || this.#bytes > RETAINED_BYTES_MAX)
+    while (this.#all.size > RETAINED_MAX || this.#bytes > RETAINED_BYTES_MAX) {
       this.#dropFirst(this.#all);
+    }
   }
 
   /**

@@ -163,8 +163,9 @@ export class ChangeRows {
     const { number: changed } = this.#transaction;
     this.#sql.setAttempt.run(generation, attempts, ordinal, notBefore, changed, number);
     insertAttempt(this.#sql, number, ordinal, attempt);
-    if (ordinal > ATTEMPTS_RETAINED)
+    if (ordinal > ATTEMPTS_RETAINED) {
       this.#sql.deleteAttempt.run(number, ordinal - ATTEMPTS_RETAINED);
+    }
     return DONE;
   }
 
