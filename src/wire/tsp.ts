@@ -55,7 +55,7 @@ export function isOnceKey(key: Buffer): boolean {
   return key.length === ONCE_KEY_BYTES && /^once-[0-9a-f]{32}$/.test(key.toString('latin1'));
 }
 
-/** The pauses between the attempts of one stored request, in milliseconds, before jitter (D81). */
+/** The pauses between the attempts of one stored request, in milliseconds, before jitter. */
 export interface Backoff {
   /** After the first failed attempt; it doubles after each further one. */
   readonly baseMs: number;

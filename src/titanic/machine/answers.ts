@@ -297,9 +297,9 @@ export class Answers {
       return;
     }
     const cached = this.#cached;
-    if (cached?.bytes === bytes && cached.uuid.equals(query.uuid))
-      {this.#reply(query, cached.frames);}
-    else {
+    if (cached?.bytes === bytes && cached.uuid.equals(query.uuid)) {
+      this.#reply(query, cached.frames);
+    } else {
       this.waits.waitsForLarge(query.id);
       this.#lookUps.askLarge(query, bytes);
     }

@@ -139,8 +139,9 @@ export class SharedDatabase {
   // ---------------------------------------------------------------- sessions
 
   take(claimant: Claimant): number {
-    for (const each of this.sessions)
-      {if (each.directoryId.equals(claimant.directoryId)) each.dead = true;}
+    for (const each of this.sessions) {
+      if (each.directoryId.equals(claimant.directoryId)) each.dead = true;
+    }
     const session = this.sessions.length + 1;
     const leaseUntil = this.#clockMs() + claimant.leaseMs;
     this.sessions.push({ ...claimant, session, leaseUntil, token: 0, dead: false });

@@ -393,8 +393,9 @@ export class SharedNode {
     this.#thread.clear();
     this.#messages.clear();
     for (const link of process.links) link?.end();
-    if (this.#random.chance(this.#in.weather.moveChance))
-      {this.#directoryId = this.#newDirectoryId();}
+    if (this.#random.chance(this.#in.weather.moveChance)) {
+      this.#directoryId = this.#newDirectoryId();
+    }
     this.#clock.after(this.#random.int(1, this.#in.weather.downMaxMs), () => {
       this.#start();
     });

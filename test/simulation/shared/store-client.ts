@@ -168,8 +168,9 @@ export class StoreClient implements ClaimStore {
   /** Its process has ended. */
   destroy(): void {
     this.#server.listeners.delete(this.#hinted);
-    for (const persistent of [this.#writes, this.#reads, this.#claiming, this.#leases])
-      {persistent.destroy();}
+    for (const persistent of [this.#writes, this.#reads, this.#claiming, this.#leases]) {
+      persistent.destroy();
+    }
   }
 
   get #now(): number {
