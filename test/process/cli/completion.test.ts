@@ -95,7 +95,7 @@ describe('majordomo complete', () => {
 
 describe('majordomo completion', () => {
   it('offers commands, their actions, options and values', () => {
-    expect(offered('majordomo', 's')).toEqual(['serve', 'status', 'services']);
+    expect(offered('majordomo', 's')).toEqual(['serve', 'services', 'status']);
     expect(offered('majordomo', 'he')).toEqual(['help']);
     expect(offered('majordomo', '--')).toEqual(['--help', '--version']);
     expect(offered('majordomo', 'ha', '')).toEqual(['status', 'switchover', 'promote', '--help']);
