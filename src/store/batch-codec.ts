@@ -9,6 +9,7 @@
  */
 import { type FieldReader, FieldWriter } from '../core/numbered-fields.js';
 import { PackReader, PackWriter } from '../core/packing.js';
+import { oneOf, type Shape } from '../core/shapes.js';
 import {
   AT,
   BODY,
@@ -36,7 +37,7 @@ const EXPIRES_AT = REQUEST_FIELDS.expiresAt.field;
 const WORKER = ATTEMPT_FIELDS.worker.field;
 const REASON = ATTEMPT_FIELDS.reason.field;
 
-const TOMBSTONES: readonly Tombstones[] = ['none', 'known', 'all'];
+export const TOMBSTONES: Shape<Tombstones> = oneOf('none', 'known', 'all');
 
 /** Applies to a batch from the wire. */
 export interface Batch {
@@ -51,7 +52,7 @@ export function packBatch({ tombstones, changes }: Batch): Buffer {
   const to = new PackWriter(changesBytes(changes));
   to.byte(FORMAT);
   to.byte(OF_REQUESTS);
-  to.byte(TOMBSTONES.indexOf(tombstones));
+  TOMBSTONES.put(to, tombstones);
   packChanges(to, changes);
   return to.takeBuffer();
 }
@@ -60,8 +61,7 @@ export function packBatch({ tombstones, changes }: Batch): Buffer {
 export function unpackBatch(bytes: Uint8Array): Batch | null {
   const from = new PackReader(bytes);
   if (from.byte() !== FORMAT || from.byte() !== OF_REQUESTS) return null;
-  const tombstones = TOMBSTONES[from.byte()];
-  if (tombstones === undefined) return null;
+  const tombstones = TOMBSTONES.take(from);
   const changes = unpackChanges(from);
   if (changes === null || !from.isAtEnd || !changes.every(isChange)) return null;
   return { tombstones, changes };

@@ -7,6 +7,8 @@
  * 1 known, 2 all), then its changes. A batch has changes of either the map or Titanic
  * (store/batch-codec.ts).
  */
+import { PackReader, PackWriter } from '../core/packing.js';
+import { TOMBSTONES } from './batch-codec.js';
 import type { MapRecord } from './map-record.js';
 import { packRecords, unpackRecords } from './map-record-codec.js';
 import type { Tombstones } from './store.js';
@@ -15,11 +17,7 @@ const FORMAT = 1;
 /** What a batch changes; Titanic's have another number there. */
 const OF_MAP = 1;
 
-const LENGTH_AT = 1;
-const RECORDS_AT = 5;
-const TOMBSTONES_AT = 2;
-const CHANGES_AT = 3;
-const TOMBSTONES: readonly Tombstones[] = ['none', 'known', 'all'];
+const HEAD_BYTES = 8;
 
 /** The two parts of a chunk. */
 export interface ChunkParts {
@@ -28,10 +26,10 @@ export interface ChunkParts {
 }
 
 export function packChunk({ requests, map }: ChunkParts): Buffer {
-  const head = Buffer.allocUnsafe(RECORDS_AT);
-  head[0] = FORMAT;
-  head.writeUInt32BE(requests.length, LENGTH_AT);
-  return Buffer.concat([head, requests, ...(map.length === 0 ? [] : [packRecords(map)])]);
+  const head = new PackWriter(HEAD_BYTES);
+  head.byte(FORMAT);
+  head.uint(requests.length, 4);
+  return Buffer.concat([head.copy(), requests, ...(map.length === 0 ? [] : [packRecords(map)])]);
 }
 
 /**
@@ -39,11 +37,11 @@ export function packChunk({ requests, map }: ChunkParts): Buffer {
  * @param epochMax no record of the map has a higher epoch
  */
 export function unpackChunk(chunk: Buffer, epochMax = Infinity): ChunkParts | null {
-  if (chunk[0] !== FORMAT || chunk.length < RECORDS_AT) return null;
-  const mapAt = RECORDS_AT + chunk.readUInt32BE(LENGTH_AT);
-  if (mapAt > chunk.length) return null;
-  const requests = chunk.subarray(RECORDS_AT, mapAt);
-  const map = mapAt === chunk.length ? [] : unpackRecords(chunk.subarray(mapAt), epochMax);
+  const from = new PackReader(chunk);
+  if (from.byte() !== FORMAT) return null;
+  const requests = from.raw(from.uint(4));
+  if (!from.isWhole) return null;
+  const map = from.isAtEnd ? [] : unpackRecords(from.rest(), epochMax);
   return map === null ? null : { requests, map };
 }
 
@@ -53,10 +51,11 @@ export interface MapBatch {
 }
 
 export function packMapBatch({ tombstones, changes }: MapBatch): Buffer {
-  return Buffer.concat([
-    Buffer.from([FORMAT, OF_MAP, TOMBSTONES.indexOf(tombstones)]),
-    packRecords(changes),
-  ]);
+  const head = new PackWriter(HEAD_BYTES);
+  head.byte(FORMAT);
+  head.byte(OF_MAP);
+  TOMBSTONES.put(head, tombstones);
+  return Buffer.concat([head.copy(), packRecords(changes)]);
 }
 
 /** The batch is of the map, not of Titanic. */
@@ -69,7 +68,8 @@ export function isMapBatch(batch: Buffer): boolean {
  * @param epochMax no change has a higher epoch
  */
 export function unpackMapBatch(batch: Buffer, epochMax = Infinity): MapBatch | null {
-  const tombstones = TOMBSTONES[batch[TOMBSTONES_AT] ?? TOMBSTONES.length];
-  const changes = unpackRecords(batch.subarray(CHANGES_AT), epochMax);
-  return tombstones === undefined || changes === null ? null : { tombstones, changes };
+  const from = new PackReader(batch.subarray(2));
+  const tombstones = TOMBSTONES.take(from);
+  const changes = unpackRecords(from.rest(), epochMax);
+  return changes === null || !from.isWhole ? null : { tombstones, changes };
 }

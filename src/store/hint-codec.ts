@@ -4,6 +4,8 @@
  *
  * Whoever reads a hint cannot ask for the requests in it: the rest of their uuids is random, too.
  */
+import { PackReader, PackWriter } from '../core/packing.js';
+import { list, listToEnd, run, sized, struct } from '../core/shapes.js';
 import type { Hint, RequestUuid } from './store.js';
 
 /** So many of the last bytes of a uuid are sent. */
@@ -11,7 +13,10 @@ export const UUID_TAIL_BYTES = 6;
 /** As Base64 it fits in the payload of a NOTIFY, which has less than 8000 bytes. */
 export const HINT_BYTES_MAX = 5800;
 
-const COUNT_BYTES = 2;
+const HINT = struct<Hint>({
+  services: list(sized(1), 2),
+  ended: listToEnd(run(UUID_TAIL_BYTES)),
+});
 
 /** How many bytes a service takes. */
 export function hintedBytes({ length }: Buffer): number {
@@ -23,31 +28,15 @@ export function tailOf(uuid: RequestUuid): Buffer {
   return uuid.subarray(uuid.length - UUID_TAIL_BYTES);
 }
 
-export function packHint({ services, ended }: Hint): Buffer {
-  const count = Buffer.alloc(COUNT_BYTES);
-  count.writeUInt16BE(services.length);
-  return Buffer.concat([
-    count,
-    ...services.flatMap((service) => [Buffer.of(service.length), service]),
-    ...ended,
-  ]);
+export function packHint(hint: Hint): Buffer {
+  const to = new PackWriter(HINT_BYTES_MAX);
+  HINT.put(to, hint);
+  return to.copy();
 }
 
 /** @returns `null`: it is no hint */
 export function unpackHint(bytes: Buffer): Hint | null {
-  if (bytes.length < COUNT_BYTES) return null;
-  const services: Buffer[] = [];
-  let at = COUNT_BYTES;
-  for (let left = bytes.readUInt16BE(); left > 0; left--) {
-    const end = at + 1 + (bytes[at] ?? 0);
-    if (at >= bytes.length || end > bytes.length) return null;
-    services.push(bytes.subarray(at + 1, end));
-    at = end;
-  }
-  if ((bytes.length - at) % UUID_TAIL_BYTES !== 0) return null;
-  const ended: Buffer[] = [];
-  for (; at < bytes.length; at += UUID_TAIL_BYTES) {
-    ended.push(bytes.subarray(at, at + UUID_TAIL_BYTES));
-  }
-  return { services, ended };
+  const from = new PackReader(bytes);
+  const hint = HINT.take(from);
+  return from.isWhole ? hint : null;
 }

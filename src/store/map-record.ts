@@ -4,8 +4,17 @@
  * Text is Latin-1, one character a byte. Short values are text, too: a million Buffers of their own
  * would take 300 bytes each besides the value, and slices of a common one would keep all of it.
  */
-import { KEY, PROPERTIES, UUID, VALUE } from '../wire/chp-client.js';
+import {
+  KEY,
+  keyProblem,
+  PROPERTIES,
+  PROPERTIES_BYTES_MAX,
+  UUID,
+  UUID_BYTES,
+  VALUE,
+} from '../wire/chp-client.js';
 import type { Frames } from '../core/frames.js';
+import { type Fields, type Shape, uint } from '../core/shapes.js';
 
 /** Longer values are Buffers. */
 export const VALUE_TEXT_MAX = 512;
@@ -30,6 +39,39 @@ export interface MapRecord {
   /** Seconds, as its properties say; 0: none. */
   readonly ttlS: number;
 }
+
+/** Behind its length. */
+function text(bytes: number, isOne: (read: Buffer) => boolean): Shape<string> {
+  return {
+    as: `${bytes} + n`,
+    put: (to, value) => {
+      to.uint(value.length, bytes);
+      to.latin1(value);
+    },
+    take: (from) => {
+      const read = from.raw(from.uint(bytes));
+      return isOne(read) ? read.toString('latin1') : from.refuse('');
+    },
+  };
+}
+
+/** The fields as bytes (map-record-codec.ts), in their order. `ttlS` is in the properties. */
+export const MAP_FIELDS: Fields<Omit<MapRecord, 'ttlS'>> = {
+  key: text(1, (key) => keyProblem(key) === null),
+  epoch: uint(3),
+  counter: uint(5),
+  uuid: text(1, ({ length }) => length === 0 || length === UUID_BYTES),
+  properties: text(2, ({ length }) => length <= PROPERTIES_BYTES_MAX),
+  value: {
+    as: '4 + n',
+    put: (to, value) => {
+      to.uint(value.length, 4);
+      if (typeof value === 'string') to.latin1(value);
+      else to.raw(value);
+    },
+    take: (from) => valueOf(from.raw(from.uint(4))),
+  },
+};
 
 /** The record is a deletion: what is published of one, and stored as a tombstone. */
 export function isDeletion({ value }: MapRecord): boolean {

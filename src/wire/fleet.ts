@@ -1,5 +1,25 @@
-/** What the brokers of a fleet send each other (docs/fleet-protocol.md). */
-import type { FailureKind } from './failure.js';
+/**
+ * What the brokers of a fleet send each other (docs/fleet-protocol.md), and the table of its fields.
+ * fleet-codec.ts has the packs.
+ */
+import { isPackedFrames } from '../core/packed.js';
+import {
+  checked,
+  FLAG,
+  listToEnd,
+  oneOf,
+  REST,
+  run,
+  type Shape,
+  sized,
+  struct,
+  uint,
+  utf8,
+  type ValueOf,
+  type ValuesOf,
+} from '../core/shapes.js';
+import { FAILURE_KINDS, FAILURE_TEXT_BYTES_MAX, isCode } from './failure.js';
+import { SERVICE_NAME_BYTES_MAX } from './mdp.js';
 
 /**
  * The version of the packs. A broker also reads those of the version before it and of the one after
@@ -31,86 +51,6 @@ export interface FleetHead {
   readonly seen: number;
 }
 
-/** What a holder's workers can take. */
-export interface FleetOffer {
-  readonly service: Buffer;
-  /** Requests. */
-  readonly free: number;
-  /** The credit of all its workers; 0: it has none any more. */
-  readonly total: number;
-  /** Bytes of requests that it has room for. */
-  readonly bytes: number;
-}
-
-export type FleetReturnReason = 'busy' | 'returned' | 'lost';
-
-/** One part of a pack. Buffers are views of the pack. */
-export type FleetEntry =
-  | {
-      readonly kind: 'request';
-      readonly token: number;
-      readonly service: Buffer;
-      /** What is left of its deadline, in milliseconds; 0: it has none. */
-      readonly leftMs: number;
-      /** The headers frame, which may be empty; `null`: a request without headers and deadline. */
-      readonly headers: Buffer | null;
-      /** Packed frames. */
-      readonly body: Buffer;
-    }
-  | {
-      readonly kind: 'partial';
-      readonly token: number;
-      /** How many PARTIALs of the request came before. */
-      readonly part: number;
-      readonly body: Buffer;
-    }
-  | {
-      readonly kind: 'final';
-      readonly token: number;
-      /** What the service can take now at the sender. */
-      readonly free: number;
-      readonly total: number;
-      /** How many PARTIALs came before. */
-      readonly parts: number;
-      readonly body: Buffer;
-    }
-  | {
-      readonly kind: 'fail';
-      readonly token: number;
-      readonly free: number;
-      readonly total: number;
-      readonly failure: FailureKind;
-      readonly code: string;
-      readonly text: string;
-      /** Packed frames; empty: none. */
-      readonly detail: Buffer;
-    }
-  | {
-      readonly kind: 'return';
-      readonly token: number;
-      readonly reason: FleetReturnReason;
-      readonly free: number;
-      readonly total: number;
-      readonly text: string;
-    }
-  /** The tokens that the sender holds of the receiver. */
-  | { readonly kind: 'held'; readonly tokens: readonly number[] }
-  /** The sender has requests out at the receiver, and asks for `held`. */
-  | { readonly kind: 'ask' }
-  | { readonly kind: 'offer'; readonly offers: readonly FleetOffer[] }
-  | { readonly kind: 'want'; readonly service: Buffer }
-  | {
-      readonly kind: 'presence';
-      /** The name of its node, and its version, for people. */
-      readonly node: string;
-      readonly version: string;
-      /** The digest of its keys files; zeros: it has none. */
-      readonly keys: Buffer;
-      readonly isLeaving: boolean;
-    }
-  /** For the store of stored requests at the receiver. */
-  | { readonly kind: 'hint'; readonly content: Buffer };
-
 /** A part of a pack that is larger than what the bus carries. */
 export interface FleetChunk {
   /** Bytes of all entries of the pack. */
@@ -121,3 +61,114 @@ export interface FleetChunk {
 }
 
 export type PackFault = 'garbage' | 'version' | 'fleet';
+
+// ---------------------------------------------------------------- fields
+
+/** Maximum number of entries in a pack, and of offers in an entry: more than fit in 64 KiB. */
+export const ENTRIES_MAX = 16_384;
+/** Maximum length of a text for people. */
+const TEXT_BYTES_MAX = 255;
+export const U32_MAX = 0xffff_ffff;
+
+const U32 = uint(4);
+/** A higher one is sent as the highest. */
+const ROOM: Shape<number> = {
+  ...U32,
+  put: (to, value) => {
+    to.uint(Math.min(value, U32_MAX), 4);
+  },
+};
+const TOKEN = uint(6);
+const SHORT_TEXT = utf8(sized(1), TEXT_BYTES_MAX);
+/** What a service can take at the sender. In entries for a request, behind the token. */
+const CREDIT = {
+  /** Requests. */
+  free: ROOM,
+  /** The credit of all its workers; 0: it has none any more. */
+  total: ROOM,
+};
+
+export function isService({ length }: Buffer): boolean {
+  return length > 0 && length <= SERVICE_NAME_BYTES_MAX;
+}
+
+/** Packed frames, at least one. */
+export function isBody(bytes: Buffer): boolean {
+  return bytes.length > 0 && isPackedFrames(bytes);
+}
+
+const SERVICE = checked(sized(1), isService);
+const PACKED = checked(REST, isBody);
+/** What a holder's workers can take: also, how many bytes of requests. */
+const OFFER = struct({ service: SERVICE, ...CREDIT, bytes: ROOM });
+export type FleetOffer = ValueOf<typeof OFFER>;
+
+export const CHANNEL: Shape<FleetChannel> = oneOf('direct', 'offer', 'want', 'presence', 'hint');
+
+/** The entries and their fields; the positions of the kinds are their numbers. */
+export const FLEET_FIELDS = {
+  request: {
+    token: TOKEN,
+    /** What is left of its deadline, in milliseconds; 0: it has none. */
+    leftMs: U32,
+    /** The first of its frames has the headers. */
+    isHeaded: FLAG,
+    service: SERVICE,
+    frames: PACKED,
+  },
+  /** `part`: how many PARTIALs of the request came before. */
+  partial: { token: TOKEN, part: U32, body: PACKED },
+  /** `parts`: how many PARTIALs came before. */
+  final: { token: TOKEN, ...CREDIT, parts: U32, body: PACKED },
+  fail: {
+    token: TOKEN,
+    ...CREDIT,
+    failure: oneOf(...FAILURE_KINDS),
+    code: checked(SHORT_TEXT, isCode),
+    text: utf8(sized(2), FAILURE_TEXT_BYTES_MAX),
+    /** Packed frames; empty: none. */
+    detail: checked(REST, isPackedFrames),
+  },
+  return: {
+    token: TOKEN,
+    ...CREDIT,
+    reason: oneOf('busy', 'returned', 'lost'),
+    text: utf8(REST, TEXT_BYTES_MAX),
+  },
+  /** The tokens that the sender holds of the receiver. */
+  held: { tokens: listToEnd(TOKEN) },
+  /** The sender has requests out at the receiver, and asks for `held`. */
+  ask: {},
+  offer: { offers: listToEnd(OFFER, ENTRIES_MAX) },
+  want: { service: checked(REST, isService) },
+  presence: {
+    isLeaving: FLAG,
+    /** Of its keys files; zeros: it has none. */
+    keys: run(FLEET_ID_BYTES),
+    /** The name of its node, and its version, for people. */
+    node: SHORT_TEXT,
+    version: SHORT_TEXT,
+  },
+  /** For the store of stored requests at the receiver. */
+  hint: { content: REST },
+};
+
+type FleetKind = keyof typeof FLEET_FIELDS;
+
+export type FleetContent<Kind extends FleetKind> = ValuesOf<(typeof FLEET_FIELDS)[Kind]>;
+type Request = FleetContent<'request'>;
+
+/** One part of a pack. Buffers are views of the pack, but for `keys`. */
+export type FleetEntry =
+  | ({
+      readonly kind: 'request';
+      /** The headers frame, which may be empty; `null`: a request without headers and deadline. */
+      readonly headers: Buffer | null;
+      /** Packed frames. */
+      readonly body: Buffer;
+    } & Omit<Request, 'isHeaded' | 'frames'>)
+  | {
+      [Kind in Exclude<FleetKind, 'request'>]: { readonly kind: Kind } & FleetContent<Kind>;
+    }[Exclude<FleetKind, 'request'>];
+
+export type FleetReturnReason = FleetContent<'return'>['reason'];

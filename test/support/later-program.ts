@@ -98,9 +98,9 @@ function changePair(change: Change, versions: number): void {
   );
   // A field at the end of STATUS.
   change(
-    'wire/peer-codec.js',
-    'keys: optional(bytesOf(DIGEST_BYTES)),',
-    `keys: optional(bytesOf(DIGEST_BYTES)),
+    'wire/peer.js',
+    'keys: optional(run(DIGEST_BYTES)),',
+    `keys: optional(run(DIGEST_BYTES)),
         later: { put: (to) => to.text('later'), take: (from) => from.text(), isOptional: true },`,
   );
 }
@@ -122,6 +122,8 @@ function changeFleet(change: Change, versions: number): void {
     const bytes = args[2] + 8;
     const made = Buffer.allocUnsafe(FLEET_HEAD_BYTES + bytes);`,
   );
-  // Fields at the end of PRESENCE.
-  change(codec, "entry('presence', 3 +", "entry('presence', 20 +");
+  // A field at the end of PRESENCE.
+  const presence = 'version: SHORT_TEXT,';
+  const later = "later: { put: (to) => to.text('later'), take: () => null },";
+  change('wire/fleet.js', presence, `${presence} ${later}`);
 }

@@ -2,8 +2,8 @@
  * The calls that a store's thread carries out, and what it tells besides their outcome: each with the shapes
  * of its arguments and of its result. Both ends, and both engines, use this table.
  */
-import { present } from '../../core/assert.js';
-import { changesBytes, packChanges, unpackChanges } from '../batch-codec.js';
+import { assert, present } from '../../core/assert.js';
+import { changesBytes, packChanges, TOMBSTONES, unpackChanges } from '../batch-codec.js';
 import type { MapRecord } from '../map-record.js';
 import { packRecords, unpackRecords } from '../map-record-codec.js';
 import type { MapMerged } from '../map-store.js';
@@ -48,7 +48,7 @@ import {
   TEXT,
   tuple,
   type ValueOf,
-} from './shapes.js';
+} from '../../core/shapes.js';
 
 const UUIDS = list<RequestUuid>(BYTES);
 const OWNER = TEXT as Shape<Owner>;
@@ -57,7 +57,7 @@ const CLOSER = TEXT as Shape<Closer>;
 const HOLDING = struct<Holding>({ storeId: BYTES, upTo: NUMBER, bodiesUpTo: NUMBER });
 const TRANSACTION = struct<Transaction>({
   number: NUMBER,
-  tombstones: oneOf('none', 'known', 'all'),
+  tombstones: TOMBSTONES,
   peerHolds: NUMBER,
   holds: maybe(HOLDING),
 });
@@ -314,6 +314,8 @@ export function* takeOrders(from: PackReader): Generator<Order> {
   while (!from.isAtEnd) {
     const name = present(OPERATION_NAMES[from.byte()], 'an operation of this program');
     const id = from.number();
-    yield { name, id, args: OPERATIONS[name].args.take(from) } as Order;
+    const args = OPERATIONS[name].args.take(from);
+    assert(from.isWhole, 'an order of this program');
+    yield { name, id, args } as Order;
   }
 }

@@ -13,7 +13,7 @@ import {
 } from './operations.js';
 import type { MergeFailure, StoreFailure } from '../store.js';
 import { packPending, type PendingRow } from './request-messages.js';
-import type { Shape, ValueOf } from './shapes.js';
+import type { Shape, ValueOf } from '../../core/shapes.js';
 
 const ANSWER_BYTES = 4096;
 

@@ -4,7 +4,7 @@
  */
 import { Worker } from 'node:worker_threads';
 
-import { present } from '../../core/assert.js';
+import { assert, present } from '../../core/assert.js';
 import { MajordomoError, messageOf } from '../../core/errors.js';
 import { packHint, unpackHint } from '../hint-codec.js';
 import type { MapRecord } from '../map-record.js';
@@ -234,6 +234,7 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
       if (what === NEWS_ANSWER) this.#tell(id, message);
       else this.#answered(id, what === DONE_ANSWER, message);
     }
+    assert(message.isWhole, 'answers of this program');
   }
 
   #answered(id: number, isDone: boolean, message: PackReader): void {

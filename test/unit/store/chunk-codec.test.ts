@@ -100,9 +100,9 @@ describe('a batch of the map (D53)', () => {
   });
 
   it.each([
-    ['a uuid of 32 bytes', 1, 2, 32],
-    ['no key', 0, 0, -2],
-    ['a length over the end', 7, 200, 0],
+    ['a uuid of 32 bytes', 11, 32, 32],
+    ['no key', 0, 0, 32],
+    ['a length over the end', 17, 200, 0],
   ])('%s is refused', (_, at, byte, more) => {
     const changes = [{ ...NOTHING, key: '/a', value: 'v' }];
     const packed = packMapBatch({ tombstones: 'all', changes });

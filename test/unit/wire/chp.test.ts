@@ -3,7 +3,7 @@ import fc from 'fast-check';
 
 import { Frames } from '../../../src/core/frames.js';
 import { packRecords, unpackRecords } from '../../../src/store/map-record-codec.js';
-import { bytesOf, isSameContent, valueOf } from '../../../src/store/map-record.js';
+import { bytesOf, isSameContent, MAP_FIELDS, valueOf } from '../../../src/store/map-record.js';
 import { coversHugz, readIcanHaz, readKvSet, RecordFrames } from '../../../src/wire/chp.js';
 import {
   compareNumbers,
@@ -22,6 +22,7 @@ import {
   VALUE,
   writeNumber,
 } from '../../../src/wire/chp-client.js';
+import { page, rowsBelow } from '../docs/page.js';
 import { anyMapRecord as record } from './map-records.js';
 
 const frames = new RecordFrames(512);
@@ -184,6 +185,12 @@ describe('12/CHP', () => {
 });
 
 describe('records as bytes', () => {
+  it('have the fields that docs/peer-protocol.md says', () => {
+    const rows = Object.entries(MAP_FIELDS).map(([name, { as }]) => [name, as]);
+    const heading = '### The fields of a record of the map';
+    expect(rowsBelow(page('peer-protocol.md'), heading)).toEqual(rows);
+  });
+
   it('come back as they were', () => {
     fc.assert(
       fc.property(fc.array(record, { maxLength: 5 }), (records) => {

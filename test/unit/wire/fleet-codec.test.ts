@@ -2,6 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 
 import { Frames } from '../../../src/core/frames.js';
 import { pack } from '../../../src/core/packed.js';
+import { PackReader, PackWriter } from '../../../src/core/packing.js';
+import { type Shape, shown, struct } from '../../../src/core/shapes.js';
 import {
   askEntry,
   encodeChunk,
@@ -19,7 +21,13 @@ import {
   returnEntry,
   wantEntry,
 } from '../../../src/wire/fleet-codec.js';
-import { FLEET_VERSION, type FleetEntry, type FleetHead } from '../../../src/wire/fleet.js';
+import {
+  FLEET_FIELDS,
+  FLEET_VERSION,
+  type FleetEntry,
+  type FleetHead,
+} from '../../../src/wire/fleet.js';
+import { page, rowsBelow } from '../docs/page.js';
 
 const FLEET = Buffer.from('fleetid!');
 const HEAD: FleetHead = {
@@ -90,6 +98,33 @@ const ENTRIES: readonly (readonly [Buffer, FleetEntry])[] = [
 ];
 
 describe('the packs of a fleet', () => {
+  it('have the entries that docs/fleet-protocol.md says', () => {
+    const rows = Object.entries(FLEET_FIELDS).map(([kind, fields], at) => [
+      `${at} ${kind.toUpperCase()}`,
+      shown(fields),
+    ]);
+    expect(rowsBelow(page('fleet-protocol.md'), '### The entries')).toEqual(rows);
+  });
+
+  it('have the fields of the table also where these are written one by one', () => {
+    const { request, partial, final } = FLEET_FIELDS;
+    const contents = [
+      { token: TOKEN, leftMs: 0, isHeaded: false, service, frames: body },
+      { token: 1, leftMs: 250, isHeaded: true, service, frames: headed },
+      { token: 5, part: 7, body: packed('p') },
+      { token: 5, ...CREDIT, parts: 7, body: packed('f', '') },
+    ];
+    for (const [at, fields] of [request, request, partial, final].entries()) {
+      const row: Shape<object> = struct<object>(fields);
+      const to = new PackWriter(1);
+      row.put(to, contents[at] ?? {});
+      expect(to.copy()).toEqual(ENTRIES[at]?.[0].subarray(5));
+      const from = new PackReader(to.copy());
+      expect(row.take(from)).toEqual(contents[at]);
+      expect([from.isWhole, from.isAtEnd]).toEqual([true, true]);
+    }
+  });
+
   it('are read as they were written, many entries in one', () => {
     const all = ENTRIES.map(([bytes]) => bytes);
     const size = all.reduce((sum, { length }) => sum + length, 0);

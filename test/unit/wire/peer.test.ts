@@ -8,14 +8,18 @@ import {
   SEQUENCE_MAX,
   TRANSACTION_MAX,
 } from '../../../src/core/numbers.js';
+import { type Shape, shown } from '../../../src/core/shapes.js';
 import {
+  PEER_FIELDS,
   PEER_ROLES,
   PEER_STATES,
   PEER_VERSION,
   type PeerMessage,
   REPLICATIONS,
+  SECOND_FRAME,
 } from '../../../src/wire/peer.js';
 import { readPeer, writePeer } from '../../../src/wire/peer-codec.js';
+import { page, rowsBelow } from '../docs/page.js';
 
 function framesOf(buffers: readonly Uint8Array[]): Frames {
   const frames = new Frames();
@@ -129,6 +133,19 @@ describe('messages of the pair (docs/peer-protocol.md)', () => {
     expect(head?.toString('hex')).toBe(
       `4d4a50010000000000000000050000000000000006${fields.join('').replaceAll(' ', '')}`,
     );
+  });
+
+  it('have the fields that docs/peer-protocol.md says', () => {
+    const rows = Object.entries(PEER_FIELDS).map(([kind, fields], at) => [
+      `${at} ${kind.toUpperCase()}`,
+      Object.entries<Shape<unknown>>(fields)
+        .map(([name, shape], number) => {
+          const field = shown({ [name]: shape });
+          return shape === SECOND_FRAME ? field : `${number + 1} ${field}`;
+        })
+        .join(', '),
+    ]);
+    expect(rowsBelow(page('peer-protocol.md'), '### The messages')).toEqual(rows);
   });
 
   it('may have fields that this program does not know: they are passed over', () => {
