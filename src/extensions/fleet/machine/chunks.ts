@@ -1,6 +1,6 @@
 /** Puts packs together that came in chunks. Bounded for each broker and for all together. */
-import { chunkRoom } from '../../../wire/fleet-codec.js';
-import type { FleetChunk } from '../../../wire/fleet.js';
+import { chunkRoom } from './codec.js';
+import type { FleetChunk } from './protocol.js';
 import type { FleetPeer } from './peer.js';
 import { CHUNKS_SHARE } from './options.js';
 

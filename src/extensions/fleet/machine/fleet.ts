@@ -20,13 +20,8 @@ import {
   readEntries,
   readPack,
   wantEntry,
-} from '../../../wire/fleet-codec.js';
-import {
-  FLEET_ID_BYTES,
-  type FleetChannel,
-  type FleetEntry,
-  type FleetOffer,
-} from '../../../wire/fleet.js';
+} from './codec.js';
+import { FLEET_ID_BYTES, type FleetChannel, type FleetEntry, type FleetOffer } from './protocol.js';
 import { Chunks } from './chunks.js';
 import { FleetCounters } from './counters.js';
 import type { DroppedReason, FleetEvents } from './events.js';

@@ -14,14 +14,8 @@ import { Frames } from '../../../core/frames.js';
 import { OldestFirst } from '../../../core/oldest-first.js';
 import { PackedCursor, readPacked } from '../../../core/packed.js';
 import type { Failure } from '../../../wire/failure.js';
-import {
-  failEntry,
-  finalEntry,
-  type FleetCredit,
-  partialEntry,
-  returnEntry,
-} from '../../../wire/fleet-codec.js';
-import type { FleetEntry, FleetReturnReason } from '../../../wire/fleet.js';
+import { failEntry, finalEntry, type FleetCredit, partialEntry, returnEntry } from './codec.js';
+import type { FleetEntry, FleetReturnReason } from './protocol.js';
 import { MMI_PREFIX } from '../../../wire/mdp.js';
 import { TITANIC_PREFIX } from '../../../wire/tsp.js';
 import type { FleetCounters } from './counters.js';

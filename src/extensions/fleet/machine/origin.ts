@@ -6,8 +6,8 @@ import type { RemoteHolder, RemoteReturn, RemoteWorkersApi } from '../../../brok
 import { Frames } from '../../../core/frames.js';
 import { OldestFirst } from '../../../core/oldest-first.js';
 import { unpack } from '../../../core/packed.js';
-import { askEntry, type FleetCredit, requestEntry } from '../../../wire/fleet-codec.js';
-import type { FleetEntry, FleetOffer } from '../../../wire/fleet.js';
+import { askEntry, type FleetCredit, requestEntry } from './codec.js';
+import type { FleetEntry, FleetOffer } from './protocol.js';
 import type { FleetCounters } from './counters.js';
 import {
   ABSENT_LISTS,

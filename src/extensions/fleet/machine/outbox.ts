@@ -6,8 +6,8 @@ import {
   FLEET_HEAD_BYTES,
   type FleetCredit,
   putCreditOf,
-} from '../../../wire/fleet-codec.js';
-import type { FleetHead } from '../../../wire/fleet.js';
+} from './codec.js';
+import type { FleetHead } from './protocol.js';
 import type { Outstanding } from './origin.js';
 import { OUTBOX_BYTES_MAX, PACK_BYTES } from './options.js';
 

@@ -1,5 +1,5 @@
 /** Another broker of the fleet, as this one knows it. No behaviour. */
-import type { FleetChannel } from '../../../wire/fleet.js';
+import type { FleetChannel } from './protocol.js';
 import type { ChunkedPack } from './chunks.js';
 import type { Holder, Outstanding } from './origin.js';
 import { Outbox } from './outbox.js';
