@@ -41,6 +41,8 @@ const shell = (...names) => `^src/(${names.join('|')})/io/`;
 const STORE_SHELL = '^src/store/(sqlite|thread)/';
 const EXTENSIONS = '^src/extensions/';
 const LIBZMQ = '^src/(extensions|zmtp)/libzmq/';
+/** The commands of an extension, and its part of `majordomo doctor`. */
+const EXTENSION_CLI = '^src/extensions/[^/]+/cli/';
 /** The machine of an extension. */
 const EXTENSION_MACHINE = '^src/extensions/[^/]+/machine/';
 /** The part of zmtp/ that has no sockets. */
@@ -93,7 +95,7 @@ const REQUEST_TABLE = '^src/store/request\\.ts$';
 const TITANIC = (...names) => `^src/titanic/(${names.join('|')})/`;
 const REPLICATION = '^src/bstar/replication/';
 const FACTS = '^src/bstar/facts\\.ts$';
-const LAZY = [room('node', 'extensions', 'zmtp'), STORE_SHELL];
+const LAZY = [room('node', 'zmtp'), STORE_SHELL];
 
 const folder = (...names) => `^src/broker/(${names.join('|')})/`;
 /** The files of broker/ itself that the folders inside share: interfaces, and what is counted. */
@@ -272,7 +274,7 @@ const rooms = [
     severity: 'error',
     comment:
       'An extension imports its own folder, and of the node what it is attached to. Pass the other extension in as an interface.',
-    from: { path: '^src/extensions/([^/]+)/', pathNot: EXTENSION_MACHINE },
+    from: { path: '^src/extensions/([^/]+)/', pathNot: [EXTENSION_MACHINE, EXTENSION_CLI] },
     to: {
       path: '^src/',
       pathNot: [
@@ -289,17 +291,20 @@ const rooms = [
     name: 'extensions-are-private',
     severity: 'error',
     comment:
-      'Extensions are attached by their list, which `serve` hands to the node; only commands load that list. Describe what is needed of an extension in node/extension.ts.',
-    from: { path: '^src/', pathNot: [EXTENSIONS, room('cli')] },
+      'main.ts hands extensions/program.ts to the command line, and that hands the list of extensions to the node. Describe what is needed of an extension in node/extension.ts or cli/program.ts.',
+    from: { path: '^src/', pathNot: [EXTENSIONS, '^src/main\\.ts$'] },
     to: { path: EXTENSIONS },
   },
   {
-    name: 'extensions-only-by-list',
+    name: 'extension-cli-imports',
     severity: 'error',
     comment:
-      'Commands load the list of extensions, and ask it. Describe what a command needs of one in node/extension.ts.',
-    from: { path: room('cli') },
-    to: { path: EXTENSIONS, pathNot: '^src/extensions/list\\.ts$' },
+      'A command of an extension imports cli, sdk, config, core and its own folder. Ask the broker through the SDK or HTTP instead.',
+    from: { path: '^src/extensions/([^/]+)/cli/' },
+    to: {
+      path: '^src/',
+      pathNot: ['^src/extensions/$1/', room('cli', 'sdk', 'config', 'core')],
+    },
   },
   mayImport(
     'broker',
@@ -366,22 +371,25 @@ const rooms = [
   mayImport(
     'cli',
     [room('sdk', 'config', 'core'), '^src/store/database-tools\\.ts$', ...LAZY],
-    'cli imports sdk, config and core, and lazily node, extensions, the engine of the store and zmtp. Ask the daemon through the SDK or HTTP instead.',
+    'cli imports sdk, config and core, and lazily node, the engine of the store and zmtp; extensions are handed to it (cli/program.ts). Ask the daemon through the SDK or HTTP instead.',
   ),
   {
     name: 'cli-imports-lazily',
     severity: 'error',
     comment:
-      'A command loads node, extensions, the engine of the store and zmtp only when it runs, so that the others start fast. Use `await import(…)` inside its action.',
+      'A command loads node, the engine of the store and zmtp only when it runs, so that the others start fast. Use `await import(…)` inside its action.',
     from: { path: room('cli') },
     to: { path: LAZY, dependencyTypesNot: [...TYPES_ONLY, 'dynamic-import'] },
   },
   {
     name: 'main-imports',
     severity: 'error',
-    comment: 'main.ts only checks the version of Node.js and calls cli/. Put the code there.',
+    comment:
+      'main.ts only checks the version of Node.js and hands the program to cli/. Put the code there.',
     from: { path: '^src/main\\.ts$' },
-    to: { pathNot: [room('cli'), '^src/core/(exit|version)\\.ts$'] },
+    to: {
+      pathNot: [room('cli'), '^src/core/(exit|version)\\.ts$', '^src/extensions/program\\.ts$'],
+    },
   },
   {
     name: 'main-is-first',
@@ -510,8 +518,8 @@ const packages = [
   ),
   packageOnlyIn(
     'commander',
-    [room('cli')],
-    'Only cli parses arguments. Take what you need as an option of a function.',
+    [room('cli'), EXTENSION_CLI],
+    'Only commands parse arguments. Take what you need as an option of a function.',
   ),
   {
     name: 'package-without-room',

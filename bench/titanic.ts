@@ -129,7 +129,7 @@ const embedded: EmbeddedServiceApi = {
   parts: () => null,
   takeParts: () => null,
   withdraw: () => undefined,
-  standingOf: () => ({ mayRequest: true, quotas: NO_QUOTAS }),
+  ownerRightsOf: () => ({ mayRequest: true, quotas: NO_QUOTAS }),
 };
 const titanic = new Titanic(
   {

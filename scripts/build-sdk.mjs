@@ -12,7 +12,7 @@
  */
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
-import { dirname, join, relative } from 'node:path';
+import { dirname, isAbsolute, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 import ts from 'typescript';
@@ -55,7 +55,7 @@ async function writeCode() {
       ),
     },
     platform: 'node',
-    external: (id) => /^[^./]/.test(id) && !PARTS.includes(id),
+    external: (id) => !id.startsWith('.') && !isAbsolute(id) && !PARTS.includes(id),
     onwarn: (warning) => {
       throw new Error(warning.message);
     },

@@ -1,12 +1,13 @@
 /**
  * Makes the program from the compiled sources: `node scripts/bundle.mjs COMPILED PROGRAM`.
  *
- * Node loads a few files faster than many. What is loaded only when it is asked for (a command, an
+ * Node loads fewer files faster. What is loaded only when it is asked for (a command, an
  * extension) keeps a file of its own; packages stay outside. A file that the code opens by name
- * (`ownFile`) keeps its path: a thread's script, the page, the tables of a store.
+ * (`ownFile`) keeps its path: a thread's script, the page, the tables of a store. One that it opens beside
+ * itself is beside it.
  */
 import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
-import { basename, dirname, extname, join } from 'node:path';
+import { basename, dirname, extname, isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
 
@@ -15,23 +16,38 @@ const [compiled = '', target = ''] = process.argv.slice(2);
 if (target === '') throw new Error('usage: bundle.mjs COMPILED PROGRAM');
 const [from, to] = [join(ROOT, compiled), join(ROOT, target)];
 
+/** The folder of what all entries share. */
+const CODE = 'code';
 /** The page is for browsers. */
 const PAGE = /^page\//;
-const OWN_FILE = /\bownFile\('([^']+)\.js'\)/g;
+const OWN_FILE = /\bownFile\(\s*'([^']+)\.js'/g;
+const BESIDE = /new URL\('\.\/([^'/]+)\.js', import\.meta\.url\)/g;
 /** `ownFile` counts from the folder of this module: it must be as deep as in the sources. */
 const FINDER = 'core/own-file.js';
 
 const files = readdirSync(from, { recursive: true }).map((path) => path.replaceAll('\\', '/'));
 const code = files.filter((path) => extname(path) === '.js' && !PAGE.test(path));
-const threads = code.flatMap((path) =>
-  Array.from(readFileSync(join(from, path), 'utf8').matchAll(OWN_FILE), ([, name]) => name),
-);
+/** From the name of each file in the program to that of what it is made of. */
+const entries = new Map([['main', 'main']]);
+for (const path of code) {
+  const text = readFileSync(join(from, path), 'utf8');
+  for (const [, name] of text.matchAll(OWN_FILE)) entries.set(name, name);
+  for (const [, name] of text.matchAll(BESIDE)) {
+    entries.set(`${CODE}/${name}`, join(dirname(path), name));
+  }
+}
 
 rmSync(to, { recursive: true, force: true });
+for (const path of files) {
+  const isOpened = PAGE.test(path) || extname(path) === '.sql';
+  if (isOpened && extname(path) !== '') cpSync(join(from, path), join(to, path));
+}
 const bundle = await rolldown({
-  input: Object.fromEntries(['main', ...threads].map((name) => [name, join(from, `${name}.js`)])),
+  input: Object.fromEntries(
+    Array.from(entries, ([name, path]) => [name, join(from, `${path}.js`)]),
+  ),
   platform: 'node',
-  external: /^[^./]/,
+  external: (id) => !id.startsWith('.') && !isAbsolute(id),
   onwarn: (warning) => {
     throw new Error(warning.message);
   },
@@ -39,7 +55,7 @@ const bundle = await rolldown({
 const { output } = await bundle.write({
   dir: to,
   entryFileNames: '[name].js',
-  chunkFileNames: 'code/[name]-[hash].js',
+  chunkFileNames: `${CODE}/[name]-[hash].js`,
   comments: false,
   // Of classes and functions, for stacks.
   keepNames: true,
@@ -47,9 +63,4 @@ const { output } = await bundle.write({
 await bundle.close();
 
 const finder = output.find(({ moduleIds = [] }) => moduleIds.includes(join(from, FINDER)));
-if (basename(dirname(finder?.fileName ?? '')) !== 'code') throw new Error(`${FINDER} is elsewhere`);
-
-for (const path of files) {
-  const isOpened = PAGE.test(path) || extname(path) === '.sql';
-  if (isOpened && extname(path) !== '') cpSync(join(from, path), join(to, path));
-}
+if (basename(dirname(finder?.fileName ?? '')) !== CODE) throw new Error(`${FINDER} is elsewhere`);

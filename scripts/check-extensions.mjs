@@ -1,11 +1,12 @@
 /**
  * Shows that the kernel needs no extension: the sources compile without the folder of each and its lines in
- * src/extensions/list.ts, and without any; and without any, the kernel's tests pass, one of them with a node
+ * src/extensions/{list,program}.ts, and without any; and without any, the kernel's tests pass, one of them with a node
  * on real sockets. `npm run check:extensions`.
  */
 import { spawnSync } from 'node:child_process';
 import {
   cpSync,
+  existsSync,
   mkdirSync,
   mkdtempSync,
   readdirSync,
@@ -20,6 +21,8 @@ import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const FOLDER = join('src', 'extensions');
+/** The files that name each; `program` those with commands. */
+const LISTS = ['list', 'program'];
 const SHARED = ['node_modules', 'docs', 'packages', 'config', 'package.json'];
 const COPIED = ['src', 'scripts', 'tsconfig.json', 'jest.config.js', 'jest.short.config.js'];
 const KERNEL_TESTS = [
@@ -68,16 +71,19 @@ function treeOf(title) {
 }
 
 function leaveOut(tree, names, suffix) {
-  const list = join(tree, FOLDER, `list${suffix}`);
-  for (const name of names) rmSync(join(tree, FOLDER, name), { recursive: true });
-  let text = readFileSync(list, 'utf8');
-  for (const name of names) {
-    for (const part of [new RegExp(`^import .*'\\./${name}/.*\n`, 'm'), entryOf(name)]) {
-      if (!part.test(text)) throw new Error(`${FOLDER}/list.ts: ${part} is not there`);
-      text = text.replace(part, '');
+  for (const list of LISTS) {
+    const path = join(tree, FOLDER, list + suffix);
+    let text = readFileSync(path, 'utf8');
+    for (const name of names) {
+      if (list === 'program' && !existsSync(join(tree, FOLDER, name, 'cli'))) continue;
+      for (const part of [new RegExp(`^import .*'\\./${name}/.*\n`, 'm'), entryOf(name)]) {
+        if (!part.test(text)) throw new Error(`${FOLDER}/${list}.ts: ${part} is not there`);
+        text = text.replace(part, '');
+      }
     }
+    writeFileSync(path, text);
   }
-  writeFileSync(list, text);
+  for (const name of names) rmSync(join(tree, FOLDER, name), { recursive: true });
 }
 
 /** Of the array: `name,` or `name(),`, or the last one without the comma. */

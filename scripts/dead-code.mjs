@@ -43,13 +43,13 @@ const KEPT_EXPORTS = new Map([
   ['src/core/z85.ts: decodeZ85', "the RFC's vectors are no keys"],
   ['src/store/sqlite/tables/map-rows.ts: prepareMapStatements', 'the test of query plans'],
   ['src/extensions/postgres/session.ts: FREE', 'the test of query plans'],
-  ['src/extensions/postgres/session.ts: NEW_ERA', 'the test of query plans'],
+  ['src/extensions/postgres/session.ts: NEW_FENCING_TOKEN', 'the test of query plans'],
   ['src/extensions/postgres/looks.ts: UNCLAIMED', 'the test of query plans'],
   [
     'src/extensions/postgres/session.ts: fenceValue',
     'the test of query plans, and the benchmark of counts',
   ],
-  ['src/extensions/postgres/census.ts: pauseAfter', 'the benchmark of counts'],
+  ['src/extensions/postgres/recount.ts: pauseAfter', 'the benchmark of counts'],
   ['src/extensions/postgres/lease.ts: Watch', 'a clock that a script moves'],
   ['src/extensions/fleet/checkup.ts: answering', 'servers that no test can have off loopback'],
   ['src/wire/chp-client.ts: NUMBER', 'the simulator reads and breaks numbers'],
@@ -81,7 +81,7 @@ function typeScriptFiles(folder) {
 }
 
 /** Whether `name` is a type that the file itself also uses elsewhere. */
-function isTypeNamedAtHome(file, name) {
+function isTypeNamedInItsFile(file, name) {
   const source = ts.createSourceFile(file, readFileSync(file, 'utf8'), ts.ScriptTarget.Latest);
   let isType = false;
   let namings = 0;
@@ -152,7 +152,7 @@ function deadExports(project, folders) {
     if (lazily.has(`${path}: *`)) continue;
     for (const { exportName: name, location } of names) {
       const key = `${path}: ${name}`;
-      if (lazily.has(key) || isTypeNamedAtHome(file, name)) continue;
+      if (lazily.has(key) || isTypeNamedInItsFile(file, name)) continue;
       dead.set(key, { path, name, line: location?.line ?? 1 });
     }
   }

@@ -47,6 +47,7 @@ function run(...args) {
 
 function build() {
   const tsc = join(dirname(createRequire(import.meta.url).resolve(COMPILER)), 'bin', 'tsc');
+  run('scripts/prune-build.mjs', 'compiled', 'src');
   run('scripts/copy-assets.mjs', 'compiled');
   run(tsc, '-p', 'tsconfig.page.json', '--noCheck');
   run(tsc, '-p', 'tsconfig.json', '--noCheck');

@@ -5,7 +5,8 @@ import { atLeast, leastNode } from './core/version.js';
 // better-sqlite3 ends an older Node with a segmentation fault.
 if (atLeast(process.versions.node, leastNode())) {
   const { main } = await import('./cli/main.js');
-  process.exitCode = await main(process.argv.slice(2));
+  const { PROGRAM } = await import('./extensions/program.js');
+  process.exitCode = await main(process.argv.slice(2), PROGRAM);
 } else {
   process.stderr.write(
     `majordomo: Node.js ${process.version} is too old: install ${leastNode()} or newer\n`,

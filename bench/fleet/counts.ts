@@ -6,12 +6,12 @@
 import { performance } from 'node:perf_hooks';
 
 import { present } from '../../src/core/assert.js';
-import { placeOf } from '../../src/core/postgres-url.js';
-import { pauseAfter } from '../../src/extensions/postgres/census.js';
+import { databaseAddressOf } from '../../src/core/postgres-url.js';
+import { pauseAfter } from '../../src/extensions/postgres/recount.js';
 import { Batch } from '../../src/extensions/postgres/changes.js';
 import { connect, type Connection } from '../../src/extensions/postgres/connection.js';
 import { count } from '../../src/extensions/postgres/reader.js';
-import { PENDING, SCHEMA } from '../../src/extensions/postgres/schema.js';
+import { NEWEST_READABLE, PENDING, SCHEMA } from '../../src/extensions/postgres/schema.js';
 import { fenceValue } from '../../src/extensions/postgres/session.js';
 import type { Statement } from '../../src/extensions/postgres/statements.js';
 import { Cluster, postgresBin } from '../../test/support/postgres-cluster.js';
@@ -116,8 +116,8 @@ async function accepting(
 /** Of brokers whose leases outlast the measurement. */
 async function sessionsIn(cluster: Cluster, name: string): Promise<number[]> {
   const rows = await cluster.sql(
-    `INSERT INTO ${SCHEMA}.broker (node, home, lease_until, dead)
-    SELECT 'bench', 'bench', now() + interval '1 day', false FROM generate_series(1, ${BROKERS})
+    `INSERT INTO ${SCHEMA}.broker (node, home, lease_until, dead, readable)
+    SELECT 'bench', 'bench', now() + interval '1 day', false, ${NEWEST_READABLE} FROM generate_series(1, ${BROKERS})
     RETURNING session::integer`,
     name,
   );
@@ -131,7 +131,7 @@ async function withStore<Result>(
 ): Promise<Result> {
   const name = await cluster.database();
   const url = cluster.url(name);
-  const place = placeOf(url);
+  const place = databaseAddressOf(url);
   if (typeof place === 'string') throw new Error(place);
   await (await StoreDriver.ofDatabase(url)).close();
   const connections: Connection[] = [];

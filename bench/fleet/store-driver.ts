@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto';
 import { mkdtempSync } from 'node:fs';
 import { join } from 'node:path';
 
-import { placeOf } from '../../src/core/postgres-url.js';
+import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import { openPostgresStore } from '../../src/extensions/postgres/postgres-store.js';
 import { openSqliteStore } from '../../src/store/sqlite/sqlite-store.js';
 import type {
@@ -38,7 +38,7 @@ export class StoreDriver {
   #transaction = 0;
   readonly #events = {
     ...{ arrived: ignored, fatal: ignored, counted: ignored, mapTombstones: ignored },
-    ...{ kept: ignored, taken: ignored },
+    ...{ foundClaimed: ignored, taken: ignored },
     hinted: (hint: Hint): void => {
       this.heard(hint);
     },
@@ -60,12 +60,19 @@ export class StoreDriver {
 
   /** @param url of a database */
   static async ofDatabase(url: string): Promise<StoreDriver> {
-    const place = placeOf(url);
+    const place = databaseAddressOf(url);
     if (typeof place === 'string') throw new Error(place);
-    const home = randomBytes(16).toString('hex');
+    const directoryId = randomBytes(16).toString('hex');
     const order = {
       login: { place, passwordFile: null, isLoopback: true },
-      ...{ name: url, timeoutMs: 10_000, leaseMs: 10_000, node: 'bench', home, storeId: null },
+      ...{
+        name: url,
+        timeoutMs: 10_000,
+        leaseMs: 10_000,
+        node: 'bench',
+        directoryId,
+        storeId: null,
+      },
       hints: true,
     };
     const driver = new StoreDriver();

@@ -10,11 +10,11 @@ export type AdminEvent =
       readonly address: string | null;
     }
   | {
-      /** The same, and nothing was done. */
+      /** Such a request was refused: nothing was done. */
       readonly name: 'operator.refused';
       readonly act: string;
       readonly uuid: string | null;
       readonly address: string | null;
-      /** Of the answer. */
+      /** The HTTP status of the answer. */
       readonly status: number;
     };

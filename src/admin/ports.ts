@@ -1,5 +1,5 @@
 /**
- * The interfaces through which HTTP uses the rest of the node. The daemon passes in the objects, so
+ * The interfaces through which HTTP uses the rest of the node. `node/` passes in the objects, so
  * this room imports neither the broker, nor the store, nor the pair.
  */
 import type { OperatorApi } from '../titanic/operator/operator-api.js';

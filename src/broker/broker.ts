@@ -49,7 +49,7 @@ export class Broker {
   readonly #fromWorkers: WorkerInputs;
   readonly #inbound: Inbound;
   readonly counters: BrokerCounters;
-  /** The functions that internal services and the keeper of stored requests can call. */
+  /** The functions that internal services and the internal client can call. */
   readonly embedded: EmbeddedServices;
   /** What an interconnect with other brokers can call. */
   readonly remote: RemoteWorkers;
@@ -83,8 +83,8 @@ export class Broker {
     this.#state.internals.add(service);
   }
 
-  /** Plugs in the keeper of stored requests. Must be called before the first input. */
-  keep(client: InternalClient): void {
+  /** Plugs in the internal client, whose requests are stored. Must be called before the first input. */
+  setInternalClient(client: InternalClient): void {
     this.#state.stored.attach(client);
   }
 
@@ -138,8 +138,8 @@ export class Broker {
   }
 
   /** The peer does not read: its output has reached `limits.outputBytes`. */
-  full(id: number): void {
-    this.#connections.full(this.#state.peers.of(id));
+  outputFull(id: number): void {
+    this.#connections.outputFull(this.#state.peers.of(id));
   }
 
   drained(id: number): void {
@@ -177,7 +177,7 @@ export class Broker {
   }
 
   /**
-   * The rights of a key changed. What the key may no longer do ends: its workers are expelled and
+   * The rights of a key changed. What the key may no longer do ends: its workers are disconnected and
    * its waiting requests are refused (D73). What it stored stays.
    * @param key the name of the key
    */
@@ -282,7 +282,7 @@ export class Broker {
   }
 
   /**
-   * Resumes dispatching of waiting requests, and tells the keeper that stored ones may be
+   * Resumes dispatching of waiting requests, and tells the internal client that stored ones may be
    * delivered.
    */
   #reopen(): void {

@@ -12,7 +12,7 @@ export interface WorkerKind {
   /** The heartbeats of both sides; `null`: there are none, and its connection shows that it lives. */
   readonly heartbeats: Heartbeats | null;
   /**
-   * It knows DISCONNECT. If not, it is expelled by closing its connection, and else simply told
+   * It knows DISCONNECT. If not, it is disconnected by closing its connection, and else simply told
    * nothing more.
    */
   readonly knowsDisconnect: boolean;

@@ -88,7 +88,7 @@ export type BrokerEvent =
       readonly reason: string;
       readonly command: string | null;
       readonly frame: number | null;
-      /** Of its sender. */
+      /** The name of its sender's key; `null`: it has none. */
       readonly key: string | null;
       readonly address: string;
     }

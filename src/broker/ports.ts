@@ -1,9 +1,9 @@
 /**
  * Interfaces for what runs inside the broker process without being part of the broker. An internal
- * service answers requests itself (`mmi.*`, `titanic.*`). The daemon plugs them in.
+ * service answers requests itself (`mmi.*`, `titanic.*`). The node plugs them in.
  */
 import type { Frames } from '../core/frames.js';
-import type { Holder } from '../core/holdings.js';
+import type { MemoryAccount } from '../core/holdings.js';
 import type { Failure } from '../wire/failure.js';
 import type { Hello } from '../wire/mmi.js';
 import type { Quotas } from './quotas.js';
@@ -55,7 +55,7 @@ export interface Asker {
   readonly isMmiMinimal: boolean;
   readonly quotas: Quotas;
   /** Accounts for what is held for it in memory. */
-  readonly holder: Holder;
+  readonly memory: MemoryAccount;
   /** Whether it may send requests to a service (D72). */
   mayRequest(service: Buffer): boolean;
   /** Whether it may offer a service. */
@@ -66,9 +66,9 @@ export interface Asker {
    * How many bytes it, and its whole identity, may still be sent before they count as not reading.
    */
   outputLeft(): number;
-  /** The same for its identity alone. */
+  /** How many bytes its whole identity may still be sent before it counts as not reading. */
   identityOutputLeft(): number;
-  /** The same if all was read: what is larger can never be sent to it. */
+  /** How many bytes it may be sent if it has read everything: what is larger can never be sent to it. */
   outputMax(): number;
 }
 
@@ -166,7 +166,7 @@ export interface Interconnect {
   wanted(service: Buffer): void;
   /**
    * Whether any other broker has a worker for the service. `unknown`: it asks them, and
-   * `RemoteWorkersApi.sought` is called when it knows.
+   * `RemoteWorkersApi.seekAnswered` is called when it knows.
    */
   seek(service: Buffer): 'served' | 'absent' | 'unknown';
   /** The same, with the answer to come. @param answer called once, perhaps within this call */
@@ -197,7 +197,7 @@ export interface RemoteWorkersApi {
   /** @returns false: the token names no request that is out at it */
   giveBack(number: number, token: Buffer, how: RemoteReturn, text: string, now: number): boolean;
   /** The answer to `Interconnect.seek` has changed. */
-  sought(service: Buffer, now: number): void;
+  seekAnswered(service: Buffer, now: number): void;
   /** How many plain requests wait for the service. */
   waiting(service: Buffer): number;
   /** What the workers that are registered here can take. */
@@ -205,7 +205,7 @@ export interface RemoteWorkersApi {
 }
 
 /** What the owner of stored requests may do now, whether it is connected or not. */
-export interface OwnerStanding {
+export interface OwnerRights {
   /** Whether it may send requests to the service (D72). */
   readonly mayRequest: boolean;
   readonly quotas: Quotas;
@@ -240,7 +240,7 @@ export interface EmbeddedServiceApi {
   /** Sets whether requests for a service are stored. If so, it is listed even without workers. */
   setStored(service: Buffer, hasStored: boolean): void;
   /** @param key the name of the owner's key; `null`: the shared anonymous owner */
-  standingOf(key: string | null, service: Buffer): OwnerStanding;
+  ownerRightsOf(key: string | null, service: Buffer): OwnerRights;
   /**
    * The PARTIALs of the present delivery, packed: each ends with a frame that no other follows.
    * `null`: none. The bytes do not change, and may be kept.

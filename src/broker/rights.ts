@@ -1,4 +1,4 @@
-/** What peers may do, by service (D72). The daemon decides who gets these rights. */
+/** What peers may do, by service (D72). The node decides who gets these rights. */
 import { GlobSet } from '../core/glob.js';
 
 /** The services that a peer may request, and those that it may offer. */

@@ -131,7 +131,7 @@ export class PairMachine {
     const patienceMs = PATIENCE_BEATS * this.#options.heartbeatIntervalMs;
     if (!this.facts.peerDead && now - this.#heardAt >= patienceMs) this.#fsm.silent();
     if (this.#overdueAt(patienceMs) <= now) this.#fsm.overdue();
-    if (this.#declinedAt(patienceMs) <= now) this.#fsm.declined();
+    if (this.#handoverDeadline(patienceMs) <= now) this.#fsm.declined();
     if (this.#isJoinDue && this.#joinAfter <= now) this.#joinAgain();
     this.#replication.run();
     if (this.#beatAt <= now) {
@@ -149,7 +149,7 @@ export class PairMachine {
       this.#seenAt + heartbeatIntervalMs / LOOKS_PER_BEAT,
       this.facts.peerDead ? Infinity : this.#heardAt + patienceMs,
       this.#overdueAt(patienceMs),
-      this.#declinedAt(patienceMs),
+      this.#handoverDeadline(patienceMs),
       this.#isJoinDue ? this.#joinAfter : Infinity,
       this.#replication.dueAt,
       this.#beatAt,
@@ -164,7 +164,7 @@ export class PairMachine {
     return doubt ? this.#doubtSince + patienceMs : Infinity;
   }
 
-  #declinedAt(patienceMs: number): number {
+  #handoverDeadline(patienceMs: number): number {
     const { handover } = this.facts;
     if (handover === 'none') return Infinity;
     return this.#handoverSince + (handover === 'offered' ? patienceMs : STOPPING_MS_MAX);
@@ -192,8 +192,8 @@ export class PairMachine {
   }
 
   message(message: PeerMessage): void {
-    // From a connection that this node has just closed: it does not show the peer's current state
-    // (D19).
+    // From a connection that this node has closed, after a stall for example (D19): it does not show
+    // the peer's current state.
     if (!this.facts.link || this.objectionTo(message) !== null) return;
     this.#heardAt = this.#now;
     this.#receive(message);

@@ -1,7 +1,7 @@
 /** `majordomo acl check`: what a key may do with a service, and which rule says so. */
 import type { Command } from 'commander';
 
-import { type Config, type ListenerConfig, type Role, ROLES } from '../config/config.js';
+import { type Config, type ListenerConfig, type MdpRole, MDP_ROLES } from '../config/config.js';
 import type { Grants } from '../config/grants.js';
 import { type KeyEntry, readKeysFile } from '../config/io/keys-file.js';
 import { MajordomoError } from '../core/errors.js';
@@ -31,7 +31,7 @@ interface Verdict {
   readonly rule: string;
 }
 
-interface AtListener extends Readonly<Record<Role, Verdict>> {
+interface AtListener extends Readonly<Record<MdpRole, Verdict>> {
   readonly endpoint: string;
   readonly keysFile: string | null;
   /**
@@ -88,7 +88,7 @@ function verdicts(config: Config, key: string, service: Buffer): readonly AtList
   return config.broker.listen.map((listener) => {
     const { endpoint, curve } = listener;
     if (curve === undefined) {
-      const of = (role: Role): Verdict => {
+      const of = (role: MdpRole): Verdict => {
         const isUnnamed = isAuthoriser && !namesIt(listener, role, service);
         return isUnnamed ? ofTheAuthoriser(role) : byListener(listener, role, service);
       };
@@ -96,7 +96,7 @@ function verdicts(config: Config, key: string, service: Buffer): readonly AtList
     }
     const { keysFile } = curve;
     const entry = entryOf(readKeysFile(keysFile, quotas), key);
-    const of = (role: Role): Verdict => {
+    const of = (role: MdpRole): Verdict => {
       if (entry === undefined) {
         const then =
           authorize === null ? 'the connection is refused' : `the service ${authorize} decides`;
@@ -114,11 +114,11 @@ function verdicts(config: Config, key: string, service: Buffer): readonly AtList
  * A worker of the service that authorises keys must be named for it; only the broker may request
  * it.
  */
-function namesIt(granted: Grants, role: Role, service: Buffer): boolean {
+function namesIt(granted: Grants, role: MdpRole, service: Buffer): boolean {
   return role === 'worker' && GlobSet.of(granted.worker).names(service);
 }
 
-function ofTheAuthoriser(role: Role): Verdict {
+function ofTheAuthoriser(role: MdpRole): Verdict {
   const rule =
     role === 'client'
       ? 'security.authorize: only the broker may request it'
@@ -134,7 +134,7 @@ function entryOf(entries: readonly KeyEntry[], key: string): KeyEntry | undefine
   );
 }
 
-function byListener(listener: ListenerConfig, role: Role, service: Buffer): Verdict {
+function byListener(listener: ListenerConfig, role: MdpRole, service: Buffer): Verdict {
   if (listener.service !== null && !service.equals(Buffer.from(listener.service, 'utf8'))) {
     return { allowed: false, rule: `the listener is for the service ${listener.service} alone` };
   }
@@ -146,7 +146,12 @@ function byListener(listener: ListenerConfig, role: Role, service: Buffer): Verd
   return { allowed: true, rule: `${who}${role}: ${rule} of the listener` };
 }
 
-function byBoth(listener: ListenerConfig, entry: KeyEntry, role: Role, service: Buffer): Verdict {
+function byBoth(
+  listener: ListenerConfig,
+  entry: KeyEntry,
+  role: MdpRole,
+  service: Buffer,
+): Verdict {
   const rule = GlobSet.of(entry[role]).matching(service);
   if (rule === null) {
     return { allowed: false, rule: `${entry.name} has ${role}: [${entry[role].join(', ')}]` };
@@ -156,11 +161,11 @@ function byBoth(listener: ListenerConfig, entry: KeyEntry, role: Role, service: 
   return { allowed: true, rule: `${role}: ${rule} of ${entry.name}, ${there.rule}` };
 }
 
-const WORDS: Readonly<Record<Role, string>> = { client: 'ask', worker: 'offer' };
+const WORDS: Readonly<Record<MdpRole, string>> = { client: 'ask', worker: 'offer' };
 
 function shown(listeners: readonly AtListener[]): string {
   const rows = listeners.flatMap((listener) =>
-    ROLES.map((role) => [
+    MDP_ROLES.map((role) => [
       printable(listener.endpoint),
       WORDS[role],
       listener[role].allowed ? 'yes' : 'no',

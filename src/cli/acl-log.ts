@@ -31,7 +31,7 @@ interface LogOptions extends AdminOptions {
 }
 
 const PATH = '/api/v1/acl/log';
-const KEPT_MAX = 1000;
+const RETAINED_MAX = 1000;
 const EVERY_MS = 1000;
 
 const EXAMPLES = [
@@ -57,7 +57,7 @@ const COLUMNS = [
 
 export function defineAclLog(command: Command, done: Done): void {
   addAdminTimeout(addOutputOption(addAdminOptions(command)))
-    .addOption(integerOption('--limit <n>', 'how many to show', 1, KEPT_MAX).default(100))
+    .addOption(integerOption('--limit <n>', 'how many to show', 1, RETAINED_MAX).default(100))
     .option('--watch', 'keep running and print new refusals')
     .addHelpText('after', AFTER)
     .action(async (options: LogOptions) => {
@@ -88,7 +88,7 @@ async function watch(
   first: readonly Facts[],
 ): Promise<never> {
   const shown = new Map<unknown, unknown>();
-  for (let items = first; ; items = await askAgain(() => asked(client, KEPT_MAX))) {
+  for (let items = first; ; items = await askAgain(() => asked(client, RETAINED_MAX))) {
     const fresh = items.filter(({ number, count }) => shown.get(number) !== count);
     shown.clear();
     for (const { number, count } of items) shown.set(number, count);

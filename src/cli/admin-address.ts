@@ -1,4 +1,4 @@
-/** Where a daemon answers HTTP, and which certificate it must show. */
+/** Where a node answers HTTP, and which certificate it must show. */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 
@@ -59,7 +59,7 @@ export function parseAdminAddress(
 }
 
 /**
- * Where a daemon with this configuration answers on this machine.
+ * Where a node with this configuration answers on this machine.
  * @param instead the option that makes it unnecessary
  * @throws ERR_USAGE
  */
@@ -79,7 +79,7 @@ export function adminAddressOf(
   const from = host === '*' || host === '0.0.0.0' ? '127.0.0.1' : host === '[::]' ? '[::1]' : host;
   const { tls } = http;
   const url = new URL(`${tls === null ? 'http' : 'https'}://${from}:${port}`);
-  // The certificate is for the daemon's public name.
+  // The certificate is for the node's public name.
   const pinned = tls === null || caFile !== undefined ? null : textOf(tls.certFile);
   const trust = pinned === null ? trustOf(caFile) : { pinned };
   return { url, socketPath: null, name: url.origin, trust };

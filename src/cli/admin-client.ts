@@ -22,7 +22,7 @@ export interface AskedFor {
 }
 
 export class AdminClient {
-  readonly #place: AdminAddress;
+  readonly #address: AdminAddress;
   readonly #token: FoundToken;
   readonly #timeoutMs: number;
   readonly #bytesMax: number;
@@ -34,7 +34,7 @@ export class AdminClient {
     timeoutMs: number,
     { bytesMax = ANSWER_BYTES_MAX, caRemedy = '--admin-ca FILE' }: AskedFor = {},
   ) {
-    this.#place = place;
+    this.#address = place;
     this.#token = token;
     this.#timeoutMs = timeoutMs;
     this.#bytesMax = bytesMax;
@@ -71,7 +71,8 @@ export class AdminClient {
     const answer = await this.#ask(method, path, body, streamMs);
     if (answer.status >= 200 && answer.status < 300) return answer;
     const said = errorOf(answer.value);
-    const text = said ?? `${this.#place.name} answered ${answer.status}: is it a Majordomo broker?`;
+    const text =
+      said ?? `${this.#address.name} answered ${answer.status}: is it a Majordomo broker?`;
     const hint = answer.status === 401 ? ` (${tokenHint(this.#token)})` : '';
     throw new MajordomoError('ERR_REQUEST_FAILED', `${text}${hint}`, {
       details: { status: answer.status },
@@ -85,7 +86,7 @@ export class AdminClient {
     body: string | null,
     streamMs: number | null = null,
   ): Promise<AdminAnswer> {
-    const { url, socketPath, name, trust } = this.#place;
+    const { url, socketPath, name, trust } = this.#address;
     // (To import node:http would load undici, too: see admin/io/node-http.ts.)
     const { request } =
       url.protocol === 'https:'

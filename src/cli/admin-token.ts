@@ -1,4 +1,4 @@
-/** The token for a daemon: given, or read from a node of this machine. */
+/** The token for a node: given, or read from the data directory of one on this machine. */
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
@@ -8,7 +8,7 @@ import { TOKEN_FILE } from '../core/private-file.js';
 
 export interface FoundToken {
   readonly token: string | null;
-  /** Why there is no token, for the error when the daemon asks for one. */
+  /** Why there is no token, for the error when the node asks for one. */
   readonly why: string | null;
   /** What to do after a refusal, for commands without the options of operators. */
   readonly remedy?: string;

@@ -1,4 +1,4 @@
-/** The daemon's HTTP API, for the commands of operators. */
+/** The node's HTTP API, for the commands of operators. */
 import { type Command, Option } from 'commander';
 
 import type { Config } from '../config/config.js';
@@ -71,7 +71,7 @@ export function addAdminTimeout(command: Command): Command {
 }
 
 /**
- * A client of the daemon that the options name.
+ * A client of the node that the options name.
  * @throws ERR_USAGE, ERR_CONFIG_INVALID, ERR_CONFIG_FILE; what learning throws
  */
 export async function adminClient(options: AdminOptions): Promise<AdminClient> {
@@ -92,7 +92,7 @@ export async function adminClient(options: AdminOptions): Promise<AdminClient> {
 }
 
 /**
- * The daemon that the endpoints in `MAJORDOMO_URL` name, if it answers; `null`: ask by MDP.
+ * The node that the endpoints in `MAJORDOMO_URL` name, if it answers; `null`: ask by MDP.
  * @throws ERR_USAGE; what asking over MDP throws
  */
 export async function learntAdmin(options: AdminOptions): Promise<AdminClient | null> {
@@ -139,15 +139,15 @@ async function whereOf(options: AdminOptions): Promise<Where> {
   if (url === null) {
     return { place: adminAddressOf(await configOf(options), adminCa), isOurs: true, learnt: null };
   }
-  const { activePlace, learnPlace } = await import('./learning.js');
+  const { activeAddress, learnAddress } = await import('./learning.js');
   const { timeoutMs } = options;
   if (url.addresses.length > 0) {
     const places = url.addresses.map((text) => parseAdminAddress(text, NODE_URL, adminCa));
     const ask = (place: AdminAddress): Promise<FoundToken> => tokenFor(given(place), options);
-    return given(await activePlace(places, ask, timeoutMs));
+    return given(await activeAddress(places, ask, timeoutMs));
   }
   const { curve } = await curveOf(options);
-  const learnt = await learnPlace(url.endpoints, { timeoutMs, curve, caFile: adminCa });
+  const learnt = await learnAddress(url.endpoints, { timeoutMs, curve, caFile: adminCa });
   return { place: learnt.place, isOurs: hasConfig, learnt };
 }
 

@@ -102,11 +102,11 @@ export function listOf(service: string, { status, value }: Answer): readonly Fac
   if (status !== '200') throw notUnderstood(service, status);
   if (!Array.isArray(value)) throw notUnderstood(service, 'not a list');
   const list: readonly unknown[] = value;
-  return list.map((item) => factsOf(service, { status, value: item }));
+  return list.map((item) => answerFacts(service, { status, value: item }));
 }
 
 /** The object in the answer. @throws ERR_REQUEST_FAILED */
-export function factsOf(service: string, { status, value }: Answer): Facts {
+export function answerFacts(service: string, { status, value }: Answer): Facts {
   if (status !== '200') throw notUnderstood(service, status);
   if (typeof value !== 'object' || value === null) throw notUnderstood(service, 'not an object');
   return { ...value };

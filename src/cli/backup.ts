@@ -13,6 +13,7 @@ import {
   type OutputFormat,
 } from './options.js';
 import { print, printJson } from './output.js';
+import type { Program } from './program.js';
 import { Progress } from './progress.js';
 import { checkStore, damage, shownSize, storeFile } from './store-file.js';
 
@@ -41,13 +42,13 @@ damaged or no Majordomo store, or is not the one that the data directory expects
 a store of a newer or a development version.
 `;
 
-export function defineBackup(command: Command, done: Done): void {
+export function defineBackup(command: Command, done: Done, program: Program): void {
   command.argument('<file>', 'path of the copy; must not exist');
   addOutputOption(addConfigOptions(command))
     .option('--store <path>', 'the store to copy, instead of the one of the configuration')
     .addHelpText('after', AFTER)
     .action(async (file: string, options: BackupOptions) => {
-      const database = await databaseOf(options.store, options);
+      const database = await databaseOf(options.store, options, program);
       const store = database?.name ?? storeFile(options.store, options);
       if (database === null) await checkStore(options.store, store);
       const progress = new Progress(`backup of ${store}`);

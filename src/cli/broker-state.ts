@@ -16,7 +16,7 @@ import {
   ask,
   type AskOptions,
   type Facts,
-  factsOf,
+  answerFacts,
   listOf,
   withClient,
 } from './ask.js';
@@ -66,7 +66,7 @@ export async function look<T>(
   return await withClient(options, (client) =>
     use({
       status: async () => ({
-        ...factsOf('mmi.broker', await ask(client, 'mmi.broker')),
+        ...answerFacts('mmi.broker', await ask(client, 'mmi.broker')),
         store: null,
       }),
       services: async () => listOf('mmi.services', await ask(client, 'mmi.services')),

@@ -3,21 +3,19 @@ import { join } from 'node:path';
 
 import type { Command } from 'commander';
 
-import type { Config } from '../config/config.js';
 import type { Loaded } from '../config/io/load.js';
 import { problemLine } from '../config/problem.js';
 import { messageOf } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
 import { askedExtensions } from '../config/asked.js';
 import type { Extension } from '../node/extension.js';
-import { isPostgres } from '../core/postgres-url.js';
 import { addAdminOptions, adminClient, type AdminOptions } from './admin.js';
 import { dataDirectory, freeSpace, isInUse, store } from './checkup/data-directory.js';
 import { exposed } from './checkup/exposed.js';
 import { type Finding, ok, problem, type State, warning } from '../core/finding.js';
 import { http } from './checkup/http.js';
 import { curveKeys } from './checkup/keys.js';
-import { eventsListener, mapListeners, listeners, peerListener } from './checkup/listeners.js';
+import { listeners, peerListener } from './checkup/listeners.js';
 import { clock, descriptors, memory, nodeVersion } from './checkup/machine.js';
 import { sqlite, zeromq } from './checkup/native.js';
 import { ANSWER_MS } from './checkup/port.js';
@@ -31,6 +29,7 @@ import {
   type OutputFormat,
 } from './options.js';
 import { counted, print, printable, printJson, say, type Style, styled } from './output.js';
+import type { Program } from './program.js';
 
 interface DoctorOptions extends Omit<AdminOptions, 'timeoutMs'> {
   readonly output: OutputFormat;
@@ -53,7 +52,7 @@ was, what it sent, the rule, and what to do. --admin, --token and the options fo
 (warnings are allowed), 1 if there is one.
 `;
 
-export function defineDoctor(command: Command, done: Done): void {
+export function defineDoctor(command: Command, done: Done, program: Program): void {
   command.addOption(
     integerOption(
       '--listen <seconds>',
@@ -65,7 +64,7 @@ export function defineDoctor(command: Command, done: Done): void {
   addOutputOption(addAdminOptions(command))
     .addHelpText('after', AFTER)
     .action(async (options: DoctorOptions) => {
-      const checks = await examine(options);
+      const checks = await examine(options, program);
       const count = (state: State): number => checks.filter((each) => each.state === state).length;
       const [warnings, problems] = [count('warning'), count('problem')];
       if (options.output === 'json') {
@@ -78,16 +77,16 @@ export function defineDoctor(command: Command, done: Done): void {
     });
 }
 
-async function examine(options: DoctorOptions): Promise<readonly Finding[]> {
+async function examine(options: DoctorOptions, program: Program): Promise<readonly Finding[]> {
   const { loaded, findings } = configuration(options);
-  const config = loaded?.config ?? null;
+  const usesLibzmq = loaded !== null && askedExtensions(loaded.config).has('libzmq');
   return [
     nodeVersion(),
-    await zeromq(usesLibzmq(config)),
+    await zeromq(usesLibzmq),
     await sqlite(),
     clock(),
     ...findings,
-    ...(loaded === null ? [] : await ofConfiguration(loaded)),
+    ...(loaded === null ? [] : await ofConfiguration(loaded, await program.extensions())),
     ...(options.listen === undefined ? [] : await listened(options, options.listen)),
   ];
 }
@@ -97,60 +96,61 @@ async function listened(options: DoctorOptions, seconds: number): Promise<readon
   return await listening(() => adminClient({ ...options, timeoutMs: ANSWER_MS }), seconds);
 }
 
-const MAP_PORTS = 3;
-
-/** Each of them may have `limits.connections`. */
-function listenersOf({ broker, events, map }: Config): number {
-  const ofMap = map.listen === null ? 0 : MAP_PORTS;
-  return broker.listen.length + (events.listen === null ? 0 : 1) + ofMap;
-}
-
-function usesLibzmq(config: Config | null): boolean {
-  return config?.broker.listen.some(({ transport }) => transport === 'libzmq') ?? false;
-}
-
-async function ofConfiguration(loaded: Loaded): Promise<readonly Finding[]> {
+async function ofConfiguration(
+  loaded: Loaded,
+  extensions: readonly Extension[],
+): Promise<readonly Finding[]> {
   const { config } = loaded;
+  const asked = askedFrom(loaded, extensions);
+  // A store in a database is asked in the place of the file.
+  const [ofStore = null] = asked.filter(({ openStore }) => openStore !== undefined);
+  const ports = asked.reduce((sum, each) => sum + (each.ports ?? 0), config.broker.listen.length);
   const directory = config.node.dataDir;
   const found = await listeners(config, await isInUse(directory));
   return [
     await dataDirectory(directory, found.served),
     freeSpace(directory),
-    ...(config.titanic.enabled ? await storeOf(loaded) : []),
+    ...(config.titanic.enabled ? await storeOf(loaded, ofStore, found.served) : []),
     ...found.findings,
     ...(await peerListener(config.bstar, found.served)),
-    ...(await eventsListener(config.events, found.served)),
-    ...(await mapListeners(config.map, found.served)),
     ...(await http(config, found.served)),
     ...curveKeys(config),
-    ...(await ofExtensions(loaded, ({ openStore }) => openStore === undefined)),
+    ...(await ofExtensions(
+      loaded,
+      asked.filter((each) => each !== ofStore),
+      found.served,
+    )),
     ...(await exposed(loaded)),
-    descriptors(config.limits.connections, listenersOf(config)),
+    descriptors(config.limits.connections, ports),
     memory(config.limits.memoryBytes),
   ];
 }
 
-/** What the extensions that this configuration asks for say. */
+/** The extensions that this configuration asks for. */
+function askedFrom({ config }: Loaded, extensions: readonly Extension[]): readonly Extension[] {
+  const names = askedExtensions(config);
+  return extensions.filter(({ name }) => names.has(name));
+}
+
 async function ofExtensions(
   { config, file }: Loaded,
-  isAsked: (extension: Extension) => boolean,
+  extensions: readonly Extension[],
+  served: boolean,
 ): Promise<readonly Finding[]> {
-  const { extensions } = await import('../extensions/list.js');
-  const names = askedExtensions(config);
-  const asked = extensions().filter((each) => names.has(each.name) && isAsked(each));
   const found = await Promise.all(
-    asked.map(async ({ check }) => (await check?.(config, file)) ?? []),
+    extensions.map(async ({ check }) => (await check?.(config, file, served)) ?? []),
   );
   return found.flat();
 }
 
-async function storeOf(loaded: Loaded): Promise<readonly Finding[]> {
-  const { config } = loaded;
-  const { dataDir } = config.node;
-  if (isPostgres(config.titanic.store)) {
-    return await ofExtensions(loaded, ({ openStore }) => openStore !== undefined);
-  }
-  return [await store(join(dataDir, config.titanic.file))];
+async function storeOf(
+  loaded: Loaded,
+  database: Extension | null,
+  served: boolean,
+): Promise<readonly Finding[]> {
+  if (database !== null) return await ofExtensions(loaded, [database], served);
+  const { node, titanic } = loaded.config;
+  return [await store(join(node.dataDir, titanic.file))];
 }
 
 function configuration(options: DoctorOptions): {

@@ -10,7 +10,7 @@ import type { Want } from './learnt-address.js';
 import type { ConfigOptions, EndpointOptions } from './options.js';
 
 /** What the endpoints are for. */
-export type Role = 'client' | 'worker' | 'both';
+export type EndpointRole = 'client' | 'worker' | 'both';
 
 const ENDPOINTS_MAX = 64;
 const LEARN_MS = 5000;
@@ -22,7 +22,7 @@ const LEARN_MS = 5000;
  */
 export async function endpointsOf(
   options: EndpointOptions & ConfigOptions,
-  role: Role = 'client',
+  role: EndpointRole = 'client',
 ): Promise<readonly string[]> {
   if (options.endpoint === undefined && namesNode(options)) return await configured(options, role);
   const written = checkEndpoints(options);
@@ -40,7 +40,7 @@ export async function endpointsOf(
 /** What the node with this configuration reports; `http.listen` says where it is. */
 async function configured(
   options: EndpointOptions & ConfigOptions,
-  role: Role,
+  role: EndpointRole,
 ): Promise<readonly string[]> {
   const { load } = await import('./config-options.js');
   const { config } = load(options);
@@ -51,7 +51,7 @@ async function configured(
   return await learnEndpoints([place], 'http.listen', token, wanted(options, role), LEARN_MS);
 }
 
-function wanted({ curveServerKey }: EndpointOptions, role: Role): Want {
+function wanted({ curveServerKey }: EndpointOptions, role: EndpointRole): Want {
   return {
     client: role !== 'worker',
     worker: role !== 'client',

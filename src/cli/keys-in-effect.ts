@@ -2,6 +2,7 @@
 import type { Config } from '../config/config.js';
 import { type KeyEntry, readKeysFile } from '../config/io/keys-file.js';
 import type { Problem } from '../config/problem.js';
+import { publishedBy } from '../config/publishers.js';
 import { QUOTA_KEYS, type QuotaKey, quotasOf } from '../config/quotas.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import { printable, table } from './output.js';
@@ -9,16 +10,10 @@ import { printable, table } from './output.js';
 /** Stands for the pair's link among the endpoints that use a keys file. */
 export const PAIR = 'bstar.curve';
 
-/** The same for the events, whose names the globs are for there. */
-const EVENTS = 'events.listen';
-
-/** The same for the map, whose keys the globs are for there. */
-const MAP = 'map.listen';
-
 /** A keys file, and what uses it. */
 export interface KeysInEffect {
   readonly file: string;
-  /** Endpoints, `EVENTS`, `MAP` and `PAIR`. */
+  /** Endpoints, keys of publishers (`events.listen`), and `PAIR`. */
   readonly usedBy: readonly string[];
   readonly entries: readonly KeyEntry[];
 }
@@ -29,9 +24,10 @@ export interface KeysInEffect {
  * @throws ERR_CONFIG_INVALID if one is wrong
  */
 export function keysInEffect(
-  { broker, bstar, events, map, limits }: Config,
+  config: Config,
   absent: (problem: Problem) => void,
 ): readonly KeysInEffect[] {
+  const { broker, bstar, limits } = config;
   const users = new Map<string, string[]>();
   const use = (file: string, user: string): void => {
     users.set(file, [...(users.get(file) ?? []), user]);
@@ -39,8 +35,10 @@ export function keysInEffect(
   for (const { endpoint, curve } of broker.listen) {
     if (curve !== undefined) use(curve.keysFile, endpoint);
   }
-  if (events.listen?.curve !== undefined) use(events.listen.curve.keysFile, EVENTS);
-  if (map.listen?.curve !== undefined) use(map.listen.curve.keysFile, MAP);
+  // The globs of its entries are for names of events, or keys of the map.
+  for (const { section, listen } of publishedBy(config)) {
+    if (listen.curve !== undefined) use(listen.curve.keysFile, `${section}.listen`);
+  }
   if (bstar.role !== 'standalone' && bstar.curve !== null) use(bstar.curve.keysFile, PAIR);
   const quotas = Object.keys(limits.quotas);
   return [...users].flatMap(([file, usedBy]) => {

@@ -9,7 +9,6 @@ import { withKeyHint } from './curve.js';
 import { NODE_URL } from './node-url.js';
 import {
   learntEndpoint,
-  learntMapEndpoint,
   notLearnt,
   learntHttpAddress,
   type LearntAddress,
@@ -21,7 +20,7 @@ const MMI_BROKER = 'mmi.broker';
 /** A larger answer is not a node's status. */
 const ANSWER_BYTES_MAX = 256 * 1024;
 
-interface Asking {
+export interface Asking {
   readonly timeoutMs: number;
   readonly curve: CurveClientKeys | undefined;
   /** From `--admin-ca`. */
@@ -32,7 +31,7 @@ interface Asking {
  * Where the node at these endpoints answers HTTP; of a pair, the active node.
  * @throws ERR_NOT_LEARNT; what `Client.request` rejects with, if none answers
  */
-export async function learnPlace(
+export async function learnAddress(
   endpoints: readonly string[],
   asking: Asking,
 ): Promise<LearntAddress> {
@@ -64,7 +63,7 @@ export async function learnPlace(
  * Which of several nodes is active.
  * @throws what asking throws, if none answers
  */
-export async function activePlace(
+export async function activeAddress(
   places: readonly AdminAddress[],
   tokenFor: (place: AdminAddress) => Promise<FoundToken>,
   timeoutMs: number,
@@ -111,52 +110,9 @@ export async function learnEndpoints(
   );
 }
 
-/**
- * Where the nodes at these endpoints serve their maps, of those that answer.
- * @param graceMs how long to wait for others after the active node has answered
- * @throws ERR_NOT_LEARNT; what asking throws, if none answers
- */
-export async function learnMaps(
-  endpoints: readonly string[],
-  asking: Asking,
-  graceMs: number,
-): Promise<readonly string[]> {
-  const ended = new AbortController();
-  let timer: NodeJS.Timeout | undefined;
-  const asked = await Promise.allSettled(
-    endpoints.map(async (endpoint) => {
-      const status = await statusByMmi(endpoint, asking, ended.signal).catch((error: unknown) => {
-        throw notAsked(error, endpoint);
-      });
-      const map = learntMapEndpoint(status, endpoint);
-      if (status['state'] === 'active') {
-        timer ??= setTimeout(() => {
-          ended.abort();
-        }, graceMs);
-      }
-      return map;
-    }),
-  );
-  clearTimeout(timer);
-  const found = fulfilled(asked);
-  if (found.length > 0) return [...new Set(found)];
-  throw firstReason(asked);
-}
-
-/** The same error, with the broker that was asked, and what may be wrong with its endpoint. */
-function notAsked(error: unknown, endpoint: string): unknown {
-  const code = codeOf(error);
-  // These name it already.
-  if (code === undefined || code === 'ERR_NOT_LEARNT') return error;
-  const text =
-    `cannot ask the broker at ${endpoint} where its map is: ${messageOf(error)}; ` +
-    'check --endpoint (broker.listen), or give the endpoint of the map itself (map.listen) as --map';
-  return new MajordomoError(code, text, { cause: error });
-}
-
 // ---------------------------------------------------------------- asking
 
-async function statusByMmi(
+export async function statusByMmi(
   endpoint: string,
   { timeoutMs, curve }: Asking,
   signal: AbortSignal,
@@ -211,11 +167,11 @@ function tooLarge(endpoint: string, bytes: number): MajordomoError {
 
 // ---------------------------------------------------------------- choosing
 
-function fulfilled<T>(asked: readonly PromiseSettledResult<T>[]): readonly T[] {
+export function fulfilled<T>(asked: readonly PromiseSettledResult<T>[]): readonly T[] {
   return asked.flatMap((each) => (each.status === 'fulfilled' ? [each.value] : []));
 }
 
-function firstReason(asked: readonly PromiseSettledResult<unknown>[]): unknown {
+export function firstReason(asked: readonly PromiseSettledResult<unknown>[]): unknown {
   return asked.find((each) => each.status === 'rejected')?.reason;
 }
 

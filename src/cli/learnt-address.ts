@@ -76,34 +76,19 @@ export function learntHttpAddress(
 }
 
 /** A port beside those of MDP that `mmi.broker` reports. */
-interface SidePort {
+export interface SidePort {
   readonly option: string;
   /** What it is, and what the broker does there. */
   readonly name: string;
   readonly does: string;
 }
 
-const EVENTS: SidePort = { option: 'events', name: 'events', does: 'publish its events' };
-const MAP: SidePort = { option: 'map', name: 'the map', does: 'serve a map' };
-
 /**
- * Where the broker at `endpoint` publishes its events.
+ * The port of an extension.
+ * @param reported in `mmi.broker` of the broker at `endpoint`
  * @throws ERR_NOT_LEARNT
  */
-export function learntEventsEndpoint({ events }: Facts, endpoint: string): string {
-  return learntSidePort(events, EVENTS, endpoint);
-}
-
-/**
- * Where the broker at `endpoint` serves its map.
- * @throws ERR_NOT_LEARNT
- */
-export function learntMapEndpoint({ map }: Facts, endpoint: string): string {
-  return learntSidePort(map, MAP, endpoint);
-}
-
-/** @param reported by the broker at `endpoint` */
-function learntSidePort(
+export function learntPort(
   reported: unknown,
   { option, name, does }: SidePort,
   endpoint: string,

@@ -8,122 +8,117 @@ import { packageVersion } from '../core/version.js';
 import { nativeFailure } from './native.js';
 import { type Done, examples } from './options.js';
 import { guardOutput, terminalSafe } from './output.js';
+import { type Commands, type Entry, GROUPS, type Program } from './program.js';
 
-/** Adds arguments, options, examples and the action to a command that already has its name. */
-type Define = (command: Command, done: Done) => void;
-
-interface Entry {
-  readonly summary: string;
-  readonly load: () => Promise<Define>;
-  /** Not for people: absent from help and completion. */
-  readonly isHidden?: true;
-}
-
-const COMMANDS: Readonly<Record<string, Entry>> = {
+/** Those of the kernel. */
+const COMMANDS: Commands = {
   serve: {
+    group: 'serve',
     summary: 'run the broker in the foreground',
     load: async () => (await import('./serve.js')).defineServe,
   },
   check: {
+    group: 'serve',
     summary: 'check a configuration and show where each value comes from',
     load: async () => (await import('./check.js')).defineCheck,
   },
   request: {
+    group: 'requests',
     summary: 'send a request to a service and print the reply',
     load: async () => (await import('./request.js')).defineRequest,
   },
   worker: {
+    group: 'requests',
     summary: 'offer a shell command as a service',
     load: async () => (await import('./worker.js')).defineWorker,
   },
-  status: {
-    summary: 'show the state of a broker',
-    load: async () => (await import('./status.js')).defineStatus,
-  },
-  services: {
-    summary: 'list the services of a broker and their load',
-    load: async () => (await import('./services.js')).defineServices,
-  },
-  workers: {
-    summary: 'list the registered workers',
-    load: async () => (await import('./workers.js')).defineWorkers,
-  },
-  top: {
-    summary: 'show the busiest services, refreshed continuously',
-    load: async () => (await import('./top.js')).defineTop,
-  },
-  events: {
-    summary: 'print the events of a broker as they happen',
-    load: async () => (await import('./events.js')).defineEvents,
-  },
-  map: {
-    summary: 'read, change and watch the map: keys and values that programs share',
-    load: async () => (await import('./map.js')).defineMap,
-  },
   titanic: {
+    group: 'durable',
     summary: 'list, show, retry, cancel and purge stored requests; schedules',
     load: async () => (await import('./titanic.js')).defineTitanic,
   },
-  ha: {
-    summary: 'show the state of a pair; switchover, promote',
-    load: async () => (await import('./ha.js')).defineHa,
-  },
-  fleet: {
-    summary: 'show the brokers of a fleet',
-    load: async () => (await import('./fleet.js')).defineFleet,
-  },
   backup: {
+    group: 'durable',
     summary: 'copy the store; the broker may be running',
     load: async () => (await import('./backup.js')).defineBackup,
   },
   verify: {
+    group: 'durable',
     summary: 'check a store or a backup for damage',
     load: async () => (await import('./verify.js')).defineVerify,
   },
-  migrate: {
-    summary: 'move the durable requests of a store file into a database',
-    load: async () => (await import('./migrate.js')).defineMigrate,
+  services: {
+    group: 'services',
+    summary: 'list the services of a broker and their load',
+    load: async () => (await import('./services.js')).defineServices,
   },
-  keygen: {
-    summary: 'create a CURVE key pair',
-    load: async () => (await import('./keygen.js')).defineKeygen,
+  workers: {
+    group: 'services',
+    summary: 'list the registered workers',
+    load: async () => (await import('./workers.js')).defineWorkers,
   },
-  bench: {
-    summary: 'measure the throughput and latency of a broker',
-    load: async () => (await import('./bench.js')).defineBench,
+  top: {
+    group: 'services',
+    summary: 'show the busiest services, refreshed continuously',
+    load: async () => (await import('./top.js')).defineTop,
+  },
+  ha: {
+    group: 'pair',
+    summary: 'show the state of a pair; switchover, promote',
+    load: async () => (await import('./ha.js')).defineHa,
   },
   'pair-demo': {
+    group: 'pair',
     summary: 'demonstrate failover: kill the active node of a pair again and again',
     load: async () => (await import('./pair-demo.js')).definePairDemo,
   },
+  keygen: {
+    group: 'keys',
+    summary: 'create a CURVE key pair',
+    load: async () => (await import('./keygen.js')).defineKeygen,
+  },
   acl: {
+    group: 'keys',
     summary: 'show the rights of a key and recent refusals',
     load: async () => (await import('./acl.js')).defineAcl,
   },
+  status: {
+    group: 'diagnosis',
+    summary: 'show the state of a broker',
+    load: async () => (await import('./status.js')).defineStatus,
+  },
+  bench: {
+    group: 'diagnosis',
+    summary: 'measure the throughput and latency of a broker',
+    load: async () => (await import('./bench.js')).defineBench,
+  },
   doctor: {
+    group: 'diagnosis',
     summary: 'check this machine and configuration for common problems',
     load: async () => (await import('./doctor.js')).defineDoctor,
   },
   version: {
+    group: 'diagnosis',
     summary: 'print the version, and what it runs on',
     load: async () => (await import('./version.js')).defineVersion,
   },
   completion: {
+    group: 'diagnosis',
     summary: 'print a shell completion script',
     load: async () => {
       const { defineCompletion } = await import('./completion.js');
-      return (command, done) => {
-        defineCompletion(command, done, describeAll);
+      return (command, done, program) => {
+        defineCompletion(command, done, () => describeAll(program));
       };
     },
   },
   complete: {
+    group: null,
     summary: 'print the names of a running broker, for completion scripts',
-    isHidden: true,
     load: async () => {
       const { defineComplete } = await import('./complete.js');
-      return (command, done) => {
-        defineComplete(command, done, describe);
+      return (command, done, program) => {
+        defineComplete(command, done, (name) => describe(name, program));
       };
     },
   },
@@ -152,33 +147,42 @@ ENVIRONMENT
 `;
 
 /** Runs one command line. Returns the exit status. */
-export async function main(args: readonly string[]): Promise<number> {
+export async function main(args: readonly string[], program: Program): Promise<number> {
   guardOutput();
   const [first, ...rest] = args;
   // `help X` is `X --help`, so that a wrong X gets the same error as any other wrong command.
   const asked = first === 'help' && rest[0] !== undefined ? [rest[0], '--help'] : args;
   const name = asked[0] ?? '';
-  const known = Object.hasOwn(COMMANDS, name);
-  // The daemon logs its bugs itself.
+  const known = commandsOf(program).has(name);
+  // The node logs its bugs itself.
   if (name !== 'serve') dieOnBugs();
   let status: ExitStatus = EXIT.done;
   try {
-    const program = await buildProgram(name, (ended) => {
+    const command = await commandFor(name, program, (ended) => {
       status = ended;
     });
     const wrongHelp = first === 'help' && !known && rest[0] !== undefined;
-    await program.parseAsync(wrongHelp ? [name] : asked, { from: 'user' });
+    await command.parseAsync(wrongHelp ? [name] : asked, { from: 'user' });
   } catch (error) {
     return failed(error);
   }
   return status;
 }
 
-async function buildProgram(called: string, done: Done): Promise<Command> {
-  const program = new Command('majordomo')
+/** The commands of the kernel and of the extensions, in the order in which help has them. */
+function commandsOf({ commands }: Program): ReadonlyMap<string, Entry> {
+  const groups: readonly (string | null)[] = [...Object.keys(GROUPS), null];
+  const all = [COMMANDS, ...commands].flatMap((each) => Object.entries(each));
+  return new Map(all.sort(([, a], [, b]) => groups.indexOf(a.group) - groups.indexOf(b.group)));
+}
+
+/** The command `majordomo`, in which only the one that is called has its options. */
+async function commandFor(called: string, program: Program, done: Done): Promise<Command> {
+  const whole = new Command('majordomo')
     .description('Reliable, service-oriented request-reply over ZeroMQ (7/MDP, 18/MDP).')
     .version(packageVersion(), '-V, --version', 'print the version')
     .helpOption('-h, --help', 'show help')
+    .commandsGroup(GROUPS.diagnosis)
     .helpCommand('help [command]', 'show help for a command')
     .configureOutput({
       outputError: (text, write) => {
@@ -188,29 +192,34 @@ async function buildProgram(called: string, done: Done): Promise<Command> {
     .enablePositionalOptions()
     .exitOverride()
     .addHelpText('after', examples(EXAMPLES) + ENVIRONMENT + EXIT_STATUSES);
-  for (const [name, { summary, load, isHidden }] of Object.entries(COMMANDS)) {
-    const command = program.command(name, { hidden: isHidden === true });
+  for (const [name, { group, summary, load }] of commandsOf(program)) {
+    const command = whole.command(name, { hidden: group === null });
     command.summary(summary).description(summary);
+    if (group !== null) command.helpGroup(GROUPS[group]);
     command.showHelpAfterError(`(majordomo help ${name} shows examples)`);
-    if (name === called) (await load())(command, done);
+    if (name === called) (await load())(command, done, program);
   }
-  return program;
+  return whole;
 }
 
 /** All commands with their arguments and options, loaded. */
-async function describeAll(): Promise<readonly Command[]> {
-  const shown = Object.entries(COMMANDS).filter(([, { isHidden }]) => isHidden !== true);
-  return await Promise.all(shown.map(([name, entry]) => describeEntry(name, entry)));
+async function describeAll(program: Program): Promise<readonly Command[]> {
+  const shown = [...commandsOf(program)].filter(([, { group }]) => group !== null);
+  return await Promise.all(shown.map(([name, entry]) => describeEntry(name, entry, program)));
 }
 
-async function describe(name: string): Promise<Command | null> {
-  const entry = Object.hasOwn(COMMANDS, name) ? COMMANDS[name] : undefined;
-  return entry === undefined ? null : await describeEntry(name, entry);
+async function describe(name: string, program: Program): Promise<Command | null> {
+  const entry = commandsOf(program).get(name);
+  return entry === undefined ? null : await describeEntry(name, entry, program);
 }
 
-async function describeEntry(name: string, { summary, load }: Entry): Promise<Command> {
+async function describeEntry(
+  name: string,
+  { summary, load }: Entry,
+  program: Program,
+): Promise<Command> {
   const command = new Command(name).summary(summary);
-  (await load())(command, () => undefined);
+  (await load())(command, () => undefined, program);
   return command;
 }
 

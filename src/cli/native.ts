@@ -18,7 +18,7 @@ const NOT_LOADED = /Cannot find|compiled against|ERR_DLOPEN_FAILED/;
 const NO_BINARY = /^Cannot find module '.*better_sqlite3\.node'/;
 
 /**
- * Loads those that the daemon needs, before anything else starts.
+ * Loads those that the node needs, before anything else starts.
  * @throws ERR_NATIVE_MODULE
  */
 export function requireNativeModules({ broker: { listen } }: Config): void {

@@ -1,4 +1,4 @@
-/** `majordomo serve`: runs the daemon in the foreground until a signal ends it. */
+/** `majordomo serve`: runs the node in the foreground until a signal ends it. */
 import { basename, relative } from 'node:path';
 
 import type { Command } from 'commander';
@@ -9,6 +9,7 @@ import { BROKER_ENDPOINT, HTTP_ADDRESS } from '../core/defaults.js';
 import { load } from './config-options.js';
 import { requireNativeModules } from './native.js';
 import { addConfigOptions, type ConfigOptions, type Done, examples } from './options.js';
+import type { Program } from './program.js';
 import { setV8Flags } from './v8-flags.js';
 
 const EXAMPLES = [
@@ -35,7 +36,7 @@ deleted. It applies once: after a start with --new-store, it has no effect until
 a pair, the peer then sends its whole store.
 `;
 
-export function defineServe(command: Command, done: Done): void {
+export function defineServe(command: Command, done: Done, program: Program): void {
   addConfigOptions(command)
     .option('--init', 'create missing key files that curve names, and a key for a first client')
     .option('--new-store', 'accept a store other than the one that the data directory records')
@@ -48,9 +49,8 @@ export function defineServe(command: Command, done: Done): void {
       if (options.init === true) await reportFirstKeys(loaded.config);
       setV8Flags();
       const { serve } = await import('../node/serve.js');
-      const { extensions } = await import('../extensions/list.js');
       const isNewStore = options.newStore === true;
-      const order = { loaded, reload, isNewStore, extensions: extensions() };
+      const order = { loaded, reload, isNewStore, extensions: await program.extensions() };
       const status = await serve(order, (node) => {
         // Without a terminal (a service manager, a container, a file) the log is enough.
         if (options.config !== undefined || !process.stderr.isTTY) return;

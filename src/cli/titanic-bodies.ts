@@ -10,7 +10,7 @@ const HEX_ROW_BYTES = 16;
  * unescaped
  */
 export function bodiesText(bodies: Facts): string {
-  const headers = headersText(factsOf(bodies['headers']));
+  const headers = headersText(objectOrNull(bodies['headers']));
   return (
     headers + bodyText('request body', bodies['body']) + bodyText('reply body', bodies['reply'])
   );
@@ -24,12 +24,12 @@ function headersText(headers: Facts | null): string {
 }
 
 function bodyText(name: string, given: unknown): string {
-  const body = factsOf(given);
+  const body = objectOrNull(given);
   if (body === null) return `\n${name}: none\n`;
   const frames: readonly unknown[] = Array.isArray(body['frames']) ? body['frames'] : [];
   const cut = body['cut'] === true ? ', truncated' : '';
   const head = `\n${name}, ${sizeOf(body['bytes'])}${cut}\n`;
-  return head + frames.map((frame, index) => frameText(factsOf(frame) ?? {}, index)).join('');
+  return head + frames.map((frame, index) => frameText(objectOrNull(frame) ?? {}, index)).join('');
 }
 
 function frameText({ bytes, encoding, data }: Facts, index: number): string {
@@ -56,6 +56,6 @@ function sizeOf(bytes: unknown): string {
   return typeof bytes === 'number' ? shownSize(bytes) : '-';
 }
 
-function factsOf(value: unknown): Facts | null {
+function objectOrNull(value: unknown): Facts | null {
   return typeof value === 'object' && value !== null ? { ...value } : null;
 }

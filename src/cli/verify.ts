@@ -13,6 +13,7 @@ import {
   type OutputFormat,
 } from './options.js';
 import { counted, print, printable, printJson, say } from './output.js';
+import type { Program } from './program.js';
 import { Progress } from './progress.js';
 import { checkStore, damage, shownSize, storeFile } from './store-file.js';
 
@@ -37,12 +38,12 @@ records · 78 configuration, a store of a newer or a development version, or a d
 store yet or refuses this role.
 `;
 
-export function defineVerify(command: Command, done: Done): void {
+export function defineVerify(command: Command, done: Done, program: Program): void {
   command.argument('[file]', 'the store to check, instead of the one of the configuration');
   addOutputOption(addConfigOptions(command))
     .addHelpText('after', AFTER)
     .action(async (path: string | undefined, options: VerifyOptions) => {
-      const inDatabase = await databaseOf(path, options);
+      const inDatabase = await databaseOf(path, options, program);
       if (inDatabase !== null) {
         done(await verifyDatabase(inDatabase, options.output));
         return;

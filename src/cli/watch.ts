@@ -71,18 +71,18 @@ async function watchChanges<Value>(
 
 function isPassing(error: unknown): boolean {
   if (PASSING.has(codeOf(error) ?? '')) return true;
-  // A daemon that starts answers HTTP before its store is open.
+  // A node that starts answers HTTP before its store is open.
   return detailsOf(error)['status'] === NOT_READY;
 }
 
 /** Asks; waits for a broker that restarts or is slow, and says so once. */
 export async function askAgain<Value>(ask: () => Promise<Value>): Promise<Value> {
-  for (let isTold = false; ; isTold = true) {
+  for (let isReported = false; ; isReported = true) {
     try {
       return await ask();
     } catch (error) {
       if (!isPassing(error)) throw error;
-      if (!isTold) say(`${messageOf(error)}; retrying`);
+      if (!isReported) say(`${messageOf(error)}; retrying`);
       await delay(RETRY_MS);
     }
   }

@@ -2,10 +2,10 @@ import type { PerPeerConfig, QuotaConfig } from './quotas.js';
 import type { Row, SCHEMA, Section } from './schema.js';
 
 /** What a listener or a key may be used for. */
-export type Role = 'client' | 'worker';
+export type MdpRole = 'client' | 'worker';
 
 /** Every role, in the order in which they are shown. */
-export const ROLES: readonly [Role, Role] = ['client', 'worker'];
+export const MDP_ROLES: readonly [MdpRole, MdpRole] = ['client', 'worker'];
 
 /** Files of the pair's CURVE keys; the side that dials has `serverKey` (Z85). */
 export interface CurveConfig {

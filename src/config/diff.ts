@@ -1,6 +1,7 @@
 /** What a reread of the configuration (SIGHUP) can apply, and what needs a restart. */
 import type { Config, ListenerConfig, PublisherConfig } from './config.js';
 import { shown } from './explain.js';
+import { publishedBy } from './publishers.js';
 import { type Row, SECTIONS } from './schema.js';
 
 /** One key whose value has changed; secrets are masked. */
@@ -18,25 +19,24 @@ export interface Difference {
 
 type Values = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 
-/** The sections whose `listen` has files of secret keys. */
-export type KeyedSection = 'broker' | 'events' | 'map';
-
 /**
  * True if the listeners of a section differ only in files of secret keys, which the transport `zmtp`
  * can replace while it runs.
+ * @param section whose `listen` has such files: `broker`, or that of a publisher
  */
-export function onlyKeysDiffer(section: KeyedSection, from: Config, to: Config): boolean {
+export function onlyKeysDiffer(section: string, from: Config, to: Config): boolean {
   return withoutKeys(section, from) === withoutKeys(section, to);
 }
 
-function withoutKeys(section: KeyedSection, { broker, events, map }: Config): string {
-  const listeners: readonly (ListenerConfig | PublisherConfig | null)[] =
-    section === 'broker' ? broker.listen : [section === 'map' ? map.listen : events.listen];
+function withoutKeys(section: string, config: Config): string {
+  const listeners: readonly (ListenerConfig | PublisherConfig)[] =
+    section === 'broker'
+      ? config.broker.listen
+      : publishedBy(config).flatMap((each) => (each.section === section ? [each.listen] : []));
   return JSON.stringify(
     listeners.map((listener) => {
-      const curve = listener?.curve;
-      const isFixed =
-        listener !== null && 'transport' in listener && listener.transport === 'libzmq';
+      const { curve } = listener;
+      const isFixed = 'transport' in listener && listener.transport === 'libzmq';
       if (curve === undefined || isFixed) return listener;
       return { ...listener, curve: { ...curve, secretKeyFile: null } };
     }),
@@ -82,6 +82,5 @@ export function withLiveKeys(from: Config, to: Config): Config {
 
 function isLive(section: string, { live }: Row, from: Config, to: Config): boolean {
   if (live !== 'secretKeys') return live === true;
-  const keyed = section === 'events' || section === 'map' ? section : 'broker';
-  return onlyKeysDiffer(keyed, from, to);
+  return onlyKeysDiffer(section, from, to);
 }

@@ -2,7 +2,7 @@
  * The services for which a key or a listener may be used, as written: `client` and `worker` with
  * globs, or their short form, `allow` with `services` (D72).
  */
-import { ROLES, type Role } from './config.js';
+import { MDP_ROLES, type MdpRole } from './config.js';
 
 /** Every service. */
 const ALL: readonly string[] = ['*'];
@@ -19,13 +19,13 @@ export interface WrittenGrants {
 }
 
 /** Globs over service names, by role; empty: none. */
-export type Grants = Readonly<Record<Role, readonly string[]>>;
+export type Grants = Readonly<Record<MdpRole, readonly string[]>>;
 
 /** What the fields grant: everything if all are absent, else only what they name. */
 export function grantsOf(written: WrittenGrants): Grants {
   const { allow, services = ALL } = written;
-  const namesNone = ROLES.every((role) => written[role] === undefined) && allow === undefined;
-  const granted = (role: Role): readonly string[] => {
+  const namesNone = MDP_ROLES.every((role) => written[role] === undefined) && allow === undefined;
+  const granted = (role: MdpRole): readonly string[] => {
     if (written[role] !== undefined) return written[role];
     return namesNone || allow?.includes(role) === true ? services : [];
   };
@@ -33,11 +33,11 @@ export function grantsOf(written: WrittenGrants): Grants {
 }
 
 /** Roles given in both forms: the broker would have to guess which one holds. */
-export function givenTwice({ allow, ...long }: WrittenGrants): readonly Role[] {
-  return ROLES.filter((role) => long[role] !== undefined && allow?.includes(role) === true);
+export function givenTwice({ allow, ...long }: WrittenGrants): readonly MdpRole[] {
+  return MDP_ROLES.filter((role) => long[role] !== undefined && allow?.includes(role) === true);
 }
 
 /** The error for a role given in both forms. */
-export function twiceMessage(role: Role): string {
+export function twiceMessage(role: MdpRole): string {
   return `is also in allow: remove ${role} from allow, or use only allow and services`;
 }

@@ -57,7 +57,7 @@ export function storeOfMap({ map, titanic, bstar }: Config): readonly Broken[] {
   );
 }
 
-/** Other listeners of the daemon must not use the map's ports. */
+/** Other listeners of the node must not use the map's ports. */
 export function mapBeside(
   config: Config,
   section: 'broker' | 'events' | 'bstar' | 'http',

@@ -3,6 +3,7 @@ import type { Config, ListenerConfig } from './config.js';
 import { collide, type Endpoint, parseEndpoint, parseHttpListen } from './endpoint.js';
 import { noFleetInPair, noMapInFleet } from './fleet.js';
 import { mapBeside, sizeOfMap, storeOfMap, threePortsOfMap } from './map-rules.js';
+import { PUBLISHERS, publishedBy } from './publishers.js';
 import { publicNeedsZmtp, SERVICE_BYTES_MAX } from './service-listeners.js';
 import { formatSize } from './size.js';
 import { besideDatabase, passwordOfDatabase, storeIsKnown } from './store-rules.js';
@@ -46,7 +47,7 @@ function listenersAmongThemselves({ broker }: Config): readonly Broken[] {
   return broken;
 }
 
-/** Other listeners of the daemon must not use the broker's addresses. */
+/** Other listeners of the node must not use the broker's addresses. */
 function besideListeners(config: Config, path: Path, text: string | null): readonly Broken[] {
   if (text === null) return [];
   const parsed = path[0] === 'http' ? parseHttpListen(text) : parseEndpoint(text);
@@ -128,16 +129,13 @@ export const RULES: readonly Rule[] = [
   { about: ['broker.listen', 'broker.transport'], check: publicNeedsZmtp },
   { about: ['broker.listen', 'broker.transport'], check: oneKeyOfLibzmq },
   { about: ['broker.listen'], check: sealedAndOpen },
-  {
-    about: ['events.listen'],
-    check: ({ events: { listen } }) =>
-      listen === null ? [] : eitherSealedOrOpen(listen, ['events', 'listen', 'insecure']),
-  },
-  {
-    about: ['map.listen'],
-    check: ({ map: { listen } }) =>
-      listen === null ? [] : eitherSealedOrOpen(listen, ['map', 'listen', 'insecure']),
-  },
+  ...PUBLISHERS.map(({ section }) => ({
+    about: [`${section}.listen`],
+    check: (config: Config) =>
+      publishedBy(config)
+        .filter((each) => each.section === section)
+        .flatMap(({ listen }) => eitherSealedOrOpen(listen, [section, 'listen', 'insecure'])),
+  })),
   { about: ['map.listen'], check: threePortsOfMap },
   { about: ['map.listen', 'limits.mapBytes', 'limits.memoryBytes'], check: sizeOfMap },
   { about: ['map.listen', 'titanic.enabled', 'titanic.replication'], check: storeOfMap },

@@ -55,6 +55,8 @@ export interface Row {
    * key files of listeners with the transport `zmtp`.
    */
   readonly live?: true | 'secretKeys';
+  /** For `publisher`: what anyone can do there who can connect. */
+  readonly could?: string;
   readonly about: string;
 }
 
@@ -586,6 +588,7 @@ export const SCHEMA = {
         kind: 'publisher',
         default: 'off',
         live: 'secretKeys',
+        could: 'read the events',
         about:
           'An endpoint, `{endpoint, insecure, curve}`, or `off`. The events of the broker, of stored requests and of the pair are published there as they happen, each under its name as the topic: see docs/logs.md. `curve` is as for a listener; a key may subscribe to the events whose names its `client` globs match. If the endpoint is not on loopback, `curve` or `insecure: true` is required.',
       },
@@ -598,6 +601,7 @@ export const SCHEMA = {
         kind: 'publisher',
         default: 'off',
         live: 'secretKeys',
+        could: 'read and change the map',
         about:
           'An endpoint `tcp://HOST:PORT`, `{endpoint, insecure, curve}`, or `off`. The map takes three ports: snapshots are served at PORT, updates are published at PORT + 1, and writers connect to PORT + 2. Its records are kept in the store of durable requests, so it needs `titanic.enabled`, and in a pair `titanic.replication` other than `off`. `curve` is as for a listener; a key may read what its `client` globs match and write what its `worker` globs match, both over the keys of the map. If the endpoint is not on loopback, `curve` or `insecure: true` is required; without `curve` it then does not list the services (`/mmi/service/`).',
       },

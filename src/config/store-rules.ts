@@ -1,5 +1,5 @@
 /** Rules about where durable requests are kept. */
-import { isPostgres, placeOf } from '../core/postgres-url.js';
+import { isPostgres, databaseAddressOf } from '../core/postgres-url.js';
 import type { Config } from './config.js';
 import type { Broken } from './rules.js';
 import { formatSize } from './size.js';
@@ -10,7 +10,7 @@ const SQLITE = 'sqlite';
 export function storeIsKnown({ titanic }: Config): readonly Broken[] {
   const { store } = titanic;
   if (store === SQLITE) return [];
-  const place = isPostgres(store) ? placeOf(store) : 'expected sqlite, or postgresql://…';
+  const place = isPostgres(store) ? databaseAddressOf(store) : 'expected sqlite, or postgresql://…';
   return typeof place === 'string' ? [{ path: ['titanic', 'store'], message: place }] : [];
 }
 

@@ -9,7 +9,7 @@ import type { Problem } from './problem.js';
 export type SourceKind = 'file' | 'environment' | 'set';
 
 /** Where something was written. */
-export interface Origin {
+export interface SourceLocation {
   readonly source: SourceKind;
   /** As in `Problem.place`. */
   readonly place: string;
@@ -20,25 +20,25 @@ export type Tree = ScalarTree | ListTree | MapTree;
 
 export interface ScalarTree {
   readonly kind: 'scalar';
-  readonly origin: Origin;
+  readonly origin: SourceLocation;
   readonly value: unknown;
 }
 
 export interface ListTree {
   readonly kind: 'list';
-  readonly origin: Origin;
+  readonly origin: SourceLocation;
   readonly items: readonly Tree[];
 }
 
 export interface MapTree {
   readonly kind: 'map';
-  readonly origin: Origin;
+  readonly origin: SourceLocation;
   readonly entries: ReadonlyMap<string, Entry>;
 }
 
 /** A key of a map: its place and its value. */
 export interface Entry {
-  readonly key: Origin;
+  readonly key: SourceLocation;
   readonly value: Tree;
 }
 

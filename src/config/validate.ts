@@ -3,11 +3,12 @@
  */
 import type { z } from 'zod';
 
-import { ROLES, type Config, type ListenerConfig, type PublisherConfig } from './config.js';
+import { MDP_ROLES, type Config, type ListenerConfig, type PublisherConfig } from './config.js';
 import { grantsOf } from './grants.js';
 import { mapBytesDefault } from './map-rules.js';
 import { didYouMean } from './nearest.js';
 import type { Problem } from './problem.js';
+import { PUBLISHERS } from './publishers.js';
 import { QUOTA_KEYS, QUOTA_ROWS } from './quotas.js';
 import { RULES } from './rules.js';
 import { SECTIONS, type Row } from './schema.js';
@@ -142,7 +143,9 @@ function structureMessage(path: Path, message: string, value: Tree | undefined):
     if (row !== null) return `expected ${expectation(row)}${gotInstead(row, value)}`;
   }
   const hint =
-    path[path.length - 2] === 'allow' && typeof given === 'string' ? didYouMean(given, ROLES) : '';
+    path[path.length - 2] === 'allow' && typeof given === 'string'
+      ? didYouMean(given, MDP_ROLES)
+      : '';
   return `${message}, got ${show(given)}${hint}`;
 }
 
@@ -176,7 +179,7 @@ function knownKeys(path: Path): readonly string[] {
   if (name === 'limits') return QUOTA_KEYS;
   if (name === 'bstar') return MAP_KEYS.peerCurve;
   if (name === 'http') return MAP_KEYS.tls;
-  if (name === 'events' || name === 'map') {
+  if (PUBLISHERS.some(({ section }) => section === name)) {
     return path.length === 2 ? MAP_KEYS.publisher : MAP_KEYS.listenerCurve;
   }
   return path.length === 3 ? MAP_KEYS.listener : MAP_KEYS.listenerCurve;
@@ -218,7 +221,7 @@ function complete(
   });
   const transport = broker?.['transport'] as ListenerConfig['transport'];
   Object.assign(filled['broker'] ?? {}, { listen: listeners(broker?.['listen'], transport) });
-  for (const section of ['events', 'map']) {
+  for (const { section } of PUBLISHERS) {
     Object.assign(filled[section] ?? {}, { listen: publisher(parsed[section]?.['listen']) });
   }
   const servers = parsed['fleet']?.['nats'] as string | readonly string[];

@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { parseDialEndpoint, parseEndpoint, parseHttpListen, type Parsed } from './endpoint.js';
 import { isGlob } from '../core/glob.js';
 import { webAddress } from '../core/web-address.js';
-import { ROLES, type ListenerConfig, type PublisherConfig, type Role } from './config.js';
+import { MDP_ROLES, type ListenerConfig, type PublisherConfig, type MdpRole } from './config.js';
 import { givenTwice, GLOB_CHARACTERS_MAX, GLOBS_MAX, twiceMessage } from './grants.js';
 import { QUOTA_ROWS } from './quotas.js';
 import { serviceFault } from './service-listeners.js';
@@ -112,11 +112,11 @@ const listener = z
     {
       endpoint,
       allow: z
-        .array(z.enum(ROLES, { error: 'expected client or worker' }), {
+        .array(z.enum(MDP_ROLES, { error: 'expected client or worker' }), {
           error: 'expected a list of client, worker',
         })
         .min(1, 'expected a non-empty list of client, worker')
-        .max(ROLES.length, 'expected a list of client, worker, each once')
+        .max(MDP_ROLES.length, 'expected a list of client, worker, each once')
         .optional(),
       client: globs.optional(),
       worker: globs.optional(),
@@ -145,7 +145,7 @@ export type WrittenListener = Pick<ListenerConfig, 'endpoint'> & {
   readonly [Key in 'client' | 'worker' | 'mmi' | 'insecure' | 'transport' | 'curve']?:
     ListenerConfig[Key] | undefined;
 } & {
-  readonly allow?: readonly Role[] | undefined;
+  readonly allow?: readonly MdpRole[] | undefined;
   readonly service?: string | undefined;
   readonly public?: string | undefined;
 };

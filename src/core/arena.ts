@@ -151,7 +151,7 @@ export class Arena {
     return this.#page(handle).words.bytes;
   }
 
-  /** The same with its words. */
+  /** As `buffer`, with the words of that buffer. */
   words(handle: ArenaHandle): Words {
     return this.#page(handle).words;
   }

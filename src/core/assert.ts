@@ -2,7 +2,7 @@ import { MajordomoError } from './errors.js';
 
 /**
  * Asserts what must hold whatever a peer, the disk or the network does. A failure is a bug in this
- * program: the daemon logs it with its stack and exits with status 70.
+ * program: the node logs it with its stack and exits with status 70.
  */
 export function assert(holds: boolean, what: string): asserts holds {
   if (!holds) throw new MajordomoError('ERR_INTERNAL', `assertion failed: ${what}`);

@@ -44,9 +44,9 @@ export class ByteTable {
     if (this.#values[hole] === EMPTY_SLOT) return;
     this.#count--;
     for (let at = (hole + 1) & mask; this.#values[at] !== EMPTY_SLOT; at = (at + 1) & mask) {
-      const home = (this.#hashes[at] ?? 0) & mask;
-      // An entry may move into the hole if its home is not between the hole and itself.
-      if (((at - home) & mask) >= ((at - hole) & mask)) {
+      const homeSlot = (this.#hashes[at] ?? 0) & mask;
+      // An entry may move into the hole if its home slot is not between the hole and itself.
+      if (((at - homeSlot) & mask) >= ((at - hole) & mask)) {
         this.#put(hole, this.#keys[at] ?? null, this.#hashes[at] ?? 0, this.#values[at] ?? 0);
         hole = at;
       }

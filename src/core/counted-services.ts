@@ -141,7 +141,7 @@ export class CountedServices {
 
   /** What was counted for all services together, also for those that were forgotten. */
   total(of: 'plain' | 'stored'): Float64Array {
-    const total = this.untold(of);
+    const total = this.unlabelled(of);
     add(this.ended[of], total);
     for (const service of this.#byName.values()) {
       if (service.hasLabel) add(service[of], total);
@@ -150,7 +150,7 @@ export class CountedServices {
   }
 
   /** What is counted under the label that services share. */
-  untold(of: 'plain' | 'stored'): Float64Array {
+  unlabelled(of: 'plain' | 'stored'): Float64Array {
     const total = this.others[of]?.now.slice() ?? new Float64Array();
     for (const service of this.#byName.values()) {
       if (!service.hasLabel) add(service[of], total);

@@ -1,5 +1,5 @@
 /**
- * The memory that this process holds for its peers: one total for the node, one for each identity.
+ * The memory that this process holds for its peers (D77): one total for the node, one for each identity.
  * Each component that keeps bytes for a peer counts them here: transports count output that the
  * peer has not read (`output`; `dispatched` for peers that get requests) and incomplete messages
  * (`input`), the broker its requests (`requests`), Titanic what is on its way to the store
@@ -11,7 +11,6 @@
  * limit, those are closed that hold most of these, stalled or not. What was accepted is never a reason
  * to close a connection.
  */
-// D77
 
 export const HELD_KINDS = [
   'requests',
@@ -41,7 +40,7 @@ const IN_TRANSIT_SHARE = 1 / 16;
  */
 const OUTPUT_ROOM = 1.25;
 
-const NOBODY: Holder[] = [];
+const NOBODY: MemoryAccount[] = [];
 /** A peer that has not read for this long counts as stalled. */
 export const STALLED_MS = 1000;
 const UNTIMED = -1;
@@ -49,7 +48,7 @@ const UNTIMED = -1;
 const PRESSED_MS = 250;
 
 /** What one identity holds, in bytes. */
-export class Holder {
+export class MemoryAccount {
   readonly identity: string;
   requests = 0;
   output = 0;
@@ -108,14 +107,14 @@ export class Holder {
   }
 }
 
-/** All holders of one node. */
+/** All memory accounts of one node. */
 export class Holdings {
   /** `limits.memoryBytes`. */
   limit: number;
   #bytes = 0;
-  readonly #holders = new Map<string, Holder>();
-  /** Holders whose output is over its quota, and when that was first seen. */
-  readonly #overQuota = new Map<Holder, number>();
+  readonly #accounts = new Map<string, MemoryAccount>();
+  /** Accounts whose output is over its quota, and when that was first seen. */
+  readonly #overQuota = new Map<MemoryAccount, number>();
   /** Someone was refused since `isPressed` was last true, at `#pressedAt`. */
   #isRefusing = false;
   #pressedAt = -Infinity;
@@ -132,8 +131,8 @@ export class Holdings {
   /** The same for each kind; read only now and then. */
   get byKind(): Readonly<Record<HeldKind, number>> {
     const held = { requests: 0, output: 0, dispatched: 0, input: 0, stored: 0, subscriptions: 0 };
-    for (const holder of this.#holders.values()) {
-      for (const kind of HELD_KINDS) held[kind] += holder[kind];
+    for (const account of this.#accounts.values()) {
+      for (const kind of HELD_KINDS) held[kind] += account[kind];
     }
     return held;
   }
@@ -143,28 +142,28 @@ export class Holdings {
   }
 
   /**
-   * Returns an identity's holder and counts one more user; call `release` when that user is gone.
+   * Returns an identity's account and counts one more user; call `release` when that user is gone.
    */
-  use(identity: string): Holder {
-    let holder = this.#holders.get(identity);
-    if (holder === undefined) {
-      holder = new Holder(identity, this);
-      this.#holders.set(identity, holder);
+  use(identity: string): MemoryAccount {
+    let account = this.#accounts.get(identity);
+    if (account === undefined) {
+      account = new MemoryAccount(identity, this);
+      this.#accounts.set(identity, account);
     }
-    holder.users++;
-    return holder;
+    account.users++;
+    return account;
   }
 
-  release(holder: Holder): void {
-    holder.users--;
-    this.#forgetIfUnused(holder);
+  release(account: MemoryAccount): void {
+    account.users--;
+    this.#forgetIfUnused(account);
   }
 
-  /** Over the limit, a holder with more than an equal share may not hold more. */
-  mayHold(holder: Holder, bytes: number): boolean {
+  /** Over the limit, an identity with more than an equal share may not hold more. */
+  mayHold(account: MemoryAccount, bytes: number): boolean {
     const after = this.#bytes + bytes;
     if (after <= this.limit) return true;
-    const isSmall = holder.bytes + bytes <= this.limit / this.#holders.size;
+    const isSmall = account.bytes + bytes <= this.limit / this.#accounts.size;
     if (isSmall && after <= this.limit * HARD_LIMIT) return true;
     this.#isRefusing = true;
     return false;
@@ -199,57 +198,57 @@ export class Holdings {
   }
 
   /**
-   * Holders whose output and input are worth closing connections for, the largest first. Below the
+   * Accounts whose output and input are worth closing connections for, the largest first. Below the
    * hard limit, only those that hold about an equal share or more of the whole.
    */
-  pressing(): Holder[] {
-    const part = this.limit / this.#holders.size;
+  pressing(): MemoryAccount[] {
+    const part = this.limit / this.#accounts.size;
     const bytesMin = this.isOverHard ? 0 : part / 2;
-    return [...this.#holders.values()]
+    return [...this.#accounts.values()]
       .filter(({ bytes, closable }) => closable > part * IN_TRANSIT_SHARE && bytes > bytesMin)
       .sort((one, other) => other.closable - one.closable);
   }
 
-  /** The holder whose workers have most to read; `null`: none has anything. */
-  mostDispatched(): Holder | null {
-    let most: Holder | null = null;
-    for (const holder of this.#holders.values()) {
-      if (holder.dispatched > (most?.dispatched ?? 0)) most = holder;
+  /** The account of the identity whose workers have most to read; `null`: none has anything. */
+  mostDispatched(): MemoryAccount | null {
+    let most: MemoryAccount | null = null;
+    for (const account of this.#accounts.values()) {
+      if (account.dispatched > (most?.dispatched ?? 0)) most = account;
     }
     return most;
   }
 
   /**
-   * Holders whose output has been over its quota for a second; a peer that reads is below it again
+   * Accounts whose output has been over its quota for a second; a peer that reads is below it again
    * by then.
    * @param now monotonic milliseconds
    */
-  stalled(now: number): Holder[] {
+  stalled(now: number): MemoryAccount[] {
     if (this.#overQuota.size === 0) return NOBODY;
-    const deaf: Holder[] = [];
-    for (const [holder, since] of this.#overQuota) {
-      if (!holder.isOverOutput) this.#overQuota.delete(holder);
-      else if (since === UNTIMED) this.#overQuota.set(holder, now);
-      else if (now - since >= STALLED_MS) deaf.push(holder);
+    const deaf: MemoryAccount[] = [];
+    for (const [account, since] of this.#overQuota) {
+      if (!account.isOverOutput) this.#overQuota.delete(account);
+      else if (since === UNTIMED) this.#overQuota.set(account, now);
+      else if (now - since >= STALLED_MS) deaf.push(account);
     }
     return deaf;
   }
 
-  all(): IterableIterator<Holder> {
-    return this.#holders.values();
+  all(): IterableIterator<MemoryAccount> {
+    return this.#accounts.values();
   }
 
-  /** Called by holders. */
-  changed(holder: Holder, change: number): void {
+  /** Called by accounts. */
+  changed(account: MemoryAccount, change: number): void {
     this.#bytes += change;
-    if (holder.isOverOutput && !this.#overQuota.has(holder)) {
-      this.#overQuota.set(holder, UNTIMED);
+    if (account.isOverOutput && !this.#overQuota.has(account)) {
+      this.#overQuota.set(account, UNTIMED);
     }
-    if (change < 0) this.#forgetIfUnused(holder);
+    if (change < 0) this.#forgetIfUnused(account);
   }
 
-  #forgetIfUnused(holder: Holder): void {
-    if (holder.users > 0 || holder.bytes > 0) return;
-    if (this.#holders.get(holder.identity) === holder) this.#holders.delete(holder.identity);
+  #forgetIfUnused(account: MemoryAccount): void {
+    if (account.users > 0 || account.bytes > 0) return;
+    if (this.#accounts.get(account.identity) === account) this.#accounts.delete(account.identity);
   }
 }

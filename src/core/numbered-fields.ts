@@ -52,7 +52,7 @@ export interface KnownFields {
   readonly repeated: readonly number[];
 }
 
-const KEPT = 0;
+const EXTRA = 0;
 const NUMBER = 1;
 const BYTES = 2;
 const REPEATED = 3;
@@ -84,8 +84,8 @@ export class FieldReader {
     this.#extra = null;
     for (let tag = from.byte(); tag !== END; tag = from.byte()) {
       const field = tag >>> 1;
-      const kind = this.#kinds[field] ?? KEPT;
-      if (kind === KEPT) this.#keep(from, tag);
+      const kind = this.#kinds[field] ?? EXTRA;
+      if (kind === EXTRA) this.#keep(from, tag);
       else if ((kind === NUMBER) === (tag % 2 === 1)) from.refuse(null);
       else if (kind === NUMBER) this.#numbers[field] = from.number();
       else if (kind === BYTES) this.#bytes[field] = from.bytes();
@@ -141,10 +141,10 @@ export function joinExtra(first: Buffer | null, other: Buffer | null): Buffer | 
 }
 
 /** A field of bytes in `extra`; `null`: it is not there. */
-export function keptField(extra: Buffer, field: number): Buffer | null {
-  const kept = fieldsOf(extra).get(field * 2 + 1);
-  if (kept === undefined) return null;
-  const from = new PackReader(kept);
+export function extraField(extra: Buffer, field: number): Buffer | null {
+  const tagged = fieldsOf(extra).get(field * 2 + 1);
+  if (tagged === undefined) return null;
+  const from = new PackReader(tagged);
   from.byte();
   return from.bytes();
 }

@@ -12,7 +12,7 @@ export interface DatabaseHost {
   readonly port: number;
 }
 
-export interface DatabasePlace {
+export interface DatabaseAddress {
   readonly hosts: readonly DatabaseHost[];
   readonly database: string;
   readonly user: string;
@@ -37,9 +37,9 @@ const FORM = /^postgres(?:ql)?:\/\/(?:([^@/?]*)@)?([^@/?]*)\/([^@?]*)(?:\?(.*))?
  * Reads `postgresql://USER@HOST:PORT,HOST:PORT/DATABASE?sslmode=…`.
  * @returns what is wrong, in words
  * @example
- * placeOf('postgresql://majordomo@db1,db2:5433/queue')
+ * databaseAddressOf('postgresql://majordomo@db1,db2:5433/queue')
  */
-export function placeOf(url: string): DatabasePlace | string {
+export function databaseAddressOf(url: string): DatabaseAddress | string {
   const match = FORM.exec(url);
   if (match === null) return 'not of the form postgresql://USER@HOST:PORT/DATABASE';
   const [, login = '', authority = '', path = '', query = ''] = match;

@@ -5,7 +5,7 @@ export const TOKEN_FILE = 'http.token';
 
 interface Mode {
   readonly mode: number;
-  /** Of its owner. */
+  /** The user id of its owner. */
   readonly uid: number;
 }
 

@@ -29,7 +29,7 @@ const PAGE_MAX = 1000;
 const FRESH_MS = 1000;
 const OPTIONS_BYTES_MAX = 256;
 /** Memory limit for the pages of one snapshot that are kept for others who ask for the same. */
-const KEPT_BYTES_MAX = 8 * 1024 * 1024;
+const CACHED_BYTES_MAX = 8 * 1024 * 1024;
 
 /** One list at a point in time, and the parts that each scope may see. */
 interface Snapshot {
@@ -37,11 +37,11 @@ interface Snapshot {
   readonly all: readonly Listed[];
   /** Keyed by the askers' scope and the named service. */
   readonly shown: Map<string, Shown>;
-  readonly room: KeptRoom;
+  readonly room: CacheRoom;
 }
 
 /** Memory left for the pages of a snapshot. */
-interface KeptRoom {
+interface CacheRoom {
   bytes: number;
 }
 
@@ -49,9 +49,9 @@ interface KeptRoom {
 class Shown {
   readonly #all: readonly Listed[];
   readonly #pages = new Map<string, Page>();
-  readonly #room: KeptRoom;
+  readonly #room: CacheRoom;
 
-  constructor(all: readonly Listed[], room: KeptRoom) {
+  constructor(all: readonly Listed[], room: CacheRoom) {
     this.#all = all;
     this.#room = room;
   }
@@ -106,8 +106,8 @@ export class PagedList {
 
   /** The entries of one service, which are adjacent. */
   #of(service: Buffer, all: readonly Listed[]): readonly Listed[] {
-    const isKept = this.#snapshot?.all === all;
-    if (!isKept) return all.filter(({ name }) => name.equals(service));
+    const isCached = this.#snapshot?.all === all;
+    if (!isCached) return all.filter(({ name }) => name.equals(service));
     this.#byName ??= groupByName(all);
     return this.#byName.get(service.toString('latin1')) ?? [];
   }
@@ -115,7 +115,7 @@ export class PagedList {
   #present(now: number): Snapshot {
     const known = this.#snapshot;
     if (known !== null && now - known.at < FRESH_MS) return known;
-    const room = { bytes: KEPT_BYTES_MAX };
+    const room = { bytes: CACHED_BYTES_MAX };
     const made = { at: now, all: this.#build(), shown: new Map<string, Shown>(), room };
     this.#byName = null;
     this.#snapshot = this.#count() > PAGE_MAX ? made : null;

@@ -92,7 +92,8 @@ export class Mmi implements InternalService {
     const isSingle = frames.count - body === 1;
     const name = request.service.toString('latin1');
     if (isHidden(asker, name)) return [UNKNOWN];
-    if (request.headers >= 0) return [BAD_REQUEST]; // D67
+    // A question to the broker takes no headers (D67).
+    if (request.headers >= 0) return [BAD_REQUEST];
     switch (name) {
       case MMI_SERVICE:
         if (!isSingle || argument.length === 0) return [BAD_REQUEST];

@@ -68,7 +68,7 @@ interface Allowed {
 }
 
 /** A key that is refused until then. */
-interface Kept {
+interface CachedVerdict {
   readonly isRefused: boolean;
   readonly until: number;
 }
@@ -83,7 +83,7 @@ export class Authoriser {
   /** By the public key, in hexadecimal. */
   readonly #asked = new Map<string, Asked>();
   readonly #allowed = new Map<string, Allowed>();
-  readonly #kept = new OldestFirst<string, Kept>();
+  readonly #cached = new OldestFirst<string, CachedVerdict>();
   readonly #named = new Map<string, Named>();
 
   constructor(host: AuthoriserHost) {
@@ -97,9 +97,9 @@ export class Authoriser {
     if (allowed !== undefined && (allowed.until > now || this.#asked.has(id))) {
       return { kind: 'allowed', name: allowed.name };
     }
-    const kept = this.#kept.get(id);
-    if (kept !== undefined && kept.until > now) {
-      return kept.isRefused
+    const cached = this.#cached.get(id);
+    if (cached !== undefined && cached.until > now) {
+      return cached.isRefused
         ? { kind: 'refused' }
         : unavailable('the service that decides about its key does not answer');
     }
@@ -128,10 +128,10 @@ export class Authoriser {
     this.#drop(id);
     const key = keyShown(publicKey);
     if (answer.kind === 'refused') {
-      this.#keep(id, { isRefused: true, until: now + answer.ttlMs });
+      this.#cache(id, { isRefused: true, until: now + answer.ttlMs });
       this.#host.report({ kind: 'refused', key, ttlMs: answer.ttlMs });
     } else {
-      this.#keep(id, { isRefused: false, until: now + SILENT_MS });
+      this.#cache(id, { isRefused: false, until: now + SILENT_MS });
       this.#host.report({ kind: 'unanswered', key, why: why ?? '' });
     }
   }
@@ -153,7 +153,7 @@ export class Authoriser {
       const mayWait = this.#host.isServing && now < until + RENEWAL_MS_MAX;
       if (!isAsked && !mayWait) this.#drop(id);
     }
-    for (const { key, value } of this.#kept) if (value.until <= now) this.#kept.delete(key);
+    for (const { key, value } of this.#cached) if (value.until <= now) this.#cached.delete(key);
   }
 
   /** @returns why no question is asked, or `null` */
@@ -190,7 +190,7 @@ export class Authoriser {
     if (isNew) named.keys++;
     this.#named.set(name, named);
     this.#allowed.set(id, { publicKey, address, name, until: now + ttlMs });
-    this.#kept.delete(id);
+    this.#cached.delete(id);
     const rights = { client, worker, quota, operator: false, peer: false };
     const isChanged = updateRights(named.rights, rights);
     if (isChanged) this.#host.changed(name);
@@ -199,9 +199,9 @@ export class Authoriser {
     this.#host.report({ kind: 'allowed', key, name, client, worker, quota, ttlMs });
   }
 
-  #keep(id: string, kept: Kept): void {
-    if (this.#kept.size >= KEYS_MAX) this.#kept.shift();
-    this.#kept.set(id, kept);
+  #cache(id: string, cached: CachedVerdict): void {
+    if (this.#cached.size >= KEYS_MAX) this.#cached.shift();
+    this.#cached.set(id, cached);
   }
 
   /** Refuses the key from now on, and ends its connections. */

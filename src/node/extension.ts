@@ -19,7 +19,7 @@ import type { Config, TransportName } from '../config/config.js';
 import type { Finding } from '../core/finding.js';
 import type { Holdings } from '../core/holdings.js';
 import type { Mmi } from '../mmi/mmi.js';
-import type { DatabaseTools } from '../store/database-tools.js';
+import type { DatabaseTool, StoreConfig } from '../store/database-tools.js';
 import type { OpenRouter } from '../zmtp/several.js';
 import type { InternalClients } from './internal-clients.js';
 import type { Keys } from './io/keys.js';
@@ -35,10 +35,17 @@ export interface Extension {
   /**
    * For `majordomo doctor`: whether it would work.
    * @param file of the configuration; `null`: there is none
+   * @param served whether a broker answers at the listeners of this configuration
    */
-  readonly check?: (config: Config, file: string | null) => Promise<readonly Finding[]>;
-  /** For commands: stores in databases. */
-  readonly database?: () => Promise<DatabaseTools>;
+  readonly check?: (
+    config: Config,
+    file: string | null,
+    served: boolean,
+  ) => Promise<readonly Finding[]>;
+  /** Ports that it opens for peers, each with `limits.connections`. */
+  readonly ports?: number;
+  /** For commands: the store in a database. @throws ERR_CONFIG_INVALID, ERR_CONFIG_FILE */
+  readonly database?: (config: StoreConfig) => Promise<DatabaseTool>;
   /** Opens the store of durable requests in place of a file. @throws the store's errors */
   readonly openStore?: (deps: TitanicDeps) => Promise<TitanicHost>;
   /**

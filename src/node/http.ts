@@ -7,7 +7,7 @@ import { secureRandom } from '../core/random.js';
 import { indexRoute } from '../admin/http/index-route.js';
 import { readPage } from '../admin/io/page-folder.js';
 import { type HttpServer, openHttpServer } from '../admin/io/server.js';
-import { keptToken } from '../admin/io/token-file.js';
+import { savedToken } from '../admin/io/token-file.js';
 import { pageRoutes } from '../admin/http/page-routes.js';
 import type { Ports } from '../admin/ports.js';
 import type { Route } from '../admin/http/route.js';
@@ -74,7 +74,7 @@ function allRoutes(...args: Parameters<typeof routesOf>): Route[] {
 }
 
 function tokenIn(dataDir: string, log: Log): string {
-  const { token, unsaved } = keptToken(dataDir, freshToken);
+  const { token, unsaved } = savedToken(dataDir, freshToken);
   if (unsaved !== null) {
     log.error(
       { event: 'http.token_unsaved', reason: unsaved },

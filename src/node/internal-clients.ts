@@ -1,17 +1,17 @@
-/** The internal clients of one broker: the keeper of stored requests, and the fleet. */
+/** The internal clients of one broker: Titanic, which stores requests, and the fleet. */
 import type { InternalClient } from '../broker/ports.js';
 import type { Frames } from '../core/frames.js';
 import type { Failure } from '../wire/failure.js';
 
-/** Requests of the fleet have references below 0, those of the keeper have not. */
+/** Requests of the fleet have references below 0, those of Titanic do not. */
 export class InternalClients implements InternalClient {
   /** `null`: nothing is stored. */
-  keeper: InternalClient | null = null;
+  titanic: InternalClient | null = null;
   /** `null`: there is no fleet. */
   fleet: InternalClient | null = null;
 
   roomAt(service: Buffer): void {
-    this.keeper?.roomAt(service);
+    this.titanic?.roomAt(service);
   }
 
   dispatched(reference: number, worker: number): void {
@@ -35,6 +35,6 @@ export class InternalClients implements InternalClient {
   }
 
   #of(reference: number): InternalClient | null {
-    return reference < 0 ? this.fleet : this.keeper;
+    return reference < 0 ? this.fleet : this.titanic;
   }
 }

@@ -1,6 +1,6 @@
 /** What a key may do: from the keys file, or from the service that authorises keys. */
 import type { KeyRights } from '../broker/rights.js';
-import { ROLES } from '../config/config.js';
+import { MDP_ROLES } from '../config/config.js';
 import type { Grants } from '../config/grants.js';
 import { GlobSet } from '../core/glob.js';
 
@@ -27,7 +27,9 @@ export const NOTHING: Readonly<Rights> = {
 /** Returns true if anything has changed. */
 export function updateRights(rights: Rights, written: WrittenRights): boolean {
   const { client, worker, operator, quota, peer } = written;
-  const same = ROLES.every((role) => rights[role].patterns.join('\n') === written[role].join('\n'));
+  const same = MDP_ROLES.every(
+    (role) => rights[role].patterns.join('\n') === written[role].join('\n'),
+  );
   if (same && rights.operator === operator && rights.quota === quota && rights.peer === peer) {
     return false;
   }

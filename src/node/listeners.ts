@@ -12,7 +12,7 @@ export interface ListenersOrder {
   readonly config: Config;
   readonly keys: Keys;
   readonly holdings: Holdings;
-  /** Of extensions. */
+  /** The transports of extensions. */
   readonly transports: readonly { readonly name: TransportName; readonly open: OpenRouter }[];
   /** Listeners that are in no configuration. */
   readonly others: readonly TransportPart[];

@@ -43,7 +43,7 @@ import { NodeMetrics } from './metrics.js';
 import { nodeView } from './node-view.js';
 import type { StartedPair } from './pair-start.js';
 import { PairView } from './pair-view.js';
-import { endpointsTold, reachedOrNull } from './reached.js';
+import { endpointStatuses, reachedOrNull } from './reached.js';
 import { logChanges, renewTls, withNewKeys } from './reload.js';
 import { brokerOptions, brokerStatus, routerLimits, rulesOf } from './settings.js';
 import { standalonePair } from './standalone.js';
@@ -53,7 +53,7 @@ import { turnsOf } from './turns.js';
 
 /** How long the last replies and DISCONNECTs may take to leave. */
 const LINGER_MS = 1000;
-/** Of `mmi.fleet`, where brokers share only a database. */
+/** What `mmi.fleet` says where brokers share only a database. */
 const NO_NATS = { fleet: null, connected: null, brokers: [], bridged: null } as const;
 
 export interface NodeOrder {
@@ -109,7 +109,7 @@ export class Node implements Host {
   readonly #throttle = new Throttle(monotonicMs);
   readonly #eventLog: EventLog;
   readonly #feed = new EventFeed(Date.now);
-  readonly #sink = new TransportSink();
+  readonly #sink = new TransportSink(() => this.#current.limits.outputBytes);
   readonly #health = new NodeHealth();
   readonly #metrics: NodeMetrics;
   /** `null`: a standalone node. */
@@ -117,7 +117,7 @@ export class Node implements Host {
   /** `null`: no service authorises keys. */
   readonly #authorising: Authorising | null;
   readonly #attached: Attached[] = [];
-  /** Of each part that was started, in that order. */
+  /** What closes each part that was started, in that order. */
   readonly #closing: (() => Promise<void>)[] = [];
   #current: Config;
   #http: HttpServer | null = null;
@@ -149,7 +149,7 @@ export class Node implements Host {
     this.broker = this.#newBroker();
     this.mmi = new Mmi((now) => this.#status(now));
     this.broker.host(this.mmi);
-    this.broker.keep(this.clients);
+    this.broker.setInternalClient(this.clients);
     this.loop = new BrokerLoop(this.broker, this.holdings);
     this.#metrics = new NodeMetrics(
       config,
@@ -179,11 +179,7 @@ export class Node implements Host {
         listeners: this.#authorising?.rulesOf(rules) ?? rules,
         quotasOf: (name) => quotasOf(this.#current, name),
         holdings,
-        output: {
-          left: (peer) => this.#current.limits.outputBytes - this.loop.waitingBytes(peer),
-          max: () => this.#current.limits.outputBytes,
-          takesRequest: (peer, bytes) => this.loop.takesRequest(peer, bytes),
-        },
+        output: this.#sink,
       },
       this.#sink,
       tee(this.events, this.refusals),
@@ -356,7 +352,7 @@ export class Node implements Host {
     });
     this.#transport = opened.transport;
     this.#endpoints = opened.endpoints;
-    this.#listening = endpointsTold(opened.endpoints, this.#listeners);
+    this.#listening = endpointStatuses(opened.endpoints, this.#listeners);
   }
 
   #watchKeys(): void {
@@ -524,7 +520,7 @@ function askedFrom(extensions: readonly Extension[], config: Config): readonly E
   return extensions.filter(({ name }) => asked.has(name));
 }
 
-/** Of all events that a node with these extensions may have. */
+/** The lines of all events that a node with these extensions may have. */
 export function linesOf(extensions: readonly Extension[]): Lines {
   return Object.assign({}, KERNEL_LINES, ...extensions.map(({ lines }) => lines ?? {})) as Lines;
 }

@@ -23,8 +23,8 @@ import { PEER_VERSION } from '../wire/peer.js';
 import { loadSodium } from '../zmtp/curve/sodium.js';
 import type { ServedPart } from './extension.js';
 import type { Keys } from './io/keys.js';
-import { WHOLE_FILE } from './pair-standing.js';
-import { type EpochKeeper, type PairedTitanic, PairNode } from './pair.js';
+import { WHOLE_FILE } from './store-completeness.js';
+import { type EpochStore, type PairedTitanic, PairNode } from './pair.js';
 import type { PairView } from './pair-view.js';
 import type { TitanicHost } from './stored.js';
 import { turnsOf } from './turns.js';
@@ -75,7 +75,7 @@ export async function startPair(deps: PairDeps): Promise<StartedPair> {
     wake: () => {
       loop.wake();
     },
-    epochs: keeper(file, wholeFile, Math.max(0, ...epochs), deps.fatal),
+    epochs: epochStore(file, wholeFile, Math.max(0, ...epochs), deps.fatal),
     stored: pairedOf(stored),
     served,
     keys: () => deps.keys.digest,
@@ -128,12 +128,12 @@ async function leave(node: PairNode, stored: TitanicHost | null, log: Log): Prom
 }
 
 /** @param epochMax the pair's epochs go on above this one */
-function keeper(
+function epochStore(
   file: EpochFile,
   wholeFile: string,
   epochMax: number,
   fatal: (error: MajordomoError) => void,
-): EpochKeeper {
+): EpochStore {
   const { epoch, wasActive } = file.persisted;
   return {
     persisted: { epoch: Math.max(epoch, epochMax), wasActive },

@@ -25,7 +25,7 @@ import { KeysCompared } from './pair-keys.js';
 const HAS_ALL: readonly Progress[] = ['shipping', 'holding', 'in sync'];
 
 /** Stores the epoch: in a file, or in the simulator. */
-export interface EpochKeeper {
+export interface EpochStore {
   readonly persisted: Persisted;
   /** @param done called once it is on disk, never within the call */
   persist(state: Persisted, done: () => void): void;
@@ -48,7 +48,7 @@ export interface PairNodeDeps {
   readonly broker: Broker;
   /** Input arrived: a turn is due. */
   readonly wake: () => void;
-  readonly epochs: EpochKeeper;
+  readonly epochs: EpochStore;
   /** Digest of the keys that this node allows, and their rights. */
   readonly keys: () => Buffer;
   /** `null`: nothing is replicated. */
@@ -68,7 +68,7 @@ export class PairNode implements PairSink, PeerLinkEvents {
   readonly #config: Config;
   readonly #broker: Broker;
   readonly #wake: () => void;
-  readonly #epochs: EpochKeeper;
+  readonly #epochs: EpochStore;
   readonly #keys: KeysCompared;
   readonly #stored: PairedTitanic | null;
   readonly #served: readonly Pick<ServedPart, 'activate' | 'deactivate'>[];

@@ -23,7 +23,7 @@ export function reachedOrNull(bound: string | null): string | null {
 }
 
 /** @param endpoints of the listeners, in their order */
-export function endpointsTold(
+export function endpointStatuses(
   endpoints: readonly string[],
   listeners: readonly ListenerConfig[],
 ): readonly EndpointStatus[] {

@@ -1,13 +1,22 @@
 /** Applies a configuration that was read again (SIGHUP): what changed, and the files that it names. */
-import type { Config } from '../config/config.js';
-import { diff, type KeyedSection, onlyKeysDiffer } from '../config/diff.js';
+import type { Config, ListenerConfig, PublisherConfig } from '../config/config.js';
+import { diff, onlyKeysDiffer } from '../config/diff.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import type { HttpServer } from '../admin/io/server.js';
 import type { Log } from '../admin/log/log.js';
 
-/** The secret keys of the listeners of a section. */
+/** A section whose `listen` may name files of secret keys. */
+type Section = {
+  readonly [Name in keyof Config]: Config[Name] extends {
+    readonly listen: readonly ListenerConfig[] | PublisherConfig | null;
+  }
+    ? Name
+    : never;
+}[keyof Config];
+
+/** The secret keys of the listeners of a section (its `listen`). */
 export interface Renewal {
-  readonly section: KeyedSection;
+  readonly section: Section;
   /** Reads them again. @throws ERR_CONFIG_FILE */
   readonly renew: (next: Config) => void;
 }
@@ -23,18 +32,15 @@ export function withNewKeys(
   log: Log,
   renewals: readonly Renewal[],
 ): Config {
-  const isRefused = (section: KeyedSection): boolean => {
-    if (!onlyKeysDiffer(section, current, next)) return false;
-    const own = renewals.filter((each) => each.section === section);
-    return !own.every(({ renew }) => renewSecretKeys(section, next, renew, log));
-  };
-  const { broker, events, map } = next;
-  return {
-    ...next,
-    broker: isRefused('broker') ? { ...broker, listen: current.broker.listen } : broker,
-    events: isRefused('events') ? current.events : events,
-    map: isRefused('map') ? current.map : map,
-  };
+  const refused = renewals.filter(
+    ({ section, renew }) =>
+      onlyKeysDiffer(section, current, next) && !renewSecretKeys(section, next, renew, log),
+  );
+  const kept = refused.map(({ section }) => [
+    section,
+    { ...next[section], listen: current[section].listen },
+  ]);
+  return { ...next, ...Object.fromEntries(kept) } as Config;
 }
 
 export function logChanges(current: Config, next: Config, log: Log): void {
@@ -46,7 +52,7 @@ export function logChanges(current: Config, next: Config, log: Log): void {
 }
 
 function renewSecretKeys(
-  section: KeyedSection,
+  section: Section,
   next: Config,
   renew: Renewal['renew'],
   log: Log,

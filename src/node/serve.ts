@@ -18,7 +18,7 @@ export interface ServeOrder {
 }
 
 /**
- * Runs the daemon until SIGTERM or SIGINT.
+ * Runs the node until SIGTERM or SIGINT.
  * @param ready called once clients are served
  * @returns the exit status
  */

@@ -52,7 +52,7 @@ export function brokerOptions(
   };
 }
 
-/** Of `mmi.broker`, what the broker itself decides. */
+/** The part of `mmi.broker` that the broker itself decides. */
 export function brokerStatus(
   config: Config,
   uptimeMs: number,
@@ -77,7 +77,7 @@ function isOfFleet({ fleet, titanic }: Config): boolean {
   return fleet.nats.length > 0 || (titanic.enabled && isPostgres(titanic.store));
 }
 
-/** Without quotas: their names are only for the operator. */
+/** The limits without the quotas, whose names are only for the operator. */
 function numbersOf(limits: Config['limits']): Readonly<Record<string, number>> {
   const isNumber = (entry: [string, unknown]): entry is [string, number] =>
     typeof entry[1] === 'number';

@@ -9,9 +9,9 @@ export class StoreCauses implements TitanicEvents {
   #isLost = false;
   #hasSession = true;
   /** The loss of the session was passed on. */
-  #isSessionTold = false;
+  #isSessionReported = false;
   /** A failure of the store was passed on. */
-  #isFailureTold = false;
+  #isFailureReported = false;
 
   constructor(next: TitanicEvents) {
     this.#next = next;
@@ -31,24 +31,24 @@ export class StoreCauses implements TitanicEvents {
         return true;
       case 'fleet.lease_lost': {
         this.#hasSession = false;
-        const isNews = !this.#isLost && !this.#isSessionTold;
-        this.#isSessionTold ||= isNews;
+        const isNews = !this.#isLost && !this.#isSessionReported;
+        this.#isSessionReported ||= isNews;
         return isNews;
       }
       case 'fleet.lease_taken': {
         this.#hasSession = true;
-        const isNews = this.#isSessionTold;
-        this.#isSessionTold = false;
+        const isNews = this.#isSessionReported;
+        this.#isSessionReported = false;
         return isNews;
       }
       case 'store.failed': {
         const follows = event.kind === 'busy' && (this.#isLost || !this.#hasSession);
-        this.#isFailureTold ||= !follows;
+        this.#isFailureReported ||= !follows;
         return !follows;
       }
       case 'store.healed': {
-        const isNews = this.#isFailureTold;
-        this.#isFailureTold = false;
+        const isNews = this.#isFailureReported;
+        this.#isFailureReported = false;
         return isNews;
       }
       default:

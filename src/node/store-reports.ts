@@ -67,8 +67,8 @@ export class StoreReports implements ClaimStoreEvents, MapStoreEvents {
     this.titanic?.counted(counts);
   }
 
-  kept(requests: readonly StoredRequest[]): void {
-    this.titanic?.kept(requests);
+  foundClaimed(requests: readonly StoredRequest[]): void {
+    this.titanic?.foundClaimed(requests);
   }
 
   taken(): void {

@@ -75,7 +75,7 @@ export interface TitanicDeps {
   readonly configFile: string | null;
   readonly broker: Broker;
   readonly loop: BrokerLoop;
-  /** Titanic takes the place of the keeper. */
+  /** Titanic becomes one of them. */
   readonly clients: InternalClients;
   readonly events: TitanicEvents;
   /** `null`: nothing is replicated. */
@@ -102,7 +102,7 @@ export async function startStoredRequests(deps: TitanicDeps): Promise<TitanicHos
     isPaired: pairEvents !== null,
     news: (news) => {
       if ('how' in news) events.emit(eventOf(news));
-      else log.told(news);
+      else log.reported(news);
     },
   });
   const { store, recovered } = await open(reports);
@@ -163,7 +163,7 @@ export function titanicOn(
   titanic.counted(recovered.counts);
   titanic.setTime(time.now(), time.wall());
   broker.host(titanic);
-  clients.keeper = titanic;
+  clients.titanic = titanic;
   return titanic;
 }
 
@@ -202,7 +202,7 @@ class StoreLog {
     counters.store.logBytes = this.#last.logBytes;
   }
 
-  told(report: LogReport): void {
+  reported(report: LogReport): void {
     const before = this.#last.heldBy;
     this.#last = report;
     const { logBytes, heldBy } = report;

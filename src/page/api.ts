@@ -12,7 +12,7 @@ class ApiError extends Error {
 
 const KEY = 'majordomo.token';
 const TIMEOUT_MS = 8000;
-/** The daemon ends a bulk operation after 20 s. */
+/** The node ends a bulk operation after 20 s. */
 const ORDER_TIMEOUT_MS = 40_000;
 
 /** The token. It is kept only in this tab, until the tab is closed. */
@@ -57,7 +57,7 @@ async function send<Answer>(path: string, init: RequestInit, timeoutMs: number):
   return body as Answer;
 }
 
-/** The error of a request that the daemon refused. */
+/** The error of a request that the node refused. */
 export function refusedBy(status: number, body: unknown): ApiError {
   const { error } = (body ?? {}) as { readonly error?: { readonly message?: unknown } };
   const message = typeof error?.message === 'string' ? error.message : `HTTP status ${status}`;

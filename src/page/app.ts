@@ -7,7 +7,7 @@ import { type Contact, NodeWatch } from './node-watch.js';
 import { listenTo, type Shortcut, showHelp, stepThroughRows } from './shortcuts.js';
 import { showStatus } from './status-line.js';
 import { themeSwitch } from './theme.js';
-import type { Context, Place, View } from './view.js';
+import type { Context, ViewAddress, View } from './view.js';
 import { durableView } from './views/durable.js';
 import { elsewhereView, isElsewhere } from './views/elsewhere.js';
 import { eventsView } from './views/events.js';
@@ -17,14 +17,14 @@ import { requestHistoryView } from './views/request-history.js';
 import { serviceView } from './views/service.js';
 import { servicesView } from './views/services.js';
 
-const HOME = 'overview';
+const START_VIEW = 'overview';
 /** The pair comes last: a standalone node has no such view. */
-const VIEWS = [HOME, 'services', 'durable', 'events', 'pair'] as const;
+const VIEWS = [START_VIEW, 'services', 'durable', 'events', 'pair'] as const;
 
 /** The views that have content on a passive node. */
 const VIEWS_OF_PASSIVE: readonly string[] = ['durable', 'events', 'pair'];
 
-function viewOf(name: string, context: Context, place: Place): View {
+function viewOf(name: string, context: Context, place: ViewAddress): View {
   const { detail } = place;
   if (isElsewhere(context.watch.now.overview) && !VIEWS_OF_PASSIVE.includes(name)) {
     return elsewhereView(context);
@@ -44,7 +44,7 @@ function viewOf(name: string, context: Context, place: Place): View {
 }
 
 /** `#/durable/UUID?state=dead` → its parts. */
-function read(hash: string): { readonly name: string; readonly place: Place } {
+function read(hash: string): { readonly name: string; readonly place: ViewAddress } {
   const [path = '', search = ''] = hash.replace(/^#\/?/, '').split('?', 2);
   const [name = '', detail = ''] = path.split('/', 2);
   let decoded: string | null = null;
@@ -65,7 +65,7 @@ function showViews(context: Context): void {
     shown = viewOf(name, context, place);
     fill(main, shown.element);
     scrollTo(0, 0);
-    const current = VIEWS.find((each) => each === name) ?? HOME;
+    const current = VIEWS.find((each) => each === name) ?? START_VIEW;
     for (const link of document.querySelectorAll<HTMLElement>('#views a')) {
       const isCurrent = link.dataset['view'] === current;
       attribute(link, 'aria-current', isCurrent ? 'page' : null);

@@ -83,7 +83,7 @@ export function byId(id: string): HTMLElement {
 }
 
 /** A row of a list. It is updated in place, so that focus and selection stay. */
-export interface Kept<Item> {
+export interface ListRow<Item> {
   readonly element: HTMLElement;
   update(item: Item): void;
 }
@@ -92,29 +92,29 @@ export interface Kept<Item> {
 export class KeyedList<Item> {
   readonly #parent: Element;
   readonly #key: (item: Item) => string;
-  readonly #make: (item: Item) => Kept<Item>;
-  #kept = new Map<string, Kept<Item>>();
+  readonly #make: (item: Item) => ListRow<Item>;
+  #rows = new Map<string, ListRow<Item>>();
 
-  constructor(parent: Element, key: (item: Item) => string, make: (item: Item) => Kept<Item>) {
+  constructor(parent: Element, key: (item: Item) => string, make: (item: Item) => ListRow<Item>) {
     this.#parent = parent;
     this.#key = key;
     this.#make = make;
   }
 
   show(items: readonly Item[]): void {
-    const kept = new Map<string, Kept<Item>>();
+    const rows = new Map<string, ListRow<Item>>();
     for (const item of items) {
       const key = this.#key(item);
-      const row = this.#kept.get(key) ?? this.#make(item);
+      const row = this.#rows.get(key) ?? this.#make(item);
       row.update(item);
-      kept.set(key, row);
+      rows.set(key, row);
     }
-    for (const [key, { element }] of this.#kept) if (!kept.has(key)) element.remove();
+    for (const [key, { element }] of this.#rows) if (!rows.has(key)) element.remove();
     let at = this.#parent.firstElementChild;
-    for (const { element } of kept.values()) {
+    for (const { element } of rows.values()) {
       if (element === at) at = at.nextElementSibling;
       else this.#parent.insertBefore(element, at);
     }
-    this.#kept = kept;
+    this.#rows = rows;
   }
 }

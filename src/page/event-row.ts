@@ -1,4 +1,4 @@
-import { attribute, el, fill, type Kept, text } from './dom.js';
+import { attribute, el, fill, type ListRow, text } from './dom.js';
 import type { EventGroup } from './event-groups.js';
 import type { ReceivedEvent } from './event-stream.js';
 import { count, line, moment } from './format.js';
@@ -30,7 +30,7 @@ export function fieldsOf({
 }
 
 /** The latest event of a group, the size of the group, and the earlier events on demand. */
-export function eventRow(first: EventGroup): Kept<EventGroup> {
+export function eventRow(first: EventGroup): ListRow<EventGroup> {
   let group = first;
   const time = el('time', {});
   const name = el('span', {});

@@ -9,7 +9,7 @@ const RETRY_MS = 3000;
 /** The node sends something every 15 s; a connection that is silent for this long is dead. */
 const SILENCE_MS = 40_000;
 /** As many as the node keeps. */
-const KEPT_MAX = 1000;
+const RETAINED_MAX = 1000;
 
 /** `arrival` numbers the events, to distinguish equal ones. No event has such a field itself. */
 export interface ReceivedEvent extends NodeEvent {
@@ -138,7 +138,7 @@ export class EventStream {
       const event = JSON.parse(data) as NodeEvent;
       this.#events.unshift({ ...event, arrival: this.#arrivals++ });
     }
-    this.#events.splice(KEPT_MAX);
+    this.#events.splice(RETAINED_MAX);
     this.#notify();
   }
 

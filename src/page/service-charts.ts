@@ -9,7 +9,7 @@ import { COUNTS, LATENCIES, LATENCY, RATES } from './scales.js';
 /** The number and interval of the samples that the node keeps of a service. */
 const SAMPLES_MAX = 150;
 const EVERY_MS = 4000;
-const NOT_KEPT =
+const NO_SAMPLES =
   'No charts: this service has no label in the metrics at present. See metrics.services.';
 
 function plainCharts(): Chart[] {
@@ -90,7 +90,7 @@ export class ServiceCharts {
   readonly #durable = durableCharts();
   readonly #plainRow: HTMLElement;
   readonly #durableRow: HTMLElement;
-  readonly #none = el('p', { class: 'quiet', hidden: true }, NOT_KEPT);
+  readonly #none = el('p', { class: 'quiet', hidden: true }, NO_SAMPLES);
 
   constructor(service: string) {
     this.#service = service;

@@ -6,7 +6,7 @@ export interface Shortcut {
   readonly key: string;
   readonly does: string;
   readonly act: () => void;
-  /** Without it: always. */
+  /** Whether it is offered now; absent: it always is. */
   readonly isOffered?: () => boolean;
 }
 

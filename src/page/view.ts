@@ -8,7 +8,7 @@ export interface Context {
 }
 
 /** The address within the page: `#/durable/UUID?state=dead`. */
-export interface Place {
+export interface ViewAddress {
   /** The part after the view's name, decoded. */
   readonly detail: string | null;
   readonly query: URLSearchParams;

@@ -24,7 +24,7 @@ export const ATTEMPT_FIELDS = {
 
 const A = ATTEMPT_FIELDS;
 
-/** Without `extra`. */
+/** Writes the fields of an attempt, without `extra`. */
 export function putAttempt(to: FieldWriter, attempt: Attempt): void {
   to.text(attempt.worker, A.worker.field);
   to.number(attempt.startedAt, A.startedAt.field);

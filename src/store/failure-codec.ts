@@ -12,28 +12,28 @@ import {
 } from '../wire/failure.js';
 
 /** How much of the detail is kept. */
-const KEPT_DETAIL_BYTES_MAX = 4096;
+const DETAIL_BYTES_MAX = 4096;
 
 /** More than any kept failure takes. */
 const PACKED_BYTES_MAX = 8192;
 
 export function packFailure({ kind, code, text, detail }: Failure): Buffer {
-  const frames = Frames.of(kind, code, text, ...keptDetail(detail));
+  const frames = Frames.of(kind, code, text, ...truncatedDetail(detail));
   const packed = Buffer.allocUnsafeSlow(packedBytes(frames, 0, frames.count));
   pack(frames, 0, frames.count, packed, 0, false);
   return packed;
 }
 
 /** The first 4 KiB of the detail, frame by frame. */
-export function keptDetail(detail: readonly Buffer[]): Buffer[] {
-  const kept: Buffer[] = [];
-  let left = KEPT_DETAIL_BYTES_MAX;
+export function truncatedDetail(detail: readonly Buffer[]): Buffer[] {
+  const truncated: Buffer[] = [];
+  let left = DETAIL_BYTES_MAX;
   for (const frame of detail) {
     if (left === 0) break;
-    kept.push(frame.subarray(0, left));
+    truncated.push(frame.subarray(0, left));
     left -= Math.min(left, frame.length);
   }
-  return kept;
+  return truncated;
 }
 
 /** Whether bytes from the other node, or from a file, can be a stored failure. */

@@ -3,7 +3,7 @@
  * request or an attempt (request.ts, attempt.ts). A number has the same meaning everywhere, so a record may use the
  * fields of a change.
  */
-import { FieldReader, FieldWriter, keptField } from '../core/numbered-fields.js';
+import { FieldReader, FieldWriter, extraField } from '../core/numbered-fields.js';
 import { PackWriter } from '../core/packing.js';
 import { decodeHeaders, type Headers } from '../wire/headers.js';
 import { type Backoff, isBackoff } from '../wire/tsp.js';
@@ -33,7 +33,7 @@ export const UNCLAIMED = 34;
  * request without headers has no column for them, and an older node or program keeps them, too.
  */
 const HEADERS = 30;
-/** The pauses that its client chose (D81): base and longest, each 32 bits. Kept in the same way. */
+/** The pauses that its client chose (D81): base and longest, each 32 bits. It has no column either. */
 const BACKOFF = 31;
 const BACKOFF_BYTES = 8;
 
@@ -86,7 +86,7 @@ export function storedContent(body: Buffer, extra: Buffer | null): StoredContent
 
 /** The client's headers in a request's `extra`; `null`: it sent none. */
 function headersIn(extra: Buffer | null): Buffer | null {
-  return extra === null ? null : keptField(extra, HEADERS);
+  return extra === null ? null : extraField(extra, HEADERS);
 }
 
 /** The same, read; `null` also if they are not valid. */
@@ -97,7 +97,7 @@ export function readHeadersIn(extra: Buffer | null): Headers | null {
 
 /** The pauses in a request's `extra`; `null`: its client chose none, or a peer sent wrong ones. */
 export function backoffIn(extra: Buffer | null): Backoff | null {
-  const bytes = extra === null ? null : keptField(extra, BACKOFF);
+  const bytes = extra === null ? null : extraField(extra, BACKOFF);
   if (bytes?.length !== BACKOFF_BYTES) return null;
   const backoff = { baseMs: bytes.readUInt32LE(0), maxMs: bytes.readUInt32LE(BACKOFF_BYTES / 2) };
   return isBackoff(backoff) ? backoff : null;

@@ -8,7 +8,7 @@ import { PackReader, PackWriter } from '../core/packing.js';
 import { list, listToEnd, run, sized, struct } from '../core/shapes.js';
 import type { Hint, RequestUuid } from './store.js';
 
-/** Of a uuid, so many of its last bytes are sent. */
+/** So many of the last bytes of a uuid are sent. */
 export const UUID_TAIL_BYTES = 6;
 /** As Base64 it fits in the payload of a NOTIFY, which has less than 8000 bytes. */
 export const HINT_BYTES_MAX = 5800;

@@ -1,7 +1,7 @@
 /** Joins two states of one request (D17): the result is their upper bound on the ladder. */
 import { joinExtra } from '../core/numbered-fields.js';
 import type { RequestRecord } from './record-codec.js';
-import { ATTEMPTS_KEPT, type Attempt, type StoredRequest, type StoredState } from './store.js';
+import { ATTEMPTS_RETAINED, type Attempt, type StoredRequest, type StoredState } from './store.js';
 
 /** The part of a request that changes. The rest is as accepted, on both sides. */
 export type RequestState = Pick<
@@ -10,7 +10,7 @@ export type RequestState = Pick<
 >;
 
 export interface Joined {
-  /** With the number that the request has here. */
+  /** The joined state, with the number that the request has here. */
   readonly state: RequestState;
   /** It differs from the state here. */
   readonly isChanged: boolean;
@@ -18,7 +18,7 @@ export interface Joined {
    * The state here was kept although the other has the same rank, or lacks something: the other
    * side has to learn of it.
    */
-  readonly isKept: boolean;
+  readonly isNewsToOther: boolean;
   /** Both are replied, with different replies. */
   readonly ranTwice: boolean;
 }
@@ -26,9 +26,10 @@ export interface Joined {
 const LADDER: readonly StoredState[] = ['pending', 'dead', 'replied'];
 
 /** @param isTheirsKept if both ended at the same step but differ, theirs is kept */
-export function join(ours: RequestState, theirs: RequestState, isTheirsKept: boolean): Joined {
+export function join(ours: RequestState, theirs: RequestState, isTheirsPreferred: boolean): Joined {
   const isTied = isSameStep(ours.request, theirs.request) && !isSameEnd(ours, theirs);
-  const top = isAbove(theirs.request, ours.request) || (isTied && isTheirsKept) ? theirs : ours;
+  const top =
+    isAbove(theirs.request, ours.request) || (isTied && isTheirsPreferred) ? theirs : ours;
   const attempts = joinAttempts(ours.attempts, theirs.attempts);
   const { state, generation } = top.request;
   const joined = {
@@ -42,12 +43,14 @@ export function join(ours: RequestState, theirs: RequestState, isTheirsKept: boo
     attempts,
     reply: top.reply,
     death: top.death,
-    extra: isTheirsKept ? joinExtra(theirs.extra, ours.extra) : joinExtra(ours.extra, theirs.extra),
+    extra: isTheirsPreferred
+      ? joinExtra(theirs.extra, ours.extra)
+      : joinExtra(ours.extra, theirs.extra),
   };
   return {
     state: joined,
     isChanged: !isSame(joined, ours),
-    isKept: (isTied && !isTheirsKept) || isMissing(ours, theirs),
+    isNewsToOther: (isTied && !isTheirsPreferred) || isMissing(ours, theirs),
     ranTwice:
       isTied &&
       ours.reply !== null &&
@@ -110,7 +113,7 @@ function joinAttempts(ours: readonly Attempt[], theirs: readonly Attempt[]): rea
     return isSame ? attempt : { ...attempt, failure, extra };
   });
   if (missing.length === 0) return here.every((each, at) => each === ours[at]) ? ours : here;
-  return [...here, ...missing].sort(compareAttempts).slice(-ATTEMPTS_KEPT);
+  return [...here, ...missing].sort(compareAttempts).slice(-ATTEMPTS_RETAINED);
 }
 
 /** Symmetric: both sides choose the same one. */

@@ -19,8 +19,8 @@ import { type Fields, type Shape, uint } from '../core/shapes.js';
 /** Longer values are Buffers. */
 export const VALUE_TEXT_MAX = 512;
 
-/** What is counted for each record besides its bytes. */
-export const RECORD_BYTES = 128; // D57
+/** What is counted for each record besides its bytes (D57). */
+export const RECORD_BYTES = 128;
 
 /** Text up to `VALUE_TEXT_MAX`, beyond it a Buffer that nobody changes. Empty: a deletion. */
 export type Value = string | Buffer;
@@ -31,7 +31,7 @@ export interface MapRecord {
   /** The number of its last change: `epoch × 2^40 + counter`; see chp-client.ts. */
   readonly epoch: number;
   readonly counter: number;
-  /** Of its last change: 16 bytes, or empty. */
+  /** The uuid of its last change: 16 bytes, or empty. */
   readonly uuid: string;
   /** As sent: lines `name=value\n`, or empty. */
   readonly properties: string;

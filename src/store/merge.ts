@@ -193,7 +193,12 @@ class Merging {
   }
 
   #join(before: RequestHere, record: RequestRecord): void {
-    const { state: after, isChanged, isKept, ranTwice } = join(before, record, this.#isFromActive);
+    const {
+      state: after,
+      isChanged,
+      isNewsToOther,
+      ranTwice,
+    } = join(before, record, this.#isFromActive);
     const { request } = after;
     if (ranTwice) this.#ranTwice++;
     if (isChanged) {
@@ -201,14 +206,14 @@ class Merging {
       this.#joined++;
       if (request.state === 'pending') this.#open(request);
       else if (before.request.state === 'pending') this.#end(request.uuid);
-    } else if (isKept) {
+    } else if (isNewsToOther) {
       this.#tables.touch(request.uuid);
     }
     if (record.key !== null) this.#pointKeyHere(request, record.key);
     else if (before.key !== null) this.#dropKeyOf(request, before.key);
   }
 
-  /** The same on the side that yields. */
+  /** Ends the request of the schedule on the side that yields. */
   #endTwin(uuid: RequestUuid): void {
     this.#tables.remove(uuid, TWICE.keyUntil);
     this.#tables.putTombstone(uuid, TWICE);
@@ -259,7 +264,7 @@ class Merging {
     this.#tables.putKey(service, key, record);
   }
 
-  /** The same key of the same request. */
+  /** The key is known here with the same request: it is remembered as long as either side says. */
   #rememberLonger(known: KnownKey, { service, key, until, extra }: KeyRecord): void {
     // Its tombstone ends the request, which is still in the store.
     if (known.until === null) return;

@@ -60,9 +60,9 @@ export interface RequestRecord {
   readonly attemptsEver: number;
   /** The last attempts, oldest first. */
   readonly attempts: readonly Attempt[];
-  /** Of a replied request. */
+  /** The reply of a replied request. */
   readonly reply: StoredReply | null;
-  /** Of a dead request. */
+  /** Why and when a dead request died. */
   readonly death: StoredDeath | null;
   /** Fields of a later version, as they came. */
   readonly extra: Buffer | null;

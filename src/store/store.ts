@@ -56,7 +56,7 @@ export function isOpenTo(by: Closer, { owner, isShared }: Ownership): boolean {
 }
 
 /** How many attempts of one request are kept: the last ones. */
-export const ATTEMPTS_KEPT = 20;
+export const ATTEMPTS_RETAINED = 20;
 
 /** A step of one request. Bodies and replies are packed frames. */
 export type Change = Step & {
@@ -221,7 +221,7 @@ export interface Transaction {
 }
 
 /** Where the reading of a store's records continues. */
-export interface ReadPlace {
+export interface ReadCursor {
   /** Everything up to this transaction has been read. */
   readonly upTo: number;
   /** The receiver has the bodies of requests created up to this transaction. */
@@ -246,7 +246,7 @@ export interface Chunk {
   /** What the other store holds of this one after it has merged these records and all before. */
   readonly holds: Holding;
   /** Where to continue; `null` if there was nothing more in the store at that moment. */
-  readonly next: ReadPlace | null;
+  readonly next: ReadCursor | null;
 }
 
 /** The result of a merge. */
@@ -295,7 +295,7 @@ export interface ServiceCount {
 /**
  * Maximum number of services that are reported when a store is opened, and kept in memory by name.
  */
-export const SERVICES_KEPT_MAX = 10_000;
+export const SERVICES_COUNTED_MAX = 10_000;
 
 /** Requests in the store by state, and their size. */
 export interface StoreCounts {
@@ -493,7 +493,7 @@ export interface ClaimStore extends Store {
 /** The reports of a store that several brokers share. `counted` also tells of the work of others. */
 export interface ClaimStoreEvents extends StoreEvents {
   /** Batches failed with an unknown outcome, and this broker has claimed these requests of them. */
-  kept(requests: readonly StoredRequest[]): void;
+  foundClaimed(requests: readonly StoredRequest[]): void;
   /** Another session was taken: other brokers may have claimed what this one had. */
   taken(): void;
   /** Another broker has told this one. */
@@ -523,7 +523,7 @@ export interface PairStore extends Store {
    * last chunk is the one with fewer bytes.
    */
   read(
-    place: ReadPlace,
+    place: ReadCursor,
     requestsMax: number,
     bytesMax: number,
     completion: Completion<Chunk>,
@@ -533,7 +533,7 @@ export interface PairStore extends Store {
 /**
  * Where to begin reading for a peer that holds this much; `null`: it holds nothing of this store.
  */
-export function readFrom(holding: Omit<Holding, 'storeId'> | null): ReadPlace {
+export function readFrom(holding: Omit<Holding, 'storeId'> | null): ReadCursor {
   const { upTo, bodiesUpTo } = holding ?? { upTo: 0, bodiesUpTo: 0 };
   return { upTo, bodiesUpTo, changed: upTo, number: Number.MAX_SAFE_INTEGER };
 }

@@ -3,7 +3,7 @@ import { isCount, isWallTime } from '../core/numbers.js';
 import { isPackedFrames } from '../core/packed.js';
 import { isPackedFailure } from './failure-codec.js';
 import { isOwner, isRequest, NAME_BYTES_MAX, UUID_BYTES } from './request.js';
-import { ANY_OWNER, ATTEMPTS_KEPT, type Attempt, type Change } from './store.js';
+import { ANY_OWNER, ATTEMPTS_RETAINED, type Attempt, type Change } from './store.js';
 
 export function isUuid(uuid: Buffer): boolean {
   return uuid.length === UUID_BYTES;
@@ -29,7 +29,7 @@ export function areWallTimes(...values: readonly number[]): boolean {
 export function areAttempts(attempts: readonly Attempt[], attemptsEver: number): boolean {
   return (
     isCount(attemptsEver) &&
-    attempts.length === Math.min(attemptsEver, ATTEMPTS_KEPT) &&
+    attempts.length === Math.min(attemptsEver, ATTEMPTS_RETAINED) &&
     attempts.every(isAttempt)
   );
 }

@@ -21,7 +21,7 @@ import {
   type SubscriptionLimits,
   Subscriptions,
 } from './subscriptions.js';
-import type { Place } from './topic-trie.js';
+import type { TrieEntry } from './topic-trie.js';
 
 /** Why a subscriber was closed: too much waited for it, or it subscribed beyond a limit. */
 export type CloseReason = 'slow' | 'limit';
@@ -50,7 +50,8 @@ export interface FanOutLimits extends SubscriptionLimits {
 const WRITE_COST = 64;
 
 const LIMITS: FanOutLimits = {
-  perSubscriber: 10_000, // D41
+  // Beyond it, its connection is closed (D41).
+  perSubscriber: 10_000,
   perIdentity: 875_000,
   total: 1_000_000,
   // Some 10 ms: 512 writes, or 32,768 copies behind others.
@@ -168,9 +169,10 @@ export class FanOut {
   }
 
   /** Its output has reached the limit: it does not read. */
-  full(id: SubscriberId): void {
+  outputFull(id: SubscriberId): void {
     const subscriber = this.#subscribers.get(id);
-    if (subscriber !== undefined) this.#close(subscriber, 'slow'); // D43
+    // No gap without a closed connection (D43).
+    if (subscriber !== undefined) this.#close(subscriber, 'slow');
   }
 
   disconnected(id: SubscriberId): void {
@@ -179,7 +181,7 @@ export class FanOut {
     this.#subscribers.delete(id);
     subscriber.isClosed = true;
     this.#subscriptions.forget(subscriber);
-    this.#holdings.release(subscriber.holder);
+    this.#holdings.release(subscriber.memory);
   }
 
   /** What was copied has been written: the next copy for a subscriber needs another write. */
@@ -281,10 +283,10 @@ export class FanOut {
     return true;
   }
 
-  readonly #copy = (places: readonly Place<Subscriber>[]): void => {
+  readonly #copy = (entries: readonly TrieEntry<Subscriber>[]): void => {
     const packed = (this.#packed ??= this.#pack());
-    for (let index = 0; index < places.length; index++) {
-      const subscriber = places[index]?.member;
+    for (let index = 0; index < entries.length; index++) {
+      const subscriber = entries[index]?.member;
       // Overlapping subscriptions of one subscriber get it once.
       if (subscriber === undefined || subscriber.matched === this.#message) continue;
       if (subscriber.isBehind) continue;
@@ -305,9 +307,9 @@ export class FanOut {
     if (this.#waiting.size > 0 && this.#waitingBytes + this.#size > this.#limits.waitingBytes) {
       this.#shed();
     }
-    const kept = Buffer.allocUnsafeSlow(this.#size);
-    copyBytes(bytes, 0, this.#size, kept, 0);
-    this.#waiting.set(this.counters.published, new Words(kept));
+    const copy = Buffer.allocUnsafeSlow(this.#size);
+    copyBytes(bytes, 0, this.#size, copy, 0);
+    this.#waiting.set(this.counters.published, new Words(copy));
     this.#waitingBytes += this.#size;
   }
 

@@ -1,11 +1,10 @@
 /**
- * How late the messages of one connection are (the Suicidal Snail).
+ * How late the messages of one connection are (the Suicidal Snail, D44).
  *
  * The clocks of publisher and subscriber need not agree: of `now − time` only what exceeds the smallest
  * such difference of the last ten minutes is lateness. So a constant distance between the clocks, and
  * their drift, do not count; a delay that grew does.
  */
-// D44
 
 const BUCKET_MS = 10_000;
 /** Ten minutes, and the bucket that is being filled. */

@@ -1,5 +1,4 @@
-/** The messages of a publisher: `topic, header, body+`, numbered and stamped. */
-// D42
+/** The messages of a publisher: `topic, header, body+`, numbered and stamped (D42). */
 import { copyBytes, type Words } from '../core/bytes.js';
 import { Frames } from '../core/frames.js';
 import {
@@ -10,7 +9,7 @@ import {
 } from '../wire/stream.js';
 
 /** An array that is emptied has to grow again for the next message. */
-const BUFFERS_KEPT = 3;
+const BUFFERS_RETAINED = 3;
 
 /** Where they go. */
 export interface Publishing {
@@ -70,7 +69,7 @@ export class NumberedStream {
     for (const frame of body) frames.push(frame, 0, frame.length);
     this.#to.publish(frames);
     // The views must not keep the body in memory.
-    if (frames.count > BUFFERS_KEPT) frames.buffers.length = BUFFERS_KEPT;
+    if (frames.count > BUFFERS_RETAINED) frames.buffers.length = BUFFERS_RETAINED;
     frames.buffers.fill(this.#header);
   }
 }

@@ -1,6 +1,6 @@
 /** Who subscribed to what, and how much of it one subscriber and one identity may have. */
-import type { Holder } from '../core/holdings.js';
-import { type Place, TopicTrie } from './topic-trie.js';
+import type { MemoryAccount } from '../core/holdings.js';
+import { type TrieEntry, TopicTrie } from './topic-trie.js';
 
 /** A connected subscriber, as the transport's number. */
 export type SubscriberId = number;
@@ -20,9 +20,9 @@ export interface SubscriberInfo {
 export interface SubscriptionLimits {
   /** Distinct subscriptions of one connection. */
   readonly perSubscriber: number;
-  /** Of all connections of one identity. */
+  /** The most of all connections of one identity. */
   readonly perIdentity: number;
-  /** Of all together. */
+  /** The most of all connections together. */
   readonly total: number;
 }
 
@@ -34,7 +34,7 @@ const SUBSCRIPTION_BYTES = 640;
 
 /** One topic of one subscriber. */
 interface Subscription {
-  readonly place: Place<Subscriber>;
+  readonly entry: TrieEntry<Subscriber>;
   /** How often it subscribed, less how often it cancelled. */
   count: number;
 }
@@ -43,7 +43,7 @@ export class Subscriber {
   readonly id: SubscriberId;
   readonly info: SubscriberInfo;
   /** Accounts for what it subscribes to. */
-  readonly holder: Holder;
+  readonly memory: MemoryAccount;
   /** By topic, as Latin-1. */
   readonly subscriptions = new Map<string, Subscription>();
   /** The latest message that matched it. */
@@ -54,10 +54,10 @@ export class Subscriber {
   isBehind = false;
   isClosed = false;
 
-  constructor(id: SubscriberId, info: SubscriberInfo, holder: Holder) {
+  constructor(id: SubscriberId, info: SubscriberInfo, memory: MemoryAccount) {
     this.id = id;
     this.info = info;
-    this.holder = holder;
+    this.memory = memory;
   }
 }
 
@@ -74,20 +74,20 @@ export class Subscriptions {
   }
 
   /** @returns whether the subscriber may not have this further topic, as Latin-1 */
-  isFull({ subscriptions, info, holder }: Subscriber, topic: string): boolean {
+  isFull({ subscriptions, info, memory }: Subscriber, topic: string): boolean {
     const { perSubscriber, perIdentity, total } = this.#limits;
     return (
       subscriptions.size >= perSubscriber ||
       (this.#perIdentity.get(info.identity) ?? 0) >= perIdentity ||
       this.count >= total ||
-      !holder.mayHold(bytesOf(topic))
+      !memory.mayHold(bytesOf(topic))
     );
   }
 
   /** @param topic that it does not have, as Latin-1 */
   add(subscriber: Subscriber, topic: string): void {
-    const place = this.trie.add(topic, subscriber);
-    subscriber.subscriptions.set(topic, { place, count: 1 });
+    const entry = this.trie.add(topic, subscriber);
+    subscriber.subscriptions.set(topic, { entry, count: 1 });
     this.#change(subscriber, 1, bytesOf(topic));
   }
 
@@ -95,7 +95,7 @@ export class Subscriptions {
     const subscription = subscriber.subscriptions.get(topic);
     if (subscription === undefined || --subscription.count > 0) return;
     subscriber.subscriptions.delete(topic);
-    this.trie.remove(subscription.place);
+    this.trie.remove(subscription.entry);
     this.#change(subscriber, -1, -bytesOf(topic));
   }
 
@@ -103,8 +103,8 @@ export class Subscriptions {
   forget(subscriber: Subscriber): void {
     const { subscriptions } = subscriber;
     let bytes = 0;
-    for (const [topic, { place }] of subscriptions) {
-      this.trie.remove(place);
+    for (const [topic, { entry }] of subscriptions) {
+      this.trie.remove(entry);
       bytes += bytesOf(topic);
     }
     if (subscriptions.size > 0) this.#change(subscriber, -subscriptions.size, -bytes);
@@ -121,8 +121,8 @@ export class Subscriptions {
     return largest;
   }
 
-  #change({ info: { identity }, holder }: Subscriber, by: number, bytes: number): void {
-    holder.add('subscriptions', bytes);
+  #change({ info: { identity }, memory }: Subscriber, by: number, bytes: number): void {
+    memory.add('subscriptions', bytes);
     this.count += by;
     const count = (this.#perIdentity.get(identity) ?? 0) + by;
     if (count > 0) this.#perIdentity.set(identity, count);

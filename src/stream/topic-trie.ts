@@ -5,8 +5,8 @@
  * nodes for each topic, however long it is. Topics are strings of Latin-1, one character a byte.
  */
 
-/** A member's place in the trie. */
-export class Place<T> {
+/** A member and where it is in the trie. */
+export class TrieEntry<T> {
   readonly member: T;
   node: TrieNode<T>;
   /** Where it is among the members of its node. */
@@ -25,7 +25,7 @@ class TrieNode<T> {
   parent: TrieNode<T> | null;
   /** By the first byte of their labels. */
   children: Map<number, TrieNode<T>> | null = null;
-  readonly places: Place<T>[] = [];
+  readonly entries: TrieEntry<T>[] = [];
 
   constructor(label: string, parent: TrieNode<T> | null) {
     this.label = label;
@@ -49,19 +49,19 @@ export class TopicTrie<T> {
   }
 
   /** Adds a member under a topic, also if it is there already. */
-  add(topic: string, member: T): Place<T> {
+  add(topic: string, member: T): TrieEntry<T> {
     const node = this.#nodeOf(topic);
-    const place = new Place(member, node, node.places.length);
-    node.places.push(place);
-    return place;
+    const entry = new TrieEntry(member, node, node.entries.length);
+    node.entries.push(entry);
+    return entry;
   }
 
   /** Takes a member out, once. */
-  remove(place: Place<T>): void {
-    const { node, index } = place;
-    const last = node.places.pop();
-    if (last !== undefined && last !== place) {
-      node.places[index] = last;
+  remove(entry: TrieEntry<T>): void {
+    const { node, index } = entry;
+    const last = node.entries.pop();
+    if (last !== undefined && last !== entry) {
+      node.entries[index] = last;
       last.index = index;
     }
     this.#tidy(node);
@@ -75,12 +75,12 @@ export class TopicTrie<T> {
     bytes: Uint8Array,
     start: number,
     end: number,
-    visit: (places: readonly Place<T>[]) => void,
+    visit: (entries: readonly TrieEntry<T>[]) => void,
   ): void {
     let node = this.#root;
     let at = start;
     for (;;) {
-      if (node.places.length > 0) visit(node.places);
+      if (node.entries.length > 0) visit(node.entries);
       if (at >= end || node.children === null) return;
       const next = node.children.get(bytes[at] ?? 0);
       if (next === undefined) return;
@@ -128,13 +128,13 @@ export class TopicTrie<T> {
   /** Removes nodes that no topic needs, from `node` upwards. */
   #tidy(node: TrieNode<T>): void {
     const { parent, children } = node;
-    if (parent === null || node.places.length > 0) return;
+    if (parent === null || node.entries.length > 0) return;
     if (children === null || children.size === 0) {
       parent.children?.delete(node.label.charCodeAt(0));
       this.#nodes--;
       this.#tidy(parent);
     } else if (children.size === 1) {
-      // Its child takes its place: places keep their nodes.
+      // Its child takes its place: entries keep their nodes.
       for (const child of children.values()) {
         child.label = node.label + child.label;
         parent.attach(child);

@@ -1,5 +1,5 @@
 /** The steps of a stored request up the state ladder (D17). */
-import { ATTEMPTS_KEPT, type Change } from '../store/store.js';
+import { ATTEMPTS_RETAINED, type Change } from '../store/store.js';
 import type { Entry } from './memory-rows.js';
 
 type Step = Extract<Change, { readonly kind: 'attempt' | 'reply' | 'dead' }>;
@@ -20,7 +20,7 @@ export function stepped(entry: Entry, step: Step): Entry | null {
         ...entry,
         request: { ...request, state: 'pending', generation, attempts, notBefore },
         attemptsEver: ordinal,
-        attempts: [...entry.attempts, { ...step.attempt, ordinal }].slice(-ATTEMPTS_KEPT),
+        attempts: [...entry.attempts, { ...step.attempt, ordinal }].slice(-ATTEMPTS_RETAINED),
         reply: null,
         death: null,
       };

@@ -9,7 +9,7 @@ import type {
   Completion,
   Found,
   MergeFailure,
-  ReadPlace,
+  ReadCursor,
   RequestUuid,
   StoredContent,
   StoredRequest,
@@ -27,9 +27,9 @@ import type {
 import type { StoreContent } from './memory-rows.js';
 import { MemoryTables } from './memory-tables.js';
 
-/** `told`: the outcome of a commit or a merge is reported, which was on disk before. */
+/** `reported`: the outcome of a commit or a merge is reported, which was on disk before. */
 export type StoreCall =
-  'open' | 'commit' | 'merge' | 'told' | 'load' | 'lookUp' | 'list' | 'listMap' | 'read';
+  'open' | 'commit' | 'merge' | 'reported' | 'load' | 'lookUp' | 'list' | 'listMap' | 'read';
 
 export interface StoreFault {
   readonly failure: StoreFailure;
@@ -185,7 +185,7 @@ class MemoryStore implements NodeStore {
         const { counts } = this.#tables;
         const { tombstoneBytes } = this.#tables.map;
         this.#orders.unshift({
-          call: 'told',
+          call: 'reported',
           carryOut: () => {
             this.#events.mapTombstones(tombstoneBytes);
             this.#events.counted(counts);
@@ -199,7 +199,7 @@ class MemoryStore implements NodeStore {
   }
 
   read(
-    place: ReadPlace,
+    place: ReadCursor,
     requestsMax: number,
     bytesMax: number,
     completion: Completion<Chunk>,

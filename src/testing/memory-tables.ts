@@ -27,7 +27,7 @@ import {
   keyBytes,
   type Merged,
   type Owner,
-  type ReadPlace,
+  type ReadCursor,
   type RequestUuid,
   type ServiceCount,
   type StoreCounts,
@@ -66,9 +66,9 @@ export class MemoryTables {
   #tombstones = new Map<string, readonly Tombstone[]>();
   #holds: Holding | null = null;
   #nextNumber = 1;
-  /** All that had content since it was opened: empty ones are reported, too. */
+  /** All owners that had content since it was opened: empty ones are reported, too. */
   readonly #owners = new Set<Owner>();
-  /** The same, by name. */
+  /** All services that had content since it was opened, by name. */
   readonly #services = new Set<string>();
   #openings = 0;
   readonly #storeId = Buffer.alloc(16, ++stores);
@@ -228,7 +228,7 @@ export class MemoryTables {
   }
 
   /** Whole transactions, one after the other, up to this many requests or bytes. */
-  read(place: ReadPlace, requestsMax: number, bytesMax: number): Chunk {
+  read(place: ReadCursor, requestsMax: number, bytesMax: number): Chunk {
     const records = new RecordWriter();
     const requests = [...this.#entries.values()]
       .filter(({ changed, request }) => isAfter(place, changed, request.number))
@@ -509,6 +509,6 @@ export class MemoryTables {
   }
 }
 
-function isAfter(place: ReadPlace, changed: number, number: number): boolean {
+function isAfter(place: ReadCursor, changed: number, number: number): boolean {
   return changed === place.changed ? number > place.number : changed > place.changed;
 }

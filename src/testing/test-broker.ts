@@ -1,4 +1,4 @@
-/** A broker in the process of a test: real sockets, the daemon's own machines, nothing on disk. */
+/** A broker in the process of a test: real sockets, the node's own machines, nothing on disk. */
 import { Broker } from '../broker/broker.js';
 import { BrokerLoop } from '../broker/io/loop.js';
 import { monotonicMs } from '../core/clock.js';
@@ -249,7 +249,7 @@ class RunningBroker implements TestBroker {
     titanic.counted(recovered.counts);
     titanic.setTime(this.#time.now(), this.#time.wall());
     broker.host(titanic);
-    broker.keep(titanic);
+    broker.setInternalClient(titanic);
     await reports.restore(titanic);
     return titanic;
   }
@@ -295,7 +295,7 @@ function isText(value: unknown): value is string {
   return typeof value === 'string';
 }
 
-/** Also that of another copy of the package. */
+/** Whether it is a `FakeClock`, also that of another copy of the package. */
 function isClock(value: unknown): value is FakeClock {
   return typeof value === 'object' && value !== null && 'onLeap' in value;
 }

@@ -12,10 +12,12 @@ export const ICANHAZ: Buffer = Buffer.from('ICANHAZ?');
 export const KTHXBAI: Buffer = Buffer.from('KTHXBAI');
 export const HUGZ: Buffer = Buffer.from('HUGZ');
 
-export const KEY_BYTES_MAX = 255; // D47
+/** A key has 1 to 255 bytes (D47). */
+export const KEY_BYTES_MAX = 255;
 export const UUID_BYTES = 16;
 export const PROPERTIES_BYTES_MAX = 4096;
-export const TTL_S_MAX = 2_147_483_647; // D51
+/** The longest time to live of a key, in seconds (D51). */
+export const TTL_S_MAX = 2_147_483_647;
 /** The keys below it are the broker's (D55). */
 export const BROKER_KEYS = '/mmi/';
 export const NUMBER_BYTES = 8;

@@ -1,8 +1,8 @@
 /**
- * What a worker reports about a request that it tried and could not answer: FAIL. Any input
- * is accepted: a malformed failure is read as a failure that says so.
+ * What a worker reports about a request that it tried and could not answer: FAIL (D60), and what its
+ * client gets of it, if it asked for that (D62). Any input is accepted: a malformed failure is read as a
+ * failure that says so.
  */
-// D60, D62
 import { isAscii, isUtf8 } from 'node:buffer';
 
 import { Frames } from '../core/frames.js';
@@ -35,8 +35,8 @@ const RESERVED_CODES = 'mdp.';
 const INVALID_FAILURE = 'mdp.invalid-failure';
 /** D100: what a worker answered was over the limits. */
 const TOO_LARGE = 'mdp.too-large';
-/** A stored request that is dead although no worker reported why. */
-export const NO_REPLY = 'mdp.no-reply'; // D63
+/** A stored request that is dead although no worker reported why (D63). */
+export const NO_REPLY = 'mdp.no-reply';
 
 /** The longest kind, and the longest code. */
 const KIND_BYTES_MAX = 5;

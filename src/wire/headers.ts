@@ -13,7 +13,7 @@ const ENTRIES_MAX = 64;
 const SHOWN_CHARACTERS_MAX = 80;
 const NAME = /^[a-z0-9-]{1,64}$/;
 
-/** Of every request without headers. */
+/** The headers of every request without any. */
 export const NO_HEADERS: Headers = Object.freeze({});
 
 /** What is wrong with headers, or `null`. */

@@ -56,7 +56,7 @@ export interface Fault {
   readonly frame: number | null;
 }
 
-/** Of a message that was skipped. */
+/** The fault of a message that was skipped. */
 export function tooLarge(reason: string): Fault {
   return { kind: 'too_large', reason, command: null, frame: null };
 }
@@ -139,7 +139,7 @@ export class Inbound {
   }
 
   /** request: index of the first frame that is kept: the headers, or else the body. */
-  get kept(): number {
+  get contentFrom(): number {
     return this.hasHeaders ? this.headers : this.body;
   }
 
@@ -177,7 +177,7 @@ export class Inbound {
     } else if (header === 'worker01' && delimiter === 0) {
       this.#readWorker(1, 2);
     } else if (header === 'worker02' && delimiter === 0) {
-      // D101: some libraries' workers.
+      // Some libraries' workers put an empty frame first in 0.2, too (D101).
       this.#readWorker(DELIMITED_02, 2);
     } else if (header === 'worker01' || header === 'worker02') {
       this.fail('worker', 0, "no envelope may precede a worker's header");

@@ -17,8 +17,8 @@ export const WORKER_02: Buffer = Buffer.from('MDPW02');
 export const CLIENT_REQUEST = 0x01;
 export const CLIENT_PARTIAL = 0x02;
 export const CLIENT_FINAL = 0x03;
-/** 0.2 only: a REQUEST with headers and a deadline. */
-export const CLIENT_REQUEST_WITH_HEADERS = 0x04; // D67
+/** 0.2 only: a REQUEST with headers and a deadline (D67). */
+export const CLIENT_REQUEST_WITH_HEADERS = 0x04;
 
 /** Commands of MDP/Worker that both versions share. */
 export const WORKER_READY = 0x01;
@@ -32,25 +32,25 @@ export const WORKER_02_PARTIAL = 0x03;
 export const WORKER_02_FINAL = 0x04;
 export const WORKER_02_HEARTBEAT = 0x05;
 export const WORKER_02_DISCONNECT = 0x06;
-/** Either version: gives one request back; only from a worker with credit. */
-export const WORKER_RETURN = 0x07; // D25
-/** Either version: the request was tried and failed. */
-export const WORKER_FAIL = 0x08; // D60
-/** Either version, to workers that asked for it: a REQUEST with headers and a deadline. */
-export const WORKER_REQUEST_WITH_HEADERS = 0x09; // D67
+/** Either version: gives one request back; only from a worker with credit (D25). */
+export const WORKER_RETURN = 0x07;
+/** Either version: the request was tried and failed, which ends its delivery (D60). */
+export const WORKER_FAIL = 0x08;
+/** Either version, to workers that asked for it: a REQUEST with headers and a deadline (D67). */
+export const WORKER_REQUEST_WITH_HEADERS = 0x09;
 
-/** Identity and correlation frames that may stand before the empty delimiter. */
-export const ENVELOPE_FRAMES_MAX = 8; // D1
+/** Identity and correlation frames that may stand before the empty delimiter (D1). */
+export const ENVELOPE_FRAMES_MAX = 8;
 export const SERVICE_NAME_BYTES_MAX = 255;
-/** The most requests that a worker can take at once. */
-export const CREDIT_MAX = 10_000; // D23
-/** Maximum size of the headers of a request. */
-export const HEADERS_BYTES_MAX = 8192; // D66
-/** The longest deadline. */
-export const DEADLINE_MS_MAX = 2_147_483_647; // D66
+/** The most requests that a worker can take at once (D23). */
+export const CREDIT_MAX = 10_000;
+/** Maximum size of the headers of a request: the broker checks nothing else of them (D66). */
+export const HEADERS_BYTES_MAX = 8192;
+/** The longest deadline (D66). */
+export const DEADLINE_MS_MAX = 2_147_483_647;
 
-/** Names with this prefix belong to the broker: no worker may offer them. */
-export const MMI_PREFIX: Buffer = Buffer.from('mmi.'); // D4
+/** Names with this prefix belong to the broker: no worker may offer them (D4). */
+export const MMI_PREFIX: Buffer = Buffer.from('mmi.');
 
 /** A one-byte frame for each command, made once. */
 export const COMMAND_FRAMES: readonly Buffer[] = Array.from({ length: 10 }, (_, command) =>

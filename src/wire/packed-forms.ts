@@ -116,7 +116,7 @@ export class RequestForm {
 
 /** The final replies of workers in one dialect. */
 export class ReplyForm {
-  /** Of the reply that was found last. */
+  /** Where the token of the reply begins that was found last. */
   tokenStart = 0;
   /** Size of the body, without the head of its frame. */
   bodyBytes = 0;

@@ -9,14 +9,15 @@ import { int32At, putInt32 } from '../core/bytes.js';
 import type { Frames } from '../core/frames.js';
 import { isSequence, isWhole, WALL_US_MAX } from '../core/numbers.js';
 
-export const STREAM_HEADER_BYTES = 24; // D42
+/** The publisher id, the number of the message, and the time when it was published (D42). */
+export const STREAM_HEADER_BYTES = 24;
 export const PUBLISHER_ID_BYTES = 8;
-/** The longest topic of a subscription. */
-export const TOPIC_BYTES_MAX = 255; // D41
+/** The longest topic of a subscription (D41). */
+export const TOPIC_BYTES_MAX = 255;
 
 const NUMBER_AT = 8;
 const TIME_AT = 16;
-/** Of packed frames. */
+/** The flag of packed frames that another one follows. */
 const FLAG_MORE = 0x01;
 const FLAG_LONG = 0x02;
 const SHORT_HEAD_BYTES = 2;

@@ -50,13 +50,11 @@ export function onceKey(random: Buffer): string {
   return `once-${random.toString('hex')}`;
 }
 
-/** No client can use it later for another request, so it is forgotten with its request. */
+/** No client can use it later for another request (D16), so it is forgotten with its request. */
 export function isOnceKey(key: Buffer): boolean {
-  // D16
   return key.length === ONCE_KEY_BYTES && /^once-[0-9a-f]{32}$/.test(key.toString('latin1'));
 }
 
-// D81
 /** The pauses between the attempts of one stored request, in milliseconds, before jitter. */
 export interface Backoff {
   /** After the first failed attempt; it doubles after each further one. */
@@ -79,8 +77,10 @@ export function isBackoff(value: unknown): value is Backoff {
 /** No client can send such a key: this byte is not in UTF-8. */
 const SCHEDULE_KEY = Buffer.from('\xffschedule:', 'latin1');
 
-// D80
-/** The key of the request that a schedule stores for a due time. @param due as in ISO 8601 */
+/**
+ * The key of the request that a schedule stores for a due time: so it is stored once (D80).
+ * @param due as in ISO 8601
+ */
 export function scheduleKey(name: string, due: string): Buffer {
   return Buffer.concat([SCHEDULE_KEY, Buffer.from(`${name}:${due}`)]);
 }
@@ -101,12 +101,12 @@ export interface SubmitOptions {
   readonly delayMs: number | null;
   readonly ttlMs: number | null;
   readonly maxAttempts: number | null;
-  /** Instead of the broker's `titanic.retryBaseMs` and `titanic.retryMaxMs`. */
-  readonly backoff: Backoff | null; // D81
-  /** Open to everybody who knows the uuid. */
-  readonly shared: boolean | null; // D71
-  /** JSON, to be passed to the worker as it is. */
-  readonly headers: Buffer | null; // D66
+  /** Instead of the broker's `titanic.retryBaseMs` and `titanic.retryMaxMs` (D81). */
+  readonly backoff: Backoff | null;
+  /** Open to everybody who knows the uuid, not to its owner only (D71). */
+  readonly shared: boolean | null;
+  /** JSON, to be passed to the worker as it is (D66). */
+  readonly headers: Buffer | null;
 }
 
 const NO_OPTIONS: SubmitOptions = {
@@ -260,8 +260,7 @@ export function readTspWait(frames: Frames, from: number): TspWait | TspFault {
   return waitMs === null ? { fault: WAIT_FAULT } : { fault: null, uuid, waitMs };
 }
 
-// D82
-/** `titanic.progress`. */
+/** `titanic.progress`: reads the parts of a reply while its worker sends them (D82). */
 export interface TspProgress extends Omit<TspWait, 'fault'> {
   readonly fault: null;
   /** As in the answer before; empty: from the first part. */
@@ -303,8 +302,7 @@ export const SCHEDULE_NAME_BYTES_MAX = 128;
 const CRON_CHARACTERS_MAX = 256;
 const TIME_ZONE_CHARACTERS_MAX = 64;
 
-// D80
-/** `titanic.schedule`: as `titanic.submit`, and when. Its `options` have no key. */
+/** `titanic.schedule`: as `titanic.submit`, and when (D80). Its `options` have no key. */
 export interface TspSchedule extends TspRequest {
   readonly name: string;
   readonly cron: string;

@@ -62,20 +62,21 @@ export class Outbox {
     // The rest of a spoilt message must not fill an outbox that has been reopened since.
     if (!this.#spoilt && this.#bytes + this.#buildingBytes > this.#bytesMax) this.#full = true;
     if (this.#full) this.#spoilt = true;
-    const kept = !this.#spoilt;
-    if (kept) this.#building.push(Buffer.from(bytes.subarray(start, end)));
+    const wasAdded = !this.#spoilt;
+    if (wasAdded) this.#building.push(Buffer.from(bytes.subarray(start, end)));
     if (!more) this.#finish();
-    return kept;
+    return wasAdded;
   }
 
   /** @returns false if any of it was dropped */
   writePacked(packed: Buffer, start: number, end: number): boolean {
-    let kept = true;
+    let wasAdded = true;
     for (let at = start; at < end; at = this.#cursor.end) {
       readPacked(packed, at, this.#cursor);
-      kept = this.write(packed, this.#cursor.start, this.#cursor.end, this.#cursor.more) && kept;
+      wasAdded =
+        this.write(packed, this.#cursor.start, this.#cursor.end, this.#cursor.more) && wasAdded;
     }
-    return kept;
+    return wasAdded;
   }
 
   /** The oldest message waiting. */

@@ -22,8 +22,11 @@ export interface PeerInfo {
   readonly listener: number;
   /** The routing id by which the ROUTER knows it. */
   readonly routingId: Buffer;
-  /** True if the peer chose its routing id itself: it can then reconnect under it. */
-  readonly ownRoutingId: boolean; // D26
+  /**
+   * True if the peer chose its routing id itself: it can then reconnect under it, and
+   * its waiting requests stay when its connection ends (D26).
+   */
+  readonly ownRoutingId: boolean;
   /** The name of the key with which it authenticated; `null`: none, or unknown. */
   readonly key: string | null;
   /** That key, in hexadecimal. A name may have two keys while one is being replaced. */
@@ -32,8 +35,8 @@ export interface PeerInfo {
   readonly address: string;
   /** The type of its socket, as it declared it; absent if the transport does not know. */
   readonly socketType?: string;
-  /** The identity that owns what this peer holds: see `identityOf`. */
-  readonly identity: string; // D70
+  /** The identity that owns what this peer holds: its key, or its address (D70). See `identityOf`. */
+  readonly identity: string;
 }
 
 /**
@@ -53,22 +56,22 @@ export interface TransportEvents {
   packed?(peer: PeerId, words: Words, from: number, end: number): number;
   /**
    * A peer of a publisher's listener subscribes, or cancels a subscription, by a command. (Peers of
-   * ZMTP 3.0 do it by a message.) The topic is valid until this returns.
+   * ZMTP 3.0 do it by a message; both are accepted, D41.) The topic is valid until this returns.
    */
-  subscription?(peer: PeerId, topic: Buffer, isOn: boolean): void; // D41
+  subscription?(peer: PeerId, topic: Buffer, isOn: boolean): void;
   /**
    * A message over `messageBytesMax` or `framesMax` was received and dropped. Without this function,
-   * such a message ends its connection.
+   * such a message ends its connection. With it, only the request of the message fails (D100).
    * @param head its frames up to the one that was over the limit; empty are that one and those that
    *   do not end in its first 4 KiB. Valid until this returns
    * @param reason for people; with both sizes
    */
-  oversized?(peer: PeerId, head: Frames, reason: string): void; // D100
+  oversized?(peer: PeerId, head: Frames, reason: string): void;
   /**
    * The peer does not read: its output exceeded `outputBytesMax`. Messages sent now may be lost.
    */
-  full(peer: PeerId): void;
-  /** After `full`, or after `takesRequest` was false: the peer has read its waiting output. */
+  outputFull(peer: PeerId): void;
+  /** After `outputFull`, or after `takesRequest` was false: the peer has read its waiting output. */
   drained(peer: PeerId): void;
   disconnected(peer: PeerId): void;
   /**
@@ -78,9 +81,9 @@ export interface TransportEvents {
   receiving?(peer: PeerId, bytes: number): void;
   /**
    * Data from the peer waits for its turn to be read: the peer is alive, even if the broker has not
-   * seen a message. Not every engine reports this.
+   * seen a message: how much is read in one turn is limited (D76). Not every engine reports this.
    */
-  waiting?(peer: PeerId): void; // D76
+  waiting?(peer: PeerId): void;
   /**
    * A connection was ended because its data was not valid ZMTP or broke a rule, or before that
    * because there were too many. (`disconnected` follows if it was a peer.)
@@ -91,7 +94,7 @@ export interface TransportEvents {
   rejected(listener: number, kind: string, reason: string, from: Rejected): void;
 }
 
-/** The origin of a connection that was ended. */
+/** Where a connection that was ended came from. */
 export interface Rejected {
   /** Its source address; '' if unknown. */
   readonly address: string;
@@ -152,18 +155,18 @@ export interface Transport extends Output {
   /** Bytes of output waiting for the peer; 0 for one that is gone. */
   waitingBytes(peer: PeerId): number;
   /**
-   * Whether a request of `bytes` may be written to this peer now: its own output has room, and so has
-   * that of its identity and the memory of the node; a peer that has read all may get one. From the
-   * first call on the peer counts as a worker. After `false`, `drained` follows when it has read what
-   * waits.
+   * Whether a request of `bytes` may be written to this peer now: its own output has room (D5), and so
+   * has that of its identity (D75) and the memory of the node (D77); a peer that has read all may get
+   * one. From the first call on the peer counts as a worker. After `false`, `drained` follows when it
+   * has read what waits.
    */
-  takesRequest(peer: PeerId, bytes: number): boolean; // D5, D75, D77
+  takesRequest(peer: PeerId, bytes: number): boolean;
   /**
-   * Ends the connection of an identity that holds most. `disconnected` follows, never within the
-   * call.
+   * Ends the connection of an identity that holds most, above the limit of memory (D77).
+   * `disconnected` follows, never within the call.
    * @returns false if none of them holds anything
    */
-  closeLargest(identity: string, closing: Closing): boolean; // D77
+  closeLargest(identity: string, closing: Closing): boolean;
   /**
    * Replaces a listener's keys, see `ListenerCurve.secretKeys`; connections stay. (libzmq keeps its
    * key.)

@@ -97,8 +97,8 @@ class Owner implements TransportEvents {
     this.#events.waiting?.(peer);
   }
 
-  full(peer: PeerId): void {
-    this.#events.full(peer);
+  outputFull(peer: PeerId): void {
+    this.#events.outputFull(peer);
   }
 
   drained(peer: PeerId): void {

@@ -12,14 +12,14 @@ import { StoreDirectory } from '../support/store-directory.js';
 
 /** Every index of a store on a node of a pair, and a statement that needs it. */
 const INDEXES = {
-  requests_by_uuid: 'standing',
+  requests_by_uuid: 'existing',
   requests_settled: 'over',
   requests_by_change: 'changedRequests',
   keys_by_change: 'changedKeys',
   tombstones_by_change: 'changedTombstones',
   keys_remembered: 'forgettable',
   requests_dead: 'sliceOfDead',
-  map_by_key: 'mapStanding',
+  map_by_key: 'mapExisting',
   map_by_change: 'mapChanged',
   map_tombstones: 'mapDropTombstones',
 } as const;

@@ -3,7 +3,7 @@ import fc from 'fast-check';
 
 import { verifyStore } from '../../src/store/sqlite/records/verify.js';
 import {
-  ATTEMPTS_KEPT,
+  ATTEMPTS_RETAINED,
   type Ownership,
   type Change,
   type Closer,
@@ -128,7 +128,7 @@ describe('SQLite against memory, any changes in any order', () => {
     await memory.commit(...changes);
     await sqlite.close();
     expect(sqliteContent(directory.file)).toEqual(disk.content());
-    expect(disk.content().requests[0]?.attempts).toHaveLength(ATTEMPTS_KEPT);
+    expect(disk.content().requests[0]?.attempts).toHaveLength(ATTEMPTS_RETAINED);
   });
 });
 

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from '@jest/globals';
 
 import { assert } from '../../src/core/assert.js';
-import { placeOf } from '../../src/core/postgres-url.js';
+import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import { openPostgresStore } from '../../src/extensions/postgres/postgres-store.js';
 import type {
   Change,
@@ -34,19 +34,32 @@ class Broker {
   readonly heard: readonly Hint[];
   #transaction: number;
 
-  static async open(url: string, home = randomBytes(16).toString('hex')): Promise<Broker> {
-    const place = placeOf(url);
+  static async open(url: string, directoryId = randomBytes(16).toString('hex')): Promise<Broker> {
+    const place = databaseAddressOf(url);
     assert(typeof place !== 'string', 'a place');
     const heard: Hint[] = [];
     const ignored = (): void => undefined;
     const { store, recovered } = await openPostgresStore(
       {
         login: { place, passwordFile: null, isLoopback: true, history: null },
-        ...{ name: 'test', timeoutMs: 5000, leaseMs: LEASE_MS, node: home, home, storeId: null },
+        ...{
+          name: 'test',
+          timeoutMs: 5000,
+          leaseMs: LEASE_MS,
+          node: directoryId,
+          directoryId,
+          storeId: null,
+        },
         hints: true,
       },
       {
-        ...{ arrived: ignored, fatal: thrown, counted: ignored, kept: ignored, taken: ignored },
+        ...{
+          arrived: ignored,
+          fatal: thrown,
+          counted: ignored,
+          foundClaimed: ignored,
+          taken: ignored,
+        },
         hinted: (hint) => heard.push(hint),
       },
       () => undefined,

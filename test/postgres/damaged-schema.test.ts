@@ -2,7 +2,7 @@
 import { afterEach, expect, it } from '@jest/globals';
 
 import { present } from '../../src/core/assert.js';
-import { placeOf } from '../../src/core/postgres-url.js';
+import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import { lacksOf } from '../../src/extensions/postgres/catalog.js';
 import { connect, type Connection } from '../../src/extensions/postgres/connection.js';
 import { migrate } from '../../src/extensions/postgres/migrate.js';
@@ -102,7 +102,7 @@ describeWithPostgres('the catalog of a store', () => {
   it('lacks nothing when it is fresh, and whatever is dropped of it is named', async () => {
     const server = await cluster();
     const name = await server.database();
-    const place = placeOf(server.url(name));
+    const place = databaseAddressOf(server.url(name));
     if (typeof place === 'string') throw new Error(place);
     const login = { place, passwordFile: null, isLoopback: true };
     const { connection } = await connect(login, { place: 0 }, 10_000);

@@ -255,13 +255,13 @@ const MIGRATION = `FROM pg_stat_activity
 class Gate {
   static async at(url: string): Promise<Gate> {
     await sql(url, GATE);
-    const keeper = async (): Promise<Postgres> => {
+    const locking = async (): Promise<Postgres> => {
       const made = new Postgres({ connectionString: url });
       await made.connect();
       atEnd(() => made.end());
       return made;
     };
-    const gate = new Gate(url, await keeper(), await keeper());
+    const gate = new Gate(url, await locking(), await locking());
     await gate.#holder.query('SELECT pg_advisory_lock(1)');
     return gate;
   }

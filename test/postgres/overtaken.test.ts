@@ -4,7 +4,7 @@
  */
 import { afterEach, expect, it } from '@jest/globals';
 
-import { placeOf } from '../../src/core/postgres-url.js';
+import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import { verifyDatabase } from '../../src/extensions/postgres/examine.js';
 import type { Change } from '../../src/store/store.js';
 import { endAll } from '../support/daemon-users.js';
@@ -70,7 +70,7 @@ describeWithPostgres('a change that waits for another one of the same request', 
   }
 
   async function problemsOf(server: Cluster, name: string): Promise<readonly string[]> {
-    const place = placeOf(server.url(name));
+    const place = databaseAddressOf(server.url(name));
     if (typeof place === 'string') throw new Error(place);
     const login = { place, passwordFile: null, isLoopback: true };
     return (await verifyDatabase({ login, name, storeId: null }, () => undefined)).problems;

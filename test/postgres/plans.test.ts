@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, expect, it } from '@jest/globals';
 
 import { present } from '../../src/core/assert.js';
-import { placeOf } from '../../src/core/postgres-url.js';
+import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import { Batch, type Sending } from '../../src/extensions/postgres/changes.js';
 import { connect, type Connection } from '../../src/extensions/postgres/connection.js';
 import { UNCLAIMED } from '../../src/extensions/postgres/looks.js';
@@ -15,7 +15,13 @@ import {
 } from '../../src/extensions/postgres/reads.js';
 import { RowLocks } from '../../src/extensions/postgres/row-locks.js';
 import { SCHEMA } from '../../src/extensions/postgres/schema.js';
-import { Fence, fenceValue, FREE, NEW_ERA, take } from '../../src/extensions/postgres/session.js';
+import {
+  Fence,
+  fenceValue,
+  FREE,
+  NEW_FENCING_TOKEN,
+  take,
+} from '../../src/extensions/postgres/session.js';
 import {
   ACCEPT,
   ACCEPT_KEYED,
@@ -69,7 +75,7 @@ describeWithPostgres('statements on a database', () => {
   const connections: Connection[] = [];
 
   async function connection(): Promise<Connection> {
-    const place = placeOf(server.url(database));
+    const place = databaseAddressOf(server.url(database));
     if (typeof place === 'string') throw new Error(place);
     const opened = await connect(
       { place, passwordFile: null, isLoopback: true },
@@ -85,7 +91,7 @@ describeWithPostgres('statements on a database', () => {
     database = await server.database();
     const first = await connection();
     await migrate(first, { user: 'postgres', database });
-    const claimant = { node: 'test', home: Buffer.alloc(16), leaseMs: 600_000 };
+    const claimant = { node: 'test', directoryId: Buffer.alloc(16), leaseMs: 600_000 };
     session = await take(first, claimant);
   });
 
@@ -435,7 +441,7 @@ describeWithPostgres('statements on a database', () => {
     );
   });
 
-  it('a new era begins when all batches of the one before it have ended', async () => {
+  it('the fencing token is raised when all batches with the one before it have ended', async () => {
     const [one, other] = [await connection(), await connection()];
     const n = 51_000;
     for (const changes of [[attempt(n, 1)], [reply(n)], [dead(n + 1)]]) {
@@ -465,7 +471,11 @@ describeWithPostgres('statements on a database', () => {
       () => server.sql(`UPDATE ${SCHEMA}.broker SET dead = true`, database),
       'dead = false',
     ],
-    ['what was sent before a new era began', (on) => on.run(NEW_ERA, [session]), 'era = 0'],
+    [
+      'what was sent before the fencing token was raised',
+      (on) => on.run(NEW_FENCING_TOKEN, [session]),
+      'era = 0',
+    ],
   ];
   it.each(ended)('%s changes nothing', async (_title, end, mended) => {
     const on = await connection();

@@ -7,7 +7,7 @@ import { join } from 'node:path';
 import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 
 import { present } from '../../src/core/assert.js';
-import { placeOf } from '../../src/core/postgres-url.js';
+import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import { connect } from '../../src/extensions/postgres/connection.js';
 import { FORMAT } from '../../src/extensions/postgres/schema.js';
 import { makeCertificate } from '../support/certificate.js';
@@ -241,7 +241,7 @@ describeWithPostgres('a database that is not as it must be', () => {
       ALTER ROLE other SET default_transaction_isolation = 'serializable';
       ALTER ROLE other SET synchronous_commit = 'off'; ALTER ROLE other SET search_path = 'x, y';
       ALTER ROLE other SET idle_in_transaction_session_timeout = '1s'`);
-    const place = placeOf(server.url(name, 'other'));
+    const place = databaseAddressOf(server.url(name, 'other'));
     if (typeof place === 'string') throw new Error(place);
     const { connection } = await connect(
       { place, passwordFile: null, isLoopback: true },
@@ -288,7 +288,7 @@ describeWithPostgres('a database behind TLS', () => {
     );
     expect(Number(row?.['sealed'])).toBeGreaterThan(0);
     await daemon.stop();
-    const place = placeOf(`${server.url(name, 'sealed')}?sslrootcert=${right}`);
+    const place = databaseAddressOf(`${server.url(name, 'sealed')}?sslrootcert=${right}`);
     if (typeof place === 'string') throw new Error(place);
     const login = { place, passwordFile: password().split('=')[1] ?? '', isLoopback: false };
     const { connection } = await connect(login, { place: 0 }, 10_000);

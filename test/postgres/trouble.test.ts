@@ -11,10 +11,10 @@ import { afterAll, afterEach, beforeAll, expect, it } from '@jest/globals';
 
 import { assert, present } from '../../src/core/assert.js';
 import { messageOf } from '../../src/core/errors.js';
-import { placeOf } from '../../src/core/postgres-url.js';
+import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import type { Connection } from '../../src/extensions/postgres/connection.js';
-import { Lane } from '../../src/extensions/postgres/lane.js';
-import { bury, others } from '../../src/extensions/postgres/session.js';
+import { PersistentConnection } from '../../src/extensions/postgres/persistent-connection.js';
+import { endSession, others } from '../../src/extensions/postgres/session.js';
 import { ask, clientOf, endAll, serve, upper } from '../support/daemon-users.js';
 import { type Daemon, startDaemon } from '../support/daemon.js';
 import { Cluster } from '../support/postgres-cluster.js';
@@ -289,10 +289,10 @@ describeWithPostgres('while the broker runs', () => {
     expect(await receipts.missing(server, name)).toEqual([]);
   });
 
-  function laneTo(database: string): Lane {
-    const place = placeOf(server.url(database));
+  function connectionTo(database: string): PersistentConnection {
+    const place = databaseAddressOf(server.url(database));
     assert(typeof place !== 'string', 'a place');
-    return new Lane(
+    return new PersistentConnection(
       { place, passwordFile: null, isLoopback: true },
       10_000,
       { place: 0 },
@@ -307,10 +307,10 @@ describeWithPostgres('while the broker runs', () => {
   it('a broker that vanished in a transaction: the server ends that soon; its session ends then, not before', async () => {
     const database = await server.database();
     await opens(server.url(database));
-    const lane = laneTo(database);
+    const persistent = connectionTo(database);
     const use = async <Result>(
       work: (connection: Connection) => Promise<Result>,
-    ): Promise<Result> => await lane.use(performance.now() + 10_000, work);
+    ): Promise<Result> => await persistent.use(performance.now() + 10_000, work);
     const [[limit] = []] = await use((connection) =>
       connection.ask('SHOW idle_in_transaction_session_timeout'),
     );
@@ -327,28 +327,32 @@ describeWithPostgres('while the broker runs', () => {
     );
     const vanished = await server.session(database);
     await vanished.query('BEGIN; SELECT 1 FROM majordomo.broker FOR KEY SHARE');
-    expect(await use((connection) => bury(connection, dead))).toBe(false);
+    expect(await use((connection) => endSession(connection, dead))).toBe(false);
     await vanished.query('ROLLBACK');
-    expect(await use((connection) => bury(connection, dead))).toBe(true);
+    expect(await use((connection) => endSession(connection, dead))).toBe(true);
     await vanished.end();
-    await lane.close();
+    await persistent.close();
   });
 
-  it('a connection that is being made while its lane is closed is closed, too', async () => {
+  it('a connection that is being made while it is closed is closed, too', async () => {
     const database = await server.database();
-    const lane = laneTo(database);
-    const using = lane.use(performance.now() + 10_000, (connection) => connection.ask('SELECT 1'));
-    await Promise.all([expect(using).rejects.toThrow('closed'), lane.close()]);
+    const persistent = connectionTo(database);
+    const using = persistent.use(performance.now() + 10_000, (connection) =>
+      connection.ask('SELECT 1'),
+    );
+    await Promise.all([expect(using).rejects.toThrow('closed'), persistent.close()]);
     const connected = `SELECT 1 FROM pg_stat_activity WHERE datname = '${database}'`;
     await until(async () => (await server.sql(connected)).length === 0, 'no connection is left');
-    const after = lane.use(performance.now() + 10_000, (connection) => connection.ask('SELECT 1'));
+    const after = persistent.use(performance.now() + 10_000, (connection) =>
+      connection.ask('SELECT 1'),
+    );
     await expect(after).rejects.toThrow('closed');
   });
 
   it('work that fails in its transaction leaves no connection that refuses all that follows', async () => {
-    const lane = laneTo(await server.database());
+    const persistent = connectionTo(await server.database());
     const use = async (...texts: readonly string[]): Promise<unknown> =>
-      await lane.use(performance.now() + 10_000, async (connection) => {
+      await persistent.use(performance.now() + 10_000, async (connection) => {
         let rows: unknown = null;
         for (const text of texts) rows = await connection.ask(text);
         return rows;
@@ -356,6 +360,6 @@ describeWithPostgres('while the broker runs', () => {
     // An error after which nothing is tried again.
     await expect(use('BEGIN', "SELECT 'x'::int")).rejects.toThrow('invalid input syntax');
     expect(await use('SELECT 1')).toEqual([[1]]);
-    await lane.close();
+    await persistent.close();
   });
 });

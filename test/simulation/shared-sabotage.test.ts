@@ -36,7 +36,7 @@ describe('the simulation finds', () => {
     [
       'statements that arrive after their connection was given up, and are not fenced',
       /not over|which n[0-9] does not have|closed/,
-      { conditions: { fencesEras: false }, weather: breaking },
+      { conditions: { fencesTokens: false }, weather: breaking },
       43,
     ],
     [
@@ -96,7 +96,7 @@ describe('the simulation finds', () => {
       /not over/,
       {
         titanic: (titanic) => {
-          titanic.kept = () => undefined;
+          titanic.foundClaimed = () => undefined;
         },
         weather: breaking,
       },

@@ -14,7 +14,7 @@ export function asker(given: Partial<Asker> = {}): Asker {
     isOperator: false,
     isMmiMinimal: false,
     quotas: NO_QUOTAS,
-    holder: new Holdings().use(identity),
+    memory: new Holdings().use(identity),
     mayRequest: () => true,
     mayServe: () => true,
     isGone: false,

@@ -9,6 +9,7 @@ import { Readable, Writable } from 'node:stream';
 import { setTimeout as pause } from 'node:timers/promises';
 
 import { main } from '../../src/cli/main.js';
+import { PROGRAM } from '../../src/extensions/program.js';
 
 /** What the parent sends. */
 export interface Order {
@@ -46,7 +47,7 @@ async function obey({ args, environment, directory, input }: Order): Promise<End
   replace('stdin', Readable.from(input.length === 0 ? [] : [Buffer.from(input)]));
   replace('stdout', into(stdout));
   replace('stderr', into(stderr));
-  const status = await main(args);
+  const status = await main(args, PROGRAM);
   while (process.getActiveResourcesInfo().length > idleCount) await pause(LOOK_INTERVAL_MS);
   for (const event of EVENTS) process.removeAllListeners(event);
   const ended = { status, stdout: Buffer.concat(stdout), stderr: Buffer.concat(stderr) };

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { assert } from '../../src/core/assert.js';
 import { readMigrations } from '../../src/store/sqlite/file/schema.js';
 import { FORMAT } from '../../src/extensions/postgres/schema.js';
-import { FLEET_VERSION } from '../../src/wire/fleet.js';
+import { FLEET_VERSION } from '../../src/extensions/fleet/machine/protocol.js';
 import { PEER_VERSION } from '../../src/wire/peer.js';
 import { temporaryDirectory } from './daemon.js';
 
@@ -107,11 +107,11 @@ function changePair(change: Change, versions: number): void {
 
 function changeFleet(change: Change, versions: number): void {
   change(
-    'wire/fleet.js',
+    'extensions/fleet/machine/protocol.js',
     `FLEET_VERSION = ${FLEET_VERSION}`,
     `FLEET_VERSION = ${FLEET_VERSION + versions}`,
   );
-  const codec = 'wire/fleet-codec.js';
+  const codec = 'extensions/fleet/machine/codec.js';
   // An entry of kind 200 at the beginning of each pack.
   change(codec, 'function encodePack(head, entries, bytes) {', 'function encodePack(...args) {');
   change(
@@ -125,5 +125,5 @@ function changeFleet(change: Change, versions: number): void {
   // A field at the end of PRESENCE.
   const presence = 'version: SHORT_TEXT,';
   const later = "later: { put: (to) => to.text('later'), take: () => null },";
-  change('wire/fleet.js', presence, `${presence} ${later}`);
+  change('extensions/fleet/machine/protocol.js', presence, `${presence} ${later}`);
 }

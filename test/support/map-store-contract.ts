@@ -4,7 +4,7 @@ import { present } from '../../src/core/assert.js';
 import { type MapRecord, valueOf } from '../../src/store/map-record.js';
 import { unpackChunk } from '../../src/store/chunk-codec.js';
 import type { OpenNodeStore } from '../../src/store/node-store.js';
-import { type Chunk, readFrom, type ReadPlace, type Tombstones } from '../../src/store/store.js';
+import { type Chunk, readFrom, type ReadCursor, type Tombstones } from '../../src/store/store.js';
 import { seededRandom } from './stage-random.js';
 import { MapStoreUser } from './map-store-user.js';
 import { eachWithStore, type StorePlace } from './store-subject.js';
@@ -23,17 +23,17 @@ export function remove(key: string, number: readonly [number, number]): MapRecor
 }
 
 /** From everything after this transaction. */
-function after(upTo: number): ReadPlace {
+function after(upTo: number): ReadCursor {
   return readFrom({ upTo, bodiesUpTo: upTo });
 }
 
 async function chunksFrom(
   user: MapStoreUser,
-  from: ReadPlace,
+  from: ReadCursor,
   bytesMax?: number,
 ): Promise<Chunk[]> {
   const chunks: Chunk[] = [];
-  for (let place: ReadPlace | null = from; place !== null;) {
+  for (let place: ReadCursor | null = from; place !== null;) {
     const chunk: Chunk = await user.read(place, bytesMax);
     chunks.push(chunk);
     place = chunk.next;

@@ -12,7 +12,7 @@ import type {
   Chunk,
   Completion,
   MergeFailure,
-  ReadPlace,
+  ReadCursor,
   Transaction,
 } from '../../src/store/store.js';
 
@@ -81,7 +81,7 @@ export class MapStoreUser {
     return 'failure' in told ? told.failure : told.result.map;
   }
 
-  async read(place: ReadPlace, bytesMax = 2 ** 20): Promise<Chunk> {
+  async read(place: ReadCursor, bytesMax = 2 ** 20): Promise<Chunk> {
     return await this.#result<Chunk>((store, completion) => {
       store.read(place, REQUESTS_MAX, bytesMax, completion);
     });

@@ -135,6 +135,12 @@ export class PairOfDaemons {
   }
 
   /** Waits until one of them has logged it: HTTP may show a state before the log does. */
+  /** The highest epoch of an active node that met another one; 0: none has. */
+  get lastSplit(): number {
+    const epochs = this.logged('ha.split').flatMap(({ epoch, peerEpoch }) => [epoch, peerEpoch]);
+    return Math.max(0, ...epochs.map(Number));
+  }
+
   async untilLogged(event: string): Promise<LogLine> {
     return await Promise.any(this.#lives.map((daemon) => daemon.waitFor(event)));
   }

@@ -323,12 +323,13 @@ export class Cluster {
   }
 
   /**
-   * Runs statements as the owner of the cluster. What begins with SELECT is often asked again and again:
-   * it goes over a connection that is kept, because making one takes the processor as long as a hundred
-   * of them.
+   * Runs statements as the owner of the cluster. What reads is often asked again and again: it goes over a
+   * connection that is kept, because making one takes the processor as long as a hundred of them. (Calls of
+   * the server's own functions do not: they may have an effect, and such a read is repeated if its connection
+   * was ended.)
    */
   async sql(text: string, database = USER): Promise<Record<string, unknown>[]> {
-    if (!text.trimStart().startsWith('SELECT')) return await this.#once(text, database);
+    if (!/^\s*SELECT (?!pg_)/.test(text)) return await this.#once(text, database);
     const kept = this.#kept.get(database);
     this.#kept.delete(database);
     const client = kept ?? (await this.session(database));

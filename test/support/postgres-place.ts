@@ -1,7 +1,7 @@
 /** A store in a database, without a broker. */
 import { randomBytes } from 'node:crypto';
 
-import { placeOf } from '../../src/core/postgres-url.js';
+import { databaseAddressOf } from '../../src/core/postgres-url.js';
 import {
   type OpenPostgres,
   openPostgresQueries,
@@ -19,12 +19,12 @@ function ignored(): void {}
 type Times = Pick<OpenPostgres, 'timeoutMs' | 'leaseMs'>;
 
 function orderOf(url: string, times: Times, hints: boolean): OpenPostgres {
-  const place = placeOf(url);
+  const place = databaseAddressOf(url);
   if (typeof place === 'string') throw new Error(place);
-  const home = randomBytes(16).toString('hex');
+  const directoryId = randomBytes(16).toString('hex');
   return {
     login: { place, passwordFile: null, isLoopback: true },
-    ...{ name: url, ...times, node: 'test', home, storeId: null, hints },
+    ...{ name: url, ...times, node: 'test', directoryId, storeId: null, hints },
   };
 }
 
@@ -32,7 +32,7 @@ function opening(order: OpenPostgres, report: (told: StoreReport) => void): Open
   return (events) =>
     openPostgresStore(
       order,
-      Object.assign(events, { kept: ignored, taken: ignored, hinted: ignored }),
+      Object.assign(events, { foundClaimed: ignored, taken: ignored, hinted: ignored }),
       report,
     );
 }

@@ -124,7 +124,7 @@ export class Connection {
   /** It does not read, and its output has reached the limit. */
   fills(): void {
     this.stage.input((broker) => {
-      broker.full(this.peer);
+      broker.outputFull(this.peer);
     });
   }
 

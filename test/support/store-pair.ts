@@ -9,7 +9,7 @@ import {
   type Holding,
   type Merged,
   readFrom,
-  type ReadPlace,
+  type ReadCursor,
 } from '../../src/store/store.js';
 import type { StoreUser } from './store-user.js';
 
@@ -21,11 +21,11 @@ export function packed(text: string): Buffer {
 /** All chunks of a store from a place on, each with at most this many requests. */
 export async function chunksFrom(
   user: StoreUser,
-  from: ReadPlace,
+  from: ReadCursor,
   requestsMax = 1000,
 ): Promise<Chunk[]> {
   const chunks: Chunk[] = [];
-  for (let place: ReadPlace | null = from; place !== null;) {
+  for (let place: ReadCursor | null = from; place !== null;) {
     const chunk: Chunk = await user.read(place, requestsMax);
     chunks.push(chunk);
     place = chunk.next;
@@ -116,7 +116,7 @@ export class StorePair {
       [active, 1 - active],
     ] as const) {
       const [sender, receiver] = [this.node(from), this.node(to)];
-      for (let place: ReadPlace | null = readFrom(receiver.holds); place !== null;) {
+      for (let place: ReadCursor | null = readFrom(receiver.holds); place !== null;) {
         if (left-- <= 0) return false;
         const chunk: Chunk = await sender.user.read(place, requestsMax);
         await mergeInto(receiver.user, chunk, from === active);

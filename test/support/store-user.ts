@@ -10,7 +10,7 @@ import type {
   Found,
   Merged,
   MergeFailure,
-  ReadPlace,
+  ReadCursor,
   Recovered,
   RequestUuid,
   PairStore,
@@ -164,7 +164,7 @@ export class StoreUser implements NodeStoreEvents {
     );
   }
 
-  async read(place: ReadPlace, requestsMax = 1000, bytesMax = 2 ** 20): Promise<Chunk> {
+  async read(place: ReadCursor, requestsMax = 1000, bytesMax = 2 ** 20): Promise<Chunk> {
     const chunk = await this.#call<Chunk, StoreFailure>(`read ${++this.#last}`, (completion) => {
       this.#ofPair.read(place, requestsMax, bytesMax, completion);
     });

@@ -34,7 +34,7 @@ export class TcpRelay {
   readonly #passes = new Set<Pass>();
   /** With what was to be sent over them when they were held. */
   readonly #held = new Map<Pass, Buffer>();
-  #sought: { readonly text: string; readonly found: (port: number) => void } | null = null;
+  #awaited: { readonly text: string; readonly found: (port: number) => void } | null = null;
   tap: Tap | null = null;
   /** In each direction of each connection. */
   bytesPerSecond = Infinity;
@@ -70,7 +70,7 @@ export class TcpRelay {
    */
   async hold(text: string): Promise<number> {
     return await new Promise((resolve) => {
-      this.#sought = { text, found: resolve };
+      this.#awaited = { text, found: resolve };
     });
   }
 
@@ -102,7 +102,7 @@ export class TcpRelay {
       from.on('data', (chunk: Buffer) => {
         if (from === client) this.tap?.fromClient(chunk);
         else this.tap?.fromServer(chunk);
-        if (from === client && this.#isSought(pass, chunk)) return;
+        if (from === client && this.#isAwaited(pass, chunk)) return;
         if (!to.destroyed && !to.write(chunk)) from.pause();
         this.#slow(pass, from, chunk.length);
       });
@@ -118,14 +118,14 @@ export class TcpRelay {
   }
 
   /** If so, the connection is held. */
-  #isSought(pass: Pass, chunk: Buffer): boolean {
-    const sought = this.#sought;
-    if (sought === null || !chunk.includes(sought.text)) return false;
-    this.#sought = null;
+  #isAwaited(pass: Pass, chunk: Buffer): boolean {
+    const awaited = this.#awaited;
+    if (awaited === null || !chunk.includes(awaited.text)) return false;
+    this.#awaited = null;
     this.#held.set(pass, chunk);
     flow(pass.client, false);
     flow(pass.server, false);
-    sought.found(pass.server.localPort ?? 0);
+    awaited.found(pass.server.localPort ?? 0);
     return true;
   }
 

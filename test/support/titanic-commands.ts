@@ -174,7 +174,8 @@ export function describeTitanicCommands(
       let deleted = 0;
       await until(async () => {
         const said = await post.done('purge', '--state', 'pending', '--service', 'work', '--yes');
-        deleted += Number(/^(\d+) deleted\n$/.exec(said)?.[1]);
+        expect(said).toMatch(/^\d+ deleted\n$/);
+        deleted += parseInt(said, 10);
         return deleted >= 3;
       }, 'all are deleted');
       expect(deleted).toBe(3);

@@ -129,7 +129,7 @@ export class TitanicStage extends Stage {
     this.operator = new Operator(this.titanic.operatorHost(), this.queries);
     this.alone();
     this.broker.host(this.titanic);
-    this.broker.keep(this.titanic);
+    this.broker.setInternalClient(this.titanic);
     this.#client = this.client('the one who asks');
   }
 

@@ -157,7 +157,7 @@ export class Server implements TransportEvents {
     this.told.push(`oversized ${peer}: ${frames.join(' ')}: ${reason}`);
   }
 
-  full(peer: PeerId): void {
+  outputFull(peer: PeerId): void {
     this.told.push(`full ${peer}`);
   }
 
@@ -190,8 +190,8 @@ export class LateEvents implements TransportEvents {
     this.to?.oversized(peer, head, reason);
   }
 
-  full(peer: PeerId): void {
-    this.to?.full(peer);
+  outputFull(peer: PeerId): void {
+    this.to?.outputFull(peer);
   }
 
   drained(peer: PeerId): void {

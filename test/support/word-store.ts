@@ -12,7 +12,7 @@ import type {
   Completion,
   Holding,
   MergeFailure,
-  ReadPlace,
+  ReadCursor,
   Recovered,
   StoreCounts,
   StoreFailure,
@@ -142,7 +142,7 @@ export class WordStore implements ReplicatedStore {
   }
 
   read(
-    place: ReadPlace,
+    place: ReadCursor,
     _requestsMax: number,
     _bytesMax: number,
     completion: Completion<Chunk>,

@@ -38,8 +38,8 @@ export const NotReady = object({
   error: errorFields,
 });
 
-/** The place of a node in its pair. */
-const standing = {
+/** What a node is in its pair. */
+const inPair = {
   role: z.enum(['standalone', 'primary', 'backup', 'fleet']),
   state: text('State of the node in its pair; `active` on a standalone node.'),
   epoch: count(),
@@ -55,7 +55,7 @@ export const Health = object({
   node: text(),
   version: text(),
   uptimeMs: count(),
-  ...standing,
+  ...inPair,
   publicUrl,
 });
 
@@ -66,7 +66,7 @@ export const Status = object(
     version: text(),
     uptimeMs: count(),
     node: text(),
-    ...standing,
+    ...inPair,
     limits: z.record(z.string(), z.int()),
     extensions: listOf(text()),
     pairHeartbeatMs: count('Heartbeat interval of the pair; 0 on a standalone node.'),
@@ -194,7 +194,7 @@ export type HaChange = Json<typeof HaChange>;
 export const HaStatus = object(
   {
     node: text(),
-    ...standing,
+    ...inPair,
     inSync: flag(
       'Whether this node is active and the peer has everything that this node acknowledged.',
     ),
@@ -241,7 +241,7 @@ export const Overview = object(
     version: text(),
     startedAt,
     uptimeMs: count(),
-    ...standing,
+    ...inPair,
     ready: flag(),
     reason: orNull(Reason),
     degraded,

@@ -129,7 +129,7 @@ export const OPERATIONS = {
   map: {
     method: 'GET',
     path: '/api/v1/map',
-    access: 'holder',
+    access: 'bearer',
     summary: 'List the keys and values of the map, as this node has them; in no particular order',
     query: MapQuery,
     answer: {
@@ -289,7 +289,7 @@ export const OPERATIONS = {
   refusals: {
     method: 'GET',
     path: '/api/v1/acl/log',
-    access: 'holder',
+    access: 'bearer',
     summary: 'List recent refusals and their reasons, at most 1000, newest first',
     query: RefusalQuery,
     answer: { description: 'The refusals; repeated ones are one item.', json: node.Refusals },

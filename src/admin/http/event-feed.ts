@@ -5,7 +5,7 @@
  */
 import type { NodeEvent } from '../api/node-answers.js';
 import { httpError } from './errors.js';
-import { EventHistory, type KeptEvent } from './event-history.js';
+import { EventHistory, type RetainedEvent } from './event-history.js';
 
 /** Readers get all fields of an event, some of them only with a token. */
 export interface DomainEvent {
@@ -127,9 +127,9 @@ export class EventFeed {
     const [process, number] = (lastId ?? '').split('.', 2);
     const isOurs = process === this.#process && /^\d{1,15}$/.test(number ?? '');
     const from = isOurs ? Number(number) : 0;
-    const kept = this.#history.after(from);
-    const texts = kept.map((event) => textFor(event, isStranger));
-    const forgotten = this.#total - from - kept.length;
+    const retained = this.#history.after(from);
+    const texts = retained.map((event) => textFor(event, isStranger));
+    const forgotten = this.#total - from - retained.length;
     // A reader that reconnects learns how many events it missed for good.
     if (isOurs && forgotten > 0) texts.unshift(rendered(this.#leftOutEvent(forgotten), null).whole);
     return texts.join('');
@@ -146,14 +146,14 @@ export class EventFeed {
     this.#pending = [];
     this.#pendingByName.clear();
     this.#leftOut = 0;
-    const kept = pending.map((each): KeptEvent => {
+    const retained = pending.map((each): RetainedEvent => {
       const number = ++this.#total;
       const { name } = each.event;
       return { number, name, ...rendered(each, `${this.#process}.${number}`) };
     });
-    for (const event of kept) this.#history.add(event);
+    for (const event of retained) this.#history.add(event);
     for (const [write, isStranger] of [...this.#readers]) {
-      write(kept.map((event) => textFor(event, isStranger)).join(''));
+      write(retained.map((event) => textFor(event, isStranger)).join(''));
     }
   };
 
@@ -163,7 +163,7 @@ export class EventFeed {
   }
 }
 
-function textFor({ whole, open }: KeptEvent, isStranger: boolean): string {
+function textFor({ whole, open }: RetainedEvent, isStranger: boolean): string {
   return isStranger ? open : whole;
 }
 
@@ -174,7 +174,7 @@ function textFor({ whole, open }: KeptEvent, isStranger: boolean): string {
 function rendered(
   { event: { name, ...fields }, severity, at }: PendingEvent,
   id: string | null,
-): Pick<KeptEvent, 'whole' | 'open'> {
+): Pick<RetainedEvent, 'whole' | 'open'> {
   const time = new Date(at).toISOString();
   const data: NodeEvent = { time, event: name, severity, ...fields };
   const head = `${id === null ? '' : `id: ${id}\n`}event: ${name}\ndata: `;

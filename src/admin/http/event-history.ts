@@ -5,7 +5,7 @@
  */
 
 /** An event as readers get it. */
-export interface KeptEvent {
+export interface RetainedEvent {
   /** Counted from the start of the process. */
   readonly number: number;
   readonly name: string;
@@ -14,11 +14,11 @@ export interface KeptEvent {
   readonly open: string;
 }
 
-const KEPT_MAX = 1000;
-const KEPT_BYTES_MAX = 256 * 1024;
+const RETAINED_MAX = 1000;
+const RETAINED_BYTES_MAX = 256 * 1024;
 
 interface OfName {
-  events: KeptEvent[];
+  events: RetainedEvent[];
   bytes: number;
 }
 
@@ -27,19 +27,19 @@ export class EventHistory {
   #count = 0;
   #bytes = 0;
 
-  add(event: KeptEvent): void {
-    let kept = this.#byName.get(event.name);
-    if (kept === undefined) this.#byName.set(event.name, (kept = { events: [], bytes: 0 }));
+  add(event: RetainedEvent): void {
+    let retained = this.#byName.get(event.name);
+    if (retained === undefined) this.#byName.set(event.name, (retained = { events: [], bytes: 0 }));
     const size = sizeOf(event);
-    kept.events.push(event);
-    kept.bytes += size;
+    retained.events.push(event);
+    retained.bytes += size;
     this.#count++;
     this.#bytes += size;
-    while (this.#count > KEPT_MAX || this.#bytes > KEPT_BYTES_MAX) this.#forgetOne();
+    while (this.#count > RETAINED_MAX || this.#bytes > RETAINED_BYTES_MAX) this.#forgetOne();
   }
 
   /** The kept events with a higher number than `after`, in order. */
-  after(after: number): readonly KeptEvent[] {
+  after(after: number): readonly RetainedEvent[] {
     const found = [...this.#byName.values()].flatMap(({ events }) =>
       events.filter(({ number }) => number > after),
     );
@@ -62,6 +62,6 @@ export class EventHistory {
 }
 
 /** The bytes that a reader gets at most. */
-function sizeOf({ whole }: KeptEvent): number {
+function sizeOf({ whole }: RetainedEvent): number {
   return Buffer.byteLength(whole);
 }

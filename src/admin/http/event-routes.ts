@@ -5,8 +5,8 @@ import { route, type Route } from './route.js';
 /** Recent events, and new ones as they happen. */
 export function eventRoutes({ feed }: Ports): Route[] {
   return [
-    route(OPERATIONS.events, ({ standing, lastEventId }) => {
-      const isStranger = standing === 'anyone';
+    route(OPERATIONS.events, ({ caller, lastEventId }) => {
+      const isStranger = caller === 'anyone';
       feed.checkRoom(isStranger);
       return {
         type: 'text/event-stream; charset=utf-8',

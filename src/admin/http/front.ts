@@ -3,7 +3,7 @@ import { type Answer, failure, type Headers } from './answer.js';
 import { httpCodeOf, httpError } from './errors.js';
 import { queryParameters } from './check.js';
 import type { Guard } from './guard.js';
-import type { Route, Standing } from './route.js';
+import type { Route, Caller } from './route.js';
 import type { Router } from './router.js';
 import { messageOf } from '../../core/errors.js';
 
@@ -22,7 +22,7 @@ export interface Admitted {
   readonly route: Route;
   readonly parts: Readonly<Record<string, string>>;
   readonly query: ReadonlyMap<string, string>;
-  readonly standing: Standing;
+  readonly caller: Caller;
 }
 
 /** The decision about a head. */
@@ -69,9 +69,9 @@ export class Front {
       return { kind: 'refused', answer };
     }
     const { route, parts } = match;
-    const standing = this.#guard.admit(route.access, authorization);
+    const caller = this.#guard.admit(route.access, authorization);
     const query = queryParameters(search, route.parameters);
-    return { kind: 'admitted', admitted: { route, parts, query, standing } };
+    return { kind: 'admitted', admitted: { route, parts, query, caller } };
   }
 }
 

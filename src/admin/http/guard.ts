@@ -1,7 +1,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
 
 import { httpError } from './errors.js';
-import type { Access, Standing } from './route.js';
+import type { Access, Caller } from './route.js';
 
 const BEARER = /^Bearer +([\x21-\x7e]+) *$/i;
 const LOOPBACK_V4 = /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/;
@@ -39,7 +39,7 @@ export class Guard {
   }
 
   /** @throws ERR_HTTP_TOKEN, ERR_HTTP_READ_ONLY */
-  admit(access: Access, authorization: string | undefined): Standing {
+  admit(access: Access, authorization: string | undefined): Caller {
     // Probes and the files of the page are served even with a wrong token.
     if (access === 'open') return 'anyone';
     const given = BEARER.exec(authorization ?? '')?.[1];

@@ -12,9 +12,9 @@ export function nodeRoutes({ node }: Ports, pace: Pace): Route[] {
   return [
     jsonRoute(OPERATIONS.status, () => node.status()),
     pacedRoute(OPERATIONS.services, pace, ({ query }) => node.services(query)),
-    pacedRoute(OPERATIONS.workers, pace, ({ query, standing }) => {
+    pacedRoute(OPERATIONS.workers, pace, ({ query, caller }) => {
       const { items, next } = node.workers(query);
-      if (standing !== 'anyone') return { items, next };
+      if (caller !== 'anyone') return { items, next };
       // Only holders of a token see who workers are.
       return { items: items.map((worker) => ({ ...worker, key: null, address: null })), next };
     }),

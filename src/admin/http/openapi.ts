@@ -53,7 +53,7 @@ function bare({ $schema, $id, ...schema }: z.core.JSONSchema.BaseSchema): Json {
 const SECURITY: Readonly<Record<Access, readonly Json[]>> = {
   open: [],
   reader: [{}, { readToken: [] }, { token: [] }],
-  holder: [{ readToken: [] }, { token: [] }],
+  bearer: [{ readToken: [] }, { token: [] }],
   changer: [{ token: [] }],
 };
 

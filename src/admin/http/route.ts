@@ -7,15 +7,15 @@ import type { Pace } from './pace.js';
 
 /**
  * Who may use a route: anybody; readers (with a token, or without one where reading needs none);
- * holders of a token, also a read-only one; changers, who may change things and see bodies.
+ * bearers of a token, also a read-only one; changers, who may change things and see bodies.
  */
-export type Access = 'open' | 'reader' | 'holder' | 'changer';
+export type Access = 'open' | 'reader' | 'bearer' | 'changer';
 
 /** Who sent the request: someone without a token, with the read-only one, or with `http.token`. */
-export type Standing = 'anyone' | 'reader' | 'changer';
+export type Caller = 'anyone' | 'reader' | 'changer';
 
 interface Sender {
-  readonly standing: Standing;
+  readonly caller: Caller;
   /** The header Last-Event-ID: the last event that a reader of server-sent events has. */
   readonly lastEventId: string | null;
 }
@@ -92,7 +92,7 @@ function checkedRequest<Of extends Operation>(
     values: Readonly<Record<string, unknown>>,
   ): unknown => (schema === undefined ? undefined : checked(schema, values));
   return {
-    standing: request.standing,
+    caller: request.caller,
     lastEventId: request.lastEventId,
     parts: output(parts, request.parts) as PartsOf<Of>,
     query: output(query, Object.fromEntries(request.query)) as QueryOf<Of>,

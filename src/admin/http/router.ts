@@ -20,7 +20,7 @@ interface Row {
   readonly segments: readonly string[];
 }
 
-const PLACE = /^\{(\w+)\}$/;
+const PARAMETER = /^\{(\w+)\}$/;
 
 /** The table of all routes. */
 export class Router {
@@ -67,7 +67,7 @@ function partsOf(
   const parts: Record<string, string> = {};
   for (const [index, segment] of segments.entries()) {
     const given = asked[index] ?? '';
-    const name = PLACE.exec(segment)?.[1];
+    const name = PARAMETER.exec(segment)?.[1];
     if (name === undefined ? segment !== given : given === '') return null;
     if (name !== undefined) parts[name] = given;
   }

@@ -5,7 +5,7 @@ import type { ShownBody } from '../../store/bodies.js';
 import type {
   OperatorApi,
   OperatorResult,
-  SchedulePlace,
+  ScheduleCursor,
   ShownHistory,
   ShownRequest,
   ShownSchedule,
@@ -27,7 +27,7 @@ import type { Page } from '../api/words.js';
 import { type HttpErrorCode, httpError, wrongParameter } from './errors.js';
 import type { Pace } from './pace.js';
 import type { Ports } from '../ports.js';
-import { type CheckedRequest, jsonRoute, route, type Route, type Standing } from './route.js';
+import { type CheckedRequest, jsonRoute, route, type Route, type Caller } from './route.js';
 import { type Cursors, shownUuid } from './uuids.js';
 
 /** The states of requests that are in the store: not closed or expired. */
@@ -35,7 +35,7 @@ const STATES = ['pending', 'dispatched', 'replied', 'dead'] as const satisfies S
 const HIDDEN = 'bodies cannot be read: titanic.showBodies is false';
 /** A place in the list of schedules: its due time, and its uuid. */
 const DUE_BYTES = 8;
-const SCHEDULE_PLACE_BYTES = DUE_BYTES + 16;
+const SCHEDULE_CURSOR_BYTES = DUE_BYTES + 16;
 /** The latest time that a `Date` can have. */
 
 /**
@@ -47,15 +47,15 @@ export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[
   const operatorApi = (): OperatorApi => present(ports.operatorApi());
   return [
     route(OPERATIONS.storedRequests, (request) => listed(operatorApi(), request, pace, cursors)),
-    jsonRoute(OPERATIONS.requestHistory, async ({ parts: { uuid }, standing }) => {
+    jsonRoute(OPERATIONS.requestHistory, async ({ parts: { uuid }, caller }) => {
       const history = done(await operatorApi().history(uuid));
-      return { ...historyOf(history, standing), showsBodies };
+      return { ...historyOf(history, caller), showsBodies };
     }),
-    jsonRoute(OPERATIONS.bodies, async ({ parts: { uuid }, standing }) => {
+    jsonRoute(OPERATIONS.bodies, async ({ parts: { uuid }, caller }) => {
       if (!showsBodies) throw httpError('ERR_HTTP_NOT_FOUND', HIDDEN);
       const { headers, body, reply } = done(await operatorApi().bodies(uuid));
       return {
-        uuid: shownUuid(uuid, standing),
+        uuid: shownUuid(uuid, caller),
         headers,
         body: body === null ? null : bodyOf(body),
         reply: reply === null ? null : bodyOf(reply),
@@ -67,13 +67,13 @@ export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[
       return { ...counts, services: shown };
     }),
     route(OPERATIONS.schedules, (request) => scheduled(operatorApi(), request, pace, cursors)),
-    jsonRoute(OPERATIONS.retry, async ({ parts: { uuid }, standing }) => {
+    jsonRoute(OPERATIONS.retry, async ({ parts: { uuid }, caller }) => {
       done(await operatorApi().retry(uuid));
-      return { uuid: shownUuid(uuid, standing), state: 'pending' as const };
+      return { uuid: shownUuid(uuid, caller), state: 'pending' as const };
     }),
-    jsonRoute(OPERATIONS.cancel, async ({ parts: { uuid }, standing }) => {
+    jsonRoute(OPERATIONS.cancel, async ({ parts: { uuid }, caller }) => {
       done(await operatorApi().cancel(uuid));
-      return { uuid: shownUuid(uuid, standing), state: 'closed' as const };
+      return { uuid: shownUuid(uuid, caller), state: 'closed' as const };
     }),
     jsonRoute(OPERATIONS.retryDead, async ({ body: { limit, ...filter } }) =>
       done(await operatorApi().retryDead(filter, limit)),
@@ -86,12 +86,12 @@ export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[
 
 async function listed(
   operatorApi: OperatorApi,
-  { query, standing }: CheckedRequest<typeof OPERATIONS.storedRequests>,
+  { query, caller }: CheckedRequest<typeof OPERATIONS.storedRequests>,
   pace: Pace,
   cursors: Cursors,
 ): Promise<Answer> {
   const { cursor, limit, service, state, olderThanMs } = query;
-  const after = cursor === null ? null : cursors.read(cursor, standing);
+  const after = cursor === null ? null : cursors.read(cursor, caller);
   if (cursor !== null && after === null) throw wrongParameter('cursor', NO_CURSOR);
   const known = STATES.find((each) => each === state) ?? null;
   const nothing: Page<StoredRequest> = { items: [], next: null };
@@ -100,8 +100,8 @@ async function listed(
   const page = done(await operatorApi.list({ ...filter, after, limit }));
   return await pace.run(() => {
     const shown: Page<StoredRequest> = {
-      items: page.requests.map((request) => itemOf(request, standing)),
-      next: page.next === null ? null : cursors.shown(page.next, standing),
+      items: page.requests.map((request) => itemOf(request, caller)),
+      next: page.next === null ? null : cursors.shown(page.next, caller),
     };
     return json(shown);
   });
@@ -109,49 +109,49 @@ async function listed(
 
 async function scheduled(
   operatorApi: OperatorApi,
-  { query: { cursor, limit }, standing }: CheckedRequest<typeof OPERATIONS.schedules>,
+  { query: { cursor, limit }, caller }: CheckedRequest<typeof OPERATIONS.schedules>,
   pace: Pace,
   cursors: Cursors,
 ): Promise<Answer> {
-  const place = cursor === null ? null : cursors.read(cursor, standing, SCHEDULE_PLACE_BYTES);
+  const place = cursor === null ? null : cursors.read(cursor, caller, SCHEDULE_CURSOR_BYTES);
   if (cursor !== null && place === null) throw wrongParameter('cursor', NO_CURSOR);
-  const after = place === null ? null : placeIn(place);
+  const after = place === null ? null : cursorIn(place);
   return await pace.run(() => {
     const { schedules, next } = operatorApi.schedules(after, limit);
     const shown: Page<Schedule> = {
-      items: schedules.map((schedule) => scheduleOf(schedule, standing)),
-      next: next === null ? null : cursors.shown(packedPlace(next), standing),
+      items: schedules.map((schedule) => scheduleOf(schedule, caller)),
+      next: next === null ? null : cursors.shown(packedCursor(next), caller),
     };
     return json(shown);
   });
 }
 
-function packedPlace({ due, uuid }: SchedulePlace): Buffer {
+function packedCursor({ due, uuid }: ScheduleCursor): Buffer {
   const packed = Buffer.alloc(DUE_BYTES);
   packed.writeDoubleBE(due);
   return Buffer.concat([packed, uuid]);
 }
 
-function placeIn(packed: Buffer): SchedulePlace {
+function cursorIn(packed: Buffer): ScheduleCursor {
   return { due: packed.readDoubleBE(), uuid: packed.subarray(DUE_BYTES) };
 }
 
 // ---------------------------------------------------------------- answers
 
-function itemOf(request: ShownRequest, standing: Standing): StoredRequest {
+function itemOf(request: ShownRequest, caller: Caller): StoredRequest {
   const { uuid, service, state, reason, owner, isShared } = request;
   return {
-    uuid: shownUuid(uuid, standing),
+    uuid: shownUuid(uuid, caller),
     service: escapeName(service),
     state,
-    ...factsOf(request),
-    reason: standing === 'anyone' ? null : reason,
-    owner: standing === 'anyone' ? null : keyNameOf(owner),
+    ...shownFactsOf(request),
+    reason: caller === 'anyone' ? null : reason,
+    owner: caller === 'anyone' ? null : keyNameOf(owner),
     shared: isShared,
   };
 }
 
-function factsOf(request: ShownRequest): ShownFacts {
+function shownFactsOf(request: ShownRequest): ShownFacts {
   const facts = SHOWN.map(({ name, kind }) => {
     const value = request[name];
     return [name, kind === 'wallTime' ? timeOf(Number(value)) : value];
@@ -166,11 +166,11 @@ function keyNameOf(owner: Owner): string | null {
 
 function historyOf(
   { request, attempts, reply, death, delivery, ...facts }: ShownHistory,
-  standing: Standing,
+  caller: Caller,
 ): Omit<RequestHistory, 'showsBodies'> {
-  const isStranger = standing === 'anyone';
+  const isStranger = caller === 'anyone';
   return {
-    ...itemOf(request, standing),
+    ...itemOf(request, caller),
     hasKey: facts.hasKey,
     backoff: facts.backoff,
     attemptsEver: facts.attemptsEver,
@@ -201,11 +201,11 @@ function historyOf(
 
 function scheduleOf(
   { uuid, owner, name, service, cron, timeZone, due, acceptedAt, firings }: ShownSchedule,
-  standing: Standing,
+  caller: Caller,
 ): Schedule {
-  const isStranger = standing === 'anyone';
+  const isStranger = caller === 'anyone';
   return {
-    ...{ uuid: shownUuid(uuid, standing), name: isStranger ? null : name },
+    ...{ uuid: shownUuid(uuid, caller), name: isStranger ? null : name },
     ...{ service: escapeName(service), cron, timeZone },
     owner: isStranger ? null : keyNameOf(owner),
     next: timeOf(due),

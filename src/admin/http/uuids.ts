@@ -4,7 +4,7 @@
  */
 import { createCipheriv, createDecipheriv } from 'node:crypto';
 
-import type { Standing } from './route.js';
+import type { Caller } from './route.js';
 
 /** Hex digits, as in the log: the time, and twelve bits that distinguish neighbours. */
 const SHOWN = 16;
@@ -13,9 +13,9 @@ const TAG_BYTES = 16;
 const UUID_BYTES = 16;
 const ALGORITHM = 'aes-256-gcm';
 
-export function shownUuid(uuid: Buffer, standing: Standing): string {
+export function shownUuid(uuid: Buffer, caller: Caller): string {
   const whole = uuid.toString('hex').toUpperCase();
-  return standing === 'anyone' ? `${whole.slice(0, SHOWN)}…` : whole;
+  return caller === 'anyone' ? `${whole.slice(0, SHOWN)}…` : whole;
 }
 
 /** `null`: it is no uuid. */
@@ -44,8 +44,8 @@ export class Cursors {
     random(this.#key);
   }
 
-  shown(place: Buffer, standing: Standing): string {
-    if (standing !== 'anyone') return place.toString('hex').toUpperCase();
+  shown(place: Buffer, caller: Caller): string {
+    if (caller !== 'anyone') return place.toString('hex').toUpperCase();
     const iv = Buffer.alloc(IV_BYTES);
     this.#random(iv);
     const cipher = createCipheriv(ALGORITHM, this.#key, iv);
@@ -55,10 +55,10 @@ export class Cursors {
 
   /**
    * @param placeBytes size of a place in that list
-   * @returns `null` if this process did not issue the cursor for that standing
+   * @returns `null` if this process did not issue the cursor for such a caller
    */
-  read(cursor: string, standing: Standing, placeBytes = UUID_BYTES): Buffer | null {
-    const plain = standing === 'anyone' ? null : hexBytes(cursor, placeBytes);
+  read(cursor: string, caller: Caller, placeBytes = UUID_BYTES): Buffer | null {
+    const plain = caller === 'anyone' ? null : hexBytes(cursor, placeBytes);
     if (plain !== null) return plain;
     const bytes = Buffer.from(cursor, 'base64url');
     if (bytes.length !== IV_BYTES + TAG_BYTES + placeBytes) return null;

@@ -1,5 +1,5 @@
 /**
- * `node:http` without `import`: that reads all that the module exports, `WebSocket` too, for which Node
+ * `node:http`, without an `import`, which would read every export of it: for one of them, `WebSocket`, Node
  * loads undici.
  */
 export const nodeHttp = process.getBuiltinModule('node:http');

@@ -26,7 +26,7 @@ import { discardBody, hasBody, readBody } from './body.js';
 import { Connections } from './connections.js';
 import { doubtOf } from './doubt.js';
 import { InTurn } from './in-turn.js';
-import { listen, type Place } from './place.js';
+import { listen, type ListenAddress } from './listening.js';
 import { writeFailure } from './raw-answer.js';
 import { Streams } from './stream.js';
 import { readTls, type TlsFiles } from './tls.js';
@@ -66,7 +66,7 @@ const TLS_OPTIONS: SecureServerOptions = {
 };
 
 export interface HttpServerOptions {
-  readonly place: Place;
+  readonly place: ListenAddress;
   readonly token: string;
   /** A second token, for reading only. */
   readonly readToken: string | null;
@@ -230,7 +230,7 @@ class Shell {
   }
 
   async #handle(
-    { route, parts, query, standing }: Admitted,
+    { route, parts, query, caller }: Admitted,
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Answer | Stream> {
@@ -239,12 +239,12 @@ class Shell {
     try {
       if (route.method === 'GET') {
         await discardBody(request);
-        return await route.handle({ parts, query, standing, body: {}, lastEventId });
+        return await route.handle({ parts, query, caller, body: {}, lastEventId });
       }
       const body = await readBody(request, () => {
         response.writeContinue();
       });
-      return await route.handle({ parts, query, standing, body, lastEventId });
+      return await route.handle({ parts, query, caller, body, lastEventId });
     } catch (error) {
       if (httpCodeOf(error) === 'ERR_HTTP_TOO_LARGE') await discardBody(request);
       return refusal(error);

@@ -17,7 +17,7 @@ const PRIVATE_MODE = 0o600;
 /** The same rule as for `http.token` in the configuration. */
 const TOKEN = /^[\x21-\x7e]{16,512}$/;
 
-export interface KeptToken {
+export interface SavedToken {
   readonly token: string;
   /** Why it could not be written to the file; `null`: it is there. */
   readonly unsaved: string | null;
@@ -28,7 +28,7 @@ export interface KeptToken {
  * @param fresh makes a token
  * @throws ERR_CONFIG_FILE if the file contains no token, or others may read it
  */
-export function keptToken(dataDir: string, fresh: () => string): KeptToken {
+export function savedToken(dataDir: string, fresh: () => string): SavedToken {
   const file = join(dataDir, TOKEN_FILE);
   const known = read(file);
   if (known !== null) return { token: known, unsaved: null };

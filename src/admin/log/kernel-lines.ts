@@ -20,7 +20,7 @@ const BROKER_LINES: LinesOf<BrokerEvent> = {
     const { name, service, reason, key, address } = event;
     if (reason === 'rights') {
       const whose = whoseOf({ key, address });
-      const text = `a worker of ${service} was expelled, because its right was withdrawn (${whose})`;
+      const text = `a worker of ${service} was disconnected, because its right was withdrawn (${whose})`;
       return { ...of('warn', `${name} rights`, text), who: key ?? address };
     }
     const isUsual = reason === 'disconnected' || reason === 'drained';
@@ -29,7 +29,7 @@ const BROKER_LINES: LinesOf<BrokerEvent> = {
   },
   'worker.refused': (event) => refused(event, `a worker was refused: ${event.reason}`),
   'worker.unexpected': (event) => ({
-    ...of('warn', event.name, `a worker was expelled: ${event.what} (${whoseOf(event)})`),
+    ...of('warn', event.name, `a worker was disconnected: ${event.what} (${whoseOf(event)})`),
     who: event.key ?? event.address,
   }),
   'request.requeued': ({ name, service }) =>
@@ -220,7 +220,7 @@ function whoActed({ act, uuid, address }: AdminEvent): string {
   return `an operator ${from}: ${act}${uuid === null ? '' : ` (${uuid})`}`;
 }
 
-/** Of the events that a node has without any extension. */
+/** The lines of the events that a node has without any extension. */
 export const KERNEL_LINES = { ...ADMIN_LINES, ...BROKER_LINES, ...TITANIC_LINES, ...PAIR_LINES };
 
 function called({ workerName }: { readonly workerName: string | null }): string {

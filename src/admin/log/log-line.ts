@@ -42,12 +42,12 @@ export function lineOfKind(level: Level, kind: string, text: string): Line {
 }
 
 /** Who provoked a line, for people. */
-export interface Origin {
+export interface PeerRef {
   readonly key: string | null;
   readonly address: string;
 }
 
-export function whoseOf({ key, address }: Origin): string {
+export function whoseOf({ key, address }: PeerRef): string {
   return key === null ? `address ${address}` : `key ${key}`;
 }
 

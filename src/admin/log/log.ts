@@ -86,7 +86,7 @@ export async function createLog(
 }
 
 /**
- * For people: one line with time, level and message, and the fields only at level `debug`. A daemon
+ * For people: one line with time, level and message, and the fields only at level `debug`. A node
  * that logs JSON does not load it.
  */
 async function prettyTo(

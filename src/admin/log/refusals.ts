@@ -22,9 +22,9 @@ export interface RefusalRecord {
   readonly reason: string;
 }
 
-const KEPT_MAX = 1000;
+const RETAINED_MAX = 1000;
 /** The most entries of one key and of one address, so that none displaces the others' entries. */
-const KEPT_OF_ONE_MAX = 250;
+const RETAINED_OF_ONE_MAX = 250;
 /** The longest text. Each text is one line here, whoever wrote it. */
 const CHARACTERS_MAX = 256;
 
@@ -37,9 +37,9 @@ type Event = BrokerEvent | TitanicEvent | PairEvent;
 export class Refusals implements BrokerEvents, TitanicEvents, PairEvents {
   readonly #wall: () => number;
   /** By content, in the order of their latest refusal. */
-  readonly #kept = new OldestFirst<string, RefusalRecord>();
+  readonly #retained = new OldestFirst<string, RefusalRecord>();
   /** The entries of each key or address. */
-  readonly #keptOf = new Map<string, Set<string>>();
+  readonly #retainedOf = new Map<string, Set<string>>();
   #total = 0;
 
   /** @param wall milliseconds since 1970 */
@@ -48,7 +48,7 @@ export class Refusals implements BrokerEvents, TitanicEvents, PairEvents {
   }
 
   emit(event: Event): void {
-    const facts = factsOf(event);
+    const facts = refusalFactsOf(event);
     if (facts !== null) this.record(facts);
   }
 
@@ -56,41 +56,41 @@ export class Refusals implements BrokerEvents, TitanicEvents, PairEvents {
     const facts = withOneLineTexts(refused);
     const now = this.#wall();
     const id = JSON.stringify(Object.values(facts));
-    const before = this.#kept.get(id);
+    const before = this.#retained.get(id);
     if (before === undefined) this.#makeRoomFor(facts);
     else this.#forget(id, before);
     const { number, firstAt, count } = before ?? { number: ++this.#total, firstAt: now, count: 0 };
-    this.#kept.set(id, { number, firstAt, lastAt: now, count: count + 1, ...facts });
+    this.#retained.set(id, { number, firstAt, lastAt: now, count: count + 1, ...facts });
     const who = whoseOf(facts);
-    const own = this.#keptOf.get(who);
-    if (own === undefined) this.#keptOf.set(who, new Set([id]));
+    const own = this.#retainedOf.get(who);
+    if (own === undefined) this.#retainedOf.set(who, new Set([id]));
     else own.add(id);
   }
 
   /** Newest first. */
   list(limit: number): readonly RefusalRecord[] {
-    return [...this.#kept]
+    return [...this.#retained]
       .reverse()
       .slice(0, limit)
       .map(({ value }) => value);
   }
 
   #makeRoomFor(facts: RefusalFacts): void {
-    const own = this.#keptOf.get(whoseOf(facts));
-    const isShareUsed = own !== undefined && own.size >= KEPT_OF_ONE_MAX;
-    if (!isShareUsed && this.#kept.size < KEPT_MAX) return;
+    const own = this.#retainedOf.get(whoseOf(facts));
+    const isShareUsed = own !== undefined && own.size >= RETAINED_OF_ONE_MAX;
+    if (!isShareUsed && this.#retained.size < RETAINED_MAX) return;
     // (A share is small.)
-    const [oldest = ''] = isShareUsed ? own : [this.#kept.oldest?.key];
-    const refusal = this.#kept.get(oldest);
+    const [oldest = ''] = isShareUsed ? own : [this.#retained.oldest?.key];
+    const refusal = this.#retained.get(oldest);
     if (refusal !== undefined) this.#forget(oldest, refusal);
   }
 
   #forget(id: string, refusal: RefusalRecord): void {
-    this.#kept.delete(id);
+    this.#retained.delete(id);
     const who = whoseOf(refusal);
-    const own = this.#keptOf.get(who);
+    const own = this.#retainedOf.get(who);
     own?.delete(id);
-    if (own?.size === 0) this.#keptOf.delete(who);
+    if (own?.size === 0) this.#retainedOf.delete(who);
   }
 }
 
@@ -99,7 +99,7 @@ function whoseOf({ what, key, address }: RefusalFacts): string {
   return what === 'connection' || key === null ? `from ${address}` : `key ${key}`;
 }
 
-function factsOf(event: Event): RefusalFacts | null {
+function refusalFactsOf(event: Event): RefusalFacts | null {
   switch (event.name) {
     case 'request.refused':
       return event.reason === 'rights' ? facts('request', event, event.service, event.text) : null;

@@ -14,7 +14,7 @@ interface Kind {
   until: number;
   leftOut: number;
   last: Write | null;
-  /** Of `last` among all. */
+  /** The position of `last` among the last lines of all kinds. */
   order: number;
 }
 
@@ -86,14 +86,14 @@ export class Throttle {
 
   /** The entry of one identity if there is room, else that of all others. */
   #of(kind: string, own: string, subject: string | null, now: number): Kind {
-    if (own === kind) return this.#add(kind, subject, now);
+    if (own === kind) return this.#entryFor(kind, subject, now);
     let others = 0;
     for (const each of this.#kinds.keys()) if (each.includes(' of ')) others++;
-    if (others < IDENTITIES_MAX) return this.#add(own, subject, now);
-    return this.#kinds.get(kind) ?? this.#add(kind, subject, now);
+    if (others < IDENTITIES_MAX) return this.#entryFor(own, subject, now);
+    return this.#kinds.get(kind) ?? this.#entryFor(kind, subject, now);
   }
 
-  #add(name: string, subject: string | null, now: number): Kind {
+  #entryFor(name: string, subject: string | null, now: number): Kind {
     // There are few subjects.
     const key = this.#kinds.size < KINDS_MAX || subject !== null ? name : OTHERS;
     const made = { subject, until: now, leftOut: 0, last: null, order: 0 };

@@ -10,7 +10,7 @@ export type LabelledRows = readonly (readonly [row: Float64Array, text: string])
 /** The services with a label of their own, after all others together. */
 export function labelled(services: CountedServices, of: 'plain' | 'stored'): LabelledRows {
   const rows: [row: Float64Array, text: string][] = [];
-  rows.push([services.untold(of), labelText('service', OTHERS)]);
+  rows.push([services.unlabelled(of), labelText('service', OTHERS)]);
   for (const service of services.all()) {
     const counts = service[of];
     if (service.hasLabel && counts !== null) {

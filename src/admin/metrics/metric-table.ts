@@ -143,7 +143,7 @@ const TABLE = {
     labels: { reason: ['expired', 'disconnected', 'connection', 'protocol', 'rights', 'drained'] },
     help: 'Workers that lost their registration.',
     meaning:
-      '`expired`: silent for too long; `disconnected`: the worker sent DISCONNECT; `connection`: its connection ended; `protocol`: the broker expelled it for an invalid message; `rights`: its key lost the right to its service; `drained`: this process is shutting down.',
+      '`expired`: silent for too long; `disconnected`: the worker sent DISCONNECT; `connection`: its connection ended; `protocol`: the broker disconnected it for an invalid message; `rights`: its key lost the right to its service; `drained`: this process is shutting down.',
   },
   workers_refused_total: {
     type: 'counter',

@@ -180,7 +180,7 @@ export class TimeSeries {
   }
 }
 
-/** Of a service that had no stored requests. */
+/** The samples of a service that had no stored requests. */
 const NOTHING_STORED = {
   accepted: null,
   completed: null,

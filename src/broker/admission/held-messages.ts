@@ -32,10 +32,10 @@ export class HeldMessages {
       identity.heldMessages >= HELD_MESSAGES_MAX * IDENTITY_SHARE ||
       identity.heldMessageBytes + bytes > HELD_BYTES_MAX * IDENTITY_SHARE;
     const isFirst = this.#count === 0;
-    if (((isFull || isShareUsed) && !isFirst) || !identity.holder.mayHold(bytes)) return false;
+    if (((isFull || isShareUsed) && !isFirst) || !identity.memory.mayHold(bytes)) return false;
     identity.heldMessages++;
     identity.heldMessageBytes += bytes;
-    identity.holder.add('requests', bytes);
+    identity.memory.add('requests', bytes);
     const packed = Buffer.allocUnsafeSlow(bytes);
     pack(frames, 0, frames.count, packed, 0, false);
     const held = this.#held.get(about);
@@ -54,7 +54,7 @@ export class HeldMessages {
       const { identity } = peer;
       identity.heldMessages--;
       identity.heldMessageBytes -= packed.length;
-      identity.holder.add('requests', -packed.length);
+      identity.memory.add('requests', -packed.length);
       this.#bytes -= packed.length;
     }
     this.#count -= held.length;

@@ -1,6 +1,6 @@
 /** What the broker and each identity may hold, and what exceeds it (D9, D75, D77). */
 import type { Frames } from '../../core/frames.js';
-import type { Holder } from '../../core/holdings.js';
+import type { MemoryAccount } from '../../core/holdings.js';
 import { packedBytes } from '../../core/packed.js';
 import type { Inbound } from '../../wire/inbound.js';
 import type { BrokerLimits } from '../options.js';
@@ -74,11 +74,11 @@ export class Limits {
   }
 
   /** True if there is no room to hold one more PARTIAL (D10). @param sender of the PARTIAL */
-  isOverByPartial(id: RequestId, frames: Frames, from: number, sender: Holder): boolean {
+  isOverByPartial(id: RequestId, frames: Frames, from: number, sender: MemoryAccount): boolean {
     const { requests } = this.#state;
     const bytes = packedBytes(frames, from, frames.count);
-    const holder = requests.partials.of(id)?.holder ?? sender;
-    return !holder.mayHold(bytes) || requests.heldBytes + bytes > this.values.queuedBytes;
+    const memory = requests.partials.of(id)?.memory ?? sender;
+    return !memory.mayHold(bytes) || requests.heldBytes + bytes > this.values.queuedBytes;
   }
 
   /**
@@ -99,8 +99,8 @@ export class Limits {
 }
 
 /** The refusal of one more request with `bytes` by what its identity may use (D75, D77). */
-function ofIdentity({ quotas, outstanding, holder }: Identity, bytes: number): Refusal | null {
+function ofIdentity({ quotas, outstanding, memory }: Identity, bytes: number): Refusal | null {
   if (outstanding >= quotas.outstanding) return overQuota('outstanding');
-  if (holder.requests + bytes > quotas.queuedBytes) return overQuota('queuedBytes');
-  return holder.mayHold(bytes) ? null : overLimit('limits.memoryBytes is reached');
+  if (memory.requests + bytes > quotas.queuedBytes) return overQuota('queuedBytes');
+  return memory.mayHold(bytes) ? null : overLimit('limits.memoryBytes is reached');
 }

@@ -19,7 +19,7 @@ export class ClientRequests {
   readonly #state: BrokerState;
   readonly #host: BrokerHost;
   /** Until it is known whether another broker has a worker (D65). */
-  readonly #sought = new HeldMessages();
+  readonly #awaitingSearch = new HeldMessages();
 
   /** @param host what internal services can call */
   constructor(state: BrokerState, host: BrokerHost) {
@@ -82,17 +82,18 @@ export class ClientRequests {
     const isServed = service !== null && service.workers.size + service.remotes.size > 0;
     if (!isServed && this.#isUnserved(inbound, peer, now)) {
       const name = frames.view(at);
-      const sought = this.#state.interconnect?.seek(name) ?? 'absent';
-      const isHeld = sought === 'unknown' && this.#sought.add(inbound.received, peer, keyOf(name));
+      const found = this.#state.interconnect?.seek(name) ?? 'absent';
+      const isHeld =
+        found === 'unknown' && this.#awaitingSearch.add(inbound.received, peer, keyOf(name));
       if (isHeld) return;
-      if (sought === 'absent') {
+      if (found === 'absent') {
         replies.refuse(inbound, peer, NO_WORKER, false);
         return;
       }
     }
     const bytes =
       packedBytes(frames, 0, inbound.envelopeFrames) +
-      packedBytes(frames, inbound.kept, frames.count);
+      packedBytes(frames, inbound.contentFrom, frames.count);
     const refusal = limits.ofRequest(service, bytes, peer.identity);
     if (refusal !== null) {
       replies.refuse(inbound, peer, refusal, false);
@@ -139,15 +140,15 @@ export class ClientRequests {
 
   /** Decides again about the requests that are held, after the state of admission was set. */
   releaseHeld(now: number): void {
-    this.#release(this.#state.admission.held.take(), now);
+    this.#readmit(this.#state.admission.held.take(), now);
   }
 
   /** Decides again about those for a service that may now be known to have no worker anywhere. */
-  sought(service: Buffer, now: number): void {
-    this.#release(this.#sought.take(keyOf(service)), now);
+  seekAnswered(service: Buffer, now: number): void {
+    this.#readmit(this.#awaitingSearch.take(keyOf(service)), now);
   }
 
-  #release(held: readonly HeldMessage[], now: number): void {
+  #readmit(held: readonly HeldMessage[], now: number): void {
     const { identities, peers, internals } = this.#state;
     const inbound = new Inbound();
     const frames = new Frames();

@@ -43,7 +43,7 @@ export class Connections {
     const { revivals, registrations, clients, scans, peers, identities } = this.#state;
     revivals.forget(peer);
     // D15: counted as an expiry, because the worker did not announce that it leaves.
-    if (peer.worker !== null) registrations.lose(peer.worker, 'connection', now);
+    if (peer.worker !== null) registrations.remove(peer.worker, 'connection', now);
     const departed = clients.leave(peer);
     if (departed !== null) scans.start(departed, 'departed');
     peers.remove(peer);
@@ -52,7 +52,7 @@ export class Connections {
   }
 
   /** The peer does not read: its output has reached `limits.outputBytes`. */
-  full(peer: Peer): void {
+  outputFull(peer: Peer): void {
     const { workers, events, sink } = this.#state;
     peer.full = true;
     if (peer.worker !== null) {
@@ -105,7 +105,7 @@ export class Connections {
       const quota = grants.rights?.quota ?? null;
       if (quota !== identity.quota) identities.refresh(identity, quota);
       if (worker === null || allows(grants, 'worker', worker.service.name)) continue;
-      registrations.expel(worker, 'rights', now);
+      registrations.disconnect(worker, 'rights', now);
     }
     for (const client of clients.all()) {
       if (client.identity.key === key) scans.start(client, 'rights_changed');

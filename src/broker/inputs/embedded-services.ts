@@ -10,7 +10,7 @@ import type {
   EmbeddedServiceApi,
   InternalService,
   Listed,
-  OwnerStanding,
+  OwnerRights,
   StoredBody,
 } from '../ports.js';
 import { NO_QUOTAS } from '../quotas.js';
@@ -137,8 +137,11 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
     this.#state.services.setStored(service, hasStored);
   }
 
-  /** What it could do over some listener that it could connect to (D80). */
-  standingOf(key: string | null, service: Buffer): OwnerStanding {
+  /**
+   * What the owner of a stored request could do over some listener that its key may connect to (D80).
+   * @param key `null`: the owner that all peers without a key share
+   */
+  ownerRightsOf(key: string | null, service: Buffer): OwnerRights {
     const { listeners, rightsOf, quotasOf } = this.#state.options;
     let quota: string | null = null;
     let mayRequest = false;

@@ -1,4 +1,4 @@
-import type { Holder } from '../../core/holdings.js';
+import type { MemoryAccount } from '../../core/holdings.js';
 import { allows } from '../admission/access.js';
 import type { OutputRoom } from '../options.js';
 import type { Asker } from '../ports.js';
@@ -43,8 +43,8 @@ export class PeerAsker implements Asker {
     return this.#peer.identity.quotas;
   }
 
-  get holder(): Holder {
-    return this.#peer.identity.holder;
+  get memory(): MemoryAccount {
+    return this.#peer.identity.memory;
   }
 
   get isGone(): boolean {
@@ -65,8 +65,8 @@ export class PeerAsker implements Asker {
   }
 
   identityOutputLeft(): number {
-    const { quotas, holder } = this.#peer.identity;
-    return quotas.outputBytes - holder.output;
+    const { quotas, memory } = this.#peer.identity;
+    return quotas.outputBytes - memory.output;
   }
 
   outputMax(): number {

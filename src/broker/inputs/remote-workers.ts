@@ -89,8 +89,8 @@ export class RemoteWorkers implements RemoteWorkersApi {
     return this.#fromWorkers.returnedByRemote(this.#peerOf(number), inbound, end, now);
   }
 
-  sought(service: Buffer, now: number): void {
-    this.#fromClients.sought(service, now);
+  seekAnswered(service: Buffer, now: number): void {
+    this.#fromClients.seekAnswered(service, now);
   }
 
   waiting(name: Buffer): number {

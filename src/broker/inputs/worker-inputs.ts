@@ -56,7 +56,7 @@ export class WorkerInputs {
     const service = escapeName(frames.view(at));
     const { key, address } = peer;
     events.emit({ name: 'worker.refused', service, reason: refusal, key, address });
-    registrations.dismiss(peer, dialect, refusal === 'draining');
+    registrations.sendDisconnect(peer, dialect, refusal === 'draining');
   }
 
   #refusalOf(peer: Peer, inbound: Inbound, service: Service | null): WorkerRefusalReason | null {
@@ -76,17 +76,17 @@ export class WorkerInputs {
     if (worker !== null) workers.touch(worker, now);
     const { frames, client } = inbound;
     const id = tokens.request(frames, client);
-    if (id !== NONE && worker !== null && this.#isHolder(id, worker, inbound)) {
-      lifecycle.replyOfHolder(id, worker, inbound, now);
-      registrations.expelIfDrained(worker, now);
+    if (id !== NONE && worker !== null && this.#isDeliveredTo(id, worker, inbound)) {
+      lifecycle.replyOfWorker(id, worker, inbound, now);
+      registrations.disconnectIfDrained(worker, now);
       return;
     }
-    const isOfLost = this.#replyOfLost(id, inbound, now);
+    const isOfLostWorker = this.#replyOfLostWorker(id, inbound, now);
     const { dialect } = inbound;
     if (WORKER_KINDS[dialect].replyMeansReady) {
       this.#waitsAgain(peer, inbound, now);
-    } else if (isOfLost) {
-      if (worker === null) registrations.dismiss(peer, dialect, true);
+    } else if (isOfLostWorker) {
+      if (worker === null) registrations.sendDisconnect(peer, dialect, true);
     } else {
       const what =
         worker === null
@@ -101,12 +101,12 @@ export class WorkerInputs {
    * @param token the request, or NONE
    * @returns false if this is no such reply
    */
-  #replyOfLost(token: RequestId, inbound: Inbound, now: number): boolean {
+  #replyOfLostWorker(token: RequestId, inbound: Inbound, now: number): boolean {
     const { lifecycle, tokens, replies } = this.#state;
     const { frames, client } = inbound;
     const id = this.#settled(token, inbound, now);
-    if (id !== NONE && this.#isOfLost(id, inbound)) {
-      lifecycle.replyOfLost(id, tokens.deliveryBit(frames, client), inbound, now);
+    if (id !== NONE && this.#isOfLostWorker(id, inbound)) {
+      lifecycle.replyOfLostWorker(id, tokens.deliveryBit(frames, client), inbound, now);
       return true;
     }
     const outcome = tokens.outlived(frames, client);
@@ -156,7 +156,7 @@ export class WorkerInputs {
   /** Whether a failure in its place would be the end of a request, and no late one. */
   #endsRequest({ worker }: Peer, inbound: Inbound): boolean {
     const id = this.#state.tokens.request(inbound.frames, inbound.client);
-    if (id === NONE || worker === null || !this.#isHolder(id, worker, inbound)) return false;
+    if (id === NONE || worker === null || !this.#isDeliveredTo(id, worker, inbound)) return false;
     return !this.#state.table.is(id, ANSWERED | GIVEN_UP);
   }
 
@@ -169,14 +169,14 @@ export class WorkerInputs {
     const { worker } = peer;
     const { frames, client, body } = inbound;
     const id = tokens.request(frames, client);
-    if (id === NONE || worker === null || !this.#isHolder(id, worker, inbound)) {
+    if (id === NONE || worker === null || !this.#isDeliveredTo(id, worker, inbound)) {
       this.reply(peer, inbound, now);
       return;
     }
     workers.touch(worker, now);
     const failure = given ?? readFailure(frames, body);
-    lifecycle.failureOfHolder(id, worker, failure, now, inbound.kind === 'partial');
-    registrations.expelIfDrained(worker, now);
+    lifecycle.failureOfWorker(id, worker, failure, now, inbound.kind === 'partial');
+    registrations.disconnectIfDrained(worker, now);
   }
 
   returned(peer: Peer, inbound: Inbound, now: number): void {
@@ -187,20 +187,20 @@ export class WorkerInputs {
     if (worker !== null) workers.touch(worker, now);
     if (worker?.declaredCredit !== true) {
       this.#unexpected(peer, inbound.dialect, 'RETURN from a worker without credit', now);
-    } else if (id !== NONE && this.#isHolder(id, worker, inbound)) {
+    } else if (id !== NONE && this.#isDeliveredTo(id, worker, inbound)) {
       const given = body < frames.count ? frames.view(body) : EMPTY;
       const reason = escapeName(given.subarray(0, RETURN_REASON_BYTES_MAX));
       events.emit({ name: 'request.returned', service: worker.service.shown, reason });
       lifecycle.giveBack(id, worker, returned(reason), now);
-      registrations.expelIfDrained(worker, now);
-    } else if (id !== NONE && this.#isOfLost(id, inbound)) {
+      registrations.disconnectIfDrained(worker, now);
+    } else if (id !== NONE && this.#isOfLostWorker(id, inbound)) {
       // The worker was lost while it held the request, which is already elsewhere.
     } else if (tokens.outlived(frames, client) === null) {
       this.#unexpected(peer, inbound.dialect, 'RETURN of a request that it does not have', now);
     }
   }
 
-  #isHolder(id: RequestId, worker: Worker, inbound: Inbound): boolean {
+  #isDeliveredTo(id: RequestId, worker: Worker, inbound: Inbound): boolean {
     const { table, tokens } = this.#state;
     return (
       table.is(id, OUT) &&
@@ -215,24 +215,24 @@ export class WorkerInputs {
     return this.#state.tokens.request(frames, client);
   }
 
-  #isOfLost(id: RequestId, inbound: Inbound): boolean {
+  #isOfLostWorker(id: RequestId, inbound: Inbound): boolean {
     const bit = this.#state.tokens.deliveryBit(inbound.frames, inbound.client);
     return (this.#state.table.get(id, LOST) & bit) !== 0;
   }
 
   // ---------------------------------------------------------------- from holders
 
-  /** A reply or FAIL from another broker, which is never expelled. @returns false: it is not expected */
+  /** A reply or FAIL from another broker, which is never disconnected. @returns false: it is not expected */
   replyOfRemote(peer: Peer, inbound: Inbound, now: number): boolean {
     const { tokens, lifecycle } = this.#state;
     const { frames, client, body } = inbound;
     const { worker } = peer;
     const id = tokens.request(frames, client);
-    if (id === NONE || worker === null || !this.#isHolder(id, worker, inbound)) {
-      return this.#replyOfLost(id, inbound, now);
+    if (id === NONE || worker === null || !this.#isDeliveredTo(id, worker, inbound)) {
+      return this.#replyOfLostWorker(id, inbound, now);
     }
-    if (inbound.kind !== 'fail') lifecycle.replyOfHolder(id, worker, inbound, now);
-    else lifecycle.failureOfHolder(id, worker, readFailure(frames, body, true), now);
+    if (inbound.kind !== 'fail') lifecycle.replyOfWorker(id, worker, inbound, now);
+    else lifecycle.failureOfWorker(id, worker, readFailure(frames, body, true), now);
     return true;
   }
 
@@ -240,7 +240,7 @@ export class WorkerInputs {
   returnedByRemote(peer: Peer, inbound: Inbound, end: DeliveryEnd, now: number): boolean {
     const { worker } = peer;
     const id = this.#state.tokens.request(inbound.frames, inbound.client);
-    if (id === NONE || worker === null || !this.#isHolder(id, worker, inbound)) return false;
+    if (id === NONE || worker === null || !this.#isDeliveredTo(id, worker, inbound)) return false;
     this.#state.lifecycle.giveBack(id, worker, end, now);
     return true;
   }
@@ -263,18 +263,18 @@ export class WorkerInputs {
 
   /** The worker announces that it leaves, so its requests are given back (D8). */
   disconnect(peer: Peer, now: number): void {
-    if (peer.worker !== null) this.#state.registrations.lose(peer.worker, 'disconnected', now);
+    if (peer.worker !== null) this.#state.registrations.remove(peer.worker, 'disconnected', now);
   }
 
   // ---------------------------------------------------------------- invalid messages
 
   /**
    * The message cannot be parsed, whoever sent it: it is dropped and counted, and a registered
-   * worker is expelled (docs/protocol.md).
+   * worker is disconnected (docs/protocol.md).
    */
   malformed(peer: Peer, fault: Fault, now: number): void {
     this.#countMalformed(peer, fault);
-    if (peer.worker !== null) this.#state.registrations.expel(peer.worker, 'protocol', now);
+    if (peer.worker !== null) this.#state.registrations.disconnect(peer.worker, 'protocol', now);
   }
 
   #countMalformed({ key, address }: Peer, fault: Fault): void {
@@ -291,7 +291,7 @@ export class WorkerInputs {
     counters.unexpected++;
     const { key, address } = peer;
     events.emit({ name: 'worker.unexpected', what, key, address });
-    registrations.dismiss(peer, dialect, true);
-    if (peer.worker !== null) registrations.lose(peer.worker, 'protocol', now);
+    registrations.sendDisconnect(peer, dialect, true);
+    if (peer.worker !== null) registrations.remove(peer.worker, 'protocol', now);
   }
 }

@@ -6,7 +6,7 @@
 import { type MonotonicMs, monotonicMs } from '../../core/clock.js';
 import type { Words } from '../../core/bytes.js';
 import type { Frames } from '../../core/frames.js';
-import type { Holder, Holdings } from '../../core/holdings.js';
+import type { MemoryAccount, Holdings } from '../../core/holdings.js';
 import type { Closing, PeerId, PeerInfo, Transport, TransportEvents } from '../../zmtp/port.js';
 import type { Broker } from '../broker.js';
 
@@ -94,16 +94,6 @@ export class BrokerLoop implements TransportEvents {
     this.#schedule();
   }
 
-  /** Output waiting to be sent to a peer. */
-  waitingBytes(peer: PeerId): number {
-    return this.#transport?.waitingBytes(peer) ?? 0;
-  }
-
-  /** See `Transport.takesRequest`. */
-  takesRequest(peer: PeerId, bytes: number): boolean {
-    return this.#transport?.takesRequest(peer, bytes) ?? true;
-  }
-
   /** Adds a companion machine. */
   accompany(companion: Companion): void {
     this.#companion = companion;
@@ -162,9 +152,9 @@ export class BrokerLoop implements TransportEvents {
     this.#broker.waiting(peer, this.#now);
   }
 
-  full(peer: PeerId): void {
+  outputFull(peer: PeerId): void {
     this.#schedule();
-    this.#broker.full(peer);
+    this.#broker.outputFull(peer);
   }
 
   drained(peer: PeerId): void {
@@ -258,30 +248,30 @@ export class BrokerLoop implements TransportEvents {
    */
   #relieve(transport: Transport): void {
     const holdings = this.#holdings;
-    for (const holder of holdings.stalled(this.#now)) {
+    for (const account of holdings.stalled(this.#now)) {
       const closing = { which: 'all', ...UNREAD_OUTPUT } as const;
-      this.#closeWhile(transport, holder, closing, () => holder.isOverOutput);
+      this.#closeWhile(transport, account, closing, () => account.isOverOutput);
       const ofWorkers = { which: 'workers', ...UNREAD_OUTPUT } as const;
-      this.#closeWhile(transport, holder, ofWorkers, () => holder.isOverOutput);
+      this.#closeWhile(transport, account, ofWorkers, () => account.isOverOutput);
     }
     if (holdings.isPressed(this.#now)) {
-      for (const holder of holdings.pressing()) {
-        this.#closeWhile(transport, holder, STALLED_ONE, () => holdings.needsRelief);
+      for (const account of holdings.pressing()) {
+        this.#closeWhile(transport, account, STALLED_ONE, () => holdings.needsRelief);
       }
     }
     if (!holdings.isOverHard) return;
-    for (const holder of holdings.pressing()) {
-      this.#closeWhile(transport, holder, LARGEST_ONE, () => holdings.isOverHard);
+    for (const account of holdings.pressing()) {
+      this.#closeWhile(transport, account, LARGEST_ONE, () => holdings.isOverHard);
     }
     const most = holdings.mostDispatched();
     if (most === null) return;
     this.#closeWhile(transport, most, LARGEST_WORKER, () => holdings.isOverHard);
   }
 
-  /** Closes connections of the holder, the largest first, while it is necessary. */
+  /** Closes connections of the identity, the largest first, while it is necessary. */
   #closeWhile(
     transport: Transport,
-    { identity }: Holder,
+    { identity }: MemoryAccount,
     closing: Closing,
     isNecessary: () => boolean,
   ): void {

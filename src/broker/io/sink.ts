@@ -10,12 +10,20 @@ import {
   writeWorkerRequest,
   writeWorkerRequestWithHeaders,
 } from '../../wire/outbound.js';
+import type { OutputRoom } from '../options.js';
 import type { BrokerSink } from '../sink.js';
 
-/** Carries out the broker's effects by writing directly into the peers' output. */
-export class TransportSink implements BrokerSink {
+/** Carries out the broker's effects by writing directly into the peers' output, and knows its room. */
+export class TransportSink implements BrokerSink, OutputRoom {
   #transport: Transport | null = null;
   #voted: () => void = () => undefined;
+
+  readonly max: () => number;
+
+  /** @param max of the output of a peer now, in bytes */
+  constructor(max: () => number = () => Infinity) {
+    this.max = max;
+  }
 
   /** Before this call, and after `detach`, effects are discarded. */
   attach(transport: Transport): void {
@@ -25,6 +33,14 @@ export class TransportSink implements BrokerSink {
   /** @param voted called when a client's request asks this node to serve */
   onVote(voted: () => void): void {
     this.#voted = voted;
+  }
+
+  left(peer: number): number {
+    return this.max() - (this.#transport?.waitingBytes(peer) ?? 0);
+  }
+
+  takesRequest(peer: number, bytes: number): boolean {
+    return this.#transport?.takesRequest(peer, bytes) ?? true;
   }
 
   request(

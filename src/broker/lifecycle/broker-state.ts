@@ -1,7 +1,8 @@
 /**
  * The state of a broker and the classes that act on it, made once, in this order. Each class of this
- * folder and of `inputs/` is given the whole and reads what it needs; its constructor, only what is
- * made before it. The folders below do not see it: their classes are given `Tables`, or single ones.
+ * folder and of `inputs/` is given the whole and reads what it needs. A constructor may read only what was
+ * made before it: the rest is still undefined. The folders below do not see it: their classes are given
+ * `Tables`, or single ones.
  */
 import { Holdings } from '../../core/holdings.js';
 import type { RandomFill } from '../../core/random.js';

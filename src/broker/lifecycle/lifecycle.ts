@@ -3,7 +3,6 @@
  * requeued, expired, abandoned, dropped, refused (`request-ends.ts`).
  */
 import { oneLine } from '../../core/escape.js';
-import type { Frames } from '../../core/frames.js';
 import { type Failure, failureLine, tooLargeFailure } from '../../wire/failure.js';
 import type { Inbound } from '../../wire/inbound.js';
 import type { Service, Worker } from '../state/entities.js';
@@ -50,7 +49,7 @@ export class Lifecycle {
   // ---------------------------------------------------------------- replies
 
   /** A reply (REPLY, FINAL) or PARTIAL from the worker that the request is out at. */
-  replyOfHolder(id: RequestId, worker: Worker, inbound: Inbound, now: number): void {
+  replyOfWorker(id: RequestId, worker: Worker, inbound: Inbound, now: number): void {
     const { table, replies, deliveries, requests } = this.#state;
     const final = inbound.kind === 'final';
     if (table.is(id, ANSWERED | GIVEN_UP)) {
@@ -70,7 +69,7 @@ export class Lifecycle {
    * complete and the request is unanswered.
    * @param bit the bit of its delivery
    */
-  replyOfLost(id: RequestId, bit: number, inbound: Inbound, now: number): void {
+  replyOfLostWorker(id: RequestId, bit: number, inbound: Inbound, now: number): void {
     const { table, replies, requests, stored, services } = this.#state;
     if (inbound.kind === 'partial') {
       // Without this part, a FINAL that follows is incomplete.
@@ -102,24 +101,22 @@ export class Lifecycle {
   }
 
   /** Passes the reply on, preceded by the PARTIALs held for it. */
-  #answer(id: RequestId, inbound: Inbound, now: number): void {
-    const { frames, body } = inbound;
-    const joined = this.#state.requests.partials.joined(id, frames, body);
-    const fault = joined === null ? null : this.#state.limits.faultOfReplyWith(id, frames, body);
-    if (fault !== null) this.#giveUp(id, fault, tooLargeFailure(fault));
-    else if (joined === null) this.#passOn(id, frames, body, now);
-    else this.#passOn(id, joined, 0, now);
-  }
-
-  #passOn(id: RequestId, frames: Frames, from: number, now: number): void {
-    const { table, stored, replies } = this.#state;
-    if (table.is(id, STORED)) stored.replied(id, frames, from);
-    else replies.reply(id, frames, from, now);
+  #answer(id: RequestId, { frames, body }: Inbound, now: number): void {
+    const { table, requests, limits, stored, replies } = this.#state;
+    const joined = requests.partials.joined(id, frames, body);
+    const fault = joined === null ? null : limits.faultOfReplyWith(id, frames, body);
+    if (fault !== null) {
+      this.#giveUp(id, fault, tooLargeFailure(fault));
+      return;
+    }
+    const from = joined === null ? body : 0;
+    if (table.is(id, STORED)) stored.replied(id, joined ?? frames, from);
+    else replies.reply(id, joined ?? frames, from, now);
   }
 
   #partial(id: RequestId, worker: Worker, { frames, body }: Inbound): void {
     const { table, requests, limits, replies, stored } = this.#state;
-    const { holder } = worker.peer.identity;
+    const { memory } = worker.peer.identity;
     const isStreamed = table.is(id, VERSION_02);
     const fault = isStreamed ? null : limits.faultOfReplyWith(id, frames, body);
     if (isStreamed) {
@@ -132,11 +129,11 @@ export class Lifecycle {
     } else if (fault !== null) {
       requests.partials.drop(id);
       this.#giveUp(id, fault, tooLargeFailure(fault));
-    } else if (limits.isOverByPartial(id, frames, body, holder)) {
+    } else if (limits.isOverByPartial(id, frames, body, memory)) {
       requests.partials.drop(id);
       this.#giveUp(id, 'there is no room for the PARTIALs of its reply', null);
     } else {
-      requests.partials.add(id, frames, body, holder);
+      requests.partials.add(id, frames, body, memory);
       if (table.is(id, STORED)) stored.progressed(id);
     }
   }
@@ -163,7 +160,7 @@ export class Lifecycle {
    * The worker that the request is out at tried it and reports what went wrong (D60, D61, D63).
    * @param isPart more of its answer may follow, which is dropped (D100)
    */
-  failureOfHolder(
+  failureOfWorker(
     id: RequestId,
     worker: Worker,
     failure: Failure,
@@ -185,7 +182,7 @@ export class Lifecycle {
       requests.partials.drop(id);
       stored.failed(id, failureLine(failure), failure);
     } else if (failure.kind === 'retry' && !table.is(id, STREAMED)) {
-      requests.failures.keep(id, failure, worker.peer.identity.holder);
+      requests.failures.keep(id, failure, worker.peer.identity.memory);
       this.giveBack(id, worker, failed(failureLine(failure)), now);
     } else {
       deliveries.takeBack(id, worker);
@@ -203,10 +200,10 @@ export class Lifecycle {
     const { table, counters, events } = this.#state;
     const { counts, shown: service } = worker.service;
     const { key, address } = worker.peer;
-    const isKept = table.is(id, STORED);
+    const isStored = table.is(id, STORED);
     // One of another broker is counted there, and is none of the stored requests of this node.
-    const durable = isKept && table.getTime(id, REFERENCE) >= 0;
-    if (!isKept) counters.requests.countFailed(counts, kind);
+    const durable = isStored && table.getTime(id, REFERENCE) >= 0;
+    if (!isStored) counters.requests.countFailed(counts, kind);
     events.emit({
       name: 'request.failed',
       service,

@@ -43,7 +43,7 @@ export class Registrations {
    * Forgets a worker. The requests that it held go back to the front of the queue, in their order
    * (D6).
    */
-  lose(worker: Worker, reason: LostReason, now: number): void {
+  remove(worker: Worker, reason: LostReason, now: number): void {
     const { counters, events, workers, departures, absence, stored, services } = this.#state;
     const { held, service } = worker;
     counters.workersLost[reason]++;
@@ -76,13 +76,13 @@ export class Registrations {
     this.#state.workers.touch(worker, now);
     const { held } = worker;
     while (held.tail !== NONE) this.#state.lifecycle.giveBack(held.tail, worker, STARTED_ANEW, now);
-    this.expelIfDrained(worker, now);
+    this.disconnectIfDrained(worker, now);
   }
 
   /** Tells the worker that it is none any more, and forgets it. */
-  expel(worker: Worker, reason: LostReason, now: number): void {
-    this.dismiss(worker.peer, worker.dialect, reason === 'drained');
-    this.lose(worker, reason, now);
+  disconnect(worker: Worker, reason: LostReason, now: number): void {
+    this.sendDisconnect(worker.peer, worker.dialect, reason === 'drained');
+    this.remove(worker, reason, now);
   }
 
   /**
@@ -90,7 +90,7 @@ export class Registrations {
    * @param mayReturn it has done nothing wrong: a pirate, which knows no DISCONNECT, keeps its
    *   connection
    */
-  dismiss(peer: Peer, dialect: Dialect, mayReturn: boolean): void {
+  sendDisconnect(peer: Peer, dialect: Dialect, mayReturn: boolean): void {
     if (WORKER_KINDS[dialect].knowsDisconnect) {
       this.#state.sink.disconnect(peer.id, dialect);
     } else if (!mayReturn) {
@@ -104,16 +104,16 @@ export class Registrations {
     this.#state.sink.close(peer.id);
   }
 
-  /** While draining, a worker is expelled as soon as it holds no request. */
-  expelIfDrained(worker: Worker, now: number): void {
+  /** While draining, a worker is disconnected as soon as it holds no request. */
+  disconnectIfDrained(worker: Worker, now: number): void {
     if (!this.#state.admission.isDraining || worker.held.count > 0) return;
-    this.expel(worker, 'drained', now);
+    this.disconnect(worker, 'drained', now);
   }
 
   // ---------------------------------------------------------------- time
 
   /**
-   * Loses the workers that were silent for too long, and ends their connections: a peer that has
+   * Removes the workers that were silent for too long, and ends their connections: a peer that has
    * vanished would keep its routing id (D102). One that lives connects again. A pirate that only has
    * its request for too long keeps its connection, which shows that it lives (D35).
    * @param budget maximum number of workers
@@ -125,7 +125,7 @@ export class Registrations {
       const due = workers.nextSilent(now) ?? deliveries.nextOverdue(now);
       if (due === null) return true;
       if (due === 'more') return false;
-      this.lose(due, 'expired', now);
+      this.remove(due, 'expired', now);
       const hasVanished = !due.kind.mayForgetRequest || workers.isSilent(due, now);
       if (hasVanished) this.#close(due.peer);
     }
@@ -143,18 +143,18 @@ export class Registrations {
 
   // ---------------------------------------------------------------- shutting down
 
-  /** Expels idle workers, and returns what was prepared for them to the internal client. */
+  /** Disconnects idle workers, and returns what was prepared for them to the internal client. */
   drain(now: number): void {
     for (const service of [...this.#state.services.all()]) {
       this.#state.stored.handBack(service);
-      for (const worker of [...service.workers]) this.expelIfDrained(worker, now);
+      for (const worker of [...service.workers]) this.disconnectIfDrained(worker, now);
     }
   }
 
-  /** Expels all that are left. */
+  /** Disconnects all that are left. */
   stop(now: number): void {
     for (const service of [...this.#state.services.all()]) {
-      for (const worker of [...service.workers]) this.expel(worker, 'drained', now);
+      for (const worker of [...service.workers]) this.disconnect(worker, 'drained', now);
     }
     this.#state.departures.finish(now);
   }

@@ -34,7 +34,7 @@ const DROPPED: RequestStep = { name: 'request.ended', outcome: 'dropped' };
 
 export class Replies {
   readonly #state: BrokerState;
-  /** Of a request that was not accepted. */
+  /** The way back to the client of a request that was not accepted. */
   readonly #path: ReturnPath = {
     dialect: 1,
     enveloped: false,

@@ -1,7 +1,7 @@
 /**
- * Requests of the internal client: those that a keeper in this process stores (Titanic). They wait
+ * Requests of the internal client: those that Titanic, in this process, stores. They wait
  * in a queue of their own beside that of plain requests, have no time to live here, and are
- * delivered once. If a worker is lost, the keeper decides what happens next.
+ * delivered once. If a worker is lost, the internal client decides what happens next.
  */
 import { assert } from '../../core/assert.js';
 import type { Frames } from '../../core/frames.js';
@@ -169,7 +169,7 @@ export class StoredDeliveries {
   }
 }
 
-/** Requests of the keeper that wait for workers. */
+/** Requests of the internal client that wait for workers. */
 function preparedOf({ stored, storedOfOthers }: Service): number {
   return stored.count - storedOfOthers;
 }

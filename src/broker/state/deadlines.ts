@@ -2,29 +2,29 @@
  * Until when the clients of some requests wait (D68). Most requests have no deadline, so it is no
  * field of theirs.
  */
-import type { Holder } from '../../core/holdings.js';
+import type { MemoryAccount } from '../../core/holdings.js';
 import { IndexedHeap } from '../../core/indexed-heap.js';
 import { NONE, type RequestId, type RequestTable, TIMED } from './request-table.js';
 
-interface Kept {
+interface Entry {
   /** Monotonic milliseconds. */
   readonly at: number;
   /** In the heap; -1: it is not there. */
   place: number;
-  readonly holder: Holder;
+  readonly memory: MemoryAccount;
 }
 
 /** Memory that an entry takes. */
-const KEPT_BYTES = 160;
+const ENTRY_BYTES = 160;
 
 export class Deadlines {
   readonly #table: RequestTable;
-  readonly #kept = new Map<RequestId, Kept>();
+  readonly #entries = new Map<RequestId, Entry>();
   readonly #heap = new IndexedHeap({
     before: (a, b) => this.of(a) < this.of(b),
     moved: (id, place) => {
-      const kept = this.#kept.get(id);
-      if (kept !== undefined) kept.place = place;
+      const entry = this.#entries.get(id);
+      if (entry !== undefined) entry.place = place;
     },
   });
 
@@ -32,17 +32,17 @@ export class Deadlines {
     this.#table = table;
   }
 
-  /** @param at monotonic milliseconds @param holder of the client */
-  keep(id: RequestId, at: number, holder: Holder): void {
-    holder.add('requests', KEPT_BYTES);
-    this.#kept.set(id, { at, place: -1, holder });
+  /** @param at monotonic milliseconds @param memory of the client */
+  keep(id: RequestId, at: number, memory: MemoryAccount): void {
+    memory.add('requests', ENTRY_BYTES);
+    this.#entries.set(id, { at, place: -1, memory });
     this.#heap.push(id);
     this.#table.raise(id, TIMED);
   }
 
   /** In monotonic milliseconds; Infinity: it has none. */
   of(id: RequestId): number {
-    return this.#kept.get(id)?.at ?? Infinity;
+    return this.#entries.get(id)?.at ?? Infinity;
   }
 
   /** The earliest, in monotonic milliseconds; Infinity: there is none. */
@@ -56,11 +56,11 @@ export class Deadlines {
   }
 
   drop(id: RequestId): void {
-    const kept = this.#kept.get(id);
-    if (kept === undefined) return;
-    this.#heap.removeAt(kept.place);
-    kept.holder.add('requests', -KEPT_BYTES);
-    this.#kept.delete(id);
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    this.#heap.removeAt(entry.place);
+    entry.memory.add('requests', -ENTRY_BYTES);
+    this.#entries.delete(id);
     this.#table.lower(id, TIMED);
   }
 }

@@ -133,7 +133,7 @@ export class Service {
   /** The name in printable form (D3). */
   readonly shown: string;
   readonly counted: CountedService;
-  /** Of its plain requests: see `RequestCounters`. */
+  /** The counts of its plain requests: see `RequestCounters`. */
   readonly counts: Float64Array;
   /**
    * Who first requested or offered it: it counts in the quota of that identity. `null`: it is not

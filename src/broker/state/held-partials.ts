@@ -1,6 +1,6 @@
 /** PARTIALs held back for 0.1 clients (D10) and stored requests, which take only whole replies. */
 import { Frames } from '../../core/frames.js';
-import type { Holder } from '../../core/holdings.js';
+import type { MemoryAccount } from '../../core/holdings.js';
 import { pack, packedBytes, unpack } from '../../core/packed.js';
 import { EMPTY } from '../../wire/mdp.js';
 import { HELD, type RequestId, type RequestTable } from './request-table.js';
@@ -11,7 +11,7 @@ export interface PartialsOfRequest {
   bytes: number;
   frames: number;
   /** The identity that sent them, and so is charged for them. */
-  readonly holder: Holder;
+  readonly memory: MemoryAccount;
 }
 
 export class HeldPartials {
@@ -35,10 +35,10 @@ export class HeldPartials {
     return held === null ? null : held.buffer.subarray(0, held.bytes);
   }
 
-  /** @param holder of the worker that sent it */
-  add(id: RequestId, frames: Frames, from: number, holder: Holder): void {
+  /** @param memory of the worker that sent it */
+  add(id: RequestId, frames: Frames, from: number, memory: MemoryAccount): void {
     const bytes = packedBytes(frames, from, frames.count);
-    const held = this.of(id) ?? { buffer: EMPTY, bytes: 0, frames: 0, holder };
+    const held = this.of(id) ?? { buffer: EMPTY, bytes: 0, frames: 0, memory };
     if (held.bytes + bytes > held.buffer.length) {
       const grown = Buffer.allocUnsafeSlow(Math.max(held.bytes + bytes, held.buffer.length * 2));
       held.buffer.copy(grown, 0, 0, held.bytes);
@@ -47,7 +47,7 @@ export class HeldPartials {
     pack(frames, from, frames.count, held.buffer, held.bytes, false);
     held.bytes += bytes;
     held.frames += frames.count - from;
-    held.holder.add('requests', bytes);
+    held.memory.add('requests', bytes);
     this.bytes += bytes;
     this.#byRequest.set(id, held);
     this.#table.raise(id, HELD);
@@ -69,7 +69,7 @@ export class HeldPartials {
     const held = this.of(id);
     if (held === null) return;
     this.bytes -= held.bytes;
-    held.holder.add('requests', -held.bytes);
+    held.memory.add('requests', -held.bytes);
     this.#byRequest.delete(id);
     this.#table.lower(id, HELD);
   }

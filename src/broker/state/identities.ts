@@ -1,5 +1,5 @@
 /** Identities of the peers, and how much of the shared resources each uses (D70, D75). */
-import type { Holder, Holdings } from '../../core/holdings.js';
+import type { MemoryAccount, Holdings } from '../../core/holdings.js';
 import { type Quotas, NO_QUOTAS } from '../quotas.js';
 
 /** What all peers of one key, or of one source address, use together. */
@@ -7,7 +7,7 @@ export class Identity {
   readonly name: string;
   /** The name of its key; `null`: it connected without one. */
   readonly key: string | null;
-  readonly holder: Holder;
+  readonly memory: MemoryAccount;
   quotas: Quotas;
   /** The name of its quotas. */
   quota: string | null;
@@ -25,10 +25,10 @@ export class Identity {
   #allowance = 0;
   #countedAt = -Infinity;
 
-  constructor(name: string, key: string | null, holder: Holder, quota: string | null) {
+  constructor(name: string, key: string | null, memory: MemoryAccount, quota: string | null) {
     this.name = name;
     this.key = key;
-    this.holder = holder;
+    this.memory = memory;
     this.quota = quota;
     this.quotas = NO_QUOTAS;
   }
@@ -89,14 +89,14 @@ export class Identities {
   releaseIfUnused(identity: Identity): void {
     if (!identity.isUnused || this.#byName.get(identity.name) !== identity) return;
     this.#byName.delete(identity.name);
-    this.#holdings.release(identity.holder);
+    this.#holdings.release(identity.memory);
   }
 
   /** Limits or the entry of a key changed. */
   refresh(identity: Identity, quota: string | null): void {
     identity.quota = quota;
     identity.quotas = this.#quotasOf(quota);
-    identity.holder.outputMax = identity.quotas.outputBytes;
+    identity.memory.outputMax = identity.quotas.outputBytes;
   }
 
   refreshAll(): void {

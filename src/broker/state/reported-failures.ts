@@ -3,47 +3,47 @@
  * the report if no worker answers. Only the text is kept, not the detail; it counts as held by the
  * identity that sent it.
  */
-import type { Holder } from '../../core/holdings.js';
+import type { MemoryAccount } from '../../core/holdings.js';
 import type { Failure } from '../../wire/failure.js';
 import { REPORTED, type RequestId, type RequestTable } from './request-table.js';
 
-interface Kept {
+interface Entry {
   readonly failure: Failure;
   readonly bytes: number;
-  readonly holder: Holder;
+  readonly memory: MemoryAccount;
 }
 
 /** Memory that an entry takes besides its text. */
-const KEPT_BYTES = 200;
+const ENTRY_BYTES = 200;
 
 export class ReportedFailures {
   readonly #table: RequestTable;
-  readonly #kept = new Map<RequestId, Kept>();
+  readonly #entries = new Map<RequestId, Entry>();
 
   constructor(table: RequestTable) {
     this.#table = table;
   }
 
   /** Keeps the failure. If its sender may hold no more, an earlier one stays. */
-  keep(id: RequestId, { kind, code, text }: Failure, holder: Holder): void {
-    const bytes = KEPT_BYTES + code.length + 2 * text.length;
-    if (!holder.mayHold(bytes)) return;
+  keep(id: RequestId, { kind, code, text }: Failure, memory: MemoryAccount): void {
+    const bytes = ENTRY_BYTES + code.length + 2 * text.length;
+    if (!memory.mayHold(bytes)) return;
     this.drop(id);
-    holder.add('requests', bytes);
-    this.#kept.set(id, { failure: { kind, code, text, detail: [] }, bytes, holder });
+    memory.add('requests', bytes);
+    this.#entries.set(id, { failure: { kind, code, text, detail: [] }, bytes, memory });
     this.#table.raise(id, REPORTED);
   }
 
   of(id: RequestId): Failure | null {
-    return this.#table.is(id, REPORTED) ? (this.#kept.get(id)?.failure ?? null) : null;
+    return this.#table.is(id, REPORTED) ? (this.#entries.get(id)?.failure ?? null) : null;
   }
 
   drop(id: RequestId): void {
     if (!this.#table.is(id, REPORTED)) return;
-    const kept = this.#kept.get(id);
-    if (kept === undefined) return;
-    kept.holder.add('requests', -kept.bytes);
-    this.#kept.delete(id);
+    const entry = this.#entries.get(id);
+    if (entry === undefined) return;
+    entry.memory.add('requests', -entry.bytes);
+    this.#entries.delete(id);
     this.#table.lower(id, REPORTED);
   }
 }

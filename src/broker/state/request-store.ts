@@ -5,7 +5,7 @@
 import { Arena, type ArenaHandle } from '../../core/arena.js';
 import { copyBytes, copyWords, Words } from '../../core/bytes.js';
 import { Frames } from '../../core/frames.js';
-import type { Holder, Holdings } from '../../core/holdings.js';
+import type { MemoryAccount, Holdings } from '../../core/holdings.js';
 import {
   pack,
   PackedCursor,
@@ -63,10 +63,10 @@ import type { Workers } from './workers.js';
  */
 const RECORD_BYTES = 128;
 /**
- * Bodies of stored requests that are at workers. They are charged to the keeper, not to an
- * identity.
+ * Bodies of stored requests that are at workers. They are counted on an account of their own, not on
+ * that of an identity.
  */
-const KEEPER = 'titanic';
+const STORED_ACCOUNT = 'titanic';
 
 const NO_WORDS = new Words(EMPTY);
 
@@ -112,7 +112,7 @@ export class RequestStore {
   /** Set by `locateBody`, and reused. */
   readonly body: PackedRange = { words: NO_WORDS, start: 0, end: 0 };
   readonly #state: Tables;
-  readonly #keeper: Holder;
+  readonly #storedAccount: MemoryAccount;
   readonly #arena = new Arena();
   readonly #path: ReturnPath = {
     dialect: 1,
@@ -130,7 +130,7 @@ export class RequestStore {
   constructor(state: Tables) {
     const { table, holdings } = state;
     this.#state = state;
-    this.#keeper = holdings.use(KEEPER);
+    this.#storedAccount = holdings.use(STORED_ACCOUNT);
     this.byArrival = RequestList.byArrival(table);
     this.partials = new HeldPartials(table);
     this.failures = new ReportedFailures(table);
@@ -166,12 +166,12 @@ export class RequestStore {
 
   /** Copies a request for a worker service. This is the only copy of its body. */
   add(inbound: Inbound, peer: Peer, now: number): RequestId {
-    const { frames, kept } = inbound;
-    const id = this.#arrived(this.#store(inbound, peer, frames, kept, frames.count), now);
+    const { frames, contentFrom } = inbound;
+    const id = this.#arrived(this.#store(inbound, peer, frames, contentFrom, frames.count), now);
     if (inbound.hasHeaders) {
       this.#state.table.raise(id, HEADED);
       const { deadlineMs } = inbound;
-      if (deadlineMs > 0) this.deadlines.keep(id, now + deadlineMs, peer.identity.holder);
+      if (deadlineMs > 0) this.deadlines.keep(id, now + deadlineMs, peer.identity.memory);
     }
     return id;
   }
@@ -236,22 +236,22 @@ export class RequestStore {
     table.set(id, BYTES, handle);
     table.set(id, BODY_BYTES, bytes);
     this.#bytes += bytes;
-    this.#keeper.add('requests', bytes);
+    this.#storedAccount.add('requests', bytes);
   }
 
   /** The client of a request that has headers waits until then, in monotonic milliseconds. */
   setDeadline(id: RequestId, at: number): void {
-    this.deadlines.keep(id, at, this.#keeper);
+    this.deadlines.keep(id, at, this.#storedAccount);
   }
 
-  /** Drops the body: between two deliveries only the keeper has it. */
+  /** Drops the body: between two deliveries only the internal client has it. */
   dropBody(id: RequestId): void {
     const { table } = this.#state;
     const handle = table.get(id, BYTES);
     if (handle === NONE) return;
     const bytes = table.get(id, BODY_BYTES);
     this.#bytes -= bytes;
-    if (table.is(id, STORED)) this.#keeper.add('requests', -bytes);
+    if (table.is(id, STORED)) this.#storedAccount.add('requests', -bytes);
     this.#arena.free(handle);
     table.set(id, BYTES, NONE);
     table.set(id, BODY_BYTES, 0);
@@ -332,13 +332,13 @@ export class RequestStore {
   release(id: RequestId, outcome: LateReplyReason): void {
     const { table, tracer, tokens, clients, identities } = this.#state;
     if (tracer.isOn) tracer.forget(id);
-    if (table.is(id, HELD | REPORTED | TIMED)) this.#dropKept(id);
+    if (table.is(id, HELD | REPORTED | TIMED)) this.#dropEntries(id);
     if (table.get(id, LOST) !== 0) tokens.outlive(id, outcome);
     const client = this.clientOf(id);
     if (client !== null) {
       const { identity } = client;
       const bytes = table.get(id, ENVELOPE_BYTES) + table.get(id, BODY_BYTES) + RECORD_BYTES;
-      identity.holder.add('requests', -bytes);
+      identity.memory.add('requests', -bytes);
       identity.outstanding--;
       client.requests.remove(id);
       clients.requestEnded(client);
@@ -356,7 +356,7 @@ export class RequestStore {
   }
 
   /** Drops its deadline, and what was kept from its deliveries. */
-  #dropKept(id: RequestId): void {
+  #dropEntries(id: RequestId): void {
     this.partials.drop(id);
     this.failures.drop(id);
     this.deadlines.drop(id);
@@ -399,7 +399,7 @@ export class RequestStore {
     page[at + CLIENT] = client.id;
     client.requests.pushBack(id);
     peer.identity.outstanding++;
-    peer.identity.holder.add('requests', envelopeBytes + bodyBytes + RECORD_BYTES);
+    peer.identity.memory.add('requests', envelopeBytes + bodyBytes + RECORD_BYTES);
     this.#bytes += envelopeBytes + bodyBytes;
     return id;
   }

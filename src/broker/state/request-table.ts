@@ -42,7 +42,7 @@ const BUSY_NEXT = 18;
 
 /** Fields that hold monotonic milliseconds, as indexes of doubles. */
 export const ARRIVED_AT = 10;
-/** For a stored request, which has no time to live here: the keeper's number for it. */
+/** For a stored request, which has no time to live here: the internal client's number for it. */
 export const REFERENCE: number = ARRIVED_AT;
 export const DISPATCHED_AT = 11;
 

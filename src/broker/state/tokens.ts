@@ -114,7 +114,7 @@ export class Tokens {
     return this.#isLatest(frames.buffer(index)[frames.start(index)] ?? 0, id);
   }
 
-  /** The same of the token at `start`. */
+  /** As `isLatest`, of the token at `start`. */
   isLatestAt({ view }: Words, start: number, id: RequestId): boolean {
     return this.#isLatest(view.getUint8(start), id);
   }

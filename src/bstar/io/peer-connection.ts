@@ -38,7 +38,7 @@ export class PeerConnection {
   readonly handshake: Handshake;
   readonly startedAt: number = monotonicMs();
   /** Who opened the connection, its key by its name; `null`: this node dialled. */
-  readonly origin: Rejected | null;
+  readonly acceptedFrom: Rejected | null;
   readonly #isDialled: boolean;
   readonly #incarnation: number;
   readonly #send: Send;
@@ -54,12 +54,12 @@ export class PeerConnection {
   constructor(
     { introduction, incarnation, version, events }: PeerLinkOptions,
     opening: Opening | null,
-    origin: Rejected | null,
+    acceptedFrom: Rejected | null,
     send: Send,
   ) {
     const resumes = opening?.resumes ?? null;
     this.handshake = new Handshake(introduction(), resumes, incarnation, secureRandom);
-    this.origin = origin;
+    this.acceptedFrom = acceptedFrom;
     this.#isDialled = opening === null;
     this.#highest = version;
     this.#version = opening?.version ?? version;
@@ -93,7 +93,7 @@ export class PeerConnection {
     if (version < this.#version && this.#received === 0) return { kind: 'lower', version };
     if (version !== this.#version) return 'malformed';
     if (message?.kind === 'refuse') return message;
-    // D18
+    // Each frame has a number above the one before: an older one came late and is dropped (D18).
     if (stamp.sequence <= this.#received) return null;
     this.#received = stamp.sequence;
     if (message === null) return null;

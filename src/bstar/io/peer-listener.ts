@@ -190,7 +190,7 @@ class PeerListener implements PeerLink, TransportEvents {
 
   revoke(key: string): void {
     for (const [peer, connection] of this.#connections) {
-      if (connection.origin?.key !== key || connection.isOver) continue;
+      if (connection.acceptedFrom?.key !== key || connection.isOver) continue;
       this.#refuse(peer, connection, { code: 'key', text: `its key ${key} is no longer allowed` });
     }
   }
@@ -208,7 +208,7 @@ class PeerListener implements PeerLink, TransportEvents {
     if (peer === this.#peer) this.#noPeer();
   }
 
-  full(peer: PeerId): void {
+  outputFull(peer: PeerId): void {
     // It does not read what it requested, so it has to join again.
     this.#transport?.disconnect(peer);
   }
@@ -254,7 +254,7 @@ class PeerListener implements PeerLink, TransportEvents {
   #refuse(peer: PeerId, connection: PeerConnection, objection: Objection): void {
     connection.isOver = true;
     const from = connection.handshake.its?.node ?? 'unknown';
-    this.#options.events.refused(objection, from, connection.origin);
+    this.#options.events.refused(objection, from, connection.acceptedFrom);
     this.#forgetContender(peer);
     if (peer === this.#peer) this.#noPeer();
     connection.send({ kind: 'refuse', reason: objection.text });

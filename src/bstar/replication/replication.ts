@@ -21,7 +21,7 @@ import {
   type Completion,
   type Holding,
   readFrom,
-  type ReadPlace,
+  type ReadCursor,
   type Recovered,
   type Tombstones,
 } from '../../store/store.js';
@@ -59,9 +59,9 @@ export class Replication implements Replica, Replicator, OutgoingSink {
   #outgoing: Outgoing | null = null;
   #incoming: Incoming | null = null;
   /** Where reading what the peer lacks continues. */
-  #place: ReadPlace | null = null;
+  #cursor: ReadCursor | null = null;
   /** Where the reading in progress began: the results of earlier ones are ignored. */
-  #reading: ReadPlace | null = null;
+  #reading: ReadCursor | null = null;
   #lastProbe = 0;
   /** Time of this turn: monotonic milliseconds. */
   #now = 0;
@@ -152,7 +152,7 @@ export class Replication implements Replica, Replicator, OutgoingSink {
     return awaitsPeer;
   }
 
-  /** Of a batch of this node's own changes. */
+  /** What is called when a batch of this node's own changes is committed, or has failed. */
   #completion<Result>(number: number, outcome: Completion<Result>): Completion<Result> {
     return {
       done: (result) => {
@@ -315,19 +315,19 @@ export class Replication implements Replica, Replicator, OutgoingSink {
   }
 
   read(from: PeerHolding | null): void {
-    this.#place = readFrom(this.#transactions.readFrom(from));
+    this.#cursor = readFrom(this.#transactions.readFrom(from));
     this.readOn();
   }
 
   readOn(): void {
-    const place = this.#place;
+    const place = this.#cursor;
     if (place === null) return;
     this.#reading = place;
     this.#store.read(place, CHUNK_REQUESTS, CHUNK_BYTES, {
       done: ({ records, holds, next }) => {
         // Another reading has begun.
         if (place !== this.#reading) return;
-        this.#place = next;
+        this.#cursor = next;
         this.#out.chunk(records, holds, next === null, this.#now);
         this.#ofPair.settle();
       },

@@ -4,7 +4,8 @@
 import { exposures } from '../../config/io/exposure.js';
 import type { Loaded } from '../../config/io/load.js';
 import { isLoopback } from '../../config/io/loopback.js';
-import { isPostgres, placeOf, shownHost } from '../../core/postgres-url.js';
+import { publishedBy } from '../../config/publishers.js';
+import { databaseAddressOf, isPostgres, shownHost } from '../../core/postgres-url.js';
 import { problemLine } from '../../config/problem.js';
 import { type Finding, ok, problem, warning } from '../../core/finding.js';
 
@@ -39,14 +40,15 @@ function ofListeners({ config }: Loaded): readonly Finding[] {
 }
 
 function ofPublishers({ config }: Loaded): readonly Finding[] {
-  return OPEN.filter(({ section }) => config[section].listen?.insecure === true).map(
-    ({ section, may, how }) =>
+  return publishedBy(config)
+    .filter(({ listen }) => listen.insecure)
+    .map(({ section, could, listen: { endpoint } }) =>
       warning(
-        `open to strangers ${config[section].listen?.endpoint ?? ''}`,
-        `insecure: true: anyone who can connect may ${may}, without a key`,
-        `set ${section}.listen.curve (docs/operating.md, ${how}), or restrict access with a firewall`,
+        `open to strangers ${endpoint}`,
+        `insecure: true: anyone who can connect may ${could}, without a key`,
+        `set ${section}.listen.curve (docs/operating.md, Keys and rights), or restrict access with a firewall`,
       ),
-  );
+    );
 }
 
 function ofFleet({ config: { fleet } }: Loaded): readonly Finding[] {
@@ -58,14 +60,9 @@ function ofFleet({ config: { fleet } }: Loaded): readonly Finding[] {
   return [warning('open to strangers over NATS', text, remedy)];
 }
 
-const OPEN = [
-  { section: 'events', may: 'read the events', how: 'Watch' },
-  { section: 'map', may: 'read and change the map', how: 'Keys and rights' },
-] as const;
-
 async function ofDatabase({ config }: Loaded): Promise<readonly Finding[]> {
   const { store } = config.titanic;
-  const place = isPostgres(store) ? placeOf(store) : null;
+  const place = isPostgres(store) ? databaseAddressOf(store) : null;
   if (place === null || typeof place === 'string') return [];
   const open = OPEN_DATABASE.find(({ tls }) => tls === place.tls);
   if (open === undefined) return [];

@@ -5,6 +5,7 @@ import { type Config, secretKeyFilesOf } from '../../config/config.js';
 import { readKeysFile } from '../../config/io/keys-file.js';
 import { readSecretKey } from '../../config/io/secret-key.js';
 import { problemLine } from '../../config/problem.js';
+import { publishedBy } from '../../config/publishers.js';
 import { messageOf } from '../../core/errors.js';
 import { mayOthersUse, mayOthersWrite, privateRemedy } from '../../core/private-file.js';
 import { narrowed } from '../keys-in-effect.js';
@@ -13,17 +14,18 @@ import { type Finding, ok, problem, warning } from '../../core/finding.js';
 const NAMES_SHOWN_MAX = 10;
 
 /**
- * Two for each listener with CURVE, for the events, the map and the pair's link: its own key, and the
- * keys that it admits.
+ * Two for each listener with CURVE, for each publisher and the pair's link: its own key, and the keys that it
+ * admits.
  */
-export function curveKeys({ broker, bstar, events, map, limits }: Config): readonly Finding[] {
+export function curveKeys(config: Config): readonly Finding[] {
+  const { broker, bstar, limits } = config;
   const quotas = Object.keys(limits.quotas);
   const { role, listen, curve: ofPair } = bstar;
   const link =
     role === 'standalone' || listen === null || ofPair === null
       ? []
       : [{ endpoint: listen, curve: ofPair }];
-  const published = [events.listen, map.listen].filter((listen) => listen !== null);
+  const published = publishedBy(config).map(({ listen: publisher }) => publisher);
   return [...broker.listen, ...published, ...link].flatMap(({ endpoint, curve }) =>
     curve === undefined
       ? []

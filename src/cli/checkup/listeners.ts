@@ -6,7 +6,7 @@ import { dirname } from 'node:path';
 import type { Config, ListenerConfig } from '../../config/config.js';
 import { parseEndpoint } from '../../config/endpoint.js';
 import { PAIR_TIMEOUT_HEARTBEATS } from '../../sdk/client/lazy-pirate.js';
-import { ask, factsOf, withClient } from '../ask.js';
+import { ask, answerFacts, withClient } from '../ask.js';
 import { printable } from '../output.js';
 import { type Finding, ok, problem } from '../../core/finding.js';
 import { type Address, ANSWER_MS, dialHost, portFinding } from './port.js';
@@ -83,34 +83,13 @@ export async function peerListener(
   return await otherListener(`peer listener ${listen}`, 'bstar.listen', listen, served);
 }
 
-/** Where the events are published. @param served as for `peerListener` */
-export async function eventsListener(
-  { listen }: Config['events'],
-  served: boolean,
-): Promise<readonly Finding[]> {
-  if (listen === null) return [];
-  const { endpoint } = listen;
-  return await otherListener(`events listener ${endpoint}`, 'events.listen', endpoint, served);
-}
-
-/** The three ports of the map. @param served as for `peerListener` */
-export async function mapListeners(
-  { listen }: Config['map'],
-  served: boolean,
-): Promise<readonly Finding[]> {
-  const parsed = listen === null ? null : parseEndpoint(listen.endpoint);
-  if (parsed?.ok !== true || parsed.value.scheme !== 'tcp') return [];
-  const { host, port } = parsed.value;
-  const found = await Promise.all(
-    [0, 1, 2].map((above) => {
-      const endpoint = `tcp://${host}:${port === 0 ? 0 : port + above}`;
-      return otherListener(`map listener ${endpoint}`, 'map.listen', endpoint, served);
-    }),
-  );
-  return port === 0 ? (found[0] ?? []) : found.flat();
-}
-
-async function otherListener(
+/**
+ * Any other listener of the node.
+ * @param name of the finding
+ * @param key of the configuration that has it
+ * @param served as for `peerListener`
+ */
+export async function otherListener(
   name: string,
   key: string,
   endpoint: string,
@@ -161,7 +140,7 @@ async function majordomo(
     const answer = await withClient({ endpoint: [endpoint], timeoutMs }, (client) =>
       ask(client, service),
     );
-    const { version, node } = factsOf(service, answer);
+    const { version, node } = answerFacts(service, answer);
     return ok(name, `${SERVED} ${printable(version)} serves there (node ${printable(node)})`);
   } catch {
     return null;

@@ -142,7 +142,7 @@ function senderOf({ key, address, schedule }: Facts): string {
   return typeof key === 'string' ? `${place}, key ${key}` : place;
 }
 
-const TOLD_ELSEWHERE: ReadonlySet<string> = new Set(['event', 'severity', 'key', 'address']);
+const SHOWN_ELSEWHERE: ReadonlySet<string> = new Set(['event', 'severity', 'key', 'address']);
 
 /** What it sent, and the rule. */
 function saidOf(event: Facts): string {
@@ -151,6 +151,6 @@ function saidOf(event: Facts): string {
     const where = typeof frame === 'number' ? `, frame ${frame}` : '';
     return `${typeof command === 'string' ? command : 'a message'}${where}: ${String(reason)}`;
   }
-  const fields = Object.entries(event).filter(([name]) => !TOLD_ELSEWHERE.has(name));
+  const fields = Object.entries(event).filter(([name]) => !SHOWN_ELSEWHERE.has(name));
   return fields.map(([name, value]) => `${name} ${String(value)}`).join(', ');
 }

@@ -6,7 +6,7 @@ import { Client } from '../../sdk/client.js';
 import { Worker } from '../../sdk/worker.js';
 
 const SERVICE = 'demo';
-const LANES = 4;
+const LOOPS = 4;
 const PAUSE_MS = 5;
 
 export interface Tally {
@@ -23,7 +23,7 @@ export class Traffic {
   readonly tally: Tally = { answered: 0, unanswered: 0, receipts: 0, lost: 0, longestMs: 0 };
   readonly #client: Client;
   readonly #worker: Worker;
-  readonly #lanes: Promise<void>[];
+  readonly #loops: Promise<void>[];
   #isOver = false;
 
   constructor(endpoints: readonly string[]) {
@@ -35,21 +35,21 @@ export class Traffic {
     this.#worker.on('lost', () => undefined);
     void this.#worker.run();
     this.#client = new Client({ endpoints, retries: 20 });
-    this.#lanes = Array.from({ length: LANES }, (_, lane) =>
-      lane % 2 === 0 ? this.#ask(lane) : this.#store(lane),
+    this.#loops = Array.from({ length: LOOPS }, (_, loop) =>
+      loop % 2 === 0 ? this.#ask(loop) : this.#store(loop),
     );
   }
 
   async end(): Promise<void> {
     this.#isOver = true;
-    await Promise.all(this.#lanes);
+    await Promise.all(this.#loops);
     await this.#worker.close();
     await this.#client.close();
   }
 
-  async #ask(lane: number): Promise<void> {
+  async #ask(loop: number): Promise<void> {
     for (let number = 0; !this.#isOver; number++) {
-      const text = `${lane} ${number}`;
+      const text = `${loop} ${number}`;
       const began = performance.now();
       try {
         const reply = await this.#client.request(SERVICE, text);
@@ -64,9 +64,9 @@ export class Traffic {
   }
 
   /** Stores, fetches, closes. From the moment the receipt arrives it must be kept. */
-  async #store(lane: number): Promise<void> {
+  async #store(loop: number): Promise<void> {
     for (let number = 0; !this.#isOver; number++) {
-      const text = `${lane} ${number}`;
+      const text = `${loop} ${number}`;
       const began = performance.now();
       try {
         const job = await this.#client.enqueue(SERVICE, text);

@@ -7,7 +7,7 @@ import { readAnswer, type TitanicAnswer } from '../../sdk/jobs/titanic-answer.js
 const TITANIC_REQUEST = 'titanic.request';
 const TITANIC_CLOSE = 'titanic.close';
 /** The most receipts kept: what is stored and not yet closed takes disk space at the broker. */
-const KEPT_MAX = 1_000_000;
+const OPEN_MAX = 1_000_000;
 const CLOSING_AT_ONCE = 256;
 /** For the first question, which need not wait long for a busy broker. */
 const { timeoutMs, retries } = CLIENT_DEFAULTS;
@@ -46,7 +46,7 @@ export class Receipts {
     if (answer.status !== 200 || uuid === undefined) throw refused('stored', answer);
     this.#uuids.push(uuid);
     // A long run closes requests while it runs.
-    if (this.#uuids.length > KEPT_MAX) await this.#closeOne(client);
+    if (this.#uuids.length > OPEN_MAX) await this.#closeOne(client);
   }
 
   /** Closes all of them. Rejects as `take` does. */

@@ -61,15 +61,15 @@ export function render(sight: Snapshot, { columns, rows }: Size): string {
 
 function services(rows: readonly Row[], columns: number): string {
   const fit = Math.floor((columns - NAME_WIDTH_MIN) / NUMBER_WIDTH);
-  const kept = COLUMNS.slice(0, Math.max(0, fit));
-  const nameWidth = Math.max(1, columns - kept.length * NUMBER_WIDTH);
+  const fitting = COLUMNS.slice(0, Math.max(0, fit));
+  const nameWidth = Math.max(1, columns - fitting.length * NUMBER_WIDTH);
   const heads = [
     { head: clipped('SERVICE', nameWidth) },
-    ...kept.map(([head]) => ({ head: head.padStart(NUMBER_WIDTH - 2), right: true })),
+    ...fitting.map(([head]) => ({ head: head.padStart(NUMBER_WIDTH - 2), right: true })),
   ];
   const cells = rows.map((row) => [
     clipped(row.service, nameWidth),
-    ...kept.map(([, cell]) => cell(row)),
+    ...fitting.map(([, cell]) => cell(row)),
   ]);
   return table(heads, cells);
 }

@@ -3,7 +3,7 @@ import type { Size } from './fit.js';
 
 const ENTER = '\u001b[?1049h\u001b[?25l';
 const LEAVE = '\u001b[?25h\u001b[?1049l';
-const HOME = '\u001b[H';
+const CURSOR_HOME = '\u001b[H';
 const CLEAR_LINE = '\u001b[K';
 const CLEAR_BELOW = '\u001b[J';
 const COLUMNS = 80;
@@ -60,6 +60,6 @@ export class Screen {
     const lines = (this.#draw?.({ columns, rows }) ?? '').split('\n').slice(0, rows);
     // Overwrites line by line: clearing the screen first would flicker.
     const text = lines.map((line) => line + CLEAR_LINE).join('\r\n');
-    process.stdout.write(HOME + text + CLEAR_BELOW);
+    process.stdout.write(CURSOR_HOME + text + CLEAR_BELOW);
   };
 }

@@ -44,17 +44,17 @@ function fitted(workers: readonly Facts[], columns: number): string {
   const widths = COLUMNS.map(({ head }, at) =>
     Math.max(head.length, ...(cells[at] ?? []).map(({ length }) => length)),
   );
-  let [kept, used] = [0, 0];
+  let [fitting, used] = [0, 0];
   for (const width of widths) {
     if (columns - used - GAP - width < NAME_WIDTH_MIN) break;
     used += GAP + width;
-    kept++;
+    fitting++;
   }
   const nameWidth = Math.max(1, columns - used);
-  const heads = [{ head: clipped('WORKER', nameWidth) }, ...COLUMNS.slice(0, kept)];
+  const heads = [{ head: clipped('WORKER', nameWidth) }, ...COLUMNS.slice(0, fitting)];
   const rows = workers.map((worker, row) => [
     clipped(textOf(worker['name']), nameWidth),
-    ...cells.slice(0, kept).map((column) => column[row] ?? ''),
+    ...cells.slice(0, fitting).map((column) => column[row] ?? ''),
   ]);
   return table(heads, rows);
 }

@@ -1,9 +1,10 @@
 /** Finds what is open to a network without protection (D78). Only the system can resolve names. */
-import { isPostgres, placeOf, shownHost } from '../../core/postgres-url.js';
+import { isPostgres, databaseAddressOf, shownHost } from '../../core/postgres-url.js';
 import { shownUrl } from '../../core/web-address.js';
 import type { Config, ListenerConfig, PublisherConfig } from '../config.js';
 import { parseEndpoint, parseHttpListen } from '../endpoint.js';
 import type { Problem } from '../problem.js';
+import { type Published, publishedBy } from '../publishers.js';
 import { nearestAt, pathText, type MapTree, type Path } from '../tree.js';
 import { invalid, type Loaded } from './load.js';
 import { isLoopback } from './loopback.js';
@@ -21,8 +22,7 @@ interface Open {
 export async function exposures({ config, written }: Loaded): Promise<readonly Problem[]> {
   const open = [
     ...(await ofListeners(config)),
-    ...(await ofPublisher('events', config.events.listen, 'read the events')),
-    ...(await ofPublisher('map', config.map.listen, 'read and change the map')),
+    ...(await Promise.all(publishedBy(config).map(ofPublisher))).flat(),
     ...(await ofPair(config)),
     ...(await ofStore(config)),
     ...(await ofFleet(config)),
@@ -87,17 +87,10 @@ function mendsListener(endpoint: string, isOnly: boolean): string {
 
 const CURVE_FILES = '{secretKeyFile: broker.key, keysFile: keys.yaml}';
 
-/**
- * Events name services, workers and addresses; programs act on what the map says.
- * @param could what anyone could do there
- */
-async function ofPublisher(
-  section: 'events' | 'map',
-  listen: PublisherConfig | null,
-  could: string,
-): Promise<readonly Open[]> {
-  if (listen === null || listen.curve !== undefined || listen.insecure) return [];
-  const { endpoint } = listen;
+/** Events name services, workers and addresses; programs act on what the map says. */
+async function ofPublisher({ section, listen, could }: Published): Promise<readonly Open[]> {
+  const { endpoint, curve, insecure } = listen;
+  if (curve !== undefined || insecure) return [];
   if (!(await isOpen(endpoint))) return [];
   const written = (more: string): string => `listen: {endpoint: '${endpoint}', ${more}}`;
   const message =
@@ -126,7 +119,7 @@ async function ofPair({ bstar }: Config): Promise<readonly Open[]> {
 /** A database that lets this broker in without credentials lets in everybody. */
 async function ofStore({ titanic }: Config): Promise<readonly Open[]> {
   const { store, storePasswordFile } = titanic;
-  const place = isPostgres(store) ? placeOf(store) : null;
+  const place = isPostgres(store) ? databaseAddressOf(store) : null;
   if (place === null || typeof place === 'string') return [];
   if (storePasswordFile !== null || place.certificate !== null || place.tls === 'disable') {
     return [];

@@ -3,7 +3,7 @@ import { closeSync, fstatSync, openSync, readSync } from 'node:fs';
 import type { LineCounter } from 'yaml';
 
 import { codeOf, MajordomoError } from '../../core/errors.js';
-import { show, plain, type Origin, type Source } from '../tree.js';
+import { show, plain, type SourceLocation, type Source } from '../tree.js';
 import { readYaml, type YamlRead } from './yaml.js';
 
 /** A larger file is not a configuration. */
@@ -35,11 +35,11 @@ export function readTree(file: string, nodesMax?: number): YamlRead {
   } catch {
     return { tree: null, problems: [{ place: `${file}:1:1`, path: '', message: 'is not UTF-8' }] };
   }
-  const placer = (offset: number, lines: LineCounter): Origin => {
+  const locator = (offset: number, lines: LineCounter): SourceLocation => {
     const { line, col } = lines.linePos(offset);
     return { source: 'file', place: `${file}:${Math.max(1, line)}:${Math.max(1, col)}` };
   };
-  return readYaml(text, placer, nodesMax);
+  return readYaml(text, locator, nodesMax);
 }
 
 function readBytes(file: string): Uint8Array {

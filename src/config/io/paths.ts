@@ -4,7 +4,14 @@ import type { Problem } from '../problem.js';
 import { QUOTA_KEYS } from '../quotas.js';
 import { type Row, SECTIONS } from '../schema.js';
 import { rowAt } from '../text.js';
-import { merge, pathText, type MapTree, type Origin, type Source, type Tree } from '../tree.js';
+import {
+  merge,
+  pathText,
+  type MapTree,
+  type SourceLocation,
+  type Source,
+  type Tree,
+} from '../tree.js';
 import { MAP_KEYS } from '../zod.js';
 import { readYaml } from './yaml.js';
 
@@ -28,7 +35,7 @@ export interface Assignment {
   readonly name: string;
   readonly path: readonly string[];
   readonly text: string;
-  readonly origin: Origin;
+  readonly origin: SourceLocation;
 }
 
 /**

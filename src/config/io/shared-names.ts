@@ -21,14 +21,14 @@ export function sharedNames(lists: readonly (readonly KeyEntry[])[]): readonly P
       continue;
     }
     if (!keys.some((key) => before.keys.has(key))) {
-      problems.push({ place, path: name, message: messageOf(before.place) });
+      problems.push({ place, path: name, message: duplicateMessage(before.place) });
     }
     for (const key of keys) before.keys.add(key);
   }
   return problems;
 }
 
-function messageOf(before: string): string {
+function duplicateMessage(before: string): string {
   return (
     `is also the name of the key at ${before}: the broker treats both keys as one client with shared routing ids, ` +
     'quota and stored requests. Give two clients two names'

@@ -13,7 +13,7 @@ import {
 
 import { codeOf } from '../../core/errors.js';
 import type { Problem } from '../problem.js';
-import { pathText, type Entry, type Origin, type Path, type Tree } from '../tree.js';
+import { pathText, type Entry, type SourceLocation, type Path, type Tree } from '../tree.js';
 
 /** Limits on the size of the tree; aliases count each time they are used. */
 const DEPTH_MAX = 32;
@@ -31,10 +31,10 @@ export interface YamlRead {
 }
 
 /** Names the place of an offset in the text. */
-export type Placer = (offset: number, lines: LineCounter) => Origin;
+export type Locator = (offset: number, lines: LineCounter) => SourceLocation;
 
 /** Reads one YAML document. */
-export function readYaml(text: string, placer: Placer, nodesMax: number = NODES_MAX): YamlRead {
+export function readYaml(text: string, locator: Locator, nodesMax: number = NODES_MAX): YamlRead {
   const lines = new LineCounter();
   const deep = tooDeep(text);
   if (deep !== null) {
@@ -42,7 +42,7 @@ export function readYaml(text: string, placer: Placer, nodesMax: number = NODES_
     for (let at = text.indexOf('\n'); at >= 0 && at < deep; at = text.indexOf('\n', at + 1)) {
       lines.addNewLine(at + 1);
     }
-    const { place } = placer(deep, lines);
+    const { place } = locator(deep, lines);
     return { tree: null, problems: [{ place, path: '', message: 'nested too deeply' }] };
   }
   let document: Document.Parsed;
@@ -56,11 +56,11 @@ export function readYaml(text: string, placer: Placer, nodesMax: number = NODES_
       version: '1.2',
     });
   } catch (error) {
-    const { place } = placer(0, lines);
+    const { place } = locator(0, lines);
     const message = `cannot be read as YAML (${codeOf(error) ?? 'nested too deeply'})`;
     return { tree: null, problems: [{ place, path: '', message }] };
   }
-  const reader = new Reader((offset) => placer(offset, lines), nodesMax);
+  const reader = new Reader((offset) => locator(offset, lines), nodesMax);
   for (const error of [...document.errors, ...document.warnings]) {
     const [message = 'wrong'] = error.message.split('\n');
     reader.report(error.pos[0], [], message);
@@ -97,12 +97,12 @@ const BLANKS = ' \t\r\n';
 class Reader {
   readonly problems: Problem[] = [];
   private readonly anchors = new Map<string, Node>();
-  private readonly origin: (offset: number) => Origin;
+  private readonly origin: (offset: number) => SourceLocation;
   private readonly nodesMax: number;
   private nodes = 0;
   private refused = false;
 
-  constructor(origin: (offset: number) => Origin, nodesMax: number) {
+  constructor(origin: (offset: number) => SourceLocation, nodesMax: number) {
     this.origin = origin;
     this.nodesMax = nodesMax;
   }
@@ -156,7 +156,7 @@ class Reader {
     pairs: readonly Pair[],
     path: Path,
     depth: number,
-    origin: Origin,
+    origin: SourceLocation,
   ): Map<string, Entry> {
     const entries = new Map<string, Entry>();
     for (const pair of pairs) {

@@ -7,6 +7,11 @@ export const events: Extension = {
   // Subscribers hear of the store's end, too.
   isFirst: true,
   lines: STREAM_LINES,
+  ports: 1,
+  check: async (config, _file, served) => {
+    const { check } = await import('./cli/checkup.js');
+    return await check(config, served);
+  },
   attach: async (host) => {
     const { AttachedEvents } = await import('./attached.js');
     return new AttachedEvents(host);

@@ -14,7 +14,7 @@ import { FleetMachine } from './machine/fleet.js';
 import type { NatsBus } from './io/nats.js';
 import type { FleetSink } from './machine/sink.js';
 import type { Attached, Host } from '../../node/extension.js';
-import { FLEET_ID_BYTES } from '../../wire/fleet.js';
+import { FLEET_ID_BYTES } from './machine/protocol.js';
 import type { FleetStatus } from '../../wire/mmi.js';
 import { natsOptionsOf } from './nats-options.js';
 

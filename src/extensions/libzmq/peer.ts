@@ -1,5 +1,5 @@
 import { monotonicMs } from '../../core/clock.js';
-import { type Holder, STALLED_MS } from '../../core/holdings.js';
+import { type MemoryAccount, STALLED_MS } from '../../core/holdings.js';
 import type { Closing, PeerId, PeerInfo } from '../../zmtp/port.js';
 import { Outbox } from '../../zmtp/outbox.js';
 import type { MarkedRouter } from '../../zmtp/libzmq/sockets.js';
@@ -23,7 +23,7 @@ export class RouterPeer {
   readonly info: PeerInfo;
   readonly outbox: Outbox;
   readonly listening: Listening;
-  readonly holder: Holder;
+  readonly memory: MemoryAccount;
   #countedBytes = 0;
   /** Its output is requests: see `Transport.takesRequest`. */
   #isWorker = false;
@@ -40,7 +40,7 @@ export class RouterPeer {
   gone = false;
   /** `takesRequest` was false, and `drained` was not reported yet. */
   isAwaited = false;
-  /** `full` was reported, `drained` not yet. */
+  /** `outputFull` was reported, `drained` not yet. */
   isFullReported = false;
   // Made once, so that sending allocates no closure per message.
   readonly #sent: () => void;
@@ -52,10 +52,10 @@ export class RouterPeer {
     key: string,
     listening: Listening,
     outputBytesMax: number,
-    holder: Holder,
+    memory: MemoryAccount,
     outcome: SendOutcome,
   ) {
-    this.holder = holder;
+    this.memory = memory;
     this.id = id;
     this.info = info;
     this.key = key;
@@ -79,7 +79,7 @@ export class RouterPeer {
     if (change === 0) return;
     if (change < 0 || this.#countedBytes === 0) this.#readAt = monotonicMs();
     this.#countedBytes = bytes;
-    this.holder.add(this.#isWorker ? 'dispatched' : 'output', change);
+    this.memory.add(this.#isWorker ? 'dispatched' : 'output', change);
   }
 
   /** See `Transport.takesRequest`. */
@@ -91,7 +91,7 @@ export class RouterPeer {
     }
     const { outbox } = this;
     if (outbox.empty && !outbox.full) return true;
-    if (outbox.hasRoom(bytes) && this.holder.mayDispatch(bytes)) return true;
+    if (outbox.hasRoom(bytes) && this.memory.mayDispatch(bytes)) return true;
     this.isAwaited = true;
     return false;
   }

@@ -313,9 +313,9 @@ class LibzmqRouter implements Transport {
     const who = { key: null, address: 'libzmq', identity };
     const info = { listener: from.index, routingId, ownRoutingId, ...who };
     const outputBytesMax = this.#limits.outputBytesMax;
-    const holder = this.#holdings.use(identity);
+    const memory = this.#holdings.use(identity);
     const id = this.#numbers.take();
-    const peer = new RouterPeer(id, info, key, from, outputBytesMax, holder, this.#sender);
+    const peer = new RouterPeer(id, info, key, from, outputBytesMax, memory, this.#sender);
     from.known.set(key, peer);
     this.#peers[id] = peer;
     this.#events.connected(id, info);
@@ -351,7 +351,7 @@ class LibzmqRouter implements Transport {
     if (!peer.outbox.full || peer.isFullReported) return;
     peer.isFullReported = true;
     this.#report(() => {
-      if (!peer.gone) this.#events.full(peer.id);
+      if (!peer.gone) this.#events.outputFull(peer.id);
     });
   }
 
@@ -369,7 +369,7 @@ class LibzmqRouter implements Transport {
     peer.gone = true;
     peer.outbox.clear();
     peer.countOutput();
-    this.#holdings.release(peer.holder);
+    this.#holdings.release(peer.memory);
     this.#sender.forget(peer);
     peer.listening.known.delete(peer.key);
     this.#peers[peer.id] = undefined;

@@ -74,7 +74,7 @@ export class AttachedMap implements Attached {
     await this.#map.listen({ endpoint: this.#listen.endpoint, ...sealed, limits });
   }
 
-  /** Of each of its ports. */
+  /** The limits of each of its ports. */
   #limits(config: Config): RouterLimits {
     const connectionsPerKeyMax: RouterLimits['connectionsPerKeyMax'] = (_port, key) =>
       quotasOf(config, this.#keys.rightsOf(key).quota).connections;

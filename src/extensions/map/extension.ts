@@ -8,6 +8,11 @@ export function map(): Extension {
   return {
     name: 'map',
     lines: MAP_LINES,
+    ports: 3,
+    check: async (config, _file, served) => {
+      const { check } = await import('./cli/checkup.js');
+      return await check(config, served);
+    },
     routes: async (config) => {
       const { mapRoute } = await import('./route.js');
       const isOff = config.map.listen === null;

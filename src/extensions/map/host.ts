@@ -7,7 +7,7 @@
 import { monotonicMs } from '../../core/clock.js';
 import { escapeName } from '../../core/escape.js';
 import { Frames } from '../../core/frames.js';
-import type { Holder, Holdings } from '../../core/holdings.js';
+import type { MemoryAccount, Holdings } from '../../core/holdings.js';
 import type { MapCounters, MapEvents, MapPort } from './machine/events.js';
 import { MapMachine } from './machine/map-machine.js';
 import type { MapReplica, MapStoreReads } from '../../store/map-replica.js';
@@ -20,7 +20,7 @@ import type { Rights } from '../../node/key-rights.js';
 import { type MapInputs, MapPorts } from './ports.js';
 import { coversPrefix, maySubscribeToMap, mayWriteMap } from './rights.js';
 
-/** The holder of the records, which are no peer's. */
+/** The account of the records, which are no peer's. */
 const IDENTITY = 'map';
 
 /** The rights of a key, by its name. */
@@ -58,7 +58,7 @@ export class MapHost implements MapSink, MapInputs {
   /** Called when a client asks this node, which does not serve. */
   voted: () => void = () => undefined;
   readonly #options: MapHostOptions;
-  readonly #holder: Holder;
+  readonly #memory: MemoryAccount;
   #ports: OpenMapPorts | null = null;
   /** What was published while this node was fenced. */
   #held: Frames[] = [];
@@ -73,7 +73,7 @@ export class MapHost implements MapSink, MapInputs {
     const { bytesMax, holdings, replica, store, events, now = monotonicMs } = options;
     this.#options = options;
     this.#now = now();
-    this.#holder = holdings.use(IDENTITY);
+    this.#memory = holdings.use(IDENTITY);
     this.machine = new MapMachine(
       {
         bytesMax,
@@ -84,11 +84,11 @@ export class MapHost implements MapSink, MapInputs {
           coversPrefix(options.rightsOf(key).client, Buffer.from(subtree, 'latin1')),
         // A value waits for the store first, and is a record then.
         mayHold: (identity, bytes) =>
-          this.#holder.mayHold(bytes) &&
-          this.#withHolder(identity, (holder) => holder.mayHold(bytes)),
+          this.#memory.mayHold(bytes) &&
+          this.#withAccount(identity, (memory) => memory.mayHold(bytes)),
         held: (identity, change) => {
-          this.#withHolder(identity, (holder) => {
-            holder.add('stored', change);
+          this.#withAccount(identity, (memory) => {
+            memory.add('stored', change);
           });
         },
       },
@@ -181,16 +181,16 @@ export class MapHost implements MapSink, MapInputs {
 
   /** The records count as memory of the node (D77). */
   #count(): void {
-    const change = this.machine.gauges.bytes - this.#holder.stored;
-    if (change !== 0) this.#holder.add('stored', change);
+    const change = this.machine.gauges.bytes - this.#memory.stored;
+    if (change !== 0) this.#memory.add('stored', change);
   }
 
   /** What waits here belongs to its writer, also when that is gone (D70). */
-  #withHolder<Result>(identity: string, then: (holder: Holder) => Result): Result {
+  #withAccount<Result>(identity: string, then: (memory: MemoryAccount) => Result): Result {
     const { holdings } = this.#options;
-    const holder = holdings.use(identity);
-    const result = then(holder);
-    holdings.release(holder);
+    const memory = holdings.use(identity);
+    const result = then(memory);
+    holdings.release(memory);
     return result;
   }
 
@@ -211,7 +211,7 @@ export class MapHost implements MapSink, MapInputs {
 
   clientFull(peer: PeerId): void {
     this.#options.wake();
-    this.machine.full(peer, this.#now);
+    this.machine.outputFull(peer, this.#now);
   }
 
   clientDrained(peer: PeerId): void {
@@ -361,7 +361,7 @@ export class MapHost implements MapSink, MapInputs {
   async stop(): Promise<void> {
     if (this.machine.isServing) this.deactivate();
     await this.#ports?.stop();
-    this.#holder.add('stored', -this.#holder.stored);
-    this.#options.holdings.release(this.#holder);
+    this.#memory.add('stored', -this.#memory.stored);
+    this.#options.holdings.release(this.#memory);
   }
 }

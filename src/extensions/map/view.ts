@@ -52,7 +52,7 @@ function shown(text: string): string {
   return escapeName(Buffer.from(text, 'latin1'));
 }
 
-/** With their line feeds. */
+/** The properties with their line feeds. */
 function shownProperties(properties: string): string {
   return properties.split('\n').map(shown).join('\n');
 }

@@ -8,7 +8,7 @@ import type { CopiedRecord } from '../../store/sqlite/tables/changed-records.js'
 import { connect, type Connection, type Login } from './connection.js';
 import { recordsIn } from './database-records.js';
 import { refuseNewer } from './migrate.js';
-import { refuseUnfinished } from './origin.js';
+import { refuseUnfinished } from './move-progress.js';
 import { failedCommand } from './rights.js';
 import { SCHEMA } from './schema.js';
 import { setWholeTables } from './server.js';
@@ -83,17 +83,17 @@ async function copy(
  * enough for a file; otherwise the order stays.
  */
 class Numbers {
-  readonly #areKept: boolean;
+  readonly #keepsNumbers: boolean;
   #last = 0;
 
   constructor(highest: number) {
-    this.#areKept = isSequence(highest);
+    this.#keepsNumbers = isSequence(highest);
   }
 
   numbered(record: CopiedRecord): CopiedRecord {
     if (record.kind === 'key') return record;
     const { request } = record;
-    this.#last = this.#areKept ? Math.max(this.#last + 1, request.number) : this.#last + 1;
+    this.#last = this.#keepsNumbers ? Math.max(this.#last + 1, request.number) : this.#last + 1;
     return { ...record, request: { ...request, number: this.#last } };
   }
 }

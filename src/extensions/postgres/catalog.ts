@@ -9,7 +9,7 @@ import type { Connection } from './connection.js';
 import { FORMAT, META, MIGRATIONS, NEWEST_READABLE, SCHEMA } from './schema.js';
 import { optional } from './server.js';
 
-/** Without it the store does not work. */
+/** What is missing in the database, without which the store does not work. */
 interface Lack {
   readonly text: string;
   /** The statement that mends it; `null`: there is none. */

@@ -64,7 +64,7 @@ interface Item<Each extends Change = Change> {
 }
 
 /** A request as a statement found it: `FACTS` in statements.ts. */
-interface Standing {
+interface ExistingRequest {
   readonly state: number;
   readonly generation: number;
   readonly attempts: number;
@@ -78,7 +78,7 @@ interface Standing {
 
 const FACT_COUNT = 9;
 
-function standingIn(row: Row, at: number): Standing {
+function existingIn(row: Row, at: number): ExistingRequest {
   return {
     state: row[at] as number,
     generation: row[at + 1] as number,
@@ -354,21 +354,21 @@ export class Batch {
   #settleKeyed(n: number, change: ChangeOf<'accept'>, row: Row): void {
     const [, , known, isAdded, stands] = row;
     if (stands !== null) {
-      const standing = standingIn(row, 5);
+      const existing = existingIn(row, 5);
       if (row[FACT_COUNT + 5] === true) {
-        this.#leave(standing);
+        this.#leave(existing);
         this.results[n] = DONE;
-        const kept = standing.bodyBytes + standing.extraBytes;
+        const storedBytes = existing.bodyBytes + existing.extraBytes;
         const { attempts } = change.request;
-        this.#enter(standing.service, standing.owner, 'pending', attempts, kept);
-      } else if (this.#isAgain && standing.generation === change.request.generation) {
+        this.#enter(existing.service, existing.owner, 'pending', attempts, storedBytes);
+      } else if (this.#isAgain && existing.generation === change.request.generation) {
         this.results[n] = DONE;
       }
     } else if (isAdded === true) {
       this.#added(n, change);
       const { key, request } = change;
-      const wasKept = row[FACT_COUNT + 6] === true;
-      if (key !== null && !wasKept) this.#keep(request.owner, keyBytes(request.service, key));
+      const wasStored = row[FACT_COUNT + 6] === true;
+      if (key !== null && !wasStored) this.#keep(request.owner, keyBytes(request.service, key));
     } else if (known !== null) {
       this.results[n] = { kind: 'known', uuid: known as Buffer };
     } else {
@@ -411,7 +411,7 @@ export class Batch {
     return [this.#fence, numbers(placed), uuids(items.map(({ change }) => change.uuid)), ...arrays];
   }
 
-  /** A row of `told` in statements.ts: requests that a statement found alike. */
+  /** A row of `outcomeRows` in statements.ts: requests that a statement found alike. */
   #settleGroup(row: Row, next: StoredState | null): void {
     const [, places, service, owner, was, wasRetrying, isWon, isMade, isRetrying] = row;
     // Of bodies and fields, of the replies that they had, and of those that they then have.
@@ -484,12 +484,12 @@ export class Batch {
   }
 
   #settleRetry(n: number, change: ChangeOf<'retry'>, row: Row): void {
-    const standing = standingIn(row, 2);
-    if (change.generation > standing.generation) {
-      this.#leave(standing);
-      const bytes = standing.bodyBytes + standing.extraBytes;
-      this.#enter(standing.service, standing.owner, 'pending', 0, bytes);
-    } else if (!this.#isAgain || change.generation !== standing.generation) return;
+    const existing = existingIn(row, 2);
+    if (change.generation > existing.generation) {
+      this.#leave(existing);
+      const bytes = existing.bodyBytes + existing.extraBytes;
+      this.#enter(existing.service, existing.owner, 'pending', 0, bytes);
+    } else if (!this.#isAgain || change.generation !== existing.generation) return;
     this.results[n] = { kind: 'retried', request: retried(change, row) };
   }
 
@@ -512,12 +512,12 @@ export class Batch {
             more = true;
             return;
           }
-          const standing = standingIn(row, 2);
-          const name = standing.service.toString('latin1');
+          const existing = existingIn(row, 2);
+          const name = existing.service.toString('latin1');
           swept.set(name, (swept.get(name) ?? 0) + 1);
-          if (standing.state === REPLIED) states.replied++;
-          else if (standing.state === DEAD) states.dead++;
-          this.#leave(standing);
+          if (existing.state === REPLIED) states.replied++;
+          else if (existing.state === DEAD) states.dead++;
+          this.#leave(existing);
         });
         for (const row of rows) {
           const [owner, bytes] = row.slice(FACT_COUNT + 3);
@@ -534,9 +534,9 @@ export class Batch {
 
   // ---------------------------------------------------------------- counts
 
-  #leave(standing: Standing): void {
-    const { service, owner, attempts, bodyBytes, extraBytes, replyBytes } = standing;
-    const state = stateOf(standing.state);
+  #leave(existing: ExistingRequest): void {
+    const { service, owner, attempts, bodyBytes, extraBytes, replyBytes } = existing;
+    const state = stateOf(existing.state);
     const isRetrying = state === 'pending' && attempts > 0;
     const bytes = -(bodyBytes + extraBytes + replyBytes);
     this.deltas.push({ service, owner, state, isRetrying, requests: -1, bytes });

@@ -4,7 +4,7 @@ import type { Config } from '../../config/config.js';
 import { messageOf } from '../../core/errors.js';
 import { refuseLeftBehind } from '../../store/sqlite/file/left-behind.js';
 import { askServer } from './examine.js';
-import { NAME, oldestSnapshot, safety, storeThere } from './findings.js';
+import { NAME, oldestSnapshot, safety, storeFinding } from './findings.js';
 import { type Finding, problem } from '../../core/finding.js';
 import { examinedOf } from './login.js';
 
@@ -21,7 +21,11 @@ async function onServer(config: Config): Promise<readonly Finding[]> {
     const examined = await examinedOf(config);
     const facts = await askServer(examined);
     const { user } = examined.login.place;
-    return [storeThere(facts, examined.name), safety(facts), oldestSnapshot(facts.snapshots, user)];
+    return [
+      storeFinding(facts, examined.name),
+      safety(facts),
+      oldestSnapshot(facts.snapshots, user),
+    ];
   } catch (error) {
     return [problem(NAME, messageOf(error), 'see docs/operating.md, PostgreSQL as the store')];
   }

@@ -10,7 +10,7 @@ import {
 import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
 import { FenceDown } from './failures.js';
-import type { Lane } from './lane.js';
+import type { PersistentConnection } from './persistent-connection.js';
 import { numbersIn, pendingIn } from './reader.js';
 import type { Fence } from './session.js';
 import { CLAIM, FREE_UNKNOWN, RELEASE, type Statement, WAKE } from './statements.js';
@@ -21,15 +21,15 @@ const WAKE_MS = 200;
 const WOKEN_MAX = 1000;
 
 export class Claims {
-  readonly #lane: Lane;
+  readonly #connection: PersistentConnection;
   readonly #timeoutMs: number;
   readonly #fence: Fence;
   #wokenAt = -Infinity;
   /** To be given back with the next order: another session had them locked. */
   #locked: readonly Release[] = [];
 
-  constructor(lane: Lane, timeoutMs: number, fence: Fence) {
-    this.#lane = lane;
+  constructor(persistent: PersistentConnection, timeoutMs: number, fence: Fence) {
+    this.#connection = persistent;
     this.#timeoutMs = timeoutMs;
     this.#fence = fence;
   }
@@ -52,7 +52,7 @@ export class Claims {
     };
     const until = performance.now() + this.#timeoutMs;
     let isAgain = false;
-    const claimed = await this.#lane.use(until, async (connection) => {
+    const claimed = await this.#connection.use(until, async (connection) => {
       if (isAgain && wanted.length > 0) throw new Uncertain();
       isAgain = true;
       if (known !== null) {

@@ -6,7 +6,7 @@ import type { ConnectionOptions } from 'node:tls';
 import { Client, type QueryArrayConfig } from 'pg';
 
 import { codeOf, detailsOf, MajordomoError, messageOf } from '../../core/errors.js';
-import { type DatabaseHost, type DatabasePlace, shownHost } from '../../core/postgres-url.js';
+import { type DatabaseHost, type DatabaseAddress, shownHost } from '../../core/postgres-url.js';
 import { mayOthersUse, privateRemedy } from '../../core/private-file.js';
 import type { Row } from './changes.js';
 import { stateOf, textOf, within } from './failures.js';
@@ -14,9 +14,9 @@ import { beginSession, type History, isOlder, type ServerIdentity } from './serv
 import type { Statement } from './statements.js';
 import { RESULT_TYPES, type Value } from './values.js';
 
-/** What a connection needs besides the place. */
+/** What a connection needs besides the address. */
 export interface Login {
-  readonly place: DatabasePlace;
+  readonly place: DatabaseAddress;
   /** `null`: none. Read anew for each connection, so that it can be changed. */
   readonly passwordFile: string | null;
   /** Whether every host is this machine. */

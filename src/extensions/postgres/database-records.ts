@@ -18,7 +18,7 @@ const PAGE_ROWS = 1000;
 /** Bodies and replies that are in memory at once; one of any size. */
 const PAGE_BYTES = 8 * 1024 * 1024;
 
-/** With its key, if that leads to it. */
+/** Each request with its key, if that leads to it. */
 const REQUESTS = `SELECT ${allColumns('r')}, k.key, k.extra, r.extra, r.attempts_ever, r.reply_bytes
   FROM ${SCHEMA}.request r LEFT JOIN ${SCHEMA}.key k ON k.service = r.service AND k.key = r.key
     AND k.owner = r.owner AND k.id = r.id AND k.until IS NULL`;
@@ -26,7 +26,7 @@ const BODIES = `SELECT b.id, b.kind, ${WHOLE_FRAMES}, b.worker, b.at FROM ${SCHE
   WHERE b.id = ANY ($1::uuid[])`;
 const ATTEMPTS = `SELECT id, worker, started_at, ended_at, reason, failure, extra
   FROM ${SCHEMA}.attempt WHERE id = ANY ($1::uuid[]) ORDER BY id, n`;
-/** Of requests that have ended. */
+/** The keys of requests that have ended. */
 const KEYS = `SELECT service, key, owner, id, until, extra FROM ${SCHEMA}.key
   WHERE until IS NOT NULL ORDER BY service, key, owner`;
 

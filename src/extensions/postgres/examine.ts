@@ -1,12 +1,12 @@
 /** Looks at a store in a database, for `verify` and `doctor`. Changes nothing. */
 import type { DatabaseReport } from '../../store/database-tools.js';
-import { ATTEMPTS_KEPT } from '../../store/store.js';
+import { ATTEMPTS_RETAINED } from '../../store/store.js';
 import { TITANIC_SCHEDULE } from '../../wire/tsp.js';
 import { type MissingIndex, refuseDamaged } from './catalog.js';
 import { connect, type Connection, type Login } from './connection.js';
 import { storeText } from './failures.js';
 import { refuseNewer, refuseUnlogged, tablesError } from './migrate.js';
-import { refuseUnfinished, unfinishedOrigin } from './origin.js';
+import { refuseUnfinished, unfinishedMove } from './move-progress.js';
 import { otherStore } from './reader.js';
 import { failedCommand, refuseMissingRights, refuseStrangersTables } from './rights.js';
 import { DEAD, PENDING, REPLIED, REQUEST_BODY, SCHEMA } from './schema.js';
@@ -54,9 +54,9 @@ const INVARIANTS: readonly (readonly [problem: string, rows: string])[] = [
   ],
   [
     'requests with a wrong number of attempts',
-    `(SELECT r.attempts_ever, count(a.n) AS kept, max(a.n) AS last FROM ${REQUEST}
+    `(SELECT r.attempts_ever, count(a.n) AS stored, max(a.n) AS last FROM ${REQUEST}
       LEFT JOIN ${SCHEMA}.attempt a ON a.id = r.id GROUP BY r.id) tried
-      WHERE kept <> least(attempts_ever, ${ATTEMPTS_KEPT}) OR kept > 0 AND last <> attempts_ever`,
+      WHERE stored <> least(attempts_ever, ${ATTEMPTS_RETAINED}) OR stored > 0 AND last <> attempts_ever`,
   ],
   [
     'requests whose key belongs to another request',
@@ -128,8 +128,8 @@ export async function verifyDatabase(
     refuseNewer(format);
     refuseOther(name, meta?.[1] as Buffer, storeId);
     const problems = missing.map(({ text, sql }) => `${text}: ${sql}`);
-    const origin = await unfinishedOrigin(connection);
-    if (origin !== null) problems.push(`the requests of ${origin} are not all here yet`);
+    const progress = await unfinishedMove(connection);
+    if (progress !== null) problems.push(`the requests of ${progress} are not all here yet`);
     const aside = await rowsSetAside(connection);
     if (aside !== null) problems.push(aside);
     const all = [...UNUSABLE.map(unusableRows), ...INVARIANTS];

@@ -7,7 +7,7 @@ export const postgres: Extension = {
     const { check } = await import('./checkup.js');
     return await check(config, file);
   },
-  database: async () => (await import('./tools.js')).tools,
+  database: async (config) => await (await import('./tools.js')).databaseTool(config),
   openStore: async (deps) => {
     const { startInDatabase } = await import('./start.js');
     return await startInDatabase(deps);

@@ -37,7 +37,7 @@ export function safety({
 const STORE = 'store';
 
 /** Whether a broker would start on what the database holds. */
-export function storeThere({ store }: Pick<ServerFacts, 'store'>, name: string): Finding {
+export function storeFinding({ store }: Pick<ServerFacts, 'store'>, name: string): Finding {
   if (store === 'absent') return ok(STORE, `${name}: the store will be created`);
   if ('refused' in store) {
     return problem(STORE, store.refused, 'see docs/operating.md, PostgreSQL as the store');

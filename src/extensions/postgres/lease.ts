@@ -5,23 +5,31 @@
 import { codeOf } from '../../core/errors.js';
 import type { Connection } from './connection.js';
 import { textOf } from './failures.js';
-import type { Lane } from './lane.js';
+import type { PersistentConnection } from './persistent-connection.js';
 import type { StoreReport } from './postgres-store.js';
 import { isMissingRight, missingRight, type Who } from './rights.js';
-import { bury, type Claimant, free, type OtherSession, others, renew, take } from './session.js';
+import {
+  endSession,
+  type Claimant,
+  free,
+  type OtherSession,
+  others,
+  renew,
+  take,
+} from './session.js';
 
 /** A session is renewed this often within its lease. */
 export const RENEWALS = 3;
 
 export interface LeaseEvents {
-  report(told: StoreReport): void;
+  report(report: StoreReport): void;
   /** A new session was taken. */
   taken(session: number): void;
   /** @param others how many other brokers have a session */
   accompanied(others: number): void;
 }
 
-/** Of the clock that all threads of this process share. */
+/** Microseconds of the clock that all threads of this process share. */
 export function sharedUs(): number {
   return Number(process.hrtime.bigint() / 1000n);
 }
@@ -68,8 +76,8 @@ export class Watch {
   }
 }
 
-export class LeaseKeeper {
-  readonly #lane: Lane;
+export class SessionLease {
+  readonly #connection: PersistentConnection;
   readonly #claimant: Claimant;
   readonly #who: Who;
   readonly #events: LeaseEvents;
@@ -82,8 +90,14 @@ export class LeaseKeeper {
   #running: Promise<void> = Promise.resolve();
 
   /** @param who for the text that says which right is missing */
-  constructor(lane: Lane, claimant: Claimant, who: Who, session: number, events: LeaseEvents) {
-    this.#lane = lane;
+  constructor(
+    persistent: PersistentConnection,
+    claimant: Claimant,
+    who: Who,
+    session: number,
+    events: LeaseEvents,
+  ) {
+    this.#connection = persistent;
     this.#claimant = claimant;
     this.#who = who;
     this.#session = session;
@@ -116,12 +130,12 @@ export class LeaseKeeper {
     const { leaseMs } = this.#claimant;
     try {
       const until = performance.now() + leaseMs / RENEWALS;
-      await this.#lane.use(until, (connection) => this.#keep(connection));
+      await this.#connection.use(until, (connection) => this.#keep(connection));
     } catch (error) {
-      // The lane has told that it has no connection; the lease runs out by itself.
+      // That there is no connection is reported; the lease runs out by itself.
       this.#watch.restart();
       // Tables of a program that is too new are found again, and told, when it connects.
-      if (codeOf(error) === 'ERR_TITANIC_VERSION') this.#lane.reconnect();
+      if (codeOf(error) === 'ERR_TITANIC_VERSION') this.#connection.reconnect();
       if (performance.now() - this.#renewedAt >= leaseMs) {
         this.#events.report({ report: 'overdue', text: textOf(error) });
       }
@@ -165,8 +179,8 @@ export class LeaseKeeper {
     this.#watch.over(connection);
     const seen = await others(connection, this.#session);
     for (const other of this.#watch.see(seen, this.#claimant.leaseMs, performance.now())) {
-      if (!(await bury(connection, other))) continue;
-      this.#events.report({ report: 'buried', node: other.node, session: other.session });
+      if (!(await endSession(connection, other))) continue;
+      this.#events.report({ report: 'otherEnded', node: other.node, session: other.session });
     }
     this.#events.accompanied(seen.length);
     const facts = seen.map(({ session, node, isOverdue }) => ({ session, node, isOverdue }));

@@ -2,8 +2,8 @@
 import type { Config } from '../../config/config.js';
 import { isLoopback } from '../../config/io/loopback.js';
 import { MajordomoError } from '../../core/errors.js';
-import { placeOf, shownHost } from '../../core/postgres-url.js';
-import type { StorePlace } from '../../store/database-tools.js';
+import { databaseAddressOf, shownHost } from '../../core/postgres-url.js';
+import type { StoreConfig } from '../../store/database-tools.js';
 import type { Examined } from './examine.js';
 import { rememberedHistory, rememberedStore } from './memory.js';
 import type { OpenPostgres } from './postgres-store.js';
@@ -20,7 +20,7 @@ export async function loginOf({
   /** Absent: no history is remembered. */
   readonly node?: Pick<Config['node'], 'dataDir'>;
 }): Promise<OpenPostgres['login']> {
-  const place = placeOf(titanic.store);
+  const place = databaseAddressOf(titanic.store);
   if (typeof place === 'string') throw new MajordomoError('ERR_CONFIG_INVALID', place);
   const areLocal = await Promise.all(
     place.hosts.map(async ({ host, port }) =>
@@ -38,7 +38,7 @@ export function shownDatabase({ place }: OpenPostgres['login']): string {
 }
 
 /** The database of a configuration, for commands that look at it. @throws as `loginOf` */
-export async function examinedOf(config: StorePlace): Promise<Examined> {
+export async function examinedOf(config: StoreConfig): Promise<Examined> {
   const login = await loginOf(config);
   const storeId = rememberedStore(config.node.dataDir);
   return { login, name: shownDatabase(login), storeId };

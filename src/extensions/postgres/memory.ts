@@ -16,7 +16,7 @@ const TIMELINE_FORM = /^[0-9A-F]{8}$/;
 const PRIVATE_MODE = 0o600;
 
 export interface DatabaseMemory {
-  /** Of this data directory. */
+  /** The id of this data directory, under its name in the file. */
   readonly home: string;
   /** The id of the store in the database; `null`: it has used none. */
   readonly storeId: string | null;

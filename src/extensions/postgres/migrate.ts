@@ -20,7 +20,7 @@ const UNLOGGED = `SELECT c.relname FROM pg_class c JOIN pg_namespace n ON n.oid 
 
 export interface Migrated {
   readonly storeId: Buffer;
-  /** Of the tables, which may be one above this program's. */
+  /** The format of the tables, which may be one above this program's. */
   readonly format: number;
   /** Whether this call made the store. */
   readonly isMade: boolean;

@@ -5,14 +5,34 @@ import { dirname, resolve } from 'node:path';
 
 import { codeOf, MajordomoError } from '../../core/errors.js';
 import { checkOwnStore } from '../../store/sqlite/file/database.js';
-import type { Migration, MigrationOrder } from '../../store/database-tools.js';
-import { moveStore, sourceError } from './move.js';
+import { type MovedStore, type MoveOrder, moveStore, sourceError } from './move.js';
 import { loginOf, shownDatabase } from './login.js';
 import { openDataDir } from '../../node/io/data-dir.js';
 import { correctDatabaseMemory, rememberedStore } from './memory.js';
-import { pairStandingOf } from '../../node/pair-standing.js';
+import { completenessOf } from '../../node/store-completeness.js';
 
-/** See `DatabaseTools.migrate`. */
+export interface MigrationOrder extends Pick<MoveOrder, 'mayLeaveMap' | 'onProgress'> {
+  /** The path of the store file, in the data directory of its node. */
+  readonly from: string;
+  /** URL of the database. */
+  readonly to: string;
+  /** `null`: none. */
+  readonly passwordFile: string | null;
+  /** The node of a pair may lack what its peer has. */
+  readonly isForced: boolean;
+  /** Told what the operator should know, in words. */
+  readonly say: (text: string) => void;
+}
+
+/** Also has the database, without user and password. */
+export type Migration = MovedStore & { readonly database: string };
+
+/**
+ * Takes a stopped node's store file to a database.
+ * @throws ERR_TITANIC_MIGRATE if the file is that of a node of a pair that was not in sync, or has
+ * keys of the map; ERR_DATA_DIR_IN_USE if a broker runs; ERR_TITANIC_LOST, if the directory records
+ * another store; ERR_TITANIC_MOVED, ERR_TITANIC_STORE, ERR_TITANIC_BUSY, ERR_TITANIC_DISK
+ */
 export async function migrateStore(order: MigrationOrder): Promise<Migration> {
   const { passwordFile, mayLeaveMap, onProgress } = order;
   const from = resolve(order.from);
@@ -23,7 +43,7 @@ export async function migrateStore(order: MigrationOrder): Promise<Migration> {
   const database = shownDatabase(login);
   const directory = locked(dirname(from));
   try {
-    await checkStanding(directory.path, from, order);
+    await checkComplete(directory.path, from, order);
     checkOwn(from);
     const shownFile = `${hostname()}:${from}`;
     // What cannot be corrected is told before anything is moved.
@@ -50,27 +70,27 @@ function locked(path: string): ReturnType<typeof openDataDir> {
   }
 }
 
-async function checkStanding(
+async function checkComplete(
   dataDir: string,
   from: string,
   { isForced, say }: Pick<MigrationOrder, 'isForced' | 'say'>,
 ): Promise<void> {
-  const standing = await pairStandingOf(dataDir);
-  if (standing.kind === 'standalone') return;
-  if (standing.kind === 'whole') {
+  const completeness = await completenessOf(dataDir);
+  if (completeness.kind === 'standalone') return;
+  if (completeness.kind === 'whole') {
     say(
-      `${from} is of a node of a pair, active in epoch ${standing.epoch}; the other node must be stopped, and must not have been active since`,
+      `${from} is of a node of a pair, active in epoch ${completeness.epoch}; the other node must be stopped, and must not have been active since`,
     );
     return;
   }
   const remedy =
     'start both, wait until `majordomo ha status` says that they are in sync, make one active ' +
     '(`majordomo ha switchover`), stop the other one, then this one, and migrate its file';
-  const text = `${from}: ${standing.why} (epoch ${standing.epoch}): ${remedy}`;
+  const text = `${from}: ${completeness.why} (epoch ${completeness.epoch}): ${remedy}`;
   if (!isForced) {
     throw new MajordomoError('ERR_TITANIC_MIGRATE', `${text}; or move what is here with --force`);
   }
-  say(`--force: ${from}: ${standing.why}; only what is in this file is moved`);
+  say(`--force: ${from}: ${completeness.why}; only what is in this file is moved`);
 }
 
 function checkOwn(path: string): void {

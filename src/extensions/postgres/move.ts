@@ -3,7 +3,7 @@ import { createHash, type Hash } from 'node:crypto';
 
 import { present } from '../../core/assert.js';
 import { causeOf, codeOf, MajordomoError, messageOf } from '../../core/errors.js';
-import type { Migration, MigrationOrder, StoredCounts } from '../../store/database-tools.js';
+import type { StoredCounts } from '../../store/database-tools.js';
 import { RecordWriter } from '../../store/record-codec.js';
 import { openError } from '../../store/sqlite/file/sqlite-errors.js';
 import { SourceFile } from '../../store/sqlite/records/source-file.js';
@@ -16,7 +16,7 @@ import { recordsIn } from './database-records.js';
 import { countIn } from './examine.js';
 import { commandError, isOfRow, storeText, textOf } from './failures.js';
 import { migrate } from './migrate.js';
-import { begin, type Begun, confirm, CONTENT, finish, pass } from './origin.js';
+import { begin, type Begun, confirm, CONTENT, finish, pass } from './move-progress.js';
 import { putRecords } from './record-rows.js';
 import { SCHEMA } from './schema.js';
 import { setWholeTables } from './server.js';
@@ -32,19 +32,30 @@ const COMPARED_RECORDS = 5000;
 const DAMAGED = /^SQLITE_(CORRUPT|NOTADB)/;
 const ANALYZE = `ANALYZE ${CONTENT.map((table) => `${SCHEMA}.${table}`).join(', ')}`;
 
-export interface MoveOrder extends Pick<MigrationOrder, 'mayLeaveMap' | 'onProgress'> {
+export interface MoveOrder {
   /** The path of the store file, which nobody has open. */
   readonly file: string;
-  /** The same for people, with its machine. */
+  /** The path for people, with its machine. */
   readonly shownFile: string;
   readonly login: Login;
   /** The database for people, without user and password. */
   readonly name: string;
+  /** Keys of the map may stay behind. */
+  readonly mayLeaveMap: boolean;
+  readonly onProgress: (step: 'check' | 'copy' | 'compare', done: number, all: number) => void;
   /** Called when everything is there, before the file is marked. @param storeId in the database */
   readonly onCompared: (storeId: string) => void;
 }
 
-export type MovedStore = Omit<Migration, 'database'>;
+/** What was moved. */
+export interface MovedStore extends StoredCounts {
+  /** `already`: an earlier run had finished it. */
+  readonly how: 'first' | 'resumed' | 'anew' | 'already';
+  /** Requests that this run copied. */
+  readonly copied: number;
+  /** That this run took to copy. */
+  readonly copyMs: number;
+}
 
 /**
  * Checks the file, copies everything, compares it, marks the file so that no broker serves it any more, and opens
@@ -81,7 +92,7 @@ class Move {
   readonly #order: MoveOrder;
   readonly #file: SourceFile;
   readonly #connection: Connection;
-  /** Of the store in the database. */
+  /** The id of the store in the database. */
   readonly #storeId: Buffer;
   #copied = 0;
 
@@ -282,7 +293,7 @@ function refuseMap({ shownFile, mayLeaveMap }: MoveOrder, keys: number): void {
 
 // ---------------------------------------------------------------- errors
 
-type Place = Pick<MoveOrder, 'file' | 'name'>;
+type MoveEnds = Pick<MoveOrder, 'file' | 'name'>;
 
 /**
  * A damaged file may look whole to who copies it: pages have no checksums, and a damaged index leaves
@@ -298,7 +309,7 @@ function mustBeWhole(
 }
 
 /** @param isConnected the connection did not break */
-function moveError({ name, file }: Place, isConnected: boolean, error: unknown): unknown {
+function moveError({ name, file }: MoveEnds, isConnected: boolean, error: unknown): unknown {
   if (isOfFile(error)) return sourceError(file, error);
   const known = commandError(error, isConnected);
   if (isOfRow(error)) return rowError({ name, file }, error);
@@ -331,7 +342,7 @@ function isOfFile(error: unknown): boolean {
 }
 
 /** The database does not take a row. */
-function rowError({ name, file }: Place, error: unknown): MajordomoError {
+function rowError({ name, file }: MoveEnds, error: unknown): MajordomoError {
   const text = `the database ${name} does not take a row of ${file}: ${textOf(error)}; it was not moved`;
   return new MajordomoError('ERR_TITANIC_DISK', text, { cause: error });
 }

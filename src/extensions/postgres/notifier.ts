@@ -5,7 +5,7 @@
  */
 import type { Connection } from './connection.js';
 import { stateOf } from './failures.js';
-import type { Lane } from './lane.js';
+import type { PersistentConnection } from './persistent-connection.js';
 import type { Statement } from './statements.js';
 
 const CHANNEL = 'majordomo';
@@ -17,7 +17,7 @@ const WAITING_MAX = 16;
 const LOOK_MS = 1000;
 
 export class Notifier {
-  readonly #lane: Lane;
+  readonly #persistent: PersistentConnection;
   readonly #timeoutMs: number;
   readonly #heard: (hint: Buffer) => void;
   #connection: Connection | null = null;
@@ -27,8 +27,8 @@ export class Notifier {
   #isClosed = false;
   readonly #timer: NodeJS.Timeout;
 
-  constructor(lane: Lane, timeoutMs: number, heard: (hint: Buffer) => void) {
-    this.#lane = lane;
+  constructor(persistent: PersistentConnection, timeoutMs: number, heard: (hint: Buffer) => void) {
+    this.#persistent = persistent;
     this.#timeoutMs = timeoutMs;
     this.#heard = heard;
     this.#timer = setInterval(() => {
@@ -52,7 +52,7 @@ export class Notifier {
 
   async #run(): Promise<void> {
     try {
-      await this.#lane.use(performance.now() + this.#timeoutMs, async (connection) => {
+      await this.#persistent.use(performance.now() + this.#timeoutMs, async (connection) => {
         await this.#listenOn(connection);
         for (let hint = this.#waiting.shift(); hint !== undefined; hint = this.#waiting.shift()) {
           const payload = Buffer.from(hint.toString('base64'));
@@ -60,7 +60,7 @@ export class Notifier {
         }
       });
     } catch (error) {
-      // The lane has told if it has no connection; then it is tried again.
+      // If there is no connection, that is reported, and it is tried again.
       if (UNSUPPORTED.includes(stateOf(error))) this.close();
     }
     this.#isSending = false;

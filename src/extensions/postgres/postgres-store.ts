@@ -17,8 +17,8 @@ export interface OpenPostgres {
   readonly timeoutMs: number;
   readonly leaseMs: number;
   readonly node: string;
-  /** Of the data directory: 16 bytes as hexadecimal digits. */
-  readonly home: string;
+  /** The id of the data directory on this machine: 16 bytes as hexadecimal digits. */
+  readonly directoryId: string;
   /** The id of the store that the data directory remembers; `null`: any. */
   readonly storeId: string | null;
   /** Whether brokers send each other hints through the database; false: they have another way. */
@@ -48,7 +48,7 @@ export type StoreReport =
       }[];
     }
   /** It ended the session of another broker, which did not renew it. */
-  | { readonly report: 'buried'; readonly node: string; readonly session: number }
+  | { readonly report: 'otherEnded'; readonly node: string; readonly session: number }
   /** The database had no store: this broker made it. */
   | { readonly report: 'made' }
   /** To a server that may be used. */
@@ -84,7 +84,7 @@ export interface OpenedPostgres {
 export async function openPostgresStore(
   order: OpenPostgres,
   events: ClaimStoreEvents,
-  report: (told: StoreReport) => void,
+  report: (report: StoreReport) => void,
 ): Promise<OpenedPostgres> {
   const thread = {
     script: ownFile('extensions/postgres/postgres-thread.js'),

@@ -89,8 +89,8 @@ class PostgresThread {
         this.#answers.news('hinted', hint);
         this.#answers.send();
       },
-      kept: (requests) => {
-        this.#answers.news('kept', requests);
+      foundClaimed: (requests) => {
+        this.#answers.news('foundClaimed', requests);
         this.#answers.send();
       },
     });
@@ -247,7 +247,7 @@ class PostgresThread {
     this.#answers.send();
   }
 
-  /** With all that follow it at once, and wait for the same batches. */
+  /** Answers a look-up, and all that follow it at once and wait for the same batches. */
   async #lookUp(first: OrderOf<'lookUp'>, after: Promise<void>): Promise<void> {
     const asked = [first];
     while (asked.length < LOOK_UPS_MAX) {
@@ -266,20 +266,20 @@ class PostgresThread {
     }
     for (const [at, order] of asked.entries()) {
       const answer = answers[at] ?? { state: 'absent' };
-      if ('kept' in answer) this.#readInParts(order, answer);
+      if ('bodyKey' in answer) this.#readInParts(order, answer);
       else this.#answers.done(order, answer);
     }
   }
 
   /** One large reply after the other, while other reads go on: each may take long. */
-  #readInParts(order: OrderOf<'lookUp'>, { found, kept }: LargeReply): void {
+  #readInParts(order: OrderOf<'lookUp'>, { found, bodyKey }: LargeReply): void {
     const read: Reading = async (work) => {
       if (this.#isClosing) throw new Error('the store is being closed');
       return await this.#reader(work);
     };
     this.#large = this.#large.then(async () => {
       // If it is not there any more, the next look-up finds what is.
-      await this.#answer(order, async () => ({ ...found, reply: await inParts(read, kept) }));
+      await this.#answer(order, async () => ({ ...found, reply: await inParts(read, bodyKey) }));
       this.#answers.send();
     });
   }
@@ -309,8 +309,8 @@ class PostgresThread {
 async function start(): Promise<void> {
   const port = present(parentPort, 'this runs in a thread');
   const open = workerData as OpenPostgres;
-  const report = (told: StoreReport): void => {
-    port.postMessage(told);
+  const report = (news: StoreReport): void => {
+    port.postMessage(news);
   };
   try {
     new PostgresThread(open, port, await StoreSession.begin(open, report));

@@ -20,7 +20,7 @@ import { TITANIC_SCHEDULE } from '../../wire/tsp.js';
 import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
 import { failureOf } from './failures.js';
-import { Lane } from './lane.js';
+import { PersistentConnection } from './persistent-connection.js';
 import type { OpenPostgres } from './postgres-store.js';
 import { mustBeStore } from './reader.js';
 import { DEAD, PENDING, REPLIED, REQUEST_BODY, SCHEMA } from './schema.js';
@@ -38,7 +38,7 @@ const TIME_DIGITS = 12;
 const REASON = `CASE WHEN r.state <> ${REPLIED} THEN coalesce(
     (SELECT b.frames FROM ${SCHEMA}.body b WHERE b.id = r.id AND b.kind = ${DEAD}),
     (SELECT a.reason FROM ${SCHEMA}.attempt a WHERE a.id = r.id ORDER BY a.n DESC LIMIT 1)) END`;
-/** Of `ListedRow`. */
+/** The columns of `ListedRow`. */
 const COLUMNS = `${allColumns('r')}, ${REASON}`;
 const REASON_AT = REQUEST_ROWS.length;
 const FROM = `FROM ${SCHEMA}.request r`;
@@ -217,12 +217,12 @@ type Query = Exclude<QueryOrder, { kind: 'close' }>;
 class QueryThread {
   readonly #port: MessagePort;
   readonly #name: string;
-  readonly #lane: Lane;
+  readonly #connection: PersistentConnection;
 
   constructor({ login, name, timeoutMs, storeId }: OpenPostgres, port: MessagePort) {
     this.#name = name;
     this.#port = port;
-    this.#lane = new Lane(
+    this.#connection = new PersistentConnection(
       login,
       timeoutMs,
       { place: 0 },
@@ -244,7 +244,7 @@ class QueryThread {
     const { id } = order;
     try {
       const until = performance.now() + QUERY_MS;
-      const value = await this.#lane.use(until, (connection) => read(connection, order));
+      const value = await this.#connection.use(until, (connection) => read(connection, order));
       this.#port.postMessage({ id, failure: null, value } satisfies QueryAnswer);
     } catch (error) {
       const failure = failureOf(this.#name, error);
@@ -253,7 +253,7 @@ class QueryThread {
   }
 
   async #close(): Promise<void> {
-    await this.#lane.close();
+    await this.#connection.close();
     this.#port.close();
   }
 }

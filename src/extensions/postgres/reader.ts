@@ -46,7 +46,7 @@ export type Reading = <Result>(
 ) => Promise<Result>;
 
 /** What is kept of a request in one generation: its body, or its reply. */
-export interface Kept {
+export interface BodyKey {
   readonly uuid: RequestUuid;
   readonly kind: typeof REQUEST_BODY | typeof REPLIED;
   readonly generation: number;
@@ -58,7 +58,7 @@ export interface Kept {
  */
 export async function inParts(
   read: Reading,
-  { uuid, kind, generation }: Kept,
+  { uuid, kind, generation }: BodyKey,
 ): Promise<Buffer | null> {
   const parts: Buffer[] = [];
   for (let done = 0, all = Infinity; done < all;) {
@@ -75,8 +75,8 @@ export async function inParts(
 
 /** A reply that is to be read in parts. */
 export interface LargeReply {
-  readonly kept: Kept;
-  /** Without it. */
+  readonly bodyKey: BodyKey;
+  /** The answer without the reply. */
   readonly found: Extract<Found, { readonly state: 'replied' }>;
 }
 
@@ -101,7 +101,7 @@ export async function lookUp(read: Reading, asked: readonly Asked[]): Promise<Lo
     const generation = row[5] as number;
     answers[place] =
       isLarge && found.replyBytes <= replyBytesMax
-        ? { kept: { uuid, kind: REPLIED, generation }, found }
+        ? { bodyKey: { uuid, kind: REPLIED, generation }, found }
         : found;
   }
   return answers;
@@ -177,7 +177,7 @@ export async function count(connection: Connection): Promise<Tally> {
   return tally;
 }
 
-/** The same in a transaction that is open. */
+/** Counts what the store holds, in a transaction that is open. */
 export async function countInSnapshot(connection: Connection): Promise<Tally> {
   // The only statements that are meant to scan tables.
   await setWholeTables(connection, 'on');

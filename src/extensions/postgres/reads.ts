@@ -1,5 +1,5 @@
 /** The statements that only read, on a connection of their own. */
-import { DEAD, IS_SCHEDULE, PENDING, REQUEST_BODY, SCHEMA, sought } from './schema.js';
+import { DEAD, IS_SCHEDULE, PENDING, REQUEST_BODY, SCHEMA, byIndex } from './schema.js';
 import { keySize, pendingColumns, type Statement } from './statements.js';
 
 const REQUEST = `${SCHEMA}.request`;
@@ -34,7 +34,7 @@ export const LOOK_UP: Statement = {
     CASE WHEN r.state = ${DEAD} THEN
       (SELECT a.failure FROM ${SCHEMA}.attempt a WHERE a.id = r.id ORDER BY a.n DESC LIMIT 1) END
   FROM unnest($1::int4[], $2::uuid[], $3::int8[]) AS i (n, id, most)
-    JOIN ${REQUEST} r ON ${sought('r.id', 'i.id')} AND r.state >= ${PENDING} AND r.state <= ${DEAD}`,
+    JOIN ${REQUEST} r ON ${byIndex('r.id', 'i.id')} AND r.state >= ${PENDING} AND r.state <= ${DEAD}`,
 };
 
 export const LOAD: Statement = {
@@ -42,7 +42,7 @@ export const LOAD: Statement = {
   text: `SELECT i.n, r.generation,
     (SELECT ${WHOLE_FRAMES} FROM ${BODY} b WHERE b.id = i.id AND b.kind = ${REQUEST_BODY}), r.extra
   FROM unnest($1::int4[], $2::uuid[]) AS i (n, id)
-    JOIN ${REQUEST} r ON ${sought('r.id', 'i.id')} AND r.state = ${PENDING}`,
+    JOIN ${REQUEST} r ON ${byIndex('r.id', 'i.id')} AND r.state = ${PENDING}`,
 };
 
 const PENDING_REQUEST = `SELECT ${pendingColumns('r')} FROM ${REQUEST} r`;
@@ -59,7 +59,7 @@ export const LIST_SCHEDULES: Statement = {
   text: `${PENDING_REQUEST} WHERE ${IS_SCHEDULE} AND seq > $1::bigint ORDER BY seq LIMIT $2::bigint`,
 };
 
-/** Of these, the ones that a session has claimed. */
+/** Those of the given requests that a session has claimed. */
 export const CLAIMED_OF: Statement = {
   name: 'claimed_of',
   text: `${PENDING_REQUEST} WHERE id = ANY ($1::uuid[]) AND session = $2::bigint`,

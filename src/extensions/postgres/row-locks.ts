@@ -17,7 +17,7 @@ const LOOKING_MS = 10_000;
  * The part of the time for a batch after which a row that is still locked counts as kept locked. Until then
  * it may be one that a batch of another broker has locked for a moment.
  */
-const KEPT_SHARE = 0.05;
+const LOCKED_SHARE = 0.05;
 /** After so long, a row that was not known to be locked is looked at again; then after twice as long. */
 const LOOK_AGAIN_MS = 5;
 /** How many are remembered. The oldest are forgotten. */
@@ -62,7 +62,7 @@ export interface LockedRow {
 export class RowLocks {
   /** When they were last found locked, in monotonic milliseconds; the oldest first. */
   readonly #known = new OldestFirst<string, number>();
-  readonly #keptMs: number;
+  readonly #lockedMs: number;
   readonly #found: (row: LockedRow) => void;
 
   /**
@@ -70,7 +70,7 @@ export class RowLocks {
    * @param found called for each process that has locked one that was not known to be locked
    */
   constructor(timeoutMs: number, found: (row: LockedRow) => void) {
-    this.#keptMs = timeoutMs * KEPT_SHARE;
+    this.#lockedMs = timeoutMs * LOCKED_SHARE;
     this.#found = found;
   }
 
@@ -107,7 +107,7 @@ export class RowLocks {
   /** Those that nobody unlocks within a while. */
   async #stillLocked(connection: Connection, seen: readonly RequestUuid[]): Promise<RequestUuid[]> {
     let locked = [...seen];
-    const until = performance.now() + this.#keptMs;
+    const until = performance.now() + this.#lockedMs;
     for (let ms = LOOK_AGAIN_MS; locked.length > 0 && performance.now() < until; ms *= 2) {
       await sleep(ms);
       locked = await lockedOf(connection, locked);

@@ -45,7 +45,7 @@ export const IS_SCHEDULE = `state = ${PENDING} AND service = ${SCHEDULES}`;
  * found a table empty, the planner takes all of it to be as cheap as one row, and its plans are kept while
  * the table fills: a join by `=` then reads the whole index for each batch. This one it can only look up.
  */
-export function sought(column: string, value: string): string {
+export function byIndex(column: string, value: string): string {
   return `${column} = ANY (ARRAY[${value}])`;
 }
 
@@ -57,8 +57,8 @@ export function sought(column: string, value: string): string {
  * takes the mark off, so that claims never step over those that wait. `seq` is the time of its
  * acceptance in microseconds of the clock of the database, plus its place in its batch.
  *
- * `broker.era`: see session.ts. `broker.readable`: the newest format on which the program of the session
- * works. `origin`: the store file from which `majordomo migrate` copies, or has copied, what is here;
+ * `broker.era`: the fencing token, see session.ts. `broker.readable`: the newest format on which the
+ * program of the session works. `origin`: the store file from which `majordomo migrate` copies, or has copied, what is here;
  * at most one.
  */
 export const MIGRATIONS: readonly (readonly string[])[] = [

@@ -3,16 +3,16 @@
  * with a lease on the clock of the store. The broker renews it; whoever finds it overdue may mark it
  * dead, and no one can revive it. What a dead session had claimed is freed.
  *
- * The statements of a broker are fenced by its session and the era of it. Once a connection is given up, a
+ * The statements of a broker are fenced by its session and its fencing token. Once a connection is given up, a
  * statement that was sent over it may still arrive, however late: a network that was cut delivers it when it
- * is back. So before anything is sent again, or what was sent is taken for lost, a new era begins. Nothing of
- * an earlier one is under way then, and what arrives of it changes nothing.
+ * is back. So before anything is sent again, or what was sent is taken for lost, the token is raised. Nothing with
+ * an earlier one is under way then, and what arrives with it changes nothing.
  */
 import type { Connection } from './connection.js';
 import { FenceDown } from './failures.js';
-import { refuseUnfinished } from './origin.js';
+import { refuseUnfinished } from './move-progress.js';
 import { refuseNewer } from './migrate.js';
-import { NEWEST_READABLE, SCHEMA, sought } from './schema.js';
+import { NEWEST_READABLE, SCHEMA, byIndex } from './schema.js';
 import type { Statement } from './statements.js';
 import { int8s } from './values.js';
 
@@ -21,7 +21,7 @@ const REQUEST = `${SCHEMA}.request`;
 /** How many requests one statement frees. */
 const FREED_MAX = 1000;
 /** How many dead sessions are kept for people to look at. */
-const DEAD_KEPT = 20;
+const DEAD_RETAINED = 20;
 
 /** Who asks for a session. */
 export interface Claimant {
@@ -30,7 +30,7 @@ export interface Claimant {
    * Of its data directory. A session of the same one is over: the lock on the directory shows that
    * the process that had it has ended.
    */
-  readonly home: Buffer;
+  readonly directoryId: Buffer;
   readonly leaseMs: number;
 }
 
@@ -67,7 +67,7 @@ export async function renew(
  */
 export async function take(
   connection: Connection,
-  { node, home, leaseMs }: Claimant,
+  { node, directoryId, leaseMs }: Claimant,
 ): Promise<number> {
   await connection.ask('BEGIN');
   try {
@@ -78,20 +78,20 @@ export async function take(
     await connection.ask(
       `WITH old AS (SELECT session FROM ${BROKER} WHERE NOT dead AND home = $1 FOR UPDATE)
         UPDATE ${BROKER} b SET dead = true FROM old WHERE b.session = old.session`,
-      [home],
+      [directoryId],
     );
     const [row] = await connection.ask(
       `INSERT INTO ${BROKER} (node, home, lease_until, dead, readable)
         VALUES ($1, $2, clock_timestamp() + $3::bigint * interval '1 ms', false, $4::bigint)
         RETURNING session`,
-      [Buffer.from(node), home, leaseMs, NEWEST_READABLE],
+      [Buffer.from(node), directoryId, leaseMs, NEWEST_READABLE],
     );
     const session = row?.[0] as number;
     // Those that have nothing claimed any more.
     await connection.ask(
       `DELETE FROM ${BROKER} b WHERE b.dead AND b.session < $1::bigint
         AND NOT EXISTS (SELECT 1 FROM ${REQUEST} r WHERE r.session = b.session)`,
-      [session - DEAD_KEPT],
+      [session - DEAD_RETAINED],
     );
     await connection.ask('COMMIT');
     return session;
@@ -121,7 +121,7 @@ export async function others(connection: Connection, mine: number): Promise<Othe
  * Ends a session that has been seen unchanged, and overdue, for a whole lease. While it is writing it
  * is not ended: every statement of it locks its row, also one whose broker has vanished, for a while.
  */
-export async function bury(
+export async function endSession(
   connection: Connection,
   { session, lease }: OtherSession,
 ): Promise<boolean> {
@@ -160,7 +160,7 @@ export const FREE: Statement = {
       ))
       LIMIT ${FREED_MAX} FOR UPDATE OF r SKIP LOCKED
     )
-    UPDATE ${REQUEST} r SET session = NULL FROM held h WHERE ${sought('r.id', 'h.id')}
+    UPDATE ${REQUEST} r SET session = NULL FROM held h WHERE ${byIndex('r.id', 'h.id')}
     RETURNING 1`,
 };
 
@@ -185,8 +185,8 @@ export async function leave(connection: Connection, session: number): Promise<vo
 }
 
 /** Waits for all that hold the lock of the fence. */
-export const NEW_ERA: Statement = {
-  name: 'new_era',
+export const NEW_FENCING_TOKEN: Statement = {
+  name: 'new_fencing_token',
   text: `WITH alone AS MATERIALIZED (
     SELECT session FROM ${BROKER} WHERE session = $1::bigint FOR UPDATE
   )
@@ -194,20 +194,20 @@ export const NEW_ERA: Statement = {
   RETURNING b.era`,
 };
 
-const ERA: Statement = {
-  name: 'era',
+const FENCING_TOKEN: Statement = {
+  name: 'fencing_token',
   text: `SELECT era FROM ${BROKER} WHERE session = $1::bigint AND NOT dead`,
 };
 
 /** As the statements take it. */
-export function fenceValue(session: number, era: number): Buffer {
-  return int8s([session, era]);
+export function fenceValue(session: number, token: number): Buffer {
+  return int8s([session, token]);
 }
 
 /** Shared by all that writes with the session. */
 export class Fence {
   #session: number;
-  #era = 0;
+  #token = 0;
   readonly #ended: (session: number) => void;
 
   /** @param ended told of a session that was found to have ended */
@@ -223,16 +223,16 @@ export class Fence {
   /** Another session was taken. */
   begin(session: number): void {
     this.#session = session;
-    this.#era = 0;
+    this.#token = 0;
   }
 
-  /** Begins another era, when all that was sent in this one and has arrived has ended. */
+  /** Raises the fencing token, when all that was sent with this one and has arrived has ended. */
   async renew(connection: Connection): Promise<void> {
-    await this.#learn(connection, NEW_ERA);
+    await this.#learn(connection, NEW_FENCING_TOKEN);
   }
 
   /**
-   * Sends something that is fenced; and again, if another era has begun meanwhile. This broker may not
+   * Sends something that is fenced; and again, if the token was raised meanwhile. This broker may not
    * know of that yet: the answer was lost, or comes over another connection.
    * @param send with the fence as parameter
    * @param isFenced whether the fence held; if not, nothing was changed
@@ -244,11 +244,11 @@ export class Fence {
     isFenced: (result: Result) => boolean,
   ): Promise<Result> {
     for (;;) {
-      const [session, era] = [this.#session, this.#era];
-      const result = await send(fenceValue(session, era));
+      const [session, token] = [this.#session, this.#token];
+      const result = await send(fenceValue(session, token));
       if (isFenced(result)) return result;
-      if (era === this.#era) await this.#learn(connection, ERA);
-      if (session !== this.#session || era === this.#era) {
+      if (token === this.#token) await this.#learn(connection, FENCING_TOKEN);
+      if (session !== this.#session || token === this.#token) {
         this.#ended(session);
         throw new FenceDown('the session of this broker has ended');
       }
@@ -259,6 +259,6 @@ export class Fence {
     const session = this.#session;
     const [row] = await connection.run(statement, [session]);
     // Answers over two connections may come in another order.
-    if (session === this.#session) this.#era = Math.max(this.#era, (row?.[0] ?? 0) as number);
+    if (session === this.#session) this.#token = Math.max(this.#token, (row?.[0] ?? 0) as number);
   }
 }

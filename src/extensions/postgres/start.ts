@@ -31,7 +31,7 @@ import {
 } from './postgres-store.js';
 import { StoreClock } from './store-clock.js';
 
-const HOME_DIGITS = 32;
+const DIRECTORY_ID_DIGITS = 32;
 
 /** @throws as `refuseLeftBehind`, `loginOf` and `openPostgresStore` */
 export async function startInDatabase(deps: TitanicDeps): Promise<TitanicHost> {
@@ -45,9 +45,9 @@ export async function startInDatabase(deps: TitanicDeps): Promise<TitanicHost> {
   const clock = new StoreClock();
   const reports = new StoreReports(wake, clock, fatal);
   const database = new Database({ dataDir, order, memory, events, clock });
-  const { store, recovered } = await openPostgresStore(order, reports, (told) => {
+  const { store, recovered } = await openPostgresStore(order, reports, (report) => {
     wake();
-    database.told(told);
+    database.reported(report);
   });
   const replica = database.opened(store, recovered);
   const hints = new HintCarrier(store, order.hints);
@@ -87,11 +87,11 @@ async function orderOf(
     timeoutMs: config.titanic.storeTimeoutMs,
     leaseMs: config.fleet.leaseMs,
     node: config.node.name,
-    // A copy of the directory on another machine is another home: its lock proves nothing there.
-    home: createHash('sha256')
+    // A copy of the directory on another machine has another id: its lock proves nothing there.
+    directoryId: createHash('sha256')
       .update(`${memory.home} ${hostname()}`)
       .digest('hex')
-      .slice(0, HOME_DIGITS),
+      .slice(0, DIRECTORY_ID_DIGITS),
     storeId: isNewStore ? null : memory.storeId,
     // With NATS, hints are sent over it.
     hints: config.fleet.nats.length === 0,
@@ -110,9 +110,9 @@ class HintCarrier {
     this.#sendsByStore = sendsByStore;
   }
 
-  readonly hint: TitanicClaims['hint'] = (told) => {
-    if (this.#sendsByStore) this.#store.hint(told);
-    else this.carrier?.(packHint(told));
+  readonly hint: TitanicClaims['hint'] = (hint) => {
+    if (this.#sendsByStore) this.#store.hint(hint);
+    else this.carrier?.(packHint(hint));
   };
 }
 
@@ -138,9 +138,9 @@ interface DatabaseDeps {
 }
 
 type SessionsReport = Extract<StoreReport, { readonly report: 'sessions' }>;
-type Told = {
+type ReportHandlers = {
   readonly [R in StoreReport['report']]: (
-    told: Extract<StoreReport, { readonly report: R }>,
+    report: Extract<StoreReport, { readonly report: R }>,
   ) => void;
 };
 
@@ -210,12 +210,12 @@ class Database {
 
   // ---------------------------------------------------------------- reports
 
-  told(told: StoreReport): void {
+  reported(report: StoreReport): void {
     // Each report goes to the line of its own name.
-    (this.#reports[told.report] as (told: StoreReport) => void)(told);
+    (this.#reports[report.report] as (report: StoreReport) => void)(report);
   }
 
-  readonly #reports: Told = {
+  readonly #reports: ReportHandlers = {
     renewed: ({ sentAtUs, storeMs }) => {
       const at = monotonicOf(sentAtUs);
       this.#lastRenewal = Math.max(this.#lastRenewal, at);
@@ -230,10 +230,10 @@ class Database {
     overdue: ({ text }) => {
       this.#hasNoSession(`it was not renewed: ${text}`);
     },
-    sessions: (told) => {
-      this.#sessions = told;
+    sessions: (report) => {
+      this.#sessions = report;
     },
-    buried: ({ node, session }) => {
+    otherEnded: ({ node, session }) => {
       this.#in.events.emit({ name: 'fleet.lease_ended', node, session });
     },
     taken: () => {

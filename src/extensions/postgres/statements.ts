@@ -1,12 +1,12 @@
 /**
  * The statements that change a store: one for each operation, on a whole batch. Each is fenced: it
- * changes nothing unless the session of this broker is alive and in the same era, and neither can end
+ * changes nothing unless the session of this broker is alive and has the same fencing token, and neither can end
  * before the statement's transaction has, because the session's row is locked. Rows are locked in the order of their
  * ids, so that no two writers wait for each other.
  *
  * Each returns whether the fence held, and what the rows were before it.
  */
-import { ATTEMPTS_KEPT, FIRST_CLAIM, KEY_BYTES, KEY_COPIES } from '../../store/store.js';
+import { ATTEMPTS_RETAINED, FIRST_CLAIM, KEY_BYTES, KEY_COPIES } from '../../store/store.js';
 import { type RequestField, REQUEST_ROWS } from '../../store/request.js';
 import { requestColumns } from '../../store/rows.js';
 import {
@@ -17,7 +17,7 @@ import {
   REPLIED,
   REQUEST_BODY,
   SCHEMA,
-  sought,
+  byIndex,
 } from './schema.js';
 
 const REQUEST = `${SCHEMA}.request`;
@@ -60,16 +60,16 @@ type NumberType = 'int4' | 'int8' | 'bool';
 type ArrayType = 'uuid' | 'bytea' | 'int4[]';
 type Column = readonly [name: string, type: NumberType | ArrayType];
 
-/** The session of this broker and its era: the first parameter of all that is fenced. */
+/** The session of this broker and its fencing token: the first parameter of all that is fenced. */
 const MINE = '($1::int8[])[1]';
-const ERA = '($1::int8[])[2]';
+const FENCING_TOKEN = '($1::int8[])[2]';
 
 /**
- * A renewal does not wait for this lock, however long a commit takes; the end of a session and a new era
- * do (session.ts).
+ * A renewal does not wait for this lock, however long a commit takes; the end of a session and a new fencing
+ * token do (session.ts).
  */
 const FENCE = `fence AS MATERIALIZED (
-    SELECT 1 FROM ${SCHEMA}.broker WHERE session = ${MINE} AND era = ${ERA} AND NOT dead
+    SELECT 1 FROM ${SCHEMA}.broker WHERE session = ${MINE} AND era = ${FENCING_TOKEN} AND NOT dead
     FOR KEY SHARE
   )`;
 const IS_FENCED = 'EXISTS (SELECT 1 FROM fence)';
@@ -79,7 +79,7 @@ const NOW_US = `floor(extract(epoch FROM transaction_timestamp()) * 1000000)::bi
 /** Milliseconds since 1970 by that clock. */
 export const NOW_MS = `floor(extract(epoch FROM statement_timestamp()) * 1000)::bigint`;
 
-/** Of every change: its place in the batch, and its request. */
+/** The columns of every change: its place in the batch, and its request. */
 const OF_CHANGE: readonly Column[] = [
   ['n', 'int4'],
   ['id', 'uuid'],
@@ -111,7 +111,7 @@ function isNumber(type: NumberType | ArrayType): type is NumberType {
   return type === 'int4' || type === 'int8' || type === 'bool';
 }
 
-/** In the order of `Standing` in changes.ts. */
+/** In the order of `ExistingRequest` in changes.ts. */
 const FACTS = [
   ...['state', 'generation', 'attempts', 'attempts_ever', 'owner', 'service'],
   ...['body_bytes', 'extra_bytes', 'reply_bytes'],
@@ -125,7 +125,7 @@ const NO_FACTS = FACTS.map(() => 'NULL').join(', ');
 const R_FACTS = facts('r').replace('r.extra_bytes', 'coalesce(length(r.extra), 0) AS extra_bytes');
 
 /**
- * True, or an error if another writer changed a request of `standing` after the statement began. The
+ * True, or an error if another writer changed a request of `existing` after the statement began. The
  * request is then as that one left it, because it was locked after it; but all else is as it was before:
  * without a reply of that writer, which would stay for ever. So the statement divides by zero, and is
  * tried again (failures.ts). A request that is pending and was never tried has nothing to leave behind.
@@ -134,12 +134,12 @@ const R_FACTS = facts('r').replace('r.extra_bytes', 'coalesce(length(r.extra), 0
 function unchanged(of: string): string {
   const same = ['state', 'generation', 'attempts_ever'].map((name) => `q.${name} = s.${name}`);
   return `1 = 1 / (CASE WHEN NOT (${of}) OR s.state = ${PENDING} AND s.attempts_ever = 0
-        OR EXISTS (SELECT 1 FROM ${REQUEST} q WHERE ${sought('q.id', 's.id')} AND ${same.join(' AND ')})
+        OR EXISTS (SELECT 1 FROM ${REQUEST} q WHERE ${byIndex('q.id', 's.id')} AND ${same.join(' AND ')})
       THEN 1 ELSE 0 END)`;
 }
 
 /**
- * The beginning of a statement about requests that may exist: `standing` has those that do, locked, as
+ * The beginning of a statement about requests that may exist: `existing` has those that do, locked, as
  * they are, with the columns of the input as `new_…`; `won` those of which `condition` is true.
  * Nothing is joined with the input again: without an index, a join of 256 rows takes 65,536 steps.
  * @param columns besides `OF_CHANGE`
@@ -150,11 +150,11 @@ function found(columns: readonly Column[], condition: string): string {
   locked AS MATERIALIZED (
     SELECT i.n, r.id, r.key, r.session = ${MINE} AS mine,
       r.session IS NULL AS unclaimed, r.claim, r.shared, ${R_FACTS}${added}
-    FROM input i JOIN ${REQUEST} r ON ${sought('r.id', 'i.id')}, fence ORDER BY i.id FOR UPDATE OF r
+    FROM input i JOIN ${REQUEST} r ON ${byIndex('r.id', 'i.id')}, fence ORDER BY i.id FOR UPDATE OF r
   ),
-  standing AS MATERIALIZED (SELECT s.*, (${condition}) IS TRUE AS wins FROM locked s),
+  existing AS MATERIALIZED (SELECT s.*, (${condition}) IS TRUE AS wins FROM locked s),
   won AS MATERIALIZED (
-    SELECT s.*, s.state AS was FROM standing s WHERE s.wins AND ${unchanged('s.wins')}
+    SELECT s.*, s.state AS was FROM existing s WHERE s.wins AND ${unchanged('s.wins')}
   )`;
 }
 
@@ -170,24 +170,24 @@ const IS_SAME = 's.new_generation = s.generation';
  * requests were. One row at least, so that the fence is always told. Read by `#settleGroup` in
  * changes.ts.
  */
-function told({ made = 'false', retrying = 'false', bytes = '0' }: Told): string {
+function outcomeRows({ made = 'false', retrying = 'false', bytes = '0' }: OutcomeColumns): string {
   return `SELECT ${IS_FENCED}, array_agg(t.n), t.service, t.owner, t.state, t.retried, t.wins, t.made,
-    t.retrying, sum(t.kept)::int8, sum(t.reply_bytes)::int8, sum(t.added)::int8
+    t.retrying, sum(t.stored_bytes)::int8, sum(t.reply_bytes)::int8, sum(t.added)::int8
   FROM (VALUES (1)) one LEFT JOIN (
     SELECT s.n, s.service, s.owner, s.state, s.state = ${PENDING} AND s.attempts > 0 AS retried,
       s.wins, (${made}) IS TRUE AS made, ${retrying} AS retrying,
-      s.body_bytes + s.extra_bytes AS kept, s.reply_bytes, ${bytes} AS added
-    FROM standing s
+      s.body_bytes + s.extra_bytes AS stored_bytes, s.reply_bytes, ${bytes} AS added
+    FROM existing s
   ) t ON true
   GROUP BY t.service, t.owner, t.state, t.retried, t.wins, t.made, t.retrying`;
 }
 
-interface Told {
+interface OutcomeColumns {
   /** Whether a request that the change does not step up is as it would make it. */
   readonly made?: string;
   /** Whether it then waits for another attempt. */
   readonly retrying?: string;
-  /** Of what it then has besides its body. */
+  /** The bytes of what it then has besides its body. */
   readonly bytes?: string;
 }
 
@@ -222,7 +222,7 @@ const NEW_REQUEST = `INSERT INTO ${REQUEST} (id, seq, state, attempts_ever, repl
 const NEW_BODY = `INSERT INTO ${BODY} (id, kind, frames) SELECT f.id, ${REQUEST_BODY}, f.frames`;
 
 /** What belongs to the state that the requests of `won` have had. */
-const BODY_OF_STATE = `${sought('b.id', 'w.id')} AND ${sought('b.kind', 'w.was')}`;
+const BODY_OF_STATE = `${byIndex('b.id', 'w.id')} AND ${byIndex('b.kind', 'w.was')}`;
 
 /** See `keyBytes`, of keys that are not once-keys. */
 export function keySize(of: string): string {
@@ -232,7 +232,7 @@ export function keySize(of: string): string {
 /** The row of `key` that belongs to a request. */
 function keyOf(of: string): string {
   return ['service', 'key', 'owner']
-    .map((name) => sought(`k.${name}`, `${of}.${name}`))
+    .map((name) => byIndex(`k.${name}`, `${of}.${name}`))
     .join(' AND ');
 }
 
@@ -242,10 +242,10 @@ const UNSETTLED = `unsettled AS (
   )`;
 
 /** Deletes the requests of `gone`, which has `keep_until` for their keys. */
-const ENDED = `ended AS (DELETE FROM ${REQUEST} r USING gone g WHERE ${sought('r.id', 'g.id')}),
-  unbodied AS (DELETE FROM ${BODY} b USING gone g WHERE ${sought('b.id', 'g.id')}),
+const ENDED = `ended AS (DELETE FROM ${REQUEST} r USING gone g WHERE ${byIndex('r.id', 'g.id')}),
+  unbodied AS (DELETE FROM ${BODY} b USING gone g WHERE ${byIndex('b.id', 'g.id')}),
   untried AS (
-    DELETE FROM ${ATTEMPT} a USING gone g WHERE g.attempts_ever > 0 AND ${sought('a.id', 'g.id')}
+    DELETE FROM ${ATTEMPT} a USING gone g WHERE g.attempts_ever > 0 AND ${byIndex('a.id', 'g.id')}
   ),
   remembered AS (
     UPDATE ${KEY} k SET until = g.keep_until FROM gone g
@@ -302,19 +302,19 @@ export const ACCEPT_KEYED: Statement = {
     UPDATE ${REQUEST} r SET state = ${PENDING}, generation = w.new_generation,
       attempts = w.new_attempts, not_before = w.new_not_before, expires_at = w.new_expires_at,
       reply_bytes = 0, session = NULL, delayed = w.new_not_before > ${NOW_MS}
-    FROM won w WHERE ${sought('r.id', 'w.id')}
+    FROM won w WHERE ${byIndex('r.id', 'w.id')}
   ),
   ${UNSETTLED},
   known AS MATERIALIZED (
     SELECT i.n, k.id
-    FROM input i JOIN ${KEY} k ON ${sought('k.service', 'i.service')}
-      AND ${sought('k.key', 'i.key')} AND ${sought('k.owner', 'i.owner')}
+    FROM input i JOIN ${KEY} k ON ${byIndex('k.service', 'i.service')}
+      AND ${byIndex('k.key', 'i.key')} AND ${byIndex('k.owner', 'i.owner')}
       AND (k.until IS NULL OR k.until > i.accepted_at)
-    WHERE i.key IS NOT NULL AND i.n NOT IN (SELECT s.n FROM standing s)
+    WHERE i.key IS NOT NULL AND i.n NOT IN (SELECT s.n FROM existing s)
   ),
   fresh AS MATERIALIZED (
     SELECT i.* FROM input i, fence
-    WHERE i.n NOT IN (SELECT s.n FROM standing s) AND i.n NOT IN (SELECT k.n FROM known k)
+    WHERE i.n NOT IN (SELECT s.n FROM existing s) AND i.n NOT IN (SELECT k.n FROM known k)
   ),
   taken AS (
     INSERT INTO ${KEY} AS k (service, key, owner, id, once, taken_at, until)
@@ -332,7 +332,7 @@ export const ACCEPT_KEYED: Statement = {
   ),
   bodies AS (${NEW_BODY} FROM free f ORDER BY f.id ON CONFLICT (id, kind) DO NOTHING)
   SELECT ${IS_FENCED}, s.n, NULL::uuid, false, s.n, ${facts('s')}, s.wins, false
-    FROM (VALUES (1)) one LEFT JOIN standing s ON true
+    FROM (VALUES (1)) one LEFT JOIN existing s ON true
   UNION ALL SELECT ${IS_FENCED}, k.n, k.id, false, NULL, ${NO_FACTS}, NULL, false FROM known k
   UNION ALL SELECT ${IS_FENCED}, f.n, NULL, f.id IN (SELECT a.id FROM added a), NULL, ${NO_FACTS}, NULL,
       EXISTS (SELECT 1 FROM ${KEY} k WHERE ${keyOf('f')})
@@ -363,10 +363,10 @@ export const ATTEMPTED: Statement = {
       attempts = w.new_attempts, attempts_ever = w.attempts_ever + 1, not_before = w.new_not_before,
       reply_bytes = 0, session = CASE WHEN w.new_keeps THEN r.session END,
       delayed = w.new_not_before > ${NOW_MS}
-    FROM won w WHERE ${sought('r.id', 'w.id')}
+    FROM won w WHERE ${byIndex('r.id', 'w.id')}
   ),
   ${UNSETTLED},
-  told AS (
+  reported AS (
     INSERT INTO ${ATTEMPT} (id, n, worker, started_at, ended_at, reason, failure, extra)
     SELECT w.id, w.attempts_ever + 1, w.new_worker, w.new_started_at, w.new_ended_at, w.new_reason,
       w.new_failure, w.new_extra
@@ -374,10 +374,10 @@ export const ATTEMPTED: Statement = {
   ),
   forgotten AS (
     DELETE FROM ${ATTEMPT} a USING won w
-    WHERE w.attempts_ever >= ${ATTEMPTS_KEPT} AND ${sought('a.id', 'w.id')}
-      AND ${sought('a.n', `w.attempts_ever + 1 - ${ATTEMPTS_KEPT}`)}
+    WHERE w.attempts_ever >= ${ATTEMPTS_RETAINED} AND ${byIndex('a.id', 'w.id')}
+      AND ${byIndex('a.n', `w.attempts_ever + 1 - ${ATTEMPTS_RETAINED}`)}
   )
-  ${told({ made: `${IS_SAME} AND s.new_attempts = s.attempts`, retrying: 's.new_attempts > 0' })}`,
+  ${outcomeRows({ made: `${IS_SAME} AND s.new_attempts = s.attempts`, retrying: 's.new_attempts > 0' })}`,
 };
 
 /**
@@ -398,7 +398,7 @@ export const REPLY: Statement = {
   replied AS (
     UPDATE ${REQUEST} r SET state = ${REPLIED}, generation = w.new_generation, session = NULL,
       expires_at = w.new_expires_at, reply_bytes = length(w.new_frames)
-    FROM won w WHERE ${sought('r.id', 'w.id')}
+    FROM won w WHERE ${byIndex('r.id', 'w.id')}
   ),
   undead AS (
     DELETE FROM ${BODY} b USING won w
@@ -413,7 +413,7 @@ export const REPLY: Statement = {
     UPDATE ${BODY} b SET frames = w.new_frames, worker = w.new_worker, at = w.new_at FROM won w
     WHERE w.was = ${REPLIED} AND ${BODY_OF_STATE}
   )
-  ${told({
+  ${outcomeRows({
     made: `CASE WHEN s.state = ${REPLIED} AND ${IS_SAME} THEN (
         SELECT b.frames = s.new_frames FROM ${BODY} b WHERE b.id = s.id AND b.kind = ${REPLIED}
       ) END`,
@@ -436,7 +436,7 @@ export const DIED: Statement = {
   died AS (
     UPDATE ${REQUEST} r SET state = ${DEAD}, generation = w.new_generation, session = NULL,
       expires_at = w.new_expires_at, reply_bytes = 0
-    FROM won w WHERE ${sought('r.id', 'w.id')}
+    FROM won w WHERE ${byIndex('r.id', 'w.id')}
   ),
   unreplied AS (
     DELETE FROM ${BODY} b USING won w
@@ -447,7 +447,7 @@ export const DIED: Statement = {
     SELECT w.id, ${DEAD}, w.new_reason, w.new_at FROM won w ORDER BY w.id
     ON CONFLICT (id, kind) DO UPDATE SET frames = excluded.frames, at = excluded.at
   )
-  ${told({ made: `${IS_SAME} AND s.state = ${DEAD}` })}`,
+  ${outcomeRows({ made: `${IS_SAME} AND s.state = ${DEAD}` })}`,
 };
 
 /** Returns after the facts the whole request, as it was. */
@@ -465,11 +465,11 @@ export const RETRY: Statement = {
     UPDATE ${REQUEST} r SET state = ${PENDING}, generation = w.new_generation, attempts = 0,
       not_before = w.new_at, expires_at = w.new_expires_at, reply_bytes = 0, session = NULL,
       delayed = false
-    FROM won w WHERE ${sought('r.id', 'w.id')}
+    FROM won w WHERE ${byIndex('r.id', 'w.id')}
   ),
   ${UNSETTLED}
   SELECT ${IS_FENCED}, s.n, ${facts('s')}, ${allColumns('r')}
-  FROM (VALUES (1)) one LEFT JOIN standing s ON true LEFT JOIN ${REQUEST} r ON ${sought('r.id', 's.id')}`,
+  FROM (VALUES (1)) one LEFT JOIN existing s ON true LEFT JOIN ${REQUEST} r ON ${byIndex('r.id', 's.id')}`,
 };
 
 /** A close, or an expiry. */
@@ -485,11 +485,11 @@ export const END: Statement = {
   )},
   gone AS MATERIALIZED (SELECT w.*, w.new_keep_until AS keep_until FROM won w),
   ${ENDED}
-  ${told({})}`,
+  ${outcomeRows({})}`,
 };
 
 /**
- * Parameters: session and era, now, how long keys are remembered, the maximum. Returns one row for each request
+ * Parameters: session and fencing token, now, how long keys are remembered, the maximum. Returns one row for each request
  * that is over, one more than the maximum if there are more, and whether more keys are; and one for
  * each owner whose keys were forgotten, with their bytes. Requests
  * that no broker has claimed expire here, too.
@@ -502,11 +502,11 @@ export const SWEEP: Statement = {
     WHERE r.session IS NULL AND r.expires_at <= $2::bigint
     ORDER BY r.expires_at, r.id LIMIT $4::bigint + 1 FOR UPDATE OF r SKIP LOCKED
   ),
-  standing AS MATERIALIZED (
+  existing AS MATERIALIZED (
     SELECT o.*, row_number() OVER (ORDER BY o.expires_at, o.id) AS n FROM over o
   ),
   gone AS MATERIALIZED (
-    SELECT s.*, $3::bigint AS keep_until FROM standing s
+    SELECT s.*, $3::bigint AS keep_until FROM existing s
     WHERE s.n <= $4::bigint AND ${unchanged('s.n <= $4::bigint')}
   ),
   ${ENDED},
@@ -524,14 +524,14 @@ export const SWEEP: Statement = {
   )
   SELECT ${IS_FENCED}, s.n, ${facts('s')}, (SELECT count(*) FROM old_keys) > $4::bigint,
     NULL::bytea AS key_owner, NULL::bigint AS key_bytes
-  FROM (VALUES (1)) one LEFT JOIN standing s ON true
+  FROM (VALUES (1)) one LEFT JOIN existing s ON true
   UNION ALL SELECT ${IS_FENCED}, NULL, ${NO_FACTS}, (SELECT count(*) FROM old_keys) > $4::bigint,
     d.owner, sum(d.bytes)::bigint FROM dropped d GROUP BY d.owner
   ORDER BY 2`,
 };
 
 /**
- * Parameters: session and era, services, how many of each at most. Requests that other brokers are just
+ * Parameters: session and fencing token, services, how many of each at most. Requests that other brokers are just
  * claiming are left to them. Returns the requests in the order of their dispatch, with their
  * bodies unless they are large.
  */
@@ -548,7 +548,7 @@ export const CLAIM: Statement = {
   claimed AS (
     UPDATE ${REQUEST} r SET session = ${MINE}, claim = greatest(r.claim, ${FIRST_CLAIM}) + 1
     FROM picked p
-    WHERE ${sought('r.id', 'p.id')}
+    WHERE ${byIndex('r.id', 'p.id')}
     RETURNING r.*
   )
   SELECT ${IS_FENCED}, ${pendingColumns('c')},
@@ -560,7 +560,7 @@ export const CLAIM: Statement = {
 };
 
 /**
- * Parameters: session and era, uuids. Gives back what was claimed without its broker learning of it. What it
+ * Parameters: session and fencing token, uuids. Gives back what was claimed without its broker learning of it. What it
  * claimed by accepting it is told with its batch. Returns what was not given back, because another session
  * has it locked, with its claim.
  */
@@ -572,10 +572,10 @@ export const FREE_UNKNOWN: Statement = {
     WHERE r.session = ${MINE} AND r.claim > ${FIRST_CLAIM} AND r.id <> ALL ($2::uuid[])
   ),
   locked AS MATERIALIZED (
-    SELECT r.id FROM unknown u JOIN ${REQUEST} r ON ${sought('r.id', 'u.id')}
+    SELECT r.id FROM unknown u JOIN ${REQUEST} r ON ${byIndex('r.id', 'u.id')}
     WHERE r.session = ${MINE} FOR UPDATE OF r SKIP LOCKED
   ),
-  freed AS (UPDATE ${REQUEST} r SET session = NULL FROM locked l WHERE ${sought('r.id', 'l.id')})
+  freed AS (UPDATE ${REQUEST} r SET session = NULL FROM locked l WHERE ${byIndex('r.id', 'l.id')})
   SELECT ${IS_FENCED}, u.id, u.claim FROM (VALUES (1)) one
   LEFT JOIN unknown u ON u.id NOT IN (SELECT l.id FROM locked l)`,
 };
@@ -587,7 +587,7 @@ export const WAKE: Statement = {
     SELECT r.id FROM ${REQUEST} r WHERE ${IS_DELAYED} AND r.not_before <= ${NOW_MS}
     ORDER BY r.not_before LIMIT $1::bigint FOR UPDATE OF r SKIP LOCKED
   )
-  UPDATE ${REQUEST} r SET delayed = false FROM due d WHERE ${sought('r.id', 'd.id')}`,
+  UPDATE ${REQUEST} r SET delayed = false FROM due d WHERE ${byIndex('r.id', 'd.id')}`,
 };
 
 /**
@@ -598,22 +598,22 @@ export const RELEASE: Statement = {
   name: 'release',
   text: `WITH ${FENCE}, ${input([...OF_CHANGE, ['claim', 'int4[]']])},
   mine AS MATERIALIZED (
-    SELECT r.id, r.claim FROM input i JOIN ${REQUEST} r ON ${sought('r.id', 'i.id')}, fence
+    SELECT r.id, r.claim FROM input i JOIN ${REQUEST} r ON ${byIndex('r.id', 'i.id')}, fence
     WHERE r.state = ${PENDING} AND r.session = ${MINE} AND r.claim = i.claim
   ),
   locked AS MATERIALIZED (
-    SELECT r.id FROM mine m JOIN ${REQUEST} r ON ${sought('r.id', 'm.id')}
+    SELECT r.id FROM mine m JOIN ${REQUEST} r ON ${byIndex('r.id', 'm.id')}
     WHERE r.state = ${PENDING} AND r.session = ${MINE} AND r.claim = m.claim
     FOR UPDATE OF r SKIP LOCKED
   ),
-  released AS (UPDATE ${REQUEST} r SET session = NULL FROM locked l WHERE ${sought('r.id', 'l.id')})
+  released AS (UPDATE ${REQUEST} r SET session = NULL FROM locked l WHERE ${byIndex('r.id', 'l.id')})
   SELECT ${IS_FENCED}, m.id, m.claim FROM (VALUES (1)) one
   LEFT JOIN mine m ON m.id NOT IN (SELECT l.id FROM locked l)`,
 };
 
 /**
  * The first statement of a transaction of several: each of the others would lock its own requests in the
- * order of their ids, but not after those of the statement before it. Parameters: session and era, uuids.
+ * order of their ids, but not after those of the statement before it. Parameters: session and fencing token, uuids.
  */
 export const LOCK: Statement = {
   name: 'lock',

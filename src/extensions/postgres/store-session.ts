@@ -1,11 +1,11 @@
 /** The connections of a store in PostgreSQL, from the first one to the last. */
 import type { StoreCounts, StoredRequest } from '../../store/store.js';
-import { Census } from './census.js';
+import { Recount } from './recount.js';
 import { Claims } from './claims.js';
 import { type Connection, formerPrimary, type Known } from './connection.js';
 import { connectReason, FenceDown, textOf } from './failures.js';
-import { Lane, type LaneEvents } from './lane.js';
-import { LeaseKeeper, RENEWALS, sharedUs } from './lease.js';
+import { PersistentConnection, type ConnectionEvents } from './persistent-connection.js';
+import { SessionLease, RENEWALS, sharedUs } from './lease.js';
 import type { OpenPostgres, StoreReport } from './postgres-store.js';
 import { type Migrated, migrate } from './migrate.js';
 import { Notifier } from './notifier.js';
@@ -31,30 +31,30 @@ export interface StoreListener {
   /** Another broker has sent a hint. */
   hinted(hint: Buffer): void;
   /** This broker has claimed these by batches whose outcome was unknown. */
-  kept(requests: readonly StoredRequest[]): void;
+  foundClaimed(requests: readonly StoredRequest[]): void;
 }
 
 const NOBODY: StoreListener = {
   taken: () => undefined,
   counted: () => undefined,
   hinted: () => undefined,
-  kept: () => undefined,
+  foundClaimed: () => undefined,
 };
 
-export class StoreSession implements LaneEvents {
+export class StoreSession implements ConnectionEvents {
   readonly #open: OpenPostgres;
-  readonly #report: (told: StoreReport) => void;
+  readonly #report: (report: StoreReport) => void;
   readonly #claimant: Claimant;
-  readonly #writes: readonly Lane[];
-  readonly #reads: Lane;
-  readonly #claiming: Lane;
-  readonly #leases: Lane;
-  readonly #hints: Lane;
+  readonly #writes: readonly PersistentConnection[];
+  readonly #reads: PersistentConnection;
+  readonly #claiming: PersistentConnection;
+  readonly #leases: PersistentConnection;
+  readonly #hints: PersistentConnection;
   readonly #last: Known = { place: 0 };
-  #census: Census | null = null;
+  #recount: Recount | null = null;
   #writer: BatchWriter | null = null;
   #claims: Claims | null = null;
-  #keeper: LeaseKeeper | null = null;
+  #lease: SessionLease | null = null;
   #looks: readonly { close(): void }[] = [];
   #notifier: Notifier | null = null;
   /** Whether other brokers use the store now. */
@@ -74,24 +74,24 @@ export class StoreSession implements LaneEvents {
    */
   static async begin(
     open: OpenPostgres,
-    report: (told: StoreReport) => void,
+    report: (report: StoreReport) => void,
   ): Promise<StoreSession> {
     const session = new StoreSession(open, report);
     try {
       await session.#begin();
       return session;
     } catch (error) {
-      for (const lane of session.#lanes) lane.destroy();
+      for (const persistent of session.#connections) persistent.destroy();
       throw error;
     }
   }
 
-  private constructor(open: OpenPostgres, report: (told: StoreReport) => void) {
-    const { login, timeoutMs, leaseMs, node, home } = open;
+  private constructor(open: OpenPostgres, report: (report: StoreReport) => void) {
+    const { login, timeoutMs, leaseMs, node, directoryId } = open;
     this.#open = open;
     this.#report = report;
-    this.#claimant = { node, home: Buffer.from(home, 'hex'), leaseMs };
-    const writing: LaneEvents = {
+    this.#claimant = { node, directoryId: Buffer.from(directoryId, 'hex'), leaseMs };
+    const writing: ConnectionEvents = {
       connected: (connection, server) => this.connected(connection, server),
       unreachable: (error) => {
         this.unreachable(error);
@@ -105,17 +105,17 @@ export class StoreSession implements LaneEvents {
     };
     this.#writes = Array.from(
       { length: BATCHES_MAX },
-      () => new Lane(login, timeoutMs, this.#last, writing),
+      () => new PersistentConnection(login, timeoutMs, this.#last, writing),
     );
-    this.#reads = new Lane(login, timeoutMs, this.#last, this);
-    this.#claiming = new Lane(login, timeoutMs, this.#last, this);
+    this.#reads = new PersistentConnection(login, timeoutMs, this.#last, this);
+    this.#claiming = new PersistentConnection(login, timeoutMs, this.#last, this);
     // A host that does not answer must not cost the lease.
     const leaseTimeoutMs = Math.min(timeoutMs, leaseMs / RENEWALS);
-    this.#leases = new Lane(login, leaseTimeoutMs, this.#last, this);
-    this.#hints = new Lane(login, timeoutMs, this.#last, this);
+    this.#leases = new PersistentConnection(login, leaseTimeoutMs, this.#last, this);
+    this.#hints = new PersistentConnection(login, timeoutMs, this.#last, this);
   }
 
-  get #lanes(): readonly Lane[] {
+  get #connections(): readonly PersistentConnection[] {
     return [...this.#writes, this.#reads, this.#claiming, this.#leases, this.#hints];
   }
 
@@ -135,15 +135,15 @@ export class StoreSession implements LaneEvents {
     const session = await this.#slowly((connection) => take(connection, this.#claimant));
     const countedFrom = performance.now();
     const tally = await this.#slowly(count);
-    const census = new Census(
+    const recount = new Recount(
       (limitMs) => this.#countAgain(limitMs),
       performance.now() - countedFrom,
       timeoutMs,
     );
-    this.#census = census;
+    this.#recount = recount;
     this.#firstSession = session;
     const fence = new Fence(session, (ended) => {
-      this.#keeper?.foundEnded(ended);
+      this.#lease?.foundEnded(ended);
     });
     this.#writer = new BatchWriter(this.#writes, timeoutMs, fence, tally, {
       refused: (error) => {
@@ -154,13 +154,13 @@ export class StoreSession implements LaneEvents {
         this.retried('other');
       },
       miscounted: () => {
-        census.miscounted();
+        recount.miscounted();
       },
       counted: (counts) => {
         this.#listener.counted(counts);
       },
-      kept: (requests) => {
-        this.#listener.kept(requests);
+      foundClaimed: (requests) => {
+        this.#listener.foundClaimed(requests);
       },
     });
     this.#claims = new Claims(this.#claiming, timeoutMs, fence);
@@ -168,7 +168,7 @@ export class StoreSession implements LaneEvents {
       renew(connection, session, this.#claimant.leaseMs),
     );
     this.#report({ report: 'renewed', sentAtUs, storeMs: storeMs ?? Date.now() });
-    this.#keeper = new LeaseKeeper(this.#leases, this.#claimant, who, session, {
+    this.#lease = new SessionLease(this.#leases, this.#claimant, who, session, {
       report: this.#report,
       taken: (taken) => {
         this.writer.begin(taken);
@@ -176,7 +176,7 @@ export class StoreSession implements LaneEvents {
       },
       accompanied: (others) => {
         this.#isAccompanied = others > 0;
-        census.accompanied(others);
+        recount.accompanied(others);
       },
     });
     this.#isServing = true;
@@ -246,14 +246,14 @@ export class StoreSession implements LaneEvents {
   /** Over a connection of its own, because it may take long, and nobody waits for it. */
   async #countAgain(limitMs: number): Promise<number> {
     const { login, timeoutMs } = this.#open;
-    const lane = new Lane(login, timeoutMs, this.#last, this);
+    const persistent = new PersistentConnection(login, timeoutMs, this.#last, this);
     const snapshot = async (connection: Connection): Promise<void> => {
       await connection.ask('BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY');
       await connection.ask('SELECT 1');
     };
     try {
       const until = performance.now() + timeoutMs + limitMs;
-      const [tally, tookMs] = await lane.use(until, async (connection) => {
+      const [tally, tookMs] = await persistent.use(until, async (connection) => {
         await this.writer.counting((ms) => connection.within(ms, snapshot(connection)));
         const began = performance.now();
         const counted = await countInSnapshot(connection);
@@ -264,13 +264,13 @@ export class StoreSession implements LaneEvents {
       this.#listener.counted(this.writer.takeCounts());
       return tookMs;
     } finally {
-      await lane.close();
+      await persistent.close();
     }
   }
 
   /** @throws if this broker has no session now */
   mustBeReady(): void {
-    if (this.#keeper?.session !== null) return;
+    if (this.#lease?.session !== null) return;
     throw new FenceDown('this broker has no session with the store now');
   }
 
@@ -281,11 +281,11 @@ export class StoreSession implements LaneEvents {
   /** Ends the session, so that what it had claimed is free at once. */
   async close(): Promise<void> {
     this.#isServing = false;
-    this.#census?.close();
+    this.#recount?.close();
     for (const look of this.#looks) look.close();
     this.#notifier?.close();
-    await this.#keeper?.close();
-    const session = this.#keeper?.session ?? null;
+    await this.#lease?.close();
+    const session = this.#lease?.session ?? null;
     if (session !== null) {
       const until = performance.now() + this.#open.timeoutMs;
       // Without it the session ends with its lease.
@@ -293,7 +293,7 @@ export class StoreSession implements LaneEvents {
         .use(until, (connection) => leave(connection, session))
         .catch(() => undefined);
     }
-    await Promise.all(this.#lanes.map((lane) => lane.close()));
+    await Promise.all(this.#connections.map((persistent) => persistent.close()));
   }
 
   // ---------------------------------------------------------------- connections
@@ -315,8 +315,8 @@ export class StoreSession implements LaneEvents {
     const isOther = before.systemId !== server.systemId || before.timeline !== server.timeline;
     if (!isOther) return;
     // A connection that was not used meanwhile may lead to a former primary, which knows less.
-    for (const lane of this.#lanes) lane.reconnect();
-    const text = `${told(before)} before, ${told(server)} now`;
+    for (const persistent of this.#connections) persistent.reconnect();
+    const text = `${identityText(before)} before, ${identityText(server)} now`;
     this.#report({ report: 'failedover', host, text });
   }
 
@@ -332,7 +332,7 @@ export class StoreSession implements LaneEvents {
     if (!this.#isServing || this.#lostAt !== null) return;
     // It answers, so the connections that it has given before are alive.
     const isFull = connectReason(error) === 'too_many_connections';
-    if (isFull && this.#writes.some((lane) => lane.isConnected)) return;
+    if (isFull && this.#writes.some((persistent) => persistent.isConnected)) return;
     this.#lostAt = performance.now();
     this.#report({ report: 'lost', text: textOf(error) });
   }
@@ -342,6 +342,6 @@ export class StoreSession implements LaneEvents {
   }
 }
 
-function told({ host, systemId, timeline }: ServerIdentity): string {
+function identityText({ host, systemId, timeline }: ServerIdentity): string {
   return `${host}, system ${systemId ?? '?'}, timeline ${timeline ?? '?'}`;
 }

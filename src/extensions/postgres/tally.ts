@@ -1,13 +1,13 @@
 /**
  * What a store holds, counted by a broker that uses it: when it is opened, and from then on with each
- * of its batches. While others use it too, all is counted again every few seconds (census.ts). So no
+ * of its batches. While others use it too, all is counted again every few seconds (recount.ts). So no
  * row has to be kept for it, which all writers of a service would wait for.
  */
 import {
   type Owner,
   type OwnerCount,
   type ServiceCount,
-  SERVICES_KEPT_MAX,
+  SERVICES_COUNTED_MAX,
   type StoreCounts,
   type StoredState,
 } from '../../store/store.js';
@@ -24,7 +24,7 @@ export interface Delta {
   readonly state: StoredState;
   readonly isRetrying: boolean;
   readonly requests: number;
-  /** Of bodies, replies and fields, or of keys. */
+  /** The bytes of bodies, replies and fields, or of keys. */
   readonly bytes: number;
 }
 
@@ -47,7 +47,7 @@ export class Tally {
 
   /** All that is reported when a store is opened. */
   get all(): StoreCounts {
-    return this.#report(this.#services.keys(), this.#owners.keys(), SERVICES_KEPT_MAX);
+    return this.#report(this.#services.keys(), this.#owners.keys(), SERVICES_COUNTED_MAX);
   }
 
   /** The services and owners that another one does not have, as having nothing. */

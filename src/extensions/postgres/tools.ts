@@ -1,20 +1,16 @@
-import type { DatabaseTools } from '../../store/database-tools.js';
+import type { DatabaseTool, StoreConfig } from '../../store/database-tools.js';
 import { backupDatabase } from './backup.js';
 import { verifyDatabase } from './examine.js';
 import { examinedOf } from './login.js';
-import { migrateStore } from './migration.js';
 
-/** For `backup`, `verify` and `migrate`. */
-export const tools: DatabaseTools = {
-  open: async (place) => {
-    const examined = await examinedOf(place);
-    return {
-      name: examined.name,
-      verify: (onProgress) => verifyDatabase(examined, onProgress),
-      backup: async (file, onProgress) => {
-        await backupDatabase(examined.login, file, onProgress);
-      },
-    };
-  },
-  migrate: migrateStore,
-};
+/** For `backup` and `verify`. @throws ERR_CONFIG_INVALID, ERR_CONFIG_FILE */
+export async function databaseTool(config: StoreConfig): Promise<DatabaseTool> {
+  const examined = await examinedOf(config);
+  return {
+    name: examined.name,
+    verify: (onProgress) => verifyDatabase(examined, onProgress),
+    backup: async (file, onProgress) => {
+      await backupDatabase(examined.login, file, onProgress);
+    },
+  };
+}

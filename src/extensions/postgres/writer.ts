@@ -28,7 +28,7 @@ import {
   UNIQUE_VIOLATION,
   within,
 } from './failures.js';
-import type { Failed, Lane } from './lane.js';
+import type { Failed, PersistentConnection } from './persistent-connection.js';
 import { claimedOf } from './reader.js';
 import { type LockedRow, RowLocks } from './row-locks.js';
 import { limitLocks } from './server.js';
@@ -56,7 +56,7 @@ export interface WriterEvents {
   /** What the store holds as far as it is known, after a batch with an unknown outcome. */
   counted(counts: StoreCounts): void;
   /** This broker has claimed these, although their batch failed with an unknown outcome. */
-  kept(requests: readonly StoredRequest[]): void;
+  foundClaimed(requests: readonly StoredRequest[]): void;
 }
 
 export interface Committed {
@@ -109,7 +109,7 @@ interface Progress {
 
 export class BatchWriter {
   /** Those that no batch uses. */
-  readonly #free: Lane[];
+  readonly #free: PersistentConnection[];
   readonly #timeoutMs: number;
   readonly #fence: Fence;
   readonly #counts: ReportedCounts;
@@ -124,9 +124,9 @@ export class BatchWriter {
   /** Requests that this broker may have claimed by a batch whose outcome is unknown. */
   #doubtful: RequestUuid[] = [];
 
-  /** @param lanes as many batches are committed at a time; never more are given to it */
+  /** @param connections as many batches are committed at a time; never more are given to it */
   constructor(
-    lanes: readonly Lane[],
+    connections: readonly PersistentConnection[],
     timeoutMs: number,
     fence: Fence,
     tally: Tally,
@@ -136,7 +136,7 @@ export class BatchWriter {
     this.#locks = new RowLocks(timeoutMs, (row) => {
       events.locked(row);
     });
-    this.#free = [...lanes];
+    this.#free = [...connections];
     this.#timeoutMs = timeoutMs;
     this.#fence = fence;
     this.#counts = new ReportedCounts(tally);
@@ -240,14 +240,14 @@ export class BatchWriter {
    * certainly not, the rest has no results.
    */
   async #carryOut(plan: Step[], until: number, progress: Progress): Promise<void> {
-    const lane = present(this.#free.pop(), 'a connection that no batch uses');
+    const persistent = present(this.#free.pop(), 'a connection that no batch uses');
     let tries = 0;
     try {
       for (let step = plan.shift(); step !== undefined; step = plan.shift()) {
-        let outcome = await this.#try(step, lane, until);
+        let outcome = await this.#try(step, persistent, until);
         if (
           outcome.kind === 'retry' &&
-          !(await lane.again(outcome.failed.reason, tries++, until))
+          !(await persistent.again(outcome.failed.reason, tries++, until))
         ) {
           outcome = endOf(outcome.step, outcome.failed.error);
         }
@@ -275,12 +275,12 @@ export class BatchWriter {
         }
       }
     } finally {
-      this.#free.push(lane);
+      this.#free.push(persistent);
     }
   }
 
-  async #try(step: Step, lane: Lane, until: number): Promise<Outcome> {
-    const tried = await lane.try(until, async (connection) => {
+  async #try(step: Step, persistent: PersistentConnection, until: number): Promise<Outcome> {
+    const tried = await persistent.try(until, async (connection) => {
       await limitLocks(connection, this.#timeoutMs, until - performance.now());
       switch (step.kind) {
         case 'settle':
@@ -306,9 +306,9 @@ export class BatchWriter {
     this.#doubtful = [];
     try {
       const { session } = this.#fence;
-      const kept = await claimedOf(connection, asked, session);
+      const claimed = await claimedOf(connection, asked, session);
       // Claims of a session that has ended meanwhile are not this broker's any more.
-      if (kept.length > 0 && session === this.#fence.session) this.#events.kept(kept);
+      if (claimed.length > 0 && session === this.#fence.session) this.#events.foundClaimed(claimed);
     } catch (error) {
       this.#doubt(asked);
       throw error;

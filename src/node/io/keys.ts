@@ -11,7 +11,7 @@ import {
   type CurveConfig,
   type ListenerConfig,
   type ListenerCurveConfig,
-  ROLES,
+  MDP_ROLES,
   secretKeyFilesOf,
 } from '../../config/config.js';
 import { type KeyEntry, readKeysFile } from '../../config/io/keys-file.js';
@@ -443,7 +443,7 @@ function allowed(name: string): Verdict {
 /** libzmq does not report who sent a message: every allowed key has all rights of the listener. */
 function isAdmitted(rights: Rights, listener: ListenerConfig): boolean {
   if (listener.transport !== 'libzmq') return true;
-  return ROLES.every(
+  return MDP_ROLES.every(
     (role) =>
       rights[role].isAll || listener[role].every((glob) => rights[role].patterns.includes(glob)),
   );

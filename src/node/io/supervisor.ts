@@ -1,5 +1,5 @@
 /**
- * Reports the daemon's state to systemd (sd_notify(3)). If `NOTIFY_SOCKET` is not set, it does
+ * Reports the node's state to systemd (sd_notify(3)). If `NOTIFY_SOCKET` is not set, it does
  * nothing.
  *
  * Node cannot send to that socket: it has no Unix datagram sockets. `systemd-notify` can, and is

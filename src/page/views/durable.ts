@@ -12,7 +12,7 @@ import { retryDead } from '../retry-dead.js';
 import { requestTable, type Row, rowOf, SERVICE, STATE, UUID } from '../request-table.js';
 import { ScheduleCard } from '../schedule-table.js';
 import { empty } from '../status-line.js';
-import { type Context, linkTo, type Place, repeatedly, type View } from '../view.js';
+import { type Context, linkTo, type ViewAddress, repeatedly, type View } from '../view.js';
 
 const EVERY_MS = 5000;
 const PAGE_ROWS = 50;
@@ -46,7 +46,7 @@ async function loadPage(
   }
 }
 
-export function durableView({ watch }: Context, { query }: Place): View {
+export function durableView({ watch }: Context, { query }: ViewAddress): View {
   const search = el('input', {
     type: 'search',
     placeholder: 'UUID or service',

@@ -6,7 +6,7 @@ import { eventRow, fieldsOf } from '../event-row.js';
 import type { ReceivedEvent } from '../event-stream.js';
 import { count } from '../format.js';
 import { empty } from '../status-line.js';
-import { type Context, linkTo, type Place, type View } from '../view.js';
+import { type Context, linkTo, type ViewAddress, type View } from '../view.js';
 
 const SHOWN_MAX = 200;
 
@@ -44,7 +44,7 @@ function servicesOf(
   return [['', 'Any service'], ...[...names].sort().map((name) => [name, name] as const)];
 }
 
-export function eventsView({ stream }: Context, { query }: Place): View {
+export function eventsView({ stream }: Context, { query }: ViewAddress): View {
   const search = el('input', {
     type: 'search',
     placeholder: 'Text',

@@ -3,7 +3,7 @@ import { PROBE_ID } from './correlation.js';
 
 const SLOTS_MIN = 64;
 /** A table with more slots is released when it is empty. */
-const SLOTS_KEPT = 4096;
+const SLOTS_RETAINED = 4096;
 
 /**
  * The outstanding requests, by the id in their correlation frame.
@@ -52,7 +52,9 @@ export class CallTable {
     if (this.get(call.id) !== call) return;
     this.#slots[call.id & (this.#slots.length - 1)] = null;
     this.#size--;
-    if (this.#size === 0 && this.#slots.length > SLOTS_KEPT) this.#slots = emptySlots(SLOTS_MIN);
+    if (this.#size === 0 && this.#slots.length > SLOTS_RETAINED) {
+      this.#slots = emptySlots(SLOTS_MIN);
+    }
   }
 
   /** All calls, in the order in which their ids were given. */

@@ -33,7 +33,7 @@ export class ProgressReader implements AsyncIterableIterator<ProgressPart, undef
   readonly #settings: ResultSettings;
   readonly #parts: AsyncGenerator<ProgressPart, undefined>;
   /** As in the last answer that had parts. */
-  #place = '';
+  #cursor = '';
   #pending: Pending | null = null;
   /** Questions in a row that brought nothing without any waiting at the broker. */
   #pauses = 0;
@@ -118,7 +118,7 @@ export class ProgressReader implements AsyncIterableIterator<ProgressPart, undef
     const usual = { timeoutMs, retries, signal: undefined, headers: undefined };
     if (this.#asker.offers === null) await this.#learn(usual, leftMs);
     if (this.#asker.offers?.progress !== true) throw this.#unsupported();
-    const body = [this.#job.uuid, this.#place, String(waitMs)];
+    const body = [this.#job.uuid, this.#cursor, String(waitMs)];
     // Longer than the broker waits, or each wait would be sent twice.
     const patient = { ...usual, timeoutMs: waitMs + timeoutMs, retries: WAIT_RETRIES };
     return readAnswer((await this.#question(TITANIC_PROGRESS, body, patient, leftMs)).frames);
@@ -190,13 +190,13 @@ export class ProgressReader implements AsyncIterableIterator<ProgressPart, undef
 
   #partsOf(answer: TitanicAnswer): ProgressPart[] {
     const [place, facts, ...frames] = answer.frames;
-    const { attempt, first, counts } = factsOf(facts) ?? {};
+    const { attempt, first, counts } = partsFactsOf(facts) ?? {};
     const total = counts?.reduce((sum, count) => sum + count, 0);
     if (place === undefined || counts === undefined || total !== frames.length) {
       throw replyError({ ...answer, status: 0, text: 'an answer without parts' }, this.#job.uuid);
     }
     this.#pauses = 0;
-    this.#place = place.toString('latin1');
+    this.#cursor = place.toString('latin1');
     let at = 0;
     return counts.map((count, number) => {
       const part = frames.slice(at, at + count);
@@ -218,8 +218,8 @@ export class ProgressReader implements AsyncIterableIterator<ProgressPart, undef
   #timeUp(problem: unknown): unknown {
     const code = codeOf(problem);
     // No broker has answered about the request: the reason is more useful than `pending`.
-    const isTold = code === 'ERR_MDP_UNREACHABLE' || code === 'ERR_MDP_REFUSED';
-    if (isTold && !this.#isAnswered) return problem;
+    const isReason = code === 'ERR_MDP_UNREACHABLE' || code === 'ERR_MDP_REFUSED';
+    if (isReason && !this.#isAnswered) return problem;
     const { uuid } = this.#job;
     const text = `no part of the reply to the stored request ${uuid} within ${this.#settings.timeoutMs} ms`;
     const cause = problem === null ? {} : { cause: problem };
@@ -247,7 +247,7 @@ interface PartsFacts {
 }
 
 /** `null` if it is not what a broker sends. */
-function factsOf(frame: Buffer | undefined): PartsFacts | null {
+function partsFactsOf(frame: Buffer | undefined): PartsFacts | null {
   try {
     const value: unknown = JSON.parse((frame ?? '').toString());
     if (typeof value !== 'object' || value === null) return null;

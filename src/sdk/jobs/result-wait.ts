@@ -188,8 +188,8 @@ export class ResultWait {
   #timeUp(error: MajordomoError | null): void {
     const code = codeOf(error);
     // No broker has answered about the request: the reason is more useful than `pending`.
-    const isTold = code === 'ERR_MDP_UNREACHABLE' || code === 'ERR_MDP_REFUSED';
-    if (error !== null && isTold && !this.#isAnswered) {
+    const isReason = code === 'ERR_MDP_UNREACHABLE' || code === 'ERR_MDP_REFUSED';
+    if (error !== null && isReason && !this.#isAnswered) {
       this.#fail(error);
       return;
     }

@@ -7,8 +7,8 @@ import { compareNumbers, type MapNumber } from '../../wire/chp-client.js';
 /** Keys, as Latin-1, and their values. */
 export type Values = ReadonlyMap<string, Buffer>;
 
-/** Counted for each record, besides its key and value; as `limits.mapBytes` does. */
-const RECORD_COST_BYTES = 128; // D57
+/** Counted for each record, besides its key and value; as `limits.mapBytes` does (D57). */
+const RECORD_COST_BYTES = 128;
 const FIRST: MapNumber = { epoch: 0, counter: 0 };
 
 export function recordCost(key: string, value: Buffer): number {

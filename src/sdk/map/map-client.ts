@@ -69,7 +69,8 @@ export interface MapClientOptions {
   readonly changesMax: number;
 }
 
-const SILENCE_MS = 5000; // D56
+/** After so long without a message, the next server is tried (D56). */
+const SILENCE_MS = 5000;
 /** A snapshot that waits for its turn at a node that serves. */
 const SNAPSHOT_SILENCE_MS = 30_000;
 /** A node that serves says HUGZ every second. */
@@ -167,7 +168,7 @@ export class MapClient {
     const server = this.#server(endpoint);
     server.isConnected = false;
     server.hugzAt = -Infinity;
-    if (endpoint === this.#current) this.#lose('closed', now);
+    if (endpoint === this.#current) this.#serverLost('closed', now);
   }
 
   /** A node has refused the key of this client. */
@@ -250,7 +251,7 @@ export class MapClient {
 
   /** The connection of the last `ask` did not come about, or is gone. */
   askFailed(now: MonotonicMs): void {
-    if (this.#intake !== null) this.#lose('snapshot', now);
+    if (this.#intake !== null) this.#serverLost('snapshot', now);
   }
 
   /** From now on it keeps the updates of this node. */
@@ -279,7 +280,7 @@ export class MapClient {
 
   // ---------------------------------------------------------------- which node
 
-  #lose(reason: LossReason | 'snapshot', now: MonotonicMs): void {
+  #serverLost(reason: LossReason | 'snapshot', now: MonotonicMs): void {
     const lost = this.#current;
     const wasSynced = this.isSynced;
     this.#current = NOBODY;
@@ -371,9 +372,9 @@ export class MapClient {
     if (this.#current === NOBODY) {
       if (now >= this.#voteAt) this.#vote(now);
     } else if (now - this.#heardAt >= SILENCE_MS) {
-      this.#lose('silent', now);
+      this.#serverLost('silent', now);
     } else if (this.#intake !== null && now - this.#progressAt >= SNAPSHOT_SILENCE_MS) {
-      this.#lose('snapshot', now);
+      this.#serverLost('snapshot', now);
     }
   }
 

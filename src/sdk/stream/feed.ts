@@ -10,7 +10,7 @@ import type { Dial, Link, LinkEvents } from '../../zmtp/link-port.js';
 import { hasStreamHeader, streamHeaderAt, streamTimeUs } from '../../wire/stream.js';
 import { sdkError } from '../errors.js';
 import { endpointError } from '../links.js';
-import { type MessageRun, runOf, runOfOne, type StreamOrigin } from './message-run.js';
+import { type MessageRun, runOf, runOfOne, type StreamSource } from './message-run.js';
 
 /** Reads the time of a message of a publisher that is not ours, in milliseconds of its clock. */
 export type Stamp = (frames: readonly Buffer[]) => number;
@@ -35,7 +35,7 @@ export class Feed implements LinkEvents {
   readonly #stamp: Stamp | false | null;
   readonly #link: Link;
   /** Of the present connection. */
-  #origin: StreamOrigin;
+  #source: StreamSource;
   readonly #isTimed: boolean;
   #isGap = false;
   #keyRefusals = 0;
@@ -56,7 +56,7 @@ export class Feed implements LinkEvents {
     this.#owner = owner;
     this.#stamp = stamp;
     this.#isTimed = isTimed;
-    this.#origin = this.#newOrigin();
+    this.#source = this.#newSource();
     try {
       this.#link = dial(endpoint, this);
     } catch (error) {
@@ -64,7 +64,7 @@ export class Feed implements LinkEvents {
     }
   }
 
-  #newOrigin(): StreamOrigin {
+  #newSource(): StreamSource {
     return {
       endpoint: this.endpoint,
       isNumbered: this.#stamp === null,
@@ -85,7 +85,7 @@ export class Feed implements LinkEvents {
 
   connected(): void {
     this.#keyRefusals = 0;
-    this.#origin = this.#newOrigin();
+    this.#source = this.#newSource();
     if (!this.#isClosed) this.#owner.connected(this);
   }
 
@@ -106,7 +106,7 @@ export class Feed implements LinkEvents {
     // A function for the time is called for each message.
     if (this.#isClosed || typeof this.#stamp === 'function') return 0;
     const { bytes } = words;
-    const { isNumbered, lateness } = this.#origin;
+    const { isNumbered, lateness } = this.#source;
     const now = lateness === null ? 0 : monotonicMs();
     let until = 0;
     let count = 0;
@@ -122,18 +122,18 @@ export class Feed implements LinkEvents {
       count++;
     }
     if (count === 0) return 0;
-    this.#received(runOf(words, from, until, count, this.#origin, this.#isGap));
+    this.#received(runOf(words, from, until, count, this.#source, this.#isGap));
     return until;
   }
 
   message(frames: Frames): void {
     if (this.#isClosed) return;
-    const origin = this.#origin;
-    if (origin.isNumbered && !this.#isNumbered(frames)) return;
+    const source = this.#source;
+    if (source.isNumbered && !this.#isNumbered(frames)) return;
     const sentAtMs = this.#sentAtMs(frames);
     if (sentAtMs === undefined) return;
-    if (sentAtMs !== null) origin.lateness?.arrived(monotonicMs(), sentAtMs);
-    this.#received(runOfOne(frames, origin, this.#isGap, sentAtMs));
+    if (sentAtMs !== null) source.lateness?.arrived(monotonicMs(), sentAtMs);
+    this.#received(runOfOne(frames, source, this.#isGap, sentAtMs));
   }
 
   #received(run: MessageRun): void {

@@ -58,7 +58,7 @@ export class Inbox {
     if (maxDelayMs === null || run === undefined) return null;
     const oldest = new ReceivedStreamMessage(run, this.#at, endInRun(run, this.#at));
     const { sentAtMs } = oldest;
-    const delayMs = sentAtMs === null ? 0 : (run.origin.lateness?.of(now(), sentAtMs) ?? 0);
+    const delayMs = sentAtMs === null ? 0 : (run.source.lateness?.of(now(), sentAtMs) ?? 0);
     return delayMs > maxDelayMs ? tooSlow(delayMs, maxDelayMs, this.size, oldest) : null;
   }
 

@@ -9,7 +9,7 @@ import type { Lateness } from '../../stream/lateness.js';
 import { Slab, SLAB_COPY_BYTES_MAX } from '../slab.js';
 
 /** What is the same for all messages of one connection. */
-export interface StreamOrigin {
+export interface StreamSource {
   /** The endpoint of the publisher, as given in `endpoints`. */
   readonly endpoint: string;
   /** They are messages of a `Publisher`, whose second frame is a header. */
@@ -19,7 +19,7 @@ export interface StreamOrigin {
 }
 
 export interface MessageRun {
-  readonly origin: StreamOrigin;
+  readonly source: StreamSource;
   /** The first of them came after the connection was lost. */
   readonly afterGap: boolean;
   /** When a message that is not numbered was published: it is alone. `null`: that is not known. */
@@ -51,7 +51,7 @@ export function runOf(
   start: number,
   end: number,
   count: number,
-  origin: StreamOrigin,
+  source: StreamSource,
   afterGap: boolean,
 ): MessageRun {
   const size = end - start;
@@ -59,13 +59,13 @@ export function runOf(
   const { bytes } = slab;
   bytes.set(words.bytes.subarray(start, end), at);
   const memory = bytes.buffer;
-  return { origin, afterGap, sentAtMs: null, bytes, memory, start: at, end: at + size, count };
+  return { source, afterGap, sentAtMs: null, bytes, memory, start: at, end: at + size, count };
 }
 
 /** A run of one message, which is copied. */
 export function runOfOne(
   frames: Frames,
-  origin: StreamOrigin,
+  source: StreamSource,
   afterGap: boolean,
   sentAtMs: number | null,
 ): MessageRun {
@@ -75,5 +75,5 @@ export function runOfOne(
   const bytes = isSmall ? slab.bytes : Buffer.allocUnsafeSlow(size);
   pack(frames, 0, frames.count, bytes, start, false);
   const memory = bytes.buffer;
-  return { origin, afterGap, sentAtMs, bytes, memory, start, end: start + size, count: 1 };
+  return { source, afterGap, sentAtMs, bytes, memory, start, end: start + size, count: 1 };
 }

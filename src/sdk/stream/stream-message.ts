@@ -75,7 +75,7 @@ export class ReceivedStreamMessage implements StreamMessage {
   }
 
   get endpoint(): string {
-    return this.#run.origin.endpoint;
+    return this.#run.source.endpoint;
   }
 
   get afterGap(): boolean {
@@ -127,8 +127,8 @@ export class ReceivedStreamMessage implements StreamMessage {
   }
 
   get sentAtMs(): number | null {
-    const { bytes, origin, sentAtMs } = this.#run;
-    if (!origin.isNumbered) return sentAtMs;
+    const { bytes, source, sentAtMs } = this.#run;
+    if (!source.isNumbered) return sentAtMs;
     return streamTimeUs(bytes, streamHeaderAt(bytes, this.#start)) / 1000;
   }
 
@@ -153,8 +153,8 @@ export class ReceivedStreamMessage implements StreamMessage {
   }
 
   get #header(): Pick<StreamMessage, 'publisher' | 'number'> {
-    const { bytes, origin } = this.#run;
-    return origin.isNumbered
+    const { bytes, source } = this.#run;
+    return source.isNumbered
       ? readStreamHeader(bytes, streamHeaderAt(bytes, this.#start))
       : NO_HEADER;
   }
@@ -174,9 +174,9 @@ export class ReceivedStreamMessage implements StreamMessage {
 
   /** Where the head of the body's first frame is; the end of the message, if the body has none. */
   #bodyAt(): number {
-    const { bytes, origin } = this.#run;
+    const { bytes, source } = this.#run;
     const at = afterFrame(bytes, this.#start);
-    return origin.isNumbered ? afterFrame(bytes, at) : at;
+    return source.isNumbered ? afterFrame(bytes, at) : at;
   }
 }
 

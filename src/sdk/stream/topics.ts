@@ -4,8 +4,8 @@ import { wrong } from '../errors.js';
 /** A topic, or the beginning of topics: text (sent as UTF-8) or bytes, at most 255 bytes. */
 export type Topic = string | Uint8Array;
 
-/** Distinct subscriptions that a publisher allows a connection. */
-const TOPICS_MAX = 10_000; // D41
+/** Distinct subscriptions that a publisher allows a connection (D41). */
+const TOPICS_MAX = 10_000;
 
 /** Topics that a publisher keeps in bytes. */
 const ENCODED_MAX = 4096;

@@ -92,7 +92,7 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
   spoiledBy: Error | null = null;
   readonly #version: MdpVersion;
   readonly #encode: Encode | null;
-  #kept: Uint8Array[] | null = null;
+  #buffered: Uint8Array[] | null = null;
   /** Created on demand, as `#partial`: most handlers use neither. */
   #signal: TaskSignal | null = null;
   #partial: ((body: Body) => void) | null = null;
@@ -124,8 +124,8 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
 
   #send(body: BodyFrames): void {
     if (!this.#over && this.#version === 1) {
-      this.#kept ??= [];
-      this.#kept.push(...frameList(body));
+      this.#buffered ??= [];
+      this.#buffered.push(...frameList(body));
       return;
     }
     this.spoiledBy ??= this.#over ? null : this.session.tooLargeError(body);
@@ -168,7 +168,7 @@ export class TaskContext<S extends PartSink = PartSink> implements HandlerContex
 
   #answer(body: unknown): BodyFrames {
     const frames = this.#bodyOf(body);
-    return this.#kept === null ? frames : [...this.#kept, ...frameList(frames)];
+    return this.#buffered === null ? frames : [...this.#buffered, ...frameList(frames)];
   }
 
   #bodyOf(body: unknown): BodyFrames {

@@ -41,11 +41,11 @@ export function offeredServices(options: Options, handler: unknown): readonly Of
     ? handlersIn(options.take('services'), options, handler)
     : [[options.take('service'), checkedHandler(handler, 'handler')] as const];
   const values = valuesOf(options);
-  const placesOf = places(options, new Set(handlers.map(([service]) => String(service))));
+  const capacitiesOf = capacities(options, new Set(handlers.map(([service]) => String(service))));
   return handlers.map(([service, handles]) => {
     const name = serviceName(service);
     const text = name.toString('utf8');
-    return { service: text, name, ...values(text, handles), ...placesOf(text) };
+    return { service: text, name, ...values(text, handles), ...capacitiesOf(text) };
   });
 }
 
@@ -97,24 +97,27 @@ function withValue(handler: Handler): Handler {
   };
 }
 
-type Places = Pick<OfferedService, 'concurrency' | 'limiter'>;
+type Capacity = Pick<OfferedService, 'concurrency' | 'limiter'>;
 
 /** One number for all together, or a number for each. */
-function places(options: Options, services: ReadonlySet<string>): (service: string) => Places {
+function capacities(
+  options: Options,
+  services: ReadonlySet<string>,
+): (service: string) => Capacity {
   const given = options.take('concurrency');
   if (typeof given !== 'object' || given === null || !options.given('services')) {
     const concurrency = options.integer('concurrency', WORKER_DEFAULTS.concurrency, 1, CREDIT_MAX);
     const shared = { concurrency, limiter: new ConcurrencyLimiter(concurrency) };
     return () => shared;
   }
-  const counts = new Map(Object.entries(given).map((entry) => placesOfOne(entry, services)));
+  const counts = new Map(Object.entries(given).map((entry) => capacityOfOne(entry, services)));
   return (service) => {
     const concurrency = counts.get(service) ?? WORKER_DEFAULTS.concurrency;
     return { concurrency, limiter: new ConcurrencyLimiter(concurrency) };
   };
 }
 
-function placesOfOne(
+function capacityOfOne(
   [service, count]: readonly [string, unknown],
   services: ReadonlySet<string>,
 ): readonly [string, number] {

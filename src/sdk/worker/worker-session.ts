@@ -426,17 +426,25 @@ export class WorkerSession implements SlotTaker {
   #leave(now: MonotonicMs, reason: SessionLoss): void {
     this.#sink.close();
     this.#failures++;
-    this.#lose('away', reason, now + backoffMs(this.#options, this.#failures, this.#random));
+    this.#registrationLost(
+      'away',
+      reason,
+      now + backoffMs(this.#options, this.#failures, this.#random),
+    );
   }
 
   /** This registration is over, ended by the broker or by us; a new one follows after a pause. */
   #rest(now: MonotonicMs, reason: SessionLoss): void {
     this.#failures++;
-    this.#lose('resting', reason, now + backoffMs(this.#options, this.#failures, this.#random));
+    this.#registrationLost(
+      'resting',
+      reason,
+      now + backoffMs(this.#options, this.#failures, this.#random),
+    );
   }
 
   /** Requests that have not begun no longer belong to this worker. */
-  #lose(next: SessionState, reason: SessionLoss, untilMs: MonotonicMs): void {
+  #registrationLost(next: SessionState, reason: SessionLoss, untilMs: MonotonicMs): void {
     if (this.#state === 'registered' || this.#isBetween) this.#sink.lost(reason);
     this.#isBetween = reason === 'own';
     this.#state = next;

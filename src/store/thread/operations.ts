@@ -23,7 +23,7 @@ import type {
   Owner,
   OwnerCount,
   Ownership,
-  ReadPlace,
+  ReadCursor,
   RequestUuid,
   ServiceCount,
   StoreCounts,
@@ -61,13 +61,13 @@ const TRANSACTION = struct<Transaction>({
   peerHolds: NUMBER,
   holds: maybe(HOLDING),
 });
-const PLACE = struct<ReadPlace>({
+const CURSOR = struct<ReadCursor>({
   upTo: NUMBER,
   bodiesUpTo: NUMBER,
   changed: NUMBER,
   number: NUMBER,
 });
-const CHUNK = struct<Chunk>({ records: BYTES, holds: HOLDING, next: maybe(PLACE) });
+const CHUNK = struct<Chunk>({ records: BYTES, holds: HOLDING, next: maybe(CURSOR) });
 
 const CHANGES: Shape<readonly Change[]> = {
   put: packChanges,
@@ -260,12 +260,12 @@ export const OPERATIONS = {
     (_transaction, records) => FEW_BYTES + records.length,
   ),
   /** From where; at most so many requests and bytes. */
-  read: read(tuple<[ReadPlace, number, number]>(PLACE, NUMBER, NUMBER), CHUNK),
+  read: read(tuple<[ReadCursor, number, number]>(CURSOR, NUMBER, NUMBER), CHUNK),
   list: read(tuple<[number]>(NUMBER), REQUESTS),
   listSchedules: read(tuple<[number]>(NUMBER), REQUESTS),
   listMap: read(tuple<[string]>(LATIN1), MAP_RECORDS),
   load: read(tuple<[readonly RequestUuid[]]>(UUIDS), list(maybe(CONTENT))),
-  /** Of a reply of more bytes, only its size. */
+  /** If a reply has more bytes than given, only its size is returned. */
   lookUp: read(tuple<[RequestUuid, number]>(BYTES, NUMBER), FOUND),
   claim: write(tuple<[ClaimOrder]>(CLAIM_ORDER), CLAIMED),
   /** As `packHint` makes it. Neither this nor `close` is answered. */
@@ -278,7 +278,7 @@ export const NEWS = {
   opened: RECOVERED,
   counted: COUNTS,
   mapTombstones: NUMBER,
-  kept: REQUESTS,
+  foundClaimed: REQUESTS,
   taken: NOTHING,
   /** It may be none. */
   hinted: BYTES,

@@ -23,7 +23,7 @@ import type {
   Found,
   Hint,
   MergeFailure,
-  ReadPlace,
+  ReadCursor,
   RequestUuid,
   StoreEvents,
   StoredContent,
@@ -68,7 +68,7 @@ interface PendingCall {
   readonly completion: Completion<unknown, MergeFailure>;
 }
 
-/** Of operations that are not answered. */
+/** The number of operations that are not answered. */
 const UNANSWERED = 0;
 
 /** @typeParam News what the thread reports besides answers; without a field `code` */
@@ -102,11 +102,11 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
       else news(message);
     });
     this.#thread.on('error', (error) => {
-      this.#lose(messageOf(error));
+      this.#threadLost(messageOf(error));
     });
     this.#ended = new Promise((resolve) => {
       this.#thread.on('exit', () => {
-        this.#lose('the store thread ended');
+        this.#threadLost('the store thread ended');
         resolve();
       });
     });
@@ -142,7 +142,7 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
   }
 
   read(
-    place: ReadPlace,
+    place: ReadCursor,
     requestsMax: number,
     bytesMax: number,
     completion: Completion<Chunk>,
@@ -264,8 +264,8 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
       case 'mapTombstones':
         events.mapTombstones?.(NEWS.mapTombstones.take(message));
         break;
-      case 'kept':
-        events.kept?.(NEWS.kept.take(message));
+      case 'foundClaimed':
+        events.foundClaimed?.(NEWS.foundClaimed.take(message));
         break;
       case 'taken':
         events.taken?.();
@@ -288,7 +288,7 @@ export class ThreadStore<News extends object> implements NodeStore, ClaimStore {
     void this.#thread.terminate();
   }
 
-  #lose(why: string): void {
+  #threadLost(why: string): void {
     if (this.#lost !== null) return;
     const message = `store ${this.#name}: ${why}; restart the broker`;
     this.#lost = { kind: 'fatal', message };

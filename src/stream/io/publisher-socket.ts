@@ -56,7 +56,7 @@ export interface PublisherSocketOptions extends ListeningOptions<PublisherLimits
 /** A publisher that listens. */
 export interface OpenedPublisher {
   readonly socket: PublisherSocket;
-  /** With real ports, in the order of the options. */
+  /** The endpoints with their actual ports, in the order of the options. */
   readonly endpoints: readonly string[];
 }
 
@@ -157,8 +157,8 @@ export class PublisherSocket implements ListeningEvents, FanOutSink {
     this.fanOut.oversized(peer);
   }
 
-  full(peer: PeerId): void {
-    this.fanOut.full(peer);
+  outputFull(peer: PeerId): void {
+    this.fanOut.outputFull(peer);
   }
 
   disconnected(peer: PeerId): void {

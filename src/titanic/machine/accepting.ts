@@ -1,6 +1,6 @@
 /** What new requests count against before they are in the store, and what becomes of them then. */
 import type { Asker } from '../../broker/ports.js';
-import type { Holder } from '../../core/holdings.js';
+import type { MemoryAccount } from '../../core/holdings.js';
 import { increment } from '../../core/counts.js';
 import { escapeName } from '../../core/escape.js';
 import { STORED } from './counters.js';
@@ -22,7 +22,7 @@ export interface NewOwner {
   readonly owner: Owner;
   readonly quotas: Pick<Asker['quotas'], 'stored' | 'storedBytes'>;
   /** Accounts for it until it is stored; `null`: it is not sent by a peer. */
-  readonly holder: Holder | null;
+  readonly memory: MemoryAccount | null;
 }
 
 export class Accepting {
@@ -41,9 +41,9 @@ export class Accepting {
   }
 
   /** @param change 1: it is being accepted; -1: it is committed or given up */
-  count({ owner, holder }: Omit<NewOwner, 'quotas'>, bytes: number, change: 1 | -1): void {
+  count({ owner, memory }: Omit<NewOwner, 'quotas'>, bytes: number, change: 1 | -1): void {
     this.#count += change;
-    holder?.add('stored', change * (bytes + WAITING_BYTES));
+    memory?.add('stored', change * (bytes + WAITING_BYTES));
     const count = this.#ofOwner.get(owner) ?? { stored: 0, bytes: 0 };
     count.stored += change;
     count.bytes += change * bytes;
@@ -65,7 +65,7 @@ export class Accepting {
         ? 'titanic.maxOpen is reached'
         : counts.bytes + this.#requests.writer.bytes >= options.maxBytes
           ? 'titanic.maxBytes is reached'
-          : who.holder?.mayHold(bytes + WAITING_BYTES) === false
+          : who.memory?.mayHold(bytes + WAITING_BYTES) === false
             ? 'limits.memoryBytes is reached'
             : this.#quota(who, bytes, freed);
     if (text !== null) events.emit({ name: 'titanic.refused', reason: 'limit', text });
@@ -93,12 +93,12 @@ export class Accepting {
 
   /** A request that was claimed is stored, or could not be. */
   decided({ service }: StoredRequest): void {
-    this.#claiming?.settled(service);
+    this.#claiming?.acceptanceEnded(service);
   }
 
   /**
    * It is in the store.
-   * @param party see `Origin`
+   * @param party see `Submitter`
    * @param content of one that this broker has claimed; `null`: it has not
    */
   accepted(request: StoredRequest, party: string, content: StoredContent | null): void {

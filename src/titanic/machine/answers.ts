@@ -61,7 +61,7 @@ interface Ready {
    * of a reply are not kept: their asker asks again.
    */
   readonly query: ReplyQuery | null;
-  /** Of what is handed over, as far as it counts. */
+  /** The bytes of what is handed over, as far as they count. */
   readonly bytes: number;
 }
 
@@ -119,10 +119,10 @@ export class Answers {
 
   /** When `run` is next due if no input arrives; Infinity for never. Monotonic milliseconds. */
   get dueAt(): number {
-    const keptUntil = this.#cached?.until ?? Infinity;
+    const cachedUntil = this.#cached?.until ?? Infinity;
     const waitUntil = Math.min(this.#waiters.dueAt, this.#followers.dueAt);
     const lookUpAt = Math.min(this.#lookUps.dueAt, this.waits.dueAt);
-    return Math.min(waitUntil, lookUpAt, this.#room.dueAt, keptUntil);
+    return Math.min(waitUntil, lookUpAt, this.#room.dueAt, cachedUntil);
   }
 
   answer(number: AnswerNumber, ...body: readonly Buffer[]): void {
@@ -154,7 +154,7 @@ export class Answers {
 
   #reply(query: ReplyQuery, reply: readonly Buffer[]): void {
     // D82: who follows its parts asks for the reply by itself.
-    if (query.place !== null) {
+    if (query.cursor !== null) {
       this.answer(query.id, STATUS_OK);
       return;
     }
@@ -195,7 +195,7 @@ export class Answers {
   #add(query: ReplyQuery): void {
     if (!this.waits.isOpen(query.id)) return;
     this.waits.rests(query.id);
-    (query.place === null ? this.#waiters : this.#followers).add(query);
+    (query.cursor === null ? this.#waiters : this.#followers).add(query);
   }
 
   /** True if a client waits for the parts of the reply to this request. */
@@ -278,7 +278,7 @@ export class Answers {
     } else if (found.state === 'dead') {
       const detail = unpackFailure(found.failure)?.detail ?? [];
       this.answer(id, deadStatusFrame(found.reason), ...detail);
-    } else if (reply !== null || query.place !== null) {
+    } else if (reply !== null || query.cursor !== null) {
       this.#reply(query, reply ?? []);
     } else {
       this.#large(query, found.replyBytes, now);
@@ -296,9 +296,10 @@ export class Answers {
       else this.refuse(query.id, 'quota', TOO_MANY);
       return;
     }
-    const kept = this.#cached;
-    if (kept?.bytes === bytes && kept.uuid.equals(query.uuid)) this.#reply(query, kept.frames);
-    else {
+    const cached = this.#cached;
+    if (cached?.bytes === bytes && cached.uuid.equals(query.uuid)) {
+      this.#reply(query, cached.frames);
+    } else {
       this.waits.waitsForLarge(query.id);
       this.#lookUps.askLarge(query, bytes);
     }
@@ -440,7 +441,7 @@ export class Answers {
         host.refuse(id, body.reason, body.text);
         continue;
       }
-      const areParts = query !== null && query.place !== null;
+      const areParts = query !== null && query.cursor !== null;
       if (areParts) this.#partsBytes -= bytes;
       // If the connection has ended, its peer may have returned on another one, which has its own
       // room.

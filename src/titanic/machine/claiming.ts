@@ -95,7 +95,7 @@ export class Claiming {
   }
 
   /** It is stored, or could not be. */
-  settled(service: Buffer): void {
+  acceptanceEnded(service: Buffer): void {
     const known = this.#services.get(service.toString('latin1'));
     if (known !== undefined) known.accepting--;
   }
@@ -287,7 +287,7 @@ export function claimOf(claim: number): { readonly claim?: number } {
 }
 
 /** The same, of a step after which the claim goes on. */
-export function keptClaim(claim: ReturnType<typeof claimOf>): {
+export function continuedClaim(claim: ReturnType<typeof claimOf>): {
   readonly claim?: number;
   readonly keepsClaim?: boolean;
 } {

@@ -57,7 +57,7 @@ export class TitanicContext {
   readonly services: StoredServices;
   /** `null`: no other broker uses the store. */
   readonly claims: TitanicClaims | null;
-  /** `null` likewise. */
+  /** `null`: no other broker uses the store, so nobody sends any. */
   readonly hints: Hints | null;
   /** The number of the next request that is accepted. */
   nextNumber = 1;

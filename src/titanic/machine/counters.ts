@@ -58,9 +58,9 @@ export class TitanicCounters {
   /** The store: whether it can be reached, and what was tried again. */
   readonly store: {
     isUp: boolean;
-    /** Of a file: bytes of its log; `null`: it is a database. */
+    /** The bytes of the log of a file; `null`: the store is a database. */
     logBytes: number | null;
-    /** Of a database; `null`: not known. */
+    /** How old the oldest snapshot of a database is; `null`: not known. */
     oldestSnapshotSeconds: number | null;
     /**
      * Of a database, by service, one character per byte: since when requests wait that no broker has

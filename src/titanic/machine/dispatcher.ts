@@ -14,7 +14,7 @@ import {
   type Event,
   HANDED_BACK,
   isInFlight,
-  KEPT,
+  RESUMED,
   LOADING,
   next,
   OPENED,
@@ -43,7 +43,7 @@ import {
   NOT_BEFORE,
   NUMBER,
   OpenIndex,
-  ORIGIN,
+  SUBMITTER,
   PLACE,
   PRIORITY,
   SERVICE,
@@ -52,7 +52,7 @@ import {
   STATE,
 } from './open-index.js';
 import { type OpenService, OpenServices } from './open-services.js';
-import { Origins } from './origins.js';
+import { Submitters } from './submitters.js';
 import type { Backoff } from '../../wire/tsp.js';
 import type { Scope } from './scope.js';
 import type { Ownership, RequestUuid, StoredContent, StoredRequest } from '../../store/store.js';
@@ -104,7 +104,7 @@ export interface Surplus {
 
 export class Dispatcher {
   readonly index: OpenIndex = new OpenIndex();
-  readonly #origins = new Origins();
+  readonly #submitters = new Submitters();
   readonly #context: TitanicContext;
   readonly #scope: Scope;
   readonly #table: Table;
@@ -163,7 +163,7 @@ export class Dispatcher {
 
   /**
    * Adds an open request.
-   * @param party see `Origin`
+   * @param party see `Submitter`
    */
   open(request: StoredRequest, now: number, wall: number, party: string): Slot {
     const { index } = this;
@@ -175,7 +175,7 @@ export class Dispatcher {
     index.set(slot, ATTEMPTS_MAX, request.maxAttempts);
     index.set(slot, GENERATION, request.generation);
     index.set(slot, BODY_BYTES, request.bodyBytes);
-    index.set(slot, ORIGIN, this.#origins.use(request.owner, request.isShared, party));
+    index.set(slot, SUBMITTER, this.#submitters.use(request.owner, request.isShared, party));
     index.setDouble(slot, NUMBER, request.number);
     index.setDouble(slot, EXPIRES_AT, request.expiresAt);
     this.#expiring.push(slot);
@@ -214,12 +214,12 @@ export class Dispatcher {
   resume(slot: Slot, now: number): void {
     const { index } = this;
     if (index.get(slot, STATE) === SETTLING_ENDING) {
-      this.step(slot, KEPT);
+      this.step(slot, RESUMED);
       return;
     }
     // Its time to live may have ended meanwhile.
     if (index.get(slot, EXPIRY_PLACE) < 0) this.#expiring.push(slot);
-    this.wait(slot, KEPT, index.getDouble(slot, NOT_BEFORE), now);
+    this.wait(slot, RESUMED, index.getDouble(slot, NOT_BEFORE), now);
   }
 
   /** Gives back what it held in the one state, and takes what it needs in the other. */
@@ -285,7 +285,7 @@ export class Dispatcher {
     this.#atHand.delete(slot);
     const expiryPlace = index.get(slot, EXPIRY_PLACE);
     if (expiryPlace >= 0) this.#expiring.removeAt(expiryPlace);
-    this.#origins.release(index.get(slot, ORIGIN));
+    this.#submitters.release(index.get(slot, SUBMITTER));
     service.oldest.removeAt(index.get(slot, AGE_PLACE));
     index.remove(slot);
     if (--service.open === 0) this.#services.remove(service);
@@ -358,13 +358,13 @@ export class Dispatcher {
   }
 
   ownershipOf(slot: Slot): Ownership {
-    const { owner, isShared } = this.#origins.of(this.index.get(slot, ORIGIN));
+    const { owner, isShared } = this.#submitters.of(this.index.get(slot, SUBMITTER));
     return { owner, isShared };
   }
 
-  /** See `Origin`. */
+  /** See `Submitter`. */
   partyOf(slot: Slot): string {
-    return this.#origins.of(this.index.get(slot, ORIGIN)).party;
+    return this.#submitters.of(this.index.get(slot, SUBMITTER)).party;
   }
 
   /** Takes the next expired request off its heap; or returns `NO_SLOT`. */

@@ -14,7 +14,7 @@ import { type ZoneTimes, zoneTimes } from './zone-times.js';
 const SECOND_MS = 1000;
 const MINUTE_MS = 60 * SECOND_MS;
 const DAY_MS = 24 * 60 * MINUTE_MS;
-/** Of a line that names years: how far one has to search. */
+/** How far one has to search in a line that names years. */
 const YEAR_MAX = 2199;
 /** Each step back in the search for the latest due time is this many times the last one. */
 const STEP_GROWTH = 8;

@@ -12,7 +12,7 @@ const STATES = ['pending', 'dispatched', 'replied', 'dead'] as const;
 
 export class Figures {
   readonly #context: TitanicContext;
-  /** Of the present activation. */
+  /** The dispatcher of the present activation. */
   dispatcher: Dispatcher;
 
   constructor(context: TitanicContext, dispatcher: Dispatcher) {
@@ -63,8 +63,8 @@ export class Figures {
         rest[state] -= here[state];
       }
       // An age is not summed up: the oldest of those without a label is told of them together.
-      const told = counted.hasLabel ? row : others;
-      told[STORED.oldestMs] = Math.max(told[STORED.oldestMs] ?? 0, ageMs(since, wall));
+      const labelled = counted.hasLabel ? row : others;
+      labelled[STORED.oldestMs] = Math.max(labelled[STORED.oldestMs] ?? 0, ageMs(since, wall));
     }
     // The counts of services that are not known by name.
     for (const state of STATES) increment(others, STORED.requests[state], Math.max(0, rest[state]));

@@ -10,7 +10,7 @@
  *                │  │  └──────────────┼──────────────┘     │   handed back   │                  │ │ │
  *                │  │                 └────────────────────┴─────────────────┴──────────────────┘ │ │
  *                │  └─────────────────────────────────────────────────────────────────── failed ──┘ │
- *                │ kept                                                                    returned │
+ *                │ resumed                                                                 returned │
  *           ┌────┴───┐  closed, expired: from all of the above                      ┌───────────┐   │
  *           │ ENDING │◄──────────────────────────────────────────                   │ RETURNING │◄──┘
  *           └────────┘                                                              └─────┬─────┘
@@ -19,7 +19,7 @@
  *                      │ SETTLING │ closed  ┌─────────────────┐ closed                    │
  *                      │          ├────────►│ SETTLING_ENDING │◄──────────────────────────┘
  *                      └────▲─────┘         └────────┬────────┘
- *                           └── kept, died ──────────┘          ended: from every state, to ABSENT
+ *                           └── resumed, died ───────┘          ended: from every state, to ABSENT
  *
  * From RETURNING on, what becomes of the request is being committed, and its outcome decides. A worker's
  * reply may come late: the broker knows a request whose attempt has failed until it is sent again.
@@ -34,7 +34,7 @@ export const DELAYED = 1;
 export const READY = 2;
 /** Its body is being read. */
 export const LOADING = 3;
-/** With the broker, and with no worker yet. */
+/** It is with the broker, and with no worker yet. */
 export const QUEUED = 4;
 /** At a worker: this is an attempt. */
 export const OUT = 5;
@@ -74,7 +74,7 @@ export const CLOSED = 11;
 /** Its time to live is over. */
 export const EXPIRED = 12;
 /** The close could not be stored: it goes on. */
-export const KEPT = 13;
+export const RESUMED = 13;
 /** It is not open here any more, for whatever reason. */
 export const ENDED = 14;
 
@@ -86,7 +86,7 @@ export const STATES: readonly string[] = [
 ];
 export const EVENTS: readonly string[] = [
   ...['opened', 'due', 'taken', 'unread', 'submitted', 'handed back', 'dispatched', 'failed'],
-  ...['returned', 'replied', 'died', 'closed', 'expired', 'kept', 'ended'],
+  ...['returned', 'replied', 'died', 'closed', 'expired', 'resumed', 'ended'],
 ];
 
 export type Transition = readonly [from: readonly State[], event: Event, to: State];
@@ -112,8 +112,8 @@ export const TRANSITIONS: readonly Transition[] = [
   [[RETURNING, SETTLING], CLOSED, SETTLING_ENDING],
   [WAITING, EXPIRED, ENDING],
   // One that was at a worker starts again.
-  [[ENDING], KEPT, DELAYED],
-  [[SETTLING_ENDING], KEPT, SETTLING],
+  [[ENDING], RESUMED, DELAYED],
+  [[SETTLING_ENDING], RESUMED, SETTLING],
   [[...WAITING, RETURNING, SETTLING, ENDING, SETTLING_ENDING], ENDED, ABSENT],
 ];
 

@@ -10,13 +10,13 @@ import { increment } from '../../core/counts.js';
 import type { Failure } from '../../wire/failure.js';
 import { STORED } from './counters.js';
 import { Answers, deadStatusFrame } from './answers.js';
-import { claimOf, keptClaim } from './claiming.js';
+import { claimOf, continuedClaim } from './claiming.js';
 import { closerOf, mayAccess } from './ownership.js';
 import { SCHEDULES, type TitanicContext } from './context.js';
 import type { Dispatcher } from './dispatcher.js';
 import type { LookUp } from './lookups.js';
 import type { Scope } from './scope.js';
-import { keptDetail } from '../../store/failure-codec.js';
+import { truncatedDetail } from '../../store/failure-codec.js';
 import { CLOSED, DIED, ENDED, ENDING, EXPIRED, isBeingDecided, SETTLING } from './fsm.js';
 import { CLAIM, GENERATION, NO_SLOT, type Slot, STATE } from './open-index.js';
 import {
@@ -91,7 +91,7 @@ export interface LaterParts extends IntentMaker {
   restoreSchedule(request: StoredRequest, claimed: ClaimedRequest | null): void;
   /** Called for every request that ended. */
   scheduleGone(uuid: RequestUuid): void;
-  /** Of the schedules that this broker has claimed. */
+  /** The uuids of the schedules that this broker has claimed. */
   claimedSchedules(): readonly RequestUuid[];
 }
 
@@ -312,7 +312,7 @@ export class OpenRequests {
   /**
    * It is pending in the store. A list may include it before its commit is reported, which waits for the
    * peer.
-   * @param party see `Origin`
+   * @param party see `Submitter`
    */
   open(request: StoredRequest, party: string = request.owner): Slot {
     const { now, wall } = this.#context;
@@ -355,8 +355,8 @@ export class OpenRequests {
     for (const slot of [...this.dispatcher.slots()]) {
       const state = this.dispatcher.index.get(slot, STATE);
       // One whose close or expiry may fail would go on with the claim of the session that is over.
-      const isKept = isBeingDecided(state) && state !== ENDING;
-      if (isKept || this.dispatcher.deliveryOf(slot) !== null) continue;
+      const staysOpen = isBeingDecided(state) && state !== ENDING;
+      if (staysOpen || this.dispatcher.deliveryOf(slot) !== null) continue;
       this.dispatcher.step(slot, ENDED);
     }
   }
@@ -522,7 +522,7 @@ export class OpenRequests {
     const { counters, events, options, wall: at } = this.#context;
     const failure = last?.failure ?? null;
     const detail =
-      failure === null ? [] : keptDetail(failure.detail).map((frame) => Buffer.from(frame));
+      failure === null ? [] : truncatedDetail(failure.detail).map((frame) => Buffer.from(frame));
     const text = failure === null ? `dead after ${attempts} attempts, the last: ${reason}` : reason;
     const expiresAt = at + options.replyTtlMs;
     const claim = claimOf(index.get(slot, CLAIM));
@@ -537,7 +537,7 @@ export class OpenRequests {
     };
     const bytes = last?.attempt.attempt.failure?.length ?? 0;
     const outcome: CommitCallbacks = {
-      ...(last === null ? {} : { before: { ...last.attempt, ...keptClaim(claim) } }),
+      ...(last === null ? {} : { before: { ...last.attempt, ...continuedClaim(claim) } }),
       committed: ({ kind }) => {
         if (kind === 'done') {
           increment(counters.of(shown), STORED.dead);

@@ -75,11 +75,11 @@ export class OpenServices {
     const known = this.find(name);
     if (known !== undefined) return known;
     const number = this.#freeNumbers.pop() ?? this.#byNumber.length;
-    const kept = Buffer.from(name);
+    const copy = Buffer.from(name);
     const service: OpenService = {
       number,
-      name: kept,
-      shown: escapeName(kept),
+      name: copy,
+      shown: escapeName(copy),
       ready: new IndexedHeap(this.#byUrgency),
       oldest: new IndexedHeap(this.#byAge),
       open: 0,

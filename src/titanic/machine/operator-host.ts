@@ -5,7 +5,7 @@ import type { Schedule } from './schedule-table.js';
 /** What the commands of operators (operator/operator.ts) use of the machine. */
 export interface OperatorHost {
   readonly context: TitanicContext;
-  /** Of the present activation. */
+  /** The open requests of the present activation. */
   readonly requests: OpenRequests;
   /** Those that this node knows, in no order: none while it is not active. */
   schedules(): Iterable<Schedule>;

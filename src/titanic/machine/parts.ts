@@ -2,22 +2,22 @@
 import { PackedCursor, readPacked } from '../../core/packed.js';
 
 /** How far a client has read. */
-export interface Place {
+export interface PartsCursor {
   /** Names the delivery whose parts it has read; empty: none yet. */
   readonly run: string;
   /** Index of the next part. */
   readonly index: number;
 }
 
-const NOWHERE: Place = { run: '', index: 0 };
+const START: PartsCursor = { run: '', index: 0 };
 
-/** The place in an answer, as the client sends it back. A text of another origin is the start. */
-export function placeOf(text: string): Place {
+/** The cursor in an answer, as the client sends it back. Any other text is the start. */
+export function cursorOf(text: string): PartsCursor {
   const match = /^([0-9]+-[0-9]+-[0-9]+)-([0-9]{1,9})$/.exec(text);
-  return match === null ? NOWHERE : { run: match[1] ?? '', index: Number(match[2]) };
+  return match === null ? START : { run: match[1] ?? '', index: Number(match[2]) };
 }
 
-export function placeText({ run, index }: Place): string {
+export function cursorText({ run, index }: PartsCursor): string {
   return `${run}-${index}`;
 }
 
@@ -27,7 +27,7 @@ export interface Parts {
   readonly counts: readonly number[];
   /** The frames of all of them, as views. */
   readonly frames: readonly Buffer[];
-  /** With the header of each frame: empty frames are not free. */
+  /** The bytes with the header of each frame: empty frames are not free. */
   readonly bytes: number;
 }
 

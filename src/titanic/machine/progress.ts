@@ -9,15 +9,15 @@ import type { TitanicContext } from './context.js';
 import { ATTEMPTS, BROKER_ID, NO_SLOT, type Slot } from './open-index.js';
 import type { OpenRequests } from './open-requests.js';
 import { mayAccess } from './ownership.js';
-import { partsFrom, placeText } from './parts.js';
+import { partsFrom, cursorText } from './parts.js';
 import type { Ownership, RequestUuid } from '../../store/store.js';
 import type { ReplyQuery } from './waiters.js';
 
 /** One answer has at most this many bytes of parts, or one part. */
 const ANSWER_BYTES_MAX = 1024 * 1024;
 /** How long, and how many bytes in all, parts of complete replies are kept. */
-const KEPT_MS = 10_000;
-const KEPT_BYTES_MAX = 16 * 1024 * 1024;
+const RETAINED_MS = 10_000;
+const RETAINED_BYTES_MAX = 16 * 1024 * 1024;
 
 /** The parts of one delivery. */
 interface Source {
@@ -28,7 +28,7 @@ interface Source {
 }
 
 /** A source that the broker no longer has. */
-interface Kept extends Source {
+interface Retained extends Source {
   readonly whose: Ownership;
   /** Monotonic milliseconds. */
   readonly until: number;
@@ -42,8 +42,8 @@ export class Progress {
   /** Uuids of requests with new parts that somebody waits for. */
   readonly #news = new Map<string, RequestUuid>();
   /** By uuid, the oldest first. */
-  readonly #kept = new OldestFirst<string, Kept>();
-  #keptBytes = 0;
+  readonly #retained = new OldestFirst<string, Retained>();
+  #retainedBytes = 0;
 
   constructor(context: TitanicContext, requests: OpenRequests) {
     this.#context = context;
@@ -57,7 +57,7 @@ export class Progress {
 
   /** When `run` is next due if no input arrives; Infinity for never. Monotonic milliseconds. */
   get dueAt(): number {
-    return this.#kept.oldest?.value.until ?? Infinity;
+    return this.#retained.oldest?.value.until ?? Infinity;
   }
 
   ask(query: ReplyQuery): void {
@@ -75,21 +75,21 @@ export class Progress {
     const { answers, dispatcher } = this.#requests;
     const uuid = dispatcher.index.uuid(slot);
     const delivery = dispatcher.deliveryOf(slot);
-    if (packed === null || delivery === null || packed.length > KEPT_BYTES_MAX) return;
+    if (packed === null || delivery === null || packed.length > RETAINED_BYTES_MAX) return;
     const isWaitedFor = answers.isFollowed(uuid);
     if (!delivery.isFollowed && !isWaitedFor) return;
     this.forget(uuid);
     const whose = dispatcher.ownershipOf(slot);
-    const until = this.#context.now + KEPT_MS;
-    this.#kept.set(nameOf(uuid), {
+    const until = this.#context.now + RETAINED_MS;
+    this.#retained.set(nameOf(uuid), {
       ...this.#deliveryOf(slot),
       packed: Buffer.from(packed),
       whose,
       until,
     });
-    this.#keptBytes += packed.length;
-    for (const { key, value } of this.#kept) {
-      if (this.#keptBytes <= KEPT_BYTES_MAX) break;
+    this.#retainedBytes += packed.length;
+    for (const { key, value } of this.#retained) {
+      if (this.#retainedBytes <= RETAINED_BYTES_MAX) break;
       this.#drop(key, value.packed);
     }
     if (isWaitedFor) this.#news.set(nameOf(uuid), uuid);
@@ -97,18 +97,18 @@ export class Progress {
 
   /** The request is closed: its parts are unknown from now on, too. */
   forget(uuid: RequestUuid): void {
-    const kept = this.#kept.get(nameOf(uuid));
-    if (kept !== undefined) this.#drop(nameOf(uuid), kept.packed);
+    const retained = this.#retained.get(nameOf(uuid));
+    if (retained !== undefined) this.#drop(nameOf(uuid), retained.packed);
   }
 
   #drop(name: string, packed: Buffer): void {
-    this.#kept.delete(name);
-    this.#keptBytes -= packed.length;
+    this.#retained.delete(name);
+    this.#retainedBytes -= packed.length;
   }
 
   /** Answers those for whom there are parts; the others wait. */
   run(embedded: EmbeddedServiceApi): void {
-    for (const { key, value } of this.#kept) {
+    for (const { key, value } of this.#retained) {
       if (value.until > this.#context.now) break;
       this.#drop(key, value.packed);
     }
@@ -131,11 +131,11 @@ export class Progress {
     const { asker, uuid } = query;
     if (answers.isUntrusted) return;
     const slot = dispatcher.index.find(uuid);
-    const kept = this.#kept.get(nameOf(uuid)) ?? null;
-    const whose = slot === NO_SLOT ? kept?.whose : dispatcher.ownershipOf(slot);
+    const retained = this.#retained.get(nameOf(uuid)) ?? null;
+    const whose = slot === NO_SLOT ? retained?.whose : dispatcher.ownershipOf(slot);
     if (whose === undefined) answers.lookUp(query);
     else if (!mayAccess(asker, whose)) answers.denied(query);
-    else if (this.#hasAnswered(query, this.#sourceOf(slot, embedded) ?? kept)) return;
+    else if (this.#hasAnswered(query, this.#sourceOf(slot, embedded) ?? retained)) return;
     else if (slot === NO_SLOT) answers.lookUp(query);
     else if (this.#requests.isWithheld(uuid)) answers.withhold(query);
     else answers.pending(query, this.#context.now);
@@ -160,10 +160,10 @@ export class Progress {
 
   /** Answers with the parts that the client has not read; false if there are none. */
   #hasAnswered(query: ReplyQuery, source: Source | null): boolean {
-    const { asker, place } = query;
-    if (source === null || place === null) return false;
+    const { asker, cursor } = query;
+    if (source === null || cursor === null) return false;
     const { run, attempt } = source;
-    const first = place.run === run ? place.index : 0;
+    const first = cursor.run === run ? cursor.index : 0;
     // D76: a client that does not read gets none; it asks again when its wait is over.
     const room = asker.outputLeft();
     const { counts, frames, bytes } = partsFrom(
@@ -172,7 +172,7 @@ export class Progress {
       Math.min(room, ANSWER_BYTES_MAX),
     );
     if (counts.length === 0 || bytes > room) return false;
-    const next = placeText({ run, index: first + counts.length });
+    const next = cursorText({ run, index: first + counts.length });
     const facts = JSON.stringify({ attempt, first, frames: counts });
     this.#requests.answers.parts(query, [Buffer.from(next), Buffer.from(facts), ...frames], bytes);
     return true;

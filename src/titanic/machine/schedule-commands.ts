@@ -130,25 +130,25 @@ export class ScheduleCommands {
     body: Buffer,
     list: number | null,
   ): void {
-    const { identity: party, holder } = asker;
+    const { identity: party, memory } = asker;
     const bytes = body.length + COMMAND_BYTES;
     const obstacle =
       body.length > SCHEDULE_BYTES_MAX
         ? `a schedule has at most ${SCHEDULE_BYTES_MAX} bytes`
         : (this.#requests.obstacle(party) ??
-          (holder.mayHold(bytes) ? null : this.#refused('limits.memoryBytes is reached')));
+          (memory.mayHold(bytes) ? null : this.#refused('limits.memoryBytes is reached')));
     if (obstacle !== null) {
       this.#answer(id, status(500, obstacle));
       return;
     }
     const wanted = { answer: id, asker, owner: ownerOf(asker), facts, body };
-    holder.add('stored', bytes);
+    memory.add('stored', bytes);
     this.#begin(id, list, wanted.owner, facts.name, {
       run: (decided) => {
         this.#replace(wanted, decided);
       },
       answer: (...answer) => {
-        holder.add('stored', -bytes);
+        memory.add('stored', -bytes);
         if (answer.length > 0) this.#answer(id, ...answer);
       },
     });
@@ -264,7 +264,7 @@ export class ScheduleCommands {
       return;
     }
     // The memory that it takes is accounted for since its command came.
-    const who = { owner, quotas: asker.quotas, holder: null };
+    const who = { owner, quotas: asker.quotas, memory: null };
     const limit =
       this.#accepting.limit(who, body.length, known?.bodyBytes ?? null) ??
       this.#tooOftenFor(wanted, known) ??

@@ -95,7 +95,7 @@ export function keyOf(owner: Owner): string | null {
 
 /** What one owner has. */
 class Owned {
-  /** With those whose facts are not known yet. */
+  /** How many there are, with those whose facts are not known yet. */
   count = 0;
   /** How often those whose facts are known are due in their busiest hours, together. */
   perHour = 0;

@@ -12,7 +12,7 @@ import { Frames } from '../../core/frames.js';
 import { pack, packedBytes, unpack } from '../../core/packed.js';
 import { readTspSchedule, scheduleKey, type TspSchedule } from '../../wire/tsp.js';
 import type { Accepting } from './accepting.js';
-import { claimOf, keptClaim } from './claiming.js';
+import { claimOf, continuedClaim } from './claiming.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import { type DueFault, type DueTimes, firstDue, readDueTimes } from './due-times.js';
 import type { OpenRequests } from './open-requests.js';
@@ -118,7 +118,7 @@ export class Schedules {
    * @returns what is wrong with its times: then nothing is done, and nothing answered
    */
   schedule(id: AnswerNumber, asker: Asker, frames: Frames, read: TspSchedule): DueFault | null {
-    const facts = factsOf(read, frames);
+    const facts = scheduleFactsOf(read, frames);
     const due = firstDue(facts.times, this.#context.wall);
     if (typeof due !== 'number') return due;
     const body = new Frames();
@@ -203,7 +203,7 @@ export class Schedules {
     return true;
   }
 
-  /** Of those that this broker has claimed. */
+  /** The uuids of those that this broker has claimed. */
   get claimedUuids(): readonly RequestUuid[] {
     return this.#table.whole.filter(({ claim }) => claim > 0).map(({ uuid }) => uuid);
   }
@@ -279,7 +279,7 @@ export class Schedules {
       this.#unreadable(schedule, read.fault);
       return;
     }
-    const older = this.#table.name(schedule, factsOf(read, frames));
+    const older = this.#table.name(schedule, scheduleFactsOf(read, frames));
     if (older !== schedule) this.#table.wait(schedule);
     if (older !== null) this.#endOlder(older);
   }
@@ -411,7 +411,7 @@ export class Schedules {
   #hasNoRoom(schedule: Schedule, embedded: EmbeddedServiceApi): boolean {
     const { owner, facts, requestBytes } = schedule;
     if (facts === null) return false;
-    const { mayRequest, quotas } = embedded.standingOf(keyOf(owner), facts.service);
+    const { mayRequest, quotas } = embedded.ownerRightsOf(keyOf(owner), facts.service);
     // Without the right nothing is to be stored.
     return mayRequest && this.#isDelayed(schedule, quotas, requestBytes);
   }
@@ -419,7 +419,7 @@ export class Schedules {
   /** It waits, because a request of that size cannot be stored now. */
   #isDelayed(schedule: Schedule, quotas: Asker['quotas'], bytes: number): boolean {
     const { owner } = schedule;
-    const who = { owner, quotas, holder: null };
+    const who = { owner, quotas, memory: null };
     const obstacle = this.#requests.obstacle(owner) ?? this.#accepting.limit(who, bytes);
     if (obstacle === null) return false;
     this.#delay(schedule);
@@ -465,8 +465,8 @@ export class Schedules {
       return;
     }
     const due = times.latest(schedule.due, wall);
-    const standing = embedded.standingOf(keyOf(schedule.owner), frames.view(read.service));
-    if (standing.mayRequest) this.#store(schedule, due, times, frames, read, standing.quotas);
+    const rights = embedded.ownerRightsOf(keyOf(schedule.owner), frames.view(read.service));
+    if (rights.mayRequest) this.#store(schedule, due, times, frames, read, rights.quotas);
     else this.#skip(schedule, due, times);
   }
 
@@ -488,7 +488,7 @@ export class Schedules {
       attempts: schedule.attempts + 1,
       attempt: { worker: '', startedAt: due, endedAt: wall, reason, failure: null, extra: null },
       notBefore: next,
-      ...keptClaim(claimOf(schedule.claim)),
+      ...continuedClaim(claimOf(schedule.claim)),
     };
     return { change, next };
   }
@@ -540,7 +540,7 @@ export class Schedules {
       this.#settled(schedule);
       return;
     }
-    const who = { owner, quotas, holder: null };
+    const who = { owner, quotas, memory: null };
     const body = Buffer.allocUnsafeSlow(bodyBytes);
     pack(frames, read.body, frames.count, body, 0, false);
     const { wall, options: defaults } = this.#context;
@@ -593,7 +593,10 @@ export class Schedules {
   }
 }
 
-function factsOf({ name, cron, timeZone, service }: TspSchedule, frames: Frames): ScheduleFacts {
+function scheduleFactsOf(
+  { name, cron, timeZone, service }: TspSchedule,
+  frames: Frames,
+): ScheduleFacts {
   const times = readDueTimes(cron, timeZone);
   return { name, cron, timeZone, service: frames.copy(service), times };
 }

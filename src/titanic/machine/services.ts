@@ -41,7 +41,7 @@ import {
   type NewRequest,
   type RequestUuid,
 } from '../../store/store.js';
-import { placeOf } from './parts.js';
+import { cursorOf } from './parts.js';
 import type { Progress } from './progress.js';
 import type { AnswerNumber } from './store-waits.js';
 import type { Uuids } from './uuid.js';
@@ -170,7 +170,7 @@ export class TitanicServices {
       this.#refuse(id, read);
       return;
     }
-    // D72
+    // Who stores a request needs the right to its service, as for a plain one (D72).
     if (!asker.mayRequest(frames.view(read.service))) {
       this.#deny(id, frames.view(read.service));
       return;
@@ -179,8 +179,8 @@ export class TitanicServices {
     const extra = extraOf(headers, read.options.backoff);
     const bytes = bodyBytes + (extra === null ? 0 : extra.length);
     const owner = ownerOf(asker);
-    const { identity: party, holder, quotas } = asker;
-    const who = { owner, quotas, holder };
+    const { identity: party, memory, quotas } = asker;
+    const who = { owner, quotas, memory };
     const obstacle = this.#requests.obstacle(party) ?? this.#accepting.limit(who, bytes);
     if (obstacle !== null) {
       this.#answer(id, status(500, obstacle));
@@ -199,7 +199,7 @@ export class TitanicServices {
       isShared: options.shared ?? false,
       key: options.key,
     };
-    const sender = { party, owner, holder };
+    const sender = { party, owner, memory };
     const { service, body } = read;
     const number = this.#waiting.add(sender, facts, frames, service, body, bodyBytes, extra);
     this.#accepting.count(who, bytes, 1);
@@ -224,11 +224,11 @@ export class TitanicServices {
   /** Makes the intent of a request whose batch is sent to the store, or that is given up. */
   accepting(number: WaitingNumber): Intent {
     const waiting = this.#waiting.take(number);
-    const { id, party, owner, holder, body, key, extra } = waiting;
+    const { id, party, owner, memory, body, key, extra } = waiting;
     const request = newRequest(this.#uuids.next(waiting.acceptedAt), body.length, waiting);
     const bytes = body.length + (extra === null ? 0 : extra.length);
     const decided = (): void => {
-      this.#accepting.count({ owner, holder }, bytes, -1);
+      this.#accepting.count({ owner, memory }, bytes, -1);
       if (change.claim !== undefined) this.#accepting.decided(request);
     };
     const change: NewRequest = { kind: 'accept', request, body, key };
@@ -284,7 +284,7 @@ export class TitanicServices {
       this.#answer(id, status(500, replica.silence));
       return;
     }
-    const query = { id, asker, uuid, until: now + waitMs, place: null };
+    const query = { id, asker, uuid, until: now + waitMs, cursor: null };
     // Another broker may have its reply, although this one has claimed it.
     const slot = claims === null ? dispatcher.index.find(uuid) : NO_SLOT;
     if (slot === NO_SLOT) answers.lookUp(query);
@@ -295,7 +295,7 @@ export class TitanicServices {
 
   #follow(id: AnswerNumber, asker: Asker, { uuid, place, waitMs }: TspProgress): void {
     const until = this.#context.now + waitMs;
-    this.#progress.ask({ id, asker, uuid, until, place: placeOf(place) });
+    this.#progress.ask({ id, asker, uuid, until, cursor: cursorOf(place) });
   }
 
   #close(id: AnswerNumber, asker: Asker, uuid: RequestUuid): void {

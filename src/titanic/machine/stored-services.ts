@@ -2,7 +2,7 @@
 import { escapeName } from '../../core/escape.js';
 import type { CountedService, CountedServices } from '../../core/counted-services.js';
 import { STORED } from './counters.js';
-import { SERVICES_KEPT_MAX, type ServiceCount } from '../../store/store.js';
+import { SERVICES_COUNTED_MAX, type ServiceCount } from '../../store/store.js';
 
 export interface StoredService extends ServiceCount {
   readonly counted: CountedService;
@@ -43,8 +43,8 @@ export class StoredServices {
 
   #newly(service: Buffer): CountedService | null {
     const shown = escapeName(service);
-    const hasPlace = this.#services.size < SERVICES_KEPT_MAX;
-    return hasPlace ? this.#counted.of(shown) : this.#counted.find(shown);
+    const hasRoom = this.#services.size < SERVICES_COUNTED_MAX;
+    return hasRoom ? this.#counted.of(shown) : this.#counted.find(shown);
   }
 
   /** `null`: the store holds nothing for it, or it is above the maximum. */

@@ -44,7 +44,7 @@ import { Uuids } from './uuid.js';
  * Its members are of three kinds, in this order:
  *
  * - *Inputs* record what they are told, and begin what it needs; effects on the broker follow in `run`.
- *   First those of the daemon (`setTime` comes before all others of a turn), then requests for
+ *   First those of the node (`setTime` comes before all others of a turn), then requests for
  *   `titanic.*`, then reports of the broker, of the store, of the pair, of a shared store.
  * - *The turn*: `run` does what is due, and `dueInMs` says when it is next due.
  * - *Questions* change nothing.
@@ -83,7 +83,7 @@ export class Titanic implements InternalService, InternalClient {
     this.figures = new Figures(this.#context, this.#activation.dispatcher);
   }
 
-  // ---------------------------------------------------------------- inputs: of the daemon
+  // ---------------------------------------------------------------- inputs: of the node
 
   /**
    * Sets the time of what follows, in milliseconds. Called at the start of each turn, before its
@@ -227,7 +227,7 @@ export class Titanic implements InternalService, InternalClient {
   // ---------------------------------------------------------------- inputs: reports of a shared store
 
   /** Batches failed with an unknown outcome, and this broker has claimed these requests of them. */
-  kept(requests: readonly StoredRequest[]): void {
+  foundClaimed(requests: readonly StoredRequest[]): void {
     for (const request of requests) {
       this.#requests.restore(request, { request, claim: FIRST_CLAIM, content: null });
     }

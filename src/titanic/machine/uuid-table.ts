@@ -76,9 +76,9 @@ export class UuidTable {
     this.#count--;
     for (let at = (hole + 1) & mask; slots[at] !== EMPTY; at = (at + 1) & mask) {
       const slot = slots[at] ?? EMPTY;
-      const home = this.#hashOf(slot) & mask;
-      // An entry may move into the hole if its home is not between the hole and itself.
-      if (((at - home) & mask) < ((at - hole) & mask)) continue;
+      const homeSlot = this.#hashOf(slot) & mask;
+      // An entry may move into the hole if its home slot is not between the hole and itself.
+      if (((at - homeSlot) & mask) < ((at - hole) & mask)) continue;
       slots[hole] = slot;
       hole = at;
     }

@@ -3,7 +3,7 @@ import type { Asker } from '../../broker/ports.js';
 import { IndexedHeap } from '../../core/indexed-heap.js';
 import { tailOf } from '../../store/hint-codec.js';
 import type { RequestUuid } from '../../store/store.js';
-import type { Place } from './parts.js';
+import type { PartsCursor } from './parts.js';
 import type { AnswerNumber } from './store-waits.js';
 
 /** A client's query for the reply to a stored request. */
@@ -14,7 +14,7 @@ export interface ReplyQuery {
   /** Until when it waits for a pending request: monotonic milliseconds. */
   readonly until: number;
   /** Of `titanic.progress`: what the client has read so far; `null`: it asks for the reply. */
-  readonly place: Place | null;
+  readonly cursor: PartsCursor | null;
 }
 
 interface Waiter {

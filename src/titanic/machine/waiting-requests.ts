@@ -7,7 +7,7 @@ import { present } from '../../core/assert.js';
 import { Arena, type ArenaHandle } from '../../core/arena.js';
 import { copyBytes } from '../../core/bytes.js';
 import type { Frames } from '../../core/frames.js';
-import type { Holder } from '../../core/holdings.js';
+import type { MemoryAccount } from '../../core/holdings.js';
 import { pack } from '../../core/packed.js';
 import type { Owner } from '../../store/store.js';
 
@@ -19,7 +19,7 @@ export interface Sender {
   /** The party whose turn it takes. */
   readonly party: string;
   readonly owner: Owner;
-  readonly holder: Holder;
+  readonly memory: MemoryAccount;
 }
 
 /** What is known about it besides its bytes. */
@@ -72,7 +72,7 @@ interface KnownSender {
 
 export class WaitingRequests {
   readonly #arena = new Arena();
-  readonly #byHolder = new Map<Holder, KnownSender>();
+  readonly #byAccount = new Map<MemoryAccount, KnownSender>();
   readonly #senders: (KnownSender | null)[] = [];
   readonly #freeNumbers: number[] = [];
 
@@ -131,7 +131,7 @@ export class WaitingRequests {
     const key = BYTES + serviceBytes;
     const extra = key + keyBytes;
     const body = extra + from.readUInt16LE(start + EXTRA_BYTES);
-    const { party, owner, holder } = this.#release(from.readInt32LE(start + SENDER));
+    const { party, owner, memory } = this.#release(from.readInt32LE(start + SENDER));
     const run = this.#arena.take(number, body + bodyBytes);
     // Field by field: spreading an object with doubles costs several microseconds.
     return {
@@ -144,7 +144,7 @@ export class WaitingRequests {
       isShared: run.readUInt8(SHARED) === 1,
       party,
       owner,
-      holder,
+      memory,
       service: run.subarray(BYTES, key),
       key: keyBytes === 0 ? null : run.subarray(key, extra),
       extra: extra === body ? null : run.subarray(extra, body),
@@ -153,13 +153,13 @@ export class WaitingRequests {
   }
 
   #use(sender: Sender): number {
-    const { party, owner, holder } = sender;
-    let known = this.#byHolder.get(holder);
+    const { party, owner, memory } = sender;
+    let known = this.#byAccount.get(memory);
     if (known?.sender.owner !== owner || known.sender.party !== party) {
       const number = this.#freeNumbers.pop() ?? this.#senders.length;
-      known = { number, sender: { party, owner, holder }, waiting: 0 };
+      known = { number, sender: { party, owner, memory }, waiting: 0 };
       this.#senders[number] = known;
-      this.#byHolder.set(holder, known);
+      this.#byAccount.set(memory, known);
     }
     known.waiting++;
     return known.number;
@@ -171,7 +171,7 @@ export class WaitingRequests {
     if (--known.waiting > 0) return sender;
     this.#senders[number] = null;
     this.#freeNumbers.push(number);
-    if (this.#byHolder.get(sender.holder) === known) this.#byHolder.delete(sender.holder);
+    if (this.#byAccount.get(sender.memory) === known) this.#byAccount.delete(sender.memory);
     return sender;
   }
 }

@@ -5,7 +5,7 @@ const HOUR_MS = 60 * MINUTE_MS;
 const DAY_MS = 24 * HOUR_MS;
 /** No change of an offset is larger; changes are further apart. */
 const REACH_MS = 26 * HOUR_MS;
-/** Of a zone, the offsets of so many minutes are remembered. */
+/** The offsets of so many minutes are remembered for each zone. */
 const MINUTES_MAX = 1024;
 
 /**

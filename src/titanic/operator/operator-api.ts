@@ -106,7 +106,7 @@ export interface ShownSchedule {
 }
 
 /** A place in the list of schedules: that of the last one of a page. */
-export interface SchedulePlace {
+export interface ScheduleCursor {
   readonly due: number;
   readonly uuid: RequestUuid;
 }
@@ -114,7 +114,7 @@ export interface SchedulePlace {
 export interface SchedulePage {
   readonly schedules: readonly ShownSchedule[];
   /** Where the next page begins; `null`: this is the last one. */
-  readonly next: SchedulePlace | null;
+  readonly next: ScheduleCursor | null;
 }
 
 export interface OperatorApi {
@@ -124,7 +124,7 @@ export interface OperatorApi {
   bodies(uuid: RequestUuid): Promise<OperatorResult<Bodies>>;
   counts(): ShownCounts;
   /** By due time; none on a node that is not active. @param limit maximum number */
-  schedules(after: SchedulePlace | null, limit: number): SchedulePage;
+  schedules(after: ScheduleCursor | null, limit: number): SchedulePage;
   /** Makes a dead request pending again and resets its attempts. */
   retry(uuid: RequestUuid): Promise<OperatorResult<null>>;
   /** Closes a request that is pending, dispatched or dead. */

@@ -21,7 +21,7 @@ import type {
   ShownState,
   ShownHistory,
   SchedulePage,
-  SchedulePlace,
+  ScheduleCursor,
   ShownSchedule,
 } from './operator-api.js';
 import { isBeingDecided, RETURNING, SETTLING } from '../machine/fsm.js';
@@ -124,7 +124,7 @@ export class Operator {
       });
   }
 
-  schedules(after: SchedulePlace | null, limit: number): SchedulePage {
+  schedules(after: ScheduleCursor | null, limit: number): SchedulePage {
     const left: ShownSchedule[] = [];
     for (const schedule of this.#host.schedules()) {
       const { facts, uuid, owner, due, acceptedAt, attempts: firings } = schedule;
@@ -310,7 +310,7 @@ export class Operator {
   }
 }
 
-function byDue(a: SchedulePlace, b: SchedulePlace): number {
+function byDue(a: ScheduleCursor, b: ScheduleCursor): number {
   return a.due - b.due || a.uuid.compare(b.uuid);
 }
 

@@ -63,14 +63,14 @@ export const ITEMS_TIMED = 32;
 /** Where reading takes turns, messages after this many bytes of answers wait. */
 const ANSWERS_BYTES_MAX = 128 * 1024;
 /** Overhead of a frame that is kept. */
-const KEPT_FRAME_BYTES = 128;
+const PENDING_FRAME_BYTES = 128;
 /** Messages are offered packed up to this size; handling a larger one costs mostly the copy. */
 const OFFERED_BYTES_MAX = 16 * 1024;
 /** A message that is handled packed has no more frames than this. */
 const OFFERED_FRAMES_MAX = 6;
 const NOT_SEALED = 'a frame that was not sealed by the peer, or came twice';
 /** A carry buffer up to this size stays with its connection when it is empty. */
-const CARRY_BYTES_KEPT = 1024;
+const CARRY_BYTES_RETAINED = 1024;
 const CARRY_BYTES_MIN = 128;
 
 /** Why this side ended a connection; metrics use it as a label. */
@@ -164,7 +164,7 @@ export class Connection {
   /** The message over the limits that is arriving; its head is `#pending`. */
   #skipped: SkippedMessage | null = null;
   #isMidMessage = false;
-  #pendingKept = 0;
+  #pendingFrames = 0;
   #pendingBytes = 0;
   #commandsSince = 0;
   #commands = 0;
@@ -190,7 +190,7 @@ export class Connection {
 
   /** Size of the incomplete data held. */
   get carriedBytes(): number {
-    return this.#carry.length + this.#pendingBytes + this.#pendingKept * KEPT_FRAME_BYTES;
+    return this.#carry.length + this.#pendingBytes + this.#pendingFrames * PENDING_FRAME_BYTES;
   }
 
   /** Bytes are held that have not been looked at: `proceed` handles them. */
@@ -387,7 +387,7 @@ export class Connection {
     this.#itemsLeft = itemsMax;
     this.#isSpent = isSpent;
     this.#outputUntil = isSpent === null ? Infinity : this.output.bytes + ANSWERS_BYTES_MAX;
-    const carriedMuch = this.#carry.length > CARRY_BYTES_KEPT;
+    const carriedMuch = this.#carry.length > CARRY_BYTES_RETAINED;
     this.#receive(chunk, size, now);
     this.#tidy(carriedMuch);
     return itemsMax - this.#itemsLeft;
@@ -396,7 +396,7 @@ export class Connection {
   #tidy(carriedMuch: boolean): void {
     if (this.#isMidMessage) this.#keepOpened();
     // The views must not keep the carried bytes in memory.
-    if (carriedMuch || this.#carry.length > CARRY_BYTES_KEPT) {
+    if (carriedMuch || this.#carry.length > CARRY_BYTES_RETAINED) {
       this.#frames.clear();
       this.#frames.buffers.fill(NO_BYTES);
       forgetWords();
@@ -413,7 +413,7 @@ export class Connection {
     }
     // About the missing bytes are copied to the carried ones; the rest is read in place.
     while (this.#carried > 0 && at < size) {
-      const until = Math.min(at + this.#keptAtOnce(), size);
+      const until = Math.min(at + this.#carriedAtOnce(), size);
       this.#keep(chunk, at, until);
       this.#missing -= until - at;
       at = until;
@@ -424,7 +424,7 @@ export class Connection {
       if (at < size) this.#keep(chunk, at, size);
       return;
     }
-    if (this.#carried === 0 && this.#carry.length > CARRY_BYTES_KEPT) this.#carry = NO_BYTES;
+    if (this.#carried === 0 && this.#carry.length > CARRY_BYTES_RETAINED) this.#carry = NO_BYTES;
     if (at >= size) return;
     at = this.#consume(chunk, at, size, now);
     if (at < size && !this.isFailed) this.#keep(chunk, at, size);
@@ -434,9 +434,9 @@ export class Connection {
    * An incomplete message is read again from its beginning. One of many small frames would be read
    * again for each of them, so more is kept than its next frame lacks.
    */
-  #keptAtOnce(): number {
-    const isMuchForLittle = this.#carried > this.#missing * REREAD_SHARE;
-    return isMuchForLittle ? Math.max(this.#missing, this.#carried >> 2) : this.#missing;
+  #carriedAtOnce(): number {
+    const isRereadCostly = this.#carried > this.#missing * REREAD_SHARE;
+    return isRereadCostly ? Math.max(this.#missing, this.#carried >> 2) : this.#missing;
   }
 
   #consumeCarried(now: number): void {
@@ -450,7 +450,7 @@ export class Connection {
 
   /** A large carry buffer is not reused after all its content was handled. */
   #isGivenAway(bytes: Buffer): boolean {
-    return bytes === this.#carry && bytes.length > CARRY_BYTES_KEPT;
+    return bytes === this.#carry && bytes.length > CARRY_BYTES_RETAINED;
   }
 
   #keep(chunk: Buffer, start: number, end: number): void {
@@ -702,7 +702,7 @@ export class Connection {
     this.#isMidMessage = opened.more;
     if (opened.more) return next;
     this.#pending = null;
-    this.#pendingKept = 0;
+    this.#pendingFrames = 0;
     this.#pendingBytes = 0;
     this.#events.message(frames);
     return next;
@@ -725,7 +725,7 @@ export class Connection {
     this.#commandsUntil = 0;
     this.#isMidMessage = false;
     this.#pending = skipped.head;
-    this.#pendingKept = skipped.head.count;
+    this.#pendingFrames = skipped.head.count;
     this.#pendingBytes = skipped.headBytes;
     return skipped;
   }
@@ -815,7 +815,7 @@ export class Connection {
   #endSkipping(): void {
     this.#skipped = null;
     this.#pending = null;
-    this.#pendingKept = 0;
+    this.#pendingFrames = 0;
     this.#pendingBytes = 0;
   }
 
@@ -828,14 +828,14 @@ export class Connection {
   #keepOpened(): void {
     const opened = this.#pending ?? this.#frames;
     const pending = (this.#pending ??= new Frames());
-    for (let index = this.#pendingKept; index < opened.count; index++) {
+    for (let index = this.#pendingFrames; index < opened.count; index++) {
       const copy = opened.copy(index);
       pending.buffers[index] = copy;
       pending.starts[index] = 0;
       pending.ends[index] = copy.length;
     }
     pending.count = opened.count;
-    this.#pendingKept = opened.count;
+    this.#pendingFrames = opened.count;
   }
 
   #handleCommand(body: Buffer, now: number): void {

@@ -1,4 +1,4 @@
-/** A message over the limits: its bytes are counted as they arrive, and only its head is kept. */
+/** A message over the limits (D100): its bytes are counted as they arrive, and only its head is kept. */
 import { Frames } from '../../core/frames.js';
 
 /** What is kept of its first frames, so that its sender can be answered. */
@@ -13,7 +13,6 @@ export interface MessageLimits {
   readonly framesMax: number;
 }
 
-// D100
 export class SkippedMessage {
   /**
    * Its frames up to the one that is over the limit; those that do not end in the first 4 KiB, and
@@ -36,9 +35,9 @@ export class SkippedMessage {
     let headBytes = 0;
     for (let index = 0; index < begun.count; index++) {
       this.#bytes += begun.size(index);
-      const kept = this.#bytes <= HEAD_BYTES_MAX ? begun.copy(index) : NOTHING;
-      this.head.push(kept, 0, kept.length);
-      headBytes += kept.length;
+      const copy = this.#bytes <= HEAD_BYTES_MAX ? begun.copy(index) : NOTHING;
+      this.head.push(copy, 0, copy.length);
+      headBytes += copy.length;
     }
     this.head.push(NOTHING, 0, 0);
     this.headBytes = headBytes;

@@ -40,7 +40,7 @@ export interface CurveCrypto {
   verify(sealed: Buffer, start: number, nonce: Buffer, frameKey: Buffer): Verification;
 }
 
-/** Of sealed bytes that arrive piece by piece. */
+/** Verifies sealed bytes that arrive piece by piece. */
 export interface Verification {
   /** The first byte of the plain text; it means nothing unless the whole is genuine. */
   readonly first: number;

@@ -110,7 +110,7 @@ class Slot {
 
 const SLOT_BYTES = KEY_BYTES + NONCE_COUNTER_BYTES;
 /** Size of the room that is kept; a larger frame gets its own, which is freed afterwards. */
-const ROOM_BYTES_KEPT = 72 * 1024;
+const ROOM_BYTES_RETAINED = 72 * 1024;
 
 let loaded: Promise<CurveCrypto> | null = null;
 
@@ -151,7 +151,7 @@ class Sodium implements CurveCrypto {
   readonly #keys: readonly [number, number, number];
   /** One block: the key of the MAC, and the beginning of the plain text of an opened frame. */
   readonly #block: number;
-  readonly #kept: number;
+  readonly #fixedRoom: number;
   /** The state of a MAC that is made piece by piece; kept by each verification in between. */
   readonly #auth: number;
   readonly #authBytes: number;
@@ -168,11 +168,11 @@ class Sodium implements CurveCrypto {
     this.#sealing = new Slot(slots);
     this.#opening = new Slot(slots + SLOT_BYTES);
     this.#block = compiled._malloc(BLOCK_BYTES);
-    this.#kept = compiled._malloc(ROOM_BYTES_KEPT);
-    this.#room = this.#kept;
+    this.#fixedRoom = compiled._malloc(ROOM_BYTES_RETAINED);
+    this.#room = this.#fixedRoom;
     this.#authBytes = compiled._crypto_onetimeauth_poly1305_statebytes();
     this.#auth = compiled._malloc(this.#authBytes);
-    const rooms = [keys, slots, this.#block, this.#kept, this.#auth];
+    const rooms = [keys, slots, this.#block, this.#fixedRoom, this.#auth];
     const isWhole = rooms.every((address) => address > 0);
     assert(isWhole, 'libsodium has memory');
     this.memory = view(compiled);
@@ -292,10 +292,15 @@ class Sodium implements CurveCrypto {
   #authenticate(state: Buffer, bytes: Buffer, start: number, end: number): void {
     const { memory } = this;
     memory.set(state, this.#auth);
-    for (let at = start; at < end; at += ROOM_BYTES_KEPT) {
-      const until = Math.min(at + ROOM_BYTES_KEPT, end);
-      copyBytes(bytes, at, until, memory, this.#kept);
-      this.#compiled._crypto_onetimeauth_poly1305_update(this.#auth, this.#kept, until - at, 0);
+    for (let at = start; at < end; at += ROOM_BYTES_RETAINED) {
+      const until = Math.min(at + ROOM_BYTES_RETAINED, end);
+      copyBytes(bytes, at, until, memory, this.#fixedRoom);
+      this.#compiled._crypto_onetimeauth_poly1305_update(
+        this.#auth,
+        this.#fixedRoom,
+        until - at,
+        0,
+      );
     }
     memory.copy(state, 0, this.#auth, this.#auth + this.#authBytes);
   }
@@ -317,7 +322,7 @@ class Sodium implements CurveCrypto {
 
   #reserve(bytes: number): number {
     if (this.#isLarge) this.#release();
-    if (bytes > ROOM_BYTES_KEPT) {
+    if (bytes > ROOM_BYTES_RETAINED) {
       const room = this.#compiled._malloc(bytes);
       if (room === 0) return 0;
       this.#room = room;
@@ -330,7 +335,7 @@ class Sodium implements CurveCrypto {
 
   #release(): void {
     this.#compiled._free(this.#room);
-    this.#room = this.#kept;
+    this.#room = this.#fixedRoom;
     this.#isLarge = false;
   }
 

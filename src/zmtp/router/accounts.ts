@@ -2,7 +2,7 @@
  * The connections of each identity, and what they hold: incomplete messages and waiting output.
  * Every update takes constant time.
  */
-import type { Holder, Holdings } from '../../core/holdings.js';
+import type { MemoryAccount, Holdings } from '../../core/holdings.js';
 
 export interface Bytes {
   /** Incomplete messages, and messages that wait to be read. */
@@ -22,18 +22,18 @@ export interface Counted<T> extends Bytes {
 
 /** The connections of one identity. */
 export class Account<T> implements Bytes {
-  readonly holder: Holder;
+  readonly memory: MemoryAccount;
   readonly peers: Set<T> = new Set<T>();
   connections = 0;
   incomingBytes = 0;
   outgoingBytes = 0;
 
-  constructor(holder: Holder) {
-    this.holder = holder;
+  constructor(memory: MemoryAccount) {
+    this.memory = memory;
   }
 
   get identity(): string {
-    return this.holder.identity;
+    return this.memory.identity;
   }
 }
 
@@ -65,7 +65,7 @@ export class Accounts<T extends Counted<T>> {
   leave(account: Account<T>): void {
     if (--account.connections > 0) return;
     this.#all.delete(account.identity);
-    this.#holdings.release(account.holder);
+    this.#holdings.release(account.memory);
   }
 
   /** Updates what a connection holds. */
@@ -75,14 +75,14 @@ export class Accounts<T extends Counted<T>> {
     if (incoming !== 0) {
       one.incomingBytes = incomingBytes;
       account.incomingBytes += incoming;
-      account.holder.add('input', incoming);
+      account.memory.add('input', incoming);
       this.incomingBytes += incoming;
     }
     const outgoing = outgoingBytes - one.outgoingBytes;
     if (outgoing !== 0) {
       one.outgoingBytes = outgoingBytes;
       account.outgoingBytes += outgoing;
-      account.holder.add(one.isWorker ? 'dispatched' : 'output', outgoing);
+      account.memory.add(one.isWorker ? 'dispatched' : 'output', outgoing);
     }
   }
 

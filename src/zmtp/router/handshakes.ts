@@ -30,8 +30,8 @@ const GRANTS_MAX = 2;
 
 /** A connection in its handshake. */
 export interface Shaking<T> {
-  /** Its origin: the identity without a key. */
-  readonly origin: string;
+  /** The identity of its address, without a key. */
+  readonly addressIdentity: string;
   readonly acceptedAt: number;
   /** Its position by age. */
   readonly age: ChainLink<T>;
@@ -52,7 +52,7 @@ const ASKING = 1;
 const ANSWERED = 2;
 
 /** The connections of one address, by stage, in order of arrival there. */
-class Origin<T extends Shaking<T>> {
+class AddressHandshakes<T extends Shaking<T>> {
   readonly name: string;
   count = 0;
   readonly #stages = [new Chain<T>(), new Chain<T>(), new Chain<T>()] as const;
@@ -96,9 +96,9 @@ export class Handshakes<T extends Shaking<T>> {
   /** All of them, oldest first. */
   readonly #all = new Chain<T>();
   #count = 0;
-  readonly #origins = new Map<string, Origin<T>>();
+  readonly #byAddress = new Map<string, AddressHandshakes<T>>();
   /** Addresses with a waiting HELLO, in the order of their turns. */
-  readonly #askers = new OldestFirst<Origin<T>, null>();
+  readonly #askers = new OldestFirst<AddressHandshakes<T>, null>();
   #grantsLeft = GRANTS_MAX;
   #timer: NodeJS.Timeout | null = null;
   #grantTimer: NodeJS.Timeout | null = null;
@@ -109,35 +109,35 @@ export class Handshakes<T extends Shaking<T>> {
 
   /** Adds one; this may evict another one. */
   add(one: T): void {
-    const origin = this.#originOf(one);
+    const handshakes = this.#ofAddress(one);
     const { max, perAddressMax } = this.#limits;
-    if (origin.count >= perAddressMax) origin.dispensable?.evict();
-    else if (this.#count >= max) this.#fullest(origin).dispensable?.evict();
+    if (handshakes.count >= perAddressMax) handshakes.dispensable?.evict();
+    else if (this.#count >= max) this.#fullest(handshakes).dispensable?.evict();
     // The evicted connection may have been the last of its address.
-    this.#origins.set(origin.name, origin);
-    origin.count++;
+    this.#byAddress.set(handshakes.name, handshakes);
+    handshakes.count++;
     this.#count++;
     this.#all.append(one.age);
-    origin.enter(one, SILENT);
+    handshakes.enter(one, SILENT);
     this.#timer ??= setTimeout(this.#check, CHECK_MS);
   }
 
   /** A plausible HELLO has arrived. */
   asks(one: T): void {
-    const origin = this.#originOf(one);
-    origin.enter(one, ASKING);
-    this.#askers.set(origin, null);
+    const handshakes = this.#ofAddress(one);
+    handshakes.enter(one, ASKING);
+    this.#askers.set(handshakes, null);
     this.#grant();
   }
 
   /** Its handshake has succeeded or failed. */
   remove(one: T): void {
     if (one.age.chain === null) return;
-    const origin = this.#originOf(one);
+    const handshakes = this.#ofAddress(one);
     one.age.leave();
-    origin.leave(one.stage);
+    handshakes.leave(one.stage);
     this.#count--;
-    if (--origin.count === 0) this.#origins.delete(origin.name);
+    if (--handshakes.count === 0) this.#byAddress.delete(handshakes.name);
   }
 
   stop(): void {
@@ -148,17 +148,17 @@ export class Handshakes<T extends Shaking<T>> {
     this.#askers.clear();
   }
 
-  #originOf({ origin: name }: T): Origin<T> {
-    return this.#origins.get(name) ?? new Origin(name);
+  #ofAddress({ addressIdentity: name }: T): AddressHandshakes<T> {
+    return this.#byAddress.get(name) ?? new AddressHandshakes(name);
   }
 
   /** The address with the most connections; the given one if no other has more. */
-  #fullest(origin: Origin<T>): Origin<T> {
-    let found = origin;
-    for (const other of this.#origins.values()) if (other.count > found.count) found = other;
+  #fullest(handshakes: AddressHandshakes<T>): AddressHandshakes<T> {
+    let found = handshakes;
+    for (const other of this.#byAddress.values()) if (other.count > found.count) found = other;
     if (found.count > 0) return found;
     // If every address has only one connection: the oldest.
-    return this.#origins.values().next().value ?? origin;
+    return this.#byAddress.values().next().value ?? handshakes;
   }
 
   readonly #check = (): void => {
@@ -186,12 +186,12 @@ export class Handshakes<T extends Shaking<T>> {
   }
 
   #nextAsker(): T | null {
-    for (const { key: origin } of this.#askers) {
-      this.#askers.delete(origin);
-      const one = origin.asker;
+    for (const { key: handshakes } of this.#askers) {
+      this.#askers.delete(handshakes);
+      const one = handshakes.asker;
       if (one === null) continue;
-      origin.enter(one, ANSWERED);
-      if (origin.asker !== null) this.#askers.set(origin, null);
+      handshakes.enter(one, ANSWERED);
+      if (handshakes.asker !== null) this.#askers.set(handshakes, null);
       return one;
     }
     return null;

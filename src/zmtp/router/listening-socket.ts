@@ -22,7 +22,7 @@ import { openZmtpRouter } from './router.js';
 export const QUESTION_LIMITS = {
   messageBytesMax: 1024,
   framesMax: 8,
-  /** Of all connections together. */
+  /** The limit of all connections together. */
   receiveBytesMax: 16 * 1024 * 1024,
 } as const;
 
@@ -33,7 +33,7 @@ export interface ListeningEvents {
   message(peer: PeerId, frames: Frames, info: PeerInfo): void;
   subscription?(peer: PeerId, topic: Buffer, isOn: boolean): void;
   oversized(peer: PeerId, info: PeerInfo, reason: string): void;
-  full?(peer: PeerId): void;
+  outputFull?(peer: PeerId): void;
   drained?(peer: PeerId): void;
   disconnected?(peer: PeerId): void;
   rejected(kind: string, reason: string, from: Rejected): void;
@@ -42,7 +42,7 @@ export interface ListeningEvents {
 export interface ListeningOptions<Limits> {
   /** Where to listen. */
   readonly endpoints: readonly string[];
-  /** Of all endpoints. */
+  /** The keys of all endpoints. */
   readonly curve?: ListenerCurve;
   readonly limits: Limits;
   /** Where to count what peers make it hold; default: nowhere. */
@@ -152,8 +152,8 @@ export class ListeningSocket<Limits = RouterLimits> implements TransportEvents {
     if (info !== undefined) this.#events.oversized(peer, info, reason);
   }
 
-  full(peer: PeerId): void {
-    this.#events.full?.(peer);
+  outputFull(peer: PeerId): void {
+    this.#events.outputFull?.(peer);
   }
 
   drained(peer: PeerId): void {

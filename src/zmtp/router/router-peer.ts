@@ -54,7 +54,7 @@ export interface ConnectionRefusal {
   readonly reason: string;
 }
 
-/** The origin of a connection. */
+/** Where a connection came from, and to which listener. */
 export interface Arrival {
   readonly listener: number;
   readonly address: string;
@@ -70,7 +70,7 @@ export interface Claim {
   readonly metadata: Metadata;
   /** The routing id, and whose. */
   readonly name: string;
-  readonly holder: RouterPeer;
+  readonly owner: RouterPeer;
   readonly takeover: Takeover<Claim>;
 }
 
@@ -102,7 +102,7 @@ export class RouterPeer
   /** See `PeerInfo.address`. */
   readonly address: string;
   /** The identity of its address. */
-  readonly origin: string;
+  readonly addressIdentity: string;
   /** The account on which it counts: that of its address, or of its key once it has authenticated. */
   account: Account<RouterPeer>;
   incomingBytes = 0;
@@ -121,7 +121,7 @@ export class RouterPeer
     this.#socketType = arrival.socketType;
     this.listener = arrival.listener;
     this.address = arrival.address;
-    this.origin = arrival.account.identity;
+    this.addressIdentity = arrival.account.identity;
     this.account = arrival.account;
     this.account.peers.add(this);
     const { messageBytesMax, framesMax } = router.limits;
@@ -212,7 +212,7 @@ export class RouterPeer
     this.#router.count(this, this.incomingBytes, this.shell.roomBytes);
     const hasRoom =
       waiting + bytes <= this.#router.limits.outputBytesMax &&
-      this.account.holder.mayDispatch(bytes);
+      this.account.memory.mayDispatch(bytes);
     if (!hasRoom) this.#isAwaited = true;
     return hasRoom;
   }
@@ -256,7 +256,7 @@ export class RouterPeer
     if (this.isFull || this.isGone) return;
     if (this.shell.waitingBytes <= this.#router.limits.outputBytesMax) return;
     this.isFull = true;
-    this.#router.events.full(this.id);
+    this.#router.events.outputFull(this.id);
   }
 
   /** The key that it presented, in hexadecimal. */

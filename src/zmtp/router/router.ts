@@ -365,13 +365,13 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
     peer: RouterPeer,
     metadata: Metadata,
     name: string,
-    holder: RouterPeer,
+    owner: RouterPeer,
   ): ConnectionRefusal | null {
-    const { shell, key } = holder;
+    const { shell, key } = owner;
     // Without PING, who is silent may live: only the owner of a key may displace itself.
     const canAnswer = shell.connection.canPing || key !== null;
-    const takeover = (holder.takeover ??= new Takeover(shell, canAnswer, this, monotonicMs));
-    const claim = { peer, metadata, name, holder, takeover };
+    const takeover = (owner.takeover ??= new Takeover(shell, canAnswer, this, monotonicMs));
+    const claim = { peer, metadata, name, owner, takeover };
     if (!takeover.admits(claim)) return TAKEN;
     peer.claim = claim;
     peer.shell.connection.hold();
@@ -385,10 +385,10 @@ class ZmtpRouter implements Transport, PeerOwner, TakeoverEvents<Claim> {
   }
 
   succeeds(claim: Claim): void {
-    const { peer, metadata, name, holder } = claim;
+    const { peer, metadata, name, owner } = claim;
     const before = this.#named.get(name);
-    if (before !== undefined && before !== holder) {
-      // It came after the holder had lost the routing id, and before its socket was gone.
+    if (before !== undefined && before !== owner) {
+      // It came after the owner had lost the routing id, and before its socket was gone.
       this.refused(claim);
       return;
     }

@@ -8,7 +8,7 @@
  */
 
 /** The connection that has the routing id. */
-export interface Holder {
+export interface RoutingIdOwner {
   /** Data from it may wait unread, because other connections have their turn. */
   readonly isHeldBack: boolean;
   /** Asks for a sign of life. */
@@ -16,18 +16,18 @@ export interface Holder {
 }
 
 export interface TakeoverEvents<T> {
-  /** The holder is gone or silent: the newcomer takes its place. */
+  /** The owner is gone or silent: the newcomer takes its place. */
   succeeds(newcomer: T): void;
-  /** The holder lives, or another newcomer has come. */
+  /** The owner lives, or another newcomer has come. */
   refused(newcomer: T): void;
 }
 
-/** A holder that says nothing for so long after it was asked loses its routing id. */
+/** An owner that says nothing for so long after it was asked loses its routing id. */
 export const ANSWER_MS = 2000;
 
-/** The claims to one holder's routing id. */
+/** The claims to one owner's routing id. */
 export class Takeover<T> {
-  readonly #holder: Holder;
+  readonly #owner: RoutingIdOwner;
   readonly #canAnswer: boolean;
   readonly #events: TakeoverEvents<T>;
   readonly #clock: () => number;
@@ -39,21 +39,26 @@ export class Takeover<T> {
   #timer: NodeJS.Timeout | null = null;
 
   /** @param canAnswer false: its silence proves nothing, only the end of its connection does */
-  constructor(holder: Holder, canAnswer: boolean, events: TakeoverEvents<T>, clock: () => number) {
-    this.#holder = holder;
+  constructor(
+    owner: RoutingIdOwner,
+    canAnswer: boolean,
+    events: TakeoverEvents<T>,
+    clock: () => number,
+  ) {
+    this.#owner = owner;
     this.#canAnswer = canAnswer;
     this.#events = events;
     this.#clock = clock;
   }
 
-  /** @returns whether the newcomer may wait; if not, the holder lives */
+  /** @returns whether the newcomer may wait; if not, the owner lives */
   admits(newcomer: T): boolean {
     const now = this.#clock();
     if (!this.#isAsked) {
       if (now - this.#askedAt < ANSWER_MS) return false;
       this.#isAsked = true;
       this.#askedAt = now;
-      this.#holder.ask();
+      this.#owner.ask();
     }
     const earlier = this.#takeNewcomer();
     if (earlier !== null) this.#events.refused(earlier);
@@ -63,14 +68,14 @@ export class Takeover<T> {
     return true;
   }
 
-  /** The holder has said something. */
+  /** The owner has said something. */
   heard(): void {
     this.#isAsked = false;
     const newcomer = this.#takeNewcomer();
     if (newcomer !== null) this.#events.refused(newcomer);
   }
 
-  /** The holder is gone. */
+  /** The owner is gone. */
   left(): void {
     const newcomer = this.#takeNewcomer();
     if (newcomer !== null) this.#events.succeeds(newcomer);
@@ -93,7 +98,7 @@ export class Takeover<T> {
     // If this process stalled, the answer arrived meanwhile: it is read between the timer and this.
     setImmediate(() => {
       if (this.#newcomer !== newcomer) return;
-      if (this.#holder.isHeldBack || !this.#canAnswer) this.heard();
+      if (this.#owner.isHeldBack || !this.#canAnswer) this.heard();
       else this.left();
     });
   };

@@ -257,7 +257,7 @@ export class World {
     this.#answers.push(answers);
     this.#open(row);
     const id = this.#requests.answers.waits.begins(n, false);
-    const query = { id, asker: asker(), uuid, until: Infinity, place: null };
+    const query = { id, asker: asker(), uuid, until: Infinity, cursor: null };
     this.#requests.answers.pending(query, 0);
   }
 
@@ -424,7 +424,7 @@ export class World {
       return this.#lastId;
     },
     setStored: () => undefined,
-    standingOf: () => {
+    ownerRightsOf: () => {
       throw new Fault('nobody asks');
     },
     parts: () => null,

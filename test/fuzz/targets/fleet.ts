@@ -11,9 +11,9 @@ import {
   requestEntry,
   returnEntry,
   wantEntry,
-} from '../../../src/wire/fleet-codec.js';
+} from '../../../src/extensions/fleet/machine/codec.js';
 import { Frames } from '../../../src/core/frames.js';
-import type { FleetChannel } from '../../../src/wire/fleet.js';
+import type { FleetChannel } from '../../../src/extensions/fleet/machine/protocol.js';
 import { FleetWorld, STAGE_FLEET } from '../../support/fleet-stage.js';
 import { check, type Target } from '../target.js';
 

@@ -100,7 +100,7 @@ function run(input: Buffer): void {
       hasStreamHeader(frames);
     } else if (kind === 3) {
       if (model.of.delete(id)) {
-        stage.fanOut.full(id);
+        stage.fanOut.outputFull(id);
         closed++;
       }
     } else {

@@ -45,15 +45,15 @@ describe('a primary that starts and asks whether its peer is a primary, too', ()
 
   it('waits for an answer, and goes on without one', async () => {
     const never = new Promise<void>(() => undefined);
-    const sought = linkUnlessPrimary(LINK, endpoint, undefined, OPTIONS, never);
+    const link = linkUnlessPrimary(LINK, endpoint, undefined, OPTIONS, never);
     await jest.advanceTimersByTimeAsync(1000);
-    await (await sought).close();
+    await (await link).close();
   });
 
   it('does not wait once its backup has connected: the backup and clients need it now', async () => {
     const began = Date.now();
-    const sought = linkUnlessPrimary(LINK, endpoint, undefined, OPTIONS, Promise.resolve());
-    await (await sought).close();
+    const link = linkUnlessPrimary(LINK, endpoint, undefined, OPTIONS, Promise.resolve());
+    await (await link).close();
     // The fake clock has not advanced.
     expect(Date.now()).toBe(began);
   });

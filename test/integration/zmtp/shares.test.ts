@@ -38,7 +38,7 @@ describe('memory held for connections is counted by identity (D77):', () => {
     for (let sent = 0; sent < 32; sent++) server.send(peer, Buffer.alloc(512 * KIB));
     server.transport.flush();
     const of = (identity: string): number =>
-      [...holdings.all()].find((holder) => holder.identity === identity)?.output ?? 0;
+      [...holdings.all()].find((account) => account.identity === identity)?.output ?? 0;
     expect(of(`ip:${OTHER}`)).toBeGreaterThan(8 * 1024 * KIB);
     expect(of(`ip:${OTHER}`)).toBe(holdings.bytes - inputOf(holdings));
     holdings.limit = 1024;

@@ -3,7 +3,7 @@ import type { AdmissionState } from '../../../src/broker/options.js';
 import type { BrokerHost, InternalRequest, InternalService } from '../../../src/broker/ports.js';
 import { NO_QUOTAS } from '../../../src/broker/quotas.js';
 import { endStages, stage, type Stage, type StageOptions } from '../../support/stage.js';
-import { Keeper } from '../../support/stage-keeper.js';
+import { StageInternalClient } from '../../support/stage-internal-client.js';
 import { rules } from '../../support/rights.js';
 
 afterEach(endStages);
@@ -113,16 +113,16 @@ describe('a node that does not serve', () => {
     expect(s.broker.load).toMatchObject({ workers: 0, services: 0 });
   });
 
-  it('takes no stored requests from their keeper, who learns when it may go on', () => {
+  it('takes no stored requests from the internal client, which learns when it may go on', () => {
     const s = refusing();
-    const keeper = new Keeper(s);
+    const internal = new StageInternalClient(s);
     const w1 = s.worker('w1').ready('echo');
-    keeper.heard();
+    internal.heard();
     expect(s.broker.embedded.room(Buffer.from('echo'))).toBe(0);
-    expect(keeper.submits(1)).toBe(false);
+    expect(internal.submits(1)).toBe(false);
     gateIs(s, 'serving');
-    expect(keeper.heard()).toEqual(['room at echo']);
-    expect(keeper.submits(1)).toBe(true);
+    expect(internal.heard()).toEqual(['room at echo']);
+    expect(internal.submits(1)).toBe(true);
     expect(w1.inbox()).toEqual(['REQUEST s1']);
     w1.final('done');
   });
@@ -532,16 +532,16 @@ describe('when the node stops serving', () => {
 
   it('stored requests that are prepared are handed out no more, but if it serves again', () => {
     const s = stage();
-    const keeper = new Keeper(s);
+    const internal = new StageInternalClient(s);
     const w1 = s.worker('w1').ready('echo');
-    keeper.submits(1);
-    keeper.submits(2);
+    internal.submits(1);
+    internal.submits(2);
     gateIs(s, 'refusing');
     w1.final('one');
     expect(w1.inbox()).toEqual(['REQUEST s1']);
     gateIs(s, 'serving');
     expect(w1.inbox()).toEqual(['REQUEST s2']);
     w1.final('two');
-    expect(keeper.heard()).toContain('2 replied two');
+    expect(internal.heard()).toContain('2 replied two');
   });
 });

@@ -88,7 +88,7 @@ describe('a worker with credit', () => {
     expect(s.broker.load.workers).toBe(0);
   });
 
-  it('is expelled with all its requests given back for one reply too many (D23, D7)', () => {
+  it('is disconnected with all its requests given back for one reply too many (D23, D7)', () => {
     const s = stage();
     const w1 = s.worker('w1').ready('echo', { credit: 3 });
     s.client('c1').request('echo', '1').request('echo', '2');

@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { rules, TestKey } from '../../support/rights.js';
 import { endStages, type Stage } from '../../support/stage.js';
-import { Keeper } from '../../support/stage-keeper.js';
+import { StageInternalClient } from '../../support/stage-internal-client.js';
 import type { Connection, ConnectionOptions } from '../../support/stage-peers.js';
 import { MDP, paranoid, pirateStage, plain, simple } from '../../support/stage-pirates.js';
 
@@ -14,9 +14,9 @@ type KindName = '0.1' | '0.2' | 'spp' | 'ppp';
 interface Kind {
   readonly kind: KindName;
   /** What it notices when it is refused or has done wrong. */
-  readonly expelled: Sign;
-  /** What it notices when it is dismissed and has done nothing wrong. */
-  readonly dismissed: Sign;
+  readonly disconnected: Sign;
+  /** What it notices when it is disconnected and has done nothing wrong. */
+  readonly toldToLeave: Sign;
   /** `null`: it knows none. Otherwise: whether those that it sends while busy keep its request. */
   readonly heartbeatsKeepRequest: boolean | null;
   /** After its late reply it is a worker again without READY. */
@@ -27,29 +27,29 @@ interface Kind {
 const KINDS: readonly Kind[] = [
   {
     kind: '0.1',
-    expelled: 'DISCONNECT',
-    dismissed: 'DISCONNECT',
+    disconnected: 'DISCONNECT',
+    toldToLeave: 'DISCONNECT',
     heartbeatsKeepRequest: true,
     isBackWithLateReply: false,
   },
   {
     kind: '0.2',
-    expelled: 'DISCONNECT',
-    dismissed: 'DISCONNECT',
+    disconnected: 'DISCONNECT',
+    toldToLeave: 'DISCONNECT',
     heartbeatsKeepRequest: true,
     isBackWithLateReply: false,
   },
   {
     kind: 'spp',
-    expelled: 'closed',
-    dismissed: 'nothing',
+    disconnected: 'closed',
+    toldToLeave: 'nothing',
     heartbeatsKeepRequest: null,
     isBackWithLateReply: true,
   },
   {
     kind: 'ppp',
-    expelled: 'closed',
-    dismissed: 'nothing',
+    disconnected: 'closed',
+    toldToLeave: 'nothing',
     heartbeatsKeepRequest: false,
     isBackWithLateReply: false,
   },
@@ -214,7 +214,7 @@ describe.each(KINDS)('a worker of kind $kind', (given) => {
     }
     w.replies('late');
     expect(c.inbox()).toEqual(['FINAL echo late']);
-    expect(w.noticed()).toBe(given.isBackWithLateReply ? 'nothing' : given.dismissed);
+    expect(w.noticed()).toBe(given.isBackWithLateReply ? 'nothing' : given.toldToLeave);
     expect(s.broker.load.workers).toBe(given.isBackWithLateReply ? 2 : 1);
     second.replies('too late');
     expect(c.inbox()).toEqual([]);
@@ -247,11 +247,11 @@ describe.each(KINDS)('a worker of kind $kind', (given) => {
     const s = pirateStage({ limits: { workers: 1 } });
     const first = other(s);
     const w = worker(s, 'w', kind);
-    expect(w.noticed()).toBe(given.expelled);
+    expect(w.noticed()).toBe(given.disconnected);
     expect(s.broker.counters.workersRefused.limit).toBe(1);
     expect(s.broker.load.workers).toBe(1);
     first.connection.disconnect();
-    if (given.expelled === 'closed') {
+    if (given.disconnected === 'closed') {
       w.connection.disconnect();
       w.connection.connect();
     }
@@ -260,7 +260,7 @@ describe.each(KINDS)('a worker of kind $kind', (given) => {
     expect(w.requests()).toEqual(['x']);
   });
 
-  it('whose key loses the right is expelled, and its request goes to another (D73)', () => {
+  it('whose key loses the right is disconnected, and its request goes to another (D73)', () => {
     const bob = new TestKey(false, true);
     const s = pirateStage({ rightsOf: () => bob });
     const w = worker(s, 'w', kind, { key: 'bob' });
@@ -271,7 +271,7 @@ describe.each(KINDS)('a worker of kind $kind', (given) => {
     s.input((broker, now) => {
       broker.rightsChanged('bob', now);
     });
-    expect(w.noticed()).toBe(given.expelled);
+    expect(w.noticed()).toBe(given.disconnected);
     expect(stays.noticed()).toBe('nothing');
     expect(stays.requests()).toEqual(['x']);
     expect(s.broker.counters.workersLost.rights).toBe(1);
@@ -280,12 +280,12 @@ describe.each(KINDS)('a worker of kind $kind', (given) => {
   it('without the right is refused (D72)', () => {
     const s = pirateStage({ rightsOf: () => new TestKey(true, ['other']) });
     const w = worker(s, 'w', kind, { key: 'bob' });
-    expect(w.noticed()).toBe(given.expelled);
+    expect(w.noticed()).toBe(given.disconnected);
     expect(s.events('worker.refused')).toMatchObject([{ reason: 'rights', key: 'bob' }]);
     expect(s.broker.load.workers).toBe(0);
   });
 
-  it('is dismissed while the broker drains: idle at once, busy after its reply', () => {
+  it('is disconnected while the broker drains: idle at once, busy after its reply', () => {
     const s = pirateStage();
     const busy = worker(s, 'busy', kind);
     const c = s.client('c').request('echo', 'x').request('echo', 'y');
@@ -298,9 +298,9 @@ describe.each(KINDS)('a worker of kind $kind', (given) => {
     expect(s.broker.load).toMatchObject({ workers: 1, requestsOut: 1 });
     busy.replies('X');
     expect(c.inbox()).toEqual(['FINAL echo X']);
-    expect(busy.noticed()).toBe(given.dismissed);
+    expect(busy.noticed()).toBe(given.toldToLeave);
     late.ready();
-    expect(late.noticed()).toBe(given.dismissed);
+    expect(late.noticed()).toBe(given.toldToLeave);
     expect(s.broker.load).toMatchObject({ workers: 0, requestsOut: 0 });
     expect([...busy.requests(), ...late.requests()]).toEqual([]);
   });
@@ -318,20 +318,20 @@ describe.each(KINDS)('a worker of kind $kind', (given) => {
     expect(c.inbox()).toEqual(['FINAL echo Y']);
   });
 
-  it('answers stored requests, and what it loses is reported to their keeper', () => {
+  it('answers stored requests, and what it loses is reported to the internal client', () => {
     const s = pirateStage();
-    const keeper = new Keeper(s);
+    const internal = new StageInternalClient(s);
     const w = worker(s, 'w', kind);
-    expect(keeper.heard()).toEqual(['room at echo']);
-    expect(keeper.submits(1, 'echo', 'a', '', 'c')).toBe(true);
+    expect(internal.heard()).toEqual(['room at echo']);
+    expect(internal.submits(1, 'echo', 'a', '', 'c')).toBe(true);
     expect(w.requests()).toEqual(['a||c']);
     w.replies('A', 'B');
-    expect(keeper.heard()).toEqual(expect.arrayContaining(['1 out', '1 replied A|B']));
-    expect(keeper.submits(2)).toBe(true);
+    expect(internal.heard()).toEqual(expect.arrayContaining(['1 out', '1 replied A|B']));
+    expect(internal.submits(2)).toBe(true);
     expect(w.requests()).toEqual(['s2']);
     w.connection.disconnect();
-    expect(keeper.heard()).toEqual(expect.arrayContaining(['2 out', '2 failed connection']));
-    keeper.withdraws(2);
+    expect(internal.heard()).toEqual(expect.arrayContaining(['2 out', '2 failed connection']));
+    internal.withdraws(2);
   });
 
   it('is bound to what its listener allows', () => {
@@ -339,7 +339,7 @@ describe.each(KINDS)('a worker of kind $kind', (given) => {
     const s = pirateStage({
       listeners: [rules(true, ['no']), rules(true, false), { ...rules(false, ['no']), service }],
     });
-    expect(worker(s, 'w', kind).noticed()).toBe(given.expelled);
+    expect(worker(s, 'w', kind).noticed()).toBe(given.disconnected);
     expect(s.broker.counters.workersRefused.rights).toBe(1);
   });
 });

@@ -181,7 +181,7 @@ describe('A request is taken apart', () => {
   it('from a client that the broker has closed', () => {
     const { s, client, taken } = scene();
     s.input((broker) => {
-      broker.full(client.connection.peer);
+      broker.outputFull(client.connection.peer);
     });
     s.message(
       client.connection.peer,

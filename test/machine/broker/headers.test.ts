@@ -2,7 +2,7 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { Holdings } from '../../../src/core/holdings.js';
-import { Keeper } from '../../support/stage-keeper.js';
+import { StageInternalClient } from '../../support/stage-internal-client.js';
 import { endStages, stage } from '../../support/stage.js';
 
 afterEach(endStages);
@@ -130,7 +130,7 @@ describe('A request with headers', () => {
     ['a deadline over the limit', ['2147483648', '{}', 'b']],
     ['headers over 8 KiB', ['', 'x'.repeat(8193), 'b']],
     ['no body', ['', '{}']],
-  ])('with %s is dropped and counted, and expels a worker (§3)', (_, frames) => {
+  ])('with %s is dropped and counted, and disconnects a worker (§3)', (_, frames) => {
     const s = stage();
     const c1 = s.client('c1').hello();
     c1.connection.sends('MDPC02', '\x04', 'echo', ...frames);
@@ -143,21 +143,21 @@ describe('A request with headers', () => {
 
   it('of the internal client goes out with them, without a deadline', () => {
     const s = stage();
-    const keeper = new Keeper(s);
-    keeper.headers.set(7, Buffer.from(HEADERS));
+    const internal = new StageInternalClient(s);
+    internal.headers.set(7, Buffer.from(HEADERS));
     const w1 = s.worker('w1').ready('echo', { headers: true });
-    expect(keeper.submits(7)).toBe(true);
+    expect(internal.submits(7)).toBe(true);
     expect(w1.inbox()).toEqual([`REQUEST  ${HEADERS} s7`]);
     w1.returns('later');
     // Its number stays known; another time it has none.
-    keeper.headers.delete(7);
-    expect(keeper.submits(7)).toBe(true);
+    internal.headers.delete(7);
+    expect(internal.submits(7)).toBe(true);
     expect(w1.inbox()).toEqual(['REQUEST s7']);
     w1.final('done');
-    keeper.headers.set(8, Buffer.from(HEADERS));
+    internal.headers.set(8, Buffer.from(HEADERS));
     w1.saysDisconnect();
     const w2 = s.worker('w2').ready('echo');
-    expect(keeper.submits(8)).toBe(true);
+    expect(internal.submits(8)).toBe(true);
     expect(w2.inbox()).toEqual(['REQUEST s8']);
     w2.final('done');
     expect(s.broker.load.bytes).toBe(0);

@@ -114,7 +114,7 @@ describe('the service that authorises keys', () => {
 });
 
 describe('a right that is withdrawn (D73)', () => {
-  it('expels the worker, and its requests go on to others', () => {
+  it('disconnects the worker, and its requests go on to others', () => {
     const bob = new TestKey(true, true);
     const s = stage({ rightsOf: (_, key) => (key === 'bob' ? bob : new TestKey(true, true)) });
     const w1 = s.worker('w1', { key: 'bob' }).ready('echo');

@@ -239,7 +239,7 @@ describe('a reply of a worker that said it would not come', () => {
     expect(c1.inbox()).toEqual(['FINAL echo HI']);
   });
 
-  it('after it was expelled for a malformed message is not used (docs/protocol.md, D8)', () => {
+  it('after it was disconnected for a malformed message is not used (docs/protocol.md, D8)', () => {
     const s = stage();
     const w1 = s.worker('w1').ready('echo');
     const c1 = s.client('c1').request('echo', 'hi');

@@ -54,17 +54,20 @@ describe('a malformed message', () => {
     expect(s.broker.counters.unexpected).toBe(0);
   });
 
-  it.each(MALFORMED)('(%s) expels a registered worker (docs/protocol.md)', (_, kind, frames) => {
-    const s = stage();
-    const w1 = s.worker('w1').ready('echo');
-    const w2 = s.worker('w2');
-    s.client('c1').request('echo', 'hi');
-    w1.connection.sends(...frames);
-    expect(w1.inbox()).toEqual(['REQUEST hi', 'DISCONNECT']);
-    expect(s.broker.counters.malformed).toMatchObject({ [kind]: 1 });
-    expect(s.broker.counters.workersLost.protocol).toBe(1);
-    expect(w2.ready('echo').inbox()).toEqual(['REQUEST hi']);
-  });
+  it.each(MALFORMED)(
+    '(%s) disconnects a registered worker (docs/protocol.md)',
+    (_, kind, frames) => {
+      const s = stage();
+      const w1 = s.worker('w1').ready('echo');
+      const w2 = s.worker('w2');
+      s.client('c1').request('echo', 'hi');
+      w1.connection.sends(...frames);
+      expect(w1.inbox()).toEqual(['REQUEST hi', 'DISCONNECT']);
+      expect(s.broker.counters.malformed).toMatchObject({ [kind]: 1 });
+      expect(s.broker.counters.workersLost.protocol).toBe(1);
+      expect(w2.ready('echo').inbox()).toEqual(['REQUEST hi']);
+    },
+  );
 
   it('does not trouble a well-behaved client beside it', () => {
     const s = stage();
@@ -79,7 +82,7 @@ describe('a malformed message', () => {
     }
   });
 
-  it('over the limits of the transport is counted, and expels a worker', () => {
+  it('over the limits of the transport is counted, and disconnects a worker', () => {
     const s = stage();
     s.client('c1').connection.sendsOversized();
     const w1 = s.worker('w1').ready('echo');

@@ -1,59 +1,59 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 import { endStages, stage, type Stage, type StageOptions } from '../../support/stage.js';
-import { Keeper } from '../../support/stage-keeper.js';
+import { StageInternalClient } from '../../support/stage-internal-client.js';
 
 afterEach(endStages);
 
-function scene(options: StageOptions = {}): { s: Stage; keeper: Keeper } {
+function scene(options: StageOptions = {}): { s: Stage; internal: StageInternalClient } {
   const s = stage({ busyTimeoutMs: 5000, ...options });
-  return { s, keeper: new Keeper(s) };
+  return { s, internal: new StageInternalClient(s) };
 }
 
 describe('a stored request', () => {
-  it('is taken only while its service has a worker, who answers it to its keeper', () => {
-    const { s, keeper } = scene();
-    expect(keeper.submits(7)).toBe(false);
+  it('is taken only while its service has a worker; the internal client gets the answer', () => {
+    const { s, internal } = scene();
+    expect(internal.submits(7)).toBe(false);
     const w1 = s.worker('w1').ready('echo');
-    expect(keeper.heard()).toEqual(['room at echo']);
-    expect(keeper.submits(7, 'echo', 'a', '', 'b')).toBe(true);
+    expect(internal.heard()).toEqual(['room at echo']);
+    expect(internal.submits(7, 'echo', 'a', '', 'b')).toBe(true);
     expect(w1.inbox()).toEqual(['REQUEST a||b']);
     w1.final(['x', '']);
-    expect(keeper.heard()).toEqual(['7 out', '7 replied x|']);
+    expect(internal.heard()).toEqual(['7 out', '7 replied x|']);
     expect(s.broker.load).toMatchObject({ requests: 0, requestsOut: 0, bytes: 0 });
   });
 
   it('is not counted with the requests of clients, nor has it their time to live', () => {
-    const { s, keeper } = scene({ requestTtlMs: 1000, busyTimeoutMs: 60_000 });
+    const { s, internal } = scene({ requestTtlMs: 1000, busyTimeoutMs: 60_000 });
     const w1 = s.worker('w1').ready('echo').heartbeatsEvery(500);
-    keeper.submits(1);
-    keeper.submits(2);
+    internal.submits(1);
+    internal.submits(2);
     s.after(20_000);
     w1.final('x').final('y');
-    expect(keeper.heard().slice(-3)).toEqual(['1 replied x', '2 out', '2 replied y']);
+    expect(internal.heard().slice(-3)).toEqual(['1 replied x', '2 out', '2 replied y']);
     expect(s.broker.counters).toMatchObject({ requestsReceived: 0, requestsReplied: 0 });
   });
 
   it('has its PARTIALs joined to one reply, from a worker of 0.2 (D10)', () => {
-    const { s, keeper } = scene();
+    const { s, internal } = scene();
     const w1 = s.worker('w1').ready('echo');
-    keeper.submits(1);
+    internal.submits(1);
     w1.partial('a').partial(['b', 'c']).final('d');
-    expect(keeper.heard().at(-1)).toBe('1 replied a|b|c|d');
+    expect(internal.heard().at(-1)).toBe('1 replied a|b|c|d');
     expect(s.broker.load.bytes).toBe(0);
   });
 
   it('fails when its joined reply is too large, and its worker goes on (D10)', () => {
-    const { s, keeper } = scene({ limits: { messageBytes: 20 } });
+    const { s, internal } = scene({ limits: { messageBytes: 20 } });
     const w1 = s.worker('w1').ready('echo');
-    keeper.submits(1);
+    internal.submits(1);
     w1.partial('x'.repeat(30));
-    expect(keeper.heard().at(-1)).toMatch(
+    expect(internal.heard().at(-1)).toMatch(
       /^1 failed mdp\.too-large: a reply of 32 bytes .*, at most 20 are allowed, forgotten$/,
     );
-    keeper.submits(1);
+    internal.submits(1);
     expect(w1.inbox()).toEqual(['REQUEST s1']);
     w1.final('late').final('again');
-    expect(keeper.heard()).toEqual(['1 out', '1 replied again']);
+    expect(internal.heard()).toEqual(['1 out', '1 replied again']);
   });
 
   it.each([
@@ -64,76 +64,76 @@ describe('a stored request', () => {
   ])(
     'fails once when its worker is lost or returns it, whatever maxDeliveries is: %s (D6, D25)',
     (why, lose) => {
-      const { s, keeper } = scene({ maxDeliveries: 1 });
+      const { s, internal } = scene({ maxDeliveries: 1 });
       const w1 = s.worker('w1').ready('echo', { credit: 1 });
-      keeper.submits(1);
+      internal.submits(1);
       lose(w1);
-      expect(keeper.heard()).toContain(`1 failed ${why}`);
+      expect(internal.heard()).toContain(`1 failed ${why}`);
       expect(s.broker.counters).toMatchObject({ requestsRequeued: 0, requestsAbandoned: 0 });
       expect(s.broker.load.bytes).toBe(0);
-      keeper.withdraws(1);
+      internal.withdraws(1);
     },
   );
 
   it('is answered by the late reply of a lost worker, between two deliveries (D8)', () => {
-    const { s, keeper } = scene();
+    const { s, internal } = scene();
     const w1 = s.worker('w1').ready('echo');
-    keeper.submits(1);
+    internal.submits(1);
     s.after(5000);
-    expect(keeper.heard()).toContain('1 failed expired');
+    expect(internal.heard()).toContain('1 failed expired');
     w1.reconnects().final('late');
-    expect(keeper.heard()).toEqual(['1 replied late']);
+    expect(internal.heard()).toEqual(['1 replied late']);
   });
 
   it('is answered by it while it waits again, or is out again: the second reply is dropped (D8)', () => {
-    const { s, keeper } = scene();
+    const { s, internal } = scene();
     const w1 = s.worker('w1').ready('echo');
-    keeper.submits(1);
-    keeper.submits(2);
+    internal.submits(1);
+    internal.submits(2);
     s.after(5000);
-    expect(keeper.heard()).toEqual(['room at echo', '1 out', '1 failed expired', '2 back']);
+    expect(internal.heard()).toEqual(['room at echo', '1 out', '1 failed expired', '2 back']);
     const w2 = s.worker('w2').ready('echo');
-    keeper.submits(1);
+    internal.submits(1);
     w1.reconnects().final('late');
-    expect(keeper.heard()).toEqual(['room at echo', '1 out', '1 replied late']);
+    expect(internal.heard()).toEqual(['room at echo', '1 out', '1 replied late']);
     w2.final('second');
-    expect(keeper.heard()).toEqual([]);
+    expect(internal.heard()).toEqual([]);
     expect(s.broker.counters.repliesDropped.answered).toBe(1);
-    keeper.withdraws(2);
+    internal.withdraws(2);
   });
 
   it('is handed back when the last worker goes, without its body (docs/protocol.md)', () => {
-    const { s, keeper } = scene();
+    const { s, internal } = scene();
     const w1 = s.worker('w1').ready('echo');
-    for (const reference of [1, 2, 3]) keeper.submits(reference);
+    for (const reference of [1, 2, 3]) internal.submits(reference);
     w1.disconnect();
-    expect(keeper.heard().slice(-3)).toEqual(['1 failed connection', '2 back', '3 back']);
+    expect(internal.heard().slice(-3)).toEqual(['1 failed connection', '2 back', '3 back']);
     expect(s.broker.load.bytes).toBe(0);
-    for (const reference of [1, 2, 3]) keeper.withdraws(reference);
+    for (const reference of [1, 2, 3]) internal.withdraws(reference);
   });
 
   it('is forgotten when it is withdrawn: waiting, out, or between two deliveries', () => {
-    const { s, keeper } = scene();
+    const { s, internal } = scene();
     const w1 = s.worker('w1').ready('echo');
     const w2 = s.worker('w2').ready('other');
-    keeper.submits(1);
-    keeper.submits(2);
-    keeper.submits(3, 'other');
+    internal.submits(1);
+    internal.submits(2);
+    internal.submits(3, 'other');
     w2.disconnect();
-    for (const reference of [1, 2, 3]) keeper.withdraws(reference);
-    keeper.heard();
+    for (const reference of [1, 2, 3]) internal.withdraws(reference);
+    internal.heard();
     w1.final('too late');
-    expect(keeper.heard()).toEqual([]);
+    expect(internal.heard()).toEqual([]);
     expect(s.broker.counters.repliesDropped.too_late).toBe(1);
     expect(s.broker.load).toMatchObject({ workers: 1, services: 1, bytes: 0 });
   });
 
   it('and its PARTIALs are dropped when it is withdrawn while out', () => {
-    const { s, keeper } = scene();
+    const { s, internal } = scene();
     const w1 = s.worker('w1').ready('echo');
-    keeper.submits(1);
+    internal.submits(1);
     w1.partial('x'.repeat(1000));
-    keeper.withdraws(1);
+    internal.withdraws(1);
     expect(s.broker.load.bytes).toBeLessThan(100);
     w1.partial('more').final('end');
     expect(s.broker.load.bytes).toBe(0);
@@ -141,13 +141,13 @@ describe('a stored request', () => {
 
   it('takes turns with plain requests while both wait, whatever the credit (docs/protocol.md)', () => {
     for (const credit of [1, 3, 4]) {
-      const { s, keeper } = scene();
+      const { s, internal } = scene();
       const busy = s.worker('w1').ready('echo', { credit });
       const c1 = s.client('c1');
       for (let i = 0; i < credit; i++) c1.request('echo', `first${i}`);
       for (let i = 0; i < 6; i++) {
         c1.request('echo', `p${i}`);
-        keeper.submits(i);
+        internal.submits(i);
       }
       expect(busy.inbox()).toHaveLength(credit);
       for (let i = 0; i < 12 + credit; i++) busy.final('x');
@@ -166,75 +166,75 @@ describe('a stored request', () => {
   });
 
   it('is handed back by a broker that drains, which takes no more (§ draining)', () => {
-    const { s, keeper } = scene();
+    const { s, internal } = scene();
     const w1 = s.worker('w1').ready('echo');
-    keeper.submits(1);
-    keeper.submits(2);
+    internal.submits(1);
+    internal.submits(2);
     s.input((broker, now) => {
       broker.drain(now);
     });
-    expect(keeper.heard().slice(1)).toEqual(['1 out', '2 back']);
+    expect(internal.heard().slice(1)).toEqual(['1 out', '2 back']);
     expect(s.broker.embedded.room(Buffer.from('echo'))).toBe(0);
-    expect(keeper.submits(2)).toBe(false);
+    expect(internal.submits(2)).toBe(false);
     w1.final('done');
-    expect(keeper.heard()).toEqual(['1 replied done']);
+    expect(internal.heard()).toEqual(['1 replied done']);
     expect(w1.inbox()).toEqual(['REQUEST s1', 'DISCONNECT']);
-    keeper.withdraws(2);
+    internal.withdraws(2);
   });
 
   it('that is out when the broker stops had no attempt (docs/protocol.md)', () => {
-    const { s, keeper } = scene();
+    const { s, internal } = scene();
     s.worker('w1').ready('echo');
-    keeper.submits(1);
+    internal.submits(1);
     s.input((broker, now) => {
       broker.drain(now);
       broker.stop(now);
     });
-    expect(keeper.heard().slice(1)).toEqual(['1 out', '1 back']);
-    keeper.withdraws(1);
+    expect(internal.heard().slice(1)).toEqual(['1 out', '1 back']);
+    internal.withdraws(1);
   });
 });
 
 describe('the room for stored requests', () => {
   it('is what the workers of the service take together, less what waits already', () => {
-    const { s, keeper } = scene();
+    const { s, internal } = scene();
     const room = (): number => s.broker.embedded.room(Buffer.from('echo'));
     expect(room()).toBe(0);
     s.worker('w1').ready('echo', { credit: 2 });
     s.worker('w2').ready('echo');
     expect(room()).toBe(3);
-    for (let reference = 0; reference < 4; reference++) keeper.submits(reference);
+    for (let reference = 0; reference < 4; reference++) internal.submits(reference);
     expect(room()).toBe(2);
-    for (let reference = 0; reference < 4; reference++) keeper.withdraws(reference);
+    for (let reference = 0; reference < 4; reference++) internal.withdraws(reference);
   });
 
   it('is told again when what was prepared is half used, if there is more', () => {
-    const { s, keeper } = scene();
+    const { s, internal } = scene();
     const w1 = s.worker('w1').ready('echo', { credit: 2 });
-    for (let reference = 0; reference < 4; reference++) keeper.submits(reference);
+    for (let reference = 0; reference < 4; reference++) internal.submits(reference);
     s.input((broker) => {
       broker.embedded.setBacklog(Buffer.from('echo'), true);
     });
-    keeper.heard();
+    internal.heard();
     w1.final('x');
-    expect(keeper.heard()).toEqual(['0 replied x', '2 out', 'room at echo']);
-    for (let reference = 1; reference < 4; reference++) keeper.withdraws(reference);
+    expect(internal.heard()).toEqual(['0 replied x', '2 out', 'room at echo']);
+    for (let reference = 1; reference < 4; reference++) internal.withdraws(reference);
   });
 });
 
 describe('requests of other brokers, whose references are below 0', () => {
-  it('leave the keeper its room, and follow a plain one as often as is set', () => {
-    const { s, keeper } = scene();
+  it('leave the internal client its room, and follow a plain one as often as is set', () => {
+    const { s, internal } = scene();
     const w1 = s.worker('w1').ready('echo');
     s.input((broker) => {
       broker.embedded.setTurns(Buffer.from('echo'), 2);
     });
     const plain = s.client('c');
     for (const body of ['p1', 'p2', 'p3', 'p4']) plain.request('echo', body);
-    for (const reference of [-1, -2, -3]) keeper.submits(reference);
+    for (const reference of [-1, -2, -3]) internal.submits(reference);
     expect(s.broker.embedded.room(Buffer.from('echo'))).toBe(1);
-    keeper.submits(7);
-    keeper.submits(8);
+    internal.submits(7);
+    internal.submits(8);
     for (let n = 0; n < 9; n++) w1.final('x');
     // When none of another broker waits, stored and plain ones take turns again.
     const order = ['p1', 's-1', 'p2', 's-2', 's-3', 'p3', 's7', 'p4', 's8'];

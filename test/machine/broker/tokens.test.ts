@@ -54,7 +54,7 @@ describe('the client frame that a worker is given', () => {
 });
 
 describe('a reply with a token that is not its own', () => {
-  it('is unexpected: the sender is expelled, the request stays where it is (D7)', () => {
+  it('is unexpected: the sender is disconnected, the request stays where it is (D7)', () => {
     const s = stage();
     const w1 = s.worker('w1').ready('echo');
     const w2 = s.worker('w2').ready('echo');

@@ -1,6 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
-import { Keeper } from '../../support/stage-keeper.js';
+import { StageInternalClient } from '../../support/stage-internal-client.js';
 import { freelance, paranoid, pirateStage, simple } from '../../support/stage-pirates.js';
 import { OVERSIZED } from '../../support/stage-peers.js';
 import { endStages, stage } from '../../support/stage.js';
@@ -112,11 +112,11 @@ describe('an answer over the limits (D100)', () => {
 
   it('that reports no failure, since its request was given up, is told as malformed', () => {
     const s = stage();
-    const keeper = new Keeper(s);
+    const internal = new StageInternalClient(s);
     const w1 = s.worker('w1').ready('echo');
-    keeper.submits(1);
+    internal.submits(1);
     const token = w1.token();
-    keeper.withdraws(1);
+    internal.withdraws(1);
     w1.connection.sendsOversized(...answer('\x04', token));
     expect(s.events('request.failed')).toEqual([]);
     expect(s.events('message.malformed')).toMatchObject([{ kind: 'too_large', reason: OVERSIZED }]);
@@ -152,15 +152,15 @@ describe('an answer over the limits (D100)', () => {
 
   it('makes a stored request dead at once, with the reason', () => {
     const s = stage();
-    const keeper = new Keeper(s);
+    const internal = new StageInternalClient(s);
     const w1 = s.worker('w1').ready('echo');
-    keeper.submits(1);
-    keeper.heard();
+    internal.submits(1);
+    internal.heard();
     w1.connection.sendsOversized(...answer('\x04', w1.token()));
-    expect(keeper.heard()).toContain(`1 failed mdp.too-large: ${OVERSIZED}`);
+    expect(internal.heard()).toContain(`1 failed mdp.too-large: ${OVERSIZED}`);
     expect(s.events('request.failed')).toMatchObject([{ kind: 'final', code: 'mdp.too-large' }]);
     expect(s.broker.load.workers).toBe(1);
-    keeper.withdraws(1);
+    internal.withdraws(1);
   });
 
   it.each([

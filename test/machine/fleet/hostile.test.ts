@@ -13,8 +13,8 @@ import {
   presenceEntry,
   returnEntry,
   wantEntry,
-} from '../../../src/wire/fleet-codec.js';
-import type { FleetChannel, FleetHead } from '../../../src/wire/fleet.js';
+} from '../../../src/extensions/fleet/machine/codec.js';
+import type { FleetChannel, FleetHead } from '../../../src/extensions/fleet/machine/protocol.js';
 import {
   endFleets,
   fleet,

@@ -5,7 +5,7 @@ import { FleetCounters } from '../../../src/extensions/fleet/machine/counters.js
 import { LATE_MAX, LATE_MS } from '../../../src/extensions/fleet/machine/options.js';
 import { Origin } from '../../../src/extensions/fleet/machine/origin.js';
 import { FleetPeer } from '../../../src/extensions/fleet/machine/peer.js';
-import { NO_CREDIT } from '../../../src/extensions/fleet/machine/places.js';
+import { NO_CREDIT } from '../../../src/extensions/fleet/machine/peer-shares.js';
 
 const BODY = Buffer.from([0, 1, 0x78]);
 const KEY = Buffer.from('key');
@@ -27,7 +27,7 @@ class Lost {
       this.returned.push(how);
       return true;
     },
-    sought: () => undefined,
+    seekAnswered: () => undefined,
     waiting: () => 0,
     localCredit: () => NO_CREDIT,
   };
@@ -43,7 +43,7 @@ class Lost {
     const holder = peer.holders.get('echo');
     for (let n = 0; n < requests; n++) holder?.request(KEY, 0, BODY, 0, BODY.length, false);
     if (isSent) for (const out of peer.out) out.number = 1;
-    origin.lose(peer, this.#remote, this.now);
+    origin.peerLost(peer, this.#remote, this.now);
   }
 
   broker(id: number): FleetPeer {

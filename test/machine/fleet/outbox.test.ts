@@ -6,7 +6,7 @@ import { Holder, Origin, type Outstanding } from '../../../src/extensions/fleet/
 import { Outbox } from '../../../src/extensions/fleet/machine/outbox.js';
 import { FleetPeer } from '../../../src/extensions/fleet/machine/peer.js';
 import { fleetDigest } from '../../../src/extensions/fleet/machine/subjects.js';
-import type { FleetHead } from '../../../src/wire/fleet.js';
+import type { FleetHead } from '../../../src/extensions/fleet/machine/protocol.js';
 import { sha256 } from '../../support/fleet-stage.js';
 
 const SENDER = Buffer.alloc(8, 1);

@@ -61,7 +61,7 @@ describe('a snapshot', () => {
     stage.machine.run(stage.now);
     const first = stage.news().length;
     expect(first).toBeLessThan(300);
-    stage.machine.full(1, stage.now);
+    stage.machine.outputFull(1, stage.now);
     expect(stage.machine.run(stage.now)).toBe(false);
     expect(stage.news()).toEqual([]);
     stage.pass(9000);
@@ -74,7 +74,7 @@ describe('a snapshot', () => {
     const stage = large(1000);
     stage.ask(1);
     stage.machine.run(stage.now);
-    stage.machine.full(1, stage.now);
+    stage.machine.outputFull(1, stage.now);
     stage.news();
     stage.pass(9_999);
     expect(stage.news()).toEqual([]);
@@ -94,7 +94,7 @@ describe('a snapshot', () => {
     stage.put('/large', value);
     stage.ask(1);
     stage.machine.run(stage.now);
-    stage.machine.full(1, stage.now);
+    stage.machine.outputFull(1, stage.now);
     for (let times = 1; times <= 18; times++) {
       value[0] = times;
       stage.put('/large', value);

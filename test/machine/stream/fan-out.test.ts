@@ -71,8 +71,8 @@ describe('a publisher', () => {
     const stage = new Stage();
     stage.subscriber(1, 'a');
     stage.subscriber(2, 'a');
-    stage.fanOut.full(1);
-    stage.fanOut.full(1);
+    stage.fanOut.outputFull(1);
+    stage.fanOut.outputFull(1);
     stage.subscribe(1, 'b');
     stage.publish('a', 'x');
     stage.publish('b', 'x');

@@ -6,7 +6,7 @@ import { pack, packedBytes } from '../../../src/core/packed.js';
 import { Inbox } from '../../../src/sdk/stream/inbox.js';
 import { type MessageRun, runOf, runOfOne } from '../../../src/sdk/stream/message-run.js';
 
-const ORIGIN = { endpoint: 'a', isNumbered: false, lateness: null };
+const SOURCE = { endpoint: 'a', isNumbered: false, lateness: null };
 
 /** How many messages of such runs fill an inbox. */
 function capacity(bytesMax: number, run: MessageRun): number {
@@ -29,13 +29,13 @@ function packed(...messages: readonly Frames[]): Words {
 
 function runOfAll(afterGap: boolean, ...topics: readonly string[]): MessageRun {
   const words = packed(...topics.map((topic) => Frames.of(topic, 'body')));
-  return runOf(words, 0, words.bytes.length, topics.length, ORIGIN, afterGap);
+  return runOf(words, 0, words.bytes.length, topics.length, SOURCE, afterGap);
 }
 
 describe('what waits for the reader of a subscriber', () => {
   it('is counted with what each run costs, so that empty messages fill it, too', () => {
     const one = (...frames: readonly string[]): MessageRun =>
-      runOfOne(Frames.of(...frames), ORIGIN, false, null);
+      runOfOne(Frames.of(...frames), SOURCE, false, null);
     expect(capacity(1_048_576, one(''))).toBeLessThan(5000);
     expect(capacity(1_048_576, one('topic', 'x'.repeat(1000)))).toBeGreaterThan(500);
     expect(capacity(1_048_576, runOfAll(false, 'a', 'b', 'c', 'd'))).toBeGreaterThan(10_000);
@@ -46,7 +46,7 @@ describe('what waits for the reader of a subscriber', () => {
     const frames = new Frames();
     for (let at = 2; at <= bytes.length; at += 2) frames.push(bytes, at, at);
     frames.isPacked = true;
-    expect(capacity(400_000, runOfOne(frames, ORIGIN, false, null))).toBeLessThan(11);
+    expect(capacity(400_000, runOfOne(frames, SOURCE, false, null))).toBeLessThan(11);
   });
 
   it('comes out in order, one message after the other, and only the first of a run is after a gap', () => {

@@ -369,7 +369,7 @@ describe('replies that are large (D76)', () => {
         asker: reader,
         uuid: uuidOf(1),
         until: 0,
-        place: null,
+        cursor: null,
       });
     }
     expect(asked).toEqual([{ look: 1, bytesMax: 4096 }]);
@@ -402,7 +402,7 @@ describe('replies that are large (D76)', () => {
       asker: reader,
       uuid: uuidOf(1),
       until: 0,
-      place: null,
+      cursor: null,
     });
     found(1, replied(null));
     turn(0);
@@ -419,7 +419,7 @@ describe('replies that are large (D76)', () => {
       asker: asker({ outputLeft: () => 0 }),
       uuid: uuidOf(1),
       until: 0,
-      place: null,
+      cursor: null,
     });
     found(1, replied(null));
     turn(0);
@@ -442,7 +442,7 @@ describe('replies that are large (D76)', () => {
         asker: reader(),
         uuid: uuidOf(1),
         until: 0,
-        place: null,
+        cursor: null,
       });
     }
     found(1, replied(null));
@@ -455,7 +455,7 @@ describe('replies that are large (D76)', () => {
       asker: reader(),
       uuid: uuidOf(1),
       until: 0,
-      place: null,
+      cursor: null,
     });
     found(2, replied(null), 100);
     turn(100);
@@ -470,7 +470,7 @@ describe('replies that are large (D76)', () => {
         asker: asker(),
         uuid: uuidOf(uuid),
         until: 0,
-        place: null,
+        cursor: null,
       });
     };
     const frame = Buffer.concat([
@@ -511,7 +511,7 @@ describe('replies that are large (D76)', () => {
         asker: reader,
         uuid: uuidOf(1),
         until: 0,
-        place: null,
+        cursor: null,
       });
     }
     found(1, replied(null));
@@ -542,7 +542,7 @@ describe('replies that are large (D76)', () => {
         asker: reader,
         uuid: uuidOf(id),
         until: 0,
-        place: null,
+        cursor: null,
       });
       found(id, replied(null));
     }
@@ -562,7 +562,7 @@ describe('replies that are large (D76)', () => {
         asker: flooder,
         uuid: uuidOf(n),
         until: 0,
-        place: null,
+        cursor: null,
       });
     }
     answers.lookUp({
@@ -570,7 +570,7 @@ describe('replies that are large (D76)', () => {
       asker: quiet,
       uuid: uuidOf(99),
       until: 0,
-      place: null,
+      cursor: null,
     });
     for (const { look } of asked.splice(0)) found(look, replied(null));
     // 12 MB each, of 16 MiB.
@@ -600,7 +600,7 @@ describe('many who wait for one', () => {
             asker: waiting,
             uuid: uuidOf(1),
             until: 1000 + (id % 7),
-            place: null,
+            cursor: null,
           },
           0,
         );

@@ -6,7 +6,7 @@ import { WALL_MS_MAX } from '../../../src/core/numbers.js';
 import { packChunk } from '../../../src/store/chunk-codec.js';
 import { RecordWriter } from '../../../src/store/record-codec.js';
 import { readFrom } from '../../../src/store/store.js';
-import type { SchedulePage, SchedulePlace } from '../../../src/titanic/operator/operator-api.js';
+import type { SchedulePage, ScheduleCursor } from '../../../src/titanic/operator/operator-api.js';
 import { NO_QUOTAS } from '../../../src/broker/quotas.js';
 import type { ClientActor } from '../../support/stage-peers.js';
 import { StageReplica } from '../../support/stage-replica.js';
@@ -617,9 +617,9 @@ describe('the rights of its owner', () => {
     const locked = { ...rules(true, true), hasKeys: true };
     const s = stage({ listeners: [open, locked] });
     const { embedded } = s.broker;
-    expect(embedded.standingOf(null, Buffer.from('echo')).mayRequest).toBe(true);
-    expect(embedded.standingOf(null, Buffer.from('other')).mayRequest).toBe(false);
-    expect(embedded.standingOf('alice', Buffer.from('other')).mayRequest).toBe(true);
+    expect(embedded.ownerRightsOf(null, Buffer.from('echo')).mayRequest).toBe(true);
+    expect(embedded.ownerRightsOf(null, Buffer.from('other')).mayRequest).toBe(false);
+    expect(embedded.ownerRightsOf('alice', Buffer.from('other')).mayRequest).toBe(true);
   });
 });
 
@@ -881,7 +881,7 @@ describe('the list of operators', () => {
     }
     const pages: string[][] = [];
     const dues: number[] = [];
-    for (let after: SchedulePlace | null = null; pages.length < 10;) {
+    for (let after: ScheduleCursor | null = null; pages.length < 10;) {
       const page: SchedulePage = s.operator.schedules(after, 10);
       pages.push(page.schedules.map(({ name }) => name));
       dues.push(...page.schedules.map(({ due }) => due));

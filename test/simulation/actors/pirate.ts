@@ -226,7 +226,7 @@ export class SimPirate implements Actor {
         });
         return;
       case 'never answers':
-        // Its keeper restarts it at last.
+        // Its supervisor restarts it at last.
         this.#later(interval * 20, () => {
           if (this.#job !== job) return;
           this.#line.cut(true, false);

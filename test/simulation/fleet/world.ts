@@ -3,7 +3,7 @@
  * loses, repeats and delays packs; brokers are killed, stopped and started; NATS goes and returns.
  * Then everything works again, and nothing may be left.
  */
-import { readEntries, readPack } from '../../../src/wire/fleet-codec.js';
+import { readEntries, readPack } from '../../../src/extensions/fleet/machine/codec.js';
 import { PAIR_BYTES_MAX } from '../../../src/extensions/fleet/machine/options.js';
 import { type FleetStage, FleetWorld, STAGE_FLEET } from '../../support/fleet-stage.js';
 import type { ClientActor, WorkerActor } from '../../support/stage-peers.js';

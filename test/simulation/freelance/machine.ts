@@ -152,8 +152,8 @@ export class BrokerMachine implements ServerEnd<Sent, Delivered> {
     else this.#node.received(link, sent);
   }
 
-  full(link: Link): void {
-    this.#node.full(link);
+  outputFull(link: Link): void {
+    this.#node.outputFull(link);
   }
 
   drained(link: Link): void {

@@ -204,7 +204,7 @@ export class SimMapNode implements WatchedNode {
   #schedule(call: StoreCall, run: () => void): void {
     const { map } = this;
     const { commitMaxMs, readMaxMs } = this.#in.weather;
-    const most = call === 'commit' ? commitMaxMs : call === 'told' ? 0 : readMaxMs;
+    const most = call === 'commit' ? commitMaxMs : call === 'reported' ? 0 : readMaxMs;
     const within = Math.min(most, this.#isHealed ? HEALED_MS_MAX : Infinity);
     this.#clock.after(this.#random.int(0, within), () => {
       this.#enter(map, run);
@@ -213,7 +213,7 @@ export class SimMapNode implements WatchedNode {
 
   #faultOf(call: StoreCall): StoreFault | null {
     const { failureChance } = this.#in.weather;
-    if (this.#isHealed || call === 'told' || !this.#random.chance(failureChance)) return null;
+    if (this.#isHealed || call === 'reported' || !this.#random.chance(failureChance)) return null;
     const kind = call === 'commit' && this.#random.chance(0.5) ? 'full' : 'busy';
     this.#in.tally.fault(call === 'commit' ? `store ${kind}` : 'store cannot read');
     return { failure: { kind, message: kind === 'full' ? 'no space left' : 'locked' } };

@@ -71,7 +71,7 @@ class Port {
           handler.message(inputs, id, infoOf(link), Frames.of(...frames));
         });
       },
-      full: (link) => {
+      outputFull: (link) => {
         clock.after(0, () => {
           link.end();
         });

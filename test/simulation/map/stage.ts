@@ -88,11 +88,11 @@ export class MapStage {
     );
     const [owner] = this.#owners;
     if (owner === undefined) return;
-    this.#buries(owner);
+    this.#ownerDies(owner);
   }
 
   /** A dead owner's key is gone within its time to live, and that again if another node takes over (D51). */
-  #buries(owner: MapActor): void {
+  #ownerDies(owner: MapActor): void {
     const { clock } = this.#world;
     const { own } = owner.habits;
     if (own === null) return;

@@ -87,7 +87,7 @@ export class Model {
 
   disconnected(id: number, now: number): void {
     const peer = this.#peer(id);
-    if (peer.worker !== null) this.#lose(peer.worker, 'connection', true, now);
+    if (peer.worker !== null) this.#remove(peer.worker, 'connection', true, now);
     this.#peers.delete(id);
     const { client } = peer;
     if (client === null) return;
@@ -102,7 +102,7 @@ export class Model {
     }
   }
 
-  full(id: number): void {
+  outputFull(id: number): void {
     const peer = this.#peer(id);
     peer.full = true;
     if (peer.worker !== null || peer.closing) return;
@@ -144,7 +144,7 @@ export class Model {
         this.#heartbeat(peer, intent.version, now);
         return;
       case 'disconnect':
-        if (peer.worker !== null) this.#lose(peer.worker, 'disconnected', false, now);
+        if (peer.worker !== null) this.#remove(peer.worker, 'disconnected', false, now);
         return;
       case 'return':
         this.#returned(peer, intent, now);
@@ -202,7 +202,11 @@ export class Model {
       peer.worker = worker;
       return;
     }
-    this.#dismiss(peer, intent.version, this.#requests.draining && refusals.draining > before);
+    this.#sendDisconnect(
+      peer,
+      intent.version,
+      this.#requests.draining && refusals.draining > before,
+    );
   }
 
   /** D33: what it held goes back, and it waits. */
@@ -216,7 +220,7 @@ export class Model {
   }
 
   /** D33: a pirate is told nothing, and loses its connection if it did wrong or is refused. */
-  #dismiss(peer: ModelPeer, kind: WorkerKind, mayReturn: boolean): void {
+  #sendDisconnect(peer: ModelPeer, kind: WorkerKind, mayReturn: boolean): void {
     if (typeof kind === 'number') {
       this.#requests.expected.disconnect(peer.id, kind);
     } else if (!mayReturn) {
@@ -231,15 +235,15 @@ export class Model {
     const delivery = this.#deliveries.get(intent.token);
     if (delivery?.state === 'out' && delivery.worker === worker) {
       const { request } = delivery;
-      if (intent.kind === 'fail') this.#requests.failureOfHolder(request, worker, intent, now);
-      else this.#requests.replyOfHolder(request, intent);
+      if (intent.kind === 'fail') this.#requests.failureOfWorker(request, worker, intent, now);
+      else this.#requests.replyOfWorker(request, intent);
       if (intent.kind === 'partial') return;
       worker.usedAt = this.#uses++;
       this.#settleIfDraining(worker, now);
     } else if (delivery?.state === 'lost') {
-      this.#requests.replyOfLost(delivery, intent);
+      this.#requests.replyOfLostWorker(delivery, intent);
       if (intent.version === 'spp') this.#waitsAgain(peer, now);
-      else if (worker === null) this.#dismiss(peer, intent.version, true);
+      else if (worker === null) this.#sendDisconnect(peer, intent.version, true);
     } else if (intent.version === 'spp') {
       this.#waitsAgain(peer, now);
     } else {
@@ -292,14 +296,14 @@ export class Model {
     this.counters.malformed[kind]++;
     const { worker } = peer;
     if (worker === null) return;
-    this.#dismiss(peer, worker.version, false);
-    this.#lose(worker, 'protocol', false, now);
+    this.#sendDisconnect(peer, worker.version, false);
+    this.#remove(worker, 'protocol', false, now);
   }
 
   #unexpected(peer: ModelPeer, version: WorkerKind, now: number): void {
     this.counters.unexpected++;
-    this.#dismiss(peer, version, true);
-    if (peer.worker !== null) this.#lose(peer.worker, 'protocol', false, now);
+    this.#sendDisconnect(peer, version, true);
+    if (peer.worker !== null) this.#remove(peer.worker, 'protocol', false, now);
   }
 
   // ---------------------------------------------------------------- inputs: the end
@@ -311,15 +315,15 @@ export class Model {
 
   stop(now: number): void {
     for (const worker of [...this.#workers]) {
-      this.#dismiss(worker.peer, worker.version, true);
-      this.#lose(worker, 'drained', false, now);
+      this.#sendDisconnect(worker.peer, worker.version, true);
+      this.#remove(worker, 'drained', false, now);
     }
   }
 
   #settleIfDraining(worker: ModelWorker, now: number): void {
     if (!this.#requests.draining || worker.held.length > 0) return;
-    this.#dismiss(worker.peer, worker.version, true);
-    this.#lose(worker, 'drained', false, now);
+    this.#sendDisconnect(worker.peer, worker.version, true);
+    this.#remove(worker, 'drained', false, now);
   }
 
   // ---------------------------------------------------------------- time
@@ -330,7 +334,7 @@ export class Model {
     this.#now = now;
     for (const worker of [...this.#workers]) {
       if (worker.lostAt(this.#options) > now) continue;
-      this.#lose(worker, 'expired', true, now);
+      this.#remove(worker, 'expired', true, now);
       if (!worker.hasVanished(this.#options, now) || worker.peer.closing) continue;
       worker.peer.closing = true;
       this.#requests.expected.close(worker.peer.id);
@@ -462,7 +466,7 @@ export class Model {
 
   // ---------------------------------------------------------------- parts
 
-  #lose(worker: ModelWorker, reason: LostReason, silent: boolean, now: number): void {
+  #remove(worker: ModelWorker, reason: LostReason, silent: boolean, now: number): void {
     this.counters.workersLost[reason]++;
     worker.peer.worker = null;
     worker.service.workers.delete(worker);

@@ -120,7 +120,7 @@ export class ModelRequests {
 
   // ---------------------------------------------------------------- replies
 
-  replyOfHolder(request: ModelRequest, intent: ReplyIntent): void {
+  replyOfWorker(request: ModelRequest, intent: ReplyIntent): void {
     const final = intent.kind === 'final';
     if (request.answered || request.givenUp) {
       if (final) this.counters.repliesDropped[request.answered ? 'answered' : 'too_late']++;
@@ -136,7 +136,7 @@ export class ModelRequests {
   }
 
   /** D60, D61 */
-  failureOfHolder(
+  failureOfWorker(
     request: ModelRequest,
     worker: ModelWorker,
     { failure }: FailIntent,
@@ -174,7 +174,7 @@ export class ModelRequests {
   }
 
   /** D8 */
-  replyOfLost(delivery: Delivery, intent: ReplyIntent | FailIntent): void {
+  replyOfLostWorker(delivery: Delivery, intent: ReplyIntent | FailIntent): void {
     const { request } = delivery;
     if (request.state === 'over') {
       if (intent.kind !== 'partial') this.counters.repliesDropped[request.outcome]++;

@@ -10,7 +10,7 @@ import type { Persisted, Role } from '../../../src/bstar/facts.js';
 import type { Config } from '../../../src/config/config.js';
 import { present } from '../../../src/core/assert.js';
 import type { MapHost } from '../../../src/extensions/map/host.js';
-import { type EpochKeeper, PairNode } from '../../../src/node/pair.js';
+import { type EpochStore, PairNode } from '../../../src/node/pair.js';
 import { StoreReports } from '../../../src/node/store-reports.js';
 import { turnsOf } from '../../../src/node/turns.js';
 import { Mmi } from '../../../src/mmi/mmi.js';
@@ -298,7 +298,7 @@ export class SimPairNode implements WatchedNode {
     titanic.setTime(this.#now, this.#wall);
     broker.host(new Mmi(() => this.#status()));
     broker.host(titanic);
-    broker.keep(titanic);
+    broker.setInternalClient(titanic);
     titanic.counted(opened.recovered.counts);
     const map = this.#openMap(store, replication, reports);
     pair = new PairNode({
@@ -395,7 +395,7 @@ export class SimPairNode implements WatchedNode {
     return link;
   }
 
-  #epochs(): EpochKeeper {
+  #epochs(): EpochStore {
     return {
       persisted: this.#persisted,
       persist: (state, done) => {
@@ -565,7 +565,7 @@ export class SimPairNode implements WatchedNode {
       isWrite ? commitMaxMs : readMaxMs,
       this.#isHealed ? HEALED_MS_MAX : Infinity,
     );
-    const delay = call === 'told' ? 0 : this.#random.int(0, most);
+    const delay = call === 'reported' ? 0 : this.#random.int(0, most);
     this.#clock.after(delay, () => {
       // The disk's thread may write while the loop is paused.
       const isOnItsOwn = isWrite && this.#isPaused && this.#process === process;
@@ -576,7 +576,7 @@ export class SimPairNode implements WatchedNode {
 
   #faultOf(call: StoreCall): StoreFault | null {
     const { failureChance, fatalChance } = this.#weather;
-    if (this.#isHealed || this.#isPaused || call === 'told') return null;
+    if (this.#isHealed || this.#isPaused || call === 'reported') return null;
     const isWrite = call === 'commit' || call === 'merge';
     if (isWrite && this.#random.chance(fatalChance)) {
       const failure: StoreFailure = { kind: 'fatal', message: 'fsync failed' };

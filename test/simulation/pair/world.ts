@@ -38,7 +38,7 @@ import { Witness } from './witness.js';
 const DURATION_MS = 6000;
 const HEALED_MS = 30_000;
 const STEP_MS = 250;
-const KEEPERS_MAX = 2;
+const SCHEDULERS_MAX = 2;
 const SCHEDULING_ONE_IN = 25;
 /** What a fault has delayed is tried again within this time. */
 const RECOVERS_MS = 7000;
@@ -397,7 +397,7 @@ export class PairWorld {
     const isOne = (): boolean => this.#witness.merges === 0 && this.#epochs.size <= 1;
     const wall = this.#wall;
     const world = {
-      ...{ clock: this.#clock, services: this.#services, keepersMax: KEEPERS_MAX },
+      ...{ clock: this.#clock, services: this.#services, schedulersMax: SCHEDULERS_MAX },
       ...{ oneIn: SCHEDULING_ONE_IN, dialChance: 0, recoversMs: RECOVERS_MS },
       isWhole: () => this.#parted() === null,
       disks: () => [primary.disk.entries, backup.disk.entries],

@@ -5,7 +5,7 @@ import type { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
 import type { SimRandom } from '../world/random.js';
 import { dialled, KEYS, type Services } from '../stored/cast.js';
-import { ScheduleKeeper } from './keeper.js';
+import { Scheduler } from './scheduler.js';
 import { ScheduleWatch, type Watched } from './watch.js';
 
 const NAMES_MAX = 3;
@@ -23,13 +23,13 @@ export interface ScheduleWorld {
   readonly clock: SimClock;
   readonly services: Services;
   /** How many clients may make schedules. */
-  readonly keepersMax: number;
+  readonly schedulersMax: number;
   /**
    * One world in so many has schedules: they are due every few seconds, which makes a world several
    * times as long to run.
    */
   readonly oneIn: number;
-  /** See `KeeperOptions`. */
+  /** See `SchedulerOptions`. */
   readonly dialChance: number;
   /** What a fault has delayed is tried again within this time. */
   readonly recoversMs: number;
@@ -45,7 +45,7 @@ export interface ScheduleWorld {
 
 export class ScheduleStage {
   readonly #world: ScheduleWorld;
-  readonly #keepers: ScheduleKeeper[] = [];
+  readonly #schedulers: Scheduler[] = [];
   readonly #watch = new ScheduleWatch();
 
   /** @param aroundOf the surroundings of one more client, and how it goes to another node */
@@ -56,8 +56,8 @@ export class ScheduleStage {
     startsWithinMs: number,
   ) {
     this.#world = world;
-    const isScheduling = world.keepersMax > 0 && random.int(1, world.oneIn) === 1;
-    for (let index = isScheduling ? random.int(1, world.keepersMax) : 0; index > 0; index--) {
+    const isScheduling = world.schedulersMax > 0 && random.int(1, world.oneIn) === 1;
+    for (let index = isScheduling ? random.int(1, world.schedulersMax) : 0; index > 0; index--) {
       const own = random.fork(index);
       const { around, turnElsewhere } = aroundOf(own);
       const key = KEYS[(index - 1) % KEYS.length] ?? null;
@@ -66,17 +66,17 @@ export class ScheduleStage {
       const names = own.int(1, NAMES_MAX);
       const options = { names, services, gapMaxMs, turnElsewhere, dialChance };
       const line = dialled(`k${index}`, key);
-      const keeper = new ScheduleKeeper(options, around, line, own.fork(1), () => world.wallMax());
-      this.#keepers.push(keeper);
+      const scheduler = new Scheduler(options, around, line, own.fork(1), () => world.wallMax());
+      this.#schedulers.push(scheduler);
       world.clock.after(own.int(0, startsWithinMs), () => {
-        keeper.start();
+        scheduler.start();
       });
     }
   }
 
   /** Looks at a disk after it has changed. */
   look(disk: unknown, rows: readonly Entry[]): void {
-    if (this.#keepers.length > 0) this.#watch.look(disk, rows, this.#world.watched());
+    if (this.#schedulers.length > 0) this.#watch.look(disk, rows, this.#world.watched());
   }
 
   /**
@@ -85,27 +85,27 @@ export class ScheduleStage {
    */
   heal(mayStore: boolean): void {
     const { clock, disks, recoversMs } = this.#world;
-    if (this.#keepers.length === 0) return;
-    const isCertain = (): boolean => this.#keepers.every((keeper) => keeper.isCertain);
+    if (this.#schedulers.length === 0) return;
+    const isCertain = (): boolean => this.#schedulers.every((scheduler) => scheduler.isCertain);
     this.#until('the nodes are not whole', () => this.#world.isWhole());
     if (mayStore) {
-      for (const keeper of this.#keepers) keeper.settle();
+      for (const scheduler of this.#schedulers) scheduler.settle();
       this.#until('a schedule cannot be made', isCertain);
       this.#untilEqual();
       clock.runUntil(clock.now + recoversMs);
       const from = this.#world.wall();
       clock.runUntil(clock.now + SPAN_MS + LATE_MS);
-      for (const keeper of this.#keepers) {
-        if (from !== null) this.#watch.checkSpan(keeper, from, from + SPAN_MS);
+      for (const scheduler of this.#schedulers) {
+        if (from !== null) this.#watch.checkSpan(scheduler, from, from + SPAN_MS);
       }
       this.#untilEqual();
     }
-    for (const keeper of this.#keepers) keeper.end();
+    for (const scheduler of this.#schedulers) scheduler.end();
     this.#until('a schedule cannot be ended', isCertain);
     this.#untilEqual();
-    for (const keeper of this.#keepers) {
-      this.#watch.checkEnds(keeper);
-      keeper.leave();
+    for (const scheduler of this.#schedulers) {
+      this.#watch.checkEnds(scheduler);
+      scheduler.leave();
     }
     for (const rows of disks()) {
       hold(schedulesIn(rows) === '', 'a schedule that was ended is there');
@@ -134,7 +134,7 @@ export class ScheduleStage {
       clock.runUntil(clock.now + 1);
     }
     for (const rows of disks()) {
-      for (const keeper of this.#keepers) this.#watch.checkWishes(keeper, rows);
+      for (const scheduler of this.#schedulers) this.#watch.checkWishes(scheduler, rows);
     }
   }
 }

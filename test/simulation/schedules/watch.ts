@@ -7,7 +7,7 @@ import { unpack } from '../../../src/core/packed.js';
 import type { Entry } from '../../../src/testing/memory-rows.js';
 import { isScheduleKey } from '../../../src/wire/tsp.js';
 import { hold } from '../world/failure.js';
-import type { ScheduleKeeper } from './keeper.js';
+import type { Scheduler } from './scheduler.js';
 import { duesIn, isDue } from './lines.js';
 
 const SERVICE = 'titanic.schedule';
@@ -148,14 +148,14 @@ export class ScheduleWatch {
   // ---------------------------------------------------------------- when the faults are over
 
   /** There is what its client wants, and nothing else of it. */
-  checkWishes(keeper: ScheduleKeeper, rows: readonly Entry[]): void {
-    const { wishes } = keeper;
-    const owner = ownerOf(keeper);
+  checkWishes(scheduler: Scheduler, rows: readonly Entry[]): void {
+    const { wishes } = scheduler;
+    const owner = ownerOf(scheduler);
     const found: string[] = [];
     for (const row of rows) {
       if (!isPending(row.request.service, row.request.state)) continue;
       const { name, cron, timeZone } = this.#lineOf(row);
-      if (row.request.owner === owner && name.startsWith(`${keeper.name}n`)) {
+      if (row.request.owner === owner && name.startsWith(`${scheduler.name}n`)) {
         found.push(`${name} ${cron} ${timeZone}`);
       }
     }
@@ -167,19 +167,19 @@ export class ScheduleWatch {
   }
 
   /** Every due time in that span was stored. */
-  checkSpan(keeper: ScheduleKeeper, from: number, until: number): void {
-    for (const [name, { cron }] of keeper.wishes) {
+  checkSpan(scheduler: Scheduler, from: number, until: number): void {
+    for (const [name, { cron }] of scheduler.wishes) {
       for (const due of duesIn(cron, from, until)) {
-        const isStored = this.#stored.has(`${ownerOf(keeper)} ${name}:${time(due)}`);
+        const isStored = this.#stored.has(`${ownerOf(scheduler)} ${name}:${time(due)}`);
         hold(isStored, `${name} was due at ${time(due)}, and nothing was stored`);
       }
     }
   }
 
   /** Nothing was due after its end. */
-  checkEnds(keeper: ScheduleKeeper): void {
-    for (const [name, endedAt] of keeper.endedAt) {
-      const prefix = `${ownerOf(keeper)} ${name}:`;
+  checkEnds(scheduler: Scheduler): void {
+    for (const [name, endedAt] of scheduler.endedAt) {
+      const prefix = `${ownerOf(scheduler)} ${name}:`;
       for (const due of this.#stored.keys()) {
         const isLater = due.startsWith(prefix) && Date.parse(due.slice(prefix.length)) > endedAt;
         hold(!isLater, `${name} was ended at ${time(endedAt)}, and stored ${due}`);
@@ -200,7 +200,7 @@ function factsOf({ request, attemptsEver }: Entry): Pick<Known, 'uuid' | 'due' |
   return { uuid: request.uuid.toString('hex'), due: request.notBefore, attempts: attemptsEver };
 }
 
-function ownerOf({ key }: ScheduleKeeper): string {
+function ownerOf({ key }: Scheduler): string {
   return key === null ? 'anonymous' : `key:${key}`;
 }
 

@@ -36,14 +36,14 @@ type EndStep = Step & { readonly kind: 'close' | 'expire' };
 export interface Session extends Claimant {
   readonly session: number;
   leaseUntil: number;
-  era: number;
+  token: number;
   dead: boolean;
 }
 
 /** What the statements of a broker are fenced by (src/extensions/postgres/session.ts). */
 export interface FenceValue {
   readonly session: number;
-  readonly era: number;
+  readonly token: number;
 }
 
 /** Who has a pending request. */
@@ -66,8 +66,8 @@ export interface Conditions {
   readonly fencesClaims: boolean;
   /** Only what nobody has claimed can be claimed. */
   readonly claimsOnlyFree: boolean;
-  /** What was sent before a new era began, and arrives later, changes nothing. */
-  readonly fencesEras: boolean;
+  /** What was sent before the token was raised, and arrives later, changes nothing. */
+  readonly fencesTokens: boolean;
   /** What dead sessions had claimed is freed. */
   readonly freesDead: boolean;
   /** A key leads to the request that has it. */
@@ -76,7 +76,7 @@ export interface Conditions {
 
 export const ALL_CONDITIONS: Conditions = {
   fencesClaims: true,
-  fencesEras: true,
+  fencesTokens: true,
   claimsOnlyFree: true,
   freesDead: true,
   keepsKeys: true,
@@ -127,9 +127,9 @@ export class SharedDatabase {
     return this.sessions.some((each) => each.session === session && !each.dead);
   }
 
-  #isFenced({ session, era }: FenceValue): boolean {
-    const isOfEra = !this.#conditions.fencesEras || this.sessions[session - 1]?.era === era;
-    return isOfEra && this.isAlive(session);
+  #isFenced({ session, token }: FenceValue): boolean {
+    const isOfToken = !this.#conditions.fencesTokens || this.sessions[session - 1]?.token === token;
+    return isOfToken && this.isAlive(session);
   }
 
   find(uuid: RequestUuid): Found {
@@ -139,17 +139,19 @@ export class SharedDatabase {
   // ---------------------------------------------------------------- sessions
 
   take(claimant: Claimant): number {
-    for (const each of this.sessions) if (each.home.equals(claimant.home)) each.dead = true;
+    for (const each of this.sessions) {
+      if (each.directoryId.equals(claimant.directoryId)) each.dead = true;
+    }
     const session = this.sessions.length + 1;
     const leaseUntil = this.#clockMs() + claimant.leaseMs;
-    this.sessions.push({ ...claimant, session, leaseUntil, era: 0, dead: false });
+    this.sessions.push({ ...claimant, session, leaseUntil, token: 0, dead: false });
     return session;
   }
 
   /** Those that are alive, of the same data directory. */
-  sessionsOf({ home }: Claimant): number[] {
+  sessionsOf({ directoryId }: Claimant): number[] {
     return this.sessions
-      .filter((each) => !each.dead && each.home.equals(home))
+      .filter((each) => !each.dead && each.directoryId.equals(directoryId))
       .map(({ session }) => session);
   }
 
@@ -162,12 +164,12 @@ export class SharedDatabase {
   }
 
   /** @returns `null`: the session is dead */
-  era(session: number): number | null {
-    return this.isAlive(session) ? (this.sessions[session - 1]?.era ?? null) : null;
+  token(session: number): number | null {
+    return this.isAlive(session) ? (this.sessions[session - 1]?.token ?? null) : null;
   }
 
-  newEra(session: number): number {
-    return ++present(this.sessions[session - 1], 'a session that was taken').era;
+  newToken(session: number): number {
+    return ++present(this.sessions[session - 1], 'a session that was taken').token;
   }
 
   others(mine: number): OtherSession[] {
@@ -178,7 +180,7 @@ export class SharedDatabase {
       }));
   }
 
-  bury({ session, lease }: OtherSession): boolean {
+  endSession({ session, lease }: OtherSession): boolean {
     const other = present(this.sessions[session - 1], 'a session that was seen');
     const isSame = String(other.leaseUntil) === lease && other.leaseUntil < this.#clockMs();
     if (other.dead || !isSame) return false;

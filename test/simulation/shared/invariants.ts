@@ -87,11 +87,11 @@ export class ClaimWatch {
     }
   }
 
-  /** After the database was away, nobody is buried before a whole lease has passed. */
-  buried(by: SharedNode, { node, session }: OtherSession): void {
+  /** After the database was away, no session of another is ended before a whole lease has passed. */
+  otherEnded(by: SharedNode, { node, session }: OtherSession): void {
     const { upSince } = this.#server;
     const isGrace = this.#clock.now < upSince + this.#leaseMs;
-    hold(!isGrace, `${by.name} buries session ${session} of ${node} at once after an outage`);
+    hold(!isGrace, `${by.name} ends session ${session} of ${node} at once after an outage`);
   }
 }
 

@@ -2,7 +2,12 @@
 import type { Claimant, OtherSession } from '../../../src/extensions/postgres/session.js';
 import type { Watch } from '../../../src/extensions/postgres/lease.js';
 import type { SharedDatabase } from './database.js';
-import { type Lane, type LaneHost, mustBeOfNetwork, NOBODY } from './lane.js';
+import {
+  type PersistentConnection,
+  type ConnectionHost,
+  mustBeOfNetwork,
+  NOBODY,
+} from './persistent-connection.js';
 import { begin, type Routine } from './routine.js';
 
 const RENEWALS = 3;
@@ -14,12 +19,12 @@ export interface LeaseEvents {
   /** Called before the new session is used. */
   taken(session: number): void;
   accompanied(others: number): void;
-  buried(other: OtherSession): void;
+  otherEnded(other: OtherSession): void;
 }
 
-export class LeaseKeeper {
-  readonly #lane: Lane;
-  readonly #host: LaneHost;
+export class SessionLease {
+  readonly #connection: PersistentConnection;
+  readonly #host: ConnectionHost;
   readonly #claimant: Claimant;
   readonly #watch: Watch;
   readonly #events: LeaseEvents;
@@ -31,14 +36,14 @@ export class LeaseKeeper {
   #runsAgain = false;
 
   constructor(
-    lane: Lane,
-    host: LaneHost,
+    persistent: PersistentConnection,
+    host: ConnectionHost,
     claimant: Claimant,
     session: number,
     watch: Watch,
     events: LeaseEvents,
   ) {
-    this.#lane = lane;
+    this.#connection = persistent;
     this.#host = host;
     this.#claimant = claimant;
     this.#session = session;
@@ -74,7 +79,7 @@ export class LeaseKeeper {
     this.#isRunning = true;
     try {
       const until = this.#host.clock.now + leaseMs / RENEWALS;
-      yield* this.#lane.use(until, (left) => this.#all(left));
+      yield* this.#connection.use(until, (left) => this.#all(left));
     } catch (error) {
       mustBeOfNetwork(error);
       this.#watch.restart();
@@ -95,7 +100,7 @@ export class LeaseKeeper {
       this.#session = null;
       this.#events.ended();
     }
-    const taken = yield* take(this.#lane, until, this.#claimant);
+    const taken = yield* take(this.#connection, until, this.#claimant);
     this.#events.taken(taken);
     this.#session = taken;
     yield* this.#renew(until, taken);
@@ -104,7 +109,7 @@ export class LeaseKeeper {
   *#renew(until: number, session: number): Routine<boolean> {
     const sentAt = this.#host.clock.now;
     const run = (database: SharedDatabase): number | null => database.renew(session);
-    const storeMs = yield* this.#lane.ask(until, { run, fence: null, alone: NOBODY });
+    const storeMs = yield* this.#connection.ask(until, { run, fence: null, alone: NOBODY });
     if (storeMs !== null) this.#events.renewed(sentAt, storeMs);
     return storeMs !== null;
   }
@@ -115,13 +120,13 @@ export class LeaseKeeper {
     const ask = <Result>(
       run: (database: SharedDatabase) => Result,
       alone: readonly number[] = [],
-    ) => this.#lane.ask(until, { run, fence: null, alone: () => alone });
-    this.#watch.over(this.#lane.connection);
+    ) => this.#connection.ask(until, { run, fence: null, alone: () => alone });
+    this.#watch.over(this.#connection.connection);
     const seen = yield* ask((database) => database.others(mine));
     const { now } = this.#host.clock;
     for (const other of this.#watch.see(seen, this.#claimant.leaseMs, now)) {
-      const isBuried = yield* ask((database) => database.bury(other), [other.session]);
-      if (isBuried) this.#events.buried(other);
+      const isEnded = yield* ask((database) => database.endSession(other), [other.session]);
+      if (isEnded) this.#events.otherEnded(other);
     }
     this.#events.accompanied(seen.length);
     yield* ask((database) => {
@@ -130,8 +135,12 @@ export class LeaseKeeper {
   }
 }
 
-export function* take(lane: Lane, until: number, claimant: Claimant): Routine<number> {
+export function* take(
+  persistent: PersistentConnection,
+  until: number,
+  claimant: Claimant,
+): Routine<number> {
   const run = (database: SharedDatabase): number => database.take(claimant);
   const alone = (database: SharedDatabase): number[] => database.sessionsOf(claimant);
-  return yield* lane.ask(until, { run, fence: null, alone });
+  return yield* persistent.ask(until, { run, fence: null, alone });
 }

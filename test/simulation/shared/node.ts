@@ -22,7 +22,7 @@ import type { SimRandom } from '../world/random.js';
 import type { Trace } from '../world/trace.js';
 import { WholeMessages } from '../world/whole-messages.js';
 import { Gate } from './gate.js';
-import type { Link } from './lane.js';
+import type { Link } from './persistent-connection.js';
 import { type Opened, StoreClient, type StoreClientEvents } from './store-client.js';
 
 export interface NodeWeather {
@@ -55,11 +55,11 @@ export interface NodeSurroundings {
   /** A worker gets a request with this first frame. */
   readonly runs: (node: SharedNode, text: string) => void;
   readonly commits: (by: SharedNode, changes: readonly Change[]) => void;
-  readonly buried: (by: SharedNode, other: OtherSession) => void;
+  readonly otherEnded: (by: SharedNode, other: OtherSession) => void;
 }
 
 const TURNS_AT_ONCE_MAX = 2000;
-const HOME_BYTES = 16;
+const DIRECTORY_ID_BYTES = 16;
 const NOTHING = { emit: () => {} };
 
 /** Thrown at an effect: the process ends there. */
@@ -93,7 +93,7 @@ export class SharedNode {
   readonly #machines = new Gate();
   readonly #thread = new Gate();
   #process: Process | null = null;
-  #home: Buffer;
+  #directoryId: Buffer;
   #effectsLeft = Infinity;
   #isTurnPlanned = Infinity;
   #turnsAt = { time: -1, count: 0 };
@@ -105,7 +105,7 @@ export class SharedNode {
     this.name = name;
     this.#clock = clock;
     this.#random = random;
-    this.#home = this.#newHome();
+    this.#directoryId = this.#newDirectoryId();
     this.end = new ProcessEnd(clock, {
       reached: () => ((this.#process?.serving ?? null) === null ? null : this.#process),
       enter: (part) => {
@@ -181,10 +181,10 @@ export class SharedNode {
 
   // ---------------------------------------------------------------- life and death
 
-  #newHome(): Buffer {
-    const home = Buffer.alloc(HOME_BYTES);
-    this.#random.fill(home);
-    return home;
+  #newDirectoryId(): Buffer {
+    const directoryId = Buffer.alloc(DIRECTORY_ID_BYTES);
+    this.#random.fill(directoryId);
+    return directoryId;
   }
 
   #note(what: string): void {
@@ -197,7 +197,7 @@ export class SharedNode {
       this.#random.fill(target);
     };
     const broker = new Broker(weather.broker, this.#sink(), NOTHING, random);
-    const claimant = { node: name, home: this.#home, leaseMs: weather.leaseMs };
+    const claimant = { node: name, directoryId: this.#directoryId, leaseMs: weather.leaseMs };
     const started: { process: Process | null } = { process: null };
     const host = {
       clock: this.#clock,
@@ -217,8 +217,8 @@ export class SharedNode {
           });
         });
       },
-      buried: (other: OtherSession) => {
-        this.#in.buried(this, other);
+      otherEnded: (other: OtherSession) => {
+        this.#in.otherEnded(this, other);
       },
     };
     const events = this.#events(started);
@@ -243,9 +243,9 @@ export class SharedNode {
       hinted: (hint) => {
         titanic().hinted(hint);
       },
-      kept: (requests) => {
+      foundClaimed: (requests) => {
         this.#in.tally.fault('kept, though its batch failed');
-        titanic().kept(requests);
+        titanic().foundClaimed(requests);
       },
       taken: (session) => {
         this.#note(`takes session ${session}`);
@@ -360,7 +360,7 @@ export class SharedNode {
     titanic.counted(counts);
     titanic.activate();
     broker.host(titanic);
-    broker.keep(titanic);
+    broker.setInternalClient(titanic);
     const mayCrash = !this.#isHealed && weather.crashAfterMax < Infinity;
     this.#effectsLeft = mayCrash ? this.#random.int(1, weather.crashAfterMax) : Infinity;
   }
@@ -393,7 +393,9 @@ export class SharedNode {
     this.#thread.clear();
     this.#messages.clear();
     for (const link of process.links) link?.end();
-    if (this.#random.chance(this.#in.weather.moveChance)) this.#home = this.#newHome();
+    if (this.#random.chance(this.#in.weather.moveChance)) {
+      this.#directoryId = this.#newDirectoryId();
+    }
     this.#clock.after(this.#random.int(1, this.#in.weather.downMaxMs), () => {
       this.#start();
     });

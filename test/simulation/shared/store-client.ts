@@ -25,8 +25,15 @@ import type {
   Transaction,
 } from '../../../src/store/store.js';
 import type { BatchDone, FenceValue, SharedDatabase } from './database.js';
-import { Broken, Lane, type LaneHost, type Link, mustBeOfNetwork, NOBODY } from './lane.js';
-import { LeaseKeeper, take } from './lease.js';
+import {
+  Broken,
+  PersistentConnection,
+  type ConnectionHost,
+  type Link,
+  mustBeOfNetwork,
+  NOBODY,
+} from './persistent-connection.js';
+import { SessionLease, take } from './lease.js';
 import { begin, type Routine } from './routine.js';
 import type { DatabaseServer } from './server.js';
 
@@ -70,10 +77,10 @@ export interface StoreClientEvents extends Omit<ClaimStoreEvents, 'arrived' | 'f
   returned(): void;
 }
 
-export interface ClientHost extends Omit<LaneHost, 'connected' | 'unreachable'> {
+export interface ClientHost extends Omit<ConnectionHost, 'connected' | 'unreachable'> {
   /** A message to the thread of the machines: they come in their order. */
   tell(message: () => void): void;
-  buried(other: OtherSession): void;
+  otherEnded(other: OtherSession): void;
 }
 
 interface LookUp {
@@ -96,10 +103,10 @@ export class StoreClient implements ClaimStore {
   readonly #timeoutMs: number;
   readonly #events: StoreClientEvents;
   readonly #watch: Watch;
-  readonly #writes: Lane;
-  readonly #reads: Lane;
-  readonly #claiming: Lane;
-  readonly #leases: Lane;
+  readonly #writes: PersistentConnection;
+  readonly #reads: PersistentConnection;
+  readonly #claiming: PersistentConnection;
+  readonly #leases: PersistentConnection;
   readonly #server: DatabaseServer;
   readonly #delayMaxMs: number;
   readonly #hinted = (hint: Hint): void => {
@@ -109,9 +116,9 @@ export class StoreClient implements ClaimStore {
   };
   readonly #orders: Order[] = [];
   #isWorking = false;
-  #keeper: LeaseKeeper | null = null;
+  #lease: SessionLease | null = null;
   /** Of the writer and of claims. */
-  #fence: FenceValue = { session: 0, era: 0 };
+  #fence: FenceValue = { session: 0, token: 0 };
   #counted: ReportedCounts | null = null;
   #mustCount = false;
   #doubtful: RequestUuid[] = [];
@@ -135,7 +142,7 @@ export class StoreClient implements ClaimStore {
     this.#events = events;
     this.#watch = watch;
     const { clock, random, tally } = host;
-    const laneHost: LaneHost = {
+    const connectionHost: ConnectionHost = {
       ...{ clock, random, tally },
       later: (ms, action) => {
         host.later(ms, action);
@@ -147,20 +154,23 @@ export class StoreClient implements ClaimStore {
         this.#unreachable();
       },
     };
-    const lane = (): Lane => new Lane(link, laneHost, timeoutMs);
-    this.#writes = lane();
-    this.#reads = lane();
-    this.#claiming = lane();
-    this.#leases = lane();
+    const persistent = (): PersistentConnection =>
+      new PersistentConnection(link, connectionHost, timeoutMs);
+    this.#writes = persistent();
+    this.#reads = persistent();
+    this.#claiming = persistent();
+    this.#leases = persistent();
     this.#server = link.server;
     this.#delayMaxMs = link.weather.delayMaxMs;
-    begin(this.#open(laneHost));
+    begin(this.#open(connectionHost));
   }
 
   /** Its process has ended. */
   destroy(): void {
     this.#server.listeners.delete(this.#hinted);
-    for (const lane of [this.#writes, this.#reads, this.#claiming, this.#leases]) lane.destroy();
+    for (const persistent of [this.#writes, this.#reads, this.#claiming, this.#leases]) {
+      persistent.destroy();
+    }
   }
 
   get #now(): number {
@@ -173,13 +183,13 @@ export class StoreClient implements ClaimStore {
 
   // ---------------------------------------------------------------- start
 
-  *#open(laneHost: LaneHost): Routine<void> {
+  *#open(connectionHost: ConnectionHost): Routine<void> {
     const claimant = this.#claimant;
     try {
       const session = yield* this.#leases.use(this.#until, (until) =>
         take(this.#leases, until, claimant),
       );
-      this.#fence = { session, era: 0 };
+      this.#fence = { session, token: 0 };
       const tally = yield* this.#leases.use(this.#until, (until) =>
         read(this.#leases, until, (database) => database.count()),
       );
@@ -189,7 +199,7 @@ export class StoreClient implements ClaimStore {
         read(this.#leases, until, (database) => database.renew(session)),
       );
       if (storeMs === null) throw new FenceDown('the session was ended at once');
-      this.#keep(laneHost, session);
+      this.#keep(connectionHost, session);
       const counts = this.#counts.takeAll();
       const firstTransaction = session * SESSION_TRANSACTIONS + 1;
       this.#isServing = true;
@@ -205,32 +215,39 @@ export class StoreClient implements ClaimStore {
     }
   }
 
-  #keep(laneHost: LaneHost, session: number): void {
-    this.#keeper = new LeaseKeeper(this.#leases, laneHost, this.#claimant, session, this.#watch, {
-      renewed: (sentAt, storeMs) => {
-        this.#tell((events) => {
-          events.renewed(sentAt, storeMs);
-        });
+  #keep(connectionHost: ConnectionHost, session: number): void {
+    this.#lease = new SessionLease(
+      this.#leases,
+      connectionHost,
+      this.#claimant,
+      session,
+      this.#watch,
+      {
+        renewed: (sentAt, storeMs) => {
+          this.#tell((events) => {
+            events.renewed(sentAt, storeMs);
+          });
+        },
+        ended: () => {
+          this.#tell((events) => {
+            events.ended();
+          });
+        },
+        taken: (taken) => {
+          this.#fence = { session: taken, token: 0 };
+          this.#doubtful = [];
+          this.#tell((events) => {
+            events.taken(taken);
+          });
+        },
+        accompanied: (others) => {
+          this.#accompanied(others);
+        },
+        otherEnded: (other) => {
+          this.#host.otherEnded(other);
+        },
       },
-      ended: () => {
-        this.#tell((events) => {
-          events.ended();
-        });
-      },
-      taken: (taken) => {
-        this.#fence = { session: taken, era: 0 };
-        this.#doubtful = [];
-        this.#tell((events) => {
-          events.taken(taken);
-        });
-      },
-      accompanied: (others) => {
-        this.#accompanied(others);
-      },
-      buried: (other) => {
-        this.#host.buried(other);
-      },
-    });
+    );
   }
 
   #tell(message: (events: StoreClientEvents) => void): void {
@@ -325,7 +342,7 @@ export class StoreClient implements ClaimStore {
 
   /** @throws if this broker has no session now */
   #mustBeReady(): void {
-    if (this.#keeper?.session === null) throw new Refused('this broker has no session now');
+    if (this.#lease?.session === null) throw new Refused('this broker has no session now');
   }
 
   // ---------------------------------------------------------------- commits
@@ -338,7 +355,7 @@ export class StoreClient implements ClaimStore {
     try {
       this.#mustBeReady();
       if (this.#mustCount || this.#doubtful.length > 0) yield* this.#settled();
-      yield* this.#tellKept();
+      yield* this.#tellFoundClaimed();
       session = this.#fence.session;
       const { results, counts } = yield* this.#commit(changes);
       if (this.#fence.session !== session && this.#doubt(changes)) {
@@ -358,60 +375,63 @@ export class StoreClient implements ClaimStore {
 
   /** Waits until no batch of this session is under way, on whatever connection. */
   *#settled(): Routine<void> {
-    yield* this.#writes.use(this.#until, (until) => this.#newEra(this.#writes, until));
+    yield* this.#writes.use(this.#until, (until) => this.#newToken(this.#writes, until));
   }
 
   /** When all that was sent in the present one and has arrived has ended. */
-  *#newEra(lane: Lane, until: number): Routine<void> {
+  *#newToken(persistent: PersistentConnection, until: number): Routine<void> {
     const { session } = this.#fence;
-    const run = (database: SharedDatabase): number => database.newEra(session);
-    this.#learn(session, yield* lane.ask(until, { run, fence: null, alone: () => [session] }));
+    const run = (database: SharedDatabase): number => database.newToken(session);
+    this.#learn(
+      session,
+      yield* persistent.ask(until, { run, fence: null, alone: () => [session] }),
+    );
   }
 
-  #learn(session: number, era: number): void {
+  #learn(session: number, token: number): void {
     if (session !== this.#fence.session) return;
-    this.#fence = { session, era: Math.max(era, this.#fence.era) };
+    this.#fence = { session, token: Math.max(token, this.#fence.token) };
   }
 
-  /** Sends something that is fenced; and again, if another era has begun meanwhile. */
+  /** Sends something that is fenced; and again, if the token was raised meanwhile. */
   *#pass<Result>(
-    lane: Lane,
+    persistent: PersistentConnection,
     until: number,
     run: (database: SharedDatabase, fence: FenceValue) => Result | null,
   ): Routine<Result> {
     for (;;) {
       const fence = this.#fence;
-      const done = yield* lane.ask(until, {
+      const done = yield* persistent.ask(until, {
         run: (database) => run(database, fence),
         ...{ fence: fence.session, alone: NOBODY },
       });
       if (done !== null) return done;
-      if (fence.era === this.#fence.era) {
+      if (fence.token === this.#fence.token) {
         const { session } = fence;
-        const era = yield* read(lane, until, (database) => database.era(session));
-        this.#learn(session, era ?? 0);
+        const token = yield* read(persistent, until, (database) => database.token(session));
+        this.#learn(session, token ?? 0);
       }
-      if (fence.session !== this.#fence.session || fence.era === this.#fence.era) {
+      if (fence.session !== this.#fence.session || fence.token === this.#fence.token) {
         throw new FenceDown('the session of this broker has ended');
       }
     }
   }
 
-  *#tellKept(): Routine<void> {
+  *#tellFoundClaimed(): Routine<void> {
     if (this.#doubtful.length === 0) return;
     const asked = this.#doubtful;
     const { session } = this.#fence;
     this.#doubtful = [];
-    let kept: readonly StoredRequest[];
+    let claimed: readonly StoredRequest[];
     try {
-      kept = yield* this.#read((database) => database.claimedOf(asked, session));
+      claimed = yield* this.#read((database) => database.claimedOf(asked, session));
     } catch (error) {
       this.#doubtful.push(...asked);
       throw error;
     }
-    if (kept.length === 0) return;
+    if (claimed.length === 0) return;
     this.#tell((events) => {
-      events.kept(kept);
+      events.foundClaimed(claimed);
     });
   }
 
@@ -448,7 +468,7 @@ export class StoreClient implements ClaimStore {
     sent: { mayBeDone: boolean },
   ): Routine<Committed> {
     const isAgain = sent.mayBeDone;
-    if (isAgain) yield* this.#newEra(this.#writes, until);
+    if (isAgain) yield* this.#newToken(this.#writes, until);
     sent.mayBeDone = true;
     let done: BatchDone;
     try {
@@ -561,9 +581,9 @@ export class StoreClient implements ClaimStore {
     session: number,
     { wanted, released, known }: ClaimOrder,
   ): Routine<readonly ClaimedRequest[]> {
-    const lane = this.#claiming;
+    const persistent = this.#claiming;
     if (known !== null) {
-      yield* this.#newEra(lane, until);
+      yield* this.#newToken(persistent, until);
       yield* this.#ofSession(until, session, (database, fence) =>
         database.freeUnknown(fence, known),
       );
@@ -579,7 +599,7 @@ export class StoreClient implements ClaimStore {
       const wake = (database: SharedDatabase): void => {
         database.wake();
       };
-      yield* lane.ask(until, { run: wake, fence: null, alone: NOBODY });
+      yield* persistent.ask(until, { run: wake, fence: null, alone: NOBODY });
     }
     return yield* this.#ofSession(until, session, (database, fence) =>
       database.claim(fence, wanted),
@@ -638,7 +658,7 @@ export class StoreClient implements ClaimStore {
     error: unknown,
     session = this.#fence.session,
   ): void {
-    if (error instanceof FenceDown) this.#keeper?.foundEnded(session);
+    if (error instanceof FenceDown) this.#lease?.foundEnded(session);
     if (!(error instanceof Refused)) mustBeOfNetwork(error);
     const failure: StoreFailure = { kind: 'busy', message: messageOf(error) };
     this.#tell(() => {
@@ -648,9 +668,9 @@ export class StoreClient implements ClaimStore {
 }
 
 function read<Result>(
-  lane: Lane,
+  persistent: PersistentConnection,
   until: number,
   run: (database: SharedDatabase) => Result,
 ): Routine<Result> {
-  return lane.ask(until, { run, fence: null, alone: NOBODY });
+  return persistent.ask(until, { run, fence: null, alone: NOBODY });
 }

@@ -1,7 +1,7 @@
 /** The kind of fleet, and of faults, that a seed makes. */
 import { INTERVAL_MS, roomyBroker, roomyTitanic } from '../stored/weather.js';
 import type { SimRandom } from '../world/random.js';
-import type { LinkWeather } from './lane.js';
+import type { LinkWeather } from './persistent-connection.js';
 import type { NodeWeather } from './node.js';
 
 const HOUR_MS = 3_600_000;

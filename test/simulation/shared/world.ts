@@ -33,7 +33,7 @@ import { SimRandom } from '../world/random.js';
 import { Trace } from '../world/trace.js';
 import { ALL_CONDITIONS, type Conditions } from './database.js';
 import { checkEnd, ClaimWatch, miscountOf } from './invariants.js';
-import type { Link } from './lane.js';
+import type { Link } from './persistent-connection.js';
 import { SharedNode } from './node.js';
 import { DatabaseServer } from './server.js';
 import { isCalm, type SharedWeather, weatherOf } from './weather.js';
@@ -43,10 +43,10 @@ const HEALED_MS = 60_000;
 const STEP_MS = 250;
 /** How long after the last change the brokers' counts may be old. */
 const COUNTED_MS = 8000;
-const KEEPERS_MAX = 2;
+const SCHEDULERS_MAX = 2;
 const SCHEDULING_ONE_IN = 5;
-/** Keepers go from broker to broker. */
-const KEEPER_DIALS: readonly [number, ...number[]] = [0, 0.1, 0.5];
+/** Schedulers go from broker to broker. */
+const SCHEDULER_DIALS: readonly [number, ...number[]] = [0, 0.1, 0.5];
 /** After the faults, what was under way comes to its end within this time. */
 const QUIET_MS = 5000;
 /**
@@ -317,9 +317,9 @@ export class SharedWorld {
       commits: (by, changes) => {
         this.#watch.commits(by, changes);
       },
-      buried: (by: SharedNode, other: OtherSession) => {
-        this.#fault(`session is buried`);
-        this.#watch.buried(by, other);
+      otherEnded: (by: SharedNode, other: OtherSession) => {
+        this.#fault(`session of another is ended`);
+        this.#watch.otherEnded(by, other);
       },
     });
     const net = { delayMinMs: 0, delayMaxMs: 5, noticeMaxMs: INTERVAL_MS, outputBytesMax: PLENTY };
@@ -393,10 +393,10 @@ export class SharedWorld {
   #addSchedules(random: SimRandom): ScheduleStage {
     const clock = this.#clock;
     const server = this.#server;
-    const dialChance = random.pick(KEEPER_DIALS);
+    const dialChance = random.pick(SCHEDULER_DIALS);
     const recoversMs = isCalm(this.weather) ? RECOVERS_CALM_MS : RECOVERS_MS;
     const world = {
-      ...{ clock, services: this.#services, keepersMax: KEEPERS_MAX, dialChance, recoversMs },
+      ...{ clock, services: this.#services, schedulersMax: SCHEDULERS_MAX, dialChance, recoversMs },
       oneIn: SCHEDULING_ONE_IN,
       isWhole: () => this.#isWhole,
       disks: () => [server.database.rows],

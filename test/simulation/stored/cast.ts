@@ -36,7 +36,7 @@ export function clientHabits(
 }
 
 /**
- * A stored request belongs to the client, the spy or the keeper of schedules that its body names
+ * A stored request belongs to the client, the spy or the scheduler that its body names
  * (D70).
  */
 export function checkOwners(
@@ -45,8 +45,8 @@ export function checkOwners(
   for (const { request, body } of rows) {
     const text = body.toString('latin1', 2);
     const [, client, spy] = /^(?:c([0-9]+)j|spy([0-9]+)).*$/s.exec(text) ?? [];
-    const keeper = /(?:^|"name":")k([0-9]+)n/s.exec(text)?.[1];
-    const place = spy === undefined ? Number(client ?? keeper) - 1 : Number(spy) + 1;
+    const scheduler = /(?:^|"name":")k([0-9]+)n/s.exec(text)?.[1];
+    const place = spy === undefined ? Number(client ?? scheduler) - 1 : Number(spy) + 1;
     const key = KEYS[place % KEYS.length] ?? null;
     const owner = key === null ? 'anonymous' : `key:${key}`;
     hold(request.owner === owner, `what ${owner} stored is stored as that of ${request.owner}`);

@@ -177,7 +177,7 @@ export class StoredNode {
     titanic.counted(this.disk.counts);
     titanic.activate();
     broker.host(titanic);
-    broker.keep(titanic);
+    broker.setInternalClient(titanic);
     const mayCrash = !this.#isHealed && crashAfterMax < Infinity;
     this.#effectsLeft = mayCrash ? this.#random.int(1, crashAfterMax) : Infinity;
     this.#trace.note(this.#clock.now, 'node', 'starts');

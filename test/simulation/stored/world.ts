@@ -25,7 +25,7 @@ import { INTERVAL_MS, PLENTY, weatherOf } from './weather.js';
 const DURATION_MS = 4000;
 const HEALED_MS = 60_000;
 const STEP_MS = 500;
-const KEEPERS_MAX = 2;
+const SCHEDULERS_MAX = 2;
 const SCHEDULING_ONE_IN = 25;
 /** What a crash or a failure has delayed is tried again within this time. */
 const RECOVERS_MS = 7000;
@@ -82,7 +82,7 @@ export class StoredWorld {
       clock: this.#clock,
       services: this.#services,
       // Their messages are longer than others.
-      keepersMax: this.#weather.broker.limits.messageBytes === PLENTY ? KEEPERS_MAX : 0,
+      schedulersMax: this.#weather.broker.limits.messageBytes === PLENTY ? SCHEDULERS_MAX : 0,
       ...{ oneIn: SCHEDULING_ONE_IN, dialChance: 0, recoversMs: RECOVERS_MS },
       isWhole: () => node.titanic !== null,
       disks: () => [node.disk.rows],

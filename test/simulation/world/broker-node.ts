@@ -24,7 +24,7 @@ import { WholeMessages } from './whole-messages.js';
 type Link = Connection<Sent, Delivered>;
 
 interface Input {
-  readonly what: 'connected' | 'message' | 'full' | 'drained' | 'disconnected';
+  readonly what: 'connected' | 'message' | 'outputFull' | 'drained' | 'disconnected';
   readonly link: Link;
   readonly peer: number;
   readonly sent: Sent | null;
@@ -166,9 +166,9 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
     this.#push('message', link, sent);
   }
 
-  full(link: Link): void {
+  outputFull(link: Link): void {
     this.#tally.fault('output full');
-    this.#push('full', link, null);
+    this.#push('outputFull', link, null);
   }
 
   drained(link: Link): void {
@@ -264,7 +264,7 @@ export class BrokerNode implements ServerEnd<Sent, Delivered> {
       case 'message':
         if (sent !== null) this.#received(peer, sent, now);
         break;
-      case 'full':
+      case 'outputFull':
       case 'drained':
         model[what](peer);
         broker[what](peer);

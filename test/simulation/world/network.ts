@@ -19,7 +19,7 @@ export interface ServerEnd<Up, Down> {
   connected(connection: Connection<Up, Down>): void;
   received(connection: Connection<Up, Down>, item: Up): void;
   /** The output waiting for the peer exceeded `outputBytesMax`. */
-  full(connection: Connection<Up, Down>): void;
+  outputFull(connection: Connection<Up, Down>): void;
   drained(connection: Connection<Up, Down>): void;
   disconnected(connection: Connection<Up, Down>): void;
 }
@@ -179,7 +179,7 @@ export class Connection<Up, Down> implements Dialled {
     this.#down.send(item, bytes);
     if (this.#down.waitingBytes <= this.#network.options.outputBytesMax) return;
     this.#full = true;
-    this.#network.server.full(this);
+    this.#network.server.outputFull(this);
   }
 
   /** The server ends the connection; `disconnected` follows, never within the call. */

@@ -64,10 +64,10 @@ export class ProcessEnd implements ServerEnd<Sent, Delivered> {
     });
   }
 
-  full(link: Link): void {
+  outputFull(link: Link): void {
     this.#clock.after(0, () => {
       this.#of(link, ({ broker }, peer) => {
-        broker.full(peer);
+        broker.outputFull(peer);
       });
     });
   }

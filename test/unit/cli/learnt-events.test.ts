@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { learntEventsEndpoint } from '../../../src/cli/learnt-address.js';
+import { learntPort } from '../../../src/cli/learnt-address.js';
 import { codeOf, messageOf } from '../../../src/core/errors.js';
 
 const HERE = 'tcp://127.0.0.1:5555';
@@ -9,7 +9,11 @@ const THERE = 'tcp://192.0.2.7:5555';
 /** The endpoint, or the error's text. */
 function learnt(events: unknown, asked = HERE): string {
   try {
-    return learntEventsEndpoint(events === undefined ? {} : { events }, asked);
+    return learntPort(
+      events,
+      { option: 'events', name: 'events', does: 'publish its events' },
+      asked,
+    );
   } catch (error) {
     expect(codeOf(error)).toBe('ERR_NOT_LEARNT');
     return messageOf(error);

@@ -133,7 +133,7 @@ describe('what is counted', () => {
     const lender = new Lender(1);
     const totals = (): readonly number[] => [
       lender.all.total('plain')[DONE] ?? NaN,
-      lender.all.untold('plain')[DONE] ?? NaN,
+      lender.all.unlabelled('plain')[DONE] ?? NaN,
     ];
     lender.count('a', DONE, 3);
     lender.count('b', DONE, 5);
@@ -164,7 +164,9 @@ describe('what is counted', () => {
     lender.count('a', GAUGE, 7);
     lender.count('a', DONE);
     lender.serve('a');
-    expect([lender.of('a').plain.now[GAUGE], lender.all.untold('plain')[GAUGE]]).toEqual([7, 0]);
+    expect([lender.of('a').plain.now[GAUGE], lender.all.unlabelled('plain')[GAUGE]]).toEqual([
+      7, 0,
+    ]);
   });
 
   it('of a service with stored requests stays when the broker forgets it', () => {

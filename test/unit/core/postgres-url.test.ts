@@ -1,10 +1,10 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { isPostgres, placeOf, shownHost } from '../../../src/core/postgres-url.js';
+import { isPostgres, databaseAddressOf, shownHost } from '../../../src/core/postgres-url.js';
 
 describe('the URL of a database', () => {
   it('names hosts in their order, a user and a database, with the default port', () => {
-    expect(placeOf('postgresql://me@db1,[::1]:6000,10.0.0.1:1/queue')).toMatchObject({
+    expect(databaseAddressOf('postgresql://me@db1,[::1]:6000,10.0.0.1:1/queue')).toMatchObject({
       hosts: [
         { host: 'db1', port: 5432 },
         { host: '::1', port: 6000 },
@@ -12,16 +12,19 @@ describe('the URL of a database', () => {
       ],
       ...{ user: 'me', database: 'queue', tls: null, rootCertificate: null, certificate: null },
     });
-    expect(placeOf('postgres://a%40b@h/d%2Fe')).toMatchObject({ user: 'a@b', database: 'd/e' });
+    expect(databaseAddressOf('postgres://a%40b@h/d%2Fe')).toMatchObject({
+      user: 'a@b',
+      database: 'd/e',
+    });
   });
 
   it('may name the directory of a socket, and how the connection is protected', () => {
     const url = 'postgresql://me@/queue?host=/run/postgresql&sslmode=verify-ca&sslrootcert=/ca.pem';
-    expect(placeOf(url)).toMatchObject({
+    expect(databaseAddressOf(url)).toMatchObject({
       hosts: [{ host: '/run/postgresql', port: 5432 }],
       ...{ tls: 'verify-ca', rootCertificate: '/ca.pem' },
     });
-    expect(placeOf('postgresql://u@h/d?sslcert=c&sslkey=k')).toMatchObject({
+    expect(databaseAddressOf('postgresql://u@h/d?sslcert=c&sslkey=k')).toMatchObject({
       certificate: { certFile: 'c', keyFile: 'k' },
     });
   });
@@ -42,7 +45,7 @@ describe('the URL of a database', () => {
     ['postgresql://u@h/d?password=p', 'unknown parameter password'],
     ['postgresql://u@h/d?host=/run', 'only for the directory'],
   ])('%s: %s', (url, why) => {
-    expect(placeOf(url)).toContain(why);
+    expect(databaseAddressOf(url)).toContain(why);
   });
 
   it('is told from what is none', () => {

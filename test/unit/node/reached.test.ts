@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
 import type { ListenerConfig } from '../../../src/config/config.js';
-import { endpointsTold, reachedOrNull } from '../../../src/node/reached.js';
+import { endpointStatuses, reachedOrNull } from '../../../src/node/reached.js';
 
 describe('where a node tells that it is reached', () => {
   it.each([
@@ -29,7 +29,7 @@ describe('where a node tells that it is reached', () => {
       },
       { endpoint: 'tcp://a:3', client: ['*'], worker: ['*'], ...rest, transport: 'zmtp' },
     ];
-    expect(endpointsTold(['tcp://0.0.0.0:1', 'tcp://a:2'], listeners)).toEqual([
+    expect(endpointStatuses(['tcp://0.0.0.0:1', 'tcp://a:2'], listeners)).toEqual([
       { endpoint: 'tcp://*:1', client: true, worker: false, curve: false },
       { endpoint: 'tcp://a:2', client: false, worker: true, curve: true },
     ]);

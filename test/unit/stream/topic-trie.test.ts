@@ -1,13 +1,13 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 
-import { type Place, TopicTrie } from '../../../src/stream/topic-trie.js';
+import { type TrieEntry, TopicTrie } from '../../../src/stream/topic-trie.js';
 
 function found(trie: TopicTrie<number>, bytes: string): number[] {
   const members: number[] = [];
   const given = Buffer.from(`<${bytes}>`, 'latin1');
-  trie.match(given, 1, given.length - 1, (places) => {
-    members.push(...places.map(({ member }) => member));
+  trie.match(given, 1, given.length - 1, (entries) => {
+    members.push(...entries.map(({ member }) => member));
   });
   return members;
 }
@@ -21,23 +21,23 @@ describe('topics', () => {
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), fc.array(topic), (steps, asked) => {
         const trie = new TopicTrie<number>();
-        const model: { topic: string; place: Place<number> }[] = [];
+        const model: { topic: string; entry: TrieEntry<number> }[] = [];
         for (const [index, { isAdded, topic: name, which }] of steps.entries()) {
           if (isAdded || model.length === 0) {
-            model.push({ topic: name, place: trie.add(name, index) });
+            model.push({ topic: name, entry: trie.add(name, index) });
           } else {
             const [gone] = model.splice(which % model.length, 1);
-            if (gone !== undefined) trie.remove(gone.place);
+            if (gone !== undefined) trie.remove(gone.entry);
           }
           const distinct = new Set(model.map((one) => one.topic)).size;
           expect(trie.nodes).toBeLessThanOrEqual(2 * distinct + 1);
         }
         for (const bytes of asked) {
           const members = model.filter((one) => bytes.startsWith(one.topic));
-          const expected = members.map((one) => one.place.member);
+          const expected = members.map((one) => one.entry.member);
           expect(found(trie, bytes).sort()).toEqual(expected.sort());
         }
-        for (const { place } of model) trie.remove(place);
+        for (const { entry } of model) trie.remove(entry);
         expect(trie.nodes).toBe(1);
       }),
       { numRuns: 500 },

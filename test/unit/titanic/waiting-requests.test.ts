@@ -12,8 +12,8 @@ import {
 } from '../../../src/titanic/machine/waiting-requests.js';
 
 const holdings = new Holdings();
-const ALICE: Sender = { party: 'key:alice', owner: 'key:alice', holder: holdings.use('alice') };
-const BOB: Sender = { party: 'bob', owner: 'anonymous', holder: holdings.use('bob') };
+const ALICE: Sender = { party: 'key:alice', owner: 'key:alice', memory: holdings.use('alice') };
+const BOB: Sender = { party: 'bob', owner: 'anonymous', memory: holdings.use('bob') };
 const FACTS: WaitingFacts = {
   id: 7,
   priority: 0,
@@ -85,7 +85,7 @@ describe('requests that wait for their batch', () => {
       for (const { number, wanted } of added) {
         const taken = waiting.take(number);
         expect(taken).toEqual(wanted);
-        expect(taken.holder).toBe(wanted.holder);
+        expect(taken.memory).toBe(wanted.memory);
       }
     }
   });

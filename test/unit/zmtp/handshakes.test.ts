@@ -18,11 +18,11 @@ describe('handshakes, before anybody has shown a key,', () => {
     readonly acceptedAt = monotonicMs();
     readonly age = new ChainLink<Stranger>(this);
     readonly stage = new ChainLink<Stranger>(this);
-    readonly origin: string;
+    readonly addressIdentity: string;
     readonly name: string;
 
-    constructor(origin: string, name: string) {
-      this.origin = origin;
+    constructor(addressIdentity: string, name: string) {
+      this.addressIdentity = addressIdentity;
       this.name = name;
     }
 

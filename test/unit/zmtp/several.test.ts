@@ -11,7 +11,7 @@ const EVENTS = {
   disconnected: NOTHING,
   message: NOTHING,
   oversized: NOTHING,
-  full: NOTHING,
+  outputFull: NOTHING,
   drained: NOTHING,
   rejected: NOTHING,
 };

@@ -1,8 +1,8 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
-import { ANSWER_MS, type Holder, Takeover } from '../../../src/zmtp/router/takeover.js';
+import { ANSWER_MS, type RoutingIdOwner, Takeover } from '../../../src/zmtp/router/takeover.js';
 
 /** A connection in a test's own time. */
-class Peer implements Holder {
+class Peer implements RoutingIdOwner {
   isHeldBack = false;
   asked = 0;
 
@@ -11,7 +11,7 @@ class Peer implements Holder {
   }
 }
 
-let holder: Peer;
+let owner: Peer;
 let told: string[];
 let takeover: Takeover<string>;
 
@@ -20,7 +20,7 @@ function takeoverOf(canAnswer: boolean): Takeover<string> {
     succeeds: (newcomer: string) => told.push(`${newcomer} succeeds`),
     refused: (newcomer: string) => told.push(`${newcomer} is refused`),
   };
-  return new Takeover(holder, canAnswer, events, () => Date.now());
+  return new Takeover(owner, canAnswer, events, () => Date.now());
 }
 
 async function after(ms: number): Promise<void> {
@@ -29,7 +29,7 @@ async function after(ms: number): Promise<void> {
 
 beforeEach(() => {
   jest.useFakeTimers();
-  holder = new Peer();
+  owner = new Peer();
   told = [];
   takeover = takeoverOf(true);
 });
@@ -41,7 +41,7 @@ afterEach(() => {
 describe('a newcomer with the routing id of a connection that stands (D102)', () => {
   it('takes its place after 2 s in which that one, once asked, says nothing', async () => {
     expect(takeover.admits('a')).toBe(true);
-    expect(holder.asked).toBe(1);
+    expect(owner.asked).toBe(1);
     await after(ANSWER_MS - 1);
     expect(told).toEqual([]);
     await after(2);
@@ -58,7 +58,7 @@ describe('a newcomer with the routing id of a connection that stands (D102)', ()
 
   it('is refused if what that one said waits to be read', async () => {
     takeover.admits('a');
-    holder.isHeldBack = true;
+    owner.isHeldBack = true;
     await after(ANSWER_MS + 1);
     expect(told).toEqual(['a is refused']);
   });
@@ -83,10 +83,10 @@ describe('a newcomer with the routing id of a connection that stands (D102)', ()
     expect(told).toEqual(Array.from({ length: 999 }, (_, number) => `${number} is refused`));
     takeover.heard();
     for (let more = 0; more < 1000; more++) expect(takeover.admits('c')).toBe(false);
-    expect(holder.asked).toBe(1);
+    expect(owner.asked).toBe(1);
     await after(ANSWER_MS);
     expect(takeover.admits('d')).toBe(true);
-    expect(holder.asked).toBe(2);
+    expect(owner.asked).toBe(2);
     expect(told).toHaveLength(1000);
     expect(jest.getTimerCount()).toBe(1);
   });
@@ -98,7 +98,7 @@ describe('a newcomer with the routing id of a connection that stands (D102)', ()
     expect(jest.getTimerCount()).toBe(0);
     expect(takeover.admits('b')).toBe(true);
     await after(101);
-    expect([told, holder.asked]).toEqual([['b succeeds'], 1]);
+    expect([told, owner.asked]).toEqual([['b succeeds'], 1]);
   });
 
   it('does not gain by a stall of this process: an answer that arrived meanwhile counts', async () => {

@@ -1,6 +1,6 @@
 /** Puts packs together that came in chunks. Bounded for each broker and for all together. */
-import { chunkRoom } from '../../../wire/fleet-codec.js';
-import type { FleetChunk } from '../../../wire/fleet.js';
+import { chunkRoom } from './codec.js';
+import type { FleetChunk } from './protocol.js';
 import type { FleetPeer } from './peer.js';
 import { CHUNKS_SHARE } from './options.js';
 
@@ -19,7 +19,7 @@ export interface ChunkedPack {
 export class Chunks {
   readonly #messageBytesMax: () => number;
   readonly #memoryBytesMax: () => number;
-  /** Of all incomplete ones. */
+  /** The bytes of all incomplete ones. */
   #bytes = 0;
 
   constructor(messageBytesMax: () => number, memoryBytesMax: () => number) {

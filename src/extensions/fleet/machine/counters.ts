@@ -1,4 +1,4 @@
-import type { FleetReturnReason } from '../../../wire/fleet.js';
+import type { FleetReturnReason } from './protocol.js';
 import type { DroppedReason } from './events.js';
 
 /** What the fleet machine has counted since its start. */

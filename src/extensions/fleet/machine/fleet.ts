@@ -20,13 +20,8 @@ import {
   readEntries,
   readPack,
   wantEntry,
-} from '../../../wire/fleet-codec.js';
-import {
-  FLEET_ID_BYTES,
-  type FleetChannel,
-  type FleetEntry,
-  type FleetOffer,
-} from '../../../wire/fleet.js';
+} from './codec.js';
+import { FLEET_ID_BYTES, type FleetChannel, type FleetEntry, type FleetOffer } from './protocol.js';
 import { Chunks } from './chunks.js';
 import { FleetCounters } from './counters.js';
 import type { DroppedReason, FleetEvents } from './events.js';
@@ -48,7 +43,7 @@ import {
   SILENT_BEATS,
 } from './options.js';
 import { FleetPeer } from './peer.js';
-import { NO_CREDIT, Places } from './places.js';
+import { NO_CREDIT, PeerShares } from './peer-shares.js';
 import type { FleetSink } from './sink.js';
 import { fleetDigest, Subjects } from './subjects.js';
 
@@ -86,7 +81,7 @@ export class FleetMachine implements Interconnect {
   readonly #origin: Origin;
   readonly #needs: Needs;
   readonly #offers = new Offers();
-  readonly #places: Places;
+  readonly #shares: PeerShares;
   readonly #chunks: Chunks;
   readonly #peers = new Map<string, FleetPeer>();
   /** Those to whom something is to be sent. */
@@ -115,7 +110,7 @@ export class FleetMachine implements Interconnect {
   /** It is time to look which brokers are silent. */
   #isLossDue = false;
   /** It was reported that the bus is away. */
-  #isDownTold = false;
+  #isDownReported = false;
   /** The bus is away, and nothing more is sent to other brokers. */
   #isPaused = false;
   /** The bus has more to send than its server takes. */
@@ -132,8 +127,8 @@ export class FleetMachine implements Interconnect {
     this.#fleet = fleetDigest(options.fleet, options.digest);
     this.#subjects = new Subjects(this.#fleet, options.digest);
     this.#origin = new Origin(this.counters);
-    this.#places = new Places((service) => this.#origin.credit(service));
-    this.hosted = new Hosted(this.counters, options.memoryBytesMax, this.#places);
+    this.#shares = new PeerShares((service) => this.#origin.credit(service));
+    this.hosted = new Hosted(this.counters, options.memoryBytesMax, this.#shares);
     this.#needs = new Needs(this.#origin, (service) => this.#decided.add(service));
     this.#chunks = new Chunks(options.messageBytesMax, options.memoryBytesMax);
   }
@@ -179,7 +174,7 @@ export class FleetMachine implements Interconnect {
   /** The bus carries packs of up to `payloadMax` bytes from now on. */
   linkUp(payloadMax: number, server: string): void {
     this.#payloadMax = payloadMax;
-    this.#isDownTold = false;
+    this.#isDownReported = false;
     this.#sink.subscribe(this.#subjects.direct(this.#id));
     this.#sink.subscribe(this.#subjects.presence);
     if (this.#options.hinted !== undefined) this.#sink.subscribe(this.#subjects.hints);
@@ -195,8 +190,8 @@ export class FleetMachine implements Interconnect {
 
   /** The bus is away. What is out at others is lost if it is not back soon (D85). */
   linkDown(reason: string): void {
-    if (this.#isDownTold) return;
-    this.#isDownTold = true;
+    if (this.#isDownReported) return;
+    this.#isDownReported = true;
     this.#payloadMax = 0;
     for (const peer of this.#peers.values()) peer.isHeard = false;
     this.#needs.giveUp(this.#now);
@@ -281,12 +276,12 @@ export class FleetMachine implements Interconnect {
     this.#forgiveStall(now);
     this.#readInbox(remote, now);
     this.hosted.take(embedded, remote, now, (service, credit) => {
-      this.#offers.told(service, credit);
+      this.#offers.stated(service, credit);
     });
     this.hosted.run(embedded, now);
     if (now >= this.#beatAt + BEAT_MS) this.#beat(now);
     // A time-out counts only after everything that has arrived was read.
-    if (this.#isLossDue && this.#inbox.length === 0) this.#loseSilent(remote, now);
+    if (this.#isLossDue && this.#inbox.length === 0) this.#declareSilentLost(remote, now);
     if (this.isUp === this.#isPaused) this.#pause(remote);
     const want = (service: string): void => {
       this.#want(service);
@@ -299,14 +294,14 @@ export class FleetMachine implements Interconnect {
     if (this.isUp) this.#needs.run(now, want, isWaiting, unfollow);
     for (const service of this.#decided) {
       this.#decided.delete(service);
-      remote.sought(Buffer.from(service, 'latin1'), now);
+      remote.seekAnswered(Buffer.from(service, 'latin1'), now);
     }
     if (!this.isUp) return;
     if (now >= this.#presenceAt + PRESENCE_MS) this.#sayPresence(now);
     const credit = this.#creditNow(remote);
     const offered = (service: Buffer): FleetCredit => {
       const local = credit(service);
-      return { free: this.#places.offered(local), total: local.total };
+      return { free: this.#shares.offered(local), total: local.total };
     };
     this.#offers.run(now, offered, this.hosted.room, (entry) => {
       const subject = this.#subjects.offers(this.#id);
@@ -315,7 +310,7 @@ export class FleetMachine implements Interconnect {
     for (const peer of this.#unsent) {
       if (!this.#maySendTo(peer)) continue;
       this.#flush(peer, (service) => {
-        this.#offers.told(service, offered(service));
+        this.#offers.stated(service, offered(service));
         return this.#creditFor(peer, service, credit(service));
       });
     }
@@ -507,7 +502,7 @@ export class FleetMachine implements Interconnect {
   /** What workers here can take of the requests of one broker. */
   #creditFor(peer: FleetPeer, service: Buffer, local: LocalCredit): FleetCredit {
     if (!local.isQueued) return local;
-    const free = this.#places.left(peer, service.toString('latin1'), local);
+    const free = this.#shares.left(peer, service.toString('latin1'), local);
     return { free, total: local.total };
   }
 
@@ -532,29 +527,34 @@ export class FleetMachine implements Interconnect {
     peer.isLeaving = true;
     this.#origin.pause(peer, remote);
     if (peer.out.size + peer.held.size > 0) return;
-    this.#lose(peer, 'left', remote, now);
+    this.#declareLost(peer, 'left', remote, now);
     this.#forget(peer);
   }
 
   // ---------------------------------------------------------------- loss
 
-  #loseSilent(remote: RemoteWorkersApi, now: number): void {
+  #declareSilentLost(remote: RemoteWorkersApi, now: number): void {
     this.#isLossDue = false;
     for (const peer of this.#peers.values()) {
       const isAbsent = now - peer.heardAt >= ABSENT_MS;
-      if (this.#origin.isSilent(peer, now)) this.#lose(peer, 'silent', remote, now);
+      if (this.#origin.isSilent(peer, now)) this.#declareLost(peer, 'silent', remote, now);
       if (!isAbsent || peer.out.size > 0) continue;
-      this.#lose(peer, peer.isLeaving ? 'left' : 'silent', remote, now);
+      this.#declareLost(peer, peer.isLeaving ? 'left' : 'silent', remote, now);
       // What workers here have of it goes on: it may only be stopped.
       if (peer.held.size === 0) this.#forget(peer);
     }
   }
 
   /** It holds nothing any more, and what was out at it is tried again. */
-  #lose(peer: FleetPeer, reason: 'silent' | 'left', remote: RemoteWorkersApi, now: number): void {
+  #declareLost(
+    peer: FleetPeer,
+    reason: 'silent' | 'left',
+    remote: RemoteWorkersApi,
+    now: number,
+  ): void {
     const { id, node } = peer;
     const inFlight = peer.out.size;
-    this.#origin.lose(peer, remote, now);
+    this.#origin.peerLost(peer, remote, now);
     if (peer.isLost) return;
     peer.isLost = true;
     this.#events.emit({ name: 'fleet.peer_lost', node, id, inFlight, reason });
@@ -564,7 +564,7 @@ export class FleetMachine implements Interconnect {
     const { id } = peer;
     this.#peers.delete(id);
     this.#chunks.drop(peer);
-    this.hosted.lose(peer);
+    this.hosted.peerLost(peer);
     peer.outbox.clear();
     this.#unsent.delete(peer);
     this.#sink.unsubscribe(this.#subjects.offers(id));

@@ -14,20 +14,14 @@ import { Frames } from '../../../core/frames.js';
 import { OldestFirst } from '../../../core/oldest-first.js';
 import { PackedCursor, readPacked } from '../../../core/packed.js';
 import type { Failure } from '../../../wire/failure.js';
-import {
-  failEntry,
-  finalEntry,
-  type FleetCredit,
-  partialEntry,
-  returnEntry,
-} from '../../../wire/fleet-codec.js';
-import type { FleetEntry, FleetReturnReason } from '../../../wire/fleet.js';
+import { failEntry, finalEntry, type FleetCredit, partialEntry, returnEntry } from './codec.js';
+import type { FleetEntry, FleetReturnReason } from './protocol.js';
 import { MMI_PREFIX } from '../../../wire/mdp.js';
 import { TITANIC_PREFIX } from '../../../wire/tsp.js';
 import type { FleetCounters } from './counters.js';
 import { HELD_SHARE, LATE_MAX, LATE_MS } from './options.js';
 import type { FleetPeer } from './peer.js';
-import { NO_CREDIT, type Places, type Visits } from './places.js';
+import { NO_CREDIT, type PeerShares, type Visits } from './peer-shares.js';
 
 type Request = Extract<FleetEntry, { kind: 'request' }>;
 
@@ -57,11 +51,11 @@ const LATER = { free: 0, total: 0 };
 const IN_SILENCE: readonly string[] = ['expired', 'connection'];
 const GIVEN_BACK = /^given back(: )?/;
 
-/** The calls of the broker machine name a request by a reference below 0: those of a keeper are not. */
+/** The calls of the broker machine name a request by a reference below 0; those of Titanic are not. */
 export class Hosted implements InternalClient {
   readonly #counters: FleetCounters;
   readonly #memoryBytesMax: () => number;
-  readonly #places: Places;
+  readonly #shares: PeerShares;
   /** By reference. */
   readonly #held = new Map<number, Held>();
   #arrived: Arrived[] = [];
@@ -79,10 +73,10 @@ export class Hosted implements InternalClient {
   /** False: PARTIALs wait in the broker machine, within its limits. */
   takesParts = true;
 
-  constructor(counters: FleetCounters, memoryBytesMax: () => number, places: Places) {
+  constructor(counters: FleetCounters, memoryBytesMax: () => number, shares: PeerShares) {
     this.#counters = counters;
     this.#memoryBytesMax = memoryBytesMax;
-    this.#places = places;
+    this.#shares = shares;
   }
 
   /** Requests of others that are at workers here. */
@@ -106,15 +100,15 @@ export class Hosted implements InternalClient {
   }
 
   /**
-   * Gives what has arrived to workers that are available, or lets it wait if its broker has places
-   * left. The rest goes back.
-   * @param told is called with the credit that an origin is told for a service
+   * Gives what has arrived to workers that are available, or lets it wait if its broker's share
+   * is not used up. The rest goes back.
+   * @param stated is called with the credit that an origin is told for a service
    */
   take(
     embedded: EmbeddedServiceApi,
     remote: RemoteWorkersApi,
     now: number,
-    told: (service: Buffer, credit: FleetCredit) => void,
+    stated: (service: Buffer, credit: FleetCredit) => void,
   ): void {
     const arrived = this.#arrived;
     if (arrived.length === 0) return;
@@ -125,11 +119,11 @@ export class Hosted implements InternalClient {
       const { token } = request;
       // It came twice in one turn.
       if (peer.held.has(token)) continue;
-      const name = this.#kept(request.service);
+      const name = this.#copyOf(request.service);
       // What was taken just before counts there, too.
       if (name !== service) local = remote.localCredit(name);
       service = name;
-      if (this.#places.left(peer, this.#serviceName, local) === 0) {
+      if (this.#shares.left(peer, this.#serviceName, local) === 0) {
         peer.post(returnEntry(token, 'busy', LATER, ''), null, service);
         continue;
       }
@@ -140,7 +134,7 @@ export class Hosted implements InternalClient {
       // Memory is lacking, not credit: without credit the origin waits for the next offer.
       const none = { free: 0, total: local.total };
       peer.post(returnEntry(token, 'busy', none, ''));
-      told(service, none);
+      stated(service, none);
     }
   }
 
@@ -160,7 +154,7 @@ export class Hosted implements InternalClient {
     const id = embedded.submit(service, reference, content, null);
     if (id === null) return false;
     this.#reference = reference;
-    const visits = this.#places.arrived(peer, this.#serviceName);
+    const visits = this.#shares.arrived(peer, this.#serviceName);
     const { size } = visits.byPeer;
     if (visits.turns !== size) embedded.setTurns(service, size);
     visits.turns = size;
@@ -173,7 +167,7 @@ export class Hosted implements InternalClient {
   }
 
   /** The same name, in bytes that may be kept. */
-  #kept(service: Buffer): Buffer {
+  #copyOf(service: Buffer): Buffer {
     if (!service.equals(this.#service)) {
       this.#service = Buffer.from(service);
       this.#serviceName = service.toString('latin1');
@@ -208,7 +202,7 @@ export class Hosted implements InternalClient {
   }
 
   /** The origin is gone. Its requests run to their end, and nobody hears of it. */
-  lose(peer: FleetPeer): void {
+  peerLost(peer: FleetPeer): void {
     for (const reference of peer.held.values()) {
       const held = this.#held.get(reference);
       if (held !== undefined) this.#withdraw(reference, held);
@@ -283,7 +277,7 @@ export class Hosted implements InternalClient {
 
   #end(reference: number, { peer, token, bytes, visits }: Held): void {
     this.#held.delete(reference);
-    this.#places.ended(peer, visits);
+    this.#shares.ended(peer, visits);
     this.#lost.delete(reference);
     if (peer.held.get(token) === reference) peer.held.delete(token);
     this.#bytes -= bytes;

@@ -36,7 +36,7 @@ interface Need {
   /** Those who asked. */
   readonly asking: ((isServed: boolean) => void)[];
   /** The broker machine asked. */
-  isSought: boolean;
+  isAskedByBroker: boolean;
 }
 
 /** How many may ask for one service at once; others are told that it is absent. */
@@ -85,7 +85,7 @@ export class Needs {
     const need = this.#of(service, now);
     if (need === null) return;
     need.neededAt = now;
-    if (!need.isWaiting && !need.isSought) this.#later.delete(service);
+    if (!need.isWaiting && !need.isAskedByBroker) this.#later.delete(service);
     need.isWaiting = true;
     const wantAt = this.#wantAt(service, need);
     if (wantAt <= now) this.#wantFirst(service);
@@ -97,8 +97,8 @@ export class Needs {
     if (this.#origin.isServed(service)) return 'served';
     const need = isAlone ? null : this.#of(service, now);
     if (need === null || need.absentUntil > now) return 'absent';
-    if (!need.isWaiting && !need.isSought) this.#later.delete(service);
-    need.isSought = true;
+    if (!need.isWaiting && !need.isAskedByBroker) this.#later.delete(service);
+    need.isAskedByBroker = true;
     this.#seek(service, need, now);
     return 'unknown';
   }
@@ -149,8 +149,8 @@ export class Needs {
     need.answersUntil = Infinity;
     need.absentUntil = isServed ? -Infinity : now + ABSENT_FOR_MS;
     answerAll(need, isServed);
-    if (!need.isSought) return;
-    need.isSought = false;
+    if (!need.isAskedByBroker) return;
+    need.isAskedByBroker = false;
     this.#tellDecided(service);
   }
 
@@ -183,7 +183,7 @@ export class Needs {
 
   #isForRequests(service: string): boolean {
     const need = this.#needs.get(service);
-    return need !== undefined && (need.isWaiting || need.isSought);
+    return need !== undefined && (need.isWaiting || need.isAskedByBroker);
   }
 
   /** Sends WANT, if the service is still needed. */
@@ -278,7 +278,7 @@ export class Needs {
   /** Nobody can be asked. */
   giveUp(now: number): void {
     for (const [service, need] of this.#needs) {
-      if (need.answersUntil !== Infinity || need.asking.length > 0 || need.isSought) {
+      if (need.answersUntil !== Infinity || need.asking.length > 0 || need.isAskedByBroker) {
         this.#decided(service, need, false, now);
       }
     }
@@ -312,7 +312,7 @@ export class Needs {
       sentUntil: Infinity,
       absentUntil: -Infinity,
       asking: [],
-      isSought: false,
+      isAskedByBroker: false,
     };
     this.#needs.set(service, made);
     return made;
@@ -338,8 +338,8 @@ export class Needs {
   }
 }
 
-function isNeeded({ isWaiting, isSought, asking }: Need): boolean {
-  return isWaiting || isSought || asking.length > 0;
+function isNeeded({ isWaiting, isAskedByBroker, asking }: Need): boolean {
+  return isWaiting || isAskedByBroker || asking.length > 0;
 }
 
 /** The same, after a look whether requests still wait for it. */

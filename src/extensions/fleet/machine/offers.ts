@@ -1,6 +1,6 @@
 /** What this broker offers others: the credit that workers here have left, by service (D83). */
-import { type FleetCredit, offerEntry } from '../../../wire/fleet-codec.js';
-import type { FleetOffer } from '../../../wire/fleet.js';
+import { type FleetCredit, offerEntry } from './codec.js';
+import type { FleetOffer } from './protocol.js';
 import { FOLLOW_MS, OFFER_MS, PACK_BYTES, SERVICES_MAX } from './options.js';
 
 interface Offered {
@@ -35,7 +35,7 @@ export class Offers {
   }
 
   /** One broker was told what the service can take now: if it rises from there, all are told. */
-  told(service: Buffer, credit: FleetCredit): void {
+  stated(service: Buffer, credit: FleetCredit): void {
     const known = this.#offered.get(service.toString('latin1'));
     if (known !== undefined) known.level = Math.min(known.level, levelOf(credit));
   }

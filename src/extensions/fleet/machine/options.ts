@@ -73,7 +73,7 @@ export const GONE_MAX = 1024;
 /** Requests that were lost in silence and may still be answered. */
 export const LATE_MAX = 10_000;
 export const LATE_MS = 60_000;
-/** Services that are sought, followed or offered. */
+/** Services that are searched for, followed or offered. */
 export const SERVICES_MAX = 10_000;
 /** Packs that one turn handles. */
 export const PACKS_PER_TURN = 512;

@@ -6,8 +6,8 @@ import type { RemoteHolder, RemoteReturn, RemoteWorkersApi } from '../../../brok
 import { Frames } from '../../../core/frames.js';
 import { OldestFirst } from '../../../core/oldest-first.js';
 import { unpack } from '../../../core/packed.js';
-import { askEntry, type FleetCredit, requestEntry } from '../../../wire/fleet-codec.js';
-import type { FleetEntry, FleetOffer } from '../../../wire/fleet.js';
+import { askEntry, type FleetCredit, requestEntry } from './codec.js';
+import type { FleetEntry, FleetOffer } from './protocol.js';
 import type { FleetCounters } from './counters.js';
 import {
   ABSENT_LISTS,
@@ -56,7 +56,7 @@ export class Origin {
   readonly #late = new OldestFirst<number, Late>();
   /** Holders by service, one character per byte of the name. */
   readonly #byService = new Map<string, Set<Holder>>();
-  /** Of the answer that is being passed on. */
+  /** The frames of the answer that is being passed on. */
   readonly #frames = new Frames();
   #token = 0;
   #losses = 0;
@@ -213,7 +213,7 @@ export class Origin {
 
   #answeredLate(peer: FleetPeer, answer: Answer, remote: RemoteWorkersApi, now: number): Unused {
     const late = this.#lateOf(peer, answer.token, now);
-    if (late === null) return this.#unused(answer.token);
+    if (late === null) return this.#whyUnused(answer.token);
     const isWhole = isNext(late, answer);
     if (!isWhole || answer.kind !== 'partial') this.#late.delete(answer.token);
     if (!isWhole) return 'late';
@@ -243,7 +243,7 @@ export class Origin {
     const { token, reason, text } = entry;
     const out = this.#out.get(token);
     if (out?.holder.peer !== peer) {
-      if (this.#lateOf(peer, token, now) === null) return this.#unused(token);
+      if (this.#lateOf(peer, token, now) === null) return this.#whyUnused(token);
       this.#late.delete(token);
       return null;
     }
@@ -253,7 +253,7 @@ export class Origin {
   }
 
   /** Tokens rise, so those of requests that have ended are known. */
-  #unused(token: number): Unused {
+  #whyUnused(token: number): Unused {
     const hasEnded = token > 0 && token <= this.#token && !this.#out.has(token);
     return hasEnded ? 'late' : 'unknown';
   }
@@ -319,7 +319,7 @@ export class Origin {
   }
 
   /** All requests that are out at the broker are lost in silence, and it holds nothing any more. */
-  lose(peer: FleetPeer, remote: RemoteWorkersApi, now: number): void {
+  peerLost(peer: FleetPeer, remote: RemoteWorkersApi, now: number): void {
     peer.outbox.withdraw();
     // The last one first: each goes to the front of its queue.
     for (const out of [...peer.out].reverse()) {
@@ -341,7 +341,7 @@ export class Holder implements RemoteHolder {
   readonly peer: FleetPeer;
   /** Its name, one character per byte. */
   readonly service: string;
-  /** The same in bytes. */
+  /** The name of the service, in bytes. */
   readonly name: Buffer;
   /** Its number in the broker machine. */
   number = 0;

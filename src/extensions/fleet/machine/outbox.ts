@@ -6,8 +6,8 @@ import {
   FLEET_HEAD_BYTES,
   type FleetCredit,
   putCreditOf,
-} from '../../../wire/fleet-codec.js';
-import type { FleetHead } from '../../../wire/fleet.js';
+} from './codec.js';
+import type { FleetHead } from './protocol.js';
 import type { Outstanding } from './origin.js';
 import { OUTBOX_BYTES_MAX, PACK_BYTES } from './options.js';
 
@@ -36,7 +36,7 @@ export class Outbox {
     return this.#bytes;
   }
 
-  /** Of the packs that were made so far; 0: there are none. */
+  /** The number of the last pack that was made; 0: there is none. */
   get lastNumber(): number {
     return this.#number;
   }

@@ -1,5 +1,5 @@
 /** Another broker of the fleet, as this one knows it. No behaviour. */
-import type { FleetChannel } from '../../../wire/fleet.js';
+import type { FleetChannel } from './protocol.js';
 import type { ChunkedPack } from './chunks.js';
 import type { Holder, Outstanding } from './origin.js';
 import { Outbox } from './outbox.js';
@@ -25,7 +25,7 @@ export class FleetPeer {
   readonly outbox: Outbox = new Outbox();
   /** It is to be told which of its requests are held here. */
   isListDue = false;
-  /** Of the packs that came from it. */
+  /** The numbers of the packs that came from it. */
   readonly numbers: Readonly<Record<FleetChannel, PackNumbers>> = {
     direct: new PackNumbers(),
     offer: new PackNumbers(),

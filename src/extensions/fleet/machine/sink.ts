@@ -2,7 +2,7 @@
 export interface FleetSink {
   /**
    * Publishes a pack, which is not changed afterwards.
-   * @param unheard the service that is sought by it: if nobody listens, `FleetMachine.unheard` is
+   * @param unheard the service that it searches for: if nobody listens, `FleetMachine.unheard` is
    *   called with this; `null`: nobody asks
    */
   publish(subject: string, pack: Buffer, unheard: string | null): void;

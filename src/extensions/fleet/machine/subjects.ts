@@ -1,5 +1,5 @@
 /** The subjects on the bus. No name of a service or a fleet is in them, only digests. */
-import { FLEET_ID_BYTES } from '../../../wire/fleet.js';
+import { FLEET_ID_BYTES } from './protocol.js';
 
 /** Bytes of the digest of a service's name. */
 const SERVICE_BYTES = 16;

@@ -110,7 +110,7 @@ export class SnapshotSocket implements ListeningEvents {
     this.#inputs.clientOversized(info, reason);
   }
 
-  full(peer: PeerId): void {
+  outputFull(peer: PeerId): void {
     this.#inputs.clientFull(peer);
   }
 

@@ -285,7 +285,7 @@ export class Batches {
     });
   }
 
-  /** Of what writers sent. */
+  /** Refuses everything that writers sent. */
   #refuseAll(reason: MapRefusal): void {
     const refused = this.#takeWaiting().length + this.#firstLeft;
     this.#setFirst([]);

@@ -61,18 +61,28 @@ export class Content {
 
   /**
    * A change takes effect; a deletion removes its key.
-   * @param now when its time to live begins; `null`: the deadline stays as it is
+   * @param now when its time to live begins
    */
-  apply(change: MapRecord, now: number | null): void {
+  apply(change: MapRecord, now: number): void {
+    const slot = this.#put(change);
+    if (slot !== null && this.#isTimed) this.#time(slot, change, now);
+  }
+
+  /** The same, but the deadline of the key stays as it is. */
+  applyUntimed(change: MapRecord): void {
+    this.#put(change);
+  }
+
+  /** @returns `null`: a deletion, which has no slot any more */
+  #put(change: MapRecord): number | null {
     if (compareNumbers(change, this.#highest) > 0) {
       this.#highest = { epoch: change.epoch, counter: change.counter };
     }
     if (isDeletion(change)) {
       this.#deadlines.clear(this.#records.delete(change.key));
-      return;
+      return null;
     }
-    const slot = this.#records.put(change);
-    if (now !== null && this.#isTimed) this.#time(slot, change, now);
+    return this.#records.put(change);
   }
 
   #time(slot: number, { ttlS }: MapRecord, now: number): void {

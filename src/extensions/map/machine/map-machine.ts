@@ -25,7 +25,8 @@ import { Snapshots } from './snapshots.js';
 import type { MapMerged } from '../../../store/map-store.js';
 import type { StoreFailure } from '../../../store/store.js';
 
-const HUGZ_MS = 1000; // D52
+/** A node that serves publishes HUGZ this often, so that its subscribers know that it lives (D52). */
+const HUGZ_MS = 1000;
 /** Where a node's numbers go on in an epoch of its peer, which in its time stayed below. */
 const MERGED_COUNTER = 2 ** 39;
 const RELOAD_MS = 1000;
@@ -209,7 +210,7 @@ export class MapMachine implements StoredMap {
     this.#hugzAt = Infinity;
     this.#batches.stop(now);
     this.#content.stopTimes();
-    for (const key of this.#services.takeShown()) this.#content.apply(deletionOf(key), null);
+    for (const key of this.#services.takeShown()) this.#content.applyUntimed(deletionOf(key));
     if (!wasServing) return;
     this.#snapshots.stop();
     this.#deps.sink.closeSubscribers();
@@ -263,11 +264,11 @@ export class MapMachine implements StoredMap {
   }
 
   /** More than it may is waiting for the peer to read. */
-  full(peer: PeerId, now: number): void {
-    this.#snapshots.full(peer, now);
+  outputFull(peer: PeerId, now: number): void {
+    this.#snapshots.outputFull(peer, now);
   }
 
-  /** After `full`: the peer has read most of it. */
+  /** After `outputFull`: the peer has read most of it. */
   drained(peer: PeerId): void {
     this.#snapshots.drained(peer);
   }
@@ -277,7 +278,8 @@ export class MapMachine implements StoredMap {
   /** A subscriber of port P + 1 has subscribed to a topic; after the publisher knows it. */
   subscribed(subscriber: PeerId, topic: Uint8Array): void {
     if (!this.#isServing || !coversHugz(topic)) return;
-    this.#deps.sink.greet(subscriber, this.#frames.hugz()); // D52
+    // It need not wait for the next one (D52).
+    this.#deps.sink.greet(subscriber, this.#frames.hugz());
   }
 
   // ---------------------------------------------------------------- port P + 2: writers
@@ -291,7 +293,8 @@ export class MapMachine implements StoredMap {
     }
     const key = frames.view(KEY);
     if (isReservedKey(key.toString('latin1'))) {
-      this.#refuse('reserved'); // D55
+      // Keys below /mmi/ are the broker's own (D55).
+      this.#refuse('reserved');
     } else if (!this.#options.mayWrite(writer, key)) {
       this.#denyChange(key, writer);
     } else if (!this.#hasRoom(writer, frames)) {
@@ -331,7 +334,8 @@ export class MapMachine implements StoredMap {
     } else if (this.#recent.has(uuid, now)) {
       this.#pending.strikeAllOf(set.record.key);
     } else if (uuid !== '') {
-      this.#pending.add(set, now); // D53
+      // Only the active node makes changes; this one has what it would lack after a failover (D53).
+      this.#pending.add(set, now);
     }
   }
 
@@ -361,7 +365,7 @@ export class MapMachine implements StoredMap {
 
   /** @param records in order of their keys; none: there are no more */
   #listed(records: readonly MapRecord[]): void {
-    for (const record of records) this.#content.apply(record, null);
+    for (const record of records) this.#content.applyUntimed(record);
     const last = records.at(-1);
     if (last !== undefined) {
       this.#listedUpTo = last.key;

@@ -57,7 +57,8 @@ export class Outcomes {
     const merged = this.#merged.get(record.key);
     const isOverruled = merged !== undefined && compareNumbers(merged, record) > 0;
     if (!isOverruled) {
-      content.apply(record, isTimed ? now : null);
+      if (isTimed) content.apply(record, now);
+      else content.applyUntimed(record);
       if (isWritten || outcome === 'renewed') recent.add(record, now, isWritten);
     }
     if (outcome === 'repeated') counters.repeated++;

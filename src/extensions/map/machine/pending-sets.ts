@@ -7,9 +7,9 @@ import { OldestFirst } from '../../../core/oldest-first.js';
 import type { MapRecord } from '../../../store/map-record.js';
 import type { MapPeer } from './sink.js';
 
-const KEPT_MS = 10_000;
-const KEPT_MAX = 10_000;
-const KEPT_BYTES_MAX = 16 * 1024 * 1024;
+const RETAINED_MS = 10_000;
+const RETAINED_MAX = 10_000;
+const RETAINED_BYTES_MAX = 16 * 1024 * 1024;
 /** What one identity may have of it (D75). */
 const IDENTITY_SHARE = 0.875;
 const ITEM_BYTES = 256;
@@ -19,7 +19,7 @@ export interface PendingSet {
   readonly writer: MapPeer;
 }
 
-interface Kept extends PendingSet {
+interface Retained extends PendingSet {
   readonly number: number;
   readonly at: number;
   readonly bytes: number;
@@ -28,7 +28,7 @@ interface Kept extends PendingSet {
 /** What one identity has here. */
 interface Line {
   /** By number. */
-  readonly items: OldestFirst<number, Kept>;
+  readonly items: OldestFirst<number, Retained>;
   bytes: number;
 }
 
@@ -40,9 +40,9 @@ export class PendingSets {
   #last = 0;
   #bytes = 0;
   /** By number, that is in order of arrival. */
-  readonly #all = new OldestFirst<number, Kept>();
-  readonly #byUuid = new Map<string, Kept>();
-  readonly #byKey = new Map<string, OldestFirst<number, Kept>>();
+  readonly #all = new OldestFirst<number, Retained>();
+  readonly #byUuid = new Map<string, Retained>();
+  readonly #byKey = new Map<string, OldestFirst<number, Retained>>();
   readonly #lines = new Map<string, Line>();
 
   constructor(held: Held) {
@@ -55,7 +55,7 @@ export class PendingSets {
 
   /** When the oldest one is too old; Infinity: there is none. */
   get dueAt(): number {
-    return (this.#all.oldest?.value.at ?? Infinity) + KEPT_MS;
+    return (this.#all.oldest?.value.at ?? Infinity) + RETAINED_MS;
   }
 
   /** Keeps a change with a uuid; over a limit, the oldest of its writer, or of all, goes. */
@@ -64,28 +64,30 @@ export class PendingSets {
     if (this.#byUuid.has(record.uuid)) return;
     const { key, properties, value } = record;
     const bytes = ITEM_BYTES + key.length + properties.length + value.length;
-    if (bytes > KEPT_BYTES_MAX * IDENTITY_SHARE) return;
-    const kept: Kept = { record, writer, number: ++this.#last, at: now, bytes };
+    if (bytes > RETAINED_BYTES_MAX * IDENTITY_SHARE) return;
+    const retained: Retained = { record, writer, number: ++this.#last, at: now, bytes };
     const { identity } = writer;
     let line = this.#lines.get(identity);
     if (line === undefined) {
       line = { items: new OldestFirst(), bytes: 0 };
       this.#lines.set(identity, line);
     }
-    this.#all.set(kept.number, kept);
-    this.#byUuid.set(record.uuid, kept);
+    this.#all.set(retained.number, retained);
+    this.#byUuid.set(record.uuid, retained);
     let ofKey = this.#byKey.get(key);
     if (ofKey === undefined) this.#byKey.set(key, (ofKey = new OldestFirst()));
-    ofKey.set(kept.number, kept);
-    line.items.set(kept.number, kept);
+    ofKey.set(retained.number, retained);
+    line.items.set(retained.number, retained);
     line.bytes += bytes;
     this.#bytes += bytes;
     this.#held(identity, bytes);
     const share = IDENTITY_SHARE;
-    while (line.items.size > KEPT_MAX * share || line.bytes > KEPT_BYTES_MAX * share) {
+    while (line.items.size > RETAINED_MAX * share || line.bytes > RETAINED_BYTES_MAX * share) {
       this.#dropFirst(line.items);
     }
-    while (this.#all.size > KEPT_MAX || this.#bytes > KEPT_BYTES_MAX) this.#dropFirst(this.#all);
+    while (this.#all.size > RETAINED_MAX || this.#bytes > RETAINED_BYTES_MAX) {
+      this.#dropFirst(this.#all);
+    }
   }
 
   /**
@@ -113,10 +115,10 @@ export class PendingSets {
 
   /** Forgets what is older than ten seconds. */
   prune(now: number): void {
-    for (const { value: kept } of this.#all) {
+    for (const { value: retained } of this.#all) {
       // As in `dueAt`: rounded otherwise, it could be due and not old enough.
-      if (kept.at + KEPT_MS > now) break;
-      this.#drop(kept);
+      if (retained.at + RETAINED_MS > now) break;
+      this.#drop(retained);
     }
   }
 
@@ -136,28 +138,28 @@ export class PendingSets {
   /** Drops those of which `is` is true, and returns them. */
   dropThose(is: (set: PendingSet) => boolean): PendingSet[] {
     const dropped = [...this.#all].map(({ value }) => value).filter(is);
-    for (const kept of dropped) this.#drop(kept);
+    for (const retained of dropped) this.#drop(retained);
     return dropped;
   }
 
-  #dropFirst({ oldest }: OldestFirst<number, Kept>): void {
+  #dropFirst({ oldest }: OldestFirst<number, Retained>): void {
     if (oldest !== null) this.#drop(oldest.value);
   }
 
-  #drop(kept: Kept): void {
-    if (!this.#all.delete(kept.number)) return;
-    const { key, uuid } = kept.record;
+  #drop(retained: Retained): void {
+    if (!this.#all.delete(retained.number)) return;
+    const { key, uuid } = retained.record;
     this.#byUuid.delete(uuid);
-    this.#bytes -= kept.bytes;
+    this.#bytes -= retained.bytes;
     const ofKey = this.#byKey.get(key);
-    ofKey?.delete(kept.number);
+    ofKey?.delete(retained.number);
     if (ofKey?.size === 0) this.#byKey.delete(key);
-    const { identity } = kept.writer;
-    this.#held(identity, -kept.bytes);
+    const { identity } = retained.writer;
+    this.#held(identity, -retained.bytes);
     const line = this.#lines.get(identity);
     if (line === undefined) return;
-    line.items.delete(kept.number);
-    line.bytes -= kept.bytes;
+    line.items.delete(retained.number);
+    line.bytes -= retained.bytes;
     if (line.items.size === 0) this.#lines.delete(identity);
   }
 }

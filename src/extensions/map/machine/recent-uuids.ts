@@ -6,12 +6,12 @@ import { OldestFirst } from '../../../core/oldest-first.js';
 import type { MapNumber } from '../../../wire/chp-client.js';
 import { isDeletion, type MapRecord } from '../../../store/map-record.js';
 
-const KEPT_MS = 10_000;
+const RETAINED_MS = 10_000;
 /** Of more than 220 bytes each, and the key: above it, the oldest is dropped early. */
-const KEPT_MAX = 262_144;
+const RETAINED_MAX = 262_144;
 /** How many old ones a change drops, so that none takes long. */
 const DROPPED_AT_ONCE = 2;
-/** Of one key; the last ones. */
+/** The most renewals of one key that are remembered: the last ones. */
 const RENEWALS_MAX = 16;
 const NONE: Renewals = new Map();
 
@@ -46,7 +46,7 @@ export class RecentUuids {
 
   has(uuid: string, now: number): boolean {
     const known = this.#known.get(uuid);
-    return known !== undefined && known.at > now - KEPT_MS;
+    return known !== undefined && known.at > now - RETAINED_MS;
   }
 
   /** The uuid of the deletion that was the last change of a key; empty: none is known. */
@@ -65,7 +65,7 @@ export class RecentUuids {
     for (let left = DROPPED_AT_ONCE; left > 0; left--) {
       const { oldest, size } = this.#known;
       if (oldest === null) return;
-      if (oldest.value.at > now - KEPT_MS && size < KEPT_MAX) return;
+      if (oldest.value.at > now - RETAINED_MS && size < RETAINED_MAX) return;
       this.#forget(oldest.key);
     }
   }

@@ -12,7 +12,7 @@ export type Captured = readonly (MapRecord | null)[];
 
 /** What a page of records may have. */
 export interface PageLimits {
-  /** Of the keys; empty: all. */
+  /** The beginning of the keys; empty: all of them. */
   readonly prefix: string;
   readonly recordsMax: number;
   /** It ends with the record that reaches this. */

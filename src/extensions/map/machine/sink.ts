@@ -24,7 +24,7 @@ export interface MapSink {
   greet(subscriber: PeerId, frames: Frames): void;
   /** Port P + 1: ends all connections; the port stays open. */
   closeSubscribers(): void;
-  /** Port P: a message of a snapshot. `MapMachine.full` says that the peer does not keep up. */
+  /** Port P: a message of a snapshot. `MapMachine.outputFull` says that the peer does not keep up. */
   snapshot(peer: PeerId, frames: Frames): void;
   /** Port P: ends the connection. `disconnected` follows, never within the call. */
   close(peer: PeerId): void;

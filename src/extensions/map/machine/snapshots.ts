@@ -12,7 +12,7 @@ const RUNNING_MAX = 16;
 const WAITING_MAX = 10_000;
 /** What one identity may have of these (D75). */
 const IDENTITY_SHARE = 0.875;
-/** Of one peer, under way or waiting. */
+/** The most snapshots of one peer, under way or waiting. */
 const PER_PEER_MAX = 4;
 /** Questions of one peer in a second. */
 const PER_SECOND_MAX = 16;
@@ -122,7 +122,7 @@ export class Snapshots {
     return this.#peers.get(id)?.info ?? null;
   }
 
-  full(id: PeerId, now: number): void {
+  outputFull(id: PeerId, now: number): void {
     const peer = this.#peers.get(id);
     if (peer?.fullSince === Infinity) peer.fullSince = now;
   }
@@ -195,9 +195,9 @@ export class Snapshots {
     if (now < this.#pruneAt) return;
     this.#pruneAt = now + SECOND_MS;
     for (const [identity, line] of this.#lines) {
-      const kept = line.filter(({ at }) => at > now - HELD_MS);
-      for (const { peer } of line.slice(0, line.length - kept.length)) this.#left(peer);
-      if (kept.length > 0) this.#lines.set(identity, kept);
+      const remaining = line.filter(({ at }) => at > now - HELD_MS);
+      for (const { peer } of line.slice(0, line.length - remaining.length)) this.#left(peer);
+      if (remaining.length > 0) this.#lines.set(identity, remaining);
       else this.#lines.delete(identity);
     }
   }
@@ -303,9 +303,9 @@ export class Snapshots {
     this.#running = this.#running.filter((snapshot) => snapshot.peer !== peer);
     const { identity } = peer.info;
     const line = this.#lines.get(identity);
-    const kept = line?.filter((request) => request.peer !== peer) ?? [];
-    this.#waiting -= (line?.length ?? 0) - kept.length;
-    if (kept.length > 0) this.#lines.set(identity, kept);
+    const remaining = line?.filter((request) => request.peer !== peer) ?? [];
+    this.#waiting -= (line?.length ?? 0) - remaining.length;
+    if (remaining.length > 0) this.#lines.set(identity, remaining);
     else this.#lines.delete(identity);
     peer.asked = 0;
   }

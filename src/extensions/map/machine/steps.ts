@@ -16,7 +16,7 @@ import { SERVED, type ServiceKeys } from './service-keys.js';
 import type { MapPeer } from './sink.js';
 
 /** Maximum number of renewals that one batch tells the peer. */
-const RENEWALS_TOLD_MAX = 1024;
+const RENEWALS_WRITTEN_MAX = 1024;
 
 /** What a batch is made of. */
 export type Intent =
@@ -65,7 +65,7 @@ export class Draft {
   readonly #uuids = new Set<string>();
   /** By key, if this batch renews it or has told of them: the renewals that the peer does not know. */
   readonly #renewals = new Map<string, Map<string, MapNumber>>();
-  #renewalsTold = 0;
+  #renewalsWritten = 0;
   readonly #now: number;
   readonly #epoch: number;
   #counter: number;
@@ -141,7 +141,8 @@ export class Draft {
     const growth = bytesOf(record) - (here === null ? 0 : bytesOf(here));
     if (growth > 0) {
       const isFull = this.#bytes + growth > bytesMax || (here === null && this.#content.isFull);
-      if (isFull) return 'limit'; // D57
+      // New and growing values are dropped, deletions go through (D57).
+      if (isFull) return 'limit';
       if (!mayGrow) return 'store';
     }
     this.#written(intent, 'applied', record, growth);
@@ -176,7 +177,7 @@ export class Draft {
   }
 
   #written(intent: Intent, outcome: Outcome, change: MapRecord, growth: number): void {
-    this.#tellRenewals(change.key);
+    this.#writeRenewals(change.key);
     const record = numbered(change, this.#epoch, ++this.#counter);
     this.steps.push({ intent, outcome, record, isWritten: true, basis: null, growth });
     // A tombstone has no properties.
@@ -201,11 +202,11 @@ export class Draft {
    * failover, it would be applied over this change. So it is written before it, without its value: as a deletion,
    * which this change follows in the same transaction.
    */
-  #tellRenewals(key: string): void {
+  #writeRenewals(key: string): void {
     const renewals: Renewals = this.#renewals.get(key) ?? this.#recent.renewalsOf(key, this.#now);
     if (renewals.size === 0) return;
     for (const [uuid, number] of renewals) {
-      if (++this.#renewalsTold > RENEWALS_TOLD_MAX) break;
+      if (++this.#renewalsWritten > RENEWALS_WRITTEN_MAX) break;
       this.writes.push({ key, ...number, uuid, properties: '', value: '', ttlS: 0 });
     }
     this.#renewals.set(key, new Map());

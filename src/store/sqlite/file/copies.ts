@@ -8,7 +8,7 @@ import Database from 'better-sqlite3';
 import { codeOf, MajordomoError } from '../../../core/errors.js';
 import { PRIVATE_MODE, syncPath } from './files.js';
 import { unmarkMoved } from './moved.js';
-import { ORIGIN_BYTES } from './schema.js';
+import { SHARED_ID_BYTES } from './schema.js';
 
 /** Those that this process is making. */
 const drafts = new Set<string>();
@@ -88,7 +88,7 @@ export function completeCopy(making: string): void {
   // half still shows where it comes from.
   copied.exec(
     `UPDATE ledger SET store_id = CAST(
-      substr(store_id, 1, ${ORIGIN_BYTES}) || randomblob(${ORIGIN_BYTES}) AS BLOB)`,
+      substr(store_id, 1, ${SHARED_ID_BYTES}) || randomblob(${SHARED_ID_BYTES}) AS BLOB)`,
   );
   unmarkMoved(copied);
   // Readable even where nothing can be written.

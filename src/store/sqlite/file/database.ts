@@ -8,7 +8,7 @@ import { MajordomoError } from '../../../core/errors.js';
 import { removeDraft } from './copies.js';
 import { PRIVATE_MODE, syncPath } from './files.js';
 import { developmentStore, formatOf, migrate, refuseNewer, upgrade } from './formats.js';
-import { type Standing, standingAt } from './header.js';
+import { type StoreCondition, conditionAt } from './header.js';
 import { checkKnown, type KnownStore, notAStore } from './known-store.js';
 import { refuseMoved } from './moved.js';
 import { APPLICATION_ID, readMigrations } from './schema.js';
@@ -16,7 +16,7 @@ import { APPLICATION_ID, readMigrations } from './schema.js';
 /** How long this thread waits for a lock that another program holds. */
 const BUSY_MS = 1000;
 /** Size to which the log is cut after a larger batch. */
-const WAL_BYTES_KEPT = 64 * 1024 * 1024;
+const WAL_BYTES_RETAINED = 64 * 1024 * 1024;
 
 /** With an older version, a reset of the log could lose committed data. */
 const SQLITE_MIN = [3, 51, 3] as const;
@@ -39,16 +39,16 @@ export function openForService(
   isExclusive: boolean,
 ): Database.Database {
   if (known === null) return openThere(path, isExclusive);
-  const standing = standingAt(path);
-  if (standing.kind === 'store') {
-    refuseNewer(path, standing.format);
+  const condition = conditionAt(path);
+  if (condition.kind === 'store') {
+    refuseNewer(path, condition.format);
     const db = open(path, isExclusive);
     const unreadable = closingOnError(db, () => known.recognize(db));
     if (unreadable === null) return prepared(db, path);
     db.close();
     known.makeWay({ kind: 'foreign', why: unreadable });
   } else {
-    known.makeWay(standing);
+    known.makeWay(condition);
   }
   create(path);
   return openThere(path, isExclusive);
@@ -105,7 +105,7 @@ export function openWithoutFile(): Database.Database {
  * Opens for reading a store file that other processes may be using. Throws like `openForService`.
  */
 export function openForReading(path: string): Database.Database {
-  checkStanding(path, standingAt(path));
+  checkCondition(path, conditionAt(path));
   return openBesideService(path);
 }
 
@@ -114,7 +114,7 @@ export function openForReading(path: string): Database.Database {
  * @throws ERR_TITANIC_LOST if it is not
  */
 export function checkOwnStore(path: string): void {
-  checkKnown(path, standingAt(path), () => openForReading(path));
+  checkKnown(path, conditionAt(path), () => openForReading(path));
 }
 
 /** Like `openForReading`, for a file that this process already has open for service. */
@@ -142,7 +142,7 @@ function prepare(db: Database.Database, path: string): void {
   db.pragma('synchronous = FULL');
   // Checkpoints run explicitly, after results were reported: SQLite hides errors of automatic ones.
   db.pragma('wal_autocheckpoint = 0');
-  db.pragma(`journal_size_limit = ${WAL_BYTES_KEPT}`);
+  db.pragma(`journal_size_limit = ${WAL_BYTES_RETAINED}`);
   refuseNewer(path, formatOf(db));
   upgrade(db, path);
 }
@@ -205,11 +205,11 @@ export function makeStore(making: string): void {
   }
 }
 
-function checkStanding(path: string, standing: Standing): void {
-  if (standing.kind === 'missing') throw absent(path);
-  if (standing.kind === 'development') throw developmentStore(path, standing.format);
-  if (standing.kind !== 'store') throw notAStore(path, standing.why);
-  refuseNewer(path, standing.format);
+function checkCondition(path: string, condition: StoreCondition): void {
+  if (condition.kind === 'missing') throw absent(path);
+  if (condition.kind === 'development') throw developmentStore(path, condition.format);
+  if (condition.kind !== 'store') throw notAStore(path, condition.why);
+  refuseNewer(path, condition.format);
 }
 
 function absent(path: string): MajordomoError {

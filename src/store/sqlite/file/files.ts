@@ -14,7 +14,7 @@ export function syncPath(path: string): void {
   }
 }
 
-/** Of now, for the name of a file. */
+/** The present time, for the name of a file. */
 export function timestamp(): string {
   return new Date().toISOString().replaceAll(/[-:.]/g, '');
 }

@@ -6,7 +6,7 @@ import Database from 'better-sqlite3';
 import { MajordomoError } from '../../../core/errors.js';
 import { beginCopy, completeCopy, placeCopy } from './copies.js';
 import { timestamp } from './files.js';
-import { type Migration, ORIGIN_BYTES, readMigrations } from './schema.js';
+import { type Migration, SHARED_ID_BYTES, readMigrations } from './schema.js';
 
 export function formatOf(db: Database.Database): number {
   return Number(db.pragma('user_version', { simple: true }));
@@ -95,6 +95,6 @@ function isCopyOf(copy: string, db: Database.Database): boolean {
 }
 
 function momentOf(db: Database.Database): unknown {
-  const text = `SELECT hex(substr(store_id, 1, ${ORIGIN_BYTES})) || openings FROM ledger`;
+  const text = `SELECT hex(substr(store_id, 1, ${SHARED_ID_BYTES})) || openings FROM ledger`;
   return db.prepare(text).pluck().get();
 }

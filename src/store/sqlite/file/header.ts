@@ -12,7 +12,7 @@ const USER_VERSION_AT = 60;
 const APPLICATION_ID_AT = 68;
 
 /** What was found in place of a store. */
-export type Standing =
+export type StoreCondition =
   /** Nothing, although its log may still be there. */
   | { readonly kind: 'missing'; readonly why: string }
   /** Nothing that shows what it was: no bytes, or zeros. */
@@ -27,7 +27,7 @@ export type Standing =
  * Must not be called while this process has the file open: closing any descriptor of it releases
  * all locks that SQLite holds on it, and the next process that closes it then deletes the log.
  */
-export function standingAt(path: string): Standing {
+export function conditionAt(path: string): StoreCondition {
   if (!existsSync(path)) {
     const log = hasLog(path) ? `, but its log ${path}-wal exists` : '';
     return { kind: 'missing', why: `it is missing${log}` };

@@ -13,13 +13,13 @@ import type Database from 'better-sqlite3';
 import { codeOf, MajordomoError, messageOf } from '../../../core/errors.js';
 import { PRIVATE_MODE, syncPath, timestamp } from './files.js';
 import { developmentStore } from './formats.js';
-import { hasLog, type Standing } from './header.js';
-import { ORIGIN_BYTES } from './schema.js';
+import { hasLog, type StoreCondition } from './header.js';
+import { SHARED_ID_BYTES } from './schema.js';
 
 /** In `node.dataDir`. */
 const MEMORY_FILE = 'store.json';
 
-const ORIGIN_DIGITS = 2 * ORIGIN_BYTES;
+const SHARED_ID_DIGITS = 2 * SHARED_ID_BYTES;
 const ID_FORM = /^[0-9a-f]{32}$/;
 
 interface Memory {
@@ -84,13 +84,13 @@ export class KnownStore {
    * No store can be opened there: makes way for a new one, or refuses to.
    * @throws ERR_TITANIC_LOST, ERR_TITANIC_FILE, ERR_TITANIC_VERSION
    */
-  makeWay(standing: Exclude<Standing, { kind: 'store' }>): void {
+  makeWay(condition: Exclude<StoreCondition, { kind: 'store' }>): void {
     this.#isMade = true;
     if (this.#memory === null) {
-      if (standing.kind === 'missing' && !hasLog(this.#path)) return;
-      if (standing.kind === 'foreign') throw notAStore(this.#path, standing.why);
+      if (condition.kind === 'missing' && !hasLog(this.#path)) return;
+      if (condition.kind === 'foreign') throw notAStore(this.#path, condition.why);
     }
-    if (!this.#mayBeginAnew) throw this.#refusal(standing);
+    if (!this.#mayBeginAnew) throw this.#refusal(condition);
     // From here on, a crash leaves the order in place, and the next start completes it.
     if (!this.#isAnew) this.#write(this.#present(null));
     this.#isAnew = true;
@@ -113,7 +113,7 @@ export class KnownStore {
       throw this.#lost(why);
     }
     const known = this.#memory?.id ?? null;
-    if (known === null || hasSameOrigin(id, known)) return null;
+    if (known === null || isCopyOf(id, known)) return null;
     if (!this.#isOrdered) throw this.#lost(`it is another store, with the id ${id}`, true);
     this.#isAnew = true;
     return null;
@@ -146,10 +146,10 @@ export class KnownStore {
     this.#memory = memory;
   }
 
-  #refusal(standing: Exclude<Standing, { kind: 'store' }>): MajordomoError {
-    if (standing.kind !== 'development') return this.#lost(standing.why);
+  #refusal(condition: Exclude<StoreCondition, { kind: 'store' }>): MajordomoError {
+    if (condition.kind !== 'development') return this.#lost(condition.why);
     const once = this.#isUsedUp() ? ONCE : '';
-    return developmentStore(this.#path, standing.format, once);
+    return developmentStore(this.#path, condition.format, once);
   }
 
   /** @param isOther there is a store, but not that of this node */
@@ -168,20 +168,24 @@ export class KnownStore {
 
 /**
  * Checks, for readers, whether the store at `path` is the one that its directory remembers.
- * @param standing what was found there
+ * @param condition what was found there
  * @param db opens it
  * @throws ERR_TITANIC_LOST if it is not
  */
-export function checkKnown(path: string, standing: Standing, db: () => Database.Database): void {
+export function checkKnown(
+  path: string,
+  condition: StoreCondition,
+  db: () => Database.Database,
+): void {
   const memory = read(path);
   const known = memory?.id ?? null;
   if (known === null) return;
-  if (standing.kind === 'development') throw developmentStore(path, standing.format);
-  if (standing.kind !== 'store') throw lost(path, memory, standing.why);
+  if (condition.kind === 'development') throw developmentStore(path, condition.format);
+  if (condition.kind !== 'store') throw lost(path, memory, condition.why);
   const opened = db();
   try {
     const id = idOf(opened);
-    if (hasSameOrigin(id, known)) return;
+    if (isCopyOf(id, known)) return;
     throw lost(path, memory, `it is another store, with the id ${id}`, { isOther: true });
   } catch (error) {
     if (!isDamage(error)) throw error;
@@ -239,8 +243,8 @@ function idOf(db: Database.Database): string {
   return Buffer.isBuffer(id) ? id.toString('hex') : '';
 }
 
-function hasSameOrigin(a: string, b: string): boolean {
-  return a.length === b.length && a.slice(0, ORIGIN_DIGITS) === b.slice(0, ORIGIN_DIGITS);
+function isCopyOf(a: string, b: string): boolean {
+  return a.length === b.length && a.slice(0, SHARED_ID_DIGITS) === b.slice(0, SHARED_ID_DIGITS);
 }
 
 function isDamage(error: unknown): boolean {

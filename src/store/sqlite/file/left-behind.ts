@@ -2,7 +2,7 @@
 import { MajordomoError } from '../../../core/errors.js';
 import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
 import { openForReading } from './database.js';
-import { standingAt } from './header.js';
+import { conditionAt } from './header.js';
 import { movedTo, refuseMoved } from './moved.js';
 import { PENDING } from './schema.js';
 import { openError } from './sqlite-errors.js';
@@ -55,9 +55,9 @@ function leftBehind(path: string): LeftBehind | null {
   }
 }
 
-/** Also one that this program does not read. */
+/** Whether it is a store, also one that this program does not read. */
 function isStore(path: string): boolean {
-  const { kind } = standingAt(path);
+  const { kind } = conditionAt(path);
   return kind === 'store' || kind === 'development';
 }
 

@@ -15,7 +15,7 @@ export const APPLICATION_ID = 0x4d4a4442;
 export const DEVELOPMENT_ID = 0x4d4a4454;
 
 /** Length of the half of a store's id that all copies of it share. */
-export const ORIGIN_BYTES = 8;
+export const SHARED_ID_BYTES = 8;
 
 /** `requests.state`, in the order of the ladder where it matters: above 1 it is settled. */
 export const PENDING = 1;

@@ -15,15 +15,15 @@ export class StoreWriter {
 
   /**
    * @param path of a file that does not exist yet
-   * @param origin the id of the store that is copied
+   * @param sourceId the id of the store that is copied
    */
-  constructor(path: string, origin: Buffer) {
+  constructor(path: string, sourceId: Buffer) {
     makeStore(path);
     this.#db = new Database(path, { fileMustExist: true });
     // It is synced once, when it is complete; until then nobody knows its name.
     this.#db.pragma('journal_mode = OFF');
     this.#db.pragma('synchronous = OFF');
-    this.#db.prepare('UPDATE ledger SET store_id = ?').run(origin);
+    this.#db.prepare('UPDATE ledger SET store_id = ?').run(sourceId);
     this.#tables = new Tables(path, this.#db, null);
     this.#transaction = this.#tables.recovered.firstTransaction;
   }

@@ -4,7 +4,7 @@ import type Database from 'better-sqlite3';
 import { codeOf, messageOf } from '../../../core/errors.js';
 import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
 import type { RequestRecord } from '../../record-codec.js';
-import { ATTEMPTS_KEPT } from '../../store.js';
+import { ATTEMPTS_RETAINED } from '../../store.js';
 import { setAsideText } from '../../unusable.js';
 import { isOwner } from '../../request.js';
 import { recordsIn } from '../tables/changed-records.js';
@@ -69,9 +69,9 @@ const INVARIANTS: readonly (readonly [problem: string, query: string])[] = [
   ['attempts of no request', orphans('attempts')],
   [
     'requests with a wrong number of attempts',
-    `SELECT number FROM (SELECT number, attempts_ever, count(ordinal) AS kept, max(ordinal) AS last
+    `SELECT number FROM (SELECT number, attempts_ever, count(ordinal) AS stored, max(ordinal) AS last
       FROM requests LEFT JOIN attempts USING (number) GROUP BY number)
-      WHERE kept <> min(attempts_ever, ${ATTEMPTS_KEPT}) OR (kept > 0 AND last <> attempts_ever)`,
+      WHERE stored <> min(attempts_ever, ${ATTEMPTS_RETAINED}) OR (stored > 0 AND last <> attempts_ever)`,
   ],
   [
     'requests whose key belongs to another request',

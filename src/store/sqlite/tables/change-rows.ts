@@ -6,7 +6,7 @@ import { joinExtra } from '../../../core/numbered-fields.js';
 import { requestFrom } from '../../request.js';
 import { RowReader } from '../../rows.js';
 import {
-  ATTEMPTS_KEPT,
+  ATTEMPTS_RETAINED,
   type Change,
   type ChangeResult,
   ANY_OWNER,
@@ -25,8 +25,8 @@ import {
   insertAttempt,
   insertRequest,
   overdue,
-  type Standing,
-  standingOf,
+  type ExistingRequest,
+  existingOf,
   STATE_NAMES,
   type Statements,
   type Tally,
@@ -35,7 +35,7 @@ import {
 type ChangeOf<Kind extends Change['kind']> = Extract<Change, { readonly kind: Kind }>;
 
 /** The counts that every change updates, in memory. */
-export interface KeptCounts {
+export interface RunningCounts {
   readonly tally: { -readonly [Key in keyof Tally]: Tally[Key] };
   readonly owners: OwnerCounts;
   readonly services: ServiceCounts;
@@ -43,13 +43,17 @@ export interface KeptCounts {
 
 export class ChangeRows {
   readonly #sql: Statements;
-  readonly #tally: KeptCounts['tally'];
+  readonly #tally: RunningCounts['tally'];
   readonly #owners: OwnerCounts;
   readonly #services: ServiceCounts;
   readonly #transaction: Transaction;
   readonly #keys: KeyRows;
 
-  constructor(sql: Statements, { tally, owners, services }: KeptCounts, transaction: Transaction) {
+  constructor(
+    sql: Statements,
+    { tally, owners, services }: RunningCounts,
+    transaction: Transaction,
+  ) {
     this.#sql = sql;
     this.#tally = tally;
     this.#owners = owners;
@@ -69,11 +73,11 @@ export class ChangeRows {
   }
 
   #joinExtra(uuid: RequestUuid, extra: Buffer): void {
-    const standing = standingOf(this.#sql, uuid);
-    if (standing === undefined) return;
-    const joined = joinExtra(extra, standing.extra);
+    const existing = existingOf(this.#sql, uuid);
+    if (existing === undefined) return;
+    const joined = joinExtra(extra, existing.extra);
     this.#sql.setExtra.run(joined, uuid);
-    this.#owners.add(standing.owner, 0, (joined?.length ?? 0) - extraBytes(standing));
+    this.#owners.add(existing.owner, 0, (joined?.length ?? 0) - extraBytes(existing));
   }
 
   #step(change: Change): ChangeResult {
@@ -107,9 +111,9 @@ export class ChangeRows {
     const number = isNumbered ? request.number : next;
     const { number: changed } = this.#transaction;
     if (key !== null) {
-      const standing = standingOf(this.#sql, request.uuid);
-      if (standing !== undefined) return this.#acceptAgain(standing, change);
-      // D16
+      const existing = existingOf(this.#sql, request.uuid);
+      if (existing !== undefined) return this.#acceptAgain(existing, change);
+      // The same key of the same owner names the request that was stored first (D16).
       const { service, owner, uuid, acceptedAt } = request;
       const known = this.#sql.knownKey.get(service, key, owner, acceptedAt);
       if (known !== undefined) return { kind: 'known', uuid: known };
@@ -120,8 +124,8 @@ export class ChangeRows {
       ...{ key, attemptsEver: 0, changed, born: changed, extra: change.extra ?? null },
     });
     if (!isNew) {
-      const standing = present(standingOf(this.#sql, request.uuid), 'the request of this uuid');
-      return this.#acceptAgain(standing, change);
+      const existing = present(existingOf(this.#sql, request.uuid), 'the request of this uuid');
+      return this.#acceptAgain(existing, change);
     }
     if (!isNumbered) this.#tally.nextNumber++;
     this.#sql.insertBody.run(number, body);
@@ -131,74 +135,76 @@ export class ChangeRows {
   }
 
   /** The request is in the store: only a higher generation counts (D17). */
-  #acceptAgain(standing: Standing, { request }: ChangeOf<'accept'>): ChangeResult {
-    if (request.generation <= standing.generation) return PASSED;
-    this.#leaveState(standing);
-    this.#enterState(standing.service, 'pending', request.attempts);
+  #acceptAgain(existing: ExistingRequest, { request }: ChangeOf<'accept'>): ChangeResult {
+    if (request.generation <= existing.generation) return PASSED;
+    this.#leaveState(existing);
+    this.#enterState(existing.service, 'pending', request.attempts);
     this.#sql.reopen.run(
       request.generation,
       request.notBefore,
       request.expiresAt,
       request.attempts,
       this.#transaction.number,
-      standing.number,
+      existing.number,
     );
     return DONE;
   }
 
   #attempt(change: ChangeOf<'attempt'>): ChangeResult {
     const { uuid, generation, attempts, attempt, notBefore } = change;
-    const standing = standingOf(this.#sql, uuid);
-    if (standing === undefined || generation < standing.generation) return PASSED;
-    const isAbove = standing.state === PENDING && attempts > standing.attempts;
-    if (generation === standing.generation && !isAbove) return PASSED;
-    this.#leaveState(standing);
-    this.#enterState(standing.service, 'pending', attempts);
-    const { number } = standing;
-    const ordinal = standing.attemptsEver + 1;
+    const existing = existingOf(this.#sql, uuid);
+    if (existing === undefined || generation < existing.generation) return PASSED;
+    const isAbove = existing.state === PENDING && attempts > existing.attempts;
+    if (generation === existing.generation && !isAbove) return PASSED;
+    this.#leaveState(existing);
+    this.#enterState(existing.service, 'pending', attempts);
+    const { number } = existing;
+    const ordinal = existing.attemptsEver + 1;
     const { number: changed } = this.#transaction;
     this.#sql.setAttempt.run(generation, attempts, ordinal, notBefore, changed, number);
     insertAttempt(this.#sql, number, ordinal, attempt);
-    if (ordinal > ATTEMPTS_KEPT) this.#sql.deleteAttempt.run(number, ordinal - ATTEMPTS_KEPT);
+    if (ordinal > ATTEMPTS_RETAINED) {
+      this.#sql.deleteAttempt.run(number, ordinal - ATTEMPTS_RETAINED);
+    }
     return DONE;
   }
 
   #reply(change: ChangeOf<'reply'>): ChangeResult {
     const { uuid, generation, reply, worker, at, expiresAt } = change;
-    const standing = standingOf(this.#sql, uuid);
-    if (standing === undefined || generation < standing.generation) return PASSED;
+    const existing = existingOf(this.#sql, uuid);
+    if (existing === undefined || generation < existing.generation) return PASSED;
     // D17: replied before dead, so a reply wins over a death.
-    if (generation === standing.generation && standing.state === REPLIED) return PASSED;
-    this.#leaveState(standing);
-    this.#enterState(standing.service, 'replied', 0);
+    if (generation === existing.generation && existing.state === REPLIED) return PASSED;
+    this.#leaveState(existing);
+    this.#enterState(existing.service, 'replied', 0);
     const { number: changed } = this.#transaction;
-    this.#sql.settle.run(REPLIED, generation, expiresAt, changed, standing.number);
-    this.#sql.insertReply.run(standing.number, reply, worker, at);
-    this.#owners.add(standing.owner, 0, reply.length);
+    this.#sql.settle.run(REPLIED, generation, expiresAt, changed, existing.number);
+    this.#sql.insertReply.run(existing.number, reply, worker, at);
+    this.#owners.add(existing.owner, 0, reply.length);
     return DONE;
   }
 
   #dead(change: ChangeOf<'dead'>): ChangeResult {
     const { uuid, generation, reason, at, expiresAt } = change;
-    const standing = standingOf(this.#sql, uuid);
-    if (standing === undefined || generation < standing.generation) return PASSED;
-    if (generation === standing.generation && standing.state !== PENDING) return PASSED;
-    this.#leaveState(standing);
-    this.#enterState(standing.service, 'dead', 0);
+    const existing = existingOf(this.#sql, uuid);
+    if (existing === undefined || generation < existing.generation) return PASSED;
+    if (generation === existing.generation && existing.state !== PENDING) return PASSED;
+    this.#leaveState(existing);
+    this.#enterState(existing.service, 'dead', 0);
     const { number: changed } = this.#transaction;
-    this.#sql.settle.run(DEAD, generation, expiresAt, changed, standing.number);
-    this.#sql.insertDeath.run(standing.number, reason, at);
+    this.#sql.settle.run(DEAD, generation, expiresAt, changed, existing.number);
+    this.#sql.insertDeath.run(existing.number, reason, at);
     return DONE;
   }
 
   #end({ uuid, keyUntil, by }: ChangeOf<'close' | 'expire'>): ChangeResult {
-    const standing = standingOf(this.#sql, uuid);
+    const existing = existingOf(this.#sql, uuid);
     const { tombstones } = this.#transaction;
-    if (standing !== undefined) {
-      const { owner, shared } = standing;
-      // D71
+    if (existing !== undefined) {
+      const { owner, shared } = existing;
+      // A request belongs to the key that stored it (D71).
       if (!isOpenTo(by, { owner, isShared: shared === 1 })) return DENIED;
-      this.#remove(standing, uuid, keyUntil);
+      this.#remove(existing, uuid, keyUntil);
       if (tombstones !== 'none') this.#putTombstone(uuid, keyUntil, ANY_OWNER);
       return DONE;
     }
@@ -211,13 +217,13 @@ export class ChangeRows {
   }
 
   #retry({ uuid, generation, at, expiresAt }: ChangeOf<'retry'>): ChangeResult {
-    const standing = standingOf(this.#sql, uuid);
-    if (standing === undefined || generation <= standing.generation) return PASSED;
-    this.#leaveState(standing);
-    this.#enterState(standing.service, 'pending', 0);
+    const existing = existingOf(this.#sql, uuid);
+    if (existing === undefined || generation <= existing.generation) return PASSED;
+    this.#leaveState(existing);
+    this.#enterState(existing.service, 'pending', 0);
     const { number: changed } = this.#transaction;
-    this.#sql.reopen.run(generation, at, expiresAt, 0, changed, standing.number);
-    const row = present(this.#sql.request.get(standing.number), 'the request that is retried');
+    this.#sql.reopen.run(generation, at, expiresAt, 0, changed, existing.number);
+    const row = present(this.#sql.request.get(existing.number), 'the request that is retried');
     return { kind: 'retried', request: requestFrom(new RowReader(row)) };
   }
 
@@ -227,12 +233,12 @@ export class ChangeRows {
     let replied = 0;
     let dead = 0;
     const swept = new Map<string, number>();
-    for (const { uuid, ...standing } of over.slice(0, most)) {
-      if (standing.state === REPLIED) replied++;
+    for (const { uuid, ...existing } of over.slice(0, most)) {
+      if (existing.state === REPLIED) replied++;
       else dead++;
-      const name = standing.service.toString('latin1');
+      const name = existing.service.toString('latin1');
       swept.set(name, (swept.get(name) ?? 0) + 1);
-      this.#remove(standing, uuid, keyUntil);
+      this.#remove(existing, uuid, keyUntil);
       if (tombstones !== 'none') this.#putTombstone(uuid, keyUntil, ANY_OWNER);
     }
     // The other store may still have them, and would refuse a request that this one accepts.
@@ -252,19 +258,19 @@ export class ChangeRows {
 
   /** Ends a request that is in the store, for a merge. */
   remove(uuid: RequestUuid, keyUntil: number): void {
-    this.#remove(present(standingOf(this.#sql, uuid), 'a request to end'), uuid, keyUntil);
+    this.#remove(present(existingOf(this.#sql, uuid), 'a request to end'), uuid, keyUntil);
   }
 
-  #remove(standing: Standing, uuid: RequestUuid, keyUntil: number): void {
-    this.#leaveState(standing);
-    const { number, service, key, owner } = standing;
-    this.#owners.add(owner, -1, -(standing.bodyBytes + extraBytes(standing)));
+  #remove(existing: ExistingRequest, uuid: RequestUuid, keyUntil: number): void {
+    this.#leaveState(existing);
+    const { number, service, key, owner } = existing;
+    this.#owners.add(owner, -1, -(existing.bodyBytes + extraBytes(existing)));
     if (key !== null) {
       const { number: changed } = this.#transaction;
       if (isOnceKey(key)) this.#sql.forgetKey.run(service, key, owner, uuid);
       else this.#sql.rememberKey.run(keyUntil, changed, service, key, owner, uuid);
     }
-    if (standing.attemptsEver > 0) this.#sql.deleteAttempts.run(number);
+    if (existing.attemptsEver > 0) this.#sql.deleteAttempts.run(number);
     this.#sql.deleteBody.run(number);
     this.#sql.deleteRequest.run(number);
   }
@@ -289,7 +295,7 @@ export class ChangeRows {
   }
 
   /** Removes what belongs only to its current state. */
-  #leaveState({ state, number, owner, service, attempts }: Standing): void {
+  #leaveState({ state, number, owner, service, attempts }: ExistingRequest): void {
     const name = STATE_NAMES[state] ?? 'pending';
     this.#tally[name]--;
     this.#services.add(service, name, attempts, -1);

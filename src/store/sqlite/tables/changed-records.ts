@@ -4,7 +4,7 @@ import type Database from 'better-sqlite3';
 import { assert, present } from '../../../core/assert.js';
 import { packChunk } from '../../chunk-codec.js';
 import { type KeyRecord, RecordWriter, type RequestRecord } from '../../record-codec.js';
-import type { Chunk, ReadPlace, RequestUuid } from '../../store.js';
+import type { Chunk, ReadCursor, RequestUuid } from '../../store.js';
 import type { MapRows } from './map-rows.js';
 import {
   type ChangedRow,
@@ -22,7 +22,7 @@ export function readChunk(
   sql: Statements,
   map: MapRows,
   last: number,
-  place: ReadPlace,
+  place: ReadCursor,
   requestsMax: number,
   bytesMax: number,
 ): Chunk {
@@ -122,7 +122,7 @@ function recordIn(sql: ReadingStatements, row: ChangedRow, isWithBody: boolean):
 /** A record of a whole store. A pair does not exchange the fields of later versions of such a key. */
 export type CopiedRecord =
   | (RequestRecord & {
-      /** Of its key, which leads to it. */
+      /** Unknown fields of its key, which leads to it. */
       readonly keyExtra: Buffer | null;
     })
   | KeyRecord;

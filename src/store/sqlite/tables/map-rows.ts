@@ -26,7 +26,7 @@ const SQL = {
     ON CONFLICT (key) DO UPDATE SET epoch = excluded.epoch, counter = excluded.counter,
     uuid = excluded.uuid, properties = excluded.properties, value = excluded.value,
     changed = excluded.changed`,
-  standing: `SELECT epoch, counter, changed, value IS NULL AS isTombstone FROM map WHERE key = ?`,
+  existing: `SELECT epoch, counter, changed, value IS NULL AS isTombstone FROM map WHERE key = ?`,
   delete: 'DELETE FROM map WHERE key = ?',
   dropTombstones: `DELETE FROM map WHERE id IN
     (SELECT id FROM map WHERE value IS NULL AND changed <= ? ORDER BY changed LIMIT ?)
@@ -38,7 +38,7 @@ const SQL = {
   changed: `SELECT ${RECORD}, changed FROM map WHERE changed > ? AND changed <= ? ORDER BY changed`,
 };
 
-interface Standing {
+interface ExistingKey {
   readonly epoch: number;
   readonly counter: number;
   readonly changed: number;
@@ -63,7 +63,7 @@ type Statement<Values extends unknown[], Row = unknown> = Database.Statement<Val
 
 export interface MapStatements {
   readonly put: Statement<[Buffer, number, number, Buffer, Buffer, Buffer | null, number]>;
-  readonly standing: Statement<[Buffer], Standing>;
+  readonly existing: Statement<[Buffer], ExistingKey>;
   readonly delete: Statement<[Buffer]>;
   /** The lengths of their keys. */
   readonly dropTombstones: Statement<[number, number], number>;
@@ -77,7 +77,7 @@ export interface MapStatements {
 export function prepareMapStatements(db: Database.Database): MapStatements {
   return {
     put: db.prepare(SQL.put),
-    standing: db.prepare(SQL.standing),
+    existing: db.prepare(SQL.existing),
     delete: db.prepare(SQL.delete),
     dropTombstones: db.prepare<[number, number], number>(SQL.dropTombstones).pluck(),
     tombstoneBytes: db.prepare<[], number>(SQL.tombstoneBytes).pluck(),
@@ -113,7 +113,7 @@ export class MapRows {
 
   change(transaction: Transaction, changes: readonly MapRecord[]): void {
     for (const change of changes) {
-      const before = this.#standingOf(change);
+      const before = this.#existing(change);
       if (before === undefined || compareNumbers(change, before) > 0) {
         this.#apply(transaction, change, before);
       }
@@ -125,7 +125,7 @@ export class MapRows {
     const changed: MapRecord[] = [];
     const conflicts: string[] = [];
     for (const record of records) {
-      const before = this.#standingOf(record);
+      const before = this.#existing(record);
       const order = before === undefined ? 1 : compareNumbers(record, before);
       if (before !== undefined && order !== 0 && before.changed > peerHolds) {
         conflicts.push(record.key);
@@ -138,14 +138,14 @@ export class MapRows {
     return { changed, conflicts };
   }
 
-  #standingOf({ key }: MapRecord): Standing | undefined {
-    return this.#sql.standing.get(bytesOf(key));
+  #existing({ key }: MapRecord): ExistingKey | undefined {
+    return this.#sql.existing.get(bytesOf(key));
   }
 
   #apply(
     { number, tombstones }: Transaction,
     change: MapRecord,
-    before: Standing | undefined,
+    before: ExistingKey | undefined,
   ): void {
     const { key, epoch, counter, uuid, properties, value } = change;
     const isTombstone = isDeletion(change);

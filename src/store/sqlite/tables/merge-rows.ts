@@ -4,7 +4,7 @@ import type { RequestState } from '../../join.js';
 import type { KnownKey, MergeTables, RequestHere } from '../../merge.js';
 import type { RequestRecord } from '../../record-codec.js';
 import type { Owner, RequestUuid, Tombstone } from '../../store.js';
-import type { KeptCounts } from './change-rows.js';
+import type { RunningCounts } from './change-rows.js';
 import type { OwnerCounts } from './owner-counts.js';
 import { recordOf } from './changed-records.js';
 import { KeyRows } from './key-rows.js';
@@ -22,7 +22,7 @@ type Remove = (uuid: RequestUuid, keyUntil: number) => void;
 
 export class MergeRows implements MergeTables {
   readonly #sql: Statements;
-  readonly #tally: KeptCounts['tally'];
+  readonly #tally: RunningCounts['tally'];
   /** The number of the transaction. */
   readonly #changed: number;
   readonly #remove: Remove;
@@ -30,14 +30,14 @@ export class MergeRows implements MergeTables {
   readonly #services: ServiceCounts;
   readonly #keys: KeyRows;
 
-  constructor(sql: Statements, kept: KeptCounts, changed: number, remove: Remove) {
-    this.#owners = kept.owners;
-    this.#services = kept.services;
+  constructor(sql: Statements, counts: RunningCounts, changed: number, remove: Remove) {
+    this.#owners = counts.owners;
+    this.#services = counts.services;
     this.#sql = sql;
-    this.#tally = kept.tally;
+    this.#tally = counts.tally;
     this.#changed = changed;
     this.#remove = remove;
-    this.#keys = new KeyRows(sql, kept.owners, changed);
+    this.#keys = new KeyRows(sql, counts.owners, changed);
   }
 
   tombstones(uuid: RequestUuid): readonly Tombstone[] {

@@ -1,6 +1,6 @@
 /** What a store file holds for each service: a temporary table, which rolls back with the others. */
 import { present } from '../../../core/assert.js';
-import { SERVICES_KEPT_MAX, type ServiceCount, type StoredState } from '../../store.js';
+import { SERVICES_COUNTED_MAX, type ServiceCount, type StoredState } from '../../store.js';
 import type { Statements } from './statements.js';
 
 type Change = { -readonly [Key in keyof Omit<ServiceCount, 'service'>]: ServiceCount[Key] };
@@ -16,7 +16,7 @@ export class ServiceCounts {
 
   /** All services or, if there are more than are kept in memory, those with the most requests. */
   get all(): readonly ServiceCount[] {
-    return this.#sql.services.all(SERVICES_KEPT_MAX);
+    return this.#sql.services.all(SERVICES_COUNTED_MAX);
   }
 
   /** @param by 1: a request enters that state; -1: it leaves it */

@@ -40,7 +40,7 @@ export interface Ledger {
 }
 
 /** The part of a request that a change needs. */
-export interface Standing {
+export interface ExistingRequest {
   readonly number: number;
   readonly state: number;
   readonly generation: number;
@@ -89,11 +89,11 @@ export const STATE_NUMBERS: Readonly<Record<StoredState, number>> = {
   dead: DEAD,
 };
 
-const STANDING = `number, state, generation, attempts, attempts_ever, service, key, owner, shared,
+const EXISTING = `number, state, generation, attempts, attempts_ever, service, key, owner, shared,
   body_bytes, extra`;
 
-/** The columns of STANDING. Every step of a request reads them, and naming each takes time. */
-type StandingRow = readonly [
+/** The columns of EXISTING. Every step of a request reads them, and naming each takes time. */
+type ExistingRow = readonly [
   number: number,
   state: number,
   generation: number,
@@ -108,9 +108,9 @@ type StandingRow = readonly [
 ];
 
 /** @returns undefined if no request has this uuid */
-export function standingOf(sql: Statements, uuid: RequestUuid): Standing | undefined {
-  const row = sql.standing.get(uuid);
-  return row === undefined ? undefined : standing(row);
+export function existingOf(sql: Statements, uuid: RequestUuid): ExistingRequest | undefined {
+  const row = sql.existing.get(uuid);
+  return row === undefined ? undefined : existing(row);
 }
 
 /** The settled requests that have expired, in the same order in both stores of a pair. */
@@ -118,11 +118,11 @@ export function overdue(
   sql: Statements,
   now: number,
   most: number,
-): (Standing & { readonly uuid: RequestUuid })[] {
-  return sql.over.all(now, most).map(([uuid, ...row]) => ({ uuid, ...standing(row) }));
+): (ExistingRequest & { readonly uuid: RequestUuid })[] {
+  return sql.over.all(now, most).map(([uuid, ...row]) => ({ uuid, ...existing(row) }));
 }
 
-function standing(row: StandingRow): Standing {
+function existing(row: ExistingRow): ExistingRequest {
   return {
     number: row[0],
     state: row[1],
@@ -143,7 +143,7 @@ const REQUEST = requestColumns((column) => column);
 const REQUEST_AS_TEXT = requestColumns((column, { as }) =>
   as === 'bytes' ? `hex(${column})` : column,
 );
-/** Of a record, after its request. */
+/** The columns of a record after those of its request. */
 const REST = 'key, attempts_ever, changed, born, extra';
 const RECORD = `${REQUEST}, ${REST}`;
 const ATTEMPT = Object.values(ATTEMPT_FIELDS).map(({ column }) => column);
@@ -172,7 +172,7 @@ const SQL = {
   logFrames: 'PRAGMA wal_checkpoint(NOOP)',
   checkpoint: 'PRAGMA wal_checkpoint(PASSIVE)',
 
-  standing: `SELECT ${STANDING} FROM requests WHERE uuid = ?`,
+  existing: `SELECT ${EXISTING} FROM requests WHERE uuid = ?`,
   request: `SELECT ${REQUEST} FROM requests WHERE number = ?`,
   record: `SELECT ${RECORD} FROM requests WHERE uuid = ?`,
   changedRequests: `SELECT ${RECORD} FROM requests WHERE (changed, number) > (?, ?)
@@ -187,7 +187,7 @@ const SQL = {
     WHERE uuid = ? AND state = ${PENDING}`,
   bodyOf: 'SELECT body FROM bodies WHERE number = ?',
   reply: 'SELECT reply FROM replies WHERE number = ?',
-  /** Without reading the whole value. */
+  /** The size of a reply, without reading all of it. */
   replyBytes: 'SELECT length(reply) FROM replies WHERE number = ?',
   // Only shown: to check it at each start, all replies would have to be read.
   replyRow: `SELECT reply, worker, max(0, min(replied_at, ${WALL_MS_MAX})) AS at
@@ -196,7 +196,7 @@ const SQL = {
   lastFailure: `SELECT failure FROM attempts WHERE number = ? ORDER BY ordinal DESC LIMIT 1`,
   deathRow: 'SELECT reason, died_at AS at FROM deaths WHERE number = ?',
   attempts: `SELECT ${ATTEMPT_AS.join(', ')}, extra FROM attempts WHERE number = ? ORDER BY ordinal`,
-  over: `SELECT uuid, ${STANDING} FROM requests WHERE state > ${PENDING} AND expires_at <= ?
+  over: `SELECT uuid, ${EXISTING} FROM requests WHERE state > ${PENDING} AND expires_at <= ?
     ORDER BY expires_at, uuid LIMIT ?`,
 
   /** Its cells (request.ts), then the rest. */
@@ -279,7 +279,7 @@ interface Rows {
     readonly log: number;
     readonly checkpointed: number;
   };
-  readonly standing: StandingRow;
+  readonly existing: ExistingRow;
   readonly request: readonly Value[];
   readonly endOfSlice: number;
   readonly pending: PendingRow;
@@ -287,7 +287,7 @@ interface Rows {
   readonly reply: Buffer;
   readonly reason: string;
   readonly lastFailure: Buffer | null;
-  readonly over: readonly [uuid: Buffer, ...StandingRow];
+  readonly over: readonly [uuid: Buffer, ...ExistingRow];
   readonly knownKey: Buffer;
   readonly forgettable: { readonly service: Buffer; readonly key: Buffer; readonly owner: Owner };
   readonly replyBytes: number;
@@ -328,7 +328,7 @@ const SCALARS: readonly string[] = [
 
 /** Statements whose rows are arrays. */
 const ARRAYS: readonly string[] = [
-  'standing',
+  'existing',
   'over',
   'pending',
   'body',

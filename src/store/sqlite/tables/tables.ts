@@ -19,14 +19,14 @@ import type {
   Chunk,
   Found,
   Merged,
-  ReadPlace,
+  ReadCursor,
   RequestUuid,
   StoreCounts,
   StoredContent,
   Transaction,
 } from '../../store.js';
 import { failureOf } from '../file/sqlite-errors.js';
-import { ChangeRows, closersOf, type KeptCounts } from './change-rows.js';
+import { ChangeRows, closersOf, type RunningCounts } from './change-rows.js';
 import { countContent } from './content-counts.js';
 import { MapRows } from './map-rows.js';
 import { MergeRows } from './merge-rows.js';
@@ -35,7 +35,7 @@ import { OwnerCounts } from './owner-counts.js';
 import { readChunk } from './changed-records.js';
 import { DEAD, REPLIED } from '../file/schema.js';
 import { ServiceCounts } from './service-counts.js';
-import { type Ledger, prepareStatements, standingOf, type Statements } from './statements.js';
+import { type Ledger, prepareStatements, existingOf, type Statements } from './statements.js';
 
 /**
  * Number of pages in the log from which on they are copied into the file. (Measured: the best p99.)
@@ -43,8 +43,8 @@ import { type Ledger, prepareStatements, standingOf, type Statements } from './s
 const CHECKPOINT_FRAMES = 200;
 
 /** Free pages kept for reuse: at least this many, and this share of the file. */
-const FREE_PAGES_KEPT = 4096;
-const FREE_SHARE_KEPT = 1 / 8;
+const FREE_PAGES_RETAINED = 4096;
+const FREE_SHARE_RETAINED = 1 / 8;
 /** Pages released at once, which takes a few milliseconds. */
 const SHRINK_PAGES = 128;
 
@@ -68,7 +68,7 @@ export class Tables {
   readonly #sql: Statements;
   readonly #pageBytes: number;
   /** As of the changes so far in the current transaction. */
-  #tally: KeptCounts['tally'];
+  #tally: RunningCounts['tally'];
   /** As the file has it after the changes so far. */
   #ledger: Ledger;
   #counts: StoreCounts;
@@ -183,15 +183,15 @@ export class Tables {
 
   #transact<Result>(
     transaction: Transaction,
-    work: (rows: ChangeRows, counts: KeptCounts) => Result | null,
+    work: (rows: ChangeRows, counts: RunningCounts) => Result | null,
   ): Result | null {
     const before = this.#tally;
     const ledger = this.#ledger;
     this.#tally = { ...before };
-    const kept = { tally: this.#tally, owners: this.#owners, services: this.#services };
+    const running = { tally: this.#tally, owners: this.#owners, services: this.#services };
     try {
       this.#sql.begin.run();
-      const result = work(new ChangeRows(this.#sql, kept, transaction), kept);
+      const result = work(new ChangeRows(this.#sql, running, transaction), running);
       if (result === null) {
         this.#tally = before;
         this.#owners.rolledBack();
@@ -313,11 +313,11 @@ export class Tables {
   shrink(): boolean {
     const pages = this.#sql.pageCount.get() ?? 0;
     const free = this.#sql.freePages.get() ?? 0;
-    const kept = Math.max(FREE_PAGES_KEPT, pages * FREE_SHARE_KEPT);
-    if (free <= kept) return false;
+    const retained = Math.max(FREE_PAGES_RETAINED, pages * FREE_SHARE_RETAINED);
+    if (free <= retained) return false;
     try {
       this.#sql.begin.run();
-      const moved = Math.min(free - kept, SHRINK_PAGES);
+      const moved = Math.min(free - retained, SHRINK_PAGES);
       for (let page = 0; page < moved; page++) this.#sql.vacuum.run();
       this.#sql.commit.run();
     } catch (error) {
@@ -336,12 +336,12 @@ export class Tables {
   }
 
   lookUp(uuid: RequestUuid, replyBytesMax: number): Found {
-    const standing = standingOf(this.#sql, uuid);
-    if (standing === undefined) {
+    const existing = existingOf(this.#sql, uuid);
+    if (existing === undefined) {
       const by = closersOf(this.#sql, this.#tally, uuid);
       return by.length === 0 ? { state: 'absent' } : { state: 'closed', by };
     }
-    const { number, owner, shared, state } = standing;
+    const { number, owner, shared, state } = existing;
     const whose = { owner, isShared: shared === 1 };
     if (state === REPLIED) {
       const replyBytes = present(this.#sql.replyBytes.get(number), 'a reply');
@@ -363,7 +363,7 @@ export class Tables {
     return failure !== null && failureLine(failure) === reason ? packed : null;
   }
 
-  read(place: ReadPlace, requestsMax: number, bytesMax: number): Chunk {
+  read(place: ReadCursor, requestsMax: number, bytesMax: number): Chunk {
     return readChunk(this.#sql, this.#map, this.#last, place, requestsMax, bytesMax);
   }
 

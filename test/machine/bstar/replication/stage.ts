@@ -15,7 +15,7 @@ import type {
   Completion,
   Holding,
   MergeFailure,
-  ReadPlace,
+  ReadCursor,
   StoreFailure,
   Tombstones,
   Transaction,
@@ -53,7 +53,7 @@ interface MapCommit {
 export class Stage {
   readonly calls: string[] = [];
   /** Where reading begins, and who waits for what is there. */
-  readonly readings: { readonly place: ReadPlace; readonly completion: Completion<Chunk> }[] = [];
+  readonly readings: { readonly place: ReadCursor; readonly completion: Completion<Chunk> }[] = [];
   readonly mapCommits: MapCommit[] = [];
   readonly sent: PeerMessage[] = [];
   /** Why what came of the peer was not stored, as it is logged. */

@@ -17,7 +17,7 @@ function route(method: 'GET' | 'POST', path: string, access: Access = 'open'): R
 const ROUTES = [
   route('GET', '/read', 'reader'),
   route('POST', '/change', 'changer'),
-  route('GET', '/hold', 'holder'),
+  route('GET', '/hold', 'bearer'),
   route('GET', '/things/{id}'),
   route('POST', '/things/{id}/retry'),
   route('POST', '/things/retry'),
@@ -102,26 +102,26 @@ describe('the front of the server', () => {
   );
 
   it('refuses a wrong token wherever tokens count, and a read-only one for changes', () => {
-    const standing = (target: string, token: string | null, method = 'GET'): unknown => {
+    const caller = (target: string, token: string | null, method = 'GET'): unknown => {
       const authorization = token === null ? undefined : `Bearer ${token}`;
       const reception = receive({ method, target, authorization });
-      return reception.kind === 'refused' ? reception.answer.status : reception.admitted.standing;
+      return reception.kind === 'refused' ? reception.answer.status : reception.admitted.caller;
     };
-    expect([null, READ_TOKEN, TOKEN, 'wrong'].map((token) => standing('/read', token))).toEqual([
+    expect([null, READ_TOKEN, TOKEN, 'wrong'].map((token) => caller('/read', token))).toEqual([
       'anyone',
       'reader',
       'changer',
       401,
     ]);
-    expect([null, READ_TOKEN, TOKEN, 'wrong'].map((token) => standing('/hold', token))).toEqual([
+    expect([null, READ_TOKEN, TOKEN, 'wrong'].map((token) => caller('/hold', token))).toEqual([
       401,
       'reader',
       'changer',
       401,
     ]);
-    const change = (token: string | null): unknown => standing('/change', token, 'POST');
+    const change = (token: string | null): unknown => caller('/change', token, 'POST');
     expect([null, READ_TOKEN, TOKEN, 'wrong'].map(change)).toEqual([401, 403, 'changer', 401]);
-    expect(standing('/both', 'wrong')).toBe('anyone');
+    expect(caller('/both', 'wrong')).toBe('anyone');
   });
 });
 

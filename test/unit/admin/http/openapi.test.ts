@@ -12,7 +12,7 @@ import { type Operation, OPERATIONS, undescribed } from '../../../support/openap
 const SECURITY: Readonly<Record<Access, readonly Schema[]>> = {
   open: [],
   reader: [{}, { readToken: [] }, { token: [] }],
-  holder: [{ readToken: [] }, { token: [] }],
+  bearer: [{ readToken: [] }, { token: [] }],
   changer: [{ token: [] }],
 };
 

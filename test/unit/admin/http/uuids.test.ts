@@ -30,11 +30,11 @@ describe('cursors of lists', () => {
 
   it('may be of another size, and those of one list are none of another', () => {
     const place = Buffer.concat([Buffer.alloc(8, 7), UUID]);
-    for (const standing of ['anyone', 'reader'] as const) {
-      const shown = cursors.shown(place, standing);
-      expect(cursors.read(shown, standing, place.length)).toEqual(place);
-      expect(cursors.read(shown, standing)).toBeNull();
-      expect(cursors.read(cursors.shown(UUID, standing), standing, place.length)).toBeNull();
+    for (const caller of ['anyone', 'reader'] as const) {
+      const shown = cursors.shown(place, caller);
+      expect(cursors.read(shown, caller, place.length)).toEqual(place);
+      expect(cursors.read(shown, caller)).toBeNull();
+      expect(cursors.read(cursors.shown(UUID, caller), caller, place.length)).toBeNull();
     }
   });
 

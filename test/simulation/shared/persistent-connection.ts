@@ -1,6 +1,6 @@
 /**
  * A connection of one broker to the database, which is made anew when it breaks, and what is tried again
- * over it: as in src/extensions/postgres/lane.ts.
+ * over it: as in src/extensions/postgres/persistent-connection.ts.
  */
 import type { Tally } from '../actors/tally.js';
 import type { SimClock } from '../world/clock.js';
@@ -48,7 +48,7 @@ export interface Link {
 }
 
 /** What the process of a broker needs. */
-export interface LaneHost {
+export interface ConnectionHost {
   readonly clock: SimClock;
   readonly random: SimRandom;
   readonly tally: Tally;
@@ -69,9 +69,9 @@ export interface Statement<Result> {
 
 export const NOBODY = (): readonly number[] => [];
 
-export class Lane {
+export class PersistentConnection {
   readonly #link: Link;
-  readonly #host: LaneHost;
+  readonly #host: ConnectionHost;
   readonly #timeoutMs: number;
   #isOpen = false;
   /** Another one for each connection. */
@@ -81,7 +81,7 @@ export class Lane {
   /** Ends what is under way, if anything is. */
   #broken: (() => void) | null = null;
 
-  constructor(link: Link, host: LaneHost, timeoutMs: number) {
+  constructor(link: Link, host: ConnectionHost, timeoutMs: number) {
     this.#link = link;
     this.#host = host;
     this.#timeoutMs = timeoutMs;

@@ -3,12 +3,12 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Command } from 'commander';
 
-import { EXIT } from '../core/exit.js';
-import { addAskOptions, ask, type AskOptions, type Facts, withClient } from './ask.js';
-import { MajordomoError } from '../core/errors.js';
-import { addConfigOptions, type ConfigOptions, type Done, examples } from './options.js';
-import { printable, table } from './output.js';
-import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from './watch.js';
+import { EXIT } from '../../../core/exit.js';
+import { addAskOptions, ask, type AskOptions, type Facts, withClient } from '../../../cli/ask.js';
+import { MajordomoError } from '../../../core/errors.js';
+import { addConfigOptions, type ConfigOptions, type Done, examples } from '../../../cli/options.js';
+import { printable, table } from '../../../cli/output.js';
+import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from '../../../cli/watch.js';
 
 const EXAMPLES = [
   ['majordomo fleet status', 'the brokers of the fleet, as this one knows them'],

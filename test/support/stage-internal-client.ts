@@ -4,7 +4,7 @@ import { pack, packedBytes } from '../../src/core/packed.js';
 import type { Stage } from './stage.js';
 
 /** Keeps requests under its own numbers and records what it is told about them. */
-export class Keeper implements InternalClient {
+export class StageInternalClient implements InternalClient {
   readonly stage: Stage;
   #heard: string[] = [];
   readonly ids = new Map<number, number>();
@@ -14,7 +14,7 @@ export class Keeper implements InternalClient {
   constructor(made: Stage) {
     this.stage = made;
     made.alone();
-    made.broker.keep(this);
+    made.broker.setInternalClient(this);
   }
 
   roomAt(service: Buffer): void {

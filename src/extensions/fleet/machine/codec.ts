@@ -10,11 +10,11 @@
  * Requests, PARTIALs and FINALs are nearly all entries. They are written and read field by field, in the
  * order of the table, because a loop over it takes longer; a test compares both with it.
  */
-import type { Frames } from '../core/frames.js';
-import { pack, packedBytes, PackedCursor, readPacked } from '../core/packed.js';
-import { PackReader, PackWriter } from '../core/packing.js';
-import { FLAG, type Shape, struct } from '../core/shapes.js';
-import type { Failure } from './failure.js';
+import type { Frames } from '../../../core/frames.js';
+import { pack, packedBytes, PackedCursor, readPacked } from '../../../core/packed.js';
+import { PackReader, PackWriter } from '../../../core/packing.js';
+import { FLAG, type Shape, struct } from '../../../core/shapes.js';
+import type { Failure } from '../../../wire/failure.js';
 import {
   CHANNEL,
   ENTRIES_MAX,
@@ -31,8 +31,8 @@ import {
   isService,
   type PackFault,
   U32_MAX,
-} from './fleet.js';
-import { EMPTY, HEADERS_BYTES_MAX } from './mdp.js';
+} from './protocol.js';
+import { EMPTY, HEADERS_BYTES_MAX } from '../../../wire/mdp.js';
 
 const MAGIC: Buffer = Buffer.from('MJF');
 /** Of tokens, and of the numbers of packs. */
@@ -218,7 +218,7 @@ export function encodeChunk(head: FleetHead, whole: Buffer, start: number, end: 
 export interface FleetPack extends FleetHead {
   /** `null`: the pack is whole. */
   readonly chunk: FleetChunk | null;
-  /** Of a whole pack: for `readEntries`. */
+  /** The entries of a whole pack, for `readEntries`. */
   readonly entries: Buffer;
 }
 

@@ -1,17 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 
-import { Census } from '../../../src/extensions/postgres/census.js';
+import { Recount } from '../../../src/extensions/postgres/recount.js';
 
 const TIMEOUT_MS = 3000;
 
 /** A store that is counted: how long each count may take, and what becomes of it. */
 class Counted {
   readonly limits: number[] = [];
-  readonly census: Census;
+  readonly recount: Recount;
   #end: { done(tookMs: number): void; failed(): void } | null = null;
 
   constructor(tookMs: number) {
-    this.census = new Census(this.#count.bind(this), tookMs, TIMEOUT_MS);
+    this.recount = new Recount(this.#count.bind(this), tookMs, TIMEOUT_MS);
   }
 
   async #count(limitMs: number): Promise<number> {
@@ -48,7 +48,7 @@ describe('the counts of a store that other brokers change, too', () => {
 
   it('wait for the time that the database needs, not for its connection', async () => {
     const counted = new Counted(10);
-    counted.census.accompanied(1);
+    counted.recount.accompanied(1);
     await jest.advanceTimersByTimeAsync(2000);
     await jest.advanceTimersByTimeAsync(60_000);
     await counted.done(10);
@@ -60,20 +60,20 @@ describe('the counts of a store that other brokers change, too', () => {
     expect(counted.limits).toHaveLength(2);
     await jest.advanceTimersByTimeAsync(1);
     expect(counted.limits).toHaveLength(3);
-    counted.census.close();
+    counted.recount.close();
   });
 
   it('are given up after ten times what they took before, and taken again after two seconds', async () => {
     const counted = new Counted(1000);
-    counted.census.miscounted();
+    counted.recount.miscounted();
     await jest.advanceTimersByTimeAsync(100);
     await counted.failed();
     await jest.advanceTimersByTimeAsync(2000);
     expect(counted.limits).toEqual([10_000, 20_000]);
     await counted.done(1);
-    counted.census.miscounted();
+    counted.recount.miscounted();
     await jest.advanceTimersByTimeAsync(2000);
     expect(counted.limits.at(-1)).toBe(TIMEOUT_MS);
-    counted.census.close();
+    counted.recount.close();
   });
 });

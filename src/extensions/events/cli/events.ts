@@ -1,16 +1,16 @@
 /** `majordomo events`: prints the events of a node as they happen. */
 import { type Command, Option } from 'commander';
 
-import { parseDialEndpoint } from '../config/endpoint.js';
-import { codeOf, MajordomoError } from '../core/errors.js';
-import { terminalSafeJson } from '../core/escape.js';
-import { EXIT } from '../core/exit.js';
-import { shownUrl } from '../core/web-address.js';
-import type { CurveClientKeys } from '../sdk/dials.js';
-import type { StreamMessage, Subscriber } from '../sdk/stream.js';
-import { ask, type Facts, factsOf, withClient } from './ask.js';
-import { curveOf, keyRemedy } from './curve.js';
-import { learntEventsEndpoint } from './learnt-address.js';
+import { parseDialEndpoint } from '../../../config/endpoint.js';
+import { codeOf, MajordomoError } from '../../../core/errors.js';
+import { terminalSafeJson } from '../../../core/escape.js';
+import { EXIT } from '../../../core/exit.js';
+import { shownUrl } from '../../../core/web-address.js';
+import type { CurveClientKeys } from '../../../sdk/dials.js';
+import type { StreamMessage, Subscriber } from '../../../sdk/stream.js';
+import { ask, type Facts, answerFacts, withClient } from '../../../cli/ask.js';
+import { curveOf, keyRemedy } from '../../../cli/curve.js';
+import { learntPort, type SidePort } from '../../../cli/learnt-address.js';
 import {
   addEndpointOption,
   addOutputOption,
@@ -21,9 +21,11 @@ import {
   integerOption,
   type OutputFormat,
   timeoutOption,
-} from './options.js';
-import { printable, say } from './output.js';
-import { SlowOutput } from './slow-output.js';
+} from '../../../cli/options.js';
+import { printable, say } from '../../../cli/output.js';
+import { SlowOutput } from '../../../cli/slow-output.js';
+
+const EVENTS: SidePort = { option: 'events', name: 'events', does: 'publish its events' };
 
 interface EventsOptions extends EndpointOptions {
   readonly events?: string;
@@ -79,7 +81,7 @@ async function printEvents(topics: readonly string[], options: EventsOptions): P
     ended.abort();
   };
   process.once('SIGINT', end).once('SIGTERM', end);
-  const { Subscriber } = await import('../sdk/stream.js');
+  const { Subscriber } = await import('../../../sdk/stream.js');
   const subscriber = new Subscriber({
     endpoints: endpoint,
     signal: ended.signal,
@@ -150,8 +152,8 @@ async function endpointOf(options: EventsOptions): Promise<string> {
   const { events } = options;
   if (events === undefined) {
     return await withClient(options, async (client) => {
-      const facts = factsOf('mmi.broker', await ask(client, 'mmi.broker'));
-      return learntEventsEndpoint(facts, client.endpoint ?? '');
+      const facts = answerFacts('mmi.broker', await ask(client, 'mmi.broker'));
+      return learntPort(facts['events'], EVENTS, client.endpoint ?? '');
     });
   }
   const parsed = parseDialEndpoint(events);

@@ -2,7 +2,7 @@
 import { present } from '../../core/assert.js';
 import type { Ownership, Owner } from '../../store/store.js';
 
-export interface Origin extends Ownership {
+export interface Submitter extends Ownership {
   /**
    * The party whose turn its changes take: the identity that stored it, or its owner if it was
    * stored before this process began.
@@ -12,17 +12,17 @@ export interface Origin extends Ownership {
 
 interface Entry {
   readonly number: number;
-  readonly origin: Origin;
+  readonly submitter: Submitter;
   readonly key: string;
   users: number;
 }
 
-export class Origins {
+export class Submitters {
   readonly #byKey = new Map<string, Entry>();
   readonly #byNumber: (Entry | null)[] = [];
   readonly #free: number[] = [];
 
-  /** Returns the number of an origin, used by one more request. */
+  /** Returns the number of a submitter, used by one more request. */
   use(owner: Owner, isShared: boolean, party: string): number {
     const key = `${isShared ? 1 : 0} ${owner} ${party}`;
     const known = this.#byKey.get(key);
@@ -31,18 +31,18 @@ export class Origins {
       return known.number;
     }
     const number = this.#free.pop() ?? this.#byNumber.length;
-    const entry = { number, origin: { owner, isShared, party }, key, users: 1 };
+    const entry = { number, submitter: { owner, isShared, party }, key, users: 1 };
     this.#byKey.set(key, entry);
     this.#byNumber[number] = entry;
     return number;
   }
 
-  of(number: number): Origin {
-    return present(this.#byNumber[number], 'an open request has an origin').origin;
+  of(number: number): Submitter {
+    return present(this.#byNumber[number], 'an open request has a submitter').submitter;
   }
 
   release(number: number): void {
-    const entry = present(this.#byNumber[number], 'an open request has an origin');
+    const entry = present(this.#byNumber[number], 'an open request has a submitter');
     if (--entry.users > 0) return;
     this.#byKey.delete(entry.key);
     this.#byNumber[number] = null;

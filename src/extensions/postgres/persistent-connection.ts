@@ -10,8 +10,8 @@ import type { ServerIdentity } from './server.js';
 const PAUSE_MIN_MS = 20;
 const PAUSE_MAX_MS = 250;
 
-/** Told by all lanes of a store. */
-export interface LaneEvents {
+/** Reported by all connections of a store. */
+export interface ConnectionEvents {
   /** A connection was made, and it is checked before it is used. */
   connected(connection: Connection, server: ServerIdentity): Promise<void>;
   /** None could be made. */
@@ -30,18 +30,18 @@ export interface Failed {
   readonly isSent: boolean;
 }
 
-export class Lane {
+export class PersistentConnection {
   readonly #login: Login;
   readonly #timeoutMs: number;
   readonly #last: Known;
-  readonly #events: LaneEvents;
+  readonly #events: ConnectionEvents;
   #connection: Connection | null = null;
   #connecting: Promise<Connection> | null = null;
   /** Why there is no connection; `null`: there is one, or none was needed. */
   #away: unknown = null;
   #isClosed = false;
 
-  constructor(login: Login, timeoutMs: number, last: Known, events: LaneEvents) {
+  constructor(login: Login, timeoutMs: number, last: Known, events: ConnectionEvents) {
     this.#login = login;
     this.#timeoutMs = timeoutMs;
     this.#last = last;
@@ -109,7 +109,7 @@ export class Lane {
     return performance.now() < until;
   }
 
-  /** A connection that is made after the lane was closed would be closed by nobody. */
+  /** A connection that is made after this was closed would be closed by nobody. */
   #mustBeOpen(): void {
     if (this.#isClosed) throw new Error('closed');
   }

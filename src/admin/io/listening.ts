@@ -6,7 +6,8 @@ import { connect } from 'node:net';
 import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
 import { isLoopbackAddress } from '../http/guard.js';
 
-export type Place = { readonly host: string; readonly port: number } | { readonly path: string };
+export type ListenAddress =
+  { readonly host: string; readonly port: number } | { readonly path: string };
 
 export interface Listening {
   /** `http://HOST:PORT` with the actual port; `https://…`; `unix:PATH`. */
@@ -21,18 +22,22 @@ export interface Listening {
 const SOCKET_UMASK = 0o117;
 
 /** @throws ERR_HTTP_LISTEN */
-export async function listen(server: Server, place: Place, isTls: boolean): Promise<Listening> {
-  const name = 'path' in place ? `unix:${place.path}` : `${place.host}:${place.port}`;
+export async function listen(
+  server: Server,
+  wanted: ListenAddress,
+  isTls: boolean,
+): Promise<Listening> {
+  const name = 'path' in wanted ? `unix:${wanted.path}` : `${wanted.host}:${wanted.port}`;
   try {
-    if ('path' in place) {
-      await takeOver(place.path);
-      await bound(server, { path: place.path });
+    if ('path' in wanted) {
+      await takeOver(wanted.path);
+      await bound(server, { path: wanted.path });
       return { url: name, isLocal: true, hasAddress: false };
     }
-    const host = place.host === '*' ? '0.0.0.0' : place.host.replace(/^\[(.*)\]$/, '$1');
-    await bound(server, { host, port: place.port });
+    const host = wanted.host === '*' ? '0.0.0.0' : wanted.host.replace(/^\[(.*)\]$/, '$1');
+    await bound(server, { host, port: wanted.port });
   } catch (error) {
-    const inUse = 'path' in place ? 'another process listens on it' : 'the port is in use';
+    const inUse = 'path' in wanted ? 'another process listens on it' : 'the port is in use';
     const why = codeOf(error) === 'EADDRINUSE' ? inUse : messageOf(error);
     const text = `cannot listen on http.listen ${name}: ${why}`;
     throw new MajordomoError('ERR_HTTP_LISTEN', text, { cause: error });

@@ -8,7 +8,7 @@ import type { RequestUuid } from '../../store/store.js';
 import type { Connection } from './connection.js';
 import { SCHEMA } from './schema.js';
 
-const ORIGIN = `${SCHEMA}.origin`;
+const PROGRESS = `${SCHEMA}.origin`;
 /** The tables that hold what is moved. */
 export const CONTENT = ['request', 'body', 'attempt', 'key'] as const;
 
@@ -36,14 +36,14 @@ export type Begun =
 /** Before all requests. */
 const START: RequestUuid = Buffer.alloc(16);
 
-interface Origin extends Source {
+interface MoveProgress extends Source {
   readonly after: RequestUuid;
   readonly isFinished: boolean;
 }
 
-async function read(connection: Connection): Promise<Origin | null> {
+async function read(connection: Connection): Promise<MoveProgress | null> {
   const [row] = await connection.ask(
-    `SELECT file, store_id, openings, after_id, finished FROM ${ORIGIN}`,
+    `SELECT file, store_id, openings, after_id, finished FROM ${PROGRESS}`,
   );
   if (row === undefined) return null;
   const [file, storeId, openings, after, isFinished] = row;
@@ -54,17 +54,17 @@ async function read(connection: Connection): Promise<Origin | null> {
 }
 
 /** The file that is being moved here, in words; `null`: none is. */
-export async function unfinishedOrigin(connection: Connection): Promise<string | null> {
+export async function unfinishedMove(connection: Connection): Promise<string | null> {
   // A start that was interrupted may have made no more than the table of the format.
-  const [has] = await connection.ask(`SELECT to_regclass('${ORIGIN}') IS NOT NULL`);
+  const [has] = await connection.ask(`SELECT to_regclass('${PROGRESS}') IS NOT NULL`);
   if (has?.[0] !== true) return null;
-  const origin = await read(connection);
-  return origin === null || origin.isFinished ? null : origin.file;
+  const progress = await read(connection);
+  return progress === null || progress.isFinished ? null : progress.file;
 }
 
 /** @throws ERR_TITANIC_STORE while a file is being moved here */
 export async function refuseUnfinished(connection: Connection): Promise<void> {
-  const file = await unfinishedOrigin(connection);
+  const file = await unfinishedMove(connection);
   if (file !== null) throw unfinished(file);
 }
 
@@ -93,18 +93,18 @@ export async function begin(connection: Connection, source: Source): Promise<Beg
 }
 
 async function beginLocked(connection: Connection, source: Source): Promise<Begun> {
-  const origin = await read(connection);
-  const isOurs = origin?.storeId.equals(source.storeId) === true;
-  if (origin !== null && isOurs && origin.isFinished) return { kind: 'finished' };
+  const progress = await read(connection);
+  const isOurs = progress?.storeId.equals(source.storeId) === true;
+  if (progress !== null && isOurs && progress.isFinished) return { kind: 'finished' };
   await refuseBrokers(connection);
-  if (origin === null || origin.isFinished) {
-    await refuseContent(connection, origin);
+  if (progress === null || progress.isFinished) {
+    await refuseContent(connection, progress);
     await remember(connection, source);
     return { kind: 'copy', after: START, how: 'first' };
   }
-  if (!isOurs) throw unfinished(origin.file);
-  if (origin.openings === source.openings) {
-    return { kind: 'copy', after: origin.after, how: 'resumed' };
+  if (!isOurs) throw unfinished(progress.file);
+  if (progress.openings === source.openings) {
+    return { kind: 'copy', after: progress.after, how: 'resumed' };
   }
   for (const table of CONTENT) await connection.ask(`DELETE FROM ${SCHEMA}.${table}`);
   await remember(connection, source);
@@ -122,11 +122,11 @@ async function refuseBrokers(connection: Connection): Promise<void> {
   await connection.ask(`UPDATE ${SCHEMA}.broker SET dead = true WHERE NOT dead`);
 }
 
-async function refuseContent(connection: Connection, origin: Origin | null): Promise<void> {
+async function refuseContent(connection: Connection, progress: MoveProgress | null): Promise<void> {
   for (const table of CONTENT) {
     const [any] = await connection.ask(`SELECT EXISTS (SELECT 1 FROM ${SCHEMA}.${table})`);
     if (any?.[0] !== true) continue;
-    const from = origin === null ? '' : `, once moved from ${origin.file}`;
+    const from = progress === null ? '' : `, once moved from ${progress.file}`;
     const text = `the database holds receipts of another store already${from}: use an empty database`;
     throw new MajordomoError('ERR_TITANIC_STORE', text);
   }
@@ -136,16 +136,16 @@ async function remember(
   connection: Connection,
   { file, storeId, openings }: Source,
 ): Promise<void> {
-  await connection.ask(`DELETE FROM ${ORIGIN}`);
+  await connection.ask(`DELETE FROM ${PROGRESS}`);
   await connection.ask(
-    `INSERT INTO ${ORIGIN} (one, file, store_id, openings) VALUES (true, $1, $2, $3::bigint)`,
+    `INSERT INTO ${PROGRESS} (one, file, store_id, openings) VALUES (true, $1, $2, $3::bigint)`,
     [Buffer.from(file), storeId, openings],
   );
 }
 
 const PASSED = {
   name: 'passed',
-  text: `UPDATE ${ORIGIN} SET after_id = $3::uuid WHERE NOT finished AND store_id = $1
+  text: `UPDATE ${PROGRESS} SET after_id = $3::uuid WHERE NOT finished AND store_id = $1
     AND coalesce(after_id, '00000000-0000-0000-0000-000000000000') = $2::uuid RETURNING one`,
 };
 
@@ -171,7 +171,7 @@ export async function pass(
  */
 export async function confirm(connection: Connection): Promise<void> {
   connection.takeDoubt();
-  await connection.ask(`UPDATE ${ORIGIN} SET finished = finished`);
+  await connection.ask(`UPDATE ${PROGRESS} SET finished = finished`);
   if (!connection.takeDoubt()) return;
   const text = 'the wait for the standby was cancelled, so it may not have the copy: migrate again';
   throw new MajordomoError('ERR_TITANIC_STORE_AWAY', text);
@@ -179,5 +179,5 @@ export async function confirm(connection: Connection): Promise<void> {
 
 /** From now on brokers may use it. */
 export async function finish(connection: Connection, storeId: Buffer): Promise<void> {
-  await connection.ask(`UPDATE ${ORIGIN} SET finished = true WHERE store_id = $1`, [storeId]);
+  await connection.ask(`UPDATE ${PROGRESS} SET finished = true WHERE store_id = $1`, [storeId]);
 }

@@ -20,13 +20,13 @@ import {
   requestEntry,
   returnEntry,
   wantEntry,
-} from '../../../src/wire/fleet-codec.js';
+} from '../../../src/extensions/fleet/machine/codec.js';
 import {
   FLEET_FIELDS,
   FLEET_VERSION,
   type FleetEntry,
   type FleetHead,
-} from '../../../src/wire/fleet.js';
+} from '../../../src/extensions/fleet/machine/protocol.js';
 import { page, rowsBelow } from '../docs/page.js';
 
 const FLEET = Buffer.from('fleetid!');

@@ -15,7 +15,7 @@ export interface Visits {
   turns: number;
 }
 
-export class Places {
+export class PeerShares {
   /** The credit of the workers at all other brokers for a service, as they last said. */
   readonly #creditElsewhere: (service: string) => number;
   /** By service, one character per byte. */
@@ -62,7 +62,7 @@ export class Places {
 
   /**
    * What all who follow the offers are told. While requests of clients here wait, each broker has
-   * another number of places left: all are told one, and who uses it is told how many more.
+   * another part of its share left: all are told one, and who uses it is told how many more.
    */
   offered({ free, total, isQueued }: LocalCredit): number {
     return isQueued && total > 0 ? Math.max(1, free) : free;

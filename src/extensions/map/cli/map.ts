@@ -1,13 +1,13 @@
 /** `majordomo map`: reads, changes and watches the map. */
 import { type Command, Option } from 'commander';
 
-import { MajordomoError } from '../core/errors.js';
-import { terminalSafeJson } from '../core/escape.js';
-import { EXIT } from '../core/exit.js';
-import { frameJson } from '../core/frame-json.js';
-import type { MapChange, SharedMap } from '../sdk/map.js';
-import { bodyOf, printFrames } from './frames.js';
-import { mapEndpointsOf, type MapCommandOptions, withMap } from './map-connection.js';
+import { MajordomoError } from '../../../core/errors.js';
+import { terminalSafeJson } from '../../../core/escape.js';
+import { EXIT } from '../../../core/exit.js';
+import { frameJson } from '../../../core/frame-json.js';
+import type { MapChange, SharedMap } from '../../../sdk/map.js';
+import { bodyOf, printFrames } from '../../../cli/frames.js';
+import { mapEndpointsOf, type MapCommandOptions, withMap } from './connection.js';
 import {
   addEndpointOption,
   addOutputOption,
@@ -17,9 +17,9 @@ import {
   integerOption,
   type OutputFormat,
   timeoutOption,
-} from './options.js';
-import { print, printable, printJson, say, table } from './output.js';
-import { SlowOutput } from './slow-output.js';
+} from '../../../cli/options.js';
+import { print, printable, printJson, say, table } from '../../../cli/output.js';
+import { SlowOutput } from '../../../cli/slow-output.js';
 
 interface SetOptions extends MapCommandOptions {
   readonly ttlMs?: number;

@@ -8,7 +8,7 @@ import { readWholeEpoch } from '../bstar/io/whole-epoch.js';
 /** Beside the pair's epoch. */
 export const WHOLE_FILE = 'bstar.whole';
 
-export type PairStanding =
+export type StoreCompleteness =
   | { readonly kind: 'standalone' }
   /** It was the last active node as far as it knows, and had everything of its peer. */
   | { readonly kind: 'whole'; readonly epoch: number }
@@ -18,7 +18,7 @@ export type PairStanding =
  * @param dataDir locked by this process
  * @throws ERR_BSTAR_EPOCH, ERR_BSTAR_DISK
  */
-export async function pairStandingOf(dataDir: string): Promise<PairStanding> {
+export async function completenessOf(dataDir: string): Promise<StoreCompleteness> {
   const path = join(dataDir, EPOCH_FILE);
   if (!existsSync(path)) return { kind: 'standalone' };
   const file = await EpochFile.open(path, Date.now());

@@ -15,7 +15,7 @@ export function pauseAfter(tookMs: number): number {
   return Math.max(PAUSE_MIN_MS, SHARE * tookMs);
 }
 
-export class Census {
+export class Recount {
   readonly #count: (limitMs: number) => Promise<number>;
   readonly #limitMsMin: number;
   /** How long the database counted. */

@@ -44,7 +44,7 @@ interface Question {
   readonly dial: number;
 }
 
-export interface KeeperOptions {
+export interface SchedulerOptions {
   readonly names: number;
   readonly services: Services;
   readonly gapMaxMs: number;
@@ -54,12 +54,12 @@ export interface KeeperOptions {
   readonly dialChance: number;
 }
 
-export class ScheduleKeeper implements Actor {
+export class Scheduler implements Actor {
   readonly name: string;
   readonly key: string | null;
   /** Of schedules that were ended for good: the wall time when that was answered. */
   readonly endedAt = new Map<string, number>();
-  readonly #options: KeeperOptions;
+  readonly #options: SchedulerOptions;
   readonly #around: Surroundings;
   readonly #random: SimRandom;
   readonly #line: Line;
@@ -71,7 +71,7 @@ export class ScheduleKeeper implements Actor {
   #left = false;
 
   constructor(
-    options: KeeperOptions,
+    options: SchedulerOptions,
     around: Surroundings,
     dialled: Dialled,
     random: SimRandom,

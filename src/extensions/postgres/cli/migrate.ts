@@ -2,12 +2,10 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 
-import { MajordomoError } from '../core/errors.js';
-import { EXIT } from '../core/exit.js';
-import { isPostgres, placeOf } from '../core/postgres-url.js';
-import type { Migration } from '../store/database-tools.js';
-import { load } from './config-options.js';
-import { databaseTools } from './database.js';
+import { MajordomoError } from '../../../core/errors.js';
+import { EXIT } from '../../../core/exit.js';
+import { databaseAddressOf, isPostgres } from '../../../core/postgres-url.js';
+import { load } from '../../../cli/config-options.js';
 import {
   addConfigOptions,
   addOutputOption,
@@ -15,9 +13,10 @@ import {
   type Done,
   examples,
   type OutputFormat,
-} from './options.js';
-import { print, printJson, say } from './output.js';
-import { Progress } from './progress.js';
+} from '../../../cli/options.js';
+import { print, printJson, say } from '../../../cli/output.js';
+import { Progress } from '../../../cli/progress.js';
+import type { Migration } from '../migration.js';
 
 interface MigrateOptions extends ConfigOptions {
   readonly output: OutputFormat;
@@ -70,14 +69,14 @@ export function defineMigrate(command: Command, done: Done): void {
     .addHelpText('after', AFTER)
     .action(async (options: MigrateOptions) => {
       const { from, to, passwordFile } = placesOf(options);
-      const { migrate } = await databaseTools();
+      const { migrateStore } = await import('../migration.js');
       const checking = new Progress(`check ${from}`);
       const copying = new Progress(`migrate ${from}`);
       const comparing = new Progress('compare');
       const shown = { check: checking, copy: copying, compare: comparing };
       let moved: Migration;
       try {
-        moved = await migrate({
+        moved = await migrateStore({
           ...{ from, to, passwordFile, say },
           isForced: options.force === true,
           mayLeaveMap: options.withoutMap === true,
@@ -130,7 +129,9 @@ function placesOf(options: MigrateOptions): {
       'where to: give --to, or set titanic.store to a database',
     );
   }
-  const place = isPostgres(to) ? placeOf(to) : 'not of the form postgresql://USER@HOST/DATABASE';
+  const place = isPostgres(to)
+    ? databaseAddressOf(to)
+    : 'not of the form postgresql://USER@HOST/DATABASE';
   // Not with the text that was given, which may have a password in it.
   if (typeof place === 'string') throw new MajordomoError('ERR_USAGE', `--to: ${place}`);
   return { from, to, passwordFile: options.storePasswordFile ?? titanic.storePasswordFile };

@@ -1,13 +1,13 @@
 /** Finds the map of a broker, for `majordomo map`, and connects to it. */
-import { parseDialEndpoint } from '../config/endpoint.js';
-import { codeOf, MajordomoError } from '../core/errors.js';
-import { shownUrl } from '../core/web-address.js';
-import type { CurveClientKeys } from '../sdk/dials.js';
-import type { SharedMap } from '../sdk/map.js';
-import { curveOf, keyHint, keyRemedy } from './curve.js';
-import { endpointsOf } from './endpoints.js';
-import type { EndpointOptions, OutputFormat } from './options.js';
-import { printable } from './output.js';
+import { parseDialEndpoint } from '../../../config/endpoint.js';
+import { codeOf, MajordomoError } from '../../../core/errors.js';
+import { shownUrl } from '../../../core/web-address.js';
+import type { CurveClientKeys } from '../../../sdk/dials.js';
+import type { SharedMap } from '../../../sdk/map.js';
+import { curveOf, keyHint, keyRemedy } from '../../../cli/curve.js';
+import { endpointsOf } from '../../../cli/endpoints.js';
+import type { EndpointOptions, OutputFormat } from '../../../cli/options.js';
+import { printable } from '../../../cli/output.js';
 
 export interface MapCommandOptions extends EndpointOptions {
   /** Endpoints of `map.listen`, separated by commas. */
@@ -28,7 +28,7 @@ export async function mapEndpointsOf(options: MapCommandOptions, graceMs: number
   if (given === undefined) {
     const endpoints = await endpointsOf(options);
     const { curve } = await curveOf(options);
-    const { learnMaps } = await import('./learning.js');
+    const { learnMaps } = await import('./learn.js');
     const asking = { timeoutMs, curve, caFile: undefined };
     return (await learnMaps(endpoints, asking, graceMs)).join(',');
   }
@@ -53,7 +53,7 @@ export async function withMap(
   const { timeoutMs } = options;
   const endpoints = await mapEndpointsOf(options, GRACE_MS);
   const { curve } = await curveOf(options);
-  const { SharedMap } = await import('../sdk/map.js');
+  const { SharedMap } = await import('../../../sdk/map.js');
   const keys = curve === undefined ? {} : { curve };
   const map = new SharedMap({ endpoints, subtree, timeoutMs, ...keys });
   try {

@@ -2,7 +2,7 @@
  * What the brokers of a fleet send each other (docs/fleet-protocol.md), and the table of its fields.
  * fleet-codec.ts has the packs.
  */
-import { isPackedFrames } from '../core/packed.js';
+import { isPackedFrames } from '../../../core/packed.js';
 import {
   checked,
   FLAG,
@@ -17,9 +17,9 @@ import {
   utf8,
   type ValueOf,
   type ValuesOf,
-} from '../core/shapes.js';
-import { FAILURE_KINDS, FAILURE_TEXT_BYTES_MAX, isCode } from './failure.js';
-import { SERVICE_NAME_BYTES_MAX } from './mdp.js';
+} from '../../../core/shapes.js';
+import { FAILURE_KINDS, FAILURE_TEXT_BYTES_MAX, isCode } from '../../../wire/failure.js';
+import { SERVICE_NAME_BYTES_MAX } from '../../../wire/mdp.js';
 
 /**
  * The version of the packs. A broker also reads those of the version before it and of the one after
@@ -97,7 +97,7 @@ export function isBody(bytes: Buffer): boolean {
 
 const SERVICE = checked(sized(1), isService);
 const PACKED = checked(REST, isBody);
-/** What a holder's workers can take: also, how many bytes of requests. */
+/** What the workers of a broker can take for one service, and how many bytes of requests. */
 const OFFER = struct({ service: SERVICE, ...CREDIT, bytes: ROOM });
 export type FleetOffer = ValueOf<typeof OFFER>;
 
