@@ -4,7 +4,7 @@
  *
  * The head: `MJF`, the version, the channel, 1 for a chunk or else 0, the digest of the fleet, the
  * ids of sender and receiver (8 bytes each), number and seen (6 bytes each). Then the entries: kind,
- * length (4 bytes), content; the table of their fields is in fleet.ts. A reader skips entries of kinds
+ * length (4 bytes), content; the table of their fields is in protocol.ts. A reader skips entries of kinds
  * that it does not know, and what follows the fields of PRESENCE: the next version may add both.
  *
  * Requests, PARTIALs and FINALs are nearly all entries. They are written and read field by field, in the

@@ -1,6 +1,6 @@
 /**
  * What the brokers of a fleet send each other (docs/fleet-protocol.md), and the table of its fields.
- * fleet-codec.ts has the packs.
+ * codec.ts has the packs.
  */
 import { isPackedFrames } from '../../../core/packed.js';
 import {
