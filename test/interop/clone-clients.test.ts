@@ -4,6 +4,7 @@ import { afterEach, describe, expect } from '@jest/globals';
 import { temporaryDirectory } from '../support/daemon.js';
 import { pairWithMap } from '../support/map-load.js';
 import { removePairs } from '../support/pair-daemons.js';
+import { until } from '../support/until.js';
 import { itWithTool } from '../support/tools.js';
 import { compile, execute, killPrograms, type Line, type Program } from './support/program.js';
 
@@ -38,13 +39,26 @@ async function untilAll(clients: readonly Program[], expected: object): Promise<
   }
 }
 
-/** A change is lost if no node was there to take it: a client of the Guide sends it once. */
+const AGAIN_MS = 1000;
+
+/**
+ * A client of the Guide sends a change once, over a socket that drops it while no node has subscribed there.
+ * So it is told to set it again, until all have it.
+ */
 async function set(client: Program, clients: readonly Program[], line: string): Promise<void> {
   const [key, value] = line.split(' ');
-  client.tell(line);
-  for (const each of clients) {
-    await each.until(() => contentOf(each).get(key) === value, `${key}=${value}`);
-  }
+  let toldAt = -Infinity;
+  await until(
+    () => {
+      if (clients.every((each) => contentOf(each).get(key) === value)) return true;
+      if (performance.now() - toldAt > AGAIN_MS) {
+        client.tell(line);
+        toldAt = performance.now();
+      }
+      return false;
+    },
+    `${key ?? ''}=${value ?? ''} at all clients`,
+  );
 }
 
 /** Numbers of updates rise, over all nodes. */
