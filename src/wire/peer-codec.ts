@@ -113,7 +113,7 @@ export function readPeer(frames: Frames, highest: number = PEER_VERSION): ReadPe
   takeFields(from, layout, values);
   if (!from.isWhole || (layout.second !== null) !== (frames.count === 2)) return null;
   if (layout.second !== null) values[layout.second] = frames.copy(1);
-  // The table is derived from the type.
+  // The type is derived from the table.
   const message: unknown = values;
   return { version, stamp, message: message as PeerMessage };
 }

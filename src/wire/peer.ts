@@ -113,11 +113,11 @@ export const PEER_FIELDS = {
     holds: PRESENT_HOLDING,
     records: SECOND_FRAME,
   },
-  /** The records are on the receiver's disk, as its transaction `number`. */
+  /** The sender has the records on its disk, as its transaction `number`. */
   taken: { epoch: SEQUENCE, index: SEQUENCE, number: TRANSACTION, joined: COUNT, ranTwice: COUNT },
   /** The sender's transaction `number`; the receiver's up to `holdsUpTo` are on the sender's disk. */
   update: { epoch: SEQUENCE, number: TRANSACTION, holdsUpTo: TRANSACTION, batch: SECOND_FRAME },
-  /** The receiver repeated transaction `number` as its own transaction `became`. */
+  /** The sender has stored the peer's transaction `number` as its own transaction `became`. */
   confirm: { epoch: SEQUENCE, number: TRANSACTION, became: TRANSACTION },
   /** A probe: asks whether the sender of this epoch is the only active node. */
   probe: { epoch: SEQUENCE, number: TRANSACTION },
