@@ -1,10 +1,10 @@
 /**
  * Makes the program from the compiled sources: `node scripts/bundle.mjs COMPILED PROGRAM`.
  *
- * Node loads fewer files faster. What is loaded only when it is asked for (a command, an
+ * Node takes longer to load many files. What is loaded only when it is asked for (a command, an
  * extension) keeps a file of its own; packages stay outside. A file that the code opens by name
- * (`ownFile`) keeps its path: a thread's script, the page, the tables of a store. One that it opens beside
- * itself is beside it.
+ * (`ownFile`) keeps its path: a thread's script, the page, the tables of a store. A script that a module opens
+ * from its own folder lies beside the code that opens it.
  */
 import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { basename, dirname, extname, isAbsolute, join } from 'node:path';

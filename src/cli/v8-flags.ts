@@ -1,7 +1,7 @@
 /** How V8 compiles and collects in a broker: in all of its threads. (docs/adr/0002) */
 import { setFlagsFromString } from 'node:v8';
 
-/** Called before the node is loaded, so that all of it is compiled with them. */
+/** Called before the code of the node is loaded, so that all of it is compiled with them. */
 export function setV8Flags(): void {
   inlineMore();
   collectLess();

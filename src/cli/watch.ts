@@ -71,7 +71,7 @@ async function watchChanges<Value>(
 
 function isPassing(error: unknown): boolean {
   if (PASSING.has(codeOf(error) ?? '')) return true;
-  // A node that starts answers HTTP before its store is open.
+  // A node that is starting answers HTTP before its store is open.
   return detailsOf(error)['status'] === NOT_READY;
 }
 

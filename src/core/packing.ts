@@ -213,7 +213,7 @@ export class PackReader {
   }
 
   /**
-   * The end is behind the next `bytes` bytes.
+   * Reads only the next `bytes` bytes, until `leave`.
    * @returns the end before, for `leave`
    */
   enter(bytes: number): number {
@@ -225,7 +225,7 @@ export class PackReader {
   }
 
   /**
-   * Goes on behind the bytes that were entered.
+   * Goes on after the bytes that were entered.
    * @returns whether they were all read
    */
   leave(end: number): boolean {

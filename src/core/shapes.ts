@@ -1,8 +1,8 @@
 /**
  * The kit of the codecs: shapes of values as bytes. Each writes a value and reads it again, so a message
  * is declared once, as a table of its fields, for both ends: calls between threads
- * (store/thread/operations.ts), messages of a pair (wire/peer.ts) and of a fleet (extensions/fleet/machine/protocol.ts), records of
- * the map (store/map-record.ts).
+ * (store/thread/operations.ts), messages of a pair (wire/peer.ts) and of a fleet
+ * (extensions/fleet/machine/protocol.ts), records of the map (store/map-record.ts).
  *
  * A reader that meets what no writer writes is not whole afterwards (packing.ts).
  */
@@ -10,7 +10,7 @@ import { present } from './assert.js';
 import type { PackReader, PackWriter } from './packing.js';
 
 export interface Shape<Value> {
-  /** Of those that a document shows: its bytes, as there. */
+  /** How a document shows its bytes; absent: no document does. */
   readonly as?: string;
   /** See `optional`. */
   readonly isOptional?: true;
@@ -99,7 +99,7 @@ export function optional<Value>(of: Shape<Value>): Shape<Value | null> {
   return { ...of, as: `${of.as ?? ''}?`, isOptional: true };
 }
 
-/** One of some words, as its place among them. */
+/** One of these words; its byte is the position of the word. */
 export function oneOf<Word extends string>(...words: readonly Word[]): Shape<Word> {
   return {
     as: `1: ${words.map((word, at) => `${at} ${word}`).join(', ')}`,
@@ -128,7 +128,7 @@ export function uint(bytes: number): Shape<number> {
   };
 }
 
-/** So many bytes, read as a copy. */
+/** A fixed number of bytes, read as a copy. */
 export function run(bytes: number): Shape<Buffer> {
   return {
     as: String(bytes),

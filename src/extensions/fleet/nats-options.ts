@@ -1,4 +1,4 @@
-/** Where and how a node connects to NATS: for the fleet of the node, and for `doctor`. */
+/** Where and how a node connects to NATS: for the node, and for `doctor`. */
 import type { Config } from '../../config/config.js';
 import { readPrivateFile, refusedFile } from '../../config/io/private-file.js';
 import {

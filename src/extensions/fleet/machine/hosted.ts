@@ -51,7 +51,7 @@ const LATER = { free: 0, total: 0 };
 const IN_SILENCE: readonly string[] = ['expired', 'connection'];
 const GIVEN_BACK = /^given back(: )?/;
 
-/** The calls of the broker machine name a request by a reference below 0; those of Titanic are not. */
+/** It names its requests to the broker by references below 0; Titanic's are not below 0. */
 export class Hosted implements InternalClient {
   readonly #counters: FleetCounters;
   readonly #memoryBytesMax: () => number;

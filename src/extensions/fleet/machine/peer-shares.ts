@@ -61,8 +61,8 @@ export class PeerShares {
   }
 
   /**
-   * What all who follow the offers are told. While requests of clients here wait, each broker has
-   * another part of its share left: all are told one, and who uses it is told how many more.
+   * What the offers to all brokers say. While requests of clients here wait, each broker has a different
+   * part of its share left: the offers say 1, and the broker that uses it is told how many more.
    */
   offered({ free, total, isQueued }: LocalCredit): number {
     return isQueued && total > 0 ? Math.max(1, free) : free;

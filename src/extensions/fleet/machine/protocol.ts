@@ -32,7 +32,7 @@ export const FLEET_ID_BYTES = 8;
 
 /**
  * `direct`: to one broker. `offer`: to all that follow the sender. `want`: to all that have workers
- * for a service. `presence`, `hint`: to all. The numbers of each count by themselves.
+ * for a service. `presence`, `hint`: to all. Each has its own numbers.
  */
 export type FleetChannel = 'direct' | 'offer' | 'want' | 'presence' | 'hint';
 
@@ -80,7 +80,7 @@ const TOKEN = uint(6);
 const SHORT_TEXT = utf8(sized(1), TEXT_BYTES_MAX);
 /** What a service can take at the sender. In entries for a request, behind the token. */
 const CREDIT = {
-  /** Requests. */
+  /** How many more requests it takes. */
   free: ROOM,
   /** The credit of all its workers; 0: it has none any more. */
   total: ROOM,
