@@ -2,13 +2,15 @@
 import { performance } from 'node:perf_hooks';
 import { setTimeout as sleep } from 'node:timers/promises';
 
+import { WALL_MS_MAX } from '../../src/core/numbers.js';
 import type { Change, RequestUuid } from '../../src/store/store.js';
 import { acceptOf, BODY_BYTES } from '../store/requests.js';
 import type { StoreDriver } from './store-driver.js';
 
 export const SERVICE = Buffer.from('echo');
 const REPLY = Buffer.alloc(BODY_BYTES, 0x43);
-const FOR_EVER = Number.MAX_SAFE_INTEGER;
+/** As late as a stored time may be. */
+const FOR_EVER = WALL_MS_MAX;
 const BATCH_MAX = 256;
 /** Each measurement begins so long before what it counts. */
 export const WARMUP_SECONDS = 1;

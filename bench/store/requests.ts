@@ -1,4 +1,5 @@
 /** The requests for measurements of the store. */
+import { newRequest } from '../../src/store/request.js';
 import type { Change } from '../../src/store/store.js';
 
 export const BODY_BYTES = 1024;
@@ -14,25 +15,9 @@ export function acceptOf(number: number): Extract<Change, { readonly kind: 'acce
   uuid.writeUIntBE(NOW + (number >> 5), 0, 6);
   uuid.writeUInt32BE(Math.imul(number, 0x9e3779b1) >>> 0, 8);
   uuid.writeUInt32BE(number, 12);
-  return {
-    kind: 'accept',
-    request: {
-      uuid,
-      number,
-      service: SERVICE,
-      state: 'pending',
-      priority: 0,
-      acceptedAt: NOW,
-      notBefore: NOW,
-      expiresAt: NOW + DAY_MS,
-      maxAttempts: 10,
-      attempts: 0,
-      generation: 0,
-      bodyBytes: BODY_BYTES,
-      owner: 'anonymous',
-      isShared: false,
-    },
-    body: BODY,
-    key: null,
-  };
+  const request = newRequest(uuid, BODY_BYTES, {
+    ...{ service: SERVICE, owner: 'anonymous', isShared: false, priority: 0 },
+    ...{ acceptedAt: NOW, notBefore: NOW, expiresAt: NOW + DAY_MS, maxAttempts: 10 },
+  });
+  return { kind: 'accept', request: { ...request, number }, body: BODY, key: null };
 }

@@ -59,7 +59,10 @@ export const UUID_BYTES = 16;
 export const NAME_BYTES_MAX = 255;
 const OWNER_CHARACTERS_MAX = 300;
 
-/** By kind of value: how it is encoded, and the bounds of the number, or of the length. */
+/**
+ * By kind of value: how it is encoded, and the bounds of the number, or of the length: of bytes, or of
+ * the characters of a text.
+ */
 const KINDS = {
   uuid: { as: 'bytes', min: UUID_BYTES, max: UUID_BYTES },
   name: { as: 'bytes', min: 1, max: NAME_BYTES_MAX },
@@ -83,7 +86,9 @@ type KindOf<Value> = Value extends Buffer
       ? 'state'
       : Value extends number
         ? 'priority' | 'place' | 'wallTime' | 'count' | 'countFromOne'
-        : 'owner';
+        : Value extends Owner
+          ? 'owner'
+          : never;
 
 interface Field {
   /** Its number in records and changes. The same in all versions; see fields.ts for the others. */
@@ -132,7 +137,11 @@ export const REQUEST_FIELDS = {
   owner: { field: 13, kind: 'owner', column: 'owner', setBy: 'broker' },
   isShared: { field: 14, kind: 'flag', column: 'shared', setBy: 'client' },
 } as const satisfies {
-  readonly [Name in keyof StoredRequest]: Field & { readonly kind: KindOf<StoredRequest[Name]> };
+  readonly [Name in keyof StoredRequest]: Field & {
+    readonly kind: KindOf<StoredRequest[Name]>;
+    // Bytes are not shown as they are: they are escaped, or encoded.
+    readonly shown?: StoredRequest[Name] extends Buffer ? never : string;
+  };
 };
 
 export type RequestField = Field & {
@@ -277,7 +286,8 @@ class Check implements FieldSink {
     this.number(value.length, field);
   }
 
-  text(value: string): void {
-    this.isPassed &&= isOwner(value);
+  text(value: string, field: number): void {
+    this.number(value.length, field);
+    if (field === F.owner) this.isPassed &&= isOwner(value);
   }
 }

@@ -407,8 +407,9 @@ export interface Recovered {
 }
 
 /**
- * A store. Calls take effect in their order. Reads may be requested at any time and see every
- * transaction that was requested before them and committed.
+ * A store. Commits take effect in their order. Reads may be requested at any time and see every
+ * transaction that was requested before them and committed; in a database, where reads have connections
+ * of their own, also one that was requested after them.
  */
 export interface Store {
   /** Results in the order of the changes. */

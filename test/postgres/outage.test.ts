@@ -80,7 +80,9 @@ describeWithPostgres('an outage of the database', () => {
       expect(receipts.refused.filter(({ status }) => !status.startsWith('500 '))).toEqual([]);
       expect(await receipts.missing(server, database)).toEqual([]);
       await until(async () => !(await readyz())[1].includes('store_'), 'ready');
-      expect(daemon.logged('store.lost')).toHaveLength(1);
+      // Another line only if there is something else to say: how the connection fails may change.
+      const losses = daemon.logged('store.lost').map(({ msg }) => msg);
+      expect(new Set(losses).size).toBe(losses.length);
       await daemon.waitFor('store.returned');
       expect(daemon.logged('store.returned')).toHaveLength(1);
       // Also what was kept of batches whose outcome was unknown: each once.

@@ -1,33 +1,20 @@
 /** The content of a store file in the form of the store in memory, for comparison. */
 import Database from 'better-sqlite3';
 
+import { present } from '../../src/core/assert.js';
 import { countContent } from '../../src/store/sqlite/tables/content-counts.js';
-import type { Owner, StoredState } from '../../src/store/store.js';
+import { requestFrom, type StoredRequest } from '../../src/store/request.js';
+import { type Cell, requestColumns, RowReader } from '../../src/store/rows.js';
 import type { StoreContent } from '../../src/testing/memory-rows.js';
-
-const STATES: readonly StoredState[] = ['pending', 'pending', 'replied', 'dead'];
 
 type Entry = StoreContent['requests'][number];
 
+/** What a row has besides the request. */
 interface Row {
-  readonly number: number;
-  readonly uuid: Buffer;
-  readonly service: Buffer;
   readonly key: Buffer | null;
-  readonly state: number;
-  readonly generation: number;
-  readonly priority: number;
-  readonly accepted_at: number;
-  readonly not_before: number;
-  readonly expires_at: number;
-  readonly max_attempts: number;
-  readonly attempts: number;
   readonly attempts_ever: number;
-  readonly body_bytes: number;
   readonly changed: number;
   readonly born: number;
-  readonly owner: Owner;
-  readonly shared: number;
   readonly extra: Buffer | null;
 }
 
@@ -35,10 +22,16 @@ interface Row {
 export function sqliteContent(path: string): StoreContent {
   const db = new Database(path, { readonly: true, fileMustExist: true });
   try {
-    const rows = db.prepare<[], Row>('SELECT * FROM requests ORDER BY number').all();
+    const all = 'FROM requests ORDER BY number';
+    const rows = db.prepare<[], Row>(`SELECT * ${all}`).all();
+    const requests = db
+      .prepare<[], Cell[]>(`SELECT ${requestColumns((column) => column)} ${all}`)
+      .raw()
+      .all()
+      .map((cells) => requestFrom(new RowReader(cells)));
     return {
       nextNumber: Number(db.prepare('SELECT next_number FROM ledger').pluck().get()),
-      requests: rows.map((row) => entryOf(db, row)),
+      requests: requests.map((request, at) => entryOf(db, request, present(rows[at], 'a row'))),
       keys: db
         .prepare<[], StoreContent['keys'][number]>(
           `SELECT service, key, owner, uuid, until, extra, changed FROM keys
@@ -94,25 +87,11 @@ export function mapRows(path: string): MapRow[] {
   }
 }
 
-function entryOf(db: Database.Database, row: Row): Entry {
-  const { number, uuid, service, key, generation, priority, attempts, changed, born } = row;
+function entryOf(db: Database.Database, request: StoredRequest, row: Row): Entry {
+  const { number } = request;
+  const { key, changed, born } = row;
   return {
-    request: {
-      uuid,
-      number,
-      service,
-      state: STATES[row.state] ?? 'pending',
-      priority,
-      acceptedAt: row.accepted_at,
-      notBefore: row.not_before,
-      expiresAt: row.expires_at,
-      maxAttempts: row.max_attempts,
-      attempts,
-      generation,
-      bodyBytes: row.body_bytes,
-      owner: row.owner,
-      isShared: row.shared === 1,
-    },
+    request,
     key,
     body:
       db

@@ -66,7 +66,7 @@ export function describeStoreReading(subject: Subject, isShared: boolean): void 
     expect(await user.load()).toEqual([]);
   });
 
-  it('answers reads between batches, in order, from what is committed by then', async () => {
+  it('answers reads between batches from what is committed by then', async () => {
     const { user } = subject;
     const [before, committed, after, body] = await Promise.all([
       user.lookUp(uuidOf(1)),
@@ -74,13 +74,18 @@ export function describeStoreReading(subject: Subject, isShared: boolean): void 
       user.lookUp(uuidOf(1)),
       user.load(uuidOf(1)),
     ]);
-    expect([before, committed, after, body]).toEqual([
-      { state: 'absent' },
+    // A read that was requested before may see it, too: in a database it has a connection of its own.
+    expect(['absent', ...(isShared ? ['pending'] : [])]).toContain(
+      'state' in before && before.state,
+    );
+    expect([committed, after, body]).toEqual([
       [{ kind: 'done' }],
       { state: 'pending', owner: 'anonymous', isShared: false },
       [Buffer.from('body 1')],
     ]);
-    expect(user.told).toEqual(['look 2', `transaction ${user.transaction}`, 'look 3', 'load 4']);
+    const told = ['look 2', `transaction ${user.transaction}`, 'look 3', 'load 4'];
+    if (isShared) expect([...user.told].sort()).toEqual([...told].sort());
+    else expect(user.told).toEqual(told);
   });
 
   it('keeps bodies and replies of any size and content, also of none', async () => {

@@ -1,7 +1,13 @@
 /** The JSON about stored requests. */
 import { z } from 'zod';
 
-import { REQUEST_ROWS, type REQUEST_FIELDS, type ShownField } from '../../store/request.js';
+import {
+  REQUEST_ROWS,
+  type REQUEST_FIELDS,
+  type RequestField,
+  type ShownField,
+  type StoredRequest as Stored,
+} from '../../store/request.js';
 import {
   count,
   flag,
@@ -30,15 +36,27 @@ export const SHOWN = REQUEST_ROWS.filter(({ shown }) => shown !== undefined);
 type Facts = {
   readonly [Name in ShownField]: (typeof REQUEST_FIELDS)[Name]['kind'] extends 'wallTime'
     ? z.ZodISODateTime
-    : z.ZodInt;
+    : Stored[Name] extends number
+      ? z.ZodInt
+      : Stored[Name] extends boolean
+        ? z.ZodBoolean
+        : z.ZodString;
 };
 
-const facts = Object.fromEntries(
-  SHOWN.map(({ name, kind, min, max, shown }) => {
-    const description = shown === '' ? undefined : shown;
-    return [name, kind === 'wallTime' ? moment(description) : whole(min, max, description)];
-  }),
-) as Facts;
+function schemaOf({
+  kind,
+  as,
+  min,
+  max,
+  shown,
+}: RequestField): Facts[ShownField] | z.ZodBoolean | z.ZodString {
+  const description = shown === '' ? undefined : shown;
+  if (kind === 'wallTime') return moment(description);
+  if (kind === 'flag') return flag(description);
+  return as === 'number' ? whole(min, max, description) : text(description);
+}
+
+const facts = Object.fromEntries(SHOWN.map((field) => [field.name, schemaOf(field)])) as Facts;
 
 const item = {
   uuid,

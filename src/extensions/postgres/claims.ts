@@ -11,7 +11,7 @@ import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
 import { FenceDown } from './failures.js';
 import type { PersistentConnection } from './persistent-connection.js';
-import { numbersIn, pendingIn } from './reader.js';
+import { claimIn, pendingIn } from './reader.js';
 import type { Fence } from './session.js';
 import { CLAIM, FREE_UNKNOWN, RELEASE, type Statement, WAKE } from './statements.js';
 import { byteas, claims, int8s, numbers, uuids } from './values.js';
@@ -110,13 +110,14 @@ function lockedIn([, uuid, claim]: Row): Release[] {
 
 /** A row of `CLAIM`. */
 function claimedIn([, ...columns]: Row): ClaimedRequest[] {
-  const [uuid, , , , body, extra] = columns;
-  if (uuid === null) return [];
+  const [body, extra] = columns.slice(-2) as [Buffer | null, Buffer | null];
+  // The row that tells of the fence has no request: each has a uuid, the first column after its numbers.
+  if (columns[1] === null) return [];
   return [
     {
       request: pendingIn(columns),
-      claim: numbersIn(columns).at(-1) ?? 0,
-      content: body === null ? null : storedContent(body as Buffer, extra as Buffer | null),
+      claim: claimIn(columns),
+      content: body === null ? null : storedContent(body, extra),
     },
   ];
 }

@@ -161,12 +161,12 @@ export async function claimedOf(
 
 /** A row of `pendingColumns`. */
 export function pendingIn(row: Row): StoredRequest {
-  return requestFrom(new RowReader(row, 0, numbersIn(row)));
+  return requestFrom(new RowReader(row, 1, row[0] as readonly number[]));
 }
 
-/** Its claim is the last one. */
-export function numbersIn(row: Row): readonly number[] {
-  return row[3] as readonly number[];
+/** The claim in a row of `pendingColumns`. */
+export function claimIn(row: Row): number {
+  return (row[0] as readonly number[]).at(-1) ?? 0;
 }
 
 /** Reads every request once, without bodies. */

@@ -43,8 +43,8 @@ export function allColumns(of: string): string {
 }
 
 /**
- * Of a pending request, as brokers learn of it: its numbers and its claim in one array, which takes less
- * time than a column for each. `pendingIn` in reader.ts reads it.
+ * Of a pending request, as brokers learn of it: first its numbers and its claim in one array, which takes
+ * less time than a column for each. `pendingIn` in reader.ts reads it.
  */
 export function pendingColumns(of: string): string {
   const others = requestColumns((_, field) => `${of}.${columnOf(field)}`, OTHERS);
@@ -52,7 +52,7 @@ export function pendingColumns(of: string): string {
     const cast = field.kind === 'flag' ? '::int4::int8' : '::int8';
     return `${of}.${columnOf(field)}${cast}`;
   }, NUMBERS);
-  return `${others}, ARRAY[${numbers}, ${of}.claim::int8]`;
+  return `ARRAY[${numbers}, ${of}.claim::int8], ${others}`;
 }
 
 /** A number is never null; an array may have nulls. */

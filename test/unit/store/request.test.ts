@@ -1,5 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 
+import { present } from '../../../src/core/assert.js';
+import { PackReader } from '../../../src/core/packing.js';
 import { ATTEMPT_FIELDS } from '../../../src/store/attempt.js';
 import * as fields from '../../../src/store/fields.js';
 import {
@@ -40,6 +42,13 @@ describe('the table of the fields of a stored request', () => {
     expect(new Set([...all, ...others]).size).toBe(all.length + others.length);
   });
 
+  it('has none of the numbers of what is kept without a column', () => {
+    const extra = present(fields.extraOf(Buffer.from('h'), { baseMs: 1, maxMs: 2 }), 'extra');
+    const reader = fields.fieldReader();
+    reader.read(new PackReader(Buffer.concat([extra, Buffer.of(0)])));
+    expect(reader.extra).toEqual(extra);
+  });
+
   it('is what is packed and read, in its order', () => {
     const columns = REQUEST_ROWS.map(({ field, as }) => [field, as]);
     expect(put(REQUEST).map(([field, as]) => [field, as])).toEqual(columns);
@@ -70,10 +79,23 @@ describe('the table of the fields of a stored request', () => {
     );
   });
 
-  it('says which numbers are valid', () => {
+  it('says which numbers and lengths are valid', () => {
     expect(isRequest(REQUEST)).toBe(true);
     for (const { name, kind, as, min, max } of REQUEST_ROWS) {
-      if (as !== 'number' || kind === 'state' || kind === 'flag') continue;
+      if (as !== 'number') {
+        if (kind === 'owner') continue;
+        const of = (length: number): unknown =>
+          as === 'text' ? 'x'.repeat(length) : Buffer.alloc(length);
+        for (const [length, isValid] of [
+          ...[[min, true] as const, [max, true] as const, [max + 1, false] as const],
+          ...(min > 0 ? [[min - 1, false] as const] : []),
+        ]) {
+          const valid = isRequest({ ...REQUEST, [name]: of(length) });
+          expect([name, length, valid]).toEqual([name, length, isValid]);
+        }
+        continue;
+      }
+      if (kind === 'state' || kind === 'flag') continue;
       for (const [value, isValid] of [
         ...([
           [min, true],
