@@ -3,6 +3,8 @@ import { performance } from 'node:perf_hooks';
 import { parentPort, workerData } from 'node:worker_threads';
 import Database from 'better-sqlite3';
 
+import { REQUEST_ROWS } from '../../src/store/request.js';
+import { cellsOf } from '../../src/store/rows.js';
 import { readMigrations } from '../../src/store/sqlite/file/schema.js';
 import { acceptOf } from './requests.js';
 
@@ -19,10 +21,11 @@ db.pragma('synchronous = FULL');
 db.pragma('wal_autocheckpoint = 200');
 for (const { sql } of readMigrations()) db.exec(sql);
 
+const columns = REQUEST_ROWS.map(({ column }) => column).join(', ');
+const values = REQUEST_ROWS.map(({ kind }) => (kind === 'state' ? '? + 1' : '?')).join(', ');
 const insertRequest = db.prepare(
-  `INSERT INTO requests (number, uuid, service, key, state, generation, priority, accepted_at,
-    not_before, expires_at, max_attempts, attempts, attempts_ever, body_bytes, changed, born)
-    VALUES (?, ?, ?, NULL, 1, ?, ?, ?, ?, ?, ?, ?, 0, ?, ?, ?)`,
+  `INSERT INTO requests (${columns}, key, attempts_ever, changed, born)
+    VALUES (${values}, NULL, 0, ?, ?)`,
 );
 const insertBody = db.prepare('INSERT INTO bodies (number, body) VALUES (?, ?)');
 
@@ -32,21 +35,7 @@ const batch = db.transaction(() => {
   transaction++;
   for (let at = 0; at < outstanding; at++) {
     const { request, body } = acceptOf(++number);
-    insertRequest.run(
-      request.number,
-      request.uuid,
-      request.service,
-      request.generation,
-      request.priority,
-      request.acceptedAt,
-      request.notBefore,
-      request.expiresAt,
-      request.maxAttempts,
-      request.attempts,
-      request.bodyBytes,
-      transaction,
-      transaction,
-    );
+    insertRequest.run(...cellsOf(request), transaction, transaction);
     insertBody.run(request.number, body);
   }
 });

@@ -46,6 +46,7 @@ export function serviceStatus(service: Service, { source }: Figures): ServiceSta
   const { plain, durable } = source?.of(service.name, service.counted) ?? NO_FIGURES;
   return {
     service: service.shown,
+    paused: service.isPaused,
     workersWaiting: service.workers.size - service.workersBusy,
     workersBusy: service.workersBusy,
     queued: service.queue.count,

@@ -217,6 +217,8 @@ export interface EmbeddedServiceApi {
   room(service: Buffer): number;
   /** The names of all services that have workers here. */
   served(): readonly Buffer[];
+  /** Sets whether requests for a service wait, also if it has workers. */
+  setPaused(service: Buffer, isPaused: boolean): void;
   /** Sets whether to call `roomAt` when workers take what was prepared. */
   setBacklog(service: Buffer, has: boolean): void;
   /**
@@ -270,6 +272,8 @@ export interface BrokerHost {
   recordHello(id: number, hello: Hello): boolean;
   /** True if a worker is registered for the name, or an internal service offers it. */
   isServed(service: Buffer): boolean;
+  /** True if an operator paused the service: its requests wait. */
+  isPaused(service: Buffer): boolean;
   /** How many services and workers are in the lists. */
   readonly counts: { readonly services: number; readonly workers: number };
   /** All services by number. */

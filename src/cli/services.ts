@@ -1,11 +1,24 @@
-/** `majordomo services`: the services of a broker and their load. */
+/** `majordomo services`: the services of a broker and their load; pauses and resumes one. */
 import type { Command } from 'commander';
 
 import { EXIT } from '../core/exit.js';
+import {
+  addAdminOptions,
+  addAdminTimeout,
+  adminClient,
+  adminFacts,
+  type AdminOptions,
+} from './admin.js';
 import { addLookOptions, look, type LookOptions, WHERE_TEXT } from './broker-state.js';
 import type { Facts } from './ask.js';
-import { type Done, examples } from './options.js';
-import { printable, table } from './output.js';
+import {
+  addOutputOption,
+  addSubcommand,
+  type Done,
+  examples,
+  type OutputFormat,
+} from './options.js';
+import { print, printable, printJson, table } from './output.js';
 import { countText, msText, partOf, rateText } from './service-cells.js';
 import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from './watch.js';
 
@@ -17,12 +30,13 @@ const EXAMPLES = [
     'majordomo services --admin http://mq.example.org:5580',
     'another broker, over HTTP, with a token',
   ],
+  ['majordomo services pause render', 'its requests wait; what its workers have goes on'],
   ["majordomo services -o json | jq '.[] | select(.queued > 100)'", 'the JSON of mmi.services'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
 IDLE and BUSY count workers, QUEUED counts requests that wait for a worker. PENDING to OLDEST describe stored
-requests, P99 describes plain ones. Bytes of a name that are not printable ASCII are percent-escaped. A service
+requests, P99 describes plain ones. The requests of a paused service wait. Bytes of a name that are not printable ASCII are percent-escaped. A service
 is listed while it has workers, queued or stored requests, and for ten minutes after.
 ${WATCH_TEXT}${WHERE_TEXT}`;
 
@@ -48,11 +62,38 @@ export function defineServices(command: Command, done: Done): void {
       await look(options, (broker) => show(options, () => broker.services(), listText));
       done(EXIT.done);
     });
+  for (const [name, about, past] of ACTIONS) {
+    const action = addSubcommand(command, name, about).argument('<service>', 'named as in lists');
+    addAdminTimeout(addOutputOption(addAdminOptions(action)))
+      .addHelpText('after', AFTER_PAUSE)
+      .action(async (service: string, _options: object, sub: Command) => {
+        const options = sub.optsWithGlobals<AdminOptions & { readonly output: OutputFormat }>();
+        const path = `/api/v1/services/${encodeURIComponent(service)}/${name}`;
+        const answer = adminFacts(path, await (await adminClient(options)).post(path));
+        if (options.output === 'json') await printJson(answer);
+        else await print(`${printable(service)} is ${past}\n`);
+        done(EXIT.done);
+      });
+  }
 }
+
+/** Name, purpose, and what the service then is. */
+const ACTIONS = [
+  ['pause', 'have the requests for a service wait', 'paused'],
+  ['resume', 'let the requests for a paused service go to its workers again', 'not paused'],
+] as const;
+
+const AFTER_PAUSE = `
+Plain requests wait until their time is over, durable ones until the service is resumed. The pause is stored: it
+outlives a restart, and the other node of a pair and the brokers that share the database have it, too. It needs
+http.token, and titanic.enabled at the broker.
+`;
 
 function listText(services: readonly Facts[]): string {
   const rows = services.map((service) => [
-    printable(service['service']),
+    service['paused'] === true
+      ? `${printable(service['service'])} (paused)`
+      : printable(service['service']),
     ...CELLS.map(([, cell]) => cell(service)),
   ]);
   return table(COLUMNS, rows.sort(byName));

@@ -25,6 +25,8 @@ const OK = Buffer.from('200');
 const BAD_REQUEST = Buffer.from('400');
 const NOT_FOUND = Buffer.from('404');
 const UNKNOWN = Buffer.from('501');
+/** It has workers, and is paused: its requests wait. */
+const PAUSED = Buffer.from('503');
 
 const NAMES: readonly string[] = [MMI_SERVICE, MMI_SERVICES, MMI_WORKERS, MMI_BROKER, MMI_HELLO];
 
@@ -97,7 +99,8 @@ export class Mmi implements InternalService {
     switch (name) {
       case MMI_SERVICE:
         if (!isSingle || argument.length === 0) return [BAD_REQUEST];
-        return [isServedTo(asker, argument, host) ? OK : NOT_FOUND];
+        if (!isServedTo(asker, argument, host)) return [NOT_FOUND];
+        return [host.isPaused(argument) ? PAUSED : OK];
       case MMI_SERVICES:
         return this.#list(this.#services(host), null, request, now);
       case MMI_WORKERS:

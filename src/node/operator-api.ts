@@ -48,6 +48,18 @@ export function operatorApiOf(operator: Operator, loop: BrokerLoop): OperatorApi
       }),
     counts: () => operator.counts(),
     schedules: (after, limit) => operator.schedules(after, limit),
+    setServicePaused: (service, isOn) =>
+      ask((answer) => {
+        operator.setServicePaused(service, isOn, answer);
+      }),
+    setSchedulePaused: (uuid, isOn) =>
+      ask((answer) => {
+        operator.setSchedulePaused(uuid, isOn, answer);
+      }),
+    fireSchedule: (uuid) =>
+      ask((answer) => {
+        operator.fireSchedule(uuid, answer);
+      }),
     retry: (uuid) =>
       ask((answer) => {
         operator.retry(uuid, answer);

@@ -52,6 +52,8 @@ export function helloFrame({ refusesToWait, hearsFailures }: Hello): Buffer {
 /** One item of the JSON of `mmi.services`. Names are percent-escaped (D3). */
 export interface ServiceStatus {
   readonly service: string;
+  /** An operator paused it: its requests wait. */
+  readonly paused: boolean;
   readonly workersWaiting: number;
   readonly workersBusy: number;
   readonly queued: number;

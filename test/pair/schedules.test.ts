@@ -10,6 +10,7 @@ import {
   removePairs,
   startPairOfDaemons,
 } from '../support/pair-daemons.js';
+import { ask, tokenOf } from '../support/http.js';
 import { sqliteContent } from '../support/sqlite-content.js';
 import { until } from '../support/until.js';
 
@@ -48,9 +49,15 @@ describe('a schedule of a pair', () => {
     await client.schedule('every', 'tick', 'x', { cron: '* * * * * *' });
     const active = await pair.inSync();
     await until(async () => (await firings(client)) >= 3, 'three due times');
+    const token = tokenOf(pair.node(active));
+    const pause = `${pair.httpOf(active)}/api/v1/services/tick/pause`;
+    expect((await ask(pause, { method: 'POST', token })).json).toEqual({ paused: true });
     await pair.node(active).kill();
     const before = await firings(client);
     await until(async () => (await firings(client)) >= before + 3, 'three more');
+    // What was paused at one node is paused at the other.
+    const { json } = await ask(`${pair.httpOf(otherOf(active))}/api/v1/services?service=tick`);
+    expect(json).toMatchObject({ items: [{ service: 'tick', paused: true }] });
     await pair.start(active);
     expect(await pair.inSync()).toBe(otherOf(active));
     await client.unschedule('every');

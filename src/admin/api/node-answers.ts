@@ -137,6 +137,7 @@ const durable = object({
 export const Service = object(
   {
     service: text(SERVICE_NAME),
+    paused: flag('Whether an operator paused it: its requests wait, also if it has workers.'),
     workersWaiting: count(),
     workersBusy: count(),
     queued: count(),

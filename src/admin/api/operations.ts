@@ -13,6 +13,7 @@ import {
   RefusalQuery,
   RetryBody,
   ServiceQuery,
+  ServicePart,
   SinceQuery,
   ScheduleQuery,
   StoredQuery,
@@ -23,6 +24,7 @@ import * as stored from './stored-answers.js';
 import { pageOf } from './words.js';
 
 const UNKNOWN = 'There is no such request: closed, expired, or never stored.';
+const NO_SCHEDULE = 'There is no such schedule.';
 const TROUBLE = 'The store cannot be read or written; the message says why.';
 const PAIR_STATE = 'Not possible in the current state of the pair; the message says why.';
 const REQUEST_STATE = 'Not possible in the current state of the request; the message says why.';
@@ -62,6 +64,8 @@ export const SCHEMAS = {
   Bodies: stored.Bodies,
   StoredCounts: stored.StoredCounts,
   Changed: stored.Changed,
+  Paused: stored.Paused,
+  Fired: stored.Fired,
   BulkResult: stored.BulkResult,
 };
 
@@ -117,6 +121,24 @@ export const OPERATIONS = {
     summary: 'List services that have workers or requests, or were active in the last ten minutes',
     query: ServiceQuery,
     answer: { description: 'A page of services.', json: ServicePage },
+  },
+  pauseService: {
+    method: 'POST',
+    path: '/api/v1/services/{service}/pause',
+    access: 'changer',
+    summary: 'Have the requests for a service wait; those that its workers have go on',
+    parts: ServicePart,
+    answer: { description: 'The service is paused; the change is on disk.', json: stored.Paused },
+    others: { 503: TROUBLE },
+  },
+  resumeService: {
+    method: 'POST',
+    path: '/api/v1/services/{service}/resume',
+    access: 'changer',
+    summary: 'Let the requests for a paused service go to its workers again',
+    parts: ServicePart,
+    answer: { description: 'It is not paused; the change is on disk.', json: stored.Paused },
+    others: { 503: TROUBLE },
   },
   workers: {
     method: 'GET',
@@ -250,6 +272,33 @@ export const OPERATIONS = {
     query: ScheduleQuery,
     answer: { description: 'A page of the schedules of all owners.', json: SchedulePage },
     others: { 503: TROUBLE },
+  },
+  pauseSchedule: {
+    method: 'POST',
+    path: '/api/v1/titanic/schedules/{uuid}/pause',
+    access: 'changer',
+    summary: 'Have nothing stored for a schedule when it is due',
+    parts: UuidPart,
+    answer: { description: 'It is paused; the change is on disk.', json: stored.Paused },
+    others: { 404: NO_SCHEDULE, 503: TROUBLE },
+  },
+  resumeSchedule: {
+    method: 'POST',
+    path: '/api/v1/titanic/schedules/{uuid}/resume',
+    access: 'changer',
+    summary: 'Have requests stored for a paused schedule again, from its next due time on',
+    parts: UuidPart,
+    answer: { description: 'It is not paused; the change is on disk.', json: stored.Paused },
+    others: { 404: NO_SCHEDULE, 503: TROUBLE },
+  },
+  fireSchedule: {
+    method: 'POST',
+    path: '/api/v1/titanic/schedules/{uuid}/fire',
+    access: 'changer',
+    summary: 'Store a request for a schedule now, beside those of its due times',
+    parts: UuidPart,
+    answer: { description: 'A request is stored.', json: stored.Fired },
+    others: { 404: NO_SCHEDULE, 503: TROUBLE },
   },
   retryDead: {
     method: 'POST',

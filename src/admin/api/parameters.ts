@@ -69,6 +69,10 @@ export const UuidPart = object({
     .transform((uuid) => Buffer.from(uuid, 'hex')),
 });
 
+export const ServicePart = object({
+  service: z.string().describe('Name of the service, as in lists.').transform(serviceName),
+});
+
 // ---------------------------------------------------------------- queries
 
 /** The parameters of a list with pages. */

@@ -53,7 +53,7 @@ function schemaOf({
   const description = shown === '' ? undefined : shown;
   if (kind === 'wallTime') return moment(description);
   if (kind === 'flag') return flag(description);
-  return as === 'number' ? whole(min, max, description) : text(description);
+  return as === 'number' ? whole(min, max, description) : text(description).min(min).max(max);
 }
 
 const facts = Object.fromEntries(SHOWN.map((field) => [field.name, schemaOf(field)])) as Facts;
@@ -168,10 +168,15 @@ export const Schedule = object({
     'Name of the CURVE key that made it; null: made without a key, or read without a token.',
   ),
   next: moment('When it is due next.'),
+  paused: flag('Whether an operator paused it: nothing is stored for it when it is due.'),
   since: moment('When it was made.'),
   firings: count('How often it was due since then.'),
 });
 export type Schedule = Json<typeof Schedule>;
+
+export const Paused = object({ paused: flag() });
+
+export const Fired = object({ fired: flag() });
 
 export const Changed = object({ uuid, state: z.enum(['pending', 'closed']) });
 

@@ -66,6 +66,26 @@ export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[
       const shown = services.map((each) => ({ ...each, service: escapeName(each.service) }));
       return { ...counts, services: shown };
     }),
+    jsonRoute(OPERATIONS.pauseService, async ({ parts: { service } }) => {
+      done(await operatorApi().setServicePaused(service, true));
+      return { paused: true };
+    }),
+    jsonRoute(OPERATIONS.resumeService, async ({ parts: { service } }) => {
+      done(await operatorApi().setServicePaused(service, false));
+      return { paused: false };
+    }),
+    jsonRoute(OPERATIONS.pauseSchedule, async ({ parts: { uuid } }) => {
+      done(await operatorApi().setSchedulePaused(uuid, true));
+      return { paused: true };
+    }),
+    jsonRoute(OPERATIONS.resumeSchedule, async ({ parts: { uuid } }) => {
+      done(await operatorApi().setSchedulePaused(uuid, false));
+      return { paused: false };
+    }),
+    jsonRoute(OPERATIONS.fireSchedule, async ({ parts: { uuid } }) => {
+      done(await operatorApi().fireSchedule(uuid));
+      return { fired: true };
+    }),
     route(OPERATIONS.schedules, (request) => scheduled(operatorApi(), request, pace, cursors)),
     jsonRoute(OPERATIONS.retry, async ({ parts: { uuid }, caller }) => {
       done(await operatorApi().retry(uuid));
@@ -200,7 +220,7 @@ function historyOf(
 }
 
 function scheduleOf(
-  { uuid, owner, name, service, cron, timeZone, due, acceptedAt, firings }: ShownSchedule,
+  { uuid, owner, name, service, cron, timeZone, due, isPaused, ...facts }: ShownSchedule,
   caller: Caller,
 ): Schedule {
   const isStranger = caller === 'anyone';
@@ -209,8 +229,9 @@ function scheduleOf(
     ...{ service: escapeName(service), cron, timeZone },
     owner: isStranger ? null : keyNameOf(owner),
     next: timeOf(due),
-    since: timeOf(acceptedAt),
-    firings,
+    paused: isPaused,
+    since: timeOf(facts.acceptedAt),
+    firings: facts.firings,
   };
 }
 

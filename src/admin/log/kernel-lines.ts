@@ -97,6 +97,15 @@ const TITANIC_LINES: LinesOf<TitanicEvent> = {
     const text = `the schedule ${schedule} is due, and tried again soon: ${why}`;
     return { ...of('warn', name, text), who: key ?? schedule };
   },
+  'schedule.paused': ({ name, schedule }) =>
+    of('warn', name, `an operator paused the schedule ${schedule}`),
+  'schedule.resumed': ({ name, schedule }) =>
+    of('info', name, `an operator resumed the schedule ${schedule}`),
+  'schedule.fired': ({ name, schedule }) =>
+    of('info', name, `an operator had a request stored for the schedule ${schedule}`),
+  'service.paused': ({ name, service }) =>
+    of('warn', name, `an operator paused ${service}: its requests wait`),
+  'service.resumed': ({ name, service }) => of('info', name, `an operator resumed ${service}`),
   'schedule.unreadable': ({ name, uuid, text }) =>
     of('error', name, `the schedule ${uuid}… cannot be read here: ${text}`),
   'titanic.malformed': ({ name, reason }) =>

@@ -344,7 +344,7 @@ const TABLE = {
   titanic_schedules: {
     type: 'gauge',
     labels: {},
-    help: 'Schedules in the store.',
+    help: 'Schedules in the store, and pauses.',
     meaning: 'They are not counted in titanic_requests.',
   },
   titanic_schedules_due_total: {

@@ -115,6 +115,14 @@ export class EmbeddedServices implements BrokerHost, EmbeddedServiceApi {
     return served;
   }
 
+  setPaused(service: Buffer, isPaused: boolean): void {
+    this.#state.stored.setPaused(service, isPaused);
+  }
+
+  isPaused(service: Buffer): boolean {
+    return this.#state.services.find(service, 0, service.length)?.isPaused === true;
+  }
+
   setTurns(service: Buffer, turns: number): void {
     this.#state.stored.setTurns(service, turns);
   }

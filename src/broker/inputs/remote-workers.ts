@@ -132,12 +132,12 @@ function endOf(how: RemoteReturn, text: string): DeliveryEnd {
   return how === 'lost' ? lostElsewhere(text) : returned(text);
 }
 
-function localCreditOf({ workers, queue, stored }: Service): LocalCredit {
+function localCreditOf({ workers, queue, stored, isPaused }: Service): LocalCredit {
   let free = -queue.count - stored.count;
   let total = 0;
   for (const { credit, held, peer } of workers) {
     total += credit;
     if (!peer.full) free += credit - held.count;
   }
-  return { free: Math.max(0, free), total, isQueued: queue.count > 0 };
+  return { free: isPaused ? 0 : Math.max(0, free), total, isQueued: queue.count > 0 };
 }

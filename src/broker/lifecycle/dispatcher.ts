@@ -43,7 +43,7 @@ export class Dispatcher {
 
   #dispatchFor(service: Service, now: number, budget: number): number {
     const { table, output, workers, deliveries } = this.#state;
-    if (service.leaving > 0) return budget;
+    if (service.isHeld) return budget;
     let left = budget;
     for (; left > 0; left--) {
       const id = nextOf(service);
@@ -129,8 +129,8 @@ export class Dispatcher {
 }
 
 /** Whether a request that waits for the service can be dispatched. */
-function canTake({ available, remotes, queue, leaving }: Service): boolean {
-  if (leaving > 0) return false;
+function canTake({ available, remotes, queue, isHeld }: Service): boolean {
+  if (isHeld) return false;
   return available.first() !== null || (remotes.hasFree && queue.count > 0);
 }
 

@@ -40,8 +40,16 @@ export class StoredDeliveries {
   /** How many more requests of this service are wanted, so that no worker has to wait. */
   room(name: Buffer): number {
     const service = this.#state.services.find(name, 0, name.length);
-    if (service === null || !this.#state.requests.hasRoom) return 0;
+    if (service === null || service.isPaused || !this.#state.requests.hasRoom) return 0;
     return Math.max(0, Math.min(service.credit, PREPARED_MAX) - preparedOf(service));
+  }
+
+  /** Requests for a paused service wait; those that its workers have go on. */
+  setPaused(name: Buffer, isPaused: boolean): void {
+    const service = this.#state.services.setPaused(name, isPaused);
+    if (service === null || isPaused) return;
+    this.#state.workers.schedule(service);
+    this.offerRoom(service);
   }
 
   setTurns(name: Buffer, turns: number): void {

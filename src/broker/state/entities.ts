@@ -142,6 +142,8 @@ export class Service {
   namedBy: Identity | null = null;
   /** The internal client stores requests for it. */
   hasStored = false;
+  /** An operator paused it: nothing is dispatched, also not to other brokers. */
+  isPaused = false;
   readonly queue: RequestList;
   /** Requests of the internal client. */
   readonly stored: RequestList;
@@ -177,6 +179,11 @@ export class Service {
     this.remotes = new RemoteIndex(id + 1);
     this.queue = RequestList.queue(table);
     this.stored = RequestList.queue(table);
+  }
+
+  /** Requests wait, whoever could take them. */
+  get isHeld(): boolean {
+    return this.isPaused || this.leaving > 0;
   }
 
   /** @param envelopeFrames 0 or 1 */

@@ -19,8 +19,8 @@ const REMEMBERED_UNSERVED_MAX = 1000;
 
 /**
  * All services by name and number. A service is *in use*, and counts in the limits, while it has
- * workers or waiting requests. Otherwise it is only listed: because it has stored requests, or
- * because it was in use or had stored requests a short time ago.
+ * workers or waiting requests. Otherwise it is only listed: because it has stored requests, because it is
+ * paused, or because it was one of these a short time ago.
  */
 export class ServiceTable {
   readonly #byName: ByteTable;
@@ -106,6 +106,17 @@ export class ServiceTable {
     if (before > 0 && after === 0) this.#withWorkers--;
   }
 
+  /** Sets whether it is paused. A paused one is listed. @returns `null`: it is unknown, and not paused */
+  setPaused(name: Buffer, isPaused: boolean): Service | null {
+    const known = this.find(name, 0, name.length);
+    if (known === null && !isPaused) return null;
+    const service = known ?? this.#make(Buffer.from(name));
+    service.isPaused = isPaused;
+    if (isPaused) this.#recall(service);
+    else this.#endIfUnused(service);
+    return service;
+  }
+
   /** Sets whether an internal client in this process stores requests for it. */
   setStored(name: Buffer, hasStored: boolean): void {
     const known = this.find(name, 0, name.length);
@@ -115,7 +126,7 @@ export class ServiceTable {
       this.#recall(service);
     } else if (known?.hasStored === true) {
       known.hasStored = false;
-      if (known.namedBy === null) this.#ended.push(known);
+      this.#endIfUnused(known);
     } else if (known === null) {
       // All of them came and went since the last turn.
       const counted = this.#counted.find(escapeName(name));
@@ -141,7 +152,12 @@ export class ServiceTable {
     namedBy.services--;
     this.#inUse--;
     this.#identities.releaseIfUnused(namedBy);
-    if (!service.hasStored) this.#ended.push(service);
+    this.#endIfUnused(service);
+  }
+
+  /** It is only remembered from now on, unless something keeps it. */
+  #endIfUnused(service: Service): void {
+    if (!isKept(service)) this.#ended.push(service);
   }
 
   /** Forgets services that were inactive for a while, and those above the maximum. */
@@ -150,7 +166,7 @@ export class ServiceTable {
     if (ended.length > 0) {
       this.#ended = [];
       for (const service of ended) {
-        if (service.namedBy !== null || service.hasStored) continue;
+        if (isKept(service)) continue;
         const among = service.counted.wasServed ? this.#remembered : this.#rememberedUnserved;
         among.delete(service);
         among.set(service, now);
@@ -189,4 +205,9 @@ export class ServiceTable {
       if (service !== null) yield service;
     }
   }
+}
+
+/** It is in use, or listed because of what is stored for it, or because it is paused. */
+function isKept({ namedBy, hasStored, isPaused }: Service): boolean {
+  return namedBy !== null || hasStored || isPaused;
 }

@@ -59,6 +59,8 @@ export class TitanicContext {
   readonly claims: TitanicClaims | null;
   /** `null`: no other broker uses the store, so nobody sends any. */
   readonly hints: Hints | null;
+  /** The services that the broker was told are paused: bytes as Latin-1. */
+  readonly pausedServices: Set<string> = new Set();
   /** The number of the next request that is accepted. */
   nextNumber = 1;
   trace: TitanicTrace | null = null;

@@ -52,13 +52,14 @@ export type TitanicEvent =
       readonly key: string | null;
       readonly address: string;
     }
-  /** A schedule was made, or took the place of one of that name. */
+  /**
+   * A schedule was made, or took the place of one of that name. `service`: of its requests; `key`: of its
+   * owner, by name; `null`: the shared anonymous owner.
+   */
   | {
       readonly name: 'schedule.made';
-      /** Its name, and the service of its requests. */
       readonly schedule: string;
       readonly service: string;
-      /** The name of its owner's key; `null`: the shared anonymous owner. */
       readonly key: string | null;
       readonly next: string;
     }
@@ -86,6 +87,31 @@ export type TitanicEvent =
       readonly key: string | null;
       readonly text: string;
     }
+  /** By an operator: nothing is stored for it when it is due. */
+  | {
+      readonly name: 'schedule.paused';
+      readonly schedule: string;
+      readonly service: string;
+      readonly key: string | null;
+    }
+  /** By an operator, after it was paused. */
+  | {
+      readonly name: 'schedule.resumed';
+      readonly schedule: string;
+      readonly service: string;
+      readonly key: string | null;
+    }
+  /** An operator had a request stored for it, beside those of its due times. */
+  | {
+      readonly name: 'schedule.fired';
+      readonly schedule: string;
+      readonly service: string;
+      readonly key: string | null;
+    }
+  /** By an operator: its requests wait. */
+  | { readonly name: 'service.paused'; readonly service: string }
+  /** By an operator: its requests go to its workers again. */
+  | { readonly name: 'service.resumed'; readonly service: string }
   /** It is in the store, but this version, or this system, does not understand it. */
   | { readonly name: 'schedule.unreadable'; readonly uuid: string; readonly text: string }
   /** A request for `titanic.*` was answered 400 because it cannot be read (D12). */

@@ -17,6 +17,7 @@ import type { Dispatcher } from './dispatcher.js';
 import type { LookUp } from './lookups.js';
 import type { Scope } from './scope.js';
 import { truncatedDetail } from '../../store/failure-codec.js';
+import type { newRequest } from '../../store/request.js';
 import { CLOSED, DIED, ENDED, ENDING, EXPIRED, isBeingDecided, SETTLING } from './fsm.js';
 import { CLAIM, GENERATION, NO_SLOT, type Slot, STATE } from './open-index.js';
 import {
@@ -26,6 +27,7 @@ import {
   type ClaimedRequest,
   type Closer,
   type Found,
+  type NewRequest,
   type RequestUuid,
   type StoredRequest,
   type StoreFailure,
@@ -44,6 +46,11 @@ const STEPPED_DOWN: StoreFailure = {
   message: `${OUTCOME_UNKNOWN}: this node is no longer active`,
 };
 const NOT_ACTIVE = 'this node is not active';
+
+/** A request that is to be stored: its number is set when its batch begins. */
+export interface Acceptance extends Omit<NewRequest, 'request'> {
+  readonly request: ReturnType<typeof newRequest>;
+}
 
 /** Takes the result of a change: made; not a step up, so nothing changed; not on disk. */
 export type ChangeCallback = (result: 'done' | 'passed' | StoreFailure) => void;
@@ -375,6 +382,39 @@ export class OpenRequests {
         decided(isDone ? 'done' : 'passed');
       },
       failed: (failure) => {
+        decided(failure);
+        return false;
+      },
+    });
+  }
+
+  /**
+   * Stores a request that an operator ordered.
+   * @param ended it is in the store, or will not be: then `result` is `null`
+   */
+  order(
+    accept: Acceptance,
+    ended: (result: ChangeResult | null) => void,
+    done: ChangeCallback,
+  ): void {
+    const { answer, decided } = this.#inTime(done);
+    const { isOver, begins } = this.until(answer);
+    this.intend('', accept, accept.body.length, {
+      isOver,
+      begins: () => {
+        begins();
+        accept.request.number = this.#context.takeNumber();
+      },
+      committed: (result) => {
+        ended(result);
+        decided('done');
+      },
+      doubtful: (result) => {
+        ended(result);
+        decided(DOUBTFUL);
+      },
+      failed: (failure) => {
+        ended(null);
         decided(failure);
         return false;
       },

@@ -1,6 +1,8 @@
 import type { TitanicContext } from './context.js';
-import type { OpenRequests } from './open-requests.js';
+import type { ChangeCallback, OpenRequests } from './open-requests.js';
+import type { PauseTarget } from './pauses.js';
 import type { Schedule } from './schedule-table.js';
+import type { RequestUuid } from '../../store/store.js';
 
 /** What the commands of operators (operator/operator.ts) use of the machine. */
 export interface OperatorHost {
@@ -9,4 +11,9 @@ export interface OperatorHost {
   readonly requests: OpenRequests;
   /** Those that this node knows, in no order: none while it is not active. */
   schedules(): Iterable<Schedule>;
+  /** See `Schedules.fire`. */
+  fire(uuid: RequestUuid, decided: ChangeCallback): void;
+  isPaused(target: PauseTarget): boolean;
+  /** See `Pauses.set`. */
+  setPaused(target: PauseTarget, isOn: boolean, decided: ChangeCallback): void;
 }

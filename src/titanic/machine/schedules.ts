@@ -15,7 +15,8 @@ import type { Accepting } from './accepting.js';
 import { claimOf, continuedClaim } from './claiming.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
 import { type DueFault, type DueTimes, firstDue, readDueTimes } from './due-times.js';
-import type { OpenRequests } from './open-requests.js';
+import type { Acceptance, ChangeCallback, OpenRequests } from './open-requests.js';
+import { Pauses, type PauseTarget, readPause } from './pauses.js';
 import { ScheduleBodies } from './schedule-bodies.js';
 import { ScheduleCommands } from './schedule-commands.js';
 import {
@@ -30,9 +31,9 @@ import { newRequest } from '../../store/request.js';
 import { contentOf, extraOf } from '../../store/fields.js';
 import {
   type Change,
+  type ChangeResult,
   type ClaimedRequest,
   FIRST_CLAIM,
-  type NewRequest,
   ANY_OWNER,
   type RequestUuid,
   type StoredRequest,
@@ -68,6 +69,7 @@ export class Schedules {
   readonly #table = new ScheduleTable();
   readonly #commands: ScheduleCommands;
   readonly #bodies: ScheduleBodies;
+  readonly #pauses: Pauses;
   /** Alone: all schedules in the store are known. */
   #isListed = false;
   /** In a shared store, all schedules are listed again and again: the number of this, or the next, list. */
@@ -94,6 +96,7 @@ export class Schedules {
     this.#requests = requests;
     this.#uuids = uuids;
     this.#accepting = accepting;
+    this.#pauses = new Pauses(context, requests, uuids);
     this.#bodies = new ScheduleBodies(context, scope, this.#known.bind(this));
     this.#commands = new ScheduleCommands(context, requests, uuids, accepting, this.#table, {
       read: (uuid, then) => {
@@ -145,6 +148,65 @@ export class Schedules {
     return this.#table.all();
   }
 
+  // ---------------------------------------------------------------- what operators pause
+
+  isPaused(target: PauseTarget): boolean {
+    return this.#pauses.has(target);
+  }
+
+  /** See `Pauses.set`. */
+  setPaused(target: PauseTarget, isOn: boolean, decided: ChangeCallback): void {
+    this.#pauses.set(target, isOn, this.isReady, decided);
+  }
+
+  /**
+   * Stores its request now, beside those of its due times, also if it is paused.
+   * @param decided `passed`: there is no such schedule
+   */
+  fire(uuid: RequestUuid, embedded: EmbeddedServiceApi, decided: ChangeCallback): void {
+    const schedule = this.#table.find(uuid);
+    if (schedule === null) {
+      decided('passed');
+      return;
+    }
+    this.#bodies.read([uuid], (bodies) => {
+      const stored = bodies?.[0] ?? null;
+      if (bodies === null) decided({ kind: 'busy', message: 'the store cannot be read' });
+      else if (stored === null) decided('passed');
+      else this.#fireNow(schedule, unpacked(stored.body), embedded, decided);
+    });
+  }
+
+  #fireNow(
+    schedule: Schedule,
+    frames: Frames,
+    embedded: EmbeddedServiceApi,
+    decided: ChangeCallback,
+  ): void {
+    const { owner } = schedule;
+    const read = readTspSchedule(frames, 0);
+    if (read.fault !== null) {
+      decided({ kind: 'busy', message: read.fault });
+      return;
+    }
+    const accept = this.#requestAt(schedule, this.#context.wall, frames, read);
+    const bytes = accept.body.length + (accept.extra?.length ?? 0);
+    const { quotas } = embedded.ownerRightsOf(keyOf(owner), accept.request.service);
+    const who = { owner, quotas, memory: null };
+    const obstacle = this.#requests.obstacle() ?? this.#accepting.limit(who, bytes);
+    if (obstacle !== null) {
+      decided({ kind: 'busy', message: obstacle });
+      return;
+    }
+    this.#accepting.count(who, bytes, 1);
+    const ended = (result: ChangeResult | null): void => {
+      this.#accepting.count(who, bytes, -1);
+      if (result === null || result.kind === 'known') return;
+      this.#accepting.accepted(accept.request, owner, null);
+    };
+    this.#requests.order(accept, ended, decided);
+  }
+
   // ---------------------------------------------------------------- schedules come and go
 
   /** All schedules in the store are known; until then none of them is due. */
@@ -168,6 +230,7 @@ export class Schedules {
         this.#ended(schedule, 'closed');
       }
     }
+    this.#pauses.allListed(this.#list);
     this.#list++;
     this.#isListing = false;
     this.#listAt = this.#context.now + (this.#listsAgain ? 0 : LIST_MS);
@@ -229,6 +292,7 @@ export class Schedules {
    * claimed one is due for is stored by this broker.
    */
   restore(request: StoredRequest, claimed: ClaimedRequest | null): void {
+    if (this.#pauses.see(request.uuid, this.#seen)) return;
     const schedule = this.#restore(request);
     if (claimed !== null) this.#own(schedule, claimed.claim);
   }
@@ -254,6 +318,7 @@ export class Schedules {
 
   /** It was closed, by whomever. */
   gone(uuid: RequestUuid): void {
+    this.#pauses.gone(uuid);
     const schedule = this.#table.find(uuid);
     if (schedule !== null) this.#ended(schedule, 'closed');
   }
@@ -274,6 +339,12 @@ export class Schedules {
       return;
     }
     const frames = unpacked(stored.body);
+    const pause = readPause(frames);
+    if (pause !== null) {
+      this.#table.remove(schedule);
+      this.#pauses.add(schedule.uuid, pause, schedule.listed);
+      return;
+    }
     const read = readTspSchedule(frames, 0);
     if (read.fault !== null) {
       this.#unreadable(schedule, read.fault);
@@ -345,7 +416,8 @@ export class Schedules {
   /** Milliseconds until `run` is due if no input arrives; Infinity for never. */
   dueInMs(now: number, wall: number): number {
     if (!this.isReady) return Math.max(0, Math.min(this.#bodies.dueAt, this.#listAt) - now);
-    if (this.#loaded.length > 0 || this.#commands.areWaitingFor(this.#listed)) return 0;
+    if (this.#pauses.isChanged || this.#loaded.length > 0) return 0;
+    if (this.#commands.areWaitingFor(this.#listed)) return 0;
     const delayedMs = Math.min(this.#delayed[0]?.until ?? Infinity, this.#listAt) - now;
     const dueMs = this.#mayBegin ? this.#table.dueAt - wall : Infinity;
     return Math.max(0, Math.min(delayedMs, dueMs));
@@ -357,6 +429,7 @@ export class Schedules {
 
   run(embedded: EmbeddedServiceApi): void {
     this.#bodies.readNext();
+    this.#pauses.run(embedded, this.isReady);
     if (!this.isReady) return;
     this.#commands.run(this.#listed);
     const loaded = this.#loaded;
@@ -466,8 +539,13 @@ export class Schedules {
     }
     const due = times.latest(schedule.due, wall);
     const rights = embedded.ownerRightsOf(keyOf(schedule.owner), frames.view(read.service));
-    if (rights.mayRequest) this.#store(schedule, due, times, frames, read, rights.quotas);
-    else this.#skip(schedule, due, times);
+    if (this.#pauses.has({ kind: 'schedule', of: schedule.uuid })) {
+      this.#skip(schedule, due, times, 'paused');
+    } else if (rights.mayRequest) {
+      this.#store(schedule, due, times, frames, read, rights.quotas);
+    } else {
+      this.#skip(schedule, due, times, 'denied');
+    }
   }
 
   /** The schedule's step after a due time, and when it is due next. */
@@ -505,14 +583,17 @@ export class Schedules {
     this.#table.wait(schedule);
   }
 
-  #skip(schedule: Schedule, due: number, times: DueTimes): void {
-    const { change, next } = this.#step(schedule, due, times, 'no right to the service');
+  #skip(schedule: Schedule, due: number, times: DueTimes, why: 'denied' | 'paused'): void {
+    const reason = why === 'paused' ? 'the schedule is paused' : 'no right to the service';
+    const { change, next } = this.#step(schedule, due, times, reason);
     schedule.isStoring = true;
     this.#requests.intend(schedule.owner, change, 0, {
       committed: () => {
-        const { counters, events } = this.#context;
-        counters.schedules.denied++;
-        events.emit({ name: 'schedule.denied', due: timeText(due), ...schedule.named });
+        if (why === 'denied') {
+          const { counters, events } = this.#context;
+          counters.schedules.denied++;
+          events.emit({ name: 'schedule.denied', due: timeText(due), ...schedule.named });
+        }
         this.#stepped(schedule, next);
       },
       failed: () => {
@@ -523,24 +604,10 @@ export class Schedules {
     });
   }
 
-  #store(
-    schedule: Schedule,
-    due: number,
-    times: DueTimes,
-    frames: Frames,
-    read: TspSchedule,
-    quotas: Asker['quotas'],
-  ): void {
-    const { owner } = schedule;
+  /** What is stored for a time. */
+  #requestAt({ owner }: Schedule, at: number, frames: Frames, read: TspSchedule): Acceptance {
     const extra = extraOf(read.options.headers, read.options.backoff);
     const bodyBytes = packedBytes(frames, read.body, frames.count);
-    const bytes = bodyBytes + (extra === null ? 0 : extra.length);
-    schedule.requestBytes = bytes;
-    if (this.#isDelayed(schedule, quotas, bytes)) {
-      this.#settled(schedule);
-      return;
-    }
-    const who = { owner, quotas, memory: null };
     const body = Buffer.allocUnsafeSlow(bodyBytes);
     pack(frames, read.body, frames.count, body, 0, false);
     const { wall, options: defaults } = this.#context;
@@ -555,11 +622,28 @@ export class Schedules {
       notBefore: wall + (options.delayMs ?? 0),
       expiresAt: wall + (options.ttlMs ?? defaults.requestTtlMs),
     });
-    const key = scheduleKey(read.name, timeText(due));
-    const accept: NewRequest = {
-      ...{ kind: 'accept', request, body, key },
-      ...(extra === null ? {} : { extra }),
-    };
+    const key = scheduleKey(read.name, timeText(at));
+    return { kind: 'accept', request, body, key, ...(extra === null ? {} : { extra }) };
+  }
+
+  #store(
+    schedule: Schedule,
+    due: number,
+    times: DueTimes,
+    frames: Frames,
+    read: TspSchedule,
+    quotas: Asker['quotas'],
+  ): void {
+    const { owner } = schedule;
+    const accept: Acceptance & { claim?: number } = this.#requestAt(schedule, due, frames, read);
+    const { request } = accept;
+    const bytes = accept.body.length + (accept.extra?.length ?? 0);
+    schedule.requestBytes = bytes;
+    if (this.#isDelayed(schedule, quotas, bytes)) {
+      this.#settled(schedule);
+      return;
+    }
+    const who = { owner, quotas, memory: null };
     const { change: before, next } = this.#step(schedule, due, times, 'a request was stored');
     schedule.isStoring = true;
     this.#accepting.count(who, bytes, 1);

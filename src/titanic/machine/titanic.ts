@@ -294,6 +294,15 @@ export class Titanic implements InternalService, InternalClient {
         return present().requests;
       },
       schedules: () => present().schedules.all(),
+      fire: (uuid, decided) => {
+        const embedded = this.#embedded;
+        if (embedded === null) decided('passed');
+        else present().schedules.fire(uuid, embedded, decided);
+      },
+      isPaused: (target) => present().schedules.isPaused(target),
+      setPaused: (target, isOn, decided) => {
+        present().schedules.setPaused(target, isOn, decided);
+      },
     };
   }
 

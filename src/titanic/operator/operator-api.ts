@@ -100,6 +100,8 @@ export interface ShownSchedule {
   readonly cron: string;
   readonly timeZone: string;
   readonly due: number;
+  /** Nothing is stored for it when it is due. */
+  readonly isPaused: boolean;
   readonly acceptedAt: number;
   /** How often it was due. */
   readonly firings: number;
@@ -125,6 +127,15 @@ export interface OperatorApi {
   counts(): ShownCounts;
   /** By due time; none on a node that is not active. @param limit maximum number */
   schedules(after: ScheduleCursor | null, limit: number): SchedulePage;
+  /**
+   * Requests for the service wait, or go to its workers again; those that workers have go on. Also of a
+   * service that is not known yet.
+   */
+  setServicePaused(service: Buffer, isOn: boolean): Promise<OperatorResult<null>>;
+  /** Nothing is stored for it when it is due, or again. */
+  setSchedulePaused(uuid: RequestUuid, isOn: boolean): Promise<OperatorResult<null>>;
+  /** Stores its request now, beside those of its due times, also if it is paused. */
+  fireSchedule(uuid: RequestUuid): Promise<OperatorResult<null>>;
   /** Makes a dead request pending again and resets its attempts. */
   retry(uuid: RequestUuid): Promise<OperatorResult<null>>;
   /** Closes a request that is pending, dispatched or dead. */

@@ -26,6 +26,8 @@ import type {
 } from './operator-api.js';
 import { isBeingDecided, RETURNING, SETTLING } from '../machine/fsm.js';
 import { NO_SLOT, STATE } from '../machine/open-index.js';
+import type { PauseTarget } from '../machine/pauses.js';
+import type { Schedule } from '../machine/schedule-table.js';
 import type { StoreQueries } from '../../store/queries.js';
 import type { RequestUuid, StoredRequest, StoredState, StoreFailure } from '../../store/store.js';
 
@@ -37,6 +39,7 @@ const UNKNOWN = {
   kind: 'unknown',
   text: 'no such stored request: closed, expired, or never stored',
 } as const;
+const UNKNOWN_SCHEDULE = { kind: 'unknown', text: 'no such schedule' } as const;
 const CHANGED = { kind: 'state', text: 'the request has just changed: try again' } as const;
 
 export class Operator {
@@ -130,10 +133,56 @@ export class Operator {
       const { facts, uuid, owner, due, acceptedAt, attempts: firings } = schedule;
       if (facts === null || (after !== null && byDue(schedule, after) <= 0)) continue;
       const { name, service, cron, timeZone } = facts;
-      left.push({ uuid, owner, due, acceptedAt, firings, name, service, cron, timeZone });
+      const isPaused = this.#host.isPaused({ kind: 'schedule', of: uuid });
+      left.push({
+        ...{ uuid, owner, due, isPaused, acceptedAt, firings, name, service, cron, timeZone },
+      });
     }
     const schedules = left.sort(byDue).slice(0, limit);
     return { schedules, next: schedules.length < left.length ? (schedules.at(-1) ?? null) : null };
+  }
+
+  setServicePaused(service: Buffer, isOn: boolean, answer: Answer<null>): void {
+    this.#setPaused({ kind: 'service', of: service }, isOn, answer, () => {
+      const name = isOn ? 'service.paused' : 'service.resumed';
+      this.#host.context.events.emit({ name, service: escapeName(service) });
+    });
+  }
+
+  setSchedulePaused(uuid: RequestUuid, isOn: boolean, answer: Answer<null>): void {
+    const schedule = this.#scheduleOf(uuid);
+    if (schedule === undefined) {
+      answer(UNKNOWN_SCHEDULE);
+      return;
+    }
+    this.#setPaused({ kind: 'schedule', of: uuid }, isOn, answer, () => {
+      const name = isOn ? 'schedule.paused' : 'schedule.resumed';
+      this.#host.context.events.emit({ name, ...schedule.named });
+    });
+  }
+
+  fireSchedule(uuid: RequestUuid, answer: Answer<null>): void {
+    if (this.#isRefused(answer)) return;
+    const schedule = this.#scheduleOf(uuid);
+    this.#host.fire(uuid, (result) => {
+      if (result === 'done' && schedule !== undefined) {
+        this.#host.context.events.emit({ name: 'schedule.fired', ...schedule.named });
+      }
+      answer(result === 'passed' ? UNKNOWN_SCHEDULE : outcomeOf(result));
+    });
+  }
+
+  #scheduleOf(uuid: RequestUuid): Schedule | undefined {
+    return [...this.#host.schedules()].find((each) => each.uuid.equals(uuid));
+  }
+
+  #setPaused(target: PauseTarget, isOn: boolean, answer: Answer<null>, changed: () => void): void {
+    if (this.#isRefused(answer)) return;
+    this.#host.setPaused(target, isOn, (result) => {
+      if (result === 'done') changed();
+      // It was so before: whoever repeats a command finds it done.
+      answer(outcomeOf(result === 'passed' ? 'done' : result));
+    });
   }
 
   // ---------------------------------------------------------------- one request

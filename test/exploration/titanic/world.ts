@@ -409,6 +409,7 @@ export class World {
     room: () => 1 - this.#sent.filter(({ state }) => state === 'queued').length,
     served: () => [SERVICE],
     setBacklog: () => undefined,
+    setPaused: () => undefined,
     setTurns: () => undefined,
     submit: (_service: Buffer, slot: number, _body: StoredBody, again: number | null) => {
       const row = this.#row(this.#dispatcher.index.uuid(slot));
@@ -653,6 +654,7 @@ export class World {
     },
     recordHello: () => true,
     isServed: () => true,
+    isPaused: () => false,
     counts: { services: 1, workers: 1 },
     services: () => [],
     workers: () => [],

@@ -101,6 +101,7 @@ describe('mmi.services', () => {
     expect(json(ask(c1, 'mmi.services', ''))).toEqual([
       {
         service: 'echo',
+        paused: false,
         workersWaiting: 1,
         workersBusy: 1,
         queued: 0,
@@ -110,6 +111,7 @@ describe('mmi.services', () => {
       },
       {
         service: 'idle',
+        paused: false,
         workersWaiting: 0,
         workersBusy: 0,
         queued: 2,

@@ -331,6 +331,7 @@ describe('replies that are large (D76)', () => {
     const host = {
       ...{
         isServed: () => true,
+        isPaused: () => false,
         counts: { services: 0, workers: 0 },
         services: () => [],
         workers: () => [],

@@ -11,9 +11,11 @@ import {
   temporaryDirectory,
 } from '../../support/daemon.js';
 import { ask, httpOf, tokenOf } from '../../support/http.js';
+import { endUsers, serve } from '../../support/daemon-users.js';
 import { until } from '../../support/until.js';
 
 afterEach(async () => {
+  await endUsers();
   await killAll();
   await removeDaemons();
 });
@@ -77,13 +79,55 @@ describe('majordomo titanic schedule', () => {
       items: [
         {
           ...{ name: 'never', service: 'tick', cron: '0 0 29 2 *', timeZone: 'UTC', owner: null },
-          ...{ uuid: expect.stringMatching(/^[0-9A-F]{32}$/), firings: 0 },
+          ...{ uuid: expect.stringMatching(/^[0-9A-F]{32}$/), firings: 0, paused: false },
           ...{ next: expect.stringMatching(/-02-29T/), since: expect.any(String) },
         },
       ],
     });
     const ls = await run(['titanic', 'ls', '-o', 'json', '--admin', httpOf(again)]);
     expect(ls.stdout).not.toContain('titanic.schedule');
+  });
+
+  it('is paused, fired and resumed over HTTP, and its service by command, also through kill -9', async () => {
+    const first = await startDaemon(HTTP);
+    await titanic(first, 'schedule', 'yearly', '@yearly', 'tick', 'hello');
+    const order = async (daemon: Daemon, what: string): Promise<unknown> => {
+      const path = `${httpOf(daemon)}/api/v1/titanic/schedules`;
+      const token = tokenOf(daemon);
+      const { items } = (await ask(path, { token })).json as {
+        readonly items: readonly { readonly uuid: string }[];
+      };
+      const url = `${path}/${items[0]?.uuid ?? ''}/${what}`;
+      return (await ask(url, { method: 'POST', token })).json;
+    };
+    const service = async (daemon: Daemon, what: string): Promise<unknown> => {
+      const admin = ['--admin', httpOf(daemon), '--token-file', join(daemon.dataDir, 'http.token')];
+      return (await run(['services', what, 'tick', ...admin])).stdout;
+    };
+    expect(await order(first, 'pause')).toEqual({ paused: true });
+    expect(await service(first, 'pause')).toBe('tick is paused\n');
+    expect(await order(first, 'fire')).toEqual({ fired: true });
+    expect(await stored(first)).toBe(1);
+    await first.kill();
+    const { endpoint, dataDir } = first;
+    const again = await startDaemon({ ...HTTP, endpoint, dataDir });
+    const shown = async (): Promise<string> =>
+      (await run(['services', '--admin', httpOf(again)])).stdout;
+    await until(async () => (await shown()).includes('tick (paused)'), 'the pause is known');
+    const served = serve(again, 'tick');
+    await until(
+      async () => /tick \(paused\) +1 /.test(await shown()),
+      'its worker is there, and idle',
+    );
+    const mmi = await run(['request', 'mmi.service', 'tick', '--endpoint', endpoint]);
+    expect(mmi.stdout.trim()).toBe('503');
+    expect(served).toEqual([]);
+    expect(await service(again, 'resume')).toBe('tick is not paused\n');
+    await until(() => served.length === 1, 'what waited is served');
+    expect(await order(again, 'resume')).toEqual({ paused: false });
+    expect(await order(again, 'nothing')).toMatchObject({
+      error: { code: 'ERR_HTTP_NOT_FOUND' },
+    });
   });
 
   it('is listed over HTTP in pages, with a token and, without its name, without', async () => {

@@ -49,6 +49,13 @@ describe('the table of the fields of a stored request', () => {
     expect(reader.extra).toEqual(extra);
   });
 
+  it('is tried with a value that differs from an absent one, in each of its rows', () => {
+    for (const [field, , value] of put(REQUEST)) {
+      const isEmpty = value === 0 || value === '' || (value as Buffer).length === 0;
+      expect([field, isEmpty]).toEqual([field, false]);
+    }
+  });
+
   it('is what is packed and read, in its order', () => {
     const columns = REQUEST_ROWS.map(({ field, as }) => [field, as]);
     expect(put(REQUEST).map(([field, as]) => [field, as])).toEqual(columns);

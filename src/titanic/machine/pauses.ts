@@ -1,0 +1,186 @@
+/**
+ * What operators have paused: services, whose requests wait, and schedules, for which nothing is stored
+ * when they are due. A pause is kept like a schedule, as a pending request for `titanic.schedule`, but one
+ * that is never due. So it survives a restart, and the other node of the pair and the brokers that share the
+ * store have it, too. Its body is a frame of JSON, `{"pause": "service"}` or `{"pause": "schedule"}`, and a
+ * frame with the name of the service or the uuid of the schedule.
+ */
+import type { EmbeddedServiceApi } from '../../broker/ports.js';
+import { Frames } from '../../core/frames.js';
+import { DURATION_MS_MAX } from '../../core/numbers.js';
+import { pack, packedBytes } from '../../core/packed.js';
+import { ANONYMOUS, newRequest } from '../../store/request.js';
+import type { ChangeResult, RequestUuid, StoreFailure } from '../../store/store.js';
+import { SCHEDULES, type TitanicContext } from './context.js';
+import type { ChangeCallback, OpenRequests } from './open-requests.js';
+import type { Uuids } from './uuid.js';
+
+/** Maximum number on a node. */
+const PAUSES_MAX = 1000;
+const FULL: StoreFailure = { kind: 'busy', message: `at most ${PAUSES_MAX} pauses can be stored` };
+const LOADING: StoreFailure = {
+  kind: 'busy',
+  message: 'what is paused is still being read from the store: try again',
+};
+
+export interface PauseTarget {
+  readonly kind: 'service' | 'schedule';
+  /** The name of the service, or the uuid of the schedule. */
+  readonly of: Buffer;
+}
+
+interface Pause {
+  readonly uuid: RequestUuid;
+  readonly target: PauseTarget;
+  /** As `Schedule.listed`. */
+  listed: number;
+}
+
+/** What a body says is paused; `null`: it is not that of a pause. */
+export function readPause(frames: Frames): PauseTarget | null {
+  if (frames.count !== 2) return null;
+  const head = frames.view(0).toString('latin1');
+  for (const kind of ['service', 'schedule'] as const) {
+    if (head === headOf(kind)) return { kind, of: frames.copy(1) };
+  }
+  return null;
+}
+
+function headOf(kind: PauseTarget['kind']): string {
+  return JSON.stringify({ pause: kind });
+}
+
+export class Pauses {
+  readonly #context: TitanicContext;
+  readonly #requests: OpenRequests;
+  readonly #uuids: Uuids;
+  /** By uuid. After a split, there may be two of one target. */
+  readonly #all = new Map<string, Pause>();
+  /** What is being paused, or is not any more, but not yet in the store. */
+  readonly #changing = new Set<string>();
+  /** `run` has something to tell the broker. */
+  isChanged = true;
+
+  constructor(context: TitanicContext, requests: OpenRequests, uuids: Uuids) {
+    this.#context = context;
+    this.#requests = requests;
+    this.#uuids = uuids;
+  }
+
+  has(target: PauseTarget): boolean {
+    return this.#of(target).length > 0;
+  }
+
+  #of({ kind, of }: PauseTarget): Pause[] {
+    return [...this.#all.values()].filter(
+      ({ target }) => target.kind === kind && target.of.equals(of),
+    );
+  }
+
+  // ---------------------------------------------------------------- what is in the store
+
+  /** @param listed see `Schedule.listed` */
+  add(uuid: RequestUuid, target: PauseTarget, listed: number): void {
+    this.#all.set(uuid.toString('latin1'), { uuid: Buffer.from(uuid), target, listed });
+    this.isChanged = true;
+  }
+
+  /** @returns false: it is none that is known */
+  see(uuid: RequestUuid, listed: number): boolean {
+    const known = this.#all.get(uuid.toString('latin1'));
+    if (known !== undefined) known.listed = listed;
+    return known !== undefined;
+  }
+
+  gone(uuid: RequestUuid): void {
+    if (this.#all.delete(uuid.toString('latin1'))) this.isChanged = true;
+  }
+
+  /** All in the store have been listed: another broker ended those that are not in the list. */
+  allListed(list: number): void {
+    for (const { uuid, listed } of [...this.#all.values()]) if (listed < list) this.gone(uuid);
+  }
+
+  // ---------------------------------------------------------------- commands of operators
+
+  /**
+   * @param isOn it is paused from then on; otherwise not any more
+   * @param isReady all that is paused is known
+   * @param decided `passed`: it was so before
+   */
+  set(target: PauseTarget, isOn: boolean, isReady: boolean, decided: ChangeCallback): void {
+    const key = `${target.kind} ${target.of.toString('latin1')}`;
+    const known = this.#of(target);
+    if (!isReady || this.#changing.has(key)) decided(LOADING);
+    else if (isOn === known.length > 0) decided('passed');
+    else if (isOn && this.#all.size + this.#changing.size >= PAUSES_MAX) decided(FULL);
+    else {
+      this.#changing.add(key);
+      const over: ChangeCallback = (result) => {
+        this.#changing.delete(key);
+        decided(result);
+      };
+      if (isOn) this.#pause(target, over);
+      else this.#resume(known, over);
+    }
+  }
+
+  #pause(target: PauseTarget, over: ChangeCallback): void {
+    const { wall } = this.#context;
+    const frames = new Frames();
+    const head = Buffer.from(headOf(target.kind));
+    frames.push(head, 0, head.length);
+    frames.push(target.of, 0, target.of.length);
+    const body = Buffer.allocUnsafeSlow(packedBytes(frames, 0, frames.count));
+    pack(frames, 0, frames.count, body, 0, false);
+    const never = wall + DURATION_MS_MAX;
+    const request = newRequest(this.#uuids.next(wall), body.length, {
+      ...{ service: SCHEDULES, owner: ANONYMOUS, isShared: false, priority: 0, maxAttempts: 1 },
+      ...{ acceptedAt: wall, notBefore: never, expiresAt: never },
+    });
+    const ended = (result: ChangeResult | null): void => {
+      if (result !== null) this.add(request.uuid, target, Infinity);
+    };
+    this.#requests.order({ kind: 'accept', request, body, key: null }, ended, over);
+  }
+
+  /** One after the other: there is nearly always one. */
+  #resume([pause, ...others]: readonly Pause[], over: ChangeCallback): void {
+    if (pause === undefined) {
+      over('done');
+      return;
+    }
+    this.#requests.close(pause.uuid, (result) => {
+      // One that another broker has ended is gone, too.
+      if (result === 'done' || result === 'passed') this.#resume(others, over);
+      else over(result);
+    });
+  }
+
+  // ---------------------------------------------------------------- a turn
+
+  /**
+   * Tells the broker which services are paused. What it was told before an activation stays until all that
+   * is paused is known.
+   */
+  run(embedded: EmbeddedServiceApi, isReady: boolean): void {
+    if (!this.isChanged) return;
+    const { pausedServices: told } = this.#context;
+    const paused = new Set<string>();
+    for (const { target } of this.#all.values()) {
+      if (target.kind !== 'service') continue;
+      const name = target.of.toString('latin1');
+      paused.add(name);
+      if (told.has(name)) continue;
+      told.add(name);
+      embedded.setPaused(target.of, true);
+    }
+    if (!isReady) return;
+    this.isChanged = false;
+    for (const name of told) {
+      if (paused.has(name)) continue;
+      told.delete(name);
+      embedded.setPaused(Buffer.from(name, 'latin1'), false);
+    }
+  }
+}

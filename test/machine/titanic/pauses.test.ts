@@ -1,0 +1,233 @@
+/** Services and schedules that an operator pauses. */
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { StageClaims } from '../../support/stage-claims.js';
+import { StageReplica } from '../../support/stage-replica.js';
+import {
+  endTitanicStages,
+  STAGE_WALL_MS,
+  titanicStage,
+  type TitanicStage,
+} from '../../support/titanic-stage.js';
+
+afterEach(endTitanicStages);
+
+const DAY_MS = 86_400_000;
+/** A store that several brokers use is listed as often as this. */
+const LIST_MS = 5000;
+const ECHO = Buffer.from('echo');
+const DONE = { kind: 'done', value: null };
+
+function pauses(s: TitanicStage, isOn = true, service = ECHO): unknown {
+  return s.operates<null>((operator, answer) => {
+    operator.setServicePaused(service, isOn, answer);
+  })();
+}
+
+function setsSchedule(s: TitanicStage, uuid: Buffer, isOn: boolean): unknown {
+  return s.operates<null>((operator, answer) => {
+    operator.setSchedulePaused(uuid, isOn, answer);
+  })();
+}
+
+/** What `mmi.service` says. */
+function status(s: TitanicStage): string {
+  return s.client('asks MMI').request('mmi.service', 'echo').inbox().join();
+}
+
+/** The uuid of the only schedule. */
+function scheduleOf(s: TitanicStage): Buffer {
+  const { schedules } = s.operator.schedules(null, 10);
+  expect(schedules).toHaveLength(1);
+  return schedules[0]?.uuid ?? Buffer.alloc(0);
+}
+
+/** Requests in the store for the service. */
+function stored(s: TitanicStage): number {
+  return s.store.disk.rows.filter(({ request }) => request.service.equals(ECHO)).length;
+}
+
+describe('a paused service', () => {
+  it('lets plain requests wait, and what its workers have go on', () => {
+    const s = titanicStage();
+    const w = s.worker('w').ready('echo', { credit: 2 });
+    const c = s.client('c').request('echo', 'first');
+    const [first = ''] = w.inbox();
+    expect(first).toContain('first');
+    expect(pauses(s)).toEqual(DONE);
+    c.request('echo', 'second');
+    expect(w.inbox()).toEqual([]);
+    w.final('done');
+    expect(c.inbox().join()).toContain('done');
+    expect(pauses(s, false)).toEqual(DONE);
+    expect(w.inbox().join()).toContain('second');
+  });
+
+  it('lets stored requests wait, also those that were with the broker already', () => {
+    const s = titanicStage();
+    pauses(s);
+    const w = s.worker('w').ready('echo', { credit: 5 });
+    const uuid = s.submits('echo');
+    s.after(1000);
+    expect(w.inbox()).toEqual([]);
+    expect(s.stands(uuid)).toBe('pending');
+    pauses(s, false);
+    expect(w.inbox()).toHaveLength(1);
+  });
+
+  it('is told by mmi.service, and in lists', () => {
+    const s = titanicStage();
+    s.worker('w').ready('echo');
+    expect(status(s)).toContain('200');
+    pauses(s);
+    expect(status(s)).toContain('503');
+    const [listed] = s.broker.embedded.services(s.now);
+    expect(JSON.parse(listed?.json ?? '')).toMatchObject({ service: 'echo', paused: true });
+    pauses(s, false);
+    expect(status(s)).toContain('200');
+  });
+
+  it('need not exist yet, is listed, and is forgotten after it is resumed', () => {
+    const s = titanicStage();
+    pauses(s);
+    expect(s.broker.embedded.counts.services).toBe(1);
+    s.after(700_000);
+    expect(s.broker.embedded.counts.services).toBe(1);
+    pauses(s, false);
+    s.after(700_000);
+    expect(s.broker.embedded.services(s.now)).toEqual([]);
+  });
+
+  it('stays paused when the process starts again, and when a node becomes active again', () => {
+    const before = titanicStage();
+    pauses(before);
+    const s = before.crashes();
+    const w = s.worker('w').ready('echo');
+    s.client('c').request('echo', 'x');
+    expect(w.inbox()).toEqual([]);
+    s.deactivates().activates();
+    s.client('d').request('echo', 'y');
+    expect(w.inbox()).toEqual([]);
+    pauses(s, false);
+    expect(w.inbox()).toHaveLength(1);
+  });
+
+  it('is paused and resumed once, however often that is said', () => {
+    const s = titanicStage();
+    expect(pauses(s, false)).toEqual(DONE);
+    expect([pauses(s), pauses(s)]).toEqual([DONE, DONE]);
+    expect(s.store.disk.rows).toHaveLength(1);
+    expect([pauses(s, false), pauses(s, false)]).toEqual([DONE, DONE]);
+    expect(s.store.disk.pending).toEqual([]);
+    expect([s.told('service.paused'), s.told('service.resumed')]).toEqual([
+      [{ name: 'service.paused', service: 'echo' }],
+      [{ name: 'service.resumed', service: 'echo' }],
+    ]);
+  });
+
+  it('is resumed whole after a split in which both nodes paused it', () => {
+    const other = titanicStage({ seed: 7 });
+    pauses(other);
+    const s = titanicStage({ replica: new StageReplica() });
+    pauses(s);
+    s.merges(other.store.disk);
+    expect(s.store.disk.pending).toHaveLength(2);
+    const w = s.worker('w').ready('echo');
+    s.client('c').request('echo', 'x');
+    expect(w.inbox()).toEqual([]);
+    expect(pauses(s, false)).toEqual(DONE);
+    expect(w.inbox()).toHaveLength(1);
+    expect(s.store.disk.pending).toEqual([]);
+  });
+
+  it('is none if the store does not take it, or while the node is not active', () => {
+    const s = titanicStage();
+    s.store.failure = { kind: 'full', message: 'no space' };
+    expect(pauses(s)).toMatchObject({ kind: 'trouble' });
+    s.store.failure = null;
+    s.after(60_000);
+    const w = s.worker('w').ready('echo');
+    s.client('c').request('echo', 'x');
+    expect(w.inbox()).toHaveLength(1);
+    s.deactivates();
+    expect(pauses(s)).toMatchObject({ kind: 'trouble', text: 'this node is not active' });
+    s.activates();
+  });
+
+  it('is one of at most 1000 pauses', () => {
+    const s = titanicStage({ titanic: { maxOpen: 5000 } });
+    for (let n = 0; n < 1000; n++) expect(pauses(s, true, Buffer.from(`s${n}`))).toEqual(DONE);
+    expect(pauses(s)).toMatchObject({ text: 'at most 1000 pauses can be stored' });
+    expect(pauses(s, false, Buffer.from('s7'))).toEqual(DONE);
+    expect(pauses(s)).toEqual(DONE);
+  });
+
+  it('is paused at the other brokers of the store, and resumed there', () => {
+    const other = titanicStage();
+    pauses(other);
+    const claims = new StageClaims();
+    const s = titanicStage({ claims, disk: other.store.disk });
+    s.after(LIST_MS);
+    s.client('c').request('echo', 'x');
+    expect(s.worker('early').ready('echo').inbox()).toEqual([]);
+    pauses(other, false);
+    s.after(LIST_MS);
+    expect(s.worker('late').ready('echo').inbox()).toHaveLength(1);
+  });
+});
+
+describe('a schedule', () => {
+  function scheduled(): TitanicStage {
+    const s = titanicStage({ titanic: { requestTtlMs: 90 * DAY_MS } });
+    const options = JSON.stringify({ name: 'n', cron: '@daily' });
+    expect(s.asks('schedule', options, 'echo', 'hi')).toContain('200');
+    return s;
+  }
+
+  it('that is paused passes over its due times, and goes on from the next one', () => {
+    const s = scheduled();
+    const uuid = scheduleOf(s);
+    expect(setsSchedule(s, uuid, true)).toEqual(DONE);
+    s.after(2 * DAY_MS);
+    expect(stored(s)).toBe(0);
+    expect(s.operator.schedules(null, 1).schedules).toMatchObject([
+      { isPaused: true, firings: 2, due: STAGE_WALL_MS + 3 * DAY_MS },
+    ]);
+    expect(setsSchedule(s, uuid, false)).toEqual(DONE);
+    expect(stored(s)).toBe(0);
+    s.after(DAY_MS);
+    expect(stored(s)).toBe(1);
+    expect(s.told('schedule.paused')).toMatchObject([{ schedule: 'n', service: 'echo' }]);
+    expect(s.told('schedule.resumed')).toHaveLength(1);
+    expect(s.told('schedule.denied')).toEqual([]);
+  });
+
+  it('stays paused when the process starts again', () => {
+    const before = scheduled();
+    setsSchedule(before, scheduleOf(before), true);
+    const s = before.crashes();
+    s.after(DAY_MS);
+    expect(stored(s)).toBe(0);
+    expect(s.operator.schedules(null, 1).schedules).toMatchObject([{ isPaused: true }]);
+  });
+
+  it('is fired by an operator beside its due times, also if it is paused', () => {
+    const s = scheduled();
+    const uuid = scheduleOf(s);
+    setsSchedule(s, uuid, true);
+    const fires = (of: Buffer): unknown =>
+      s.operates<null>((operator, answer) => {
+        operator.fireSchedule(of, answer);
+      })();
+    expect(fires(uuid)).toEqual(DONE);
+    expect(stored(s)).toBe(1);
+    expect(s.told('schedule.fired')).toMatchObject([{ schedule: 'n', service: 'echo' }]);
+    const w = s.worker('w').ready('echo');
+    expect(w.inbox().join()).toContain('hi');
+    expect(s.operator.schedules(null, 1).schedules).toMatchObject([
+      { firings: 0, due: STAGE_WALL_MS + DAY_MS },
+    ]);
+    expect(fires(Buffer.alloc(16))).toMatchObject({ kind: 'unknown', text: 'no such schedule' });
+    expect(setsSchedule(s, Buffer.alloc(16), true)).toMatchObject({ kind: 'unknown' });
+  });
+});
