@@ -14,6 +14,8 @@ export interface AdminAddress {
   /** As it was given, for messages. */
   readonly name: string;
   readonly trust: Trust;
+  /** Nobody named it: it is that of this machine's configuration. */
+  readonly isAssumed?: boolean;
 }
 
 /** Which certificates are trusted; without either key: those of the system and of Node. */

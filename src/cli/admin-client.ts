@@ -118,7 +118,7 @@ export class AdminClient {
         reject(new MajordomoError('ERR_HTTP_NO_ANSWER', text));
       }, this.#timeoutMs);
       asked.once('error', (error) => {
-        reject(unreachable(name, error, this.#caRemedy));
+        reject(unreachable(this.#address, error, this.#caRemedy));
       });
       asked.once('close', () => {
         clearTimeout(timer);
@@ -204,7 +204,12 @@ function errorOf(value: unknown): string | null {
     : null;
 }
 
-function unreachable(name: string, error: unknown, caRemedy: string): MajordomoError {
+/** @param place that was asked */
+function unreachable(
+  { name, isAssumed = false }: AdminAddress,
+  error: unknown,
+  caRemedy: string,
+): MajordomoError {
   const code = codeOf(error);
   const known: Readonly<Record<string, string>> = {
     ECONNREFUSED: 'connection refused',
@@ -216,6 +221,7 @@ function unreachable(name: string, error: unknown, caRemedy: string): MajordomoE
     UNABLE_TO_GET_ISSUER_CERT_LOCALLY: `its certificate is not signed by a known authority: ${caRemedy}`,
   };
   const why = known[code ?? ''] ?? (messageOf(error) || (code ?? ''));
-  const text = `${name} cannot be reached: ${why}`;
+  const remedy = isAssumed ? '; name another broker by MAJORDOMO_URL, or majordomo context' : '';
+  const text = `${name} cannot be reached: ${why}${remedy}`;
   return new MajordomoError('ERR_HTTP_UNREACHABLE', text, { cause: error });
 }

@@ -17,6 +17,7 @@ import { curveOf } from './curve.js';
 import { namesNode, NODE_URL, nodeUrl } from './node-url.js';
 import {
   addConfigOptions,
+  addContextOption,
   addCurveOptions,
   type ConfigOptions,
   type CurveOptions,
@@ -44,7 +45,7 @@ export function addAdminOptions(command: Command): Command {
 
 /** As `addAdminOptions`, for commands that already have the options for keys. */
 export function addAdminOnly(command: Command): Command {
-  return addConfigOptions(command)
+  return addConfigOptions(addContextOption(command))
     .option(
       '--admin <url>',
       "HTTP address of the daemon: http://…, https://… or unix:PATH (default: http.listen from -c or --set; else MAJORDOMO_URL, which may also be the broker's endpoint; else http.listen of the configuration)",
@@ -137,7 +138,8 @@ async function whereOf(options: AdminOptions): Promise<Where> {
   if (admin !== undefined) return given(parseAdminAddress(admin, '--admin', adminCa));
   const url = namesNode(options) ? null : nodeUrl();
   if (url === null) {
-    return { place: adminAddressOf(await configOf(options), adminCa), isOurs: true, learnt: null };
+    const place = adminAddressOf(await configOf(options), adminCa);
+    return { place: { ...place, isAssumed: !hasConfig }, isOurs: true, learnt: null };
   }
   const { activeAddress, learnAddress } = await import('./learning.js');
   const { timeoutMs } = options;

@@ -97,6 +97,11 @@ const COMMANDS: Commands = {
     summary: 'check this machine and configuration for common problems',
     load: async () => (await import('./doctor.js')).defineDoctor,
   },
+  context: {
+    group: 'diagnosis',
+    summary: 'name brokers, and choose which of them commands ask',
+    load: async () => (await import('./contexts.js')).defineContext,
+  },
   version: {
     group: 'diagnosis',
     summary: 'print the version, and what it runs on',
@@ -143,7 +148,8 @@ const ENVIRONMENT = `
 ENVIRONMENT
   MAJORDOMO_URL is the address of a node for all commands: tcp://HOST:PORT, ipc://PATH, http://HOST:PORT,
   https://HOST:PORT or unix:PATH, or a list of them for a pair. Commands ask the node for its other address.
-  --endpoint, --admin, -c, --set http.listen=… and MAJORDOMO_ENDPOINT take precedence.
+  --endpoint, --admin, -c, --set http.listen=… and MAJORDOMO_ENDPOINT take precedence. Without any of them the
+  current context is asked: majordomo help context.
 `;
 
 /** Runs one command line. Returns the exit status. */

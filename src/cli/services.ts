@@ -66,14 +66,15 @@ export function defineServices(command: Command, done: Done): void {
     const action = addSubcommand(command, name, about).argument('<service>', 'named as in lists');
     addAdminTimeout(addOutputOption(addAdminOptions(action)))
       .addHelpText('after', AFTER_PAUSE)
-      .action(async (service: string, _options: object, sub: Command) => {
-        const options = sub.optsWithGlobals<AdminOptions & { readonly output: OutputFormat }>();
-        const path = `/api/v1/services/${encodeURIComponent(service)}/${name}`;
-        const answer = adminFacts(path, await (await adminClient(options)).post(path));
-        if (options.output === 'json') await printJson(answer);
-        else await print(`${printable(service)} is ${past}\n`);
-        done(EXIT.done);
-      });
+      .action(
+        async (service: string, options: AdminOptions & { readonly output: OutputFormat }) => {
+          const path = `/api/v1/services/${encodeURIComponent(service)}/${name}`;
+          const answer = adminFacts(path, await (await adminClient(options)).post(path));
+          if (options.output === 'json') await printJson(answer);
+          else await print(`${printable(service)} is ${past}\n`);
+          done(EXIT.done);
+        },
+      );
   }
 }
 

@@ -196,8 +196,10 @@ export async function killAll(...spared: readonly Child[]): Promise<void> {
   await Promise.all(ended.map((child) => child.kill()));
 }
 
+/** Without what a user of this machine has set for Majordomo, and without contexts. */
 function cleanEnvironment(): Record<string, string | undefined> {
-  return Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(MAJORDOMO_|NODE_OPTIONS$)/.test(name)),
+  const others = Object.entries(process.env).filter(
+    ([name]) => !/^(MAJORDOMO_|NODE_OPTIONS$)/.test(name),
   );
+  return { ...Object.fromEntries(others), XDG_CONFIG_HOME: '/nonexistent' };
 }
