@@ -12,12 +12,13 @@ export async function explained(client: Client, service: string, error: unknown)
 }
 
 /**
- * A sentence about a service that has no worker now; `null` if it has one, or the broker does not
- * say.
+ * A sentence about a service that has no worker now, or is paused; `null` if neither, or the broker does
+ * not say.
  */
 export async function unserved(client: Client, service: string): Promise<string | null> {
   try {
     const { status } = await ask(client, 'mmi.service', service);
+    if (status === '503') return `"${escapeName(Buffer.from(service))}" is paused by an operator.`;
     if (status !== '404') return null;
     const text = await noWorker(client, service);
     return text.endsWith('?') ? text : `${text}.`;
