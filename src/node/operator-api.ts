@@ -16,6 +16,9 @@ export function awake(queries: StoreQueries, loop: BrokerLoop): StoreQueries {
     page: (query, answer) => {
       queries.page(query, waking(answer));
     },
+    groups: (query, answer) => {
+      queries.groups(query, waking(answer));
+    },
     history: (uuid, answer) => {
       queries.history(uuid, waking(answer));
     },
@@ -37,6 +40,10 @@ export function operatorApiOf(operator: Operator, loop: BrokerLoop): OperatorApi
     list: (query) =>
       ask((answer) => {
         operator.list(query, answer);
+      }),
+    groups: (query) =>
+      ask((answer) => {
+        operator.groups(query, answer);
       }),
     history: (uuid) =>
       ask((answer) => {
@@ -68,13 +75,13 @@ export function operatorApiOf(operator: Operator, loop: BrokerLoop): OperatorApi
       ask((answer) => {
         operator.cancel(uuid, answer);
       }),
-    retryDead: (filter, limit) =>
+    bulk: (act, selection, limit) =>
       ask((answer) => {
-        operator.retryDead(filter, limit, answer);
+        operator.bulk(act, selection, limit, answer);
       }),
-    purge: (filter, limit) =>
+    countFor: (act, selection) =>
       ask((answer) => {
-        operator.purge(filter, limit, answer);
+        operator.countFor(act, selection, answer);
       }),
   };
 }

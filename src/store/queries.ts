@@ -7,20 +7,39 @@ import type { Failure } from '../wire/failure.js';
 import type { Backoff } from '../wire/tsp.js';
 import type { Bodies } from './bodies.js';
 import type { Attempt, RequestUuid, StoredRequest, StoredState, StoreFailure } from './store.js';
+import type { Grouping, StoredFilter } from './stored-filter.js';
 
-/** A page of a list, newest first. */
-export interface PageQuery {
-  readonly service: Buffer | null;
-  readonly state: StoredState | null;
-  /** Milliseconds since 1970. */
-  readonly acceptedBefore: number | null;
+/** Which requests, the newest first. */
+export interface Selection {
+  readonly filter: StoredFilter;
+  readonly states: readonly StoredState[];
   /** Only requests older than this one, which need not exist any more. */
   readonly after: RequestUuid | null;
-  readonly limit: number;
   /** Concatenated uuids: only these. */
   readonly only: Buffer | null;
   /** Concatenated uuids: all except these. */
   readonly except: Buffer | null;
+}
+
+export interface PageQuery extends Selection {
+  readonly limit: number;
+}
+
+export interface GroupQuery extends Selection {
+  readonly by: Grouping;
+  /** Maximum number of groups, at least 1. */
+  readonly limit: number;
+}
+
+/**
+ * How far a query has come. It ends after so many rows, or so much time, whatever it has found by then: only a
+ * `next` of null marks the end.
+ */
+export interface Scan {
+  /** `after` of the next query. */
+  readonly next: RequestUuid | null;
+  /** How many rows were examined: of dead requests, if only those were asked for, otherwise of all. */
+  readonly scanned: number;
 }
 
 /** How much of a reason is shown in lists. */
@@ -35,14 +54,24 @@ export interface ListedRequest extends StoredRequest {
   readonly reason: string | null;
 }
 
-/**
- * A page may hold fewer requests than the limit, even none, although there are more: only a `next`
- * of null marks the end.
- */
-export interface RequestPage {
+/** It may hold fewer requests than the limit, even none, although there are more. */
+export interface RequestPage extends Scan {
   readonly requests: readonly ListedRequest[];
-  /** `after` of the next page. */
-  readonly next: RequestUuid | null;
+}
+
+/** Requests that have something in common: what is not null. */
+export interface RequestGroup {
+  readonly service: Buffer | null;
+  readonly code: string | null;
+  readonly pattern: string | null;
+  readonly count: number;
+  /** The newest of them, with the beginning of its reason. */
+  readonly example: Pick<ListedRequest, 'uuid' | 'service' | 'reason'>;
+}
+
+/** The same group may be in several pages: its counts are added. */
+export interface GroupPage extends Scan {
+  readonly groups: readonly RequestGroup[];
 }
 
 /** An attempt as shown in a history. */
@@ -71,6 +100,7 @@ export interface RequestHistory {
 /** Each query is answered once, never within the call. */
 export interface StoreQueries {
   page(query: PageQuery, answer: (page: RequestPage | StoreFailure) => void): void;
+  groups(query: GroupQuery, answer: (page: GroupPage | StoreFailure) => void): void;
   /** `null`: not in the store. */
   history(uuid: RequestUuid, answer: (history: RequestHistory | null | StoreFailure) => void): void;
   /** The beginnings of body and reply. `null`: not in the store. */

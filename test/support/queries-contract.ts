@@ -3,9 +3,9 @@ import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 
 import { present } from '../../src/core/assert.js';
 import type { ClosableQueries } from '../../src/store/thread/thread-queries.js';
-import type { PageQuery } from '../../src/store/queries.js';
 import { describeBodies } from './queries-contract-bodies.js';
-import { numbersOf, QueriesUser } from './queries-user.js';
+import { describeFilters, describeGroups } from './queries-contract-filters.js';
+import { type Given, numbersOf, QueriesUser } from './queries-user.js';
 import {
   accept,
   attempt,
@@ -77,6 +77,12 @@ export function describeQueriesContract(
     describe('a list of stored requests', () => {
       describeLists(subject, number);
     });
+    describe('a filter', () => {
+      describeFilters(subject);
+    });
+    describe('groups of stored requests', () => {
+      describeGroups(subject);
+    });
     describe('the history of a stored request', () => {
       describeHistory(subject, number);
     });
@@ -91,7 +97,7 @@ export function describeQueriesContract(
         expect(refused[0]).toMatchObject({
           reason: { message: expect.stringContaining('too many') },
         });
-        expect(await subject.queries.page()).toEqual({ requests: [], next: null });
+        expect(await subject.queries.page()).toEqual({ requests: [], next: null, scanned: 0 });
       });
     });
   });
@@ -102,7 +108,7 @@ function describeLists(subject: QueriesSubject, number: object): void {
   const pages: QueriesUser['pages'] = (query) => subject.queries.pages(query);
 
   it('has every field of each request, newest first', async () => {
-    expect(await page()).toEqual({ requests: [], next: null });
+    expect(await page()).toEqual({ requests: [], next: null, scanned: 0 });
     await subject.user.commit(accept(1), accept(2, { priority: -5 }), accept(3), dead(1), reply(3));
     const { requests, next } = await page();
     expect(requests).toEqual([
@@ -131,7 +137,7 @@ function describeLists(subject: QueriesSubject, number: object): void {
       dead(2),
       reply(3),
     );
-    const reasons = async (query: Partial<PageQuery>): Promise<unknown[]> =>
+    const reasons = async (query: Given): Promise<unknown[]> =>
       (await page(query)).requests.map(({ reason }) => reason);
     expect(await reasons({})).toEqual([null, null, 'dead 2', '\u20ac'.repeat(256)]);
     expect(await reasons({ state: 'dead' })).toEqual(['dead 2']);

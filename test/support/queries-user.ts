@@ -1,20 +1,32 @@
 /** Asks the query port of a store, as the operator does, for requests that tests have numbered. */
 import type { Bodies } from '../../src/store/bodies.js';
 import type { ClosableQueries } from '../../src/store/thread/thread-queries.js';
-import type { PageQuery, RequestHistory, RequestPage } from '../../src/store/queries.js';
-import type { StoreFailure } from '../../src/store/store.js';
+import type { GroupPage, PageQuery, RequestHistory, RequestPage } from '../../src/store/queries.js';
+import { STATES, type StoredState, type StoreFailure } from '../../src/store/store.js';
+import {
+  ANY_REQUEST,
+  ANY_ROW,
+  type Grouping,
+  type RowFilter,
+  type StoredFilter,
+} from '../../src/store/stored-filter.js';
 import { NOON, uuidOf } from './store-changes.js';
 
-/** All requests. */
-export const ALL: PageQuery = {
-  service: null,
-  state: null,
-  acceptedBefore: null,
-  after: null,
-  limit: 1000,
-  only: null,
-  except: null,
-};
+/** A query as tests write it: what is not given is any. */
+export type Given = Partial<
+  Omit<StoredFilter, 'more'> & RowFilter & Omit<PageQuery, 'filter' | 'states'>
+> & { readonly state?: StoredState };
+
+export function queryOf({ state, after, limit, only, except, ...filter }: Given): PageQuery {
+  const { service, serviceMatch, uuid, acceptedAfter, acceptedBefore, ...row } = filter;
+  const indexed = { service, serviceMatch, uuid, acceptedAfter, acceptedBefore };
+  const named = Object.entries(indexed).filter(([, value]) => value !== undefined);
+  return {
+    filter: { ...ANY_REQUEST, ...Object.fromEntries(named), more: { ...ANY_ROW, ...row } },
+    states: state === undefined ? STATES : [state],
+    ...{ after: after ?? null, limit: limit ?? 1000, only: only ?? null, except: except ?? null },
+  };
+}
 
 /** The numbers that the tests gave them, which are in their uuids: a database gives them others. */
 export function numbersOf({ requests }: RequestPage): number[] {
@@ -34,14 +46,14 @@ export class QueriesUser {
     this.#queries = queries;
   }
 
-  page(query: Partial<PageQuery> = {}): Promise<RequestPage> {
+  page(query: Given = {}): Promise<RequestPage> {
     return new Promise<RequestPage | StoreFailure>((resolve) => {
-      this.#queries.page({ ...ALL, ...query }, resolve);
+      this.#queries.page(queryOf(query), resolve);
     }).then(good);
   }
 
   /** Numbers of all pages, one list a page. */
-  async pages(query: Partial<PageQuery>): Promise<number[][]> {
+  async pages(query: Given): Promise<number[][]> {
     const all: number[][] = [];
     let after: Buffer | null = null;
     do {
@@ -50,6 +62,12 @@ export class QueriesUser {
       after = found.next;
     } while (after !== null && all.length < 1000);
     return all;
+  }
+
+  groups(by: Grouping, { limit = 1000, ...query }: Given = {}): Promise<GroupPage> {
+    return new Promise<GroupPage | StoreFailure>((resolve) => {
+      this.#queries.groups({ ...queryOf(query), by, limit }, resolve);
+    }).then(good);
   }
 
   history(n: number): Promise<RequestHistory | null> {

@@ -2,19 +2,45 @@
 import { type Bodies, shownBody } from '../../src/store/bodies.js';
 import { unpackFailure } from '../../src/store/failure-codec.js';
 import { backoffIn, readHeadersIn } from '../../src/store/fields.js';
+import { GroupCounts } from '../../src/store/group-counts.js';
 import {
+  type GroupPage,
+  type GroupQuery,
   type PageQuery,
   type RequestPage,
+  type Selection,
   type StoreQueries,
   REASON_CHARACTERS_MAX,
   type RequestHistory,
   type ListedRequest,
 } from '../../src/store/queries.js';
 import type { RequestUuid, StoreFailure } from '../../src/store/store.js';
+import {
+  boundsOf,
+  digitsOf,
+  matches,
+  type ScannedRow,
+  type StoredFilter,
+} from '../../src/store/stored-filter.js';
 import type { Entry } from '../../src/testing/memory-rows.js';
+import type { RequestFilter, RequestSelection } from '../../src/titanic/operator/operator-api.js';
 import type { StageDisk } from './stage-store.js';
 
 const UUID_BYTES = 16;
+
+const ANY: RequestFilter = {
+  ...{ service: null, serviceMatch: 'exact', uuid: null, reason: null, pattern: null, code: null },
+  ...{ header: null, acceptedAfter: null, acceptedBefore: null, diedAfter: null, diedBefore: null },
+};
+
+/** Which requests, as tests write it: what is not given is any. */
+export function selectionOf({
+  state = null,
+  after = null,
+  ...filter
+}: Partial<RequestFilter & Omit<RequestSelection, 'filter'>> = {}): RequestSelection {
+  return { filter: { ...ANY, ...filter }, state, after };
+}
 
 export class StageQueries implements StoreQueries {
   readonly #disk: StageDisk;
@@ -31,6 +57,10 @@ export class StageQueries implements StoreQueries {
 
   page(query: PageQuery, answer: (page: RequestPage | StoreFailure) => void): void {
     this.#ask(answer, () => this.#page(query));
+  }
+
+  groups(query: GroupQuery, answer: (page: GroupPage | StoreFailure) => void): void {
+    this.#ask(answer, () => this.#groups(query));
   }
 
   history(
@@ -50,20 +80,49 @@ export class StageQueries implements StoreQueries {
     });
   }
 
-  #page({ service, state, acceptedBefore, after, limit, only, except }: PageQuery): RequestPage {
-    const found = this.#disk.rows
-      .map(listed)
-      .filter((request) => state === null || request.state === state)
-      .filter((request) => request.service.equals(service ?? request.service))
-      .filter(({ service: of }) => service !== null || of.toString() !== 'titanic.schedule')
-      .filter(({ acceptedAt }) => acceptedBefore === null || acceptedAt < acceptedBefore)
-      .filter(({ uuid }) => after === null || uuid.compare(after) < 0)
-      .filter(({ uuid }) => only === null || isAmong(uuid, only))
-      .filter(({ uuid }) => except === null || !isAmong(uuid, except))
-      .sort((a, b) => b.uuid.compare(a.uuid));
-    const requests = found.slice(0, Math.min(limit, this.pageMax));
+  #page({ limit, ...selection }: PageQuery): RequestPage {
+    const found = this.#found(selection);
+    const requests = found.slice(0, Math.min(limit, this.pageMax)).map(({ row }) => listed(row));
     const next = requests.length < found.length ? (requests.at(-1)?.uuid ?? null) : null;
-    return { requests, next };
+    return { requests, next, scanned: this.#disk.rows.length };
+  }
+
+  #groups({ by, limit, ...selection }: GroupQuery): GroupPage {
+    const counts = new GroupCounts(by, limit);
+    const found = this.#found(selection).slice(0, this.pageMax);
+    const counted = found.filter(({ scanned }) => counts.add(scanned));
+    const last = counted.at(-1)?.row.request.uuid ?? null;
+    const groups = counts.all().map(({ service, example, ...group }) => ({
+      ...group,
+      service: service === null ? null : Buffer.from(service, 'hex'),
+      example: {
+        uuid: Buffer.from(example.uuid, 'hex'),
+        service: Buffer.from(example.service, 'hex'),
+        reason: example.reason,
+      },
+    }));
+    const isWhole = counted.length === this.#found(selection).length;
+    return { groups, next: isWhole ? null : last, scanned: this.#disk.rows.length };
+  }
+
+  /** Newest first. */
+  #found({
+    filter,
+    states,
+    after,
+    only,
+    except,
+  }: Selection): { row: Entry; scanned: ScannedRow }[] {
+    const { from, to } = boundsOf(filter, after);
+    return this.#disk.rows
+      .map((row) => ({ row, scanned: scannedOf(row) }))
+      .filter(({ row }) => states.includes(row.request.state))
+      .filter(({ row }) => isService(filter, row.request.service))
+      .filter(({ scanned: { uuid } }) => uuid < from && uuid >= to)
+      .filter(({ row }) => only === null || isAmong(row.request.uuid, only))
+      .filter(({ row }) => except === null || !isAmong(row.request.uuid, except))
+      .filter(({ scanned }) => matches(filter.more, scanned))
+      .sort((a, b) => b.row.request.uuid.compare(a.row.request.uuid));
   }
 
   #history(uuid: RequestUuid): RequestHistory | null {
@@ -97,10 +156,26 @@ export class StageQueries implements StoreQueries {
   }
 }
 
-function listed({ request, attempts, reply, death }: Entry): ListedRequest {
-  const reason = death?.reason ?? attempts.at(-1)?.reason ?? null;
-  const shown = reply === null ? (reason?.slice(0, REASON_CHARACTERS_MAX) ?? null) : null;
-  return { ...request, reason: shown };
+function listed(row: Entry): ListedRequest {
+  const reason = reasonOf(row)?.slice(0, REASON_CHARACTERS_MAX) ?? null;
+  return { ...row.request, reason };
+}
+
+function reasonOf({ attempts, reply, death }: Entry): string | null {
+  return reply === null ? (death?.reason ?? attempts.at(-1)?.reason ?? null) : null;
+}
+
+function scannedOf(row: Entry): ScannedRow {
+  const { request, death, extra } = row;
+  const [uuid, service] = [digitsOf(request.uuid), digitsOf(request.service)];
+  return { uuid, service, reason: reasonOf(row), extra, diedAt: death?.at ?? null };
+}
+
+function isService({ service, serviceMatch }: StoredFilter, name: Buffer): boolean {
+  if (service !== null && serviceMatch === 'exact') return name.equals(service);
+  if (name.toString() === 'titanic.schedule') return false;
+  const at = service === null ? 0 : name.indexOf(service);
+  return serviceMatch === 'prefix' ? at === 0 : at >= 0;
 }
 
 function isAmong(uuid: RequestUuid, packed: Buffer): boolean {

@@ -5,18 +5,16 @@
 import { z } from 'zod';
 
 import * as node from './node-answers.js';
+import { CancelBody, GroupsQuery, PurgeBody, RetryBody, StoredQuery } from './filters.js';
 import type { Operation } from './operation.js';
 import {
   HistoryQuery,
   MapQuery,
-  PurgeBody,
   RefusalQuery,
-  RetryBody,
   ServiceQuery,
   ServicePart,
   SinceQuery,
   ScheduleQuery,
-  StoredQuery,
   UuidPart,
   WorkerQuery,
 } from './parameters.js';
@@ -26,6 +24,7 @@ import { pageOf } from './words.js';
 const UNKNOWN = 'There is no such request: closed, expired, or never stored.';
 const NO_SCHEDULE = 'There is no such schedule.';
 const TROUBLE = 'The store cannot be read or written; the message says why.';
+const CHANGED = 'How many requests were changed, or with `dryRun` would be.';
 const PAIR_STATE = 'Not possible in the current state of the pair; the message says why.';
 const REQUEST_STATE = 'Not possible in the current state of the request; the message says why.';
 
@@ -34,7 +33,8 @@ const AnyObject = z.looseObject({});
 const ServicePage = pageOf(node.Service);
 const WorkerPage = pageOf(node.Worker);
 const MapPage = pageOf(node.MapEntry);
-const StoredRequestPage = pageOf(stored.StoredRequest);
+const StoredRequestPage = stored.scanOf(stored.StoredRequest);
+const RequestGroupPage = stored.scanOf(stored.RequestGroup);
 const SchedulePage = pageOf(stored.Schedule);
 
 /** The schemas that the document has by name. */
@@ -59,6 +59,8 @@ export const SCHEMAS = {
   NodeEvent: node.NodeEvent,
   StoredRequest: stored.StoredRequest,
   StoredRequestPage,
+  RequestGroup: stored.RequestGroup,
+  RequestGroupPage,
   SchedulePage,
   RequestHistory: stored.RequestHistory,
   Bodies: stored.Bodies,
@@ -217,6 +219,19 @@ export const OPERATIONS = {
     answer: { description: 'A page of stored requests.', json: StoredRequestPage },
     others: { 503: TROUBLE },
   },
+  groups: {
+    method: 'GET',
+    path: '/api/v1/titanic/groups',
+    access: 'reader',
+    summary: 'Count stored requests by reason, code or service',
+    query: GroupsQuery,
+    answer: {
+      description:
+        'Groups, those with the most requests first. The next answer may have more of a group.',
+      json: RequestGroupPage,
+    },
+    others: { 503: TROUBLE },
+  },
   requestHistory: {
     method: 'GET',
     path: '/api/v1/titanic/requests/{uuid}',
@@ -300,13 +315,13 @@ export const OPERATIONS = {
     answer: { description: 'A request is stored.', json: stored.Fired },
     others: { 404: NO_SCHEDULE, 503: TROUBLE },
   },
-  retryDead: {
+  retryMany: {
     method: 'POST',
     path: '/api/v1/titanic/retry',
     access: 'changer',
     summary: 'Retry dead requests',
     body: RetryBody,
-    answer: { description: 'How many requests were changed.', json: stored.BulkResult },
+    answer: { description: CHANGED, json: stored.BulkResult },
     others: { 503: TROUBLE },
   },
   purge: {
@@ -315,7 +330,16 @@ export const OPERATIONS = {
     access: 'changer',
     summary: 'Delete stored requests; without `state`, dead and replied ones',
     body: PurgeBody,
-    answer: { description: 'How many requests were changed.', json: stored.BulkResult },
+    answer: { description: CHANGED, json: stored.BulkResult },
+    others: { 503: TROUBLE },
+  },
+  cancelMany: {
+    method: 'POST',
+    path: '/api/v1/titanic/cancel',
+    access: 'changer',
+    summary: 'Cancel stored requests; without `state`, all without a reply',
+    body: CancelBody,
+    answer: { description: CHANGED, json: stored.BulkResult },
     others: { 503: TROUBLE },
   },
   events: {

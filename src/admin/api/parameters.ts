@@ -11,10 +11,8 @@ import { object } from './words.js';
 const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 1000;
 const SERVICE_BYTES_MAX = 255;
-const CURSOR_LENGTH_MAX = 256;
-const AGE_MS_MAX = 1e14;
+export const CURSOR_LENGTH_MAX = 256;
 const SAMPLES_MAX = 1e12;
-const BULK_MAX = 1e9;
 const REFUSALS_MAX = 1000;
 
 export const NO_CURSOR = 'not a cursor from a list';
@@ -22,28 +20,26 @@ export const NO_CURSOR = 'not a cursor from a list';
 /** Empty, or from / to /; Latin-1. */
 const SUBTREE = /^(\/([^\0]{0,253}\/)?)?$/;
 
-const OLDER = 'Only requests accepted longer ago than this.';
-
-function integer(min: number, max: number): z.ZodInt {
+export function integer(min: number, max: number): z.ZodInt {
   const error = `must be a whole number from ${min} to ${max}`;
   return z.int(error).min(min, error).max(max, error);
 }
 
 /** An integer in a query. `z.coerce` would also take `1e3`, `0x10` and spaces. */
-function digits(min: number, max: number): z.ZodPreprocess<z.ZodInt> {
+export function digits(min: number, max: number): z.ZodPreprocess<z.ZodInt> {
   const read = (given: unknown): unknown =>
     typeof given === 'string' && /^\d{1,15}$/.test(given) ? Number(given) : null;
   return z.preprocess(read, integer(min, max));
 }
 
-function choice<const Options extends readonly [string, ...string[]]>(
+export function choice<const Options extends readonly [string, ...string[]]>(
   options: Options,
 ): z.ZodEnum<z.core.util.ToEnum<Options[number]>> {
   return z.enum(options, `must be one of ${options.join(', ')}`);
 }
 
 /** The bytes of a service name, which is given as lists show it (D3). */
-function serviceName(shown: string, context: z.RefinementCtx): Buffer {
+export function serviceName(shown: string, context: z.RefinementCtx): Buffer {
   const name = unescapeName(shown);
   if (name !== null && name.length >= 1 && name.length <= SERVICE_BYTES_MAX) return name;
   context.addIssue(
@@ -54,7 +50,7 @@ function serviceName(shown: string, context: z.RefinementCtx): Buffer {
   return z.NEVER;
 }
 
-const orAbsent = <Value>(value: Value | null | undefined): Value | null => value ?? null;
+export const orAbsent = <Value>(value: Value | null | undefined): Value | null => value ?? null;
 
 // ---------------------------------------------------------------- paths
 
@@ -76,7 +72,7 @@ export const ServicePart = object({
 // ---------------------------------------------------------------- queries
 
 /** The parameters of a list with pages. */
-const pageShape = {
+export const pageShape = {
   limit: digits(1, LIMIT_MAX)
     .default(LIMIT_DEFAULT)
     .describe('Maximum number of items in the page.'),
@@ -106,12 +102,6 @@ function listShape<const States extends readonly [string, ...string[]]>(states: 
 export const ServiceQuery = object(listShape(['served', 'unserved']));
 
 export const WorkerQuery = object(listShape(['waiting', 'busy']));
-
-/** The store no longer has closed and expired requests: their lists are empty. */
-export const StoredQuery = object({
-  ...listShape(['pending', 'dispatched', 'replied', 'dead', 'closed', 'expired']),
-  olderThanMs: digits(0, AGE_MS_MAX).optional().describe(OLDER).transform(orAbsent),
-});
 
 export const ScheduleQuery = object(pageShape);
 
@@ -150,27 +140,3 @@ export const HistoryQuery = object({
 export const RefusalQuery = object({
   limit: digits(1, REFUSALS_MAX).default(REFUSALS_MAX).describe('Maximum number of items.'),
 });
-
-// ---------------------------------------------------------------- bodies
-
-/** Fields may be absent or null. */
-function bulkShape<const States extends readonly [string, ...string[]]>(states: States) {
-  return {
-    service: z
-      .string('must be a string')
-      .transform(serviceName)
-      .nullish()
-      .describe('Only requests for this service, with its name as in lists.')
-      .transform(orAbsent),
-    state: choice(states).nullish().transform(orAbsent),
-    olderThanMs: integer(0, AGE_MS_MAX).nullish().describe(OLDER).transform(orAbsent),
-    limit: integer(1, BULK_MAX)
-      .nullish()
-      .describe('Change at most this many; default: all.')
-      .transform((limit) => limit ?? BULK_MAX),
-  };
-}
-
-export const RetryBody = object(bulkShape(['dead']));
-
-export const PurgeBody = object(bulkShape(['dead', 'replied', 'pending']));

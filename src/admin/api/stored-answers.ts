@@ -16,6 +16,7 @@ import {
   moment,
   object,
   orNull,
+  pageOf,
   SERVICE_NAME,
   text,
   whole,
@@ -180,8 +181,34 @@ export const Fired = object({ fired: flag() });
 
 export const Changed = object({ uuid, state: z.enum(['pending', 'closed']) });
 
+const SCANNED =
+  'How many stored requests were examined for this answer: of dead ones with `state` dead, otherwise of all.';
+
+/** A page of what a filter finds. */
+export const scanOf = <Item extends z.ZodType>(item: Item) =>
+  pageOf(item).extend({ scanned: count(SCANNED) });
+
+const groupFilter = object(
+  { service: text(), serviceMatch: z.literal('exact'), code: text(), pattern: text() },
+  'What they have in common, as parameters of a filter: with those of this query they select the group.',
+).partial();
+
+export const RequestGroup = object({
+  filter: groupFilter,
+  count: count(),
+  example: object(
+    { uuid, service: text(SERVICE_NAME), reason: orNull(text()) },
+    'The newest of them.',
+  ),
+});
+export type RequestGroup = Json<typeof RequestGroup>;
+
 export const BulkResult = object({
-  count: count('Number of changed requests; the change is on disk.'),
-  more: flag('Whether more requests may match: the operation stopped at `limit` or after 20 s.'),
+  count: count('Number of changed requests; the change is on disk. With `dryRun`: that match.'),
+  more: flag(
+    'Whether more requests may match: the operation stopped at `limit` or after its time (20 s, with `dryRun` 0.1 s).',
+  ),
+  next: orNull(text(), '`cursor` with which the rest is done; null if there is none.'),
+  scanned: count(SCANNED),
 });
 export type BulkResult = Json<typeof BulkResult>;

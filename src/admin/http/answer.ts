@@ -9,6 +9,8 @@ export interface Answer {
   readonly type: string;
   readonly body: string | Uint8Array;
   readonly headers: Headers;
+  /** To a POST that only asked: there is no event of it. */
+  readonly changesNothing?: true;
 }
 
 /** An answer that continues until the reader or the server ends it. */

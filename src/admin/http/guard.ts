@@ -73,7 +73,8 @@ export class Guard {
   }
 }
 
-function wrongToken(what: string): Error {
+/** @param what what is wrong */
+export function wrongToken(what: string): Error {
   return httpError('ERR_HTTP_TOKEN', `${what}: Authorization: Bearer …`);
 }
 

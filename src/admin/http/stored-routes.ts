@@ -4,12 +4,10 @@ import { WALL_MS_MAX } from '../../core/numbers.js';
 import type { ShownBody } from '../../store/bodies.js';
 import type {
   OperatorApi,
-  OperatorResult,
   ScheduleCursor,
   ShownHistory,
   ShownRequest,
   ShownSchedule,
-  ShownState,
 } from '../../titanic/operator/operator-api.js';
 import type { Owner } from '../../store/store.js';
 import { type Answer, json } from './answer.js';
@@ -24,14 +22,14 @@ import {
   type StoredRequest,
 } from '../api/stored-answers.js';
 import type { Page } from '../api/words.js';
-import { type HttpErrorCode, httpError, wrongParameter } from './errors.js';
+import { httpError, wrongParameter } from './errors.js';
 import type { Pace } from './pace.js';
 import type { Ports } from '../ports.js';
 import { type CheckedRequest, jsonRoute, route, type Route, type Caller } from './route.js';
+import { done, present } from './stored-outcomes.js';
+import { selectionOf, triageRoutes } from './triage-routes.js';
 import { type Cursors, shownUuid } from './uuids.js';
 
-/** The states of requests that are in the store: not closed or expired. */
-const STATES = ['pending', 'dispatched', 'replied', 'dead'] as const satisfies ShownState[];
 const HIDDEN = 'bodies cannot be read: titanic.showBodies is false';
 /** A place in the list of schedules: its due time, and its uuid. */
 const DUE_BYTES = 8;
@@ -95,12 +93,7 @@ export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[
       done(await operatorApi().cancel(uuid));
       return { uuid: shownUuid(uuid, caller), state: 'closed' as const };
     }),
-    jsonRoute(OPERATIONS.retryDead, async ({ body: { limit, ...filter } }) =>
-      done(await operatorApi().retryDead(filter, limit)),
-    ),
-    jsonRoute(OPERATIONS.purge, async ({ body: { limit, ...filter } }) =>
-      done(await operatorApi().purge(filter, limit)),
-    ),
+    ...triageRoutes(operatorApi, cursors),
   ];
 }
 
@@ -110,20 +103,15 @@ async function listed(
   pace: Pace,
   cursors: Cursors,
 ): Promise<Answer> {
-  const { cursor, limit, service, state, olderThanMs } = query;
-  const after = cursor === null ? null : cursors.read(cursor, caller);
-  if (cursor !== null && after === null) throw wrongParameter('cursor', NO_CURSOR);
-  const known = STATES.find((each) => each === state) ?? null;
-  const nothing: Page<StoredRequest> = { items: [], next: null };
-  if (state !== null && known === null) return json(nothing);
-  const filter = { service, state: known, olderThanMs };
-  const page = done(await operatorApi.list({ ...filter, after, limit }));
+  const selection = selectionOf(query, caller, cursors);
+  if (selection === null) return json({ items: [], next: null, scanned: 0 });
+  const page = done(await operatorApi.list({ ...selection, limit: query.limit }));
   return await pace.run(() => {
     const shown: Page<StoredRequest> = {
       items: page.requests.map((request) => itemOf(request, caller)),
       next: page.next === null ? null : cursors.shown(page.next, caller),
     };
-    return json(shown);
+    return json({ ...shown, scanned: page.scanned });
   });
 }
 
@@ -246,36 +234,4 @@ function bodyOf({ bytes, isCut, frames }: ShownBody): StoredBody {
 /** ISO 8601. A damaged reply may have any number. */
 function timeOf(wallMs: number): string {
   return new Date(Math.max(0, Math.min(wallMs, WALL_MS_MAX))).toISOString();
-}
-
-// ---------------------------------------------------------------- outcomes
-
-/** @throws ERR_HTTP_NOT_FOUND, ERR_HTTP_NOT_READY */
-function present(operatorApi: ReturnType<Ports['operatorApi']>): OperatorApi {
-  switch (operatorApi) {
-    case 'off':
-      throw httpError(
-        'ERR_HTTP_NOT_FOUND',
-        'stored requests are switched off: titanic.enabled is false',
-      );
-    case 'not_ready':
-      throw httpError(
-        'ERR_HTTP_NOT_READY',
-        'the store is not open: the node is starting or stopping',
-      );
-    default:
-      return operatorApi;
-  }
-}
-
-const CODES = {
-  unknown: 'ERR_HTTP_NOT_FOUND',
-  state: 'ERR_HTTP_STATE',
-  trouble: 'ERR_HTTP_STORE',
-} as const satisfies Record<string, HttpErrorCode>;
-
-/** @throws ERR_HTTP_NOT_FOUND, ERR_HTTP_STATE, ERR_HTTP_STORE */
-function done<Value>(outcome: OperatorResult<Value>): Value {
-  if (outcome.kind === 'done') return outcome.value;
-  throw httpError(CODES[outcome.kind], outcome.text);
 }

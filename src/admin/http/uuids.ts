@@ -7,7 +7,7 @@ import { createCipheriv, createDecipheriv } from 'node:crypto';
 import type { Caller } from './route.js';
 
 /** Hex digits, as in the log: the time, and twelve bits that distinguish neighbours. */
-const SHOWN = 16;
+export const SHOWN_DIGITS = 16;
 const IV_BYTES = 12;
 const TAG_BYTES = 16;
 const UUID_BYTES = 16;
@@ -15,7 +15,7 @@ const ALGORITHM = 'aes-256-gcm';
 
 export function shownUuid(uuid: Buffer, caller: Caller): string {
   const whole = uuid.toString('hex').toUpperCase();
-  return caller === 'anyone' ? `${whole.slice(0, SHOWN)}…` : whole;
+  return caller === 'anyone' ? `${whole.slice(0, SHOWN_DIGITS)}…` : whole;
 }
 
 /** `null`: it is no uuid. */

@@ -208,7 +208,8 @@ class Shell {
     }
     const { admitted } = reception;
     const answer = await this.#handle(admitted, request, response);
-    if (admitted.route.method === 'POST') this.#tell(admitted, request, answer);
+    const isAct = admitted.route.method === 'POST' && !('changesNothing' in answer);
+    if (isAct) this.#tell(admitted, request, answer);
     if ('open' in answer) {
       this.#connections.moved(request.socket, 'streaming');
       this.#streams.start(response, answer, monotonicMs);

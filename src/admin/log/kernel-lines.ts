@@ -72,8 +72,8 @@ const TITANIC_LINES: LinesOf<TitanicEvent> = {
     of('warn', name, `a stored request for ${service} is dead`),
   'titanic.expired': ({ name, service }) =>
     of('warn', name, `a stored request for ${service} expired unserved`),
-  'titanic.cancelled': ({ name, service }) =>
-    of('info', name, `an operator cancelled a stored request for ${service}`),
+  'titanic.cancelled': ({ name, count }) =>
+    of('info', name, `an operator cancelled ${count} stored requests`),
   'titanic.reopened': ({ name, count }) =>
     of('info', name, `an operator retried ${count} dead requests`),
   'titanic.purged': ({ name, count }) =>

@@ -2,19 +2,27 @@
  * The messages between the main thread and the query thread: plain values, bytes as hexadecimal
  * digits.
  */
+import type { PackedGroup } from '../group-counts.js';
 import type { StoreFailure } from '../store.js';
+import type { Grouping, RowFilter, ServiceMatch } from '../stored-filter.js';
 import type { RequestHistory, HistoryAttempt } from '../queries.js';
 
-/** A `PageQuestion` as sent. */
+/** A `PageQuery` as sent. Uuids between `from`, which is left out, and `to`. */
 export interface PackedPageQuery {
+  readonly from: string;
+  readonly to: string;
   readonly service: string | null;
-  /** As in the schema. */
-  readonly state: number | null;
-  readonly acceptedBefore: number | null;
-  readonly after: string | null;
-  readonly limit: number;
+  readonly serviceMatch: ServiceMatch;
+  readonly more: RowFilter;
+  /** A bit for each, by its number in the schema. */
+  readonly states: number;
   readonly only: string | null;
   readonly except: string | null;
+  readonly limit: number;
+}
+
+export interface PackedGroupQuery extends PackedPageQuery {
+  readonly by: Grouping;
 }
 
 /** The columns of a stored request (request.ts), bytes as hexadecimal digits, and its reason. */
@@ -27,9 +35,17 @@ export type ListedRow = readonly [
   reason: string | null,
 ];
 
-export interface PackedPage {
-  readonly rows: readonly ListedRow[];
+export interface PackedScan {
   readonly next: string | null;
+  readonly scanned: number;
+}
+
+export interface PackedPage extends PackedScan {
+  readonly rows: readonly ListedRow[];
+}
+
+export interface PackedGroups extends PackedScan {
+  readonly groups: readonly PackedGroup[];
 }
 
 /** The fields of one attempt. */
@@ -61,6 +77,7 @@ export interface BodyRows {
 
 export type QueryOrder =
   | { readonly id: number; readonly kind: 'page'; readonly query: PackedPageQuery }
+  | { readonly id: number; readonly kind: 'groups'; readonly query: PackedGroupQuery }
   | { readonly id: number; readonly kind: 'history' | 'bodies'; readonly uuid: string }
   | { readonly id: number; readonly kind: 'close' };
 

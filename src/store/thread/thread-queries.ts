@@ -5,9 +5,14 @@ import { messageOf } from '../../core/errors.js';
 import { type Bodies, type ShownBody, shownBody } from '../bodies.js';
 import { unpackFailure } from '../failure-codec.js';
 import { backoffIn, readHeadersIn } from '../fields.js';
+import type { PackedGroup } from '../group-counts.js';
 import type {
+  GroupPage,
+  GroupQuery,
   PageQuery,
+  RequestGroup,
   RequestPage,
+  Scan,
   StoreQueries,
   RequestHistory,
   HistoryAttempt,
@@ -15,6 +20,7 @@ import type {
 } from '../queries.js';
 import { requestFrom } from '../request.js';
 import { RowReader } from '../rows.js';
+import { boundsOf, digitsOf } from '../stored-filter.js';
 import type { RequestUuid, StoredState, StoreFailure } from '../store.js';
 import type {
   AttemptRow,
@@ -23,8 +29,10 @@ import type {
   QueryOrder,
   HistoryRows,
   ListedRow,
+  PackedGroups,
   PackedPage,
   PackedPageQuery,
+  PackedScan,
 } from './query-messages.js';
 import { DEAD, PENDING, REPLIED } from '../sqlite/file/schema.js';
 
@@ -73,9 +81,16 @@ export class ThreadQueries implements ClosableQueries {
   page(query: PageQuery, answer: (page: RequestPage | StoreFailure) => void): void {
     const order = { kind: 'page', query: packedQuery(query) } as const;
     this.#query(order, answer, (value) => {
-      const { rows, next } = value as PackedPage;
-      const uuid = next === null ? null : Buffer.from(next, 'hex');
-      return { requests: rows.map(requestOf), next: uuid };
+      const { rows, ...scan } = value as PackedPage;
+      return { requests: rows.map(requestOf), ...scanOf(scan) };
+    });
+  }
+
+  groups(query: GroupQuery, answer: (page: GroupPage | StoreFailure) => void): void {
+    const order = { kind: 'groups', query: { ...packedQuery(query), by: query.by } } as const;
+    this.#query(order, answer, (value) => {
+      const { groups, ...scan } = value as PackedGroups;
+      return { groups: groups.map(groupOf), ...scanOf(scan) };
     });
   }
 
@@ -83,7 +98,7 @@ export class ThreadQueries implements ClosableQueries {
     uuid: RequestUuid,
     answer: (history: RequestHistory | null | StoreFailure) => void,
   ): void {
-    this.#query({ kind: 'history', uuid: hex(uuid) }, answer, (value) => {
+    this.#query({ kind: 'history', uuid: digitsOf(uuid) }, answer, (value) => {
       if (value === null) return null;
       const { row, attempts, extra, ...rest } = value as HistoryRows;
       const backoff = backoffIn(Buffer.from(extra, 'hex'));
@@ -92,7 +107,7 @@ export class ThreadQueries implements ClosableQueries {
   }
 
   bodies(uuid: RequestUuid, answer: (bodies: Bodies | null | StoreFailure) => void): void {
-    this.#query({ kind: 'bodies', uuid: hex(uuid) }, answer, (value) => {
+    this.#query({ kind: 'bodies', uuid: digitsOf(uuid) }, answer, (value) => {
       if (value === null) return null;
       const { body, bodyBytes, reply, replyBytes, extra } = value as BodyRows;
       const headers = readHeadersIn(Buffer.from(extra, 'hex'));
@@ -155,15 +170,33 @@ export class ThreadQueries implements ClosableQueries {
   }
 }
 
-function packedQuery(query: PageQuery): PackedPageQuery {
-  const { service, state, after, only, except } = query;
+function packedQuery({ filter, states, after, only, except, limit }: PageQuery): PackedPageQuery {
+  const { service, serviceMatch, more } = filter;
   return {
-    ...query,
-    service: service === null ? null : hex(service),
-    state: state === null ? null : STATE_NUMBERS[state],
-    after: after === null ? null : hex(after),
-    only: only === null ? null : hex(only),
-    except: except === null ? null : hex(except),
+    ...boundsOf(filter, after),
+    service: service === null ? null : digitsOf(service),
+    serviceMatch,
+    more,
+    states: states.reduce((bits, state) => bits | (1 << STATE_NUMBERS[state]), 0),
+    only: only === null ? null : digitsOf(only),
+    except: except === null ? null : digitsOf(except),
+    limit,
+  };
+}
+
+function scanOf({ next, scanned }: PackedScan): Scan {
+  return { next: next === null ? null : Buffer.from(next, 'hex'), scanned };
+}
+
+function groupOf({ service, example, ...group }: PackedGroup): RequestGroup {
+  return {
+    ...group,
+    service: service === null ? null : Buffer.from(service, 'hex'),
+    example: {
+      uuid: Buffer.from(example.uuid, 'hex'),
+      service: Buffer.from(example.service, 'hex'),
+      reason: example.reason,
+    },
   };
 }
 
@@ -177,8 +210,4 @@ function attemptOf({ failure, ...attempt }: AttemptRow): HistoryAttempt {
 
 function bodyOf(digits: string, bytes: number | null): ShownBody | null {
   return bytes === null ? null : shownBody(Buffer.from(digits, 'hex'), bytes);
-}
-
-function hex(bytes: Buffer): string {
-  return bytes.toString('hex').toUpperCase();
 }

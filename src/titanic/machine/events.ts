@@ -17,16 +17,14 @@ export type TitanicEvent =
       readonly reason: string;
     }
   | { readonly name: 'titanic.expired'; readonly service: string }
-  /** Done by an operator. */
-  | { readonly name: 'titanic.cancelled'; readonly service: string }
-  /** An operator had dead requests tried again; `null`: those of all services. */
+  /** An operator had requests cancelled, or dead ones tried again; `null`: of several services. */
   | {
-      readonly name: 'titanic.reopened';
+      readonly name: 'titanic.cancelled' | 'titanic.reopened';
       readonly service: string | null;
       readonly count: number;
     }
   /**
-   * An operator had requests deleted; `null`: those of all services, or both dead and replied ones.
+   * An operator had requests deleted; `null`: of several services, or both dead and replied ones.
    */
   | {
       readonly name: 'titanic.purged';

@@ -3,13 +3,12 @@
  * next, so that a million requests do not block other work. It visits each request once.
  */
 import type { BulkResult, OperatorResult } from './operator-api.js';
-import type { PageQuery, RequestPage, StoreQueries } from '../../store/queries.js';
+import type { RequestPage, Selection, StoreQueries } from '../../store/queries.js';
 import type { ChangeCallback } from '../machine/open-requests.js';
-import type { RequestUuid, StoredRequest, StoreFailure } from '../../store/store.js';
+import type { StoredRequest, StoreFailure } from '../../store/store.js';
 
 export interface BulkJob {
-  /** Which requests; the lists are processed one after the other. */
-  readonly lists: readonly Omit<PageQuery, 'after' | 'limit'>[];
+  readonly selection: Selection;
   /** Maximum number of requests. */
   readonly limit: number;
   /** Why nothing can be changed now, or `null`. */
@@ -30,9 +29,10 @@ const RUN_MS_MAX = 20_000;
 export class BulkRun {
   readonly #job: BulkJob;
   readonly #queries: StoreQueries;
-  #list = 0;
-  #after: RequestUuid | null = null;
+  /** `null`: there are no more. */
+  #next: Selection | null;
   #count = 0;
+  #scanned = 0;
   #undecided = 0;
   #trouble: string | null = null;
   readonly #endAt: number;
@@ -41,6 +41,7 @@ export class BulkRun {
     this.#job = job;
     this.#endAt = job.now() + RUN_MS_MAX;
     this.#queries = queries;
+    this.#next = job.selection;
   }
 
   /** Ends the run after the page in progress. */
@@ -50,19 +51,20 @@ export class BulkRun {
 
   /** Continues with the next page. */
   run(): void {
-    const { limit, lists } = this.#job;
-    const list = lists[this.#list];
+    const { limit } = this.#job;
+    const next = this.#next;
     this.#trouble ??= this.#job.obstacle();
     if (this.#trouble !== null) {
       const text =
         this.#count === 0 ? this.#trouble : `${this.#trouble} (after ${this.#count} requests)`;
       this.#job.end({ kind: 'trouble', text }, this.#count);
-    } else if (list === undefined || this.#count >= limit || this.#job.now() >= this.#endAt) {
-      const value = { count: this.#count, more: list !== undefined };
-      this.#job.end({ kind: 'done', value }, this.#count);
+    } else if (next === null || this.#count >= limit || this.#job.now() >= this.#endAt) {
+      const [count, scanned] = [this.#count, this.#scanned];
+      const value = { count, scanned, next: next?.after ?? null };
+      this.#job.end({ kind: 'done', value }, count);
     } else {
       const most = Math.min(SLICE_REQUESTS, limit - this.#count);
-      this.#queries.page({ ...list, after: this.#after, limit: most }, (page) => {
+      this.#queries.page({ ...next, limit: most }, (page) => {
         this.#change(page);
       });
     }
@@ -74,8 +76,8 @@ export class BulkRun {
       this.run();
       return;
     }
-    this.#after = page.next;
-    if (page.next === null) this.#list++;
+    this.#next = page.next === null ? null : { ...this.#job.selection, after: page.next };
+    this.#scanned += page.scanned;
     // Counted as one of them, so that the run continues even if there is none.
     this.#undecided = 1;
     for (const request of page.requests) {

@@ -2,9 +2,11 @@
  * The stored requests as operators see them, and the commands that they have: the port for pages
  * and commands.
  */
+import type { Moment } from '../../core/moment.js';
 import type { Bodies } from '../../store/bodies.js';
-import type { RequestPage, RequestHistory, ListedRequest } from '../../store/queries.js';
+import type { GroupPage, ListedRequest, RequestHistory, Scan } from '../../store/queries.js';
 import type { Owner, RequestUuid, StoredState } from '../../store/store.js';
+import type { Grouping, RowFilter, StoredFilter } from '../../store/stored-filter.js';
 
 /**
  * `dispatched`: pending, and with a worker now. (Closed and expired requests are not in the store.)
@@ -15,33 +17,41 @@ export interface ShownRequest extends Omit<ListedRequest, 'state'> {
   readonly state: ShownState;
 }
 
-/** Selects requests. */
-export interface BulkFilter {
-  readonly service: Buffer | null;
-  /** Accepted longer ago than this. */
-  readonly olderThanMs: number | null;
-}
+type Times = 'acceptedAfter' | 'acceptedBefore' | 'diedAfter' | 'diedBefore';
 
-/** Requests with a worker are not purged; they can be cancelled. */
-export interface PurgeFilter extends BulkFilter {
-  /** `null`: dead requests and those that have a reply. */
-  readonly state: StoredState | null;
-}
+/** Which requests, with times as operators give them. Null: any. */
+export type RequestFilter = Omit<StoredFilter, Times | 'more'> &
+  Omit<RowFilter, Times> & { readonly [Time in Times]: Moment | null };
 
-export interface ListQuery extends BulkFilter {
+export interface RequestSelection {
+  readonly filter: RequestFilter;
+  /** `null`: any; of bulk commands, those that `BULK_STATES` has. */
   readonly state: ShownState | null;
-  /** `next` of the page before; `null`: starts with the newest. */
+  /** `next` of the answer before; `null`: starts with the newest. */
   readonly after: RequestUuid | null;
+}
+
+export interface ListQuery extends RequestSelection {
   readonly limit: number;
 }
 
-/**
- * A page may hold fewer requests than the limit, even none, although there are more: only a `next`
- * of null marks the end.
- */
-export interface ShownPage extends Omit<RequestPage, 'requests'> {
+export interface GroupsQuery extends ListQuery {
+  readonly by: Grouping;
+}
+
+export interface ShownPage extends Scan {
   readonly requests: readonly ShownRequest[];
 }
+
+/** What can be done to many requests. */
+export type BulkAct = 'retry' | 'purge' | 'cancel';
+
+/** The states of the requests that each is for, and which of them are meant if none is named. */
+export const BULK_STATES = {
+  retry: { all: ['dead'], usual: ['dead'] },
+  purge: { all: ['dead', 'replied', 'pending'], usual: ['dead', 'replied'] },
+  cancel: { all: ['pending', 'dispatched', 'dead'], usual: ['pending', 'dispatched', 'dead'] },
+} as const satisfies Record<BulkAct, Record<'all' | 'usual', readonly ShownState[]>>;
 
 export interface ShownHistory extends Omit<RequestHistory, 'request'> {
   readonly request: ShownRequest;
@@ -70,11 +80,11 @@ export interface ShownCounts {
 }
 
 /**
- * How many were changed. `more`: it stopped at the limit or after 20 s, and there may be others.
+ * How many were changed, or would be. It stopped at the limit or after its time, unless `next` is null: then
+ * these were all.
  */
-export interface BulkResult {
+export interface BulkResult extends Scan {
   readonly count: number;
-  readonly more: boolean;
 }
 
 /** Why it was not done; `text` is for display. */
@@ -121,6 +131,8 @@ export interface SchedulePage {
 
 export interface OperatorApi {
   list(query: ListQuery): Promise<OperatorResult<ShownPage>>;
+  /** How many there are of each kind. */
+  groups(query: GroupsQuery): Promise<OperatorResult<GroupPage>>;
   history(uuid: RequestUuid): Promise<OperatorResult<ShownHistory>>;
   /** The beginnings of the request body and of the reply. */
   bodies(uuid: RequestUuid): Promise<OperatorResult<Bodies>>;
@@ -140,8 +152,12 @@ export interface OperatorApi {
   retry(uuid: RequestUuid): Promise<OperatorResult<null>>;
   /** Closes a request that is pending, dispatched or dead. */
   cancel(uuid: RequestUuid): Promise<OperatorResult<null>>;
-  /** Retries dead requests. @param limit maximum number */
-  retryDead(filter: BulkFilter, limit: number): Promise<OperatorResult<BulkResult>>;
-  /** Closes requests of one state; `null`: replied and dead ones. @param limit maximum number */
-  purge(filter: PurgeFilter, limit: number): Promise<OperatorResult<BulkResult>>;
+  /** Retries requests, or closes them (purge, cancel). @param limit maximum number */
+  bulk(
+    act: BulkAct,
+    selection: RequestSelection,
+    limit: number,
+  ): Promise<OperatorResult<BulkResult>>;
+  /** Counts those that it would change, and changes nothing. */
+  countFor(act: BulkAct, selection: RequestSelection): Promise<OperatorResult<BulkResult>>;
 }

@@ -4,17 +4,17 @@
  */
 import { escapeName } from '../../core/escape.js';
 import type { Bodies } from '../../store/bodies.js';
-import { type BulkJob, BulkRun } from './bulk.js';
+import { BulkCommands, Reopening, selected } from './bulk-commands.js';
 import type { Delivery } from '../machine/dispatcher.js';
-import type { ChangeCallback } from '../machine/open-requests.js';
 import type { OperatorHost } from '../machine/operator-host.js';
 import type {
-  BulkFilter,
+  BulkAct,
   BulkResult,
+  GroupsQuery,
   ListQuery,
   OperatorRefusal,
   OperatorResult,
-  PurgeFilter,
+  RequestSelection,
   ServiceCounts,
   ShownCounts,
   ShownPage,
@@ -24,16 +24,17 @@ import type {
   ScheduleCursor,
   ShownSchedule,
 } from './operator-api.js';
-import { isBeingDecided, RETURNING, SETTLING } from '../machine/fsm.js';
+import { RETURNING, SETTLING } from '../machine/fsm.js';
 import { NO_SLOT, STATE } from '../machine/open-index.js';
 import type { PauseTarget } from '../machine/pauses.js';
 import type { Schedule } from '../machine/schedule-table.js';
-import type { StoreQueries } from '../../store/queries.js';
-import type { RequestUuid, StoredRequest, StoredState, StoreFailure } from '../../store/store.js';
+import type { GroupPage, StoreQueries } from '../../store/queries.js';
+import type { RequestUuid, StoredRequest, StoreFailure } from '../../store/store.js';
 
 type Answer<Value> = (outcome: OperatorResult<Value>) => void;
 
 const SERVICES_MAX = 1000;
+const SHOWN_STATES: readonly ShownState[] = ['pending', 'dispatched', 'replied', 'dead'];
 
 const UNKNOWN = {
   kind: 'unknown',
@@ -45,36 +46,26 @@ const CHANGED = { kind: 'state', text: 'the request has just changed: try again'
 export class Operator {
   readonly #host: OperatorHost;
   readonly #queries: StoreQueries;
-  readonly #runs = new Set<BulkRun>();
-  /** Uuids of dead requests whose retry is being committed. */
-  readonly #reopening = new Set<string>();
+  readonly #reopening: Reopening;
+  readonly #many: BulkCommands;
 
   constructor(host: OperatorHost, queries: StoreQueries) {
     this.#host = host;
     this.#queries = queries;
+    this.#reopening = new Reopening(host);
+    this.#many = new BulkCommands(host, queries, this.#reopening);
   }
 
   /** Ends commands for many requests, because the process is about to end. */
   stop(): void {
-    for (const run of this.#runs) run.stop('the broker is shutting down');
+    this.#many.stop();
   }
 
   // ---------------------------------------------------------------- what is there
 
   list(query: ListQuery, answer: Answer<ShownPage>): void {
-    const { state } = query;
-    const out =
-      state === 'dispatched' || state === 'pending' ? this.#host.requests.dispatcher.out : null;
-    const pageQuery = {
-      service: query.service,
-      state: storedState(state),
-      acceptedBefore: this.#acceptedBefore(query),
-      after: query.after,
-      limit: query.limit,
-      only: state === 'dispatched' ? out : null,
-      except: state === 'pending' ? out : null,
-    };
-    this.#queries.page(pageQuery, (page) => {
+    const { state, limit } = query;
+    this.#queries.page({ ...selected(this.#host, query, SHOWN_STATES), limit }, (page) => {
       if ('kind' in page) {
         answer(trouble(page));
         return;
@@ -84,7 +75,14 @@ export class Operator {
         ...request,
         state: state ?? this.#stateOf(request),
       }));
-      answer({ kind: 'done', value: { requests, next: page.next } });
+      answer({ kind: 'done', value: { ...page, requests } });
+    });
+  }
+
+  groups(query: GroupsQuery, answer: Answer<GroupPage>): void {
+    const { by, limit } = query;
+    this.#queries.groups({ ...selected(this.#host, query, SHOWN_STATES), by, limit }, (page) => {
+      answer('kind' in page ? trouble(page) : { kind: 'done', value: page });
     });
   }
 
@@ -202,8 +200,8 @@ export class Operator {
         answer(wrongState(history.request.state, 'retried'));
       } else if (!this.#isRefused(answer)) {
         const { service, generation } = history.request;
-        this.#reopen(uuid, generation + 1, (result) => {
-          if (result === 'done') this.#reportReopened(service, 1);
+        this.#reopening.begin(uuid, generation + 1, (result) => {
+          if (result === 'done') this.#emit('titanic.reopened', service);
           answer(result === 'passed' ? CHANGED : outcomeOf(result));
         });
       }
@@ -239,84 +237,19 @@ export class Operator {
 
   #close(uuid: RequestUuid, service: Buffer, answer: Answer<null>): void {
     this.#host.requests.close(uuid, (result) => {
-      if (result === 'done') {
-        this.#host.context.events.emit({ name: 'titanic.cancelled', service: escapeName(service) });
-      }
+      if (result === 'done') this.#emit('titanic.cancelled', service);
       answer(result === 'passed' ? UNKNOWN : outcomeOf(result));
     });
   }
 
   // ---------------------------------------------------------------- many requests
 
-  retryDead(filter: BulkFilter, limit: number, answer: Answer<BulkResult>): void {
-    const lists = [this.#pageQuery(filter, 'dead')];
-    const begin: BulkJob['begin'] = ({ uuid, generation }, decided) => {
-      this.#reopen(uuid, generation + 1, decided);
-      return true;
-    };
-    this.#run({ lists, limit, begin }, answer, (count) => {
-      this.#reportReopened(filter.service, count);
-    });
+  bulk(act: BulkAct, selection: RequestSelection, limit: number, answer: Answer<BulkResult>): void {
+    this.#many.run(act, selection, limit, answer);
   }
 
-  purge(filter: PurgeFilter, limit: number, answer: Answer<BulkResult>): void {
-    const { state, service } = filter;
-    const states: readonly StoredState[] = state === null ? ['dead', 'replied'] : [state];
-    const lists = states.map((each) => this.#pageQuery(filter, each));
-    const begin: BulkJob['begin'] = (request, decided) => {
-      if (!this.#mayPurge(request)) return false;
-      this.#host.requests.close(request.uuid, decided, this.#isUnclaimed(request));
-      return true;
-    };
-    this.#run({ lists, limit, begin }, answer, (count) => {
-      const shown = service === null ? null : escapeName(service);
-      if (count > 0) {
-        this.#host.context.events.emit({ name: 'titanic.purged', service: shown, state, count });
-      }
-    });
-  }
-
-  #run(
-    job: Pick<BulkJob, 'lists' | 'limit' | 'begin'>,
-    answer: Answer<BulkResult>,
-    changed: (count: number) => void,
-  ): void {
-    const run: BulkRun = new BulkRun(
-      {
-        ...job,
-        obstacle: () => this.#host.requests.obstacle(),
-        now: () => this.#host.context.now,
-        end: (outcome, count) => {
-          this.#runs.delete(run);
-          changed(count);
-          answer(outcome);
-        },
-      },
-      this.#queries,
-    );
-    this.#runs.add(run);
-    run.run();
-  }
-
-  #pageQuery(filter: BulkFilter, state: StoredState): BulkJob['lists'][number] {
-    const except = state === 'pending' ? this.#host.requests.dispatcher.out : null;
-    const acceptedBefore = this.#acceptedBefore(filter);
-    return { service: filter.service, state, acceptedBefore, only: null, except };
-  }
-
-  /** Checks again, because the request was read a while ago. */
-  #mayPurge({ uuid, state }: StoredRequest): boolean {
-    const { dispatcher } = this.#host.requests;
-    const slot = dispatcher.index.find(uuid);
-    if (state !== 'pending') return slot === NO_SLOT && !this.#reopening.has(keyOf(uuid));
-    if (slot === NO_SLOT) return this.#host.context.claims !== null;
-    if (dispatcher.deliveryOf(slot) !== null) return false;
-    return !isBeingDecided(dispatcher.index.get(slot, STATE));
-  }
-
-  /** Pending in a shared store, and not claimed by this broker. */
-  #isUnclaimed({ uuid, state }: StoredRequest): boolean {
-    return state === 'pending' && this.#host.requests.dispatcher.index.find(uuid) === NO_SLOT;
+  countFor(act: BulkAct, selection: RequestSelection, answer: Answer<BulkResult>): void {
+    this.#many.count(act, selection, answer);
   }
 
   // ---------------------------------------------------------------- parts
@@ -328,24 +261,8 @@ export class Operator {
     return text !== null;
   }
 
-  #reopen(uuid: RequestUuid, generation: number, decided: ChangeCallback): void {
-    const key = keyOf(uuid);
-    this.#reopening.add(key);
-    this.#host.requests.reopen(uuid, generation, (result) => {
-      this.#reopening.delete(key);
-      decided(result);
-    });
-  }
-
-  #reportReopened(service: Buffer | null, count: number): void {
-    const shown = service === null ? null : escapeName(service);
-    if (count > 0) {
-      this.#host.context.events.emit({ name: 'titanic.reopened', service: shown, count });
-    }
-  }
-
-  #acceptedBefore({ olderThanMs }: { readonly olderThanMs: number | null }): number | null {
-    return olderThanMs === null ? null : this.#host.context.wall - olderThanMs;
+  #emit(name: 'titanic.cancelled' | 'titanic.reopened', service: Buffer): void {
+    this.#host.context.events.emit({ name, service: escapeName(service), count: 1 });
   }
 
   #stateOf({ uuid, state }: StoredRequest): ShownState {
@@ -361,14 +278,6 @@ export class Operator {
 
 function byDue(a: ScheduleCursor, b: ScheduleCursor): number {
   return a.due - b.due || a.uuid.compare(b.uuid);
-}
-
-function keyOf(uuid: RequestUuid): string {
-  return uuid.toString('latin1');
-}
-
-function storedState(state: ShownState | null): StoredState | null {
-  return state === 'dispatched' ? 'pending' : state;
 }
 
 function trouble({ message }: StoreFailure): OperatorRefusal {

@@ -9,7 +9,9 @@ import { QueryRunner } from '../../../src/store/sqlite/queries/query-runner.js';
 import { openSqliteQueries } from '../../../src/store/sqlite/queries/sqlite-queries.js';
 import type { RequestPage } from '../../../src/store/queries.js';
 import type { StoreFailure } from '../../../src/store/store.js';
-import { ALL, numbersOf, QueriesUser } from '../../support/queries-user.js';
+import { ANY_ROW } from '../../../src/store/stored-filter.js';
+import type { PackedPageQuery } from '../../../src/store/thread/query-messages.js';
+import { numbersOf, QueriesUser, queryOf } from '../../support/queries-user.js';
 import { accept, close, dead } from '../../support/store-changes.js';
 import { StoreDirectory } from '../../support/store-directory.js';
 import type { StoreUser } from '../../support/store-user.js';
@@ -30,6 +32,12 @@ afterEach(async () => {
 
 const LOCKS = '/proc/locks';
 
+/** All requests. */
+const PACKED: PackedPageQuery = {
+  ...{ from: 'F'.repeat(32), to: '0'.repeat(32), service: null, serviceMatch: 'exact' },
+  ...{ more: ANY_ROW, states: 0b1110, only: null, except: null, limit: 1000 },
+};
+
 function locksOn(file: string): string[] {
   if (!existsSync(LOCKS)) return [];
   const inode = `:${statSync(file).ino} `;
@@ -48,15 +56,39 @@ describe('a list of the requests in a file', () => {
       ...upTo(many).map((n) => accept(n, n <= 2 ? { service: Buffer.from('old') } : {})),
     );
     const db = openForReading(directory.file);
-    const reader = new QueryRunner(db, 4000);
+    const reader = new QueryRunner(db, { rowsMax: 4000 });
     const service = Buffer.from('old').toString('hex').toUpperCase();
-    const query = { ...ALL, service, after: null, state: null, only: null, except: null };
+    const query = { ...PACKED, service };
     const first = reader.page(query);
     expect(first.rows).toEqual([]);
     expect(first.next).not.toBeNull();
-    const second = reader.page({ ...query, after: first.next });
-    expect(second).toMatchObject({ next: null });
+    expect(first.scanned).toBe(4000);
+    const second = reader.page({ ...query, from: first.next ?? '' });
+    expect(second).toMatchObject({ next: null, scanned: 500 });
     expect(second.rows.map((row) => row[2])).toEqual([2, 1]);
+    db.close();
+  });
+
+  it('ends a page early when its time is over, with what it has found by then', async () => {
+    await user.commit(...upTo(1200).map((n) => accept(n)));
+    await user.commit(...upTo(1200).map((n) => dead(n)));
+    const db = openForReading(directory.file);
+    const reader = new QueryRunner(db, { msMax: 0 });
+    const query = { ...PACKED, more: { ...ANY_ROW, reason: '10' } };
+    const found: number[] = [];
+    const scanned: number[] = [];
+    for (let from: string | null = PACKED.from; from !== null;) {
+      const page = reader.page({ ...query, from });
+      found.push(...page.rows.map((row) => row[2]));
+      scanned.push(page.scanned);
+      from = page.next;
+    }
+    expect(scanned).toEqual([500, 500, 200]);
+    expect(found).toEqual(
+      upTo(1200)
+        .filter((n) => String(n).includes('10'))
+        .reverse(),
+    );
     db.close();
   });
 });
@@ -89,11 +121,11 @@ describe('the thread that reads a file', () => {
     const later = openSqliteQueries(file);
     const ask = (): Promise<RequestPage | StoreFailure> =>
       new Promise((resolve) => {
-        later.page(ALL, resolve);
+        later.page(queryOf({}), resolve);
       });
     expect(await ask()).toMatchObject({ message: expect.stringContaining('does not exist') });
     await directory.open(file);
-    expect(await ask()).toEqual({ requests: [], next: null });
+    expect(await ask()).toEqual({ requests: [], next: null, scanned: 0 });
     await later.close();
   });
 });

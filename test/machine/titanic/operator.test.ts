@@ -1,19 +1,20 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import type {
+  BulkAct,
   BulkResult,
   OperatorResult,
-  PurgeFilter,
   ShownHistory,
 } from '../../../src/titanic/operator/operator-api.js';
+import type { GroupPage } from '../../../src/store/queries.js';
 import type { StoreFailure } from '../../../src/store/store.js';
+import { selectionOf } from '../../support/stage-queries.js';
 import { endTitanicStages, titanicStage, type TitanicStage } from '../../support/titanic-stage.js';
 
 afterEach(endTitanicStages);
 
 const FULL: StoreFailure = { kind: 'full', message: 'no space left on device' };
 const DONE = { kind: 'done', value: null };
-const ANY: PurgeFilter = { service: null, olderThanMs: null, state: null };
 const ALL = 1_000_000;
 const NEVER = '0190A0B0C0D07000800000000000ABCD';
 
@@ -33,28 +34,46 @@ function cancels(s: TitanicStage, uuid: string): () => OperatorResult<null> | nu
   });
 }
 
-function purges(
+type Selected = NonNullable<Parameters<typeof selectionOf>[0]>;
+
+function does(
   s: TitanicStage,
-  filter: Partial<PurgeFilter>,
+  act: BulkAct,
+  selected: Selected,
   limit = ALL,
 ): () => OperatorResult<BulkResult> | null {
   return s.operates((operator, answer) => {
-    operator.purge({ ...ANY, ...filter }, limit, answer);
+    operator.bulk(act, selectionOf(selected), limit, answer);
   });
+}
+
+function purges(
+  s: TitanicStage,
+  selected: Selected,
+  limit = ALL,
+): () => OperatorResult<BulkResult> | null {
+  return does(s, 'purge', selected, limit);
 }
 
 function retriesDead(
   s: TitanicStage,
-  filter: Partial<PurgeFilter>,
+  selected: Selected,
   limit = ALL,
 ): () => OperatorResult<BulkResult> | null {
-  return s.operates((operator, answer) => {
-    operator.retryDead({ ...ANY, ...filter }, limit, answer);
-  });
+  return does(s, 'retry', selected, limit);
 }
 
-function bulk(count: number, more = false): OperatorResult<BulkResult> {
-  return { kind: 'done', value: { count, more } };
+/** How many it would change. */
+function counts(s: TitanicStage, act: BulkAct, selected: Selected): number | null {
+  const outcome = s.operates<BulkResult>((operator, answer) => {
+    operator.countFor(act, selectionOf(selected), answer);
+  })();
+  return outcome?.kind === 'done' ? outcome.value.count : null;
+}
+
+function bulk(count: number, more = false): unknown {
+  const value = { count, next: more ? expect.any(Buffer) : null, scanned: expect.any(Number) };
+  return { kind: 'done', value };
 }
 
 function history(s: TitanicStage, uuid: string): OperatorResult<ShownHistory> | null {
@@ -64,11 +83,10 @@ function history(s: TitanicStage, uuid: string): OperatorResult<ShownHistory> | 
 }
 
 /** Bodies of a list, in its order, with their states. */
-function list(s: TitanicStage, filter: object = {}): string[] {
-  const all = { service: null, state: null, olderThanMs: null, after: null, limit: ALL };
+function list(s: TitanicStage, selected: Selected = {}): string[] {
   const outcome = s.operates<{ requests: readonly { uuid: Buffer; state: string }[] }>(
     (operator, answer) => {
-      operator.list({ ...all, ...filter }, answer);
+      operator.list({ ...selectionOf(selected), limit: ALL }, answer);
     },
   )();
   if (outcome?.kind !== 'done') throw new Error(JSON.stringify(outcome));
@@ -82,6 +100,14 @@ function list(s: TitanicStage, filter: object = {}): string[] {
 function dies(s: TitanicStage, service = 'echo', body = 'hi'): string {
   const uuid = s.submits(service, body, { maxAttempts: 1 });
   s.worker('killed').ready(service).disconnect();
+  expect(s.stands(uuid)).toBe('dead');
+  return uuid;
+}
+
+/** Stores one whose worker reports a final failure. */
+function failsWith(s: TitanicStage, code: string, text: string): string {
+  const uuid = s.submits('print');
+  s.worker('w').ready('print').fails(['final', code, text]).disconnect();
   expect(s.stands(uuid)).toBe('dead');
   return uuid;
 }
@@ -326,8 +352,95 @@ describe('an operator who retries the dead of a service', () => {
     const old = dies(s);
     s.after(10_000);
     const fresh = dies(s);
-    expect(retriesDead(s, { olderThanMs: 5000 })()).toEqual(bulk(1));
+    expect(retriesDead(s, { acceptedBefore: { agoMs: 5000 } })()).toEqual(bulk(1));
     expect([s.stands(old), s.stands(fresh)]).toEqual(['pending', 'dead']);
+  });
+});
+
+describe('an operator who cancels many', () => {
+  it('ends what has no reply: what waits, what a worker has, and what is dead', () => {
+    const s = titanicStage();
+    const out = s.submits('echo', 'out');
+    const w1 = s.worker('w1').ready('echo');
+    const waiting = s.submits('never');
+    const dead = dies(s, 'sum');
+    const kept = replied(s, 'sum');
+    expect(counts(s, 'cancel', {})).toBe(3);
+    expect(does(s, 'cancel', {})()).toEqual(bulk(3));
+    expect([out, waiting, dead, kept].map((uuid) => s.stands(uuid))).toEqual([
+      ...['absent', 'absent', 'absent', 'replied'],
+    ]);
+    expect(s.told('titanic.cancelled')).toEqual([
+      { name: 'titanic.cancelled', service: null, count: 3 },
+    ]);
+    // The worker's late answer is nobody's.
+    w1.final('late');
+    expect(s.asks('reply', out)).toBe('400 unknown');
+    expect(s.titanic.figures.inFlight).toBe(0);
+  });
+
+  it('of one state: not what has come to a worker, or from one, since it was read', () => {
+    const s = titanicStage();
+    const out = s.submits('echo', 'out');
+    const w1 = s.worker('w1').ready('echo');
+    const waiting = s.submits('sum', 'waiting');
+    expect(counts(s, 'cancel', { state: 'dispatched' })).toBe(1);
+    expect(counts(s, 'cancel', { state: 'pending' })).toBe(1);
+    s.isReadingHeld = true;
+    const answers = [
+      does(s, 'cancel', { state: 'dispatched' }),
+      does(s, 'cancel', { state: 'pending' }),
+    ];
+    w1.final('1');
+    const w2 = s.worker('w2').ready('sum');
+    expect(w2.inbox()).toEqual(['REQUEST waiting']);
+    s.reads();
+    expect(answers.map((answer) => answer())).toEqual([bulk(0), bulk(0)]);
+    w2.final('2');
+    s.isReadingHeld = false;
+    expect([s.stands(out), s.stands(waiting)]).toEqual(['replied', 'replied']);
+  });
+});
+
+describe('an operator who takes all of a group', () => {
+  it('is told how many there are, changes these, and leaves the rest', () => {
+    const s = titanicStage();
+    const paper = [1, 2, 3].map((n) => failsWith(s, 'out-of-paper', `tray ${n}`));
+    const other = failsWith(s, 'jam', 'tray 1');
+    const outcome = s.operates<GroupPage>((operator, answer) => {
+      operator.groups({ ...selectionOf(), by: 'reason', limit: 10 }, answer);
+    })();
+    const groups = outcome?.kind === 'done' ? outcome.value.groups : [];
+    expect(groups.map(({ code, pattern, count }) => [code, pattern, count])).toEqual([
+      ['out-of-paper', 'tray #', 3],
+      ['jam', 'tray #', 1],
+    ]);
+    const group = { code: 'out-of-paper', pattern: 'tray #' };
+    expect(counts(s, 'retry', group)).toBe(3);
+    expect(s.store.disk.counts.dead).toBe(4);
+    expect(does(s, 'retry', group)()).toEqual(bulk(3));
+    expect(paper.map((uuid) => s.stands(uuid))).toEqual(['pending', 'pending', 'pending']);
+    expect(s.stands(other)).toBe('dead');
+    expect(counts(s, 'retry', group)).toBe(0);
+  });
+
+  it('goes on behind what was examined, so that nothing is read twice', () => {
+    const s = titanicStage();
+    for (let n = 0; n < 5; n++) dies(s);
+    const first = does(s, 'retry', {}, 2)();
+    const next = first?.kind === 'done' ? first.value.next : null;
+    expect(does(s, 'retry', { after: next }, 2)()).toEqual(bulk(2, true));
+    expect(s.store.disk.counts).toMatchObject({ pending: 4, dead: 1 });
+  });
+
+  it('is told what hinders the store, and nothing is changed', () => {
+    const s = titanicStage();
+    dies(s);
+    s.queries.failure = FULL;
+    expect(counts(s, 'retry', {})).toBeNull();
+    expect(does(s, 'retry', {})()).toEqual({ kind: 'trouble', text: FULL.message });
+    s.queries.failure = null;
+    expect(s.store.disk.counts.dead).toBe(1);
   });
 });
 
@@ -494,8 +607,8 @@ describe('what people see', () => {
     s.submits('echo', 'old');
     s.after(10_000);
     s.submits('echo', 'new');
-    expect(list(s, { olderThanMs: 5000 })).toEqual(['old pending']);
-    expect(list(s, { olderThanMs: 20_000 })).toEqual([]);
+    expect(list(s, { acceptedBefore: { agoMs: 5000 } })).toEqual(['old pending']);
+    expect(list(s, { acceptedBefore: { agoMs: 20_000 } })).toEqual([]);
   });
 
   it('one request’s history, with the delivery under way', () => {

@@ -9,6 +9,7 @@ import { readFrom } from '../../../src/store/store.js';
 import type { SchedulePage, ScheduleCursor } from '../../../src/titanic/operator/operator-api.js';
 import { NO_QUOTAS } from '../../../src/broker/quotas.js';
 import type { ClientActor } from '../../support/stage-peers.js';
+import { selectionOf } from '../../support/stage-queries.js';
 import { StageReplica } from '../../support/stage-replica.js';
 import { rules, TestKey } from '../../support/rights.js';
 import { StageDisk } from '../../support/stage-store.js';
@@ -134,7 +135,7 @@ describe('a schedule', () => {
     const { columns, services } = s.titanic.figures.counters;
     const stored = services.total('stored');
     expect([stored[columns.requests.pending], stored[columns.oldestMs]]).toEqual([0, 0]);
-    const query = { service: null, state: null, olderThanMs: null, after: null, limit: 10 };
+    const query = { ...selectionOf(), limit: 10 };
     const list = s.operates((operator, answer) => operator.list(query, answer));
     expect(list()).toMatchObject({ value: { requests: [] } });
     const c1 = s.client('c1');
@@ -540,13 +541,14 @@ describe('the name of a schedule', () => {
     expect(kept(s)).toBe(1);
   });
 
-  it('is ended by an operator who cancels it, and not by a purge', () => {
+  it('is ended by an operator who cancels it, and not by a purge or by cancelling many', () => {
     const s = stage();
     schedules(s, { cron: '@hourly' });
     const [row] = s.store.disk.rows;
-    const purge = { service: null, state: 'pending' as const, olderThanMs: null };
+    const pending = selectionOf({ state: 'pending' });
     s.after(1);
-    s.operates((operator, answer) => operator.purge(purge, 100, answer));
+    s.operates((operator, answer) => operator.bulk('purge', pending, 100, answer));
+    s.operates((operator, answer) => operator.bulk('cancel', pending, 100, answer));
     expect(kept(s)).toBe(1);
     s.operates((operator, answer) => {
       operator.cancel(row?.request.uuid ?? Buffer.alloc(16), answer);

@@ -1,28 +1,35 @@
-/** Answers queries for display from a store file. Each statement is a short transaction of its own. */
+/** Answers queries for display from a store file. */
 import type Database from 'better-sqlite3';
 
-import { WALL_MS_MAX } from '../../../core/numbers.js';
+import { GroupCounts } from '../../group-counts.js';
 import type {
   BodyRows,
   HistoryRows,
   ListedRow,
+  PackedGroupQuery,
+  PackedGroups,
   PackedPage,
   PackedPageQuery,
 } from '../../thread/query-messages.js';
+import {
+  type Grouping,
+  isNarrow,
+  matches,
+  type ScannedRow,
+  wantedBy,
+} from '../../stored-filter.js';
 import { QUERY_SQL } from './query-statements.js';
 import { DEAD } from '../file/schema.js';
 
-/** Maximum number of rows that one statement examines. */
+/** Maximum number of rows that one statement examines; and of those whose reasons or headers it reads. */
 const SLICE_ROWS = 2000;
-/** Maximum number of rows that are examined for one page. */
-const PAGE_ROWS_MAX = 100_000;
+const NARROW_SLICE_ROWS = 500;
+/** What one query examines at most. */
+const SCAN_ROWS_MAX = 100_000;
+const SCAN_MS_MAX = 100;
 
-/** Above every uuid. */
-const ABOVE_ALL = 'F'.repeat(34);
-/** Below every uuid. */
-const BELOW_ALL = '';
-const TIME_DIGITS = 12;
 const UUID_DIGITS = 32;
+const ONLY_DEAD = 1 << DEAD;
 
 /** The rest of a request. */
 interface MoreRow {
@@ -31,77 +38,162 @@ interface MoreRow {
   readonly extra: string;
 }
 
+type Row = readonly [
+  uuid: string,
+  service: string,
+  reason: string | null,
+  extra: Buffer | null,
+  diedAt: number | null,
+];
+
 type Prepared = Readonly<Record<keyof typeof QUERY_SQL, Database.Statement>>;
+
+/** Rows of the services and states that are asked for, and where the next slice begins. */
+interface Slice {
+  readonly rows: readonly ScannedRow[];
+  readonly next: string | null;
+}
+
+/** Takes a match. Returns null, or the uuid behind which the next query begins. */
+type Visit = (row: ScannedRow) => string | null;
 
 export class QueryRunner {
   readonly #db: Database.Database;
   readonly #sql: Prepared;
-  readonly #pageRowsMax: number;
+  readonly #rowsMax: number;
+  readonly #msMax: number;
 
-  /** @param pageRowsMax maximum number of rows examined for one page */
-  constructor(db: Database.Database, pageRowsMax: number = PAGE_ROWS_MAX) {
+  /** @param rowsMax maximum number of rows examined by one query, in slices */
+  constructor(
+    db: Database.Database,
+    { rowsMax = SCAN_ROWS_MAX, msMax = SCAN_MS_MAX }: { rowsMax?: number; msMax?: number } = {},
+  ) {
     this.#db = db;
-    this.#pageRowsMax = pageRowsMax;
+    this.#rowsMax = rowsMax;
+    this.#msMax = msMax;
     const prepared = Object.entries(QUERY_SQL).map(([name, sql]) => [name, db.prepare(sql)]);
     this.#sql = Object.fromEntries(prepared) as Prepared;
     for (const name of ['slice', 'sliceOfDead', 'one'] as const) this.#sql[name].raw();
-    for (const name of ['end', 'endOfDead'] as const) this.#sql[name].pluck();
+    for (const name of ['end', 'endOfDead', 'count', 'countOfDead'] as const) {
+      this.#sql[name].pluck();
+    }
   }
 
   page(query: PackedPageQuery): PackedPage {
-    const { after, acceptedBefore, only } = query;
-    const start = after ?? ABOVE_ALL;
-    const bound = acceptedBefore === null ? ABOVE_ALL : firstOf(acceptedBefore);
-    const from = start < bound ? start : bound;
-    return only === null ? this.#walk(query, from) : this.#listed(query, from, only);
+    return this.#atOneMoment(() => {
+      const { limit } = query;
+      const found: string[] = [];
+      // One more shows whether there is another page.
+      const next = this.#scan(query, null, limit + 1, ({ uuid }) => {
+        if (found.length === limit) return found[limit - 1] ?? null;
+        found.push(uuid);
+        return null;
+      });
+      const rows = found.map((uuid) => this.#sql.one.get(bytesOf(uuid)) as ListedRow);
+      return { rows, next, scanned: this.#scanned(query, next) };
+    });
   }
 
-  /** Reads slice by slice, newest first, until the page is full or has cost enough. */
-  #walk(query: PackedPageQuery, start: string): PackedPage {
-    const { limit, state } = query;
-    const endOf = state === DEAD ? this.#sql.endOfDead : this.#sql.end;
+  groups(query: PackedGroupQuery): PackedGroups {
+    return this.#atOneMoment(() => {
+      const counts = new GroupCounts(query.by, query.limit);
+      let last: string | null = null;
+      const next = this.#scan(query, query.by, Infinity, (row) => {
+        if (!counts.add(row)) return last;
+        last = row.uuid;
+        return null;
+      });
+      return { groups: counts.all(), next, scanned: this.#scanned(query, next) };
+    });
+  }
+
+  #atOneMoment<Value>(read: () => Value): Value {
+    return this.#db.transaction(read)();
+  }
+
+  /**
+   * Examines rows, newest first, until a visit ends it or it has cost enough.
+   * @param enough maximum number of matches
+   * @returns the uuid behind which the next query begins; `null`: that was all
+   */
+  #scan(query: PackedPageQuery, by: Grouping | null, enough: number, visit: Visit): string | null {
     const except = new Set(uuidsOf(query.except));
-    const rows: ListedRow[] = [];
-    let from = start;
-    for (let walked = 0; walked < this.#pageRowsMax; walked += SLICE_ROWS) {
-      const end = endOf.get(bytesOf(from), SLICE_ROWS - 1) as string | undefined;
-      // Rows that are left out must be read, too; one more shows whether there is another page.
-      const most = limit + 1 - rows.length + except.size;
-      for (const row of this.#slice(query, from, end ?? BELOW_ALL, most)) {
-        if (except.has(row[0])) continue;
-        if (rows.length === limit) return { rows, next: rows.at(-1)?.[0] ?? null };
-        rows.push(row);
+    let taken = 0;
+    let next: string | null = null;
+    const slices =
+      query.only === null
+        ? // Rows that are left out must be read, too.
+          this.#slices(query, by, () => enough - taken + except.size)
+        : this.#listed(query, by);
+    for (const slice of slices) {
+      for (const row of slice.rows) {
+        if (except.has(row.uuid) || !matches(query.more, row)) continue;
+        taken++;
+        const end = visit(row);
+        if (end !== null) return end;
       }
-      if (end === undefined) return { rows, next: null };
+      next = slice.next;
+    }
+    return next;
+  }
+
+  /** @param most how many matches are still wanted */
+  *#slices(query: PackedPageQuery, by: Grouping | null, most: () => number): Generator<Slice> {
+    const isNarrowed = isNarrow(query.more);
+    const size = isNarrowed ? NARROW_SLICE_ROWS : SLICE_ROWS;
+    const endOf = query.states === ONLY_DEAD ? this.#sql.endOfDead : this.#sql.end;
+    const until = performance.now() + this.#msMax;
+    let from: string | null = query.from;
+    for (let examined = 0; from !== null && examined < this.#rowsMax; examined += size) {
+      if (examined > 0 && performance.now() >= until) return;
+      const bounds = { from: bytesOf(from), to: bytesOf(query.to) };
+      const end = (endOf.get({ ...bounds, offset: size - 1 }) ?? null) as string | null;
+      const within = end === null ? bounds : { ...bounds, to: bytesOf(end) };
+      const rows = this.#rows(query, by, within, isNarrowed ? size : Math.min(size, most()));
       from = end;
+      yield { rows, next: end };
     }
-    return { rows, next: from };
   }
 
-  #slice({ service, state }: PackedPageQuery, from: string, to: string, most: number): ListedRow[] {
-    const bounds = { from: bytesOf(from), to: bytesOf(to), most };
-    const name = service === null ? null : bytesOf(service);
-    const rows =
-      state === DEAD
-        ? this.#sql.sliceOfDead.all({ ...bounds, service: name })
-        : this.#sql.slice.all({ ...bounds, service: name, state });
-    return rows as ListedRow[];
-  }
-
-  /** The newest of these. */
-  #listed({ service, state, limit }: PackedPageQuery, from: string, only: string): PackedPage {
-    const rows: ListedRow[] = [];
-    const uuids = uuidsOf(only).filter((uuid) => uuid < from);
-    uuids.sort().reverse();
+  /** One slice for each of these. */
+  *#listed(query: PackedPageQuery, by: Grouping | null): Generator<Slice> {
+    const until = performance.now() + this.#msMax;
+    const uuids = listedIn(query, query.to).sort().reverse();
     for (const [place, uuid] of uuids.entries()) {
-      if (place === this.#pageRowsMax) return { rows, next: uuids[place - 1] ?? null };
-      const row = this.#sql.one.get(bytesOf(uuid)) as ListedRow | undefined;
-      if (row === undefined || (state !== null && row[3] !== state - 1)) continue;
-      if (service !== null && row[1] !== service) continue;
-      if (rows.length === limit) return { rows, next: rows.at(-1)?.[0] ?? null };
-      rows.push(row);
+      if (place === this.#rowsMax || (place > 0 && performance.now() >= until)) return;
+      const only = { from: bytesOf(`${uuid}00`), to: bytesOf(uuid) };
+      const next = place === uuids.length - 1 ? null : uuid;
+      yield { rows: this.#rows(query, by, only, 1), next };
     }
-    return { rows, next: null };
+  }
+
+  #rows(
+    { states, service, serviceMatch, more }: PackedPageQuery,
+    by: Grouping | null,
+    within: { readonly from: Buffer; readonly to: Buffer },
+    most: number,
+  ): ScannedRow[] {
+    const { reason, extra, diedAt } = wantedBy(more, by);
+    const slice = states === ONLY_DEAD ? this.#sql.sliceOfDead : this.#sql.slice;
+    const rows = slice.all({
+      ...within,
+      ...{ reason: Number(reason), extra: Number(extra), diedAt: Number(diedAt) },
+      states,
+      match: service === null ? 'any' : serviceMatch,
+      service: service === null ? null : bytesOf(service),
+      most,
+    }) as Row[];
+    return rows.map(([uuid, name, why, fields, died]) => {
+      return { uuid, service: name, reason: why, extra: fields, diedAt: died };
+    });
+  }
+
+  /** How many rows a query has examined that ends there. */
+  #scanned(query: PackedPageQuery, next: string | null): number {
+    const to = next ?? query.to;
+    if (query.only !== null) return listedIn(query, to).length;
+    const count = query.states === ONLY_DEAD ? this.#sql.countOfDead : this.#sql.count;
+    return count.get({ from: bytesOf(query.from), to: bytesOf(to) }) as number;
   }
 
   /** Everything about one request, as of one moment. */
@@ -128,10 +220,9 @@ export class QueryRunner {
   }
 }
 
-/** The first uuid of a millisecond, which need not exist. */
-function firstOf(wallMs: number): string {
-  const time = Math.min(Math.max(Math.ceil(wallMs), 0), WALL_MS_MAX);
-  return time.toString(16).toUpperCase().padStart(TIME_DIGITS, '0');
+/** Those of the uuids that are listed, down to one of them. */
+function listedIn({ only, from }: PackedPageQuery, to: string): string[] {
+  return uuidsOf(only).filter((uuid) => uuid < from && uuid >= to);
 }
 
 function uuidsOf(packed: string | null): string[] {

@@ -5,31 +5,41 @@ import { requestColumns } from '../../rows.js';
 import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
 import { DEAD, REPLIED } from '../file/schema.js';
 
-/** Looked up only for the rows of a page, not for all rows examined. */
-const REASON = `CASE WHEN state = ${REPLIED} THEN NULL ELSE substr(coalesce(
+const REASON = `CASE WHEN state = ${REPLIED} THEN NULL ELSE coalesce(
     (SELECT reason FROM deaths WHERE deaths.number = requests.number),
     (SELECT reason FROM attempts WHERE attempts.number = requests.number ORDER BY ordinal DESC LIMIT 1)
-  ), 1, ${REASON_CHARACTERS_MAX}) END`;
+  ) END`;
 
 /** Of `ListedRow`, with bytes as text, which is read into JavaScript much faster. */
 const COLUMNS = `${requestColumns((column, { as }) => (as === 'bytes' ? `hex(${column})` : column))},
-  ${REASON}`;
+  substr(${REASON}, 1, ${REASON_CHARACTERS_MAX})`;
+
+/** Of a row that is examined: `ScannedRow`. What the filter does not want is not looked up. */
+const SCANNED = `hex(uuid), hex(service), CASE WHEN :reason THEN ${REASON} END,
+  CASE WHEN :extra THEN extra END,
+  CASE WHEN :diedAt THEN (SELECT died_at FROM deaths WHERE deaths.number = requests.number) END`;
 
 /** Newest first: uuids of version 7 are in order of acceptance. */
 const NEWEST = 'ORDER BY uuid DESC';
 /** Schedules do not wait for workers: they are in no list, unless it is asked for theirs. */
-const OF_SERVICE = `(service = :service
-  OR :service IS NULL AND service <> CAST('${TITANIC_SCHEDULE}' AS BLOB))`;
+const NO_SCHEDULE = `service <> CAST('${TITANIC_SCHEDULE}' AS BLOB)`;
+/** Byte by byte: nothing in a name is a wildcard. */
+const MATCHES = `(:states >> state) & 1 AND CASE :match
+    WHEN 'any' THEN ${NO_SCHEDULE}
+    WHEN 'exact' THEN service = :service
+    WHEN 'prefix' THEN substr(service, 1, length(:service)) = :service AND ${NO_SCHEDULE}
+    ELSE instr(service, :service) > 0 AND ${NO_SCHEDULE} END`;
+const WITHIN = 'uuid < :from AND uuid >= :to';
+const DEAD_ONES = `requests INDEXED BY requests_dead WHERE state = ${DEAD} AND`;
 
 export const QUERY_SQL = {
   /** The last row of a slice. */
-  end: `SELECT hex(uuid) FROM requests WHERE uuid < ? ${NEWEST} LIMIT 1 OFFSET ?`,
-  slice: `SELECT ${COLUMNS} FROM requests WHERE uuid < :from AND uuid >= :to
-    AND (:state IS NULL OR state = :state) AND ${OF_SERVICE} ${NEWEST} LIMIT :most`,
-  endOfDead: `SELECT hex(uuid) FROM requests INDEXED BY requests_dead
-    WHERE state = ${DEAD} AND uuid < ? ${NEWEST} LIMIT 1 OFFSET ?`,
-  sliceOfDead: `SELECT ${COLUMNS} FROM requests INDEXED BY requests_dead
-    WHERE state = ${DEAD} AND uuid < :from AND uuid >= :to AND ${OF_SERVICE} ${NEWEST} LIMIT :most`,
+  end: `SELECT hex(uuid) FROM requests WHERE ${WITHIN} ${NEWEST} LIMIT 1 OFFSET :offset`,
+  endOfDead: `SELECT hex(uuid) FROM ${DEAD_ONES} ${WITHIN} ${NEWEST} LIMIT 1 OFFSET :offset`,
+  slice: `SELECT ${SCANNED} FROM requests WHERE ${WITHIN} AND ${MATCHES} ${NEWEST} LIMIT :most`,
+  sliceOfDead: `SELECT ${SCANNED} FROM ${DEAD_ONES} ${WITHIN} AND ${MATCHES} ${NEWEST} LIMIT :most`,
+  count: `SELECT count(*) FROM requests WHERE ${WITHIN}`,
+  countOfDead: `SELECT count(*) FROM ${DEAD_ONES} ${WITHIN}`,
   one: `SELECT ${COLUMNS} FROM requests WHERE uuid = ?`,
   more: `SELECT key IS NOT NULL AS hasKey, attempts_ever AS attemptsEver, hex(extra) AS extra
     FROM requests WHERE uuid = ?`,

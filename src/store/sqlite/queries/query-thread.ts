@@ -43,6 +43,8 @@ class QueryThread {
     switch (order.kind) {
       case 'page':
         return this.#runner.page(order.query);
+      case 'groups':
+        return this.#runner.groups(order.query);
       case 'history':
         return this.#runner.history(order.uuid);
       case 'bodies':

@@ -1,0 +1,138 @@
+/** What operators find among the stored requests, and what they do with all that they find. */
+import type { z } from 'zod';
+
+import { escapeName } from '../../core/escape.js';
+import type { RequestGroup as StoredGroup } from '../../store/queries.js';
+import type {
+  BulkAct,
+  OperatorApi,
+  RequestFilter,
+  RequestSelection,
+  ShownState,
+} from '../../titanic/operator/operator-api.js';
+import type { CancelBody, StoredQuery } from '../api/filters.js';
+import { OPERATIONS } from '../api/operations.js';
+import { NO_CURSOR } from '../api/parameters.js';
+import type { BulkResult, RequestGroup } from '../api/stored-answers.js';
+import { type Answer, json } from './answer.js';
+import { wrongParameter } from './errors.js';
+import { wrongToken } from './guard.js';
+import { type Caller, type CheckedRequest, type Route, route } from './route.js';
+import { done } from './stored-outcomes.js';
+import { type Cursors, SHOWN_DIGITS, shownUuid } from './uuids.js';
+
+/** With any state: each operation has its own. */
+type AnyState<Given> = Omit<Given, 'state'> & { readonly state: string | null };
+type BulkOrder = AnyState<z.output<typeof CancelBody>>;
+type Filters = AnyState<Omit<z.output<typeof StoredQuery>, 'limit'>>;
+
+/** The states of requests that are in the store: not closed or expired. */
+const STATES = ['pending', 'dispatched', 'replied', 'dead'] as const satisfies ShownState[];
+
+/**
+ * @returns `null`: there are none in that state
+ * @throws ERR_HTTP_TOKEN, ERR_HTTP_PARAMETER
+ */
+export function selectionOf(
+  given: Filters,
+  caller: Caller,
+  cursors: Cursors,
+): RequestSelection | null {
+  const { cursor } = given;
+  const after = cursor === null ? null : cursors.read(cursor, caller);
+  if (cursor !== null && after === null) throw wrongParameter('cursor', NO_CURSOR);
+  const filter = filterOf(given, caller);
+  if (given.state === null) return { filter, state: null, after };
+  const state = STATES.find((each) => each === given.state);
+  return state === undefined ? null : { filter, state, after };
+}
+
+/** @throws ERR_HTTP_TOKEN if it would tell what lists do not show such a caller; ERR_HTTP_PARAMETER */
+function filterOf(given: Filters, caller: Caller): RequestFilter {
+  const { service, serviceMatch, uuid, reason, pattern, code, header, olderThanMs } = given;
+  const { acceptedAfter, acceptedBefore, diedAfter, diedBefore } = given;
+  const secret = Object.entries({ reason, pattern, code, header }).find(
+    ([, value]) => value !== null,
+  );
+  if (caller === 'anyone') {
+    if (secret !== undefined) throw wrongToken(`to filter by ${secret[0]}, a token is needed`);
+    if (uuid !== null && uuid.length > SHOWN_DIGITS) {
+      throw wrongToken(`a token is needed for more than ${SHOWN_DIGITS} characters of a uuid`);
+    }
+  }
+  if (olderThanMs !== null && acceptedBefore !== null) {
+    throw wrongParameter('olderThanMs', 'is the same as acceptedBefore: give one of them');
+  }
+  if (serviceMatch !== null && service === null) {
+    throw wrongParameter('serviceMatch', 'needs service');
+  }
+  return {
+    ...{ service, serviceMatch: serviceMatch ?? 'exact', uuid, reason, pattern, code, header },
+    ...{ acceptedAfter, diedAfter, diedBefore },
+    acceptedBefore: olderThanMs === null ? acceptedBefore : { agoMs: olderThanMs },
+  };
+}
+
+export function triageRoutes(operatorApi: () => OperatorApi, cursors: Cursors): Route[] {
+  const shown = { operatorApi, cursors };
+  return [
+    route(OPERATIONS.groups, (request) => groups(operatorApi(), request, cursors)),
+    route(OPERATIONS.retryMany, (request) => bulk(shown, 'retry', request)),
+    route(OPERATIONS.purge, (request) => bulk(shown, 'purge', request)),
+    route(OPERATIONS.cancelMany, (request) => bulk(shown, 'cancel', request)),
+  ];
+}
+
+async function groups(
+  operatorApi: OperatorApi,
+  { query, caller }: CheckedRequest<typeof OPERATIONS.groups>,
+  cursors: Cursors,
+): Promise<Answer> {
+  const { by, limit } = query;
+  if (caller === 'anyone' && by !== 'service') {
+    throw wrongToken(`to group by ${by}, a token is needed`);
+  }
+  const selection = selectionOf(query, caller, cursors);
+  if (selection === null) return json({ items: [], next: null, scanned: 0 });
+  const page = done(await operatorApi.groups({ ...selection, by, limit }));
+  const next = page.next === null ? null : cursors.shown(page.next, caller);
+  const items = page.groups.map((group) => groupOf(group, caller));
+  return json({ items, next, scanned: page.scanned });
+}
+
+function groupOf(
+  { service, code, pattern, count, example }: StoredGroup,
+  caller: Caller,
+): RequestGroup {
+  return {
+    filter: {
+      ...(service === null ? {} : { service: escapeName(service), serviceMatch: 'exact' }),
+      ...(code === null ? {} : { code }),
+      ...(pattern === null ? {} : { pattern }),
+    },
+    count,
+    example: {
+      uuid: shownUuid(example.uuid, caller),
+      service: escapeName(example.service),
+      reason: caller === 'anyone' ? null : example.reason,
+    },
+  };
+}
+
+async function bulk(
+  { operatorApi, cursors }: { operatorApi: () => OperatorApi; cursors: Cursors },
+  act: BulkAct,
+  { body, caller }: { readonly body: BulkOrder; readonly caller: Caller },
+): Promise<Answer> {
+  const selection = selectionOf(body, caller, cursors);
+  if (selection === null) throw wrongParameter('state', 'there is none');
+  const { limit, dryRun } = body;
+  const { count, next, scanned } = done(
+    dryRun
+      ? await operatorApi().countFor(act, selection)
+      : await operatorApi().bulk(act, selection, limit),
+  );
+  const rest = next === null ? null : cursors.shown(next, caller);
+  const answer = json({ count, more: next !== null, next: rest, scanned } satisfies BulkResult);
+  return dryRun ? { ...answer, changesNothing: true } : answer;
+}

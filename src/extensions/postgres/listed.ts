@@ -1,0 +1,251 @@
+/** Lists and groups of requests for display, from a database. */
+import { GroupCounts } from '../../store/group-counts.js';
+import { REASON_CHARACTERS_MAX } from '../../store/queries.js';
+import { REQUEST_ROWS } from '../../store/request.js';
+import {
+  digitsOf,
+  type Grouping,
+  isNarrow,
+  matches,
+  type ScannedRow,
+  wantedBy,
+} from '../../store/stored-filter.js';
+import type {
+  ListedRow,
+  PackedGroupQuery,
+  PackedGroups,
+  PackedPage,
+  PackedPageQuery,
+} from '../../store/thread/query-messages.js';
+import { TITANIC_SCHEDULE } from '../../wire/tsp.js';
+import type { Row } from './changes.js';
+import type { Connection } from './connection.js';
+import { DEAD, REPLIED, SCHEMA } from './schema.js';
+import { allColumns } from './statements.js';
+import { uuids } from './values.js';
+
+/** Maximum number of rows that one statement examines; and of those whose reasons or headers it reads. */
+const SLICE_ROWS = 2000;
+const NARROW_SLICE_ROWS = 500;
+/** What one query examines at most. */
+const SCAN_ROWS_MAX = 100_000;
+const SCAN_MS_MAX = 100;
+
+const UUID_DIGITS = 32;
+const ONLY_DEAD = 1 << DEAD;
+
+const REASON = `CASE WHEN r.state <> ${REPLIED} THEN coalesce(
+    (SELECT b.frames FROM ${SCHEMA}.body b WHERE b.id = r.id AND b.kind = ${DEAD}),
+    (SELECT a.reason FROM ${SCHEMA}.attempt a WHERE a.id = r.id ORDER BY a.n DESC LIMIT 1)) END`;
+/** The columns of `ListedRow`. */
+export const LISTED_COLUMNS = `${allColumns('r')}, ${REASON}`;
+export const REASON_AT = REQUEST_ROWS.length;
+
+const FROM = `FROM ${SCHEMA}.request r`;
+const WITHIN = 'r.id < $1::uuid AND r.id >= $2::uuid';
+const NEWEST = 'ORDER BY r.id DESC';
+const OF_DEAD = `r.state = ${DEAD} AND`;
+
+/** Parameters: from, to, the offset. */
+const END = `SELECT r.id ${FROM} WHERE ${WITHIN} ${NEWEST} LIMIT 1 OFFSET $3::bigint`;
+const COUNT = `SELECT count(*) ${FROM} WHERE ${WITHIN}`;
+
+/** A bit for each state. */
+const IS_IN_STATE = '$3::integer >> r.state & 1 = 1';
+const NO_SCHEDULE = `r.service <> '${TITANIC_SCHEDULE}'::bytea`;
+/** How the service has to match, byte by byte: nothing in a name is a wildcard. */
+const ANY = 0;
+const MATCHES = { exact: 1, prefix: 2, substring: 3 } as const;
+const IS_SERVICE = `CASE $4::integer WHEN ${ANY} THEN ${NO_SCHEDULE}
+    WHEN ${MATCHES.exact} THEN r.service = $5::bytea
+    WHEN ${MATCHES.prefix} THEN substr(r.service, 1, length($5::bytea)) = $5::bytea AND ${NO_SCHEDULE}
+    ELSE position($5::bytea IN r.service) > 0 AND ${NO_SCHEDULE} END`;
+/**
+ * `ScannedRow`. Parameters: from, to, states, how the service has to match, its name, the maximum; 1 for
+ * each of reason, fields and time of death that is wanted.
+ */
+const SLICE = `SELECT r.id, r.service, CASE WHEN $7::integer = 1 THEN ${REASON} END,
+    CASE WHEN $8::integer = 1 THEN r.extra END,
+    CASE WHEN $9::integer = 1 THEN
+      (SELECT b.at FROM ${SCHEMA}.body b WHERE b.id = r.id AND b.kind = ${DEAD}) END
+  ${FROM} WHERE ${WITHIN} AND ${IS_IN_STATE} AND ${IS_SERVICE} ${NEWEST} LIMIT $6::bigint`;
+const THESE = SLICE.replace('WHERE r.id', 'WHERE r.id = ANY ($10::uuid[]) AND r.id');
+const ROWS = `SELECT ${LISTED_COLUMNS} ${FROM} WHERE r.id = ANY ($1::uuid[]) ${NEWEST}`;
+
+/** Rows of the services and states that are asked for, and where the next slice begins. */
+interface Slice {
+  readonly rows: readonly ScannedRow[];
+  readonly next: string | null;
+}
+
+/** Takes a match. Returns null, or the uuid behind which the next query begins. */
+type Visit = (row: ScannedRow) => string | null;
+
+export async function pageOf(connection: Connection, query: PackedPageQuery): Promise<PackedPage> {
+  const { limit } = query;
+  const found: string[] = [];
+  // One more shows whether there is another page.
+  const next = await scan(connection, query, null, limit + 1, ({ uuid }) => {
+    if (found.length === limit) return found[limit - 1] ?? null;
+    found.push(uuid);
+    return null;
+  });
+  // One that has changed its state since is left out.
+  const listed = await connection.ask(ROWS, [uuids(found.map(bytesOf))]);
+  const rows = listed.map(listedRow).filter(([, , , state]) => isIn(query.states, state + 1));
+  return { rows, next, scanned: await scannedBy(connection, query, next) };
+}
+
+export async function groupsOf(
+  connection: Connection,
+  query: PackedGroupQuery,
+): Promise<PackedGroups> {
+  const counts = new GroupCounts(query.by, query.limit);
+  let last: string | null = null;
+  const next = await scan(connection, query, query.by, Infinity, (row) => {
+    if (!counts.add(row)) return last;
+    last = row.uuid;
+    return null;
+  });
+  return { groups: counts.all(), next, scanned: await scannedBy(connection, query, next) };
+}
+
+/**
+ * Examines rows, newest first, until a visit ends it or it has cost enough.
+ * @param enough maximum number of matches
+ * @returns the uuid behind which the next query begins; `null`: that was all
+ */
+async function scan(
+  connection: Connection,
+  query: PackedPageQuery,
+  by: Grouping | null,
+  enough: number,
+  visit: Visit,
+): Promise<string | null> {
+  const except = new Set(uuidsOf(query.except));
+  let taken = 0;
+  let next: string | null = null;
+  // Rows that are left out must be read, too.
+  const most = (): number => enough - taken + except.size;
+  for await (const slice of slicesOf(connection, query, by, most)) {
+    for (const row of slice.rows) {
+      if (except.has(row.uuid) || !matches(query.more, row)) continue;
+      taken++;
+      const end = visit(row);
+      if (end !== null) return end;
+    }
+    next = slice.next;
+  }
+  return next;
+}
+
+/** @param most how many matches are still wanted */
+async function* slicesOf(
+  connection: Connection,
+  query: PackedPageQuery,
+  by: Grouping | null,
+  most: () => number,
+): AsyncGenerator<Slice> {
+  const isNarrowed = isNarrow(query.more);
+  const size = isNarrowed ? NARROW_SLICE_ROWS : SLICE_ROWS;
+  const until = performance.now() + SCAN_MS_MAX;
+  let from: string | null = query.from;
+  for (let examined = 0; from !== null && examined < SCAN_ROWS_MAX; examined += size) {
+    if (examined > 0 && performance.now() >= until) return;
+    const end = await endOf(connection, query, from, size);
+    const limit = isNarrowed || query.only !== null ? size : Math.min(size, most());
+    const values = parameters(query, by, from, end ?? query.to, limit);
+    const rows = (await connection.ask(sliceOf(query), values)).map(scannedRow);
+    // Of these, a slice has as many as match, not as many as there are.
+    from = query.only === null || rows.length < size ? end : (rows.at(-1)?.uuid ?? null);
+    yield { rows, next: from };
+  }
+}
+
+/** The last row of a slice; `null`: it reaches to the end. */
+async function endOf(
+  connection: Connection,
+  { states, to, only }: PackedPageQuery,
+  from: string,
+  size: number,
+): Promise<string | null> {
+  if (only !== null) return null;
+  const [last] = await connection.ask(forStates(END, states), [
+    ...[bytesOf(from), bytesOf(to)],
+    size - 1,
+  ]);
+  return last === undefined ? null : digitsOf(last[0] as Buffer);
+}
+
+function sliceOf({ only, states }: PackedPageQuery): string {
+  return only === null ? forStates(SLICE, states) : THESE;
+}
+
+/** There is an index of dead ones only. */
+function forStates(statement: string, states: number): string {
+  return states === ONLY_DEAD
+    ? statement.replace('WHERE r.id', `WHERE ${OF_DEAD} r.id`)
+    : statement;
+}
+
+function parameters(
+  { states, service, serviceMatch, more, only }: PackedPageQuery,
+  by: Grouping | null,
+  from: string,
+  to: string,
+  most: number,
+): (Buffer | number)[] {
+  const { reason, extra, diedAt } = wantedBy(more, by);
+  return [
+    ...[bytesOf(from), bytesOf(to), states],
+    ...[service === null ? ANY : MATCHES[serviceMatch], bytesOf(service ?? ''), most],
+    ...[Number(reason), Number(extra), Number(diedAt)],
+    ...(only === null ? [] : [uuids(uuidsOf(only).map(bytesOf))]),
+  ];
+}
+
+/** How many rows a query has examined that ends there. */
+async function scannedBy(
+  connection: Connection,
+  { states, from, to, only }: PackedPageQuery,
+  next: string | null,
+): Promise<number> {
+  const last = next ?? to;
+  if (only !== null) return uuidsOf(only).filter((uuid) => uuid < from && uuid >= last).length;
+  const values = [bytesOf(from), bytesOf(last)];
+  const [row] = await connection.ask(forStates(COUNT, states), values);
+  return Number(row?.[0]);
+}
+
+function isIn(states: number, state: number): boolean {
+  return ((states >> state) & 1) === 1;
+}
+
+function scannedRow([uuid, service, reason, extra, diedAt]: Row): ScannedRow {
+  return {
+    uuid: digitsOf(uuid as Buffer),
+    service: digitsOf(service as Buffer),
+    reason: reason === null ? null : String(reason),
+    extra: extra as Buffer | null,
+    diedAt: diedAt as number | null,
+  };
+}
+
+export function listedRow(row: Row): ListedRow {
+  const [uuid, service, number, state, ...rest] = row.slice(0, REASON_AT);
+  const reason = row[REASON_AT] as Buffer | null;
+  return [
+    ...([digitsOf(uuid as Buffer), digitsOf(service as Buffer)] as const),
+    ...([number as number, state as number] as const),
+    ...rest.map((cell) => (Buffer.isBuffer(cell) ? cell.toString() : Number(cell))),
+    reason === null ? null : reason.toString().slice(0, REASON_CHARACTERS_MAX),
+  ];
+}
+
+function uuidsOf(packed: string | null): string[] {
+  return packed?.match(new RegExp(`.{${UUID_DIGITS}}`, 'g')) ?? [];
+}
+
+export function bytesOf(digits: string): Buffer {
+  return Buffer.from(digits, 'hex');
+}

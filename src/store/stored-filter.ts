@@ -1,0 +1,185 @@
+/**
+ * Which stored requests an operator means: the one filter of lists, groups, retry, purge and cancel.
+ *
+ * What an index serves (state, uuid and time of acceptance) and the name of the service are conditions of
+ * the engines' statements. The rest is decided here, row by row.
+ */
+import { WALL_MS_MAX } from '../core/numbers.js';
+import { NO_REPLY, readDeadStatus } from '../wire/failure.js';
+import { readHeadersIn } from './fields.js';
+import type { RequestUuid } from './store.js';
+
+/** How a service has to match the name of the filter, byte by byte. */
+export const SERVICE_MATCHES = ['exact', 'prefix', 'substring'] as const;
+export type ServiceMatch = (typeof SERVICE_MATCHES)[number];
+
+/**
+ * Null: any. Wall times in milliseconds since 1970: `After` is the first that matches, `Before` the first
+ * that does not.
+ */
+export interface StoredFilter {
+  readonly service: Buffer | null;
+  readonly serviceMatch: ServiceMatch;
+  /** Hexadecimal digits with which the uuid begins, in upper case. */
+  readonly uuid: string | null;
+  readonly acceptedAfter: number | null;
+  readonly acceptedBefore: number | null;
+  readonly more: RowFilter;
+}
+
+/** What no index serves. */
+export interface RowFilter {
+  /** A part of the reason; upper and lower case are the same. */
+  readonly reason: string | null;
+  /** The whole pattern of the reason: see `failureOf`. */
+  readonly pattern: string | null;
+  readonly code: string | null;
+  readonly header: { readonly name: string; readonly value: string } | null;
+  readonly diedAfter: number | null;
+  readonly diedBefore: number | null;
+}
+
+export const ANY_ROW: RowFilter = {
+  ...{ reason: null, pattern: null, code: null, header: null },
+  ...{ diedAfter: null, diedBefore: null },
+};
+
+export const ANY_REQUEST: StoredFilter = {
+  ...{ service: null, serviceMatch: 'exact', uuid: null },
+  ...{ acceptedAfter: null, acceptedBefore: null, more: ANY_ROW },
+};
+
+/** By what matches are counted. */
+export const GROUPINGS = ['reason', 'service', 'code'] as const;
+export type Grouping = (typeof GROUPINGS)[number];
+
+/** What has to be read of each row. */
+export interface Wanted {
+  readonly reason: boolean;
+  readonly extra: boolean;
+  readonly diedAt: boolean;
+}
+
+export function wantedBy(more: RowFilter, by: Grouping | null): Wanted {
+  const { reason, pattern, code, header, diedAfter, diedBefore } = more;
+  return {
+    reason: isGiven(reason, pattern, code) || by === 'reason' || by === 'code',
+    extra: header !== null,
+    diedAt: isGiven(diedAfter, diedBefore),
+  };
+}
+
+/** Whether `more` leaves out any request. */
+export function isNarrow(more: RowFilter): boolean {
+  return isGiven(...Object.values(more));
+}
+
+function isGiven(...values: readonly unknown[]): boolean {
+  return values.some((value) => value !== null);
+}
+
+/** A row that is examined. What is not wanted is null. */
+export interface ScannedRow {
+  /** Hexadecimal digits, in upper case. */
+  readonly uuid: string;
+  readonly service: string;
+  /** The whole reason; null: no attempt failed, or it has a reply. */
+  readonly reason: string | null;
+  readonly extra: Buffer | null;
+  readonly diedAt: number | null;
+}
+
+export function matches(filter: RowFilter, { reason, extra, diedAt }: ScannedRow): boolean {
+  const { diedAfter, diedBefore, header } = filter;
+  if (diedAfter !== null && !(diedAt !== null && diedAt >= diedAfter)) return false;
+  if (diedBefore !== null && !(diedAt !== null && diedAt < diedBefore)) return false;
+  if (filter.reason !== null && !foldedOf(reason ?? '').includes(foldedOf(filter.reason))) {
+    return false;
+  }
+  if (filter.code !== null || filter.pattern !== null) {
+    const { code, pattern } = failureOf(reason);
+    if (filter.code !== null && filter.code !== code) return false;
+    if (filter.pattern !== null && filter.pattern !== pattern) return false;
+  }
+  return header === null || readHeadersIn(extra)?.[header.name] === header.value;
+}
+
+function foldedOf(text: string): string {
+  return text.toLowerCase();
+}
+
+// ---------------------------------------------------------------- failures
+
+export interface FailureGroup {
+  /** The worker's code, `mdp.no-reply` if no worker reported one; empty: no attempt failed. */
+  readonly code: string;
+  /** The reason without the code, with `#` in place of each number and identifier. */
+  readonly pattern: string;
+}
+
+export const PATTERN_CHARACTERS_MAX = 256;
+
+/**
+ * Words that differ from one failure to the next: uuids, words of hexadecimal digits that have at least six
+ * and of those one decimal, and numbers. Each alternative takes time in proportion to what it reads.
+ */
+const VARYING =
+  /\b[\da-f]{8}-[\da-f]{4}-[\da-f]{4}-[\da-f]{4}-[\da-f]{12}\b|\b0x[\da-f]+\b|\b(?=[a-f]*\d)[\da-f]{6,}\b|\d+/gi;
+
+/** What requests that failed in the same way have in common. */
+export function failureOf(reason: string | null): FailureGroup {
+  if (reason === null) return { code: '', pattern: '' };
+  const { code, text } = readDeadStatus(`dead ${reason}`) ?? { code: NO_REPLY, text: reason };
+  return { code, pattern: shortened(text.replaceAll(VARYING, '#')) };
+}
+
+/** Half a character at its end would not come back from a URL. */
+function shortened(text: string): string {
+  return Buffer.from(text.slice(0, PATTERN_CHARACTERS_MAX)).toString();
+}
+
+// ---------------------------------------------------------------- indexes
+
+const UUID_DIGITS = 32;
+const TIME_DIGITS = 12;
+const ABOVE_ALL = 'F'.repeat(UUID_DIGITS);
+const BELOW_ALL = '0'.repeat(UUID_DIGITS);
+
+/**
+ * The uuids, in digits, of the requests that an index finds: below `from`, and not below `to`. (Uuids of
+ * version 7 begin with the time of acceptance.)
+ */
+export function boundsOf(
+  { uuid, acceptedAfter, acceptedBefore }: Omit<StoredFilter, 'more'>,
+  after: RequestUuid | null,
+): { readonly from: string; readonly to: string } {
+  const ends = [
+    ABOVE_ALL,
+    ...(after === null ? [] : [digitsOf(after)]),
+    ...(acceptedBefore === null ? [] : [firstOf(acceptedBefore)]),
+    ...(uuid === null ? [] : [endOf(uuid)]),
+  ];
+  const begins = [
+    BELOW_ALL,
+    ...(acceptedAfter === null ? [] : [firstOf(acceptedAfter)]),
+    ...(uuid === null ? [] : [uuid.padEnd(UUID_DIGITS, '0')]),
+  ];
+  return { from: ends.sort()[0] ?? ABOVE_ALL, to: begins.sort().at(-1) ?? BELOW_ALL };
+}
+
+/** The first uuid of a millisecond, which need not exist. */
+function firstOf(wallMs: number): string {
+  const time = Math.min(Math.max(Math.ceil(wallMs), 0), WALL_MS_MAX);
+  return time.toString(16).toUpperCase().padStart(TIME_DIGITS, '0').padEnd(UUID_DIGITS, '0');
+}
+
+/** The first uuid behind all with this prefix. */
+function endOf(prefix: string): string {
+  const next = (BigInt(`0x${prefix}`) + 1n).toString(16).toUpperCase();
+  if (next.length > prefix.length) return ABOVE_ALL;
+  return next.padStart(prefix.length, '0').padEnd(UUID_DIGITS, '0');
+}
+
+export function digitsOf(bytes: Buffer): string {
+  return bytes.toString('hex').toUpperCase();
+}
