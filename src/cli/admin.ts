@@ -182,20 +182,28 @@ export async function allOf(
   }
 }
 
+export interface AdminPage {
+  readonly items: readonly Facts[];
+  readonly next: string | null;
+  /** How many were examined for it; 0 in lists that do not say. */
+  readonly scanned: number;
+}
+
 /** One page of a list. @throws ERR_REQUEST_FAILED, and what asking throws */
 export async function pageOf(
   client: AdminClient,
   path: string,
   query: Readonly<Record<string, string>>,
   cursor: string | null,
-): Promise<{ readonly items: readonly Facts[]; readonly next: string | null }> {
+): Promise<AdminPage> {
   const { value } = await client.get(path, cursor === null ? query : { ...query, cursor });
-  const { items, next } = factsIn(path, value);
+  const { items, next, scanned } = factsIn(path, value);
   // A cursor that does not advance would never end.
   if (!Array.isArray(items) || (cursor !== null && next === cursor)) throw unexpectedAnswer(path);
   return {
     items: items.map((item) => factsIn(path, item)),
     next: typeof next === 'string' ? next : null,
+    scanned: typeof scanned === 'number' ? scanned : 0,
   };
 }
 

@@ -32,10 +32,10 @@ const COMMANDS: Commands = {
     summary: 'offer a shell command as a service',
     load: async () => (await import('./worker.js')).defineWorker,
   },
-  titanic: {
+  durable: {
     group: 'durable',
     summary: 'list, show, retry, cancel and purge stored requests; schedules',
-    load: async () => (await import('./titanic.js')).defineTitanic,
+    load: async () => (await import('./durable.js')).defineDurable,
   },
   backup: {
     group: 'durable',

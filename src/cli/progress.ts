@@ -19,9 +19,12 @@ export class Progress {
     this.#write(`${this.#what} [${bar}] ${Math.floor(100 * share)} %`);
   }
 
-  /** For work of unknown size. */
-  count(done: number): void {
-    this.#write(`${this.#what}: ${done}`);
+  /**
+   * For work of unknown size.
+   * @param examined of how many
+   */
+  count(done: number, examined: number | null = null): void {
+    this.#write(`${this.#what}: ${done}${examined === null ? '' : ` of ${examined}`}`);
   }
 
   end(): void {

@@ -1,4 +1,4 @@
-/** `majordomo titanic schedule`, `unschedule`, `schedules`: as a client, for its own schedules. */
+/** `majordomo durable schedule`, `unschedule`, `schedules`: as a client, for its own schedules. */
 import { type Command, Option } from 'commander';
 
 import { escapeName } from '../core/escape.js';
@@ -41,11 +41,11 @@ interface MakeOptions extends CommandOptions {
 
 const EXAMPLES = [
   [
-    "majordomo titanic schedule nightly '30 2 * * *' report --time-zone Europe/Berlin",
+    "majordomo durable schedule nightly '30 2 * * *' report --time-zone Europe/Berlin",
     'every night at half past two',
   ],
-  ["majordomo titanic schedule poll '*/5 * * * *' fetch https://example.org", 'every five minutes'],
-  ['majordomo titanic schedule digest @weekly mail - < digest.txt', 'standard input as a frame'],
+  ["majordomo durable schedule poll '*/5 * * * *' fetch https://example.org", 'every five minutes'],
+  ['majordomo durable schedule digest @weekly mail - < digest.txt', 'standard input as a frame'],
 ] as const;
 
 const AFTER = `${examples(EXAMPLES)}
@@ -68,7 +68,7 @@ const COLUMNS = [
 export function defineSchedules(command: Command, done: Done): void {
   const sub = (name: string, summary: string): Command => {
     const made = addSubcommand(command, name, summary);
-    made.showHelpAfterError(`(majordomo titanic ${name} --help shows more)`);
+    made.showHelpAfterError(`(majordomo durable ${name} --help shows more)`);
     return addOutputOption(addEndpointOption(made)).addOption(
       timeoutOption('how long to wait for an answer'),
     );

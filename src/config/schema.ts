@@ -384,7 +384,7 @@ export const SCHEMA = {
         kind: 'flag',
         default: false,
         about:
-          'Lets holders of `http.token` read the bodies of stored requests and replies, up to 64 KiB of each: on the page, over HTTP and with `majordomo titanic show --body`.',
+          'Lets holders of `http.token` read the bodies of stored requests and replies, up to 64 KiB of each: on the page, over HTTP and with `majordomo durable show --body`.',
       },
     },
   },

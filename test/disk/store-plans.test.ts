@@ -35,7 +35,10 @@ function statementsOf(db: Database.Database): Record<string, { readonly source: 
 /** Statements that run when a store is opened, or when all of it is copied. */
 const ONCE = ['services', 'mapTombstoneBytes', 'mapEpochMax', 'rememberedKeys'];
 
-const NAMED = { from: '', to: '', state: null, service: null, most: 1 };
+const NAMED = {
+  ...{ from: '', to: '', states: 14, match: 'any', service: null, most: 1, offset: 1 },
+  ...{ reason: 1, extra: 1, diedAt: 1 },
+};
 
 describe('how SQLite carries out the statements of a store', () => {
   const directory = new StoreDirectory();
@@ -77,18 +80,20 @@ describe('how SQLite carries out the statements of a store', () => {
       expect({ name, plan }).not.toEqual({ name, plan: expect.stringMatching(/SCAN|TEMP B-TREE/) });
     }
     expect(planOf(QUERY_SQL.end)).toEqual([
-      'SEARCH requests USING COVERING INDEX requests_by_uuid (uuid<?)',
+      'SEARCH requests USING COVERING INDEX requests_by_uuid (uuid>? AND uuid<?)',
     ]);
     expect(planOf(QUERY_SQL.endOfDead)).toEqual([
-      'SEARCH requests USING COVERING INDEX requests_dead (uuid<?)',
+      'SEARCH requests USING COVERING INDEX requests_dead (uuid>? AND uuid<?)',
     ]);
     expect(planOf(QUERY_SQL.slice)).toEqual([
       'SEARCH requests USING INDEX requests_by_uuid (uuid>? AND uuid<?)',
-      // The reason, of the rows of a page.
+      // The reason and the time of death, if the filter asks for them.
       'CORRELATED SCALAR SUBQUERY 1',
       'SEARCH deaths USING INTEGER PRIMARY KEY (rowid=?)',
       'CORRELATED SCALAR SUBQUERY 2',
       'SEARCH attempts USING PRIMARY KEY (number=?)',
+      'CORRELATED SCALAR SUBQUERY 3',
+      'SEARCH deaths USING INTEGER PRIMARY KEY (rowid=?)',
     ]);
   });
 

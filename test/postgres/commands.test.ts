@@ -2,7 +2,7 @@ import { afterEach, expect, it } from '@jest/globals';
 
 import { endAll, serve } from '../support/daemon-users.js';
 import { describeWithPostgres, sharedCluster } from '../support/postgres.js';
-import { describeTitanicCommands, Post } from '../support/titanic-commands.js';
+import { describeDurableCommands, Post } from '../support/durable-commands.js';
 import { until } from '../support/until.js';
 
 const cluster = sharedCluster();
@@ -15,7 +15,7 @@ async function store(): Promise<string[]> {
 }
 
 describeWithPostgres('the operator of stored requests', () => {
-  describeTitanicCommands('of a database', store);
+  describeDurableCommands('of a database', store);
 
   it('purges no pending request that a worker of another broker has', async () => {
     const sets = await store();

@@ -135,19 +135,19 @@ describeWithPostgres('a broker with its store in PostgreSQL', () => {
     const job = await clientOf(daemon).submit('upper', 'hello', { idempotencyKey: 'k' });
     const { http } = await daemon.waitFor('broker.ready');
     const admin = ['--admin', String(http), '--token-file', `${daemon.dataDir}/http.token`];
-    const listed = await run(['titanic', 'ls', '-o', 'json', ...admin]);
+    const listed = await run(['durable', 'ls', '-o', 'json', ...admin]);
     expect([listed.status, listed.stdout, listed.stderr]).toEqual([
       0,
       expect.stringContaining(job.uuid),
       '',
     ]);
-    const shown = await run(['titanic', 'show', job.uuid, '-o', 'json', ...admin]);
+    const shown = await run(['durable', 'show', job.uuid, '-o', 'json', ...admin]);
     expect(JSON.parse(shown.stdout)).toMatchObject({
       uuid: job.uuid,
       service: 'upper',
       state: 'pending',
     });
-    const cancelled = await run(['titanic', 'cancel', job.uuid, ...admin]);
+    const cancelled = await run(['durable', 'cancel', job.uuid, ...admin]);
     expect(cancelled.stderr).toBe('');
     expect((await ask(clientOf(daemon), 'titanic.reply', job.uuid))[0]).toBe('400 unknown');
   });

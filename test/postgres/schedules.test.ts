@@ -124,7 +124,7 @@ describeWithPostgres('schedules of brokers that share a database', () => {
       expect(shown).toMatchObject({ name: 's', service: 'tick', cron: EVERY_FOUR_SECONDS });
       expect(shown?.firings).toBeGreaterThanOrEqual(3);
     }
-    const shown = await run(['titanic', 'schedules', '--endpoint', c.endpoint]);
+    const shown = await run(['durable', 'schedules', '--endpoint', c.endpoint]);
     expect(shown.stderr).toBe('');
     expect(shown.stdout).toContain(`s     ${EVERY_FOUR_SECONDS}`);
     expect(await clientOf(c).unschedule('s')).toBe(true);

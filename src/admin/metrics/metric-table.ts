@@ -287,7 +287,7 @@ const TABLE = {
     labels: { service: null, state: ['pending', 'dispatched', 'replied', 'dead'] },
     help: 'Stored requests: waiting for a worker, at a worker, replied but not closed, failed for good.',
     meaning:
-      'Dead requests need attention: see `majordomo titanic`. Many replied: clients do not close their requests.',
+      'Dead requests need attention: see `majordomo durable`. Many replied: clients do not close their requests.',
   },
   titanic_oldest_pending_seconds: {
     type: 'gauge',
@@ -383,7 +383,7 @@ const TABLE = {
     type: 'counter',
     labels: { service: null },
     help: 'Stored requests that failed for good.',
-    meaning: 'Each needs attention: see `majordomo titanic`.',
+    meaning: 'Each needs attention: see `majordomo durable`.',
   },
   titanic_expired_total: {
     type: 'counter',

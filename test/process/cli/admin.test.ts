@@ -127,7 +127,7 @@ describe('status, services, workers (contract §2)', () => {
   });
 
   it('end with 75 if the answer stops in the middle', async () => {
-    const commands = ['services', 'titanic ls', 'status', 'ha status', 'top'];
+    const commands = ['services', 'durable ls', 'status', 'ha status', 'top'];
     const { url } = await otherServer(200, '{"items": [', 100);
     const stderr = `majordomo: ${url} closed the connection before its answer was complete\n`;
     expect(
@@ -137,7 +137,7 @@ describe('status, services, workers (contract §2)', () => {
 
   it('end with 1 if the cursors of a list form a circle', async () => {
     const { url } = await otherServer(200, '{"items": [], "next": "1.0"}');
-    const lists = [['services'], ['titanic', 'ls']];
+    const lists = [['services'], ['durable', 'ls']];
     for (const said of await runEach(lists.map((list) => [...list, '--admin', url]))) {
       expect(said).toMatchObject({ status: 1, stdout: '' });
     }

@@ -59,16 +59,16 @@ describe('majordomo complete', () => {
     const at = ['--endpoint', daemon.endpoint];
     expect(await named('request', ...at, '')).toBe('later\nupper\n');
     expect(await named('workers', '--admin', httpOf(daemon), 'u')).toBe('later\nupper\n');
-    expect(await named('titanic', 'ls', '--admin', httpOf(daemon), '--service', '')).toBe(
+    expect(await named('durable', 'ls', '--admin', httpOf(daemon), '--service', '')).toBe(
       'later\nupper\n',
     );
   });
 
   it('names the uuids of stored requests on which the command can act', async () => {
     const at = ['--admin', httpOf(daemon), '--token', tokenOf(daemon)];
-    expect(await named('titanic', 'show', ...at, '')).toMatch(/^[0-9A-F]{32}\n$/);
-    expect(await named('titanic', 'cancel', ...at, '')).toMatch(/^[0-9A-F]{32}\n$/);
-    expect(await named('titanic', 'retry', ...at, '')).toBe('');
+    expect(await named('durable', 'show', ...at, '')).toMatch(/^[0-9A-F]{32}\n$/);
+    expect(await named('durable', 'cancel', ...at, '')).toMatch(/^[0-9A-F]{32}\n$/);
+    expect(await named('durable', 'retry', ...at, '')).toBe('');
   });
 
   it('is silent where nothing is named, and without a broker', async () => {
@@ -126,7 +126,7 @@ describe('majordomo completion', () => {
     try {
       expect(offered('majordomo', 'workers', 'u')).toEqual(['upper']);
       expect(readFileSync(join(bin, 'majordomo.line'), 'utf8')).toBe('complete workers u\n');
-      expect(offered('majordomo', 'titanic', 'ls', '--service', '')).toEqual(['upper', 'lower']);
+      expect(offered('majordomo', 'durable', 'ls', '--service', '')).toEqual(['upper', 'lower']);
       expect(offered('majordomo', 'workers', '--wat')).toEqual(['--watch']);
     } finally {
       programs = null;

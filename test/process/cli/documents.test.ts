@@ -31,7 +31,7 @@ const BLOCKS: readonly Block[] = PAGES.flatMap((page) => {
 });
 
 /** Commands with subcommands. */
-const GROUPS = ['ha', 'titanic'];
+const GROUPS = ['ha', 'durable'];
 
 interface Typed {
   /** `ha status`. */

@@ -33,7 +33,7 @@ const LOOKS: readonly (readonly string[])[] = [
   ['services', '-o', 'json'],
   ['workers', '-o', 'json'],
   ['top', '-o', 'json'],
-  ['titanic', 'ls', '-o', 'json'],
+  ['durable', 'ls', '-o', 'json'],
   ['ha', 'status', '-o', 'json'],
   ['acl', 'log', '-o', 'json'],
 ];
@@ -97,7 +97,7 @@ describe('MAJORDOMO_URL with an endpoint', () => {
 
   it('sends operator commands with the token, also that of the data directory', async () => {
     const daemon = await startDaemon({ sets: ['http.listen=127.0.0.1:0'] });
-    const args = ['titanic', 'cancel', DEAD, '--set', `node.dataDir=${daemon.dataDir}`];
+    const args = ['durable', 'cancel', DEAD, '--set', `node.dataDir=${daemon.dataDir}`];
     const environment = { MAJORDOMO_URL: daemon.endpoint };
     const known = await run(args, { environment });
     // The token was accepted: 404, not 401.

@@ -95,7 +95,7 @@ describe('the alert rules', () => {
     expect(told.map(({ alert }) => alert)).toEqual(BY_SERVICE);
     for (const { annotations } of told) {
       expect(annotations.summary).toContain('{{ $labels.service }}');
-      expect(annotations.description).toMatch(/majordomo titanic ls|request\.failed/);
+      expect(annotations.description).toMatch(/majordomo durable ls|request\.failed/);
     }
   });
 

@@ -13,6 +13,7 @@ import { PATIENCE_MS } from '../../support/patience.js';
 const HTTP = 'http.listen=127.0.0.1:0';
 const NEVER = 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF';
 const HOSTILE = '<img src=x onerror=alert(1)>\u0000\u001b[31m%';
+const UUID: unknown = expect.stringMatching(/^[0-9A-F]{32}$/);
 const closing: (() => Promise<void>)[] = [];
 
 /** For cases that store nothing. */
@@ -170,6 +171,38 @@ describe('without a token (contract §4: uuids are credentials)', () => {
 });
 
 describe('without a token (docs/security.md)', () => {
+  it.each([
+    ['/requests?reason=a', 'reason'],
+    ['/requests?pattern=a', 'pattern'],
+    ['/requests?code=a', 'code'],
+    ['/requests?header=a=b', 'header'],
+    ['/requests?uuid=0123456789ABCDEF0', 'uuid'],
+    ['/groups?by=reason', 'reason'],
+    ['/groups?by=code', 'code'],
+    ['/groups?by=service&reason=a', 'reason'],
+  ])('%s is refused: its answer would tell what lists do not show', async (path, what) => {
+    const { status, json } = await ask(empty.url + path);
+    expect({ status, json }).toEqual({ status: 401, json: refusal('ERR_HTTP_TOKEN', what) });
+    expect((await empty.get(path)).status).toBe(200);
+  });
+
+  it('groups by service have no uuid and no reason', async () => {
+    const stand = await Stand.open();
+    const [uuid = ''] = await stand.dead('work', 1);
+    const shown = `${uuid.slice(0, 16)}…`;
+    const { json } = await ask(`${stand.url}/groups?by=service&uuid=${uuid.slice(0, 16)}`);
+    expect(json).toEqual({
+      items: [
+        {
+          filter: { service: 'work', serviceMatch: 'exact' },
+          count: 1,
+          example: { uuid: shown, service: 'work', reason: null },
+        },
+      ],
+      ...{ next: null, scanned: 1 },
+    });
+  });
+
   it('no answer and no event has a text of a worker, the name of a schedule, or a key of the map', async () => {
     const stand = await Stand.open(MAPS);
     const { client, daemon, token } = stand;
@@ -304,7 +337,8 @@ describe('/api/v1/titanic/requests (contract §4)', () => {
       ['/requests?cursor=next', 'cursor'],
       ['/requests?olderThanMs=5m', 'olderThanMs'],
       ['/requests?service=%25', 'service'],
-      ['/requests?uuid=1', 'uuid'],
+      ['/requests?uuid=x', 'uuid'],
+      ['/requests?number=1', 'number'],
     ] as const) {
       const json = refusal('ERR_HTTP_PARAMETER', `${parameter}: `);
       expect(await stand.get(path)).toMatchObject({ status: 400, json });
@@ -367,16 +401,15 @@ describe('operator commands over HTTP (contract §4)', () => {
     const stand = await Stand.open();
     const dead = await stand.dead('work', 5);
     const others = await stand.dead('other', 2);
-    expect((await stand.post('/retry', { service: 'work', limit: 2 })).json).toEqual({
-      count: 2,
-      more: true,
-    });
-    expect((await stand.post('/retry', { service: 'work', state: 'dead' })).json).toEqual({
-      count: 3,
-      more: false,
-    });
+    const first = (await stand.post('/retry', { service: 'work', limit: 2 })).json;
+    expect(first).toEqual({ count: 2, more: true, next: UUID, scanned: expect.any(Number) });
+    const { next: cursor } = first as { next: string };
+    const rest = { service: 'work', state: 'dead', cursor };
+    const left = { count: 3, more: false, next: null };
+    expect((await stand.post('/retry', { ...rest, dryRun: true })).json).toMatchObject(left);
+    expect((await stand.post('/retry', rest)).json).toMatchObject(left);
     expect(await stand.uuids('?state=pending')).toEqual(dead);
-    expect((await stand.post('/purge', { service: 'work', state: 'dead' })).json).toEqual({
+    expect((await stand.post('/purge', { service: 'work', state: 'dead' })).json).toMatchObject({
       count: 0,
       more: false,
     });
@@ -397,6 +430,56 @@ describe('operator commands over HTTP (contract §4)', () => {
     });
   });
 
+  it('a group of failures is counted, retried and cancelled, and no other; a dry run is no event', async () => {
+    const stand = await Stand.open();
+    const headers = { tenant: 'acme' };
+    let fails = 0;
+    const worker = stand.worker('work', () =>
+      Promise.reject(new Error(`order ${++fails} is lost`)),
+    );
+    for (let n = 0; n < 3; n++) await stand.submits('work', { maxAttempts: 1, headers });
+    const dead = await stand.until('dead', 'work', 3);
+    await worker.close({ graceMs: 0 });
+    const others = await stand.dead('other', 2);
+    const page = (await stand.get('/groups?by=reason&state=dead')).json as {
+      items: { filter: object; count: number }[];
+    };
+    const code = expect.stringMatching(/^[\w.-]+$/);
+    expect(page.items).toEqual([
+      {
+        filter: { code, pattern: 'order # is lost' },
+        count: 3,
+        example: { uuid: dead[2], service: 'work', reason: expect.stringContaining('is lost') },
+      },
+      { filter: { code, pattern: 'it fails' }, count: 2, example: expect.any(Object) },
+    ]);
+    const group = page.items[0]?.filter ?? {};
+    expect(await stand.uuids(`?${new URLSearchParams({ ...group }).toString()}`)).toEqual(dead);
+    expect(await stand.uuids('?header=tenant=acme')).toEqual(dead);
+    expect(await stand.uuids('?reason=ORDER%202')).toHaveLength(1);
+    expect(await stand.uuids('?service=o&serviceMatch=prefix&diedAfter=1h')).toEqual(others);
+    expect(await stand.uuids('?diedBefore=1h')).toEqual([]);
+    const acted = stand.daemon.logged('operator.acted').length;
+    const dry = await stand.post('/retry', { ...group, dryRun: true });
+    expect(dry.json).toEqual({ count: 3, more: false, next: null, scanned: 5 });
+    expect((await stand.post('/retry', group)).json).toMatchObject({ count: 3, more: false });
+    expect(await stand.uuids('?state=pending')).toEqual(dead);
+    expect(await stand.uuids('?state=dead')).toEqual(others);
+    expect((await stand.post('/cancel', { header: 'tenant=acme' })).json).toMatchObject({
+      count: 3,
+    });
+    expect(await stand.uuids()).toEqual(others);
+    await stand.daemon.until(
+      (daemon) => daemon.logged('titanic.cancelled').some(({ count }) => count === 3),
+      'three cancelled in the log',
+    );
+    const acts = stand.daemon.logged('operator.acted').slice(acted);
+    expect(acts.map(({ act }) => act)).toEqual([
+      'POST /api/v1/titanic/retry',
+      'POST /api/v1/titanic/cancel',
+    ]);
+  });
+
   it.each([
     ['/retry', { state: 'replied' }, 'state: '],
     ['/purge', { state: 'dispatched' }, 'state: '],
@@ -405,6 +488,21 @@ describe('operator commands over HTTP (contract §4)', () => {
     ['/purge', { olderThanMs: -1 }, 'olderThanMs: '],
     ['/purge', { limit: 0 }, 'limit: '],
     ['/purge', { States: 'dead' }, 'States: '],
+    ['/cancel', { state: 'replied' }, 'state: '],
+    ['/cancel', { dryRun: 1 }, 'dryRun: '],
+    ['/cancel', { cursor: 'x' }, 'cursor: '],
+    ['/retry', { reason: '' }, 'reason: '],
+    ['/retry', { reason: 'x'.repeat(257) }, 'reason: '],
+    ['/retry', { pattern: 'x'.repeat(257) }, 'pattern: '],
+    ['/retry', { code: 'a b' }, 'code: '],
+    ['/retry', { header: 'tenant' }, 'header: '],
+    ['/retry', { header: `tenant=${'x'.repeat(1024)}` }, 'header: '],
+    ['/retry', { uuid: 'xyz' }, 'uuid: '],
+    ['/retry', { acceptedAfter: '2026-13-01' }, 'acceptedAfter: '],
+    ['/retry', { diedBefore: '5' }, 'diedBefore: '],
+    ['/retry', { serviceMatch: 'prefix' }, 'serviceMatch: '],
+    ['/retry', { service: 'a', serviceMatch: 'glob' }, 'serviceMatch: '],
+    ['/retry', { olderThanMs: 1, acceptedBefore: '1s' }, 'olderThanMs: '],
   ])('%s with %j is 400, and says what is wrong', async (path, body, text) => {
     const { status, json } = await empty.post(path, body);
     expect(status).toBe(400);

@@ -38,12 +38,12 @@ async function schedules(daemon: Daemon): Promise<Listed['items']> {
 }
 
 async function stored(daemon: Daemon): Promise<number> {
-  const asked = ['titanic', 'ls', '--service', 'tick', '-o', 'json', '--admin', httpOf(daemon)];
+  const asked = ['durable', 'ls', '--service', 'tick', '-o', 'json', '--admin', httpOf(daemon)];
   const { stdout } = await run(asked);
   return (JSON.parse(stdout) as { readonly items: readonly unknown[] }).items.length;
 }
 
-describe('majordomo titanic schedule', () => {
+describe('majordomo durable schedule', () => {
   it('has requests stored, also after kill -9; verify and backup cover it; unschedule ends it', async () => {
     const first = await startDaemon(HTTP);
     const made = await titanic(first, 'schedule', 'every', '* * * * * *', 'tick', 'hello');
@@ -69,7 +69,7 @@ describe('majordomo titanic schedule', () => {
     const firings = await stored(again);
     expect(every?.firings).toBeLessThanOrEqual(firings);
     expect(await schedules(again)).toHaveLength(1);
-    const gone = await run(['titanic', 'unschedule', 'every', '--endpoint', again.endpoint]);
+    const gone = await run(['durable', 'unschedule', 'every', '--endpoint', again.endpoint]);
     expect(gone).toMatchObject({ status: 1, stdout: 'every was no schedule of yours\n' });
     const answer = await ask(`${httpOf(again)}/api/v1/titanic/schedules`, {
       token: tokenOf(again),
@@ -84,7 +84,7 @@ describe('majordomo titanic schedule', () => {
         },
       ],
     });
-    const ls = await run(['titanic', 'ls', '-o', 'json', '--admin', httpOf(again)]);
+    const ls = await run(['durable', 'ls', '-o', 'json', '--admin', httpOf(again)]);
     expect(ls.stdout).not.toContain('titanic.schedule');
   });
 
@@ -165,7 +165,7 @@ describe('majordomo titanic schedule', () => {
     await titanic(daemon, 'schedule', 'ours', '* * * * * *', 'ours', 'x', '--shared');
     const at = ['--admin', httpOf(daemon)];
     const sharedOf = async (service: string): Promise<unknown> => {
-      const { stdout } = await run(['titanic', 'ls', '--service', service, '-o', 'json', ...at]);
+      const { stdout } = await run(['durable', 'ls', '--service', service, '-o', 'json', ...at]);
       const { items } = JSON.parse(stdout) as { readonly items: readonly { shared: boolean }[] };
       return items[0]?.shared;
     };

@@ -5,16 +5,16 @@ import { run } from '../../support/child.js';
 import { atEnd, endAll } from '../../support/daemon-users.js';
 import { startDaemon } from '../../support/daemon.js';
 import { httpOf } from '../../support/http.js';
-import { describeTitanicCommands, HTTP, Post } from '../../support/titanic-commands.js';
+import { describeDurableCommands, HTTP, Post } from '../../support/durable-commands.js';
 import { until } from '../../support/until.js';
 
 const NEVER = 'FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF';
 
 afterEach(endAll);
 
-describeTitanicCommands('of a file', () => []);
+describeDurableCommands('of a file', () => []);
 
-describe('majordomo titanic show', () => {
+describe('majordomo durable show', () => {
   it('shows the whole history of one request', async () => {
     const post = await Post.open();
     const [uuid = ''] = await post.dead('work', 1);
@@ -108,7 +108,7 @@ describe('majordomo titanic show', () => {
   it('with --body says why no bodies are shown, and ends with 1', async () => {
     const post = await Post.open();
     const [uuid = ''] = await post.submits('work', 1);
-    expect(await post.titanic('show', uuid, '--body')).toMatchObject({
+    expect(await post.durable('show', uuid, '--body')).toMatchObject({
       status: 1,
       stdout: '',
       stderr: 'majordomo: bodies cannot be read: titanic.showBodies is false\n',
@@ -117,7 +117,7 @@ describe('majordomo titanic show', () => {
 
   it('of an unknown request ends with 1', async () => {
     const post = await Post.open();
-    expect(await post.titanic('show', NEVER)).toMatchObject({
+    expect(await post.durable('show', NEVER)).toMatchObject({
       status: 1,
       stdout: '',
       stderr: 'majordomo: no such stored request: closed, expired, or never stored\n',
@@ -125,16 +125,16 @@ describe('majordomo titanic show', () => {
   });
 });
 
-describe('majordomo titanic, without rights or broker', () => {
+describe('majordomo durable, without rights or broker', () => {
   it('needs the token, and says how to give it', async () => {
     const { daemon } = await Post.open();
     const at = ['--admin', httpOf(daemon)];
-    const wrong = await run(['titanic', 'purge', '--state', 'dead', '--token', 'wrong', ...at]);
+    const wrong = await run(['durable', 'purge', '--state', 'dead', '--token', 'wrong', ...at]);
     expect(wrong).toMatchObject({ status: 1, stdout: '' });
     expect(wrong.stderr).toContain('the token is wrong');
     // The token is in the data directory that the configuration names.
     const set = ['--set', `node.dataDir=${daemon.dataDir}`];
-    expect(await run(['titanic', 'purge', '--state', 'dead', ...set, ...at])).toMatchObject({
+    expect(await run(['durable', 'purge', '--state', 'dead', ...set, ...at])).toMatchObject({
       status: 0,
       stdout: '0 deleted\n',
     });
@@ -144,7 +144,7 @@ describe('majordomo titanic, without rights or broker', () => {
     const { daemon } = await Post.open();
     const at = httpOf(daemon);
     await daemon.stop();
-    const { status, stderr } = await run(['titanic', 'ls', '--admin', at]);
+    const { status, stderr } = await run(['durable', 'ls', '--admin', at]);
     expect(status).toBe(69);
     expect(stderr).toContain(at);
   });

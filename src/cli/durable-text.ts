@@ -47,6 +47,42 @@ export function listText(items: readonly Facts[], now: number, columns: number):
   return table([...COLUMNS, { head: REASON }], whole);
 }
 
+/** What the columns of a group are called, by their fields. */
+const GROUP_COLUMNS: Readonly<Record<string, readonly string[]>> = {
+  reason: ['code', 'pattern'],
+  code: ['code'],
+  service: ['service'],
+};
+
+/**
+ * @param others requests of groups that are not shown
+ * @param by what the requests of a group have in common
+ * @param columns of the terminal; `Infinity` without one
+ */
+export function groupsText(
+  groups: readonly { readonly filter: Facts; readonly count: number; readonly example: Facts }[],
+  others: number,
+  by: string,
+  columns: number,
+): string {
+  const fields = GROUP_COLUMNS[by] ?? [];
+  const cells = groups.map(({ filter, count, example }) => [
+    String(count),
+    printable(example['uuid']),
+    ...fields.map((field) => printable(filter[field] === '' ? '-' : filter[field])),
+  ]);
+  const heads = ['COUNT', 'NEWEST', ...fields.map((field) => field.toUpperCase())];
+  // The last column has what is left of the terminal.
+  const used = heads.slice(0, -1).reduce((sum, head, at) => {
+    return sum + Math.max(head.length, ...cells.map((row) => row[at]?.length ?? 0)) + GAP;
+  }, 0);
+  const width = Math.max(REASON_WIDTH_MIN, columns - used);
+  const rows = cells.map((row) => [...row.slice(0, -1), clipped(row.at(-1) ?? '', width)]);
+  const shown = heads.map((head) => ({ head, right: head === 'COUNT' }));
+  const rest = others === 0 ? '' : `${others} more in other groups\n`;
+  return table(shown, rows) + rest;
+}
+
 function reasonOf(reason: unknown): string {
   return typeof reason === 'string' ? printable(reason) : '-';
 }

@@ -1,6 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 
-import { listText } from '../../../src/cli/titanic-text.js';
+import { listText } from '../../../src/cli/durable-text.js';
 
 const NOW = 1_800_000_000_000;
 

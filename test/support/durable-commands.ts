@@ -35,13 +35,13 @@ export class Post {
   }
 
   /** Runs the command with the daemon's address and the token. */
-  titanic(...args: readonly string[]): Promise<Finished> {
+  durable(...args: readonly string[]): Promise<Finished> {
     const environment = { MAJORDOMO_TOKEN: tokenOf(this.daemon) };
-    return run(['titanic', ...args, '--admin', httpOf(this.daemon)], { environment });
+    return run(['durable', ...args, '--admin', httpOf(this.daemon)], { environment });
   }
 
   async done(...args: readonly string[]): Promise<string> {
-    const { status, stdout, stderr } = await this.titanic(...args);
+    const { status, stdout, stderr } = await this.durable(...args);
     expect({ status, stderr }).toEqual({ status: 0, stderr: '' });
     return stdout;
   }
@@ -80,13 +80,13 @@ export class Post {
  * Lists and bulk orders. Call `endAll` in `afterEach`.
  * @param store the `--set` options for a new store
  */
-export function describeTitanicCommands(
+export function describeDurableCommands(
   name: string,
   store: () => Promise<readonly string[]> | readonly string[],
 ): void {
   const open = async (): Promise<Post> => await Post.open(...(await store()));
 
-  describe(`majordomo titanic ls, ${name}`, () => {
+  describe(`majordomo durable ls, ${name}`, () => {
     it('shows a filtered table, and JSON; names do nothing to the terminal', async () => {
       const post = await open();
       const [pending = ''] = await post.submits(HOSTILE, 1, { priority: 5 });
@@ -111,7 +111,7 @@ export function describeTitanicCommands(
       const first = await post.listed('--limit', '3');
       const rest = await post.listed('--cursor', first.next ?? '');
       expect([first.items.length, rest.items.length, rest.next]).toEqual([3, 2, null]);
-      const { status, stderr } = await post.titanic('ls', '--limit', '3');
+      const { status, stderr } = await post.durable('ls', '--limit', '3');
       expect({ status, stderr }).toEqual({
         status: 0,
         stderr: `majordomo: there are more: use --limit, or --cursor ${first.next ?? ''}\n`,
@@ -135,12 +135,12 @@ export function describeTitanicCommands(
     });
   });
 
-  describe(`majordomo titanic retry, cancel, purge, ${name}`, () => {
+  describe(`majordomo durable retry, cancel, purge, ${name}`, () => {
     it('one request: retried, cancelled, and refused with 1 in another state', async () => {
       const post = await open();
       const [uuid = ''] = await post.dead('work', 1);
       expect(await post.done('retry', uuid)).toBe(`${uuid} is pending again\n`);
-      expect(await post.titanic('retry', uuid)).toMatchObject({
+      expect(await post.durable('retry', uuid)).toMatchObject({
         status: 1,
         stderr: 'majordomo: it is pending: only a dead one can be retried\n',
       });
@@ -148,7 +148,7 @@ export function describeTitanicCommands(
         uuid,
         state: 'closed',
       });
-      expect((await post.titanic('cancel', uuid)).status).toBe(1);
+      expect((await post.durable('cancel', uuid)).status).toBe(1);
     });
 
     it('all dead requests of a service, and no others', async () => {
