@@ -1,6 +1,7 @@
 /**
  * The store alone, against better-sqlite3 by itself in a thread with the same schema, batches and
- * settings: `npm run bench:store`. Figures are printed; only their ratios are meaningful.
+ * settings, and searches in it: `npm run bench:store`, or some of `-- rates starts search`. Figures are
+ * printed; only their ratios are meaningful.
  */
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -19,13 +20,16 @@ import type {
   StoredRequest,
   StoreFailure,
 } from '../src/store/store.js';
-import { acceptOf, BODY_BYTES } from './store/requests.js';
+import { openSqliteQueries } from '../src/store/sqlite/queries/sqlite-queries.js';
+import { acceptOf, BODY_BYTES, deadOf, labelledAcceptOf } from './store/requests.js';
+import { duringSearch, searchTimes } from './store/searches.js';
 
 const ROUNDS = 5;
 const SECONDS = 2;
 const OUTSTANDING = [1, 64, 1000];
 const MILLION = 1_000_000;
 const MILLION_BATCH = 4096;
+const COMMIT_REQUESTS = 64;
 
 /** Durable acknowledgements per second, with this many requests in every batch. */
 type Contender = (directory: string, outstanding: number) => Promise<number>;
@@ -169,5 +173,48 @@ function print(line: string): void {
   process.stdout.write(`${line}\n`);
 }
 
-await rates();
-await inDirectory(starts);
+/** How fast operators find some of a million dead requests; and what the store commits meanwhile. */
+async function searches(directory: string): Promise<void> {
+  const path = join(directory, 'million.db');
+  await inBatches(path, MILLION, labelledAcceptOf);
+  await inBatches(path, MILLION, deadOf);
+  const queries = openSqliteQueries(path);
+  try {
+    for (const line of await searchTimes(queries)) print(line);
+    const { store, committer } = await open(path);
+    const rate = (): Promise<number> => committed(committer);
+    const alone = await rate();
+    const beside = await duringSearch(queries, rate);
+    print(
+      `commits of ${COMMIT_REQUESTS}: ${perSecond(alone)} alone, ${perSecond(beside)} beside a search`,
+    );
+    await store.close();
+  } finally {
+    await queries.close();
+  }
+}
+
+let accepted = MILLION;
+
+/** Requests per second. */
+async function committed(committer: Standalone): Promise<number> {
+  const [began, first] = [performance.now(), accepted];
+  while (performance.now() - began < SECONDS * 1000) {
+    const changes = Array.from({ length: COMMIT_REQUESTS }, () => acceptOf(++accepted));
+    await new Promise<void>((resolve) => {
+      committer.commit(changes, outcome(resolve));
+    });
+  }
+  return (accepted - first) / ((performance.now() - began) / 1000);
+}
+
+const PARTS: Readonly<Record<string, () => Promise<void>>> = {
+  rates,
+  starts: () => inDirectory(starts),
+  search: () => inDirectory(searches),
+};
+
+const parts = process.argv.slice(2);
+for (const [name, run] of Object.entries(PARTS)) {
+  if (parts.length === 0 || parts.includes(name)) await run();
+}

@@ -1,6 +1,8 @@
 /** The requests for measurements of the store. */
+import { extraOf } from '../../src/store/fields.js';
 import { newRequest } from '../../src/store/request.js';
 import type { Change } from '../../src/store/store.js';
+import { encodeHeaders } from '../../src/wire/headers.js';
 
 export const BODY_BYTES = 1024;
 
@@ -20,4 +22,35 @@ export function acceptOf(number: number): Extract<Change, { readonly kind: 'acce
     ...{ acceptedAt: NOW, notBefore: NOW, expiresAt: NOW + DAY_MS, maxAttempts: 10 },
   });
   return { kind: 'accept', request: { ...request, number }, body: BODY, key: null };
+}
+
+const SERVICES = 300;
+const LABELS_EVERY = 100;
+/** One failure among many: 4,000 of a million. */
+const RARE_EVERY = 250;
+const CODES = 20;
+const SMALL_BODY = BODY.subarray(0, 64);
+
+/** The same, of one of many services, with headers: every hundredth of one tenant. */
+export function labelledAcceptOf(number: number): Change {
+  const { request, ...accept } = acceptOf(number);
+  const service = Buffer.from(`service-${number % SERVICES}`);
+  const headers = encodeHeaders({ tenant: `t${number % LABELS_EVERY}`, trace: String(number) });
+  const extra = extraOf(headers, null);
+  return {
+    ...accept,
+    request: { ...request, service, bodyBytes: SMALL_BODY.length },
+    body: SMALL_BODY,
+    ...(extra === null ? {} : { extra }),
+  };
+}
+
+export function deadOf(number: number): Change {
+  const { uuid } = acceptOf(number).request;
+  const reason =
+    number % RARE_EVERY === 0
+      ? `out-of-paper: tray ${number % 7} of printer ${uuid.toString('hex')} is empty`
+      : `E${number % CODES}: order ${number} was refused after ${number % 997} ms by upstream`;
+  const expiresAt = Number.MAX_SAFE_INTEGER;
+  return { kind: 'dead', uuid, generation: 0, reason, at: NOW + number, expiresAt };
 }
