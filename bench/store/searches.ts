@@ -2,7 +2,8 @@
 import { performance } from 'node:perf_hooks';
 
 import type { GroupQuery, Scan, Selection } from '../../src/store/queries.js';
-import { ANY_REQUEST, ANY_ROW, type RowFilter } from '../../src/store/stored-filter.js';
+import type { RowFilter } from '../../src/store/stored-filter.js';
+import { ANY_REQUEST, ANY_ROW } from '../../test/support/stored-filters.js';
 import type { StoreFailure } from '../../src/store/store.js';
 import type { ClosableQueries } from '../../src/store/thread/thread-queries.js';
 

@@ -1,13 +1,6 @@
 import { InvalidArgumentError } from 'commander';
 
-import { ageIn, momentIn } from '../core/moment.js';
-
-/** Reads `90s`, `15m`, `2h`, `7d` or `500ms` as milliseconds, for an option. */
-export function readAge(text: string): number {
-  const ms = ageIn(text);
-  if (ms !== null) return ms;
-  throw new InvalidArgumentError('Expected a number and a unit: 90s, 15m, 2h, 7d.');
-}
+import { momentIn } from '../core/moment.js';
 
 /** Checks an age or a time, for an option: the broker reads it, by its clock. */
 export function readMoment(text: string): string {

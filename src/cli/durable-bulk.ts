@@ -15,7 +15,7 @@ export interface BulkOptions extends DurableOptions {
 }
 
 /** What is done, and the word for it once it is. */
-export const PAST = { retry: 'retried', purge: 'deleted', cancel: 'cancelled' } as const;
+const PAST = { retry: 'retried', purge: 'deleted', cancel: 'cancelled' } as const;
 type Act = keyof typeof PAST;
 
 /** Requests per call of a long order: about a second of work. */
@@ -51,7 +51,9 @@ export async function handleMany(options: BulkOptions, act: Act): Promise<ExitSt
   }
   const { count, isStopped } = await carriedOut(admin, act, filter, all);
   if (isStopped) {
-    say(`stopped${all === null ? '' : `, of ${counted(all, 'request')}`}: the others stay as they are`);
+    say(
+      `stopped${all === null ? '' : `, of ${counted(all, 'request')}`}: the others stay as they are`,
+    );
   }
   await tell(options, count, PAST[act]);
   return isStopped ? EXIT.interrupted : EXIT.done;
@@ -91,9 +93,9 @@ async function carriedOut(
   all: number | null,
 ): Promise<{ count: number; isStopped: boolean }> {
   const progress = new Progress(`durable ${act}`);
-  let isStopped = false;
+  const state = { isStopped: false };
   const stop = (): void => {
-    isStopped = true;
+    state.isStopped = true;
     say(
       `stopping after this step of at most ${STEP_REQUESTS} requests; Ctrl-C again ends the command at once`,
     );
@@ -107,7 +109,7 @@ async function carriedOut(
       if (all === null) progress.count(count);
       else progress.show(count, Math.max(all, count));
       if (step.next === null) return { count, isStopped: false };
-      if (isStopped) return { count, isStopped };
+      if (state.isStopped) return { count, isStopped: true };
       cursor = step.next;
     }
   } catch (error) {

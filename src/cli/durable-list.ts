@@ -156,7 +156,7 @@ async function printGroups(options: ListOptions, by: string): Promise<void> {
 /** Adds up the counts of all answers. */
 async function groupsOf(admin: AdminClient, options: ListOptions, by: string): Promise<Groups> {
   const groups = new Map<string, Group>();
-  let [found, kept] = [0, 0];
+  let found = 0;
   const path = `${TITANIC}/groups`;
   const take = (page: AdminPage): { found: number; rest: number } => {
     for (const { filter, count, example } of page.items.map(groupIn)) {
@@ -165,8 +165,6 @@ async function groupsOf(admin: AdminClient, options: ListOptions, by: string): P
       found += count;
       if (group !== undefined) group.count += count;
       else if (groups.size < GROUPS_MAX) groups.set(key, { filter, count, example });
-      else continue;
-      kept += count;
     }
     return { found, rest: PAGE_MAX };
   };

@@ -19,7 +19,7 @@ export const EXIT = {
   noReply: 75,
   /** Wrong or missing configuration. */
   config: 78,
-  /** A second SIGINT. */
+  /** A second SIGINT; the first one, where it ends a long order between two steps. */
   interrupted: 130,
   /** A second SIGTERM. */
   terminated: 143,

@@ -15,7 +15,7 @@ const AGE_MS_MAX = 1e14;
 const TIME = /^\d{4}-\d\d-\d\d(T\d\d:\d\d(:\d\d(\.\d{1,9})?)?(Z|[+-]\d\d:\d\d))?$/;
 
 /** `90s`, `15m`, `2h`, `7d` or `500ms` in milliseconds; `null`: it is something else. */
-export function ageIn(text: string): number | null {
+function ageIn(text: string): number | null {
   const [, digits = '', unit = ''] = /^(\d{1,15})(ms|s|m|h|d)$/.exec(text) ?? [];
   const ms = Number(digits) * (UNIT_MS[unit] ?? NaN);
   return digits !== '' && ms <= AGE_MS_MAX ? ms : null;

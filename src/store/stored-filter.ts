@@ -10,8 +10,7 @@ import { readHeadersIn } from './fields.js';
 import type { RequestUuid } from './store.js';
 
 /** How a service has to match the name of the filter, byte by byte. */
-export const SERVICE_MATCHES = ['exact', 'prefix', 'substring'] as const;
-export type ServiceMatch = (typeof SERVICE_MATCHES)[number];
+export type ServiceMatch = 'exact' | 'prefix' | 'substring';
 
 /**
  * Null: any. Wall times in milliseconds since 1970: `After` is the first that matches, `Before` the first
@@ -39,19 +38,8 @@ export interface RowFilter {
   readonly diedBefore: number | null;
 }
 
-export const ANY_ROW: RowFilter = {
-  ...{ reason: null, pattern: null, code: null, header: null },
-  ...{ diedAfter: null, diedBefore: null },
-};
-
-export const ANY_REQUEST: StoredFilter = {
-  ...{ service: null, serviceMatch: 'exact', uuid: null },
-  ...{ acceptedAfter: null, acceptedBefore: null, more: ANY_ROW },
-};
-
 /** By what matches are counted. */
-export const GROUPINGS = ['reason', 'service', 'code'] as const;
-export type Grouping = (typeof GROUPINGS)[number];
+export type Grouping = 'reason' | 'service' | 'code';
 
 /** What has to be read of each row. */
 export interface Wanted {
@@ -71,7 +59,7 @@ export function wantedBy(more: RowFilter, by: Grouping | null): Wanted {
 
 /** Whether `more` leaves out any request. */
 export function isNarrow(more: RowFilter): boolean {
-  return isGiven(...Object.values(more));
+  return isGiven(...(Object.values(more) as unknown[]));
 }
 
 function isGiven(...values: readonly unknown[]): boolean {
@@ -117,7 +105,7 @@ export interface FailureGroup {
   readonly pattern: string;
 }
 
-export const PATTERN_CHARACTERS_MAX = 256;
+const PATTERN_CHARACTERS_MAX = 256;
 
 /**
  * Words that differ from one failure to the next: uuids, words of hexadecimal digits that have at least six

@@ -3,13 +3,8 @@ import type { Bodies } from '../../src/store/bodies.js';
 import type { ClosableQueries } from '../../src/store/thread/thread-queries.js';
 import type { GroupPage, PageQuery, RequestHistory, RequestPage } from '../../src/store/queries.js';
 import { STATES, type StoredState, type StoreFailure } from '../../src/store/store.js';
-import {
-  ANY_REQUEST,
-  ANY_ROW,
-  type Grouping,
-  type RowFilter,
-  type StoredFilter,
-} from '../../src/store/stored-filter.js';
+import type { Grouping, RowFilter, StoredFilter } from '../../src/store/stored-filter.js';
+import { ANY_REQUEST, ANY_ROW } from './stored-filters.js';
 import { NOON, uuidOf } from './store-changes.js';
 
 /** A query as tests write it: what is not given is any. */

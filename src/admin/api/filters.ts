@@ -2,8 +2,8 @@
 import { z } from 'zod';
 
 import { momentIn } from '../../core/moment.js';
-import { GROUPINGS, PATTERN_CHARACTERS_MAX, SERVICE_MATCHES } from '../../store/stored-filter.js';
-import { BULK_STATES } from '../../titanic/operator/operator-api.js';
+import type { Grouping, ServiceMatch } from '../../store/stored-filter.js';
+import type { BulkAct, ShownState } from '../../titanic/operator/operator-api.js';
 import {
   choice,
   CURSOR_LENGTH_MAX,
@@ -16,8 +16,17 @@ import {
 } from './parameters.js';
 import { object } from './words.js';
 
+const MATCHES = ['exact', 'prefix', 'substring'] as const satisfies readonly ServiceMatch[];
+const GROUPINGS = ['reason', 'code', 'service'] as const satisfies readonly Grouping[];
+/** The states of the requests that each command is for. */
+const STATES = {
+  retry: ['dead'],
+  purge: ['dead', 'replied', 'pending'],
+  cancel: ['pending', 'dispatched', 'dead'],
+} as const satisfies Readonly<Record<BulkAct, readonly ShownState[]>>;
 const BULK_MAX = 1e9;
 const AGE_MS_MAX = 1e14;
+/** Also of a pattern, which is never longer. */
 const REASON_CHARACTERS_MAX = 256;
 const HEADER_CHARACTERS_MAX = 1024;
 /** For JSON: a parameter of a query is a string in any case. */
@@ -45,7 +54,7 @@ const FIELDS = {
     'Only requests for this service, with its name as in lists; `serviceMatch` says how.',
   ],
   serviceMatch: [
-    choice(SERVICE_MATCHES),
+    choice(MATCHES),
     'How the name of the service has to match `service`: as it is (the default), with its beginning, or with a part of it.',
   ],
   reason: [
@@ -55,7 +64,7 @@ const FIELDS = {
     'Only requests whose reason has this text in it, in upper or lower case. Needs a token, as `pattern`, `code` and `header` do.',
   ],
   pattern: [
-    string().max(PATTERN_CHARACTERS_MAX, `has at most ${PATTERN_CHARACTERS_MAX} characters`),
+    string().max(REASON_CHARACTERS_MAX, `has at most ${REASON_CHARACTERS_MAX} characters`),
     'Only requests of this group, from `titanic/groups`.',
   ],
   code: [
@@ -137,8 +146,8 @@ function bulkShape<const States extends readonly [string, ...string[]]>(states: 
   };
 }
 
-export const RetryBody = object(bulkShape(BULK_STATES.retry.all));
+export const RetryBody = object(bulkShape(STATES.retry));
 
-export const PurgeBody = object(bulkShape(BULK_STATES.purge.all));
+export const PurgeBody = object(bulkShape(STATES.purge));
 
-export const CancelBody = object(bulkShape(BULK_STATES.cancel.all));
+export const CancelBody = object(bulkShape(STATES.cancel));

@@ -33,8 +33,8 @@ const AnyObject = z.looseObject({});
 const ServicePage = pageOf(node.Service);
 const WorkerPage = pageOf(node.Worker);
 const MapPage = pageOf(node.MapEntry);
-const StoredRequestPage = stored.scanOf(stored.StoredRequest);
-const RequestGroupPage = stored.scanOf(stored.RequestGroup);
+const StoredRequestPage = pageOf(stored.StoredRequest).extend({ scanned: stored.scanned });
+const RequestGroupPage = pageOf(stored.RequestGroup).extend({ scanned: stored.scanned });
 const SchedulePage = pageOf(stored.Schedule);
 
 /** The schemas that the document has by name. */

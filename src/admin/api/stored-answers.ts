@@ -16,7 +16,6 @@ import {
   moment,
   object,
   orNull,
-  pageOf,
   SERVICE_NAME,
   text,
   whole,
@@ -184,9 +183,8 @@ export const Changed = object({ uuid, state: z.enum(['pending', 'closed']) });
 const SCANNED =
   'How many stored requests were examined for this answer: of dead ones with `state` dead, otherwise of all.';
 
-/** A page of what a filter finds. */
-export const scanOf = <Item extends z.ZodType>(item: Item) =>
-  pageOf(item).extend({ scanned: count(SCANNED) });
+/** Of a page of what a filter finds. */
+export const scanned = count(SCANNED);
 
 const groupFilter = object(
   { service: text(), serviceMatch: z.literal('exact'), code: text(), pattern: text() },
@@ -209,6 +207,6 @@ export const BulkResult = object({
     'Whether more requests may match: the operation stopped at `limit` or after its time (20 s, with `dryRun` 0.1 s).',
   ),
   next: orNull(text(), '`cursor` with which the rest is done; null if there is none.'),
-  scanned: count(SCANNED),
+  scanned,
 });
 export type BulkResult = Json<typeof BulkResult>;

@@ -17,9 +17,15 @@ export type TitanicEvent =
       readonly reason: string;
     }
   | { readonly name: 'titanic.expired'; readonly service: string }
-  /** An operator had requests cancelled, or dead ones tried again; `null`: of several services. */
+  /** An operator had requests cancelled; `null`: of several services. */
   | {
-      readonly name: 'titanic.cancelled' | 'titanic.reopened';
+      readonly name: 'titanic.cancelled';
+      readonly service: string | null;
+      readonly count: number;
+    }
+  /** An operator had dead requests tried again; `null`: of several services. */
+  | {
+      readonly name: 'titanic.reopened';
       readonly service: string | null;
       readonly count: number;
     }

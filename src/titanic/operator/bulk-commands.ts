@@ -13,17 +13,22 @@ import { NO_SLOT, STATE } from '../machine/open-index.js';
 import type { ChangeCallback } from '../machine/open-requests.js';
 import type { OperatorHost } from '../machine/operator-host.js';
 import { BulkRun } from './bulk.js';
-import {
-  BULK_STATES,
-  type BulkAct,
-  type BulkResult,
-  type OperatorResult,
-  type RequestSelection,
-  type ShownState,
+import type {
+  BulkAct,
+  BulkResult,
+  OperatorResult,
+  RequestSelection,
+  ShownState,
 } from './operator-api.js';
 
 type Answer = (outcome: OperatorResult<BulkResult>) => void;
 
+/** Which states are meant if none is named. */
+const USUAL_STATES: Readonly<Record<BulkAct, readonly ShownState[]>> = {
+  retry: ['dead'],
+  purge: ['dead', 'replied'],
+  cancel: ['pending', 'dispatched', 'dead'],
+};
 /** More than there are in one answer of the store. */
 const GROUPS_MAX = 100_000;
 
@@ -104,7 +109,7 @@ export class BulkCommands {
   }
 
   count(act: BulkAct, selection: RequestSelection, answer: Answer): void {
-    const chosen = selected(this.#host, selection, BULK_STATES[act].usual);
+    const chosen = selected(this.#host, selection, USUAL_STATES[act]);
     this.#queries.groups({ ...chosen, by: 'service', limit: GROUPS_MAX }, (page) => {
       if ('kind' in page) {
         answer({ kind: 'trouble', text: page.message });
@@ -119,7 +124,7 @@ export class BulkCommands {
   run(act: BulkAct, selection: RequestSelection, limit: number, answer: Answer): void {
     const run: BulkRun = new BulkRun(
       {
-        selection: selected(this.#host, selection, BULK_STATES[act].usual),
+        selection: selected(this.#host, selection, USUAL_STATES[act]),
         limit,
         obstacle: () => this.#host.requests.obstacle(),
         now: () => this.#host.context.now,

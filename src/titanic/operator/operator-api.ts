@@ -21,11 +21,12 @@ type Times = 'acceptedAfter' | 'acceptedBefore' | 'diedAfter' | 'diedBefore';
 
 /** Which requests, with times as operators give them. Null: any. */
 export type RequestFilter = Omit<StoredFilter, Times | 'more'> &
-  Omit<RowFilter, Times> & { readonly [Time in Times]: Moment | null };
+  Omit<RowFilter, Times> &
+  Readonly<Record<Times, Moment | null>>;
 
 export interface RequestSelection {
   readonly filter: RequestFilter;
-  /** `null`: any; of bulk commands, those that `BULK_STATES` has. */
+  /** `null`: any; of bulk commands, those that each is for. */
   readonly state: ShownState | null;
   /** `next` of the answer before; `null`: starts with the newest. */
   readonly after: RequestUuid | null;
@@ -45,13 +46,6 @@ export interface ShownPage extends Scan {
 
 /** What can be done to many requests. */
 export type BulkAct = 'retry' | 'purge' | 'cancel';
-
-/** The states of the requests that each is for, and which of them are meant if none is named. */
-export const BULK_STATES = {
-  retry: { all: ['dead'], usual: ['dead'] },
-  purge: { all: ['dead', 'replied', 'pending'], usual: ['dead', 'replied'] },
-  cancel: { all: ['pending', 'dispatched', 'dead'], usual: ['pending', 'dispatched', 'dead'] },
-} as const satisfies Record<BulkAct, Record<'all' | 'usual', readonly ShownState[]>>;
 
 export interface ShownHistory extends Omit<RequestHistory, 'request'> {
   readonly request: ShownRequest;

@@ -79,6 +79,9 @@ export function http(): Target {
       at('/'),
       at('/api/v1/services?limit=10&cursor=abc&service=a%2525'),
       at('/api/v1/titanic/requests?state=dead&olderThanMs=5'),
+      at(
+        '/api/v1/titanic/groups?by=reason&header=a=b&uuid=0F&diedAfter=1h&service=a&serviceMatch=prefix',
+      ),
       at('/api/v1/titanic/requests/0193F0C0A1B27000800000000000ABCD/retry', 1, 1),
       at('/api/v1/ha/switchover', 1, 2),
       at('*'),

@@ -9,7 +9,7 @@ import { QueryRunner } from '../../../src/store/sqlite/queries/query-runner.js';
 import { openSqliteQueries } from '../../../src/store/sqlite/queries/sqlite-queries.js';
 import type { RequestPage } from '../../../src/store/queries.js';
 import type { StoreFailure } from '../../../src/store/store.js';
-import { ANY_ROW } from '../../../src/store/stored-filter.js';
+import { ANY_ROW } from '../../support/stored-filters.js';
 import type { PackedPageQuery } from '../../../src/store/thread/query-messages.js';
 import { numbersOf, QueriesUser, queryOf } from '../../support/queries-user.js';
 import { accept, close, dead } from '../../support/store-changes.js';

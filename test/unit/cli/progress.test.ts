@@ -1,7 +1,6 @@
 import { afterEach, beforeEach, describe, expect, it, jest } from '@jest/globals';
 
 import { Progress } from '../../../src/cli/progress.js';
-import { readAge } from '../../../src/cli/age.js';
 
 describe('progress', () => {
   const { stderr } = process;
@@ -47,22 +46,5 @@ describe('progress', () => {
     progress.show(1, 2);
     progress.end();
     expect(written).toEqual([]);
-  });
-});
-
-describe('an age', () => {
-  it.each([
-    ['500ms', 500],
-    ['90s', 90_000],
-    ['15m', 900_000],
-    ['2h', 7_200_000],
-    ['7d', 604_800_000],
-    ['0s', 0],
-  ])('%s is %i milliseconds', (text, ms) => {
-    expect(readAge(text)).toBe(ms);
-  });
-
-  it.each(['', '5', 's', '-1s', '1.5h', '5 m', '5M', '99999999999999d'])('%j is none', (text) => {
-    expect(() => readAge(text)).toThrow('a number and a unit');
   });
 });
