@@ -26,14 +26,14 @@ interface Listed {
   readonly items: readonly { readonly name: string | null; readonly firings: number }[];
 }
 
-async function titanic(daemon: Daemon, ...args: string[]): Promise<string> {
-  const ended = await run(['titanic', ...args, '--endpoint', daemon.endpoint]);
+async function durable(daemon: Daemon, ...args: string[]): Promise<string> {
+  const ended = await run(['durable', ...args, '--endpoint', daemon.endpoint]);
   expect([ended.stderr, ended.status]).toEqual(['', 0]);
   return ended.stdout;
 }
 
 async function schedules(daemon: Daemon): Promise<Listed['items']> {
-  const { items } = JSON.parse(await titanic(daemon, 'schedules', '-o', 'json')) as Listed;
+  const { items } = JSON.parse(await durable(daemon, 'schedules', '-o', 'json')) as Listed;
   return items;
 }
 
@@ -46,9 +46,9 @@ async function stored(daemon: Daemon): Promise<number> {
 describe('majordomo durable schedule', () => {
   it('has requests stored, also after kill -9; verify and backup cover it; unschedule ends it', async () => {
     const first = await startDaemon(HTTP);
-    const made = await titanic(first, 'schedule', 'every', '* * * * * *', 'tick', 'hello');
+    const made = await durable(first, 'schedule', 'every', '* * * * * *', 'tick', 'hello');
     expect(made).toMatch(/^every is due next at \d{4}-\d\d-\d\dT[\d:.]+Z\n$/);
-    await titanic(first, 'schedule', 'never', '0 0 29 2 *', 'tick', '-o', 'json');
+    await durable(first, 'schedule', 'never', '0 0 29 2 *', 'tick', '-o', 'json');
     await until(async () => (await stored(first)) >= 2, 'two requests of the schedule');
     await first.kill();
     const { endpoint, dataDir } = first;
@@ -59,13 +59,13 @@ describe('majordomo durable schedule', () => {
     const again = await startDaemon({ ...HTTP, endpoint, dataDir });
     const before = await stored(again);
     await until(async () => (await stored(again)) > before, 'a request after the start');
-    const shown = await titanic(again, 'schedules');
+    const shown = await durable(again, 'schedules');
     expect(shown).toMatch(/NAME +CRON +TIME ZONE +SERVICE +NEXT +IN +FIRINGS/);
     expect(shown).toMatch(/never +0 0 29 2 \* +UTC +tick +\d{4}-02-29T00:00:00\.000Z/);
     const [every] = await schedules(again);
     expect(every?.name).toBe('every');
     // One for each due time: none twice.
-    expect(await titanic(again, 'unschedule', 'every')).toBe('every is ended\n');
+    expect(await durable(again, 'unschedule', 'every')).toBe('every is ended\n');
     const firings = await stored(again);
     expect(every?.firings).toBeLessThanOrEqual(firings);
     expect(await schedules(again)).toHaveLength(1);
@@ -134,7 +134,7 @@ describe('majordomo durable schedule', () => {
     const daemon = await startDaemon(HTTP);
     const names = ['a', 'b', 'c', 'd', 'e'];
     for (const [at, name] of names.entries()) {
-      await titanic(daemon, 'schedule', name, `0 0 0 1 1 * ${2190 + at}`, 'tick');
+      await durable(daemon, 'schedule', name, `0 0 0 1 1 * ${2190 + at}`, 'tick');
     }
     for (const token of [undefined, tokenOf(daemon)]) {
       const pages: (string | null)[][] = [];
@@ -161,8 +161,8 @@ describe('majordomo durable schedule', () => {
 
   it('keeps the requests from other keys, unless they are shared', async () => {
     const daemon = await startDaemon(HTTP);
-    await titanic(daemon, 'schedule', 'own', '* * * * * *', 'own', 'x');
-    await titanic(daemon, 'schedule', 'ours', '* * * * * *', 'ours', 'x', '--shared');
+    await durable(daemon, 'schedule', 'own', '* * * * * *', 'own', 'x');
+    await durable(daemon, 'schedule', 'ours', '* * * * * *', 'ours', 'x', '--shared');
     const at = ['--admin', httpOf(daemon)];
     const sharedOf = async (service: string): Promise<unknown> => {
       const { stdout } = await run(['durable', 'ls', '--service', service, '-o', 'json', ...at]);
@@ -179,7 +179,7 @@ describe('majordomo durable schedule', () => {
   it('says what is wrong with its line, its time zone or its name, and stores nothing', async () => {
     const daemon = await startDaemon(HTTP);
     const refused = async (...args: string[]): Promise<string> => {
-      const asked = ['titanic', 'schedule', ...args, '--endpoint', daemon.endpoint];
+      const asked = ['durable', 'schedule', ...args, '--endpoint', daemon.endpoint];
       const { status, stderr } = await run(asked);
       expect(status).not.toBe(0);
       return stderr;
