@@ -93,7 +93,7 @@ export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[
       done(await operatorApi().cancel(uuid));
       return { uuid: shownUuid(uuid, caller), state: 'closed' as const };
     }),
-    ...triageRoutes(operatorApi, cursors),
+    ...triageRoutes(operatorApi, pace, cursors),
   ];
 }
 

@@ -17,6 +17,7 @@ import type { BulkResult, RequestGroup } from '../api/stored-answers.js';
 import { type Answer, json } from './answer.js';
 import { wrongParameter } from './errors.js';
 import { wrongToken } from './guard.js';
+import type { Pace } from './pace.js';
 import { type Caller, type CheckedRequest, type Route, route } from './route.js';
 import { done } from './stored-outcomes.js';
 import { type Cursors, SHOWN_DIGITS, shownUuid } from './uuids.js';
@@ -73,10 +74,15 @@ function filterOf(given: Filters, caller: Caller): RequestFilter {
   };
 }
 
-export function triageRoutes(operatorApi: () => OperatorApi, cursors: Cursors): Route[] {
+/** @param pace shared by all lists */
+export function triageRoutes(
+  operatorApi: () => OperatorApi,
+  pace: Pace,
+  cursors: Cursors,
+): Route[] {
   const shown = { operatorApi, cursors };
   return [
-    route(OPERATIONS.groups, (request) => groups(operatorApi(), request, cursors)),
+    route(OPERATIONS.groups, (request) => groups(operatorApi(), request, pace, cursors)),
     route(OPERATIONS.retryMany, (request) => bulk(shown, 'retry', request)),
     route(OPERATIONS.purge, (request) => bulk(shown, 'purge', request)),
     route(OPERATIONS.cancelMany, (request) => bulk(shown, 'cancel', request)),
@@ -86,6 +92,7 @@ export function triageRoutes(operatorApi: () => OperatorApi, cursors: Cursors): 
 async function groups(
   operatorApi: OperatorApi,
   { query, caller }: CheckedRequest<typeof OPERATIONS.groups>,
+  pace: Pace,
   cursors: Cursors,
 ): Promise<Answer> {
   const { by, limit } = query;
@@ -95,9 +102,11 @@ async function groups(
   const selection = selectionOf(query, caller, cursors);
   if (selection === null) return json({ items: [], next: null, scanned: 0 });
   const page = done(await operatorApi.groups({ ...selection, by, limit }));
-  const next = page.next === null ? null : cursors.shown(page.next, caller);
-  const items = page.groups.map((group) => groupOf(group, caller));
-  return json({ items, next, scanned: page.scanned });
+  return await pace.run(() => {
+    const next = page.next === null ? null : cursors.shown(page.next, caller);
+    const items = page.groups.map((group) => groupOf(group, caller));
+    return json({ items, next, scanned: page.scanned });
+  });
 }
 
 function groupOf(

@@ -29,8 +29,8 @@ const USUAL_STATES: Readonly<Record<BulkAct, readonly ShownState[]>> = {
   purge: ['dead', 'replied'],
   cancel: ['pending', 'dispatched', 'dead'],
 };
-/** More than there are in one answer of the store. */
-const GROUPS_MAX = 100_000;
+/** How many services are told apart in one answer: the next one counts the rest. */
+const GROUPS_MAX = 10_000;
 
 /** @param usual the states if none is named */
 export function selected(
