@@ -90,7 +90,7 @@ describe('majordomo durable schedule', () => {
 
   it('is paused, fired and resumed over HTTP, and its service by command, also through kill -9', async () => {
     const first = await startDaemon(HTTP);
-    await titanic(first, 'schedule', 'yearly', '@yearly', 'tick', 'hello');
+    await durable(first, 'schedule', 'yearly', '@yearly', 'tick', 'hello');
     const order = async (daemon: Daemon, what: string): Promise<unknown> => {
       const path = `${httpOf(daemon)}/api/v1/titanic/schedules`;
       const token = tokenOf(daemon);
