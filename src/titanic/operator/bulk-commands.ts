@@ -8,6 +8,7 @@ import {
   type StoredRequest,
   type StoredState,
 } from '../../store/store.js';
+import { TITANIC_SCHEDULE } from '../../wire/tsp.js';
 import { isBeingDecided } from '../machine/fsm.js';
 import { NO_SLOT, STATE } from '../machine/open-index.js';
 import type { ChangeCallback } from '../machine/open-requests.js';
@@ -65,6 +66,11 @@ function storedState(state: ShownState): StoredState {
   return state === 'dispatched' ? 'pending' : state;
 }
 
+/** Schedules and pauses are ended one by one. */
+function isOfSchedules(service: Buffer | null): boolean {
+  return service?.toString('latin1') === TITANIC_SCHEDULE;
+}
+
 /** Dead requests whose retry is being committed. */
 export class Reopening {
   readonly #host: OperatorHost;
@@ -116,7 +122,9 @@ export class BulkCommands {
         return;
       }
       const { groups, next, scanned } = page;
-      const count = groups.reduce((sum, group) => sum + group.count, 0);
+      const count = groups.reduce((sum, { service, count: of }) => {
+        return isOfSchedules(service) ? sum : sum + of;
+      }, 0);
       answer({ kind: 'done', value: { count, next, scanned } });
     });
   }
@@ -175,7 +183,8 @@ export class BulkCommands {
    * Checks again, because the request was read a while ago.
    * @param wanted `null`: whether a worker has it or not
    */
-  #mayClose({ uuid, state }: StoredRequest, wanted: ShownState | null): boolean {
+  #mayClose({ uuid, service, state }: StoredRequest, wanted: ShownState | null): boolean {
+    if (isOfSchedules(service)) return false;
     const { dispatcher } = this.#host.requests;
     const slot = dispatcher.index.find(uuid);
     if (state !== 'pending') return slot === NO_SLOT && !this.#reopening.has(uuid);

@@ -548,7 +548,12 @@ describe('the name of a schedule', () => {
     const pending = selectionOf({ state: 'pending' });
     s.after(1);
     s.operates((operator, answer) => operator.bulk('purge', pending, 100, answer));
-    s.operates((operator, answer) => operator.bulk('cancel', pending, 100, answer));
+    const named = selectionOf({ service: Buffer.from('titanic.schedule') });
+    for (const act of ['purge', 'cancel'] as const) {
+      s.operates((operator, answer) => operator.bulk(act, named, 100, answer));
+    }
+    const counted = s.operates((operator, answer) => operator.countFor('cancel', named, answer));
+    expect(counted()).toMatchObject({ value: { count: 0, scanned: 1 } });
     expect(kept(s)).toBe(1);
     s.operates((operator, answer) => {
       operator.cancel(row?.request.uuid ?? Buffer.alloc(16), answer);
