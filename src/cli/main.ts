@@ -37,6 +37,12 @@ const COMMANDS: Commands = {
     summary: 'list, show, retry, cancel and purge stored requests; schedules',
     load: async () => (await import('./durable.js')).defineDurable,
   },
+  // As the protocol calls them: 9/TSP.
+  titanic: {
+    group: null,
+    summary: 'the same as durable',
+    load: async () => (await import('./durable.js')).defineDurable,
+  },
   backup: {
     group: 'durable',
     summary: 'copy the store; the broker may be running',

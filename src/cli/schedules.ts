@@ -21,6 +21,7 @@ import {
   type OutputFormat,
   timeoutOption,
 } from './options.js';
+import { defineScheduleOrders } from './schedule-orders.js';
 import { readBackoff } from './stored.js';
 import { duration, print, printable, printJson, say, table } from './output.js';
 
@@ -117,13 +118,15 @@ export function defineSchedules(command: Command, done: Done): void {
       else await print(`${printable(name)} ${removed ? 'is ended' : 'was no schedule of yours'}\n`);
       done(removed ? EXIT.done : EXIT.failed);
     });
-  sub('schedules', 'list your schedules').action(async (options: CommandOptions) => {
+  const schedules = sub('schedules', 'list your schedules; as an operator, those of all owners');
+  schedules.action(async (options: CommandOptions) => {
     const all = await withClient(options, (client) => client.schedules());
     if (options.output === 'json') await printJson({ items: all.map(jsonOf) });
     else if (all.length === 0) say('no schedules');
     else await print(table(COLUMNS, all.map(rowOf)));
     done(EXIT.done);
   });
+  defineScheduleOrders(schedules, done);
 }
 
 function optionsOf(options: MakeOptions): object {

@@ -91,6 +91,11 @@ describe('majordomo durable schedule', () => {
   it('is paused, fired and resumed over HTTP, and its service by command, also through kill -9', async () => {
     const first = await startDaemon(HTTP);
     await durable(first, 'schedule', 'yearly', '@yearly', 'tick', 'hello');
+    const command = async (daemon: Daemon, ...line: string[]): Promise<string> => {
+      const admin = ['--admin', httpOf(daemon), '--token-file', join(daemon.dataDir, 'http.token')];
+      // `titanic` is another name of `durable`.
+      return (await run(['titanic', 'schedules', ...line, ...admin])).stdout;
+    };
     const order = async (daemon: Daemon, what: string): Promise<unknown> => {
       const path = `${httpOf(daemon)}/api/v1/titanic/schedules`;
       const token = tokenOf(daemon);
@@ -125,6 +130,11 @@ describe('majordomo durable schedule', () => {
     expect(await service(again, 'resume')).toBe('tick is not paused\n');
     await until(() => served.length === 1, 'what waited is served');
     expect(await order(again, 'resume')).toEqual({ paused: false });
+    const [, uuid = ''] = /([0-9A-F]{32}) +yearly/.exec(await command(again, 'all')) ?? [];
+    expect(await command(again, 'pause', uuid)).toBe(`${uuid} is paused\n`);
+    expect(await command(again, 'all')).toMatch(/yearly .* paused\n$/);
+    expect(await command(again, 'end', uuid)).toBe(`${uuid} is ended\n`);
+    expect(await command(again, 'all')).toBe('');
     expect(await order(again, 'nothing')).toMatchObject({
       error: { code: 'ERR_HTTP_NOT_FOUND' },
     });
