@@ -121,6 +121,7 @@ export class Node implements Host {
   readonly #closing: (() => Promise<void>)[] = [];
   #current: Config;
   #http: HttpServer | null = null;
+  #renewTokens: ((config: Config) => void) | null = null;
   #stored: TitanicHost | null = null;
   #pair: StartedPair | null = null;
   #transport: Transport | null = null;
@@ -248,7 +249,7 @@ export class Node implements Host {
     // Before anything slow, so that HTTP can report that the node is starting.
     if (config.http.listen !== 'off') {
       // HTTP and the metrics code are loaded only if they are configured.
-      const { startHttp } = await import('./http.js');
+      const { startHttp, renewTokens } = await import('./http.js');
       const { sources } = this.#metrics;
       const http = await startHttp(
         config,
@@ -260,6 +261,9 @@ export class Node implements Host {
         this.events,
       );
       this.#http = http;
+      this.#renewTokens = (next) => {
+        renewTokens(http, next, this.dataDir, log);
+      };
       this.#closing.push(() => http.close());
     }
     for (const each of asked) if (each.isFirst === true) await this.#attach(each);
@@ -445,6 +449,7 @@ export class Node implements Host {
     for (const each of this.#attached) each.reconfigure?.(this.#current);
     this.keys.reread(this.#current);
     renewTls(this.#http, this.#log);
+    this.#renewTokens?.(this.#current);
   }
 
   readonly #renewSecretKeys = ({ broker }: Config): void => {

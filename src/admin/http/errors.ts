@@ -6,6 +6,7 @@ export type HttpErrorCode =
   | 'ERR_HTTP_BODY'
   | 'ERR_HTTP_TOKEN'
   | 'ERR_HTTP_READ_ONLY'
+  | 'ERR_HTTP_ROLE'
   | 'ERR_HTTP_HOST'
   | 'ERR_HTTP_NOT_FOUND'
   | 'ERR_HTTP_METHOD'
@@ -28,7 +29,11 @@ export const HTTP_ERRORS: Readonly<Record<HttpErrorCode, readonly [status: numbe
     ERR_HTTP_TOKEN: [401, 'The token is missing or wrong (`Authorization: Bearer …`).'],
     ERR_HTTP_READ_ONLY: [
       403,
-      'The token is `http.readToken`; changes and bodies need `http.token`.',
+      'The token has `role: read`; changes and bodies need one with `role: operate`.',
+    ],
+    ERR_HTTP_ROLE: [
+      403,
+      'Only tokens with `role: request` send requests to services, and they do nothing else.',
     ],
     ERR_HTTP_HOST: [403, 'On loopback the Host header must name loopback.'],
     ERR_HTTP_NOT_FOUND: [404, 'There is nothing at this path, or no request with this uuid.'],

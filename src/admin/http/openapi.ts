@@ -52,9 +52,10 @@ function bare({ $schema, $id, ...schema }: z.core.JSONSchema.BaseSchema): Json {
 
 const SECURITY: Readonly<Record<Access, readonly Json[]>> = {
   open: [],
-  reader: [{}, { readToken: [] }, { token: [] }],
-  bearer: [{ readToken: [] }, { token: [] }],
-  changer: [{ token: [] }],
+  reader: [{}, { read: [] }, { operate: [] }],
+  bearer: [{ read: [] }, { operate: [] }],
+  changer: [{ operate: [] }],
+  requester: [{ request: [] }],
 };
 
 function answer(described: Described): Json {
@@ -162,15 +163,22 @@ export function openApi(version: string): Json {
     components: {
       schemas: components(),
       securitySchemes: {
-        readToken: {
+        read: {
           type: 'http',
           scheme: 'bearer',
-          description: '`http.readToken`, which is read-only.',
+          description: 'One of `http.tokens` with `role: read`.',
         },
-        token: {
+        operate: {
           type: 'http',
           scheme: 'bearer',
-          description: '`http.token`, or the file `http.token` in `node.dataDir`.',
+          description:
+            '`http.token`, or the file `http.token` in `node.dataDir`, or one of `http.tokens` with ' +
+            '`role: operate`.',
+        },
+        request: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'One of `http.tokens` with `role: request`.',
         },
       },
     },

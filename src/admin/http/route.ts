@@ -7,14 +7,23 @@ import type { Pace } from './pace.js';
 
 /**
  * Who may use a route: anybody; readers (with a token, or without one where reading needs none);
- * bearers of a token, also a read-only one; changers, who may change things and see bodies.
+ * bearers of a token of people, also a read-only one; changers, who may change things and see bodies;
+ * requesters, which are programs that send requests to services.
  */
-export type Access = 'open' | 'reader' | 'bearer' | 'changer';
+export type Access = 'open' | 'reader' | 'bearer' | 'changer' | 'requester';
 
-/** Who sent the request: someone without a token, with the read-only one, or with `http.token`. */
-export type Caller = 'anyone' | 'reader' | 'changer';
+/** Who sent the request: someone without a token, or with one that may do so much. */
+export type Caller = 'anyone' | 'reader' | 'changer' | 'requester';
 
-interface Sender {
+/** Who acted: the name of the token, and of the user whom a trusted proxy names. */
+export interface Actor {
+  /** `null`: no token was given. */
+  readonly token: string | null;
+  /** `null`: there is no such proxy, or it names nobody. */
+  readonly user: string | null;
+}
+
+interface Sender extends Actor {
   readonly caller: Caller;
   /** The header Last-Event-ID: the last event that a reader of server-sent events has. */
   readonly lastEventId: string | null;
@@ -93,6 +102,8 @@ function checkedRequest<Of extends Operation>(
   ): unknown => (schema === undefined ? undefined : checked(schema, values));
   return {
     caller: request.caller,
+    token: request.token,
+    user: request.user,
     lastEventId: request.lastEventId,
     parts: output(parts, request.parts) as PartsOf<Of>,
     query: output(query, Object.fromEntries(request.query)) as QueryOf<Of>,

@@ -18,7 +18,7 @@ import type { AdminEvent } from '../events.js';
 import { type Answer, COMMON_HEADERS, failure, type Stream } from '../http/answer.js';
 import { httpCodeOf } from '../http/errors.js';
 import { type Admitted, Front, refusal } from '../http/front.js';
-import { Guard } from '../http/guard.js';
+import { type Admits, Guard } from '../http/guard.js';
 import type { Route } from '../http/route.js';
 import { Router } from '../http/router.js';
 import { shownUuid, uuidBytes } from '../http/uuids.js';
@@ -67,9 +67,7 @@ const TLS_OPTIONS: SecureServerOptions = {
 
 export interface HttpServerOptions {
   readonly place: ListenAddress;
-  readonly token: string;
-  /** A second token, for reading only. */
-  readonly readToken: string | null;
+  readonly admits: Admits;
   /** Reading needs a token on loopback as well. */
   readonly requireToken: boolean;
   /** `null`: plain HTTP. */
@@ -91,13 +89,15 @@ export interface HttpServer {
    * @throws ERR_CONFIG_FILE; then nothing has changed
    */
   renewTls(): void;
+  /** Replaces the tokens and who names users. */
+  setAdmits(admits: Admits): void;
   /** Takes no more requests, and gives unfinished answers some time. */
   close(): Promise<void>;
 }
 
 /** @throws ERR_HTTP_LISTEN, ERR_CONFIG_FILE (a TLS file) */
 export async function openHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { tls, token, readToken } = options;
+  const { tls, admits } = options;
   const secure = tls === null ? null : createSecureServer({ ...TLS_OPTIONS, ...readTls(tls) });
   const server = secure ?? nodeHttp.createServer(OPTIONS);
   server.timeout = IDLE_TIMEOUT_MS;
@@ -105,12 +105,15 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
   server.maxHeadersCount = 0;
   const { url, isLocal, hasAddress } = await listen(server, options.place, tls !== null);
   const readsOpenly = isLocal && !options.requireToken;
-  const guard = new Guard({ token, readToken, readsOpenly, checksHost: isLocal && hasAddress });
+  const guard = new Guard(admits, { readsOpenly, checksHost: isLocal && hasAddress });
   const shell = new Shell(server, new Front(new Router(options.routes), guard), options);
   return {
     url,
     renewTls: () => {
       if (tls !== null) secure?.setSecureContext(readTls(tls));
+    },
+    setAdmits: (next) => {
+      guard.admits = next;
     },
     close: () => shell.close(),
   };
@@ -200,7 +203,11 @@ class Shell {
       return;
     }
     const { host, authorization } = headers;
-    const reception = this.#front.receive({ method, target, httpVersion, host, authorization });
+    const reception = this.#front.receive({
+      ...{ method, target, httpVersion, host, authorization },
+      address: addressOf(request),
+      values: (header) => request.headersDistinct[header] ?? [],
+    });
     if (reception.kind === 'refused') {
       const isWhole = await discardBody(request);
       send(response, reception.answer, !isWhole || this.#isClosing);
@@ -208,7 +215,8 @@ class Shell {
     }
     const { admitted } = reception;
     const answer = await this.#handle(admitted, request, response);
-    const isAct = admitted.route.method === 'POST' && !('changesNothing' in answer);
+    const { method: how, access } = admitted.route;
+    const isAct = how !== 'GET' && access === 'changer' && !('changesNothing' in answer);
     if (isAct) this.#tell(admitted, request, answer);
     if ('open' in answer) {
       this.#connections.moved(request.socket, 'streaming');
@@ -218,12 +226,18 @@ class Shell {
     send(response, answer, !request.complete || this.#isClosing);
   }
 
-  #tell({ route, parts }: Admitted, { socket }: IncomingMessage, answer: Answer | Stream): void {
+  #tell(
+    { route, parts, actor }: Admitted,
+    request: IncomingMessage,
+    answer: Answer | Stream,
+  ): void {
+    const token = actor.token ?? '';
     const uuid = uuidBytes(parts['uuid'] ?? '');
     const what = {
+      ...{ who: actor.user ?? token, token },
       act: `${route.method} ${route.path}`,
       uuid: uuid === null ? null : shownUuid(uuid, 'anyone'),
-      address: socket.remoteAddress ?? null,
+      address: addressOf(request),
     };
     const status = 'status' in answer ? answer.status : 200;
     if (status < 400) this.#acted({ name: 'operator.acted', ...what });
@@ -231,21 +245,22 @@ class Shell {
   }
 
   async #handle(
-    { route, parts, query, caller }: Admitted,
+    { route, parts, query, caller, actor }: Admitted,
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Answer | Stream> {
     const last = request.headers['last-event-id'];
     const lastEventId = typeof last === 'string' ? last : null;
+    const given = { parts, query, caller, ...actor, lastEventId };
     try {
       if (route.method === 'GET') {
         await discardBody(request);
-        return await route.handle({ parts, query, caller, body: {}, lastEventId });
+        return await route.handle({ ...given, body: {} });
       }
       const body = await readBody(request, () => {
         response.writeContinue();
       });
-      return await route.handle({ parts, query, caller, body, lastEventId });
+      return await route.handle({ ...given, body });
     } catch (error) {
       if (httpCodeOf(error) === 'ERR_HTTP_TOO_LARGE') await discardBody(request);
       return refusal(error);
@@ -263,6 +278,11 @@ class Shell {
       writeFailure(socket, 'ERR_HTTP_REQUEST', 'not an HTTP/1.1 request');
     }
   }
+}
+
+/** Where a request came from; `null`: a local socket. */
+function addressOf({ socket }: IncomingMessage): string | null {
+  return socket.remoteAddress ?? null;
 }
 
 /** @param isLast close the connection after this answer */
