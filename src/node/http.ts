@@ -3,7 +3,7 @@ import { BlockList } from 'node:net';
 
 import type { Config } from '../config/config.js';
 import { parseHttpListen } from '../config/endpoint.js';
-import { OWN_TOKEN, parseNetwork, UNIX } from '../config/http-access.js';
+import { hasPrograms, OWN_TOKEN, parseNetwork, UNIX } from '../config/http-access.js';
 import { readToken } from '../config/io/token-files.js';
 import { present } from '../core/assert.js';
 import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
@@ -22,10 +22,13 @@ import type { Log } from '../admin/log/log.js';
 import type { EventSink } from '../admin/log/tee.js';
 import { Metrics, type MetricSources } from '../admin/metrics/metrics.js';
 import type { Extension } from './extension.js';
-import { reserved } from '../zmtp/sockets/descriptors.js';
+import { acceptable, accepted, reserved } from '../zmtp/sockets/descriptors.js';
 
 const TOKEN_BYTES = 32;
 const CONNECTIONS_MAX = 256;
+/** Connections of programs, which are also at most one in so many that the process may accept. */
+const PROGRAMS_MAX = 1024;
+const PROGRAMS_SHARE = 8;
 
 /**
  * @param sources the sources of the metrics page
@@ -53,6 +56,19 @@ export async function startHttp(
     tls: http.tls,
     // The other half is for files, the store and the pair.
     connectionsMax: Math.min(CONNECTIONS_MAX, Math.floor(reserved / 2)),
+    programs: hasPrograms(config)
+      ? {
+          connectionsMax: Math.min(PROGRAMS_MAX, Math.floor(acceptable / PROGRAMS_SHARE)),
+          descriptors: {
+            get hasRoom() {
+              return accepted.open < acceptable;
+            },
+            count: (change) => {
+              accepted.open += change;
+            },
+          },
+        }
+      : null,
     routes: allRoutes({ ...ports, metrics: new Metrics(sources) }, others),
     acted: (event) => {
       events.emit(event);

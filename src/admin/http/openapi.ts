@@ -92,7 +92,8 @@ function responses({ method, access, answer: good, others = {} }: Operation): Js
     found['401'] = error('The token is missing or wrong.');
   }
   if (access === 'changer') found['403'] = error('The token is read-only.');
-  if (isChange) found['413'] = error('The body is over 64 KiB.');
+  if (access === 'requester') found['403'] = error('The token has no right to this.');
+  if (isChange) found['413'] = error('The body is over the limit.');
   // A missing Host header, a method that the path does not have, a bug …
   found['default'] = error('Any other error.');
   return found;
@@ -115,7 +116,7 @@ function parametersIn(place: 'path' | 'query', schema: z.ZodObject): Json[] {
 }
 
 function described(operation: Operation): Json {
-  const { access, summary, parts, query, headers = {}, body } = operation;
+  const { access, summary, parts, query, headers = {}, body, bytes } = operation;
   const parameters = [
     ...(parts === undefined ? [] : parametersIn('path', parts)),
     ...(query === undefined ? [] : parametersIn('query', query)),
@@ -133,6 +134,9 @@ function described(operation: Operation): Json {
     ...(body === undefined
       ? {}
       : { requestBody: { content: { 'application/json': { schema: inputOf(body) } } } }),
+    ...(bytes === undefined || operation.method !== 'POST'
+      ? {}
+      : { requestBody: { description: bytes, content: { '*/*': { schema: {} } } } }),
     responses: responses(operation),
   };
 }

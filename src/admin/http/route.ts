@@ -1,7 +1,7 @@
 import type { z } from 'zod';
 
 import { type Answer, json, type Stream } from './answer.js';
-import type { AnswerOf, BodyOf, Operation, PartsOf, QueryOf } from '../api/operation.js';
+import type { AnswerOf, BodyOf, Method, Operation, PartsOf, QueryOf } from '../api/operation.js';
 import { checked, checkFields } from './check.js';
 import type { Pace } from './pace.js';
 
@@ -23,10 +23,25 @@ export interface Actor {
   readonly user: string | null;
 }
 
+/** The request as it arrives. */
+export interface Incoming {
+  /** Where it comes from; `null`: a local socket. */
+  readonly address: string | null;
+  /** All headers, by their names in lower case. */
+  readonly headers: Readonly<Record<string, readonly string[] | undefined>>;
+  /**
+   * Reads the body, if the operation has `bytes`.
+   * @param keep called for each piece before it is kept; what it throws ends the reading
+   * @throws ERR_HTTP_TOO_LARGE, ERR_HTTP_BODY
+   */
+  bytes(bytesMax: number, keep: (bytes: number) => void): Promise<Buffer>;
+  /** Calls back once: the answer has been sent, or the client has gone. */
+  onClosed(then: () => void): void;
+}
+
 interface Sender extends Actor {
   readonly caller: Caller;
-  /** The header Last-Event-ID: the last event that a reader of server-sent events has. */
-  readonly lastEventId: string | null;
+  readonly incoming: Incoming;
 }
 
 /** A request that was let in. */
@@ -41,14 +56,16 @@ export interface HttpRequest extends Sender {
 
 /** One row of the table. A GET answers HEAD, too. */
 export interface Route {
-  readonly method: 'GET' | 'POST';
+  readonly method: Method;
   /** Segments are literal, or `{name}` for any one. */
   readonly path: string;
   readonly access: Access;
   /** Names of the query's parameters. */
   readonly parameters: readonly string[];
+  /** The handler reads the body itself. */
+  readonly readsBytes?: boolean;
   /** An error of `httpError` is the answer; any other error is a bug, answered 500. */
-  readonly handle: (request: HttpRequest) => Answer | Stream | Promise<Answer>;
+  readonly handle: (request: HttpRequest) => Answer | Stream | Promise<Answer | Stream>;
 }
 
 /** A valid request. A part that its operation has no schema for is undefined. */
@@ -69,6 +86,7 @@ export function route<Of extends Operation>(
     path,
     access,
     parameters: Object.keys(operation.query?.shape ?? {}),
+    readsBytes: operation.bytes !== undefined,
     handle: (request) => handle(checkedRequest(operation, request)),
   };
 }
@@ -104,7 +122,7 @@ function checkedRequest<Of extends Operation>(
     caller: request.caller,
     token: request.token,
     user: request.user,
-    lastEventId: request.lastEventId,
+    incoming: request.incoming,
     parts: output(parts, request.parts) as PartsOf<Of>,
     query: output(query, Object.fromEntries(request.query)) as QueryOf<Of>,
     body: output(body, request.body) as BodyOf<Of>,

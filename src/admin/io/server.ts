@@ -23,10 +23,11 @@ import type { Route } from '../http/route.js';
 import { Router } from '../http/router.js';
 import { shownUuid, uuidBytes } from '../http/uuids.js';
 import { discardBody, hasBody, readBody } from './body.js';
-import { Connections } from './connections.js';
 import { doubtOf } from './doubt.js';
+import { addressOf, incomingOf } from './incoming.js';
 import { InTurn } from './in-turn.js';
 import { listen, type ListenAddress } from './listening.js';
+import { Places, type ProgramPlaces } from './places.js';
 import { writeFailure } from './raw-answer.js';
 import { Streams } from './stream.js';
 import { readTls, type TlsFiles } from './tls.js';
@@ -34,6 +35,8 @@ import { readTls, type TlsFiles } from './tls.js';
 /** How long the head of a request, and the whole request, may take to arrive. */
 const HEADERS_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 10_000;
+/** The same where programs send messages, which may be large. */
+const MESSAGE_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 30_000;
 /** How long a connection may neither send nor read anything. */
 const IDLE_TIMEOUT_MS = 60_000;
@@ -74,6 +77,8 @@ export interface HttpServerOptions {
   readonly tls: TlsFiles | null;
   /** Open connections. */
   readonly connectionsMax: number;
+  /** Open connections of programs, which have a place of their own; `null`: there are none. */
+  readonly programs: ProgramPlaces | null;
   readonly routes: readonly Route[];
   /** Told of each request that may change something, with its answer. */
   readonly acted: (event: AdminEvent) => void;
@@ -101,6 +106,7 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
   const secure = tls === null ? null : createSecureServer({ ...TLS_OPTIONS, ...readTls(tls) });
   const server = secure ?? nodeHttp.createServer(OPTIONS);
   server.timeout = IDLE_TIMEOUT_MS;
+  if (options.programs !== null) server.requestTimeout = MESSAGE_TIMEOUT_MS;
   // `maxHeaderSize` bounds the headers; a limit here would drop further lines silently.
   server.maxHeadersCount = 0;
   const { url, isLocal, hasAddress } = await listen(server, options.place, tls !== null);
@@ -124,21 +130,22 @@ class Shell {
   readonly #front: Front;
   readonly #failed: (error: unknown) => void;
   readonly #acted: (event: AdminEvent) => void;
-  readonly #connections: Connections;
+  readonly #places: Places;
   readonly #inTurn = new InTurn();
   readonly #streams = new Streams();
   #isClosing = false;
 
-  constructor(server: Server, front: Front, { failed, acted, connectionsMax }: HttpServerOptions) {
+  constructor(server: Server, front: Front, options: HttpServerOptions) {
+    const { failed, acted, connectionsMax, programs } = options;
     this.#server = server;
     this.#front = front;
     this.#failed = failed;
     this.#acted = acted;
-    this.#connections = new Connections(connectionsMax);
+    this.#places = new Places(connectionsMax, programs);
     // Accepting fails while the process has no free descriptors, and resumes by itself.
     server.on('error', () => undefined);
     server.on('connection', (socket: Socket) => {
-      this.#connections.admit(socket);
+      this.#places.admit(socket);
     });
     server.on('request', this.#request);
     server.on('checkContinue', this.#request);
@@ -173,11 +180,11 @@ class Shell {
     request.on('error', () => undefined);
     const { socket } = request;
     response.once('close', () => {
-      this.#connections.moved(socket, 'waiting');
+      this.#places.moved(socket, 'waiting');
     });
     this.#inTurn.enter(socket, response, () => {
       const isWhole = (): void => {
-        this.#connections.moved(socket, 'answered');
+        this.#places.moved(socket, 'answered');
       };
       if (hasBody(request)) request.once('end', isWhole);
       else isWhole();
@@ -214,12 +221,21 @@ class Shell {
       return;
     }
     const { admitted } = reception;
-    const answer = await this.#handle(admitted, request, response);
     const { method: how, access } = admitted.route;
+    const refused =
+      access === 'requester'
+        ? this.#places.enter(request.socket, admitted.actor.token ?? '')
+        : null;
+    if (refused !== null) {
+      const isWhole = await discardBody(request);
+      send(response, refused, !isWhole || this.#isClosing);
+      return;
+    }
+    const answer = await this.#handle(admitted, request, response);
     const isAct = how !== 'GET' && access === 'changer' && !('changesNothing' in answer);
     if (isAct) this.#tell(admitted, request, answer);
     if ('open' in answer) {
-      this.#connections.moved(request.socket, 'streaming');
+      this.#places.moved(request.socket, 'streaming');
       this.#streams.start(response, answer, monotonicMs);
       return;
     }
@@ -249,20 +265,22 @@ class Shell {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Answer | Stream> {
-    const last = request.headers['last-event-id'];
-    const lastEventId = typeof last === 'string' ? last : null;
-    const given = { parts, query, caller, ...actor, lastEventId };
+    const goOn = (): void => {
+      response.writeContinue();
+    };
+    const incoming = incomingOf(request, response, goOn);
+    const given = { parts, query, caller, ...actor, incoming };
     try {
+      if (route.readsBytes === true) return await route.handle({ ...given, body: {} });
       if (route.method === 'GET') {
         await discardBody(request);
         return await route.handle({ ...given, body: {} });
       }
-      const body = await readBody(request, () => {
-        response.writeContinue();
-      });
-      return await route.handle({ ...given, body });
+      return await route.handle({ ...given, body: await readBody(request, goOn) });
     } catch (error) {
-      if (httpCodeOf(error) === 'ERR_HTTP_TOO_LARGE') await discardBody(request);
+      if (route.readsBytes === true || httpCodeOf(error) === 'ERR_HTTP_TOO_LARGE') {
+        await discardBody(request);
+      }
       return refusal(error);
     }
   }
@@ -278,11 +296,6 @@ class Shell {
       writeFailure(socket, 'ERR_HTTP_REQUEST', 'not an HTTP/1.1 request');
     }
   }
-}
-
-/** Where a request came from; `null`: a local socket. */
-function addressOf({ socket }: IncomingMessage): string | null {
-  return socket.remoteAddress ?? null;
 }
 
 /** @param isLast close the connection after this answer */

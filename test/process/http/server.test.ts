@@ -22,6 +22,7 @@ async function serve(...routes: readonly Route[]): Promise<string> {
     requireToken: false,
     tls: null,
     connectionsMax: MAX,
+    programs: null,
     routes,
     failed: (error) => failures.push(error),
     acted: () => undefined,
