@@ -65,7 +65,8 @@ function answer(described: Described): Json {
   }
   const { type, data } = described;
   const more = data === undefined ? {} : { 'x-data': schemaOf(data) };
-  return { description, content: { [type]: { schema: { type: 'string' }, ...more } } };
+  const schema = type === '*/*' ? {} : { type: 'string' };
+  return { description, content: { [type]: { schema, ...more } } };
 }
 
 function schemaOf(schema: z.ZodType): Json {

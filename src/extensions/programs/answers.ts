@@ -123,7 +123,6 @@ export function titanicAnswer([
 export function titanicFailure({ status, text, rest }: TitanicAnswer): Answer {
   const dead = readDeadStatus(text);
   if (dead !== null) return failedAnswer({ kind: 'failed', ...dead, detail: rest });
-  if (status === 501) return refusedAnswer('ERR_HTTP_NOT_FOUND', 'durable requests are off');
   if (status < 500) {
     return text === 'unknown'
       ? refusedAnswer('ERR_HTTP_NOT_FOUND', 'there is no such request, or it is of another client')

@@ -138,13 +138,12 @@ export class Call {
 
   /** It ended; its listener is told. */
   close(): void {
+    const listener = this.#listener;
     this.isClosing = true;
     this.isClosed = true;
     this.#isOpen = false;
-    this.release();
     this.#inbox = [];
-    const listener = this.#listener;
-    this.#listener = null;
+    this.release();
     listener?.closed();
   }
 

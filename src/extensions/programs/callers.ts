@@ -243,7 +243,11 @@ export class Callers implements Transport {
   }
 
   close(): Promise<void> {
-    for (const call of [...this.#calls.values()]) this.#end(call);
+    for (const call of [...this.#calls.values()]) {
+      // The last refusals of the broker.
+      call.deliver();
+      this.#end(call);
+    }
     if (this.#sweep !== null) clearInterval(this.#sweep);
     this.#sweep = null;
     this.#opened = null;

@@ -1,6 +1,7 @@
 /** The result of a request that a program has stored, and its end. */
 import { type Answer, json } from '../../admin/http/answer.js';
 import { OPERATIONS } from '../../admin/api/operations.js';
+import { httpError } from '../../admin/http/errors.js';
 import { route, type Route } from '../../admin/http/route.js';
 import { clientRequest } from '../../wire/client-side.js';
 import { TITANIC_CLOSE, TITANIC_WAIT, uuidText } from '../../wire/tsp.js';
@@ -19,10 +20,19 @@ import { wantedBy } from './headers.js';
 const STORE_MS = 30_000;
 const PENDING = 300;
 
-export function durableRoutes(callers: () => Callers): Route[] {
+/** @throws ERR_HTTP_NOT_FOUND if this node stores no requests */
+export function checkStored(isStored: boolean): void {
+  if (isStored) return;
+  const text = 'durable requests are switched off: titanic.enabled is false';
+  throw httpError('ERR_HTTP_NOT_FOUND', text);
+}
+
+/** @param isStored whether this node stores requests */
+export function durableRoutes(callers: () => Callers, isStored: boolean): Route[] {
   return [
     route(OPERATIONS.result, async (request) => {
       const { parts, query, incoming, token } = request;
+      checkStored(isStored);
       const uuid = uuidText(parts.uuid);
       const body = [Buffer.from(uuid), Buffer.from(String(query.waitMs))];
       const order = { service: TITANIC_WAIT, body, timeoutMs: query.waitMs + STORE_MS };
@@ -35,6 +45,7 @@ export function durableRoutes(callers: () => Callers): Route[] {
       });
     }),
     route(OPERATIONS.close, async ({ parts, incoming, token }) => {
+      checkStored(isStored);
       const uuid = uuidText(parts.uuid);
       const order = { service: TITANIC_CLOSE, body: [Buffer.from(uuid)], timeoutMs: STORE_MS };
       return await asked(callers(), token, incoming, order, (answer) =>

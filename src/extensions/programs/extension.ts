@@ -20,7 +20,8 @@ export function programs(): Extension {
         if (attached !== null) return attached.callers;
         throw httpError('ERR_HTTP_NOT_READY', 'the node is starting');
       };
-      return () => [requestRoute(callers, config.titanic.enabled), ...durableRoutes(callers)];
+      const isStored = config.titanic.enabled;
+      return () => [requestRoute(callers, isStored), ...durableRoutes(callers, isStored)];
     },
     attach: async (host) => {
       const { AttachedPrograms: Programs } = await import('./attached.js');

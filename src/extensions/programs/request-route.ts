@@ -1,7 +1,7 @@
 /** `POST /api/v1/services/{service}/requests`: a program sends a request. */
 import { type Answer, json, type Stream } from '../../admin/http/answer.js';
 import { OPERATIONS } from '../../admin/api/operations.js';
-import { httpCodeOf, httpError, wrongParameter } from '../../admin/http/errors.js';
+import { httpCodeOf, wrongParameter } from '../../admin/http/errors.js';
 import { type CheckedRequest, route, type Route } from '../../admin/http/route.js';
 import { clientRequest, clientRequestWithHeaders } from '../../wire/client-side.js';
 import { TITANIC_SUBMIT } from '../../wire/tsp.js';
@@ -9,6 +9,7 @@ import { endAnswer, replyAnswer, resultPath, titanicAnswer, titanicFailure } fro
 import { Incoming, outcomeOf } from './ask.js';
 import type { Call, CallListener } from './call.js';
 import type { Callers } from './callers.js';
+import { checkStored } from './durable-routes.js';
 import { headersFrame, idempotencyKey, prefersAsync, wantedBy } from './headers.js';
 import { eventStream } from './sse.js';
 
@@ -27,10 +28,7 @@ export function requestRoute(callers: () => Callers, isStored: boolean): Route {
       throw wrongParameter('service', 'mmi.* and titanic.* are not for requests over HTTP');
     }
     const isDurable = request.query.durable || prefersAsync(incoming.headers);
-    if (isDurable && !isStored) {
-      const text = 'durable requests are switched off: titanic.enabled is false';
-      throw httpError('ERR_HTTP_NOT_FOUND', text);
-    }
+    if (isDurable) checkStored(isStored);
     const order = isDurable ? submission(request, service) : plain(request, service);
     const port = callers();
     const call = port.take(token ?? '', incoming.address);

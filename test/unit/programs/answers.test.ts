@@ -124,7 +124,6 @@ describe('the answers of titanic.* to a program', () => {
     ['400 ttlMs is a whole number from 1', 400, 'ERR_HTTP_PARAMETER', null],
     ['500 titanic.maxOpen is reached', 503, 'ERR_HTTP_STORE', '1'],
     ['500 the quota `stored` is used up', 429, 'ERR_HTTP_LIMIT', '1'],
-    ['501', 404, 'ERR_HTTP_NOT_FOUND', null],
     ['500 dead mdp.no-reply: the worker was lost', 502, 'ERR_HTTP_NO_REPLY', null],
     ['500 dead bad_input: no', 422, 'ERR_HTTP_FAILED', null],
     ['what?', 503, 'ERR_HTTP_STORE', '1'],
