@@ -146,7 +146,7 @@ http:
 
 - \`name\` (required): who acted, in the events of operators; 1 to 64 printable characters without spaces, unique
 - \`role\` (required): \`read\`, \`operate\` (read, change, see bodies) or \`request\` (a program: sends requests to services
-  and does nothing else; see [http.md](http.md))
+  and does nothing else; see [http.md](http.md#for-programs))
 - \`token\` or \`tokenFile\`: 16 to 512 characters of printable ASCII without spaces. Only its owner may read the file (mode 0600);
   if it belongs to root, its group may, too (0640)
 - \`client\`: for \`role: request\`, and required there: the services that it may request, as for a key

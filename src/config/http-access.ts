@@ -8,6 +8,8 @@ import type { Broken } from './rules.js';
 
 /** The name of the node's own token, which is in no list. */
 export const OWN_TOKEN = 'http.token';
+/** Before the name of a token of programs, in the name of the key that stands for it. */
+export const TOKEN_PREFIX = 'token:';
 /** Peers on `http.listen: unix:PATH`, which have no address. */
 export const UNIX = 'unix';
 

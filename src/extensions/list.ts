@@ -12,5 +12,10 @@ import { programs } from './programs/extension.js';
 
 /** For one node: an extension may have state of it. */
 export const extensions = (): readonly Extension[] => [
-  ...[events, postgres, map(), fleet, libzmq, programs()],
+  events,
+  postgres,
+  map(),
+  fleet,
+  libzmq,
+  programs(),
 ];

@@ -37,6 +37,8 @@ export interface Incoming {
   bytes(bytesMax: number, keep: (bytes: number) => void): Promise<Buffer>;
   /** Calls back once: the answer has been sent, or the client has gone. */
   onClosed(then: () => void): void;
+  /** Ends the connection, whatever of the answer has not been read. */
+  readonly drop: () => void;
 }
 
 interface Sender extends Actor {

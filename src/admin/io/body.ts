@@ -59,7 +59,8 @@ export function readBytes(
         add(chunk);
       } catch (error) {
         request.removeAllListeners('data').pause();
-        reject(error as Error);
+        // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- as it was thrown
+        reject(error);
       }
     });
     request.once('end', () => {

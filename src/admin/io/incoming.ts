@@ -27,5 +27,8 @@ export function incomingOf(
       if (response.closed) then();
       else response.once('close', then);
     },
+    drop: () => {
+      response.destroy();
+    },
   };
 }

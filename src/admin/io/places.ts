@@ -23,7 +23,7 @@ export class Places {
   /** @param programs `null`: there are none */
   constructor(connectionsMax: number, programs: ProgramPlaces | null) {
     const most = programs?.connectionsMax ?? 0;
-    const ofTokenMax = Math.floor(most * TOKEN_SHARE);
+    const ofTokenMax = Math.max(1, Math.floor(most * TOKEN_SHARE));
     const descriptors = programs?.descriptors ?? null;
     // Many programs of one address may connect at once, before the first has shown its token.
     this.#strangers = new Connections({

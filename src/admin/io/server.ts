@@ -232,6 +232,7 @@ class Shell {
       return;
     }
     const answer = await this.#handle(admitted, request, response);
+    request.socket.setTimeout(IDLE_TIMEOUT_MS);
     const isAct = how !== 'GET' && access === 'changer' && !('changesNothing' in answer);
     if (isAct) this.#tell(admitted, request, answer);
     if ('open' in answer) {

@@ -23,7 +23,7 @@ const PASSING: readonly HttpErrorCode[] = [
 ];
 
 /** The refusals of the broker (D11). docs/http.md has the same table. */
-export const REFUSALS: Readonly<Record<RefusalStatus, HttpErrorCode>> = {
+const REFUSALS: Readonly<Record<RefusalStatus, HttpErrorCode>> = {
   403: 'ERR_HTTP_FORBIDDEN',
   404: 'ERR_HTTP_NO_WORKER',
   408: 'ERR_HTTP_EXPIRED',
@@ -33,7 +33,7 @@ export const REFUSALS: Readonly<Record<RefusalStatus, HttpErrorCode>> = {
   503: 'ERR_HTTP_NOT_READY',
 };
 
-export function refusedAnswer(code: HttpErrorCode, text: string, headers: Headers = {}): Answer {
+function refusedAnswer(code: HttpErrorCode, text: string, headers: Headers = {}): Answer {
   return failure(code, text, { ...(PASSING.includes(code) ? LATER : {}), ...headers });
 }
 
@@ -61,7 +61,7 @@ export function failedError({ code, text, detail }: Failed): {
   return { code: 'ERR_HTTP_FAILED', error };
 }
 
-export function failedAnswer(failed: Failed): Answer {
+function failedAnswer(failed: Failed): Answer {
   const { code, error } = failedError(failed);
   return json({ error }, HTTP_ERRORS[code][0]);
 }

@@ -14,9 +14,9 @@ const GREETING = helloFrame({ refusesToWait: true, hearsFailures: true });
 
 /** Who waits for what a call brings. */
 export interface CallListener {
-  message(message: Message): void;
+  readonly message: (message: Message) => void;
   /** There will be no more: its connection ended. */
-  closed(): void;
+  readonly closed: () => void;
 }
 
 export class Call {
@@ -41,6 +41,7 @@ export class Call {
   #frames: Buffer[] = [];
   #inbox: Frames[] = [];
   #listener: CallListener | null = null;
+  #drop: () => void = () => undefined;
   readonly #events: TransportEvents;
 
   constructor(
@@ -59,6 +60,12 @@ export class Call {
   /** True if another request may be sent. */
   get isFree(): boolean {
     return !this.#isOpen && !this.isClosing && this.isGreeted;
+  }
+
+  /** One more request uses it. @param drop ends the connection of the program */
+  use(drop: () => void): this {
+    this.#drop = drop;
+    return this;
   }
 
   greet(): void {
@@ -136,15 +143,21 @@ export class Call {
     }
   }
 
-  /** It ended; its listener is told. */
-  close(): void {
+  /**
+   * It ended; its listener is told.
+   * @param isDropped by the broker: an answer that is being sent is given up, too
+   */
+  close(isDropped: boolean): void {
     const listener = this.#listener;
+    const isOpen = this.#isOpen;
     this.isClosing = true;
     this.isClosed = true;
     this.#isOpen = false;
     this.#inbox = [];
     this.release();
-    listener?.closed();
+    if (isOpen) listener?.closed();
+    // Its answer is not read: nothing counts it any more.
+    else if (isDropped && listener !== null) this.#drop();
   }
 
   /** Nobody reads from it any more. */

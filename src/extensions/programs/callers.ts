@@ -4,6 +4,8 @@
  * one request at a time; one that is free is used again by the same program.
  */
 import { httpError } from '../../admin/http/errors.js';
+import type { Incoming } from '../../admin/http/route.js';
+import { TOKEN_PREFIX } from '../../config/http-access.js';
 import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
 import { type Holdings, STALLED_MS } from '../../core/holdings.js';
@@ -33,7 +35,7 @@ interface Opened {
 
 /** The name of a token as a key: of rights, quotas, and of what it stores. */
 export function keyOfToken(token: string): string {
-  return `token:${token}`;
+  return TOKEN_PREFIX + token;
 }
 
 export class Callers implements Transport {
@@ -75,12 +77,18 @@ export class Callers implements Transport {
 
   /**
    * A peer for one request. Never called from within a call from the broker.
-   * @param remote the source address; `null`: a local socket
+   * @param token its name
    * @throws ERR_HTTP_NOT_READY, ERR_HTTP_LIMIT
    */
-  take(token: string, remote: string | null): Call {
-    const key = keyOfToken(token);
-    const address = shownAddress(remote ?? undefined);
+  take(token: string | null, incoming: Incoming): Call {
+    const call = this.#taken(keyOfToken(token ?? ''), shownAddress(incoming.address ?? undefined));
+    incoming.onClosed(() => {
+      this.#leave(call);
+    });
+    return call.use(incoming.drop);
+  }
+
+  #taken(key: string, address: string): Call {
     if (this.#opened === null) throw httpError('ERR_HTTP_NOT_READY', 'the node is starting');
     const idle = this.#idle.get(key) ?? [];
     const place = idle.findLastIndex((call) => call.address === address);
@@ -118,7 +126,7 @@ export class Callers implements Transport {
   }
 
   /** The request is answered, or its client has gone: one that waits is then dropped (D26). */
-  leave(call: Call): void {
+  #leave(call: Call): void {
     if (call.isClosed) return;
     call.release();
     const idle = this.#idle.get(call.key) ?? [];
@@ -146,7 +154,7 @@ export class Callers implements Transport {
     this.#sweep = null;
   };
 
-  #end(call: Call): void {
+  #end(call: Call, isDropped = false): void {
     if (!this.#calls.delete(call.id)) return;
     const ofKey = this.#ofKey.get(call.key);
     ofKey?.delete(call);
@@ -154,7 +162,7 @@ export class Callers implements Transport {
     const idle = this.#idle.get(call.key);
     if (idle?.includes(call) === true) idle.splice(idle.indexOf(call), 1);
     this.#due.delete(call);
-    call.close();
+    call.close(isDropped);
     this.#opened?.events.disconnected(call.id);
     this.#opened?.numbers.release(call.id);
     this.#opened?.holdings.release(call.memory);
@@ -204,7 +212,7 @@ export class Callers implements Transport {
     if (call === undefined || call.isClosing) return;
     call.isClosing = true;
     setImmediate(() => {
-      this.#end(call);
+      this.#end(call, true);
     });
   }
 

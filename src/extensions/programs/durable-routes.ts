@@ -62,10 +62,7 @@ async function asked(
   order: { readonly service: string; readonly body: readonly Buffer[]; readonly timeoutMs: number },
   shown: (answer: TitanicAnswer) => Answer,
 ): Promise<Answer> {
-  const call = port.take(token ?? '', incoming.address);
-  incoming.onClosed(() => {
-    port.leave(call);
-  });
+  const call = port.take(token, incoming);
   await incoming.bytes(0, () => undefined);
   const outcome = await outcomeOf(order.timeoutMs, (listener) => {
     call.send(clientRequest(2, null, Buffer.from(order.service), order.body), listener);

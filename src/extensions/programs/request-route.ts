@@ -31,10 +31,7 @@ export function requestRoute(callers: () => Callers, isStored: boolean): Route {
     if (isDurable) checkStored(isStored);
     const order = isDurable ? submission(request, service) : plain(request, service);
     const port = callers();
-    const call = port.take(token ?? '', incoming.address);
-    incoming.onClosed(() => {
-      port.leave(call);
-    });
+    const call = port.take(token, incoming);
     const send = await received(request, call, port.messageBytesMax, order, service);
     return await answered(request, call, isDurable, send);
   });

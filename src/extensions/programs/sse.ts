@@ -10,10 +10,7 @@ import type { Message } from './message.js';
 const HEARTBEAT_MS = 15_000;
 const HEARTBEAT = ': heartbeat\n\n';
 
-/** The names of the events. */
-export const EVENTS = ['partial', 'reply', 'error'] as const;
-
-export function eventOf(message: Message): string {
+function eventOf(message: Message): string {
   switch (message.kind) {
     case 'partial':
     case 'reply':
@@ -25,12 +22,12 @@ export function eventOf(message: Message): string {
   }
 }
 
-function event(name: (typeof EVENTS)[number], data: unknown): string {
+function event(name: 'partial' | 'reply' | 'error', data: unknown): string {
   return `event: ${name}\ndata: ${terminalSafeJson(data)}\n\n`;
 }
 
-/** @param unreadMax bytes that the reader may be behind: the broker's own limit of output ends it before */
-export function eventStream(incoming: Incoming): Stream {
+/** @param incoming whose first message is there */
+export function eventStream(incoming: Pick<Incoming, 'read' | 'taken'>): Stream {
   return {
     type: 'text/event-stream; charset=utf-8',
     // A proxy that buffers answers would hold the events back.

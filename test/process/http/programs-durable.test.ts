@@ -30,7 +30,7 @@ function failed({ status, json }: Reply): unknown {
 /** The uuid of a request that was stored just now. */
 function uuidOf({ status, headers, json }: Reply): string {
   const { uuid } = json as { readonly uuid: string };
-  expect([status, headers['location']]).toEqual([202, `/api/v1/titanic/requests/${uuid}/result`]);
+  expect([status, headers.location]).toEqual([202, `/api/v1/titanic/requests/${uuid}/result`]);
   return uuid;
 }
 

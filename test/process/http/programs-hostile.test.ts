@@ -91,9 +91,9 @@ describe('a stream over HTTP', () => {
   it('whose reader does not read is ended at limits.outputBytes, and memory is given back', async () => {
     const stand = await open('{}', 'limits.outputBytes=1MiB', 'limits.messageBytes=1MiB');
     let isStopped = false;
-    await stand.serve(async function* stream(asked) {
+    await stand.serve(async function* stream() {
       const part = 'x'.repeat(64 * 1024);
-      while (!asked.signal?.aborted && !isStopped) {
+      while (!isStopped) {
         yield part;
         await new Promise((resolve) => {
           setTimeout(resolve, 2);
@@ -108,6 +108,31 @@ describe('a stream over HTTP', () => {
     isStopped = true;
     await stand.untilNothingIsHeld();
     expect((await ask(`${httpOf(stand.daemon)}/livez`)).status).toBe(200);
+  });
+});
+
+describe('a reply that is not read', () => {
+  it('is given up at the quota outputBytes of its token, with its connection', async () => {
+    const MIB = 1024 * 1024;
+    const limits = ['limits.messageBytes=8MiB', 'limits.outputBytes=8MiB'];
+    const stand = await open('{outputBytes: 8388608}', ...limits);
+    await stand.serve(() => Buffer.alloc(8 * MIB - 1024));
+    const all = Array.from({ length: 4 }, () => {
+      const raw = begin(stand, SHOP, 1);
+      raw.socket.pause();
+      raw.socket.write('x');
+      return raw;
+    });
+    await stand.daemon.waitFor('connection.rejected');
+    const [{ kind, key } = { kind: null, key: null }] = stand.daemon.logged('connection.rejected');
+    expect([kind, key]).toEqual(['output', 'token:shop']);
+    for (const raw of all) raw.socket.resume();
+    await Promise.all(all.map(({ closed }) => Promise.race([closed, stand.untilNothingIsHeld()])));
+    await until(
+      () => all.some(({ socket, received }) => socket.destroyed && received.length < 8 * MIB),
+      'one was ended before its reply was read',
+    );
+    await stand.untilNothingIsHeld();
   });
 });
 

@@ -86,7 +86,7 @@ describe('a request over HTTP', () => {
     });
   });
 
-  it('is 404 if nobody serves it, and 504 if nobody answers in time', async () => {
+  it('is 404 if nobody serves it', async () => {
     const beats = ['broker.heartbeatIntervalMs=20', 'broker.heartbeatLiveness=2'];
     const stand = await open('{}', ...beats);
     // Directly after its start a broker waits for workers to come back.
@@ -94,6 +94,10 @@ describe('a request over HTTP', () => {
       setTimeout(resolve, 100);
     });
     expect(failed(await stand.request('x', {}, '', 'idle'))).toEqual([404, 'ERR_HTTP_NO_WORKER']);
+  });
+
+  it('is 504 if nobody answers in time, at a worker or before', async () => {
+    const stand = await open();
     await stand.serve(never);
     expect(failed(await stand.request('x', {}, '?timeoutMs=100'))).toEqual([
       504,
