@@ -122,7 +122,8 @@ export class Callers implements Transport {
     call.greet();
     if (call.isGreeted) return call;
     this.#end(call);
-    throw httpError('ERR_HTTP_LIMIT', 'the quota `requestsPerSecond` of this token is used up');
+    const text = 'the quota `requestsPerSecond` or `hellos` of this token is used up';
+    throw httpError('ERR_HTTP_LIMIT', text);
   }
 
   /** The request is answered, or its client has gone: one that waits is then dropped (D26). */
