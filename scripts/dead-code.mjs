@@ -55,7 +55,6 @@ const KEPT_EXPORTS = new Map([
   ['src/wire/chp-client.ts: NUMBER', 'the simulator reads and breaks numbers'],
   ['src/core/shapes.ts: shown', 'documents are compared with it'],
   ['src/wire/chp-client.ts: readNumber', 'the simulator reads and breaks numbers'],
-  ['src/wire/client-side.ts: clientRequestWithHeaders', 'as workerPartial below'],
   ['src/wire/worker-side.ts: workerPartial', 'the scripts write it; the SDK packs its head'],
 ]);
 

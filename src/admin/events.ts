@@ -1,7 +1,11 @@
-/** What holders of `http.token` do: requests that may change something. */
+/** What operators do over HTTP: requests that may change something. */
 export type AdminEvent =
   | {
       readonly name: 'operator.acted';
+      /** The user whom a trusted proxy names, or the name of the token. */
+      readonly who: string;
+      /** The name of the token: `http.token` is the node's own. */
+      readonly token: string;
       /** Method and path, as docs/http.md has it: `POST /api/v1/ha/promote`. */
       readonly act: string;
       /** The beginning of the uuid in the path, which is a credential; `null`: it has none. */
@@ -12,6 +16,8 @@ export type AdminEvent =
   | {
       /** Such a request was refused: nothing was done. */
       readonly name: 'operator.refused';
+      readonly who: string;
+      readonly token: string;
       readonly act: string;
       readonly uuid: string | null;
       readonly address: string | null;

@@ -3,6 +3,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 
 import type { Config } from '../config/config.js';
+import { readToken } from '../config/io/token-files.js';
 import { codeOf, MajordomoError } from '../core/errors.js';
 import { TOKEN_FILE } from '../core/private-file.js';
 
@@ -57,13 +58,28 @@ export function localToken({ http, node }: Config): FoundToken {
   try {
     const token = readFileSync(file, 'utf8').trim();
     if (TOKEN.test(token)) return { token, why: null };
-    return { token: http.readToken, why: `${file} holds no token` };
+    return { token: listedToken(http), why: `${file} holds no token` };
   } catch (error) {
     const code = codeOf(error) ?? 'unknown';
     const why =
       code === 'ENOENT' || code === 'ENOTDIR'
         ? `${file} does not exist: name the broker's configuration with -c`
         : `this user cannot read ${file} (${code}): run this command as the user that runs the broker`;
-    return { token: http.readToken, why };
+    return { token: listedToken(http), why };
   }
+}
+
+/** One of `http.tokens` that this user can read: an operator's, else one that only reads. */
+function listedToken({ tokens }: Config['http']): string | null {
+  for (const role of ['operate', 'read']) {
+    for (const each of tokens) {
+      if (each.role !== role) continue;
+      try {
+        return readToken(each).token;
+      } catch {
+        // The file is for other users.
+      }
+    }
+  }
+  return null;
 }

@@ -1,4 +1,5 @@
 /** The question to a service that authorises keys, and its answer (docs/operating.md). */
+import { TOKEN_PREFIX } from './http-access.js';
 import { z } from 'zod';
 
 import { GLOB_CHARACTERS_MAX, GLOBS_MAX } from './grants.js';
@@ -32,7 +33,13 @@ const globs = z
   .default([]);
 /** An unknown field is an error: a misspelt one must not grant or refuse anything. */
 const ALLOWED = z.strictObject({
-  name: z.string().regex(NAME, 'expected 1 to 64 printable characters without spaces'),
+  name: z
+    .string()
+    .regex(NAME, 'expected 1 to 64 printable characters without spaces')
+    .refine(
+      (name) => !name.startsWith(TOKEN_PREFIX),
+      `names with ${TOKEN_PREFIX} belong to http.tokens`,
+    ),
   client: globs,
   worker: globs,
   quota: z.string().regex(NAME).nullable().default(null),

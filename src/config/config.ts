@@ -20,6 +20,23 @@ export interface TlsConfig {
   readonly keyFile: string;
 }
 
+/** What the bearer of a token may do over HTTP: read; read and change; send requests to services. */
+export type TokenRole = 'read' | 'operate' | 'request';
+
+/** One of `http.tokens`. */
+export interface TokenConfig {
+  /** Who acted, in events; for `request`, the identity `token:NAME`. */
+  readonly name: string;
+  readonly role: TokenRole;
+  /** Either this or `tokenFile`. */
+  readonly token: string | null;
+  readonly tokenFile: string | null;
+  /** For `request`: globs over the services that it may request. */
+  readonly client: readonly string[];
+  /** For `request`: a name from `limits.quotas`; `null`: `limits.perPeer`. */
+  readonly quota: string | null;
+}
+
 /** Files of a listener's CURVE keys; with two secret keys, clients may use either public key. */
 export interface ListenerCurveConfig {
   readonly secretKeyFile: string | readonly string[];
@@ -89,6 +106,9 @@ interface KindValues {
   quotas: Readonly<Record<string, QuotaConfig>>;
   /** URLs; empty: off. */
   servers: readonly string[];
+  tokens: readonly TokenConfig[];
+  /** Addresses, networks, `unix`. */
+  networks: readonly string[];
 }
 
 type RowValue<R extends Row> = R extends { readonly options: readonly (infer Option)[] }

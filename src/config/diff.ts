@@ -1,5 +1,6 @@
 /** What a reread of the configuration (SIGHUP) can apply, and what needs a restart. */
 import type { Config, ListenerConfig, PublisherConfig } from './config.js';
+import { hasPrograms } from './http-access.js';
 import { shown } from './explain.js';
 import { publishedBy } from './publishers.js';
 import { type Row, SECTIONS } from './schema.js';
@@ -81,6 +82,7 @@ export function withLiveKeys(from: Config, to: Config): Config {
 }
 
 function isLive(section: string, { live }: Row, from: Config, to: Config): boolean {
+  if (live === 'tokens') return hasPrograms(from) || !hasPrograms(to);
   if (live !== 'secretKeys') return live === true;
   return onlyKeysDiffer(section, from, to);
 }

@@ -25,6 +25,7 @@ function defaultText(row: Row): string {
 
 function changeNeeds({ live }: Row): string {
   if (live === 'secretKeys') return 'a restart, except `secretKeyFile` with `zmtp`: SIGHUP';
+  if (live === 'tokens') return 'SIGHUP; a restart for the first token with `role: request`';
   return live === true ? 'SIGHUP' : 'a restart';
 }
 
@@ -129,6 +130,32 @@ once. Names and keys are unique. libzmq does not report which key sent a message
 it does not close its connections. How to replace keys: [operating.md](operating.md#keys-and-rights).
 `;
 
+const TOKENS_TEXT = `## Tokens
+
+\`http.tokens\` lists the tokens of people and programs, beside the one that the node makes itself (\`http.token\`):
+
+\`\`\`yaml
+http:
+  tokens:
+    - { name: prometheus, role: read, tokenFile: /etc/majordomo/prometheus.token }
+    - { name: alice, role: operate, tokenFile: /etc/majordomo/alice.token }
+    - { name: shop, role: request, tokenFile: /run/shop.token, client: [mail], quota: batch }
+  trustedUserHeader: X-Forwarded-User # optional: a proxy says who its user is
+  trustedProxies: [10.0.0.7, unix]
+\`\`\`
+
+- \`name\` (required): who acted, in the events of operators; 1 to 64 printable characters without spaces, unique
+- \`role\` (required): \`read\`, \`operate\` (read, change, see bodies) or \`request\` (a program: sends requests to services
+  and does nothing else; see [http.md](http.md#for-programs))
+- \`token\` or \`tokenFile\`: 16 to 512 characters of printable ASCII without spaces. Only its owner may read the file (mode 0600);
+  if it belongs to root, its group may, too (0640)
+- \`client\`: for \`role: request\`, and required there: the services that it may request, as for a key
+- \`quota\`: for \`role: request\`: a name from \`limits.quotas\`
+
+SIGHUP reads tokens and their files again. If one cannot be read, all stay as they are (\`http.tokens_refused\` in the log).
+The first token with \`role: request\` needs a restart.
+`;
+
 const QUOTAS_HEAD = `## Quotas
 
 An identity is the name of a CURVE key or, without CURVE, the source address of the connection:
@@ -173,7 +200,7 @@ export function referencePage(): string {
         .join('\n\n'),
     ].join('\n'),
   );
-  return `${[INTRODUCTION.trimEnd(), quotasText(), ...sections].join('\n\n')}\n`;
+  return `${[INTRODUCTION.trimEnd(), TOKENS_TEXT.trimEnd(), quotasText(), ...sections].join('\n\n')}\n`;
 }
 
 /** config/majordomo.schema.json, for editors. */

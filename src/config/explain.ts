@@ -1,5 +1,5 @@
 /** The source of each effective value, for `majordomo check`. */
-import type { Config } from './config.js';
+import type { Config, TokenConfig } from './config.js';
 import { SECTIONS } from './schema.js';
 import { treeAt, type SourceKind, type Tree } from './tree.js';
 
@@ -19,8 +19,13 @@ const MASK = '********';
 
 /** The value of a key, with secrets masked. */
 export function shown(section: string, key: string, value: unknown): unknown {
-  const secret = SECTIONS[section]?.keys[key]?.form === 'secret';
-  return secret && value !== null ? MASK : value;
+  const row = SECTIONS[section]?.keys[key];
+  if (row?.kind === 'tokens' && Array.isArray(value)) {
+    return value.map((token: TokenConfig) =>
+      token.token === null ? token : { ...token, token: MASK },
+    );
+  }
+  return row?.form === 'secret' && value !== null ? MASK : value;
 }
 
 /** Every key with its value and its source, in the order of the reference page. */

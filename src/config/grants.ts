@@ -2,6 +2,9 @@
  * The services for which a key or a listener may be used, as written: `client` and `worker` with
  * globs, or their short form, `allow` with `services` (D72).
  */
+import { z } from 'zod';
+
+import { isGlob } from '../core/glob.js';
 import { MDP_ROLES, type MdpRole } from './config.js';
 
 /** Every service. */
@@ -9,6 +12,18 @@ const ALL: readonly string[] = ['*'];
 /** Globs in one list. */
 export const GLOBS_MAX = 1000;
 export const GLOB_CHARACTERS_MAX = 255;
+
+const GLOB_ERROR =
+  `expected a service name, 1 to ${GLOB_CHARACTERS_MAX} characters, * and ? allowed ` +
+  '(escape bytes as %2A, and % as %25)';
+const GLOBS_ERROR = `expected a list of at most ${GLOBS_MAX} service names, * and ? allowed`;
+
+/** A list of globs, as written. */
+export const globs: z.ZodType<string[]> = z
+  .array(z.string({ error: GLOB_ERROR }).max(GLOB_CHARACTERS_MAX).refine(isGlob, GLOB_ERROR), {
+    error: GLOBS_ERROR,
+  })
+  .max(GLOBS_MAX, GLOBS_ERROR);
 
 /** The fields as written; undefined: absent. */
 export interface WrittenGrants {

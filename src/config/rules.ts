@@ -2,6 +2,7 @@
 import type { Config, ListenerConfig } from './config.js';
 import { collide, type Endpoint, parseEndpoint, parseHttpListen } from './endpoint.js';
 import { noFleetInPair, noMapInFleet } from './fleet.js';
+import { proxiesAreNamed, quotasExist, tokensDiffer } from './http-access.js';
 import { mapBeside, sizeOfMap, storeOfMap, threePortsOfMap } from './map-rules.js';
 import { PUBLISHERS, publishedBy } from './publishers.js';
 import { publicNeedsZmtp, SERVICE_BYTES_MAX } from './service-listeners.js';
@@ -241,16 +242,7 @@ export const RULES: readonly Rule[] = [
       return [{ path: ['http', 'listen'], message: `${listen}: ${why}` }];
     },
   },
-  {
-    about: ['http.token', 'http.readToken'],
-    check: ({ http }) =>
-      http.readToken === null || http.readToken !== http.token
-        ? []
-        : [
-            {
-              path: ['http', 'readToken'],
-              message: 'equals http.token: it would not be read-only',
-            },
-          ],
-  },
+  { about: ['http.token', 'http.tokens'], check: tokensDiffer },
+  { about: ['http.tokens', 'limits.quotas'], check: quotasExist },
+  { about: ['http.trustedUserHeader', 'http.trustedProxies'], check: proxiesAreNamed },
 ];

@@ -34,7 +34,9 @@ export type RowKind =
   | 'share'
   | 'quota'
   | 'quotas'
-  | 'servers';
+  | 'servers'
+  | 'tokens'
+  | 'networks';
 
 /** One key. A `default` of null: see `none`. */
 export interface Row {
@@ -48,13 +50,14 @@ export interface Row {
   readonly min?: number | string;
   readonly max?: number | string;
   readonly options?: readonly string[];
-  /** For `text`: `name` printable without line breaks, `path`, `file` without folders, `secret`, `url`. */
-  readonly form?: 'name' | 'path' | 'file' | 'secret' | 'url';
+  /** For `text`: `name` printable without line breaks, `path`, `file` without folders, `secret`, `url`, `header`. */
+  readonly form?: 'name' | 'path' | 'file' | 'secret' | 'url' | 'header';
   /**
    * SIGHUP applies a change without a restart. `secretKeys`: only if nothing changes but the secret
-   * key files of listeners with the transport `zmtp`.
+   * key files of listeners with the transport `zmtp`. `tokens`: unless it brings the first token of
+   * programs.
    */
-  readonly live?: true | 'secretKeys';
+  readonly live?: true | 'secretKeys' | 'tokens';
   /** For `publisher`: what anyone can do there who can connect. */
   readonly could?: string;
   readonly about: string;
@@ -499,28 +502,46 @@ export const SCHEMA = {
         form: 'secret',
         default: null,
         optional: true,
+        live: true,
         none: 'created at the first start in `node.dataDir`/http.token, mode 0600',
         min: 16,
         max: 512,
         about:
-          'Required for every change over HTTP, and for reading if `http.listen` is not on loopback or `http.requireToken` is true. Printable ASCII without spaces.',
+          "The node's own token, which may do what operators may; further ones: `http.tokens`. A token is required for every change over HTTP, and for reading if `http.listen` is not on loopback or `http.requireToken` is true. Printable ASCII without spaces.",
       },
-      readToken: {
-        kind: 'text',
-        form: 'secret',
+      tokens: {
+        kind: 'tokens',
         default: null,
-        optional: true,
         none: 'none',
-        min: 16,
-        max: 512,
+        live: 'tokens',
         about:
-          'A second, read-only token, for Prometheus and dashboards. Printable ASCII without spaces.',
+          'Tokens of people and programs: a list of `{name, role, token, tokenFile, client, quota}`; see Tokens.',
       },
       requireToken: {
         kind: 'flag',
         default: false,
         about:
           'Requires a token for reading also on loopback and on a socket, except for `/livez`, `/readyz` and the files of the page.',
+      },
+      trustedUserHeader: {
+        kind: 'text',
+        form: 'header',
+        default: null,
+        optional: true,
+        none: 'none',
+        live: true,
+        min: 1,
+        max: 64,
+        about:
+          'Header in which a proxy says who its user is, such as `X-Forwarded-User`. The name appears in the events of operators. It gives no rights: the proxy sends a token, too. Believed only from `http.trustedProxies`.',
+      },
+      trustedProxies: {
+        kind: 'networks',
+        default: null,
+        none: 'none',
+        live: true,
+        about:
+          'From where `http.trustedUserHeader` is believed: addresses, networks such as `10.0.0.0/8`, and `unix` for `http.listen: unix:PATH`.',
       },
       tls: {
         kind: 'tls',

@@ -32,6 +32,8 @@ function textExpectation(row: Row): string {
       return `${length} of printable ASCII without spaces`;
     case 'url':
       return '`http://…` or `https://…`, without a password or query';
+    case 'header':
+      return `the name of a header, ${length}`;
     case 'path':
       return `a path of ${length}`;
     default:
@@ -78,6 +80,10 @@ export function expectation(row: Row): string {
       return 'a map of names, each with a map of quotas';
     case 'servers':
       return '`off`, `nats://host:port`, `tls://host:port`, or a list of such URLs';
+    case 'tokens':
+      return 'a list of tokens';
+    case 'networks':
+      return 'an address, a network or `unix`, or a list of these';
   }
 }
 

@@ -5,6 +5,7 @@ import type { z } from 'zod';
 
 import { MDP_ROLES, type Config, type ListenerConfig, type PublisherConfig } from './config.js';
 import { grantsOf } from './grants.js';
+import { networksOf, TOKEN_ROLES, tokensOf } from './http-access.js';
 import { mapBytesDefault } from './map-rules.js';
 import { didYouMean } from './nearest.js';
 import type { Problem } from './problem.js';
@@ -127,6 +128,8 @@ const OWN_MESSAGES: readonly string[] = [
   'quota',
   'quotas',
   'servers',
+  'tokens',
+  'networks',
 ];
 
 function stepOf(step: PropertyKey): string | number {
@@ -138,14 +141,15 @@ function structureMessage(path: Path, message: string, value: Tree | undefined):
   const given = plain(value);
   if (path.length < 2) return `expected a map of keys, got ${show(given)}`;
   const last = path[path.length - 1];
+  // It may be a secret, also one in the wrong place.
+  if (path[1] === 'tokens' && last !== 'role') return message;
   if (last === 'transport') {
     const row = rowAt(['broker', 'transport']);
     if (row !== null) return `expected ${expectation(row)}${gotInstead(row, value)}`;
   }
-  const hint =
-    path[path.length - 2] === 'allow' && typeof given === 'string'
-      ? didYouMean(given, MDP_ROLES)
-      : '';
+  const known = last === 'role' ? TOKEN_ROLES : MDP_ROLES;
+  const isRole = last === 'role' || path[path.length - 2] === 'allow';
+  const hint = isRole && typeof given === 'string' ? didYouMean(given, known) : '';
   return `${message}, got ${show(given)}${hint}`;
 }
 
@@ -178,7 +182,7 @@ function knownKeys(path: Path): readonly string[] {
   if (path.length === 1) return Object.keys(SECTIONS[String(name)]?.keys ?? {});
   if (name === 'limits') return QUOTA_KEYS;
   if (name === 'bstar') return MAP_KEYS.peerCurve;
-  if (name === 'http') return MAP_KEYS.tls;
+  if (name === 'http') return path[1] === 'tokens' ? MAP_KEYS.token : MAP_KEYS.tls;
   if (PUBLISHERS.some(({ section }) => section === name)) {
     return path.length === 2 ? MAP_KEYS.publisher : MAP_KEYS.listenerCurve;
   }
@@ -227,6 +231,10 @@ function complete(
   const servers = parsed['fleet']?.['nats'] as string | readonly string[];
   const urls = typeof servers === 'string' ? [servers] : servers;
   Object.assign(filled['fleet'] ?? {}, { nats: servers === 'off' ? [] : urls });
+  Object.assign(filled['http'] ?? {}, {
+    tokens: tokensOf(parsed['http']?.['tokens']),
+    trustedProxies: networksOf(parsed['http']?.['trustedProxies']),
+  });
   // Both the zod schema and the type `Config` are made from the rows.
   const whole: unknown = filled;
   return whole as Config;

@@ -2,10 +2,10 @@
 import { z } from 'zod';
 
 import { parseDialEndpoint, parseEndpoint, parseHttpListen, type Parsed } from './endpoint.js';
-import { isGlob } from '../core/glob.js';
 import { webAddress } from '../core/web-address.js';
 import { MDP_ROLES, type ListenerConfig, type PublisherConfig, type MdpRole } from './config.js';
-import { givenTwice, GLOB_CHARACTERS_MAX, GLOBS_MAX, twiceMessage } from './grants.js';
+import { givenTwice, globs, twiceMessage } from './grants.js';
+import { NETWORKS, TOKENS, TOKEN_KEYS } from './http-access.js';
 import { QUOTA_ROWS } from './quotas.js';
 import { serviceFault } from './service-listeners.js';
 import { SCHEMA, SECTIONS, type Row } from './schema.js';
@@ -86,15 +86,6 @@ const tls = z.strictObject(
   { certFile: pathText('a certificate (PEM)'), keyFile: pathText('its key (PEM)') },
   { error: 'expected {certFile, keyFile}' },
 );
-const GLOB_ERROR =
-  `expected a service name, 1 to ${GLOB_CHARACTERS_MAX} characters, * and ? allowed ` +
-  '(escape bytes as %2A, and % as %25)';
-const GLOBS_ERROR = `expected a list of at most ${GLOBS_MAX} service names, * and ? allowed`;
-const globs = z
-  .array(z.string({ error: GLOB_ERROR }).max(GLOB_CHARACTERS_MAX).refine(isGlob, GLOB_ERROR), {
-    error: GLOBS_ERROR,
-  })
-  .max(GLOBS_MAX, GLOBS_ERROR);
 const ROUTING_ID_BYTES_MAX = 255;
 /** What Freelance clients connect to, which is also the routing id of the listener. */
 const publicEndpoint = parsedText(
@@ -209,13 +200,14 @@ const SERVERS = z.union(
 
 /** The keys that the maps below a key may have, in the order in which they are shown. */
 export const MAP_KEYS: Readonly<
-  Record<'listener' | 'listenerCurve' | 'publisher' | 'peerCurve' | 'tls', string[]>
+  Record<'listener' | 'listenerCurve' | 'publisher' | 'peerCurve' | 'tls' | 'token', string[]>
 > = {
   listener: Object.keys(listener.shape),
   listenerCurve: Object.keys(listenerCurve.shape),
   publisher: Object.keys(publisherMap.shape),
   peerCurve: Object.keys(peerCurve.shape),
   tls: Object.keys(tls.shape),
+  token: TOKEN_KEYS,
 };
 
 /** A bound of a row as a number; bounds of sizes are written as text. */
@@ -234,6 +226,8 @@ function text(row: Row): z.ZodType {
       return base
         .regex(/^https?:\/\/[^\s/?#@]+(\/[^\s?#]*)?$/)
         .refine((value) => webAddress(value) !== null);
+    case 'header':
+      return base.regex(/^[!#$%&'*+.^_`|~\w-]+$/);
     case 'name':
       return base.regex(/^[ -~\u00a0-\u2027\u202a-\uffff]+$/);
     default:
@@ -309,6 +303,10 @@ function kindSchema(row: Row): z.ZodType {
       return quotas();
     case 'servers':
       return SERVERS;
+    case 'tokens':
+      return TOKENS;
+    case 'networks':
+      return NETWORKS;
   }
 }
 

@@ -8,6 +8,14 @@ import { fleet } from './fleet/extension.js';
 import { libzmq } from './libzmq/extension.js';
 import { map } from './map/extension.js';
 import { postgres } from './postgres/extension.js';
+import { programs } from './programs/extension.js';
 
 /** For one node: an extension may have state of it. */
-export const extensions = (): readonly Extension[] => [events, postgres, map(), fleet, libzmq];
+export const extensions = (): readonly Extension[] => [
+  events,
+  postgres,
+  map(),
+  fleet,
+  libzmq,
+  programs(),
+];

@@ -6,6 +6,7 @@
  */
 import type { Broker } from '../broker/broker.js';
 import type { BrokerLoop, Companion } from '../broker/io/loop.js';
+import type { ListenerRules } from '../broker/rights.js';
 import type { RequestTrace } from '../broker/request-trace.js';
 import type { Reason } from '../admin/api/node-answers.js';
 import type { Pace } from '../admin/http/pace.js';
@@ -53,6 +54,8 @@ export interface Extension {
    * before `attach`.
    */
   readonly routes?: (config: Config) => Promise<(pace: Pace) => readonly Route[]>;
+  /** What its own peers may do, which are in this process, at a listener that only they use. */
+  readonly inner?: ListenerRules;
   /** Connects it with the parts of the node. @throws with a stable code: the node does not start */
   attach?(host: Host): Promise<Attached>;
 }
@@ -75,6 +78,8 @@ export interface Host {
   readonly stored: TitanicHost | null;
   /** Log, HTTP and the stream of events. */
   readonly events: EventSink<NamedEvent>;
+  /** The index of the listener of the extension that has one in this process. */
+  readonly innerListener: number;
   /** All events that a node of this program may have. */
   readonly eventNames: readonly string[];
   /** `Attached.trace` has another value. */
@@ -97,6 +102,8 @@ export interface Attached {
   };
   /** Carries listeners of the broker. */
   readonly transport?: { readonly name: TransportName; readonly open: OpenRouter };
+  /** Its peers in this process: see `Extension.inner`. */
+  readonly inner?: OpenRouter;
   readonly metrics?: MetricsPart;
   /** Told of each step of a plain request; `null`: not now. */
   readonly trace?: RequestTrace | null;

@@ -1,9 +1,14 @@
 /** The HTTP server of this node, and its token. */
+import { BlockList } from 'node:net';
+
 import type { Config } from '../config/config.js';
 import { parseHttpListen } from '../config/endpoint.js';
+import { hasPrograms, OWN_TOKEN, parseNetwork, UNIX } from '../config/http-access.js';
+import { readToken } from '../config/io/token-files.js';
 import { present } from '../core/assert.js';
-import { MajordomoError, messageOf } from '../core/errors.js';
+import { codeOf, MajordomoError, messageOf } from '../core/errors.js';
 import { secureRandom } from '../core/random.js';
+import type { Admits, NamedToken, TrustedUsers } from '../admin/http/guard.js';
 import { indexRoute } from '../admin/http/index-route.js';
 import { readPage } from '../admin/io/page-folder.js';
 import { type HttpServer, openHttpServer } from '../admin/io/server.js';
@@ -17,10 +22,13 @@ import type { Log } from '../admin/log/log.js';
 import type { EventSink } from '../admin/log/tee.js';
 import { Metrics, type MetricSources } from '../admin/metrics/metrics.js';
 import type { Extension } from './extension.js';
-import { reserved } from '../zmtp/sockets/descriptors.js';
+import { acceptable, accepted, reserved } from '../zmtp/sockets/descriptors.js';
 
 const TOKEN_BYTES = 32;
 const CONNECTIONS_MAX = 256;
+/** Connections of programs, which are also at most one in so many that the process may accept. */
+const PROGRAMS_MAX = 1024;
+const PROGRAMS_SHARE = 8;
 
 /**
  * @param sources the sources of the metrics page
@@ -38,22 +46,29 @@ export async function startHttp(
   const { http } = config;
   const listen = parseHttpListen(http.listen);
   const place = present(listen.ok ? listen.value : null, 'the schema checked it');
-  const token = http.token ?? tokenIn(dataDir, log);
-  if (token === http.readToken) {
-    const text = `http.readToken equals the token in ${dataDir}: it would not be read-only`;
-    throw new MajordomoError('ERR_CONFIG_INVALID', text);
-  }
   const others = await Promise.all(
     extensions.flatMap(({ routes }) => (routes === undefined ? [] : [routes(config)])),
   );
   return await openHttpServer({
     place,
-    token,
-    readToken: http.readToken,
+    admits: admitsOf(config, dataDir, log),
     requireToken: http.requireToken,
     tls: http.tls,
     // The other half is for files, the store and the pair.
     connectionsMax: Math.min(CONNECTIONS_MAX, Math.floor(reserved / 2)),
+    programs: hasPrograms(config)
+      ? {
+          connectionsMax: Math.min(PROGRAMS_MAX, Math.floor(acceptable / PROGRAMS_SHARE)),
+          descriptors: {
+            get hasRoom() {
+              return accepted.open < acceptable;
+            },
+            count: (change) => {
+              accepted.open += change;
+            },
+          },
+        }
+      : null,
     routes: allRoutes({ ...ports, metrics: new Metrics(sources) }, others),
     acted: (event) => {
       events.emit(event);
@@ -71,6 +86,45 @@ function allRoutes(...args: Parameters<typeof routesOf>): Route[] {
   const routes = routesOf(...args);
   const page = readPage();
   return [...routes, ...(page.length > 0 ? pageRoutes(page) : [indexRoute(routes)])];
+}
+
+/**
+ * Who may use HTTP, with the texts of the tokens as their files are now.
+ * @throws ERR_CONFIG_FILE, ERR_CONFIG_INVALID
+ */
+function admitsOf({ http }: Config, dataDir: string, log: Log): Admits {
+  const own = http.token ?? tokenIn(dataDir, log);
+  const tokens: NamedToken[] = [{ name: OWN_TOKEN, role: 'operate', token: own }];
+  for (const each of http.tokens.map(readToken)) {
+    const same = tokens.find(({ token }) => token === each.token);
+    if (same !== undefined) {
+      const text = `http.tokens: the token of ${each.name} equals that of ${same.name}: each needs its own`;
+      throw new MajordomoError('ERR_CONFIG_INVALID', text);
+    }
+    tokens.push(each);
+  }
+  return { tokens, users: usersOf(http) };
+}
+
+function usersOf({ trustedUserHeader, trustedProxies }: Config['http']): TrustedUsers | null {
+  if (trustedUserHeader === null) return null;
+  const networks = new BlockList();
+  for (const each of trustedProxies) {
+    const network = parseNetwork(each);
+    if (network !== null) networks.addSubnet(network.address, network.bits, network.family);
+  }
+  const isLocal = trustedProxies.includes(UNIX);
+  return { header: trustedUserHeader.toLowerCase(), networks, isLocal };
+}
+
+/** SIGHUP: reads the tokens again; if one is invalid, all stay as they are. */
+export function renewTokens(http: HttpServer, config: Config, dataDir: string, log: Log): void {
+  try {
+    http.setAdmits(admitsOf(config, dataDir, log));
+  } catch (error) {
+    const text = `the tokens of HTTP were not reloaded: ${messageOf(error)}`;
+    log.error({ event: 'http.tokens_refused', code: codeOf(error) }, text);
+  }
 }
 
 function tokenIn(dataDir: string, log: Log): string {

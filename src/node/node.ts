@@ -6,6 +6,7 @@
 import { BrokerLoop } from '../broker/io/loop.js';
 import { TransportSink } from '../broker/io/sink.js';
 import { Broker } from '../broker/broker.js';
+import type { ListenerRules } from '../broker/rights.js';
 import type { RequestTrace } from '../broker/request-trace.js';
 import { EventFeed } from '../admin/http/event-feed.js';
 import type { HttpServer } from '../admin/io/server.js';
@@ -31,7 +32,7 @@ import { secureRandom } from '../core/random.js';
 import { Mmi } from '../mmi/mmi.js';
 import type { TitanicEvent } from '../titanic/machine/events.js';
 import type { BrokerStatus, EndpointStatus } from '../wire/mmi.js';
-import type { Transport } from '../zmtp/port.js';
+import type { ListenerOptions, Transport } from '../zmtp/port.js';
 import { Authorising } from './authorising.js';
 import type { Attached, Extension, Host } from './extension.js';
 import { NodeHealth } from './health.js';
@@ -101,6 +102,7 @@ export class Node implements Host {
   readonly refusals = new Refusals(Date.now);
   readonly events: EventSink<NamedEvent>;
   readonly eventNames: readonly string[];
+  readonly innerListener: number;
   readonly #order: NodeOrder;
   readonly #log: Log;
   readonly #dataDir: DataDir;
@@ -114,6 +116,8 @@ export class Node implements Host {
   readonly #metrics: NodeMetrics;
   /** `null`: a standalone node. */
   readonly #view: PairView | null;
+  /** Rules of listeners in this process: see `Extension.inner`. */
+  readonly #inner: readonly ListenerRules[];
   /** `null`: no service authorises keys. */
   readonly #authorising: Authorising | null;
   readonly #attached: Attached[] = [];
@@ -121,6 +125,7 @@ export class Node implements Host {
   readonly #closing: (() => Promise<void>)[] = [];
   #current: Config;
   #http: HttpServer | null = null;
+  #renewTokens: ((config: Config) => void) | null = null;
   #stored: TitanicHost | null = null;
   #pair: StartedPair | null = null;
   #transport: Transport | null = null;
@@ -145,6 +150,8 @@ export class Node implements Host {
     this.#health.pair = this.#view;
     this.#health.ofExtensions = () => this.#attached.flatMap(({ degraded }) => degraded ?? []);
     this.holdings = new Holdings(config.limits.memoryBytes);
+    this.innerListener = config.broker.listen.length;
+    this.#inner = askedFrom(extensions, config).flatMap(({ inner }) => inner ?? []);
     this.#authorising = this.#newAuthorising();
     this.broker = this.#newBroker();
     this.mmi = new Mmi((now) => this.#status(now));
@@ -166,13 +173,13 @@ export class Node implements Host {
     const service = security.authorize;
     if (service === null) return null;
     const { keys } = this;
-    const listener = broker.listen.length;
+    const listener = broker.listen.length + this.#inner.length;
     return new Authorising({ service, listener, keys, log: this.#log, throttle: this.#throttle });
   }
 
   #newBroker(): Broker {
     const { config, keys, holdings } = this;
-    const rules = this.#listeners.map(rulesOf);
+    const rules = [...this.#listeners.map(rulesOf), ...this.#inner];
     return new Broker(
       {
         ...brokerOptions(config, keys),
@@ -248,7 +255,7 @@ export class Node implements Host {
     // Before anything slow, so that HTTP can report that the node is starting.
     if (config.http.listen !== 'off') {
       // HTTP and the metrics code are loaded only if they are configured.
-      const { startHttp } = await import('./http.js');
+      const { startHttp, renewTokens } = await import('./http.js');
       const { sources } = this.#metrics;
       const http = await startHttp(
         config,
@@ -260,6 +267,9 @@ export class Node implements Host {
         this.events,
       );
       this.#http = http;
+      this.#renewTokens = (next) => {
+        renewTokens(http, next, this.dataDir, log);
+      };
       this.#closing.push(() => http.close());
     }
     for (const each of asked) if (each.isFirst === true) await this.#attach(each);
@@ -344,7 +354,12 @@ export class Node implements Host {
     const opened = await openListeners({
       ...{ config, keys, holdings, events: loop },
       transports: this.#attached.flatMap((each) => each.transport ?? []),
-      others: this.#authorising === null ? [] : [this.#authorising.transport],
+      others: [
+        ...this.#attached.flatMap(({ inner }) =>
+          inner === undefined ? [] : [{ open: inner, listeners: [innerAt(this.innerListener)] }],
+        ),
+        ...(this.#authorising === null ? [] : [this.#authorising.transport]),
+      ],
       opening: (transport) => {
         this.#sink.attach(transport);
         loop.attach(transport);
@@ -445,6 +460,7 @@ export class Node implements Host {
     for (const each of this.#attached) each.reconfigure?.(this.#current);
     this.keys.reread(this.#current);
     renewTls(this.#http, this.#log);
+    this.#renewTokens?.(this.#current);
   }
 
   readonly #renewSecretKeys = ({ broker }: Config): void => {
@@ -504,6 +520,11 @@ export class Node implements Host {
     for (const close of this.#closing.toReversed()) await close();
     this.#metrics.close();
   }
+}
+
+/** A listener in this process, which has no endpoint. */
+function innerAt(index: number): ListenerOptions {
+  return { endpoint: '', index };
 }
 
 /**

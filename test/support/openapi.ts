@@ -40,7 +40,8 @@ export function undescribed({ method, path, status, type, json }: Answered): str
     return status < 400 ? [] : violations(ERROR, json, DOCUMENT, at);
   }
   const described = operation.responses[String(status)] ?? operation.responses['default'];
-  const media = described?.content?.[type.replace(/;.*/, '')];
+  const { content } = described ?? {};
+  const media = content?.[type.replace(/;.*/, '')] ?? content?.['*/*'];
   if (described === undefined || (status < 400 && !(String(status) in operation.responses))) {
     return [`${at}: a status that is not described`];
   }

@@ -21,6 +21,19 @@ const errorFields = object({
 
 export const Failure = object({ error: errorFields });
 
+/** What the worker of a program's request reports. */
+export const ServiceFailure = object({
+  error: object({
+    code: z.literal('ERR_HTTP_FAILED'),
+    message: text('Error message of the worker.'),
+    serviceCode: text('Error code of the worker.'),
+    detail: listOf(
+      object({ encoding: z.enum(['utf8', 'base64']), data: text() }),
+      'The detail frames of the failure.',
+    ),
+  }),
+});
+
 export const Reason = object({
   code: text('Stable code, for programs.'),
   text: text('Text for people.'),

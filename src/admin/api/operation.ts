@@ -8,9 +8,11 @@ export type Described =
   | { readonly description: string; readonly json: z.ZodType }
   | { readonly description: string; readonly type: string; readonly data?: z.ZodType };
 
+export type Method = 'GET' | 'POST' | 'DELETE';
+
 /** What the API says about a method of a path; `openapi.ts` adds what is the same for all. */
 export interface Operation {
-  readonly method: 'GET' | 'POST';
+  readonly method: Method;
   readonly path: string;
   readonly access: Access;
   readonly summary: string;
@@ -20,6 +22,8 @@ export interface Operation {
   readonly headers?: Readonly<Record<string, string>>;
   /** Absent: the body of a POST is empty, or an object without fields. */
   readonly body?: z.ZodObject;
+  /** Its body is bytes, which the handler reads itself: what they are. */
+  readonly bytes?: string;
   /** The answer with status 200. */
   readonly answer: Described;
   /** Others, by status: an answer, or the description of an error. */

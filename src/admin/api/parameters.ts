@@ -5,6 +5,7 @@
 import { z } from 'zod';
 
 import { unescapeName } from '../../core/escape.js';
+import { DURATION_MS_MAX, PRIORITY_MAX } from '../../core/numbers.js';
 import { object } from './words.js';
 
 /** Number of items in a page. */
@@ -13,6 +14,11 @@ const LIMIT_MAX = 1000;
 const SERVICE_BYTES_MAX = 255;
 export const CURSOR_LENGTH_MAX = 256;
 const SAMPLES_MAX = 1e12;
+/** How long a program waits for a reply. */
+const TIMEOUT_MS = 60_000;
+const TIMEOUT_MS_MAX = 600_000;
+const ATTEMPTS_MAX = 1000;
+const WAIT_MS_MAX = 60_000;
 const REFUSALS_MAX = 1000;
 
 export const NO_CURSOR = 'not a cursor from a list';
@@ -139,4 +145,32 @@ export const HistoryQuery = object({
 
 export const RefusalQuery = object({
   limit: digits(1, REFUSALS_MAX).default(REFUSALS_MAX).describe('Maximum number of items.'),
+});
+
+const ofSubmit = (min: number, max: number, what: string): z.ZodType<number | null> =>
+  digits(min, max).optional().describe(`For a durable request: ${what}`).transform(orAbsent);
+
+export const RequestQuery = object({
+  timeoutMs: digits(1, TIMEOUT_MS_MAX)
+    .default(TIMEOUT_MS)
+    .describe('How long to wait for the reply; of a stream, for each of its events.'),
+  durable: choice(['true', 'false'])
+    .default('false')
+    .describe('Store the request and answer 202, as `Prefer: respond-async` does.')
+    .transform((given) => given === 'true'),
+  priority: z
+    .preprocess(
+      (given) => (typeof given === 'string' && /^-?\d{1,3}$/.test(given) ? Number(given) : null),
+      integer(-PRIORITY_MAX, PRIORITY_MAX),
+    )
+    .optional()
+    .describe('For a durable request: higher ones are delivered first.')
+    .transform(orAbsent),
+  delayMs: ofSubmit(0, DURATION_MS_MAX, 'how long it is not delivered.'),
+  ttlMs: ofSubmit(1, DURATION_MS_MAX, 'how long it may go without a reply.'),
+  maxAttempts: ofSubmit(1, ATTEMPTS_MAX, 'attempts until it is dead.'),
+});
+
+export const ResultQuery = object({
+  waitMs: digits(0, WAIT_MS_MAX).default(0).describe('How long to wait for the result.'),
 });

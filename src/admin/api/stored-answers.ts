@@ -210,3 +210,8 @@ export const BulkResult = object({
   scanned,
 });
 export type BulkResult = Json<typeof BulkResult>;
+
+export const Accepted = object({
+  uuid: uuid.describe('UUID of the request, which is the credential for its reply.'),
+  state: z.literal('pending'),
+});

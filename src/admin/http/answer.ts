@@ -13,15 +13,20 @@ export interface Answer {
   readonly changesNothing?: true;
 }
 
+export type WriteText = (text: string, sent?: () => void) => void;
+
 /** An answer that continues until the reader or the server ends it. */
 export interface Stream {
   readonly type: string;
   readonly headers: Headers;
+  /** How many unsent bytes a reader may be behind; default: few. */
+  readonly waitingMax?: number;
   /**
-   * @param write sends text
+   * @param write sends text; `sent` is called when it has left
+   * @param end ends the answer when all has left, or `now`, whatever has not left
    * @returns a function that is called when the reader is gone
    */
-  readonly open: (write: (text: string) => void) => () => void;
+  readonly open: (write: WriteText, end: (how?: 'now') => void) => () => void;
 }
 
 const JSON_TYPE = 'application/json; charset=utf-8';

@@ -6,6 +6,7 @@ export type HttpErrorCode =
   | 'ERR_HTTP_BODY'
   | 'ERR_HTTP_TOKEN'
   | 'ERR_HTTP_READ_ONLY'
+  | 'ERR_HTTP_ROLE'
   | 'ERR_HTTP_HOST'
   | 'ERR_HTTP_NOT_FOUND'
   | 'ERR_HTTP_METHOD'
@@ -17,7 +18,13 @@ export type HttpErrorCode =
   | 'ERR_HTTP_INTERNAL'
   | 'ERR_HTTP_BUSY'
   | 'ERR_HTTP_STORE'
-  | 'ERR_HTTP_NOT_READY';
+  | 'ERR_HTTP_NOT_READY'
+  | 'ERR_HTTP_FORBIDDEN'
+  | 'ERR_HTTP_NO_WORKER'
+  | 'ERR_HTTP_FAILED'
+  | 'ERR_HTTP_LIMIT'
+  | 'ERR_HTTP_NO_REPLY'
+  | 'ERR_HTTP_EXPIRED';
 
 /** The status and description of each error. docs/errors.md has the same rows. */
 export const HTTP_ERRORS: Readonly<Record<HttpErrorCode, readonly [status: number, when: string]>> =
@@ -28,20 +35,36 @@ export const HTTP_ERRORS: Readonly<Record<HttpErrorCode, readonly [status: numbe
     ERR_HTTP_TOKEN: [401, 'The token is missing or wrong (`Authorization: Bearer …`).'],
     ERR_HTTP_READ_ONLY: [
       403,
-      'The token is `http.readToken`; changes and bodies need `http.token`.',
+      'The token has `role: read`; changes and bodies need one with `role: operate`.',
     ],
+    ERR_HTTP_ROLE: [
+      403,
+      'Only tokens with `role: request` send requests to services, and they do nothing else.',
+    ],
+    ERR_HTTP_FORBIDDEN: [403, 'The token has no right to send requests to this service.'],
     ERR_HTTP_HOST: [403, 'On loopback the Host header must name loopback.'],
     ERR_HTTP_NOT_FOUND: [404, 'There is nothing at this path, or no request with this uuid.'],
+    ERR_HTTP_NO_WORKER: [404, 'No worker serves this service.'],
     ERR_HTTP_METHOD: [405, 'The path does not have this method; `Allow` lists the methods it has.'],
     ERR_HTTP_TIMEOUT: [408, 'The request did not arrive in time.'],
     ERR_HTTP_STATE: [409, 'This is not possible in the current state; the message says why.'],
-    ERR_HTTP_TOO_LARGE: [413, 'The body is over 64 KiB.'],
+    ERR_HTTP_TOO_LARGE: [413, 'The body is over the limit, which the message names.'],
     ERR_HTTP_EXPECTATION: [417, 'The Expect header asks for something unknown.'],
+    ERR_HTTP_FAILED: [
+      422,
+      'The worker reports that the request failed; `serviceCode` and the message are its own.',
+    ],
+    ERR_HTTP_LIMIT: [429, 'A limit or a quota is used up; the message names it.'],
     ERR_HTTP_HEADERS: [431, 'The headers are over 16 KiB.'],
     ERR_HTTP_INTERNAL: [500, 'A bug of the broker; its log has the stack.'],
-    ERR_HTTP_BUSY: [503, 'Too many clients are reading this already; try again later.'],
+    ERR_HTTP_NO_REPLY: [
+      502,
+      'The broker gave the request up: workers were lost with it, or their answer was not usable.',
+    ],
+    ERR_HTTP_BUSY: [503, 'Too many clients wait for this already; try again later.'],
     ERR_HTTP_STORE: [503, 'The store cannot be read or written now; the message says why.'],
     ERR_HTTP_NOT_READY: [503, 'This node does not serve clients now; the message says why.'],
+    ERR_HTTP_EXPIRED: [504, 'There was no reply in time.'],
   };
 
 /** An error that is sent to the client. */

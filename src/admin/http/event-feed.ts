@@ -17,10 +17,13 @@ export interface DomainEvent {
 export type Severity = NodeEvent['severity'];
 
 /**
- * Who a peer is, and the names that clients give to schedules and to keys of the map: only readers with
+ * Who a peer or an operator is, and the names that clients give to schedules and to keys of the map: only readers with
  * a token get them.
  */
-const WITHHELD: ReadonlySet<string> = new Set(['key', 'address', 'schedule', 'record']);
+const WITHHELD: ReadonlySet<string> = new Set([
+  ...['key', 'address', 'schedule', 'record'],
+  ...['who', 'token'],
+]);
 /** Events in which these fields may be a worker's own words: the same. */
 const OF_WORKERS: ReadonlySet<string> = new Set([
   ...['request.failed', 'request.returned', 'request.abandoned'],

@@ -5,7 +5,8 @@ import { route, type Route } from './route.js';
 /** Recent events, and new ones as they happen. */
 export function eventRoutes({ feed }: Ports): Route[] {
   return [
-    route(OPERATIONS.events, ({ caller, lastEventId }) => {
+    route(OPERATIONS.events, ({ caller, incoming }) => {
+      const lastEventId = incoming.headers['last-event-id']?.[0] ?? null;
       const isStranger = caller === 'anyone';
       feed.checkRoom(isStranger);
       return {

@@ -3,7 +3,7 @@ import { type Answer, failure, type Headers } from './answer.js';
 import { httpCodeOf, httpError } from './errors.js';
 import { queryParameters } from './check.js';
 import type { Guard } from './guard.js';
-import type { Route, Caller } from './route.js';
+import type { Actor, Caller, Route } from './route.js';
 import type { Router } from './router.js';
 import { messageOf } from '../../core/errors.js';
 
@@ -15,6 +15,10 @@ export interface Head {
   readonly httpVersion: string;
   readonly host: string | undefined;
   readonly authorization: string | undefined;
+  /** Where it came from; `null`: a local socket. */
+  readonly address: string | null;
+  /** All values of a header, which is named in lower case. */
+  readonly values: (header: string) => readonly string[];
 }
 
 /** A request that is admitted. */
@@ -23,6 +27,7 @@ export interface Admitted {
   readonly parts: Readonly<Record<string, string>>;
   readonly query: ReadonlyMap<string, string>;
   readonly caller: Caller;
+  readonly actor: Actor;
 }
 
 /** The decision about a head. */
@@ -47,7 +52,8 @@ export class Front {
     }
   }
 
-  #receive({ method, target, httpVersion, host, authorization }: Head): Reception {
+  #receive(head: Head): Reception {
+    const { method, target, httpVersion, host, authorization } = head;
     // This also refuses `*` and whole URLs: this is not a proxy.
     if (!target.startsWith('/')) {
       throw httpError('ERR_HTTP_REQUEST', 'the request target is not a path');
@@ -69,9 +75,10 @@ export class Front {
       return { kind: 'refused', answer };
     }
     const { route, parts } = match;
-    const caller = this.#guard.admit(route.access, authorization);
+    const { caller, token } = this.#guard.admit(route.access, authorization);
+    const actor = { token, user: this.#guard.userOf(head) };
     const query = queryParameters(search, route.parameters);
-    return { kind: 'admitted', admitted: { route, parts, query, caller } };
+    return { kind: 'admitted', admitted: { route, parts, query, caller, actor } };
   }
 }
 

@@ -1,63 +1,151 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
+import type { BlockList } from 'node:net';
 
 import { httpError } from './errors.js';
 import type { Access, Caller } from './route.js';
+import type { TokenRole } from '../../config/config.js';
+import { oneLine } from '../../core/escape.js';
 
 const BEARER = /^Bearer +([\x21-\x7e]+) *$/i;
 const LOOPBACK_V4 = /^127\.\d{1,3}\.\d{1,3}\.\d{1,3}$/;
 /** A name, an IPv4 address or [IPv6], and any port: a tunnel may use another port than ours. */
 const HOST = /^(\[[\da-f:.]+\]|[\w.-]+)(?::\d{1,5})?$/i;
+const USER_CHARACTERS_MAX = 128;
+const REPLACEMENT = '\ufffd';
+
+const CALLERS = {
+  read: 'reader',
+  operate: 'changer',
+  request: 'requester',
+} as const satisfies Record<TokenRole, Caller>;
 
 /** True for an address that only this machine can reach. */
 export function isLoopbackAddress(address: string): boolean {
-  const plain = address.toLowerCase().replace(/^::ffff:/, '');
+  const plain = plainAddress(address);
   return plain === '::1' || LOOPBACK_V4.test(plain);
 }
 
-export interface Trust {
+function plainAddress(address: string): string {
+  return address.toLowerCase().replace(/^::ffff:/, '');
+}
+
+/** A token, and whose it is. */
+export interface NamedToken {
+  readonly name: string;
+  readonly role: TokenRole;
   readonly token: string;
-  /** `http.readToken`; `null`: not set. */
-  readonly readToken: string | null;
+}
+
+/** From where a header is believed that names the user. */
+export interface TrustedUsers {
+  /** In lower case. */
+  readonly header: string;
+  readonly networks: BlockList;
+  /** Also from peers on a socket in the file system. */
+  readonly isLocal: boolean;
+}
+
+/** Who is let in, and how they are called. It may change while the server runs. */
+export interface Admits {
+  readonly tokens: readonly NamedToken[];
+  /** `null`: nobody is believed. */
+  readonly users: TrustedUsers | null;
+}
+
+/** Where the server listens decides on these. */
+export interface Place {
   /** Reading needs no token. */
   readonly readsOpenly: boolean;
   /** The Host header has to name loopback. */
   readonly checksHost: boolean;
 }
 
+/** What is known of a request besides its token. */
+export interface Origin {
+  readonly address: string | null;
+  readonly values: (header: string) => readonly string[];
+}
+
+interface Known {
+  readonly name: string;
+  readonly caller: Caller;
+  readonly digest: Buffer;
+}
+
 /** Decides which requests are admitted, and with which rights. */
 export class Guard {
-  readonly #token: Buffer;
-  readonly #readToken: Buffer | null;
-  readonly #readsOpenly: boolean;
-  readonly #checksHost: boolean;
+  #known: readonly Known[] = [];
+  #users: TrustedUsers | null = null;
+  readonly #place: Place;
 
-  constructor({ token, readToken, readsOpenly, checksHost }: Trust) {
-    this.#token = digest(token);
-    this.#readToken = readToken === null ? null : digest(readToken);
-    this.#readsOpenly = readsOpenly;
-    this.#checksHost = checksHost;
+  constructor(admits: Admits, place: Place) {
+    this.#place = place;
+    this.admits = admits;
   }
 
-  /** @throws ERR_HTTP_TOKEN, ERR_HTTP_READ_ONLY */
-  admit(access: Access, authorization: string | undefined): Caller {
+  set admits({ tokens, users }: Admits) {
+    this.#known = tokens.map(({ name, role, token }) => ({
+      ...{ name, caller: CALLERS[role] },
+      digest: digest(token),
+    }));
+    this.#users = users;
+  }
+
+  /** @throws ERR_HTTP_TOKEN, ERR_HTTP_READ_ONLY, ERR_HTTP_ROLE */
+  admit(
+    access: Access,
+    authorization: string | undefined,
+  ): { readonly caller: Caller; readonly token: string | null } {
+    const nobody = { caller: 'anyone', token: null } as const;
     // Probes and the files of the page are served even with a wrong token.
-    if (access === 'open') return 'anyone';
+    if (access === 'open') return nobody;
     const given = BEARER.exec(authorization ?? '')?.[1];
     if (given === undefined) {
-      if (access === 'reader' && this.#readsOpenly) return 'anyone';
+      if (access === 'reader' && this.#place.readsOpenly) return nobody;
       throw wrongToken('a token is needed');
     }
-    // Digests have equal length, so the time of the comparison reveals nothing about the token.
-    const bytes = digest(given);
-    if (timingSafeEqual(bytes, this.#token)) return 'changer';
-    if (this.#readToken === null || !timingSafeEqual(bytes, this.#readToken)) {
-      throw wrongToken('the token is wrong');
+    const known = this.#find(given);
+    if (known === null) throw wrongToken('the token is wrong');
+    const { caller, name: token } = known;
+    if ((access === 'requester') !== (caller === 'requester')) {
+      const why =
+        caller === 'requester'
+          ? 'this token only sends requests to services'
+          : 'requests to services need a token with role: request';
+      throw httpError('ERR_HTTP_ROLE', why);
     }
-    if (access !== 'changer') return 'reader';
+    if (access !== 'changer' || caller === 'changer') return { caller, token };
     throw httpError(
       'ERR_HTTP_READ_ONLY',
-      'this token is read-only: changes and bodies need http.token',
+      'this token is read-only: changes and bodies need http.token, or one with role: operate',
     );
+  }
+
+  /** Takes the same time for each token, whether it is known or not. */
+  #find(given: string): Known | null {
+    // Digests have equal length, so the time of the comparison reveals nothing about the token.
+    const bytes = digest(given);
+    let found: Known | null = null;
+    for (const known of this.#known) if (timingSafeEqual(bytes, known.digest)) found = known;
+    return found;
+  }
+
+  /**
+   * The user whom a trusted proxy names; `null`: it names nobody, or the header is not believed.
+   * @throws ERR_HTTP_REQUEST if it is no name: nobody acts under a doubtful one
+   */
+  userOf({ address, values }: Origin): string | null {
+    const users = this.#users;
+    if (users === null || !isFromProxy(users, address)) return null;
+    const given = values(users.header);
+    if (given.length === 0) return null;
+    // Node.js reads headers byte by byte.
+    const name = Buffer.from(given[0] ?? '', 'latin1').toString('utf8');
+    const isPrintable = oneLine(name) === name && !name.includes(REPLACEMENT);
+    const isName = isPrintable && name.length > 0 && name.length <= USER_CHARACTERS_MAX;
+    if (given.length === 1 && isName) return name;
+    const text = `the header ${users.header} is not one name of 1 to ${USER_CHARACTERS_MAX} printable characters`;
+    throw httpError('ERR_HTTP_REQUEST', text);
   }
 
   /**
@@ -65,12 +153,18 @@ export class Guard {
    * @throws ERR_HTTP_HOST
    */
   checkHost(host: string | undefined): void {
-    if (!this.#checksHost) return;
+    if (!this.#place.checksHost) return;
     const name = HOST.exec(host ?? '')?.[1]?.toLowerCase() ?? '';
     const plain = name.replace(/\.$/, '').replace(/^\[(.*)\]$/, '$1');
     if (plain === 'localhost' || plain.endsWith('.localhost') || isLoopbackAddress(plain)) return;
     throw httpError('ERR_HTTP_HOST', 'the Host header does not name a loopback address');
   }
+}
+
+function isFromProxy({ networks, isLocal }: TrustedUsers, address: string | null): boolean {
+  if (address === null) return isLocal;
+  const plain = plainAddress(address).split('%', 1)[0] ?? '';
+  return networks.check(plain, plain.includes(':') ? 'ipv6' : 'ipv4');
 }
 
 /** @param what what is wrong */

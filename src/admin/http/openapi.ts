@@ -52,9 +52,10 @@ function bare({ $schema, $id, ...schema }: z.core.JSONSchema.BaseSchema): Json {
 
 const SECURITY: Readonly<Record<Access, readonly Json[]>> = {
   open: [],
-  reader: [{}, { readToken: [] }, { token: [] }],
-  bearer: [{ readToken: [] }, { token: [] }],
-  changer: [{ token: [] }],
+  reader: [{}, { read: [] }, { operate: [] }],
+  bearer: [{ read: [] }, { operate: [] }],
+  changer: [{ operate: [] }],
+  requester: [{ request: [] }],
 };
 
 function answer(described: Described): Json {
@@ -64,7 +65,8 @@ function answer(described: Described): Json {
   }
   const { type, data } = described;
   const more = data === undefined ? {} : { 'x-data': schemaOf(data) };
-  return { description, content: { [type]: { schema: { type: 'string' }, ...more } } };
+  const schema = type === '*/*' ? {} : { type: 'string' };
+  return { description, content: { [type]: { schema, ...more } } };
 }
 
 function schemaOf(schema: z.ZodType): Json {
@@ -91,7 +93,8 @@ function responses({ method, access, answer: good, others = {} }: Operation): Js
     found['401'] = error('The token is missing or wrong.');
   }
   if (access === 'changer') found['403'] = error('The token is read-only.');
-  if (isChange) found['413'] = error('The body is over 64 KiB.');
+  if (access === 'requester') found['403'] = error('The token has no right to this.');
+  if (isChange) found['413'] = error('The body is over the limit.');
   // A missing Host header, a method that the path does not have, a bug …
   found['default'] = error('Any other error.');
   return found;
@@ -114,7 +117,7 @@ function parametersIn(place: 'path' | 'query', schema: z.ZodObject): Json[] {
 }
 
 function described(operation: Operation): Json {
-  const { access, summary, parts, query, headers = {}, body } = operation;
+  const { access, summary, parts, query, headers = {}, body, bytes } = operation;
   const parameters = [
     ...(parts === undefined ? [] : parametersIn('path', parts)),
     ...(query === undefined ? [] : parametersIn('query', query)),
@@ -132,6 +135,9 @@ function described(operation: Operation): Json {
     ...(body === undefined
       ? {}
       : { requestBody: { content: { 'application/json': { schema: inputOf(body) } } } }),
+    ...(bytes === undefined || operation.method !== 'POST'
+      ? {}
+      : { requestBody: { description: bytes, content: { '*/*': { schema: {} } } } }),
     responses: responses(operation),
   };
 }
@@ -162,15 +168,22 @@ export function openApi(version: string): Json {
     components: {
       schemas: components(),
       securitySchemes: {
-        readToken: {
+        read: {
           type: 'http',
           scheme: 'bearer',
-          description: '`http.readToken`, which is read-only.',
+          description: 'One of `http.tokens` with `role: read`.',
         },
-        token: {
+        operate: {
           type: 'http',
           scheme: 'bearer',
-          description: '`http.token`, or the file `http.token` in `node.dataDir`.',
+          description:
+            '`http.token`, or the file `http.token` in `node.dataDir`, or one of `http.tokens` with ' +
+            '`role: operate`.',
+        },
+        request: {
+          type: 'http',
+          scheme: 'bearer',
+          description: 'One of `http.tokens` with `role: request`.',
         },
       },
     },

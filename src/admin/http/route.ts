@@ -1,23 +1,49 @@
 import type { z } from 'zod';
 
 import { type Answer, json, type Stream } from './answer.js';
-import type { AnswerOf, BodyOf, Operation, PartsOf, QueryOf } from '../api/operation.js';
+import type { AnswerOf, BodyOf, Method, Operation, PartsOf, QueryOf } from '../api/operation.js';
 import { checked, checkFields } from './check.js';
 import type { Pace } from './pace.js';
 
 /**
  * Who may use a route: anybody; readers (with a token, or without one where reading needs none);
- * bearers of a token, also a read-only one; changers, who may change things and see bodies.
+ * bearers of a token of people, also a read-only one; changers, who may change things and see bodies;
+ * requesters, which are programs that send requests to services.
  */
-export type Access = 'open' | 'reader' | 'bearer' | 'changer';
+export type Access = 'open' | 'reader' | 'bearer' | 'changer' | 'requester';
 
-/** Who sent the request: someone without a token, with the read-only one, or with `http.token`. */
-export type Caller = 'anyone' | 'reader' | 'changer';
+/** Who sent the request: someone without a token, or with one that may do so much. */
+export type Caller = 'anyone' | 'reader' | 'changer' | 'requester';
 
-interface Sender {
+/** Who acted: the name of the token, and of the user whom a trusted proxy names. */
+export interface Actor {
+  /** `null`: no token was given. */
+  readonly token: string | null;
+  /** `null`: there is no such proxy, or it names nobody. */
+  readonly user: string | null;
+}
+
+/** The request as it arrives. */
+export interface Incoming {
+  /** Where it comes from; `null`: a local socket. */
+  readonly address: string | null;
+  /** All headers, by their names in lower case. */
+  readonly headers: Readonly<Record<string, readonly string[] | undefined>>;
+  /**
+   * Reads the body, if the operation has `bytes`.
+   * @param keep called for each piece before it is kept; what it throws ends the reading
+   * @throws ERR_HTTP_TOO_LARGE, ERR_HTTP_BODY
+   */
+  bytes(bytesMax: number, keep: (bytes: number) => void): Promise<Buffer>;
+  /** Calls back once: the answer has been sent, or the client has gone. */
+  onClosed(then: () => void): void;
+  /** Ends the connection, whatever of the answer has not been read. */
+  readonly drop: () => void;
+}
+
+interface Sender extends Actor {
   readonly caller: Caller;
-  /** The header Last-Event-ID: the last event that a reader of server-sent events has. */
-  readonly lastEventId: string | null;
+  readonly incoming: Incoming;
 }
 
 /** A request that was let in. */
@@ -32,14 +58,16 @@ export interface HttpRequest extends Sender {
 
 /** One row of the table. A GET answers HEAD, too. */
 export interface Route {
-  readonly method: 'GET' | 'POST';
+  readonly method: Method;
   /** Segments are literal, or `{name}` for any one. */
   readonly path: string;
   readonly access: Access;
   /** Names of the query's parameters. */
   readonly parameters: readonly string[];
+  /** The handler reads the body itself. */
+  readonly readsBytes?: boolean;
   /** An error of `httpError` is the answer; any other error is a bug, answered 500. */
-  readonly handle: (request: HttpRequest) => Answer | Stream | Promise<Answer>;
+  readonly handle: (request: HttpRequest) => Answer | Stream | Promise<Answer | Stream>;
 }
 
 /** A valid request. A part that its operation has no schema for is undefined. */
@@ -60,6 +88,7 @@ export function route<Of extends Operation>(
     path,
     access,
     parameters: Object.keys(operation.query?.shape ?? {}),
+    readsBytes: operation.bytes !== undefined,
     handle: (request) => handle(checkedRequest(operation, request)),
   };
 }
@@ -93,7 +122,9 @@ function checkedRequest<Of extends Operation>(
   ): unknown => (schema === undefined ? undefined : checked(schema, values));
   return {
     caller: request.caller,
-    lastEventId: request.lastEventId,
+    token: request.token,
+    user: request.user,
+    incoming: request.incoming,
     parts: output(parts, request.parts) as PartsOf<Of>,
     query: output(query, Object.fromEntries(request.query)) as QueryOf<Of>,
     body: output(body, request.body) as BodyOf<Of>,

@@ -15,9 +15,7 @@ export async function readBody(
   request: IncomingMessage,
   goOn: () => void,
 ): Promise<Readonly<Record<string, unknown>>> {
-  if (Number(request.headers['content-length'] ?? 0) > BODY_BYTES_MAX) throw tooLarge();
-  if (request.headers.expect !== undefined) goOn();
-  const text = (await collect(request)).toString('utf8');
+  const text = (await readBytes(request, goOn, BODY_BYTES_MAX)).toString('utf8');
   if (text.trim() === '') return {};
   let value: unknown;
   try {
@@ -31,17 +29,38 @@ export async function readBody(
   return { ...value };
 }
 
-function collect(request: IncomingMessage): Promise<Buffer> {
+/**
+ * Reads the body as bytes.
+ * @param keep see `Incoming.bytes`
+ * @throws ERR_HTTP_TOO_LARGE, ERR_HTTP_BODY, what `keep` throws
+ */
+export function readBytes(
+  request: IncomingMessage,
+  goOn: () => void,
+  bytesMax: number,
+  keep: (bytes: number) => void = () => undefined,
+): Promise<Buffer> {
   return new Promise((resolve, reject) => {
+    if (Number(request.headers['content-length'] ?? 0) > bytesMax) {
+      reject(tooLarge(bytesMax));
+      return;
+    }
+    if (request.headers.expect !== undefined) goOn();
     const chunks: Buffer[] = [];
     let bytes = 0;
-    request.on('data', (chunk: Buffer) => {
+    const add = (chunk: Buffer): void => {
       bytes += chunk.length;
-      if (bytes > BODY_BYTES_MAX) {
+      if (bytes > bytesMax) throw tooLarge(bytesMax);
+      keep(chunk.length);
+      chunks.push(chunk);
+    };
+    request.on('data', (chunk: Buffer) => {
+      try {
+        add(chunk);
+      } catch (error) {
         request.removeAllListeners('data').pause();
-        reject(tooLarge());
-      } else {
-        chunks.push(chunk);
+        // eslint-disable-next-line @typescript-eslint/prefer-promise-reject-errors -- as it was thrown
+        reject(error);
       }
     });
     request.once('end', () => {
@@ -64,7 +83,7 @@ export function hasBody({ headers }: IncomingMessage): boolean {
  */
 export function discardBody(request: IncomingMessage): Promise<boolean> {
   const { headers } = request;
-  const has = hasBody(request);
+  const has = hasBody(request) && !request.complete;
   // A client that waits for 100 Continue sends no body after an answer that refuses it.
   if (!has || headers.expect !== undefined) return Promise.resolve(!has);
   if (Number(headers['content-length'] ?? 0) > DISCARDED_BYTES_MAX) return Promise.resolve(false);
@@ -86,6 +105,6 @@ export function discardBody(request: IncomingMessage): Promise<boolean> {
   });
 }
 
-function tooLarge(): Error {
-  return httpError('ERR_HTTP_TOO_LARGE', 'the body is over 64 KiB');
+function tooLarge(bytesMax: number): Error {
+  return httpError('ERR_HTTP_TOO_LARGE', `the body is over ${bytesMax} bytes`);
 }

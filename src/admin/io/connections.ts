@@ -1,10 +1,28 @@
 import type { Socket } from 'node:net';
 
 /** Open connections of one address. */
-const OF_ADDRESS_MAX = 64;
+export const OF_ADDRESS_MAX = 64;
+
+/** The descriptors of the process that its listeners share. */
+export interface Descriptors {
+  readonly hasRoom: boolean;
+  /** One more is used, or one less. */
+  count(change: 1 | -1): void;
+}
+
+export interface ConnectionsOptions {
+  /** Open connections in all. */
+  readonly max: number;
+  /** Those of one address, or of one token. */
+  readonly ofGroupMax: number;
+  /** So many need none of the shared descriptors. */
+  readonly own: number;
+  /** `null`: there are none. */
+  readonly descriptors: Descriptors | null;
+}
 
 /** Idle or with half a request; being answered; getting a streamed answer. */
-type Stage = 'waiting' | 'answered' | 'streaming';
+export type Stage = 'waiting' | 'answered' | 'streaming';
 const STAGES: readonly Stage[] = ['waiting', 'answered', 'streaming'];
 
 /** Identifies a connection. Over TLS, requests have another socket than the accepted one. */
@@ -13,11 +31,12 @@ type Key = string | Socket;
 interface Held {
   readonly key: Key;
   readonly socket: Socket;
+  readonly name: string;
   readonly group: Group;
   stage: Stage;
 }
 
-/** The connections of one address by stage, in the order in which they entered it. */
+/** The connections of one address, or of one token, by stage, in the order in which they entered it. */
 type Group = Readonly<Record<Stage, Set<Held>>>;
 
 /**
@@ -26,31 +45,62 @@ type Group = Readonly<Record<Stage, Set<Held>>>;
  * for longest is closed; if all are being answered, the oldest of those.
  */
 export class Connections {
-  readonly #max: number;
+  readonly #options: ConnectionsOptions;
   readonly #groups = new Map<string, Group>();
   readonly #held = new Map<Key, Held>();
   #count = 0;
 
-  /** @param max open connections of all addresses */
-  constructor(max: number) {
-    this.#max = max;
+  constructor(options: ConnectionsOptions) {
+    this.#options = options;
   }
 
-  /** @param socket the accepted one, even if TLS runs over it */
-  admit(socket: Socket): void {
-    socket.on('error', () => undefined);
-    const address = socket.remoteAddress ?? '';
-    const group = this.#groups.get(address) ?? emptyGroup();
-    this.#groups.set(address, group);
-    if (sizeOf(group) >= OF_ADDRESS_MAX) this.#evict(group);
-    else if (this.#count >= this.#max) this.#evict(largest(this.#groups));
-    const held: Held = { key: keyOf(socket), socket, group, stage: 'waiting' };
+  /**
+   * @param socket the accepted one, even if TLS runs over it
+   * @param name of its group: an address, or that of a token
+   */
+  admit(socket: Socket, name: string): void {
+    const group = this.#groups.get(name) ?? emptyGroup();
+    this.#groups.set(name, group);
+    if (sizeOf(group) >= this.#options.ofGroupMax) this.#evict(group);
+    else if (this.#isFull) this.#evict(largest(this.#groups));
+    const held: Held = { key: keyOf(socket), socket, name, group, stage: 'waiting' };
     group.waiting.add(held);
     this.#held.set(held.key, held);
-    this.#count++;
+    this.#change(1);
     socket.once('close', () => {
-      this.#forget(held, address);
+      this.#forget(held);
     });
+  }
+
+  /** The name of the group that it is in; `null`: none. */
+  nameOf(socket: Socket): string | null {
+    return this.#held.get(keyOf(socket))?.name ?? null;
+  }
+
+  /** It belongs elsewhere from now on. @returns the accepted socket; `null`: it is not here */
+  release(socket: Socket): Socket | null {
+    const held = this.#held.get(keyOf(socket));
+    if (held === undefined) return null;
+    this.#forget(held);
+    return held.socket;
+  }
+
+  /**
+   * Why one more request may not be answered beside those that are: too many of its group, or of all.
+   * @param isNew its connection is not here yet
+   */
+  fullFor(name: string, isNew: boolean): 'group' | 'all' | null {
+    const group = this.#groups.get(name);
+    if (group !== undefined && busy(group) >= this.#options.ofGroupMax) return 'group';
+    let all = 0;
+    for (const each of this.#groups.values()) all += busy(each);
+    const isFull = all >= this.#options.max || (isNew && this.#isFull && all >= this.#count);
+    return isFull ? 'all' : null;
+  }
+
+  get #isFull(): boolean {
+    const { max, own, descriptors } = this.#options;
+    return this.#count >= max || (this.#count >= own && descriptors?.hasRoom === false);
   }
 
   /** Notes the new stage of a connection. Ignores evicted ones. */
@@ -65,25 +115,35 @@ export class Connections {
   #evict(group: Group): void {
     for (const stage of STAGES) {
       for (const held of group[stage]) {
-        group[stage].delete(held);
-        this.#held.delete(held.key);
-        this.#count--;
+        this.#forget(held);
         held.socket.destroy();
         return;
       }
     }
   }
 
-  #forget(held: Held, address: string): void {
-    // An evicted connection is no longer counted.
+  #forget(held: Held): void {
+    // It may have been evicted or released before it closes.
     if (held.group[held.stage].delete(held)) {
       this.#held.delete(held.key);
-      this.#count--;
+      this.#change(-1);
     }
-    if (sizeOf(held.group) === 0 && this.#groups.get(address) === held.group) {
-      this.#groups.delete(address);
+    if (sizeOf(held.group) === 0 && this.#groups.get(held.name) === held.group) {
+      this.#groups.delete(held.name);
     }
   }
+
+  #change(change: 1 | -1): void {
+    const { own, descriptors } = this.#options;
+    const before = this.#count;
+    this.#count += change;
+    if (Math.max(before, this.#count) > own) descriptors?.count(change);
+  }
+}
+
+/** Those of which a request is being answered. */
+function busy({ answered, streaming }: Group): number {
+  return answered.size + streaming.size;
 }
 
 function keyOf(socket: Socket): Key {

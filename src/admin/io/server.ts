@@ -18,15 +18,16 @@ import type { AdminEvent } from '../events.js';
 import { type Answer, COMMON_HEADERS, failure, type Stream } from '../http/answer.js';
 import { httpCodeOf } from '../http/errors.js';
 import { type Admitted, Front, refusal } from '../http/front.js';
-import { Guard } from '../http/guard.js';
+import { type Admits, Guard } from '../http/guard.js';
 import type { Route } from '../http/route.js';
 import { Router } from '../http/router.js';
 import { shownUuid, uuidBytes } from '../http/uuids.js';
 import { discardBody, hasBody, readBody } from './body.js';
-import { Connections } from './connections.js';
 import { doubtOf } from './doubt.js';
+import { addressOf, incomingOf } from './incoming.js';
 import { InTurn } from './in-turn.js';
 import { listen, type ListenAddress } from './listening.js';
+import { Places, type ProgramPlaces } from './places.js';
 import { writeFailure } from './raw-answer.js';
 import { Streams } from './stream.js';
 import { readTls, type TlsFiles } from './tls.js';
@@ -34,6 +35,8 @@ import { readTls, type TlsFiles } from './tls.js';
 /** How long the head of a request, and the whole request, may take to arrive. */
 const HEADERS_TIMEOUT_MS = 5_000;
 const REQUEST_TIMEOUT_MS = 10_000;
+/** The same where programs send messages, which may be large. */
+const MESSAGE_TIMEOUT_MS = 60_000;
 const KEEP_ALIVE_MS = 30_000;
 /** How long a connection may neither send nor read anything. */
 const IDLE_TIMEOUT_MS = 60_000;
@@ -67,15 +70,15 @@ const TLS_OPTIONS: SecureServerOptions = {
 
 export interface HttpServerOptions {
   readonly place: ListenAddress;
-  readonly token: string;
-  /** A second token, for reading only. */
-  readonly readToken: string | null;
+  readonly admits: Admits;
   /** Reading needs a token on loopback as well. */
   readonly requireToken: boolean;
   /** `null`: plain HTTP. */
   readonly tls: TlsFiles | null;
   /** Open connections. */
   readonly connectionsMax: number;
+  /** Open connections of programs, which have a place of their own; `null`: there are none. */
+  readonly programs: ProgramPlaces | null;
   readonly routes: readonly Route[];
   /** Told of each request that may change something, with its answer. */
   readonly acted: (event: AdminEvent) => void;
@@ -91,26 +94,32 @@ export interface HttpServer {
    * @throws ERR_CONFIG_FILE; then nothing has changed
    */
   renewTls(): void;
+  /** Replaces the tokens and who names users. */
+  setAdmits(admits: Admits): void;
   /** Takes no more requests, and gives unfinished answers some time. */
   close(): Promise<void>;
 }
 
 /** @throws ERR_HTTP_LISTEN, ERR_CONFIG_FILE (a TLS file) */
 export async function openHttpServer(options: HttpServerOptions): Promise<HttpServer> {
-  const { tls, token, readToken } = options;
+  const { tls, admits } = options;
   const secure = tls === null ? null : createSecureServer({ ...TLS_OPTIONS, ...readTls(tls) });
   const server = secure ?? nodeHttp.createServer(OPTIONS);
   server.timeout = IDLE_TIMEOUT_MS;
+  if (options.programs !== null) server.requestTimeout = MESSAGE_TIMEOUT_MS;
   // `maxHeaderSize` bounds the headers; a limit here would drop further lines silently.
   server.maxHeadersCount = 0;
   const { url, isLocal, hasAddress } = await listen(server, options.place, tls !== null);
   const readsOpenly = isLocal && !options.requireToken;
-  const guard = new Guard({ token, readToken, readsOpenly, checksHost: isLocal && hasAddress });
+  const guard = new Guard(admits, { readsOpenly, checksHost: isLocal && hasAddress });
   const shell = new Shell(server, new Front(new Router(options.routes), guard), options);
   return {
     url,
     renewTls: () => {
       if (tls !== null) secure?.setSecureContext(readTls(tls));
+    },
+    setAdmits: (next) => {
+      guard.admits = next;
     },
     close: () => shell.close(),
   };
@@ -121,21 +130,22 @@ class Shell {
   readonly #front: Front;
   readonly #failed: (error: unknown) => void;
   readonly #acted: (event: AdminEvent) => void;
-  readonly #connections: Connections;
+  readonly #places: Places;
   readonly #inTurn = new InTurn();
   readonly #streams = new Streams();
   #isClosing = false;
 
-  constructor(server: Server, front: Front, { failed, acted, connectionsMax }: HttpServerOptions) {
+  constructor(server: Server, front: Front, options: HttpServerOptions) {
+    const { failed, acted, connectionsMax, programs } = options;
     this.#server = server;
     this.#front = front;
     this.#failed = failed;
     this.#acted = acted;
-    this.#connections = new Connections(connectionsMax);
+    this.#places = new Places(connectionsMax, programs);
     // Accepting fails while the process has no free descriptors, and resumes by itself.
     server.on('error', () => undefined);
     server.on('connection', (socket: Socket) => {
-      this.#connections.admit(socket);
+      this.#places.admit(socket);
     });
     server.on('request', this.#request);
     server.on('checkContinue', this.#request);
@@ -170,11 +180,11 @@ class Shell {
     request.on('error', () => undefined);
     const { socket } = request;
     response.once('close', () => {
-      this.#connections.moved(socket, 'waiting');
+      this.#places.moved(socket, 'waiting');
     });
     this.#inTurn.enter(socket, response, () => {
       const isWhole = (): void => {
-        this.#connections.moved(socket, 'answered');
+        this.#places.moved(socket, 'answered');
       };
       if (hasBody(request)) request.once('end', isWhole);
       else isWhole();
@@ -200,30 +210,51 @@ class Shell {
       return;
     }
     const { host, authorization } = headers;
-    const reception = this.#front.receive({ method, target, httpVersion, host, authorization });
+    const reception = this.#front.receive({
+      ...{ method, target, httpVersion, host, authorization },
+      address: addressOf(request),
+      values: (header) => request.headersDistinct[header] ?? [],
+    });
     if (reception.kind === 'refused') {
       const isWhole = await discardBody(request);
       send(response, reception.answer, !isWhole || this.#isClosing);
       return;
     }
     const { admitted } = reception;
+    const { method: how, access } = admitted.route;
+    const refused =
+      access === 'requester'
+        ? this.#places.enter(request.socket, admitted.actor.token ?? '')
+        : null;
+    if (refused !== null) {
+      const isWhole = await discardBody(request);
+      send(response, refused, !isWhole || this.#isClosing);
+      return;
+    }
     const answer = await this.#handle(admitted, request, response);
-    const isAct = admitted.route.method === 'POST' && !('changesNothing' in answer);
+    request.socket.setTimeout(IDLE_TIMEOUT_MS);
+    const isAct = how !== 'GET' && access === 'changer' && !('changesNothing' in answer);
     if (isAct) this.#tell(admitted, request, answer);
     if ('open' in answer) {
-      this.#connections.moved(request.socket, 'streaming');
+      this.#places.moved(request.socket, 'streaming');
       this.#streams.start(response, answer, monotonicMs);
       return;
     }
     send(response, answer, !request.complete || this.#isClosing);
   }
 
-  #tell({ route, parts }: Admitted, { socket }: IncomingMessage, answer: Answer | Stream): void {
+  #tell(
+    { route, parts, actor }: Admitted,
+    request: IncomingMessage,
+    answer: Answer | Stream,
+  ): void {
+    const token = actor.token ?? '';
     const uuid = uuidBytes(parts['uuid'] ?? '');
     const what = {
+      ...{ who: actor.user ?? token, token },
       act: `${route.method} ${route.path}`,
       uuid: uuid === null ? null : shownUuid(uuid, 'anyone'),
-      address: socket.remoteAddress ?? null,
+      address: addressOf(request),
     };
     const status = 'status' in answer ? answer.status : 200;
     if (status < 400) this.#acted({ name: 'operator.acted', ...what });
@@ -231,23 +262,26 @@ class Shell {
   }
 
   async #handle(
-    { route, parts, query, caller }: Admitted,
+    { route, parts, query, caller, actor }: Admitted,
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<Answer | Stream> {
-    const last = request.headers['last-event-id'];
-    const lastEventId = typeof last === 'string' ? last : null;
+    const goOn = (): void => {
+      response.writeContinue();
+    };
+    const incoming = incomingOf(request, response, goOn);
+    const given = { parts, query, caller, ...actor, incoming };
     try {
+      if (route.readsBytes === true) return await route.handle({ ...given, body: {} });
       if (route.method === 'GET') {
         await discardBody(request);
-        return await route.handle({ parts, query, caller, body: {}, lastEventId });
+        return await route.handle({ ...given, body: {} });
       }
-      const body = await readBody(request, () => {
-        response.writeContinue();
-      });
-      return await route.handle({ parts, query, caller, body, lastEventId });
+      return await route.handle({ ...given, body: await readBody(request, goOn) });
     } catch (error) {
-      if (httpCodeOf(error) === 'ERR_HTTP_TOO_LARGE') await discardBody(request);
+      if (route.readsBytes === true || httpCodeOf(error) === 'ERR_HTTP_TOO_LARGE') {
+        await discardBody(request);
+      }
       return refusal(error);
     }
   }

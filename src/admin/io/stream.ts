@@ -2,7 +2,7 @@ import type { ServerResponse } from 'node:http';
 
 import { COMMON_HEADERS, type Stream } from '../http/answer.js';
 
-/** Unsent bytes of one reader, besides its first text. A reader further behind is dropped. */
+/** Unsent bytes of one reader, besides its first text, if the stream sets no other limit. */
 const WAITING_BYTES_MAX = 262_144;
 /** How long a reader may read nothing. */
 const STALL_MS = 30_000;
@@ -12,23 +12,28 @@ export class Streams {
   readonly #open = new Set<ServerResponse>();
 
   /** @param now monotonic milliseconds */
-  start(response: ServerResponse, { type, headers, open }: Stream, now: () => number): void {
+  start(response: ServerResponse, stream: Stream, now: () => number): void {
+    const { type, headers, open } = stream;
     response.writeHead(200, { ...COMMON_HEADERS, 'content-type': type, ...headers });
     if (response.req.method === 'HEAD') {
       response.end();
       return;
     }
     let flowedAt = now();
-    let waitingMax = WAITING_BYTES_MAX;
+    let waitingMax = stream.waitingMax ?? WAITING_BYTES_MAX;
     response.on('drain', () => {
       flowedAt = now();
     });
-    const close = open((text) => {
+    const write = (text: string, sent?: () => void): void => {
       const waiting = response.writableLength;
       if (waiting === 0) flowedAt = now();
       // Ending it instead would keep the connection open until the unsent bytes are read.
       if (waiting > waitingMax || now() - flowedAt > STALL_MS) response.destroy();
-      else response.write(text);
+      else response.write(text, sent);
+    };
+    const close = open(write, (how) => {
+      response.end();
+      if (how === 'now' && response.writableLength > 0) response.destroy();
     });
     waitingMax += response.writableLength;
     this.#open.add(response);

@@ -220,13 +220,14 @@ const ADMIN_LINES: LinesOf<AdminEvent> = {
     actLine('warn', event, `${whoActed(event)}: refused (${event.status})`),
 };
 
-function actLine(level: Level, { name, act, uuid, address }: AdminEvent, text: string): Line {
-  return { ...of(level, `${name} ${act}`, text), who: uuid ?? address ?? '' };
+function actLine(level: Level, { name, act, uuid, who }: AdminEvent, text: string): Line {
+  return { ...of(level, `${name} ${act}`, text), who: uuid ?? who };
 }
 
-function whoActed({ act, uuid, address }: AdminEvent): string {
+function whoActed({ who, token, act, uuid, address }: AdminEvent): string {
+  const by = who === token ? who : `${who}, with the token ${token},`;
   const from = address === null ? 'over a local socket' : `from ${address}`;
-  return `an operator ${from}: ${act}${uuid === null ? '' : ` (${uuid})`}`;
+  return `${by} ${from}: ${act}${uuid === null ? '' : ` (${uuid})`}`;
 }
 
 /** The lines of the events that a node has without any extension. */

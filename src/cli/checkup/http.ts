@@ -3,9 +3,10 @@ import { X509Certificate } from 'node:crypto';
 import { readFileSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 
-import type { Config } from '../../config/config.js';
+import type { Config, TokenConfig } from '../../config/config.js';
 import { parseHttpListen } from '../../config/endpoint.js';
 import { isLoopback } from '../../config/io/loopback.js';
+import { readToken } from '../../config/io/token-files.js';
 import { messageOf } from '../../core/errors.js';
 import { mayOthersUse, privateRemedy, TOKEN_FILE } from '../../core/private-file.js';
 import { AdminClient } from '../admin-client.js';
@@ -18,7 +19,7 @@ const SOON_DAYS = 14;
 
 /** @param served whether a Majordomo answers at this configuration's endpoints */
 export async function http(config: Config, served: boolean): Promise<readonly Finding[]> {
-  const { listen, token, tls } = config.http;
+  const { listen, token, tokens, tls } = config.http;
   const name = `http ${listen}`;
   const parsed = parseHttpListen(listen);
   if (!parsed.ok) return [problem(name, parsed.why, 'correct http.listen')];
@@ -35,6 +36,7 @@ export async function http(config: Config, served: boolean): Promise<readonly Fi
   return [
     reached,
     ...(token === null ? tokenFile(config.node.dataDir) : []),
+    ...tokens.flatMap(listedToken),
     ...(tls === null ? [] : [certificate(tls.certFile)]),
     ...openness(config, isLocal),
   ];
@@ -100,5 +102,16 @@ function tokenFile(dataDir: string): readonly Finding[] {
   } catch {
     // It will be created, or the check of the data directory reports why not.
     return [];
+  }
+}
+
+/** A token that cannot be read prevents the start. */
+function listedToken(token: TokenConfig): readonly Finding[] {
+  try {
+    readToken(token);
+    return [];
+  } catch (error) {
+    const remedy = `correct http.tokens, ${token.name}; serve exits with 78`;
+    return [problem(`http token ${token.name}`, messageOf(error), remedy)];
   }
 }

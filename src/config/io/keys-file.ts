@@ -16,6 +16,7 @@ import {
   twiceMessage,
   type WrittenGrants,
 } from '../grants.js';
+import { TOKEN_PREFIX } from '../http-access.js';
 import { didYouMean } from '../nearest.js';
 import { problemLine, type Problem } from '../problem.js';
 import { type MapTree, type Path, pathText, plain, show, type Tree } from '../tree.js';
@@ -168,6 +169,10 @@ class Reader {
     const name = textOf(tree);
     if (name === null || !NAME.test(name)) {
       this.#wrong(tree, path, 'expected 1 to 64 printable characters without spaces');
+      return null;
+    }
+    if (name.startsWith(TOKEN_PREFIX)) {
+      this.#wrong(tree, path, `names that begin with ${TOKEN_PREFIX} belong to http.tokens`);
       return null;
     }
     return this.#isNew(this.#names, name, tree, path) ? name : null;

@@ -80,7 +80,8 @@ function asMap(tree: Tree | null): MapTree | null {
 
 /** The parser quotes what it does not understand, which must not happen to a secret. */
 function explained(problem: Problem, path: readonly string[]): Problem {
-  const secret = rowAt(path)?.form === 'secret';
+  const row = rowAt(path);
+  const secret = row?.form === 'secret' || row?.kind === 'tokens';
   const why = secret ? '' : `: ${problem.message}`;
   return {
     place: problem.place,

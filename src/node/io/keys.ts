@@ -217,6 +217,10 @@ export class Keys {
   readonly #ofListener: (KeysFile | undefined)[] = [];
   readonly #curves: (ListenerCurve | undefined)[] = [];
   elsewhere: Elsewhere | null = null;
+  #within: {
+    readonly listener: number;
+    readonly rightsOf: (name: string) => Readonly<Rights>;
+  } | null = null;
   /** The CURVE options of the pair's listener. */
   readonly peerCurve: ListenerCurve | undefined;
   /** The file of the pair's listener. */
@@ -339,7 +343,13 @@ export class Keys {
     return this.#curves[listener];
   }
 
+  /** The rights at a listener in this process, which has no keys file. */
+  within(listener: number, rightsOf: (name: string) => Readonly<Rights>): void {
+    this.#within = { listener, rightsOf };
+  }
+
   readonly rightsOf = (listener: number, name: string): Readonly<Rights> => {
+    if (listener === this.#within?.listener) return this.#within.rightsOf(name);
     const keys = this.#ofListener[listener];
     if (keys?.has(name) === true) return keys.rightsOf(name);
     return (keys === undefined ? null : this.elsewhere?.rightsOf(name)) ?? NOTHING;

@@ -1,9 +1,11 @@
 /** The head of a request over HTTP: any method, target, host and authorization. */
+import { BlockList } from 'node:net';
+
 import type { Operation } from '../../../src/admin/api/operation.js';
 import { OPERATIONS } from '../../../src/admin/api/operations.js';
 import { checked } from '../../../src/admin/http/check.js';
 import { Front } from '../../../src/admin/http/front.js';
-import { Guard } from '../../../src/admin/http/guard.js';
+import { type Admits, Guard } from '../../../src/admin/http/guard.js';
 import { Router } from '../../../src/admin/http/router.js';
 import { allRoutes } from '../../support/http-ports.js';
 import { check, Script, type Target } from '../target.js';
@@ -13,6 +15,18 @@ const READ_TOKEN = 'another-one-that-reads';
 const METHODS = ['GET', 'POST', 'HEAD', 'PUT', 'DELETE', 'OPTIONS', '__proto__'];
 const HOSTS = ['localhost', '127.0.0.1:5580', '[::1]:80', 'evil.example', undefined];
 const GIVEN = [undefined, `Bearer ${TOKEN}`, `Bearer ${READ_TOKEN}`, 'Bearer x', 'Basic eDp5'];
+
+const ADDRESS = '10.0.0.1';
+const networks = new BlockList();
+networks.addAddress(ADDRESS);
+
+const ADMITS: Admits = {
+  tokens: [
+    { name: 'http.token', role: 'operate', token: TOKEN },
+    { name: 'reader', role: 'read', token: READ_TOKEN },
+  ],
+  users: { header: 'x-user', networks, isLocal: false },
+};
 
 const ROUTES = await allRoutes();
 
@@ -28,20 +42,23 @@ function run(input: Buffer): void {
   const target = script.rest().toString('latin1');
   const checksHost = (options & 1) === 0;
   const readsOpenly = (options & 2) === 0;
-  const trust = { token: TOKEN, readToken: READ_TOKEN, readsOpenly, checksHost };
-  const front = new Front(new Router(ROUTES), new Guard(trust));
+  const front = new Front(new Router(ROUTES), new Guard(ADMITS, { readsOpenly, checksHost }));
   const given = own ?? authorization;
   const request = { method, target, httpVersion: '1.1', host };
-  const reception = front.receive({ ...request, authorization: given });
+  const user = own ?? host ?? '';
+  const values = (): readonly string[] => [user];
+  const reception = front.receive({ ...request, authorization: given, address: ADDRESS, values });
   if (reception.kind === 'refused') {
     refused(reception.answer);
     return;
   }
-  const { route, query } = reception.admitted;
+  const { route, query, actor } = reception.admitted;
+  check(actor.user === null || /^\P{C}{1,128}$/u.test(actor.user), 'a name that cannot be shown');
   const isToken =
     /^bearer +sixteen-letters-or-more *$/i.test(given ?? '') && given?.includes(TOKEN);
   const isOpen = route.access === 'open';
   check(isOpen || !checksHost || host !== 'evil.example', 'another host is let in');
+  if (route.access === 'requester') check(false, `${route.path} without its token`);
   if (route.access === 'changer') check(isToken === true, `${route.path} is changed without token`);
   if (route.access === 'reader' && !readsOpenly) check(given !== undefined, 'read without token');
   check(route.method === (method === 'HEAD' ? 'GET' : method), 'the route of another method');

@@ -17,7 +17,12 @@ afterEach(async () => {
 });
 
 async function open(...sets: readonly string[]): Promise<[daemon: Daemon, client: Client]> {
-  const all = ['http.listen=127.0.0.1:0', `http.readToken=${READ}`, 'log.level=trace', ...sets];
+  const all = [
+    'http.listen=127.0.0.1:0',
+    `http.tokens=[{name: watcher, role: read, token: ${READ}}]`,
+    'log.level=trace',
+    ...sets,
+  ];
   const daemon = await startDaemon({ sets: all });
   const client = new Client({ endpoints: [daemon.endpoint], timeoutMs: PATIENCE_MS });
   closing.push(() => client.close());

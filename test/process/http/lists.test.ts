@@ -55,7 +55,9 @@ describe('/api/v1/services, /api/v1/workers (contract §4)', () => {
   });
 
   it('have the name of a worker, and for token holders its address (D67)', async () => {
-    const daemon = await startDaemon({ sets: [HTTP, 'http.readToken=watcher-1234567890'] });
+    const daemon = await startDaemon({
+      sets: [HTTP, 'http.tokens=[{name: watcher, role: read, token: watcher-1234567890}]'],
+    });
     const url = `${httpOf(daemon)}/api/v1/workers`;
     const peer = new RawPeer(daemon.endpoint);
     await peer.send('MDPW02', '\x01', 'echo', '1', '{"name":"<b>\\u001b[2J \\u00e9"}');

@@ -18,11 +18,11 @@ afterEach(async () => {
 async function serve(...routes: readonly Route[]): Promise<string> {
   const server = await openHttpServer({
     place: { host: '127.0.0.1', port: 0 },
-    token: 'sixteen-letters-or-more',
-    readToken: null,
+    admits: { tokens: [], users: null },
     requireToken: false,
     tls: null,
     connectionsMax: MAX,
+    programs: null,
     routes,
     failed: (error) => failures.push(error),
     acted: () => undefined,

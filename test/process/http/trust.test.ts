@@ -16,9 +16,12 @@ afterEach(removeDaemons);
 const LOOPBACK = 'http.listen=127.0.0.1:0';
 const READ = 'a-token-that-only-reads';
 
-describe('http.readToken', () => {
+/** A token that only reads. */
+const READER = `http.tokens=[{name: watcher, role: read, token: ${READ}}]`;
+
+describe('a token with role read', () => {
   it('allows reading only: the 403 for a change names the token that is needed', async () => {
-    const sets = [LOOPBACK, `http.readToken=${READ}`, 'http.requireToken=true'];
+    const sets = [LOOPBACK, READER, 'http.requireToken=true'];
     const daemon = await startDaemon({ sets });
     const url = httpOf(daemon);
     for (const path of ['/healthz', '/metrics', '/api/v1/status', '/api/v1/titanic/requests']) {
@@ -47,14 +50,14 @@ describe('http.readToken', () => {
   });
 
   it('that equals http.token ends the start with 78, also if that one is in its file', async () => {
-    const both = new Daemon({ sets: [LOOPBACK, `http.token=${READ}`, `http.readToken=${READ}`] });
+    const both = new Daemon({ sets: [LOOPBACK, `http.token=${READ}`, READER] });
     expect(await both.finished()).toMatchObject({ status: 78 });
-    expect(both.stderr).toContain('http.readToken');
+    expect(both.stderr).toContain('http.tokens[0].token: is the same as another token');
     const dataDir = temporaryDirectory();
     writeFileSync(join(dataDir, 'http.token'), READ, { mode: 0o600 });
-    const kept = new Daemon({ dataDir, sets: [LOOPBACK, `http.readToken=${READ}`] });
+    const kept = new Daemon({ dataDir, sets: [LOOPBACK, READER] });
     expect(await kept.finished()).toMatchObject({ status: 78 });
-    expect(kept.stderr).toContain('http.readToken');
+    expect(kept.stderr).toContain('the token of watcher equals that of http.token');
   });
 });
 

@@ -68,8 +68,10 @@ const TABLE = {
   http: {
     listen: '127.0.0.1:5580',
     token: null,
-    readToken: null,
+    tokens: [],
     requireToken: false,
+    trustedUserHeader: null,
+    trustedProxies: [],
     tls: null,
     insecure: false,
     publicUrl: null,

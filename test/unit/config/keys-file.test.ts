@@ -54,6 +54,12 @@ describe('keysFile (docs/configuration.md)', () => {
   const nothing = { client: [], worker: [], peer: false, operator: false, quota: null };
   const all = { ...nothing, client: ['*'], worker: ['*'] };
 
+  it('has no name that stands for a token of HTTP', () => {
+    expect(problems(`- {name: 'token:shop', publicKey: '${ALICE}'}`)).toEqual([
+      '1:10: [0].name: names that begin with token: belong to http.tokens',
+    ]);
+  });
+
   it('has who comes in, and for what (D72)', () => {
     const text = `- name: alice
   publicKey: '${ALICE}'

@@ -1,13 +1,16 @@
+import { BlockList } from 'node:net';
+
 import { describe, expect, it } from '@jest/globals';
 
 import { escapeName, unescapeName } from '../../../../src/core/escape.js';
 import { Front, type Head, type Reception } from '../../../../src/admin/http/front.js';
-import { Guard } from '../../../../src/admin/http/guard.js';
+import { type Admits, Guard } from '../../../../src/admin/http/guard.js';
 import type { Access, Route } from '../../../../src/admin/http/route.js';
 import { Router } from '../../../../src/admin/http/router.js';
 
 const TOKEN = 'sixteen-letters-or-more';
 const READ_TOKEN = 'another-one-that-reads';
+const REQUEST_TOKEN = 'of-a-program-of-the-shop';
 
 function route(method: 'GET' | 'POST', path: string, access: Access = 'open'): Route {
   const answer = { status: 200, type: 'text/plain', body: path, headers: {} };
@@ -18,6 +21,7 @@ const ROUTES = [
   route('GET', '/read', 'reader'),
   route('POST', '/change', 'changer'),
   route('GET', '/hold', 'bearer'),
+  route('POST', '/send', 'requester'),
   route('GET', '/things/{id}'),
   route('POST', '/things/{id}/retry'),
   route('POST', '/things/retry'),
@@ -25,16 +29,31 @@ const ROUTES = [
   route('POST', '/both'),
 ];
 
+const proxies = new BlockList();
+proxies.addSubnet('10.1.0.0', 16, 'ipv4');
+proxies.addSubnet('fd00::', 64, 'ipv6');
+
+const ADMITS: Admits = {
+  tokens: [
+    { name: 'http.token', role: 'operate', token: TOKEN },
+    { name: 'watcher', role: 'read', token: READ_TOKEN },
+    { name: 'shop', role: 'request', token: REQUEST_TOKEN },
+  ],
+  users: { header: 'x-user', networks: proxies, isLocal: false },
+};
+
 function receive(head: Partial<Head>, isLoopback = true): Reception {
-  const trust = {
-    token: TOKEN,
-    readToken: READ_TOKEN,
-    readsOpenly: isLoopback,
-    checksHost: isLoopback,
-  };
-  const front = new Front(new Router(ROUTES), new Guard(trust));
+  const place = { readsOpenly: isLoopback, checksHost: isLoopback };
+  const front = new Front(new Router(ROUTES), new Guard(ADMITS, place));
   const host = 'localhost';
-  const usual = { method: 'GET', target: '/', httpVersion: '1.1', host };
+  const usual = {
+    method: 'GET',
+    target: '/',
+    httpVersion: '1.1',
+    host,
+    address: '127.0.0.1',
+    values: () => [],
+  };
   return front.receive({ ...usual, authorization: undefined, ...head });
 }
 
@@ -122,6 +141,44 @@ describe('the front of the server', () => {
     const change = (token: string | null): unknown => caller('/change', token, 'POST');
     expect([null, READ_TOKEN, TOKEN, 'wrong'].map(change)).toEqual([401, 403, 'changer', 401]);
     expect(caller('/both', 'wrong')).toBe('anyone');
+  });
+
+  it('lets tokens of programs send requests only, and nobody else send them', () => {
+    const of = (target: string, token: string | null, method = 'GET'): unknown => {
+      const authorization = token === null ? undefined : `Bearer ${token}`;
+      const reception = receive({ method, target, authorization });
+      if (reception.kind === 'refused') return reception.answer.status;
+      return [reception.admitted.caller, reception.admitted.actor.token];
+    };
+    const send = (token: string | null): unknown => of('/send', token, 'POST');
+    expect([null, 'wrong', READ_TOKEN, TOKEN].map(send)).toEqual([401, 401, 403, 403]);
+    expect(send(REQUEST_TOKEN)).toEqual(['requester', 'shop']);
+    expect(of('/read', REQUEST_TOKEN)).toBe(403);
+    expect(of('/hold', REQUEST_TOKEN)).toBe(403);
+    expect(of('/change', REQUEST_TOKEN, 'POST')).toBe(403);
+    expect(of('/change', TOKEN, 'POST')).toEqual(['changer', 'http.token']);
+    expect(of('/both', REQUEST_TOKEN)).toEqual(['anyone', null]);
+  });
+
+  it('believes a name in the header of proxies only, and only one that can be shown', () => {
+    const authorization = `Bearer ${TOKEN}`;
+    const user = (address: string | null, ...given: readonly string[]): unknown => {
+      const values = (header: string): readonly string[] => (header === 'x-user' ? given : []);
+      const reception = receive({ target: '/hold', authorization, address, values });
+      if (reception.kind === 'refused') return reception.answer.status;
+      return reception.admitted.actor.user;
+    };
+    expect(user('10.1.2.3', 'alice')).toBe('alice');
+    expect(user('::ffff:10.1.2.3', 'alice')).toBe('alice');
+    expect(user('fd00::7', Buffer.from('Zoë').toString('latin1'))).toBe('Zoë');
+    expect(user('10.1.2.3')).toBeNull();
+    for (const other of ['10.2.0.1', '127.0.0.1', 'fd01::1', null]) {
+      expect(user(other, 'alice')).toBeNull();
+    }
+    const refused = ['', 'a'.repeat(129), 'a\tb', 'a\x1b[2J', '\xff', '\xe2\x80\xae'];
+    for (const name of refused) expect([name, user('10.1.2.3', name)]).toEqual([name, 400]);
+    expect(user('10.1.2.3', 'alice', 'bob')).toBe(400);
+    expect(user('10.1.2.3', 'x'.repeat(128))).toBe('x'.repeat(128));
   });
 });
 

@@ -11,9 +11,10 @@ import { type Operation, OPERATIONS, undescribed } from '../../../support/openap
 
 const SECURITY: Readonly<Record<Access, readonly Schema[]>> = {
   open: [],
-  reader: [{}, { readToken: [] }, { token: [] }],
-  bearer: [{ readToken: [] }, { token: [] }],
-  changer: [{ token: [] }],
+  reader: [{}, { read: [] }, { operate: [] }],
+  bearer: [{ read: [] }, { operate: [] }],
+  changer: [{ operate: [] }],
+  requester: [{ request: [] }],
 };
 
 /** The properties of a route that are compared. */

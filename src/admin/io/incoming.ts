@@ -1,0 +1,34 @@
+import type { IncomingMessage, ServerResponse } from 'node:http';
+
+import type { Incoming } from '../http/route.js';
+import { readBytes } from './body.js';
+
+/** Where a request came from; `null`: a local socket. */
+export function addressOf({ socket }: IncomingMessage): string | null {
+  return socket.remoteAddress ?? null;
+}
+
+/** @param goOn sends 100 Continue to a client that waits for it */
+export function incomingOf(
+  request: IncomingMessage,
+  response: ServerResponse,
+  goOn: () => void,
+): Incoming {
+  return {
+    address: addressOf(request),
+    headers: request.headersDistinct,
+    bytes: async (bytesMax, keep) => {
+      const bytes = await readBytes(request, goOn, bytesMax, keep);
+      // The reply may take longer than a connection may be idle.
+      request.socket.setTimeout(0);
+      return bytes;
+    },
+    onClosed: (then) => {
+      if (response.closed) then();
+      else response.once('close', then);
+    },
+    drop: () => {
+      response.destroy();
+    },
+  };
+}

@@ -1,0 +1,70 @@
+/** The places that connections take: of one address, or, once a program has shown its token, of that. */
+import type { Socket } from 'node:net';
+
+import { type Answer, failure } from '../http/answer.js';
+import { Connections, type Descriptors, OF_ADDRESS_MAX, type Stage } from './connections.js';
+
+/** Of the connections of programs, those of one token. */
+const TOKEN_SHARE = 7 / 8;
+const LATER = { 'retry-after': '1' };
+
+/** Room for programs that send requests. */
+export interface ProgramPlaces {
+  readonly connectionsMax: number;
+  readonly descriptors: Descriptors;
+}
+
+export class Places {
+  /** By address. */
+  readonly #strangers: Connections;
+  /** By token. */
+  readonly #programs: Connections;
+
+  /** @param programs `null`: there are none */
+  constructor(connectionsMax: number, programs: ProgramPlaces | null) {
+    const most = programs?.connectionsMax ?? 0;
+    const ofTokenMax = Math.max(1, Math.floor(most * TOKEN_SHARE));
+    const descriptors = programs?.descriptors ?? null;
+    // Many programs of one address may connect at once, before the first has shown its token.
+    this.#strangers = new Connections({
+      ...{ max: connectionsMax + most, ofGroupMax: OF_ADDRESS_MAX + most },
+      ...{ own: connectionsMax, descriptors },
+    });
+    this.#programs = new Connections({ max: most, ofGroupMax: ofTokenMax, own: 0, descriptors });
+  }
+
+  /** @param socket the accepted one, even if TLS runs over it */
+  admit(socket: Socket): void {
+    socket.on('error', () => undefined);
+    this.#strangers.admit(socket, socket.remoteAddress ?? '');
+  }
+
+  moved(socket: Socket, stage: Stage): void {
+    this.#strangers.moved(socket, stage);
+    this.#programs.moved(socket, stage);
+  }
+
+  /**
+   * A program sends a request. Its connection counts for its token from now on, whatever address it
+   * comes from, and is not closed to make room while the request is answered.
+   * @returns why the request is not handled; `null`: it is
+   */
+  enter(socket: Socket, token: string): Answer | null {
+    const isNew = this.#programs.nameOf(socket) === null;
+    const full = this.#programs.fullFor(token, isNew);
+    if (full === 'group') {
+      const text = 'the limit of requests of this token that wait for replies is reached';
+      return failure('ERR_HTTP_LIMIT', text, LATER);
+    }
+    if (full === 'all') {
+      const text = 'too many requests of programs wait for replies';
+      return failure('ERR_HTTP_BUSY', text, LATER);
+    }
+    if (this.#programs.nameOf(socket) !== token) {
+      const accepted = this.#programs.release(socket) ?? this.#strangers.release(socket);
+      if (accepted !== null) this.#programs.admit(accepted, token);
+    }
+    this.#programs.moved(socket, 'answered');
+    return null;
+  }
+}

@@ -1,0 +1,141 @@
+/** What becomes of a program's request, as an answer of HTTP. */
+import { randomBytes } from 'node:crypto';
+
+import { type Answer, failure, type Headers, json } from '../../admin/http/answer.js';
+import { HTTP_ERRORS, type HttpErrorCode } from '../../admin/http/errors.js';
+import { frameJson } from '../../core/frame-json.js';
+import { failureLine, readDeadStatus } from '../../wire/failure.js';
+import type { RefusalStatus } from '../../wire/mmi.js';
+import type { Wanted } from './headers.js';
+import type { Message } from './message.js';
+
+type Refused = Extract<Message, { readonly kind: 'refused' }>;
+type Failed = Extract<Message, { readonly kind: 'failed' }>;
+
+/** Of the broker itself, about a worker's answer. */
+const OF_BROKER = 'mdp.';
+const LATER: Headers = { 'retry-after': '1' };
+/** Answers that may be other ones a moment later. */
+const PASSING: readonly HttpErrorCode[] = [
+  'ERR_HTTP_LIMIT',
+  'ERR_HTTP_NOT_READY',
+  'ERR_HTTP_STORE',
+];
+
+/** The refusals of the broker (D11). docs/http.md has the same table. */
+const REFUSALS: Readonly<Record<RefusalStatus, HttpErrorCode>> = {
+  403: 'ERR_HTTP_FORBIDDEN',
+  404: 'ERR_HTTP_NO_WORKER',
+  408: 'ERR_HTTP_EXPIRED',
+  413: 'ERR_HTTP_TOO_LARGE',
+  429: 'ERR_HTTP_LIMIT',
+  502: 'ERR_HTTP_NO_REPLY',
+  503: 'ERR_HTTP_NOT_READY',
+};
+
+function refusedAnswer(code: HttpErrorCode, text: string, headers: Headers = {}): Answer {
+  return failure(code, text, { ...(PASSING.includes(code) ? LATER : {}), ...headers });
+}
+
+export function refusalCode({ status }: Refused): HttpErrorCode {
+  const known: Readonly<Record<string, HttpErrorCode | undefined>> = REFUSALS;
+  return known[status] ?? 'ERR_HTTP_NO_REPLY';
+}
+
+/** The error of a failure; `detail` is for programs. */
+export function failedError({ code, text, detail }: Failed): {
+  readonly code: HttpErrorCode;
+  readonly error: Readonly<Record<string, unknown>>;
+} {
+  if (code.startsWith(OF_BROKER)) {
+    const message = failureLine({ code, text });
+    return { code: 'ERR_HTTP_NO_REPLY', error: { code: 'ERR_HTTP_NO_REPLY', message } };
+  }
+  const message = text === '' ? code : text;
+  const error = {
+    code: 'ERR_HTTP_FAILED',
+    message,
+    serviceCode: code,
+    detail: detail.map(frameJson),
+  };
+  return { code: 'ERR_HTTP_FAILED', error };
+}
+
+function failedAnswer(failed: Failed): Answer {
+  const { code, error } = failedError(failed);
+  return json({ error }, HTTP_ERRORS[code][0]);
+}
+
+/** @param frames of the reply */
+export function replyAnswer(frames: readonly Buffer[], wanted: Wanted): Answer {
+  if (wanted.kind === 'parts') return multipart(frames);
+  const [only = Buffer.alloc(0)] = frames;
+  const body = frames.length === 1 ? only : Buffer.concat(frames);
+  const type = wanted.kind === 'bytes' ? wanted.type : 'application/octet-stream';
+  return { status: 200, type, body, headers: {} };
+}
+
+/** RFC 2046; the boundary is random, so that no reply contains it. */
+function multipart(frames: readonly Buffer[]): Answer {
+  const boundary = randomBytes(18).toString('hex');
+  const parts = frames.flatMap((frame) => [
+    Buffer.from(
+      `--${boundary}\r\ncontent-type: application/octet-stream\r\ncontent-length: ${frame.length}\r\n\r\n`,
+    ),
+    frame,
+    Buffer.from('\r\n'),
+  ]);
+  const body = Buffer.concat([...parts, Buffer.from(`--${boundary}--\r\n`)]);
+  return { status: 200, type: `multipart/mixed; boundary=${boundary}`, body, headers: {} };
+}
+
+/** A message that ends a request without a reply. */
+export function endAnswer(message: Refused | Failed): Answer {
+  return message.kind === 'failed'
+    ? failedAnswer(message)
+    : refusedAnswer(refusalCode(message), message.text);
+}
+
+export const EXPIRED: Answer = failure('ERR_HTTP_EXPIRED', 'there was no reply in time');
+export const CLOSED: Answer = refusedAnswer(
+  'ERR_HTTP_NOT_READY',
+  'the broker ended the request: it is stopping, or its memory is used up',
+);
+
+// ---------------------------------------------------------------- durable requests
+
+/** The answer of a service `titanic.*`: its status, the text behind it, and what follows. */
+export interface TitanicAnswer {
+  readonly status: number;
+  readonly text: string;
+  readonly rest: readonly Buffer[];
+}
+
+export function titanicAnswer([
+  first = Buffer.alloc(0),
+  ...rest
+]: readonly Buffer[]): TitanicAnswer {
+  const [, status = '500', text = ''] = /^(\d{3})(?: (.*))?$/s.exec(first.toString('utf8')) ?? [];
+  return { status: Number(status), text, rest };
+}
+
+/** Why it was not done, or what the end of the request is. */
+export function titanicFailure({ status, text, rest }: TitanicAnswer): Answer {
+  const dead = readDeadStatus(text);
+  if (dead !== null) return failedAnswer({ kind: 'failed', ...dead, detail: rest });
+  if (status < 500) {
+    return text === 'unknown'
+      ? refusedAnswer('ERR_HTTP_NOT_FOUND', 'there is no such request, or it is of another client')
+      : refusedAnswer('ERR_HTTP_PARAMETER', text);
+  }
+  // The quota of this token is its own affair; all else concerns everybody.
+  const code = text.startsWith('the quota ') ? 'ERR_HTTP_LIMIT' : 'ERR_HTTP_STORE';
+  const [uuid] = rest;
+  // It may be stored all the same: this tells (D105).
+  const where = uuid === undefined ? {} : { location: resultPath(uuid.toString('latin1')) };
+  return refusedAnswer(code, text, where);
+}
+
+export function resultPath(uuid: string): string {
+  return `/api/v1/titanic/requests/${uuid}/result`;
+}

@@ -1,0 +1,265 @@
+/**
+ * Programs that send requests over HTTP, as peers of the broker: a transport whose connections are HTTP
+ * requests. So rights, limits, quotas and memory hold for them as for every client. A peer is used for
+ * one request at a time; one that is free is used again by the same program.
+ */
+import { httpError } from '../../admin/http/errors.js';
+import type { Incoming } from '../../admin/http/route.js';
+import { TOKEN_PREFIX } from '../../config/http-access.js';
+import { monotonicMs } from '../../core/clock.js';
+import { Frames } from '../../core/frames.js';
+import { type Holdings, STALLED_MS } from '../../core/holdings.js';
+import { unpack } from '../../core/packed.js';
+import { identityOf, shownAddress } from '../../zmtp/identity.js';
+import type { PeerNumbers } from '../../zmtp/peer-numbers.js';
+import type {
+  Closing,
+  OpenedRouter,
+  PeerId,
+  RouterLimits,
+  RouterOptions,
+  Transport,
+  TransportEvents,
+} from '../../zmtp/port.js';
+import { Call } from './call.js';
+
+/** Free peers of one program, and how long each is kept. */
+const IDLE_MAX = 64;
+const IDLE_MS = 30_000;
+
+interface Opened {
+  readonly events: TransportEvents;
+  readonly numbers: PeerNumbers;
+  readonly holdings: Holdings;
+}
+
+/** The name of a token as a key: of rights, quotas, and of what it stores. */
+export function keyOfToken(token: string): string {
+  return TOKEN_PREFIX + token;
+}
+
+export class Callers implements Transport {
+  readonly #listener: number;
+  #opened: Opened | null = null;
+  #limits: RouterLimits | null = null;
+  readonly #calls = new Map<PeerId, Call>();
+  /** By key. */
+  readonly #ofKey = new Map<string, Set<Call>>();
+  readonly #idle = new Map<string, Call[]>();
+  /** Messages for them wait. */
+  readonly #due = new Set<Call>();
+  #sweep: NodeJS.Timeout | null = null;
+
+  /** @param listener its index, as `ListenerOptions.index` */
+  constructor(listener: number) {
+    this.#listener = listener;
+  }
+
+  readonly open = ({
+    events,
+    peers,
+    holdings,
+    limits,
+    opening,
+  }: RouterOptions): Promise<OpenedRouter> => {
+    if (holdings !== undefined) this.#opened = { events, numbers: peers, holdings };
+    this.#limits = limits;
+    opening?.(this);
+    return Promise.resolve({ transport: this, endpoints: [] });
+  };
+
+  // ---------------------------------------------------------------- for the routes
+
+  /** The largest message, all frames together. */
+  get messageBytesMax(): number {
+    return this.#limits?.messageBytesMax ?? 0;
+  }
+
+  /**
+   * A peer for one request. Never called from within a call from the broker.
+   * @param token its name
+   * @throws ERR_HTTP_NOT_READY, ERR_HTTP_LIMIT
+   */
+  take(token: string | null, incoming: Incoming): Call {
+    const call = this.#taken(keyOfToken(token ?? ''), shownAddress(incoming.address ?? undefined));
+    incoming.onClosed(() => {
+      this.#leave(call);
+    });
+    return call.use(incoming.drop);
+  }
+
+  #taken(key: string, address: string): Call {
+    if (this.#opened === null) throw httpError('ERR_HTTP_NOT_READY', 'the node is starting');
+    const idle = this.#idle.get(key) ?? [];
+    const place = idle.findLastIndex((call) => call.address === address);
+    const known = place < 0 ? undefined : idle.splice(place, 1)[0];
+    if (known !== undefined) return known;
+    const most = this.#limits?.connectionsPerKeyMax?.(this.#listener, key) ?? Infinity;
+    if ((this.#ofKey.get(key)?.size ?? 0) >= most) {
+      const other = idle.shift();
+      if (other === undefined) {
+        throw httpError('ERR_HTTP_LIMIT', 'the quota `connections` of this token is used up');
+      }
+      this.#end(other);
+    }
+    return this.#connect(this.#opened, key, address);
+  }
+
+  #connect({ events, numbers, holdings }: Opened, key: string, address: string): Call {
+    const id = numbers.take();
+    const identity = identityOf(address, key);
+    const call = new Call(id, { key, address }, holdings.use(identity), events);
+    this.#calls.set(id, call);
+    const ofKey = this.#ofKey.get(key) ?? new Set();
+    this.#ofKey.set(key, ofKey.add(call));
+    events.connected(id, {
+      listener: this.#listener,
+      routingId: Buffer.from(key),
+      ownRoutingId: false,
+      ...{ key, address, identity },
+    });
+    // The broker answers this at once, except over a quota.
+    call.greet();
+    if (call.isGreeted) return call;
+    this.#end(call);
+    const text = 'the quota `requestsPerSecond` or `hellos` of this token is used up';
+    throw httpError('ERR_HTTP_LIMIT', text);
+  }
+
+  /** The request is answered, or its client has gone: one that waits is then dropped (D26). */
+  #leave(call: Call): void {
+    if (call.isClosed) return;
+    call.release();
+    const idle = this.#idle.get(call.key) ?? [];
+    if (!call.isFree || idle.length >= IDLE_MAX || this.#opened === null) {
+      if (!call.isClosing) this.#end(call);
+      return;
+    }
+    call.idleSince = monotonicMs();
+    idle.push(call);
+    this.#idle.set(call.key, idle);
+    this.#sweep ??= setInterval(this.#endIdle, IDLE_MS / 2).unref();
+  }
+
+  readonly #endIdle = (): void => {
+    const until = monotonicMs() - IDLE_MS;
+    for (const [key, idle] of this.#idle) {
+      while (idle[0] !== undefined && idle[0].idleSince <= until) {
+        const call = idle.shift();
+        if (call !== undefined) this.#end(call);
+      }
+      if (idle.length === 0) this.#idle.delete(key);
+    }
+    if (this.#idle.size > 0 || this.#sweep === null) return;
+    clearInterval(this.#sweep);
+    this.#sweep = null;
+  };
+
+  #end(call: Call, isDropped = false): void {
+    if (!this.#calls.delete(call.id)) return;
+    const ofKey = this.#ofKey.get(call.key);
+    ofKey?.delete(call);
+    if (ofKey?.size === 0) this.#ofKey.delete(call.key);
+    const idle = this.#idle.get(call.key);
+    if (idle?.includes(call) === true) idle.splice(idle.indexOf(call), 1);
+    this.#due.delete(call);
+    call.close(isDropped);
+    this.#opened?.events.disconnected(call.id);
+    this.#opened?.numbers.release(call.id);
+    this.#opened?.holdings.release(call.memory);
+  }
+
+  // ---------------------------------------------------------------- the transport
+
+  room(): null {
+    return null;
+  }
+
+  write(peer: PeerId, bytes: Uint8Array, start: number, end: number, more: boolean): void {
+    const call = this.#calls.get(peer);
+    if (call === undefined || call.isClosing) return;
+    if (call.write(Buffer.from(bytes.subarray(start, end)), more)) this.#due.add(call);
+  }
+
+  writePacked(peer: PeerId, packed: Buffer, start: number, end: number, more: boolean): void {
+    const frames = new Frames();
+    unpack(packed, start, end, frames);
+    for (let index = 0; index < frames.count; index++) {
+      const isLast = index === frames.count - 1;
+      const [from, to] = [frames.start(index), frames.end(index)];
+      this.write(peer, frames.buffer(index), from, to, more || !isLast);
+    }
+  }
+
+  writeLasting(peer: PeerId, bytes: Buffer, start: number, end: number, more: boolean): void {
+    this.write(peer, bytes, start, end, more);
+  }
+
+  flush(): void {
+    if (this.#due.size === 0) return;
+    const due = [...this.#due];
+    this.#due.clear();
+    const most = this.#limits?.outputBytesMax ?? Infinity;
+    for (const call of due) {
+      if (call.unread > most) this.#opened?.events.outputFull(call.id);
+    }
+    setImmediate(() => {
+      for (const call of due) call.deliver();
+    });
+  }
+
+  disconnect(peer: PeerId): void {
+    const call = this.#calls.get(peer);
+    if (call === undefined || call.isClosing) return;
+    call.isClosing = true;
+    setImmediate(() => {
+      this.#end(call, true);
+    });
+  }
+
+  waitingBytes(peer: PeerId): number {
+    return this.#calls.get(peer)?.unread ?? 0;
+  }
+
+  takesRequest(): boolean {
+    return true;
+  }
+
+  closeLargest(identity: string, { which, kind, reason }: Closing): boolean {
+    if (which === 'workers') return false;
+    const now = monotonicMs();
+    let largest: Call | null = null;
+    for (const call of this.#calls.values()) {
+      if (call.memory.identity !== identity || call.isClosing) continue;
+      if (which === 'stalled' && now - call.readAt < STALLED_MS) continue;
+      if (call.unread > (largest?.unread ?? 0)) largest = call;
+    }
+    if (largest === null) return false;
+    const { id, address, key } = largest;
+    this.#opened?.events.rejected(this.#listener, kind, reason, { address, key });
+    // What it holds is released at once, so that no other has to be closed, too.
+    largest.release();
+    this.disconnect(id);
+    return true;
+  }
+
+  setSecretKeys(): void {
+    // It has no keys.
+  }
+
+  setLimits(limits: RouterLimits): void {
+    this.#limits = limits;
+  }
+
+  close(): Promise<void> {
+    for (const call of [...this.#calls.values()]) {
+      // The last refusals of the broker.
+      call.deliver();
+      this.#end(call);
+    }
+    if (this.#sweep !== null) clearInterval(this.#sweep);
+    this.#sweep = null;
+    this.#opened = null;
+    return Promise.resolve();
+  }
+}

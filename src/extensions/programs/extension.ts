@@ -1,0 +1,32 @@
+/** Programs that send requests over HTTP (`http.tokens` with `role: request`). */
+import { httpError } from '../../admin/http/errors.js';
+import { GlobSet } from '../../core/glob.js';
+import type { Extension } from '../../node/extension.js';
+import type { AttachedPrograms } from './attached.js';
+import type { Callers } from './callers.js';
+
+export function programs(): Extension {
+  let attached: AttachedPrograms | null = null;
+  return {
+    name: 'programs',
+    inner: {
+      ...{ client: GlobSet.all, worker: GlobSet.none },
+      ...{ mmi: 'minimal', hasKeys: true, service: null },
+    },
+    routes: async (config) => {
+      const { requestRoute } = await import('./request-route.js');
+      const { durableRoutes } = await import('./durable-routes.js');
+      const callers = (): Callers => {
+        if (attached !== null) return attached.callers;
+        throw httpError('ERR_HTTP_NOT_READY', 'the node is starting');
+      };
+      const isStored = config.titanic.enabled;
+      return () => [requestRoute(callers, isStored), ...durableRoutes(callers, isStored)];
+    },
+    attach: async (host) => {
+      const { AttachedPrograms: Programs } = await import('./attached.js');
+      attached = new Programs(host);
+      return attached;
+    },
+  };
+}

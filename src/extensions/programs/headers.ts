@@ -1,0 +1,84 @@
+/** Headers of an HTTP request that become headers of the MDP request, and what others ask for. */
+import { wrongParameter } from '../../admin/http/errors.js';
+import type { Incoming } from '../../admin/http/route.js';
+import { encodeHeaders, headersFault } from '../../wire/headers.js';
+
+/** The rest of the name is the name of the MDP header. */
+const PREFIX = 'majordomo-header-';
+/** They keep their names: what the body is, and the trace that it belongs to. */
+const PASSED = ['content-type', 'traceparent', 'tracestate'];
+const KEY_BYTES_MAX = 255;
+
+type Given = Incoming['headers'];
+
+/** The headers of the MDP request, encoded; empty: none. @throws ERR_HTTP_PARAMETER */
+export function headersFrame(given: Given): Buffer {
+  const headers = Object.create(null) as Record<string, string>;
+  for (const name of PASSED) set(headers, name, given[name]);
+  for (const [name, values] of Object.entries(given)) {
+    if (name.startsWith(PREFIX)) set(headers, name.slice(PREFIX.length), values);
+  }
+  const fault = headersFault(headers);
+  if (fault !== null) throw wrongParameter('Majordomo-Header-NAME', fault);
+  return encodeHeaders(headers);
+}
+
+function set(
+  headers: Record<string, string>,
+  name: string,
+  values: readonly string[] | undefined,
+): void {
+  if (values !== undefined) headers[name] = textOf(values.join(', '));
+}
+
+/** Node.js reads headers byte by byte. */
+function textOf(latin1: string): string {
+  return Buffer.from(latin1, 'latin1').toString('utf8');
+}
+
+/** `Prefer: respond-async` (RFC 7240): the request is to be stored. */
+export function prefersAsync({ prefer = [] }: Given): boolean {
+  return prefer.some((value) =>
+    value.split(',').some((each) => /^\s*respond-async\s*(;|$)/i.test(each)),
+  );
+}
+
+/** `Idempotency-Key`; `null`: none. @throws ERR_HTTP_PARAMETER */
+export function idempotencyKey(
+  { 'idempotency-key': values }: Given,
+  isStored: boolean,
+): string | null {
+  if (values === undefined) return null;
+  if (!isStored) {
+    const why = 'only for requests that are stored: add Prefer: respond-async, or durable=true';
+    throw wrongParameter('Idempotency-Key', why);
+  }
+  const key = textOf(values[0] ?? '');
+  const bytes = Buffer.byteLength(key);
+  if (values.length === 1 && bytes > 0 && bytes <= KEY_BYTES_MAX) return key;
+  throw wrongParameter('Idempotency-Key', `must be one key of 1 to ${KEY_BYTES_MAX} bytes`);
+}
+
+/** In which form the reply is wanted. */
+export type Wanted =
+  | { readonly kind: 'events' }
+  /** Its frames as parts. */
+  | { readonly kind: 'parts' }
+  /** Its frames joined, under this type. */
+  | { readonly kind: 'bytes'; readonly type: string };
+
+const ANY_TYPE = 'application/octet-stream';
+
+/** MDP replies have no type: it is the one that the client accepts, if that is one. */
+export function wantedBy({ accept = [] }: Given): Wanted {
+  const types = accept
+    .flatMap((value) => value.split(','))
+    .map((type) => type.trim().toLowerCase());
+  const names = types.map((type) => type.replace(/\s*;.*/s, ''));
+  if (names.includes('text/event-stream')) return { kind: 'events' };
+  if (names.includes('multipart/mixed')) return { kind: 'parts' };
+  const [only = ''] = types;
+  const isOne =
+    types.length === 1 && /^[\w.+-]{1,64}\/[\w.+-]{1,64}(; *charset=[\w-]{1,32})?$/.test(only);
+  return { kind: 'bytes', type: isOne ? only : ANY_TYPE };
+}

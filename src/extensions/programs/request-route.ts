@@ -1,0 +1,112 @@
+/** `POST /api/v1/services/{service}/requests`: a program sends a request. */
+import { type Answer, json, type Stream } from '../../admin/http/answer.js';
+import { OPERATIONS } from '../../admin/api/operations.js';
+import { httpCodeOf, wrongParameter } from '../../admin/http/errors.js';
+import { type CheckedRequest, route, type Route } from '../../admin/http/route.js';
+import { clientRequest, clientRequestWithHeaders } from '../../wire/client-side.js';
+import { TITANIC_SUBMIT } from '../../wire/tsp.js';
+import { endAnswer, replyAnswer, resultPath, titanicAnswer, titanicFailure } from './answers.js';
+import { Incoming, outcomeOf } from './ask.js';
+import type { Call, CallListener } from './call.js';
+import type { Callers } from './callers.js';
+import { checkStored } from './durable-routes.js';
+import { headersFrame, idempotencyKey, prefersAsync, wantedBy } from './headers.js';
+import { eventStream } from './sse.js';
+
+const SUBMIT: Buffer = Buffer.from(TITANIC_SUBMIT);
+const OWN_SERVICE = /^(mmi|titanic)\./;
+const SUBMIT_OPTIONS = ['priority', 'delayMs', 'ttlMs', 'maxAttempts'] as const;
+
+type Request = CheckedRequest<typeof OPERATIONS.request>;
+
+/** @param isStored whether this node stores requests */
+export function requestRoute(callers: () => Callers, isStored: boolean): Route {
+  return route(OPERATIONS.request, async (request) => {
+    const { parts, incoming, token } = request;
+    const { service } = parts;
+    if (OWN_SERVICE.test(service.toString('latin1'))) {
+      throw wrongParameter('service', 'mmi.* and titanic.* are not for requests over HTTP');
+    }
+    const isDurable = request.query.durable || prefersAsync(incoming.headers);
+    if (isDurable) checkStored(isStored);
+    const order = isDurable ? submission(request, service) : plain(request, service);
+    const port = callers();
+    const call = port.take(token, incoming);
+    const send = await received(request, call, port.messageBytesMax, order, service);
+    return await answered(request, call, isDurable, send);
+  });
+}
+
+/** What stands before the body. */
+function plain({ query, incoming: { headers } }: Request, service: Buffer): readonly Uint8Array[] {
+  const given = SUBMIT_OPTIONS.find((name) => query[name] !== null);
+  if (given !== undefined) throw wrongParameter(given, 'only for requests that are stored');
+  idempotencyKey(headers, false);
+  const metadata = { deadlineMs: query.timeoutMs, headers: headersFrame(headers) };
+  return clientRequestWithHeaders(null, service, metadata, []).slice(0, -1);
+}
+
+function submission({ query, incoming: { headers } }: Request, service: Buffer): Uint8Array[] {
+  const key = idempotencyKey(headers, true);
+  const passed = headersFrame(headers);
+  const options = {
+    ...(key === null ? {} : { key }),
+    ...Object.fromEntries(
+      SUBMIT_OPTIONS.flatMap((name) => (query[name] === null ? [] : [[name, query[name]]])),
+    ),
+    ...(passed.length === 0 ? {} : { headers: JSON.parse(passed.toString('utf8')) as unknown }),
+  };
+  return clientRequest(2, null, SUBMIT, [Buffer.from(JSON.stringify(options)), service]);
+}
+
+/** Reads the body. @returns what sends the whole request */
+async function received(
+  { incoming }: Request,
+  call: Call,
+  messageBytesMax: number,
+  order: readonly Uint8Array[],
+  service: Buffer,
+): Promise<(listener: CallListener) => void> {
+  const head = order.reduce((bytes, frame) => bytes + frame.length, 0);
+  const most = Math.max(0, messageBytesMax - head);
+  try {
+    const body = await incoming.bytes(most, (bytes) => {
+      call.keep(bytes);
+    });
+    return (listener) => {
+      call.send([...order, body], listener);
+    };
+  } catch (error) {
+    if (httpCodeOf(error) !== 'ERR_HTTP_TOO_LARGE') throw error;
+    const reason = `a body of more than ${most} bytes: limits.messageBytes is ${messageBytesMax}`;
+    return (listener) => {
+      call.sendTooLarge(service, reason, listener);
+    };
+  }
+}
+
+async function answered(
+  { query: { timeoutMs }, incoming: { headers } }: Request,
+  call: Call,
+  isDurable: boolean,
+  send: (listener: CallListener) => void,
+): Promise<Answer | Stream> {
+  const wanted = wantedBy(headers);
+  if (wanted.kind === 'events' && !isDurable) {
+    const incoming = new Incoming(call, timeoutMs);
+    send(incoming);
+    const first = await incoming.first();
+    if ('type' in first) return first;
+    if (first.kind === 'partial' || first.kind === 'reply') return eventStream(incoming);
+    return endAnswer(first);
+  }
+  const outcome = await outcomeOf(timeoutMs, send);
+  if ('type' in outcome) return outcome;
+  if (outcome.kind !== 'reply') return endAnswer(outcome);
+  if (!isDurable) return replyAnswer(outcome.frames, wanted);
+  const answer = titanicAnswer(outcome.frames);
+  const uuid = answer.rest[0]?.toString('latin1');
+  if (answer.status !== 200 || uuid === undefined) return titanicFailure(answer);
+  const applied = prefersAsync(headers) ? { 'preference-applied': 'respond-async' } : {};
+  return json({ uuid, state: 'pending' }, 202, { location: resultPath(uuid), ...applied });
+}

@@ -1,0 +1,131 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { Client } from '../../../src/sdk/client.js';
+import { ServiceError } from '../../../src/sdk/service-error.js';
+import { removeDaemons } from '../../support/daemon.js';
+import type { Reply } from '../../support/http.js';
+import { OTHER, ProgramStand } from '../../support/programs.js';
+
+const stands: ProgramStand[] = [];
+
+afterEach(async () => {
+  await Promise.all(stands.splice(0).map((stand) => stand.close()));
+  await removeDaemons();
+});
+
+async function open(...given: Parameters<typeof ProgramStand.open>): Promise<ProgramStand> {
+  const stand = await ProgramStand.open(...given);
+  stands.push(stand);
+  return stand;
+}
+
+const NEVER = 'F'.repeat(32);
+
+/** Status and code. */
+function failed({ status, json }: Reply): unknown {
+  const { error } = json as { readonly error: { readonly code: string } };
+  return [status, error.code];
+}
+
+/** The uuid of a request that was stored just now. */
+function uuidOf({ status, headers, json }: Reply): string {
+  const { uuid } = json as { readonly uuid: string };
+  expect([status, headers.location]).toEqual([202, `/api/v1/titanic/requests/${uuid}/result`]);
+  return uuid;
+}
+
+describe('a durable request over HTTP', () => {
+  it('is 202 with its result’s Location; the result waits, is the reply, and ends with DELETE', async () => {
+    const stand = await open();
+    const headers = { prefer: 'respond-async', 'majordomo-header-tenant': 'acme' };
+    const stored = await stand.request('page', { headers });
+    const uuid = uuidOf(stored);
+    expect(stored.headers['preference-applied']).toBe('respond-async');
+    const path = `/titanic/requests/${uuid}`;
+    const pending = await stand.get(`${path}/result`);
+    expect(pending).toMatchObject({ status: 202, json: { uuid, state: 'pending' } });
+    expect(pending.headers['retry-after']).toBe('1');
+    const waiting = stand.get(`${path}/result?waitMs=60000`, { headers: { accept: 'text/plain' } });
+    await stand.serve((asked) => [`${asked.text()} for `, asked.headers['tenant'] ?? '']);
+    expect(await waiting).toMatchObject({
+      ...{ status: 200, text: 'page for acme' },
+      headers: { 'content-type': 'text/plain' },
+    });
+    expect((await stand.get(`${path}/result`)).text).toBe('page for acme');
+    const closed = await stand.get(path, { method: 'DELETE' });
+    expect(closed).toMatchObject({ status: 200, json: { uuid, state: 'closed' } });
+    expect(failed(await stand.get(`${path}/result`))).toEqual([404, 'ERR_HTTP_NOT_FOUND']);
+    expect(failed(await stand.get(`/titanic/requests/${NEVER}/result`))).toEqual([
+      ...[404, 'ERR_HTTP_NOT_FOUND'],
+    ]);
+    await stand.untilNothingIsHeld();
+  });
+
+  it('with the same idempotency key is stored once', async () => {
+    const stand = await open();
+    const headers = { 'idempotency-key': 'order-7' };
+    const first = uuidOf(await stand.request('a', { headers }, '?durable=true'));
+    expect(uuidOf(await stand.request('a', { headers }, '?durable=true'))).toBe(first);
+    const other = { 'idempotency-key': 'order-8' };
+    expect(uuidOf(await stand.request('a', { headers: other }, '?durable=true'))).not.toBe(first);
+  });
+
+  it('is cancelled by DELETE before a worker has it', async () => {
+    const stand = await open();
+    const uuid = uuidOf(await stand.request('cancelled', {}, '?durable=true'));
+    await stand.get(`/titanic/requests/${uuid}`, { method: 'DELETE' });
+    const seen: string[] = [];
+    await stand.serve((asked) => {
+      seen.push(asked.text());
+      return 'done';
+    });
+    const last = uuidOf(await stand.request('last', {}, '?durable=true'));
+    expect((await stand.get(`/titanic/requests/${last}/result?waitMs=60000`)).text).toBe('done');
+    expect(seen).toEqual(['last']);
+  });
+
+  it('that is dead has the failure of its worker as result', async () => {
+    const stand = await open();
+    await stand.serve(() => {
+      throw new ServiceError('bad_page', 'No such page', { retry: false });
+    });
+    const uuid = uuidOf(await stand.request('x', {}, '?durable=true&maxAttempts=1&priority=-5'));
+    const result = await stand.get(`/titanic/requests/${uuid}/result?waitMs=60000`);
+    expect(result).toMatchObject({
+      status: 422,
+      json: { error: { serviceCode: 'bad_page', message: 'No such page' } },
+    });
+  });
+
+  it('belongs to its token: others neither see nor end it', async () => {
+    const stand = await open();
+    const uuid = uuidOf(await stand.request('x', {}, '?durable=true'));
+    const path = `/titanic/requests/${uuid}`;
+    expect(failed(await stand.get(`${path}/result`, { token: OTHER }))).toEqual([
+      ...[404, 'ERR_HTTP_NOT_FOUND'],
+    ]);
+    expect(failed(await stand.get(path, { method: 'DELETE', token: OTHER }))).toEqual([
+      ...[404, 'ERR_HTTP_NOT_FOUND'],
+    ]);
+    const client = new Client({ endpoints: [stand.daemon.endpoint] });
+    await expect(client.job(uuid).result({ timeoutMs: 2000 })).rejects.toThrow();
+    await client.close();
+    expect((await stand.get(`${path}/result`)).status).toBe(202);
+  });
+
+  it('over the quota `stored` is 429; without a store it is 404', async () => {
+    const stand = await open('{stored: 1}');
+    uuidOf(await stand.request('x', {}, '?durable=true'));
+    const refused = await stand.request('x', {}, '?durable=true');
+    expect(failed(refused)).toEqual([429, 'ERR_HTTP_LIMIT']);
+    expect(refused.headers['retry-after']).toBe('1');
+    const off = await open('{}', 'titanic.enabled=false');
+    expect(failed(await off.request('x', {}, '?durable=true'))).toEqual([
+      404,
+      'ERR_HTTP_NOT_FOUND',
+    ]);
+    expect(failed(await off.get(`/titanic/requests/${NEVER}/result`))).toEqual([
+      ...[404, 'ERR_HTTP_NOT_FOUND'],
+    ]);
+  });
+});

@@ -1,0 +1,218 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { removeDaemons } from '../../support/daemon.js';
+import { ask, httpOf, RawHttp } from '../../support/http.js';
+import { ProgramStand, SHOP } from '../../support/programs.js';
+import { until } from '../../support/until.js';
+
+const stands: ProgramStand[] = [];
+const raws: RawHttp[] = [];
+
+afterEach(async () => {
+  for (const raw of raws.splice(0)) raw.socket.destroy();
+  await Promise.all(stands.splice(0).map((stand) => stand.close()));
+  await removeDaemons();
+});
+
+async function open(...given: Parameters<typeof ProgramStand.open>): Promise<ProgramStand> {
+  const stand = await ProgramStand.open(...given);
+  stands.push(stand);
+  return stand;
+}
+
+/** Begins a request over a connection of its own. */
+function begin(
+  stand: ProgramStand,
+  token: string,
+  length: number,
+  ...more: readonly string[]
+): RawHttp {
+  const raw = new RawHttp(httpOf(stand.daemon));
+  raws.push(raw);
+  raw.send(
+    'POST /api/v1/services/work/requests HTTP/1.1',
+    'Host: localhost',
+    `Authorization: Bearer ${token}`,
+    `Content-Length: ${length}`,
+    ...more,
+    '',
+  );
+  return raw;
+}
+
+const never = (): Promise<string> => new Promise(() => undefined);
+
+/** The events of a stream so far: their names. */
+function eventsIn({ received }: RawHttp): string[] {
+  return Array.from(received.matchAll(/^event: (\w+)$/gm), ([, name = '']) => name);
+}
+
+describe('a stream over HTTP', () => {
+  it('is sent part by part as events, and ends with the reply', async () => {
+    const stand = await open();
+    let go = (): void => undefined;
+    await stand.serve(async function* stream() {
+      yield 'one';
+      await new Promise<void>((resolve) => {
+        go = resolve;
+      });
+      yield 'two';
+      return 'end';
+    });
+    const raw = begin(stand, SHOP, 1, 'Accept: text/event-stream');
+    raw.socket.write('x');
+    // The first part is here before the second is made.
+    await raw.until('{"encoding":"utf8","data":"one"}');
+    expect(raw.received).toContain('content-type: text/event-stream');
+    expect(eventsIn(raw)).toEqual(['partial']);
+    go();
+    await raw.until('event: reply');
+    await until(() => eventsIn(raw).length === 3, 'three events');
+    expect(eventsIn(raw)).toEqual(['partial', 'partial', 'reply']);
+    await stand.untilNothingIsHeld();
+  });
+
+  it('that fails before its first part is an error with its status, and after it an event', async () => {
+    const stand = await open();
+    await stand.serve(async function* stream(asked) {
+      await Promise.resolve();
+      if (asked.text() === 'late') yield 'part';
+      throw new Error('broken');
+    });
+    const headers = { accept: 'text/event-stream' };
+    expect((await stand.request('early', { headers })).status).toBe(422);
+    const { status, text } = await stand.request('late', { headers });
+    expect(status).toBe(200);
+    expect(text).toMatch(
+      /^event: partial\ndata: .*\n\nevent: error\ndata: \{"error":\{"code":"ERR_HTTP_FAILED".*\n\n$/,
+    );
+  });
+
+  it('whose reader does not read is ended at limits.outputBytes, and memory is given back', async () => {
+    const stand = await open('{}', 'limits.outputBytes=1MiB', 'limits.messageBytes=1MiB');
+    let isStopped = false;
+    await stand.serve(async function* stream() {
+      const part = 'x'.repeat(64 * 1024);
+      while (!isStopped) {
+        yield part;
+        await new Promise((resolve) => {
+          setTimeout(resolve, 2);
+        });
+      }
+      return 'end';
+    });
+    const raw = begin(stand, SHOP, 1, 'Accept: text/event-stream');
+    raw.socket.write('x');
+    raw.socket.pause();
+    expect(await stand.daemon.waitFor('client.closed')).toMatchObject({ reason: 'slow_client' });
+    isStopped = true;
+    await stand.untilNothingIsHeld();
+    expect((await ask(`${httpOf(stand.daemon)}/livez`)).status).toBe(200);
+  });
+});
+
+describe('a reply that is not read', () => {
+  it('is given up at the quota outputBytes of its token, with its connection', async () => {
+    const MIB = 1024 * 1024;
+    const limits = ['limits.messageBytes=8MiB', 'limits.outputBytes=8MiB'];
+    const stand = await open('{outputBytes: 8388608}', ...limits);
+    await stand.serve(() => Buffer.alloc(8 * MIB - 1024));
+    const all = Array.from({ length: 4 }, () => {
+      const raw = begin(stand, SHOP, 1);
+      raw.socket.pause();
+      raw.socket.write('x');
+      return raw;
+    });
+    await stand.daemon.waitFor('connection.rejected');
+    const [{ kind, key } = { kind: null, key: null }] = stand.daemon.logged('connection.rejected');
+    expect([kind, key]).toEqual(['output', 'token:shop']);
+    for (const raw of all) raw.socket.resume();
+    await Promise.all(all.map(({ closed }) => Promise.race([closed, stand.untilNothingIsHeld()])));
+    await until(
+      () => all.some(({ socket, received }) => socket.destroyed && received.length < 8 * MIB),
+      'one was ended before its reply was read',
+    );
+    await stand.untilNothingIsHeld();
+  });
+});
+
+describe('programs that waste what is shared', () => {
+  it('a thousand of one token that wait: the rest is refused at once, others are served', async () => {
+    const stand = await open();
+    await stand.serve(never);
+    await stand.serve(() => 'yes', 'other');
+    const all = Array.from({ length: 1000 }, () => {
+      const raw = begin(stand, SHOP, 1);
+      raw.socket.write('x');
+      return raw;
+    });
+    // Seven eighths of 1024 connections.
+    await until(
+      () => all.filter(({ received }) => received.includes('429 Too Many')).length >= 1000 - 896,
+      'the rest is refused',
+    );
+    await stand.untilWaiting(896);
+    expect(all.filter(({ received }) => received === '')).toHaveLength(896);
+    const other = { token: 'a-token-of-another-one' };
+    expect((await stand.request('x', other, '', 'other')).text).toBe('yes');
+    expect((await ask(`${httpOf(stand.daemon)}/livez`)).status).toBe(200);
+    for (const raw of all) raw.socket.destroy();
+    // One is at the worker; the others are cancelled.
+    await stand.untilWaiting(1);
+  });
+
+  it('half a body holds its own memory only, which is given back when it goes', async () => {
+    const stand = await open();
+    await stand.serve(() => 'yes');
+    const slow = begin(stand, SHOP, 100_000);
+    slow.socket.write(Buffer.alloc(50_000));
+    await until(
+      async () => ((await stand.metrics()).value('memory_held_bytes{kind="input"}') ?? 0) >= 50_000,
+      'half of it is held',
+    );
+    expect((await stand.request('x')).text).toBe('yes');
+    slow.socket.destroy();
+    await stand.untilNothingIsHeld();
+  });
+
+  it('bodies beyond limits.memoryBytes are refused with 429', async () => {
+    const stand = await open('{}', 'limits.memoryBytes=16MiB', 'limits.messageBytes=8MiB');
+    await stand.serve(never);
+    const all = Array.from({ length: 4 }, () => {
+      const raw = begin(stand, SHOP, 6 * 1024 * 1024);
+      raw.socket.write(Buffer.alloc(6 * 1024 * 1024));
+      return raw;
+    });
+    await until(
+      () => all.some(({ received }) => received.includes('429 Too Many')),
+      'one is refused',
+    );
+    expect((await ask(`${httpOf(stand.daemon)}/livez`)).status).toBe(200);
+  });
+
+  it('a wrong token gets 401 before its body is read', async () => {
+    const stand = await open();
+    const raw = begin(stand, 'wrong', 100_000_000);
+    await raw.until('401 Unauthorized');
+    await raw.closed;
+  });
+
+  it('requests sent together over one connection are answered one after the other', async () => {
+    const stand = await open();
+    await stand.serve((asked) => asked.text());
+    const raw = new RawHttp(httpOf(stand.daemon));
+    raws.push(raw);
+    for (const body of ['one', 'two', 'end']) {
+      raw.send(
+        'POST /api/v1/services/work/requests HTTP/1.1',
+        'Host: localhost',
+        `Authorization: Bearer ${SHOP}`,
+        'Content-Length: 3',
+        '',
+      );
+      raw.socket.write(body);
+    }
+    await raw.until('end');
+    expect(raw.received.match(/\r\n\r\n(one|two|end)/g)).toHaveLength(3);
+  });
+});

@@ -1,0 +1,256 @@
+import { writeFileSync } from 'node:fs';
+import { request } from 'node:http';
+import { join } from 'node:path';
+
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import { ServiceError } from '../../../src/sdk/service-error.js';
+import { removeDaemons, startDaemon, temporaryDirectory } from '../../support/daemon.js';
+import { type Reply, tokenOf } from '../../support/http.js';
+import { OTHER, ProgramStand, SHOP } from '../../support/programs.js';
+import { until } from '../../support/until.js';
+
+const stands: ProgramStand[] = [];
+
+afterEach(async () => {
+  await Promise.all(stands.splice(0).map((stand) => stand.close()));
+  await removeDaemons();
+});
+
+async function open(...given: Parameters<typeof ProgramStand.open>): Promise<ProgramStand> {
+  const stand = await ProgramStand.open(...given);
+  stands.push(stand);
+  return stand;
+}
+
+/** Status and code. */
+function failed({ status, json }: Reply): unknown {
+  const { error } = json as { readonly error: { readonly code: string } };
+  return [status, error.code];
+}
+
+const never = (): Promise<string> => new Promise(() => undefined);
+
+describe('a request over HTTP', () => {
+  it('is answered with the reply of a worker, which gets its body and headers', async () => {
+    const stand = await open();
+    await stand.serve((asked) => [asked.frames[0] ?? '', JSON.stringify(asked.headers)]);
+    const body = Buffer.from([0, 0xff, 0x0a]);
+    const headers = { 'majordomo-header-tenant': 'acme', 'content-type': 'image/png' };
+    const reply = await stand.request(body, { headers });
+    expect(reply).toMatchObject({
+      status: 200,
+      headers: { 'content-type': 'application/octet-stream' },
+    });
+    expect(reply.text).toBe(`${body.toString('utf8')}{"content-type":"image/png","tenant":"acme"}`);
+    const accept = { accept: 'application/json' };
+    const json = await stand.request('{"a":1}', { headers: accept }, '', 'work');
+    expect(json.headers['content-type']).toBe('application/json');
+    expect((await stand.request('')).status).toBe(200);
+    await stand.untilNothingIsHeld();
+  });
+
+  it('of the largest size arrives, and a larger one is 413, also if its length is not known', async () => {
+    const stand = await open('{}', 'limits.messageBytes=1MiB');
+    await stand.serve((asked) => String(asked.frames[0]?.length));
+    const most = 1024 * 1024 - 'MDPC02'.length - 1 - 'work'.length - '60000'.length;
+    expect((await stand.request(Buffer.alloc(most))).text).toBe(String(most));
+    expect(failed(await stand.request(Buffer.alloc(most + 1)))).toEqual([
+      413,
+      'ERR_HTTP_TOO_LARGE',
+    ]);
+    const headers = { 'transfer-encoding': 'chunked' };
+    expect(failed(await stand.request(Buffer.alloc(most + 1), { headers }))).toEqual([
+      ...[413, 'ERR_HTTP_TOO_LARGE'],
+    ]);
+    expect(stand.daemon.logged('request.refused')[0]).toMatchObject({
+      ...{ reason: 'too_large', key: 'token:shop' },
+    });
+    await stand.untilNothingIsHeld();
+  });
+
+  it('that a worker refuses to do is 422 with its code and details', async () => {
+    const stand = await open();
+    await stand.serve(() => {
+      throw new ServiceError('card_declined', 'Declined', { details: { limit: 5 } });
+    });
+    const reply = await stand.request('x');
+    expect(reply).toMatchObject({
+      status: 422,
+      json: {
+        error: {
+          ...{ code: 'ERR_HTTP_FAILED', serviceCode: 'card_declined', message: 'Declined' },
+          detail: [{ encoding: 'utf8', data: '{"limit":5}' }],
+        },
+      },
+    });
+  });
+
+  it('is 404 if nobody serves it', async () => {
+    const beats = ['broker.heartbeatIntervalMs=20', 'broker.heartbeatLiveness=2'];
+    const stand = await open('{}', ...beats);
+    // Directly after its start a broker waits for workers to come back.
+    await new Promise((resolve) => {
+      setTimeout(resolve, 100);
+    });
+    expect(failed(await stand.request('x', {}, '', 'idle'))).toEqual([404, 'ERR_HTTP_NO_WORKER']);
+  });
+
+  it('is 504 if nobody answers in time, at a worker or before', async () => {
+    const stand = await open();
+    await stand.serve(never);
+    expect(failed(await stand.request('x', {}, '?timeoutMs=100'))).toEqual([
+      504,
+      'ERR_HTTP_EXPIRED',
+    ]);
+    // The worker has the first one: the second expires while it waits.
+    expect(failed(await stand.request('x', {}, '?timeoutMs=100'))).toEqual([
+      504,
+      'ERR_HTTP_EXPIRED',
+    ]);
+    await stand.daemon.until(
+      () => stand.daemon.logged('request.expired').length > 0,
+      'the second expired',
+    );
+  });
+
+  it('is 502 if its worker is lost with it', async () => {
+    const stand = await open('{}', 'broker.maxDeliveries=1');
+    let isAsked = false;
+    await stand.serve(() => {
+      isAsked = true;
+      return never();
+    });
+    const reply = stand.request('x');
+    await until(() => isAsked, 'the worker has it');
+    await stand.close();
+    expect(failed(await reply)).toEqual([502, 'ERR_HTTP_NO_REPLY']);
+  });
+
+  it('needs a token with the role, with the right to the service', async () => {
+    const stand = await open();
+    await stand.serve(() => 'yes');
+    const as = async (token?: string): Promise<unknown> =>
+      failed(await stand.request('x', token === undefined ? { token: '' } : { token }));
+    expect(await as()).toEqual([401, 'ERR_HTTP_TOKEN']);
+    expect(await as('wrong')).toEqual([401, 'ERR_HTTP_TOKEN']);
+    expect(await as(tokenOf(stand.daemon))).toEqual([403, 'ERR_HTTP_ROLE']);
+    expect(await as(OTHER)).toEqual([403, 'ERR_HTTP_FORBIDDEN']);
+    expect(failed(await stand.get('/status'))).toEqual([403, 'ERR_HTTP_ROLE']);
+    for (const service of ['mmi.services', 'titanic.request', 'mmi.hello']) {
+      const reply = await stand.request('x', {}, '', service);
+      expect(failed(reply)).toEqual([400, 'ERR_HTTP_PARAMETER']);
+    }
+    expect((await stand.request('x')).text).toBe('yes');
+    expect(stand.daemon.logged('operator.acted')).toEqual([]);
+  });
+
+  it('over a quota of its token is 429 with Retry-After, and other tokens are served', async () => {
+    const stand = await open('{outstanding: 2}');
+    await stand.serve(never, 'work');
+    await stand.serve(() => 'yes', 'other');
+    const first = [1, 2].map(() => stand.request('x', {}, '?timeoutMs=2000'));
+    await stand.untilWaiting(2);
+    const refused = await stand.request('x');
+    expect(failed(refused)).toEqual([429, 'ERR_HTTP_LIMIT']);
+    expect(refused.headers['retry-after']).toBe('1');
+    expect((await stand.request('x', { token: OTHER }, '', 'other')).text).toBe('yes');
+    expect((await Promise.all(first)).map(({ status }) => status)).toEqual([504, 504]);
+    const fast = await open('{requestsPerSecond: 3}');
+    await fast.serve(() => 'yes');
+    const statuses: number[] = [];
+    for (let sent = 0; sent < 5; sent++) statuses.push((await fast.request('x')).status);
+    expect(statuses.slice(0, 2)).toEqual([200, 200]);
+    expect(statuses).toContain(429);
+    const narrow = await open('{connections: 1}');
+    await narrow.serve(never);
+    const waiting = narrow.request('x', {}, '?timeoutMs=1000');
+    await narrow.untilWaiting(1);
+    expect(failed(await narrow.request('x'))).toEqual([429, 'ERR_HTTP_LIMIT']);
+    expect((await waiting).status).toBe(504);
+  });
+
+  it('is cancelled when its client disconnects: no worker gets it', async () => {
+    const stand = await open();
+    const seen: string[] = [];
+    let release = (): void => undefined;
+    await stand.serve(async (asked) => {
+      seen.push(String(asked.frames[0]));
+      if (seen.length === 1) {
+        await new Promise<void>((resolve) => {
+          release = resolve;
+        });
+      }
+      return 'done';
+    });
+    const first = stand.request('first');
+    await until(() => seen.length === 1, 'the worker is busy');
+    const asked = request(`${stand.url}/services/work/requests`, {
+      ...{ method: 'POST', headers: { authorization: `Bearer ${SHOP}` }, agent: false },
+    });
+    asked.on('error', () => undefined);
+    asked.end('cancelled');
+    await stand.untilWaiting(2);
+    asked.destroy();
+    await stand.untilWaiting(1);
+    release();
+    expect((await first).text).toBe('done');
+    expect((await stand.request('last')).text).toBe('done');
+    expect(seen).toEqual(['first', 'last']);
+    await stand.untilNothingIsHeld();
+  });
+
+  it.each([
+    ['?timeoutMs=0', {}],
+    ['?timeoutMs=600001', {}],
+    ['?delayMs=5', {}],
+    ['?durable=maybe', {}],
+    ['?wait=1', {}],
+    ['', { 'idempotency-key': 'a' }],
+    ['', { 'majordomo-header-a_b': 'x' }],
+  ])('with %s %j is 400 and says why', async (query, headers) => {
+    const stand = await open();
+    const reply = await stand.request('x', { headers }, query);
+    expect(failed(reply)).toEqual([400, 'ERR_HTTP_PARAMETER']);
+  });
+
+  it('that waits is 503 when the broker stops', async () => {
+    const stand = await open('{}', 'shutdown.graceMs=100');
+    await stand.serve(never);
+    const waiting = [1, 2].map(() => stand.request('x'));
+    await stand.untilWaiting(2);
+    const stopped = stand.daemon.stop();
+    expect((await Promise.all(waiting)).map(({ status }) => status)).toEqual([503, 503]);
+    expect((await stopped).status).toBe(0);
+  });
+});
+
+describe('SIGHUP', () => {
+  it('withdraws the right of a token to what waits, and gives rights anew', async () => {
+    const dataDir = temporaryDirectory();
+    const file = join(dataDir, 'majordomo.yaml');
+    const write = (client: string): void => {
+      const token = `{name: shop, role: request, token: ${SHOP}, client: [${client}]}`;
+      writeFileSync(file, `http:\n  tokens: [${token}]\n`);
+    };
+    write('work');
+    const daemon = await startDaemon({ file, sets: ['http.listen=127.0.0.1:0'] });
+    const stand = new ProgramStand(daemon);
+    stands.push(stand);
+    await stand.serve(never);
+    const [first, second] = [stand.request('x', {}, '?timeoutMs=5000'), stand.request('x')];
+    await stand.untilWaiting(2);
+    write('other');
+    daemon.signal('SIGHUP');
+    await daemon.waitFor('config.reloaded');
+    // The one that a worker has stays.
+    expect(failed(await Promise.race([first, second]))).toEqual([403, 'ERR_HTTP_FORBIDDEN']);
+    expect(failed(await stand.request('x'))).toEqual([403, 'ERR_HTTP_FORBIDDEN']);
+    write('work');
+    daemon.signal('SIGHUP');
+    await daemon.waitFor('config.reloaded', 2);
+    expect(failed(await stand.request('x', {}, '?timeoutMs=50'))).toEqual([
+      ...[504, 'ERR_HTTP_EXPIRED'],
+    ]);
+  });
+});

@@ -1,0 +1,87 @@
+/** A daemon with tokens of programs, its workers, and what programs send to it over HTTP. */
+import { Worker } from '../../src/sdk/worker.js';
+import type { Handler } from '../../src/sdk/worker/handler.js';
+import { type Daemon, startDaemon } from './daemon.js';
+import { ask, type Ask, httpOf, type Reply, tokenOf } from './http.js';
+import { MetricsPage } from './metrics.js';
+import { until } from './until.js';
+
+export const SHOP = 'a-token-of-the-shop';
+/** May request no service but `other`. */
+export const OTHER = 'a-token-of-another-one';
+const TOKENS =
+  `http.tokens=[{name: shop, role: request, token: ${SHOP}, client: [work*, idle*], quota: shop}, ` +
+  `{name: other, role: request, token: ${OTHER}, client: [other]}]`;
+
+export class ProgramStand {
+  readonly daemon: Daemon;
+  readonly #workers: Worker[] = [];
+
+  /** @param quota of the token SHOP, as in the configuration */
+  static async open(quota = '{}', ...sets: readonly string[]): Promise<ProgramStand> {
+    const quotas = `limits.quotas={shop: ${quota}}`;
+    const all = ['http.listen=127.0.0.1:0', quotas, TOKENS, ...sets];
+    return new ProgramStand(await startDaemon({ sets: all }));
+  }
+
+  constructor(daemon: Daemon) {
+    this.daemon = daemon;
+  }
+
+  get url(): string {
+    return `${httpOf(this.daemon)}/api/v1`;
+  }
+
+  /** A worker that is registered. */
+  async serve(handler: Handler, service = 'work'): Promise<void> {
+    const worker = new Worker({ endpoints: [this.daemon.endpoint], service }, handler);
+    this.#workers.push(worker);
+    void worker.run();
+    await this.daemon.until(
+      () => this.daemon.logged('worker.registered').length >= this.#workers.length,
+      'the worker registered',
+    );
+  }
+
+  /** Sends a request. @param query as in the URL, with its `?` */
+  request(body: string | Buffer, options: Ask = {}, query = '', service = 'work'): Promise<Reply> {
+    const url = `${this.url}/services/${service}/requests${query}`;
+    return ask(url, { method: 'POST', token: SHOP, body, ...options });
+  }
+
+  get(path: string, options: Ask = {}): Promise<Reply> {
+    return ask(this.url + path, { token: SHOP, ...options });
+  }
+
+  async metrics(): Promise<MetricsPage> {
+    const { text } = await ask(`${httpOf(this.daemon)}/metrics`, { token: tokenOf(this.daemon) });
+    return new MetricsPage(text);
+  }
+
+  /** Waits until so many requests for the service `work` wait or are at workers. */
+  async untilWaiting(count: number): Promise<void> {
+    const held = async (): Promise<number> => {
+      const page = await this.metrics();
+      const [queued = 0, out = 0] = ['requests_queued', 'requests_in_flight'].map((name) =>
+        page.value(`${name}{service="work"}`),
+      );
+      return queued + out;
+    };
+    await until(async () => (await held()) === count, `${count} requests wait`);
+  }
+
+  /** Waits until the broker holds no bytes of programs. */
+  async untilNothingIsHeld(): Promise<void> {
+    const held = async (): Promise<number> => {
+      const page = await this.metrics();
+      return ['requests', 'output', 'input']
+        .map((kind) => page.value(`memory_held_bytes{kind="${kind}"}`) ?? 1)
+        .reduce((sum, bytes) => sum + bytes, 0);
+    };
+    await until(async () => (await held()) === 0, 'nothing is held');
+  }
+
+  async close(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.close({ graceMs: 0 })));
+  }
+}

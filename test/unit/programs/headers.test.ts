@@ -1,0 +1,79 @@
+import { describe, expect, it } from '@jest/globals';
+
+import {
+  headersFrame,
+  idempotencyKey,
+  prefersAsync,
+  wantedBy,
+} from '../../../src/extensions/programs/headers.js';
+
+const frame = (given: Readonly<Record<string, string[]>>): string => headersFrame(given).toString();
+
+describe('headers of a program’s request', () => {
+  it('become those of the MDP request: with the prefix, what the body is, and the trace', () => {
+    const given = {
+      'content-type': ['text/plain'],
+      traceparent: ['00-1-2-01'],
+      'majordomo-header-tenant': ['acme'],
+      'majordomo-header-name': [Buffer.from('Zoë').toString('latin1')],
+      'majordomo-header-many': ['a', 'b'],
+      authorization: ['Bearer hush'],
+      cookie: ['hush'],
+    };
+    expect(JSON.parse(frame(given))).toEqual({
+      ...{ 'content-type': 'text/plain', traceparent: '00-1-2-01' },
+      ...{ tenant: 'acme', name: 'Zoë', many: 'a, b' },
+    });
+    expect(frame({ host: ['x'] })).toBe('');
+    // The prefix wins.
+    const twice = { 'content-type': ['a/b'], 'majordomo-header-content-type': ['c/d'] };
+    expect(frame(twice)).toBe('{"content-type":"c/d"}');
+  });
+
+  it('are refused if they are none of MDP', () => {
+    for (const given of [
+      { 'majordomo-header-': ['x'] },
+      { 'majordomo-header-a_b': ['x'] },
+      { 'majordomo-header-__proto__': ['x'] },
+      { 'majordomo-header-a': ['x'.repeat(8193)] },
+    ]) {
+      expect(() => frame(given)).toThrow(/^Majordomo-Header-NAME: /);
+    }
+  });
+
+  it('ask for a durable request by respond-async', () => {
+    for (const prefer of ['respond-async', 'wait=10, Respond-Async', 'respond-async; x=1, y']) {
+      expect(prefersAsync({ prefer: [prefer] })).toBe(true);
+    }
+    expect(prefersAsync({ prefer: ['wait=1', 'respond-async'] })).toBe(true);
+    for (const prefer of ['', 'respond-asynchronously', 'x="respond-async"']) {
+      expect(prefersAsync({ prefer: [prefer] })).toBe(false);
+    }
+    expect(prefersAsync({})).toBe(false);
+  });
+
+  it('name one idempotency key, for durable requests only', () => {
+    const key = (value: string): unknown => idempotencyKey({ 'idempotency-key': [value] }, true);
+    expect(key('"8e03"')).toBe('"8e03"');
+    expect(idempotencyKey({}, false)).toBeNull();
+    expect(() => idempotencyKey({ 'idempotency-key': ['a'] }, false)).toThrow('only for requests');
+    for (const wrong of ['', 'x'.repeat(256)]) expect(() => key(wrong)).toThrow('1 to 255 bytes');
+    expect(() => idempotencyKey({ 'idempotency-key': ['a', 'b'] }, true)).toThrow('one key');
+  });
+
+  it.each([
+    [undefined, 'bytes application/octet-stream'],
+    ['*/*', 'bytes application/octet-stream'],
+    ['application/json', 'bytes application/json'],
+    ['text/plain; charset=utf-8', 'bytes text/plain; charset=utf-8'],
+    ['application/json, text/plain', 'bytes application/octet-stream'],
+    ['application/json;q=0.5', 'bytes application/octet-stream'],
+    ['text/plain\r\nx: y', 'bytes application/octet-stream'],
+    ['text/event-stream', 'events'],
+    ['text/html, Text/Event-Stream;q=0.9', 'events'],
+    ['multipart/mixed', 'parts'],
+  ])('Accept: %s gives %s', (accept, expected) => {
+    const wanted = wantedBy(accept === undefined ? {} : { accept: [accept] });
+    expect(wanted.kind === 'bytes' ? `bytes ${wanted.type}` : wanted.kind).toBe(expected);
+  });
+});
