@@ -29,13 +29,14 @@ export function defineScheduleOrders(command: Command, done: Done): void {
       const items = await allOf(await adminClient(options), SCHEDULES);
       if (options.output === 'json') await printJson({ items });
       else if (items.length === 0) say('no schedules');
-      else
-        {await print(
+      else {
+        await print(
           table(
             COLUMNS.map((head) => ({ head })),
             items.map(rowOf),
           ),
-        );}
+        );
+      }
       done(EXIT.done);
     },
   );
