@@ -8,6 +8,9 @@ import type { Broken } from './rules.js';
 
 /** The name of the node's own token, which is in no list. */
 export const OWN_TOKEN = 'http.token';
+/** The name of the token that has a key of its own. */
+const READ_KEY = 'readToken';
+const READ_TOKEN = `http.${READ_KEY}`;
 /** Before the name of a token of programs, in the name of the key that stands for it. */
 export const TOKEN_PREFIX = 'token:';
 /** Peers on `http.listen: unix:PATH`, which have no address. */
@@ -88,9 +91,12 @@ export const TOKENS: z.ZodType<WrittenToken[]> = z
 
 export const TOKEN_KEYS: string[] = Object.keys(token.shape);
 
-export function tokensOf(value: unknown): TokenConfig[] {
-  if (value === null || value === undefined) return [];
-  return TOKENS.parse(value).map(({ name, role, ...rest }) => ({
+/** @param readToken `http.readToken`: it comes last */
+export function tokensOf(value: unknown, readToken: unknown): TokenConfig[] {
+  const written: WrittenToken[] = value === null || value === undefined ? [] : TOKENS.parse(value);
+  const short: WrittenToken[] =
+    typeof readToken === 'string' ? [{ name: READ_TOKEN, role: 'read', token: readToken }] : [];
+  return [...written, ...short].map(({ name, role, ...rest }) => ({
     ...{ name, role },
     token: rest.token ?? null,
     tokenFile: rest.tokenFile ?? null,
@@ -150,8 +156,10 @@ export function tokensDiffer({ http }: Config): readonly Broken[] {
   const names = new Set([OWN_TOKEN]);
   const secrets = new Set(http.token === null ? [] : [http.token]);
   http.tokens.forEach(({ name, token: secret }, index) => {
+    const isShort =
+      name === READ_TOKEN && index === http.tokens.length - 1 && http.readToken !== null;
     const path = ['http', 'tokens', index];
-    if (names.has(name)) {
+    if (names.has(name) && !isShort) {
       const message =
         name === OWN_TOKEN
           ? "is the name of the node's own token"
@@ -161,7 +169,8 @@ export function tokensDiffer({ http }: Config): readonly Broken[] {
     names.add(name);
     if (secret === null) return;
     if (secrets.has(secret)) {
-      broken.push({ path: [...path, 'token'], message: 'is the same as another token' });
+      const at = isShort ? ['http', READ_KEY] : [...path, 'token'];
+      broken.push({ path: at, message: 'is the same as another token' });
     }
     secrets.add(secret);
   });

@@ -242,7 +242,7 @@ export const RULES: readonly Rule[] = [
       return [{ path: ['http', 'listen'], message: `${listen}: ${why}` }];
     },
   },
-  { about: ['http.token', 'http.tokens'], check: tokensDiffer },
+  { about: ['http.token', 'http.readToken', 'http.tokens'], check: tokensDiffer },
   { about: ['http.tokens', 'limits.quotas'], check: quotasExist },
   { about: ['http.trustedUserHeader', 'http.trustedProxies'], check: proxiesAreNamed },
 ];

@@ -509,6 +509,18 @@ export const SCHEMA = {
         about:
           "The node's own token, which may do what operators may; further ones: `http.tokens`. A token is required for every change over HTTP, and for reading if `http.listen` is not on loopback or `http.requireToken` is true. Printable ASCII without spaces.",
       },
+      readToken: {
+        kind: 'text',
+        form: 'secret',
+        default: null,
+        optional: true,
+        live: true,
+        none: 'none',
+        min: 16,
+        max: 512,
+        about:
+          'A token that only reads, for Prometheus and dashboards: short for an entry of `http.tokens` with the role `read` and the name `http.readToken`.',
+      },
       tokens: {
         kind: 'tokens',
         default: null,

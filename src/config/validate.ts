@@ -232,7 +232,7 @@ function complete(
   const urls = typeof servers === 'string' ? [servers] : servers;
   Object.assign(filled['fleet'] ?? {}, { nats: servers === 'off' ? [] : urls });
   Object.assign(filled['http'] ?? {}, {
-    tokens: tokensOf(parsed['http']?.['tokens']),
+    tokens: tokensOf(parsed['http']?.['tokens'], parsed['http']?.['readToken']),
     trustedProxies: networksOf(parsed['http']?.['trustedProxies']),
   });
   // Both the zod schema and the type `Config` are made from the rows.

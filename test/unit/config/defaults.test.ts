@@ -69,6 +69,7 @@ const TABLE = {
     listen: '127.0.0.1:5580',
     token: null,
     tokens: [],
+    readToken: null,
     requireToken: false,
     trustedUserHeader: null,
     trustedProxies: [],

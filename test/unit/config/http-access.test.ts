@@ -91,6 +91,21 @@ describe('http.tokens', () => {
     expect(shown).toContain('"********"');
   });
 
+  it('may be one that reads, with a key of its own', () => {
+    const short = `http.readToken=${SECRET}`;
+    const loaded = load({ sets: [short, tokens('{name: a, role: operate, tokenFile: x}')] });
+    expect(loaded.config.http.tokens).toMatchObject([
+      { name: 'a', role: 'operate' },
+      { name: 'http.readToken', role: 'read', token: SECRET, tokenFile: null },
+    ]);
+    expect(JSON.stringify(explain(loaded))).not.toContain(SECRET);
+    expect(wrong(short, `http.token=${SECRET}`)).toEqual([
+      'http.readToken: is the same as another token',
+    ]);
+    const { live, restart } = diff(load({}).config, loaded.config);
+    expect([live.length > 0, restart]).toEqual([true, []]);
+  });
+
   it('changes with SIGHUP, but the first token of programs needs a restart', () => {
     const reader = '{name: watcher, role: read, token: another-one-of-sixteen}';
     const changed = (from: string, to: string): string => {
