@@ -1,4 +1,5 @@
 /** The API of the node that served this page. */
+import { signal } from '@preact/signals';
 
 /** Why a request failed; `status` 0: there was no answer. */
 class ApiError extends Error {
@@ -15,19 +16,19 @@ const TIMEOUT_MS = 8000;
 /** The node ends a bulk operation after 20 s. */
 const ORDER_TIMEOUT_MS = 40_000;
 
-/** The token. It is kept only in this tab, until the tab is closed. */
-export const token = {
-  get: (): string | null => sessionStorage.getItem(KEY),
-  set: (value: string): void => {
-    sessionStorage.setItem(KEY, value);
-  },
-  forget: (): void => {
-    sessionStorage.removeItem(KEY);
-  },
-};
+/** The token; `null`: none. It is kept only in this tab, until the tab is closed. */
+export const token = signal<string | null>(null);
+
+export function startToken(): void {
+  token.value = sessionStorage.getItem(KEY);
+  token.subscribe((value) => {
+    if (value === null) sessionStorage.removeItem(KEY);
+    else sessionStorage.setItem(KEY, value);
+  });
+}
 
 export function authorization(): Record<string, string> {
-  const known = token.get();
+  const known = token.peek();
   return known === null ? {} : { authorization: `Bearer ${known}` };
 }
 
