@@ -37,11 +37,16 @@ export async function get<Answer>(path: string): Promise<Answer> {
   return await send<Answer>(path, { headers: authorization() }, TIMEOUT_MS);
 }
 
+/** Counts commands that were carried out: what is shown is loaded again. */
+export const commands = signal(0);
+
 /** @throws ApiError */
 export async function post<Answer>(path: string, body: object = {}): Promise<Answer> {
   const headers = { ...authorization(), 'content-type': 'application/json' };
   const init = { method: 'POST', headers, body: JSON.stringify(body) };
-  return await send<Answer>(path, init, ORDER_TIMEOUT_MS);
+  const answer = await send<Answer>(path, init, ORDER_TIMEOUT_MS);
+  commands.value++;
+  return answer;
 }
 
 async function send<Answer>(path: string, init: RequestInit, timeoutMs: number): Promise<Answer> {

@@ -1,5 +1,6 @@
 /** The charts of the node, and of one service. */
-import type { ChartOptions, Series } from './chart.js';
+import type { ChartOptions } from './chart.js';
+import type { Series } from './drawing.js';
 import { linkTo } from './links.js';
 import { type Axis, COUNTS, LATENCIES, RATES } from './scales.js';
 

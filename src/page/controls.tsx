@@ -73,7 +73,7 @@ export function Copy({ text, title }: { text: string; title: string }): VNode | 
     await navigator.clipboard.writeText(text);
     toast('Copied', 'good');
   };
-  return <Button label="⧉" title={title} style="copy" act={copy} />;
+  return <Button label="copy" title={title} style="copy" act={copy} />;
 }
 
 interface ChoiceOf {

@@ -1,5 +1,5 @@
 /** Groups events of the same name and service, so that repeated ones share a row. */
-import type { VNode } from 'preact';
+import type { ComponentChildren, VNode } from 'preact';
 
 import type { ReceivedEvent } from './events.js';
 import { count, line, moment } from './format.js';
@@ -66,36 +66,15 @@ export function textOf(received: ReceivedEvent): string {
   return fieldsOf(received).map(written).join('  ·  ');
 }
 
-/** The same, with links to the service and to the request. */
-function Fields({ received }: { received: ReceivedEvent }): VNode {
-  return (
-    <>
-      {fieldsOf(received).map((field, index) => (
-        <>
-          {index === 0 ? '' : '  ·  '}
-          <Field name={field[0]} value={field[1]} />
-        </>
-      ))}
-    </>
-  );
-}
-
-function Field({ name, value }: { name: string; value: unknown }): VNode {
+/** A field, with a link to its service or request. */
+function linked([name, value]: Field): ComponentChildren {
   if (name === 'service' && typeof value === 'string') {
-    return (
-      <>
-        service <ServiceLink service={value} />
-      </>
-    );
+    return ['service ', <ServiceLink key="link" service={value} />];
   }
   if (name === 'uuid' && typeof value === 'string' && UUID.test(value)) {
-    return (
-      <>
-        uuid <UuidLink uuid={value} />
-      </>
-    );
+    return ['uuid ', <UuidLink key="link" uuid={value} />];
   }
-  return <>{written([name, value])}</>;
+  return written([name, value]);
 }
 
 /** The latest event of a group, the size of the group, and the earlier events on demand. */
@@ -111,7 +90,7 @@ export function EventRow({ group }: { group: EventGroup }): VNode {
       </span>
       <div>
         <span class="event-fields">
-          <Fields received={latest} />
+          {fieldsOf(latest).map((field, index) => [index === 0 ? '' : '  ·  ', linked(field)])}
         </span>
         {earlier.length === 0 ? null : (
           <details class="earlier">

@@ -86,6 +86,7 @@ const GRADES: ReadonlyMap<string, string> = new Map([
   ['busy', 'info'],
   ['dead', 'bad'],
   ['dispatched', 'info'],
+  ['paused', 'warn'],
   ['replied', 'good'],
 ]);
 

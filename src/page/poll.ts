@@ -1,15 +1,14 @@
 /** Loads something again and again while the page is visible. */
 import { type Signal, useSignal } from '@preact/signals';
-import { useEffect, useRef } from 'preact/hooks';
+import { useEffect } from 'preact/hooks';
 
-import { token } from './api.js';
+import { commands, token } from './api.js';
 
 export interface Polled<Answer> {
   /** `null`: not loaded yet. */
   readonly answer: Answer | null;
   /** Why the last attempt failed; `null`: it did not. */
   readonly error: unknown;
-  readonly reload: () => Promise<void>;
 }
 
 /**
@@ -23,42 +22,26 @@ export function usePolled<Answer>(
 ): Polled<Answer> {
   const answer: Signal<Answer | null> = useSignal<Answer | null>(null);
   const error = useSignal<unknown>(null);
-  /** The latest `load`, and a number for each run: only the newest one may set the answer. */
-  const latest = useRef({ load, delayMs, run: 0 });
-  latest.current.load = load;
-  latest.current.delayMs = delayMs;
-  const reload = async (): Promise<void> => {
-    const run = ++latest.current.run;
-    try {
-      const loaded = await latest.current.load();
-      if (run !== latest.current.run) return;
-      answer.value = loaded;
-      error.value = null;
-    } catch (failed) {
-      if (run === latest.current.run) error.value = failed;
-    }
-  };
-  // A token shows more, and its loss less.
-  const given = token.value;
   useEffect(() => {
     let timer: number | undefined;
     let isOver = false;
-    const repeat = async (): Promise<void> => {
-      if (!document.hidden) await reload();
-      if (!isOver) {
-        const { delayMs: delay } = latest.current;
-        timer = setTimeout(
-          () => void repeat(),
-          typeof delay === 'number' ? delay : delay(answer.peek()),
-        );
+    const run = async (): Promise<void> => {
+      try {
+        const loaded = document.hidden ? null : await load();
+        if (loaded !== null && !isOver) answer.value = loaded;
+        if (!isOver) error.value = null;
+      } catch (failed) {
+        if (!isOver) error.value = failed;
       }
+      const delay = typeof delayMs === 'number' ? delayMs : delayMs(answer.peek());
+      if (!isOver) timer = setTimeout(() => void run(), delay);
     };
-    void repeat();
+    void run();
     return () => {
       isOver = true;
-      latest.current.run++;
       clearTimeout(timer);
     };
-  }, [about, given]);
-  return { answer: answer.value, error: error.value, reload };
+    // A token shows more, and its loss less.
+  }, [about, token.value, commands.value]);
+  return { answer: answer.value, error: error.value };
 }

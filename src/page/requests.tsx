@@ -95,9 +95,8 @@ export function RequestTable({ label, items, isOfOne, empty }: RequestTableOf): 
  */
 export async function retryDead(
   service: string,
-  older: { readonly olderThanMs?: number },
-  age: string | null,
-  changed: () => Promise<void>,
+  older: { readonly olderThanMs?: number } = {},
+  age: string | null = null,
 ): Promise<void> {
   const isSure = await askPerson({
     title: 'Retry all dead requests?',
@@ -122,5 +121,4 @@ export async function retryDead(
     done === 1 ? '1 request is pending again' : `${count(done)} requests are pending again`,
     'good',
   );
-  await changed();
 }

@@ -24,14 +24,18 @@ export class Samples {
   take({ startedAt, columns, samples, next }: Block): boolean {
     const isRestarted = this.#startedAt !== null && this.#startedAt !== startedAt;
     this.#startedAt = isRestarted ? null : startedAt;
-    this.next = isRestarted ? 0 : next;
+    // Of two answers to the same question, the second one brings nothing new.
+    const known = this.next - (next - samples.length);
+    this.next = isRestarted ? 0 : Math.max(this.next, next);
     if (isRestarted) {
       this.all = [];
       return false;
     }
-    const added = samples.map((row) =>
-      Object.fromEntries(columns.map((name, index) => [name, row[index] ?? null] as const)),
-    );
+    const added = samples
+      .slice(Math.max(0, known))
+      .map((row) =>
+        Object.fromEntries(columns.map((name, index) => [name, row[index] ?? null] as const)),
+      );
     this.all = [...this.all, ...added].slice(-SAMPLES_MAX);
     return true;
   }

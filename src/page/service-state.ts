@@ -46,8 +46,9 @@ export function stateOf(now: Service | undefined, samples: readonly Sample[]): S
     title,
     text: [what, ...rest].join('; '),
   });
+  const waiting = (now?.queued ?? 0) + (durable?.pending ?? 0);
+  if (now?.paused === true) return told('warn', 'Paused', `${plural(waiting, 'request')} waiting`);
   if (now !== undefined && isUnserved(now)) {
-    const waiting = now.queued + (durable?.pending ?? 0);
     const oldest = durable?.oldestMs ?? null;
     const since = oldest === null ? '' : `, the oldest for ${span(oldest)}`;
     return told('bad', 'No worker', `${plural(waiting, 'request')} waiting${since}`);

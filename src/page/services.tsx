@@ -4,7 +4,7 @@ import type { Page } from '../admin/api/words.js';
 import { get } from './api.js';
 import { about, count, millis, percent, perSecond } from './format.js';
 import { linkTo } from './links.js';
-import { ServiceLink } from './names.js';
+import { ServiceLink, StatePill } from './names.js';
 import { type Column, numeric } from './table.js';
 
 /** Items in one answer of the API. */
@@ -100,7 +100,12 @@ const dead = ({ durable }: Service): number | null => durable?.dead ?? null;
 export const COLUMNS = {
   service: {
     head: 'Service',
-    cell: ({ service }) => <ServiceLink service={service} />,
+    cell: ({ service, paused }) => (
+      <>
+        <ServiceLink service={service} />
+        {paused ? <StatePill state="paused" /> : null}
+      </>
+    ),
     by: ({ service }) => service,
   },
   workers: numeric(

@@ -5,7 +5,7 @@ import { useEffect } from 'preact/hooks';
 
 import type { StoredRequest } from '../../admin/api/stored-answers.js';
 import type { Page } from '../../admin/api/words.js';
-import { get, withQuery } from '../api.js';
+import { get, messageOf, withQuery } from '../api.js';
 import { Button, Card, Empty, FilterChoice } from '../controls.js';
 import { count } from '../format.js';
 import { filter, linkTo, setFilters } from '../links.js';
@@ -71,37 +71,29 @@ export function DurableView(): VNode {
   );
 }
 
-/** The pages of one list. */
 function Requests({ filters }: { filters: Readonly<Record<string, string>> }): VNode {
+  const stored = overview.value?.stored ?? null;
+  return (
+    <Card title="Durable requests" isView tools={<Filters filters={filters} />}>
+      {stored === null ? null : <StateCounts of="All" counts={stored} />}
+      <Pages key={JSON.stringify(filters)} filters={filters} />
+    </Card>
+  );
+}
+
+/** The pages of one list. */
+function Pages({ filters }: { filters: Readonly<Record<string, string>> }): VNode {
   /** The cursors of the pages up to this one. */
   const cursors = useSignal<readonly string[]>(['']);
-  const about = useSignal('');
-  const asked = JSON.stringify(filters);
-  if (about.value !== asked) {
-    // Other requests start at their first page.
-    about.value = asked;
-    cursors.value = [''];
-  }
   const cursor = cursors.value.at(-1) ?? '';
-  const { answer, error, reload } = usePolled(
-    `${asked} ${cursor}`,
-    () => loadPage({ ...filters, cursor }),
-    EVERY_MS,
-  );
+  const { answer, error } = usePolled(cursor, () => loadPage({ ...filters, cursor }), EVERY_MS);
   const next = answer?.next ?? null;
-  const stored = overview.value?.stored ?? null;
   const isFirst = cursors.value.length === 1;
   const newer = (): unknown => (cursors.value = cursors.value.slice(0, -1));
   const older = (): unknown => next !== null && (cursors.value = [...cursors.value, next]);
+  const said = isFirst ? 'newest first' : `page ${cursors.value.length}`;
   return (
-    <Card
-      title="Durable requests"
-      isView
-      status={isFirst ? 'newest first' : `page ${cursors.value.length}`}
-      error={error}
-      tools={<Filters filters={filters} reload={reload} />}
-    >
-      {stored === null ? null : <StateCounts of="All" counts={stored} />}
+    <>
       {answer === null ? null : (
         <RequestTable
           label="Durable requests"
@@ -109,13 +101,14 @@ function Requests({ filters }: { filters: Readonly<Record<string, string>> }): V
           empty={<NoRequests filters={filters} />}
         />
       )}
-      {isFirst && next === null ? null : (
-        <nav class="pager" aria-label="Pages">
-          <Button label="Newer" style="button small" isDisabled={isFirst} act={newer} />
-          <Button label="Older" style="button small" isDisabled={next === null} act={older} />
-        </nav>
-      )}
-    </Card>
+      <nav class="pager" aria-label="Pages">
+        <span class="quiet" role="status">
+          {error === null ? said : messageOf(error)}
+        </span>
+        <Button label="Newer" style="button small" isDisabled={isFirst} act={newer} />
+        <Button label="Older" style="button small" isDisabled={next === null} act={older} />
+      </nav>
+    </>
   );
 }
 
@@ -139,12 +132,7 @@ function NoRequests({ filters }: { filters: Readonly<Record<string, string>> }):
   );
 }
 
-interface FiltersOf {
-  readonly filters: Readonly<Record<string, string>>;
-  readonly reload: () => Promise<void>;
-}
-
-function Filters({ filters, reload }: FiltersOf): VNode {
+function Filters({ filters }: { filters: Readonly<Record<string, string>> }): VNode {
   const { service = '', olderThanMs = '' } = filters;
   const search = useSignal(service);
   useEffect(() => {
@@ -158,7 +146,7 @@ function Filters({ filters, reload }: FiltersOf): VNode {
   const retry = async (): Promise<void> => {
     const older = olderThanMs === '' ? {} : { olderThanMs: Number(olderThanMs) };
     const age = AGES.find(([ms]) => ms === olderThanMs && ms !== '')?.[1].toLowerCase() ?? null;
-    await retryDead(service, older, age, reload);
+    await retryDead(service, older, age);
   };
   return (
     <>

@@ -17,16 +17,11 @@ const SEVERITIES = [
   ['error', 'Errors'],
 ] as const;
 
-/** The severities that each choice shows. */
-const PASSES: Readonly<Record<string, readonly string[]>> = {
-  warn: ['warn', 'error'],
-  error: ['error'],
-};
-
 function matches(received: ReceivedEvent): boolean {
   const [severity, service] = [filter('severity'), filter('service')];
   const wanted = filter('text').trim().toLowerCase();
-  if (severity !== '' && PASSES[severity]?.includes(received.severity) !== true) return false;
+  if (severity !== '' && received.severity === 'info') return false;
+  if (severity === 'error' && received.severity !== 'error') return false;
   if (service !== '' && serviceOf(received) !== service) return false;
   return wanted === '' || `${received.event} ${textOf(received)}`.toLowerCase().includes(wanted);
 }

@@ -53,14 +53,9 @@ const CHANGES: readonly Column<HaChange>[] = [
 ];
 
 export function PairView(): VNode {
-  const { answer, error, reload } = usePolled('pair', () => get<HaStatus>('/api/v1/ha'), EVERY_MS);
+  const { answer, error } = usePolled('pair', () => get<HaStatus>('/api/v1/ha'), EVERY_MS);
   return (
-    <Card
-      title="Pair"
-      isView
-      error={error}
-      tools={answer === null ? null : <Orders ha={answer} changed={reload} />}
-    >
+    <Card title="Pair" isView error={error} tools={answer === null ? null : <Orders {...answer} />}>
       {answer === null ? null : answer.role === 'standalone' ? (
         <Empty title="This node has no peer">
           A second node can take over if this one fails. To set up a pair, configure{' '}
@@ -90,16 +85,14 @@ export function PairView(): VNode {
 }
 
 /** Each button appears only if the node would accept the command. */
-function Orders({ ha, changed }: { ha: HaStatus; changed: () => Promise<void> }): VNode {
+function Orders(ha: HaStatus): VNode {
   const isPeerUp = ha.peer?.up === true;
   const isPair = ha.role !== 'standalone';
   const mayPromote = isPair && ha.state !== 'active' && ha.state !== 'joining' && !isPeerUp;
   const give = async ({ path, label, style, title, text, done }: Order): Promise<void> => {
     const isDangerous = style.includes('danger');
     if (!(await askPerson({ title, body: <p>{text}</p>, confirm: label, isDangerous }))) return;
-    if ((await order(path)) === null) return;
-    toast(done, 'good');
-    await changed();
+    if ((await order(path)) !== null) toast(done, 'good');
   };
   const offered = [
     ...(ha.state === 'active' && isPeerUp && ha.inSync ? [SWITCHOVER] : []),

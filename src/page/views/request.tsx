@@ -123,16 +123,13 @@ interface ActionsOf {
   /** The whole uuid, which the API shows only to holders of a token. */
   readonly uuid: string;
   readonly state: RequestHistory['state'];
-  readonly changed: () => Promise<void>;
 }
 
 /** The commands that the state of the request allows. */
-function Actions({ uuid, state, changed }: ActionsOf): VNode {
+function Actions({ uuid, state }: ActionsOf): VNode {
   const give = async (what: string, said: string): Promise<void> => {
     const path = `/api/v1/titanic/requests/${encodeURIComponent(uuid)}/${what}`;
-    if ((await order(path)) === null) return;
-    toast(said, 'good');
-    await changed();
+    if ((await order(path)) !== null) toast(said, 'good');
   };
   const retry = (): Promise<void> =>
     give('retry', 'The request is pending again, with its attempt count reset.');
@@ -155,7 +152,7 @@ function Actions({ uuid, state, changed }: ActionsOf): VNode {
 
 export function RequestView({ uuid }: { uuid: string }): VNode {
   const path = `/api/v1/titanic/requests/${encodeURIComponent(uuid)}`;
-  const { answer, error, reload } = usePolled(uuid, () => get<RequestHistory>(path), EVERY_MS);
+  const { answer, error } = usePolled(uuid, () => get<RequestHistory>(path), EVERY_MS);
   return (
     <Card
       title={
@@ -173,7 +170,7 @@ export function RequestView({ uuid }: { uuid: string }): VNode {
           <>
             <div class="bar">
               <StatePill state={answer.state} />
-              <Actions uuid={uuid} state={answer.state} changed={reload} />
+              <Actions uuid={uuid} state={answer.state} />
             </div>
             <Properties {...answer} />
             <Timeline history={answer} />

@@ -56,11 +56,7 @@ async function loaded(service: string, kept: Samples): Promise<Loaded> {
 
 export function ServiceView({ service }: { service: string }): VNode {
   const kept = useRef(new Samples());
-  const { answer, error, reload } = usePolled(
-    service,
-    () => loaded(service, kept.current),
-    EVERY_MS,
-  );
+  const { answer, error } = usePolled(service, () => loaded(service, kept.current), EVERY_MS);
   const isKnown = answer === null || answer.service !== undefined || answer.failures.length > 0;
   return (
     <div class="stack">
@@ -74,7 +70,7 @@ export function ServiceView({ service }: { service: string }): VNode {
         error={error}
       >
         {answer === null ? null : isKnown ? (
-          <Facts service={service} now={answer.service} samples={answer.samples} />
+          <Facts name={service} {...answer} />
         ) : (
           <Empty title="No such service">
             No worker is registered for it, and no request waits or is stored. A worker makes it:{' '}
@@ -85,9 +81,7 @@ export function ServiceView({ service }: { service: string }): VNode {
       {answer !== null && isKnown ? (
         <>
           <Failures failures={answer.failures} />
-          {(answer.service?.durable?.dead ?? 0) > 0 ? (
-            <Dead service={service} changed={reload} />
-          ) : null}
+          {(answer.service?.durable?.dead ?? 0) > 0 ? <Dead service={service} /> : null}
           <Charts {...answer} />
           <Workers {...answer.workers} />
         </>
@@ -96,13 +90,7 @@ export function ServiceView({ service }: { service: string }): VNode {
   );
 }
 
-interface FactsOf {
-  readonly service: string;
-  readonly now: Service | undefined;
-  readonly samples: readonly Sample[];
-}
-
-function Facts({ service, now, samples }: FactsOf): VNode {
+function Facts({ name, service: now, samples }: Loaded & { readonly name: string }): VNode {
   const { grade, title, text } = stateOf(now, samples);
   const plain = now?.plain ?? null;
   const figures = [
@@ -120,12 +108,12 @@ function Facts({ service, now, samples }: FactsOf): VNode {
       <p class={`state ${grade}`}>
         <strong>{title}</strong>: {text}.
       </p>
-      <div class="figures big">
+      <div class="figures">
         {figures.map(([label, value]) => (
           <Figure key={label} label={label} value={value} />
         ))}
       </div>
-      {durable === null ? null : <StateCounts of="Durable" counts={durable} service={service} />}
+      {durable === null ? null : <StateCounts of="Durable" counts={durable} service={name} />}
     </>
   );
 }
@@ -175,17 +163,13 @@ function Failures({ failures }: { failures: readonly Failure[] }): VNode | null 
 }
 
 /** The dead requests of one service, and the button to retry all of them. */
-function Dead({ service, changed }: { service: string; changed: () => Promise<void> }): VNode {
+function Dead({ service }: { service: string }): VNode {
   const query = { service, state: 'dead', limit: String(DEAD_SHOWN) };
-  const { answer, error, reload } = usePolled(
+  const { answer, error } = usePolled(
     service,
     () => get<Page<StoredRequest>>(withQuery('/api/v1/titanic/requests', query)),
     DEAD_EVERY_MS,
   );
-  const retry = (): Promise<void> =>
-    retryDead(service, {}, null, async () => {
-      await Promise.all([reload(), changed()]);
-    });
   return (
     <Card
       title="Dead requests"
@@ -194,7 +178,7 @@ function Dead({ service, changed }: { service: string; changed: () => Promise<vo
       tools={
         <>
           <a href={linkTo('durable', undefined, { service, state: 'dead' })}>All</a>
-          <Button label="Retry all dead" style="button small" act={retry} />
+          <Button label="Retry all dead" style="button small" act={() => retryDead(service)} />
         </>
       }
     >
