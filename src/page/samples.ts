@@ -25,7 +25,7 @@ export class Samples {
     const isRestarted = this.#startedAt !== null && this.#startedAt !== startedAt;
     this.#startedAt = isRestarted ? null : startedAt;
     // Of two answers to the same question, the second one brings nothing new.
-    const known = this.next - (next - samples.length);
+    const known = this.next === 0 ? 0 : this.next - (next - samples.length);
     this.next = isRestarted ? 0 : Math.max(this.next, next);
     if (isRestarted) {
       this.all = [];
