@@ -20,6 +20,7 @@ const ROOMS = [
 const PACKAGES = [
   '@nats-io/transport-node',
   '@opentelemetry/api',
+  '@preact/signals',
   'better-sqlite3',
   'commander',
   'croner',
@@ -27,11 +28,16 @@ const PACKAGES = [
   'pg',
   'pino',
   'pino-pretty',
+  'preact',
   'prom-client',
+  'uplot',
   'yaml',
   'zeromq',
   'zod',
 ];
+
+/** What scripts/bundle.mjs puts into the page. */
+const IN_PAGE = ['@preact/signals', 'preact', 'uplot'];
 
 const TYPES_ONLY = ['type-only', 'type-import'];
 
@@ -461,6 +467,13 @@ function packageOnlyIn(name, where, comment) {
 }
 
 const packages = [
+  ...IN_PAGE.map((name) =>
+    packageOnlyIn(
+      name,
+      [PAGE],
+      `Only the page has ${name}: it is bundled for browsers, and not installed.`,
+    ),
+  ),
   packageOnlyIn(
     'zeromq',
     [LIBZMQ],
@@ -541,8 +554,12 @@ const packages = [
     to: {
       dependencyTypes: ['npm-dev'],
       dependencyTypesNot: TYPES_ONLY,
-      // Who imports `majordomo-sdk/otel` has the API.
-      pathNot: ['(^|/)node_modules/@types/', npmPackage('@opentelemetry/api')],
+      pathNot: [
+        '(^|/)node_modules/@types/',
+        // Who imports `majordomo-sdk/otel` has the API.
+        npmPackage('@opentelemetry/api'),
+        npmPackage(...IN_PAGE),
+      ],
     },
   },
   {

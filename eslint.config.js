@@ -1,8 +1,8 @@
 import { defineConfig, globalIgnores } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
-const TYPED = ['src/**/*.ts', 'test/**/*.ts', 'bench/**/*.ts', 'examples/**/*.ts'];
-const PAGE = ['src/page/**/*.ts'];
+const TYPED = ['src/**/*.{ts,tsx}', 'test/**/*.ts', 'bench/**/*.ts', 'examples/**/*.ts'];
+const PAGE = ['src/page/**/*.{ts,tsx}'];
 const UNTYPED = ['**/*.js', '**/*.mjs', '**/*.cjs'];
 
 /** Rooms that are pure: time and randomness come to them as arguments, effects leave by a sink. */
@@ -112,7 +112,7 @@ export default defineConfig(
     },
   },
   {
-    files: ['src/**/*.ts'],
+    files: ['src/**/*.{ts,tsx}'],
     rules: {
       'no-restricted-syntax': ['error', ...SRC_SYNTAX],
       // What an export takes and returns is written down; only schemas (zod) have inferred types.
@@ -133,16 +133,23 @@ export default defineConfig(
     rules: {
       'no-restricted-properties': [
         'error',
-        ...['innerHTML', 'outerHTML', 'insertAdjacentHTML', 'srcdoc', 'write'].map((property) => ({
+        ...[
+          'innerHTML',
+          'outerHTML',
+          'insertAdjacentHTML',
+          'srcdoc',
+          'write',
+          'dangerouslySetInnerHTML',
+        ].map((property) => ({
           property,
-          message: 'Peers choose names and reasons: text only (page/dom.ts).',
+          message: 'Peers choose names and reasons: text only.',
         })),
       ],
     },
   },
   {
     // What the command prints is its result; the daemon logs (contract: one JSON object a line).
-    files: ['src/**/*.ts'],
+    files: ['src/**/*.{ts,tsx}'],
     ignores: ['src/cli/**'],
     rules: { 'no-console': 'error' },
   },

@@ -5,8 +5,12 @@
  * extension) keeps a file of its own; packages stay outside. A file that the code opens by name
  * (`ownFile`) keeps its path: a thread's script, the page, the tables of a store. A script that a module opens
  * from its own folder lies beside the code that opens it.
+ *
+ * The page becomes one module with the packages that it uses, and their licences beside it, because
+ * browsers load it from this program alone.
  */
-import { cpSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { appendFileSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import { basename, dirname, extname, isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rolldown } from 'rolldown';
@@ -20,6 +24,9 @@ const [from, to] = [join(ROOT, compiled), join(ROOT, target)];
 const CODE = 'code';
 /** The page is for browsers. */
 const PAGE = /^page\//;
+const PAGE_ASSETS = new Set(['.html', '.css', '.svg']);
+/** Packages inside the page's module. */
+const PAGE_PACKAGES = ['preact', '@preact/signals', '@preact/signals-core', 'uplot'];
 const OWN_FILE = /\bownFile\(\s*'([^']+)\.js'/g;
 const BESIDE = /new URL\('\.\/([^'/]+)\.js', import\.meta\.url\)/g;
 /** `ownFile` counts from the folder of this module: it must be as deep as in the sources. */
@@ -39,18 +46,20 @@ for (const path of code) {
 
 rmSync(to, { recursive: true, force: true });
 for (const path of files) {
-  const isOpened = PAGE.test(path) || extname(path) === '.sql';
-  if (isOpened && extname(path) !== '') cpSync(join(from, path), join(to, path));
+  const isOpened = PAGE.test(path) ? PAGE_ASSETS.has(extname(path)) : extname(path) === '.sql';
+  if (isOpened) cpSync(join(from, path), join(to, path));
 }
+const onwarn = (warning) => {
+  throw new Error(warning.message);
+};
+await bundlePage();
 const bundle = await rolldown({
   input: Object.fromEntries(
     Array.from(entries, ([name, path]) => [name, join(from, `${path}.js`)]),
   ),
   platform: 'node',
   external: (id) => !id.startsWith('.') && !isAbsolute(id),
-  onwarn: (warning) => {
-    throw new Error(warning.message);
-  },
+  onwarn,
 });
 const { output } = await bundle.write({
   dir: to,
@@ -64,3 +73,34 @@ await bundle.close();
 
 const finder = output.find(({ moduleIds = [] }) => moduleIds.includes(join(from, FINDER)));
 if (basename(dirname(finder?.fileName ?? '')) !== CODE) throw new Error(`${FINDER} is elsewhere`);
+
+async function bundlePage() {
+  const input = join(from, 'page/app.js');
+  const page = await rolldown({ input, platform: 'browser', onwarn });
+  const file = join(to, 'page/app.js');
+  const { output: made } = await page.write({ file, minify: true, comments: false });
+  await page.close();
+  const inside = new Set();
+  const licences = PAGE_PACKAGES.map((name) => {
+    const folder = join(ROOT, 'node_modules', name);
+    if (made[0].moduleIds.some((id) => id.startsWith(folder + '/'))) inside.add(name);
+    const { version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
+    return `${name} ${version}, ${license}\n\n${readFileSync(join(folder, 'LICENSE'), 'utf8').trim()}\n`;
+  });
+  const named = PAGE_PACKAGES.filter((name) => inside.has(name));
+  const found = made[0].moduleIds.filter((id) => id.includes('/node_modules/'));
+  const unnamed = found.filter(
+    (id) => !named.some((name) => id.includes(`/node_modules/${name}/`)),
+  );
+  if (named.length < PAGE_PACKAGES.length || unnamed.length > 0) {
+    throw new Error(
+      `PAGE_PACKAGES is not what is inside the page: ${[...named, ...unnamed].join()}`,
+    );
+  }
+  writeFileSync(join(to, 'page/LICENSES.txt'), licences.join(`\n${'-'.repeat(80)}\n\n`));
+  const require = createRequire(import.meta.url);
+  appendFileSync(
+    join(to, 'page/style.css'),
+    readFileSync(require.resolve('uplot/dist/uPlot.min.css')),
+  );
+}

@@ -88,14 +88,19 @@ function startWorkers(endpoints) {
       if (service === 'mail.send' && Math.random() < 0.08) throw refusal();
       return frames;
     };
-    const options = { endpoints, service, concurrency: 4, onError: () => {} };
+    const options = { endpoints, service, concurrency: 4 };
     return Array.from({ length: count }, () => new Worker(options, handler));
   });
   const fails = () => {
     throw new ServiceError('gateway_down', 'The card gateway answers 502');
   };
-  workers.push(new Worker({ endpoints, service: 'card.charge', onError: () => {} }, fails));
-  for (const worker of workers) void worker.run();
+  workers.push(new Worker({ endpoints, service: 'card.charge' }, fails));
+  // Its failures are on purpose.
+  for (const worker of workers)
+    void worker
+      .on('failed', () => {})
+      .on('lost', () => {})
+      .run();
   return workers;
 }
 
@@ -179,9 +184,9 @@ try {
     headers: { authorization: `Bearer ${TOKEN}` },
   });
   const [{ uuid }] = (await dead.json()).items;
-  await take(browser, left.http, 'overview', '', { colorScheme: 'dark', height: 820 });
+  await take(browser, left.http, 'overview', '', { colorScheme: 'dark', height: 900 });
   await take(browser, left.http, 'services', '#/services', { height: 560 });
-  await take(browser, left.http, 'service', '#/services/mail.send', { height: 1180 });
+  await take(browser, left.http, 'service', '#/services/mail.send', { height: 1000 });
   await take(browser, left.http, 'durable', '#/durable', { height: 560 });
   await take(browser, left.http, 'request-history', `#/durable/${uuid}`, { height: 700 });
   await take(browser, left.http, 'pair', '#/pair', { height: 560, colorScheme: 'dark' });

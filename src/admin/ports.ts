@@ -10,7 +10,7 @@ import type { Page } from './api/words.js';
 import type { EventFeed } from './http/event-feed.js';
 
 /** The requested samples, as far as they are kept. */
-export type SampleBlock = Omit<ServiceHistory, 'startedAt' | 'kept'>;
+export type SampleBlock = Omit<ServiceHistory, 'startedAt' | 'kept' | 'failures'>;
 
 /** Whether this node serves clients, and what does not work although it does. */
 export interface Health {
@@ -76,8 +76,11 @@ export interface TimeSeries {
   present(): Pick<Overview, 'services' | 'stored'>;
   /** The kept samples from number `since` on. */
   samples(since: number): SampleBlock;
-  /** The same for one service, every four seconds; none if it has no label in the metrics. */
-  historyOf(service: Buffer, since: number): Omit<ServiceHistory, 'startedAt'>;
+  /**
+   * The same for one service, every four seconds; none if it has no label in the metrics.
+   * @param isWhole with what workers said of their failures: for holders of a token
+   */
+  historyOf(service: Buffer, since: number, isWhole: boolean): Omit<ServiceHistory, 'startedAt'>;
 }
 
 /** Everything that the routes need. */

@@ -212,7 +212,10 @@ export class Node implements Host {
   /** Those of the log, over HTTP and for extensions. */
   readonly #watched: EventSink<NamedEvent> = {
     emit: (event) => {
-      if (this.config.http.listen !== 'off') this.#feed.emit(event, this.#eventLog.levelOf);
+      if (this.config.http.listen !== 'off') {
+        this.#feed.emit(event, this.#eventLog.levelOf);
+        this.#metrics.timeSeries.note(event);
+      }
       for (const each of this.#attached) each.emit?.(event);
     },
   };

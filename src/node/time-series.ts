@@ -9,6 +9,7 @@ import {
   type TimeSeriesSources,
   SAMPLE_EVERY_MS,
 } from '../admin/metrics/time-series.js';
+import { FailureCodes } from '../admin/metrics/failure-codes.js';
 import { serviceFigures } from '../admin/metrics/service-figures.js';
 
 interface NodeSources extends TimeSeriesSources {
@@ -20,6 +21,7 @@ export class NodeTimeSeries implements TimeSeriesPort {
   readonly peerEndpoint: string | null;
   readonly #sources: NodeSources;
   readonly #series: TimeSeries;
+  readonly #failures = new FailureCodes();
   readonly #timer: NodeJS.Timeout;
 
   constructor({ bstar }: Config, sources: NodeSources) {
@@ -45,8 +47,18 @@ export class NodeTimeSeries implements TimeSeriesPort {
     return this.#series.samples(since);
   }
 
-  historyOf(service: Buffer, since: number): ReturnType<TimeSeriesPort['historyOf']> {
-    return this.#series.historyOf(escapeName(service), since);
+  historyOf(
+    service: Buffer,
+    since: number,
+    isWhole: boolean,
+  ): ReturnType<TimeSeriesPort['historyOf']> {
+    const shown = escapeName(service);
+    return { failures: this.#failures.of(shown, isWhole), ...this.#series.historyOf(shown, since) };
+  }
+
+  /** Each event of the node: those of failed requests are counted. */
+  note(event: { readonly name: string }): void {
+    this.#failures.note(event, Date.now());
   }
 
   /** The figures that lists show of a service besides its workers. */

@@ -1,4 +1,5 @@
 /** The API of the node that served this page. */
+import { signal } from '@preact/signals';
 
 /** Why a request failed; `status` 0: there was no answer. */
 class ApiError extends Error {
@@ -15,19 +16,19 @@ const TIMEOUT_MS = 8000;
 /** The node ends a bulk operation after 20 s. */
 const ORDER_TIMEOUT_MS = 40_000;
 
-/** The token. It is kept only in this tab, until the tab is closed. */
-export const token = {
-  get: (): string | null => sessionStorage.getItem(KEY),
-  set: (value: string): void => {
-    sessionStorage.setItem(KEY, value);
-  },
-  forget: (): void => {
-    sessionStorage.removeItem(KEY);
-  },
-};
+/** The token; `null`: none. It is kept only in this tab, until the tab is closed. */
+export const token = signal<string | null>(null);
+
+export function startToken(): void {
+  token.value = sessionStorage.getItem(KEY);
+  token.subscribe((value) => {
+    if (value === null) sessionStorage.removeItem(KEY);
+    else sessionStorage.setItem(KEY, value);
+  });
+}
 
 export function authorization(): Record<string, string> {
-  const known = token.get();
+  const known = token.peek();
   return known === null ? {} : { authorization: `Bearer ${known}` };
 }
 
@@ -36,11 +37,16 @@ export async function get<Answer>(path: string): Promise<Answer> {
   return await send<Answer>(path, { headers: authorization() }, TIMEOUT_MS);
 }
 
+/** Counts commands that were carried out: what is shown is loaded again. */
+export const commands = signal(0);
+
 /** @throws ApiError */
 export async function post<Answer>(path: string, body: object = {}): Promise<Answer> {
   const headers = { ...authorization(), 'content-type': 'application/json' };
   const init = { method: 'POST', headers, body: JSON.stringify(body) };
-  return await send<Answer>(path, init, ORDER_TIMEOUT_MS);
+  const answer = await send<Answer>(path, init, ORDER_TIMEOUT_MS);
+  commands.value++;
+  return answer;
 }
 
 async function send<Answer>(path: string, init: RequestInit, timeoutMs: number): Promise<Answer> {

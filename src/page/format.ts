@@ -24,6 +24,11 @@ export function perSecond(value: number | null): string {
   return value === null ? NONE : `${compact(value)}/s`;
 }
 
+/** 0.4 %, 41 % */
+export function percent(share: number | null): string {
+  return share === null ? NONE : `${short(Math.round(share * 1000) / 10)} %`;
+}
+
 export function count(value: number | null): string {
   return value === null ? NONE : whole.format(value);
 }

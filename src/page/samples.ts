@@ -5,48 +5,45 @@ import type { Overview } from '../admin/api/node-answers.js';
 export type Sample = Readonly<Record<string, number | null>>;
 
 /** What both histories have. */
-type Taken = Pick<Overview, 'startedAt' | 'columns' | 'samples' | 'next'>;
+type Block = Pick<Overview, 'startedAt' | 'columns' | 'samples' | 'next'>;
+
+/** The page may be open for longer than the node keeps samples. */
+const SAMPLES_MAX = 3600;
 
 export class Samples {
-  readonly #max: number;
-  #all: Sample[] = [];
-  #next = 0;
-  #startedAt: string | null = null;
-
-  /** @param max number of samples that the node keeps */
-  constructor(max: number) {
-    this.#max = max;
-  }
-
   /** Oldest first. */
-  get all(): readonly Sample[] {
-    return this.#all;
-  }
-
+  all: readonly Sample[] = [];
   /** The number of the first missing sample. */
-  get next(): number {
-    return this.#next;
-  }
+  next = 0;
+  #startedAt: string | null = null;
 
   /**
    * @returns false if the node was restarted: it numbers its samples from 0 again, so this block
    *   may have too many or too few; all samples are dropped, and the caller must load them again
    */
-  take({ startedAt, columns, samples, next }: Taken): boolean {
+  take({ startedAt, columns, samples, next }: Block): boolean {
     const isRestarted = this.#startedAt !== null && this.#startedAt !== startedAt;
+    this.#startedAt = isRestarted ? null : startedAt;
+    // Of two answers to the same question, the second one brings nothing new.
+    const known = this.next === 0 ? 0 : this.next - (next - samples.length);
+    this.next = isRestarted ? 0 : Math.max(this.next, next);
     if (isRestarted) {
-      this.#all = [];
-      this.#next = 0;
-      this.#startedAt = null;
+      this.all = [];
       return false;
     }
-    this.#startedAt = startedAt;
-    this.#next = next;
-    for (const row of samples) {
-      const fields = columns.map((name, index) => [name, row[index] ?? null] as const);
-      this.#all.push(Object.fromEntries(fields));
-    }
-    this.#all.splice(0, this.#all.length - this.#max);
+    const added = samples
+      .slice(Math.max(0, known))
+      .map((row) =>
+        Object.fromEntries(columns.map((name, index) => [name, row[index] ?? null] as const)),
+      );
+    this.all = [...this.all, ...added].slice(-SAMPLES_MAX);
     return true;
+  }
+
+  /** The sum of a column over the last `ms` before the newest sample. */
+  static sum(samples: readonly Sample[], column: string, ms: number): number {
+    const from = (samples.at(-1)?.['at'] ?? 0) - ms;
+    const recent = samples.filter(({ at }) => (at ?? 0) > from);
+    return recent.reduce((sum, sample) => sum + (sample[column] ?? 0), 0);
   }
 }

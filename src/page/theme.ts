@@ -1,35 +1,31 @@
 /** Light, dark, or the theme of the system. */
-import { attribute, text } from './dom.js';
+import { signal } from '@preact/signals';
 
 const KEY = 'majordomo.theme';
 const THEMES = ['auto', 'light', 'dark'] as const;
 type Theme = (typeof THEMES)[number];
 
-function stored(): Theme {
-  const found = localStorage.getItem(KEY);
-  return THEMES.find((theme) => theme === found) ?? 'auto';
+export const theme = signal<Theme>('auto');
+/** Counts changes of colours: what is drawn on a canvas must be drawn again. */
+export const repainted = signal(0);
+
+function show(chosen: Theme): void {
+  theme.value = chosen;
+  if (chosen === 'auto') delete document.documentElement.dataset['theme'];
+  else document.documentElement.dataset['theme'] = chosen;
+  repainted.value++;
 }
 
-function apply(theme: Theme): void {
-  attribute(document.documentElement, 'data-theme', theme === 'auto' ? null : theme);
+export function startTheme(): void {
+  const stored = localStorage.getItem(KEY);
+  show(THEMES.find((each) => each === stored) ?? 'auto');
+  matchMedia('(prefers-color-scheme: dark)').addEventListener('change', () => {
+    repainted.value++;
+  });
 }
 
-/** @returns a function that switches to the next theme */
-export function themeSwitch(button: HTMLElement): () => void {
-  const show = (): void => {
-    const theme = stored();
-    apply(theme);
-    text(button, { auto: '◐', light: '☀', dark: '☾' }[theme]);
-    const label = `Colours: ${theme}`;
-    attribute(button, 'aria-label', label);
-    attribute(button, 'title', `${label} (t)`);
-  };
-  const next = (): void => {
-    const at = THEMES.indexOf(stored());
-    localStorage.setItem(KEY, THEMES[(at + 1) % THEMES.length] ?? 'auto');
-    show();
-  };
-  button.addEventListener('click', next);
-  show();
-  return next;
+export function switchTheme(): void {
+  const next = THEMES[(THEMES.indexOf(theme.value) + 1) % THEMES.length] ?? 'auto';
+  localStorage.setItem(KEY, next);
+  show(next);
 }

@@ -76,24 +76,6 @@ describe('charts (issue 12.6)', () => {
     ]);
   });
 
-  itWithTool('chromium', 'have round maxima with round halves', async () => {
-    const seen = await look(await Stand.open());
-    const tops = await seen.page.evaluate<string[]>(`(async () => {
-      const { COUNTS, LATENCIES } = await import('/scales.js');
-      const written = ({ top, words }, values) =>
-        values.map((value) => words(top(value) / 2) + ', ' + words(top(value)));
-      return [
-        ...written(COUNTS.scale, [0.3, 4, 51, 1001, 1e9]),
-        ...written(LATENCIES.scale, [0.3, 1, 300, 501, 1000, 4000, 31000, 70000, 3e6, 4e6, 1e9]),
-      ];
-    })()`);
-    expect(tops).toEqual([
-      ...['0.25, 0.5', '2.5, 5', '50, 100', '1k, 2k', '500M, 1000M'],
-      ...['0.25 ms, 0.5 ms', '0.5 ms, 1 ms', '250 ms, 500 ms', '500 ms, 1 s', '500 ms, 1 s'],
-      ...['2.5 s, 5 s', '30 s, 1 min', '1 min, 2 min', '30 min, 1 h', '1 h, 2 h', '250 h, 500 h'],
-    ]);
-  });
-
   itWithTool('chromium', 'are readable in both themes, on a desktop and on a phone', async () => {
     const stand = await Stand.open();
     for (const colorScheme of ['light', 'dark'] as const) {
@@ -136,4 +118,59 @@ describe('charts (issue 12.6)', () => {
     expect(await collisions(seen)).toEqual([]);
     await seen.page.unrouteAll({ behavior: 'wait' });
   });
+
+  itWithTool('chromium', 'share one cursor and one zoom', async () => {
+    const stand = await Stand.open();
+    await stand.works('echo');
+    const seen = await look(stand);
+    await stand.whileAsking('echo', async () => {
+      await seen.draws('Requests per second', 'replied');
+    });
+    const plot = seen.page.getByLabel('Requests per second', { exact: true }).locator('.u-over');
+    const box = await plot.boundingBox();
+    if (box === null) throw new Error('no chart');
+    const [right, middle] = [box.x + box.width - 2, box.y + box.height / 2];
+    await seen.page.mouse.move(right, middle);
+    const clocks = seen.page.locator('.chart-at').filter({ hasText: /^\d\d:\d\d:\d\d$/ });
+    // All charts but the one of the store, which has no cursor.
+    await seen.counts(clocks, 9);
+    expect(new Set(await clocks.allTextContents()).size).toBe(1);
+    await seen.page.mouse.move(right - box.width / 2, middle);
+    await seen.page.mouse.down();
+    await seen.page.mouse.move(right - box.width / 4, middle, { steps: 4 });
+    await seen.page.mouse.up();
+    await seen.sees(seen.button('Reset zoom'));
+    for (const chart of ['Requests per second', 'Latency', 'Event loop']) {
+      const [, times] = await scales(seen, chart);
+      expect(times).toEqual([expect.stringMatching(/:/), expect.stringMatching(/:/)]);
+    }
+    await seen.button('Reset zoom').click();
+    expect((await scales(seen, 'Latency'))[1]?.[0]).toBe('now');
+  });
+
+  itWithTool(
+    'chromium',
+    'show all samples that the page has on demand, which the address keeps',
+    async () => {
+      const stand = await Stand.open();
+      const seen = await look(stand);
+      await seen.sees(seen.page.locator('#state', { hasText: 'active' }));
+      await seen.page.route('**/api/v1/overview?*', async (route) => {
+        const response = await route.fetch();
+        const overview = (await response.json()) as {
+          readonly samples: readonly (number | null)[][];
+        };
+        const samples = overview.samples.flatMap((row) =>
+          [1_800_000, 0].map((ago) => [(row[0] ?? 0) - ago, ...row.slice(1)]),
+        );
+        await route.fulfill({ response, json: { ...overview, samples } });
+      });
+      await seen.page.reload();
+      await seen.sees(seen.page.getByText('−10 min').first());
+      await seen.page.getByLabel('Time span').selectOption('All that is kept');
+      await seen.sees(seen.page.getByText('−30 min').first());
+      expect(seen.page.url()).toContain('span=all');
+      await seen.page.unrouteAll({ behavior: 'wait' });
+    },
+  );
 });

@@ -103,7 +103,7 @@ describe('the page on screens and keyboards (issue 6.2)', () => {
     }
     expect(walked).toEqual([
       'Skip to content',
-      'Majordomo, overview',
+      'Majordomo left, overview',
       'Enter the token',
       'Colours: auto',
       'Keyboard',

@@ -1,6 +1,4 @@
 import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
-import type { Locator } from 'playwright-core';
-
 import { startDaemon } from '../support/daemon.js';
 import { freePorts } from '../support/free-ports.js';
 import { httpOf } from '../support/http.js';
@@ -35,7 +33,7 @@ describe('the page (issue 6.2)', () => {
     await seen.sees(rate.filter({ hasText: /^0$/ }));
     await stand.whileAsking('echo', async () => {
       await seen.sees(rate.filter({ hasText: /^[1-9]/ }));
-      await seen.page.locator('path.line.blue[d*="L"]').first().waitFor({ state: 'attached' });
+      await seen.draws('Requests per second', 'replied');
     });
   });
 
@@ -51,7 +49,8 @@ describe('the page (issue 6.2)', () => {
     const second = await look(stand);
     await second.sees(second.page.locator('#state', { hasText: 'active' }));
     await second.sees(second.row('echo'));
-    await second.page.locator('path.line.green[d^="M"]').first().waitFor({ state: 'attached' });
+    await second.draws('Requests per second', 'replied');
+    await second.draws('Latency', 'p50');
   });
 
   itWithTool(
@@ -119,16 +118,13 @@ describe('the page (issue 6.2)', () => {
     await stand.submitsDead('pay', 2);
     await stand.client.submit('later', 'x');
     const seen = await look(stand, '#/services');
-    // The last columns: pending, dead, failed attempts.
-    const cells = (service: string, column: number): Locator =>
-      seen.row(service).locator('td').nth(column);
-    await seen.reads(cells('pay', 10), ['2']);
+    await seen.readsCell('pay', 'Dead', '2');
     await seen.sees(seen.row('pay').locator('td.bad', { hasText: '2' }));
-    await seen.reads(cells('later', 9), ['1']);
-    await seen.reads(cells('later', 10), ['0']);
+    await seen.readsCell('later', 'Pending', '1');
+    await seen.readsCell('later', 'Dead', '0');
     // `later` has a due request and no worker; `pay` has no waiting request.
     await seen.reads(seen.row('later').locator('td.bad'), ['0']);
-    await seen.reads(cells('pay', 1), ['1']);
+    await seen.readsCell('pay', 'Workers', '1');
     const dead = seen.page.locator('#banner', { hasText: '2 stored requests failed for good' });
     await seen.sees(dead.locator('a[href="#/durable?state=dead"]'));
     // The view of one service: failures by code, and dead requests to retry.
@@ -154,8 +150,7 @@ describe('the page (issue 6.2)', () => {
     await stand.works('upper');
     for (let n = 0; n < 20; n++) await stand.client.request('upper', 'x');
     const seen = await look(stand, '#/services/upper');
-    const rates = seen.page.getByLabel('Requests per second', { exact: true });
-    await seen.sees(rates.locator('path.line.green[d^="M"]'));
+    await seen.draws('Requests per second', 'replied');
     await seen.reads(
       seen.page.getByLabel('Worker states', { exact: true }).locator('.figure .value'),
       ['1', '0'],

@@ -2,6 +2,9 @@
  * Real Chromium on a real daemon. `Look.faults` collects console errors of a page, exceptions, and
  * requests to other hosts. Every test checks at its end that there are none.
  */
+import { readFileSync } from 'node:fs';
+import { createRequire } from 'node:module';
+
 import { expect } from '@jest/globals';
 import {
   type Browser,
@@ -31,6 +34,28 @@ const FLAGS = [
   '--disable-component-update',
   '--disable-sync',
 ];
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
+
+/** Counts the pixels of a chart that have about the colour of a series. */
+const PIXELS = `(chart, label) => {
+  const card = [...document.querySelectorAll('.chart')].find(({ ariaLabel }) => ariaLabel === chart);
+  const canvas = card?.querySelector('canvas');
+  const mark = [...(card?.querySelectorAll('.figure .label') ?? [])]
+    .find(({ textContent }) => textContent === label);
+  if (!canvas || !mark || canvas.width === 0) return 0;
+  const wanted = getComputedStyle(mark, '::before').backgroundColor.match(/\\d+/g).map(Number);
+  const copy = new OffscreenCanvas(canvas.width, canvas.height)
+    .getContext('2d', { willReadFrequently: true });
+  copy.drawImage(canvas, 0, 0);
+  const { data } = copy.getImageData(0, 0, canvas.width, canvas.height);
+  let count = 0;
+  for (let at = 0; at < data.length; at += 4) {
+    const isLine = data[at + 3] > 200;
+    if (isLine && [0, 1, 2].every((part) => Math.abs(data[at + part] - wanted[part]) < 12)) count++;
+  }
+  return count;
+}`;
 
 let browser: Browser | null = null;
 const contexts: BrowserContext[] = [];
@@ -207,6 +232,34 @@ export class Look {
         (now) => now === count,
       ),
     ).toBe(count);
+  }
+
+  /** Waits until the canvas of a chart has a line in the colour of this series, by its label. */
+  async draws(chart: string, label: string): Promise<void> {
+    const count = (): Promise<number> =>
+      this.page.evaluate<number>(`(${PIXELS})(${JSON.stringify(chart)}, ${JSON.stringify(label)})`);
+    expect(await settled(count, (now) => now > 0)).toBeGreaterThan(0);
+  }
+
+  /** Waits until the cell below this head has this text, in the first row that begins with `row`. */
+  async readsCell(row: string, head: string, text: string): Promise<void> {
+    const read = (): Promise<string> =>
+      this.page.evaluate<string>(`(() => {
+        const row = [...document.querySelectorAll('main tbody tr')]
+          .find(({ textContent }) => textContent.startsWith(${JSON.stringify(row)}));
+        const heads = [...(row?.closest('table').querySelectorAll('th') ?? [])];
+        const at = heads.findIndex(({ textContent }) => textContent === ${JSON.stringify(head)});
+        return row?.children[at]?.textContent ?? '(no such cell)';
+      })()`);
+    expect(await settled(read, (now) => now === text)).toBe(text);
+  }
+
+  /** What axe finds that is serious or critical, as `rule: element`. */
+  async axe(): Promise<readonly string[]> {
+    await this.page.evaluate(AXE);
+    return await this.page.evaluate<string[]>(`axe.run().then(({ violations }) => violations
+      .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+      .flatMap(({ id, nodes }) => nodes.map(({ html }) => id + ': ' + html)))`);
   }
 
   row(text: string | RegExp): Locator {

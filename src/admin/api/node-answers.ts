@@ -281,7 +281,7 @@ export const Overview = object(
     ),
     ...block,
   },
-  'Data of the overview page. Rates are per second.',
+  'Data of the overview page. Rates are per second; p50Ms and p99Ms are of the last ten seconds.',
 );
 export type Overview = Json<typeof Overview>;
 
@@ -291,9 +291,27 @@ export const ServiceHistory = object(
     kept: flag(
       'False: the node keeps no samples of the service, because it has no label in the metrics (`metrics.services`).',
     ),
+    failures: listOf(
+      object({
+        event: z
+          .enum(['request.failed', 'request.expired', 'request.abandoned', 'request.refused'])
+          .describe('How requests, or attempts of stored ones, ended; as in the log.'),
+        code: orNull(
+          text(),
+          'Code that workers reported, or reason of the refusal; null: none, too many different ones, or read without a token.',
+        ),
+        text: orNull(
+          text(),
+          'Text of the last one, at most 256 characters; null: none, or read without a token.',
+        ),
+        count: count('Since the start of the process.'),
+        lastAt: moment('Time of the last one.'),
+      }),
+      'Every failure of the service, counted by code: the 20 codes that came first, and the rest together.',
+    ),
     ...block,
   },
-  'Rates are per second, since the previous sample. `failed`, p50Ms and p99Ms are about plain requests; ' +
+  'Rates are per second, since the previous sample; p50Ms and p99Ms are of the last two samples. `failed`, p50Ms and p99Ms are about plain requests; ' +
     '`accepted` and all columns after it are about stored requests, and null if there were none.',
 );
 export type ServiceHistory = Json<typeof ServiceHistory>;

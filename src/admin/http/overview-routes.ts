@@ -12,9 +12,9 @@ export function overviewRoutes(ports: Ports): Route[] {
   const pace = new Pace(monotonicMs);
   return [
     pacedRoute(OPERATIONS.overview, pace, ({ query }) => overview(ports, query.since)),
-    pacedRoute(OPERATIONS.serviceHistory, pace, ({ query: { service, since } }) => ({
+    pacedRoute(OPERATIONS.serviceHistory, pace, ({ query: { service, since }, caller }) => ({
       startedAt: timeSeries.startedAt,
-      ...timeSeries.historyOf(service, since),
+      ...timeSeries.historyOf(service, since, caller !== 'anyone'),
     })),
   ];
 }

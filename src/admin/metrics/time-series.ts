@@ -16,6 +16,8 @@ import type { TitanicSource } from './titanic-metrics.js';
 
 export const SAMPLE_EVERY_MS = 1000;
 const SAMPLES_MAX = 600;
+/** Latencies are of the requests in so many samples: single seconds have too few to compare. */
+const LATENCY_SAMPLES = 10;
 /** How often single services are sampled. Rates in lists are from the last one to two of these. */
 const MARK_EVERY_MS = 4000;
 
@@ -56,6 +58,8 @@ export class TimeSeries {
   /** The last sample, in monotonic milliseconds, and what had been counted then. */
   #at: number;
   #plain: Float64Array;
+  /** The totals before it, oldest first. */
+  readonly #earlier: Float64Array[] = [];
   #stored: Float64Array | null = null;
   readonly #history = new ServiceSamples();
 
@@ -99,7 +103,7 @@ export class TimeSeries {
    * Samples of one service from number `since` on; none if it was not used yet.
    * @param shown its name, percent-escaped
    */
-  historyOf(shown: string, since: number): Omit<ServiceHistory, 'startedAt'> {
+  historyOf(shown: string, since: number): Omit<ServiceHistory, 'startedAt' | 'failures'> {
     const service = this.#counted.find(shown);
     return { kept: service?.hasLabel === true, ...this.#history.of(service, since) };
   }
@@ -128,6 +132,7 @@ export class TimeSeries {
       const { plain, stored } = service;
       const { queued, inFlight, workers } = requests.columns;
       const rates = plainFigures(requests, plain.sinceLast(), seconds);
+      const { p50Ms, p99Ms } = plainFigures(requests, plain.sinceOlder(), seconds);
       yield [
         service,
         {
@@ -135,8 +140,8 @@ export class TimeSeries {
           replied: rates.repliesPerSecond,
           failed: rates.failuresPerSecond,
           redelivered: rates.redeliveriesPerSecond,
-          p50Ms: rates.p50Ms,
-          p99Ms: rates.p99Ms,
+          p50Ms,
+          p99Ms,
           queued: plain.now[queued] ?? 0,
           inFlight: plain.now[inFlight] ?? 0,
           workersWaiting: plain.now[workers.waiting] ?? 0,
@@ -154,13 +159,16 @@ export class TimeSeries {
     const { queued, inFlight, workers } = requests.columns;
     const now = this.#counted.total('plain');
     const rates = plainFigures(requests, difference(now, this.#plain), seconds);
+    this.#earlier.push(this.#plain);
+    if (this.#earlier.length > LATENCY_SAMPLES) this.#earlier.shift();
+    const latency = plainFigures(requests, difference(now, this.#earlier[0] ?? null), seconds);
     this.#plain = now;
     return [
       rates.requestsPerSecond,
       rates.repliesPerSecond,
       rates.failuresPerSecond,
-      rates.p50Ms,
-      rates.p99Ms,
+      latency.p50Ms,
+      latency.p99Ms,
       now[queued] ?? 0,
       now[inFlight] ?? 0,
       now[workers.waiting] ?? 0,

@@ -7,80 +7,44 @@ import { check, Script, type Target } from '../target.js';
 
 const PAGE = new URL('../../../src/page/', import.meta.url);
 
-/** As much of an element as the page's makers of rows use. */
-class FakeElement {
-  readonly tag: string;
-  readonly attributes = new Map<string, string>();
-  readonly children: (FakeElement | string)[] = [];
-
-  constructor(tag: string) {
-    this.tag = tag;
-  }
-
-  append(...children: readonly (FakeElement | string)[]): void {
-    this.children.push(...children);
-  }
-
-  hasAttribute(name: string): boolean {
-    return this.attributes.has(name);
-  }
-
-  getAttribute(name: string): string | null {
-    return this.attributes.get(name) ?? null;
-  }
-
-  setAttribute(name: string, value: string): void {
-    this.attributes.set(name, value);
-  }
-
-  /** What is opened by hand stays closed here. */
-  addEventListener(): void {
-    return;
-  }
-
-  replaceChildren(...children: readonly (FakeElement | string)[]): void {
-    this.children.splice(0, this.children.length, ...children);
-  }
-
-  get textContent(): string {
-    return this.text;
-  }
-
-  set textContent(text: string) {
-    this.replaceChildren(text);
-  }
-
-  removeAttribute(name: string): void {
-    this.attributes.delete(name);
-  }
-
-  /** Whoever writes HTML is wrong. */
-  set innerHTML(_html: string) {
-    throw new Error('the page makes HTML of text');
-  }
-
-  set outerHTML(_html: string) {
-    throw new Error('the page makes HTML of text');
-  }
-
-  insertAdjacentHTML(): void {
-    throw new Error('the page makes HTML of text');
-  }
-
-  get text(): string {
-    return this.children.map((child) => (typeof child === 'string' ? child : child.text)).join('');
-  }
+/** What Preact makes an element of. */
+interface Made {
+  readonly type: string | ((props: object) => Child);
+  readonly props: Readonly<Record<string, unknown>>;
 }
 
-interface Row {
-  readonly element: FakeElement;
-  readonly update: (group: object) => void;
+type Child = Made | string | number | boolean | null | undefined | readonly Child[];
+
+interface FakeElement {
+  readonly tag: string;
+  readonly attributes: ReadonlyMap<string, string>;
+  readonly children: readonly (FakeElement | string)[];
+}
+
+/** The elements and texts of components. */
+function drawn(child: Child): (FakeElement | string)[] {
+  if (child === null || child === undefined || typeof child === 'boolean') return [];
+  if (typeof child === 'string' || typeof child === 'number') return [String(child)];
+  if (Array.isArray(child)) return child.flatMap(drawn);
+  const { type, props } = child as Made;
+  if (typeof type === 'function') return drawn(type(props));
+  const { children, ...attributes } = props;
+  const set = Object.entries(attributes).filter(([, value]) => value !== undefined);
+  const texts = set.map(([name, value]) => [name, String(value)] as const);
+  return [{ tag: type, attributes: new Map(texts), children: drawn(children as Child) }];
+}
+
+function textIn(children: readonly (FakeElement | string)[]): string {
+  return children
+    .map((child) => (typeof child === 'string' ? child : textIn(child.children)))
+    .join('');
 }
 
 interface PageModules {
-  readonly eventRow: (group: object) => Row;
-  readonly serviceLink: (service: string) => FakeElement;
-  readonly statePill: (state: string) => FakeElement;
+  readonly EventRow: (props: { readonly group: object }) => Child;
+  readonly ServiceLink: (props: { readonly service: string }) => Child;
+  readonly StatePill: (props: { readonly state: string }) => Child;
+  readonly decoded: (name: string) => string;
   readonly format: Readonly<Record<(typeof SHOWN)[number], Shown>>;
 }
 
@@ -90,29 +54,36 @@ const SHOWN = ['compact', 'count', 'millis', 'span', 'about', 'bytes'] as const;
 type Shown = (value: number | null) => string;
 
 async function modules(): Promise<PageModules> {
-  const document = { createElement: (tag: string) => new FakeElement(tag) };
-  Object.assign(globalThis, { document });
   // They are compiled with a browser's types, which tests do not have.
   const load = async (name: string): Promise<object> =>
     (await import(new URL(name, PAGE).href)) as object;
-  const [rows, line, format] = await Promise.all(
-    ['event-row.js', 'status-line.js', 'format.js'].map(load),
+  const [rows, names, format] = await Promise.all(
+    ['events-list.js', 'names.js', 'format.js'].map(load),
   );
-  return { ...rows, ...line, format } as PageModules;
+  return { ...rows, ...names, format } as PageModules;
 }
 
-const TAGS = ['li', 'time', 'span', 'a', 'div', 'details', 'summary', 'ol'];
-const ATTRIBUTES = ['class', 'datetime', 'href', 'hidden'];
+const TAGS = ['li', 'time', 'span', 'a', 'bdi', 'wbr', 'div', 'details', 'summary', 'ol'];
+const ATTRIBUTES = ['class', 'dateTime', 'href', 'title', 'aria-label'];
 const CLASS = /^[a-z -]+$/;
+const UNSEEN = /[\p{C}\p{Zl}\p{Zp}]/u;
 
-function checkElement(element: FakeElement): void {
-  check(TAGS.includes(element.tag), `an element ${element.tag}`);
-  for (const [name, value] of element.attributes) {
-    check(ATTRIBUTES.includes(name), `an attribute ${name}`);
-    if (name === 'class') check(CLASS.test(value), `a class ${value}`);
-    if (name === 'href') check(value.startsWith('#/'), `a link to ${value}`);
+function checkElements(children: readonly (FakeElement | string)[]): void {
+  for (const child of children) {
+    if (typeof child === 'string') continue;
+    const { tag, attributes } = child;
+    check(TAGS.includes(tag), `an element ${tag}`);
+    for (const [name, value] of attributes) {
+      check(ATTRIBUTES.includes(name), `an attribute ${name}`);
+      if (name === 'class') check(CLASS.test(value), `a class ${value}`);
+      if (name === 'href') check(value.startsWith('#/'), `a link to ${value}`);
+    }
+    checkElements(child.children);
   }
-  for (const child of element.children) if (typeof child !== 'string') checkElement(child);
+}
+
+function hrefIn([link]: readonly (FakeElement | string)[]): string {
+  return typeof link === 'object' ? (link.attributes.get('href') ?? '') : '';
 }
 
 function run(input: Buffer, page: PageModules): void {
@@ -122,20 +93,22 @@ function run(input: Buffer, page: PageModules): void {
   const field = script.piece(16).toString('utf8');
   const number = script.bytes(8);
   const service = escapeName(name);
-  const link = page.serviceLink(service);
-  checkElement(link);
-  check(link.text === service, 'a service has another name on the page');
+  const link = drawn(page.ServiceLink({ service }));
+  checkElements(link);
+  // A `%` that does not escape a byte is one: so no two names look the same.
+  const shown = textIn(link);
+  const meant = unescapeName(shown.replaceAll(/%(?![\da-f]{2})/gi, '%25'));
+  check(meant?.equals(name) === true, `${service} is shown as ${shown}`);
+  check(!UNSEEN.test(shown), `${service} is shown with what is not seen`);
   // As the page reads its own links.
-  const [, , detail = ''] = (link.getAttribute('href') ?? '').split('/');
+  const [, , detail = ''] = hrefIn(link).split('/');
   const leads = unescapeName(decodeURIComponent(detail));
   check(leads?.equals(name) === true, `a link leads to ${detail}, not to ${service}`);
   const told = { arrival: 1, time: text, event: text, [field]: text, service, nested: { text } };
-  const group = { latest: told, earlier: [told, told] };
-  const { element, update } = page.eventRow(group);
-  update(group);
-  checkElement(element);
-  check(element.text.includes(service), 'an event lacks a field');
-  checkElement(page.statePill(text));
+  const row = drawn(page.EventRow({ group: { latest: told, earlier: [told, told] } }));
+  checkElements(row);
+  check(textIn(row).includes(`service ${shown}`), 'an event lacks a field');
+  checkElements(drawn(page.StatePill({ state: text })));
   const double = Buffer.concat([number, Buffer.alloc(8)]).readDoubleBE(0);
   for (const each of SHOWN) {
     check(page.format[each](double).length > 0, `${each} shows nothing of ${double}`);

@@ -71,7 +71,7 @@ describe('the samples of a node', () => {
     expect(watch.seconds().newest).toMatchObject({ received: 0, replied: 0, failed: 1, queued: 0 });
   });
 
-  it('read latencies off the bucket that they are in, and are null where nothing was replied', () => {
+  it('read latencies off the bucket that they are in, over ten seconds', () => {
     const s = stage();
     const watch = new Watch(s);
     const w1 = s.worker('w1').ready('echo');
@@ -80,6 +80,8 @@ describe('the samples of a node', () => {
     w1.final('one');
     // Within the bucket from 25 to 50 ms.
     expect(watch.seconds().newest).toMatchObject({ p50Ms: 37.5, p99Ms: 49.75 });
+    expect(watch.seconds(9).newest).toMatchObject({ p50Ms: 37.5, p99Ms: 49.75 });
+    // Nothing was replied in the last ten.
     expect(watch.seconds().newest).toMatchObject({ p50Ms: null, p99Ms: null });
   });
 
@@ -160,8 +162,11 @@ describe('the history of a service', () => {
       dead: null,
     });
     watch.seconds(4);
-    expect(watch.history('echo', 2)).toMatchObject([{ received: 0, p50Ms: null, workersBusy: 1 }]);
-    expect(watch.history('other')).toHaveLength(3);
+    // Latencies are of the last two samples.
+    expect(watch.history('echo', 2)).toMatchObject([{ received: 0, p50Ms: 37.5, workersBusy: 1 }]);
+    watch.seconds(4);
+    expect(watch.history('echo', 3)).toMatchObject([{ received: 0, p50Ms: null, workersBusy: 1 }]);
+    expect(watch.history('other')).toHaveLength(4);
     expect(watch.history('unknown')).toEqual([]);
   });
 

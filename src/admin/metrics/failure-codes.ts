@@ -1,0 +1,95 @@
+/**
+ * How often the requests of each service failed, by code, since the start. It counts every failure,
+ * where the log and the kept events have only some. Codes and texts are chosen by peers, so their
+ * number and length are bounded.
+ */
+import type { ServiceHistory } from '../api/node-answers.js';
+
+type FailureCode = ServiceHistory['failures'][number];
+type Ending = FailureCode['event'];
+
+const SERVICES_MAX = 1000;
+/** Codes of one service. What has another one is counted together, without a code. */
+const CODES_MAX = 20;
+const TEXT_MAX = 256;
+
+/** Events that end a request, or an attempt of a stored one, without a reply. */
+const ENDINGS: readonly Ending[] = [
+  'request.failed',
+  'request.expired',
+  'request.abandoned',
+  'request.refused',
+];
+
+interface Counted {
+  readonly event: Ending;
+  readonly code: string | null;
+  text: string | null;
+  count: number;
+  lastAt: number;
+}
+
+export class FailureCodes {
+  /** By service, as shown; the one that failed last comes last. */
+  readonly #services = new Map<string, Map<string, Counted>>();
+
+  /** @param wall milliseconds since 1970 */
+  note(event: { readonly name: string }, wall: number): void {
+    const ending = ENDINGS.find((each) => each === event.name);
+    if (ending === undefined) return;
+    const { service, code, reason, text } = event as Readonly<Record<string, unknown>>;
+    if (typeof service !== 'string') return;
+    const codes = this.#of(service);
+    // The reason of a refusal is a code; that of an abandoned request is a text.
+    const isRefusal = ending === 'request.refused';
+    const named = textOf(isRefusal ? reason : code);
+    const known = codes.get(keyOf(ending, named));
+    const counted = known ?? this.#begin(codes, ending, named);
+    counted.count++;
+    counted.lastAt = wall;
+    counted.text = textOf(text ?? (isRefusal ? undefined : reason));
+  }
+
+  /**
+   * @param shown the name of the service, percent-escaped
+   * @param isWhole with what workers said: for holders of a token
+   */
+  of(shown: string, isWhole: boolean): FailureCode[] {
+    const found = [...(this.#services.get(shown)?.values() ?? [])];
+    return found.map(({ event, code, text, count, lastAt }) => {
+      const isShown = isWhole || event === 'request.expired' || event === 'request.refused';
+      return {
+        event,
+        code: isShown ? code : null,
+        text: isShown ? text : null,
+        count,
+        lastAt: new Date(lastAt).toISOString(),
+      };
+    });
+  }
+
+  #of(service: string): Map<string, Counted> {
+    const codes = this.#services.get(service) ?? new Map<string, Counted>();
+    this.#services.delete(service);
+    this.#services.set(service, codes);
+    const [oldest] = this.#services.keys();
+    if (this.#services.size > SERVICES_MAX && oldest !== undefined) this.#services.delete(oldest);
+    return codes;
+  }
+
+  #begin(codes: Map<string, Counted>, event: Ending, named: string | null): Counted {
+    const code = codes.size < CODES_MAX ? named : null;
+    const key = keyOf(event, code);
+    const counted = codes.get(key) ?? { event, code, text: null, count: 0, lastAt: 0 };
+    codes.set(key, counted);
+    return counted;
+  }
+}
+
+function keyOf(event: Ending, code: string | null): string {
+  return `${event} ${code ?? ''}`;
+}
+
+function textOf(value: unknown): string | null {
+  return typeof value === 'string' ? value.slice(0, TEXT_MAX) : null;
+}

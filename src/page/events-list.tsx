@@ -1,0 +1,111 @@
+/** Groups events of the same name and service, so that repeated ones share a row. */
+import type { ComponentChildren, VNode } from 'preact';
+
+import type { ReceivedEvent } from './events.js';
+import { count, line, moment } from './format.js';
+import { ServiceLink, UuidLink, UUID } from './names.js';
+
+/** Names of events of severity info that are good news. */
+const GOOD = /\.(registered|healed|recovered|connected|merged|changed)$/;
+/** Earlier events of a group that are listed. */
+const EARLIER_SHOWN = 20;
+
+export interface EventGroup {
+  readonly key: string;
+  readonly latest: ReceivedEvent;
+  /** The earlier ones, newest first. */
+  readonly earlier: readonly ReceivedEvent[];
+}
+
+/** The service of an event; empty if it has none. */
+export function serviceOf({ service }: ReceivedEvent): string {
+  return typeof service === 'string' ? service : '';
+}
+
+/**
+ * @param events newest first
+ * @returns the group with the latest event first
+ */
+export function grouped(events: readonly ReceivedEvent[]): EventGroup[] {
+  const groups = new Map<string, { latest: ReceivedEvent; earlier: ReceivedEvent[] }>();
+  for (const received of events) {
+    // Names of events have no spaces.
+    const key = `${received.event} ${serviceOf(received)}`;
+    const group = groups.get(key);
+    if (group === undefined) groups.set(key, { latest: received, earlier: [] });
+    else group.earlier.push(received);
+  }
+  return Array.from(groups, ([key, group]) => ({ key, ...group }));
+}
+
+function gradeOf({ severity, event }: ReceivedEvent): string {
+  if (severity === 'error') return 'bad';
+  if (severity === 'warn') return 'warn';
+  return GOOD.test(event) ? 'good' : 'quiet';
+}
+
+type Field = readonly [name: string, value: unknown];
+
+/** All fields but time, name and severity. */
+function fieldsOf({
+  arrival: _arrival,
+  time: _time,
+  event: _event,
+  severity: _severity,
+  ...fields
+}: ReceivedEvent): readonly Field[] {
+  return Object.entries(fields).filter(([, value]) => value !== null);
+}
+
+function written([name, value]: Field): string {
+  return line(`${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`);
+}
+
+/** The fields as `field value`, always in one line. */
+export function textOf(received: ReceivedEvent): string {
+  return fieldsOf(received).map(written).join('  ·  ');
+}
+
+/** A field, with a link to its service or request. */
+function linked([name, value]: Field): ComponentChildren {
+  if (name === 'service' && typeof value === 'string') {
+    return ['service ', <ServiceLink key="link" service={value} />];
+  }
+  if (name === 'uuid' && typeof value === 'string' && UUID.test(value)) {
+    return ['uuid ', <UuidLink key="link" uuid={value} />];
+  }
+  return written([name, value]);
+}
+
+/** The latest event of a group, the size of the group, and the earlier events on demand. */
+export function EventRow({ group }: { group: EventGroup }): VNode {
+  const { latest, earlier } = group;
+  const left = earlier.length - EARLIER_SHOWN;
+  return (
+    <li class="event">
+      <time dateTime={latest.time}>{moment(latest.time)}</time>
+      <span class="event-what">
+        <span class={`event-name ${gradeOf(latest)}`}>{latest.event}</span>{' '}
+        <span class="times">{earlier.length === 0 ? '' : `×${count(earlier.length + 1)}`}</span>
+      </span>
+      <div>
+        <span class="event-fields">
+          {fieldsOf(latest).map((field, index) => [index === 0 ? '' : '  ·  ', linked(field)])}
+        </span>
+        {earlier.length === 0 ? null : (
+          <details class="earlier">
+            <summary>{`${count(earlier.length)} earlier, since ${moment(earlier.at(-1)?.time ?? null)}`}</summary>
+            <ol>
+              {earlier.slice(0, EARLIER_SHOWN).map((event) => (
+                <li key={event.arrival}>
+                  <time dateTime={event.time}>{moment(event.time)}</time> {textOf(event)}
+                </li>
+              ))}
+              {left > 0 ? <li>{`and ${count(left)} earlier`}</li> : null}
+            </ol>
+          </details>
+        )}
+      </div>
+    </li>
+  );
+}

@@ -1,0 +1,96 @@
+/** Polls the state of the node once per second while the page is visible, and keeps the samples. */
+import { batch, signal } from '@preact/signals';
+
+import type { Overview } from '../admin/api/node-answers.js';
+import { get, messageOf, statusOf, token } from './api.js';
+import { askToken, toast } from './dialogs.js';
+import { type Sample, Samples } from './samples.js';
+
+const EVERY_MS = 1000;
+const RETRY_MS_MAX = 5000;
+
+/** The state of the connection to the node. */
+type Contact = 'first' | 'good' | 'lost' | 'locked';
+
+export const contact = signal<Contact>('first');
+export const overview = signal<Overview | null>(null);
+export const samples = signal<readonly Sample[]>([]);
+/** Since when there is no connection, in milliseconds since 1970, and why. */
+export const lost = signal<{ readonly at: number; readonly why: string } | null>(null);
+
+const kept = new Samples();
+let heardAt = 0;
+let failures = 0;
+let isGivenUp = false;
+let isAsking = false;
+let timer: number | undefined;
+
+/** Time of the node's clock, which may differ from this machine's. Milliseconds since 1970. */
+export function nowMs(): number {
+  return (samples.value.at(-1)?.['at'] ?? Date.now()) + Date.now() - heardAt;
+}
+
+/** True if clients and workers use the other node, so that this one has no figures. */
+export function isElsewhere(): boolean {
+  return overview.value?.state === 'passive';
+}
+
+export function startNode(): void {
+  document.addEventListener('visibilitychange', askNow);
+  askNow();
+}
+
+/** Asks at once, unless the page is hidden: a hidden page costs the node nothing. */
+export function askNow(): void {
+  clearTimeout(timer);
+  if (document.hidden || isAsking) return;
+  isGivenUp = false;
+  isAsking = true;
+  void ask().finally(() => {
+    isAsking = false;
+    if (isGivenUp) return;
+    const retryMs = Math.min(RETRY_MS_MAX, EVERY_MS * failures);
+    timer = setTimeout(askNow, Math.max(EVERY_MS, retryMs));
+  });
+}
+
+async function ask(): Promise<void> {
+  try {
+    take(await get<Overview>(`/api/v1/overview?since=${kept.next}`));
+  } catch (error) {
+    if (statusOf(error) === 401) {
+      await unlock();
+      return;
+    }
+    failures++;
+    batch(() => {
+      lost.value = { at: lost.value?.at ?? Date.now(), why: messageOf(error) };
+      contact.value = 'lost';
+    });
+  }
+}
+
+async function unlock(): Promise<void> {
+  const wasWrong = token.peek() !== null;
+  token.value = null;
+  contact.value = 'locked';
+  const why = 'This node needs a token for reading.';
+  // If the user cancels, a button of the banner asks again.
+  isGivenUp = !(await askToken(wasWrong ? 'Wrong token.' : why));
+}
+
+function take(answer: Overview): void {
+  failures = 0;
+  if (!kept.take(answer)) {
+    overview.value = null;
+    toast('The daemon was restarted', 'good');
+    return;
+  }
+  heardAt = Date.now();
+  batch(() => {
+    overview.value = answer;
+    samples.value = kept.all;
+    lost.value = null;
+    contact.value = 'good';
+  });
+}

@@ -1,0 +1,47 @@
+/** Loads something again and again while the page is visible. */
+import { type Signal, useSignal } from '@preact/signals';
+import { useEffect } from 'preact/hooks';
+
+import { commands, token } from './api.js';
+
+export interface Polled<Answer> {
+  /** `null`: not loaded yet. */
+  readonly answer: Answer | null;
+  /** Why the last attempt failed; `null`: it did not. */
+  readonly error: unknown;
+}
+
+/**
+ * @param about what is loaded: if it changes, the answer is loaded anew
+ * @param delayMs from one answer to the next request
+ */
+export function usePolled<Answer>(
+  about: string,
+  load: () => Promise<Answer>,
+  delayMs: number | ((answer: Answer | null) => number),
+): Polled<Answer> {
+  const answer: Signal<Answer | null> = useSignal<Answer | null>(null);
+  const error = useSignal<unknown>(null);
+  useEffect(() => {
+    let timer: number | undefined;
+    let isOver = false;
+    const run = async (): Promise<void> => {
+      try {
+        const loaded = document.hidden ? null : await load();
+        if (loaded !== null && !isOver) answer.value = loaded;
+        if (!isOver) error.value = null;
+      } catch (failed) {
+        if (!isOver) error.value = failed;
+      }
+      const delay = typeof delayMs === 'number' ? delayMs : delayMs(answer.peek());
+      if (!isOver) timer = setTimeout(() => void run(), delay);
+    };
+    void run();
+    return () => {
+      isOver = true;
+      clearTimeout(timer);
+    };
+    // A token shows more, and its loss less.
+  }, [about, token.value, commands.value]);
+  return { answer: answer.value, error: error.value };
+}

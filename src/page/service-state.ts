@@ -1,0 +1,67 @@
+/** The state of a service in one sentence. */
+import type { Service } from '../admin/api/node-answers.js';
+import { count, millis, percent, perSecond, span } from './format.js';
+import { type Sample, Samples } from './samples.js';
+import { isUnserved } from './services.js';
+
+interface ServiceState {
+  readonly grade: 'good' | 'warn' | 'bad' | 'quiet';
+  readonly title: string;
+  readonly text: string;
+}
+
+const MINUTE_MS = 60_000;
+/** More than this share of failures needs a person at once. */
+const BAD_SHARE = 0.05;
+
+function plural(amount: number, what: string): string {
+  return `${count(amount)} ${what}${amount === 1 ? '' : 's'}`;
+}
+
+/** The share of the last minute's requests, or attempts of stored ones, that failed. */
+function failedShare(now: Service | undefined, samples: readonly Sample[]): number | null {
+  const of = (...columns: readonly string[]): number =>
+    columns.reduce((sum, column) => sum + Samples.sum(samples, column, MINUTE_MS), 0);
+  const [failed, replied] = [of('failed', 'failedAttempts'), of('replied', 'completed')];
+  if (failed + replied > 0) return failed / (failed + replied);
+  // A service without samples has the rates of the last seconds.
+  const { plain = null, durable = null } = now ?? {};
+  const failures = (plain?.failuresPerSecond ?? 0) + (durable?.failedAttemptsPerSecond ?? 0);
+  const ended = failures + (plain?.repliesPerSecond ?? 0) + (durable?.repliesPerSecond ?? 0);
+  return ended === 0 ? null : failures / ended;
+}
+
+/** @param now `undefined`: the node has forgotten it, and only knows its failures */
+export function stateOf(now: Service | undefined, samples: readonly Sample[]): ServiceState {
+  const share = failedShare(now, samples);
+  const { plain = null, durable = null } = now ?? {};
+  const dead = durable?.dead ?? 0;
+  const workers = (now?.workersWaiting ?? 0) + (now?.workersBusy ?? 0);
+  const rest = [
+    ...(dead > 0 ? [`${count(dead)} dead`] : []),
+    workers === 0 ? 'no workers' : plural(workers, 'worker'),
+  ];
+  const told = (grade: ServiceState['grade'], title: string, what: string): ServiceState => ({
+    grade,
+    title,
+    text: [what, ...rest].join('; '),
+  });
+  const waiting = (now?.queued ?? 0) + (durable?.pending ?? 0);
+  if (now?.paused === true) return told('warn', 'Paused', `${plural(waiting, 'request')} waiting`);
+  if (now !== undefined && isUnserved(now)) {
+    const oldest = durable?.oldestMs ?? null;
+    const since = oldest === null ? '' : `, the oldest for ${span(oldest)}`;
+    return told('bad', 'No worker', `${plural(waiting, 'request')} waiting${since}`);
+  }
+  if (share !== null && share > 0) {
+    const grade = share > BAD_SHARE ? 'bad' : 'warn';
+    return told(grade, 'Failing', `${percent(share)} of the last minute’s requests failed`);
+  }
+  if (share === null) {
+    return told(dead > 0 ? 'warn' : 'quiet', 'Idle', 'no requests ended in the last minute');
+  }
+  const rate = (plain?.repliesPerSecond ?? 0) + (durable?.repliesPerSecond ?? 0);
+  const slow = plain?.p99Ms ?? null;
+  const latency = slow === null ? '' : `, p99 ${millis(slow)}`;
+  return told(dead > 0 ? 'warn' : 'good', 'Serving', `${perSecond(rate)} replies${latency}`);
+}

@@ -1,0 +1,230 @@
+/** The table of all lists: sorting, pages, columns that a narrow screen drops, and why it is empty. */
+import { type Signal, useSignal } from '@preact/signals';
+import type { ComponentChildren, VNode } from 'preact';
+import { useLayoutEffect, useRef } from 'preact/hooks';
+
+import { Button } from './controls.js';
+import { count } from './format.js';
+
+export interface Column<Item> {
+  readonly head: string;
+  readonly cell: (item: Item) => ComponentChildren;
+  /** The value to sort by; without it the column cannot be sorted. */
+  readonly by?: (item: Item) => string | number;
+  readonly isNumber?: boolean;
+  /** The first sort is from large to small. */
+  readonly isLargeFirst?: boolean;
+  /** Why the cell needs a person; `null`: it does not. */
+  readonly alarm?: (item: Item) => string | null;
+  /** The narrower the table, the more columns it drops: first 1, on a phone up to 3. */
+  readonly drop?: 1 | 2 | 3;
+}
+
+/** A column of numbers. @param shown its text; `null`: not known */
+export function numeric<Item>(
+  head: string,
+  by: (item: Item) => number | null,
+  shown: (value: number | null) => string = count,
+  more: Partial<Column<Item>> = {},
+): Column<Item> {
+  return {
+    head,
+    cell: (item) => shown(by(item)),
+    by: (item) => by(item) ?? -1,
+    isNumber: true,
+    isLargeFirst: true,
+    ...more,
+  };
+}
+
+interface TableOf<Item> {
+  readonly label: string;
+  readonly columns: readonly Column<Item>[];
+  readonly items: readonly Item[];
+  readonly rowKey: (item: Item, index: number) => string;
+  /** The first sort column; absent: rows keep their order until a head is pressed. */
+  readonly sortedBy?: string;
+  /** Rows cannot be sorted: these are not all of them. */
+  readonly isFixed?: boolean;
+  /** Rows per page; absent: all. */
+  readonly pageRows?: number;
+  readonly empty: ComponentChildren;
+}
+
+/** The width in pixels from which columns with this `drop` are shown. */
+const WIDTHS = [0, 1000, 800, 560];
+
+interface Sort {
+  readonly head: string;
+  readonly isReversed: boolean;
+}
+
+export function Table<Item>(given: TableOf<Item>): VNode {
+  const { label, items, rowKey, sortedBy, pageRows, empty } = given;
+  const isFixed = given.isFixed === true;
+  const first = given.columns.find(({ head }) => head === sortedBy);
+  const sort = useSignal<Sort | null>(
+    first === undefined ? null : { head: first.head, isReversed: first.isLargeFirst === true },
+  );
+  const page = useSignal(0);
+  const width = useSignal(Infinity);
+  if (items.length === 0) return <div class="table">{empty}</div>;
+  const isShown = ({ drop }: Column<Item>): boolean => width.value >= (WIDTHS[drop ?? 0] ?? 0);
+  const columns = given.columns.filter(isShown);
+  const dropped = given.columns.filter((column) => !isShown(column)).map(({ head }) => head);
+  const sorted = sortedItems(items, given.columns, sort.value);
+  const rows = pageRows ?? sorted.length;
+  const pages = Math.ceil(sorted.length / rows);
+  const at = Math.min(page.value, pages - 1);
+  const from = at * rows;
+  const shown = sorted.slice(from, from + rows);
+  const press = ({ head, isLargeFirst }: Column<Item>): Sort => {
+    const isSame = sort.value?.head === head;
+    const isReversed = isSame ? sort.value?.isReversed !== true : isLargeFirst === true;
+    page.value = 0;
+    return (sort.value = { head, isReversed });
+  };
+  const turn = (label: string, to: number): VNode => {
+    const isDisabled = to < 0 || to >= pages;
+    const act = (): number => (page.value = to);
+    return <Button label={label} style="button small" isDisabled={isDisabled} act={act} />;
+  };
+  return (
+    <div class="table">
+      <Scroller label={label} width={width}>
+        <table aria-label={label}>
+          <thead>
+            <tr>
+              {columns.map((column) => (
+                <Head
+                  key={column.head}
+                  column={column}
+                  sort={sort.value}
+                  press={isFixed || column.by === undefined ? null : press}
+                />
+              ))}
+            </tr>
+          </thead>
+          <tbody>
+            {shown.map((item, index) => (
+              <tr key={rowKey(item, index)}>
+                {columns.map((column) => {
+                  const alarm = column.alarm?.(item) ?? null;
+                  return (
+                    <td
+                      key={column.head}
+                      class={styleOf(column, alarm !== null)}
+                      title={alarm ?? undefined}
+                    >
+                      {column.cell(item)}
+                    </td>
+                  );
+                })}
+              </tr>
+            ))}
+          </tbody>
+        </table>
+      </Scroller>
+      {dropped.length === 0 ? null : (
+        <p class="dropped">{`Wider screens also show: ${dropped.join(' · ')}`}</p>
+      )}
+      {pages > 1 ? (
+        <nav class="pager" aria-label="Pages">
+          {turn('Previous', at - 1)}
+          <span>{`${count(from + 1)}–${count(from + shown.length)} of ${count(sorted.length)}`}</span>
+          {turn('Next', at + 1)}
+        </nav>
+      ) : null}
+    </div>
+  );
+}
+
+interface HeadOf<Item> {
+  readonly column: Column<Item>;
+  readonly sort: Sort | null;
+  readonly press: ((column: Column<Item>) => unknown) | null;
+}
+
+function Head<Item>({ column, sort, press }: HeadOf<Item>): VNode {
+  const { head } = column;
+  const order = sort?.isReversed === true ? 'descending' : 'ascending';
+  const ariaSort = sort?.head === head ? order : 'none';
+  return (
+    <th
+      scope="col"
+      class={styleOf(column, false)}
+      aria-sort={press === null ? undefined : ariaSort}
+    >
+      {press === null ? head : <Button label={head} style="sort" act={() => press(column)} />}
+    </th>
+  );
+}
+
+/** Says that there is more to the right, and can then be scrolled by keys. */
+interface ScrollerOf {
+  readonly label: string;
+  readonly width: Signal<number>;
+  readonly children: ComponentChildren;
+}
+
+function Scroller({ label, width, children }: ScrollerOf): VNode {
+  const frame = useRef<HTMLDivElement>(null);
+  const hidden = useSignal<'none' | 'right' | 'left'>('none');
+  const look = (): void => {
+    const { scrollWidth = 0, clientWidth = 0, scrollLeft = 0 } = frame.current ?? {};
+    width.value = clientWidth;
+    const isOver = scrollWidth > clientWidth + 1;
+    const isAtEnd = scrollLeft + clientWidth >= scrollWidth - 1;
+    hidden.value = !isOver ? 'none' : isAtEnd ? 'left' : 'right';
+  };
+  useLayoutEffect(() => {
+    look();
+    const observer = new ResizeObserver(look);
+    const { current } = frame;
+    for (const each of [current, ...(current?.children ?? [])]) {
+      if (each !== null) observer.observe(each);
+    }
+    return () => {
+      observer.disconnect();
+    };
+  }, []);
+  const isOver = hidden.value !== 'none';
+  return (
+    <>
+      <p class="more" hidden={hidden.value !== 'right'}>
+        More to the right →
+      </p>
+      <div
+        ref={frame}
+        class="frame"
+        onScroll={look}
+        {...(isOver ? { tabIndex: 0, role: 'region', 'aria-label': `${label}, scrollable` } : {})}
+      >
+        {children}
+      </div>
+    </>
+  );
+}
+
+function styleOf<Item>({ isNumber }: Column<Item>, isAlarming: boolean): string | undefined {
+  const style = `${isNumber === true ? 'number' : ''} ${isAlarming ? 'bad' : ''}`.trim();
+  return style === '' ? undefined : style;
+}
+
+function sortedItems<Item>(
+  items: readonly Item[],
+  columns: readonly Column<Item>[],
+  sort: Sort | null,
+): readonly Item[] {
+  const by = columns.find(({ head }) => head === sort?.head)?.by;
+  if (by === undefined) return items;
+  const sign = sort?.isReversed === true ? -1 : 1;
+  const keyed = items.map((item) => ({ item, value: by(item) }));
+  keyed.sort((left, right) => sign * compared(left.value, right.value));
+  return keyed.map(({ item }) => item);
+}
+
+function compared(left: string | number, right: string | number): number {
+  if (typeof left === 'number' && typeof right === 'number') return left - right;
+  return String(left) < String(right) ? -1 : Number(left !== right);
+}

@@ -1,0 +1,80 @@
+/** Recent events that the node has kept, and new ones. */
+import { useSignal } from '@preact/signals';
+import type { VNode } from 'preact';
+
+import { Button, Card, Empty, FilterChoice, FilterText } from '../controls.js';
+import { events, isOpen, type ReceivedEvent, refusal } from '../events.js';
+import { EventRow, grouped, serviceOf, textOf } from '../events-list.js';
+import { count } from '../format.js';
+import { filter } from '../links.js';
+import { decoded } from '../names.js';
+
+const SHOWN_MAX = 200;
+
+const SEVERITIES = [
+  ['', 'Any severity'],
+  ['warn', 'Warnings and errors'],
+  ['error', 'Errors'],
+] as const;
+
+function matches(received: ReceivedEvent): boolean {
+  const [severity, service] = [filter('severity'), filter('service')];
+  const wanted = filter('text').trim().toLowerCase();
+  if (severity !== '' && received.severity === 'info') return false;
+  if (severity === 'error' && received.severity !== 'error') return false;
+  if (service !== '' && serviceOf(received) !== service) return false;
+  return wanted === '' || `${received.event} ${textOf(received)}`.toLowerCase().includes(wanted);
+}
+
+/** The services of the events, and the chosen one. */
+function servicesOf(all: readonly ReceivedEvent[]): (readonly [string, string])[] {
+  const names = new Set([...all.map(serviceOf), filter('service')]);
+  names.delete('');
+  return [['', 'Any service'], ...[...names].sort().map((name) => [name, decoded(name)] as const)];
+}
+
+export function EventsView(): VNode {
+  const held = useSignal<readonly ReceivedEvent[] | null>(null);
+  const all = held.value ?? events.value;
+  const found = all.filter(matches);
+  const live = isOpen.value ? 'live' : 'not connected, retrying';
+  const status = refusal.value === '' ? live : `${live}: ${refusal.value}`;
+  const of = found.length === all.length ? '' : `${count(found.length)} of `;
+  const what = all.length === 1 ? 'event' : 'events';
+  return (
+    <Card
+      title="Events"
+      isView
+      status={`${held.value === null ? status : 'paused'} · ${of}${count(all.length)} ${what}`}
+      tools={
+        <>
+          <div class="filters" role="search">
+            <FilterChoice name="severity" label="Severity" options={SEVERITIES} />
+            <FilterChoice name="service" label="Service" options={servicesOf(all)} />
+            <FilterText name="text" label="Filter events" hint="Text" />
+          </div>
+          <Button
+            label={held.value === null ? 'Pause' : 'Resume'}
+            isPressed={held.value !== null}
+            act={() => (held.value = held.value === null ? events.value : null)}
+          />
+        </>
+      }
+    >
+      {found.length > 0 ? null : all.length > 0 ? (
+        <Empty title="No events">{`None of the ${count(all.length)} kept events matches the filters.`}</Empty>
+      ) : (
+        <Empty title="No events">
+          Events are workers that register or leave, and errors. Successful requests are not events.
+        </Empty>
+      )}
+      <ol class="events" aria-label="Events, newest first">
+        {grouped(found)
+          .slice(0, SHOWN_MAX)
+          .map((group) => (
+            <EventRow key={group.key} group={group} />
+          ))}
+      </ol>
+    </Card>
+  );
+}

@@ -1,0 +1,110 @@
+/** What needs a person first, then the charts and events of the node. */
+import type { VNode } from 'preact';
+
+import { Chart, type ChartOptions, TimeSpan } from '../chart.js';
+import { NODE_CHARTS, SMALL_CHARTS, STORED_CHARTS } from '../charts.js';
+import { Card, Empty, Figure } from '../controls.js';
+import { events, isOpen } from '../events.js';
+import { EventRow, grouped } from '../events-list.js';
+import { bytes, count } from '../format.js';
+import { linkTo } from '../links.js';
+import { overview, samples } from '../node.js';
+import { usePolled } from '../poll.js';
+import { allServices, byNeed, COLUMNS, servicesDelayMs } from '../services.js';
+import { Table } from '../table.js';
+
+const EVENTS_SHOWN = 8;
+const SERVICES_SHOWN = 10;
+/** The list of services is loaded this many times less often than on its own view. */
+const SERVICES_EVERY = 2;
+
+const { service, failures, share, dead, oldest, queued, workers, rate, p99 } = COLUMNS;
+
+export function OverviewView(): VNode {
+  return (
+    <div class="stack">
+      <h1 class="unseen">Overview</h1>
+      <ServicesByNeed />
+      <Charts />
+      <RecentEvents />
+    </div>
+  );
+}
+
+function ServicesByNeed(): VNode {
+  const { answer } = usePolled(
+    'services',
+    allServices,
+    (services) => SERVICES_EVERY * servicesDelayMs(services),
+  );
+  const total = overview.value?.services ?? 0;
+  const title = 'Services, those that fail first';
+  const all = total === 1 ? '1 service' : `${count(total)} services`;
+  return (
+    <Card title={title} tools={<a href={linkTo('services')}>{all}</a>}>
+      {answer === null ? null : (
+        <Table
+          label={title}
+          columns={[service, failures, share, dead, oldest, queued, workers, rate, p99]}
+          items={byNeed(answer).slice(0, SERVICES_SHOWN)}
+          rowKey={({ service: name }) => name}
+          isFixed
+          empty={
+            <Empty title="No services yet">
+              Start a worker: <code>majordomo worker upper -- tr a-z A-Z</code>
+            </Empty>
+          }
+        />
+      )}
+    </Card>
+  );
+}
+
+function Charts(): VNode {
+  const stored = overview.value?.stored ?? null;
+  const drawn = (all: readonly ChartOptions[], isSmall: boolean): VNode[] =>
+    all.map((each) => (
+      <Chart key={each.title} {...each} samples={samples.value} everyMs={1000} isSmall={isSmall} />
+    ));
+  return (
+    <>
+      <TimeSpan />
+      <div class="grid wide">{drawn(NODE_CHARTS, false)}</div>
+      <div class="grid">{drawn(SMALL_CHARTS, true)}</div>
+      {overview.value !== null && stored === null ? null : (
+        <div class="grid">
+          {drawn(STORED_CHARTS, true)}
+          <section class="card chart small" aria-label="Store">
+            <h2>
+              <a href={linkTo('durable')}>Store</a>
+            </h2>
+            <div class="figures">
+              <Figure value={bytes(stored?.bytes ?? null)} label="on disk" />
+            </div>
+            <div class="figures">
+              <Figure value={count(stored?.replied ?? null)} label="replies not closed yet" />
+            </div>
+          </section>
+        </div>
+      )}
+    </>
+  );
+}
+
+function RecentEvents(): VNode {
+  const shown = grouped(events.value).slice(0, EVENTS_SHOWN);
+  const none = isOpen.value ? 'No events since this node started.' : 'Connecting…';
+  return (
+    <Card
+      title="Recent events"
+      status={shown.length > 0 ? '' : none}
+      tools={<a href={linkTo('events')}>All</a>}
+    >
+      <ol class="events">
+        {shown.map((group) => (
+          <EventRow key={group.key} group={group} />
+        ))}
+      </ol>
+    </Card>
+  );
+}

@@ -1,0 +1,192 @@
+/** One stored request: its history step by step, and the operator commands. */
+import type { ComponentChildren, VNode } from 'preact';
+
+import type { RequestHistory, WorkerFailure } from '../../admin/api/stored-answers.js';
+import { get, messageOf, statusOf } from '../api.js';
+import { Bodies } from '../bodies.js';
+import { Button, Card, Copy, Empty, Facts } from '../controls.js';
+import { askPerson, order, toast } from '../dialogs.js';
+import { bytes, line, lines, millis, moment, since, span } from '../format.js';
+import { linkTo } from '../links.js';
+import { ServiceLink, StatePill } from '../names.js';
+import { usePolled } from '../poll.js';
+
+const EVERY_MS = 3000;
+
+interface Step {
+  readonly at: string | null;
+  readonly grade: string;
+  readonly title: string;
+  readonly more?: ComponentChildren;
+}
+
+/** The failure that a worker reported, with invisible characters replaced. */
+function Failure({ kind, code, text, detail }: WorkerFailure): VNode {
+  return (
+    <>
+      <code>{line(code)}</code>
+      {` ${line(text)}${kind === 'final' ? ' Final: the broker does not retry it.' : ''}`}
+      {detail.map(({ encoding, data }, index) => (
+        <pre key={index} class="detail">
+          {encoding === 'base64' ? `(not text; base64) ${data}` : lines(data)}
+        </pre>
+      ))}
+    </>
+  );
+}
+
+/** The deliveries that ended, and between them the retry by an operator, whose time is not known. */
+function pastSteps({ deliveries, attempts, attemptsEver, generation }: RequestHistory): Step[] {
+  const steps = deliveries.map(({ worker, startedAt, endedAt, reason, failure }): Step => {
+    const after = ` after ${millis(Date.parse(endedAt) - Date.parse(startedAt))}`;
+    const more =
+      failure === null ? (
+        `${line(reason ?? '')}${after}`
+      ) : (
+        <>
+          {`Failed${after}: `}
+          <Failure {...failure} />
+        </>
+      );
+    return { at: startedAt, grade: 'warn', title: `Delivered to worker ${worker}`, more };
+  });
+  if (generation > 0) {
+    // The retry set the count of attempts to 0: those since then come after it.
+    const title = `Retried by an operator${generation === 1 ? '' : `, for the ${generation}. time`}`;
+    const before = Math.max(0, deliveries.length - attempts);
+    steps.splice(before, 0, { at: null, grade: 'quiet', title });
+  }
+  const hidden = attemptsEver - deliveries.length;
+  if (hidden > 0) {
+    const title = hidden === 1 ? '1 earlier delivery' : `${hidden} earlier deliveries`;
+    steps.unshift({ at: null, grade: 'quiet', title, more: 'only the latest deliveries are kept' });
+  }
+  return steps;
+}
+
+function stepsOf(history: RequestHistory): Step[] {
+  const { service: _service, acceptedAt, bodyBytes, delivery, reply, death, state } = history;
+  const steps: Step[] = [
+    { at: acceptedAt, grade: 'good', title: 'Accepted', more: `${bytes(bodyBytes)}, on disk` },
+    ...pastSteps(history),
+  ];
+  if (delivery !== null) {
+    const title = `At worker ${delivery.worker} now`;
+    const more = `for ${span(since(delivery.startedAt))}`;
+    steps.push({ at: delivery.startedAt, grade: 'info', title, more });
+  }
+  if (reply !== null) {
+    const title = reply.worker === '' ? 'Replied' : `Replied by worker ${reply.worker}`;
+    const more = `${bytes(reply.bytes)}, kept until the client closes it`;
+    steps.push({ at: reply.repliedAt, grade: 'good', title, more });
+  }
+  if (death !== null) {
+    steps.push({ at: death.diedAt, grade: 'bad', title: 'Dead', more: line(death.reason ?? '') });
+  }
+  if (state === 'pending') {
+    const { notBefore } = history;
+    const isLater = Date.parse(notBefore) > Date.now();
+    const more = isLater ? `not before ${moment(notBefore)}` : 'for an idle worker';
+    steps.push({ at: null, grade: 'quiet', title: 'Waiting', more });
+  }
+  return steps;
+}
+
+function Timeline({ history }: { history: RequestHistory }): VNode {
+  return (
+    <ol class="timeline" aria-label="History">
+      {stepsOf(history).map(({ at, grade, title, more }, index) => (
+        <li key={index} class={grade}>
+          {at === null ? <span class="no-time" /> : <time dateTime={at}>{moment(at)}</time>}
+          <strong>{title}</strong>
+          <span class="step">{more}</span>
+        </li>
+      ))}
+    </ol>
+  );
+}
+
+function Properties(history: RequestHistory): VNode {
+  const { service, attempts, maxAttempts, priority, hasKey, expiresAt, owner } = history;
+  const rows: readonly (readonly [string, ComponentChildren])[] = [
+    ['Service', <ServiceLink service={service} />],
+    ['Failed attempts', `${attempts} of ${maxAttempts}`],
+    ['Priority', priority],
+    ['Idempotency key', hasKey ? 'yes' : 'no'],
+    ...(owner === null ? [] : [['Stored by', line(owner)] as const]),
+    ['Kept until', moment(expiresAt)],
+  ];
+  return <Facts rows={rows} />;
+}
+
+interface ActionsOf {
+  /** The whole uuid, which the API shows only to holders of a token. */
+  readonly uuid: string;
+  readonly state: RequestHistory['state'];
+}
+
+/** The commands that the state of the request allows. */
+function Actions({ uuid, state }: ActionsOf): VNode {
+  const give = async (what: string, said: string): Promise<void> => {
+    const path = `/api/v1/titanic/requests/${encodeURIComponent(uuid)}/${what}`;
+    if ((await order(path)) !== null) toast(said, 'good');
+  };
+  const retry = (): Promise<void> =>
+    give('retry', 'The request is pending again, with its attempt count reset.');
+  const cancel = async (): Promise<void> => {
+    const body = (
+      <p>The broker deletes the request. A client that asks for it gets 400 (unknown request).</p>
+    );
+    const confirm = 'Cancel the request';
+    const title = 'Cancel this request?';
+    if (!(await askPerson({ title, body, confirm, isDangerous: true }))) return;
+    await give('cancel', 'Request cancelled.');
+  };
+  return (
+    <div class="actions">
+      {state === 'dead' ? <Button label="Retry" style="button primary" act={retry} /> : null}
+      {state === 'replied' ? null : <Button label="Cancel" style="button danger" act={cancel} />}
+    </div>
+  );
+}
+
+export function RequestView({ uuid }: { uuid: string }): VNode {
+  const path = `/api/v1/titanic/requests/${encodeURIComponent(uuid)}`;
+  const { answer, error } = usePolled(uuid, () => get<RequestHistory>(path), EVERY_MS);
+  return (
+    <Card
+      title={
+        <>
+          <a href={linkTo('durable')}>Durable</a> / <span class="uuid">{uuid}</span>
+        </>
+      }
+      isView
+      tools={<Copy text={uuid} title="Copy UUID" />}
+    >
+      <div aria-live="polite">
+        {error !== null ? (
+          <NotShown error={error} />
+        ) : answer === null ? null : (
+          <>
+            <div class="bar">
+              <StatePill state={answer.state} />
+              <Actions uuid={uuid} state={answer.state} />
+            </div>
+            <Properties {...answer} />
+            <Timeline history={answer} />
+            {/* Open bodies stay open, unless there is a reply to add. */}
+            {answer.showsBodies ? <Bodies key={String(answer.reply !== null)} uuid={uuid} /> : null}
+          </>
+        )}
+      </div>
+    </Card>
+  );
+}
+
+function NotShown({ error }: { error: unknown }): VNode {
+  return statusOf(error) === 404 ? (
+    <Empty title="Not found">There is no such request, or it was closed, or it has expired.</Empty>
+  ) : (
+    <Empty title="The request cannot be shown">{messageOf(error)}</Empty>
+  );
+}

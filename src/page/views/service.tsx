@@ -1,0 +1,255 @@
+/** One service: its state in a sentence, why it fails, its dead requests, its charts and workers. */
+import type { VNode } from 'preact';
+import { useRef } from 'preact/hooks';
+
+import type { Service, ServiceHistory, Worker } from '../../admin/api/node-answers.js';
+import type { StoredRequest } from '../../admin/api/stored-answers.js';
+import type { Page } from '../../admin/api/words.js';
+import { get, withQuery } from '../api.js';
+import { Chart, hasData, TimeSpan } from '../chart.js';
+import { SERVICE_CHARTS } from '../charts.js';
+import { Button, Card, Empty, Figure } from '../controls.js';
+import { count, line, millis, moment, NONE, perSecond, span } from '../format.js';
+import { linkTo } from '../links.js';
+import { Name, StatePill } from '../names.js';
+import { usePolled } from '../poll.js';
+import { RequestTable, retryDead, StateCounts } from '../requests.js';
+import { type Sample, Samples } from '../samples.js';
+import { stateOf } from '../service-state.js';
+import { type Column, numeric, Table } from '../table.js';
+
+const EVERY_MS = 2000;
+/** Interval of the samples of a service. */
+const SAMPLE_MS = 4000;
+const DEAD_EVERY_MS = 10_000;
+const DEAD_SHOWN = 20;
+const WORKERS_SHOWN = 200;
+
+type Failure = ServiceHistory['failures'][number];
+
+interface Loaded {
+  /** Absent: the node does not know it. */
+  readonly service: Service | undefined;
+  readonly workers: Page<Worker>;
+  readonly samples: readonly Sample[];
+  readonly failures: readonly Failure[];
+  /** Whether the node keeps samples of it. */
+  readonly kept: boolean;
+}
+
+async function history(service: string, kept: Samples): Promise<ServiceHistory> {
+  const query = { service, since: String(kept.next) };
+  const answer = await get<ServiceHistory>(withQuery('/api/v1/services/history', query));
+  return kept.take(answer) ? answer : await history(service, kept);
+}
+
+async function loaded(service: string, kept: Samples): Promise<Loaded> {
+  const limit = String(WORKERS_SHOWN);
+  const [services, workers, past] = await Promise.all([
+    get<Page<Service>>(withQuery('/api/v1/services', { service })),
+    get<Page<Worker>>(withQuery('/api/v1/workers', { service, limit })),
+    history(service, kept),
+  ]);
+  const { failures, kept: isKept } = past;
+  return { service: services.items[0], workers, samples: kept.all, failures, kept: isKept };
+}
+
+export function ServiceView({ service }: { service: string }): VNode {
+  const kept = useRef(new Samples());
+  const { answer, error } = usePolled(service, () => loaded(service, kept.current), EVERY_MS);
+  const isKnown = answer === null || answer.service !== undefined || answer.failures.length > 0;
+  return (
+    <div class="stack">
+      <Card
+        title={
+          <>
+            <a href={linkTo('services')}>Services</a> / <Name name={service} />
+          </>
+        }
+        isView
+        error={error}
+      >
+        {answer === null ? null : isKnown ? (
+          <Facts name={service} {...answer} />
+        ) : (
+          <Empty title="No such service">
+            No worker is registered for it, and no request waits or is stored. A worker makes it:{' '}
+            <code>majordomo worker NAME -- COMMAND</code>
+          </Empty>
+        )}
+      </Card>
+      {answer !== null && isKnown ? (
+        <>
+          <Failures failures={answer.failures} />
+          {(answer.service?.durable?.dead ?? 0) > 0 ? <Dead service={service} /> : null}
+          <Charts {...answer} />
+          <Workers {...answer.workers} />
+        </>
+      ) : null}
+    </div>
+  );
+}
+
+function Facts({ name, service: now, samples }: Loaded & { readonly name: string }): VNode {
+  const { grade, title, text } = stateOf(now, samples);
+  const plain = now?.plain ?? null;
+  const figures = [
+    ['Idle', count(now?.workersWaiting ?? 0)],
+    ['Busy', count(now?.workersBusy ?? 0)],
+    ['Queued', count(now?.queued ?? 0)],
+    ['In flight', count(now?.inFlight ?? 0)],
+    ['Replies', perSecond(plain?.repliesPerSecond ?? null)],
+    ['p50', millis(plain?.p50Ms ?? null)],
+    ['p99', millis(plain?.p99Ms ?? null)],
+  ] as const;
+  const durable = now?.durable ?? null;
+  return (
+    <>
+      <p class={`state ${grade}`}>
+        <strong>{title}</strong>: {text}.
+      </p>
+      <div class="figures">
+        {figures.map(([label, value]) => (
+          <Figure key={label} label={label} value={value} />
+        ))}
+      </div>
+      {durable === null ? null : <StateCounts of="Durable" counts={durable} service={name} />}
+    </>
+  );
+}
+
+const ENDINGS: Readonly<Record<Failure['event'], string>> = {
+  'request.failed': 'failed',
+  'request.expired': 'expired: no worker took it in time',
+  'request.abandoned': 'given up by the broker',
+  'request.refused': 'refused',
+};
+
+const FAILURE_COLUMNS: readonly Column<Failure>[] = [
+  {
+    head: 'Code',
+    cell: ({ code, event }) => line(code ?? ENDINGS[event]),
+    by: ({ code }) => code ?? '',
+  },
+  numeric('Failures', (failure) => failure.count),
+  { head: 'Last reason', cell: ({ text }) => <span class="reason">{line(text ?? '')}</span> },
+  {
+    head: 'Last seen',
+    cell: ({ lastAt }) => moment(lastAt),
+    by: ({ lastAt }) => lastAt,
+    isLargeFirst: true,
+    drop: 3,
+  },
+];
+
+function Failures({ failures }: { failures: readonly Failure[] }): VNode | null {
+  if (failures.length === 0) return null;
+  const all = failures.reduce((sum, failure) => sum + failure.count, 0);
+  const isLocked = failures.some(({ event, code }) => event === 'request.failed' && code === null);
+  const locked = isLocked ? '; codes and reasons of workers need a token' : '';
+  return (
+    <Card title="Failures" status={`${count(all)} since the node started${locked}`}>
+      <Table
+        label="Failures by code"
+        columns={FAILURE_COLUMNS}
+        items={failures}
+        rowKey={({ event, code }) => `${event} ${code ?? ''}`}
+        sortedBy="Failures"
+        pageRows={20}
+        empty={null}
+      />
+    </Card>
+  );
+}
+
+/** The dead requests of one service, and the button to retry all of them. */
+function Dead({ service }: { service: string }): VNode {
+  const query = { service, state: 'dead', limit: String(DEAD_SHOWN) };
+  const { answer, error } = usePolled(
+    service,
+    () => get<Page<StoredRequest>>(withQuery('/api/v1/titanic/requests', query)),
+    DEAD_EVERY_MS,
+  );
+  return (
+    <Card
+      title="Dead requests"
+      status="newest first"
+      error={error}
+      tools={
+        <>
+          <a href={linkTo('durable', undefined, { service, state: 'dead' })}>All</a>
+          <Button label="Retry all dead" style="button small" act={() => retryDead(service)} />
+        </>
+      }
+    >
+      {answer === null ? null : (
+        <RequestTable
+          label="Dead requests"
+          items={answer.items}
+          isOfOne
+          empty={<Empty title="No dead requests">They were retried, or they have expired.</Empty>}
+        />
+      )}
+    </Card>
+  );
+}
+
+function Charts({ samples, kept }: Loaded): VNode {
+  const shown = SERVICE_CHARTS.filter((options) => hasData(options, samples));
+  if (!kept) {
+    return (
+      <p class="quiet">
+        No charts: this service has no label in the metrics at present. See metrics.services.
+      </p>
+    );
+  }
+  if (shown.length === 0) return <p class="quiet">No charts: nothing has happened yet.</p>;
+  return (
+    <>
+      <TimeSpan />
+      <div class="grid wide">
+        {shown.map((options) => (
+          <Chart key={options.title} {...options} samples={samples} everyMs={SAMPLE_MS} />
+        ))}
+      </div>
+    </>
+  );
+}
+
+const WORKER_COLUMNS: readonly Column<Worker>[] = [
+  {
+    head: 'Name',
+    cell: ({ name }) => (name === null ? NONE : <Name name={name} />),
+    by: ({ name }) => name ?? '',
+  },
+  { head: 'State', cell: ({ state }) => <StatePill state={state} />, by: ({ state }) => state },
+  numeric('In flight', ({ inFlight }) => inFlight),
+  numeric('Credit', ({ credit }) => credit, count, { drop: 3 }),
+  numeric('Registered for', ({ sinceMs }) => sinceMs, span),
+  { head: 'Protocol', cell: ({ version }) => version, drop: 1 },
+  { head: 'Key', cell: ({ key }) => key ?? NONE, drop: 2 },
+  {
+    head: 'Address',
+    cell: ({ address }) => address ?? NONE,
+    by: ({ address }) => address ?? '',
+    drop: 2,
+  },
+];
+
+function Workers({ items, next }: Page<Worker>): VNode {
+  return (
+    <Card title="Workers" status={next === null ? '' : `the first ${WORKERS_SHOWN}`}>
+      <Table
+        label="Workers"
+        columns={WORKER_COLUMNS}
+        items={items}
+        rowKey={({ name }, index) => `${name ?? ''} ${index}`}
+        sortedBy="Registered for"
+        pageRows={50}
+        empty={
+          <Empty title="No workers">Requests for this service wait until a worker registers.</Empty>
+        }
+      />
+    </Card>
+  );
+}

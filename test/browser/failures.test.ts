@@ -1,0 +1,142 @@
+import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
+
+import { itWithTool } from '../support/tools.js';
+import { cleanUp, closeBrowser, type Look, look, openBrowser, Stand } from './support.js';
+
+beforeAll(openBrowser);
+afterEach(cleanUp);
+afterAll(closeBrowser);
+
+const DEAD = 5000;
+const AT_ONCE = 250;
+
+/** Requests whose only attempt fails, many at once. */
+async function manyDead(stand: Stand, service: string, count: number): Promise<void> {
+  for (let done = 0; done < count; done += AT_ONCE) {
+    await Promise.all(
+      Array.from({ length: AT_ONCE }, () => stand.client.submit(service, 'x', { maxAttempts: 1 })),
+    );
+  }
+}
+
+/** The names of the first rows of a table. */
+async function firstRows(seen: Look, table: string, count: number): Promise<readonly string[]> {
+  const names = seen.page.getByRole('table', { name: table }).locator('tbody .name');
+  return (await names.allTextContents()).slice(0, count);
+}
+
+describe('failures on the page (issue 37)', () => {
+  itWithTool('chromium', 'are first among 300 services, on both lists', async () => {
+    const stand = await Stand.open();
+    const names = Array.from(
+      { length: 299 },
+      (_, index) => `service.${String(index).padStart(3, '0')}`,
+    );
+    await Promise.all(names.map((name) => stand.client.submit(name, 'x')));
+    await stand.works('zzz.failing', () => {
+      throw new Error('no paper');
+    });
+    await stand.works('busy');
+    const seen = await look(stand);
+    const over = new AbortController();
+    const load = (async (): Promise<void> => {
+      while (!over.signal.aborted) {
+        await stand.client.request('zzz.failing', 'x').catch(() => null);
+        await Promise.all(Array.from({ length: 5 }, () => stand.client.request('busy', 'x')));
+      }
+    })();
+    try {
+      const overview = 'Services, those that fail first';
+      const first = seen.page.getByRole('table', { name: overview }).locator('tbody .name').first();
+      await seen.sees(first.filter({ hasText: 'zzz.failing' }));
+      await seen.readsCell('zzz.failing', 'Failed', '100 %');
+      await seen.sees(seen.row('zzz.failing').locator('td.bad', { hasText: '/s' }));
+      await seen.goes('#/services');
+      const table = seen.page.getByRole('table', { name: 'Services' });
+      await seen.sees(table.locator('tbody .name').first().filter({ hasText: 'zzz.failing' }));
+      // Then those without a worker; the busy one, which needs nobody, is on the last page.
+      expect(await firstRows(seen, 'Services', 2)).toEqual(['zzz.failing', 'service.000']);
+      await seen.seesText('1–50 of 301');
+      await seen.link('zzz.failing').click();
+      await seen.sees(seen.page.locator('.state.bad', { hasText: 'Failing: 100 % of the last' }));
+    } finally {
+      over.abort();
+      await load;
+    }
+  });
+
+  itWithTool('chromium', 'are counted one by one, however many there are', async () => {
+    const stand = await Stand.open();
+    await stand.works('pay', () => {
+      throw new Error('no paper');
+    });
+    await manyDead(stand, 'pay', DEAD);
+    const seen = await look(stand, '#/services/pay');
+    await seen.sees(
+      seen.page.locator('.state', {
+        hasText: 'Failing: 100 % of the last minute’s requests failed; 5,000 dead; 1 worker.',
+      }),
+    );
+    await seen.enters(stand.token);
+    await seen.readsCell('Error', 'Failures', '5,000');
+    await seen.readsCell('Error', 'Last reason', 'no paper');
+    // What fails, and why, is above the charts.
+    const top = async (text: string): Promise<number> =>
+      (await seen.page.getByRole('heading', { name: text, exact: true }).boundingBox())?.y ?? NaN;
+    await seen.sees(seen.page.locator('.chart'));
+    const chart = (await seen.page.locator('.chart').first().boundingBox())?.y ?? NaN;
+    expect(await top('Failures')).toBeLessThan(await top('Dead requests'));
+    expect(await top('Dead requests')).toBeLessThan(chart);
+    expect(await top('Failures')).toBeLessThan(500);
+    await seen.goes('#/durable?state=dead');
+    await seen.counts(seen.page.locator('tbody tr'), 50);
+    await seen.sees(seen.page.locator('#banner', { hasText: '5,000 stored requests failed' }));
+  });
+
+  itWithTool(
+    'chromium',
+    'of a request are in their order, also after an operator’s retry',
+    async () => {
+      const stand = await Stand.open();
+      await stand.works('work', () => {
+        throw new Error('no paper');
+      });
+      const [uuid = ''] = await stand.submitsDead('work', 1);
+      const seen = await look(stand, `#/durable/${uuid}`);
+      await seen.sees(seen.page.getByText('Dead', { exact: true }));
+      await seen.enters(stand.token);
+      await seen.button('Retry').click();
+      const titles = seen.page.locator('.timeline strong');
+      await seen.counts(titles, 5);
+      const read = async (): Promise<readonly string[]> =>
+        (await titles.allTextContents()).map((title) => title.replace(/\d+/, 'N'));
+      expect(await read()).toEqual([
+        'Accepted',
+        'Delivered to worker N',
+        'Retried by an operator',
+        'Delivered to worker N',
+        'Dead',
+      ]);
+    },
+  );
+
+  itWithTool(
+    'chromium',
+    'are said in a banner that can be dismissed, until there are new ones',
+    async () => {
+      const stand = await Stand.open();
+      await stand.works('work', () => {
+        throw new Error('no paper');
+      });
+      await stand.submitsDead('work', 1);
+      const seen = await look(stand);
+      const banner = seen.page.locator('#banner');
+      await seen.sees(banner.filter({ hasText: 'One stored request failed' }));
+      await seen.button('Dismiss: Dead requests').click();
+      await seen.gone(banner);
+      await stand.client.submit('nobody', 'x');
+      await seen.sees(banner.filter({ hasText: 'nobody, which has no worker.' }));
+      expect(await banner.textContent()).not.toContain('failed for good');
+    },
+  );
+});

@@ -1,0 +1,108 @@
+import { readFileSync } from 'node:fs';
+import { gzipSync } from 'node:zlib';
+
+import { describe, expect, it } from '@jest/globals';
+
+const PAGE = new URL('../../../src/page/', import.meta.url);
+/** The page as it is served. */
+const SERVED = new URL('../../../program/page/', import.meta.url);
+const GZIPPED_MAX = 60 * 1024;
+
+/** They are compiled with a browser's types, which tests do not have. */
+async function load<Module>(name: string): Promise<Module> {
+  return (await import(new URL(name, PAGE).href)) as Module;
+}
+
+interface Axis {
+  readonly scale: { top(value: number): number; words(value: number): string };
+}
+
+interface Heights {
+  readonly labels: readonly (readonly [number, string])[];
+  of(value: number): number;
+}
+
+interface Scales {
+  readonly COUNTS: Axis;
+  readonly LATENCIES: Axis;
+  heightsOf(axis: Axis, values: readonly number[], isSmall: boolean): Heights;
+  timesOf(windowMs: number, isSmall: boolean): readonly (readonly [number, string])[];
+}
+
+describe('the scales of charts (issue 12.6)', () => {
+  it('have round maxima with round halves', async () => {
+    const { COUNTS, LATENCIES } = await load<Scales>('scales.js');
+    const written = ({ scale: { top, words } }: Axis, values: readonly number[]): string[] =>
+      values.map((value) => `${words(top(value) / 2)}, ${words(top(value))}`);
+    expect([
+      ...written(COUNTS, [0.3, 4, 51, 1001, 1e9]),
+      ...written(LATENCIES, [0.3, 1, 300, 501, 1000, 4000, 31000, 70000, 3e6, 4e6, 1e9]),
+    ]).toEqual([
+      ...['0.25, 0.5', '2.5, 5', '50, 100', '1k, 2k', '500M, 1000M'],
+      ...['0.25 ms, 0.5 ms', '0.5 ms, 1 ms', '250 ms, 500 ms', '500 ms, 1 s', '500 ms, 1 s'],
+      ...['2.5 s, 5 s', '30 s, 1 min', '1 min, 2 min', '30 min, 1 h', '1 h, 2 h', '250 h, 500 h'],
+    ]);
+  });
+
+  it('are logarithmic for latencies that differ by a hundred times, and for nothing else', async () => {
+    const { COUNTS, LATENCIES, heightsOf } = await load<Scales>('scales.js');
+    const labels = (axis: Axis, values: readonly number[]): readonly string[] =>
+      heightsOf(axis, values, false).labels.map(([, label]) => label);
+    expect(labels(LATENCIES, [0, 2, 150])).toEqual(['0', '100 ms', '200 ms']);
+    expect(labels(LATENCIES, [0, 2, 300])).toEqual(['1 ms', '10 ms', '100 ms', '1 s']);
+    expect(labels(LATENCIES, [0.01, 9e7])).toHaveLength(4);
+    expect(labels(COUNTS, [1, 1000])).toEqual(['0', '500', '1k']);
+    const { of } = heightsOf(LATENCIES, [2, 300], false);
+    expect([1, 10, 1000, 0].map(of)).toEqual([0, 1 / 3, 1, 0]);
+  });
+
+  it('have at most six times, however long the span is', async () => {
+    const { timesOf } = await load<Scales>('scales.js');
+    const MINUTE = 60_000;
+    expect(timesOf(10 * MINUTE, false).map(([, label]) => label)).toEqual([
+      ...['now', '−2 min', '−4 min', '−6 min', '−8 min', '−10 min'],
+    ]);
+    for (const minutes of [2, 3.5, 9, 30, 60, 299]) {
+      expect(timesOf(minutes * MINUTE, false).length).toBeLessThanOrEqual(6);
+    }
+  });
+});
+
+describe('names on the page (issue 37)', () => {
+  it('are decoded, but for what a reader would not see or would misread', async () => {
+    const { decoded } = await load<{ decoded(name: string): string }>('names.js');
+    const shown = [
+      ['plain.name', 'plain.name'],
+      ['%D9%85%D8%B1', 'مر'],
+      ['caf%C3%A9 50%25', 'café 50%'],
+      // Bytes that are not UTF-8, and half a character.
+      ['%FF', '%FF'],
+      ['a%D9', 'a%D9'],
+      // Two names never look the same: these are four bytes, and one.
+      ['%25FF', '%25FF'],
+      ['%25', '%'],
+      ['%25%25FF', '%%25FF'],
+      // Controls, a bidi override, a space without width, and one that looks like a space.
+      ['%1B[2J%0A', '%1B[2J%0A'],
+      ['%E2%80%AEx', '%E2%80%AEx'],
+      ['a%E2%80%8Bb', 'a%E2%80%8Bb'],
+      ['a%C2%A0b', 'a%C2%A0b'],
+      ['%EF%BB%BFx', '%EF%BB%BFx'],
+    ] as const;
+    expect(shown.map(([name]) => [name, decoded(name)])).toEqual(shown);
+  });
+});
+
+describe('the module of the page (issue 37)', () => {
+  it('is at most 60 KiB for browsers that take gzip', () => {
+    expect(gzipSync(readFileSync(new URL('app.js', SERVED))).length).toBeLessThan(GZIPPED_MAX);
+  });
+
+  it('is served with the licences of the packages inside it', () => {
+    const text = readFileSync(new URL('LICENSES.txt', SERVED), 'utf8');
+    for (const name of ['preact', '@preact/signals', '@preact/signals-core', 'uplot']) {
+      expect(text).toMatch(new RegExp(`^${name} \\d+\\.\\d+\\.\\d+, MIT$`, 'm'));
+    }
+    expect(text.match(/Permission is hereby granted/g)).toHaveLength(4);
+  });
+});
