@@ -96,11 +96,12 @@ function startWorkers(endpoints) {
   };
   workers.push(new Worker({ endpoints, service: 'card.charge' }, fails));
   // Its failures are on purpose.
-  for (const worker of workers)
+  for (const worker of workers) {
     void worker
       .on('failed', () => {})
       .on('lost', () => {})
       .run();
+  }
   return workers;
 }
 
