@@ -80,23 +80,19 @@ async function bundlePage() {
   const file = join(to, 'page/app.js');
   const { output: made } = await page.write({ file, minify: true, comments: false });
   await page.close();
-  const inside = new Set();
+  // Real paths: `node_modules` may be a link.
+  const found = made[0].moduleIds.flatMap(
+    (id) => /.*\/node_modules\/((?:@[^/]+\/)?[^/]+)/.exec(id.replaceAll('\\', '/'))?.[1] ?? [],
+  );
+  const inside = [...new Set(found)].sort();
+  if (inside.join() !== [...PAGE_PACKAGES].sort().join()) {
+    throw new Error(`PAGE_PACKAGES is not what is inside the page: ${inside.join()}`);
+  }
   const licences = PAGE_PACKAGES.map((name) => {
     const folder = join(ROOT, 'node_modules', name);
-    if (made[0].moduleIds.some((id) => id.startsWith(folder + '/'))) inside.add(name);
     const { version, license } = JSON.parse(readFileSync(join(folder, 'package.json'), 'utf8'));
     return `${name} ${version}, ${license}\n\n${readFileSync(join(folder, 'LICENSE'), 'utf8').trim()}\n`;
   });
-  const named = PAGE_PACKAGES.filter((name) => inside.has(name));
-  const found = made[0].moduleIds.filter((id) => id.includes('/node_modules/'));
-  const unnamed = found.filter(
-    (id) => !named.some((name) => id.includes(`/node_modules/${name}/`)),
-  );
-  if (named.length < PAGE_PACKAGES.length || unnamed.length > 0) {
-    throw new Error(
-      `PAGE_PACKAGES is not what is inside the page: ${[...named, ...unnamed].join()}`,
-    );
-  }
   writeFileSync(join(to, 'page/LICENSES.txt'), licences.join(`\n${'-'.repeat(80)}\n\n`));
   const require = createRequire(import.meta.url);
   appendFileSync(

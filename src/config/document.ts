@@ -139,7 +139,7 @@ http:
   tokens:
     - { name: prometheus, role: read, tokenFile: /etc/majordomo/prometheus.token }
     - { name: alice, role: operate, tokenFile: /etc/majordomo/alice.token }
-    - { name: shop, role: request, tokenFile: /run/shop.token, client: [mail], quota: batch }
+    - { name: shop, role: request, tokenFile: /run/shop.token, client: [mail] }
   trustedUserHeader: X-Forwarded-User # optional: a proxy says who its user is
   trustedProxies: [10.0.0.7, unix]
 \`\`\`

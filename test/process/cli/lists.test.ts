@@ -91,6 +91,7 @@ describe('majordomo services', () => {
     expect(json).toHaveLength(2);
     expect(json).toContainEqual({
       service: 'alpha',
+      paused: false,
       workersWaiting: 2,
       workersBusy: 0,
       queued: 0,
