@@ -7,7 +7,6 @@ import type { Page } from '../admin/api/words.js';
 import { get, messageOf } from './api.js';
 import { count, line, NONE } from './format.js';
 import { filter, setFilters } from './links.js';
-import { UUID, UuidLink } from './names.js';
 import { usePolled } from './poll.js';
 import { type Selection, withSelection } from './stored-filter.js';
 import { type Column, numeric, Table } from './table.js';
@@ -53,11 +52,6 @@ const COLUMNS: readonly Column<RequestGroup>[] = [
         {code === '' ? 'no attempt failed' : line(pattern)}
       </span>
     ),
-  },
-  {
-    head: 'Newest',
-    cell: ({ example: { uuid } }) => (UUID.test(uuid) ? <UuidLink uuid={uuid} /> : uuid),
-    drop: 2,
   },
 ];
 

@@ -91,13 +91,19 @@ export async function actOnAll(act: Act, selection: Selection, stored: number): 
   });
 }
 
-/** @param chosen all in states that allow it */
-export async function actOnEach(act: Act, chosen: readonly StoredRequest[]): Promise<void> {
+/**
+ * @param chosen all in states that allow it
+ * @returns whether the person confirmed it
+ */
+export async function actOnEach(act: Act, chosen: readonly StoredRequest[]): Promise<boolean> {
+  let isConfirmed = false;
   await alone(async () => {
-    if (await isSure(act, chosen.length, '')) {
+    isConfirmed = await isSure(act, chosen.length, '');
+    if (isConfirmed) {
       await carryOut(act, chosen.length, singles(act, chosen));
     }
   });
+  return isConfirmed;
 }
 
 async function alone(work: () => Promise<void>): Promise<void> {
@@ -153,14 +159,14 @@ async function isSure(act: Act, total: number, about: string): Promise<boolean> 
 }
 
 async function carryOut(act: Act, total: number, steps: AsyncIterable<number>): Promise<void> {
-  const { done: did } = ACTS[act];
+  const { verb, done: did } = ACTS[act];
   let done = 0;
   let why = '';
-  run.value = { said: `0 of ${count(total)} ${did}`, at: 0, of: total };
+  run.value = { said: `${verb}: 0 of ${count(total)}`, at: 0, of: total };
   try {
     for await (const more of steps) {
       done += more;
-      run.value = { said: `${count(done)} of ${count(total)} ${did}`, at: done, of: total };
+      run.value = { said: `${verb}: ${count(done)} of ${count(total)}`, at: done, of: total };
       if (isStopped) break;
     }
     if (!isStopped && done < total) {
