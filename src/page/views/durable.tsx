@@ -1,5 +1,5 @@
 /** Stored requests: filters, groups by reason, the list, and commands on what is chosen. */
-import { useSignal } from '@preact/signals';
+import { type Signal, useSignal } from '@preact/signals';
 import type { VNode } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 
@@ -159,10 +159,7 @@ function Pages({ selection }: { selection: Selection }): VNode {
             />{' '}
             All found
           </label>
-          <Commands
-            selection={isAll.value ? selection : null}
-            chosen={[...chosen.value.values()]}
-          />
+          <Commands selection={isAll.value ? selection : null} chosen={chosen} />
         </div>
       ) : null}
       {answer === null ? null : (
@@ -187,7 +184,7 @@ function Pages({ selection }: { selection: Selection }): VNode {
 interface CommandsOf {
   /** All of it; `null`: the chosen ones. */
   readonly selection: Selection | null;
-  readonly chosen: readonly StoredRequest[];
+  readonly chosen: Signal<ReadonlyMap<string, StoredRequest>>;
 }
 
 function Commands({ selection, chosen }: CommandsOf): VNode {
@@ -199,9 +196,12 @@ function Commands({ selection, chosen }: CommandsOf): VNode {
         actOnAll(act, selection, storedIn(state === 'dead' || act === 'retry' ? 'dead' : ''));
       return <Button label={verb} isDisabled={!isAllowed(act, state)} act={run} />;
     }
-    const fit = chosen.filter(({ state }) => isAllowed(act, state));
+    const fit = [...chosen.value.values()].filter(({ state }) => isAllowed(act, state));
     const label = fit.length === 0 ? verb : `${verb} ${count(fit.length)}`;
-    return <Button label={label} isDisabled={fit.length === 0} act={() => actOnEach(act, fit)} />;
+    const run = async (): Promise<void> => {
+      if (await actOnEach(act, fit)) chosen.value = new Map();
+    };
+    return <Button label={label} isDisabled={fit.length === 0} act={run} />;
   };
   return (
     <>
@@ -248,7 +248,13 @@ function Filters(): VNode {
   const given = names.map(filter);
   const inputs = (): HTMLInputElement[] => [...(form.current?.querySelectorAll('input') ?? [])];
   useEffect(() => {
-    for (const input of inputs()) input.value = filter(input.name);
+    for (const input of inputs()) {
+      const value = filter(input.name);
+      // What someone types in another field stays.
+      if (input.defaultValue === value) continue;
+      input.defaultValue = value;
+      input.value = value;
+    }
   }, [JSON.stringify(given)]);
   const apply = (): void => {
     const typed = Object.fromEntries(inputs().map(({ name, value }) => [name, value.trim()]));
