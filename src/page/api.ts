@@ -40,12 +40,15 @@ export async function get<Answer>(path: string): Promise<Answer> {
 /** Counts commands that were carried out: what is shown is loaded again. */
 export const commands = signal(0);
 
-/** @throws ApiError */
-export async function post<Answer>(path: string, body: object = {}): Promise<Answer> {
+/**
+ * @param isPart of a command that counts itself at its end
+ * @throws ApiError
+ */
+export async function post<Answer>(path: string, body: object, isPart: boolean): Promise<Answer> {
   const headers = { ...authorization(), 'content-type': 'application/json' };
   const init = { method: 'POST', headers, body: JSON.stringify(body) };
   const answer = await send<Answer>(path, init, ORDER_TIMEOUT_MS);
-  commands.value++;
+  if (!isPart) commands.value++;
   return answer;
 }
 

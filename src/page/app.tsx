@@ -12,6 +12,7 @@ import { span } from './format.js';
 import { address, followAddress, linkTo } from './links.js';
 import { contact, isElsewhere, overview, startNode } from './node.js';
 import { startTheme, switchTheme, theme } from './theme.js';
+import { Running } from './triage.js';
 import { DurableView } from './views/durable.js';
 import { ElsewhereView } from './views/elsewhere.js';
 import { EventsView } from './views/events.js';
@@ -83,6 +84,7 @@ function Page(): VNode {
       <main id="main" tabIndex={-1}>
         {isAway ? <ElsewhereView /> : view?.show(address.value.detail)}
       </main>
+      <Running />
       <Dialogs />
     </>
   );

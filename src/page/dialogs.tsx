@@ -139,11 +139,16 @@ async function askTokenNow(why: string): Promise<boolean> {
 
 /**
  * Sends a command, and asks for the token until it is accepted.
+ * @param isPart of a command that counts itself at its end
  * @returns `null` if the user cancelled
  * @throws ApiError, other than for the token
  */
-export async function order<Answer>(path: string, body: object = {}): Promise<Answer | null> {
-  return await withToken('Changes', () => post<Answer>(path, body));
+export async function order<Answer>(
+  path: string,
+  body: object = {},
+  isPart = false,
+): Promise<Answer | null> {
+  return await withToken('Changes', () => post<Answer>(path, body, isPart));
 }
 
 /**

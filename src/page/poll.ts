@@ -13,11 +13,12 @@ export interface Polled<Answer> {
 
 /**
  * @param about what is loaded: if it changes, the answer is loaded anew
+ * @param load is told whether its answer is still wanted
  * @param delayMs from one answer to the next request
  */
 export function usePolled<Answer>(
   about: string,
-  load: () => Promise<Answer>,
+  load: (isOver: () => boolean) => Promise<Answer>,
   delayMs: number | ((answer: Answer | null) => number),
 ): Polled<Answer> {
   const answer: Signal<Answer | null> = useSignal<Answer | null>(null);
@@ -27,7 +28,7 @@ export function usePolled<Answer>(
     let isOver = false;
     const run = async (): Promise<void> => {
       try {
-        const loaded = document.hidden ? null : await load();
+        const loaded = document.hidden ? null : await load(() => isOver);
         if (loaded !== null && !isOver) answer.value = loaded;
         if (!isOver) error.value = null;
       } catch (failed) {

@@ -1,11 +1,11 @@
-/** Tables of stored requests, and the retry of dead ones. More than one view has them. */
+/** Tables of stored requests. More than one view has them. */
 import type { ComponentChildren, VNode } from 'preact';
 
-import type { BulkResult, StoredRequest } from '../admin/api/stored-answers.js';
-import { askPerson, askToken, order, toast } from './dialogs.js';
+import type { StoredRequest } from '../admin/api/stored-answers.js';
+import { askToken } from './dialogs.js';
 import { about, bytes, count, line, moment, since } from './format.js';
 import { linkTo } from './links.js';
-import { Name, ServiceLink, StatePill, UUID, UuidLink } from './names.js';
+import { ServiceLink, StatePill, UUID, UuidLink } from './names.js';
 import { type Column, numeric, Table } from './table.js';
 
 export const STATES = ['pending', 'dispatched', 'replied', 'dead'] as const;
@@ -78,47 +78,16 @@ interface RequestTableOf {
   readonly items: readonly StoredRequest[];
   /** All are of one service and in one state. */
   readonly isOfOne?: boolean;
+  /** A column with the choice of rows. */
+  readonly choice?: Column<StoredRequest>;
   readonly empty: ComponentChildren;
 }
 
-export function RequestTable({ label, items, isOfOne, empty }: RequestTableOf): VNode {
-  const columns = isOfOne === true ? [ID, ...REST] : [ID, SERVICE, STATE, ...REST];
+export function RequestTable({ label, items, isOfOne, choice, empty }: RequestTableOf): VNode {
+  const first = choice === undefined ? [ID] : [choice, ID];
+  const columns = [...first, ...(isOfOne === true ? [] : [SERVICE, STATE]), ...REST];
   // Without a token, two requests may show the same half of their uuids.
   const key = ({ uuid }: StoredRequest, index: number): string =>
     UUID.test(uuid) ? uuid : `${uuid} ${index}`;
   return <Table label={label} columns={columns} items={items} rowKey={key} isFixed empty={empty} />;
-}
-
-/**
- * Retries all dead requests of one service after a confirmation, in as many calls as it takes.
- * @param age which of them, in words; `null`: all
- */
-export async function retryDead(
-  service: string,
-  older: { readonly olderThanMs?: number } = {},
-  age: string | null = null,
-): Promise<void> {
-  const isSure = await askPerson({
-    title: 'Retry all dead requests?',
-    body: (
-      <p>
-        Every dead request of <Name name={service} />
-        {age === null ? '' : `, ${age},`} becomes pending again, with its attempt count reset.
-      </p>
-    ),
-    confirm: 'Retry all',
-  });
-  if (!isSure) return;
-  let done = 0;
-  for (;;) {
-    const result = await order<BulkResult>('/api/v1/titanic/retry', { service, ...older });
-    if (result === null) return;
-    done += result.count;
-    if (!result.more || result.count === 0) break;
-    toast(`${count(done)} so far`, 'good');
-  }
-  toast(
-    done === 1 ? '1 request is pending again' : `${count(done)} requests are pending again`,
-    'good',
-  );
 }

@@ -4,16 +4,41 @@ import type { VNode } from 'preact';
 import type { Schedule } from '../admin/api/stored-answers.js';
 import type { Page } from '../admin/api/words.js';
 import { get, withQuery } from './api.js';
-import { Card } from './controls.js';
+import { Button, Card } from './controls.js';
+import { askPerson, order, toast } from './dialogs.js';
 import { count, line, moment } from './format.js';
 import { linkTo } from './links.js';
-import { ServiceLink, UUID } from './names.js';
+import { ServiceLink, StatePill, UUID } from './names.js';
 import { usePolled } from './poll.js';
 import { type Column, numeric, Table } from './table.js';
 
 const EVERY_MS = 5000;
 /** As many as one page of the API may have: a node has seldom more. */
 const ITEMS_MAX = 1000;
+
+function Commands({ uuid, paused, name }: Schedule): VNode {
+  const give = async (path: string, said: string): Promise<void> => {
+    if ((await order(`/api/v1/titanic/${path}`)) !== null) toast(said, 'good');
+  };
+  const switchOver = (): Promise<void> =>
+    paused
+      ? give(`schedules/${uuid}/resume`, 'Schedule resumed')
+      : give(`schedules/${uuid}/pause`, 'Schedule paused');
+  const fire = (): Promise<void> => give(`schedules/${uuid}/fire`, 'A request is stored');
+  const end = async (): Promise<void> => {
+    const body = <p>{`Nothing is stored for ${line(name ?? uuid)} any more.`}</p>;
+    const question = { title: 'End this schedule?', body, confirm: 'End the schedule' };
+    if (!(await askPerson({ ...question, isDangerous: true }))) return;
+    await give(`requests/${uuid}/cancel`, 'Schedule ended');
+  };
+  return (
+    <div class="actions">
+      <Button label={paused ? 'Resume' : 'Pause'} style="button small" act={switchOver} />
+      <Button label="Fire now" style="button small" act={fire} />
+      <Button label="End" style="button small" act={end} />
+    </div>
+  );
+}
 
 const COLUMNS: readonly Column<Schedule>[] = [
   {
@@ -32,8 +57,17 @@ const COLUMNS: readonly Column<Schedule>[] = [
   { head: 'Cron', cell: ({ cron }) => line(cron), drop: 3 },
   { head: 'Time zone', cell: ({ timeZone }) => line(timeZone), drop: 2 },
   { head: 'Owner', cell: ({ owner }) => line(owner ?? '-'), drop: 1 },
-  { head: 'Next', cell: ({ next }) => moment(next), by: ({ next }) => next },
+  {
+    head: 'Next',
+    cell: ({ next, paused }) => (paused ? <StatePill state="paused" /> : moment(next)),
+    by: ({ next }) => next,
+  },
   numeric('Firings', ({ firings }) => firings, count, { drop: 2 }),
+  {
+    head: 'Commands',
+    // Without a token the API shows half of the uuid.
+    cell: (schedule) => (UUID.test(schedule.uuid) ? <Commands {...schedule} /> : 'need a token'),
+  },
 ];
 
 /** Nothing while there are no schedules. */

@@ -217,13 +217,14 @@ describe('durable requests on the page (issue 6.2)', () => {
     const stand = await Stand.shared();
     const work = await fragile(stand, 'together');
     await stand.submitsDead('together', 3);
-    const seen = await look(stand, '#/durable?service=together&state=dead');
-    await seen.sees(seen.row('together').nth(2));
+    const seen = await look(stand, '#/services/together');
     work.isBroken = false;
     await seen.button('Retry all dead').click();
-    await seen.button('Retry all').click();
     await enterToken(seen, stand.token);
-    await seen.seesText('3 requests are pending again');
+    await seen.button('Retry 3 requests').click();
+    await seen.seesText('3 retried');
+    await seen.gone(seen.button('Retry all dead'));
+    await seen.goes('#/durable?service=together&state=dead');
     await seen.seesText('No requests');
   });
 

@@ -1,19 +1,30 @@
-/** The list of stored requests, with filters by uuid, service, state and age. */
-import { useSignal } from '@preact/signals';
+/** Stored requests: filters, groups by reason, the list, and commands on what is chosen. */
+import { type Signal, useSignal } from '@preact/signals';
 import type { VNode } from 'preact';
-import { useEffect } from 'preact/hooks';
+import { useEffect, useRef } from 'preact/hooks';
 
 import type { StoredRequest } from '../../admin/api/stored-answers.js';
 import type { Page } from '../../admin/api/words.js';
-import { get, messageOf, withQuery } from '../api.js';
+import { get, messageOf, token } from '../api.js';
 import { Button, Card, Empty, FilterChoice } from '../controls.js';
+import { askToken } from '../dialogs.js';
 import { count } from '../format.js';
+import { Groups } from '../groups.js';
 import { filter, linkTo, setFilters } from '../links.js';
 import { UUID } from '../names.js';
 import { overview } from '../node.js';
 import { usePolled } from '../poll.js';
-import { RequestTable, retryDead, StateCounts, STATES } from '../requests.js';
+import { RequestTable, StateCounts, STATES } from '../requests.js';
 import { Schedules } from '../schedules.js';
+import {
+  filtersNow,
+  groupNow,
+  needsToken,
+  type Selection,
+  withSelection,
+} from '../stored-filter.js';
+import type { Column } from '../table.js';
+import { type Act, actOnAll, actOnEach, ACTS, isAllowed } from '../triage.js';
 
 const EVERY_MS = 5000;
 const PAGE_ROWS = 50;
@@ -21,24 +32,14 @@ const PAGE_ROWS = 50;
 const TRIES_MAX = 10;
 
 const STATE_OPTIONS = [['', 'Any state'], ...STATES.map((each) => [each, each] as const)] as const;
-const AGES: readonly (readonly [ms: string, label: string])[] = [
-  ['', 'Any age'],
-  ['60000', 'Older than 1 min'],
-  ['600000', 'Older than 10 min'],
-  ['3600000', 'Older than 1 h'],
-  ['86400000', 'Older than 1 d'],
-  ['604800000', 'Older than 7 d'],
-];
 
 /** Loads pages of the API until one page of the view is full, or the list ends. */
-async function loadPage(
-  parameters: Readonly<Record<string, string>>,
-): Promise<Page<StoredRequest>> {
+async function loadPage(selection: Selection, from: string): Promise<Page<StoredRequest>> {
   const items: StoredRequest[] = [];
-  let cursor = parameters['cursor'] ?? '';
+  let cursor = from;
   for (let tries = 0; ; tries++) {
     const limit = String(PAGE_ROWS - items.length);
-    const path = withQuery('/api/v1/titanic/requests', { ...parameters, cursor, limit });
+    const path = withSelection('/api/v1/titanic/requests', selection, { cursor, limit });
     const page = await get<Page<StoredRequest>>(path);
     items.push(...page.items);
     if (page.next === null || items.length >= PAGE_ROWS || tries === TRIES_MAX) {
@@ -49,11 +50,6 @@ async function loadPage(
 }
 
 export function DurableView(): VNode {
-  const filters = {
-    service: filter('service'),
-    state: filter('state'),
-    olderThanMs: filter('olderThanMs'),
-  };
   if (overview.value === null) return <div class="stack" />;
   return (
     <div class="stack">
@@ -63,7 +59,7 @@ export function DurableView(): VNode {
         </Card>
       ) : (
         <>
-          <Requests filters={filters} />
+          <Requests />
           <Schedules />
         </>
       )}
@@ -71,34 +67,107 @@ export function DurableView(): VNode {
   );
 }
 
-function Requests({ filters }: { filters: Readonly<Record<string, string>> }): VNode {
+/** How many requests the node has in this state; empty: in any. */
+function storedIn(state: string): number {
   const stored = overview.value?.stored ?? null;
+  if (stored === null) return 0;
+  const states = STATES.filter((each) => state === '' || each === state);
+  return states.reduce((sum, each) => sum + stored[each], 0);
+}
+
+function Requests(): VNode {
+  const stored = overview.value?.stored ?? null;
+  const filters = filtersNow();
+  const selection = { ...filters, ...groupNow() };
+  const isLocked = token.value === null;
+  const key = JSON.stringify(selection);
   return (
-    <Card title="Durable requests" isView tools={<Filters filters={filters} />}>
+    <Card title="Durable requests" isView>
       {stored === null ? null : <StateCounts of="All" counts={stored} />}
-      <Pages key={JSON.stringify(filters)} filters={filters} />
+      <Filters />
+      {isLocked ? (
+        <p class="quiet">
+          Reasons and commands need a token.{' '}
+          <Button
+            label="Give a token"
+            style="button small"
+            act={() => askToken('Reasons and commands need a token of this node.')}
+          />
+        </p>
+      ) : (
+        <Groups
+          key={JSON.stringify(filters)}
+          selection={filters}
+          stored={storedIn(filter('state') === 'dead' ? 'dead' : '')}
+        />
+      )}
+      {isLocked && needsToken(selection) ? (
+        <Empty title="Token needed">Filters by reason, code and header need a token.</Empty>
+      ) : (
+        <Pages key={key} selection={selection} />
+      )}
     </Card>
   );
 }
 
-/** The pages of one list. */
-function Pages({ filters }: { filters: Readonly<Record<string, string>> }): VNode {
+/** The pages of one list, and what is chosen of it. */
+function Pages({ selection }: { selection: Selection }): VNode {
   /** The cursors of the pages up to this one. */
   const cursors = useSignal<readonly string[]>(['']);
+  /** A chosen group is chosen as a whole. */
+  const isAll = useSignal('pattern' in selection);
+  const chosen = useSignal<ReadonlyMap<string, StoredRequest>>(new Map());
   const cursor = cursors.value.at(-1) ?? '';
-  const { answer, error } = usePolled(cursor, () => loadPage({ ...filters, cursor }), EVERY_MS);
+  const { answer, error } = usePolled(cursor, () => loadPage(selection, cursor), EVERY_MS);
   const next = answer?.next ?? null;
   const isFirst = cursors.value.length === 1;
   const newer = (): unknown => (cursors.value = cursors.value.slice(0, -1));
   const older = (): unknown => next !== null && (cursors.value = [...cursors.value, next]);
   const said = isFirst ? 'newest first' : `page ${cursors.value.length}`;
+  const choose = (item: StoredRequest): void => {
+    const changed = new Map(chosen.value);
+    if (!changed.delete(item.uuid)) changed.set(item.uuid, item);
+    chosen.value = changed;
+  };
+  const choice: Column<StoredRequest> = {
+    head: 'Select',
+    cell: (item) => (
+      <input
+        type="checkbox"
+        aria-label={`Select ${item.uuid}`}
+        checked={isAll.value || chosen.value.has(item.uuid)}
+        disabled={isAll.value}
+        onChange={() => {
+          choose(item);
+        }}
+      />
+    ),
+  };
+  const isOpen = token.value !== null;
+  const items = answer?.items ?? [];
   return (
     <>
+      {isOpen && items.length > 0 ? (
+        <div class="filters">
+          <label class="button">
+            <input
+              type="checkbox"
+              checked={isAll.value}
+              onChange={() => {
+                isAll.value = !isAll.value;
+              }}
+            />{' '}
+            All found
+          </label>
+          <Commands selection={isAll.value ? selection : null} chosen={chosen} />
+        </div>
+      ) : null}
       {answer === null ? null : (
         <RequestTable
           label="Durable requests"
-          items={answer.items}
-          empty={<NoRequests filters={filters} />}
+          items={items}
+          {...(isOpen ? { choice } : {})}
+          empty={<NoRequests selection={selection} />}
         />
       )}
       <nav class="pager" aria-label="Pages">
@@ -112,10 +181,41 @@ function Pages({ filters }: { filters: Readonly<Record<string, string>> }): VNod
   );
 }
 
-function NoRequests({ filters }: { filters: Readonly<Record<string, string>> }): VNode {
+interface CommandsOf {
+  /** All of it; `null`: the chosen ones. */
+  readonly selection: Selection | null;
+  readonly chosen: Signal<ReadonlyMap<string, StoredRequest>>;
+}
+
+function Commands({ selection, chosen }: CommandsOf): VNode {
+  const button = (act: Act): VNode => {
+    const { verb } = ACTS[act];
+    if (selection !== null) {
+      const { state = '' } = selection;
+      const run = (): Promise<void> =>
+        actOnAll(act, selection, storedIn(state === 'dead' || act === 'retry' ? 'dead' : ''));
+      return <Button label={verb} isDisabled={!isAllowed(act, state)} act={run} />;
+    }
+    const fit = [...chosen.value.values()].filter(({ state }) => isAllowed(act, state));
+    const label = fit.length === 0 ? verb : `${verb} ${count(fit.length)}`;
+    const run = async (): Promise<void> => {
+      if (await actOnEach(act, fit)) chosen.value = new Map();
+    };
+    return <Button label={label} isDisabled={fit.length === 0} act={run} />;
+  };
+  return (
+    <>
+      {button('retry')}
+      {button('purge')}
+      {button('cancel')}
+    </>
+  );
+}
+
+function NoRequests({ selection }: { selection: Selection }): VNode {
   const stored = overview.value?.stored ?? null;
   const all = stored === null ? 0 : STATES.reduce((sum, state) => sum + stored[state], 0);
-  const isFiltered = Object.values(filters).some((value) => value !== '');
+  const isFiltered = Object.keys(selection).length > 0;
   if (isFiltered && all > 0) {
     return (
       <Empty title="No requests">
@@ -132,48 +232,65 @@ function NoRequests({ filters }: { filters: Readonly<Record<string, string>> }):
   );
 }
 
-function Filters({ filters }: { filters: Readonly<Record<string, string>> }): VNode {
-  const { service = '', olderThanMs = '' } = filters;
-  const search = useSignal(service);
+/** Each is in the address by its name. */
+const FIELDS = [
+  ['reason', 'Reason has'],
+  ['code', 'Code'],
+  ['header', 'Header, key=value'],
+  ['uuid', 'UUID begins with'],
+  ['since', 'Since: 1h, 2026-11-26T17:00Z'],
+  ['before', 'Before: 7d, 2026-11-26'],
+] as const;
+
+function Filters(): VNode {
+  const form = useRef<HTMLFormElement>(null);
+  const names = ['service', ...FIELDS.map(([name]) => name)];
+  const given = names.map(filter);
+  const inputs = (): HTMLInputElement[] => [...(form.current?.querySelectorAll('input') ?? [])];
   useEffect(() => {
-    search.value = service;
-  }, [service]);
+    for (const input of inputs()) {
+      const value = filter(input.name);
+      // What someone types in another field stays.
+      if (input.defaultValue === value) continue;
+      input.defaultValue = value;
+      input.value = value;
+    }
+  }, [JSON.stringify(given)]);
   const apply = (): void => {
-    const wanted = search.value.trim();
-    if (UUID.test(wanted)) location.hash = linkTo('durable', wanted.toUpperCase());
-    else setFilters({ service: wanted });
-  };
-  const retry = async (): Promise<void> => {
-    const older = olderThanMs === '' ? {} : { olderThanMs: Number(olderThanMs) };
-    const age = AGES.find(([ms]) => ms === olderThanMs && ms !== '')?.[1].toLowerCase() ?? null;
-    await retryDead(service, older, age);
+    const typed = Object.fromEntries(inputs().map(({ name, value }) => [name, value.trim()]));
+    const { service = '' } = typed;
+    if (UUID.test(service)) location.hash = linkTo('durable', service.toUpperCase());
+    // The group is one of those that the other filters find.
+    else if (names.some((name) => typed[name] !== filter(name))) {
+      setFilters({ ...typed, group: '' });
+    }
   };
   return (
-    <>
-      <form
-        class="filters"
-        role="search"
-        onSubmit={(event) => {
-          event.preventDefault();
-          apply();
-        }}
-      >
-        <input
-          type="search"
-          placeholder="UUID or service"
-          aria-label="Find by UUID or service"
-          data-search
-          spellcheck={false}
-          value={search.value}
-          onInput={({ currentTarget }) => {
-            search.value = currentTarget.value;
-          }}
-          onChange={apply}
-        />
-        <FilterChoice name="state" label="State" options={STATE_OPTIONS} />
-        <FilterChoice name="olderThanMs" label="Age" options={AGES} />
-      </form>
-      {service === '' ? null : <Button label="Retry all dead" act={retry} />}
-    </>
+    <form
+      ref={form}
+      class="filters"
+      role="search"
+      onChange={apply}
+      onSubmit={(event) => {
+        event.preventDefault();
+        apply();
+      }}
+    >
+      <input
+        type="search"
+        name="service"
+        placeholder="UUID, service, PREFIX*, *PART*"
+        aria-label="Find by UUID or service"
+        data-search
+        spellcheck={false}
+      />
+      <FilterChoice name="state" label="State" options={STATE_OPTIONS} />
+      {FIELDS.map(([name, label]) => (
+        <input key={name} name={name} placeholder={label} aria-label={label} spellcheck={false} />
+      ))}
+      <button type="submit" class="button">
+        Search
+      </button>
+    </form>
   );
 }

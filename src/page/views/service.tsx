@@ -9,14 +9,16 @@ import { get, withQuery } from '../api.js';
 import { Chart, hasData, TimeSpan } from '../chart.js';
 import { SERVICE_CHARTS } from '../charts.js';
 import { Button, Card, Empty, Figure } from '../controls.js';
+import { askPerson, order, toast } from '../dialogs.js';
 import { count, line, millis, moment, NONE, perSecond, span } from '../format.js';
 import { linkTo } from '../links.js';
 import { Name, StatePill } from '../names.js';
 import { usePolled } from '../poll.js';
-import { RequestTable, retryDead, StateCounts } from '../requests.js';
+import { RequestTable, StateCounts } from '../requests.js';
 import { type Sample, Samples } from '../samples.js';
 import { stateOf } from '../service-state.js';
 import { type Column, numeric, Table } from '../table.js';
+import { actOnAll } from '../triage.js';
 
 const EVERY_MS = 2000;
 /** Interval of the samples of a service. */
@@ -57,6 +59,7 @@ async function loaded(service: string, kept: Samples): Promise<Loaded> {
 export function ServiceView({ service }: { service: string }): VNode {
   const kept = useRef(new Samples());
   const { answer, error } = usePolled(service, () => loaded(service, kept.current), EVERY_MS);
+  const dead = answer?.service?.durable?.dead ?? 0;
   const isKnown = answer === null || answer.service !== undefined || answer.failures.length > 0;
   return (
     <div class="stack">
@@ -68,6 +71,11 @@ export function ServiceView({ service }: { service: string }): VNode {
         }
         isView
         error={error}
+        tools={
+          answer?.service === undefined ? null : (
+            <PauseButton service={service} isPaused={answer.service.paused} />
+          )
+        }
       >
         {answer === null ? null : isKnown ? (
           <Facts name={service} {...answer} />
@@ -81,13 +89,27 @@ export function ServiceView({ service }: { service: string }): VNode {
       {answer !== null && isKnown ? (
         <>
           <Failures failures={answer.failures} />
-          {(answer.service?.durable?.dead ?? 0) > 0 ? <Dead service={service} /> : null}
+          {dead > 0 ? <Dead service={service} dead={dead} /> : null}
           <Charts {...answer} />
           <Workers {...answer.workers} />
         </>
       ) : null}
     </div>
   );
+}
+
+function PauseButton({ service, isPaused }: { service: string; isPaused: boolean }): VNode {
+  const act = async (): Promise<void> => {
+    const body = (
+      <p>New requests wait, those that its workers have go on. Plain ones expire as always.</p>
+    );
+    const question = { title: 'Pause this service?', body, confirm: 'Pause the service' };
+    if (!isPaused && !(await askPerson(question))) return;
+    const verb = isPaused ? 'resume' : 'pause';
+    const done = await order(`/api/v1/services/${encodeURIComponent(service)}/${verb}`);
+    if (done !== null) toast(isPaused ? 'Service resumed' : 'Service paused', 'good');
+  };
+  return <Button label={isPaused ? 'Resume' : 'Pause'} act={act} />;
 }
 
 function Facts({ name, service: now, samples }: Loaded & { readonly name: string }): VNode {
@@ -163,13 +185,14 @@ function Failures({ failures }: { failures: readonly Failure[] }): VNode | null 
 }
 
 /** The dead requests of one service, and the button to retry all of them. */
-function Dead({ service }: { service: string }): VNode {
+function Dead({ service, dead }: { service: string; dead: number }): VNode {
   const query = { service, state: 'dead', limit: String(DEAD_SHOWN) };
   const { answer, error } = usePolled(
     service,
     () => get<Page<StoredRequest>>(withQuery('/api/v1/titanic/requests', query)),
     DEAD_EVERY_MS,
   );
+  const retry = (): Promise<void> => actOnAll('retry', { service, state: 'dead' }, dead);
   return (
     <Card
       title="Dead requests"
@@ -178,7 +201,7 @@ function Dead({ service }: { service: string }): VNode {
       tools={
         <>
           <a href={linkTo('durable', undefined, { service, state: 'dead' })}>All</a>
-          <Button label="Retry all dead" style="button small" act={() => retryDead(service)} />
+          <Button label="Retry all dead" style="button small" act={retry} />
         </>
       }
     >

@@ -1,0 +1,59 @@
+/** The filters of stored requests: as typed, in the page's address, and as parameters of the API. */
+import { withQuery } from './api.js';
+import { filter } from './links.js';
+
+/** Parameters of the API that select stored requests. An empty code is a code. */
+export type Selection = Readonly<Record<string, string>>;
+
+/** Their names in the address, and what the API calls them. */
+const PLAIN = {
+  state: 'state',
+  reason: 'reason',
+  code: 'code',
+  header: 'header',
+  uuid: 'uuid',
+  since: 'acceptedAfter',
+  before: 'acceptedBefore',
+} as const;
+const NEED_TOKEN = ['reason', 'code', 'header', 'pattern'];
+
+/** `NAME`, `PREFIX*` or `*PART*`. */
+function serviceOf(typed: string): Selection {
+  const [, before = '', service = '', after = ''] = /^(\*?)(.*?)(\*?)$/.exec(typed) ?? [];
+  if (service === '') return {};
+  const serviceMatch = before !== '' ? 'substring' : after !== '' ? 'prefix' : 'exact';
+  return { service, serviceMatch };
+}
+
+/** The group in the address: what its requests have in common. */
+function groupOf(written: string): Selection {
+  try {
+    const given = (JSON.parse(written) ?? {}) as Readonly<Record<string, unknown>>;
+    const { code, pattern } = given;
+    return typeof code === 'string' && typeof pattern === 'string' ? { code, pattern } : {};
+  } catch {
+    return {};
+  }
+}
+
+/** What the filters of the shown view select, without the group. */
+export function filtersNow(): Selection {
+  const plain = Object.entries(PLAIN).map(
+    ([name, parameter]) => [parameter, filter(name)] as const,
+  );
+  const given = plain.filter(([, value]) => value !== '');
+  return { ...serviceOf(filter('service')), ...Object.fromEntries(given) };
+}
+
+export function groupNow(): Selection {
+  return groupOf(filter('group'));
+}
+
+export function needsToken(selection: Selection): boolean {
+  return NEED_TOKEN.some((name) => name in selection);
+}
+
+/** @param parameters others; empty ones are left out */
+export function withSelection(path: string, selection: Selection, parameters: Selection): string {
+  return `${withQuery(path, parameters)}&${new URLSearchParams(selection).toString()}`;
+}
