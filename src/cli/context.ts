@@ -124,7 +124,10 @@ export function applyContext(command: Command): void {
   if (name === null) return;
   const { url, ...others } = contextNamed(known, name);
   process.env[NODE_URL] = url;
-  delete process.env['MAJORDOMO_ENDPOINT'];
+  // They are for the broker that the environment names, or for none.
+  for (const other of ['MAJORDOMO_ENDPOINT', 'MAJORDOMO_TOKEN', 'MAJORDOMO_TOKEN_FILE']) {
+    delete process.env[other];
+  }
   const taken = Object.keys(command.opts());
   for (const [key, value] of Object.entries(others)) {
     const isFree = !taken.includes(key) && !(key === 'tokenFile' && given.token !== undefined);

@@ -119,6 +119,7 @@ function definePurge(command: Command, done: Done): void {
   addBulkOptions(purge, ['dead', 'replied', 'pending'])
     .addHelpText('after', AFTER_PURGE)
     .action(async (options: BulkOptions) => {
+      refuseEmpty(options);
       if (!hasFilter(options)) {
         throw usage('say what to purge: at least one filter, such as --service or --state');
       }
@@ -138,6 +139,7 @@ async function oneOrMany(
   act: 'retry' | 'cancel',
   past: string,
 ): Promise<ExitStatus> {
+  refuseEmpty(options);
   if ((uuid === undefined) !== hasFilter(options)) throw usage(ONE_OR_FILTER);
   if (uuid === undefined) return await handleMany(options, act);
   if (options.dryRun === true) throw usage('--dry-run needs a filter instead of a uuid');
@@ -146,6 +148,12 @@ async function oneOrMany(
   if (options.output === 'json') await printJson(answer);
   else await print(`${uuid.toUpperCase()} ${past}\n`);
   return EXIT.done;
+}
+
+/** A variable of a script that is not set would stand for all requests of which no attempt failed. */
+function refuseEmpty(options: BulkOptions): void {
+  const empty = Object.entries(filterOf(options)).find(([, value]) => value === '');
+  if (empty !== undefined) throw usage(`--${empty[0]} is empty: say what it has to be`);
 }
 
 function hasFilter(options: BulkOptions): boolean {

@@ -402,7 +402,7 @@ export const OPERATIONS = {
     method: 'POST',
     path: '/api/v1/titanic/cancel',
     access: 'changer',
-    summary: 'Cancel stored requests; without `state`, all without a reply',
+    summary: 'Cancel stored requests without a reply; at least one filter is needed',
     body: CancelBody,
     answer: { description: CHANGED, json: stored.BulkResult },
     others: { 503: TROUBLE },

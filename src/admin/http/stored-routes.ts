@@ -65,6 +65,12 @@ export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[
       return { ...counts, services: shown };
     }),
     jsonRoute(OPERATIONS.pauseService, async ({ parts: { service } }) => {
+      if (/^(mmi|titanic)\./.test(service.toString('latin1'))) {
+        throw wrongParameter(
+          'service',
+          'the broker serves it itself: only services of workers wait',
+        );
+      }
       done(await operatorApi().setServicePaused(service, true));
       return { paused: true };
     }),

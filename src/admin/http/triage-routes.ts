@@ -15,7 +15,7 @@ import { OPERATIONS } from '../api/operations.js';
 import { NO_CURSOR } from '../api/parameters.js';
 import type { BulkResult, RequestGroup } from '../api/stored-answers.js';
 import { type Answer, json } from './answer.js';
-import { wrongParameter } from './errors.js';
+import { httpError, wrongParameter } from './errors.js';
 import { wrongToken } from './guard.js';
 import type { Pace } from './pace.js';
 import { type Caller, type CheckedRequest, type Route, route } from './route.js';
@@ -128,6 +128,15 @@ function groupOf(
   };
 }
 
+function isFiltered({
+  limit: _limit,
+  cursor: _cursor,
+  dryRun: _dryRun,
+  ...filters
+}: BulkOrder): boolean {
+  return Object.values(filters).some((value) => value !== null);
+}
+
 async function bulk(
   { operatorApi, cursors }: { operatorApi: () => OperatorApi; cursors: Cursors },
   act: BulkAct,
@@ -136,6 +145,12 @@ async function bulk(
   const selection = selectionOf(body, caller, cursors);
   if (selection === null) throw wrongParameter('state', 'there is none');
   const { limit, dryRun } = body;
+  if (act === 'cancel' && !isFiltered(body)) {
+    throw httpError(
+      'ERR_HTTP_BODY',
+      'names no filter, and would cancel all requests without a reply',
+    );
+  }
   const { count, next, scanned } = done(
     dryRun
       ? await operatorApi().countFor(act, selection)

@@ -1,6 +1,5 @@
 /** Sends one request of a program, and waits for what becomes of it. */
 import type { Answer } from '../../admin/http/answer.js';
-import { monotonicMs } from '../../core/clock.js';
 import { CLOSED, EXPIRED } from './answers.js';
 import type { Call, CallListener } from './call.js';
 import type { Message } from './message.js';
@@ -107,8 +106,13 @@ export class Incoming implements CallListener {
     };
   }
 
-  /** The program has read so many bytes of a message. */
+  /** What is written of a message has so many bytes more than it. */
+  grown(bytes: number): void {
+    this.#call.grow(bytes);
+  }
+
+  /** The program has read so many bytes of what was written. */
   taken(bytes: number): void {
-    this.#call.read(bytes, monotonicMs());
+    this.#call.read(bytes);
   }
 }

@@ -1,4 +1,5 @@
 /** One request of a program over HTTP, as a peer of the broker: it speaks MDP 0.2, as a client. */
+import { monotonicMs } from '../../core/clock.js';
 import { Frames } from '../../core/frames.js';
 import type { MemoryAccount } from '../../core/holdings.js';
 import { httpError } from '../../admin/http/errors.js';
@@ -31,13 +32,15 @@ export class Call {
   isGreeted = false;
   /** Since when nobody uses it; monotonic milliseconds. */
   idleSince = 0;
-  /** When its reader last read something. */
-  readAt = 0;
+  /** When its program last read something, or had something new to read, or sent something. */
+  movedAt = 0;
   /** Bytes of messages that the program has not read. */
   unread = 0;
   #unsent = 0;
   /** A request was sent, and its final reply has not come. */
   #isOpen = false;
+  /** A request of the program uses it. */
+  #isUsed = false;
   #frames: Buffer[] = [];
   #inbox: Frames[] = [];
   #listener: CallListener | null = null;
@@ -65,6 +68,7 @@ export class Call {
   /** One more request uses it. @param drop ends the connection of the program */
   use(drop: () => void): this {
     this.#drop = drop;
+    this.#isUsed = true;
     return this;
   }
 
@@ -74,12 +78,18 @@ export class Call {
 
   // ---------------------------------------------------------------- for the routes
 
+  /** Bytes that its program makes the node keep. */
+  get held(): number {
+    return this.unread + this.#unsent;
+  }
+
   /** Counts bytes of a request that arrives. @throws ERR_HTTP_LIMIT */
   keep(bytes: number): void {
     if (!this.memory.mayHold(bytes)) {
       throw httpError('ERR_HTTP_LIMIT', 'limits.memoryBytes is reached');
     }
     this.#unsent += bytes;
+    this.movedAt = monotonicMs();
     this.memory.add('input', bytes);
   }
 
@@ -104,11 +114,17 @@ export class Call {
     if (this.isClosed) setImmediate(listener.closed);
   }
 
-  /** The program has read so many bytes. @param now monotonic milliseconds */
-  read(bytes: number, now: number): void {
+  /** What waits to be read is larger than the message that it is made of. */
+  grow(bytes: number): void {
+    this.unread += bytes;
+    this.memory.add('output', bytes);
+  }
+
+  /** The program has read so many bytes. */
+  read(bytes: number): void {
     const read = Math.min(bytes, this.unread);
     this.unread -= read;
-    this.readAt = now;
+    this.movedAt = monotonicMs();
     this.memory.add('output', -read);
   }
 
@@ -126,8 +142,8 @@ export class Call {
     }
     let bytes = 0;
     for (let index = 0; index < frames.count; index++) bytes += frames.size(index);
-    this.unread += bytes;
-    this.memory.add('output', bytes);
+    if (this.unread === 0) this.movedAt = monotonicMs();
+    this.grow(bytes);
     this.#inbox.push(frames);
     return true;
   }
@@ -156,16 +172,22 @@ export class Call {
     this.#inbox = [];
     this.release();
     if (isOpen) listener?.closed();
-    // Its answer is not read: nothing counts it any more.
-    else if (isDropped && listener !== null) this.#drop();
+    // What its program sends or does not read is not counted any more, so it is not kept either.
+    else if (isDropped && this.#isUsed) this.#drop();
   }
 
-  /** Nobody reads from it any more. */
+  /** Its program is done with it, or has gone. */
+  leave(): void {
+    this.#isUsed = false;
+    this.release();
+    if (!this.#isOpen) this.#listener = null;
+  }
+
+  /** What it holds is not counted any more. */
   release(): void {
     this.memory.add('output', -this.unread);
     this.unread = 0;
     this.#forgetUnsent();
-    if (!this.#isOpen) this.#listener = null;
   }
 
   #forgetUnsent(): void {

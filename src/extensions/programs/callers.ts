@@ -129,7 +129,7 @@ export class Callers implements Transport {
   /** The request is answered, or its client has gone: one that waits is then dropped (D26). */
   #leave(call: Call): void {
     if (call.isClosed) return;
-    call.release();
+    call.leave();
     const idle = this.#idle.get(call.key) ?? [];
     if (!call.isFree || idle.length >= IDLE_MAX || this.#opened === null) {
       if (!call.isClosing) this.#end(call);
@@ -231,8 +231,8 @@ export class Callers implements Transport {
     let largest: Call | null = null;
     for (const call of this.#calls.values()) {
       if (call.memory.identity !== identity || call.isClosing) continue;
-      if (which === 'stalled' && now - call.readAt < STALLED_MS) continue;
-      if (call.unread > (largest?.unread ?? 0)) largest = call;
+      if (which === 'stalled' && now - call.movedAt < STALLED_MS) continue;
+      if (call.held > (largest?.held ?? 0)) largest = call;
     }
     if (largest === null) return false;
     const { id, address, key } = largest;

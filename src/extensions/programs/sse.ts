@@ -27,7 +27,7 @@ function event(name: 'partial' | 'reply' | 'error', data: unknown): string {
 }
 
 /** @param incoming whose first message is there */
-export function eventStream(incoming: Pick<Incoming, 'read' | 'taken'>): Stream {
+export function eventStream(incoming: Pick<Incoming, 'grown' | 'read' | 'taken'>): Stream {
   return {
     type: 'text/event-stream; charset=utf-8',
     // A proxy that buffers answers would hold the events back.
@@ -39,8 +39,10 @@ export function eventStream(incoming: Pick<Incoming, 'read' | 'taken'>): Stream 
       }, HEARTBEAT_MS);
       const stop = incoming.read(
         (message) => {
-          const bytes = 'bytes' in message ? message.bytes : 0;
-          write(eventOf(message), () => {
+          const text = eventOf(message);
+          const bytes = Buffer.byteLength(text);
+          incoming.grown(bytes - ('bytes' in message ? message.bytes : 0));
+          write(text, () => {
             incoming.taken(bytes);
           });
           if (message.kind !== 'partial') end();

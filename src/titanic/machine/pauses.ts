@@ -18,6 +18,10 @@ import type { Uuids } from './uuid.js';
 /** Maximum number on a node. */
 const PAUSES_MAX = 1000;
 const FULL: StoreFailure = { kind: 'busy', message: `at most ${PAUSES_MAX} pauses can be stored` };
+const CHANGING: StoreFailure = {
+  kind: 'busy',
+  message: 'it is being paused or resumed: try again',
+};
 const LOADING: StoreFailure = {
   kind: 'busy',
   message: 'what is paused is still being read from the store: try again',
@@ -54,6 +58,7 @@ export class Pauses {
   readonly #context: TitanicContext;
   readonly #requests: OpenRequests;
   readonly #uuids: Uuids;
+  readonly #seen: () => number;
   /** By uuid. After a split, there may be two of one target. */
   readonly #all = new Map<string, Pause>();
   /** What is being paused, or is not any more, but not yet in the store. */
@@ -61,10 +66,12 @@ export class Pauses {
   /** `run` has something to tell the broker. */
   isChanged = true;
 
-  constructor(context: TitanicContext, requests: OpenRequests, uuids: Uuids) {
+  /** @param seen the list in which a pause that becomes known now is: see `Schedule.listed` */
+  constructor(context: TitanicContext, requests: OpenRequests, uuids: Uuids, seen: () => number) {
     this.#context = context;
     this.#requests = requests;
     this.#uuids = uuids;
+    this.#seen = seen;
   }
 
   has(target: PauseTarget): boolean {
@@ -111,7 +118,8 @@ export class Pauses {
   set(target: PauseTarget, isOn: boolean, isReady: boolean, decided: ChangeCallback): void {
     const key = `${target.kind} ${target.of.toString('latin1')}`;
     const known = this.#of(target);
-    if (!isReady || this.#changing.has(key)) decided(LOADING);
+    if (!isReady) decided(LOADING);
+    else if (this.#changing.has(key)) decided(CHANGING);
     else if (isOn === known.length > 0) decided('passed');
     else if (isOn && this.#all.size + this.#changing.size >= PAUSES_MAX) decided(FULL);
     else {
@@ -139,7 +147,7 @@ export class Pauses {
       ...{ acceptedAt: wall, notBefore: never, expiresAt: never },
     });
     const ended = (result: ChangeResult | null): void => {
-      if (result !== null) this.add(request.uuid, target, Infinity);
+      if (result !== null) this.add(request.uuid, target, this.#seen());
     };
     this.#requests.order({ kind: 'accept', request, body, key: null }, ended, over);
   }

@@ -96,7 +96,7 @@ export class Schedules {
     this.#requests = requests;
     this.#uuids = uuids;
     this.#accepting = accepting;
-    this.#pauses = new Pauses(context, requests, uuids);
+    this.#pauses = new Pauses(context, requests, uuids, () => this.#seen);
     this.#bodies = new ScheduleBodies(context, scope, this.#known.bind(this));
     this.#commands = new ScheduleCommands(context, requests, uuids, accepting, this.#table, {
       read: (uuid, then) => {

@@ -154,6 +154,16 @@ describe('a paused service', () => {
     s.activates();
   });
 
+  it('is changed by one command at a time', () => {
+    const s = titanicStage().holdsStore();
+    const first = s.operates<null>((operator, answer) => {
+      operator.setServicePaused(ECHO, true, answer);
+    });
+    expect(pauses(s)).toMatchObject({ text: 'it is being paused or resumed: try again' });
+    s.freesStore();
+    expect(first()).toEqual(DONE);
+  });
+
   it('is one of at most 1000 pauses', () => {
     const s = titanicStage({ titanic: { maxOpen: 5000 } });
     for (let n = 0; n < 1000; n++) expect(pauses(s, true, Buffer.from(`s${n}`))).toEqual(DONE);
@@ -173,6 +183,20 @@ describe('a paused service', () => {
     pauses(other, false);
     s.after(LIST_MS);
     expect(s.worker('late').ready('echo').inbox()).toHaveLength(1);
+  });
+});
+
+describe('a service that this broker of several paused', () => {
+  it('goes on when another one has resumed it before this one listed it', () => {
+    const claims = new StageClaims();
+    const s = titanicStage({ claims });
+    s.after(LIST_MS);
+    expect(pauses(s)).toEqual(DONE);
+    const other = titanicStage({ disk: s.store.disk });
+    expect(pauses(other, false)).toEqual(DONE);
+    s.after(LIST_MS);
+    s.client('c').request('echo', 'x');
+    expect(s.worker('w').ready('echo').inbox()).toHaveLength(1);
   });
 });
 

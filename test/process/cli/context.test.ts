@@ -51,6 +51,9 @@ describe('majordomo context', () => {
     expect((await say(['context', 'use', 'right'])).stdout).toBe('right is the current context\n');
     expect(await asked()).toBe('right');
     const environment = { MAJORDOMO_CONTEXT: 'left' };
+    // The token of the environment is for another broker.
+    const lost = { MAJORDOMO_TOKEN: 'sixteen-letters-1' };
+    expect((await say(['services', 'pause', 'y'], lost)).stdout).toBe('y is paused\n');
     const named = await say(['status', '-o', 'json'], environment);
     expect(JSON.parse(named.stdout)).toMatchObject({ node: 'left' });
     // Its token is sent, and the endpoint is learnt from it.

@@ -136,6 +136,38 @@ describe('a reply that is not read', () => {
   });
 });
 
+describe('replies that nobody reads', () => {
+  it('end their connections above limits.memoryBytes, so that no more than that is kept', async () => {
+    const MIB = 1024 * 1024;
+    const limits = ['memoryBytes=64MiB', 'messageBytes=16MiB', 'outputBytes=16MiB'];
+    const stand = await open('{}', ...limits.map((each) => `limits.${each}`));
+    let served = 0;
+    const bytes = 8 * MIB - 1024;
+    await stand.serve(() => {
+      served++;
+      return Buffer.alloc(bytes);
+    });
+    const all = Array.from({ length: 24 }, () => {
+      const raw = begin(stand, SHOP, 1);
+      raw.socket.pause();
+      raw.socket.write('x');
+      return raw;
+    });
+    const isRefused = ({ received }: RawHttp): boolean => received.includes('HTTP/1.1 429');
+    await until(() => served + all.filter(isRefused).length >= 16, 'most have been served');
+    await stand.daemon.waitFor('connection.rejected');
+    for (const raw of all) raw.socket.resume();
+    await until(
+      () =>
+        all.every((raw) => isRefused(raw) || raw.socket.destroyed || raw.received.length > bytes),
+      'each is answered, or has lost its connection',
+    );
+    const whole = all.filter(({ received }) => received.length > bytes);
+    expect(whole.length).toBeLessThan(served);
+    await stand.untilNothingIsHeld();
+  });
+});
+
 describe('programs that waste what is shared', () => {
   it('a thousand of one token that wait: the rest is refused at once, others are served', async () => {
     const stand = await open();

@@ -101,7 +101,7 @@ describe('what becomes of a request of a program', () => {
         take(message);
         return () => undefined;
       };
-      const { open } = eventStream({ read, taken: () => undefined });
+      const { open } = eventStream({ read, taken: () => undefined, grown: () => undefined });
       const close = open(
         (text) => {
           sent += text;
