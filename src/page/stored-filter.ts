@@ -25,6 +25,13 @@ function serviceOf(typed: string): Selection {
   return { service, serviceMatch };
 }
 
+/** With the name of the service as one types it. */
+export function inWords({ serviceMatch, ...rest }: Selection): Selection {
+  const { service = '' } = rest;
+  if (serviceMatch === 'prefix') return { ...rest, service: `${service}*` };
+  return serviceMatch === 'substring' ? { ...rest, service: `*${service}*` } : rest;
+}
+
 /** The group in the address: what its requests have in common. */
 function groupOf(written: string): Selection {
   try {

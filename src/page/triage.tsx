@@ -7,7 +7,7 @@ import { commands, messageOf, statusOf } from './api.js';
 import { Button } from './controls.js';
 import { askPerson, order, toast } from './dialogs.js';
 import { count, line } from './format.js';
-import type { Selection } from './stored-filter.js';
+import { inWords, type Selection } from './stored-filter.js';
 
 type State = StoredRequest['state'];
 
@@ -82,9 +82,9 @@ export async function actOnAll(act: Act, selection: Selection, stored: number): 
   await alone(async () => {
     const total = await counted(act, selection, stored);
     if (total === null) return;
-    const about = Object.entries(selection)
-      .filter(([name]) => name !== 'serviceMatch')
-      .map(([name, value]) => `${name} ${value === '' ? '(none)' : value}`);
+    const about = Object.entries(inWords(selection)).map(
+      ([name, value]) => `${name} ${value === '' ? '(none)' : value}`,
+    );
     if (await isSure(act, total, about.join(' · '))) {
       await carryOut(act, total, pieces(act, selection));
     }

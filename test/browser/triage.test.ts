@@ -52,10 +52,12 @@ describe('triage on the page (issue 37)', () => {
     await seen.sees(reasons.filter({ hasText: '60' }).filter({ hasText: 'the printer burns' }));
     await reasons.filter({ hasText: 'tray # is empty' }).getByRole('checkbox').check();
     await seen.gone(seen.page.locator('td .reason').getByText('the printer burns').nth(1));
+    expect(await seen.axe()).toEqual([]);
     await seen.button('Retry').click();
     await seen.sees(seen.page.getByRole('heading', { name: 'Retry 150 requests?' }));
     await seen.button('Retry 150 requests').click();
     await seen.seesText('press again');
+    await seen.seesText(/^service print\.t\* · state dead · .* tray # is empty$/);
     expect(await deadOf(stand, 'print.two')).toEqual(before);
     await seen.button('Retry 150 requests').click();
     await seen.seesText('150 retried');

@@ -130,7 +130,7 @@ function Pages({ selection }: { selection: Selection }): VNode {
     chosen.value = changed;
   };
   const choice: Column<StoredRequest> = {
-    head: 'Select',
+    head: '✓',
     cell: (item) => (
       <input
         type="checkbox"
