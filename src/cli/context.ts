@@ -125,9 +125,9 @@ export function applyContext(command: Command): void {
   const { url, ...others } = contextNamed(known, name);
   process.env[NODE_URL] = url;
   // They are for the broker that the environment names, or for none.
-  for (const other of ['MAJORDOMO_ENDPOINT', 'MAJORDOMO_TOKEN', 'MAJORDOMO_TOKEN_FILE']) {
-    delete process.env[other];
-  }
+  delete process.env['MAJORDOMO_ENDPOINT'];
+  delete process.env['MAJORDOMO_TOKEN'];
+  delete process.env['MAJORDOMO_TOKEN_FILE'];
   const taken = Object.keys(command.opts());
   for (const [key, value] of Object.entries(others)) {
     const isFree = !taken.includes(key) && !(key === 'tokenFile' && given.token !== undefined);
