@@ -89,7 +89,11 @@ describe('failures on the page (issue 37)', () => {
     expect(await top('Dead requests')).toBeLessThan(chart);
     expect(await top('Failures')).toBeLessThan(500);
     await seen.goes('#/durable?state=dead');
-    await seen.counts(seen.page.locator('tbody tr'), 50);
+    const listed = seen.page.getByRole('table', { name: 'Durable requests' });
+    await seen.counts(listed.locator('tbody tr'), 50);
+    // All have one reason.
+    const reasons = seen.page.getByRole('table', { name: 'Reasons' });
+    await seen.counts(reasons.locator('tbody tr'), 1);
     await seen.sees(seen.page.locator('#banner', { hasText: '5,000 stored requests failed' }));
   });
 
