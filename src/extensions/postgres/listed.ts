@@ -1,15 +1,16 @@
 /** Lists and groups of requests for display, from a database. */
-import { GroupCounts } from '../../store/group-counts.js';
 import { REASON_CHARACTERS_MAX } from '../../store/queries.js';
 import { REQUEST_ROWS } from '../../store/request.js';
 import {
-  digitsOf,
-  type Grouping,
-  isNarrow,
-  matches,
-  type ScannedRow,
-  wantedBy,
-} from '../../store/stored-filter.js';
+  GroupScan,
+  PageScan,
+  type Scan,
+  SCAN_MS_MAX,
+  SCAN_ROWS_MAX,
+  sliceRows,
+  uuidsOf,
+} from '../../store/scan.js';
+import { digitsOf, type Grouping, type ScannedRow, wantedBy } from '../../store/stored-filter.js';
 import type {
   ListedRow,
   PackedGroupQuery,
@@ -24,14 +25,6 @@ import { DEAD, REPLIED, SCHEMA } from './schema.js';
 import { allColumns } from './statements.js';
 import { uuids } from './values.js';
 
-/** Maximum number of rows that one statement examines; and of those whose reasons or headers it reads. */
-const SLICE_ROWS = 2000;
-const NARROW_SLICE_ROWS = 500;
-/** What one query examines at most. */
-const SCAN_ROWS_MAX = 100_000;
-const SCAN_MS_MAX = 100;
-
-const UUID_DIGITS = 32;
 const ONLY_DEAD = 1 << DEAD;
 
 const REASON = `CASE WHEN r.state <> ${REPLIED} THEN coalesce(
@@ -72,93 +65,44 @@ const SLICE = `SELECT r.id, r.service, CASE WHEN $7::integer = 1 THEN ${REASON} 
 const THESE = SLICE.replace('WHERE r.id', 'WHERE r.id = ANY ($10::uuid[]) AND r.id');
 const ROWS = `SELECT ${LISTED_COLUMNS} ${FROM} WHERE r.id = ANY ($1::uuid[]) ${NEWEST}`;
 
-/** Rows of the services and states that are asked for, and where the next slice begins. */
-interface Slice {
-  readonly rows: readonly ScannedRow[];
-  readonly next: string | null;
-}
-
-/** Takes a match. Returns null, or the uuid behind which the next query begins. */
-type Visit = (row: ScannedRow) => string | null;
-
 export async function pageOf(connection: Connection, query: PackedPageQuery): Promise<PackedPage> {
-  const { limit } = query;
-  const found: string[] = [];
-  // One more shows whether there is another page.
-  const next = await scan(connection, query, null, limit + 1, ({ uuid }) => {
-    if (found.length === limit) return found[limit - 1] ?? null;
-    found.push(uuid);
-    return null;
-  });
+  const scan = new PageScan(query);
+  await examine(connection, query, null, scan);
   // One that has changed its state since is left out.
-  const listed = await connection.ask(ROWS, [uuids(found.map(bytesOf))]);
+  const listed = await connection.ask(ROWS, [uuids(scan.found.map(bytesOf))]);
   const rows = listed.map(listedRow).filter(([, , , state]) => isIn(query.states, state + 1));
-  return { rows, next, scanned: await scannedBy(connection, query, next) };
+  return { rows, next: scan.next, scanned: await scannedBy(connection, query, scan.next) };
 }
 
 export async function groupsOf(
   connection: Connection,
   query: PackedGroupQuery,
 ): Promise<PackedGroups> {
-  const counts = new GroupCounts(query.by, query.limit);
-  let last: string | null = null;
-  const next = await scan(connection, query, query.by, Infinity, (row) => {
-    if (!counts.add(row)) return last;
-    last = row.uuid;
-    return null;
-  });
-  return { groups: counts.all(), next, scanned: await scannedBy(connection, query, next) };
+  const scan = new GroupScan(query);
+  await examine(connection, query, query.by, scan);
+  const scanned = await scannedBy(connection, query, scan.next);
+  return { groups: scan.all(), next: scan.next, scanned };
 }
 
-/**
- * Examines rows, newest first, until a visit ends it or it has cost enough.
- * @param enough maximum number of matches
- * @returns the uuid behind which the next query begins; `null`: that was all
- */
-async function scan(
+/** Examines rows, newest first, until the scan needs no more or has cost enough. */
+async function examine(
   connection: Connection,
   query: PackedPageQuery,
   by: Grouping | null,
-  enough: number,
-  visit: Visit,
-): Promise<string | null> {
-  const except = new Set(uuidsOf(query.except));
-  let taken = 0;
-  let next: string | null = null;
-  // Rows that are left out must be read, too.
-  const most = (): number => enough - taken + except.size;
-  for await (const slice of slicesOf(connection, query, by, most)) {
-    for (const row of slice.rows) {
-      if (except.has(row.uuid) || !matches(query.more, row)) continue;
-      taken++;
-      const end = visit(row);
-      if (end !== null) return end;
-    }
-    next = slice.next;
-  }
-  return next;
-}
-
-/** @param most how many matches are still wanted */
-async function* slicesOf(
-  connection: Connection,
-  query: PackedPageQuery,
-  by: Grouping | null,
-  most: () => number,
-): AsyncGenerator<Slice> {
-  const isNarrowed = isNarrow(query.more);
-  const size = isNarrowed ? NARROW_SLICE_ROWS : SLICE_ROWS;
+  scan: Scan,
+): Promise<void> {
+  const size = sliceRows(query);
   const until = performance.now() + SCAN_MS_MAX;
   let from: string | null = query.from;
   for (let examined = 0; from !== null && examined < SCAN_ROWS_MAX; examined += size) {
     if (examined > 0 && performance.now() >= until) return;
     const end = await endOf(connection, query, from, size);
-    const limit = isNarrowed || query.only !== null ? size : Math.min(size, most());
+    const limit = query.only === null ? scan.most : size;
     const values = parameters(query, by, from, end ?? query.to, limit);
     const rows = (await connection.ask(sliceOf(query), values)).map(scannedRow);
     // Of these, a slice has as many as match, not as many as there are.
     from = query.only === null || rows.length < size ? end : (rows.at(-1)?.uuid ?? null);
-    yield { rows, next: from };
+    if (scan.take({ rows, next: from })) return;
   }
 }
 
@@ -240,10 +184,6 @@ export function listedRow(row: Row): ListedRow {
     ...rest.map((cell) => (Buffer.isBuffer(cell) ? cell.toString() : Number(cell))),
     reason === null ? null : reason.toString().slice(0, REASON_CHARACTERS_MAX),
   ];
-}
-
-function uuidsOf(packed: string | null): string[] {
-  return packed?.match(new RegExp(`.{${UUID_DIGITS}}`, 'g')) ?? [];
 }
 
 export function bytesOf(digits: string): Buffer {

@@ -1,7 +1,16 @@
 /** Answers queries for display from a store file. */
 import type Database from 'better-sqlite3';
 
-import { GroupCounts } from '../../group-counts.js';
+import {
+  GroupScan,
+  PageScan,
+  type Scan,
+  SCAN_MS_MAX,
+  SCAN_ROWS_MAX,
+  type Slice,
+  sliceRows,
+  uuidsOf,
+} from '../../scan.js';
 import type {
   BodyRows,
   HistoryRows,
@@ -11,24 +20,10 @@ import type {
   PackedPage,
   PackedPageQuery,
 } from '../../thread/query-messages.js';
-import {
-  type Grouping,
-  isNarrow,
-  matches,
-  type ScannedRow,
-  wantedBy,
-} from '../../stored-filter.js';
+import { type Grouping, type ScannedRow, wantedBy } from '../../stored-filter.js';
 import { QUERY_SQL } from './query-statements.js';
 import { DEAD } from '../file/schema.js';
 
-/** Maximum number of rows that one statement examines; and of those whose reasons or headers it reads. */
-const SLICE_ROWS = 2000;
-const NARROW_SLICE_ROWS = 500;
-/** What one query examines at most. */
-const SCAN_ROWS_MAX = 100_000;
-const SCAN_MS_MAX = 100;
-
-const UUID_DIGITS = 32;
 const ONLY_DEAD = 1 << DEAD;
 
 /** The rest of a request. */
@@ -47,15 +42,6 @@ type Row = readonly [
 ];
 
 type Prepared = Readonly<Record<keyof typeof QUERY_SQL, Database.Statement>>;
-
-/** Rows of the services and states that are asked for, and where the next slice begins. */
-interface Slice {
-  readonly rows: readonly ScannedRow[];
-  readonly next: string | null;
-}
-
-/** Takes a match. Returns null, or the uuid behind which the next query begins. */
-type Visit = (row: ScannedRow) => string | null;
 
 export class QueryRunner {
   readonly #db: Database.Database;
@@ -81,29 +67,18 @@ export class QueryRunner {
 
   page(query: PackedPageQuery): PackedPage {
     return this.#atOneMoment(() => {
-      const { limit } = query;
-      const found: string[] = [];
-      // One more shows whether there is another page.
-      const next = this.#scan(query, null, limit + 1, ({ uuid }) => {
-        if (found.length === limit) return found[limit - 1] ?? null;
-        found.push(uuid);
-        return null;
-      });
-      const rows = found.map((uuid) => this.#sql.one.get(bytesOf(uuid)) as ListedRow);
-      return { rows, next, scanned: this.#scanned(query, next) };
+      const scan = new PageScan(query);
+      this.#scan(query, null, scan);
+      const rows = scan.found.map((uuid) => this.#sql.one.get(bytesOf(uuid)) as ListedRow);
+      return { rows, next: scan.next, scanned: this.#scanned(query, scan.next) };
     });
   }
 
   groups(query: PackedGroupQuery): PackedGroups {
     return this.#atOneMoment(() => {
-      const counts = new GroupCounts(query.by, query.limit);
-      let last: string | null = null;
-      const next = this.#scan(query, query.by, Infinity, (row) => {
-        if (!counts.add(row)) return last;
-        last = row.uuid;
-        return null;
-      });
-      return { groups: counts.all(), next, scanned: this.#scanned(query, next) };
+      const scan = new GroupScan(query);
+      this.#scan(query, query.by, scan);
+      return { groups: scan.all(), next: scan.next, scanned: this.#scanned(query, scan.next) };
     });
   }
 
@@ -111,36 +86,14 @@ export class QueryRunner {
     return this.#db.transaction(read)();
   }
 
-  /**
-   * Examines rows, newest first, until a visit ends it or it has cost enough.
-   * @param enough maximum number of matches
-   * @returns the uuid behind which the next query begins; `null`: that was all
-   */
-  #scan(query: PackedPageQuery, by: Grouping | null, enough: number, visit: Visit): string | null {
-    const except = new Set(uuidsOf(query.except));
-    let taken = 0;
-    let next: string | null = null;
-    const slices =
-      query.only === null
-        ? // Rows that are left out must be read, too.
-          this.#slices(query, by, () => enough - taken + except.size)
-        : this.#listed(query, by);
-    for (const slice of slices) {
-      for (const row of slice.rows) {
-        if (except.has(row.uuid) || !matches(query.more, row)) continue;
-        taken++;
-        const end = visit(row);
-        if (end !== null) return end;
-      }
-      next = slice.next;
-    }
-    return next;
+  /** Examines rows, newest first, until the scan needs no more or has cost enough. */
+  #scan(query: PackedPageQuery, by: Grouping | null, scan: Scan): void {
+    const slices = query.only === null ? this.#slices(query, by, scan) : this.#listed(query, by);
+    for (const slice of slices) if (scan.take(slice)) return;
   }
 
-  /** @param most how many matches are still wanted */
-  *#slices(query: PackedPageQuery, by: Grouping | null, most: () => number): Generator<Slice> {
-    const isNarrowed = isNarrow(query.more);
-    const size = isNarrowed ? NARROW_SLICE_ROWS : SLICE_ROWS;
+  *#slices(query: PackedPageQuery, by: Grouping | null, scan: Scan): Generator<Slice> {
+    const size = sliceRows(query);
     const endOf = query.states === ONLY_DEAD ? this.#sql.endOfDead : this.#sql.end;
     const until = performance.now() + this.#msMax;
     let from: string | null = query.from;
@@ -149,7 +102,7 @@ export class QueryRunner {
       const bounds = { from: bytesOf(from), to: bytesOf(query.to) };
       const end = (endOf.get({ ...bounds, offset: size - 1 }) ?? null) as string | null;
       const within = end === null ? bounds : { ...bounds, to: bytesOf(end) };
-      const rows = this.#rows(query, by, within, isNarrowed ? size : Math.min(size, most()));
+      const rows = this.#rows(query, by, within, scan.most);
       from = end;
       yield { rows, next: end };
     }
@@ -223,14 +176,6 @@ export class QueryRunner {
 /** Those of the uuids that are listed, down to one of them. */
 function listedIn({ only, from }: PackedPageQuery, to: string): string[] {
   return uuidsOf(only).filter((uuid) => uuid < from && uuid >= to);
-}
-
-function uuidsOf(packed: string | null): string[] {
-  const uuids: string[] = [];
-  for (let at = 0; at < (packed?.length ?? 0); at += UUID_DIGITS) {
-    uuids.push(packed?.slice(at, at + UUID_DIGITS) ?? '');
-  }
-  return uuids;
 }
 
 function bytesOf(digits: string): Buffer {
