@@ -50,6 +50,10 @@ export function readPause(frames: Frames): PauseTarget | null {
   return null;
 }
 
+function keyOf({ kind, of }: PauseTarget): string {
+  return `${kind} ${of.toString('latin1')}`;
+}
+
 function headOf(kind: PauseTarget['kind']): string {
   return JSON.stringify({ pause: kind });
 }
@@ -61,6 +65,8 @@ export class Pauses {
   readonly #seen: () => number;
   /** By uuid. After a split, there may be two of one target. */
   readonly #all = new Map<string, Pause>();
+  /** The same by target: a list of schedules asks for each. */
+  readonly #byTarget = new Map<string, readonly Pause[]>();
   /** What is being paused, or is not any more, but not yet in the store. */
   readonly #changing = new Set<string>();
   /** `run` has something to tell the broker. */
@@ -78,17 +84,18 @@ export class Pauses {
     return this.#of(target).length > 0;
   }
 
-  #of({ kind, of }: PauseTarget): Pause[] {
-    return [...this.#all.values()].filter(
-      ({ target }) => target.kind === kind && target.of.equals(of),
-    );
+  #of(target: PauseTarget): readonly Pause[] {
+    return this.#byTarget.get(keyOf(target)) ?? [];
   }
 
   // ---------------------------------------------------------------- what is in the store
 
   /** @param listed see `Schedule.listed` */
   add(uuid: RequestUuid, target: PauseTarget, listed: number): void {
-    this.#all.set(uuid.toString('latin1'), { uuid: Buffer.from(uuid), target, listed });
+    if (this.see(uuid, listed)) return;
+    const pause = { uuid: Buffer.from(uuid), target, listed };
+    this.#all.set(uuid.toString('latin1'), pause);
+    this.#byTarget.set(keyOf(target), [...this.#of(target), pause]);
     this.isChanged = true;
   }
 
@@ -100,7 +107,14 @@ export class Pauses {
   }
 
   gone(uuid: RequestUuid): void {
-    if (this.#all.delete(uuid.toString('latin1'))) this.isChanged = true;
+    const key = uuid.toString('latin1');
+    const pause = this.#all.get(key);
+    if (pause === undefined) return;
+    this.#all.delete(key);
+    const left = this.#of(pause.target).filter((each) => each !== pause);
+    if (left.length > 0) this.#byTarget.set(keyOf(pause.target), left);
+    else this.#byTarget.delete(keyOf(pause.target));
+    this.isChanged = true;
   }
 
   /** All in the store have been listed: another broker ended those that are not in the list. */
@@ -116,7 +130,7 @@ export class Pauses {
    * @param decided `passed`: it was so before
    */
   set(target: PauseTarget, isOn: boolean, isReady: boolean, decided: ChangeCallback): void {
-    const key = `${target.kind} ${target.of.toString('latin1')}`;
+    const key = keyOf(target);
     const known = this.#of(target);
     if (!isReady) decided(LOADING);
     else if (this.#changing.has(key)) decided(CHANGING);
