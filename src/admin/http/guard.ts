@@ -80,15 +80,21 @@ export class Guard {
 
   constructor(admits: Admits, place: Place) {
     this.#place = place;
-    this.admits = admits;
+    this.replace(admits);
   }
 
-  set admits({ tokens, users }: Admits) {
+  /** @returns whether a token that was known is none any more, or may do something else */
+  replace({ tokens, users }: Admits): boolean {
+    const before = this.#known;
     this.#known = tokens.map(({ name, role, token }) => ({
       ...{ name, caller: CALLERS[role] },
       digest: digest(token),
     }));
     this.#users = users;
+    return before.some(
+      ({ caller, digest: known }) =>
+        !this.#known.some((each) => each.caller === caller && each.digest.equals(known)),
+    );
   }
 
   /** @throws ERR_HTTP_TOKEN, ERR_HTTP_READ_ONLY, ERR_HTTP_ROLE */

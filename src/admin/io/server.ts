@@ -119,7 +119,7 @@ export async function openHttpServer(options: HttpServerOptions): Promise<HttpSe
       if (tls !== null) secure?.setSecureContext(readTls(tls));
     },
     setAdmits: (next) => {
-      guard.admits = next;
+      if (guard.replace(next)) shell.endByToken();
     },
     close: () => shell.close(),
   };
@@ -172,6 +172,10 @@ class Shell {
     }, CLOSE_MS);
     await closed;
     clearTimeout(timer);
+  }
+
+  endByToken(): void {
+    this.#streams.endByToken();
   }
 
   readonly #request = (request: IncomingMessage, response: ServerResponse): void => {
@@ -237,7 +241,9 @@ class Shell {
     if (isAct) this.#tell(admitted, request, answer);
     if ('open' in answer) {
       this.#places.moved(request.socket, 'streaming');
-      this.#streams.start(response, answer, monotonicMs);
+      const isShown = access === 'reader' || access === 'bearer';
+      const byToken = isShown && admitted.actor.token !== null;
+      this.#streams.start(response, answer, byToken, monotonicMs);
       return;
     }
     send(response, answer, !request.complete || this.#isClosing);

@@ -9,10 +9,14 @@ const STALL_MS = 30_000;
 
 /** Answers that continue until the reader leaves or stalls, or the server closes. */
 export class Streams {
-  readonly #open = new Set<ServerResponse>();
+  /** Whether the rights of a token let it be read. */
+  readonly #open = new Map<ServerResponse, boolean>();
 
-  /** @param now monotonic milliseconds */
-  start(response: ServerResponse, stream: Stream, now: () => number): void {
+  /**
+   * @param byToken it shows what only holders of a token see
+   * @param now monotonic milliseconds
+   */
+  start(response: ServerResponse, stream: Stream, byToken: boolean, now: () => number): void {
     const { type, headers, open } = stream;
     response.writeHead(200, { ...COMMON_HEADERS, 'content-type': type, ...headers });
     if (response.req.method === 'HEAD') {
@@ -36,15 +40,20 @@ export class Streams {
       if (how === 'now' && response.writableLength > 0) response.destroy();
     });
     waitingMax += response.writableLength;
-    this.#open.add(response);
+    this.#open.set(response, byToken);
     response.once('close', () => {
       this.#open.delete(response);
       close();
     });
   }
 
+  /** Tokens have changed: whoever reads by one asks again. */
+  endByToken(): void {
+    for (const [response, byToken] of this.#open) if (byToken) response.end();
+  }
+
   /** Ends them all. */
   end(): void {
-    for (const response of this.#open) response.end();
+    for (const response of this.#open.keys()) response.end();
   }
 }

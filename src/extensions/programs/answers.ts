@@ -97,6 +97,11 @@ export function endAnswer(message: Refused | Failed): Answer {
 }
 
 export const EXPIRED: Answer = failure('ERR_HTTP_EXPIRED', 'there was no reply in time');
+/** It would be the same another time, so nothing says that it may be tried again. */
+export const OVERRUN: Answer = failure(
+  'ERR_HTTP_NO_REPLY',
+  'the parts of the reply are larger than limits.outputBytes: ask for text/event-stream, which sends each part at once',
+);
 export const CLOSED: Answer = refusedAnswer(
   'ERR_HTTP_NOT_READY',
   'the broker ended the request: it is stopping, or its memory is used up',

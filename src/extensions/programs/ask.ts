@@ -1,6 +1,6 @@
 /** Sends one request of a program, and waits for what becomes of it. */
 import type { Answer } from '../../admin/http/answer.js';
-import { CLOSED, EXPIRED } from './answers.js';
+import { CLOSED, EXPIRED, OVERRUN } from './answers.js';
 import type { Call, CallListener } from './call.js';
 import type { Message } from './message.js';
 
@@ -36,8 +36,8 @@ export function outcomeOf(
         if (message.kind === 'reply') done({ kind: 'reply', frames, bytes });
         else if (message.kind !== 'partial') done(message);
       },
-      closed: () => {
-        done(CLOSED);
+      closed: (isOverrun) => {
+        done(isOverrun ? OVERRUN : CLOSED);
       },
     });
   });

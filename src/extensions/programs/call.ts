@@ -16,8 +16,11 @@ const GREETING = helloFrame({ refusesToWait: true, hearsFailures: true });
 /** Who waits for what a call brings. */
 export interface CallListener {
   readonly message: (message: Message) => void;
-  /** There will be no more: its connection ended. */
-  readonly closed: () => void;
+  /**
+   * There will be no more: its connection ended.
+   * @param isOverrun because more waited to be read than may
+   */
+  readonly closed: (isOverrun: boolean) => void;
 }
 
 export class Call {
@@ -28,6 +31,8 @@ export class Call {
   /** The broker is about to end it, or it has ended. */
   isClosing = false;
   isClosed = false;
+  /** More waits to be read than may. */
+  isOverrun = false;
   /** The broker tells it why there is no reply. */
   isGreeted = false;
   /** Since when nobody uses it; monotonic milliseconds. */
@@ -111,7 +116,7 @@ export class Call {
   #begin(listener: CallListener): void {
     this.#listener = listener;
     this.#isOpen = true;
-    if (this.isClosed) setImmediate(listener.closed);
+    if (this.isClosed) setImmediate(listener.closed, this.isOverrun);
   }
 
   /** What waits to be read is larger than the message that it is made of. */
@@ -171,7 +176,7 @@ export class Call {
     this.#isOpen = false;
     this.#inbox = [];
     this.release();
-    if (isOpen) listener?.closed();
+    if (isOpen) listener?.closed(this.isOverrun);
     // What its program sends or does not read is not counted any more, so it is not kept either.
     else if (isDropped && this.#isUsed) this.#drop();
   }

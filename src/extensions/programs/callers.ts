@@ -201,7 +201,9 @@ export class Callers implements Transport {
     this.#due.clear();
     const most = this.#limits?.outputBytesMax ?? Infinity;
     for (const call of due) {
-      if (call.unread > most) this.#opened?.events.outputFull(call.id);
+      if (call.unread <= most) continue;
+      call.isOverrun = true;
+      this.#opened?.events.outputFull(call.id);
     }
     setImmediate(() => {
       for (const call of due) call.deliver();

@@ -227,7 +227,7 @@ function NoRequests({ selection }: { selection: Selection }): VNode {
   return (
     <Empty title="No requests">
       Nothing is stored now. A client stores requests with <code>client.submit</code> or{' '}
-      <code>majordomo durable submit</code>.
+      <code>majordomo request --durable</code>.
     </Empty>
   );
 }

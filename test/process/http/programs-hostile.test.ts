@@ -136,6 +136,20 @@ describe('a reply that is not read', () => {
   });
 });
 
+describe('a reply in parts that are larger than limits.outputBytes', () => {
+  it('is refused with the limit, and nothing says that it may be tried again', async () => {
+    const stand = await open('{}', 'limits.outputBytes=1MiB', 'limits.messageBytes=1MiB');
+    await stand.serve(async function* parts() {
+      for (let at = 0; at < 40; at++) yield Buffer.alloc(65_536);
+      return await Promise.resolve('end');
+    });
+    const { status, headers, text } = await stand.request('x');
+    expect([status, headers['retry-after']]).toEqual([502, undefined]);
+    expect(text).toContain('limits.outputBytes');
+    await stand.untilNothingIsHeld();
+  });
+});
+
 describe('replies that nobody reads', () => {
   it('end their connections above limits.memoryBytes, so that no more than that is kept', async () => {
     const MIB = 1024 * 1024;

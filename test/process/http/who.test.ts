@@ -9,7 +9,7 @@ import {
   startDaemon,
   temporaryDirectory,
 } from '../../support/daemon.js';
-import { ask, type Ask, httpOf, tokenOf } from '../../support/http.js';
+import { ask, type Ask, httpOf, RawHttp, tokenOf } from '../../support/http.js';
 
 afterEach(removeDaemons);
 
@@ -123,10 +123,20 @@ describe('SIGHUP', () => {
       (await ask(`${httpOf(daemon)}/api/v1/acl/log`, { token: WATCHER })).status,
     ];
     expect(await statuses()).toEqual([200, 200]);
+    const events = [ALICE, WATCHER].map((token) => {
+      const raw = new RawHttp(httpOf(daemon));
+      const get = 'GET /api/v1/events HTTP/1.1';
+      raw.send(get, 'Host: localhost', `Authorization: Bearer ${token}`, '');
+      return raw;
+    });
+    await Promise.all(events.map((raw) => raw.until('event-stream')));
     write(`  tokens:\n${watcher}`);
     daemon.signal('SIGHUP');
     expect(await daemon.waitFor('config.reloaded')).toMatchObject({ needRestart: [] });
     expect(await statuses()).toEqual([401, 200]);
+    // What was opened with a token that is gone ends; with others, too, and they ask again.
+    await Promise.all(events.map((raw) => raw.until('\r\n0\r\n\r\n')));
+    for (const { socket } of events) socket.destroy();
     writeFileSync(tokenFile, 'a-token-that-is-new-now');
     daemon.signal('SIGHUP');
     await daemon.waitFor('config.reloaded', 2);
