@@ -3,8 +3,14 @@
  * they read for a page or for groups.
  */
 import { GroupCounts, type PackedGroup } from './group-counts.js';
-import { isNarrow, matches, type ScannedRow } from './stored-filter.js';
-import type { PackedGroupQuery, PackedPageQuery } from './thread/query-messages.js';
+import {
+  isNarrow,
+  matches,
+  type Grouping,
+  type RowFilter,
+  type ScannedRow,
+  type ServiceMatch,
+} from './stored-filter.js';
 
 /** Maximum number of rows that one statement examines; and of those whose reasons or headers it reads. */
 const SLICE_ROWS = 2000;
@@ -14,6 +20,27 @@ export const SCAN_ROWS_MAX = 100_000;
 export const SCAN_MS_MAX = 100;
 
 const UUID_DIGITS = 32;
+
+/**
+ * A `PageQuery` as the query thread gets it: uuids as hexadecimal digits, those between `from`, which is
+ * left out, and `to`.
+ */
+export interface PackedPageQuery {
+  readonly from: string;
+  readonly to: string;
+  readonly service: string | null;
+  readonly serviceMatch: ServiceMatch;
+  readonly more: RowFilter;
+  /** A bit for each, by its number in the schema. */
+  readonly states: number;
+  readonly only: string | null;
+  readonly except: string | null;
+  readonly limit: number;
+}
+
+export interface PackedGroupQuery extends PackedPageQuery {
+  readonly by: Grouping;
+}
 
 /** Rows of the services and states that are asked for, and where the next slice begins. */
 export interface Slice {

@@ -3,6 +3,8 @@ import { REASON_CHARACTERS_MAX } from '../../store/queries.js';
 import { REQUEST_ROWS } from '../../store/request.js';
 import {
   GroupScan,
+  type PackedGroupQuery,
+  type PackedPageQuery,
   PageScan,
   type Scan,
   SCAN_MS_MAX,
@@ -11,13 +13,7 @@ import {
   uuidsOf,
 } from '../../store/scan.js';
 import { digitsOf, type Grouping, type ScannedRow, wantedBy } from '../../store/stored-filter.js';
-import type {
-  ListedRow,
-  PackedGroupQuery,
-  PackedGroups,
-  PackedPage,
-  PackedPageQuery,
-} from '../../store/thread/query-messages.js';
+import type { ListedRow, PackedGroups, PackedPage } from '../../store/thread/query-messages.js';
 import { TITANIC_SCHEDULE } from '../../wire/tsp.js';
 import type { Row } from './changes.js';
 import type { Connection } from './connection.js';

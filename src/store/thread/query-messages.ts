@@ -4,26 +4,8 @@
  */
 import type { PackedGroup } from '../group-counts.js';
 import type { StoreFailure } from '../store.js';
-import type { Grouping, RowFilter, ServiceMatch } from '../stored-filter.js';
+import type { PackedGroupQuery, PackedPageQuery } from '../scan.js';
 import type { RequestHistory, HistoryAttempt } from '../queries.js';
-
-/** A `PageQuery` as sent. Uuids between `from`, which is left out, and `to`. */
-export interface PackedPageQuery {
-  readonly from: string;
-  readonly to: string;
-  readonly service: string | null;
-  readonly serviceMatch: ServiceMatch;
-  readonly more: RowFilter;
-  /** A bit for each, by its number in the schema. */
-  readonly states: number;
-  readonly only: string | null;
-  readonly except: string | null;
-  readonly limit: number;
-}
-
-export interface PackedGroupQuery extends PackedPageQuery {
-  readonly by: Grouping;
-}
 
 /** The columns of a stored request (request.ts), bytes as hexadecimal digits, and its reason. */
 export type ListedRow = readonly [

@@ -20,6 +20,7 @@ import type {
 } from '../queries.js';
 import { requestFrom } from '../request.js';
 import { RowReader } from '../rows.js';
+import type { PackedPageQuery } from '../scan.js';
 import { boundsOf, digitsOf } from '../stored-filter.js';
 import type { RequestUuid, StoredState, StoreFailure } from '../store.js';
 import type {
@@ -31,7 +32,6 @@ import type {
   ListedRow,
   PackedGroups,
   PackedPage,
-  PackedPageQuery,
   PackedScan,
 } from './query-messages.js';
 import { DEAD, PENDING, REPLIED } from '../sqlite/file/schema.js';

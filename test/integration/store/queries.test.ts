@@ -10,7 +10,7 @@ import { openSqliteQueries } from '../../../src/store/sqlite/queries/sqlite-quer
 import type { RequestPage } from '../../../src/store/queries.js';
 import type { StoreFailure } from '../../../src/store/store.js';
 import { ANY_ROW } from '../../support/stored-filters.js';
-import type { PackedPageQuery } from '../../../src/store/thread/query-messages.js';
+import type { PackedPageQuery } from '../../../src/store/scan.js';
 import { numbersOf, QueriesUser, queryOf } from '../../support/queries-user.js';
 import { accept, close, dead } from '../../support/store-changes.js';
 import { StoreDirectory } from '../../support/store-directory.js';

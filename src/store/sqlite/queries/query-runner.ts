@@ -3,6 +3,8 @@ import type Database from 'better-sqlite3';
 
 import {
   GroupScan,
+  type PackedGroupQuery,
+  type PackedPageQuery,
   PageScan,
   type Scan,
   SCAN_MS_MAX,
@@ -15,10 +17,8 @@ import type {
   BodyRows,
   HistoryRows,
   ListedRow,
-  PackedGroupQuery,
   PackedGroups,
   PackedPage,
-  PackedPageQuery,
 } from '../../thread/query-messages.js';
 import { type Grouping, type ScannedRow, wantedBy } from '../../stored-filter.js';
 import { QUERY_SQL } from './query-statements.js';
