@@ -33,6 +33,7 @@ if (!Number.isSafeInteger(OPEN) || OPEN < 1) {
 }
 const BODY_BYTES = 1024;
 const OUTSTANDING = 64;
+const WORKER = { number: 1, name: null, address: '' };
 const SERVICES = 10;
 const BYTES_MAX = 250;
 const TITANIC_REQUEST = Buffer.from('titanic.request');
@@ -196,7 +197,7 @@ function deliver(): void {
     }
     turn();
     for (const reference of out.splice(0)) {
-      titanic.dispatched(reference, 1);
+      titanic.dispatched(reference, WORKER);
       titanic.replied(reference, reply, 0, null);
     }
   }

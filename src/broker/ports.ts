@@ -87,6 +87,16 @@ export interface InternalService {
   request(request: InternalRequest, host: BrokerHost, now: number): void;
 }
 
+/** Who has a request. */
+export interface DispatchedWorker {
+  /** As in the log. */
+  readonly number: number;
+  /** The name that it gives itself, in printable form; `null`: none. */
+  readonly name: string | null;
+  /** Its source address, for display. */
+  readonly address: string;
+}
+
 /**
  * Keeps requests of its own and has workers serve them. The broker calls it while it handles an
  * input, so it only records what it is told and acts in its own turn. `reference` is its own number
@@ -95,8 +105,7 @@ export interface InternalService {
 export interface InternalClient {
   /** A service can take more requests: see `BrokerHost.room`. */
   roomAt(service: Buffer): void;
-  /** @param worker the number of the worker, as in the log */
-  dispatched(reference: number, worker: number): void;
+  dispatched(reference: number, worker: DispatchedWorker): void;
   /** A PARTIAL came: see `EmbeddedServiceApi.parts`. */
   progressed(reference: number): void;
   /**

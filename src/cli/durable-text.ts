@@ -117,7 +117,7 @@ export function historyText(history: Facts, now: number): string {
 const KNOWN = [
   ...['uuid', 'service', 'owner', 'shared', 'state', 'acceptedAt', 'notBefore', 'expiresAt'],
   ...['priority', 'attempts', 'maxAttempts', 'attemptsEver', 'backoff', 'generation', 'hasKey'],
-  ...['bodyBytes', 'reason', 'reply', 'death', 'delivery', 'deliveries', 'showsBodies'],
+  ...['bodyBytes', 'reason', 'reasonAt', 'reply', 'death', 'delivery', 'deliveries', 'showsBodies'],
 ];
 
 /** Fields without words of their own here, such as those of a later broker: under their names. */
@@ -147,7 +147,7 @@ function endOf(history: Facts, now: number): (readonly [name: string, value: str
       : [
           [
             'at worker',
-            `${printable(delivery['worker'])}, since ${timeOf(delivery['startedAt'], now)}`,
+            `${workerOf(delivery)}, since ${timeOf(delivery['startedAt'], now)}`,
           ] as const,
         ]),
     ...(reply === null
@@ -155,7 +155,7 @@ function endOf(history: Facts, now: number): (readonly [name: string, value: str
       : [
           [
             'reply',
-            `${sizeOf(reply['bytes'])} of worker ${printable(reply['worker'])}, ` +
+            `${sizeOf(reply['bytes'])} of worker ${workerOf(reply)}, ` +
               timeOf(reply['repliedAt'], now),
           ] as const,
         ]),
@@ -181,7 +181,7 @@ function detailOf(history: Facts): string {
 }
 
 const DELIVERY_COLUMNS = [
-  { head: 'WORKER', right: true },
+  { head: 'WORKER' },
   { head: 'STARTED' },
   { head: 'TOOK', right: true },
   { head: 'REASON' },
@@ -197,13 +197,20 @@ function deliveriesOf(history: Facts): string {
     const { startedAt, endedAt } = delivery;
     const tookMs = Date.parse(String(endedAt)) - Date.parse(String(startedAt));
     return [
-      printable(delivery['worker']),
+      delivery['worker'] === '' ? '-' : workerOf(delivery),
       printable(startedAt),
-      Number.isNaN(tookMs) ? '-' : `${tookMs} ms`,
+      delivery['worker'] === '' || Number.isNaN(tookMs) ? '-' : `${tookMs} ms`,
       printable(delivery['reason'] ?? '-'),
     ];
   });
-  return `\ndeliveries that ended without a reply\n${table(DELIVERY_COLUMNS, rows)}`;
+  return `\ndeliveries that ended without a reply, and retries\n${table(DELIVERY_COLUMNS, rows)}`;
+}
+
+/** Its number, and what is known of it. */
+function workerOf({ worker, workerName, workerAddress }: Facts): string {
+  const known = [workerName, workerAddress].filter((each) => typeof each === 'string');
+  const number = printable(worker);
+  return known.length === 0 ? number : `${number} (${known.map(printable).join(', ')})`;
 }
 
 function backoffOf(given: unknown): string {
@@ -233,6 +240,6 @@ function timeOf(time: unknown, now: number): string {
   return `${printable(time)} (${away})`;
 }
 
-function objectOf(value: unknown): Facts | null {
+export function objectOf(value: unknown): Facts | null {
   return typeof value === 'object' && value !== null ? { ...value } : null;
 }

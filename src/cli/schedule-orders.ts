@@ -5,6 +5,7 @@ import { MajordomoError } from '../core/errors.js';
 import { EXIT } from '../core/exit.js';
 import { adminClient, adminFacts, allOf } from './admin.js';
 import type { Facts } from './ask.js';
+import { objectOf } from './durable-text.js';
 import { addDurable, type DurableOptions, TITANIC } from './durable-filter.js';
 import type { Done } from './options.js';
 import { print, printable, printJson, say, table } from './output.js';
@@ -19,7 +20,7 @@ const ORDERS = [
   ['end', 'end one, whoever owns it', 'requests', 'cancel', 'is ended'],
 ] as const;
 
-const COLUMNS = ['UUID', 'NAME', 'OWNER', 'CRON', 'TIME ZONE', 'SERVICE', 'NEXT', 'STATE'];
+const COLUMNS = ['UUID', 'NAME', 'OWNER', 'CRON', 'TIME ZONE', 'SERVICE', 'NEXT', 'STATE', 'LAST'];
 const KEYS = ['uuid', 'name', 'owner', 'cron', 'timeZone', 'service', 'next'] as const;
 
 /** Below `schedules`, which lists those of a client. */
@@ -61,5 +62,11 @@ export function defineScheduleOrders(command: Command, done: Done): void {
 
 function rowOf(schedule: Facts): string[] {
   const cells = KEYS.map((key) => printable(schedule[key] ?? '-'));
-  return [...cells, schedule['paused'] === true ? 'paused' : ''];
+  return [...cells, schedule['paused'] === true ? 'paused' : '', lastOf(schedule['last'])];
+}
+
+/** The last time it was due, and what came of it. */
+function lastOf(last: unknown): string {
+  const facts = objectOf(last);
+  return facts === null ? '-' : `${printable(facts['at'])}: ${printable(facts['outcome'] ?? '-')}`;
 }

@@ -1,5 +1,5 @@
 /** The internal clients of one broker: Titanic, which stores requests, and the fleet. */
-import type { InternalClient } from '../broker/ports.js';
+import type { DispatchedWorker, InternalClient } from '../broker/ports.js';
 import type { Frames } from '../core/frames.js';
 import type { Failure } from '../wire/failure.js';
 
@@ -14,7 +14,7 @@ export class InternalClients implements InternalClient {
     this.titanic?.roomAt(service);
   }
 
-  dispatched(reference: number, worker: number): void {
+  dispatched(reference: number, worker: DispatchedWorker): void {
     this.#of(reference)?.dispatched(reference, worker);
   }
 

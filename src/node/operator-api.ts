@@ -54,30 +54,29 @@ export function operatorApiOf(operator: Operator, loop: BrokerLoop): OperatorApi
         operator.bodies(uuid, answer);
       }),
     counts: () => operator.counts(),
-    schedules: (after, limit) => operator.schedules(after, limit),
-    setServicePaused: (service, isOn) =>
+    schedules: (after, limit) =>
       ask((answer) => {
-        operator.setServicePaused(service, isOn, answer);
+        operator.schedules(after, limit, answer);
       }),
-    setSchedulePaused: (uuid, isOn) =>
+    setPaused: (target, isOn, by) =>
       ask((answer) => {
-        operator.setSchedulePaused(uuid, isOn, answer);
+        operator.setPaused(target, isOn, by, answer);
       }),
-    fireSchedule: (uuid) =>
+    fireSchedule: (uuid, by) =>
       ask((answer) => {
-        operator.fireSchedule(uuid, answer);
+        operator.fireSchedule(uuid, by, answer);
       }),
-    retry: (uuid) =>
+    retry: (uuid, by) =>
       ask((answer) => {
-        operator.retry(uuid, answer);
+        operator.retry(uuid, by, answer);
       }),
-    cancel: (uuid) =>
+    cancel: (uuid, by) =>
       ask((answer) => {
-        operator.cancel(uuid, answer);
+        operator.cancel(uuid, by, answer);
       }),
-    bulk: (act, selection, limit) =>
+    bulk: (act, selection, limit, by) =>
       ask((answer) => {
-        operator.bulk(act, selection, limit, answer);
+        operator.bulk(act, selection, limit, by, answer);
       }),
     countFor: (act, selection) =>
       ask((answer) => {

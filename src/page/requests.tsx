@@ -43,7 +43,14 @@ const STATE: Column<StoredRequest> = {
   cell: ({ state }) => <StatePill state={state} />,
 };
 const REST: readonly Column<StoredRequest>[] = [
-  { head: 'Reason', cell: ({ reason }) => <span class="reason">{line(reason ?? '')}</span> },
+  {
+    head: 'Reason',
+    cell: ({ reason, reasonAt }) => (
+      <span class="reason" title={reasonAt === null ? undefined : moment(reasonAt)}>
+        {line(reason ?? '')}
+      </span>
+    ),
+  },
   {
     head: 'Failed attempts',
     cell: ({ attempts, maxAttempts }) => `${attempts} of ${maxAttempts}`,

@@ -62,6 +62,15 @@ const COLUMNS: readonly Column<Schedule>[] = [
     cell: ({ next, paused }) => (paused ? <StatePill state="paused" /> : moment(next)),
     by: ({ next }) => next,
   },
+  {
+    head: 'Last',
+    cell: ({ last }) =>
+      last === null
+        ? '-'
+        : `${moment(last.at)}${last.outcome === null ? '' : `: ${line(last.outcome)}`}`,
+    by: ({ last }) => last?.at ?? '',
+    drop: 1,
+  },
   numeric('Firings', ({ firings }) => firings, count, { drop: 2 }),
   {
     head: 'Commands',

@@ -1,8 +1,9 @@
-/** What is stored of a delivery that ended without a usable reply. */
+/** What is stored of a delivery that ended without a usable reply, and of what operators did. */
 import type { FieldReader, FieldWriter } from '../core/numbered-fields.js';
 
 /** Wall times in milliseconds. */
 export interface Attempt {
+  /** `workerText`. Empty: none had it. It is an operator's retry, or a time at which a schedule was due. */
   readonly worker: string;
   readonly startedAt: number;
   readonly endedAt: number;
@@ -23,6 +24,34 @@ export const ATTEMPT_FIELDS = {
 } as const satisfies { readonly [Name in keyof Omit<Attempt, 'extra'>]: object };
 
 const A = ATTEMPT_FIELDS;
+
+/**
+ * What the store has of a worker: its number, its address and its name, none of which has a space.
+ * @param address '' if it is not known
+ */
+export function workerText(number: number, address: string, name: string | null): string {
+  if (name !== null) return `${number} ${address === '' ? '-' : address} ${name}`;
+  return address === '' ? String(number) : `${number} ${address}`;
+}
+
+/** What `workerText` made. */
+export function readWorkerText(text: string): {
+  readonly worker: string;
+  readonly workerName: string | null;
+  readonly workerAddress: string | null;
+} {
+  const [worker = '', address = '-', name = null] = text.split(' ');
+  return { worker, workerName: name, workerAddress: address === '-' ? null : address };
+}
+
+/** @param by who retried it */
+export function retryEntry(by: string, at: number, reason: string | null): Attempt {
+  const before = reason === null ? '' : `; it was dead: ${reason}`;
+  return {
+    ...{ worker: '', startedAt: at, endedAt: at, reason: `retried by ${by}${before}` },
+    ...{ failure: null, extra: null },
+  };
+}
 
 /** Writes the fields of an attempt, without `extra`. */
 export function putAttempt(to: FieldWriter, attempt: Attempt): void {

@@ -146,9 +146,10 @@ function packChange(to: PackWriter, fields: FieldWriter, change: Change): void {
       break;
     case 'retry':
       putStep(fields, change.uuid, change.generation);
-      fields.number(change.at, AT);
       fields.number(change.expiresAt, EXPIRES_AT);
-      break;
+      putAttempt(fields, change.attempt);
+      fields.end(change.attempt.extra);
+      return;
     case 'sweep':
       fields.number(change.now, NOW);
       fields.number(change.keyUntil, UNTIL);
@@ -167,9 +168,8 @@ function unpackChange(from: PackReader, fields: FieldReader): Change | null {
   fields.read(from);
   const change = changeOf(kind, fields);
   const { extra } = fields;
-  return change === null || extra === null || kind === KINDS.attempt
-    ? change
-    : { ...change, extra };
+  const isOfAttempt = change !== null && 'attempt' in change;
+  return change === null || extra === null || isOfAttempt ? change : { ...change, extra };
 }
 
 function changeOf(kind: number, fields: FieldReader): Change | null {
@@ -216,7 +216,7 @@ function changeOf(kind: number, fields: FieldReader): Change | null {
       };
     }
     case KINDS.retry:
-      return { kind: 'retry', uuid, generation, at, expiresAt };
+      return { kind: 'retry', uuid, generation, expiresAt, attempt: attemptFrom(fields) };
     case KINDS.sweep: {
       const keyUntil = fields.number(UNTIL);
       return { kind: 'sweep', now: fields.number(NOW), keyUntil, most: fields.number(MOST) };

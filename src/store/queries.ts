@@ -52,6 +52,8 @@ export interface ListedRequest extends StoredRequest {
    * kept failed; `null`: none failed, or it has a reply.
    */
   readonly reason: string | null;
+  /** When it died, or that attempt ended: wall milliseconds; `null`: there is no reason. */
+  readonly reasonAt: number | null;
 }
 
 /** It may hold fewer requests than the limit, even none, although there are more. */

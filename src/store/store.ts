@@ -130,8 +130,9 @@ type Step =
       readonly kind: 'retry';
       readonly uuid: RequestUuid;
       readonly generation: number;
-      readonly at: number;
       readonly expiresAt: number;
+      /** What its history says of the retry, without a worker. It is dispatched from its end on. */
+      readonly attempt: Attempt;
     }
   /**
    * Drops replied and dead requests whose time is over, the earliest first, then by uuid; and keys

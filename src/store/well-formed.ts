@@ -60,6 +60,10 @@ export function isChange(change: Change): boolean {
       const isOfUuid = isUuid(uuid) && isAttempt(attempt);
       return isOfUuid && areCounts(generation, attempts) && isWallTime(notBefore);
     }
+    case 'retry': {
+      const { uuid, generation, expiresAt, attempt } = change;
+      return isUuid(uuid) && isCount(generation) && isWallTime(expiresAt) && isAttempt(attempt);
+    }
     case 'reply':
       return isPackedFrames(change.reply) && isStep(change);
     default:
@@ -67,7 +71,7 @@ export function isChange(change: Change): boolean {
   }
 }
 
-type Step = Extract<Change, { readonly kind: 'reply' | 'dead' | 'retry' }>;
+type Step = Extract<Change, { readonly kind: 'reply' | 'dead' }>;
 
 function isStep({ uuid, generation, at, expiresAt }: Step): boolean {
   return isUuid(uuid) && isCount(generation) && areWallTimes(at, expiresAt);

@@ -1,5 +1,5 @@
 /** The steps of a stored request up the state ladder (D17). */
-import { ATTEMPTS_RETAINED, type Change } from '../store/store.js';
+import { type Attempt, ATTEMPTS_RETAINED, type Change } from '../store/store.js';
 import type { Entry } from './memory-rows.js';
 
 type Step = Extract<Change, { readonly kind: 'attempt' | 'reply' | 'dead' }>;
@@ -14,13 +14,11 @@ export function stepped(entry: Entry, step: Step): Entry | null {
     case 'attempt': {
       const counts = request.state === 'pending' && step.attempts > request.attempts;
       if (!isLater && !counts) return null;
-      const ordinal = entry.attemptsEver + 1;
       const { attempts, notBefore } = step;
       return {
         ...entry,
         request: { ...request, state: 'pending', generation, attempts, notBefore },
-        attemptsEver: ordinal,
-        attempts: [...entry.attempts, { ...step.attempt, ordinal }].slice(-ATTEMPTS_RETAINED),
+        ...withAttempt(entry, step.attempt),
         reply: null,
         death: null,
       };
@@ -51,10 +49,22 @@ export function stepped(entry: Entry, step: Step): Entry | null {
 /** The entry after a retry, or `null` if it has had a later one. */
 export function retried(
   entry: Entry,
-  { generation, at, expiresAt }: Extract<Change, { readonly kind: 'retry' }>,
+  { generation, expiresAt, attempt }: Extract<Change, { readonly kind: 'retry' }>,
 ): Entry | null {
   const { request } = entry;
   if (generation <= request.generation) return null;
-  const now = { state: 'pending' as const, generation, attempts: 0, notBefore: at, expiresAt };
-  return { ...entry, request: { ...request, ...now }, reply: null, death: null };
+  const now = { state: 'pending' as const, generation, attempts: 0, expiresAt };
+  const reopened = { ...request, ...now, notBefore: attempt.endedAt };
+  return { ...entry, ...withAttempt(entry, attempt), request: reopened, reply: null, death: null };
+}
+
+function withAttempt(
+  { attempts, attemptsEver }: Entry,
+  attempt: Attempt,
+): Pick<Entry, 'attempts' | 'attemptsEver'> {
+  const ordinal = attemptsEver + 1;
+  return {
+    attemptsEver: ordinal,
+    attempts: [...attempts, { ...attempt, ordinal }].slice(-ATTEMPTS_RETAINED),
+  };
 }

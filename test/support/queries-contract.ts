@@ -115,13 +115,13 @@ function describeLists(subject: QueriesSubject, number: object): void {
       {
         ...requestOf(3, { state: 'replied', expiresAt: requests[0]?.expiresAt ?? 0 }),
         ...number,
-        reason: null,
+        ...{ reason: null, reasonAt: null },
       },
-      { ...requestOf(2, { priority: -5 }), ...number, reason: null },
+      { ...requestOf(2, { priority: -5 }), ...number, reason: null, reasonAt: null },
       {
         ...requestOf(1, { state: 'dead', expiresAt: requests[2]?.expiresAt ?? 0 }),
         ...number,
-        reason: 'dead 1',
+        ...{ reason: 'dead 1', reasonAt: NOON + 6 },
       },
     ]);
     expect(next).toBeNull();
@@ -142,9 +142,8 @@ function describeLists(subject: QueriesSubject, number: object): void {
     expect(await reasons({})).toEqual([null, null, 'dead 2', '\u20ac'.repeat(256)]);
     expect(await reasons({ state: 'dead' })).toEqual(['dead 2']);
     expect(await reasons({ only: uuidOf(2) })).toEqual(['dead 2']);
-    // It is retried: the reason of its last attempt is still the latest one.
     await subject.user.commit(retry(2));
-    expect(await reasons({ only: uuidOf(2) })).toEqual(['lost']);
+    expect(await reasons({ only: uuidOf(2) })).toEqual(['retried by alice']);
     expect((await subject.queries.history(1))?.attempts.at(-1)?.reason).toBe(text);
   });
 
@@ -233,7 +232,7 @@ function describeHistory(subject: QueriesSubject, number: object): void {
       request: {
         ...requestOf(1, { attempts: 1, notBefore: NOON + 1000 }),
         ...number,
-        reason: 'lost',
+        ...{ reason: 'lost', reasonAt: attempt(1, 1).attempt.endedAt },
       },
       hasKey: true,
       backoff: null,
@@ -250,7 +249,8 @@ function describeHistory(subject: QueriesSubject, number: object): void {
     await subject.user.commit(retry(1), reply(1, { generation: 1, reply: Buffer.alloc(70_000) }));
     expect(await history(1)).toMatchObject({
       request: { state: 'replied', generation: 1, attempts: 0 },
-      attemptsEver: 1,
+      attemptsEver: 2,
+      attempts: [told, { worker: '', reason: 'retried by alice', endedAt: NOON + 8 }],
       reply: { bytes: 70_000, worker: '7', at: NOON + 5 },
       death: null,
     });

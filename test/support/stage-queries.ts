@@ -158,7 +158,8 @@ export class StageQueries implements StoreQueries {
 
 function listed(row: Entry): ListedRequest {
   const reason = reasonOf(row)?.slice(0, REASON_CHARACTERS_MAX) ?? null;
-  return { ...row.request, reason };
+  const reasonAt = row.death?.at ?? row.attempts.at(-1)?.endedAt ?? null;
+  return { ...row.request, reason, reasonAt: reason === null ? null : reasonAt };
 }
 
 function reasonOf({ attempts, reply, death }: Entry): string | null {

@@ -1,4 +1,5 @@
 /** Changes as tests of a store write them. */
+import { retryEntry } from '../../src/store/attempt.js';
 import { newRequest } from '../../src/store/request.js';
 import {
   type Change,
@@ -97,7 +98,8 @@ export function expire(n: number, keyUntil: number = NOON + DAY_MS): ChangeOf<'c
 
 export function retry(n: number, generation = 1): ChangeOf<'retry'> {
   const expiresAt = NOON + 2 * DAY_MS;
-  return { kind: 'retry', uuid: uuidOf(n), generation, at: NOON + 8, expiresAt };
+  const attempt = retryEntry('alice', NOON + 8, null);
+  return { kind: 'retry', uuid: uuidOf(n), generation, expiresAt, attempt };
 }
 
 export function sweep(

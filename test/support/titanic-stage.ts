@@ -4,7 +4,11 @@
  */
 import type { TitanicEvent } from '../../src/titanic/machine/events.js';
 import type { TitanicOptions } from '../../src/titanic/machine/options.js';
-import type { OperatorResult } from '../../src/titanic/operator/operator-api.js';
+import type {
+  OperatorResult,
+  ScheduleCursor,
+  SchedulePage,
+} from '../../src/titanic/operator/operator-api.js';
 import { Operator } from '../../src/titanic/operator/operator.js';
 import { present } from '../../src/core/assert.js';
 import { SharedStore } from '../../src/bstar/replication/shared-store.js';
@@ -338,6 +342,15 @@ export class TitanicStage extends Stage {
     });
     if (!this.isBatch) this.turn();
     return () => told[0] ?? null;
+  }
+
+  /** What an operator is shown of the schedules. */
+  schedules(after: ScheduleCursor | null, limit: number): SchedulePage {
+    const outcome = this.operates<SchedulePage>((operator, answer) => {
+      operator.schedules(after, limit, answer);
+    })();
+    if (outcome?.kind !== 'done') throw new Error('the schedules are not shown');
+    return outcome.value;
   }
 
   /** Stores a request. Returns its uuid. */

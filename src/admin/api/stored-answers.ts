@@ -28,6 +28,15 @@ const uuid = z
     'UUID of the request, which is the credential for its reply. Only the first half without a token.',
   );
 const worker = text('Number of the worker, as in the log.');
+/** Who has a request, or had it. */
+const whose = {
+  worker,
+  workerName: orNull(
+    text(),
+    'The name that the worker gave itself; null: none, or read without a token.',
+  ),
+  workerAddress: orNull(text(), 'Null: not known, or read without a token.'),
+};
 const encoding = z.enum(['utf8', 'base64']);
 
 /** The fields that are shown as they are. */
@@ -68,6 +77,7 @@ const item = {
     'Why the request is dead or its last attempt failed, the first 256 characters; null: no attempt ' +
       'failed, or there is a reply, or read without a token.',
   ),
+  reasonAt: orNull(moment(), 'When it died, or that attempt ended; null: there is no reason.'),
   owner: orNull(
     text(),
     'Name of the CURVE key that stored the request; null: stored without a key, or read without a ' +
@@ -102,7 +112,11 @@ export const RequestHistory = object({
   attemptsEver: count('Attempts in total, including those before retries by an operator.'),
   deliveries: listOf(
     object({
-      worker,
+      ...whose,
+      worker: worker.describe(
+        'Empty: no worker had it. `reason` says what it is instead: an operator retried the request, or ' +
+          'the schedule was due.',
+      ),
       startedAt: moment(),
       endedAt: moment(),
       reason: orNull(text(), 'Null without a token.'),
@@ -111,13 +125,14 @@ export const RequestHistory = object({
         'What the worker reported; null: nothing, or read without a token.',
       ),
     }),
-    'The last 20 deliveries that ended without a reply, oldest first.',
+    'The last 20 deliveries that ended without a reply, and between them the retries by operators, ' +
+      'oldest first.',
   ),
   delivery: orNull(
-    object({ worker, startedAt: moment() }),
+    object({ ...whose, startedAt: moment() }),
     'The delivery in progress; null: there is none.',
   ),
-  reply: orNull(object({ bytes: count(), worker, repliedAt: moment() })),
+  reply: orNull(object({ bytes: count(), ...whose, repliedAt: moment() })),
   death: orNull(object({ reason: orNull(text(), 'Null without a token.'), diedAt: moment() })),
   showsBodies: flag('`titanic.showBodies`: whether holders of `http.token` can read bodies.'),
 });
@@ -171,6 +186,10 @@ export const Schedule = object({
   paused: flag('Whether an operator paused it: nothing is stored for it when it is due.'),
   since: moment('When it was made.'),
   firings: count('How often it was due since then.'),
+  last: orNull(
+    object({ at: moment(), outcome: orNull(text(), 'Null without a token.') }),
+    'The last time it was due, and what came of it; null: it was not due yet.',
+  ),
 });
 export type Schedule = Json<typeof Schedule>;
 

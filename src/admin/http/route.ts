@@ -23,6 +23,11 @@ export interface Actor {
   readonly user: string | null;
 }
 
+/** Whom events and histories name. */
+export function actorName({ user, token }: Actor): string {
+  return user ?? token ?? '';
+}
+
 /** The request as it arrives. */
 export interface Incoming {
   /** Where it comes from; `null`: a local socket. */

@@ -1,6 +1,7 @@
 import { escapeName } from '../../core/escape.js';
 import { frameJson } from '../../core/frame-json.js';
 import { WALL_MS_MAX } from '../../core/numbers.js';
+import { readWorkerText } from '../../store/attempt.js';
 import type { ShownBody } from '../../store/bodies.js';
 import type {
   OperatorApi,
@@ -9,6 +10,7 @@ import type {
   ShownRequest,
   ShownSchedule,
 } from '../../titanic/operator/operator-api.js';
+import type { PauseTarget } from '../../titanic/machine/pauses.js';
 import type { Owner } from '../../store/store.js';
 import { type Answer, json } from './answer.js';
 import { OPERATIONS } from '../api/operations.js';
@@ -25,7 +27,15 @@ import type { Page } from '../api/words.js';
 import { httpError, wrongParameter } from './errors.js';
 import type { Pace } from './pace.js';
 import type { Ports } from '../ports.js';
-import { type CheckedRequest, jsonRoute, route, type Route, type Caller } from './route.js';
+import {
+  type Actor,
+  actorName,
+  type CheckedRequest,
+  jsonRoute,
+  route,
+  type Route,
+  type Caller,
+} from './route.js';
 import { done, present } from './stored-outcomes.js';
 import { selectionOf, triageRoutes } from './triage-routes.js';
 import { type Cursors, shownUuid } from './uuids.js';
@@ -34,7 +44,6 @@ const HIDDEN = 'bodies cannot be read: titanic.showBodies is false';
 /** A place in the list of schedules: its due time, and its uuid. */
 const DUE_BYTES = 8;
 const SCHEDULE_CURSOR_BYTES = DUE_BYTES + 16;
-/** The latest time that a `Date` can have. */
 
 /**
  * Stored requests (Titanic), and operator commands for them.
@@ -43,6 +52,14 @@ const SCHEDULE_CURSOR_BYTES = DUE_BYTES + 16;
 export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[] {
   const { showsBodies } = ports;
   const operatorApi = (): OperatorApi => present(ports.operatorApi());
+  const pause = async (
+    target: PauseTarget,
+    paused: boolean,
+    actor: Actor,
+  ): Promise<{ paused: boolean }> => {
+    done(await operatorApi().setPaused(target, paused, actorName(actor)));
+    return { paused };
+  };
   return [
     route(OPERATIONS.storedRequests, (request) => listed(operatorApi(), request, pace, cursors)),
     jsonRoute(OPERATIONS.requestHistory, async ({ parts: { uuid }, caller }) => {
@@ -64,39 +81,35 @@ export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[
       const shown = services.map((each) => ({ ...each, service: escapeName(each.service) }));
       return { ...counts, services: shown };
     }),
-    jsonRoute(OPERATIONS.pauseService, async ({ parts: { service } }) => {
+    jsonRoute(OPERATIONS.pauseService, ({ parts: { service }, ...actor }) => {
       if (/^(mmi|titanic)\./.test(service.toString('latin1'))) {
         throw wrongParameter(
           'service',
           'the broker serves it itself: only services of workers wait',
         );
       }
-      done(await operatorApi().setServicePaused(service, true));
-      return { paused: true };
+      return pause({ kind: 'service', of: service }, true, actor);
     }),
-    jsonRoute(OPERATIONS.resumeService, async ({ parts: { service } }) => {
-      done(await operatorApi().setServicePaused(service, false));
-      return { paused: false };
-    }),
-    jsonRoute(OPERATIONS.pauseSchedule, async ({ parts: { uuid } }) => {
-      done(await operatorApi().setSchedulePaused(uuid, true));
-      return { paused: true };
-    }),
-    jsonRoute(OPERATIONS.resumeSchedule, async ({ parts: { uuid } }) => {
-      done(await operatorApi().setSchedulePaused(uuid, false));
-      return { paused: false };
-    }),
-    jsonRoute(OPERATIONS.fireSchedule, async ({ parts: { uuid } }) => {
-      done(await operatorApi().fireSchedule(uuid));
+    jsonRoute(OPERATIONS.resumeService, ({ parts: { service }, ...actor }) =>
+      pause({ kind: 'service', of: service }, false, actor),
+    ),
+    jsonRoute(OPERATIONS.pauseSchedule, ({ parts: { uuid }, ...actor }) =>
+      pause({ kind: 'schedule', of: uuid }, true, actor),
+    ),
+    jsonRoute(OPERATIONS.resumeSchedule, ({ parts: { uuid }, ...actor }) =>
+      pause({ kind: 'schedule', of: uuid }, false, actor),
+    ),
+    jsonRoute(OPERATIONS.fireSchedule, async ({ parts: { uuid }, ...actor }) => {
+      done(await operatorApi().fireSchedule(uuid, actorName(actor)));
       return { fired: true };
     }),
     route(OPERATIONS.schedules, (request) => scheduled(operatorApi(), request, pace, cursors)),
-    jsonRoute(OPERATIONS.retry, async ({ parts: { uuid }, caller }) => {
-      done(await operatorApi().retry(uuid));
+    jsonRoute(OPERATIONS.retry, async ({ parts: { uuid }, caller, ...actor }) => {
+      done(await operatorApi().retry(uuid, actorName(actor)));
       return { uuid: shownUuid(uuid, caller), state: 'pending' as const };
     }),
-    jsonRoute(OPERATIONS.cancel, async ({ parts: { uuid }, caller }) => {
-      done(await operatorApi().cancel(uuid));
+    jsonRoute(OPERATIONS.cancel, async ({ parts: { uuid }, caller, ...actor }) => {
+      done(await operatorApi().cancel(uuid, actorName(actor)));
       return { uuid: shownUuid(uuid, caller), state: 'closed' as const };
     }),
     ...triageRoutes(operatorApi, pace, cursors),
@@ -130,8 +143,8 @@ async function scheduled(
   const place = cursor === null ? null : cursors.read(cursor, caller, SCHEDULE_CURSOR_BYTES);
   if (cursor !== null && place === null) throw wrongParameter('cursor', NO_CURSOR);
   const after = place === null ? null : cursorIn(place);
+  const { schedules, next } = done(await operatorApi.schedules(after, limit));
   return await pace.run(() => {
-    const { schedules, next } = operatorApi.schedules(after, limit);
     const shown: Page<Schedule> = {
       items: schedules.map((schedule) => scheduleOf(schedule, caller)),
       next: next === null ? null : cursors.shown(packedCursor(next), caller),
@@ -153,13 +166,14 @@ function cursorIn(packed: Buffer): ScheduleCursor {
 // ---------------------------------------------------------------- answers
 
 function itemOf(request: ShownRequest, caller: Caller): StoredRequest {
-  const { uuid, service, state, reason, owner, isShared } = request;
+  const { uuid, service, state, reason, reasonAt, owner, isShared } = request;
   return {
     uuid: shownUuid(uuid, caller),
     service: escapeName(service),
     state,
     ...shownFactsOf(request),
     reason: caller === 'anyone' ? null : reason,
+    reasonAt: reasonAt === null ? null : timeOf(reasonAt),
     owner: caller === 'anyone' ? null : keyNameOf(owner),
     shared: isShared,
   };
@@ -187,9 +201,10 @@ function historyOf(
     ...itemOf(request, caller),
     hasKey: facts.hasKey,
     backoff: facts.backoff,
-    attemptsEver: facts.attemptsEver,
+    // Each retry has an entry of its own.
+    attemptsEver: Math.max(0, facts.attemptsEver - request.generation),
     deliveries: attempts.map(({ worker, startedAt, endedAt, reason, failure }) => ({
-      worker,
+      ...workerOf(worker, caller),
       startedAt: timeOf(startedAt),
       endedAt: timeOf(endedAt),
       reason: isStranger ? null : reason,
@@ -201,11 +216,18 @@ function historyOf(
     delivery:
       delivery === null
         ? null
-        : { worker: String(delivery.worker), startedAt: timeOf(delivery.startedAt) },
+        : {
+            ...workerOf(delivery.worker, caller),
+            startedAt: timeOf(delivery.startedAt),
+          },
     reply:
       reply === null
         ? null
-        : { bytes: reply.bytes, worker: reply.worker, repliedAt: timeOf(reply.at) },
+        : {
+            bytes: reply.bytes,
+            ...workerOf(reply.worker, caller),
+            repliedAt: timeOf(reply.at),
+          },
     death:
       death === null
         ? null
@@ -213,8 +235,13 @@ function historyOf(
   };
 }
 
+function workerOf(text: string, caller: Caller): ReturnType<typeof readWorkerText> {
+  const read = readWorkerText(text);
+  return caller === 'anyone' ? { ...read, workerName: null, workerAddress: null } : read;
+}
+
 function scheduleOf(
-  { uuid, owner, name, service, cron, timeZone, due, isPaused, ...facts }: ShownSchedule,
+  { uuid, owner, name, service, cron, timeZone, due, isPaused, last, ...facts }: ShownSchedule,
   caller: Caller,
 ): Schedule {
   const isStranger = caller === 'anyone';
@@ -226,6 +253,7 @@ function scheduleOf(
     paused: isPaused,
     since: timeOf(facts.acceptedAt),
     firings: facts.firings,
+    last: last === null ? null : { at: timeOf(last.at), outcome: isStranger ? null : last.outcome },
   };
 }
 

@@ -18,7 +18,14 @@ import { type Answer, json } from './answer.js';
 import { httpError, wrongParameter } from './errors.js';
 import { wrongToken } from './guard.js';
 import type { Pace } from './pace.js';
-import { type Caller, type CheckedRequest, type Route, route } from './route.js';
+import {
+  type Actor,
+  actorName,
+  type Caller,
+  type CheckedRequest,
+  type Route,
+  route,
+} from './route.js';
 import { done } from './stored-outcomes.js';
 import { type Cursors, SHOWN_DIGITS, shownUuid } from './uuids.js';
 
@@ -140,7 +147,7 @@ function isFiltered({
 async function bulk(
   { operatorApi, cursors }: { operatorApi: () => OperatorApi; cursors: Cursors },
   act: BulkAct,
-  { body, caller }: { readonly body: BulkOrder; readonly caller: Caller },
+  { body, caller, ...actor }: Actor & { readonly body: BulkOrder; readonly caller: Caller },
 ): Promise<Answer> {
   const selection = selectionOf(body, caller, cursors);
   if (selection === null) throw wrongParameter('state', 'there is none');
@@ -154,7 +161,7 @@ async function bulk(
   const { count, next, scanned } = done(
     dryRun
       ? await operatorApi().countFor(act, selection)
-      : await operatorApi().bulk(act, selection, limit),
+      : await operatorApi().bulk(act, selection, limit, actorName(actor)),
   );
   const rest = next === null ? null : cursors.shown(next, caller);
   const answer = json({ count, more: next !== null, next: rest, scanned } satisfies BulkResult);

@@ -19,7 +19,7 @@ import { type Answer, COMMON_HEADERS, failure, type Stream } from '../http/answe
 import { httpCodeOf } from '../http/errors.js';
 import { type Admitted, Front, refusal } from '../http/front.js';
 import { type Admits, Guard } from '../http/guard.js';
-import type { Route } from '../http/route.js';
+import { actorName, type Route } from '../http/route.js';
 import { Router } from '../http/router.js';
 import { shownUuid, uuidBytes } from '../http/uuids.js';
 import { discardBody, hasBody, readBody } from './body.js';
@@ -254,10 +254,9 @@ class Shell {
     request: IncomingMessage,
     answer: Answer | Stream,
   ): void {
-    const token = actor.token ?? '';
     const uuid = uuidBytes(parts['uuid'] ?? '');
     const what = {
-      ...{ who: actor.user ?? token, token },
+      ...{ who: actorName(actor), token: actor.token ?? '' },
       act: `${route.method} ${route.path}`,
       uuid: uuid === null ? null : shownUuid(uuid, 'anyone'),
       address: addressOf(request),

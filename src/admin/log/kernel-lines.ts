@@ -72,12 +72,12 @@ const TITANIC_LINES: LinesOf<TitanicEvent> = {
     of('warn', name, `a stored request for ${service} is dead`),
   'titanic.expired': ({ name, service }) =>
     of('warn', name, `a stored request for ${service} expired unserved`),
-  'titanic.cancelled': ({ name, count }) =>
-    of('info', name, `an operator cancelled ${count} stored requests`),
-  'titanic.reopened': ({ name, count }) =>
-    of('info', name, `an operator retried ${count} dead requests`),
-  'titanic.purged': ({ name, count }) =>
-    of('warn', name, `an operator deleted ${count} stored requests`),
+  'titanic.cancelled': ({ name, count, who }) =>
+    of('info', name, `${who} cancelled ${count} stored requests`),
+  'titanic.reopened': ({ name, count, who }) =>
+    of('info', name, `${who} retried ${count} dead requests`),
+  'titanic.purged': ({ name, count, who }) =>
+    of('warn', name, `${who} deleted ${count} stored requests`),
   'titanic.refused': ({ name, text }) => of('warn', name, `${notStored(text)}: ${text}`),
   'titanic.denied': ({ name, key, address, wanted }) => {
     const who = key ?? address;
@@ -97,15 +97,15 @@ const TITANIC_LINES: LinesOf<TitanicEvent> = {
     const text = `the schedule ${schedule} is due, and tried again soon: ${why}`;
     return { ...of('warn', name, text), who: key ?? schedule };
   },
-  'schedule.paused': ({ name, schedule }) =>
-    of('warn', name, `an operator paused the schedule ${schedule}`),
-  'schedule.resumed': ({ name, schedule }) =>
-    of('info', name, `an operator resumed the schedule ${schedule}`),
-  'schedule.fired': ({ name, schedule }) =>
-    of('info', name, `an operator had a request stored for the schedule ${schedule}`),
-  'service.paused': ({ name, service }) =>
-    of('warn', name, `an operator paused ${service}: its requests wait`),
-  'service.resumed': ({ name, service }) => of('info', name, `an operator resumed ${service}`),
+  'schedule.paused': ({ name, schedule, who }) =>
+    of('warn', name, `${who} paused the schedule ${schedule}`),
+  'schedule.resumed': ({ name, schedule, who }) =>
+    of('info', name, `${who} resumed the schedule ${schedule}`),
+  'schedule.fired': ({ name, schedule, who }) =>
+    of('info', name, `${who} had a request stored for the schedule ${schedule}`),
+  'service.paused': ({ name, service, who }) =>
+    of('warn', name, `${who} paused ${service}: its requests wait`),
+  'service.resumed': ({ name, service, who }) => of('info', name, `${who} resumed ${service}`),
   'schedule.unreadable': ({ name, uuid, text }) =>
     of('error', name, `the schedule ${uuid}… cannot be read here: ${text}`),
   'titanic.malformed': ({ name, reason }) =>

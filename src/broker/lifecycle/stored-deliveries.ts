@@ -111,7 +111,7 @@ export class StoredDeliveries {
 
   dispatched(id: RequestId, worker: Worker): void {
     const { service } = worker;
-    this.#client?.dispatched(this.#reference(id), worker.number);
+    this.#client?.dispatched(this.#reference(id), worker);
     const isEnough = preparedOf(service) > Math.min(service.credit, PREPARED_MAX) / 2;
     if (!service.hasBacklog || isEnough) return;
     this.#client?.roomAt(service.name);

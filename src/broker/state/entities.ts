@@ -256,6 +256,10 @@ export class Worker {
     this.lastSentAt = now;
   }
 
+  get address(): string {
+    return this.peer.address;
+  }
+
   /** What the field WORKER of its requests holds. */
   get place(): number {
     return this.remote === null ? this.number : this.peer.id;

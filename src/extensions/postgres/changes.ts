@@ -435,18 +435,11 @@ export class Batch {
   }
 
   #attempt(items: readonly Item<ChangeOf<'attempt'>>[]): Order {
-    const attempts = items.map(({ change }) => change.attempt);
     const rows = items.map(({ change }) => [
-      ...[change.generation, change.attempts, change.notBefore, change.attempt.startedAt],
-      ...[change.attempt.endedAt, change.keepsClaim === true],
+      ...[change.generation, change.attempts, change.notBefore],
+      ...[...attemptNumbers(change), change.keepsClaim === true],
     ]);
-    const arrays = [
-      texts(attempts.map(({ worker }) => worker)),
-      texts(attempts.map(({ reason }) => reason)),
-      byteas(attempts.map(({ failure }) => failure)),
-      byteas(attempts.map(({ extra }) => extra)),
-      claims(items.map(({ change }) => change.claim)),
-    ];
+    const arrays = [...attemptArrays(items), claims(items.map(({ change }) => change.claim))];
     return this.#stepped(items, ATTEMPTED, rows, arrays, 'pending');
   }
 
@@ -470,10 +463,12 @@ export class Batch {
 
   #retry(items: readonly Item<ChangeOf<'retry'>>[]): Order {
     const byPlace = new Map(items.map(({ n, change }) => [n, change]));
-    const rows = items.map(({ change }) => [change.generation, change.at, change.expiresAt]);
+    const rows = items.map(({ change }) => [
+      ...[change.generation, change.expiresAt, ...attemptNumbers(change)],
+    ]);
     return {
       statement: RETRY,
-      values: this.#values(items, rows, []),
+      values: this.#values(items, rows, attemptArrays(items)),
       settle: (found) => {
         this.#rows(found, (n, row) => {
           const change = byPlace.get(n);
@@ -559,8 +554,25 @@ function stateOf(number: number): StoredState {
   return state;
 }
 
+type OfAttempt = ChangeOf<'attempt' | 'retry'>;
+
+function attemptNumbers({ attempt: { startedAt, endedAt } }: OfAttempt): number[] {
+  return [startedAt, endedAt];
+}
+
+function attemptArrays(items: readonly Item<OfAttempt>[]): Buffer[] {
+  const attempts = items.map(({ change }) => change.attempt);
+  return [
+    texts(attempts.map(({ worker }) => worker)),
+    texts(attempts.map(({ reason }) => reason)),
+    byteas(attempts.map(({ failure }) => failure)),
+    byteas(attempts.map(({ extra }) => extra)),
+  ];
+}
+
 function retried(change: ChangeOf<'retry'>, row: Row): StoredRequest {
-  const { generation, at: notBefore, expiresAt } = change;
+  const { generation, attempt, expiresAt } = change;
+  const notBefore = attempt.endedAt;
   const request = requestFrom(new RowReader(row, FACT_COUNT + 2));
   return { ...request, state: 'pending', attempts: 0, generation, notBefore, expiresAt };
 }

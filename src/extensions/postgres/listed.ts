@@ -23,12 +23,17 @@ import { uuids } from './values.js';
 
 const ONLY_DEAD = 1 << DEAD;
 
-const REASON = `CASE WHEN r.state <> ${REPLIED} THEN coalesce(
-    (SELECT b.frames FROM ${SCHEMA}.body b WHERE b.id = r.id AND b.kind = ${DEAD}),
-    (SELECT a.reason FROM ${SCHEMA}.attempt a WHERE a.id = r.id ORDER BY a.n DESC LIMIT 1)) END`;
+/** Of its death, or otherwise of its last attempt that is kept. */
+function latest(ofDeath: string, ofAttempt: string): string {
+  return `CASE WHEN r.state <> ${REPLIED} THEN coalesce(
+    (SELECT b.${ofDeath} FROM ${SCHEMA}.body b WHERE b.id = r.id AND b.kind = ${DEAD}),
+    (SELECT a.${ofAttempt} FROM ${SCHEMA}.attempt a WHERE a.id = r.id ORDER BY a.n DESC LIMIT 1)) END`;
+}
+
+const REASON = latest('frames', 'reason');
 /** The columns of `ListedRow`. */
-export const LISTED_COLUMNS = `${allColumns('r')}, ${REASON}`;
-export const REASON_AT = REQUEST_ROWS.length;
+export const LISTED_COLUMNS = `${allColumns('r')}, ${REASON}, ${latest('at', 'ended_at')}`;
+export const LISTED_COUNT: number = REQUEST_ROWS.length + 2;
 
 const FROM = `FROM ${SCHEMA}.request r`;
 const WITHIN = 'r.id < $1::uuid AND r.id >= $2::uuid';
@@ -172,13 +177,14 @@ function scannedRow([uuid, service, reason, extra, diedAt]: Row): ScannedRow {
 }
 
 export function listedRow(row: Row): ListedRow {
-  const [uuid, service, number, state, ...rest] = row.slice(0, REASON_AT);
-  const reason = row[REASON_AT] as Buffer | null;
+  const [uuid, service, number, state, ...rest] = row.slice(0, REQUEST_ROWS.length);
+  const [reason, reasonAt] = row.slice(REQUEST_ROWS.length) as [Buffer | null, number | null];
   return [
     ...([digitsOf(uuid as Buffer), digitsOf(service as Buffer)] as const),
     ...([number as number, state as number] as const),
     ...rest.map((cell) => (Buffer.isBuffer(cell) ? cell.toString() : Number(cell))),
     reason === null ? null : reason.toString().slice(0, REASON_CHARACTERS_MAX),
+    reasonAt,
   ];
 }
 

@@ -14,7 +14,7 @@ import type {
 import type { Row } from './changes.js';
 import type { Connection } from './connection.js';
 import { failureOf } from './failures.js';
-import { bytesOf, groupsOf, LISTED_COLUMNS, listedRow, pageOf, REASON_AT } from './listed.js';
+import { bytesOf, groupsOf, LISTED_COLUMNS, LISTED_COUNT, listedRow, pageOf } from './listed.js';
 import { PersistentConnection } from './persistent-connection.js';
 import type { OpenPostgres } from './postgres-store.js';
 import { mustBeStore } from './reader.js';
@@ -41,7 +41,7 @@ async function history(connection: Connection, uuid: string): Promise<HistoryRow
     connection.ask(SETTLED, [id]),
   ]);
   if (row === undefined) return null;
-  const [hasKey, attemptsEver, extra] = row.slice(REASON_AT + 1);
+  const [hasKey, attemptsEver, extra] = row.slice(LISTED_COUNT);
   const reply = settled.find(([kind]) => kind === REPLIED);
   const death = settled.find(([kind]) => kind === DEAD);
   return {

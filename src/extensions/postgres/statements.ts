@@ -339,6 +339,31 @@ export const ACCEPT_KEYED: Statement = {
     FROM fresh f`,
 };
 
+/** The columns of an attempt, in the order of `attemptNumbers` and `attemptArrays` in changes.ts. */
+const ATTEMPT_NUMBERS: readonly Column[] = [
+  ['started_at', 'int8'],
+  ['ended_at', 'int8'],
+];
+const ATTEMPT_ARRAYS: readonly Column[] = [
+  ['worker', 'bytea'],
+  ['reason', 'bytea'],
+  ['failure', 'bytea'],
+  ['extra', 'bytea'],
+];
+
+/** Adds to the histories of the requests of `won`, and forgets what is too old in them. */
+const REPORTED = `reported AS (
+    INSERT INTO ${ATTEMPT} (id, n, worker, started_at, ended_at, reason, failure, extra)
+    SELECT w.id, w.attempts_ever + 1, w.new_worker, w.new_started_at, w.new_ended_at, w.new_reason,
+      w.new_failure, w.new_extra
+    FROM won w ORDER BY w.id ON CONFLICT (id, n) DO NOTHING
+  ),
+  forgotten AS (
+    DELETE FROM ${ATTEMPT} a USING won w
+    WHERE w.attempts_ever >= ${ATTEMPTS_RETAINED} AND ${byIndex('a.id', 'w.id')}
+      AND ${byIndex('a.n', `w.attempts_ever + 1 - ${ATTEMPTS_RETAINED}`)}
+  )`;
+
 export const ATTEMPTED: Statement = {
   name: 'attempt',
   text: `${found(
@@ -346,13 +371,9 @@ export const ATTEMPTED: Statement = {
       ['generation', 'int8'],
       ['attempts', 'int8'],
       ['not_before', 'int8'],
-      ['started_at', 'int8'],
-      ['ended_at', 'int8'],
+      ...ATTEMPT_NUMBERS,
       ['keeps', 'bool'],
-      ['worker', 'bytea'],
-      ['reason', 'bytea'],
-      ['failure', 'bytea'],
-      ['extra', 'bytea'],
+      ...ATTEMPT_ARRAYS,
       ['claim', 'int4[]'],
     ],
     `${IS_OF_CLAIM} AND (${IS_RAISED}
@@ -366,17 +387,7 @@ export const ATTEMPTED: Statement = {
     FROM won w WHERE ${byIndex('r.id', 'w.id')}
   ),
   ${UNSETTLED},
-  reported AS (
-    INSERT INTO ${ATTEMPT} (id, n, worker, started_at, ended_at, reason, failure, extra)
-    SELECT w.id, w.attempts_ever + 1, w.new_worker, w.new_started_at, w.new_ended_at, w.new_reason,
-      w.new_failure, w.new_extra
-    FROM won w ORDER BY w.id ON CONFLICT (id, n) DO NOTHING
-  ),
-  forgotten AS (
-    DELETE FROM ${ATTEMPT} a USING won w
-    WHERE w.attempts_ever >= ${ATTEMPTS_RETAINED} AND ${byIndex('a.id', 'w.id')}
-      AND ${byIndex('a.n', `w.attempts_ever + 1 - ${ATTEMPTS_RETAINED}`)}
-  )
+  ${REPORTED}
   ${outcomeRows({ made: `${IS_SAME} AND s.new_attempts = s.attempts`, retrying: 's.new_attempts > 0' })}`,
 };
 
@@ -454,20 +465,17 @@ export const DIED: Statement = {
 export const RETRY: Statement = {
   name: 'retry',
   text: `${found(
-    [
-      ['generation', 'int8'],
-      ['at', 'int8'],
-      ['expires_at', 'int8'],
-    ],
+    [['generation', 'int8'], ['expires_at', 'int8'], ...ATTEMPT_NUMBERS, ...ATTEMPT_ARRAYS],
     IS_RAISED,
   )},
   reopened AS (
     UPDATE ${REQUEST} r SET state = ${PENDING}, generation = w.new_generation, attempts = 0,
-      not_before = w.new_at, expires_at = w.new_expires_at, reply_bytes = 0, session = NULL,
-      delayed = false
+      attempts_ever = w.attempts_ever + 1, not_before = w.new_ended_at,
+      expires_at = w.new_expires_at, reply_bytes = 0, session = NULL, delayed = false
     FROM won w WHERE ${byIndex('r.id', 'w.id')}
   ),
-  ${UNSETTLED}
+  ${UNSETTLED},
+  ${REPORTED}
   SELECT ${IS_FENCED}, s.n, ${facts('s')}, ${allColumns('r')}
   FROM (VALUES (1)) one LEFT JOIN existing s ON true LEFT JOIN ${REQUEST} r ON ${byIndex('r.id', 's.id')}`,
 };

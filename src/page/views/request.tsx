@@ -8,7 +8,7 @@ import { Button, Card, Copy, Empty, Facts } from '../controls.js';
 import { askPerson, order, toast } from '../dialogs.js';
 import { bytes, line, lines, millis, moment, since, span } from '../format.js';
 import { linkTo } from '../links.js';
-import { ServiceLink, StatePill } from '../names.js';
+import { decoded, ServiceLink, StatePill } from '../names.js';
 import { usePolled } from '../poll.js';
 
 const EVERY_MS = 3000;
@@ -35,9 +35,23 @@ function Failure({ kind, code, text, detail }: WorkerFailure): VNode {
   );
 }
 
-/** The deliveries that ended, and between them the retry by an operator, whose time is not known. */
-function pastSteps({ deliveries, attempts, attemptsEver, generation }: RequestHistory): Step[] {
-  const steps = deliveries.map(({ worker, startedAt, endedAt, reason, failure }): Step => {
+/** Who has a request, or had it. */
+interface Whose {
+  readonly worker: string;
+  readonly workerName: string | null;
+  readonly workerAddress: string | null;
+}
+
+function workerOf({ worker, workerName, workerAddress }: Whose): string {
+  const name = workerName === null ? '' : ` ${decoded(workerName)}`;
+  return `worker ${worker}${name}${workerAddress === null ? '' : ` at ${workerAddress}`}`;
+}
+
+/** The deliveries that ended, and what operators did between them. */
+function pastSteps({ deliveries, attemptsEver, generation }: RequestHistory): Step[] {
+  const steps = deliveries.map((entry): Step => {
+    const { worker, startedAt, endedAt, reason, failure } = entry;
+    if (worker === '') return { at: endedAt, grade: 'quiet', title: line(reason ?? 'Retried') };
     const after = ` after ${millis(Date.parse(endedAt) - Date.parse(startedAt))}`;
     const more =
       failure === null ? (
@@ -48,18 +62,12 @@ function pastSteps({ deliveries, attempts, attemptsEver, generation }: RequestHi
           <Failure {...failure} />
         </>
       );
-    return { at: startedAt, grade: 'warn', title: `Delivered to worker ${worker}`, more };
+    return { at: startedAt, grade: 'warn', title: `Delivered to ${workerOf(entry)}`, more };
   });
-  if (generation > 0) {
-    // The retry set the count of attempts to 0: those since then come after it.
-    const title = `Retried by an operator${generation === 1 ? '' : `, for the ${generation}. time`}`;
-    const before = Math.max(0, deliveries.length - attempts);
-    steps.splice(before, 0, { at: null, grade: 'quiet', title });
-  }
-  const hidden = attemptsEver - deliveries.length;
+  const hidden = attemptsEver + generation - deliveries.length;
   if (hidden > 0) {
-    const title = hidden === 1 ? '1 earlier delivery' : `${hidden} earlier deliveries`;
-    steps.unshift({ at: null, grade: 'quiet', title, more: 'only the latest deliveries are kept' });
+    const title = hidden === 1 ? '1 earlier entry' : `${hidden} earlier entries`;
+    steps.unshift({ at: null, grade: 'quiet', title, more: 'only the latest are kept' });
   }
   return steps;
 }
@@ -71,12 +79,12 @@ function stepsOf(history: RequestHistory): Step[] {
     ...pastSteps(history),
   ];
   if (delivery !== null) {
-    const title = `At worker ${delivery.worker} now`;
+    const title = `At ${workerOf(delivery)} now`;
     const more = `for ${span(since(delivery.startedAt))}`;
     steps.push({ at: delivery.startedAt, grade: 'info', title, more });
   }
   if (reply !== null) {
-    const title = reply.worker === '' ? 'Replied' : `Replied by worker ${reply.worker}`;
+    const title = reply.worker === '' ? 'Replied' : `Replied by ${workerOf(reply)}`;
     const more = `${bytes(reply.bytes)}, kept until the client closes it`;
     steps.push({ at: reply.repliedAt, grade: 'good', title, more });
   }

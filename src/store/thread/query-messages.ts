@@ -7,7 +7,7 @@ import type { StoreFailure } from '../store.js';
 import type { PackedGroupQuery, PackedPageQuery } from '../scan.js';
 import type { RequestHistory, HistoryAttempt } from '../queries.js';
 
-/** The columns of a stored request (request.ts), bytes as hexadecimal digits, and its reason. */
+/** The columns of a stored request (request.ts), bytes as hexadecimal digits, its reason and when. */
 export type ListedRow = readonly [
   uuid: string,
   service: string,
@@ -15,6 +15,7 @@ export type ListedRow = readonly [
   state: number,
   ...rest: (number | string)[],
   reason: string | null,
+  reasonAt: number | null,
 ];
 
 export interface PackedScan {

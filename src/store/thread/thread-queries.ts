@@ -201,7 +201,8 @@ function groupOf({ service, example, ...group }: PackedGroup): RequestGroup {
 }
 
 function requestOf(row: ListedRow): ListedRequest {
-  return { ...requestFrom(new RowReader(row)), reason: row[row.length - 1] as string | null };
+  const [reason, reasonAt] = row.slice(-2) as [string | null, number | null];
+  return { ...requestFrom(new RowReader(row)), reason, reasonAt };
 }
 
 function attemptOf({ failure, ...attempt }: AttemptRow): HistoryAttempt {

@@ -4,7 +4,8 @@
  * workers costs nothing and delays no other.
  */
 import { IndexedHeap } from '../../core/indexed-heap.js';
-import type { EmbeddedServiceApi } from '../../broker/ports.js';
+import type { DispatchedWorker, EmbeddedServiceApi } from '../../broker/ports.js';
+import { workerText } from '../../store/attempt.js';
 import type { TitanicContext } from './context.js';
 import {
   ABSENT,
@@ -77,11 +78,17 @@ export interface OpenFigures {
   readonly since: number | null;
 }
 
+const NOBODY: DispatchedWorker = { number: 0, name: null, address: '' };
 const NONE_OPEN: OpenFigures = { out: 0, delayed: 0, since: null };
+
+/** As the store has it. */
+export function storedWorker({ number, address, name }: DispatchedWorker): string {
+  return workerText(number, address, name);
+}
 
 /** A delivery in progress. */
 export interface Delivery {
-  readonly worker: number;
+  readonly worker: DispatchedWorker;
   /** Wall milliseconds. */
   readonly startedAt: number;
   /** A client has asked for its parts (D82). */
@@ -394,14 +401,14 @@ export class Dispatcher {
     if (service !== undefined && service.ready.size > 0) this.#addDemand(service);
   }
 
-  dispatched(slot: Slot, worker: number, wall: number): void {
+  dispatched(slot: Slot, worker: DispatchedWorker, wall: number): void {
     this.step(slot, DISPATCHED);
     this.#deliveries.set(slot, { worker, startedAt: wall, isFollowed: false });
   }
 
   /** The delivery that has just ended; worker 0 if it never began. */
   delivery(slot: Slot, wall: number): Delivery {
-    return this.#deliveries.get(slot) ?? { worker: 0, startedAt: wall, isFollowed: false };
+    return this.#deliveries.get(slot) ?? { worker: NOBODY, startedAt: wall, isFollowed: false };
   }
 
   /** The delivery of a request that is with a worker now. */

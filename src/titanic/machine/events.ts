@@ -22,12 +22,16 @@ export type TitanicEvent =
       readonly name: 'titanic.cancelled';
       readonly service: string | null;
       readonly count: number;
+      /** The user whom a trusted proxy names, or the name of the token. */
+      readonly who: string;
     }
   /** An operator had dead requests tried again; `null`: of several services. */
   | {
       readonly name: 'titanic.reopened';
       readonly service: string | null;
       readonly count: number;
+      /** The user whom a trusted proxy names, or the name of the token. */
+      readonly who: string;
     }
   /**
    * An operator had requests deleted; `null`: of several services, or both dead and replied ones.
@@ -37,6 +41,7 @@ export type TitanicEvent =
       readonly service: string | null;
       readonly state: StoredState | null;
       readonly count: number;
+      readonly who: string;
     }
   | {
       readonly name: 'titanic.refused';
@@ -97,6 +102,7 @@ export type TitanicEvent =
       readonly schedule: string;
       readonly service: string;
       readonly key: string | null;
+      readonly who: string;
     }
   /** By an operator, after it was paused. */
   | {
@@ -104,6 +110,7 @@ export type TitanicEvent =
       readonly schedule: string;
       readonly service: string;
       readonly key: string | null;
+      readonly who: string;
     }
   /** An operator had a request stored for it, beside those of its due times. */
   | {
@@ -111,11 +118,12 @@ export type TitanicEvent =
       readonly schedule: string;
       readonly service: string;
       readonly key: string | null;
+      readonly who: string;
     }
   /** By an operator: its requests wait. */
-  | { readonly name: 'service.paused'; readonly service: string }
+  | { readonly name: 'service.paused'; readonly service: string; readonly who: string }
   /** By an operator: its requests go to its workers again. */
-  | { readonly name: 'service.resumed'; readonly service: string }
+  | { readonly name: 'service.resumed'; readonly service: string; readonly who: string }
   /** It is in the store, but this version, or this system, does not understand it. */
   | { readonly name: 'schedule.unreadable'; readonly uuid: string; readonly text: string }
   /** A request for `titanic.*` was answered 400 because it cannot be read (D12). */

@@ -1,4 +1,5 @@
 /** Handles the broker's reports about stored requests, and the attempts that result. */
+import type { DispatchedWorker } from '../../broker/ports.js';
 import { oneLine } from '../../core/escape.js';
 import type { Frames } from '../../core/frames.js';
 import { increment } from '../../core/counts.js';
@@ -7,7 +8,7 @@ import type { RandomFill } from '../../core/random.js';
 import type { Failure } from '../../wire/failure.js';
 import { STORED } from './counters.js';
 import { uuidPrefix, type TitanicContext } from './context.js';
-import type { Dispatcher } from './dispatcher.js';
+import { type Dispatcher, storedWorker } from './dispatcher.js';
 import { claimOf } from './claiming.js';
 import { FAILED, HANDED_BACK, REPLIED, RETURNED } from './fsm.js';
 import {
@@ -44,13 +45,13 @@ export class Execution {
     this.#progress = progress;
   }
 
-  dispatched(slot: Slot, worker: number): void {
+  dispatched(slot: Slot, worker: DispatchedWorker): void {
     if (!this.#dispatcher.isWithBroker(slot)) return;
     this.#dispatcher.dispatched(slot, worker, this.#context.wall);
     this.#context.trace?.({
       name: 'titanic.dispatched',
       uuid: uuidPrefix(this.#dispatcher.index.uuid(slot)),
-      worker,
+      worker: worker.number,
     });
   }
 
@@ -74,7 +75,7 @@ export class Execution {
       uuid,
       generation: index.get(slot, GENERATION),
       reply,
-      worker: String(worker),
+      worker: storedWorker(worker),
       at: wall,
       expiresAt: wall + options.replyTtlMs,
     };
@@ -134,7 +135,7 @@ export class Execution {
       generation,
       attempts,
       attempt: {
-        worker: String(worker),
+        worker: storedWorker(worker),
         startedAt,
         endedAt: wall,
         reason,

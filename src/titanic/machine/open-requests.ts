@@ -17,6 +17,8 @@ import type { Dispatcher } from './dispatcher.js';
 import type { LookUp } from './lookups.js';
 import type { Scope } from './scope.js';
 import { truncatedDetail } from '../../store/failure-codec.js';
+import { retryEntry } from '../../store/attempt.js';
+import type { ListedRequest } from '../../store/queries.js';
 import type { newRequest } from '../../store/request.js';
 import { CLOSED, DIED, ENDED, ENDING, EXPIRED, isBeingDecided, SETTLING } from './fsm.js';
 import { CLAIM, GENERATION, NO_SLOT, type Slot, STATE } from './open-index.js';
@@ -368,12 +370,17 @@ export class OpenRequests {
     }
   }
 
-  /** A dead request is pending again. */
-  reopen(uuid: RequestUuid, generation: number, done: ChangeCallback): void {
+  /**
+   * A dead request is pending again.
+   * @param by who retried it
+   */
+  reopen({ uuid, generation, reason }: ListedRequest, by: string, done: ChangeCallback): void {
     const { answer, decided } = this.#inTime(done);
-    const at = this.#context.wall;
-    const expiresAt = at + this.#context.options.requestTtlMs;
-    this.intend('', { kind: 'retry', uuid, generation, at, expiresAt }, 0, {
+    const { wall, options } = this.#context;
+    const expiresAt = wall + options.requestTtlMs;
+    const attempt = retryEntry(by, wall, reason);
+    const change: Change = { kind: 'retry', uuid, generation: generation + 1, expiresAt, attempt };
+    this.intend('', change, 0, {
       ...this.until(answer),
       committed: (result) => {
         const isDone = result.kind === 'retried';

@@ -155,7 +155,7 @@ export class Progress {
     const { dispatcher } = this.#requests;
     const { worker, startedAt } = dispatcher.delivery(slot, this.#context.wall);
     const attempt = dispatcher.index.get(slot, ATTEMPTS) + 1;
-    return { attempt, run: `${attempt}-${startedAt}-${worker}` };
+    return { attempt, run: `${attempt}-${startedAt}-${worker.number}` };
   }
 
   /** Answers with the parts that the client has not read; false if there are none. */

@@ -12,6 +12,7 @@ import type { Frames } from '../../core/frames.js';
 import type { RandomFill } from '../../core/random.js';
 import type {
   BrokerHost,
+  DispatchedWorker,
   EmbeddedServiceApi,
   InternalClient,
   InternalRequest,
@@ -166,7 +167,7 @@ export class Titanic implements InternalService, InternalClient {
     this.#activation.claiming?.roomAt(service);
   }
 
-  dispatched(slot: Slot, worker: number): void {
+  dispatched(slot: Slot, worker: DispatchedWorker): void {
     if (!this.#isStale) this.#activation.execution.dispatched(slot, worker);
   }
 

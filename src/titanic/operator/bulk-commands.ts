@@ -1,7 +1,7 @@
 /** Operators' commands for many requests: which are meant, how many there are, and what is done to each. */
 import { escapeName } from '../../core/escape.js';
 import type { Moment } from '../../core/moment.js';
-import type { Selection, StoreQueries } from '../../store/queries.js';
+import type { ListedRequest, Selection, StoreQueries } from '../../store/queries.js';
 import {
   type RequestUuid,
   STATES,
@@ -84,10 +84,10 @@ export class Reopening {
     return this.#uuids.has(keyOf(uuid));
   }
 
-  begin(uuid: RequestUuid, generation: number, decided: ChangeCallback): void {
-    const key = keyOf(uuid);
+  begin(request: ListedRequest, by: string, decided: ChangeCallback): void {
+    const key = keyOf(request.uuid);
     this.#uuids.add(key);
-    this.#host.requests.reopen(uuid, generation, (result) => {
+    this.#host.requests.reopen(request, by, (result) => {
       this.#uuids.delete(key);
       decided(result);
     });
@@ -129,17 +129,21 @@ export class BulkCommands {
     });
   }
 
-  run(act: BulkAct, selection: RequestSelection, limit: number, answer: Answer): void {
+  run(act: BulkAct, selection: RequestSelection, limit: number, by: string, answer: Answer): void {
     const run: BulkRun = new BulkRun(
       {
         selection: selected(this.#host, selection, USUAL_STATES[act]),
         limit,
         obstacle: () => this.#host.requests.obstacle(),
         now: () => this.#host.context.now,
-        begin: (request, decided) => this.#begin(act, selection.state, request, decided),
+        begin: (request, decided) => {
+          if (act !== 'retry') return this.#close(act, selection.state, request, decided);
+          this.#reopening.begin(request, by, decided);
+          return true;
+        },
         end: (outcome, count) => {
           this.#runs.delete(run);
-          if (count > 0) this.#report(act, selection, count);
+          if (count > 0) this.#report(act, selection, count, by);
           answer(outcome);
         },
       },
@@ -150,16 +154,12 @@ export class BulkCommands {
   }
 
   /** @returns false if the request is not one that this is for any more */
-  #begin(
-    act: BulkAct,
+  #close(
+    act: 'purge' | 'cancel',
     state: ShownState | null,
     request: StoredRequest,
     decided: ChangeCallback,
   ): boolean {
-    if (act === 'retry') {
-      this.#reopening.begin(request.uuid, request.generation + 1, decided);
-      return true;
-    }
     if (!this.#mayClose(request, act === 'purge' ? 'pending' : state)) return false;
     // Another broker's request is cancelled like this one's, unless only those that wait are meant.
     const onlyUnclaimed = state === 'pending' && this.#isUnclaimed(request);
@@ -167,15 +167,15 @@ export class BulkCommands {
     return true;
   }
 
-  #report(act: BulkAct, { filter, state }: RequestSelection, count: number): void {
+  #report(act: BulkAct, { filter, state }: RequestSelection, count: number, who: string): void {
     const { events } = this.#host.context;
     const { service: name, serviceMatch } = filter;
     const service = name === null || serviceMatch !== 'exact' ? null : escapeName(name);
-    if (act === 'retry') events.emit({ name: 'titanic.reopened', service, count });
-    else if (act === 'cancel') events.emit({ name: 'titanic.cancelled', service, count });
+    if (act === 'retry') events.emit({ name: 'titanic.reopened', service, count, who });
+    else if (act === 'cancel') events.emit({ name: 'titanic.cancelled', service, count, who });
     else {
       const stored = state === null ? null : storedState(state);
-      events.emit({ name: 'titanic.purged', service, state: stored, count });
+      events.emit({ name: 'titanic.purged', service, state: stored, count, who });
     }
   }
 

@@ -3,9 +3,9 @@
  * next, so that a million requests do not block other work. It visits each request once.
  */
 import type { BulkResult, OperatorResult } from './operator-api.js';
-import type { RequestPage, Selection, StoreQueries } from '../../store/queries.js';
+import type { ListedRequest, RequestPage, Selection, StoreQueries } from '../../store/queries.js';
 import type { ChangeCallback } from '../machine/open-requests.js';
-import type { StoredRequest, StoreFailure } from '../../store/store.js';
+import type { StoreFailure } from '../../store/store.js';
 
 export interface BulkJob {
   readonly selection: Selection;
@@ -16,7 +16,7 @@ export interface BulkJob {
   /** Monotonic milliseconds. */
   now(): number;
   /** Begins the change of one request; false: it stays as it is. */
-  begin(request: StoredRequest, decided: ChangeCallback): boolean;
+  begin(request: ListedRequest, decided: ChangeCallback): boolean;
   /** @param count requests changed, even if the run ended with an error */
   end(outcome: OperatorResult<BulkResult>, count: number): void;
 }

@@ -6,6 +6,7 @@ import type { Moment } from '../../core/moment.js';
 import type { Bodies } from '../../store/bodies.js';
 import type { GroupPage, ListedRequest, RequestHistory, Scan } from '../../store/queries.js';
 import type { Owner, RequestUuid, StoredState } from '../../store/store.js';
+import type { PauseTarget } from '../machine/pauses.js';
 import type { Grouping, RowFilter, StoredFilter } from '../../store/stored-filter.js';
 
 /**
@@ -49,8 +50,8 @@ export type BulkAct = 'retry' | 'purge' | 'cancel';
 
 export interface ShownHistory extends Omit<RequestHistory, 'request'> {
   readonly request: ShownRequest;
-  /** The attempt in progress: the worker's number, as in the log; milliseconds since 1970. */
-  readonly delivery: { readonly worker: number; readonly startedAt: number } | null;
+  /** The attempt in progress: `workerText`; milliseconds since 1970. */
+  readonly delivery: { readonly worker: string; readonly startedAt: number } | null;
 }
 
 /** Requests of one service by state. */
@@ -93,7 +94,6 @@ export type OperatorRefusal =
 export type OperatorResult<Value> =
   { readonly kind: 'done'; readonly value: Value } | OperatorRefusal;
 
-/** Changes are on disk when they are answered. */
 /** A schedule. Times in milliseconds since 1970. */
 export interface ShownSchedule {
   /** Of the request that stands for it, by which it can be cancelled. */
@@ -109,6 +109,8 @@ export interface ShownSchedule {
   readonly acceptedAt: number;
   /** How often it was due. */
   readonly firings: number;
+  /** The last time it was due, and what came of it; `null`: it was not due yet. */
+  readonly last: { readonly at: number; readonly outcome: string } | null;
 }
 
 /** A place in the list of schedules: that of the last one of a page. */
@@ -123,6 +125,7 @@ export interface SchedulePage {
   readonly next: ScheduleCursor | null;
 }
 
+/** Changes are on disk when they are answered. */
 export interface OperatorApi {
   list(query: ListQuery): Promise<OperatorResult<ShownPage>>;
   /** How many there are of each kind. */
@@ -132,26 +135,28 @@ export interface OperatorApi {
   bodies(uuid: RequestUuid): Promise<OperatorResult<Bodies>>;
   counts(): ShownCounts;
   /** By due time; none on a node that is not active. @param limit maximum number */
-  schedules(after: ScheduleCursor | null, limit: number): SchedulePage;
+  schedules(after: ScheduleCursor | null, limit: number): Promise<OperatorResult<SchedulePage>>;
+  /** Counts those that a command for many would change, and changes nothing. */
+  countFor(act: BulkAct, selection: RequestSelection): Promise<OperatorResult<BulkResult>>;
+
+  // Commands. `by`: who gives it, for events and histories.
+
   /**
-   * Requests for the service wait, or go to its workers again; those that workers have go on. Also of a
-   * service that is not known yet.
+   * Requests for a service wait, or go to its workers again; those that workers have go on. It need not be
+   * known yet. Nothing is stored for a schedule when it is due, or again.
    */
-  setServicePaused(service: Buffer, isOn: boolean): Promise<OperatorResult<null>>;
-  /** Nothing is stored for it when it is due, or again. */
-  setSchedulePaused(uuid: RequestUuid, isOn: boolean): Promise<OperatorResult<null>>;
+  setPaused(target: PauseTarget, isOn: boolean, by: string): Promise<OperatorResult<null>>;
   /** Stores its request now, beside those of its due times, also if it is paused. */
-  fireSchedule(uuid: RequestUuid): Promise<OperatorResult<null>>;
+  fireSchedule(uuid: RequestUuid, by: string): Promise<OperatorResult<null>>;
   /** Makes a dead request pending again and resets its attempts. */
-  retry(uuid: RequestUuid): Promise<OperatorResult<null>>;
+  retry(uuid: RequestUuid, by: string): Promise<OperatorResult<null>>;
   /** Closes a request that is pending, dispatched or dead. */
-  cancel(uuid: RequestUuid): Promise<OperatorResult<null>>;
+  cancel(uuid: RequestUuid, by: string): Promise<OperatorResult<null>>;
   /** Retries requests, or closes them (purge, cancel). @param limit maximum number */
   bulk(
     act: BulkAct,
     selection: RequestSelection,
     limit: number,
+    by: string,
   ): Promise<OperatorResult<BulkResult>>;
-  /** Counts those that it would change, and changes nothing. */
-  countFor(act: BulkAct, selection: RequestSelection): Promise<OperatorResult<BulkResult>>;
 }

@@ -5,7 +5,8 @@
 import { escapeName } from '../../core/escape.js';
 import type { Bodies } from '../../store/bodies.js';
 import { BulkCommands, Reopening, selected } from './bulk-commands.js';
-import type { Delivery } from '../machine/dispatcher.js';
+import { SCHEDULES } from '../machine/context.js';
+import { type Delivery, storedWorker } from '../machine/dispatcher.js';
 import type { OperatorHost } from '../machine/operator-host.js';
 import type {
   BulkAct,
@@ -29,7 +30,9 @@ import { NO_SLOT, STATE } from '../machine/open-index.js';
 import type { PauseTarget } from '../machine/pauses.js';
 import type { Schedule } from '../machine/schedule-table.js';
 import type { GroupPage, StoreQueries } from '../../store/queries.js';
+import { UUID_BYTES } from '../../store/request.js';
 import type { RequestUuid, StoredRequest, StoreFailure } from '../../store/store.js';
+import type { StoredFilter } from '../../store/stored-filter.js';
 
 type Answer<Value> = (outcome: OperatorResult<Value>) => void;
 
@@ -41,6 +44,14 @@ const UNKNOWN = {
   text: 'no such stored request: closed, expired, or never stored',
 } as const;
 const UNKNOWN_SCHEDULE = { kind: 'unknown', text: 'no such schedule' } as const;
+const OF_SCHEDULES: StoredFilter = {
+  ...{ service: SCHEDULES, serviceMatch: 'exact', uuid: null },
+  ...{ acceptedAfter: null, acceptedBefore: null },
+  more: {
+    ...{ reason: null, pattern: null, code: null, header: null },
+    ...{ diedAfter: null, diedBefore: null },
+  },
+};
 const CHANGED = { kind: 'state', text: 'the request has just changed: try again' } as const;
 
 export class Operator {
@@ -91,9 +102,10 @@ export class Operator {
       if (history === null) answer(UNKNOWN);
       else if ('kind' in history) answer(trouble(history));
       else {
-        const delivery = history.request.state === 'pending' ? this.#deliveryOf(uuid) : null;
-        const state: ShownState = delivery === null ? history.request.state : 'dispatched';
+        const now = history.request.state === 'pending' ? this.#deliveryOf(uuid) : null;
+        const state: ShownState = now === null ? history.request.state : 'dispatched';
         const request = { ...history.request, state };
+        const delivery = now && { worker: storedWorker(now.worker), startedAt: now.startedAt };
         answer({ kind: 'done', value: { ...history, request, delivery } });
       }
     });
@@ -125,8 +137,8 @@ export class Operator {
       });
   }
 
-  schedules(after: ScheduleCursor | null, limit: number): SchedulePage {
-    const left: ShownSchedule[] = [];
+  schedules(after: ScheduleCursor | null, limit: number, answer: Answer<SchedulePage>): void {
+    const left: Omit<ShownSchedule, 'last'>[] = [];
     for (const schedule of this.#host.schedules()) {
       const { facts, uuid, owner, due, acceptedAt, attempts: firings } = schedule;
       if (facts === null || (after !== null && byDue(schedule, after) <= 0)) continue;
@@ -136,35 +148,72 @@ export class Operator {
         ...{ uuid, owner, due, isPaused, acceptedAt, firings, name, service, cron, timeZone },
       });
     }
-    const schedules = left.sort(byDue).slice(0, limit);
-    return { schedules, next: schedules.length < left.length ? (schedules.at(-1) ?? null) : null };
-  }
-
-  setServicePaused(service: Buffer, isOn: boolean, answer: Answer<null>): void {
-    this.#setPaused({ kind: 'service', of: service }, isOn, answer, () => {
-      const name = isOn ? 'service.paused' : 'service.resumed';
-      this.#host.context.events.emit({ name, service: escapeName(service) });
+    const page = left.sort(byDue).slice(0, limit);
+    const next = page.length < left.length ? (page.at(-1) ?? null) : null;
+    const only = Buffer.concat(page.map(({ uuid }) => uuid));
+    this.#lastEntries(only, null, new Map(), (last) => {
+      if ('kind' in last) {
+        answer(trouble(last));
+        return;
+      }
+      const schedules = page.map((each) => ({
+        ...each,
+        last: last.get(each.uuid.toString('latin1')) ?? null,
+      }));
+      answer({ kind: 'done', value: { schedules, next } });
     });
   }
 
-  setSchedulePaused(uuid: RequestUuid, isOn: boolean, answer: Answer<null>): void {
-    const schedule = this.#scheduleOf(uuid);
-    if (schedule === undefined) {
-      answer(UNKNOWN_SCHEDULE);
+  /** What the store says last of these schedules. */
+  #lastEntries(
+    only: Buffer,
+    after: RequestUuid | null,
+    found: Map<string, ShownSchedule['last']>,
+    done: (found: ReadonlyMap<string, ShownSchedule['last']> | StoreFailure) => void,
+  ): void {
+    if (only.length === 0) {
+      done(found);
       return;
     }
-    this.#setPaused({ kind: 'schedule', of: uuid }, isOn, answer, () => {
-      const name = isOn ? 'schedule.paused' : 'schedule.resumed';
-      this.#host.context.events.emit({ name, ...schedule.named });
+    const limit = only.length / UUID_BYTES;
+    const selection = { filter: OF_SCHEDULES, states: ['pending'] as const, except: null };
+    this.#queries.page({ ...selection, only, after, limit }, (page) => {
+      if ('kind' in page) {
+        done(page);
+        return;
+      }
+      for (const { uuid, reason: outcome, reasonAt: at } of page.requests) {
+        if (outcome !== null && at !== null) found.set(uuid.toString('latin1'), { at, outcome });
+      }
+      if (page.next === null) done(found);
+      else this.#lastEntries(only, page.next, found, done);
     });
   }
 
-  fireSchedule(uuid: RequestUuid, answer: Answer<null>): void {
+  setPaused(target: PauseTarget, isOn: boolean, by: string, answer: Answer<null>): void {
+    const schedule = target.kind === 'schedule' ? this.#scheduleOf(target.of) : null;
+    if (schedule === undefined) answer(UNKNOWN_SCHEDULE);
+    if (schedule === undefined || this.#isRefused(answer)) return;
+    this.#host.setPaused(target, isOn, (result) => {
+      const { events } = this.#host.context;
+      if (result === 'done' && schedule !== null) {
+        const name = isOn ? 'schedule.paused' : 'schedule.resumed';
+        events.emit({ name, ...schedule.named, who: by });
+      } else if (result === 'done') {
+        const name = isOn ? 'service.paused' : 'service.resumed';
+        events.emit({ name, service: escapeName(target.of), who: by });
+      }
+      // It was so before: whoever repeats a command finds it done.
+      answer(outcomeOf(result === 'passed' ? 'done' : result));
+    });
+  }
+
+  fireSchedule(uuid: RequestUuid, by: string, answer: Answer<null>): void {
     if (this.#isRefused(answer)) return;
     const schedule = this.#scheduleOf(uuid);
     this.#host.fire(uuid, (result) => {
       if (result === 'done' && schedule !== undefined) {
-        this.#host.context.events.emit({ name: 'schedule.fired', ...schedule.named });
+        this.#host.context.events.emit({ name: 'schedule.fired', ...schedule.named, who: by });
       }
       answer(result === 'passed' ? UNKNOWN_SCHEDULE : outcomeOf(result));
     });
@@ -174,18 +223,9 @@ export class Operator {
     return [...this.#host.schedules()].find((each) => each.uuid.equals(uuid));
   }
 
-  #setPaused(target: PauseTarget, isOn: boolean, answer: Answer<null>, changed: () => void): void {
-    if (this.#isRefused(answer)) return;
-    this.#host.setPaused(target, isOn, (result) => {
-      if (result === 'done') changed();
-      // It was so before: whoever repeats a command finds it done.
-      answer(outcomeOf(result === 'passed' ? 'done' : result));
-    });
-  }
-
   // ---------------------------------------------------------------- one request
 
-  retry(uuid: RequestUuid, answer: Answer<null>): void {
+  retry(uuid: RequestUuid, by: string, answer: Answer<null>): void {
     if (this.#isRefused(answer)) return;
     const slot = this.#host.requests.dispatcher.index.find(uuid);
     if (slot !== NO_SLOT) {
@@ -199,9 +239,8 @@ export class Operator {
       else if (history.request.state !== 'dead') {
         answer(wrongState(history.request.state, 'retried'));
       } else if (!this.#isRefused(answer)) {
-        const { service, generation } = history.request;
-        this.#reopening.begin(uuid, generation + 1, (result) => {
-          if (result === 'done') this.#emit('titanic.reopened', service);
+        this.#reopening.begin(history.request, by, (result) => {
+          if (result === 'done') this.#emit('titanic.reopened', history.request.service, by);
           answer(result === 'passed' ? CHANGED : outcomeOf(result));
         });
       }
@@ -212,40 +251,46 @@ export class Operator {
    * Cancelling is closing (D17), of a request without a reply; a replied one is its client's to
    * close.
    */
-  cancel(uuid: RequestUuid, answer: Answer<null>): void {
+  cancel(uuid: RequestUuid, by: string, answer: Answer<null>): void {
     if (this.#isRefused(answer)) return;
-    if (this.#cancelOpen(uuid, answer)) return;
+    if (this.#cancelOpen(uuid, by, answer)) return;
     this.#queries.history(uuid, (history) => {
       if (history === null) answer(UNKNOWN);
       else if ('kind' in history) answer(trouble(history));
       else if (history.request.state === 'replied') answer(wrongState('replied', 'cancelled'));
-      else if (this.#isRefused(answer) || this.#cancelOpen(uuid, answer)) return;
-      else this.#close(uuid, history.request.service, answer);
+      else if (this.#isRefused(answer) || this.#cancelOpen(uuid, by, answer)) return;
+      else this.#close(uuid, history.request.service, by, answer);
     });
   }
 
   /** @returns false if the request is not open */
-  #cancelOpen(uuid: RequestUuid, answer: Answer<null>): boolean {
+  #cancelOpen(uuid: RequestUuid, by: string, answer: Answer<null>): boolean {
     const { dispatcher } = this.#host.requests;
     const slot = dispatcher.index.find(uuid);
     if (slot === NO_SLOT) return false;
     const state = dispatcher.index.get(slot, STATE);
     if (state === RETURNING || state === SETTLING) answer(CHANGED);
-    else this.#close(uuid, dispatcher.serviceOf(slot).name, answer);
+    else this.#close(uuid, dispatcher.serviceOf(slot).name, by, answer);
     return true;
   }
 
-  #close(uuid: RequestUuid, service: Buffer, answer: Answer<null>): void {
+  #close(uuid: RequestUuid, service: Buffer, by: string, answer: Answer<null>): void {
     this.#host.requests.close(uuid, (result) => {
-      if (result === 'done') this.#emit('titanic.cancelled', service);
+      if (result === 'done') this.#emit('titanic.cancelled', service, by);
       answer(result === 'passed' ? UNKNOWN : outcomeOf(result));
     });
   }
 
   // ---------------------------------------------------------------- many requests
 
-  bulk(act: BulkAct, selection: RequestSelection, limit: number, answer: Answer<BulkResult>): void {
-    this.#many.run(act, selection, limit, answer);
+  bulk(
+    act: BulkAct,
+    selection: RequestSelection,
+    limit: number,
+    by: string,
+    answer: Answer<BulkResult>,
+  ): void {
+    this.#many.run(act, selection, limit, by, answer);
   }
 
   countFor(act: BulkAct, selection: RequestSelection, answer: Answer<BulkResult>): void {
@@ -261,8 +306,8 @@ export class Operator {
     return text !== null;
   }
 
-  #emit(name: 'titanic.cancelled' | 'titanic.reopened', service: Buffer): void {
-    this.#host.context.events.emit({ name, service: escapeName(service), count: 1 });
+  #emit(name: 'titanic.cancelled' | 'titanic.reopened', service: Buffer, who: string): void {
+    this.#host.context.events.emit({ name, service: escapeName(service), count: 1, who });
   }
 
   #stateOf({ uuid, state }: StoredRequest): ShownState {

@@ -440,7 +440,7 @@ export class World {
   dispatch(at: number): void {
     const sent = this.#sentAt(at);
     sent.state = 'out';
-    this.#execution.dispatched(sent.slot, 1);
+    this.#execution.dispatched(sent.slot, { number: 1, name: null, address: '' });
   }
 
   reply(at: number): void {

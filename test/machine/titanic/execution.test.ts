@@ -387,7 +387,7 @@ describe('after a crash', () => {
       generation: 0,
       attempts: 1,
       attempt: {
-        ...{ worker: '1', startedAt: s.wall, endedAt: s.wall },
+        ...{ worker: '1 127.0.0.1', startedAt: s.wall, endedAt: s.wall },
         ...{ reason: 'connection', failure: null, extra: null },
       },
       notBefore: s.wall,

@@ -27,7 +27,7 @@ describe('a stored request whose worker says that it failed (D63)', () => {
     w1.final('done');
     expect(s.asks('reply', uuid)).toBe('200|done');
     const [attempt] = attemptsOf(s, uuid);
-    expect(attempt).toMatchObject({ worker: '1', reason: 'exit-3: card declined' });
+    expect(attempt).toMatchObject({ worker: '1 127.0.0.1', reason: 'exit-3: card declined' });
     expect(unpackFailure(attempt?.failure ?? null)).toEqual({
       ...{ kind, code: 'exit-3', text: 'card declined' },
       detail: [Buffer.from('all of it')],
@@ -102,7 +102,7 @@ describe('a stored request whose worker says that it failed (D63)', () => {
     w1.fails(['error', 'B', 'second', 'why']);
     expect(s.asks('reply', uuid)).toBe('500 dead B: second|why');
     s.operates<null>((operator, answer) => {
-      operator.retry(Buffer.from(uuid, 'hex'), answer);
+      operator.retry(Buffer.from(uuid, 'hex'), 'alice', answer);
     });
     s.after(100);
     w1.disconnect();

@@ -155,7 +155,7 @@ describe('a store that cannot commit', () => {
     expect(kinds).toEqual(['accept', 'attempt', 'attempt', 'reply']);
     expect(s.asks('reply', uuid)).toBe('200|done');
     expect(s.store.disk.row(Buffer.from(uuid, 'hex'))?.attempts).toEqual([
-      expect.objectContaining({ worker: '1', reason: 'connection', ordinal: 1 }),
+      expect.objectContaining({ worker: '1 127.0.0.1', reason: 'connection', ordinal: 1 }),
     ]);
   });
 });
@@ -314,7 +314,7 @@ describe('a store that cannot read', () => {
       uuid: Buffer.from(uuid, 'hex'),
       generation: 0,
       reply: Buffer.from('\x00\x03yes', 'latin1'),
-      worker: '1',
+      worker: '1 127.0.0.1',
       at: s.wall,
       expiresAt: s.wall + 1000,
     });

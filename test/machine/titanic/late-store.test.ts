@@ -145,7 +145,7 @@ describe('a store that does not answer', () => {
     const uuid = s.submits('echo');
     s.holdsStore();
     const told = s.operates<null>((operator, done) => {
-      operator.cancel(Buffer.from(uuid, 'hex'), done);
+      operator.cancel(Buffer.from(uuid, 'hex'), 'alice', done);
     });
     s.after(LATE_MS);
     expect(told()).toEqual({

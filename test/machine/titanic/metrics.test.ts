@@ -128,7 +128,7 @@ describe('the metrics of stored requests (contract §5)', () => {
     s.worker('w1').ready('echo').saysDisconnect();
     s.after(50_000);
     s.operates((operator, answer) => {
-      operator.retry(Buffer.from(uuid, 'hex'), answer);
+      operator.retry(Buffer.from(uuid, 'hex'), 'alice', answer);
     });
     s.after(1000);
     expect(oldestOf(s, 'echo')).toBe(1000);

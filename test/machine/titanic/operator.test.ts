@@ -8,6 +8,7 @@ import type {
 } from '../../../src/titanic/operator/operator-api.js';
 import type { GroupPage } from '../../../src/store/queries.js';
 import type { StoreFailure } from '../../../src/store/store.js';
+import { present } from '../../../src/core/assert.js';
 import { selectionOf } from '../../support/stage-queries.js';
 import { endTitanicStages, titanicStage, type TitanicStage } from '../../support/titanic-stage.js';
 
@@ -24,13 +25,13 @@ function bytes(uuid: string): Buffer {
 
 function retries(s: TitanicStage, uuid: string): () => OperatorResult<null> | null {
   return s.operates((operator, answer) => {
-    operator.retry(bytes(uuid), answer);
+    operator.retry(bytes(uuid), 'alice', answer);
   });
 }
 
 function cancels(s: TitanicStage, uuid: string): () => OperatorResult<null> | null {
   return s.operates((operator, answer) => {
-    operator.cancel(bytes(uuid), answer);
+    operator.cancel(bytes(uuid), 'alice', answer);
   });
 }
 
@@ -43,7 +44,7 @@ function does(
   limit = ALL,
 ): () => OperatorResult<BulkResult> | null {
   return s.operates((operator, answer) => {
-    operator.bulk(act, selectionOf(selected), limit, answer);
+    operator.bulk(act, selectionOf(selected), limit, 'alice', answer);
   });
 }
 
@@ -135,8 +136,23 @@ describe('an operator who retries', () => {
     s.worker('w1').ready('echo').final('at last');
     expect(s.asks('reply', uuid)).toBe('200|at last');
     expect(s.told('titanic.reopened')).toEqual([
-      { name: 'titanic.reopened', service: 'echo', count: 1 },
+      { name: 'titanic.reopened', service: 'echo', count: 1, who: 'alice' },
     ]);
+  });
+
+  it('is in its history, between the attempts before and after, with who and why', () => {
+    const s = titanicStage();
+    const uuid = dies(s);
+    expect(retries(s, uuid)()).toEqual(DONE);
+    s.after(5000);
+    s.worker('named').ready('echo').disconnect();
+    const { request, attempts, attemptsEver } = present(s.store.disk.row(bytes(uuid)), 'its row');
+    expect(attempts.map(({ worker, reason }) => [worker, reason])).toEqual([
+      ['1 127.0.0.1', 'connection'],
+      ['', 'retried by alice; it was dead: dead after 1 attempts, the last: connection'],
+      ['2 127.0.0.1', 'connection'],
+    ]);
+    expect([request.generation, attemptsEver]).toEqual([1, 3]);
   });
 
   it('has it die again after its attempts, and can retry again', () => {
@@ -371,7 +387,7 @@ describe('an operator who cancels many', () => {
       ...['absent', 'absent', 'absent', 'replied'],
     ]);
     expect(s.told('titanic.cancelled')).toEqual([
-      { name: 'titanic.cancelled', service: null, count: 3 },
+      { name: 'titanic.cancelled', service: null, count: 3, who: 'alice' },
     ]);
     // The worker's late answer is nobody's.
     w1.final('late');
@@ -455,8 +471,8 @@ describe('an operator who purges', () => {
     expect(purges(s, { state: 'pending' })()).toEqual(bulk(1));
     expect(s.store.disk.rows).toEqual([]);
     expect(s.told('titanic.purged')).toEqual([
-      { name: 'titanic.purged', service: null, state: null, count: 2 },
-      { name: 'titanic.purged', service: null, state: 'pending', count: 1 },
+      { name: 'titanic.purged', service: null, state: null, count: 2, who: 'alice' },
+      { name: 'titanic.purged', service: null, state: 'pending', count: 1, who: 'alice' },
     ]);
     expect(s.asks('reply', pending)).toBe('400 unknown');
   });
@@ -538,7 +554,7 @@ describe('an operator who purges', () => {
     s.freesStore();
     expect(s.store.disk.counts.pending).toBe(300);
     expect(s.told('titanic.purged')).toEqual([
-      { name: 'titanic.purged', service: null, state: 'pending', count: 200 },
+      { name: 'titanic.purged', service: null, state: 'pending', count: 200, who: 'alice' },
     ]);
   });
 
@@ -621,7 +637,10 @@ describe('what people see', () => {
     s.after(2000);
     const w2 = s.worker('w2').ready('echo');
     expect(history(s, uuid)).toMatchObject({
-      value: { request: { state: 'dispatched' }, delivery: { worker: 2, startedAt: s.wall } },
+      value: {
+        request: { state: 'dispatched' },
+        delivery: { worker: '2 127.0.0.1', startedAt: s.wall },
+      },
     });
     w2.final('x');
     expect(history(s, uuid)).toMatchObject({

@@ -1,5 +1,6 @@
 import { afterEach, describe, expect, it } from '@jest/globals';
 
+import { retryEntry } from '../../../src/store/attempt.js';
 import { StageDisk, StageStore } from '../../support/stage-store.js';
 import { StageReplica } from '../../support/stage-replica.js';
 import { requestOf } from '../../support/store-changes.js';
@@ -466,7 +467,8 @@ describe('a merge while it serves (D17)', () => {
     const bytes = Buffer.from(uuid, 'hex');
     const steps = { uuid: bytes, at: s.wall, expiresAt: s.wall + 60_000 };
     other.apply({ kind: 'dead', generation: 0, reason: 'worn out', ...steps });
-    other.apply({ kind: 'retry', generation: 1, ...steps });
+    const attempt = retryEntry('alice', s.wall, 'worn out');
+    other.apply({ kind: 'retry', generation: 1, ...steps, attempt });
     const w1 = s.worker('w1').ready('echo');
     expect(w1.inbox()).toEqual(['REQUEST hi']);
     s.merges(other);

@@ -20,13 +20,13 @@ const DONE = { kind: 'done', value: null };
 
 function pauses(s: TitanicStage, isOn = true, service = ECHO): unknown {
   return s.operates<null>((operator, answer) => {
-    operator.setServicePaused(service, isOn, answer);
+    operator.setPaused({ kind: 'service', of: service }, isOn, 'alice', answer);
   })();
 }
 
 function setsSchedule(s: TitanicStage, uuid: Buffer, isOn: boolean): unknown {
   return s.operates<null>((operator, answer) => {
-    operator.setSchedulePaused(uuid, isOn, answer);
+    operator.setPaused({ kind: 'schedule', of: uuid }, isOn, 'alice', answer);
   })();
 }
 
@@ -37,7 +37,7 @@ function status(s: TitanicStage): string {
 
 /** The uuid of the only schedule. */
 function scheduleOf(s: TitanicStage): Buffer {
-  const { schedules } = s.operator.schedules(null, 10);
+  const { schedules } = s.schedules(null, 10);
   expect(schedules).toHaveLength(1);
   return schedules[0]?.uuid ?? Buffer.alloc(0);
 }
@@ -120,8 +120,8 @@ describe('a paused service', () => {
     expect([pauses(s, false), pauses(s, false)]).toEqual([DONE, DONE]);
     expect(s.store.disk.pending).toEqual([]);
     expect([s.told('service.paused'), s.told('service.resumed')]).toEqual([
-      [{ name: 'service.paused', service: 'echo' }],
-      [{ name: 'service.resumed', service: 'echo' }],
+      [{ name: 'service.paused', service: 'echo', who: 'alice' }],
+      [{ name: 'service.resumed', service: 'echo', who: 'alice' }],
     ]);
   });
 
@@ -157,7 +157,7 @@ describe('a paused service', () => {
   it('is changed by one command at a time', () => {
     const s = titanicStage().holdsStore();
     const first = s.operates<null>((operator, answer) => {
-      operator.setServicePaused(ECHO, true, answer);
+      operator.setPaused({ kind: 'service', of: ECHO }, true, 'alice', answer);
     });
     expect(pauses(s)).toMatchObject({ text: 'it is being paused or resumed: try again' });
     s.freesStore();
@@ -214,14 +214,22 @@ describe('a schedule', () => {
     expect(setsSchedule(s, uuid, true)).toEqual(DONE);
     s.after(2 * DAY_MS);
     expect(stored(s)).toBe(0);
-    expect(s.operator.schedules(null, 1).schedules).toMatchObject([
-      { isPaused: true, firings: 2, due: STAGE_WALL_MS + 3 * DAY_MS },
+    expect(s.schedules(null, 1).schedules).toMatchObject([
+      {
+        ...{ isPaused: true, firings: 2, due: STAGE_WALL_MS + 3 * DAY_MS },
+        last: { at: STAGE_WALL_MS + 2 * DAY_MS, outcome: 'the schedule is paused' },
+      },
     ]);
     expect(setsSchedule(s, uuid, false)).toEqual(DONE);
     expect(stored(s)).toBe(0);
     s.after(DAY_MS);
     expect(stored(s)).toBe(1);
-    expect(s.told('schedule.paused')).toMatchObject([{ schedule: 'n', service: 'echo' }]);
+    expect(s.schedules(null, 1).schedules).toMatchObject([
+      { last: { at: STAGE_WALL_MS + 3 * DAY_MS, outcome: 'a request was stored' } },
+    ]);
+    expect(s.told('schedule.paused')).toMatchObject([
+      { schedule: 'n', service: 'echo', who: 'alice' },
+    ]);
     expect(s.told('schedule.resumed')).toHaveLength(1);
     expect(s.told('schedule.denied')).toEqual([]);
   });
@@ -232,7 +240,7 @@ describe('a schedule', () => {
     const s = before.crashes();
     s.after(DAY_MS);
     expect(stored(s)).toBe(0);
-    expect(s.operator.schedules(null, 1).schedules).toMatchObject([{ isPaused: true }]);
+    expect(s.schedules(null, 1).schedules).toMatchObject([{ isPaused: true }]);
   });
 
   it('is fired by an operator beside its due times, also if it is paused', () => {
@@ -241,15 +249,15 @@ describe('a schedule', () => {
     setsSchedule(s, uuid, true);
     const fires = (of: Buffer): unknown =>
       s.operates<null>((operator, answer) => {
-        operator.fireSchedule(of, answer);
+        operator.fireSchedule(of, 'alice', answer);
       })();
     expect(fires(uuid)).toEqual(DONE);
     expect(stored(s)).toBe(1);
     expect(s.told('schedule.fired')).toMatchObject([{ schedule: 'n', service: 'echo' }]);
     const w = s.worker('w').ready('echo');
     expect(w.inbox().join()).toContain('hi');
-    expect(s.operator.schedules(null, 1).schedules).toMatchObject([
-      { firings: 0, due: STAGE_WALL_MS + DAY_MS },
+    expect(s.schedules(null, 1).schedules).toMatchObject([
+      { firings: 0, due: STAGE_WALL_MS + DAY_MS, last: null },
     ]);
     expect(fires(Buffer.alloc(16))).toMatchObject({ kind: 'unknown', text: 'no such schedule' });
     expect(setsSchedule(s, Buffer.alloc(16), true)).toMatchObject({ kind: 'unknown' });

@@ -547,16 +547,16 @@ describe('the name of a schedule', () => {
     const [row] = s.store.disk.rows;
     const pending = selectionOf({ state: 'pending' });
     s.after(1);
-    s.operates((operator, answer) => operator.bulk('purge', pending, 100, answer));
+    s.operates((operator, answer) => operator.bulk('purge', pending, 100, 'alice', answer));
     const named = selectionOf({ service: Buffer.from('titanic.schedule') });
     for (const act of ['purge', 'cancel'] as const) {
-      s.operates((operator, answer) => operator.bulk(act, named, 100, answer));
+      s.operates((operator, answer) => operator.bulk(act, named, 100, 'alice', answer));
     }
     const counted = s.operates((operator, answer) => operator.countFor('cancel', named, answer));
     expect(counted()).toMatchObject({ value: { count: 0, scanned: 1 } });
     expect(kept(s)).toBe(1);
     s.operates((operator, answer) => {
-      operator.cancel(row?.request.uuid ?? Buffer.alloc(16), answer);
+      operator.cancel(row?.request.uuid ?? Buffer.alloc(16), 'alice', answer);
     });
     s.after(DAY_MS);
     expect([kept(s), stored(s)]).toEqual([0, []]);
@@ -889,7 +889,7 @@ describe('the list of operators', () => {
     const pages: string[][] = [];
     const dues: number[] = [];
     for (let after: ScheduleCursor | null = null; pages.length < 10;) {
-      const page: SchedulePage = s.operator.schedules(after, 10);
+      const page: SchedulePage = s.schedules(after, 10);
       pages.push(page.schedules.map(({ name }) => name));
       dues.push(...page.schedules.map(({ due }) => due));
       after = page.next;
@@ -898,7 +898,7 @@ describe('the list of operators', () => {
     expect(pages.map(({ length }) => length)).toEqual([10, 10, 5]);
     expect(new Set(pages.flat()).size).toBe(25);
     expect(dues).toEqual(dues.toSorted((a, b) => a - b));
-    expect(s.operator.schedules(null, 25).next).toBeNull();
+    expect(s.schedules(null, 25).next).toBeNull();
   });
 });
 

@@ -319,7 +319,12 @@ describe('/api/v1/titanic/requests (contract §4)', () => {
     expect((await stand.get(`/requests/${dead}`)).json).toMatchObject({
       state: 'dead',
       attempts: 1,
-      deliveries: [{ worker: '2', reason: expect.any(String), endedAt: expect.any(String) }],
+      deliveries: [
+        {
+          ...{ worker: '2', workerName: null, workerAddress: '127.0.0.1' },
+          ...{ reason: expect.any(String), endedAt: expect.any(String) },
+        },
+      ],
       death: { reason: 'Error: it fails' },
     });
   });

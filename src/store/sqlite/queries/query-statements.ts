@@ -5,14 +5,20 @@ import { requestColumns } from '../../rows.js';
 import { TITANIC_SCHEDULE } from '../../../wire/tsp.js';
 import { DEAD, REPLIED } from '../file/schema.js';
 
-const REASON = `CASE WHEN state = ${REPLIED} THEN NULL ELSE coalesce(
-    (SELECT reason FROM deaths WHERE deaths.number = requests.number),
-    (SELECT reason FROM attempts WHERE attempts.number = requests.number ORDER BY ordinal DESC LIMIT 1)
+/** Of its death, or otherwise of its last attempt that is kept. */
+function latest(ofDeath: string, ofAttempt: string): string {
+  return `CASE WHEN state = ${REPLIED} THEN NULL ELSE coalesce(
+    (SELECT ${ofDeath} FROM deaths WHERE deaths.number = requests.number),
+    (SELECT ${ofAttempt} FROM attempts WHERE attempts.number = requests.number
+      ORDER BY ordinal DESC LIMIT 1)
   ) END`;
+}
+
+const REASON = latest('reason', 'reason');
 
 /** Of `ListedRow`, with bytes as text, which is read into JavaScript much faster. */
 const COLUMNS = `${requestColumns((column, { as }) => (as === 'bytes' ? `hex(${column})` : column))},
-  substr(${REASON}, 1, ${REASON_CHARACTERS_MAX})`;
+  substr(${REASON}, 1, ${REASON_CHARACTERS_MAX}), ${latest('died_at', 'ended_at')}`;
 
 /** Of a row that is examined: `ScannedRow`. What the filter does not want is not looked up. */
 const SCANNED = `hex(uuid), hex(service), CASE WHEN :reason THEN ${REASON} END,

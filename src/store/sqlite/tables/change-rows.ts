@@ -6,6 +6,7 @@ import { joinExtra } from '../../../core/numbered-fields.js';
 import { requestFrom } from '../../request.js';
 import { RowReader } from '../../rows.js';
 import {
+  type Attempt,
   ATTEMPTS_RETAINED,
   type Change,
   type ChangeResult,
@@ -144,6 +145,7 @@ export class ChangeRows {
       request.notBefore,
       request.expiresAt,
       request.attempts,
+      existing.attemptsEver,
       this.#transaction.number,
       existing.number,
     );
@@ -162,11 +164,15 @@ export class ChangeRows {
     const ordinal = existing.attemptsEver + 1;
     const { number: changed } = this.#transaction;
     this.#sql.setAttempt.run(generation, attempts, ordinal, notBefore, changed, number);
+    this.#putAttempt(number, ordinal, attempt);
+    return DONE;
+  }
+
+  #putAttempt(number: number, ordinal: number, attempt: Attempt): void {
     insertAttempt(this.#sql, number, ordinal, attempt);
     if (ordinal > ATTEMPTS_RETAINED) {
       this.#sql.deleteAttempt.run(number, ordinal - ATTEMPTS_RETAINED);
     }
-    return DONE;
   }
 
   #reply(change: ChangeOf<'reply'>): ChangeResult {
@@ -216,14 +222,17 @@ export class ChangeRows {
     return DONE;
   }
 
-  #retry({ uuid, generation, at, expiresAt }: ChangeOf<'retry'>): ChangeResult {
+  #retry({ uuid, generation, expiresAt, attempt }: ChangeOf<'retry'>): ChangeResult {
     const existing = existingOf(this.#sql, uuid);
     if (existing === undefined || generation <= existing.generation) return PASSED;
     this.#leaveState(existing);
     this.#enterState(existing.service, 'pending', 0);
+    const { number } = existing;
+    const ordinal = existing.attemptsEver + 1;
     const { number: changed } = this.#transaction;
-    this.#sql.reopen.run(generation, at, expiresAt, 0, changed, existing.number);
-    const row = present(this.#sql.request.get(existing.number), 'the request that is retried');
+    this.#sql.reopen.run(generation, attempt.endedAt, expiresAt, 0, ordinal, changed, number);
+    this.#putAttempt(number, ordinal, attempt);
+    const row = present(this.#sql.request.get(number), 'the request that is retried');
     return { kind: 'retried', request: requestFrom(new RowReader(row)) };
   }
 

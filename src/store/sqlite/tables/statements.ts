@@ -205,7 +205,7 @@ const SQL = {
     ?, ?, ?, ?, ?) ON CONFLICT (uuid) DO NOTHING`,
   insertBody: 'INSERT INTO bodies (number, body) VALUES (?, ?)',
   reopen: `UPDATE requests SET state = ${PENDING}, generation = ?, not_before = ?, expires_at = ?,
-    attempts = ?, changed = ? WHERE number = ?`,
+    attempts = ?, attempts_ever = ?, changed = ? WHERE number = ?`,
   settle: `UPDATE requests SET state = ?, generation = ?, expires_at = ?, changed = ?
     WHERE number = ?`,
   setState: `UPDATE requests SET state = ?, generation = ?, not_before = ?, expires_at = ?,
