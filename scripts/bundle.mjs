@@ -9,7 +9,15 @@
  * The page becomes one module with the packages that it uses, and their licences beside it, because
  * browsers load it from this program alone.
  */
-import { appendFileSync, cpSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  appendFileSync,
+  chmodSync,
+  cpSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import { basename, dirname, extname, isAbsolute, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -70,6 +78,8 @@ const { output } = await bundle.write({
   keepNames: true,
 });
 await bundle.close();
+// npx makes the link to a program once, for all its builds.
+chmodSync(join(to, 'main.js'), 0o755);
 
 const finder = output.find(({ moduleIds = [] }) => moduleIds.includes(join(from, FINDER)));
 if (basename(dirname(finder?.fileName ?? '')) !== CODE) throw new Error(`${FINDER} is elsewhere`);

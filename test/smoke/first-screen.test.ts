@@ -1,8 +1,10 @@
 /** What the first screen of README.md promises, each seen once through the real program. */
+import { statSync } from 'node:fs';
+
 import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { Client } from '../../src/sdk/client.js';
-import { Child, run } from '../support/child.js';
+import { Child, MAIN, run } from '../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../support/daemon.js';
 import { ask, httpOf } from '../support/http.js';
 import { removePairs, startPairOfDaemons } from '../support/pair-daemons.js';
@@ -33,6 +35,10 @@ async function startWorker(daemon: Daemon, command: readonly string[] = UPPER): 
 }
 
 describe('the first screen of README.md', () => {
+  it('names a program that may be executed after each build, not only when npx makes its link', () => {
+    expect(statSync(MAIN).mode & 0o111).toBe(0o111);
+  });
+
   it('turns any shell command into a service, and any shell into a client', async () => {
     const daemon = await startDaemon({ sets: HEARTBEATS });
     await startWorker(daemon);

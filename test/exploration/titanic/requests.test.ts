@@ -6,6 +6,7 @@ import {
   ENDED,
   ENDING,
   EVENTS,
+  HANDED_BACK,
   LOADING,
   OUT,
   QUEUED,
@@ -61,10 +62,11 @@ describe('every state of stored requests that can be reached (D12, D14, D17)', (
 const SETTINGS: readonly Setting[] = [QUIET, CLOSING, UNWANTED, SHARED];
 
 describe('the table of stored requests', () => {
-  // A record of the peer whose attempts are used up, or a start, is not in this world.
+  // Not in this world: a start, a record of the peer whose attempts are used up, a broker without room.
   const isElsewhere = (state: State, event: number): boolean =>
     (event === DIED && [DELAYED, READY, LOADING, QUEUED].includes(state)) ||
-    (event === ENDED && state === DELAYED);
+    (event === ENDED && state === DELAYED) ||
+    (event === HANDED_BACK && state === LOADING);
   const transitions = TRANSITIONS.flatMap(([from, event]) =>
     from.filter((state) => !isElsewhere(state, event)).map((state) => ({ state, event })),
   );

@@ -24,7 +24,7 @@ describe('majordomo durable show', () => {
     expect(text).toMatch(/^attempts +1\/1, 1 in total$/m);
     expect(text).toMatch(/^died .*: out-of-paper: it fails$/m);
     expect(text).toMatch(
-      /WORKER +STARTED +TOOK +REASON\n1 \(127\.0\.0\.1\) +\d{4}-.* out-of-paper: it fails\n/,
+      /WORKER +STARTED +TOOK +REASON\n1 \(\S+, 127\.0\.0\.1\) +\d{4}-.* out-of-paper: it fails\n/,
     );
     expect(text).toMatch(/\ndetail of the last failure\n\{"tray":2\}\n$/);
     expect(JSON.parse(await post.done('show', uuid, '-o', 'json'))).toMatchObject({

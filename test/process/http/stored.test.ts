@@ -263,6 +263,7 @@ describe('/api/v1/titanic/requests (contract §4)', () => {
         notBefore: expect.any(String),
         expiresAt: expect.any(String),
         reason: null,
+        reasonAt: null,
         bodyBytes: expect.any(Number),
         owner: null,
         shared: false,
@@ -321,7 +322,7 @@ describe('/api/v1/titanic/requests (contract §4)', () => {
       attempts: 1,
       deliveries: [
         {
-          ...{ worker: '2', workerName: null, workerAddress: '127.0.0.1' },
+          ...{ worker: '2', workerName: expect.any(String), workerAddress: '127.0.0.1' },
           ...{ reason: expect.any(String), endedAt: expect.any(String) },
         },
       ],
