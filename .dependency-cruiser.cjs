@@ -96,7 +96,7 @@ const PAGE = '^src/page/';
 const ANSWERS = '^src/admin/api/(words|node-answers|stored-answers)\\.ts$';
 const PORTS = '^src/broker/ports\\.ts$';
 /** What is shown of a stored request follows from it. */
-const REQUEST_TABLE = '^src/store/request\\.ts$';
+const FIELD_TABLES = '^src/store/(request|attempt)\\.ts$';
 /** Folders of titanic. */
 const TITANIC = (...names) => `^src/titanic/(${names.join('|')})/`;
 const REPLICATION = '^src/bstar/replication/';
@@ -348,9 +348,9 @@ const rooms = [
   ),
   ...mayImportTypes(
     'admin',
-    [room('core'), REQUEST_TABLE],
+    [room('core'), FIELD_TABLES],
     [room(...ROOMS.filter((other) => other !== 'admin' && other !== 'core'))],
-    'admin imports core, types of the others, and the table of the fields of a stored request. Use `import type` and let the node hand the object in.',
+    'admin imports core, types of the others, and the tables of the fields of stored requests and their attempts. Use `import type` and let the node hand the object in.',
   ),
   mayImport(
     'sdk',
