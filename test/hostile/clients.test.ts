@@ -45,7 +45,7 @@ describe('a client', () => {
         await untilLogged(siege.daemon, 'request.dropped', {}, 500 * rounds);
       };
       await round(1);
-      const before = siege.residentBytes();
+      const before = await siege.heldBytes();
       const descriptors = siege.openDescriptors();
       for (let rounds = 2; rounds <= 3; rounds++) await round(rounds);
       await siege.bounded(before);
@@ -69,7 +69,7 @@ describe('a client', () => {
       await flood();
       const seen = await watcher.untilMmi<ServiceSeen[]>('mmi.services', () => true);
       expect(seen.find(({ service }) => service === 'none')?.queued).toBe(1000);
-      const before = siege.residentBytes();
+      const before = await siege.heldBytes();
       await flood();
       await flood();
       await siege.bounded(before);
@@ -103,7 +103,7 @@ describe('a client', () => {
         await untilOnlySteady(watcher);
       };
       await round(1);
-      const before = siege.residentBytes();
+      const before = await siege.heldBytes();
       for (let rounds = 2; rounds <= 4; rounds++) await round(rounds);
       await siege.bounded(before);
       await siege.end();

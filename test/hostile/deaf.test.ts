@@ -45,7 +45,7 @@ describe.each(TRANSPORTS)('peers that do not read, over %s', (transport) => {
       };
       await flood();
       await untilLogged(siege.daemon, 'reply.dropped', { reason: 'slow_client' });
-      const before = siege.residentBytes();
+      const before = await siege.heldBytes();
       for (let rounds = 0; rounds < 2; rounds++) await flood();
       await siege.bounded(before);
       await siege.end();
@@ -108,7 +108,7 @@ describe.each(TRANSPORTS)('peers that do not read, over %s', (transport) => {
     await flood();
     // An answer that it would not read is not even made.
     await untilLogged(siege.daemon, 'request.refused', { reason: 'limit' });
-    const before = siege.residentBytes();
+    const before = await siege.heldBytes();
     await flood();
     await flood();
     await siege.bounded(before);

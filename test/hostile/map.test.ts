@@ -157,7 +157,7 @@ describe('the map, with hostile peers', () => {
         peer.set(`/big/${index}`, '', '', '', 'x'.repeat(512 * KIB));
       }
       await peer.update(({ key }) => key === '/big/39');
-      const before = siege.residentBytes();
+      const before = await siege.heldBytes();
       for (let count = 0; count < 14; count++) {
         const socket = await deaf(endpoint, 0, 'DEALER');
         socket.write(message('ICANHAZ?', ''));

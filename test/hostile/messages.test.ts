@@ -60,7 +60,7 @@ describe('a well-behaved client is served while another sends', () => {
     const peer = new RawPeer(endpoint);
     for (const message of MALFORMED) await peer.send(...message);
     expect(await peer.settle()).toEqual([]);
-    const before = siege.residentBytes();
+    const before = await siege.heldBytes();
     for (let round = 0; round < 8; round++) {
       for (const message of MALFORMED) await peer.send(...message);
     }
@@ -159,7 +159,7 @@ describe('a well-behaved client is served while another sends', () => {
       for (const peer of peers) await peer.settle();
     };
     await throwTogether(3000);
-    const before = siege.residentBytes();
+    const before = await siege.heldBytes();
     await throwTogether(12_000);
     await siege.bounded(before);
     for (const peer of peers) peer.close();
@@ -197,7 +197,7 @@ describe.each(TRANSPORTS)(
         for (const peer of peers) peer.close();
       };
       await round(1);
-      const before = siege.residentBytes();
+      const before = await siege.heldBytes();
       for (let rounds = 2; rounds <= 3; rounds++) await round(rounds);
       await siege.bounded(before);
       await siege.end();

@@ -180,7 +180,7 @@ describe.each(TRANSPORTS)(
         }
       };
       await round();
-      const before = siege.residentBytes();
+      const before = await siege.heldBytes();
       for (let rounds = 0; rounds < 6; rounds++) await round();
       await siege.bounded(before);
       await siege.end();

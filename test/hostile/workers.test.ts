@@ -83,7 +83,7 @@ describe('a worker', () => {
       expect(await peer.settle()).toEqual([]);
     };
     await round();
-    const before = siege.residentBytes();
+    const before = await siege.heldBytes();
     for (let rounds = 0; rounds < 4; rounds++) await round();
     await siege.bounded(before);
     const rest = await peer.untilMmi<ServiceSeen[]>('mmi.services', () => true);
@@ -109,7 +109,7 @@ describe('a worker', () => {
       };
       await round();
       expect((await client.receive()).slice(3, 5)).toEqual(['mmi.refused', '502']);
-      const before = siege.residentBytes();
+      const before = await siege.heldBytes();
       for (let rounds = 0; rounds < 3; rounds++) await round();
       await siege.bounded(before);
       await worker.send('MDPW02', '\x04', token, '', 'end');
