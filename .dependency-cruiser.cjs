@@ -24,6 +24,7 @@ const PACKAGES = [
   'better-sqlite3',
   'commander',
   'croner',
+  'json-p3',
   'libsodium-wrappers-sumo',
   'pg',
   'pino',
@@ -533,6 +534,11 @@ const packages = [
     'commander',
     [room('cli'), EXTENSION_CLI],
     'Only commands parse arguments. Take what you need as an option of a function.',
+  ),
+  packageOnlyIn(
+    'json-p3',
+    ['^src/cli/common/json-path\\.ts$'],
+    'Only -o jsonpath reads JSONPath: cli/common/json-path.ts.',
   ),
   {
     name: 'package-without-room',

@@ -12,7 +12,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { setV8Flags } from '../src/cli/v8-flags.js';
+import { setV8Flags } from '../src/cli/serve/v8-flags.js';
 import { packageVersion } from '../src/core/version.js';
 import { counted } from './fleet/counts.js';
 import { moved } from './fleet/migrate.js';

@@ -1,138 +1,92 @@
-/** The `majordomo` command: one file per command, loaded when it is called. */
+/** The `majordomo` command: each command has a module, which is loaded when it is called. */
 import { Command } from 'commander';
 
 import { BROKER_ENDPOINT } from '../core/defaults.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import { EXIT, exitStatusOf, type ExitStatus } from '../core/exit.js';
 import { packageVersion } from '../core/version.js';
-import { nativeFailure } from './native.js';
-import { type Done, examples } from './options.js';
-import { guardOutput, terminalSafe } from './output.js';
-import { type Commands, type Entry, GROUPS, type Program } from './program.js';
+import { nativeFailure } from './serve/native.js';
+import { type Done, examples } from './common/options.js';
+import { guardOutput, terminalSafe } from './common/output.js';
+import { type Commands, type Entry, GROUPS, type HelpedProgram, type Program } from './program.js';
 
 /** Those of the kernel. */
 const COMMANDS: Commands = {
-  serve: {
-    group: 'serve',
-    summary: 'run the broker in the foreground',
-    load: async () => (await import('./serve.js')).defineServe,
-  },
-  check: {
-    group: 'serve',
-    summary: 'check a configuration and show where each value comes from',
-    load: async () => (await import('./check.js')).defineCheck,
-  },
-  request: {
-    group: 'requests',
-    summary: 'send a request to a service and print the reply',
-    load: async () => (await import('./request.js')).defineRequest,
-  },
-  worker: {
-    group: 'requests',
-    summary: 'offer a shell command as a service',
-    load: async () => (await import('./worker.js')).defineWorker,
-  },
-  durable: {
-    group: 'durable',
-    summary: 'list, show, retry, cancel and purge stored requests; schedules',
-    load: async () => (await import('./durable.js')).defineDurable,
-  },
+  serve: ['serve', 'run the broker in the foreground', () => import('./serve/serve.js')],
+  check: [
+    'serve',
+    'check a configuration and show where each value comes from',
+    () => import('./serve/check.js'),
+  ],
+  request: [
+    'requests',
+    'send a request to a service and print the reply',
+    () => import('./requests/request.js'),
+  ],
+  worker: ['requests', 'offer a shell command as a service', () => import('./requests/worker.js')],
+  durable: [
+    'durable',
+    'list, show, retry, cancel and purge stored requests; schedules',
+    () => import('./durable/durable.js'),
+  ],
   // As the protocol calls them: 9/TSP.
-  titanic: {
-    group: null,
-    summary: 'the same as durable',
-    load: async () => (await import('./durable.js')).defineDurable,
-  },
-  backup: {
-    group: 'durable',
-    summary: 'copy the store; the broker may be running',
-    load: async () => (await import('./backup.js')).defineBackup,
-  },
-  verify: {
-    group: 'durable',
-    summary: 'check a store or a backup for damage',
-    load: async () => (await import('./verify.js')).defineVerify,
-  },
-  services: {
-    group: 'services',
-    summary: 'list the services of a broker and their load',
-    load: async () => (await import('./services.js')).defineServices,
-  },
-  workers: {
-    group: 'services',
-    summary: 'list the registered workers',
-    load: async () => (await import('./workers.js')).defineWorkers,
-  },
-  top: {
-    group: 'services',
-    summary: 'show the busiest services, refreshed continuously',
-    load: async () => (await import('./top.js')).defineTop,
-  },
-  ha: {
-    group: 'pair',
-    summary: 'show the state of a pair; switchover, promote',
-    load: async () => (await import('./ha.js')).defineHa,
-  },
-  'pair-demo': {
-    group: 'pair',
-    summary: 'demonstrate failover: kill the active node of a pair again and again',
-    load: async () => (await import('./pair-demo.js')).definePairDemo,
-  },
-  keygen: {
-    group: 'keys',
-    summary: 'create a CURVE key pair',
-    load: async () => (await import('./keygen.js')).defineKeygen,
-  },
-  acl: {
-    group: 'keys',
-    summary: 'show the rights of a key and recent refusals',
-    load: async () => (await import('./acl.js')).defineAcl,
-  },
-  status: {
-    group: 'diagnosis',
-    summary: 'show the state of a broker',
-    load: async () => (await import('./status.js')).defineStatus,
-  },
-  bench: {
-    group: 'diagnosis',
-    summary: 'measure the throughput and latency of a broker',
-    load: async () => (await import('./bench.js')).defineBench,
-  },
-  doctor: {
-    group: 'diagnosis',
-    summary: 'check this machine and configuration for common problems',
-    load: async () => (await import('./doctor.js')).defineDoctor,
-  },
-  context: {
-    group: 'diagnosis',
-    summary: 'name brokers, and choose which of them commands ask',
-    load: async () => (await import('./contexts.js')).defineContext,
-  },
-  version: {
-    group: 'diagnosis',
-    summary: 'print the version, and what it runs on',
-    load: async () => (await import('./version.js')).defineVersion,
-  },
-  completion: {
-    group: 'diagnosis',
-    summary: 'print a shell completion script',
-    load: async () => {
-      const { defineCompletion } = await import('./completion.js');
-      return (command, done, program) => {
-        defineCompletion(command, done, () => describeAll(program));
-      };
-    },
-  },
-  complete: {
-    group: null,
-    summary: 'print the names of a running broker, for completion scripts',
-    load: async () => {
-      const { defineComplete } = await import('./complete.js');
-      return (command, done, program) => {
-        defineComplete(command, done, (name) => describe(name, program));
-      };
-    },
-  },
+  titanic: [null, 'the same as durable', () => import('./durable/durable.js')],
+  backup: [
+    'durable',
+    'copy the store; the broker may be running',
+    () => import('./durable/backup.js'),
+  ],
+  verify: ['durable', 'check a store or a backup for damage', () => import('./durable/verify.js')],
+  services: [
+    'services',
+    'list the services of a broker and their load',
+    () => import('./services/services.js'),
+  ],
+  workers: ['services', 'list the registered workers', () => import('./services/workers.js')],
+  top: [
+    'services',
+    'show the busiest services, refreshed continuously',
+    () => import('./services/top.js'),
+  ],
+  ha: ['pair', 'show the state of a pair; switchover, promote', () => import('./pair/ha.js')],
+  'pair-demo': [
+    'pair',
+    'demonstrate failover: kill the active node of a pair again and again',
+    () => import('./pair/pair-demo.js'),
+  ],
+  keygen: ['keys', 'create a CURVE key pair', () => import('./keys/keygen.js')],
+  acl: ['keys', 'show the rights of a key and recent refusals', () => import('./keys/acl.js')],
+  status: ['diagnosis', 'show the state of a broker', () => import('./diagnosis/status.js')],
+  bench: [
+    'diagnosis',
+    'measure the throughput and latency of a broker',
+    () => import('./diagnosis/bench.js'),
+  ],
+  doctor: [
+    'diagnosis',
+    'check this machine and configuration for common problems',
+    () => import('./diagnosis/doctor.js'),
+  ],
+  context: [
+    'diagnosis',
+    'name brokers, and choose which of them commands ask',
+    () => import('./diagnosis/contexts.js'),
+  ],
+  version: [
+    'diagnosis',
+    'print the version, and what it runs on',
+    () => import('./diagnosis/version.js'),
+  ],
+  completion: [
+    'diagnosis',
+    'print a shell completion script',
+    () => import('./diagnosis/completion.js'),
+  ],
+  complete: [
+    null,
+    'print the names of a running broker, for completion scripts',
+    () => import('./diagnosis/complete.js'),
+  ],
 };
 
 const EXAMPLES = [
@@ -185,7 +139,7 @@ export async function main(args: readonly string[], program: Program): Promise<n
 function commandsOf({ commands }: Program): ReadonlyMap<string, Entry> {
   const groups: readonly (string | null)[] = [...Object.keys(GROUPS), null];
   const all = [COMMANDS, ...commands].flatMap((each) => Object.entries(each));
-  return new Map(all.sort(([, a], [, b]) => groups.indexOf(a.group) - groups.indexOf(b.group)));
+  return new Map(all.sort(([, [a]], [, [b]]) => groups.indexOf(a) - groups.indexOf(b)));
 }
 
 /** The command `majordomo`, in which only the one that is called has its options. */
@@ -204,35 +158,31 @@ async function commandFor(called: string, program: Program, done: Done): Promise
     .enablePositionalOptions()
     .exitOverride()
     .addHelpText('after', examples(EXAMPLES) + ENVIRONMENT + EXIT_STATUSES);
-  for (const [name, { group, summary, load }] of commandsOf(program)) {
+  for (const [name, [group, summary, load]] of commandsOf(program)) {
     const command = whole.command(name, { hidden: group === null });
     command.summary(summary).description(summary);
     if (group !== null) command.helpGroup(GROUPS[group]);
     command.showHelpAfterError(`(majordomo help ${name} shows examples)`);
-    if (name === called) (await load())(command, done, program);
+    if (name === called) (await load()).define(command, done, withHelp(program));
   }
   return whole;
 }
 
-/** All commands with their arguments and options, loaded. */
-async function describeAll(program: Program): Promise<readonly Command[]> {
-  const shown = [...commandsOf(program)].filter(([, { group }]) => group !== null);
-  return await Promise.all(shown.map(([name, entry]) => describeEntry(name, entry, program)));
-}
-
-async function describe(name: string, program: Program): Promise<Command | null> {
-  const entry = commandsOf(program).get(name);
-  return entry === undefined ? null : await describeEntry(name, entry, program);
-}
-
-async function describeEntry(
-  name: string,
-  { summary, load }: Entry,
-  program: Program,
-): Promise<Command> {
-  const command = new Command(name).summary(summary);
-  (await load())(command, () => undefined, program);
-  return command;
+/** Describes commands for completion: all that help shows, or one by its name. */
+function withHelp(program: Program): HelpedProgram {
+  const describe = async (name?: string): Promise<readonly Command[]> => {
+    const found = [...commandsOf(program)].filter(([each, [group]]) =>
+      name === undefined ? group !== null : each === name,
+    );
+    return await Promise.all(
+      found.map(async ([each, [, summary, load]]) => {
+        const command = new Command(each).summary(summary);
+        (await load()).define(command, () => undefined, withHelp(program));
+        return command;
+      }),
+    );
+  };
+  return { ...program, describe };
 }
 
 /** Reports an error, once; a stack only for bugs. */

@@ -2,10 +2,7 @@
 import type { Command } from 'commander';
 
 import type { Extension } from '../node/extension.js';
-import type { Done } from './options.js';
-
-/** Adds arguments, options, examples and the action to a command that already has its name. */
-export type Define = (command: Command, done: Done, program: Program) => void;
+import type { Done } from './common/options.js';
 
 /** The headings of `majordomo help`, in their order. */
 export const GROUPS = {
@@ -18,12 +15,18 @@ export const GROUPS = {
   diagnosis: 'Diagnosis:',
 } as const;
 
-export interface Entry {
-  /** `null`: not for people; absent from help and completion. */
-  readonly group: keyof typeof GROUPS | null;
-  readonly summary: string;
-  readonly load: () => Promise<Define>;
+/** The module of a command. */
+export interface CommandModule {
+  /** Adds arguments, options, examples and the action to a command that already has its name. */
+  readonly define: (command: Command, done: Done, program: HelpedProgram) => void;
 }
+
+export type Entry = readonly [
+  /** `null`: not for people; absent from help and completion. */
+  group: keyof typeof GROUPS | null,
+  summary: string,
+  load: () => Promise<CommandModule>,
+];
 
 /** Commands by their names. */
 export type Commands = Readonly<Record<string, Entry>>;
@@ -32,4 +35,9 @@ export interface Program {
   /** Of each extension that has any. */
   readonly commands: readonly Commands[];
   readonly extensions: () => Promise<readonly Extension[]>;
+}
+
+export interface HelpedProgram extends Program {
+  /** Commands with their arguments and options: all that help shows, or the one of that name. */
+  readonly describe: (name?: string) => Promise<readonly Command[]>;
 }

@@ -75,6 +75,36 @@ export const SCHEMAS = {
   BulkResult: stored.BulkResult,
 };
 
+type More = Partial<Operation>;
+
+/** Operations of one kind that answer with JSON. */
+const kind =
+  <const Kind extends Pick<Operation, 'method' | 'access'>>(of: Kind) =>
+  <Json extends z.ZodType, const Rest extends More>(
+    path: string,
+    summary: string,
+    [description, json]: readonly [description: string, json: Json],
+    rest: Rest,
+  ) => ({ ...of, path, summary, answer: { description, json }, ...rest });
+
+const read = kind({ method: 'GET', access: 'reader' });
+/** By an operator; told when it is done. */
+const change = kind({ method: 'POST', access: 'changer' });
+
+const STORED = { 503: TROUBLE } as const;
+const OF_SERVICE = { parts: ServicePart, others: STORED } as const;
+const OF_SCHEDULE = { parts: UuidPart, others: { 404: NO_SCHEDULE, ...STORED } } as const;
+const OF_REQUEST = {
+  parts: UuidPart,
+  others: { 404: UNKNOWN, 409: REQUEST_STATE, ...STORED },
+} as const;
+const OF_PAIR = { others: { 409: PAIR_STATE } } as const;
+const PAUSED = ['It is paused; the change is on disk.', stored.Paused] as const;
+const RESUMED = ['It is not paused; the change is on disk.', stored.Paused] as const;
+const DONE = ['Done; the change is on disk.', stored.Changed] as const;
+const PAIR = ['Done; the new state of the pair.', node.HaStatus] as const;
+const MANY = [CHANGED, stored.BulkResult] as const;
+
 export const OPERATIONS = {
   livez: {
     method: 'GET',
@@ -99,13 +129,12 @@ export const OPERATIONS = {
       },
     },
   },
-  healthz: {
-    method: 'GET',
-    path: '/healthz',
-    access: 'reader',
-    summary: 'Show the health of the node',
-    answer: { description: 'Health and state of the node.', json: node.Health },
-  },
+  healthz: read(
+    '/healthz',
+    'Show the health of the node',
+    ['Health and state of the node.', node.Health],
+    {},
+  ),
   metrics: {
     method: 'GET',
     path: '/metrics',
@@ -113,47 +142,33 @@ export const OPERATIONS = {
     summary: 'Get the metrics',
     answer: { description: 'Metrics in the Prometheus text format.', type: 'text/plain' },
   },
-  status: {
-    method: 'GET',
-    path: '/api/v1/status',
-    access: 'reader',
-    summary: 'Show the state and limits of the broker',
-    answer: { description: 'The state of the broker.', json: node.Status },
-  },
-  services: {
-    method: 'GET',
-    path: '/api/v1/services',
-    access: 'reader',
-    summary: 'List services that have workers or requests, or were active in the last ten minutes',
-    query: ServiceQuery,
-    answer: { description: 'A page of services.', json: ServicePage },
-  },
-  pauseService: {
-    method: 'POST',
-    path: '/api/v1/services/{service}/pause',
-    access: 'changer',
-    summary: 'Have the requests for a service wait; those that its workers have go on',
-    parts: ServicePart,
-    answer: { description: 'The service is paused; the change is on disk.', json: stored.Paused },
-    others: { 503: TROUBLE },
-  },
-  resumeService: {
-    method: 'POST',
-    path: '/api/v1/services/{service}/resume',
-    access: 'changer',
-    summary: 'Let the requests for a paused service go to its workers again',
-    parts: ServicePart,
-    answer: { description: 'It is not paused; the change is on disk.', json: stored.Paused },
-    others: { 503: TROUBLE },
-  },
-  workers: {
-    method: 'GET',
-    path: '/api/v1/workers',
-    access: 'reader',
-    summary: 'List registered workers',
+  status: read(
+    '/api/v1/status',
+    'Show the state and limits of the broker',
+    ['The state of the broker.', node.Status],
+    {},
+  ),
+  services: read(
+    '/api/v1/services',
+    'List services that have workers or requests, or were active in the last ten minutes',
+    ['A page of services.', ServicePage],
+    { query: ServiceQuery },
+  ),
+  pauseService: change(
+    '/api/v1/services/{service}/pause',
+    'Have the requests for a service wait; those that its workers have go on',
+    PAUSED,
+    OF_SERVICE,
+  ),
+  resumeService: change(
+    '/api/v1/services/{service}/resume',
+    'Let the requests for a paused service go to its workers again',
+    RESUMED,
+    OF_SERVICE,
+  ),
+  workers: read('/api/v1/workers', 'List registered workers', ['A page of workers.', WorkerPage], {
     query: WorkerQuery,
-    answer: { description: 'A page of workers.', json: WorkerPage },
-  },
+  }),
   map: {
     method: 'GET',
     path: '/api/v1/map',
@@ -167,30 +182,22 @@ export const OPERATIONS = {
     },
     others: { 404: 'This node has no map: `map.listen` is off.' },
   },
-  overview: {
-    method: 'GET',
-    path: '/api/v1/overview',
-    access: 'reader',
-    summary: 'Show what the page shows: the node now, and its last ten minutes second by second',
-    query: SinceQuery,
-    answer: {
-      description: 'The state of the node, and the requested samples that are kept.',
-      json: node.Overview,
-    },
-  },
-  serviceHistory: {
-    method: 'GET',
-    path: '/api/v1/services/history',
-    access: 'reader',
-    summary: 'Show the last ten minutes of one service, a sample every four seconds',
-    query: HistoryQuery,
-    answer: {
-      description:
-        'The requested samples that are kept. Empty if the service was not ' +
+  overview: read(
+    '/api/v1/overview',
+    'Show what the page shows: the node now, and its last ten minutes second by second',
+    ['The state of the node, and the requested samples that are kept.', node.Overview],
+    { query: SinceQuery },
+  ),
+  serviceHistory: read(
+    '/api/v1/services/history',
+    'Show the last ten minutes of one service, a sample every four seconds',
+    [
+      'The requested samples that are kept. Empty if the service was not ' +
         'active yet, or `kept` is false.',
-      json: node.ServiceHistory,
-    },
-  },
+      node.ServiceHistory,
+    ],
+    { query: HistoryQuery },
+  ),
   request: {
     method: 'POST',
     path: '/api/v1/services/{service}/requests',
@@ -222,60 +229,35 @@ export const OPERATIONS = {
       504: 'There was no reply in time.',
     },
   },
-  ha: {
-    method: 'GET',
-    path: '/api/v1/ha',
-    access: 'reader',
-    summary: 'Show the pair',
-    answer: { description: 'The pair, as this node sees it.', json: node.HaStatus },
-  },
-  switchover: {
-    method: 'POST',
-    path: '/api/v1/ha/switchover',
-    access: 'changer',
-    summary: 'Hand over from the active node to its peer, which must be in sync',
-    answer: { description: 'Done; the new state of the pair.', json: node.HaStatus },
-    others: { 409: PAIR_STATE },
-  },
-  promote: {
-    method: 'POST',
-    path: '/api/v1/ha/promote',
-    access: 'changer',
-    summary: 'Make a node active whose peer is dead',
-    answer: { description: 'Done; the new state of the pair.', json: node.HaStatus },
-    others: { 409: PAIR_STATE },
-  },
-  storedRequests: {
-    method: 'GET',
-    path: '/api/v1/titanic/requests',
-    access: 'reader',
-    summary: 'List stored requests, newest first',
-    query: StoredQuery,
-    answer: { description: 'A page of stored requests.', json: StoredRequestPage },
-    others: { 503: TROUBLE },
-  },
-  groups: {
-    method: 'GET',
-    path: '/api/v1/titanic/groups',
-    access: 'reader',
-    summary: 'Count stored requests by reason, code or service',
-    query: GroupsQuery,
-    answer: {
-      description:
-        'Groups, those with the most requests first. The next answer may have more of a group.',
-      json: RequestGroupPage,
-    },
-    others: { 503: TROUBLE },
-  },
-  requestHistory: {
-    method: 'GET',
-    path: '/api/v1/titanic/requests/{uuid}',
-    access: 'reader',
-    summary: 'Show the history of one stored request',
-    parts: UuidPart,
-    answer: { description: 'The request and its history.', json: stored.RequestHistory },
-    others: { 404: UNKNOWN, 503: TROUBLE },
-  },
+  ha: read('/api/v1/ha', 'Show the pair', ['The pair, as this node sees it.', node.HaStatus], {}),
+  switchover: change(
+    '/api/v1/ha/switchover',
+    'Hand over from the active node to its peer, which must be in sync',
+    PAIR,
+    OF_PAIR,
+  ),
+  promote: change('/api/v1/ha/promote', 'Make a node active whose peer is dead', PAIR, OF_PAIR),
+  storedRequests: read(
+    '/api/v1/titanic/requests',
+    'List stored requests, newest first',
+    ['A page of stored requests.', StoredRequestPage],
+    { query: StoredQuery, others: STORED },
+  ),
+  groups: read(
+    '/api/v1/titanic/groups',
+    'Count stored requests by reason, code or service',
+    [
+      'Groups, those with the most requests first. The next answer may have more of a group.',
+      RequestGroupPage,
+    ],
+    { query: GroupsQuery, others: STORED },
+  ),
+  requestHistory: read(
+    '/api/v1/titanic/requests/{uuid}',
+    'Show the history of one stored request',
+    ['The request and its history.', stored.RequestHistory],
+    { parts: UuidPart, others: { 404: UNKNOWN, 503: TROUBLE } },
+  ),
   bodies: {
     method: 'GET',
     path: '/api/v1/titanic/requests/{uuid}/bodies',
@@ -318,95 +300,59 @@ export const OPERATIONS = {
     answer: { description: 'Done; the change is on disk.', json: stored.Changed },
     others: { 404: UNKNOWN, 429: 'A quota is used up; the message names it.', 503: TROUBLE },
   },
-  retry: {
-    method: 'POST',
-    path: '/api/v1/titanic/requests/{uuid}/retry',
-    access: 'changer',
-    summary: 'Retry a dead request',
-    parts: UuidPart,
-    answer: { description: 'Done; the change is on disk.', json: stored.Changed },
-    others: { 404: UNKNOWN, 409: REQUEST_STATE, 503: TROUBLE },
-  },
-  cancel: {
-    method: 'POST',
-    path: '/api/v1/titanic/requests/{uuid}/cancel',
-    access: 'changer',
-    summary: 'Cancel a request that has no reply',
-    parts: UuidPart,
-    answer: { description: 'Done; the change is on disk.', json: stored.Changed },
-    others: { 404: UNKNOWN, 409: REQUEST_STATE, 503: TROUBLE },
-  },
-  storedCounts: {
-    method: 'GET',
-    path: '/api/v1/titanic/counts',
-    access: 'reader',
-    summary: 'Count stored requests by state and service',
-    answer: { description: 'The current counts.', json: stored.StoredCounts },
-    others: { 503: TROUBLE },
-  },
-  schedules: {
-    method: 'GET',
-    path: '/api/v1/titanic/schedules',
-    access: 'reader',
-    summary: 'List schedules, by due time. Cancel the request of that uuid to end one',
-    query: ScheduleQuery,
-    answer: { description: 'A page of the schedules of all owners.', json: SchedulePage },
-    others: { 503: TROUBLE },
-  },
-  pauseSchedule: {
-    method: 'POST',
-    path: '/api/v1/titanic/schedules/{uuid}/pause',
-    access: 'changer',
-    summary: 'Have nothing stored for a schedule when it is due',
-    parts: UuidPart,
-    answer: { description: 'It is paused; the change is on disk.', json: stored.Paused },
-    others: { 404: NO_SCHEDULE, 503: TROUBLE },
-  },
-  resumeSchedule: {
-    method: 'POST',
-    path: '/api/v1/titanic/schedules/{uuid}/resume',
-    access: 'changer',
-    summary: 'Have requests stored for a paused schedule again, from its next due time on',
-    parts: UuidPart,
-    answer: { description: 'It is not paused; the change is on disk.', json: stored.Paused },
-    others: { 404: NO_SCHEDULE, 503: TROUBLE },
-  },
-  fireSchedule: {
-    method: 'POST',
-    path: '/api/v1/titanic/schedules/{uuid}/fire',
-    access: 'changer',
-    summary: 'Store a request for a schedule now, beside those of its due times',
-    parts: UuidPart,
-    answer: { description: 'A request is stored.', json: stored.Fired },
-    others: { 404: NO_SCHEDULE, 503: TROUBLE },
-  },
-  retryMany: {
-    method: 'POST',
-    path: '/api/v1/titanic/retry',
-    access: 'changer',
-    summary: 'Retry dead requests',
+  retry: change('/api/v1/titanic/requests/{uuid}/retry', 'Retry a dead request', DONE, OF_REQUEST),
+  cancel: change(
+    '/api/v1/titanic/requests/{uuid}/cancel',
+    'Cancel a request that has no reply',
+    DONE,
+    OF_REQUEST,
+  ),
+  storedCounts: read(
+    '/api/v1/titanic/counts',
+    'Count stored requests by state and service',
+    ['The current counts.', stored.StoredCounts],
+    { others: STORED },
+  ),
+  schedules: read(
+    '/api/v1/titanic/schedules',
+    'List schedules, by due time. Cancel the request of that uuid to end one',
+    ['A page of the schedules of all owners.', SchedulePage],
+    { query: ScheduleQuery, others: STORED },
+  ),
+  pauseSchedule: change(
+    '/api/v1/titanic/schedules/{uuid}/pause',
+    'Have nothing stored for a schedule when it is due',
+    PAUSED,
+    OF_SCHEDULE,
+  ),
+  resumeSchedule: change(
+    '/api/v1/titanic/schedules/{uuid}/resume',
+    'Have requests stored for a paused schedule again, from its next due time on',
+    RESUMED,
+    OF_SCHEDULE,
+  ),
+  fireSchedule: change(
+    '/api/v1/titanic/schedules/{uuid}/fire',
+    'Store a request for a schedule now, beside those of its due times',
+    ['A request is stored.', stored.Fired],
+    OF_SCHEDULE,
+  ),
+  retryMany: change('/api/v1/titanic/retry', 'Retry dead requests', MANY, {
     body: RetryBody,
-    answer: { description: CHANGED, json: stored.BulkResult },
-    others: { 503: TROUBLE },
-  },
-  purge: {
-    method: 'POST',
-    path: '/api/v1/titanic/purge',
-    access: 'changer',
-    summary: 'Delete stored requests; without `state`, dead and replied ones',
-    body: PurgeBody,
-    answer: { description: CHANGED, json: stored.BulkResult },
-    others: { 503: TROUBLE },
-  },
-  cancelMany: {
-    method: 'POST',
-    path: '/api/v1/titanic/cancel',
-    access: 'changer',
-    summary: 'Cancel stored requests without a reply; at least one filter is needed',
-    body: CancelBody,
-    answer: { description: CHANGED, json: stored.BulkResult },
-    others: { 503: TROUBLE },
-  },
+    others: STORED,
+  }),
+  purge: change(
+    '/api/v1/titanic/purge',
+    'Delete stored requests; without `state`, dead and replied ones',
+    MANY,
+    { body: PurgeBody, others: STORED },
+  ),
+  cancelMany: change(
+    '/api/v1/titanic/cancel',
+    'Cancel stored requests without a reply; at least one filter is needed',
+    MANY,
+    { body: CancelBody, others: STORED },
+  ),
   events: {
     method: 'GET',
     path: '/api/v1/events',
@@ -432,11 +378,10 @@ export const OPERATIONS = {
     query: RefusalQuery,
     answer: { description: 'The refusals; repeated ones are one item.', json: node.Refusals },
   },
-  openApi: {
-    method: 'GET',
-    path: '/api/v1/openapi.json',
-    access: 'reader',
-    summary: 'Get this API description',
-    answer: { description: 'The OpenAPI description.', json: AnyObject },
-  },
+  openApi: read(
+    '/api/v1/openapi.json',
+    'Get this API description',
+    ['The OpenAPI description.', AnyObject],
+    {},
+  ),
 } as const satisfies Record<string, Operation>;

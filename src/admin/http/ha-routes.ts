@@ -5,10 +5,7 @@ import { jsonRoute, type Route } from './route.js';
 
 /** The pair, and an operator's commands to it. */
 export function haRoutes({ pair }: Ports): Route[] {
-  const order = (
-    operation: typeof OPERATIONS.switchover | typeof OPERATIONS.promote,
-    give: () => Promise<HaOrder>,
-  ): Route =>
+  const order = (operation: typeof OPERATIONS.switchover, give: () => Promise<HaOrder>): Route =>
     jsonRoute(operation, async () => {
       const result = await give();
       if (!result.done) throw httpError('ERR_HTTP_STATE', result.reason);

@@ -113,7 +113,9 @@ describe('status, services, workers (contract §2)', () => {
     const gone = `http://127.0.0.1:${nobody}`;
     const refused = await run(at(gone));
     expect(refused).toMatchObject({ status: 69, stdout: '' });
-    expect(refused.stderr).toBe(`majordomo: ${gone} cannot be reached: connection refused\n`);
+    expect(refused.stderr).toBe(
+      `majordomo: ${gone} cannot be reached: connection refused; name another broker with --admin, MAJORDOMO_URL or majordomo context\n`,
+    );
     const others = [
       await otherServer(200, 'hello'),
       await otherServer(200, '{"items": 3}'),

@@ -100,7 +100,10 @@ describe('majordomo completion', () => {
     expect(offered('majordomo', '--')).toEqual(['--help', '--version']);
     expect(offered('majordomo', 'ha', '')).toEqual(['status', 'switchover', 'promote', '--help']);
     expect(offered('majordomo', 'ha', 'status', '--adm')).toEqual(['--admin', '--admin-ca']);
-    expect(offered('majordomo', 'status', '-o', '')).toEqual(['text', 'json']);
+    expect(offered('majordomo', 'version', '-o', '')).toEqual(['text', 'json', 'jsonpath=']);
+    expect(offered('majordomo', 'services', '-o', '')).toEqual([
+      ...['text', 'json', 'wide', 'name', 'jsonpath='],
+    ]);
     expect(offered('majordomo', 'status', '-o', 'json', '--token')).toEqual([
       '--token',
       '--token-file',

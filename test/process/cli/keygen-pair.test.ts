@@ -5,7 +5,7 @@ import { parseAllDocuments } from 'yaml';
 
 import { refuseExposed } from '../../../src/config/io/exposure.js';
 import { loadConfig } from '../../../src/config/io/load.js';
-import { makePairKeys } from '../../../src/cli/key-files.js';
+import { makePairKeys } from '../../../src/cli/keys/key-files.js';
 import { codeOf, messageOf } from '../../../src/core/errors.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
 import { run } from '../../support/child.js';

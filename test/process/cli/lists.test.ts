@@ -1,9 +1,14 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { stripVTControlCharacters } from 'node:util';
+
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 
-import { Child, type Finished, killAll, run, runEach } from '../../support/child.js';
+import { Child, type Finished, killAll, MAIN, run, runEach } from '../../support/child.js';
 import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { httpOf, tokenOf } from '../../support/http.js';
 import { freePorts } from '../../support/free-ports.js';
+import { itWithTool } from '../../support/tools.js';
 import { removeStrangers, strangeBroker } from '../../support/strangers.js';
 
 const COMMANDS = ['status', 'services', 'workers'] as const;
@@ -99,6 +104,42 @@ describe('majordomo services', () => {
       plain: expect.objectContaining({ requestsPerSecond: 0, p99Ms: null }),
       durable: null,
     });
+  });
+
+  it('shows names alone, parts of the JSON, and refuses a wrong expression with its place', async () => {
+    const daemon = await startDaemon();
+    await offer(daemon, 'zeta');
+    await offer(daemon, 'alpha');
+    const shown = async (output: string): Promise<Finished> =>
+      await run(['services', '-o', output, '--endpoint', daemon.endpoint]);
+    const { stdout } = await shown('name');
+    expect(stdout.trimEnd().split('\n').sort()).toEqual(['alpha', 'zeta']);
+    const idle = await shown('jsonpath={.items[?(@.service=="zeta")].workersWaiting}');
+    expect(idle).toMatchObject({ status: 0, stdout: '1\n', stderr: '' });
+    expect((await shown('wide')).stdout).toMatch(/^SERVICE .* OLDEST\n/);
+    const wrong = await shown('jsonpath={.items[}');
+    expect(wrong).toMatchObject({ status: 64, stdout: '' });
+    expect(wrong.stderr).toContain('at character 9');
+  });
+
+  itWithTool('script and stty', 'fits into a narrow terminal, but for -o wide', async () => {
+    const daemon = await startDaemon();
+    await offer(daemon, 'alpha');
+    const inTerminal = async (...more: string[]): Promise<string[]> => {
+      const words = [process.execPath, MAIN, 'services', '--endpoint', daemon.endpoint, ...more];
+      const line = `stty cols 40 rows 20; exec ${words.join(' ')}`;
+      const child = spawn('script', ['-qefc', line, '/dev/null'], {
+        stdio: ['ignore', 'pipe', 'ignore'],
+      });
+      let seen = '';
+      child.stdout.on('data', (chunk: Buffer) => (seen += chunk.toString('utf8')));
+      await once(child, 'close');
+      return stripVTControlCharacters(seen).trimEnd().split(/\r?\n/);
+    };
+    const [head = '', row = ''] = await inTerminal();
+    expect(head).toBe('SERVICE  BUSY  QUEUED  FAILED/S  DEAD');
+    expect(row).toMatch(/^alpha +0 +0 +(-|0\.0) +-$/);
+    expect((await inTerminal('-o', 'wide'))[0]).toMatch(/^SERVICE .* OLDEST$/);
   });
 
   it('prints a header without rows, or an empty list, when nothing is served', async () => {

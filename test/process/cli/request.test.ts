@@ -219,8 +219,9 @@ describe('majordomo request ends (contract §2)', () => {
       status: 69,
       stdout: '',
       stderr:
-        "majordomo: no endpoint accepted a connection for the request to 'echo': " +
-        `${dead}: connection refused; ${other}: not ZMTP 3: no signature\n`,
+        `majordomo: no broker answers at ${dead}: connection refused; ${other}: not ZMTP 3: no signature ` +
+        '(an address of http.listen is for --admin); name another broker with --endpoint, ' +
+        'MAJORDOMO_ENDPOINT, MAJORDOMO_URL or majordomo context\n',
     });
     stranger.close();
   });
@@ -234,7 +235,9 @@ describe('majordomo request ends (contract §2)', () => {
     // It could not connect in that short time on this machine.
     if (ended.status === 69) ended = await inVain(20_000);
     expect(ended).toMatchObject({ status: 75, stdout: '' });
-    expect(ended.stderr).toBe("majordomo: no answer from 'nobody' (sent 1 times)\n");
+    expect(ended.stderr).toBe(
+      `majordomo: no answer from 'nobody' (sent 1 times); ${endpoint} accepted the connection (--timeout-ms)\n`,
+    );
   });
 
   it('with 1 when the broker refuses, and tells its reason (D11)', async () => {

@@ -6,7 +6,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeAll, describe, expect, it } from '@jest/globals';
 import { parse, parseAllDocuments } from 'yaml';
 
-import { makePairKeys } from '../../../src/cli/key-files.js';
+import { makePairKeys } from '../../../src/cli/keys/key-files.js';
 import type { Config } from '../../../src/config/config.js';
 import { loadConfig } from '../../../src/config/io/load.js';
 import { SCHEMA } from '../../../src/config/schema.js';

@@ -1,5 +1,5 @@
 /** For `majordomo doctor`: whether the port for subscribers is free. */
-import { otherListener } from '../../../cli/checkup/listeners.js';
+import { otherListener } from '../../../cli/diagnosis/checkup/listeners.js';
 import type { Config } from '../../../config/config.js';
 import type { Finding } from '../../../core/finding.js';
 

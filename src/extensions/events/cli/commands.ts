@@ -1,9 +1,9 @@
-import type { Commands } from '../../../cli/program.js';
+import type { CommandModule, Commands } from '../../../cli/program.js';
 
 export const events: Commands = {
-  events: {
-    group: 'diagnosis',
-    summary: 'print the events of a broker as they happen',
-    load: async () => (await import('./events.js')).defineEvents,
-  },
+  events: [
+    'diagnosis',
+    'print the events of a broker as they happen',
+    (): Promise<CommandModule> => import('./events.js'),
+  ],
 };

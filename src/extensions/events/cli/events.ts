@@ -3,35 +3,36 @@ import { type Command, Option } from 'commander';
 
 import { parseDialEndpoint } from '../../../config/endpoint.js';
 import { codeOf, MajordomoError } from '../../../core/errors.js';
-import { terminalSafeJson } from '../../../core/escape.js';
-import { EXIT } from '../../../core/exit.js';
 import { shownUrl } from '../../../core/web-address.js';
 import type { CurveClientKeys } from '../../../sdk/dials.js';
 import type { StreamMessage, Subscriber } from '../../../sdk/stream.js';
-import { ask, type Facts, answerFacts, withClient } from '../../../cli/ask.js';
-import { curveOf, keyRemedy } from '../../../cli/curve.js';
-import { learntPort, type SidePort } from '../../../cli/learnt-address.js';
+import { ask, answerFacts, withClient } from '../../../cli/connection/ask.js';
+import type { Facts } from '../../../cli/common/facts.js';
 import {
-  addEndpointOption,
+  formatted,
   addOutputOption,
+  type OutputFormat,
+  type OutputOptions,
+} from '../../../cli/common/formats.js';
+import {
   DAY_MS,
-  type Done,
-  type EndpointOptions,
   examples,
   integerOption,
-  type OutputFormat,
   timeoutOption,
-} from '../../../cli/options.js';
-import { printable, say } from '../../../cli/output.js';
-import { SlowOutput } from '../../../cli/slow-output.js';
+  usage,
+} from '../../../cli/common/options.js';
+import { printable, say } from '../../../cli/common/output.js';
+import { curveOf, keyRemedy } from '../../../cli/connection/curve.js';
+import { learntPort, type SidePort } from '../../../cli/connection/learnt-address.js';
+import { addEndpointOption, type EndpointOptions } from '../../../cli/connection/options.js';
+import { SlowOutput, untilSignal } from '../../../cli/common/slow-output.js';
 
 const EVENTS: SidePort = { option: 'events', name: 'events', does: 'publish its events' };
 
-interface EventsOptions extends EndpointOptions {
+interface EventsOptions extends EndpointOptions, OutputOptions {
   readonly events?: string;
   readonly maxDelayMs?: number;
   readonly timeoutMs: number;
-  readonly output: OutputFormat;
 }
 
 const EXAMPLES = [
@@ -56,7 +57,7 @@ Exit status: 0 ended by a signal or a closed pipe · 1 refused · 64 usage · 69
 75 too slow · 78 a key file is wrong.
 `;
 
-export function defineEvents(command: Command, done: Done): void {
+export function define(command: Command): void {
   command
     .argument('[topic...]', 'the beginnings of the names of events')
     .addOption(new Option('--events <endpoint>', 'the endpoint of events.listen'))
@@ -68,7 +69,6 @@ export function defineEvents(command: Command, done: Done): void {
     .addHelpText('after', AFTER)
     .action(async (topics: readonly string[], options: EventsOptions) => {
       await printEvents(topics, options);
-      done(EXIT.done);
     });
 }
 
@@ -76,23 +76,19 @@ async function printEvents(topics: readonly string[], options: EventsOptions): P
   const { maxDelayMs, output } = options;
   const endpoint = await endpointOf(options);
   const { curve } = await curveOf(options);
-  const ended = new AbortController();
-  const end = (): void => {
-    ended.abort();
-  };
-  process.once('SIGINT', end).once('SIGTERM', end);
+  const { ended, end } = untilSignal();
   const { Subscriber } = await import('../../../sdk/stream.js');
   const subscriber = new Subscriber({
     endpoints: endpoint,
-    signal: ended.signal,
+    signal: ended,
     ...(topics.length === 0 ? {} : { topics }),
     ...(maxDelayMs === undefined ? {} : { maxDelayMs }),
     ...(curve === undefined ? {} : { curve }),
   });
   const connection = new Connection(subscriber, endpoint, options.timeoutMs, end);
-  const lines = new SlowOutput(maxDelayMs ?? null, ended.signal);
+  const lines = new SlowOutput(maxDelayMs ?? null, ended);
   try {
-    for await (const message of subscriber) await lines.write(lineOf(message, output));
+    for await (const message of subscriber) await lines.write(await lineOf(message, output));
   } catch (error) {
     throwUnlessEnded(error, endpoint, curve);
   } finally {
@@ -143,7 +139,7 @@ function unreachable(endpoint: string, timeoutMs: number, curve?: CurveClientKey
       : 'perhaps --curve-server-key is not its key';
   return new MajordomoError(
     'ERR_MDP_UNREACHABLE',
-    `no publisher accepted a connection at ${endpoint} within ${timeoutMs} ms (${perhaps})`,
+    `no publisher accepted a connection at ${endpoint} within ${timeoutMs} ms (${perhaps}); name another one with --events, or its broker with --endpoint or MAJORDOMO_URL`,
   );
 }
 
@@ -158,16 +154,16 @@ async function endpointOf(options: EventsOptions): Promise<string> {
   }
   const parsed = parseDialEndpoint(events);
   if (parsed.ok) return events;
-  throw new MajordomoError('ERR_USAGE', `--events '${printable(shownUrl(events))}': ${parsed.why}`);
+  throw usage(`--events '${printable(shownUrl(events))}': ${parsed.why}`);
 }
 
 /** As text: the time, the name, and the fields. */
-function lineOf(message: StreamMessage, output: OutputFormat): string {
+async function lineOf(message: StreamMessage, output: OutputFormat): Promise<string> {
   const time = new Date(message.sentAtMs ?? 0).toISOString();
   const { event, ...fields } = fieldsOf(message);
-  if (output === 'json') return `${terminalSafeJson({ time, event, ...fields })}\n`;
   const texts = Object.entries(fields).map(([name, value]) => `${name}=${printable(value)}`);
-  return `${[time, printable(event), ...texts].join('  ')}\n`;
+  const text = (): string => `${[time, printable(event), ...texts].join('  ')}\n`;
+  return await formatted(output, { time, event, ...fields }, { text });
 }
 
 function fieldsOf(message: StreamMessage): Facts {

@@ -1,9 +1,9 @@
-import type { Commands } from '../../../cli/program.js';
+import type { CommandModule, Commands } from '../../../cli/program.js';
 
 export const fleet: Commands = {
-  fleet: {
-    group: 'pair',
-    summary: 'show the brokers of a fleet',
-    load: async () => (await import('./fleet.js')).defineFleet,
-  },
+  fleet: [
+    'pair',
+    'show the brokers of a fleet',
+    (): Promise<CommandModule> => import('./fleet.js'),
+  ],
 };

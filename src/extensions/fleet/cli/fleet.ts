@@ -3,12 +3,14 @@ import { setTimeout as delay } from 'node:timers/promises';
 
 import type { Command } from 'commander';
 
-import { EXIT } from '../../../core/exit.js';
-import { addAskOptions, ask, type AskOptions, type Facts, withClient } from '../../../cli/ask.js';
+import { addAskOptions, ask, type AskOptions, withClient } from '../../../cli/connection/ask.js';
+import type { Facts } from '../../../cli/common/facts.js';
 import { MajordomoError } from '../../../core/errors.js';
-import { addConfigOptions, type ConfigOptions, type Done, examples } from '../../../cli/options.js';
-import { printable, table } from '../../../cli/output.js';
-import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from '../../../cli/watch.js';
+import { factsIn, listIn } from '../../../cli/common/facts.js';
+import { addConfigOptions, type ConfigOptions, examples } from '../../../cli/common/options.js';
+import { printable } from '../../../cli/common/output.js';
+import { type Column, field, narrowText, table } from '../../../cli/common/table.js';
+import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from '../../../cli/common/watch.js';
 
 const EXAMPLES = [
   ['majordomo fleet status', 'the brokers of the fleet, as this one knows them'],
@@ -21,6 +23,28 @@ const EXAMPLES = [
   ['majordomo fleet status -o json | jq .connected', 'the JSON of mmi.fleet'],
 ] as const;
 
+const SESSIONS: readonly Column<Facts>[] = [
+  field('BROKER', 'node', { cut: 12 }),
+  field('SESSION', 'session', { right: true, drop: 1 }),
+  {
+    head: '',
+    cell: ({ self, overdue }) => (self === true ? 'asked' : overdue === true ? 'overdue' : ''),
+  },
+];
+const BROKERS: readonly Column<Facts>[] = [
+  field('BROKER', 'node', { cut: 12 }),
+  field('ID', 'id', { drop: 2 }),
+  field('VERSION', 'version', { drop: 1 }),
+  { head: 'SILENT', cell: silentText, right: true, drop: 5 },
+  field('OUT', 'requestsOut', { right: true, drop: 3 }),
+  field('HELD', 'requestsHeld', { right: true, drop: 4 }),
+  {
+    head: '',
+    cell: ({ self, keysDiffer }) =>
+      keysDiffer === true ? 'keys differ' : self === true ? 'asked' : '',
+  },
+];
+
 const TEXT = `
 OUT counts requests of the asked broker that are at workers of that one, HELD those of that one that are at
 workers of the asked broker; in its own line the sums. SILENT is the time since it was last heard, in seconds.
@@ -32,50 +56,45 @@ and runs its requests again. Exit status 1 if the broker is in no fleet.
 
 The command uses the first of these that is given: --endpoint, -c or --set http.listen=… (it asks the node there
 for its endpoint), MAJORDOMO_ENDPOINT, MAJORDOMO_URL, the default endpoint.
-${WATCH_TEXT}`;
+${narrowText(BROKERS)}${WATCH_TEXT}`;
 
-const SESSION_COLUMNS = [{ head: 'BROKER' }, { head: 'SESSION', right: true }, { head: '' }];
-const COLUMNS = [
-  { head: 'BROKER' },
-  { head: 'ID' },
-  { head: 'VERSION' },
-  { head: 'SILENT', right: true },
-  { head: 'OUT', right: true },
-  { head: 'HELD', right: true },
-  { head: '' },
-];
 const MS_PER_SECOND = 1000;
 
-export function defineFleet(command: Command, done: Done): void {
+export function define(command: Command): void {
   command.addHelpText('after', `${examples(EXAMPLES)}${TEXT}`);
   const about = 'show the brokers of the fleet, NATS, and the database that they share';
   const status = command.command('status').summary(about).description(about);
-  addWatchOption(addConfigOptions(addAskOptions(status)))
+  addWatchOption(addConfigOptions(addAskOptions(status, 'list')))
     .addHelpText('after', TEXT)
     .showHelpAfterError('(majordomo help fleet shows examples)')
     .action(async (options: AskOptions & ConfigOptions & WatchOptions) => {
       await withClient(options, async (client) => {
         const facts = async (): Promise<Facts> => {
           const { status: code, value } = await ask(client, 'mmi.fleet');
-          if (code !== '200' || typeof value !== 'object' || value === null) {
-            const text =
-              'this broker is in no fleet: fleet.nats is off, and titanic.store is no database';
-            throw new MajordomoError('ERR_REQUEST_FAILED', text);
-          }
-          return value as Facts;
+          const found = code === '200' ? factsIn(value) : null;
+          if (found !== null) return found;
+          const why = 'fleet.nats is off, and titanic.store is no database';
+          throw new MajordomoError(
+            'ERR_REQUEST_FAILED',
+            `the broker at ${client.endpoint ?? '?'} is in no fleet: ${why}`,
+          );
         };
         const rates = new Rates();
         const rated = async (): Promise<Facts> => {
           // JSON has what was counted since the start.
-          if (options.output !== 'json' && rates.isEmpty) {
+          const isShown = options.output === 'text' || options.output === 'wide';
+          if (isShown && rates.isEmpty) {
             rates.add(await facts());
             await delay(MS_PER_SECOND);
           }
           return rates.add(await facts());
         };
-        await show(options, rated, (value) => text(value, rates));
+        await show(options, rated, {
+          text: (value, width) => text(value, rates, width),
+          names: ({ brokers, store }) =>
+            listIn(brokers ?? factsIn(store)?.['sessions']).map(({ node }) => node),
+        });
       });
-      done(EXIT.done);
     });
 }
 
@@ -104,46 +123,34 @@ class Rates {
 }
 
 function counted(facts: Facts, part: string, name: string): number {
-  const counters = facts[part] as Facts | null | undefined;
-  return Number(counters?.[name]);
+  return Number(factsIn(facts[part])?.[name]);
 }
 
-function text({ fleet, connected, brokers, store }: Facts, rates: Rates): string {
+function text({ fleet, connected, brokers, store }: Facts, rates: Rates, width: number): string {
   const parts: string[] = [];
   if (connected !== null) {
-    const rows = Array.isArray(brokers) ? brokers.map((each) => row(each as Facts)) : [];
     const how = connected === true ? 'connected to NATS' : 'NOT connected to NATS';
     const rate = (name: string): string => rates.shown('bridged', name);
     const flow = `requests a second: ${rate('out')} to others, ${rate('in')} from others, ${rate('returned')} came back`;
-    parts.push(`fleet ${printable(fleet)}: ${how}\n${flow}\n${table(COLUMNS, rows)}`);
+    parts.push(
+      `fleet ${printable(fleet)}: ${how}\n${flow}\n${table(BROKERS, listIn(brokers), width)}`,
+    );
   }
-  if (typeof store === 'object' && store !== null) parts.push(ofStore(store as Facts, rates));
+  const database = factsIn(store);
+  if (database !== null) parts.push(ofStore(database, rates, width));
   return parts.join('\n');
 }
 
-function ofStore({ up, leaseMs, renewedMs, sessions }: Facts, rates: Rates): string {
-  const rows = Array.isArray(sessions) ? sessions.map((each) => sessionRow(each as Facts)) : [];
+function ofStore({ up, leaseMs, renewedMs, sessions }: Facts, rates: Rates, width: number): string {
   const renewed = typeof renewedMs === 'number' ? (renewedMs / MS_PER_SECOND).toFixed(1) : '?';
   const lease = typeof leaseMs === 'number' ? leaseMs / MS_PER_SECOND : '?';
   const how = up === true ? 'reached' : 'NOT reached';
   const head = `database: ${how}; session renewed ${renewed} s ago, lease ${lease} s`;
   const rate = (name: string): string => rates.shown('store', name);
   const flow = `requests a second: ${rate('accepted')} stored, ${rate('completed')} replied`;
-  return `${head}\n${flow}\n${table(SESSION_COLUMNS, rows)}`;
+  return `${head}\n${flow}\n${table(SESSIONS, listIn(sessions), width)}`;
 }
 
-function sessionRow({ session, node, self, overdue }: Facts): string[] {
-  const note = self === true ? 'asked' : overdue === true ? 'overdue' : '';
-  return [printable(node), printable(session), note];
-}
-
-function row(broker: Facts): string[] {
-  const { node, id, version, silentMs, requestsOut, requestsHeld, self, keysDiffer } = broker;
-  const silent = typeof silentMs === 'number' ? (silentMs / MS_PER_SECOND).toFixed(1) : '';
-  const note = self === true ? 'asked' : '';
-  return [
-    ...[printable(node), printable(id), printable(version), self === true ? '' : silent],
-    ...[printable(requestsOut), printable(requestsHeld)],
-    keysDiffer === true ? 'keys differ' : note,
-  ];
+function silentText({ silentMs, self }: Facts): string {
+  return self !== true && typeof silentMs === 'number' ? (silentMs / MS_PER_SECOND).toFixed(1) : '';
 }

@@ -1,9 +1,9 @@
-import type { Commands } from '../../../cli/program.js';
+import type { CommandModule, Commands } from '../../../cli/program.js';
 
 export const map: Commands = {
-  map: {
-    group: 'requests',
-    summary: 'read, change and watch the map: keys and values that programs share',
-    load: async () => (await import('./map.js')).defineMap,
-  },
+  map: [
+    'requests',
+    'read, change and watch the map: keys and values that programs share',
+    (): Promise<CommandModule> => import('./map.js'),
+  ],
 };

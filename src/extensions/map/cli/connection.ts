@@ -4,16 +4,17 @@ import { codeOf, MajordomoError } from '../../../core/errors.js';
 import { shownUrl } from '../../../core/web-address.js';
 import type { CurveClientKeys } from '../../../sdk/dials.js';
 import type { SharedMap } from '../../../sdk/map.js';
-import { curveOf, keyHint, keyRemedy } from '../../../cli/curve.js';
-import { endpointsOf } from '../../../cli/endpoints.js';
-import type { EndpointOptions, OutputFormat } from '../../../cli/options.js';
-import { printable } from '../../../cli/output.js';
+import { curveOf, keyHint, keyRemedy } from '../../../cli/connection/curve.js';
+import type { OutputOptions } from '../../../cli/common/formats.js';
+import { usage } from '../../../cli/common/options.js';
+import { printable } from '../../../cli/common/output.js';
+import { endpointsOf } from '../../../cli/connection/endpoints.js';
+import type { EndpointOptions } from '../../../cli/connection/options.js';
 
-export interface MapCommandOptions extends EndpointOptions {
+export interface MapCommandOptions extends EndpointOptions, OutputOptions {
   /** Endpoints of `map.listen`, separated by commas. */
   readonly map?: string;
   readonly timeoutMs: number;
-  readonly output: OutputFormat | 'raw';
 }
 
 /** How long other nodes of a pair may take when the one that serves has answered. */
@@ -35,10 +36,7 @@ export async function mapEndpointsOf(options: MapCommandOptions, graceMs: number
   for (const endpoint of given.split(',')) {
     const parsed = parseDialEndpoint(endpoint);
     if (!parsed.ok) {
-      throw new MajordomoError(
-        'ERR_USAGE',
-        `--map '${printable(shownUrl(endpoint))}': ${parsed.why}`,
-      );
+      throw usage(`--map '${printable(shownUrl(endpoint))}': ${parsed.why}`);
     }
   }
   return given;
@@ -81,7 +79,7 @@ async function known(
     await map.synced;
   } catch (error) {
     if (codeOf(error) !== 'ERR_MDP_CLOSED') throw error;
-    const text = `no node served the map at ${endpoints} within ${timeoutMs} ms${keyHint(curve)}`;
+    const text = `no node served the map at ${endpoints} within ${timeoutMs} ms${keyHint(curve)}; name another one with --map, or its broker with --endpoint or MAJORDOMO_URL`;
     throw new MajordomoError('ERR_MDP_UNREACHABLE', text);
   } finally {
     clearTimeout(timer);

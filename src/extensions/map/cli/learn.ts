@@ -1,6 +1,11 @@
 /** Asks nodes where they serve their maps. */
-import { type Asking, firstReason, fulfilled, statusByMmi } from '../../../cli/learning.js';
-import { learntPort, type SidePort } from '../../../cli/learnt-address.js';
+import {
+  type Asking,
+  firstReason,
+  fulfilled,
+  statusByMmi,
+} from '../../../cli/connection/learning.js';
+import { learntPort, type SidePort } from '../../../cli/connection/learnt-address.js';
 import { codeOf, MajordomoError, messageOf } from '../../../core/errors.js';
 
 const MAP: SidePort = { option: 'map', name: 'the map', does: 'serve a map' };

@@ -2,24 +2,26 @@
 import { type Command, Option } from 'commander';
 
 import { MajordomoError } from '../../../core/errors.js';
-import { terminalSafeJson } from '../../../core/escape.js';
-import { EXIT } from '../../../core/exit.js';
 import { frameJson } from '../../../core/frame-json.js';
 import type { MapChange, SharedMap } from '../../../sdk/map.js';
-import { bodyOf, printFrames } from '../../../cli/frames.js';
-import { mapEndpointsOf, type MapCommandOptions, withMap } from './connection.js';
 import {
-  addEndpointOption,
   addOutputOption,
+  formatted,
+  type OutputFormat,
+  tell,
+} from '../../../cli/common/formats.js';
+import { bodyOf, tellFrames } from '../../../cli/common/frames.js';
+import {
   addSubcommand,
-  type Done,
   examples,
   integerOption,
-  type OutputFormat,
   timeoutOption,
-} from '../../../cli/options.js';
-import { print, printable, printJson, say, table } from '../../../cli/output.js';
-import { SlowOutput } from '../../../cli/slow-output.js';
+} from '../../../cli/common/options.js';
+import { printable, say } from '../../../cli/common/output.js';
+import { type Column, narrowText, table } from '../../../cli/common/table.js';
+import { mapEndpointsOf, type MapCommandOptions, withMap } from './connection.js';
+import { addEndpointOption } from '../../../cli/connection/options.js';
+import { SlowOutput, untilSignal } from '../../../cli/common/slow-output.js';
 
 interface SetOptions extends MapCommandOptions {
   readonly ttlMs?: number;
@@ -56,21 +58,23 @@ several changes of a key only the last is printed.
 const TTL_MS_MAX = 2_147_483_647_000;
 /** A longer value is cut in lists. */
 const SHOWN_LETTERS_MAX = 80;
-const COLUMNS = [{ head: 'KEY' }, { head: 'VALUE' }] as const;
+const COLUMNS: readonly Column<readonly [key: string, value: Buffer]>[] = [
+  { head: 'KEY', cell: ([key]) => printable(key) },
+  { head: 'VALUE', cell: ([, value]) => shown(value), cut: 16 },
+];
 
-export function defineMap(command: Command, done: Done): void {
+export function define(command: Command): void {
   command.addHelpText('after', AFTER);
-  subcommand(command, 'ls', 'list keys and their values')
+  subcommand(command, 'ls', 'list keys and their values', 'list')
     .argument('[subtree]', 'the beginning of the keys')
+    .addHelpText('after', `\n${narrowText(COLUMNS)}`)
     .action(async (subtree: string | undefined, options: MapCommandOptions) => {
       await withMap(options, subtree ?? '', (map) => list(map, options.output));
-      done(EXIT.done);
     });
-  subcommand(command, 'get', 'print the value of a key', ['raw'])
+  subcommand(command, 'get', 'print the value of a key', 'raw')
     .argument('<key>', 'the key')
     .action(async (key: string, options: MapCommandOptions) => {
       await withMap(options, folderOf(key), (map) => get(map, key, options.output));
-      done(EXIT.done);
     });
   subcommand(command, 'set', 'set a key')
     .argument('<key>', 'the key')
@@ -89,22 +93,19 @@ export function defineMap(command: Command, done: Done): void {
       await withMap(options, folderOf(key), async (map) => {
         await map.set(key, bytes, ttlMs === undefined ? {} : { ttlMs });
       });
-      if (options.output === 'json') await printJson({ key, set: true });
-      done(EXIT.done);
+      await tell(options.output, { key, set: true }, '');
     });
   subcommand(command, 'rm', 'delete a key')
     .argument('<key>', 'the key')
     .action(async (key: string, options: MapCommandOptions) => {
       await withMap(options, folderOf(key), (map) => map.delete(key));
-      if (options.output === 'json') await printJson({ key, deleted: true });
-      done(EXIT.done);
+      await tell(options.output, { key, deleted: true }, '');
     });
   subcommand(command, 'watch', 'print changes as they happen')
     .argument('[subtree]', 'the beginning of the keys')
     .addHelpText('after', WATCH_TEXT)
     .action(async (subtree: string | undefined, options: MapCommandOptions) => {
       await watch(subtree ?? '', options);
-      done(EXIT.done);
     });
 }
 
@@ -112,10 +113,10 @@ function subcommand(
   parent: Command,
   name: string,
   about: string,
-  formats: readonly string[] = [],
+  more: 'list' | 'raw' | null = null,
 ): Command {
   const command = addSubcommand(parent, name, about);
-  return addOutputOption(addEndpointOption(command), formats)
+  return addOutputOption(addEndpointOption(command), more)
     .addOption(
       new Option('--map <endpoint>', 'the endpoint of map.listen; of a pair both, with a comma'),
     )
@@ -127,23 +128,22 @@ function folderOf(key: string): string {
   return key.startsWith('/') ? key.slice(0, key.lastIndexOf('/') + 1) : '';
 }
 
-async function list(map: SharedMap, output: OutputFormat | 'raw'): Promise<void> {
+async function list(map: SharedMap, output: OutputFormat): Promise<void> {
   const pairs = [...map.entries()].sort(([a], [b]) => (a < b ? -1 : 1));
-  if (output === 'json') {
-    await printJson(pairs.map(([key, value]) => ({ key, value: frameJson(value) })));
-  } else if (pairs.length > 0) {
-    const rows = pairs.map(([key, value]) => [printable(key), shown(value)]);
-    await print(table(COLUMNS, rows));
-  }
+  await tell(output, pairs, {
+    text: (_pairs, width) => (pairs.length === 0 ? '' : table(COLUMNS, pairs, width)),
+    names: () => pairs.map(([key]) => key),
+    json: () => pairs.map(([key, value]) => ({ key, value: frameJson(value) })),
+  });
 }
 
-async function get(map: SharedMap, key: string, output: OutputFormat | 'raw'): Promise<void> {
+async function get(map: SharedMap, key: string, output: OutputFormat): Promise<void> {
   const value = map.get(key);
   if (value === undefined) {
     throw new MajordomoError('ERR_REQUEST_FAILED', `no such key: ${printable(key)}`);
   }
-  if (output === 'json') await printJson({ key, value: frameJson(value) });
-  else await printFrames([value], output);
+  if (output === 'text' || output === 'raw') await tellFrames(output, [value], {});
+  else await tell(output, { key, value: frameJson(value) }, '');
 }
 
 function shown(value: Buffer): string {
@@ -154,12 +154,8 @@ function shown(value: Buffer): string {
 // ---------------------------------------------------------------- watch
 
 async function watch(subtree: string, options: MapCommandOptions): Promise<void> {
-  const ended = new AbortController();
-  const end = (): void => {
-    ended.abort();
-  };
-  process.once('SIGINT', end).once('SIGTERM', end);
-  const lines = new SlowOutput(null, ended.signal);
+  const { ended } = untilSignal();
+  const lines = new SlowOutput(null, ended);
   const patient = { ...options, map: await mapEndpointsOf(options, options.timeoutMs) };
   await withMap(patient, subtree, async (map) => {
     map.on('lost', ({ endpoint }) => {
@@ -168,20 +164,19 @@ async function watch(subtree: string, options: MapCommandOptions): Promise<void>
     map.on('synced', ({ endpoint }) => {
       say(`watching at ${endpoint} again`);
     });
-    ended.signal.addEventListener('abort', () => {
+    ended.addEventListener('abort', () => {
       void map.close();
     });
-    if (ended.signal.aborted) return;
-    for await (const change of map.changes()) await lines.write(lineOf(change, options.output));
+    if (ended.aborted) return;
+    for await (const change of map.changes()) {
+      await lines.write(await lineOf(change, options.output));
+    }
   });
 }
 
-function lineOf({ key, value }: MapChange, output: OutputFormat | 'raw'): string {
+async function lineOf({ key, value }: MapChange, output: OutputFormat): Promise<string> {
   const time = new Date().toISOString();
-  if (output === 'json') {
-    const fields = { time, key, value: value === null ? null : frameJson(value) };
-    return `${terminalSafeJson(fields)}\n`;
-  }
   const rest = value === null ? ['gone', printable(key)] : ['set ', printable(key), shown(value)];
-  return `${[time, ...rest].join('  ')}\n`;
+  const fields = { time, key, value: value === null ? null : frameJson(value) };
+  return await formatted(output, fields, { text: () => `${[time, ...rest].join('  ')}\n` });
 }

@@ -2,24 +2,20 @@
 import { join } from 'node:path';
 import type { Command } from 'commander';
 
-import { MajordomoError } from '../../../core/errors.js';
-import { EXIT } from '../../../core/exit.js';
 import { databaseAddressOf, isPostgres } from '../../../core/postgres-url.js';
-import { load } from '../../../cli/config-options.js';
+import { load } from '../../../cli/common/config-options.js';
+import { addOutputOption, type OutputOptions, tell } from '../../../cli/common/formats.js';
 import {
   addConfigOptions,
-  addOutputOption,
   type ConfigOptions,
-  type Done,
   examples,
-  type OutputFormat,
-} from '../../../cli/options.js';
-import { print, printJson, say } from '../../../cli/output.js';
-import { Progress } from '../../../cli/progress.js';
+  usage,
+} from '../../../cli/common/options.js';
+import { say } from '../../../cli/common/output.js';
+import { Progress } from '../../../cli/common/progress.js';
 import type { Migration } from '../migration.js';
 
-interface MigrateOptions extends ConfigOptions {
-  readonly output: OutputFormat;
+interface MigrateOptions extends ConfigOptions, OutputOptions {
   readonly from?: string;
   readonly to?: string;
   readonly storePasswordFile?: string;
@@ -56,7 +52,7 @@ Exit status: 0 done · 64 usage · 69 the broker runs, a broker uses the databas
 74 disk, the file is damaged or no Majordomo store, or the copy differs · 78 configuration, the database or the file is refused
 `;
 
-export function defineMigrate(command: Command, done: Done): void {
+export function define(command: Command): void {
   addOutputOption(addConfigOptions(command))
     .option('--from <file>', 'the store file (default: that of the configuration)')
     .option('--to <url>', 'postgresql://USER@HOST/DATABASE (default: titanic.store)')
@@ -90,19 +86,15 @@ export function defineMigrate(command: Command, done: Done): void {
       const { database, how, copied, copyMs, ...counts } = moved;
       const seconds = Math.round(copyMs) / 1000;
       const perSecond = copied === 0 ? 0 : Math.round(copied / (copyMs / 1000));
-      if (options.output === 'json') {
-        await printJson({ from, database, how, ...counts, copied, seconds, perSecond });
-      } else {
-        const { pending, replied, dead, keys, schedules } = counts;
-        await print(
-          `${HOW[how](from, database)}\n` +
-            `${pending} pending, ${replied} replied, ${dead} dead, ${keys} keys, ${schedules} schedules\n` +
-            (how === 'already'
-              ? ''
-              : `${copied} requests copied in ${seconds.toFixed(1)} s, ${perSecond} a second\n`),
-        );
-      }
-      done(EXIT.done);
+      const { pending, replied, dead, keys, schedules } = counts;
+      const speed = `${copied} requests copied in ${seconds.toFixed(1)} s, ${perSecond} a second\n`;
+      await tell(
+        options.output,
+        { from, database, how, ...counts, copied, seconds, perSecond },
+        `${HOW[how](from, database)}\n` +
+          `${pending} pending, ${replied} replied, ${dead} dead, ${keys} keys, ${schedules} schedules\n` +
+          (how === 'already' ? '' : speed),
+      );
     });
 }
 
@@ -124,15 +116,12 @@ function placesOf(options: MigrateOptions): {
   const from = options.from ?? join(node.dataDir, titanic.file);
   const to = options.to ?? titanic.store;
   if (options.to === undefined && !isPostgres(to)) {
-    throw new MajordomoError(
-      'ERR_USAGE',
-      'where to: give --to, or set titanic.store to a database',
-    );
+    throw usage('where to: give --to, or set titanic.store to a database');
   }
   const place = isPostgres(to)
     ? databaseAddressOf(to)
     : 'not of the form postgresql://USER@HOST/DATABASE';
   // Not with the text that was given, which may have a password in it.
-  if (typeof place === 'string') throw new MajordomoError('ERR_USAGE', `--to: ${place}`);
+  if (typeof place === 'string') throw usage(`--to: ${place}`);
   return { from, to, passwordFile: options.storePasswordFile ?? titanic.storePasswordFile };
 }

@@ -1,0 +1,93 @@
+/** Options that several commands share, read and checked the same way everywhere. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+import { MajordomoError } from '../../core/errors.js';
+import type { ExitStatus } from '../../core/exit.js';
+import { CLIENT_DEFAULTS } from '../../sdk/defaults.js';
+
+/** Reports how the command ended; if it is not called, the command succeeded. */
+export type Done = (status: ExitStatus) => void;
+
+export function usage(text: string): MajordomoError {
+  return new MajordomoError('ERR_USAGE', text);
+}
+
+/** Longer command lines do not push the second column to the right. */
+const EXAMPLE_WIDTH_MAX = 56;
+
+/** The EXAMPLES of a help page: command lines and what they do, in two columns. */
+export function examples(lines: readonly (readonly [line: string, does: string])[]): string {
+  const widths = lines.map(([line]) => line.length).filter((width) => width <= EXAMPLE_WIDTH_MAX);
+  const width = Math.max(0, ...widths);
+  const rows = lines.map(([line, does]) => `  ${line.padEnd(width)}   # ${does}`);
+  return `\nEXAMPLES\n${rows.join('\n')}\n`;
+}
+
+/** Adds a command below this one. After a wrong use it points to the same help. */
+export function addSubcommand(parent: Command, name: string, about: string): Command {
+  return parent.command(name).summary(about).description(about);
+}
+
+/** An option whose value is a whole number within bounds. */
+export function integerOption(flags: string, about: string, min: number, max: number): Option {
+  return new Option(flags, about).argParser((text: string): number => {
+    const value = /^-?\d{1,15}$/.test(text) ? Number(text) : NaN;
+    if (value >= min && value <= max) return value;
+    throw new InvalidArgumentError(`It must be a whole number from ${min} to ${max}.`);
+  });
+}
+
+export const DAY_MS = 86_400_000;
+
+/** `--timeout-ms`; by default as in the SDK. */
+export function timeoutOption(
+  about: string,
+  defaultMs: number = CLIENT_DEFAULTS.timeoutMs,
+): Option {
+  return integerOption('--timeout-ms <ms>', about, 1, DAY_MS).default(defaultMs);
+}
+
+/**
+ * Checks the bytes of a service name.
+ * @throws ERR_USAGE unless they are 1 to 255
+ */
+export function checkService(service: string): void {
+  const bytes = Buffer.byteLength(service);
+  if (bytes < 1 || bytes > 255) {
+    throw usage(`a service name has 1 to 255 bytes, this one has ${bytes}`);
+  }
+}
+
+/**
+ * @param where it was given, or else the text
+ * @param more what to do, for the message
+ * @throws ERR_USAGE unless it is a uuid
+ */
+export function checkUuid(text: string, where = '', more = ''): void {
+  if (/^[\dA-Fa-f]{32}$/.test(text)) return;
+  throw usage(`${where}'${text}': a uuid has 32 hexadecimal characters${more}`);
+}
+
+/** Without those that are not given. */
+export function given<Value>(
+  options: Readonly<Record<string, Value | undefined>>,
+): Readonly<Record<string, Value>> {
+  const all = Object.entries(options);
+  return Object.fromEntries(all.filter((each): each is [string, Value] => each[1] !== undefined));
+}
+
+export interface ConfigOptions {
+  readonly config?: string;
+  readonly set?: readonly string[];
+}
+
+/** `-c` and `--set`. */
+export function addConfigOptions(command: Command): Command {
+  return command
+    .option('-c, --config <file>', 'configuration file (YAML)')
+    .addOption(
+      new Option('--set <key=value>', 'set one configuration key; can be repeated').argParser(
+        (value: string, before?: readonly string[]) => [...(before ?? []), value],
+      ),
+    );
+}

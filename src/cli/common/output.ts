@@ -1,0 +1,88 @@
+/** Printing: results on standard output, tables, and colours where they are wanted. */
+import { once } from 'node:events';
+
+import { codeOf, messageOf } from '../../core/errors.js';
+import { escapeName, oneLine } from '../../core/escape.js';
+import { EXIT } from '../../core/exit.js';
+
+/**
+ * A reader that went away (`| head`) ends the command without a message; a full disk is an error.
+ * Messages that nobody can read are dropped.
+ */
+export function guardOutput(): void {
+  process.stdout.on('error', (error) => {
+    if (codeOf(error) === 'EPIPE') process.exit(EXIT.done);
+    process.stderr.write(`majordomo: standard output: ${messageOf(error)}\n`);
+    process.exit(EXIT.disk);
+  });
+  process.stderr.on('error', () => undefined);
+}
+
+/** Writes to standard output, and waits for a slow reader. */
+export async function print(bytes: string | Uint8Array): Promise<void> {
+  if (!process.stdout.write(bytes)) await once(process.stdout, 'drain');
+}
+
+export type Style = 'bold' | 'green' | 'yellow' | 'red';
+
+const STYLES: Readonly<Record<Style, string>> = { bold: '1', green: '32', yellow: '33', red: '31' };
+
+/** Styled for a terminal, unless NO_COLOR or TERM says otherwise; else unchanged. */
+export function styled(text: string, style: Style): string {
+  const { NO_COLOR: refused = '', TERM: terminal } = process.env;
+  const wanted = process.stdout.isTTY && refused === '' && terminal !== 'dumb';
+  return wanted ? `\u001b[${STYLES[style]}m${text}\u001b[0m` : text;
+}
+
+/** Another program's text on one line, without anything that a terminal would act on. */
+export function printable(value: unknown): string {
+  if (value === undefined) return '-';
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return oneLine(text);
+}
+
+/** A service as lists show it. */
+export function shownName(service: string): string {
+  return escapeName(Buffer.from(service));
+}
+
+/** Text that may come from another program, on any number of lines, safe for a terminal. */
+export function terminalSafe(text: string): string {
+  return text.replaceAll(/[^\P{C}\n]/gu, '\uFFFD');
+}
+
+/** A duration for people: `5s`, `3m 20s`, `2h 5m`, `4d 1h`. */
+export function duration(ms: number): string {
+  const seconds = Math.floor(ms / 1000);
+  if (seconds < 60) return `${seconds}s`;
+  if (seconds < 3600) return `${Math.floor(seconds / 60)}m ${seconds % 60}s`;
+  if (seconds < 86_400) return `${Math.floor(seconds / 3600)}h ${Math.floor(seconds / 60) % 60}m`;
+  return `${Math.floor(seconds / 86_400)}d ${Math.floor(seconds / 3600) % 24}h`;
+}
+
+/** A message for people, on standard error. */
+export function say(text: string): void {
+  process.stderr.write(`majordomo: ${terminalSafe(text)}\n`);
+}
+
+/** A number of things: `1 problem`, `2 problems`. */
+export function counted(count: number, what: string): string {
+  return `${count} ${what}${count === 1 ? '' : 's'}`;
+}
+
+/** A size for people, as `shownSize`; `-` if it is no number. */
+export function sizeText(bytes: unknown): string {
+  return typeof bytes === 'number' ? shownSize(bytes) : '-';
+}
+
+/** A size for people: `12.3 MiB`. */
+export function shownSize(bytes: number): string {
+  const units = ['KiB', 'MiB', 'GiB', 'TiB'];
+  let size = bytes;
+  let unit = 'bytes';
+  while (size >= 1024 && units.length > 0) {
+    size /= 1024;
+    unit = units.shift() ?? unit;
+  }
+  return `${unit === 'bytes' ? size : size.toFixed(1)} ${unit}`;
+}

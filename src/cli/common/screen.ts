@@ -1,0 +1,71 @@
+/** The terminal during `top` and `--watch`: its alternate screen, and the keys that end it. */
+import { terminalWidth } from './table.js';
+
+/** Of the terminal. */
+export interface Size {
+  readonly columns: number;
+  readonly rows: number;
+}
+
+/** Lines do not wrap: what is too long is cut at the edge. */
+const ENTER = '\u001b[?1049h\u001b[?25l\u001b[?7l';
+const LEAVE = '\u001b[?7h\u001b[?25h\u001b[?1049l';
+const CURSOR_HOME = '\u001b[H';
+const CLEAR_LINE = '\u001b[K';
+const CLEAR_BELOW = '\u001b[J';
+const ROWS = 24;
+const CTRL_C = '\u0003';
+
+export class Screen {
+  readonly #left = new AbortController();
+  #draw: ((size: Size) => string) | null = null;
+
+  constructor() {
+    process.stdout.write(ENTER);
+    process.stdout.on('resize', this.#redraw);
+    if (process.stdin.isTTY) process.stdin.setRawMode(true);
+    process.stdin.on('data', this.#key);
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+      process.once(signal, this.#leave);
+    }
+  }
+
+  /** Aborted when the user wants to leave. */
+  get left(): AbortSignal {
+    return this.#left.signal;
+  }
+
+  /** @param draw called again when the size changes */
+  show(draw: (size: Size) => string): void {
+    this.#draw = draw;
+    this.#redraw();
+  }
+
+  /** Restores the terminal. */
+  close(): void {
+    process.stdout.off('resize', this.#redraw);
+    process.stdin.off('data', this.#key);
+    if (process.stdin.isTTY) process.stdin.setRawMode(false);
+    process.stdin.pause();
+    process.stdout.write(LEAVE);
+  }
+
+  readonly #leave = (): void => {
+    this.#left.abort();
+  };
+
+  readonly #key = (bytes: Buffer): void => {
+    const keys = bytes.toString('latin1');
+    if (keys.includes('q') || keys.includes(CTRL_C)) this.#leave();
+  };
+
+  readonly #redraw = (): void => {
+    // A serial line or a container's terminal reports 0.
+    const columns = terminalWidth();
+    const rows = process.stdout.rows || ROWS;
+    const lines = (this.#draw?.({ columns, rows }) ?? '').split('\n').slice(0, rows);
+    // Overwrites line by line: clearing the screen first would flicker.
+    const text = lines.map((line) => line + CLEAR_LINE).join('\r\n');
+    process.stdout.write(CURSOR_HOME + text + CLEAR_BELOW);
+  };
+}

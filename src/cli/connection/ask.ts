@@ -1,0 +1,108 @@
+/** Asks a broker by MMI, for the commands that show its state. */
+import type { Command } from 'commander';
+
+import { MajordomoError } from '../../core/errors.js';
+import type { Client, ClientOptions } from '../../sdk/client.js';
+import { type Facts, factsIn } from '../common/facts.js';
+import { addOutputOption, type OutputOptions } from '../common/formats.js';
+import { curveOf, explainedAsking } from './curve.js';
+import { endpointsOf } from './endpoints.js';
+import { type ConfigOptions, timeoutOption } from '../common/options.js';
+import { addEndpointOption, type EndpointOptions } from './options.js';
+
+export interface AskOptions extends EndpointOptions, OutputOptions {
+  readonly timeoutMs: number;
+}
+
+export function addAskOptions(command: Command, more: 'list' | null = null): Command {
+  return addOutputOption(addEndpointOption(command), more).addOption(
+    timeoutOption('how long to wait for each endpoint to answer'),
+  );
+}
+
+/** An answer: its status frame, and its JSON if it has one. */
+export interface Answer {
+  readonly status: string;
+  readonly value: unknown;
+}
+
+/**
+ * Runs `use` with a client of these endpoints; each endpoint gets one chance to answer.
+ * @param more options of the client, instead
+ */
+export async function withClient<T>(
+  options: EndpointOptions & ConfigOptions & { readonly timeoutMs: number },
+  use: (client: Client) => Promise<T>,
+  more: Partial<ClientOptions> = {},
+): Promise<T> {
+  const endpoints = await endpointsOf(options);
+  const { Client } = await import('../../sdk/client.js');
+  const { timeoutMs } = options;
+  const curve = await curveOf(options);
+  const retries = endpoints.length - 1;
+  const client = new Client({ endpoints, timeoutMs, retries, ...curve, ...more });
+  try {
+    return await use(client);
+  } catch (error) {
+    throw explainedAsking(error, client.endpoint ?? endpoints.join(', '), curve.curve);
+  } finally {
+    await client.close();
+  }
+}
+
+/**
+ * Asks one MMI service. The pages of a list are fetched one by one and joined.
+ * @throws whatever `Client.request` rejects with; ERR_REQUEST_FAILED
+ */
+export async function ask(client: Client, service: string, argument = ''): Promise<Answer> {
+  let { frames } = await client.request(service, argument);
+  const answer = readAnswer(service, frames);
+  const items: unknown = answer.value;
+  if (!Array.isArray(items)) return answer;
+  const all: unknown[] = [...(items as unknown[])];
+  for (let cursor = frames[2]; cursor !== undefined; cursor = frames[2]) {
+    const options = JSON.stringify({ cursor: cursor.toString('latin1') });
+    ({ frames } = await client.request(service, [argument, options]));
+    const { status, value } = readAnswer(service, frames);
+    if (status !== '200' || !Array.isArray(value)) throw notUnderstood(service, status);
+    all.push(...(value as unknown[]));
+  }
+  return { status: answer.status, value: all };
+}
+
+function readAnswer(service: string, frames: readonly Buffer[]): Answer {
+  const status = frames[0]?.toString('latin1') ?? '';
+  const json = frames[1];
+  if (json === undefined) return { status, value: null };
+  try {
+    const value: unknown = JSON.parse(json.toString('utf8'));
+    return { status, value };
+  } catch {
+    throw notUnderstood(service, 'not JSON');
+  }
+}
+
+/** The error for an answer that this command cannot use. */
+function notUnderstood(service: string, what: string): MajordomoError {
+  const text =
+    what === '501'
+      ? `the broker does not answer ${service} here (501): the listener has \`mmi: minimal\`, the default on a network address without keys, or this is not a Majordomo broker; use --admin`
+      : `unexpected answer from the broker to ${service}: ${what}`;
+  return new MajordomoError('ERR_REQUEST_FAILED', text);
+}
+
+/** The list in the answer. @throws ERR_REQUEST_FAILED */
+export function listOf(service: string, { status, value }: Answer): readonly Facts[] {
+  if (status !== '200') throw notUnderstood(service, status);
+  if (!Array.isArray(value)) throw notUnderstood(service, 'not a list');
+  const list: readonly unknown[] = value;
+  return list.map((item) => answerFacts(service, { status, value: item }));
+}
+
+/** The object in the answer. @throws ERR_REQUEST_FAILED */
+export function answerFacts(service: string, { status, value }: Answer): Facts {
+  if (status !== '200') throw notUnderstood(service, status);
+  const facts = factsIn(value);
+  if (facts === null) throw notUnderstood(service, 'not an object');
+  return facts;
+}

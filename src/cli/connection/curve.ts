@@ -1,0 +1,82 @@
+/** `--curve-server-key` and `--curve-key-file`: CURVE for the commands that talk to a broker. */
+import { readSecretKey } from '../../config/io/secret-key.js';
+import { causeOf, codeOf, detailsOf, MajordomoError, messageOf } from '../../core/errors.js';
+import { decodeCurveKey, encodeZ85 } from '../../core/z85.js';
+import { usage } from '../common/options.js';
+import type { CurveClientKeys } from '../../sdk/dials.js';
+import type { CurveOptions } from './options.js';
+
+/**
+ * The SDK's option, or nothing if neither option was given.
+ * @throws ERR_USAGE, ERR_CONFIG_FILE
+ */
+export async function curveOf(
+  options: CurveOptions,
+): Promise<{ readonly curve?: CurveClientKeys }> {
+  const { curveServerKey, curveKeyFile } = options;
+  if (curveServerKey === undefined && curveKeyFile === undefined) return {};
+  if (curveServerKey === undefined || curveKeyFile === undefined) {
+    throw usage('--curve-server-key and --curve-key-file must be given together');
+  }
+  const serverKey = decodeCurveKey(curveServerKey);
+  if (serverKey === null) {
+    throw usage('--curve-server-key: a key is 40 characters of Z85');
+  }
+  const secretKey = readSecretKey(curveKeyFile);
+  const { loadSodium } = await import('../../zmtp/curve/sodium.js');
+  const publicKey = (await loadSodium()).publicKeyOf(secretKey);
+  return { curve: { serverKey, publicKey, secretKey } };
+}
+
+/**
+ * What to do if a broker does not admit the key.
+ * @param right that the key's entry must give
+ */
+export function keyRemedy(curve: CurveClientKeys | undefined, right: 'client' | 'worker'): string {
+  if (curve === undefined) return 'does not admit this program, which has no key';
+  const key = encodeZ85(Buffer.from(curve.publicKey));
+  return (
+    `refuses the key ${key}: the keys file of its listener needs an entry with this ` +
+    `publicKey and the right ${right}`
+  );
+}
+
+/** Another possible reason if no broker answers. */
+export function keyHint(curve: CurveClientKeys | undefined): string {
+  return curve === undefined ? '' : " (or --curve-server-key is not that broker's)";
+}
+
+/** What names another broker, for errors. */
+export const OTHER_BROKER =
+  '; name another broker with --endpoint, MAJORDOMO_ENDPOINT, MAJORDOMO_URL or majordomo context';
+
+/**
+ * The same error of the SDK, with the address and the cause, and what to do.
+ * @param at the endpoints that were asked
+ */
+export function explainedAsking(
+  error: unknown,
+  at: string,
+  curve: CurveClientKeys | undefined,
+  remedy: string = OTHER_BROKER,
+): unknown {
+  const code = codeOf(error);
+  const text =
+    code === 'ERR_MDP_KEY_REFUSED'
+      ? `the broker at ${at} ${keyRemedy(curve, 'client')}`
+      : code === 'ERR_MDP_UNREACHABLE'
+        ? `no broker answers at ${causesIn(error)}${keyHint(curve)}${remedy}`
+        : code === 'ERR_MDP_TIMEOUT'
+          ? `${messageOf(error)}; ${at} accepted the connection (--timeout-ms)`
+          : code === 'ERR_MDP_NO_WORKER' && messageOf(error).includes("'titanic.")
+            ? `the broker at ${at} keeps no durable requests: set titanic.enabled there`
+            : null;
+  if (code === undefined || text === null) return error;
+  return new MajordomoError(code, text, { cause: causeOf(error), details: detailsOf(error) });
+}
+
+/** Of each endpoint, why it accepted no connection. */
+function causesIn(error: unknown): string {
+  const text = messageOf(causeOf(error)).replaceAll(/: no connection\b/g, ': no answer');
+  return text.includes('not ZMTP') ? `${text} (an address of http.listen is for --admin)` : text;
+}

@@ -1,0 +1,148 @@
+/** Whether the endpoints of broker and pair are free, and if not, which process uses them. */
+import { existsSync } from 'node:fs';
+import { connect } from 'node:net';
+import { dirname } from 'node:path';
+
+import type { Config, ListenerConfig } from '../../../config/config.js';
+import { parseEndpoint } from '../../../config/endpoint.js';
+import { PAIR_TIMEOUT_HEARTBEATS } from '../../../sdk/client/lazy-pirate.js';
+import { ask, answerFacts, withClient } from '../../connection/ask.js';
+import { printable } from '../../common/output.js';
+import { type Finding, ok, problem } from '../../../core/finding.js';
+import { type Address, ANSWER_MS, dialHost, portFinding } from './port.js';
+
+const SERVED = 'a Majordomo';
+const PRESUMED = 'in use, presumably by the running broker that uses the data directory';
+/** It answers only keys that it knows. */
+const SEALED = `${PRESUMED} (a listener with CURVE cannot be asked without a key)`;
+/** It would take the question for a request, and give it to a worker. */
+const NO_MDP = `${PRESUMED} (a listener with service cannot be asked)`;
+
+/** The finding for each endpoint, and whether a Majordomo answers at any of them. */
+export interface Listeners {
+  readonly findings: readonly Finding[];
+  readonly served: boolean;
+}
+
+/** What uses an endpoint, if that can be found out; `null`: another program. */
+type Identify = (endpoint: string) => Promise<Finding | null>;
+
+/** @param running whether a broker uses the data directory */
+export async function listeners(
+  { broker, bstar }: Pick<Config, 'broker' | 'bstar'>,
+  running: boolean,
+): Promise<Listeners> {
+  const beatMs = bstar.role === 'standalone' ? 0 : bstar.heartbeatIntervalMs;
+  const timeoutMs = Math.max(ANSWER_MS, PAIR_TIMEOUT_HEARTBEATS * beatMs);
+  const findings = await Promise.all(
+    broker.listen.map((each) => listener(each, running, timeoutMs)),
+  );
+  const served = findings.some(({ text }) => isServed(text));
+  return { findings, served };
+}
+
+function isServed(text: string): boolean {
+  return text.startsWith(SERVED) || text === SEALED || text === NO_MDP;
+}
+
+async function listener(
+  { endpoint, curve, service }: ListenerConfig,
+  running: boolean,
+  timeoutMs: number,
+): Promise<Finding> {
+  const name = `listener ${endpoint}`;
+  const parsed = parseEndpoint(endpoint);
+  if (!parsed.ok) return problem(name, parsed.why, 'correct broker.listen');
+  const presumed = running ? ok(name, curve === undefined ? NO_MDP : SEALED) : null;
+  const identify: Identify =
+    curve === undefined && service === null
+      ? (dialled) => majordomo(name, dialled, timeoutMs)
+      : () => Promise.resolve(presumed);
+  const { value } = parsed;
+  return value.scheme === 'tcp'
+    ? await tcp(name, value, identify)
+    : await ipc(name, value.path, identify);
+}
+
+async function tcp(name: string, address: Address, identify: Identify): Promise<Finding> {
+  const { host, port } = address;
+  return await portFinding(name, 'broker.listen', address, () =>
+    identify(`tcp://${dialHost(host)}:${port}`),
+  );
+}
+
+/**
+ * Where the primary of a pair listens for the backup.
+ * @param served whether a Majordomo answers at this configuration's endpoints
+ */
+export async function peerListener(
+  { role, listen }: Config['bstar'],
+  served: boolean,
+): Promise<readonly Finding[]> {
+  if (role !== 'primary' || listen === null) return [];
+  return await otherListener(`peer listener ${listen}`, 'bstar.listen', listen, served);
+}
+
+/**
+ * Any other listener of the node.
+ * @param name of the finding
+ * @param key of the configuration that has it
+ * @param served as for `peerListener`
+ */
+export async function otherListener(
+  name: string,
+  key: string,
+  endpoint: string,
+  served: boolean,
+): Promise<readonly Finding[]> {
+  const parsed = parseEndpoint(endpoint);
+  if (!parsed.ok) return [problem(name, parsed.why, `correct ${key}`)];
+  if (parsed.value.scheme !== 'tcp') return [];
+  const own = served ? ok(name, 'in use; a Majordomo broker answers at broker.listen') : null;
+  return [await portFinding(name, key, parsed.value, () => Promise.resolve(own))];
+}
+
+async function ipc(name: string, path: string, identify: Identify): Promise<Finding> {
+  const folder = dirname(path);
+  if (!existsSync(folder)) return problem(name, `${folder} does not exist`, `mkdir -p ${folder}`);
+  if (!existsSync(path) || !(await accepts(path))) return ok(name, 'free');
+  return (
+    (await identify(`ipc://${path}`)) ??
+    problem(
+      name,
+      'in use by a program that is not a Majordomo broker, or does not answer',
+      `find it with: ss -lxp src ${path}; or choose another path`,
+    )
+  );
+}
+
+function accepts(path: string): Promise<boolean> {
+  return new Promise((resolve) => {
+    const socket = connect(path);
+    socket.once('connect', () => {
+      socket.destroy();
+      resolve(true);
+    });
+    socket.once('error', () => {
+      resolve(false);
+    });
+  });
+}
+
+/** The Majordomo that answers there, if any. */
+async function majordomo(
+  name: string,
+  endpoint: string,
+  timeoutMs: number,
+): Promise<Finding | null> {
+  const service = 'mmi.broker';
+  try {
+    const answer = await withClient({ endpoint: [endpoint], timeoutMs }, (client) =>
+      ask(client, service),
+    );
+    const { version, node } = answerFacts(service, answer);
+    return ok(name, `${SERVED} ${printable(version)} serves there (node ${printable(node)})`);
+  } catch {
+    return null;
+  }
+}

@@ -1,0 +1,175 @@
+/**
+ * Whom a running broker refused, what they had sent, and what to do: of its latest events, and of
+ * those that happen while `doctor` listens.
+ */
+import type { Facts } from '../../common/facts.js';
+import { counted } from '../../common/output.js';
+import { messageOf } from '../../../core/errors.js';
+import { type Finding, ok, problem, warning } from '../../../core/finding.js';
+import type { AdminClient } from '../../connection/admin-client.js';
+
+const NAME = 'refused peers';
+/** Different refusals that are shown. */
+const SHOWN_MAX = 20;
+
+/** What to do about a connection that was refused, by kind. */
+const CONNECTIONS: Readonly<Record<string, string>> = {
+  accept: 'raise the limit of open files (LimitNOFILE, ulimit -n)',
+  connections: 'let the peer use fewer connections, or raise limits.connections or its share',
+  cut: 'look for why the peer, or the network, ended in the middle of a message',
+  greeting:
+    'the peer must speak ZMTP 3, or 2.0 where the listener has no keys; transport: libzmq also takes 1.0',
+  handshake: 'correct the socket type or the keys of the peer; a slow one tries again by itself',
+  handshakes: 'look for what connects there so often',
+  identity: 'give each peer a routing id of its own, or none',
+  key: 'add the public key of the peer to the keys file of the listener, or remove the peer',
+  keys: 'look at the service in security.authorize',
+  mechanism:
+    'give the peer the keys of the listener (curve), or let it use a listener without: both sides need the same',
+  incomplete: 'let the peer send its messages whole, and not so many large ones at once',
+  memory: 'let peers send less at once, or raise limits.memoryBytes',
+  output: 'let the peer read faster, or raise its quota outputBytes',
+  protocol: 'correct the ZeroMQ library of the peer: what it sent is not ZMTP',
+  silent: 'look for why the peer, or the network, stopped',
+  too_large: 'send less at once, or raise limits.messageBytes',
+};
+
+const FRAMES = 'docs/protocol.md has every message, docs/languages programs that send them';
+const RIGHTS = 'give its key the right in the keys file, or its listener the role in allow';
+const SLOW = 'let it read faster, or ask for less';
+
+/** By event; where its `kind` or `reason` decides, by that, too. */
+const REMEDIES: Readonly<Record<string, string | Readonly<Record<string, string>>>> = {
+  'connection.rejected': CONNECTIONS,
+  'ha.rejected': CONNECTIONS,
+  'map.rejected': CONNECTIONS,
+  'stream.rejected': CONNECTIONS,
+  'message.malformed': {
+    envelope: `correct the first frames of the program, or give one without MDP a listener with service: ${FRAMES}`,
+    client: `correct that frame of the client: ${FRAMES}`,
+    worker: `correct that frame of the worker: ${FRAMES}`,
+    too_large: 'send less at once, or raise limits.messageBytes or limits.frames',
+  },
+  'map.malformed': `correct that message to the map: ${FRAMES}`,
+  'titanic.malformed': 'correct the request for titanic.*: docs/durable.md',
+  'worker.unexpected':
+    'a worker sends READY once, first, and then answers what it was given; after DISCONNECT it connects again',
+  'worker.refused': {
+    reserved: 'give the service a name that does not begin with mmi. or titanic.',
+    limit: 'use fewer workers or services, or raise limits.workers or limits.services',
+    rights: RIGHTS,
+    draining: 'none: it comes to another node, or when this one is back',
+  },
+  'request.refused': {
+    limit: 'start more workers, or raise the limit that is named',
+    quota: 'let the client have fewer requests out, or raise its quota',
+    too_large: 'send less at once, or raise limits.messageBytes or limits.frames',
+    rights: RIGHTS,
+  },
+  'titanic.denied':
+    'only who stored a request gets its reply: ask with that key, or store it shared',
+  'schedule.denied': RIGHTS,
+  'map.denied': RIGHTS,
+  'stream.refused': RIGHTS,
+  'client.closed': `${SLOW}; or raise limits.outputBytes`,
+  'stream.closed': SLOW,
+  'map.closed': SLOW,
+  'map.stalled': SLOW,
+};
+
+/**
+ * @param client of the broker that this configuration is for
+ * @param seconds how long to listen
+ */
+export async function listening(
+  client: () => Promise<Pick<AdminClient, 'listen'>>,
+  seconds: number,
+): Promise<readonly Finding[]> {
+  try {
+    const stream = await (await client()).listen('/api/v1/events', seconds * 1000);
+    return refusals(stream, seconds);
+  } catch (error) {
+    const remedy = 'start the broker, with http.listen, or name it with --admin';
+    return [problem(NAME, messageOf(error), remedy)];
+  }
+}
+
+/**
+ * @param stream of the events, as HTTP serves it
+ * @param seconds for how long it was read
+ */
+function refusals(stream: string, seconds: number): readonly Finding[] {
+  return explained(eventsIn(stream), seconds);
+}
+
+/** The data of server-sent events; what is cut at the end is left out. */
+function eventsIn(stream: string): readonly Facts[] {
+  const lines = stream.slice(0, stream.lastIndexOf('\n') + 1).matchAll(/^data: (.*)\n/gm);
+  return Array.from(lines, ([, data = '']) => JSON.parse(data) as Facts);
+}
+
+interface Refusal {
+  readonly event: Facts;
+  count: number;
+  last: string;
+}
+
+/** One finding for all equal refusals, the latest first. */
+function explained(events: readonly Facts[], seconds: number): readonly Finding[] {
+  const refused = new Map<string, Refusal>();
+  for (const { time, ...event } of events) {
+    if (remedyOf(event) === null) continue;
+    const same = JSON.stringify(event);
+    const count = (refused.get(same)?.count ?? 0) + 1;
+    // Moved behind all others.
+    refused.delete(same);
+    refused.set(same, { event, count, last: String(time) });
+  }
+  if (refused.size === 0) {
+    const text = `none among the latest events of the broker, and none within ${seconds} s`;
+    return [ok(NAME, text)];
+  }
+  const all = [...refused.values()].reverse();
+  const findings = all.slice(0, SHOWN_MAX).map(findingOf);
+  if (all.length > SHOWN_MAX) {
+    const text = `${all.length - SHOWN_MAX} more, which were refused before these`;
+    findings.push(warning(NAME, text, 'majordomo events, or the log, has all'));
+  }
+  return findings;
+}
+
+function findingOf({ event, count, last }: Refusal): Finding {
+  const times = count === 1 ? `at ${last}` : `${counted(count, 'time')}, the last at ${last}`;
+  const text = `${senderOf(event)}: ${saidOf(event)} (${String(event['event'])}, ${times})`;
+  return warning(NAME, text, remedyOf(event) ?? '');
+}
+
+/** @returns what to do; `null`: no peer was refused, or only told to wait */
+function remedyOf(event: Facts): string | null {
+  const remedies = REMEDIES[String(event['event'])];
+  if (remedies === undefined || event['severity'] === 'info') return null;
+  if (typeof remedies === 'string') return remedies;
+  const deciding = String(event['kind'] ?? event['reason']);
+  return remedies[deciding] ?? 'docs/logs.md describes this event';
+}
+
+function senderOf({ key, address, schedule }: Facts): string {
+  if (address === undefined && key === undefined) {
+    return 'a peer (with a token, as the user of the broker has it, doctor says which)';
+  }
+  const place = typeof address === 'string' ? address : `schedule ${String(schedule)}`;
+  return typeof key === 'string' ? `${place}, key ${key}` : place;
+}
+
+const SHOWN_ELSEWHERE: ReadonlySet<string> = new Set(['event', 'severity', 'key', 'address']);
+
+/** What it sent, and the rule. */
+function saidOf(event: Facts): string {
+  const { command, frame, reason } = event;
+  if (event['event'] === 'message.malformed') {
+    const where = typeof frame === 'number' ? `, frame ${frame}` : '';
+    return `${typeof command === 'string' ? command : 'a message'}${where}: ${String(reason)}`;
+  }
+  const fields = Object.entries(event).filter(([name]) => !SHOWN_ELSEWHERE.has(name));
+  return fields.map(([name, value]) => `${name} ${String(value)}`).join(', ');
+}

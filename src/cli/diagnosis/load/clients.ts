@@ -1,0 +1,158 @@
+/** The clients of `majordomo bench`, in a process of their own; the plan is its argument. */
+import { createHistogram, performance, type RecordableHistogram } from 'node:perf_hooks';
+import process from 'node:process';
+
+import { Client } from '../../../sdk/client.js';
+import { type LoadPlan, type LoadResult, send, sendFailure } from './messages.js';
+import { Receipts } from './receipts.js';
+
+/** Nanoseconds: up to ten minutes, three digits. */
+const HISTOGRAM = { lowest: 1, highest: 600e9, figures: 3 } as const;
+/** How often the open loop checks which requests are due. */
+const TICK_MS = 1;
+const TIMEOUT_MS = 60_000;
+/** How often it checks whether the last requests are answered. */
+const LAST_MS = 10;
+
+class Load {
+  readonly #plan: LoadPlan;
+  readonly #clients: Client[];
+  readonly #body: Buffer;
+  /** `null`: measures workers' replies and stores nothing. */
+  readonly #receipts: Receipts | null;
+  readonly #latency: RecordableHistogram = createHistogram(HISTOGRAM);
+  #next = 0;
+  #outstanding = 0;
+  #replies = 0;
+  #measured = 0;
+  #failed = 0;
+  #isMeasuring = false;
+  #isOver = false;
+
+  constructor(plan: LoadPlan) {
+    this.#plan = plan;
+    this.#body = Buffer.alloc(plan.size, 'x');
+    this.#receipts = plan.kind === 'durable' ? new Receipts(plan.service, this.#body) : null;
+    const { endpoints } = plan;
+    this.#clients = Array.from(
+      { length: plan.connections },
+      () => new Client({ endpoints, timeoutMs: TIMEOUT_MS, retries: 0 }),
+    );
+  }
+
+  async run(): Promise<void> {
+    const { warmUpMs, measureMs, rate, outstanding } = this.#plan;
+    // A failure here ends the whole run, with its reason: no broker, no worker, no Titanic.
+    const [first] = this.#clients;
+    if (first !== undefined) await this.#receipts?.check(first);
+    await Promise.all(this.#clients.map((client) => this.#ask(client)));
+    if (rate > 0) this.#openLoop(performance.now(), rate);
+    else for (let index = 0; index < outstanding; index++) void this.#closedLoop();
+    const progress = setInterval(() => {
+      this.#sendProgress();
+    }, 1000);
+    await wait(warmUpMs);
+    this.#isMeasuring = true;
+    const cpu = process.cpuUsage();
+    const start = performance.now();
+    await wait(measureMs);
+    this.#isMeasuring = false;
+    const seconds = (performance.now() - start) / 1000;
+    const { user, system } = process.cpuUsage(cpu);
+    clearInterval(progress);
+    this.#isOver = true;
+    const result = this.#result(seconds, (user + system) / 1e6);
+    await this.#leave();
+    send(result);
+    await Promise.all(this.#clients.map((client) => client.close()));
+  }
+
+  #result(seconds: number, cpuSeconds: number): LoadResult {
+    return {
+      kind: 'result',
+      requests: this.#measured,
+      failed: this.#failed,
+      seconds,
+      latencyUs: {
+        p50: this.#latency.percentile(50) / 1000,
+        p99: this.#latency.percentile(99) / 1000,
+        'p99.9': this.#latency.percentile(99.9) / 1000,
+        max: this.#latency.max / 1000,
+      },
+      cpuSeconds,
+    };
+  }
+
+  /** Removes what was stored, also by requests that are still on their way. */
+  async #leave(): Promise<void> {
+    if (this.#receipts === null) return;
+    while (this.#outstanding > 0) await wait(LAST_MS);
+    await this.#receipts.close(this.#clients);
+  }
+
+  /** One request after the other: the next when the last is answered. */
+  async #closedLoop(): Promise<void> {
+    while (!this.#isOver) await this.#request(performance.now());
+  }
+
+  /**
+   * Sends requests at planned times, whether or not earlier ones are answered. Latency counts from
+   * the planned time, so a stall counts for all requests that were due during it (coordinated
+   * omission).
+   */
+  #openLoop(start: number, rate: number): void {
+    const intervalMs = 1000 / rate;
+    let sent = 0;
+    const timer = setInterval(() => {
+      if (this.#isOver) clearInterval(timer);
+      for (let due = start + sent * intervalMs; due <= performance.now();) {
+        if (this.#isOver) return;
+        void this.#request(due);
+        due = start + ++sent * intervalMs;
+      }
+    }, TICK_MS);
+  }
+
+  async #request(since: number): Promise<void> {
+    const client = this.#clients[this.#next++ % this.#clients.length];
+    if (client === undefined) return;
+    this.#outstanding++;
+    try {
+      await this.#ask(client);
+      this.#replies++;
+      if (this.#isMeasuring) {
+        this.#measured++;
+        this.#latency.record(Math.max(1, Math.round((performance.now() - since) * 1e6)));
+      }
+    } catch {
+      if (this.#isMeasuring) this.#failed++;
+    } finally {
+      this.#outstanding--;
+    }
+  }
+
+  async #ask(client: Client): Promise<void> {
+    if (this.#receipts === null) await client.request(this.#plan.service, this.#body);
+    else await this.#receipts.take(client);
+  }
+
+  #sendProgress(): void {
+    send({
+      kind: 'progress',
+      repliesPerSecond: this.#replies,
+      outstanding: this.#outstanding,
+    });
+    this.#replies = 0;
+  }
+}
+
+function wait(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
+}
+
+try {
+  await new Load(JSON.parse(process.argv[2] ?? '{}') as LoadPlan).run();
+} catch (error) {
+  sendFailure(error);
+}
+process.disconnect();

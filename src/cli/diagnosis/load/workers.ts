@@ -1,0 +1,49 @@
+/** The workers of `majordomo bench`, in a process of their own; the plan is its argument. */
+import process from 'node:process';
+
+import { Client } from '../../../sdk/client.js';
+import { Worker } from '../../../sdk/worker.js';
+import { type LoadPlan, send, sendFailure } from './messages.js';
+
+const LOOK_MS = 20;
+
+async function run(plan: LoadPlan): Promise<void> {
+  const { endpoints, service, concurrency } = plan;
+  const workers = Array.from(
+    { length: plan.workers },
+    () => new Worker({ endpoints, service, concurrency }, (request) => request.frames),
+  );
+  const runs = Promise.all(workers.map((worker) => worker.run()));
+  const registered = allRegistered(plan);
+  await Promise.race([registered, runs]);
+  send({ kind: 'ready' });
+  process.once('disconnect', () => {
+    for (const worker of workers) void worker.close({ graceMs: 0 });
+  });
+  await runs;
+}
+
+/** Asks the broker until it knows all of them. */
+async function allRegistered({ endpoints, service, workers }: LoadPlan): Promise<void> {
+  const client = new Client({ endpoints });
+  try {
+    for (;;) {
+      const answer = await client.request('mmi.workers', service);
+      const [status, list] = answer.frames;
+      // A broker without that extension cannot be asked; by now its workers are registered.
+      if (status?.toString() === '501') return;
+      const found: unknown = list === undefined ? [] : JSON.parse(list.toString());
+      if (Array.isArray(found) && found.length >= workers) return;
+      await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
+    }
+  } finally {
+    await client.close();
+  }
+}
+
+try {
+  await run(JSON.parse(process.argv[2] ?? '{}') as LoadPlan);
+} catch (error) {
+  sendFailure(error);
+  process.disconnect();
+}

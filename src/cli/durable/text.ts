@@ -1,0 +1,218 @@
+/** Shows stored requests. */
+import { type Facts, factsIn, listIn } from '../common/facts.js';
+import {
+  duration,
+  printable,
+  sizeText,
+  type Style,
+  styled,
+  terminalSafe,
+} from '../common/output.js';
+import { type Column, field, table } from '../common/table.js';
+
+/** A shorter reason would say nothing. */
+const REASON_WIDTH_MIN = 24;
+
+const STYLES: Readonly<Record<string, Style>> = {
+  dispatched: 'yellow',
+  replied: 'green',
+  dead: 'red',
+};
+
+interface Listed {
+  readonly item: Facts;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+export const LIST: readonly Column<Listed>[] = [
+  { head: 'UUID', cell: ({ item }) => printable(item['uuid']) },
+  { head: 'STATE', cell: ({ item }) => printable(item['state']), drop: 5 },
+  { head: 'SERVICE', cell: ({ item }) => printable(item['service']), drop: 6 },
+  { head: 'PRIORITY', cell: ({ item }) => printable(item['priority']), right: true, drop: 1 },
+  { head: 'ATTEMPTS', cell: ({ item }) => attemptsOf(item), right: true, drop: 3 },
+  { head: 'AGE', cell: ({ item, now }) => ageOf(item['acceptedAt'], now), right: true, drop: 4 },
+  { head: 'SIZE', cell: ({ item }) => sizeText(item['bodyBytes']), right: true, drop: 2 },
+  { head: 'REASON', cell: ({ item }) => printable(item['reason'] ?? '-'), cut: REASON_WIDTH_MIN },
+];
+
+/** @param now milliseconds since 1970 */
+export function listText(items: readonly Facts[], now: number, width: number): string {
+  return table(
+    LIST,
+    items.map((item) => ({ item, now })),
+    width,
+  );
+}
+
+export interface ShownGroup {
+  readonly filter: Facts;
+  readonly count: number;
+  readonly example: Facts;
+}
+
+/** What the columns of a group are called, by their fields. */
+const GROUP_COLUMNS: Readonly<Record<string, readonly string[]>> = {
+  reason: ['code', 'pattern'],
+  code: ['code'],
+  service: ['service'],
+};
+
+/**
+ * @param others requests of groups that are not shown
+ * @param by what the requests of a group have in common
+ */
+export function groupsText(
+  groups: readonly ShownGroup[],
+  others: number,
+  by: string,
+  width: number,
+): string {
+  const fields = GROUP_COLUMNS[by] ?? [];
+  const columns: readonly Column<ShownGroup>[] = [
+    { head: 'COUNT', cell: ({ count }) => String(count), right: true },
+    { head: 'NEWEST', cell: ({ example }) => printable(example['uuid']), drop: 1 },
+    ...fields.map((name, at) => ({
+      head: name.toUpperCase(),
+      cell: ({ filter }: ShownGroup) => printable(filter[name] === '' ? '-' : filter[name]),
+      ...(at === fields.length - 1 ? { cut: REASON_WIDTH_MIN } : {}),
+    })),
+  ];
+  const rest = others === 0 ? '' : `${others} more in other groups\n`;
+  return table(columns, groups, width) + rest;
+}
+
+/** @param now milliseconds since 1970 */
+export function historyText(history: Facts, now: number, width: number): string {
+  const state = printable(history['state']);
+  const style = STYLES[state];
+  const lines: (readonly [name: string, value: string])[] = [
+    ['uuid', printable(history['uuid'])],
+    ['service', printable(history['service'])],
+    ['owner', ownerOf(history)],
+    ['state', style === undefined ? state : styled(state, style)],
+    ['accepted', timeOf(history['acceptedAt'], now)],
+    ['not before', timeOf(history['notBefore'], now)],
+    ['expires', timeOf(history['expiresAt'], now)],
+    ['priority', printable(history['priority'])],
+    ['attempts', `${attemptsOf(history)}, ${printable(history['attemptsEver'])} in total`],
+    ['backoff', backoffOf(history['backoff'])],
+    ['generation', printable(history['generation'])],
+    ['key', history['hasKey'] === true ? 'yes' : 'none'],
+    ['body', sizeText(history['bodyBytes'])],
+    ...othersOf(history),
+    ...endOf(history, now),
+  ];
+  const longest = Math.max(...lines.map(([name]) => name.length));
+  const facts = lines.map(([name, value]) => `${name.padEnd(longest)}  ${value}\n`).join('');
+  return facts + deliveriesOf(history, width) + detailOf(history);
+}
+
+/** What is shown in the lines above, or below them, or not at all. */
+const KNOWN = [
+  ...['uuid', 'service', 'owner', 'shared', 'state', 'acceptedAt', 'notBefore', 'expiresAt'],
+  ...['priority', 'attempts', 'maxAttempts', 'attemptsEver', 'backoff', 'generation', 'hasKey'],
+  ...['bodyBytes', 'reason', 'reasonAt', 'reply', 'death', 'delivery', 'deliveries', 'showsBodies'],
+];
+
+/** Fields without words of their own here, such as those of a later broker: under their names. */
+function othersOf(history: Facts): (readonly [name: string, value: string])[] {
+  return Object.entries(history)
+    .filter(([name]) => !KNOWN.includes(name))
+    .map(([name, value]) => [
+      printable(name.replaceAll(/[A-Z]/g, (c) => ` ${c.toLowerCase()}`)),
+      printable(value),
+    ]);
+}
+
+function ownerOf({ owner, shared }: Facts): string {
+  const name = typeof owner === 'string' ? printable(owner) : 'none';
+  return shared === true ? `${name}, shared with every holder of the uuid` : name;
+}
+
+function endOf(history: Facts, now: number): (readonly [name: string, value: string])[] {
+  const delivery = factsIn(history['delivery']);
+  const reply = factsIn(history['reply']);
+  const death = factsIn(history['death']);
+  const at = delivery && `${workerOf(delivery)}, since ${timeOf(delivery['startedAt'], now)}`;
+  const sent = reply && `${sizeText(reply['bytes'])} of worker ${workerOf(reply)}`;
+  // Without a token, the reason is null.
+  const died = death && `${timeOf(death['diedAt'], now)}: ${printable(death['reason'] ?? '-')}`;
+  return [
+    ...(at === null ? [] : [['at worker', at] as const]),
+    ...(sent === null ? [] : [['reply', `${sent}, ${timeOf(reply?.['repliedAt'], now)}`] as const]),
+    ...(died === null ? [] : [['died', died] as const]),
+  ];
+}
+
+/** The detail of the last failure that had one: at most 4 KiB, from another program. */
+function detailOf(history: Facts): string {
+  const frames = listIn(history['deliveries'])
+    .map(({ failure }) => factsIn(failure)?.['detail'])
+    .findLast((detail): detail is unknown[] => Array.isArray(detail) && detail.length > 0);
+  if (frames === undefined) return '';
+  const texts = frames.map((each) => {
+    const { encoding, data } = factsIn(each) ?? {};
+    const text = typeof data === 'string' ? data : '';
+    return encoding === 'base64' ? `${text} (base64)` : terminalSafe(text).trimEnd();
+  });
+  return `\ndetail of the last failure\n${texts.join('\n')}\n`;
+}
+
+const DELIVERIES: readonly Column<Facts>[] = [
+  {
+    head: 'WORKER',
+    cell: (delivery) => (isRetry(delivery) ? '-' : workerOf(delivery)),
+    drop: 2,
+  },
+  field('STARTED', 'startedAt', { drop: 3 }),
+  { head: 'TOOK', cell: tookText, right: true, drop: 1 },
+  field('REASON', 'reason', { cut: REASON_WIDTH_MIN }),
+];
+
+function tookText(delivery: Facts): string {
+  const { startedAt, endedAt } = delivery;
+  const tookMs = Date.parse(String(endedAt)) - Date.parse(String(startedAt));
+  return isRetry(delivery) || Number.isNaN(tookMs) ? '-' : `${tookMs} ms`;
+}
+
+/** By an operator: no delivery to a worker. */
+function isRetry({ worker }: Facts): boolean {
+  return worker === '';
+}
+
+/** Its number, and what is known of it. */
+function workerOf({ worker, workerName, workerAddress }: Facts): string {
+  const known = [workerName, workerAddress].filter((each) => typeof each === 'string');
+  const number = printable(worker);
+  return known.length === 0 ? number : `${number} (${known.map(printable).join(', ')})`;
+}
+
+function deliveriesOf(history: Facts, width: number): string {
+  const list = listIn(history['deliveries']);
+  if (list.length === 0) return '';
+  return `\ndeliveries that ended without a reply, and retries\n${table(DELIVERIES, list, width)}`;
+}
+
+function backoffOf(given: unknown): string {
+  const backoff = factsIn(given);
+  if (backoff === null) return "the broker's";
+  return `${printable(backoff['baseMs'])} ms, doubled up to ${printable(backoff['maxMs'])} ms`;
+}
+
+function attemptsOf({ attempts, maxAttempts }: Facts): string {
+  return `${printable(attempts)}/${printable(maxAttempts)}`;
+}
+
+function ageOf(time: unknown, now: number): string {
+  const ms = Date.parse(String(time));
+  return Number.isNaN(ms) ? '-' : duration(Math.max(0, now - ms));
+}
+
+/** A time, and its distance from now. */
+function timeOf(time: unknown, now: number): string {
+  const ms = Date.parse(String(time));
+  if (Number.isNaN(ms)) return '-';
+  const away = ms <= now ? `${duration(now - ms)} ago` : `in ${duration(ms - now)}`;
+  return `${printable(time)} (${away})`;
+}

@@ -1,0 +1,85 @@
+/** What `majordomo request` says of a service that failed, or that has no worker. */
+import { nearestName } from '../../config/nearest.js';
+import { codeOf, MajordomoError } from '../../core/errors.js';
+import { failureWords } from '../../core/failure-words.js';
+import { frameJson } from '../../core/frame-json.js';
+import type { Client } from '../../sdk/client.js';
+import { isServiceError } from '../../sdk/service-error.js';
+import { ask } from '../connection/ask.js';
+import { type Facts, listIn } from '../common/facts.js';
+import { type OutputOptions, tell } from '../common/formats.js';
+import { printable, terminalSafe, shownName } from '../common/output.js';
+
+export interface FailureOutput extends OutputOptions {
+  /** Print the detail of the failure. */
+  readonly detail?: boolean;
+}
+
+/**
+ * Prints the detail of a failure.
+ * @param facts to put into the JSON
+ * @returns ERR_SERVICE_FAILED with the message; any other error unchanged
+ */
+export async function explainedFailure(
+  error: unknown,
+  { output, detail: isDetailWanted }: FailureOutput,
+  facts: Readonly<Record<string, unknown>>,
+): Promise<unknown> {
+  if (!isServiceError(error)) return error;
+  const { serviceCode: code, message, detail } = error;
+  // A failure without a text has its code as message.
+  const text = message === code ? '' : message;
+  const failure = { ...facts, failed: true, code, text, detail: detail.map(frameJson) };
+  await tell(output, failure, '');
+  const who = error.service === '' ? 'the stored request' : shownName(error.service);
+  const lines = [printable(`${who} failed: ${failureWords({ code, text })}`)];
+  if (isDetailWanted === true && output !== 'json') {
+    lines.push(...detail.map((frame) => terminalSafe(frame.toString('utf8')).trimEnd()));
+  }
+  return new MajordomoError('ERR_SERVICE_FAILED', lines.join('\n'), { cause: error });
+}
+
+// ---------------------------------------------------------------- no worker
+
+/** ERR_MDP_NO_WORKER, with the name that was possibly meant; any other error unchanged. */
+export async function explained(client: Client, service: string, error: unknown): Promise<unknown> {
+  if (codeOf(error) !== 'ERR_MDP_NO_WORKER') return error;
+  return new MajordomoError('ERR_MDP_NO_WORKER', await noWorker(client, service), { cause: error });
+}
+
+/**
+ * A sentence about a service that has no worker now, or is paused; `null` if neither, or the broker does
+ * not say.
+ */
+export async function unserved(client: Client, service: string): Promise<string | null> {
+  try {
+    const { status } = await ask(client, 'mmi.service', service);
+    if (status === '503') return `"${shownName(service)}" is paused by an operator.`;
+    if (status !== '404') return null;
+    const text = await noWorker(client, service);
+    return text.endsWith('?') ? text : `${text}.`;
+  } catch {
+    return null;
+  }
+}
+
+async function noWorker(client: Client, service: string): Promise<string> {
+  const shown = shownName(service);
+  const nearest = nearestName(shown, await servedNames(client));
+  return `no worker serves "${shown}"${nearest === null ? '' : `; did you mean "${nearest}"?`}`;
+}
+
+/** As far as the broker reports them. */
+async function servedNames(client: Client): Promise<string[]> {
+  try {
+    const { value } = await ask(client, 'mmi.services');
+    return listIn(value).flatMap(servedName);
+  } catch {
+    return [];
+  }
+}
+
+function servedName({ service, workersWaiting, workersBusy }: Facts): string[] {
+  const isServed = Number(workersWaiting) + Number(workersBusy) > 0;
+  return isServed && typeof service === 'string' ? [service] : [];
+}

@@ -1,0 +1,260 @@
+/** Runs the command of `majordomo worker`: one process per request. */
+import { type ChildProcess, type ChildProcessWithoutNullStreams, spawn } from 'node:child_process';
+import { accessSync, constants, createWriteStream, statSync, type WriteStream } from 'node:fs';
+import { Socket } from 'node:net';
+import { delimiter, join } from 'node:path';
+
+import { messageOf } from '../../core/errors.js';
+import { ServiceError } from '../../sdk/service-error.js';
+
+export interface JobOptions {
+  readonly service: string;
+  readonly program: string;
+  readonly args: readonly string[];
+  /** Longest run, in milliseconds; null: no limit. */
+  readonly timeoutMs: number | null;
+  readonly outputBytesMax: number;
+}
+
+/** True if the program exists and can be run: as a path, or in a folder of PATH. */
+export function isRunnable(program: string): boolean {
+  if (program === '' || program.includes('\0')) return false;
+  if (program.includes('/')) return isExecutable(program);
+  const folders = (process.env['PATH'] ?? '').split(delimiter);
+  return folders.some((folder) => isExecutable(join(folder === '' ? '.' : folder, program)));
+}
+
+function isExecutable(path: string): boolean {
+  try {
+    accessSync(path, constants.X_OK);
+    return statSync(path).isFile();
+  } catch {
+    return false;
+  }
+}
+
+/**
+ * The broker's tokens and addresses are for this process: a command that is tricked cannot reveal
+ * them.
+ */
+const OWN_ENVIRONMENT: NodeJS.ProcessEnv = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !name.startsWith('MAJORDOMO_')),
+);
+
+export class Jobs {
+  readonly #options: JobOptions;
+  readonly #running = new Set<ChildProcess>();
+
+  constructor(options: JobOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * Runs the command on one body.
+   * @param signal ends it: the request was given back
+   * @returns its standard output; rejects with a `ServiceError` if it fails in any way
+   */
+  run(frames: readonly Buffer[], signal: AbortSignal): Promise<Buffer> {
+    return new Promise((resolve, reject) => {
+      const { program, args, service, timeoutMs, outputBytesMax } = this.#options;
+      const child = spawn(program, args, {
+        // In a process group of its own: Ctrl-C reaches the worker only, which drains; killing
+        // reaches the whole group.
+        detached: true,
+        env: { ...OWN_ENVIRONMENT, MAJORDOMO_SERVICE: service },
+        stdio: ['pipe', 'pipe', 'pipe'],
+      });
+      this.#running.add(child);
+      const chunks: Buffer[] = [];
+      let bytes = 0;
+      const stderr = new StderrTail();
+      // Made when all is read: what it wrote to its standard error before it was killed counts.
+      let why: (() => ServiceError) | null = null;
+      const end = (code: StopCode, text: string): void => {
+        why ??= () => endedFailure(code, text, stderr);
+        killGroup(child);
+      };
+      const timer =
+        timeoutMs === null
+          ? undefined
+          : setTimeout(() => {
+              end('timeout', `${program} ran longer than ${timeoutMs} ms`);
+            }, timeoutMs);
+      const stopped = (): void => {
+        end('stopped', `${program} was stopped`);
+      };
+      signal.addEventListener('abort', stopped, { once: true });
+      const settle = (): void => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', stopped);
+        this.#running.delete(child);
+        // Its lines are still passed on, but this worker does not wait for them when it ends.
+        if (child.stderr instanceof Socket) child.stderr.unref();
+        if (why === null) resolve(Buffer.concat(chunks, bytes));
+        else reject(why());
+      };
+      child.stdout.on('data', (chunk: Buffer) => {
+        if (why !== null) return;
+        bytes += chunk.length;
+        if (bytes > outputBytesMax) {
+          chunks.length = 0;
+          const most = `at most ${outputBytesMax} are allowed (--output-bytes)`;
+          end('too-large', `${program} wrote ${bytes} bytes or more, ${most}`);
+        } else {
+          chunks.push(chunk);
+        }
+      });
+      child.stderr.on('data', (chunk: Buffer) => {
+        stderr.add(chunk);
+      });
+      child.stderr.pipe(ownStderr(), { end: false });
+      child.on('error', (error) => {
+        const text = `${program} could not be started: ${messageOf(error)}`;
+        why ??= () => endedFailure('not-started', text, stderr);
+        if (child.pid === undefined) settle();
+      });
+      whenDone(child, (status, signal) => {
+        if (status !== 0) why ??= () => commandFailure(status, signal, stderr);
+        settle();
+      });
+      // A command need not read its whole input.
+      child.stdin.on('error', () => undefined);
+      for (const frame of frames) child.stdin.write(frame);
+      child.stdin.end();
+      if (signal.aborted) stopped();
+    });
+  }
+
+  /** Ends all running commands and what they started. */
+  killAll(): void {
+    for (const child of this.#running) killGroup(child);
+  }
+}
+
+let passedOn: WriteStream | null = null;
+
+/**
+ * Where the standard error of commands goes. Another thread writes it: a reader that stalls holds
+ * up the commands, not this worker's heartbeats.
+ */
+function ownStderr(): WriteStream {
+  if (passedOn !== null) return passedOn;
+  const stream = createWriteStream('', { fd: process.stderr.fd, autoClose: false });
+  stream.setMaxListeners(0);
+  // The reader is gone: the next command will notice.
+  stream.on('error', () => {
+    passedOn = null;
+  });
+  passedOn = stream;
+  return stream;
+}
+
+/** What a command has started may hold its standard error open: nobody waits longer for the rest of it. */
+const STDERR_PATIENCE_MS = 200;
+
+type Done = (status: number | null, signal: NodeJS.Signals | null) => void;
+
+/** Calls `done` once, when the command has ended and its output is whole. */
+function whenDone(child: ChildProcessWithoutNullStreams, done: Done): void {
+  let isOutputWhole = false;
+  let exit: Parameters<Done> | null = null;
+  let timer: NodeJS.Timeout | null = null;
+  let isDone = false;
+  const settle = (): void => {
+    if (isDone || exit === null) return;
+    isDone = true;
+    if (timer !== null) clearTimeout(timer);
+    done(...exit);
+  };
+  const wait = (): void => {
+    if (isOutputWhole && exit !== null) timer ??= setTimeout(settle, STDERR_PATIENCE_MS);
+  };
+  child.stdout.once('close', () => {
+    isOutputWhole = true;
+    wait();
+  });
+  child.once('exit', (status, signal) => {
+    exit = [status, signal];
+    wait();
+  });
+  child.once('close', settle);
+}
+
+function killGroup(child: ChildProcess): void {
+  if (child.pid === undefined) return;
+  try {
+    process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // It has ended by itself.
+  }
+}
+
+// ---------------------------------------------------------------- failures of a command, as clients get them
+
+/** sysexits.h: its input or arguments are wrong, so another attempt would fail, too. */
+const EX_USAGE = 64;
+const EX_DATAERR = 65;
+/** sysexits.h: it may succeed elsewhere or later. */
+const EX_TEMPFAIL = 75;
+/** How much of a command's standard error is kept. */
+const TAIL_BYTES = 4096;
+
+/** The end of a command's standard error. */
+class StderrTail {
+  #tail: Buffer = Buffer.alloc(0);
+
+  add(chunk: Buffer): void {
+    this.#tail =
+      chunk.length >= TAIL_BYTES
+        ? Buffer.from(chunk.subarray(-TAIL_BYTES))
+        : Buffer.concat([this.#tail, chunk]).subarray(-TAIL_BYTES);
+  }
+
+  get bytes(): Buffer {
+    let start = 0;
+    // Drops a character that the cut has split: at most three bytes continue one.
+    while (start < 3 && ((this.#tail[start] ?? 0) & 0xc0) === 0x80) start++;
+    return Buffer.from(this.#tail.subarray(start));
+  }
+
+  /** The last line that is not blank; empty if there is none. */
+  get lastLine(): string {
+    const lines = this.bytes.toString('utf8').split(/[\r\n]+/);
+    return lines.map((line) => line.trim()).findLast((line) => line !== '') ?? '';
+  }
+}
+
+/** The command ended by itself. @param status its exit status; `null`: a signal ended it */
+function commandFailure(
+  status: number | null,
+  signal: NodeJS.Signals | null,
+  stderr: StderrTail,
+): ServiceError {
+  const code = status === null ? `signal-${signal ?? 'unknown'}` : `exit-${status}`;
+  const retry = status === EX_TEMPFAIL ? 'elsewhere' : status !== EX_USAGE && status !== EX_DATAERR;
+  return withDetail(new ServiceError(code, stderr.lastLine, { retry }), stderr);
+}
+
+/** Why the worker stopped a command. `too-large` is also the code of the SDK, for the same reason. */
+type StopCode = 'timeout' | 'too-large' | 'stopped';
+
+/** Another attempt would write as much again. */
+const RETRY = {
+  timeout: true,
+  'too-large': false,
+  stopped: 'elsewhere',
+  'not-started': 'elsewhere',
+} as const;
+
+/** The worker stopped the command, or could not start it. */
+function endedFailure(
+  code: StopCode | 'not-started',
+  text: string,
+  stderr: StderrTail,
+): ServiceError {
+  return withDetail(new ServiceError(code, text, { retry: RETRY[code] }), stderr);
+}
+
+function withDetail(error: ServiceError, { bytes }: StderrTail): ServiceError {
+  return bytes.length === 0 ? error : Object.assign(error, { detail: [bytes] });
+}

@@ -1,0 +1,221 @@
+/** `majordomo request`: sends one request, prints its reply. */
+import { type Command, Option } from 'commander';
+
+import { terminalSafeJson } from '../../core/escape.js';
+import type { Client } from '../../sdk/client.js';
+import { CLIENT_DEFAULTS } from '../../sdk/defaults.js';
+import { addOutputOption } from '../common/formats.js';
+import {
+  checkService,
+  DAY_MS,
+  examples,
+  integerOption,
+  timeoutOption,
+  usage,
+} from '../common/options.js';
+import { print, shownName } from '../common/output.js';
+import { withClient } from '../connection/ask.js';
+import { checkEndpoints } from '../connection/endpoints.js';
+import { bodyOf, framesJson, STDIN, tellFrames } from '../common/frames.js';
+import { addEndpointOption, type EndpointOptions } from '../connection/options.js';
+import { explained, explainedFailure } from './failures.js';
+import {
+  addStoredOptions,
+  askDurably,
+  checkStoredOptions,
+  closeStored,
+  printResult,
+  type StoredCommandOptions,
+} from './stored.js';
+
+interface RequestCommandOptions extends EndpointOptions, StoredCommandOptions {
+  readonly stream?: boolean;
+  readonly detail?: boolean;
+  readonly protocol: '0.1' | '0.2';
+  readonly strategy: 'failover' | 'freelance';
+  readonly hedgeMs?: number;
+}
+
+const EXAMPLES = [
+  ['majordomo request upper hello', 'one frame; prints the reply'],
+  ['majordomo request add 2 3', 'two frames'],
+  ['majordomo request thumbnail - -o raw < photo.jpg > small.jpg', 'standard input as a frame'],
+  ['majordomo request -o json mmi.service upper', 'frames with their encoding, for scripts'],
+  ['majordomo request --stream render scene', 'the parts of the reply as they arrive'],
+  ['majordomo request --endpoint tcp://a:5555 --endpoint tcp://b:5555 upper hello', 'a pair'],
+  [
+    'majordomo request --strategy freelance --hedge-ms 20 --endpoint tcp://a:5555,tcp://b:5555 upper hello',
+    'brokers that know nothing of each other',
+  ],
+  ['majordomo request calc -- -5', 'a frame that begins with a dash'],
+  ['majordomo request --durable upper hello', 'stored on disk until answered; survives crashes'],
+  ['majordomo request --durable --no-wait --key order-17 bill 99', 'print the uuid'],
+  [
+    'majordomo request --durable --max-attempts 5 --backoff-ms 1000..60000 bill 99',
+    'own pauses between attempts',
+  ],
+  ['majordomo request --result UUID', 'wait for the reply and print it'],
+  ['majordomo request --close UUID', 'delete the request and its reply'],
+] as const;
+
+const AFTER = `${examples(EXAMPLES)}
+Without FRAME the body is one empty frame. Text output ends each frame with a newline unless it has
+one, and on a terminal it shows control characters escaped; raw output is only the bytes of the frames.
+If no worker serves the service, the command fails at once; --wait waits for a worker as long as for a
+reply. A broker that has just started, or has just lost a worker, waits for workers to return.
+A request may run more than once (--retries), so services must be idempotent.
+
+--strategy freelance: the endpoints are independent brokers. The command is connected to all of them and
+asks the first one that is alive; with --hedge-ms also the next one when the answer is late. There are
+no stored requests then.
+
+--durable waits for the reply, prints it and closes the stored request. It waits without limit; if
+--timeout-ms or --retries is given, it waits for (1 + retries) × timeout. --result waits for
+(1 + retries) × timeout and does not close the request. Without a CURVE key, the uuid is the only
+credential for the reply.
+
+If the service fails, its error message goes to standard error. --detail also prints the detail frames
+of the failure; -o json prints everything on standard output.
+
+Exit status: 0 a reply · 2 the service failed · 1 refused, no worker, dead or unknown · 64 usage · 69 no endpoint accepted a
+connection · 75 no reply in time, still pending.
+`;
+
+export function define(command: Command): void {
+  command
+    .argument('[service]', 'the service to request')
+    .argument('[frame...]', `frames of the body; ${STDIN} is standard input`)
+    .option('--wait', 'wait for a worker if none serves the service now')
+    .option('--detail', 'if the service fails, print the detail frames of the failure')
+    .option('--stream', 'print the parts of the reply as they arrive (MDP 0.2)')
+    .addOption(timeoutOption('how long to wait for a reply before sending again'))
+    .addOption(
+      integerOption('--retries <n>', 'how many times to send again', 0, 1000).default(
+        CLIENT_DEFAULTS.retries,
+      ),
+    )
+    .addOption(
+      new Option('--strategy <name>', 'how to use several endpoints')
+        .choices(['failover', 'freelance'])
+        .default(CLIENT_DEFAULTS.strategy),
+    )
+    .addOption(
+      integerOption(
+        '--hedge-ms <ms>',
+        'freelance: ask the next broker, too, after so long',
+        0,
+        DAY_MS,
+      ),
+    )
+    .addOption(
+      new Option('--protocol <version>', 'MDP version').choices(['0.1', '0.2']).default('0.2'),
+    );
+  addOutputOption(addEndpointOption(addStoredOptions(command)), 'raw')
+    .usage('[options] <service> [frame...]')
+    .addHelpText('after', AFTER)
+    .action(
+      async (
+        service: string | undefined,
+        args: readonly string[],
+        options: RequestCommandOptions,
+      ) => {
+        checkStoredOptions(service, options);
+        checkStrategy(options);
+        const patience = patienceOf(command, options);
+        if (options.result !== undefined) {
+          const { result } = options;
+          await asAsked(options, (client) => printResult(client, result, options, patience.ms));
+        } else if (options.close !== undefined) {
+          const { close } = options;
+          await asAsked(options, (client) => closeStored(client, close, options));
+        } else if (service === undefined) {
+          command.error("error: missing required argument 'service'", {
+            code: 'commander.missingArgument',
+          });
+        } else {
+          checkService(service);
+          const resultMs = patience.isChosen ? patience.ms : null;
+          await withBody(options, args, async (client, body) => {
+            if (options.durable === true) {
+              await askDurably(client, service, body, options, resultMs);
+            } else {
+              const act = options.stream === true ? stream : ask;
+              await act(client, service, body, options.output).catch(async (error: unknown) => {
+                const facts = { service: shownName(service) };
+                const failure = await explainedFailure(error, options, facts);
+                throw await explained(client, service, failure);
+              });
+            }
+          });
+        }
+      },
+    );
+}
+
+function checkStrategy(options: RequestCommandOptions): void {
+  const { strategy, hedgeMs, durable, result, close } = options;
+  if (strategy !== 'freelance') {
+    if (hedgeMs === undefined) return;
+    throw usage('--hedge-ms needs --strategy freelance');
+  }
+  if (durable === true || result !== undefined || close !== undefined) {
+    throw usage('--strategy freelance: there are no stored requests, use one broker or pair');
+  }
+}
+
+/** How long a request may take in all, and whether that was given or is the default. */
+function patienceOf(
+  command: Command,
+  { timeoutMs, retries }: RequestCommandOptions,
+): { readonly ms: number; readonly isChosen: boolean } {
+  const isChosen = ['timeoutMs', 'retries'].some(
+    (name) => command.getOptionValueSource(name) === 'cli',
+  );
+  return { ms: (1 + retries) * timeoutMs, isChosen };
+}
+
+async function withBody(
+  options: RequestCommandOptions,
+  args: readonly string[],
+  use: (client: Client, body: readonly (string | Uint8Array)[]) => Promise<void>,
+): Promise<void> {
+  // Checked before standard input is read, so that mistakes are reported at once.
+  checkEndpoints(options);
+  const body = await bodyOf(args);
+  await asAsked(options, (client) => use(client, body));
+}
+
+/** Runs `use` with a client as the options say. */
+async function asAsked(
+  options: RequestCommandOptions,
+  use: (client: Client) => Promise<void>,
+): Promise<void> {
+  const { protocol, retries, strategy, hedgeMs } = options;
+  const ifNoWorker = options.wait === true ? 'wait' : 'fail';
+  const hedge = hedgeMs === undefined ? {} : { hedgeMs };
+  await withClient(options, use, { protocol, retries, strategy, ifNoWorker, ...hedge });
+}
+
+async function ask(
+  client: Client,
+  service: string,
+  body: readonly (string | Uint8Array)[],
+  output: RequestCommandOptions['output'],
+): Promise<void> {
+  const { frames } = await client.request(service, body);
+  await tellFrames(output, frames, { service: shownName(service) });
+}
+
+async function stream(
+  client: Client,
+  service: string,
+  body: readonly (string | Uint8Array)[],
+  output: RequestCommandOptions['output'],
+): Promise<void> {
+  for await (const { frames, final } of client.stream(service, body)) {
+    // One object per line, also on a terminal: each part is printed when it arrives.
+    const part = { service: shownName(service), final };
+    if (output === 'json') await print(`${terminalSafeJson({ ...part, ...framesJson(frames) })}\n`);
+    else await tellFrames(output, frames, part);
+  }
+}

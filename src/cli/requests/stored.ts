@@ -1,0 +1,209 @@
+/** Stored requests of `majordomo request`: `--durable`, `--result`, `--close`. */
+import { type Command, InvalidArgumentError, Option } from 'commander';
+
+import { codeOf, messageOf } from '../../core/errors.js';
+import { DURATION_MS_MAX } from '../../core/numbers.js';
+import type { Backoff, Client, EnqueueOptions, Job, Reply } from '../../sdk/client.js';
+import { ATTEMPTS_MAX, BACKOFF_MS_MAX, isBackoff } from '../../sdk/jobs/job-options.js';
+import { type OutputOptions, tell } from '../common/formats.js';
+import { tellFrames } from '../common/frames.js';
+import { checkUuid, given, integerOption, usage } from '../common/options.js';
+import { say, shownName } from '../common/output.js';
+import { explainedFailure, unserved } from './failures.js';
+
+export interface StoredCommandOptions extends OutputOptions {
+  readonly detail?: boolean;
+  readonly timeoutMs: number;
+  readonly retries: number;
+  readonly durable?: boolean;
+  /** True: `--wait`; false: `--no-wait`. */
+  readonly wait?: boolean;
+  readonly result?: string;
+  readonly close?: string;
+  readonly key?: string;
+  readonly delayMs?: number;
+  readonly priority?: number;
+  readonly maxAttempts?: number;
+  readonly backoffMs?: Backoff;
+  readonly shared?: boolean;
+}
+
+/** Options that go only with `--durable`. */
+const OF_DURABLE = [
+  ['--key', 'key'],
+  ['--delay-ms', 'delayMs'],
+  ['--priority', 'priority'],
+  ['--max-attempts', 'maxAttempts'],
+  ['--backoff-ms', 'backoffMs'],
+  ['--shared', 'shared'],
+] as const;
+const RESULT_MS_MAX = 365 * 86_400_000;
+/** A wait longer than this prints the uuid first: otherwise it is lost with the terminal. */
+const QUIET_MS = 1000;
+
+export function addStoredOptions(command: Command): Command {
+  command
+    .addOption(
+      new Option(
+        '--durable',
+        'store the request at the broker (Titanic), wait, print the reply',
+      ).conflicts(['stream', 'result', 'close']),
+    )
+    .option('--no-wait', 'with --durable: print the uuid and do not wait')
+    .option('--key <key>', 'with --durable: idempotency key; the same key gives the same request');
+  return addJobOptions(command, 'with --durable: ')
+    .addOption(
+      new Option('--result <uuid>', 'print the reply of a stored request').conflicts([
+        'stream',
+        'close',
+      ]),
+    )
+    .addOption(
+      new Option('--close <uuid>', 'delete a stored request and its reply').conflicts(['stream']),
+    );
+}
+
+/**
+ * Options of a request that is stored.
+ * @param when begins what help says of each
+ */
+export function addJobOptions(command: Command, when: string): Command {
+  const delay = `${when}do not run it before this delay`;
+  const attempts = `${when}attempts after which it is dead`;
+  const pauses = `${when}pause after the first failed attempt, doubled after each, and the longest`;
+  return command
+    .addOption(integerOption('--delay-ms <ms>', delay, 0, DURATION_MS_MAX))
+    .addOption(integerOption('--priority <n>', `${when}-100 to 100, higher first`, -100, 100))
+    .addOption(integerOption('--max-attempts <n>', attempts, 1, ATTEMPTS_MAX))
+    .addOption(new Option('--backoff-ms <base..max>', pauses).argParser(readBackoff))
+    .option('--shared', `${when}other keys may read and close it, too, with its uuid`);
+}
+
+/** @throws ERR_USAGE if the options do not go together */
+export function checkStoredOptions(
+  service: string | undefined,
+  options: StoredCommandOptions,
+): void {
+  const about = options.result ?? options.close;
+  if (about !== undefined) {
+    const option = options.result === undefined ? '--close' : '--result';
+    if (service !== undefined) throw usage(`${option} takes a uuid and no service`);
+    checkUuid(about, `${option} `);
+  }
+  const bytes = Buffer.byteLength(options.key ?? 'none');
+  if (bytes < 1 || bytes > 255) throw usage('--key: a key has 1 to 255 bytes');
+  if (options.durable === true) return;
+  if (options.wait === false) throw usage('--no-wait needs --durable');
+  const first = OF_DURABLE.find(([, name]) => options[name] !== undefined);
+  if (first !== undefined) throw usage(`${first[0]} needs --durable`);
+}
+
+/**
+ * Stores a request; by default also waits for its reply, prints it and closes the request.
+ * @param resultMs how long to wait, in milliseconds; `null`: until there is an answer
+ */
+export async function askDurably(
+  client: Client,
+  service: string,
+  body: readonly (string | Uint8Array)[],
+  options: StoredCommandOptions,
+  resultMs: number | null,
+): Promise<void> {
+  const job = await client.enqueue(service, body, enqueueOptions(options));
+  if (options.wait === false) {
+    await tell(options.output, { uuid: job.uuid }, `${job.uuid}\n`);
+    await reportNoWorker(client, service);
+    return;
+  }
+  void reportNoWorker(client, service);
+  const shown = shownName(service);
+  const { frames } = await resultOf(job, resultMs).catch(async (error: unknown) => {
+    throw await explainedFailure(error, options, { uuid: job.uuid, service: shown });
+  });
+  await tellFrames(options.output, frames, { uuid: job.uuid, service: shown });
+  await job.close().catch((error: unknown) => {
+    say(`${job.uuid} could not be closed: ${messageOf(error)}`);
+  });
+}
+
+/** A stored request waits for a worker: say so if there is none. */
+async function reportNoWorker(client: Client, service: string): Promise<void> {
+  const obstacle = await unserved(client, service);
+  if (obstacle !== null) say(`${obstacle} The request is stored and waits for a worker`);
+}
+
+async function resultOf(job: Job, resultMs: number | null): Promise<Reply> {
+  const reported = { isTrue: false };
+  const timer = setTimeout(() => {
+    reported.isTrue = true;
+    say(`stored as ${job.uuid}; waiting for its reply`);
+  }, QUIET_MS);
+  try {
+    return await job.result(resultMs === null ? {} : { timeoutMs: within(resultMs) });
+  } catch (error) {
+    if (!reported.isTrue) say(`stored as ${job.uuid}`);
+    throw error;
+  } finally {
+    clearTimeout(timer);
+  }
+}
+
+function readBackoff(text: string): Backoff {
+  const [, baseMs, maxMs] = /^(\d{1,8})\.\.(\d{1,8})$/.exec(text) ?? [];
+  const backoff = { baseMs: Number(baseMs), maxMs: Number(maxMs) };
+  if (isBackoff(backoff)) return backoff;
+  throw new InvalidArgumentError(
+    `It is two numbers of milliseconds from 1 to ${BACKOFF_MS_MAX}, the smaller first: 500..60000`,
+  );
+}
+
+function enqueueOptions(options: StoredCommandOptions): EnqueueOptions {
+  const {
+    key: idempotencyKey,
+    delayMs,
+    priority,
+    maxAttempts,
+    backoffMs: backoff,
+    shared,
+  } = options;
+  const all = { idempotencyKey, delayMs, priority, maxAttempts, backoff, shared };
+  return given(all);
+}
+
+/** Prints the reply of a stored request, which stays stored. */
+export async function printResult(
+  client: Client,
+  uuid: string,
+  options: StoredCommandOptions,
+  resultMs: number,
+): Promise<void> {
+  let frames: readonly Buffer[];
+  try {
+    ({ frames } = await client.job(uuid).result({ timeoutMs: within(resultMs) }));
+  } catch (error) {
+    const state = STATES.get(codeOf(error) ?? '');
+    if (state !== undefined) await tell(options.output, { uuid, state }, '');
+    throw await explainedFailure(error, options, { uuid, state: 'dead' });
+  }
+  await tellFrames(options.output, frames, { uuid, state: 'replied' });
+}
+
+const STATES: ReadonlyMap<string, string> = new Map([
+  ['ERR_TITANIC_PENDING', 'pending'],
+  ['ERR_TITANIC_DEAD', 'dead'],
+  ['ERR_TITANIC_UNKNOWN', 'unknown'],
+]);
+
+/** Deletes a stored request; an unknown one counts as deleted. */
+export async function closeStored(
+  client: Client,
+  uuid: string,
+  { output }: StoredCommandOptions,
+): Promise<void> {
+  await client.job(uuid).close();
+  await tell(output, { uuid, closed: true }, '');
+}
+
+function within(ms: number): number {
+  return Math.min(ms, RESULT_MS_MAX);
+}

@@ -1,0 +1,130 @@
+/** What the keys files of a configuration allow, and what one identity may use, for `check`. */
+import type { Config } from '../../config/config.js';
+import { type KeyEntry, readKeysFile } from '../../config/io/keys-file.js';
+import type { Problem } from '../../config/problem.js';
+import { publishedBy } from '../../config/publishers.js';
+import { QUOTA_KEYS, type QuotaKey, quotasOf } from '../../config/quotas.js';
+import { codeOf, messageOf } from '../../core/errors.js';
+import { printable } from '../common/output.js';
+import { type Column, table } from '../common/table.js';
+
+/** Stands for the pair's link among the endpoints that use a keys file. */
+export const PAIR = 'bstar.curve';
+
+/** A keys file, and what uses it. */
+export interface KeysInEffect {
+  readonly file: string;
+  /** Endpoints, keys of publishers (`events.listen`), and `PAIR`. */
+  readonly usedBy: readonly string[];
+  readonly entries: readonly KeyEntry[];
+}
+
+/**
+ * Reads every keys file.
+ * @param absent called for each that is missing
+ * @throws ERR_CONFIG_INVALID if one is wrong
+ */
+export function keysInEffect(
+  config: Config,
+  absent: (problem: Problem) => void,
+): readonly KeysInEffect[] {
+  const { broker, bstar, limits } = config;
+  const users = new Map<string, string[]>();
+  const use = (file: string, user: string): void => {
+    users.set(file, [...(users.get(file) ?? []), user]);
+  };
+  for (const { endpoint, curve } of broker.listen) {
+    if (curve !== undefined) use(curve.keysFile, endpoint);
+  }
+  // The globs of its entries are for names of events, or keys of the map.
+  for (const { section, listen } of publishedBy(config)) {
+    if (listen.curve !== undefined) use(listen.curve.keysFile, `${section}.listen`);
+  }
+  if (bstar.role !== 'standalone' && bstar.curve !== null) use(bstar.curve.keysFile, PAIR);
+  const quotas = Object.keys(limits.quotas);
+  return [...users].flatMap(([file, usedBy]) => {
+    try {
+      return { file, usedBy, entries: readKeysFile(file, quotas) };
+    } catch (error) {
+      if (codeOf(error) !== 'ERR_CONFIG_FILE') throw error;
+      absent({ place: file, path: '', message: `${messageOf(error)}; serve needs it` });
+      return [];
+    }
+  });
+}
+
+/**
+ * Entries whose meaning changed when `services` began to restrict rights, each with what keeps its
+ * old meaning.
+ */
+export function narrowed(entries: readonly KeyEntry[]): readonly Problem[] {
+  return entries.flatMap(({ name, form, client, worker, place }) => {
+    const lists = [client, worker].filter((globs) => globs.length > 0);
+    const isAll = lists.every((globs) => globs.includes('*'));
+    if (form === 'long' || isAll) return [];
+    const now = `\`services\` now restricts rights: ${name} may use only ${lists[0]?.join(', ') ?? ''}`;
+    const message = `${now}. Remove services to allow all services, as before`;
+    return [{ place, path: name, message }];
+  });
+}
+
+/** One entry as JSON, without its keys. */
+export function entryShown(entry: KeyEntry): Readonly<Record<string, unknown>> {
+  const { name, publicKeys, client, worker, peer, operator, quota } = entry;
+  return { name, keys: publicKeys.length, client, worker, peer, operator, quota };
+}
+
+const KEYS: readonly Column<KeyEntry>[] = [
+  { head: 'NAME', cell: ({ name }) => name },
+  { head: 'MAY ASK', cell: ({ client }) => printable(globsShown(client)), cut: 12 },
+  { head: 'MAY OFFER', cell: ({ worker }) => printable(globsShown(worker)), drop: 3 },
+  { head: 'ALSO', cell: alsoOf, drop: 2 },
+  { head: 'QUOTA', cell: ({ quota }) => quota ?? '-', drop: 1 },
+];
+
+function alsoOf({ peer, operator }: KeyEntry): string {
+  return [...(peer ? ['peer'] : []), ...(operator ? ['operator'] : [])].join(', ') || '-';
+}
+
+/** The rights of each entry, as a table. */
+export function keysTable({ file, usedBy, entries }: KeysInEffect, width: number): string {
+  const nobody = entries.length === 0 ? 'no key may connect\n' : table(KEYS, entries, width);
+  return `\n${printable(file)} (${usedBy.map(printable).join(', ')})\n${nobody}`;
+}
+
+function globsShown(globs: readonly string[]): string {
+  if (globs.length === 0) return 'nothing';
+  return globs.includes('*') ? 'everything' : globs.join(', ');
+}
+
+/** By the name of the quota; `perPeer` is the one for everybody else. */
+export function quotasShown(config: Config): Readonly<Record<string, unknown>> {
+  const names = Object.keys(config.limits.quotas);
+  const shown = [null, ...names].map((name) => [name ?? 'perPeer', numbersOf(config, name)]);
+  return Object.fromEntries(shown) as Readonly<Record<string, unknown>>;
+}
+
+/** `null` for no limit. */
+function numbersOf(config: Config, name: string | null): Readonly<Record<string, number | null>> {
+  const quotas = Object.entries(quotasOf(config, name));
+  return Object.fromEntries(
+    quotas.map(([key, value]) => [key, Number.isFinite(value) ? value : null]),
+  );
+}
+
+const QUOTAS_SHOWN_MAX = 8;
+
+/** What one identity may use, as a table. */
+export function quotasTable(config: Config, width: number): string {
+  const names = [null, ...Object.keys(config.limits.quotas).slice(0, QUOTAS_SHOWN_MAX)];
+  const columns: readonly Column<QuotaKey>[] = [
+    { head: 'ONE IDENTITY MAY USE', cell: (key) => key },
+    ...names.map((name, at) => {
+      const numbers = numbersOf(config, name);
+      const head = name ?? 'limits.perPeer';
+      return { head, cell: (key: QuotaKey) => String(numbers[key] ?? '-'), right: true, drop: -at };
+    }),
+  ];
+  const keys = QUOTA_KEYS.filter((key) => key !== 'share');
+  return `\n${table(columns, keys, width)}`;
+}

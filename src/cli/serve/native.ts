@@ -1,0 +1,61 @@
+/** Native modules that do not load: missing, or built for another version of Node.js. */
+import { createRequire } from 'node:module';
+
+import type { Config } from '../../config/config.js';
+import { codeOf, MajordomoError, messageOf } from '../../core/errors.js';
+import { leastNode } from '../../core/version.js';
+
+const require = createRequire(import.meta.url);
+
+/** What to do about a native module that does not load. */
+export const REINSTALL = `install Majordomo again, with Node.js ${leastNode()} or newer`;
+
+const NATIVE_MODULES = ['better-sqlite3', 'zeromq'] as const;
+type NativeModule = (typeof NATIVE_MODULES)[number];
+/** What Node.js reports. */
+const NOT_LOADED = /Cannot find|compiled against|ERR_DLOPEN_FAILED/;
+/** The last place where better-sqlite3 looks, if it has no binary for this machine. */
+const NO_BINARY = /^Cannot find module '.*better_sqlite3\.node'/;
+
+/**
+ * Loads those that the node needs, before anything else starts.
+ * @throws ERR_NATIVE_MODULE
+ */
+export function requireNativeModules({ broker: { listen } }: Config): void {
+  load('better-sqlite3', (Database) => {
+    // Its binary is loaded by the first use.
+    new (Database as new (path: string) => { close(): void })(':memory:').close();
+  });
+  if (listen.some(({ transport }) => transport === 'libzmq')) load('zeromq', () => undefined);
+}
+
+function load(name: NativeModule, use: (module: unknown) => void): void {
+  try {
+    use(require(name));
+  } catch (error) {
+    throw notLoaded(name, error);
+  }
+}
+
+/** What any error means if a native module did not load; else `null`. */
+export function nativeFailure(error: unknown): MajordomoError | null {
+  const code = codeOf(error) ?? '';
+  if (code === 'ERR_NATIVE_MODULE') return null;
+  const text = `${code} ${messageOf(error)}`;
+  const name = NATIVE_MODULES.find((each) => text.includes(each));
+  return name !== undefined && NOT_LOADED.test(text) ? notLoaded(name, error) : null;
+}
+
+function notLoaded(name: NativeModule, error: unknown): MajordomoError {
+  const text = `${name} does not load: ${reasonOf(error)}; ${REINSTALL}`;
+  return new MajordomoError('ERR_NATIVE_MODULE', text, { cause: error });
+}
+
+/** In one sentence: such errors list all the places where a file was looked for. */
+function reasonOf(error: unknown): string {
+  const message = messageOf(error);
+  if (NO_BINARY.test(message)) return `it has no binary for ${process.platform} on ${process.arch}`;
+  const [first = '', second = ''] = message.split('\n');
+  const isCut = first.endsWith('was compiled against a different Node.js version using');
+  return (isCut ? `${first} ${second}` : first).replace(/[.:\s]+(Tried:)?$/, '');
+}

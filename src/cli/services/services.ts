@@ -1,0 +1,90 @@
+/** `majordomo services`: the services of a broker and their load; pauses and resumes one. */
+import type { Command } from 'commander';
+
+import { type Facts, factsIn } from '../common/facts.js';
+import { tell } from '../common/formats.js';
+import { addSubcommand, examples } from '../common/options.js';
+import { printable } from '../common/output.js';
+import { type Column, narrowText, table } from '../common/table.js';
+import { addWatchOption, show, WATCH_TEXT, type WatchOptions } from '../common/watch.js';
+import { addOperatorOptions, type OperatorOptions, postTo } from '../connection/admin.js';
+import { addLookOptions, look, type LookOptions, WHERE_TEXT } from '../connection/broker-state.js';
+import { countText, figure, msText, rateText } from './cells.js';
+
+const EXAMPLES = [
+  ['majordomo services', 'all services, by name'],
+  ['majordomo services --watch', 'refreshed every second'],
+  ['majordomo services --endpoint tcp://mq.example.org:5555', 'another broker, over MMI'],
+  [
+    'majordomo services --admin http://mq.example.org:5580',
+    'another broker, over HTTP, with a token',
+  ],
+  ['majordomo services pause render', 'its requests wait; what its workers have goes on'],
+  ['majordomo services -o name', 'the names alone, one per line'],
+  ["majordomo services -o json | jq '.[] | select(.queued > 100)'", 'the JSON of mmi.services'],
+] as const;
+
+const COLUMNS: readonly Column<Facts>[] = [
+  { head: 'SERVICE', cell: nameOf, cut: 12 },
+  figure('IDLE', 6, ({ workersWaiting }) => printable(workersWaiting)),
+  figure('BUSY', 7, ({ workersBusy }) => printable(workersBusy)),
+  figure('QUEUED', null, ({ queued }) => printable(queued)),
+  figure('REPLIES/S', 5, ({ plain }) => rateText(factsIn(plain)?.['repliesPerSecond'])),
+  figure('FAILED/S', 8, ({ plain }) => rateText(factsIn(plain)?.['failuresPerSecond'])),
+  figure('P99', 2, ({ plain }) => msText(factsIn(plain)?.['p99Ms'])),
+  figure('PENDING', 4, ({ durable }) => countText(factsIn(durable)?.['pending'])),
+  figure('RETRYING', 1, ({ durable }) => countText(factsIn(durable)?.['retrying'])),
+  figure('DEAD', 9, ({ durable }) => countText(factsIn(durable)?.['dead'])),
+  figure('OLDEST', 3, ({ durable }) => msText(factsIn(durable)?.['oldestMs'])),
+];
+
+const AFTER = `${examples(EXAMPLES)}
+IDLE and BUSY count workers, QUEUED counts requests that wait for a worker. PENDING to OLDEST describe stored
+requests, P99 describes plain ones. The requests of a paused service wait. Bytes of a name that are not printable ASCII are percent-escaped. A service
+is listed while it has workers, queued or stored requests, and for ten minutes after.
+${narrowText(COLUMNS)}${WATCH_TEXT}${WHERE_TEXT}`;
+
+/** Name, purpose, and what the service then is. */
+const ACTIONS = [
+  ['pause', 'have the requests for a service wait', 'paused'],
+  ['resume', 'let the requests for a paused service go to its workers again', 'not paused'],
+] as const;
+
+const AFTER_PAUSE = `
+Plain requests wait until their time is over, durable ones until the service is resumed. The pause is stored: it
+outlives a restart, and the other node of a pair and the brokers that share the database have it, too. It needs
+http.token, and titanic.enabled at the broker.
+`;
+
+export function define(command: Command): void {
+  addWatchOption(addLookOptions(command, 'list'))
+    .addHelpText('after', AFTER)
+    .action(async (options: LookOptions & WatchOptions) => {
+      await look(options, (broker) =>
+        show(options, () => broker.services(), {
+          text: (services, width) => table(COLUMNS, [...services].sort(byName), width),
+          names: (services) => services.map(({ service }) => service),
+        }),
+      );
+    });
+  for (const [name, about, past] of ACTIONS) {
+    const action = addSubcommand(command, name, about).argument('<service>', 'named as in lists');
+    addOperatorOptions(action)
+      .addHelpText('after', AFTER_PAUSE)
+      .action(async (service: string, options: OperatorOptions) => {
+        const path = `/api/v1/services/${encodeURIComponent(service)}/${name}`;
+        const answer = await postTo(options, path);
+        await tell(options.output, answer, `${printable(service)} is ${past}\n`);
+      });
+  }
+}
+
+function nameOf({ service, paused }: Facts): string {
+  return paused === true ? `${printable(service)} (paused)` : printable(service);
+}
+
+function byName(left: Facts, right: Facts): number {
+  const [one, other] = [nameOf(left), nameOf(right)];
+  if (one === other) return 0;
+  return one < other ? -1 : 1;
+}

@@ -1,0 +1,93 @@
+/** `majordomo top`: services and their load, refreshed. */
+import type { Command } from 'commander';
+
+import { tell } from '../common/formats.js';
+import { checkService, examples, integerOption } from '../common/options.js';
+import { shownName } from '../common/output.js';
+import { narrowText } from '../common/table.js';
+import { watchOnScreen } from '../common/watch.js';
+import {
+  addOperatorOptions,
+  adminClient,
+  type OperatorOptions,
+  pageOf,
+} from '../connection/admin.js';
+import type { AdminClient } from '../connection/admin-client.js';
+import { byHttp } from '../connection/broker-state.js';
+import { type NamedService, render, SERVICES, type Snapshot } from './top-view.js';
+
+interface TopOptions extends OperatorOptions {
+  readonly intervalMs: number;
+}
+
+const EXAMPLES = [
+  ['majordomo top', 'the broker of this machine; press q to quit'],
+  [
+    'majordomo top --interval-ms 200 --admin http://mq.example.org:5580',
+    'another broker, refreshed every 200 ms',
+  ],
+  ['majordomo top upper', 'one service and its workers'],
+  ['majordomo top -o json | jq .services', 'once, for scripts'],
+] as const;
+
+const AFTER = `${examples(EXAMPLES)}
+Lists the busiest services first; with SERVICE also its workers, the busiest first, with their addresses if you
+give a token. Rates are those of the last 4 to 8 seconds. If standard output is not a terminal, prints once and exits.
+${narrowText(SERVICES)}`;
+
+/** Workers of the named service. */
+const WORKERS_MAX = 1000;
+
+export function define(command: Command): void {
+  const named = command.argument('[service]', 'show only this service and its workers');
+  addOperatorOptions(named, 'list')
+    .addOption(
+      integerOption('--interval-ms <ms>', 'how often to refresh', 100, 3_600_000).default(1000),
+    )
+    .addHelpText('after', AFTER)
+    .action(async (service: string | undefined, options: TopOptions) => {
+      if (service !== undefined) checkService(service);
+      const client = await adminClient(options);
+      const see = (): Promise<Snapshot> => takeSnapshot(client, service ?? null);
+      const { output, intervalMs } = options;
+      if (output === 'text' && process.stdout.isTTY) await watchOnScreen(see, render, intervalMs);
+      else {
+        await tell(output, await see(), {
+          text: (sight, columns) => render(sight, { columns, rows: Infinity }),
+          names: ({ services, named }) =>
+            named?.workers.map(({ name }) => name ?? '-') ??
+            services.map((each) => each['service']),
+          json: jsonOf,
+        });
+      }
+    });
+}
+
+/** The node's state now. */
+async function takeSnapshot(client: AdminClient, service: string | null): Promise<Snapshot> {
+  const broker = byHttp(client);
+  const status = await broker.status();
+  const health = await broker.health();
+  const services = await broker.services();
+  const named = service === null ? null : await workersOf(client, service);
+  return { status, health, services, named };
+}
+
+/** One page of them: more than fits on a terminal. */
+async function workersOf(client: AdminClient, name: string): Promise<NamedService> {
+  const service = shownName(name);
+  const query = { service, limit: String(WORKERS_MAX) };
+  const { items, next } = await pageOf(client, '/api/v1/workers', query, null);
+  return { service, workers: items, isCut: next !== null };
+}
+
+function jsonOf({ status, health, services, named }: Snapshot): Readonly<Record<string, unknown>> {
+  if (named === null) return { status, health, services };
+  const { service, workers } = named;
+  return {
+    status,
+    health,
+    services: services.filter((each) => each['service'] === service),
+    workers,
+  };
+}
