@@ -30,6 +30,12 @@ export interface ListQuery {
   readonly state: string | null;
 }
 
+/** A service, with how long requests wait for it. */
+export interface ServiceSeen extends ServiceStatus {
+  /** Since the first of its queued requests arrived; `null`: none is queued. */
+  readonly oldestQueuedMs: number | null;
+}
+
 /** A worker, with where it is. */
 export interface WorkerSeen extends WorkerStatus {
   /** Its source address. */
@@ -42,7 +48,7 @@ export interface NodeView {
   /** Includes where the broker listens. */
   status(): NodeStatus;
   /** @throws ERR_HTTP_PARAMETER for a cursor that is none */
-  services(query: ListQuery): Page<ServiceStatus>;
+  services(query: ListQuery): Page<ServiceSeen>;
   /** @throws ERR_HTTP_PARAMETER for a cursor that is none */
   workers(query: ListQuery): Page<WorkerSeen>;
 }
