@@ -121,16 +121,10 @@ function Form({ service }: { service: string }): VNode {
         <div class="filters">
           {choice('The body is', WAYS, way)}
           {choice('Kind', KINDS, kind)}
-          <input
-            type="number"
-            name="seconds"
-            aria-label="Deadline in seconds"
-            title="Deadline in seconds"
-            min="0.001"
-            step="any"
-            defaultValue="10"
-            required
-          />
+          <label class="quiet">
+            Deadline in seconds{' '}
+            <input type="number" name="seconds" min="0.001" step="any" defaultValue="10" required />
+          </label>
           <input
             type="password"
             name="token"
