@@ -12,6 +12,7 @@ import { chromium } from 'playwright-core';
 
 const root = fileURLToPath(new URL('../', import.meta.url));
 const { Client } = await import(new URL('../compiled/sdk/client.js', import.meta.url).href);
+const { SharedMap } = await import(new URL('../compiled/sdk/map.js', import.meta.url).href);
 const { ServiceError, Worker } = await import(
   new URL('../compiled/sdk/worker.js', import.meta.url).href
 );
@@ -48,6 +49,7 @@ function node(name, role, directory, [own, peer]) {
     `node.dataDir=${join(directory, name)}`,
     'broker.listen=tcp://127.0.0.1:0',
     'http.listen=127.0.0.1:0',
+    'map.listen=tcp://127.0.0.1:0',
     `http.token=${TOKEN}`,
     'log.format=json',
     `bstar.role=${role}`,
@@ -133,6 +135,20 @@ async function durable(client, over) {
   }
 }
 
+const KEYS = {
+  '/config/mail/sender': 'no-reply@example.org',
+  '/config/search/index': '{"shards":4,"since":"2026-11-20"}',
+  '/limits/invoice.pdf': '20',
+  '/workers/eu-1': 'ready',
+};
+
+async function fillMap(map) {
+  await map.synced;
+  for (const [key, value] of Object.entries(KEYS)) {
+    await map.set(key, value, key.startsWith('/workers/') ? { ttlMs: 600_000 } : {});
+  }
+}
+
 async function take(browser, url, name, place, options = {}) {
   const { width = 1280, height = 860, colorScheme = 'light' } = options;
   const context = await browser.newContext({
@@ -166,12 +182,15 @@ const nodes = [
 const over = new AbortController();
 let workers = [];
 let client = null;
+let map = null;
 let browser = null;
 try {
   const [left, right] = await Promise.all(nodes.map(({ ready }) => ready));
   const endpoints = [...left.endpoints, ...right.endpoints];
   workers = startWorkers(endpoints);
   client = new Client({ endpoints, timeoutMs: 20_000 });
+  map = new SharedMap({ endpoints: [left.map, right.map] });
+  await fillMap(map);
   const running = Object.entries(SERVICES).map(([service, { rate }]) =>
     requests(client, service, rate, over),
   );
@@ -190,6 +209,7 @@ try {
   await take(browser, left.http, 'service', '#/services/mail.send', { height: 1000 });
   await take(browser, left.http, 'durable', '#/durable', { height: 560 });
   await take(browser, left.http, 'request-history', `#/durable/${uuid}`, { height: 700 });
+  await take(browser, left.http, 'map', '#/map', { height: 700 });
   await take(browser, left.http, 'pair', '#/pair', { height: 560, colorScheme: 'dark' });
   await take(browser, left.http, 'phone', '', { width: 390, height: 844, colorScheme: 'dark' });
   over.abort();
@@ -199,6 +219,7 @@ try {
   await browser?.close();
   await Promise.all(workers.map((worker) => worker.close({ graceMs: 0 })));
   await client?.close();
+  await map?.close();
   for (const { child } of nodes) {
     child.kill();
     if (child.exitCode === null) await once(child, 'exit');

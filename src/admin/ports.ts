@@ -3,9 +3,9 @@
  * this room imports neither the broker, nor the store, nor the pair.
  */
 import type { OperatorApi } from '../titanic/operator/operator-api.js';
-import type { NodeStatus, ServiceStatus, WorkerStatus } from '../wire/mmi.js';
+import type { NodeStatus, WorkerStatus } from '../wire/mmi.js';
 import type { RefusalRecord } from './log/refusals.js';
-import type { HaStatus, Overview, Reason, ServiceHistory } from './api/node-answers.js';
+import type { HaStatus, Overview, Reason, Service, ServiceHistory } from './api/node-answers.js';
 import type { Page } from './api/words.js';
 import type { EventFeed } from './http/event-feed.js';
 
@@ -42,7 +42,7 @@ export interface NodeView {
   /** Includes where the broker listens. */
   status(): NodeStatus;
   /** @throws ERR_HTTP_PARAMETER for a cursor that is none */
-  services(query: ListQuery): Page<ServiceStatus>;
+  services(query: ListQuery): Page<Service>;
   /** @throws ERR_HTTP_PARAMETER for a cursor that is none */
   workers(query: ListQuery): Page<WorkerSeen>;
 }

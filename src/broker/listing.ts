@@ -90,6 +90,12 @@ export class ListedLazily implements Listed {
   }
 }
 
+/** A service as shown to operators. */
+export interface ServiceSeen extends ServiceStatus {
+  /** Since the first of its queued requests arrived; `null`: none is queued. */
+  readonly oldestQueuedMs: number | null;
+}
+
 /** A worker as shown to operators. */
 export interface WorkerSeen extends WorkerStatus {
   /** Its source address. */
@@ -123,9 +129,9 @@ export class Listing {
     name: Buffer | null,
     isWanted: (service: ServiceStatus) => boolean,
     now: number,
-  ): ListPage<ServiceStatus> {
+  ): ListPage<ServiceSeen> {
     this.#services.forget(now);
-    const items: ServiceStatus[] = [];
+    const items: ServiceSeen[] = [];
     let lookedAt = 0;
     for (const service of this.#named(name, from.service)) {
       if (items.length >= limit || lookedAt >= LOOKED_AT_MAX) {
@@ -133,7 +139,10 @@ export class Listing {
       }
       lookedAt++;
       const status = serviceStatus(service, this.#figures);
-      if (isWanted(status)) items.push(status);
+      if (!isWanted(status)) continue;
+      const arrivedAt = this.#services.oldestQueuedAt(service);
+      const oldestQueuedMs = arrivedAt === null ? null : Math.max(0, Math.round(now - arrivedAt));
+      items.push({ ...status, oldestQueuedMs });
     }
     return { items, next: null };
   }

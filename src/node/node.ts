@@ -20,6 +20,7 @@ import { Throttle } from '../admin/log/throttle.js';
 import type { OperatorPort, Ports } from '../admin/ports.js';
 import type { PairEvent } from '../bstar/events.js';
 import { askedExtensions } from '../config/asked.js';
+import { hasPrograms } from '../config/http-access.js';
 import type { Config, ListenerConfig } from '../config/config.js';
 import { withLiveKeys } from '../config/diff.js';
 import { listenersInFull } from '../config/io/exposure.js';
@@ -417,6 +418,7 @@ export class Node implements Host {
       node: nodeView(this.broker, this.#health, (now) => ({
         ...{ ...this.#status(now), endpoints: this.#listening },
         store: this.#stored?.database?.toOperators() ?? null,
+        programs: hasPrograms(config),
       })),
       pair: this.#view ?? standalonePair(config.node.name),
       feed: this.#feed,

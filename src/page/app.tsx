@@ -6,7 +6,7 @@ import { useEffect, useRef } from 'preact/hooks';
 import { startToken, token } from './api.js';
 import { Banner, troublesOfNode } from './banner.js';
 import { Button } from './controls.js';
-import { askPerson, askToken, Dialogs, toast } from './dialogs.js';
+import { askPerson, askToken, Dialogs, toast, Toasts } from './dialogs.js';
 import { startEvents } from './events.js';
 import { span } from './format.js';
 import { address, followAddress, linkTo } from './links.js';
@@ -16,6 +16,7 @@ import { Running } from './triage.js';
 import { DurableView } from './views/durable.js';
 import { ElsewhereView } from './views/elsewhere.js';
 import { EventsView } from './views/events.js';
+import { MapView } from './views/map.js';
 import { OverviewView } from './views/overview.js';
 import { PairView } from './views/pair.js';
 import { RequestView } from './views/request.js';
@@ -49,6 +50,7 @@ const VIEWS: readonly ViewOf[] = [
       detail === null ? <DurableView /> : <RequestView key={detail} uuid={detail} />,
   },
   { name: 'events', label: 'Events', show: () => <EventsView /> },
+  { name: 'map', label: 'Map', show: () => <MapView /> },
   {
     name: 'pair',
     label: 'Pair',
@@ -84,7 +86,10 @@ function Page(): VNode {
       <main id="main" tabIndex={-1}>
         {isAway ? <ElsewhereView /> : view?.show(address.value.detail)}
       </main>
-      <Running />
+      <div id="foot">
+        <Running />
+        <Toasts />
+      </div>
       <Dialogs />
     </>
   );

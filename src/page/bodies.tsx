@@ -1,12 +1,12 @@
 /** The bodies of request and reply. They may be confidential, so they are loaded only on demand. */
 import { useSignal } from '@preact/signals';
-import type { VNode } from 'preact';
+import type { ComponentChildren, VNode } from 'preact';
 
-import type { Bodies as Loaded, BodyFrame, StoredBody } from '../admin/api/stored-answers.js';
+import type { Bodies as Loaded, BodyFrame } from '../admin/api/stored-answers.js';
 import { hexRows, prettyJson } from './body-text.js';
 import { Button, Choice } from './controls.js';
 import { read } from './dialogs.js';
-import { bytes, lines } from './format.js';
+import { bytes, lines, plural } from './format.js';
 
 const WAYS = [
   ['text', 'Text'],
@@ -14,31 +14,39 @@ const WAYS = [
   ['hex', 'Hex'],
 ] as const;
 
+/** What a body has to show. */
+export interface ShownBody {
+  /** Of the whole body. */
+  readonly bytes: number;
+  /** The frames are not all of it. */
+  readonly cut: boolean;
+  readonly frames: readonly Pick<BodyFrame, 'encoding' | 'data'>[];
+}
+
 const encoder = new TextEncoder();
 
-function bytesOf({ encoding, data }: BodyFrame): Uint8Array {
+export function bytesOf({ encoding, data }: ShownBody['frames'][number]): Uint8Array {
   if (encoding === 'utf8') return encoder.encode(data);
   return Uint8Array.from(atob(data), (character) => character.charCodeAt(0));
 }
 
 /** The best format that fits all frames. */
-function bestWay({ body, reply }: Loaded): string {
-  const frames = [...(body?.frames ?? []), ...(reply?.frames ?? [])];
+function bestWay(bodies: readonly (ShownBody | null)[]): string {
+  const frames = bodies.flatMap((body) => body?.frames ?? []);
   if (frames.some(({ encoding }) => encoding !== 'utf8')) return 'hex';
   const isJson = frames.some(({ data }) => /^\s*[[{]/.test(data) && prettyJson(data) !== null);
   return isJson ? 'json' : 'text';
 }
 
-function shownAs(frame: BodyFrame, way: string): string {
+function shownAs(frame: ShownBody['frames'][number], way: string): string {
   if (way === 'hex') return hexRows(bytesOf(frame));
   const text = frame.encoding === 'utf8' ? frame.data : new TextDecoder().decode(bytesOf(frame));
   return lines((way === 'json' ? prettyJson(text) : null) ?? text);
 }
 
-function Body({ name, body, way }: { name: string; body: StoredBody | null; way: string }): VNode {
+function Body({ name, body, way }: { name: string; body: ShownBody | null; way: string }): VNode {
   const frames = body?.frames ?? [];
-  const number = frames.length === 1 ? '1 frame' : `${frames.length} frames`;
-  const size = `${bytes(body?.bytes ?? 0)}${body?.cut === true ? ', truncated' : ''}, ${number}`;
+  const size = `${bytes(body?.bytes ?? 0)}${body?.cut === true ? ', truncated' : ''}, ${plural(frames.length, 'frame')}`;
   return (
     <section>
       <h3>{name}</h3>
@@ -69,16 +77,36 @@ function Headers({ headers }: Pick<Loaded, 'headers'>): VNode {
   );
 }
 
+type Named = readonly (readonly [name: string, body: ShownBody | null])[];
+
+/** Bodies, and the choice of their format. */
+export function ShownBodies(given: { of: Named; children?: ComponentChildren }): VNode {
+  const chosen = useSignal<string | null>(null);
+  const way = chosen.value ?? bestWay(given.of.map(([, body]) => body));
+  return (
+    <div class="bodies">
+      <Choice
+        label="Show bodies as"
+        options={WAYS}
+        value={way}
+        chosen={(now) => {
+          chosen.value = now;
+        }}
+      />
+      {given.children}
+      {given.of.map(([name, body]) => (
+        <Body key={name} name={name} body={body} way={way} />
+      ))}
+    </div>
+  );
+}
+
 /** @param uuid the whole uuid */
 export function Bodies({ uuid }: { uuid: string }): VNode {
   const loaded = useSignal<Loaded | null>(null);
-  const way = useSignal('text');
   const open = async (): Promise<void> => {
     const path = `/api/v1/titanic/requests/${encodeURIComponent(uuid)}/bodies`;
-    const bodies = await read<Loaded>(path, 'Bodies');
-    if (bodies === null) return;
-    way.value = bestWay(bodies);
-    loaded.value = bodies;
+    loaded.value = await read<Loaded>(path, 'Bodies');
   };
   const { value } = loaded;
   if (value === null) {
@@ -88,22 +116,14 @@ export function Bodies({ uuid }: { uuid: string }): VNode {
       </div>
     );
   }
+  const bodies = [
+    ['Request', value.body],
+    ['Reply', value.reply],
+  ] as const;
   return (
-    <div class="bodies">
-      <Choice
-        label="Show bodies as"
-        options={WAYS}
-        value={way.value}
-        chosen={(chosen) => {
-          way.value = chosen;
-        }}
-      />
+    <ShownBodies of={bodies}>
       <Button label="Hide bodies" act={() => (loaded.value = null)} />
-      <div>
-        <Headers headers={value.headers} />
-        <Body name="Request" body={value.body} way={way.value} />
-        <Body name="Reply" body={value.reply} way={way.value} />
-      </div>
-    </div>
+      <Headers headers={value.headers} />
+    </ShownBodies>
   );
 }

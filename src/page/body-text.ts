@@ -1,8 +1,24 @@
 /** Bytes and JSON in readable form. */
 
 const HEX_ROW_BYTES = 16;
+const encoder = new TextEncoder();
 /** Deeper levels are indented no further: deep nesting would make a huge text. */
 const INDENTED_LEVELS = 40;
+
+/** The bytes that someone has typed as text, base64 or hex; `null`: they are none. */
+export function typedBytes(typed: string, way: string): Uint8Array<ArrayBuffer> | null {
+  if (way === 'text') return encoder.encode(typed);
+  const digits = typed.replaceAll(/\s/g, '');
+  if (way === 'hex') {
+    if (!/^(?:[\da-f]{2})*$/i.test(digits)) return null;
+    return Uint8Array.from(digits.match(/../g) ?? [], (byte) => parseInt(byte, 16));
+  }
+  try {
+    return Uint8Array.from(atob(digits), (character) => character.charCodeAt(0));
+  } catch {
+    return null;
+  }
+}
 
 /** Rows of offset, sixteen bytes in hex, and the same bytes as ASCII. */
 export function hexRows(bytes: Uint8Array): string {

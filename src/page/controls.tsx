@@ -3,7 +3,7 @@ import type { ComponentChildren, VNode } from 'preact';
 import { Fragment } from 'preact';
 
 import { messageOf } from './api.js';
-import { attempt, toast } from './dialogs.js';
+import { askToken, attempt, toast } from './dialogs.js';
 import { filter, setFilters } from './links.js';
 
 interface CardOf {
@@ -62,6 +62,16 @@ export function Button(given: ButtonOf): VNode {
     >
       {label}
     </button>
+  );
+}
+
+/** Says that something needs a token, and asks for one. @param what in the plural, capitalized */
+export function NeedsToken({ what }: { what: string }): VNode {
+  const ask = (): unknown => askToken(`${what} need a token of this node.`);
+  return (
+    <>
+      {what} need a token. <Button label="Give a token" style="button small" act={ask} />
+    </>
   );
 }
 

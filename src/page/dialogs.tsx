@@ -40,14 +40,19 @@ export function Dialogs(): VNode {
       {shown.value.map((each) => (
         <Dialog key={each.number} {...each} />
       ))}
-      <div id="toasts" role="status">
-        {toasts.value.map((each) => (
-          <p key={each.number} class={`toast ${each.kind}`}>
-            {each.message}
-          </p>
-        ))}
-      </div>
     </>
+  );
+}
+
+export function Toasts(): VNode {
+  return (
+    <div id="toasts" role="status">
+      {toasts.value.map((each) => (
+        <p key={each.number} class={`toast ${each.kind}`}>
+          {each.message}
+        </p>
+      ))}
+    </div>
   );
 }
 

@@ -3,10 +3,13 @@ import type { ComponentChildren, VNode } from 'preact';
 
 import type { ReceivedEvent } from './events.js';
 import { count, line, moment } from './format.js';
-import { ServiceLink, UuidLink, UUID } from './names.js';
+import { linkTo } from './links.js';
+import { decoded, Name, ServiceLink } from './names.js';
 
 /** Names of events of severity info that are good news. */
 const GOOD = /\.(registered|healed|recovered|connected|merged|changed)$/;
+/** Fields with names that the API escapes: of a service, of a key of the map. */
+const NAMES: readonly string[] = ['service', 'record'];
 /** Earlier events of a group that are listed. */
 const EARLIER_SHOWN = 20;
 
@@ -58,7 +61,8 @@ function fieldsOf({
 }
 
 function written([name, value]: Field): string {
-  return line(`${name} ${typeof value === 'string' ? value : JSON.stringify(value)}`);
+  const text = typeof value === 'string' ? value : JSON.stringify(value);
+  return line(`${name} ${NAMES.includes(name) ? decoded(text) : text}`);
 }
 
 /** The fields as `field value`, always in one line. */
@@ -66,15 +70,30 @@ export function textOf(received: ReceivedEvent): string {
   return fieldsOf(received).map(written).join('  ·  ');
 }
 
-/** A field, with a link to its service or request. */
+/** A field, with a link to its service, request or key of the map. */
 function linked([name, value]: Field): ComponentChildren {
   if (name === 'service' && typeof value === 'string') {
     return ['service ', <ServiceLink key="link" service={value} />];
   }
-  if (name === 'uuid' && typeof value === 'string' && UUID.test(value)) {
-    return ['uuid ', <UuidLink key="link" uuid={value} />];
-  }
+  const to = (href: string): ComponentChildren => [
+    `${name} `,
+    <a key="link" href={href}>
+      <Name name={String(value)} />
+    </a>,
+  ];
+  if (name === 'record') return to(linkTo('map', undefined, { key: String(value) }));
+  // Events have only its beginning.
+  const [uuid] = name === 'uuid' ? (/^[\da-f]+/i.exec(String(value)) ?? []) : [];
+  if (uuid !== undefined) return to(linkTo('durable', undefined, { uuid }));
   return written([name, value]);
+}
+
+function Fields(received: ReceivedEvent): VNode {
+  return (
+    <span class="event-fields">
+      {fieldsOf(received).map((field, index) => [index === 0 ? '' : '  ·  ', linked(field)])}
+    </span>
+  );
 }
 
 /** The latest event of a group, the size of the group, and the earlier events on demand. */
@@ -89,16 +108,14 @@ export function EventRow({ group }: { group: EventGroup }): VNode {
         <span class="times">{earlier.length === 0 ? '' : `×${count(earlier.length + 1)}`}</span>
       </span>
       <div>
-        <span class="event-fields">
-          {fieldsOf(latest).map((field, index) => [index === 0 ? '' : '  ·  ', linked(field)])}
-        </span>
+        <Fields {...latest} />
         {earlier.length === 0 ? null : (
           <details class="earlier">
             <summary>{`${count(earlier.length)} earlier, since ${moment(earlier.at(-1)?.time ?? null)}`}</summary>
             <ol>
               {earlier.slice(0, EARLIER_SHOWN).map((event) => (
                 <li key={event.arrival}>
-                  <time dateTime={event.time}>{moment(event.time)}</time> {textOf(event)}
+                  <time dateTime={event.time}>{moment(event.time)}</time> <Fields {...event} />
                 </li>
               ))}
               {left > 0 ? <li>{`and ${count(left)} earlier`}</li> : null}

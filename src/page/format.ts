@@ -33,6 +33,11 @@ export function count(value: number | null): string {
   return value === null ? NONE : whole.format(value);
 }
 
+/** 1 request, 1,200 requests */
+export function plural(amount: number, what: string): string {
+  return `${count(amount)} ${what}${amount === 1 ? '' : 's'}`;
+}
+
 /** 0.42 ms, 12 ms, 1.2 s, 2.5 min */
 export function millis(value: number | null): string {
   if (value === null) return NONE;

@@ -9,6 +9,8 @@ type Block = Pick<Overview, 'startedAt' | 'columns' | 'samples' | 'next'>;
 
 /** The page may be open for longer than the node keeps samples. */
 const SAMPLES_MAX = 3600;
+/** Services whose samples stay while other views are shown. */
+const SERVICES_MAX = 8;
 
 export class Samples {
   /** Oldest first. */
@@ -46,4 +48,16 @@ export class Samples {
     const recent = samples.filter(({ at }) => (at ?? 0) > from);
     return recent.reduce((sum, sample) => sum + (sample[column] ?? 0), 0);
   }
+}
+
+/** Those that were looked at last are at the end. */
+const ofServices = new Map<string, Samples>();
+
+/** The samples of a service, with those that the page had of it before. */
+export function samplesOf(service: string): Samples {
+  const known = ofServices.get(service) ?? new Samples();
+  ofServices.delete(service);
+  ofServices.set(service, known);
+  for (const name of [...ofServices.keys()].slice(0, -SERVICES_MAX)) ofServices.delete(name);
+  return known;
 }

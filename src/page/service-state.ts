@@ -1,8 +1,8 @@
 /** The state of a service in one sentence. */
 import type { Service } from '../admin/api/node-answers.js';
-import { count, millis, percent, perSecond, span } from './format.js';
+import { count, millis, percent, perSecond, plural, span } from './format.js';
 import { type Sample, Samples } from './samples.js';
-import { isUnserved } from './services.js';
+import { isUnserved, oldestOf } from './services.js';
 
 interface ServiceState {
   readonly grade: 'good' | 'warn' | 'bad' | 'quiet';
@@ -13,10 +13,6 @@ interface ServiceState {
 const MINUTE_MS = 60_000;
 /** More than this share of failures needs a person at once. */
 const BAD_SHARE = 0.05;
-
-function plural(amount: number, what: string): string {
-  return `${count(amount)} ${what}${amount === 1 ? '' : 's'}`;
-}
 
 /** The share of the last minute's requests, or attempts of stored ones, that failed. */
 function failedShare(now: Service | undefined, samples: readonly Sample[]): number | null {
@@ -49,7 +45,7 @@ export function stateOf(now: Service | undefined, samples: readonly Sample[]): S
   const waiting = (now?.queued ?? 0) + (durable?.pending ?? 0);
   if (now?.paused === true) return told('warn', 'Paused', `${plural(waiting, 'request')} waiting`);
   if (now !== undefined && isUnserved(now)) {
-    const oldest = durable?.oldestMs ?? null;
+    const oldest = oldestOf(now);
     const since = oldest === null ? '' : `, the oldest for ${span(oldest)}`;
     return told('bad', 'No worker', `${plural(waiting, 'request')} waiting${since}`);
   }

@@ -15,7 +15,7 @@ const EVERY_MS = 2000;
 /** A service that failed is listed first for so long. */
 const FAILED_MS = 60_000;
 /** Requests that have waited for longer than this may need a person. */
-const LONG_MS = 60_000;
+const LONG_MS = 10_000;
 
 /** Loads all pages of the list. */
 export async function allServices(): Promise<readonly Service[]> {
@@ -52,6 +52,12 @@ function repliesOf({ plain, durable }: Service): number {
   return (plain?.repliesPerSecond ?? 0) + (durable?.repliesPerSecond ?? 0);
 }
 
+/** How long the oldest request has waited, plain or stored; `null`: none waits. */
+export function oldestOf({ oldestQueuedMs, durable }: Service): number | null {
+  const stored = durable?.oldestMs ?? null;
+  return oldestQueuedMs === null ? stored : Math.max(oldestQueuedMs, stored ?? 0);
+}
+
 /** `null`: nothing ended in the last seconds. */
 function failedShare(service: Service): number | null {
   const failures = failuresOf(service) ?? 0;
@@ -69,7 +75,7 @@ export function byNeed(services: readonly Service[]): readonly Service[] {
     const failures = failuresOf(service) ?? 0;
     if (failures > 0) failedAt.set(service.service, now);
     const hasFailed = (failedAt.get(service.service) ?? -Infinity) + FAILED_MS > now;
-    const oldest = service.durable?.oldestMs ?? 0;
+    const oldest = oldestOf(service) ?? 0;
     const needs = [
       Number(hasFailed),
       failures,
@@ -135,7 +141,7 @@ export const COLUMNS = {
         count(dead(service))
       ),
   },
-  oldest: numeric('Oldest waiting', ({ durable }) => durable?.oldestMs ?? null, about, { drop: 3 }),
+  oldest: numeric('Oldest waiting', oldestOf, about, { drop: 3 }),
   rate: numeric(
     'Replies',
     (service) => (service.plain === null && service.durable === null ? null : repliesOf(service)),

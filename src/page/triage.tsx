@@ -6,7 +6,7 @@ import type { BulkResult, StoredRequest } from '../admin/api/stored-answers.js';
 import { commands, messageOf, statusOf } from './api.js';
 import { Button } from './controls.js';
 import { askPerson, order, toast } from './dialogs.js';
-import { count, line } from './format.js';
+import { count, line, plural } from './format.js';
 import { inWords, type Selection } from './stored-filter.js';
 
 type State = StoredRequest['state'];
@@ -52,10 +52,6 @@ let isStopped = false;
 
 export function isAllowed(act: Act, state: string): boolean {
   return state === '' || (ACTS[act].states as readonly string[]).includes(state);
-}
-
-function requests(total: number): string {
-  return total === 1 ? '1 request' : `${count(total)} requests`;
 }
 
 /** The command in progress, or what came of the last one. */
@@ -145,14 +141,14 @@ async function isSure(act: Act, total: number, about: string): Promise<boolean> 
   }
   let presses = 0;
   return await askPerson({
-    title: `${verb} ${requests(total)}?`,
+    title: `${verb} ${plural(total, 'request')}?`,
     body: (
       <>
         <p>{text}</p>
         {about === '' ? null : <p class="quiet reason">{line(about)}</p>}
       </>
     ),
-    confirm: `${verb} ${requests(total)}`,
+    confirm: `${verb} ${plural(total, 'request')}`,
     isDangerous: act !== 'retry',
     check: () => (total > MANY && presses++ === 0 ? 'They are many: press again to go on.' : null),
   });

@@ -148,6 +148,38 @@ describe('charts (issue 12.6)', () => {
     expect((await scales(seen, 'Latency'))[1]?.[0]).toBe('now');
   });
 
+  itWithTool('chromium', 'of a service keep what the page has seen of it', async () => {
+    const stand = await Stand.open();
+    await stand.works('upper');
+    for (let n = 0; n < 20; n++) await stand.client.request('upper', 'x');
+    const seen = await look(stand, '#/services');
+    // As if the page had been open for half an hour: later answers are as they are.
+    await seen.page.route(
+      '**/api/v1/services/history?*',
+      async (route) => {
+        const response = await route.fetch();
+        const history = (await response.json()) as {
+          readonly samples: readonly (number | null)[][];
+          readonly next: number;
+        };
+        const [first = []] = history.samples;
+        const earlier = [[Date.now() - 1_800_000, ...first.slice(1)]];
+        const samples = [...earlier, ...history.samples];
+        await route.fulfill({ response, json: { ...history, samples } });
+      },
+      { times: 1 },
+    );
+    await seen.goes('#/services/upper?span=all');
+    await seen.sees(seen.page.getByText('−30 min').first());
+    await seen.goes('#/services');
+    await seen.sees(seen.row('upper'));
+    await seen.goes('#/services/upper?span=all');
+    await seen.sees(seen.page.getByText('−30 min').first());
+    await seen.goes('#/services/upper');
+    await seen.sees(seen.page.getByText('−10 min').first());
+    await seen.page.unrouteAll({ behavior: 'wait' });
+  });
+
   itWithTool(
     'chromium',
     'show all samples that the page has on demand, which the address keeps',

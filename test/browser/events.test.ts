@@ -121,6 +121,31 @@ describe('events on the page (issue 12.6)', () => {
     },
   );
 
+  itWithTool('chromium', 'link to services and requests, also the earlier ones', async () => {
+    const stand = await Stand.open();
+    await stand.works('خدمة', () => {
+      throw new Error('no paper');
+    });
+    const [uuid = ''] = await stand.submitsDead('خدمة', 2);
+    const seen = await look(stand, '#/events');
+    await seen.enters(stand.token);
+    const died = event(seen, 'titanic.died', 'خدمة');
+    await died.locator('summary').click();
+    const earlier = died.locator('li');
+    await seen.sees(earlier.filter({ hasText: 'service خدمة' }));
+    await seen.page.getByRole('searchbox').fill('خدمة');
+    await seen.sees(died);
+    await earlier.getByRole('link', { name: 'خدمة' }).click();
+    await seen.sees(seen.page.getByRole('heading', { name: 'خدمة' }));
+    // Who acted on a request is an event with the beginning of its uuid.
+    await seen.goes(`#/durable/${uuid}`);
+    await seen.button('Retry').click();
+    await seen.goes('#/events?text=operator');
+    await seen.page.getByRole('link', { name: uuid.slice(0, 16) }).click();
+    await seen.counts(seen.page.locator('main .uuid a'), 1);
+    await seen.sees(seen.page.getByRole('link', { name: uuid }));
+  });
+
   itWithTool('chromium', 'show texts of peers in one harmless line', async () => {
     const stand = await Stand.open();
     await stand.works('echo');

@@ -65,6 +65,32 @@ describe('failures on the page (issue 37)', () => {
     }
   });
 
+  itWithTool(
+    'chromium',
+    'come before requests that wait for long, and these before the rest',
+    async () => {
+      const stand = await Stand.open();
+      for (const service of ['fast', 'slow', 'stuck']) await stand.works(service);
+      const seen = await look(stand);
+      await seen.page.route('**/api/v1/services?*', async (route) => {
+        const response = await route.fetch();
+        const { items, next } = (await response.json()) as {
+          readonly items: readonly { readonly service: string }[];
+          readonly next: string | null;
+        };
+        // To wait for so long would take so long.
+        const ages: Readonly<Record<string, number>> = { fast: 900, slow: 12_000, stuck: 45_000 };
+        const changed = items.map((item) => ({ ...item, oldestQueuedMs: ages[item.service] }));
+        await route.fulfill({ response, json: { items: changed, next } });
+      });
+      await seen.page.reload();
+      const names = seen.page.locator('tbody .name');
+      await seen.reads(names, ['stuck', 'slow', 'fast']);
+      await seen.readsCell('slow', 'Oldest waiting', '12 s');
+      await seen.page.unrouteAll({ behavior: 'wait' });
+    },
+  );
+
   itWithTool('chromium', 'are counted one by one, however many there are', async () => {
     const stand = await Stand.open();
     await stand.works('pay', () => {

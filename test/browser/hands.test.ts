@@ -7,7 +7,7 @@ beforeAll(openBrowser);
 afterEach(cleanUp);
 afterAll(closeBrowser);
 
-const VIEWS = ['overview', 'services', 'durable', 'pair', 'events'];
+const VIEWS = ['overview', 'services', 'durable', 'pair', 'events', 'map'];
 const TOKEN = 'sixteen-letters-or-more';
 
 async function ground(seen: Look): Promise<string> {

@@ -1,5 +1,7 @@
 import { afterAll, afterEach, beforeAll, describe, expect } from '@jest/globals';
 
+import { SharedMap } from '../../src/sdk/map.js';
+import { mapOf, MAPS } from '../support/map-endpoint.js';
 import { itWithTool } from '../support/tools.js';
 import { cleanUp, closeBrowser, type Look, look, openBrowser, Stand } from './support.js';
 
@@ -7,6 +9,8 @@ beforeAll(openBrowser);
 afterEach(cleanUp);
 afterAll(closeBrowser);
 
+const PROGRAM =
+  'http.tokens=[{name: page, role: request, token: the-token-of-the-page, client: [work]}]';
 const ARABIC = 'مرحبا.خدمة';
 const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
 
@@ -52,8 +56,10 @@ describe('names and layout of the page (issue 37)', () => {
     'chromium',
     'never break in a word, and uuids are short and can be copied',
     async () => {
-      const stand = await Stand.open();
+      const stand = await Stand.open({ sets: [MAPS] });
       const long = 'invoicing.department.archive.monthly-statement-rendering';
+      await using map = new SharedMap({ endpoints: [mapOf(stand.daemon)] });
+      await map.set(`/config/${long.replaceAll('.', '/')}/${long}`, 'x');
       await stand.works(long, () => {
         throw new Error('the printer has no paper');
       });
@@ -65,7 +71,7 @@ describe('names and layout of the page (issue 37)', () => {
         expect(await brokenWords(seen)).toEqual([]);
         const link = seen.page.getByRole('link', { name: uuid });
         expect((await link.boundingBox())?.width).toBeLessThan(100);
-        for (const place of ['', '#/services', `#/services/${long}`]) {
+        for (const place of ['', '#/services', `#/services/${long}`, '#/events', '#/map']) {
           await seen.goes(place);
           await seen.seesText(long);
           expect([place, await brokenWords(seen)]).toEqual([place, []]);
@@ -109,6 +115,29 @@ describe('names and layout of the page (issue 37)', () => {
     },
   );
 
+  itWithTool('chromium', 'are not covered by what the page says of a command', async () => {
+    const stand = await Stand.open();
+    for (let index = 0; index < 55; index++) await stand.client.submit('later', 'x');
+    const seen = await look(stand, '#/durable', { viewport: { width: 1280, height: 500 } });
+    await seen.enters(stand.token);
+    await seen.counts(seen.page.locator('tbody tr'), 50);
+    await seen.button('Forget the token').click();
+    const toast = seen.page.locator('.toast', { hasText: 'Token forgotten' });
+    await seen.sees(toast);
+    // Where it lies over the content, a click passes through it.
+    const lies = await seen.page.evaluate<boolean>(`(() => {
+      const { x, y, width, height } = document.querySelector('.toast').getBoundingClientRect();
+      return document.elementFromPoint(x + width / 2, y + height / 2).closest('.toast') === null;
+    })()`);
+    expect(lies).toBe(true);
+    // And at the end of the page it lies below the last button.
+    await seen.page.evaluate('scrollTo(0, document.documentElement.scrollHeight)');
+    const [button, said] = [await seen.button('Older').boundingBox(), await toast.boundingBox()];
+    expect((button?.y ?? NaN) + (button?.height ?? NaN)).toBeLessThanOrEqual(said?.y ?? NaN);
+    await seen.button('Older').click();
+    await seen.seesText('page 2');
+  });
+
   itWithTool('chromium', 'say why there is nothing', async () => {
     const stand = await Stand.open();
     const seen = await look(stand, '#/durable');
@@ -124,20 +153,22 @@ describe('names and layout of the page (issue 37)', () => {
     await seen.seesText('None of 1 has this in its name.');
     const off = await Stand.open({ sets: ['titanic.enabled=false'] });
     const without = await look(off, '#/durable');
-    await without.seesText('Durable requests are switched off on this node.');
+    await without.seesText('Durable requests are switched off on this node. To store some, set');
   });
 
   itWithTool(
     'chromium',
     'have nothing that axe calls serious, in both themes and on a phone',
     async () => {
-      const stand = await Stand.open();
+      const stand = await Stand.open({ sets: [MAPS, PROGRAM] });
       await stand.works('work', () => {
         throw new Error('no paper');
       });
       const [uuid = ''] = await stand.submitsDead('work', 1);
       await stand.client.submit('nobody', 'x');
       await stand.client.schedule('leap day', 'report', 'x', { cron: '0 0 29 2 *' });
+      await using map = new SharedMap({ endpoints: [mapOf(stand.daemon)] });
+      await map.set('/config/limit', '100', { ttlMs: 600_000 });
       const views = [
         '',
         '#/services',
@@ -145,6 +176,7 @@ describe('names and layout of the page (issue 37)', () => {
         '#/durable',
         `#/durable/${uuid}`,
         '#/events',
+        '#/map',
         '#/pair',
       ];
       const screens = [{ colorScheme: 'light' }, { colorScheme: 'dark' }, PHONE] as const;
@@ -155,6 +187,7 @@ describe('names and layout of the page (issue 37)', () => {
           await seen.goes(view);
           await seen.sees(seen.page.locator('#banner .trouble').nth(1));
           await seen.sees(seen.page.locator('main .card'));
+          if (view === '#/services/work') await seen.button('Write one').click();
           expect([options, view, await seen.axe()]).toEqual([options, view, []]);
         }
       }

@@ -255,10 +255,11 @@ describe('the page (issue 6.2)', () => {
       'Services',
       'Durable',
       'Events',
+      'Map',
     ]);
     await seen.page.keyboard.press('4');
     await seen.sees(seen.page.getByRole('heading', { name: 'Events' }));
-    await seen.page.keyboard.press('5');
+    await seen.page.keyboard.press('6');
     expect(seen.page.url()).toContain('#/events');
     await seen.page.keyboard.press('?');
     await seen.sees(seen.page.getByRole('dialog', { name: 'Keyboard' }));

@@ -115,9 +115,11 @@ export const Status = object(
       }),
       'The database of durable requests (`titanic.store`). Null: they are kept in a file or not at all, or the node starts.',
     ),
+    programs: flag('Whether programs may send requests over HTTP (`http.tokens`).'),
   },
   'The JSON of mmi.broker, with the endpoints of the broker and its database.',
 );
+export type Status = Json<typeof Status>;
 
 const plain = object({
   requestsPerSecond: amount(),
@@ -154,6 +156,10 @@ export const Service = object(
     workersWaiting: count(),
     workersBusy: count(),
     queued: count(),
+    oldestQueuedMs: orNull(
+      count(),
+      'How long the first of the queued requests has waited since it arrived; null: none is queued.',
+    ),
     inFlight: count('Requests of clients that are at workers.'),
     plain: orNull(
       plain,
@@ -164,7 +170,7 @@ export const Service = object(
       'Counts of stored requests, and rates in the last seconds; null: there are none. p50Ms and p99Ms are times from acceptance to reply.',
     ),
   },
-  'A service, as in mmi.services.',
+  'A service, as in mmi.services, with `oldestQueuedMs`.',
 );
 export type Service = Json<typeof Service>;
 
@@ -336,7 +342,17 @@ export const MapEntry = object({
     'The number of its last change, in decimal: up to 20 digits, more than a JSON number holds.',
   ),
   properties: text('Lines `name=value`, escaped as the key; `ttl` is the time to live in seconds.'),
+  ttlMs: orNull(count(), 'Its time to live; null: it has none.'),
+  expiresInMs: orNull(
+    count(),
+    'When it is deleted if nobody sets it again; null: it has no time to live, or this node does not serve the map.',
+  ),
+  writer: orNull(
+    text(),
+    'Who set it last: the name of the CURVE key, or the source address without one. Null: the node has read it from its store or got it from its peer, or the broker set it.',
+  ),
   value: object({
+    bytes: count('Size of the whole value; with `valueBytes`, `data` has only its beginning.'),
     encoding: z.enum(['utf8', 'base64']).describe('`utf8` if the value is text.'),
     data: text(),
   }),

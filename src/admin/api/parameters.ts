@@ -11,7 +11,7 @@ import { object } from './words.js';
 /** Number of items in a page. */
 const LIMIT_DEFAULT = 100;
 const LIMIT_MAX = 1000;
-const SERVICE_BYTES_MAX = 255;
+const NAME_BYTES_MAX = 255;
 export const CURSOR_LENGTH_MAX = 256;
 const SAMPLES_MAX = 1e12;
 /** How long a program waits for a reply. */
@@ -20,11 +20,9 @@ const TIMEOUT_MS_MAX = 600_000;
 const ATTEMPTS_MAX = 1000;
 const WAIT_MS_MAX = 60_000;
 const REFUSALS_MAX = 1000;
+const VALUE_BYTES_MAX = 2 ** 31 - 1;
 
 export const NO_CURSOR = 'not a cursor from a list';
-
-/** Empty, or from / to /; Latin-1. */
-const SUBTREE = /^(\/([^\0]{0,253}\/)?)?$/;
 
 export function integer(min: number, max: number): z.ZodInt {
   const error = `must be a whole number from ${min} to ${max}`;
@@ -44,17 +42,21 @@ export function choice<const Options extends readonly [string, ...string[]]>(
   return z.enum(options, `must be one of ${options.join(', ')}`);
 }
 
-/** The bytes of a service name, which is given as lists show it (D3). */
-export function serviceName(shown: string, context: z.RefinementCtx): Buffer {
-  const name = unescapeName(shown);
-  if (name !== null && name.length >= 1 && name.length <= SERVICE_BYTES_MAX) return name;
-  context.addIssue(
-    name === null
-      ? '% must begin an escape %XX: give names as lists show them'
-      : `a service name has 1 to ${SERVICE_BYTES_MAX} bytes`,
-  );
-  return z.NEVER;
+/** The bytes of a name, which is given as lists show it (D3). @param what it names */
+function named(what: string): (shown: string, context: z.RefinementCtx) => Buffer {
+  return (shown, context) => {
+    const name = unescapeName(shown);
+    if (name !== null && name.length >= 1 && name.length <= NAME_BYTES_MAX) return name;
+    context.addIssue(
+      name === null
+        ? '% must begin an escape %XX: give names as lists show them'
+        : `${what} has 1 to ${NAME_BYTES_MAX} bytes`,
+    );
+    return z.NEVER;
+  };
 }
+
+export const serviceName = named('a service name');
 
 export const orAbsent = <Value>(value: Value | null | undefined): Value | null => value ?? null;
 
@@ -111,21 +113,20 @@ export const WorkerQuery = object(listShape(['waiting', 'busy']));
 
 export const ScheduleQuery = object(pageShape);
 
-/** Part of the map, with its name as in lists. */
-function subtree(shown: string, context: z.RefinementCtx): Buffer {
-  const bytes = unescapeName(shown);
-  if (bytes !== null && SUBTREE.test(bytes.toString('latin1'))) return bytes;
-  context.addIssue('must begin and end with /, of at most 255 bytes; % must begin an escape %XX');
-  return z.NEVER;
-}
-
 export const MapQuery = object({
   ...pageShape,
-  subtree: z
+  key: z
     .string()
-    .transform(subtree)
+    .transform(named('a key'))
     .optional()
-    .describe('Only keys below this one, such as `/config/`; as lists show keys.')
+    .describe('Only keys that match this, as lists show keys; `keyMatch` says how.')
+    .transform(orAbsent),
+  keyMatch: choice(['prefix', 'substring'])
+    .default('prefix')
+    .describe('Whether the beginning of a key has to be `key`, or any part of it.'),
+  valueBytes: digits(0, VALUE_BYTES_MAX)
+    .optional()
+    .describe('Only the beginning of each value, at most so many bytes.')
     .transform(orAbsent),
 });
 

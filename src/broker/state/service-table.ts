@@ -4,7 +4,7 @@ import type { CountedServices } from '../../core/counted-services.js';
 import { escapeName } from '../../core/escape.js';
 import { OldestFirst } from '../../core/oldest-first.js';
 import type { Identities, Identity } from './identities.js';
-import type { RequestTable } from './request-table.js';
+import { ARRIVED_AT, type RequestTable } from './request-table.js';
 import { Service } from './entities.js';
 
 /** A service that was active within this time is still listed. */
@@ -192,6 +192,14 @@ export class ServiceTable {
   #recall(service: Service): void {
     this.#remembered.delete(service);
     this.#rememberedUnserved.delete(service);
+  }
+
+  /**
+   * When the first of its queued requests arrived; `null`: none is queued. One that came back from a lost worker
+   * is first, and is older than those behind it.
+   */
+  oldestQueuedAt({ queue }: Service): number | null {
+    return queue.count === 0 ? null : this.#table.getTime(queue.head, ARRIVED_AT);
   }
 
   all(): IterableIterator<Service> {

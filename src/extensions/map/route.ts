@@ -5,16 +5,14 @@ import type { Pace } from '../../admin/http/pace.js';
 import { pacedRoute, type Route } from '../../admin/http/route.js';
 import type { MapView } from './view.js';
 
-const EVERYTHING = Buffer.alloc(0);
-
 /**
  * The map, read only.
  * @param view of now; `off`: this node has none
  * @param pace shared by all lists
  */
 export function mapRoute(view: () => MapView | 'off' | 'not_ready', pace: Pace): Route {
-  return pacedRoute(OPERATIONS.map, pace, ({ query: { cursor, limit, subtree } }) => {
-    const page = present(view())({ cursor, limit, subtree: subtree ?? EVERYTHING });
+  return pacedRoute(OPERATIONS.map, pace, ({ query }) => {
+    const page = present(view())(query);
     if (page === null) throw wrongParameter('cursor', NO_CURSOR);
     return page;
   });

@@ -4,16 +4,14 @@ import type { VNode } from 'preact';
 import { useEffect, useRef } from 'preact/hooks';
 
 import type { StoredRequest } from '../../admin/api/stored-answers.js';
-import type { Page } from '../../admin/api/words.js';
-import { get, messageOf, token } from '../api.js';
-import { Button, Card, Empty, FilterChoice } from '../controls.js';
-import { askToken } from '../dialogs.js';
+import { token } from '../api.js';
+import { Button, Card, Empty, FilterChoice, NeedsToken } from '../controls.js';
 import { count } from '../format.js';
 import { Groups } from '../groups.js';
 import { filter, linkTo, setFilters } from '../links.js';
 import { UUID } from '../names.js';
 import { overview } from '../node.js';
-import { usePolled } from '../poll.js';
+import { usePages } from '../paging.js';
 import { RequestTable, StateCounts, STATES } from '../requests.js';
 import { Schedules } from '../schedules.js';
 import {
@@ -26,28 +24,7 @@ import {
 import type { Column } from '../table.js';
 import { type Act, actOnAll, actOnEach, ACTS, isAllowed } from '../triage.js';
 
-const EVERY_MS = 5000;
-const PAGE_ROWS = 50;
-/** A page of the API may be empty though more follow: the view loads up to this many more. */
-const TRIES_MAX = 10;
-
 const STATE_OPTIONS = [['', 'Any state'], ...STATES.map((each) => [each, each] as const)] as const;
-
-/** Loads pages of the API until one page of the view is full, or the list ends. */
-async function loadPage(selection: Selection, from: string): Promise<Page<StoredRequest>> {
-  const items: StoredRequest[] = [];
-  let cursor = from;
-  for (let tries = 0; ; tries++) {
-    const limit = String(PAGE_ROWS - items.length);
-    const path = withSelection('/api/v1/titanic/requests', selection, { cursor, limit });
-    const page = await get<Page<StoredRequest>>(path);
-    items.push(...page.items);
-    if (page.next === null || items.length >= PAGE_ROWS || tries === TRIES_MAX) {
-      return { items, next: page.next };
-    }
-    cursor = page.next;
-  }
-}
 
 export function DurableView(): VNode {
   if (overview.value === null) return <div class="stack" />;
@@ -55,7 +32,10 @@ export function DurableView(): VNode {
     <div class="stack">
       {overview.value.stored === null ? (
         <Card title="Durable requests" isView>
-          <Empty title="Switched off">Durable requests are switched off on this node.</Empty>
+          <Empty title="Switched off">
+            Durable requests are switched off on this node. To store some, set{' '}
+            <code>titanic.enabled: true</code>.
+          </Empty>
         </Card>
       ) : (
         <>
@@ -87,12 +67,7 @@ function Requests(): VNode {
       <Filters />
       {isLocked ? (
         <p class="quiet">
-          Reasons and commands need a token.{' '}
-          <Button
-            label="Give a token"
-            style="button small"
-            act={() => askToken('Reasons and commands need a token of this node.')}
-          />
+          <NeedsToken what="Reasons and commands" />
         </p>
       ) : (
         <Groups
@@ -112,18 +87,13 @@ function Requests(): VNode {
 
 /** The pages of one list, and what is chosen of it. */
 function Pages({ selection }: { selection: Selection }): VNode {
-  /** The cursors of the pages up to this one. */
-  const cursors = useSignal<readonly string[]>(['']);
   /** A chosen group is chosen as a whole. */
   const isAll = useSignal('pattern' in selection);
   const chosen = useSignal<ReadonlyMap<string, StoredRequest>>(new Map());
-  const cursor = cursors.value.at(-1) ?? '';
-  const { answer, error } = usePolled(cursor, () => loadPage(selection, cursor), EVERY_MS);
-  const next = answer?.next ?? null;
-  const isFirst = cursors.value.length === 1;
-  const newer = (): unknown => (cursors.value = cursors.value.slice(0, -1));
-  const older = (): unknown => next !== null && (cursors.value = [...cursors.value, next]);
-  const said = isFirst ? 'newest first' : `page ${cursors.value.length}`;
+  const { answer, pager } = usePages<StoredRequest>(
+    (page) => withSelection('/api/v1/titanic/requests', selection, page),
+    ['newest first', 'Newer', 'Older'],
+  );
   const choose = (item: StoredRequest): void => {
     const changed = new Map(chosen.value);
     if (!changed.delete(item.uuid)) changed.set(item.uuid, item);
@@ -170,13 +140,7 @@ function Pages({ selection }: { selection: Selection }): VNode {
           empty={<NoRequests selection={selection} />}
         />
       )}
-      <nav class="pager" aria-label="Pages">
-        <span class="quiet" role="status">
-          {error === null ? said : messageOf(error)}
-        </span>
-        <Button label="Newer" style="button small" isDisabled={isFirst} act={newer} />
-        <Button label="Older" style="button small" isDisabled={next === null} act={older} />
-      </nav>
+      {pager}
     </>
   );
 }

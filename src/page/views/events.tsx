@@ -5,7 +5,7 @@ import type { VNode } from 'preact';
 import { Button, Card, Empty, FilterChoice, FilterText } from '../controls.js';
 import { events, isOpen, type ReceivedEvent, refusal } from '../events.js';
 import { EventRow, grouped, serviceOf, textOf } from '../events-list.js';
-import { count } from '../format.js';
+import { count, plural } from '../format.js';
 import { filter } from '../links.js';
 import { decoded } from '../names.js';
 
@@ -40,12 +40,11 @@ export function EventsView(): VNode {
   const live = isOpen.value ? 'live' : 'not connected, retrying';
   const status = refusal.value === '' ? live : `${live}: ${refusal.value}`;
   const of = found.length === all.length ? '' : `${count(found.length)} of `;
-  const what = all.length === 1 ? 'event' : 'events';
   return (
     <Card
       title="Events"
       isView
-      status={`${held.value === null ? status : 'paused'} · ${of}${count(all.length)} ${what}`}
+      status={`${held.value === null ? status : 'paused'} · ${of}${plural(all.length, 'event')}`}
       tools={
         <>
           <div class="filters" role="search">

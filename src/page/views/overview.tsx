@@ -6,7 +6,7 @@ import { NODE_CHARTS, SMALL_CHARTS, STORED_CHARTS } from '../charts.js';
 import { Card, Empty, Figure } from '../controls.js';
 import { events, isOpen } from '../events.js';
 import { EventRow, grouped } from '../events-list.js';
-import { bytes, count } from '../format.js';
+import { bytes, count, plural } from '../format.js';
 import { linkTo } from '../links.js';
 import { overview, samples } from '../node.js';
 import { usePolled } from '../poll.js';
@@ -39,9 +39,8 @@ function ServicesByNeed(): VNode {
   );
   const total = overview.value?.services ?? 0;
   const title = 'Services, those that fail first';
-  const all = total === 1 ? '1 service' : `${count(total)} services`;
   return (
-    <Card title={title} tools={<a href={linkTo('services')}>{all}</a>}>
+    <Card title={title} tools={<a href={linkTo('services')}>{plural(total, 'service')}</a>}>
       {answer === null ? null : (
         <Table
           label={title}

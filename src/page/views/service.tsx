@@ -1,6 +1,5 @@
 /** One service: its state in a sentence, why it fails, its dead requests, its charts and workers. */
 import type { VNode } from 'preact';
-import { useRef } from 'preact/hooks';
 
 import type { Service, ServiceHistory, Worker } from '../../admin/api/node-answers.js';
 import type { StoredRequest } from '../../admin/api/stored-answers.js';
@@ -15,9 +14,10 @@ import { linkTo } from '../links.js';
 import { Name, StatePill } from '../names.js';
 import { usePolled } from '../poll.js';
 import { RequestTable, StateCounts } from '../requests.js';
-import { type Sample, Samples } from '../samples.js';
+import { type Sample, type Samples, samplesOf } from '../samples.js';
 import { stateOf } from '../service-state.js';
 import { type Column, numeric, Table } from '../table.js';
+import { TestRequest } from '../test-request.js';
 import { actOnAll } from '../triage.js';
 
 const EVERY_MS = 2000;
@@ -57,8 +57,7 @@ async function loaded(service: string, kept: Samples): Promise<Loaded> {
 }
 
 export function ServiceView({ service }: { service: string }): VNode {
-  const kept = useRef(new Samples());
-  const { answer, error } = usePolled(service, () => loaded(service, kept.current), EVERY_MS);
+  const { answer, error } = usePolled(service, () => loaded(service, samplesOf(service)), EVERY_MS);
   const dead = answer?.service?.durable?.dead ?? 0;
   const isKnown = answer === null || answer.service !== undefined || answer.failures.length > 0;
   return (
@@ -92,6 +91,7 @@ export function ServiceView({ service }: { service: string }): VNode {
           {dead > 0 ? <Dead service={service} dead={dead} /> : null}
           <Charts {...answer} />
           <Workers {...answer.workers} />
+          <TestRequest service={service} />
         </>
       ) : null}
     </div>

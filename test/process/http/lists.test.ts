@@ -32,6 +32,11 @@ function withoutRates({ plain, ...service }: ServiceSeen): object {
   return { ...service, plain: Object.keys(plain ?? {}) };
 }
 
+/** A service as HTTP shows it. */
+interface ServiceOfHttp extends ServiceSeen {
+  readonly oldestQueuedMs: number | null;
+}
+
 describe('/api/v1/services, /api/v1/workers (contract §4)', () => {
   it('return what mmi.services and mmi.workers return', async () => {
     const daemon = await startDaemon({ sets: [HTTP] });
@@ -42,9 +47,14 @@ describe('/api/v1/services, /api/v1/workers (contract §4)', () => {
     await peer.send('id', '', 'MDPC02', '\x01', 'nobody', 'x');
     const services = await peer.untilMmi<ServiceSeen[]>('mmi.services', any);
     expect(services).toHaveLength(2);
-    const { items, next } = await list<ServiceSeen>(`${url}/services`);
+    const { items, next } = await list<ServiceOfHttp>(`${url}/services`);
     expect(next).toBeNull();
-    expect(items.map(withoutRates)).toEqual(services.map(withoutRates));
+    const [waiting, rest] = [
+      items.map(({ oldestQueuedMs }) => oldestQueuedMs),
+      items.map(({ oldestQueuedMs: _oldestQueuedMs, ...service }) => service),
+    ];
+    expect(rest.map(withoutRates)).toEqual(services.map(withoutRates));
+    expect(waiting).toEqual([null, expect.any(Number)]);
     const [worker] = (await list<WorkerSeen>(`${url}/workers`)).items;
     const [same] = await peer.untilMmi<WorkerSeen[]>('mmi.workers', any);
     expect({ ...worker, sinceMs: 0 }).toEqual({ ...same, sinceMs: 0, address: null });

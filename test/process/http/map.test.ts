@@ -40,13 +40,28 @@ describe('GET /api/v1/map', () => {
     });
   });
 
-  itWithTool(TOOL, 'lists a subtree, page by page', async () => {
+  itWithTool(TOOL, 'has who set a key, and when it expires', async () => {
+    const daemon = await startDaemon({ sets: [MAPS, HTTP] });
+    const peer = await MapPeer.connected(mapOf(daemon));
+    peer.set('/a', '', '', 'ttl=600\n', 'text');
+    await peer.update(({ key }) => key === '/a');
+    expect(await read(daemon, '?valueBytes=2')).toMatchObject({
+      items: [
+        {
+          ...{ key: '/a', ttlMs: 600_000, expiresInMs: expect.any(Number), writer: '127.0.0.1' },
+          value: { bytes: 4, encoding: 'utf8', data: 'te' },
+        },
+      ],
+    });
+  });
+
+  itWithTool(TOOL, 'lists the keys that begin so, page by page, or have a part', async () => {
     const daemon = await holding({ '/a/1': 'x', '/b/1': 'x', '/a/2': 'x', '/a/3': 'x' });
     const keys: string[] = [];
     let next: string | null = '';
     for (let pages = 0; next !== null && pages < 9; pages++) {
       const cursor: string = next === '' ? '' : `&cursor=${next}`;
-      const page = (await read(daemon, `?subtree=/a/&limit=2${cursor}`)) as {
+      const page = (await read(daemon, `?key=/a/&limit=2${cursor}`)) as {
         readonly items: readonly { readonly key: string }[];
         readonly next: string | null;
       };
@@ -54,11 +69,16 @@ describe('GET /api/v1/map', () => {
       next = page.next;
     }
     expect(keys).toEqual(['/a/1', '/a/2', '/a/3']);
+    expect(await read(daemon, '?key=/1&keyMatch=substring')).toMatchObject({
+      items: [{ key: '/a/1' }, { key: '/b/1' }],
+    });
   });
 
-  itWithTool(TOOL, 'refuses what is no subtree, cursor or limit', async () => {
+  itWithTool(TOOL, 'refuses what is no key, cursor or number', async () => {
     const daemon = await holding({});
-    for (const query of ['subtree=a', 'subtree=/a', 'subtree=/%25/', 'cursor=x', 'limit=0']) {
+    const long = `key=${'x'.repeat(256)}`;
+    const wrong = ['key=', 'key=/%25/', long, 'keyMatch=exact', 'cursor=x', 'limit=0'];
+    for (const query of [...wrong, 'valueBytes=-1', 'subtree=/a/']) {
       const { status, json } = await ask(`${httpOf(daemon)}/api/v1/map?${query}`, {
         token: tokenOf(daemon),
       });

@@ -6,7 +6,7 @@
 import { compareNumbers, type MapNumber } from '../../../wire/chp-client.js';
 import { Deadlines } from './deadlines.js';
 import { isDeletion, type MapRecord } from '../../../store/map-record.js';
-import { type Captured, type PageLimits, Records, type RecordsPage } from './records.js';
+import { type Captured, type PageLimits, Records } from './records.js';
 
 const MS_PER_S = 1000;
 /** Keys whose deadline is set in one turn. */
@@ -14,6 +14,20 @@ const SCANNED_MAX = 10_000;
 /** A loop that stood still this long may not have read yet what renews its keys. */
 const PAUSE_MS = 2000;
 const GRACE_MS = 1000;
+
+/** A record, as people see it. */
+export interface ShownRecord {
+  readonly record: MapRecord;
+  /** Who set it last; `null`: not known. */
+  readonly writer: string | null;
+  /** When it expires if nobody renews it; `null`: it does not, or not here. */
+  readonly expiresInMs: number | null;
+}
+
+export interface ContentPage {
+  readonly items: readonly ShownRecord[];
+  readonly next: number | null;
+}
 
 export class Content {
   readonly #records = new Records();
@@ -51,8 +65,16 @@ export class Content {
     return this.#records.get(key);
   }
 
-  page(from: number, limits: PageLimits): RecordsPage {
-    return this.#records.page(from, limits);
+  page(from: number, limits: PageLimits, now: number): ContentPage {
+    const { slots, next } = this.#records.page(from, limits);
+    const items = slots.flatMap((slot): ShownRecord[] => {
+      const record = this.#records.at(slot);
+      if (record === null) return [];
+      const at = this.#deadlines.setAt(slot);
+      const expiresInMs = at === null ? null : Math.max(0, Math.round(at - now));
+      return [{ record, writer: this.#records.writerAt(slot), expiresInMs }];
+    });
+    return { items, next };
   }
 
   capture(): Captured {
@@ -62,19 +84,20 @@ export class Content {
   /**
    * A change takes effect; a deletion removes its key.
    * @param now when its time to live begins
+   * @param writer who made it, for people, as long as this node runs; `null`: not known
    */
-  apply(change: MapRecord, now: number): void {
-    const slot = this.#put(change);
+  apply(change: MapRecord, now: number, writer: string | null = null): void {
+    const slot = this.#put(change, writer);
     if (slot !== null && this.#isTimed) this.#time(slot, change, now);
   }
 
   /** The same, but the deadline of the key stays as it is. */
-  applyUntimed(change: MapRecord): void {
-    this.#put(change);
+  applyUntimed(change: MapRecord, writer: string | null = null): void {
+    this.#put(change, writer);
   }
 
   /** @returns `null`: a deletion, which has no slot any more */
-  #put(change: MapRecord): number | null {
+  #put(change: MapRecord, writer: string | null): number | null {
     if (compareNumbers(change, this.#highest) > 0) {
       this.#highest = { epoch: change.epoch, counter: change.counter };
     }
@@ -82,7 +105,7 @@ export class Content {
       this.#deadlines.clear(this.#records.delete(change.key));
       return null;
     }
-    return this.#records.put(change);
+    return this.#records.put(change, writer);
   }
 
   #time(slot: number, { ttlS }: MapRecord, now: number): void {

@@ -39,6 +39,11 @@ export class Deadlines {
     return this.#at[slot] ?? Infinity;
   }
 
+  /** The same; `null`: it has none now. */
+  setAt(slot: number): number | null {
+    return (this.#places[slot] ?? NOWHERE) === NOWHERE ? null : this.of(slot);
+  }
+
   set(slot: number, deadline: number): void {
     this.clear(slot);
     if (slot >= this.#at.length) this.#resize(slot);

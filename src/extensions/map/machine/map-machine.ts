@@ -12,12 +12,12 @@ import type { Frames } from '../../../core/frames.js';
 import { coversHugz, readIcanHaz, readKvSet, RecordFrames } from '../../../wire/chp.js';
 import { compareNumbers, KEY, type MapNumber, VALUE } from '../../../wire/chp-client.js';
 import { Batches } from './batches.js';
-import { Content } from './content.js';
+import { Content, type ContentPage } from './content.js';
 import { type MapCounters, type MapEvents, type MapRefusal, newMapCounters } from './events.js';
 import { type Held, type PendingSet, PendingSets } from './pending-sets.js';
 import { RecentUuids } from './recent-uuids.js';
 import { type MapRecord, recordOf, VALUE_TEXT_MAX } from '../../../store/map-record.js';
-import type { PageLimits, RecordsPage } from './records.js';
+import type { PageLimits } from './records.js';
 import type { MapReplica, MapStoreReads, StoredMap } from '../../../store/map-replica.js';
 import { isReservedKey, ServiceKeys } from './service-keys.js';
 import type { MapPeer, MapSink, PeerId } from './sink.js';
@@ -178,8 +178,8 @@ export class MapMachine implements StoredMap {
   }
 
   /** Some records, for people; see `Records.page`. A key that stays is in one page. */
-  page(from: number, limits: PageLimits): RecordsPage {
-    return this.#content.page(from, limits);
+  page(from: number, limits: PageLimits): ContentPage {
+    return this.#content.page(from, limits, this.#deps.now());
   }
 
   setBytesMax(bytesMax: number): void {

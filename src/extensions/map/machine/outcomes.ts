@@ -49,7 +49,8 @@ export class Outcomes {
     this.#merged.clear();
   }
 
-  #apply({ outcome, record, isWritten, basis }: Step, batch: CommittedBatch, now: number): void {
+  #apply(step: Step, batch: CommittedBatch, now: number): void {
+    const { intent, outcome, record, isWritten, basis } = step;
     const { content, counters, recent, sink } = this.#deps;
     // A node that does not serve has only what is stored. And a merge may have brought another record.
     if (!isWritten && (batch.isUnpublished || content.get(record.key) !== presentOf(basis))) return;
@@ -57,8 +58,9 @@ export class Outcomes {
     const merged = this.#merged.get(record.key);
     const isOverruled = merged !== undefined && compareNumbers(merged, record) > 0;
     if (!isOverruled) {
-      if (isTimed) content.apply(record, now);
-      else content.applyUntimed(record);
+      const writer = intent.kind === 'set' ? (intent.writer.key ?? intent.writer.address) : null;
+      if (isTimed) content.apply(record, now, writer);
+      else content.applyUntimed(record, writer);
       if (isWritten || outcome === 'renewed') recent.add(record, now, isWritten);
     }
     if (outcome === 'repeated') counters.repeated++;

@@ -12,8 +12,8 @@ export type Captured = readonly (MapRecord | null)[];
 
 /** What a page of records may have. */
 export interface PageLimits {
-  /** The beginning of the keys; empty: all of them. */
-  readonly prefix: string;
+  /** Whether it may have this key. */
+  readonly wants: (key: string) => boolean;
   readonly recordsMax: number;
   /** It ends with the record that reaches this. */
   readonly bytesMax: number;
@@ -21,14 +21,17 @@ export interface PageLimits {
   readonly slotsMax: number;
 }
 
-export interface RecordsPage {
-  readonly records: readonly MapRecord[];
+export interface SlotsPage {
+  readonly slots: readonly number[];
+  /** Where to go on; `null`: there are no more. */
   readonly next: number | null;
 }
 
 export class Records {
   readonly #slots = new Map<string, number>();
   #records: (MapRecord | null)[] = [];
+  /** By slot: see `Content.apply`. */
+  readonly #writers: (string | null)[] = [];
   /** Slots that are not used. */
   readonly #free: number[] = [];
   #captured: Captured | null = null;
@@ -75,8 +78,12 @@ export class Records {
     return this.#slots.get(key) ?? -1;
   }
 
+  writerAt(slot: number): string | null {
+    return this.#writers[slot] ?? null;
+  }
+
   /** Returns its slot. */
-  put(record: MapRecord): number {
+  put(record: MapRecord, writer: string | null): number {
     const { key } = record;
     let slot = this.slotOf(key);
     this.#captured = null;
@@ -87,6 +94,7 @@ export class Records {
       this.#uncount(slot, record);
     }
     this.#records[slot] = record;
+    this.#writers[slot] = writer;
     this.#bytes += bytesOf(record);
     return slot;
   }
@@ -99,26 +107,24 @@ export class Records {
     this.#slots.delete(key);
     this.#uncount(slot, null);
     this.#records[slot] = null;
+    this.#writers[slot] = null;
     this.#free.push(slot);
     return slot;
   }
 
-  /**
-   * Some of the records whose key begins with a prefix, by slot, from one on.
-   * @returns them, and the slot to go on from; `null`: there are no more
-   */
-  page(from: number, { prefix, recordsMax, bytesMax, slotsMax }: PageLimits): RecordsPage {
-    const records: MapRecord[] = [];
+  /** Some of the records whose keys are wanted, by slot, from one on. */
+  page(from: number, { wants, recordsMax, bytesMax, slotsMax }: PageLimits): SlotsPage {
+    const slots: number[] = [];
     let bytes = 0;
     let slot = from;
     for (const until = Math.min(this.slots, from + slotsMax); slot < until; slot++) {
-      if (records.length >= recordsMax || bytes >= bytesMax) break;
+      if (slots.length >= recordsMax || bytes >= bytesMax) break;
       const record = this.at(slot);
-      if (record?.key.startsWith(prefix) !== true) continue;
-      records.push(record);
+      if (record === null || !wants(record.key)) continue;
+      slots.push(slot);
       bytes += bytesOf(record);
     }
-    return { records, next: slot < this.slots ? slot : null };
+    return { slots, next: slot < this.slots ? slot : null };
   }
 
   #uncount(slot: number, after: MapRecord | null): void {

@@ -1,0 +1,76 @@
+/** Lists that the API gives page by page, in the order that they have there. */
+import { useSignal } from '@preact/signals';
+import type { VNode } from 'preact';
+
+import type { Page } from '../admin/api/words.js';
+import { get, messageOf } from './api.js';
+import { Button } from './controls.js';
+import { usePolled } from './poll.js';
+
+const EVERY_MS = 5000;
+const PAGE_ROWS = 50;
+/** A page of the API may be empty though more follow: the view loads up to this many more. */
+const TRIES_MAX = 10;
+
+/** The query of a page. */
+type PagePath = (query: { readonly cursor: string; readonly limit: string }) => string;
+
+/** Loads pages of the API until one page of the view is full, or the list ends. */
+async function loadPage<Item>(
+  path: PagePath,
+  from: string,
+  isOver: () => boolean,
+): Promise<Page<Item>> {
+  const items: Item[] = [];
+  let cursor = from;
+  for (let tries = 0; ; tries++) {
+    const page = await get<Page<Item>>(path({ cursor, limit: String(PAGE_ROWS - items.length) }));
+    items.push(...page.items);
+    const isDone = page.next === null || items.length >= PAGE_ROWS;
+    if (isDone || tries === TRIES_MAX || isOver()) return { items, next: page.next };
+    cursor = page.next;
+  }
+}
+
+interface Paged<Item> {
+  /** `null`: not loaded yet. */
+  readonly answer: Page<Item> | null;
+  readonly error: unknown;
+  /** The buttons below the list. */
+  readonly pager: VNode;
+}
+
+/** @param labels of the first page, and of the buttons that lead back and on */
+export function usePages<Item>(
+  path: PagePath,
+  [first, back, on]: readonly [string, string, string],
+): Paged<Item> {
+  /** The cursors of the pages up to this one. */
+  const cursors = useSignal<readonly string[]>(['']);
+  const cursor = cursors.value.at(-1) ?? '';
+  const load = (isOver: () => boolean): Promise<Page<Item>> => loadPage<Item>(path, cursor, isOver);
+  const { answer, error } = usePolled(cursor, load, EVERY_MS);
+  const next = answer?.next ?? null;
+  const isFirst = cursors.value.length === 1;
+  const said = isFirst ? first : `page ${cursors.value.length}`;
+  const pager = (
+    <nav class="pager" aria-label="Pages">
+      <span class="quiet" role="status">
+        {error === null ? said : messageOf(error)}
+      </span>
+      <Button
+        label={back}
+        style="button small"
+        isDisabled={isFirst}
+        act={() => (cursors.value = cursors.value.slice(0, -1))}
+      />
+      <Button
+        label={on}
+        style="button small"
+        isDisabled={next === null}
+        act={() => next !== null && (cursors.value = [...cursors.value, next])}
+      />
+    </nav>
+  );
+  return { answer, error, pager };
+}

@@ -1,0 +1,142 @@
+/** The map: keys, values, who set them, and when they expire. */
+import { useSignal } from '@preact/signals';
+import type { VNode } from 'preact';
+import { useEffect } from 'preact/hooks';
+
+import type { MapEntry, Status } from '../../admin/api/node-answers.js';
+import { get, messageOf, token, withQuery } from '../api.js';
+import { Card, Empty, FilterChoice, FilterText, NeedsToken } from '../controls.js';
+import { about, bytes, line, NONE } from '../format.js';
+import { filter, linkTo } from '../links.js';
+import { Name } from '../names.js';
+import { usePages } from '../paging.js';
+import { usePolled } from '../poll.js';
+import { type Column, numeric, Table } from '../table.js';
+
+/** So much of each value is loaded and shown. */
+const VALUE_BYTES = 200;
+/** The node looks at every key for a search, so it is asked when nobody types any more. */
+const TYPING_MS = 300;
+const STATUS_EVERY_MS = 10_000;
+
+const MATCHES = [
+  ['', 'Begins with'],
+  ['substring', 'Has'],
+] as const;
+
+const COLUMNS: readonly Column<MapEntry>[] = [
+  { head: 'Key', cell: ({ key }) => <Name name={key} /> },
+  {
+    head: 'Value',
+    cell: ({ value: { encoding, data, bytes: size } }) => (
+      <span class="reason">
+        {`${encoding === 'utf8' ? line(data) : `base64 ${data}`}${size > VALUE_BYTES ? '…' : ''}`}
+      </span>
+    ),
+  },
+  numeric('Size', ({ value }) => value.bytes, bytes, { drop: 2 }),
+  { head: 'Set by', cell: ({ writer }) => (writer === null ? NONE : line(writer)), drop: 3 },
+  {
+    head: 'Expires in',
+    cell: ({ ttlMs, expiresInMs }) =>
+      ttlMs === null ? 'never' : `${about(expiresInMs)} of ${about(ttlMs)}`,
+    isNumber: true,
+    drop: 3,
+  },
+  {
+    head: 'Properties',
+    cell: ({ properties }) => line(properties.trim().split('\n').join(' · ')),
+    drop: 1,
+  },
+];
+
+export function MapView(): VNode {
+  const wanted = useSettled(filter('key'));
+  const match = filter('match');
+  const { answer, error } = usePolled('map', () => get<Status>('/api/v1/status'), STATUS_EVERY_MS);
+  return (
+    <Card
+      title="Map"
+      isView
+      error={error}
+      tools={
+        <div class="filters" role="search">
+          <FilterChoice name="match" label="How the key matches" options={MATCHES} />
+          <FilterText name="key" label="Search keys" hint="/config/" />
+        </div>
+      }
+    >
+      {answer === null ? null : answer.map === null ? (
+        <Empty title="No map">
+          This node has no map. To have one, set <code>map.listen</code>, such as{' '}
+          <code>map.listen: tcp://127.0.0.1:5570</code>, and start the node again.
+        </Empty>
+      ) : token.value !== null ? (
+        <Entries key={`${match} ${wanted}`} wanted={wanted} match={match} />
+      ) : (
+        <Empty title="Token needed">
+          <NeedsToken what="Keys and values of the map" />
+        </Empty>
+      )}
+    </Card>
+  );
+}
+
+function Entries({ wanted, match }: { wanted: string; match: string }): VNode {
+  // Keys are given as they are shown, so that a sign that begins no escape is meant itself.
+  const key = wanted.replaceAll(/%(?![\da-f]{2})/gi, '%25');
+  const { answer, error, pager } = usePages<MapEntry>(
+    (page) =>
+      withQuery('/api/v1/map', {
+        ...page,
+        ...{ key, keyMatch: match, valueBytes: String(VALUE_BYTES) },
+      }),
+    ['in no particular order', 'Back', 'More'],
+  );
+  if (answer === null) return <p class="quiet">{error === null ? '' : messageOf(error)}</p>;
+  return (
+    <>
+      <Table
+        label="Map"
+        columns={COLUMNS}
+        items={answer.items}
+        rowKey={(entry) => entry.key}
+        isFixed
+        empty={<NoKeys wanted={wanted} isEnd={answer.next === null} />}
+      />
+      {pager}
+    </>
+  );
+}
+
+function NoKeys({ wanted, isEnd }: { wanted: string; isEnd: boolean }): VNode {
+  if (!isEnd) return <Empty title="None so far">Press More to search the rest of the map.</Empty>;
+  if (wanted === '') {
+    return (
+      <Empty title="No keys">
+        Nothing is set yet. A program sets a key with <code>map.set(key, value)</code> of its{' '}
+        <code>SharedMap</code>, a person with <code>majordomo map set KEY VALUE</code>.
+      </Empty>
+    );
+  }
+  return (
+    <Empty title="No such key">
+      {`No key of the map matches ${line(wanted)}. `}
+      <a href={linkTo('map')}>Show all</a>
+    </Empty>
+  );
+}
+
+/** The value, once it has not changed for a moment. */
+function useSettled(value: string): string {
+  const settled = useSignal(value);
+  useEffect(() => {
+    const timer = setTimeout(() => {
+      settled.value = value;
+    }, TYPING_MS);
+    return () => {
+      clearTimeout(timer);
+    };
+  }, [value]);
+  return settled.value;
+}
