@@ -43,16 +43,27 @@ export function prefersAsync({ prefer = [] }: Given): boolean {
   );
 }
 
+const ONLY_STORED = 'only for requests that are stored: add Prefer: respond-async, or durable=true';
+
+/** `Majordomo-Webhook`: the URL that is told of the end; `null`: none. @throws ERR_HTTP_PARAMETER */
+export function webhookIn(
+  { 'majordomo-webhook': values }: Given,
+  isStored: boolean,
+): string | null {
+  if (values === undefined) return null;
+  if (!isStored) throw wrongParameter('Majordomo-Webhook', ONLY_STORED);
+  const [url = ''] = values;
+  if (values.length === 1 && url !== '') return url;
+  throw wrongParameter('Majordomo-Webhook', 'must be one URL');
+}
+
 /** `Idempotency-Key`; `null`: none. @throws ERR_HTTP_PARAMETER */
 export function idempotencyKey(
   { 'idempotency-key': values }: Given,
   isStored: boolean,
 ): string | null {
   if (values === undefined) return null;
-  if (!isStored) {
-    const why = 'only for requests that are stored: add Prefer: respond-async, or durable=true';
-    throw wrongParameter('Idempotency-Key', why);
-  }
+  if (!isStored) throw wrongParameter('Idempotency-Key', ONLY_STORED);
   const key = textOf(values[0] ?? '');
   const bytes = Buffer.byteLength(key);
   if (values.length === 1 && bytes > 0 && bytes <= KEY_BYTES_MAX) return key;

@@ -10,7 +10,7 @@ import { Incoming, outcomeOf } from './ask.js';
 import type { Call, CallListener } from './call.js';
 import type { Callers } from './callers.js';
 import { checkStored } from './durable-routes.js';
-import { headersFrame, idempotencyKey, prefersAsync, wantedBy } from './headers.js';
+import { headersFrame, idempotencyKey, prefersAsync, wantedBy, webhookIn } from './headers.js';
 import { eventStream } from './sse.js';
 
 const SUBMIT: Buffer = Buffer.from(TITANIC_SUBMIT);
@@ -42,15 +42,18 @@ function plain({ query, incoming: { headers } }: Request, service: Buffer): read
   const given = SUBMIT_OPTIONS.find((name) => query[name] !== null);
   if (given !== undefined) throw wrongParameter(given, 'only for requests that are stored');
   idempotencyKey(headers, false);
+  webhookIn(headers, false);
   const metadata = { deadlineMs: query.timeoutMs, headers: headersFrame(headers) };
   return clientRequestWithHeaders(null, service, metadata, []).slice(0, -1);
 }
 
 function submission({ query, incoming: { headers } }: Request, service: Buffer): Uint8Array[] {
   const key = idempotencyKey(headers, true);
+  const webhook = webhookIn(headers, true);
   const passed = headersFrame(headers);
   const options = {
     ...(key === null ? {} : { key }),
+    ...(webhook === null ? {} : { webhook }),
     ...Object.fromEntries(
       SUBMIT_OPTIONS.flatMap((name) => (query[name] === null ? [] : [[name, query[name]]])),
     ),

@@ -235,7 +235,7 @@ describe('SIGHUP', () => {
     };
     write('work');
     const daemon = await startDaemon({ file, sets: ['http.listen=127.0.0.1:0'] });
-    const stand = new ProgramStand(daemon);
+    const stand = new ProgramStand(daemon, []);
     stands.push(stand);
     await stand.serve(never);
     const [first, second] = [stand.request('x', {}, '?timeoutMs=5000'), stand.request('x')];
