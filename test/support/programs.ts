@@ -9,7 +9,7 @@ import { until } from './until.js';
 export const SHOP = 'a-token-of-the-shop';
 /** May request no service but `other`. */
 export const OTHER = 'a-token-of-another-one';
-const TOKENS =
+export const TOKENS =
   `http.tokens=[{name: shop, role: request, token: ${SHOP}, client: [work*, idle*], quota: shop}, ` +
   `{name: other, role: request, token: ${OTHER}, client: [other]}]`;
 

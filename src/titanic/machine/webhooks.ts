@@ -30,8 +30,8 @@ export type WebhookOutcome = 'replied' | 'dead' | 'cancelled' | 'expired';
 /** After the time to live of the request, when it must have ended. */
 const LATE_MS = 60_000;
 /**
- * With its outcome: as many as are kept, so that the outcome is. The pauses from 2 s to 6 h between them make a
- * day and a half.
+ * With its outcome: as many as are kept, so that the outcome is. The pauses between them, up to 6 h, make about a
+ * day.
  */
 const ATTEMPTS_MAX = 20;
 const BACKOFF = { baseMs: 1000, maxMs: 21_600_000 };
