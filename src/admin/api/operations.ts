@@ -214,7 +214,7 @@ export const OPERATIONS = {
       'Majordomo-Webhook': 'For a durable request: the URL that is told of its end.',
       'Majordomo-Header-NAME': 'Header NAME of the request, for the worker.',
     },
-    bytes: 'The body of the request: one frame.',
+    bytes: 'The body of the request: one frame, or with `multipart/mixed` each part is one.',
     answer: { description: 'The reply, its frames joined.', type: '*/*' },
     others: {
       202: {

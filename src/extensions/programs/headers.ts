@@ -15,6 +15,8 @@ type Given = Incoming['headers'];
 export function headersFrame(given: Given): Buffer {
   const headers = Object.create(null) as Record<string, string>;
   for (const name of PASSED) set(headers, name, given[name]);
+  // It says how the frames came over HTTP, and nothing of any of them.
+  if (/^multipart\/mixed\b/i.test(headers['content-type'] ?? '')) delete headers['content-type'];
   for (const [name, values] of Object.entries(given)) {
     if (name.startsWith(PREFIX)) set(headers, name.slice(PREFIX.length), values);
   }
