@@ -35,10 +35,10 @@ describeWithPostgres('webhooks of a shared database', () => {
     };
     const told = async (count: number): Promise<unknown[]> =>
       (await receiver.until(count)).map(({ json: { data } }) => [data['uuid'], data['outcome']]);
-    await serve(b, 'work', () => 'done');
+    serve(b, 'work', () => 'done');
     const replied = await send('work');
     expect(await told(1)).toEqual([[replied, 'replied']]);
-    await serve(b, 'work-bad', () => {
+    serve(b, 'work-bad', () => {
       throw new Error('broken');
     });
     const dead = await send('work-bad', '?maxAttempts=1');

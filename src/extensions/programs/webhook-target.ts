@@ -100,8 +100,8 @@ export class WebhookTargets {
 
 function isOf({ protocol, hostname, port }: URL, host: WebhookHost): boolean {
   const usual = protocol === 'https:' ? 443 : 80;
-  if (protocol !== host.protocol || (port === '' ? usual : Number(port)) !== host.port)
-    return false;
+  const isThere = (port === '' ? usual : Number(port)) === host.port;
+  if (protocol !== host.protocol || !isThere) return false;
   if (!host.name.startsWith('.') || isIP(hostname) !== 0) return hostname === host.name;
   return hostname.endsWith(host.name);
 }
