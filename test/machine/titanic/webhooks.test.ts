@@ -5,7 +5,7 @@ import type { StoredBody } from '../../../src/broker/ports.js';
 import { Frames } from '../../../src/core/frames.js';
 import { unpack } from '../../../src/core/packed.js';
 import type { WebhookWorker } from '../../../src/titanic/machine/webhook-worker.js';
-import { webhookOf } from '../../../src/titanic/machine/webhooks.js';
+import { webhookOf, WEBHOOKS } from '../../../src/titanic/machine/webhooks.js';
 import { TestKey } from '../../support/rights.js';
 import { StageReplica } from '../../support/stage-replica.js';
 import {
@@ -141,7 +141,7 @@ describe('the webhook of a stored request', () => {
     expect(webhook(s, uuid)).toEqual(['replied', 'dead']);
     expect(hooks.uuids).toEqual([uuid]);
     const retried = s.operates<null>((operator, answer) => {
-      operator.retry(Buffer.from(uuid, 'hex'), answer);
+      operator.retry(Buffer.from(uuid, 'hex'), 'alice', answer);
     });
     expect(retried()).toEqual({ kind: 'done', value: null });
     expect(hooks.uuids).toEqual([]);
@@ -156,7 +156,7 @@ describe('the webhook of a stored request', () => {
     const [closed, cancelled, expired] = [1, 2, 3].map(() => submits(s, { ttlMs: MINUTE_MS }));
     s.asks('close', closed ?? '');
     s.operates<null>((operator, answer) => {
-      operator.cancel(Buffer.from(cancelled ?? '', 'hex'), answer);
+      operator.cancel(Buffer.from(cancelled ?? '', 'hex'), 'alice', answer);
     });
     expect(hooks.uuids).toEqual([closed, cancelled]);
     s.after(MINUTE_MS);
@@ -214,7 +214,7 @@ describe('the webhook of a stored request', () => {
     expect(webhook(s, uuid)).toEqual(['dead', 'replied']);
     expect(s.told('titanic.died')).toHaveLength(1);
     s.operates<null>((operator, answer) => {
-      operator.retry(webhookOf(Buffer.from(uuid, 'hex')), answer);
+      operator.retry(webhookOf(Buffer.from(uuid, 'hex')), 'alice', answer);
     });
     expect(hooks.uuids).toEqual([uuid]);
     hooks.replies('204');
@@ -229,12 +229,12 @@ describe('the webhook of a stored request', () => {
     for (const _ of uuids) w.final('done');
     expect(hooks.uuids).toHaveLength(1);
     s.operates<null>((operator, answer) => {
-      operator.setServicePaused(Buffer.from('titanic.webhook'), true, answer);
+      operator.setPaused({ kind: 'service', of: WEBHOOKS }, true, 'alice', answer);
     });
     hooks.replies('204');
     expect(hooks.uuids).toEqual([]);
     s.operates<null>((operator, answer) => {
-      operator.setServicePaused(Buffer.from('titanic.webhook'), false, answer);
+      operator.setPaused({ kind: 'service', of: WEBHOOKS }, false, 'alice', answer);
     });
     expect(hooks.uuids).toHaveLength(1);
     hooks.replies('204');
