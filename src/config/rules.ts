@@ -9,6 +9,7 @@ import { publicNeedsZmtp, SERVICE_BYTES_MAX } from './service-listeners.js';
 import { formatSize } from './size.js';
 import { besideDatabase, passwordOfDatabase, storeIsKnown } from './store-rules.js';
 import type { Path } from './tree.js';
+import { webhooksAreSigned } from './webhook-hosts.js';
 
 /** A violation; `path` is the key to change first. */
 export interface Broken {
@@ -245,4 +246,5 @@ export const RULES: readonly Rule[] = [
   { about: ['http.token', 'http.readToken', 'http.tokens'], check: tokensDiffer },
   { about: ['http.tokens', 'limits.quotas'], check: quotasExist },
   { about: ['http.trustedUserHeader', 'http.trustedProxies'], check: proxiesAreNamed },
+  { about: ['http.webhookHosts', 'http.webhookSecretFile'], check: webhooksAreSigned },
 ];

@@ -555,6 +555,30 @@ export const SCHEMA = {
         about:
           'From where `http.trustedUserHeader` is believed: addresses, networks such as `10.0.0.0/8`, and `unix` for `http.listen: unix:PATH`.',
       },
+      webhookHosts: {
+        kind: 'text',
+        form: 'name',
+        default: null,
+        optional: true,
+        none: 'none: no webhooks',
+        live: true,
+        min: 1,
+        max: 4096,
+        about:
+          'To which hosts webhooks may go, separated by commas: `HOST` (port 443), `HOST:PORT`, `.DOMAIN` (all hosts below it), `http://HOST:PORT` (without TLS), and networks such as `10.0.0.0/8` into which their names may resolve. Needs `http.webhookSecretFile`.',
+      },
+      webhookSecretFile: {
+        kind: 'text',
+        form: 'path',
+        default: null,
+        optional: true,
+        none: 'none',
+        live: true,
+        min: 1,
+        max: 4096,
+        about:
+          'File with the secret that signs webhooks, one line `whsec_…` (24 to 64 bytes in Base64); with a second line, webhooks are signed with both. SIGHUP reads it again. Only its owner may read it (mode 0600); if it belongs to root, its group may, too (0640).',
+      },
       tls: {
         kind: 'tls',
         default: null,

@@ -18,6 +18,8 @@ export const TITANIC_SCHEDULE = 'titanic.schedule';
 export const TITANIC_UNSCHEDULE = 'titanic.unschedule';
 export const TITANIC_SCHEDULES = 'titanic.schedules';
 export const TITANIC_PROGRESS = 'titanic.progress';
+/** The service of stored requests that tell a webhook of the end of another one; clients cannot ask for it. */
+export const TITANIC_WEBHOOK = 'titanic.webhook';
 
 /** The services that exist. */
 export const TITANIC_SERVICES: readonly string[] = [
@@ -41,6 +43,7 @@ const KEY_BYTES_MAX = 255;
 /** The form of a once-key: its length, and a pattern of SQLite. */
 export const ONCE_KEY_BYTES = 37;
 export const ONCE_KEY_GLOB = `once-${'[0-9a-f]'.repeat(32)}`;
+const WEBHOOK_FAULT = 'webhook is a URL of 1 to 2048 printable ASCII characters';
 const BACKOFF_FAULT =
   'backoff is {"baseMs", "maxMs"}, whole numbers from 1 to 86400000, maxMs not below baseMs';
 export const ATTEMPTS_MAX = 1000;
@@ -107,6 +110,8 @@ export interface SubmitOptions {
   readonly shared: boolean | null;
   /** JSON, to be passed to the worker as it is (D66). */
   readonly headers: Buffer | null;
+  /** A URL that is told of its end. */
+  readonly webhook: string | null;
 }
 
 const NO_OPTIONS: SubmitOptions = {
@@ -118,6 +123,7 @@ const NO_OPTIONS: SubmitOptions = {
   backoff: null,
   shared: null,
   headers: null,
+  webhook: null,
 };
 
 /** `titanic.request`, `titanic.submit`: indexes into the frames that it was read from. */
@@ -229,8 +235,12 @@ function setOption(
       options.headers = headers.length === 0 ? null : headers;
       return null;
     }
+    case 'webhook':
+      options.webhook =
+        typeof value === 'string' && /^[\x21-\x7e]{1,2048}$/.test(value) ? value : null;
+      return options.webhook === null ? WEBHOOK_FAULT : null;
     default:
-      return 'unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, backoff, shared, headers';
+      return 'unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, backoff, shared, headers, webhook';
   }
 }
 
@@ -327,6 +337,7 @@ export function readTspSchedule(frames: Frames, from: number): TspSchedule | Tsp
     return { fault: 'timeZone is the name of a time zone, as in Europe/Berlin' };
   }
   if ('key' in others) return { fault: 'key: a schedule makes a key for each of its requests' };
+  if ('webhook' in others) return { fault: 'webhook: not for the requests of a schedule' };
   const options = optionsOf(others);
   if ('fault' in options) return options;
   const target = readTarget(frames, from + 1, options);

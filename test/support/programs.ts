@@ -9,23 +9,33 @@ import { until } from './until.js';
 export const SHOP = 'a-token-of-the-shop';
 /** May request no service but `other`. */
 export const OTHER = 'a-token-of-another-one';
-const TOKENS =
+export const TOKENS =
   `http.tokens=[{name: shop, role: request, token: ${SHOP}, client: [work*, idle*], quota: shop}, ` +
   `{name: other, role: request, token: ${OTHER}, client: [other]}]`;
 
 export class ProgramStand {
   readonly daemon: Daemon;
+  readonly #sets: readonly string[];
   readonly #workers: Worker[] = [];
 
   /** @param quota of the token SHOP, as in the configuration */
   static async open(quota = '{}', ...sets: readonly string[]): Promise<ProgramStand> {
     const quotas = `limits.quotas={shop: ${quota}}`;
     const all = ['http.listen=127.0.0.1:0', quotas, TOKENS, ...sets];
-    return new ProgramStand(await startDaemon({ sets: all }));
+    return new ProgramStand(await startDaemon({ sets: all }), all);
   }
 
-  constructor(daemon: Daemon) {
+  constructor(daemon: Daemon, sets: readonly string[]) {
     this.daemon = daemon;
+    this.#sets = sets;
+  }
+
+  /** Kills the broker, and starts another on what it has stored. @param sets take precedence */
+  async killed(...sets: readonly string[]): Promise<ProgramStand> {
+    const { endpoint, dataDir } = this.daemon;
+    await this.daemon.kill();
+    const all = [...this.#sets, ...sets];
+    return new ProgramStand(await startDaemon({ endpoint, dataDir, sets: all }), all);
   }
 
   get url(): string {

@@ -211,9 +211,10 @@ export const OPERATIONS = {
         '`partial`, `reply` and `error`; `multipart/mixed`: its frames as parts.',
       Prefer: '`respond-async`: store the request and answer 202.',
       'Idempotency-Key': 'For a durable request: the same key stores nothing twice.',
+      'Majordomo-Webhook': 'For a durable request: the URL that is told of its end.',
       'Majordomo-Header-NAME': 'Header NAME of the request, for the worker.',
     },
-    bytes: 'The body of the request: one frame.',
+    bytes: 'The body of the request: one frame, or with `multipart/mixed` each part is one.',
     answer: { description: 'The reply, its frames joined.', type: '*/*' },
     others: {
       202: {

@@ -105,6 +105,30 @@ export function discardBody(request: IncomingMessage): Promise<boolean> {
   });
 }
 
+/** For so long, and so many bytes, a connection lingers after an answer that came before the whole body. */
+const LINGER_MS = 10_000;
+const LINGER_BYTES_MAX = 67_108_864;
+
+/**
+ * A client that writes its whole body before it reads loses the answer if the connection is closed on it. So
+ * the rest is read and discarded, as nginx does (`lingering_close`); what is too much or too slow is cut off.
+ */
+export function linger(request: IncomingMessage): void {
+  const { socket } = request;
+  const timer = setTimeout(() => socket.destroy(), LINGER_MS);
+  const over = (): void => {
+    clearTimeout(timer);
+  };
+  let bytes = 0;
+  request.on('data', (chunk: Buffer) => {
+    bytes += chunk.length;
+    if (bytes > LINGER_BYTES_MAX) socket.destroy();
+  });
+  request.once('end', over);
+  request.once('close', over);
+  request.resume();
+}
+
 function tooLarge(bytesMax: number): Error {
   return httpError('ERR_HTTP_TOO_LARGE', `the body is over ${bytesMax} bytes`);
 }

@@ -22,7 +22,7 @@ import { type Admits, Guard } from '../http/guard.js';
 import { actorName, type Route } from '../http/route.js';
 import { Router } from '../http/router.js';
 import { shownUuid, uuidBytes } from '../http/uuids.js';
-import { discardBody, hasBody, readBody } from './body.js';
+import { discardBody, hasBody, linger, readBody } from './body.js';
 import { doubtOf } from './doubt.js';
 import { addressOf, incomingOf } from './incoming.js';
 import { InTurn } from './in-turn.js';
@@ -246,7 +246,10 @@ class Shell {
       this.#streams.start(response, answer, byToken, monotonicMs);
       return;
     }
-    send(response, answer, !request.complete || this.#isClosing);
+    // Who waits for 100 Continue sends no body after an answer.
+    const isCut = !request.complete && headers.expect === undefined && !this.#isClosing;
+    send(response, answer, !isCut && (!request.complete || this.#isClosing));
+    if (isCut) linger(request);
   }
 
   #tell(

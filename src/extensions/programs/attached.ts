@@ -1,27 +1,62 @@
 import type { Config } from '../../config/config.js';
+import { parseWebhookHosts } from '../../config/webhook-hosts.js';
+import { messageOf } from '../../core/errors.js';
 import type { Attached, Host } from '../../node/extension.js';
 import { NOTHING, type Rights, updateRights } from '../../node/key-rights.js';
 import type { OpenRouter } from '../../zmtp/several.js';
 import { Callers, keyOfToken } from './callers.js';
+import type { ProgramsEvent } from './lines.js';
+import { readWebhookSecrets } from './webhook-message.js';
+import { WebhookTargets } from './webhook-target.js';
+import { Webhooks, type WebhookSettings } from './webhooks.js';
 
-/** Programs over HTTP: their rights, and their connections to the broker. */
+/** Programs over HTTP: their rights, their connections to the broker, and their webhooks. */
 export class AttachedPrograms implements Attached {
   readonly callers: Callers;
   readonly inner: OpenRouter;
   readonly #loop: Host['loop'];
   /** By key. An object stays, and what it says changes. */
   readonly #rights = new Map<string, Rights>();
+  readonly #events: Host['events'];
+  /** `null`: nothing is stored. */
+  readonly #webhooks: Webhooks | null;
+  #settings: WebhookSettings | null;
 
-  constructor({ loop, keys, config, innerListener }: Host) {
+  /** @throws ERR_CONFIG_FILE */
+  constructor({ loop, keys, config, innerListener, stored, events }: Host) {
     this.#loop = loop;
+    this.#events = events;
+    this.#settings = settingsOf(config);
     this.callers = new Callers(innerListener);
     this.inner = this.callers.open;
     keys.within(innerListener, (key) => this.#rights.get(key) ?? NOTHING);
     this.#update(config);
+    this.#webhooks = stored === null ? null : new Webhooks(stored, loop, () => this.#settings);
+    if (this.#webhooks === null) return;
+    const isOff = 'webhooks are off: see http.webhookHosts';
+    stored?.titanic.sendWebhooks(this.#webhooks, (url) =>
+      this.#settings === null ? isOff : this.#settings.targets.fault(url),
+    );
   }
 
   reconfigure(config: Config): void {
     this.#update(config);
+    try {
+      this.#settings = settingsOf(config);
+    } catch (error) {
+      const event: ProgramsEvent = { name: 'webhooks.refused', text: messageOf(error) };
+      this.#events.emit(event);
+    }
+    this.#webhooks?.changed();
+  }
+
+  drain(): void {
+    this.#webhooks?.drain();
+  }
+
+  close(): Promise<void> {
+    this.#webhooks?.close();
+    return Promise.resolve();
   }
 
   #update({ http }: Config): void {
@@ -41,4 +76,12 @@ export class AttachedPrograms implements Attached {
       this.#loop.rightsChanged(key);
     }
   }
+}
+
+/** @returns `null`: webhooks are off. @throws ERR_CONFIG_FILE */
+function settingsOf({ http: { webhookHosts, webhookSecretFile } }: Config): WebhookSettings | null {
+  const hosts = webhookHosts === null ? null : parseWebhookHosts(webhookHosts);
+  if (hosts === null || typeof hosts === 'string' || webhookSecretFile === null) return null;
+  const secrets = readWebhookSecrets(webhookSecretFile);
+  return { targets: new WebhookTargets(hosts), secrets };
 }

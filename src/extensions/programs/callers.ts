@@ -75,6 +75,11 @@ export class Callers implements Transport {
     return this.#limits?.messageBytesMax ?? 0;
   }
 
+  /** The most frames of a message. */
+  get framesMax(): number {
+    return this.#limits?.framesMax ?? 0;
+  }
+
   /**
    * A peer for one request. Never called from within a call from the broker.
    * @param token its name

@@ -15,6 +15,8 @@ type Given = Incoming['headers'];
 export function headersFrame(given: Given): Buffer {
   const headers = Object.create(null) as Record<string, string>;
   for (const name of PASSED) set(headers, name, given[name]);
+  // It says how the frames came over HTTP, and nothing of any of them.
+  if (/^multipart\/mixed\b/i.test(headers['content-type'] ?? '')) delete headers['content-type'];
   for (const [name, values] of Object.entries(given)) {
     if (name.startsWith(PREFIX)) set(headers, name.slice(PREFIX.length), values);
   }
@@ -43,16 +45,27 @@ export function prefersAsync({ prefer = [] }: Given): boolean {
   );
 }
 
+const ONLY_STORED = 'only for requests that are stored: add Prefer: respond-async, or durable=true';
+
+/** `Majordomo-Webhook`: the URL that is told of the end; `null`: none. @throws ERR_HTTP_PARAMETER */
+export function webhookIn(
+  { 'majordomo-webhook': values }: Given,
+  isStored: boolean,
+): string | null {
+  if (values === undefined) return null;
+  if (!isStored) throw wrongParameter('Majordomo-Webhook', ONLY_STORED);
+  const [url = ''] = values;
+  if (values.length === 1 && url !== '') return url;
+  throw wrongParameter('Majordomo-Webhook', 'must be one URL');
+}
+
 /** `Idempotency-Key`; `null`: none. @throws ERR_HTTP_PARAMETER */
 export function idempotencyKey(
   { 'idempotency-key': values }: Given,
   isStored: boolean,
 ): string | null {
   if (values === undefined) return null;
-  if (!isStored) {
-    const why = 'only for requests that are stored: add Prefer: respond-async, or durable=true';
-    throw wrongParameter('Idempotency-Key', why);
-  }
+  if (!isStored) throw wrongParameter('Idempotency-Key', ONLY_STORED);
   const key = textOf(values[0] ?? '');
   const bytes = Buffer.byteLength(key);
   if (values.length === 1 && bytes > 0 && bytes <= KEY_BYTES_MAX) return key;

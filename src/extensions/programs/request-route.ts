@@ -10,7 +10,8 @@ import { Incoming, outcomeOf } from './ask.js';
 import type { Call, CallListener } from './call.js';
 import type { Callers } from './callers.js';
 import { checkStored } from './durable-routes.js';
-import { headersFrame, idempotencyKey, prefersAsync, wantedBy } from './headers.js';
+import { headersFrame, idempotencyKey, prefersAsync, wantedBy, webhookIn } from './headers.js';
+import { boundaryIn, partsOf } from './parts.js';
 import { eventStream } from './sse.js';
 
 const SUBMIT: Buffer = Buffer.from(TITANIC_SUBMIT);
@@ -32,7 +33,7 @@ export function requestRoute(callers: () => Callers, isStored: boolean): Route {
     const order = isDurable ? submission(request, service) : plain(request, service);
     const port = callers();
     const call = port.take(token, incoming);
-    const send = await received(request, call, port.messageBytesMax, order, service);
+    const send = await received(request, call, port, order, service);
     return await answered(request, call, isDurable, send);
   });
 }
@@ -42,15 +43,18 @@ function plain({ query, incoming: { headers } }: Request, service: Buffer): read
   const given = SUBMIT_OPTIONS.find((name) => query[name] !== null);
   if (given !== undefined) throw wrongParameter(given, 'only for requests that are stored');
   idempotencyKey(headers, false);
+  webhookIn(headers, false);
   const metadata = { deadlineMs: query.timeoutMs, headers: headersFrame(headers) };
   return clientRequestWithHeaders(null, service, metadata, []).slice(0, -1);
 }
 
 function submission({ query, incoming: { headers } }: Request, service: Buffer): Uint8Array[] {
   const key = idempotencyKey(headers, true);
+  const webhook = webhookIn(headers, true);
   const passed = headersFrame(headers);
   const options = {
     ...(key === null ? {} : { key }),
+    ...(webhook === null ? {} : { webhook }),
     ...Object.fromEntries(
       SUBMIT_OPTIONS.flatMap((name) => (query[name] === null ? [] : [[name, query[name]]])),
     ),
@@ -63,18 +67,27 @@ function submission({ query, incoming: { headers } }: Request, service: Buffer):
 async function received(
   { incoming }: Request,
   call: Call,
-  messageBytesMax: number,
+  { messageBytesMax, framesMax }: Callers,
   order: readonly Uint8Array[],
   service: Buffer,
 ): Promise<(listener: CallListener) => void> {
   const head = order.reduce((bytes, frame) => bytes + frame.length, 0);
   const most = Math.max(0, messageBytesMax - head);
+  const boundary = boundaryIn(incoming.headers);
   try {
     const body = await incoming.bytes(most, (bytes) => {
       call.keep(bytes);
     });
+    const framesMost = framesMax - order.length;
+    const frames = boundary === null ? [body] : partsOf(body, boundary, framesMost);
+    if (frames === null) {
+      const reason = `more than ${framesMost} parts: limits.frames is ${framesMax}`;
+      return (listener) => {
+        call.sendTooLarge(service, reason, listener);
+      };
+    }
     return (listener) => {
-      call.send([...order, body], listener);
+      call.send([...order, ...frames], listener);
     };
   } catch (error) {
     if (httpCodeOf(error) !== 'ERR_HTTP_TOO_LARGE') throw error;

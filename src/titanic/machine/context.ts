@@ -18,6 +18,7 @@ import type {
   StoreCounts,
 } from '../../store/store.js';
 import { StoredServices } from './stored-services.js';
+import { NO_WEBHOOKS, type WebhookRule } from './webhooks.js';
 
 /** What Titanic reads of the store. It commits through its replica. */
 export type TitanicReads = Pick<Store, 'list' | 'load' | 'lookUp'>;
@@ -64,6 +65,8 @@ export class TitanicContext {
   /** The number of the next request that is accepted. */
   nextNumber = 1;
   trace: TitanicTrace | null = null;
+  /** Which URLs may be told of the end of a request. */
+  webhookRule: WebhookRule = NO_WEBHOOKS;
   /** Time of this turn: monotonic milliseconds. */
   now = 0;
   /** Time of this turn: whole milliseconds since 1970. */

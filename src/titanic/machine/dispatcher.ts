@@ -217,6 +217,19 @@ export class Dispatcher {
     this.#move(slot, from, notBefore > now ? to : next(to, DUE, this.#table));
   }
 
+  /** What it waited for has happened, which was its first attempt: it is due. */
+  arrived(slot: Slot, now: number, wall: number): void {
+    const { index } = this;
+    if (index.get(slot, STATE) !== DELAYED) return;
+    const { oldest } = this.serviceOf(slot);
+    oldest.removeAt(index.get(slot, AGE_PLACE));
+    index.setDouble(slot, SINCE, wall);
+    oldest.push(slot);
+    index.set(slot, ATTEMPTS, Math.max(1, index.get(slot, ATTEMPTS)));
+    this.step(slot, DUE);
+    index.setDouble(slot, NOT_BEFORE, now);
+  }
+
   /** The end that it was held for failed: it continues where it was. */
   resume(slot: Slot, now: number): void {
     const { index } = this;

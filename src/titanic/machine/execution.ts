@@ -24,6 +24,7 @@ import { packFailure } from '../../store/failure-codec.js';
 import type { OpenRequests } from './open-requests.js';
 import type { Progress } from './progress.js';
 import type { Change } from '../../store/store.js';
+import { dueWebhook, isLastWebhook } from './webhooks.js';
 
 export class Execution {
   readonly #context: TitanicContext;
@@ -69,17 +70,24 @@ export class Execution {
     const since = index.getDouble(slot, SINCE);
     const claim = index.get(slot, CLAIM);
     const { worker } = this.#dispatcher.delivery(slot, wall);
+    if (isLastWebhook(this.#dispatcher.serviceOf(slot).name, frames.count - from)) {
+      increment(counters.of(shown), STORED.completed);
+      this.#requests.close(uuid, () => undefined);
+      return;
+    }
+    const generation = index.get(slot, GENERATION);
     this.#dispatcher.step(slot, REPLIED);
     const change: Change = {
       kind: 'reply',
       uuid,
-      generation: index.get(slot, GENERATION),
+      generation,
       reply,
       worker: storedWorker(worker),
       at: wall,
       expiresAt: wall + options.replyTtlMs,
     };
     this.#requests.intend(this.#dispatcher.partyOf(slot), change, reply.length, {
+      before: dueWebhook(uuid, generation, 'replied', wall),
       committed: ({ kind }) => {
         if (kind === 'done') {
           const counts = counters.of(shown);

@@ -21,7 +21,7 @@ import { retryEntry } from '../../store/attempt.js';
 import type { ListedRequest } from '../../store/queries.js';
 import type { newRequest } from '../../store/request.js';
 import { CLOSED, DIED, ENDED, ENDING, EXPIRED, isBeingDecided, SETTLING } from './fsm.js';
-import { CLAIM, GENERATION, NO_SLOT, type Slot, STATE } from './open-index.js';
+import { ATTEMPTS, CLAIM, GENERATION, NO_SLOT, type Slot, STATE } from './open-index.js';
 import {
   ANY_OWNER,
   type Change,
@@ -35,6 +35,15 @@ import {
   type StoreFailure,
 } from '../../store/store.js';
 import { type AnswerNumber, StoreWaits } from './store-waits.js';
+import {
+  dueWebhook,
+  hasWebhook,
+  rearmed,
+  type WebhookOutcome,
+  webhookOf,
+  WEBHOOKS,
+  withWebhook,
+} from './webhooks.js';
 import { type Intent, type IntentMaker, Writer } from './writer.js';
 
 /** It is in this store; it is uncertain whether it is also in the peer's, as was promised. */
@@ -68,7 +77,7 @@ interface Closing {
 /** What to do when a change is committed or fails: see `Intent`. */
 interface CommitCallbacks {
   readonly isOver?: () => boolean;
-  readonly before?: Change;
+  readonly before?: readonly Change[];
   readonly begins?: () => void;
   readonly committed: (result: ChangeResult) => void;
   readonly doubtful?: (result: ChangeResult) => void;
@@ -380,6 +389,7 @@ export class OpenRequests {
     const expiresAt = wall + options.requestTtlMs;
     const attempt = retryEntry(by, wall, reason);
     const change: Change = { kind: 'retry', uuid, generation: generation + 1, expiresAt, attempt };
+    if (hasWebhook(uuid)) this.#rearm(rearmed(uuid, generation + 1, expiresAt, wall, options));
     this.intend('', change, 0, {
       ...this.until(answer),
       committed: (result) => {
@@ -392,6 +402,17 @@ export class OpenRequests {
         decided(failure);
         return false;
       },
+    });
+  }
+
+  #rearm(change: Change): void {
+    this.intend('', change, 0, {
+      committed: (result) => {
+        if (result.kind === 'retried' && this.#context.claims === null) {
+          this.merged([result.request], []);
+        }
+      },
+      failed: () => false,
     });
   }
 
@@ -503,7 +524,10 @@ export class OpenRequests {
     const at = this.#context.wall;
     const keyUntil = at + this.#context.options.keyTtlMs;
     const report = onlyOnce(decided);
+    // Of another owner's request, which stays, its webhook hears nothing.
+    const due = by === ANY_OWNER ? this.#dueWebhook(uuid, slot, 'cancelled') : [];
     this.intend(party, { kind: 'close', uuid, at, keyUntil, by, ...more }, 0, {
+      before: due,
       ...this.until(answer),
       committed: (result) => {
         const { kind } = result;
@@ -514,6 +538,7 @@ export class OpenRequests {
         }
         this.#context.traceEnd(uuid, 'closed');
         if (kind === 'done') this.#context.hints?.ended(uuid);
+        if (kind === 'done' && by !== ANY_OWNER) this.#cancelled(uuid);
         this.#later.scheduleGone(uuid);
         // It may have been accepted while its close was being committed.
         const isOpen = this.dispatcher.index.find(uuid) !== NO_SLOT;
@@ -584,7 +609,10 @@ export class OpenRequests {
     };
     const bytes = last?.attempt.attempt.failure?.length ?? 0;
     const outcome: CommitCallbacks = {
-      ...(last === null ? {} : { before: { ...last.attempt, ...continuedClaim(claim) } }),
+      before: [
+        ...(last === null ? [] : [{ ...last.attempt, ...continuedClaim(claim) }]),
+        ...this.#dueWebhook(uuid, slot, 'dead'),
+      ],
       committed: ({ kind }) => {
         if (kind === 'done') {
           increment(counters.of(shown), STORED.dead);
@@ -608,10 +636,12 @@ export class OpenRequests {
     const uuid = this.dispatcher.index.uuid(slot);
     const party = this.dispatcher.partyOf(slot);
     const { shown } = this.dispatcher.serviceOf(slot);
+    const before = this.#dueWebhook(uuid, slot, 'expired');
     this.dispatcher.step(slot, EXPIRED);
     const { counters, events, options, wall: at } = this.#context;
     const keyUntil = at + options.keyTtlMs;
     this.intend(party, { kind: 'expire', uuid, at, keyUntil, by: ANY_OWNER }, 0, {
+      before,
       committed: ({ kind }) => {
         if (kind !== 'done') {
           this.end(uuid, 'changed');
@@ -646,6 +676,7 @@ export class OpenRequests {
   end(uuid: RequestUuid, outcome: Outcome): void {
     const slot = this.dispatcher.index.find(uuid);
     if (slot !== NO_SLOT) this.dispatcher.step(slot, ENDED);
+    if (outcome !== 'released') this.#webhookIsDue(uuid);
     const again = this.#takeAgain(uuid);
     const { claims, hints } = this.#context;
     if (outcome === 'settled') hints?.ended(uuid);
@@ -654,6 +685,43 @@ export class OpenRequests {
       if (again !== undefined) this.restore(...again);
       // In a shared store it may still be pending, for another broker.
       if (outcome === 'changed' && claims === null) this.answers.lookUpForWaiters(uuid);
+    }
+  }
+
+  // ---------------------------------------------------------------- webhooks
+
+  #dueWebhook(uuid: RequestUuid, slot: Slot, outcome: WebhookOutcome): readonly Change[] {
+    const generation = slot === NO_SLOT ? 0 : this.dispatcher.index.get(slot, GENERATION);
+    return dueWebhook(uuid, generation, outcome, this.#context.wall);
+  }
+
+  /** Its owner closed it, and it was not open here. */
+  #cancelled(uuid: RequestUuid): void {
+    const [due] = this.#dueWebhook(uuid, NO_SLOT, 'cancelled');
+    if (due === undefined) return;
+    this.intend('', due, 0, {
+      committed: () => {
+        this.#webhookIsDue(uuid);
+      },
+      failed: () => true,
+    });
+  }
+
+  /** A request has ended. In a shared store, its webhook is found by a claim. */
+  #webhookIsDue(uuid: RequestUuid): void {
+    if (!hasWebhook(uuid)) return;
+    const slot = this.dispatcher.index.find(webhookOf(uuid));
+    if (slot !== NO_SLOT) this.dispatcher.arrived(slot, this.#context.now, this.#context.wall);
+  }
+
+  /** All pending requests are listed: the requests of some webhooks may not be among them. */
+  lookForEnds(): void {
+    const { index } = this.dispatcher;
+    for (const slot of [...this.dispatcher.slots()]) {
+      const { name } = this.dispatcher.serviceOf(slot);
+      if (!name.equals(WEBHOOKS) || index.get(slot, ATTEMPTS) > 0) continue;
+      const uuid = withWebhook(index.uuid(slot));
+      if (index.find(uuid) === NO_SLOT) this.#webhookIsDue(uuid);
     }
   }
 

@@ -297,7 +297,7 @@ export class ScheduleCommands {
     const { isOver, begins } = this.#requests.until(answer);
     this.#requests.intend(asker.identity, change, body.length, {
       isOver,
-      ...(known === null ? {} : { before: this.#closeOf(known) }),
+      ...(known === null ? {} : { before: [this.#closeOf(known)] }),
       begins: () => {
         begins();
         request.number = this.#context.takeNumber();

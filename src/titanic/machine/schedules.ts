@@ -644,7 +644,7 @@ export class Schedules {
       return;
     }
     const who = { owner, quotas, memory: null };
-    const { change: before, next } = this.#step(schedule, due, times, 'a request was stored');
+    const { change: step, next } = this.#step(schedule, due, times, 'a request was stored');
     schedule.isStoring = true;
     this.#accepting.count(who, bytes, 1);
     const decided = (): void => {
@@ -657,7 +657,7 @@ export class Schedules {
       this.#stepped(schedule, next);
     };
     this.#requests.intend(owner, accept, bytes, {
-      before,
+      before: [step],
       begins: () => {
         request.number = this.#context.takeNumber();
         if (this.#accepting.claims(request)) accept.claim = FIRST_CLAIM;

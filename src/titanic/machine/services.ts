@@ -46,6 +46,7 @@ import type { Progress } from './progress.js';
 import type { AnswerNumber } from './store-waits.js';
 import type { Uuids } from './uuid.js';
 import { type WaitingNumber, WaitingRequests } from './waiting-requests.js';
+import { acceptWebhook, webhookOf, withWebhook } from './webhooks.js';
 import type { Intent } from './writer.js';
 
 /** Services whose requests change nothing. */
@@ -68,6 +69,8 @@ export class TitanicServices {
   readonly #uuids: Uuids;
   readonly #progress: Progress;
   readonly #waiting = new WaitingRequests();
+  /** Of those of them that have one. */
+  readonly #webhooks = new Map<WaitingNumber, string>();
   readonly #accepting: Accepting;
   readonly #schedules: Schedules;
 
@@ -175,9 +178,15 @@ export class TitanicServices {
       this.#deny(id, frames.view(read.service));
       return;
     }
+    const { webhook } = read.options;
+    const fault = webhook === null ? null : this.#context.webhookRule(webhook);
+    if (fault !== null) {
+      this.#refuse(id, { fault: `webhook: ${fault}` });
+      return;
+    }
     const bodyBytes = packedBytes(frames, read.body, frames.count);
     const extra = extraOf(headers, read.options.backoff);
-    const bytes = bodyBytes + (extra === null ? 0 : extra.length);
+    const bytes = bodyBytes + (extra === null ? 0 : extra.length) + (webhook?.length ?? 0);
     const owner = ownerOf(asker);
     const { identity: party, memory, quotas } = asker;
     const who = { owner, quotas, memory };
@@ -202,6 +211,7 @@ export class TitanicServices {
     const sender = { party, owner, memory };
     const { service, body } = read;
     const number = this.#waiting.add(sender, facts, frames, service, body, bodyBytes, extra);
+    if (webhook !== null) this.#webhooks.set(number, webhook);
     this.#accepting.count(who, bytes, 1);
     this.#requests.writer.addNumber(party, number, bytes, this.#context.now);
   }
@@ -225,8 +235,17 @@ export class TitanicServices {
   accepting(number: WaitingNumber): Intent {
     const waiting = this.#waiting.take(number);
     const { id, party, owner, memory, body, key, extra } = waiting;
-    const request = newRequest(this.#uuids.next(waiting.acceptedAt), body.length, waiting);
-    const bytes = body.length + (extra === null ? 0 : extra.length);
+    const url = this.#webhooks.get(number);
+    this.#webhooks.delete(number);
+    const usual = this.#uuids.next(waiting.acceptedAt);
+    const request = newRequest(
+      url === undefined ? usual : withWebhook(usual),
+      body.length,
+      waiting,
+    );
+    const { replyTtlMs } = this.#context.options;
+    const webhook = url === undefined ? null : acceptWebhook(request, url, replyTtlMs);
+    const bytes = body.length + (extra === null ? 0 : extra.length) + (url?.length ?? 0);
     const decided = (): void => {
       this.#accepting.count({ owner, memory }, bytes, -1);
       if (change.claim !== undefined) this.#accepting.decided(request);
@@ -242,21 +261,23 @@ export class TitanicServices {
     if (extra !== null) change.extra = extra;
     return {
       change,
+      before: webhook === null ? [] : [webhook],
       party,
       bytes,
       isOver: () => waits.isOver(id),
       begins: () => {
         waits.handsOver(id, uuid);
+        if (webhook !== null) webhook.request.number = this.#context.takeNumber();
         request.number = this.#context.takeNumber();
         if (this.#accepting.claims(request)) change.claim = FIRST_CLAIM;
       },
       committed: (result) => {
         decided();
-        this.#answer(id, STATUS_OK, this.#accepted(change, party, result));
+        this.#answer(id, STATUS_OK, this.#accepted(change, webhook, party, result));
       },
       doubtful: (result) => {
         decided();
-        this.#accepted(change, party, result);
+        this.#accepted(change, webhook, party, result);
         refuse(DOUBTFUL.message);
       },
       failed: (failure) => {
@@ -270,9 +291,19 @@ export class TitanicServices {
   }
 
   /** Returns the uuid for the client. */
-  #accepted(change: NewRequest, party: string, result: ChangeResult): Buffer {
-    if (result.kind === 'known') return Buffer.from(uuidText(result.uuid));
+  #accepted(
+    change: NewRequest,
+    webhook: NewRequest | null,
+    party: string,
+    result: ChangeResult,
+  ): Buffer {
     const { request } = change;
+    if (result.kind === 'known') {
+      // The first request has its own.
+      if (webhook !== null) this.#requests.close(webhookOf(request.uuid), () => undefined);
+      return Buffer.from(uuidText(result.uuid));
+    }
+    if (webhook !== null) this.#accepting.accepted(webhook.request, party, null);
     this.#accepting.accepted(request, party, contentOf(change));
     return Buffer.from(uuidText(request.uuid));
   }

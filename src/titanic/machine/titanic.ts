@@ -40,6 +40,8 @@ import type { TitanicOptions } from './options.js';
 import type { Replica } from './replica.js';
 import { ONLY_ASK } from './services.js';
 import { Uuids } from './uuid.js';
+import { type WebhookWorker, WithWebhookWorker } from './webhook-worker.js';
+import { type WebhookRule, WEBHOOKS } from './webhooks.js';
 
 /**
  * Its members are of three kinds, in this order:
@@ -61,6 +63,8 @@ export class Titanic implements InternalService, InternalClient {
   #toWithdraw = new Map<Slot, number>();
   /** The broker, once it has taken a turn. */
   #embedded: EmbeddedServiceApi | null = null;
+  /** `null`: nobody sends webhooks. */
+  #webhookWorker: WebhookWorker | null = null;
   /** It has no session with the store that others use, too: nothing is sent to a worker. */
   #isSuspended = false;
 
@@ -134,6 +138,13 @@ export class Titanic implements InternalService, InternalClient {
     this.#activation.end();
     this.#activation = new Activation(this.#context, this.#uuids, this.#random);
     this.figures.dispatcher = this.#activation.dispatcher;
+  }
+
+  /** From now on webhooks are sent. @param rule which ones are accepted */
+  sendWebhooks(worker: WebhookWorker, rule: WebhookRule): void {
+    this.#webhookWorker = worker;
+    this.#context.webhookRule = rule;
+    this.roomAt(WEBHOOKS);
   }
 
   /** Reports every step of every stored request from now on; `null` stops it. */
@@ -253,14 +264,23 @@ export class Titanic implements InternalService, InternalClient {
    * input now.
    */
   run(now: number, wall: number, host: BrokerHost, embedded: EmbeddedServiceApi): void {
-    this.#embedded = embedded;
+    const api = this.#workersOf(embedded);
     this.setTime(now, wall);
     for (const { service, hasStored } of this.#context.services.takeChanges()) {
-      embedded.setStored(service, hasStored);
+      api.setStored(service, hasStored);
     }
-    for (const id of this.#toWithdraw.values()) embedded.withdraw(id);
+    for (const id of this.#toWithdraw.values()) api.withdraw(id);
     this.#toWithdraw.clear();
-    if (this.#context.isActive) this.#activation.run(host, embedded, !this.#isSuspended);
+    if (this.#context.isActive) this.#activation.run(host, api, !this.#isSuspended);
+  }
+
+  /** The broker's workers, and that of webhooks. */
+  #workersOf(broker: EmbeddedServiceApi): EmbeddedServiceApi {
+    if (this.#embedded instanceof WithWebhookWorker) return this.#embedded;
+    const worker = this.#webhookWorker;
+    const all = worker === null ? broker : new WithWebhookWorker(broker, worker);
+    this.#embedded = all;
+    return all;
   }
 
   /** Milliseconds until `run` is due if no input arrives; Infinity for never. */

@@ -19,8 +19,8 @@ import {
 /** A change, and what to do once it is committed or has failed. */
 export interface Intent {
   readonly change: Change;
-  /** Precedes it in the same batch: both are committed, or neither. Its result is not reported. */
-  readonly before?: Change;
+  /** They precede it in the same batch: all are committed, or none. Their results are not reported. */
+  readonly before?: readonly Change[];
   /** The party whose turn it takes. */
   readonly party: string;
   /** Bytes that it carries. */
@@ -385,7 +385,7 @@ export class Writer {
 }
 
 function changesOf({ before, change }: Intent): readonly Change[] {
-  return before === undefined ? [change] : [before, change];
+  return before === undefined || before.length === 0 ? [change] : [...before, change];
 }
 
 function namesOf(change: Change): string[] {

@@ -75,11 +75,11 @@ describe('titanic.submit', () => {
     ['400 the options are not UTF-8', ['{"key":"\xff"}', 'echo', 'x']],
     ['400 the options are too long', [`{"key":"${'x'.repeat(17_000)}"}`, 'echo', 'x']],
     [
-      '400 unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, backoff, shared, headers',
+      '400 unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, backoff, shared, headers, webhook',
       ['{"Key":"k"}', 'echo', 'x'],
     ],
     [
-      '400 unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, backoff, shared, headers',
+      '400 unknown option; there are key, priority, delayMs, ttlMs, maxAttempts, backoff, shared, headers, webhook',
       ['{"__proto__":{}}', 'echo', 'x'],
     ],
     ['400 key is a string of 1 to 255 bytes', ['{"key":""}', 'echo', 'x']],

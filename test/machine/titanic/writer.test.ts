@@ -436,7 +436,7 @@ describe('two batches at a time', () => {
   it('also what is done in the same step with another change', () => {
     const { writer, batches, ends } = stage();
     const nothing = { party: 'one', bytes: 0, committed: () => undefined, failed: () => false };
-    writer.add({ change: accept(2), before: attempt(1, 1), ...nothing }, 0);
+    writer.add({ change: accept(2), before: [attempt(1, 1)], ...nothing }, 0);
     writer.run(0);
     writer.add({ change: close(1), ...nothing }, 0);
     writer.run(0);

@@ -111,6 +111,44 @@ describe('a stream over HTTP', () => {
   });
 });
 
+describe('a body over limits.messageBytes', () => {
+  it('is 413 for a client that writes it all before it reads, whose connection goes on', async () => {
+    const stand = await open('{}', 'limits.messageBytes=1MiB');
+    await stand.serve(() => 'yes');
+    const raw = begin(stand, SHOP, 32 * 1024 * 1024);
+    raw.socket.pause();
+    // More than the buffers of both ends hold.
+    await new Promise((resolve) => {
+      raw.socket.write(Buffer.alloc(32 * 1024 * 1024), resolve);
+    });
+    raw.socket.resume();
+    await raw.until('413 Payload Too Large');
+    expect(raw.received).toContain('ERR_HTTP_TOO_LARGE');
+    raw.send(
+      'POST /api/v1/services/work/requests HTTP/1.1',
+      'Host: localhost',
+      `Authorization: Bearer ${SHOP}`,
+      'Content-Length: 1',
+      '',
+    );
+    raw.socket.write('x');
+    await raw.until('yes');
+    await stand.untilNothingIsHeld();
+  });
+
+  it('without an end is cut off', async () => {
+    const stand = await open('{}', 'limits.messageBytes=1MiB');
+    const raw = begin(stand, SHOP, 2 ** 40);
+    const write = (): void => {
+      if (!raw.socket.destroyed) raw.socket.write(Buffer.alloc(1024 * 1024), write);
+    };
+    write();
+    await raw.closed;
+    expect(raw.socket.bytesWritten).toBeLessThan(256 * 1024 * 1024);
+    await stand.untilNothingIsHeld();
+  });
+});
+
 describe('a reply that is not read', () => {
   it('is given up at the quota outputBytes of its token, with its connection', async () => {
     const MIB = 1024 * 1024;

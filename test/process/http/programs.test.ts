@@ -235,7 +235,7 @@ describe('SIGHUP', () => {
     };
     write('work');
     const daemon = await startDaemon({ file, sets: ['http.listen=127.0.0.1:0'] });
-    const stand = new ProgramStand(daemon);
+    const stand = new ProgramStand(daemon, []);
     stands.push(stand);
     await stand.serve(never);
     const [first, second] = [stand.request('x', {}, '?timeoutMs=5000'), stand.request('x')];
@@ -252,5 +252,35 @@ describe('SIGHUP', () => {
     expect(failed(await stand.request('x', {}, '?timeoutMs=50'))).toEqual([
       ...[504, 'ERR_HTTP_EXPIRED'],
     ]);
+  });
+});
+
+describe('a request of several frames', () => {
+  const type = 'multipart/mixed; boundary=x';
+
+  it('is multipart/mixed, and so is its reply if that is wanted', async () => {
+    const stand = await open();
+    await stand.serve((asked) => [...asked.frames, asked.headers['content-type'] ?? 'no type']);
+    const body = '--x\r\ncontent-type: text/plain\r\n\r\none\r\n--x\r\n\r\n\r\n--x--\r\n';
+    const headers = { 'content-type': type, accept: 'multipart/mixed' };
+    const { status, text } = await stand.request(body, { headers });
+    const parts = Array.from(text.matchAll(/\r\n\r\n([^]*?)\r\n--/g), ([, part]) => part);
+    expect([status, parts]).toEqual([200, ['one', '', 'no type']]);
+    // A reply in that form is a request in that form.
+    const again = /^--(\w+)/.exec(text)?.[1] ?? '';
+    const echoed = { 'content-type': `multipart/mixed; boundary=${again}` };
+    expect((await stand.request(text, { headers: echoed })).text).toBe('oneno typeno type');
+  });
+
+  it('with more parts than limits.frames is 413, one that is not whole 400', async () => {
+    const stand = await open('{}', 'limits.frames=20');
+    await stand.serve(() => 'yes');
+    const headers = { 'content-type': type };
+    const many = `${'--x\r\n\r\n1\r\n'.repeat(30)}--x--`;
+    expect(failed(await stand.request(many, { headers }))).toEqual([413, 'ERR_HTTP_TOO_LARGE']);
+    expect(failed(await stand.request('--x\r\n\r\n1', { headers }))).toEqual([
+      ...[400, 'ERR_HTTP_PARAMETER'],
+    ]);
+    await stand.untilNothingIsHeld();
   });
 });

@@ -73,6 +73,8 @@ const TABLE = {
     requireToken: false,
     trustedUserHeader: null,
     trustedProxies: [],
+    webhookHosts: null,
+    webhookSecretFile: null,
     tls: null,
     insecure: false,
     publicUrl: null,

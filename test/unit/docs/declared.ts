@@ -43,9 +43,9 @@ export function literalsOf(files: readonly ts.SourceFile[], type: ts.TypeNode): 
 }
 
 /** The properties of an object type, by name. */
-export function membersOf(type: ts.TypeNode): Map<string, ts.TypeNode> {
+export function membersOf(type: ts.TypeNode | ts.InterfaceDeclaration): Map<string, ts.TypeNode> {
   const members = new Map<string, ts.TypeNode>();
-  if (!ts.isTypeLiteralNode(type)) return members;
+  if (!ts.isTypeLiteralNode(type) && !ts.isInterfaceDeclaration(type)) return members;
   for (const member of type.members) {
     if (ts.isPropertySignature(member) && member.type !== undefined) {
       members.set(member.name.getText(), member.type);

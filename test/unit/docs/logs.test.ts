@@ -35,11 +35,12 @@ function eventsOf(path: string, union: string): Map<string, Map<string, ts.TypeN
   const file = sourceFile(path);
   const within: ts.Node[] = [];
   walk(file, (node) => {
-    if (ts.isTypeAliasDeclaration(node) && node.name.text === union) within.push(node);
+    const declares = ts.isTypeAliasDeclaration(node) || ts.isInterfaceDeclaration(node);
+    if (declares && node.name.text === union) within.push(node);
   });
   for (const alias of within) {
     walk(alias, (node) => {
-      if (!ts.isTypeLiteralNode(node)) return;
+      if (!ts.isTypeLiteralNode(node) && !ts.isInterfaceDeclaration(node)) return;
       const members = membersOf(node);
       const name = members.get('name');
       members.delete('name');
@@ -190,6 +191,15 @@ describe('docs/logs.md', () => {
     }
     expect(told.size).toBeGreaterThan(0);
     expect(documented('## Events of the map')).toEqual(told);
+  });
+
+  it('has the events of programs with their levels and fields, and no others', () => {
+    const told: Rows = new Map();
+    for (const [name, members] of eventsOf('src/extensions/programs/lines.ts', 'ProgramsEvent')) {
+      told.set(name, { level: levelsOf(name, members), fields: [...members.keys()].sort() });
+    }
+    expect(told.size).toBeGreaterThan(0);
+    expect(documented('## Events of programs')).toEqual(told);
   });
 
   it('has the steps of requests with their fields, and no others', () => {

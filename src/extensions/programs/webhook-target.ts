@@ -1,0 +1,107 @@
+/**
+ * Where webhooks may go. A URL has to name a host of `http.webhookHosts`. If that is a name, all its addresses
+ * have to be public, or in a network of that list: so whoever controls the name cannot lead the broker into its own
+ * network. The addresses that are checked are those that are connected to.
+ */
+import { lookup, type LookupAddress } from 'node:dns';
+import { BlockList, isIP, isIPv6, type LookupFunction } from 'node:net';
+
+import type { WebhookHost, WebhookHosts } from '../../config/webhook-hosts.js';
+
+/** No host on the Internet has them (RFC 6890, and what IANA lists beside it). */
+const SPECIAL_V4: readonly string[] = [
+  ...['0.0.0.0/8', '10.0.0.0/8', '100.64.0.0/10', '127.0.0.0/8', '169.254.0.0/16'],
+  ...['172.16.0.0/12', '192.0.0.0/24', '192.0.2.0/24', '192.88.99.0/24', '192.168.0.0/16'],
+  ...['198.18.0.0/15', '198.51.100.0/24', '203.0.113.0/24', '224.0.0.0/3'],
+];
+/** Within the one block that hosts on the Internet have, those that stand for other addresses. */
+const GLOBAL_V6 = '2000::/3';
+const SPECIAL_V6: readonly string[] = ['2001::/23', '2001:db8::/32', '2002::/16', '3fff::/20'];
+
+/** Slow name servers hold so many threads of the process. */
+const LOOKUPS_MAX = 2;
+
+const special = listOf([...SPECIAL_V4, ...SPECIAL_V6]);
+const global = listOf([GLOBAL_V6]);
+
+function listOf(networks: readonly string[]): BlockList {
+  const list = new BlockList();
+  for (const each of networks) {
+    const [address = '', bits] = each.split('/');
+    list.addSubnet(address, Number(bits), isIPv6(address) ? 'ipv6' : 'ipv4');
+  }
+  return list;
+}
+
+function isPublic(address: string): boolean {
+  if (isIPv6(address)) return global.check(address, 'ipv6') && !special.check(address, 'ipv6');
+  return !special.check(address, 'ipv4');
+}
+
+export class WebhookTargets {
+  readonly #hosts: readonly WebhookHost[];
+  readonly #named = new BlockList();
+  #lookups = 0;
+  readonly #waiting: (() => void)[] = [];
+
+  constructor({ hosts, networks }: WebhookHosts) {
+    this.#hosts = hosts;
+    for (const { address, bits, family } of networks) this.#named.addSubnet(address, bits, family);
+  }
+
+  /** @returns why nothing is sent to this URL, or `null` */
+  readonly fault = (text: string): string | null => {
+    if (!URL.canParse(text)) return 'not a URL';
+    const url = new URL(text);
+    const { protocol, username, password } = url;
+    if (protocol !== 'https:' && protocol !== 'http:') return 'a URL of https is needed';
+    if (username !== '' || password !== '') return 'a URL without user and password is needed';
+    if (this.#hosts.some((host) => isOf(url, host))) return null;
+    return `${protocol}//${url.host} is not in http.webhookHosts`;
+  };
+
+  /** For `http.request`: fails for a name whose addresses are not all allowed. */
+  readonly lookup: LookupFunction = (name, options, done) => {
+    this.#inTurn((over) => {
+      lookup(name, { ...options, all: true }, (error, addresses) => {
+        over();
+        const wrong = error ?? this.#wrongOf(name, addresses);
+        if (wrong !== null) done(wrong, '');
+        else if (options.all === true) done(null, addresses);
+        else done(null, addresses[0]?.address ?? '', addresses[0]?.family);
+      });
+    });
+  };
+
+  #wrongOf(name: string, addresses: readonly LookupAddress[]): Error | null {
+    const wrong = addresses.find(
+      ({ address, family }) =>
+        !isPublic(address) && !this.#named.check(address, family === 6 ? 'ipv6' : 'ipv4'),
+    );
+    if (wrong === undefined) return addresses.length > 0 ? null : new Error(`${name}: no address`);
+    const why = 'not a public address, and in no network of http.webhookHosts';
+    return new Error(`${name} is ${wrong.address}: ${why}`);
+  }
+
+  #inTurn(begin: (over: () => void) => void): void {
+    if (this.#lookups >= LOOKUPS_MAX) {
+      this.#waiting.push(() => {
+        this.#inTurn(begin);
+      });
+      return;
+    }
+    this.#lookups++;
+    begin(() => {
+      this.#lookups--;
+      this.#waiting.shift()?.();
+    });
+  }
+}
+
+function isOf({ protocol, hostname, port }: URL, host: WebhookHost): boolean {
+  const usual = protocol === 'https:' ? 443 : 80;
+  const isThere = (port === '' ? usual : Number(port)) === host.port;
+  if (protocol !== host.protocol || !isThere) return false;
+  if (!host.name.startsWith('.') || isIP(hostname) !== 0) return hostname === host.name;
+  return hostname.endsWith(host.name);
+}

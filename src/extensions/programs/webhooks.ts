@@ -1,0 +1,247 @@
+/**
+ * Sends webhooks: the worker of the stored requests that tell of the end of others
+ * (titanic/machine/webhooks.ts). Titanic stores them, tries again and gives up; here each is sent once.
+ */
+import { Frames } from '../../core/frames.js';
+import { unpack } from '../../core/packed.js';
+import type { StoredBody } from '../../broker/ports.js';
+import type { Host } from '../../node/extension.js';
+import type { TitanicHost } from '../../node/stored.js';
+import type { WebhookWorker } from '../../titanic/machine/webhook-worker.js';
+import { webhookId, webhookOf, WEBHOOKS } from '../../titanic/machine/webhooks.js';
+import type { ShownHistory } from '../../titanic/operator/operator-api.js';
+import { deadStatus, readDeadStatus } from '../../wire/failure.js';
+import { bodyOf, type Ended, signedHeaders } from './webhook-message.js';
+import { postWebhook } from './webhook-post.js';
+import type { WebhookTargets } from './webhook-target.js';
+
+/** How many are here at once, in all and for one host; and how many of one host are being sent. */
+const HERE_MAX = 256;
+const HERE_OF_HOST_MAX = 64;
+const SENDING_OF_HOST_MAX = 4;
+/** The receiver wants no more (Standard Webhooks). */
+const GONE = 410;
+
+/** As the configuration has them now. */
+export interface WebhookSettings {
+  readonly targets: WebhookTargets;
+  readonly secrets: readonly Buffer[];
+}
+
+interface Delivery {
+  readonly reference: number;
+  readonly uuid: Buffer;
+  readonly url: string;
+  readonly acceptedAt: number;
+  readonly service: Buffer;
+  readonly host: string;
+  readonly abort: AbortController;
+}
+
+/** What became of it: delivered, or not. */
+type Result = { readonly frames: readonly string[] } | { readonly code: string; text: string };
+
+export class Webhooks implements WebhookWorker {
+  readonly #stored: TitanicHost;
+  readonly #loop: Host['loop'];
+  readonly #settings: () => WebhookSettings | null;
+  /** By reference. */
+  readonly #here = new Map<number, Delivery>();
+  /** By host: those that wait, and how many are being sent. */
+  readonly #hosts = new Map<string, { waiting: Delivery[]; sending: number }>();
+  #isEnding = false;
+
+  /** @param settings `null`: webhooks are off now */
+  constructor(stored: TitanicHost, loop: Host['loop'], settings: () => WebhookSettings | null) {
+    this.#stored = stored;
+    this.#loop = loop;
+    this.#settings = settings;
+  }
+
+  /** No further one is begun. */
+  drain(): void {
+    this.#isEnding = true;
+  }
+
+  /** Those that are being sent are given up, and sent again later. */
+  close(): void {
+    this.#isEnding = true;
+    for (const reference of [...this.#here.keys()]) this.withdraw(reference);
+  }
+
+  /** The configuration has changed: there may be room now. */
+  changed(): void {
+    this.#report(({ titanic }) => {
+      titanic.roomAt(WEBHOOKS);
+    });
+  }
+
+  // ---------------------------------------------------------------- for Titanic
+
+  room(): number {
+    return this.#isEnding || this.#settings() === null ? 0 : HERE_MAX - this.#here.size;
+  }
+
+  take(reference: number, { body }: StoredBody): void {
+    const delivery = deliveryOf(reference, body);
+    this.#here.set(reference, delivery);
+    setImmediate(() => {
+      if (!this.#isHere(delivery)) return;
+      this.#report(({ titanic }) => {
+        titanic.dispatched(reference, { number: 0, name: 'webhooks', address: delivery.host });
+      });
+      this.#queue(delivery);
+    });
+  }
+
+  withdraw(reference: number): void {
+    const delivery = this.#here.get(reference);
+    this.#here.delete(reference);
+    delivery?.abort.abort();
+  }
+
+  // ---------------------------------------------------------------- one after the other
+
+  #isHere(delivery: Delivery): boolean {
+    return this.#here.get(delivery.reference) === delivery;
+  }
+
+  #queue(delivery: Delivery): void {
+    const { host } = delivery;
+    const known = this.#hosts.get(host) ?? { waiting: [], sending: 0 };
+    this.#hosts.set(host, known);
+    if (known.waiting.length + known.sending >= HERE_OF_HOST_MAX) {
+      this.#ended(delivery, failed('webhook.busy', `${host} has not answered earlier ones`));
+      return;
+    }
+    known.waiting.push(delivery);
+    this.#sendNext(host);
+  }
+
+  #sendNext(host: string): void {
+    const known = this.#hosts.get(host);
+    if (known === undefined) return;
+    while (known.sending < SENDING_OF_HOST_MAX) {
+      const next = known.waiting.shift();
+      if (next === undefined) break;
+      if (!this.#isHere(next)) continue;
+      known.sending++;
+      void this.#send(next)
+        .catch((error: unknown) => failed('webhook.failed', String(error)))
+        .then((result) => {
+          known.sending--;
+          this.#ended(next, result);
+          this.#sendNext(host);
+        });
+    }
+    if (known.sending === 0 && known.waiting.length === 0) this.#hosts.delete(host);
+  }
+
+  async #send({ uuid, url, host, abort, ...known }: Delivery): Promise<Result> {
+    const settings = this.#settings();
+    if (settings === null) return failed('webhook.off', 'webhooks are switched off');
+    const fault = settings.targets.fault(url);
+    if (fault !== null) return failed('webhook.refused', fault);
+    const { operatorApi, time } = this.#stored;
+    const [request, webhook] = await Promise.all([
+      operatorApi.history(uuid),
+      operatorApi.history(webhookOf(uuid)),
+    ]);
+    if (request.kind === 'trouble' || webhook.kind !== 'done') {
+      return failed('webhook.store', 'the store cannot be read');
+    }
+    const ended = endOf({ ...known, uuid }, valueOf(request), webhook.value, time.wall());
+    if (ended === null) return failed('webhook.early', 'the request has not ended');
+    const body = bodyOf(ended);
+    const id = webhookId(uuid, webhook.value.request.generation);
+    const headers = signedHeaders(id, body, settings.secrets, time.wall());
+    const sent = await postWebhook(url, headers, body, settings.targets, abort.signal);
+    if (sent.kind === 'failed') return failed('webhook.failed', `${host}: ${sent.why}`);
+    const { status } = sent;
+    if (status >= 200 && status < 300) {
+      return { frames: ended.outcome === 'dead' ? [String(status), 'dead'] : [String(status)] };
+    }
+    return failed(`webhook.${status}`, `${host} answered ${status}`);
+  }
+
+  #ended(delivery: Delivery, result: Result): void {
+    if (!this.#isHere(delivery)) return;
+    const { reference } = delivery;
+    this.#here.delete(reference);
+    this.#report(({ titanic }) => {
+      if ('frames' in result) {
+        const frames = Frames.of(...result.frames.map((text) => Buffer.from(text)));
+        titanic.replied(reference, frames, 0, null);
+        return;
+      }
+      const { code, text } = result;
+      const kind = code === `webhook.${GONE}` ? 'final' : 'error';
+      titanic.failed(reference, `${code}: ${text}`, false, { kind, code, text, detail: [] });
+    });
+  }
+
+  #report(report: (stored: TitanicHost) => void): void {
+    const { titanic, time } = this.#stored;
+    this.#loop.wake();
+    titanic.setTime(time.now(), time.wall());
+    report(this.#stored);
+  }
+}
+
+function failed(code: string, text: string): Result {
+  return { code, text };
+}
+
+/** Reads what `acceptWebhook` wrote. */
+function deliveryOf(reference: number, packed: Buffer): Delivery {
+  const frames = new Frames();
+  unpack(packed, 0, packed.length, frames);
+  const [uuid = '', url = '', acceptedAt = ''] = [0, 1, 2].map((at) => frames.view(at).toString());
+  return {
+    ...{ reference, url, acceptedAt: Number(acceptedAt), service: frames.copy(3) },
+    uuid: Buffer.from(uuid, 'hex'),
+    host: URL.canParse(url) ? new URL(url).host : '',
+    abort: new AbortController(),
+  };
+}
+
+function valueOf(
+  result: { readonly kind: 'done'; readonly value: ShownHistory } | { readonly kind: string },
+): ShownHistory | null {
+  return 'value' in result ? result.value : null;
+}
+
+/**
+ * How the request ended: from the store, if it is there, otherwise from what was stored with its end.
+ * @returns `null`: it has not ended
+ */
+function endOf(
+  known: Pick<Ended, 'uuid' | 'service' | 'acceptedAt'>,
+  request: ShownHistory | null,
+  { attempts }: ShownHistory,
+  wall: number,
+): Ended | null {
+  if (request?.reply) {
+    const { at: endedAt } = request.reply;
+    return { ...known, outcome: 'replied', code: null, reason: null, endedAt };
+  }
+  if (request?.death) {
+    const { at: endedAt, reason: text } = request.death;
+    const failure = readDeadStatus(deadStatus(text));
+    return {
+      ...known,
+      outcome: 'dead',
+      code: failure?.code ?? null,
+      reason: failure?.text ?? null,
+      endedAt,
+    };
+  }
+  if (request !== null) return null;
+  const isEnd = ({ worker, reason }: (typeof attempts)[number]): boolean =>
+    worker === '' && OUTCOMES.some((each) => each === reason);
+  const end = attempts.findLast(isEnd);
+  const outcome = OUTCOMES.find((each) => each === end?.reason) ?? 'ended';
+  return { ...known, outcome, code: null, reason: null, endedAt: end?.endedAt ?? wall };
+}
+
+const OUTCOMES = ['replied', 'dead', 'cancelled', 'expired'] as const;

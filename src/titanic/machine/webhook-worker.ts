@@ -1,0 +1,83 @@
+/** The worker of webhooks, which is in this process: to the parts of the machine one of the broker's workers. */
+import type { EmbeddedServiceApi, OwnerRights, StoredBody } from '../../broker/ports.js';
+import { WEBHOOKS } from './webhooks.js';
+
+/** It reports by `Titanic.dispatched`, `replied` and `failed`, never within a call. */
+export interface WebhookWorker {
+  /** How many more it takes now. */
+  room(): number;
+  /** @param reference for its reports, until `withdraw` */
+  take(reference: number, content: StoredBody): void;
+  /** Nothing is to be reported of it any more. */
+  withdraw(reference: number): void;
+}
+
+/** Above all numbers that the broker gives. */
+const NUMBERS = 2 ** 52;
+
+export class WithWebhookWorker implements EmbeddedServiceApi {
+  readonly #broker: EmbeddedServiceApi;
+  readonly #worker: WebhookWorker;
+  #isPaused = false;
+
+  constructor(broker: EmbeddedServiceApi, worker: WebhookWorker) {
+    this.#broker = broker;
+    this.#worker = worker;
+  }
+
+  room(service: Buffer): number {
+    if (!service.equals(WEBHOOKS)) return this.#broker.room(service);
+    return this.#isPaused ? 0 : this.#worker.room();
+  }
+
+  served(): readonly Buffer[] {
+    return [...this.#broker.served(), WEBHOOKS];
+  }
+
+  submit(
+    service: Buffer,
+    reference: number,
+    content: StoredBody,
+    again: number | null,
+  ): number | null {
+    if (!service.equals(WEBHOOKS)) {
+      return this.#broker.submit(service, reference, content, again);
+    }
+    this.#worker.take(reference, content);
+    return NUMBERS + reference;
+  }
+
+  withdraw(id: number): void {
+    if (id < NUMBERS) this.#broker.withdraw(id);
+    else this.#worker.withdraw(id - NUMBERS);
+  }
+
+  parts(id: number): Buffer | null {
+    return id < NUMBERS ? this.#broker.parts(id) : null;
+  }
+
+  takeParts(id: number): Buffer | null {
+    return id < NUMBERS ? this.#broker.takeParts(id) : null;
+  }
+
+  setPaused(service: Buffer, isPaused: boolean): void {
+    if (service.equals(WEBHOOKS)) this.#isPaused = isPaused;
+    this.#broker.setPaused(service, isPaused);
+  }
+
+  setBacklog(service: Buffer, has: boolean): void {
+    this.#broker.setBacklog(service, has);
+  }
+
+  setTurns(service: Buffer, turns: number): void {
+    this.#broker.setTurns(service, turns);
+  }
+
+  setStored(service: Buffer, hasStored: boolean): void {
+    this.#broker.setStored(service, hasStored);
+  }
+
+  ownerRightsOf(key: string | null, service: Buffer): OwnerRights {
+    return this.#broker.ownerRightsOf(key, service);
+  }
+}

@@ -1,0 +1,150 @@
+/**
+ * Webhooks of stored requests. What tells a webhook is a stored request itself, for `titanic.webhook`: it is
+ * stored in the transaction that stores the request, and waits for the end of it. The transaction of that
+ * end also stores an attempt of it, whose reason is the outcome: from then on it is due, and is sent, tried again
+ * and given up like any other. So no crash separates an end from its webhook.
+ *
+ * Who closes a request that is not open here learns only afterwards that it was there. A crash in between
+ * leaves one that still waits: it is due when all requests are listed and the other one is not among them, or
+ * when the other one must have ended.
+ */
+import { Frames } from '../../core/frames.js';
+import { WALL_MS_MAX } from '../../core/numbers.js';
+import { pack, packedBytes } from '../../core/packed.js';
+import { extraOf } from '../../store/fields.js';
+import { newRequest } from '../../store/request.js';
+import type { Change, RequestUuid, StoredRequest } from '../../store/store.js';
+import { TITANIC_WEBHOOK, uuidText } from '../../wire/tsp.js';
+import type { Acceptance } from './open-requests.js';
+import type { TitanicOptions } from './options.js';
+
+export const WEBHOOKS: Buffer = Buffer.from(TITANIC_WEBHOOK);
+
+/** Which URLs are allowed. @returns what is wrong with one, or `null` */
+export type WebhookRule = (url: string) => string | null;
+export const NO_WEBHOOKS: WebhookRule = () => 'no webhooks are allowed here: set http.webhookHosts';
+
+/** How a request ended. */
+export type WebhookOutcome = 'replied' | 'dead' | 'cancelled' | 'expired';
+
+/** After the time to live of the request, when it must have ended. */
+const LATE_MS = 60_000;
+/**
+ * With its outcome: as many as are kept, so that the outcome is. The pauses between them, up to 6 h, make about a
+ * day.
+ */
+const ATTEMPTS_MAX = 20;
+const BACKOFF = { baseMs: 1000, maxMs: 21_600_000 };
+/** An operator may retry a webhook, too: each generation of a request leaves room for its own. */
+const GENERATIONS = 1000;
+
+const VERSION = 6;
+const RANDOM_BITS = 0x0f;
+/** UUIDs of version 8 may have any meaning (RFC 9562 §5.8): here, that the request has a webhook. */
+const MARKED = 0x80;
+const USUAL = 0x70;
+
+export function hasWebhook(uuid: RequestUuid): boolean {
+  return ((uuid[VERSION] ?? 0) & ~RANDOM_BITS) === MARKED;
+}
+
+/** The uuid of a request that has a webhook, made of a usual one. */
+export function withWebhook(uuid: RequestUuid): RequestUuid {
+  return ofVersion(uuid, MARKED);
+}
+
+/** The uuid of what tells the webhook of a request. */
+export function webhookOf(uuid: RequestUuid): RequestUuid {
+  return ofVersion(uuid, USUAL);
+}
+
+/** For receivers: the same in every attempt, another one if an operator had a dead request tried again. */
+export function webhookId(uuid: RequestUuid, generation: number): string {
+  return `${uuidText(uuid)}-${Math.floor(generation / GENERATIONS)}`;
+}
+
+function ofVersion(uuid: RequestUuid, version: number): RequestUuid {
+  const other = Buffer.from(uuid);
+  other[VERSION] = version | ((other[VERSION] ?? 0) & RANDOM_BITS);
+  return other;
+}
+
+/** What tells the webhook of a new request. @param replyTtlMs how long a reply is kept */
+export function acceptWebhook(request: StoredRequest, url: string, replyTtlMs: number): Acceptance {
+  const { owner, isShared, acceptedAt, expiresAt } = request;
+  const text = [uuidText(request.uuid), url, String(acceptedAt)];
+  const frames = Frames.of(...text.map((each) => Buffer.from(each)), request.service);
+  const body = Buffer.allocUnsafeSlow(packedBytes(frames, 0, frames.count));
+  pack(frames, 0, frames.count, body, 0, false);
+  const extra = extraOf(null, BACKOFF);
+  return {
+    kind: 'accept',
+    request: newRequest(webhookOf(request.uuid), body.length, {
+      ...{ service: WEBHOOKS, owner, isShared, priority: 0, maxAttempts: ATTEMPTS_MAX, acceptedAt },
+      ...timesOf(expiresAt, replyTtlMs),
+    }),
+    body,
+    key: null,
+    ...(extra === null ? {} : { extra }),
+  };
+}
+
+function timesOf(endsBy: number, replyTtlMs: number): { notBefore: number; expiresAt: number } {
+  const notBefore = Math.min(endsBy + LATE_MS, WALL_MS_MAX);
+  return { notBefore, expiresAt: Math.min(notBefore + replyTtlMs, WALL_MS_MAX) };
+}
+
+/** A dead request is to be tried again: its webhook waits for the next end. @param endsBy its `expiresAt` */
+export function rearmed(
+  uuid: RequestUuid,
+  generation: number,
+  endsBy: number,
+  wall: number,
+  { replyTtlMs }: Pick<TitanicOptions, 'replyTtlMs'>,
+): Change {
+  const { notBefore, expiresAt } = timesOf(endsBy, replyTtlMs);
+  const reason = 'waits: the request is tried again';
+  return {
+    kind: 'retry',
+    ...{ uuid: webhookOf(uuid), generation: generation * GENERATIONS, expiresAt },
+    // It is dispatched from its end on.
+    attempt: {
+      ...{ worker: '', startedAt: wall, endedAt: notBefore, reason },
+      ...{ failure: null, extra: null },
+    },
+  };
+}
+
+const NONE: readonly Change[] = [];
+
+/** What is stored with the end of a request: its webhook is due. */
+export function dueWebhook(
+  uuid: RequestUuid,
+  generation: number,
+  outcome: WebhookOutcome,
+  at: number,
+): readonly Change[] {
+  if (!hasWebhook(uuid)) return NONE;
+  const attempt = { worker: '', startedAt: at, endedAt: at, reason: outcome };
+  return [
+    {
+      kind: 'attempt',
+      ...{
+        uuid: webhookOf(uuid),
+        generation: generation * GENERATIONS,
+        attempts: 1,
+        notBefore: at,
+      },
+      attempt: { ...attempt, failure: null, extra: null },
+    },
+  ];
+}
+
+/**
+ * Whether a webhook is done with, so that nothing is kept of it. Its worker replies with a second frame if the
+ * request is dead: an operator may have it tried again, and it ends once more.
+ * @param frames of the reply
+ */
+export function isLastWebhook(service: Buffer, frames: number): boolean {
+  return frames === 1 && service.equals(WEBHOOKS);
+}

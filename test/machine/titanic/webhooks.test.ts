@@ -1,0 +1,321 @@
+/** Webhooks: what tells of the end of a stored request is stored with it, and is due with that end. */
+import { afterEach, describe, expect, it } from '@jest/globals';
+
+import type { StoredBody } from '../../../src/broker/ports.js';
+import { Frames } from '../../../src/core/frames.js';
+import { unpack } from '../../../src/core/packed.js';
+import type { WebhookWorker } from '../../../src/titanic/machine/webhook-worker.js';
+import { webhookOf, WEBHOOKS } from '../../../src/titanic/machine/webhooks.js';
+import { TestKey } from '../../support/rights.js';
+import { StageReplica } from '../../support/stage-replica.js';
+import {
+  endTitanicStages,
+  type TitanicStage,
+  titanicStage,
+  type TitanicStageOptions,
+} from '../../support/titanic-stage.js';
+
+const workers: StageWorker[] = [];
+
+afterEach(() => {
+  for (const worker of workers.splice(0)) worker.leaves();
+  endTitanicStages();
+});
+
+const URL = 'https://hooks.example/x';
+const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
+
+class StageWorker implements WebhookWorker {
+  readonly #stage: TitanicStage;
+  readonly taken: number[] = [];
+  readonly withdrawn: number[] = [];
+  bodies: string[] = [];
+  free = 10;
+
+  constructor(stage: TitanicStage) {
+    this.#stage = stage;
+    stage.titanic.sendWebhooks(this, (url) => (url === URL ? null : 'not allowed'));
+    stage.turn();
+    workers.push(this);
+  }
+
+  /** It finishes what it has, and takes no more. */
+  leaves(): void {
+    this.free = 0;
+    while (this.taken.length > 0) this.replies('204');
+  }
+
+  room(): number {
+    return this.free - this.taken.length;
+  }
+
+  take(reference: number, { body }: StoredBody): void {
+    const frames = new Frames();
+    unpack(body, 0, body.length, frames);
+    this.taken.push(reference);
+    this.bodies.push(frames.copyFrom(0).join('|'));
+  }
+
+  withdraw(reference: number): void {
+    this.withdrawn.push(reference);
+    this.taken.splice(this.taken.indexOf(reference), 1);
+  }
+
+  /** The uuids of the requests of those that it has. */
+  get uuids(): string[] {
+    return this.bodies.splice(0).map((body) => body.slice(0, 32));
+  }
+
+  #report(report: (reference: number) => void): void {
+    const reference = this.taken.shift();
+    if (reference === undefined) throw new Error('it has none');
+    this.#stage.titanic.setTime(this.#stage.now, this.#stage.wall);
+    this.#stage.titanic.dispatched(reference, { number: 0, name: null, address: '' });
+    report(reference);
+    this.#stage.turn();
+  }
+
+  replies(...frames: string[]): void {
+    this.#report((reference) => {
+      this.#stage.titanic.replied(reference, Frames.of(...frames), 0, null);
+    });
+  }
+
+  fails(kind: 'error' | 'final' = 'error'): void {
+    this.#report((reference) => {
+      const failure = { kind, code: 'webhook.500', text: '', detail: [] };
+      this.#stage.titanic.failed(reference, 'webhook.500', false, failure);
+    });
+  }
+}
+
+function scene(options: TitanicStageOptions = {}): { s: TitanicStage; hooks: StageWorker } {
+  const s = titanicStage(options);
+  return { s, hooks: new StageWorker(s) };
+}
+
+function submits(s: TitanicStage, options: object = {}): string {
+  return s.submits('echo', 'hi', { webhook: URL, ...options });
+}
+
+/** The state of what tells of a request, and the reason of its first attempt. */
+function webhook(s: TitanicStage, uuid: string): unknown {
+  const row = s.store.disk.row(webhookOf(Buffer.from(uuid, 'hex')));
+  if (row === undefined) return 'absent';
+  return [row.request.state, row.attempts[0]?.reason ?? null];
+}
+
+describe('the webhook of a stored request', () => {
+  it('is stored with it, for its owner, and waits for its end', () => {
+    const { s, hooks } = scene();
+    const uuid = submits(s);
+    expect(webhook(s, uuid)).toEqual(['pending', null]);
+    const [first, second] = s.store.disk.rows.map(({ request: { service } }) => service.toString());
+    expect([first, second].sort()).toEqual(['echo', 'titanic.webhook']);
+    s.after(MINUTE_MS);
+    expect(hooks.bodies).toEqual([]);
+  });
+
+  it('is due with the reply, and is gone once it is told', () => {
+    const { s, hooks } = scene();
+    const uuid = submits(s);
+    s.worker('w').ready('echo').final('done');
+    expect(webhook(s, uuid)).toEqual(['pending', 'replied']);
+    expect(hooks.bodies).toHaveLength(1);
+    expect(hooks.bodies[0]).toMatch(new RegExp(`^${uuid}\\|${URL}\\|\\d+\\|echo$`));
+    hooks.replies('204');
+    expect(webhook(s, uuid)).toBe('absent');
+    expect(s.stands(uuid)).toBe('replied');
+    s.after(HOUR_MS);
+    expect(hooks.bodies).toHaveLength(1);
+  });
+
+  it('is due when the request dies, and is kept: an operator may have it tried again', () => {
+    const { s, hooks } = scene();
+    const uuid = submits(s, { maxAttempts: 1 });
+    const w = s.worker('w').ready('echo');
+    w.fails(['final', 'bad', 'no']);
+    expect(webhook(s, uuid)).toEqual(['pending', 'dead']);
+    hooks.replies('204', 'dead');
+    expect(webhook(s, uuid)).toEqual(['replied', 'dead']);
+    expect(hooks.uuids).toEqual([uuid]);
+    const retried = s.operates<null>((operator, answer) => {
+      operator.retry(Buffer.from(uuid, 'hex'), 'alice', answer);
+    });
+    expect(retried()).toEqual({ kind: 'done', value: null });
+    expect(hooks.uuids).toEqual([]);
+    w.final('done');
+    expect(hooks.uuids).toEqual([uuid]);
+    hooks.replies('204');
+    expect(webhook(s, uuid)).toBe('absent');
+  });
+
+  it('is due when the request is cancelled by its client or an operator, or expires', () => {
+    const { s, hooks } = scene();
+    const [closed, cancelled, expired] = [1, 2, 3].map(() => submits(s, { ttlMs: MINUTE_MS }));
+    s.asks('close', closed ?? '');
+    s.operates<null>((operator, answer) => {
+      operator.cancel(Buffer.from(cancelled ?? '', 'hex'), 'alice', answer);
+    });
+    expect(hooks.uuids).toEqual([closed, cancelled]);
+    s.after(MINUTE_MS);
+    expect(hooks.uuids).toEqual([expired]);
+    expect([closed, cancelled, expired].map((uuid) => webhook(s, uuid ?? ''))).toEqual([
+      ...[
+        ['pending', 'cancelled'],
+        ['pending', 'cancelled'],
+        ['pending', 'expired'],
+      ],
+    ]);
+  });
+
+  it('says nothing when a result is deleted that was told', () => {
+    const { s, hooks } = scene();
+    const uuid = submits(s);
+    s.worker('w').ready('echo').final('done');
+    hooks.replies('204');
+    s.asks('close', uuid);
+    expect(hooks.bodies).toHaveLength(1);
+    expect(s.store.disk.rows).toEqual([]);
+  });
+
+  it('is not stored twice: the first request of a key has its own', () => {
+    const { s, hooks } = scene();
+    const uuid = submits(s, { key: 'order-7' });
+    expect(submits(s, { key: 'order-7' })).toBe(uuid);
+    expect(s.store.disk.rows).toHaveLength(2);
+    s.worker('w').ready('echo').final('done');
+    expect(hooks.uuids).toEqual([uuid]);
+  });
+
+  it('is refused before anything is stored if its URL is not allowed, or webhooks are off', () => {
+    const { s } = scene();
+    const options = JSON.stringify({ webhook: 'https://other.example/' });
+    expect(s.asks('submit', options, 'echo', 'x')).toBe('400 webhook: not allowed');
+    const off = titanicStage();
+    expect(off.asks('submit', JSON.stringify({ webhook: URL }), 'echo', 'x')).toMatch(
+      /^400 webhook: no webhooks are allowed/,
+    );
+    expect([...s.store.disk.rows, ...off.store.disk.rows]).toEqual([]);
+  });
+
+  it('is tried again with growing pauses, dies, and can be retried', () => {
+    const { s, hooks } = scene({ titanic: { replyTtlMs: 1000 * HOUR_MS } });
+    const uuid = submits(s);
+    s.worker('w').ready('echo').final('done');
+    let told = 0;
+    for (; told < 19; told++) {
+      expect(hooks.uuids).toEqual([uuid]);
+      hooks.fails();
+      s.after(7 * HOUR_MS);
+    }
+    expect(hooks.uuids).toEqual([]);
+    expect(webhook(s, uuid)).toEqual(['dead', 'replied']);
+    expect(s.told('titanic.died')).toHaveLength(1);
+    s.operates<null>((operator, answer) => {
+      operator.retry(webhookOf(Buffer.from(uuid, 'hex')), 'alice', answer);
+    });
+    expect(hooks.uuids).toEqual([uuid]);
+    hooks.replies('204');
+    expect(webhook(s, uuid)).toBe('absent');
+  });
+
+  it('waits while its worker has no room, and while an operator pauses its service', () => {
+    const { s, hooks } = scene();
+    hooks.free = 1;
+    const w = s.worker('w').ready('echo', { credit: 3 });
+    const uuids = [1, 2, 3].map(() => submits(s));
+    for (const _ of uuids) w.final('done');
+    expect(hooks.uuids).toHaveLength(1);
+    s.operates<null>((operator, answer) => {
+      operator.setPaused({ kind: 'service', of: WEBHOOKS }, true, 'alice', answer);
+    });
+    hooks.replies('204');
+    expect(hooks.uuids).toEqual([]);
+    s.operates<null>((operator, answer) => {
+      operator.setPaused({ kind: 'service', of: WEBHOOKS }, false, 'alice', answer);
+    });
+    expect(hooks.uuids).toHaveLength(1);
+    hooks.replies('204');
+    expect(hooks.uuids).toHaveLength(1);
+  });
+});
+
+describe('the webhook of another key’s request', () => {
+  it('hears nothing of a close that is denied', () => {
+    const { s, hooks } = scene({ rightsOf: () => new TestKey(true, true) });
+    const alice = s.client('alice', { key: 'alice' });
+    alice.request('titanic.submit', JSON.stringify({ webhook: URL }), 'echo', 'x');
+    const uuid = /[0-9A-F]{32}/.exec(alice.inbox().join())?.[0] ?? '';
+    s.client('bob', { key: 'bob' }).request('titanic.close', uuid);
+    expect([s.stands(uuid), webhook(s, uuid)]).toEqual(['pending', ['pending', null]]);
+    alice.request('titanic.close', uuid);
+    expect(hooks.uuids).toEqual([uuid]);
+  });
+});
+
+describe('a process that ends, or a node that steps down', () => {
+  it('between the end of a request and its webhook: the next one tells it', () => {
+    const { s } = scene();
+    const uuid = submits(s);
+    const w = s.worker('w').ready('echo');
+    s.holdsStore();
+    w.final('done');
+    s.answers('commit');
+    const next = s.crashes();
+    const hooks = new StageWorker(next);
+    expect([next.stands(uuid), webhook(next, uuid)]).toEqual(['replied', ['pending', 'replied']]);
+    expect(hooks.uuids).toEqual([uuid]);
+  });
+
+  it('before that end is on disk: neither has happened', () => {
+    const { s } = scene();
+    const uuid = submits(s);
+    const w = s.worker('w').ready('echo');
+    s.holdsStore();
+    w.final('done');
+    const next = s.crashes();
+    const hooks = new StageWorker(next);
+    expect([next.stands(uuid), hooks.uuids]).toEqual(['pending', []]);
+    next.worker('w').ready('echo').final('done');
+    expect(hooks.uuids).toEqual([uuid]);
+  });
+
+  it('while the receiver is away: it is tried again after its pause', () => {
+    const { s, hooks } = scene();
+    const uuid = submits(s);
+    s.worker('w').ready('echo').final('done');
+    hooks.fails();
+    const next = s.crashes();
+    const later = new StageWorker(next);
+    expect(later.uuids).toEqual([]);
+    next.after(MINUTE_MS);
+    expect(later.uuids).toEqual([uuid]);
+  });
+
+  it('steps down: what is being sent is given up, and sent by the one that serves next', () => {
+    const { s, hooks } = scene({ replica: new StageReplica() });
+    const uuid = submits(s);
+    s.worker('w').ready('echo').final('done');
+    expect(hooks.uuids).toEqual([uuid]);
+    const [reference] = hooks.taken;
+    s.deactivates();
+    expect(hooks.withdrawn).toEqual([reference]);
+    s.activates();
+    expect(hooks.uuids).toEqual([uuid]);
+  });
+
+  it('after a close of what was not listed yet, and before its webhook heard of it: it is told', () => {
+    const { s } = scene({ replica: new StageReplica() });
+    const uuid = submits(s);
+    s.deactivates().holdsStore().activates();
+    // The request is not known here: its webhook hears of its end in a further transaction.
+    s.asks('close', uuid);
+    s.answers('list');
+    const next = s.crashes({ replica: new StageReplica() });
+    const hooks = new StageWorker(next);
+    const isClosed = next.stands(uuid) !== 'pending';
+    expect(hooks.uuids).toEqual(isClosed ? [uuid] : []);
+  });
+});

@@ -1,0 +1,278 @@
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { createServer, type Socket } from 'node:net';
+import type { AddressInfo } from 'node:net';
+
+import { ServiceError } from '../../../src/sdk/service-error.js';
+import { removeDaemons } from '../../support/daemon.js';
+import { ask, httpOf, tokenOf, type Reply } from '../../support/http.js';
+import { ProgramStand } from '../../support/programs.js';
+import { newSecret, signatureOf, WebhookReceiver } from '../../support/webhook-receiver.js';
+import { until } from '../../support/until.js';
+
+const stands: ProgramStand[] = [];
+const receivers: WebhookReceiver[] = [];
+
+afterEach(async () => {
+  await Promise.all(stands.splice(0).map((stand) => stand.close()));
+  await removeDaemons();
+  await Promise.all(receivers.splice(0).map((receiver) => receiver.close()));
+});
+
+/** @param hosts further ones that webhooks may go to */
+async function open(
+  hosts: readonly string[] = [],
+  ...sets: readonly string[]
+): Promise<{ stand: ProgramStand; receiver: WebhookReceiver }> {
+  const receiver = await WebhookReceiver.open();
+  receivers.push(receiver);
+  const stand = await ProgramStand.open('{}', ...receiver.sets(...hosts), ...sets);
+  stands.push(stand);
+  return { stand, receiver };
+}
+
+function uuidOf({ status, text, json }: Reply): string {
+  expect([status, text]).toEqual([202, text]);
+  return (json as { readonly uuid: string }).uuid;
+}
+
+function failed({ status, json }: Reply): unknown {
+  return [status, (json as { readonly error: unknown }).error];
+}
+
+/** The history of what tells of a request: its attempts' reasons. */
+async function reasonsOf({ daemon }: ProgramStand, uuid: string): Promise<string[]> {
+  const webhook = `${uuid.slice(0, 12)}7${uuid.slice(13)}`;
+  const url = `${httpOf(daemon)}/api/v1/titanic/requests/${webhook}`;
+  const { json } = await ask(url, { token: tokenOf(daemon) });
+  const { deliveries } = json as { deliveries?: readonly { reason: string }[] };
+  return (deliveries ?? []).map(({ reason }) => reason);
+}
+
+describe('a webhook', () => {
+  it('tells of a reply, of a failure and of a cancelled request, signed with each secret', async () => {
+    const { stand, receiver } = await open();
+    receiver.writeSecrets(newSecret(), newSecret());
+    stand.daemon.signal('SIGHUP');
+    await stand.daemon.waitFor('config.reloaded');
+    await stand.serve((asked) => {
+      if (asked.text() === 'fail') throw new ServiceError('bad_page', 'No', { retry: false });
+      return 'done';
+    });
+    const headers = receiver.header('/hook?of=1');
+    const replied = uuidOf(await stand.request('x', { headers }));
+    await receiver.until(1);
+    const dead = uuidOf(await stand.request('fail', { headers }));
+    await receiver.until(2);
+    const cancelled = uuidOf(await stand.request('x', { headers }, '', 'idle'));
+    await stand.get(`/titanic/requests/${cancelled}`, { method: 'DELETE' });
+    const all = await receiver.until(3);
+    const location = (uuid: string): string => `/api/v1/titanic/requests/${uuid}/result`;
+    const none = { code: null, reason: null };
+    expect(all.map(({ json }) => json)).toMatchObject([
+      {
+        type: 'request.replied',
+        data: {
+          uuid: replied,
+          service: 'work',
+          outcome: 'replied',
+          location: location(replied),
+          ...none,
+        },
+      },
+      {
+        type: 'request.dead',
+        data: {
+          uuid: dead,
+          outcome: 'dead',
+          code: 'bad_page',
+          reason: 'No',
+          location: location(dead),
+        },
+      },
+      {
+        type: 'request.cancelled',
+        data: { uuid: cancelled, service: 'idle', location: null, ...none },
+      },
+    ]);
+    for (const webhook of all) {
+      expect(webhook.path).toBe('/hook?of=1');
+      expect(webhook.headers['webhook-id']).toBe(`${String(webhook.json.data['uuid'])}-0`);
+      expect(webhook.headers['webhook-signature']).toBe(signatureOf(webhook, receiver.secrets));
+    }
+    expect((await stand.get(`/titanic/requests/${replied}/result`)).text).toBe('done');
+  });
+
+  it('is tried again with the same id while its receiver is down, and over a kill of the broker', async () => {
+    const { stand, receiver } = await open();
+    await stand.serve(() => 'done');
+    await receiver.close();
+    const uuid = uuidOf(await stand.request('x', { headers: receiver.header() }));
+    await until(async () => (await reasonsOf(stand, uuid)).length >= 2, 'one attempt failed');
+    expect((await reasonsOf(stand, uuid))[1]).toContain('ECONNREFUSED');
+    await stand.close();
+    const again = await stand.killed();
+    stands.push(again);
+    receiver.answering = (response) => response.writeHead(500).end('later');
+    await receiver.listen();
+    await receiver.until(1);
+    receiver.answering = (response) => response.writeHead(200).end('thanks');
+    const [first, second] = await receiver.until(2);
+    expect(second?.json).toEqual(first?.json);
+    expect(second?.headers['webhook-id']).toBe(`${uuid}-0`);
+    await until(async () => (await reasonsOf(again, uuid)).length === 0, 'it is done with');
+    expect(receiver.received).toHaveLength(2);
+  });
+
+  it('whose receiver is killed with the broker between the end and the webhook is told by the next broker', async () => {
+    const { stand, receiver } = await open();
+    await stand.serve(() => 'done');
+    receiver.answering = () => undefined;
+    const uuid = uuidOf(await stand.request('x', { headers: receiver.header() }));
+    // It is being sent, and never answered.
+    await receiver.until(1);
+    await stand.close();
+    const again = await stand.killed();
+    stands.push(again);
+    receiver.answering = (response) => response.writeHead(204).end();
+    const [, second] = await receiver.until(2);
+    expect(second?.json.data).toMatchObject({ uuid, outcome: 'replied' });
+  });
+
+  it('that is answered 410 is given up, and can be retried by an operator', async () => {
+    const { stand, receiver } = await open();
+    await stand.serve(() => 'done');
+    receiver.answering = (response) => response.writeHead(410).end();
+    uuidOf(await stand.request('x', { headers: receiver.header() }));
+    await stand.daemon.waitFor('titanic.died');
+    const found = await ask(
+      `${httpOf(stand.daemon)}/api/v1/titanic/requests?state=dead&service=titanic.webhook`,
+      { token: tokenOf(stand.daemon) },
+    );
+    const { items } = found.json as { items: readonly { uuid: string; reason: string }[] };
+    expect(items).toMatchObject([{ reason: expect.stringContaining('webhook.410') as unknown }]);
+    receiver.answering = (response) => response.writeHead(204).end();
+    const retry = `${httpOf(stand.daemon)}/api/v1/titanic/requests/${items[0]?.uuid ?? ''}/retry`;
+    await ask(retry, { method: 'POST', token: tokenOf(stand.daemon) });
+    await receiver.until(2);
+    const page = await stand.metrics();
+    expect(page.value('titanic_completed_total{service="titanic.webhook"}')).toBe(1);
+  });
+});
+
+describe('a URL that is not allowed', () => {
+  it('is refused before anything is stored; so is a webhook of a plain request, or without the feature', async () => {
+    const { stand, receiver } = await open(['.example.org', 'hooks.example.com:8443']);
+    const refusal = async (url: string): Promise<unknown> =>
+      failed(
+        await stand.request('x', { headers: { ...receiver.header(), 'majordomo-webhook': url } }),
+      );
+    const code = 'ERR_HTTP_PARAMETER';
+    for (const url of [
+      ...[
+        'http://127.0.0.1:1/',
+        'https://127.0.0.1/',
+        'https://example.org/',
+        'http://a.example.org/',
+      ],
+      ...['https://hooks.example.com/', 'https://localhost/', 'http://2130706433:1/'],
+    ]) {
+      const { protocol, host } = new URL(url);
+      const message = `webhook: ${protocol}//${host} is not in http.webhookHosts`;
+      expect(await refusal(url)).toEqual([400, { code, message }]);
+    }
+    expect(await refusal('ftp://a.example.org/')).toMatchObject([400, { code }]);
+    expect(await refusal('https://user:password@a.example.org/')).toMatchObject([400, { code }]);
+    expect(await refusal('nothing')).toMatchObject([400, { code }]);
+    const plain = { 'majordomo-webhook': receiver.origin };
+    expect(failed(await stand.request('x', { headers: plain }))).toMatchObject([400, { code }]);
+    const off = await ProgramStand.open();
+    stands.push(off);
+    expect(failed(await off.request('x', { headers: receiver.header() }))).toEqual([
+      ...[400, { code, message: 'webhook: webhooks are off: see http.webhookHosts' }],
+    ]);
+    const counts = await ask(`${httpOf(stand.daemon)}/api/v1/titanic/counts`, {
+      token: tokenOf(stand.daemon),
+    });
+    expect(counts.json).toMatchObject({ pending: 0, replied: 0, dead: 0 });
+  });
+
+  it('a name that resolves to an address that is not public gets nothing, unless its network is listed', async () => {
+    const { stand, receiver } = await open();
+    const { port } = new URL(receiver.origin);
+    const named = `http://localhost:${port}`;
+    const closed = await stand.killed(`http.webhookHosts=${named}`);
+    stands.push(closed);
+    await closed.serve(() => 'done');
+    const headers = { ...receiver.header(), 'majordomo-webhook': named };
+    const uuid = uuidOf(await closed.request('x', { headers }));
+    await until(async () => (await reasonsOf(closed, uuid)).length >= 2, 'it was refused');
+    expect((await reasonsOf(closed, uuid))[1]).toContain('not a public address');
+    expect(receiver.received).toEqual([]);
+    await closed.close();
+    const opened = await closed.killed(`http.webhookHosts=${named} 127.0.0.0/8 ::1/128`);
+    stands.push(opened);
+    await receiver.until(1);
+  });
+});
+
+describe('a hostile receiver', () => {
+  it('that redirects is not followed', async () => {
+    const { stand, receiver } = await open();
+    await stand.serve(() => 'done');
+    const other = await WebhookReceiver.open();
+    receivers.push(other);
+    receiver.answering = (response) => {
+      response.writeHead(307, { location: `${other.origin}/inside` }).end();
+    };
+    const uuid = uuidOf(await stand.request('x', { headers: receiver.header() }));
+    await until(async () => (await reasonsOf(stand, uuid)).length >= 2, 'one attempt failed');
+    expect((await reasonsOf(stand, uuid))[1]).toContain('answered 307');
+    expect(other.received).toEqual([]);
+  });
+
+  it('that never answers, or answers without end, delays no other, and loses its connection', async () => {
+    const { stand, receiver } = await open();
+    await stand.serve(() => 'done');
+    const endless: Socket[] = [];
+    let ended = 0;
+    const server = createServer((socket) => {
+      endless.push(socket);
+      socket.on('error', () => undefined);
+      socket.once('data', () => {
+        socket.write('HTTP/1.1 200 OK\r\n\r\n');
+        const timer = setInterval(() => socket.write(Buffer.alloc(65_536)), 1);
+        socket.once('close', () => {
+          clearInterval(timer);
+          ended++;
+        });
+      });
+    });
+    const silent = createServer((socket) => {
+      endless.push(socket);
+      socket.on('error', () => undefined);
+    });
+    const listening = async (each: typeof server): Promise<string> => {
+      await new Promise<void>((resolve) => each.listen(0, '127.0.0.1', resolve));
+      return `http://127.0.0.1:${(each.address() as AddressInfo).port}`;
+    };
+    const [large, never] = [await listening(server), await listening(silent)];
+    try {
+      const more = await stand.killed(`http.webhookHosts=${receiver.origin} ${large} ${never}`);
+      stands.push(more);
+      await more.serve(() => 'done');
+      const send = (url: string): Promise<Reply> =>
+        more.request('x', { headers: { ...receiver.header(), 'majordomo-webhook': url } });
+      await Promise.all(Array.from({ length: 20 }, () => send(never)));
+      const told = uuidOf(await send(large));
+      // With its status, whatever follows it, it is told.
+      await until(() => ended === 1, 'the endless answer was cut off');
+      await until(async () => (await reasonsOf(more, told)).length === 0, 'it is done with');
+      await Promise.all(Array.from({ length: 20 }, () => send(receiver.origin)));
+      await receiver.until(20);
+    } finally {
+      for (const socket of endless) socket.destroy();
+      server.close();
+      silent.close();
+    }
+  });
+});
