@@ -1,17 +1,16 @@
 /** Rules for the map: `map.listen`, which names the first of three ports, and `limits.mapBytes`. */
 import type { Config } from './config.js';
 import { collide, type Endpoint, parseEndpoint, parseHttpListen } from './endpoint.js';
-import type { Broken } from './rules.js';
+import { broken, type Broken } from './problem.js';
 import { formatSize } from './size.js';
 
-const PATH = ['map', 'listen'];
 const PORTS = 3;
 const PORT_MAX = 65_535;
 const BYTES_MOST = 256 * 2 ** 20;
 const SHARE_OF_MEMORY = 1 / 2;
 
-function broken(message: string): readonly Broken[] {
-  return [{ path: PATH, message }];
+function wrong(message: string): readonly Broken[] {
+  return broken(true, 'map.listen', message);
 }
 
 /** 12/CHP counts ports, which a socket file does not have. */
@@ -19,13 +18,13 @@ export function threePortsOfMap({ map: { listen } }: Config): readonly Broken[] 
   const parsed = listen === null ? null : parseEndpoint(listen.endpoint);
   if (parsed?.ok !== true || listen === null) return [];
   if (parsed.value.scheme !== 'tcp') {
-    return broken(
+    return wrong(
       `${listen.endpoint}: the map takes three ports in a row, so it needs an endpoint tcp://HOST:PORT`,
     );
   }
   const last = PORT_MAX - PORTS + 1;
   if (parsed.value.port <= last) return [];
-  return broken(
+  return wrong(
     `${listen.endpoint}: the map takes this port and the next two; choose one up to ${last}`,
   );
 }
@@ -37,22 +36,21 @@ export function mapBytesDefault(memoryBytes: number): number {
 
 /** The records count as memory of the node (D77): a larger map would leave its peers none. */
 export function sizeOfMap({ map, limits: { mapBytes, memoryBytes } }: Config): readonly Broken[] {
-  if (map.listen === null || mapBytes <= memoryBytes) return [];
   const message =
     `${formatSize(mapBytes)} are more than limits.memoryBytes (${formatSize(memoryBytes)}), in which all records ` +
     'of the map count: lower limits.mapBytes, or raise limits.memoryBytes';
-  return [{ path: ['limits', 'mapBytes'], message }];
+  return broken(map.listen !== null && mapBytes > memoryBytes, 'limits.mapBytes', message);
 }
 
 export function storeOfMap({ map, titanic, bstar }: Config): readonly Broken[] {
   if (map.listen === null) return [];
   if (!titanic.enabled) {
-    return broken(
+    return wrong(
       'the map is kept in the store of durable requests: set titanic.enabled: true, or map.listen: off',
     );
   }
   if (bstar.role === 'standalone' || titanic.replication !== 'off') return [];
-  return broken(
+  return wrong(
     'a failover would lose changes, because the nodes of this pair replicate nothing: set titanic.replication: sync, or map.listen: off',
   );
 }
@@ -70,7 +68,7 @@ export function mapBeside(
     const other = parsed.value;
     const taken = ports.find((port) => collide(port, other));
     if (taken === undefined) continue;
-    return broken(
+    return wrong(
       `${listen?.endpoint ?? ''} takes this port and the next two: port ${taken.port} cannot be ` +
         `bound beside ${section}.listen ${text}; change one of them`,
     );

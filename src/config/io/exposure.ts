@@ -65,40 +65,34 @@ export async function isForAll({
  * Anyone who reaches a listener without keys may request and offer what it allows, under any name.
  */
 async function ofListeners({ broker }: Config): Promise<readonly Open[]> {
-  const open: Open[] = [];
-  for (const [index, { endpoint, curve, insecure }] of broker.listen.entries()) {
-    if (curve !== undefined || insecure || !(await isOpen(endpoint))) continue;
-    const message = `${endpoint} is not on loopback: anyone who can reach it could connect; ${mendsListener(endpoint, broker.listen.length === 1)}`;
-    open.push({ path: ['broker', 'listen', index], message });
-  }
-  return open;
-}
-
-function mendsListener(endpoint: string, isOnly: boolean): string {
   // `broker.listen: tcp://…` is not a list yet, so the entry has to be written in full.
-  const written = (more: string): string =>
-    isOnly ? `listen: [{endpoint: '${endpoint}', ${more}}]` : `{endpoint: '${endpoint}', ${more}}`;
-  return (
-    `allow only known keys with ${written(`curve: ${CURVE_FILES}`)} ` +
-    '(`majordomo serve --init` creates these files), ' +
-    `or trust everyone who can reach it with ${written('insecure: true')}`
+  const around = broker.listen.length === 1 ? ['listen: [', ']'] : ['', ''];
+  const open = broker.listen.map((listener, index) =>
+    ofOne(listener, ['broker', 'listen', index], 'connect', around),
   );
+  return (await Promise.all(open)).flat();
 }
-
-const CURVE_FILES = '{secretKeyFile: broker.key, keysFile: keys.yaml}';
 
 /** Events name services, workers and addresses; programs act on what the map says. */
-async function ofPublisher({ section, listen, could }: Published): Promise<readonly Open[]> {
-  const { endpoint, curve, insecure } = listen;
-  if (curve !== undefined || insecure) return [];
-  if (!(await isOpen(endpoint))) return [];
-  const written = (more: string): string => `listen: {endpoint: '${endpoint}', ${more}}`;
+function ofPublisher({ section, listen, could }: Published): Promise<readonly Open[]> {
+  return ofOne(listen, [section, 'listen'], could, ['listen: ', '']);
+}
+
+async function ofOne(
+  listener: PublisherConfig,
+  path: Path,
+  could: string,
+  [before = '', after = '']: readonly string[],
+): Promise<readonly Open[]> {
+  const { endpoint, insecure } = listener;
+  if (insecure || !(await isForAll(listener))) return [];
+  const written = (more: string): string => `${before}{endpoint: '${endpoint}', ${more}}${after}`;
   const message =
-    `${endpoint} is not on loopback: anyone who can reach it could ${could}; ` +
-    `allow only known keys with ${written(`curve: ${CURVE_FILES}`)} ` +
+    `${endpoint} is not on loopback: anyone who can reach it could ${could}; allow only known keys with ` +
+    `${written('curve: {secretKeyFile: broker.key, keysFile: keys.yaml}')} ` +
     '(`majordomo serve --init` creates these files), ' +
     `or trust everyone who can reach it with ${written('insecure: true')}`;
-  return [{ path: [section, 'listen'], message }];
+  return [{ path, message }];
 }
 
 /** Anyone on the link of a pair can read every body and stop the peer from serving. */

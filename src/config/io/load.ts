@@ -11,10 +11,9 @@ import type { Config } from '../config.js';
 import { problemLine, type Problem } from '../problem.js';
 import { merge, type MapTree, type Source, type Tree } from '../tree.js';
 import { validate } from '../validate.js';
-import { readEnvironment } from './environment.js';
+import { readEnvironment, readSets } from './assignments.js';
 import { readFile } from './file.js';
 import { memoryDefault } from './memory.js';
-import { readSets } from './sets.js';
 
 /** The sources of the configuration; all are optional. */
 export interface LoadOptions {
@@ -76,7 +75,7 @@ export function loadConfig(options: LoadOptions = {}): Loaded {
  * First those of the file, from top to bottom; then the others in the order in which they were
  * found.
  */
-function inOrder(problems: readonly Problem[], file: string): Problem[] {
+export function inOrder(problems: readonly Problem[], file: string): Problem[] {
   const place = /:(\d+):(\d+)$/;
   const position = (problem: Problem): readonly [number, number] => {
     const match = problem.place.startsWith(`${file}:`) ? place.exec(problem.place) : null;
