@@ -18,12 +18,10 @@ const GLOBS = `a list of at most ${GLOBS_MAX} service names, * and ? allowed`;
 
 /** A list of globs, as written. @param glob what each of them is */
 export function globs({
-  glob = 'a service name, 1',
+  glob = `a service name, 1 to ${GLOB_CHARACTERS_MAX} characters`,
   isSecret = false,
 } = {}): z.ZodArray<z.ZodString> {
-  const value =
-    `${glob} to ${GLOB_CHARACTERS_MAX} characters, * and ? allowed ` +
-    '(escape bytes as %2A, and % as %25)';
+  const value = `${glob}, * and ? allowed (escape bytes as %2A, and % as %25)`;
   const one = z.string({ error: expected(value, { isSecret }) }).max(GLOB_CHARACTERS_MAX);
   return z.array(one.refine(isGlob), { error: expected(GLOBS, { isSecret }) }).max(GLOBS_MAX);
 }

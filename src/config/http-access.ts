@@ -4,7 +4,7 @@ import { z } from 'zod';
 
 import type { Config, TokenConfig, TokenRole } from './config.js';
 import { globs } from './grants.js';
-import { choice, expected, keysOf, list, map, name, pathOf, secret } from './kinds.js';
+import { choice, expected, keysOf, list, map, NAME_PATTERN, pathOf, secret } from './kinds.js';
 import { broken, type Broken } from './problem.js';
 
 /** The name of the node's own token, which is in no list. */
@@ -27,7 +27,7 @@ const isSecret = true;
 
 const token = map(
   {
-    name: z.string({ error: expected(NAME, { isSecret }) }).regex(name),
+    name: z.string({ error: expected(NAME, { isSecret }) }).regex(NAME_PATTERN),
     role: choice(TOKEN_ROLES),
     token: secret.exactOptional(),
     tokenFile: pathOf('the path of a file with the token', isSecret).exactOptional(),
@@ -58,7 +58,7 @@ const token = map(
 /** `http.tokens` */
 export const tokens = list(token, `a list of ${keysOf(token.shape)}`, TOKENS_MAX, { isSecret })
   .transform((written) => written.map(inFull))
-  .prefault([])
+  .default([])
   .meta({ none: 'none', live: 'tokens', secret: true });
 
 /** `http.readToken` as one of the tokens. */
@@ -97,7 +97,7 @@ const NETWORKS = 'an address, a network, unix, or a list of these';
 export const networks = z
   .union([network, list(network, NETWORKS, NETWORKS_MAX)], { error: expected(NETWORKS) })
   .transform((written) => [written].flat())
-  .prefault([])
+  .default([])
   .meta({ value: NETWORKS, none: 'none' });
 
 /** Whether programs may send requests over HTTP. */

@@ -47,9 +47,7 @@ export interface Row extends Facts {
 }
 
 /** The facts that are no part of JSON Schema. */
-const OWN: readonly (keyof Facts)[] = [
-  ...(['value', 'none', 'kind', 'min', 'max', 'live', 'secret', 'could'] as const),
-];
+const OWN: (keyof Facts)[] = ['value', 'none', 'kind', 'min', 'max', 'live', 'secret', 'could'];
 
 /** A JSON Schema of what may be written. */
 export function jsonSchemaOf(schema: z.ZodType): object {
@@ -110,9 +108,8 @@ function integer(
 ): z.ZodInt {
   return z
     .int({ error: expected(value) })
-    .min(min)
-    .max(max)
-    .meta({ kind, min, max, value });
+    .check(z.gte(min), z.lte(max))
+    .register(z.globalRegistry, { kind, min, max, value });
 }
 
 export const count = (min: number, max: number): z.ZodInt => integer('count', min, max);
@@ -125,13 +122,17 @@ export function size(min: string, max: string): z.ZodType<number, number | strin
   const value = `a size from ${min} to ${max} (bytes, or an integer with KiB, MiB, GiB or TiB)`;
   const error = expected(value);
   const [least, most] = [parseSize(min) ?? 0, parseSize(max) ?? 0];
-  const bytes = z.int({ error }).min(least).max(most);
+  const bytes = z.int({ error }).check(z.gte(least), z.lte(most));
   const text = z
     .string({ error })
-    .regex(new RegExp(SIZE_PATTERN))
-    .refine((given) => bytes.safeParse(parseSize(given)).success)
+    .check(
+      z.regex(new RegExp(SIZE_PATTERN)),
+      z.refine((given) => bytes.safeParse(parseSize(given)).success),
+    )
     .transform((given) => parseSize(given) ?? 0);
-  return z.union([bytes, text], { error }).meta({ kind: 'size', min, max, value });
+  return z
+    .union([bytes, text], { error })
+    .register(z.globalRegistry, { kind: 'size', min, max, value });
 }
 
 export const flag: z.ZodBoolean = z
@@ -141,13 +142,16 @@ export const flag: z.ZodBoolean = z
 /** One of some words. */
 export function choice<W extends string>(words: readonly W[]): z.ZodEnum<{ [K in W]: K }> {
   const value = words.join(', ').replace(/, ([^,]+)$/, ' or $1');
-  return z.enum(words, { error: expected(value, { words }) }).meta({ value });
+  return z.enum(words, { error: expected(value, { words }) }).register(z.globalRegistry, { value });
 }
 
 /** Text of at least one character. */
 function text(value: string, max: number, pattern: RegExp, isSecret = false): z.ZodString {
   const error = expected(value, { isSecret, isText: true });
-  return z.string({ error }).min(1).max(max).regex(pattern).meta({ value });
+  return z
+    .string({ error })
+    .check(z.minLength(1), z.maxLength(max), z.regex(pattern))
+    .register(z.globalRegistry, { value });
 }
 
 /** Text on one line. */
@@ -191,7 +195,7 @@ export const url: z.ZodString = text(
 ).refine((given) => webAddress(given) !== null);
 
 /** The name of a key, a token or a quota. */
-export const name = /^[\x21-\x7e]{1,64}$/;
+export const NAME_PATTERN = /^[\x21-\x7e]{1,64}$/;
 
 /** Text that a parser accepts; the parser's reason is part of the message. */
 export function parsed(
@@ -207,7 +211,7 @@ export function parsed(
       const message = `expected ${value}: ${result.why}, got ${show(given)}`;
       context.addIssue({ code: 'custom', message });
     })
-    .meta({ pattern, value });
+    .register(z.globalRegistry, { pattern, value });
 }
 
 /** A list with at most so many items. */
@@ -225,9 +229,11 @@ export function list<Item extends z.ZodType>(
   };
   return z
     .array(item, { error })
-    .min(min, { error: wrongSize(`a non-empty ${value.replace(/^a /, '')}`) })
-    .max(max, { error: wrongSize(`at most ${max} in the list`) })
-    .meta({ value });
+    .check(
+      z.minLength(min, { error: wrongSize(`a non-empty ${value.replace(/^a /, '')}`) }),
+      z.maxLength(max, { error: wrongSize(`at most ${max} in the list`) }),
+    )
+    .register(z.globalRegistry, { value });
 }
 
 /** The keys of a map, as messages and documents name the map. */
@@ -250,7 +256,7 @@ export function map<Shape extends z.ZodRawShape>(
           ? issue.keys.map((key) => `unknown key${didYouMean(key, names)}`).join('\n')
           : error(issue),
     })
-    .meta({ value });
+    .register(z.globalRegistry, { value });
 }
 
 /** A key that may have no value. */

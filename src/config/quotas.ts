@@ -3,7 +3,7 @@ import { z } from 'zod';
 
 import { IDENTITY_SHARE } from '../core/defaults.js';
 import type { Config } from './config.js';
-import { count, expected, map, name, size } from './kinds.js';
+import { count, expected, map, NAME_PATTERN, size } from './kinds.js';
 
 const WAITS = 10_000;
 const HELLOS = 1000;
@@ -85,7 +85,7 @@ export const QUOTA_KEYS: readonly QuotaKey[] = Object.keys(KEYS) as QuotaKey[];
 /** `limits.perPeer` */
 export const perPeer = quota
   .transform((given) => ({ share: IDENTITY_SHARE, ...given }))
-  .prefault({})
+  .default({ share: IDENTITY_SHARE })
   .meta({ none: `\`{share: ${IDENTITY_SHARE}}\`` });
 
 const QUOTAS = 'a map of names, each with a map of quotas';
@@ -93,12 +93,12 @@ const NAME = 'expected a name of 1 to 64 characters without spaces';
 
 /** `limits.quotas` */
 export const quotas = z
-  .record(z.string().regex(name), quota, {
+  .record(z.string().regex(NAME_PATTERN), quota, {
     error: (issue) => (issue.code === 'invalid_key' ? NAME : expected(QUOTAS)(issue)),
   })
   .refine((given) => Object.keys(given).length <= NAMES_MAX, `expected at most ${NAMES_MAX}`)
   .meta({ value: QUOTAS, none: 'none' })
-  .prefault({});
+  .default({});
 
 /** What one identity may use at most (D75); sizes in bytes, Infinity for no limit. */
 export type Quotas = Readonly<Record<Exclude<QuotaKey, 'share'>, number>>;

@@ -103,7 +103,7 @@ function authorised({ broker, security }: Config): readonly Broken[] {
 
 /** Every rule. */
 export const RULES: readonly Rule[] = [
-  // They know the types of sockets.
+  // Freelance clients need a transport that knows the types of sockets.
   ofListeners(
     ['public'],
     (listener) => listener.public !== null && listener.transport === 'libzmq',

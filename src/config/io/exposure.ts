@@ -103,7 +103,7 @@ async function ofPair({ bstar }: Config): Promise<readonly Open[]> {
   for (const key of ['listen', 'peer'] as const) {
     const text = bstar[key];
     if (text === null || !(await isOpen(text))) continue;
-    const message = `${text} is not on loopback, so the link of the pair needs keys: ${MENDS_PAIR[role]}`;
+    const message = `${text} is not on loopback, so the link of the pair needs keys: ${mendsPair(role)}`;
     open.push({ path: ['bstar', key], message });
   }
   // One correction for both.
@@ -162,7 +162,8 @@ async function ofHttp({ http }: Config): Promise<readonly Open[]> {
   return [{ path: ['http', 'listen'], message }];
 }
 
-function mendsPair(role: 'primary' | 'backup', other: string): string {
+function mendsPair(role: 'primary' | 'backup'): string {
+  const other = role === 'primary' ? 'backup' : 'primary';
   return (
     '`majordomo keygen --pair keys` creates the keys of both nodes and prints the line that each needs. Here: ' +
     `bstar.curve: {secretKeyFile: keys/${role}.key, keysFile: keys/keys.yaml, ` +
@@ -170,11 +171,6 @@ function mendsPair(role: 'primary' | 'backup', other: string): string {
     'To add keys to a running pair, see docs/operating.md, “Adding keys to a running pair”'
   );
 }
-
-const MENDS_PAIR = {
-  primary: mendsPair('primary', 'backup'),
-  backup: mendsPair('backup', 'primary'),
-} as const;
 
 async function isOpen(text: string): Promise<boolean> {
   const parsed = parseEndpoint(text);

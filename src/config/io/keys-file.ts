@@ -10,6 +10,7 @@ import { MajordomoError } from '../../core/errors.js';
 import { CURVE_KEY_BYTES, decodeCurveKey } from '../../core/z85.js';
 import {
   givenTwice,
+  GLOB_CHARACTERS_MAX,
   globs,
   type Grants,
   grantsOf,
@@ -18,7 +19,7 @@ import {
 } from '../grants.js';
 import { TOKEN_PREFIX } from '../http-access.js';
 import { placed } from '../issues.js';
-import { expected, flag, list, map, name as NAME_FORM } from '../kinds.js';
+import { expected, flag, list, map, NAME_PATTERN } from '../kinds.js';
 import { didYouMean } from '../nearest.js';
 import type { Problem } from '../problem.js';
 import { nearestAt, type Path, pathText, plain, show, treeAt, type Tree } from '../tree.js';
@@ -58,13 +59,13 @@ const PUBLIC_KEYS_MAX = 2;
 const NODES_MAX = 200_000;
 
 const publicKey = z.string({ error: KEY }).refine((text) => decodeCurveKey(text) !== null);
-const names = globs({ glob: 'a name of 1' }).exactOptional();
+const names = globs({ glob: `a name of 1 to ${GLOB_CHARACTERS_MAX} characters` }).exactOptional();
 
 const entry = map(
   {
     name: z
       .string({ error: NAME })
-      .regex(NAME_FORM)
+      .regex(NAME_PATTERN)
       .refine((name) => !name.startsWith(TOKEN_PREFIX), {
         error: `names that begin with ${TOKEN_PREFIX} belong to http.tokens`,
       }),
@@ -163,7 +164,7 @@ function faultsBeyond(tree: Tree, quotas: readonly string[] | null): Problem[] {
 
 function quotaFault(given: unknown, quotas: readonly string[] | null): string | null {
   const name = typeof given === 'string' ? given : '';
-  if (quotas?.includes(name) ?? NAME_FORM.test(name)) return null;
+  if (quotas?.includes(name) ?? NAME_PATTERN.test(name)) return null;
   const known = quotas === null || quotas.length === 0 ? 'none' : listed(quotas);
   const got = `got ${show(given)}${didYouMean(name, quotas ?? [])}`;
   return `expected a name of limits.quotas, which has ${known}; ${got}`;
