@@ -5,7 +5,7 @@ import { z } from 'zod';
 import type { Config, TokenConfig, TokenRole } from './config.js';
 import { globs } from './grants.js';
 import { choice, expected, keysOf, list, map, NAME_PATTERN, pathOf, secret } from './kinds.js';
-import { broken, type Broken } from './problem.js';
+import { broken, type Broken, rule, type Rule } from './rule.js';
 
 /** The name of the node's own token, which is in no list. */
 export const OWN_TOKEN = 'http.token';
@@ -106,7 +106,7 @@ export function hasPrograms({ http }: Pick<Config, 'http'>): boolean {
 }
 
 /** Names and texts of tokens are unique: each tells who acted, and what it may do. */
-export function tokensDiffer({ http }: Config): readonly Broken[] {
+function tokensDiffer({ http }: Config): readonly Broken[] {
   const names = new Set([OWN_TOKEN]);
   const secrets = new Set([http.token]);
   return http.tokens.flatMap(({ name, token: secret }, index) => {
@@ -115,12 +115,12 @@ export function tokensDiffer({ http }: Config): readonly Broken[] {
     const path = ['http', 'tokens', index];
     const whose =
       name === OWN_TOKEN ? "is the name of the node's own token" : 'is already the name of another';
+    const isTwice = secret !== null && secrets.has(secret);
     const found = [
-      ...broken(names.has(name) && !isShort, [...path, 'name'], whose),
+      ...broken([...path, 'name'], names.has(name) && !isShort ? whose : null),
       ...broken(
-        secret !== null && secrets.has(secret),
         isShort ? READ_TOKEN : [...path, 'token'],
-        'is the same as another token',
+        isTwice ? 'is the same as another token' : null,
       ),
     ];
     names.add(name);
@@ -129,29 +129,32 @@ export function tokensDiffer({ http }: Config): readonly Broken[] {
   });
 }
 
-export function quotasExist({ http, limits }: Config): readonly Broken[] {
-  return http.tokens.flatMap(({ quota }, index) =>
-    broken(
-      quota !== null && !Object.hasOwn(limits.quotas, quota),
-      ['http', 'tokens', index, 'quota'],
-      `limits.quotas has no ${quota ?? ''}`,
-    ),
-  );
-}
-
-export function proxiesAreNamed({ http }: Config): readonly Broken[] {
-  const hasHeader = http.trustedUserHeader !== null;
-  const hasProxies = http.trustedProxies.length > 0;
-  return [
-    ...broken(
-      hasProxies && !hasHeader,
-      'http.trustedProxies',
-      'has no effect without http.trustedUserHeader',
-    ),
-    ...broken(
-      hasHeader && !hasProxies,
-      'http.trustedUserHeader',
-      'needs http.trustedProxies: from there it is believed',
-    ),
-  ];
-}
+export const HTTP_RULES: readonly Rule[] = [
+  rule(['http.tls', 'http.listen'], ({ http: { listen, tls } }) => {
+    if (tls === null) return listen.startsWith('https:') ? `${listen}: https needs http.tls` : null;
+    return listen.startsWith('http:') ? `${listen}: with http.tls it is https` : null;
+  }),
+  { about: ['http.token', 'http.readToken', 'http.tokens'], check: tokensDiffer },
+  {
+    about: ['http.tokens', 'limits.quotas'],
+    check: ({ http, limits }) =>
+      http.tokens.flatMap(({ quota }, index) =>
+        broken(
+          ['http', 'tokens', index, 'quota'],
+          quota === null || Object.hasOwn(limits.quotas, quota)
+            ? null
+            : `limits.quotas has no ${quota}`,
+        ),
+      ),
+  },
+  rule(['http.trustedUserHeader', 'http.trustedProxies'], ({ http }) =>
+    http.trustedProxies.length > 0 && http.trustedUserHeader === null
+      ? 'has no effect without http.trustedUserHeader'
+      : null,
+  ),
+  rule(['http.trustedProxies', 'http.trustedUserHeader'], ({ http }) =>
+    http.trustedUserHeader !== null && http.trustedProxies.length === 0
+      ? 'needs http.trustedProxies: from there it is believed'
+      : null,
+  ),
+];

@@ -1,32 +1,14 @@
 /** Rules between keys. A rule for one key is in its schema. */
 import type { Config, ListenerConfig } from './config.js';
 import { collide, type Endpoint, parseEndpoint, parseHttpListen } from './endpoint.js';
-import { proxiesAreNamed, quotasExist, tokensDiffer } from './http-access.js';
-import { mapBeside, sizeOfMap, storeOfMap, threePortsOfMap } from './map-rules.js';
-import { broken, type Broken } from './problem.js';
+import { HTTP_RULES } from './http-access.js';
+import { MAP_RULES } from './map-rules.js';
 import { PUBLISHERS } from './publishers.js';
+import { broken, type Broken, rule, type Rule } from './rule.js';
 import { SERVICE_BYTES_MAX } from './service-listeners.js';
 import { formatSize } from './size.js';
-import { besideDatabase, passwordOfDatabase, storeIsKnown } from './store-rules.js';
+import { STORE_RULES } from './store-rules.js';
 import type { Path } from './tree.js';
-
-/** One rule over the keys `about`. It is not checked if one of them is invalid. */
-interface Rule {
-  readonly about: readonly string[];
-  readonly check: (config: Config) => readonly Broken[];
-}
-
-function pairNeeds(key: 'listen' | 'peer'): Rule {
-  return {
-    about: ['bstar.role', `bstar.${key}`],
-    check: ({ bstar }) =>
-      broken(
-        bstar.role !== 'standalone' && bstar[key] === null,
-        'bstar.role',
-        `${bstar.role} needs bstar.${key}`,
-      ),
-  };
-}
 
 /** A rule for each listener of the broker. @param path the key below it to change */
 function ofListeners(
@@ -38,15 +20,15 @@ function ofListeners(
     about: ['broker.listen', 'broker.transport'],
     check: ({ broker }) =>
       broker.listen.flatMap((listener, index) =>
-        broken(isBroken(listener), ['broker', 'listen', index, ...path], message),
+        broken(['broker', 'listen', index, ...path], isBroken(listener) ? message : null),
       ),
   };
 }
 
 const EITHER = 'contradicts curve: remove one of the two';
 
-function isSealedAndOpen({ insecure, curve }: Pick<ListenerConfig, 'insecure' | 'curve'>): boolean {
-  return insecure && curve !== undefined;
+function isSealedAndOpen(listener: Pick<ListenerConfig, 'insecure' | 'curve'>): boolean {
+  return listener.insecure && listener.curve !== undefined;
 }
 
 function listenersAmongThemselves({ broker }: Config): readonly Broken[] {
@@ -56,9 +38,10 @@ function listenersAmongThemselves({ broker }: Config): readonly Broken[] {
     if (!parsed.ok) return [];
     const other = seen.find(({ endpoint }) => collide(endpoint, parsed.value));
     seen.push({ text, endpoint: parsed.value });
-    if (other === undefined) return [];
-    const message = `${text} cannot be bound beside ${other.text}`;
-    return broken(true, ['broker', 'listen', index], message);
+    return broken(
+      ['broker', 'listen', index],
+      other === undefined ? null : `${text} cannot be bound beside ${other.text}`,
+    );
   });
 }
 
@@ -67,38 +50,34 @@ function besideListeners(
   section: 'bstar' | 'events' | 'http',
   textOf: (config: Config) => string | null | undefined,
 ): Rule {
-  return {
-    about: ['broker.listen', `${section}.listen`],
-    check: (config) => {
-      const text = textOf(config) ?? 'off';
-      const parsed = section === 'http' ? parseHttpListen(text) : parseEndpoint(text);
-      const mine = parsed.ok ? parsed.value : null;
-      const beside = config.broker.listen.find(({ endpoint }) => {
-        const other = parseEndpoint(endpoint);
-        return mine !== null && other.ok && collide(mine, other.value);
-      });
-      const message = `${text} cannot be bound beside broker.listen ${beside?.endpoint ?? ''}`;
-      return broken(beside !== undefined, `${section}.listen`, message);
-    },
-  };
+  return rule(['broker.listen', `${section}.listen`], (config) => {
+    const text = textOf(config) ?? 'off';
+    const parsed = section === 'http' ? parseHttpListen(text) : parseEndpoint(text);
+    const mine = parsed.ok ? parsed.value : null;
+    const beside = config.broker.listen.find(({ endpoint }) => {
+      const other = parseEndpoint(endpoint);
+      return mine !== null && other.ok && collide(mine, other.value);
+    });
+    if (beside === undefined) return null;
+    return `${text} cannot be bound beside broker.listen ${beside.endpoint}`;
+  });
 }
 
 /**
  * The broker asks the service about keys only on listeners with CURVE, and a worker has to offer
  * it.
  */
-function authorised({ broker, security }: Config): readonly Broken[] {
+function unauthorised({ broker, security }: Config): string | null {
   const service = security.authorize;
-  if (service === null) return [];
-  const wrong = (message: string): readonly Broken[] => broken(true, 'security.authorize', message);
+  if (service === null) return null;
   if (/^(mmi|titanic)\./.test(service)) {
-    return wrong(`${service} is internal to the broker: name another service`);
+    return `${service} is internal to the broker: name another service`;
   }
   if (Buffer.byteLength(service) > SERVICE_BYTES_MAX) {
-    return wrong(`the name of a service has at most ${SERVICE_BYTES_MAX} bytes`);
+    return `the name of a service has at most ${SERVICE_BYTES_MAX} bytes`;
   }
-  if (broker.listen.some(({ curve }) => curve !== undefined)) return [];
-  return wrong('has no effect: no listener has curve');
+  const hasKeys = broker.listen.some(({ curve }) => curve !== undefined);
+  return hasKeys ? null : 'has no effect: no listener has curve';
 }
 
 /** Every rule. */
@@ -121,25 +100,15 @@ export const RULES: readonly Rule[] = [
   ofListeners(['insecure'], isSealedAndOpen, EITHER),
   ...PUBLISHERS.map(({ section }) => ({
     about: [`${section}.listen`],
-    check: (config: Config) => {
-      const { listen } = config[section];
-      return broken(
-        listen !== null && isSealedAndOpen(listen),
-        `${section}.listen.insecure`,
-        EITHER,
-      );
-    },
+    check: ({ [section]: { listen } }: Config) =>
+      broken(
+        [section, 'listen', 'insecure'],
+        listen !== null && isSealedAndOpen(listen) ? EITHER : null,
+      ),
   })),
-  { about: ['map.listen'], check: threePortsOfMap },
-  { about: ['map.listen', 'limits.mapBytes', 'limits.memoryBytes'], check: sizeOfMap },
-  { about: ['map.listen', 'titanic.enabled', 'titanic.replication'], check: storeOfMap },
-  { about: ['titanic.store'], check: storeIsKnown },
-  {
-    about: ['titanic.store', 'bstar.role', 'map.listen', 'limits.messageBytes'],
-    check: besideDatabase,
-  },
-  { about: ['titanic.store', 'titanic.storePasswordFile'], check: passwordOfDatabase },
-  { about: ['broker.listen', 'security.authorize'], check: authorised },
+  ...MAP_RULES,
+  ...STORE_RULES,
+  rule(['broker.listen', 'security.authorize'], unauthorised),
   // libzmq does not authenticate over ipc.
   ofListeners(
     ['curve'],
@@ -147,92 +116,54 @@ export const RULES: readonly Rule[] = [
       curve !== undefined && transport === 'libzmq' && !endpoint.startsWith('tcp://'),
     'transport libzmq supports CURVE on tcp:// only; use transport zmtp',
   ),
-  pairNeeds('listen'),
-  pairNeeds('peer'),
-  {
-    about: ['bstar.listen', 'bstar.peer'],
-    check: ({ bstar }) =>
-      broken(
-        bstar.peer !== null && bstar.peer === bstar.listen,
-        'bstar.peer',
-        'equals bstar.listen: a node cannot be its own peer',
-      ),
-  },
-  {
-    about: ['bstar.role', 'bstar.curve'],
-    check: ({ bstar: { role, curve } }) =>
-      broken(
-        role === 'backup' && curve !== null && curve.serverKey === undefined,
-        'bstar.curve',
-        'the backup connects to the primary and needs serverKey',
-      ),
-  },
-  {
-    about: ['bstar.role', 'titanic.replication'],
-    check: ({ bstar, titanic: { replication } }) =>
-      broken(
-        bstar.role === 'standalone' && replication !== 'off',
-        'titanic.replication',
-        `${replication} needs a pair: set bstar.role, or replication: off`,
-      ),
-  },
-  {
-    about: ['titanic.retryBaseMs', 'titanic.retryMaxMs'],
-    check: ({ titanic: { retryBaseMs, retryMaxMs } }) =>
-      broken(
-        retryMaxMs < retryBaseMs,
-        'titanic.retryMaxMs',
-        `${retryMaxMs} is below titanic.retryBaseMs ${retryBaseMs}`,
-      ),
-  },
-  {
-    about: ['limits.messageBytes', 'limits.outputBytes'],
-    check: ({ limits: { messageBytes, outputBytes } }) =>
-      broken(
-        outputBytes < messageBytes,
-        'limits.outputBytes',
-        `${formatSize(outputBytes)} is below limits.messageBytes ${formatSize(messageBytes)}: ` +
-          'the largest message could not be sent',
-      ),
-  },
-  {
-    about: ['fleet.nats', 'bstar.role'],
-    check: ({ fleet, bstar: { role } }) =>
-      broken(
-        fleet.nats.length > 0 && role !== 'standalone',
-        'fleet.nats',
-        `${role} is a role in a pair, and all brokers of a fleet serve at once: ` +
-          'set bstar.role: standalone, or fleet.nats: off',
-      ),
-  },
-  {
-    about: ['map.listen', 'fleet.nats'],
-    check: ({ fleet, map }) =>
-      broken(
-        fleet.nats.length > 0 && map.listen !== null,
-        'map.listen',
-        'the map belongs to a single node or a pair, and brokers of a fleet would each have another one: ' +
-          'set map.listen: off, or fleet.nats: off',
-      ),
-  },
+  ...(['listen', 'peer'] as const).map((key) =>
+    rule([`bstar.${key}`, 'bstar.role'], ({ bstar }) =>
+      bstar.role !== 'standalone' && bstar[key] === null
+        ? `${bstar.role} needs bstar.${key}`
+        : null,
+    ),
+  ),
+  rule(['bstar.listen', 'bstar.peer'], ({ bstar: { listen, peer } }) =>
+    peer !== null && peer === listen ? 'equals bstar.listen: a node cannot be its own peer' : null,
+  ),
+  rule(['bstar.role', 'bstar.curve'], ({ bstar: { role, curve } }) =>
+    role === 'backup' && curve !== null && curve.serverKey === undefined
+      ? 'the backup connects to the primary and needs serverKey'
+      : null,
+  ),
+  rule(['bstar.role', 'titanic.replication'], ({ bstar, titanic: { replication } }) =>
+    bstar.role === 'standalone' && replication !== 'off'
+      ? `${replication} needs a pair: set bstar.role, or replication: off`
+      : null,
+  ),
+  rule(['titanic.retryBaseMs', 'titanic.retryMaxMs'], ({ titanic }) =>
+    titanic.retryMaxMs < titanic.retryBaseMs
+      ? `${titanic.retryMaxMs} is below titanic.retryBaseMs ${titanic.retryBaseMs}`
+      : null,
+  ),
+  rule(['limits.messageBytes', 'limits.outputBytes'], ({ limits }) =>
+    limits.outputBytes < limits.messageBytes
+      ? `${formatSize(limits.outputBytes)} is below limits.messageBytes ` +
+        `${formatSize(limits.messageBytes)}: the largest message could not be sent`
+      : null,
+  ),
+  // A fleet takes the place of a pair: every one of its brokers serves.
+  rule(['bstar.role', 'fleet.nats'], ({ fleet, bstar: { role } }) =>
+    fleet.nats.length > 0 && role !== 'standalone'
+      ? `${role} is a role in a pair, and all brokers of a fleet serve at once: ` +
+        'set bstar.role: standalone, or fleet.nats: off'
+      : null,
+  ),
+  // The map belongs to one node or to a pair.
+  rule(['fleet.nats', 'map.listen'], ({ fleet, map }) =>
+    fleet.nats.length > 0 && map.listen !== null
+      ? 'the map belongs to a single node or a pair, and brokers of a fleet would each have another one: ' +
+        'set map.listen: off, or fleet.nats: off'
+      : null,
+  ),
   { about: ['broker.listen'], check: listenersAmongThemselves },
   besideListeners('bstar', ({ bstar }) => bstar.listen),
   besideListeners('events', ({ events }) => events.listen?.endpoint),
   besideListeners('http', ({ http }) => http.listen),
-  ...(['broker', 'events', 'bstar', 'http'] as const).map((section) => ({
-    about: ['map.listen', `${section}.listen`],
-    check: (config: Config) => mapBeside(config, section),
-  })),
-  {
-    about: ['http.listen', 'http.tls'],
-    check: ({ http: { listen, tls } }: Config): readonly Broken[] => {
-      const isHttps = tls !== null;
-      const why = isHttps ? 'with http.tls it is https' : 'https needs http.tls';
-      const isOther = listen.startsWith(isHttps ? 'http:' : 'https:');
-      return broken(isOther, 'http.listen', `${listen}: ${why}`);
-    },
-  },
-  { about: ['http.token', 'http.readToken', 'http.tokens'], check: tokensDiffer },
-  { about: ['http.tokens', 'limits.quotas'], check: quotasExist },
-  { about: ['http.trustedUserHeader', 'http.trustedProxies'], check: proxiesAreNamed },
+  ...HTTP_RULES,
 ];
