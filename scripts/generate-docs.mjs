@@ -1,6 +1,6 @@
 // Writes the files that are generated from the code: configuration, metrics, API description. Run
 // it after a build: node scripts/generate-docs.mjs
-import { writeFileSync } from 'node:fs';
+import { readFileSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 
 const root = new URL('../', import.meta.url);
@@ -11,7 +11,9 @@ const { openApiFile } = await import(new URL('compiled/admin/http/openapi.js', r
 const { metricsPage } = await import(new URL('compiled/admin/metrics/metrics-page.js', root).href);
 
 const files = {
-  'docs/configuration.md': referencePage(),
+  'docs/configuration.md': referencePage(
+    readFileSync(new URL('docs/configuration.md', root), 'utf8'),
+  ),
   'config/majordomo.schema.json': jsonSchema(),
   'config/majordomo.yaml': exampleFile(),
   'docs/openapi.json': openApiFile(),

@@ -3,6 +3,7 @@ import { TOKEN_PREFIX } from './http-access.js';
 import { z } from 'zod';
 
 import { GLOB_CHARACTERS_MAX, GLOBS_MAX } from './grants.js';
+import { NAME_PATTERN } from './kinds.js';
 import { isGlob } from '../core/glob.js';
 import { encodeZ85 } from '../core/z85.js';
 
@@ -11,7 +12,6 @@ const TTL_MS = 60_000;
 /** A client that is not admitted yet tries again within this time: see `Authoriser`. */
 const TTL_MS_MIN = 10_000;
 const TTL_MS_MAX = 86_400_000;
-const NAME = /^[\x21-\x7e]{1,64}$/;
 
 export type KeyAnswer =
   | {
@@ -35,14 +35,14 @@ const globs = z
 const ALLOWED = z.strictObject({
   name: z
     .string()
-    .regex(NAME, 'expected 1 to 64 printable characters without spaces')
+    .regex(NAME_PATTERN, 'expected 1 to 64 printable characters without spaces')
     .refine(
       (name) => !name.startsWith(TOKEN_PREFIX),
       `names with ${TOKEN_PREFIX} belong to http.tokens`,
     ),
   client: globs,
   worker: globs,
-  quota: z.string().regex(NAME).nullable().default(null),
+  quota: z.string().regex(NAME_PATTERN).nullable().default(null),
   ttlMs,
 });
 const REFUSED = z.strictObject({ refused: z.literal(true), ttlMs });

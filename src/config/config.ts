@@ -1,5 +1,6 @@
-import type { PerPeerConfig, QuotaConfig } from './quotas.js';
-import type { Row, SCHEMA, Section } from './schema.js';
+import type { z } from 'zod';
+
+import type { SCHEMA } from './schema.js';
 
 /** What a listener or a key may be used for. */
 export type MdpRole = 'client' | 'worker';
@@ -12,12 +13,6 @@ export interface CurveConfig {
   readonly secretKeyFile: string;
   readonly keysFile: string;
   readonly serverKey?: string;
-}
-
-/** Files (PEM) of the HTTP server's certificate and its key. */
-export interface TlsConfig {
-  readonly certFile: string;
-  readonly keyFile: string;
 }
 
 /** What the bearer of a token may do over HTTP: read; read and change; send requests to services. */
@@ -51,8 +46,10 @@ export function secretKeyFilesOf({ secretKeyFile }: ListenerCurveConfig): readon
 /** How much of `mmi.*` a listener answers (D74). */
 export type MmiExtent = 'full' | 'minimal';
 
-/** A transport of this version. */
-export type TransportName = (typeof SCHEMA)['broker']['keys']['transport']['options'][number];
+/** The transports of this version. */
+export const TRANSPORTS = ['zmtp', 'libzmq'] as const;
+
+export type TransportName = (typeof TRANSPORTS)[number];
 
 /** One listener, in full. */
 export interface ListenerConfig {
@@ -86,49 +83,29 @@ export interface PublisherConfig {
   readonly curve?: ListenerCurveConfig;
 }
 
-interface KindValues {
-  text: string;
-  durationMs: number;
-  count: number;
-  /** Bytes. */
-  size: number;
-  flag: boolean;
-  listeners: readonly ListenerConfig[];
-  /** `null`: off. */
-  publisher: PublisherConfig | null;
-  endpoint: string;
-  dialEndpoint: string;
-  address: string;
-  curve: CurveConfig;
-  tls: TlsConfig;
-  share: number;
-  quota: PerPeerConfig;
-  quotas: Readonly<Record<string, QuotaConfig>>;
-  /** URLs; empty: off. */
-  servers: readonly string[];
-  tokens: readonly TokenConfig[];
-  /** Addresses, networks, `unix`. */
-  networks: readonly string[];
-}
+type Given = z.output<typeof SCHEMA>;
 
-type RowValue<R extends Row> = R extends { readonly options: readonly (infer Option)[] }
-  ? Option
-  : R extends { readonly kind: infer Kind extends keyof KindValues }
-    ? KindValues[Kind]
-    : never;
-
-type Value<R extends Row> = R extends { readonly optional: true }
-  ? RowValue<R> | null
-  : RowValue<R>;
-
-type SectionValues<S extends Section> = {
-  readonly [Key in keyof S['keys']]: S['keys'][Key] extends Row ? Value<S['keys'][Key]> : never;
-};
+type Effective<Value> = Value extends undefined
+  ? never
+  : Value extends readonly (infer Item)[]
+    ? readonly Item[]
+    : Readonly<Value>;
 
 /**
  * The effective configuration: every key of every section, sizes in bytes, durations in
  * milliseconds, `broker.listen` as a list of listeners; absent optional keys are null.
  */
 export type Config = {
-  readonly [Name in keyof typeof SCHEMA]: SectionValues<(typeof SCHEMA)[Name]>;
+  readonly [Section in keyof Given]: {
+    readonly [Key in keyof Given[Section]]-?: Effective<Given[Section][Key]>;
+  };
 };
+
+/** The sections whose `listen` may name files of secret keys. */
+export type ListeningSection = {
+  readonly [Name in keyof Config]: Config[Name] extends {
+    readonly listen: readonly ListenerConfig[] | PublisherConfig | null;
+  }
+    ? Name
+    : never;
+}[keyof Config];

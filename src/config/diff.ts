@@ -1,9 +1,9 @@
 /** What a reread of the configuration (SIGHUP) can apply, and what needs a restart. */
-import type { Config, ListenerConfig, PublisherConfig } from './config.js';
+import type { Config, ListenerConfig, ListeningSection, PublisherConfig } from './config.js';
 import { hasPrograms } from './http-access.js';
 import { shown } from './explain.js';
-import { publishedBy } from './publishers.js';
-import { type Row, SECTIONS } from './schema.js';
+import type { Row } from './kinds.js';
+import { SECTIONS } from './schema.js';
 
 /** One key whose value has changed; secrets are masked. */
 export interface Change {
@@ -23,23 +23,21 @@ type Values = Readonly<Record<string, Readonly<Record<string, unknown>>>>;
 /**
  * True if the listeners of a section differ only in files of secret keys, which the transport `zmtp`
  * can replace while it runs.
- * @param section whose `listen` has such files: `broker`, or that of a publisher
  */
-export function onlyKeysDiffer(section: string, from: Config, to: Config): boolean {
+export function onlyKeysDiffer(section: ListeningSection, from: Config, to: Config): boolean {
   return withoutKeys(section, from) === withoutKeys(section, to);
 }
 
-function withoutKeys(section: string, config: Config): string {
-  const listeners: readonly (ListenerConfig | PublisherConfig)[] =
-    section === 'broker'
-      ? config.broker.listen
-      : publishedBy(config).flatMap((each) => (each.section === section ? [each.listen] : []));
+function withoutKeys(section: ListeningSection, config: Config): string {
+  const listeners: readonly (ListenerConfig | PublisherConfig | null)[] = [
+    config[section].listen,
+  ].flat();
   return JSON.stringify(
     listeners.map((listener) => {
-      const { curve } = listener;
-      const isFixed = 'transport' in listener && listener.transport === 'libzmq';
-      if (curve === undefined || isFixed) return listener;
-      return { ...listener, curve: { ...curve, secretKeyFile: null } };
+      const isFixed =
+        listener !== null && 'transport' in listener && listener.transport === 'libzmq';
+      if (listener?.curve === undefined || isFixed) return listener;
+      return { ...listener, curve: { ...listener.curve, secretKeyFile: null } };
     }),
   );
 }
@@ -84,5 +82,6 @@ export function withLiveKeys(from: Config, to: Config): Config {
 function isLive(section: string, { live }: Row, from: Config, to: Config): boolean {
   if (live === 'tokens') return hasPrograms(from) || !hasPrograms(to);
   if (live !== 'secretKeys') return live === true;
-  return onlyKeysDiffer(section, from, to);
+  // Only `listen` of these sections is so.
+  return onlyKeysDiffer(section as ListeningSection, from, to);
 }

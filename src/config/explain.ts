@@ -19,13 +19,11 @@ const MASK = '********';
 
 /** The value of a key, with secrets masked. */
 export function shown(section: string, key: string, value: unknown): unknown {
-  const row = SECTIONS[section]?.keys[key];
-  if (row?.kind === 'tokens' && Array.isArray(value)) {
-    return value.map((token: TokenConfig) =>
-      token.token === null ? token : { ...token, token: MASK },
-    );
-  }
-  return row?.form === 'secret' && value !== null ? MASK : value;
+  if (value === null || SECTIONS[section]?.keys[key]?.secret !== true) return value;
+  if (!Array.isArray(value)) return MASK;
+  return value.map((token: TokenConfig) =>
+    token.token === null ? token : { ...token, token: MASK },
+  );
 }
 
 /** Every key with its value and its source, in the order of the reference page. */

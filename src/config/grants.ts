@@ -6,6 +6,7 @@ import { z } from 'zod';
 
 import { isGlob } from '../core/glob.js';
 import { MDP_ROLES, type MdpRole } from './config.js';
+import { expected } from './kinds.js';
 
 /** Every service. */
 const ALL: readonly string[] = ['*'];
@@ -13,17 +14,17 @@ const ALL: readonly string[] = ['*'];
 export const GLOBS_MAX = 1000;
 export const GLOB_CHARACTERS_MAX = 255;
 
-const GLOB_ERROR =
-  `expected a service name, 1 to ${GLOB_CHARACTERS_MAX} characters, * and ? allowed ` +
-  '(escape bytes as %2A, and % as %25)';
-const GLOBS_ERROR = `expected a list of at most ${GLOBS_MAX} service names, * and ? allowed`;
+const GLOBS = `a list of at most ${GLOBS_MAX} service names, * and ? allowed`;
 
-/** A list of globs, as written. */
-export const globs: z.ZodType<string[]> = z
-  .array(z.string({ error: GLOB_ERROR }).max(GLOB_CHARACTERS_MAX).refine(isGlob, GLOB_ERROR), {
-    error: GLOBS_ERROR,
-  })
-  .max(GLOBS_MAX, GLOBS_ERROR);
+/** A list of globs, as written. @param glob what each of them is */
+export function globs({
+  glob = `a service name, 1 to ${GLOB_CHARACTERS_MAX} characters`,
+  isSecret = false,
+} = {}): z.ZodArray<z.ZodString> {
+  const value = `${glob}, * and ? allowed (escape bytes as %2A, and % as %25)`;
+  const one = z.string({ error: expected(value, { isSecret }) }).max(GLOB_CHARACTERS_MAX);
+  return z.array(one.refine(isGlob), { error: expected(GLOBS, { isSecret }) }).max(GLOBS_MAX);
+}
 
 /** The fields as written; undefined: absent. */
 export interface WrittenGrants {

@@ -4,105 +4,70 @@ import { z } from 'zod';
 
 import type { Config, TokenConfig, TokenRole } from './config.js';
 import { globs } from './grants.js';
-import type { Broken } from './rules.js';
+import { choice, expected, keysOf, list, map, NAME_PATTERN, pathOf, secret } from './kinds.js';
+import { broken, type Broken, rule, type Rule } from './rule.js';
 
 /** The name of the node's own token, which is in no list. */
 export const OWN_TOKEN = 'http.token';
 /** The name of the token that has a key of its own. */
-const READ_KEY = 'readToken';
-const READ_TOKEN = `http.${READ_KEY}`;
+const READ_TOKEN = 'http.readToken';
 /** Before the name of a token of programs, in the name of the key that stands for it. */
 export const TOKEN_PREFIX = 'token:';
 /** Peers on `http.listen: unix:PATH`, which have no address. */
 export const UNIX = 'unix';
 
-export const TOKEN_ROLES = ['read', 'operate', 'request'] as const satisfies TokenRole[];
+const TOKEN_ROLES = ['read', 'operate', 'request'] as const satisfies TokenRole[];
 
 const TOKENS_MAX = 1000;
 const NETWORKS_MAX = 100;
-const PATH_CHARACTERS_MAX = 4096;
 
-const NAME_ERROR = 'expected a name of 1 to 64 characters without spaces';
-const SECRET_ERROR = 'expected 16 to 512 characters of printable ASCII without spaces';
-const FILE_ERROR = 'expected the path of a file with the token';
-const TOKEN = '{name, role, token, tokenFile, client, quota}';
-const TOKEN_ERROR = `expected ${TOKEN}`;
+const NAME = 'a name of 1 to 64 characters without spaces';
+/** A secret may be in the wrong place: no value is shown but the role. */
+const isSecret = true;
 
-const token = z
-  .strictObject(
-    {
-      name: z.string({ error: NAME_ERROR }).regex(/^[\x21-\x7e]{1,64}$/, NAME_ERROR),
-      role: z.enum(TOKEN_ROLES, { error: 'expected read, operate or request' }),
-      token: z
-        .string({ error: SECRET_ERROR })
-        .regex(/^[\x21-\x7e]{16,512}$/, SECRET_ERROR)
-        .optional(),
-      tokenFile: z
-        .string({ error: FILE_ERROR })
-        .min(1, FILE_ERROR)
-        .max(PATH_CHARACTERS_MAX, FILE_ERROR)
-        .optional(),
-      client: globs.optional(),
-      quota: z.string({ error: 'expected a name from limits.quotas' }).optional(),
-    },
-    { error: TOKEN_ERROR },
-  )
-  .superRefine((written, context) => {
-    for (const { key, message } of faultsOf(written)) {
-      context.addIssue({ code: 'custom', path: key === null ? [] : [key], message });
-    }
-  });
-
-type WrittenToken = Pick<TokenConfig, 'name' | 'role'> & {
-  readonly [Key in 'token' | 'tokenFile' | 'client' | 'quota']?: TokenConfig[Key] | undefined;
-};
-
-interface Fault {
-  readonly key: keyof TokenConfig | null;
-  readonly message: string;
-}
-
-function faultsOf({ role, token: secret, tokenFile, client, quota }: WrittenToken): Fault[] {
-  const faults: Fault[] = [];
-  if (secret === undefined && tokenFile === undefined) {
-    faults.push({ key: null, message: 'needs token or tokenFile' });
-  } else if (secret !== undefined && tokenFile !== undefined) {
-    faults.push({ key: 'tokenFile', message: 'contradicts token: remove one of the two' });
+const token = map(
+  {
+    name: z.string({ error: expected(NAME, { isSecret }) }).regex(NAME_PATTERN),
+    role: choice(TOKEN_ROLES),
+    token: secret.exactOptional(),
+    tokenFile: pathOf('the path of a file with the token', isSecret).exactOptional(),
+    client: globs({ isSecret }).exactOptional(),
+    quota: z.string({ error: 'expected a name from limits.quotas' }).exactOptional(),
+  },
+  { isSecret },
+).superRefine((written, context) => {
+  const { role, tokenFile, client, quota } = written;
+  const fault = (message: string, ...path: string[]): void => {
+    context.addIssue({ code: 'custom', path, message });
+  };
+  if (written.token === undefined) {
+    if (tokenFile === undefined) fault('needs token or tokenFile');
+  } else if (tokenFile !== undefined) {
+    fault('contradicts token: remove one of the two', 'tokenFile');
   }
   if (role === 'request') {
-    if (client === undefined) {
-      const message = 'role request needs client: a list of the services that it may request';
-      faults.push({ key: null, message });
-    }
-    return faults;
+    if (client !== undefined) return;
+    fault('role request needs client: a list of the services that it may request');
+  } else {
+    const message = `is only for role request, not for ${role}`;
+    if (client !== undefined) fault(message, 'client');
+    if (quota !== undefined) fault(message, 'quota');
   }
-  const message = `is only for role request, not for ${role}`;
-  if (client !== undefined) faults.push({ key: 'client', message });
-  if (quota !== undefined) faults.push({ key: 'quota', message });
-  return faults;
+});
+
+/** `http.tokens` */
+export const tokens = list(token, `a list of ${keysOf(token.shape)}`, TOKENS_MAX, { isSecret })
+  .transform((written) => written.map(inFull))
+  .default([])
+  .meta({ none: 'none', live: 'tokens', secret: true });
+
+/** `http.readToken` as one of the tokens. */
+export function readTokenOf(token: string | null): TokenConfig[] {
+  return token === null ? [] : [inFull({ name: READ_TOKEN, role: 'read', token })];
 }
 
-const TOKENS_ERROR = `expected a list of ${TOKEN}`;
-
-/** `http.tokens`, as written. */
-export const TOKENS: z.ZodType<WrittenToken[]> = z
-  .array(token, { error: TOKENS_ERROR })
-  .max(TOKENS_MAX, `expected at most ${TOKENS_MAX} tokens`);
-
-export const TOKEN_KEYS: string[] = Object.keys(token.shape);
-
-/** @param readToken `http.readToken`: it comes last */
-export function tokensOf(value: unknown, readToken: unknown): TokenConfig[] {
-  const written: WrittenToken[] = value === null || value === undefined ? [] : TOKENS.parse(value);
-  const short: WrittenToken[] =
-    typeof readToken === 'string' ? [{ name: READ_TOKEN, role: 'read', token: readToken }] : [];
-  return [...written, ...short].map(({ name, role, ...rest }) => ({
-    ...{ name, role },
-    token: rest.token ?? null,
-    tokenFile: rest.tokenFile ?? null,
-    client: rest.client ?? [],
-    quota: rest.quota ?? null,
-  }));
+function inFull({ name, role, ...rest }: z.output<typeof token>): TokenConfig {
+  return { name, role, token: null, tokenFile: null, client: [], quota: null, ...rest };
 }
 
 /** An address with the number of its first bits that count. */
@@ -122,28 +87,18 @@ export function parseNetwork(text: string): Network | null {
   return bits > bitsMax ? null : { address, bits, family: version === 4 ? 'ipv4' : 'ipv6' };
 }
 
-const NETWORK_ERROR = 'expected an address, a network such as 10.0.0.0/8, or unix';
 const network = z
-  .string({ error: NETWORK_ERROR })
-  .refine((text) => text === UNIX || parseNetwork(text) !== null, NETWORK_ERROR);
-const NETWORKS_ERROR = 'expected an address, a network, unix, or a list of these';
+  .string({ error: expected('an address, a network such as 10.0.0.0/8, or unix') })
+  .refine((text) => text === UNIX || parseNetwork(text) !== null);
 
-/** `http.trustedProxies`, in both its forms. */
-export const NETWORKS: z.ZodType<string | string[]> = z.union(
-  [
-    network,
-    z
-      .array(network, { error: NETWORKS_ERROR })
-      .max(NETWORKS_MAX, `expected at most ${NETWORKS_MAX} networks`),
-  ],
-  { error: NETWORKS_ERROR },
-);
+const NETWORKS = 'an address, a network, unix, or a list of these';
 
-export function networksOf(value: unknown): readonly string[] {
-  if (value === null || value === undefined) return [];
-  const given = NETWORKS.parse(value);
-  return typeof given === 'string' ? [given] : given;
-}
+/** `http.trustedProxies` */
+export const networks = z
+  .union([network, list(network, NETWORKS, NETWORKS_MAX)], { error: expected(NETWORKS) })
+  .transform((written) => [written].flat())
+  .default([])
+  .meta({ value: NETWORKS, none: 'none' });
 
 /** Whether programs may send requests over HTTP. */
 export function hasPrograms({ http }: Pick<Config, 'http'>): boolean {
@@ -151,54 +106,55 @@ export function hasPrograms({ http }: Pick<Config, 'http'>): boolean {
 }
 
 /** Names and texts of tokens are unique: each tells who acted, and what it may do. */
-export function tokensDiffer({ http }: Config): readonly Broken[] {
-  const broken: Broken[] = [];
+function tokensDiffer({ http }: Config): readonly Broken[] {
   const names = new Set([OWN_TOKEN]);
-  const secrets = new Set(http.token === null ? [] : [http.token]);
-  http.tokens.forEach(({ name, token: secret }, index) => {
+  const secrets = new Set([http.token]);
+  return http.tokens.flatMap(({ name, token: secret }, index) => {
     const isShort =
       name === READ_TOKEN && index === http.tokens.length - 1 && http.readToken !== null;
     const path = ['http', 'tokens', index];
-    if (names.has(name) && !isShort) {
-      const message =
-        name === OWN_TOKEN
-          ? "is the name of the node's own token"
-          : 'is already the name of another';
-      broken.push({ path: [...path, 'name'], message });
-    }
+    const whose =
+      name === OWN_TOKEN ? "is the name of the node's own token" : 'is already the name of another';
+    const isTwice = secret !== null && secrets.has(secret);
+    const found = [
+      ...broken([...path, 'name'], names.has(name) && !isShort ? whose : null),
+      ...broken(
+        isShort ? READ_TOKEN : [...path, 'token'],
+        isTwice ? 'is the same as another token' : null,
+      ),
+    ];
     names.add(name);
-    if (secret === null) return;
-    if (secrets.has(secret)) {
-      const at = isShort ? ['http', READ_KEY] : [...path, 'token'];
-      broken.push({ path: at, message: 'is the same as another token' });
-    }
     secrets.add(secret);
+    return found;
   });
-  return broken;
 }
 
-export function quotasExist({ http, limits }: Config): readonly Broken[] {
-  return http.tokens.flatMap(({ quota }, index) =>
-    quota === null || Object.hasOwn(limits.quotas, quota)
-      ? []
-      : [{ path: ['http', 'tokens', index, 'quota'], message: `limits.quotas has no ${quota}` }],
-  );
-}
-
-export function proxiesAreNamed({ http }: Config): readonly Broken[] {
-  const { trustedUserHeader, trustedProxies } = http;
-  if ((trustedUserHeader !== null) === trustedProxies.length > 0) return [];
-  return trustedUserHeader === null
-    ? [
-        {
-          path: ['http', 'trustedProxies'],
-          message: 'has no effect without http.trustedUserHeader',
-        },
-      ]
-    : [
-        {
-          path: ['http', 'trustedUserHeader'],
-          message: 'needs http.trustedProxies: from there it is believed',
-        },
-      ];
-}
+export const HTTP_RULES: readonly Rule[] = [
+  rule(['http.tls', 'http.listen'], ({ http: { listen, tls } }) => {
+    if (tls === null) return listen.startsWith('https:') ? `${listen}: https needs http.tls` : null;
+    return listen.startsWith('http:') ? `${listen}: with http.tls it is https` : null;
+  }),
+  { about: ['http.token', 'http.readToken', 'http.tokens'], check: tokensDiffer },
+  {
+    about: ['http.tokens', 'limits.quotas'],
+    check: ({ http, limits }) =>
+      http.tokens.flatMap(({ quota }, index) =>
+        broken(
+          ['http', 'tokens', index, 'quota'],
+          quota === null || Object.hasOwn(limits.quotas, quota)
+            ? null
+            : `limits.quotas has no ${quota}`,
+        ),
+      ),
+  },
+  rule(['http.trustedUserHeader', 'http.trustedProxies'], ({ http }) =>
+    http.trustedProxies.length > 0 && http.trustedUserHeader === null
+      ? 'has no effect without http.trustedUserHeader'
+      : null,
+  ),
+  rule(['http.trustedProxies', 'http.trustedUserHeader'], ({ http }) =>
+    http.trustedUserHeader !== null && http.trustedProxies.length === 0
+      ? 'needs http.trustedProxies: from there it is believed'
+      : null,
+  ),
+];

@@ -1,18 +1,18 @@
-/** What this node publishes beside its listeners: the keys of the kind `publisher`. */
-import type { Config, PublisherConfig } from './config.js';
+/** What this node publishes beside its listeners. */
+import type { Config, ListeningSection, PublisherConfig } from './config.js';
 import { SECTIONS } from './schema.js';
 
 /** The `listen` of a section. */
-export interface Publisher {
-  readonly section: string;
+interface Publisher {
+  readonly section: Exclude<ListeningSection, 'broker'>;
   /** What anyone can do there who can connect. */
   readonly could: string;
 }
 
 export const PUBLISHERS: readonly Publisher[] = Object.entries(SECTIONS).flatMap(
   ([section, { keys }]) => {
-    const { kind, could = '' } = keys['listen'] ?? {};
-    return kind === 'publisher' ? [{ section, could }] : [];
+    const could = keys['listen']?.could;
+    return could === undefined ? [] : [{ section: section as Publisher['section'], could }];
   },
 );
 
@@ -22,9 +22,8 @@ export interface Published extends Publisher {
 
 /** Those that are on. */
 export function publishedBy(config: Config): readonly Published[] {
-  const values: Readonly<Record<string, object>> = config;
   return PUBLISHERS.flatMap((each) => {
-    const { listen } = values[each.section] as { readonly listen: PublisherConfig | null };
+    const { listen } = config[each.section];
     return listen === null ? [] : [{ ...each, listen }];
   });
 }

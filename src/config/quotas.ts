@@ -1,123 +1,104 @@
 /** Quotas of one identity: possible values, and the values in effect. */
+import { z } from 'zod';
+
 import { IDENTITY_SHARE } from '../core/defaults.js';
 import type { Config } from './config.js';
+import { count, expected, map, NAME_PATTERN, size } from './kinds.js';
+
+const WAITS = 10_000;
+const HELLOS = 1000;
+const SCHEDULES = 600;
+const NAMES_MAX = 1000;
+
+const SHARE = 'a number above 0, at most 1';
+const share = z
+  .number({ error: expected(SHARE) })
+  .gt(0)
+  .max(1)
+  .meta({ value: SHARE, none: `\`${IDENTITY_SHARE}\`` });
 
 /** The keys of `limits.perPeer` and of each `limits.quotas.NAME`. */
-export const QUOTA_ROWS = {
-  share: {
-    kind: 'share',
-    default: IDENTITY_SHARE,
-    about:
-      'Fraction of each limit that one identity may use, unless one of the keys below sets a number.',
-  },
-  connections: {
-    kind: 'count',
-    default: null,
-    none: 'the share of `limits.connections`',
-    min: 1,
-    max: 1_000_000,
-    about: 'Connections of the identity, over all listeners; the broker closes further ones.',
-  },
-  outstanding: {
-    kind: 'count',
-    default: null,
-    none: 'the share of `limits.queuedRequests`',
-    min: 1,
-    max: 16_000_000,
-    about: 'Requests that the broker holds for the identity, queued or at workers.',
-  },
-  queuedBytes: {
-    kind: 'size',
-    default: null,
-    none: 'the share of `limits.queuedBytes`',
-    min: '1KiB',
-    max: '1TiB',
-    about: 'Bytes of these requests, with PARTIALs held back and incomplete messages.',
-  },
-  outputBytes: {
-    kind: 'size',
-    default: null,
-    none: '`limits.outputBytes`',
-    min: '1KiB',
-    max: '16GiB',
-    about: 'Bytes of output that the identity has not read, over all its connections.',
-  },
-  requestsPerSecond: {
-    kind: 'count',
-    default: null,
-    none: 'unlimited',
-    min: 1,
-    max: 100_000_000,
-    about: 'Requests per second; the requests of one second may arrive in a burst.',
-  },
-  workers: {
-    kind: 'count',
-    default: null,
-    none: 'the share of `limits.workers`',
-    min: 1,
-    max: 1_000_000,
-    about: 'Workers registered at once.',
-  },
-  stored: {
-    kind: 'count',
-    default: null,
-    none: 'the share of `titanic.maxOpen`',
-    min: 1,
-    max: 1_000_000_000,
-    about: 'Stored requests that are not yet closed or expired.',
-  },
-  storedBytes: {
-    kind: 'size',
-    default: null,
-    none: 'the share of `titanic.maxBytes`',
-    min: '1KiB',
-    max: '255TiB',
-    about:
+const KEYS = {
+  share: share.describe(
+    'Fraction of each limit that one identity may use, unless one of the keys below sets a number.',
+  ),
+  connections: count(1, 1_000_000)
+    .meta({ none: 'the share of `limits.connections`' })
+    .describe('Connections of the identity, over all listeners; the broker closes further ones.'),
+  outstanding: count(1, 16_000_000)
+    .meta({ none: 'the share of `limits.queuedRequests`' })
+    .describe('Requests that the broker holds for the identity, queued or at workers.'),
+  queuedBytes: size('1KiB', '1TiB')
+    .meta({ none: 'the share of `limits.queuedBytes`' })
+    .describe('Bytes of these requests, with PARTIALs held back and incomplete messages.'),
+  outputBytes: size('1KiB', '16GiB')
+    .meta({ none: '`limits.outputBytes`' })
+    .describe('Bytes of output that the identity has not read, over all its connections.'),
+  requestsPerSecond: count(1, 100_000_000)
+    .meta({ none: 'unlimited' })
+    .describe('Requests per second; the requests of one second may arrive in a burst.'),
+  workers: count(1, 1_000_000)
+    .meta({ none: 'the share of `limits.workers`' })
+    .describe('Workers registered at once.'),
+  stored: count(1, 1_000_000_000)
+    .meta({ none: 'the share of `titanic.maxOpen`' })
+    .describe('Stored requests that are not yet closed or expired.'),
+  storedBytes: size('1KiB', '255TiB')
+    .meta({ none: 'the share of `titanic.maxBytes`' })
+    .describe(
       'Bytes of its stored requests and their replies, and of the idempotency keys that are remembered for it.',
-  },
-  waits: {
-    kind: 'count',
-    default: 10_000,
-    min: 1,
-    max: 16_000_000,
-    about:
+    ),
+  waits: count(1, 16_000_000)
+    .meta({ none: `\`${WAITS}\`` })
+    .describe(
       '`titanic.wait` and `titanic.progress` calls that may wait at the same time; the same number may also wait for a large reply.',
-  },
-  hellos: {
-    kind: 'count',
-    default: 1000,
-    min: 1,
-    max: 1_000_000,
-    about: 'Clients of the identity that sent `mmi.hello`, over all its connections.',
-  },
-  schedules: {
-    kind: 'count',
-    default: 600,
-    min: 1,
-    max: 100_000_000,
-    about:
+    ),
+  hellos: count(1, 1_000_000)
+    .meta({ none: `\`${HELLOS}\`` })
+    .describe('Clients of the identity that sent `mmi.hello`, over all its connections.'),
+  schedules: count(1, 100_000_000)
+    .meta({ none: `\`${SCHEDULES}\`` })
+    .describe(
       'How often its schedules may be due, together: so many times a minute on average over the busiest hour of each. 600 are ten that are due every second, or any number of daily ones.',
-  },
-  services: {
-    kind: 'count',
-    default: null,
-    none: 'the share of `limits.services`',
-    min: 1,
-    max: 1_000_000,
-    about: "Services that the broker knows because of the identity's requests and workers.",
-  },
+    ),
+  services: count(1, 1_000_000)
+    .meta({ none: 'the share of `limits.services`' })
+    .describe("Services that the broker knows because of the identity's requests and workers."),
 } as const;
 
-export type QuotaKey = keyof typeof QUOTA_ROWS;
+export type QuotaKey = keyof typeof KEYS;
+
+/** All keys may be absent. */
+const quota = map(
+  Object.fromEntries(
+    Object.entries(KEYS).map(([key, schema]: [string, z.ZodType<number>]) => [
+      key,
+      schema.exactOptional(),
+    ]),
+  ) as Record<QuotaKey, z.ZodExactOptional<z.ZodType<number>>>,
+  { value: 'a map of quotas' },
+);
 
 /** Every key, in the order in which they are shown. */
-export const QUOTA_KEYS: readonly QuotaKey[] = Object.keys(QUOTA_ROWS) as QuotaKey[];
+export const QUOTA_KEYS: readonly QuotaKey[] = Object.keys(KEYS) as QuotaKey[];
 
-/** The content of `limits.quotas.NAME`, sizes in bytes. */
-export type QuotaConfig = Readonly<Partial<Record<QuotaKey, number>>>;
+/** `limits.perPeer` */
+export const perPeer = quota
+  .transform((given) => ({ share: IDENTITY_SHARE, ...given }))
+  .default({ share: IDENTITY_SHARE })
+  .meta({ none: `\`{share: ${IDENTITY_SHARE}}\`` });
 
-/** The content of `limits.perPeer`; it always has a share. */
-export type PerPeerConfig = QuotaConfig & { readonly share: number };
+const QUOTAS = 'a map of names, each with a map of quotas';
+const NAME = 'expected a name of 1 to 64 characters without spaces';
+
+/** `limits.quotas` */
+export const quotas = z
+  .record(z.string().regex(NAME_PATTERN), quota, {
+    error: (issue) => (issue.code === 'invalid_key' ? NAME : expected(QUOTAS)(issue)),
+  })
+  .refine((given) => Object.keys(given).length <= NAMES_MAX, `expected at most ${NAMES_MAX}`)
+  .meta({ value: QUOTAS, none: 'none' })
+  .default({});
 
 /** What one identity may use at most (D75); sizes in bytes, Infinity for no limit. */
 export type Quotas = Readonly<Record<Exclude<QuotaKey, 'share'>, number>>;
@@ -129,7 +110,7 @@ export type Quotas = Readonly<Record<Exclude<QuotaKey, 'share'>, number>>;
 export function quotasOf(config: Pick<Config, 'limits' | 'titanic'>, name: string | null): Quotas {
   const { limits, titanic } = config;
   const named = name !== null && Object.hasOwn(limits.quotas, name) ? limits.quotas[name] : {};
-  const given: PerPeerConfig = { ...limits.perPeer, ...named };
+  const given = { ...limits.perPeer, ...named };
   const shareOf = (limit: number): number => shared(limit, given.share);
   return {
     connections: given.connections ?? shareOf(limits.connections),
@@ -140,9 +121,9 @@ export function quotasOf(config: Pick<Config, 'limits' | 'titanic'>, name: strin
     workers: given.workers ?? shareOf(limits.workers),
     stored: given.stored ?? shareOf(titanic.maxOpen),
     storedBytes: given.storedBytes ?? shareOf(titanic.maxBytes),
-    waits: given.waits ?? QUOTA_ROWS.waits.default,
-    hellos: given.hellos ?? QUOTA_ROWS.hellos.default,
-    schedules: given.schedules ?? QUOTA_ROWS.schedules.default,
+    waits: given.waits ?? WAITS,
+    hellos: given.hellos ?? HELLOS,
+    schedules: given.schedules ?? SCHEDULES,
     services: given.services ?? shareOf(limits.services),
   };
 }

@@ -1,250 +1,171 @@
-/** Rules between keys. A rule for one key is in its row. */
+/** Rules between keys. A rule for one key is in its schema. */
 import type { Config, ListenerConfig } from './config.js';
 import { collide, type Endpoint, parseEndpoint, parseHttpListen } from './endpoint.js';
-import { noFleetInPair, noMapInFleet } from './fleet.js';
-import { proxiesAreNamed, quotasExist, tokensDiffer } from './http-access.js';
-import { mapBeside, sizeOfMap, storeOfMap, threePortsOfMap } from './map-rules.js';
-import { PUBLISHERS, publishedBy } from './publishers.js';
-import { publicNeedsZmtp, SERVICE_BYTES_MAX } from './service-listeners.js';
+import { HTTP_RULES } from './http-access.js';
+import { MAP_RULES } from './map-rules.js';
+import { PUBLISHERS } from './publishers.js';
+import { broken, type Broken, rule, type Rule } from './rule.js';
+import { SERVICE_BYTES_MAX } from './service-listeners.js';
 import { formatSize } from './size.js';
-import { besideDatabase, passwordOfDatabase, storeIsKnown } from './store-rules.js';
+import { STORE_RULES } from './store-rules.js';
 import type { Path } from './tree.js';
-import { webhooksAreSigned } from './webhook-hosts.js';
+import { WEBHOOK_RULE } from './webhook-hosts.js';
 
-/** A violation; `path` is the key to change first. */
-export interface Broken {
-  readonly path: Path;
-  readonly message: string;
-}
-
-/** One rule over the keys `about`. It is not checked if one of them is invalid. */
-export interface Rule {
-  readonly about: readonly string[];
-  readonly check: (config: Config) => readonly Broken[];
-}
-
-function pairNeeds(key: 'listen' | 'peer'): Rule {
+/** A rule for each listener of the broker. @param path the key below it to change */
+function ofListeners(
+  path: Path,
+  isBroken: (listener: ListenerConfig) => boolean,
+  message: string,
+): Rule {
   return {
-    about: ['bstar.role', `bstar.${key}`],
-    check: ({ bstar }) =>
-      bstar.role === 'standalone' || bstar[key] !== null
-        ? []
-        : [{ path: ['bstar', 'role'], message: `${bstar.role} needs bstar.${key}` }],
+    about: ['broker.listen', 'broker.transport'],
+    check: ({ broker }) =>
+      broker.listen.flatMap((listener, index) =>
+        broken(['broker', 'listen', index, ...path], isBroken(listener) ? message : null),
+      ),
   };
 }
 
+const EITHER = 'contradicts curve: remove one of the two';
+
+function isSealedAndOpen(listener: Pick<ListenerConfig, 'insecure' | 'curve'>): boolean {
+  return listener.insecure && listener.curve !== undefined;
+}
+
 function listenersAmongThemselves({ broker }: Config): readonly Broken[] {
-  const broken: Broken[] = [];
   const seen: { readonly text: string; readonly endpoint: Endpoint }[] = [];
-  broker.listen.forEach((listener, index) => {
-    const parsed = parseEndpoint(listener.endpoint);
-    if (!parsed.ok) return;
+  return broker.listen.flatMap(({ endpoint: text }, index) => {
+    const parsed = parseEndpoint(text);
+    if (!parsed.ok) return [];
     const other = seen.find(({ endpoint }) => collide(endpoint, parsed.value));
-    if (other !== undefined) {
-      const message = `${listener.endpoint} cannot be bound beside ${other.text}`;
-      broken.push({ path: ['broker', 'listen', index], message });
-    }
-    seen.push({ text: listener.endpoint, endpoint: parsed.value });
+    seen.push({ text, endpoint: parsed.value });
+    return broken(
+      ['broker', 'listen', index],
+      other === undefined ? null : `${text} cannot be bound beside ${other.text}`,
+    );
   });
-  return broken;
 }
 
 /** Other listeners of the node must not use the broker's addresses. */
-function besideListeners(config: Config, path: Path, text: string | null): readonly Broken[] {
-  if (text === null) return [];
-  const parsed = path[0] === 'http' ? parseHttpListen(text) : parseEndpoint(text);
-  if (!parsed.ok || parsed.value === null) return [];
-  const mine = parsed.value;
-  for (const { endpoint } of config.broker.listen) {
-    const other = parseEndpoint(endpoint);
-    if (other.ok && collide(mine, other.value)) {
-      return [{ path, message: `${text} cannot be bound beside broker.listen ${endpoint}` }];
-    }
-  }
-  return [];
-}
-
-/** libzmq does not authenticate over ipc. */
-function sealedByLibzmq({ broker }: Config): readonly Broken[] {
-  return broker.listen.flatMap(({ endpoint, transport, curve }, index) =>
-    curve !== undefined && transport === 'libzmq' && !endpoint.startsWith('tcp://')
-      ? [
-          {
-            path: ['broker', 'listen', index, 'curve'],
-            message: 'transport libzmq supports CURVE on tcp:// only; use transport zmtp',
-          },
-        ]
-      : [],
-  );
-}
-
-/** libzmq can have only one secret key per listener. */
-function oneKeyOfLibzmq({ broker }: Config): readonly Broken[] {
-  return broker.listen.flatMap(({ transport, curve }, index) =>
-    transport === 'libzmq' && Array.isArray(curve?.secretKeyFile) && curve.secretKeyFile.length > 1
-      ? [
-          {
-            path: ['broker', 'listen', index, 'curve', 'secretKeyFile'],
-            message: 'transport libzmq supports one secret key only; use transport zmtp for two',
-          },
-        ]
-      : [],
-  );
-}
-
-function sealedAndOpen({ broker }: Config): readonly Broken[] {
-  return broker.listen.flatMap((listener, index) =>
-    eitherSealedOrOpen(listener, ['broker', 'listen', index, 'insecure']),
-  );
-}
-
-function eitherSealedOrOpen(
-  { insecure, curve }: Pick<ListenerConfig, 'insecure' | 'curve'>,
-  path: Path,
-): readonly Broken[] {
-  if (!insecure || curve === undefined) return [];
-  return [{ path, message: 'contradicts curve: remove one of the two' }];
+function besideListeners(
+  section: 'bstar' | 'events' | 'http',
+  textOf: (config: Config) => string | null | undefined,
+): Rule {
+  return rule(['broker.listen', `${section}.listen`], (config) => {
+    const text = textOf(config) ?? 'off';
+    const parsed = section === 'http' ? parseHttpListen(text) : parseEndpoint(text);
+    const mine = parsed.ok ? parsed.value : null;
+    const beside = config.broker.listen.find(({ endpoint }) => {
+      const other = parseEndpoint(endpoint);
+      return mine !== null && other.ok && collide(mine, other.value);
+    });
+    if (beside === undefined) return null;
+    return `${text} cannot be bound beside broker.listen ${beside.endpoint}`;
+  });
 }
 
 /**
  * The broker asks the service about keys only on listeners with CURVE, and a worker has to offer
  * it.
  */
-function authorised({ broker, security }: Config): readonly Broken[] {
+function unauthorised({ broker, security }: Config): string | null {
   const service = security.authorize;
-  if (service === null) return [];
-  const broken = (message: string): readonly Broken[] => [
-    { path: ['security', 'authorize'], message },
-  ];
+  if (service === null) return null;
   if (/^(mmi|titanic)\./.test(service)) {
-    return broken(`${service} is internal to the broker: name another service`);
+    return `${service} is internal to the broker: name another service`;
   }
   if (Buffer.byteLength(service) > SERVICE_BYTES_MAX) {
-    return broken(`the name of a service has at most ${SERVICE_BYTES_MAX} bytes`);
+    return `the name of a service has at most ${SERVICE_BYTES_MAX} bytes`;
   }
-  if (broker.listen.some(({ curve }) => curve !== undefined)) return [];
-  return broken('has no effect: no listener has curve');
+  const hasKeys = broker.listen.some(({ curve }) => curve !== undefined);
+  return hasKeys ? null : 'has no effect: no listener has curve';
 }
 
 /** Every rule. */
 export const RULES: readonly Rule[] = [
-  { about: ['broker.listen', 'broker.transport'], check: publicNeedsZmtp },
-  { about: ['broker.listen', 'broker.transport'], check: oneKeyOfLibzmq },
-  { about: ['broker.listen'], check: sealedAndOpen },
+  // Freelance clients need a transport that knows the types of sockets.
+  ofListeners(
+    ['public'],
+    (listener) => listener.public !== null && listener.transport === 'libzmq',
+    'Freelance clients need transport zmtp: remove public, or use that transport',
+  ),
+  // libzmq can have only one secret key per listener.
+  ofListeners(
+    ['curve', 'secretKeyFile'],
+    ({ transport, curve }) =>
+      transport === 'libzmq' &&
+      Array.isArray(curve?.secretKeyFile) &&
+      curve.secretKeyFile.length > 1,
+    'transport libzmq supports one secret key only; use transport zmtp for two',
+  ),
+  ofListeners(['insecure'], isSealedAndOpen, EITHER),
   ...PUBLISHERS.map(({ section }) => ({
     about: [`${section}.listen`],
-    check: (config: Config) =>
-      publishedBy(config)
-        .filter((each) => each.section === section)
-        .flatMap(({ listen }) => eitherSealedOrOpen(listen, [section, 'listen', 'insecure'])),
+    check: ({ [section]: { listen } }: Config) =>
+      broken(
+        [section, 'listen', 'insecure'],
+        listen !== null && isSealedAndOpen(listen) ? EITHER : null,
+      ),
   })),
-  { about: ['map.listen'], check: threePortsOfMap },
-  { about: ['map.listen', 'limits.mapBytes', 'limits.memoryBytes'], check: sizeOfMap },
-  { about: ['map.listen', 'titanic.enabled', 'titanic.replication'], check: storeOfMap },
-  { about: ['titanic.store'], check: storeIsKnown },
-  {
-    about: ['titanic.store', 'bstar.role', 'map.listen', 'limits.messageBytes'],
-    check: besideDatabase,
-  },
-  { about: ['titanic.store', 'titanic.storePasswordFile'], check: passwordOfDatabase },
-  { about: ['broker.listen', 'security.authorize'], check: authorised },
-  { about: ['broker.listen', 'broker.transport'], check: sealedByLibzmq },
-  pairNeeds('listen'),
-  pairNeeds('peer'),
-  {
-    about: ['bstar.listen', 'bstar.peer'],
-    check: ({ bstar }) =>
-      bstar.peer === null || bstar.peer !== bstar.listen
-        ? []
-        : [
-            {
-              path: ['bstar', 'peer'],
-              message: 'equals bstar.listen: a node cannot be its own peer',
-            },
-          ],
-  },
-  {
-    about: ['bstar.role', 'bstar.curve'],
-    check: ({ bstar }) =>
-      bstar.role !== 'backup' || bstar.curve === null || bstar.curve.serverKey !== undefined
-        ? []
-        : [
-            {
-              path: ['bstar', 'curve'],
-              message: 'the backup connects to the primary and needs serverKey',
-            },
-          ],
-  },
-  {
-    about: ['bstar.role', 'titanic.replication'],
-    check: ({ bstar, titanic }) =>
-      bstar.role !== 'standalone' || titanic.replication === 'off'
-        ? []
-        : [
-            {
-              path: ['titanic', 'replication'],
-              message: `${titanic.replication} needs a pair: set bstar.role, or replication: off`,
-            },
-          ],
-  },
-  {
-    about: ['titanic.retryBaseMs', 'titanic.retryMaxMs'],
-    check: ({ titanic }) =>
-      titanic.retryMaxMs >= titanic.retryBaseMs
-        ? []
-        : [
-            {
-              path: ['titanic', 'retryMaxMs'],
-              message: `${titanic.retryMaxMs} is below titanic.retryBaseMs ${titanic.retryBaseMs}`,
-            },
-          ],
-  },
-  {
-    about: ['limits.messageBytes', 'limits.outputBytes'],
-    check: ({ limits }) =>
-      limits.outputBytes >= limits.messageBytes
-        ? []
-        : [
-            {
-              path: ['limits', 'outputBytes'],
-              message:
-                `${formatSize(limits.outputBytes)} is below limits.messageBytes ` +
-                `${formatSize(limits.messageBytes)}: the largest message could not be sent`,
-            },
-          ],
-  },
-  { about: ['fleet.nats', 'bstar.role'], check: noFleetInPair },
-  { about: ['map.listen', 'fleet.nats'], check: noMapInFleet },
+  ...MAP_RULES,
+  ...STORE_RULES,
+  rule(['broker.listen', 'security.authorize'], unauthorised),
+  // libzmq does not authenticate over ipc.
+  ofListeners(
+    ['curve'],
+    ({ endpoint, transport, curve }) =>
+      curve !== undefined && transport === 'libzmq' && !endpoint.startsWith('tcp://'),
+    'transport libzmq supports CURVE on tcp:// only; use transport zmtp',
+  ),
+  ...(['listen', 'peer'] as const).map((key) =>
+    rule([`bstar.${key}`, 'bstar.role'], ({ bstar }) =>
+      bstar.role !== 'standalone' && bstar[key] === null
+        ? `${bstar.role} needs bstar.${key}`
+        : null,
+    ),
+  ),
+  rule(['bstar.listen', 'bstar.peer'], ({ bstar: { listen, peer } }) =>
+    peer !== null && peer === listen ? 'equals bstar.listen: a node cannot be its own peer' : null,
+  ),
+  rule(['bstar.role', 'bstar.curve'], ({ bstar: { role, curve } }) =>
+    role === 'backup' && curve !== null && curve.serverKey === undefined
+      ? 'the backup connects to the primary and needs serverKey'
+      : null,
+  ),
+  rule(['bstar.role', 'titanic.replication'], ({ bstar, titanic: { replication } }) =>
+    bstar.role === 'standalone' && replication !== 'off'
+      ? `${replication} needs a pair: set bstar.role, or replication: off`
+      : null,
+  ),
+  rule(['titanic.retryBaseMs', 'titanic.retryMaxMs'], ({ titanic }) =>
+    titanic.retryMaxMs < titanic.retryBaseMs
+      ? `${titanic.retryMaxMs} is below titanic.retryBaseMs ${titanic.retryBaseMs}`
+      : null,
+  ),
+  rule(['limits.messageBytes', 'limits.outputBytes'], ({ limits }) =>
+    limits.outputBytes < limits.messageBytes
+      ? `${formatSize(limits.outputBytes)} is below limits.messageBytes ` +
+        `${formatSize(limits.messageBytes)}: the largest message could not be sent`
+      : null,
+  ),
+  // A fleet takes the place of a pair: every one of its brokers serves.
+  rule(['bstar.role', 'fleet.nats'], ({ fleet, bstar: { role } }) =>
+    fleet.nats.length > 0 && role !== 'standalone'
+      ? `${role} is a role in a pair, and all brokers of a fleet serve at once: ` +
+        'set bstar.role: standalone, or fleet.nats: off'
+      : null,
+  ),
+  // The map belongs to one node or to a pair.
+  rule(['fleet.nats', 'map.listen'], ({ fleet, map }) =>
+    fleet.nats.length > 0 && map.listen !== null
+      ? 'the map belongs to a single node or a pair, and brokers of a fleet would each have another one: ' +
+        'set map.listen: off, or fleet.nats: off'
+      : null,
+  ),
   { about: ['broker.listen'], check: listenersAmongThemselves },
-  {
-    about: ['broker.listen', 'bstar.listen'],
-    check: (config) => besideListeners(config, ['bstar', 'listen'], config.bstar.listen),
-  },
-  {
-    about: ['broker.listen', 'events.listen'],
-    check: (config) =>
-      besideListeners(config, ['events', 'listen'], config.events.listen?.endpoint ?? null),
-  },
-  {
-    about: ['broker.listen', 'http.listen'],
-    check: (config) => besideListeners(config, ['http', 'listen'], config.http.listen),
-  },
-  ...(['broker', 'events', 'bstar', 'http'] as const).map((section) => ({
-    about: ['map.listen', `${section}.listen`],
-    check: (config: Config) => mapBeside(config, section),
-  })),
-  {
-    about: ['http.listen', 'http.tls'],
-    check: ({ http: { listen, tls } }: Config): readonly Broken[] => {
-      const scheme = /^https?:/.exec(listen)?.[0] ?? null;
-      const is = tls === null ? 'http:' : 'https:';
-      if (scheme === null || scheme === is) return [];
-      const why = tls === null ? 'https needs http.tls' : 'with http.tls it is https';
-      return [{ path: ['http', 'listen'], message: `${listen}: ${why}` }];
-    },
-  },
-  { about: ['http.token', 'http.readToken', 'http.tokens'], check: tokensDiffer },
-  { about: ['http.tokens', 'limits.quotas'], check: quotasExist },
-  { about: ['http.trustedUserHeader', 'http.trustedProxies'], check: proxiesAreNamed },
-  { about: ['http.webhookHosts', 'http.webhookSecretFile'], check: webhooksAreSigned },
+  besideListeners('bstar', ({ bstar }) => bstar.listen),
+  besideListeners('events', ({ events }) => events.listen?.endpoint),
+  besideListeners('http', ({ http }) => http.listen),
+  ...HTTP_RULES,
+  WEBHOOK_RULE,
 ];

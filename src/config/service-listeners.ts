@@ -1,7 +1,6 @@
 /** What may be written for a listener for one service, `broker.listen[].service`. */
-import type { Config, ListenerConfig } from './config.js';
+import type { ListenerConfig } from './config.js';
 import type { Problem } from './problem.js';
-import type { Broken } from './rules.js';
 
 export const SERVICE_BYTES_MAX = 255;
 
@@ -16,8 +15,8 @@ interface Written {
 }
 
 /** A key of the listener, and what is wrong with it. */
-export interface Fault {
-  readonly key: string;
+interface Fault {
+  readonly key: keyof Written;
   readonly message: string;
 }
 
@@ -50,20 +49,6 @@ export function serviceFault(written: Written): Fault | null {
     return { key: 'public', message: 'is only for clients: remove it, or use allow: [client]' };
   }
   return null;
-}
-
-/** Freelance clients need a transport that knows the types of sockets. */
-export function publicNeedsZmtp({ broker }: Config): readonly Broken[] {
-  return broker.listen.flatMap((listener, index) =>
-    listener.public !== null && listener.transport === 'libzmq'
-      ? [
-          {
-            path: ['broker', 'listen', index, 'public'],
-            message: 'Freelance clients need transport zmtp: remove public, or use that transport',
-          },
-        ]
-      : [],
-  );
 }
 
 /** Listeners for clients of one service that Freelance clients cannot use. */

@@ -1,18 +1,10 @@
 /** Rules about where durable requests are kept. */
 import { isPostgres, databaseAddressOf } from '../core/postgres-url.js';
 import type { Config } from './config.js';
-import type { Broken } from './rules.js';
+import { rule, type Rule } from './rule.js';
 import { formatSize } from './size.js';
 
 const SQLITE = 'sqlite';
-
-/** `sqlite`, or a URL that can be read. */
-export function storeIsKnown({ titanic }: Config): readonly Broken[] {
-  const { store } = titanic;
-  if (store === SQLITE) return [];
-  const place = isPostgres(store) ? databaseAddressOf(store) : 'expected sqlite, or postgresql://…';
-  return typeof place === 'string' ? [{ path: ['titanic', 'store'], message: place }] : [];
-}
 
 /**
  * Larger ones would take seconds to store and to read. Those that are in the database already are read
@@ -20,31 +12,39 @@ export function storeIsKnown({ titanic }: Config): readonly Broken[] {
  */
 const DATABASE_MESSAGE_BYTES_MAX = 200 * 1024 * 1024;
 
-/** What a database replaces, or cannot keep. */
-export function besideDatabase({ titanic, bstar, map, limits }: Config): readonly Broken[] {
-  if (!isPostgres(titanic.store)) return [];
-  const broken: Broken[] = [];
-  if (bstar.role !== 'standalone') {
-    const message = `${bstar.role} contradicts titanic.store: with a database, the database is replicated, not the broker; set bstar.role: standalone`;
-    broken.push({ path: ['bstar', 'role'], message });
-  }
-  if (map.listen !== null) {
-    const message =
-      'contradicts titanic.store: the records of the map are kept in the file of a node or a pair, not in a database; set map.listen: off';
-    broken.push({ path: ['map', 'listen'], message });
-  }
-  if (limits.messageBytes > DATABASE_MESSAGE_BYTES_MAX) {
-    const size = formatSize(limits.messageBytes);
-    const most = formatSize(DATABASE_MESSAGE_BYTES_MAX);
-    const message = `${size} is too much for titanic.store: in a database, requests and replies have at most ${most}; set limits.messageBytes: ${most}`;
-    broken.push({ path: ['limits', 'messageBytes'], message });
-  }
-  return broken;
+function isInDatabase({ titanic }: Config): boolean {
+  return isPostgres(titanic.store);
 }
 
-/** A password is of no use to the file of this node. */
-export function passwordOfDatabase({ titanic }: Config): readonly Broken[] {
-  if (titanic.storePasswordFile === null || isPostgres(titanic.store)) return [];
-  const message = 'has no effect: titanic.store is not a database';
-  return [{ path: ['titanic', 'storePasswordFile'], message }];
-}
+export const STORE_RULES: readonly Rule[] = [
+  // `sqlite`, or a URL that can be read.
+  rule(['titanic.store'], ({ titanic: { store } }) => {
+    if (store === SQLITE) return null;
+    if (!isPostgres(store)) return 'expected sqlite, or postgresql://…';
+    const place = databaseAddressOf(store);
+    return typeof place === 'string' ? place : null;
+  }),
+  // What a database replaces, or cannot keep.
+  rule(['titanic.store', 'bstar.role'], (config) =>
+    isInDatabase(config) && config.bstar.role !== 'standalone'
+      ? `${config.bstar.role} contradicts titanic.store: with a database, the database is replicated, not the broker; set bstar.role: standalone`
+      : null,
+  ),
+  rule(['titanic.store', 'map.listen'], (config) =>
+    isInDatabase(config) && config.map.listen !== null
+      ? 'contradicts titanic.store: the records of the map are kept in the file of a node or a pair, not in a database; set map.listen: off'
+      : null,
+  ),
+  rule(['titanic.store', 'limits.messageBytes'], (config) => {
+    const { messageBytes } = config.limits;
+    const most = formatSize(DATABASE_MESSAGE_BYTES_MAX);
+    return isInDatabase(config) && messageBytes > DATABASE_MESSAGE_BYTES_MAX
+      ? `${formatSize(messageBytes)} is too much for titanic.store: in a database, requests and replies have at most ${most}; set limits.messageBytes: ${most}`
+      : null;
+  }),
+  rule(['titanic.store', 'titanic.storePasswordFile'], (config) =>
+    config.titanic.storePasswordFile !== null && !isInDatabase(config)
+      ? 'has no effect: titanic.store is not a database'
+      : null,
+  ),
+];

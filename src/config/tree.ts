@@ -65,6 +65,18 @@ export function pathText(path: Path): string {
   return text;
 }
 
+/** The prefix of environment variables that are configuration. */
+export const PREFIX = 'MAJORDOMO_';
+
+/** Separates the levels of a path in the name of a variable. */
+export const LEVEL = '__';
+
+/** `['broker', 'heartbeatIntervalMs']` → `MAJORDOMO_BROKER__HEARTBEAT_INTERVAL_MS`. */
+export function variableName(path: readonly string[]): string {
+  const levels = path.map((key) => key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase());
+  return PREFIX + levels.join(LEVEL);
+}
+
 const SHOWN_CHARACTERS_MAX = 64;
 
 function shorten(text: string): string {

@@ -1,7 +1,6 @@
 /** To which hosts webhooks may go: `http.webhookHosts`. */
-import type { Config } from './config.js';
 import { type Network, parseNetwork } from './http-access.js';
-import type { Broken } from './rules.js';
+import { rule, type Rule } from './rule.js';
 
 export interface WebhookHost {
   readonly protocol: 'http:' | 'https:';
@@ -43,13 +42,12 @@ function hostOf(entry: string): WebhookHost | null {
   return port < 1 || port > PORT_MAX ? null : { protocol, name: name.toLowerCase(), port };
 }
 
-export function webhooksAreSigned({ http }: Config): readonly Broken[] {
-  const { webhookHosts, webhookSecretFile } = http;
-  const at = (key: string, message: string): readonly Broken[] => [
-    { path: ['http', key], message },
-  ];
-  if (webhookHosts === null) return [];
-  const parsed = parseWebhookHosts(webhookHosts);
-  if (typeof parsed === 'string') return at('webhookHosts', parsed);
-  return webhookSecretFile === null ? at('webhookHosts', 'needs http.webhookSecretFile') : [];
-}
+export const WEBHOOK_RULE: Rule = rule(
+  ['http.webhookSecretFile', 'http.webhookHosts'],
+  ({ http: { webhookHosts, webhookSecretFile } }) => {
+    if (webhookHosts === null) return null;
+    const parsed = parseWebhookHosts(webhookHosts);
+    if (typeof parsed === 'string') return parsed;
+    return webhookSecretFile === null ? 'needs http.webhookSecretFile' : null;
+  },
+);

@@ -1,22 +1,13 @@
 /** Applies a configuration that was read again (SIGHUP): what changed, and the files that it names. */
-import type { Config, ListenerConfig, PublisherConfig } from '../config/config.js';
+import type { Config, ListeningSection } from '../config/config.js';
 import { diff, onlyKeysDiffer } from '../config/diff.js';
 import { codeOf, messageOf } from '../core/errors.js';
 import type { HttpServer } from '../admin/io/server.js';
 import type { Log } from '../admin/log/log.js';
 
-/** A section whose `listen` may name files of secret keys. */
-type Section = {
-  readonly [Name in keyof Config]: Config[Name] extends {
-    readonly listen: readonly ListenerConfig[] | PublisherConfig | null;
-  }
-    ? Name
-    : never;
-}[keyof Config];
-
 /** The secret keys of the listeners of a section (its `listen`). */
 export interface Renewal {
-  readonly section: Section;
+  readonly section: ListeningSection;
   /** Reads them again. @throws ERR_CONFIG_FILE */
   readonly renew: (next: Config) => void;
 }
@@ -52,7 +43,7 @@ export function logChanges(current: Config, next: Config, log: Log): void {
 }
 
 function renewSecretKeys(
-  section: Section,
+  section: ListeningSection,
   next: Config,
   renew: Renewal['renew'],
   log: Log,

@@ -5,15 +5,10 @@ import type { Config, ListenerConfig, PublisherConfig } from '../config.js';
 import { parseEndpoint, parseHttpListen } from '../endpoint.js';
 import type { Problem } from '../problem.js';
 import { type Published, publishedBy } from '../publishers.js';
-import { nearestAt, pathText, type MapTree, type Path } from '../tree.js';
+import { broken, type Broken } from '../rule.js';
+import { nearestAt, pathText, type Path } from '../tree.js';
 import { invalid, type Loaded } from './load.js';
 import { isLoopback } from './loopback.js';
-
-/** An open endpoint, and the setting that closes it. */
-interface Open {
-  readonly path: Path;
-  readonly message: string;
-}
 
 /**
  * Everything in a configuration that is open to a network and must not be.
@@ -28,17 +23,17 @@ export async function exposures({ config, written }: Loaded): Promise<readonly P
     ...(await ofFleet(config)),
     ...(await ofHttp(config)),
   ];
-  return open.map(({ path, message }) => problemAt(written, path, message));
+  return open.map(({ path, message }) => ({
+    place: nearestAt(written, path).origin.place,
+    path: pathText(path),
+    message,
+  }));
 }
 
 /** @throws ERR_CONFIG_INVALID, as `loadConfig` does, if something is open that must not be */
 export async function refuseExposed(loaded: Loaded): Promise<void> {
   const problems = await exposures(loaded);
   if (problems.length > 0) throw invalid(problems);
-}
-
-function problemAt(written: MapTree, path: Path, message: string): Problem {
-  return { place: nearestAt(written, path).origin.place, path: pathText(path), message };
 }
 
 /** The listeners with their `mmi`: `minimal` where anyone can connect over a network. */
@@ -64,60 +59,53 @@ export async function isForAll({
 /**
  * Anyone who reaches a listener without keys may request and offer what it allows, under any name.
  */
-async function ofListeners({ broker }: Config): Promise<readonly Open[]> {
-  const open: Open[] = [];
-  for (const [index, { endpoint, curve, insecure }] of broker.listen.entries()) {
-    if (curve !== undefined || insecure || !(await isOpen(endpoint))) continue;
-    const message = `${endpoint} is not on loopback: anyone who can reach it could connect; ${mendsListener(endpoint, broker.listen.length === 1)}`;
-    open.push({ path: ['broker', 'listen', index], message });
-  }
-  return open;
-}
-
-function mendsListener(endpoint: string, isOnly: boolean): string {
+async function ofListeners({ broker }: Config): Promise<readonly Broken[]> {
   // `broker.listen: tcp://…` is not a list yet, so the entry has to be written in full.
-  const written = (more: string): string =>
-    isOnly ? `listen: [{endpoint: '${endpoint}', ${more}}]` : `{endpoint: '${endpoint}', ${more}}`;
-  return (
-    `allow only known keys with ${written(`curve: ${CURVE_FILES}`)} ` +
-    '(`majordomo serve --init` creates these files), ' +
-    `or trust everyone who can reach it with ${written('insecure: true')}`
+  const around = broker.listen.length === 1 ? ['listen: [', ']'] : ['', ''];
+  const open = broker.listen.map((listener, index) =>
+    ofOne(listener, ['broker', 'listen', index], 'connect', around),
   );
+  return (await Promise.all(open)).flat();
 }
-
-const CURVE_FILES = '{secretKeyFile: broker.key, keysFile: keys.yaml}';
 
 /** Events name services, workers and addresses; programs act on what the map says. */
-async function ofPublisher({ section, listen, could }: Published): Promise<readonly Open[]> {
-  const { endpoint, curve, insecure } = listen;
-  if (curve !== undefined || insecure) return [];
-  if (!(await isOpen(endpoint))) return [];
-  const written = (more: string): string => `listen: {endpoint: '${endpoint}', ${more}}`;
+function ofPublisher({ section, listen, could }: Published): Promise<readonly Broken[]> {
+  return ofOne(listen, [section, 'listen'], could, ['listen: ', '']);
+}
+
+async function ofOne(
+  listener: PublisherConfig,
+  path: Path,
+  could: string,
+  [before = '', after = '']: readonly string[],
+): Promise<readonly Broken[]> {
+  const { endpoint, insecure } = listener;
+  if (insecure || !(await isForAll(listener))) return [];
+  const written = (more: string): string => `${before}{endpoint: '${endpoint}', ${more}}${after}`;
   const message =
-    `${endpoint} is not on loopback: anyone who can reach it could ${could}; ` +
-    `allow only known keys with ${written(`curve: ${CURVE_FILES}`)} ` +
+    `${endpoint} is not on loopback: anyone who can reach it could ${could}; allow only known keys with ` +
+    `${written('curve: {secretKeyFile: broker.key, keysFile: keys.yaml}')} ` +
     '(`majordomo serve --init` creates these files), ' +
     `or trust everyone who can reach it with ${written('insecure: true')}`;
-  return [{ path: [section, 'listen'], message }];
+  return broken(path, message);
 }
 
 /** Anyone on the link of a pair can read every body and stop the peer from serving. */
-async function ofPair({ bstar }: Config): Promise<readonly Open[]> {
+async function ofPair({ bstar }: Config): Promise<readonly Broken[]> {
   const { role, curve } = bstar;
   if (role === 'standalone' || curve !== null) return [];
-  const open: Open[] = [];
+  // One correction for both.
   for (const key of ['listen', 'peer'] as const) {
     const text = bstar[key];
     if (text === null || !(await isOpen(text))) continue;
-    const message = `${text} is not on loopback, so the link of the pair needs keys: ${MENDS_PAIR[role]}`;
-    open.push({ path: ['bstar', key], message });
+    const message = `${text} is not on loopback, so the link of the pair needs keys: ${mendsPair(role)}`;
+    return broken(`bstar.${key}`, message);
   }
-  // One correction for both.
-  return open.slice(0, 1);
+  return [];
 }
 
 /** A database that lets this broker in without credentials lets in everybody. */
-async function ofStore({ titanic }: Config): Promise<readonly Open[]> {
+async function ofStore({ titanic }: Config): Promise<readonly Broken[]> {
   const { store, storePasswordFile } = titanic;
   const place = isPostgres(store) ? databaseAddressOf(store) : null;
   if (place === null || typeof place === 'string') return [];
@@ -130,13 +118,13 @@ async function ofStore({ titanic }: Config): Promise<readonly Open[]> {
       `${shownHost(host)} is not on loopback, so the broker needs credentials for the database: ` +
       'titanic.storePasswordFile: database.password, or ?sslcert=FILE&sslkey=FILE in the URL; ' +
       'or trust everyone who can reach the server with ?sslmode=disable';
-    return [{ path: ['titanic', 'store'], message }];
+    return broken('titanic.store', message);
   }
   return [];
 }
 
 /** Who may publish on NATS is trusted like a broker. */
-async function ofFleet({ fleet }: Config): Promise<readonly Open[]> {
+async function ofFleet({ fleet }: Config): Promise<readonly Broken[]> {
   const { nats, natsCredsFile, insecure } = fleet;
   if (insecure) return [];
   for (const url of nats) {
@@ -150,13 +138,13 @@ async function ofFleet({ fleet }: Config): Promise<readonly Open[]> {
       `${shownUrl(url)} is not on loopback, so the fleet needs ${missing}: ` +
       `fleet: {nats: '${shownUrl(url).replace(/^nats:/, 'tls:')}', natsCredsFile: broker.creds}, ` +
       'or trust everyone who can reach the server with fleet.insecure: true';
-    return [{ path: ['fleet', 'nats'], message }];
+    return broken('fleet.nats', message);
   }
   return [];
 }
 
 /** Tokens and uuids must not cross a network unencrypted. */
-async function ofHttp({ http }: Config): Promise<readonly Open[]> {
+async function ofHttp({ http }: Config): Promise<readonly Broken[]> {
   const { listen, tls, insecure } = http;
   const parsed = parseHttpListen(listen);
   if (tls !== null || insecure || !parsed.ok || parsed.value === null) return [];
@@ -165,10 +153,11 @@ async function ofHttp({ http }: Config): Promise<readonly Open[]> {
     `${listen} is not on loopback, so HTTP needs TLS: ` +
     'http.tls: {certFile: server.crt, keyFile: server.key}. ' +
     'Behind a proxy with TLS or in a trusted network, set http.insecure: true';
-  return [{ path: ['http', 'listen'], message }];
+  return broken('http.listen', message);
 }
 
-function mendsPair(role: 'primary' | 'backup', other: string): string {
+function mendsPair(role: 'primary' | 'backup'): string {
+  const other = role === 'primary' ? 'backup' : 'primary';
   return (
     '`majordomo keygen --pair keys` creates the keys of both nodes and prints the line that each needs. Here: ' +
     `bstar.curve: {secretKeyFile: keys/${role}.key, keysFile: keys/keys.yaml, ` +
@@ -176,11 +165,6 @@ function mendsPair(role: 'primary' | 'backup', other: string): string {
     'To add keys to a running pair, see docs/operating.md, “Adding keys to a running pair”'
   );
 }
-
-const MENDS_PAIR = {
-  primary: mendsPair('primary', 'backup'),
-  backup: mendsPair('backup', 'primary'),
-} as const;
 
 async function isOpen(text: string): Promise<boolean> {
   const parsed = parseEndpoint(text);

@@ -11,10 +11,9 @@ import type { Config } from '../config.js';
 import { problemLine, type Problem } from '../problem.js';
 import { merge, type MapTree, type Source, type Tree } from '../tree.js';
 import { validate } from '../validate.js';
-import { readEnvironment } from './environment.js';
+import { readEnvironment, readSets } from './assignments.js';
 import { readFile } from './file.js';
 import { memoryDefault } from './memory.js';
-import { readSets } from './sets.js';
 
 /** The sources of the configuration; all are optional. */
 export interface LoadOptions {
@@ -72,23 +71,22 @@ export function loadConfig(options: LoadOptions = {}): Loaded {
   return { config, file: options.file ?? null, written, warnings };
 }
 
+/** More than a file has bytes. */
+const COLUMNS_MAX = 2 ** 21;
+
 /**
  * First those of the file, from top to bottom; then the others in the order in which they were
  * found.
  */
-function inOrder(problems: readonly Problem[], file: string): Problem[] {
-  const place = /:(\d+):(\d+)$/;
-  const position = (problem: Problem): readonly [number, number] => {
-    const match = problem.place.startsWith(`${file}:`) ? place.exec(problem.place) : null;
-    return match === null ? [Infinity, 0] : [Number(match[1]), Number(match[2])];
+export function inOrder(problems: readonly Problem[], file: string): Problem[] {
+  const position = ({ place }: Problem): number => {
+    const match = place.startsWith(`${file}:`) ? /:(\d+):(\d+)$/.exec(place) : null;
+    return match === null ? Infinity : Number(match[1]) * COLUMNS_MAX + Number(match[2]);
   };
-  return problems
-    .map((problem) => ({ problem, at: position(problem) }))
-    .sort((left, right) => {
-      if (left.at[0] === right.at[0]) return left.at[1] - right.at[1];
-      return left.at[0] < right.at[0] ? -1 : 1;
-    })
-    .map(({ problem }) => problem);
+  return problems.toSorted((left, right) => {
+    const [first, second] = [position(left), position(right)];
+    return first === second ? 0 : first - second;
+  });
 }
 
 const PROBLEMS_SHOWN_MAX = 100;

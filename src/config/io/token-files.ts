@@ -1,5 +1,6 @@
 /** The tokens of `http.tokens`, whose texts may be in files. */
 import type { TokenConfig, TokenRole } from '../config.js';
+import { secret } from '../kinds.js';
 import { readPrivateFile, refusedFile } from './private-file.js';
 
 export interface ReadToken {
@@ -9,14 +10,12 @@ export interface ReadToken {
 }
 
 const BYTES_MAX = 1024;
-/** The same rule as for a token in the configuration. */
-const TOKEN = /^[\x21-\x7e]{16,512}$/;
 
 /** @throws ERR_CONFIG_FILE if its file has none, or others can read it */
 export function readToken({ name, role, token, tokenFile }: TokenConfig): ReadToken {
   if (tokenFile === null) return { name, role, token: token ?? '' };
   const text = readPrivateFile(tokenFile, 'this token', BYTES_MAX);
-  if (TOKEN.test(text)) return { name, role, token: text };
+  if (secret.safeParse(text).success) return { name, role, token: text };
   const why = 'does not contain a token of 16 to 512 printable characters without spaces';
   throw refusedFile(tokenFile, why);
 }

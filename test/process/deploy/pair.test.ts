@@ -9,7 +9,7 @@ import { parse, parseAllDocuments } from 'yaml';
 import { makePairKeys } from '../../../src/cli/keys/key-files.js';
 import type { Config } from '../../../src/config/config.js';
 import { loadConfig } from '../../../src/config/io/load.js';
-import { SCHEMA } from '../../../src/config/schema.js';
+import { SECTIONS } from '../../../src/config/schema.js';
 import type { CurveCrypto } from '../../../src/zmtp/curve/crypto.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
 import { load } from '../../unit/config/support.js';
@@ -235,6 +235,8 @@ describe('the pair of deploy/kubernetes', () => {
 
   it('gets longer to end than shutdown.graceMs', () => {
     const { terminationGracePeriodSeconds: seconds } = pod.spec;
-    expect(seconds * 1000).toBeGreaterThan(2 * SCHEMA.shutdown.keys.graceMs.default);
+    expect(seconds * 1000).toBeGreaterThan(
+      2 * Number(SECTIONS['shutdown']?.keys['graceMs']?.default),
+    );
   });
 });

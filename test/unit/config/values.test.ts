@@ -133,7 +133,7 @@ describe('the nearest name', () => {
 describe('every key with a range', () => {
   const rows = Object.entries(SECTIONS).flatMap(([section, { keys }]) =>
     Object.entries(keys)
-      .filter(([, row]) => ['durationMs', 'count', 'size'].includes(row.kind))
+      .filter(([, row]) => ['durationMs', 'count', 'size'].includes(row.kind ?? ''))
       .map(([key, row]) => [`${section}.${key}`, row] as const),
   );
 

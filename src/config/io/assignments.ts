@@ -1,0 +1,125 @@
+/** Reads variables and `--set`: the keys that they can name, and how one value becomes a tree. */
+import { didYouMean } from '../nearest.js';
+import type { Problem } from '../problem.js';
+import { SECTIONS } from '../schema.js';
+import {
+  LEVEL,
+  merge,
+  pathText,
+  PREFIX,
+  type MapTree,
+  type SourceLocation,
+  type Source,
+  type Tree,
+  variableName,
+} from '../tree.js';
+import { readYaml } from './yaml.js';
+
+/** Every key that can be set alone, as a list of steps. */
+const SETTABLE: readonly (readonly string[])[] = Object.entries(SECTIONS).flatMap(
+  ([section, { keys }]) =>
+    Object.entries(keys).flatMap(([key, row]) => [
+      [section, key],
+      ...Object.keys(row.keys).map((below) => [section, key, below]),
+    ]),
+);
+
+/** One assignment; `text` is YAML. */
+interface Assignment {
+  readonly name: string;
+  readonly path: readonly string[];
+  readonly text: string;
+  readonly origin: SourceLocation;
+}
+
+/**
+ * Merges assignments; the last one wins.
+ * @param nameOf how a path is written in this kind of source
+ */
+function assign(
+  assignments: readonly Assignment[],
+  nameOf: (path: readonly string[]) => string,
+): Source {
+  const known = new Set(SETTABLE.map((path) => path.join('.')));
+  const problems: Problem[] = [];
+  let tree: Tree | null = null;
+  for (const { name, path, text, origin } of assignments) {
+    if (!known.has(path.join('.'))) {
+      const message = `unknown key${didYouMean(name, SETTABLE.map(nameOf))}`;
+      problems.push({ place: origin.place, path: pathText(path), message });
+      continue;
+    }
+    const read = readYaml(text, () => origin);
+    problems.push(...read.problems.map((problem) => explained(problem, path)));
+    if (read.problems.length > 0) continue;
+    const value: Tree = read.tree ?? { kind: 'scalar', origin, value: null };
+    const whole = path.reduceRight<Tree>(
+      (below, key) => ({
+        kind: 'map',
+        origin,
+        entries: new Map([[key, { key: origin, value: below }]]),
+      }),
+      value,
+    );
+    tree = tree === null ? whole : merge(tree, whole);
+  }
+  return { tree: asMap(tree), problems };
+}
+
+function asMap(tree: Tree | null): MapTree | null {
+  return tree?.kind === 'map' ? tree : null;
+}
+
+/** The parser quotes what it does not understand, which must not happen to a secret. */
+function explained(problem: Problem, path: readonly string[]): Problem {
+  const [section = '', key = ''] = path;
+  const why = SECTIONS[section]?.keys[key]?.secret === true ? '' : `: ${problem.message}`;
+  return {
+    place: problem.place,
+    path: pathText(path),
+    message: `the value is not YAML (quote text with special characters)${why}`,
+  };
+}
+
+const PATHS: ReadonlyMap<string, readonly string[]> = new Map(
+  SETTABLE.map((path) => [variableName(path), path]),
+);
+
+/** Reads the variables `MAJORDOMO_…__…`; others are not configuration. */
+export function readEnvironment(environment: Readonly<Record<string, string | undefined>>): Source {
+  // Sorted: a variable for a whole map comes before those for its keys, whatever their order.
+  const assignments = Object.keys(environment)
+    .sort()
+    .flatMap((name): Assignment[] => {
+      const text = environment[name];
+      if (text === undefined || !name.startsWith(PREFIX) || !name.includes(LEVEL)) return [];
+      const origin = { source: 'environment', place: `environment ${name}` } as const;
+      return [{ name, path: PATHS.get(name) ?? camelPath(name), text, origin }];
+    });
+  return assign(assignments, variableName);
+}
+
+/** The key that an unknown variable would set, for the message. */
+function camelPath(name: string): string[] {
+  return name
+    .slice(PREFIX.length)
+    .split(LEVEL)
+    .map((level) =>
+      level.toLowerCase().replace(/_([a-z\d])/g, (_, letter: string) => letter.toUpperCase()),
+    );
+}
+
+/** Reads the `KEY=VALUE` of every `--set`; the first is number 1. */
+export function readSets(sets: readonly string[]): Source {
+  const problems: Problem[] = [];
+  const assignments = sets.flatMap((text, index): Assignment[] => {
+    const place = `--set #${index + 1}`;
+    const [, name = '', value = ''] = /^([^=]*)=(.*)$/s.exec(text) ?? [];
+    const key = name.trim();
+    if (key === '') problems.push({ place, path: '', message: 'expected KEY=VALUE' });
+    const origin = { source: 'set', place } as const;
+    return key === '' ? [] : [{ name: key, path: key.split('.'), text: value, origin }];
+  });
+  const { tree, problems: wrong } = assign(assignments, (path) => path.join('.'));
+  return { tree, problems: [...problems, ...wrong] };
+}
