@@ -26,13 +26,13 @@ import { INTERVAL_MS, PLENTY } from '../stored/weather.js';
 import { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
 import { SimNetwork } from '../world/network.js';
+import { SimNode } from '../world/node.js';
 import { SimRandom } from '../world/random.js';
 import { Trace } from '../world/trace.js';
 import { differenceOf } from './difference.js';
 import { count } from './figures.js';
-import { type PairSabotage, SimPairNode } from './node.js';
 import { PeerWire } from './peer-wire.js';
-import { isCalm, type PairWorldWeather, weatherOf } from './weather.js';
+import { isCalm, type PairSabotage, type PairWorldWeather, weatherOf } from './weather.js';
 import { Witness } from './witness.js';
 
 const DURATION_MS = 6000;
@@ -68,7 +68,7 @@ export class PairWorld {
   readonly #random: SimRandom;
   readonly #wire: PeerWire;
   readonly #witness: Witness;
-  readonly #nodes: Readonly<Record<Role, SimPairNode>>;
+  readonly #nodes: Readonly<Record<Role, SimNode>>;
   readonly #around: Readonly<Record<Role, Surroundings>>;
   readonly #clients: DurableClient[] = [];
   readonly #alices: DurableClient[] = [];
@@ -96,22 +96,24 @@ export class PairWorld {
       ...pipe,
       heartbeatIntervalMs: INTERVAL_MS,
     });
-    const node = (role: Role, label: number): SimPairNode =>
-      new SimPairNode({
-        role,
+    const node = (role: Role, label: number): SimNode =>
+      new SimNode({
+        pairing: {
+          ...{ role, wire: this.#wire, witness: this.#witness },
+          config: this.weather.config,
+          epochMaxMs: this.weather.epochMaxMs,
+          peerDisk: () => this.#nodes[role === 'primary' ? 'backup' : 'primary'].disk,
+          told: (told, event) => {
+            this.#told(told, event);
+          },
+        },
         weather: this.weather,
         clock: this.#clock,
         random: this.#random.fork(label),
         trace: this.trace,
         tally: this.tally,
-        wire: this.#wire,
-        witness: this.#witness,
         mapWatch: this.#mapWatch,
-        peerDisk: () => this.#nodes[role === 'primary' ? 'backup' : 'primary'].disk,
         sabotage,
-        told: (told, event) => {
-          this.#told(told, event);
-        },
         changed: (changed) => {
           this.#schedules.look(changed, changed.disk.entries);
         },
@@ -235,9 +237,9 @@ export class PairWorld {
 
   // ---------------------------------------------------------------- what the pair says
 
-  #told(node: SimPairNode, event: PairEvent): void {
+  #told(node: SimNode, event: PairEvent): void {
     const what = 'text' in event ? event.text : JSON.stringify(event);
-    this.trace.note(this.#clock.now, node.role, `tells ${event.name} ${what}`);
+    this.trace.note(this.#clock.now, node.name, `tells ${event.name} ${what}`);
     switch (event.name) {
       case 'ha.changed':
         this.#changed(event);
@@ -339,7 +341,7 @@ export class PairWorld {
     this.#disturbedUntil = Math.max(this.#disturbedUntil, this.#clock.now + forMs);
   }
 
-  #pause(node: SimPairNode, random: SimRandom): void {
+  #pause(node: SimNode, random: SimRandom): void {
     const ms = random.int(INTERVAL_MS / 2, INTERVAL_MS * 5);
     this.#disturb(ms);
     node.pause();
@@ -430,7 +432,7 @@ export class PairWorld {
   }
 
   #addClient(index: number, random: SimRandom): void {
-    const { titanic } = this.weather.config;
+    const { titanic } = this.weather;
     const habits = clientHabits(random, this.#services, [150, 600], DURATION_MS);
     const name = `c${index}`;
     const key = KEYS[(index - 1) % KEYS.length] ?? null;

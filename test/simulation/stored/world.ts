@@ -2,14 +2,19 @@
 import type { Actor, Surroundings } from '../actors/line.js';
 import { Tally } from '../actors/tally.js';
 import { MISCHIEF, SimWorker } from '../actors/worker.js';
+import { MapWatch } from '../map/watch.js';
 import { ScheduleStage } from '../schedules/stage.js';
+import type { Entry } from '../../../src/testing/memory-rows.js';
+import { unpackFailure } from '../../../src/store/failure-codec.js';
 import { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
 import { SimNetwork } from '../world/network.js';
+import { type NodeSabotage, type NodeWeather, SimNode } from '../world/node.js';
 import { SimRandom } from '../world/random.js';
 import { Trace } from '../world/trace.js';
 import {
   CASTS,
+  checkOwners,
   clientHabits,
   dialled,
   KEYS,
@@ -19,7 +24,6 @@ import {
 } from './cast.js';
 import { DurableClient } from './durable-client.js';
 import { Spy } from './spy.js';
-import { StoredNode, type StoredSabotage, type StoredWeather } from './node.js';
 import { INTERVAL_MS, PLENTY, weatherOf } from './weather.js';
 
 const DURATION_MS = 4000;
@@ -37,8 +41,8 @@ export class StoredWorld {
   readonly trace: Trace;
   readonly #clock = new SimClock();
   readonly #random: SimRandom;
-  readonly #weather: StoredWeather;
-  readonly #node: StoredNode;
+  readonly #weather: NodeWeather;
+  readonly #node: SimNode;
   readonly #around: Surroundings;
   readonly #clients: DurableClient[] = [];
   readonly #alices: DurableClient[] = [];
@@ -47,17 +51,20 @@ export class StoredWorld {
   readonly #services: Services;
   readonly #schedules: ScheduleStage;
 
-  constructor(seed: number, isTraced = false, sabotage: StoredSabotage = {}) {
+  constructor(seed: number, isTraced = false, sabotage: NodeSabotage = {}) {
     this.#random = new SimRandom(seed);
     this.trace = new Trace(isTraced);
     this.#weather = weatherOf(this.#random.fork(1));
-    const nodeRandom = this.#random.fork(2);
     const { trace, tally } = this;
     const clock = this.#clock;
-    const changed = (): void => {
-      this.#schedules.look(this.#node, this.#node.disk.rows);
-    };
-    this.#node = new StoredNode(this.#weather, clock, nodeRandom, trace, tally, sabotage, changed);
+    this.#node = new SimNode({
+      ...{ pairing: null, weather: this.#weather, clock, random: this.#random.fork(2) },
+      ...{ trace, tally, mapWatch: new MapWatch(), sabotage },
+      changed: (node) => {
+        checkRows(node.disk.entries);
+        this.#schedules.look(node, node.disk.entries);
+      },
+    });
     const pipe = { delayMinMs: 0, delayMaxMs: 5, noticeMaxMs: INTERVAL_MS, outputBytesMax: PLENTY };
     this.#around = {
       clock,
@@ -85,7 +92,7 @@ export class StoredWorld {
       schedulersMax: this.#weather.broker.limits.messageBytes === PLENTY ? SCHEDULERS_MAX : 0,
       ...{ oneIn: SCHEDULING_ONE_IN, dialChance: 0, recoversMs: RECOVERS_MS },
       isWhole: () => node.titanic !== null,
-      disks: () => [node.disk.rows],
+      disks: () => [node.disk.entries],
       watched: () => ({
         isSteady: wallJumpMs === 0,
         freeSince: this.#isRoomy ? node.hinderedUntil + RECOVERS_MS : Infinity,
@@ -141,7 +148,7 @@ export class StoredWorld {
   #isOver(): boolean {
     const isRoomy = this.#isRoomy;
     const { titanic, disk } = this.#node;
-    if (titanic === null || disk.counts.pending > 0) return false;
+    if (titanic === null || disk.entries.some(isPending)) return false;
     return this.#clients.every((client) =>
       isRoomy ? client.isSatisfied : client.jobs.every(isSettled),
     );
@@ -150,14 +157,14 @@ export class StoredWorld {
   #checkPromises(): void {
     const { disk, deliveries, crashes, failures } = this.#node;
     const bodies = new Set<string>();
-    for (const { body } of disk.rows) bodies.add(body.toString('latin1', 2));
+    for (const { body } of disk.entries) bodies.add(body.toString('latin1', 2));
     for (const client of this.#clients) {
       for (const body of client.refused) {
         hold(!bodies.has(body), `${body} was answered 500 and is kept (D12)`);
       }
       for (const job of client.jobs) {
         if (job.uuid === null) continue;
-        const found = disk.find(Buffer.from(job.uuid, 'hex'));
+        const found = disk.lookUp(Buffer.from(job.uuid, 'hex'));
         const isGone = found.state === 'absent' || found.state === 'closed';
         hold(!job.closed || isGone, `${job.name} was closed and is still there`);
         const mayBeGone = job.closeAsked || client.isOver(job);
@@ -213,4 +220,27 @@ export class StoredWorld {
 
 function isSettled({ uuid, shown, closed }: DurableClient['jobs'][number]): boolean {
   return uuid === null || closed || shown !== 'nothing';
+}
+
+function isPending({ request }: Entry): boolean {
+  return request.state === 'pending';
+}
+
+/** What is true of each request on the disk of one node, at any time. */
+function checkRows(rows: readonly Entry[]): void {
+  checkOwners(rows);
+  for (const { request, reply, attempts } of rows) {
+    hold(request.attempts <= request.maxAttempts, 'more attempts than are allowed');
+    const isDead = request.state === 'dead';
+    // D63: of the request's current generation.
+    const last = request.attempts > 0 ? (attempts.at(-1)?.failure ?? null) : null;
+    const isFinal = unpackFailure(last)?.kind === 'final';
+    const isOver = isFinal || request.attempts === request.maxAttempts;
+    hold(!isDead || isOver, 'dead before its last attempt');
+    hold(!isFinal || request.state !== 'pending', 'a final failure is to be delivered again');
+    hold(
+      (request.state === 'replied') === (reply !== null),
+      'a reply and its state belong together',
+    );
+  }
 }
