@@ -1,5 +1,5 @@
 /** Headers and deadlines as applications use them (docs/sdk.md). */
-import { afterEach, describe, expect, it, jest } from '@jest/globals';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 
 import { codeOf } from '../../../src/core/errors.js';
 import { Client, type ClientOptions } from '../../../src/sdk/client.js';
@@ -12,11 +12,18 @@ const HEADERS = {
   traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
 };
 const closing: (() => Promise<void>)[] = [];
+/** For the whole file. */
+let daemon: Daemon;
+
+beforeAll(async () => {
+  daemon = await startDaemon();
+});
 
 afterEach(async () => {
   await Promise.all(closing.splice(0).map((close) => close()));
-  await removeDaemons();
 });
+
+afterAll(removeDaemons);
 
 function client(endpoint: string, options: Partial<ClientOptions> = {}): Client {
   const made = new Client({ endpoints: [endpoint], ...options });
@@ -24,15 +31,12 @@ function client(endpoint: string, options: Partial<ClientOptions> = {}): Client 
   return made;
 }
 
-async function worker(
-  daemon: Daemon,
-  handler: Handler,
-  options: Partial<WorkerOptions> = {},
-): Promise<void> {
+async function worker(handler: Handler, options: Partial<WorkerOptions> = {}): Promise<void> {
+  const before = daemon.logged('worker.registered').length;
   const made = new Worker({ endpoints: [daemon.endpoint], service: 'echo', ...options }, handler);
   closing.push(() => made.close({ graceMs: 100 }));
   void made.run();
-  await daemon.waitFor('worker.registered');
+  await daemon.waitFor('worker.registered', before + 1);
 }
 
 /** Answers with what it was told beside the body. */
@@ -48,11 +52,9 @@ describe('headers', () => {
     'reach the handler, and only of requests that have them (%s, %i, name %j)',
     async (...given) => {
       const [protocol, concurrency, name] = given;
-      const daemon = await startDaemon();
       const named = name === undefined ? {} : { name };
       const frozen: boolean[] = [];
       await worker(
-        daemon,
         (request, context) => {
           frozen.push(Object.isFrozen(request.headers));
           return tells(request, context);
@@ -81,8 +83,7 @@ describe('headers', () => {
   );
 
   it('come with a stream, without a deadline', async () => {
-    const daemon = await startDaemon();
-    await worker(daemon, async function* (request) {
+    await worker(async function* (request) {
       yield await Promise.resolve(JSON.stringify(request.headers));
       return String(request.signal.aborted);
     });
@@ -93,7 +94,6 @@ describe('headers', () => {
   });
 
   it('of another client that are not what they should be are left out, with a warning', async () => {
-    const daemon = await startDaemon();
     const warnings: unknown[] = [];
     const warn = jest.spyOn(process, 'emitWarning').mockImplementation((_, options) => {
       warnings.push(options);
@@ -102,7 +102,7 @@ describe('headers', () => {
       warn.mockRestore();
       return Promise.resolve();
     });
-    await worker(daemon, tells);
+    await worker(tells);
     const asking = client(daemon.endpoint, { timeoutMs: PATIENCE_MS });
     // As `titanic.request` of a client that checks nothing, by hand.
     const { Dealer } = await import('zeromq');
@@ -125,11 +125,10 @@ describe('headers', () => {
 
 describe('the deadline', () => {
   it('is what the client has left of its time-outs, and aborts the signal', async () => {
-    const daemon = await startDaemon();
     const aborted: string[] = [];
     const registered: Promise<void>[] = [];
     const ended = new Promise<void>((resolve) => {
-      const begun = worker(daemon, async ({ signal }, context) => {
+      const begun = worker(async ({ signal }, context) => {
         if (signal !== context.signal) throw new Error('two signals');
         await new Promise((abort) => {
           signal.addEventListener('abort', abort);
