@@ -5,12 +5,11 @@ import type { OpenMapPorts } from '../../src/extensions/map/host.js';
 import { isDeletion } from '../../src/store/map-record.js';
 import { KEY } from '../../src/wire/chp-client.js';
 import { firstFailure } from './actors/first-failure.js';
-import type { MapOnlySabotage } from './map/node.js';
 import type { SimMapPorts } from './map/ports.js';
 import { MapOnlyWorld } from './map/world.js';
-import type { PairSabotage } from './pair/node.js';
-import { mapped } from './pair/weather.js';
+import { mapped, type PairSabotage } from './pair/weather.js';
 import { PairWorld } from './pair/world.js';
+import type { NodeSabotage } from './world/node.js';
 
 /** The frame of a record's number. */
 const NUMBER = 1;
@@ -34,7 +33,7 @@ function keyOf(frames: Frames): string {
 }
 
 describe('the simulation of a map finds', () => {
-  it.each<[string, RegExp, MapOnlySabotage]>([
+  it.each<[string, RegExp, NodeSabotage]>([
     [
       'changes that are shown and not stored (D50)',
       /not on a disk/,
@@ -47,7 +46,7 @@ describe('the simulation of a map finds', () => {
         changes: (changes) => changes.filter((change) => !isDeletion(change) || change.uuid !== ''),
       },
     ],
-    ['an epoch that a start does not raise (D48)', /\(D48\)/, { epoch: () => 1 }],
+    ['an epoch that a start does not raise (D48)', /\(D48\)/, { mapEpoch: () => 1 }],
     [
       'keys that end before their time (D51)',
       /expires too early/,

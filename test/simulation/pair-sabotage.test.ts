@@ -3,8 +3,7 @@ import { describe, expect, it } from '@jest/globals';
 import { packBatch } from '../../src/store/batch-codec.js';
 import type { NodeMerged } from '../../src/store/node-store.js';
 import { firstFailure } from './actors/first-failure.js';
-import type { PairSabotage } from './pair/node.js';
-import type { PairWorldWeather } from './pair/weather.js';
+import type { PairSabotage, PairWorldWeather } from './pair/weather.js';
 import { PairWorld } from './pair/world.js';
 
 const NOTHING = packBatch({ tombstones: 'none', changes: [] });
@@ -31,6 +30,7 @@ function prompt(weather: PairWorldWeather): PairWorldWeather {
     commitMaxMs: 0,
     crashAfterMax: Infinity,
     failureChance: 0,
+    readFailureChance: 0,
     fatalChance: 0,
     downMaxMs: 400,
     wallJumpMs: 0,

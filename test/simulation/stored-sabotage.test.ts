@@ -1,42 +1,58 @@
 /** The simulation is only worth what it finds: stores and machines that are broken on purpose. */
 import { describe, expect, it } from '@jest/globals';
+import type { NodeStore } from '../../src/store/node-store.js';
 import type { Change, ChangeResult } from '../../src/store/store.js';
+import type { MemoryDisk } from '../../src/testing/memory-store.js';
 import { asker } from '../support/asker.js';
-import { type Asked, type StageDisk, StageStore } from '../support/stage-store.js';
 import { firstFailure } from './actors/first-failure.js';
-import type { StoredSabotage } from './stored/node.js';
 import { StoredWorld } from './stored/world.js';
+import type { NodeSabotage } from './world/node.js';
 
 /** The fault occurs once per this many changes. */
 const EVERY = 5;
+const DONE: ChangeResult = { kind: 'done' };
 
-type Commit = Extract<Asked, { kind: 'commit' }>;
-type Write = (disk: StageDisk, change: Change, isTime: boolean) => ChangeResult;
+/** What is stored instead of a change; `null`: nothing, though it is said to be done. */
+type Write = (change: Change, isTime: boolean, disk: MemoryDisk) => Change | null;
 
-class BrokenStore extends StageStore {
-  readonly #write: Write;
-  #count = 0;
-
-  constructor(disk: StageDisk, write: Write) {
-    super(disk);
-    this.#write = write;
-  }
-
-  override write({ changes }: Commit): ChangeResult[] {
-    return changes.map((change) => this.#write(this.disk, change, ++this.#count % EVERY === 0));
-  }
+function commits(broken: (commit: NodeStore['commit']) => NodeStore['commit']): NodeSabotage {
+  return {
+    disk: (store) => {
+      store.commit = broken(store.commit.bind(store));
+      return store;
+    },
+  };
 }
 
-function writes(write: Write): StoredSabotage {
-  return { store: ({ disk }) => new BrokenStore(disk, write) };
+function writes(write: Write): NodeSabotage {
+  return {
+    disk: (store, disk) => {
+      const commit = store.commit.bind(store);
+      let count = 0;
+      store.commit = (transaction, changes, completion) => {
+        const written = changes.map((change) => write(change, ++count % EVERY === 0, disk));
+        const kept = written.filter((change) => change !== null);
+        commit(transaction, kept, {
+          done: (results) => {
+            const left = [...results];
+            completion.done(written.map((change) => (change && left.shift()) ?? DONE));
+          },
+          failed: (failure) => {
+            completion.failed(failure);
+          },
+        });
+      };
+      return store;
+    },
+  };
 }
 
 /** Reports success, and sometimes did nothing. */
-function forgets(kind: Change['kind']): StoredSabotage {
-  return writes((disk, change, isTime) =>
-    change.kind === kind && isTime ? { kind: 'done' } : disk.apply(change),
-  );
+function forgets(kind: Change['kind']): NodeSabotage {
+  return writes((change, isTime) => (change.kind === kind && isTime ? null : change));
 }
+
+const ignore = (): void => undefined;
 
 /** Clients cannot send a key that begins with this byte. */
 function isOfFiring({ key }: { readonly key: Buffer | null }): boolean {
@@ -44,7 +60,7 @@ function isOfFiring({ key }: { readonly key: Buffer | null }): boolean {
 }
 
 describe('the simulation finds', () => {
-  it.each<[string, RegExp, StoredSabotage, number?]>([
+  it.each<[string, RegExp, NodeSabotage, number?]>([
     [
       'a request that was acknowledged and not stored',
       /is lost|before its time/,
@@ -59,75 +75,47 @@ describe('the simulation finds', () => {
     [
       'an attempt that was not stored',
       /dead before its last attempt/,
-      writes((disk, change) => (change.kind === 'attempt' ? { kind: 'done' } : disk.apply(change))),
+      writes((change) => (change.kind === 'attempt' ? null : change)),
     ],
     [
       'a key that stores twice',
       /twice under one key/,
-      writes((disk, change) =>
-        disk.apply(
-          change.kind === 'accept' && !isOfFiring(change) ? { ...change, key: null } : change,
-        ),
+      writes((change) =>
+        change.kind === 'accept' && !isOfFiring(change) ? { ...change, key: null } : change,
       ),
     ],
     [
       'a firing of a schedule that is stored without its key',
       /no request is stored for/,
-      writes((disk, change) =>
-        disk.apply(
-          change.kind === 'accept' && isOfFiring(change) ? { ...change, key: null } : change,
-        ),
+      writes((change) =>
+        change.kind === 'accept' && isOfFiring(change) ? { ...change, key: null } : change,
       ),
       45,
     ],
     [
       'a batch that is half on the disk',
       /is kept|is lost|before its time|not over/,
-      {
-        store: ({ disk }) => {
-          const store = new StageStore(disk);
-          const answer = store.answer.bind(store);
-          store.answer = (asked) => {
-            if (store.failure !== null && asked.kind === 'commit') {
-              for (const change of asked.changes.slice(0, 1)) disk.apply(change);
-            }
-            answer(asked);
-          };
-          return store;
-        },
-      },
+      commits((commit) => (transaction, changes, completion) => {
+        commit(transaction, changes, {
+          done: (results) => {
+            completion.done(results);
+          },
+          failed: (failure) => {
+            commit(transaction, changes.slice(0, 1), { done: ignore, failed: ignore });
+            completion.failed(failure);
+          },
+        });
+      }),
     ],
     [
       'a reply that is stored for another request',
       /reply of another|pending again/,
-      writes((disk, change) => {
-        const [other] = disk.pending;
-        return disk.apply(
-          change.kind === 'reply' && other ? { ...change, uuid: other.uuid } : change,
-        );
+      writes((change, _isTime, disk) => {
+        const other = disk.entries.find(({ request }) => request.state === 'pending');
+        return change.kind === 'reply' && other ? { ...change, uuid: other.request.uuid } : change;
       }),
     ],
-    [
-      'a 200 before the commit',
-      /is lost|before its time/,
-      {
-        store: ({ disk }) => {
-          const store = new StageStore(disk);
-          const answer = store.answer.bind(store);
-          store.answer = (asked) => {
-            store.failure = null;
-            if (asked.kind !== 'commit') answer(asked);
-            else {
-              const real = store.write.bind(store);
-              store.write = ({ changes }) => changes.map(() => ({ kind: 'done' }));
-              answer(asked);
-              store.write = real;
-            }
-          };
-          return store;
-        },
-      },
-    ],
+    ['a 200 before the commit', /is lost|before its time/, writes(() => null)],
     [
       'a machine that does not hear of lost workers',
       /not over|is not/,
@@ -140,20 +128,16 @@ describe('the simulation finds', () => {
     [
       'a request that is stored as that of nobody',
       /is stored as that of anonymous/,
-      writes((disk, change) =>
-        disk.apply(
-          change.kind === 'accept'
-            ? { ...change, request: { ...change.request, owner: 'anonymous' } }
-            : change,
-        ),
+      writes((change) =>
+        change.kind === 'accept'
+          ? { ...change, request: { ...change.request, owner: 'anonymous' } }
+          : change,
       ),
     ],
     [
       'a close that does not ask whose it is',
       /is lost|before its time/,
-      writes((disk, change) =>
-        disk.apply(change.kind === 'close' ? { ...change, by: '' } : change),
-      ),
+      writes((change) => (change.kind === 'close' ? { ...change, by: '' } : change)),
     ],
     [
       'a machine that shows a stranger what another stored',

@@ -7,7 +7,6 @@ import { Broker } from '../../src/broker/broker.js';
 import type { AdmissionState } from '../../src/broker/options.js';
 import { BrokerLoop } from '../../src/broker/io/loop.js';
 import { TransportSink } from '../../src/broker/io/sink.js';
-import type { InternalService } from '../../src/broker/ports.js';
 import { monotonicMs } from '../../src/core/clock.js';
 import { secureRandom } from '../../src/core/random.js';
 import { Mmi } from '../../src/mmi/mmi.js';
@@ -49,7 +48,7 @@ export class PairNode {
   readonly #sink = new TransportSink();
   #transport: Transport | null = null;
 
-  constructor(hosts: readonly InternalService[]) {
+  constructor() {
     const options = {
       heartbeatIntervalMs: WORKER_HEARTBEAT_MS,
       heartbeatLiveness: 3,
@@ -63,16 +62,14 @@ export class PairNode {
       this.#vote();
     });
     this.broker = new Broker(options, this.#sink, { emit: () => undefined }, secureRandom);
-    const extensions = ['credit', 'hello', ...(hosts.length > 0 ? ['submit', 'wait'] : [])];
     this.broker.host(
       new Mmi(() => ({
         ...STAGE_STATUS,
         state: this.broker.admission === 'serving' ? 'active' : 'passive',
-        extensions,
+        extensions: ['credit', 'hello'],
         pairHeartbeatMs: PAIR_HEARTBEAT_MS,
       })),
     );
-    for (const host of hosts) this.broker.host(host);
     this.#loop = new BrokerLoop(this.broker, new Holdings());
   }
 
@@ -94,7 +91,6 @@ export class PairNode {
   admission(state: AdmissionState): void {
     this.#loop.wake();
     this.broker.setAdmission(state, monotonicMs());
-    if (state === 'refusing') this.broker.dropInternal();
   }
 
   /** Its connections end, and it listens no more. */
@@ -126,11 +122,9 @@ export class PairNode {
 }
 
 /** The active and the passive node. For `afterEach`: `endPairs`. */
-export async function startPair(
-  hosts: readonly InternalService[] = [],
-): Promise<[PairNode, PairNode]> {
-  const active = await new PairNode(hosts).listen();
-  const passive = await new PairNode(hosts).listen();
+export async function startPair(): Promise<[PairNode, PairNode]> {
+  const active = await new PairNode().listen();
+  const passive = await new PairNode().listen();
   passive.admission('refusing');
   return [active, passive];
 }

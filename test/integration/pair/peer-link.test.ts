@@ -2,103 +2,15 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 import { connect } from 'node:net';
 
 import type { Introduction } from '../../../src/bstar/io/handshake.js';
-import type { Objection } from '../../../src/bstar/ports.js';
 import { dialPeer } from '../../../src/bstar/io/peer-dialler.js';
-import type { PeerLink, PeerLinkEvents } from '../../../src/bstar/io/peer-link.js';
+import type { PeerLink } from '../../../src/bstar/io/peer-link.js';
 import { listenForPeer } from '../../../src/bstar/io/peer-listener.js';
 import { dialZmtp } from '../../../src/zmtp/link.js';
-import { PEER_VERSION, type PeerMessage } from '../../../src/wire/peer.js';
+import { PEER_VERSION } from '../../../src/wire/peer.js';
 import { writePeer } from '../../../src/wire/peer-codec.js';
 import { freePorts } from '../../support/free-ports.js';
-import { whenPatienceEnds } from '../../support/patience.js';
 import { destroySockets, RawSocket } from '../../support/raw-socket.js';
-
-const PRIMARY: Introduction = {
-  pair: 'test',
-  role: 'primary',
-  replication: 'sync',
-  heartbeatIntervalMs: 200,
-  node: 'p',
-  storeId: Buffer.alloc(16, 1),
-  epoch: 0,
-  publicUrl: null,
-};
-const BACKUP: Introduction = {
-  ...PRIMARY,
-  role: 'backup',
-  node: 'b',
-  storeId: Buffer.alloc(16, 2),
-};
-
-/** The events of one end of the link, and a promise for the next ones. */
-class Told implements PeerLinkEvents {
-  readonly words: string[] = [];
-  receivings = 0;
-  #waiting: { readonly has: () => boolean; readonly resolve: () => void }[] = [];
-
-  connected({ node, publicUrl }: Parameters<PeerLinkEvents['connected']>[0]): void {
-    this.#tell(`connected ${node}${publicUrl === null ? '' : ` at ${publicUrl}`}`);
-  }
-
-  objectionTo(message: PeerMessage): Objection | null {
-    const epoch = 'epoch' in message ? message.epoch : 0;
-    if (epoch < 2 ** 24) return null;
-    return { code: 'epoch', text: 'it is too high' };
-  }
-
-  message(message: PeerMessage): void {
-    this.#tell(message.kind);
-  }
-
-  receiving(): void {
-    this.receivings++;
-  }
-
-  disconnected(): void {
-    this.#tell('disconnected');
-  }
-
-  refused({ code }: { readonly code: string }): void {
-    this.#tell(`refused ${code}`);
-  }
-
-  rejected(kind: string): void {
-    this.#tell(`rejected ${kind}`);
-  }
-
-  refusedByPeer(reason: string): void {
-    this.#tell(`by peer: ${reason}`);
-  }
-
-  #tell(word: string): void {
-    this.words.push(word);
-    this.#waiting = this.#waiting.filter(({ has, resolve }) => {
-      if (has()) resolve();
-      return !has();
-    });
-  }
-
-  count(word: string): number {
-    return this.words.filter((each) => each.startsWith(word)).length;
-  }
-
-  until(word: string, count = 1): Promise<void> {
-    const has = (): boolean => this.count(word) >= count;
-    if (has()) return Promise.resolve();
-    return new Promise((resolve, reject) => {
-      const stopWaiting = whenPatienceEnds(() => {
-        reject(new Error(`no ${count} × ${word} after ${this.words.join(', ')}`));
-      });
-      this.#waiting.push({
-        has,
-        resolve: () => {
-          stopWaiting();
-          resolve();
-        },
-      });
-    });
-  }
-}
+import { BACKUP, HEARTBEAT_MS, PRIMARY, Told } from './link-ends.js';
 
 const MIB = 1024 * 1024;
 const PIECE = Buffer.alloc(MIB / 4);
@@ -117,7 +29,7 @@ async function listening(events: Told, introduction = PRIMARY): Promise<string> 
   const options = {
     introduction: () => introduction,
     incarnation: 1000,
-    heartbeatIntervalMs: 200,
+    heartbeatIntervalMs: HEARTBEAT_MS,
     version: PEER_VERSION,
     events,
   };
@@ -134,7 +46,7 @@ function dialling(
   const options = {
     introduction: () => introduction,
     incarnation,
-    heartbeatIntervalMs: 200,
+    heartbeatIntervalMs: HEARTBEAT_MS,
     version: PEER_VERSION,
     events,
   };
@@ -241,8 +153,8 @@ describe('the link of a pair (docs/peer-protocol.md)', () => {
     });
     await link.close(0);
     const heard = primary.words.filter((word) => !word.startsWith('rejected'));
-    expect(heard).toEqual(['connected b']);
-    expect(backup.words).toEqual(['connected p']);
+    expect(heard).toEqual(['connected b by version 1']);
+    expect(backup.words).toEqual(['connected p by version 1']);
   });
 
   it('reads no long message before the proof, so that a stranger cannot take memory', async () => {

@@ -2,84 +2,23 @@ import { afterEach, describe, expect, it } from '@jest/globals';
 
 import { connect } from 'node:net';
 
-import type { Introduction } from '../../../src/bstar/io/handshake.js';
 import { dialPeer } from '../../../src/bstar/io/peer-dialler.js';
 import { LIMITS, type PeerLink, type PeerLinkEvents } from '../../../src/bstar/io/peer-link.js';
 import { listenForPeer } from '../../../src/bstar/io/peer-listener.js';
-import type { Objection } from '../../../src/bstar/ports.js';
 import { present } from '../../../src/core/assert.js';
 import type { ListenerCurve } from '../../../src/zmtp/listener-curve.js';
-import type { Rejected } from '../../../src/zmtp/port.js';
 import { dialZmtp } from '../../../src/zmtp/link.js';
 import { type Hello, PEER_VERSION, type PeerMessage } from '../../../src/wire/peer.js';
 import { loadSodium } from '../../../src/zmtp/curve/sodium.js';
 import { freePorts } from '../../support/free-ports.js';
 import { RawPeer, type RawPeerOptions } from '../../support/raw-peer.js';
 import { until } from '../../support/until.js';
+import { BACKUP, HEARTBEAT_MS, PRIMARY, Told } from './link-ends.js';
 
-const HEARTBEAT_MS = 200;
-
-const PRIMARY: Introduction = {
-  pair: 'test',
-  role: 'primary',
-  replication: 'sync',
-  heartbeatIntervalMs: HEARTBEAT_MS,
-  node: 'p',
-  storeId: Buffer.alloc(16, 1),
-  epoch: 0,
-  publicUrl: null,
-};
-const BACKUP: Introduction = {
-  ...PRIMARY,
-  role: 'backup',
-  node: 'b',
-  storeId: Buffer.alloc(16, 2),
-};
 const HELLO: Hello = { kind: 'hello', ...BACKUP, nonce: Buffer.alloc(16, 7), resumes: null };
 
 function status(epoch = 0): PeerMessage {
   return { kind: 'status', state: 'waiting', epoch, offers: false, holds: null, keys: null };
-}
-
-class Told implements PeerLinkEvents {
-  readonly words: string[] = [];
-
-  connected({ node }: { readonly node: string }, version: number): void {
-    this.words.push(`connected ${node} by version ${version}`);
-  }
-
-  objectionTo(message: PeerMessage): Objection | null {
-    const epoch = 'epoch' in message ? message.epoch : 0;
-    return epoch < 2 ** 24 ? null : { code: 'epoch', text: 'it is too high' };
-  }
-
-  message(message: PeerMessage): void {
-    this.words.push(message.kind);
-  }
-
-  receiving(): void {
-    // No long message comes.
-  }
-
-  disconnected(): void {
-    this.words.push('disconnected');
-  }
-
-  refused({ code }: Objection): void {
-    this.words.push(`refused ${code}`);
-  }
-
-  rejected(kind: string, reason: string, { address }: Rejected): void {
-    this.words.push(`rejected ${kind} from ${address}: ${reason}`);
-  }
-
-  refusedByPeer(reason: string): void {
-    this.words.push(`by peer: ${reason}`);
-  }
-
-  async until(word: string): Promise<void> {
-    await until(() => this.words.some((each) => each.startsWith(word)), word);
-  }
 }
 
 const closing: (() => Promise<void>)[] = [];

@@ -1,8 +1,6 @@
-import { afterEach, describe, expect, it } from '@jest/globals';
+import { afterEach, describe, expect } from '@jest/globals';
 
 import { python } from '../../interop/support/program.js';
-import { Client } from '../../../src/sdk/client.js';
-import { Worker } from '../../../src/sdk/worker.js';
 import { type Daemon, startDaemon } from '../../support/daemon.js';
 import { itWithTool } from '../../support/tools.js';
 import { cleanUp, registeredWorker } from './support.js';
@@ -44,25 +42,5 @@ describe('a broker that is killed and started again on its port', () => {
       expect(await again.stop()).toMatchObject({ status: 0 });
       await worker.kill();
     }
-  });
-
-  it('gets its clients and workers of the SDK back', async () => {
-    const daemon = await startDaemon({ sets: SETS });
-    const endpoints = [daemon.endpoint];
-    const heartbeatIntervalMs = 300;
-    const worker = new Worker(
-      { endpoints, service: 'work', heartbeatIntervalMs },
-      (request) => request.frames,
-    );
-    const running = worker.run();
-    const client = new Client({ endpoints, timeoutMs: 500, retries: 60 });
-    expect((await client.request('work', 'before')).text()).toBe('before');
-    await killed(daemon);
-    const meanwhile = client.request('work', 'meanwhile');
-    await startAgain(daemon);
-    expect((await meanwhile).text()).toBe('meanwhile');
-    await client.close();
-    await worker.close();
-    await running;
   });
 });

@@ -83,27 +83,6 @@ describe('a worker that dies', () => {
     },
   );
 
-  itWithTool(TOOL, 'by SIGSTOP, with a second: the first reply wins (D8)', async () => {
-    const daemon = await brokerWithHeartbeats();
-    const client = new RawPeer(daemon.endpoint);
-    const worker = await registeredWorker(daemon, 1, '--mode', 'hold', ...HEARTBEAT);
-    const asked = client.ask('id', 'work', 'x');
-    await worker.waitFor('request');
-    await registeredWorker(daemon, 2, '--tag', 'second', ...HEARTBEAT);
-    await worker.until(
-      () => worker.said('heartbeat-sent').filter(({ held }) => held === 1).length >= 3,
-      'heartbeats while busy',
-    );
-    worker.signal('SIGSTOP');
-    expect(await asked).toEqual(['id', '', 'MDPC02', '\x03', 'work', 'x', 'second']);
-    worker.signal('SIGCONT');
-    await untilLogged(daemon, 'worker.registered', { worker: 3 });
-    worker.tell('release');
-    await worker.waitFor('released');
-    await client.untilMmi<WorkerSeen[]>('mmi.workers', (workers) => workers.length === 2);
-    expect(await client.settle()).toEqual([]);
-  });
-
   itWithTool(
     TOOL,
     'or seems to: one that cannot heartbeat while busy is left alone (D5)',
@@ -125,16 +104,4 @@ describe('a worker that dies', () => {
       expect(mute.said('ready-sent')).toHaveLength(registrations);
     },
   );
-
-  itWithTool(TOOL, 'without heartbeats: busyTimeoutMs after its dispatch (D5)', async () => {
-    const daemon = await brokerWithHeartbeats('broker.busyTimeoutMs=2000');
-    const client = new RawPeer(daemon.endpoint);
-    const mute = await registeredWorker(daemon, 1, '--mode', 'mute', ...HEARTBEAT);
-    const asked = client.ask('id', 'work', 'x');
-    await mute.waitFor('request');
-    await registeredWorker(daemon, 2, '--tag', 'second', ...HEARTBEAT);
-    expect((await asked).at(-1)).toBe('second');
-    await untilLogged(daemon, 'worker.lost', { reason: 'expired' });
-    expect(occurrences(daemon, 'worker.lost', { reason: 'expired' })).toBe(1);
-  });
 });

@@ -163,26 +163,6 @@ describe.each(['zmtp', 'libzmq'] as const)('a broker with CURVE on %s', (transpo
 });
 
 describe('rights by key', () => {
-  it('names the key of a worker in mmi.workers and in the log', async () => {
-    allow({ name: 'bob' });
-    const daemon = await start();
-    work(daemon, 'bob');
-    expect(await daemon.waitFor('worker.registered')).toMatchObject({ key: 'bob' });
-    const { frames } = await client(daemon, 'bob').request('mmi.workers', '');
-    expect(JSON.parse(String(frames[1]))).toMatchObject([{ service: 'echo', key: 'bob' }]);
-  });
-
-  it('refuses READY and requests that the key is not allowed', async () => {
-    allow({ name: 'alice', allow: ['client'] }, { name: 'bob', allow: ['worker'] });
-    const daemon = await start();
-    work(daemon, 'alice');
-    expect(await daemon.waitFor('worker.refused')).toMatchObject({ reason: 'rights' });
-    work(daemon, 'bob');
-    await untilOutcome(client(daemon, 'alice'), 'hi');
-    await untilOutcome(client(daemon, 'bob'), 'ERR_MDP_FORBIDDEN');
-    expect(await daemon.waitFor('request.refused')).toMatchObject({ reason: 'rights' });
-  });
-
   it('are given by service; withdrawing one ends what it allowed (D72, D73)', async () => {
     const entry = (name: Name, rights: string): string =>
       `- {name: ${name}, publicKey: '${encodeZ85(pairs[name].publicKey)}', ${rights}}\n`;

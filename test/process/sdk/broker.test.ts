@@ -1,7 +1,6 @@
 import { hostname } from 'node:os';
 
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import { messageOf } from '../../../src/core/errors.js';
 import { Client, type ClientOptions } from '../../../src/sdk/client.js';
 import type { Handler } from '../../../src/sdk/worker/handler.js';
 import { ServiceError, Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
@@ -101,19 +100,6 @@ describe("a worker's name (D67)", () => {
     ]);
     expect((await asking.request('echo', 'hi')).text()).toBe('hi');
   });
-
-  it('is sent again when the worker registers again', async () => {
-    const daemon = await brokerAt();
-    worker(daemon.endpoint, { name: 'w1', concurrency: 2 }, echo);
-    await daemon.waitFor('worker.registered');
-    await daemon.kill();
-    const { endpoint } = daemon;
-    const next = await brokerAt({ endpoint, dataDir: daemon.dataDir });
-    expect(await next.waitFor('worker.registered')).toMatchObject({
-      workerName: 'w1',
-      msg: 'the worker w1 registered for echo',
-    });
-  });
 });
 
 describe('client and worker with the broker', () => {
@@ -138,24 +124,6 @@ describe('client and worker with the broker', () => {
         hedges: 0,
         reopened: 0,
       });
-    },
-  );
-
-  it.each<['0.1' | '0.2', string[]]>([
-    ['0.2', ['1', '2', 'end']],
-    ['0.1', ['12end']],
-  ])(
-    'streams what a generator yields; to a 0.1 worker’s client it is one answer (%s)',
-    async (protocol, expected) => {
-      worker(endpoint, { protocol }, async function* () {
-        yield '1';
-        await Promise.resolve();
-        yield '2';
-        return 'end';
-      });
-      const parts: string[] = [];
-      for await (const part of client(endpoint).stream('echo', '')) parts.push(part.text());
-      expect(parts).toEqual(expected);
     },
   );
 
@@ -188,35 +156,6 @@ describe('client and worker with the broker', () => {
     broker.signal('SIGCONT');
     expect((await during).text()).toBe('during');
   });
-
-  it('the second of two endpoints is used when nothing listens at the first', async () => {
-    worker(endpoint, {}, echo);
-    const asking = new Client({ endpoints: ['tcp://127.0.0.1:1', endpoint] });
-    closing.push(() => asking.close());
-    expect((await asking.request('echo', 'hi')).text()).toBe('hi');
-  });
-
-  it.each([1, 5])(
-    'a request whose handler throws fails, and the worker stays (D60, concurrency %i)',
-    async (concurrency) => {
-      const errors: string[] = [];
-      const failing = worker(endpoint, { concurrency }, () => {
-        throw new Error('no');
-      }).on('failed', ({ error }) => {
-        errors.push(messageOf(error));
-      });
-      const asking = client(endpoint, { timeoutMs: PATIENCE_MS });
-      await registered(asking, 1);
-      for (let number = 0; number < 5; number++) {
-        await expect(asking.request('echo', 'x')).rejects.toMatchObject({
-          ...{ code: 'ERR_SERVICE_FAILED', service: 'echo', serviceCode: 'Error', message: 'no' },
-          ...{ details: {}, detail: [] },
-        });
-      }
-      expect(failing.counters).toMatchObject({ failed: 5, reconnects: 0 });
-      expect(errors).toEqual(['no', 'no', 'no', 'no', 'no']);
-    },
-  );
 
   it('a ServiceError reaches the client and the broker', async () => {
     const card = { card: '4242', tries: [1, 2] };
@@ -258,51 +197,6 @@ describe('client and worker with the broker', () => {
     await expect(asking.request('echo', 'x')).rejects.toMatchObject({
       ...{ serviceCode: 'ENOENT', message: 'ENOENT' },
     });
-  });
-
-  it('an expired request is refused with 408 if the broker supports mmi.hello (D11)', async () => {
-    const { endpoint } = await startDaemon({ sets: ['broker.requestTtlMs=100'] });
-    const asking = client(endpoint, { timeoutMs: PATIENCE_MS });
-    await expect(asking.request('nobody', 'hi')).rejects.toMatchObject({
-      code: 'ERR_MDP_REFUSED',
-      details: { status: '408', service: 'nobody' },
-    });
-  });
-
-  it('close() lets running handlers end, and returns other requests', async () => {
-    const { opened, open } = gate();
-    const slow = worker(endpoint, { concurrency: 2 }, async (request) => {
-      await opened;
-      return `slow ${request.text()}`;
-    });
-    const asking = client(endpoint, { timeoutMs: PATIENCE_MS });
-    const first = asking.request('echo', '1');
-    await until(() => slow.running === 1, 'the first to begin');
-    const closed = slow.close({ graceMs: PATIENCE_MS });
-    const second = asking.request('echo', '2');
-    worker(endpoint, {}, (request) => `other ${request.text()}`);
-    open();
-    expect((await first).text()).toBe('slow 1');
-    expect((await second).text()).toBe('other 2');
-    await closed;
-  });
-
-  it('after the grace period the signal aborts, and the request goes to another worker', async () => {
-    let aborted = false;
-    const stuck = worker(endpoint, {}, async (_request, { signal }) => {
-      await new Promise((resolve) => {
-        signal.addEventListener('abort', resolve);
-      });
-      aborted = true;
-      return 'too late';
-    });
-    const asking = client(endpoint, { timeoutMs: PATIENCE_MS });
-    const asked = asking.request('echo', 'hi');
-    await until(() => stuck.running === 1, 'the handler to begin');
-    await stuck.close({ graceMs: 10 });
-    worker(endpoint, {}, echo);
-    expect((await asked).text()).toBe('hi');
-    expect(aborted).toBe(true);
   });
 
   it('a reply after its registration was lost is still used (D8)', async () => {

@@ -189,29 +189,6 @@ describe('three independent brokers', () => {
     expect(switches).toEqual(['silent', 'returned']);
   });
 
-  it('answer late requests through the next one (hedgeMs)', async () => {
-    const asking = client({ hedgeMs: 20, pingIntervalMs: 60_000 });
-    await until(() => asking.endpoint === sites[0]?.mdp, 'the first broker');
-    sites[0]?.daemon.signal('SIGSTOP');
-    const replies = await Promise.all(
-      Array.from({ length: 20 }, () => asking.request('where', '')),
-    );
-    // On a busy machine the second one may be late, too.
-    expect(replies.map((reply) => reply.text()).join('')).toMatch(/^[bc]+$/);
-    expect(asking.counters.hedges).toBeGreaterThan(0);
-    sites[0]?.daemon.signal('SIGCONT');
-  });
-
-  it('are asked all at once with hedgeMs 0, and late answers are dropped', async () => {
-    let connected = 0;
-    const asking = client({ hedgeMs: 0 }).on('connected', () => connected++);
-    await until(() => connected === BROKERS, 'all brokers');
-    await asking.request('where', '');
-    expect(asking.counters.hedges).toBe(BROKERS - 1);
-    await until(() => asking.counters.late === BROKERS - 1, 'the late answers');
-    expect(asking.counters.malformed).toBe(0);
-  });
-
   it('a draining broker is left for the next one', async () => {
     const [mdp, flp] = [client(), freelanceClient()];
     await until(() => mdp.endpoint === sites[0]?.mdp, 'the first broker');
@@ -289,18 +266,6 @@ describe('three independent brokers', () => {
     });
     closing.push(() => stranger.close());
     expect(await stranger.request('').then(String, codeOf)).toBe('ERR_MDP_KEY_REFUSED');
-  });
-
-  it('an aborted request is over, and its answer is dropped', async () => {
-    const asking = freelanceClient();
-    const abort = new AbortController();
-    const request = asking.request('held', { signal: abort.signal }).then(String, codeOf);
-    await until(() => workers.some(({ running }) => running > 0), 'the request at a worker');
-    abort.abort();
-    expect(await request).toBe('ERR_MDP_ABORTED');
-    gate.open();
-    expect((await asking.request('')).text()).toMatch(/^[abc]$/);
-    await until(() => asking.counters.late === 1, 'the answer');
   });
 
   it('majordomo request --strategy freelance', async () => {

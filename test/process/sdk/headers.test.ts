@@ -1,11 +1,10 @@
 /** Headers and deadlines as applications use them (docs/sdk.md). */
-import { afterEach, describe, expect, it, jest } from '@jest/globals';
-import { Router } from 'zeromq';
+import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 
 import { codeOf } from '../../../src/core/errors.js';
 import { Client, type ClientOptions } from '../../../src/sdk/client.js';
 import { type Handler, Worker, type WorkerOptions } from '../../../src/sdk/worker.js';
-import { type Daemon, removeDaemons, type LogLine, startDaemon } from '../../support/daemon.js';
+import { type Daemon, removeDaemons, startDaemon } from '../../support/daemon.js';
 import { PATIENCE_MS } from '../../support/patience.js';
 
 const HEADERS = {
@@ -13,11 +12,18 @@ const HEADERS = {
   traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
 };
 const closing: (() => Promise<void>)[] = [];
+/** For the whole file. */
+let daemon: Daemon;
+
+beforeAll(async () => {
+  daemon = await startDaemon();
+});
 
 afterEach(async () => {
   await Promise.all(closing.splice(0).map((close) => close()));
-  await removeDaemons();
 });
+
+afterAll(removeDaemons);
 
 function client(endpoint: string, options: Partial<ClientOptions> = {}): Client {
   const made = new Client({ endpoints: [endpoint], ...options });
@@ -25,15 +31,12 @@ function client(endpoint: string, options: Partial<ClientOptions> = {}): Client 
   return made;
 }
 
-async function worker(
-  daemon: Daemon,
-  handler: Handler,
-  options: Partial<WorkerOptions> = {},
-): Promise<void> {
+async function worker(handler: Handler, options: Partial<WorkerOptions> = {}): Promise<void> {
+  const before = daemon.logged('worker.registered').length;
   const made = new Worker({ endpoints: [daemon.endpoint], service: 'echo', ...options }, handler);
   closing.push(() => made.close({ graceMs: 100 }));
   void made.run();
-  await daemon.waitFor('worker.registered');
+  await daemon.waitFor('worker.registered', before + 1);
 }
 
 /** Answers with what it was told beside the body. */
@@ -49,11 +52,9 @@ describe('headers', () => {
     'reach the handler, and only of requests that have them (%s, %i, name %j)',
     async (...given) => {
       const [protocol, concurrency, name] = given;
-      const daemon = await startDaemon();
       const named = name === undefined ? {} : { name };
       const frozen: boolean[] = [];
       await worker(
-        daemon,
         (request, context) => {
           frozen.push(Object.isFrozen(request.headers));
           return tells(request, context);
@@ -82,8 +83,7 @@ describe('headers', () => {
   );
 
   it('come with a stream, without a deadline', async () => {
-    const daemon = await startDaemon();
-    await worker(daemon, async function* (request) {
+    await worker(async function* (request) {
       yield await Promise.resolve(JSON.stringify(request.headers));
       return String(request.signal.aborted);
     });
@@ -93,26 +93,7 @@ describe('headers', () => {
     expect(parts).toEqual([JSON.stringify(HEADERS), 'false']);
   });
 
-  it('of a stored request are there at each attempt, after a kill of the broker too', async () => {
-    const daemon = await startDaemon();
-    const storing = client(daemon.endpoint, { timeoutMs: PATIENCE_MS });
-    const job = await storing.submit('echo', 'hi', { headers: HEADERS });
-    const plain = await storing.submit('echo', 'none', { headers: {} });
-    await daemon.kill();
-    const { endpoint, dataDir } = daemon;
-    const next = await startDaemon({ endpoint, dataDir, sets: ['titanic.retryBaseMs=10'] });
-    let attempts = 0;
-    await worker(next, (request, context) => {
-      if (request.text() === 'hi' && attempts++ === 0) throw new Error('not yet');
-      return tells(request, context);
-    });
-    expect((await job.result({ timeoutMs: PATIENCE_MS })).json()).toEqual(['hi', HEADERS]);
-    expect((await plain.result({ timeoutMs: PATIENCE_MS })).json()).toEqual(['none', {}]);
-    expect(attempts).toBe(2);
-  });
-
   it('of another client that are not what they should be are left out, with a warning', async () => {
-    const daemon = await startDaemon();
     const warnings: unknown[] = [];
     const warn = jest.spyOn(process, 'emitWarning').mockImplementation((_, options) => {
       warnings.push(options);
@@ -121,7 +102,7 @@ describe('headers', () => {
       warn.mockRestore();
       return Promise.resolve();
     });
-    await worker(daemon, tells);
+    await worker(tells);
     const asking = client(daemon.endpoint, { timeoutMs: PATIENCE_MS });
     // As `titanic.request` of a client that checks nothing, by hand.
     const { Dealer } = await import('zeromq');
@@ -144,11 +125,10 @@ describe('headers', () => {
 
 describe('the deadline', () => {
   it('is what the client has left of its time-outs, and aborts the signal', async () => {
-    const daemon = await startDaemon();
     const aborted: string[] = [];
     const registered: Promise<void>[] = [];
     const ended = new Promise<void>((resolve) => {
-      const begun = worker(daemon, async ({ signal }, context) => {
+      const begun = worker(async ({ signal }, context) => {
         if (signal !== context.signal) throw new Error('two signals');
         await new Promise((abort) => {
           signal.addEventListener('abort', abort);
@@ -171,20 +151,6 @@ describe('the deadline', () => {
     await ended;
     expect(aborted).toEqual(['ERR_MDP_TIMEOUT']);
     expect(performance.now() - since).toBeGreaterThan(1950);
-  });
-
-  it('is the time to live of a request without a worker', async () => {
-    const daemon = await startDaemon();
-    const asking = client(daemon.endpoint);
-    await asking.request('mmi.service', 'echo');
-    await expect(
-      asking.request('nobody', 'hi', { headers: {}, timeoutMs: 1000, retries: 0 }),
-    ).rejects.toMatchObject({ code: expect.stringMatching(/^ERR_MDP_(TIMEOUT|REFUSED)$/) });
-    // Its client ends the connection at the same time, and the broker may notice that first.
-    const ends = (): readonly LogLine[] =>
-      ['request.expired', 'request.dropped'].flatMap((event) => daemon.logged(event));
-    await daemon.until(() => ends().length > 0, 'the end of the request');
-    expect(ends()).toMatchObject([{ service: 'nobody' }]);
   });
 });
 
@@ -227,61 +193,4 @@ describe('what cannot be sent', () => {
       await expect(asked).rejects.toMatchObject({ code: 'ERR_MDP_OPTION' });
     },
   );
-});
-
-describe('a broker without headers', () => {
-  /** Answers `mmi.broker` with these extensions, or not at all, and every other request. */
-  async function olderBroker(
-    extensions: readonly string[] | null,
-  ): Promise<{ readonly endpoint: string; readonly requests: string[] }> {
-    const router = new Router({ linger: 0 });
-    await router.bind('tcp://127.0.0.1:*');
-    closing.push(() => {
-      router.close();
-      return Promise.resolve();
-    });
-    const requests: string[] = [];
-    const answer = async (): Promise<void> => {
-      for await (const [peer = '', ...frames] of router) {
-        const at = frames.findIndex((frame) => String(frame) === 'MDPC02');
-        const service = String(frames[at + 2]);
-        if (service !== 'mmi.broker') requests.push(frames.slice(at + 1).join(' '));
-        const facts = JSON.stringify({ extensions, pairHeartbeatMs: 0 });
-        const body = service === 'mmi.broker' ? ['200', facts] : ['200'];
-        const isHeard = extensions !== null || service !== 'mmi.broker';
-        const envelope = frames.slice(0, at + 1);
-        if (isHeard) await router.send([peer, ...envelope, '\x03', service, ...body]);
-      }
-    };
-    void answer().catch(() => undefined);
-    return { endpoint: router.lastEndpoint ?? '', requests };
-  }
-
-  it('is not sent the request, which fails with ERR_MDP_UNSUPPORTED; others go on', async () => {
-    const { endpoint, requests } = await olderBroker(['submit', 'hello']);
-    const asking = client(endpoint, { timeoutMs: PATIENCE_MS });
-    const [headed, plain] = await Promise.allSettled([
-      asking.request('echo', 'hi', { headers: HEADERS }),
-      asking.request('echo', 'plain'),
-    ]);
-    expect(headed).toMatchObject({ status: 'rejected', reason: { code: 'ERR_MDP_UNSUPPORTED' } });
-    expect(plain).toMatchObject({ status: 'fulfilled' });
-    await expect(asking.request('echo', 'hi', { headers: {} })).rejects.toMatchObject({
-      code: 'ERR_MDP_UNSUPPORTED',
-    });
-    await expect(asking.submit('echo', 'hi', { headers: HEADERS })).rejects.toMatchObject({
-      code: 'ERR_TITANIC_UNSUPPORTED',
-    });
-    expect(requests.filter((text) => !text.includes('mmi.hello'))).toEqual(['\x01 echo plain']);
-    expect(asking.outstanding).toBe(0);
-  });
-
-  it('that does not say what it takes is not sent it either', async () => {
-    const { endpoint, requests } = await olderBroker(null);
-    const asking = client(endpoint, { timeoutMs: 2000, retries: 1 });
-    await expect(asking.request('echo', 'hi', { headers: HEADERS })).rejects.toMatchObject({
-      code: 'ERR_MDP_UNSUPPORTED',
-    });
-    expect(requests.filter((text) => text.includes('echo'))).toEqual([]);
-  });
 });

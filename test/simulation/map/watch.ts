@@ -23,6 +23,8 @@ import { hold } from '../world/failure.js';
 import type { Message } from './ports.js';
 
 const MS_PER_S = 1000;
+/** For so long a node knows the uuids of changes (D50). */
+const KNOWN_MS = 10_000;
 const ZERO: MapNumber = { epoch: 0, counter: 0 };
 
 /** A node, as it is when it does something. */
@@ -50,6 +52,9 @@ interface Known {
   /** By key. */
   readonly lives: Map<string, Life>;
   servingSince: number;
+  /** By uuid: the numbers of the changes that it gave to its disk, and when it published each. */
+  readonly given: Map<string, string>;
+  readonly shownAt: Map<string, number>;
 }
 
 /** Lowest numbers, by key, that whoever asks now may be told. */
@@ -76,7 +81,7 @@ export class MapWatch {
   serves({ name }: WatchedNode, now: number): void {
     const known = this.#of(name);
     known.servingSince = now;
-    known.lives.clear();
+    for (const each of [known.lives, known.given, known.shownAt]) each.clear();
   }
 
   /** A message for subscribers. */
@@ -96,6 +101,8 @@ export class MapWatch {
     hold(isAbove || this.isSplit, `${number} comes after ${textOf(this.#last)} (D48)`);
     if (isAbove) this.#last = change;
     if (isReservedKey(key)) return;
+    const { given, shownAt } = known;
+    if (given.get(change.uuid) === number) shownAt.set(change.uuid, now);
     this.#isStored(node, change);
     this.#live(node, known, change, now);
   }
@@ -155,12 +162,21 @@ export class MapWatch {
       const { key, uuid } = change;
       // All writers here give uuids.
       if (uuid === '') this.#expires(node, change, now);
+      else this.#isNew(node, change, now);
       // It may be shown now, after a restart, or never.
       this.#fixedLives.delete(key);
       if (uuid !== '' && !this.#firstShown.has(uuid)) this.#firstShown.set(uuid, now);
       const before = this.#deleted.get(key) ?? ZERO;
       if (isDeletion(change) && compareNumbers(change, before) > 0) this.#deleted.set(key, change);
     }
+  }
+
+  #isNew({ name }: WatchedNode, change: MapRecord, now: number): void {
+    const { key, uuid } = change;
+    const { given, shownAt } = this.#of(name);
+    const isNew = now >= (shownAt.get(uuid) ?? -Infinity) + KNOWN_MS;
+    hold(isNew, `${key} is changed twice by one change at ${name} (D50)`);
+    given.set(uuid, textOf(change));
   }
 
   #expires(node: WatchedNode, { key }: MapRecord, now: number): void {
@@ -209,7 +225,9 @@ export class MapWatch {
   #of(name: string): Known {
     const before = this.#nodes.get(name);
     if (before !== undefined) return before;
-    const known = { last: ZERO, lives: new Map<string, Life>(), servingSince: 0 };
+    const known: Known = {
+      ...{ last: ZERO, lives: new Map(), servingSince: 0, given: new Map(), shownAt: new Map() },
+    };
     this.#nodes.set(name, known);
     return known;
   }

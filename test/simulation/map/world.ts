@@ -4,9 +4,10 @@
  */
 import { Tally } from '../actors/tally.js';
 import { SimClock } from '../world/clock.js';
+import { type NodeSabotage, SimNode } from '../world/node.js';
+import { hold } from '../world/failure.js';
 import { SimRandom } from '../world/random.js';
 import { Trace } from '../world/trace.js';
-import { type MapOnlySabotage, SimMapNode } from './node.js';
 import { MapStage } from './stage.js';
 import { MapWatch } from './watch.js';
 import { weatherOf } from './weather.js';
@@ -20,22 +21,24 @@ export class MapOnlyWorld {
   readonly trace: Trace;
   readonly #clock = new SimClock();
   readonly #watch = new MapWatch();
-  readonly #node: SimMapNode;
+  readonly #node: SimNode;
   readonly #stage: MapStage;
 
-  constructor(seed: number, isTraced = false, sabotage: MapOnlySabotage = {}) {
+  constructor(seed: number, isTraced = false, sabotage: NodeSabotage = {}) {
     const random = new SimRandom(seed);
     this.trace = new Trace(isTraced);
-    const made = weatherOf(random.fork(1));
-    const weather = sabotage.weather?.(made) ?? made;
-    this.#node = new SimMapNode({
-      ...{ weather, clock: this.#clock, random: random.fork(2), trace: this.trace },
-      ...{ tally: this.tally, watch: this.#watch, sabotage },
+    const weather = weatherOf(random.fork(1));
+    this.#node = new SimNode({
+      ...{ pairing: null, weather, clock: this.#clock, random: random.fork(2), trace: this.trace },
+      ...{ tally: this.tally, mapWatch: this.#watch, sabotage, changed: () => undefined },
     });
+    const { ownMap } = this.#node;
+    hold(ownMap !== null, 'the node has a map');
+    const { ports } = ownMap;
     const world = {
       ...{ clock: this.#clock, trace: this.trace, watch: this.#watch },
-      nodes: [this.#node.ports],
-      isTight: weather.bytesMax < TIGHT_BYTES,
+      nodes: [ports],
+      isTight: weather.mapBytesMax < TIGHT_BYTES,
       disks: () => this.#node.disks(),
       unsettled: () => ((this.#node.map?.machine.gauges.waiting ?? 1) > 0 ? 'changes wait' : null),
       takeOver: () => {
@@ -47,7 +50,7 @@ export class MapOnlyWorld {
     for (let left = weather.cuts; left > 0; left--) {
       this.#clock.after(plan.int(0, DURATION_MS), () => {
         this.tally.fault('clients are cut off');
-        this.#node.ports.cut(plan.chance(0.5));
+        ports.cut(plan.chance(0.5));
       });
     }
   }

@@ -1,7 +1,6 @@
 import type { Tally } from '../actors/tally.js';
-import type { PairSabotage } from './node.js';
 import { runSeeded } from '../world/replay.js';
-import { calmed, mapped } from './weather.js';
+import { calmed, mapped, type PairSabotage } from './weather.js';
 import { PairWorld } from './world.js';
 
 /** The kind of worlds. */

@@ -1,10 +1,11 @@
 /** The kind of pair and world that a seed makes. */
 import type { Replication } from '../../../src/bstar/facts.js';
+import type { Config } from '../../../src/config/config.js';
 import { loadConfig } from '../../../src/config/io/load.js';
 import { portsOf } from '../map/weather.js';
 import { INTERVAL_MS, roomyBroker, roomyTitanic } from '../stored/weather.js';
+import type { NodeSabotage, NodeWeather } from '../world/node.js';
 import { SimRandom } from '../world/random.js';
-import type { PairWeather } from './node.js';
 
 /** How many worlds have a map. */
 const MAP_CHANCE = 0.25;
@@ -23,10 +24,18 @@ export interface Events {
   readonly promotions: number;
 }
 
-export interface PairWorldWeather extends PairWeather {
+export interface PairWorldWeather extends NodeWeather {
+  readonly config: Config;
+  readonly epochMaxMs: number;
   readonly replication: Replication;
   readonly events: Events;
   readonly linkDelayMaxMs: number;
+}
+
+/** Breaks the wiring of a correct pair, to verify that the simulation detects it. */
+export interface PairSabotage extends NodeSabotage {
+  /** The weather in which the fault shows soon. */
+  weather?(weather: PairWorldWeather): PairWorldWeather;
 }
 
 export function weatherOf(random: SimRandom): PairWorldWeather {
@@ -35,28 +44,22 @@ export function weatherOf(random: SimRandom): PairWorldWeather {
   const replication = random.pick<Replication>(['sync', 'sync', 'sync', 'strict', 'async']);
   const some = (chance: number, most: number): number => (rare(chance) ? random.int(1, most) : 0);
   const hasFailures = rare(0.3);
-  return {
-    replication,
-    events: {
-      crashes: some(0.7, 4),
-      returns: 0,
-      pauses: some(0.4, 4),
-      cuts: some(0.5, 5),
-      isolations: some(0.2, 2),
-      switchovers: some(0.3, 3),
-      promotions: some(0.1, 2),
-    },
-    linkDelayMaxMs: random.pick([0, 5, 30]),
-    broker: roomyBroker(random),
-    config: {
-      ...BASE,
-      bstar: { ...BASE.bstar, heartbeatIntervalMs: INTERVAL_MS },
-      titanic: {
-        ...BASE.titanic,
-        replication,
-        ...roomyTitanic(random, () => rare(0.1)),
-      },
-    },
+  const events = {
+    crashes: some(0.7, 4),
+    returns: 0,
+    pauses: some(0.4, 4),
+    cuts: some(0.5, 5),
+    isolations: some(0.2, 2),
+    switchovers: some(0.3, 3),
+    promotions: some(0.1, 2),
+  };
+  const linkDelayMaxMs = random.pick([0, 5, 30]);
+  const broker = roomyBroker(random);
+  const titanic = { ...BASE.titanic, replication, ...roomyTitanic(random, () => rare(0.1)) };
+  const bstar = { ...BASE.bstar, heartbeatIntervalMs: INTERVAL_MS };
+  const weather = {
+    ...{ replication, events, linkDelayMaxMs, broker, titanic },
+    config: { ...BASE, bstar, titanic },
     turnDelayMaxMs: random.pick([0, 2]),
     commitMaxMs: random.pick([0, 5, 50, 300]),
     readMaxMs: random.pick([0, 5, 100]),
@@ -67,7 +70,9 @@ export function weatherOf(random: SimRandom): PairWorldWeather {
     downMaxMs: random.pick([1, 300, 1500]),
     wallJumpMs: rare(0.15) ? 2000 : 0,
     mapPorts: random.fork(1).chance(MAP_CHANCE) ? portsOf(random.fork(2), isFair) : null,
+    mapBytesMax: Infinity,
   };
+  return { ...weather, readFailureChance: weather.failureChance };
 }
 
 const NO_EVENTS: Events = {
@@ -83,7 +88,8 @@ const NO_EVENTS: Events = {
 /** Neither node has faults, although disks and links are slow and a node is away at times. */
 export function calmed(weather: PairWorldWeather): PairWorldWeather {
   const events = { ...NO_EVENTS, returns: 2 };
-  return { ...weather, events, crashAfterMax: Infinity, failureChance: 0, fatalChance: 0 };
+  const never = { failureChance: 0, readFailureChance: 0, fatalChance: 0 };
+  return { ...weather, events, crashAfterMax: Infinity, ...never };
 }
 
 /** The nodes have a map. */

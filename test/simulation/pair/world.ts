@@ -4,35 +4,30 @@
  */
 import type { PairEvent } from '../../../src/bstar/events.js';
 import type { Role } from '../../../src/bstar/facts.js';
-import type { Actor, Surroundings } from '../actors/line.js';
+import type { Surroundings } from '../actors/line.js';
 import { Tally } from '../actors/tally.js';
-import { SimWorker } from '../actors/worker.js';
 import {
   CASTS,
   checkOwners,
   clientHabits,
-  dialled,
-  KEYS,
   type Services,
-  workerHabits,
   type WorkersHere,
 } from '../stored/cast.js';
-import { DurableClient } from '../stored/durable-client.js';
 import { MapStage } from '../map/stage.js';
 import { MapWatch } from '../map/watch.js';
 import { ScheduleStage } from '../schedules/stage.js';
-import { Spy } from '../stored/spy.js';
+import { DurableStage } from '../stored/stage.js';
 import { INTERVAL_MS, PLENTY } from '../stored/weather.js';
 import { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
 import { SimNetwork } from '../world/network.js';
+import { SimNode } from '../world/node.js';
 import { SimRandom } from '../world/random.js';
 import { Trace } from '../world/trace.js';
 import { differenceOf } from './difference.js';
 import { count } from './figures.js';
-import { type PairSabotage, SimPairNode } from './node.js';
 import { PeerWire } from './peer-wire.js';
-import { isCalm, type PairWorldWeather, weatherOf } from './weather.js';
+import { isCalm, type PairSabotage, type PairWorldWeather, weatherOf } from './weather.js';
 import { Witness } from './witness.js';
 
 const DURATION_MS = 6000;
@@ -68,13 +63,10 @@ export class PairWorld {
   readonly #random: SimRandom;
   readonly #wire: PeerWire;
   readonly #witness: Witness;
-  readonly #nodes: Readonly<Record<Role, SimPairNode>>;
+  readonly #nodes: Readonly<Record<Role, SimNode>>;
   readonly #around: Readonly<Record<Role, Surroundings>>;
-  readonly #clients: DurableClient[] = [];
-  readonly #alices: DurableClient[] = [];
-  readonly #spies: readonly Spy[];
-  readonly #workers: Actor[] = [];
   readonly #services: Services;
+  readonly #stage: DurableStage;
   readonly #schedules: ScheduleStage;
   readonly #mapWatch = new MapWatch();
   /** `null`: the nodes have no map. */
@@ -96,22 +88,24 @@ export class PairWorld {
       ...pipe,
       heartbeatIntervalMs: INTERVAL_MS,
     });
-    const node = (role: Role, label: number): SimPairNode =>
-      new SimPairNode({
-        role,
+    const node = (role: Role, label: number): SimNode =>
+      new SimNode({
+        pairing: {
+          ...{ role, wire: this.#wire, witness: this.#witness },
+          config: this.weather.config,
+          epochMaxMs: this.weather.epochMaxMs,
+          peerDisk: () => this.#nodes[role === 'primary' ? 'backup' : 'primary'].disk,
+          told: (told, event) => {
+            this.#told(told, event);
+          },
+        },
         weather: this.weather,
         clock: this.#clock,
         random: this.#random.fork(label),
         trace: this.trace,
         tally: this.tally,
-        wire: this.#wire,
-        witness: this.#witness,
         mapWatch: this.#mapWatch,
-        peerDisk: () => this.#nodes[role === 'primary' ? 'backup' : 'primary'].disk,
         sabotage,
-        told: (told, event) => {
-          this.#told(told, event);
-        },
         changed: (changed) => {
           this.#schedules.look(changed, changed.disk.entries);
         },
@@ -129,31 +123,24 @@ export class PairWorld {
     this.#around = { primary: around('primary'), backup: around('backup') };
     const cast = this.#random.fork(5);
     this.#services = cast.pick(CASTS);
+    this.#stage = new DurableStage({
+      ...{ clock: this.#clock, wall: this.#wall, titanic: this.weather.titanic },
+      workers: { services: this.#services, mischief: MISCHIEF, chances: CHANCES },
+      startsWithinMs: DURATION_MS / 2,
+    });
     for (let index = cast.int(1, 3); index > 0; index--) this.#addClient(index, cast);
     for (const role of ROLES) {
       for (let index = cast.int(1, 3); index > 0; index--) {
-        this.#addWorker(`${role[0] ?? ''}w${index}`, role, cast);
+        this.#stage.addWorker(`${role[0] ?? ''}w${index}`, cast, this.#around[role]);
       }
     }
-    this.#spies = this.#addSpies();
+    for (const [place, role] of ROLES.entries()) {
+      this.#stage.addSpies(this.#random, 2 * place, role, () => this.#around[role], true);
+    }
     this.#schedules = this.#addSchedules(this.#random.fork(7));
     this.#map = this.#addMap(this.#random.fork(8));
     this.#plan(this.#random.fork(6));
     this.#watch();
-  }
-
-  /** At each node, one with another key and one without a key. */
-  #addSpies(): readonly Spy[] {
-    return ROLES.flatMap((role, place) =>
-      ['bob', null].map((key, at) => {
-        const name = `spy${at}${role}`;
-        const random = this.#random.fork(300 + 2 * place + at);
-        const line = dialled(name, key);
-        const spy = new Spy(name, this.#around[role], line, random, this.#alices, true);
-        spy.start();
-        return spy;
-      }),
-    );
   }
 
   /** Runs the faults and the healing, and checks that every promise was kept. */
@@ -161,14 +148,13 @@ export class PairWorld {
     this.#clock.runUntil(DURATION_MS);
     for (const role of ROLES) this.#wire.resume(role);
     for (const role of ROLES) this.#nodes[role].heal();
-    for (const spy of this.#spies) spy.leave();
-    for (const client of this.#clients) client.rest();
-    for (const worker of this.#workers.splice(0)) worker.leave();
-    for (const [index, service] of this.#services.entries()) {
+    for (const client of this.#stage.clients) client.rest();
+    this.#stage.heal((service, index) => {
       for (const role of ROLES) {
-        this.#addWorker(`healer${index}`, role, this.#random.fork(50 + index), service);
+        const random = this.#random.fork(50 + index);
+        this.#stage.addWorker(`healer${index}`, random, this.#around[role], service);
       }
-    }
+    });
     this.#schedules.heal(true);
     const until = this.#clock.now + HEALED_MS;
     for (let open = this.#open(); open !== null; open = this.#open()) {
@@ -187,7 +173,7 @@ export class PairWorld {
   /** What has not completed yet after all faults have healed; `null` for nothing. */
   #open(): string | null {
     const { primary, backup } = this.#nodes;
-    for (const client of this.#clients) {
+    for (const client of this.#stage.clients) {
       if (!client.isSatisfied) return JSON.stringify(client.jobs);
     }
     const parted = this.#parted();
@@ -211,33 +197,16 @@ export class PairWorld {
 
   #checkPromises(): void {
     const { disk } = this.#nodes.primary;
-    const bodies = new Set<string>();
-    for (const { body } of disk.content().requests) bodies.add(body.toString('latin1', 2));
-    for (const client of this.#clients) {
-      for (const body of client.refused) {
-        hold(!bodies.has(body), `${body} was answered 500 and is kept (D12)`);
-      }
-      for (const job of client.jobs) {
-        if (job.uuid === null) continue;
-        count(this.tally, 'checked receipts');
-        const found = disk.lookUp(Buffer.from(job.uuid, 'hex'));
-        const isGone = found.state === 'absent' || found.state === 'closed';
-        hold(!job.closed || isGone, `${job.name} was closed and is still there`);
-        const mayBeGone = job.closeAsked || client.isOver(job);
-        hold(mayBeGone || !isGone, `${job.name} was acknowledged and is lost`);
-        hold(
-          job.shown !== 'reply' || found.state !== 'dead',
-          `${job.name} was replied, and is dead`,
-        );
-      }
-    }
+    this.#stage.check(disk.entries, disk.lookUp.bind(disk), () => {
+      count(this.tally, 'checked receipts');
+    });
   }
 
   // ---------------------------------------------------------------- what the pair says
 
-  #told(node: SimPairNode, event: PairEvent): void {
+  #told(node: SimNode, event: PairEvent): void {
     const what = 'text' in event ? event.text : JSON.stringify(event);
-    this.trace.note(this.#clock.now, node.role, `tells ${event.name} ${what}`);
+    this.trace.note(this.#clock.now, node.name, `tells ${event.name} ${what}`);
     switch (event.name) {
       case 'ha.changed':
         this.#changed(event);
@@ -339,7 +308,7 @@ export class PairWorld {
     this.#disturbedUntil = Math.max(this.#disturbedUntil, this.#clock.now + forMs);
   }
 
-  #pause(node: SimPairNode, random: SimRandom): void {
+  #pause(node: SimNode, random: SimRandom): void {
     const ms = random.int(INTERVAL_MS / 2, INTERVAL_MS * 5);
     this.#disturb(ms);
     node.pause();
@@ -430,31 +399,11 @@ export class PairWorld {
   }
 
   #addClient(index: number, random: SimRandom): void {
-    const { titanic } = this.weather.config;
     const habits = clientHabits(random, this.#services, [150, 600], DURATION_MS);
-    const name = `c${index}`;
-    const key = KEYS[(index - 1) % KEYS.length] ?? null;
     const { around, turnElsewhere } = this.#both(random);
-    const client = new DurableClient(
-      name,
-      habits,
-      around,
-      dialled(name, key),
-      random.fork(100 + index),
-      this.#wall,
-      {
-        witness: this.#witness,
-        turnElsewhere,
-        saysHello: random.chance(0.5),
-        isShared: false,
-      },
-    );
-    client.ttlMs = Math.min(titanic.requestTtlMs, titanic.replyTtlMs);
-    this.#clients.push(client);
-    if (key === 'alice') this.#alices.push(client);
-    this.#clock.after(random.int(0, DURATION_MS / 2), () => {
-      client.start();
-    });
+    const pairing = { witness: this.#witness, turnElsewhere, isShared: false };
+    const saysHello = random.chance(0.5);
+    this.#stage.addClient(index, random, habits, around, { ...pairing, saysHello });
   }
 
   get #wall(): { readonly wallLeast: number; readonly wallMax: number } {
@@ -467,18 +416,5 @@ export class PairWorld {
         return Math.max(primary.wallMax, backup.wallMax);
       },
     };
-  }
-
-  #addWorker(name: string, role: Role, random: SimRandom, only?: string): void {
-    const here = { services: this.#services, mischief: MISCHIEF, chances: CHANCES };
-    const worker = new SimWorker(
-      name,
-      workerHabits(random, here, only),
-      this.#around[role],
-      dialled(name),
-      random.fork(200 + this.#workers.length),
-    );
-    this.#workers.push(worker);
-    worker.start();
   }
 }

@@ -8,23 +8,19 @@ import { Watch } from '../../../src/extensions/postgres/lease.js';
 import type { OtherSession } from '../../../src/extensions/postgres/session.js';
 import type { ClaimedRequest } from '../../../src/store/store.js';
 import type { Titanic } from '../../../src/titanic/machine/titanic.js';
-import type { Actor, Surroundings } from '../actors/line.js';
+import type { Surroundings } from '../actors/line.js';
 import { Tally } from '../actors/tally.js';
-import { MISCHIEF, SimWorker } from '../actors/worker.js';
+import { MISCHIEF } from '../actors/worker.js';
 import { CERTAIN } from '../pair/witness.js';
 import {
   CASTS,
   checkOwners,
   clientHabits,
-  dialled,
-  KEYS,
   type Services,
-  workerHabits,
   type WorkersHere,
 } from '../stored/cast.js';
-import { DurableClient } from '../stored/durable-client.js';
 import { ScheduleStage } from '../schedules/stage.js';
-import { Spy } from '../stored/spy.js';
+import { DurableStage } from '../stored/stage.js';
 import { INTERVAL_MS, PLENTY } from '../stored/weather.js';
 import { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
@@ -82,11 +78,8 @@ export class SharedWorld {
   readonly #nodes: SharedNode[] = [];
   readonly #arounds: Surroundings[] = [];
   readonly #watch: ClaimWatch;
-  readonly #clients: DurableClient[] = [];
-  readonly #alices: DurableClient[] = [];
-  readonly #spies: Spy[] = [];
-  readonly #workers: Actor[] = [];
   readonly #services: Services;
+  readonly #stage: DurableStage;
   readonly #schedules: ScheduleStage;
   /** Virtual time; Infinity: it is not. */
   #healedAt = Infinity;
@@ -105,13 +98,18 @@ export class SharedWorld {
     for (let n = 0; n < this.weather.brokers; n++) this.#addNode(n);
     const cast = this.#random.fork(3);
     this.#services = cast.pick(CASTS);
+    this.#stage = new DurableStage({
+      ...{ clock: this.#clock, wall: this.#wall, titanic: this.weather.titanic },
+      workers: { services: this.#services, mischief: MISCHIEF, chances: CHANCES },
+      startsWithinMs: DURATION_MS / 2,
+    });
     for (let index = cast.int(2, 4); index > 0; index--) this.#addClient(index, cast);
     for (let n = 0; n < this.weather.brokers; n++) {
       for (let index = cast.int(0, 3); index > 0; index--) {
         this.#addWorker(`n${n}w${index}`, n, cast);
       }
     }
-    this.#addSpies();
+    this.#stage.addSpies(this.#random, 0, '', (own) => this.#anywhere(own.fork(1)), false);
     this.#schedules = this.#addSchedules(this.#random.fork(7));
     const { database } = this.#server;
     database.changed = () => {
@@ -149,19 +147,17 @@ export class SharedWorld {
       link.isHealed = true;
     }
     for (const node of this.#nodes) node.heal();
-    for (const spy of this.#spies) spy.leave();
-    for (const client of this.#clients) client.rest();
-    for (const worker of this.#workers.splice(0)) worker.leave();
+    for (const client of this.#stage.clients) client.rest();
     // A worker at any broker serves the clients of all.
-    for (const [index, service] of this.#services.entries()) {
+    this.#stage.heal((service, index) => {
       const random = this.#random.fork(50 + index);
       this.#addWorker(`healer${index}`, random.int(0, this.#nodes.length - 1), random, service);
-    }
+    });
   }
 
   /** What has not completed yet after all faults have healed; `null` for nothing. */
   #open(): string | null {
-    for (const client of this.#clients) {
+    for (const client of this.#stage.clients) {
       if (!client.isSatisfied) return JSON.stringify(client.jobs);
     }
     const [pending] = this.#server.database.pending;
@@ -186,24 +182,7 @@ export class SharedWorld {
 
   #checkPromises(): void {
     const { database } = this.#server;
-    const bodies = new Set(database.rows.map(({ body }) => body.toString('latin1', 2)));
-    for (const client of this.#clients) {
-      for (const body of client.refused) {
-        hold(!bodies.has(body), `${body} was answered 500 and is kept (D12)`);
-      }
-      for (const job of client.jobs) {
-        if (job.uuid === null) continue;
-        const found = database.find(Buffer.from(job.uuid, 'hex'));
-        const isGone = found.state === 'absent';
-        hold(!job.closed || isGone, `${job.name} was closed and is still there`);
-        const mayBeGone = job.closeAsked || client.isOver(job);
-        hold(mayBeGone || !isGone, `${job.name} was acknowledged and is lost`);
-        hold(
-          job.shown !== 'reply' || found.state !== 'dead',
-          `${job.name} was replied, and is dead`,
-        );
-      }
-    }
+    this.#stage.check(database.rows, database.find.bind(database));
   }
 
   // ---------------------------------------------------------------- what is done to it
@@ -364,29 +343,14 @@ export class SharedWorld {
   }
 
   #addClient(index: number, random: SimRandom): void {
-    const { titanic } = this.weather;
     const habits = {
       ...clientHabits(random, this.#services, [150, 600], DURATION_MS),
       jobs: random.int(2, 12),
       cutChance: random.pick([0.02, 0.2]),
     };
-    const name = `c${index}`;
-    const key = KEYS[(index - 1) % KEYS.length] ?? null;
-    const own = random.fork(100 + index);
-    const client = new DurableClient(
-      name,
-      habits,
-      this.#anywhere(own.fork(1)),
-      dialled(name, key),
-      own,
-      this.#wall,
-      { witness: CERTAIN, turnElsewhere: () => undefined, saysHello: false, isShared: true },
-    );
-    client.ttlMs = Math.min(titanic.requestTtlMs, titanic.replyTtlMs);
-    this.#clients.push(client);
-    if (key === 'alice') this.#alices.push(client);
-    this.#clock.after(random.int(0, DURATION_MS / 2), () => {
-      client.start();
+    const around = this.#anywhere(random.fork(100 + index).fork(1));
+    this.#stage.addClient(index, random, habits, around, {
+      ...{ witness: CERTAIN, turnElsewhere: () => undefined, saysHello: false, isShared: true },
     });
   }
 
@@ -427,26 +391,9 @@ export class SharedWorld {
     return this.#server.wall - this.#clock.now + this.#healedAt + RECOVERS_MS;
   }
 
-  /** With another key, and without one. */
-  #addSpies(): void {
-    for (const [at, key] of ['bob', null].entries()) {
-      const name = `spy${at}`;
-      const random = this.#random.fork(300 + at);
-      const around = this.#anywhere(random.fork(1));
-      const spy = new Spy(name, around, dialled(name, key), random, this.#alices, false);
-      this.#spies.push(spy);
-      spy.start();
-    }
-  }
-
   #addWorker(name: string, place: number, random: SimRandom, only?: string): void {
     const around = this.#arounds[place];
     hold(around !== undefined, 'there is such a broker');
-    const here = { services: this.#services, mischief: MISCHIEF, chances: CHANCES };
-    const habits = workerHabits(random, here, only);
-    const own = random.fork(200 + this.#workers.length);
-    const worker = new SimWorker(name, habits, around, dialled(name), own);
-    this.#workers.push(worker);
-    worker.start();
+    this.#stage.addWorker(name, random, around, only);
   }
 }

@@ -2,7 +2,7 @@
 import type { BrokerOptions } from '../../../src/broker/options.js';
 import type { TitanicOptions } from '../../../src/titanic/machine/options.js';
 import type { SimRandom } from '../world/random.js';
-import type { StoredWeather } from './node.js';
+import type { NodeWeather } from '../world/node.js';
 import { rules } from '../../support/rights.js';
 
 export const PLENTY = 1_000_000_000;
@@ -44,7 +44,7 @@ export function roomyTitanic(random: SimRandom, isShort: () => boolean): Titanic
   };
 }
 
-export function weatherOf(random: SimRandom): StoredWeather {
+export function weatherOf(random: SimRandom): NodeWeather {
   const isFair = random.chance(0.1);
   const rare = (chance: number): boolean => !isFair && random.chance(chance);
   const hasCrashes = rare(0.6);
@@ -67,5 +67,6 @@ export function weatherOf(random: SimRandom): StoredWeather {
     fatalChance: rare(0.2) ? 0.02 : 0,
     downMaxMs: random.pick([1, 300]),
     wallJumpMs: rare(0.15) ? 2000 : 0,
+    ...{ mapPorts: null, mapBytesMax: Infinity },
   };
 }

@@ -1,25 +1,20 @@
 /** A world of stored requests from one seed: faults until it heals, then every promise is kept. */
-import type { Actor, Surroundings } from '../actors/line.js';
+import type { Surroundings } from '../actors/line.js';
 import { Tally } from '../actors/tally.js';
-import { MISCHIEF, SimWorker } from '../actors/worker.js';
+import { MISCHIEF } from '../actors/worker.js';
+import { MapWatch } from '../map/watch.js';
 import { ScheduleStage } from '../schedules/stage.js';
+import type { Entry } from '../../../src/testing/memory-rows.js';
+import { unpackFailure } from '../../../src/store/failure-codec.js';
 import { SimClock } from '../world/clock.js';
 import { hold } from '../world/failure.js';
 import { SimNetwork } from '../world/network.js';
+import { type NodeSabotage, type NodeWeather, SimNode } from '../world/node.js';
 import { SimRandom } from '../world/random.js';
 import { Trace } from '../world/trace.js';
-import {
-  CASTS,
-  clientHabits,
-  dialled,
-  KEYS,
-  type Services,
-  workerHabits,
-  type WorkersHere,
-} from './cast.js';
-import { DurableClient } from './durable-client.js';
-import { Spy } from './spy.js';
-import { StoredNode, type StoredSabotage, type StoredWeather } from './node.js';
+import { CASTS, checkOwners, clientHabits, type Services, type WorkersHere } from './cast.js';
+import type { Job } from './durable-client.js';
+import { DurableStage } from './stage.js';
 import { INTERVAL_MS, PLENTY, weatherOf } from './weather.js';
 
 const DURATION_MS = 4000;
@@ -37,27 +32,27 @@ export class StoredWorld {
   readonly trace: Trace;
   readonly #clock = new SimClock();
   readonly #random: SimRandom;
-  readonly #weather: StoredWeather;
-  readonly #node: StoredNode;
+  readonly #weather: NodeWeather;
+  readonly #node: SimNode;
   readonly #around: Surroundings;
-  readonly #clients: DurableClient[] = [];
-  readonly #alices: DurableClient[] = [];
-  readonly #spies: readonly Spy[];
-  readonly #workers: Actor[] = [];
   readonly #services: Services;
+  readonly #stage: DurableStage;
   readonly #schedules: ScheduleStage;
 
-  constructor(seed: number, isTraced = false, sabotage: StoredSabotage = {}) {
+  constructor(seed: number, isTraced = false, sabotage: NodeSabotage = {}) {
     this.#random = new SimRandom(seed);
     this.trace = new Trace(isTraced);
     this.#weather = weatherOf(this.#random.fork(1));
-    const nodeRandom = this.#random.fork(2);
     const { trace, tally } = this;
     const clock = this.#clock;
-    const changed = (): void => {
-      this.#schedules.look(this.#node, this.#node.disk.rows);
-    };
-    this.#node = new StoredNode(this.#weather, clock, nodeRandom, trace, tally, sabotage, changed);
+    this.#node = new SimNode({
+      ...{ pairing: null, weather: this.#weather, clock, random: this.#random.fork(2) },
+      ...{ trace, tally, mapWatch: new MapWatch(), sabotage },
+      changed: (node) => {
+        checkRows(node.disk.entries);
+        this.#schedules.look(node, node.disk.entries);
+      },
+    });
     const pipe = { delayMinMs: 0, delayMaxMs: 5, noticeMaxMs: INTERVAL_MS, outputBytesMax: PLENTY };
     this.#around = {
       clock,
@@ -69,9 +64,19 @@ export class StoredWorld {
     };
     const cast = this.#random.fork(3);
     this.#services = cast.pick(CASTS);
-    for (let index = cast.int(1, 3); index > 0; index--) this.#addClient(index, cast);
-    for (let index = cast.int(1, 4); index > 0; index--) this.#addWorker(`w${index}`, cast);
-    this.#spies = this.#addSpies();
+    this.#stage = new DurableStage({
+      ...{ clock, wall: this.#node, titanic: this.#weather.titanic },
+      workers: { services: this.#services, mischief: MISCHIEF, chances: CHANCES },
+      startsWithinMs: DURATION_MS / 2,
+    });
+    for (let index = cast.int(1, 3); index > 0; index--) {
+      const habits = clientHabits(cast, this.#services, [100, 1000], DURATION_MS);
+      this.#stage.addClient(index, cast, habits, this.#around);
+    }
+    for (let index = cast.int(1, 4); index > 0; index--) {
+      this.#stage.addWorker(`w${index}`, cast, this.#around);
+    }
+    this.#stage.addSpies(this.#random, 0, '', () => this.#around, false);
     this.#schedules = this.#addSchedules(this.#random.fork(4));
   }
 
@@ -85,7 +90,7 @@ export class StoredWorld {
       schedulersMax: this.#weather.broker.limits.messageBytes === PLENTY ? SCHEDULERS_MAX : 0,
       ...{ oneIn: SCHEDULING_ONE_IN, dialChance: 0, recoversMs: RECOVERS_MS },
       isWhole: () => node.titanic !== null,
-      disks: () => [node.disk.rows],
+      disks: () => [node.disk.entries],
       watched: () => ({
         isSteady: wallJumpMs === 0,
         freeSince: this.#isRoomy ? node.hinderedUntil + RECOVERS_MS : Infinity,
@@ -105,33 +110,20 @@ export class StoredWorld {
     return maxOpen === PLENTY && maxBytes === PLENTY;
   }
 
-  /** With another key, and without one. */
-  #addSpies(): readonly Spy[] {
-    const spies = ['bob', null].map((key, at) => {
-      const name = `spy${at}`;
-      const random = this.#random.fork(300 + at);
-      const line = dialled(name, key);
-      return new Spy(name, this.#around, line, random, this.#alices, false);
-    });
-    for (const spy of spies) spy.start();
-    return spies;
-  }
-
   /** Runs the faults and the healing, and checks that every promise was kept. */
   run(): void {
     this.#clock.runUntil(DURATION_MS);
     this.#node.heal();
-    for (const spy of this.#spies) spy.leave();
-    for (const worker of this.#workers.splice(0)) worker.leave();
-    for (const [index, service] of this.#services.entries()) {
-      this.#addWorker(`healer${index}`, this.#random.fork(50 + index), service);
-    }
+    this.#stage.heal((service, index) => {
+      const random = this.#random.fork(50 + index);
+      this.#stage.addWorker(`healer${index}`, random, this.#around, service);
+    });
     this.#schedules.heal(this.#isRoomy);
     const until = this.#clock.now + HEALED_MS;
     while (!this.#isOver()) {
       hold(
         this.#clock.now < until,
-        `not over: ${this.#clients.map(({ jobs }) => JSON.stringify(jobs)).join()}`,
+        `not over: ${this.#stage.clients.map(({ jobs }) => JSON.stringify(jobs)).join()}`,
       );
       this.#clock.runUntil(this.#clock.now + STEP_MS);
     }
@@ -141,76 +133,55 @@ export class StoredWorld {
   #isOver(): boolean {
     const isRoomy = this.#isRoomy;
     const { titanic, disk } = this.#node;
-    if (titanic === null || disk.counts.pending > 0) return false;
-    return this.#clients.every((client) =>
+    if (titanic === null || disk.entries.some(isPending)) return false;
+    return this.#stage.clients.every((client) =>
       isRoomy ? client.isSatisfied : client.jobs.every(isSettled),
     );
   }
 
   #checkPromises(): void {
     const { disk, deliveries, crashes, failures } = this.#node;
-    const bodies = new Set<string>();
-    for (const { body } of disk.rows) bodies.add(body.toString('latin1', 2));
-    for (const client of this.#clients) {
-      for (const body of client.refused) {
-        hold(!bodies.has(body), `${body} was answered 500 and is kept (D12)`);
-      }
-      for (const job of client.jobs) {
-        if (job.uuid === null) continue;
-        const found = disk.find(Buffer.from(job.uuid, 'hex'));
-        const isGone = found.state === 'absent' || found.state === 'closed';
-        hold(!job.closed || isGone, `${job.name} was closed and is still there`);
-        const mayBeGone = job.closeAsked || client.isOver(job);
-        hold(mayBeGone || !isGone, `${job.name} was acknowledged and is lost`);
-        hold(found.state !== 'pending', `${job.name} never comes to its end`);
-      }
-    }
+    const find = disk.lookUp.bind(disk);
+    this.#stage.check(disk.entries, find, ({ name }, { state }) => {
+      hold(state !== 'pending', `${name} never comes to its end`);
+    });
     if (crashes + failures > 0) return;
     for (const [key, count] of deliveries) {
       // The requests of a schedule all have the same body.
       if (key.startsWith('k')) continue;
       const name = key.replace(/\.[0-9]+$/, '');
-      const job = this.#clients.flatMap(({ jobs }) => jobs).find((each) => each.name === name);
+      const job = this.#stage.clients
+        .flatMap(({ jobs }) => jobs)
+        .find((each) => each.name === name);
       const most = job?.options['maxAttempts'] ?? this.#weather.titanic.maxAttempts;
       hold(count <= Number(most), `${key} is delivered ${count} times`);
     }
   }
-
-  #addClient(index: number, random: SimRandom): void {
-    const { titanic } = this.#weather;
-    const habits = clientHabits(random, this.#services, [100, 1000], DURATION_MS);
-    const name = `c${index}`;
-    const key = KEYS[(index - 1) % KEYS.length] ?? null;
-    const client = new DurableClient(
-      name,
-      habits,
-      this.#around,
-      dialled(name, key),
-      random.fork(100 + index),
-      this.#node,
-    );
-    client.ttlMs = Math.min(titanic.requestTtlMs, titanic.replyTtlMs);
-    this.#clients.push(client);
-    if (key === 'alice') this.#alices.push(client);
-    this.#clock.after(random.int(0, DURATION_MS / 2), () => {
-      client.start();
-    });
-  }
-
-  #addWorker(name: string, random: SimRandom, only?: string): void {
-    const here = { services: this.#services, mischief: MISCHIEF, chances: CHANCES };
-    const worker = new SimWorker(
-      name,
-      workerHabits(random, here, only),
-      this.#around,
-      dialled(name),
-      random.fork(200 + this.#workers.length),
-    );
-    this.#workers.push(worker);
-    worker.start();
-  }
 }
 
-function isSettled({ uuid, shown, closed }: DurableClient['jobs'][number]): boolean {
+function isSettled({ uuid, shown, closed }: Job): boolean {
   return uuid === null || closed || shown !== 'nothing';
+}
+
+function isPending({ request }: Entry): boolean {
+  return request.state === 'pending';
+}
+
+/** What is true of each request on the disk of one node, at any time. */
+function checkRows(rows: readonly Entry[]): void {
+  checkOwners(rows);
+  for (const { request, reply, attempts } of rows) {
+    hold(request.attempts <= request.maxAttempts, 'more attempts than are allowed');
+    const isDead = request.state === 'dead';
+    // D63: of the request's current generation.
+    const last = request.attempts > 0 ? (attempts.at(-1)?.failure ?? null) : null;
+    const isFinal = unpackFailure(last)?.kind === 'final';
+    const isOver = isFinal || request.attempts === request.maxAttempts;
+    hold(!isDead || isOver, 'dead before its last attempt');
+    hold(!isFinal || request.state !== 'pending', 'a final failure is to be delivered again');
+    hold(
+      (request.state === 'replied') === (reply !== null),
+      'a reply and its state belong together',
+    );
+  }
 }

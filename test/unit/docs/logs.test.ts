@@ -139,58 +139,20 @@ describe('docs/logs.md', () => {
     expect(documented('## Events of the process')).toEqual(told);
   });
 
-  it('has the events of the broker with their levels and fields, and no others', () => {
+  it.each([
+    ['the broker', 'src/broker/events.ts', 'BrokerEvent'],
+    ['operators', 'src/admin/events.ts', 'AdminEvent'],
+    ['stored requests', 'src/titanic/machine/events.ts', 'TitanicEvent'],
+    ['the pair', 'src/bstar/events.ts', 'PairEvent'],
+    ['the stream', 'src/stream/events.ts', 'StreamEvent'],
+    ['the map', 'src/extensions/map/machine/events.ts', 'MapEvent'],
+  ])('has the events of %s with their levels and fields, and no others', (of, path, union) => {
     const told: Rows = new Map();
-    for (const [name, members] of eventsOf('src/broker/events.ts', 'BrokerEvent')) {
+    for (const [name, members] of eventsOf(path, union)) {
       told.set(name, { level: levelsOf(name, members), fields: [...members.keys()].sort() });
     }
     expect(told.size).toBeGreaterThan(0);
-    expect(documented('## Events of the broker')).toEqual(told);
-  });
-
-  it('has the events of operators with their levels and fields, and no others', () => {
-    const told: Rows = new Map();
-    for (const [name, members] of eventsOf('src/admin/events.ts', 'AdminEvent')) {
-      told.set(name, { level: levelsOf(name, members), fields: [...members.keys()].sort() });
-    }
-    expect(told.size).toBeGreaterThan(0);
-    expect(documented('## Events of operators')).toEqual(told);
-  });
-
-  it('has the events of stored requests with their levels and fields, and no others', () => {
-    const told: Rows = new Map();
-    for (const [name, members] of eventsOf('src/titanic/machine/events.ts', 'TitanicEvent')) {
-      told.set(name, { level: levelsOf(name, members), fields: [...members.keys()].sort() });
-    }
-    expect(told.size).toBeGreaterThan(0);
-    expect(documented('## Events of stored requests')).toEqual(told);
-  });
-
-  it('has the events of the pair with their levels and fields, and no others', () => {
-    const told: Rows = new Map();
-    for (const [name, members] of eventsOf('src/bstar/events.ts', 'PairEvent')) {
-      told.set(name, { level: levelsOf(name, members), fields: [...members.keys()].sort() });
-    }
-    expect(told.size).toBeGreaterThan(0);
-    expect(documented('## Events of the pair')).toEqual(told);
-  });
-
-  it('has the events of the stream with their levels and fields, and no others', () => {
-    const told: Rows = new Map();
-    for (const [name, members] of eventsOf('src/stream/events.ts', 'StreamEvent')) {
-      told.set(name, { level: levelsOf(name, members), fields: [...members.keys()].sort() });
-    }
-    expect(told.size).toBeGreaterThan(0);
-    expect(documented('## Events of the stream')).toEqual(told);
-  });
-
-  it('has the events of the map with their levels and fields, and no others', () => {
-    const told: Rows = new Map();
-    for (const [name, members] of eventsOf('src/extensions/map/machine/events.ts', 'MapEvent')) {
-      told.set(name, { level: levelsOf(name, members), fields: [...members.keys()].sort() });
-    }
-    expect(told.size).toBeGreaterThan(0);
-    expect(documented('## Events of the map')).toEqual(told);
+    expect(documented(`## Events of ${of}`)).toEqual(told);
   });
 
   it('has the events of programs with their levels and fields, and no others', () => {

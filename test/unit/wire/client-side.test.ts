@@ -95,15 +95,6 @@ describe('What a client reads', () => {
     },
   );
 
-  it.each([0, 1, 2, 3, 4, 5, 6, 7, 8])('reads replies behind %d id frames (D1)', (count) => {
-    for (const frames of layouts([...ids(count), '', 'MDPC01', 's', 'b'])) {
-      expect(atClient(frames)).toEqual(reply('final', 1, ids(count), ['b']));
-    }
-    for (const frames of layouts([...ids(count), '', 'MDPC02', '\x02', 's', 'b'])) {
-      expect(atClient(frames)).toEqual(reply('partial', 2, ids(count), ['b']));
-    }
-  });
-
   it.each([9, 10, 10_000])('does not read replies behind %d id frames (D1)', (count) => {
     expectMalformed([...ids(count), '', 'MDPC01', 's', 'b']);
     expectMalformed([...ids(count), '', 'MDPC02', '\x03', 's', 'b']);

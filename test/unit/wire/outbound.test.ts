@@ -12,7 +12,7 @@ import {
   writeWorkerRequestWithHeaders,
 } from '../../../src/wire/outbound.js';
 import { asRead } from '../../support/packed-frames.js';
-import { bytesOf, type FrameText, ids, scattered, textsOf } from './layouts.js';
+import { bytesOf, type FrameText, scattered, textsOf } from './layouts.js';
 import { Recorder } from './recorder.js';
 
 const PEER = 7;
@@ -130,19 +130,6 @@ describe('What a broker sends to a client', () => {
       'MDPC02',
       '\x02',
       ...tail,
-    ]);
-  });
-
-  it.each([0, 1, 2, 3, 4, 5, 6, 7, 8])('has its envelope of %d frames, in order (D1)', (count) => {
-    const long = ids(count).map((id, index) => (index === 1 ? id.repeat(100) : id));
-    expect(replySent(pathOf(1, long), true, body, 3)).toEqual([...long, '', 'MDPC01', 'echo', 'c']);
-    expect(replySent(pathOf(2, long), true, body, 3)).toEqual([
-      ...long,
-      '',
-      'MDPC02',
-      '\x03',
-      'echo',
-      'c',
     ]);
   });
 

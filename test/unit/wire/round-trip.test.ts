@@ -9,15 +9,11 @@ import { Inbound } from '../../../src/wire/inbound.js';
 import { CREDIT_MAX } from '../../../src/wire/mdp.js';
 import {
   writeClientReply,
-  writeWorkerDisconnect,
-  writeWorkerHeartbeat,
   writeWorkerRequest,
   writeWorkerRequestWithHeaders,
 } from '../../../src/wire/outbound.js';
 import {
-  workerDisconnect,
   workerFinal,
-  workerHeartbeat,
   workerPartial,
   workerReady,
   workerReturn,
@@ -176,13 +172,6 @@ describe('From a worker to a broker', () => {
       }),
     );
   });
-
-  it.each([1, 2] as const)('HEARTBEAT and DISCONNECT of 0.%d are read as sent (§3)', (v) => {
-    const heartbeat = atBroker(received(workerHeartbeat(v)));
-    expect(heartbeat).toEqual({ kind: 'heartbeat', version: v });
-    const disconnect = atBroker(received(workerDisconnect(v)));
-    expect(disconnect).toEqual({ kind: 'disconnect', version: v });
-  });
 });
 
 describe('From a broker to a worker', () => {
@@ -203,15 +192,6 @@ describe('From a broker to a worker', () => {
         expect(atWorker(v, out.only(PEER))).toEqual({ kind: 'request', client, body: frames });
       }),
     );
-  });
-
-  it.each([1, 2] as const)('HEARTBEAT and DISCONNECT of 0.%d are read as sent (§3)', (v) => {
-    const heartbeat = new Recorder();
-    writeWorkerHeartbeat(heartbeat, PEER, v);
-    expect(atWorker(v, heartbeat.only(PEER))).toEqual({ kind: 'heartbeat' });
-    const disconnect = new Recorder();
-    writeWorkerDisconnect(disconnect, PEER, v);
-    expect(atWorker(v, disconnect.only(PEER))).toEqual({ kind: 'disconnect' });
   });
 });
 

@@ -11,28 +11,6 @@ beforeEach(() => {
 });
 
 describe("a batch of this node's", () => {
-  it('is sent to the peer before it is given to the store, and waits for both (D14)', () => {
-    expect(stage.commit()).toBe(true);
-    stage.confirm(100, 8);
-    stage.committed(100);
-    expect(stage.calls).toEqual(['send update', 'commit 100', 'batch released', 'batch committed']);
-  });
-
-  it('whose peer is lost is released; under sync as safe, under strict as doubtful', () => {
-    for (const [mode, released] of [
-      ['sync', 'batch released'],
-      ['strict', 'batch released, doubtful'],
-    ] as const) {
-      stage = new Stage('active', mode);
-      stage.commit();
-      stage.isInSync = false;
-      stage.replication.connectionEnded();
-      stage.news();
-      stage.replication.release();
-      expect(stage.news()).toEqual([released]);
-    }
-  });
-
   it('that a node no longer leads with is not released any more', () => {
     stage.commit();
     stage.news();

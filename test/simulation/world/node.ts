@@ -1,22 +1,30 @@
 /**
- * One node of a simulated pair: broker, Titanic, store, epoch and link, wired and run as in the
- * daemon. Its process can end between any two effects, and can be paused; its disks survive it.
+ * A simulated node, standalone or of a pair: broker, Titanic, map and store, of a pair also epoch and
+ * link, wired and run as in the daemon. Its process can end between any two effects, and can be
+ * paused; its disks survive it.
  */
 import { Broker } from '../../../src/broker/broker.js';
 import type { Companion } from '../../../src/broker/io/loop.js';
 import type { BrokerOptions } from '../../../src/broker/options.js';
+import type { BrokerSink } from '../../../src/broker/sink.js';
 import type { PairEvent } from '../../../src/bstar/events.js';
 import type { Persisted, Role } from '../../../src/bstar/facts.js';
 import type { Config } from '../../../src/config/config.js';
 import { present } from '../../../src/core/assert.js';
+import { Frames } from '../../../src/core/frames.js';
+import { unpack } from '../../../src/core/packed.js';
 import type { MapHost } from '../../../src/extensions/map/host.js';
 import { type EpochStore, PairNode } from '../../../src/node/pair.js';
 import { StoreReports } from '../../../src/node/store-reports.js';
 import { turnsOf } from '../../../src/node/turns.js';
 import { Mmi } from '../../../src/mmi/mmi.js';
 import { Replication } from '../../../src/bstar/replication/replication.js';
-import type { NodeStore, NodeStoreEvents } from '../../../src/store/node-store.js';
+import { Standalone } from '../../../src/bstar/replication/standalone.js';
+import type { NodeRecovered, NodeStore, NodeStoreEvents } from '../../../src/store/node-store.js';
+import type { MapReplica } from '../../../src/store/map-replica.js';
+import type { Replica } from '../../../src/titanic/machine/replica.js';
 import type { StoreCounts, StoreFailure } from '../../../src/store/store.js';
+import type { TitanicOptions } from '../../../src/titanic/machine/options.js';
 import { Titanic } from '../../../src/titanic/machine/titanic.js';
 import type { BrokerStatus } from '../../../src/wire/mmi.js';
 import { MemoryDisk, type StoreCall, type StoreFault } from '../../../src/testing/memory-store.js';
@@ -26,69 +34,82 @@ import { type MapSabotage, NodeMap } from '../map/node-map.js';
 import type { PortsOptions } from '../map/ports.js';
 import type { MapWatch, WatchedNode } from '../map/watch.js';
 import { checkServices } from '../stored/cast.js';
-import type { SimClock } from '../world/clock.js';
-import { hold } from '../world/failure.js';
-import { type Connected, ProcessEnd } from '../world/process-end.js';
-import type { SimRandom } from '../world/random.js';
-import type { Trace } from '../world/trace.js';
-import { WholeMessages } from '../world/whole-messages.js';
-import type { PeerWire, WireEnd } from './peer-wire.js';
-import type { PairWorldWeather } from './weather.js';
-import type { Witness } from './witness.js';
+import type { SimClock } from './clock.js';
+import { hold } from './failure.js';
+import { type Connected, ProcessEnd } from './process-end.js';
+import type { SimRandom } from './random.js';
+import type { Trace } from './trace.js';
+import { WholeMessages } from './whole-messages.js';
+import type { PeerWire, WireEnd } from '../pair/peer-wire.js';
+import type { Witness } from '../pair/witness.js';
 
-export interface PairWeather {
+export interface NodeWeather {
   readonly broker: BrokerOptions;
-  readonly config: Config;
+  readonly titanic: TitanicOptions;
   readonly turnDelayMaxMs: number;
   readonly commitMaxMs: number;
   readonly readMaxMs: number;
-  readonly epochMaxMs: number;
   /** Maximum number of effects from the start of a process to its crash; Infinity: no crash. */
   readonly crashAfterMax: number;
+  /** Of a write. */
   readonly failureChance: number;
+  readonly readFailureChance: number;
   readonly fatalChance: number;
   readonly downMaxMs: number;
   /** How far the wall clock is set back or forward at times. */
   readonly wallJumpMs: number;
   /** The map's ports; `null`: the node has none. */
   readonly mapPorts: PortsOptions | null;
+  /** `limits.mapBytes`. */
+  readonly mapBytesMax: number;
 }
 
 /** Breaks the wiring of a correct node, to verify that the simulation detects it. */
-export interface PairSabotage extends MapSabotage {
-  /** The weather in which the fault shows soon. */
-  weather?(weather: PairWorldWeather): PairWorldWeather;
+export interface NodeSabotage extends MapSabotage {
+  titanic?(titanic: Titanic): void;
+  disk?(store: NodeStore, disk: MemoryDisk): NodeStore;
+  /** Of a standalone node: the epoch of its map in the next process. */
+  mapEpoch?(epoch: number): number;
+  /** The following are of a pair. */
   pair?(node: PairNode): void;
   replication?(replication: Replication): void;
-  disk?(store: NodeStore): NodeStore;
   /** The content of the epoch's disk when a write began. */
   epoch?(before: Persisted, next: Persisted): Persisted;
 }
 
+/** What makes it a node of a pair. */
+export interface Pairing {
+  readonly role: Role;
+  readonly config: Config;
+  readonly epochMaxMs: number;
+  readonly wire: PeerWire;
+  readonly witness: Witness;
+  /** The disk of the other node. */
+  readonly peerDisk: () => MemoryDisk;
+  /** The events of the pair. */
+  readonly told: (node: SimNode, event: PairEvent) => void;
+}
+
 /** What a node depends on. */
 export interface NodeSurroundings {
-  readonly role: Role;
-  readonly weather: PairWeather;
+  /** `null`: it is standalone. */
+  readonly pairing: Pairing | null;
+  readonly weather: NodeWeather;
   readonly clock: SimClock;
   readonly random: SimRandom;
   readonly trace: Trace;
   readonly tally: Tally;
-  readonly wire: PeerWire;
-  readonly witness: Witness;
   readonly mapWatch: MapWatch;
-  /** The disk of the other node. */
-  readonly peerDisk: () => MemoryDisk;
-  readonly sabotage: PairSabotage;
-  /** The events of the pair. */
-  readonly told: (node: SimPairNode, event: PairEvent) => void;
+  readonly sabotage: NodeSabotage;
   /** Its disk has changed. */
-  readonly changed: (node: SimPairNode) => void;
+  readonly changed: (node: SimNode) => void;
 }
 
 const WALL_MS = 1_795_132_800_000;
 const TURNS_AT_ONCE_MAX = 2000;
 /** The duration of a disk write without faults. */
 const HEALED_MS_MAX = 10;
+const QUIET = { emit: () => {} };
 
 /** Thrown at an effect: the process ends there. */
 class Crash extends Error {}
@@ -96,21 +117,39 @@ class Crash extends Error {}
 interface Process extends Connected {
   readonly titanic: Titanic;
   readonly map: MapHost | null;
-  readonly pair: PairNode;
+  /** `null`: a standalone node. */
+  readonly pair: PairNode | null;
   readonly turns: Companion;
-  readonly link: WireEnd;
 }
 
-export class SimPairNode implements WatchedNode {
+/** What a pair is made for. */
+interface Machines extends Pick<Process, 'broker' | 'titanic' | 'map'> {
+  readonly replication: Replication;
+}
+
+/** What the machines of a process commit through. */
+interface Replicas {
+  readonly replica: Replica;
+  readonly map: MapReplica;
+  /** `null`: a standalone node. */
+  readonly replication: Replication | null;
+}
+
+export class SimNode implements WatchedNode {
   readonly end: ProcessEnd;
-  readonly role: Role;
+  readonly name: string;
   readonly disk: MemoryDisk;
   /** `null`: it has no map. */
   readonly ownMap: NodeMap | null;
   crashes = 0;
+  failures = 0;
   wallMax = WALL_MS;
+  /** Until when, by its wall clock, a fault hinders it at least. */
+  hinderedUntil = -Infinity;
+  /** Deliveries by the first frame of the body. */
+  readonly deliveries = new Map<string, number>();
   readonly #in: NodeSurroundings;
-  readonly #weather: PairWeather;
+  readonly #weather: NodeWeather;
   readonly #clock: SimClock;
   readonly #random: SimRandom;
   #process: Process | null = null;
@@ -130,10 +169,11 @@ export class SimPairNode implements WatchedNode {
   #timerAt = Infinity;
   #turnsAt = { time: -1, count: 0 };
   #wallOffset = 0;
+  #mapEpoch = 0;
 
   constructor(surroundings: NodeSurroundings) {
     this.#in = surroundings;
-    this.role = surroundings.role;
+    this.name = surroundings.pairing?.role ?? 'node';
     this.#weather = surroundings.weather;
     this.#clock = surroundings.clock;
     this.#random = surroundings.random;
@@ -150,7 +190,7 @@ export class SimPairNode implements WatchedNode {
         this.#wake();
       },
       note: (peer, what, frames) => {
-        this.#in.trace.note(this.#clock.now, this.role, `> ${peer} ${what}`, frames);
+        this.#in.trace.note(this.#clock.now, this.name, `> ${peer} ${what}`, frames);
       },
     });
     this.disk = new MemoryDisk({
@@ -164,10 +204,10 @@ export class SimPairNode implements WatchedNode {
   }
 
   #mapOf({ weather, clock, mapWatch, sabotage }: NodeSurroundings): NodeMap | null {
-    const { mapPorts } = weather;
+    const { mapPorts, mapBytesMax: bytesMax } = weather;
     if (mapPorts === null) return null;
     return new NodeMap({
-      ...{ clock, watch: mapWatch, ports: mapPorts, bytesMax: Infinity, node: this, sabotage },
+      ...{ clock, watch: mapWatch, ports: mapPorts, bytesMax, node: this, sabotage },
       host: {
         isReached: () => !this.#isIsolated && this.#process !== null,
         enter: (part) => {
@@ -177,13 +217,13 @@ export class SimPairNode implements WatchedNode {
           this.#effect();
         },
         note: (what, frames) => {
-          this.#in.trace.note(clock.now, this.role, what, frames);
+          this.#in.trace.note(clock.now, this.name, what, frames);
         },
       },
     });
   }
 
-  get #wall(): number {
+  get wall(): number {
     return WALL_MS + this.#clock.now + this.#wallOffset;
   }
 
@@ -192,29 +232,33 @@ export class SimPairNode implements WatchedNode {
     return WALL_MS + this.#clock.now - this.#weather.wallJumpMs;
   }
 
-  get name(): string {
-    return this.role;
-  }
-
   get mayAnswer(): boolean {
-    const facts = this.#process?.pair.machine.facts;
+    if (this.#in.pairing === null) return this.#process?.map?.machine.isServing ?? false;
+    const facts = this.pair?.machine.facts;
     return facts?.state === 'active' && !facts.fenced;
   }
 
   /** What it shows of the map survives any failure of one node (D21). */
   get isFixing(): boolean {
-    const pair = this.#process?.pair.machine;
-    const isSync = this.#weather.config.titanic.replication !== 'async';
+    const { pairing } = this.#in;
+    if (pairing === null) return true;
+    const pair = this.pair?.machine;
+    const isSync = pairing.config.titanic.replication !== 'async';
     return isSync && pair?.isInSync === true && !pair.facts.promoted;
   }
 
   disks(): readonly (readonly MapRecord[])[] {
     const own = this.disk.mapRecords;
-    return this.isFixing ? [own, this.#in.peerDisk().mapRecords] : [own];
+    const { pairing } = this.#in;
+    return pairing !== null && this.isFixing ? [own, pairing.peerDisk().mapRecords] : [own];
   }
 
   get pair(): PairNode | null {
     return this.#process?.pair ?? null;
+  }
+
+  get map(): MapHost | null {
+    return this.#process?.map ?? null;
   }
 
   get titanic(): Titanic | null {
@@ -251,86 +295,48 @@ export class SimPairNode implements WatchedNode {
   /** Starts a process on the disks, if none runs. */
   start(): void {
     if (this.#process !== null) return;
-    const { weather, wire, sabotage } = this.#in;
-    const { config } = weather;
+    const { weather, sabotage } = this.#in;
     const random = (target: Buffer): void => {
       this.#random.fill(target);
-    };
-    let pair: PairNode | null = null;
-    const sink = {
-      ...this.#messages.sink,
-      vote: () => {
-        this.#isVoteOut = true;
-        pair?.voted();
-      },
     };
     this.#effectsLeft = Infinity;
     this.#isTurnDue = false;
     this.#isVoteOut = false;
     this.#timerAt = Infinity;
-    const broker = new Broker(weather.broker, sink, { emit: () => {} }, random);
+    const broker = new Broker(weather.broker, this.#sink(), QUIET, random);
     const wake = (): void => {
       this.#wake();
     };
-    const time = { now: () => this.#clock.now, wall: () => this.#wall };
+    const time = { now: () => this.#clock.now, wall: () => this.wall };
     const fatal = (): void => {
       this.#clock.after(this.#random.int(0, 2), () => {
         if (this.#process === process) this.crash();
       });
     };
     const reports = new StoreReports(wake, time, fatal);
-    const opened = this.disk.openNow(this.#checked(reports));
-    const store = this.#counted(sabotage.disk?.(opened.store) ?? opened.store);
-    const events = {
-      emit: (event: PairEvent) => {
-        this.#in.told(this, event);
-      },
-    };
-    const mode = config.titanic.replication;
-    const replication = new Replication(mode, store, opened.recovered, events);
-    sabotage.replication?.(replication);
+    const { store: bare, recovered } = this.disk.openNow(this.#checked(reports));
+    const store = this.#counted(sabotage.disk?.(bare, this.disk) ?? bare);
+    const replicas = this.#replicasOf(store, recovered);
+    const { replica, replication } = replicas;
     const { services } = broker.counters.requests;
-    const quiet = { emit: () => {} };
-    const titanic = new Titanic(config.titanic, store, replication, quiet, random, services);
-    replication.serve(titanic);
+    const titanic = new Titanic(weather.titanic, store, replica, QUIET, random, services);
+    sabotage.titanic?.(titanic);
+    replication?.serve(titanic);
     reports.titanic = titanic;
     this.#now = this.#clock.now;
-    titanic.setTime(this.#now, this.#wall);
+    titanic.setTime(this.#now, this.wall);
     broker.host(new Mmi(() => this.#status()));
     broker.host(titanic);
     broker.setInternalClient(titanic);
-    titanic.counted(opened.recovered.counts);
-    const map = this.#openMap(store, replication, reports);
-    pair = new PairNode({
-      config: { ...config, bstar: { ...config.bstar, role: this.role } },
-      broker,
-      wake,
-      epochs: this.#epochs(),
-      keys: () => Buffer.alloc(16),
-      stored: { titanic, replication },
-      served: map === null ? [] : [map],
-      events,
-      now: this.#now,
-    });
-    const node = pair;
-    if (map !== null) {
-      map.voted = () => {
-        node.voted();
-      };
-      map.isFenced = () => node.isFenced;
-    }
-    sabotage.pair?.(pair);
-    const turns = turnsOf(broker, { titanic, pair, served: map === null ? [] : [map] }, time);
-    const link = wire.open(this.role, {
-      events: pair,
-      isAwake: () => this.isAwake,
-      enter: (part) => {
-        this.#enter(process, part);
-      },
-    });
-    const process = { broker, titanic, map, pair, turns, link, peers: new Map(), links: [] };
+    titanic.counted(recovered.counts);
+    const map = this.#openMap(store, replicas, reports);
+    const served = map === null ? [] : [map];
+    const pair = replication === null ? null : this.#pairOf({ broker, titanic, map, replication });
+    const turns = turnsOf(broker, { titanic, pair, served }, time);
+    const process = { broker, titanic, map, pair, turns, peers: new Map(), links: [] };
     this.#process = process;
-    pair.attach(this.#countedLink(link));
+    if (pair === null) titanic.activate();
+    else pair.attach(this.#linkOf(process, pair));
     this.#note('starts');
     const { crashAfterMax } = weather;
     const mayCrash = !this.#isHealed && crashAfterMax < Infinity;
@@ -338,14 +344,84 @@ export class SimPairNode implements WatchedNode {
     if (map !== null) {
       this.#enter(process, () => {
         map.machine.open();
+        if (pair === null) map.activate(this.#nextMapEpoch(recovered));
       });
     }
     this.#wake();
   }
 
-  #openMap(store: NodeStore, replication: Replication, reports: StoreReports): MapHost | null {
+  #replicasOf(store: NodeStore, recovered: NodeRecovered): Replicas {
+    const { pairing, sabotage } = this.#in;
+    if (pairing === null) {
+      const replica = new Standalone(store, recovered.firstTransaction);
+      return { replica, map: replica.mapIn(store), replication: null };
+    }
+    const mode = pairing.config.titanic.replication;
+    const replication = new Replication(mode, store, recovered, this.#pairEvents(pairing));
+    sabotage.replication?.(replication);
+    return { replica: replication, map: replication.map, replication };
+  }
+
+  #pairEvents({ told }: Pairing): { emit(event: PairEvent): void } {
+    return {
+      emit: (event) => {
+        told(this, event);
+      },
+    };
+  }
+
+  #nextMapEpoch({ mapEpochMax }: NodeRecovered): number {
+    this.#mapEpoch = Math.max(this.#mapEpoch, mapEpochMax) + 1;
+    return this.#in.sabotage.mapEpoch?.(this.#mapEpoch) ?? this.#mapEpoch;
+  }
+
+  #pairOf({ broker, titanic, map, replication }: Machines): PairNode {
+    const pairing = present(this.#in.pairing, 'it is of a pair');
+    const { config, role } = pairing;
+    const pair = new PairNode({
+      config: { ...config, bstar: { ...config.bstar, role } },
+      broker,
+      wake: () => {
+        this.#wake();
+      },
+      epochs: this.#epochs(pairing),
+      keys: () => Buffer.alloc(16),
+      stored: { titanic, replication },
+      served: map === null ? [] : [map],
+      events: this.#pairEvents(pairing),
+      now: this.#now,
+    });
+    if (map !== null) {
+      map.voted = () => {
+        pair.voted();
+      };
+      map.isFenced = () => pair.isFenced;
+    }
+    this.#in.sabotage.pair?.(pair);
+    return pair;
+  }
+
+  #linkOf(process: Process, pair: PairNode): WireEnd {
+    const { role, wire } = present(this.#in.pairing, 'it is of a pair');
+    const link = wire.open(role, {
+      events: pair,
+      isAwake: () => this.isAwake,
+      enter: (part) => {
+        this.#enter(process, part);
+      },
+    });
+    const send = link.send.bind(link);
+    link.send = (message) => {
+      this.#effect();
+      this.#note(`says ${message.kind}`);
+      send(message);
+    };
+    return link;
+  }
+
+  #openMap(store: NodeStore, replicas: Replicas, reports: StoreReports): MapHost | null {
     const map = this.ownMap?.open({
-      replica: replication.map,
+      replica: replicas.map,
       store,
       wake: () => {
         this.#wake();
@@ -353,17 +429,20 @@ export class SimPairNode implements WatchedNode {
     });
     if (map === undefined) return null;
     reports.map = map.machine;
-    replication.serveMap(map.machine);
+    replicas.replication?.serveMap(map.machine);
     return map;
   }
 
   #status(): BrokerStatus {
-    const { state, epoch } = present(this.#process, 'who answers runs').pair.machine.facts;
+    const { pairing } = this.#in;
+    const facts = this.pair?.machine.facts;
+    const { state, epoch } = facts ?? { state: 'active', epoch: 0 };
+    const role = pairing?.role ?? 'standalone';
     return {
-      ...{ version: '0', uptimeMs: 0, node: this.role, role: this.role, state, epoch, limits: {} },
+      ...{ version: '0', uptimeMs: 0, node: this.name, role, state, epoch, limits: {} },
       ...{
         extensions: ['hello', 'submit', 'wait'],
-        pairHeartbeatMs: this.#weather.config.bstar.heartbeatIntervalMs,
+        pairHeartbeatMs: pairing?.config.bstar.heartbeatIntervalMs ?? 0,
         http: null,
         publicUrl: null,
         events: null,
@@ -385,24 +464,14 @@ export class SimPairNode implements WatchedNode {
     });
   }
 
-  #countedLink(link: WireEnd): WireEnd {
-    const send = link.send.bind(link);
-    link.send = (message) => {
-      this.#effect();
-      this.#note(`says ${message.kind}`);
-      send(message);
-    };
-    return link;
-  }
-
-  #epochs(): EpochStore {
+  #epochs({ epochMaxMs }: Pairing): EpochStore {
     return {
       persisted: this.#persisted,
       persist: (state, done) => {
         this.#effect();
         const process = this.#process;
         this.#persisting = state;
-        this.#clock.after(this.#random.int(0, this.#weather.epochMaxMs), () => {
+        this.#clock.after(this.#random.int(0, epochMaxMs), () => {
           if (this.#process !== process || process === null) return;
           this.#persist(state);
           this.#persisting = null;
@@ -427,6 +496,7 @@ export class SimPairNode implements WatchedNode {
   crash(): void {
     const process = this.#process;
     if (process === null) return;
+    const { pairing } = this.#in;
     this.crashes++;
     this.#in.tally.fault('node crashes');
     this.#process = null;
@@ -434,16 +504,22 @@ export class SimPairNode implements WatchedNode {
     this.#waiting = [];
     this.#messages.clear();
     this.#note('ends');
+    this.#hinders();
     this.disk.crash();
+    this.#in.changed(this);
     // Whether the write in progress reached the disk is random.
     if (this.#persisting !== null && this.#random.chance(0.5)) this.#persist(this.#persisting);
     this.#persisting = null;
     for (const link of process.links) link?.end();
     this.ownMap?.close();
-    this.#in.wire.leave(this.role);
+    if (pairing !== null) pairing.wire.leave(pairing.role);
     this.#clock.after(this.#random.int(0, this.#weather.downMaxMs), () => {
       this.start();
     });
+  }
+
+  #hinders(): void {
+    this.hinderedUntil = Math.max(this.hinderedUntil, this.wall);
   }
 
   /** Pauses it, with or without its other threads. */
@@ -528,7 +604,11 @@ export class SimPairNode implements WatchedNode {
     hold(!this.#isVoteOut || broker.admission !== 'voting', 'a vote is decided within its turn');
     this.#isVoteOut = false;
     const dueInMs = turns.dueInMs(this.#now);
-    hold(titanic.figures.inFlight <= this.#weather.config.titanic.maxInFlight, 'too many are out');
+    const { figures } = titanic;
+    hold(figures.inFlight <= this.#weather.titanic.maxInFlight, 'too many are out');
+    let out = 0;
+    for (const { service } of figures.services.all()) out += figures.openOf(service).out;
+    hold(out === figures.delivered, 'what is out of each service is what is out');
     if (more || dueInMs === 0) this.#wake();
     this.#arm(Math.min(broker.nextRunAt(), this.#now + dueInMs));
   }
@@ -552,7 +632,7 @@ export class SimPairNode implements WatchedNode {
       this.#wallOffset = this.#random.int(-wallJumpMs, wallJumpMs);
       this.#in.tally.fault('clock is set');
     }
-    this.wallMax = Math.max(this.wallMax, this.#wall);
+    this.wallMax = Math.max(this.wallMax, this.wall);
   }
 
   // ---------------------------------------------------------------- the disk
@@ -575,15 +655,22 @@ export class SimPairNode implements WatchedNode {
   }
 
   #faultOf(call: StoreCall): StoreFault | null {
-    const { failureChance, fatalChance } = this.#weather;
     if (this.#isHealed || this.#isPaused || call === 'reported') return null;
-    const isWrite = call === 'commit' || call === 'merge';
+    const fault = this.#drawFault(call === 'commit' || call === 'merge');
+    if (fault === null) return null;
+    this.failures++;
+    this.#hinders();
+    return fault;
+  }
+
+  #drawFault(isWrite: boolean): StoreFault | null {
+    const { failureChance, readFailureChance, fatalChance } = this.#weather;
     if (isWrite && this.#random.chance(fatalChance)) {
       const failure: StoreFailure = { kind: 'fatal', message: 'fsync failed' };
       this.#in.tally.fault('store fatal');
       return { failure, isApplied: this.#random.chance(0.5) };
     }
-    if (!this.#random.chance(failureChance)) return null;
+    if (!this.#random.chance(isWrite ? failureChance : readFailureChance)) return null;
     const kind = isWrite && this.#random.chance(0.5) ? 'full' : 'busy';
     this.#in.tally.fault(isWrite ? `store ${kind}` : 'store cannot read');
     return { failure: { kind, message: kind === 'full' ? 'no space left' : 'locked' } };
@@ -604,15 +691,34 @@ export class SimPairNode implements WatchedNode {
 
   /** Gives the node a command, if its process runs and is not paused. */
   order(give: (pair: PairNode) => void): void {
-    const process = this.#process;
-    if (process === null || this.#isPaused) return;
+    const { pair } = this;
+    if (pair === null || this.#isPaused) return;
     this.#live(() => {
       this.#wake();
-      give(process.pair);
+      give(pair);
     });
   }
 
   // ---------------------------------------------------------------- effects
+
+  #sink(): BrokerSink {
+    const { sink } = this.#messages;
+    return {
+      ...sink,
+      vote: () => {
+        this.#isVoteOut = true;
+        this.pair?.voted();
+      },
+      request: (...effect) => {
+        sink.request(...effect);
+        const [, , , body, start, end] = effect;
+        const frames = new Frames();
+        unpack(body.bytes, start, end, frames);
+        const key = frames.view(0).toString('latin1');
+        this.deliveries.set(key, (this.deliveries.get(key) ?? 0) + 1);
+      },
+    };
+  }
 
   readonly #messages = new WholeMessages({
     effect: () => {
@@ -621,9 +727,12 @@ export class SimPairNode implements WatchedNode {
     sent: (peer, frames, bytes) => {
       const process = this.#process;
       if (process === null) return;
-      this.#in.trace.note(this.#clock.now, this.role, `< ${peer}`, frames);
-      const { machine } = process.pair;
-      this.#in.witness.sent(frames, machine.isInSync, machine.facts.promoted);
+      this.#in.trace.note(this.#clock.now, this.name, `< ${peer}`, frames);
+      const machine = process.pair?.machine;
+      if (machine !== undefined) {
+        const { witness } = present(this.#in.pairing, 'it is of a pair');
+        witness.sent(frames, machine.isInSync, machine.facts.promoted);
+      }
       process.links[peer]?.write(frames, bytes);
     },
     closed: (peer) => {
@@ -632,6 +741,6 @@ export class SimPairNode implements WatchedNode {
   });
 
   #note(what: string): void {
-    this.#in.trace.note(this.#clock.now, this.role, what);
+    this.#in.trace.note(this.#clock.now, this.name, what);
   }
 }
