@@ -92,6 +92,8 @@ export interface Ports {
   readonly operatorApi: () => OperatorPort;
   /** Holders of `http.token` may read the bodies of stored requests. */
   readonly showsBodies: boolean;
+  /** Whether programs may send requests. */
+  readonly programs: boolean;
   readonly metrics: Metrics;
   readonly timeSeries: TimeSeries;
   /** Recent refusals. */

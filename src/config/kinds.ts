@@ -230,7 +230,11 @@ export function list<Item extends z.ZodType>(
   return z
     .array(item, { error })
     .check(
-      z.minLength(min, { error: wrongSize(`a non-empty ${value.replace(/^a /, '')}`) }),
+      z.minLength(min, {
+        error: wrongSize(
+          value.startsWith('a ') ? `a non-empty ${value.slice(2)}` : `at least ${min} in the list`,
+        ),
+      }),
       z.maxLength(max, { error: wrongSize(`at most ${max} in the list`) }),
     )
     .register(z.globalRegistry, { value });

@@ -418,7 +418,6 @@ export class Node implements Host {
       node: nodeView(this.broker, this.#health, (now) => ({
         ...{ ...this.#status(now), endpoints: this.#listening },
         store: this.#stored?.database?.toOperators() ?? null,
-        programs: hasPrograms(config),
       })),
       pair: this.#view ?? standalonePair(config.node.name),
       feed: this.#feed,
@@ -430,6 +429,7 @@ export class Node implements Host {
         return stored?.operatorApi ?? 'not_ready';
       },
       showsBodies: config.titanic.showBodies,
+      programs: hasPrograms(config),
       timeSeries: this.#metrics.timeSeries,
     };
   }

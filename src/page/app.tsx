@@ -156,7 +156,7 @@ function TokenButton(): VNode {
   const has = token.value !== null;
   const label = has ? 'Forget the token' : 'Enter the token';
   const press = (): unknown => {
-    if (!has) return askToken('Changes need the token of this node.');
+    if (!has) return askToken('Changes, reasons and whole UUIDs need the token of this node.');
     toast('Token forgotten', 'good');
     return (token.value = null);
   };

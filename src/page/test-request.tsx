@@ -2,18 +2,18 @@
 import { type Signal, signal, useSignal } from '@preact/signals';
 import type { VNode } from 'preact';
 
-import type { Status } from '../admin/api/node-answers.js';
-import { get, messageOf, withQuery } from './api.js';
+import { messageOf, withQuery } from './api.js';
 import { bytesOf, type ShownBody, ShownBodies } from './bodies.js';
 import { typedBytes } from './body-text.js';
 import { Button, Card, Choice } from './controls.js';
 import { bytes, line, millis } from './format.js';
 import { UuidLink } from './names.js';
-import { usePolled } from './poll.js';
+import { overview } from './node.js';
 
-const STATUS_EVERY_MS = 10_000;
 /** So much of a reply is loaded and shown. */
 const REPLY_BYTES_MAX = 64 * 1024;
+/** Of a failure, with its detail: 64 KiB, which JSON makes longer. */
+const ANSWER_BYTES_MAX = 512 * 1024;
 
 const WAYS = [
   ['text', 'Text'],
@@ -59,11 +59,8 @@ export function TestRequest({ service }: { service: string }): VNode {
   );
 }
 
-function Opened({ service }: { service: string }): VNode | null {
-  const load = (): Promise<Status> => get<Status>('/api/v1/status');
-  const { answer, error } = usePolled('status', load, STATUS_EVERY_MS);
-  if (answer === null) return error === null ? null : <p class="quiet">{messageOf(error)}</p>;
-  if (answer.programs) return <Form service={service} />;
+function Opened({ service }: { service: string }): VNode {
+  if (overview.value?.programs === true) return <Form service={service} />;
   return (
     <p class="quiet">
       This node takes no requests over HTTP. To have it take some, give <code>http.tokens</code> an
@@ -182,9 +179,9 @@ async function send(
     cache: 'no-store',
     credentials: 'omit',
   });
-  const reply = await beginningOf(response);
-  const took = `after ${millis(performance.now() - startedAt)}`;
   const { status } = response;
+  const reply = await beginningOf(response, status === 200 ? REPLY_BYTES_MAX : ANSWER_BYTES_MAX);
+  const took = `after ${millis(performance.now() - startedAt)}`;
   const made = { grade: 'good', title: String(status), uuid: null, body: null } as const;
   if (status === 200) {
     const size = Number(response.headers.get('content-length') ?? reply.length);
@@ -192,7 +189,7 @@ async function send(
     const text = `a reply of ${bytes(size)} ${took}.`;
     return { ...made, text, body: { bytes: size, cut, frames: [frameOf(reply)] } };
   }
-  const { uuid = null, error = {} } = JSON.parse(new TextDecoder().decode(reply)) as Told;
+  const { uuid = null, error = {} } = toldIn(new TextDecoder().decode(reply));
   if (response.ok) return { ...made, text: `stored ${took}:`, uuid };
   const { code = '', serviceCode = '', message = '', detail = [] } = error;
   const title = line(`${status} ${code} ${serviceCode}`.trim());
@@ -213,15 +210,24 @@ interface Told {
   };
 }
 
+/** A proxy may answer in another form. */
+function toldIn(text: string): Told {
+  try {
+    return JSON.parse(text) as Told;
+  } catch {
+    return { error: { message: text.slice(0, 200) } };
+  }
+}
+
 /** What is not shown of a large reply is not loaded. */
-async function beginningOf({ body }: Response): Promise<Uint8Array> {
+async function beginningOf({ body }: Response, bytesMax: number): Promise<Uint8Array> {
   const reader = body?.getReader();
-  const read = new Uint8Array(REPLY_BYTES_MAX);
+  const read = new Uint8Array(bytesMax);
   let length = 0;
-  while (reader !== undefined && length < REPLY_BYTES_MAX) {
+  while (reader !== undefined && length < bytesMax) {
     const { done, value } = await reader.read();
     if (done) return read.subarray(0, length);
-    const part = value.subarray(0, REPLY_BYTES_MAX - length);
+    const part = value.subarray(0, bytesMax - length);
     read.set(part, length);
     length += part.length;
   }

@@ -150,7 +150,7 @@ async function isSure(act: Act, total: number, about: string): Promise<boolean> 
     ),
     confirm: `${verb} ${plural(total, 'request')}`,
     isDangerous: act !== 'retry',
-    check: () => (total > MANY && presses++ === 0 ? 'They are many: press again to go on.' : null),
+    check: () => (total > MANY && presses++ === 0 ? 'These are more than 100: press again to do it.' : null),
   });
 }
 

@@ -26,7 +26,8 @@ export const ATTEMPT_FIELDS = {
 const A = ATTEMPT_FIELDS;
 
 /**
- * What the store has of a worker: its number, its address and its name, none of which has a space.
+ * What the store has of a worker: its number, its address and its name, of which only the name may have
+ * spaces.
  * @param address '' if it is not known
  */
 export function workerText(number: number, address: string, name: string | null): string {
@@ -40,8 +41,9 @@ export function readWorkerText(text: string): {
   readonly workerName: string | null;
   readonly workerAddress: string | null;
 } {
-  const [worker = '', address = '-', name = null] = text.split(' ');
-  return { worker, workerName: name, workerAddress: address === '-' ? null : address };
+  const [worker = '', address = '-', ...name] = text.split(' ');
+  const workerName = name.length === 0 ? null : name.join(' ');
+  return { worker, workerName, workerAddress: address === '-' ? null : address };
 }
 
 /** @param by who retried it */

@@ -263,6 +263,4 @@ export interface NodeStatus extends BrokerStatus {
   readonly endpoints: readonly EndpointStatus[];
   /** `null`: durable requests are kept in a file, or not at all, or the node starts. */
   readonly store: DatabaseStatus | null;
-  /** Programs may send requests over HTTP. */
-  readonly programs: boolean;
 }

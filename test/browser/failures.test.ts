@@ -139,12 +139,14 @@ describe('failures on the page (issue 37)', () => {
       const titles = seen.page.locator('.timeline strong');
       await seen.counts(titles, 5);
       const read = async (): Promise<readonly string[]> =>
-        (await titles.allTextContents()).map((title) => title.replace(/\d+/, 'N'));
+        (await titles.allTextContents()).map((title) =>
+          title.replace(/worker \d+ \S+/, 'worker N NAME'),
+        );
       expect(await read()).toEqual([
         'Accepted',
-        'Delivered to worker N',
-        'Retried by an operator',
-        'Delivered to worker N',
+        'Delivered to worker N NAME at 127.0.0.1',
+        'retried by http.token; it was dead: Error: no paper',
+        'Delivered to worker N NAME at 127.0.0.1',
         'Dead',
       ]);
     },

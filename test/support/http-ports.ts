@@ -19,6 +19,7 @@ const PORTS: Ports = {
   refusals: { list: never },
   operatorApi: never,
   showsBodies: true,
+  programs: false,
   metrics: { contentType: 'text/plain', render: never },
   timeSeries: {
     startedAt: '',

@@ -115,7 +115,6 @@ export const Status = object(
       }),
       'The database of durable requests (`titanic.store`). Null: they are kept in a file or not at all, or the node starts.',
     ),
-    programs: flag('Whether programs may send requests over HTTP (`http.tokens`).'),
   },
   'The JSON of mmi.broker, with the endpoints of the broker and its database.',
 );
@@ -265,6 +264,7 @@ export const Overview = object(
     ready: flag(),
     reason: orNull(Reason),
     degraded,
+    programs: flag('Whether programs may send requests over HTTP (`http.tokens`).'),
     peer: orNull(
       object({
         endpoint: orNull(text(), 'Endpoint of the peer: `bstar.peer`.'),

@@ -19,7 +19,7 @@ export function overviewRoutes(ports: Ports): Route[] {
   ];
 }
 
-function overview({ node, pair, timeSeries }: Ports, since: number): Overview {
+function overview({ node, pair, timeSeries, programs }: Ports, since: number): Overview {
   const { node: name, version, uptimeMs, role, state, epoch } = node.status();
   const { notReady, degraded } = node.health();
   return {
@@ -33,6 +33,7 @@ function overview({ node, pair, timeSeries }: Ports, since: number): Overview {
     ready: notReady === null,
     reason: notReady,
     degraded,
+    programs,
     peer: peerOf({ pair, timeSeries }),
     ...timeSeries.present(),
     ...timeSeries.samples(since),

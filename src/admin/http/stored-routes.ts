@@ -82,7 +82,7 @@ export function storedRoutes(ports: Ports, pace: Pace, cursors: Cursors): Route[
       return { ...counts, services: shown };
     }),
     jsonRoute(OPERATIONS.pauseService, ({ parts: { service }, ...actor }) => {
-      if (/^(mmi|titanic)\./.test(service.toString('latin1'))) {
+      if (/^(mmi|titanic)\.(?!webhook$)/.test(service.toString('latin1'))) {
         throw wrongParameter(
           'service',
           'the broker serves it itself: only services of workers wait',
@@ -202,7 +202,7 @@ function historyOf(
     hasKey: facts.hasKey,
     backoff: facts.backoff,
     // Each retry has an entry of its own.
-    attemptsEver: Math.max(0, facts.attemptsEver - request.generation),
+    attemptsEver: Math.max(request.attempts, facts.attemptsEver - request.generation),
     deliveries: attempts.map(({ worker, startedAt, endedAt, reason, failure }) => ({
       ...workerOf(worker, caller),
       startedAt: timeOf(startedAt),

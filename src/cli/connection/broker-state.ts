@@ -55,7 +55,11 @@ export async function look<T>(
         ...answerFacts('mmi.broker', await ask(client, 'mmi.broker')),
         store: null,
       }),
-      services: async () => listOf('mmi.services', await ask(client, 'mmi.services')),
+      // With the same keys as by HTTP: MMI does not tell how long plain requests are queued.
+      services: async () => {
+        const told = listOf('mmi.services', await ask(client, 'mmi.services'));
+        return told.map((service) => ({ ...service, oldestQueuedMs: null }));
+      },
       workers: async (service) => {
         const answer = await ask(client, 'mmi.workers', service);
         if (answer.status === '404') return [];

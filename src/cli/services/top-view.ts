@@ -3,7 +3,7 @@
  * is named its workers, too.
  */
 import { type Facts, factsIn, reasonText } from '../common/facts.js';
-import { duration, printable } from '../common/output.js';
+import { counted, duration, printable } from '../common/output.js';
 import type { Size } from '../common/screen.js';
 import { clipped, type Column, field, table } from '../common/table.js';
 import { countText, figure, rateText, sinceText } from './cells.js';
@@ -102,7 +102,7 @@ function nodeLines({ status, health, services }: Snapshot): string[] {
   return [
     `${node}, up ${up}, ${ready}`,
     ...hurt,
-    `${services.length} services, ${load}${stored}${known ? `, ${replies} replies/s` : ''}`,
+    `${counted(services.length, 'service')}, ${load}${stored}${known ? `, ${replies} replies/s` : ''}`,
   ];
 }
 

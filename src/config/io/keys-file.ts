@@ -55,6 +55,8 @@ const NAME = 'expected 1 to 64 printable characters without spaces';
 const KEY = `expected a public key: ${CURVE_KEY_BYTES} bytes in Z85, 40 characters in quotes`;
 const KEYS = 'expected one public key, or two during a replacement';
 const PUBLIC_KEYS_MAX = 2;
+/** Each of them may be named again. */
+const ROLES_MAX = 100;
 /** About twenty per key. */
 const NODES_MAX = 200_000;
 
@@ -80,7 +82,7 @@ const entry = map(
     allow: list(
       z.enum(KEY_ROLES, { error: expected(ROLES, { words: KEY_ROLES }) }),
       ROLES,
-      KEY_ROLES.length,
+      ROLES_MAX,
     ).exactOptional(),
     services: names,
   },

@@ -471,7 +471,8 @@ export const RETRY: Statement = {
   reopened AS (
     UPDATE ${REQUEST} r SET state = ${PENDING}, generation = w.new_generation, attempts = 0,
       attempts_ever = w.attempts_ever + 1, not_before = w.new_ended_at,
-      expires_at = w.new_expires_at, reply_bytes = 0, session = NULL, delayed = false
+      expires_at = w.new_expires_at, reply_bytes = 0, session = NULL,
+      delayed = w.new_ended_at > ${NOW_MS}
     FROM won w WHERE ${byIndex('r.id', 'w.id')}
   ),
   ${UNSETTLED},

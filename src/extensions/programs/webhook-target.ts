@@ -20,6 +20,8 @@ const SPECIAL_V6: readonly string[] = ['2001::/23', '2001:db8::/32', '2002::/16'
 
 /** Slow name servers hold so many threads of the process. */
 const LOOKUPS_MAX = 2;
+/** As long as a webhook waits for its connection. */
+const WAIT_MS = 5000;
 
 const special = listOf([...SPECIAL_V4, ...SPECIAL_V6]);
 const global = listOf([GLOBAL_V6]);
@@ -38,11 +40,19 @@ function isPublic(address: string): boolean {
   return !special.check(address, 'ipv4');
 }
 
+interface Waiting {
+  readonly entry: string;
+  readonly begin: (over: () => void) => void;
+  /** Then its webhook has been given up. Monotonic milliseconds. */
+  readonly until: number;
+}
+
 export class WebhookTargets {
   readonly #hosts: readonly WebhookHost[];
   readonly #named = new BlockList();
-  #lookups = 0;
-  readonly #waiting: (() => void)[] = [];
+  /** Whose names are being looked up. */
+  readonly #looking = new Set<string>();
+  #waiting: Waiting[] = [];
 
   constructor({ hosts, networks }: WebhookHosts) {
     this.#hosts = hosts;
@@ -62,7 +72,7 @@ export class WebhookTargets {
 
   /** For `http.request`: fails for a name whose addresses are not all allowed. */
   readonly lookup: LookupFunction = (name, options, done) => {
-    this.#inTurn((over) => {
+    this.#inTurn(this.#entryOf(name), (over) => {
       lookup(name, { ...options, all: true }, (error, addresses) => {
         over();
         const wrong = error ?? this.#wrongOf(name, addresses);
@@ -83,25 +93,40 @@ export class WebhookTargets {
     return new Error(`${name} is ${wrong.address}: ${why}`);
   }
 
-  #inTurn(begin: (over: () => void) => void): void {
-    if (this.#lookups >= LOOKUPS_MAX) {
-      this.#waiting.push(() => {
-        this.#inTurn(begin);
+  /** The entry of the configuration that allows it. */
+  #entryOf(name: string): string {
+    return this.#hosts.find((host) => isNameOf(name, host))?.name ?? name;
+  }
+
+  /** One at a time for each entry: slow answers for one domain do not hold back the others. */
+  #inTurn(entry: string, begin: Waiting['begin']): void {
+    this.#waiting.push({ entry, begin, until: performance.now() + WAIT_MS });
+    this.#next();
+  }
+
+  #next(): void {
+    const now = performance.now();
+    this.#waiting = this.#waiting.filter(({ until }) => until > now);
+    while (this.#looking.size < LOOKUPS_MAX) {
+      const at = this.#waiting.findIndex(({ entry }) => !this.#looking.has(entry));
+      const [next] = at === -1 ? [] : this.#waiting.splice(at, 1);
+      if (next === undefined) return;
+      this.#looking.add(next.entry);
+      next.begin(() => {
+        this.#looking.delete(next.entry);
+        this.#next();
       });
-      return;
     }
-    this.#lookups++;
-    begin(() => {
-      this.#lookups--;
-      this.#waiting.shift()?.();
-    });
   }
 }
 
 function isOf({ protocol, hostname, port }: URL, host: WebhookHost): boolean {
   const usual = protocol === 'https:' ? 443 : 80;
   const isThere = (port === '' ? usual : Number(port)) === host.port;
-  if (protocol !== host.protocol || !isThere) return false;
-  if (!host.name.startsWith('.') || isIP(hostname) !== 0) return hostname === host.name;
-  return hostname.endsWith(host.name);
+  return protocol === host.protocol && isThere && isNameOf(hostname, host);
+}
+
+function isNameOf(hostname: string, { name }: WebhookHost): boolean {
+  if (!name.startsWith('.') || isIP(hostname) !== 0) return hostname === name;
+  return hostname.endsWith(name);
 }

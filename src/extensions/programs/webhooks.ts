@@ -3,6 +3,7 @@
  * (titanic/machine/webhooks.ts). Titanic stores them, tries again and gives up; here each is sent once.
  */
 import { Frames } from '../../core/frames.js';
+import { isWhole, WALL_MS_MAX } from '../../core/numbers.js';
 import { unpack } from '../../core/packed.js';
 import type { StoredBody } from '../../broker/ports.js';
 import type { Host } from '../../node/extension.js';
@@ -90,7 +91,8 @@ export class Webhooks implements WebhookWorker {
       this.#report(({ titanic }) => {
         titanic.dispatched(reference, { number: 0, name: 'webhooks', address: delivery.host });
       });
-      this.#queue(delivery);
+      if (delivery.host !== '') this.#queue(delivery);
+      else this.#ended(delivery, failed('webhook.malformed', 'what is stored is no webhook'));
     });
   }
 
@@ -196,11 +198,19 @@ function failed(code: string, text: string): Result {
 function deliveryOf(reference: number, packed: Buffer): Delivery {
   const frames = new Frames();
   unpack(packed, 0, packed.length, frames);
-  const [uuid = '', url = '', acceptedAt = ''] = [0, 1, 2].map((at) => frames.view(at).toString());
+  const textOf = (at: number): string => (at < frames.count ? frames.view(at).toString() : '');
+  const [uuid, url, acceptedAt] = [textOf(0), textOf(1), Number(textOf(2))];
+  // A record of a peer, or of a database, may say anything.
+  const isValid =
+    frames.count === 4 &&
+    /^[\dA-F]{32}$/i.test(uuid) &&
+    URL.canParse(url) &&
+    isWhole(acceptedAt, 0, WALL_MS_MAX);
   return {
-    ...{ reference, url, acceptedAt: Number(acceptedAt), service: frames.copy(3) },
-    uuid: Buffer.from(uuid, 'hex'),
-    host: URL.canParse(url) ? new URL(url).host : '',
+    ...{ reference, url, acceptedAt: isValid ? acceptedAt : 0 },
+    service: frames.count === 4 ? frames.copy(3) : Buffer.alloc(0),
+    uuid: Buffer.from(isValid ? uuid : '', 'hex'),
+    host: isValid ? new URL(url).host : '',
     abort: new AbortController(),
   };
 }

@@ -87,7 +87,7 @@ export function ServiceView({ service }: { service: string }): VNode {
       </Card>
       {answer !== null && isKnown ? (
         <>
-          <Failures failures={answer.failures} />
+          <Failures service={service} failures={answer.failures} />
           {dead > 0 ? <Dead service={service} dead={dead} /> : null}
           <Charts {...answer} />
           <Workers {...answer.workers} />
@@ -147,12 +147,24 @@ const ENDINGS: Readonly<Record<Failure['event'], string>> = {
   'request.refused': 'refused',
 };
 
+interface FailuresOf {
+  readonly service: string;
+  readonly failures: readonly Failure[];
+}
+
+/** With a code, it leads to the dead requests that have it, of which others may be left alone. */
+const codeColumn = (service: string): Column<Failure> => ({
+  head: 'Code',
+  cell: ({ code, event }) =>
+    code === null ? (
+      line(ENDINGS[event])
+    ) : (
+      <a href={linkTo('durable', undefined, { service, state: 'dead', code })}>{line(code)}</a>
+    ),
+  by: ({ code }) => code ?? '',
+});
+
 const FAILURE_COLUMNS: readonly Column<Failure>[] = [
-  {
-    head: 'Code',
-    cell: ({ code, event }) => line(code ?? ENDINGS[event]),
-    by: ({ code }) => code ?? '',
-  },
   numeric('Failures', (failure) => failure.count),
   { head: 'Last reason', cell: ({ text }) => <span class="reason">{line(text ?? '')}</span> },
   {
@@ -164,7 +176,7 @@ const FAILURE_COLUMNS: readonly Column<Failure>[] = [
   },
 ];
 
-function Failures({ failures }: { failures: readonly Failure[] }): VNode | null {
+function Failures({ service, failures }: FailuresOf): VNode | null {
   if (failures.length === 0) return null;
   const all = failures.reduce((sum, failure) => sum + failure.count, 0);
   const isLocked = failures.some(({ event, code }) => event === 'request.failed' && code === null);
@@ -173,7 +185,7 @@ function Failures({ failures }: { failures: readonly Failure[] }): VNode | null 
     <Card title="Failures" status={`${count(all)} since the node started${locked}`}>
       <Table
         label="Failures by code"
-        columns={FAILURE_COLUMNS}
+        columns={[codeColumn(service), ...FAILURE_COLUMNS]}
         items={failures}
         rowKey={({ event, code }) => `${event} ${code ?? ''}`}
         sortedBy="Failures"

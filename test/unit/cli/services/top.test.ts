@@ -59,7 +59,7 @@ describe('what top shows', () => {
       durable: { pending: 41, dead: 3 },
     };
     expect(lines({ ...SIGHT, services: [pay] }, 80).slice(2)).toEqual([
-      '1 services, 0 workers (0 busy), 0 queued, 41 pending, 3 dead, 2.5 replies/s',
+      '1 service, 0 workers (0 busy), 0 queued, 41 pending, 3 dead, 2.5 replies/s',
       '',
       'SERVICE   QUEUED     BUSY     IDLE  PENDING     DEAD    OUT/S   FAIL/S     IN/S',
       'pay            0        0        0       41        3      2.5       12        -',
