@@ -81,7 +81,9 @@ function linked([name, value]: Field): ComponentChildren {
       <Name name={String(value)} />
     </a>,
   ];
-  if (name === 'record' && value !== '') return to(linkTo('map', undefined, { key: String(value) }));
+  if (name === 'record' && value !== '') {
+    return to(linkTo('map', undefined, { key: String(value) }));
+  }
   // Events have only its beginning.
   const [uuid] = name === 'uuid' ? (/^[\da-f]+/i.exec(String(value)) ?? []) : [];
   if (uuid !== undefined) return to(linkTo('durable', undefined, { uuid }));

@@ -150,7 +150,8 @@ async function isSure(act: Act, total: number, about: string): Promise<boolean> 
     ),
     confirm: `${verb} ${plural(total, 'request')}`,
     isDangerous: act !== 'retry',
-    check: () => (total > MANY && presses++ === 0 ? 'These are more than 100: press again to do it.' : null),
+    check: () =>
+      total > MANY && presses++ === 0 ? 'These are more than 100: press again to do it.' : null,
   });
 }
 

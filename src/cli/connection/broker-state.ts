@@ -55,11 +55,7 @@ export async function look<T>(
         ...answerFacts('mmi.broker', await ask(client, 'mmi.broker')),
         store: null,
       }),
-      // With the same keys as by HTTP: MMI does not tell how long plain requests are queued.
-      services: async () => {
-        const told = listOf('mmi.services', await ask(client, 'mmi.services'));
-        return told.map((service) => ({ ...service, oldestQueuedMs: null }));
-      },
+      services: async () => listOf('mmi.services', await ask(client, 'mmi.services')),
       workers: async (service) => {
         const answer = await ask(client, 'mmi.workers', service);
         if (answer.status === '404') return [];
@@ -90,7 +86,11 @@ export function byHttp(client: AdminClient): StateSource {
       // Older brokers report no store.
       return { ...status, store: status['store'] ?? null };
     },
-    services: () => allOf(client, '/api/v1/services'),
+    services: async () => {
+      // How long plain requests are queued is not in mmi.services, either.
+      const told = await allOf(client, '/api/v1/services');
+      return told.map(({ oldestQueuedMs: _oldest, ...service }) => service);
+    },
     workers: (service) => {
       const name = service === undefined ? {} : { service: shownName(service) };
       return allOf(client, '/api/v1/workers', name);

@@ -35,20 +35,12 @@ const COLUMNS: readonly Column<Facts>[] = [
   figure('PENDING', 4, ({ durable }) => countText(factsIn(durable)?.['pending'])),
   figure('RETRYING', 1, ({ durable }) => countText(factsIn(durable)?.['retrying'])),
   figure('DEAD', 9, ({ durable }) => countText(factsIn(durable)?.['dead'])),
-  figure('OLDEST', 3, oldestText),
+  figure('OLDEST', 3, ({ durable }) => msText(factsIn(durable)?.['oldestMs'])),
 ];
 
-/** The longest wait of a request, queued or stored. */
-function oldestText({ oldestQueuedMs, durable }: Facts): string {
-  const waits = [oldestQueuedMs, factsIn(durable)?.['oldestMs']].filter(
-    (each) => typeof each === 'number',
-  );
-  return msText(waits.length === 0 ? null : Math.max(...waits));
-}
-
 const AFTER = `${examples(EXAMPLES)}
-IDLE and BUSY count workers, QUEUED counts requests that wait for a worker. PENDING, RETRYING and DEAD count
-stored requests, P99 describes plain ones. OLDEST is how long a plain or stored one has waited (of plain ones only by HTTP). The requests of a paused service wait. Bytes of a name that are not printable ASCII are percent-escaped. A service
+IDLE and BUSY count workers, QUEUED counts requests that wait for a worker. PENDING to OLDEST describe stored
+requests, P99 describes plain ones. The requests of a paused service wait. Bytes of a name that are not printable ASCII are percent-escaped. A service
 is listed while it has workers, queued or stored requests, and for ten minutes after.
 ${narrowText(COLUMNS)}${WATCH_TEXT}${WHERE_TEXT}`;
 
