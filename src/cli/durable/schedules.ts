@@ -186,8 +186,8 @@ const ALL_COLUMNS: readonly Column<Facts>[] = [
   field('TIME ZONE', 'timeZone', { drop: 1 }),
   field('SERVICE', 'service', { drop: 3 }),
   field('NEXT', 'next', { drop: 5 }),
-  { head: 'STATE', cell: ({ paused }) => (paused === true ? 'paused' : ''), drop: 7 },
   { head: 'LAST', cell: ({ last }) => lastText(factsIn(last)), drop: 6 },
+  { head: 'STATE', cell: ({ paused }) => (paused === true ? 'paused' : ''), drop: 7 },
 ];
 
 /** The last time it was due, and what came of it. */

@@ -85,7 +85,7 @@ describe('subscribers with keys', () => {
     allow({ all: null, some: ['worker.*'], none: [] });
     const daemon = await start();
     const all = await watcherOf(daemon, 'all', ['']).sync(daemon);
-    const some = await watcherOf(daemon, 'some', ['', 'w', 'request.']).sync(daemon);
+    const some = await watcherOf(daemon, 'some', ['', 'wo', 'request.']).sync(daemon);
     const none = watcherOf(daemon, 'none', ['']);
     await until(() => all.named('stream.refused').length === 4, 'every refusal');
     const worker = await rawWorker(daemon.endpoint, 'echo');

@@ -79,7 +79,12 @@ describe('majordomo durable schedule', () => {
       items: [
         {
           ...{ name: 'never', service: 'tick', cron: '0 0 29 2 *', timeZone: 'UTC', owner: null },
-          ...{ uuid: expect.stringMatching(/^[0-9A-F]{32}$/), firings: 0, paused: false },
+          ...{
+            uuid: expect.stringMatching(/^[0-9A-F]{32}$/),
+            firings: 0,
+            last: null,
+            paused: false,
+          },
           ...{ next: expect.stringMatching(/-02-29T/), since: expect.any(String) },
         },
       ],
