@@ -17,7 +17,7 @@ import { WebhookTargets } from '../../../src/extensions/programs/webhook-target.
 import { blocksOf } from '../../support/blocks.js';
 import { makeCertificate } from '../../support/certificate.js';
 import { removeDaemons, temporaryDirectory } from '../../support/daemon.js';
-import { PYTHON } from '../../support/tools.js';
+import { itWithTool, PYTHON } from '../../support/tools.js';
 import { newSecret } from '../../support/webhook-receiver.js';
 
 afterEach(removeDaemons);
@@ -91,41 +91,45 @@ describe('the secrets of webhooks', () => {
     expect(() => readWebhookSecrets(file(first, 0o644))).toThrow(/other users can read/);
   });
 
-  it('sign so that the programs of docs/http.md accept it, with each of two, and no other', async () => {
-    const secrets = [newSecret(), newSecret()];
-    const directory = temporaryDirectory();
-    const [js] = blocksOf('docs/http.md', 'js');
-    const [python] = blocksOf('docs/http.md', 'python');
-    const program = join(directory, js?.name ?? '');
-    writeFileSync(program, js?.text ?? '');
-    writeFileSync(join(directory, python?.name ?? ''), python?.text ?? '');
-    const body = bodyOf({
-      ...{ uuid: Buffer.alloc(16), service: Buffer.from('é'), outcome: 'dead', code: 'bad' },
-      ...{ reason: 'Ü', acceptedAt: 0, endedAt: 1 },
-    });
-    const paths = secrets.map((secret) => readWebhookSecrets(file(secret))[0] ?? Buffer.alloc(0));
-    const headers = signedHeaders('id-0', body, paths, Date.now());
-    const late = signedHeaders('id-0', body, paths, Date.now() - 400_000);
-    const cases: readonly [Readonly<Record<string, string>>, string, string, boolean][] = [
-      [headers, body, secrets[0] ?? '', true],
-      [headers, body, secrets[1] ?? '', true],
-      [headers, body, newSecret(), false],
-      [headers, `${body} `, secrets[0] ?? '', false],
-      [late, body, secrets[0] ?? '', false],
-    ];
-    const { isFromBroker } = (await import(pathToFileURL(program).href)) as {
-      isFromBroker: (...given: unknown[]) => boolean;
-    };
-    for (const [given, text, secret, is] of cases) {
-      expect(isFromBroker(given, text, secret)).toBe(is);
-      const script =
-        'import json, sys, verify_webhook as v; h, b, s = json.load(sys.stdin); ' +
-        'print(v.is_from_broker(h, b.encode(), s))';
-      const input = JSON.stringify([given, text, secret]);
-      const said = execFileSync(PYTHON, ['-c', script], { cwd: directory, input });
-      expect(said.toString().trim()).toBe(is ? 'True' : 'False');
-    }
-  });
+  itWithTool(
+    'python3-zmq',
+    'sign so that the programs of docs/http.md accept it, with each of two, and no other',
+    async () => {
+      const secrets = [newSecret(), newSecret()];
+      const directory = temporaryDirectory();
+      const [js] = blocksOf('docs/http.md', 'js');
+      const [python] = blocksOf('docs/http.md', 'python');
+      const program = join(directory, js?.name ?? '');
+      writeFileSync(program, js?.text ?? '');
+      writeFileSync(join(directory, python?.name ?? ''), python?.text ?? '');
+      const body = bodyOf({
+        ...{ uuid: Buffer.alloc(16), service: Buffer.from('é'), outcome: 'dead', code: 'bad' },
+        ...{ reason: 'Ü', acceptedAt: 0, endedAt: 1 },
+      });
+      const paths = secrets.map((secret) => readWebhookSecrets(file(secret))[0] ?? Buffer.alloc(0));
+      const headers = signedHeaders('id-0', body, paths, Date.now());
+      const late = signedHeaders('id-0', body, paths, Date.now() - 400_000);
+      const cases: readonly [Readonly<Record<string, string>>, string, string, boolean][] = [
+        [headers, body, secrets[0] ?? '', true],
+        [headers, body, secrets[1] ?? '', true],
+        [headers, body, newSecret(), false],
+        [headers, `${body} `, secrets[0] ?? '', false],
+        [late, body, secrets[0] ?? '', false],
+      ];
+      const { isFromBroker } = (await import(pathToFileURL(program).href)) as {
+        isFromBroker: (...given: unknown[]) => boolean;
+      };
+      for (const [given, text, secret, is] of cases) {
+        expect(isFromBroker(given, text, secret)).toBe(is);
+        const script =
+          'import json, sys, verify_webhook as v; h, b, s = json.load(sys.stdin); ' +
+          'print(v.is_from_broker(h, b.encode(), s))';
+        const input = JSON.stringify([given, text, secret]);
+        const said = execFileSync(PYTHON, ['-c', script], { cwd: directory, input });
+        expect(said.toString().trim()).toBe(is ? 'True' : 'False');
+      }
+    },
+  );
 });
 
 describe('a receiver with TLS', () => {
