@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process';
 import { cpSync, mkdirSync, readdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { LONG_TEST_MS } from './patience.js';
 
 const SOURCES = [
   ...['package.json', 'tsconfig.json', 'tsconfig.page.json', 'src', 'scripts', 'packages'],
@@ -15,11 +16,12 @@ export interface Tarballs {
   readonly sdk: string;
 }
 
-/** Runs a program to its end, and returns what it printed; what it printed is in the error, too. */
+/** Runs a program to its end, which it must reach in time, and returns what it printed; what it printed is in the error, too. */
 export function run(program: string, args: readonly string[], cwd: string): string {
   try {
     const stdio = ['ignore', 'pipe', 'pipe'] as const;
-    return execFileSync(program, args, { cwd, encoding: 'utf8', stdio: [...stdio] });
+    const timeout = LONG_TEST_MS;
+    return execFileSync(program, args, { cwd, encoding: 'utf8', stdio: [...stdio], timeout });
   } catch (error) {
     const { stdout, stderr } = error as { stdout: string; stderr: string };
     throw new Error(`${program} ${args.join(' ')} failed:\n${stdout}${stderr}`, { cause: error });

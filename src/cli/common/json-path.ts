@@ -20,7 +20,7 @@ export async function jsonPath(given: string): Promise<(value: unknown) => reado
   const { compile } = await import('json-p3');
   try {
     const path = compile(before + bare);
-    // As in kubectl, the items of a list are its .items, also where it is nothing else.
+    // kubectl has every list in `.items`; ours that are plain arrays are found there, too.
     const isOfItems = /^\$\.items\b/.test(before + bare);
     return (value) => {
       const root = isOfItems && Array.isArray(value) ? { items: value as unknown[] } : value;
@@ -38,6 +38,6 @@ export async function jsonPath(given: string): Promise<(value: unknown) => reado
 function problemOf(error: unknown): { readonly message: string; readonly index: number } {
   const { name, token, message } = error as JSONPathError;
   if (name === 'JSONPathLexerError') return { message: 'it ends too early', index: token.index };
-  // With its own place, which counts what is put before the expression.
+  // The library's place is wrong for the user: it counts what was put before the expression.
   return { message: message.replace(/ \('[^]*':\d+\)$/, ''), index: token.index };
 }

@@ -99,6 +99,8 @@ function manifestOf(path: string): Manifest {
 function install(name: string, archive: string): string {
   const directory = join(folder, name);
   mkdirSync(directory);
+  // Without one, npm installs where it finds one above.
+  writeFileSync(join(directory, 'package.json'), '{}');
   run('npm', [...INSTALL, archive], directory);
   return directory;
 }
