@@ -100,11 +100,14 @@ function joinTimes(
 
 /**
  * The attempts of both, each as often as on the side that has it more often; only the last ones are
- * kept.
+ * kept. A side that has all of the other keeps its order: a clock may have been set back.
+ * If each has some that the other lacks, they are in the order of their times, on both sides.
  */
 function joinAttempts(ours: readonly Attempt[], theirs: readonly Attempt[]): readonly Attempt[] {
+  const isAllHere = isWithin(theirs, ours);
+  if (!isAllHere && isWithin(ours, theirs)) return joinAttempts(theirs, ours);
   const missing = [...theirs];
-  const here = ours.map((attempt) => {
+  const all = ours.map((attempt) => {
     const at = missing.findIndex((each) => compareAttempts(each, attempt) === 0);
     const [same] = at >= 0 ? missing.splice(at, 1) : [];
     const extra = joinExtra(attempt.extra, same?.extra ?? null);
@@ -112,8 +115,19 @@ function joinAttempts(ours: readonly Attempt[], theirs: readonly Attempt[]): rea
     const isSame = extra === attempt.extra && failure === attempt.failure;
     return isSame ? attempt : { ...attempt, failure, extra };
   });
-  if (missing.length === 0) return here.every((each, at) => each === ours[at]) ? ours : here;
-  return [...here, ...missing].sort(compareAttempts).slice(-ATTEMPTS_RETAINED);
+  const inOrder = isAllHere ? all : [...all, ...missing].sort(compareAttempts);
+  const kept = inOrder.slice(-ATTEMPTS_RETAINED);
+  return kept.length === ours.length && kept.every((each, at) => each === ours[at]) ? ours : kept;
+}
+
+/** True if `many` has all of `few`, in the same order. */
+function isWithin(few: readonly Attempt[], many: readonly Attempt[]): boolean {
+  let found = 0;
+  for (const each of many) {
+    const next = few[found];
+    if (next !== undefined && compareAttempts(each, next) === 0) found++;
+  }
+  return found === few.length;
 }
 
 /** Symmetric: both sides choose the same one. */
