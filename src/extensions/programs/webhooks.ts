@@ -10,9 +10,8 @@ import type { Host } from '../../node/extension.js';
 import type { TitanicHost } from '../../node/stored.js';
 import type { WebhookWorker } from '../../titanic/machine/webhook-worker.js';
 import { webhookId, webhookOf, WEBHOOKS } from '../../titanic/machine/webhooks.js';
-import type { ShownHistory } from '../../titanic/operator/operator-api.js';
-import { deadStatus, readDeadStatus } from '../../wire/failure.js';
 import { bodyOf, type Ended, signedHeaders } from './webhook-message.js';
+import { detailOf, endOf } from './webhook-outcome.js';
 import { postWebhook } from './webhook-post.js';
 import type { WebhookTargets } from './webhook-target.js';
 
@@ -40,7 +39,9 @@ interface Delivery {
 }
 
 /** What became of it: delivered, or not. */
-type Result = { readonly frames: readonly string[] } | { readonly code: string; text: string };
+type Result =
+  | { readonly frames: readonly string[] }
+  | { readonly code: string; readonly text: string; readonly ended: Ended | null };
 
 export class Webhooks implements WebhookWorker {
   readonly #stored: TitanicHost;
@@ -152,18 +153,23 @@ export class Webhooks implements WebhookWorker {
     if (request.kind === 'trouble' || webhook.kind !== 'done') {
       return failed('webhook.store', 'the store cannot be read');
     }
-    const ended = endOf({ ...known, uuid }, valueOf(request), webhook.value, time.wall());
+    const ended = endOf(
+      { ...known, uuid },
+      'value' in request ? request.value : null,
+      webhook.value.attempts,
+      time.wall(),
+    );
     if (ended === null) return failed('webhook.early', 'the request has not ended');
     const body = bodyOf(ended);
     const id = webhookId(uuid, webhook.value.request.generation);
     const headers = signedHeaders(id, body, settings.secrets, time.wall());
     const sent = await postWebhook(url, headers, body, settings.targets, abort.signal);
-    if (sent.kind === 'failed') return failed('webhook.failed', `${host}: ${sent.why}`);
+    if (sent.kind === 'failed') return failed('webhook.failed', `${host}: ${sent.why}`, ended);
     const { status } = sent;
     if (status >= 200 && status < 300) {
       return { frames: ended.outcome === 'dead' ? [String(status), 'dead'] : [String(status)] };
     }
-    return failed(`webhook.${status}`, `${host} answered ${status}`);
+    return failed(`webhook.${status}`, `${host} answered ${status}`, ended);
   }
 
   #ended(delivery: Delivery, result: Result): void {
@@ -176,9 +182,14 @@ export class Webhooks implements WebhookWorker {
         titanic.replied(reference, frames, 0, null);
         return;
       }
-      const { code, text } = result;
+      const { code, text, ended } = result;
       const kind = code === `webhook.${GONE}` ? 'final' : 'error';
-      titanic.failed(reference, `${code}: ${text}`, false, { kind, code, text, detail: [] });
+      titanic.failed(reference, `${code}: ${text}`, false, {
+        kind,
+        code,
+        text,
+        detail: detailOf(ended),
+      });
     });
   }
 
@@ -190,8 +201,8 @@ export class Webhooks implements WebhookWorker {
   }
 }
 
-function failed(code: string, text: string): Result {
-  return { code, text };
+function failed(code: string, text: string, ended: Ended | null = null): Result {
+  return { code, text, ended };
 }
 
 /** Reads what `acceptWebhook` wrote. */
@@ -214,44 +225,3 @@ function deliveryOf(reference: number, packed: Buffer): Delivery {
     abort: new AbortController(),
   };
 }
-
-function valueOf(
-  result: { readonly kind: 'done'; readonly value: ShownHistory } | { readonly kind: string },
-): ShownHistory | null {
-  return 'value' in result ? result.value : null;
-}
-
-/**
- * How the request ended: from the store, if it is there, otherwise from what was stored with its end.
- * @returns `null`: it has not ended
- */
-function endOf(
-  known: Pick<Ended, 'uuid' | 'service' | 'acceptedAt'>,
-  request: ShownHistory | null,
-  { attempts }: ShownHistory,
-  wall: number,
-): Ended | null {
-  if (request?.reply) {
-    const { at: endedAt } = request.reply;
-    return { ...known, outcome: 'replied', code: null, reason: null, endedAt };
-  }
-  if (request?.death) {
-    const { at: endedAt, reason: text } = request.death;
-    const failure = readDeadStatus(deadStatus(text));
-    return {
-      ...known,
-      outcome: 'dead',
-      code: failure?.code ?? null,
-      reason: failure?.text ?? null,
-      endedAt,
-    };
-  }
-  if (request !== null) return null;
-  const isEnd = ({ worker, reason }: (typeof attempts)[number]): boolean =>
-    worker === '' && OUTCOMES.some((each) => each === reason);
-  const end = attempts.findLast(isEnd);
-  const outcome = OUTCOMES.find((each) => each === end?.reason) ?? 'ended';
-  return { ...known, outcome, code: null, reason: null, endedAt: end?.endedAt ?? wall };
-}
-
-const OUTCOMES = ['replied', 'dead', 'cancelled', 'expired'] as const;

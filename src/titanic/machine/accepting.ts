@@ -53,33 +53,34 @@ export class Accepting {
 
   /**
    * The limit, or the quota, that a new request would exceed, or `null`.
-   * @param freed bytes of the one that ends with it; `null`: it is one more
+   * @param more how many more there are then; 0: it takes the place of one
+   * @param freed bytes of that one
    */
-  limit(who: NewOwner, bytes: number, freed: number | null = null): string | null {
+  limit(who: NewOwner, bytes: number, more = 1, freed = 0): string | null {
     // One that takes the place of another, and is no larger, needs no room.
-    if (freed !== null && bytes <= freed) return null;
+    if (more === 0 && bytes <= freed) return null;
     const { options, counts, scheduled, events } = this.#context;
     const stored = counts.pending + counts.replied + counts.dead + scheduled;
     const text =
-      freed === null && stored + this.#count >= options.maxOpen
+      more > 0 && stored + this.#count + more > options.maxOpen
         ? 'titanic.maxOpen is reached'
         : counts.bytes + this.#requests.writer.bytes >= options.maxBytes
           ? 'titanic.maxBytes is reached'
           : who.memory?.mayHold(bytes + WAITING_BYTES) === false
             ? 'limits.memoryBytes is reached'
-            : this.#quota(who, bytes, freed);
+            : this.#quota(who, bytes - freed, more);
     if (text !== null) events.emit({ name: 'titanic.refused', reason: 'limit', text });
     return text;
   }
 
   /** The quota of its owner that it would exceed (D75), or `null`. */
-  #quota({ owner, quotas }: NewOwner, more: number, freed: number | null): string | null {
+  #quota({ owner, quotas }: NewOwner, moreBytes: number, more: number): string | null {
     const { stored, bytes } = this.#context.storedOf(owner);
     const accepting = this.#ofOwner.get(owner);
-    if (freed === null && stored + (accepting?.stored ?? 0) >= quotas.stored) {
+    if (more > 0 && stored + (accepting?.stored ?? 0) + more > quotas.stored) {
       return 'the quota `stored` is used up';
     }
-    const taken = bytes + (accepting?.bytes ?? 0) + more - (freed ?? 0);
+    const taken = bytes + (accepting?.bytes ?? 0) + moreBytes;
     return taken > quotas.storedBytes ? 'the quota `storedBytes` is used up' : null;
   }
 

@@ -133,7 +133,7 @@ export class Activation implements LaterParts {
       if (!this.#wasListed) this.#recovered();
       this.#wasListed = true;
       this.schedules.allListed();
-      if (this.#context.claims === null) this.requests.lookForEnds();
+      if (this.#context.claims === null) this.requests.webhooks.lookForEnds();
       this.#restored?.done();
       this.#restored = null;
       return;

@@ -21,7 +21,7 @@ import { retryEntry } from '../../store/attempt.js';
 import type { ListedRequest } from '../../store/queries.js';
 import type { newRequest } from '../../store/request.js';
 import { CLOSED, DIED, ENDED, ENDING, EXPIRED, isBeingDecided, SETTLING } from './fsm.js';
-import { ATTEMPTS, CLAIM, GENERATION, NO_SLOT, type Slot, STATE } from './open-index.js';
+import { CLAIM, GENERATION, NO_SLOT, type Slot, STATE } from './open-index.js';
 import {
   ANY_OWNER,
   type Change,
@@ -35,15 +35,8 @@ import {
   type StoreFailure,
 } from '../../store/store.js';
 import { type AnswerNumber, StoreWaits } from './store-waits.js';
-import {
-  dueWebhook,
-  hasWebhook,
-  rearmed,
-  type WebhookOutcome,
-  webhookOf,
-  WEBHOOKS,
-  withWebhook,
-} from './webhooks.js';
+import { WebhookEnds } from './webhook-ends.js';
+import { hasWebhook, rearmed, webhookOf } from './webhooks.js';
 import { type Intent, type IntentMaker, Writer } from './writer.js';
 
 /** It is in this store; it is uncertain whether it is also in the peer's, as was promised. */
@@ -79,7 +72,7 @@ interface CommitCallbacks {
   readonly isOver?: () => boolean;
   readonly before?: readonly Change[];
   readonly begins?: () => void;
-  readonly committed: (result: ChangeResult) => void;
+  readonly committed: (result: ChangeResult, before: readonly ChangeResult[]) => void;
   readonly doubtful?: (result: ChangeResult) => void;
   readonly failed: (failure: StoreFailure) => boolean;
   readonly refused?: () => void;
@@ -117,6 +110,7 @@ export class OpenRequests {
   readonly dispatcher: Dispatcher;
   readonly writer: Writer;
   readonly answers: Answers;
+  readonly webhooks: WebhookEnds;
   readonly #context: TitanicContext;
   readonly #later: LaterParts;
   /**
@@ -163,6 +157,9 @@ export class OpenRequests {
       },
     );
     this.dispatcher = dispatcher;
+    this.webhooks = new WebhookEnds(context, dispatcher, (change, committed) => {
+      this.intend('', change, 0, { committed, failed: () => true });
+    });
     this.writer = new Writer(replica, commits, later, {
       now: () => context.now,
       committed: () => {
@@ -389,30 +386,28 @@ export class OpenRequests {
     const expiresAt = wall + options.requestTtlMs;
     const attempt = retryEntry(by, wall, reason);
     const change: Change = { kind: 'retry', uuid, generation: generation + 1, expiresAt, attempt };
-    if (hasWebhook(uuid)) this.#rearm(rearmed(uuid, generation + 1, expiresAt, wall, options));
+    const before = hasWebhook(uuid)
+      ? [rearmed(uuid, generation + 1, expiresAt, wall, options)]
+      : [];
     this.intend('', change, 0, {
+      before,
       ...this.until(answer),
-      committed: (result) => {
+      committed: (result, [webhook]) => {
         const isDone = result.kind === 'retried';
-        // In a shared store it is claimed by whom it suits.
-        if (isDone && this.#context.claims === null) this.open(result.request);
+        const isRearmed = webhook?.kind === 'retried';
+        // In a shared store they are claimed by whom it suits.
+        if (this.#context.claims === null) {
+          if (isDone) this.open(result.request);
+          if (isRearmed) this.merged([webhook.request], []);
+        }
+        // The request is gone.
+        if (isRearmed && !isDone) this.close(webhookOf(uuid), () => undefined);
         decided(isDone ? 'done' : 'passed');
       },
       failed: (failure) => {
         decided(failure);
         return false;
       },
-    });
-  }
-
-  #rearm(change: Change): void {
-    this.intend('', change, 0, {
-      committed: (result) => {
-        if (result.kind === 'retried' && this.#context.claims === null) {
-          this.merged([result.request], []);
-        }
-      },
-      failed: () => false,
     });
   }
 
@@ -525,9 +520,9 @@ export class OpenRequests {
     const keyUntil = at + this.#context.options.keyTtlMs;
     const report = onlyOnce(decided);
     // Of another owner's request, which stays, its webhook hears nothing.
-    const due = by === ANY_OWNER ? this.#dueWebhook(uuid, slot, 'cancelled') : [];
+    const before = by === ANY_OWNER ? this.webhooks.due(uuid, slot, 'cancelled') : [];
     this.intend(party, { kind: 'close', uuid, at, keyUntil, by, ...more }, 0, {
-      before: due,
+      before,
       ...this.until(answer),
       committed: (result) => {
         const { kind } = result;
@@ -538,7 +533,7 @@ export class OpenRequests {
         }
         this.#context.traceEnd(uuid, 'closed');
         if (kind === 'done') this.#context.hints?.ended(uuid);
-        if (kind === 'done' && by !== ANY_OWNER) this.#cancelled(uuid);
+        if (kind === 'done' && by !== ANY_OWNER) this.webhooks.cancelled(uuid);
         this.#later.scheduleGone(uuid);
         // It may have been accepted while its close was being committed.
         const isOpen = this.dispatcher.index.find(uuid) !== NO_SLOT;
@@ -611,7 +606,7 @@ export class OpenRequests {
     const outcome: CommitCallbacks = {
       before: [
         ...(last === null ? [] : [{ ...last.attempt, ...continuedClaim(claim) }]),
-        ...this.#dueWebhook(uuid, slot, 'dead'),
+        ...this.webhooks.due(uuid, slot, 'dead'),
       ],
       committed: ({ kind }) => {
         if (kind === 'done') {
@@ -636,7 +631,7 @@ export class OpenRequests {
     const uuid = this.dispatcher.index.uuid(slot);
     const party = this.dispatcher.partyOf(slot);
     const { shown } = this.dispatcher.serviceOf(slot);
-    const before = this.#dueWebhook(uuid, slot, 'expired');
+    const before = this.webhooks.due(uuid, slot, 'expired');
     this.dispatcher.step(slot, EXPIRED);
     const { counters, events, options, wall: at } = this.#context;
     const keyUntil = at + options.keyTtlMs;
@@ -676,7 +671,7 @@ export class OpenRequests {
   end(uuid: RequestUuid, outcome: Outcome): void {
     const slot = this.dispatcher.index.find(uuid);
     if (slot !== NO_SLOT) this.dispatcher.step(slot, ENDED);
-    if (outcome !== 'released') this.#webhookIsDue(uuid);
+    if (outcome !== 'released') this.webhooks.ended(uuid);
     const again = this.#takeAgain(uuid);
     const { claims, hints } = this.#context;
     if (outcome === 'settled') hints?.ended(uuid);
@@ -685,43 +680,6 @@ export class OpenRequests {
       if (again !== undefined) this.restore(...again);
       // In a shared store it may still be pending, for another broker.
       if (outcome === 'changed' && claims === null) this.answers.lookUpForWaiters(uuid);
-    }
-  }
-
-  // ---------------------------------------------------------------- webhooks
-
-  #dueWebhook(uuid: RequestUuid, slot: Slot, outcome: WebhookOutcome): readonly Change[] {
-    const generation = slot === NO_SLOT ? 0 : this.dispatcher.index.get(slot, GENERATION);
-    return dueWebhook(uuid, generation, outcome, this.#context.wall);
-  }
-
-  /** Its owner closed it, and it was not open here. */
-  #cancelled(uuid: RequestUuid): void {
-    const [due] = this.#dueWebhook(uuid, NO_SLOT, 'cancelled');
-    if (due === undefined) return;
-    this.intend('', due, 0, {
-      committed: () => {
-        this.#webhookIsDue(uuid);
-      },
-      failed: () => true,
-    });
-  }
-
-  /** A request has ended. In a shared store, its webhook is found by a claim. */
-  #webhookIsDue(uuid: RequestUuid): void {
-    if (!hasWebhook(uuid)) return;
-    const slot = this.dispatcher.index.find(webhookOf(uuid));
-    if (slot !== NO_SLOT) this.dispatcher.arrived(slot, this.#context.now, this.#context.wall);
-  }
-
-  /** All pending requests are listed: the requests of some webhooks may not be among them. */
-  lookForEnds(): void {
-    const { index } = this.dispatcher;
-    for (const slot of [...this.dispatcher.slots()]) {
-      const { name } = this.dispatcher.serviceOf(slot);
-      if (!name.equals(WEBHOOKS) || index.get(slot, ATTEMPTS) > 0) continue;
-      const uuid = withWebhook(index.uuid(slot));
-      if (index.find(uuid) === NO_SLOT) this.#webhookIsDue(uuid);
     }
   }
 

@@ -266,7 +266,7 @@ export class ScheduleCommands {
     // The memory that it takes is accounted for since its command came.
     const who = { owner, quotas: asker.quotas, memory: null };
     const limit =
-      this.#accepting.limit(who, body.length, known?.bodyBytes ?? null) ??
+      this.#accepting.limit(who, body.length, known === null ? 1 : 0, known?.bodyBytes) ??
       this.#tooOftenFor(wanted, known) ??
       (known === null ? this.#fullFor(owner) : null);
     if (limit !== null) {

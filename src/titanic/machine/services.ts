@@ -46,7 +46,7 @@ import type { Progress } from './progress.js';
 import type { AnswerNumber } from './store-waits.js';
 import type { Uuids } from './uuid.js';
 import { type WaitingNumber, WaitingRequests } from './waiting-requests.js';
-import { acceptWebhook, webhookOf, withWebhook } from './webhooks.js';
+import { acceptWebhook, webhookBytes, webhookOf, withWebhook } from './webhooks.js';
 import type { Intent } from './writer.js';
 
 /** Services whose requests change nothing. */
@@ -186,11 +186,14 @@ export class TitanicServices {
     }
     const bodyBytes = packedBytes(frames, read.body, frames.count);
     const extra = extraOf(headers, read.options.backoff);
-    const bytes = bodyBytes + (extra === null ? 0 : extra.length) + (webhook?.length ?? 0);
+    const bytes = bodyBytes + (extra === null ? 0 : extra.length);
+    const ofWebhook = webhook === null ? 0 : webhookBytes(webhook, frames.size(read.service));
     const owner = ownerOf(asker);
     const { identity: party, memory, quotas } = asker;
     const who = { owner, quotas, memory };
-    const obstacle = this.#requests.obstacle(party) ?? this.#accepting.limit(who, bytes);
+    const obstacle =
+      this.#requests.obstacle(party) ??
+      this.#accepting.limit(who, bytes + ofWebhook, webhook === null ? 1 : 2);
     if (obstacle !== null) {
       this.#answer(id, status(500, obstacle));
       return;
@@ -211,9 +214,12 @@ export class TitanicServices {
     const sender = { party, owner, memory };
     const { service, body } = read;
     const number = this.#waiting.add(sender, facts, frames, service, body, bodyBytes, extra);
-    if (webhook !== null) this.#webhooks.set(number, webhook);
+    if (webhook !== null) {
+      this.#webhooks.set(number, webhook);
+      this.#accepting.count(who, ofWebhook, 1);
+    }
     this.#accepting.count(who, bytes, 1);
-    this.#requests.writer.addNumber(party, number, bytes, this.#context.now);
+    this.#requests.writer.addNumber(party, number, bytes + ofWebhook, this.#context.now);
   }
 
   #schedule(id: AnswerNumber, { frames, body, headers, asker }: InternalRequest): void {
@@ -245,8 +251,10 @@ export class TitanicServices {
     );
     const { replyTtlMs } = this.#context.options;
     const webhook = url === undefined ? null : acceptWebhook(request, url, replyTtlMs);
-    const bytes = body.length + (extra === null ? 0 : extra.length) + (url?.length ?? 0);
+    const bytes = body.length + (extra === null ? 0 : extra.length);
+    const ofWebhook = webhook?.body.length ?? 0;
     const decided = (): void => {
+      if (webhook !== null) this.#accepting.count({ owner, memory }, ofWebhook, -1);
       this.#accepting.count({ owner, memory }, bytes, -1);
       if (change.claim !== undefined) this.#accepting.decided(request);
     };
@@ -263,7 +271,7 @@ export class TitanicServices {
       change,
       before: webhook === null ? [] : [webhook],
       party,
-      bytes,
+      bytes: bytes + ofWebhook,
       isOver: () => waits.isOver(id),
       begins: () => {
         waits.handsOver(id, uuid);

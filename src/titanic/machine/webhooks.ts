@@ -10,7 +10,7 @@
  */
 import { Frames } from '../../core/frames.js';
 import { WALL_MS_MAX } from '../../core/numbers.js';
-import { pack, packedBytes } from '../../core/packed.js';
+import { pack, packedBytes, packedFrameBytes } from '../../core/packed.js';
 import { extraOf } from '../../store/fields.js';
 import { newRequest } from '../../store/request.js';
 import type { Change, RequestUuid, StoredRequest } from '../../store/store.js';
@@ -29,14 +29,15 @@ export type WebhookOutcome = 'replied' | 'dead' | 'cancelled' | 'expired';
 
 /** After the time to live of the request, when it must have ended. */
 const LATE_MS = 60_000;
-/**
- * With its outcome: as many as are kept, so that the outcome is. The pauses between them, up to 6 h, make about a
- * day.
- */
+/** The pauses between them, up to 6 h, make about a day. */
 const ATTEMPTS_MAX = 20;
 const BACKOFF = { baseMs: 1000, maxMs: 21_600_000 };
 /** An operator may retry a webhook, too: each generation of a request leaves room for its own. */
 const GENERATIONS = 1000;
+
+/** Of a uuid in hexadecimal digits, and of a wall time in milliseconds. */
+const UUID_CHARACTERS = 32;
+const TIME_CHARACTERS = String(WALL_MS_MAX).length;
 
 const VERSION = 6;
 const RANDOM_BITS = 0x0f;
@@ -69,10 +70,17 @@ function ofVersion(uuid: RequestUuid, version: number): RequestUuid {
   return other;
 }
 
+/** Size of the body of what tells a webhook. @param serviceBytes of the name of the request's service */
+export function webhookBytes(url: string, serviceBytes: number): number {
+  const sizes = [UUID_CHARACTERS, Buffer.byteLength(url), TIME_CHARACTERS, serviceBytes];
+  return sizes.reduce((sum, size) => sum + packedFrameBytes(size), 0);
+}
+
 /** What tells the webhook of a new request. @param replyTtlMs how long a reply is kept */
 export function acceptWebhook(request: StoredRequest, url: string, replyTtlMs: number): Acceptance {
   const { owner, isShared, acceptedAt, expiresAt } = request;
-  const text = [uuidText(request.uuid), url, String(acceptedAt)];
+  const time = String(acceptedAt).padStart(TIME_CHARACTERS, '0');
+  const text = [uuidText(request.uuid), url, time];
   const frames = Frames.of(...text.map((each) => Buffer.from(each)), request.service);
   const body = Buffer.allocUnsafeSlow(packedBytes(frames, 0, frames.count));
   pack(frames, 0, frames.count, body, 0, false);
@@ -94,6 +102,9 @@ function timesOf(endsBy: number, replyTtlMs: number): { notBefore: number; expir
   return { notBefore, expiresAt: Math.min(notBefore + replyTtlMs, WALL_MS_MAX) };
 }
 
+/** The reason of the entry in its history that separates the ends of a request. */
+export const REARMED = 'waits: the request is tried again';
+
 /** A dead request is to be tried again: its webhook waits for the next end. @param endsBy its `expiresAt` */
 export function rearmed(
   uuid: RequestUuid,
@@ -103,13 +114,12 @@ export function rearmed(
   { replyTtlMs }: Pick<TitanicOptions, 'replyTtlMs'>,
 ): Change {
   const { notBefore, expiresAt } = timesOf(endsBy, replyTtlMs);
-  const reason = 'waits: the request is tried again';
   return {
     kind: 'retry',
     ...{ uuid: webhookOf(uuid), generation: generation * GENERATIONS, expiresAt },
     // It is dispatched from its end on.
     attempt: {
-      ...{ worker: '', startedAt: wall, endedAt: notBefore, reason },
+      ...{ worker: '', startedAt: wall, endedAt: notBefore, reason: REARMED },
       ...{ failure: null, extra: null },
     },
   };

@@ -19,13 +19,14 @@ import {
 /** A change, and what to do once it is committed or has failed. */
 export interface Intent {
   readonly change: Change;
-  /** They precede it in the same batch: all are committed, or none. Their results are not reported. */
+  /** They precede it in the same batch: all are committed, or none. */
   readonly before?: readonly Change[];
   /** The party whose turn it takes. */
   readonly party: string;
   /** Bytes that it carries. */
   readonly bytes: number;
-  committed(result: ChangeResult): void;
+  /** @param before the results of `before` */
+  committed(result: ChangeResult, before: readonly ChangeResult[]): void;
   /** Whoever wanted it has been answered that it failed (D105): it is not made. */
   isOver?(): boolean;
   /** Its batch is about to be sent: values that depend on the order are set now. */
@@ -80,6 +81,7 @@ const WAITING_BYTES_MAX = 256 * 1024 * 1024;
 const RETRY_MS = 1000;
 const REFUSED: StoreFailure = { kind: 'busy', message: 'the store refuses it' };
 const OVER: StoreFailure = { kind: 'busy', message: LATE };
+const NONE: readonly ChangeResult[] = [];
 const BUSY: StoreFailure = { kind: 'busy', message: 'the store is too busy' };
 
 /** What a writer tells of its batches, after their changes were told. */
@@ -314,15 +316,16 @@ export class Writer {
     const { intents, isDoubtful } = batch;
     this.#ended(batch);
     this.run(now);
-    let at = -1;
+    let at = 0;
     for (const intent of intents) {
+      const first = at;
       at += changesOf(intent).length;
-      const result = results[at];
+      const result = results[at - 1];
       if (result === undefined) continue;
       if (result.kind === 'refused') this.#refused(intent, now);
       else if (result.kind === 'busy') this.#postpone(intent, BUSY, now);
       else if (isDoubtful && intent.doubtful !== undefined) intent.doubtful(result);
-      else intent.committed(result);
+      else intent.committed(result, at - first === 1 ? NONE : results.slice(first, at - 1));
     }
   }
 

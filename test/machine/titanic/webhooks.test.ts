@@ -221,6 +221,18 @@ describe('the webhook of a stored request', () => {
     expect(webhook(s, uuid)).toBe('absent');
   });
 
+  it('counts as a request of its own in limits, also before it is stored', () => {
+    const { s } = scene({ titanic: { maxOpen: 3 } });
+    const options = JSON.stringify({ webhook: URL });
+    s.holdsStore();
+    const first = s.client('first').request('titanic.submit', options, 'echo', 'x');
+    expect(s.asks('submit', options, 'echo', 'x')).toBe('500 titanic.maxOpen is reached');
+    s.answers('commit');
+    expect(first.inbox()).toHaveLength(1);
+    expect(s.asks('submit', options, 'echo', 'x')).toBe('500 titanic.maxOpen is reached');
+    expect(s.asks('submit', '{}', 'echo', 'x')).toMatch(/^200/);
+  });
+
   it('waits while its worker has no room, and while an operator pauses its service', () => {
     const { s, hooks } = scene();
     hooks.free = 1;
@@ -267,6 +279,24 @@ describe('a process that ends, or a node that steps down', () => {
     const hooks = new StageWorker(next);
     expect([next.stands(uuid), webhook(next, uuid)]).toEqual(['replied', ['pending', 'replied']]);
     expect(hooks.uuids).toEqual([uuid]);
+  });
+
+  it('after a retry: the retry and the wait for the next end are in one transaction', () => {
+    const { s, hooks } = scene();
+    const uuid = submits(s, { maxAttempts: 1 });
+    s.worker('w').ready('echo').fails(['final', 'bad', 'no']);
+    hooks.replies('204', 'dead');
+    s.holdsStore();
+    s.operates<null>((operator, answer) => {
+      operator.retry(Buffer.from(uuid, 'hex'), 'alice', answer);
+    });
+    s.answers('commit');
+    const next = s.crashes();
+    const later = new StageWorker(next);
+    expect([next.stands(uuid), webhook(next, uuid)]).toEqual(['pending', ['pending', 'dead']]);
+    expect(later.uuids).toEqual([]);
+    next.worker('w').ready('echo').final('done');
+    expect(later.uuids).toEqual([uuid]);
   });
 
   it('before that end is on disk: neither has happened', () => {
