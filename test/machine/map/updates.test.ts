@@ -89,6 +89,20 @@ describe('a KVSET', () => {
     expect(stage.news()).toEqual(['1.5 a=2 e']);
   });
 
+  it('that was the key’s last is known for ten seconds after the next, also after a restart (D50)', () => {
+    const first = Stage.serving();
+    first.put('a', '1', { uuid: 'u' });
+    const stage = Stage.serving({ tables: first.tables }, 2);
+    stage.put('a', '1', { uuid: 'u' });
+    stage.put('a', '2', { uuid: 'v' });
+    stage.put('a', '1', { uuid: 'u' });
+    expect(stage.news()).toEqual(['2.1 a=1 u', '2.2 a=2 v']);
+    stage.turn(60_000);
+    stage.put('a', '3', { uuid: 'w' });
+    stage.put('a', '2', { uuid: 'v' });
+    expect(stage.news()).toEqual(['2.3 a=3 w']);
+  });
+
   it('twice in one batch is judged by what comes before it (D50)', () => {
     const stage = Stage.serving();
     for (const [value, uuid] of [

@@ -426,8 +426,9 @@ export class MapMachine implements StoredMap {
 
   /** Returns true if its writer's copy was kept here. */
   #replicated(change: MapRecord, now: number): boolean {
+    const before = this.#content.get(change.key);
     this.#content.apply(change, now);
-    this.#recent.add(change, now);
+    this.#recent.add(change, before, now);
     return this.#pending.strike(change);
   }
 

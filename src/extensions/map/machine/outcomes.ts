@@ -59,9 +59,10 @@ export class Outcomes {
     const isOverruled = merged !== undefined && compareNumbers(merged, record) > 0;
     if (!isOverruled) {
       const writer = intent.kind === 'set' ? (intent.writer.key ?? intent.writer.address) : null;
+      const before = content.get(record.key);
       if (isTimed) content.apply(record, now, writer);
       else content.applyUntimed(record, writer);
-      if (isWritten || outcome === 'renewed') recent.add(record, now, isWritten);
+      if (isWritten || outcome === 'renewed') recent.add(record, before, now, isWritten);
     }
     if (outcome === 'repeated') counters.repeated++;
     else if (outcome === 'renewed') counters.updates.applied++;

@@ -1,6 +1,7 @@
 /**
  * The uuids of the changes of the last ten seconds, by which a change that comes again is known
- * (D50): after a failover, a writer sends again what it saw no echo of.
+ * (D50): after a failover, a writer sends again what it saw no echo of. A change that was the last one of its
+ * key is known for ten seconds after another takes its place, also if it was read from the store.
  */
 import { OldestFirst } from '../../../core/oldest-first.js';
 import type { MapNumber } from '../../../wire/chp-client.js';
@@ -30,10 +31,14 @@ export class RecentUuids {
   /** By key: its renewals since its last change that was stored. */
   readonly #renewals = new Map<string, Map<string, MapNumber>>();
 
-  /** @param isStored false: it renewed a key, and nothing was written */
-  add(change: MapRecord, now: number, isStored = true): void {
+  /**
+   * @param before what the map had of its key
+   * @param isStored false: it renewed the key, and nothing was written
+   */
+  add(change: MapRecord, before: MapRecord | null, now: number, isStored = true): void {
     const { uuid, key } = change;
     this.#dropOld(now);
+    this.#replaced(before?.uuid ?? this.#deletions.get(key) ?? '', key, now);
     this.#deletions.delete(key);
     if (isStored) this.#renewals.delete(key);
     if (uuid === '') return;
@@ -68,6 +73,13 @@ export class RecentUuids {
       if (oldest.value.at > now - RETAINED_MS && size < RETAINED_MAX) return;
       this.#forget(oldest.key);
     }
+  }
+
+  #replaced(uuid: string, key: string, now: number): void {
+    if (uuid === '') return;
+    // It becomes the newest.
+    this.#known.delete(uuid);
+    this.#known.set(uuid, { key, at: now });
   }
 
   #renewed({ uuid, key, epoch, counter }: MapRecord): void {
