@@ -4,6 +4,7 @@ import { causeOf, codeOf, detailsOf, MajordomoError, messageOf } from '../../cor
 import { decodeCurveKey, encodeZ85 } from '../../core/z85.js';
 import { usage } from '../common/options.js';
 import type { CurveClientKeys } from '../../sdk/dials.js';
+import type { Link } from '../../zmtp/link-port.js';
 import type { CurveOptions } from './options.js';
 
 /**
@@ -73,6 +74,39 @@ export function explainedAsking(
             : null;
   if (code === undefined || text === null) return error;
   return new MajordomoError(code, text, { cause: causeOf(error), details: detailsOf(error) });
+}
+
+/** Whoever says nothing for so long gives no cause. */
+const FAULT_MS = 1000;
+
+/**
+ * Tries to subscribe once more, to learn why nobody has accepted a connection.
+ * @returns the cause; `null`: now somebody does
+ */
+export async function publisherFault(
+  endpoint: string,
+  curve: CurveClientKeys | undefined,
+): Promise<string | null> {
+  const { dialSubscriber } = await import('../../sdk/dials.js');
+  const dial = dialSubscriber([], curve ?? null);
+  let link: Link | undefined;
+  let timer: NodeJS.Timeout | undefined;
+  const fault = await new Promise<string | null>((resolve) => {
+    link = dial(endpoint, {
+      connected: () => {
+        resolve(null);
+      },
+      disconnected: () => undefined,
+      message: () => undefined,
+      unreachable: (_isKeyRefused, why) => {
+        resolve(why);
+      },
+    });
+    timer = setTimeout(resolve, FAULT_MS, 'no answer');
+  });
+  clearTimeout(timer);
+  await link?.close(0);
+  return fault;
 }
 
 /** Of each endpoint, why it accepted no connection. */

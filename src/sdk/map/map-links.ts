@@ -21,12 +21,12 @@ export interface MapLinksEvents {
 }
 
 /** The ports beside P: of updates, of changes. */
-const UPDATES = 1;
+export const UPDATES = 1;
 const CHANGES = 2;
 const PORT = /\d+$/;
 
 /** The endpoint of one of the ports that a map has beside P. */
-function besides(endpoint: string, offset: number): string {
+export function besides(endpoint: string, offset: number): string {
   return endpoint.replace(PORT, (port) => String(Number(port) + offset));
 }
 

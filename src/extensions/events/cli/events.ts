@@ -22,7 +22,7 @@ import {
   usage,
 } from '../../../cli/common/options.js';
 import { printable, say } from '../../../cli/common/output.js';
-import { curveOf, keyRemedy } from '../../../cli/connection/curve.js';
+import { curveOf, keyRemedy, publisherFault } from '../../../cli/connection/curve.js';
 import { learntPort, type SidePort } from '../../../cli/connection/learnt-address.js';
 import { addEndpointOption, type EndpointOptions } from '../../../cli/connection/options.js';
 import { SlowOutput, untilSignal } from '../../../cli/common/slow-output.js';
@@ -94,7 +94,7 @@ async function printEvents(topics: readonly string[], options: EventsOptions): P
   } finally {
     connection.settled();
   }
-  if (connection.hasFailed) throw unreachable(endpoint, options.timeoutMs, curve);
+  if (connection.hasFailed) throw await unreachable(endpoint, options.timeoutMs, curve);
 }
 
 /** Says what becomes of the connection; gives up if there never was one. */
@@ -132,14 +132,19 @@ function throwUnlessEnded(error: unknown, endpoint: string, curve?: CurveClientK
   throw new MajordomoError(code, text, { cause: error });
 }
 
-function unreachable(endpoint: string, timeoutMs: number, curve?: CurveClientKeys): Error {
+async function unreachable(
+  endpoint: string,
+  timeoutMs: number,
+  curve?: CurveClientKeys,
+): Promise<Error> {
+  const fault = (await publisherFault(endpoint, curve)) ?? 'now one does';
   const perhaps =
     curve === undefined
       ? 'if it uses CURVE, give --curve-server-key and --curve-key-file'
       : 'perhaps --curve-server-key is not its key';
   return new MajordomoError(
     'ERR_MDP_UNREACHABLE',
-    `no publisher accepted a connection at ${endpoint} within ${timeoutMs} ms (${perhaps}); name another one with --events, or its broker with --endpoint or MAJORDOMO_URL`,
+    `no publisher accepted a connection at ${endpoint} within ${timeoutMs} ms: ${fault} (${perhaps}); name another one with --events, or its broker with --endpoint or MAJORDOMO_URL`,
   );
 }
 

@@ -4,7 +4,8 @@ import { codeOf, MajordomoError } from '../../../core/errors.js';
 import { shownUrl } from '../../../core/web-address.js';
 import type { CurveClientKeys } from '../../../sdk/dials.js';
 import type { SharedMap } from '../../../sdk/map.js';
-import { curveOf, keyHint, keyRemedy } from '../../../cli/connection/curve.js';
+import { besides, UPDATES } from '../../../sdk/map/map-links.js';
+import { curveOf, keyHint, keyRemedy, publisherFault } from '../../../cli/connection/curve.js';
 import type { OutputOptions } from '../../../cli/common/formats.js';
 import { usage } from '../../../cli/common/options.js';
 import { printable } from '../../../cli/common/output.js';
@@ -79,7 +80,14 @@ async function known(
     await map.synced;
   } catch (error) {
     if (codeOf(error) !== 'ERR_MDP_CLOSED') throw error;
-    const text = `no node served the map at ${endpoints} within ${timeoutMs} ms${keyHint(curve)}; name another one with --map, or its broker with --endpoint or MAJORDOMO_URL`;
+    const causes = await Promise.all(
+      endpoints.split(',').map(async (each) => {
+        const updates = besides(each, UPDATES);
+        const fault = await publisherFault(updates, curve);
+        return `${updates}: ${fault ?? 'it is not the active node, or not a map.listen'}`;
+      }),
+    );
+    const text = `no node served the map at ${endpoints} within ${timeoutMs} ms: ${causes.join('; ')}${keyHint(curve)}; name another one with --map, or its broker with --endpoint or MAJORDOMO_URL`;
     throw new MajordomoError('ERR_MDP_UNREACHABLE', text);
   } finally {
     clearTimeout(timer);
