@@ -1,5 +1,5 @@
 /** The terminal during `top` and `--watch`: its alternate screen, and the keys that end it. */
-import { terminalWidth } from './table.js';
+import { clipped, terminalWidth } from './table.js';
 
 /** Of the terminal. */
 export interface Size {
@@ -63,9 +63,12 @@ export class Screen {
     // A serial line or a container's terminal reports 0.
     const columns = terminalWidth();
     const rows = process.stdout.rows || ROWS;
-    const lines = (this.#draw?.({ columns, rows }) ?? '').split('\n').slice(0, rows);
-    // Overwrites line by line: clearing the screen first would flicker.
-    const text = lines.map((line) => line + CLEAR_LINE).join('\r\n');
+    const all = (this.#draw?.({ columns, rows }) ?? '').replace(/\n$/, '').split('\n');
+    const left = all.length - rows;
+    const lines = all.slice(0, rows);
+    if (left > 0) lines[rows - 1] = clipped(`and ${left + 1} more lines`, columns);
+    // Overwrites line by line: clearing the screen first would flicker. A line may end at the edge.
+    const text = lines.map((line) => CLEAR_LINE + line).join('\r\n');
     process.stdout.write(CURSOR_HOME + text + CLEAR_BELOW);
   };
 }

@@ -120,3 +120,15 @@ export function clipped(text: string, width: number): string {
   }
   return width < 1 ? '' : `${start}…`;
 }
+
+/** The same text in lines of at most that many cells, with its styles. */
+export function folded(text: string, width: number): string {
+  let [all, cells] = ['', 0];
+  for (const [each] of text.matchAll(/\u001b\[[\d;]*m|./gsu)) {
+    const more = /^[\u001b\n]/.test(each) ? 0 : cellsOf(each);
+    if (cells + more > width) [all, cells] = [`${all}\n`, 0];
+    all += each;
+    cells = each === '\n' ? 0 : cells + more;
+  }
+  return all;
+}

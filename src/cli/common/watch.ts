@@ -4,10 +4,10 @@ import { setTimeout as delay } from 'node:timers/promises';
 import type { Command } from 'commander';
 
 import { codeOf, detailsOf, messageOf } from '../../core/errors.js';
-import { formatted, type OutputOptions, tell, type View } from './formats.js';
+import { formatted, type OutputFormat, type OutputOptions, tell, type View } from './formats.js';
 import { print, printable, say } from './output.js';
 import { Screen, type Size } from './screen.js';
-import { clipped } from './table.js';
+import { clipped, folded } from './table.js';
 
 export interface WatchOptions extends OutputOptions {
   readonly watch?: true;
@@ -23,6 +23,7 @@ const PASSING: ReadonlySet<string> = new Set([
 const NOT_READY = 503;
 const EVERY_MS = 1000;
 const RETRY_MS = 500;
+const UNBOUNDED: Size = { columns: Infinity, rows: Infinity };
 
 export const WATCH_TEXT = `
 With --watch the command refreshes what it shows every second, until you press q or Ctrl-C. If standard output
@@ -40,13 +41,10 @@ export async function show<Value>(
   ask: () => Promise<Value>,
   view: View<Value>,
 ): Promise<void> {
-  const isOnScreen = process.stdout.isTTY && (output === 'text' || output === 'wide');
   if (watch !== true) await tell(output, await ask(), view);
-  else if (isOnScreen) {
-    const widest = output === 'wide' ? Infinity : 0;
-    const draw = (value: Value, { columns }: Size): string =>
-      view.text(value, Math.max(columns, widest));
-    await watchOnScreen(ask, draw, EVERY_MS);
+  else if (isForScreen(output)) {
+    const draw = (value: Value, { columns }: Size): string => view.text(value, columns);
+    await watchOnScreen(output, ask, draw, EVERY_MS);
   } else await watchChanges(ask, (value) => formatted(output, value, view));
 }
 
@@ -83,8 +81,17 @@ export async function askAgain<Value>(ask: () => Promise<Value>): Promise<Value>
   }
 }
 
-/** Shows it on the whole terminal until the user presses q or Ctrl-C, or a signal arrives. */
+/** Whether this format refreshes a terminal; the others print anew. */
+export function isForScreen(output: OutputFormat): boolean {
+  return process.stdout.isTTY && (output === 'text' || output === 'wide');
+}
+
+/**
+ * Shows it on the whole terminal until the user presses q or Ctrl-C, or a signal arrives.
+ * @param output `wide`: nothing is cut at its edge
+ */
 export async function watchOnScreen<Value>(
+  output: OutputFormat,
   ask: () => Promise<Value>,
   render: (value: Value, size: Size) => string,
   intervalMs: number,
@@ -95,7 +102,9 @@ export async function watchOnScreen<Value>(
   try {
     while (!screen.left.aborted) {
       const seen = last;
-      screen.show((size) => render(seen, size));
+      screen.show((size) =>
+        output === 'wide' ? folded(render(seen, UNBOUNDED), size.columns) : render(seen, size),
+      );
       await pause(screen, intervalMs);
       last = await next(ask, last, screen);
     }

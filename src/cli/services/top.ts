@@ -5,7 +5,7 @@ import { tell } from '../common/formats.js';
 import { checkService, examples, integerOption } from '../common/options.js';
 import { shownName } from '../common/output.js';
 import { narrowText } from '../common/table.js';
-import { watchOnScreen } from '../common/watch.js';
+import { isForScreen, watchOnScreen } from '../common/watch.js';
 import {
   addOperatorOptions,
   adminClient,
@@ -50,7 +50,7 @@ export function define(command: Command): void {
       const client = await adminClient(options);
       const see = (): Promise<Snapshot> => takeSnapshot(client, service ?? null);
       const { output, intervalMs } = options;
-      if (output === 'text' && process.stdout.isTTY) await watchOnScreen(see, render, intervalMs);
+      if (isForScreen(output)) await watchOnScreen(output, see, render, intervalMs);
       else {
         await tell(output, await see(), {
           text: (sight, columns) => render(sight, { columns, rows: Infinity }),

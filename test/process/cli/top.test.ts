@@ -29,8 +29,13 @@ async function startWithWorker(...sets: string[]): Promise<Daemon> {
 }
 
 /** `top` in a terminal with this many columns; `input` of the process is what is typed. */
-function topInTerminal(daemon: Daemon, columns: number, rows = 20): ReturnType<typeof spawn> {
-  const command = `${process.execPath} ${MAIN} top --interval-ms 100 --admin ${httpOf(daemon)}`;
+function topInTerminal(
+  daemon: Daemon,
+  columns: number,
+  rows = 20,
+  line = 'top --interval-ms 100',
+): ReturnType<typeof spawn> {
+  const command = `${process.execPath} ${MAIN} ${line} --admin ${httpOf(daemon)}`;
   const inTerminal = `stty cols ${columns} rows ${rows}; exec ${command}`;
   return spawn('script', ['-qefc', inTerminal, '/dev/null'], { stdio: ['pipe', 'pipe', 'ignore'] });
 }
@@ -143,6 +148,31 @@ describe('majordomo top', () => {
     expect(Math.max(...lines.map(({ length }) => length))).toBeLessThanOrEqual(60);
   });
 
+  itWithTool('script and stty', '-o wide stays live, with all columns in more lines', async () => {
+    const daemon = await startWithWorker();
+    for (const line of ['top --interval-ms 100 -o wide', 'services --watch -o wide']) {
+      const shown = topInTerminal(daemon, 30, 20, line);
+      let seen = '';
+      await new Promise<void>((resolve) => {
+        shown.stdout?.on('data', (chunk: Buffer) => {
+          seen += chunk.toString('utf8');
+          if (seen.split('SERVICE').length > 3) resolve();
+        });
+      });
+      shown.stdin?.write('q');
+      await once(shown, 'close');
+      const [, last = ''] = seen.split('\u001b[H').slice(-2);
+      const lines = last.replaceAll(/\u001b\[[?\d]*[A-Za-z]/g, '').split(/\r*\n/);
+      expect(Math.max(...lines.map(({ length }) => length))).toBe(30);
+      const finite = line.split(' ').filter((each) => each !== '--watch');
+      const { stdout } = await run([...finite, '--admin', httpOf(daemon)]);
+      // Those that fill the width go on in the next one.
+      const whole = lines.map((each) => (each.length === 30 ? each : `${each}\n`)).join('');
+      const heads = /^SERVICE.*\n/m.exec(stdout)?.[0] ?? 'none';
+      expect(whole).toContain(heads);
+    }
+  });
+
   itWithTool('script and stty', 'draws 80 by 24 in a terminal that says 0 by 0', async () => {
     const daemon = await startWithWorker();
     const top = topInTerminal(daemon, 0, 0);
@@ -150,7 +180,7 @@ describe('majordomo top', () => {
     await new Promise<void>((resolve) => {
       top.stdout?.on('data', (chunk: Buffer) => {
         seen += chunk.toString('utf8');
-        if (/^echo /m.test(seen)) resolve();
+        if (seen.includes('\u001b[Kecho ')) resolve();
       });
     });
     top.stdin?.write('q');
