@@ -2,7 +2,7 @@
 import type { Service } from '../admin/api/node-answers.js';
 import { count, millis, percent, perSecond, plural, span } from './format.js';
 import { type Sample, Samples } from './samples.js';
-import { isUnserved, oldestOf } from './services.js';
+import { isLate, isUnserved, oldestOf, stuckOf } from './services.js';
 
 interface ServiceState {
   readonly grade: 'good' | 'warn' | 'bad' | 'quiet';
@@ -44,20 +44,22 @@ export function stateOf(now: Service | undefined, samples: readonly Sample[]): S
   });
   const waiting = (now?.queued ?? 0) + (durable?.pending ?? 0);
   if (now?.paused === true) return told('warn', 'Paused', `${plural(waiting, 'request')} waiting`);
-  if (now !== undefined && isUnserved(now)) {
-    const oldest = oldestOf(now);
-    const since = oldest === null ? '' : `, the oldest for ${span(oldest)}`;
-    return told('bad', 'No worker', `${plural(waiting, 'request')} waiting${since}`);
-  }
+  const stuck = now === undefined ? 0 : stuckOf(now);
+  const oldest = now === undefined || stuck === 0 ? null : oldestOf(now);
+  const waits = `${plural(stuck, 'request')} waiting${oldest === null ? '' : `, the oldest for ${span(oldest)}`}`;
+  if (now !== undefined && isUnserved(now)) return told('bad', 'No worker', waits);
   if (share !== null && share > 0) {
     const grade = share > BAD_SHARE ? 'bad' : 'warn';
-    return told(grade, 'Failing', `${percent(share)} of the last minute’s requests failed`);
+    const failing = `${percent(share)} of the last minute’s requests failed`;
+    return told(grade, 'Failing', stuck > 0 ? `${failing}; all workers busy; ${waits}` : failing);
   }
+  const isBad = dead > 0 || (now !== undefined && isLate(now));
+  if (stuck > 0) return told(isBad ? 'warn' : 'good', 'All workers busy', waits);
   if (share === null) {
-    return told(dead > 0 ? 'warn' : 'quiet', 'Idle', 'no requests ended in the last minute');
+    return told(isBad ? 'warn' : 'quiet', 'Idle', 'no requests ended in the last minute');
   }
   const rate = (plain?.repliesPerSecond ?? 0) + (durable?.repliesPerSecond ?? 0);
   const slow = plain?.p99Ms ?? null;
   const latency = slow === null ? '' : `, p99 ${millis(slow)}`;
-  return told(dead > 0 ? 'warn' : 'good', 'Serving', `${perSecond(rate)} replies${latency}`);
+  return told(isBad ? 'warn' : 'good', 'Serving', `${perSecond(rate)} replies${latency}`);
 }

@@ -36,10 +36,20 @@ export function servicesDelayMs(services: readonly Service[] | null): number {
   return EVERY_MS * Math.max(1, Math.ceil((services?.length ?? 0) / 500));
 }
 
-/** True if requests wait, plain or stored and due, and the service has no worker. */
-export function isUnserved({ workersWaiting, workersBusy, queued, durable }: Service): boolean {
+/** The requests that a worker could take, plain or stored and due, if none takes them; else 0. */
+export function stuckOf({ workersWaiting, queued, durable }: Service): number {
   const due = durable === null ? 0 : durable.pending - (durable.delayed ?? 0);
-  return queued + due > 0 && workersWaiting + workersBusy === 0;
+  return workersWaiting === 0 ? queued + due : 0;
+}
+
+/** True if requests wait, and the service has no worker. */
+export function isUnserved(service: Service): boolean {
+  return service.workersBusy === 0 && stuckOf(service) > 0;
+}
+
+/** True if requests have waited for long, and all workers are busy. */
+export function isLate(service: Service): boolean {
+  return service.workersBusy > 0 && stuckOf(service) > 0 && (oldestOf(service) ?? 0) > LONG_MS;
 }
 
 /** Failures of plain requests, and failed attempts of stored ones, per second. */
@@ -118,7 +128,10 @@ export const COLUMNS = {
     'Workers',
     ({ workersWaiting, workersBusy }) => workersWaiting + workersBusy,
     count,
-    { alarm: (service) => (isUnserved(service) ? NO_WORKER : null) },
+    {
+      alarm: (service) =>
+        isUnserved(service) ? NO_WORKER : isLate(service) ? 'all workers are busy' : null,
+    },
   ),
   idle: numeric('Idle', ({ workersWaiting }) => workersWaiting, count, { drop: 1 }),
   busy: numeric('Busy', ({ workersBusy }) => workersBusy, count, { drop: 2 }),

@@ -68,6 +68,44 @@ describe('the scales of charts (issue 12.6)', () => {
   });
 });
 
+describe('the state of a service in a sentence (issue 37)', () => {
+  it('says that all workers are busy, and for how long the oldest request waits', async () => {
+    interface State {
+      readonly grade: string;
+      readonly title: string;
+      readonly text: string;
+    }
+    const { stateOf } = await load<{ stateOf(service: object, samples: readonly []): State }>(
+      'service-state.js',
+    );
+    const stored = { pending: 5, delayed: 3, dead: 0, oldestMs: 90_000 };
+    const rates = { repliesPerSecond: 2, failuresPerSecond: 0, p99Ms: 1500 };
+    const base = { paused: false, oldestQueuedMs: null, plain: rates, durable: null };
+    const said = (service: object): string => {
+      const { grade, title, text } = stateOf({ ...base, ...service }, []);
+      return `${grade}: ${title}: ${text}`;
+    };
+    const busy = { workersWaiting: 0, workersBusy: 1, queued: 1, oldestQueuedMs: 4000 };
+    expect(said(busy)).toBe(
+      'good: All workers busy: 1 request waiting, the oldest for 4 s; 1 worker',
+    );
+    expect(said({ ...busy, queued: 0, oldestQueuedMs: null, durable: stored })).toBe(
+      'warn: All workers busy: 2 requests waiting, the oldest for 1 min 30 s; 1 worker',
+    );
+    expect(said({ ...busy, plain: { ...rates, failuresPerSecond: 2 } })).toBe(
+      'bad: Failing: 50 % of the last minute’s requests failed; all workers busy; 1 request waiting, the oldest for 4 s; 1 worker',
+    );
+    expect(said({ ...busy, workersBusy: 0 })).toMatch(
+      /^bad: No worker: 1 request waiting, the old/,
+    );
+    expect(said({ ...busy, workersWaiting: 1 })).toMatch(/^good: Serving: 2\S* replies/);
+    const late = await load<{ isLate(service: object): boolean }>('services.js');
+    const isLate = (oldestQueuedMs: number): boolean =>
+      late.isLate({ ...base, ...busy, oldestQueuedMs });
+    expect([isLate(4000), isLate(11_000)]).toEqual([false, true]);
+  });
+});
+
 describe('names on the page (issue 37)', () => {
   it('are decoded, but for what a reader would not see or would misread', async () => {
     const { decoded } = await load<{ decoded(name: string): string }>('names.js');
