@@ -47,17 +47,26 @@ export function rounded(value: number): number {
   return Math.round(value * 100) / 100;
 }
 
-/** Interpolates within a bucket, as Prometheus does. `null`: there are no values. */
+/**
+ * Interpolates within a bucket, as Prometheus does, up to what the sum of all values leaves for this one: of few
+ * values, their bucket alone would say more than the longest. `null`: there are no values.
+ */
 function quantile(histogram: Histogram, row: Float64Array, share: number): number | null {
   const { bounds } = histogram;
+  const least = (bucket: number): number => bounds[bucket - 1] ?? 0;
   let rank = share * histogram.total(row);
   if (rank === 0) return null;
-  for (let bucket = 0; bucket <= bounds.length; bucket++) {
+  let spare = histogram.sum(row);
+  for (let each = 0; each <= bounds.length; each++)
+    spare -= least(each) * histogram.count(row, each);
+  for (let bucket = 0; bucket < bounds.length; bucket++) {
     const count = histogram.count(row, bucket);
     if (rank <= count) {
-      const from = bounds[bucket - 1] ?? 0;
-      const until = bounds[bucket] ?? from;
-      return rounded(from + (until - from) * (rank / count));
+      const from = least(bucket);
+      const width = (bounds[bucket] ?? from) - from;
+      // It, and those above it in the bucket, share what is left.
+      const most = Math.max(0, spare) / (count - Math.ceil(rank) + 1);
+      return rounded(from + Math.min(width * (rank / count), most));
     }
     rank -= count;
   }

@@ -125,7 +125,7 @@ describe('a service with stored requests', () => {
         repliesPerSecond: 0.17,
         failedAttemptsPerSecond: 0.17,
         deathsPerSecond: 0,
-        p50Ms: 5,
+        p50Ms: 0,
       },
     });
   });

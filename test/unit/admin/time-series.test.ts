@@ -71,16 +71,22 @@ describe('the samples of a node', () => {
     expect(watch.seconds().newest).toMatchObject({ received: 0, replied: 0, failed: 1, queued: 0 });
   });
 
-  it('read latencies off the bucket that they are in, over ten seconds', () => {
+  it('read latencies off the bucket that they are in, below the longest known, over ten seconds', () => {
     const s = stage();
     const watch = new Watch(s);
     const w1 = s.worker('w1').ready('echo');
     s.client('c1').request('echo', '1');
     s.after(30);
     w1.final('one');
+    // The sum of one value is that value.
+    expect(watch.seconds().newest).toMatchObject({ p50Ms: 30, p99Ms: 30 });
+    s.client('c1').request('echo', '2');
+    s.after(46);
+    w1.final('two');
     // Within the bucket from 25 to 50 ms.
     expect(watch.seconds().newest).toMatchObject({ p50Ms: 37.5, p99Ms: 49.75 });
-    expect(watch.seconds(9).newest).toMatchObject({ p50Ms: 37.5, p99Ms: 49.75 });
+    expect(watch.seconds(8).newest).toMatchObject({ p50Ms: 37.5, p99Ms: 49.75 });
+    expect(watch.seconds().newest).toMatchObject({ p50Ms: 37.5, p99Ms: 46 });
     // Nothing was replied in the last ten.
     expect(watch.seconds().newest).toMatchObject({ p50Ms: null, p99Ms: null });
   });
@@ -154,7 +160,7 @@ describe('the history of a service', () => {
       received: 0.5,
       replied: 0.25,
       failed: 0,
-      p50Ms: 37.5,
+      p50Ms: 30,
       inFlight: 1,
       workersBusy: 1,
       workersWaiting: 0,
@@ -163,7 +169,7 @@ describe('the history of a service', () => {
     });
     watch.seconds(4);
     // Latencies are of the last two samples.
-    expect(watch.history('echo', 2)).toMatchObject([{ received: 0, p50Ms: 37.5, workersBusy: 1 }]);
+    expect(watch.history('echo', 2)).toMatchObject([{ received: 0, p50Ms: 30, workersBusy: 1 }]);
     watch.seconds(4);
     expect(watch.history('echo', 3)).toMatchObject([{ received: 0, p50Ms: null, workersBusy: 1 }]);
     expect(watch.history('other')).toHaveLength(4);
