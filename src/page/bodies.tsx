@@ -1,6 +1,6 @@
 /** The bodies of request and reply. They may be confidential, so they are loaded only on demand. */
 import { useSignal } from '@preact/signals';
-import type { ComponentChildren, VNode } from 'preact';
+import { type ComponentChildren, Fragment, type VNode } from 'preact';
 
 import type { Bodies as Loaded, BodyFrame } from '../admin/api/stored-answers.js';
 import { hexRows, prettyJson } from './body-text.js';
@@ -20,7 +20,7 @@ export interface ShownBody {
   readonly bytes: number;
   /** The frames are not all of it. */
   readonly cut: boolean;
-  readonly frames: readonly Pick<BodyFrame, 'encoding' | 'data'>[];
+  readonly frames: readonly (Omit<BodyFrame, 'bytes'> & Partial<BodyFrame>)[];
 }
 
 const encoder = new TextEncoder();
@@ -52,9 +52,14 @@ function Body({ name, body, way }: { name: string; body: ShownBody | null; way: 
       <h3>{name}</h3>
       <p class="quiet">{body === null ? 'None.' : size}</p>
       {frames.map((frame, index) => (
-        <pre key={index} class="detail" tabIndex={0} aria-label={`${name}, frame ${index + 1}`}>
-          {shownAs(frame, way)}
-        </pre>
+        <Fragment key={index}>
+          {frames.length === 1 ? null : (
+            <p class="quiet">{`Frame ${index + 1}: ${bytes(frame.bytes ?? bytesOf(frame).length)}`}</p>
+          )}
+          <pre class="detail" tabIndex={0} aria-label={`${name}, frame ${index + 1}`}>
+            {shownAs(frame, way)}
+          </pre>
+        </Fragment>
       ))}
     </section>
   );

@@ -1,6 +1,7 @@
 /** Bytes and JSON in readable form. */
 
 const HEX_ROW_BYTES = 16;
+const PART_HEAD_BYTES_MAX = 300;
 const encoder = new TextEncoder();
 /** Deeper levels are indented no further: deep nesting would make a huge text. */
 const INDENTED_LEVELS = 40;
@@ -17,6 +18,29 @@ export function typedBytes(typed: string, way: string): Uint8Array<ArrayBuffer> 
     return Uint8Array.from(atob(digits), (character) => character.charCodeAt(0));
   } catch {
     return null;
+  }
+}
+
+interface Part {
+  /** Of the whole part. */
+  readonly bytes: number;
+  /** Its beginning, if the answer was cut in it. */
+  readonly data: Uint8Array;
+  /** Where it ends in the whole. */
+  readonly end: number;
+}
+
+/** The parts of a `multipart/mixed` of this node, which gives the length of each, from the beginning of it. */
+export function partsIn(read: Uint8Array): readonly Part[] {
+  const parts: Part[] = [];
+  for (let at = 0; ;) {
+    const text = new TextDecoder('latin1').decode(read.subarray(at, at + PART_HEAD_BYTES_MAX));
+    const head = /^--[^]*?\r\ncontent-length: (\d+)\r\n\r\n/.exec(text);
+    if (head === null) return parts;
+    const from = at + head[0].length;
+    const bytes = Number(head[1]);
+    at = from + bytes + '\r\n'.length;
+    parts.push({ bytes, data: read.subarray(from, from + bytes), end: at });
   }
 }
 

@@ -4,7 +4,7 @@ import type { VNode } from 'preact';
 
 import { messageOf, withQuery } from './api.js';
 import { bytesOf, type ShownBody, ShownBodies } from './bodies.js';
-import { typedBytes } from './body-text.js';
+import { partsIn, typedBytes } from './body-text.js';
 import { Button, Card, Choice } from './controls.js';
 import { bytes, line, millis } from './format.js';
 import { UuidLink } from './names.js';
@@ -12,6 +12,8 @@ import { overview } from './node.js';
 
 /** So much of a reply is loaded and shown. */
 const REPLY_BYTES_MAX = 64 * 1024;
+/** What is longer behind a part is another one. */
+const CLOSING_BYTES_MAX = 60;
 /** Of a failure, with its detail: 64 KiB, which JSON makes longer. */
 const ANSWER_BYTES_MAX = 512 * 1024;
 
@@ -173,7 +175,7 @@ async function send(
   const startedAt = performance.now();
   const response = await fetch(path, {
     method: 'POST',
-    headers: { authorization: `Bearer ${programToken.value}` },
+    headers: { authorization: `Bearer ${programToken.value}`, accept: 'multipart/mixed' },
     body,
     signal: abort,
     cache: 'no-store',
@@ -184,10 +186,13 @@ async function send(
   const took = `after ${millis(performance.now() - startedAt)}`;
   const made = { grade: 'good', title: String(status), uuid: null, body: null } as const;
   if (status === 200) {
-    const size = Number(response.headers.get('content-length') ?? reply.length);
-    const cut = size > reply.length;
-    const text = `a reply of ${bytes(size)} ${took}.`;
-    return { ...made, text, body: { bytes: size, cut, frames: [frameOf(reply)] } };
+    const parts = partsIn(reply);
+    const size = parts.reduce((sum, part) => sum + part.bytes, 0);
+    const frames = parts.map(({ bytes: whole, data }) => ({ ...frameOf(data), bytes: whole }));
+    const all = Number(response.headers.get('content-length'));
+    const more = all - (parts.at(-1)?.end ?? all) > CLOSING_BYTES_MAX ? 'more than ' : '';
+    const text = `a reply of ${more}${bytes(size)} ${took}.`;
+    return { ...made, text, body: { bytes: size, cut: all > reply.length, frames } };
   }
   const { uuid = null, error = {} } = toldIn(new TextDecoder().decode(reply));
   if (response.ok) return { ...made, text: `stored ${took}:`, uuid };

@@ -8,7 +8,7 @@ afterEach(cleanUp);
 afterAll(closeBrowser);
 
 const TOKEN = 'the-token-of-the-page';
-const PROGRAM = `http.tokens=[{name: page, role: request, token: ${TOKEN}, client: [upper, poor, slow]}]`;
+const PROGRAM = `http.tokens=[{name: page, role: request, token: ${TOKEN}, client: [upper, two, poor, slow]}]`;
 
 /** In upper case, byte by byte. */
 const upper = ({ frames }: { readonly frames: readonly Buffer[] }): Buffer[] =>
@@ -57,6 +57,21 @@ describe('a test request on the page (issue 37)', () => {
     await sends(seen, 'a'.repeat(100_000));
     await reads(seen, /^200: a reply of 97.7 KiB/);
     await seen.seesText('97.7 KiB, truncated, 1 frame');
+  });
+
+  itWithTool('chromium', 'shows each frame of a reply on its own, with its size', async () => {
+    const stand = await Stand.open({ sets: [PROGRAM] });
+    await stand.works('two', ({ frames: [body] }) => [Buffer.from('{"a":1}'), body ?? '']);
+    const seen = await opened(stand, 'two');
+    const frames = seen.page.getByLabel(/^Reply, frame/);
+    await sends(seen, '--x y');
+    await reads(seen, /^200: a reply of 12 B after/);
+    await seen.seesText('Frame 2: 5 B');
+    await seen.page.getByLabel('Show bodies as').selectOption('Text');
+    await seen.reads(frames, ['{"a":1}', '--x y']);
+    await sends(seen, 'a'.repeat(100_000));
+    await reads(seen, /^200: a reply of 97.7 KiB after/);
+    await seen.seesText('97.7 KiB, truncated, 2 frames');
   });
 
   itWithTool('chromium', 'is stored if it is durable, with a link to it', async () => {
