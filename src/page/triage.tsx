@@ -73,8 +73,12 @@ export function Running(): VNode | null {
   );
 }
 
-/** @param stored how many requests there are, for the progress of the count */
-export async function actOnAll(act: Act, selection: Selection, stored: number): Promise<void> {
+/**
+ * @param stored how many requests there are, for the progress of the count
+ * @returns whether it was carried out to the end
+ */
+export async function actOnAll(act: Act, selection: Selection, stored: number): Promise<boolean> {
+  let isDone = false;
   await alone(async () => {
     const total = await counted(act, selection, stored);
     if (total === null) return;
@@ -82,9 +86,10 @@ export async function actOnAll(act: Act, selection: Selection, stored: number): 
       ([name, value]) => `${name} ${value === '' ? '(none)' : value}`,
     );
     if (await isSure(act, total, about.join(' · '))) {
-      await carryOut(act, total, pieces(act, selection));
+      isDone = await carryOut(act, total, pieces(act, selection));
     }
   });
+  return isDone;
 }
 
 /**
@@ -155,10 +160,12 @@ async function isSure(act: Act, total: number, about: string): Promise<boolean> 
   });
 }
 
-async function carryOut(act: Act, total: number, steps: AsyncIterable<number>): Promise<void> {
+/** @returns whether it came to its end */
+async function carryOut(act: Act, total: number, steps: AsyncIterable<number>): Promise<boolean> {
   const { verb, done: did } = ACTS[act];
   let done = 0;
   let why = '';
+  let isFailed = false;
   run.value = { said: `${verb}: 0 of ${count(total)}`, at: 0, of: total };
   try {
     for await (const more of steps) {
@@ -171,11 +178,13 @@ async function carryOut(act: Act, total: number, steps: AsyncIterable<number>): 
     }
   } catch (error) {
     why = ` of ${count(total)}, then: ${messageOf(error)}`;
+    isFailed = true;
   }
   const isCut = isStopped && done < total;
   const said = isCut ? `stopped after ${count(done)}` : `${count(done)} ${did}${why}`;
   run.value = { said, at: done, of: null };
   commands.value++;
+  return !isCut && !isFailed;
 }
 
 /** The answers of a bulk command, until it is done. */

@@ -63,7 +63,12 @@ describe('triage on the page (issue 37)', () => {
     await seen.seesText('150 retried');
     const [, fires = ''] = Object.keys(before);
     expect(await deadOf(stand, 'print.two')).toEqual({ [fires]: 60 });
-    await seen.seesText('No requests');
+    // What has been retried is not chosen any more: the rest is shown, and none of it is ticked.
+    const listed = seen.page.getByRole('table', { name: 'Durable requests' });
+    await seen.sees(listed.getByText('the printer burns'));
+    await seen.counts(seen.page.getByRole('checkbox', { checked: true }), 0);
+    expect(seen.page.url()).not.toContain('group=');
+    expect(await deadOf(stand, 'print.two')).toEqual({ [fires]: 60 });
   });
 
   itWithTool('chromium', 'can be stopped between pieces', async () => {
@@ -86,6 +91,8 @@ describe('triage on the page (issue 37)', () => {
     await seen.button('Purge 130 requests').click();
     await seen.button('Purge 130 requests').click();
     await seen.seesText('stopped after 100');
+    // The rest is chosen as before.
+    expect(await seen.page.getByLabel('All found').isChecked()).toBe(true);
     expect(Object.values(await deadOf(stand, 'print.stop'))).toEqual([30]);
     await seen.button('Close').click();
     await seen.gone(seen.page.getByText('stopped after 100'));

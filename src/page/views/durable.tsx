@@ -113,6 +113,12 @@ function Pages({ selection }: { selection: Selection }): VNode {
       />
     ),
   };
+  const group = filter('group');
+  /** Meanwhile another view may be shown, or another group chosen. */
+  const unchoose = (): void => {
+    isAll.value = false;
+    if (group !== '' && filter('group') === group) setFilters({ group: '' });
+  };
   const isOpen = token.value !== null;
   const items = answer?.items ?? [];
   return (
@@ -129,7 +135,7 @@ function Pages({ selection }: { selection: Selection }): VNode {
             />{' '}
             All found
           </label>
-          <Commands selection={isAll.value ? selection : null} chosen={chosen} />
+          <Commands selection={isAll.value ? selection : null} chosen={chosen} done={unchoose} />
         </div>
       ) : null}
       {answer === null ? null : (
@@ -149,15 +155,18 @@ interface CommandsOf {
   /** All of it; `null`: the chosen ones. */
   readonly selection: Selection | null;
   readonly chosen: Signal<ReadonlyMap<string, StoredRequest>>;
+  readonly done: () => void;
 }
 
-function Commands({ selection, chosen }: CommandsOf): VNode {
+function Commands({ selection, chosen, done }: CommandsOf): VNode {
   const button = (act: Act): VNode => {
     const { verb } = ACTS[act];
     if (selection !== null) {
       const { state = '' } = selection;
-      const run = (): Promise<void> =>
-        actOnAll(act, selection, storedIn(state === 'dead' || act === 'retry' ? 'dead' : ''));
+      const run = async (): Promise<void> => {
+        const stored = storedIn(state === 'dead' || act === 'retry' ? 'dead' : '');
+        if (await actOnAll(act, selection, stored)) done();
+      };
       return <Button label={verb} isDisabled={!isAllowed(act, state)} act={run} />;
     }
     const fit = [...chosen.value.values()].filter(({ state }) => isAllowed(act, state));

@@ -204,7 +204,7 @@ function Dead({ service, dead }: { service: string; dead: number }): VNode {
     () => get<Page<StoredRequest>>(withQuery('/api/v1/titanic/requests', query)),
     DEAD_EVERY_MS,
   );
-  const retry = (): Promise<void> => actOnAll('retry', { service, state: 'dead' }, dead);
+  const retry = (): Promise<unknown> => actOnAll('retry', { service, state: 'dead' }, dead);
   return (
     <Card
       title="Dead requests"
