@@ -3,6 +3,7 @@ import type { JSONPathError } from 'json-p3';
 
 import { printable } from './output.js';
 import { usage } from './options.js';
+import { cellsOf } from './table.js';
 
 const EXAMPLE = "-o jsonpath='{.items[*].name}'";
 
@@ -29,8 +30,9 @@ export async function jsonPath(given: string): Promise<(value: unknown) => reado
   } catch (error) {
     const { message, index } = problemOf(error);
     const at = Math.max(0, index - before.length) + (bare === given ? 0 : 1);
+    const mark = `${' '.repeat(cellsOf(printable(given.slice(0, at))))}^`;
     throw usage(
-      `-o jsonpath: ${message}, at character ${at + 1} of '${printable(given)}'; an example: ${EXAMPLE}`,
+      `-o jsonpath: ${message}, at character ${at + 1}:\n  ${printable(given)}\n  ${mark}\nan example: ${EXAMPLE}`,
     );
   }
 }
@@ -38,6 +40,9 @@ export async function jsonPath(given: string): Promise<(value: unknown) => reado
 function problemOf(error: unknown): { readonly message: string; readonly index: number } {
   const { name, token, message } = error as JSONPathError;
   if (name === 'JSONPathLexerError') return { message: 'it ends too early', index: token.index };
-  // The library's place is wrong for the user: it counts what was put before the expression.
-  return { message: message.replace(/ \('[^]*':\d+\)$/, ''), index: token.index };
+  // The library's places are wrong for the user: they count what was put before the expression.
+  const [what = '', within = token.index] = message
+    .replace(/ \('[^]*':\d+\)$/, '')
+    .split(/ at index (?=\d+$)/);
+  return { message: what, index: Number(within) };
 }

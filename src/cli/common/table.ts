@@ -102,7 +102,7 @@ export function field(
 }
 
 /** How many cells of a terminal a line of text takes. */
-function cellsOf(text: string): number {
+export function cellsOf(text: string): number {
   if (PRINTABLE_ASCII.test(text)) return text.length;
   let cells = 0;
   for (const each of text) cells += WIDE.test(each) ? 2 : NO_WIDTH.test(each) ? 0 : 1;

@@ -66,12 +66,16 @@ describe('-o', () => {
     ['.it ems', "expected '.', '..' or a bracketed selection, found 'e', at character 5"],
     ['{.items[?(@.a=b)]}', "unexpected filter selector token '=', at character 14"],
     ['{.a}{.b}', "expected '.', '..' or a bracketed selection, found '}', at character 4"],
+    ['{.a["\\u12"]}', 'incomplete escape sequence, at character 6'],
+    ['{.名[}', 'unclosed bracketed selection, at character 5'],
     ['', 'it ends too early, at character 1'],
   ] as const)('jsonpath=%s is refused: %s', async (path, why) => {
-    const example = "; an example: -o jsonpath='{.items[*].name}'";
+    const example = "an example: -o jsonpath='{.items[*].name}'";
+    // A Chinese character takes two cells.
+    const before = Number(/\d+$/.exec(why)?.[0]) - 1 + (path.includes('名') ? 1 : 0);
     await expect(shown(`jsonpath=${path}`)).rejects.toMatchObject({
       code: 'ERR_USAGE',
-      message: `-o jsonpath: ${why} of '${path}'${example}`,
+      message: `-o jsonpath: ${why}:\n  ${path}\n  ${' '.repeat(before)}^\n${example}`,
     });
   });
 });
