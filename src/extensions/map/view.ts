@@ -30,17 +30,19 @@ export type MapView = (query: MapPageQuery) => Page<MapEntry> | null;
 
 export function mapView(machine: MapMachine): MapView | 'not_ready' {
   if (!machine.isLoaded) return 'not_ready';
-  return ({ cursor, limit, key, keyMatch, valueBytes }) => {
+  return ({ cursor, limit, key, keyMatch, valueBytes: most }) => {
+    const valueBytes = most ?? Infinity;
     if (cursor !== null && !CURSOR.test(cursor)) return null;
     const part = key === null ? '' : key.toString('latin1');
     const { items, next } = machine.page(Number(cursor ?? 0), {
       wants: (each) => (keyMatch === 'prefix' ? each.startsWith(part) : each.includes(part)),
       recordsMax: limit,
       bytesMax: BYTES_MAX,
+      valueBytes,
       slotsMax: SLOTS_MAX,
     });
     return {
-      items: items.map((each) => entryOf(each, valueBytes ?? Infinity)),
+      items: items.map((each) => entryOf(each, valueBytes)),
       next: next === null ? null : String(next),
     };
   };

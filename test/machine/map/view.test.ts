@@ -83,4 +83,13 @@ describe('the map, as people see it', () => {
     expect(values(null)[1]).toMatchObject({ bytes: 600, encoding: 'base64' });
     expect(values(9)[1]).toMatchObject({ bytes: 600, encoding: 'base64' });
   });
+
+  it('has as many keys on a page as a mebibyte of what it shows of them', () => {
+    const stage = Stage.serving({ bytesMax: 10_000_000 });
+    for (const key of ['/a', '/b', '/c']) stage.put(key, Buffer.alloc(1_500_000));
+    expect(page(stage, { valueBytes: null })).toMatchObject({ items: [{ key: '/a' }], next: '1' });
+    const cut = page(stage, { valueBytes: 200 });
+    expect(cut.items.map(({ value: { bytes } }) => bytes)).toEqual([1.5e6, 1.5e6, 1.5e6]);
+    expect(cut.next).toBeNull();
+  });
 });

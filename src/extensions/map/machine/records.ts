@@ -17,6 +17,8 @@ export interface PageLimits {
   readonly recordsMax: number;
   /** It ends with the record that reaches this. */
   readonly bytesMax: number;
+  /** So many bytes of each value are shown, and count. */
+  readonly valueBytes: number;
   /** Slots that are looked at. */
   readonly slotsMax: number;
 }
@@ -113,7 +115,7 @@ export class Records {
   }
 
   /** Some of the records whose keys are wanted, by slot, from one on. */
-  page(from: number, { wants, recordsMax, bytesMax, slotsMax }: PageLimits): SlotsPage {
+  page(from: number, { wants, recordsMax, bytesMax, valueBytes, slotsMax }: PageLimits): SlotsPage {
     const slots: number[] = [];
     let bytes = 0;
     let slot = from;
@@ -122,7 +124,7 @@ export class Records {
       const record = this.at(slot);
       if (record === null || !wants(record.key)) continue;
       slots.push(slot);
-      bytes += bytesOf(record);
+      bytes += bytesOf(record) - Math.max(0, record.value.length - valueBytes);
     }
     return { slots, next: slot < this.slots ? slot : null };
   }
