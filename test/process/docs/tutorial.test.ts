@@ -7,10 +7,10 @@
  * - A block without a language is what the commands before it print: these lines, in this order, next to each
  *   other except where a line is `…`. Uuids, times, durations, rates, and names of workers may differ.
  *
- * What is not done as the page says: `npm install` gets the archives. Instead of the five seconds that a pair
- * needs to come in sync, the test looks until it is. The ports are free ones: the page's are replaced in
- * the page and in the configurations of the package, and the broker and the commands that use the defaults get
- * theirs from the environment.
+ * What is not done as the page says: `npm install` gets the archives, and a package.json, without which it would
+ * install where it finds one above. Instead of the five seconds that a pair needs to come in sync, the test looks until
+ * it is. The ports are free ones: the page's are replaced in the page and in the configurations of the package, and the
+ * broker and the commands that use the defaults get theirs from the environment.
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -151,7 +151,7 @@ function typed(text: string, archives: readonly string[]): string {
   return text
     .replace(
       'npm install majordomo-broker majordomo-sdk',
-      `npm install --ignore-scripts --no-audit --no-fund --prefer-offline ${paths}`,
+      `echo '{}' > package.json; npm install --ignore-scripts --no-audit --no-fund --prefer-offline ${paths}`,
     )
     .replace(/^sleep 5\n(.+)$/m, (_, look: string) => {
       const isInSync = `${look} | grep -qE 'sync: in sync|"degraded":\\[\\]'`;
