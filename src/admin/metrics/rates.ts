@@ -57,8 +57,9 @@ function quantile(histogram: Histogram, row: Float64Array, share: number): numbe
   let rank = share * histogram.total(row);
   if (rank === 0) return null;
   let spare = histogram.sum(row);
-  for (let each = 0; each <= bounds.length; each++)
+  for (let each = 0; each <= bounds.length; each++) {
     spare -= least(each) * histogram.count(row, each);
+  }
   for (let bucket = 0; bucket < bounds.length; bucket++) {
     const count = histogram.count(row, bucket);
     if (rank <= count) {
