@@ -284,6 +284,16 @@ export class Stage {
     this.turn();
   }
 
+  /** @throws if a worker is not lost when so much time has passed, and not a millisecond before */
+  losesWorkerAfter(ms: number, left = 0): void {
+    this.after(ms - 1);
+    const before = this.broker.load.workers;
+    this.after(1);
+    const { workers } = this.broker.load;
+    if (before === left + 1 && workers === left) return;
+    throw new Error(`${before} workers before ${ms} ms had passed, and ${workers} then`);
+  }
+
   /** When the next turn is due without input. */
   dueAt(): number {
     return this.broker.nextRunAt();

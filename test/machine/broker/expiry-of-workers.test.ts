@@ -9,10 +9,7 @@ describe('an idle worker', () => {
   it('is lost exactly at interval × liveness of silence, not before (D5)', () => {
     const s = stage(TIMES);
     s.worker('w1').ready('echo');
-    s.after(2999);
-    expect(s.broker.load.workers).toBe(1);
-    s.after(1);
-    expect(s.broker.load.workers).toBe(0);
+    s.losesWorkerAfter(3000);
     expect(s.broker.counters.workersLost.expired).toBe(1);
     expect(s.events('worker.lost')).toMatchObject([
       { name: 'worker.lost', service: 'echo', worker: 1, reason: 'expired', inFlight: 0 },
@@ -69,10 +66,7 @@ describe('an idle worker', () => {
     c1.request('echo', '2');
     expect(w1.inbox()).toEqual(['REQUEST 1', 'REQUEST 2']);
     w1.final('2');
-    s.after(2999);
-    expect(s.broker.load.workers).toBe(1);
-    s.after(1);
-    expect(s.broker.load.workers).toBe(0);
+    s.losesWorkerAfter(3000);
   });
 
   it('has what it asks as a client not taken as a sign of life (18/MDP §Heartbeating)', () => {
@@ -117,10 +111,7 @@ describe('a busy worker', () => {
     s.after(1500);
     s.client('c1').request('echo', 'hi');
     expect(w1.inbox()).toEqual(['REQUEST hi']);
-    s.after(19_999);
-    expect(s.broker.load.workers).toBe(1);
-    s.after(1);
-    expect(s.broker.load.workers).toBe(0);
+    s.losesWorkerAfter(20_000);
     expect(w1.connection.closedByBroker).toBe(true);
     expect(s.broker.counters.requestsRequeued).toBe(1);
   });
@@ -131,10 +122,7 @@ describe('a busy worker', () => {
     s.client('c1').request('echo', 'hi');
     s.after(100);
     w1.heartbeat();
-    s.after(399);
-    expect(s.broker.load.workers).toBe(1);
-    s.after(1);
-    expect(s.broker.load.workers).toBe(0);
+    s.losesWorkerAfter(400);
   });
 
   it('that has sent a HEARTBEAT while busy is lost at interval × liveness of silence (D5)', () => {
@@ -143,10 +131,7 @@ describe('a busy worker', () => {
     s.client('c1').request('echo', 'hi');
     s.after(1001);
     w1.heartbeat();
-    s.after(2999);
-    expect(s.broker.load.workers).toBe(1);
-    s.after(1);
-    expect(s.broker.load.workers).toBe(0);
+    s.losesWorkerAfter(3000);
   });
 
   it('proves nothing by a HEARTBEAT within one interval of the dispatch (D5)', () => {
@@ -155,10 +140,7 @@ describe('a busy worker', () => {
     s.client('c1').request('echo', 'hi');
     s.after(1000);
     w1.heartbeat();
-    s.after(18_999);
-    expect(s.broker.load.workers).toBe(1);
-    s.after(1);
-    expect(s.broker.load.workers).toBe(0);
+    s.losesWorkerAfter(19_000);
   });
 
   it('once known to heartbeat while busy is held to it with every later request (D5)', () => {
@@ -168,10 +150,7 @@ describe('a busy worker', () => {
     s.after(1500);
     w1.heartbeat().final('1');
     c1.request('echo', '2');
-    s.after(2999);
-    expect(s.broker.load.workers).toBe(1);
-    s.after(1);
-    expect(s.broker.load.workers).toBe(0);
+    s.losesWorkerAfter(3000);
   });
 
   it('that heartbeats may work for longer than busyTimeoutMs (D5)', () => {
@@ -190,10 +169,7 @@ describe('a busy worker', () => {
     s.after(500);
     s.worker('w2').ready('echo');
     c1.request('echo', '2');
-    s.after(19_999);
-    expect(s.broker.load.workers).toBe(2);
-    s.after(1);
-    expect(s.broker.load.workers).toBe(1);
+    s.losesWorkerAfter(20_000, 1);
   });
 
   it('that is idle again is expired as an idle one, from its reply on (D5)', () => {
@@ -202,10 +178,7 @@ describe('a busy worker', () => {
     s.client('c1').request('echo', 'hi');
     s.after(10_000);
     w1.final('HI');
-    s.after(2999);
-    expect(s.broker.load.workers).toBe(1);
-    s.after(1);
-    expect(s.broker.load.workers).toBe(0);
+    s.losesWorkerAfter(3000);
   });
 
   it('that sends PARTIALs is not silent, also after busyTimeoutMs (D5)', () => {
@@ -227,10 +200,7 @@ describe('a busy worker', () => {
     s.client('c1').request('echo', 'hi');
     s.after(18_000);
     w1.partial('a');
-    s.after(2999);
-    expect(s.broker.load.workers).toBe(2);
-    s.after(1);
-    expect(s.broker.load.workers).toBe(1);
+    s.losesWorkerAfter(3000, 1);
   });
 });
 

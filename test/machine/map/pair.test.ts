@@ -138,6 +138,23 @@ describe('a node that does not serve', () => {
     }
   });
 
+  it('knows what it had from its disk, or from a merge, and a change replaced (D50, D53)', () => {
+    const stage = new Stage();
+    const old = [record('a', '1', [1, 1], 't'), record('b', '1', [1, 2], 'u')] as const;
+    stage.tables.change({ number: 1, ...STAYS }, [old[0]]);
+    stage.load();
+    stage.machine.merged({ changed: [old[1]], conflicts: [] });
+    stage.turn(20_000);
+    follow(stage, record('a', '2', [1, 3], 'v'), record('b', '2', [1, 4], 'w'));
+    stage.turn(9_000);
+    // One comes before the failover, one after it.
+    stage.set('a', '1', { uuid: 't' });
+    stage.activate(2);
+    stage.put('b', '1', { uuid: 'u' });
+    stage.commit();
+    expect(stage.wholeMap().map).toEqual({ a: '2', b: '2' });
+  });
+
   it('is told a limited number of renewals of a key, the last ones, and each once (D50)', () => {
     const active = Stage.serving();
     const uuids = 'abcdefghijklmnopqrst'.split('');

@@ -103,6 +103,15 @@ describe('a KVSET', () => {
     expect(stage.news()).toEqual(['2.3 a=3 w']);
   });
 
+  it('that a restart brought is not applied over one that comes before it in its batch (D50)', () => {
+    const first = Stage.serving();
+    first.put('a', '1', { uuid: 'u' });
+    const stage = Stage.serving({ tables: first.tables }, 2);
+    stage.set('a', '2', { uuid: 'v' });
+    stage.put('a', '1', { uuid: 'u' });
+    expect(stage.news()).toEqual(['2.1 a=2 v']);
+  });
+
   it('twice in one batch is judged by what comes before it (D50)', () => {
     const stage = Stage.serving();
     for (const [value, uuid] of [

@@ -219,6 +219,8 @@ export class Draft {
   }
 
   #note(record: MapRecord): void {
+    const replaced = this.#latest(record.key)?.uuid ?? '';
+    if (replaced !== '') this.#uuids.add(replaced);
     this.#changed.set(record.key, record);
     if (record.uuid !== '') this.#uuids.add(record.uuid);
   }
