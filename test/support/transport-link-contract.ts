@@ -125,7 +125,7 @@ export function describeLink(factory: TransportFactory): void {
     const server = await serve();
     const { link, send } = dial(server.endpoint);
     for (let index = 0; index < 300; index++) send(String(index), 'x'.repeat(2000));
-    await Promise.all([link.close(10_000), link.close(10_000)]);
+    await Promise.all([link.close(60_000), link.close(60_000)]);
     await server.untilMessages(300);
   });
 

@@ -431,8 +431,13 @@ describe('operator commands over HTTP (contract §4)', () => {
       (daemon) => daemon.logged('titanic.purged').some(({ count }) => count === 2),
       'two purged in the log',
     );
+    const act = 'POST /api/v1/titanic/purge';
+    await stand.daemon.until(
+      (daemon) => daemon.logged('operator.acted').at(-1)?.['act'] === act,
+      'the purge in the log',
+    );
     expect(stand.daemon.logged('operator.acted').at(-1)).toMatchObject({
-      ...{ act: 'POST /api/v1/titanic/purge', uuid: null, address: '127.0.0.1' },
+      ...{ uuid: null, address: '127.0.0.1' },
     });
   });
 
@@ -479,6 +484,7 @@ describe('operator commands over HTTP (contract §4)', () => {
       (daemon) => daemon.logged('titanic.cancelled').some(({ count }) => count === 3),
       'three cancelled in the log',
     );
+    await stand.daemon.waitFor('operator.acted', acted + 2);
     const acts = stand.daemon.logged('operator.acted').slice(acted);
     expect(acts.map(({ act }) => act)).toEqual([
       'POST /api/v1/titanic/retry',
