@@ -106,7 +106,8 @@ function Pages({ selection }: { selection: Selection }): VNode {
         type="checkbox"
         aria-label={`Select ${item.uuid}`}
         checked={isAll.value || chosen.value.has(item.uuid)}
-        disabled={isAll.value}
+        // Read before the token was given, it has half of its uuid.
+        disabled={isAll.value || !UUID.test(item.uuid)}
         onChange={() => {
           choose(item);
         }}
