@@ -48,8 +48,8 @@ export function rounded(value: number): number {
 }
 
 /**
- * Interpolates within a bucket, as Prometheus does, up to what the sum of all values leaves for this one: of few
- * values, their bucket alone would say more than the longest. `null`: there are no values.
+ * Interpolates within a bucket, as Prometheus does, but not above what the sum of all values leaves for this one.
+ * (With few values, interpolation alone may give more than the longest.) `null`: there are no values.
  */
 function quantile(histogram: Histogram, row: Float64Array, share: number): number | null {
   const { bounds } = histogram;

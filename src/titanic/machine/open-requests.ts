@@ -400,7 +400,7 @@ export class OpenRequests {
           if (isDone) this.open(result.request);
           if (isRearmed) this.merged([webhook.request], []);
         }
-        // The request is gone.
+        // The request is not dead any more, so it is not retried. An end that was not told yet is given up.
         if (isRearmed && !isDone) this.close(webhookOf(uuid), () => undefined);
         decided(isDone ? 'done' : 'passed');
       },

@@ -1,4 +1,4 @@
-/** The webhooks of open requests wait here for the ends of those. */
+/** Makes the webhooks of requests due when those end. */
 import type { Change, RequestUuid } from '../../store/store.js';
 import type { TitanicContext } from './context.js';
 import type { Dispatcher } from './dispatcher.js';

@@ -19,7 +19,10 @@ import {
 /** A change, and what to do once it is committed or has failed. */
 export interface Intent {
   readonly change: Change;
-  /** They precede it in the same batch: all are committed, or none. */
+  /**
+   * They precede it in the same batch: all are committed, or none. (On PostgreSQL, one whose row another session
+   * keeps locked is left out.)
+   */
   readonly before?: readonly Change[];
   /** The party whose turn it takes. */
   readonly party: string;

@@ -137,7 +137,7 @@ async function unreachable(
   timeoutMs: number,
   curve?: CurveClientKeys,
 ): Promise<Error> {
-  const fault = (await publisherFault(endpoint, curve)) ?? 'now one does';
+  const fault = (await publisherFault(endpoint, curve)) ?? 'one has since, so try again';
   const perhaps =
     curve === undefined
       ? 'if it uses CURVE, give --curve-server-key and --curve-key-file'

@@ -84,7 +84,7 @@ async function known(
       endpoints.split(',').map(async (each) => {
         const updates = besides(each, UPDATES);
         const fault = await publisherFault(updates, curve);
-        return `${updates}: ${fault ?? 'it is not the active node, or not a map.listen'}`;
+        return `${updates}: ${fault ?? 'it accepts connections but sent no map: it is not the active node, not a map.listen, or slow'}`;
       }),
     );
     const text = `no node served the map at ${endpoints} within ${timeoutMs} ms: ${causes.join('; ')}${keyHint(curve)}; name another one with --map, or its broker with --endpoint or MAJORDOMO_URL`;

@@ -1,7 +1,7 @@
 /**
  * The uuids of the changes of the last ten seconds, by which a change that comes again is known
  * (D50): after a failover, a writer sends again what it saw no echo of. A change that was the last one of its
- * key is known for ten seconds after another takes its place, also if it was read from the store.
+ * key is known for ten seconds after another takes its place, even if the earlier one was read from the store.
  */
 import { OldestFirst } from '../../../core/oldest-first.js';
 import type { MapNumber } from '../../../wire/chp-client.js';
